@@ -1,0 +1,96 @@
+//! Argument checks with one wording each, for the constructors of every crate.
+
+use crate::{Error, Result};
+
+/// `value`, if it is a finite number.
+///
+/// # Errors
+/// [`Error::InvalidParameter`] for NaN and infinities.
+pub fn finite(name: &'static str, value: f64) -> Result<f64> {
+    check(value.is_finite(), name, value, "a finite number")
+}
+
+/// `value`, if it is a finite number `>= 0`.
+///
+/// # Errors
+/// [`Error::InvalidParameter`] otherwise.
+pub fn non_negative(name: &'static str, value: f64) -> Result<f64> {
+    check(
+        value.is_finite() && value >= 0.0,
+        name,
+        value,
+        "a finite number >= 0",
+    )
+}
+
+/// `value`, if it is a finite number `> 0`.
+///
+/// # Errors
+/// [`Error::InvalidParameter`] otherwise.
+pub fn positive(name: &'static str, value: f64) -> Result<f64> {
+    check(
+        value.is_finite() && value > 0.0,
+        name,
+        value,
+        "a finite number > 0",
+    )
+}
+
+/// `value`, if it is at least 1.
+///
+/// # Errors
+/// [`Error::InvalidParameter`] for 0.
+pub fn at_least_one(name: &'static str, value: usize) -> Result<usize> {
+    check(value >= 1, name, value as f64, "a whole number >= 1")?;
+    Ok(value)
+}
+
+/// `value`, if it is a probability in `[0, 1)`.
+///
+/// # Errors
+/// [`Error::InvalidParameter`] otherwise.
+pub fn probability_below_one(name: &'static str, value: f64) -> Result<f64> {
+    check(
+        (0.0..1.0).contains(&value),
+        name,
+        value,
+        "a probability in [0, 1)",
+    )
+}
+
+/// `value`, if it is a norm's exponent: at least 1, infinity included.
+///
+/// # Errors
+/// [`Error::InvalidParameter`] for NaN and values below 1.
+pub fn norm_exponent(name: &'static str, value: f64) -> Result<f64> {
+    check(value >= 1.0, name, value, "a number >= 1, or infinity")
+}
+
+fn check(ok: bool, name: &'static str, value: f64, expected: &'static str) -> Result<f64> {
+    if ok {
+        Ok(value)
+    } else {
+        Err(Error::InvalidParameter {
+            name,
+            value,
+            expected,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_name_the_parameter_the_range_and_the_value() {
+        let message = non_negative("margin", -0.5).unwrap_err().to_string();
+        assert_eq!(message, "margin: expected a finite number >= 0, got -0.5");
+        assert!(finite("beta", f64::NAN).is_err());
+        assert!(positive("scale", 0.0).is_err());
+        assert!(at_least_one("m", 0).is_err());
+        assert!(probability_below_one("p", 1.0).is_err());
+        assert!(norm_exponent("p", f64::INFINITY).is_ok());
+        assert!(norm_exponent("p", 0.5).is_err());
+    }
+}

@@ -1,0 +1,128 @@
+//! The element types that the kernels work on: `f32` and `f64`.
+
+use std::fmt::Debug;
+use std::iter::Sum;
+use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub, SubAssign};
+
+/// `f32` or `f64`: what a kernel needs of its element type, and nothing else.
+pub trait Real:
+    Copy
+    + Debug
+    + Default
+    + PartialOrd
+    + Send
+    + Sync
+    + Sum
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+    + AddAssign
+    + SubAssign
+    + 'static
+{
+    /// 0.
+    const ZERO: Self;
+    /// 1.
+    const ONE: Self;
+    /// The nearest value of this type.
+    fn from_f64(x: f64) -> Self;
+    /// The same value in double precision.
+    fn to_f64(self) -> f64;
+    /// |x|.
+    fn abs(self) -> Self;
+    /// The square root.
+    fn sqrt(self) -> Self;
+    /// xᵉ.
+    fn powf(self, e: Self) -> Self;
+    /// eˣ.
+    fn exp(self) -> Self;
+    /// ln(1 + x).
+    fn ln_1p(self) -> Self;
+    /// The larger of two; the other one where one is NaN.
+    fn max(self, other: Self) -> Self;
+    /// The smaller of two; the other one where one is NaN.
+    fn min(self, other: Self) -> Self;
+    /// A key whose unsigned order is the total order of the values: −NaN < −∞ < … < −0 < 0 < … < ∞ < NaN.
+    fn sort_key(self) -> u64;
+}
+
+macro_rules! real {
+    ($t:ty, $bits:ty, $signed:ty) => {
+        impl Real for $t {
+            const ZERO: Self = 0.0;
+            const ONE: Self = 1.0;
+            #[inline(always)]
+            fn from_f64(x: f64) -> Self {
+                x as $t
+            }
+            #[inline(always)]
+            fn to_f64(self) -> f64 {
+                f64::from(self)
+            }
+            #[inline(always)]
+            fn abs(self) -> Self {
+                <$t>::abs(self)
+            }
+            #[inline(always)]
+            fn sqrt(self) -> Self {
+                <$t>::sqrt(self)
+            }
+            #[inline(always)]
+            fn powf(self, e: Self) -> Self {
+                <$t>::powf(self, e)
+            }
+            #[inline(always)]
+            fn exp(self) -> Self {
+                <$t>::exp(self)
+            }
+            #[inline(always)]
+            fn ln_1p(self) -> Self {
+                <$t>::ln_1p(self)
+            }
+            #[inline(always)]
+            fn max(self, other: Self) -> Self {
+                <$t>::max(self, other)
+            }
+            #[inline(always)]
+            fn min(self, other: Self) -> Self {
+                <$t>::min(self, other)
+            }
+            #[inline(always)]
+            fn sort_key(self) -> u64 {
+                let bits = self.to_bits();
+                // Negative values: flip all bits; others: set the sign bit.
+                let mask = ((bits as $signed) >> (<$bits>::BITS - 1)) as $bits
+                    | (1 << (<$bits>::BITS - 1));
+                u64::from(bits ^ mask)
+            }
+        }
+    };
+}
+
+real!(f32, u32, i32);
+real!(f64, u64, i64);
+
+#[cfg(test)]
+mod tests {
+    use super::Real;
+
+    #[test]
+    fn sort_keys_order_as_the_values_do() {
+        let values = [
+            f32::NEG_INFINITY,
+            -2.5,
+            -1e-30,
+            -0.0,
+            0.0,
+            1e-30,
+            3.0,
+            f32::INFINITY,
+            f32::NAN,
+        ];
+        assert!(values.is_sorted_by(|a, b| a.sort_key() < b.sort_key()));
+        let wide = values.map(f64::from);
+        assert!(wide.is_sorted_by(|a, b| a.sort_key() < b.sort_key()));
+    }
+}

@@ -1,0 +1,65 @@
+//! How rows are shared among threads: fixed, contiguous chunks, so that the same thread count gives the same bits.
+
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// Rows `0..rows` cut into one contiguous range per thread, of nearly equal length; none is empty.
+///
+/// ```
+/// let chunks = dml_kernels::row_chunks(10);
+/// assert_eq!(chunks.first().unwrap().start, 0);
+/// assert_eq!(chunks.last().unwrap().end, 10);
+/// ```
+#[must_use]
+pub fn row_chunks(rows: usize) -> Vec<Range<usize>> {
+    split(rows, rayon::current_num_threads())
+}
+
+fn split(rows: usize, parts: usize) -> Vec<Range<usize>> {
+    let parts = parts.clamp(1, rows.max(1));
+    (0..parts)
+        .map(|i| i * rows / parts..(i + 1) * rows / parts)
+        .collect()
+}
+
+/// `f` on each row of a row-major matrix, in parallel; `data.len()` is a multiple of `width`.
+pub fn for_each_row<T: Send>(data: &mut [T], width: usize, f: impl Fn(usize, &mut [T]) + Sync) {
+    if width == 0 {
+        return;
+    }
+    // A chunk of about 16k elements outweighs the cost of handing it to a thread.
+    let rows = (16_384 / width).max(1);
+    data.par_chunks_mut(rows * width)
+        .enumerate()
+        .for_each(|(chunk, block)| {
+            for (i, row) in block.chunks_exact_mut(width).enumerate() {
+                f(chunk * rows + i, row);
+            }
+        });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_cover_every_row_once() {
+        for rows in [0, 1, 2, 3, 7, 64] {
+            for parts in [1, 2, 3, 8] {
+                let joined: Vec<usize> = split(rows, parts).into_iter().flatten().collect();
+                assert_eq!(joined, (0..rows).collect::<Vec<_>>());
+            }
+        }
+    }
+
+    #[test]
+    fn every_row_is_visited_with_its_number() {
+        let mut data = vec![0usize; 5000 * 7];
+        for_each_row(&mut data, 7, |i, row| row.fill(i));
+        assert!(
+            data.chunks(7)
+                .enumerate()
+                .all(|(i, row)| row.iter().all(|&x| x == i))
+        );
+    }
+}
