@@ -1,9 +1,44 @@
-//! The contract of deep metric learning: batch, relation, tuples, terms and the traits between them.
+#![doc = include_str!("../README.md")]
 
 pub mod check;
 mod error;
+
+pub mod fused;
+pub mod tensor_ext;
+
+mod batch;
+mod labels;
+mod relation;
+pub mod tuples;
+
+mod terms;
+
+mod distance;
+mod loss;
+mod miner;
+mod objective;
+mod reducer;
+mod regularizer;
+mod sampler;
 
 pub use candle_core;
 pub use dml_kernels as kernels;
 
 pub use error::{Error, Result};
+
+pub use tensor_ext::{PartialSum, TensorExt};
+
+pub use batch::Batch;
+pub use labels::{IntoLabels, Labels};
+pub use relation::{Relation, Verdict};
+pub use tuples::{Pairs, Triplets, TupleCount, Tuples};
+
+pub use terms::{ImplicitValues, Indices, Over, Term, Terms};
+
+pub use distance::{Distance, Order};
+pub use loss::Loss;
+pub use miner::Miner;
+pub use objective::{Objective, Outcome};
+pub use reducer::{Reduced, Reducer};
+pub use regularizer::Regularizer;
+pub use sampler::Sampler;

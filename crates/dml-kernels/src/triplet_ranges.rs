@@ -175,6 +175,12 @@ impl TripletRanges {
             })
     }
 
+    /// All positives and all negatives that stand in any range: what must be checked before a matrix is indexed.
+    #[must_use]
+    pub fn rows(&self) -> (&[u32], &[u32]) {
+        (&self.positives, &self.negatives)
+    }
+
     /// Every triplet `(anchor, positive, negative)`, in lexicographic order. Cubic: only for those who ask.
     pub fn for_each(&self, mut f: impl FnMut(u32, u32, u32)) {
         let mut chosen = Vec::new();

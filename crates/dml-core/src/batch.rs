@@ -1,0 +1,317 @@
+//! Embeddings with what is known of them: the input of every miner and loss, validated once.
+
+use std::sync::Arc;
+
+use candle_core::{DType, Tensor};
+
+use crate::{Distance, Error, IntoLabels, Labels, Relation, Result, TensorExt};
+
+/// Embeddings `[Q, dim]`, optionally reference embeddings `[R, dim]`, and the [`Relation`] between them.
+///
+/// Holding a batch is the proof that shapes, types, devices and lengths fit. Half-precision embeddings are computed
+/// with in single precision. Cloning is cheap.
+///
+/// ```
+/// use dml_core::{Batch, candle_core::{Device, Tensor}};
+///
+/// let embeddings = Tensor::new(&[[1f32, 0.], [0.9, 0.1], [0., 1.]], &Device::Cpu)?;
+/// let batch = Batch::new(&embeddings, &[0i64, 0, 1])?;
+/// assert_eq!((batch.queries(), batch.references()), (3, 3));
+/// # Ok::<(), dml_core::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Batch {
+    embeddings: Tensor,
+    reference: Option<Tensor>,
+    labels: Option<Labels>,
+    relation: Option<Arc<Relation>>,
+}
+
+impl Batch {
+    /// Rows compared among themselves by their labels.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] unless embeddings are `[rows, dim]` with at least one row and one column, [`Error::DType`]
+    /// for integer embeddings, [`Error::Length`] if there is not one label per row.
+    pub fn new(embeddings: &Tensor, labels: impl IntoLabels) -> Result<Self> {
+        let batch = Self::unlabeled(embeddings)?;
+        let labels = labels.into_labels()?;
+        labels.check_length("labels", batch.queries())?;
+        let relation = Relation::labels(&labels)?;
+        Ok(Self {
+            labels: Some(labels),
+            relation: Some(Arc::new(relation)),
+            ..batch
+        })
+    }
+
+    /// Rows of which nothing is known: for losses that need no labels, or get their tuples.
+    ///
+    /// # Errors
+    /// As [`Batch::new`].
+    pub fn unlabeled(embeddings: &Tensor) -> Result<Self> {
+        Ok(Self {
+            embeddings: checked("embeddings", embeddings)?,
+            reference: None,
+            labels: None,
+            relation: None,
+        })
+    }
+
+    /// Compares the rows with `reference` instead of with each other, by the labels of both.
+    ///
+    /// The references are other things than the queries, even if they hold the same numbers; where some are the
+    /// same things, use [`Batch::with_relation`] and [`Relation::with_identity`].
+    ///
+    /// # Errors
+    /// As [`Batch::new`], and [`Error::Missing`] if the batch has no labels.
+    pub fn with_reference(self, reference: &Tensor, labels: impl IntoLabels) -> Result<Self> {
+        let Some(query_labels) = self.labels.clone() else {
+            return Err(Error::Missing {
+                component: "Batch::with_reference",
+                needed: "labels of the embeddings",
+            });
+        };
+        let batch = self.with_unlabeled_reference(reference)?;
+        let labels = labels.into_labels()?;
+        labels.check_length("reference labels", batch.references())?;
+        let relation = Relation::cross_labels(query_labels, labels)?;
+        Ok(Self {
+            relation: Some(Arc::new(relation)),
+            ..batch
+        })
+    }
+
+    /// Compares the rows with `reference`, of which nothing is known.
+    ///
+    /// # Errors
+    /// As [`Batch::new`]; [`Error::DType`] and [`Error::Device`] if it does not lie beside the embeddings.
+    pub fn with_unlabeled_reference(self, reference: &Tensor) -> Result<Self> {
+        let reference = checked("reference", reference)?;
+        if reference.dims()[1] != self.embeddings.dims()[1] {
+            return Err(Error::Shape {
+                arg: "reference",
+                expected: "[references, dim] with the dim of the embeddings",
+                got: reference.dims().to_vec(),
+            });
+        }
+        if !reference.device().same_device(self.embeddings.device()) {
+            return Err(Error::Device {
+                arg: "reference",
+                expected: format!("{:?}", self.embeddings.device().location()),
+                got: format!("{:?}", reference.device().location()),
+            });
+        }
+        if reference.dtype() != self.embeddings.dtype() {
+            return Err(Error::DType {
+                arg: "reference",
+                expected: "the element type of the embeddings",
+                got: reference.dtype(),
+            });
+        }
+        Ok(Self {
+            reference: Some(reference),
+            relation: None,
+            ..self
+        })
+    }
+
+    /// Says who is positive for whom by any [`Relation`] instead of by labels.
+    ///
+    /// # Errors
+    /// [`Error::Length`] if the relation has other numbers of rows.
+    pub fn with_relation(self, relation: Relation) -> Result<Self> {
+        for (arg, expected, got) in [
+            ("relation queries", self.queries(), relation.queries()),
+            (
+                "relation references",
+                self.references(),
+                relation.references(),
+            ),
+        ] {
+            if expected != got {
+                return Err(Error::Length { arg, expected, got });
+            }
+        }
+        Ok(Self {
+            labels: relation.query_labels().cloned().or(self.labels),
+            relation: Some(Arc::new(relation)),
+            ..self
+        })
+    }
+
+    /// The query embeddings `[Q, dim]`.
+    #[must_use]
+    pub fn embeddings(&self) -> &Tensor {
+        &self.embeddings
+    }
+
+    /// The reference embeddings, if the queries are not compared among themselves.
+    #[must_use]
+    pub fn reference(&self) -> Option<&Tensor> {
+        self.reference.as_ref()
+    }
+
+    /// The class of each query, if known.
+    #[must_use]
+    pub fn labels(&self) -> Option<&Labels> {
+        self.labels.as_ref()
+    }
+
+    /// Who is positive for whom, if known.
+    #[must_use]
+    pub fn relation(&self) -> Option<&Relation> {
+        self.relation.as_deref()
+    }
+
+    /// The relation, or an error in the name of the component that can't do without.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] if nothing is known of the rows.
+    pub fn require_relation(&self, component: &'static str) -> Result<&Relation> {
+        self.relation().ok_or(Error::Missing {
+            component,
+            needed: "labels, a relation or tuples",
+        })
+    }
+
+    /// Q, the number of queries.
+    #[must_use]
+    pub fn queries(&self) -> usize {
+        self.embeddings.dims()[0]
+    }
+
+    /// R, the number of references: Q if the queries are compared among themselves.
+    #[must_use]
+    pub fn references(&self) -> usize {
+        self.reference.as_ref().unwrap_or(&self.embeddings).dims()[0]
+    }
+
+    /// All distances `[Q, R]`.
+    ///
+    /// # Errors
+    /// As the distance.
+    pub fn distances(&self, distance: &dyn Distance) -> Result<Tensor> {
+        distance.matrix(&self.embeddings, self.reference.as_ref())
+    }
+
+    /// The same batch outside of the graph: nothing computed from it has a gradient.
+    #[must_use]
+    pub fn detach(&self) -> Self {
+        Self {
+            embeddings: self.embeddings.detach(),
+            reference: self.reference.as_ref().map(Tensor::detach),
+            ..self.clone()
+        }
+    }
+
+    /// The loss of an empty selection: the scalar 0, attached to the graph so that `backward` works.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`] if Candle cannot do it.
+    pub fn zero(&self) -> Result<Tensor> {
+        let zero = self.embeddings.attached_zero()?;
+        match &self.reference {
+            None => Ok(zero),
+            Some(reference) => Ok((zero + reference.attached_zero()?)?),
+        }
+    }
+}
+
+fn checked(arg: &'static str, tensor: &Tensor) -> Result<Tensor> {
+    if tensor.rank() != 2 || tensor.elem_count() == 0 {
+        return Err(Error::Shape {
+            arg,
+            expected: "[rows, dim] with at least one row and one column",
+            got: tensor.dims().to_vec(),
+        });
+    }
+    match tensor.dtype() {
+        DType::F32 | DType::F64 => Ok(tensor.clone()),
+        DType::F16 | DType::BF16 => Ok(tensor.to_dtype(DType::F32)?),
+        got => Err(Error::DType {
+            arg,
+            expected: "a floating-point type",
+            got,
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::{Device, Var};
+
+    fn rows(n: usize) -> Tensor {
+        Tensor::zeros((n, 2), DType::F32, &Device::Cpu).unwrap()
+    }
+
+    #[test]
+    fn a_batch_is_checked_once() -> Result<()> {
+        assert!(matches!(
+            Batch::new(&rows(2), [0i64]),
+            Err(Error::Length { arg: "labels", .. })
+        ));
+        assert!(matches!(
+            Batch::unlabeled(&rows(0)),
+            Err(Error::Shape {
+                arg: "embeddings",
+                ..
+            })
+        ));
+        assert!(matches!(
+            Batch::unlabeled(&rows(2).flatten_all()?),
+            Err(Error::Shape { .. })
+        ));
+        let whole = rows(2).to_dtype(DType::I64)?;
+        assert!(matches!(Batch::unlabeled(&whole), Err(Error::DType { .. })));
+        let batch = Batch::new(&rows(2), [0i64, 1])?;
+        let wide = Tensor::zeros((2, 3), DType::F32, &Device::Cpu)?;
+        assert!(matches!(
+            batch.clone().with_reference(&wide, [0i64, 1]),
+            Err(Error::Shape {
+                arg: "reference",
+                ..
+            })
+        ));
+        assert!(matches!(
+            batch
+                .clone()
+                .with_reference(&rows(3).to_dtype(DType::F64)?, [0i64, 1, 2]),
+            Err(Error::DType {
+                arg: "reference",
+                ..
+            })
+        ));
+        assert!(matches!(
+            batch.with_relation(Relation::labels([0i64])?),
+            Err(Error::Length { .. })
+        ));
+        assert!(matches!(
+            Batch::unlabeled(&rows(2))?.with_reference(&rows(2), [0i64, 1]),
+            Err(Error::Missing { .. })
+        ));
+        Ok(())
+    }
+
+    #[test]
+    fn half_precision_is_computed_in_single_and_the_gradient_comes_back() -> Result<()> {
+        let half = Var::from_tensor(&rows(2).to_dtype(DType::F16)?)?;
+        let batch = Batch::new(&half, [0i64, 1])?;
+        assert_eq!(batch.embeddings().dtype(), DType::F32);
+        let store = batch.embeddings().sum_all()?.backward()?;
+        assert_eq!(store.get(half.as_tensor()).unwrap().dtype(), DType::F16);
+        Ok(())
+    }
+
+    #[test]
+    fn the_zero_loss_reaches_both_sides() -> Result<()> {
+        let (query, reference) = (Var::from_tensor(&rows(2))?, Var::from_tensor(&rows(3))?);
+        let batch = Batch::new(&query, [0i64, 1])?.with_reference(&reference, [0i64, 1, 2])?;
+        let store = batch.zero()?.backward()?;
+        assert!(
+            store.get(query.as_tensor()).is_some() && store.get(reference.as_tensor()).is_some()
+        );
+        Ok(())
+    }
+}

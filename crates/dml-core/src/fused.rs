@@ -1,0 +1,213 @@
+//! Operations that a kernel computes in one pass, with their gradient given as a function.
+//!
+//! A kernel reads the CPU memory of its inputs ([`with_slice`]), and its result becomes a node of Candle's graph
+//! ([`unary`], [`binary`]). This is how the crates above turn the kernels of `dml-kernels` into differentiable
+//! tensors; [`for_element!`](crate::for_element) chooses between `f32` and `f64`.
+
+use std::fmt;
+use std::sync::Mutex;
+
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Shape, Storage, Tensor, WithDType};
+use dml_kernels::Real;
+
+use crate::{Error, Result};
+
+/// An element type that tensors and kernels share: `f32` or `f64`.
+pub trait Element: WithDType + Real {}
+impl Element for f32 {}
+impl Element for f64 {}
+
+/// Runs the body with the type name bound to the element type of a tensor: `f32` or `f64`.
+///
+/// ```
+/// use dml_core::{candle_core::{Device, Tensor}, for_element, fused::with_slice};
+///
+/// let tensor = Tensor::new(&[1f32, 2.], &Device::Cpu)?;
+/// let sum: f64 = for_element!(tensor, "tensor", |T| with_slice::<T, _>(&tensor, |x| x.iter().map(|x| f64::from(*x)).sum()))?;
+/// assert_eq!(sum, 3.0);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
+#[macro_export]
+macro_rules! for_element {
+    ($tensor:expr, $arg:literal, |$t:ident| $body:expr) => {
+        match $tensor.dtype() {
+            $crate::candle_core::DType::F32 => {
+                type $t = f32;
+                $body
+            }
+            $crate::candle_core::DType::F64 => {
+                type $t = f64;
+                $body
+            }
+            got => Err($crate::Error::DType {
+                arg: $arg,
+                expected: "f32 or f64",
+                got,
+            }),
+        }
+    };
+}
+
+/// Whether a fused CPU kernel can take this tensor; if not, the composite form does the work.
+#[must_use]
+pub fn has_kernel(tensor: &Tensor) -> bool {
+    use candle_core::DType::{F32, F64};
+    tensor.device().is_cpu() && matches!(tensor.dtype(), F32 | F64)
+}
+
+/// `f` on the elements of a CPU tensor in row-major order, without a copy where the tensor is contiguous.
+///
+/// # Errors
+/// [`Error::Device`] for a tensor that is not on the CPU, [`Error::Tensor`] for another element type.
+pub fn with_slice<T: WithDType, R>(tensor: &Tensor, f: impl FnOnce(&[T]) -> R) -> Result<R> {
+    let tensor = tensor.contiguous()?;
+    let (storage, layout) = tensor.storage_and_layout();
+    let (Storage::Cpu(cpu), Some((start, end))) = (&*storage, layout.contiguous_offsets()) else {
+        return Err(Error::Device {
+            arg: "tensor",
+            expected: "the CPU".to_owned(),
+            got: format!("{:?}", tensor.device().location()),
+        });
+    };
+    Ok(f(&cpu.as_slice::<T>()?[start..end]))
+}
+
+/// The node of a value that is known already; `backward(input, value, gradient)` gives the gradient of the input.
+///
+/// # Errors
+/// [`Error::Tensor`] if the input is not on the CPU or the shape does not hold the value.
+pub fn unary<T: WithDType>(
+    name: &'static str,
+    input: &Tensor,
+    value: Vec<T>,
+    shape: impl Into<Shape>,
+    backward: impl Fn(&Tensor, &Tensor, &Tensor) -> Result<Tensor> + Send + Sync + 'static,
+) -> Result<Tensor> {
+    if !input.track_op() {
+        return Ok(Tensor::from_vec(value, shape, input.device())?);
+    }
+    Ok(input.apply_op1(Unary {
+        name,
+        value: Known::new(value, shape),
+        backward: Box::new(backward),
+    })?)
+}
+
+/// The node of a value of two inputs; `backward(left, right, value, gradient)` gives the gradients of both.
+///
+/// # Errors
+/// [`Error::Tensor`] if the inputs are not on the CPU or the shape does not hold the value.
+pub fn binary<T: WithDType>(
+    name: &'static str,
+    left: &Tensor,
+    right: &Tensor,
+    value: Vec<T>,
+    shape: impl Into<Shape>,
+    backward: impl Fn(&Tensor, &Tensor, &Tensor, &Tensor) -> Result<(Tensor, Tensor)>
+    + Send
+    + Sync
+    + 'static,
+) -> Result<Tensor> {
+    if !left.track_op() && !right.track_op() {
+        return Ok(Tensor::from_vec(value, shape, left.device())?);
+    }
+    Ok(left.apply_op2(
+        right,
+        Binary {
+            name,
+            value: Known::new(value, shape),
+            backward: Box::new(backward),
+        },
+    )?)
+}
+
+/// A value on its way into the graph, taken once.
+struct Known(Mutex<Option<(CpuStorage, Shape)>>);
+
+impl Known {
+    fn new<T: WithDType>(value: Vec<T>, shape: impl Into<Shape>) -> Self {
+        Self(Mutex::new(Some((
+            T::to_cpu_storage_owned(value),
+            shape.into(),
+        ))))
+    }
+
+    fn take(&self) -> candle_core::Result<(CpuStorage, Shape)> {
+        let value = self.0.lock().ok().and_then(|mut value| value.take());
+        value.ok_or_else(|| candle_core::Error::Msg("a fused value was asked for twice".to_owned()))
+    }
+}
+
+type UnaryBackward = dyn Fn(&Tensor, &Tensor, &Tensor) -> Result<Tensor> + Send + Sync;
+type BinaryBackward =
+    dyn Fn(&Tensor, &Tensor, &Tensor, &Tensor) -> Result<(Tensor, Tensor)> + Send + Sync;
+
+struct Unary {
+    name: &'static str,
+    value: Known,
+    backward: Box<UnaryBackward>,
+}
+
+struct Binary {
+    name: &'static str,
+    value: Known,
+    backward: Box<BinaryBackward>,
+}
+
+impl fmt::Debug for Unary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Unary").field(&self.name).finish()
+    }
+}
+
+impl fmt::Debug for Binary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Binary").field(&self.name).finish()
+    }
+}
+
+impl CustomOp1 for Unary {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
+        self.value.take()
+    }
+
+    fn bwd(
+        &self,
+        input: &Tensor,
+        value: &Tensor,
+        gradient: &Tensor,
+    ) -> candle_core::Result<Option<Tensor>> {
+        Ok(Some((self.backward)(input, value, gradient)?))
+    }
+}
+
+impl CustomOp2 for Binary {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn cpu_fwd(
+        &self,
+        _: &CpuStorage,
+        _: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        self.value.take()
+    }
+
+    fn bwd(
+        &self,
+        left: &Tensor,
+        right: &Tensor,
+        value: &Tensor,
+        gradient: &Tensor,
+    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
+        let (left, right) = (self.backward)(left, right, value, gradient)?;
+        Ok((Some(left), Some(right)))
+    }
+}

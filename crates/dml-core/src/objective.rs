@@ -1,0 +1,145 @@
+//! Miner, loss, reducer and regularizers as one: what a training loop calls.
+
+use std::sync::Arc;
+
+use candle_core::Tensor;
+
+use crate::{Batch, Loss, Miner, Reducer, Regularizer, Result, Term, Terms, TupleCount, Tuples};
+
+/// What is minimised: `reduce(loss(batch, mine(batch))) + Σ weight · regularizer(embeddings)`.
+///
+/// ```
+/// use std::sync::Arc;
+/// use dml_core::candle_core::{Device, Tensor, Var};
+/// use dml_core::{Batch, Indices, Loss, Objective, Over, Reduced, Reducer, Result, Term, Terms, Tuples};
+///
+/// /// The squared length of each row.
+/// #[derive(Debug)]
+/// struct Length;
+/// impl Loss for Length {
+///     fn terms(&self, batch: &Batch, _: &Tuples) -> Result<Terms> {
+///         let values = batch.embeddings().sqr()?.sum(1)?;
+///         let rows = (0..batch.queries() as u32).collect();
+///         Ok(Term::explicit("loss", Over::Elements, values, Indices::Elements(rows))?.into())
+///     }
+/// }
+///
+/// #[derive(Debug)]
+/// struct Total;
+/// impl Reducer for Total {
+///     fn reduce_term(&self, term: &Term, _: &Batch) -> Result<Reduced> {
+///         let part = term.sum_within(None, None)?;
+///         Ok(Reduced { loss: part.sum, kept: part.count, total: term.count() })
+///     }
+/// }
+///
+/// let embeddings = Var::new(&[[3f32, 4.], [0., 1.]], &Device::Cpu)?;
+/// let objective = Objective::new(Arc::new(Length), Arc::new(Total));
+/// let loss = objective.forward(&Batch::new(&embeddings, &[0i64, 1])?)?;
+/// assert_eq!(loss.to_scalar::<f32>()?, 26.0);
+/// let gradients = loss.backward()?;
+/// assert_eq!(gradients.get(embeddings.as_tensor()).unwrap().to_vec2::<f32>()?, [[6., 8.], [0., 2.]]);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Objective {
+    miner: Option<Arc<dyn Miner>>,
+    loss: Arc<dyn Loss>,
+    reducer: Arc<dyn Reducer>,
+    regularizers: Vec<(Arc<dyn Regularizer>, f64)>,
+}
+
+/// A loss with what led to it.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The scalar to be minimised.
+    pub loss: Tensor,
+    /// How many tuples were mined; `None` without a miner.
+    pub mined: Option<TupleCount>,
+    /// How many values of the loss took part in the mean or sum.
+    pub kept: u64,
+    /// How many values the loss had.
+    pub total: u64,
+}
+
+impl Objective {
+    /// A loss with its reducer, over everything that the relation of a batch allows.
+    #[must_use]
+    pub fn new(loss: Arc<dyn Loss>, reducer: Arc<dyn Reducer>) -> Self {
+        Self {
+            miner: None,
+            loss,
+            reducer,
+            regularizers: Vec::new(),
+        }
+    }
+
+    /// Looks only at the tuples that `miner` chooses.
+    #[must_use]
+    pub fn with_miner(self, miner: Arc<dyn Miner>) -> Self {
+        Self {
+            miner: Some(miner),
+            ..self
+        }
+    }
+
+    /// Adds `weight · regularizer(embeddings)`, also where the loss itself is empty.
+    #[must_use]
+    pub fn with_regularizer(mut self, regularizer: Arc<dyn Regularizer>, weight: f64) -> Self {
+        self.regularizers.push((regularizer, weight));
+        self
+    }
+
+    /// The scalar to be minimised.
+    ///
+    /// # Errors
+    /// As the miner, the loss, the reducer and the regularizers.
+    pub fn forward(&self, batch: &Batch) -> Result<Tensor> {
+        Ok(self.evaluate(batch)?.loss)
+    }
+
+    /// The loss of a batch with the number of tuples mined and values kept.
+    ///
+    /// # Errors
+    /// As the miner, the loss, the reducer and the regularizers.
+    pub fn evaluate(&self, batch: &Batch) -> Result<Outcome> {
+        let tuples = match &self.miner {
+            Some(miner) => miner.mine(&batch.detach())?,
+            None => Tuples::All,
+        };
+        let mined = self
+            .miner
+            .as_ref()
+            .map(|_| tuples.count(batch))
+            .transpose()?;
+        let outcome = self.evaluate_tuples(batch, &tuples)?;
+        Ok(Outcome { mined, ..outcome })
+    }
+
+    /// The loss over given tuples; the miner is not asked.
+    ///
+    /// # Errors
+    /// As the loss, the reducer and the regularizers.
+    pub fn evaluate_tuples(&self, batch: &Batch, tuples: &Tuples) -> Result<Outcome> {
+        let reduced = self.reducer.reduce(&self.terms(batch, tuples)?, batch)?;
+        Ok(Outcome {
+            loss: reduced.loss,
+            mined: None,
+            kept: reduced.kept,
+            total: reduced.total,
+        })
+    }
+
+    /// The terms of the loss over given tuples, unreduced, with one more for each regularizer.
+    ///
+    /// # Errors
+    /// As the loss and the regularizers.
+    pub fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        let mut terms = self.loss.terms(batch, tuples)?;
+        for (regularizer, weight) in &self.regularizers {
+            let penalty = (regularizer.penalty(batch.embeddings())? * *weight)?;
+            terms.push(Term::scalar("embedding_reg_loss", penalty)?);
+        }
+        Ok(terms)
+    }
+}

@@ -1,0 +1,529 @@
+//! Who is positive for whom: the one place where labels, pairs and other knowledge become positives and negatives.
+//!
+//! A relation answers for query row `i` and reference row `j`: [`Positive`](Verdict::Positive),
+//! [`Negative`](Verdict::Negative) or [`Ignored`](Verdict::Ignored). Miners and losses read the relation, never raw
+//! labels. It also knows which reference row *is* which query row, so that nothing is ever matched with itself:
+//! the diagonal when a batch is compared with itself, any map when the references are a queue or a gallery.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::{Error, IntoLabels, Labels, Result};
+
+/// What a query and a reference are to each other.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Verdict {
+    /// They belong together, with a weight in `(0, 1]`; 1 where nothing else is said.
+    Positive(f32),
+    /// They belong apart, with a weight in `(0, 1]`; 1 where nothing else is said.
+    Negative(f32),
+    /// Neither: the pair does not count. Every row is this to itself.
+    Ignored,
+}
+
+impl Verdict {
+    /// Positive with weight 1.
+    pub const POSITIVE: Self = Self::Positive(1.0);
+    /// Negative with weight 1.
+    pub const NEGATIVE: Self = Self::Negative(1.0);
+
+    fn weighted(weight: f32) -> Self {
+        if weight > 0.0 {
+            Self::Positive(weight)
+        } else if weight == 0.0 {
+            Self::NEGATIVE
+        } else {
+            Self::Ignored
+        }
+    }
+}
+
+type Judge = dyn Fn(usize, usize) -> Verdict + Send + Sync;
+
+#[derive(Clone)]
+enum Knowledge {
+    /// Equal labels are positive, others negative; compared on the fly.
+    Labels { query: Labels, reference: Labels },
+    /// Sorted label sets: positive if any is shared, weighted by the Jaccard index.
+    LabelSets {
+        query: Arc<[Vec<i64>]>,
+        reference: Arc<[Vec<i64>]>,
+    },
+    /// A verdict for every pair, row by row.
+    Matrix(Arc<[Verdict]>),
+    /// Anything else.
+    Closure(Arc<Judge>),
+}
+
+/// Who is positive for whom among `queries` rows and `references` rows; see the [module](self).
+///
+/// ```
+/// use dml_core::{Relation, Verdict};
+///
+/// // Four images of a batch compared among themselves: two of a cat, two of a dog.
+/// let relation = Relation::labels(&[0i64, 0, 1, 1])?;
+/// assert_eq!(relation.judge(0, 1), Verdict::POSITIVE);
+/// assert_eq!(relation.judge(0, 2), Verdict::NEGATIVE);
+/// assert_eq!(relation.judge(0, 0), Verdict::Ignored);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Relation {
+    knowledge: Knowledge,
+    queries: usize,
+    references: usize,
+    identity: Identity,
+}
+
+/// Which reference row is the same thing as a query row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Identity {
+    /// None: the references are other things than the queries.
+    Apart,
+    /// Row i is row i: the queries are compared among themselves.
+    Diagonal,
+    /// Query row i is reference row `map[i]`, if any.
+    Map(Arc<[Option<u32>]>),
+}
+
+impl fmt::Debug for Relation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self.knowledge {
+            Knowledge::Labels { .. } => "labels",
+            Knowledge::LabelSets { .. } => "label sets",
+            Knowledge::Matrix(_) => "matrix",
+            Knowledge::Closure(_) => "closure",
+        };
+        f.debug_struct("Relation")
+            .field("kind", &kind)
+            .field("queries", &self.queries)
+            .field("references", &self.references)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Relation {
+    fn new(knowledge: Knowledge, queries: usize, references: usize, identity: Identity) -> Self {
+        Self {
+            knowledge,
+            queries,
+            references,
+            identity,
+        }
+    }
+
+    /// Rows compared among themselves: equal labels are positive, and no row is its own positive.
+    ///
+    /// # Errors
+    /// As [`IntoLabels::into_labels`].
+    pub fn labels(labels: impl IntoLabels) -> Result<Self> {
+        let labels = labels.into_labels()?;
+        let rows = labels.len();
+        let knowledge = Knowledge::Labels {
+            query: labels.clone(),
+            reference: labels,
+        };
+        Ok(Self::new(knowledge, rows, rows, Identity::Diagonal))
+    }
+
+    /// Queries compared with other things: equal labels are positive.
+    ///
+    /// Where some references are the queries themselves, say so with [`Relation::with_identity`].
+    ///
+    /// # Errors
+    /// As [`IntoLabels::into_labels`].
+    pub fn cross_labels(query: impl IntoLabels, reference: impl IntoLabels) -> Result<Self> {
+        let (query, reference) = (query.into_labels()?, reference.into_labels()?);
+        let (queries, references) = (query.len(), reference.len());
+        Ok(Self::new(
+            Knowledge::Labels { query, reference },
+            queries,
+            references,
+            Identity::Apart,
+        ))
+    }
+
+    /// Rows with several labels each: positive if any label is shared, with weight |A ∩ B| / |A ∪ B|.
+    ///
+    /// `reference` `None` compares the rows among themselves.
+    #[must_use]
+    pub fn label_sets(query: &[Vec<i64>], reference: Option<&[Vec<i64>]>) -> Self {
+        let sorted = |sets: &[Vec<i64>]| -> Arc<[Vec<i64>]> {
+            sets.iter()
+                .map(|set| {
+                    let mut set = set.clone();
+                    set.sort_unstable();
+                    set.dedup();
+                    set
+                })
+                .collect()
+        };
+        let query = sorted(query);
+        let identity = if reference.is_some() {
+            Identity::Apart
+        } else {
+            Identity::Diagonal
+        };
+        let reference = reference.map_or_else(|| query.clone(), sorted);
+        let (queries, references) = (query.len(), reference.len());
+        Self::new(
+            Knowledge::LabelSets { query, reference },
+            queries,
+            references,
+            identity,
+        )
+    }
+
+    /// A weight for every pair, row by row: above 0 positive with that weight, 0 negative, below 0 or NaN ignored.
+    ///
+    /// # Errors
+    /// [`Error::Length`] if there are not `queries · references` weights.
+    pub fn matrix(weights: &[f32], queries: usize, references: usize) -> Result<Self> {
+        if weights.len() != queries * references {
+            return Err(Error::Length {
+                arg: "weights",
+                expected: queries * references,
+                got: weights.len(),
+            });
+        }
+        let verdicts = weights.iter().map(|w| Verdict::weighted(*w)).collect();
+        Ok(Self::new(
+            Knowledge::Matrix(verdicts),
+            queries,
+            references,
+            Identity::Apart,
+        ))
+    }
+
+    /// Only the given pairs count; all others are ignored.
+    ///
+    /// # Errors
+    /// [`Error::Index`] for a pair outside of the rows, [`Error::Unsupported`] for a pair given as both.
+    pub fn pairs(
+        positive: &[(u32, u32)],
+        negative: &[(u32, u32)],
+        queries: usize,
+        references: usize,
+    ) -> Result<Self> {
+        for (arg, pairs) in [("positive", positive), ("negative", negative)] {
+            for (position, &(q, r)) in pairs.iter().enumerate() {
+                for (got, limit) in [(q, queries), (r, references)] {
+                    if got as usize >= limit {
+                        return Err(Error::Index {
+                            arg,
+                            position,
+                            limit,
+                            got: i64::from(got),
+                        });
+                    }
+                }
+            }
+        }
+        let positive: HashSet<(u32, u32)> = positive.iter().copied().collect();
+        let negative: HashSet<(u32, u32)> = negative.iter().copied().collect();
+        if !positive.is_disjoint(&negative) {
+            return Err(Error::Unsupported {
+                component: "Relation::pairs",
+                reason: "a pair is given as positive and as negative",
+            });
+        }
+        Ok(Self::closure(queries, references, move |q, r| {
+            let pair = (q as u32, r as u32);
+            if positive.contains(&pair) {
+                Verdict::POSITIVE
+            } else if negative.contains(&pair) {
+                Verdict::NEGATIVE
+            } else {
+                Verdict::Ignored
+            }
+        }))
+    }
+
+    /// Real-valued targets, such as ages or angles: positive where they differ by at most `threshold`.
+    ///
+    /// `reference` `None` compares the rows among themselves.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`] if `threshold` is negative or not finite.
+    pub fn targets(query: &[f64], reference: Option<&[f64]>, threshold: f64) -> Result<Self> {
+        let threshold = crate::check::non_negative("threshold", threshold)?;
+        let identity = if reference.is_some() {
+            Identity::Apart
+        } else {
+            Identity::Diagonal
+        };
+        let reference: Vec<f64> = reference.unwrap_or(query).to_vec();
+        let query = query.to_vec();
+        let (queries, references) = (query.len(), reference.len());
+        let judge = move |q: usize, r: usize| {
+            let difference = (query[q] - reference[r]).abs();
+            if difference.is_nan() {
+                Verdict::Ignored
+            } else if difference <= threshold {
+                Verdict::POSITIVE
+            } else {
+                Verdict::NEGATIVE
+            }
+        };
+        Ok(Self::new(
+            Knowledge::Closure(Arc::new(judge)),
+            queries,
+            references,
+            identity,
+        ))
+    }
+
+    /// Whatever `judge(query, reference)` says. It must answer the same whenever it is asked.
+    pub fn closure(
+        queries: usize,
+        references: usize,
+        judge: impl Fn(usize, usize) -> Verdict + Send + Sync + 'static,
+    ) -> Self {
+        Self::new(
+            Knowledge::Closure(Arc::new(judge)),
+            queries,
+            references,
+            Identity::Apart,
+        )
+    }
+
+    /// Says which reference row *is* each query row, so that no query is matched with itself.
+    ///
+    /// # Errors
+    /// [`Error::Length`] if there is not one entry per query, [`Error::Index`] for a row that does not exist.
+    pub fn with_identity(mut self, map: &[Option<u32>]) -> Result<Self> {
+        if map.len() != self.queries {
+            return Err(Error::Length {
+                arg: "identity",
+                expected: self.queries,
+                got: map.len(),
+            });
+        }
+        for (position, row) in map.iter().enumerate() {
+            if let Some(row) = *row
+                && row as usize >= self.references
+            {
+                return Err(Error::Index {
+                    arg: "identity",
+                    position,
+                    limit: self.references,
+                    got: i64::from(row),
+                });
+            }
+        }
+        self.identity = Identity::Map(map.into());
+        Ok(self)
+    }
+
+    /// Says that reference row i is query row i.
+    ///
+    /// # Errors
+    /// [`Error::Length`] if there are fewer references than queries.
+    pub fn with_diagonal_identity(mut self) -> Result<Self> {
+        if self.references < self.queries {
+            return Err(Error::Length {
+                arg: "references",
+                expected: self.queries,
+                got: self.references,
+            });
+        }
+        self.identity = Identity::Diagonal;
+        Ok(self)
+    }
+
+    /// Number of query rows.
+    #[must_use]
+    pub fn queries(&self) -> usize {
+        self.queries
+    }
+
+    /// Number of reference rows.
+    #[must_use]
+    pub fn references(&self) -> usize {
+        self.references
+    }
+
+    /// The labels of the queries, where the relation was made from labels.
+    #[must_use]
+    pub fn query_labels(&self) -> Option<&Labels> {
+        match &self.knowledge {
+            Knowledge::Labels { query, .. } => Some(query),
+            _ => None,
+        }
+    }
+
+    /// The labels of the references, where the relation was made from labels.
+    #[must_use]
+    pub fn reference_labels(&self) -> Option<&Labels> {
+        match &self.knowledge {
+            Knowledge::Labels { reference, .. } => Some(reference),
+            _ => None,
+        }
+    }
+
+    /// The reference row that is query row `q`, if there is one.
+    #[must_use]
+    pub fn same_as(&self, q: usize) -> Option<usize> {
+        match &self.identity {
+            Identity::Apart => None,
+            Identity::Diagonal => Some(q),
+            Identity::Map(map) => map.get(q).copied().flatten().map(|row| row as usize),
+        }
+    }
+
+    /// What query row `q` and reference row `r` are to each other; rows that don't exist are ignored.
+    #[must_use]
+    pub fn judge(&self, q: usize, r: usize) -> Verdict {
+        if q >= self.queries || r >= self.references || self.same_as(q) == Some(r) {
+            return Verdict::Ignored;
+        }
+        match &self.knowledge {
+            Knowledge::Labels { query, reference } => {
+                if query.as_slice()[q] == reference.as_slice()[r] {
+                    Verdict::POSITIVE
+                } else {
+                    Verdict::NEGATIVE
+                }
+            }
+            Knowledge::LabelSets { query, reference } => jaccard(&query[q], &reference[r]),
+            Knowledge::Matrix(verdicts) => verdicts[q * self.references + r],
+            Knowledge::Closure(judge) => judge(q, r),
+        }
+    }
+
+    /// Appends the reference rows that are positive and negative for query row `q`, each in ascending order.
+    pub fn split(&self, q: usize, positives: &mut Vec<u32>, negatives: &mut Vec<u32>) {
+        if q >= self.queries {
+            return;
+        }
+        if let Knowledge::Labels { query, reference } = &self.knowledge {
+            // One pass over the labels, without a call per pair: this runs for every anchor of every batch.
+            let (label, same) = (query.as_slice()[q], self.same_as(q));
+            for (r, other) in reference.as_slice().iter().enumerate() {
+                if same == Some(r) {
+                    continue;
+                }
+                if *other == label {
+                    positives.push(r as u32);
+                } else {
+                    negatives.push(r as u32);
+                }
+            }
+            return;
+        }
+        for r in 0..self.references {
+            match self.judge(q, r) {
+                Verdict::Positive(_) => positives.push(r as u32),
+                Verdict::Negative(_) => negatives.push(r as u32),
+                Verdict::Ignored => {}
+            }
+        }
+    }
+}
+
+fn jaccard(a: &[i64], b: &[i64]) -> Verdict {
+    let shared = a.iter().filter(|x| b.binary_search(x).is_ok()).count();
+    if shared == 0 {
+        Verdict::NEGATIVE
+    } else {
+        Verdict::Positive(shared as f32 / (a.len() + b.len() - shared) as f32)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split(relation: &Relation, q: usize) -> (Vec<u32>, Vec<u32>) {
+        let (mut positives, mut negatives) = (Vec::new(), Vec::new());
+        relation.split(q, &mut positives, &mut negatives);
+        (positives, negatives)
+    }
+
+    #[test]
+    fn labels_split_rows_and_leave_the_row_itself_out() -> Result<()> {
+        let relation = Relation::labels([5i64, 6, 5, 5])?;
+        assert_eq!(split(&relation, 0), (vec![2, 3], vec![1]));
+        assert_eq!(split(&relation, 1), (vec![], vec![0, 2, 3]));
+        Ok(())
+    }
+
+    #[test]
+    fn references_are_other_things_unless_said_otherwise() -> Result<()> {
+        let relation = Relation::cross_labels([1i64, 2], [1i64, 2, 1])?;
+        assert_eq!(split(&relation, 0), (vec![0, 2], vec![1]));
+        let relation = relation.with_identity(&[Some(2), None])?;
+        assert_eq!(split(&relation, 0), (vec![0], vec![1]));
+        assert_eq!(split(&relation, 1), (vec![1], vec![0, 2]));
+        assert!(matches!(
+            relation.clone().with_identity(&[Some(3), None]),
+            Err(Error::Index {
+                limit: 3,
+                got: 3,
+                ..
+            })
+        ));
+        assert!(matches!(
+            relation.with_identity(&[None]),
+            Err(Error::Length { .. })
+        ));
+        Ok(())
+    }
+
+    #[test]
+    fn every_kind_splits_as_it_judges() -> Result<()> {
+        let relations = [
+            Relation::labels([0i64, 1, 0])?,
+            Relation::label_sets(&[vec![1, 2], vec![3], vec![2, 3, 3]], None),
+            Relation::matrix(&[1., 0., -1., 0.5, 1., 0., f32::NAN, 0., 1.], 3, 3)?,
+            Relation::pairs(&[(0, 1)], &[(0, 2), (2, 0)], 3, 3)?,
+            Relation::targets(&[1.0, 1.5, f64::NAN], None, 0.5)?,
+            Relation::closure(3, 3, |q, r| {
+                if q < r {
+                    Verdict::POSITIVE
+                } else {
+                    Verdict::NEGATIVE
+                }
+            }),
+        ];
+        for relation in relations {
+            for q in 0..3 {
+                let (positives, negatives) = split(&relation, q);
+                for r in 0..3u32 {
+                    let verdict = relation.judge(q, r as usize);
+                    assert_eq!(
+                        positives.contains(&r),
+                        matches!(verdict, Verdict::Positive(_))
+                    );
+                    assert_eq!(
+                        negatives.contains(&r),
+                        matches!(verdict, Verdict::Negative(_))
+                    );
+                }
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn label_sets_weigh_by_jaccard() {
+        let relation = Relation::label_sets(&[vec![1, 2], vec![2, 3], vec![4]], None);
+        assert_eq!(relation.judge(0, 1), Verdict::Positive(1.0 / 3.0));
+        assert_eq!(relation.judge(0, 2), Verdict::NEGATIVE);
+    }
+
+    #[test]
+    fn pairs_are_checked() {
+        assert!(matches!(
+            Relation::pairs(&[(0, 9)], &[], 2, 2),
+            Err(Error::Index {
+                arg: "positive",
+                limit: 2,
+                got: 9,
+                ..
+            })
+        ));
+        assert!(Relation::pairs(&[(0, 1)], &[(0, 1)], 2, 2).is_err());
+    }
+}

@@ -1,0 +1,137 @@
+//! Functions of one number at a time, each with its slope.
+
+use candle_core::{DType, Tensor};
+use dml_kernels::Real;
+
+use crate::fused::{self, Element, has_kernel, with_slice};
+use crate::{Result, for_element};
+
+fn fuse<T: Element>(
+    name: &'static str,
+    x: &Tensor,
+    value: impl Fn(T) -> T,
+    slope: impl Fn(T) -> T + Send + Sync + 'static,
+) -> Result<Tensor> {
+    let result = with_slice(x, |x: &[T]| x.iter().map(|x| value(*x)).collect::<Vec<T>>())?;
+    fused::unary(name, x, result, x.shape(), move |x, _, gradient| {
+        let product = with_slice(x, |x: &[T]| {
+            with_slice(gradient, |g: &[T]| {
+                x.iter()
+                    .zip(g)
+                    .map(|(x, g)| *g * slope(*x))
+                    .collect::<Vec<T>>()
+            })
+        })??;
+        Ok(Tensor::from_vec(product, x.shape(), x.device())?)
+    })
+}
+
+pub(super) fn hinge(x: &Tensor) -> Result<Tensor> {
+    if has_kernel(x) {
+        return for_element!(x, "x", |T| fuse::<T>(
+            "hinge",
+            x,
+            |x| Real::max(x, T::ZERO),
+            |x| if x > T::ZERO { T::ONE } else { T::ZERO }
+        ));
+    }
+    hinge_composite(x)
+}
+
+pub(super) fn hinge_composite(x: &Tensor) -> Result<Tensor> {
+    let zeros = x.zeros_like()?;
+    Ok(x.gt(&zeros)?.where_cond(x, &zeros)?)
+}
+
+pub(super) fn softplus(x: &Tensor) -> Result<Tensor> {
+    if has_kernel(x) {
+        return for_element!(x, "x", |T| fuse::<T>(
+            "softplus",
+            x,
+            |x| Real::max(x, T::ZERO) + Real::ln_1p(Real::exp(-Real::abs(x))),
+            |x| T::ONE / (T::ONE + Real::exp(-x))
+        ));
+    }
+    softplus_composite(x)
+}
+
+pub(super) fn softplus_composite(x: &Tensor) -> Result<Tensor> {
+    let smooth = (magnitude_composite(x)?.neg()?.exp()? + 1.0)?.log()?;
+    // At 0 both the hinge and |x| have gradient 0, where the slope is ½: the straight part carries it.
+    let half = (x * 0.5)?;
+    Ok((half + (magnitude_composite(x)? * 0.5)? + smooth)?)
+}
+
+pub(super) fn magnitude(x: &Tensor) -> Result<Tensor> {
+    if has_kernel(x) {
+        return for_element!(x, "x", |T| fuse::<T>("magnitude", x, Real::abs, |x| {
+            if x > T::ZERO {
+                T::ONE
+            } else if x < T::ZERO {
+                -T::ONE
+            } else {
+                T::ZERO
+            }
+        }));
+    }
+    magnitude_composite(x)
+}
+
+pub(super) fn magnitude_composite(x: &Tensor) -> Result<Tensor> {
+    Ok((x * x.detach().sign()?)?)
+}
+
+pub(super) fn power(x: &Tensor, exponent: f64) -> Result<Tensor> {
+    if exponent == 1.0 {
+        return Ok(x.clone());
+    }
+    if has_kernel(x) {
+        return for_element!(x, "x", |T| {
+            let (e, one_less) = (T::from_f64(exponent), T::from_f64(exponent - 1.0));
+            fuse::<T>(
+                "power",
+                x,
+                move |x| {
+                    if exponent == 2.0 {
+                        x * x
+                    } else {
+                        Real::powf(x, e)
+                    }
+                },
+                move |x| {
+                    if x == T::ZERO {
+                        T::ZERO
+                    } else if exponent == 2.0 {
+                        x + x
+                    } else {
+                        e * Real::powf(x, one_less)
+                    }
+                },
+            )
+        });
+    }
+    power_composite(x, exponent)
+}
+
+pub(super) fn power_composite(x: &Tensor, exponent: f64) -> Result<Tensor> {
+    // Where x is 0 the power is taken of 1 instead and thrown away, so that no slope of x^(e−1) at 0 is met.
+    let zeros = x.zeros_like()?;
+    let is_zero = x.eq(&zeros)?;
+    let safe = is_zero.where_cond(&x.ones_like()?, x)?;
+    Ok(is_zero.where_cond(&zeros, &safe.powf(exponent)?)?)
+}
+
+pub(super) fn attached_zero(x: &Tensor) -> Result<Tensor> {
+    if has_kernel(x) {
+        return for_element!(x, "x", |T| fused::unary(
+            "attached_zero",
+            x,
+            vec![T::ZERO],
+            (),
+            |x, _, _| Ok(x.zeros_like()?)
+        ));
+    }
+    let zeros = x.zeros_like()?;
+    let nowhere = x.zeros_like()?.to_dtype(DType::U8)?;
+    Ok(nowhere.where_cond(x, &zeros)?.sum_all()?)
+}

@@ -1,0 +1,177 @@
+//! The differentiable primitives that metric learning is made of, as methods of Candle's tensor.
+//!
+//! Each has a composite form of Candle's own operations, which runs on every device, and a fused CPU form over
+//! `dml-kernels`, forward and backward. Both give the same numbers; tests hold them to it. At a kink the gradient is
+//! PyTorch's: 0 for the hinge at 0, for a distance of 0 and for |x| at 0.
+
+mod elementwise;
+mod normalize;
+mod pairwise_lp;
+mod pick;
+mod sum_within;
+
+use candle_core::Tensor;
+
+use crate::{Error, Result};
+
+pub use sum_within::PartialSum;
+
+/// Differentiable primitives of metric learning on [`Tensor`]; see the [module](self).
+///
+/// ```
+/// use dml_core::{TensorExt, candle_core::{Device, Tensor}};
+///
+/// let x = Tensor::new(&[[3f32, 4.], [0., 2.]], &Device::Cpu)?;
+/// let unit = x.normalize(2.0)?;
+/// assert_eq!(unit.to_vec2::<f32>()?, [[0.6, 0.8], [0., 1.]]);
+/// assert_eq!(unit.pairwise_dot(&unit)?.to_vec2::<f32>()?[0][1], 0.8);
+/// assert_eq!(x.pairwise_lp(&x, 2.0)?.to_vec2::<f32>()?[1][1], 0.0);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
+pub trait TensorExt {
+    /// Rows divided by their p-norm: `x / max(‖x‖ₚ, 1e-12)`, for `p >= 1` or infinity. Shape `[rows, dim]`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] unless the tensor is of rank 2.
+    fn normalize(&self, p: f64) -> Result<Tensor>;
+
+    /// The p-norm of each row, with gradient 0 for a zero row: `[rows, dim]` → `[rows]`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] unless the tensor is of rank 2.
+    fn row_norms(&self, p: f64) -> Result<Tensor>;
+
+    /// Dot products of all rows: `[Q, dim]`, `[R, dim]` → `[Q, R]`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] unless both are of rank 2 with rows of one length.
+    fn pairwise_dot(&self, reference: &Tensor) -> Result<Tensor>;
+
+    /// p-norm distances of all rows: `[Q, dim]`, `[R, dim]` → `[Q, R]`. Equal rows have distance 0 and gradient 0.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] unless both are of rank 2 with rows of one length.
+    fn pairwise_lp(&self, reference: &Tensor, p: f64) -> Result<Tensor>;
+
+    /// The entries `(rows[t], columns[t])` of a matrix: `[Q, R]` → `[T]`. Entries may be picked repeatedly.
+    ///
+    /// # Errors
+    /// [`Error::Index`] for an entry outside of the matrix, [`Error::Length`] for lists of unequal length.
+    fn pick(&self, rows: &[u32], columns: &[u32]) -> Result<Tensor>;
+
+    /// `max(0, x)`, with gradient 0 at 0.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`] if Candle cannot do it.
+    fn hinge(&self) -> Result<Tensor>;
+
+    /// `ln(1 + eˣ)` without overflow.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`] if Candle cannot do it.
+    fn softplus(&self) -> Result<Tensor>;
+
+    /// `|x|`, with gradient 0 at 0.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`] if Candle cannot do it.
+    fn magnitude(&self) -> Result<Tensor>;
+
+    /// `x^exponent`, with gradient 0 at 0.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`] if Candle cannot do it.
+    fn power(&self, exponent: f64) -> Result<Tensor>;
+
+    /// Sum and number of the values strictly above `low` and strictly below `high`; the sum is a scalar.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`] if Candle cannot do it.
+    fn sum_within(&self, low: Option<f64>, high: Option<f64>) -> Result<PartialSum>;
+
+    /// The scalar 0, attached to the graph of this tensor: its gradient is zero everywhere, even where the tensor
+    /// is infinite or NaN.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`] if Candle cannot do it.
+    fn attached_zero(&self) -> Result<Tensor>;
+}
+
+impl TensorExt for Tensor {
+    fn normalize(&self, p: f64) -> Result<Tensor> {
+        check_matrix("embeddings", self)?;
+        normalize::normalize(self, p)
+    }
+
+    fn row_norms(&self, p: f64) -> Result<Tensor> {
+        check_matrix("embeddings", self)?;
+        normalize::row_norms(self, p)
+    }
+
+    fn pairwise_dot(&self, reference: &Tensor) -> Result<Tensor> {
+        check_pair(self, reference)?;
+        Ok(self.matmul(&reference.t()?)?)
+    }
+
+    fn pairwise_lp(&self, reference: &Tensor, p: f64) -> Result<Tensor> {
+        check_pair(self, reference)?;
+        pairwise_lp::pairwise_lp(self, reference, p)
+    }
+
+    fn pick(&self, rows: &[u32], columns: &[u32]) -> Result<Tensor> {
+        check_matrix("matrix", self)?;
+        pick::pick(self, rows, columns)
+    }
+
+    fn hinge(&self) -> Result<Tensor> {
+        elementwise::hinge(self)
+    }
+
+    fn softplus(&self) -> Result<Tensor> {
+        elementwise::softplus(self)
+    }
+
+    fn magnitude(&self) -> Result<Tensor> {
+        elementwise::magnitude(self)
+    }
+
+    fn power(&self, exponent: f64) -> Result<Tensor> {
+        elementwise::power(self, exponent)
+    }
+
+    fn sum_within(&self, low: Option<f64>, high: Option<f64>) -> Result<PartialSum> {
+        sum_within::sum_within(self, low, high)
+    }
+
+    fn attached_zero(&self) -> Result<Tensor> {
+        elementwise::attached_zero(self)
+    }
+}
+
+fn check_matrix(arg: &'static str, tensor: &Tensor) -> Result<()> {
+    if tensor.rank() == 2 {
+        Ok(())
+    } else {
+        Err(Error::Shape {
+            arg,
+            expected: "[rows, dim]",
+            got: tensor.dims().to_vec(),
+        })
+    }
+}
+
+fn check_pair(query: &Tensor, reference: &Tensor) -> Result<()> {
+    check_matrix("query", query)?;
+    check_matrix("reference", reference)?;
+    if query.dims()[1] != reference.dims()[1] {
+        return Err(Error::Shape {
+            arg: "reference",
+            expected: "[references, dim] with the dim of the queries",
+            got: reference.dims().to_vec(),
+        });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,84 @@
+//! Rows divided by their norm, and the norms themselves.
+
+use candle_core::Tensor;
+use dml_kernels::Real;
+use dml_kernels::normalize::{self as kernel, EPSILON};
+
+use super::elementwise::{magnitude_composite, power_composite};
+use crate::fused::{self, has_kernel, with_slice};
+use crate::{Result, for_element};
+
+pub(super) fn normalize(x: &Tensor, p: f64) -> Result<Tensor> {
+    if !has_kernel(x) {
+        return normalize_composite(x, p);
+    }
+    let (_, dim) = x.dims2()?;
+    for_element!(x, "embeddings", |T| {
+        let (unit, norms) = with_slice(x, |x: &[T]| kernel::normalize_rows(x, dim, p))?;
+        fused::unary("normalize", x, unit, x.shape(), move |x, _, gradient| {
+            let result = with_slice(x, |x: &[T]| {
+                with_slice(gradient, |g: &[T]| {
+                    kernel::normalize_rows_backward(x, &norms, g, dim, p)
+                })
+            })??;
+            Ok(Tensor::from_vec(result, x.shape(), x.device())?)
+        })
+    })
+}
+
+pub(super) fn normalize_composite(x: &Tensor, p: f64) -> Result<Tensor> {
+    let norms = row_norms_composite(x, p)?.unsqueeze(1)?;
+    let floor = (norms.ones_like()? * EPSILON)?;
+    let divisor = norms.gt(&floor)?.where_cond(&norms, &floor)?;
+    Ok(x.broadcast_div(&divisor)?)
+}
+
+pub(super) fn row_norms(x: &Tensor, p: f64) -> Result<Tensor> {
+    if !has_kernel(x) {
+        return row_norms_composite(x, p);
+    }
+    let (rows, dim) = x.dims2()?;
+    for_element!(x, "embeddings", |T| {
+        let norms: Vec<f64> = with_slice(x, |x: &[T]| {
+            x.chunks_exact(dim.max(1))
+                .map(|row| kernel::norm(row, p))
+                .collect()
+        })?;
+        let value: Vec<T> = norms.iter().map(|n| T::from_f64(*n)).collect();
+        fused::unary("row_norms", x, value, rows, move |x, _, gradient| {
+            let mut result = vec![T::ZERO; rows * dim];
+            with_slice(x, |x: &[T]| {
+                with_slice(gradient, |g: &[T]| {
+                    for (i, out) in result.chunks_exact_mut(dim.max(1)).enumerate() {
+                        kernel::norm_gradient(&x[i * dim..][..dim], p, norms[i], out);
+                        out.iter_mut().for_each(|o| *o = *o * g[i]);
+                    }
+                })
+            })??;
+            Ok(Tensor::from_vec(result, x.shape(), x.device())?)
+        })
+    })
+}
+
+pub(super) fn row_norms_composite(x: &Tensor, p: f64) -> Result<Tensor> {
+    norm_over_last(&magnitude_composite(x)?, p)
+}
+
+/// The p-norm over the last dimension of magnitudes, with gradient 0 where it is 0.
+pub(super) fn norm_over_last(magnitudes: &Tensor, p: f64) -> Result<Tensor> {
+    let last = magnitudes.rank() - 1;
+    if p == 1.0 {
+        return Ok(magnitudes.sum(last)?);
+    }
+    if p.is_infinite() {
+        // Tied maxima share the gradient: the mean of all entries that attain the maximum.
+        let top = magnitudes.detach().max_keepdim(last)?;
+        let attains = magnitudes
+            .detach()
+            .broadcast_eq(&top)?
+            .to_dtype(magnitudes.dtype())?;
+        let ties = attains.sum(last)?;
+        return Ok(((magnitudes * attains)?.sum(last)? / ties)?);
+    }
+    power_composite(&power_composite(magnitudes, p)?.sum(last)?, 1.0 / p)
+}

@@ -1,0 +1,52 @@
+//! Entries of a matrix by row and column.
+
+use candle_core::Tensor;
+
+use crate::fused::{self, has_kernel, with_slice};
+use crate::{Error, Result, for_element};
+
+pub(super) fn pick(matrix: &Tensor, rows: &[u32], columns: &[u32]) -> Result<Tensor> {
+    let (height, width) = matrix.dims2()?;
+    if rows.len() != columns.len() {
+        return Err(Error::Length {
+            arg: "columns",
+            expected: rows.len(),
+            got: columns.len(),
+        });
+    }
+    for (arg, list, limit) in [("rows", rows, height), ("columns", columns, width)] {
+        if let Some(position) = list.iter().position(|&i| i as usize >= limit) {
+            return Err(Error::Index {
+                arg,
+                position,
+                limit,
+                got: i64::from(list[position]),
+            });
+        }
+    }
+    let places: Vec<usize> = rows
+        .iter()
+        .zip(columns)
+        .map(|(&r, &c)| r as usize * width + c as usize)
+        .collect();
+    let count = places.len();
+    if has_kernel(matrix) {
+        return for_element!(matrix, "matrix", |T| {
+            let values: Vec<T> = with_slice(matrix, |m: &[T]| {
+                places.iter().map(|&place| m[place]).collect()
+            })?;
+            fused::unary("pick", matrix, values, count, move |matrix, _, gradient| {
+                let mut result = vec![<T as dml_kernels::Real>::ZERO; height * width];
+                with_slice(gradient, |g: &[T]| {
+                    for (&place, g) in places.iter().zip(g) {
+                        result[place] += *g;
+                    }
+                })?;
+                Ok(Tensor::from_vec(result, matrix.shape(), matrix.device())?)
+            })
+        });
+    }
+    let places: Vec<i64> = places.into_iter().map(|place| place as i64).collect();
+    let places = Tensor::from_vec(places, count, matrix.device())?;
+    Ok(matrix.flatten_all()?.index_select(&places, 0)?)
+}

@@ -1,0 +1,243 @@
+//! Every primitive: by hand, against its composite form, and against central differences.
+
+use candle_core::{DType, Device, Tensor, Var};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::*;
+
+fn draw(seed: u64, rows: usize, columns: usize) -> Vec<f64> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    (0..rows * columns)
+        .map(|_| rng.random_range(-2.0..2.0))
+        .collect()
+}
+
+fn var(values: &[f64], shape: (usize, usize)) -> Var {
+    Var::from_tensor(&Tensor::from_slice(values, shape, &Device::Cpu).unwrap()).unwrap()
+}
+
+fn flat(tensor: &Tensor) -> Vec<f64> {
+    tensor
+        .to_dtype(DType::F64)
+        .unwrap()
+        .flatten_all()
+        .unwrap()
+        .to_vec1()
+        .unwrap()
+}
+
+/// The gradient of Σ weights · f(x), with fixed uneven weights.
+fn gradient(x: &Var, f: &dyn Fn(&Tensor) -> Result<Tensor>) -> Vec<f64> {
+    let y = f(x.as_tensor()).unwrap();
+    let loss = weighted(&y);
+    let store = loss.backward().unwrap();
+    store
+        .get(x.as_tensor())
+        .map_or_else(|| vec![0.0; x.elem_count()], flat)
+}
+
+fn weighted(y: &Tensor) -> Tensor {
+    let n = y.elem_count();
+    let weights: Vec<f64> = (0..n).map(|i| 0.3 + (i as f64 * 0.7).sin()).collect();
+    let weights = Tensor::from_vec(weights, y.shape(), &Device::Cpu).unwrap();
+    (y * weights).unwrap().sum_all().unwrap()
+}
+
+fn check(
+    values: &[f64],
+    shape: (usize, usize),
+    f: &dyn Fn(&Tensor) -> Result<Tensor>,
+    composite: &dyn Fn(&Tensor) -> Result<Tensor>,
+) {
+    let x = var(values, shape);
+    let close = |a: &[f64], b: &[f64], tolerance: f64, what: &str| {
+        assert_eq!(a.len(), b.len());
+        for (i, (a, b)) in a.iter().zip(b).enumerate() {
+            assert!(
+                (a - b).abs() <= tolerance * (1.0 + b.abs()),
+                "{what} {i}: {a} {b}"
+            );
+        }
+    };
+    close(
+        &flat(&f(&x).unwrap()),
+        &flat(&composite(&x).unwrap()),
+        1e-10,
+        "value",
+    );
+    let got = gradient(&x, f);
+    close(
+        &got,
+        &gradient(&x, composite),
+        1e-9,
+        "gradient of the composite form",
+    );
+    for k in (0..values.len()).step_by(3) {
+        let at = |shift: f64| {
+            let mut moved = values.to_vec();
+            moved[k] += shift;
+            flat(&weighted(&f(&var(&moved, shape)).unwrap()))[0]
+        };
+        let slope = (at(1e-6) - at(-1e-6)) / 2e-6;
+        assert!(
+            (slope - got[k]).abs() < 1e-5 * (1.0 + slope.abs()),
+            "difference {k}: {slope} {}",
+            got[k]
+        );
+    }
+}
+
+#[test]
+fn normalize_and_norms_agree_with_their_composite_forms() {
+    for p in [1.0, 1.5, 2.0, 3.0, f64::INFINITY] {
+        check(&draw(1, 5, 7), (5, 7), &|x| x.normalize(p), &|x| {
+            normalize::normalize_composite(x, p)
+        });
+        check(&draw(2, 5, 7), (5, 7), &|x| x.row_norms(p), &|x| {
+            normalize::row_norms_composite(x, p)
+        });
+    }
+}
+
+#[test]
+fn distances_agree_with_their_composite_form_on_both_sides() {
+    let other = var(&draw(4, 6, 7), (6, 7));
+    for p in [1.0, 1.5, 2.0, 3.0, f64::INFINITY] {
+        check(
+            &draw(3, 5, 7),
+            (5, 7),
+            &|x| x.pairwise_lp(&other, p),
+            &|x| pairwise_lp::pairwise_lp_composite(x, &other, p),
+        );
+        check(&draw(3, 5, 7), (5, 7), &|x| other.pairwise_lp(x, p), &|x| {
+            pairwise_lp::pairwise_lp_composite(&other, x, p)
+        });
+        check(&draw(3, 5, 7), (5, 7), &|x| x.pairwise_lp(x, p), &|x| {
+            pairwise_lp::pairwise_lp_composite(x, x, p)
+        });
+    }
+}
+
+#[test]
+fn elementwise_functions_agree_with_their_composite_forms() {
+    let values = draw(5, 4, 6);
+    check(
+        &values,
+        (4, 6),
+        &|x| x.hinge(),
+        &elementwise::hinge_composite,
+    );
+    check(
+        &values,
+        (4, 6),
+        &|x| x.softplus(),
+        &elementwise::softplus_composite,
+    );
+    check(
+        &values,
+        (4, 6),
+        &|x| x.magnitude(),
+        &elementwise::magnitude_composite,
+    );
+    check(&values, (4, 6), &|x| x.power(2.0), &|x| {
+        elementwise::power_composite(x, 2.0)
+    });
+    let positive: Vec<f64> = values.iter().map(|x| x.abs() + 0.1).collect();
+    check(&positive, (4, 6), &|x| x.power(0.5), &|x| {
+        elementwise::power_composite(x, 0.5)
+    });
+}
+
+#[test]
+fn picked_entries_may_repeat() {
+    let (rows, columns) = ([0u32, 2, 2, 1], [3u32, 0, 0, 1]);
+    let places = Tensor::new(&[3u32, 8, 8, 5], &Device::Cpu).unwrap();
+    let composite = |x: &Tensor| Ok(x.flatten_all()?.index_select(&places, 0)?);
+    check(
+        &draw(6, 3, 4),
+        (3, 4),
+        &|x| x.pick(&rows, &columns),
+        &composite,
+    );
+    let x = var(&draw(6, 3, 4), (3, 4));
+    assert!(matches!(
+        x.pick(&[3], &[0]),
+        Err(Error::Index {
+            arg: "rows",
+            limit: 3,
+            got: 3,
+            ..
+        })
+    ));
+    assert!(matches!(x.pick(&[0], &[]), Err(Error::Length { .. })));
+}
+
+#[test]
+fn sums_within_bounds_are_strict() -> Result<()> {
+    let values = Var::new(&[0f64, 0.5, 1., 2., f64::INFINITY], &Device::Cpu)?;
+    for (low, high, sum, count) in [
+        (Some(0.0), Some(2.0), 1.5, 2),
+        (None, Some(1.0), 0.5, 2),
+        (Some(2.5), Some(2.6), 0.0, 0),
+    ] {
+        for part in [
+            values.sum_within(low, high)?,
+            sum_within::sum_within_composite(&values, low, high)?,
+        ] {
+            assert_eq!((part.sum.to_scalar::<f64>()?, part.count), (sum, count));
+            let store = part.sum.backward()?;
+            let slopes = flat(store.get(values.as_tensor()).unwrap());
+            assert_eq!(slopes.iter().sum::<f64>(), count as f64);
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn kinks_have_gradient_zero() {
+    let zeros = var(&[0.0; 4], (2, 2));
+    assert_eq!(gradient(&zeros, &|x| x.hinge()), [0.0; 4]);
+    assert_eq!(gradient(&zeros, &elementwise::hinge_composite), [0.0; 4]);
+    assert_eq!(gradient(&zeros, &|x| x.magnitude()), [0.0; 4]);
+    assert_eq!(gradient(&zeros, &|x| x.power(0.5)), [0.0; 4]);
+    assert_eq!(gradient(&zeros, &|x| x.pairwise_lp(x, 2.0)), [0.0; 4]);
+    assert_eq!(
+        gradient(&zeros, &|x| pairwise_lp::pairwise_lp_composite(x, x, 2.0)),
+        [0.0; 4]
+    );
+    assert_eq!(gradient(&zeros, &|x| x.row_norms(2.0)), [0.0; 4]);
+}
+
+#[test]
+fn an_attached_zero_has_gradient_zero_even_at_infinity() -> Result<()> {
+    let x = Var::new(&[f32::INFINITY, f32::NAN, 1.], &Device::Cpu)?;
+    let zero = x.attached_zero()?;
+    assert_eq!(zero.to_scalar::<f32>()?, 0.0);
+    assert_eq!(flat(zero.backward()?.get(x.as_tensor()).unwrap()), [0.0; 3]);
+    Ok(())
+}
+
+#[test]
+fn shapes_are_checked() {
+    let x = var(&draw(7, 2, 3), (2, 3));
+    let y = var(&draw(7, 2, 4), (2, 4));
+    assert!(matches!(
+        x.pairwise_lp(&y, 2.0),
+        Err(Error::Shape {
+            arg: "reference",
+            ..
+        })
+    ));
+    assert!(matches!(
+        x.pairwise_dot(&y),
+        Err(Error::Shape {
+            arg: "reference",
+            ..
+        })
+    ));
+    assert!(matches!(
+        x.flatten_all().unwrap().normalize(2.0),
+        Err(Error::Shape { .. })
+    ));
+}

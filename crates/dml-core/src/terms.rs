@@ -1,0 +1,346 @@
+//! What a loss hands to a reducer: one value per element, pair or triplet, written out or not.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use candle_core::Tensor;
+
+use crate::tensor_ext::PartialSum;
+use crate::{Error, Result, TensorExt, Triplets};
+
+/// What the values of a term belong to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// The term is one number already.
+    Scalar,
+    /// Rows of the batch (or proxies).
+    Elements,
+    /// Pairs of an anchor and a positive.
+    PositivePairs,
+    /// Pairs of an anchor and a negative.
+    NegativePairs,
+    /// Triplets.
+    Triplets,
+}
+
+/// Which rows each value of a term belongs to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Indices {
+    /// None: the term is a scalar.
+    None,
+    /// One row a value.
+    Elements(Vec<u32>),
+    /// A query row and a reference row a value.
+    Pairs {
+        /// Query rows.
+        anchors: Vec<u32>,
+        /// Reference rows.
+        others: Vec<u32>,
+    },
+    /// Three rows a value.
+    Triplets(Arc<Triplets>),
+}
+
+impl Indices {
+    /// The first row of each value: the element, or the anchor of the pair or triplet.
+    #[must_use]
+    pub fn anchors(&self) -> &[u32] {
+        match self {
+            Self::None => &[],
+            Self::Elements(rows) | Self::Pairs { anchors: rows, .. } => rows,
+            Self::Triplets(triplets) => &triplets.anchors,
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::None => 1,
+            _ => self.anchors().len(),
+        }
+    }
+}
+
+/// Values that are never written out unless somebody asks, such as those of all triplets of a batch.
+pub trait ImplicitValues: Debug + Send + Sync {
+    /// How many values there are.
+    fn count(&self) -> u64;
+
+    /// Sum and number of the values strictly between the bounds, with gradient.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`] if Candle cannot do it.
+    fn sum_within(&self, low: Option<f64>, high: Option<f64>) -> Result<PartialSum>;
+
+    /// The values written out, with gradient, and their rows.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`] if Candle cannot do it.
+    fn expand(&self) -> Result<(Tensor, Indices)>;
+}
+
+#[derive(Clone, Debug)]
+enum Values {
+    Empty,
+    Explicit { values: Tensor, indices: Indices },
+    Implicit(Arc<dyn ImplicitValues>),
+}
+
+/// One named part of a loss.
+#[derive(Clone, Debug)]
+pub struct Term {
+    name: &'static str,
+    over: Over,
+    values: Values,
+    divisor: Option<f64>,
+}
+
+impl Term {
+    /// A term with nothing in it, which every reducer turns into 0.
+    #[must_use]
+    pub fn empty(name: &'static str) -> Self {
+        Self {
+            name,
+            over: Over::Scalar,
+            values: Values::Empty,
+            divisor: None,
+        }
+    }
+
+    /// A term that is one number already.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] unless the tensor holds one number.
+    pub fn scalar(name: &'static str, value: Tensor) -> Result<Self> {
+        if value.elem_count() != 1 {
+            return Err(Error::Shape {
+                arg: "value",
+                expected: "one number",
+                got: value.dims().to_vec(),
+            });
+        }
+        Ok(Self {
+            name,
+            over: Over::Scalar,
+            values: Values::Explicit {
+                values: value,
+                indices: Indices::None,
+            },
+            divisor: None,
+        })
+    }
+
+    /// A term whose values are a tensor `[n]`, with the rows that each belongs to. None at all make an empty term.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] unless there is one value per entry of `indices`, [`Error::Unsupported`] if `indices` are of
+    /// another kind than `over`.
+    pub fn explicit(
+        name: &'static str,
+        over: Over,
+        values: Tensor,
+        indices: Indices,
+    ) -> Result<Self> {
+        let fits = matches!(
+            (over, &indices),
+            (Over::Elements, Indices::Elements(_))
+                | (
+                    Over::PositivePairs | Over::NegativePairs,
+                    Indices::Pairs { .. }
+                )
+                | (Over::Triplets, Indices::Triplets(_))
+        );
+        if !fits {
+            return Err(Error::Unsupported {
+                component: "Term::explicit",
+                reason: "the indices are of another kind than the term",
+            });
+        }
+        if values.rank() != 1 || values.elem_count() != indices.len() {
+            return Err(Error::Shape {
+                arg: "values",
+                expected: "[n] with one value per index",
+                got: values.dims().to_vec(),
+            });
+        }
+        if indices.len() == 0 {
+            return Ok(Self::empty(name));
+        }
+        Ok(Self {
+            name,
+            over,
+            values: Values::Explicit { values, indices },
+            divisor: None,
+        })
+    }
+
+    /// A term whose values are not written out.
+    #[must_use]
+    pub fn implicit(name: &'static str, over: Over, values: Arc<dyn ImplicitValues>) -> Self {
+        if values.count() == 0 {
+            return Self::empty(name);
+        }
+        Self {
+            name,
+            over,
+            values: Values::Implicit(values),
+            divisor: None,
+        }
+    }
+
+    /// What a dividing reducer divides the sum by.
+    #[must_use]
+    pub fn with_divisor(self, divisor: f64) -> Self {
+        Self {
+            divisor: Some(divisor),
+            ..self
+        }
+    }
+
+    /// The name of the part, such as `loss` or `pos_loss`.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What the values belong to.
+    #[must_use]
+    pub fn over(&self) -> Over {
+        self.over
+    }
+
+    /// What a dividing reducer divides the sum by, if the loss says.
+    #[must_use]
+    pub fn divisor(&self) -> Option<f64> {
+        self.divisor
+    }
+
+    /// Whether there is no value at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        matches!(self.values, Values::Empty)
+    }
+
+    /// How many values there are. Nothing is expanded.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        match &self.values {
+            Values::Empty => 0,
+            Values::Explicit { values, .. } => values.elem_count() as u64,
+            Values::Implicit(values) => values.count(),
+        }
+    }
+
+    /// Sum and number of the values strictly above `low` and strictly below `high`. Nothing is expanded.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] for an empty term.
+    pub fn sum_within(&self, low: Option<f64>, high: Option<f64>) -> Result<PartialSum> {
+        match &self.values {
+            Values::Empty => Err(self.no_values()),
+            Values::Explicit { values, .. } => values.sum_within(low, high),
+            Values::Implicit(values) => values.sum_within(low, high),
+        }
+    }
+
+    /// The values `[n]` and the rows of each; those of an implicit term are written out.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] for an empty term.
+    pub fn values(&self) -> Result<(Tensor, Indices)> {
+        match &self.values {
+            Values::Empty => Err(self.no_values()),
+            Values::Explicit { values, indices } => Ok((values.clone(), indices.clone())),
+            Values::Implicit(values) => values.expand(),
+        }
+    }
+
+    fn no_values(&self) -> Error {
+        Error::Missing {
+            component: self.name,
+            needed: "at least one value",
+        }
+    }
+}
+
+/// The named parts of a loss, each reduced on its own.
+#[derive(Clone, Debug, Default)]
+pub struct Terms(Vec<Term>);
+
+impl Terms {
+    /// The parts in order.
+    pub fn iter(&self) -> impl Iterator<Item = &Term> {
+        self.0.iter()
+    }
+
+    /// Adds a part.
+    pub fn push(&mut self, term: Term) {
+        self.0.push(term);
+    }
+
+    /// The part of that name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Term> {
+        self.0.iter().find(|term| term.name == name)
+    }
+}
+
+impl From<Term> for Terms {
+    fn from(term: Term) -> Self {
+        Self(vec![term])
+    }
+}
+
+impl FromIterator<Term> for Terms {
+    fn from_iter<I: IntoIterator<Item = Term>>(terms: I) -> Self {
+        Self(terms.into_iter().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Device;
+
+    #[test]
+    fn a_term_holds_one_value_per_index() -> Result<()> {
+        let values = Tensor::new(&[1f32, 2., 3.], &Device::Cpu)?;
+        let term = Term::explicit(
+            "loss",
+            Over::Elements,
+            values.clone(),
+            Indices::Elements(vec![0, 2, 1]),
+        )?;
+        assert_eq!(term.count(), 3);
+        let part = term.sum_within(Some(1.0), None)?;
+        assert_eq!((part.sum.to_scalar::<f32>()?, part.count), (5.0, 2));
+        assert!(matches!(
+            Term::explicit(
+                "loss",
+                Over::Elements,
+                values.clone(),
+                Indices::Elements(vec![0])
+            ),
+            Err(Error::Shape { arg: "values", .. })
+        ));
+        assert!(
+            Term::explicit(
+                "loss",
+                Over::Triplets,
+                values.clone(),
+                Indices::Elements(vec![0, 1, 2])
+            )
+            .is_err()
+        );
+        assert!(Term::scalar("loss", values).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn nothing_at_all_is_an_empty_term() -> Result<()> {
+        let none = Tensor::zeros(0, candle_core::DType::F32, &Device::Cpu)?;
+        let term = Term::explicit("loss", Over::Elements, none, Indices::Elements(vec![]))?;
+        assert!(term.is_empty() && term.count() == 0);
+        assert!(matches!(term.values(), Err(Error::Missing { .. })));
+        Ok(())
+    }
+}

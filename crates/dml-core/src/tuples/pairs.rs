@@ -1,0 +1,114 @@
+//! Positive and negative pairs by row.
+
+use super::Triplets;
+use crate::{Batch, Error, Relation, Result};
+
+/// Positive pairs `(anchor, positive)` and negative pairs `(anchor, negative)` as lists of rows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pairs {
+    /// Query row of each positive pair.
+    pub positive_anchors: Vec<u32>,
+    /// Reference row of each positive pair.
+    pub positives: Vec<u32>,
+    /// Query row of each negative pair.
+    pub negative_anchors: Vec<u32>,
+    /// Reference row of each negative pair.
+    pub negatives: Vec<u32>,
+}
+
+impl Pairs {
+    /// Pairs from four lists.
+    ///
+    /// # Errors
+    /// [`Error::Length`] if the lists of a kind are of unequal length.
+    pub fn new(
+        positive_anchors: Vec<u32>,
+        positives: Vec<u32>,
+        negative_anchors: Vec<u32>,
+        negatives: Vec<u32>,
+    ) -> Result<Self> {
+        for (arg, expected, got) in [
+            ("positives", positive_anchors.len(), positives.len()),
+            ("negatives", negative_anchors.len(), negatives.len()),
+        ] {
+            if expected != got {
+                return Err(Error::Length { arg, expected, got });
+            }
+        }
+        Ok(Self {
+            positive_anchors,
+            positives,
+            negative_anchors,
+            negatives,
+        })
+    }
+
+    /// Every pair that the relation allows, row by row.
+    #[must_use]
+    pub fn all(relation: &Relation) -> Self {
+        let mut pairs = Self::default();
+        for q in 0..relation.queries() {
+            relation.split(q, &mut pairs.positives, &mut pairs.negatives);
+            pairs
+                .positive_anchors
+                .resize(pairs.positives.len(), q as u32);
+            pairs
+                .negative_anchors
+                .resize(pairs.negatives.len(), q as u32);
+        }
+        pairs
+    }
+
+    pub(super) fn check(&self, batch: &Batch) -> Result<()> {
+        check_rows("positive anchors", &self.positive_anchors, batch.queries())?;
+        check_rows("positives", &self.positives, batch.references())?;
+        check_rows("negative anchors", &self.negative_anchors, batch.queries())?;
+        check_rows("negatives", &self.negatives, batch.references())
+    }
+
+    /// The positives and the negatives of each anchor, in the order of the lists.
+    pub(super) fn by_anchor(&self, anchors: usize) -> (Vec<Vec<u32>>, Vec<Vec<u32>>) {
+        let group = |keys: &[u32], values: &[u32]| {
+            let mut groups = vec![Vec::new(); anchors];
+            for (&key, &value) in keys.iter().zip(values) {
+                groups[key as usize].push(value);
+            }
+            groups
+        };
+        (
+            group(&self.positive_anchors, &self.positives),
+            group(&self.negative_anchors, &self.negatives),
+        )
+    }
+
+    pub(super) fn to_triplets(&self) -> Triplets {
+        let anchors = self
+            .negative_anchors
+            .iter()
+            .max()
+            .map_or(0, |&a| a as usize + 1);
+        let mut negatives = vec![Vec::new(); anchors];
+        for (&a, &n) in self.negative_anchors.iter().zip(&self.negatives) {
+            negatives[a as usize].push(n);
+        }
+        let mut triplets = Triplets::default();
+        for (&a, &p) in self.positive_anchors.iter().zip(&self.positives) {
+            for &n in negatives.get(a as usize).into_iter().flatten() {
+                triplets.push(a, p, n);
+            }
+        }
+        triplets
+    }
+}
+
+pub(super) fn check_rows(arg: &'static str, rows: &[u32], limit: usize) -> Result<()> {
+    match rows.iter().position(|&row| row as usize >= limit) {
+        None => Ok(()),
+        Some(position) => Err(Error::Index {
+            arg,
+            position,
+            limit,
+            got: i64::from(rows[position]),
+        }),
+    }
+}

@@ -1,0 +1,126 @@
+//! Triplets by row.
+
+use dml_kernels::triplet_ranges::TripletRanges;
+use rand::{Rng, RngCore};
+
+use super::Pairs;
+use super::pairs::check_rows;
+use crate::{Batch, Error, Relation, Result};
+
+/// Triplets `(anchor, positive, negative)` as lists of rows. Order and duplicates are kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Triplets {
+    /// Query row of each triplet.
+    pub anchors: Vec<u32>,
+    /// Reference row of each triplet's positive.
+    pub positives: Vec<u32>,
+    /// Reference row of each triplet's negative.
+    pub negatives: Vec<u32>,
+}
+
+impl Triplets {
+    /// Triplets from three lists.
+    ///
+    /// # Errors
+    /// [`Error::Length`] if the lists are of unequal length.
+    pub fn new(anchors: Vec<u32>, positives: Vec<u32>, negatives: Vec<u32>) -> Result<Self> {
+        for (arg, got) in [
+            ("positives", positives.len()),
+            ("negatives", negatives.len()),
+        ] {
+            if got != anchors.len() {
+                return Err(Error::Length {
+                    arg,
+                    expected: anchors.len(),
+                    got,
+                });
+            }
+        }
+        Ok(Self {
+            anchors,
+            positives,
+            negatives,
+        })
+    }
+
+    /// Every triplet that the relation allows, in lexicographic order.
+    #[must_use]
+    pub fn all(relation: &Relation) -> Self {
+        let mut triplets = Self::default();
+        each_anchor(relation, |a, positives, negatives| {
+            for &p in positives {
+                for &n in negatives {
+                    triplets.push(a, p, n);
+                }
+            }
+        });
+        triplets
+    }
+
+    /// `per_anchor` triplets of each anchor that has a positive and a negative, drawn uniformly with replacement.
+    pub fn random(relation: &Relation, per_anchor: usize, rng: &mut dyn RngCore) -> Self {
+        let mut triplets = Self::default();
+        each_anchor(relation, |a, positives, negatives| {
+            for _ in 0..per_anchor {
+                let p = rng.random_range(0..positives.len() as u32) as usize;
+                let n = rng.random_range(0..negatives.len() as u32) as usize;
+                triplets.push(a, positives[p], negatives[n]);
+            }
+        });
+        triplets
+    }
+
+    /// How many triplets there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.anchors.len()
+    }
+
+    /// Whether there is no triplet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.anchors.is_empty()
+    }
+
+    pub(super) fn push(&mut self, anchor: u32, positive: u32, negative: u32) {
+        self.anchors.push(anchor);
+        self.positives.push(positive);
+        self.negatives.push(negative);
+    }
+
+    pub(super) fn check(&self, batch: &Batch) -> Result<()> {
+        check_rows("anchors", &self.anchors, batch.queries())?;
+        check_rows("positives", &self.positives, batch.references())?;
+        check_rows("negatives", &self.negatives, batch.references())
+    }
+
+    pub(super) fn to_pairs(&self) -> Pairs {
+        Pairs {
+            positive_anchors: self.anchors.clone(),
+            positives: self.positives.clone(),
+            negative_anchors: self.anchors.clone(),
+            negatives: self.negatives.clone(),
+        }
+    }
+}
+
+/// `f(anchor, positives, negatives)` for each anchor that has both.
+fn each_anchor(relation: &Relation, mut f: impl FnMut(u32, &[u32], &[u32])) {
+    let (mut positives, mut negatives) = (Vec::new(), Vec::new());
+    for a in 0..relation.queries() {
+        positives.clear();
+        negatives.clear();
+        relation.split(a, &mut positives, &mut negatives);
+        if !positives.is_empty() && !negatives.is_empty() {
+            f(a as u32, &positives, &negatives);
+        }
+    }
+}
+
+impl From<&TripletRanges> for Triplets {
+    fn from(ranges: &TripletRanges) -> Self {
+        let mut triplets = Self::default();
+        ranges.for_each(|a, p, n| triplets.push(a, p, n));
+        triplets
+    }
+}

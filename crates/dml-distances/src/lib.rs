@@ -1,0 +1,1 @@
+//! Distances and similarities between embeddings, with gradients, on Candle.

@@ -1,0 +1,1 @@
+//! How good is this embedding? Exact nearest neighbours and retrieval metrics, on Candle.

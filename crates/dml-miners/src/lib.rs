@@ -1,0 +1,1 @@
+//! Miners choose which pairs and triplets of a batch are worth learning from, on Candle.

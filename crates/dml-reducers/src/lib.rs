@@ -1,0 +1,1 @@
+//! Reducers turn the terms of a metric learning loss into one number, on Candle.

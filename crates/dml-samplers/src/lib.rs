@@ -1,0 +1,1 @@
+//! Samplers choose which rows of a labelled data set make a batch.

@@ -1,0 +1,1 @@
+//! Deep metric learning for Rust: the face of the dml crates.
