@@ -1,2 +1,45 @@
-//! The project's own commands.
-fn main() {}
+//! The project's own commands: `cargo xtask COMMAND`.
+//!
+//! One file per command, with `Args` and `run`. A new command is its `mod` line, its line in [`Command`] and its
+//! line in [`Command::run`].
+
+// These are programs for a terminal: what they print is their result.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod ci;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about, version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run every check that a change must pass, cheapest first.
+    Ci(ci::Args),
+}
+
+impl Command {
+    fn run(&self) -> anyhow::Result<()> {
+        match self {
+            Self::Ci(args) => ci::run(args),
+        }
+    }
+}
+
+fn main() -> anyhow::Result<()> {
+    Cli::parse().command.run()
+}
+
+/// The folder of the workspace's manifest, wherever the command is started from.
+pub(crate) fn workspace_root() -> PathBuf {
+    let mut root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    root.pop();
+    root
+}
