@@ -9,7 +9,8 @@ use crate::{Distance, Error, IntoLabels, Labels, Relation, Result, TensorExt};
 /// Embeddings `[Q, dim]`, optionally reference embeddings `[R, dim]`, and the [`Relation`] between them.
 ///
 /// Holding a batch is the proof that shapes, types, devices and lengths fit. Half-precision embeddings are computed
-/// with in single precision. Cloning is cheap.
+/// with in single precision. A batch may have no rows: nothing can be mined from it, and its losses are 0. Cloning is
+/// cheap.
 ///
 /// ```
 /// use dml_core::{Batch, candle_core::{Device, Tensor}};
@@ -31,8 +32,8 @@ impl Batch {
     /// Rows compared among themselves by their labels.
     ///
     /// # Errors
-    /// [`Error::Shape`] unless embeddings are `[rows, dim]` with at least one row and one column, [`Error::DType`]
-    /// for integer embeddings, [`Error::Length`] if there is not one label per row.
+    /// [`Error::Shape`] unless embeddings are `[rows, dim]` with at least one column, [`Error::DType`] for integer
+    /// embeddings, [`Error::Length`] if there is not one label per row.
     pub fn new(embeddings: &Tensor, labels: impl IntoLabels) -> Result<Self> {
         let batch = Self::unlabeled(embeddings)?;
         let labels = labels.into_labels()?;
@@ -187,11 +188,19 @@ impl Batch {
         self.reference.as_ref().unwrap_or(&self.embeddings).dims()[0]
     }
 
-    /// All distances `[Q, R]`.
+    /// All distances `[Q, R]`. Without queries or references there are none, and the distance is not asked.
     ///
     /// # Errors
     /// As the distance.
     pub fn distances(&self, distance: &dyn Distance) -> Result<Tensor> {
+        let shape = (self.queries(), self.references());
+        if shape.0 == 0 || shape.1 == 0 {
+            return Ok(Tensor::zeros(
+                shape,
+                self.embeddings.dtype(),
+                self.embeddings.device(),
+            )?);
+        }
         distance.matrix(&self.embeddings, self.reference.as_ref())
     }
 
@@ -219,10 +228,10 @@ impl Batch {
 }
 
 fn checked(arg: &'static str, tensor: &Tensor) -> Result<Tensor> {
-    if tensor.rank() != 2 || tensor.elem_count() == 0 {
+    if tensor.rank() != 2 || tensor.dims()[1] == 0 {
         return Err(Error::Shape {
             arg,
-            expected: "[rows, dim] with at least one row and one column",
+            expected: "[rows, dim] with at least one column",
             got: tensor.dims().to_vec(),
         });
     }
@@ -252,8 +261,9 @@ mod tests {
             Batch::new(&rows(2), [0i64]),
             Err(Error::Length { arg: "labels", .. })
         ));
+        let narrow = Tensor::zeros((2, 0), DType::F32, &Device::Cpu)?;
         assert!(matches!(
-            Batch::unlabeled(&rows(0)),
+            Batch::unlabeled(&narrow),
             Err(Error::Shape {
                 arg: "embeddings",
                 ..
@@ -301,6 +311,20 @@ mod tests {
         assert_eq!(batch.embeddings().dtype(), DType::F32);
         let store = batch.embeddings().sum_all()?.backward()?;
         assert_eq!(store.get(half.as_tensor()).unwrap().dtype(), DType::F16);
+        Ok(())
+    }
+
+    #[test]
+    fn a_batch_without_rows_has_no_tuples_and_a_zero_loss() -> Result<()> {
+        let none = Var::from_tensor(&rows(0))?;
+        let batch = Batch::new(&none, Vec::<i64>::new())?;
+        assert_eq!(crate::Tuples::All.count(&batch)?.total(), 0);
+        let zero = batch.zero()?;
+        assert_eq!(zero.to_scalar::<f32>()?, 0.0);
+        assert_eq!(
+            zero.backward()?.get(none.as_tensor()).unwrap().dims(),
+            [0, 2]
+        );
         Ok(())
     }
 

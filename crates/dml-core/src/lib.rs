@@ -6,6 +6,8 @@ mod error;
 pub mod fused;
 pub mod tensor_ext;
 
+mod seed_sequence;
+
 mod batch;
 mod labels;
 mod relation;
@@ -27,6 +29,8 @@ pub use dml_kernels as kernels;
 pub use error::{Error, Result};
 
 pub use tensor_ext::{PartialSum, TensorExt};
+
+pub use seed_sequence::SeedSequence;
 
 pub use batch::Batch;
 pub use labels::{IntoLabels, Labels};

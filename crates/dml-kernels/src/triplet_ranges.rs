@@ -75,7 +75,7 @@ impl TripletRanges {
                 part
             })
             .collect();
-        Self::concatenate(&parts)
+        Self::concatenate(parts)
     }
 
     fn empty() -> Self {
@@ -120,7 +120,7 @@ impl TripletRanges {
         self.positive_offsets.push(self.positives.len());
     }
 
-    fn concatenate(parts: &[Self]) -> Self {
+    fn concatenate(parts: Vec<Self>) -> Self {
         let mut all = Self::empty();
         all.negatives
             .reserve_exact(parts.iter().map(|p| p.negatives.len()).sum());
@@ -128,6 +128,7 @@ impl TripletRanges {
             .reserve_exact(parts.iter().map(|p| p.positives.len()).sum());
         all.spans
             .reserve_exact(parts.iter().map(|p| p.spans.len()).sum());
+        // Each part is freed once it is copied: its pages serve what is still to be written.
         for part in parts {
             let (negatives, positives) = (all.negatives.len(), all.positives.len());
             all.negatives.extend_from_slice(&part.negatives);

@@ -1,0 +1,88 @@
+//! Randomness that is explicit, and still differs from call to call.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+/// A seed with a counter: every call of a random component gets a generator of its own.
+///
+/// The k-th generator depends on the seed and on k alone, so a run can be repeated, and one that is taken up again
+/// goes on where it was ([`SeedSequence::skip`]).
+///
+/// ```
+/// use dml_core::SeedSequence;
+/// use rand::RngCore;
+///
+/// let (once, again) = (SeedSequence::new(7), SeedSequence::new(7));
+/// let first = once.next_rng().next_u64();
+/// assert_eq!(first, again.next_rng().next_u64());
+/// assert_ne!(first, once.next_rng().next_u64());
+/// ```
+#[derive(Debug)]
+pub struct SeedSequence {
+    seed: u64,
+    calls: AtomicU64,
+}
+
+impl SeedSequence {
+    /// The sequence of `seed`, from its beginning.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            calls: AtomicU64::new(0),
+        }
+    }
+
+    /// The seed.
+    #[must_use]
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// How many generators were handed out.
+    #[must_use]
+    pub fn calls(&self) -> u64 {
+        self.calls.load(Ordering::Relaxed)
+    }
+
+    /// Passes over the generators of `calls` calls.
+    #[must_use]
+    pub fn skip(self, calls: u64) -> Self {
+        self.calls.fetch_add(calls, Ordering::Relaxed);
+        self
+    }
+
+    /// The next generator.
+    pub fn next_rng(&self) -> ChaCha8Rng {
+        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+        rng.set_stream(self.calls.fetch_add(1, Ordering::Relaxed));
+        rng
+    }
+}
+
+/// The clone goes on from where the original is, by a counter of its own.
+impl Clone for SeedSequence {
+    fn clone(&self) -> Self {
+        Self::new(self.seed).skip(self.calls())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::RngCore;
+
+    #[test]
+    fn a_sequence_goes_on_where_it_was() {
+        let sequence = SeedSequence::new(3);
+        let draws: Vec<u64> = (0..4).map(|_| sequence.next_rng().next_u64()).collect();
+        let later = SeedSequence::new(3).skip(2);
+        assert_eq!(later.clone().next_rng().next_u64(), draws[2]);
+        assert_eq!(later.next_rng().next_u64(), draws[2]);
+        assert_eq!(later.next_rng().next_u64(), draws[3]);
+        assert_eq!((later.seed(), later.calls()), (3, 4));
+        assert!((1..4).all(|i| !draws[..i].contains(&draws[i])));
+    }
+}
