@@ -27,6 +27,42 @@ impl Order {
     }
 }
 
+/// Which formula a distance is, for components whose own formula holds for one geometry only: a margin added to an
+/// angle needs cosines, and the law of distances between random unit vectors needs Euclidean ones.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum DistanceKind {
+    /// Dot products of rows that are divided by their norm first.
+    Cosine,
+    /// Dot products of rows as they come, or of normalised rows.
+    DotProduct,
+    /// `‖x − r‖ₚ^power`.
+    Lp {
+        /// The norm's exponent.
+        p: f64,
+        /// The power that the norm is raised to.
+        power: f64,
+        /// Whether rows are divided by their p-norm first.
+        normalized: bool,
+    },
+    /// `var(x − r) / var(x)`.
+    SignalToNoise,
+    /// Anything else.
+    Other,
+}
+
+impl DistanceKind {
+    /// Whether this is `‖x̂ − r̂‖₂` of normalised rows: the distance of points on the unit sphere.
+    #[must_use]
+    pub fn is_unit_euclidean(self) -> bool {
+        self == Self::Lp {
+            p: 2.0,
+            power: 1.0,
+            normalized: true,
+        }
+    }
+}
+
 /// A distance or a similarity between embeddings.
 ///
 /// Only [`matrix`](Distance::matrix) must be written for a new one.
@@ -41,6 +77,11 @@ pub trait Distance: Debug + Send + Sync {
     /// Whether smaller or larger values mean closer.
     fn order(&self) -> Order {
         Order::SmallerIsCloser
+    }
+
+    /// Which formula this is; a distance of one's own may leave it at [`DistanceKind::Other`].
+    fn kind(&self) -> DistanceKind {
+        DistanceKind::Other
     }
 
     /// What is done to embeddings before they are compared, such as dividing them by their norm.
@@ -109,6 +150,9 @@ macro_rules! forward {
             fn order(&self) -> Order {
                 (**self).order()
             }
+            fn kind(&self) -> DistanceKind {
+                (**self).kind()
+            }
             fn prepare(&self, embeddings: &Tensor) -> Result<Tensor> {
                 (**self).prepare(embeddings)
             }
@@ -135,6 +179,25 @@ forward!(&D, Box<D>, Arc<D>);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_one_geometry_is_that_of_the_unit_sphere() {
+        let lp = |p, power, normalized| DistanceKind::Lp {
+            p,
+            power,
+            normalized,
+        };
+        assert!(lp(2.0, 1.0, true).is_unit_euclidean());
+        for other in [
+            lp(1.0, 1.0, true),
+            lp(2.0, 2.0, true),
+            lp(2.0, 1.0, false),
+            DistanceKind::Cosine,
+            DistanceKind::Other,
+        ] {
+            assert!(!other.is_unit_euclidean());
+        }
+    }
 
     #[test]
     fn distances_are_objects() {

@@ -2,6 +2,8 @@
 
 pub mod check;
 mod error;
+#[cfg(feature = "serde")]
+pub mod extended_real;
 
 pub mod fused;
 pub mod tensor_ext;
@@ -39,7 +41,7 @@ pub use tuples::{Pairs, Triplets, TupleCount, Tuples};
 
 pub use terms::{ImplicitValues, Indices, Over, Term, Terms};
 
-pub use distance::{Distance, Order};
+pub use distance::{Distance, DistanceKind, Order};
 pub use loss::Loss;
 pub use miner::Miner;
 pub use objective::{Objective, Outcome};
