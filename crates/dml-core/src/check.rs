@@ -1,5 +1,7 @@
 //! Argument checks with one wording each, for the constructors of every crate.
 
+use candle_core::Tensor;
+
 use crate::{Error, Result};
 
 /// `value`, if it is a finite number.
@@ -64,6 +66,22 @@ pub fn probability_below_one(name: &'static str, value: f64) -> Result<f64> {
 /// [`Error::InvalidParameter`] for NaN and values below 1.
 pub fn norm_exponent(name: &'static str, value: f64) -> Result<f64> {
     check(value >= 1.0, name, value, "a number >= 1, or infinity")
+}
+
+/// Whether `tensor` and its partner are both `[rows, dim]` of one size.
+///
+/// # Errors
+/// [`Error::Shape`] otherwise.
+pub fn same_shape(arg: &'static str, tensor: &Tensor, partner: &Tensor) -> Result<()> {
+    if tensor.rank() == 2 && tensor.shape() == partner.shape() {
+        Ok(())
+    } else {
+        Err(Error::Shape {
+            arg,
+            expected: "[rows, dim], the shape of its partner",
+            got: tensor.dims().to_vec(),
+        })
+    }
 }
 
 fn check(ok: bool, name: &'static str, value: f64, expected: &'static str) -> Result<f64> {

@@ -169,7 +169,10 @@ mod tests {
                 high: Some(f64::INFINITY),
             },
         ] {
-            assert_eq!(read(&serde_json::to_string(&range).unwrap()).unwrap(), range);
+            assert_eq!(
+                read(&serde_json::to_string(&range).unwrap()).unwrap(),
+                range
+            );
         }
     }
 }

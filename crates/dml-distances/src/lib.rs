@@ -1,1 +1,16 @@
-//! Distances and similarities between embeddings, with gradients, on Candle.
+#![doc = include_str!("../README.md")]
+
+mod frame;
+
+mod cosine;
+mod dot_product;
+mod lp;
+
+pub use dml_core;
+
+pub use cosine::{CosineSimilarity, CosineSimilarityConfig};
+pub use dot_product::{DotProductSimilarity, DotProductSimilarityConfig};
+pub use lp::{LpDistance, LpDistanceConfig};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,53 @@
+//! What every distance does around its own formula: rows divided by their norm before it, a power after it.
+
+use dml_core::candle_core::Tensor;
+use dml_core::{Result, TensorExt, check};
+
+/// Normalisation before and power after, with checked parameters.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Frame {
+    pub(crate) normalized: bool,
+    pub(crate) p: f64,
+    pub(crate) power: f64,
+}
+
+impl Frame {
+    pub(crate) fn new(normalized: bool, p: f64, power: f64) -> Result<Self> {
+        Ok(Self {
+            normalized,
+            p: check::norm_exponent("p", p)?,
+            power: check::positive("power", power)?,
+        })
+    }
+
+    pub(crate) fn prepare(self, embeddings: &Tensor) -> Result<Tensor> {
+        if self.normalized {
+            embeddings.normalize(self.p)
+        } else {
+            Ok(embeddings.clone())
+        }
+    }
+
+    /// The matrix of prepared rows, raised to the power. Rows compared among themselves are prepared once.
+    pub(crate) fn matrix(
+        self,
+        query: &Tensor,
+        reference: Option<&Tensor>,
+        formula: impl FnOnce(&Tensor, &Tensor) -> Result<Tensor>,
+    ) -> Result<Tensor> {
+        let query = self.prepare(query)?;
+        let reference = reference.map(|r| self.prepare(r)).transpose()?;
+        formula(&query, reference.as_ref().unwrap_or(&query))?.power(self.power)
+    }
+
+    /// As [`Frame::matrix`] for row i with row i.
+    pub(crate) fn pairs(
+        self,
+        query: &Tensor,
+        reference: &Tensor,
+        formula: impl FnOnce(&Tensor, &Tensor) -> Result<Tensor>,
+    ) -> Result<Tensor> {
+        check::same_shape("reference", reference, query)?;
+        formula(&self.prepare(query)?, &self.prepare(reference)?)?.power(self.power)
+    }
+}

@@ -1,0 +1,172 @@
+//! The p-norm of the difference.
+//!
+//! ```text
+//! d(x, r) = ‖x̂ − r̂‖ₚ^power,   x̂ = x / ‖x‖ₚ, or x itself without normalisation
+//! ```
+//!
+//! The gradient is 0 where the distance is 0; for p = ∞ coordinates tied for the maximum share the gradient.
+
+use dml_core::candle_core::Tensor;
+use dml_core::{Distance, DistanceKind, Result, TensorExt, check};
+
+use crate::frame::Frame;
+
+/// What [`Distance::raw_pairs`] of an [`LpDistance`] adds to every difference.
+const RAW_SHIFT: f64 = 1e-6;
+
+/// Knobs of [`LpDistance`].
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
+pub struct LpDistanceConfig {
+    /// Whether rows are divided by their p-norm first. Default `true`.
+    pub normalize_embeddings: bool,
+    /// The norm's exponent, at least 1 or infinite. Default `2`, the Euclidean distance.
+    #[cfg_attr(feature = "serde", serde(with = "dml_core::extended_real"))]
+    pub p: f64,
+    /// The power that distances are raised to, above 0. Default `1`; `2` with `p = 2` is the squared distance.
+    pub power: f64,
+}
+
+impl Default for LpDistanceConfig {
+    fn default() -> Self {
+        Self {
+            normalize_embeddings: true,
+            p: 2.0,
+            power: 1.0,
+        }
+    }
+}
+
+/// p-norm of the difference of rows ([formula](self)).
+///
+/// ```
+/// use dml_core::{Distance, candle_core::{Device, Tensor}};
+/// use dml_distances::{LpDistance, LpDistanceConfig};
+///
+/// let raw = LpDistanceConfig { normalize_embeddings: false, ..Default::default() };
+/// let x = Tensor::new(&[[0f32, 0.], [3., 4.]], &Device::Cpu)?;
+/// assert_eq!(LpDistance::new(raw)?.matrix(&x, None)?.to_vec2::<f32>()?, [[0., 5.], [5., 0.]]);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct LpDistance {
+    frame: Frame,
+}
+
+impl LpDistance {
+    /// # Errors
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if `p` is below 1 or `power` is not above 0.
+    pub fn new(config: LpDistanceConfig) -> Result<Self> {
+        let frame = Frame::new(config.normalize_embeddings, config.p, config.power)?;
+        Ok(Self { frame })
+    }
+}
+
+impl Default for LpDistance {
+    fn default() -> Self {
+        let frame = Frame {
+            normalized: true,
+            p: 2.0,
+            power: 1.0,
+        };
+        Self { frame }
+    }
+}
+
+impl Distance for LpDistance {
+    fn matrix(&self, query: &Tensor, reference: Option<&Tensor>) -> Result<Tensor> {
+        let p = self.frame.p;
+        self.frame
+            .matrix(query, reference, |x, r| x.pairwise_lp(r, p))
+    }
+
+    fn kind(&self) -> DistanceKind {
+        DistanceKind::Lp {
+            p: self.frame.p,
+            power: self.frame.power,
+            normalized: self.frame.normalized,
+        }
+    }
+
+    fn prepare(&self, embeddings: &Tensor) -> Result<Tensor> {
+        self.frame.prepare(embeddings)
+    }
+
+    fn norms(&self, embeddings: &Tensor) -> Result<Tensor> {
+        embeddings.row_norms(self.frame.p)
+    }
+
+    fn pairs(&self, query: &Tensor, reference: &Tensor) -> Result<Tensor> {
+        let p = self.frame.p;
+        self.frame
+            .pairs(query, reference, |x, r| (x - r)?.row_norms(p))
+    }
+
+    fn raw_pairs(&self, query: &Tensor, reference: &Tensor) -> Result<Tensor> {
+        check::same_shape("reference", reference, query)?;
+        ((query - reference)? + RAW_SHIFT)?.row_norms(self.frame.p)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::{flat, rows};
+
+    fn raw(p: f64, power: f64) -> LpDistance {
+        LpDistance::new(LpDistanceConfig {
+            normalize_embeddings: false,
+            p,
+            power,
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn three_four_five() -> Result<()> {
+        let (x, r) = (rows(&[[0., 0.]])?, rows(&[[3., 4.]])?);
+        for (p, power, expected) in [
+            (2.0, 1.0, 5.0),
+            (2.0, 2.0, 25.0),
+            (1.0, 1.0, 7.0),
+            (f64::INFINITY, 0.5, 2.0),
+        ] {
+            assert_eq!(flat(&raw(p, power).matrix(&x, Some(&r))?), [expected]);
+            assert_eq!(flat(&raw(p, power).pairs(&x, &r)?), [expected]);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn raw_pairs_are_neither_normalised_nor_raised_and_shifted_by_a_millionth() -> Result<()> {
+        let distance = LpDistance::new(LpDistanceConfig {
+            p: 1.0,
+            power: 2.0,
+            ..Default::default()
+        })?;
+        let (x, r) = (rows(&[[0., 0.]])?, rows(&[[-3., -4.]])?);
+        assert!((flat(&distance.raw_pairs(&x, &r)?)[0] - 7.000_002).abs() < 1e-12);
+        assert!((flat(&distance.raw_pairs(&x, &x)?)[0] - 2e-6).abs() < 1e-15);
+        Ok(())
+    }
+
+    #[test]
+    fn normalises_by_default_with_its_own_p() -> Result<()> {
+        let by_sum = LpDistance::new(LpDistanceConfig {
+            p: 1.0,
+            ..Default::default()
+        })?;
+        // (¼, ¾) and (½, ½).
+        let x = rows(&[[1., 3.], [2., 2.]])?;
+        assert_eq!(flat(&by_sum.matrix(&x, None)?), [0.0, 0.5, 0.5, 0.0]);
+        assert_eq!(flat(&by_sum.norms(&x)?), [4.0, 4.0]);
+        Ok(())
+    }
+
+    #[test]
+    fn only_the_default_is_the_distance_on_the_sphere() {
+        assert!(LpDistance::default().kind().is_unit_euclidean());
+        assert!(!raw(2.0, 1.0).kind().is_unit_euclidean());
+    }
+}
