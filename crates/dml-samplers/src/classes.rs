@@ -1,0 +1,73 @@
+//! The rows of each class.
+
+use dml_core::{Error, Labels, Result};
+use rand::Rng;
+use rand::seq::index;
+
+/// Rows grouped by label, classes in ascending order of their labels.
+#[derive(Clone, Debug)]
+pub(crate) struct Classes {
+    rows: Vec<usize>,
+    /// `rows[starts[c]..starts[c + 1]]` are the rows of class `c`, ascending.
+    starts: Vec<usize>,
+}
+
+impl Classes {
+    /// Groups rows by their labels.
+    pub(crate) fn new(labels: &Labels) -> Result<Self> {
+        let labels = labels.as_slice();
+        if labels.is_empty() {
+            return Err(Error::Shape {
+                arg: "labels",
+                expected: "[rows] with at least one row",
+                got: vec![0],
+            });
+        }
+        let mut rows: Vec<usize> = (0..labels.len()).collect();
+        rows.sort_by_key(|&row| labels[row]); // stable: rows of a class stay ascending
+        let mut starts = vec![0];
+        starts.extend((1..rows.len()).filter(|&i| labels[rows[i - 1]] != labels[rows[i]]));
+        starts.push(rows.len());
+        Ok(Self { rows, starts })
+    }
+
+    /// How many classes there are; at least one.
+    pub(crate) fn len(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    /// The rows of class `c`, ascending.
+    pub(crate) fn rows(&self, c: usize) -> &[usize] {
+        &self.rows[self.starts[c]..self.starts[c + 1]]
+    }
+
+    /// The rows of each class.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &[usize]> + Clone {
+        (0..self.len()).map(|c| self.rows(c))
+    }
+
+    /// Appends `m` rows of class `c`: all different where the class has `m`, else drawn with replacement.
+    pub(crate) fn draw(&self, c: usize, m: usize, rng: &mut impl Rng, out: &mut Vec<usize>) {
+        let rows = self.rows(c);
+        if m <= rows.len() {
+            out.extend(index::sample(rng, rows.len(), m).iter().map(|i| rows[i]));
+        } else {
+            out.extend((0..m).map(|_| rows[rng.random_range(0..rows.len())]));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dml_core::IntoLabels;
+
+    #[test]
+    fn rows_are_grouped_by_label() -> Result<()> {
+        let classes = Classes::new(&[7i64, -1, 7, 3].into_labels()?)?;
+        let groups: Vec<&[usize]> = classes.iter().collect();
+        assert_eq!(groups, [&[1usize][..], &[3], &[0, 2]]);
+        assert!(Classes::new(&Vec::<i64>::new().into_labels()?).is_err());
+        Ok(())
+    }
+}
