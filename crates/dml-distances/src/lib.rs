@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(test, allow(clippy::float_cmp, reason = "numbers by hand are exact"))]
 
 mod frame;
 
