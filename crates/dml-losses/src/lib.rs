@@ -1,1 +1,11 @@
-//! Metric learning losses, with the numbers of PyTorch Metric Learning at a fraction of the cost, on Candle.
+#![doc = include_str!("../README.md")]
+
+mod triplets_per_anchor;
+
+mod triplet_margin_loss;
+
+pub use dml_core;
+
+pub use triplets_per_anchor::TripletsPerAnchor;
+
+pub use triplet_margin_loss::{TripletMarginLoss, TripletMarginLossConfig};

@@ -1,1 +1,10 @@
-//! Miners choose which pairs and triplets of a batch are worth learning from, on Candle.
+#![doc = include_str!("../README.md")]
+
+mod triplet_margin_miner;
+
+pub use dml_core;
+
+pub use triplet_margin_miner::{TripletMarginMiner, TripletMarginMinerConfig, TripletType};
+
+#[cfg(test)]
+mod example_distance;

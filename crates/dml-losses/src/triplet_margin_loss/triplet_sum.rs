@@ -1,0 +1,148 @@
+//! The values of triplets: summed by intervals, or written out.
+
+use std::sync::Arc;
+
+use candle_core::{DType, Device, Tensor};
+use dml_core::fused::{self, Element, with_slice};
+use dml_core::kernels::Real;
+use dml_core::kernels::triplet_ranges::{TripletMargin, TripletPenalty, TripletRanges};
+use dml_core::{
+    Batch, Distance, ImplicitValues, Indices, Over, PartialSum, Result, TensorExt, Term, Triplets,
+    Tuples, for_element,
+};
+
+/// The triplet values of one batch.
+#[derive(Clone, Debug)]
+pub(super) struct TripletSum {
+    pub(super) margin: f64,
+    pub(super) penalty: TripletPenalty,
+    pub(super) distance: Arc<dyn Distance>,
+    /// Distances `[Q, R]`.
+    pub(super) matrix: Tensor,
+    /// Distances `[R, R]` of positives and negatives, with `swap`.
+    pub(super) inside: Option<Tensor>,
+    pub(super) batch: Batch,
+    pub(super) tuples: Tuples,
+}
+
+/// The same over ranges, whose values are not written out.
+#[derive(Clone, Debug)]
+pub(super) struct RangedTripletSum {
+    values: TripletSum,
+    ranges: Arc<TripletRanges>,
+}
+
+impl TripletSum {
+    pub(super) fn over(self, ranges: Arc<TripletRanges>) -> RangedTripletSum {
+        RangedTripletSum {
+            values: self,
+            ranges,
+        }
+    }
+
+    /// One value per triplet of the tuples, in their order.
+    pub(super) fn explicit(&self, name: &'static str) -> Result<Term> {
+        let (values, triplets) = self.written_out()?;
+        Term::explicit(name, Over::Triplets, values, Indices::Triplets(triplets))
+    }
+
+    fn written_out(&self) -> Result<(Tensor, Arc<Triplets>)> {
+        let triplets = self.tuples.triplets(&self.batch)?; // T triplets
+        let near = self.matrix.pick(&triplets.anchors, &triplets.positives)?; // [T]
+        let mut far = self.matrix.pick(&triplets.anchors, &triplets.negatives)?; // [T]
+        if let Some(inside) = &self.inside {
+            let other = inside.pick(&triplets.positives, &triplets.negatives)?; // [T]
+            far = self.distance.closer(&far, &other)?;
+        }
+        let violation = (self.distance.gap(&near, &far)? + self.margin)?;
+        let values = match self.penalty {
+            TripletPenalty::Hinge => violation.hinge()?,
+            TripletPenalty::Softplus => violation.softplus()?,
+        };
+        Ok((values, triplets))
+    }
+}
+
+impl ImplicitValues for RangedTripletSum {
+    fn count(&self) -> u64 {
+        self.ranges.count()
+    }
+
+    fn sum_within(&self, low: Option<f64>, high: Option<f64>) -> Result<PartialSum> {
+        let values = &self.values;
+        // The order of the negatives lives on the host: a matrix from another device is copied here once.
+        let (matrix, inside) = (
+            on_host(&values.matrix)?,
+            values.inside.as_ref().map(on_host).transpose()?,
+        );
+        for_element!(matrix, "matrix", |T| {
+            self.sum::<T>(&matrix, inside.as_ref(), low, high)
+        })
+    }
+
+    fn expand(&self) -> Result<(Tensor, Indices)> {
+        let (values, triplets) = self.values.written_out()?;
+        Ok((values, Indices::Triplets(triplets)))
+    }
+}
+
+impl RangedTripletSum {
+    fn sum<T: Element>(
+        &self,
+        matrix: &Tensor,
+        inside: Option<&Tensor>,
+        low: Option<f64>,
+        high: Option<f64>,
+    ) -> Result<PartialSum> {
+        let number = |x: f64| <T as Real>::from_f64(x);
+        let rule = TripletMargin {
+            sign: number(self.values.distance.order().sign()),
+            margin: number(self.values.margin),
+            penalty: self.values.penalty,
+            low: low.map(number),
+            high: high.map(number),
+        };
+        let references = self.values.batch.references();
+        let result = with_slice(matrix, |m: &[T]| match inside {
+            None => Ok(rule.sum(m, references, &self.ranges, None)),
+            Some(inside) => with_slice(inside, |inside: &[T]| {
+                rule.sum(m, references, &self.ranges, Some(inside))
+            }),
+        })??;
+        let value = vec![number(result.sum)];
+        let gradient = Tensor::from_vec(result.gradient, matrix.shape(), &Device::Cpu)?;
+        let sum = match inside {
+            None => fused::unary("triplet_sum", matrix, value, (), move |_, _, upstream| {
+                Ok(gradient.broadcast_mul(upstream)?)
+            })?,
+            Some(inside) => {
+                let swapped = Tensor::from_vec(result.swap_gradient, inside.shape(), &Device::Cpu)?;
+                fused::binary(
+                    "triplet_sum",
+                    matrix,
+                    inside,
+                    value,
+                    (),
+                    move |_, _, _, upstream| {
+                        Ok((
+                            gradient.broadcast_mul(upstream)?,
+                            swapped.broadcast_mul(upstream)?,
+                        ))
+                    },
+                )?
+            }
+        };
+        Ok(PartialSum {
+            sum: sum.to_device(self.values.matrix.device())?,
+            count: result.count,
+        })
+    }
+}
+
+fn on_host(matrix: &Tensor) -> Result<Tensor> {
+    let matrix = matrix.to_device(&Device::Cpu)?;
+    Ok(match matrix.dtype() {
+        DType::F16 | DType::BF16 => matrix.to_dtype(DType::F32)?,
+        _ => matrix,
+    })
+}

@@ -1,0 +1,138 @@
+//! Triplets by how much farther the negative is than the positive.
+//!
+//! ```text
+//! g = h(a,n) − h(a,p)          h: the distance; for similarities its negative
+//! all       g <= margin
+//! hard      g <= margin and g <= 0
+//! semihard  0 < g <= margin
+//! easy      g > margin
+//! ```
+//!
+//! Semihard negatives are those of Schroff, Kalenichenko and Philbin, "FaceNet: A Unified Embedding for Face
+//! Recognition and Clustering" (2015, arXiv:1503.03832). No triplet is written out: for each anchor and positive the
+//! chosen negatives are an interval of the anchor's negatives in order of distance ([`Tuples::Ranges`]), at
+//! `O(N² log N)` time and `O(N²)` memory.
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+use dml_core::kernels::triplet_ranges::GapInterval;
+use dml_core::tuples::triplet_ranges;
+use dml_core::{Batch, Distance, Error, Miner, Result, Tuples, check};
+
+/// Which triplets within or outside of the margin are chosen ([conditions](self)).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "lowercase")
+)]
+pub enum TripletType {
+    /// Every triplet that violates the margin.
+    #[default]
+    All,
+    /// The negative is as close as the positive, or closer.
+    Hard,
+    /// The negative is farther than the positive, but not by more than the margin.
+    Semihard,
+    /// The negative is farther than the positive by more than the margin.
+    Easy,
+}
+
+impl FromStr for TripletType {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        match name {
+            "all" => Ok(Self::All),
+            "hard" => Ok(Self::Hard),
+            "semihard" => Ok(Self::Semihard),
+            "easy" => Ok(Self::Easy),
+            _ => Err(Error::Unsupported {
+                component: "type_of_triplets",
+                reason: "expected one of all, hard, semihard and easy",
+            }),
+        }
+    }
+}
+
+impl TripletType {
+    fn interval(self, margin: f64) -> GapInterval {
+        match self {
+            Self::All => GapInterval {
+                above: None,
+                at_most: Some(margin),
+            },
+            Self::Hard => GapInterval {
+                above: None,
+                at_most: Some(margin.min(0.0)),
+            },
+            Self::Semihard => GapInterval {
+                above: Some(0.0),
+                at_most: Some(margin),
+            },
+            Self::Easy => GapInterval {
+                above: Some(margin),
+                at_most: None,
+            },
+        }
+    }
+}
+
+/// Knobs of [`TripletMarginMiner`].
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
+pub struct TripletMarginMinerConfig {
+    /// The margin, in units of the distance; finite. Default `0.2`.
+    pub margin: f64,
+    /// Which triplets are chosen. Default [`TripletType::All`].
+    pub type_of_triplets: TripletType,
+}
+
+impl Default for TripletMarginMinerConfig {
+    fn default() -> Self {
+        Self {
+            margin: 0.2,
+            type_of_triplets: TripletType::All,
+        }
+    }
+}
+
+/// Chooses triplets by the gap between negative and positive ([conditions](self)).
+#[derive(Clone, Debug)]
+pub struct TripletMarginMiner {
+    interval: GapInterval,
+    distance: Arc<dyn Distance>,
+}
+
+impl TripletMarginMiner {
+    /// A miner over `distance`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`] if the margin is not finite.
+    pub fn new(config: TripletMarginMinerConfig, distance: Arc<dyn Distance>) -> Result<Self> {
+        let margin = check::finite("margin", config.margin)?;
+        Ok(Self {
+            interval: config.type_of_triplets.interval(margin),
+            distance,
+        })
+    }
+}
+
+impl Miner for TripletMarginMiner {
+    fn mine(&self, batch: &Batch) -> Result<Tuples> {
+        let relation = batch.require_relation("TripletMarginMiner")?;
+        let matrix = batch.detach().distances(&self.distance)?; // [Q, R]
+        let ranges = triplet_ranges(&matrix, self.distance.order(), self.interval, |q, p, n| {
+            relation.split(q, p, n);
+        })?;
+        Ok(ranges.into())
+    }
+}
+
+#[cfg(test)]
+mod tests;
