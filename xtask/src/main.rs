@@ -7,6 +7,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod ci;
+mod conformance;
 
 use std::path::PathBuf;
 
@@ -23,12 +24,15 @@ struct Cli {
 enum Command {
     /// Run every check that a change must pass, cheapest first.
     Ci(ci::Args),
+    /// Hold every component to the reference cases.
+    Conformance(conformance::Args),
 }
 
 impl Command {
     fn run(&self) -> anyhow::Result<()> {
         match self {
             Self::Ci(args) => ci::run(args),
+            Self::Conformance(args) => conformance::run(args),
         }
     }
 }

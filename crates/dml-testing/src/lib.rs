@@ -1,1 +1,19 @@
-//! The conformance cases and the runner that every crate of the workspace tests itself with.
+#![doc = include_str!("../README.md")]
+
+mod answer;
+mod assert;
+mod case;
+mod compare;
+mod deviations;
+mod kinds;
+mod run;
+mod source;
+mod verdict;
+
+pub use assert::assert_conformance;
+pub use case::{Array, Case, Data};
+pub use compare::{Tolerance, compare};
+pub use deviations::reason as deviation;
+pub use run::run;
+pub use source::{cases, packed_cases};
+pub use verdict::Verdict;

@@ -1,1 +1,23 @@
-//! Deep metric learning for Rust: the face of the dml crates.
+#![doc = include_str!("../README.md")]
+
+pub mod config;
+pub mod defaults;
+
+pub use candle_core;
+pub use candle_nn;
+
+pub use dml_core as core;
+pub use dml_data as data;
+pub use dml_distances as distances;
+pub use dml_eval as eval;
+pub use dml_losses as losses;
+pub use dml_miners as miners;
+pub use dml_nn as nn;
+pub use dml_reducers as reducers;
+pub use dml_samplers as samplers;
+
+pub use dml_core::{
+    Batch, Distance, DistanceKind, Error, ImplicitValues, Indices, IntoLabels, Labels, Loss, Miner,
+    Objective, Order, Outcome, Over, Pairs, PartialSum, Reduced, Reducer, Regularizer, Relation,
+    Result, Sampler, TensorExt, Term, Terms, Triplets, TupleCount, Tuples, Verdict,
+};

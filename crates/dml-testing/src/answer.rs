@@ -1,0 +1,75 @@
+//! What a component made of the inputs of a case.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context;
+use dml::candle_core::backprop::GradStore;
+use dml::candle_core::{Tensor, Var};
+
+use crate::case::{Array, Case, Data};
+
+/// Values by the names that the case gives them: `out.loss`, `grad.embeddings`, …
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Answer {
+    values: BTreeMap<String, Array>,
+}
+
+impl Answer {
+    /// The value of that name.
+    #[must_use]
+    pub(crate) fn get(&self, name: &str) -> Option<&Array> {
+        self.values.get(name)
+    }
+
+    /// Whether every real value is a finite number.
+    #[must_use]
+    pub(crate) fn is_finite(&self) -> bool {
+        self.values.values().all(|array| match &array.data {
+            Data::Real(values) => values.iter().all(|x| x.is_finite()),
+            Data::Whole(_) => true,
+        })
+    }
+
+    pub(crate) fn put(&mut self, name: impl Into<String>, value: Array) {
+        self.values.insert(name.into(), value);
+    }
+
+    pub(crate) fn put_tensor(&mut self, name: impl Into<String>, value: &Tensor) -> anyhow::Result<()> {
+        self.put(name, Array::try_from(value)?);
+        Ok(())
+    }
+
+    /// The gradient of each input under the name of the case; zero where the result does not depend on it.
+    pub(crate) fn put_gradients(&mut self, inputs: &Inputs, gradients: &GradStore) -> anyhow::Result<()> {
+        for (name, var) in &inputs.vars {
+            let gradient = match gradients.get(var.as_tensor()) {
+                Some(gradient) => gradient.clone(),
+                None => var.zeros_like()?,
+            };
+            self.put_tensor(format!("grad.{name}"), &gradient)?;
+        }
+        Ok(())
+    }
+}
+
+/// The inputs of a case that gradients are asked of, by name.
+#[derive(Debug, Default)]
+pub(crate) struct Inputs {
+    vars: Vec<(String, Var)>,
+}
+
+impl Inputs {
+    /// The input `in.NAME` as a variable; `None` if the case has none.
+    pub(crate) fn optional(&mut self, case: &Case, name: &str) -> anyhow::Result<Option<Var>> {
+        let var = case.var(&format!("in.{name}"))?;
+        if let Some(var) = &var {
+            self.vars.push((name.to_owned(), var.clone()));
+        }
+        Ok(var)
+    }
+
+    /// The input `in.NAME` as a variable.
+    pub(crate) fn required(&mut self, case: &Case, name: &str) -> anyhow::Result<Var> {
+        self.optional(case, name)?.with_context(|| format!("{}: no in.{name}", case.path))
+    }
+}

@@ -1,0 +1,28 @@
+//! The conformance cases as a test of a crate.
+
+use dml::candle_core::DType;
+
+use crate::{packed_cases, run};
+
+/// Runs every packed case whose path `kind/Name/id` starts with one of `prefixes`, in single and in double precision.
+///
+/// # Panics
+/// If a case fails, with the list of all that do; and if no case starts with a prefix, since a test that runs nothing
+/// can't fail.
+pub fn assert_conformance(prefixes: &[&str]) {
+    let cases = packed_cases().unwrap_or_else(|error| panic!("{error:#}"));
+    let mut failures = Vec::new();
+    for prefix in prefixes {
+        let chosen: Vec<_> = cases.iter().filter(|case| case.path.starts_with(prefix)).collect();
+        assert!(!chosen.is_empty(), "no case starts with {prefix}");
+        for case in chosen {
+            for precision in [DType::F32, DType::F64] {
+                let verdict = run(&case.clone().with_precision(precision));
+                if !verdict.is_passed() {
+                    failures.push(format!("{} ({precision:?}): {verdict}", case.path));
+                }
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{} failed:\n{}", failures.len(), failures.join("\n"));
+}

@@ -1,0 +1,54 @@
+//! Distances: the matrix, rows with rows, and in blocks.
+
+use dml::candle_core::{D, Tensor};
+use dml::config::DistanceConfig;
+use dml::{Distance, Order};
+
+use super::unsupported;
+use crate::Case;
+use crate::answer::{Answer, Inputs};
+
+pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
+    let config: DistanceConfig = dml::config::from_value(case.config()?)?;
+    let distance = config.build()?;
+    let mut inputs = Inputs::default();
+    let mut answer = Answer::default();
+    let query = inputs.required(case, "embeddings")?;
+    let reference = inputs.optional(case, "ref_emb")?;
+    let reference = reference.as_ref().map(|r| r.as_tensor());
+    let result = match case.op() {
+        "matrix" => {
+            let matrix = distance.matrix(&query, reference)?;
+            answer.put_tensor("out.mat", &matrix)?;
+            describe(&*distance, &query, &matrix, &mut answer)?;
+            matrix
+        }
+        "pairwise" => {
+            let values = distance.raw_pairs(&query, reference.unwrap_or(&query))?;
+            answer.put_tensor("out.pairwise", &values)?;
+            values
+        }
+        other => return Err(unsupported(format!("distance op {other}"))),
+    };
+    if let Some(weights) = case.tensor("in.weights")? {
+        let gradients = (result * weights)?.sum_all()?.backward()?;
+        answer.put_gradients(&inputs, &gradients)?;
+    }
+    Ok(answer)
+}
+
+/// What else a distance says of the rows and of the matrix.
+fn describe(distance: &dyn Distance, query: &Tensor, matrix: &Tensor, answer: &mut Answer) -> anyhow::Result<()> {
+    answer.put_tensor("out.normalized", &distance.prepare(query)?)?;
+    answer.put_tensor("out.norm", &distance.norms(query)?)?;
+    let (low, high) = (matrix.min(D::Minus1)?, matrix.max(D::Minus1)?);
+    let (nearest, farthest) = match distance.order() {
+        Order::SmallerIsCloser => (low, high),
+        Order::LargerIsCloser => (high, low),
+    };
+    answer.put_tensor("out.row_smallest", &nearest)?;
+    answer.put_tensor("out.row_largest", &farthest)?;
+    let column = |j: usize| matrix.narrow(1, j, 1)?.squeeze(1);
+    let gap = distance.gap(&column(0)?, &column(matrix.dims()[1] - 1)?)?;
+    answer.put_tensor("out.margin", &gap)
+}

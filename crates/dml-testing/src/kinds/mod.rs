@@ -1,0 +1,62 @@
+//! How the components of each role are called.
+
+mod accuracy;
+mod distance;
+mod inference;
+mod loss;
+mod miner;
+mod pipeline;
+mod reducer;
+mod regularizer;
+mod sampler;
+mod tuples;
+
+use dml::Batch;
+use dml::candle_core::Tensor;
+
+use crate::answer::{Answer, Inputs};
+use crate::run::Unsupported;
+use crate::Case;
+
+/// What the component of a case answers.
+///
+/// # Errors
+/// The component's own error, [`Unsupported`], or that the case can't be read.
+pub(crate) fn answer(case: &Case) -> anyhow::Result<Answer> {
+    match case.kind() {
+        "distance" => distance::answer(case),
+        "reducer" => reducer::answer(case),
+        "regularizer" => regularizer::answer(case),
+        "miner" => miner::answer(case),
+        "miner_property" => miner::check_property(case),
+        "loss" => loss::answer(case),
+        "pipeline" => pipeline::answer(case),
+        "accuracy" => accuracy::answer(case),
+        "inference" => inference::answer(case),
+        "sampler_property" => sampler::check_property(case),
+        "tuples" => tuples::answer(case),
+        "tuples_property" => tuples::check_property(case),
+        other => Err(unsupported(format!("no runner for kind {other}"))),
+    }
+}
+
+pub(crate) fn unsupported(what: impl Into<String>) -> anyhow::Error {
+    Unsupported(what.into()).into()
+}
+
+/// The batch of a case: embeddings, labels and reference set, as far as it has them.
+pub(crate) fn batch(case: &Case, inputs: &mut Inputs) -> anyhow::Result<Batch> {
+    let embeddings = inputs.required(case, "embeddings")?;
+    let labels: Option<Tensor> = case.tensor("in.labels")?;
+    let batch = match &labels {
+        Some(labels) => Batch::new(&embeddings, labels)?,
+        None => Batch::unlabeled(&embeddings)?,
+    };
+    let Some(reference) = inputs.optional(case, "ref_emb")? else {
+        return Ok(batch);
+    };
+    Ok(match case.tensor("in.ref_labels")? {
+        Some(labels) => batch.with_reference(&reference, &labels)?,
+        None => batch.with_unlabeled_reference(&reference)?,
+    })
+}

@@ -1,0 +1,28 @@
+//! A miner and a loss, one after the other.
+
+use anyhow::Context;
+use dml::config::{LossConfig, MinerConfig};
+use dml::{Miner, TupleCount};
+
+use crate::Case;
+use crate::answer::{Answer, Inputs};
+use crate::case::Array;
+
+pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
+    let config = case.config()?;
+    let part = |name: &str| config.get(name).cloned().with_context(|| format!("{}: no {name}", case.path));
+    let miner: MinerConfig = dml::config::from_value(part("miner")?)?;
+    let loss: LossConfig = dml::config::from_value(part("loss")?)?;
+    let mut inputs = Inputs::default();
+    let batch = super::batch(case, &mut inputs)?;
+    let tuples = miner.build()?.mine(&batch.detach())?;
+    let count = match tuples.count(&batch)? {
+        TupleCount::Triplets(n) => vec![n as i64],
+        TupleCount::Pairs { positive, negative } => vec![positive as i64, negative as i64],
+    };
+    let mut answer = Answer::default();
+    answer.put("out.num_tuples", Array::whole(count));
+    let loss = super::loss::evaluate(&loss.build()?, &batch, &tuples, &mut answer)?;
+    answer.put_gradients(&inputs, &loss.backward()?)?;
+    Ok(answer)
+}

@@ -1,0 +1,90 @@
+//! Reducers, on terms as they stand in the case.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use dml::candle_core::Tensor;
+use dml::config::ReducerConfig;
+use dml::{Indices, Over, Term, Terms, Triplets};
+
+use crate::Case;
+use crate::answer::{Answer, Inputs};
+
+pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
+    let config: ReducerConfig = dml::config::from_value(case.config()?)?;
+    let reducer = config.build()?;
+    let mut inputs = Inputs::default();
+    let batch = super::batch(case, &mut inputs)?;
+    let kinds: BTreeMap<String, String> = serde_json::from_value(case.json("reduction_types")?)?;
+    let mut terms = Terms::default();
+    for (name, kind) in &kinds {
+        terms.push(term(case, &mut inputs, name, kind)?);
+    }
+    let mut answer = Answer::default();
+    let loss = if config.name() == "DoNothingReducer" {
+        put_terms(&terms, &batch.zero()?, &mut answer)?
+    } else {
+        let reduced = reducer.reduce(&terms, &batch)?;
+        answer.put_tensor("out.loss", &reduced.loss)?;
+        reduced.loss
+    };
+    answer.put_gradients(&inputs, &loss.backward()?)?;
+    Ok(answer)
+}
+
+/// Writes terms out unreduced, and returns the sum of all their values.
+pub(super) fn put_terms(terms: &Terms, zero: &Tensor, answer: &mut Answer) -> anyhow::Result<Tensor> {
+    let mut sum = zero.clone();
+    for term in terms.iter() {
+        let name = term.name();
+        if term.is_empty() {
+            answer.put(format!("out.sub.{name}"), crate::case::Array::number(0.0));
+            continue;
+        }
+        let (values, indices) = term.values()?;
+        answer.put_tensor(format!("out.sub.{name}"), &values.flatten_all()?)?;
+        let columns: Vec<&[u32]> = match &indices {
+            Indices::None => vec![],
+            Indices::Elements(rows) => vec![rows],
+            Indices::Pairs { anchors, others } => vec![anchors, others],
+            Indices::Triplets(t) => vec![&t.anchors, &t.positives, &t.negatives],
+        };
+        for (i, column) in columns.into_iter().enumerate() {
+            answer.put(format!("out.sub.{name}.indices.{i}"), crate::case::Array::rows(column));
+        }
+        sum = (sum + values.sum_all()?)?;
+    }
+    Ok(sum)
+}
+
+fn term(case: &Case, inputs: &mut Inputs, name: &str, kind: &str) -> anyhow::Result<Term> {
+    // Terms are named by the code of a loss; here the name comes from a file that is read once.
+    let label: &'static str = Box::leak(name.to_owned().into_boxed_str());
+    let Some(values) = inputs.optional(case, &format!("{name}.losses"))? else {
+        return Ok(Term::empty(label));
+    };
+    let values = values.as_tensor().clone();
+    let column = |i: usize| -> anyhow::Result<Vec<u32>> {
+        let name = format!("in.{name}.indices.{i}");
+        case.row_numbers(&name)?.with_context(|| format!("{}: no {name}", case.path))
+    };
+    let pairs = || -> anyhow::Result<Indices> {
+        Ok(Indices::Pairs { anchors: column(0)?, others: column(1)? })
+    };
+    let term = match kind {
+        "already_reduced" => Term::scalar(label, values)?,
+        "element" => Term::explicit(label, Over::Elements, values, Indices::Elements(column(0)?))?,
+        "pos_pair" => Term::explicit(label, Over::PositivePairs, values, pairs()?)?,
+        "neg_pair" => Term::explicit(label, Over::NegativePairs, values, pairs()?)?,
+        "triplet" => {
+            let triplets = Arc::new(Triplets::new(column(0)?, column(1)?, column(2)?)?);
+            Term::explicit(label, Over::Triplets, values, Indices::Triplets(triplets))?
+        }
+        other => bail!("{}: unknown reduction type {other}", case.path),
+    };
+    Ok(match case.get(&format!("in.{name}.divisor")) {
+        Some(divisor) => term.with_divisor(divisor.to_real()[0]),
+        None => term,
+    })
+}

@@ -1,0 +1,13 @@
+//! Not yet.
+
+use super::unsupported;
+use crate::Case;
+use crate::answer::Answer;
+
+pub(super) fn check_property(case: &Case) -> anyhow::Result<Answer> {
+    Err(unsupported(format!("no runner for {}", case.path)))
+}
+
+pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
+    check_property(case)
+}

@@ -1,0 +1,32 @@
+//! What a case says of the library.
+
+use std::fmt;
+
+/// The outcome of a case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The component answers as it has to.
+    Passed,
+    /// It does not; the sentence says where.
+    Failed(String),
+    /// The component, or what the case asks of it, does not exist yet. Counts as a failure.
+    Unsupported(String),
+}
+
+impl Verdict {
+    /// Whether the component answers as it has to.
+    #[must_use]
+    pub fn is_passed(&self) -> bool {
+        *self == Self::Passed
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Passed => write!(f, "passed"),
+            Self::Failed(why) => write!(f, "failed: {why}"),
+            Self::Unsupported(what) => write!(f, "unsupported: {what}"),
+        }
+    }
+}

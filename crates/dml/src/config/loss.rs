@@ -1,0 +1,114 @@
+//! Losses by name, with distance, reducer and regularizer: everything that makes an [`Objective`].
+
+use std::sync::Arc;
+
+use dml_core::{Distance, Loss, Objective, Reducer};
+use dml_losses::{TripletMarginLoss, TripletMarginLossConfig};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::parts::Parts;
+use super::{ConfigError, DistanceConfig, ReducerConfig, registry};
+use crate::defaults::{avg_non_zero, lp};
+
+/// Name(arguments): constructor, default distance, default reducer.
+macro_rules! losses {
+    ($($Name:ident($Config:ty): $new:expr, $distance:path, $reducer:path;)*) => {
+        registry! {
+            /// A loss and its own arguments.
+            pub enum LossKind {
+                $($Name($Config),)*
+            }
+        }
+
+        impl LossKind {
+            fn build(&self, distance: Arc<dyn Distance>) -> Result<Arc<dyn Loss>, ConfigError> {
+                Ok(match self {
+                    $(Self::$Name(config) => Arc::new($new(config.clone(), distance)?),)*
+                })
+            }
+
+            fn default_distance(&self) -> Arc<dyn Distance> {
+                match self {
+                    $(Self::$Name(_) => $distance(),)*
+                }
+            }
+
+            fn default_reducer(&self) -> Arc<dyn Reducer> {
+                match self {
+                    $(Self::$Name(_) => $reducer(),)*
+                }
+            }
+        }
+    };
+}
+
+losses! {
+    TripletMarginLoss(TripletMarginLossConfig): TripletMarginLoss::new, lp, avg_non_zero;
+}
+
+/// A loss with its collaborators; what is `None` has PML's default for that loss.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LossConfig {
+    /// The loss and its own arguments.
+    pub loss: LossKind,
+    /// How far apart embeddings are.
+    pub distance: Option<DistanceConfig>,
+    /// How the values of the loss become one number.
+    pub reducer: Option<ReducerConfig>,
+}
+
+impl LossConfig {
+    /// The loss with PML's default collaborators.
+    #[must_use]
+    pub fn new(loss: LossKind) -> Self {
+        Self {
+            loss,
+            distance: None,
+            reducer: None,
+        }
+    }
+
+    /// A loss from JSON, or from its bare name.
+    ///
+    /// # Errors
+    /// As [`from_text`](super::from_text).
+    pub fn from_json(text: &str) -> Result<Self, ConfigError> {
+        super::from_text(text)
+    }
+
+    /// The loss with its reducer and regularizer, without a miner.
+    ///
+    /// # Errors
+    /// [`ConfigError::Component`] for arguments outside of their range.
+    pub fn build(&self) -> Result<Objective, ConfigError> {
+        let distance = match &self.distance {
+            Some(distance) => distance.build()?,
+            None => self.loss.default_distance(),
+        };
+        let reducer = match &self.reducer {
+            Some(reducer) => reducer.build()?,
+            None => self.loss.default_reducer(),
+        };
+        Ok(Objective::new(self.loss.build(distance)?, reducer))
+    }
+}
+
+impl<'de> Deserialize<'de> for LossConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut parts = Parts::deserialize(deserializer)?;
+        Ok(Self {
+            distance: parts.take("distance")?,
+            reducer: parts.take("reducer")?,
+            loss: parts.rest()?,
+        })
+    }
+}
+
+impl Serialize for LossConfig {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Parts::of(&self.loss)?
+            .put("distance", self.distance.as_ref())?
+            .put("reducer", self.reducer.as_ref())?
+            .serialize(serializer)
+    }
+}

@@ -1,0 +1,55 @@
+//! A component's own arguments and its collaborators share one JSON object; here they are told apart.
+
+use serde::de::{DeserializeOwned, Error};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
+
+/// The object, from which collaborators are taken before the rest is read as the component's own arguments.
+///
+/// (Serde's `flatten` would do it, but it can't reject unknown fields.)
+pub(super) struct Parts(Map<String, Value>);
+
+impl Parts {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self(Map::deserialize(deserializer)?))
+    }
+
+    /// Takes a collaborator; `None` if it is absent or `null`.
+    pub(super) fn take<T: DeserializeOwned, E: Error>(&mut self, field: &str) -> Result<Option<T>, E> {
+        match self.0.remove(field) {
+            None => Ok(None),
+            Some(value) => serde_json::from_value(value)
+                .map_err(|error| E::custom(format!("{field}: {error}"))),
+        }
+    }
+
+    /// Reads what is left as the component's own arguments.
+    pub(super) fn rest<T: DeserializeOwned, E: Error>(self) -> Result<T, E> {
+        serde_json::from_value(Value::Object(self.0)).map_err(E::custom)
+    }
+
+    /// The object of a component's own arguments.
+    pub(super) fn of<T: Serialize, E: serde::ser::Error>(own: &T) -> Result<Self, E> {
+        match serde_json::to_value(own).map_err(E::custom)? {
+            Value::Object(map) => Ok(Self(map)),
+            other => Err(E::custom(format!("expected an object, got {other}"))),
+        }
+    }
+
+    /// Adds a collaborator, if there is one.
+    pub(super) fn put<T: Serialize, E: serde::ser::Error>(
+        mut self,
+        field: &str,
+        part: Option<&T>,
+    ) -> Result<Self, E> {
+        if let Some(part) = part {
+            let value = serde_json::to_value(part).map_err(E::custom)?;
+            self.0.insert(field.to_owned(), value);
+        }
+        Ok(self)
+    }
+
+    pub(super) fn serialize<S: serde::Serializer>(self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}

@@ -1,0 +1,70 @@
+//! Names, defaults, collaborators and typing mistakes.
+
+use super::*;
+
+#[test]
+fn a_bare_name_is_the_component_with_its_defaults() -> Result<(), ConfigError> {
+    let bare = LossConfig::from_json("TripletMarginLoss")?;
+    assert_eq!(bare, LossConfig::from_json(r#"{"name": "TripletMarginLoss"}"#)?);
+    assert_eq!(bare.distance, None);
+    Ok(())
+}
+
+#[test]
+fn what_is_written_reads_back() -> Result<(), Box<dyn std::error::Error>> {
+    let text = r#"{"name": "TripletMarginLoss", "margin": 0.2, "swap": true, "triplets_per_anchor": 3,
+        "distance": {"name": "LpDistance", "p": "inf", "normalize_embeddings": false},
+        "reducer": {"name": "PerAnchorReducer", "reducer": {"name": "ThresholdReducer", "low": 0.1}},
+        "embedding_regularizer": {"name": "LpRegularizer", "distance": {"name": "CosineSimilarity"}},
+        "embedding_reg_weight": 0.5}"#;
+    let config = LossConfig::from_json(text)?;
+    let written = serde_json::to_string(&config)?;
+    assert_eq!(config, LossConfig::from_json(&written)?);
+    assert!(written.contains(r#""p":"inf""#), "{written}");
+    Ok(())
+}
+
+#[test]
+fn null_is_the_default() -> Result<(), ConfigError> {
+    let text = r#"{"name": "TripletMarginLoss", "distance": null, "embedding_regularizer": null}"#;
+    assert_eq!(LossConfig::from_json(text)?, LossConfig::from_json("TripletMarginLoss")?);
+    Ok(())
+}
+
+#[test]
+fn typing_mistakes_are_errors_that_name_what_is_known() {
+    let message = |text: &str| LossConfig::from_json(text).unwrap_err().to_string();
+    let unknown_field = message(r#"{"name": "TripletMarginLoss", "marign": 0.2}"#);
+    assert!(unknown_field.contains("marign") && unknown_field.contains("margin"), "{unknown_field}");
+    let unknown_name = message("TripletMarginLos");
+    assert!(unknown_name.contains("TripletMarginLoss"), "{unknown_name}");
+    let inner = message(r#"{"name": "TripletMarginLoss", "distance": {"name": "LpDistance", "q": 1}}"#);
+    assert!(inner.contains("distance") && inner.contains("`q`"), "{inner}");
+    let surplus = message(r#"{"name": "TripletMarginLoss", "reducer": {"name": "MeanReducer", "low": 0}}"#);
+    assert!(surplus.contains("low"), "{surplus}");
+    assert!(LossConfig::from_json("{").is_err());
+}
+
+#[test]
+fn arguments_outside_of_their_range_are_refused_when_the_component_is_built() {
+    let distance = r#"{"name": "LpDistance", "p": 0.5}"#;
+    let error = DistanceConfig::from_json(distance).unwrap().build().unwrap_err();
+    assert!(matches!(error, ConfigError::Component(dml_core::Error::InvalidParameter { name: "p", .. })));
+}
+
+#[test]
+fn every_name_is_known_in_one_role_only() {
+    let names = [
+        DistanceConfig::NAMES,
+        ReducerConfig::NAMES,
+        RegularizerKind::NAMES,
+        MinerKind::NAMES,
+        LossKind::NAMES,
+        SamplerConfig::NAMES,
+    ]
+    .concat();
+    assert!(names.iter().all(|name| is_known(name)));
+    assert!(!is_known("Nothing"));
+    let unique: std::collections::HashSet<_> = names.iter().collect();
+    assert_eq!(unique.len(), names.len());
+}

@@ -1,0 +1,32 @@
+//! PML's default collaborators, where a component leaves them open.
+
+use std::sync::Arc;
+
+use dml_core::{Distance, Reducer};
+use dml_distances::{CosineSimilarity, LpDistance};
+use dml_reducers::{AvgNonZeroReducer, MeanReducer};
+
+/// Euclidean distance of normalised rows.
+#[must_use]
+pub fn lp() -> Arc<dyn Distance> {
+    Arc::new(LpDistance::default())
+}
+
+/// Cosine similarity.
+#[must_use]
+pub fn cosine() -> Arc<dyn Distance> {
+    Arc::new(CosineSimilarity::default())
+}
+
+/// The mean of all values.
+#[must_use]
+pub fn mean() -> Arc<dyn Reducer> {
+    Arc::new(MeanReducer)
+}
+
+/// The mean of the values above 0.
+#[must_use]
+pub fn avg_non_zero() -> Arc<dyn Reducer> {
+    Arc::new(AvgNonZeroReducer::default())
+}
+

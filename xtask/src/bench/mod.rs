@@ -1,0 +1,132 @@
+//! `cargo xtask bench`: our speed as a ratio to PyTorch Metric Learning's, measured side by side.
+//!
+//! Machines are noisy and differ: ours and the peer's runs take turns in one session, and what counts is the median
+//! of the ratios of neighbours. Without `--peer` only our own times are printed.
+
+mod mnist;
+mod table;
+mod triplet;
+mod worker;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Context;
+use clap::ValueEnum;
+
+use table::Row;
+use worker::{Sample, Worker};
+
+/// Arguments of `cargo xtask bench`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Measure this group only; may be given several times, or as a list with commas.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Group>,
+    /// A Python with torch and pytorch-metric-learning, to measure against.
+    #[arg(long, value_name = "PYTHON")]
+    peer: Option<PathBuf>,
+    /// Write every run to this file.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Runs of each workload, after one that is not counted.
+    #[arg(long, default_value_t = 5)]
+    runs: usize,
+    /// Threads of ours and of the peer's. Default: one a core.
+    #[arg(long)]
+    threads: Option<usize>,
+    /// The folder with the four MNIST files, for the group `mnist`; without it, synthetic digits and no peer.
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Training images of an epoch, for the group `mnist`.
+    #[arg(long, default_value_t = 60_000)]
+    images: usize,
+    /// Be the worker of one workload (internal).
+    #[arg(long, hide = true, num_args = 1.., value_name = "WORKLOAD")]
+    worker: Vec<String>,
+}
+
+/// What can be measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Group {
+    /// Semihard mining, triplet margin loss and backward.
+    Triplet,
+    /// The MNIST example: one epoch of training.
+    Mnist,
+}
+
+/// Two ways to do the same work.
+struct Workload {
+    id: String,
+    /// What our worker is told.
+    ours: Vec<String>,
+    /// What the peer's worker is told; `None` where the peer can't do it.
+    peer: Option<Vec<String>>,
+}
+
+/// Measures the chosen groups.
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    let threads = args.threads.map_or_else(std::thread::available_parallelism, |n| {
+        n.try_into().map_err(|_| std::io::Error::other("--threads: expected at least 1"))
+    })?;
+    if let Some((workload, rest)) = args.worker.split_first() {
+        rayon::ThreadPoolBuilder::new().num_threads(threads.get()).build_global()?;
+        return match workload.as_str() {
+            "triplet" => triplet::serve(rest),
+            "mnist" => mnist::serve(rest),
+            other => anyhow::bail!("no workload {other}"),
+        };
+    }
+    let folder = tempfile::tempdir()?;
+    let mut rows = Vec::new();
+    println!("{} threads, {} runs each", threads, args.runs);
+    Row::print_header();
+    for group in [Group::Triplet, Group::Mnist] {
+        if !args.only.is_empty() && !args.only.contains(&group) {
+            continue;
+        }
+        let workloads = match group {
+            Group::Triplet => triplet::workloads(folder.path())?,
+            Group::Mnist => mnist::workloads(args.data_dir.as_deref(), args.images),
+        };
+        for workload in workloads {
+            let row = measure(args, &workload, threads.get())
+                .with_context(|| format!("measuring {}", workload.id))?;
+            row.print();
+            rows.push(row);
+        }
+    }
+    if let Some(file) = &args.json {
+        std::fs::write(file, serde_json::to_vec_pretty(&rows)?)
+            .with_context(|| file.display().to_string())?;
+    }
+    Ok(())
+}
+
+/// Runs ours and the peer's in turn; the first round warms both up and is not counted.
+fn measure(args: &Args, workload: &Workload, threads: usize) -> anyhow::Result<Row> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["bench", "--threads", &threads.to_string(), "--worker"]).args(&workload.ours);
+    let mut ours = Worker::start("ours", command)?;
+    let mut peer = match (&args.peer, &workload.peer) {
+        (Some(python), Some(told)) => {
+            let mut command = Command::new(python);
+            command.arg(peer_script()).args(told).arg(threads.to_string());
+            Some(Worker::start("peer", command)?)
+        }
+        _ => None,
+    };
+    let (mut our_samples, mut peer_samples): (Vec<Sample>, Vec<Sample>) = Default::default();
+    for round in 0..=args.runs {
+        let (a, b) = (ours.run()?, peer.as_mut().map(Worker::run).transpose()?);
+        if round > 0 {
+            our_samples.push(a);
+            peer_samples.extend(b);
+        }
+    }
+    Ok(Row::new(workload.id.clone(), our_samples, peer_samples))
+}
+
+fn peer_script() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("peers").join("pml_worker.py")
+}

@@ -1,0 +1,89 @@
+//! The figures of a comparison, and how they are printed.
+
+use serde::Serialize;
+
+use super::worker::Sample;
+
+/// One workload, ours and the peer's.
+#[derive(Debug, Serialize)]
+pub(crate) struct Row {
+    /// The workload, such as `triplet/semihard/N256`.
+    pub(crate) id: String,
+    /// Our runs.
+    pub(crate) ours: Vec<Sample>,
+    /// The peer's runs, each between two of ours; none without a peer.
+    pub(crate) peer: Vec<Sample>,
+    /// Median of the ratios ours ÷ peer, run by run.
+    pub(crate) ratio: Option<f64>,
+}
+
+impl Row {
+    /// A row from runs that took turns.
+    pub(crate) fn new(id: String, ours: Vec<Sample>, peer: Vec<Sample>) -> Self {
+        let ratio = (!peer.is_empty()).then(|| median(&ratios(&ours, &peer)));
+        Self { id, ours, peer, ratio }
+    }
+
+    /// The header of the table that [`Row::print`] continues.
+    pub(crate) fn print_header() {
+        println!(
+            "{:<26} {:>11} {:>11} {:>8} {:>17} {:>9} {:>9}  answer",
+            "workload", "ours ms", "peer ms", "ratio", "(min – max)", "ours MB", "peer MB"
+        );
+    }
+
+    /// One line: medians, the range of the ratios, peak memory, and whether both came to the same answer.
+    pub(crate) fn print(&self) {
+        let ms = |samples: &[Sample]| median(&samples.iter().map(|s| s.ms).collect::<Vec<_>>());
+        let peak = |samples: &[Sample]| samples.iter().map(|s| s.peak_mb).fold(0.0, f64::max);
+        let (ours, peak_ours) = (ms(&self.ours), peak(&self.ours));
+        let answer = self.ours.last().map_or_else(String::new, |s| format!("loss {:.6}, {} triplets", s.loss, s.triplets));
+        if self.peer.is_empty() {
+            println!("{:<26} {ours:>11.2} {:>11} {:>8} {:>17} {peak_ours:>9.0} {:>9}  {answer}", self.id, "–", "–", "–", "–");
+            return;
+        }
+        let ratios = ratios(&self.ours, &self.peer);
+        let low = ratios.iter().copied().fold(f64::INFINITY, f64::min);
+        let high = ratios.iter().copied().fold(0.0, f64::max);
+        println!(
+            "{:<26} {ours:>11.2} {:>11.2} {:>8.4} {:>17} {peak_ours:>9.0} {:>9.0}  {answer}",
+            self.id,
+            ms(&self.peer),
+            median(&ratios),
+            format!("({low:.4} – {high:.4})"),
+            peak(&self.peer),
+        );
+    }
+}
+
+fn ratios(ours: &[Sample], peer: &[Sample]) -> Vec<f64> {
+    ours.iter().zip(peer).map(|(o, p)| o.ms / p.ms).collect()
+}
+
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    match sorted.len() {
+        0 => f64::NAN,
+        n if n % 2 == 1 => sorted[n / 2],
+        n => f64::midpoint(sorted[n / 2 - 1], sorted[n / 2]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(ms: f64) -> Sample {
+        Sample { ms, loss: 0.0, triplets: 0, peak_mb: 0.0 }
+    }
+
+    #[test]
+    fn the_ratio_is_the_median_of_the_ratios_of_neighbours() {
+        let ours = [sample(1.0), sample(2.0), sample(9.0)].to_vec();
+        let peer = [sample(2.0), sample(2.0), sample(3.0)].to_vec();
+        assert_eq!(Row::new("x".to_owned(), ours, peer).ratio, Some(1.0));
+        assert_eq!(Row::new("x".to_owned(), vec![sample(1.0)], vec![]).ratio, None);
+        assert_eq!(median(&[4.0, 1.0]), 2.5);
+    }
+}

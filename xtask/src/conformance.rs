@@ -1,0 +1,84 @@
+//! `cargo xtask conformance DIR`: every component against the reference cases.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use dml::candle_core::DType;
+use dml_testing::{Case, Verdict, cases, run as run_case};
+use serde::Serialize;
+
+/// Arguments of `cargo xtask conformance`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// A folder of cases or archives of cases, one archive, or one case.
+    dir: PathBuf,
+    /// Run only cases whose `kind/Name/id` contains this text; may be given several times.
+    #[arg(long, value_name = "TEXT")]
+    filter: Vec<String>,
+    /// Write the verdict on each case to this file.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// The precision that components are run in.
+    #[arg(long, default_value = "f32", value_parser = ["f32", "f64"])]
+    precision: String,
+    /// Print failed cases only as a count by component.
+    #[arg(long)]
+    summary: bool,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    case: &'a str,
+    verdict: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+}
+
+/// Runs the cases and prints what fails.
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    let precision = if args.precision == "f64" { DType::F64 } else { DType::F32 };
+    let chosen: Vec<Case> = cases(&args.dir)?
+        .into_iter()
+        .filter(|case| args.filter.is_empty() || args.filter.iter().any(|f| case.path.contains(f.as_str())))
+        .map(|case| case.with_precision(precision))
+        .collect();
+    if chosen.is_empty() {
+        bail!("no case contains {}", args.filter.join(" or "));
+    }
+    let verdicts: Vec<(String, Verdict)> =
+        chosen.iter().map(|case| (case.path.clone(), run_case(case))).collect();
+    let mut failures: BTreeMap<&str, u32> = BTreeMap::new();
+    for (path, verdict) in verdicts.iter().filter(|(_, verdict)| !verdict.is_passed()) {
+        if !args.summary {
+            println!("{path}: {verdict}");
+        }
+        let component = path.rsplit_once('/').map_or(path.as_str(), |(component, _)| component);
+        *failures.entry(component).or_default() += 1;
+    }
+    if args.summary {
+        for (component, count) in &failures {
+            println!("{count:5} {component}");
+        }
+    }
+    if let Some(file) = &args.json {
+        let lines: Vec<Line<'_>> = verdicts.iter().map(|(path, verdict)| line(path, verdict)).collect();
+        fs::write(file, serde_json::to_vec_pretty(&lines)?).with_context(|| file.display().to_string())?;
+    }
+    let failed: u32 = failures.values().sum();
+    println!("{} passed, {failed} failed", verdicts.len() - failed as usize);
+    if failed > 0 {
+        bail!("{failed} cases failed");
+    }
+    Ok(())
+}
+
+fn line<'a>(case: &'a str, verdict: &'a Verdict) -> Line<'a> {
+    let (verdict, reason) = match verdict {
+        Verdict::Passed => ("passed", None),
+        Verdict::Failed(why) => ("failed", Some(why.as_str())),
+        Verdict::Unsupported(what) => ("unsupported", Some(what.as_str())),
+    };
+    Line { case, verdict, reason }
+}

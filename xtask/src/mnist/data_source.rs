@@ -1,0 +1,101 @@
+//! Which digits to learn: a folder, the cache, a download, or, where there is no network, synthetic ones.
+
+use std::path::Path;
+
+use anyhow::Context;
+use clap::ValueEnum;
+use dml::data::synthetic::{SyntheticDigits, SyntheticDigitsConfig};
+use dml::data::{DataError, ImageDataset, MnistVariant, Normalization, TrainTest, cache_folder};
+
+use super::download;
+
+/// A data set by name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Dataset {
+    /// MNIST from `--data-dir`, the cache or the network; without any of these, synthetic digits and a warning.
+    #[default]
+    Auto,
+    /// Handwritten digits.
+    Mnist,
+    /// Articles of clothing.
+    FashionMnist,
+    /// Digits drawn by a program, which need no network.
+    Synthetic,
+}
+
+/// Images to train on and to judge by.
+#[derive(Debug)]
+pub(crate) struct Digits {
+    /// The two splits.
+    pub(crate) sets: TrainTest,
+    /// `mnist`, `fashion-mnist` or `synthetic`: what every output says.
+    pub(crate) name: &'static str,
+    /// How bytes become numbers.
+    pub(crate) normalization: Normalization,
+}
+
+/// Opens the data set; `limit` keeps the first images of the training split and a sixth of that of the test split.
+pub(crate) fn open(dataset: Dataset, folder: Option<&Path>, limit: Option<usize>) -> anyhow::Result<Digits> {
+    let digits = match dataset {
+        Dataset::Synthetic => synthetic(limit)?,
+        Dataset::FashionMnist => files(MnistVariant::FashionMnist, folder)?,
+        Dataset::Mnist => files(MnistVariant::Mnist, folder)?,
+        Dataset::Auto if folder.is_some() => files(MnistVariant::Mnist, folder)?,
+        Dataset::Auto => match files(MnistVariant::Mnist, None) {
+            Err(error) if is_offline(&error) => {
+                eprintln!("warning: MNIST is neither in the cache nor to be had from the network:");
+                eprintln!("warning: {error:#}");
+                eprintln!("warning: TRAINING ON SYNTHETIC DIGITS INSTEAD. Name a folder with --data-dir to train on MNIST.");
+                synthetic(limit)?
+            }
+            other => other?,
+        },
+    };
+    let Some(limit) = limit else {
+        return Ok(digits);
+    };
+    let first = |set: &ImageDataset, count: usize| {
+        set.subset(&(0..count.clamp(1, set.len())).collect::<Vec<_>>())
+    };
+    let sets = TrainTest {
+        train: first(&digits.sets.train, limit)?,
+        test: first(&digits.sets.test, limit.div_ceil(6))?,
+    };
+    Ok(Digits { sets, ..digits })
+}
+
+fn synthetic(limit: Option<usize>) -> anyhow::Result<Digits> {
+    let train = limit.unwrap_or(60_000);
+    let digits = SyntheticDigits::new(SyntheticDigitsConfig::default())?;
+    Ok(Digits {
+        sets: digits.train_test(train, train.div_ceil(6))?,
+        name: "synthetic",
+        normalization: Normalization::MNIST,
+    })
+}
+
+fn files(variant: MnistVariant, folder: Option<&Path>) -> anyhow::Result<Digits> {
+    let sets = match folder {
+        Some(folder) => variant.load(folder).with_context(|| format!("reading {} from {}", variant.name(), folder.display()))?,
+        None => {
+            let folder = cache_folder()?.join(variant.folder_name());
+            match variant.load(&folder) {
+                Err(DataError::Missing { .. }) => {
+                    download::fetch(variant, &folder)?;
+                    variant.load(&folder)?
+                }
+                other => other?,
+            }
+        }
+    };
+    Ok(Digits {
+        sets,
+        name: variant.folder_name(),
+        normalization: variant.normalization(),
+    })
+}
+
+/// Whether the only trouble is that no mirror could be reached.
+fn is_offline(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref::<DataError>(), Some(DataError::Download { .. }))
+}

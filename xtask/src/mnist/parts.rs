@@ -1,0 +1,166 @@
+//! Miner, loss, distance, reducer and sampler: the example's, or what the command line puts in their place.
+
+use anyhow::Context;
+use dml::config::{DistanceConfig, LossConfig, MinerConfig, ReducerConfig, SamplerConfig, from_text};
+use dml::{Labels, Objective, Sampler};
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// The parts that a command line can name; each a component's name, or its configuration as JSON.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct PartArgs {
+    /// Loss [default: TripletMarginLoss with margin 0.2].
+    #[arg(long, value_name = "NAME|JSON")]
+    loss: Option<String>,
+    /// Miner, or `none` [default: TripletMarginMiner with margin 0.2, semihard].
+    #[arg(long, value_name = "NAME|JSON")]
+    miner: Option<String>,
+    /// Distance of the loss and the miner, unless they name their own [default: CosineSimilarity].
+    #[arg(long, value_name = "NAME|JSON")]
+    distance: Option<String>,
+    /// Reducer of the loss, unless it names its own [default: ThresholdReducer with low 0].
+    #[arg(long, value_name = "NAME|JSON")]
+    reducer: Option<String>,
+    /// Sampler [default: ShuffleSampler].
+    #[arg(long, value_name = "NAME|JSON")]
+    sampler: Option<String>,
+}
+
+/// What is trained with, as it goes into `metrics.json`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Parts {
+    pub(crate) loss: LossConfig,
+    pub(crate) miner: Option<MinerConfig>,
+    pub(crate) sampler: SamplerConfig,
+}
+
+impl PartArgs {
+    /// The parts, with the example's where nothing is named. A loss or distance of the user's choice brings its own
+    /// defaults with it: the example's distance and reducer belong to the example's loss.
+    pub(crate) fn resolve(&self, batch_size: usize, seed: u64) -> anyhow::Result<Parts> {
+        let distance: Option<DistanceConfig> = parse("distance", self.distance.as_deref())?;
+        let reducer: Option<ReducerConfig> = parse("reducer", self.reducer.as_deref())?;
+        let cosine = || DistanceConfig::from_json("CosineSimilarity");
+        let mut loss: LossConfig = match &self.loss {
+            Some(text) => parse("loss", Some(text))?.context("a named loss")?,
+            None => {
+                let mut loss = LossConfig::from_json(r#"{"name": "TripletMarginLoss", "margin": 0.2}"#)?;
+                loss.distance = Some(cosine()?);
+                loss.reducer = Some(ReducerConfig::from_json(r#"{"name": "ThresholdReducer", "low": 0}"#)?);
+                loss
+            }
+        };
+        let mut miner: Option<MinerConfig> = match self.miner.as_deref() {
+            Some("none") => None,
+            Some(text) => parse("miner", Some(text))?,
+            None => {
+                let text = r#"{"name": "TripletMarginMiner", "margin": 0.2, "type_of_triplets": "semihard"}"#;
+                let mut miner = MinerConfig::from_json(text)?;
+                miner.distance = Some(cosine()?);
+                Some(miner)
+            }
+        };
+        if distance.is_some() {
+            if self.loss.is_none() || loss.distance.is_none() {
+                loss.distance.clone_from(&distance);
+            }
+            if let Some(miner) = &mut miner
+                && (self.miner.is_none() || miner.distance.is_none())
+            {
+                miner.distance.clone_from(&distance);
+            }
+        }
+        if reducer.is_some() && (self.loss.is_none() || loss.reducer.is_none()) {
+            loss.reducer = reducer;
+        }
+        Ok(Parts { loss, miner, sampler: self.sampler(batch_size, seed)? })
+    }
+
+    /// The sampler, with the run's batch size and seed unless it names its own.
+    fn sampler(&self, batch_size: usize, seed: u64) -> anyhow::Result<SamplerConfig> {
+        let text = self.sampler.as_deref().unwrap_or("ShuffleSampler").trim();
+        let mut config: Value = if text.starts_with('{') {
+            serde_json::from_str(text).context("--sampler")?
+        } else {
+            json!({ "name": text })
+        };
+        if let Value::Object(map) = &mut config {
+            map.entry("batch_size").or_insert(batch_size.into());
+            map.entry("seed").or_insert(seed.into());
+        }
+        dml::config::from_value(config).context("--sampler")
+    }
+}
+
+impl Parts {
+    /// Miner, loss and reducer as one.
+    pub(crate) fn objective(&self) -> anyhow::Result<Objective> {
+        let objective = self.loss.build().context("--loss")?;
+        Ok(match &self.miner {
+            Some(miner) => objective.with_miner(miner.build().context("--miner")?),
+            None => objective,
+        })
+    }
+
+    /// The sampler of a data set with these labels.
+    pub(crate) fn sampler(&self, labels: &Labels) -> anyhow::Result<Arc<dyn Sampler>> {
+        self.sampler.build(labels).context("--sampler")
+    }
+}
+
+fn parse<T: serde::de::DeserializeOwned>(flag: &str, text: Option<&str>) -> anyhow::Result<Option<T>> {
+    text.map(|text| from_text(text).with_context(|| format!("--{flag}"))).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn json(args: &PartArgs) -> anyhow::Result<Value> {
+        Ok(serde_json::to_value(args.resolve(256, 7)?)?)
+    }
+
+    #[test]
+    fn nothing_named_is_the_example() -> anyhow::Result<()> {
+        let parts = json(&PartArgs::default())?;
+        assert_eq!(parts["loss"]["margin"], 0.2);
+        assert_eq!(parts["loss"]["distance"]["name"], "CosineSimilarity");
+        assert_eq!(parts["loss"]["reducer"]["low"], 0.0);
+        assert_eq!(parts["miner"]["type_of_triplets"], "semihard");
+        assert_eq!((&parts["sampler"]["batch_size"], &parts["sampler"]["seed"]), (&json!(256), &json!(7)));
+        Ok(())
+    }
+
+    #[test]
+    fn a_distance_replaces_the_examples_but_not_one_that_a_part_names() -> anyhow::Result<()> {
+        let args = PartArgs {
+            distance: Some("LpDistance".to_owned()),
+            miner: Some(r#"{"name": "TripletMarginMiner", "distance": {"name": "CosineSimilarity"}}"#.to_owned()),
+            ..PartArgs::default()
+        };
+        let parts = json(&args)?;
+        assert_eq!(parts["loss"]["distance"]["name"], "LpDistance");
+        assert_eq!(parts["miner"]["distance"]["name"], "CosineSimilarity");
+        Ok(())
+    }
+
+    #[test]
+    fn a_named_loss_brings_its_own_defaults_and_a_miner_can_be_left_out() -> anyhow::Result<()> {
+        let args = PartArgs {
+            loss: Some("TripletMarginLoss".to_owned()),
+            miner: Some("none".to_owned()),
+            ..PartArgs::default()
+        };
+        let parts = json(&args)?;
+        assert_eq!(parts["loss"]["margin"], 0.05);
+        assert!(parts["loss"].get("distance").is_none() && parts["miner"].is_null());
+        Ok(())
+    }
+
+    #[test]
+    fn mistakes_name_the_flag() {
+        let args = PartArgs { miner: Some("TripletMarginMinr".to_owned()), ..PartArgs::default() };
+        assert!(format!("{:#}", args.resolve(1, 0).unwrap_err()).starts_with("--miner: "));
+    }
+}
