@@ -10,6 +10,7 @@ mod ci;
 mod conformance;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
@@ -37,8 +38,14 @@ impl Command {
     }
 }
 
-fn main() -> anyhow::Result<()> {
-    Cli::parse().command.run()
+fn main() -> ExitCode {
+    match Cli::parse().command.run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// The folder of the workspace's manifest, wherever the command is started from.
