@@ -54,6 +54,12 @@ pub trait TensorExt {
     /// [`Error::Shape`] unless both are of rank 2 with rows of one length.
     fn pairwise_lp(&self, reference: &Tensor, p: f64) -> Result<Tensor>;
 
+    /// Squared Euclidean distances of all rows: `[Q, dim]`, `[R, dim]` → `[Q, R]`. Equal rows have exactly 0.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] unless both are of rank 2 with rows of one length.
+    fn pairwise_squared(&self, reference: &Tensor) -> Result<Tensor>;
+
     /// The entries `(rows[t], columns[t])` of a matrix: `[Q, R]` → `[T]`. Entries may be picked repeatedly.
     ///
     /// # Errors
@@ -125,6 +131,11 @@ impl TensorExt for Tensor {
     fn pairwise_lp(&self, reference: &Tensor, p: f64) -> Result<Tensor> {
         check_pair(self, reference)?;
         pairwise_lp::pairwise_lp(self, reference, p)
+    }
+
+    fn pairwise_squared(&self, reference: &Tensor) -> Result<Tensor> {
+        check_pair(self, reference)?;
+        elementwise::power(&pairwise_lp::pairwise_lp(self, reference, 2.0)?, 2.0)
     }
 
     fn pick(&self, rows: &[u32], columns: &[u32]) -> Result<Tensor> {
