@@ -39,7 +39,7 @@ pub use labels::{IntoLabels, Labels};
 pub use relation::{Relation, Verdict};
 pub use tuples::{Pairs, Triplets, TupleCount, Tuples};
 
-pub use terms::{ImplicitValues, Indices, Over, Term, Terms};
+pub use terms::{AnchorSums, ImplicitValues, Indices, Over, Term, Terms};
 
 pub use distance::{Distance, DistanceKind, Order};
 pub use loss::Loss;

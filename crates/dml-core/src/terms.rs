@@ -60,6 +60,30 @@ impl Indices {
     }
 }
 
+/// The sums of the values of a term, anchor by anchor.
+#[derive(Clone, Debug)]
+pub struct AnchorSums {
+    /// The sum of the values of each anchor `[anchors]`, with gradient; 0 for an anchor without values.
+    pub sums: Tensor,
+    /// How many values each anchor has.
+    pub counts: Vec<u64>,
+}
+
+impl AnchorSums {
+    /// The sums of `values` `[n]`, of which value i belongs to anchor `rows[i]`.
+    ///
+    /// # Errors
+    /// As [`TensorExt::sum_by_group`].
+    pub fn new(values: &Tensor, rows: &[u32], anchors: usize) -> Result<Self> {
+        let sums = values.sum_by_group(rows, anchors)?;
+        let mut counts = vec![0; anchors];
+        for &row in rows {
+            counts[row as usize] += 1;
+        }
+        Ok(Self { sums, counts })
+    }
+}
+
 /// Values that are never written out unless somebody asks, such as those of all triplets of a batch.
 pub trait ImplicitValues: Debug + Send + Sync {
     /// How many values there are.
@@ -76,6 +100,16 @@ pub trait ImplicitValues: Debug + Send + Sync {
     /// # Errors
     /// [`Error::Tensor`] if Candle cannot do it.
     fn expand(&self) -> Result<(Tensor, Indices)>;
+
+    /// Sum and number of the values of each of `anchors` anchors. Written here by expanding; a form that can do
+    /// without should say so.
+    ///
+    /// # Errors
+    /// [`Error::Index`] if there is an anchor beyond `anchors`, [`Error::Tensor`] if Candle cannot do it.
+    fn sums_by_anchor(&self, anchors: usize) -> Result<AnchorSums> {
+        let (values, indices) = self.expand()?;
+        AnchorSums::new(&values, indices.anchors(), anchors)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -254,6 +288,20 @@ impl Term {
         }
     }
 
+    /// Sum and number of the values of each of `anchors` anchors: the rows that the values belong to first.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] for an empty term, [`Error::Index`] if there is an anchor beyond `anchors`.
+    pub fn sums_by_anchor(&self, anchors: usize) -> Result<AnchorSums> {
+        match &self.values {
+            Values::Empty => Err(self.no_values()),
+            Values::Explicit { values, indices } => {
+                AnchorSums::new(values, indices.anchors(), anchors)
+            }
+            Values::Implicit(values) => values.sums_by_anchor(anchors),
+        }
+    }
+
     fn no_values(&self) -> Error {
         Error::Missing {
             component: self.name,
@@ -313,6 +361,10 @@ mod tests {
         assert_eq!(term.count(), 3);
         let part = term.sum_within(Some(1.0), None)?;
         assert_eq!((part.sum.to_scalar::<f32>()?, part.count), (5.0, 2));
+        let by_anchor = term.sums_by_anchor(4)?;
+        assert_eq!(by_anchor.sums.to_vec1::<f32>()?, [1.0, 3.0, 2.0, 0.0]);
+        assert_eq!(by_anchor.counts, [1, 1, 1, 0]);
+        assert!(matches!(term.sums_by_anchor(2), Err(Error::Index { .. })));
         assert!(matches!(
             Term::explicit(
                 "loss",
@@ -341,6 +393,7 @@ mod tests {
         let term = Term::explicit("loss", Over::Elements, none, Indices::Elements(vec![]))?;
         assert!(term.is_empty() && term.count() == 0);
         assert!(matches!(term.values(), Err(Error::Missing { .. })));
+        assert!(matches!(term.sums_by_anchor(1), Err(Error::Missing { .. })));
         Ok(())
     }
 }

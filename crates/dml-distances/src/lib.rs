@@ -6,12 +6,18 @@ mod frame;
 mod cosine;
 mod dot_product;
 mod lp;
+mod snr;
+
+mod batched;
 
 pub use dml_core;
 
 pub use cosine::{CosineSimilarity, CosineSimilarityConfig};
 pub use dot_product::{DotProductSimilarity, DotProductSimilarityConfig};
 pub use lp::{LpDistance, LpDistanceConfig};
+pub use snr::{SNRDistance, SNRDistanceConfig};
+
+pub use batched::{BatchedDistance, BatchedDistanceConfig};
 
 #[cfg(test)]
 mod tests;

@@ -40,6 +40,14 @@ fn all() -> Vec<Arc<dyn Distance>> {
             ));
             for normalize_embeddings in [true, false] {
                 all.push(Arc::new(
+                    SNRDistance::new(SNRDistanceConfig {
+                        normalize_embeddings,
+                        p,
+                        power,
+                    })
+                    .unwrap(),
+                ));
+                all.push(Arc::new(
                     DotProductSimilarity::new(DotProductSimilarityConfig {
                         normalize_embeddings,
                         p,

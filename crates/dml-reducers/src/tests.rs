@@ -67,6 +67,15 @@ impl Values {
         })
     }
 
+    pub(crate) fn divide_by(&mut self, divisor: f64) {
+        let terms = std::mem::take(&mut self.terms);
+        self.terms = terms
+            .iter()
+            .cloned()
+            .map(|term| term.with_divisor(divisor))
+            .collect();
+    }
+
     pub(crate) fn of_every_kind(values: &[f64; 3]) -> Vec<Self> {
         let mut all = Vec::new();
         for over in [
@@ -99,11 +108,20 @@ fn all() -> Vec<Arc<dyn Reducer>> {
         low: Some(0.5),
         high: None,
     };
+    let weights = ClassWeightedReducerConfig {
+        weights: vec![2.0, 3.0],
+    };
     vec![
         Arc::new(MeanReducer),
         Arc::new(SumReducer),
         Arc::new(ThresholdReducer::new(threshold).unwrap()),
         Arc::new(AvgNonZeroReducer::default()),
+        Arc::new(ClassWeightedReducer::new(weights).unwrap()),
+        Arc::new(PerAnchorReducer::new(
+            PerAnchorReducerConfig::default(),
+            Arc::new(MeanReducer),
+        )),
+        Arc::new(MultipleReducers::new(Arc::new(SumReducer))),
     ]
 }
 
@@ -153,7 +171,10 @@ fn terms_are_reduced_one_by_one_and_added() -> Result<()> {
             sum.loss.to_scalar::<f64>()?,
             one.loss.to_scalar::<f64>()? + two.loss.to_scalar::<f64>()?
         );
-        assert_eq!((sum.kept, sum.total), (one.kept + two.kept, 6));
+        assert_eq!(
+            (sum.kept, sum.total),
+            (one.kept + two.kept, one.total + two.total)
+        );
     }
     Ok(())
 }
@@ -173,4 +194,12 @@ fn configurations_are_read_by_name_with_defaults() {
     let average: AvgNonZeroReducerConfig = serde_json::from_str(r#"{"high": null}"#).unwrap();
     assert_eq!(average, AvgNonZeroReducerConfig::default());
     assert!(serde_json::from_str::<AvgNonZeroReducerConfig>(r#"{"low": 1}"#).is_err());
+    let per_anchor: PerAnchorReducerConfig =
+        serde_json::from_str(r#"{"aggregation_func": "row_sum"}"#).unwrap();
+    assert_eq!(per_anchor.aggregation_func, Aggregation::Sum);
+    assert_eq!(
+        serde_json::from_str::<PerAnchorReducerConfig>("{}").unwrap(),
+        serde_json::from_str(r#"{"aggregation_func": "default"}"#).unwrap()
+    );
+    assert!(serde_json::from_str::<ClassWeightedReducerConfig>("{}").is_err());
 }

@@ -8,6 +8,7 @@ mod elementwise;
 mod normalize;
 mod pairwise_lp;
 mod pick;
+mod sum_by_group;
 mod sum_within;
 
 use candle_core::Tensor;
@@ -53,6 +54,12 @@ pub trait TensorExt {
     /// [`Error::Shape`] unless both are of rank 2 with rows of one length.
     fn pairwise_lp(&self, reference: &Tensor, p: f64) -> Result<Tensor>;
 
+    /// Squared Euclidean distances of all rows: `[Q, dim]`, `[R, dim]` → `[Q, R]`. Equal rows have exactly 0.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] unless both are of rank 2 with rows of one length.
+    fn pairwise_squared(&self, reference: &Tensor) -> Result<Tensor>;
+
     /// The entries `(rows[t], columns[t])` of a matrix: `[Q, R]` → `[T]`. Entries may be picked repeatedly.
     ///
     /// # Errors
@@ -89,6 +96,14 @@ pub trait TensorExt {
     /// [`Error::Tensor`] if Candle cannot do it.
     fn sum_within(&self, low: Option<f64>, high: Option<f64>) -> Result<PartialSum>;
 
+    /// The sum of the values of each group: value i counts for group `groups[i]`, `[n]` → `[count]`; 0 for a group
+    /// without values.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] unless the tensor is of rank 1, [`Error::Length`] unless there is one group per value,
+    /// [`Error::Index`] for a group that is not below `count`.
+    fn sum_by_group(&self, groups: &[u32], count: usize) -> Result<Tensor>;
+
     /// The scalar 0, attached to the graph of this tensor: its gradient is zero everywhere, even where the tensor
     /// is infinite or NaN.
     ///
@@ -118,6 +133,11 @@ impl TensorExt for Tensor {
         pairwise_lp::pairwise_lp(self, reference, p)
     }
 
+    fn pairwise_squared(&self, reference: &Tensor) -> Result<Tensor> {
+        check_pair(self, reference)?;
+        elementwise::power(&pairwise_lp::pairwise_lp(self, reference, 2.0)?, 2.0)
+    }
+
     fn pick(&self, rows: &[u32], columns: &[u32]) -> Result<Tensor> {
         check_matrix("matrix", self)?;
         pick::pick(self, rows, columns)
@@ -141,6 +161,10 @@ impl TensorExt for Tensor {
 
     fn sum_within(&self, low: Option<f64>, high: Option<f64>) -> Result<PartialSum> {
         sum_within::sum_within(self, low, high)
+    }
+
+    fn sum_by_group(&self, groups: &[u32], count: usize) -> Result<Tensor> {
+        sum_by_group::sum_by_group(self, groups, count)
     }
 
     fn attached_zero(&self) -> Result<Tensor> {

@@ -195,6 +195,39 @@ fn sums_within_bounds_are_strict() -> Result<()> {
 }
 
 #[test]
+fn groups_are_summed_and_may_be_empty() {
+    let groups = [2u32, 0, 2, 2, 0, 4];
+    let column = |x: &Tensor| -> Result<Tensor> { Ok(x.flatten_all()?) };
+    check(
+        &draw(8, 2, 3),
+        (2, 3),
+        &|x| column(x)?.sum_by_group(&groups, 5),
+        &|x| sum_by_group::sum_by_group_composite(&column(x)?, &groups, 5),
+    );
+    let values = Tensor::new(&[1f32, 2., 4., 8., 16., 32.], &Device::Cpu).unwrap();
+    let sums = values.sum_by_group(&groups, 5).unwrap();
+    assert_eq!(sums.to_vec1::<f32>().unwrap(), [18., 0., 13., 0., 32.]);
+    assert!(matches!(
+        values.sum_by_group(&groups, 4),
+        Err(Error::Index {
+            arg: "groups",
+            position: 5,
+            limit: 4,
+            got: 4
+        })
+    ));
+    assert!(matches!(
+        values.sum_by_group(&groups[1..], 5),
+        Err(Error::Length { arg: "groups", .. })
+    ));
+    let square = values.reshape((2, 3)).unwrap();
+    assert!(matches!(
+        square.sum_by_group(&groups, 5),
+        Err(Error::Shape { arg: "values", .. })
+    ));
+}
+
+#[test]
 fn kinks_have_gradient_zero() {
     let zeros = var(&[0.0; 4], (2, 2));
     assert_eq!(gradient(&zeros, &|x| x.hinge()), [0.0; 4]);

@@ -1,0 +1,67 @@
+//! Sums of the values of a list, group by group.
+
+use candle_core::Tensor;
+use dml_kernels::Real;
+
+use crate::fused::{self, has_kernel, with_slice};
+use crate::{Error, Result, for_element};
+
+pub(super) fn sum_by_group(values: &Tensor, groups: &[u32], count: usize) -> Result<Tensor> {
+    let [length] = *values.dims() else {
+        return Err(Error::Shape {
+            arg: "values",
+            expected: "[n]",
+            got: values.dims().to_vec(),
+        });
+    };
+    if groups.len() != length {
+        return Err(Error::Length {
+            arg: "groups",
+            expected: length,
+            got: groups.len(),
+        });
+    }
+    if let Some(position) = groups.iter().position(|&group| group as usize >= count) {
+        return Err(Error::Index {
+            arg: "groups",
+            position,
+            limit: count,
+            got: i64::from(groups[position]),
+        });
+    }
+    if !has_kernel(values) {
+        return sum_by_group_composite(values, groups, count);
+    }
+    for_element!(values, "values", |T| {
+        let mut sums = vec![0f64; count];
+        with_slice(values, |values: &[T]| {
+            for (value, &group) in values.iter().zip(groups) {
+                sums[group as usize] += Real::to_f64(*value);
+            }
+        })?;
+        let sums: Vec<T> = sums.into_iter().map(T::from_f64).collect();
+        let groups = groups.to_vec();
+        fused::unary(
+            "sum_by_group",
+            values,
+            sums,
+            count,
+            move |values, _, gradient| {
+                let result: Vec<T> = with_slice(gradient, |g: &[T]| {
+                    groups.iter().map(|&group| g[group as usize]).collect()
+                })?;
+                Ok(Tensor::from_vec(result, values.shape(), values.device())?)
+            },
+        )
+    })
+}
+
+pub(super) fn sum_by_group_composite(
+    values: &Tensor,
+    groups: &[u32],
+    count: usize,
+) -> Result<Tensor> {
+    let zeros = Tensor::zeros(count, values.dtype(), values.device())?;
+    let groups = Tensor::new(groups, values.device())?;
+    Ok(zeros.index_add(&groups, values, 0)?)
+}
