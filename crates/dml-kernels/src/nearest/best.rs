@@ -22,7 +22,7 @@ impl Best {
         }
     }
 
-    /// Offers a key; returns whether the bound has changed.
+    /// Offers a key, NaN being larger than every number; returns whether the bound has changed.
     #[inline]
     pub(super) fn push(&mut self, key: f64, row: u32) -> bool {
         if key > self.bound {

@@ -20,6 +20,7 @@
 mod best;
 mod exact;
 mod filter;
+mod of_rows;
 
 use rayon::prelude::*;
 use std::ops::Range;
@@ -29,6 +30,7 @@ use best::Best;
 use filter::Filter;
 
 pub use exact::{dot, squared_distance};
+pub use of_rows::closest_of_rows;
 
 /// Most queries that a block holds: with 128 coordinates they fit in the second cache level beside a tile.
 const QUERIES: usize = 384;
