@@ -375,7 +375,17 @@ impl Relation {
     /// What query row `q` and reference row `r` are to each other; rows that don't exist are ignored.
     #[must_use]
     pub fn judge(&self, q: usize, r: usize) -> Verdict {
-        if q >= self.queries || r >= self.references || self.same_as(q) == Some(r) {
+        if self.same_as(q) == Some(r) {
+            Verdict::Ignored
+        } else {
+            self.judge_apart(q, r)
+        }
+    }
+
+    /// What `q` and `r` would be to each other if no reference were a query; rows that don't exist are ignored.
+    #[must_use]
+    pub fn judge_apart(&self, q: usize, r: usize) -> Verdict {
+        if q >= self.queries || r >= self.references {
             return Verdict::Ignored;
         }
         match &self.knowledge {
@@ -456,6 +466,9 @@ mod tests {
         let relation = relation.with_identity(&[Some(2), None])?;
         assert_eq!(split(&relation, 0), (vec![0], vec![1]));
         assert_eq!(split(&relation, 1), (vec![1], vec![0, 2]));
+        assert_eq!(relation.judge(0, 2), Verdict::Ignored);
+        assert_eq!(relation.judge_apart(0, 2), Verdict::POSITIVE);
+        assert_eq!(relation.judge_apart(0, 3), Verdict::Ignored);
         assert!(matches!(
             relation.clone().with_identity(&[Some(3), None]),
             Err(Error::Index {

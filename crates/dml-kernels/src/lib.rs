@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
 
+mod matmul;
 mod real;
 mod row_chunks;
 
+pub mod nearest;
 pub mod normalize;
 pub mod pairwise_lp;
 pub mod triplet_ranges;

@@ -1,0 +1,256 @@
+//! Metrics of nearest neighbours, averaged over queries or classes.
+
+use std::sync::Arc;
+
+use dml_core::{Batch, Error, Relation, Result, Verdict, check};
+use rayon::prelude::*;
+
+use super::metric::{AccuracyMetric, RankDepth, RankMetric};
+use super::relevance::{Relevance, relevance};
+use super::score::{Accuracies, Score, class_means, mean};
+use crate::{KnnIndex, OwnRow};
+
+/// Neighbours that are in memory at a time.
+const NEIGHBORS: usize = 1 << 22;
+
+/// How many neighbours of a query are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum NeighborCount {
+    /// As many as the query with the most matches has.
+    #[cfg_attr(feature = "serde", serde(rename = "max_bin_count"))]
+    MaxBinCount,
+    /// So many, or all references if there are fewer; at least 1.
+    #[cfg_attr(feature = "serde", serde(untagged))]
+    Exactly(usize),
+}
+
+/// Knobs of [`AccuracyCalculator`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
+pub struct AccuracyCalculatorConfig {
+    /// The metrics to compute; none named means all.
+    pub include: Vec<AccuracyMetric>,
+    /// Metrics to leave out.
+    pub exclude: Vec<AccuracyMetric>,
+    /// Average over the classes' averages, so that every class counts alike. Excludes `return_per_class`.
+    pub avg_of_avgs: bool,
+    /// Give the average of each class besides. Excludes `avg_of_avgs`.
+    pub return_per_class: bool,
+    /// How many neighbours are looked at. Default: as many as each metric's formula needs.
+    pub k: Option<NeighborCount>,
+    /// Count the matches of a query as PML does: with the query itself among the references, all that match, less
+    /// one. That is one too few where the relation does not match a row with itself. Default: count them rightly.
+    pub count_matches_as_pml: bool,
+}
+
+/// Precision@1, R-precision, MAP, MAP@R and MRR of the nearest neighbours; see [`AccuracyMetric`] for the formulas.
+///
+/// The relation of the [`Batch`] says which neighbours match: equal labels, or whatever else it holds. References
+/// that it ignores are passed over, and no query finds the reference that is itself. Queries without any match
+/// ("lone") are left out of the averages.
+///
+/// No more neighbours are searched for than the metrics need, and queries are taken in blocks, so that memory is
+/// bounded even where all references are ranked.
+///
+/// ```
+/// use std::sync::Arc;
+/// use dml_core::{Batch, candle_core::{Device, Tensor}};
+/// use dml_eval::{AccuracyCalculator, AccuracyCalculatorConfig, FlatIndex};
+///
+/// // Two classes on a line; the nearest neighbour of the third row is of the other class.
+/// let embeddings = Tensor::new(&[[0f32], [1.], [4.], [6.], [6.5]], &Device::Cpu)?;
+/// let batch = Batch::new(&embeddings, [0i64, 0, 0, 1, 1])?;
+/// let calculator = AccuracyCalculator::new(AccuracyCalculatorConfig::default(), Arc::new(FlatIndex::default()))?;
+/// let accuracies = calculator.get_accuracy(&batch)?;
+/// assert_eq!(accuracies.get("precision_at_1").unwrap().value, 0.8);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct AccuracyCalculator {
+    metrics: Vec<Arc<dyn RankMetric>>,
+    config: AccuracyCalculatorConfig,
+    index: Arc<dyn KnnIndex>,
+}
+
+impl AccuracyCalculator {
+    /// Searches in indexes like `index`, whose own references play no part.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] if `avg_of_avgs` and `return_per_class` are both set, [`Error::InvalidParameter`] if
+    /// `k` is 0.
+    pub fn new(config: AccuracyCalculatorConfig, index: Arc<dyn KnnIndex>) -> Result<Self> {
+        if config.avg_of_avgs && config.return_per_class {
+            return Err(Error::Unsupported {
+                component: "AccuracyCalculator",
+                reason: "avg_of_avgs and return_per_class exclude each other",
+            });
+        }
+        if let Some(NeighborCount::Exactly(k)) = config.k {
+            check::at_least_one("k", k)?;
+        }
+        let metrics = AccuracyMetric::ALL
+            .into_iter()
+            .filter(|metric| config.include.is_empty() || config.include.contains(metric))
+            .filter(|metric| !config.exclude.contains(metric))
+            .map(|metric| Arc::new(metric) as Arc<dyn RankMetric>)
+            .collect();
+        Ok(Self {
+            metrics,
+            config,
+            index,
+        })
+    }
+
+    /// Computes a metric of your own besides.
+    #[must_use]
+    pub fn with_metric(mut self, metric: Arc<dyn RankMetric>) -> Self {
+        self.metrics.push(metric);
+        self
+    }
+
+    /// The metrics of the batch's embeddings, with its references (or the other embeddings) as neighbours.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] if the batch has no relation, or with `avg_of_avgs` or `return_per_class` no labels; and
+    /// those of the index.
+    pub fn get_accuracy(&self, batch: &Batch) -> Result<Accuracies> {
+        let relation = batch.require_relation("AccuracyCalculator")?;
+        let relevance = relevance(relation);
+        let counted = self.counted_matches(relation, &relevance);
+        let mut per_query = vec![vec![f64::NAN; batch.queries()]; self.metrics.len()];
+        if relevance.iter().any(|query| query.matches > 0) {
+            self.rank(batch, relation, &relevance, &counted, &mut per_query)?;
+        }
+        let scores = self.metrics.iter().zip(per_query);
+        let scores = scores.map(|(metric, per_query)| self.score(metric.name(), batch, per_query));
+        Ok(Accuracies::new(scores.collect::<Result<_>>()?))
+    }
+
+    /// R of every query.
+    fn counted_matches(&self, relation: &Relation, relevance: &[Relevance]) -> Vec<usize> {
+        let counted = |(q, query): (usize, &Relevance)| match relation.same_as(q) {
+            Some(r) if self.config.count_matches_as_pml => {
+                let itself = matches!(relation.judge_apart(q, r), Verdict::Positive(_));
+                (query.matches + usize::from(itself)).saturating_sub(1)
+            }
+            _ => query.matches,
+        };
+        relevance.iter().enumerate().map(counted).collect()
+    }
+
+    fn rank(
+        &self,
+        batch: &Batch,
+        relation: &Relation,
+        relevance: &[Relevance],
+        counted: &[usize],
+        per_query: &mut [Vec<f64>],
+    ) -> Result<()> {
+        let own: Vec<Option<u32>> = (0..batch.queries())
+            .map(|q| relation.same_as(q).map(|r| r as u32))
+            .collect();
+        let findable = batch.references() - usize::from(own.iter().any(Option::is_some));
+        let limit = self.limit(counted, findable);
+        let ignored = relevance
+            .iter()
+            .map(|query| query.ignored)
+            .max()
+            .unwrap_or(0);
+        let k = (limit + ignored).min(findable);
+
+        let mut index = self.index.to_empty();
+        index.add(batch.reference().unwrap_or(batch.embeddings()))?;
+        let block = (NEIGHBORS / k).max(1);
+        for start in (0..batch.queries()).step_by(block) {
+            let rows = block.min(batch.queries() - start);
+            let queries = batch.embeddings().narrow(0, start, rows)?;
+            let own = OwnRow::Rows(&own[start..start + rows]);
+            let found = index.search_others(&queries, k, own)?;
+            let values: Vec<Vec<f64>> = found
+                .indices
+                .par_chunks_exact(k)
+                .enumerate()
+                .map(|(i, neighbors)| {
+                    let q = start + i;
+                    if relevance[q].matches == 0 {
+                        return Vec::new();
+                    }
+                    let hits = hits(relation, q, neighbors, limit);
+                    let values = self.metrics.iter();
+                    values
+                        .map(|metric| metric.of_query(&hits, counted[q]))
+                        .collect()
+                })
+                .collect();
+            for (q, values) in (start..).zip(values) {
+                for (per_query, value) in per_query.iter_mut().zip(values) {
+                    per_query[q] = value;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// How many neighbours that count are looked at: what the metrics need, and no more than `k`; at least 1.
+    fn limit(&self, counted: &[usize], findable: usize) -> usize {
+        let most = counted.iter().copied().max().unwrap_or(0);
+        let depths = self.metrics.iter().map(|metric| match metric.depth() {
+            RankDepth::First(count) => count,
+            RankDepth::Relevant => most,
+            RankDepth::All => findable,
+        });
+        let needed = depths.max().unwrap_or(0);
+        let allowed = match self.config.k {
+            None => findable,
+            Some(NeighborCount::MaxBinCount) => most,
+            Some(NeighborCount::Exactly(k)) => k,
+        };
+        needed.min(allowed).min(findable).max(1)
+    }
+
+    fn score(&self, metric: &str, batch: &Batch, per_query: Vec<f64>) -> Result<Score> {
+        let per_class = if self.config.avg_of_avgs || self.config.return_per_class {
+            let labels = batch.labels().ok_or(Error::Missing {
+                component: "AccuracyCalculator",
+                needed: "labels for the averages of classes",
+            })?;
+            class_means(labels, &per_query)
+        } else {
+            Vec::new()
+        };
+        let value = if self.config.avg_of_avgs {
+            mean(per_class.iter().map(|(_, mean)| *mean))
+        } else {
+            mean(per_query.iter().copied())
+        };
+        Ok(Score {
+            metric: metric.to_owned(),
+            value,
+            per_class: if self.config.return_per_class {
+                per_class
+            } else {
+                Vec::new()
+            },
+            per_query,
+        })
+    }
+}
+
+/// Whether each of the first `limit` neighbours that count matches.
+fn hits(relation: &Relation, q: usize, neighbors: &[u32], limit: usize) -> Vec<bool> {
+    let verdicts = neighbors.iter().map(|r| relation.judge(q, *r as usize));
+    let hits = verdicts.filter_map(|verdict| match verdict {
+        Verdict::Positive(_) => Some(true),
+        Verdict::Negative(_) => Some(false),
+        Verdict::Ignored => None,
+    });
+    hits.take(limit).collect()
+}
+
+#[cfg(test)]
+mod tests;

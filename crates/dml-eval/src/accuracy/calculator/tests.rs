@@ -1,0 +1,360 @@
+use super::*;
+use crate::{FlatIndex, Neighbors};
+use candle_core::{Device, Tensor};
+
+fn calculator(config: AccuracyCalculatorConfig) -> AccuracyCalculator {
+    AccuracyCalculator::new(config, Arc::new(FlatIndex::default())).unwrap()
+}
+
+fn line(places: &[f64]) -> Tensor {
+    Tensor::from_slice(places, (places.len(), 1), &Device::Cpu).unwrap()
+}
+
+fn values(accuracies: &Accuracies) -> Vec<f64> {
+    accuracies.iter().map(|score| score.value).collect()
+}
+
+/// Queries at 0 and 10; references of class 0 at 1, 3 and 9, of class 1 at 2 and 12.
+///
+/// Query 0 (class 0) ranks 0 1 0 0 1, three matches: hits 1 0 1 1 0.
+/// Query 1 (class 1) ranks 9 12 3 2 1: hits 0 1 0 1 0, two matches.
+fn two_queries() -> Batch {
+    let batch = Batch::new(&line(&[0., 10.]), [0i64, 1]).unwrap();
+    let reference = line(&[1., 3., 9., 2., 12.]);
+    batch
+        .with_reference(&reference, [0i64, 0, 0, 1, 1])
+        .unwrap()
+}
+
+#[test]
+fn every_metric_by_hand() -> Result<()> {
+    let accuracies = calculator(Default::default()).get_accuracy(&two_queries())?;
+    let names: Vec<&str> = accuracies
+        .iter()
+        .map(|score| score.metric.as_str())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "precision_at_1",
+            "r_precision",
+            "mean_average_precision",
+            "mean_average_precision_at_r",
+            "mean_reciprocal_rank"
+        ]
+    );
+    let expected = [
+        (1.0, 0.0),
+        (2. / 3., 0.5),
+        ((1. + 2. / 3. + 3. / 4.) / 3., (0.5 + 0.5) / 2.),
+        ((1. + 2. / 3.) / 3., 0.25),
+        (1.0, 0.5),
+    ];
+    for (score, (first, second)) in accuracies.iter().zip(expected) {
+        assert_eq!(score.per_query, [first, second], "{}", score.metric);
+        assert_eq!(score.value, (first + second) / 2.);
+        assert!(score.per_class.is_empty());
+    }
+    assert!(accuracies.get("recall_at_1").is_none());
+    Ok(())
+}
+
+#[test]
+fn include_and_exclude_choose_the_metrics() -> Result<()> {
+    let include = vec![
+        AccuracyMetric::MeanReciprocalRank,
+        AccuracyMetric::PrecisionAt1,
+    ];
+    let config = AccuracyCalculatorConfig {
+        include: include.clone(),
+        ..Default::default()
+    };
+    assert_eq!(
+        values(&calculator(config).get_accuracy(&two_queries())?),
+        [0.5, 0.75]
+    );
+    let config = AccuracyCalculatorConfig {
+        include,
+        exclude: vec![AccuracyMetric::PrecisionAt1],
+        ..Default::default()
+    };
+    assert_eq!(
+        values(&calculator(config).get_accuracy(&two_queries())?),
+        [0.75]
+    );
+    Ok(())
+}
+
+#[test]
+fn k_cuts_the_ranking() -> Result<()> {
+    let with = |k| AccuracyCalculatorConfig {
+        include: vec![AccuracyMetric::MeanAveragePrecision],
+        k: Some(k),
+        ..Default::default()
+    };
+    let map =
+        |k| -> Result<f64> { Ok(values(&calculator(with(k)).get_accuracy(&two_queries())?)[0]) };
+    assert_eq!(map(NeighborCount::Exactly(1))?, (1. / 3. + 0.) / 2.);
+    let three = ((1. + 2. / 3.) / 3. + 0.25) / 2.;
+    assert_eq!(map(NeighborCount::Exactly(3))?, three);
+    // The largest class has three references.
+    assert_eq!(map(NeighborCount::MaxBinCount)?, three);
+    // More than there are is all of them.
+    assert_eq!(
+        map(NeighborCount::Exactly(100))?,
+        map(NeighborCount::Exactly(5))?
+    );
+    Ok(())
+}
+
+#[test]
+fn lone_queries_do_not_count() -> Result<()> {
+    // Class 9 is seen once; the others find their partner.
+    let batch = Batch::new(&line(&[0., 1., 5., 10., 11.]), [0i64, 0, 9, 1, 1])?;
+    let accuracies = calculator(Default::default()).get_accuracy(&batch)?;
+    for score in &accuracies {
+        assert!(score.per_query[2].is_nan());
+        assert_eq!(score.value, 1.0, "{}", score.metric);
+    }
+    Ok(())
+}
+
+#[test]
+fn all_lone_is_not_a_number() -> Result<()> {
+    let config = AccuracyCalculatorConfig {
+        return_per_class: true,
+        ..Default::default()
+    };
+    let one = Batch::new(&line(&[0.]), [4i64])?;
+    let three = Batch::new(&line(&[0., 1., 2.]), [4i64, 5, 6])?;
+    for (batch, classes) in [(one, 1), (three, 3)] {
+        for score in &calculator(config.clone()).get_accuracy(&batch)? {
+            assert!(score.value.is_nan());
+            assert_eq!(score.per_class.len(), classes);
+            assert!(score.per_class.iter().all(|(_, value)| value.is_nan()));
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn averages_of_classes() -> Result<()> {
+    // Class 0: three right neighbours of three; class 1: none of two.
+    let batch = Batch::new(&line(&[0., 1., 2.]), [0i64, 0, 1])?;
+    let batch = batch.with_reference(&line(&[0., 1., 3.]), [0i64, 0, 1])?;
+    let batch = batch.with_relation(Relation::cross_labels([0i64, 0, 1], [0i64, 1, 1])?)?;
+    let config = AccuracyCalculatorConfig {
+        include: vec![AccuracyMetric::PrecisionAt1],
+        ..Default::default()
+    };
+    let per_class = AccuracyCalculatorConfig {
+        return_per_class: true,
+        ..config.clone()
+    };
+    let averages = AccuracyCalculatorConfig {
+        avg_of_avgs: true,
+        ..config.clone()
+    };
+    // Query 0 finds class 0, query 1 finds class 1, query 2 (class 1) finds row 1 of class 1 before row 2.
+    assert_eq!(values(&calculator(config).get_accuracy(&batch)?), [2. / 3.]);
+    let score = calculator(per_class).get_accuracy(&batch)?;
+    assert_eq!(
+        score.get("precision_at_1").unwrap().per_class,
+        [(0, 0.5), (1, 1.0)]
+    );
+    assert_eq!(values(&calculator(averages).get_accuracy(&batch)?), [0.75]);
+    Ok(())
+}
+
+#[test]
+fn huge_labels_stay_apart() -> Result<()> {
+    let labels = [16_777_216i64, 16_777_217, 16_777_216, 16_777_217];
+    let batch = Batch::new(&line(&[0., 1., 10., 11.]), labels)?;
+    let accuracies = calculator(Default::default()).get_accuracy(&batch)?;
+    assert_eq!(accuracies.get("precision_at_1").unwrap().value, 0.0);
+    Ok(())
+}
+
+#[test]
+fn ignored_references_are_passed_over() -> Result<()> {
+    // The nearest two references are junk; the third matches, the fourth does not.
+    let relation = Relation::matrix(&[-1., -1., 1., 0.], 1, 4)?;
+    let batch = Batch::unlabeled(&line(&[0.]))?
+        .with_unlabeled_reference(&line(&[1., 2., 3., 4.]))?
+        .with_relation(relation)?;
+    for k in [None, Some(NeighborCount::Exactly(1))] {
+        let config = AccuracyCalculatorConfig {
+            k,
+            ..Default::default()
+        };
+        assert_eq!(values(&calculator(config).get_accuracy(&batch)?), [1.0; 5]);
+    }
+    Ok(())
+}
+
+#[test]
+fn any_relation_decides_and_matches_are_counted_rightly_or_as_pml_does() -> Result<()> {
+    // Same item seen by another camera: a row does not match itself.
+    let (item, camera) = ([0, 0, 0, 1], [0, 1, 2, 0]);
+    let relation = Relation::closure(4, 4, move |q, r| {
+        if item[q] == item[r] && camera[q] != camera[r] {
+            Verdict::POSITIVE
+        } else {
+            Verdict::NEGATIVE
+        }
+    });
+    let batch = Batch::unlabeled(&line(&[0., 1., 3., 9.]))?
+        .with_relation(relation.with_diagonal_identity()?)?;
+    let map = |count_matches_as_pml| -> Result<Vec<f64>> {
+        let config = AccuracyCalculatorConfig {
+            include: vec![AccuracyMetric::MeanAveragePrecision],
+            count_matches_as_pml,
+            ..Default::default()
+        };
+        let accuracies = calculator(config).get_accuracy(&batch)?;
+        Ok(accuracies.get("mean_average_precision").unwrap().per_query[..3].to_vec())
+    };
+    assert_eq!(map(false)?, [1.0; 3]);
+    // Two matches divided by one: an average precision above 1.
+    assert_eq!(map(true)?, [2.0; 3]);
+    Ok(())
+}
+
+/// Precision among the first two.
+#[derive(Debug)]
+struct PrecisionAt2;
+
+impl RankMetric for PrecisionAt2 {
+    fn name(&self) -> &str {
+        "precision_at_2"
+    }
+
+    fn depth(&self) -> RankDepth {
+        RankDepth::First(2)
+    }
+
+    fn of_query(&self, hits: &[bool], _: usize) -> f64 {
+        hits.iter().take(2).filter(|hit| **hit).count() as f64 / 2.0
+    }
+}
+
+#[test]
+fn a_metric_of_your_own() -> Result<()> {
+    let config = AccuracyCalculatorConfig {
+        include: vec![AccuracyMetric::PrecisionAt1],
+        ..Default::default()
+    };
+    let calculator = calculator(config).with_metric(Arc::new(PrecisionAt2));
+    assert_eq!(
+        values(&calculator.get_accuracy(&two_queries())?),
+        [0.5, 0.5]
+    );
+    Ok(())
+}
+
+/// Notes how many neighbours are asked for.
+#[derive(Clone, Debug, Default)]
+struct Spy(FlatIndex, Arc<std::sync::Mutex<Vec<usize>>>);
+
+impl KnnIndex for Spy {
+    fn add(&mut self, references: &Tensor) -> Result<()> {
+        self.0.add(references)
+    }
+
+    fn search_others(&self, queries: &Tensor, k: usize, own: OwnRow<'_>) -> Result<Neighbors> {
+        self.1.lock().unwrap().push(k);
+        self.0.search_others(queries, k, own)
+    }
+
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn to_empty(&self) -> Box<dyn KnnIndex> {
+        Box::new(Self(FlatIndex::default(), self.1.clone()))
+    }
+}
+
+#[test]
+fn no_more_neighbours_are_searched_for_than_the_metrics_need() -> Result<()> {
+    for (metric, expected) in [
+        (AccuracyMetric::PrecisionAt1, 1),
+        (AccuracyMetric::MeanAveragePrecisionAtR, 3),
+        (AccuracyMetric::MeanReciprocalRank, 5),
+    ] {
+        let spy = Spy::default();
+        let config = AccuracyCalculatorConfig {
+            include: vec![metric],
+            ..Default::default()
+        };
+        AccuracyCalculator::new(config, Arc::new(spy.clone()))?.get_accuracy(&two_queries())?;
+        assert_eq!(*spy.1.lock().unwrap(), [expected]);
+    }
+    Ok(())
+}
+
+#[test]
+fn bad_configurations_and_batches_are_refused() -> Result<()> {
+    let new = |config| AccuracyCalculator::new(config, Arc::new(FlatIndex::default()));
+    let both = AccuracyCalculatorConfig {
+        avg_of_avgs: true,
+        return_per_class: true,
+        ..Default::default()
+    };
+    assert!(matches!(new(both), Err(Error::Unsupported { .. })));
+    let none = AccuracyCalculatorConfig {
+        k: Some(NeighborCount::Exactly(0)),
+        ..Default::default()
+    };
+    assert!(matches!(
+        new(none),
+        Err(Error::InvalidParameter { name: "k", .. })
+    ));
+    let unknown = Batch::unlabeled(&line(&[0., 1.]))?;
+    assert!(matches!(
+        calculator(Default::default()).get_accuracy(&unknown),
+        Err(Error::Missing { .. })
+    ));
+    let config = AccuracyCalculatorConfig {
+        avg_of_avgs: true,
+        ..Default::default()
+    };
+    let classless = unknown.with_relation(Relation::matrix(&[0., 1., 1., 0.], 2, 2)?)?;
+    assert!(matches!(
+        calculator(config).get_accuracy(&classless),
+        Err(Error::Missing { .. })
+    ));
+    Ok(())
+}
+
+#[cfg(feature = "serde")]
+mod serde {
+    use super::*;
+
+    #[test]
+    fn configurations_are_written_as_pml_names_them() {
+        let json =
+            r#"{"include":["precision_at_1","mean_average_precision_at_r"],"k":"max_bin_count"}"#;
+        let config: AccuracyCalculatorConfig = serde_json::from_str(json).unwrap();
+        assert_eq!(config.k, Some(NeighborCount::MaxBinCount));
+        assert_eq!(config.include[1], AccuracyMetric::MeanAveragePrecisionAtR);
+        let config: AccuracyCalculatorConfig = serde_json::from_str(r#"{"k":3}"#).unwrap();
+        assert_eq!(config.k, Some(NeighborCount::Exactly(3)));
+        let again = serde_json::to_string(&config).unwrap();
+        assert_eq!(
+            serde_json::from_str::<AccuracyCalculatorConfig>(&again).unwrap(),
+            config
+        );
+        for wrong in [
+            r#"{"k":"max"}"#,
+            r#"{"k":-1}"#,
+            r#"{"include":["map"]}"#,
+            r#"{"include":"precision_at_1"}"#,
+        ] {
+            assert!(
+                serde_json::from_str::<AccuracyCalculatorConfig>(wrong).is_err(),
+                "{wrong}"
+            );
+        }
+    }
+}

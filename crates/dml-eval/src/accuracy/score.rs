@@ -1,0 +1,106 @@
+//! What an accuracy calculation gives.
+
+use std::collections::BTreeMap;
+
+use dml_core::Labels;
+
+/// One [`Score`] per metric.
+#[derive(Clone, Debug, Default)]
+pub struct Accuracies(Vec<Score>);
+
+/// One metric: its average, and what it is made of.
+#[derive(Clone, Debug)]
+pub struct Score {
+    /// The metric's name, such as `precision_at_1`.
+    pub metric: String,
+    /// The average over the queries that have a match, or over the classes' averages with `avg_of_avgs`; NaN if no
+    /// query has a match.
+    pub value: f64,
+    /// The average of each class in ascending order of labels, with `return_per_class`. Classes none of whose queries
+    /// has a match are left out; if that is so for all of them, each is NaN.
+    pub per_class: Vec<(i64, f64)>,
+    /// The number of every query; NaN for a query without any match.
+    pub per_query: Vec<f64>,
+}
+
+impl Accuracies {
+    pub(super) fn new(scores: Vec<Score>) -> Self {
+        Self(scores)
+    }
+
+    /// The score of a metric, if it was asked for.
+    #[must_use]
+    pub fn get(&self, metric: &str) -> Option<&Score> {
+        self.0.iter().find(|score| score.metric == metric)
+    }
+
+    /// The scores, in the order in which the metrics were asked for.
+    pub fn iter(&self) -> std::slice::Iter<'_, Score> {
+        self.0.iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a Accuracies {
+    type Item = &'a Score;
+    type IntoIter = std::slice::Iter<'a, Score>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+/// The mean of what is not NaN; NaN if there is nothing.
+pub(super) fn mean(values: impl IntoIterator<Item = f64>) -> f64 {
+    let (mut sum, mut count) = (0.0, 0usize);
+    for value in values {
+        if !value.is_nan() {
+            sum += value;
+            count += 1;
+        }
+    }
+    sum / count as f64
+}
+
+/// The mean of each class, as [`Score::per_class`] has them.
+pub(super) fn class_means(labels: &Labels, per_query: &[f64]) -> Vec<(i64, f64)> {
+    let mut classes: BTreeMap<i64, (f64, usize)> = BTreeMap::new();
+    for (label, value) in labels.as_slice().iter().zip(per_query) {
+        let (sum, count) = classes.entry(*label).or_default();
+        if !value.is_nan() {
+            *sum += value;
+            *count += 1;
+        }
+    }
+    let none = classes.values().all(|(_, count)| *count == 0);
+    classes
+        .into_iter()
+        .filter(|(_, (_, count))| none || *count > 0)
+        .map(|(label, (sum, count))| (label, sum / count as f64))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dml_core::IntoLabels;
+
+    #[test]
+    fn means_leave_lone_queries_out() {
+        assert_eq!(mean([1.0, f64::NAN, 0.0]), 0.5);
+        assert!(mean([f64::NAN]).is_nan());
+        let labels = [7i64, -1, 7, 3].into_labels().unwrap();
+        let means = class_means(&labels, &[1.0, 0.5, 0.0, f64::NAN]);
+        assert_eq!(means, [(-1, 0.5), (7, 0.5)]);
+    }
+
+    #[test]
+    fn where_all_are_lone_every_class_is_nan() {
+        let labels = [2i64, 1, 2].into_labels().unwrap();
+        let means = class_means(&labels, &[f64::NAN; 3]);
+        assert_eq!(
+            means.iter().map(|(label, _)| *label).collect::<Vec<_>>(),
+            [1, 2]
+        );
+        assert!(means.iter().all(|(_, mean)| mean.is_nan()));
+    }
+}

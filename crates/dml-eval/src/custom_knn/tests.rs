@@ -1,0 +1,105 @@
+use super::*;
+use dml_core::Error;
+
+/// |q₀ − r₀|, or its negative.
+#[derive(Debug)]
+struct Gap(Order);
+
+impl Distance for Gap {
+    fn matrix(&self, query: &Tensor, reference: Option<&Tensor>) -> Result<Tensor> {
+        let column = |rows: &Tensor| rows.narrow(1, 0, 1);
+        let (q, r) = (column(query)?, column(reference.unwrap_or(query))?.t()?);
+        let gap = q.broadcast_sub(&r)?.abs()?;
+        Ok((gap * self.0.sign())?)
+    }
+
+    fn order(&self) -> Order {
+        self.0
+    }
+}
+
+fn index(order: Order, batch_size: Option<usize>) -> CustomKNN {
+    CustomKNN::new(CustomKNNConfig { batch_size }, Arc::new(Gap(order))).unwrap()
+}
+
+#[test]
+fn distances_and_similarities_by_hand_in_blocks_of_any_size() -> Result<()> {
+    let references = Tensor::new(&[[0f32], [10.], [4.], [6.]], &Device::Cpu)?;
+    let queries = Tensor::new(&[[1f32], [5.], [10.]], &Device::Cpu)?;
+    for (order, distances) in [
+        (Order::SmallerIsCloser, [1., 3., 1., 1., 0., 4.]),
+        (Order::LargerIsCloser, [-1., -3., -1., -1., 0., -4.]),
+    ] {
+        for batch_size in [None, Some(1), Some(2), Some(9)] {
+            let mut index = index(order, batch_size);
+            index.add(&references.narrow(0, 0, 1)?)?;
+            index.add(&references.narrow(0, 1, 3)?)?;
+            let found = index.search(&queries, 2)?;
+            // 5 is as far from 4 as from 6: the lower row comes first.
+            assert_eq!(found.indices, [0, 2, 2, 3, 1, 3]);
+            assert_eq!(found.distances, distances);
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn no_row_finds_itself_in_any_block() -> Result<()> {
+    let rows = Tensor::new(&[[0f64], [1.], [3.]], &Device::Cpu)?;
+    for batch_size in [Some(1), Some(2), None] {
+        let mut index = index(Order::SmallerIsCloser, batch_size);
+        index.add(&rows)?;
+        assert_eq!(
+            index.search_others(&rows, 1, OwnRow::Same)?.indices,
+            [1, 0, 1]
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn bad_input_is_refused_by_name() -> Result<()> {
+    let config = CustomKNNConfig {
+        batch_size: Some(0),
+    };
+    assert!(matches!(
+        CustomKNN::new(config, Arc::new(Gap(Order::SmallerIsCloser))),
+        Err(Error::InvalidParameter {
+            name: "batch_size",
+            ..
+        })
+    ));
+    let mut index = index(Order::SmallerIsCloser, None);
+    let rows = Tensor::new(&[[0f32], [1.]], &Device::Cpu)?;
+    assert!(matches!(
+        index.search(&rows, 1),
+        Err(Error::InvalidParameter { name: "k", .. })
+    ));
+    index.add(&rows)?;
+    assert!(matches!(
+        index.search(&rows, 3),
+        Err(Error::InvalidParameter { name: "k", .. })
+    ));
+    let double = rows.to_dtype(candle_core::DType::F64)?;
+    assert!(matches!(
+        index.search(&double, 1),
+        Err(Error::DType { arg: "queries", .. })
+    ));
+    assert!(matches!(
+        index.add(&double),
+        Err(Error::DType {
+            arg: "references",
+            ..
+        })
+    ));
+    assert!(matches!(
+        index.add(&rows.t()?),
+        Err(Error::Shape {
+            arg: "references",
+            ..
+        })
+    ));
+    assert_eq!(index.len(), 2);
+    assert!(index.to_empty().is_empty());
+    Ok(())
+}

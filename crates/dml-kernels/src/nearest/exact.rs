@@ -1,0 +1,68 @@
+//! One distance or product in double precision, from the coordinates themselves.
+
+use crate::Real;
+
+/// Partial sums that run side by side, in the vector registers.
+const LANES: usize = 16;
+
+/// Σ (aₖ − bₖ)², summed in double precision: exactly 0 for equal rows, and symmetric.
+#[inline(always)]
+#[must_use]
+pub fn squared_distance<T: Real>(a: &[T], b: &[T]) -> f64 {
+    sum(a, b, |a, b| {
+        let difference = a.to_f64() - b.to_f64();
+        difference * difference
+    })
+}
+
+/// Σ aₖ bₖ, summed in double precision.
+#[inline(always)]
+#[must_use]
+pub fn dot<T: Real>(a: &[T], b: &[T]) -> f64 {
+    sum(a, b, |a, b| a.to_f64() * b.to_f64())
+}
+
+/// The terms in `LANES` interleaved sums, then these by halves: an order that depends on the length only.
+#[inline(always)]
+fn sum<T: Real>(a: &[T], b: &[T], term: impl Fn(T, T) -> f64) -> f64 {
+    let mut sums = [0.0; LANES];
+    let (a, b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
+    for ((sum, a), b) in sums.iter_mut().zip(a.remainder()).zip(b.remainder()) {
+        *sum = term(*a, *b);
+    }
+    for (a, b) in a.zip(b) {
+        for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
+            *sum += term(*a, *b);
+        }
+    }
+    let mut half = LANES / 2;
+    while half > 0 {
+        for i in 0..half {
+            sums[i] += sums[i + half];
+        }
+        half /= 2;
+    }
+    sums[0]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn three_four_five() {
+        assert_eq!(squared_distance(&[0f32, 0.], &[3., 4.]), 25.0);
+        assert_eq!(dot(&[1f64, 2.], &[3., 4.]), 11.0);
+        assert_eq!(dot::<f32>(&[], &[]), 0.0);
+    }
+
+    #[test]
+    fn every_coordinate_counts_once() {
+        for length in [1, 15, 16, 17, 32, 100] {
+            let a: Vec<f32> = (0..length).map(|i| i as f32).collect();
+            let b = vec![0f32; length];
+            let squares: usize = (0..length).map(|i| i * i).sum();
+            assert_eq!(squared_distance(&a, &b), squares as f64);
+        }
+    }
+}

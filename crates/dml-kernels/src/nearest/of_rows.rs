@@ -1,0 +1,101 @@
+//! The closest entries of distances that are known already.
+
+use rayon::prelude::*;
+
+use super::{Best, Nearest};
+use crate::Real;
+
+/// The `k` closest of every row of a `[queries, references]` matrix; ties go to the lower column.
+///
+/// The smallest are closest, or with `largest_first` the largest. `excluded(q)` is a column that row `q` must not
+/// give. A value that is not a number is further than all others. With fewer columns than asked for (less one, if any
+/// row excludes one), each row gives as many as there are.
+///
+/// ```
+/// use dml_kernels::nearest::closest_of_rows;
+///
+/// let found = closest_of_rows(&[0.3f32, 0.1, 0.2], 3, 2, false, |_| None);
+/// assert_eq!(found.indices, [1, 2]);
+/// ```
+#[must_use]
+pub fn closest_of_rows<T: Real>(
+    matrix: &[T],
+    references: usize,
+    k: usize,
+    largest_first: bool,
+    excluded: impl Fn(usize) -> Option<u32> + Sync,
+) -> Nearest {
+    let queries = matrix.len().checked_div(references).unwrap_or(0);
+    let any_excluded = (0..queries).any(|q| excluded(q).is_some());
+    let k = k.min(references.saturating_sub(usize::from(any_excluded)));
+    if k == 0 {
+        return Nearest::default();
+    }
+    let sign = if largest_first { -1.0 } else { 1.0 };
+    let found: Vec<Vec<(f64, u32)>> = matrix
+        .par_chunks_exact(references)
+        .enumerate()
+        .map(|(q, row)| {
+            let mut best = Best::new(k);
+            let excluded = excluded(q);
+            for (r, value) in row.iter().enumerate() {
+                if excluded != Some(r as u32) {
+                    let key = sign * value.to_f64();
+                    // Adding 0 turns −0 into 0: they are the same distance.
+                    best.push(if key.is_nan() { f64::NAN } else { key + 0.0 }, r as u32);
+                }
+            }
+            best.into_sorted()
+        })
+        .collect();
+    let found = found.iter().flatten();
+    Nearest {
+        k,
+        indices: found.clone().map(|(_, r)| *r).collect(),
+        values: found.map(|(key, _)| sign * *key + 0.0).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn smallest_or_largest_first() {
+        let matrix = [0.5f64, -1.0, 0.5, 2.0, 2.0, 0.0];
+        let near = closest_of_rows(&matrix, 3, 2, false, |_| None);
+        assert_eq!((near.k, near.indices), (2, vec![1, 0, 2, 0]));
+        assert_eq!(near.values, [-1.0, 0.5, 0.0, 2.0]);
+        let far = closest_of_rows(&matrix, 3, 2, true, |_| None);
+        assert_eq!(far.indices, [0, 2, 0, 1]);
+        assert_eq!(far.values, [0.5, 0.5, 2.0, 2.0]);
+    }
+
+    #[test]
+    fn the_excluded_column_is_not_found() {
+        let found = closest_of_rows(&[1f32, 0., 0., 1.], 2, 5, false, |q| Some(q as u32));
+        assert_eq!((found.k, found.indices), (1, vec![1, 0]));
+    }
+
+    #[test]
+    fn what_is_not_a_number_comes_last() {
+        for largest_first in [false, true] {
+            let row = [f32::NAN, 1.0, f32::INFINITY, f32::NEG_INFINITY];
+            let found = closest_of_rows(&row, 4, 4, largest_first, |_| None);
+            assert_eq!(found.indices[3], 0);
+            assert!(found.values[3].is_nan());
+        }
+    }
+
+    #[test]
+    fn zeros_of_either_sign_are_a_tie() {
+        assert_eq!(
+            closest_of_rows(&[0f32, -0.0], 2, 2, false, |_| None).indices,
+            [0, 1]
+        );
+        assert_eq!(
+            closest_of_rows(&[-0.0f32, 0.0], 2, 2, true, |_| None).indices,
+            [0, 1]
+        );
+    }
+}

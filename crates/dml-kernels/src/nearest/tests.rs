@@ -1,0 +1,157 @@
+use super::*;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// Every pair measured and sorted: what the search must give, bit for bit.
+fn by_sorting<T: Real>(
+    queries: &[T],
+    rows: &[T],
+    dim: usize,
+    k: usize,
+    affinity: Affinity,
+    excluded: &dyn Fn(usize) -> Option<u32>,
+) -> (Vec<u32>, Vec<f64>) {
+    let (mut indices, mut values) = (Vec::new(), Vec::new());
+    for (q, query) in queries.chunks_exact(dim).enumerate() {
+        let mut keys: Vec<(f64, u32)> = rows
+            .chunks_exact(dim)
+            .enumerate()
+            .filter(|(r, _)| excluded(q) != Some(*r as u32))
+            .map(|(r, row)| (key(affinity, query, row), r as u32))
+            .collect();
+        keys.sort_by(|a, b| a.partial_cmp(b).unwrap());
+        for (key, r) in keys.into_iter().take(k) {
+            indices.push(r);
+            values.push(value(affinity, key));
+        }
+    }
+    (indices, values)
+}
+
+fn draw<T: Real>(rng: &mut ChaCha8Rng, n: usize, scale: f64) -> Vec<T> {
+    (0..n)
+        .map(|_| T::from_f64(scale * rng.random_range(-1.0..1.0)))
+        .collect()
+}
+
+fn check<T: Real>(queries: &[T], rows: &[T], dim: usize, k: usize) {
+    let mut references = References::new(dim);
+    let half = rows.len() / dim / 2 * dim;
+    references.extend(&rows[..half]);
+    references.extend(&rows[half..]);
+    for affinity in [Affinity::SquaredEuclidean, Affinity::InnerProduct] {
+        for own in [false, true] {
+            let excluded = move |q: usize| own.then_some(q as u32);
+            let found = references.nearest(queries, k, affinity, excluded);
+            let k = k.min(references.len() - usize::from(own));
+            let (indices, values) = by_sorting(queries, rows, dim, k, affinity, &excluded);
+            assert_eq!(found.k, k);
+            assert_eq!(found.indices, indices, "{affinity:?}, k {k}, dim {dim}");
+            assert_eq!(found.values, values);
+        }
+    }
+}
+
+#[test]
+fn agrees_with_sorting_every_row() {
+    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    for (queries, references, dim) in [(1, 3000, 5), (70, 2100, 33), (400, 700, 3), (3, 4, 128)] {
+        for k in [1, 3, 10, 100, 5000] {
+            check::<f32>(
+                &draw(&mut rng, queries * dim, 1.0),
+                &draw(&mut rng, references * dim, 1.0),
+                dim,
+                k,
+            );
+        }
+        check::<f64>(
+            &draw(&mut rng, queries * dim, 1.0),
+            &draw(&mut rng, references * dim, 1.0),
+            dim,
+            7,
+        );
+    }
+}
+
+#[test]
+fn near_duplicates_far_from_the_origin_are_ordered_rightly() {
+    // Steps of one unit in the last place of 1000: ‖r‖² − 2q·r has no digit left for them.
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let dim = 16;
+    let centre: Vec<f32> = draw(&mut rng, dim, 1000.0);
+    let mut rows = Vec::new();
+    for _ in 0..2000 {
+        for x in &centre {
+            rows.push(f32::from_bits(x.to_bits() + rng.random_range(0..3u32)));
+        }
+    }
+    let queries = rows[..40 * dim].to_vec();
+    for k in [1, 10] {
+        check(&queries, &rows, dim, k);
+    }
+}
+
+#[test]
+fn equal_rows_come_in_order() {
+    let rows = vec![0.3f32; 4000 * 8];
+    let mut references = References::new(8);
+    references.extend(&rows);
+    let found = references.nearest(&rows[..16], 3, Affinity::SquaredEuclidean, |q| {
+        Some(q as u32)
+    });
+    assert_eq!(found.indices, [1, 2, 3, 0, 2, 3]);
+    assert_eq!(found.values, [0.0; 6]);
+}
+
+#[test]
+fn magnitudes_from_tiny_to_overflowing_are_searched_exactly() {
+    let mut rng = ChaCha8Rng::seed_from_u64(2);
+    for scale in [1e-30, 1e-6, 1e6, 1e25] {
+        let queries: Vec<f32> = draw(&mut rng, 20 * 9, scale);
+        let mut rows: Vec<f32> = draw(&mut rng, 1500 * 9, scale);
+        check(&queries, &rows, 9, 4);
+        // One row far larger than the others must not blind the filter for them.
+        rows[9 * 700] *= 1e4;
+        check(&queries, &rows, 9, 4);
+    }
+}
+
+#[test]
+fn the_thread_count_does_not_matter() {
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    let mut references = References::<f32>::new(12);
+    references.extend(&draw(&mut rng, 5000 * 12, 1.0));
+    let queries: Vec<f32> = draw(&mut rng, 50 * 12, 1.0);
+    let with = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        pool.unwrap()
+            .install(|| references.nearest(&queries, 5, Affinity::SquaredEuclidean, |_| None))
+    };
+    let one = with(1);
+    for threads in [2, 3, 16] {
+        assert_eq!(with(threads), one);
+    }
+}
+
+#[test]
+fn nothing_to_find_is_an_empty_result() {
+    let mut references = References::<f32>::new(2);
+    let empty = Nearest::default();
+    assert_eq!(
+        references.nearest(&[1., 2.], 3, Affinity::InnerProduct, |_| None),
+        empty
+    );
+    references.extend(&[1., 2.]);
+    assert_eq!(
+        references.nearest(&[], 3, Affinity::InnerProduct, |_| None),
+        empty
+    );
+    assert_eq!(
+        references.nearest(&[1., 2.], 0, Affinity::InnerProduct, |_| None),
+        empty
+    );
+    assert_eq!(
+        references.nearest(&[1., 2.], 3, Affinity::InnerProduct, |_| Some(0)),
+        empty
+    );
+}
