@@ -48,6 +48,8 @@ pub trait Real:
     fn max(self, other: Self) -> Self;
     /// The smaller of two; the other one where one is NaN.
     fn min(self, other: Self) -> Self;
+    /// Whether it is NaN.
+    fn is_nan(self) -> bool;
     /// A key whose unsigned order is the total order of the values: −NaN < −∞ < … < −0 < 0 < … < ∞ < NaN.
     fn sort_key(self) -> u64;
 }
@@ -94,6 +96,10 @@ macro_rules! real {
             #[inline(always)]
             fn min(self, other: Self) -> Self {
                 <$t>::min(self, other)
+            }
+            #[inline(always)]
+            fn is_nan(self) -> bool {
+                <$t>::is_nan(self)
             }
             #[inline(always)]
             fn sort_key(self) -> u64 {

@@ -23,6 +23,24 @@ pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
             describe(&*distance, &query, &matrix, &mut answer)?;
             matrix
         }
+        "batched" => {
+            let DistanceConfig::BatchedDistance(blocks) = &config else {
+                return Err(unsupported("only BatchedDistance works in blocks"));
+            };
+            let blocks = blocks.build_blocks()?;
+            let mut spans = Vec::new();
+            let mut parts = Vec::new();
+            blocks.for_each_block(&query, reference, |block, rows| {
+                spans.extend([rows.start as i64, rows.end as i64]);
+                parts.push(block.clone());
+                Ok(())
+            })?;
+            let matrix = Tensor::cat(&parts, 0)?;
+            let shape = vec![spans.len() / 2, 2];
+            answer.put_tensor("out.mat", &matrix)?;
+            answer.put("out.spans", crate::case::Array { shape, ..crate::case::Array::whole(spans) });
+            matrix
+        }
         "pairwise" => {
             let values = distance.raw_pairs(&query, reference.unwrap_or(&query))?;
             answer.put_tensor("out.pairwise", &values)?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dml::config::LossConfig;
+use dml::config::{LossConfig, ReducerConfig};
 use dml::{Batch, Objective, Pairs, Triplets, Tuples};
 
 use super::unsupported;
@@ -19,7 +19,7 @@ pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
     let batch = super::batch(case, &mut inputs)?;
     let tuples = tuples(case)?;
     let mut answer = Answer::default();
-    let loss = if config.reducer.as_ref().is_some_and(|r| r.name() == "DoNothingReducer") {
+    let loss = if matches!(config.reducer, Some(ReducerConfig::DoNothingReducer(_))) {
         super::reducer::put_terms(&objective.terms(&batch, &tuples)?, &batch.zero()?, &mut answer)?
     } else {
         evaluate(&objective, &batch, &tuples, &mut answer)?

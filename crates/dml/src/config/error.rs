@@ -5,7 +5,7 @@
 #[non_exhaustive]
 pub enum ConfigError {
     /// The text is no JSON, names no component, or has a field that the component does not know.
-    #[error("configuration: {0}")]
+    #[error(transparent)]
     Json(#[from] serde_json::Error),
     /// The component refuses its arguments.
     #[error(transparent)]

@@ -30,11 +30,11 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-pub use distance::DistanceConfig;
+pub use distance::{BatchedDistanceConfig, DistanceConfig};
 pub use error::ConfigError;
 pub use loss::{LossConfig, LossKind};
 pub use miner::{MinerConfig, MinerKind};
-pub use reducer::ReducerConfig;
+pub use reducer::{Aggregation, MultipleReducersConfig, PerAnchorReducerConfig, ReducerConfig};
 pub use sampler::SamplerConfig;
 
 /// The arguments of a component that has none. Any field is an error.

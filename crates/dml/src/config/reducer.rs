@@ -1,14 +1,19 @@
 //! Reducers by name.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dml_core::Reducer;
 use dml_reducers::{
-    AvgNonZeroReducer, AvgNonZeroReducerConfig, MeanReducer, SumReducer, ThresholdReducer,
-    ThresholdReducerConfig,
+    AvgNonZeroReducer, AvgNonZeroReducerConfig, ClassWeightedReducer, ClassWeightedReducerConfig,
+    DivisorReducer, DoNothingReducer, MeanReducer, MultipleReducers, PerAnchorReducer, SumReducer,
+    ThresholdReducer, ThresholdReducerConfig,
 };
+use serde::{Deserialize, Serialize};
 
 use super::{ConfigError, NoArguments, registry};
+
+pub use dml_reducers::Aggregation;
 
 registry! {
     /// A reducer and its arguments.
@@ -17,6 +22,11 @@ registry! {
         SumReducer(NoArguments),
         ThresholdReducer(ThresholdReducerConfig),
         AvgNonZeroReducer(AvgNonZeroReducerConfig),
+        ClassWeightedReducer(ClassWeightedReducerConfig),
+        DivisorReducer(NoArguments),
+        PerAnchorReducer(PerAnchorReducerConfig),
+        MultipleReducers(MultipleReducersConfig),
+        DoNothingReducer(NoArguments),
     }
 }
 
@@ -31,6 +41,49 @@ impl ReducerConfig {
             Self::SumReducer(_) => Arc::new(SumReducer),
             Self::ThresholdReducer(config) => Arc::new(ThresholdReducer::new(config.clone())?),
             Self::AvgNonZeroReducer(config) => Arc::new(AvgNonZeroReducer::new(config.clone())?),
+            Self::ClassWeightedReducer(config) => {
+                Arc::new(ClassWeightedReducer::new(config.clone())?)
+            }
+            Self::DivisorReducer(_) => Arc::new(DivisorReducer),
+            Self::PerAnchorReducer(config) => {
+                let inner = build_or_mean(config.reducer.as_deref())?;
+                let own = dml_reducers::PerAnchorReducerConfig { aggregation_func: config.aggregation_func };
+                Arc::new(PerAnchorReducer::new(own, inner))
+            }
+            Self::MultipleReducers(config) => {
+                let default = build_or_mean(config.default_reducer.as_deref())?;
+                let mut reducers = MultipleReducers::new(default);
+                for (name, reducer) in &config.reducers {
+                    reducers = reducers.with(name, reducer.build()?);
+                }
+                Arc::new(reducers)
+            }
+            Self::DoNothingReducer(_) => Arc::new(DoNothingReducer),
         })
     }
+}
+
+fn build_or_mean(reducer: Option<&ReducerConfig>) -> Result<Arc<dyn Reducer>, ConfigError> {
+    reducer.map_or_else(|| Ok(Arc::new(MeanReducer) as Arc<dyn Reducer>), ReducerConfig::build)
+}
+
+/// Values are first brought together per anchor, then reduced.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PerAnchorReducerConfig {
+    /// Reduces the value of every anchor. Default `MeanReducer`.
+    pub reducer: Option<Box<ReducerConfig>>,
+    /// How the values of an anchor become one.
+    pub aggregation_func: Aggregation,
+}
+
+/// One reducer for each part of a loss.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MultipleReducersConfig {
+    /// A reducer by the name of the part, such as `pos_loss`.
+    pub reducers: BTreeMap<String, ReducerConfig>,
+    /// Reduces the parts that are not named. Default `MeanReducer`.
+    #[serde(default)]
+    pub default_reducer: Option<Box<ReducerConfig>>,
 }

@@ -1,0 +1,137 @@
+//! Windows of an image times a packed matrix: the product that the forward pass and the input's gradient are.
+//!
+//! A tile of M windows by V registers of columns stays in registers while the rows of the panel go by: each row costs
+//! V loads, M broadcasts and M·V multiplications with addition.
+
+use pulp::Simd;
+
+use super::panels::{Panel, PanelLayout};
+use super::windows::{Segment, Windows};
+use crate::SimdReal;
+
+/// What is added to the product and what is done to the sum.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Epilogue<'a, T> {
+    /// One number per column, padded to whole registers; nothing if empty.
+    pub(super) bias: &'a [T],
+    /// Whether negative sums become 0.
+    pub(super) relu: bool,
+}
+
+/// `result[targets[q] + column] = epilogue(Σ image[sources[q] + offset] · matrix[row, column])`.
+#[inline(always)]
+pub(super) fn multiply<T: SimdReal, S: Simd>(
+    simd: S,
+    image: &[T],
+    windows: &Windows,
+    layout: &PanelLayout,
+    packed: &[T],
+    epilogue: Epilogue<'_, T>,
+    result: &mut [T],
+) {
+    for panel in &layout.panels {
+        let job = Job {
+            image,
+            windows,
+            panel,
+            packed: &packed[panel.offset..][..layout.rows * panel.vectors * layout.lanes],
+            epilogue,
+        };
+        if S::REGISTER_COUNT >= 32 {
+            match panel.vectors {
+                1 => job.run::<S, 12, 1>(simd, result),
+                2 => job.run::<S, 12, 2>(simd, result),
+                3 => job.run::<S, 8, 3>(simd, result),
+                _ => job.run::<S, 6, 4>(simd, result),
+            }
+        } else {
+            match panel.vectors {
+                1 => job.run::<S, 6, 1>(simd, result),
+                _ => job.run::<S, 6, 2>(simd, result),
+            }
+        }
+    }
+}
+
+struct Job<'a, T> {
+    image: &'a [T],
+    windows: &'a Windows,
+    panel: &'a Panel,
+    packed: &'a [T],
+    epilogue: Epilogue<'a, T>,
+}
+
+impl<T: SimdReal> Job<'_, T> {
+    #[inline(always)]
+    fn run<S: Simd, const M: usize, const V: usize>(&self, simd: S, result: &mut [T]) {
+        let count = self.windows.sources.len();
+        if count < M {
+            for q in 0..count {
+                self.tile::<S, 1, V>(simd, q, result);
+            }
+            return;
+        }
+        let mut q = 0;
+        while q < count {
+            // The last tile reaches back over windows already done, and writes the same numbers again.
+            self.tile::<S, M, V>(simd, q.min(count - M), result);
+            q += M;
+        }
+    }
+
+    #[inline(always)]
+    fn tile<S: Simd, const M: usize, const V: usize>(&self, simd: S, q: usize, result: &mut [T]) {
+        let zero = T::splat(simd, T::ZERO);
+        let mut sums = [[zero; V]; M];
+        if !self.epilogue.bias.is_empty() {
+            let (bias, _) = T::as_lanes::<S>(&self.epilogue.bias[self.panel.start..]);
+            let bias: [T::Lanes<S>; V] = std::array::from_fn(|v| bias[v]);
+            sums = [bias; M];
+        }
+        let (packed, _) = T::as_lanes::<S>(self.packed);
+        let (mut rows, _) = packed.as_chunks::<V>();
+        let sources: [usize; M] =
+            std::array::from_fn(|r| self.windows.sources[q + r] as usize);
+        for &Segment { offset, len } in &self.windows.segments {
+            let inputs: [&[T]; M] =
+                std::array::from_fn(|r| &self.image[sources[r] + offset..][..len]);
+            let (now, later) = rows.split_at(len);
+            rows = later;
+            for (k, row) in now.iter().enumerate() {
+                for r in 0..M {
+                    let x = T::splat(simd, inputs[r][k]);
+                    for v in 0..V {
+                        sums[r][v] = T::mul_add(simd, x, row[v], sums[r][v]);
+                    }
+                }
+            }
+        }
+        for r in 0..M {
+            if self.epilogue.relu {
+                for sum in &mut sums[r] {
+                    *sum = T::larger(simd, zero, *sum);
+                }
+            }
+            let target = self.windows.targets[q + r] as usize + self.panel.start;
+            let (whole, rest) =
+                T::as_lanes_mut::<S>(&mut result[target..][..self.panel.columns]);
+            for (out, sum) in whole.iter_mut().zip(&sums[r]) {
+                *out = *sum;
+            }
+            if !rest.is_empty() {
+                store_part::<T, S>(simd, sums[r][whole.len()], rest);
+            }
+        }
+    }
+}
+
+/// The first lanes of a register, as many as `out` holds.
+#[inline(always)]
+fn store_part<T: SimdReal, S: Simd>(simd: S, register: T::Lanes<S>, out: &mut [T]) {
+    // The widest register holds 16 elements.
+    let mut spill = [T::ZERO; 16];
+    let (whole, _) = T::as_lanes_mut::<S>(&mut spill);
+    whole[0] = register;
+    let _ = simd;
+    out.copy_from_slice(&spill[..out.len()]);
+}
