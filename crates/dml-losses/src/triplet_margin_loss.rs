@@ -19,7 +19,7 @@ mod triplet_sum;
 
 use std::sync::Arc;
 
-use dml_core::kernels::triplet_ranges::TripletPenalty;
+use dml_core::kernels::triplet_margin::TripletPenalty;
 use dml_core::{
     Batch, Distance, Loss, Over, Result, SeedSequence, Term, Terms, Triplets, Tuples, check,
 };

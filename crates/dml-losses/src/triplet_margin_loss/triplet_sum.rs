@@ -5,7 +5,8 @@ use std::sync::Arc;
 use candle_core::{DType, Device, Tensor};
 use dml_core::fused::{self, Element, with_slice};
 use dml_core::kernels::Real;
-use dml_core::kernels::triplet_ranges::{TripletMargin, TripletPenalty, TripletRanges};
+use dml_core::kernels::triplet_margin::{TripletMargin, TripletPenalty};
+use dml_core::kernels::triplet_ranges::TripletRanges;
 use dml_core::{
     Batch, Distance, ImplicitValues, Indices, Over, PartialSum, Result, TensorExt, Term, Triplets,
     Tuples, for_element,
