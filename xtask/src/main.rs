@@ -6,6 +6,7 @@
 // These are programs for a terminal: what they print is their result.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod catalog;
 mod ci;
 mod conformance;
 
@@ -25,6 +26,8 @@ struct Cli {
 enum Command {
     /// Run every check that a change must pass, cheapest first.
     Ci(ci::Args),
+    /// Bring the README's table of components up to date.
+    Catalog(catalog::Args),
     /// Hold every component to the reference cases.
     Conformance(conformance::Args),
 }
@@ -33,6 +36,7 @@ impl Command {
     fn run(&self) -> anyhow::Result<()> {
         match self {
             Self::Ci(args) => ci::run(args),
+            Self::Catalog(args) => catalog::run(args),
             Self::Conformance(args) => conformance::run(args),
         }
     }
