@@ -34,13 +34,21 @@ impl Answer {
         self.values.insert(name.into(), value);
     }
 
-    pub(crate) fn put_tensor(&mut self, name: impl Into<String>, value: &Tensor) -> anyhow::Result<()> {
+    pub(crate) fn put_tensor(
+        &mut self,
+        name: impl Into<String>,
+        value: &Tensor,
+    ) -> anyhow::Result<()> {
         self.put(name, Array::try_from(value)?);
         Ok(())
     }
 
     /// The gradient of each input under the name of the case; zero where the result does not depend on it.
-    pub(crate) fn put_gradients(&mut self, inputs: &Inputs, gradients: &GradStore) -> anyhow::Result<()> {
+    pub(crate) fn put_gradients(
+        &mut self,
+        inputs: &Inputs,
+        gradients: &GradStore,
+    ) -> anyhow::Result<()> {
         for (name, var) in &inputs.vars {
             let gradient = match gradients.get(var.as_tensor()) {
                 Some(gradient) => gradient.clone(),
@@ -70,6 +78,7 @@ impl Inputs {
 
     /// The input `in.NAME` as a variable.
     pub(crate) fn required(&mut self, case: &Case, name: &str) -> anyhow::Result<Var> {
-        self.optional(case, name)?.with_context(|| format!("{}: no in.{name}", case.path))
+        self.optional(case, name)?
+            .with_context(|| format!("{}: no in.{name}", case.path))
     }
 }

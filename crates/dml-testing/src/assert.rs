@@ -13,7 +13,10 @@ pub fn assert_conformance(prefixes: &[&str]) {
     let cases = packed_cases().unwrap_or_else(|error| panic!("{error:#}"));
     let mut failures = Vec::new();
     for prefix in prefixes {
-        let chosen: Vec<_> = cases.iter().filter(|case| case.path.starts_with(prefix)).collect();
+        let chosen: Vec<_> = cases
+            .iter()
+            .filter(|case| case.path.starts_with(prefix))
+            .collect();
         assert!(!chosen.is_empty(), "no case starts with {prefix}");
         for case in chosen {
             for precision in [DType::F32, DType::F64] {
@@ -24,5 +27,10 @@ pub fn assert_conformance(prefixes: &[&str]) {
             }
         }
     }
-    assert!(failures.is_empty(), "{} failed:\n{}", failures.len(), failures.join("\n"));
+    assert!(
+        failures.is_empty(),
+        "{} failed:\n{}",
+        failures.len(),
+        failures.join("\n")
+    );
 }

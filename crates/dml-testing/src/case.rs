@@ -114,8 +114,12 @@ impl Case {
                         .map(|b| f64::from(f32::from_le_bytes([b[0], b[1], b[2], b[3]])))
                         .collect(),
                 ),
-                Dtype::F64 => Data::Real(eight_bytes(view.data()).map(f64::from_le_bytes).collect()),
-                Dtype::I64 => Data::Whole(eight_bytes(view.data()).map(i64::from_le_bytes).collect()),
+                Dtype::F64 => {
+                    Data::Real(eight_bytes(view.data()).map(f64::from_le_bytes).collect())
+                }
+                Dtype::I64 => {
+                    Data::Whole(eight_bytes(view.data()).map(i64::from_le_bytes).collect())
+                }
                 other => bail!("{path}: {name}: expected F32, F64 or I64, got {other:?}"),
             };
             let shape = view.shape().to_vec();
@@ -231,7 +235,9 @@ impl Case {
         };
         let shape = array.shape.as_slice();
         Ok(Some(match &array.data {
-            Data::Real(values) => Tensor::from_slice(values, shape, &Device::Cpu)?.to_dtype(self.precision)?,
+            Data::Real(values) => {
+                Tensor::from_slice(values, shape, &Device::Cpu)?.to_dtype(self.precision)?
+            }
             Data::Whole(values) => Tensor::from_slice(values, shape, &Device::Cpu)?,
         }))
     }
@@ -241,7 +247,9 @@ impl Case {
     /// # Errors
     /// If Candle cannot make it.
     pub fn var(&self, name: &str) -> anyhow::Result<Option<Var>> {
-        self.tensor(name)?.map(|t| Ok(Var::from_tensor(&t)?)).transpose()
+        self.tensor(name)?
+            .map(|t| Ok(Var::from_tensor(&t)?))
+            .transpose()
     }
 
     /// What must come out: `out.*` and `grad.*`, corrected by `alt.*` where the reference is wrong.
@@ -251,7 +259,8 @@ impl Case {
             .tensors
             .iter()
             .filter(|(name, _)| {
-                (name.starts_with("out.") || name.starts_with("grad.")) && !name.starts_with("out.stat.")
+                (name.starts_with("out.") || name.starts_with("grad."))
+                    && !name.starts_with("out.stat.")
             })
             .map(|(name, array)| (name.clone(), array.clone()))
             .collect();
@@ -271,7 +280,9 @@ impl Case {
 }
 
 fn eight_bytes(bytes: &[u8]) -> impl Iterator<Item = [u8; 8]> + '_ {
-    bytes.chunks_exact(8).map(|b| [b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]])
+    bytes
+        .chunks_exact(8)
+        .map(|b| [b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]])
 }
 
 fn drop_statistics(value: &mut Value) {

@@ -18,7 +18,9 @@ impl Tolerance {
     #[must_use]
     pub fn of(case: &Case, name: &str) -> Self {
         let number = |key: &str, otherwise: f64| {
-            case.meta(key).and_then(|text| text.parse().ok()).unwrap_or(otherwise)
+            case.meta(key)
+                .and_then(|text| text.parse().ok())
+                .unwrap_or(otherwise)
         };
         let overrides = case.json("tolerances").unwrap_or(Value::Null);
         let own = |key: &str| overrides[name][key].as_f64();
@@ -42,7 +44,10 @@ impl Tolerance {
 /// A sentence that names the tensor, the worst element and how many are off.
 pub fn compare(name: &str, got: &Array, want: &Array, tolerance: Tolerance) -> Result<(), String> {
     if got.shape != want.shape && squeezed(&got.shape) != squeezed(&want.shape) {
-        return Err(format!("{name}: expected shape {:?}, got {:?}", want.shape, got.shape));
+        return Err(format!(
+            "{name}: expected shape {:?}, got {:?}",
+            want.shape, got.shape
+        ));
     }
     if let (Data::Whole(got), Data::Whole(want)) = (&got.data, &want.data) {
         let Some(at) = got.iter().zip(want).position(|(g, w)| g != w) else {
@@ -57,12 +62,18 @@ pub fn compare(name: &str, got: &Array, want: &Array, tolerance: Tolerance) -> R
         ));
     }
     let (got, want) = (got.to_real(), want.to_real());
-    let off: Vec<usize> = (0..want.len()).filter(|&i| !tolerance.allows(got[i], want[i])).collect();
+    let off: Vec<usize> = (0..want.len())
+        .filter(|&i| !tolerance.allows(got[i], want[i]))
+        .collect();
     let distance = |i: usize| {
         let d = (got[i] - want[i]).abs() / (tolerance.atol + tolerance.rtol * want[i].abs());
         if d.is_nan() { f64::INFINITY } else { d }
     };
-    match off.iter().copied().max_by(|a, b| distance(*a).total_cmp(&distance(*b))) {
+    match off
+        .iter()
+        .copied()
+        .max_by(|a, b| distance(*a).total_cmp(&distance(*b)))
+    {
         None => Ok(()),
         Some(worst) => Err(format!(
             "{name}[{worst}]: expected {:e}, got {:e} ({} of {} outside of rtol {:e}, atol {:e})",
@@ -85,16 +96,31 @@ fn squeezed(shape: &[usize]) -> &[usize] {
 mod tests {
     use super::*;
 
-    const TOLERANCE: Tolerance = Tolerance { rtol: 1e-4, atol: 1e-6 };
+    const TOLERANCE: Tolerance = Tolerance {
+        rtol: 1e-4,
+        atol: 1e-6,
+    };
 
     fn real(values: &[f64]) -> Array {
-        Array { shape: vec![values.len()], data: Data::Real(values.to_vec()) }
+        Array {
+            shape: vec![values.len()],
+            data: Data::Real(values.to_vec()),
+        }
     }
 
     #[test]
     fn the_worst_element_is_named() {
-        let message = compare("out.loss", &real(&[1.0, 2.1, 9.0]), &real(&[1.0, 2.0, 3.0]), TOLERANCE).unwrap_err();
-        assert!(message.starts_with("out.loss[2]: expected 3e0, got 9e0 (2 of 3"), "{message}");
+        let message = compare(
+            "out.loss",
+            &real(&[1.0, 2.1, 9.0]),
+            &real(&[1.0, 2.0, 3.0]),
+            TOLERANCE,
+        )
+        .unwrap_err();
+        assert!(
+            message.starts_with("out.loss[2]: expected 3e0, got 9e0 (2 of 3"),
+            "{message}"
+        );
     }
 
     #[test]
@@ -103,7 +129,15 @@ mod tests {
         assert!(compare("x", &odd, &odd, TOLERANCE).is_ok());
         assert!(compare("x", &real(&[1.0]), &real(&[f64::NAN]), TOLERANCE).is_err());
         assert!(compare("x", &real(&[f64::NAN]), &real(&[1.0]), TOLERANCE).is_err());
-        assert!(compare("x", &real(&[f64::NEG_INFINITY]), &real(&[f64::INFINITY]), TOLERANCE).is_err());
+        assert!(
+            compare(
+                "x",
+                &real(&[f64::NEG_INFINITY]),
+                &real(&[f64::INFINITY]),
+                TOLERANCE
+            )
+            .is_err()
+        );
     }
 
     #[test]
@@ -115,9 +149,20 @@ mod tests {
 
     #[test]
     fn whole_numbers_and_shapes_must_be_equal() {
-        assert!(compare("x", &Array::whole(vec![1, 2]), &Array::whole(vec![1, 3]), TOLERANCE).is_err());
+        assert!(
+            compare(
+                "x",
+                &Array::whole(vec![1, 2]),
+                &Array::whole(vec![1, 3]),
+                TOLERANCE
+            )
+            .is_err()
+        );
         assert!(compare("x", &real(&[1.0]), &real(&[1.0, 1.0]), TOLERANCE).is_err());
-        let scalar = Array { shape: vec![], data: Data::Real(vec![1.0]) };
+        let scalar = Array {
+            shape: vec![],
+            data: Data::Real(vec![1.0]),
+        };
         assert!(compare("x", &scalar, &real(&[1.0]), TOLERANCE).is_ok());
     }
 }

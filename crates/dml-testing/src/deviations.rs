@@ -6,7 +6,10 @@
 use crate::Case;
 
 /// A prefix of the paths of cases, and what we do there.
-const DEVIATIONS: &[(&str, &str)] = &[];
+const DEVIATIONS: &[(&str, &str)] = &[(
+    "sampler_property/MPerClassSampler/shorter-than-a-pass",
+    "an epoch is never longer than it says: batches hold fewer classes instead",
+)];
 
 /// Why the answer to a case may differ from the reference's; `None` if it may not.
 #[must_use]

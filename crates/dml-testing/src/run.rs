@@ -24,7 +24,11 @@ impl std::error::Error for Unsupported {}
 /// Runs one case.
 #[must_use]
 pub fn run(case: &Case) -> Verdict {
-    if let Some(name) = case.config().ok().and_then(|config| unknown_component(&config)) {
+    if let Some(name) = case
+        .config()
+        .ok()
+        .and_then(|config| unknown_component(&config))
+    {
         return Verdict::Unsupported(format!("no component {name}"));
     }
     match (kinds::answer(case), case.expects_error()) {
@@ -71,7 +75,9 @@ fn is_typed(error: &anyhow::Error) -> bool {
 
 fn compare_all(case: &Case, answer: &Answer) -> Result<(), String> {
     for (name, want) in case.expected() {
-        let got = answer.get(&name).ok_or_else(|| format!("{name}: no answer"))?;
+        let got = answer
+            .get(&name)
+            .ok_or_else(|| format!("{name}: no answer"))?;
         compare(&name, got, &want, Tolerance::of(case, &name))?;
     }
     Ok(())

@@ -48,7 +48,10 @@ fn collect(path: &Path, found: &mut Vec<Case>) -> anyhow::Result<()> {
     let name = path.to_string_lossy();
     if name.ends_with(ARCHIVE) {
         let file = File::open(path).with_context(shown)?;
-        for entry in Archive::new(GzDecoder::new(file)).entries().with_context(shown)? {
+        for entry in Archive::new(GzDecoder::new(file))
+            .entries()
+            .with_context(shown)?
+        {
             let mut entry = entry.with_context(shown)?;
             let inside = entry.path()?.display().to_string();
             if inside.ends_with(CASE) {

@@ -29,4 +29,3 @@ pub fn mean() -> Arc<dyn Reducer> {
 pub fn avg_non_zero() -> Arc<dyn Reducer> {
     Arc::new(AvgNonZeroReducer::default())
 }
-

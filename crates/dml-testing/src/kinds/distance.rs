@@ -38,7 +38,13 @@ pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
             let matrix = Tensor::cat(&parts, 0)?;
             let shape = vec![spans.len() / 2, 2];
             answer.put_tensor("out.mat", &matrix)?;
-            answer.put("out.spans", crate::case::Array { shape, ..crate::case::Array::whole(spans) });
+            answer.put(
+                "out.spans",
+                crate::case::Array {
+                    shape,
+                    ..crate::case::Array::whole(spans)
+                },
+            );
             matrix
         }
         "pairwise" => {
@@ -56,7 +62,12 @@ pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
 }
 
 /// What else a distance says of the rows and of the matrix.
-fn describe(distance: &dyn Distance, query: &Tensor, matrix: &Tensor, answer: &mut Answer) -> anyhow::Result<()> {
+fn describe(
+    distance: &dyn Distance,
+    query: &Tensor,
+    matrix: &Tensor,
+    answer: &mut Answer,
+) -> anyhow::Result<()> {
     answer.put_tensor("out.normalized", &distance.prepare(query)?)?;
     answer.put_tensor("out.norm", &distance.norms(query)?)?;
     let (low, high) = (matrix.min(D::Minus1)?, matrix.max(D::Minus1)?);

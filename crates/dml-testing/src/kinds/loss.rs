@@ -20,7 +20,11 @@ pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
     let tuples = tuples(case)?;
     let mut answer = Answer::default();
     let loss = if matches!(config.reducer, Some(ReducerConfig::DoNothingReducer(_))) {
-        super::reducer::put_terms(&objective.terms(&batch, &tuples)?, &batch.zero()?, &mut answer)?
+        super::reducer::put_terms(
+            &objective.terms(&batch, &tuples)?,
+            &batch.zero()?,
+            &mut answer,
+        )?
     } else {
         evaluate(&objective, &batch, &tuples, &mut answer)?
     };
@@ -43,10 +47,18 @@ pub(super) fn evaluate(
 /// The tuples of a case; all of them if it has none.
 pub(super) fn tuples(case: &Case) -> anyhow::Result<Tuples> {
     let column = |name: &str| case.row_numbers(&format!("in.tuples.{name}"));
-    let (a, a1, p, a2, n) = (column("a")?, column("a1")?, column("p")?, column("a2")?, column("n")?);
+    let (a, a1, p, a2, n) = (
+        column("a")?,
+        column("a1")?,
+        column("p")?,
+        column("a2")?,
+        column("n")?,
+    );
     Ok(match (a, a1, p, a2, n) {
         (Some(a), _, Some(p), _, Some(n)) => Tuples::Triplets(Arc::new(Triplets::new(a, p, n)?)),
-        (_, Some(a1), Some(p), Some(a2), Some(n)) => Tuples::Pairs(Arc::new(Pairs::new(a1, p, a2, n)?)),
+        (_, Some(a1), Some(p), Some(a2), Some(n)) => {
+            Tuples::Pairs(Arc::new(Pairs::new(a1, p, a2, n)?))
+        }
         _ => Tuples::All,
     })
 }

@@ -25,7 +25,12 @@ pub(super) fn check_property(case: &Case) -> anyhow::Result<Answer> {
 }
 
 /// Puts the tuples as `out.a` … with `suffix`: triplets by (a, p, n), pairs by (anchor, other).
-fn put_tuples(tuples: &Tuples, batch: &Batch, suffix: &str, answer: &mut Answer) -> anyhow::Result<()> {
+fn put_tuples(
+    tuples: &Tuples,
+    batch: &Batch,
+    suffix: &str,
+    answer: &mut Answer,
+) -> anyhow::Result<()> {
     let columns = match tuples {
         Tuples::Triplets(_) | Tuples::Ranges(_) => sorted_triplets(&*tuples.triplets(batch)?),
         _ => sorted_pairs(&*tuples.pairs(batch)?),
@@ -37,7 +42,9 @@ fn put_tuples(tuples: &Tuples, batch: &Batch, suffix: &str, answer: &mut Answer)
 }
 
 fn sorted_triplets(t: &Triplets) -> Vec<(&'static str, Vec<u32>)> {
-    let mut rows: Vec<_> = (0..t.len()).map(|i| (t.anchors[i], t.positives[i], t.negatives[i])).collect();
+    let mut rows: Vec<_> = (0..t.len())
+        .map(|i| (t.anchors[i], t.positives[i], t.negatives[i]))
+        .collect();
     rows.sort_unstable();
     vec![
         ("a", rows.iter().map(|r| r.0).collect()),
@@ -48,7 +55,11 @@ fn sorted_triplets(t: &Triplets) -> Vec<(&'static str, Vec<u32>)> {
 
 fn sorted_pairs(pairs: &Pairs) -> Vec<(&'static str, Vec<u32>)> {
     let sorted = |anchors: &[u32], others: &[u32]| {
-        let mut rows: Vec<_> = anchors.iter().copied().zip(others.iter().copied()).collect();
+        let mut rows: Vec<_> = anchors
+            .iter()
+            .copied()
+            .zip(others.iter().copied())
+            .collect();
         rows.sort_unstable();
         rows.into_iter().unzip()
     };

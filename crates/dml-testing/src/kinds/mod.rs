@@ -14,9 +14,9 @@ mod tuples;
 use dml::Batch;
 use dml::candle_core::Tensor;
 
+use crate::Case;
 use crate::answer::{Answer, Inputs};
 use crate::run::Unsupported;
-use crate::Case;
 
 /// What the component of a case answers.
 ///

@@ -10,7 +10,12 @@ use crate::case::Array;
 
 pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
     let config = case.config()?;
-    let part = |name: &str| config.get(name).cloned().with_context(|| format!("{}: no {name}", case.path));
+    let part = |name: &str| {
+        config
+            .get(name)
+            .cloned()
+            .with_context(|| format!("{}: no {name}", case.path))
+    };
     let miner: MinerConfig = dml::config::from_value(part("miner")?)?;
     let loss: LossConfig = dml::config::from_value(part("loss")?)?;
     let mut inputs = Inputs::default();

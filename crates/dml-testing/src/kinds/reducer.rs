@@ -34,7 +34,11 @@ pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
 }
 
 /// Writes terms out unreduced, and returns the sum of all their values.
-pub(super) fn put_terms(terms: &Terms, zero: &Tensor, answer: &mut Answer) -> anyhow::Result<Tensor> {
+pub(super) fn put_terms(
+    terms: &Terms,
+    zero: &Tensor,
+    answer: &mut Answer,
+) -> anyhow::Result<Tensor> {
     let mut sum = zero.clone();
     for term in terms.iter() {
         let name = term.name();
@@ -51,7 +55,10 @@ pub(super) fn put_terms(terms: &Terms, zero: &Tensor, answer: &mut Answer) -> an
             Indices::Triplets(t) => vec![&t.anchors, &t.positives, &t.negatives],
         };
         for (i, column) in columns.into_iter().enumerate() {
-            answer.put(format!("out.sub.{name}.indices.{i}"), crate::case::Array::rows(column));
+            answer.put(
+                format!("out.sub.{name}.indices.{i}"),
+                crate::case::Array::rows(column),
+            );
         }
         sum = (sum + values.sum_all()?)?;
     }
@@ -67,10 +74,14 @@ fn term(case: &Case, inputs: &mut Inputs, name: &str, kind: &str) -> anyhow::Res
     let values = values.as_tensor().clone();
     let column = |i: usize| -> anyhow::Result<Vec<u32>> {
         let name = format!("in.{name}.indices.{i}");
-        case.row_numbers(&name)?.with_context(|| format!("{}: no {name}", case.path))
+        case.row_numbers(&name)?
+            .with_context(|| format!("{}: no {name}", case.path))
     };
     let pairs = || -> anyhow::Result<Indices> {
-        Ok(Indices::Pairs { anchors: column(0)?, others: column(1)? })
+        Ok(Indices::Pairs {
+            anchors: column(0)?,
+            others: column(1)?,
+        })
     };
     let term = match kind {
         "already_reduced" => Term::scalar(label, values)?,

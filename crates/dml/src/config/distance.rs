@@ -30,7 +30,9 @@ impl DistanceConfig {
     pub fn build(&self) -> Result<Arc<dyn Distance>, ConfigError> {
         Ok(match self {
             Self::CosineSimilarity(config) => Arc::new(CosineSimilarity::new(config.clone())?),
-            Self::DotProductSimilarity(config) => Arc::new(DotProductSimilarity::new(config.clone())?),
+            Self::DotProductSimilarity(config) => {
+                Arc::new(DotProductSimilarity::new(config.clone())?)
+            }
             Self::LpDistance(config) => Arc::new(LpDistance::new(config.clone())?),
             Self::SNRDistance(config) => Arc::new(SNRDistance::new(config.clone())?),
             Self::BatchedDistance(config) => Arc::new(config.build_blocks()?),
@@ -59,7 +61,9 @@ impl BatchedDistanceConfig {
     /// # Errors
     /// As [`DistanceConfig::build`].
     pub fn build_blocks(&self) -> Result<BatchedDistance, ConfigError> {
-        let config = dml_distances::BatchedDistanceConfig { batch_size: self.batch_size };
+        let config = dml_distances::BatchedDistanceConfig {
+            batch_size: self.batch_size,
+        };
         Ok(BatchedDistance::new(config, self.distance.build()?)?)
     }
 }

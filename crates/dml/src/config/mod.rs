@@ -51,7 +51,10 @@ pub fn from_text<T: DeserializeOwned>(text: &str) -> Result<T, ConfigError> {
     if text.starts_with('{') {
         return from_value(serde_json::from_str(text)?);
     }
-    from_value(Value::Object(Map::from_iter([("name".to_owned(), Value::from(text))])))
+    from_value(Value::Object(Map::from_iter([(
+        "name".to_owned(),
+        Value::from(text),
+    )])))
 }
 
 /// A configuration from a JSON value.

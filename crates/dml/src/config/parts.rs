@@ -10,12 +10,17 @@ use serde_json::{Map, Value};
 pub(super) struct Parts(Map<String, Value>);
 
 impl Parts {
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Self, D::Error> {
         Ok(Self(Map::deserialize(deserializer)?))
     }
 
     /// Takes a collaborator; `None` if it is absent or `null`.
-    pub(super) fn take<T: DeserializeOwned, E: Error>(&mut self, field: &str) -> Result<Option<T>, E> {
+    pub(super) fn take<T: DeserializeOwned, E: Error>(
+        &mut self,
+        field: &str,
+    ) -> Result<Option<T>, E> {
         match self.0.remove(field) {
             None => Ok(None),
             Some(value) => serde_json::from_value(value)

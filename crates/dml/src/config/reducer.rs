@@ -47,7 +47,9 @@ impl ReducerConfig {
             Self::DivisorReducer(_) => Arc::new(DivisorReducer),
             Self::PerAnchorReducer(config) => {
                 let inner = build_or_mean(config.reducer.as_deref())?;
-                let own = dml_reducers::PerAnchorReducerConfig { aggregation_func: config.aggregation_func };
+                let own = dml_reducers::PerAnchorReducerConfig {
+                    aggregation_func: config.aggregation_func,
+                };
                 Arc::new(PerAnchorReducer::new(own, inner))
             }
             Self::MultipleReducers(config) => {
@@ -64,7 +66,10 @@ impl ReducerConfig {
 }
 
 fn build_or_mean(reducer: Option<&ReducerConfig>) -> Result<Arc<dyn Reducer>, ConfigError> {
-    reducer.map_or_else(|| Ok(Arc::new(MeanReducer) as Arc<dyn Reducer>), ReducerConfig::build)
+    reducer.map_or_else(
+        || Ok(Arc::new(MeanReducer) as Arc<dyn Reducer>),
+        ReducerConfig::build,
+    )
 }
 
 /// Values are first brought together per anchor, then reduced.

@@ -5,7 +5,10 @@ use super::*;
 #[test]
 fn a_bare_name_is_the_component_with_its_defaults() -> Result<(), ConfigError> {
     let bare = LossConfig::from_json("TripletMarginLoss")?;
-    assert_eq!(bare, LossConfig::from_json(r#"{"name": "TripletMarginLoss"}"#)?);
+    assert_eq!(
+        bare,
+        LossConfig::from_json(r#"{"name": "TripletMarginLoss"}"#)?
+    );
     assert_eq!(bare.distance, None);
     Ok(())
 }
@@ -27,7 +30,10 @@ fn what_is_written_reads_back() -> Result<(), Box<dyn std::error::Error>> {
 #[test]
 fn null_is_the_default() -> Result<(), ConfigError> {
     let text = r#"{"name": "TripletMarginLoss", "distance": null, "embedding_regularizer": null}"#;
-    assert_eq!(LossConfig::from_json(text)?, LossConfig::from_json("TripletMarginLoss")?);
+    assert_eq!(
+        LossConfig::from_json(text)?,
+        LossConfig::from_json("TripletMarginLoss")?
+    );
     Ok(())
 }
 
@@ -35,12 +41,20 @@ fn null_is_the_default() -> Result<(), ConfigError> {
 fn typing_mistakes_are_errors_that_name_what_is_known() {
     let message = |text: &str| LossConfig::from_json(text).unwrap_err().to_string();
     let unknown_field = message(r#"{"name": "TripletMarginLoss", "marign": 0.2}"#);
-    assert!(unknown_field.contains("marign") && unknown_field.contains("margin"), "{unknown_field}");
+    assert!(
+        unknown_field.contains("marign") && unknown_field.contains("margin"),
+        "{unknown_field}"
+    );
     let unknown_name = message("TripletMarginLos");
     assert!(unknown_name.contains("TripletMarginLoss"), "{unknown_name}");
-    let inner = message(r#"{"name": "TripletMarginLoss", "distance": {"name": "LpDistance", "q": 1}}"#);
-    assert!(inner.contains("distance") && inner.contains("`q`"), "{inner}");
-    let surplus = message(r#"{"name": "TripletMarginLoss", "reducer": {"name": "MeanReducer", "low": 0}}"#);
+    let inner =
+        message(r#"{"name": "TripletMarginLoss", "distance": {"name": "LpDistance", "q": 1}}"#);
+    assert!(
+        inner.contains("distance") && inner.contains("`q`"),
+        "{inner}"
+    );
+    let surplus =
+        message(r#"{"name": "TripletMarginLoss", "reducer": {"name": "MeanReducer", "low": 0}}"#);
     assert!(surplus.contains("low"), "{surplus}");
     assert!(LossConfig::from_json("{").is_err());
 }
@@ -48,8 +62,14 @@ fn typing_mistakes_are_errors_that_name_what_is_known() {
 #[test]
 fn arguments_outside_of_their_range_are_refused_when_the_component_is_built() {
     let distance = r#"{"name": "LpDistance", "p": 0.5}"#;
-    let error = DistanceConfig::from_json(distance).unwrap().build().unwrap_err();
-    assert!(matches!(error, ConfigError::Component(dml_core::Error::InvalidParameter { name: "p", .. })));
+    let error = DistanceConfig::from_json(distance)
+        .unwrap()
+        .build()
+        .unwrap_err();
+    assert!(matches!(
+        error,
+        ConfigError::Component(dml_core::Error::InvalidParameter { name: "p", .. })
+    ));
 }
 
 #[test]

@@ -1,0 +1,8 @@
+//! The losses against the reference cases.
+
+use dml_testing::assert_conformance;
+
+#[test]
+fn every_case_gives_the_numbers_of_the_reference() {
+    assert_conformance(&["loss/TripletMarginLoss/", "error/TripletMarginLoss/"]);
+}
