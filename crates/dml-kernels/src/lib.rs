@@ -12,6 +12,7 @@ pub mod normalize;
 pub mod pairwise_lp;
 
 mod pair_mask;
+mod random_triplets;
 pub mod triplet_margin;
 pub mod triplet_ranges;
 mod triplet_set;
@@ -21,4 +22,5 @@ pub use row_chunks::{for_each_row, row_chunks};
 pub use simd::SimdReal;
 
 pub use pair_mask::{MaskRow, PairMask};
+pub use random_triplets::{DrawnTriplets, Weigh, random_triplets};
 pub use triplet_set::TripletSet;
