@@ -141,7 +141,7 @@ impl TripletSet for EvenSum {
 }
 
 fn mask(batch: &Batch) -> PairMask {
-    PairMask::select(5, 5, |q, p, n| {
+    PairMask::select(5, 5, |q, p, n, _: &mut ()| {
         for r in 0..5 {
             match batch.relation().unwrap().judge(q, r) {
                 crate::Verdict::Positive(_) => p.insert(r),

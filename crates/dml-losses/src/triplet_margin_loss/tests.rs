@@ -189,7 +189,7 @@ fn every_form_of_tuples_gives_the_same_numbers() -> Result<()> {
         )?;
         let pairs = Tuples::Pairs(Tuples::All.pairs(&batch)?);
         let relation = batch.relation().unwrap();
-        let mask = PairMask::select(12, 12, |q, p, n| {
+        let mask = PairMask::select(12, 12, |q, p, n, _: &mut ()| {
             for r in 0..12 {
                 p.insert_if(r, matches!(relation.judge(q, r), Verdict::Positive(_)));
                 n.insert_if(r, matches!(relation.judge(q, r), Verdict::Negative(_)));
