@@ -320,7 +320,7 @@ mod tests {
         let batch = Batch::new(&none, Vec::<i64>::new())?;
         assert_eq!(crate::Tuples::All.count(&batch)?.total(), 0);
         let zero = batch.zero()?;
-        assert_eq!(zero.to_scalar::<f32>()?, 0.0);
+        approx::assert_abs_diff_eq!(zero.to_scalar::<f32>()?, 0.0);
         assert_eq!(
             zero.backward()?.get(none.as_tensor()).unwrap().dims(),
             [0, 2]

@@ -13,7 +13,7 @@ const ROWS: usize = 16;
 /// ```
 /// use dml_kernels::PairMask;
 ///
-/// let mask = PairMask::select(2, 3, |q, positives, negatives| {
+/// let mask = PairMask::select(2, 3, |q, positives, negatives, _: &mut ()| {
 ///     positives.insert(2);
 ///     negatives.insert(q);
 /// });
@@ -54,12 +54,13 @@ impl MaskRow<'_> {
 }
 
 impl PairMask {
-    /// `choose(q, positives, negatives)` marks the references that are chosen for query `q`; rows run in parallel.
+    /// `choose(q, positives, negatives, scratch)` marks the references that are chosen for query `q`; rows run in
+    /// parallel, each task with scratch memory of its own.
     #[must_use]
-    pub fn select(
+    pub fn select<S: Default>(
         queries: usize,
         references: usize,
-        choose: impl Fn(usize, &mut MaskRow<'_>, &mut MaskRow<'_>) + Sync,
+        choose: impl Fn(usize, &mut MaskRow<'_>, &mut MaskRow<'_>, &mut S) + Sync,
     ) -> Self {
         let words = references.div_ceil(64);
         let mut mask = Self {
@@ -75,6 +76,7 @@ impl PairMask {
                 .zip(mask.negative.par_chunks_mut(words * ROWS))
                 .enumerate()
                 .for_each(|(chunk, (positive, negative))| {
+                    let mut scratch = S::default();
                     for (i, (positive, negative)) in positive
                         .chunks_exact_mut(words)
                         .zip(negative.chunks_exact_mut(words))
@@ -84,6 +86,7 @@ impl PairMask {
                             chunk * ROWS + i,
                             &mut MaskRow(positive),
                             &mut MaskRow(negative),
+                            &mut scratch,
                         );
                     }
                 });
@@ -148,14 +151,18 @@ mod tests {
     fn what_is_put_in_comes_out() {
         for (queries, references) in [(0, 5), (3, 0), (1, 1), (2, 64), (37, 65), (5, 200)] {
             let chosen = |q: usize, r: usize| (q * 31 + r * 17) % 7 < 2;
-            let mask = PairMask::select(queries, references, |q, positives, negatives| {
-                for r in 0..references {
-                    positives.insert_if(r, chosen(q, r));
-                    if !chosen(q, r) {
-                        negatives.insert(r);
+            let mask = PairMask::select(
+                queries,
+                references,
+                |q, positives, negatives, _: &mut ()| {
+                    for r in 0..references {
+                        positives.insert_if(r, chosen(q, r));
+                        if !chosen(q, r) {
+                            negatives.insert(r);
+                        }
                     }
-                }
-            });
+                },
+            );
             let mut count = 0;
             for q in 0..queries {
                 let expected: Vec<u32> = (0..references as u32)

@@ -38,6 +38,22 @@ pub fn for_each_row<T: Send>(data: &mut [T], width: usize, f: impl Fn(usize, &mu
         });
 }
 
+/// `f` on each row number, in parallel; results in order. Each task brings scratch memory of its own.
+pub fn map_rows<S: Default, R: Send>(rows: usize, f: impl Fn(usize, &mut S) -> R + Sync) -> Vec<R> {
+    /// Rows that one task takes at a time; fixed, so that results do not depend on the number of threads.
+    const ROWS: usize = 16;
+    let starts: Vec<usize> = (0..rows).step_by(ROWS).collect();
+    let parts: Vec<Vec<R>> = starts
+        .into_par_iter()
+        .map(|first| {
+            let mut scratch = S::default();
+            let rows = first..(first + ROWS).min(rows);
+            rows.map(|row| f(row, &mut scratch)).collect()
+        })
+        .collect();
+    parts.into_iter().flatten().collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,6 +66,17 @@ mod tests {
                 assert_eq!(joined, (0..rows).collect::<Vec<_>>());
             }
         }
+    }
+
+    #[test]
+    fn results_come_in_the_order_of_the_rows() {
+        let squares = map_rows(100, |row, calls: &mut usize| {
+            *calls += 1;
+            (row * row, *calls)
+        });
+        assert!(squares.iter().enumerate().all(|(i, s)| s.0 == i * i));
+        assert!(squares.iter().all(|s| s.1 <= 16));
+        assert!(map_rows(0, |row, _: &mut ()| row).is_empty());
     }
 
     #[test]

@@ -21,11 +21,12 @@ use std::sync::Arc;
 
 use dml_core::kernels::triplet_margin::TripletPenalty;
 use dml_core::{
-    Batch, Distance, Loss, Over, Result, SeedSequence, Term, Terms, Triplets, Tuples, check,
+    Batch, Distance, Loss, Over, PerAnchor, Result, SeedSequence, Term, Terms, Triplets, Tuples,
+    check,
 };
 
 use crate::TripletsPerAnchor;
-use triplet_sum::TripletSum;
+use triplet_sum::{TripletForm, TripletSum};
 
 /// Knobs of [`TripletMarginLoss`].
 #[derive(Clone, Debug, PartialEq)]
@@ -99,7 +100,8 @@ impl TripletMarginLoss {
         Ok(match (tuples, self.triplets_per_anchor) {
             (Tuples::All, TripletsPerAnchor::Random(count)) => {
                 let relation = batch.require_relation("TripletMarginLoss")?;
-                Triplets::random(relation, count, &mut self.seeds.next_rng()).into()
+                let per_anchor = PerAnchor::Exactly(count);
+                Triplets::random(relation, per_anchor, &mut self.seeds.next_rng()).into()
             }
             _ => tuples.clone(),
         })
@@ -115,7 +117,15 @@ impl Loss for TripletMarginLoss {
             None => Some(matrix.clone()),
             Some(reference) => Some(self.distance.matrix(reference, None)?), // [R, R]
         };
-        let ranges = tuples.ranges(batch, &matrix, self.distance.order())?;
+        let set = match &tuples {
+            Tuples::Lazy(set) => {
+                tuples.check(batch)?;
+                Some(TripletForm::Rule(set.clone()))
+            }
+            _ => tuples
+                .ranges(batch, &matrix, self.distance.order())?
+                .map(TripletForm::Ranges),
+        };
         let sum = TripletSum {
             margin: self.margin,
             penalty: self.penalty,
@@ -125,8 +135,8 @@ impl Loss for TripletMarginLoss {
             batch: batch.clone(),
             tuples,
         };
-        let term = match ranges {
-            Some(ranges) => Term::implicit("loss", Over::Triplets, Arc::new(sum.over(ranges))),
+        let term = match set {
+            Some(set) => Term::implicit("loss", Over::Triplets, Arc::new(sum.over(set))),
             None => sum.explicit("loss")?,
         };
         Ok(term.into())

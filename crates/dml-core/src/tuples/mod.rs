@@ -2,28 +2,34 @@
 //!
 //! - [`Tuples::All`]: everything the batch's relation allows; nothing is stored.
 //! - [`Tuples::Pairs`], [`Tuples::Triplets`]: lists of rows, as a user hands them in; order and duplicates are kept.
+//! - [`Tuples::Mask`]: two bits for each pair of the batch.
 //! - [`Tuples::Ranges`]: intervals of each anchor's sorted negatives. At batch 1,024 with 10 classes there are 43
 //!   million triplets; as ranges they take 5 MB, and counting them is free.
+//! - [`Tuples::Lazy`]: triplets known by a rule that is asked anchor by anchor.
 //!
 //! Anchors are query rows; positives and negatives are reference rows.
 
+mod appearances;
 mod pairs;
+mod random;
 mod ranges;
 mod triplets;
 
 use std::sync::Arc;
 
 use dml_kernels::triplet_ranges::{GapInterval, TripletRanges};
+use dml_kernels::{PairMask, TripletSet};
 
-use crate::{Batch, Order, Result};
+use crate::{Batch, Error, Order, Result};
 use candle_core::Tensor;
 
 pub use pairs::Pairs;
+pub use random::PerAnchor;
 pub use ranges::triplet_ranges;
 pub use triplets::Triplets;
 
 /// Pairs or triplets of a batch; see the [module](self). Cloning is cheap.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub enum Tuples {
     /// Everything the relation of the batch allows.
     #[default]
@@ -32,8 +38,12 @@ pub enum Tuples {
     Pairs(Arc<Pairs>),
     /// Triplets by row.
     Triplets(Arc<Triplets>),
+    /// Positive and negative pairs as one bit each.
+    Mask(Arc<PairMask>),
     /// Triplets as intervals of sorted negatives.
     Ranges(Arc<TripletRanges>),
+    /// Triplets by a rule.
+    Lazy(Arc<dyn TripletSet>),
 }
 
 /// How many tuples there are.
@@ -73,6 +83,12 @@ impl From<Triplets> for Tuples {
     }
 }
 
+impl From<PairMask> for Tuples {
+    fn from(mask: PairMask) -> Self {
+        Self::Mask(Arc::new(mask))
+    }
+}
+
 impl From<TripletRanges> for Tuples {
     fn from(ranges: TripletRanges) -> Self {
         Self::Ranges(Arc::new(ranges))
@@ -83,20 +99,28 @@ impl Tuples {
     /// Checks that every row exists in `batch`.
     ///
     /// # Errors
-    /// [`Error::Index`](crate::Error::Index) for a row outside of the batch.
+    /// [`Error::Index`] for a row outside of the batch, [`Error::Length`] for a set over more rows than there are.
     pub fn check(&self, batch: &Batch) -> Result<()> {
         match self {
             Self::All => Ok(()),
             Self::Pairs(pairs) => pairs.check(batch),
             Self::Triplets(triplets) => triplets.check(batch),
+            Self::Mask(mask) => {
+                check_rows("queries", mask.queries(), batch.queries())?;
+                check_rows("references", mask.references(), batch.references())
+            }
             Self::Ranges(ranges) => ranges::check(ranges, batch),
+            Self::Lazy(set) => {
+                check_rows("anchors", set.anchors(), batch.queries())?;
+                check_rows("references", set.references(), batch.references())
+            }
         }
     }
 
     /// How many tuples there are. Nothing is expanded.
     ///
     /// # Errors
-    /// [`Error::Missing`](crate::Error::Missing) for [`Tuples::All`] of a batch without a relation.
+    /// [`Error::Missing`] for [`Tuples::All`] of a batch without a relation.
     pub fn count(&self, batch: &Batch) -> Result<TupleCount> {
         Ok(match self {
             Self::All => {
@@ -117,7 +141,12 @@ impl Tuples {
                 negative: pairs.negatives.len() as u64,
             },
             Self::Triplets(triplets) => TupleCount::Triplets(triplets.len() as u64),
+            Self::Mask(mask) => {
+                let (positive, negative) = mask.counts();
+                TupleCount::Pairs { positive, negative }
+            }
             Self::Ranges(ranges) => TupleCount::Triplets(ranges.count()),
+            Self::Lazy(set) => TupleCount::Triplets(set.count()),
         })
     }
 
@@ -126,15 +155,17 @@ impl Tuples {
     /// Pairs become every positive pair with every negative pair of the same anchor, positive pairs outermost.
     ///
     /// # Errors
-    /// [`Error::Missing`](crate::Error::Missing) for [`Tuples::All`] of a batch without a relation,
-    /// [`Error::Index`](crate::Error::Index) for a row outside of the batch.
+    /// [`Error::Missing`] for [`Tuples::All`] of a batch without a relation,
+    /// [`Error::Index`] for a row outside of the batch.
     pub fn triplets(&self, batch: &Batch) -> Result<Arc<Triplets>> {
         self.check(batch)?;
         Ok(match self {
             Self::All => Arc::new(Triplets::all(batch.require_relation("triplets")?)),
             Self::Pairs(pairs) => Arc::new(pairs.to_triplets()),
             Self::Triplets(triplets) => triplets.clone(),
+            Self::Mask(mask) => Arc::new(Pairs::from(&**mask).to_triplets()),
             Self::Ranges(ranges) => Arc::new(Triplets::from(&**ranges)),
+            Self::Lazy(set) => Arc::new(Triplets::from(&**set)),
         })
     }
 
@@ -148,11 +179,14 @@ impl Tuples {
             Self::All => Arc::new(Pairs::all(batch.require_relation("pairs")?)),
             Self::Pairs(pairs) => pairs.clone(),
             Self::Triplets(triplets) => Arc::new(triplets.to_pairs()),
+            Self::Mask(mask) => Arc::new(Pairs::from(&**mask)),
             Self::Ranges(ranges) => Arc::new(Triplets::from(&**ranges).to_pairs()),
+            Self::Lazy(set) => Arc::new(Triplets::from(&**set).to_pairs()),
         })
     }
 
-    /// The same set as ranges over `matrix` `[Q, R]`; `None` for a list of triplets, whose repeats ranges can't hold.
+    /// The same set as ranges over `matrix` `[Q, R]`; `None` for a list of triplets, whose repeats ranges can't hold,
+    /// and for triplets by a rule, which may choose any negatives and not an interval of them.
     ///
     /// # Errors
     /// As [`Tuples::triplets`].
@@ -178,8 +212,27 @@ impl Tuples {
                 })?;
                 Some(Arc::new(ranges))
             }
-            Self::Triplets(_) => None,
+            Self::Mask(mask) => {
+                let ranges = triplet_ranges(matrix, order, all, |q, p, n| {
+                    p.extend(mask.positives(q));
+                    n.extend(mask.negatives(q));
+                })?;
+                Some(Arc::new(ranges))
+            }
+            Self::Triplets(_) | Self::Lazy(_) => None,
             Self::Ranges(ranges) => Some(ranges.clone()),
+        })
+    }
+}
+
+fn check_rows(arg: &'static str, got: usize, limit: usize) -> Result<()> {
+    if got <= limit {
+        Ok(())
+    } else {
+        Err(Error::Length {
+            arg,
+            expected: limit,
+            got,
         })
     }
 }

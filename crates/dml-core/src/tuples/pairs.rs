@@ -1,5 +1,7 @@
 //! Positive and negative pairs by row.
 
+use dml_kernels::PairMask;
+
 use super::Triplets;
 use crate::{Batch, Error, Relation, Result};
 
@@ -59,11 +61,28 @@ impl Pairs {
         pairs
     }
 
+    /// The same pairs without those whose positive is the anchor itself ([`Relation::same_as`]). Order is kept.
+    #[must_use]
+    pub fn without_self_comparisons(&self, relation: &Relation) -> Self {
+        let (positive_anchors, positives) = self
+            .positive_anchors
+            .iter()
+            .zip(&self.positives)
+            .filter(|(a, p)| relation.same_as(**a as usize) != Some(**p as usize))
+            .unzip();
+        Self {
+            positive_anchors,
+            positives,
+            negative_anchors: self.negative_anchors.clone(),
+            negatives: self.negatives.clone(),
+        }
+    }
+
     pub(super) fn check(&self, batch: &Batch) -> Result<()> {
-        check_rows("positive anchors", &self.positive_anchors, batch.queries())?;
-        check_rows("positives", &self.positives, batch.references())?;
-        check_rows("negative anchors", &self.negative_anchors, batch.queries())?;
-        check_rows("negatives", &self.negatives, batch.references())
+        check_indices("positive anchors", &self.positive_anchors, batch.queries())?;
+        check_indices("positives", &self.positives, batch.references())?;
+        check_indices("negative anchors", &self.negative_anchors, batch.queries())?;
+        check_indices("negatives", &self.negatives, batch.references())
     }
 
     /// The positives and the negatives of each anchor, in the order of the lists.
@@ -101,7 +120,28 @@ impl Pairs {
     }
 }
 
-pub(super) fn check_rows(arg: &'static str, rows: &[u32], limit: usize) -> Result<()> {
+impl From<&PairMask> for Pairs {
+    fn from(mask: &PairMask) -> Self {
+        let (positive, negative) = mask.counts();
+        let list = |count: u64| Vec::with_capacity(count as usize);
+        let mut pairs = Self {
+            positive_anchors: list(positive),
+            positives: list(positive),
+            negative_anchors: list(negative),
+            negatives: list(negative),
+        };
+        for q in 0..mask.queries() {
+            pairs.positives.extend(mask.positives(q));
+            pairs.negatives.extend(mask.negatives(q));
+            let (positive, negative) = (pairs.positives.len(), pairs.negatives.len());
+            pairs.positive_anchors.resize(positive, q as u32);
+            pairs.negative_anchors.resize(negative, q as u32);
+        }
+        pairs
+    }
+}
+
+pub(super) fn check_indices(arg: &'static str, rows: &[u32], limit: usize) -> Result<()> {
     match rows.iter().position(|&row| row as usize >= limit) {
         None => Ok(()),
         Some(position) => Err(Error::Index {

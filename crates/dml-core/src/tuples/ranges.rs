@@ -4,7 +4,7 @@ use candle_core::{DType, Device, Tensor};
 use dml_kernels::Real;
 use dml_kernels::triplet_ranges::{GapInterval, TripletRanges};
 
-use super::pairs::check_rows;
+use super::pairs::check_indices;
 use crate::fused::with_slice;
 use crate::{Batch, Error, Order, Result, for_element};
 
@@ -39,14 +39,8 @@ pub fn triplet_ranges(
 }
 
 pub(super) fn check(ranges: &TripletRanges, batch: &Batch) -> Result<()> {
-    if ranges.anchors() > batch.queries() {
-        return Err(Error::Length {
-            arg: "anchors",
-            expected: batch.queries(),
-            got: ranges.anchors(),
-        });
-    }
+    super::check_rows("anchors", ranges.anchors(), batch.queries())?;
     let (positives, negatives) = ranges.rows();
-    check_rows("positives", positives, batch.references())?;
-    check_rows("negatives", negatives, batch.references())
+    check_indices("positives", positives, batch.references())?;
+    check_indices("negatives", negatives, batch.references())
 }

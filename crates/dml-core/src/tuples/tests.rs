@@ -91,7 +91,11 @@ fn counting_expands_nothing() -> Result<()> {
 #[test]
 fn random_triplets_are_allowed_ones_and_as_many_as_asked() -> Result<()> {
     let relation = Relation::labels([0i64, 0, 1, 2, 2, 2])?;
-    let triplets = Triplets::random(&relation, 50, &mut ChaCha8Rng::seed_from_u64(3));
+    let triplets = Triplets::random(
+        &relation,
+        PerAnchor::Exactly(50),
+        &mut ChaCha8Rng::seed_from_u64(3),
+    );
     let all = Triplets::all(&relation);
     let allowed =
         |t: usize, list: &Triplets| (list.anchors[t], list.positives[t], list.negatives[t]);
@@ -103,5 +107,165 @@ fn random_triplets_are_allowed_ones_and_as_many_as_asked() -> Result<()> {
     for a in 0..all.len() {
         assert!((0..triplets.len()).any(|t| allowed(t, &triplets) == allowed(a, &all)));
     }
+    Ok(())
+}
+
+/// Every triplet whose rows sum to an even number.
+#[derive(Debug)]
+struct EvenSum(Relation);
+
+impl TripletSet for EvenSum {
+    fn anchors(&self) -> usize {
+        self.0.queries()
+    }
+
+    fn references(&self) -> usize {
+        self.0.references()
+    }
+
+    fn count(&self) -> u64 {
+        Triplets::from(self as &dyn TripletSet).len() as u64
+    }
+
+    fn for_anchor(&self, a: usize, f: &mut dyn FnMut(u32, &[u32])) {
+        let (mut positives, mut negatives) = (Vec::new(), Vec::new());
+        self.0.split(a, &mut positives, &mut negatives);
+        for p in positives {
+            let even = |n: &u32| (a as u32 + p + n).is_multiple_of(2);
+            let chosen: Vec<u32> = negatives.iter().copied().filter(even).collect();
+            if !chosen.is_empty() {
+                f(p, &chosen);
+            }
+        }
+    }
+}
+
+fn mask(batch: &Batch) -> PairMask {
+    PairMask::select(5, 5, |q, p, n, _: &mut ()| {
+        for r in 0..5 {
+            match batch.relation().unwrap().judge(q, r) {
+                crate::Verdict::Positive(_) => p.insert(r),
+                crate::Verdict::Negative(_) => n.insert_if(r, q < r),
+                crate::Verdict::Ignored => {}
+            }
+        }
+    })
+}
+
+/// The forms of one batch, and the same tuples as a list.
+fn forms() -> Result<Vec<(Tuples, Tuples)>> {
+    let batch = batch();
+    let set = EvenSum(batch.relation().unwrap().clone());
+    let ranges = triplet_ranges(
+        &matrix(),
+        Order::SmallerIsCloser,
+        GapInterval {
+            above: Some(0.5),
+            at_most: Some(3.0),
+        },
+        |q, p, n| batch.relation().unwrap().split(q, p, n),
+    )?;
+    Ok([
+        Tuples::from(mask(&batch)),
+        ranges.into(),
+        Tuples::Lazy(Arc::new(set)),
+    ]
+    .into_iter()
+    .map(|tuples| {
+        let list = match tuples.count(&batch).unwrap() {
+            TupleCount::Pairs { .. } => Tuples::Pairs(tuples.pairs(&batch).unwrap()),
+            TupleCount::Triplets(_) => Tuples::Triplets(tuples.triplets(&batch).unwrap()),
+        };
+        (tuples, list)
+    })
+    .collect())
+}
+
+#[test]
+fn lazy_forms_are_their_lists() -> Result<()> {
+    let batch = batch();
+    for (tuples, list) in forms()? {
+        assert_eq!(tuples.count(&batch)?, list.count(&batch)?);
+        assert!(tuples.count(&batch)?.total() > 0);
+        assert_eq!(tuples.pairs(&batch)?, list.pairs(&batch)?);
+        assert_eq!(tuples.triplets(&batch)?, list.triplets(&batch)?);
+        assert_eq!(tuples.weights(&batch)?, list.weights(&batch)?);
+        assert_eq!(
+            tuples.one_positive_pair_per_label(&batch)?,
+            list.one_positive_pair_per_label(&batch)?
+        );
+        let small = Batch::new(&Tensor::new(&[[0f32]], &Device::Cpu)?, [0i64])?;
+        assert!(matches!(tuples.check(&small), Err(Error::Length { .. })));
+    }
+    let (masked, list) = forms()?.swap_remove(0);
+    let of = |t: &Tuples| t.ranges(&batch, &matrix(), Order::SmallerIsCloser);
+    assert_eq!(of(&masked)?, of(&list)?);
+    Ok(())
+}
+
+#[test]
+fn weights_are_appearances_over_the_most_frequent() -> Result<()> {
+    let batch = batch();
+    let triplets = Tuples::from(Triplets::new(vec![0, 0, 1], vec![1, 4, 0], vec![2, 2, 2])?);
+    // Row 0 appears three times, as does row 2; row 1 twice, row 4 once.
+    let weights = triplets.weights(&batch)?;
+    assert_eq!(weights, [1.0, 2.0 / 3.0, 1.0, 0.0, 1.0 / 3.0]);
+    let pairs = Tuples::from(Pairs::new(vec![0], vec![1], vec![0, 2], vec![3, 4])?);
+    assert_eq!(pairs.weights(&batch)?, [1.0, 0.5, 0.5, 0.5, 0.5]);
+    // With references only anchors are rows of the batch.
+    let apart = batch
+        .clone()
+        .with_reference(batch.embeddings(), [0i64, 0, 1, 1, 0])?;
+    assert_eq!(triplets.weights(&apart)?, [1.0, 0.5, 0.0, 0.0, 0.0]);
+    for nothing in [Tuples::All, Triplets::default().into()] {
+        assert_eq!(nothing.weights(&batch)?, [1.0; 5]);
+    }
+    Ok(())
+}
+
+#[test]
+fn one_positive_pair_per_label_is_the_first_of_its_label() -> Result<()> {
+    let batch = batch();
+    let pairs = Pairs::new(vec![3, 4, 0], vec![2, 0, 1], vec![], vec![])?;
+    let first = Tuples::from(pairs).one_positive_pair_per_label(&batch)?;
+    assert_eq!(first.positive_anchors, [4, 3]);
+    assert_eq!(first.positives, [0, 2]);
+    let first = Tuples::All.one_positive_pair_per_label(&batch)?;
+    assert_eq!(first.positive_anchors, [0, 2]);
+    assert_eq!(first.positives, [1, 3]);
+    Ok(())
+}
+
+#[test]
+fn self_comparisons_go_and_the_rest_keeps_its_order() -> Result<()> {
+    // Two queries that are references 3 and 0.
+    let relation =
+        Relation::cross_labels([1i64, 1], [1i64; 4])?.with_identity(&[Some(3), Some(0)])?;
+    let pairs = Pairs::new(vec![0, 1, 0, 1], vec![3, 3, 0, 0], vec![0], vec![3])?;
+    let kept = pairs.without_self_comparisons(&relation);
+    assert_eq!(kept.positive_anchors, [1, 0]);
+    assert_eq!(kept.positives, [3, 0]);
+    assert_eq!(kept.negatives, [3]);
+    let triplets = Triplets::new(vec![1, 0, 1], vec![0, 1, 2], vec![3, 3, 3])?;
+    let kept = triplets.without_self_comparisons(&relation);
+    assert_eq!(kept, Triplets::new(vec![0, 1], vec![1, 2], vec![3, 3])?);
+    Ok(())
+}
+
+#[test]
+fn class_size_counts_the_anchor_where_it_is_among_the_references() -> Result<()> {
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    let among = Relation::labels([0i64, 0, 0, 1])?;
+    let drawn = Triplets::random(&among, PerAnchor::ClassSize, &mut rng);
+    assert_eq!(drawn.anchors, [0, 0, 0, 1, 1, 1, 2, 2, 2]);
+    let apart = Relation::cross_labels([0i64, 1], [0i64, 0, 2])?;
+    let drawn = Triplets::random(&apart, PerAnchor::ClassSize, &mut rng);
+    assert_eq!(drawn.anchors, [0, 0]);
+    assert_eq!(drawn.negatives, [2, 2]);
+    let last_only = |_: usize, negatives: &[u32], weights: &mut Vec<f64>| {
+        weights.extend(negatives.iter().map(|&n| f64::from(u8::from(n == 3))));
+    };
+    let drawn = Triplets::random_weighted(&among, PerAnchor::Exactly(2), &last_only, &mut rng);
+    assert_eq!(drawn.negatives, [3; 6]);
     Ok(())
 }

@@ -1,10 +1,10 @@
 //! Triplets by row.
 
+use dml_kernels::TripletSet;
 use dml_kernels::triplet_ranges::TripletRanges;
-use rand::{Rng, RngCore};
 
 use super::Pairs;
-use super::pairs::check_rows;
+use super::pairs::check_indices;
 use crate::{Batch, Error, Relation, Result};
 
 /// Triplets `(anchor, positive, negative)` as lists of rows. Order and duplicates are kept.
@@ -57,17 +57,21 @@ impl Triplets {
         triplets
     }
 
-    /// `per_anchor` triplets of each anchor that has a positive and a negative, drawn uniformly with replacement.
-    pub fn random(relation: &Relation, per_anchor: usize, rng: &mut dyn RngCore) -> Self {
-        let mut triplets = Self::default();
-        each_anchor(relation, |a, positives, negatives| {
-            for _ in 0..per_anchor {
-                let p = rng.random_range(0..positives.len() as u32) as usize;
-                let n = rng.random_range(0..negatives.len() as u32) as usize;
-                triplets.push(a, positives[p], negatives[n]);
+    /// The same triplets without those whose positive is the anchor itself ([`Relation::same_as`]). Order is kept.
+    #[must_use]
+    pub fn without_self_comparisons(&self, relation: &Relation) -> Self {
+        let mut kept = Self::default();
+        for ((&a, &p), &n) in self
+            .anchors
+            .iter()
+            .zip(&self.positives)
+            .zip(&self.negatives)
+        {
+            if relation.same_as(a as usize) != Some(p as usize) {
+                kept.push(a, p, n);
             }
-        });
-        triplets
+        }
+        kept
     }
 
     /// How many triplets there are.
@@ -89,9 +93,9 @@ impl Triplets {
     }
 
     pub(super) fn check(&self, batch: &Batch) -> Result<()> {
-        check_rows("anchors", &self.anchors, batch.queries())?;
-        check_rows("positives", &self.positives, batch.references())?;
-        check_rows("negatives", &self.negatives, batch.references())
+        check_indices("anchors", &self.anchors, batch.queries())?;
+        check_indices("positives", &self.positives, batch.references())?;
+        check_indices("negatives", &self.negatives, batch.references())
     }
 
     pub(super) fn to_pairs(&self) -> Pairs {
@@ -121,6 +125,21 @@ impl From<&TripletRanges> for Triplets {
     fn from(ranges: &TripletRanges) -> Self {
         let mut triplets = Self::default();
         ranges.for_each(|a, p, n| triplets.push(a, p, n));
+        triplets
+    }
+}
+
+/// Positives ascending, and the negatives of each in the order in which the set names them.
+impl From<&dyn TripletSet> for Triplets {
+    fn from(set: &dyn TripletSet) -> Self {
+        let mut triplets = Self::default();
+        for a in 0..set.anchors() {
+            set.for_anchor(a, &mut |p, negatives| {
+                for &n in negatives {
+                    triplets.push(a as u32, p, n);
+                }
+            });
+        }
         triplets
     }
 }

@@ -244,8 +244,8 @@ impl<'a, T: SimdReal> Pass<'a, T> {
             });
             let mut set = |row: usize, column: usize, value: T| {
                 let (place, channel) = (row / inputs, row % inputs);
-                gradients.weight
-                    [((group * outputs + column) * inputs + channel) * area + place] = value;
+                gradients.weight[((group * outputs + column) * inputs + channel) * area + place] =
+                    value;
             };
             match &self.route {
                 Route::Dense { layout, .. } => layout.unpack(&total, set),
@@ -369,7 +369,14 @@ impl<T: SimdReal> WithSimd for Job<'_, T> {
                 Route::Sparse { windows, weights } => {
                     let weights = &weights[group];
                     through_pooling(
-                        simd, pass, windows, weights, &incoming, &mut scratch, weight, bias,
+                        simd,
+                        pass,
+                        windows,
+                        weights,
+                        &incoming,
+                        &mut scratch,
+                        weight,
+                        bias,
                     );
                 }
             }

@@ -106,7 +106,14 @@ pub fn forward<T: SimdReal>(block: &Block, operands: &Operands<'_, T>) -> Forwar
     let units = operands.input.len() / input_size;
     let mut forward = Forward {
         output: vec![T::ZERO; units * output_size],
-        places: vec![0; if pass.pool.is_some() { units * output_size } else { 0 }],
+        places: vec![
+            0;
+            if pass.pool.is_some() {
+                units * output_size
+            } else {
+                0
+            }
+        ],
     };
     let arch = Arch::new();
     let run = IMAGES * output_size;

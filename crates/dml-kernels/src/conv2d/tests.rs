@@ -44,10 +44,10 @@ fn by_definition(block: &Block, operands: &Operands<'_, f64>) -> Vec<f64> {
                     for i in 0..ci {
                         for a in 0..c.kernel[0] {
                             for b in 0..c.kernel[1] {
-                                let row = (y * c.stride[0] + a * c.dilation[0])
-                                    .checked_sub(c.padding[0]);
-                                let column = (x * c.stride[1] + b * c.dilation[1])
-                                    .checked_sub(c.padding[1]);
+                                let row =
+                                    (y * c.stride[0] + a * c.dilation[0]).checked_sub(c.padding[0]);
+                                let column =
+                                    (x * c.stride[1] + b * c.dilation[1]).checked_sub(c.padding[1]);
                                 let (Some(row), Some(column)) = (row, column) else {
                                     continue;
                                 };
@@ -90,9 +90,27 @@ fn shapes() -> Vec<(Convolution, [usize; 2])> {
         (conv(16, 70, [3, 3]), [6, 8]),
         (conv(32, 64, [3, 3]), [8, 8]),
         (conv(2, 20, [1, 5]), [4, 11]),
-        (Convolution { padding: [1, 2], ..plain }, [4, 5]),
-        (Convolution { stride: [2, 3], ..plain }, [8, 10]),
-        (Convolution { dilation: [2, 3], ..plain }, [9, 9]),
+        (
+            Convolution {
+                padding: [1, 2],
+                ..plain
+            },
+            [4, 5],
+        ),
+        (
+            Convolution {
+                stride: [2, 3],
+                ..plain
+            },
+            [8, 10],
+        ),
+        (
+            Convolution {
+                dilation: [2, 3],
+                ..plain
+            },
+            [9, 9],
+        ),
         (
             Convolution {
                 stride: [2, 1],
@@ -113,7 +131,13 @@ fn shapes() -> Vec<(Convolution, [usize; 2])> {
             [9, 11],
         ),
         // A stride larger than the kernel: some pixels take part in nothing.
-        (Convolution { stride: [4, 3], ..conv(2, 3, [2, 2]) }, [9, 8]),
+        (
+            Convolution {
+                stride: [4, 3],
+                ..conv(2, 3, [2, 2])
+            },
+            [9, 8],
+        ),
         // Every channel for itself.
         (
             Convolution {

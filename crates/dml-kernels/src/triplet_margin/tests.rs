@@ -5,6 +5,7 @@ use crate::triplet_ranges::GapInterval;
 use crate::triplet_ranges::tests::{batch, splitter};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
+use std::cmp::Ordering;
 
 fn naive_sum(
     rule: &TripletMargin<f32>,
@@ -36,9 +37,9 @@ fn naive_sum(
         out.sum += f64::from(value);
         out.count += 1;
         out.gradient[a * n + p] += sign * slope;
-        let share = match other {
-            Some(o) if o < from_anchor => 0.0,
-            Some(o) if o == from_anchor => 0.5,
+        let share = match other.and_then(|o| o.partial_cmp(&from_anchor)) {
+            Some(Ordering::Less) => 0.0,
+            Some(Ordering::Equal) => 0.5,
             _ => 1.0,
         };
         out.gradient[a * n + m] -= sign * slope * share;

@@ -1,7 +1,8 @@
 //! Values and gradients by hand, and over every form of tuples.
 
 use candle_core::{DType, Device, Tensor, Var};
-use dml_core::{Error, Indices, Order, TensorExt};
+use dml_core::kernels::{PairMask, TripletSet};
+use dml_core::{Error, Indices, Order, Relation, TensorExt, Verdict};
 
 use super::*;
 
@@ -35,6 +36,30 @@ fn margin(margin: f64) -> TripletMarginLossConfig {
     TripletMarginLossConfig {
         margin,
         ..Default::default()
+    }
+}
+
+/// All triplets, as a rule.
+#[derive(Debug)]
+struct Everything(Relation);
+
+impl TripletSet for Everything {
+    fn anchors(&self) -> usize {
+        self.0.queries()
+    }
+
+    fn references(&self) -> usize {
+        self.0.references()
+    }
+
+    fn count(&self) -> u64 {
+        Triplets::all(&self.0).len() as u64
+    }
+
+    fn for_anchor(&self, a: usize, f: &mut dyn FnMut(u32, &[u32])) {
+        let (mut positives, mut negatives) = (Vec::new(), Vec::new());
+        self.0.split(a, &mut positives, &mut negatives);
+        positives.iter().for_each(|&p| f(p, &negatives));
     }
 }
 
@@ -163,7 +188,15 @@ fn every_form_of_tuples_gives_the_same_numbers() -> Result<()> {
             Some(0.0),
         )?;
         let pairs = Tuples::Pairs(Tuples::All.pairs(&batch)?);
-        for tuples in [Tuples::All, pairs] {
+        let relation = batch.relation().unwrap();
+        let mask = PairMask::select(12, 12, |q, p, n, _: &mut ()| {
+            for r in 0..12 {
+                p.insert_if(r, matches!(relation.judge(q, r), Verdict::Positive(_)));
+                n.insert_if(r, matches!(relation.judge(q, r), Verdict::Negative(_)));
+            }
+        });
+        let rule = Tuples::Lazy(Arc::new(Everything(relation.clone())));
+        for tuples in [Tuples::All, pairs, mask.into(), rule] {
             let (sum, count, gradient) = outcome(&loss, &rows, &batch, &tuples, Some(0.0))?;
             assert_eq!(count, listed.1);
             approx::assert_relative_eq!(sum, listed.0, max_relative = 1e-5);

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
 use dml_core::fused::{self, Element, with_slice};
-use dml_core::kernels::Real;
 use dml_core::kernels::triplet_margin::{TripletMargin, TripletPenalty};
 use dml_core::kernels::triplet_ranges::TripletRanges;
+use dml_core::kernels::{Real, TripletSet};
 use dml_core::{
     Batch, Distance, ImplicitValues, Indices, Over, PartialSum, Result, TensorExt, Term, Triplets,
     Tuples, for_element,
@@ -26,19 +26,25 @@ pub(super) struct TripletSum {
     pub(super) tuples: Tuples,
 }
 
-/// The same over ranges, whose values are not written out.
+/// Triplets that are not written out.
 #[derive(Clone, Debug)]
-pub(super) struct RangedTripletSum {
+pub(super) enum TripletForm {
+    /// Summed along the order of the negatives.
+    Ranges(Arc<TripletRanges>),
+    /// Visited one by one.
+    Rule(Arc<dyn TripletSet>),
+}
+
+/// The same over triplets that are not written out.
+#[derive(Clone, Debug)]
+pub(super) struct ImplicitTripletSum {
     values: TripletSum,
-    ranges: Arc<TripletRanges>,
+    set: TripletForm,
 }
 
 impl TripletSum {
-    pub(super) fn over(self, ranges: Arc<TripletRanges>) -> RangedTripletSum {
-        RangedTripletSum {
-            values: self,
-            ranges,
-        }
+    pub(super) fn over(self, set: TripletForm) -> ImplicitTripletSum {
+        ImplicitTripletSum { values: self, set }
     }
 
     /// One value per triplet of the tuples, in their order.
@@ -64,9 +70,12 @@ impl TripletSum {
     }
 }
 
-impl ImplicitValues for RangedTripletSum {
+impl ImplicitValues for ImplicitTripletSum {
     fn count(&self) -> u64 {
-        self.ranges.count()
+        match &self.set {
+            TripletForm::Ranges(ranges) => ranges.count(),
+            TripletForm::Rule(set) => set.count(),
+        }
     }
 
     fn sum_within(&self, low: Option<f64>, high: Option<f64>) -> Result<PartialSum> {
@@ -87,7 +96,7 @@ impl ImplicitValues for RangedTripletSum {
     }
 }
 
-impl RangedTripletSum {
+impl ImplicitTripletSum {
     fn sum<T: Element>(
         &self,
         matrix: &Tensor,
@@ -104,11 +113,13 @@ impl RangedTripletSum {
             high: high.map(number),
         };
         let references = self.values.batch.references();
-        let result = with_slice(matrix, |m: &[T]| match inside {
-            None => Ok(rule.sum(m, references, &self.ranges, None)),
-            Some(inside) => with_slice(inside, |inside: &[T]| {
-                rule.sum(m, references, &self.ranges, Some(inside))
-            }),
+        let sum = |matrix: &[T], inside: Option<&[T]>| match &self.set {
+            TripletForm::Ranges(ranges) => rule.sum(matrix, references, ranges, inside),
+            TripletForm::Rule(set) => rule.sum_set(matrix, references, &**set, inside),
+        };
+        let result = with_slice(matrix, |matrix: &[T]| match inside {
+            None => Ok(sum(matrix, None)),
+            Some(inside) => with_slice(inside, |inside: &[T]| sum(matrix, Some(inside))),
         })??;
         let value = vec![number(result.sum)];
         let gradient = Tensor::from_vec(result.gradient, matrix.shape(), &Device::Cpu)?;
