@@ -3,7 +3,9 @@
 use super::windows::Grid;
 use crate::Real;
 
-/// How many pixels of how many channels are turned at once: 16 cache lines to 16 cache lines.
+/// How many planes are gone through together.
+const STREAMS: usize = 8;
+/// How many pixels of each are turned at once, so that their cache lines are written while they are at hand.
 const BLOCK: usize = 16;
 
 /// Writes the planes to the pixels of the grid; its border stays as it is.
@@ -17,16 +19,17 @@ pub(super) fn to_pixels<T: Real>(planes: &[T], image: [usize; 2], grid: &Grid, o
         return;
     }
     let area = height * width;
-    for y in 0..height {
-        for x in (0..width).step_by(BLOCK) {
-            let columns = BLOCK.min(width - x);
-            for c in (0..grid.channels).step_by(BLOCK) {
-                let channels = BLOCK.min(grid.channels - c);
+    // A few planes at a time, each read from beginning to end: more streams than that are not prefetched.
+    for c in (0..grid.channels).step_by(STREAMS) {
+        let channels = STREAMS.min(grid.channels - c);
+        for y in 0..height {
+            for x in (0..width).step_by(BLOCK) {
+                let columns = BLOCK.min(width - x);
                 let out = &mut out[grid.at(y, x) + c..];
                 for i in 0..channels {
                     let line = &planes[(c + i) * area + y * width + x..][..columns];
-                    for (pixel, value) in line.iter().enumerate() {
-                        out[pixel * grid.channels + i] = *value;
+                    for (value, out) in line.iter().zip(out[i..].iter_mut().step_by(grid.channels)) {
+                        *out = *value;
                     }
                 }
             }
@@ -45,16 +48,17 @@ pub(super) fn to_planes<T: Copy>(pixels: &[T], image: [usize; 2], grid: &Grid, o
         return;
     }
     let area = height * width;
-    for y in 0..height {
-        for x in (0..width).step_by(BLOCK) {
-            let columns = BLOCK.min(width - x);
-            for c in (0..grid.channels).step_by(BLOCK) {
-                let channels = BLOCK.min(grid.channels - c);
+    for c in (0..grid.channels).step_by(STREAMS) {
+        let channels = STREAMS.min(grid.channels - c);
+        for y in 0..height {
+            for x in (0..width).step_by(BLOCK) {
+                let columns = BLOCK.min(width - x);
                 let pixels = &pixels[grid.at(y, x) + c..];
                 for i in 0..channels {
                     let line = &mut out[(c + i) * area + y * width + x..][..columns];
-                    for (pixel, value) in line.iter_mut().enumerate() {
-                        *value = pixels[pixel * grid.channels + i];
+                    let pixels = pixels[i..].iter().step_by(grid.channels);
+                    for (out, value) in line.iter_mut().zip(pixels) {
+                        *out = *value;
                     }
                 }
             }

@@ -66,9 +66,12 @@ impl PoolWindows {
                 let mut best = [T::from_f64(f64::NEG_INFINITY); LANES];
                 let mut chosen = [u32::from(first); LANES];
                 for (place, pixel) in window {
-                    let at = &pixels[*pixel as usize * channels + c..][..LANES];
+                    let at = *pixels[*pixel as usize * channels + c..]
+                        .first_chunk::<LANES>()
+                        .unwrap_or(&best);
                     for i in 0..LANES {
-                        let wins = at[i] > best[i] || at[i].is_nan();
+                        // No short circuit: a branch per lane would cost more than both comparisons.
+                        let wins = (at[i] > best[i]) | at[i].is_nan();
                         best[i] = if wins { at[i] } else { best[i] };
                         chosen[i] = if wins { u32::from(*place) } else { chosen[i] };
                     }
