@@ -1,0 +1,1 @@
+//! MNIST from the network, with a progress bar.
