@@ -7,6 +7,7 @@ mod row_chunks;
 mod simd;
 
 pub mod conv2d;
+pub mod log_sum_exp;
 pub mod nearest;
 pub mod normalize;
 pub mod pairwise_lp;

@@ -5,6 +5,7 @@
 //! PyTorch's: 0 for the hinge at 0, for a distance of 0 and for |x| at 0.
 
 mod elementwise;
+mod log_sum_exp;
 mod normalize;
 mod pairwise_lp;
 mod pick;
@@ -90,6 +91,14 @@ pub trait TensorExt {
     /// [`Error::Tensor`] if Candle cannot do it.
     fn power(&self, exponent: f64) -> Result<Tensor>;
 
+    /// `ln Σ e^x` over the entries of each row that `keep` (not 0, the shape of the tensor; `None` keeps all) lets
+    /// count: `[rows, columns]` → `[rows]`. With `add_one`, `ln(1 + Σ e^x)`. A row with no such entry is 0, with
+    /// gradient 0.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] unless the tensor is of rank 2 and `keep` of its shape.
+    fn masked_logsumexp(&self, keep: Option<&Tensor>, add_one: bool) -> Result<Tensor>;
+
     /// Sum and number of the values strictly above `low` and strictly below `high`; the sum is a scalar.
     ///
     /// # Errors
@@ -157,6 +166,11 @@ impl TensorExt for Tensor {
 
     fn power(&self, exponent: f64) -> Result<Tensor> {
         elementwise::power(self, exponent)
+    }
+
+    fn masked_logsumexp(&self, keep: Option<&Tensor>, add_one: bool) -> Result<Tensor> {
+        check_matrix("x", self)?;
+        log_sum_exp::masked_logsumexp(self, keep, add_one)
     }
 
     fn sum_within(&self, low: Option<f64>, high: Option<f64>) -> Result<PartialSum> {

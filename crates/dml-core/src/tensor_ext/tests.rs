@@ -150,6 +150,30 @@ fn elementwise_functions_agree_with_their_composite_forms() {
 }
 
 #[test]
+fn sums_of_exponentials_agree_with_their_composite_form() {
+    let values: Vec<f64> = draw(8, 4, 6).iter().map(|x| 40.0 * x).collect();
+    // The third row keeps nothing.
+    let mask: Vec<u8> = (0..24).map(|i| u8::from(i / 6 != 2 && i % 5 != 0)).collect();
+    let mask = Tensor::from_vec(mask, (4, 6), &Device::Cpu).unwrap();
+    for keep in [None, Some(&mask)] {
+        for add_one in [false, true] {
+            check(
+                &values,
+                (4, 6),
+                &|x| x.masked_logsumexp(keep, add_one),
+                &|x| log_sum_exp::masked_logsumexp_composite(x, keep, add_one),
+            );
+        }
+    }
+    let x = var(&values, (4, 6));
+    let narrow = mask.narrow(1, 0, 3).unwrap();
+    assert!(matches!(
+        x.masked_logsumexp(Some(&narrow), false),
+        Err(Error::Shape { arg: "keep", .. })
+    ));
+}
+
+#[test]
 fn picked_entries_may_repeat() {
     let (rows, columns) = ([0u32, 2, 2, 1], [3u32, 0, 0, 1]);
     let places = Tensor::new(&[3u32, 8, 8, 5], &Device::Cpu).unwrap();
