@@ -90,6 +90,7 @@ fn unknown_component(config: &Value) -> Option<String> {
             if let Some(Value::String(name)) = map.get("name")
                 && !dml::config::is_known(name)
                 && name != "pipeline"
+                && !kinds::is_function(name)
             {
                 return Some(name.clone());
             }

@@ -41,7 +41,15 @@ fn put_tuples(
     Ok(())
 }
 
-fn sorted_triplets(t: &Triplets) -> Vec<(&'static str, Vec<u32>)> {
+pub(super) fn triplet_columns(t: &Triplets) -> Vec<(&'static str, Vec<u32>)> {
+    vec![
+        ("a", t.anchors.clone()),
+        ("p", t.positives.clone()),
+        ("n", t.negatives.clone()),
+    ]
+}
+
+pub(super) fn sorted_triplets(t: &Triplets) -> Vec<(&'static str, Vec<u32>)> {
     let mut rows: Vec<_> = (0..t.len())
         .map(|i| (t.anchors[i], t.positives[i], t.negatives[i]))
         .collect();
@@ -53,7 +61,16 @@ fn sorted_triplets(t: &Triplets) -> Vec<(&'static str, Vec<u32>)> {
     ]
 }
 
-fn sorted_pairs(pairs: &Pairs) -> Vec<(&'static str, Vec<u32>)> {
+pub(super) fn pair_columns(pairs: &Pairs) -> Vec<(&'static str, Vec<u32>)> {
+    vec![
+        ("a1", pairs.positive_anchors.clone()),
+        ("p", pairs.positives.clone()),
+        ("a2", pairs.negative_anchors.clone()),
+        ("n", pairs.negatives.clone()),
+    ]
+}
+
+pub(super) fn sorted_pairs(pairs: &Pairs) -> Vec<(&'static str, Vec<u32>)> {
     let sorted = |anchors: &[u32], others: &[u32]| {
         let mut rows: Vec<_> = anchors
             .iter()

@@ -1,13 +1,214 @@
-//! Not yet.
+//! Conversions between the forms of tuples, random triplets, and the masked log-sum-exp.
 
+use std::collections::{HashMap, HashSet};
+
+use anyhow::{Context, ensure};
+use dml::candle_core::{DType, Device, Tensor};
+use dml::core::tuples::PerAnchor;
+use dml::{Batch, Relation, TensorExt, Triplets, Tuples, Verdict};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use super::miner::{pair_columns, sorted_pairs, sorted_triplets, triplet_columns};
 use super::unsupported;
 use crate::Case;
-use crate::answer::Answer;
+use crate::answer::{Answer, Inputs};
+use crate::case::Array;
 
-pub(super) fn check_property(case: &Case) -> anyhow::Result<Answer> {
-    Err(unsupported(format!("no runner for {}", case.path)))
-}
+/// What the cases call.
+pub(super) const FUNCTIONS: &[&str] = &[
+    "convert_to_pairs",
+    "convert_to_pos_pairs_with_unique_labels",
+    "convert_to_triplets",
+    "convert_to_weights",
+    "get_all_pairs_indices",
+    "get_all_triplets_indices",
+    "get_random_triplet_indices",
+    "logsumexp",
+    "remove_self_comparisons",
+];
 
 pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
-    check_property(case)
+    let mut answer = Answer::default();
+    if case.op() == "logsumexp" {
+        log_sum_exp(case, &mut answer)?;
+        return Ok(answer);
+    }
+    if case.op() == "remove_self_comparisons" {
+        put_columns(without_self_comparisons(case)?, &mut answer);
+        return Ok(answer);
+    }
+    let batch = labelled(case)?;
+    let tuples = super::loss::tuples(case)?;
+    let columns = match case.op() {
+        "get_all_pairs_indices" => sorted_pairs(&*tuples.pairs(&batch)?),
+        "get_all_triplets_indices" => sorted_triplets(&*tuples.triplets(&batch)?),
+        "convert_to_pairs" => pair_columns(&*tuples.pairs(&batch)?),
+        "convert_to_triplets" => triplet_columns(&*tuples.triplets(&batch)?),
+        "convert_to_pos_pairs_with_unique_labels" => {
+            let pairs = tuples.one_positive_pair_per_label(&batch)?;
+            vec![("a", pairs.positive_anchors), ("p", pairs.positives)]
+        }
+        "convert_to_weights" => {
+            let weights = Tensor::new(tuples.weights(&batch)?, &Device::Cpu)?;
+            answer.put_tensor("out.weights", &weights)?;
+            vec![]
+        }
+        other => return Err(unsupported(format!("tuples op {other}"))),
+    };
+    put_columns(columns, &mut answer);
+    Ok(answer)
+}
+
+fn put_columns(columns: Vec<(&'static str, Vec<u32>)>, answer: &mut Answer) {
+    for (name, column) in columns {
+        answer.put(format!("out.{name}"), Array::rows(&column));
+    }
+}
+
+/// A batch of which only the labels matter.
+fn labelled(case: &Case) -> anyhow::Result<Batch> {
+    let labels = |name: &str| case.tensor(name);
+    let query = labels("in.labels")?.with_context(|| format!("{}: no in.labels", case.path))?;
+    let rows = |labels: &Tensor| Tensor::zeros((labels.elem_count(), 1), DType::F32, &Device::Cpu);
+    let using_reference = case.config()?["using_ref"].as_bool() == Some(true);
+    let batch = Batch::new(&rows(&query)?, &query)?;
+    Ok(match labels("in.ref_labels")? {
+        Some(reference) => batch.with_reference(&rows(&reference)?, &reference)?,
+        None if using_reference => batch.with_unlabeled_reference(&rows(&query)?)?,
+        None => batch,
+    })
+}
+
+/// `curr_batch_idx` says which row of the memory each row of the batch is; with `ref_is_subset` the sides are swapped.
+fn without_self_comparisons(case: &Case) -> anyhow::Result<Vec<(&'static str, Vec<u32>)>> {
+    let config = case.config()?;
+    let memory = config["ref_size"].as_u64().context("no ref_size")? as usize;
+    let places = case
+        .row_numbers("in.curr_batch_idx")?
+        .context("no in.curr_batch_idx")?;
+    let ignorant =
+        |queries, references| Relation::closure(queries, references, |_, _| Verdict::Ignored);
+    let relation = if config["ref_is_subset"].as_bool() == Some(true) {
+        let mut same = vec![None; memory];
+        for (row, place) in places.iter().enumerate() {
+            same[*place as usize] = Some(row as u32);
+        }
+        ignorant(memory, places.len()).with_identity(&same)?
+    } else {
+        let same: Vec<Option<u32>> = places.iter().copied().map(Some).collect();
+        ignorant(places.len(), memory).with_identity(&same)?
+    };
+    Ok(match super::loss::tuples(case)? {
+        Tuples::Triplets(triplets) => {
+            triplet_columns(&triplets.without_self_comparisons(&relation))
+        }
+        Tuples::Pairs(pairs) => pair_columns(&pairs.without_self_comparisons(&relation)),
+        _ => return Err(unsupported("self-comparisons of no tuples")),
+    })
+}
+
+fn log_sum_exp(case: &Case, answer: &mut Answer) -> anyhow::Result<()> {
+    let config = case.config()?;
+    let mut inputs = Inputs::default();
+    let x = inputs.required(case, "x")?;
+    let along_rows = config["dim"].as_u64() == Some(1);
+    let turn = |t: &Tensor| {
+        if along_rows {
+            Ok(t.clone())
+        } else {
+            t.t()?.contiguous()
+        }
+    };
+    let keep = case
+        .tensor("in.keep_mask")?
+        .map(|keep| turn(&keep))
+        .transpose()?;
+    let add_one = config["add_one"].as_bool() == Some(true);
+    let value = turn(&x)?.masked_logsumexp(keep.as_ref(), add_one)?;
+    let value = value.unsqueeze(usize::from(along_rows))?;
+    answer.put_tensor("out.value", &value)?;
+    let weights = case.tensor("in.weights")?.context("no in.weights")?;
+    answer.put_gradients(&inputs, &(value * weights)?.sum_all()?.backward()?)
+}
+
+/// Random triplets: as many of each anchor as asked, only allowed ones, and drawn as often as their weights say.
+pub(super) fn check_property(case: &Case) -> anyhow::Result<Answer> {
+    let batch = labelled(case)?;
+    let relation = batch.require_relation("random triplets")?;
+    let per_anchor = match case.config()?["t_per_anchor"].as_u64() {
+        Some(count) => PerAnchor::Exactly(count as usize),
+        None => PerAnchor::ClassSize,
+    };
+    let weights = case.get("in.weights").map(Array::to_real);
+    let references = batch.references();
+    let column = |name: &str| {
+        case.row_numbers(&format!("out.allowed.{name}"))?
+            .with_context(|| format!("no out.allowed.{name}"))
+    };
+    let (a, p, n) = (column("a")?, column("p")?, column("n")?);
+    let allowed: HashSet<(u32, u32, u32)> = (0..a.len()).map(|i| (a[i], p[i], n[i])).collect();
+    let mut counts = vec![0i64; batch.queries()];
+    let mut seen: HashMap<(u32, u32), u64> = HashMap::new();
+    let mut drawn = vec![0u64; batch.queries()];
+    const ROUNDS: u64 = 400;
+    for seed in 0..ROUNDS {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let triplets = match &weights {
+            None => Triplets::random(relation, per_anchor, &mut rng),
+            Some(weights) => {
+                let weigh = |a: usize, negatives: &[u32], out: &mut Vec<f64>| {
+                    out.extend(
+                        negatives
+                            .iter()
+                            .map(|n| weights[a * references + *n as usize]),
+                    );
+                };
+                Triplets::random_weighted(relation, per_anchor, &weigh, &mut rng)
+            }
+        };
+        counts.fill(0);
+        for i in 0..triplets.len() {
+            let (a, p, n) = (
+                triplets.anchors[i],
+                triplets.positives[i],
+                triplets.negatives[i],
+            );
+            ensure!(
+                allowed.contains(&(a, p, n)),
+                "({a}, {p}, {n}) is not allowed"
+            );
+            counts[a as usize] += 1;
+            drawn[a as usize] += 1;
+            *seen.entry((a, n)).or_default() += 1;
+        }
+    }
+    // Each negative's share of its anchor's draws, within five standard deviations of what it should be.
+    let pairs: HashSet<(u32, u32)> = allowed.iter().map(|(a, _, n)| (*a, *n)).collect();
+    let weight = |a: u32, n: u32| {
+        weights
+            .as_ref()
+            .map_or(1.0, |w| w[a as usize * references + n as usize])
+    };
+    for &(a, n) in &pairs {
+        let total: f64 = pairs
+            .iter()
+            .filter(|(b, _)| *b == a)
+            .map(|(b, n)| weight(*b, *n))
+            .sum();
+        let (share, draws) = (weight(a, n) / total, drawn[a as usize] as f64);
+        let expected = share * draws;
+        let got = seen.get(&(a, n)).copied().unwrap_or(0) as f64;
+        let spread = (draws * share * (1.0 - share)).sqrt();
+        ensure!(
+            (got - expected).abs() <= 5.0 * spread + 1e-9,
+            "negative {n} of anchor {a}: {got} draws, expected {expected}"
+        );
+    }
+    let mut answer = Answer::default();
+    answer.put("out.count", Array::whole(counts));
+    for name in ["out.allowed.a", "out.allowed.p", "out.allowed.n"] {
+        answer.accept(case, name);
+    }
+    Ok(answer)
 }
