@@ -1,7 +1,7 @@
-//! A distance and a similarity for tests: rows as they come, nothing normalised.
+//! For tests: a distance and a similarity of rows as they come, and tuples as lists that can be compared.
 
 use candle_core::Tensor;
-use dml_core::{Distance, Order, Result, TensorExt};
+use dml_core::{Batch, Distance, Order, Result, TensorExt, Tuples};
 
 /// ‖x − r‖₂
 #[derive(Debug)]
@@ -25,4 +25,25 @@ impl Distance for DotProduct {
     fn order(&self) -> Order {
         Order::LargerIsCloser
     }
+}
+
+/// Anchor, positive and negative of each triplet.
+pub(crate) fn triplets(tuples: &Tuples, batch: &Batch) -> Result<Vec<[u32; 3]>> {
+    let list = tuples.triplets(batch)?;
+    let rows = list
+        .anchors
+        .iter()
+        .zip(&list.positives)
+        .zip(&list.negatives);
+    Ok(rows.map(|((&a, &p), &n)| [a, p, n]).collect())
+}
+
+/// Anchor and positive of each positive pair, anchor and negative of each negative pair.
+pub(crate) fn pairs(tuples: &Tuples, batch: &Batch) -> Result<(Vec<[u32; 2]>, Vec<[u32; 2]>)> {
+    let list = tuples.pairs(batch)?;
+    let join = |a: &[u32], b: &[u32]| a.iter().zip(b).map(|(&a, &b)| [a, b]).collect();
+    Ok((
+        join(&list.positive_anchors, &list.positives),
+        join(&list.negative_anchors, &list.negatives),
+    ))
 }

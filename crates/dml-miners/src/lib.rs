@@ -1,10 +1,35 @@
 #![doc = include_str!("../README.md")]
 
+mod allowed_range;
+mod host;
+
+mod angular_miner;
+mod batch_easy_hard_miner;
+mod batch_hard_miner;
+mod distance_weighted_miner;
+mod embeddings_already_packaged_as_triplets;
+mod hdc_miner;
+mod multi_similarity_miner;
+mod n_hard_triplets_miner;
+mod pair_margin_miner;
 mod triplet_margin_miner;
+mod uniform_histogram_miner;
 
 pub use dml_core;
 
+pub use allowed_range::AllowedRange;
+
+pub use angular_miner::{AngularMiner, AngularMinerConfig};
+pub use batch_easy_hard_miner::{BatchEasyHardMiner, BatchEasyHardMinerConfig, BatchStrategy};
+pub use batch_hard_miner::{BatchHardMiner, BatchHardMinerConfig};
+pub use distance_weighted_miner::{DistanceWeightedMiner, DistanceWeightedMinerConfig};
+pub use embeddings_already_packaged_as_triplets::EmbeddingsAlreadyPackagedAsTriplets;
+pub use hdc_miner::{HDCMiner, HDCMinerConfig};
+pub use multi_similarity_miner::{MultiSimilarityMiner, MultiSimilarityMinerConfig};
+pub use n_hard_triplets_miner::{NHardTripletsMiner, NHardTripletsMinerConfig};
+pub use pair_margin_miner::{PairMarginMiner, PairMarginMinerConfig};
 pub use triplet_margin_miner::{TripletMarginMiner, TripletMarginMinerConfig, TripletType};
+pub use uniform_histogram_miner::{UniformHistogramMiner, UniformHistogramMinerConfig};
 
 #[cfg(test)]
 mod example_distance;

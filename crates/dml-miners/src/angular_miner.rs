@@ -1,0 +1,226 @@
+//! Triplets whose negative sees anchor and positive under a wide angle.
+//!
+//! ```text
+//! c = (a + p) / 2      tan θ = δ(a,p) / (2 δ(n,c))      chosen: θ > angle
+//! δ(x,y) = ‖x − y + 1e-6‖₂ on the rows as they come, not normalised
+//! ```
+//!
+//! The angle is that of Wang, Zhou, Wen, Liu and Lin, "Deep Metric Learning with Angular Loss" (2017,
+//! arXiv:1708.01682). No centre is formed and no triplet is stored: squared distances between rows, `O(N²)` of them,
+//! decide every triplet by one addition ([`AngularTriplets`]), and the result is [`Tuples::Lazy`].
+
+use std::sync::Arc;
+
+use candle_core::Tensor;
+use dml_core::fused::with_slice;
+use dml_core::kernels::{AngularTriplets, Triangle, TripletSet};
+use dml_core::{Batch, Distance, Error, Miner, Result, TensorExt, Tuples, for_element};
+
+use crate::host;
+
+/// What is added to every difference, as in PyTorch's `pairwise_distance`.
+const EPSILON: f64 = 1e-6;
+
+/// Knobs of [`AngularMiner`].
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
+pub struct AngularMinerConfig {
+    /// The angle that a triplet must exceed, in degrees, in `[0, 90)`. Default `20`.
+    pub angle: f64,
+}
+
+impl Default for AngularMinerConfig {
+    fn default() -> Self {
+        Self { angle: 20.0 }
+    }
+}
+
+/// Chooses triplets by the angle at the negative ([formula](self)), as a rule that is asked anchor by anchor.
+///
+/// ```
+/// use std::sync::Arc;
+/// use dml_core::{Batch, Miner, candle_core::{Device, Tensor}};
+/// use dml_distances::LpDistance;
+/// use dml_miners::{AngularMiner, AngularMinerConfig};
+///
+/// let config = AngularMinerConfig { angle: 40.0 };
+/// let miner = AngularMiner::new(config, Arc::new(LpDistance::default()))?;
+/// let embeddings = Tensor::new(&[[-1f32, 0.], [1., 0.], [0., 1.], [0., 2.]], &Device::Cpu)?;
+/// let batch = Batch::new(&embeddings, &[0i64, 0, 1, 2])?;
+/// // Rows 0 and 1 are 2 apart. From row 2 that is atan(2 / 2) = 45°, from row 3 it is atan(2 / 4) ≈ 27°.
+/// let triplets = miner.mine(&batch)?.triplets(&batch)?;
+/// assert_eq!((&triplets.anchors[..], &triplets.negatives[..]), (&[0, 1][..], &[2, 2][..]));
+/// # Ok::<(), dml_core::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct AngularMiner {
+    /// In radians.
+    angle: f64,
+}
+
+impl AngularMiner {
+    /// A miner whose `distance` must be the Euclidean one, the only one in which the angle means anything.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`] for an angle outside of `[0, 90)`, [`Error::Unsupported`] for another distance.
+    pub fn new(config: AngularMinerConfig, distance: Arc<dyn Distance>) -> Result<Self> {
+        if !distance.kind().is_unit_euclidean() {
+            return Err(Error::Unsupported {
+                component: "AngularMiner",
+                reason: "the distance must be LpDistance with p = 2, power = 1 and normalisation",
+            });
+        }
+        if !(0.0..90.0).contains(&config.angle) {
+            return Err(Error::InvalidParameter {
+                name: "angle",
+                value: config.angle,
+                expected: "degrees in [0, 90)",
+            });
+        }
+        Ok(Self {
+            angle: config.angle.to_radians(),
+        })
+    }
+}
+
+impl Miner for AngularMiner {
+    fn mine(&self, batch: &Batch) -> Result<Tuples> {
+        let relation = batch.require_relation("AngularMiner")?.clone();
+        let anchors = host::on_host(batch.embeddings())?; // [Q, dim]
+        let references = batch.reference().map(host::on_host).transpose()?; // [R, dim]
+        let others = references.as_ref().unwrap_or(&anchors);
+        let from_anchor = euclidean(&anchors, others)?; // [Q, R]
+        let among = match &references {
+            None => None,
+            Some(references) => Some(euclidean(references, references)?), // [R, R]
+        };
+        let dim = anchors.dims()[1];
+        let set: Arc<dyn TripletSet> = for_element!(anchors, "embeddings", |T| {
+            slices::<T, _>(
+                [
+                    &anchors,
+                    others,
+                    &from_anchor,
+                    among.as_ref().unwrap_or(&from_anchor),
+                ],
+                |[a, r, ar, rr]| {
+                    let rows = Triangle {
+                        anchors: a,
+                        references: r,
+                        dim,
+                        from_anchor: ar,
+                        among: among.is_some().then_some(rr),
+                    };
+                    let split =
+                        move |q: usize, p: &mut Vec<u32>, n: &mut Vec<u32>| relation.split(q, p, n);
+                    Arc::new(AngularTriplets::new(rows, self.angle, EPSILON, split))
+                        as Arc<dyn TripletSet>
+                },
+            )
+        })?;
+        Ok(Tuples::Lazy(set))
+    }
+}
+
+fn euclidean(x: &Tensor, r: &Tensor) -> Result<Tensor> {
+    if x.dims()[0] == 0 || r.dims()[0] == 0 {
+        return Ok(Tensor::zeros(
+            (x.dims()[0], r.dims()[0]),
+            x.dtype(),
+            x.device(),
+        )?);
+    }
+    x.pairwise_lp(r, 2.0)
+}
+
+/// `f` on the elements of four tensors of one type.
+fn slices<T: candle_core::WithDType, R>(
+    tensors: [&Tensor; 4],
+    f: impl FnOnce([&[T]; 4]) -> R,
+) -> Result<R> {
+    let [a, b, c, d] = tensors;
+    with_slice(a, |a: &[T]| {
+        with_slice(b, |b: &[T]| {
+            with_slice(c, |c: &[T]| with_slice(d, |d: &[T]| f([a, b, c, d])))
+        })
+    })???
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::example_distance::{Euclidean, triplets};
+    use candle_core::Device;
+    use dml_core::TupleCount;
+    use dml_distances::{CosineSimilarity, LpDistance};
+
+    fn mine(angle: f64, batch: &Batch) -> Result<Tuples> {
+        AngularMiner::new(
+            AngularMinerConfig { angle },
+            Arc::new(LpDistance::default()),
+        )?
+        .mine(batch)
+    }
+
+    #[test]
+    fn rows_are_taken_as_they_come() -> Result<()> {
+        // Normalised, the rows of either class would coincide.
+        let embeddings = Tensor::new(&[[1f64, 0.], [3., 0.], [0., 1.], [0., 9.]], &Device::Cpu)?;
+        let batch = Batch::new(&embeddings, [0i64, 0, 1, 1])?;
+        let mined = mine(20.0, &batch)?;
+        // Of (0,1) the centre is (2,0), √5 ≈ 2.24 from row 2: atan(2 / 4.47) ≈ 24.1°; row 3 is too far. Of (2,3) the
+        // centre is (0,5), √26 and √34 from rows 0 and 1: atan(8 / 10.2) ≈ 38.1° and atan(8 / 11.7) ≈ 34.5°.
+        assert_eq!(
+            triplets(&mined, &batch)?,
+            [
+                [0, 1, 2],
+                [1, 0, 2],
+                [2, 3, 0],
+                [2, 3, 1],
+                [3, 2, 0],
+                [3, 2, 1]
+            ]
+        );
+        assert_eq!(mined.count(&batch)?, TupleCount::Triplets(6));
+        assert_eq!(mine(35.0, &batch)?.count(&batch)?.total(), 2);
+        Ok(())
+    }
+
+    #[test]
+    fn references_are_the_other_corners() -> Result<()> {
+        let query = Tensor::new(&[[-1f32, 0.]], &Device::Cpu)?;
+        let reference = Tensor::new(&[[1f32, 0.], [0., 1.], [0., 2.]], &Device::Cpu)?;
+        let batch = Batch::new(&query, [0i64])?.with_reference(&reference, [0i64, 1, 1])?;
+        assert_eq!(triplets(&mine(40.0, &batch)?, &batch)?, [[0, 0, 1]]);
+        assert_eq!(
+            triplets(&mine(20.0, &batch)?, &batch)?,
+            [[0, 0, 1], [0, 0, 2]]
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn errors_name_their_cause() {
+        let others: [Arc<dyn Distance>; 2] =
+            [Arc::new(CosineSimilarity::default()), Arc::new(Euclidean)];
+        for distance in others {
+            assert!(matches!(
+                AngularMiner::new(AngularMinerConfig::default(), distance),
+                Err(Error::Unsupported { .. })
+            ));
+        }
+        for angle in [-1.0, 90.0, f64::NAN] {
+            assert!(matches!(
+                AngularMiner::new(
+                    AngularMinerConfig { angle },
+                    Arc::new(LpDistance::default())
+                ),
+                Err(Error::InvalidParameter { name: "angle", .. })
+            ));
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! The hardest pairs of the whole batch, of a cascade of ever harder ones.
+//!
+//! ```text
+//! positives: the ⌈filter_percentage · count⌉ of largest h      h: the distance; for similarities its negative
+//! negatives: the ⌈filter_percentage · count⌉ of smallest h
+//! ```
+//!
+//! Yuan, Yang and Zhang, "Hard-Aware Deeply Cascaded Embedding" (2017, arXiv:1611.05720). Of equally hard pairs at the
+//! cut the first ones stay, row by row.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use dml_core::fused::{Element, with_slice};
+use dml_core::kernels::{HardestPairs, PairMask, Real};
+use dml_core::{Batch, Distance, Error, Miner, Pairs, Result, Tuples, for_element};
+
+use crate::host::{self, Sides};
+
+/// Knobs of [`HDCMiner`].
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
+pub struct HDCMinerConfig {
+    /// The share of pairs that stays, in `[0, 1]`. Default `0.5`.
+    pub filter_percentage: f64,
+}
+
+impl Default for HDCMinerConfig {
+    fn default() -> Self {
+        Self {
+            filter_percentage: 0.5,
+        }
+    }
+}
+
+/// Chooses the hardest pairs of the batch ([definition](self)).
+///
+/// Miners of a cascade hand their pairs on: [`filter`](HDCMiner::filter) chooses among given tuples. Or a miner is
+/// told once with [`set_tuples`](HDCMiner::set_tuples), and then filters what is left at every call.
+///
+/// ```
+/// use std::sync::Arc;
+/// use dml_core::{Batch, Miner, Tuples, candle_core::{Device, Tensor}};
+/// use dml_distances::LpDistance;
+/// use dml_miners::{HDCMiner, HDCMinerConfig};
+///
+/// let miner = HDCMiner::new(HDCMinerConfig::default(), Arc::new(LpDistance::default()))?;
+/// let embeddings = Tensor::new(&[[1f32, 0.], [0.8, 0.6], [0., 1.], [-1., 0.]], &Device::Cpu)?;
+/// let batch = Batch::new(&embeddings, &[0i64, 0, 0, 1])?;
+/// let hard = miner.mine(&batch)?;
+/// let pairs = hard.pairs(&batch)?;
+/// // Six positive pairs, of which (0, 2) and (2, 0) are farthest and (1, 2) is next; six negative ones.
+/// assert_eq!(pairs.positive_anchors, [0, 1, 2]);
+/// let harder = miner.filter(&batch, &hard)?.pairs(&batch)?;
+/// assert_eq!((&harder.positive_anchors[..], &harder.positives[..]), (&[0, 2][..], &[2, 0][..]));
+/// # Ok::<(), dml_core::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct HDCMiner {
+    filter_percentage: f64,
+    distance: Arc<dyn Distance>,
+    given: Mutex<Option<Tuples>>,
+}
+
+impl Clone for HDCMiner {
+    fn clone(&self) -> Self {
+        Self {
+            filter_percentage: self.filter_percentage,
+            distance: self.distance.clone(),
+            given: Mutex::new(self.given()),
+        }
+    }
+}
+
+impl HDCMiner {
+    /// A miner over `distance`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`] for a share outside of `[0, 1]`.
+    pub fn new(config: HDCMinerConfig, distance: Arc<dyn Distance>) -> Result<Self> {
+        if !(0.0..=1.0).contains(&config.filter_percentage) {
+            return Err(Error::InvalidParameter {
+                name: "filter_percentage",
+                value: config.filter_percentage,
+                expected: "a number in [0, 1]",
+            });
+        }
+        Ok(Self {
+            filter_percentage: config.filter_percentage,
+            distance,
+            given: Mutex::new(None),
+        })
+    }
+
+    /// From now on mines among these tuples, and after each call among those that it chose.
+    pub fn set_tuples(&self, tuples: Tuples) {
+        self.put(Some(tuples));
+    }
+
+    /// Mines among all pairs again.
+    pub fn reset_tuples(&self) {
+        self.put(None);
+    }
+
+    fn given(&self) -> Option<Tuples> {
+        self.given
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn put(&self, tuples: Option<Tuples>) {
+        *self.given.lock().unwrap_or_else(PoisonError::into_inner) = tuples;
+    }
+
+    /// The hardest pairs among `tuples`; triplets count as their pairs.
+    ///
+    /// Lists stay lists, in their order; all pairs and masks become a mask.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] for [`Tuples::All`] of a batch without a relation, [`Error::Index`] for a row outside of the
+    /// batch, and as the distance.
+    pub fn filter(&self, batch: &Batch, tuples: &Tuples) -> Result<Tuples> {
+        tuples.check(batch)?;
+        let matrix = host::distances(batch, &self.distance)?; // [Q, R]
+        let relation = match tuples {
+            Tuples::All => Some(batch.require_relation("HDCMiner")?),
+            _ => None,
+        };
+        let listed = match tuples {
+            Tuples::All | Tuples::Mask(_) => None,
+            _ => Some(tuples.pairs(batch)?),
+        };
+        for_element!(matrix, "matrix", |T| with_slice(
+            &matrix,
+            |matrix: &[T]| {
+                let hardest = Hardest {
+                    matrix,
+                    references: batch.references(),
+                    sign: <T as Real>::from_f64(self.distance.order().sign()),
+                    share: self.filter_percentage,
+                };
+                match (tuples, relation, &listed) {
+                    (_, Some(relation), _) => hardest
+                        .of_rows(batch.queries(), |q, sides| {
+                            sides.of(relation, q);
+                        })
+                        .into(),
+                    (Tuples::Mask(mask), ..) => hardest
+                        .of_rows(batch.queries(), |q, sides| {
+                            sides.positives.clear();
+                            sides.negatives.clear();
+                            sides.positives.extend(mask.positives(q));
+                            sides.negatives.extend(mask.negatives(q));
+                        })
+                        .into(),
+                    (_, _, Some(pairs)) => hardest.of_list(pairs).into(),
+                    (_, None, None) => Tuples::All,
+                }
+            }
+        ))
+    }
+}
+
+impl Miner for HDCMiner {
+    fn mine(&self, batch: &Batch) -> Result<Tuples> {
+        match self.given() {
+            None => self.filter(batch, &Tuples::All),
+            Some(given) => {
+                let chosen = self.filter(batch, &given)?;
+                self.put(Some(chosen.clone()));
+                Ok(chosen)
+            }
+        }
+    }
+}
+
+struct Hardest<'a, T> {
+    matrix: &'a [T],
+    references: usize,
+    sign: T,
+    share: f64,
+}
+
+impl<T: Element> Hardest<'_, T> {
+    fn keep(&self, count: u64) -> u64 {
+        (self.share * count as f64).ceil() as u64
+    }
+
+    /// How easy a negative pair is; a positive one is the easier the nearer it is.
+    fn far(&self, q: usize, r: u32) -> T {
+        self.sign * self.matrix[q * self.references + r as usize]
+    }
+
+    fn of_rows(&self, queries: usize, find: impl Fn(usize, &mut Sides) + Sync) -> PairMask {
+        let pairs = HardestPairs::new(queries);
+        let positive = |q: usize, f: &mut dyn FnMut(T)| {
+            let mut sides = Sides::default();
+            find(q, &mut sides);
+            sides.positives.iter().for_each(|p| f(-self.far(q, *p)));
+        };
+        let negative = |q: usize, f: &mut dyn FnMut(T)| {
+            let mut sides = Sides::default();
+            find(q, &mut sides);
+            sides.negatives.iter().for_each(|n| f(self.far(q, *n)));
+        };
+        let keep = |count| self.keep(count);
+        let (positive_cut, negative_cut) = (pairs.cut(keep, &positive), pairs.cut(keep, &negative));
+        let room = |cut, visit: &(dyn Fn(usize, &mut dyn FnMut(T)) + Sync)| match cut {
+            Some(cut) => pairs.room_at_cut(cut, visit),
+            None => vec![0; queries],
+        };
+        let positive_room = room(positive_cut, &positive);
+        let negative_room = room(negative_cut, &negative);
+        PairMask::select(
+            queries,
+            self.references,
+            |q, positives, negatives, sides: &mut Sides| {
+                find(q, sides);
+                let (mut positive_room, mut negative_room) = (positive_room[q], negative_room[q]);
+                if let Some(cut) = positive_cut {
+                    for &p in &sides.positives {
+                        let keeps = cut.keeps(-self.far(q, p), &mut positive_room);
+                        positives.insert_if(p as usize, keeps);
+                    }
+                }
+                if let Some(cut) = negative_cut {
+                    for &n in &sides.negatives {
+                        let keeps = cut.keeps(self.far(q, n), &mut negative_room);
+                        negatives.insert_if(n as usize, keeps);
+                    }
+                }
+            },
+        )
+    }
+
+    fn of_list(&self, pairs: &Pairs) -> Pairs {
+        let (positive_anchors, positives) =
+            self.of_kind(-<T as Real>::ONE, &pairs.positive_anchors, &pairs.positives);
+        let (negative_anchors, negatives) =
+            self.of_kind(<T as Real>::ONE, &pairs.negative_anchors, &pairs.negatives);
+        Pairs {
+            positive_anchors,
+            positives,
+            negative_anchors,
+            negatives,
+        }
+    }
+
+    fn of_kind(&self, direction: T, anchors: &[u32], others: &[u32]) -> (Vec<u32>, Vec<u32>) {
+        /// How many pairs of a list count as a row.
+        const RUN: usize = 4096;
+        let ease = |(a, r): (&u32, &u32)| direction * self.far(*a as usize, *r);
+        let runs: Vec<(&[u32], &[u32])> = anchors.chunks(RUN).zip(others.chunks(RUN)).collect();
+        let visit = |run: usize, f: &mut dyn FnMut(T)| {
+            let (anchors, others) = runs[run];
+            anchors.iter().zip(others).for_each(|pair| f(ease(pair)));
+        };
+        let hardest = HardestPairs::new(runs.len());
+        let Some(cut) = hardest.cut(|count| self.keep(count), &visit) else {
+            return Default::default();
+        };
+        let room = hardest.room_at_cut(cut, &visit);
+        let mut kept = (Vec::new(), Vec::new());
+        for ((anchors, others), mut room) in runs.iter().zip(room) {
+            for pair in anchors.iter().zip(*others) {
+                if cut.keeps(ease(pair), &mut room) {
+                    kept.0.push(*pair.0);
+                    kept.1.push(*pair.1);
+                }
+            }
+        }
+        kept
+    }
+}
+
+#[cfg(test)]
+mod tests;

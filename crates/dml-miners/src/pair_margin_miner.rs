@@ -1,0 +1,174 @@
+//! Pairs on the wrong side of a margin.
+//!
+//! ```text
+//! distances      positives with d > pos_margin      negatives with d < neg_margin
+//! similarities   positives with s < pos_margin      negatives with s > neg_margin
+//! ```
+
+use std::sync::Arc;
+
+use dml_core::fused::with_slice;
+use dml_core::kernels::{PairMask, Real};
+use dml_core::{Batch, Distance, Miner, Result, Tuples, check, for_element};
+
+use crate::host::{self, Sides};
+
+/// Knobs of [`PairMarginMiner`].
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
+pub struct PairMarginMinerConfig {
+    /// Positives beyond it are chosen, in units of the distance; finite. Default `0.2`.
+    pub pos_margin: f64,
+    /// Negatives within it are chosen, in units of the distance; finite. Default `0.8`.
+    pub neg_margin: f64,
+}
+
+impl Default for PairMarginMinerConfig {
+    fn default() -> Self {
+        Self {
+            pos_margin: 0.2,
+            neg_margin: 0.8,
+        }
+    }
+}
+
+/// Chooses pairs on the wrong side of a margin ([conditions](self)), as a mask.
+///
+/// ```
+/// use std::sync::Arc;
+/// use dml_core::{Batch, Miner, candle_core::{Device, Tensor}};
+/// use dml_distances::CosineSimilarity;
+/// use dml_miners::{PairMarginMiner, PairMarginMinerConfig};
+///
+/// let config = PairMarginMinerConfig { pos_margin: 0.9, neg_margin: 0.5 };
+/// let miner = PairMarginMiner::new(config, Arc::new(CosineSimilarity::default()))?;
+/// let embeddings = Tensor::new(&[[1f32, 0.], [0.8, 0.6], [0., 1.]], &Device::Cpu)?;
+/// let batch = Batch::new(&embeddings, &[0i64, 0, 1])?;
+/// // The positive pair has similarity 0.8, below 0.9; of the negatives only 0.6 is above 0.5.
+/// let pairs = miner.mine(&batch)?.pairs(&batch)?;
+/// assert_eq!((&pairs.positive_anchors[..], &pairs.positives[..]), (&[0, 1][..], &[1, 0][..]));
+/// assert_eq!((&pairs.negative_anchors[..], &pairs.negatives[..]), (&[1, 2][..], &[2, 1][..]));
+/// # Ok::<(), dml_core::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct PairMarginMiner {
+    pos_margin: f64,
+    neg_margin: f64,
+    distance: Arc<dyn Distance>,
+}
+
+impl PairMarginMiner {
+    /// A miner over `distance`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if a margin is not finite.
+    pub fn new(config: PairMarginMinerConfig, distance: Arc<dyn Distance>) -> Result<Self> {
+        Ok(Self {
+            pos_margin: check::finite("pos_margin", config.pos_margin)?,
+            neg_margin: check::finite("neg_margin", config.neg_margin)?,
+            distance,
+        })
+    }
+}
+
+impl Miner for PairMarginMiner {
+    fn mine(&self, batch: &Batch) -> Result<Tuples> {
+        let relation = batch.require_relation("PairMarginMiner")?;
+        let matrix = host::distances(batch, &self.distance)?; // [Q, R]
+        let references = batch.references();
+        let sign = self.distance.order().sign();
+        let mask = for_element!(matrix, "matrix", |T| with_slice(
+            &matrix,
+            |matrix: &[T]| {
+                let number = |x: f64| <T as Real>::from_f64(x);
+                let (beyond, within) = (
+                    number(sign * self.pos_margin),
+                    number(sign * self.neg_margin),
+                );
+                let sign = number(sign);
+                PairMask::select(
+                    batch.queries(),
+                    references,
+                    |q, positives, negatives, sides: &mut Sides| {
+                        let row = &matrix[q * references..][..references];
+                        sides.of(relation, q);
+                        for &p in &sides.positives {
+                            positives.insert_if(p as usize, sign * row[p as usize] > beyond);
+                        }
+                        for &n in &sides.negatives {
+                            negatives.insert_if(n as usize, sign * row[n as usize] < within);
+                        }
+                    },
+                )
+            }
+        ))?;
+        Ok(mask.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::example_distance::{DotProduct, Euclidean, pairs};
+    use candle_core::{Device, Tensor};
+    use dml_core::Error;
+
+    fn miner(pos_margin: f64, neg_margin: f64, distance: Arc<dyn Distance>) -> PairMarginMiner {
+        let config = PairMarginMinerConfig {
+            pos_margin,
+            neg_margin,
+        };
+        PairMarginMiner::new(config, distance).unwrap()
+    }
+
+    #[test]
+    fn pairs_at_a_margin_are_not_chosen() -> Result<()> {
+        let embeddings = Tensor::new(&[[0f32], [1.], [3.], [4.]], &Device::Cpu)?;
+        let batch = Batch::new(&embeddings, [0i64, 0, 0, 1])?;
+        let mined = miner(1.0, 3.0, Arc::new(Euclidean)).mine(&batch)?;
+        // d = 1 is at the positive margin, d = 3 at the negative one.
+        let (positive, negative) = pairs(&mined, &batch)?;
+        assert_eq!(positive, [[0, 2], [1, 2], [2, 0], [2, 1]]);
+        assert_eq!(negative, [[2, 3], [3, 2]]);
+        Ok(())
+    }
+
+    #[test]
+    fn similarities_count_the_other_way_round() -> Result<()> {
+        let embeddings = Tensor::new(&[[1f32], [2.], [3.]], &Device::Cpu)?;
+        let batch = Batch::new(&embeddings, [0i64, 0, 1])?;
+        let mined = miner(2.0, 3.0, Arc::new(DotProduct)).mine(&batch)?;
+        assert_eq!(pairs(&mined, &batch)?, (vec![], vec![[1, 2], [2, 1]]));
+        let mined = miner(2.5, 6.0, Arc::new(DotProduct)).mine(&batch)?;
+        assert_eq!(pairs(&mined, &batch)?, (vec![[0, 1], [1, 0]], vec![]));
+        Ok(())
+    }
+
+    #[test]
+    fn errors_name_their_cause() -> Result<()> {
+        let config = PairMarginMinerConfig {
+            neg_margin: f64::NAN,
+            ..Default::default()
+        };
+        assert!(matches!(
+            PairMarginMiner::new(config, Arc::new(Euclidean)),
+            Err(Error::InvalidParameter {
+                name: "neg_margin",
+                ..
+            })
+        ));
+        let unlabeled = Batch::unlabeled(&Tensor::new(&[[0f32]], &Device::Cpu)?)?;
+        assert!(matches!(
+            miner(0.2, 0.8, Arc::new(Euclidean)).mine(&unlabeled),
+            Err(Error::Missing {
+                component: "PairMarginMiner",
+                ..
+            })
+        ));
+        Ok(())
+    }
+}

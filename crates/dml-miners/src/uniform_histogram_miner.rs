@@ -1,0 +1,232 @@
+//! Pairs drawn evenly over the range of distances.
+//!
+//! ```text
+//! the range from the smallest to the largest distance of the positive pairs is cut into num_bins equal bins;
+//! from each bin that holds any, pos_per_bin pairs are drawn with replacement; the negatives likewise
+//! ```
+//!
+//! A bin holds its lower end, the last one its upper end, too. No pair is stored: one pass counts the bins of every
+//! row, draws are places in that count, and only rows that were hit are looked at again.
+
+use std::sync::Arc;
+
+use dml_core::fused::{Element, with_slice};
+use dml_core::kernels::{Real, map_rows};
+use dml_core::{
+    Batch, Distance, Miner, Pairs, Relation, Result, SeedSequence, Tuples, check, for_element,
+};
+use rand::{Rng, RngCore};
+
+use crate::host::{self, Sides};
+
+/// Knobs of [`UniformHistogramMiner`].
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
+pub struct UniformHistogramMinerConfig {
+    /// Number of bins, at least 1. Default `100`.
+    pub num_bins: usize,
+    /// Positive pairs drawn from each bin. Default `10`.
+    pub pos_per_bin: usize,
+    /// Negative pairs drawn from each bin. Default `10`.
+    pub neg_per_bin: usize,
+    /// Where the draws come from: successive calls draw differently, runs of one seed alike. Default `0`.
+    pub seed: u64,
+}
+
+impl Default for UniformHistogramMinerConfig {
+    fn default() -> Self {
+        Self {
+            num_bins: 100,
+            pos_per_bin: 10,
+            neg_per_bin: 10,
+            seed: 0,
+        }
+    }
+}
+
+/// Draws pairs evenly over the range of distances ([definition](self)).
+///
+/// ```
+/// use std::sync::Arc;
+/// use dml_core::{Batch, Miner, TupleCount, candle_core::{Device, Tensor}};
+/// use dml_distances::LpDistance;
+/// use dml_miners::{UniformHistogramMiner, UniformHistogramMinerConfig};
+///
+/// let config = UniformHistogramMinerConfig { num_bins: 2, pos_per_bin: 3, neg_per_bin: 4, seed: 7 };
+/// let miner = UniformHistogramMiner::new(config, Arc::new(LpDistance::default()))?;
+/// let embeddings = Tensor::new(&[[1f32, 0.], [0.8, 0.6], [0., 1.], [-1., 0.]], &Device::Cpu)?;
+/// let batch = Batch::new(&embeddings, &[0i64, 0, 0, 1])?;
+/// // Both kinds have pairs in both halves of their range.
+/// assert_eq!(miner.mine(&batch)?.count(&batch)?, TupleCount::Pairs { positive: 6, negative: 8 });
+/// # Ok::<(), dml_core::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct UniformHistogramMiner {
+    num_bins: usize,
+    pos_per_bin: usize,
+    neg_per_bin: usize,
+    seeds: SeedSequence,
+    distance: Arc<dyn Distance>,
+}
+
+impl UniformHistogramMiner {
+    /// A miner over `distance`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) without a bin.
+    pub fn new(config: UniformHistogramMinerConfig, distance: Arc<dyn Distance>) -> Result<Self> {
+        Ok(Self {
+            num_bins: check::at_least_one("num_bins", config.num_bins)?,
+            pos_per_bin: config.pos_per_bin,
+            neg_per_bin: config.neg_per_bin,
+            seeds: SeedSequence::new(config.seed),
+            distance,
+        })
+    }
+}
+
+impl Miner for UniformHistogramMiner {
+    fn mine(&self, batch: &Batch) -> Result<Tuples> {
+        let relation = batch.require_relation("UniformHistogramMiner")?;
+        let matrix = host::distances(batch, &self.distance)?; // [Q, R]
+        let mut rng = self.seeds.next_rng();
+        let (positive, negative) = for_element!(matrix, "matrix", |T| with_slice(
+            &matrix,
+            |matrix: &[T]| {
+                let mut side = |side: Side, per_bin| {
+                    let histogram = Histogram {
+                        matrix,
+                        references: batch.references(),
+                        relation,
+                        side,
+                    };
+                    histogram.draw(self.num_bins, per_bin, &mut rng)
+                };
+                (
+                    side(|sides| &sides.positives, self.pos_per_bin),
+                    side(|sides| &sides.negatives, self.neg_per_bin),
+                )
+            }
+        ))?;
+        Ok(Pairs::new(positive.0, positive.1, negative.0, negative.1)?.into())
+    }
+}
+
+/// Positives or negatives.
+type Side = fn(&Sides) -> &[u32];
+
+/// The pairs of one kind by their distance.
+struct Histogram<'a, T> {
+    matrix: &'a [T],
+    references: usize,
+    relation: &'a Relation,
+    side: Side,
+}
+
+impl<T: Element> Histogram<'_, T> {
+    fn values<'s>(&'s self, q: usize, sides: &'s mut Sides) -> impl Iterator<Item = (u32, T)> + 's {
+        let row = &self.matrix[q * self.references..][..self.references];
+        let others = (self.side)(sides.of(self.relation, q));
+        others.iter().map(|&r| (r, row[r as usize]))
+    }
+
+    fn draw(&self, num_bins: usize, per_bin: usize, rng: &mut dyn RngCore) -> (Vec<u32>, Vec<u32>) {
+        let queries = self.relation.queries();
+        let extremes = map_rows(queries, |q, sides: &mut Sides| {
+            self.values(q, sides)
+                .fold(None, |ends: Option<(T, T)>, (_, v)| {
+                    let (low, high) = ends.unwrap_or((v, v));
+                    Some((Real::min(low, v), Real::max(high, v)))
+                })
+        });
+        let ends = extremes.into_iter().flatten();
+        let Some((low, high)) = ends.reduce(|a, b| (Real::min(a.0, b.0), Real::max(a.1, b.1)))
+        else {
+            return Default::default();
+        };
+        let bins = Bins::new(low, high, num_bins);
+        let counts = map_rows(queries, |q, sides: &mut Sides| {
+            let mut counts = vec![0u32; num_bins];
+            self.values(q, sides)
+                .for_each(|(_, v)| counts[bins.of(v)] += 1);
+            counts
+        });
+        let mut pairs = (Vec::new(), Vec::new());
+        let mut sides = Sides::default();
+        let mut reached = Vec::with_capacity(queries);
+        for bin in 0..num_bins {
+            let mut sum = 0u64;
+            reached.clear();
+            reached.extend(counts.iter().map(|row| {
+                sum += u64::from(row[bin]);
+                sum
+            }));
+            if sum == 0 {
+                continue;
+            }
+            for _ in 0..per_bin {
+                let place = rng.random_range(0..sum);
+                let q = reached.partition_point(|end| *end <= place);
+                let before = reached[q] - u64::from(counts[q][bin]);
+                let inside = self
+                    .values(q, &mut sides)
+                    .filter(|(_, v)| bins.of(*v) == bin);
+                if let Some((r, _)) = inside.skip((place - before) as usize).next() {
+                    pairs.0.push(q as u32);
+                    pairs.1.push(r);
+                }
+            }
+        }
+        pairs
+    }
+}
+
+/// Equal bins between two values.
+struct Bins<T> {
+    edges: Vec<T>,
+    low: f64,
+    per_unit: f64,
+}
+
+impl<T: Element> Bins<T> {
+    fn new(low: T, high: T, bins: usize) -> Self {
+        let step = (high - low) / <T as Real>::from_f64(bins as f64);
+        // The upper half counts from the upper end, so that the last edge is that end and not a rounding beside it.
+        let edge = |i: usize| {
+            let steps = |n: usize| step * <T as Real>::from_f64(n as f64);
+            if i < bins.div_ceil(2) {
+                low + steps(i)
+            } else {
+                high - steps(bins - i)
+            }
+        };
+        let (low, high) = (Real::to_f64(low), Real::to_f64(high));
+        Self {
+            edges: (0..=bins).map(edge).collect(),
+            low,
+            per_unit: bins as f64 / (high - low),
+        }
+    }
+
+    /// The bin of a value between the ends; of equal edges the last.
+    fn of(&self, value: T) -> usize {
+        let last = self.edges.len() - 2;
+        // The guess is off by one at most; the edges themselves decide.
+        let guess = ((Real::to_f64(value) - self.low) * self.per_unit) as usize;
+        let mut bin = guess.min(last);
+        while bin > 0 && value < self.edges[bin] {
+            bin -= 1;
+        }
+        while bin < last && value >= self.edges[bin + 1] {
+            bin += 1;
+        }
+        bin
+    }
+}
+
+#[cfg(test)]
+mod tests;
