@@ -1,7 +1,9 @@
 //! Miners: the tuples that they choose, sorted.
 
-use dml::config::MinerConfig;
-use dml::{Batch, Miner, Pairs, Triplets, Tuples};
+use anyhow::Context;
+use dml::config::{MinerConfig, MinerKind};
+use dml::miners::HDCMiner;
+use dml::{Batch, Miner, Pairs, Triplets, TupleCount, Tuples};
 
 use super::unsupported;
 use crate::Case;
@@ -10,18 +12,30 @@ use crate::case::Array;
 
 pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
     let config: MinerConfig = dml::config::from_value(case.config()?)?;
+    // Before the inputs are read: a case that is about the arguments has none.
     let miner = config.build()?;
     let batch = super::batch(case, &mut Inputs::default())?;
     let mut answer = Answer::default();
-    match case.op() {
-        "mine" => put_tuples(&miner.mine(&batch)?, &batch, "", &mut answer)?,
-        other => return Err(unsupported(format!("miner op {other}"))),
+    match (case.op(), &config.miner) {
+        ("mine", _) => put_tuples(&miner.mine(&batch)?, &batch, "", &mut answer)?,
+        ("mine_external", MinerKind::HDCMiner(own)) => {
+            let miner = HDCMiner::new(own.clone(), config.build_distance()?)?;
+            miner.set_tuples(super::loss::tuples(case)?);
+            let calls = case.json("calls")?.as_u64().context("no calls")?;
+            for call in 0..calls {
+                put_tuples(
+                    &miner.mine(&batch)?,
+                    &batch,
+                    &format!(".{call}"),
+                    &mut answer,
+                )?;
+            }
+            miner.reset_tuples();
+            put_tuples(&miner.mine(&batch)?, &batch, ".after_reset", &mut answer)?;
+        }
+        (op, _) => return Err(unsupported(format!("miner op {op}"))),
     }
     Ok(answer)
-}
-
-pub(super) fn check_property(case: &Case) -> anyhow::Result<Answer> {
-    Err(unsupported(format!("no runner for {}", case.path)))
 }
 
 /// Puts the tuples as `out.a` … with `suffix`: triplets by (a, p, n), pairs by (anchor, other).
@@ -31,9 +45,9 @@ fn put_tuples(
     suffix: &str,
     answer: &mut Answer,
 ) -> anyhow::Result<()> {
-    let columns = match tuples {
-        Tuples::Triplets(_) | Tuples::Ranges(_) => sorted_triplets(&*tuples.triplets(batch)?),
-        _ => sorted_pairs(&*tuples.pairs(batch)?),
+    let columns = match tuples.count(batch)? {
+        TupleCount::Triplets(_) => sorted_triplets(&*tuples.triplets(batch)?),
+        TupleCount::Pairs { .. } => sorted_pairs(&*tuples.pairs(batch)?),
     };
     for (name, column) in columns {
         answer.put(format!("out.{name}{suffix}"), Array::rows(&column));

@@ -5,6 +5,7 @@ mod distance;
 mod inference;
 mod loss;
 mod miner;
+mod miner_property;
 mod pipeline;
 mod reducer;
 mod regularizer;
@@ -28,7 +29,7 @@ pub(crate) fn answer(case: &Case) -> anyhow::Result<Answer> {
         "reducer" => reducer::answer(case),
         "regularizer" => regularizer::answer(case),
         "miner" => miner::answer(case),
-        "miner_property" => miner::check_property(case),
+        "miner_property" => miner_property::check(case),
         "loss" => loss::answer(case),
         "pipeline" => pipeline::answer(case),
         "accuracy" => accuracy::answer(case),

@@ -3,12 +3,19 @@
 use std::sync::Arc;
 
 use dml_core::{Distance, Miner};
-use dml_miners::{TripletMarginMiner, TripletMarginMinerConfig};
+use dml_miners::{
+    AngularMiner, AngularMinerConfig, BatchEasyHardMiner, BatchEasyHardMinerConfig, BatchHardMiner,
+    BatchHardMinerConfig, DistanceWeightedMiner, DistanceWeightedMinerConfig,
+    EmbeddingsAlreadyPackagedAsTriplets, HDCMiner, HDCMinerConfig, MultiSimilarityMiner,
+    MultiSimilarityMinerConfig, NHardTripletsMiner, NHardTripletsMinerConfig, PairMarginMiner,
+    PairMarginMinerConfig, TripletMarginMiner, TripletMarginMinerConfig, UniformHistogramMiner,
+    UniformHistogramMinerConfig,
+};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::parts::Parts;
-use super::{ConfigError, DistanceConfig, registry};
-use crate::defaults::lp;
+use super::{ConfigError, DistanceConfig, NoArguments, registry};
+use crate::defaults::{cosine, lp};
 
 /// Name(arguments): constructor, default distance.
 macro_rules! miners {
@@ -38,6 +45,24 @@ macro_rules! miners {
 
 miners! {
     TripletMarginMiner(TripletMarginMinerConfig): TripletMarginMiner::new, lp;
+    PairMarginMiner(PairMarginMinerConfig): PairMarginMiner::new, lp;
+    MultiSimilarityMiner(MultiSimilarityMinerConfig): MultiSimilarityMiner::new, cosine;
+    AngularMiner(AngularMinerConfig): AngularMiner::new, lp;
+    BatchHardMiner(BatchHardMinerConfig): BatchHardMiner::new, lp;
+    BatchEasyHardMiner(BatchEasyHardMinerConfig): BatchEasyHardMiner::new, lp;
+    HDCMiner(HDCMinerConfig): HDCMiner::new, lp;
+    DistanceWeightedMiner(DistanceWeightedMinerConfig): DistanceWeightedMiner::new, lp;
+    UniformHistogramMiner(UniformHistogramMinerConfig): UniformHistogramMiner::new, lp;
+    NHardTripletsMiner(NHardTripletsMinerConfig): NHardTripletsMiner::new, lp;
+    EmbeddingsAlreadyPackagedAsTriplets(NoArguments): without_distance, lp;
+}
+
+/// Embeddings that come as triplets are never compared; PML's class takes a distance all the same.
+fn without_distance(
+    _: NoArguments,
+    _: Arc<dyn Distance>,
+) -> dml_core::Result<EmbeddingsAlreadyPackagedAsTriplets> {
+    Ok(EmbeddingsAlreadyPackagedAsTriplets)
 }
 
 /// A miner with its distance; `None` is PML's default for that miner.
@@ -63,11 +88,18 @@ impl MinerConfig {
     /// # Errors
     /// [`ConfigError::Component`] for arguments outside of their range.
     pub fn build(&self) -> Result<Arc<dyn Miner>, ConfigError> {
-        let distance = match &self.distance {
-            Some(distance) => distance.build()?,
-            None => self.miner.default_distance(),
-        };
-        self.miner.build(distance)
+        self.miner.build(self.build_distance()?)
+    }
+
+    /// The miner's distance.
+    ///
+    /// # Errors
+    /// As [`build`](MinerConfig::build).
+    pub fn build_distance(&self) -> Result<Arc<dyn Distance>, ConfigError> {
+        match &self.distance {
+            Some(distance) => distance.build(),
+            None => Ok(self.miner.default_distance()),
+        }
     }
 }
 
