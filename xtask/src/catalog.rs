@@ -9,7 +9,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use dml::config::{DistanceConfig, LossKind, MinerKind, ReducerConfig, SamplerConfig};
+use dml::config::{
+    DistanceConfig, LossKind, MinerKind, ReducerConfig, RegularizerKind, SamplerConfig,
+};
 
 const BEGIN: &str = "<!-- catalog: made by `cargo xtask catalog` -->\n";
 const END: &str = "<!-- end of catalog -->";
@@ -20,6 +22,7 @@ const ROLES: &[(&str, &str, &[&str])] = &[
     ("Miners", "dml-miners", MinerKind::NAMES),
     ("Distances", "dml-distances", DistanceConfig::NAMES),
     ("Reducers", "dml-reducers", ReducerConfig::NAMES),
+    ("Regularizers", "dml-regularizers", RegularizerKind::NAMES),
     ("Samplers", "dml-samplers", SamplerConfig::NAMES),
 ];
 
@@ -35,8 +38,12 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let path = crate::workspace_root().join("README.md");
     let readme = fs::read_to_string(&path)?;
-    let (before, rest) = readme.split_once(BEGIN).context("README.md: no catalog to fill in")?;
-    let (_, after) = rest.split_once(END).context("README.md: the catalog has no end")?;
+    let (before, rest) = readme
+        .split_once(BEGIN)
+        .context("README.md: no catalog to fill in")?;
+    let (_, after) = rest
+        .split_once(END)
+        .context("README.md: the catalog has no end")?;
     let fresh = format!("{before}{BEGIN}{}{END}{after}", table()?);
     if fresh == readme {
         return Ok(());
@@ -51,15 +58,27 @@ fn table() -> anyhow::Result<String> {
     let cases = count_cases()?;
     let mut text = String::new();
     for (role, package, names) in ROLES {
-        let sources = sources(&crate::workspace_root().join("crates").join(package).join("src"))?;
+        let sources = sources(
+            &crate::workspace_root()
+                .join("crates")
+                .join(package)
+                .join("src"),
+        )?;
         writeln!(text, "\n| {role} | | paper | cases |\n|---|---|---|---|")?;
         for name in *names {
             let source = sources
                 .iter()
                 .find(|text| text.contains(&format!("pub struct {name}")) && declares(text, name))
                 .with_context(|| format!("{package} has no type {name}"))?;
-            let summary = source.lines().next().unwrap_or_default().trim_start_matches("//!").trim();
-            let paper = arxiv(source).map_or_else(String::new, |id| format!("[{id}](https://arxiv.org/abs/{id})"));
+            let summary = source
+                .lines()
+                .next()
+                .unwrap_or_default()
+                .trim_start_matches("//!")
+                .trim();
+            let paper = arxiv(source).map_or_else(String::new, |id| {
+                format!("[{id}](https://arxiv.org/abs/{id})")
+            });
             let count = cases.get(*name).copied().unwrap_or(0);
             writeln!(text, "| `{name}` | {summary} | {paper} | {count} |")?;
         }
@@ -70,18 +89,23 @@ fn table() -> anyhow::Result<String> {
 
 /// Whether a file declares exactly that type, not one whose name only begins so.
 fn declares(text: &str, name: &str) -> bool {
-    text.match_indices(&format!("pub struct {name}")).any(|(at, found)| {
-        !text[at + found.len()..].starts_with(|c: char| c.is_alphanumeric() || c == '_')
-    })
+    text.match_indices(&format!("pub struct {name}"))
+        .any(|(at, found)| {
+            !text[at + found.len()..].starts_with(|c: char| c.is_alphanumeric() || c == '_')
+        })
 }
 
 /// The first arXiv number in the documentation of a file.
 fn arxiv(text: &str) -> Option<&str> {
     let docs = text.lines().take_while(|line| line.starts_with("//!"));
-    docs.filter_map(|line| line.split_once("arXiv:")).map(|(_, rest)| {
-        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
-        rest[..end].trim_end_matches('.')
-    }).next()
+    docs.filter_map(|line| line.split_once("arXiv:"))
+        .map(|(_, rest)| {
+            let end = rest
+                .find(|c: char| !c.is_ascii_digit() && c != '.')
+                .unwrap_or(rest.len());
+            rest[..end].trim_end_matches('.')
+        })
+        .next()
 }
 
 fn count_cases() -> anyhow::Result<BTreeMap<String, usize>> {
@@ -124,12 +148,17 @@ mod tests {
 
     #[test]
     fn a_type_is_not_taken_for_one_with_a_longer_name() {
-        assert!(declares("pub struct Mean;", "Mean") && !declares("pub struct MeanReducer;", "Mean"));
+        assert!(
+            declares("pub struct Mean;", "Mean") && !declares("pub struct MeanReducer;", "Mean")
+        );
     }
 
     #[test]
     fn the_first_number_is_the_paper() {
-        assert_eq!(arxiv("//! A loss.\n//! See (2015, arXiv:1503.03832).\ncode"), Some("1503.03832"));
+        assert_eq!(
+            arxiv("//! A loss.\n//! See (2015, arXiv:1503.03832).\ncode"),
+            Some("1503.03832")
+        );
         assert_eq!(arxiv("//! A loss.\n/// arXiv:1503.03832"), None);
     }
 }

@@ -38,23 +38,33 @@ struct Line<'a> {
 
 /// Runs the cases and prints what fails.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let precision = if args.precision == "f64" { DType::F64 } else { DType::F32 };
+    let precision = if args.precision == "f64" {
+        DType::F64
+    } else {
+        DType::F32
+    };
     let chosen: Vec<Case> = cases(&args.dir)?
         .into_iter()
-        .filter(|case| args.filter.is_empty() || args.filter.iter().any(|f| case.path.contains(f.as_str())))
+        .filter(|case| {
+            args.filter.is_empty() || args.filter.iter().any(|f| case.path.contains(f.as_str()))
+        })
         .map(|case| case.with_precision(precision))
         .collect();
     if chosen.is_empty() {
         bail!("no case contains {}", args.filter.join(" or "));
     }
-    let verdicts: Vec<(String, Verdict)> =
-        chosen.iter().map(|case| (case.path.clone(), run_case(case))).collect();
+    let verdicts: Vec<(String, Verdict)> = chosen
+        .iter()
+        .map(|case| (case.path.clone(), run_case(case)))
+        .collect();
     let mut failures: BTreeMap<&str, u32> = BTreeMap::new();
     for (path, verdict) in verdicts.iter().filter(|(_, verdict)| !verdict.is_passed()) {
         if !args.summary {
             println!("{path}: {verdict}");
         }
-        let component = path.rsplit_once('/').map_or(path.as_str(), |(component, _)| component);
+        let component = path
+            .rsplit_once('/')
+            .map_or(path.as_str(), |(component, _)| component);
         *failures.entry(component).or_default() += 1;
     }
     if args.summary {
@@ -63,11 +73,18 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         }
     }
     if let Some(file) = &args.json {
-        let lines: Vec<Line<'_>> = verdicts.iter().map(|(path, verdict)| line(path, verdict)).collect();
-        fs::write(file, serde_json::to_vec_pretty(&lines)?).with_context(|| file.display().to_string())?;
+        let lines: Vec<Line<'_>> = verdicts
+            .iter()
+            .map(|(path, verdict)| line(path, verdict))
+            .collect();
+        fs::write(file, serde_json::to_vec_pretty(&lines)?)
+            .with_context(|| file.display().to_string())?;
     }
     let failed: u32 = failures.values().sum();
-    println!("{} passed, {failed} failed", verdicts.len() - failed as usize);
+    println!(
+        "{} passed, {failed} failed",
+        verdicts.len() - failed as usize
+    );
     if failed > 0 {
         bail!("{failed} cases failed");
     }
@@ -80,5 +97,9 @@ fn line<'a>(case: &'a str, verdict: &'a Verdict) -> Line<'a> {
         Verdict::Failed(why) => ("failed", Some(why.as_str())),
         Verdict::Unsupported(what) => ("unsupported", Some(what.as_str())),
     };
-    Line { case, verdict, reason }
+    Line {
+        case,
+        verdict,
+        reason,
+    }
 }

@@ -61,6 +61,16 @@ impl LpDistance {
         let frame = Frame::new(config.normalize_embeddings, config.p, config.power)?;
         Ok(Self { frame })
     }
+
+    /// The Euclidean distance of rows as they come.
+    #[must_use]
+    pub fn unnormalized() -> Self {
+        let frame = Frame {
+            normalized: false,
+            ..Self::default().frame
+        };
+        Self { frame }
+    }
 }
 
 impl Default for LpDistance {

@@ -4,12 +4,18 @@ use std::sync::Arc;
 
 use dml_core::{Distance, Reducer};
 use dml_distances::{CosineSimilarity, LpDistance};
-use dml_reducers::{AvgNonZeroReducer, MeanReducer};
+use dml_reducers::{AvgNonZeroReducer, DivisorReducer, MeanReducer};
 
 /// Euclidean distance of normalised rows.
 #[must_use]
 pub fn lp() -> Arc<dyn Distance> {
     Arc::new(LpDistance::default())
+}
+
+/// Euclidean distance of rows as they come.
+#[must_use]
+pub fn raw_lp() -> Arc<dyn Distance> {
+    Arc::new(LpDistance::unnormalized())
 }
 
 /// Cosine similarity.
@@ -28,4 +34,10 @@ pub fn mean() -> Arc<dyn Reducer> {
 #[must_use]
 pub fn avg_non_zero() -> Arc<dyn Reducer> {
     Arc::new(AvgNonZeroReducer::default())
+}
+
+/// The sum over the divisor that the loss names.
+#[must_use]
+pub fn divisor() -> Arc<dyn Reducer> {
+    Arc::new(DivisorReducer)
 }

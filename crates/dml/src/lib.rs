@@ -14,6 +14,7 @@ pub use dml_losses as losses;
 pub use dml_miners as miners;
 pub use dml_nn as nn;
 pub use dml_reducers as reducers;
+pub use dml_regularizers as regularizers;
 pub use dml_samplers as samplers;
 
 pub use dml_core::{

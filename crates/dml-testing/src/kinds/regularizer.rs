@@ -1,9 +1,18 @@
-//! Not yet.
+//! Regularizers, on embeddings.
 
-use super::unsupported;
+use dml::config::RegularizerConfig;
+
 use crate::Case;
-use crate::answer::Answer;
+use crate::answer::{Answer, Inputs};
 
 pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
-    Err(unsupported(format!("no runner for {}", case.path)))
+    let config: RegularizerConfig = dml::config::from_value(case.config()?)?;
+    let regularizer = config.build()?;
+    let mut inputs = Inputs::default();
+    let rows = inputs.required(case, "embeddings")?;
+    let penalty = regularizer.penalty(&rows)?;
+    let mut answer = Answer::default();
+    answer.put_tensor("out.loss", &penalty)?;
+    answer.put_gradients(&inputs, &penalty.backward()?)?;
+    Ok(answer)
 }

@@ -7,7 +7,7 @@ use dml_losses::{TripletMarginLoss, TripletMarginLossConfig};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::parts::Parts;
-use super::{ConfigError, DistanceConfig, ReducerConfig, registry};
+use super::{ConfigError, DistanceConfig, ReducerConfig, RegularizerConfig, registry};
 use crate::defaults::{avg_non_zero, lp};
 
 /// Name(arguments): constructor, default distance, default reducer.
@@ -55,6 +55,10 @@ pub struct LossConfig {
     pub distance: Option<DistanceConfig>,
     /// How the values of the loss become one number.
     pub reducer: Option<ReducerConfig>,
+    /// A penalty on the embeddings.
+    pub embedding_regularizer: Option<RegularizerConfig>,
+    /// What the penalty is multiplied by; `None` is 1.
+    pub embedding_reg_weight: Option<f64>,
 }
 
 impl LossConfig {
@@ -65,6 +69,8 @@ impl LossConfig {
             loss,
             distance: None,
             reducer: None,
+            embedding_regularizer: None,
+            embedding_reg_weight: None,
         }
     }
 
@@ -89,7 +95,14 @@ impl LossConfig {
             Some(reducer) => reducer.build()?,
             None => self.loss.default_reducer(),
         };
-        Ok(Objective::new(self.loss.build(distance)?, reducer))
+        let objective = Objective::new(self.loss.build(distance)?, reducer);
+        Ok(match &self.embedding_regularizer {
+            Some(regularizer) => objective.with_regularizer(
+                regularizer.build()?,
+                self.embedding_reg_weight.unwrap_or(1.0),
+            ),
+            None => objective,
+        })
     }
 }
 
@@ -99,6 +112,8 @@ impl<'de> Deserialize<'de> for LossConfig {
         Ok(Self {
             distance: parts.take("distance")?,
             reducer: parts.take("reducer")?,
+            embedding_regularizer: parts.take("embedding_regularizer")?,
+            embedding_reg_weight: parts.take("embedding_reg_weight")?,
             loss: parts.rest()?,
         })
     }
@@ -109,6 +124,8 @@ impl Serialize for LossConfig {
         Parts::of(&self.loss)?
             .put("distance", self.distance.as_ref())?
             .put("reducer", self.reducer.as_ref())?
+            .put("embedding_regularizer", self.embedding_regularizer.as_ref())?
+            .put("embedding_reg_weight", self.embedding_reg_weight.as_ref())?
             .serialize(serializer)
     }
 }

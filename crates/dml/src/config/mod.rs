@@ -24,6 +24,7 @@ mod loss;
 mod miner;
 mod parts;
 mod reducer;
+mod regularizer;
 mod sampler;
 
 use serde::Deserialize;
@@ -35,6 +36,7 @@ pub use error::ConfigError;
 pub use loss::{LossConfig, LossKind};
 pub use miner::{MinerConfig, MinerKind};
 pub use reducer::{Aggregation, MultipleReducersConfig, PerAnchorReducerConfig, ReducerConfig};
+pub use regularizer::{RegularizerConfig, RegularizerKind};
 pub use sampler::SamplerConfig;
 
 /// The arguments of a component that has none. Any field is an error.
@@ -72,6 +74,7 @@ pub fn is_known(name: &str) -> bool {
         DistanceConfig::NAMES,
         ReducerConfig::NAMES,
         MinerKind::NAMES,
+        RegularizerKind::NAMES,
         LossKind::NAMES,
         SamplerConfig::NAMES,
     ]

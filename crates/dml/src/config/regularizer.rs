@@ -1,0 +1,121 @@
+//! Regularizers by name, with their distance and reducer.
+
+use std::sync::Arc;
+
+use dml_core::{Distance, Reducer, Regularizer};
+use dml_regularizers::{
+    CenterInvariantRegularizer, LpRegularizer, LpRegularizerConfig, RegularFaceRegularizer,
+    SparseCentersRegularizer, SparseCentersRegularizerConfig, ZeroMeanRegularizer,
+};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::parts::Parts;
+use super::{ConfigError, DistanceConfig, NoArguments, ReducerConfig, registry};
+use crate::defaults::{cosine, divisor, lp, mean, raw_lp};
+
+/// Name(arguments): constructor, default distance, default reducer.
+macro_rules! regularizers {
+    ($($Name:ident($Config:ty): $new:expr, $distance:path, $reducer:path;)*) => {
+        registry! {
+            /// A regularizer and its own arguments.
+            pub enum RegularizerKind {
+                $($Name($Config),)*
+            }
+        }
+
+        impl RegularizerKind {
+            fn build(
+                &self,
+                distance: Arc<dyn Distance>,
+                reducer: Arc<dyn Reducer>,
+            ) -> Result<Arc<dyn Regularizer>, ConfigError> {
+                Ok(match self {
+                    $(Self::$Name(config) => Arc::new($new(config.clone(), distance, reducer)?),)*
+                })
+            }
+
+            fn default_distance(&self) -> Arc<dyn Distance> {
+                match self {
+                    $(Self::$Name(_) => $distance(),)*
+                }
+            }
+
+            fn default_reducer(&self) -> Arc<dyn Reducer> {
+                match self {
+                    $(Self::$Name(_) => $reducer(),)*
+                }
+            }
+        }
+    };
+}
+
+regularizers! {
+    LpRegularizer(LpRegularizerConfig): |config, _, reducer| LpRegularizer::new(config, reducer), lp, mean;
+    ZeroMeanRegularizer(NoArguments): |_, _, reducer| zero_mean(reducer), lp, mean;
+    CenterInvariantRegularizer(NoArguments):
+        |_, distance, reducer| CenterInvariantRegularizer::new(distance, reducer), raw_lp, mean;
+    RegularFaceRegularizer(NoArguments):
+        |_, distance, reducer| RegularFaceRegularizer::new(distance, reducer), cosine, mean;
+    SparseCentersRegularizer(SparseCentersRegularizerConfig): SparseCentersRegularizer::new, cosine, divisor;
+}
+
+fn zero_mean(reducer: Arc<dyn Reducer>) -> dml_core::Result<ZeroMeanRegularizer> {
+    Ok(ZeroMeanRegularizer::new(reducer))
+}
+
+/// A regularizer with its collaborators; what is `None` has PML's default for it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RegularizerConfig {
+    /// The regularizer and its own arguments.
+    pub regularizer: RegularizerKind,
+    /// How far apart rows are.
+    pub distance: Option<DistanceConfig>,
+    /// How the penalties of the rows become one number.
+    pub reducer: Option<ReducerConfig>,
+}
+
+impl RegularizerConfig {
+    /// A regularizer from JSON, or from its bare name.
+    ///
+    /// # Errors
+    /// As [`from_text`](super::from_text).
+    pub fn from_json(text: &str) -> Result<Self, ConfigError> {
+        super::from_text(text)
+    }
+
+    /// The regularizer.
+    ///
+    /// # Errors
+    /// [`ConfigError::Component`] for arguments outside of their range.
+    pub fn build(&self) -> Result<Arc<dyn Regularizer>, ConfigError> {
+        let distance = match &self.distance {
+            Some(distance) => distance.build()?,
+            None => self.regularizer.default_distance(),
+        };
+        let reducer = match &self.reducer {
+            Some(reducer) => reducer.build()?,
+            None => self.regularizer.default_reducer(),
+        };
+        self.regularizer.build(distance, reducer)
+    }
+}
+
+impl<'de> Deserialize<'de> for RegularizerConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut parts = Parts::deserialize(deserializer)?;
+        Ok(Self {
+            distance: parts.take("distance")?,
+            reducer: parts.take("reducer")?,
+            regularizer: parts.rest()?,
+        })
+    }
+}
+
+impl Serialize for RegularizerConfig {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Parts::of(&self.regularizer)?
+            .put("distance", self.distance.as_ref())?
+            .put("reducer", self.reducer.as_ref())?
+            .serialize(serializer)
+    }
+}
