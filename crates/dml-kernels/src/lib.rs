@@ -7,8 +7,11 @@ mod row_chunks;
 mod simd;
 
 pub mod conv2d;
+pub mod elementwise;
+pub mod max_pool2d;
 pub mod nearest;
 pub mod normalize;
+pub mod optimizer;
 pub mod pairwise_lp;
 
 mod pair_mask;

@@ -73,8 +73,7 @@ impl Windows {
         result: &Grid,
     ) -> Self {
         let pixels = || (0..output[0]).flat_map(|y| (0..output[1]).map(move |x| (y, x)));
-        let places =
-            (0..conv.kernel[0]).flat_map(|ky| (0..conv.kernel[1]).map(move |kx| (ky, kx)));
+        let places = (0..conv.kernel[0]).flat_map(|ky| (0..conv.kernel[1]).map(move |kx| (ky, kx)));
         Self {
             sources: pixels()
                 .map(|(y, x)| {
