@@ -1,13 +1,15 @@
 //! Operations that a kernel computes in one pass, with their gradient given as a function.
 //!
 //! A kernel reads the CPU memory of its inputs ([`with_slice`]), and its result becomes a node of Candle's graph
-//! ([`unary`], [`binary`]). This is how the crates above turn the kernels of `dml-kernels` into differentiable
+//! ([`unary`], [`binary`], [`ternary`]). This is how the crates above turn the kernels of `dml-kernels` into differentiable
 //! tensors; [`for_element!`](crate::for_element) chooses between `f32` and `f64`.
 
 use std::fmt;
 use std::sync::Mutex;
 
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Shape, Storage, Tensor, WithDType};
+use candle_core::{
+    CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Shape, Storage, Tensor, WithDType,
+};
 use dml_kernels::Real;
 
 use crate::{Error, Result};
@@ -121,6 +123,35 @@ pub fn binary<T: WithDType>(
     )?)
 }
 
+/// The node of a value of three inputs; `backward(inputs, value, gradient)` gives the gradient of each that needs one.
+///
+/// # Errors
+/// [`Error::Tensor`] if the inputs are not on the CPU or the shape does not hold the value.
+pub fn ternary<T: WithDType>(
+    name: &'static str,
+    inputs: [&Tensor; 3],
+    value: Vec<T>,
+    shape: impl Into<Shape>,
+    backward: impl Fn([&Tensor; 3], &Tensor, &Tensor) -> Result<[Option<Tensor>; 3]>
+    + Send
+    + Sync
+    + 'static,
+) -> Result<Tensor> {
+    let [first, second, third] = inputs;
+    if !inputs.iter().any(|input| input.track_op()) {
+        return Ok(Tensor::from_vec(value, shape, first.device())?);
+    }
+    Ok(first.apply_op3(
+        second,
+        third,
+        Ternary {
+            name,
+            value: Known::new(value, shape),
+            backward: Box::new(backward),
+        },
+    )?)
+}
+
 /// A value on its way into the graph, taken once.
 struct Known(Mutex<Option<(CpuStorage, Shape)>>);
 
@@ -142,6 +173,9 @@ type UnaryBackward = dyn Fn(&Tensor, &Tensor, &Tensor) -> Result<Tensor> + Send 
 type BinaryBackward =
     dyn Fn(&Tensor, &Tensor, &Tensor, &Tensor) -> Result<(Tensor, Tensor)> + Send + Sync;
 
+type TernaryBackward =
+    dyn Fn([&Tensor; 3], &Tensor, &Tensor) -> Result<[Option<Tensor>; 3]> + Send + Sync;
+
 struct Unary {
     name: &'static str,
     value: Known,
@@ -154,6 +188,12 @@ struct Binary {
     backward: Box<BinaryBackward>,
 }
 
+struct Ternary {
+    name: &'static str,
+    value: Known,
+    backward: Box<TernaryBackward>,
+}
+
 impl fmt::Debug for Unary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Unary").field(&self.name).finish()
@@ -163,6 +203,12 @@ impl fmt::Debug for Unary {
 impl fmt::Debug for Binary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Binary").field(&self.name).finish()
+    }
+}
+
+impl fmt::Debug for Ternary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Ternary").field(&self.name).finish()
     }
 }
 
@@ -209,5 +255,72 @@ impl CustomOp2 for Binary {
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
         let (left, right) = (self.backward)(left, right, value, gradient)?;
         Ok((Some(left), Some(right)))
+    }
+}
+
+impl CustomOp3 for Ternary {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn cpu_fwd(
+        &self,
+        _: &CpuStorage,
+        _: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        self.value.take()
+    }
+
+    fn bwd(
+        &self,
+        first: &Tensor,
+        second: &Tensor,
+        third: &Tensor,
+        value: &Tensor,
+        gradient: &Tensor,
+    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let [first, second, third] = (self.backward)([first, second, third], value, gradient)?;
+        Ok((first, second, third))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::{Device, Var};
+
+    #[test]
+    fn a_ternary_node_gives_each_input_its_gradient_or_none() -> Result<()> {
+        let [a, b] = [3f64, 5.].map(|x| Var::new(x, &Device::Cpu));
+        let (a, b) = (a?, b?);
+        let constant = Tensor::new(7f64, &Device::Cpu)?;
+        let inputs = [a.as_tensor(), b.as_tensor(), &constant];
+        let product = ternary(
+            "product",
+            inputs,
+            vec![105f64],
+            (),
+            |[a, b, c], _, gradient| {
+                let a_gradient = ((gradient * b)? * c)?;
+                let b_gradient = ((gradient * a)? * c)?;
+                Ok([Some(a_gradient), Some(b_gradient), None])
+            },
+        )?;
+        assert_eq!(product.to_scalar::<f64>()?, 105.0);
+        let store = product.backward()?;
+        let slope = |x: &Tensor| store.get(x).map(Tensor::to_scalar::<f64>).transpose();
+        assert_eq!(slope(&a)?, Some(35.0));
+        assert_eq!(slope(&b)?, Some(21.0));
+        assert!(store.get(&constant).is_none());
+        let [a, b] = [&a, &b].map(|x| x.as_tensor().detach());
+        let outside = ternary("product", [&a, &b, &constant], vec![1f64], (), |_, _, _| {
+            Ok([None, None, None])
+        })?;
+        assert!(!outside.track_op());
+        Ok(())
     }
 }

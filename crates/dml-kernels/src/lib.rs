@@ -7,9 +7,12 @@ mod row_chunks;
 mod simd;
 
 pub mod conv2d;
+pub mod elementwise;
 pub mod log_sum_exp;
+pub mod max_pool2d;
 pub mod nearest;
 pub mod normalize;
+pub mod optimizer;
 pub mod pairwise_lp;
 
 mod angular_triplets;

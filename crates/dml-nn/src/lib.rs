@@ -1,1 +1,83 @@
-//! Layers with a right and fast backward pass on the CPU, and optimisers that update in place, on Candle.
+#![doc = include_str!("../README.md")]
+
+mod layer;
+mod parameters;
+
+pub mod init;
+
+mod conv2d;
+mod dropout;
+mod flatten;
+mod linear;
+mod max_pool2d;
+mod relu;
+
+mod block;
+mod sequential;
+
+mod checkpoint;
+mod grid;
+
+pub mod optimizer;
+
+use candle_core::{DType, Tensor, Var};
+
+pub use dml_core;
+
+pub use layer::{Layer, Role};
+pub use parameters::Parameters;
+
+pub use conv2d::{Conv2d, Conv2dConfig};
+pub use dropout::{Dropout, Dropout2d, Dropout2dConfig, DropoutConfig};
+pub use flatten::Flatten;
+pub use linear::{Linear, LinearConfig};
+pub use max_pool2d::{MaxPool2d, MaxPool2dConfig};
+pub use relu::Relu;
+
+pub use sequential::Sequential;
+
+pub use checkpoint::CheckpointError;
+
+pub use optimizer::{Adam, AdamConfig, AdamW, AdamWConfig, Optimizer, Sgd, SgdConfig};
+
+/// What serde puts where a configuration names nothing.
+#[cfg(feature = "serde")]
+mod defaults {
+    pub(crate) fn yes() -> bool {
+        true
+    }
+
+    pub(crate) fn one() -> usize {
+        1
+    }
+
+    pub(crate) fn ones() -> [usize; 2] {
+        [1, 1]
+    }
+}
+
+/// Whether a bias has one number per output.
+fn check_bias(bias: Option<&Var>, outputs: usize) -> dml_core::Result<()> {
+    match bias {
+        Some(bias) if bias.dims() != [outputs] => Err(dml_core::Error::Shape {
+            arg: "bias",
+            expected: "[outputs], one number per output of the weight",
+            got: bias.dims().to_vec(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// `f` of input and weight; on the CPU, half precision is computed with in single.
+fn in_single_precision(
+    input: &Tensor,
+    weight: &Var,
+    f: impl FnOnce(&Tensor, &Tensor) -> dml_core::Result<Tensor>,
+) -> dml_core::Result<Tensor> {
+    let half = |tensor: &Tensor| matches!(tensor.dtype(), DType::F16 | DType::BF16);
+    if !input.device().is_cpu() || !half(input) {
+        return f(input, weight);
+    }
+    let result = f(&input.to_dtype(DType::F32)?, &weight.to_dtype(DType::F32)?)?;
+    Ok(result.to_dtype(input.dtype())?)
+}

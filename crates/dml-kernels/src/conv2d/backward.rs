@@ -3,7 +3,7 @@
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::forward::Forward;
+use super::forward::Kept;
 use super::multiply::{Epilogue, multiply};
 use super::panels::{PanelLayout, Tiling};
 use super::planes::{to_pixels, to_planes};
@@ -33,12 +33,12 @@ const PART_BYTES: usize = 64 << 20;
 
 /// Gradients of a block, given the gradient of its result. Sizes are the caller's to check.
 ///
-/// `result` is what [`forward`](super::forward) returned for the same operands.
+/// `kept` is of what [`forward`](super::forward) returned for the same operands.
 #[must_use]
 pub fn backward<T: SimdReal>(
     block: &Block,
     operands: &Operands<'_, T>,
-    result: &Forward<T>,
+    kept: Kept<'_, T>,
     gradient: &[T],
     needs_input: bool,
 ) -> Gradients<T> {
@@ -56,7 +56,7 @@ pub fn backward<T: SimdReal>(
     if image_size == 0 || gradient.is_empty() {
         return gradients;
     }
-    let pass = Pass::new(block, operands, result, gradient, full, output, needs_input);
+    let pass = Pass::new(block, operands, kept, gradient, full, output, needs_input);
     let images = operands.input.len() / image_size;
     let run = images.div_ceil(pass.parts(images));
     let arch = Arch::new();
@@ -122,7 +122,7 @@ enum Route<T> {
 struct Pass<'a, T> {
     block: &'a Block,
     operands: &'a Operands<'a, T>,
-    result: &'a Forward<T>,
+    kept: Kept<'a, T>,
     gradient: &'a [T],
     full: [usize; 2],
     output: [usize; 2],
@@ -137,7 +137,7 @@ impl<'a, T: SimdReal> Pass<'a, T> {
     fn new(
         block: &'a Block,
         operands: &'a Operands<'a, T>,
-        result: &'a Forward<T>,
+        kept: Kept<'a, T>,
         gradient: &'a [T],
         full: [usize; 2],
         output: [usize; 2],
@@ -152,8 +152,7 @@ impl<'a, T: SimdReal> Pass<'a, T> {
             conv,
             weight: operands.weight,
         };
-        let route = if block.pooling.is_some() && sparse::fits::<T>(&windows.segments, tiling.lanes)
-        {
+        let route = if block.pooling.is_some() && sparse::fits(&windows.segments, tiling.lanes) {
             Route::Sparse {
                 windows,
                 weights: (0..conv.groups).map(|g| weights.by_output(g)).collect(),
@@ -193,7 +192,7 @@ impl<'a, T: SimdReal> Pass<'a, T> {
         Self {
             block,
             operands,
-            result,
+            kept,
             gradient,
             full,
             output,
@@ -348,9 +347,9 @@ impl<T: SimdReal> WithSimd for Job<'_, T> {
             to_pixels(planes, pass.operands.image, &pass.grid, &mut scratch.pixels);
             let incoming = Incoming {
                 gradient: &pass.gradient[unit * output_size..][..output_size],
-                output: &pass.result.output[unit * output_size..][..output_size],
+                output: &pass.kept.output[unit * output_size..][..output_size],
                 places: pass
-                    .result
+                    .kept
                     .places
                     .get(unit * output_size..(unit + 1) * output_size)
                     .unwrap_or(&[]),
@@ -530,7 +529,7 @@ fn through_pooling<T: SimdReal, S: Simd>(
     let band = pass.output[1];
     scratch.entries.resize(band, Entry::default());
     for start in (0..count).step_by(band) {
-        for channel in 0..bias.len() {
+        for (channel, bias) in bias.iter_mut().enumerate() {
             let scale = incoming.scale(channel);
             if scale == T::ZERO {
                 continue;
@@ -551,7 +550,7 @@ fn through_pooling<T: SimdReal, S: Simd>(
                 total += if passes { gradient } else { T::ZERO };
                 taken += usize::from(passes && gradient != T::ZERO);
             }
-            bias[channel] += total.to_f64();
+            *bias += total.to_f64();
             let entries = &scratch.entries[..taken];
             let line = channel * window..(channel + 1) * window;
             sparse::add_windows(

@@ -21,6 +21,26 @@ pub struct Forward<T> {
     pub places: Vec<u8>,
 }
 
+impl<T> Forward<T> {
+    /// What the backward pass reads.
+    #[must_use]
+    pub fn kept(&self) -> Kept<'_, T> {
+        Kept {
+            output: &self.output,
+            places: &self.places,
+        }
+    }
+}
+
+/// What the backward pass reads of the result of a [`Block`].
+#[derive(Clone, Copy, Debug)]
+pub struct Kept<'a, T> {
+    /// [`Forward::output`].
+    pub output: &'a [T],
+    /// [`Forward::places`].
+    pub places: &'a [u8],
+}
+
 /// How many images one job takes: enough to pay for the job, few enough to keep every thread busy to the end.
 const IMAGES: usize = 4;
 

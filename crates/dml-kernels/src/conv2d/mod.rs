@@ -26,7 +26,7 @@ mod weight_gradient;
 mod windows;
 
 pub use backward::{Gradients, backward};
-pub use forward::{Forward, forward};
+pub use forward::{Forward, Kept, forward};
 pub use shape::{Convolution, Pooling};
 
 /// A convolution and what is done to its result before it leaves the cache.

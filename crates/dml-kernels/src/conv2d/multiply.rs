@@ -105,19 +105,19 @@ impl<T: SimdReal> Job<'_, T> {
                 }
             }
         }
-        for r in 0..M {
+        for (r, sums) in sums.iter_mut().enumerate() {
             if self.epilogue.relu {
-                for sum in &mut sums[r] {
+                for sum in sums.iter_mut() {
                     *sum = T::larger(simd, zero, *sum);
                 }
             }
             let target = self.windows.targets[q + r] as usize + self.panel.start;
             let (whole, rest) = T::as_lanes_mut::<S>(&mut result[target..][..self.panel.columns]);
-            for (out, sum) in whole.iter_mut().zip(&sums[r]) {
+            for (out, sum) in whole.iter_mut().zip(sums.iter()) {
                 *out = *sum;
             }
             if !rest.is_empty() {
-                store_part::<T, S>(simd, sums[r][whole.len()], rest);
+                store_part::<T, S>(simd, sums[whole.len()], rest);
             }
         }
     }

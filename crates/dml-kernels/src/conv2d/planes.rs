@@ -28,7 +28,8 @@ pub(super) fn to_pixels<T: Real>(planes: &[T], image: [usize; 2], grid: &Grid, o
                 let out = &mut out[grid.at(y, x) + c..];
                 for i in 0..channels {
                     let line = &planes[(c + i) * area + y * width + x..][..columns];
-                    for (value, out) in line.iter().zip(out[i..].iter_mut().step_by(grid.channels)) {
+                    for (value, out) in line.iter().zip(out[i..].iter_mut().step_by(grid.channels))
+                    {
                         *out = *value;
                     }
                 }

@@ -19,7 +19,7 @@ pub(super) struct Entry<T> {
 }
 
 /// Whether windows of these segments can be taken register by register.
-pub(super) fn fits<T>(segments: &[Segment], lanes: usize) -> bool {
+pub(super) fn fits(segments: &[Segment], lanes: usize) -> bool {
     lanes > 1 && segments.iter().all(|segment| segment.len % lanes == 0)
 }
 

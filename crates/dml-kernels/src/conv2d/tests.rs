@@ -241,7 +241,7 @@ fn one_window_by_hand() {
     };
     let result = forward(&block, &operands);
     assert_eq!(result.output, [5421.5, 6532.5]);
-    let gradients = backward(&block, &operands, &result, &[1., 2.], true);
+    let gradients = backward(&block, &operands, result.kept(), &[1., 2.], true);
     assert_eq!(gradients.weight, [5., 8., 14., 17.]);
     assert_eq!(gradients.bias, [3.]);
     assert_eq!(gradients.input, [1., 12., 20., 100., 1200., 2000.]);
@@ -264,7 +264,7 @@ fn the_whole_gradient_goes_to_the_first_maximum_and_none_through_a_relu_at_zero(
     };
     let result = forward(&block, &operands);
     assert_eq!(result.output, [3., 7., 0.]);
-    let gradients = backward(&block, &operands, &result, &[10., 20., 30.], true);
+    let gradients = backward(&block, &operands, result.kept(), &[10., 20., 30.], true);
     assert_eq!(
         gradients.input,
         [0., 10., 20., 0., 0., 0., 0., 0., 0., 0., 0., 0.]
@@ -304,8 +304,8 @@ fn gradients_agree_with_central_differences() {
         let result = forward(&block, &data.operands());
         let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(i as u64);
         let incoming = draw(&mut rng, result.output.len());
-        let gradients = backward(&block, &data.operands(), &result, &incoming, true);
-        let without = backward(&block, &data.operands(), &result, &incoming, false);
+        let gradients = backward(&block, &data.operands(), result.kept(), &incoming, true);
+        let without = backward(&block, &data.operands(), result.kept(), &incoming, false);
         assert!(without.input.is_empty());
         close(&without.weight, &gradients.weight, 1e-12, "weights alone");
         let value = |data: &Data| -> f64 {
@@ -349,14 +349,14 @@ fn the_same_input_gives_the_same_bits() {
     let data = Data::new(&block, [10, 10], 23, 7);
     let result = forward(&block, &data.operands());
     let gradient = vec![1.0; result.output.len()];
-    let once = backward(&block, &data.operands(), &result, &gradient, true);
+    let once = backward(&block, &data.operands(), result.kept(), &gradient, true);
     let alone = rayon::ThreadPoolBuilder::new()
         .num_threads(1)
         .build()
         .unwrap()
         .install(|| {
             let result = forward(&block, &data.operands());
-            backward(&block, &data.operands(), &result, &gradient, true)
+            backward(&block, &data.operands(), result.kept(), &gradient, true)
         });
     assert_eq!(once, alone);
 }

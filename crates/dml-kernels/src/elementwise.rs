@@ -1,0 +1,83 @@
+//! Functions of one or two numbers at a time over long slices, in parallel.
+
+use pulp::Arch;
+use rayon::prelude::*;
+
+use crate::Real;
+
+/// How many numbers are worth a thread.
+const RUN: usize = 16_384;
+
+/// `f` of every number.
+#[must_use]
+pub fn map<T: Real>(x: &[T], f: impl Fn(T) -> T + Sync) -> Vec<T> {
+    let arch = Arch::new();
+    let mut out = vec![T::ZERO; x.len()];
+    out.par_chunks_mut(RUN)
+        .zip(x.par_chunks(RUN))
+        .for_each(|(out, x)| {
+            arch.dispatch(|| {
+                for (out, x) in out.iter_mut().zip(x) {
+                    *out = f(*x);
+                }
+            });
+        });
+    out
+}
+
+/// `f` of every pair of numbers; the slices are of one length.
+#[must_use]
+pub fn zip_map<T: Real>(x: &[T], y: &[T], f: impl Fn(T, T) -> T + Sync) -> Vec<T> {
+    let arch = Arch::new();
+    let mut out = vec![T::ZERO; x.len().min(y.len())];
+    out.par_chunks_mut(RUN)
+        .zip(x.par_chunks(RUN))
+        .zip(y.par_chunks(RUN))
+        .for_each(|((out, x), y)| {
+            arch.dispatch(|| {
+                for ((out, x), y) in out.iter_mut().zip(x).zip(y) {
+                    *out = f(*x, *y);
+                }
+            });
+        });
+    out
+}
+
+/// Every row of `width` numbers times its factor.
+#[must_use]
+pub fn scale_rows<T: Real>(x: &[T], factors: &[T], width: usize) -> Vec<T> {
+    let arch = Arch::new();
+    let mut out = vec![T::ZERO; x.len()];
+    crate::for_each_row(&mut out, width, |i, out| {
+        let factor = factors[i];
+        arch.dispatch(|| {
+            for (out, x) in out.iter_mut().zip(&x[i * width..]) {
+                *out = *x * factor;
+            }
+        });
+    });
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_slices_are_mapped_whole() {
+        let x: Vec<f64> = (0..50_001).map(f64::from).collect();
+        assert!(
+            map(&x, |x| x + 1.0)
+                .iter()
+                .zip(&x)
+                .all(|(a, b)| *a == b + 1.0)
+        );
+        assert!(
+            zip_map(&x, &x, |a, b| a - b)
+                .iter()
+                .all(|difference| *difference == 0.0)
+        );
+        let halves = scale_rows(&x[..50_000], &[0.5; 500], 100);
+        assert!(halves.iter().zip(&x).all(|(a, b)| *a == b / 2.0));
+    }
+}

@@ -1,0 +1,269 @@
+//! Two-dimensional convolution.
+//!
+//! ```text
+//! y[n,o,i,j] = b[o] + Σ_(c,a,b) W[o,c,a,b] · x[n, c, i·stride + a·dilation − padding, …]
+//! ```
+
+use candle_core::{DType, Device, Tensor, Var};
+use dml_core::kernels::conv2d::Convolution;
+use dml_core::{Error, Result, check};
+use rand::RngCore;
+
+use crate::block::Block;
+use crate::{Layer, Parameters, Role, grid, init};
+
+/// The parameters of a [`Conv2d`]; pairs are (height, width).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(deny_unknown_fields)
+)]
+pub struct Conv2dConfig {
+    /// Channels of the input.
+    pub in_channels: usize,
+    /// Channels of the output.
+    pub out_channels: usize,
+    /// Size of the window.
+    pub kernel_size: [usize; 2],
+    /// Distance of neighbouring windows.
+    #[cfg_attr(feature = "serde", serde(default = "crate::defaults::ones"))]
+    pub stride: [usize; 2],
+    /// Zeros put around the input.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub padding: [usize; 2],
+    /// Distance of neighbouring pixels of a window.
+    #[cfg_attr(feature = "serde", serde(default = "crate::defaults::ones"))]
+    pub dilation: [usize; 2],
+    /// Into how many parts the channels fall that are convolved apart.
+    #[cfg_attr(feature = "serde", serde(default = "crate::defaults::one"))]
+    pub groups: usize,
+    /// Whether a number is added to each channel.
+    #[cfg_attr(feature = "serde", serde(default = "crate::defaults::yes"))]
+    pub bias: bool,
+}
+
+impl Conv2dConfig {
+    /// Stride 1, no padding, one group, a bias.
+    #[must_use]
+    pub fn new(in_channels: usize, out_channels: usize, kernel_size: [usize; 2]) -> Self {
+        Self {
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride: [1, 1],
+            padding: [0, 0],
+            dilation: [1, 1],
+            groups: 1,
+            bias: true,
+        }
+    }
+
+    fn check(&self) -> Result<Convolution> {
+        check::at_least_one("in_channels", self.in_channels)?;
+        check::at_least_one("out_channels", self.out_channels)?;
+        check::at_least_one("groups", self.groups)?;
+        for axis in [0, 1] {
+            check::at_least_one("kernel_size", self.kernel_size[axis])?;
+            check::at_least_one("stride", self.stride[axis])?;
+            check::at_least_one("dilation", self.dilation[axis])?;
+        }
+        if !self.in_channels.is_multiple_of(self.groups)
+            || !self.out_channels.is_multiple_of(self.groups)
+        {
+            return Err(Error::InvalidParameter {
+                name: "groups",
+                value: self.groups as f64,
+                expected: "a divisor of in_channels and out_channels",
+            });
+        }
+        Ok(Convolution {
+            in_channels: self.in_channels,
+            out_channels: self.out_channels,
+            kernel: self.kernel_size,
+            stride: self.stride,
+            padding: self.padding,
+            dilation: self.dilation,
+            groups: self.groups,
+        })
+    }
+}
+
+/// Convolution ([formula](self)): `[N, in_channels, H, W]` → `[N, out_channels, H', W']`.
+///
+/// ```
+/// use candle_core::{Device, Tensor, Var};
+/// use dml_nn::{Conv2d, Conv2dConfig, Layer};
+///
+/// let weight = Var::new(&[[[[1f32, -1.]]]], &Device::Cpu)?;
+/// let bias = Var::new(&[10f32], &Device::Cpu)?;
+/// let conv = Conv2d::from_parameters(Conv2dConfig::new(1, 1, [1, 2]), weight, Some(bias))?;
+/// let x = Tensor::new(&[[[[1f32, 2., 4.]]]], &Device::Cpu)?;
+/// assert_eq!(conv.forward(&x)?.flatten_all()?.to_vec1::<f32>()?, [9., 8.]);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Conv2d {
+    convolution: Convolution,
+    weight: Var,
+    bias: Option<Var>,
+}
+
+impl Conv2d {
+    /// A layer with PyTorch's initialisation ([`init`](crate::init)).
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`] for a size of 0 or groups that do not divide the channels, [`Error::Tensor`] if
+    /// the device can't hold the parameters.
+    pub fn new(
+        config: Conv2dConfig,
+        rng: &mut dyn RngCore,
+        dtype: DType,
+        device: &Device,
+    ) -> Result<Self> {
+        let convolution = config.check()?;
+        let fan_in = convolution.window();
+        let shape = weight_shape(&convolution);
+        let weight = init::fan_in_uniform(shape.as_slice(), fan_in, rng, dtype, device)?;
+        let bias = config
+            .bias
+            .then(|| init::fan_in_uniform(config.out_channels, fan_in, rng, dtype, device))
+            .transpose()?;
+        Self::from_parameters(config, weight, bias)
+    }
+
+    /// A layer of given parameters; `config.bias` says nothing here.
+    ///
+    /// # Errors
+    /// As [`Conv2d::new`], and [`Error::Shape`] unless the weight is
+    /// `[out_channels, in_channels / groups, kernel height, kernel width]` and the bias `[out_channels]`.
+    pub fn from_parameters(config: Conv2dConfig, weight: Var, bias: Option<Var>) -> Result<Self> {
+        let convolution = config.check()?;
+        if weight.dims() != weight_shape(&convolution) {
+            return Err(Error::Shape {
+                arg: "weight",
+                expected: "[out_channels, in_channels / groups, kernel height, kernel width]",
+                got: weight.dims().to_vec(),
+            });
+        }
+        crate::check_bias(bias.as_ref(), config.out_channels)?;
+        Ok(Self {
+            convolution,
+            weight,
+            bias,
+        })
+    }
+
+    /// `[out_channels, in_channels / groups, kernel height, kernel width]`.
+    #[must_use]
+    pub fn weight(&self) -> &Var {
+        &self.weight
+    }
+
+    /// `[out_channels]`.
+    #[must_use]
+    pub fn bias(&self) -> Option<&Var> {
+        self.bias.as_ref()
+    }
+
+    pub(crate) fn convolution(&self) -> &Convolution {
+        &self.convolution
+    }
+
+    /// Height and width of the result, for an input that fits.
+    pub(crate) fn output(&self, input: &Tensor) -> Result<[usize; 2]> {
+        let [_, channels, height, width] = grid::image_batch(input)?;
+        if channels != self.convolution.in_channels {
+            return Err(Error::Shape {
+                arg: "input",
+                expected: "[N, in_channels, H, W]",
+                got: input.dims().to_vec(),
+            });
+        }
+        self.convolution
+            .output([height, width])
+            .ok_or_else(|| Error::Shape {
+                arg: "input",
+                expected: "[N, in_channels, H, W] with room for a window",
+                got: input.dims().to_vec(),
+            })
+    }
+
+    /// The same of Candle's operations.
+    pub(crate) fn composite(&self, input: &Tensor) -> Result<Tensor> {
+        let output = self.output(input)?;
+        let product = crate::in_single_precision(input, &self.weight, |x, weight| {
+            let c = &self.convolution;
+            let even = |pair: [usize; 2]| pair[0] == pair[1];
+            // With a stride, the gradient that Candle gives is an error wherever the windows leave another rest in the
+            // height than in the width.
+            if c.stride == [1, 1] && even(c.padding) && even(c.dilation) {
+                let result =
+                    x.conv2d(weight, c.padding[0], c.stride[0], c.dilation[0], c.groups)?;
+                return Ok(result);
+            }
+            self.by_places(x, weight, output)
+        })?;
+        match &self.bias {
+            None => Ok(product),
+            Some(bias) => Ok(product.broadcast_add(&bias.reshape((1, (), 1, 1))?)?),
+        }
+    }
+
+    /// For parameters that Candle's own convolution does not know, or has no right gradient for: one picture of the
+    /// input per place of the window, and a product of matrices.
+    fn by_places(&self, x: &Tensor, weight: &Tensor, output: [usize; 2]) -> Result<Tensor> {
+        let c = &self.convolution;
+        let (batch, _, height, width) = x.dims4()?;
+        let mut places = Vec::new();
+        for place in (0..c.kernel[0]).flat_map(|a| (0..c.kernel[1]).map(move |b| [a, b])) {
+            let [rows, columns] = [0, 1].map(|axis| {
+                let start = place[axis] * c.dilation[axis];
+                grid::positions(start, c.stride[axis], output[axis], c.padding[axis])
+            });
+            let inside = grid::inside(&rows, &columns, [height, width], x.device())?;
+            let pixels = grid::pick(x, &rows, &columns)?;
+            places.push(pixels.broadcast_mul(&inside.to_dtype(x.dtype())?)?);
+        }
+        let area = output[0] * output[1];
+        let columns = Tensor::stack(&places, 2)?.reshape((batch, c.groups, c.window(), area))?;
+        let weight = weight
+            .reshape((1, c.groups, c.group_outputs(), c.window()))?
+            .broadcast_as((batch, c.groups, c.group_outputs(), c.window()))?
+            .contiguous()?;
+        let result = weight.matmul(&columns.contiguous()?)?;
+        Ok(result.reshape((batch, c.out_channels, output[0], output[1]))?)
+    }
+}
+
+fn weight_shape(convolution: &Convolution) -> [usize; 4] {
+    let [height, width] = convolution.kernel;
+    [
+        convolution.out_channels,
+        convolution.group_inputs(),
+        height,
+        width,
+    ]
+}
+
+impl Layer for Conv2d {
+    fn forward_t(&self, input: &Tensor, train: bool) -> Result<Tensor> {
+        Block::new(self).forward_t(input, train)
+    }
+
+    fn parameters(&self) -> Parameters {
+        let mut parameters = Parameters::default();
+        parameters.push("weight", self.weight.clone());
+        if let Some(bias) = &self.bias {
+            parameters.push("bias", bias.clone());
+        }
+        parameters
+    }
+
+    fn role(&self) -> Role<'_> {
+        Role::Conv2d(self)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,313 @@
+//! Numbers, or whole channels, left out at random in training.
+//!
+//! ```text
+//! y = x · m / (1 − p),   m = 0 with probability p, else 1
+//! ```
+//!
+//! Srivastava et al. 2014 (JMLR 15); of whole channels: Tompson et al. 2015 (arXiv 1411.4280). The masks of the k-th
+//! call follow from the seed and from k alone, whatever the number of threads.
+
+use candle_core::{DType, Tensor};
+use dml_core::fused::{self, Element, has_kernel, with_slice};
+use dml_core::kernels::{Real, elementwise};
+use dml_core::{Result, SeedSequence, check, for_element};
+use rand::RngCore;
+use rayon::prelude::*;
+
+use crate::{Layer, Role, grid};
+
+/// The parameters of a [`Dropout`].
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
+pub struct DropoutConfig {
+    /// The probability that a number is left out, in [0, 1).
+    pub p: f64,
+}
+
+impl Default for DropoutConfig {
+    fn default() -> Self {
+        Self { p: 0.5 }
+    }
+}
+
+/// The parameters of a [`Dropout2d`].
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
+pub struct Dropout2dConfig {
+    /// The probability that a channel is left out, in [0, 1).
+    pub p: f64,
+}
+
+impl Default for Dropout2dConfig {
+    fn default() -> Self {
+        Self { p: 0.5 }
+    }
+}
+
+/// How many words of the generator one job draws.
+const RUN: usize = 16_384;
+
+/// `count` factors of the next call: 0 with probability p, else 1 / (1 − p).
+fn factors<T: Real>(p: f64, sequence: &SeedSequence, count: usize) -> Vec<T> {
+    let kept = T::from_f64(1.0 / (1.0 - p));
+    // p · 2³², so that the probability is right to 2⁻³².
+    let threshold = (p * (1u64 << 32) as f64).round() as u64;
+    let rng = sequence.next_rng();
+    let mut factors = vec![T::ZERO; count];
+    factors
+        .par_chunks_mut(RUN)
+        .enumerate()
+        .for_each(|(job, factors)| {
+            let mut rng = rng.clone();
+            rng.set_word_pos((job * RUN) as u128);
+            for factor in factors {
+                if u64::from(rng.next_u32()) >= threshold {
+                    *factor = kept;
+                }
+            }
+        });
+    factors
+}
+
+/// `input`, each of its rows of `width` numbers times a factor; the factors stand in `shape`.
+fn scaled(
+    name: &'static str,
+    input: &Tensor,
+    p: f64,
+    sequence: &SeedSequence,
+    shape: &[usize],
+) -> Result<Tensor> {
+    let count = shape.iter().product::<usize>();
+    let width = input.elem_count() / count.max(1);
+    if !has_kernel(input) {
+        let factors = Tensor::from_vec(factors::<f32>(p, sequence, count), shape, input.device())?;
+        return Ok(input.broadcast_mul(&factors.to_dtype(input.dtype())?)?);
+    }
+    for_element!(input, "input", |T| {
+        fused_scaled::<T>(name, input, factors(p, sequence, count), width)
+    })
+}
+
+fn fused_scaled<T: Element>(
+    name: &'static str,
+    input: &Tensor,
+    factors: Vec<T>,
+    width: usize,
+) -> Result<Tensor> {
+    let value = with_slice(input, |x: &[T]| elementwise::scale_rows(x, &factors, width))?;
+    fused::unary(name, input, value, input.shape(), move |x, _, gradient| {
+        let product = with_slice(gradient, |g: &[T]| {
+            elementwise::scale_rows(g, &factors, width)
+        })?;
+        Ok(Tensor::from_vec(product, x.shape(), x.device())?)
+    })
+}
+
+/// Numbers left out one by one ([formula](self)). Any shape; outside of training, nothing happens.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use dml_core::SeedSequence;
+/// use dml_nn::{Dropout, DropoutConfig, Layer};
+///
+/// let dropout = Dropout::new(DropoutConfig { p: 0.5 }, SeedSequence::new(1))?;
+/// let x = Tensor::ones(1000, DType::F32, &Device::Cpu)?;
+/// assert_eq!(dropout.forward_t(&x, false)?.sum_all()?.to_scalar::<f32>()?, 1000.0);
+/// let y = dropout.forward_t(&x, true)?.to_vec1::<f32>()?;
+/// assert!(y.iter().all(|y| *y == 0.0 || *y == 2.0));
+/// # Ok::<(), dml_core::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Dropout {
+    p: f64,
+    sequence: SeedSequence,
+}
+
+impl Dropout {
+    /// # Errors
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) unless `p` is in [0, 1).
+    pub fn new(config: DropoutConfig, sequence: SeedSequence) -> Result<Self> {
+        let p = check::probability_below_one("p", config.p)?;
+        Ok(Self { p, sequence })
+    }
+
+    /// Where the masks come from, and how many were drawn: to go on later, start with the same seed and
+    /// [`skip`](SeedSequence::skip) as many.
+    #[must_use]
+    pub fn sequence(&self) -> &SeedSequence {
+        &self.sequence
+    }
+}
+
+impl Layer for Dropout {
+    fn forward_t(&self, input: &Tensor, train: bool) -> Result<Tensor> {
+        if !train || self.p == 0.0 {
+            return Ok(input.clone());
+        }
+        scaled("dropout", input, self.p, &self.sequence, input.dims())
+    }
+}
+
+/// Whole channels left out ([formula](self)): `[N, C, H, W]`; outside of training, nothing happens.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use dml_core::SeedSequence;
+/// use dml_nn::{Dropout2d, Dropout2dConfig, Layer};
+///
+/// let dropout = Dropout2d::new(Dropout2dConfig { p: 0.25 }, SeedSequence::new(1))?;
+/// let x = Tensor::ones((2, 8, 3, 3), DType::F64, &Device::Cpu)?;
+/// let y = dropout.forward_t(&x, true)?.flatten_from(2)?.flatten_to(1)?.to_vec2::<f64>()?;
+/// assert!(y.iter().all(|channel| *channel == [0.0; 9] || *channel == [4.0 / 3.0; 9]));
+/// # Ok::<(), dml_core::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Dropout2d {
+    p: f64,
+    sequence: SeedSequence,
+}
+
+impl Dropout2d {
+    /// # Errors
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) unless `p` is in [0, 1).
+    pub fn new(config: Dropout2dConfig, sequence: SeedSequence) -> Result<Self> {
+        let p = check::probability_below_one("p", config.p)?;
+        Ok(Self { p, sequence })
+    }
+
+    /// As [`Dropout::sequence`].
+    #[must_use]
+    pub fn sequence(&self) -> &SeedSequence {
+        &self.sequence
+    }
+
+    /// The factors of the next call, one per channel of each image; none where nothing is left out.
+    pub(crate) fn factors<T: Real>(&self, channels: usize) -> Vec<T> {
+        if self.p == 0.0 {
+            return Vec::new();
+        }
+        factors(self.p, &self.sequence, channels)
+    }
+}
+
+impl Layer for Dropout2d {
+    fn forward_t(&self, input: &Tensor, train: bool) -> Result<Tensor> {
+        let [batch, channels, _, _] = grid::image_batch(input)?;
+        if !train || self.p == 0.0 {
+            return Ok(input.clone());
+        }
+        scaled(
+            "dropout2d",
+            input,
+            self.p,
+            &self.sequence,
+            &[batch, channels, 1, 1],
+        )
+    }
+
+    fn role(&self) -> Role<'_> {
+        Role::Dropout2d(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::{Device, Var};
+    use dml_core::Error;
+
+    fn layer(p: f64, seed: u64) -> Dropout {
+        Dropout::new(DropoutConfig { p }, SeedSequence::new(seed)).unwrap()
+    }
+
+    #[test]
+    fn masks_follow_seed_and_call_whatever_the_threads() -> Result<()> {
+        let x = Tensor::ones((50, 1000), DType::F32, &Device::Cpu)?;
+        let draw = |layer: &Dropout| -> Result<Vec<f32>> {
+            Ok(layer.forward_t(&x, true)?.flatten_all()?.to_vec1()?)
+        };
+        let (once, again) = (layer(0.25, 5), layer(0.25, 5));
+        let first = draw(&once)?;
+        let alone = rayon::ThreadPoolBuilder::new()
+            .num_threads(1)
+            .build()
+            .unwrap()
+            .install(|| draw(&again))?;
+        assert_eq!(first, alone);
+        let second = draw(&once)?;
+        assert_ne!(first, second);
+        let later = Dropout::new(DropoutConfig { p: 0.25 }, SeedSequence::new(5).skip(1))?;
+        assert_eq!(draw(&later)?, second);
+        assert_eq!(once.sequence().calls(), 2);
+        let kept = first.iter().filter(|y| **y > 0.0).count() as f64;
+        // 50,000 draws: the share of kept ones is within 5 standard deviations, 0.01, of 0.75.
+        assert!((kept / 50_000.0 - 0.75).abs() < 0.01);
+        Ok(())
+    }
+
+    #[test]
+    fn the_gradient_passes_where_the_value_did() -> Result<()> {
+        let x = Var::ones((4, 6, 2, 2), DType::F64, &Device::Cpu)?;
+        let channels = Dropout2d::new(Dropout2dConfig { p: 0.5 }, SeedSequence::new(2))?;
+        for y in [
+            layer(0.5, 1).forward_t(&x, true)?,
+            channels.forward_t(&x, true)?,
+        ] {
+            let store = y.sum_all()?.backward()?;
+            let gradient = store.get(&x).unwrap().flatten_all()?.to_vec1::<f64>()?;
+            assert_eq!(gradient, y.flatten_all()?.to_vec1::<f64>()?);
+            assert!(gradient.contains(&0.0) && gradient.contains(&2.0));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn half_precision_gets_the_same_mask() -> Result<()> {
+        let x = Tensor::ones((3, 4, 2, 2), DType::F32, &Device::Cpu)?;
+        let config = Dropout2dConfig { p: 0.5 };
+        let [single, half] = [DType::F32, DType::F16].map(|dtype| {
+            let layer = Dropout2d::new(config.clone(), SeedSequence::new(9)).unwrap();
+            let y = layer.forward_t(&x.to_dtype(dtype).unwrap(), true).unwrap();
+            y.to_dtype(DType::F32)
+                .unwrap()
+                .flatten_all()
+                .unwrap()
+                .to_vec1::<f32>()
+                .unwrap()
+        });
+        assert_eq!(single, half);
+        Ok(())
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() -> Result<()> {
+        for p in [-0.1, 1.0, f64::NAN] {
+            let dropout = Dropout::new(DropoutConfig { p }, SeedSequence::new(0));
+            assert!(matches!(
+                dropout,
+                Err(Error::InvalidParameter { name: "p", .. })
+            ));
+        }
+        let channels = Dropout2d::new(Dropout2dConfig { p: 0.5 }, SeedSequence::new(0))?;
+        let x = Tensor::zeros((2, 2), DType::F32, &Device::Cpu)?;
+        assert!(matches!(
+            channels.forward_t(&x, true),
+            Err(Error::Shape { .. })
+        ));
+        let nothing = Dropout2d::new(Dropout2dConfig { p: 0.0 }, SeedSequence::new(0))?;
+        let x = Tensor::ones((1, 1, 1, 1), DType::F32, &Device::Cpu)?;
+        assert_eq!(
+            nothing.forward_t(&x, true)?.sum_all()?.to_scalar::<f32>()?,
+            1.0
+        );
+        Ok(())
+    }
+}

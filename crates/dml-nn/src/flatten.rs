@@ -1,0 +1,44 @@
+//! All dimensions after the first made one.
+
+use candle_core::Tensor;
+use dml_core::{Error, Result};
+
+use crate::Layer;
+
+/// `[batch, …]` → `[batch, rest]`, in row-major order.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use dml_nn::{Flatten, Layer};
+///
+/// let x = Tensor::zeros((2, 3, 4, 5), DType::F32, &Device::Cpu)?;
+/// assert_eq!(Flatten.forward(&x)?.dims(), [2, 60]);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flatten;
+
+impl Layer for Flatten {
+    fn forward_t(&self, input: &Tensor, _: bool) -> Result<Tensor> {
+        if input.rank() < 2 {
+            return Err(Error::Shape {
+                arg: "input",
+                expected: "[batch, …] with at least two dimensions",
+                got: input.dims().to_vec(),
+            });
+        }
+        Ok(input.flatten_from(1)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::{DType, Device};
+
+    #[test]
+    fn a_vector_is_refused() {
+        let x = Tensor::zeros(3, DType::F32, &Device::Cpu).unwrap();
+        assert!(matches!(Flatten.forward(&x), Err(Error::Shape { .. })));
+    }
+}

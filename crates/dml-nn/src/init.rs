@@ -1,0 +1,55 @@
+//! The numbers that parameters begin with: PyTorch's, from an explicit generator.
+//!
+//! ```text
+//! weight, bias ~ U(−1/√fan_in, 1/√fan_in)
+//! ```
+//!
+//! That is He's uniform initialisation with a = √5 (He et al. 2015, arXiv 1502.01852), PyTorch's default for
+//! convolutions and linear layers.
+
+use candle_core::{DType, Device, Shape, Tensor, Var};
+use dml_core::Result;
+use rand::{Rng, RngCore};
+
+/// A variable drawn from U(−1/√fan_in, 1/√fan_in), in row-major order.
+///
+/// # Errors
+/// [`Error::Tensor`](dml_core::Error::Tensor) if the device can't hold it.
+pub fn fan_in_uniform(
+    shape: impl Into<Shape>,
+    fan_in: usize,
+    rng: &mut dyn RngCore,
+    dtype: DType,
+    device: &Device,
+) -> Result<Var> {
+    let shape = shape.into();
+    let bound = 1.0 / (fan_in.max(1) as f64).sqrt();
+    let values: Vec<f64> = (0..shape.elem_count())
+        .map(|_| rng.random_range(-bound..bound))
+        .collect();
+    let values = Tensor::from_vec(values, shape, &Device::Cpu)?.to_dtype(dtype)?;
+    Ok(Var::from_tensor(&values.to_device(device)?)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::SeedableRng;
+
+    #[test]
+    fn values_fill_the_range_and_follow_the_seed() -> Result<()> {
+        let draw = |seed| -> Result<Vec<f32>> {
+            let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
+            let var = fan_in_uniform((100, 16), 16, &mut rng, DType::F32, &Device::Cpu)?;
+            Ok(var.flatten_all()?.to_vec1()?)
+        };
+        let values = draw(1)?;
+        assert!(values.iter().all(|x| x.abs() <= 0.25));
+        let squares: f32 = values.iter().map(|x| x * x).sum();
+        // The variance of U(−b, b) is b²/3.
+        assert!((squares / 1600.0 - 0.0625 / 3.0).abs() < 0.002);
+        assert_eq!(values, draw(1)?);
+        assert_ne!(values, draw(2)?);
+        Ok(())
+    }
+}

@@ -1,0 +1,104 @@
+//! What every layer has in common.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use candle_core::Tensor;
+use dml_core::Result;
+
+use crate::{Conv2d, Dropout2d, MaxPool2d, Parameters};
+
+/// A piece of a network.
+pub trait Layer: Debug + Send + Sync {
+    /// The result for `input`; `train` says whether layers that behave differently in training do so.
+    ///
+    /// # Errors
+    /// [`Error::Shape`](dml_core::Error::Shape) for an input that the layer can't work with,
+    /// [`Error::Tensor`](dml_core::Error::Tensor) if Candle can't do it.
+    fn forward_t(&self, input: &Tensor, train: bool) -> Result<Tensor>;
+
+    /// The result outside of training.
+    ///
+    /// # Errors
+    /// As [`forward_t`](Layer::forward_t).
+    fn forward(&self, input: &Tensor) -> Result<Tensor> {
+        self.forward_t(input, false)
+    }
+
+    /// What the layer learns, by name.
+    fn parameters(&self) -> Parameters {
+        Parameters::default()
+    }
+
+    /// What a [`Sequential`](crate::Sequential) may join with the layers beside it.
+    fn role(&self) -> Role<'_> {
+        Role::Other
+    }
+}
+
+/// The layers that a [`Sequential`](crate::Sequential) computes together with their neighbours.
+#[derive(Clone, Copy, Debug)]
+pub enum Role<'a> {
+    /// A convolution.
+    Conv2d(&'a Conv2d),
+    /// Negative numbers become 0.
+    Relu,
+    /// A max pooling.
+    MaxPool2d(&'a MaxPool2d),
+    /// Dropout of whole channels.
+    Dropout2d(&'a Dropout2d),
+    /// Anything else, which is computed alone.
+    Other,
+}
+
+macro_rules! forward {
+    ($($t:ty),*) => {$(
+        impl<L: Layer + ?Sized> Layer for $t {
+            fn forward_t(&self, input: &Tensor, train: bool) -> Result<Tensor> {
+                (**self).forward_t(input, train)
+            }
+            fn parameters(&self) -> Parameters {
+                (**self).parameters()
+            }
+            fn role(&self) -> Role<'_> {
+                (**self).role()
+            }
+        }
+    )*};
+}
+forward!(&L, Box<L>, Arc<L>);
+
+/// Makes layers usable wherever Candle asks for a module.
+macro_rules! candle_module {
+    ($($t:ty),*) => {$(
+        impl candle_core::ModuleT for $t {
+            fn forward_t(&self, input: &Tensor, train: bool) -> candle_core::Result<Tensor> {
+                Ok(Layer::forward_t(self, input, train)?)
+            }
+        }
+    )*};
+}
+candle_module!(
+    crate::Conv2d,
+    crate::Dropout,
+    crate::Dropout2d,
+    crate::Flatten,
+    crate::Linear,
+    crate::MaxPool2d,
+    crate::Relu,
+    crate::Sequential
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layers_are_objects() {
+        fn takes(_: &dyn Layer) {}
+        takes(&Box::new(crate::Relu));
+        takes(&Arc::new(crate::Flatten));
+        fn module(_: &dyn candle_core::ModuleT) {}
+        module(&crate::Relu);
+    }
+}

@@ -1,0 +1,267 @@
+//! The largest value of every window of a plane.
+//!
+//! ```text
+//! y[n,c,i,j] = max_(a,b) x[n, c, i·stride + a·dilation − padding, …]
+//! ```
+//!
+//! The gradient of a window goes whole to its first maximum in row-major order, as in PyTorch. Candle's own
+//! `max_pool2d` shares it out wrongly: of a 2 × 2 window with one maximum, a quarter arrives.
+
+use candle_core::{DType, Tensor};
+use dml_core::fused::{self, has_kernel, with_slice};
+use dml_core::kernels::conv2d::Pooling;
+use dml_core::kernels::max_pool2d::{self as kernel, Maxima};
+use dml_core::{Error, Result, check, for_element};
+
+use crate::{Layer, Role, grid};
+
+/// The parameters of a [`MaxPool2d`]; pairs are (height, width).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(deny_unknown_fields)
+)]
+pub struct MaxPool2dConfig {
+    /// Size of a window.
+    pub kernel_size: [usize; 2],
+    /// Distance of neighbouring windows; `None` for the size of a window.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub stride: Option<[usize; 2]>,
+    /// How far windows reach over the edge, at most half a window.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub padding: [usize; 2],
+    /// Distance of neighbouring pixels of a window.
+    #[cfg_attr(feature = "serde", serde(default = "crate::defaults::ones"))]
+    pub dilation: [usize; 2],
+    /// Whether a window that reaches over the far edge counts, as long as it begins inside.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub ceil_mode: bool,
+}
+
+impl MaxPool2dConfig {
+    /// Windows side by side.
+    #[must_use]
+    pub fn new(kernel_size: [usize; 2]) -> Self {
+        Self {
+            kernel_size,
+            stride: None,
+            padding: [0, 0],
+            dilation: [1, 1],
+            ceil_mode: false,
+        }
+    }
+}
+
+/// Max pooling ([formula](self)): `[N, C, H, W]` → `[N, C, H', W']`.
+///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use dml_nn::{Layer, MaxPool2d, MaxPool2dConfig};
+///
+/// let pool = MaxPool2d::new(MaxPool2dConfig::new([2, 2]))?;
+/// let x = Tensor::new(&[[[[1f32, 3., 0., 2.], [7., 5., 9., 4.]]]], &Device::Cpu)?;
+/// assert_eq!(pool.forward(&x)?.flatten_all()?.to_vec1::<f32>()?, [7., 9.]);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MaxPool2d {
+    pooling: Pooling,
+}
+
+impl MaxPool2d {
+    /// # Errors
+    /// [`Error::InvalidParameter`] for a size, stride or dilation of 0, or a padding of more than half a window.
+    pub fn new(config: MaxPool2dConfig) -> Result<Self> {
+        let stride = config.stride.unwrap_or(config.kernel_size);
+        for axis in [0, 1] {
+            check::at_least_one("kernel_size", config.kernel_size[axis])?;
+            check::at_least_one("stride", stride[axis])?;
+            check::at_least_one("dilation", config.dilation[axis])?;
+            if config.padding[axis] > config.kernel_size[axis] / 2 {
+                return Err(Error::InvalidParameter {
+                    name: "padding",
+                    value: config.padding[axis] as f64,
+                    expected: "at most half of kernel_size",
+                });
+            }
+        }
+        Ok(Self {
+            pooling: Pooling {
+                kernel: config.kernel_size,
+                stride,
+                padding: config.padding,
+                dilation: config.dilation,
+                ceil_mode: config.ceil_mode,
+            },
+        })
+    }
+
+    pub(crate) fn pooling(&self) -> &Pooling {
+        &self.pooling
+    }
+
+    /// Height and width of the result.
+    pub(crate) fn output(&self, image: [usize; 2]) -> Result<[usize; 2]> {
+        match self.pooling.output(image) {
+            Some(output) if output.iter().all(|size| *size > 0) => Ok(output),
+            _ => Err(Error::Shape {
+                arg: "input",
+                expected: "[N, C, H, W] with room for a pooling window",
+                got: image.to_vec(),
+            }),
+        }
+    }
+
+    /// The same of Candle's operations.
+    pub(crate) fn composite(&self, input: &Tensor) -> Result<Tensor> {
+        let (_, _, height, width) = input.dims4()?;
+        let output = self.output([height, width])?;
+        let p = &self.pooling;
+        let lowest = (input.ones_like()? * f64::NEG_INFINITY)?;
+        let mut best: Option<Tensor> = None;
+        for place in (0..p.kernel[0]).flat_map(|a| (0..p.kernel[1]).map(move |b| [a, b])) {
+            let [rows, columns] = [0, 1].map(|axis| {
+                let start = place[axis] * p.dilation[axis];
+                grid::positions(start, p.stride[axis], output[axis], p.padding[axis])
+            });
+            // What lies outside is read from anywhere inside and replaced.
+            let inside = grid::inside(&rows, &columns, [height, width], input.device())?;
+            let values = grid::pick(input, &rows, &columns)?;
+            let outside = grid::pick(&lowest, &rows, &columns)?;
+            let values = inside
+                .broadcast_as(values.shape())?
+                .where_cond(&values, &outside)?;
+            best = Some(match best {
+                None => values,
+                Some(best) => {
+                    let wins = (values.gt(&best)? + values.ne(&values)?)?.ne(0u8)?;
+                    wins.where_cond(&values, &best)?
+                }
+            });
+        }
+        best.ok_or(Error::Unsupported {
+            component: "MaxPool2d",
+            reason: "a window without pixels has no maximum",
+        })
+    }
+}
+
+impl Layer for MaxPool2d {
+    fn forward_t(&self, input: &Tensor, _: bool) -> Result<Tensor> {
+        let [batch, channels, height, width] = grid::image_batch(input)?;
+        let image = [height, width];
+        let [rows, columns] = self.output(image)?;
+        if !has_kernel(input) {
+            if input.device().is_cpu() && matches!(input.dtype(), DType::F16 | DType::BF16) {
+                let wide = self.forward(&input.to_dtype(DType::F32)?)?;
+                return Ok(wide.to_dtype(input.dtype())?);
+            }
+            return self.composite(input);
+        }
+        for_element!(input, "input", |T| {
+            let Maxima { values, pixels } =
+                with_slice(input, |x: &[T]| kernel::max_pool2d(x, image, &self.pooling))?;
+            let shape = (batch, channels, rows, columns);
+            fused::unary("max_pool2d", input, values, shape, move |x, _, gradient| {
+                let result = with_slice(gradient, |g: &[T]| {
+                    kernel::max_pool2d_backward(&pixels, g, image, rows * columns)
+                })?;
+                Ok(Tensor::from_vec(result, x.shape(), x.device())?)
+            })
+        })
+    }
+
+    fn role(&self) -> Role<'_> {
+        Role::MaxPool2d(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::{Device, Var};
+
+    fn gradient(x: &Var, y: &Tensor) -> Result<Vec<f64>> {
+        let weights: Vec<f64> = (0..y.elem_count()).map(|i| 1.0 + i as f64).collect();
+        let weights = Tensor::from_vec(weights, y.shape(), &Device::Cpu)?;
+        let store = (y * weights)?.sum_all()?.backward()?;
+        Ok(store.get(x).unwrap().flatten_all()?.to_vec1()?)
+    }
+
+    #[test]
+    fn a_single_maximum_and_the_first_of_a_tie_get_all_of_it() -> Result<()> {
+        let pool = MaxPool2d::new(MaxPool2dConfig::new([2, 2]))?;
+        let x = Var::new(&[[[[1f64, 3., 7., 7.], [0., 2., 7., 7.]]]], &Device::Cpu)?;
+        for y in [pool.forward(&x)?, pool.composite(&x)?] {
+            assert_eq!(gradient(&x, &y)?, [0., 1., 2., 0., 0., 0., 0., 0.]);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn both_forms_agree() -> Result<()> {
+        let values: Vec<f64> = (0..2 * 3 * 7 * 6).map(|i| f64::from(i * 37 % 23)).collect();
+        let x = Var::from_vec(values, (2, 3, 7, 6), &Device::Cpu)?;
+        for config in [
+            MaxPool2dConfig::new([2, 3]),
+            MaxPool2dConfig {
+                stride: Some([1, 2]),
+                padding: [1, 1],
+                ceil_mode: true,
+                ..MaxPool2dConfig::new([3, 2])
+            },
+            MaxPool2dConfig {
+                dilation: [2, 3],
+                stride: Some([1, 1]),
+                ..MaxPool2dConfig::new([2, 2])
+            },
+        ] {
+            let pool = MaxPool2d::new(config)?;
+            let (fused, composite) = (pool.forward(&x)?, pool.composite(&x)?);
+            assert_eq!(fused.dims(), composite.dims());
+            assert_eq!(
+                fused.flatten_all()?.to_vec1::<f64>()?,
+                composite.flatten_all()?.to_vec1::<f64>()?
+            );
+            assert_eq!(gradient(&x, &fused)?, gradient(&x, &composite)?);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn half_precision_works() -> Result<()> {
+        let pool = MaxPool2d::new(MaxPool2dConfig::new([2, 2]))?;
+        let x = Tensor::ones((1, 1, 2, 2), DType::F16, &Device::Cpu)?;
+        assert_eq!(pool.forward(&x)?.dtype(), DType::F16);
+        Ok(())
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() -> Result<()> {
+        assert!(matches!(
+            MaxPool2d::new(MaxPool2dConfig::new([0, 2])),
+            Err(Error::InvalidParameter {
+                name: "kernel_size",
+                ..
+            })
+        ));
+        let config = MaxPool2dConfig {
+            padding: [2, 0],
+            ..MaxPool2dConfig::new([3, 3])
+        };
+        assert!(matches!(
+            MaxPool2d::new(config),
+            Err(Error::InvalidParameter {
+                name: "padding",
+                ..
+            })
+        ));
+        let pool = MaxPool2d::new(MaxPool2dConfig::new([3, 3]))?;
+        for shape in [vec![1, 1, 2, 5], vec![1, 5, 5]] {
+            let x = Tensor::zeros(shape, DType::F32, &Device::Cpu)?;
+            assert!(matches!(pool.forward(&x), Err(Error::Shape { .. })));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,250 @@
+//! Adam, and Adam with decoupled weight decay.
+//!
+//! ```text
+//! g ← g + λθ   (Adam)                       θ ← (1 − lr·λ) θ   (AdamW)
+//! m ← β₁ m + (1 − β₁) g                     v ← β₂ v + (1 − β₂) g²
+//! θ ← θ − lr · m̂ / (√v̂ + ε)                 m̂ = m / (1 − β₁ᵗ),  v̂ = v / (1 − β₂ᵗ)
+//! ```
+//!
+//! Kingma & Ba 2015 (arXiv 1412.6980); Loshchilov & Hutter 2019 (arXiv 1711.05101). t counts the steps of each
+//! parameter.
+
+use std::collections::HashMap;
+
+use candle_core::backprop::GradStore;
+use candle_core::{Tensor, Var};
+use dml_core::fused::Element;
+use dml_core::kernels::optimizer::AdamStep;
+use dml_core::{Error, Result, check};
+
+use super::Optimizer;
+use super::slot::{self, Slot, Update};
+use crate::checkpoint::CheckpointError;
+
+/// The parameters of [`Adam`].
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
+pub struct AdamConfig {
+    /// The learning rate.
+    pub lr: f64,
+    /// β₁ and β₂: what remains of the running means after a step.
+    pub betas: [f64; 2],
+    /// ε, added to the root.
+    pub eps: f64,
+    /// λ, the weight of the parameter in its own gradient.
+    pub weight_decay: f64,
+}
+
+impl Default for AdamConfig {
+    fn default() -> Self {
+        Self {
+            lr: 1e-3,
+            betas: [0.9, 0.999],
+            eps: 1e-8,
+            weight_decay: 0.0,
+        }
+    }
+}
+
+/// The parameters of [`AdamW`].
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
+pub struct AdamWConfig {
+    /// The learning rate.
+    pub lr: f64,
+    /// β₁ and β₂: what remains of the running means after a step.
+    pub betas: [f64; 2],
+    /// ε, added to the root.
+    pub eps: f64,
+    /// λ, the share of the parameter that a step of learning rate 1 takes away.
+    pub weight_decay: f64,
+}
+
+impl Default for AdamWConfig {
+    fn default() -> Self {
+        Self {
+            lr: 1e-3,
+            betas: [0.9, 0.999],
+            eps: 1e-8,
+            weight_decay: 1e-2,
+        }
+    }
+}
+
+/// Adam ([formula](self)).
+///
+/// ```
+/// use candle_core::{Device, Var};
+/// use dml_nn::{Adam, AdamConfig, Optimizer};
+///
+/// let x = Var::new(3f64, &Device::Cpu)?;
+/// let mut adam = Adam::new([("x".to_owned(), x.clone())], AdamConfig { lr: 0.5, ..Default::default() })?;
+/// for _ in 0..100 {
+///     adam.step(&x.sqr()?.backward()?)?;
+/// }
+/// assert!(x.to_scalar::<f64>()?.abs() < 0.1);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Adam(Moments);
+
+/// Adam with decoupled weight decay ([formula](self)).
+#[derive(Debug)]
+pub struct AdamW(Moments);
+
+impl Adam {
+    /// Optimises the named parameters.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`] for a negative rate, ε or decay or a β outside [0, 1), [`Error::Unsupported`] for
+    /// two parameters of one name, [`Error::DType`] for whole numbers.
+    pub fn new(
+        parameters: impl IntoIterator<Item = (String, Var)>,
+        config: AdamConfig,
+    ) -> Result<Self> {
+        Moments::new(parameters, config, false).map(Self)
+    }
+}
+
+impl AdamW {
+    /// Optimises the named parameters.
+    ///
+    /// # Errors
+    /// As [`Adam::new`].
+    pub fn new(
+        parameters: impl IntoIterator<Item = (String, Var)>,
+        config: AdamWConfig,
+    ) -> Result<Self> {
+        let config = AdamConfig {
+            lr: config.lr,
+            betas: config.betas,
+            eps: config.eps,
+            weight_decay: config.weight_decay,
+        };
+        Moments::new(parameters, config, true).map(Self)
+    }
+}
+
+/// What both have in common.
+#[derive(Debug)]
+struct Moments {
+    slots: Vec<Slot<2>>,
+    config: AdamConfig,
+    decoupled: bool,
+}
+
+/// PyTorch's names of the two running means.
+const NAMES: [&str; 2] = ["exp_avg", "exp_avg_sq"];
+
+impl Moments {
+    fn new(
+        parameters: impl IntoIterator<Item = (String, Var)>,
+        config: AdamConfig,
+        decoupled: bool,
+    ) -> Result<Self> {
+        check::non_negative("lr", config.lr)?;
+        check::non_negative("eps", config.eps)?;
+        check::non_negative("weight_decay", config.weight_decay)?;
+        for beta in config.betas {
+            if !(0.0..1.0).contains(&beta) {
+                return Err(Error::InvalidParameter {
+                    name: "betas",
+                    value: beta,
+                    expected: "numbers in [0, 1)",
+                });
+            }
+        }
+        Ok(Self {
+            slots: slot::slots(parameters)?,
+            config,
+            decoupled,
+        })
+    }
+
+    fn step(&mut self, gradients: &GradStore) -> Result<()> {
+        let (config, decoupled) = (&self.config, self.decoupled);
+        for slot in &mut self.slots {
+            slot.step(gradients, |step| {
+                let [first, second] = config.betas;
+                let step = step as f64;
+                AdamStep {
+                    first_rate: 1.0 - first,
+                    second_decay: second,
+                    step_size: config.lr / (1.0 - first.powf(step)),
+                    root_correction: (1.0 - second.powf(step)).sqrt(),
+                    eps: config.eps,
+                    coupled_decay: if decoupled { 0.0 } else { config.weight_decay },
+                    shrink: if decoupled {
+                        1.0 - config.lr * config.weight_decay
+                    } else {
+                        1.0
+                    },
+                }
+            })?;
+        }
+        Ok(())
+    }
+}
+
+impl Update<2> for AdamStep {
+    fn apply<T: Element>(&self, parameter: &mut [T], gradient: &[T], kept: [&mut [T]; 2]) {
+        let [first, second] = kept;
+        AdamStep::apply(self, parameter, gradient, first, second);
+    }
+
+    fn composite(
+        &self,
+        parameter: &Tensor,
+        gradient: &Tensor,
+        kept: &[Tensor; 2],
+    ) -> Result<(Tensor, [Tensor; 2])> {
+        let [first, second] = kept;
+        let gradient = (gradient + (parameter * self.coupled_decay)?)?;
+        let first = (first + ((&gradient - first)? * self.first_rate)?)?;
+        let squares = (gradient.sqr()? * (1.0 - self.second_decay))?;
+        let second = ((second * self.second_decay)? + squares)?;
+        let root = ((second.sqrt()? / self.root_correction)? + self.eps)?;
+        let change = ((&first * self.step_size)? / root)?;
+        Ok((((parameter * self.shrink)? - change)?, [first, second]))
+    }
+}
+
+macro_rules! optimizer {
+    ($t:ty) => {
+        impl Optimizer for $t {
+            fn step(&mut self, gradients: &GradStore) -> Result<()> {
+                self.0.step(gradients)
+            }
+
+            fn learning_rate(&self) -> f64 {
+                self.0.config.lr
+            }
+
+            fn set_learning_rate(&mut self, learning_rate: f64) {
+                self.0.config.lr = learning_rate;
+            }
+
+            fn state(&self) -> Result<HashMap<String, Tensor>> {
+                slot::state(&self.0.slots, NAMES, self.0.config.lr)
+            }
+
+            fn load_state(
+                &mut self,
+                state: &HashMap<String, Tensor>,
+            ) -> std::result::Result<(), CheckpointError> {
+                self.0.config.lr = slot::load_state(&mut self.0.slots, NAMES, state)?;
+                Ok(())
+            }
+        }
+    };
+}
+optimizer!(Adam);
+optimizer!(AdamW);
