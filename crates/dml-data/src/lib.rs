@@ -1,1 +1,21 @@
-//! Data sets for metric learning: IDX files, MNIST by download, and a procedural digit generator.
+#![doc = include_str!("../README.md")]
+
+mod error;
+
+mod idx;
+mod image_dataset;
+
+mod cache_folder;
+#[cfg(feature = "download")]
+pub mod download;
+mod mnist;
+
+pub mod synthetic;
+
+pub use dml_core;
+
+pub use cache_folder::cache_folder;
+pub use error::{DataError, Result};
+pub use idx::Idx;
+pub use image_dataset::{ImageDataset, Normalization, TrainTest};
+pub use mnist::{Digest, MnistFile, MnistVariant};

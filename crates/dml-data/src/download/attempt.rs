@@ -1,0 +1,87 @@
+//! One request, and how it failed.
+
+use std::error::Error;
+use std::fmt;
+
+use crate::DataError;
+
+/// A request that failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{url}: {fault}")]
+pub struct Attempt {
+    /// The address.
+    pub url: String,
+    /// How many bytes it brought before it failed.
+    pub received: u64,
+    /// What went wrong.
+    #[source]
+    pub fault: Fault,
+}
+
+/// What can go wrong with a request.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Fault {
+    /// No connection, a connection that broke, or a time-out.
+    #[error("{0}")]
+    Transport(#[source] Box<dyn Error + Send + Sync>),
+    /// The server answered with a status that is no success.
+    #[error("status {status}")]
+    Status {
+        /// The status, such as 404.
+        status: u16,
+        /// How many seconds the server asks to wait.
+        retry_after: Option<u64>,
+    },
+    /// The server sent another part of the file than it was asked for.
+    #[error("expected the file from byte {expected} on, found the range {found:?}")]
+    Range {
+        /// The first byte asked for.
+        expected: u64,
+        /// What the server says that it sends.
+        found: String,
+    },
+    /// The connection ended before the file did.
+    #[error("expected {expected} bytes, found {found}")]
+    Dropped {
+        /// How many bytes the file has.
+        expected: u64,
+        /// How many there are.
+        found: u64,
+    },
+    /// The file is larger than it can be.
+    #[error("expected at most {limit} bytes, found more")]
+    TooLarge {
+        /// The limit.
+        limit: u64,
+    },
+    /// The file is whole, but not what it should be.
+    #[error(transparent)]
+    Contents(Box<DataError>),
+}
+
+impl Fault {
+    /// Whether the same request may succeed later.
+    pub(super) fn may_pass(&self) -> bool {
+        match self {
+            Self::Transport(_) | Self::Dropped { .. } | Self::Range { .. } => true,
+            Self::Status { status, .. } => matches!(status, 408 | 429 | 500..),
+            Self::TooLarge { .. } | Self::Contents(_) => false,
+        }
+    }
+}
+
+impl Attempt {
+    /// All attempts in one line, for an error message.
+    pub(crate) fn list(attempts: &[Self]) -> impl fmt::Display + '_ {
+        fmt::from_fn(move |f| {
+            if attempts.is_empty() {
+                return f.write_str("there is no mirror");
+            }
+            for (i, attempt) in attempts.iter().enumerate() {
+                write!(f, "{}{attempt}", if i > 0 { "; " } else { "" })?;
+            }
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,248 @@
+//! One file, from any of its mirrors.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use md5::Md5;
+use sha2::{Digest as _, Sha256};
+
+use super::backoff;
+use super::lock::Lock;
+use super::transfer::{End, Interrupt, agent, transfer};
+use super::{Attempt, DownloadConfig, DownloadEvent, Fault};
+use crate::{DataError, Digest, Idx, MnistFile, Result};
+
+/// An attempt that brings as much does not count as a failure: the file grows, so there is an end to it.
+const PROGRESS: u64 = 1 << 16;
+/// Compression makes no file larger than this beyond its contents.
+const OVERHEAD: u64 = 1 << 20;
+
+/// A file to fetch into a folder.
+#[derive(Debug)]
+pub(super) struct Download<'a> {
+    pub(super) file: MnistFile,
+    pub(super) mirrors: &'a [String],
+    pub(super) folder: &'a Path,
+    pub(super) config: &'a DownloadConfig,
+}
+
+impl Download<'_> {
+    /// Makes sure that the file is in its folder, whole and checked.
+    pub(super) fn run(&self, progress: &mut dyn FnMut(DownloadEvent<'_>)) -> Result<()> {
+        let name = format!("{}.gz", self.file.name);
+        let path = self.folder.join(&name);
+        let part = self.folder.join(format!("{name}.part"));
+        fs::create_dir_all(self.folder).map_err(DataError::io("create", self.folder))?;
+        let lock = self.folder.join(format!(".{name}.lock"));
+        let _lock = Lock::acquire(&lock, self.config.lock_timeout)?;
+        if path.exists() {
+            match self.check(&path) {
+                Ok(()) => {
+                    progress(DownloadEvent::Cached { file: &name });
+                    return Ok(());
+                }
+                Err(error @ DataError::Io { .. }) => return Err(error),
+                // Damaged since: fetched anew, and replaced when the new one is whole.
+                Err(_) => {}
+            }
+        }
+        self.fetch(&name, &part, progress)?;
+        self.settle(&part, &path)?;
+        progress(DownloadEvent::Done { file: &name });
+        Ok(())
+    }
+
+    /// Fills `part` until its contents are right.
+    fn fetch(
+        &self,
+        name: &str,
+        part: &Path,
+        progress: &mut dyn FnMut(DownloadEvent<'_>),
+    ) -> Result<()> {
+        let agent = agent(self.config);
+        let mut attempts: Vec<Attempt> = Vec::new();
+        for (m, mirror) in self.mirrors.iter().enumerate() {
+            let url = format!("{}/{name}", mirror.trim_end_matches('/'));
+            // A part of unknown origin may spoil what a good mirror adds to it: then that mirror has another try.
+            let mut inherited = part_len(part)? > 0;
+            let mut failures = 0;
+            while failures < self.config.attempts.max(1) {
+                let have = part_len(part)?;
+                let fault = match self.request(&agent, &url, have, part, name, progress)? {
+                    Ok(()) => return Ok(()),
+                    Err(fault) => fault,
+                };
+                let received = part_len(part)?.saturating_sub(have);
+                let wrong = matches!(fault, Fault::Contents(_) | Fault::TooLarge { .. });
+                if wrong {
+                    remove(part)?;
+                }
+                let again = fault.may_pass() || (wrong && inherited);
+                inherited &= !wrong;
+                failures = if again && (received >= PROGRESS || wrong) {
+                    failures.min(1).max(u32::from(!wrong))
+                } else {
+                    failures + 1
+                };
+                let goes_on = again && failures < self.config.attempts;
+                let wish = match fault {
+                    Fault::Status { retry_after, .. } => retry_after,
+                    _ => None,
+                };
+                let attempt = Attempt {
+                    url: url.clone(),
+                    received,
+                    fault,
+                };
+                let wait = if goes_on && !wrong {
+                    backoff::wait(self.config, failures, wish, backoff::jitter())
+                } else {
+                    Duration::ZERO
+                };
+                if goes_on || m + 1 < self.mirrors.len() {
+                    progress(DownloadEvent::Failed {
+                        file: name,
+                        attempt: &attempt,
+                        wait,
+                    });
+                }
+                attempts.push(attempt);
+                if !goes_on {
+                    break;
+                }
+                thread::sleep(wait);
+            }
+        }
+        Err(DataError::Download {
+            file: name.to_owned(),
+            attempts,
+        })
+    }
+
+    /// One request and the check of what is there then. The outer error ends the download, the inner one the attempt.
+    fn request(
+        &self,
+        agent: &ureq::Agent,
+        url: &str,
+        have: u64,
+        part: &Path,
+        name: &str,
+        progress: &mut dyn FnMut(DownloadEvent<'_>),
+    ) -> Result<std::result::Result<(), Fault>> {
+        let mut file = File::options()
+            .create(true)
+            .append(true)
+            .open(part)
+            .map_err(DataError::io("create", part))?;
+        let mut report = |received, total| {
+            progress(DownloadEvent::Received {
+                file: name,
+                received,
+                total,
+            });
+        };
+        let limit = self.plain_len() + OVERHEAD;
+        let end = match transfer(agent, url, have, limit, &mut file, &mut report) {
+            Ok(end) => end,
+            Err(Interrupt::Remote(fault)) => return Ok(Err(fault)),
+            Err(Interrupt::Local(source)) => return Err(DataError::io("write", part)(source)),
+        };
+        Ok(match self.check(part) {
+            Ok(()) => Ok(()),
+            Err(error @ DataError::Io { .. }) => return Err(error),
+            // Without an announced length, a file that is too short may be one that was cut off.
+            Err(DataError::Truncated { expected, found, .. }) if end == End::Unannounced => {
+                Err(Fault::Dropped { expected, found })
+            }
+            Err(error) => Err(Fault::Contents(Box::new(error))),
+        })
+    }
+
+    /// How many bytes the file has, uncompressed.
+    fn plain_len(&self) -> u64 {
+        let dims = self.file.dims;
+        4 + 4 * dims.len() as u64 + dims.iter().map(|&dim| dim as u64).product::<u64>()
+    }
+
+    /// Whether the file at `path` is the one that the data set is known for.
+    fn check(&self, path: &Path) -> Result<()> {
+        let open = || File::open(path).map_err(DataError::io("open", path));
+        let array = Idx::read(path, open()?, self.plain_len())?;
+        if array.dims() != self.file.dims {
+            return Err(DataError::Dimensions {
+                file: path.to_path_buf(),
+                expected: format!("{:?}", self.file.dims),
+                found: array.dims().to_vec(),
+            });
+        }
+        let (known, found) = match self.file.digest {
+            Digest::Sha256(known) => {
+                let mut hash = Sha256::new();
+                hash.update(array.header());
+                hash.update(array.data());
+                (known, hex(&hash.finalize()))
+            }
+            Digest::Md5OfCompressed(known) => {
+                let mut hash = Md5::new();
+                io::copy(&mut open()?, &mut HashWriter(&mut hash)).map_err(DataError::io("read", path))?;
+                (known, hex(&hash.finalize()))
+            }
+        };
+        if known == found {
+            Ok(())
+        } else {
+            Err(DataError::Digest {
+                file: path.to_path_buf(),
+                expected: self.file.digest,
+                found,
+            })
+        }
+    }
+
+    /// Gives a whole file its final name, so that it is there after a power cut or not at all.
+    fn settle(&self, part: &Path, path: &Path) -> Result<()> {
+        let file = File::options()
+            .write(true)
+            .open(part)
+            .map_err(DataError::io("open", part))?;
+        file.sync_all().map_err(DataError::io("sync", part))?;
+        fs::rename(part, path).map_err(DataError::io("rename", part))?;
+        // Windows can't open folders, and writes their entries through.
+        if cfg!(unix) {
+            let folder = File::open(self.folder).map_err(DataError::io("open", self.folder))?;
+            folder.sync_all().map_err(DataError::io("sync", self.folder))?;
+        }
+        Ok(())
+    }
+}
+
+struct HashWriter<'a, D>(&'a mut D);
+
+impl<D: sha2::Digest> io::Write for HashWriter<'_, D> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn part_len(part: &Path) -> Result<u64> {
+    match fs::metadata(part) {
+        Ok(metadata) => Ok(metadata.len()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(0),
+        Err(e) => Err(DataError::io("read", part)(e)),
+    }
+}
+
+fn remove(part: &Path) -> Result<()> {
+    fs::remove_file(PathBuf::from(part)).map_err(DataError::io("remove", part))
+}

@@ -1,0 +1,170 @@
+//! Fetching MNIST and Fashion-MNIST over HTTP into a cache folder.
+//!
+//! ```text
+//! for each file: lock → already there and intact? → for each mirror: request what is missing → append to FILE.part
+//!                → check the contents → fsync → rename to FILE
+//! ```
+//!
+//! Nothing that was received is lost: a dropped connection, a slow server or a stopped program leaves `FILE.part`, and
+//! the next request asks for the rest of it. Failures that may pass (no connection, a time-out, status 408, 429 or
+//! 5xx) are tried again after a wait that doubles each time; others, wrong contents among them, move on to the next
+//! mirror. A file under its final name is always whole and checked. Any number of threads and programs may download
+//! the same file at once: one does, the others wait for it.
+
+mod attempt;
+mod backoff;
+mod file;
+mod lock;
+mod transfer;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::{MnistVariant, Result, cache_folder};
+
+pub use attempt::{Attempt, Fault};
+
+/// How patiently to download, from where and to where.
+///
+/// ```
+/// use dml_data::download::DownloadConfig;
+///
+/// let config = DownloadConfig { folder: Some("datasets/mnist".into()), ..Default::default() };
+/// assert_eq!(config.attempts, 4);
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct DownloadConfig {
+    /// Addresses of folders with the files, tried in order. Default: none, which means the data set's own mirrors.
+    pub mirrors: Vec<String>,
+    /// The folder to keep the files in. Default: one of the data set's name in [`cache_folder`].
+    pub folder: Option<PathBuf>,
+    /// Attempts at one mirror, at least 1; those that bring 64 KiB or more do not count. Default 4.
+    pub attempts: u32,
+    /// The wait after the first failed attempt; it doubles with each. Default half a second.
+    pub first_wait: Duration,
+    /// The longest wait. Default 8 seconds.
+    pub longest_wait: Duration,
+    /// How long to wait for a connection. Default 10 seconds.
+    pub connect_timeout: Duration,
+    /// How long to wait for the next byte. Default 20 seconds.
+    pub stall_timeout: Duration,
+    /// How long to wait for another download of the same file. Default 10 minutes.
+    pub lock_timeout: Duration,
+    /// Whether the environment's `HTTPS_PROXY` and the like are heeded. Default `true`.
+    pub proxy_from_environment: bool,
+}
+
+impl Default for DownloadConfig {
+    fn default() -> Self {
+        Self {
+            mirrors: Vec::new(),
+            folder: None,
+            attempts: 4,
+            first_wait: Duration::from_millis(500),
+            longest_wait: Duration::from_secs(8),
+            connect_timeout: Duration::from_secs(10),
+            stall_timeout: Duration::from_secs(20),
+            lock_timeout: Duration::from_secs(600),
+            proxy_from_environment: true,
+        }
+    }
+}
+
+/// What a download tells its caller while it goes on.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum DownloadEvent<'a> {
+    /// The file was there already, and its contents are right.
+    Cached {
+        /// The file's name.
+        file: &'a str,
+    },
+    /// Bytes arrived.
+    Received {
+        /// The file's name.
+        file: &'a str,
+        /// How many bytes of it are there.
+        received: u64,
+        /// How many it has, if the server said so.
+        total: Option<u64>,
+    },
+    /// An attempt failed; there will be another one, at this mirror or the next, after a wait.
+    Failed {
+        /// The file's name.
+        file: &'a str,
+        /// The attempt.
+        attempt: &'a Attempt,
+        /// How long the wait is.
+        wait: Duration,
+    },
+    /// The file is whole, its contents are right, and it has its final name.
+    Done {
+        /// The file's name.
+        file: &'a str,
+    },
+}
+
+impl MnistVariant {
+    /// The addresses of the folders that the files are downloaded from.
+    #[must_use]
+    pub fn mirrors(self) -> [&'static str; 2] {
+        match self {
+            Self::Mnist => [
+                "https://ossci-datasets.s3.amazonaws.com/mnist/",
+                "https://storage.googleapis.com/cvdf-datasets/mnist/",
+            ],
+            Self::FashionMnist => [
+                "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+                "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+            ],
+        }
+    }
+
+    /// Downloads what is missing of the four files, and returns their folder for [`MnistVariant::load`].
+    ///
+    /// ```no_run
+    /// use dml_data::{MnistVariant, download::DownloadConfig};
+    ///
+    /// let folder = MnistVariant::Mnist.download(&DownloadConfig::default(), &mut |event| println!("{event:?}"))?;
+    /// let mnist = MnistVariant::Mnist.load(folder)?;
+    /// assert_eq!(mnist.train.len(), 60_000);
+    /// # Ok::<(), dml_data::DataError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`DataError::Download`](crate::DataError::Download) with every attempt if no mirror has the file, or there is no
+    /// network; [`DataError::Io`](crate::DataError::Io) if the folder can't be written or the disk is full;
+    /// [`DataError::Locked`](crate::DataError::Locked) if another download of the file takes too long;
+    /// [`DataError::NoCacheFolder`](crate::DataError::NoCacheFolder) if no folder is given and none is known.
+    pub fn download(
+        self,
+        config: &DownloadConfig,
+        progress: &mut dyn FnMut(DownloadEvent<'_>),
+    ) -> Result<PathBuf> {
+        let folder = match &config.folder {
+            Some(folder) => folder.clone(),
+            None => cache_folder()?.join(self.folder_name()),
+        };
+        let own = self.mirrors().map(str::to_owned);
+        let mirrors = if config.mirrors.is_empty() {
+            &own[..]
+        } else {
+            &config.mirrors
+        };
+        for file in self.files() {
+            file::Download {
+                file,
+                mirrors,
+                folder: &folder,
+                config,
+            }
+            .run(progress)?;
+        }
+        Ok(folder)
+    }
+}
+
+#[cfg(test)]
+mod server;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,169 @@
+//! What can go wrong between a file or a server and a data set: every message names the file, what was expected and
+//! what was found.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The result of every function of this crate that reads files or the network.
+pub type Result<T> = std::result::Result<T, DataError>;
+
+/// What can go wrong when a data set is read or downloaded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// The operating system could not do something with a file.
+    #[error("can't {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried, such as `read`.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the operating system answered.
+        source: io::Error,
+    },
+    /// A file of a data set is not where it was looked for.
+    #[error("{}: found none of {}", folder.display(), tried.join(", "))]
+    Missing {
+        /// The folder.
+        folder: PathBuf,
+        /// The names that were tried.
+        tried: Vec<String>,
+    },
+    /// A file does not begin like an IDX file, `00 00 08` and the number of dimensions.
+    #[error("{}: expected the magic number of an IDX file of bytes, 00 00 08 and a number of dimensions, found {found:02x?}", file.display())]
+    Magic {
+        /// The file.
+        file: PathBuf,
+        /// Its first bytes, four at most.
+        found: Vec<u8>,
+    },
+    /// An IDX file has another number of dimensions, or other sizes, than the data set asks for.
+    #[error("{}: expected dimensions {expected}, found {found:?}", file.display())]
+    Dimensions {
+        /// The file.
+        file: PathBuf,
+        /// The dimensions in words.
+        expected: String,
+        /// Those in the file's header.
+        found: Vec<usize>,
+    },
+    /// A file ends before what its header announces.
+    #[error("{}: expected {expected} bytes, found {found}", file.display())]
+    Truncated {
+        /// The file.
+        file: PathBuf,
+        /// How many bytes header and data should take, uncompressed.
+        expected: u64,
+        /// How many there are.
+        found: u64,
+    },
+    /// A file goes on after what its header announces.
+    #[error("{}: expected {expected} bytes, found more", file.display())]
+    TrailingBytes {
+        /// The file.
+        file: PathBuf,
+        /// How many bytes header and data should take, uncompressed.
+        expected: u64,
+    },
+    /// A header announces more than the reader is willing to hold in memory.
+    #[error("{}: expected at most {limit} bytes, found a header that announces {found}", file.display())]
+    TooLarge {
+        /// The file.
+        file: PathBuf,
+        /// The limit.
+        limit: u64,
+        /// What the header announces; `u64::MAX` if it is more than that.
+        found: u64,
+    },
+    /// A compressed file is damaged.
+    #[error("{}: expected an intact gzip file, found a damaged one: {source}", file.display())]
+    Gzip {
+        /// The file.
+        file: PathBuf,
+        /// What the decoder found.
+        source: io::Error,
+    },
+    /// There is not one label per image.
+    #[error("{labels}: expected {expected} labels, one per image, found {found}")]
+    LabelCount {
+        /// Where the labels come from.
+        labels: String,
+        /// The number of images.
+        expected: usize,
+        /// The number of labels.
+        found: usize,
+    },
+    /// A label names no class.
+    #[error("{labels}: expected labels below {classes}, found {found} at position {position}")]
+    Label {
+        /// Where the labels come from.
+        labels: String,
+        /// The number of classes.
+        classes: usize,
+        /// Where the label stands.
+        position: usize,
+        /// The label.
+        found: i64,
+    },
+    /// Pixels don't make up whole images.
+    #[error("{source_name}: expected a multiple of {pixels} bytes, one per pixel, found {found}")]
+    Pixels {
+        /// Where the images come from.
+        source_name: String,
+        /// Pixels of an image.
+        pixels: usize,
+        /// The number of bytes.
+        found: usize,
+    },
+    /// The contents of a file are not those that the data set is known for.
+    #[error("{}: expected {expected}, found {found}", file.display())]
+    Digest {
+        /// The file.
+        file: PathBuf,
+        /// The known digest.
+        expected: crate::Digest,
+        /// That of the file.
+        found: String,
+    },
+    /// Labels or rows that the core of the library refuses.
+    #[error(transparent)]
+    Core(#[from] dml_core::Error),
+    /// No folder is known to keep downloads in.
+    #[error("no cache folder: set DML_CACHE to a folder, or one of {}", tried.join(", "))]
+    NoCacheFolder {
+        /// The environment variables that were read.
+        tried: Vec<&'static str>,
+    },
+    /// A file could not be downloaded from any mirror.
+    #[cfg(feature = "download")]
+    #[error("can't download {file}: {}", crate::download::Attempt::list(attempts))]
+    Download {
+        /// The file's name.
+        file: String,
+        /// Every attempt, in order.
+        attempts: Vec<crate::download::Attempt>,
+    },
+    /// Another thread or program held the file's lock for too long.
+    #[cfg(feature = "download")]
+    #[error("{}: expected the lock within {waited:?}, found it held by another download", lock.display())]
+    Locked {
+        /// The lock file.
+        lock: PathBuf,
+        /// How long it was waited for.
+        waited: std::time::Duration,
+    },
+}
+
+impl DataError {
+    /// For `map_err`: what was tried with which file.
+    pub(crate) fn io<'a>(
+        action: &'static str,
+        path: &'a Path,
+    ) -> impl FnOnce(io::Error) -> Self + 'a {
+        move |source| Self::Io {
+            action,
+            path: path.to_path_buf(),
+            source,
+        }
+    }
+}

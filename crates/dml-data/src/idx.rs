@@ -1,0 +1,196 @@
+//! The IDX format: arrays of bytes behind a header of their sizes, plain or compressed.
+//!
+//! ```text
+//! 00 00 08 n | size₁ … sizeₙ, big-endian u32 each | size₁ · … · sizeₙ bytes, last dimension fastest
+//! ```
+//!
+//! The format of MNIST (LeCun, Cortes, Burges, "The MNIST database of handwritten digits", 1998) and its successors.
+//! Whether a file is compressed is seen from its first bytes, whatever its name says. The header is read first and
+//! bounds everything after it, so a small file can't be made to fill the memory.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::path::Path;
+
+use flate2::read::MultiGzDecoder;
+
+use crate::{DataError, Result};
+
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+/// What is reserved before any data was seen; beyond it, memory grows with what really comes.
+const TRUSTED: u64 = 1 << 26;
+
+/// An array of bytes of any number of dimensions.
+///
+/// ```
+/// use dml_data::Idx;
+///
+/// let file = [0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 3, 1, 2, 3, 4, 5, 6];
+/// let array = Idx::parse("example", &file)?;
+/// assert_eq!((array.dims(), array.data()), (&[2usize, 3][..], &[1u8, 2, 3, 4, 5, 6][..]));
+/// # Ok::<(), dml_data::DataError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Idx {
+    dims: Vec<usize>,
+    data: Vec<u8>,
+}
+
+impl Idx {
+    /// The most bytes that [`Idx::open`] and [`Idx::parse`] accept, uncompressed: 4 GiB.
+    pub const LIMIT: u64 = 1 << 32;
+
+    /// Reads a file, plain or compressed.
+    ///
+    /// # Errors
+    /// [`DataError::Io`] if it can't be read; otherwise as [`Idx::parse`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let file = File::open(path).map_err(DataError::io("open", path))?;
+        Self::read(path, file, Self::LIMIT)
+    }
+
+    /// Reads the bytes of a file, plain or compressed. `name` is for errors.
+    ///
+    /// # Errors
+    /// [`DataError::Magic`], [`DataError::Truncated`], [`DataError::TrailingBytes`], [`DataError::TooLarge`] and
+    /// [`DataError::Gzip`], as their names say.
+    pub fn parse(name: impl AsRef<Path>, bytes: &[u8]) -> Result<Self> {
+        Self::read(name.as_ref(), bytes, Self::LIMIT)
+    }
+
+    /// Reads from anything, at most `limit` uncompressed bytes. `name` is for errors.
+    ///
+    /// # Errors
+    /// As [`Idx::open`].
+    pub fn read(name: impl AsRef<Path>, source: impl Read, limit: u64) -> Result<Self> {
+        let name = name.as_ref();
+        with_plain_bytes(name, source, |plain| read_plain(name, plain, limit))?
+    }
+
+    /// The size of each dimension.
+    #[must_use]
+    pub fn dims(&self) -> &[usize] {
+        &self.dims
+    }
+
+    /// All bytes, last dimension fastest.
+    #[must_use]
+    pub fn data(&self) -> &[u8] {
+        &self.data
+    }
+
+    /// All bytes, without a copy.
+    #[must_use]
+    pub fn into_data(self) -> Vec<u8> {
+        self.data
+    }
+
+    /// How many bytes the array takes as an uncompressed file.
+    #[must_use]
+    pub fn file_len(&self) -> u64 {
+        4 + 4 * self.dims.len() as u64 + self.data.len() as u64
+    }
+}
+
+/// Hands `f` the uncompressed bytes of `source`.
+pub(crate) fn with_plain_bytes<T>(
+    name: &Path,
+    source: impl Read,
+    f: impl FnOnce(&mut dyn Read) -> T,
+) -> Result<T> {
+    let mut source = BufReader::with_capacity(1 << 16, source);
+    let mut start = Vec::with_capacity(2);
+    source
+        .by_ref()
+        .take(2)
+        .read_to_end(&mut start)
+        .map_err(DataError::io("read", name))?;
+    let compressed = start == GZIP;
+    let mut whole = io::Cursor::new(start).chain(source);
+    Ok(if compressed {
+        f(&mut MultiGzDecoder::new(whole))
+    } else {
+        f(&mut whole)
+    })
+}
+
+fn read_plain(name: &Path, plain: &mut dyn Read, limit: u64) -> Result<Idx> {
+    let mut read_up_to = |count: u64, into: &mut Vec<u8>| {
+        match (&mut *plain).take(count).read_to_end(into) {
+            Ok(_) => Ok(()),
+            // A compressed file that stops early: the length tells it.
+            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Ok(()),
+            Err(e) => Err(read_error(name, e)),
+        }
+    };
+    let truncated = |expected, found: usize| DataError::Truncated {
+        file: name.to_path_buf(),
+        expected,
+        found: found as u64,
+    };
+
+    let mut header = Vec::with_capacity(16);
+    read_up_to(4, &mut header)?;
+    let rank = match header.as_slice() {
+        &[0, 0, 8, rank] if rank > 0 => rank,
+        _ => {
+            return Err(DataError::Magic {
+                file: name.to_path_buf(),
+                found: header,
+            });
+        }
+    };
+    let header_len = 4 + 4 * u64::from(rank);
+    read_up_to(header_len - 4, &mut header)?;
+    if (header.len() as u64) < header_len {
+        return Err(truncated(header_len, header.len()));
+    }
+    let dims: Vec<usize> = header[4..]
+        .chunks_exact(4)
+        .map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]) as usize)
+        .collect();
+    let expected = dims
+        .iter()
+        .try_fold(1u64, |product, &dim| product.checked_mul(dim as u64))
+        .and_then(|product| product.checked_add(header_len))
+        .unwrap_or(u64::MAX);
+    if expected > limit {
+        return Err(DataError::TooLarge {
+            file: name.to_path_buf(),
+            limit,
+            found: expected,
+        });
+    }
+
+    let count = expected - header_len;
+    let mut data = Vec::with_capacity(count.min(TRUSTED) as usize);
+    read_up_to(count, &mut data)?;
+    if (data.len() as u64) < count {
+        return Err(truncated(expected, header.len() + data.len()));
+    }
+    // Reading to the end also makes the decoder compare its checksum.
+    match plain.read(&mut [0]) {
+        Ok(0) => Ok(Idx { dims, data }),
+        Ok(_) => Err(DataError::TrailingBytes {
+            file: name.to_path_buf(),
+            expected,
+        }),
+        Err(e) => Err(read_error(name, e)),
+    }
+}
+
+fn read_error(name: &Path, source: io::Error) -> DataError {
+    match source.kind() {
+        io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
+            DataError::Gzip {
+                file: name.to_path_buf(),
+                source,
+            }
+        }
+        _ => DataError::io("read", name)(source),
+    }
+}
+
+#[cfg(test)]
+mod tests;
