@@ -6,9 +6,12 @@
 // These are programs for a terminal: what they print is their result.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod bench;
 mod catalog;
 mod ci;
 mod conformance;
+mod memory;
+mod mnist;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -26,6 +29,10 @@ struct Cli {
 enum Command {
     /// Run every check that a change must pass, cheapest first.
     Ci(ci::Args),
+    /// Train on MNIST as PyTorch Metric Learning's example does, and measure Precision@1.
+    Mnist(mnist::Args),
+    /// Measure speed, as a ratio to PyTorch Metric Learning's where it is at hand.
+    Bench(bench::Args),
     /// Bring the README's table of components up to date.
     Catalog(catalog::Args),
     /// Hold every component to the reference cases.
@@ -36,6 +43,8 @@ impl Command {
     fn run(&self) -> anyhow::Result<()> {
         match self {
             Self::Ci(args) => ci::run(args),
+            Self::Mnist(args) => mnist::run(args),
+            Self::Bench(args) => bench::run(args),
             Self::Catalog(args) => catalog::run(args),
             Self::Conformance(args) => conformance::run(args),
         }

@@ -80,10 +80,7 @@ fn files(variant: MnistVariant, folder: Option<&Path>) -> anyhow::Result<Digits>
         None => {
             let folder = cache_folder()?.join(variant.folder_name());
             match variant.load(&folder) {
-                Err(DataError::Missing { .. }) => {
-                    download::fetch(variant, &folder)?;
-                    variant.load(&folder)?
-                }
+                Err(DataError::Missing { .. }) => variant.load(download::fetch(variant)?)?,
                 other => other?,
             }
         }

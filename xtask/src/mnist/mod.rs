@@ -147,7 +147,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     })?;
     let train_seconds = start.elapsed().as_secs_f64();
     bar.finish_and_clear();
-    outputs.write("model.safetensors", &network.to_safetensors()?)?;
+    network.save(&outputs.path("model.safetensors"))?;
     log.finish()?;
 
     let start = Instant::now();

@@ -1,0 +1,510 @@
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use md5::Md5;
+use sha2::{Digest as _, Sha256};
+use tempfile::TempDir;
+
+use super::file::Download;
+use super::server::{Reply, Server};
+use super::*;
+use crate::{DataError, Digest, Idx, MnistFile};
+
+const DIMS: &[usize] = &[300, 28, 28];
+const NAME: &str = "some-images-idx3-ubyte";
+
+/// Images that don't compress, so that the file is large enough to be cut anywhere.
+fn plain(seed: u64) -> Vec<u8> {
+    let mut bytes = vec![0, 0, 8, 3];
+    DIMS.iter()
+        .for_each(|&dim| bytes.extend((dim as u32).to_be_bytes()));
+    let mut state = seed;
+    bytes.extend((0..DIMS.iter().product()).map(|_| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (state >> 56) as u8
+    }));
+    bytes
+}
+
+fn compressed(plain: &[u8]) -> Arc<[u8]> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(plain).unwrap();
+    encoder.finish().unwrap().into()
+}
+
+fn leak(hash: &[u8]) -> &'static str {
+    let digits: String = hash.iter().map(|b| format!("{b:02x}")).collect();
+    Box::leak(digits.into_boxed_str())
+}
+
+fn good() -> Arc<[u8]> {
+    compressed(&plain(1))
+}
+
+fn known_file() -> MnistFile {
+    MnistFile {
+        name: NAME,
+        dims: DIMS,
+        digest: Digest::Sha256(leak(&Sha256::digest(plain(1)))),
+    }
+}
+
+fn quick() -> DownloadConfig {
+    DownloadConfig {
+        attempts: 3,
+        first_wait: Duration::from_millis(2),
+        longest_wait: Duration::from_millis(10),
+        connect_timeout: Duration::from_millis(2000),
+        stall_timeout: Duration::from_millis(300),
+        lock_timeout: Duration::from_secs(20),
+        proxy_from_environment: false,
+        ..Default::default()
+    }
+}
+
+/// Downloads the file from `mirrors`; returns what came of it, and the events in one word each.
+fn fetch(folder: &Path, mirrors: &[String], config: &DownloadConfig) -> (Result<()>, Vec<String>) {
+    let mut events = Vec::new();
+    let result = Download {
+        file: known_file(),
+        mirrors,
+        folder,
+        config,
+    }
+    .run(&mut |event| match event {
+        DownloadEvent::Received { .. } => {}
+        DownloadEvent::Cached { .. } => events.push("cached".to_owned()),
+        DownloadEvent::Done { .. } => events.push("done".to_owned()),
+        DownloadEvent::Failed { attempt, .. } => events.push(attempt.fault.to_string()),
+    });
+    (result, events)
+}
+
+fn assert_there(folder: &TempDir) {
+    let path = folder.path().join(format!("{NAME}.gz"));
+    assert_eq!(Idx::open(&path).unwrap().dims(), DIMS);
+    assert!(!part(folder).exists());
+}
+
+fn part(folder: &TempDir) -> std::path::PathBuf {
+    folder.path().join(format!("{NAME}.gz.part"))
+}
+
+/// The attempts of a download that failed.
+fn attempts(result: Result<()>) -> Vec<Attempt> {
+    match result {
+        Err(DataError::Download { file, attempts }) => {
+            assert_eq!(file, format!("{NAME}.gz"));
+            attempts
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_file_is_fetched_once_and_found_again() {
+    let (folder, file) = (tempfile::tempdir().unwrap(), good());
+    let server = Server::start(move |_, _| Reply::Send(file.clone()));
+    let deep = folder.path().join("made/on/the/way");
+    let (result, events) = fetch(&deep, &[server.url()], &quick());
+    assert!(result.is_ok(), "{result:?}");
+    assert_eq!(events, ["done"]);
+    let (result, events) = fetch(&deep, &[server.url()], &quick());
+    assert!(result.is_ok());
+    assert_eq!(events, ["cached"]);
+    assert_eq!(server.requests().len(), 1);
+    assert_eq!(server.requests()[0].path, format!("/files/{NAME}.gz"));
+}
+
+#[test]
+fn progress_counts_up_to_the_announced_total() {
+    let (folder, file) = (tempfile::tempdir().unwrap(), good());
+    let size = file.len() as u64;
+    let server = Server::start(move |_, _| Reply::Send(file.clone()));
+    let mut seen = Vec::new();
+    Download {
+        file: known_file(),
+        mirrors: &[server.url()],
+        folder: folder.path(),
+        config: &quick(),
+    }
+    .run(&mut |event| {
+        if let DownloadEvent::Received {
+            received, total, ..
+        } = event
+        {
+            assert_eq!(total, Some(size));
+            seen.push(received);
+        }
+    })
+    .unwrap();
+    assert!(seen.len() > 2 && seen.windows(2).all(|pair| pair[0] < pair[1]));
+    assert_eq!(seen.last(), Some(&size));
+}
+
+#[test]
+fn a_dropped_connection_is_taken_up_where_it_broke() {
+    let (folder, file) = (tempfile::tempdir().unwrap(), good());
+    let server = Server::start(move |n, _| match n {
+        0 => Reply::DropAt(file.clone(), 70_000),
+        1 => Reply::DropAt(file.clone(), 70_010),
+        _ => Reply::Send(file.clone()),
+    });
+    let (result, events) = fetch(folder.path(), &[server.url()], &quick());
+    assert!(result.is_ok(), "{result:?}");
+    assert_eq!(events.len(), 3);
+    assert_eq!(server.starts(), [None, Some(70_000), Some(70_010)]);
+    assert_there(&folder);
+}
+
+#[test]
+fn drops_without_an_announced_length_are_noticed_too() {
+    let (folder, file) = (tempfile::tempdir().unwrap(), good());
+    let size = file.len();
+    let server = Server::start(move |n, _| match n {
+        0 => Reply::Unannounced(file.clone(), 1_000),
+        _ => Reply::Unannounced(file.clone(), size),
+    });
+    let (result, events) = fetch(folder.path(), &[server.url()], &quick());
+    assert!(result.is_ok(), "{result:?}");
+    assert!(
+        events[0].starts_with("expected 235216 bytes, found"),
+        "{events:?}"
+    );
+    assert_eq!(server.starts(), [None, Some(1_000)]);
+    assert_there(&folder);
+}
+
+#[test]
+fn nothing_is_lost_between_two_calls_or_two_mirrors() {
+    let (folder, file) = (tempfile::tempdir().unwrap(), good());
+    let copy = file.clone();
+    let bad = Server::start(move |n, _| Reply::DropAt(copy.clone(), 100 * (n + 1)));
+    let (result, _) = fetch(folder.path(), &[bad.url()], &quick());
+    let failed = attempts(result);
+    assert_eq!(
+        failed.iter().map(|a| a.received).collect::<Vec<_>>(),
+        [100, 100, 100]
+    );
+    assert_eq!(fs::metadata(part(&folder)).unwrap().len(), 300);
+
+    let other = Server::start(move |_, _| Reply::Send(file.clone()));
+    let (result, _) = fetch(folder.path(), &[bad.url(), other.url()], &quick());
+    assert!(result.is_ok(), "{result:?}");
+    assert_eq!(bad.starts()[3..], [Some(300), Some(400), Some(500)]);
+    assert_eq!(other.starts(), [Some(600)]);
+    assert_there(&folder);
+}
+
+#[test]
+fn progress_renews_the_patience() {
+    let (folder, file) = (tempfile::tempdir().unwrap(), good());
+    let server = Server::start(move |n, _| {
+        let at = ((n / 2 + 1) * 70_000).min(file.len());
+        Reply::DropAt(file.clone(), at) // every second attempt brings nothing
+    });
+    let config = DownloadConfig {
+        attempts: 2,
+        ..quick()
+    };
+    let (result, _) = fetch(folder.path(), &[server.url()], &config);
+    assert!(result.is_ok(), "{result:?}");
+    assert_eq!(server.requests().len(), 7);
+}
+
+#[test]
+fn a_server_that_ignores_ranges_costs_only_time() {
+    let (folder, file) = (tempfile::tempdir().unwrap(), good());
+    let server = Server::start(move |n, _| match n {
+        0 => Reply::DropAt(file.clone(), 1_234),
+        _ => Reply::IgnoreRange(file.clone()),
+    });
+    let (result, _) = fetch(folder.path(), &[server.url()], &quick());
+    assert!(result.is_ok(), "{result:?}");
+    assert_eq!(server.starts(), [None, Some(1_234)]);
+    assert_there(&folder);
+}
+
+#[test]
+fn another_range_than_asked_for_is_refused() {
+    let (folder, file) = (tempfile::tempdir().unwrap(), good());
+    let server = Server::start(move |n, _| match n {
+        0 => Reply::DropAt(file.clone(), 1_234),
+        1 => Reply::WrongRange(file.clone()),
+        _ => Reply::Send(file.clone()),
+    });
+    let (result, events) = fetch(folder.path(), &[server.url()], &quick());
+    assert!(result.is_ok(), "{result:?}");
+    assert!(
+        events[1].starts_with("expected the file from byte 1234 on, found the range \"bytes 0-")
+    );
+    assert_there(&folder);
+}
+
+#[test]
+fn wrong_bytes_are_discarded_and_the_next_mirror_is_asked_for_all() {
+    for wrong in [
+        compressed(&plain(2)),                       // another content
+        plain(1)[..1000].into(),                     // a file that is too short, uncompressed
+        (&b"<html>no such page</html>"[..]).into(),  // a status of 200 all the same
+        compressed(&[&plain(1)[..], &[0]].concat()), // too long
+    ] {
+        let (folder, file) = (tempfile::tempdir().unwrap(), good());
+        let bad = Server::start(move |_, _| Reply::Send(wrong.clone()));
+        let next = Server::start(move |_, _| Reply::Send(file.clone()));
+        let (result, events) = fetch(folder.path(), &[bad.url(), next.url()], &quick());
+        assert!(result.is_ok(), "{result:?}");
+        assert_eq!(
+            (bad.starts(), next.starts()),
+            (vec![None], vec![None]),
+            "{events:?}"
+        );
+        assert_there(&folder);
+        // Alone it is an error that tells what was wrong, and leaves nothing behind.
+        let folder = tempfile::tempdir().unwrap();
+        let failed = attempts(fetch(folder.path(), &[bad.url()], &quick()).0);
+        assert!(matches!(
+            failed[..],
+            [Attempt {
+                fault: Fault::Contents(_),
+                ..
+            }]
+        ));
+        assert!(!part(&folder).exists());
+    }
+}
+
+#[test]
+fn a_spoilt_part_does_not_spoil_a_good_mirror() {
+    let (folder, file) = (tempfile::tempdir().unwrap(), good());
+    fs::write(part(&folder), b"left by something else").unwrap();
+    let server = Server::start(move |_, _| Reply::Send(file.clone()));
+    let (result, events) = fetch(folder.path(), &[server.url()], &quick());
+    assert!(result.is_ok(), "{result:?}");
+    assert_eq!(events.len(), 2);
+    assert_eq!(server.starts(), [Some(22), None]);
+    assert_there(&folder);
+}
+
+#[test]
+fn a_part_that_is_whole_already_is_kept() {
+    let (folder, file) = (tempfile::tempdir().unwrap(), good());
+    fs::write(part(&folder), &file[..]).unwrap();
+    let server = Server::start(move |_, _| Reply::Send(file.clone()));
+    let (result, events) = fetch(folder.path(), &[server.url()], &quick());
+    assert!(result.is_ok(), "{result:?}");
+    assert_eq!(events, ["done"]);
+    assert_eq!(server.requests().len(), 1); // answered by 416
+    assert_there(&folder);
+}
+
+#[test]
+fn a_file_that_was_damaged_since_is_fetched_anew() {
+    let (folder, file) = (tempfile::tempdir().unwrap(), good());
+    let path = folder.path().join(format!("{NAME}.gz"));
+    fs::write(&path, compressed(&plain(2))).unwrap();
+    let server = Server::start(move |_, _| Reply::Send(file.clone()));
+    let (result, events) = fetch(folder.path(), &[server.url()], &quick());
+    assert!(result.is_ok(), "{result:?}");
+    assert_eq!(events, ["done"]);
+    assert_eq!(Idx::open(&path).unwrap().data(), &plain(1)[16..]);
+}
+
+#[test]
+fn a_busy_server_is_asked_again_and_a_missing_file_is_not() {
+    let (folder, file) = (tempfile::tempdir().unwrap(), good());
+    let gone = Server::start(|_, _| Reply::Status(404, ""));
+    let busy = Server::start(move |n, _| match n {
+        0 => Reply::Status(503, "Retry-After: 0\r\n"),
+        1 => Reply::Status(429, "Retry-After: 3600\r\n"), // longer than we wait
+        _ => Reply::Send(file.clone()),
+    });
+    let (result, events) = fetch(folder.path(), &[gone.url(), busy.url()], &quick());
+    assert!(result.is_ok(), "{result:?}");
+    assert_eq!(events, ["status 404", "status 503", "status 429", "done"]);
+    let folder = tempfile::tempdir().unwrap();
+    let failed = attempts(fetch(folder.path(), &[gone.url()], &quick()).0);
+    assert_eq!(failed.len(), 1);
+}
+
+#[test]
+fn without_a_network_the_error_says_what_was_tried() {
+    let folder = tempfile::tempdir().unwrap();
+    // Two addresses that nobody listens on any more.
+    let dead: Vec<String> = (0..2)
+        .map(|_| Server::start(|_, _| Reply::Status(404, "")).url())
+        .collect();
+    let (result, events) = fetch(folder.path(), &dead, &quick());
+    let message = result.as_ref().unwrap_err().to_string();
+    assert!(dead.iter().all(|url| message.contains(url)), "{message}");
+    assert!(
+        message.starts_with(&format!("can't download {NAME}.gz: ")),
+        "{message}"
+    );
+    assert_eq!(events.len(), 5); // the last failure is the result
+    let failed = attempts(result);
+    assert_eq!(failed.len(), 6);
+    assert!(
+        failed
+            .iter()
+            .all(|a| matches!(a.fault, Fault::Transport(_)) && a.received == 0)
+    );
+    let no_mirror = attempts(fetch(folder.path(), &[], &quick()).0);
+    assert!(no_mirror.is_empty());
+}
+
+#[test]
+fn a_silent_server_is_given_up_and_a_slow_one_loses_nothing() {
+    let (folder, file) = (tempfile::tempdir().unwrap(), good());
+    let long = Duration::from_secs(3);
+    let server = Server::start(move |n, _| match n {
+        0 => Reply::Stall(long),
+        1 => Reply::StallAt(file.clone(), 5_000, long),
+        _ => Reply::Send(file.clone()),
+    });
+    let start = Instant::now();
+    let (result, events) = fetch(folder.path(), &[server.url()], &quick());
+    assert!(result.is_ok(), "{result:?}");
+    assert!(start.elapsed() < long, "{events:?}");
+    assert_eq!(server.starts(), [None, None, Some(5_000)]);
+    assert_there(&folder);
+}
+
+#[test]
+fn an_endless_file_is_cut_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let endless: Arc<[u8]> = vec![0x1f; 2 << 20].into();
+    let size = endless.len();
+    let server = Server::start(move |n, _| match n {
+        0 => Reply::Send(endless.clone()),
+        _ => Reply::Unannounced(endless.clone(), size),
+    });
+    let both = [server.url(), server.url()];
+    let failed = attempts(fetch(folder.path(), &both, &quick()).0);
+    assert_eq!(failed.len(), 2);
+    assert!(
+        failed
+            .iter()
+            .all(|a| matches!(a.fault, Fault::TooLarge { .. }))
+    );
+    assert!(!part(&folder).exists());
+}
+
+#[test]
+fn of_two_downloads_of_one_file_one_waits_for_the_other() {
+    let (folder, file) = (tempfile::tempdir().unwrap(), good());
+    let server = Server::start(move |_, _| Reply::Send(file.clone()));
+    let mirrors = [server.url()];
+    let mut events: Vec<Vec<String>> = std::thread::scope(|scope| {
+        let both: Vec<_> = (0..2)
+            .map(|_| scope.spawn(|| fetch(folder.path(), &mirrors, &quick())))
+            .collect();
+        both.into_iter()
+            .map(|thread| {
+                let (result, events) = thread.join().unwrap();
+                assert!(result.is_ok(), "{result:?}");
+                events
+            })
+            .collect()
+    });
+    events.sort();
+    assert_eq!(events, [["cached"], ["done"]]);
+    assert_eq!(server.requests().len(), 1);
+    assert_there(&folder);
+}
+
+#[test]
+fn a_folder_that_cannot_be_made_is_an_error_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let occupied = folder.path().join("a file");
+    fs::write(&occupied, b"").unwrap();
+    let (result, _) = fetch(&occupied.join("below"), &[], &quick());
+    let error = result.unwrap_err();
+    assert!(
+        matches!(
+            error,
+            DataError::Io {
+                action: "create",
+                ..
+            }
+        ),
+        "{error}"
+    );
+}
+
+/// `/dev/full` takes every write for one to a full disk.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_ends_the_download_at_once() {
+    let (folder, file) = (tempfile::tempdir().unwrap(), good());
+    std::os::unix::fs::symlink("/dev/full", part(&folder)).unwrap();
+    let server = Server::start(move |_, _| Reply::Send(file.clone()));
+    let (result, events) = fetch(folder.path(), &[server.url(), server.url()], &quick());
+    let error = result.unwrap_err();
+    assert!(
+        matches!(
+            error,
+            DataError::Io {
+                action: "write",
+                ..
+            }
+        ),
+        "{error}"
+    );
+    assert_eq!((events.len(), server.requests().len()), (0, 1));
+}
+
+#[test]
+fn a_published_md5_of_the_compressed_file_serves_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let copies = [good(), compressed(&plain(2))];
+    let digest = Digest::Md5OfCompressed(leak(&Md5::digest(&copies[0])));
+    let server = Server::start(move |n, _| Reply::Send(copies[1 - n].clone()));
+    let (mirrors, config) = ([server.url(), server.url()], quick());
+    let mut failed = Vec::new();
+    Download {
+        file: MnistFile {
+            digest,
+            ..known_file()
+        },
+        mirrors: &mirrors,
+        folder: folder.path(),
+        config: &config,
+    }
+    .run(&mut |event| {
+        if let DownloadEvent::Failed { attempt, .. } = event {
+            failed.push(attempt.fault.to_string());
+        }
+    })
+    .unwrap();
+    assert!(failed.len() == 1 && failed[0].contains("MD5"), "{failed:?}");
+    assert_there(&folder);
+}
+
+#[test]
+fn a_data_set_names_the_file_that_no_mirror_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(|_, _| Reply::Status(404, ""));
+    let config = DownloadConfig {
+        mirrors: vec![server.url()],
+        folder: Some(folder.path().to_path_buf()),
+        ..quick()
+    };
+    let error = MnistVariant::Mnist
+        .download(&config, &mut |_| {})
+        .unwrap_err();
+    assert!(
+        matches!(error, DataError::Download { ref file, .. } if file == "train-images-idx3-ubyte.gz")
+    );
+    assert_eq!(
+        server.requests()[0].path,
+        "/files/train-images-idx3-ubyte.gz"
+    );
+}
