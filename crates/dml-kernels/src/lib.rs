@@ -16,9 +16,9 @@ pub mod optimizer;
 pub mod pairwise_lp;
 
 mod angular_triplets;
-mod hardest_pairs;
 mod pair_mask;
 mod random_triplets;
+mod smallest_cut;
 pub mod triplet_margin;
 pub mod triplet_ranges;
 mod triplet_set;
@@ -28,7 +28,7 @@ pub use row_chunks::{for_each_row, map_rows, row_chunks};
 pub use simd::SimdReal;
 
 pub use angular_triplets::{AngularTriplets, Triangle};
-pub use hardest_pairs::{HardestPairs, PairCut, VisitRow};
 pub use pair_mask::{MaskRow, PairMask};
 pub use random_triplets::{DrawnTriplets, Weigh, random_triplets};
+pub use smallest_cut::Cut;
 pub use triplet_set::TripletSet;

@@ -10,10 +10,11 @@ pub(crate) fn checked(
     name: &'static str,
     range: Option<AllowedRange>,
 ) -> Result<Option<AllowedRange>> {
+    let in_order = |(low, high): (f64, f64)| low <= high;
     match range {
-        Some((low, high)) if !(low <= high) => Err(Error::InvalidParameter {
+        Some(ends) if !in_order(ends) => Err(Error::InvalidParameter {
             name,
-            value: low,
+            value: ends.0,
             expected: "a lower end that is not above the upper end",
         }),
         _ => Ok(range),

@@ -38,8 +38,11 @@ pub(crate) fn triplets(tuples: &Tuples, batch: &Batch) -> Result<Vec<[u32; 3]>> 
     Ok(rows.map(|((&a, &p), &n)| [a, p, n]).collect())
 }
 
+/// Positive and negative pairs.
+pub(crate) type PairLists = (Vec<[u32; 2]>, Vec<[u32; 2]>);
+
 /// Anchor and positive of each positive pair, anchor and negative of each negative pair.
-pub(crate) fn pairs(tuples: &Tuples, batch: &Batch) -> Result<(Vec<[u32; 2]>, Vec<[u32; 2]>)> {
+pub(crate) fn pairs(tuples: &Tuples, batch: &Batch) -> Result<PairLists> {
     let list = tuples.pairs(batch)?;
     let join = |a: &[u32], b: &[u32]| a.iter().zip(b).map(|(&a, &b)| [a, b]).collect();
     Ok((

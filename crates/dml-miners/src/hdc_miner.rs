@@ -11,7 +11,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dml_core::fused::{Element, with_slice};
-use dml_core::kernels::{HardestPairs, PairMask, Real};
+use dml_core::kernels::{Cut, MaskRow, PairMask, Real, map_rows};
 use dml_core::{Batch, Distance, Error, Miner, Pairs, Result, Tuples, for_element};
 
 use crate::host::{self, Sides};
@@ -196,45 +196,45 @@ impl<T: Element> Hardest<'_, T> {
     }
 
     fn of_rows(&self, queries: usize, find: impl Fn(usize, &mut Sides) + Sync) -> PairMask {
-        let pairs = HardestPairs::new(queries);
-        let positive = |q: usize, f: &mut dyn FnMut(T)| {
-            let mut sides = Sides::default();
-            find(q, &mut sides);
-            sides.positives.iter().for_each(|p| f(-self.far(q, *p)));
-        };
-        let negative = |q: usize, f: &mut dyn FnMut(T)| {
-            let mut sides = Sides::default();
-            find(q, &mut sides);
-            sides.negatives.iter().for_each(|n| f(self.far(q, *n)));
-        };
-        let keep = |count| self.keep(count);
-        let (positive_cut, negative_cut) = (pairs.cut(keep, &positive), pairs.cut(keep, &negative));
-        let room = |cut, visit: &(dyn Fn(usize, &mut dyn FnMut(T)) + Sync)| match cut {
-            Some(cut) => pairs.room_at_cut(cut, visit),
-            None => vec![0; queries],
-        };
-        let positive_room = room(positive_cut, &positive);
-        let negative_room = room(negative_cut, &negative);
+        let ease = map_rows(queries, |q, sides: &mut Sides| {
+            find(q, sides);
+            let positives = sides.positives.iter().map(|&p| -self.far(q, p)).collect();
+            let negatives = sides.negatives.iter().map(|&n| self.far(q, n)).collect();
+            (positives, negatives)
+        });
+        let positive = self.cut(
+            ease.iter()
+                .map(|row: &(Vec<T>, Vec<T>)| &row.0[..])
+                .collect(),
+        );
+        let negative = self.cut(ease.iter().map(|row| &row.1[..]).collect());
         PairMask::select(
             queries,
             self.references,
             |q, positives, negatives, sides: &mut Sides| {
                 find(q, sides);
-                let (mut positive_room, mut negative_room) = (positive_room[q], negative_room[q]);
-                if let Some(cut) = positive_cut {
-                    for &p in &sides.positives {
-                        let keeps = cut.keeps(-self.far(q, p), &mut positive_room);
-                        positives.insert_if(p as usize, keeps);
+                let mark = |cut: &Option<(Cut, Vec<u64>)>,
+                            rows: &[u32],
+                            ease: &[T],
+                            chosen: &mut MaskRow<'_>| {
+                    if let Some((cut, room)) = cut {
+                        let mut room = room[q];
+                        for (r, ease) in rows.iter().zip(ease) {
+                            chosen.insert_if(*r as usize, cut.keeps(*ease, &mut room));
+                        }
                     }
-                }
-                if let Some(cut) = negative_cut {
-                    for &n in &sides.negatives {
-                        let keeps = cut.keeps(self.far(q, n), &mut negative_room);
-                        negatives.insert_if(n as usize, keeps);
-                    }
-                }
+                };
+                mark(&positive, &sides.positives, &ease[q].0, positives);
+                mark(&negative, &sides.negatives, &ease[q].1, negatives);
             },
         )
+    }
+
+    /// The cut through the values of many rows, and the room at the cut of each row.
+    fn cut(&self, rows: Vec<&[T]>) -> Option<(Cut, Vec<u64>)> {
+        let count = rows.iter().map(|row| row.len() as u64).sum();
+        let cut = Cut::smallest(&rows, self.keep(count))?;
+        Some((cut, cut.room(&rows)))
     }
 
     fn of_list(&self, pairs: &Pairs) -> Pairs {
@@ -253,23 +253,19 @@ impl<T: Element> Hardest<'_, T> {
     fn of_kind(&self, direction: T, anchors: &[u32], others: &[u32]) -> (Vec<u32>, Vec<u32>) {
         /// How many pairs of a list count as a row.
         const RUN: usize = 4096;
-        let ease = |(a, r): (&u32, &u32)| direction * self.far(*a as usize, *r);
-        let runs: Vec<(&[u32], &[u32])> = anchors.chunks(RUN).zip(others.chunks(RUN)).collect();
-        let visit = |run: usize, f: &mut dyn FnMut(T)| {
-            let (anchors, others) = runs[run];
-            anchors.iter().zip(others).for_each(|pair| f(ease(pair)));
-        };
-        let hardest = HardestPairs::new(runs.len());
-        let Some(cut) = hardest.cut(|count| self.keep(count), &visit) else {
+        let pairs = anchors.iter().zip(others);
+        let ease: Vec<T> = pairs
+            .map(|(a, r)| direction * self.far(*a as usize, *r))
+            .collect();
+        let Some((cut, room)) = self.cut(ease.chunks(RUN).collect()) else {
             return Default::default();
         };
-        let room = hardest.room_at_cut(cut, &visit);
         let mut kept = (Vec::new(), Vec::new());
-        for ((anchors, others), mut room) in runs.iter().zip(room) {
-            for pair in anchors.iter().zip(*others) {
-                if cut.keeps(ease(pair), &mut room) {
-                    kept.0.push(*pair.0);
-                    kept.1.push(*pair.1);
+        for (run, mut room) in room.into_iter().enumerate() {
+            for i in run * RUN..ease.len().min((run + 1) * RUN) {
+                if cut.keeps(ease[i], &mut room) {
+                    kept.0.push(anchors[i]);
+                    kept.1.push(others[i]);
                 }
             }
         }

@@ -172,10 +172,10 @@ impl<T: Element> Histogram<'_, T> {
                 let place = rng.random_range(0..sum);
                 let q = reached.partition_point(|end| *end <= place);
                 let before = reached[q] - u64::from(counts[q][bin]);
-                let inside = self
+                let mut inside = self
                     .values(q, &mut sides)
                     .filter(|(_, v)| bins.of(*v) == bin);
-                if let Some((r, _)) = inside.skip((place - before) as usize).next() {
+                if let Some((r, _)) = inside.nth((place - before) as usize) {
                     pairs.0.push(q as u32);
                     pairs.1.push(r);
                 }

@@ -1,4 +1,12 @@
-//! The miners against the reference cases.
+//! The miners against the reference cases, against their definitions over a thousand random batches, and what must
+//! hold for all of them.
+
+#[cfg(test)]
+mod batches;
+#[cfg(test)]
+mod definitions;
+#[cfg(test)]
+mod invariance;
 
 use dml_testing::assert_conformance;
 
