@@ -30,6 +30,8 @@ pub trait Real:
     const EPSILON: Self;
     /// The smallest positive number of full precision.
     const MIN_POSITIVE: Self;
+    /// The largest finite number.
+    const MAX: Self;
     /// The nearest value of this type.
     fn from_f64(x: f64) -> Self;
     /// The same value in double precision.
@@ -61,6 +63,7 @@ macro_rules! real {
             const ONE: Self = 1.0;
             const EPSILON: Self = <$t>::EPSILON;
             const MIN_POSITIVE: Self = <$t>::MIN_POSITIVE;
+            const MAX: Self = <$t>::MAX;
             #[inline(always)]
             fn from_f64(x: f64) -> Self {
                 x as $t

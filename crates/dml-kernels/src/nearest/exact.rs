@@ -26,14 +26,14 @@ pub fn dot<T: Real>(a: &[T], b: &[T]) -> f64 {
 #[inline(always)]
 fn sum<T: Real>(a: &[T], b: &[T], term: impl Fn(T, T) -> f64) -> f64 {
     let mut sums = [0.0; LANES];
-    let (a, b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-    for ((sum, a), b) in sums.iter_mut().zip(a.remainder()).zip(b.remainder()) {
-        *sum = term(*a, *b);
-    }
-    for (a, b) in a.zip(b) {
-        for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
-            *sum += term(*a, *b);
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
+    for (a, b) in a.iter().zip(b) {
+        for lane in 0..LANES {
+            sums[lane] += term(a[lane], b[lane]);
         }
+    }
+    for ((sum, a), b) in sums.iter_mut().zip(a_rest).zip(b_rest) {
+        *sum += term(*a, *b);
     }
     let mut half = LANES / 2;
     while half > 0 {

@@ -18,24 +18,24 @@
 //! ```
 
 mod best;
+mod candidates;
 mod exact;
 mod filter;
 mod of_rows;
 
+use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 use std::ops::Range;
 
 use crate::Real;
 use best::Best;
-use filter::Filter;
+use filter::{Filter, TILE};
 
 pub use exact::{dot, squared_distance};
 pub use of_rows::closest_of_rows;
 
-/// Most queries that a block holds: with 128 coordinates they fit in the second cache level beside a tile.
+/// Most queries that a block holds: with 128 coordinates they fit in a second-level cache beside a tile.
 const QUERIES: usize = 384;
-/// References that a tile of the matrix product covers.
-const REFERENCES: usize = 256;
 /// From this share of the references on, filtering would hardly rule anything out.
 const FILTER_PAYS_UNTIL: usize = 8;
 
@@ -152,9 +152,16 @@ impl<T: Real> References<T> {
                 let rows = &queries[block.start * self.dim..block.end * self.dim];
                 let excluded: Vec<Option<u32>> = block.map(&excluded).collect();
                 if k >= span.len() / FILTER_PAYS_UNTIL {
-                    self.measure_all(rows, span, k, affinity, &excluded)
+                    Arch::new().dispatch(MeasureAll {
+                        references: self,
+                        span,
+                        queries: rows,
+                        k,
+                        affinity,
+                        excluded: &excluded,
+                    })
                 } else {
-                    Filter::new(self, rows, k, affinity, &excluded).search(span)
+                    Filter::new(self, span, rows, k, affinity, &excluded).search()
                 }
             })
             .collect();
@@ -182,31 +189,41 @@ impl<T: Real> References<T> {
 
     /// Blocks of queries and, where these are fewer than the threads, spans of references to share as well.
     fn tasks(&self, queries: usize, threads: usize) -> (Vec<Range<usize>>, Vec<Range<usize>>) {
-        // At least four blocks per thread even out what the threads get; a block below 32 wastes the vector units.
-        let block = queries.div_ceil(threads * 4).clamp(32, QUERIES);
+        // At least four blocks per thread even out what the threads get; multiples of 16 fill the vector registers.
+        let block = queries
+            .div_ceil(threads * 4)
+            .next_multiple_of(16)
+            .min(QUERIES);
         let blocks = cut(queries, block);
         let wanted = (threads * 2).div_ceil(blocks.len());
-        let span = self.len().div_ceil(wanted).max(REFERENCES * 4);
+        let span = self.len().div_ceil(wanted).max(TILE * 4);
         (blocks, cut(self.len(), span))
     }
+}
 
-    /// The best of a span without a filter, for a `k` so large that most references must be measured anyway.
-    fn measure_all(
-        &self,
-        queries: &[T],
-        span: Range<usize>,
-        k: usize,
-        affinity: Affinity,
-        excluded: &[Option<u32>],
-    ) -> Vec<Best> {
-        let queries = queries.chunks_exact(self.dim);
+/// The best of a span without a filter, for a `k` so large that most references must be measured anyway.
+struct MeasureAll<'a, T> {
+    references: &'a References<T>,
+    span: Range<usize>,
+    queries: &'a [T],
+    k: usize,
+    affinity: Affinity,
+    excluded: &'a [Option<u32>],
+}
+
+impl<T: Real> NullaryFnOnce for MeasureAll<'_, T> {
+    type Output = Vec<Best>;
+
+    #[inline(always)]
+    fn call(self) -> Vec<Best> {
+        let queries = self.queries.chunks_exact(self.references.dim);
         queries
-            .zip(excluded)
+            .zip(self.excluded)
             .map(|(query, excluded)| {
-                let mut best = Best::new(k);
-                for r in span.clone() {
+                let mut best = Best::new(self.k);
+                for r in self.span.clone() {
                     if *excluded != Some(r as u32) {
-                        best.push(key(affinity, query, self.row(r)), r as u32);
+                        best.push(key(self.affinity, query, self.references.row(r)), r as u32);
                     }
                 }
                 best
@@ -216,6 +233,7 @@ impl<T: Real> References<T> {
 }
 
 /// The number that orders references: the smaller, the closer.
+#[inline(always)]
 fn key<T: Real>(affinity: Affinity, query: &[T], reference: &[T]) -> f64 {
     match affinity {
         Affinity::SquaredEuclidean => squared_distance(query, reference),

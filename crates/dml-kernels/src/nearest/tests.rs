@@ -104,6 +104,23 @@ fn equal_rows_come_in_order() {
 }
 
 #[test]
+fn a_crowd_of_near_duplicates_among_others() {
+    // Half of the rows are one point or its neighbours in floating point: far more than the buffers hold.
+    let mut rng = ChaCha8Rng::seed_from_u64(4);
+    let dim = 8;
+    let mut rows: Vec<f32> = draw(&mut rng, 3000 * dim, 1.0);
+    let (point, others) = rows.split_at_mut(dim);
+    for row in others.chunks_exact_mut(dim).step_by(2) {
+        row.copy_from_slice(point);
+        row[rng.random_range(0..dim)] += f32::EPSILON * rng.random_range(0..3u8) as f32;
+    }
+    let queries = rows[..30 * dim].to_vec();
+    for k in [1, 20, 150] {
+        check(&queries, &rows, dim, k);
+    }
+}
+
+#[test]
 fn magnitudes_from_tiny_to_overflowing_are_searched_exactly() {
     let mut rng = ChaCha8Rng::seed_from_u64(2);
     for scale in [1e-30, 1e-6, 1e6, 1e25] {
