@@ -4,7 +4,7 @@
 //! 00 00 08 n | size₁ … sizeₙ, big-endian u32 each | size₁ · … · sizeₙ bytes, last dimension fastest
 //! ```
 //!
-//! The format of MNIST (LeCun, Cortes, Burges, "The MNIST database of handwritten digits", 1998) and its successors.
+//! The format of MNIST ("The MNIST database of handwritten digits", 1998) and its successors.
 //! Whether a file is compressed is seen from its first bytes, whatever its name says. The header is read first and
 //! bounds everything after it, so a small file can't be made to fill the memory.
 
@@ -86,10 +86,14 @@ impl Idx {
         self.data
     }
 
-    /// How many bytes the array takes as an uncompressed file.
+    /// What stands before the data in an uncompressed file.
     #[must_use]
-    pub fn file_len(&self) -> u64 {
-        4 + 4 * self.dims.len() as u64 + self.data.len() as u64
+    pub fn header(&self) -> Vec<u8> {
+        let mut header = vec![0, 0, 8, self.dims.len() as u8];
+        for &dim in &self.dims {
+            header.extend((dim as u32).to_be_bytes());
+        }
+        header
     }
 }
 

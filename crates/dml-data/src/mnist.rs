@@ -1,7 +1,8 @@
 //! MNIST and the data sets that come in its four files.
 //!
-//! LeCun, Cortes, Burges, "The MNIST database of handwritten digits", 1998; Xiao, Rasul, Vollgraf, "Fashion-MNIST: a
-//! Novel Image Dataset for Benchmarking Machine Learning Algorithms", 2017, arXiv:1708.07747.
+//! "The MNIST database of handwritten digits", 1998, first used in "Gradient-Based Learning Applied to Document
+//! Recognition", 1998; Xiao, Rasul, Vollgraf, "Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning
+//! Algorithms", 2017, arXiv:1708.07747.
 
 use std::fmt;
 use std::path::{Path, PathBuf};

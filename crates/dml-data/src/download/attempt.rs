@@ -1,7 +1,6 @@
 //! One request, and how it failed.
 
 use std::error::Error;
-use std::fmt;
 
 use crate::DataError;
 
@@ -69,19 +68,20 @@ impl Fault {
             Self::TooLarge { .. } | Self::Contents(_) => false,
         }
     }
+
+    /// How many seconds the server asks to wait.
+    pub(super) fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::Status { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
 }
 
 impl Attempt {
     /// All attempts in one line, for an error message.
-    pub(crate) fn list(attempts: &[Self]) -> impl fmt::Display + '_ {
-        fmt::from_fn(move |f| {
-            if attempts.is_empty() {
-                return f.write_str("there is no mirror");
-            }
-            for (i, attempt) in attempts.iter().enumerate() {
-                write!(f, "{}{attempt}", if i > 0 { "; " } else { "" })?;
-            }
-            Ok(())
-        })
+    pub(crate) fn list(attempts: &[Self]) -> String {
+        let lines: Vec<String> = attempts.iter().map(Self::to_string).collect();
+        lines.join("; ")
     }
 }

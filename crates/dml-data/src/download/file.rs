@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
@@ -69,7 +69,7 @@ impl Download<'_> {
             // A part of unknown origin may spoil what a good mirror adds to it: then that mirror has another try.
             let mut inherited = part_len(part)? > 0;
             let mut failures = 0;
-            while failures < self.config.attempts.max(1) {
+            loop {
                 let have = part_len(part)?;
                 let fault = match self.request(&agent, &url, have, part, name, progress)? {
                     Ok(()) => return Ok(()),
@@ -80,40 +80,34 @@ impl Download<'_> {
                 if wrong {
                     remove(part)?;
                 }
-                let again = fault.may_pass() || (wrong && inherited);
-                inherited &= !wrong;
-                failures = if again && (received >= PROGRESS || wrong) {
-                    failures.min(1).max(u32::from(!wrong))
+                let wait = if wrong && inherited {
+                    inherited = false;
+                    Some(Duration::ZERO)
+                } else if fault.may_pass() {
+                    failures = if received < PROGRESS { failures + 1 } else { 0 };
+                    let wish = fault.retry_after();
+                    (failures < self.config.attempts.max(1))
+                        .then(|| backoff::wait(self.config, failures, wish, backoff::jitter()))
                 } else {
-                    failures + 1
-                };
-                let goes_on = again && failures < self.config.attempts;
-                let wish = match fault {
-                    Fault::Status { retry_after, .. } => retry_after,
-                    _ => None,
+                    None
                 };
                 let attempt = Attempt {
                     url: url.clone(),
                     received,
                     fault,
                 };
-                let wait = if goes_on && !wrong {
-                    backoff::wait(self.config, failures, wish, backoff::jitter())
-                } else {
-                    Duration::ZERO
-                };
-                if goes_on || m + 1 < self.mirrors.len() {
+                if wait.is_some() || m + 1 < self.mirrors.len() {
                     progress(DownloadEvent::Failed {
                         file: name,
                         attempt: &attempt,
-                        wait,
+                        wait: wait.unwrap_or_default(),
                     });
                 }
                 attempts.push(attempt);
-                if !goes_on {
-                    break;
+                match wait {
+                    Some(wait) => thread::sleep(wait),
+                    None => break,
                 }
-                thread::sleep(wait);
             }
         }
         Err(DataError::Download {
@@ -154,9 +148,9 @@ impl Download<'_> {
             Ok(()) => Ok(()),
             Err(error @ DataError::Io { .. }) => return Err(error),
             // Without an announced length, a file that is too short may be one that was cut off.
-            Err(DataError::Truncated { expected, found, .. }) if end == End::Unannounced => {
-                Err(Fault::Dropped { expected, found })
-            }
+            Err(DataError::Truncated {
+                expected, found, ..
+            }) if end == End::Unannounced => Err(Fault::Dropped { expected, found }),
             Err(error) => Err(Fault::Contents(Box::new(error))),
         })
     }
@@ -187,7 +181,8 @@ impl Download<'_> {
             }
             Digest::Md5OfCompressed(known) => {
                 let mut hash = Md5::new();
-                io::copy(&mut open()?, &mut HashWriter(&mut hash)).map_err(DataError::io("read", path))?;
+                io::copy(&mut open()?, &mut HashWriter(&mut hash))
+                    .map_err(DataError::io("read", path))?;
                 (known, hex(&hash.finalize()))
             }
         };
@@ -213,7 +208,9 @@ impl Download<'_> {
         // Windows can't open folders, and writes their entries through.
         if cfg!(unix) {
             let folder = File::open(self.folder).map_err(DataError::io("open", self.folder))?;
-            folder.sync_all().map_err(DataError::io("sync", self.folder))?;
+            folder
+                .sync_all()
+                .map_err(DataError::io("sync", self.folder))?;
         }
         Ok(())
     }
@@ -244,5 +241,5 @@ fn part_len(part: &Path) -> Result<u64> {
 }
 
 fn remove(part: &Path) -> Result<()> {
-    fs::remove_file(PathBuf::from(part)).map_err(DataError::io("remove", part))
+    fs::remove_file(part).map_err(DataError::io("remove", part))
 }

@@ -35,7 +35,9 @@ impl Lock {
                         waited: timeout,
                     });
                 }
-                Err(TryLockError::Error(source)) => return Err(DataError::io("lock", path)(source)),
+                Err(TryLockError::Error(source)) => {
+                    return Err(DataError::io("lock", path)(source));
+                }
             }
         }
     }
@@ -56,7 +58,10 @@ mod tests {
         assert!(Lock::acquire(&path, Duration::ZERO).is_ok());
         assert!(matches!(
             Lock::acquire(&path.join("no folder"), Duration::ZERO),
-            Err(DataError::Io { action: "create", .. })
+            Err(DataError::Io {
+                action: "create",
+                ..
+            })
         ));
     }
 }

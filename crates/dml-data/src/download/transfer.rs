@@ -70,7 +70,9 @@ pub(super) fn transfer(
             _ => {
                 return Err(Interrupt::Remote(Fault::Range {
                     expected: have,
-                    found: text(&response, header::CONTENT_RANGE).unwrap_or_default().to_owned(),
+                    found: text(&response, header::CONTENT_RANGE)
+                        .unwrap_or_default()
+                        .to_owned(),
                 }));
             }
         },
@@ -87,7 +89,8 @@ pub(super) fn transfer(
         return Err(Interrupt::Remote(Fault::TooLarge { limit }));
     }
     let mut body = response.into_body().into_reader();
-    let received = copy(&mut body, skip, have, limit, file, &mut |received| progress(received, total))?;
+    let mut count = |received| progress(received, total);
+    let received = copy(&mut body, skip, have, limit, file, &mut count)?;
     match total {
         Some(expected) if received < expected => Err(Interrupt::Remote(Fault::Dropped {
             expected,
@@ -143,7 +146,9 @@ fn number(response: &Response<Body>, name: header::HeaderName) -> Option<u64> {
 
 /// `bytes FIRST-LAST/TOTAL`, where the total may be `*`.
 fn content_range(response: &Response<Body>) -> Option<(u64, Option<u64>)> {
-    let range = text(response, header::CONTENT_RANGE)?.trim().strip_prefix("bytes ")?;
+    let range = text(response, header::CONTENT_RANGE)?
+        .trim()
+        .strip_prefix("bytes ")?;
     let (span, total) = range.split_once('/')?;
     let (first, _) = span.split_once('-')?;
     Some((first.parse().ok()?, total.parse().ok()))
@@ -175,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_full_disk_is_told_from_a_broken_connection() {
-        let body = vec![7; 100];
+        let body = [7; 100];
         let mut disk = SmallDisk {
             bytes: Vec::new(),
             room: 60,
@@ -193,6 +198,9 @@ mod tests {
         assert!(matches!(end, Ok(100)));
         assert_eq!(file, body[30..]);
         let end = copy(&mut &body[..], 0, 0, 99, &mut Vec::new(), &mut |_| {});
-        assert!(matches!(end, Err(Interrupt::Remote(Fault::TooLarge { limit: 99 }))));
+        assert!(matches!(
+            end,
+            Err(Interrupt::Remote(Fault::TooLarge { limit: 99 }))
+        ));
     }
 }
