@@ -18,15 +18,27 @@ const BATCH: usize = 256;
 /// The workload on the files of a folder; on synthetic digits, which the peer does not have, without one.
 pub(super) fn workloads(folder: Option<&Path>, images: usize) -> Vec<Workload> {
     let told = |folder: &str| {
-        ["mnist", folder, &images.to_string(), &BATCH.to_string()].map(str::to_owned).to_vec()
+        ["mnist", folder, &images.to_string(), &BATCH.to_string()]
+            .map(str::to_owned)
+            .to_vec()
     };
     let id = format!("mnist/epoch/{images}");
     vec![match folder {
         Some(folder) => {
             let told = told(&folder.to_string_lossy());
-            Workload { id, ours: told.clone(), peer: Some(told) }
+            Workload {
+                id,
+                same_work: false,
+                ours: told.clone(),
+                peer: Some(told),
+            }
         }
-        None => Workload { id, ours: told("synthetic"), peer: None },
+        None => Workload {
+            id,
+            same_work: false,
+            ours: told("synthetic"),
+            peer: None,
+        },
     }]
 }
 
@@ -55,7 +67,9 @@ pub(super) fn serve(told: &[String]) -> anyhow::Result<()> {
             interrupt: &Interrupt::default(),
         };
         let start = Instant::now();
-        let last = trainer.run(1, |_| Ok(()))?.context("an epoch has iterations")?;
+        let last = trainer
+            .run(1, |_| Ok(()))?
+            .context("an epoch has iterations")?;
         Ok(Sample {
             ms: 1000.0 * start.elapsed().as_secs_f64(),
             loss: f64::from(last.loss),

@@ -58,6 +58,8 @@ enum Group {
 /// Two ways to do the same work.
 struct Workload {
     id: String,
+    /// Whether both work on the same numbers, so that their answers must agree.
+    same_work: bool,
     /// What our worker is told.
     ours: Vec<String>,
     /// What the peer's worker is told; `None` where the peer can't do it.
@@ -66,11 +68,16 @@ struct Workload {
 
 /// Measures the chosen groups.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let threads = args.threads.map_or_else(std::thread::available_parallelism, |n| {
-        n.try_into().map_err(|_| std::io::Error::other("--threads: expected at least 1"))
-    })?;
+    let threads = args
+        .threads
+        .map_or_else(std::thread::available_parallelism, |n| {
+            n.try_into()
+                .map_err(|_| std::io::Error::other("--threads: expected at least 1"))
+        })?;
     if let Some((workload, rest)) = args.worker.split_first() {
-        rayon::ThreadPoolBuilder::new().num_threads(threads.get()).build_global()?;
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads.get())
+            .build_global()?;
         return match workload.as_str() {
             "triplet" => triplet::serve(rest),
             "mnist" => mnist::serve(rest),
@@ -106,12 +113,17 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 /// Runs ours and the peer's in turn; the first round warms both up and is not counted.
 fn measure(args: &Args, workload: &Workload, threads: usize) -> anyhow::Result<Row> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(["bench", "--threads", &threads.to_string(), "--worker"]).args(&workload.ours);
+    command
+        .args(["bench", "--threads", &threads.to_string(), "--worker"])
+        .args(&workload.ours);
     let mut ours = Worker::start("ours", command)?;
     let mut peer = match (&args.peer, &workload.peer) {
         (Some(python), Some(told)) => {
             let mut command = Command::new(python);
-            command.arg(peer_script()).args(told).arg(threads.to_string());
+            command
+                .arg(peer_script())
+                .args(told)
+                .arg(threads.to_string());
             Some(Worker::start("peer", command)?)
         }
         _ => None,
@@ -124,9 +136,16 @@ fn measure(args: &Args, workload: &Workload, threads: usize) -> anyhow::Result<R
             peer_samples.extend(b);
         }
     }
-    Ok(Row::new(workload.id.clone(), our_samples, peer_samples))
+    Ok(Row::new(
+        workload.id.clone(),
+        workload.same_work,
+        our_samples,
+        peer_samples,
+    ))
 }
 
 fn peer_script() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("peers").join("pml_worker.py")
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("peers")
+        .join("pml_worker.py")
 }

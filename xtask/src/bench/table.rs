@@ -15,13 +15,21 @@ pub(crate) struct Row {
     pub(crate) peer: Vec<Sample>,
     /// Median of the ratios ours ÷ peer, run by run.
     pub(crate) ratio: Option<f64>,
+    /// Whether both work on the same numbers, so that their answers must agree.
+    pub(crate) same_work: bool,
 }
 
 impl Row {
     /// A row from runs that took turns.
-    pub(crate) fn new(id: String, ours: Vec<Sample>, peer: Vec<Sample>) -> Self {
+    pub(crate) fn new(id: String, same_work: bool, ours: Vec<Sample>, peer: Vec<Sample>) -> Self {
         let ratio = (!peer.is_empty()).then(|| median(&ratios(&ours, &peer)));
-        Self { id, ours, peer, ratio }
+        Self {
+            id,
+            ours,
+            peer,
+            ratio,
+            same_work,
+        }
     }
 
     /// The header of the table that [`Row::print`] continues.
@@ -37,9 +45,12 @@ impl Row {
         let ms = |samples: &[Sample]| median(&samples.iter().map(|s| s.ms).collect::<Vec<_>>());
         let peak = |samples: &[Sample]| samples.iter().map(|s| s.peak_mb).fold(0.0, f64::max);
         let (ours, peak_ours) = (ms(&self.ours), peak(&self.ours));
-        let answer = self.ours.last().map_or_else(String::new, |s| format!("loss {:.6}, {} triplets", s.loss, s.triplets));
+        let answer = self.answer();
         if self.peer.is_empty() {
-            println!("{:<26} {ours:>11.2} {:>11} {:>8} {:>17} {peak_ours:>9.0} {:>9}  {answer}", self.id, "–", "–", "–", "–");
+            println!(
+                "{:<26} {ours:>11.2} {:>11} {:>8} {:>17} {peak_ours:>9.0} {:>9}  {answer}",
+                self.id, "–", "–", "–", "–"
+            );
             return;
         }
         let ratios = ratios(&self.ours, &self.peer);
@@ -53,6 +64,28 @@ impl Row {
             format!("({low:.4} – {high:.4})"),
             peak(&self.peer),
         );
+    }
+
+    /// What our last run came to, and whether the peer's came to the same: speed is nothing without it.
+    fn answer(&self) -> String {
+        let said =
+            |sample: &Sample| format!("loss {:.6}, {} triplets", sample.loss, sample.triplets);
+        match (self.ours.last(), self.peer.last()) {
+            (None, _) => String::new(),
+            (Some(ours), None) => said(ours),
+            (Some(ours), Some(peer)) if self.same_work => {
+                let agree = ours.triplets == peer.triplets
+                    && (ours.loss - peer.loss).abs() <= 1e-5 * peer.loss.abs();
+                let verdict = if agree {
+                    "the same".to_owned()
+                } else {
+                    said(peer)
+                };
+                format!("{}; peer: {verdict}", said(ours))
+            }
+            // From other random weights; only the order of magnitude can be the same.
+            (Some(ours), Some(peer)) => format!("loss {:.4}; peer {:.4}", ours.loss, peer.loss),
+        }
     }
 }
 
@@ -75,15 +108,23 @@ mod tests {
     use super::*;
 
     fn sample(ms: f64) -> Sample {
-        Sample { ms, loss: 0.0, triplets: 0, peak_mb: 0.0 }
+        Sample {
+            ms,
+            loss: 0.0,
+            triplets: 0,
+            peak_mb: 0.0,
+        }
     }
 
     #[test]
     fn the_ratio_is_the_median_of_the_ratios_of_neighbours() {
         let ours = [sample(1.0), sample(2.0), sample(9.0)].to_vec();
         let peer = [sample(2.0), sample(2.0), sample(3.0)].to_vec();
-        assert_eq!(Row::new("x".to_owned(), ours, peer).ratio, Some(1.0));
-        assert_eq!(Row::new("x".to_owned(), vec![sample(1.0)], vec![]).ratio, None);
+        assert_eq!(Row::new("x".to_owned(), true, ours, peer).ratio, Some(1.0));
+        assert_eq!(
+            Row::new("x".to_owned(), true, vec![sample(1.0)], vec![]).ratio,
+            None
+        );
         assert_eq!(median(&[4.0, 1.0]), 2.5);
     }
 }

@@ -25,15 +25,31 @@ pub(super) fn workloads(folder: &Path) -> anyhow::Result<Vec<Workload>> {
     [256usize, 1024, 4096, 8192]
         .into_iter()
         .map(|rows| {
-            let (embeddings, labels) = (folder.join(format!("{rows}.f32")), folder.join(format!("{rows}.i64")));
+            let (embeddings, labels) = (
+                folder.join(format!("{rows}.f32")),
+                folder.join(format!("{rows}.i64")),
+            );
             let (x, y) = clusters(rows);
-            fs::write(&embeddings, x.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>())?;
-            fs::write(&labels, y.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>())?;
-            let told = ["triplet", &embeddings.to_string_lossy(), &labels.to_string_lossy(), &rows.to_string(), &DIM.to_string()]
-                .map(str::to_owned)
-                .to_vec();
+            fs::write(
+                &embeddings,
+                x.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>(),
+            )?;
+            fs::write(
+                &labels,
+                y.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>(),
+            )?;
+            let told = [
+                "triplet",
+                &embeddings.to_string_lossy(),
+                &labels.to_string_lossy(),
+                &rows.to_string(),
+                &DIM.to_string(),
+            ]
+            .map(str::to_owned)
+            .to_vec();
             Ok(Workload {
                 id: format!("triplet/semihard/N{rows}"),
+                same_work: true,
                 ours: told.clone(),
                 peer: (rows <= PEER_ROWS).then_some(told),
             })
@@ -50,7 +66,12 @@ fn clusters(rows: usize) -> (Vec<f32>, Vec<i64>) {
     let labels: Vec<i64> = (0..rows).map(|i| (i % CLASSES) as i64).collect();
     let embeddings = labels
         .iter()
-        .flat_map(|&c| centres[c as usize * DIM..][..DIM].iter().map(|x| x + normal()).collect::<Vec<_>>())
+        .flat_map(|&c| {
+            centres[c as usize * DIM..][..DIM]
+                .iter()
+                .map(|x| x + normal())
+                .collect::<Vec<_>>()
+        })
         .collect();
     (embeddings, labels)
 }
@@ -61,13 +82,22 @@ pub(super) fn serve(told: &[String]) -> anyhow::Result<()> {
         bail!("triplet: expected EMBEDDINGS LABELS ROWS DIM, got {told:?}");
     };
     let read = |path: &String| fs::read(path).with_context(|| path.clone());
-    let x: Vec<f32> = read(embeddings)?.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+    let x: Vec<f32> = read(embeddings)?
+        .chunks_exact(4)
+        .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+        .collect();
     let y: Vec<i64> = read(labels)?
         .chunks_exact(8)
         .map(|b| i64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]))
         .collect();
-    let x = Tensor::from_vec(x, (rows.parse::<usize>()?, dim.parse::<usize>()?), &Device::Cpu)?;
-    let miner = MinerConfig::from_json(r#"{"name": "TripletMarginMiner", "margin": 0.2, "type_of_triplets": "semihard"}"#)?;
+    let x = Tensor::from_vec(
+        x,
+        (rows.parse::<usize>()?, dim.parse::<usize>()?),
+        &Device::Cpu,
+    )?;
+    let miner = MinerConfig::from_json(
+        r#"{"name": "TripletMarginMiner", "margin": 0.2, "type_of_triplets": "semihard"}"#,
+    )?;
     let loss = LossConfig::from_json(r#"{"name": "TripletMarginLoss", "margin": 0.2}"#)?;
     let objective = loss.build()?.with_miner(miner.build()?);
     worker::serve(|| {
@@ -76,7 +106,9 @@ pub(super) fn serve(told: &[String]) -> anyhow::Result<()> {
         let outcome = objective.evaluate(&Batch::new(&leaf, &y)?)?;
         let gradients = outcome.loss.backward()?;
         let ms = 1000.0 * start.elapsed().as_secs_f64();
-        gradients.get(leaf.as_tensor()).context("the embeddings have a gradient")?;
+        gradients
+            .get(leaf.as_tensor())
+            .context("the embeddings have a gradient")?;
         Ok(Sample {
             ms,
             loss: f64::from(outcome.loss.to_scalar::<f32>()?),

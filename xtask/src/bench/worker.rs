@@ -63,7 +63,10 @@ impl Worker {
         self.output.read_line(&mut line)?;
         if line.is_empty() {
             let status = self.child.wait()?;
-            bail!("{}: ended with {status} before it answered (see its message above)", self.name);
+            bail!(
+                "{}: ended with {status} before it answered (see its message above)",
+                self.name
+            );
         }
         Ok(line)
     }

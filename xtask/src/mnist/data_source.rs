@@ -35,7 +35,11 @@ pub(crate) struct Digits {
 }
 
 /// Opens the data set; `limit` keeps the first images of the training split and a sixth of that of the test split.
-pub(crate) fn open(dataset: Dataset, folder: Option<&Path>, limit: Option<usize>) -> anyhow::Result<Digits> {
+pub(crate) fn open(
+    dataset: Dataset,
+    folder: Option<&Path>,
+    limit: Option<usize>,
+) -> anyhow::Result<Digits> {
     let digits = match dataset {
         Dataset::Synthetic => synthetic(limit)?,
         Dataset::FashionMnist => files(MnistVariant::FashionMnist, folder)?,
@@ -45,7 +49,9 @@ pub(crate) fn open(dataset: Dataset, folder: Option<&Path>, limit: Option<usize>
             Err(error) if is_offline(&error) => {
                 eprintln!("warning: MNIST is neither in the cache nor to be had from the network:");
                 eprintln!("warning: {error:#}");
-                eprintln!("warning: TRAINING ON SYNTHETIC DIGITS INSTEAD. Name a folder with --data-dir to train on MNIST.");
+                eprintln!(
+                    "warning: TRAINING ON SYNTHETIC DIGITS INSTEAD. Name a folder with --data-dir to train on MNIST."
+                );
                 synthetic(limit)?
             }
             other => other?,
@@ -76,7 +82,9 @@ fn synthetic(limit: Option<usize>) -> anyhow::Result<Digits> {
 
 fn files(variant: MnistVariant, folder: Option<&Path>) -> anyhow::Result<Digits> {
     let sets = match folder {
-        Some(folder) => variant.load(folder).with_context(|| format!("reading {} from {}", variant.name(), folder.display()))?,
+        Some(folder) => variant
+            .load(folder)
+            .with_context(|| format!("reading {} from {}", variant.name(), folder.display()))?,
         None => {
             let folder = cache_folder()?.join(variant.folder_name());
             match variant.load(&folder) {
@@ -94,5 +102,8 @@ fn files(variant: MnistVariant, folder: Option<&Path>) -> anyhow::Result<Digits>
 
 /// Whether the only trouble is that no mirror could be reached.
 fn is_offline(error: &anyhow::Error) -> bool {
-    matches!(error.downcast_ref::<DataError>(), Some(DataError::Download { .. }))
+    matches!(
+        error.downcast_ref::<DataError>(),
+        Some(DataError::Download { .. })
+    )
 }

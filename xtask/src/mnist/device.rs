@@ -6,12 +6,16 @@ use dml::candle_core::Device;
 /// `cpu`, `cuda`, `cuda:N` or `metal`.
 pub(crate) fn open(name: &str) -> anyhow::Result<Device> {
     let (kind, number) = match name.split_once(':') {
-        Some((kind, number)) => {
-            (kind, number.parse().with_context(|| format!("--device: expected a number after the colon, got {name:?}"))?)
-        }
+        Some((kind, number)) => (
+            kind,
+            number.parse().with_context(|| {
+                format!("--device: expected a number after the colon, got {name:?}")
+            })?,
+        ),
         None => (name, 0),
     };
-    let missing = || format!("--device {name}: no such device; was xtask built with `--features {kind}`?");
+    let missing =
+        || format!("--device {name}: no such device; was xtask built with `--features {kind}`?");
     Ok(match kind {
         "cpu" => Device::Cpu,
         "cuda" => Device::new_cuda(number).with_context(missing)?,
@@ -25,7 +29,9 @@ pub(crate) fn limit_threads(threads: usize) -> anyhow::Result<()> {
     if threads == 0 {
         bail!("--threads: expected at least 1, got 0");
     }
-    Ok(rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?)
+    Ok(rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build_global()?)
 }
 
 #[cfg(test)]

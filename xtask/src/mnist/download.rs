@@ -11,16 +11,28 @@ use indicatif::{ProgressBar, ProgressStyle};
 /// The bar is drawn to a terminal only; what failed is said either way.
 pub(crate) fn fetch(variant: MnistVariant) -> dml::data::Result<PathBuf> {
     let template = "{msg} {bar:30} {bytes}/{total_bytes}, {eta} left";
-    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style =
+        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     let bar = ProgressBar::new(0).with_style(style);
     let folder = variant.download(&DownloadConfig::default(), &mut |event| match event {
-        DownloadEvent::Received { file, received, total } => {
+        DownloadEvent::Received {
+            file,
+            received,
+            total,
+        } => {
             bar.set_message(file.to_owned());
             bar.set_length(total.unwrap_or(received));
             bar.set_position(received);
         }
-        DownloadEvent::Failed { file, attempt, wait } => bar.suspend(|| {
-            eprintln!("{file}: {attempt}; trying again in {:.1} s", wait.as_secs_f64());
+        DownloadEvent::Failed {
+            file,
+            attempt,
+            wait,
+        } => bar.suspend(|| {
+            eprintln!(
+                "{file}: {attempt}; trying again in {:.1} s",
+                wait.as_secs_f64()
+            );
         }),
         _ => {}
     });

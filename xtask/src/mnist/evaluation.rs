@@ -26,7 +26,11 @@ pub(crate) fn embed(
         .map(|rows| {
             let images = images.batch(rows, normalization, device)?;
             // Outside of the graph, or all the activations of the data set would stay in memory.
-            Ok(network.forward(&images, false)?.detach().normalize(2.0)?.detach())
+            Ok(network
+                .forward(&images, false)?
+                .detach()
+                .normalize(2.0)?
+                .detach())
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
     Ok(Tensor::cat(&blocks, 0)?)
@@ -42,6 +46,10 @@ pub(crate) fn precision_at_1(
         include: vec![AccuracyMetric::PrecisionAt1],
         ..AccuracyCalculatorConfig::default()
     };
-    let accuracies = AccuracyCalculator::new(config, Arc::new(FlatIndex::default()))?.get_accuracy(&batch)?;
-    Ok(accuracies.get("precision_at_1").context("Precision@1 was asked for")?.value)
+    let accuracies =
+        AccuracyCalculator::new(config, Arc::new(FlatIndex::default()))?.get_accuracy(&batch)?;
+    Ok(accuracies
+        .get("precision_at_1")
+        .context("Precision@1 was asked for")?
+        .value)
 }

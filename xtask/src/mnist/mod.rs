@@ -121,7 +121,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let sampler = parts.sampler(train.labels())?;
     let outputs = Outputs::create(&args.out)?;
     let mut log = Log::create(&outputs)?;
-    println!("{}: {} images to train on, {} to test with", digits.name, train.len(), test.len());
+    println!(
+        "{}: {} images to train on, {} to test with",
+        digits.name,
+        train.len(),
+        test.len()
+    );
 
     let network = Network::new(&mut ChaCha8Rng::seed_from_u64(args.seed), &device)?;
     let trainer = Trainer {
@@ -194,12 +199,21 @@ fn print_iteration(done: &Iteration, has_miner: bool) {
 }
 
 fn csv_line(done: &Iteration) -> String {
-    let Iteration { epoch, iteration, loss, mined, kept, seconds } = done;
+    let Iteration {
+        epoch,
+        iteration,
+        loss,
+        mined,
+        kept,
+        seconds,
+    } = done;
     format!("{epoch},{iteration},{loss},{mined},{kept},{seconds:.3}")
 }
 
 fn print_summary(metrics: &Metrics<'_>, out: &std::path::Path) {
-    let memory = metrics.peak_rss_mb.map_or_else(String::new, |mb| format!(", peak memory {mb:.0} MB"));
+    let memory = metrics
+        .peak_rss_mb
+        .map_or_else(String::new, |mb| format!(", peak memory {mb:.0} MB"));
     println!(
         "trained in {:.1} s, embedded in {:.1} s, searched in {:.1} s{memory}; results in {}",
         metrics.train_seconds,
@@ -212,6 +226,7 @@ fn print_summary(metrics: &Metrics<'_>, out: &std::path::Path) {
 /// Drawn to a terminal, and nowhere else.
 fn progress_bar(iterations: u64) -> ProgressBar {
     let template = "{bar:40} {pos}/{len} iterations, {msg}, {eta} left";
-    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style =
+        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::new(iterations).with_style(style)
 }

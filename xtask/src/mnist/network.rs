@@ -6,8 +6,8 @@ use anyhow::Context;
 use dml::candle_core::{DType, Device, Tensor};
 use dml::core::SeedSequence;
 use dml::nn::{
-    Conv2d, Conv2dConfig, Dropout2d, Dropout2dConfig, Flatten, Layer, Linear, LinearConfig, MaxPool2d,
-    MaxPool2dConfig, Parameters, Relu, Sequential,
+    Conv2d, Conv2dConfig, Dropout2d, Dropout2dConfig, Flatten, Layer, Linear, LinearConfig,
+    MaxPool2d, MaxPool2dConfig, Parameters, Relu, Sequential,
 };
 use rand::RngCore;
 
@@ -26,14 +26,26 @@ impl Network {
         let dtype = DType::F32;
         let dropout = SeedSequence::new(rng.next_u64());
         let layers = Sequential::default()
-            .with("conv1", Conv2d::new(Conv2dConfig::new(1, 32, [3, 3]), rng, dtype, device)?)
+            .with(
+                "conv1",
+                Conv2d::new(Conv2dConfig::new(1, 32, [3, 3]), rng, dtype, device)?,
+            )
             .with("relu1", Relu)
-            .with("conv2", Conv2d::new(Conv2dConfig::new(32, 64, [3, 3]), rng, dtype, device)?)
+            .with(
+                "conv2",
+                Conv2d::new(Conv2dConfig::new(32, 64, [3, 3]), rng, dtype, device)?,
+            )
             .with("relu2", Relu)
             .with("pool", MaxPool2d::new(MaxPool2dConfig::new([2, 2]))?)
-            .with("dropout1", Dropout2d::new(Dropout2dConfig { p: 0.25 }, dropout)?)
+            .with(
+                "dropout1",
+                Dropout2d::new(Dropout2dConfig { p: 0.25 }, dropout)?,
+            )
             .with("flatten", Flatten)
-            .with("fc1", Linear::new(LinearConfig::new(64 * 12 * 12, DIM), rng, dtype, device)?);
+            .with(
+                "fc1",
+                Linear::new(LinearConfig::new(64 * 12 * 12, DIM), rng, dtype, device)?,
+            );
         Ok(Self { layers })
     }
 
@@ -49,7 +61,9 @@ impl Network {
 
     /// Writes the parameters: the whole file or none.
     pub(crate) fn save(&self, path: &Path) -> anyhow::Result<()> {
-        self.parameters().save(path).with_context(|| format!("writing {}", path.display()))
+        self.parameters()
+            .save(path)
+            .with_context(|| format!("writing {}", path.display()))
     }
 }
 
@@ -82,7 +96,13 @@ mod tests {
 
     #[test]
     fn a_seed_is_a_network() -> anyhow::Result<()> {
-        let weights = |seed| network(seed).parameters().get("fc1.weight").unwrap().to_vec2::<f32>();
+        let weights = |seed| {
+            network(seed)
+                .parameters()
+                .get("fc1.weight")
+                .unwrap()
+                .to_vec2::<f32>()
+        };
         assert_eq!(weights(3)?, weights(3)?);
         assert_ne!(weights(3)?, weights(4)?);
         Ok(())

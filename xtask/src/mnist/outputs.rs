@@ -20,11 +20,15 @@ impl Outputs {
         fs::create_dir_all(folder).with_context(shown)?;
         for name in ["metrics.json", "log.csv", "model.safetensors"] {
             match fs::remove_file(folder.join(name)) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error).with_context(shown),
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(error).with_context(shown);
+                }
                 _ => {}
             }
         }
-        Ok(Self { folder: folder.to_owned() })
+        Ok(Self {
+            folder: folder.to_owned(),
+        })
     }
 
     /// Where a file of that name stands.
@@ -57,7 +61,11 @@ impl Log {
     pub(crate) fn create(outputs: &Outputs) -> anyhow::Result<Self> {
         let part = outputs.path("log.csv.part");
         let file = File::create(&part).with_context(|| part.display().to_string())?;
-        let mut log = Self { file: BufWriter::new(file), part, whole: outputs.path("log.csv") };
+        let mut log = Self {
+            file: BufWriter::new(file),
+            part,
+            whole: outputs.path("log.csv"),
+        };
         log.line("epoch,iteration,loss,mined,kept,seconds")?;
         Ok(log)
     }
@@ -90,9 +98,16 @@ mod tests {
         log.line("1,0,0.5,10,5,0.1")?;
         assert!(!outputs.path("log.csv").exists());
         log.finish()?;
-        assert_eq!(fs::read_to_string(outputs.path("log.csv"))?.lines().count(), 2);
+        assert_eq!(
+            fs::read_to_string(outputs.path("log.csv"))?.lines().count(),
+            2
+        );
         outputs.write("metrics.json", b"{}")?;
-        assert_eq!(fs::read_dir(folder.path())?.count(), 2, "nothing half-written is left");
+        assert_eq!(
+            fs::read_dir(folder.path())?.count(),
+            2,
+            "nothing half-written is left"
+        );
         Ok(())
     }
 
@@ -102,7 +117,11 @@ mod tests {
         // The device that is always full, where a program may write to it.
         if let Ok(file) = File::options().write(true).open("/dev/full") {
             let path = PathBuf::from("/dev/full");
-            let mut log = Log { file: BufWriter::with_capacity(0, file), part: path.clone(), whole: path };
+            let mut log = Log {
+                file: BufWriter::with_capacity(0, file),
+                part: path.clone(),
+                whole: path,
+            };
             assert!(log.line("1").unwrap_err().to_string().contains("/dev/full"));
         }
     }

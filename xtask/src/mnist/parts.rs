@@ -1,7 +1,9 @@
 //! Miner, loss, distance, reducer and sampler: the example's, or what the command line puts in their place.
 
 use anyhow::Context;
-use dml::config::{DistanceConfig, LossConfig, MinerConfig, ReducerConfig, SamplerConfig, from_text};
+use dml::config::{
+    DistanceConfig, LossConfig, MinerConfig, ReducerConfig, SamplerConfig, from_text,
+};
 use dml::{Labels, Objective, Sampler};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -45,9 +47,12 @@ impl PartArgs {
         let mut loss: LossConfig = match &self.loss {
             Some(text) => parse("loss", Some(text))?.context("a named loss")?,
             None => {
-                let mut loss = LossConfig::from_json(r#"{"name": "TripletMarginLoss", "margin": 0.2}"#)?;
+                let mut loss =
+                    LossConfig::from_json(r#"{"name": "TripletMarginLoss", "margin": 0.2}"#)?;
                 loss.distance = Some(cosine()?);
-                loss.reducer = Some(ReducerConfig::from_json(r#"{"name": "ThresholdReducer", "low": 0}"#)?);
+                loss.reducer = Some(ReducerConfig::from_json(
+                    r#"{"name": "ThresholdReducer", "low": 0}"#,
+                )?);
                 loss
             }
         };
@@ -74,7 +79,11 @@ impl PartArgs {
         if reducer.is_some() && (self.loss.is_none() || loss.reducer.is_none()) {
             loss.reducer = reducer;
         }
-        Ok(Parts { loss, miner, sampler: self.sampler(batch_size, seed)? })
+        Ok(Parts {
+            loss,
+            miner,
+            sampler: self.sampler(batch_size, seed)?,
+        })
     }
 
     /// The sampler, with the run's batch size and seed unless it names its own.
@@ -109,8 +118,12 @@ impl Parts {
     }
 }
 
-fn parse<T: serde::de::DeserializeOwned>(flag: &str, text: Option<&str>) -> anyhow::Result<Option<T>> {
-    text.map(|text| from_text(text).with_context(|| format!("--{flag}"))).transpose()
+fn parse<T: serde::de::DeserializeOwned>(
+    flag: &str,
+    text: Option<&str>,
+) -> anyhow::Result<Option<T>> {
+    text.map(|text| from_text(text).with_context(|| format!("--{flag}")))
+        .transpose()
 }
 
 #[cfg(test)]
@@ -128,7 +141,10 @@ mod tests {
         assert_eq!(parts["loss"]["distance"]["name"], "CosineSimilarity");
         assert_eq!(parts["loss"]["reducer"]["low"], 0.0);
         assert_eq!(parts["miner"]["type_of_triplets"], "semihard");
-        assert_eq!((&parts["sampler"]["batch_size"], &parts["sampler"]["seed"]), (&json!(256), &json!(7)));
+        assert_eq!(
+            (&parts["sampler"]["batch_size"], &parts["sampler"]["seed"]),
+            (&json!(256), &json!(7))
+        );
         Ok(())
     }
 
@@ -136,7 +152,10 @@ mod tests {
     fn a_distance_replaces_the_examples_but_not_one_that_a_part_names() -> anyhow::Result<()> {
         let args = PartArgs {
             distance: Some("LpDistance".to_owned()),
-            miner: Some(r#"{"name": "TripletMarginMiner", "distance": {"name": "CosineSimilarity"}}"#.to_owned()),
+            miner: Some(
+                r#"{"name": "TripletMarginMiner", "distance": {"name": "CosineSimilarity"}}"#
+                    .to_owned(),
+            ),
             ..PartArgs::default()
         };
         let parts = json(&args)?;
@@ -160,7 +179,10 @@ mod tests {
 
     #[test]
     fn mistakes_name_the_flag() {
-        let args = PartArgs { miner: Some("TripletMarginMinr".to_owned()), ..PartArgs::default() };
+        let args = PartArgs {
+            miner: Some("TripletMarginMinr".to_owned()),
+            ..PartArgs::default()
+        };
         assert!(format!("{:#}", args.resolve(1, 0).unwrap_err()).starts_with("--miner: "));
     }
 }

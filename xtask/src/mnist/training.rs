@@ -45,7 +45,10 @@ impl Trainer<'_> {
         epochs: u64,
         mut report: impl FnMut(Iteration) -> anyhow::Result<()>,
     ) -> anyhow::Result<Option<Iteration>> {
-        let config = AdamConfig { lr: self.learning_rate, ..AdamConfig::default() };
+        let config = AdamConfig {
+            lr: self.learning_rate,
+            ..AdamConfig::default()
+        };
         let mut optimizer = Adam::new(self.network.parameters(), config)?;
         let train = &self.digits.sets.train;
         let start = Instant::now();
