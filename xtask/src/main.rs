@@ -12,6 +12,7 @@ mod ci;
 mod conformance;
 mod memory;
 mod mnist;
+mod tidy;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -33,6 +34,8 @@ enum Command {
     Mnist(mnist::Args),
     /// Measure speed, as a ratio to PyTorch Metric Learning's where it is at hand.
     Bench(bench::Args),
+    /// Check the shape of the workspace: dependencies, manifests, module names.
+    Tidy(tidy::Args),
     /// Bring the README's table of components up to date.
     Catalog(catalog::Args),
     /// Hold every component to the reference cases.
@@ -45,6 +48,7 @@ impl Command {
             Self::Ci(args) => ci::run(args),
             Self::Mnist(args) => mnist::run(args),
             Self::Bench(args) => bench::run(args),
+            Self::Tidy(args) => tidy::run(args),
             Self::Catalog(args) => catalog::run(args),
             Self::Conformance(args) => conformance::run(args),
         }

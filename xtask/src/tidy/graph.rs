@@ -1,0 +1,167 @@
+//! Who depends on whom, from `cargo metadata`.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use serde::Deserialize;
+use xshell::{Shell, cmd};
+
+use super::Finding;
+
+/// Those that may see every crate.
+const SEE_ALL: &[&str] = &["dml", "dml-testing", "dml-examples", "xtask"];
+/// Features that belong to Candle, and may only be handed on to it.
+const FORWARDED: &[&str] = &["cuda", "cudnn", "metal", "accelerate", "mkl"];
+
+#[derive(Debug, Deserialize)]
+struct Metadata {
+    packages: Vec<Package>,
+    workspace_members: Vec<String>,
+    resolve: Resolve,
+}
+
+#[derive(Debug, Deserialize)]
+struct Package {
+    id: String,
+    name: String,
+    description: Option<String>,
+    license: Option<String>,
+    readme: Option<String>,
+    manifest_path: std::path::PathBuf,
+    dependencies: Vec<Dependency>,
+    features: std::collections::BTreeMap<String, Vec<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Dependency {
+    name: String,
+    kind: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Resolve {
+    nodes: Vec<Node>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Node {
+    id: String,
+    features: Vec<String>,
+}
+
+pub(super) fn check(sh: &Shell, root: &Path) -> anyhow::Result<Vec<Finding>> {
+    // Only this machine's packages: those of other platforms need not be downloaded.
+    let version = cmd!(sh, "rustc -vV").quiet().read()?;
+    let host = version
+        .lines()
+        .find_map(|line| line.strip_prefix("host: "))
+        .context("rustc -vV names no host")?;
+    let json = cmd!(
+        sh,
+        "cargo metadata --format-version 1 --filter-platform {host}"
+    );
+    let metadata: Metadata = serde_json::from_str(&json.quiet().read()?)?;
+    Ok(check_metadata(&metadata, root))
+}
+
+fn check_metadata(metadata: &Metadata, root: &Path) -> Vec<Finding> {
+    let members: Vec<&Package> = metadata
+        .packages
+        .iter()
+        .filter(|package| metadata.workspace_members.contains(&package.id))
+        .collect();
+    let names: Vec<&str> = members
+        .iter()
+        .map(|package| package.name.as_str())
+        .collect();
+    let mut found = Vec::new();
+    for package in &members {
+        let manifest = package.manifest_path.strip_prefix(root);
+        let manifest = manifest.unwrap_or(&package.manifest_path);
+        let siblings = package.dependencies.iter().filter(|dependency| {
+            dependency.kind.as_deref() != Some("dev") && names.contains(&dependency.name.as_str())
+        });
+        let sentences = siblings
+            .filter(|sibling| !may_depend(&package.name, &sibling.name))
+            .map(|sibling| {
+                let (package, sibling) = (&package.name, &sibling.name);
+                format!("{package} may not depend on {sibling}: a role crate knows dml-core and no sibling.")
+            })
+            .chain(forwarding(package))
+            .chain(missing_fields(package));
+        found.extend(sentences.map(|sentence| Finding::violation(manifest, 1, sentence)));
+    }
+    found.extend(gemm(metadata));
+    found
+}
+
+fn may_depend(package: &str, sibling: &str) -> bool {
+    match package {
+        _ if SEE_ALL.contains(&package) => true,
+        "dml-kernels" => false,
+        "dml-core" => sibling == "dml-kernels",
+        _ => sibling == "dml-core",
+    }
+}
+
+fn forwarding(package: &Package) -> impl Iterator<Item = String> {
+    let forwarded = FORWARDED
+        .iter()
+        .filter_map(|name| Some((*name, package.features.get(*name)?)));
+    let wrong = forwarded.flat_map(|(name, values)| {
+        let odd = values
+            .iter()
+            .filter(|value| !value.contains('/') && !FORWARDED.contains(&value.as_str()));
+        odd.map(move |value| format!("feature {name} may only forward, and turns on {value}."))
+    });
+    wrong.collect::<Vec<_>>().into_iter()
+}
+
+fn missing_fields(package: &Package) -> impl Iterator<Item = String> {
+    let needs_readme = !matches!(package.name.as_str(), "dml-examples" | "xtask");
+    let readme = package
+        .readme
+        .as_ref()
+        .is_some_and(|readme| package.manifest_path.with_file_name(readme).is_file());
+    [
+        (package.description.is_none(), "no description."),
+        (package.license.is_none(), "no license."),
+        (needs_readme && !readme, "no README.md."),
+    ]
+    .into_iter()
+    .filter(|(missing, _)| *missing)
+    .map(|(_, sentence)| sentence.to_owned())
+}
+
+/// Candle's products run at half speed without `x86-v4`, and a second version would not get it from us.
+fn gemm(metadata: &Metadata) -> Vec<Finding> {
+    let versions: Vec<&Package> = metadata
+        .packages
+        .iter()
+        .filter(|package| package.name == "gemm")
+        .collect();
+    let mut found = Vec::new();
+    if versions.len() != 1 {
+        let count = versions.len();
+        found.push(format!(
+            "the graph has {count} versions of gemm, and must have one: Candle's."
+        ));
+    }
+    for package in versions {
+        let node = metadata
+            .resolve
+            .nodes
+            .iter()
+            .find(|node| node.id == package.id);
+        if !node.is_some_and(|node| node.features.iter().any(|feature| feature == "x86-v4")) {
+            found.push("gemm is built without its feature x86-v4.".to_owned());
+        }
+    }
+    found
+        .into_iter()
+        .map(|sentence| Finding::violation("Cargo.toml", 1, sentence))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,132 @@
+use super::*;
+
+fn package(name: &str, dependencies: &[(&str, Option<&str>)]) -> Package {
+    Package {
+        id: name.to_owned(),
+        name: name.to_owned(),
+        description: Some("words".to_owned()),
+        license: Some("MIT".to_owned()),
+        readme: Some("README.md".to_owned()),
+        manifest_path: format!("{}/Cargo.toml", env!("CARGO_MANIFEST_DIR")).into(),
+        dependencies: dependencies
+            .iter()
+            .map(|(name, kind)| Dependency {
+                name: (*name).to_owned(),
+                kind: kind.map(str::to_owned),
+            })
+            .collect(),
+        features: Default::default(),
+    }
+}
+
+/// The sentences about a workspace of these crates, and a gemm that is as it should be.
+fn sentences(mut members: Vec<Package>) -> Vec<String> {
+    let workspace_members = members.iter().map(|package| package.id.clone()).collect();
+    members.push(package("gemm", &[]));
+    let metadata = Metadata {
+        packages: members,
+        workspace_members,
+        resolve: Resolve {
+            nodes: vec![Node {
+                id: "gemm".to_owned(),
+                features: vec!["x86-v4".to_owned()],
+            }],
+        },
+    };
+    let found = check_metadata(&metadata, Path::new("nowhere"));
+    found
+        .into_iter()
+        .map(|finding| finding.sentence)
+        // No README.md lies beside the manifest that these packages share.
+        .filter(|sentence| sentence != "no README.md.")
+        .collect()
+}
+
+#[test]
+fn a_role_crate_knows_the_core_and_no_sibling() {
+    let core = || package("dml-core", &[("dml-kernels", None), ("rayon", None)]);
+    let kernels = || package("dml-kernels", &[]);
+    let miners = || {
+        package(
+            "dml-miners",
+            &[("dml-core", None), ("dml-distances", Some("dev"))],
+        )
+    };
+    let distances = || package("dml-distances", &[("dml-core", None)]);
+    let dml = || package("dml", &[("dml-core", None), ("dml-miners", None)]);
+    assert!(sentences(vec![core(), kernels(), miners(), distances(), dml()]).is_empty());
+
+    for (package, sibling) in [
+        ("dml-miners", "dml-distances"),
+        ("dml-miners", "dml-kernels"),
+        ("dml-core", "dml-distances"),
+        ("dml-kernels", "dml-core"),
+    ] {
+        let mut members = vec![core(), kernels(), miners(), distances(), dml()];
+        let wrong = members
+            .iter_mut()
+            .find(|member| member.name == package)
+            .unwrap();
+        wrong.dependencies.push(Dependency {
+            name: sibling.to_owned(),
+            kind: None,
+        });
+        let found = sentences(members);
+        assert_eq!(found.len(), 1, "{package} {sibling}");
+        assert!(found[0].starts_with(&format!("{package} may not depend on {sibling}")));
+    }
+}
+
+#[test]
+fn candle_features_are_handed_on_and_nothing_else() {
+    let mut core = package("dml-core", &[]);
+    for (name, values) in [
+        ("cuda", vec!["candle-core/cuda"]),
+        ("cudnn", vec!["cuda", "candle-core/cudnn"]),
+    ] {
+        let values = values.into_iter().map(str::to_owned).collect();
+        core.features.insert(name.to_owned(), values);
+    }
+    core.features
+        .insert("serde".to_owned(), vec!["dep:serde".to_owned()]);
+    let mut wrong = package("dml-nn", &[]);
+    wrong
+        .features
+        .insert("metal".to_owned(), vec!["dep:objc".to_owned()]);
+    assert_eq!(
+        sentences(vec![core, wrong]),
+        ["feature metal may only forward, and turns on dep:objc."]
+    );
+}
+
+#[test]
+fn fields_must_be_there() {
+    let mut bare = package("dml-nn", &[]);
+    (bare.description, bare.license) = (None, None);
+    assert_eq!(sentences(vec![bare]), ["no description.", "no license."]);
+    let missing: Vec<String> = missing_fields(&package("dml-nn", &[])).collect();
+    assert_eq!(missing, ["no README.md."]);
+    assert_eq!(missing_fields(&package("xtask", &[])).count(), 0);
+}
+
+#[test]
+fn there_is_one_gemm_and_it_is_fast() {
+    let node = |features: &[&str]| Node {
+        id: "gemm".to_owned(),
+        features: features
+            .iter()
+            .map(|feature| (*feature).to_owned())
+            .collect(),
+    };
+    let metadata = |versions: usize, features: &[&str]| Metadata {
+        packages: (0..versions).map(|_| package("gemm", &[])).collect(),
+        workspace_members: Vec::new(),
+        resolve: Resolve {
+            nodes: vec![node(features)],
+        },
+    };
+    assert!(gemm(&metadata(1, &["std", "x86-v4"])).is_empty());
+    assert_eq!(gemm(&metadata(1, &["std"])).len(), 1);
+    assert_eq!(gemm(&metadata(2, &["x86-v4"])).len(), 1);
+    assert_eq!(gemm(&metadata(0, &[])).len(), 1);
+}

@@ -1,0 +1,171 @@
+//! What every source file looks like.
+
+use std::path::Path;
+
+use super::Finding;
+
+/// Module names that say nothing of what is in them.
+const NAMELESS: &[&str] = &["utils", "util", "helpers", "helper", "common", "misc"];
+/// Lines from which on a file is worth cutting.
+const LONG: usize = 500;
+
+/// Code that must not stay, and why. Written in pieces, so that this file does not find itself.
+const LEFTOVERS: &[(&str, &str)] = &[
+    (
+        concat!("#[", "ignore"),
+        "a test that does not run proves nothing.",
+    ),
+    (concat!("todo", "!("), "finish it."),
+    (
+        concat!("unimplemented", "!("),
+        "finish it, or return a typed error.",
+    ),
+];
+/// Folders of one machine.
+const MACHINE_PATHS: &[&str] = &[
+    concat!("/wor", "k/"),
+    concat!("/roo", "t/"),
+    concat!("/tm", "p/"),
+];
+
+/// Checks a file of Rust, Markdown or TOML.
+pub(super) fn check(path: &Path, text: &str) -> Vec<Finding> {
+    let is_rust = path.extension().is_some_and(|extension| extension == "rs");
+    let mut found = Vec::new();
+    if is_rust {
+        found.extend(check_name(path));
+        found.extend(check_module(path, text));
+    }
+    // Tests may name folders that need not exist.
+    let mut in_tests = is_test(path);
+    for (line, content) in (1..).zip(text.lines()) {
+        in_tests |= is_rust && content.trim() == "#[cfg(test)]";
+        if is_rust {
+            for (leftover, why) in LEFTOVERS {
+                if content.contains(leftover) {
+                    found.push(Finding::violation(
+                        path,
+                        line,
+                        format!("`{leftover}`: {why}"),
+                    ));
+                }
+            }
+        }
+        for folder in MACHINE_PATHS {
+            if !in_tests && content.contains(folder) {
+                let sentence = format!("`{folder}` is a folder of one machine.");
+                found.push(Finding::violation(path, line, sentence));
+            }
+        }
+    }
+    found
+}
+
+fn is_test(path: &Path) -> bool {
+    path.file_stem().is_some_and(|stem| stem == "tests")
+        || path.components().any(|part| part.as_os_str() == "tests")
+}
+
+fn check_name(path: &Path) -> Option<Finding> {
+    let folders = path.parent().into_iter().flat_map(Path::components);
+    let folders = folders.map(|part| part.as_os_str());
+    let mut names = folders.chain(path.file_stem());
+    let name = names.find(|name| NAMELESS.iter().any(|nameless| name == nameless))?;
+    let sentence = format!(
+        "`{}` names no concept: call it after what is in it.",
+        name.display()
+    );
+    Some(Finding::violation(path, 1, sentence))
+}
+
+fn check_module(path: &Path, text: &str) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let first = text
+        .lines()
+        .find(|line| !line.trim().is_empty())
+        .unwrap_or_default();
+    let is_documented = first.starts_with("//!") || first.starts_with("#![doc");
+    // The tests of a module are described by their names.
+    if !is_documented && path.file_stem().is_some_and(|stem| stem != "tests") {
+        let sentence = "a module opens with `//!` and what it is.";
+        found.push(Finding::violation(path, 1, sentence));
+    }
+    for (line, content) in (1..).zip(text.lines()) {
+        let declared = content.trim_start().trim_start_matches("pub ");
+        let declared = declared
+            .trim_start_matches("pub(crate) ")
+            .strip_prefix("mod ");
+        let name = declared.map(|name| name.trim_end_matches([' ', ';', '{']));
+        if let Some(name) = name.filter(|name| NAMELESS.contains(name)) {
+            let sentence = format!("`{name}` names no concept: call it after what is in it.");
+            found.push(Finding::violation(path, line, sentence));
+        }
+    }
+    let lines = text.lines().count();
+    if lines > LONG {
+        let sentence = format!("{lines} lines: more than {LONG} are hard to read in one go.");
+        found.push(Finding::advice(path, lines, sentence));
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(path: &str, text: &str) -> Vec<usize> {
+        let found = check(Path::new(path), text);
+        found.iter().map(|finding| finding.line).collect()
+    }
+
+    #[test]
+    fn modules_open_with_their_description() {
+        assert!(lines("a/src/x.rs", "//! What it is.\nfn f() {}\n").is_empty());
+        assert!(lines("a/src/lib.rs", "#![doc = include_str!(\"../README.md\")]\n").is_empty());
+        assert!(lines("a/src/x/tests.rs", "use super::*;\n").is_empty());
+        assert_eq!(lines("a/src/x.rs", "\nuse std::fmt;\n"), [1]);
+    }
+
+    #[test]
+    fn names_say_what_is_inside() {
+        for path in [
+            "a/src/utils.rs",
+            "a/src/helpers/mod.rs",
+            "crates/common/src/lib.rs",
+        ] {
+            assert_eq!(lines(path, "//! x\n"), [1], "{path}");
+        }
+        assert_eq!(
+            lines("a/src/lib.rs", "//! x\npub mod misc;\nmod util {\n"),
+            [2, 3]
+        );
+        assert!(lines("a/src/lib.rs", "//! x\npub mod miscible;\n").is_empty());
+    }
+
+    #[test]
+    fn leftovers_are_found_even_in_tests() {
+        for (leftover, _) in LEFTOVERS {
+            let text = format!("//! x\n#[cfg(test)]\n    {leftover}\n");
+            assert_eq!(lines("a/src/x.rs", &text), [3], "{leftover}");
+        }
+    }
+
+    #[test]
+    fn machine_paths_are_found_outside_of_tests() {
+        for folder in MACHINE_PATHS {
+            let text = format!(
+                "//! x\nconst A: &str = \"{folder}a\";\n#[cfg(test)]\nconst B: &str = \"{folder}b\";\n"
+            );
+            assert_eq!(lines("a/src/x.rs", &text), [2]);
+            assert_eq!(lines("README.md", &format!("cd {folder}x\n")), [1]);
+            assert!(lines("a/tests/it/main.rs", &text).is_empty());
+        }
+    }
+
+    #[test]
+    fn a_long_file_is_mentioned_and_no_violation() {
+        let text = format!("//! x\n{}", "\n".repeat(LONG));
+        let found = check(Path::new("a/src/x.rs"), &text);
+        assert!(found.len() == 1 && found[0].is_advice);
+    }
+}
