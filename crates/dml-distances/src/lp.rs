@@ -71,6 +71,11 @@ impl LpDistance {
         };
         Self { frame }
     }
+
+    #[expect(clippy::float_cmp, reason = "the very numbers that were given")]
+    fn is_squared_euclidean(&self) -> bool {
+        [self.frame.p, self.frame.power] == [2.0, 2.0]
+    }
 }
 
 impl Default for LpDistance {
@@ -86,9 +91,16 @@ impl Default for LpDistance {
 
 impl Distance for LpDistance {
     fn matrix(&self, query: &Tensor, reference: Option<&Tensor>) -> Result<Tensor> {
-        let p = self.frame.p;
-        self.frame
-            .matrix(query, reference, |x, r| x.pairwise_lp(r, p))
+        let frame = self.frame;
+        if self.is_squared_euclidean() {
+            // Squares need no roots, and their gradient no quotients.
+            let squares = Frame {
+                power: 1.0,
+                ..frame
+            };
+            return squares.matrix(query, reference, TensorExt::pairwise_squared);
+        }
+        frame.matrix(query, reference, |x, r| x.pairwise_lp(r, frame.p))
     }
 
     fn kind(&self) -> DistanceKind {

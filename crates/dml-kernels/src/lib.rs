@@ -4,15 +4,25 @@ mod aligned;
 mod matmul;
 mod real;
 mod row_chunks;
+mod side;
 mod simd;
+mod transpose;
+mod zeros;
+
+mod matrix_product;
+mod row_panels;
+mod row_products;
+mod symmetric_tiles;
 
 pub mod conv2d;
 pub mod elementwise;
+pub mod euclidean;
 pub mod log_sum_exp;
 pub mod max_pool2d;
 pub mod nearest;
 pub mod normalize;
 pub mod optimizer;
+pub mod pairwise_dot;
 pub mod pairwise_lp;
 
 mod angular_triplets;
@@ -25,7 +35,9 @@ mod triplet_set;
 
 pub use real::Real;
 pub use row_chunks::{for_each_row, map_rows, row_chunks};
+pub use side::Side;
 pub use simd::SimdReal;
+pub use zeros::zeros;
 
 pub use angular_triplets::{AngularTriplets, Triangle};
 pub use pair_mask::{MaskRow, PairMask};

@@ -34,7 +34,7 @@ pub fn norm<T: Real>(row: &[T], p: f64) -> f64 {
     }
 }
 
-fn sum_of_squares<T: Real>(row: &[T]) -> f64 {
+pub(crate) fn sum_of_squares<T: Real>(row: &[T]) -> f64 {
     // Eight running sums: one alone would wait four cycles for every addition.
     let mut lanes = [0f64; 8];
     let mut chunks = row.chunks_exact(8);

@@ -7,7 +7,7 @@
 mod elementwise;
 mod log_sum_exp;
 mod normalize;
-mod pairwise_lp;
+mod pairwise;
 mod pick;
 mod sum_by_group;
 mod sum_within;
@@ -134,17 +134,17 @@ impl TensorExt for Tensor {
 
     fn pairwise_dot(&self, reference: &Tensor) -> Result<Tensor> {
         check_pair(self, reference)?;
-        Ok(self.matmul(&reference.t()?)?)
+        pairwise::pairwise_dot(self, reference)
     }
 
     fn pairwise_lp(&self, reference: &Tensor, p: f64) -> Result<Tensor> {
         check_pair(self, reference)?;
-        pairwise_lp::pairwise_lp(self, reference, p)
+        pairwise::pairwise_lp(self, reference, p)
     }
 
     fn pairwise_squared(&self, reference: &Tensor) -> Result<Tensor> {
         check_pair(self, reference)?;
-        elementwise::power(&pairwise_lp::pairwise_lp(self, reference, 2.0)?, 2.0)
+        pairwise::pairwise_squared(self, reference)
     }
 
     fn pick(&self, rows: &[u32], columns: &[u32]) -> Result<Tensor> {

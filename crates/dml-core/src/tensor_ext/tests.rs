@@ -100,23 +100,75 @@ fn normalize_and_norms_agree_with_their_composite_forms() {
     }
 }
 
+/// 6 rows stay with the differences, 20 rows of 16 coordinates take matrix products.
+const SHAPES: [(usize, usize); 2] = [(6, 7), (20, 16)];
+
 #[test]
 fn distances_agree_with_their_composite_form_on_both_sides() {
-    let other = var(&draw(4, 6, 7), (6, 7));
-    for p in [1.0, 1.5, 2.0, 3.0, f64::INFINITY] {
-        check(
-            &draw(3, 5, 7),
-            (5, 7),
-            &|x| x.pairwise_lp(&other, p),
-            &|x| pairwise_lp::pairwise_lp_composite(x, &other, p),
-        );
-        check(&draw(3, 5, 7), (5, 7), &|x| other.pairwise_lp(x, p), &|x| {
-            pairwise_lp::pairwise_lp_composite(&other, x, p)
-        });
-        check(&draw(3, 5, 7), (5, 7), &|x| x.pairwise_lp(x, p), &|x| {
-            pairwise_lp::pairwise_lp_composite(x, x, p)
-        });
+    for (rows, dim) in SHAPES {
+        let other = var(&draw(4, rows, dim), (rows, dim));
+        let values = draw(3, rows, dim);
+        for p in [1.0, 1.5, 2.0, 3.0, f64::INFINITY] {
+            let composite = |x: &Tensor, r: &Tensor| pairwise::pairwise_lp_composite(x, r, p);
+            let shape = (rows, dim);
+            check(&values, shape, &|x| x.pairwise_lp(&other, p), &|x| {
+                composite(x, &other)
+            });
+            check(&values, shape, &|x| other.pairwise_lp(x, p), &|x| {
+                composite(&other, x)
+            });
+            check(&values, shape, &|x| x.pairwise_lp(x, p), &|x| {
+                composite(x, x)
+            });
+        }
     }
+}
+
+#[test]
+fn squares_and_products_agree_with_their_composite_forms_on_both_sides() {
+    type Pairwise = fn(&Tensor, &Tensor) -> Result<Tensor>;
+    let kernels: [(Pairwise, Pairwise); 2] = [
+        (TensorExt::pairwise_dot, pairwise::pairwise_dot_composite),
+        (
+            TensorExt::pairwise_squared,
+            pairwise::pairwise_squared_composite,
+        ),
+    ];
+    for (rows, dim) in SHAPES {
+        let shape = (rows, dim);
+        let other = var(&draw(4, rows, dim), shape);
+        let values = draw(3, rows, dim);
+        for (fused, composite) in kernels {
+            check(&values, shape, &|x| fused(x, &other), &|x| {
+                composite(x, &other)
+            });
+            check(&values, shape, &|x| fused(&other, x), &|x| {
+                composite(&other, x)
+            });
+            check(&values, shape, &|x| fused(x, x), &|x| composite(x, x));
+        }
+    }
+}
+
+#[test]
+fn no_rows_have_no_distances() -> Result<()> {
+    let none = Var::zeros((0, 3), DType::F32, &Device::Cpu)?;
+    let some = Var::zeros((2, 3), DType::F32, &Device::Cpu)?;
+    for (x, r, shape) in [
+        (&none, &some, (0, 2)),
+        (&some, &none, (2, 0)),
+        (&none, &none, (0, 0)),
+    ] {
+        for matrix in [
+            x.pairwise_dot(r)?,
+            x.pairwise_squared(r)?,
+            x.pairwise_lp(r, 2.0)?,
+            x.pairwise_lp(r, 1.0)?,
+        ] {
+            assert_eq!(matrix.dims2()?, shape);
+        }
+    }
+    Ok(())
 }
 
 #[test]
@@ -260,9 +312,10 @@ fn kinks_have_gradient_zero() {
     assert_eq!(gradient(&zeros, &|x| x.power(0.5)), [0.0; 4]);
     assert_eq!(gradient(&zeros, &|x| x.pairwise_lp(x, 2.0)), [0.0; 4]);
     assert_eq!(
-        gradient(&zeros, &|x| pairwise_lp::pairwise_lp_composite(x, x, 2.0)),
+        gradient(&zeros, &|x| pairwise::pairwise_lp_composite(x, x, 2.0)),
         [0.0; 4]
     );
+    assert_eq!(gradient(&zeros, &|x| x.pairwise_squared(x)), [0.0; 4]);
     assert_eq!(gradient(&zeros, &|x| x.row_norms(2.0)), [0.0; 4]);
 }
 

@@ -1,0 +1,160 @@
+//! Distances and dot products between all rows of two matrices, or of one matrix among themselves.
+//!
+//! Rows that are compared among themselves are recognised by being the same tensor, and cost half: the matrix is
+//! symmetric, and the gradients of both sides are computed at once.
+
+use candle_core::Tensor;
+use dml_kernels::euclidean::{self, Form};
+use dml_kernels::{Side, pairwise_dot as dot, pairwise_lp as lp};
+
+use super::elementwise::magnitude_composite;
+use super::normalize::norm_over_last;
+use crate::fused::{self, Element, has_kernel, with_slice};
+use crate::{Result, for_element};
+
+/// A kernel for all pairs of rows, forward and backward.
+#[derive(Clone, Copy)]
+enum Kernel {
+    Dot,
+    Lp(f64),
+    Squared,
+}
+
+impl Kernel {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Dot => "pairwise_dot",
+            Self::Lp(_) => "pairwise_lp",
+            Self::Squared => "pairwise_squared",
+        }
+    }
+
+    fn between<T: Element>(self, x: &[T], r: &[T], dim: usize) -> Vec<T> {
+        match self {
+            Self::Dot => dot::pairwise_dot(x, r, dim),
+            Self::Lp(p) => lp::pairwise_lp(x, r, dim, p),
+            Self::Squared => euclidean::euclidean(x, r, dim, Form::Squared),
+        }
+    }
+
+    fn among<T: Element>(self, x: &[T], dim: usize) -> Vec<T> {
+        match self {
+            Self::Dot => dot::pairwise_dot_among(x, dim),
+            Self::Lp(p) => lp::pairwise_lp_among(x, dim, p),
+            Self::Squared => euclidean::euclidean_among(x, dim, Form::Squared),
+        }
+    }
+
+    /// The gradient of `rows`, which are the rows of `side`.
+    fn backward<T: Element>(
+        self,
+        rows: &Tensor,
+        others: &Tensor,
+        values: &Tensor,
+        gradient: &Tensor,
+        side: Side,
+    ) -> Result<Tensor> {
+        // A side that nothing upstream needs costs nothing.
+        if !rows.track_op() {
+            return Ok(rows.zeros_like()?);
+        }
+        let dim = rows.dims()[1];
+        let result = with_slice(rows, |rows: &[T]| {
+            with_slice(others, |others: &[T]| {
+                with_slice(values, |v: &[T]| {
+                    with_slice(gradient, |g: &[T]| match self {
+                        Self::Dot => dot::pairwise_dot_backward(others, g, dim, side),
+                        Self::Lp(p) => lp::pairwise_lp_backward(rows, others, v, g, dim, p, side),
+                        Self::Squared => {
+                            let form = Form::Squared;
+                            euclidean::euclidean_backward(rows, others, v, g, dim, form, side)
+                        }
+                    })
+                })
+            })
+        })????;
+        Ok(Tensor::from_vec(result, rows.shape(), rows.device())?)
+    }
+}
+
+fn fuse(kernel: Kernel, x: &Tensor, r: &Tensor) -> Result<Tensor> {
+    let shape = (x.dims()[0], r.dims()[0]);
+    let dim = x.dims()[1];
+    for_element!(x, "query", |T| {
+        if x.id() == r.id() {
+            let values = with_slice(x, |x: &[T]| kernel.among(x, dim))?;
+            return fused::unary(
+                kernel.name(),
+                x,
+                values,
+                shape,
+                move |x, values, gradient| kernel.backward::<T>(x, x, values, gradient, Side::Both),
+            );
+        }
+        let values = with_slice(x, |x: &[T]| {
+            with_slice(r, |r: &[T]| kernel.between(x, r, dim))
+        })??;
+        fused::binary(
+            kernel.name(),
+            x,
+            r,
+            values,
+            shape,
+            move |x, r, values, gradient| {
+                Ok((
+                    kernel.backward::<T>(x, r, values, gradient, Side::Query)?,
+                    kernel.backward::<T>(r, x, values, gradient, Side::Reference)?,
+                ))
+            },
+        )
+    })
+}
+
+/// Whether the kernels can take two matrices: on the CPU, of one type, with something in them.
+fn have_kernel(x: &Tensor, r: &Tensor) -> bool {
+    has_kernel(x)
+        && has_kernel(r)
+        && x.dtype() == r.dtype()
+        && x.elem_count() > 0
+        && r.elem_count() > 0
+}
+
+pub(super) fn pairwise_dot(x: &Tensor, r: &Tensor) -> Result<Tensor> {
+    if have_kernel(x, r) {
+        return fuse(Kernel::Dot, x, r);
+    }
+    pairwise_dot_composite(x, r)
+}
+
+pub(super) fn pairwise_dot_composite(x: &Tensor, r: &Tensor) -> Result<Tensor> {
+    Ok(x.matmul(&r.t()?)?)
+}
+
+pub(super) fn pairwise_lp(x: &Tensor, r: &Tensor, p: f64) -> Result<Tensor> {
+    if have_kernel(x, r) {
+        return fuse(Kernel::Lp(p), x, r);
+    }
+    pairwise_lp_composite(x, r, p)
+}
+
+/// Needs `Q · R · dim` memory: for devices without a kernel.
+pub(super) fn pairwise_lp_composite(x: &Tensor, r: &Tensor, p: f64) -> Result<Tensor> {
+    norm_over_last(&magnitude_composite(&differences(x, r)?)?, p)
+}
+
+pub(super) fn pairwise_squared(x: &Tensor, r: &Tensor) -> Result<Tensor> {
+    if have_kernel(x, r) {
+        return fuse(Kernel::Squared, x, r);
+    }
+    pairwise_squared_composite(x, r)
+}
+
+/// Needs `Q · R · dim` memory: for devices without a kernel.
+pub(super) fn pairwise_squared_composite(x: &Tensor, r: &Tensor) -> Result<Tensor> {
+    Ok(differences(x, r)?.sqr()?.sum(2)?)
+}
+
+/// `[Q, R, dim]`.
+fn differences(x: &Tensor, r: &Tensor) -> Result<Tensor> {
+    Ok(x.unsqueeze(1)?.broadcast_sub(&r.unsqueeze(0)?)?)
+}

@@ -1,0 +1,517 @@
+//! All Euclidean distances between the rows of two matrices, squared or not, by matrix products.
+//!
+//! ```text
+//! ‖x − r‖² = ‖x − c‖² + ‖r − c‖² − 2 (x − c)·(r − c)      for any c; here about the mean of all rows
+//! ∂/∂xᵢ Σ gᵢⱼ dᵢⱼ = (Σⱼ wᵢⱼ)(xᵢ − c) − Σⱼ wᵢⱼ (rⱼ − c),   wᵢⱼ = gᵢⱼ / dᵢⱼ,  or 2 gᵢⱼ for d = ‖x − r‖²
+//! ```
+//!
+//! The expansion loses digits where rows are much closer to each other than to c. Those pairs, few in practice, are
+//! found by comparing ‖x − r‖² with ‖x − c‖² + ‖r − c‖², and are computed again from their differences: values and
+//! gradients of near-duplicates are as exact as all others, equal rows have distance 0 and gradient 0. Taking c off
+//! keeps a cloud of rows far from the origin from being one great near-duplicate.
+
+use std::ops::Range;
+
+use pulp::{Arch, NullaryFnOnce};
+use rayon::prelude::*;
+
+use crate::pairwise_lp::direct::{self, EuclideanOfPair};
+use crate::pairwise_lp::gradient;
+use crate::row_products::{row_products, row_products_among, weighted_sums};
+use crate::{Real, Side};
+
+/// Below this many rows or coordinates a matrix product gains nothing over the differences themselves.
+const WORTHWHILE: usize = 16;
+/// How many rows the centre is the mean of, at most: any point will do, and a good one keeps digits.
+const SAMPLE: usize = 256;
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// ‖x − r‖.
+    Distance,
+    /// ‖x − r‖².
+    Squared,
+}
+
+impl Form {
+    /// The value of a squared distance.
+    #[inline(always)]
+    pub(crate) fn of_square<T: Real>(self, square: T) -> T {
+        match self {
+            Self::Distance => square.sqrt(),
+            Self::Squared => square,
+        }
+    }
+
+    /// The squared distance of a value.
+    #[inline(always)]
+    fn square<T: Real>(self, value: T) -> T {
+        match self {
+            Self::Distance => value * value,
+            Self::Squared => value,
+        }
+    }
+
+    /// The weight of the difference x − r in the gradient.
+    #[inline(always)]
+    pub(crate) fn weight<T: Real>(self, value: T, gradient: T) -> T {
+        match self {
+            Self::Distance => gradient / value,
+            Self::Squared => gradient + gradient,
+        }
+    }
+}
+
+/// Distances `[queries, references]` between the rows of `x` `[queries, dim]` and `r` `[references, dim]`.
+#[must_use]
+pub fn euclidean<T: Real>(x: &[T], r: &[T], dim: usize, form: Form) -> Vec<T> {
+    match Centered::of_both(x, r, dim) {
+        None => direct::euclidean(x, r, dim, form),
+        Some((left, right)) => {
+            let settle = Settle::new((x, &left), (r, &right), dim, form);
+            let factor = T::from_f64(-2.0);
+            row_products(&left.rows, &right.rows, dim, factor, |i, j, v| {
+                settle.piece(i, j, v);
+            })
+        }
+    }
+}
+
+/// Distances `[rows, rows]` of the rows of `x` `[rows, dim]` among themselves: symmetric, at half the cost.
+#[must_use]
+pub fn euclidean_among<T: Real>(x: &[T], dim: usize, form: Form) -> Vec<T> {
+    match Centered::of_one(x, dim) {
+        None => direct::euclidean_among(x, dim, form),
+        Some(rows) => {
+            let settle = Settle::new((x, &rows), (x, &rows), dim, form);
+            let factor = T::from_f64(-2.0);
+            row_products_among(&rows.rows, dim, factor, |i, j, v| settle.piece(i, j, v))
+        }
+    }
+}
+
+/// The gradient of Σ g·d with respect to `rows`, the rows of one side, for the distances of [`euclidean`] (or
+/// [`euclidean_among`], with both sides the same) and their gradient `g`, both `[queries, references]`.
+#[must_use]
+pub fn euclidean_backward<T: Real>(
+    rows: &[T],
+    others: &[T],
+    values: &[T],
+    gradient: &[T],
+    dim: usize,
+    form: Form,
+    side: Side,
+) -> Vec<T> {
+    let centered = if side == Side::Both {
+        Centered::of_one(rows, dim).map(|rows| (rows.clone(), rows))
+    } else {
+        Centered::of_both(rows, others, dim)
+    };
+    let Some((left, right)) = centered else {
+        return gradient::euclidean_backward(rows, others, values, gradient, dim, form, side);
+    };
+    let backward = Backward {
+        rows: (rows, &left),
+        others: (others, &right),
+        values,
+        gradient,
+        dim,
+        form,
+        side,
+    };
+    backward.run()
+}
+
+/// Rows with the centre taken off, and their squared lengths.
+#[derive(Clone)]
+struct Centered<T> {
+    rows: Vec<T>,
+    squares: Vec<T>,
+}
+
+impl<T: Real> Centered<T> {
+    /// `None` where matrix products are of no use: for few rows or coordinates, and where anything is not finite.
+    fn of_both(x: &[T], r: &[T], dim: usize) -> Option<(Self, Self)> {
+        if dim < WORTHWHILE || x.len().min(r.len()) < WORTHWHILE * dim {
+            return None;
+        }
+        let center = center(&[x, r], dim);
+        let (x, r) = (Self::new(x, &center), Self::new(r, &center));
+        (x.is_finite() && r.is_finite()).then_some((x, r))
+    }
+
+    fn of_one(x: &[T], dim: usize) -> Option<Self> {
+        if dim < WORTHWHILE || x.len() < WORTHWHILE * dim {
+            return None;
+        }
+        let rows = Self::new(x, &center(&[x], dim));
+        rows.is_finite().then_some(rows)
+    }
+
+    fn new(rows: &[T], center: &[T]) -> Self {
+        let dim = center.len();
+        let mut centered = vec![T::ZERO; rows.len()];
+        let mut squares = vec![T::ZERO; rows.len() / dim];
+        let arch = Arch::new();
+        centered
+            .par_chunks_mut(64 * dim)
+            .zip(rows.par_chunks(64 * dim))
+            .zip(squares.par_chunks_mut(64))
+            .for_each(|((centered, rows), squares)| {
+                arch.dispatch(|| {
+                    let rows = centered.chunks_exact_mut(dim).zip(rows.chunks_exact(dim));
+                    for ((out, row), square) in rows.zip(squares) {
+                        for ((out, x), c) in out.iter_mut().zip(row).zip(center) {
+                            *out = *x - *c;
+                        }
+                        *square = T::from_f64(crate::normalize::sum_of_squares(out));
+                    }
+                });
+            });
+        Self {
+            rows: centered,
+            squares,
+        }
+    }
+
+    fn is_finite(&self) -> bool {
+        self.squares
+            .iter()
+            .all(|square| square.to_f64().is_finite())
+    }
+}
+
+/// The mean of a sample of all rows.
+fn center<T: Real>(sides: &[&[T]], dim: usize) -> Vec<T> {
+    let mut sums = vec![0f64; dim];
+    let mut count = 0.0;
+    for side in sides {
+        let step = (side.len() / dim).div_ceil(SAMPLE);
+        for row in side.chunks_exact(dim).step_by(step.max(1)) {
+            count += 1.0;
+            for (sum, x) in sums.iter_mut().zip(row) {
+                *sum += x.to_f64();
+            }
+        }
+    }
+    sums.into_iter()
+        .map(|sum| T::from_f64(sum / count))
+        .collect()
+}
+
+/// Below which share of ‖x − c‖² + ‖r − c‖² a squared distance has lost too many digits.
+///
+/// The expansion errs by a few roundings of that sum: at these shares, by some 1e-5 (1e-11 in double precision) of the
+/// squared distance.
+fn least_share<T>() -> f64 {
+    if size_of::<T>() == 4 { 1e-2 } else { 1e-5 }
+}
+
+/// The same for gradients, which lose digits with the distance, not with its square.
+fn least_share_of_gradient<T>() -> f64 {
+    if size_of::<T>() == 4 { 1e-3 } else { 1e-7 }
+}
+
+/// A sum of squares below which single digits of the terms are lost to underflow.
+fn least_sum<T>() -> f64 {
+    if size_of::<T>() == 4 { 1e-30 } else { 1e-290 }
+}
+
+/// How many values are looked at together.
+const LANES: usize = 16;
+
+/// Whether any of the values, one for each of `squares`, is not far enough to be trusted: marked by `far` false.
+#[derive(Clone, Copy)]
+struct Trust<T> {
+    share: T,
+    sum: T,
+}
+
+impl<T: Real> Trust<T> {
+    fn new(share: f64) -> Self {
+        Self {
+            share: T::from_f64(share),
+            sum: T::from_f64(least_sum::<T>()),
+        }
+    }
+
+    /// How far `square` is above what can be trusted, for two squared lengths that add up to `sum`.
+    #[inline(always)]
+    fn slack(&self, square: T, sum: T) -> T {
+        square - (self.share * sum + self.sum)
+    }
+}
+
+/// The last step of the forward pass: from −2 x·r to the distance.
+struct Settle<'a, T> {
+    x: (&'a [T], &'a [T]),
+    r: (&'a [T], &'a [T]),
+    dim: usize,
+    form: Form,
+    arch: Arch,
+}
+
+impl<'a, T: Real> Settle<'a, T> {
+    fn new(
+        (x, left): (&'a [T], &'a Centered<T>),
+        (r, right): (&'a [T], &'a Centered<T>),
+        dim: usize,
+        form: Form,
+    ) -> Self {
+        Self {
+            x: (x, &left.squares),
+            r: (r, &right.squares),
+            dim,
+            form,
+            arch: Arch::new(),
+        }
+    }
+
+    fn piece(&self, i: usize, columns: Range<usize>, values: &mut [T]) {
+        let trust = Trust::new(least_share::<T>());
+        let (own, squares) = (self.x.1[i], &self.r.1[columns.clone()]);
+        let least = self.arch.dispatch(Expand {
+            values: &mut *values,
+            own,
+            squares,
+            trust,
+            form: self.form,
+        });
+        if least > T::ZERO {
+            return;
+        }
+        let x = &self.x.0[i * self.dim..][..self.dim];
+        // The roundings of a root that is squared again must not hide one that was not trusted.
+        let trust = Trust::new(1.001 * least_share::<T>());
+        for ((j, value), square) in columns.zip(values).zip(squares) {
+            let far = trust.slack(self.form.square(*value), own + *square) > T::ZERO;
+            if !far {
+                let r = &self.r.0[j * self.dim..][..self.dim];
+                let form = self.form;
+                *value = self.arch.dispatch(EuclideanOfPair { x, r, form });
+            }
+        }
+    }
+}
+
+/// From −2 x·r to the distance; returns the least slack.
+struct Expand<'a, T> {
+    values: &'a mut [T],
+    own: T,
+    squares: &'a [T],
+    trust: Trust<T>,
+    form: Form,
+}
+
+impl<T: Real> NullaryFnOnce for Expand<'_, T> {
+    type Output = T;
+
+    #[inline(always)]
+    fn call(self) -> T {
+        let mut least = [T::ONE; LANES];
+        let pieces = self
+            .values
+            .chunks_mut(LANES)
+            .zip(self.squares.chunks(LANES));
+        for (values, squares) in pieces {
+            for ((value, square), least) in values.iter_mut().zip(squares).zip(&mut least) {
+                let sum = self.own + *square;
+                let distance = sum + *value;
+                let slack = self.trust.slack(distance, sum);
+                *least = if slack < *least { slack } else { *least };
+                let distance = if distance > T::ZERO {
+                    distance
+                } else {
+                    T::ZERO
+                };
+                *value = self.form.of_square(distance);
+            }
+        }
+        smallest(least)
+    }
+}
+
+#[inline(always)]
+fn smallest<T: Real>(lanes: [T; LANES]) -> T {
+    lanes
+        .into_iter()
+        .fold(T::ONE, |a, b| if b < a { b } else { a })
+}
+
+/// The backward pass: whose gradient, from what.
+struct Backward<'a, T> {
+    rows: (&'a [T], &'a Centered<T>),
+    others: (&'a [T], &'a Centered<T>),
+    values: &'a [T],
+    gradient: &'a [T],
+    dim: usize,
+    form: Form,
+    side: Side,
+}
+
+/// What a block of rows gathers beside its weighted sums.
+#[derive(Default)]
+struct Block<T> {
+    /// Σⱼ wᵢⱼ.
+    totals: Vec<f64>,
+    /// Row, other row, value and gradient of the pairs that are left out of the sums, to be added directly.
+    near: Vec<(usize, usize, T, T)>,
+    /// Values as this side sees them, where they are not stored so.
+    values: Vec<T>,
+}
+
+impl<T: Real> Backward<'_, T> {
+    fn run(&self) -> Vec<T> {
+        let count = self.rows.1.squares.len();
+        weighted_sums(
+            count,
+            &self.others.1.rows,
+            self.dim,
+            |rows, columns, weights, block: &mut Block<T>| {
+                self.weigh(rows, columns, weights, block);
+            },
+            |rows, block, out| self.finish(rows, &block, out),
+        )
+    }
+
+    /// How many columns the matrices are stored with.
+    fn width(&self) -> usize {
+        if self.side == Side::Query {
+            self.others.1.squares.len()
+        } else {
+            self.rows.1.squares.len()
+        }
+    }
+
+    fn weigh(
+        &self,
+        rows: Range<usize>,
+        columns: Range<usize>,
+        weights: &mut [T],
+        block: &mut Block<T>,
+    ) {
+        let (width, count) = (self.width(), columns.len());
+        self.side
+            .gather(self.gradient, width, rows.clone(), columns.clone(), weights);
+        block.totals.resize(rows.len(), 0.0);
+        // Distances of rows among themselves are symmetric: no need to turn them around.
+        let stored = self.side != Side::Reference;
+        if !stored {
+            block.values.resize(weights.len(), T::ZERO);
+            self.side.gather(
+                self.values,
+                width,
+                rows.clone(),
+                columns.clone(),
+                &mut block.values,
+            );
+        }
+        let trust = Trust::new(least_share_of_gradient::<T>());
+        let squares = &self.others.1.squares[columns.clone()];
+        let arch = Arch::new();
+        for (k, (i, weights)) in rows.zip(weights.chunks_exact_mut(count)).enumerate() {
+            let values = if stored {
+                &self.values[i * width + columns.start..][..count]
+            } else {
+                &block.values[k * count..][..count]
+            };
+            let own = self.rows.1.squares[i];
+            let (total, least) = arch.dispatch(Weigh {
+                weights,
+                values,
+                own,
+                squares,
+                trust,
+                form: self.form,
+            });
+            block.totals[k] += total;
+            if least > T::ZERO {
+                continue;
+            }
+            for ((j, value), square) in columns.clone().zip(values).zip(squares) {
+                let far = trust.slack(self.form.square(*value), own + *square) > T::ZERO;
+                if !far && *value != T::ZERO {
+                    block.near.push((i, j, *value, self.gradient_of(i, j)));
+                }
+            }
+        }
+    }
+
+    fn gradient_of(&self, i: usize, j: usize) -> T {
+        let (g, width) = (self.gradient, self.width());
+        match self.side {
+            Side::Query => g[i * width + j],
+            Side::Reference => g[j * width + i],
+            Side::Both => g[i * width + j] + g[j * width + i],
+        }
+    }
+
+    /// From Σⱼ wᵢⱼ (rⱼ − c) to the gradient.
+    fn finish(&self, rows: Range<usize>, block: &Block<T>, out: &mut [T]) {
+        let dim = self.dim;
+        for ((i, total), out) in rows
+            .clone()
+            .zip(&block.totals)
+            .zip(out.chunks_exact_mut(dim))
+        {
+            let total = T::from_f64(*total);
+            for (out, x) in out.iter_mut().zip(&self.rows.1.rows[i * dim..]) {
+                *out = total * *x - *out;
+            }
+        }
+        for &(i, j, value, gradient) in &block.near {
+            let (x, r) = (
+                &self.rows.0[i * dim..][..dim],
+                &self.others.0[j * dim..][..dim],
+            );
+            let out = &mut out[(i - rows.start) * dim..][..dim];
+            gradient::add_euclidean(x, r, self.form, value, gradient, out);
+        }
+    }
+}
+
+/// From gradients to weights, 0 where they can't be trusted; returns their sum and the least slack.
+struct Weigh<'a, T> {
+    weights: &'a mut [T],
+    values: &'a [T],
+    own: T,
+    squares: &'a [T],
+    trust: Trust<T>,
+    form: Form,
+}
+
+impl<T: Real> NullaryFnOnce for Weigh<'_, T> {
+    type Output = (f64, T);
+
+    #[inline(always)]
+    fn call(self) -> (f64, T) {
+        let mut least = [T::ONE; LANES];
+        // Each lane adds up few enough weights for single precision to do.
+        let mut totals = [T::ZERO; LANES];
+        let pieces = self
+            .weights
+            .chunks_mut(LANES)
+            .zip(self.values.chunks(LANES));
+        for ((weights, values), squares) in pieces.zip(self.squares.chunks(LANES)) {
+            let lanes = least.iter_mut().zip(&mut totals);
+            let given = values.iter().zip(squares);
+            for ((weight, (value, square)), (least, total)) in
+                weights.iter_mut().zip(given).zip(lanes)
+            {
+                let slack = self
+                    .trust
+                    .slack(self.form.square(*value), self.own + *square);
+                *least = if slack < *least { slack } else { *least };
+                let trusted = self.form.weight(*value, *weight);
+                *weight = if slack > T::ZERO { trusted } else { T::ZERO };
+                *total += *weight;
+            }
+        }
+        let total = totals.iter().map(|total| total.to_f64()).sum();
+        (total, smallest(least))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,255 @@
+//! Distances from the differences themselves, for every p.
+
+use std::ops::Range;
+
+use pulp::{Arch, NullaryFnOnce};
+use rayon::prelude::*;
+
+use super::exponent::{Exponent, raise};
+use crate::euclidean::Form;
+use crate::row_panels::RowPanels;
+use crate::symmetric_tiles::symmetric_tiles;
+use crate::{Real, zeros};
+
+/// How many references are measured at once: their running sums stay in vector registers.
+const LANES: usize = 32;
+/// How many queries share a coordinate of the references once it is loaded.
+const QUERIES: usize = 4;
+/// Height and width of a tile of distances among rows.
+const TILE: usize = 64;
+
+/// What is measured between two rows.
+#[derive(Clone, Copy)]
+enum Measure {
+    Norm(Exponent),
+    Euclidean(Form),
+}
+
+pub(crate) fn distances<T: Real>(x: &[T], r: &[T], dim: usize, p: Exponent) -> Vec<T> {
+    measure(x, r, dim, Measure::Norm(p))
+}
+
+pub(crate) fn distances_among<T: Real>(x: &[T], dim: usize, p: Exponent) -> Vec<T> {
+    measure_among(x, dim, Measure::Norm(p))
+}
+
+pub(crate) fn euclidean<T: Real>(x: &[T], r: &[T], dim: usize, form: Form) -> Vec<T> {
+    measure(x, r, dim, Measure::Euclidean(form))
+}
+
+pub(crate) fn euclidean_among<T: Real>(x: &[T], dim: usize, form: Form) -> Vec<T> {
+    measure_among(x, dim, Measure::Euclidean(form))
+}
+
+fn measure<T: Real>(x: &[T], r: &[T], dim: usize, measure: Measure) -> Vec<T> {
+    if dim == 0 || x.is_empty() || r.is_empty() {
+        return Vec::new();
+    }
+    let references = r.len() / dim;
+    let panels = RowPanels::new(r, dim, LANES);
+    let mut out = zeros(x.len() / dim * references);
+    let arch = Arch::new();
+    out.par_chunks_mut(4 * QUERIES * references)
+        .zip(x.par_chunks(4 * QUERIES * dim))
+        .for_each(|(out, x)| {
+            for panel in 0..panels.count() {
+                let columns = panels.rows(panel);
+                arch.dispatch(Tile {
+                    x,
+                    panel: panels.panel(panel),
+                    dim,
+                    measure,
+                    out: &mut out[columns.start..],
+                    stride: references,
+                    count: columns.len(),
+                });
+            }
+        });
+    out
+}
+
+fn measure_among<T: Real>(x: &[T], dim: usize, measure: Measure) -> Vec<T> {
+    if dim == 0 || x.is_empty() {
+        return Vec::new();
+    }
+    let panels = RowPanels::new(x, dim, LANES);
+    let arch = Arch::new();
+    symmetric_tiles(x.len() / dim, TILE, |above, left: Range<usize>, out| {
+        for panel in left.start / LANES..left.end.div_ceil(LANES) {
+            let columns = panels.rows(panel);
+            arch.dispatch(Tile {
+                x: &x[above.start * dim..above.end * dim],
+                panel: panels.panel(panel),
+                dim,
+                measure,
+                out: &mut out[columns.start - left.start..],
+                stride: left.len(),
+                count: columns.len(),
+            });
+        }
+    })
+}
+
+/// The distances of the rows of `x` to the first `count` rows of a panel, written to rows of `out` that lie `stride`
+/// apart.
+///
+/// A type, not a function: as a closure it would be called from the code for each instruction set instead of being
+/// compiled into it.
+struct Tile<'a, T> {
+    x: &'a [T],
+    panel: &'a [T],
+    dim: usize,
+    measure: Measure,
+    out: &'a mut [T],
+    stride: usize,
+    count: usize,
+}
+
+impl<T: Real> NullaryFnOnce for Tile<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let (x, panel, dim) = (self.x, self.panel, self.dim);
+        let last = x.len() / dim - 1;
+        for start in (0..=last).step_by(QUERIES) {
+            // Where there are fewer rows the last one is measured again.
+            let mut rows = [x; QUERIES];
+            for (k, row) in rows.iter_mut().enumerate() {
+                *row = &x[(start + k).min(last) * dim..][..dim];
+            }
+            let values = match self.measure {
+                Measure::Norm(p) => norms(rows, panel, p),
+                Measure::Euclidean(form) => euclidean_norms(rows, panel, form),
+            };
+            for (k, values) in values.iter().enumerate().take(last + 1 - start) {
+                self.out[(start + k) * self.stride..][..self.count]
+                    .copy_from_slice(&values[..self.count]);
+            }
+        }
+    }
+}
+
+type Sums<T> = [[T; LANES]; QUERIES];
+
+#[inline(always)]
+fn accumulate<T: Real>(
+    rows: [&[T]; QUERIES],
+    panel: &[T],
+    step: impl Fn(T, T) -> T + Copy,
+) -> Sums<T> {
+    let mut sums = [[T::ZERO; LANES]; QUERIES];
+    for (k, column) in panel.chunks_exact(LANES).enumerate() {
+        for (sums, row) in sums.iter_mut().zip(rows) {
+            let x = row[k];
+            for (sum, r) in sums.iter_mut().zip(column) {
+                *sum = step(*sum, x - *r);
+            }
+        }
+    }
+    sums
+}
+
+#[inline(always)]
+fn norms<T: Real>(rows: [&[T]; QUERIES], panel: &[T], p: Exponent) -> Sums<T> {
+    let largest = || {
+        accumulate(rows, panel, |sum, d| {
+            let d = d.abs();
+            if d > sum { d } else { sum }
+        })
+    };
+    match p {
+        Exponent::One => accumulate(rows, panel, |sum, d| sum + d.abs()),
+        Exponent::Infinite => largest(),
+        // Powers of differences as shares of the largest one, against overflow and underflow.
+        _ => {
+            let top = largest();
+            let scale = top.map(|top| top.map(|t| if t > T::ZERO { T::ONE / t } else { T::ZERO }));
+            let mut sums = [[T::ZERO; LANES]; QUERIES];
+            for (k, column) in panel.chunks_exact(LANES).enumerate() {
+                for ((sums, row), scale) in sums.iter_mut().zip(rows).zip(&scale) {
+                    let mut shares = [T::ZERO; LANES];
+                    for ((share, r), scale) in shares.iter_mut().zip(column).zip(scale) {
+                        *share = (row[k] - *r).abs() * *scale;
+                    }
+                    raise(&mut shares, p);
+                    for (sum, power) in sums.iter_mut().zip(shares) {
+                        *sum += power;
+                    }
+                }
+            }
+            let root = T::from_f64(1.0 / p.value());
+            for (sums, top) in sums.iter_mut().zip(top) {
+                for (sum, top) in sums.iter_mut().zip(top) {
+                    *sum = if top > T::ZERO {
+                        top * sum.powf(root)
+                    } else {
+                        top
+                    };
+                }
+            }
+            sums
+        }
+    }
+}
+
+#[inline(always)]
+fn euclidean_norms<T: Real>(rows: [&[T]; QUERIES], panel: &[T], form: Form) -> Sums<T> {
+    let mut sums = accumulate(rows, panel, |sum, d| sum + d * d);
+    for (sums, row) in sums.iter_mut().zip(rows) {
+        for (lane, sum) in sums.iter_mut().enumerate() {
+            let column = row.iter().zip(panel.iter().skip(lane).step_by(LANES));
+            *sum = settle(*sum, form, column);
+        }
+    }
+    sums
+}
+
+/// The value of a sum of squares, added up again in double precision where squares may have under- or overflowed.
+#[inline(always)]
+fn settle<'a, T: Real>(sum: T, form: Form, row: impl Iterator<Item = (&'a T, &'a T)> + Clone) -> T {
+    let ordinary = sum > T::from_f64(least_square::<T>()) && sum < T::from_f64(1e30);
+    if ordinary || size_of::<T>() == 8 {
+        return form.of_square(sum);
+    }
+    let square: f64 = row.map(|(x, r)| (x.to_f64() - r.to_f64()).powi(2)).sum();
+    match form {
+        Form::Distance => T::from_f64(square.sqrt()),
+        Form::Squared => T::from_f64(square),
+    }
+}
+
+/// A sum of squares below which single digits of the terms are lost to underflow.
+fn least_square<T>() -> f64 {
+    if size_of::<T>() == 4 { 1e-30 } else { 1e-290 }
+}
+
+/// ‖x − r‖² or its root from the differences.
+pub(crate) struct EuclideanOfPair<'a, T> {
+    pub(crate) x: &'a [T],
+    pub(crate) r: &'a [T],
+    pub(crate) form: Form,
+}
+
+impl<T: Real> NullaryFnOnce for EuclideanOfPair<'_, T> {
+    type Output = T;
+
+    #[inline(always)]
+    fn call(self) -> T {
+        const LANES: usize = 16;
+        let (mut xs, mut rs) = (self.x.chunks_exact(LANES), self.r.chunks_exact(LANES));
+        let mut lanes = [T::ZERO; LANES];
+        for (x, r) in (&mut xs).zip(&mut rs) {
+            for ((lane, x), r) in lanes.iter_mut().zip(x).zip(r) {
+                let d = *x - *r;
+                *lane += d * d;
+            }
+        }
+        for ((lane, x), r) in lanes.iter_mut().zip(xs.remainder()).zip(rs.remainder()) {
+            let d = *x - *r;
+            *lane += d * d;
+        }
+        let sum = lanes.into_iter().sum();
+        settle(sum, self.form, self.x.iter().zip(self.r))
+    }
+}

@@ -1,0 +1,293 @@
+//! Gradients from the differences themselves, for every p.
+
+use std::borrow::Cow;
+
+use pulp::{Arch, NullaryFnOnce};
+
+use super::exponent::{Exponent, raise};
+use crate::euclidean::Form;
+use crate::{Real, Side, for_each_row};
+
+/// How many coordinates of a gradient row are kept in registers while the other rows pass by.
+const LANES: usize = 64;
+
+pub(crate) fn backward<T: Real>(
+    rows: &[T],
+    others: &[T],
+    distances: &[T],
+    gradient: &[T],
+    dim: usize,
+    p: Exponent,
+    side: Side,
+) -> Vec<T> {
+    let passed = Passed::new(rows, others, distances, gradient, dim, side);
+    match p {
+        Exponent::One => passed.sum_up(Signs),
+        Exponent::Infinite => passed.of_largest(),
+        _ => passed.sum_up(Powers(Exponent::new(p.value() - 1.0))),
+    }
+}
+
+pub(crate) fn euclidean_backward<T: Real>(
+    rows: &[T],
+    others: &[T],
+    values: &[T],
+    gradient: &[T],
+    dim: usize,
+    form: Form,
+    side: Side,
+) -> Vec<T> {
+    let passed = Passed::new(rows, others, values, gradient, dim, side);
+    passed.sum_up(Differences(form))
+}
+
+/// Adds the gradient of one pair to `out`.
+pub(crate) fn add_euclidean<T: Real>(
+    x: &[T],
+    r: &[T],
+    form: Form,
+    value: T,
+    gradient: T,
+    out: &mut [T],
+) {
+    let weight = form.weight(value.to_f64(), gradient.to_f64());
+    for ((out, x), r) in out.iter_mut().zip(x).zip(r) {
+        *out += T::from_f64((*x - *r).to_f64() * weight);
+    }
+}
+
+/// Everything a backward pass reads, seen from one side.
+struct Passed<'a, T: Real> {
+    rows: &'a [T],
+    others: &'a [T],
+    distances: Cow<'a, [T]>,
+    gradient: Cow<'a, [T]>,
+    dim: usize,
+}
+
+impl<'a, T: Real> Passed<'a, T> {
+    fn new(
+        rows: &'a [T],
+        others: &'a [T],
+        distances: &'a [T],
+        gradient: &'a [T],
+        dim: usize,
+        side: Side,
+    ) -> Self {
+        let stored = if side == Side::Query { others } else { rows };
+        let width = stored.len() / dim.max(1);
+        // Distances of rows among themselves are symmetric; only their gradients add up.
+        let of_distances = if side == Side::Both {
+            Side::Query
+        } else {
+            side
+        };
+        Self {
+            rows,
+            others,
+            distances: of_distances.whole(distances, width),
+            gradient: side.whole(gradient, width),
+            dim,
+        }
+    }
+
+    /// The row, its distances and their gradient, for each row.
+    fn of_row(&self, i: usize) -> (&[T], &[T], &[T]) {
+        let count = self.others.len() / self.dim;
+        (
+            &self.rows[i * self.dim..][..self.dim],
+            &self.distances[i * count..][..count],
+            &self.gradient[i * count..][..count],
+        )
+    }
+
+    fn sum_up(&self, slopes: impl Slopes<T>) -> Vec<T> {
+        let mut out = vec![T::ZERO; self.rows.len()];
+        let arch = Arch::new();
+        for_each_row(&mut out, self.dim, |i, out| {
+            let (x, d, g) = self.of_row(i);
+            arch.dispatch(SumUp {
+                x,
+                others: self.others,
+                d,
+                g,
+                out,
+                slopes,
+            });
+        });
+        out
+    }
+
+    fn of_largest(&self) -> Vec<T> {
+        let mut out = vec![T::ZERO; self.rows.len()];
+        let arch = Arch::new();
+        for_each_row(&mut out, self.dim, |i, out| {
+            let (x, d, g) = self.of_row(i);
+            let others = self.others;
+            arch.dispatch(OfLargest {
+                x,
+                others,
+                d,
+                g,
+                out,
+            });
+        });
+        out
+    }
+}
+
+/// What becomes of the differences of two rows in their gradient.
+trait Slopes<T>: Copy + Sync {
+    /// From differences to slopes, for a distance and its gradient.
+    fn turn(self, differences: &mut [T; LANES], distance: T, gradient: T);
+}
+
+/// For p = 1.
+#[derive(Clone, Copy)]
+struct Signs;
+
+impl<T: Real> Slopes<T> for Signs {
+    #[inline(always)]
+    fn turn(self, differences: &mut [T; LANES], _: T, gradient: T) {
+        for x in differences {
+            *x = signed(*x, gradient);
+        }
+    }
+}
+
+/// For any p, by p − 1.
+#[derive(Clone, Copy)]
+struct Powers(Exponent);
+
+impl<T: Real> Slopes<T> for Powers {
+    #[inline(always)]
+    fn turn(self, differences: &mut [T; LANES], distance: T, gradient: T) {
+        let scale = T::ONE / distance;
+        let mut powers = [T::ZERO; LANES];
+        for (power, x) in powers.iter_mut().zip(differences.iter()) {
+            *power = x.abs() * scale;
+        }
+        raise(&mut powers, self.0);
+        for (x, power) in differences.iter_mut().zip(powers) {
+            *x = signed(*x, gradient * power);
+        }
+    }
+}
+
+/// For p = 2, squared or not.
+#[derive(Clone, Copy)]
+struct Differences(Form);
+
+impl<T: Real> Slopes<T> for Differences {
+    #[inline(always)]
+    fn turn(self, differences: &mut [T; LANES], distance: T, gradient: T) {
+        // A weight alone overflows where the distance is all but 0: the quotient first.
+        if self.0 == Form::Distance && distance < T::from_f64(1e-30) {
+            for x in differences {
+                *x = *x / distance * gradient;
+            }
+            return;
+        }
+        let weight = self.0.weight(distance, gradient);
+        for x in differences {
+            *x = weight * *x;
+        }
+    }
+}
+
+/// Adds up the slopes of the differences of a row to each other row. A type, to be compiled into the code for each
+/// instruction set.
+struct SumUp<'a, T, S> {
+    x: &'a [T],
+    others: &'a [T],
+    d: &'a [T],
+    g: &'a [T],
+    out: &'a mut [T],
+    slopes: S,
+}
+
+impl<T: Real, S: Slopes<T>> NullaryFnOnce for SumUp<'_, T, S> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let dim = self.x.len();
+        for start in (0..dim).step_by(LANES) {
+            let width = LANES.min(dim - start);
+            let x = &self.x[start..start + width];
+            let mut sums = [T::ZERO; LANES];
+            for ((r, d), g) in self.others.chunks_exact(dim).zip(self.d).zip(self.g) {
+                if *g == T::ZERO || *d == T::ZERO {
+                    continue;
+                }
+                // What is beyond the last coordinate stays a difference of 0.
+                let mut slopes = [T::ZERO; LANES];
+                for ((slope, x), r) in slopes.iter_mut().zip(x).zip(&r[start..]) {
+                    *slope = *x - *r;
+                }
+                self.slopes.turn(&mut slopes, *d, *g);
+                for (sum, slope) in sums.iter_mut().zip(&slopes) {
+                    *sum += *slope;
+                }
+            }
+            self.out[start..start + width].copy_from_slice(&sums[..width]);
+        }
+    }
+}
+
+/// `g` with the sign of `d`, 0 where `d` is.
+#[inline(always)]
+fn signed<T: Real>(d: T, g: T) -> T {
+    if d > T::ZERO {
+        g
+    } else if d < T::ZERO {
+        -g
+    } else {
+        T::ZERO
+    }
+}
+
+/// How many coordinates are searched for a maximum at a time.
+const PIECE: usize = 16;
+
+/// For p = ∞: the gradient goes to the coordinates that attain the maximum.
+struct OfLargest<'a, T> {
+    x: &'a [T],
+    others: &'a [T],
+    d: &'a [T],
+    g: &'a [T],
+    out: &'a mut [T],
+}
+
+impl<T: Real> NullaryFnOnce for OfLargest<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let mut ties = Vec::with_capacity(4);
+        let rows = self.others.chunks_exact(self.x.len());
+        for ((r, d), g) in rows.zip(self.d).zip(self.g) {
+            if *g == T::ZERO || *d == T::ZERO {
+                continue;
+            }
+            ties.clear();
+            let attains = |x: &T, r: &T| (*x - *r).abs() == *d;
+            // Most pieces have no maximum in them, and are passed over at the speed of vectors.
+            for (k, (x, r)) in self.x.chunks(PIECE).zip(r.chunks(PIECE)).enumerate() {
+                let mut any = 0;
+                for (x, r) in x.iter().zip(r) {
+                    any |= u32::from(attains(x, r));
+                }
+                if any != 0 {
+                    let here = x.iter().zip(r).enumerate();
+                    let here = here.filter(|(_, (x, r))| attains(x, r));
+                    ties.extend(here.map(|(l, _)| k * PIECE + l));
+                }
+            }
+            let share = *g / T::from_f64(ties.len() as f64);
+            for &k in &ties {
+                self.out[k] += signed(self.x[k] - r[k], share);
+            }
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Rows in panels with coordinates outermost, so that one coordinate of many rows is contiguous.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use crate::Real;
+use crate::transpose::transpose;
+
+/// Rows in panels of `width`; the last panel is filled up with zeros.
+pub(crate) struct RowPanels<T> {
+    data: Vec<T>,
+    rows: usize,
+    dim: usize,
+    width: usize,
+}
+
+impl<T: Real> RowPanels<T> {
+    pub(crate) fn new(rows: &[T], dim: usize, width: usize) -> Self {
+        let count = rows.len() / dim;
+        let mut data = vec![T::ZERO; count.div_ceil(width) * width * dim];
+        data.par_chunks_mut(width * dim)
+            .zip(rows.par_chunks(width * dim))
+            .for_each(|(panel, rows)| transpose(rows, dim, rows.len() / dim, dim, panel, width));
+        Self {
+            data,
+            rows: count,
+            dim,
+            width,
+        }
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.rows.div_ceil(self.width)
+    }
+
+    /// The rows that a panel holds.
+    pub(crate) fn rows(&self, panel: usize) -> Range<usize> {
+        panel * self.width..((panel + 1) * self.width).min(self.rows)
+    }
+
+    /// The elements of a panel: `dim` times `width`.
+    pub(crate) fn panel(&self, panel: usize) -> &[T] {
+        let size = self.width * self.dim;
+        &self.data[panel * size..][..size]
+    }
+
+    pub(crate) fn width(&self) -> usize {
+        self.width
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::RowPanels;
+
+    #[test]
+    fn coordinates_come_first_and_the_last_panel_is_filled_up() {
+        let panels = RowPanels::new(&[1f32, 2., 3., 4., 5., 6.], 2, 2);
+        assert_eq!((panels.count(), panels.width()), (2, 2));
+        assert_eq!((panels.rows(0), panels.rows(1)), (0..2, 2..3));
+        assert_eq!(panels.panel(0), [1., 3., 2., 4.]);
+        assert_eq!(panels.panel(1), [5., 0., 6., 0.]);
+    }
+}

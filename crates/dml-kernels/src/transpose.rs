@@ -1,0 +1,62 @@
+//! Blocks of a matrix with rows as columns.
+
+/// How many rows and columns are moved at a time.
+const BLOCK: usize = 16;
+
+/// `out[j][i] = source[i][j]` for `rows × columns` elements; rows lie `source_stride` and `out_stride` apart.
+#[inline(always)]
+pub(crate) fn transpose<T: Copy>(
+    source: &[T],
+    source_stride: usize,
+    rows: usize,
+    columns: usize,
+    out: &mut [T],
+    out_stride: usize,
+) {
+    if rows == 0 || columns == 0 {
+        return;
+    }
+    // Rows a power of two apart compete for a few places in the first-level cache, so each row of a block is read once,
+    // into a block of its own.
+    let mut block = [[source[0]; BLOCK]; BLOCK];
+    for top in (0..rows).step_by(BLOCK) {
+        let height = BLOCK.min(rows - top);
+        for left in (0..columns).step_by(BLOCK) {
+            let width = BLOCK.min(columns - left);
+            for (i, block) in block.iter_mut().enumerate().take(height) {
+                let row = &source[(top + i) * source_stride + left..][..width];
+                block[..width].copy_from_slice(row);
+            }
+            for j in 0..width {
+                let out = &mut out[(left + j) * out_stride + top..][..height];
+                for (out, block) in out.iter_mut().zip(&block) {
+                    *out = block[j];
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::transpose;
+
+    #[test]
+    fn rows_become_columns_of_any_shape_and_stride() {
+        for (rows, columns) in [(0, 3), (1, 1), (2, 3), (16, 16), (17, 40)] {
+            let (source_stride, out_stride) = (columns + 1, rows + 2);
+            let source: Vec<usize> = (0..rows * source_stride).collect();
+            let mut out = vec![usize::MAX; columns * out_stride];
+            transpose(&source, source_stride, rows, columns, &mut out, out_stride);
+            for (place, &value) in out.iter().enumerate() {
+                let (j, i) = (place / out_stride, place % out_stride);
+                let expected = if i < rows {
+                    i * source_stride + j
+                } else {
+                    usize::MAX
+                };
+                assert_eq!(value, expected);
+            }
+        }
+    }
+}

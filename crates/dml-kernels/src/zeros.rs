@@ -1,0 +1,58 @@
+//! Room for large results.
+
+use crate::Real;
+
+/// From how many bytes on memory is asked for in large pages.
+const LARGE: usize = 4 << 20;
+
+/// `len` zeros. A large result lies in large pages where the system has them on offer.
+///
+/// A matrix of distances is written once, front to back, into memory that the system hands out page by page; with
+/// pages of 4 KiB, asking for them can take longer than computing what is written there.
+#[must_use]
+pub fn zeros<T: Real>(len: usize) -> Vec<T> {
+    let zeros = vec![T::ZERO; len];
+    if size_of_val(&zeros[..]) >= LARGE {
+        advise_large_pages(&zeros);
+    }
+    zeros
+}
+
+#[cfg(target_os = "linux")]
+fn advise_large_pages<T>(memory: &[T]) {
+    let page = 4096;
+    let start = memory.as_ptr().addr().next_multiple_of(page);
+    let end = memory.as_ptr_range().end.addr() / page * page;
+    if start >= end {
+        return;
+    }
+    let skipped = start - memory.as_ptr().addr();
+    // SAFETY: the range lies within `memory`. The advice changes no contents, and where it fails nothing is lost.
+    #[allow(unsafe_code)]
+    unsafe {
+        let start = memory.as_ptr().cast::<u8>().add(skipped).cast_mut();
+        libc::madvise(
+            start.cast(),
+            end - (memory.as_ptr().addr() + skipped),
+            libc::MADV_HUGEPAGE,
+        );
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn advise_large_pages<T>(_: &[T]) {}
+
+#[cfg(test)]
+mod tests {
+    use super::zeros;
+
+    #[test]
+    fn zeros_are_zero_whatever_their_number() {
+        for len in [0, 1, 5000, 3 << 20] {
+            let mut zeros = zeros::<f32>(len);
+            assert!(zeros.len() == len && zeros.iter().all(|x| *x == 0.0));
+            zeros.fill(1.0);
+            assert!(zeros.iter().all(|x| *x == 1.0));
+        }
+    }
+}
