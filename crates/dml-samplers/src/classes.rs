@@ -45,15 +45,14 @@ impl Classes {
     pub(crate) fn iter(&self) -> impl Iterator<Item = &[usize]> + Clone {
         (0..self.len()).map(|c| self.rows(c))
     }
+}
 
-    /// Appends `m` rows of class `c`: all different where the class has `m`, else drawn with replacement.
-    pub(crate) fn draw(&self, c: usize, m: usize, rng: &mut impl Rng, out: &mut Vec<usize>) {
-        let rows = self.rows(c);
-        if m <= rows.len() {
-            out.extend(index::sample(rng, rows.len(), m).iter().map(|i| rows[i]));
-        } else {
-            out.extend((0..m).map(|_| rows[rng.random_range(0..rows.len())]));
-        }
+/// Appends `m` of `rows`: all different where there are `m`, else drawn with replacement.
+pub(crate) fn draw(rows: &[usize], m: usize, rng: &mut impl Rng, out: &mut Vec<usize>) {
+    if m <= rows.len() {
+        out.extend(index::sample(rng, rows.len(), m).iter().map(|i| rows[i]));
+    } else {
+        out.extend((0..m).map(|_| rows[rng.random_range(0..rows.len())]));
     }
 }
 

@@ -3,11 +3,26 @@
 mod classes;
 mod deal;
 mod epoch_rng;
+mod wrong;
 
+mod fixed_set_of_triplets;
+mod hierarchical;
 mod m_per_class;
+mod no_duplicates;
 mod shuffle;
+mod tuples_to_weights;
+
+mod batch_stream;
+mod sharded;
 
 pub use dml_core;
 
+pub use fixed_set_of_triplets::{FixedSetOfTriplets, FixedSetOfTripletsConfig};
+pub use hierarchical::{HierarchicalSampler, HierarchicalSamplerConfig, SamplesPerClass};
 pub use m_per_class::{MPerClassSampler, MPerClassSamplerConfig};
+pub use no_duplicates::{NoDuplicatesSampler, NoDuplicatesSamplerConfig};
 pub use shuffle::{ShuffleSampler, ShuffleSamplerConfig};
+pub use tuples_to_weights::{TuplesToWeightsSampler, TuplesToWeightsSamplerConfig};
+
+pub use batch_stream::{BatchStream, Position};
+pub use sharded::{ShardedSampler, ShardedSamplerConfig, Share};

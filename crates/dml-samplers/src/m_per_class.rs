@@ -9,13 +9,14 @@
 //! Re-Identification", 2017, arXiv:1703.07737, §2. PyTorch Metric Learning draws the classes of every batch anew, so
 //! an epoch may miss rows and whole classes; `coverage` makes an epoch a pass over all rows.
 
-use dml_core::{Error, IntoLabels, Result, Sampler, check};
+use dml_core::{IntoLabels, Result, Sampler, check};
 use rand::seq::{SliceRandom, index};
 use rand::{Rng, RngCore};
 
-use crate::classes::Classes;
+use crate::classes::{Classes, draw};
 use crate::deal::deal;
 use crate::epoch_rng::epoch_rng;
+use crate::wrong::wrong;
 
 /// Knobs of [`MPerClassSampler`].
 #[derive(Clone, Debug, PartialEq)]
@@ -100,14 +101,14 @@ impl MPerClassSampler {
     /// classes: the length is then rounded down to a multiple of `m`.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] if `m` is 0, if `batch_size` is not a multiple of `m` or above `m` for every class,
-    /// if `length_before_new_iter` is below a batch (without `coverage`); [`Error::Shape`] if there are no labels.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if `m` is 0, if `batch_size` is not a multiple of `m` or above `m` for every class,
+    /// if `length_before_new_iter` is below a batch (without `coverage`); [`Error::Shape`](dml_core::Error::Shape) if there are no labels.
     pub fn new(config: MPerClassSamplerConfig, labels: impl IntoLabels) -> Result<Self> {
         let m = check::at_least_one("m", config.m)?;
         let classes = Classes::new(&labels.into_labels()?)?;
         let length = config.length_before_new_iter;
         let classes_per_batch = match config.batch_size {
-            Some(size) if size == 0 || size % m != 0 => {
+            Some(size) if size == 0 || !size.is_multiple_of(m) => {
                 return Err(wrong("batch_size", size, "a multiple of m"));
             }
             Some(size) if size / m > classes.len() => {
@@ -163,7 +164,7 @@ impl MPerClassSampler {
             let (chosen, _) = order.partial_shuffle(&mut rng, self.classes_per_batch);
             let mut batch = Vec::with_capacity(self.batch_size());
             for &class in chosen.iter() {
-                self.classes.draw(class, self.m, &mut rng, &mut batch);
+                draw(self.classes.rows(class), self.m, &mut rng, &mut batch);
             }
             batch
         })
@@ -253,14 +254,6 @@ impl Sampler for MPerClassSampler {
 
     fn batches(&self) -> usize {
         self.batches
-    }
-}
-
-fn wrong(name: &'static str, value: usize, expected: &'static str) -> Error {
-    Error::InvalidParameter {
-        name,
-        value: value as f64,
-        expected,
     }
 }
 

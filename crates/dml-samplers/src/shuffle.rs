@@ -1,9 +1,10 @@
 //! Batches of a random permutation of all rows.
 
-use dml_core::{Error, Result, Sampler, check};
+use dml_core::{Result, Sampler, check};
 use rand::seq::SliceRandom;
 
 use crate::epoch_rng::epoch_rng;
+use crate::wrong::wrong;
 
 /// Knobs of [`ShuffleSampler`].
 #[derive(Clone, Debug, PartialEq)]
@@ -53,7 +54,7 @@ impl ShuffleSampler {
     /// A sampler of `rows` rows.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] if `batch_size` is 0, or if there would be no batch: no rows, or with `drop_last`
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if `batch_size` is 0, or if there would be no batch: no rows, or with `drop_last`
     /// fewer than a batch.
     pub fn new(config: ShuffleSamplerConfig, rows: usize) -> Result<Self> {
         check::at_least_one("batch_size", config.batch_size)?;
@@ -63,11 +64,7 @@ impl ShuffleSampler {
             1
         };
         if rows < least {
-            return Err(Error::InvalidParameter {
-                name: "rows",
-                value: rows as f64,
-                expected: "enough rows for one batch",
-            });
+            return Err(wrong("rows", rows, "enough rows for one batch"));
         }
         Ok(Self { config, rows })
     }

@@ -1,4 +1,5 @@
 use super::*;
+use dml_core::Error;
 use proptest::prelude::*;
 
 fn config(m: usize, batch_size: Option<usize>, length: usize) -> MPerClassSamplerConfig {

@@ -4,5 +4,8 @@ use dml_testing::assert_conformance;
 
 #[test]
 fn every_case_gives_the_numbers_of_the_reference() {
-    assert_conformance(&["sampler_property/MPerClassSampler/", "error/MPerClassSampler/"]);
+    assert_conformance(&[
+        "sampler_property/MPerClassSampler/",
+        "error/MPerClassSampler/",
+    ]);
 }

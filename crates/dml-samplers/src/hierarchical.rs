@@ -1,0 +1,354 @@
+//! Batches from a few super classes at a time, so that hard negatives come from the same branch of a hierarchy.
+//!
+//! ```text
+//! for every combination of k super classes, b times:
+//!     batch = from each of them, random inner classes with s rows each, until batch_size / k rows are full
+//! ```
+//!
+//! The sampling of Cakir, He, Xia, Kulis, Sclaroff, "Deep Metric Learning to Rank", 2019, where rows of the same
+//! category are batched so that their classes are hard to tell apart. There are C(S, k) combinations of S super
+//! classes: `batches_per_super_tuple` and the length of an epoch are meant for few of them.
+
+use std::collections::BTreeMap;
+
+use dml_core::candle_core::Tensor;
+use dml_core::{Error, IntoLabels, Labels, Result, Sampler, check};
+use rand::Rng;
+use rand::seq::SliceRandom;
+
+use crate::classes::draw;
+use crate::epoch_rng::epoch_rng;
+use crate::wrong::wrong;
+
+/// How many rows of an inner class [`HierarchicalSampler`] takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(untagged, expecting = "a whole number or \"all\"")
+)]
+pub enum SamplesPerClass {
+    /// As many, drawn with replacement where the class has fewer.
+    Exactly(usize),
+    /// All that the class has. Written `"all"`.
+    #[cfg_attr(feature = "serde", serde(with = "all"))]
+    All,
+}
+
+/// `"all"` and nothing else.
+#[cfg(feature = "serde")]
+mod all {
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    pub(super) fn serialize<S: Serializer>(serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str("all")
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
+        match String::deserialize(deserializer)?.as_str() {
+            "all" => Ok(()),
+            other => Err(de::Error::unknown_variant(other, &["all"])),
+        }
+    }
+}
+
+/// Knobs of [`HierarchicalSampler`].
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(deny_unknown_fields)
+)]
+pub struct HierarchicalSamplerConfig {
+    /// Rows in a batch at most: a multiple of `super_classes_per_batch`.
+    pub batch_size: usize,
+    /// Rows of each inner class in a batch; a number must divide `batch_size / super_classes_per_batch`.
+    pub samples_per_class: SamplesPerClass,
+    /// Batches of each combination of super classes in an epoch, at least 1. Default 4.
+    #[cfg_attr(
+        feature = "serde",
+        serde(default = "defaults::batches_per_super_tuple")
+    )]
+    pub batches_per_super_tuple: usize,
+    /// Super classes in a batch, at least 1. Default 2.
+    #[cfg_attr(
+        feature = "serde",
+        serde(default = "defaults::super_classes_per_batch")
+    )]
+    pub super_classes_per_batch: usize,
+    /// Which level of labels the inner classes are. Default 0.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub inner_label: usize,
+    /// Which level of labels the super classes are. Default 1.
+    #[cfg_attr(feature = "serde", serde(default = "defaults::outer_label"))]
+    pub outer_label: usize,
+    /// Seed of all draws. Default 0.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub seed: u64,
+}
+
+mod defaults {
+    pub(super) fn batches_per_super_tuple() -> usize {
+        4
+    }
+    pub(super) fn super_classes_per_batch() -> usize {
+        2
+    }
+    pub(super) fn outer_label() -> usize {
+        1
+    }
+}
+
+impl HierarchicalSamplerConfig {
+    /// Batches of `batch_size` rows with `samples_per_class` rows of each inner class, and the defaults.
+    #[must_use]
+    pub fn new(batch_size: usize, samples_per_class: SamplesPerClass) -> Self {
+        Self {
+            batch_size,
+            samples_per_class,
+            batches_per_super_tuple: defaults::batches_per_super_tuple(),
+            super_classes_per_batch: defaults::super_classes_per_batch(),
+            inner_label: 0,
+            outer_label: defaults::outer_label(),
+            seed: 0,
+        }
+    }
+}
+
+/// The inner classes of a super class, each with its rows.
+type SuperClass = Vec<Vec<usize>>;
+
+/// Batches of every combination of super classes ([scheme](self)), in random order.
+///
+/// Where a super class has too few inner classes that fit, its part of the batch stays short.
+///
+/// ```
+/// use dml_core::{IntoLabels, Sampler};
+/// use dml_samplers::{HierarchicalSampler, HierarchicalSamplerConfig, SamplesPerClass};
+///
+/// // Two rows of each of six species, in three genera.
+/// let species = [0i64, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5].into_labels()?;
+/// let genus = [0i64, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2].into_labels()?;
+/// let config = HierarchicalSamplerConfig::new(8, SamplesPerClass::Exactly(2));
+/// let sampler = HierarchicalSampler::new(config, &[species, genus])?;
+/// assert_eq!(sampler.batches(), 12); // 3 pairs of genera, 4 batches each
+/// assert!(sampler.epoch(0).all(|batch| batch.len() == 8)); // two genera, two species each, two rows each
+/// # Ok::<(), dml_core::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct HierarchicalSampler {
+    config: HierarchicalSamplerConfig,
+    super_classes: Vec<SuperClass>,
+    combinations: usize,
+}
+
+impl HierarchicalSampler {
+    /// A sampler of rows with a label on each level.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`] if `batch_size` is no multiple of `super_classes_per_batch`, or its part for one
+    /// super class none of `samples_per_class`; for a number that is 0; if there are fewer super classes than
+    /// `super_classes_per_batch`, 2³² batches or more, or no inner class that fits into a batch.
+    /// [`Error::Index`] if `inner_label` or `outer_label` is not a level, [`Error::Length`] if the levels differ in
+    /// length, [`Error::Shape`] if there are no rows.
+    pub fn new(config: HierarchicalSamplerConfig, levels: &[Labels]) -> Result<Self> {
+        let k = check::at_least_one("super_classes_per_batch", config.super_classes_per_batch)?;
+        check::at_least_one("batches_per_super_tuple", config.batches_per_super_tuple)?;
+        let size = check::at_least_one("batch_size", config.batch_size)?;
+        if !size.is_multiple_of(k) {
+            return Err(wrong(
+                "batch_size",
+                size,
+                "a multiple of super_classes_per_batch",
+            ));
+        }
+        if let SamplesPerClass::Exactly(samples) = config.samples_per_class {
+            check::at_least_one("samples_per_class", samples)?;
+            if !(size / k).is_multiple_of(samples) {
+                let expected = "a divisor of batch_size / super_classes_per_batch";
+                return Err(wrong("samples_per_class", samples, expected));
+            }
+        }
+        let super_classes = group(
+            level("inner_label", config.inner_label, levels)?,
+            level("outer_label", config.outer_label, levels)?,
+        )?;
+        if super_classes.len() < k {
+            let expected = "at most the number of super classes";
+            return Err(wrong("super_classes_per_batch", k, expected));
+        }
+        let combinations = binomial(super_classes.len(), k);
+        let batches = combinations.saturating_mul(config.batches_per_super_tuple as u128);
+        if batches > u128::from(u32::MAX) {
+            let expected = "fewer than 2^32 batches";
+            return Err(wrong("super_classes_per_batch", k, expected));
+        }
+        let sampler = Self {
+            config,
+            super_classes,
+            combinations: combinations as usize,
+        };
+        // A combination of super classes of which nothing fits would make an empty batch.
+        let barren = |classes: &&SuperClass| classes.iter().all(|rows| !sampler.fits(rows, 0));
+        if sampler.super_classes.iter().filter(barren).count() >= k {
+            let expected = "room for all rows of an inner class of each super class";
+            return Err(wrong("batch_size", size, expected));
+        }
+        Ok(sampler)
+    }
+
+    /// A sampler of the rows of a tensor of labels `[rows, levels]`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] unless the tensor is of rank 2, [`Error::DType`] if it holds real numbers, and as
+    /// [`HierarchicalSampler::new`].
+    pub fn from_tensor(config: HierarchicalSamplerConfig, labels: &Tensor) -> Result<Self> {
+        let &[_, levels] = labels.dims() else {
+            return Err(Error::Shape {
+                arg: "labels",
+                expected: "[rows, levels]",
+                got: labels.dims().to_vec(),
+            });
+        };
+        let levels = (0..levels).map(|l| labels.narrow(1, l, 1)?.squeeze(1)?.into_labels());
+        Self::new(config, &levels.collect::<Result<Vec<_>>>()?)
+    }
+
+    /// Rows that a super class may fill.
+    fn part(&self) -> usize {
+        self.config.batch_size / self.config.super_classes_per_batch
+    }
+
+    /// How many rows an inner class takes.
+    fn take(&self, rows: &[usize]) -> usize {
+        match self.config.samples_per_class {
+            SamplesPerClass::Exactly(samples) => samples,
+            SamplesPerClass::All => rows.len(),
+        }
+    }
+
+    fn fits(&self, rows: &[usize], full: usize) -> bool {
+        full + self.take(rows) <= self.part()
+    }
+
+    /// Appends the rows of one super class; `order` is any order of its inner classes, and another one afterwards.
+    fn fill(
+        &self,
+        super_class: &SuperClass,
+        order: &mut [u32],
+        rng: &mut impl Rng,
+        batch: &mut Vec<usize>,
+    ) {
+        let start = batch.len();
+        for i in 0..order.len() {
+            let full = batch.len() - start;
+            if full == self.part() {
+                break;
+            }
+            order.swap(i, rng.random_range(i..order.len()));
+            let rows = &super_class[order[i] as usize];
+            if self.fits(rows, full) {
+                draw(rows, self.take(rows), rng, batch);
+            }
+        }
+    }
+}
+
+impl Sampler for HierarchicalSampler {
+    fn epoch(&self, epoch: u64) -> Box<dyn Iterator<Item = Vec<usize>> + Send + '_> {
+        let mut rng = epoch_rng(self.config.seed, epoch);
+        let mut order: Vec<u32> = (0..self.batches() as u32).collect();
+        order.shuffle(&mut rng);
+        let mut inner: Vec<Vec<u32>> = self
+            .super_classes
+            .iter()
+            .map(|classes| (0..classes.len() as u32).collect())
+            .collect();
+        Box::new(order.into_iter().map(move |number| {
+            let rank = number as usize % self.combinations;
+            let mut batch = Vec::with_capacity(self.config.batch_size);
+            for s in combination(
+                rank,
+                self.super_classes.len(),
+                self.config.super_classes_per_batch,
+            ) {
+                self.fill(&self.super_classes[s], &mut inner[s], &mut rng, &mut batch);
+            }
+            batch.shuffle(&mut rng);
+            batch
+        }))
+    }
+
+    fn batches(&self) -> usize {
+        self.combinations * self.config.batches_per_super_tuple
+    }
+}
+
+fn level<'a>(arg: &'static str, at: usize, levels: &'a [Labels]) -> Result<&'a Labels> {
+    levels.get(at).ok_or(Error::Index {
+        arg,
+        position: 0,
+        limit: levels.len(),
+        got: at as i64,
+    })
+}
+
+fn group(inner: &Labels, outer: &Labels) -> Result<Vec<SuperClass>> {
+    if inner.len() != outer.len() {
+        return Err(Error::Length {
+            arg: "outer labels",
+            expected: inner.len(),
+            got: outer.len(),
+        });
+    }
+    if inner.is_empty() {
+        return Err(Error::Shape {
+            arg: "labels",
+            expected: "[rows, levels] with at least one row",
+            got: vec![0],
+        });
+    }
+    let mut groups: BTreeMap<i64, BTreeMap<i64, Vec<usize>>> = BTreeMap::new();
+    for (row, (&i, &o)) in inner.as_slice().iter().zip(outer.as_slice()).enumerate() {
+        groups.entry(o).or_default().entry(i).or_default().push(row);
+    }
+    Ok(groups
+        .into_values()
+        .map(|classes| classes.into_values().collect())
+        .collect())
+}
+
+/// How many combinations of `k` of `n` there are, or more than 2⁶⁴ if they are more.
+fn binomial(n: usize, k: usize) -> u128 {
+    if k > n {
+        return 0;
+    }
+    let mut count = 1u128;
+    for i in 0..k.min(n - k) as u128 {
+        count = count * (n as u128 - i) / (i + 1);
+        if count > u128::from(u64::MAX) {
+            break;
+        }
+    }
+    count
+}
+
+/// The `rank`-th combination of `k` of `n`, in lexicographic order.
+fn combination(rank: usize, n: usize, k: usize) -> Vec<usize> {
+    let mut rank = rank as u128;
+    let mut chosen = Vec::with_capacity(k);
+    let mut next = 0;
+    while chosen.len() < k {
+        let with_next = binomial(n - next - 1, k - chosen.len() - 1);
+        if rank < with_next {
+            chosen.push(next);
+        } else {
+            rank -= with_next;
+        }
+        next += 1;
+    }
+    chosen
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,216 @@
+//! Rows that a miner finds hard come more often.
+//!
+//! ```text
+//! weight(row) = appearances of the row in the mined tuples / the largest number of appearances
+//! P(row)      = weight(row) / sum of all weights, drawn with replacement
+//! ```
+//!
+//! The miner sees the whole data set, or a random part of it, at once, as the model embeds it at that time: hard rows
+//! are found that would hardly meet in a batch.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use dml_core::candle_core::Tensor;
+use dml_core::{Batch, Error, IntoLabels, Labels, Miner, Result, Sampler, TensorExt, check};
+use rand::Rng;
+use rand::seq::index;
+
+use crate::epoch_rng::epoch_rng;
+use crate::wrong::wrong;
+
+/// Knobs of [`TuplesToWeightsSampler`].
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
+pub struct TuplesToWeightsSamplerConfig {
+    /// Rows that are embedded and mined, drawn anew each time, and rows in an epoch. Default: all.
+    pub subset_size: Option<usize>,
+    /// Whether embeddings are divided by their length before they are mined. Default `true`.
+    pub normalize_embeddings: bool,
+    /// Rows in a batch, at least 1; the last batch of an epoch may be shorter. Default 32.
+    pub batch_size: usize,
+    /// Seed of all draws. Default 0.
+    pub seed: u64,
+}
+
+impl Default for TuplesToWeightsSamplerConfig {
+    fn default() -> Self {
+        Self {
+            subset_size: None,
+            normalize_embeddings: true,
+            batch_size: 32,
+            seed: 0,
+        }
+    }
+}
+
+/// Draws rows by how often they appear in mined tuples ([formula](self)).
+///
+/// The weights are those of the last [`refresh`](Self::refresh), which a training loop calls before an epoch; the first
+/// comes with the sampler. Between two refreshes the same epoch gives the same batches.
+///
+/// ```
+/// use std::sync::Arc;
+/// use dml_core::{Batch, Miner, Pairs, Result, Sampler, Tuples, candle_core::{Device, Tensor}};
+/// use dml_samplers::{TuplesToWeightsSampler, TuplesToWeightsSamplerConfig};
+///
+/// /// Finds rows 0 and 1 hard, row 0 doubly so.
+/// #[derive(Debug)]
+/// struct Picky;
+/// impl Miner for Picky {
+///     fn mine(&self, _: &Batch) -> Result<Tuples> {
+///         Ok(Pairs::new(vec![0], vec![0], vec![1], vec![0])?.into())
+///     }
+/// }
+///
+/// let model = |rows: &[usize]| Ok(Tensor::zeros((rows.len(), 2), dml_core::candle_core::DType::F32, &Device::Cpu)?);
+/// let config = TuplesToWeightsSamplerConfig::default();
+/// let sampler = TuplesToWeightsSampler::new(config, Arc::new(Picky), [0i64, 0, 1], model)?;
+/// assert_eq!(*sampler.weights(), [1., 1. / 3., 0.]);
+/// assert!(sampler.epoch(0).flatten().all(|row| row != 2));
+/// # Ok::<(), dml_core::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct TuplesToWeightsSampler {
+    config: TuplesToWeightsSamplerConfig,
+    miner: Arc<dyn Miner>,
+    labels: Labels,
+    weights: RwLock<Arc<[f64]>>,
+}
+
+impl TuplesToWeightsSampler {
+    /// A sampler of rows with these labels, with the weights that `embed` and `miner` give for epoch 0.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`] if `subset_size` is 0 or larger than the data set, or `batch_size` is 0;
+    /// [`Error::Shape`] if there are no rows; and as [`refresh`](Self::refresh).
+    pub fn new(
+        config: TuplesToWeightsSamplerConfig,
+        miner: Arc<dyn Miner>,
+        labels: impl IntoLabels,
+        embed: impl FnOnce(&[usize]) -> Result<Tensor>,
+    ) -> Result<Self> {
+        check::at_least_one("batch_size", config.batch_size)?;
+        let labels = labels.into_labels()?;
+        if labels.is_empty() {
+            return Err(Error::Shape {
+                arg: "labels",
+                expected: "[rows] with at least one row",
+                got: vec![0],
+            });
+        }
+        if let Some(size) = config.subset_size
+            && (size == 0 || size > labels.len())
+        {
+            return Err(wrong(
+                "subset_size",
+                size,
+                "between 1 and the number of rows",
+            ));
+        }
+        let weights = RwLock::new(Arc::from(vec![0.0; labels.len()]));
+        let sampler = Self {
+            config,
+            miner,
+            labels,
+            weights,
+        };
+        sampler.refresh(0, embed)?;
+        Ok(sampler)
+    }
+
+    /// Embeds the rows, or a random subset that depends on `epoch`, mines them, and takes the weights from the tuples.
+    ///
+    /// `embed` gets rows of the data set and returns their embeddings `[rows, dim]`, in that order. Where the miner
+    /// finds nothing, all rows that it saw weigh the same; rows that it did not see weigh nothing.
+    ///
+    /// # Errors
+    /// Those of `embed` and of the miner, and [`Error::Length`] or [`Error::Shape`] if the embeddings don't fit.
+    pub fn refresh(
+        &self,
+        epoch: u64,
+        embed: impl FnOnce(&[usize]) -> Result<Tensor>,
+    ) -> Result<()> {
+        let rows = match self.config.subset_size {
+            None => (0..self.labels.len()).collect(),
+            // Streams of epochs serve the draws of `epoch`; this one is drawn from another seed.
+            Some(size) => {
+                let mut rng = epoch_rng(self.config.seed ^ SUBSETS, epoch);
+                index::sample(&mut rng, self.labels.len(), size).into_vec()
+            }
+        };
+        let mut embeddings = embed(&rows)?.detach();
+        if self.config.normalize_embeddings {
+            embeddings = embeddings.normalize(2.0)?;
+        }
+        let labels: Vec<i64> = rows
+            .iter()
+            .map(|&row| self.labels.as_slice()[row])
+            .collect();
+        let batch = Batch::new(&embeddings, labels)?;
+        let tuples = self.miner.mine(&batch)?;
+        let mut weights = vec![0.0; self.labels.len()];
+        for (&row, weight) in rows.iter().zip(tuples.weights(&batch)?) {
+            weights[row] = weight;
+        }
+        *self.weights.write().unwrap_or_else(PoisonError::into_inner) = weights.into();
+        Ok(())
+    }
+
+    /// The weight of each row; the largest is 1.
+    #[must_use]
+    pub fn weights(&self) -> Arc<[f64]> {
+        self.weights
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// How many rows an epoch yields: `subset_size`, or all.
+    #[must_use]
+    pub fn length(&self) -> usize {
+        self.config.subset_size.unwrap_or(self.labels.len())
+    }
+}
+
+/// Sets the draws of subsets apart from those of rows.
+const SUBSETS: u64 = 0x5ab5_e757_5ab5_e757;
+
+impl Sampler for TuplesToWeightsSampler {
+    fn epoch(&self, epoch: u64) -> Box<dyn Iterator<Item = Vec<usize>> + Send + '_> {
+        let mut rng = epoch_rng(self.config.seed, epoch);
+        let mut total = 0.0;
+        let (rows, ends): (Vec<usize>, Vec<f64>) = self
+            .weights()
+            .iter()
+            .enumerate()
+            .filter(|(_, weight)| **weight > 0.0)
+            .map(|(row, weight)| {
+                total += weight;
+                (row, total)
+            })
+            .unzip();
+        let length = self.length();
+        let size = self.config.batch_size;
+        Box::new((0..self.batches()).map(move |b| {
+            (b * size..((b + 1) * size).min(length))
+                .map(|_| {
+                    let at = rng.random::<f64>() * total;
+                    // Rounding may put the product at the very end.
+                    let row = ends.partition_point(|end| *end <= at).min(rows.len() - 1);
+                    rows[row]
+                })
+                .collect()
+        }))
+    }
+
+    fn batches(&self) -> usize {
+        self.length().div_ceil(self.config.batch_size)
+    }
+}
+
+#[cfg(test)]
+mod tests;
