@@ -15,6 +15,8 @@ mod pair_margin_miner;
 mod triplet_margin_miner;
 mod uniform_histogram_miner;
 
+mod hard_negative_miner;
+
 pub use dml_core;
 
 pub use allowed_range::AllowedRange;
@@ -31,5 +33,13 @@ pub use pair_margin_miner::{PairMarginMiner, PairMarginMinerConfig};
 pub use triplet_margin_miner::{TripletMarginMiner, TripletMarginMinerConfig, TripletType};
 pub use uniform_histogram_miner::{UniformHistogramMiner, UniformHistogramMinerConfig};
 
+pub use hard_negative_miner::{
+    HardNegativeMiner, HardNegativeMinerConfig, NegativeSampling, NeighborLists, PositivePairs,
+};
+
 #[cfg(test)]
 mod example_distance;
+
+#[cfg(test)]
+#[cfg(feature = "serde")]
+mod config_formats;
