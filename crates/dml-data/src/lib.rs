@@ -2,13 +2,13 @@
 
 mod error;
 
-mod idx;
+pub mod idx;
 mod image_dataset;
 
 mod cache_folder;
 #[cfg(feature = "download")]
 pub mod download;
-mod mnist;
+pub mod mnist;
 
 pub mod synthetic;
 

@@ -5,12 +5,12 @@ mod deal;
 mod epoch_rng;
 mod wrong;
 
-mod fixed_set_of_triplets;
-mod hierarchical;
-mod m_per_class;
-mod no_duplicates;
+pub mod fixed_set_of_triplets;
+pub mod hierarchical;
+pub mod m_per_class;
+pub mod no_duplicates;
 mod shuffle;
-mod tuples_to_weights;
+pub mod tuples_to_weights;
 
 mod batch_stream;
 mod sharded;

@@ -33,6 +33,11 @@ pub use attempt::{Attempt, Fault};
 /// assert_eq!(config.attempts, 4);
 /// ```
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
 pub struct DownloadConfig {
     /// Addresses of folders with the files, tried in order. Default: none, which means the data set's own mirrors.
     pub mirrors: Vec<String>,

@@ -39,6 +39,11 @@ pub enum Split {
 
 /// How far the images differ from the glyphs.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
 pub struct SyntheticDigitsConfig {
     /// Seed of everything. Default 0.
     pub seed: u64,

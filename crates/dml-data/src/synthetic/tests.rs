@@ -170,3 +170,19 @@ fn knobs_are_checked_and_extreme_ones_do_no_harm() {
         assert_eq!(digits.dataset(Split::Train, 100).unwrap().len(), 100);
     }
 }
+
+#[cfg(feature = "serde")]
+#[test]
+fn a_configuration_is_read_with_defaults_and_without_strangers() {
+    let read = |text: &str| serde_json::from_str::<SyntheticDigitsConfig>(text);
+    let config = read(r#"{"seed": 3}"#).unwrap();
+    assert_eq!(
+        (config.seed, config.variation.to_bits()),
+        (3, 1f64.to_bits())
+    );
+    assert_eq!(
+        read(&serde_json::to_string(&config).unwrap()).unwrap(),
+        config
+    );
+    assert!(read(r#"{"sead": 3}"#).is_err());
+}
