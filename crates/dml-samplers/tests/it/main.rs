@@ -5,7 +5,9 @@ use dml_testing::assert_conformance;
 #[test]
 fn every_case_gives_the_numbers_of_the_reference() {
     assert_conformance(&[
-        "sampler_property/MPerClassSampler/",
+        "sampler_property/",
         "error/MPerClassSampler/",
+        "error/HierarchicalSampler/",
+        "error/FixedSetOfTriplets/",
     ]);
 }

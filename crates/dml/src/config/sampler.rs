@@ -2,18 +2,45 @@
 
 use std::sync::Arc;
 
-use dml_core::{Labels, Sampler};
+use candle_core::Tensor;
+use dml_core::{Error, Labels, Sampler};
 use dml_samplers::{
-    MPerClassSampler, MPerClassSamplerConfig, ShuffleSampler, ShuffleSamplerConfig,
+    FixedSetOfTriplets, FixedSetOfTripletsConfig, HierarchicalSampler, HierarchicalSamplerConfig,
+    MPerClassSampler, MPerClassSamplerConfig, NoDuplicatesSampler, NoDuplicatesSamplerConfig,
+    ShuffleSampler, ShuffleSamplerConfig, TuplesToWeightsSampler,
 };
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{ConfigError, registry};
+use super::parts::Parts;
+use super::{ConfigError, MinerConfig, registry};
 
 registry! {
     /// A sampler and its arguments.
     pub enum SamplerConfig {
         MPerClassSampler(MPerClassSamplerConfig),
         ShuffleSampler(ShuffleSamplerConfig),
+        HierarchicalSampler(HierarchicalSamplerConfig),
+        FixedSetOfTriplets(FixedSetOfTripletsConfig),
+        NoDuplicatesSampler(NoDuplicatesSamplerConfig),
+        TuplesToWeightsSampler(TuplesToWeightsSamplerConfig),
+    }
+}
+
+/// What a sampler may ask of a data set.
+#[derive(Clone, Copy)]
+pub struct SampledData<'a> {
+    /// The labels of all rows, one list a level; most samplers read the first.
+    pub levels: &'a [Labels],
+    /// The embeddings `[rows, dim]` of given rows, for samplers that mine.
+    pub embed: Option<&'a dyn Fn(&[usize]) -> dml_core::Result<Tensor>>,
+}
+
+impl std::fmt::Debug for SampledData<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SampledData")
+            .field("levels", &self.levels.len())
+            .field("embed", &self.embed.is_some())
+            .finish()
     }
 }
 
@@ -21,8 +48,25 @@ impl SamplerConfig {
     /// The sampler of a data set with these labels.
     ///
     /// # Errors
-    /// [`ConfigError::Component`] for arguments that are outside of their range, or that the labels can't fulfil.
+    /// As [`build_with`](SamplerConfig::build_with); samplers that read more than one list of labels, or embeddings,
+    /// are refused.
     pub fn build(&self, labels: &Labels) -> Result<Arc<dyn Sampler>, ConfigError> {
+        self.build_with(SampledData {
+            levels: std::slice::from_ref(labels),
+            embed: None,
+        })
+    }
+
+    /// The sampler of a data set of which more is known.
+    ///
+    /// # Errors
+    /// [`ConfigError::Component`] for arguments that are outside of their range or that the labels can't fulfil, and
+    /// if the data lacks what the sampler reads.
+    pub fn build_with(&self, data: SampledData<'_>) -> Result<Arc<dyn Sampler>, ConfigError> {
+        let labels = data.levels.first().ok_or(Error::Missing {
+            component: self.name(),
+            needed: "labels",
+        })?;
         Ok(match self {
             Self::MPerClassSampler(config) => {
                 Arc::new(MPerClassSampler::new(config.clone(), labels)?)
@@ -30,6 +74,66 @@ impl SamplerConfig {
             Self::ShuffleSampler(config) => {
                 Arc::new(ShuffleSampler::new(config.clone(), labels.len())?)
             }
+            Self::HierarchicalSampler(config) => {
+                Arc::new(HierarchicalSampler::new(config.clone(), data.levels)?)
+            }
+            Self::FixedSetOfTriplets(config) => {
+                Arc::new(FixedSetOfTriplets::new(config.clone(), labels)?)
+            }
+            Self::NoDuplicatesSampler(config) => {
+                Arc::new(NoDuplicatesSampler::new(config.clone(), labels)?)
+            }
+            Self::TuplesToWeightsSampler(config) => Arc::new(config.build(data)?),
         })
+    }
+}
+
+/// Rows drawn by how often a miner chooses them; see [`TuplesToWeightsSampler`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct TuplesToWeightsSamplerConfig {
+    /// The sampler's own arguments.
+    pub own: dml_samplers::TuplesToWeightsSamplerConfig,
+    /// Whose tuples are counted.
+    pub miner: MinerConfig,
+}
+
+impl TuplesToWeightsSamplerConfig {
+    /// The sampler with its own methods.
+    ///
+    /// # Errors
+    /// As [`SamplerConfig::build_with`].
+    pub fn build(&self, data: SampledData<'_>) -> Result<TuplesToWeightsSampler, ConfigError> {
+        let missing = |needed| Error::Missing {
+            component: "TuplesToWeightsSampler",
+            needed,
+        };
+        let labels = data.levels.first().ok_or_else(|| missing("labels"))?;
+        let embed = data.embed.ok_or_else(|| missing("embeddings"))?;
+        let miner = self.miner.build()?;
+        Ok(TuplesToWeightsSampler::new(
+            self.own.clone(),
+            miner,
+            labels,
+            embed,
+        )?)
+    }
+}
+
+impl<'de> Deserialize<'de> for TuplesToWeightsSamplerConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut parts = Parts::deserialize(deserializer)?;
+        let miner = parts.take("miner")?;
+        Ok(Self {
+            miner: miner.ok_or_else(|| serde::de::Error::missing_field("miner"))?,
+            own: parts.rest()?,
+        })
+    }
+}
+
+impl Serialize for TuplesToWeightsSamplerConfig {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Parts::of(&self.own)?
+            .put("miner", Some(&self.miner))?
+            .serialize(serializer)
     }
 }
