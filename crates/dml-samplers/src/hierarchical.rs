@@ -17,6 +17,7 @@ use rand::Rng;
 use rand::seq::SliceRandom;
 
 use crate::classes::draw;
+use crate::combinations::{binomial, combination};
 use crate::epoch_rng::epoch_rng;
 use crate::wrong::wrong;
 
@@ -316,38 +317,6 @@ fn group(inner: &Labels, outer: &Labels) -> Result<Vec<SuperClass>> {
         .into_values()
         .map(|classes| classes.into_values().collect())
         .collect())
-}
-
-/// How many combinations of `k` of `n` there are, or more than 2⁶⁴ if they are more.
-fn binomial(n: usize, k: usize) -> u128 {
-    if k > n {
-        return 0;
-    }
-    let mut count = 1u128;
-    for i in 0..k.min(n - k) as u128 {
-        count = count * (n as u128 - i) / (i + 1);
-        if count > u128::from(u64::MAX) {
-            break;
-        }
-    }
-    count
-}
-
-/// The `rank`-th combination of `k` of `n`, in lexicographic order.
-fn combination(rank: usize, n: usize, k: usize) -> Vec<usize> {
-    let mut rank = rank as u128;
-    let mut chosen = Vec::with_capacity(k);
-    let mut next = 0;
-    while chosen.len() < k {
-        let with_next = binomial(n - next - 1, k - chosen.len() - 1);
-        if rank < with_next {
-            chosen.push(next);
-        } else {
-            rank -= with_next;
-        }
-        next += 1;
-    }
-    chosen
 }
 
 #[cfg(test)]

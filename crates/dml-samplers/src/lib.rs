@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod classes;
+mod combinations;
 mod deal;
 mod epoch_rng;
 mod wrong;

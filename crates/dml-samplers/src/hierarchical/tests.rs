@@ -1,7 +1,6 @@
 use std::collections::BTreeMap;
 
 use dml_core::candle_core::Device;
-use proptest::prelude::*;
 
 use super::*;
 
@@ -185,17 +184,6 @@ fn wrong_parameters_are_named() {
     };
     let error = HierarchicalSampler::new(four, &[many.clone(), many]).unwrap_err();
     assert!(error.to_string().contains("2^32"), "{error}");
-}
-
-proptest! {
-    #[test]
-    fn combinations_are_counted_and_come_in_order(n in 1usize..9, k in 1usize..5) {
-        let all: Vec<Vec<usize>> = (0..binomial(n, k) as usize).map(|r| combination(r, n, k)).collect();
-        let naive = (0..1u32 << n).filter(|set| set.count_ones() as usize == k).count();
-        prop_assert_eq!(all.len(), naive);
-        prop_assert!(all.windows(2).all(|pair| pair[0] < pair[1]));
-        prop_assert!(all.iter().all(|c| c.len() == k && c.windows(2).all(|p| p[0] < p[1])));
-    }
 }
 
 #[cfg(feature = "serde")]
