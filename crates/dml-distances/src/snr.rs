@@ -4,7 +4,7 @@
 //! d(x, r) = (var(x̂ − r̂) / var(x̂))^power,   variances over the coordinates
 //! ```
 //!
-//! Yuan et al. 2019, "Signal-to-Noise Ratio: A Robust Distance Metric for Deep Metric Learning" (arXiv 1904.02616).
+//! Yuan et al. 2019, "Signal-to-Noise Ratio: A Robust Distance Metric for Deep Metric Learning" arXiv:1904.02616.
 //! Not symmetric: the first row is the signal, the difference the noise.
 //!
 //! With rows x̄ whose own mean is taken off, this is ‖x̄ − r̄‖² / ‖x̄‖²: a matrix of squared Euclidean distances with

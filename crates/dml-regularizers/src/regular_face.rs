@@ -4,19 +4,17 @@
 //! ℓᵢ = s(xᵢ, xⱼ),   j = argmax over j ≠ i of s(xᵢ, xⱼ)
 //! ```
 //!
-//! Zhao, Xu, Cheng, "RegularFace: Deep Face Recognition via Exclusive Regularization", CVPR 2019: the weights of
+//! Zhao, Xu, Cheng, "`RegularFace`: Deep Face Recognition via Exclusive Regularization", CVPR 2019: the weights of
 //! classes move away from their nearest neighbours. Which row is the nearest is looked up block by block, so memory
 //! is linear in the number of rows.
 
 use std::sync::Arc;
 
-use dml_core::candle_core::{DType, Device, Tensor};
+use dml_core::candle_core::Tensor;
 use dml_core::{Distance, Error, Order, Reducer, Regularizer, Result};
 
+use crate::nearest_other::nearest_others;
 use crate::per_row;
-
-/// Rows whose similarities to all others are in memory at a time.
-const BLOCK: usize = 256;
 
 /// Keeps rows apart ([formula](self)). Both rows of a pair get a gradient; a single row is compared with itself.
 ///
@@ -53,38 +51,11 @@ impl RegularFaceRegularizer {
         }
         Ok(Self { distance, reducer })
     }
-
-    /// The other row most like each row; the lower number where two are alike.
-    fn nearest_others(&self, rows: &Tensor) -> Result<Vec<u32>> {
-        let all = rows.detach();
-        let count = all.dims()[0];
-        let mut nearest = Vec::with_capacity(count);
-        for start in (0..count).step_by(BLOCK) {
-            let block = all.narrow(0, start, BLOCK.min(count - start))?;
-            let similarities = self.distance.matrix(&block, Some(&all))?; // [block, rows]
-            let similarities = similarities.to_device(&Device::Cpu)?.to_dtype(DType::F64)?;
-            for (i, row) in similarities.to_vec2::<f64>()?.iter().enumerate() {
-                let itself = start + i;
-                let others = (0..count).filter(|&j| j != itself);
-                // The first of the largest: `max_by` would take the last.
-                let best = others.reduce(|best, j| if row[j] > row[best] { j } else { best });
-                nearest.push(best.unwrap_or(itself) as u32);
-            }
-        }
-        Ok(nearest)
-    }
 }
 
 impl Regularizer for RegularFaceRegularizer {
     fn penalty(&self, rows: &Tensor) -> Result<Tensor> {
-        if rows.rank() != 2 {
-            return Err(Error::Shape {
-                arg: "rows",
-                expected: "[rows, dim]",
-                got: rows.dims().to_vec(),
-            });
-        }
-        let nearest = Tensor::new(self.nearest_others(rows)?, rows.device())?;
+        let nearest = Tensor::new(nearest_others(&self.distance, rows)?, rows.device())?;
         let values = self
             .distance
             .pairs(rows, &rows.index_select(&nearest, 0)?)?; // [rows]
@@ -95,8 +66,11 @@ impl Regularizer for RegularFaceRegularizer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dml_distances::{CosineSimilarity, LpDistance};
-    use dml_reducers::MeanReducer;
+    use dml_core::candle_core::{Device, Var};
+    use dml_distances::{
+        CosineSimilarity, DotProductSimilarity, DotProductSimilarityConfig, LpDistance,
+    };
+    use dml_reducers::{MeanReducer, SumReducer};
 
     #[test]
     fn distances_are_refused() {
@@ -106,22 +80,26 @@ mod tests {
     }
 
     #[test]
-    fn blocks_find_what_one_matrix_finds() -> Result<()> {
-        let count = 2 * BLOCK + 37;
-        let values: Vec<f32> = (0..count * 3)
-            .map(|i| ((i * i) as f32 * 0.37).sin())
-            .collect();
-        let rows = Tensor::from_vec(values, (count, 3), &Device::Cpu)?;
+    fn both_rows_of_a_pair_have_a_gradient() -> Result<()> {
+        let rows = Var::new(&[[1f64, 0.], [0., 1.]], &Device::Cpu)?;
+        let dot = DotProductSimilarity::new(DotProductSimilarityConfig {
+            normalize_embeddings: false,
+            ..Default::default()
+        })?;
+        let regularizer = RegularFaceRegularizer::new(Arc::new(dot), Arc::new(SumReducer))?;
+        let gradients = regularizer.penalty(&rows)?.backward()?;
+        let gradient = gradients.get(rows.as_tensor()).unwrap().to_vec2::<f64>()?;
+        // Each row is the other's nearest: x₀·x₁ counts twice.
+        assert_eq!(gradient, [[0., 2.], [2., 0.]]);
+        Ok(())
+    }
+
+    #[test]
+    fn a_single_row_is_compared_with_itself() -> Result<()> {
+        let rows = Tensor::new(&[[3f64, 4.]], &Device::Cpu)?;
         let cosine = Arc::new(CosineSimilarity::default());
-        let matrix = cosine.matrix(&rows, None)?.to_vec2::<f32>()?;
         let regularizer = RegularFaceRegularizer::new(cosine, Arc::new(MeanReducer))?;
-        for (i, j) in regularizer.nearest_others(&rows)?.into_iter().enumerate() {
-            let best = (0..count)
-                .filter(|j| *j != i)
-                .map(|j| matrix[i][j])
-                .fold(-2.0, f32::max);
-            assert!(j as usize != i && matrix[i][j as usize] >= best - 1e-6);
-        }
+        assert_eq!(regularizer.penalty(&rows)?.to_scalar::<f64>()?, 1.0);
         Ok(())
     }
 }

@@ -4,7 +4,7 @@
 //! ℓ = √(2 − 2 s(xᵢ, xⱼ)) for every two centres i < j of one class,   divisor 2 · (number of these pairs)
 //! ```
 //!
-//! Qian, Shang, Sun, Hu, Li, Jin, "SoftTriple Loss: Deep Metric Learning Without Triplet Sampling", 2019,
+//! Qian, Shang, Sun, Hu, Li, Jin, "`SoftTriple` Loss: Deep Metric Learning Without Triplet Sampling", 2019,
 //! arXiv:1909.05235, §3.3: centres that a class does not need fall together. Rows `c · centers_per_class` and the
 //! following are the centres of class c.
 
