@@ -18,8 +18,10 @@
 //! an error, so that a typing mistake never trains something else than was asked for. Where a command line takes a
 //! component, a bare name stands for the component with all defaults.
 
+mod accuracy;
 mod distance;
 mod error;
+mod knn;
 mod loss;
 mod miner;
 mod parts;
@@ -31,8 +33,12 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+pub use accuracy::{
+    AccuracyCalculatorConfig, ClusterMetric, EvaluationConfig, MetricName, NoFunction,
+};
 pub use distance::{BatchedDistanceConfig, DistanceConfig};
 pub use error::ConfigError;
+pub use knn::{CustomKNNConfig, FaissIndex, FaissKNNConfig, KnnConfig};
 pub use loss::{LossConfig, LossKind};
 pub use miner::{MinerConfig, MinerKind};
 pub use reducer::{Aggregation, MultipleReducersConfig, PerAnchorReducerConfig, ReducerConfig};
@@ -77,6 +83,8 @@ pub fn is_known(name: &str) -> bool {
         RegularizerKind::NAMES,
         LossKind::NAMES,
         SamplerConfig::NAMES,
+        KnnConfig::NAMES,
+        EvaluationConfig::NAMES,
     ]
     .iter()
     .any(|names| names.contains(&name))
