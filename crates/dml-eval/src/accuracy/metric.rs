@@ -10,7 +10,7 @@
 //! mean_reciprocal_rank         1 / (the first j with a hit), 0 if there is none
 //! ```
 //!
-//! r_precision and MAP@R: Musgrave et al., "A Metric Learning Reality Check" (2020, arXiv:2003.08505).
+//! R-precision and MAP@R: Musgrave et al., "A Metric Learning Reality Check" (2020, arXiv:2003.08505).
 
 use std::fmt::Debug;
 

@@ -1,0 +1,100 @@
+//! Searches and accuracies on random unit vectors: `cargo bench -p dml-eval`.
+//!
+//! Ids are `search/INDEX/k<neighbours>/Q<queries>-R<references>-D<dim>` and `accuracy/METRICS/Q<queries>-R<references>-D<dim>`.
+
+use std::hint::black_box;
+use std::sync::Arc;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use dml_core::candle_core::{Device, Tensor};
+use dml_core::{Batch, Distance, Result, TensorExt};
+use dml_eval::{
+    AccuracyCalculator, AccuracyCalculatorConfig, AccuracyMetric, CustomKNN, CustomKNNConfig,
+    FlatIndex, FlatMetric, KnnIndex,
+};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+const DIM: usize = 128;
+
+/// Points on the unit sphere.
+fn rows(count: usize, seed: u64) -> Result<Tensor> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    // The sum of four uniform numbers is close enough to a normal one.
+    let mut normal = || (0..4).map(|_| rng.random_range(-0.5f32..0.5)).sum::<f32>();
+    let values: Vec<f32> = (0..count * DIM).map(|_| normal()).collect();
+    Tensor::from_vec(values, (count, DIM), &Device::Cpu)?.normalize(2.0)
+}
+
+/// The cosine through its matrix.
+#[derive(Debug)]
+struct Cosine;
+
+impl Distance for Cosine {
+    fn matrix(&self, query: &Tensor, reference: Option<&Tensor>) -> Result<Tensor> {
+        let query = query.normalize(2.0)?;
+        let reference = reference.map(|rows| rows.normalize(2.0)).transpose()?;
+        query.pairwise_dot(reference.as_ref().unwrap_or(&query))
+    }
+
+    fn order(&self) -> dml_core::Order {
+        dml_core::Order::LargerIsCloser
+    }
+}
+
+fn search(c: &mut Criterion, id: &str, index: &dyn KnnIndex, queries: &Tensor, k: usize) {
+    let (q, r) = (queries.dims()[0], index.len());
+    c.bench_function(&format!("search/{id}/k{k}/Q{q}-R{r}-D{DIM}"), |b| {
+        b.iter(|| black_box(index.search(queries, k)).unwrap());
+    });
+}
+
+fn searches(c: &mut Criterion) {
+    let (references, queries) = (rows(60_000, 0).unwrap(), rows(1_000, 1).unwrap());
+    for metric in [FlatMetric::SquaredEuclidean, FlatMetric::InnerProduct] {
+        let mut index = FlatIndex::new(metric);
+        index.add(&references).unwrap();
+        for k in [1, 10, 100, 1_000] {
+            search(c, &format!("FlatIndex-{metric:?}"), &index, &queries, k);
+        }
+        let one = queries.narrow(0, 0, 1).unwrap();
+        search(c, &format!("FlatIndex-{metric:?}"), &index, &one, 10);
+    }
+    let mut index = CustomKNN::new(CustomKNNConfig::default(), Arc::new(Cosine)).unwrap();
+    index.add(&references).unwrap();
+    search(c, "CustomKNN-Cosine", &index, &queries, 10);
+}
+
+fn accuracies(c: &mut Criterion) {
+    let (q, r, classes) = (1_000, 10_000, 100);
+    let labels = |count: usize| -> Vec<i64> { (0..count).map(|i| (i % classes) as i64).collect() };
+    let batch = Batch::new(&rows(q, 1).unwrap(), labels(q)).unwrap();
+    let batch = batch
+        .with_reference(&rows(r, 0).unwrap(), labels(r))
+        .unwrap();
+    for (id, include) in [
+        ("precision_at_1", vec![AccuracyMetric::PrecisionAt1]),
+        (
+            "mean_average_precision_at_r",
+            vec![AccuracyMetric::MeanAveragePrecisionAtR],
+        ),
+        ("all", Vec::new()),
+    ] {
+        let config = AccuracyCalculatorConfig {
+            include,
+            ..Default::default()
+        };
+        let index = Arc::new(FlatIndex::default());
+        let calculator = AccuracyCalculator::new(config, index).unwrap();
+        c.bench_function(&format!("accuracy/{id}/Q{q}-R{r}-D{DIM}"), |b| {
+            b.iter(|| black_box(calculator.get_accuracy(&batch)).unwrap());
+        });
+    }
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default().sample_size(10);
+    targets = searches, accuracies
+}
+criterion_main!(benches);
