@@ -112,27 +112,24 @@ impl<T: SimdReal> Job<'_, T> {
                 }
             }
             let target = self.windows.targets[q + r] as usize + self.panel.start;
-            let lanes = T::lanes::<S>();
-            let out = &mut result[target..][..self.panel.columns];
-            for (out, sum) in out.chunks_mut(lanes).zip(sums.iter()) {
-                store::<T, S>(*sum, out);
+            let (whole, rest) = T::as_lanes_mut::<S>(&mut result[target..][..self.panel.columns]);
+            for (out, sum) in whole.iter_mut().zip(sums.iter()) {
+                *out = *sum;
+            }
+            if !rest.is_empty() {
+                store_part::<T, S>(simd, sums[whole.len()], rest);
             }
         }
     }
 }
 
-/// A register, or as many of its first lanes as `out` holds.
+/// The first lanes of a register, as many as `out` holds.
 #[inline(always)]
-pub(super) fn store<T: SimdReal, S: Simd>(register: T::Lanes<S>, out: &mut [T]) {
-    let len = out.len();
-    if let Some(whole) = T::as_lanes_mut::<S>(out).0.first_mut() {
-        *whole = register;
-        return;
-    }
+fn store_part<T: SimdReal, S: Simd>(simd: S, register: T::Lanes<S>, out: &mut [T]) {
     // The widest register holds 16 elements.
     let mut spill = [T::ZERO; 16];
-    if let Some(whole) = T::as_lanes_mut::<S>(&mut spill).0.first_mut() {
-        *whole = register;
-    }
-    out.copy_from_slice(&spill[..len]);
+    let (whole, _) = T::as_lanes_mut::<S>(&mut spill);
+    whole[0] = register;
+    let _ = simd;
+    out.copy_from_slice(&spill[..out.len()]);
 }

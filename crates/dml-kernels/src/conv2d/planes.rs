@@ -38,20 +38,19 @@ pub(super) fn to_pixels<T: Real>(planes: &[T], image: [usize; 2], grid: &Grid, o
     }
 }
 
-/// Writes the first channels of the pixels to planes, as many as there are planes, each number through `f`.
+/// Writes the pixels of the grid to planes.
 #[inline(always)]
-pub(super) fn to_planes<T: Copy, U>(
-    pixels: &[T],
-    image: [usize; 2],
-    grid: &Grid,
-    out: &mut [U],
-    f: impl Fn(T) -> U,
-) {
+pub(super) fn to_planes<T: Copy>(pixels: &[T], image: [usize; 2], grid: &Grid, out: &mut [T]) {
     let [height, width] = image;
+    if grid.channels == 1 {
+        for (y, line) in out.chunks_exact_mut(width.max(1)).enumerate() {
+            line.copy_from_slice(&pixels[grid.at(y, 0)..][..width]);
+        }
+        return;
+    }
     let area = height * width;
-    let planes = out.len() / area.max(1);
-    for c in (0..planes).step_by(STREAMS) {
-        let channels = STREAMS.min(planes - c);
+    for c in (0..grid.channels).step_by(STREAMS) {
+        let channels = STREAMS.min(grid.channels - c);
         for y in 0..height {
             for x in (0..width).step_by(BLOCK) {
                 let columns = BLOCK.min(width - x);
@@ -60,7 +59,7 @@ pub(super) fn to_planes<T: Copy, U>(
                     let line = &mut out[(c + i) * area + y * width + x..][..columns];
                     let pixels = pixels[i..].iter().step_by(grid.channels);
                     for (out, value) in line.iter_mut().zip(pixels) {
-                        *out = f(*value);
+                        *out = *value;
                     }
                 }
             }
