@@ -69,7 +69,9 @@ impl Default for CosineSimilarity {
 
 impl Distance for CosineSimilarity {
     fn matrix(&self, query: &Tensor, reference: Option<&Tensor>) -> Result<Tensor> {
-        self.frame.matrix(query, reference, TensorExt::pairwise_dot)
+        self.frame
+            .matrix(query, reference, TensorExt::pairwise_dot)?
+            .power(self.frame.power)
     }
 
     fn order(&self) -> Order {

@@ -68,7 +68,9 @@ pub(crate) fn dot_of_pairs(query: &Tensor, reference: &Tensor) -> Result<Tensor>
 
 impl Distance for DotProductSimilarity {
     fn matrix(&self, query: &Tensor, reference: Option<&Tensor>) -> Result<Tensor> {
-        self.frame.matrix(query, reference, TensorExt::pairwise_dot)
+        self.frame
+            .matrix(query, reference, TensorExt::pairwise_dot)?
+            .power(self.frame.power)
     }
 
     fn order(&self) -> Order {

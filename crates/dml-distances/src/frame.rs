@@ -28,7 +28,7 @@ impl Frame {
         }
     }
 
-    /// The matrix of prepared rows, raised to the power. Rows compared among themselves are prepared once.
+    /// The matrix of prepared rows. Rows compared among themselves are prepared once.
     pub(crate) fn matrix(
         self,
         query: &Tensor,
@@ -37,7 +37,17 @@ impl Frame {
     ) -> Result<Tensor> {
         let query = self.prepare(query)?;
         let reference = reference.map(|r| self.prepare(r)).transpose()?;
-        formula(&query, reference.as_ref().unwrap_or(&query))?.power(self.power)
+        formula(&query, reference.as_ref().unwrap_or(&query))
+    }
+
+    /// Euclidean distances of prepared rows, raised to the power.
+    pub(crate) fn euclidean(self, query: &Tensor, reference: &Tensor) -> Result<Tensor> {
+        // Squares need no roots, and their gradient no quotients.
+        #[expect(clippy::float_cmp, reason = "the very number that was given")]
+        if self.power == 2.0 {
+            return query.pairwise_squared(reference);
+        }
+        query.pairwise_lp(reference, 2.0)?.power(self.power)
     }
 
     /// As [`Frame::matrix`] for row i with row i.

@@ -9,6 +9,8 @@ mod lp;
 mod snr;
 
 mod batched;
+mod hamming;
+mod mahalanobis;
 
 pub use dml_core;
 
@@ -18,6 +20,8 @@ pub use lp::{LpDistance, LpDistanceConfig};
 pub use snr::{SNRDistance, SNRDistanceConfig};
 
 pub use batched::{BatchedDistance, BatchedDistanceConfig};
+pub use hamming::HammingDistance;
+pub use mahalanobis::{MahalanobisDistance, MahalanobisDistanceConfig};
 
 #[cfg(test)]
 mod tests;

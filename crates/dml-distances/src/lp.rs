@@ -71,11 +71,6 @@ impl LpDistance {
         };
         Self { frame }
     }
-
-    #[expect(clippy::float_cmp, reason = "the very numbers that were given")]
-    fn is_squared_euclidean(&self) -> bool {
-        [self.frame.p, self.frame.power] == [2.0, 2.0]
-    }
 }
 
 impl Default for LpDistance {
@@ -92,15 +87,14 @@ impl Default for LpDistance {
 impl Distance for LpDistance {
     fn matrix(&self, query: &Tensor, reference: Option<&Tensor>) -> Result<Tensor> {
         let frame = self.frame;
-        if self.is_squared_euclidean() {
-            // Squares need no roots, and their gradient no quotients.
-            let squares = Frame {
-                power: 1.0,
-                ..frame
-            };
-            return squares.matrix(query, reference, TensorExt::pairwise_squared);
-        }
-        frame.matrix(query, reference, |x, r| x.pairwise_lp(r, frame.p))
+        frame.matrix(query, reference, |x, r| {
+            #[expect(clippy::float_cmp, reason = "the very number that was given")]
+            if frame.p == 2.0 {
+                frame.euclidean(x, r)
+            } else {
+                x.pairwise_lp(r, frame.p)?.power(frame.power)
+            }
+        })
     }
 
     fn kind(&self) -> DistanceKind {

@@ -17,6 +17,7 @@ mod symmetric_tiles;
 pub mod conv2d;
 pub mod elementwise;
 pub mod euclidean;
+pub mod hamming;
 pub mod log_sum_exp;
 pub mod max_pool2d;
 pub mod nearest;

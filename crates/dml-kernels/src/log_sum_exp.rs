@@ -28,7 +28,11 @@ pub fn log_sum_exp<T: Real>(x: &[T], keep: Option<&[u8]>, width: usize, add_one:
 #[inline(always)]
 fn of_row<T: Real>(row: &[T], keep: Option<&[u8]>, add_one: bool) -> T {
     let kept = |j: usize| keep.is_none_or(|keep| keep[j] != 0);
-    let mut top = if add_one { T::ZERO } else { T::from_f64(f64::NEG_INFINITY) };
+    let mut top = if add_one {
+        T::ZERO
+    } else {
+        T::from_f64(f64::NEG_INFINITY)
+    };
     let mut any = add_one;
     for (j, x) in row.iter().enumerate() {
         if kept(j) {
@@ -89,7 +93,11 @@ mod tests {
         let keep = [1, 1, 0, 0];
         assert_eq!(log_sum_exp(&x, Some(&keep), 4, false), [4f64.ln()]);
         assert!((log_sum_exp(&x, Some(&keep), 4, true)[0] - 5f64.ln()).abs() < 1e-15);
-        assert_eq!(log_sum_exp(&x, None, 4, true), [1000.0], "nothing overflows");
+        assert_eq!(
+            log_sum_exp(&x, None, 4, true),
+            [1000.0],
+            "nothing overflows"
+        );
     }
 
     #[test]
@@ -97,7 +105,10 @@ mod tests {
         let x = [5f32, -7.0];
         assert_eq!(log_sum_exp(&x, Some(&[0, 0]), 2, false), [0.0]);
         assert_eq!(log_sum_exp(&x, Some(&[0, 0]), 2, true), [0.0]);
-        assert_eq!(log_sum_exp_backward(&x, Some(&[0, 0]), &[0.0], &[1.0], 2), [0.0, 0.0]);
+        assert_eq!(
+            log_sum_exp_backward(&x, Some(&[0, 0]), &[0.0], &[1.0], 2),
+            [0.0, 0.0]
+        );
     }
 
     #[test]

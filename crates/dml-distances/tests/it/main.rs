@@ -4,5 +4,11 @@ use dml_testing::assert_conformance;
 
 #[test]
 fn every_case_gives_the_numbers_of_the_reference() {
-    assert_conformance(&["distance/", "error/CosineSimilarity/", "error/DotProductSimilarity/", "error/LpDistance/", "error/SNRDistance/"]);
+    assert_conformance(&[
+        "distance/",
+        "error/CosineSimilarity/",
+        "error/DotProductSimilarity/",
+        "error/LpDistance/",
+        "error/SNRDistance/",
+    ]);
 }
