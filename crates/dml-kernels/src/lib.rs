@@ -1,7 +1,6 @@
 #![doc = include_str!("../README.md")]
 
 mod aligned;
-mod matmul;
 mod real;
 mod row_chunks;
 mod side;

@@ -7,7 +7,7 @@ use pulp::{Arch, NullaryFnOnce};
 use super::candidates::Candidates;
 use super::{Affinity, Best, References, dot, key};
 use crate::Real;
-use crate::matmul::columns_times_rows;
+use crate::matrix_product::{Existing, Matrix, MatrixMut, product};
 
 /// References that a tile of the matrix product covers.
 pub(super) const TILE: usize = 256;
@@ -81,7 +81,14 @@ impl<'a, T: Real> Filter<'a, T> {
             let end = (start + TILE).min(self.span.end);
             let products = &mut products[..(end - start) * lanes];
             let rows = &self.references.rows[start * dim..end * dim];
-            columns_times_rows(&self.columns, rows, products, lanes, end - start, dim);
+            let count = end - start;
+            product(
+                MatrixMut::of_rows(products, count, lanes, lanes),
+                Matrix::of_rows(rows, count, dim, dim),
+                Matrix::of_rows(&self.columns, dim, lanes, lanes),
+                T::ONE,
+                Existing::Overwrite,
+            );
             for q in 0..self.candidates.len() {
                 self.thresholds[q] = self.threshold(q, tile);
                 self.errors[q] = T::from_f64(self.error(q, tile));
