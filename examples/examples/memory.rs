@@ -13,20 +13,31 @@ fn main() -> anyhow::Result<()> {
     let batch = Tensor::new(&[[1f32, 0.], [0., 1.]], &Device::Cpu)?;
     let labels = [0i64, 1];
     // Two older rows, then the batch itself.
-    let memory = Tensor::new(&[[0.8f32, 0.6], [0.6, 0.8], [1., 0.], [0., 1.]], &Device::Cpu)?;
+    let memory = Tensor::new(
+        &[[0.8f32, 0.6], [0.6, 0.8], [1., 0.], [0., 1.]],
+        &Device::Cpu,
+    )?;
     let memory_labels = [0i64, 1, 0, 1];
 
     let relation = Relation::cross_labels(labels, memory_labels)?;
     let told = relation.clone().with_identity(&[Some(2), Some(3)])?;
-    let miner = MinerConfig::from_json(r#"{"name": "TripletMarginMiner", "type_of_triplets": "all", "margin": 1}"#)?.build()?;
+    let miner = MinerConfig::from_json(
+        r#"{"name": "TripletMarginMiner", "type_of_triplets": "all", "margin": 1}"#,
+    )?
+    .build()?;
     for (what, relation) in [("untold", relation), ("told", told)] {
-        let batch = Batch::unlabeled(&batch)?.with_unlabeled_reference(&memory)?.with_relation(relation)?;
+        let batch = Batch::unlabeled(&batch)?
+            .with_unlabeled_reference(&memory)?
+            .with_relation(relation)?;
         let all = Tuples::All.count(&batch)?;
         let mined = miner.mine(&batch)?.count(&batch)?;
         let TupleCount::Pairs { positive, .. } = all else {
             anyhow::bail!("all tuples are counted as pairs");
         };
-        println!("{what}: {positive} positive pairs, {} triplets within the margin", mined.total());
+        println!(
+            "{what}: {positive} positive pairs, {} triplets within the margin",
+            mined.total()
+        );
     }
     Ok(())
 }

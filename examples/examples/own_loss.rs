@@ -12,7 +12,9 @@ use std::sync::Arc;
 
 use dml::candle_core::{Device, Tensor, Var};
 use dml::reducers::AvgNonZeroReducer;
-use dml::{Batch, Distance, Indices, Loss, Objective, Over, Result, Term, TensorExt, Terms, Tuples};
+use dml::{
+    Batch, Distance, Indices, Loss, Objective, Over, Result, TensorExt, Term, Terms, Tuples,
+};
 
 /// A squared hinge on every triplet.
 #[derive(Debug)]
@@ -34,12 +36,22 @@ impl Loss for QuadraticGap {
 }
 
 fn main() -> anyhow::Result<()> {
-    let loss = QuadraticGap { margin: 0.5, distance: dml::defaults::lp() };
+    let loss = QuadraticGap {
+        margin: 0.5,
+        distance: dml::defaults::lp(),
+    };
     let objective = Objective::new(Arc::new(loss), Arc::new(AvgNonZeroReducer::default()));
-    let rows = [[1f32, 0.2], [0.3, 1.], [1., 0.4], [0.2, 0.9], [0.7, 0.6], [0.6, 0.8]];
+    let rows = [
+        [1f32, 0.2],
+        [0.3, 1.],
+        [1., 0.4],
+        [0.2, 0.9],
+        [0.7, 0.6],
+        [0.6, 0.8],
+    ];
     let embeddings = Var::new(&rows, &Device::Cpu)?;
     for step in 0..10 {
-        let loss = objective.forward(&Batch::new(&embeddings, &[0i64, 1, 1, 0, 0, 1])?)?;
+        let loss = objective.forward(&Batch::new(&embeddings, [0i64, 1, 1, 0, 0, 1])?)?;
         println!("step {step}: {:.4}", loss.to_scalar::<f32>()?);
         let gradients = loss.backward()?;
         if let Some(gradient) = gradients.get(embeddings.as_tensor()) {

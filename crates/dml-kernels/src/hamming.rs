@@ -54,7 +54,7 @@ pub fn hamming(x: &[u8], r: &[u8], width: usize) -> Vec<f32> {
                 code,
                 panels: &panels,
                 out,
-            })
+            });
         });
     out
 }

@@ -138,7 +138,7 @@ impl SgdStep {
                         let g = *g + decay * *p;
                         *b = keep * *b + take * g;
                         let direction = if nesterov { g + momentum * *b } else { *b };
-                        *p = *p - lr * direction;
+                        *p -= lr * direction;
                     }
                 });
             });

@@ -37,20 +37,28 @@ pub trait Real:
     /// The same value in double precision.
     fn to_f64(self) -> f64;
     /// |x|.
+    #[must_use]
     fn abs(self) -> Self;
     /// The square root.
+    #[must_use]
     fn sqrt(self) -> Self;
     /// xᵉ.
+    #[must_use]
     fn powf(self, e: Self) -> Self;
     /// eˣ.
+    #[must_use]
     fn exp(self) -> Self;
     /// ln(1 + x).
+    #[must_use]
     fn ln_1p(self) -> Self;
     /// The larger of two; the other one where one is NaN.
+    #[must_use]
     fn max(self, other: Self) -> Self;
     /// The smaller of two; the other one where one is NaN.
+    #[must_use]
     fn min(self, other: Self) -> Self;
     /// Whether it is NaN.
+    #[must_use]
     fn is_nan(self) -> bool;
     /// A key whose unsigned order is the total order of the values: −NaN < −∞ < … < −0 < 0 < … < ∞ < NaN.
     fn sort_key(self) -> u64;

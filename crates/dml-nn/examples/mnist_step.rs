@@ -1,6 +1,6 @@
 //! Where the time of a training step goes: PyTorch Metric Learning's MNIST network, batch 256, Adam.
 //!
-//! `cargo run --release -p dml-nn --example mnist_step [STEPS]`; RAYON_NUM_THREADS sets the number of threads.
+//! `cargo run --release -p dml-nn --example mnist_step [STEPS]`; `RAYON_NUM_THREADS` sets the number of threads.
 #![allow(clippy::print_stdout)]
 
 use std::time::Instant;

@@ -11,7 +11,7 @@ use candle_core::{DType, Device, Shape, Tensor, Var};
 use dml_core::Result;
 use rand::{Rng, RngCore};
 
-/// A variable drawn from U(−1/√fan_in, 1/√fan_in), in row-major order.
+/// A variable drawn from U(−1/√`fan_in`, 1/√`fan_in`), in row-major order.
 ///
 /// # Errors
 /// [`Error::Tensor`](dml_core::Error::Tensor) if the device can't hold it.

@@ -59,14 +59,22 @@ pub(super) fn masked_logsumexp_composite(
     // An entry that does not count stands for the smallest number in the maximum, and for 0 in the sum.
     let lowest = (x.ones_like()? * f64::from(f32::MIN))?;
     let top = keep.where_cond(x, &lowest)?.detach().max_keepdim(1)?;
-    let top = if add_one { top.maximum(&top.zeros_like()?)? } else { top };
+    let top = if add_one {
+        top.maximum(&top.zeros_like()?)?
+    } else {
+        top
+    };
     let none = keep.to_dtype(DType::U32)?.sum_keepdim(1)?.eq(0u32)?;
     let top = none.where_cond(&top.zeros_like()?, &top)?;
     let zeros = x.zeros_like()?;
     // Exponents of dropped entries are 0 before they are dropped: an infinite one would make the gradient NaN.
     let exponents = keep.where_cond(&x.broadcast_sub(&top)?, &zeros)?;
     let sum = keep.where_cond(&exponents.exp()?, &zeros)?.sum_keepdim(1)?;
-    let sum = if add_one { (sum + top.neg()?.exp()?)? } else { sum };
+    let sum = if add_one {
+        (sum + top.neg()?.exp()?)?
+    } else {
+        sum
+    };
     let safe = none.where_cond(&sum.ones_like()?, &sum)?;
     let value = (safe.log()? + top)?;
     Ok(none.where_cond(&value.zeros_like()?, &value)?.squeeze(1)?)

@@ -51,7 +51,7 @@ pub(super) fn row_norms(x: &Tensor, p: f64) -> Result<Tensor> {
                 with_slice(gradient, |g: &[T]| {
                     for (i, out) in result.chunks_exact_mut(dim.max(1)).enumerate() {
                         kernel::norm_gradient(&x[i * dim..][..dim], p, norms[i], out);
-                        out.iter_mut().for_each(|o| *o = *o * g[i]);
+                        out.iter_mut().for_each(|o| *o *= g[i]);
                     }
                 })
             })??;

@@ -205,7 +205,9 @@ fn elementwise_functions_agree_with_their_composite_forms() {
 fn sums_of_exponentials_agree_with_their_composite_form() {
     let values: Vec<f64> = draw(8, 4, 6).iter().map(|x| 40.0 * x).collect();
     // The third row keeps nothing.
-    let mask: Vec<u8> = (0..24).map(|i| u8::from(i / 6 != 2 && i % 5 != 0)).collect();
+    let mask: Vec<u8> = (0..24)
+        .map(|i| u8::from(i / 6 != 2 && i % 5 != 0))
+        .collect();
     let mask = Tensor::from_vec(mask, (4, 6), &Device::Cpu).unwrap();
     for keep in [None, Some(&mask)] {
         for add_one in [false, true] {

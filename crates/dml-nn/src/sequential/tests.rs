@@ -23,7 +23,8 @@ fn networks(dtype: DType) -> Vec<(Sequential, Vec<Box<dyn Layer>>)> {
         }
         network
     };
-    let all: [fn(Conv2d, MaxPool2d, Dropout2d) -> Vec<Box<dyn Layer>>; 7] = [
+    type Order = fn(Conv2d, MaxPool2d, Dropout2d) -> Vec<Box<dyn Layer>>;
+    let all: [Order; 7] = [
         |c, _, _| vec![Box::new(c)],
         |c, _, _| vec![Box::new(c), Box::new(Relu)],
         |c, p, _| vec![Box::new(c), Box::new(p), Box::new(Relu)],

@@ -15,7 +15,7 @@ pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
     let mut answer = Answer::default();
     let query = inputs.required(case, "embeddings")?;
     let reference = inputs.optional(case, "ref_emb")?;
-    let reference = reference.as_ref().map(|r| r.as_tensor());
+    let reference = reference.as_ref().map(dml::candle_core::Var::as_tensor);
     let result = match case.op() {
         "matrix" => {
             let matrix = distance.matrix(&query, reference)?;

@@ -43,7 +43,7 @@ pub use loss::{LossConfig, LossKind};
 pub use miner::{MinerConfig, MinerKind};
 pub use reducer::{Aggregation, MultipleReducersConfig, PerAnchorReducerConfig, ReducerConfig};
 pub use regularizer::{RegularizerConfig, RegularizerKind};
-pub use sampler::{SampledData, SamplerConfig, TuplesToWeightsSamplerConfig};
+pub use sampler::{Embed, SampledData, SamplerConfig, TuplesToWeightsSamplerConfig};
 
 /// The arguments of a component that has none. Any field is an error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, Deserialize)]

@@ -26,13 +26,16 @@ registry! {
     }
 }
 
+/// The embeddings `[rows, dim]` of given rows.
+pub type Embed<'a> = dyn Fn(&[usize]) -> dml_core::Result<Tensor> + 'a;
+
 /// What a sampler may ask of a data set.
 #[derive(Clone, Copy)]
 pub struct SampledData<'a> {
     /// The labels of all rows, one list a level; most samplers read the first.
     pub levels: &'a [Labels],
     /// The embeddings `[rows, dim]` of given rows, for samplers that mine.
-    pub embed: Option<&'a dyn Fn(&[usize]) -> dml_core::Result<Tensor>>,
+    pub embed: Option<&'a Embed<'a>>,
 }
 
 impl std::fmt::Debug for SampledData<'_> {
