@@ -4,5 +4,12 @@ use dml_testing::assert_conformance;
 
 #[test]
 fn every_case_gives_the_numbers_of_the_reference() {
-    assert_conformance(&["reducer/", "error/MeanReducer/", "error/SumReducer/", "error/ThresholdReducer/", "error/AvgNonZeroReducer/", "error/ClassWeightedReducer/"]);
+    assert_conformance(&[
+        "reducer/",
+        "error/MeanReducer/",
+        "error/SumReducer/",
+        "error/ThresholdReducer/",
+        "error/AvgNonZeroReducer/",
+        "error/ClassWeightedReducer/",
+    ]);
 }
