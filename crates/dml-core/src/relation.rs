@@ -408,18 +408,22 @@ impl Relation {
             return;
         }
         if let Knowledge::Labels { query, reference } = &self.knowledge {
-            // One pass over the labels, without a call per pair: this runs for every anchor of every batch.
+            // One pass over the labels, without a call per pair and without a branch: this runs for every anchor of
+            // every batch. Each row is written to the end of both lists and counted in one of them.
             let (label, same) = (query.as_slice()[q], self.same_as(q));
-            for (r, other) in reference.as_slice().iter().enumerate() {
-                if same == Some(r) {
-                    continue;
-                }
-                if *other == label {
-                    positives.push(r as u32);
-                } else {
-                    negatives.push(r as u32);
-                }
+            let reference = reference.as_slice();
+            let (mut p, mut n) = (positives.len(), negatives.len());
+            positives.resize(p + reference.len(), 0);
+            negatives.resize(n + reference.len(), 0);
+            for (r, other) in reference.iter().enumerate() {
+                positives[p] = r as u32;
+                negatives[n] = r as u32;
+                let (equal, counts) = (*other == label, same != Some(r));
+                p += usize::from(equal & counts);
+                n += usize::from(!equal & counts);
             }
+            positives.truncate(p);
+            negatives.truncate(n);
             return;
         }
         for r in 0..self.references {
