@@ -2,6 +2,9 @@
 //!
 //! Ids are `search/INDEX/k<neighbours>/Q<queries>-R<references>-D<dim>` and `accuracy/METRICS/Q<queries>-R<references>-D<dim>`.
 
+// A bench has nobody to hand an error to.
+#![allow(clippy::unwrap_used)]
+
 use std::hint::black_box;
 use std::sync::Arc;
 

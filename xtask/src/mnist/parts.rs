@@ -9,6 +9,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
+// These comments are also the help on the terminal, where backticks are noise.
+#[allow(clippy::doc_markdown)]
 /// The parts that a command line can name; each a component's name, or its configuration as JSON.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct PartArgs {

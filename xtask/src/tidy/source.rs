@@ -68,7 +68,7 @@ fn is_test(path: &Path) -> bool {
 
 fn check_name(path: &Path) -> Option<Finding> {
     let folders = path.parent().into_iter().flat_map(Path::components);
-    let folders = folders.map(|part| part.as_os_str());
+    let folders = folders.map(|part: std::path::Component<'_>| part.as_os_str());
     let mut names = folders.chain(path.file_stem());
     let name = names.find(|name| NAMELESS.iter().any(|nameless| name == nameless))?;
     let sentence = format!(
