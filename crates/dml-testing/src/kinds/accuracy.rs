@@ -68,22 +68,21 @@ fn metrics(
     exclude: &[MetricName],
     call: &Value,
 ) -> anyhow::Result<Vec<AccuracyMetric>> {
-    let names = |key: &str| -> anyhow::Result<Vec<AccuracyMetric>> {
+    let names = |key: &str| -> anyhow::Result<Vec<MetricName>> {
         match &call[key] {
             Value::Null => Ok(Vec::new()),
             names => Ok(serde_json::from_value(names.clone())?),
         }
     };
     let (called, left_out) = (names("include")?, names("exclude")?);
-    let chosen =
-        |list: &[AccuracyMetric], metric: &AccuracyMetric| list.is_empty() || list.contains(metric);
-    Ok(AccuracyMetric::ALL
-        .into_iter()
-        .filter(|metric| chosen(include, metric) && chosen(&called, metric))
-        .filter(|metric| {
-            !exclude.contains(&MetricName::Rank(*metric)) && !left_out.contains(metric)
-        })
-        .collect())
+    let is_left = |metric: &AccuracyMetric| {
+        let name = MetricName::Rank(*metric);
+        (include.is_empty() || include.contains(metric))
+            && (called.is_empty() || called.contains(&name))
+            && !exclude.contains(&name)
+            && !left_out.contains(&name)
+    };
+    Ok(AccuracyMetric::ALL.into_iter().filter(is_left).collect())
 }
 
 /// What is known of a row: one label, several, or a real number.
