@@ -14,6 +14,8 @@ pub trait SimdReal: Real {
     /// One truth value per lane.
     type Mask<S: Simd>: Copy;
 
+    /// The nearest whole number of 0..=255 towards 0.
+    fn to_byte(self) -> u8;
     /// How many elements a register holds.
     #[must_use]
     fn lanes<S: Simd>() -> usize {
@@ -59,6 +61,10 @@ macro_rules! simd_real {
         impl SimdReal for $t {
             type Lanes<S: Simd> = S::$lanes;
             type Mask<S: Simd> = S::$mask;
+            #[inline(always)]
+            fn to_byte(self) -> u8 {
+                self as u8
+            }
             #[inline(always)]
             fn splat<S: Simd>(simd: S, x: Self) -> S::$lanes {
                 simd.$splat(x)

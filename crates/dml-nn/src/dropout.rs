@@ -7,7 +7,7 @@
 //! Srivastava et al. 2014 (JMLR 15); of whole channels: Tompson et al. 2015 (arXiv 1411.4280). The masks of the k-th
 //! call follow from the seed and from k alone, whatever the number of threads.
 
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 use dml_core::fused::{self, Element, has_kernel, with_slice};
 use dml_core::kernels::{Real, elementwise};
 use dml_core::{Result, SeedSequence, check, for_element};
@@ -221,7 +221,7 @@ impl Layer for Dropout2d {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_core::{Device, Var};
+    use candle_core::{DType, Device, Var};
     use dml_core::Error;
 
     fn layer(p: f64, seed: u64) -> Dropout {

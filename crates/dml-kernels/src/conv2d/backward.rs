@@ -10,6 +10,7 @@ use super::planes::{to_pixels, to_planes};
 use super::pool::{NOWHERE, PoolWindows};
 use super::sparse::{self, Entry};
 use super::stage::Stage;
+use super::weight_gradient::SLACK;
 use super::windows::{Grid, Phase, Windows, gradient_border};
 use super::{Block, Convolution, Filter, Operands, weight_gradient};
 use crate::SimdReal;
@@ -457,7 +458,7 @@ struct Scratch<T> {
     planes: Vec<T>,
     /// The same as pixels with a border.
     gradient: Aligned<T>,
-    entries: Vec<Entry<T>>,
+    lists: Lists<T>,
 }
 
 impl<T: SimdReal> Scratch<T> {
@@ -467,13 +468,20 @@ impl<T: SimdReal> Scratch<T> {
             input: Aligned::zeros(first.map_or(0, |stage| stage.grid.len)),
             first: first.and_then(Stage::scratch),
             pixels: Aligned::zeros(pass.grid.len),
-            pixels_gradient: Aligned::zeros(if pass.needs_pixels { pass.grid.len } else { 0 }),
+            pixels_gradient: Aligned::zeros(if pass.needs_pixels {
+                pass.grid.len + SLACK
+            } else {
+                0
+            }),
             planes: Vec::new(),
             gradient: Aligned::zeros(match &pass.route {
-                Route::Dense { grid, .. } => grid.len,
+                Route::Dense { grid, .. } => grid.len + SLACK,
                 Route::Sparse { .. } => 0,
             }),
-            entries: Vec::new(),
+            lists: Lists {
+                entries: Vec::new(),
+                ends: Vec::new(),
+            },
         }
     }
 }
@@ -616,35 +624,16 @@ fn through_pooling<T: SimdReal, S: Simd>(
     let Some(pool) = &pass.pool else { return };
     scratch.pixels_gradient.fill(T::ZERO);
     let window = pass.block.convolution.window();
-    let count = pool.count();
+    let rows = pass.output[0];
+    scratch.lists.fill(pass, pool, windows, incoming, bias);
     // A row of pooled pixels at a time: the pixels that their windows touch stay in the first-level cache while all
     // channels pass by.
-    let band = pass.output[1];
-    scratch.entries.resize(band, Entry::default());
-    for start in (0..count).step_by(band) {
-        for (channel, bias) in bias.iter_mut().enumerate() {
-            let scale = incoming.scale(channel);
-            if scale == T::ZERO {
+    for row in 0..rows {
+        for channel in 0..bias.len() {
+            let entries = scratch.lists.entries(channel * rows + row);
+            if entries.is_empty() {
                 continue;
             }
-            let range = channel * count + start..channel * count + start + band;
-            let (gradient, places) = (&incoming.gradient[range.clone()], &incoming.places[range]);
-            let mut taken = 0;
-            let mut total = T::ZERO;
-            for (i, (gradient, place)) in gradient.iter().zip(places).enumerate() {
-                // Written always and kept if it counts: which of them do is not predictable.
-                let passes = *place != NOWHERE;
-                let gradient = *gradient * scale;
-                let pixel = pool.pixel(start + i, if passes { *place } else { 0 });
-                scratch.entries[taken] = Entry {
-                    source: windows.sources[pixel],
-                    gradient,
-                };
-                total += if passes { gradient } else { T::ZERO };
-                taken += usize::from(passes & (gradient != T::ZERO));
-            }
-            *bias += total.to_f64();
-            let entries = &scratch.entries[..taken];
             let line = channel * window..(channel + 1) * window;
             sparse::add_windows(
                 simd,
@@ -666,6 +655,64 @@ fn through_pooling<T: SimdReal, S: Simd>(
     }
 }
 
+/// The pixels of an image that have a gradient, by channel and row of pooled pixels.
+struct Lists<T> {
+    entries: Vec<Entry<T>>,
+    /// Where the list of each channel and row ends.
+    ends: Vec<usize>,
+}
+
+impl<T: SimdReal> Lists<T> {
+    /// Lists the gradients of all channels, and adds them to `bias`.
+    #[inline(always)]
+    fn fill(
+        &mut self,
+        pass: &Pass<'_, T>,
+        pool: &PoolWindows,
+        windows: &Windows,
+        incoming: &Incoming<'_, T>,
+        bias: &mut [f64],
+    ) {
+        let [rows, columns] = pass.output;
+        self.entries
+            .resize(bias.len() * rows * columns + 1, Entry::default());
+        self.ends.clear();
+        let mut taken = 0;
+        let lines = incoming
+            .gradient
+            .chunks_exact(columns)
+            .zip(incoming.places.chunks_exact(columns));
+        for (line, (gradient, places)) in lines.enumerate() {
+            let (channel, row) = (line / rows, line % rows);
+            let scale = incoming.scale(channel);
+            if scale != T::ZERO {
+                let mut total = T::ZERO;
+                for (x, (gradient, place)) in gradient.iter().zip(places).enumerate() {
+                    // Written always and kept if it counts: which of them do is not predictable.
+                    let passes = *place != NOWHERE;
+                    let gradient = *gradient * scale;
+                    let pixel = pool.pixel(row * columns + x, if passes { *place } else { 0 });
+                    self.entries[taken] = Entry {
+                        source: windows.sources[pixel],
+                        gradient,
+                    };
+                    total += if passes { gradient } else { T::ZERO };
+                    taken += usize::from(passes & (gradient != T::ZERO));
+                }
+                bias[channel] += total.to_f64();
+            }
+            self.ends.push(taken);
+        }
+    }
+
+    /// The list of that number.
+    #[inline(always)]
+    fn entries(&self, list: usize) -> &[Entry<T>] {
+        let start = list.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.entries[start..self.ends[list]]
+    }
+}
+
 /// The gradients of the first convolution, given those of the pixels behind it.
 #[inline(always)]
 fn into_first<T: SimdReal, S: Simd>(
@@ -681,7 +728,7 @@ fn into_first<T: SimdReal, S: Simd>(
     }
     let channels = first.stage.conv.out_channels;
     let mut totals = vec![T::ZERO; channels];
-    for pixel in scratch.pixels_gradient.chunks_exact(channels) {
+    for pixel in scratch.pixels_gradient[..pixels.len()].chunks_exact(channels) {
         for (total, gradient) in totals.iter_mut().zip(pixel) {
             *total += *gradient;
         }

@@ -9,8 +9,8 @@ use super::pool::PoolWindows;
 use super::stage::Stage;
 use super::windows::Grid;
 use super::{Block, Operands, Pooling};
+use crate::SimdReal;
 use crate::aligned::Aligned;
-use crate::{Real, SimdReal};
 
 /// The result of a [`Block`].
 #[derive(Clone, Debug, PartialEq)]
@@ -41,8 +41,9 @@ pub struct Kept<'a, T> {
     pub places: &'a [u8],
 }
 
-/// How many images one job takes: enough to pay for the job, few enough to keep every thread busy to the end.
-const IMAGES: usize = 4;
+/// How many jobs there are per thread: few, since each has memory of its own to set up, but enough to keep all threads
+/// busy to the end.
+const JOBS: usize = 8;
 
 /// Computes a block. Sizes are the caller's to check.
 #[must_use]
@@ -58,16 +59,18 @@ pub fn forward<T: SimdReal>(block: &Block, operands: &Operands<'_, T>) -> Forwar
     if input_size == 0 || output_size == 0 {
         return forward;
     }
-    let len = operands.input.len() / input_size * output_size;
+    let units = operands.input.len() / input_size;
+    let len = units * output_size;
     let pools = !matches!(pass.pool, Pool::None);
     forward.output = vec![T::ZERO; len];
     forward.places = vec![0; if pools { len } else { 0 }];
     let arch = Arch::new();
-    let run = IMAGES * output_size;
+    let each = units.div_ceil(JOBS * rayon::current_num_threads());
+    let run = each * output_size;
     let jobs = forward.output.par_chunks_mut(run);
     let job = |number: usize, output, places| Job {
         pass: &pass,
-        first: number * IMAGES,
+        first: number * each,
         output,
         places,
     };
@@ -225,7 +228,7 @@ impl<T: SimdReal> WithSimd for Job<'_, T> {
             } else {
                 to_planes(values, pass.output, &pooled, output, |x| x);
                 let out = &mut self.places[i * output_size..][..output_size];
-                to_planes(places, pass.output, &pooled, out, |x| Real::to_f64(x) as u8);
+                to_planes(places, pass.output, &pooled, out, SimdReal::to_byte);
             }
             if !pass.operands.scale.is_empty() {
                 let scale = &pass.operands.scale[unit * outputs..][..outputs];

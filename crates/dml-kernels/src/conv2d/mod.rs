@@ -27,7 +27,7 @@ mod weight_gradient;
 mod windows;
 mod winograd;
 
-pub use backward::{Gradients, backward};
+pub use backward::{FilterGradient, Gradients, backward};
 pub use forward::{Forward, Kept, forward};
 pub use shape::{Convolution, Pooling};
 

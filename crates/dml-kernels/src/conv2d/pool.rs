@@ -1,6 +1,6 @@
 //! The maximum of each pooling window over channels-last pixels, and where it was found.
 
-use pulp::Simd;
+use pulp::{Simd, WithSimd};
 
 use super::shape::Pooling;
 use crate::{Real, SimdReal};
@@ -35,10 +35,6 @@ impl PoolWindows {
         }
     }
 
-    pub(super) fn count(&self) -> usize {
-        self.windows.len()
-    }
-
     /// The pixel at a place of a window that was chosen.
     #[inline(always)]
     pub(super) fn pixel(&self, window: usize, place: u8) -> usize {
@@ -57,24 +53,48 @@ impl PoolWindows {
         values: &mut [T],
         places: &mut [T],
     ) {
-        let vectors = channels / T::lanes::<S>();
-        let (pixels, _) = T::as_lanes::<S>(pixels);
-        let (values, _) = T::as_lanes_mut::<S>(values);
-        let (places, _) = T::as_lanes_mut::<S>(places);
-        let number = |place: u8| T::splat(simd, T::from_f64(f64::from(place)));
+        simd.vectorize(Maxima {
+            windows: &self.windows,
+            pixels,
+            channels,
+            relu,
+            values,
+            places,
+        });
+    }
+}
+
+struct Maxima<'a, T> {
+    windows: &'a [Vec<(u8, u32)>],
+    pixels: &'a [T],
+    channels: usize,
+    relu: bool,
+    values: &'a mut [T],
+    places: &'a mut [T],
+}
+
+impl<T: SimdReal> WithSimd for Maxima<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let vectors = self.channels / T::lanes::<S>();
+        let (pixels, _) = T::as_lanes::<S>(self.pixels);
+        let (values, _) = T::as_lanes_mut::<S>(self.values);
+        let (places, _) = T::as_lanes_mut::<S>(self.places);
+        let lowest = T::splat(simd, T::from_f64(f64::NEG_INFINITY));
         for (window, inside) in self.windows.iter().enumerate() {
             // Where nothing is larger than −∞, the first pixel is the maximum.
             let first = inside.first().map_or(NOWHERE, |(place, _)| *place);
+            let first = T::splat(simd, T::from_f64(f64::from(first)));
             for c in 0..vectors {
-                let mut best = (
-                    T::splat(simd, T::from_f64(f64::NEG_INFINITY)),
-                    number(first),
-                );
+                let mut best = (lowest, first);
                 for (place, pixel) in inside {
                     let value = pixels[*pixel as usize * vectors + c];
-                    best = better::<T, S>(simd, best, (value, number(*place)));
+                    let place = T::splat(simd, T::from_f64(f64::from(*place)));
+                    best = better::<T, S>(simd, best, (value, place));
                 }
-                if relu {
+                if self.relu {
                     best = rectified::<T, S>(simd, best.0, best.1);
                 }
                 (values[window * vectors + c], places[window * vectors + c]) = best;
@@ -93,11 +113,12 @@ pub(super) fn better<T: SimdReal, S: Simd>(
     // Not "if the next is larger", which is false for NaN.
     let stays = T::at_most(simd, next.0, best.0);
     let number = T::equal(simd, best.0, best.0);
-    let pick = |best, next| {
-        let picked = T::select(simd, stays, best, next);
-        T::select(simd, number, picked, best)
-    };
-    (pick(best.0, next.0), pick(best.1, next.1))
+    let value = T::select(simd, stays, best.0, next.0);
+    let place = T::select(simd, stays, best.1, next.1);
+    (
+        T::select(simd, number, value, best.0),
+        T::select(simd, number, place, best.1),
+    )
 }
 
 /// The value and its place after ReLU.

@@ -12,7 +12,7 @@
 //! Lavin & Gray 2016, "Fast algorithms for convolutional neural networks" (arXiv 1509.09308), F(2×2, 3×3). Summed over
 //! channels, each of the 16 products is a product of matrices `[tiles, inputs] · [inputs, outputs]`.
 
-use pulp::Simd;
+use pulp::{Simd, WithSimd};
 
 use super::Convolution;
 use super::multiply::{Epilogue, multiply};
@@ -178,7 +178,13 @@ impl Winograd {
             relu: false,
         };
         for (block, sources) in self.sources.chunks(BLOCK).enumerate() {
-            self.transform_inputs(simd, image, sources, &mut scratch.transformed);
+            // Each step is a function of its own: all of them in one would be too much for the optimiser.
+            simd.vectorize(TransformInputs {
+                winograd: self,
+                image,
+                sources,
+                out: &mut scratch.transformed,
+            });
             let windows = if sources.len() == BLOCK {
                 &self.whole
             } else {
@@ -200,93 +206,117 @@ impl Winograd {
                     products,
                 );
             }
-            self.finish(
-                simd,
-                &scratch.products,
-                block * BLOCK,
-                sources.len(),
+            simd.vectorize(Finish {
+                winograd: self,
+                products: &scratch.products,
+                first: block * BLOCK,
+                tiles: sources.len(),
                 epilogue,
                 sink,
-            );
+            });
         }
     }
+}
 
-    /// Bᵀ d B of every tile and input channel: `[places, tiles, inputs]`.
+/// Bᵀ d B of every tile and input channel: `[places, tiles, inputs]`.
+struct TransformInputs<'a, T> {
+    winograd: &'a Winograd,
+    image: &'a [T],
+    sources: &'a [u32],
+    out: &'a mut [T],
+}
+
+impl<T: SimdReal> WithSimd for TransformInputs<'_, T> {
+    type Output = ();
+
+    // Loops and no closures here and below: a closure that the compiler chose not to inline would lose the vector
+    // instructions.
     #[inline(always)]
-    fn transform_inputs<T: SimdReal, S: Simd>(
-        &self,
-        simd: S,
-        image: &[T],
-        sources: &[u32],
-        out: &mut [T],
-    ) {
-        let vectors = self.inputs / T::lanes::<S>();
-        let (out, _) = T::as_lanes_mut::<S>(out);
-        for (tile, source) in sources.iter().enumerate() {
-            let rows: [&[T::Lanes<S>]; 4] = std::array::from_fn(|i| {
-                let row = &image[*source as usize + i * self.row..][..4 * self.inputs];
-                T::as_lanes::<S>(row).0
-            });
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Winograd { inputs, row, .. } = *self.winograd;
+        let vectors = inputs / T::lanes::<S>();
+        let (out, _) = T::as_lanes_mut::<S>(self.out);
+        let zero = T::splat(simd, T::ZERO);
+        for (tile, source) in self.sources.iter().enumerate() {
+            let start = *source as usize;
             for c in 0..vectors {
-                let d: [[T::Lanes<S>; 4]; 4] =
-                    std::array::from_fn(|i| std::array::from_fn(|j| rows[i][j * vectors + c]));
-                // Down the columns first, then along the rows.
-                let columns: [[T::Lanes<S>; 4]; 4] = {
-                    let across =
-                        |j: usize| spread::<T, S>(simd, [d[0][j], d[1][j], d[2][j], d[3][j]]);
-                    [across(0), across(1), across(2), across(3)]
-                };
+                let mut columns = [[zero; 4]; 4];
                 for i in 0..4 {
-                    let line = [columns[0][i], columns[1][i], columns[2][i], columns[3][i]];
-                    for (j, value) in spread::<T, S>(simd, line).into_iter().enumerate() {
-                        out[((i * 4 + j) * BLOCK + tile) * vectors + c] = value;
+                    let line = &self.image[start + i * row..][..4 * inputs];
+                    let (line, _) = T::as_lanes::<S>(line);
+                    for j in 0..4 {
+                        columns[j][i] = line[j * vectors + c];
+                    }
+                }
+                // Down the columns first, then along the rows.
+                for column in &mut columns {
+                    *column = spread::<T, S>(simd, *column);
+                }
+                for i in 0..4 {
+                    let line = spread::<T, S>(
+                        simd,
+                        [columns[0][i], columns[1][i], columns[2][i], columns[3][i]],
+                    );
+                    for j in 0..4 {
+                        out[((i * 4 + j) * BLOCK + tile) * vectors + c] = line[j];
                     }
                 }
             }
         }
     }
+}
 
-    /// Aᵀ M A of every tile and output channel, and what follows.
+/// Aᵀ M A of every tile and output channel, and what follows.
+struct Finish<'a, 's, T> {
+    winograd: &'a Winograd,
+    products: &'a [T],
+    /// The first tile of the block.
+    first: usize,
+    tiles: usize,
+    epilogue: Epilogue<'a, T>,
+    sink: &'a mut Sink<'s, T>,
+}
+
+impl<T: SimdReal> WithSimd for Finish<'_, '_, T> {
+    type Output = ();
+
     #[inline(always)]
-    fn finish<T: SimdReal, S: Simd>(
-        &self,
-        simd: S,
-        products: &[T],
-        first: usize,
-        tiles: usize,
-        epilogue: Epilogue<'_, T>,
-        sink: &mut Sink<'_, T>,
-    ) {
-        let vectors = self.outputs / T::lanes::<S>();
-        let (products, _) = T::as_lanes::<S>(products);
-        let (bias, _) = T::as_lanes::<S>(epilogue.bias);
+    fn with_simd<S: Simd>(self, simd: S) {
+        let vectors = self.winograd.outputs / T::lanes::<S>();
+        let (products, _) = T::as_lanes::<S>(self.products);
+        let (bias, _) = T::as_lanes::<S>(self.epilogue.bias);
         let zero = T::splat(simd, T::ZERO);
-        for tile in 0..tiles {
+        for tile in 0..self.tiles {
             for c in 0..vectors {
-                let m = |i: usize, j: usize| products[((i * 4 + j) * BLOCK + tile) * vectors + c];
-                let column = |j: usize| gather::<T, S>(simd, [m(0, j), m(1, j), m(2, j), m(3, j)]);
-                let columns = [column(0), column(1), column(2), column(3)];
-                let row = |i: usize| {
-                    gather::<T, S>(
-                        simd,
-                        [columns[0][i], columns[1][i], columns[2][i], columns[3][i]],
-                    )
-                };
-                let ([a, b], [d, e]) = (row(0), row(1));
-                let mut y = [a, b, d, e];
-                if let Some(bias) = bias.get(c) {
-                    y = y.map(|y| T::plus(simd, y, *bias));
+                let mut columns = [[zero; 2]; 4];
+                for j in 0..4 {
+                    let mut m = [zero; 4];
+                    for i in 0..4 {
+                        m[i] = products[((i * 4 + j) * BLOCK + tile) * vectors + c];
+                    }
+                    columns[j] = gather::<T, S>(simd, m);
                 }
-                match sink {
+                let [a, b, d, e] = columns;
+                let above = gather::<T, S>(simd, [a[0], b[0], d[0], e[0]]);
+                let below = gather::<T, S>(simd, [a[1], b[1], d[1], e[1]]);
+                let mut y = [above[0], above[1], below[0], below[1]];
+                if let Some(bias) = bias.get(c) {
+                    for y in &mut y {
+                        *y = T::plus(simd, *y, *bias);
+                    }
+                }
+                match self.sink {
                     Sink::Pixels { grid, pixels } => {
-                        if epilogue.relu {
-                            y = y.map(|y| T::larger(simd, zero, y));
+                        if self.epilogue.relu {
+                            for y in &mut y {
+                                *y = T::larger(simd, zero, *y);
+                            }
                         }
-                        self.store(simd, y, first + tile, c, grid, pixels);
+                        store::<T, S>(self.winograd, y, self.first + tile, c, grid, pixels);
                     }
                     Sink::Pooled { values, places } => {
-                        let (value, place) = largest::<T, S>(simd, y, epilogue.relu);
-                        let at = (first + tile) * vectors + c;
+                        let (value, place) = largest::<T, S>(simd, y, self.epilogue.relu);
+                        let at = (self.first + tile) * vectors + c;
                         T::as_lanes_mut::<S>(values).0[at] = value;
                         T::as_lanes_mut::<S>(places).0[at] = place;
                     }
@@ -294,26 +324,27 @@ impl Winograd {
             }
         }
     }
+}
 
-    /// The four outputs of a tile, as far as they lie in the image.
-    #[inline(always)]
-    fn store<T: SimdReal, S: Simd>(
-        &self,
-        _: S,
-        values: [T::Lanes<S>; 4],
-        tile: usize,
-        vector: usize,
-        grid: &Grid,
-        pixels: &mut [T],
-    ) {
-        let lanes = T::lanes::<S>();
-        let (y, x) = (2 * (tile / self.columns), 2 * (tile % self.columns));
-        // The grid may hold fewer channels than whole registers do.
-        let channels = lanes.min(grid.channels - vector * lanes);
-        for (value, (i, j)) in values.into_iter().zip([(0, 0), (0, 1), (1, 0), (1, 1)]) {
-            if y + i < self.output[0] && x + j < self.output[1] {
+/// The four outputs of a tile, as far as they lie in the image.
+#[inline(always)]
+fn store<T: SimdReal, S: Simd>(
+    winograd: &Winograd,
+    values: [T::Lanes<S>; 4],
+    tile: usize,
+    vector: usize,
+    grid: &Grid,
+    pixels: &mut [T],
+) {
+    let lanes = T::lanes::<S>();
+    let (y, x) = (2 * (tile / winograd.columns), 2 * (tile % winograd.columns));
+    // The grid may hold fewer channels than whole registers do.
+    let channels = lanes.min(grid.channels - vector * lanes);
+    for i in 0..2 {
+        for j in 0..2 {
+            if y + i < winograd.output[0] && x + j < winograd.output[1] {
                 let at = grid.at(y + i, x + j) + vector * lanes;
-                super::multiply::store::<T, S>(value, &mut pixels[at..][..channels]);
+                super::multiply::store::<T, S>(values[2 * i + j], &mut pixels[at..][..channels]);
             }
         }
     }
@@ -348,9 +379,11 @@ fn largest<T: SimdReal, S: Simd>(
 ) -> (T::Lanes<S>, T::Lanes<S>) {
     let mut best = values[0];
     let mut place = T::splat(simd, T::ZERO);
-    for (i, value) in values.into_iter().enumerate().skip(1) {
-        let here = T::splat(simd, T::from_f64(i as f64));
-        (best, place) = super::pool::better::<T, S>(simd, (best, place), (value, here));
+    let one = T::splat(simd, T::ONE);
+    let mut here = place;
+    for value in &values[1..] {
+        here = T::plus(simd, here, one);
+        (best, place) = super::pool::better::<T, S>(simd, (best, place), (*value, here));
     }
     if relu {
         super::pool::rectified::<T, S>(simd, best, place)
