@@ -1,19 +1,25 @@
-//! A convolution with the layers after it that are computed while an image is in the cache.
+//! A convolution with the layers around it that are computed while an image is in the cache.
 
-use candle_core::Tensor;
+use candle_core::{DType, Device, Tensor};
 use dml_core::fused::{self, Element, has_kernel, with_slice};
 use dml_core::kernels::SimdReal;
-use dml_core::kernels::conv2d::{self as kernel, Operands};
+use dml_core::kernels::conv2d::{self as kernel, Filter, FilterGradient, Operands};
 use dml_core::{Result, for_element};
 
-use crate::{Conv2d, Dropout2d, Layer, MaxPool2d, Relu};
+use crate::{Conv2d, Dropout2d, Layer, MaxPool2d, Relu, Role, grid};
 
 /// The most places of a pooling window whose number fits in a byte, with one left for "none".
 const PLACES: usize = 255;
 
-/// A convolution, and what follows it in this order: ReLU, pooling, dropout of channels.
+/// The most inputs of a window with which a convolution is computed again rather than stored: to write a number, to
+/// read it twice and to do the same with its gradient takes longer than so many multiplications.
+const CHEAP: usize = 32;
+
+/// A convolution, and what is done before and after it, in this order: a cheap convolution and ReLU; ReLU, pooling,
+/// dropout of channels.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Block<'a> {
+    first: Option<&'a Conv2d>,
     convolution: &'a Conv2d,
     relu: bool,
     pooling: Option<&'a MaxPool2d>,
@@ -23,6 +29,7 @@ pub(crate) struct Block<'a> {
 impl<'a> Block<'a> {
     pub(crate) fn new(convolution: &'a Conv2d) -> Self {
         Self {
+            first: None,
             convolution,
             relu: false,
             pooling: None,
@@ -30,13 +37,11 @@ impl<'a> Block<'a> {
         }
     }
 
-    /// The block with one more layer, if that can be joined.
-    pub(crate) fn with(self, layer: &'a dyn Layer) -> Option<Self> {
-        use crate::Role;
+    /// The block with one more layer, if that can be joined; `input` is what the block will be given.
+    pub(crate) fn with(self, layer: &'a dyn Layer, input: &Tensor) -> Option<Self> {
+        let ends_in_convolution = !self.relu && self.pooling.is_none() && self.dropout.is_none();
         match layer.role() {
-            Role::Relu if !self.relu && self.pooling.is_none() && self.dropout.is_none() => {
-                Some(Self { relu: true, ..self })
-            }
+            Role::Relu if ends_in_convolution => Some(Self { relu: true, ..self }),
             Role::MaxPool2d(pooling)
                 if self.pooling.is_none()
                     && self.dropout.is_none()
@@ -51,20 +56,43 @@ impl<'a> Block<'a> {
                 dropout: Some(dropout),
                 ..self
             }),
+            Role::Conv2d(next) if self.can_be_first(next, input) => Some(Self {
+                first: Some(self.convolution),
+                ..Self::new(next)
+            }),
             _ => None,
         }
     }
 
+    fn can_be_first(&self, next: &Conv2d, input: &Tensor) -> bool {
+        let (own, next) = (self.convolution.convolution(), next.convolution());
+        self.relu
+            && self.pooling.is_none()
+            && self.dropout.is_none()
+            && self.first.is_none()
+            && own.window() <= CHEAP
+            && own.groups == 1
+            && next.groups == 1
+            && own.out_channels == next.in_channels
+            && !input.track_op()
+    }
+
     pub(crate) fn forward_t(&self, input: &Tensor, train: bool) -> Result<Tensor> {
-        let weight = self.convolution.weight();
-        if !has_kernel(input) || input.dtype() != weight.dtype() {
+        let dtype = |conv: &Conv2d| conv.weight().dtype() == input.dtype();
+        if !has_kernel(input) || !dtype(self.convolution) || !self.first.is_none_or(dtype) {
             return self.one_by_one(input, train);
         }
         for_element!(input, "input", |T| self.fused::<T>(input, train))
     }
 
     fn one_by_one(&self, input: &Tensor, train: bool) -> Result<Tensor> {
-        let mut x = self.convolution.composite(input)?;
+        let mut x = match self.first {
+            None => self.convolution.composite(input)?,
+            Some(first) => {
+                let x = Relu.forward_t(&first.composite(input)?, train)?;
+                self.convolution.composite(&x)?
+            }
+        };
         if self.relu {
             x = Relu.forward_t(&x, train)?;
         }
@@ -78,89 +106,163 @@ impl<'a> Block<'a> {
     }
 
     fn fused<T: Element + SimdReal>(&self, input: &Tensor, train: bool) -> Result<Tensor> {
-        let full = self.convolution.output(input)?;
+        let inner = match self.first {
+            None => grid::image_batch(input)?,
+            Some(first) => {
+                let [rows, columns] = first.output(grid::image_batch(input)?)?;
+                let batch = grid::image_batch(input)?[0];
+                [batch, first.convolution().out_channels, rows, columns]
+            }
+        };
+        let full = self.convolution.output(inner)?;
         let [rows, columns] = match self.pooling {
             None => full,
             Some(pooling) => pooling.output(full)?,
         };
         let block = kernel::Block {
+            first: self.first.map(|first| *first.convolution()),
             convolution: *self.convolution.convolution(),
             relu: self.relu,
             pooling: self.pooling.map(|pooling| *pooling.pooling()),
         };
         let (batch, _, height, width) = input.dims4()?;
         let channels = block.convolution.out_channels;
-        let scale: Vec<T> = match self.dropout {
-            Some(dropout) if train => dropout.factors(batch * channels),
-            _ => Vec::new(),
+        let memory = Memory {
+            block,
+            image: [height, width],
+            scale: match self.dropout {
+                Some(dropout) if train => dropout.factors::<T>(batch * channels),
+                _ => Vec::new(),
+            },
         };
-        let weight = self.convolution.weight();
-        let none;
-        let bias = match self.convolution.bias() {
-            Some(bias) => bias.as_tensor(),
-            None => {
-                none = Tensor::zeros(channels, input.dtype(), input.device())?;
-                &none
+        let (weight, bias) = self.convolution.both(input.dtype(), input.device())?;
+        // Operations of Candle have three inputs at most: of two convolutions, each brings its parameters as one list.
+        let (second, third) = match self.first {
+            None => (weight, bias),
+            Some(first) => {
+                let (first_weight, first_bias) = first.both(input.dtype(), input.device())?;
+                (list(&first_weight, &first_bias)?, list(&weight, &bias)?)
             }
         };
-        let inputs = [input, weight.as_tensor(), bias];
-        let image = [height, width];
+        let inputs = [input, &second, &third];
         let kernel::Forward {
             output: value,
             places,
-        } = with_operands(inputs, image, &scale, |operands| {
-            kernel::forward(&block, operands)
-        })?;
+        } = memory.with(inputs, |operands| kernel::forward(&block, operands))?;
         let shape = (batch, channels, rows, columns);
-        let backward = move |inputs: [&Tensor; 3], value: &Tensor, gradient: &Tensor| {
-            let [input, weight, bias] = inputs;
-            let needs_input = input.track_op();
-            let gradients = with_slice(gradient, |gradient: &[T]| {
-                with_slice(value, |value: &[T]| {
-                    with_operands(inputs, image, &scale, |operands| {
-                        let kept = kernel::Kept {
-                            output: value,
-                            places: &places,
-                        };
-                        kernel::backward(&block, operands, kept, gradient, needs_input)
-                    })
-                })
-            })???;
-            let tensor = |values: Vec<T>, like: &Tensor| {
-                Tensor::from_vec(values, like.shape(), like.device())
-            };
-            Ok([
-                needs_input
-                    .then(|| tensor(gradients.input, input))
-                    .transpose()?,
-                Some(tensor(gradients.weight, weight)?),
-                bias.track_op()
-                    .then(|| tensor(gradients.bias, bias))
-                    .transpose()?,
-            ])
-        };
-        fused::ternary("conv2d", inputs, value, shape, backward)
+        fused::ternary(
+            "conv2d",
+            inputs,
+            value,
+            shape,
+            move |inputs, value, gradient| memory.backward(inputs, value, &places, gradient),
+        )
     }
 }
 
-/// `f` on the memory of input, weight and bias.
-fn with_operands<T: Element, R>(
-    [input, weight, bias]: [&Tensor; 3],
+/// Weight and bias in one list.
+fn list(weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
+    Ok(Tensor::cat(&[&weight.flatten_all()?, bias], 0)?)
+}
+
+impl Conv2d {
+    /// Weight and bias; zeros for none.
+    fn both(&self, dtype: DType, device: &Device) -> Result<(Tensor, Tensor)> {
+        let bias = match self.bias() {
+            Some(bias) => bias.as_tensor().clone(),
+            None => Tensor::zeros(self.convolution().out_channels, dtype, device)?,
+        };
+        Ok((self.weight().as_tensor().clone(), bias))
+    }
+}
+
+/// What the backward pass has to know again.
+struct Memory<T> {
+    block: kernel::Block,
     image: [usize; 2],
-    scale: &[T],
-    f: impl FnOnce(&Operands<'_, T>) -> R,
-) -> Result<R> {
-    with_slice(input, |input: &[T]| {
-        with_slice(weight, |weight: &[T]| {
-            with_slice(bias, |bias: &[T]| {
-                f(&Operands {
-                    image,
-                    input,
-                    weight,
-                    bias,
-                    scale,
+    scale: Vec<T>,
+}
+
+impl<T: Element + SimdReal> Memory<T> {
+    /// `f` on the memory of the inputs: image, weight and bias, or image and the two lists of parameters.
+    fn with<R>(
+        &self,
+        [input, second, third]: [&Tensor; 3],
+        f: impl FnOnce(&Operands<'_, T>) -> R,
+    ) -> Result<R> {
+        with_slice(input, |input: &[T]| {
+            with_slice(second, |second: &[T]| {
+                with_slice(third, |third: &[T]| {
+                    let (first, filter) = match &self.block.first {
+                        None => (
+                            None,
+                            Filter {
+                                weight: second,
+                                bias: third,
+                            },
+                        ),
+                        Some(first) => {
+                            let at = second.len() - first.out_channels;
+                            let (weight, bias) = second.split_at(at);
+                            let first = Filter { weight, bias };
+                            let at = third.len() - self.block.convolution.out_channels;
+                            let (weight, bias) = third.split_at(at);
+                            (Some(first), Filter { weight, bias })
+                        }
+                    };
+                    f(&Operands {
+                        image: self.image,
+                        input,
+                        first,
+                        filter,
+                        scale: &self.scale,
+                    })
                 })
             })
-        })
-    })??
+        })??
+    }
+
+    fn backward(
+        &self,
+        inputs: [&Tensor; 3],
+        value: &Tensor,
+        places: &[u8],
+        gradient: &Tensor,
+    ) -> Result<[Option<Tensor>; 3]> {
+        let [input, second, third] = inputs;
+        let needs_input = input.track_op();
+        let gradients = with_slice(gradient, |gradient: &[T]| {
+            with_slice(value, |output: &[T]| {
+                self.with(inputs, |operands| {
+                    let kept = kernel::Kept { output, places };
+                    kernel::backward(&self.block, operands, kept, gradient, needs_input)
+                })
+            })
+        })???;
+        let tensor = |values: Vec<T>, like: &Tensor| {
+            Tensor::from_vec(values, like.shape(), like.device()).map(Some)
+        };
+        let joined = |gradient: FilterGradient<T>| {
+            let mut list = gradient.weight;
+            list.extend(gradient.bias);
+            list
+        };
+        let (second_gradient, third_gradient) = match self.block.first {
+            None => (gradients.filter.weight, gradients.filter.bias),
+            Some(_) => (joined(gradients.first), joined(gradients.filter)),
+        };
+        Ok([
+            if needs_input {
+                tensor(gradients.input, input)?
+            } else {
+                None
+            },
+            tensor(second_gradient, second)?,
+            if third.track_op() {
+                tensor(third_gradient, third)?
+            } else {
+                None
+            },
+        ])
+    }
 }

@@ -170,14 +170,14 @@ impl Conv2d {
         &self.convolution
     }
 
-    /// Height and width of the result, for an input that fits.
-    pub(crate) fn output(&self, input: &Tensor) -> Result<[usize; 2]> {
-        let [_, channels, height, width] = grid::image_batch(input)?;
+    /// Height and width of the result, for an input `[N, in_channels, H, W]` that fits.
+    pub(crate) fn output(&self, input: [usize; 4]) -> Result<[usize; 2]> {
+        let [_, channels, height, width] = input;
         if channels != self.convolution.in_channels {
             return Err(Error::Shape {
                 arg: "input",
                 expected: "[N, in_channels, H, W]",
-                got: input.dims().to_vec(),
+                got: input.to_vec(),
             });
         }
         self.convolution
@@ -185,13 +185,13 @@ impl Conv2d {
             .ok_or_else(|| Error::Shape {
                 arg: "input",
                 expected: "[N, in_channels, H, W] with room for a window",
-                got: input.dims().to_vec(),
+                got: input.to_vec(),
             })
     }
 
     /// The same of Candle's operations.
     pub(crate) fn composite(&self, input: &Tensor) -> Result<Tensor> {
-        let output = self.output(input)?;
+        let output = self.output(grid::image_batch(input)?)?;
         let product = crate::in_single_precision(input, &self.weight, |x, weight| {
             let c = &self.convolution;
             let even = |pair: [usize; 2]| pair[0] == pair[1];

@@ -10,7 +10,8 @@ use crate::{Layer, Parameters, Role};
 ///
 /// A convolution is computed together with the ReLU, the max pooling and the dropout of channels that follow it, in
 /// this order, while each image is in the processor's cache: the results are those of the layers one by one, and
-/// nothing between them is written to memory.
+/// nothing between them is written to memory. A first convolution whose windows hold few inputs, with its ReLU, joins
+/// the convolution behind it: it is computed again in the backward pass rather than stored.
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
@@ -59,7 +60,7 @@ impl Layer for Sequential {
             if let Role::Conv2d(convolution) = layer.role() {
                 let mut block = Block::new(convolution);
                 while let Some(((_, next), after)) = later.split_first() {
-                    let Some(longer) = block.with(next.as_ref()) else {
+                    let Some(longer) = block.with(next.as_ref(), &x) else {
                         break;
                     };
                     (block, later) = (longer, after);

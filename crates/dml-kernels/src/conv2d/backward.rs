@@ -9,8 +9,10 @@ use super::panels::{PanelLayout, Tiling};
 use super::planes::{to_pixels, to_planes};
 use super::pool::{NOWHERE, PoolWindows};
 use super::sparse::{self, Entry};
+use super::stage::Stage;
+use super::weight_gradient::SLACK;
 use super::windows::{Grid, Phase, Windows, gradient_border};
-use super::{Block, Convolution, Operands, weight_gradient};
+use super::{Block, Convolution, Filter, Operands, weight_gradient};
 use crate::SimdReal;
 use crate::aligned::Aligned;
 
@@ -19,10 +21,31 @@ use crate::aligned::Aligned;
 pub struct Gradients<T> {
     /// As the input; empty if it was not asked for.
     pub input: Vec<T>,
+    /// As weights and bias of the first convolution; empty if there is none.
+    pub first: FilterGradient<T>,
+    /// As weights and bias of the convolution.
+    pub filter: FilterGradient<T>,
+}
+
+/// The gradients of the parameters of a convolution.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FilterGradient<T> {
     /// As the weights.
     pub weight: Vec<T>,
     /// `[out_channels]`.
     pub bias: Vec<T>,
+}
+
+impl<T: SimdReal> FilterGradient<T> {
+    fn zeros(conv: Option<&Convolution>) -> Self {
+        let (weight, bias) = conv.map_or((0, 0), |conv| {
+            (conv.out_channels * conv.window(), conv.out_channels)
+        });
+        Self {
+            weight: vec![T::ZERO; weight],
+            bias: vec![T::ZERO; bias],
+        }
+    }
 }
 
 /// The fewest images that are summed before sums of sums are taken.
@@ -42,47 +65,45 @@ pub fn backward<T: SimdReal>(
     gradient: &[T],
     needs_input: bool,
 ) -> Gradients<T> {
-    let conv = &block.convolution;
+    let needs_input = needs_input && block.first.is_none();
     let mut gradients = Gradients {
         input: vec![T::ZERO; if needs_input { operands.input.len() } else { 0 }],
-        weight: vec![T::ZERO; operands.weight.len()],
-        bias: vec![T::ZERO; conv.out_channels],
+        first: FilterGradient::zeros(block.first.as_ref()),
+        filter: FilterGradient::zeros(Some(&block.convolution)),
     };
-    let (Some(full), Some(output)) = (conv.output(operands.image), block.output(operands.image))
-    else {
-        return gradients;
-    };
-    let image_size = conv.in_channels * operands.image[0] * operands.image[1];
+    let channels = block
+        .first
+        .as_ref()
+        .unwrap_or(&block.convolution)
+        .in_channels;
+    let image_size = channels * operands.image[0] * operands.image[1];
     if image_size == 0 || gradient.is_empty() {
         return gradients;
     }
-    let pass = Pass::new(block, operands, kept, gradient, full, output, needs_input);
+    let Some(pass) = Pass::new(block, operands, kept, gradient, needs_input) else {
+        return gradients;
+    };
     let images = operands.input.len() / image_size;
     let run = images.div_ceil(pass.parts(images));
     let arch = Arch::new();
+    let job = |number: usize, input| {
+        arch.dispatch(Job {
+            pass: &pass,
+            images: number * run..(number * run + run).min(images),
+            input,
+        })
+    };
     let sums: Vec<Sums<T>> = if needs_input {
         gradients
             .input
             .par_chunks_mut(run * image_size)
             .enumerate()
-            .map(|(job, input)| {
-                arch.dispatch(Job {
-                    pass: &pass,
-                    images: job * run..(job * run + run).min(images),
-                    input,
-                })
-            })
+            .map(|(number, input)| job(number, input))
             .collect()
     } else {
         (0..images.div_ceil(run))
             .into_par_iter()
-            .map(|job| {
-                arch.dispatch(Job {
-                    pass: &pass,
-                    images: job * run..(job * run + run).min(images),
-                    input: &mut [],
-                })
-            })
+            .map(|number| job(number, &mut []))
             .collect()
     };
     pass.add_up(&sums, &mut gradients);
@@ -94,6 +115,8 @@ struct Sums<T> {
     /// Per group, in the order that the pass works in.
     weight: Vec<Aligned<T>>,
     bias: Vec<f64>,
+    first_weight: Aligned<T>,
+    first_bias: Vec<f64>,
 }
 
 /// How the gradient of the output is gone through.
@@ -118,6 +141,15 @@ enum Route<T> {
     },
 }
 
+/// The convolution before: computed again, then given its gradients.
+struct First<T> {
+    stage: Stage<T>,
+    /// From the input to the pixels between the two convolutions.
+    windows: Windows,
+    offsets: Vec<usize>,
+    layout: PanelLayout,
+}
+
 /// What all images share.
 struct Pass<'a, T> {
     block: &'a Block,
@@ -126,8 +158,10 @@ struct Pass<'a, T> {
     gradient: &'a [T],
     full: [usize; 2],
     output: [usize; 2],
-    needs_input: bool,
-    /// Pixels of the input and of its gradient.
+    /// Whether anything before the convolution needs a gradient.
+    needs_pixels: bool,
+    first: Option<First<T>>,
+    /// Pixels that the convolution reads, and of their gradient.
     grid: Grid,
     pool: Option<PoolWindows>,
     route: Route<T>,
@@ -139,30 +173,43 @@ impl<'a, T: SimdReal> Pass<'a, T> {
         operands: &'a Operands<'a, T>,
         kept: Kept<'a, T>,
         gradient: &'a [T],
-        full: [usize; 2],
-        output: [usize; 2],
         needs_input: bool,
-    ) -> Self {
+    ) -> Option<Self> {
+        let (inner, full) = block.sizes(operands.image)?;
+        let output = block.output(operands.image)?;
         let conv = &block.convolution;
         let tiling = Tiling::detect::<T>();
-        let grid = Grid::padded(operands.image, conv.padding, conv.group_inputs());
+        let grid = Grid::padded(inner, conv.padding, conv.group_inputs());
+        let first = match (&block.first, &operands.first) {
+            (Some(conv), Some(filter)) => {
+                let stage = Stage::new(conv, operands.image, inner, filter, &grid);
+                let windows = Windows::of_outputs(conv, inner, &stage.grid, &grid);
+                Some(First {
+                    offsets: windows.offsets(),
+                    windows,
+                    layout: PanelLayout::new(conv.window(), conv.out_channels, tiling),
+                    stage,
+                })
+            }
+            _ => None,
+        };
+        let needs_pixels = needs_input || first.is_some();
         let plain = Grid::padded(full, [0, 0], conv.group_outputs());
         let windows = Windows::of_outputs(conv, full, &grid, &plain);
-        let weights = Weights {
-            conv,
-            weight: operands.weight,
-        };
+        let filter = &operands.filter;
         let route = if block.pooling.is_some() && sparse::fits(&windows.segments, tiling.lanes) {
             Route::Sparse {
                 windows,
-                weights: (0..conv.groups).map(|g| weights.by_output(g)).collect(),
+                weights: (0..conv.groups)
+                    .map(|group| by_output(conv, filter, group))
+                    .collect(),
             }
         } else {
-            let grid_of_gradient = gradient_grid(conv, operands.image, full);
+            let grid_of_gradient = gradient_grid(conv, inner, full);
             let windows = Windows::of_outputs(conv, full, &grid, &grid_of_gradient);
             let layout = PanelLayout::new(conv.window(), conv.group_outputs(), tiling);
-            let phases: Vec<(Phase, PanelLayout)> = if needs_input {
-                Phase::all(conv, operands.image, &grid_of_gradient, &grid)
+            let phases: Vec<(Phase, PanelLayout)> = if needs_pixels {
+                Phase::all(conv, inner, &grid_of_gradient, &grid)
                     .into_iter()
                     .map(|phase| {
                         let layout =
@@ -181,7 +228,7 @@ impl<'a, T: SimdReal> Pass<'a, T> {
                     .iter()
                     .map(|(phase, layout)| {
                         (0..conv.groups)
-                            .map(|group| weights.by_input(group, phase, layout))
+                            .map(|group| by_input(conv, filter, group, phase, layout))
                             .collect()
                     })
                     .collect(),
@@ -189,23 +236,24 @@ impl<'a, T: SimdReal> Pass<'a, T> {
                 grid: grid_of_gradient,
             }
         };
-        Self {
+        Some(Self {
             block,
             operands,
             kept,
             gradient,
             full,
             output,
-            needs_input,
+            needs_pixels,
+            first,
             grid,
             pool: block.pooling.as_ref().map(|p| PoolWindows::new(p, full)),
             route,
-        }
+        })
     }
 
     /// Into how many jobs the images are cut: the same for the same sizes, whoever works on them.
     fn parts(&self, images: usize) -> usize {
-        let bytes = size_of_val(self.operands.weight).max(1);
+        let bytes = size_of_val(self.operands.filter.weight).max(1);
         let affordable = (PART_BYTES / bytes).max(rayon::current_num_threads());
         images.div_ceil(IMAGES).min(PARTS).min(affordable).max(1)
     }
@@ -216,36 +264,28 @@ impl<'a, T: SimdReal> Pass<'a, T> {
             Route::Dense { layout, .. } => layout.len,
             Route::Sparse { .. } => conv.window() * conv.group_outputs(),
         };
+        let first = self.first.as_ref();
         Sums {
             weight: (0..conv.groups).map(|_| Aligned::zeros(len)).collect(),
             bias: vec![0.0; conv.out_channels],
+            first_weight: Aligned::zeros(first.map_or(0, |first| first.layout.len)),
+            first_bias: vec![0.0; first.map_or(0, |first| first.stage.conv.out_channels)],
         }
     }
 
     /// The sums of all jobs, in order, in the layout of the parameters.
     fn add_up(&self, sums: &[Sums<T>], gradients: &mut Gradients<T>) {
         let conv = &self.block.convolution;
-        let (inputs, outputs) = (conv.group_inputs(), conv.group_outputs());
-        let area = conv.kernel[0] * conv.kernel[1];
-        for (channel, out) in gradients.bias.iter_mut().enumerate() {
-            *out = T::from_f64(sums.iter().map(|sums| sums.bias[channel]).sum());
-        }
+        let total_bias = |bias: &mut [T], part: fn(&Sums<T>) -> &[f64]| {
+            for (channel, out) in bias.iter_mut().enumerate() {
+                *out = T::from_f64(sums.iter().map(|sums| part(sums)[channel]).sum());
+            }
+        };
+        total_bias(&mut gradients.filter.bias, |sums| &sums.bias);
+        total_bias(&mut gradients.first.bias, |sums| &sums.first_bias);
         for group in 0..conv.groups {
-            let Some(first) = sums.first() else { return };
-            let mut total = vec![T::ZERO; first.weight[group].len()];
-            total.par_chunks_mut(4096).enumerate().for_each(|(i, out)| {
-                for sums in sums {
-                    let part = &sums.weight[group][i * 4096..];
-                    for (out, part) in out.iter_mut().zip(part) {
-                        *out += *part;
-                    }
-                }
-            });
-            let mut set = |row: usize, column: usize, value: T| {
-                let (place, channel) = (row / inputs, row % inputs);
-                gradients.weight[((group * outputs + column) * inputs + channel) * area + place] =
-                    value;
-            };
+            let total = total(sums.iter().map(|sums| &sums.weight[group][..]));
+            let mut set = setter(conv, group, &mut gradients.filter.weight);
             match &self.route {
                 Route::Dense { layout, .. } => layout.unpack(&total, set),
                 Route::Sparse { .. } => {
@@ -257,6 +297,40 @@ impl<'a, T: SimdReal> Pass<'a, T> {
                 }
             }
         }
+        if let Some(first) = &self.first {
+            let total = total(sums.iter().map(|sums| &sums.first_weight[..]));
+            let set = setter(&first.stage.conv, 0, &mut gradients.first.weight);
+            first.layout.unpack(&total, set);
+        }
+    }
+}
+
+/// The parts added up in order.
+fn total<'a, T: SimdReal>(parts: impl Iterator<Item = &'a [T]>) -> Vec<T> {
+    const RUN: usize = 4096;
+    let parts: Vec<&[T]> = parts.collect();
+    let mut total = vec![T::ZERO; parts.first().map_or(0, |part| part.len())];
+    total.par_chunks_mut(RUN).enumerate().for_each(|(i, out)| {
+        for part in &parts {
+            for (out, part) in out.iter_mut().zip(&part[i * RUN..]) {
+                *out += *part;
+            }
+        }
+    });
+    total
+}
+
+/// Where the gradient of (row of the window, output channel) goes in the layout of the weights.
+fn setter<'a, T>(
+    conv: &Convolution,
+    group: usize,
+    weight: &'a mut [T],
+) -> impl FnMut(usize, usize, T) + use<'a, T> {
+    let (inputs, outputs) = (conv.group_inputs(), conv.group_outputs());
+    let area = conv.kernel[0] * conv.kernel[1];
+    move |row, column, value| {
+        let (place, channel) = (row / inputs, row % inputs);
+        weight[((group * outputs + column) * inputs + channel) * area + place] = value;
     }
 }
 
@@ -275,39 +349,31 @@ fn gradient_grid(conv: &Convolution, image: [usize; 2], full: [usize; 2]) -> Gri
     }
 }
 
-/// The weights in the orders that the backward pass reads them in.
-struct Weights<'a, T> {
-    conv: &'a Convolution,
-    weight: &'a [T],
+/// The weights as `[out_channels, kernel, in_channels]`.
+fn by_output<T: SimdReal>(conv: &Convolution, filter: &Filter<'_, T>, group: usize) -> Aligned<T> {
+    let (inputs, window) = (conv.group_inputs(), conv.window());
+    let mut out = Aligned::zeros(window * conv.group_outputs());
+    for (output, line) in out.chunks_exact_mut(window).enumerate() {
+        for (row, value) in line.iter_mut().enumerate() {
+            *value = filter.at(conv, group, output, row % inputs, row / inputs);
+        }
+    }
+    out
 }
 
-impl<T: SimdReal> Weights<'_, T> {
-    fn at(&self, group: usize, output: usize, input: usize, place: usize) -> T {
-        let (inputs, outputs) = (self.conv.group_inputs(), self.conv.group_outputs());
-        let area = self.conv.kernel[0] * self.conv.kernel[1];
-        self.weight[((group * outputs + output) * inputs + input) * area + place]
-    }
-
-    /// `[out_channels, kernel, in_channels]`.
-    fn by_output(&self, group: usize) -> Aligned<T> {
-        let (inputs, window) = (self.conv.group_inputs(), self.conv.window());
-        let mut out = Aligned::zeros(window * self.conv.group_outputs());
-        for (output, line) in out.chunks_exact_mut(window).enumerate() {
-            for (row, value) in line.iter_mut().enumerate() {
-                *value = self.at(group, output, row % inputs, row / inputs);
-            }
-        }
-        out
-    }
-
-    /// `[kernel places of the phase · out_channels, in_channels]`, in panels.
-    fn by_input(&self, group: usize, phase: &Phase, layout: &PanelLayout) -> Aligned<T> {
-        let outputs = self.conv.group_outputs();
-        layout.pack(|row, input| {
-            let [ky, kx] = phase.places[row / outputs];
-            self.at(group, row % outputs, input, ky * self.conv.kernel[1] + kx)
-        })
-    }
+/// The weights as `[kernel places of the phase · out_channels, in_channels]`, in panels.
+fn by_input<T: SimdReal>(
+    conv: &Convolution,
+    filter: &Filter<'_, T>,
+    group: usize,
+    phase: &Phase,
+    layout: &PanelLayout,
+) -> Aligned<T> {
+    let outputs = conv.group_outputs();
+    layout.pack(|row, input| {
+        let [ky, kx] = phase.places[row / outputs];
+        filter.at(conv, group, row % outputs, input, ky * conv.kernel[1] + kx)
+    })
 }
 
 /// Some images.
@@ -325,40 +391,30 @@ impl<T: SimdReal> WithSimd for Job<'_, T> {
     fn with_simd<S: Simd>(self, simd: S) -> Sums<T> {
         let pass = self.pass;
         let conv = &pass.block.convolution;
-        let [height, width] = pass.operands.image;
-        let input_size = conv.group_inputs() * height * width;
+        let image = pass.operands.image;
+        let first_conv = pass.block.first.as_ref().unwrap_or(conv);
+        let input_size = first_conv.group_inputs() * image[0] * image[1];
         let outputs = conv.group_outputs();
         let output_size = outputs * pass.output[0] * pass.output[1];
         let mut sums = pass.empty_sums();
-        let mut scratch = Scratch {
-            pixels: Aligned::zeros(pass.grid.len),
-            pixels_gradient: Aligned::zeros(if pass.needs_input { pass.grid.len } else { 0 }),
-            planes: Vec::new(),
-            gradient: Aligned::zeros(match &pass.route {
-                Route::Dense { grid, .. } => grid.len,
-                Route::Sparse { .. } => 0,
-            }),
-            entries: Vec::new(),
-        };
-        let first = self.images.start * conv.groups;
-        for unit in first..self.images.end * conv.groups {
+        let mut scratch = Scratch::new(pass);
+        let units = self.images.start * conv.groups..self.images.end * conv.groups;
+        for (i, unit) in units.enumerate() {
             let group = unit % conv.groups;
             let planes = &pass.operands.input[unit * input_size..][..input_size];
-            to_pixels(planes, pass.operands.image, &pass.grid, &mut scratch.pixels);
-            let incoming = Incoming {
-                gradient: &pass.gradient[unit * output_size..][..output_size],
-                output: &pass.kept.output[unit * output_size..][..output_size],
-                places: pass
-                    .kept
-                    .places
-                    .get(unit * output_size..(unit + 1) * output_size)
-                    .unwrap_or(&[]),
-                scale: if pass.operands.scale.is_empty() {
-                    &[]
-                } else {
-                    &pass.operands.scale[unit * outputs..][..outputs]
-                },
-            };
+            if let Some(First { stage, .. }) = &pass.first {
+                let Scratch {
+                    input,
+                    pixels,
+                    first,
+                    ..
+                } = &mut scratch;
+                to_pixels(planes, image, &stage.grid, input);
+                stage.run(simd, 0, true, input, first, &pass.grid, pixels);
+            } else {
+                to_pixels(planes, image, &pass.grid, &mut scratch.pixels);
+            }
+            let incoming = Incoming::new(pass, unit, output_size);
             let bias = &mut sums.bias[group * outputs..][..outputs];
             let weight = &mut sums.weight[group];
             match &pass.route {
@@ -379,9 +435,11 @@ impl<T: SimdReal> WithSimd for Job<'_, T> {
                     );
                 }
             }
-            if pass.needs_input {
-                let out = &mut self.input[(unit - first) * input_size..][..input_size];
-                to_planes(&scratch.pixels_gradient, [height, width], &pass.grid, out);
+            if let Some(first) = &pass.first {
+                into_first(simd, first, &mut scratch, &mut sums);
+            } else if pass.needs_pixels {
+                let out = &mut self.input[i * input_size..][..input_size];
+                to_planes(&scratch.pixels_gradient, image, &pass.grid, out, |x| x);
             }
         }
         sums
@@ -390,13 +448,42 @@ impl<T: SimdReal> WithSimd for Job<'_, T> {
 
 /// The memory of a job.
 struct Scratch<T> {
+    /// The input of the first convolution, as pixels.
+    input: Aligned<T>,
+    first: Option<super::winograd::Scratch<T>>,
+    /// The input of the convolution, as pixels.
     pixels: Aligned<T>,
     pixels_gradient: Aligned<T>,
     /// The gradient of the convolution's result, as planes.
     planes: Vec<T>,
     /// The same as pixels with a border.
     gradient: Aligned<T>,
-    entries: Vec<Entry<T>>,
+    lists: Lists<T>,
+}
+
+impl<T: SimdReal> Scratch<T> {
+    fn new(pass: &Pass<'_, T>) -> Self {
+        let first = pass.first.as_ref().map(|first| &first.stage);
+        Self {
+            input: Aligned::zeros(first.map_or(0, |stage| stage.grid.len)),
+            first: first.and_then(Stage::scratch),
+            pixels: Aligned::zeros(pass.grid.len),
+            pixels_gradient: Aligned::zeros(if pass.needs_pixels {
+                pass.grid.len + SLACK
+            } else {
+                0
+            }),
+            planes: Vec::new(),
+            gradient: Aligned::zeros(match &pass.route {
+                Route::Dense { grid, .. } => grid.len + SLACK,
+                Route::Sparse { .. } => 0,
+            }),
+            lists: Lists {
+                entries: Vec::new(),
+                ends: Vec::new(),
+            },
+        }
+    }
 }
 
 /// What comes back to one image of one group.
@@ -407,7 +494,21 @@ struct Incoming<'a, T> {
     scale: &'a [T],
 }
 
-impl<T: SimdReal> Incoming<'_, T> {
+impl<'a, T: SimdReal> Incoming<'a, T> {
+    fn new(pass: &'a Pass<'_, T>, unit: usize, size: usize) -> Self {
+        let outputs = pass.block.convolution.group_outputs();
+        let range = unit * size..(unit + 1) * size;
+        Self {
+            gradient: &pass.gradient[range.clone()],
+            output: &pass.kept.output[range.clone()],
+            places: pass.kept.places.get(range).unwrap_or(&[]),
+            scale: match pass.operands.scale {
+                [] => &[],
+                scale => &scale[unit * outputs..][..outputs],
+            },
+        }
+    }
+
     #[inline(always)]
     fn scale(&self, channel: usize) -> T {
         self.scale.get(channel).copied().unwrap_or(T::ONE)
@@ -523,35 +624,16 @@ fn through_pooling<T: SimdReal, S: Simd>(
     let Some(pool) = &pass.pool else { return };
     scratch.pixels_gradient.fill(T::ZERO);
     let window = pass.block.convolution.window();
-    let count = pool.count();
+    let rows = pass.output[0];
+    scratch.lists.fill(pass, pool, windows, incoming, bias);
     // A row of pooled pixels at a time: the pixels that their windows touch stay in the first-level cache while all
     // channels pass by.
-    let band = pass.output[1];
-    scratch.entries.resize(band, Entry::default());
-    for start in (0..count).step_by(band) {
-        for (channel, bias) in bias.iter_mut().enumerate() {
-            let scale = incoming.scale(channel);
-            if scale == T::ZERO {
+    for row in 0..rows {
+        for channel in 0..bias.len() {
+            let entries = scratch.lists.entries(channel * rows + row);
+            if entries.is_empty() {
                 continue;
             }
-            let range = channel * count + start..channel * count + start + band;
-            let (gradient, places) = (&incoming.gradient[range.clone()], &incoming.places[range]);
-            let mut taken = 0;
-            let mut total = T::ZERO;
-            for (i, (gradient, place)) in gradient.iter().zip(places).enumerate() {
-                // Written always and kept if it counts: which of them do is not predictable.
-                let passes = *place != NOWHERE;
-                let gradient = *gradient * scale;
-                let pixel = pool.pixel(start + i, if passes { *place } else { 0 });
-                scratch.entries[taken] = Entry {
-                    source: windows.sources[pixel],
-                    gradient,
-                };
-                total += if passes { gradient } else { T::ZERO };
-                taken += usize::from(passes && gradient != T::ZERO);
-            }
-            *bias += total.to_f64();
-            let entries = &scratch.entries[..taken];
             let line = channel * window..(channel + 1) * window;
             sparse::add_windows(
                 simd,
@@ -560,7 +642,7 @@ fn through_pooling<T: SimdReal, S: Simd>(
                 &windows.segments,
                 &mut weight[line.clone()],
             );
-            if pass.needs_input {
+            if pass.needs_pixels {
                 sparse::scatter_weights(
                     simd,
                     &weights[line],
@@ -571,4 +653,96 @@ fn through_pooling<T: SimdReal, S: Simd>(
             }
         }
     }
+}
+
+/// The pixels of an image that have a gradient, by channel and row of pooled pixels.
+struct Lists<T> {
+    entries: Vec<Entry<T>>,
+    /// Where the list of each channel and row ends.
+    ends: Vec<usize>,
+}
+
+impl<T: SimdReal> Lists<T> {
+    /// Lists the gradients of all channels, and adds them to `bias`.
+    #[inline(always)]
+    fn fill(
+        &mut self,
+        pass: &Pass<'_, T>,
+        pool: &PoolWindows,
+        windows: &Windows,
+        incoming: &Incoming<'_, T>,
+        bias: &mut [f64],
+    ) {
+        let [rows, columns] = pass.output;
+        self.entries
+            .resize(bias.len() * rows * columns + 1, Entry::default());
+        self.ends.clear();
+        let mut taken = 0;
+        let lines = incoming
+            .gradient
+            .chunks_exact(columns)
+            .zip(incoming.places.chunks_exact(columns));
+        for (line, (gradient, places)) in lines.enumerate() {
+            let (channel, row) = (line / rows, line % rows);
+            let scale = incoming.scale(channel);
+            if scale != T::ZERO {
+                let mut total = T::ZERO;
+                for (x, (gradient, place)) in gradient.iter().zip(places).enumerate() {
+                    // Written always and kept if it counts: which of them do is not predictable.
+                    let passes = *place != NOWHERE;
+                    let gradient = *gradient * scale;
+                    let pixel = pool.pixel(row * columns + x, if passes { *place } else { 0 });
+                    self.entries[taken] = Entry {
+                        source: windows.sources[pixel],
+                        gradient,
+                    };
+                    total += if passes { gradient } else { T::ZERO };
+                    taken += usize::from(passes & (gradient != T::ZERO));
+                }
+                bias[channel] += total.to_f64();
+            }
+            self.ends.push(taken);
+        }
+    }
+
+    /// The list of that number.
+    #[inline(always)]
+    fn entries(&self, list: usize) -> &[Entry<T>] {
+        let start = list.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.entries[start..self.ends[list]]
+    }
+}
+
+/// The gradients of the first convolution, given those of the pixels behind it.
+#[inline(always)]
+fn into_first<T: SimdReal, S: Simd>(
+    simd: S,
+    first: &First<T>,
+    scratch: &mut Scratch<T>,
+    sums: &mut Sums<T>,
+) {
+    let pixels = &scratch.pixels;
+    // The border, too, is 0 before and behind the ReLU.
+    for (gradient, value) in scratch.pixels_gradient.iter_mut().zip(pixels.iter()) {
+        *gradient = if *value > T::ZERO { *gradient } else { T::ZERO };
+    }
+    let channels = first.stage.conv.out_channels;
+    let mut totals = vec![T::ZERO; channels];
+    for pixel in scratch.pixels_gradient[..pixels.len()].chunks_exact(channels) {
+        for (total, gradient) in totals.iter_mut().zip(pixel) {
+            *total += *gradient;
+        }
+    }
+    for (sum, total) in sums.first_bias.iter_mut().zip(totals) {
+        *sum += total.to_f64();
+    }
+    weight_gradient::accumulate(
+        simd,
+        &scratch.input,
+        &first.windows,
+        &first.offsets,
+        &scratch.pixels_gradient,
+        &first.layout,
+        &mut sums.first_weight,
+    );
 }

@@ -3,12 +3,12 @@
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::multiply::{Epilogue, multiply};
-use super::panels::{PanelLayout, Tiling};
+use super::panels::Tiling;
 use super::planes::{to_pixels, to_planes};
 use super::pool::PoolWindows;
-use super::windows::{Grid, Windows};
-use super::{Block, Convolution, Operands};
+use super::stage::Stage;
+use super::windows::Grid;
+use super::{Block, Operands, Pooling};
 use crate::SimdReal;
 use crate::aligned::Aligned;
 
@@ -41,139 +41,124 @@ pub struct Kept<'a, T> {
     pub places: &'a [u8],
 }
 
-/// How many images one job takes: enough to pay for the job, few enough to keep every thread busy to the end.
-const IMAGES: usize = 4;
-
-/// The packed weights and bias of each group.
-pub(super) struct Packed<T> {
-    pub(super) layout: PanelLayout,
-    pub(super) weights: Vec<Aligned<T>>,
-    /// Padded to whole registers.
-    bias: Vec<Vec<T>>,
-}
-
-impl<T: SimdReal> Packed<T> {
-    pub(super) fn new(conv: &Convolution, weight: &[T], bias: &[T]) -> Self {
-        let (inputs, outputs) = (conv.group_inputs(), conv.group_outputs());
-        let area = conv.kernel[0] * conv.kernel[1];
-        let layout = PanelLayout::new(conv.window(), outputs, Tiling::detect::<T>());
-        let weights = (0..conv.groups)
-            .map(|group| {
-                layout.pack(|row, column| {
-                    let (place, channel) = (row / inputs, row % inputs);
-                    weight[((group * outputs + column) * inputs + channel) * area + place]
-                })
-            })
-            .collect();
-        let bias = (0..conv.groups)
-            .map(|group| {
-                if bias.is_empty() {
-                    return Vec::new();
-                }
-                let mut padded = bias[group * outputs..][..outputs].to_vec();
-                padded.resize(outputs.next_multiple_of(layout.lanes), T::ZERO);
-                padded
-            })
-            .collect();
-        Self {
-            layout,
-            weights,
-            bias,
-        }
-    }
-
-    pub(super) fn epilogue(&self, group: usize, relu: bool) -> Epilogue<'_, T> {
-        Epilogue {
-            bias: &self.bias[group],
-            relu,
-        }
-    }
-}
+/// How many jobs there are per thread: few, since each has memory of its own to set up, but enough to keep all threads
+/// busy to the end.
+const JOBS: usize = 8;
 
 /// Computes a block. Sizes are the caller's to check.
 #[must_use]
 pub fn forward<T: SimdReal>(block: &Block, operands: &Operands<'_, T>) -> Forward<T> {
-    let conv = &block.convolution;
-    let nothing = Forward {
+    let mut forward = Forward {
         output: Vec::new(),
         places: Vec::new(),
     };
-    let Some(full) = conv.output(operands.image) else {
-        return nothing;
+    let Some(pass) = Pass::new(block, operands) else {
+        return forward;
     };
-    let Some(output) = block.output(operands.image) else {
-        return nothing;
-    };
-    let (inputs, outputs) = (conv.group_inputs(), conv.group_outputs());
-    let grid = Grid::padded(operands.image, conv.padding, inputs);
-    let result = Grid::padded(full, [0, 0], outputs);
-    let pass = Pass {
-        block,
-        operands,
-        full,
-        output,
-        grid,
-        result,
-        windows: Windows::of_outputs(conv, full, &grid, &result),
-        packed: Packed::new(conv, operands.weight, operands.bias),
-        pool: block.pooling.as_ref().map(|p| PoolWindows::new(p, full)),
-    };
-    let input_size = inputs * operands.image[0] * operands.image[1];
-    let output_size = outputs * output[0] * output[1];
+    let (input_size, output_size) = (pass.input_size(), pass.output_size());
     if input_size == 0 || output_size == 0 {
-        return nothing;
+        return forward;
     }
     let units = operands.input.len() / input_size;
-    let mut forward = Forward {
-        output: vec![T::ZERO; units * output_size],
-        places: vec![
-            0;
-            if pass.pool.is_some() {
-                units * output_size
-            } else {
-                0
-            }
-        ],
-    };
+    let len = units * output_size;
+    let pools = !matches!(pass.pool, Pool::None);
+    forward.output = vec![T::ZERO; len];
+    forward.places = vec![0; if pools { len } else { 0 }];
     let arch = Arch::new();
-    let run = IMAGES * output_size;
+    let each = units.div_ceil(JOBS * rayon::current_num_threads());
+    let run = each * output_size;
     let jobs = forward.output.par_chunks_mut(run);
-    let first = |job: usize| job * IMAGES;
-    if pass.pool.is_some() {
+    let job = |number: usize, output, places| Job {
+        pass: &pass,
+        first: number * each,
+        output,
+        places,
+    };
+    if pools {
         jobs.zip(forward.places.par_chunks_mut(run))
             .enumerate()
-            .for_each(|(job, (output, places))| {
-                arch.dispatch(Job {
-                    pass: &pass,
-                    first: first(job),
-                    output,
-                    places,
-                });
-            });
+            .for_each(|(number, (output, places))| arch.dispatch(job(number, output, places)));
     } else {
-        jobs.enumerate().for_each(|(job, output)| {
-            arch.dispatch(Job {
-                pass: &pass,
-                first: first(job),
-                output,
-                places: &mut [],
-            });
-        });
+        jobs.enumerate()
+            .for_each(|(number, output)| arch.dispatch(job(number, output, &mut [])));
     }
     forward
+}
+
+/// How results are pooled.
+enum Pool {
+    None,
+    /// As they are computed, a tile being a window.
+    Tiles,
+    /// When all of an image are there.
+    Windows(PoolWindows),
 }
 
 /// What all images share.
 struct Pass<'a, T> {
     block: &'a Block,
     operands: &'a Operands<'a, T>,
+    /// Height and width of the result, before and after pooling.
     full: [usize; 2],
     output: [usize; 2],
-    grid: Grid,
+    first: Option<Stage<T>>,
+    stage: Stage<T>,
+    /// The result before pooling, as pixels whose channels fill whole registers.
     result: Grid,
-    windows: Windows,
-    packed: Packed<T>,
-    pool: Option<PoolWindows>,
+    pool: Pool,
+}
+
+impl<'a, T: SimdReal> Pass<'a, T> {
+    fn new(block: &'a Block, operands: &'a Operands<'a, T>) -> Option<Self> {
+        let (inner, full) = block.sizes(operands.image)?;
+        let output = block.output(operands.image)?;
+        let conv = &block.convolution;
+        let width = conv
+            .group_outputs()
+            .next_multiple_of(Tiling::detect::<T>().lanes);
+        let result = Grid::padded(full, [0, 0], width);
+        let stage = Stage::new(conv, inner, full, &operands.filter, &result);
+        let first = match (&block.first, &operands.first) {
+            (Some(conv), Some(filter)) => {
+                Some(Stage::new(conv, operands.image, inner, filter, &stage.grid))
+            }
+            _ => None,
+        };
+        let pool = match &block.pooling {
+            None => Pool::None,
+            Some(pooling) if stage.pools() && side_by_side(pooling) => Pool::Tiles,
+            Some(pooling) => Pool::Windows(PoolWindows::new(pooling, full)),
+        };
+        Some(Self {
+            block,
+            operands,
+            full,
+            output,
+            first,
+            stage,
+            result,
+            pool,
+        })
+    }
+
+    /// Elements of the input of one group of one image.
+    fn input_size(&self) -> usize {
+        let conv = self.first.as_ref().unwrap_or(&self.stage).conv;
+        conv.group_inputs() * self.operands.image[0] * self.operands.image[1]
+    }
+
+    /// Elements of the result of one group of one image.
+    fn output_size(&self) -> usize {
+        self.stage.conv.group_outputs() * self.output[0] * self.output[1]
+    }
+}
+
+/// Whether the windows are 2 × 2 pixels, each in one of them.
+fn side_by_side(pooling: &Pooling) -> bool {
+    pooling.kernel == [2, 2]
+        && pooling.stride == [2, 2]
+        && pooling.padding == [0, 0]
+        && pooling.dilation == [1, 1]
 }
 
 /// Some images, one group of channels after the other.
@@ -191,38 +176,59 @@ impl<T: SimdReal> WithSimd for Job<'_, T> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let pass = self.pass;
-        let conv = &pass.block.convolution;
-        let outputs = conv.group_outputs();
-        let input_size = conv.group_inputs() * pass.operands.image[0] * pass.operands.image[1];
-        let output_size = outputs * pass.output[0] * pass.output[1];
-        let mut pixels = Aligned::<T>::zeros(pass.grid.len);
-        let mut full = Aligned::<T>::zeros(pass.result.len);
-        let pooled_size = if pass.pool.is_some() { output_size } else { 0 };
-        let mut pooled = Aligned::<T>::zeros(pooled_size);
-        let mut places = vec![0u8; pooled_size];
-        let output_grid = Grid::padded(pass.output, [0, 0], outputs);
+        let Pass { stage, result, .. } = pass;
+        let (input_size, output_size) = (pass.input_size(), pass.output_size());
+        let (groups, outputs) = (stage.conv.groups, stage.conv.group_outputs());
+        let relu = pass.block.relu;
+        let mut input = Aligned::<T>::zeros(pass.first.as_ref().map_or(0, |first| first.grid.len));
+        let mut pixels = Aligned::<T>::zeros(stage.grid.len);
+        let mut scratch = stage.scratch();
+        let mut first_scratch = pass.first.as_ref().and_then(Stage::scratch);
+        let pooled = Grid::padded(pass.output, [0, 0], result.channels);
+        let lens = match pass.pool {
+            Pool::None => [result.len, 0],
+            Pool::Tiles => [0, pooled.len],
+            Pool::Windows(_) => [result.len, pooled.len],
+        };
+        let mut full = Aligned::<T>::zeros(lens[0]);
+        let [mut values, mut places] = [lens[1]; 2].map(Aligned::<T>::zeros);
         for (i, output) in self.output.chunks_exact_mut(output_size).enumerate() {
             let unit = self.first + i;
-            let group = unit % conv.groups;
+            let group = unit % groups;
             let planes = &pass.operands.input[unit * input_size..][..input_size];
-            to_pixels(planes, pass.operands.image, &pass.grid, &mut pixels);
-            multiply(
-                simd,
-                &pixels,
-                &pass.windows,
-                &pass.packed.layout,
-                &pass.packed.weights[group],
-                pass.packed.epilogue(group, pass.block.relu),
-                &mut full,
-            );
+            if let Some(first) = &pass.first {
+                to_pixels(planes, pass.operands.image, &first.grid, &mut input);
+                first.run(
+                    simd,
+                    0,
+                    true,
+                    &input,
+                    &mut first_scratch,
+                    &stage.grid,
+                    &mut pixels,
+                );
+            } else {
+                to_pixels(planes, pass.operands.image, &stage.grid, &mut pixels);
+            }
+            let (values, places) = (&mut values[..], &mut places[..]);
             match &pass.pool {
-                None => to_planes(&full, pass.full, &pass.result, output),
-                Some(pool) => {
-                    pool.maxima(&full, outputs, pass.block.relu, &mut pooled, &mut places);
-                    to_planes(&pooled, pass.output, &output_grid, output);
-                    let places_out = &mut self.places[i * output_size..][..output_size];
-                    to_planes(&places, pass.output, &output_grid, places_out);
+                Pool::None => {
+                    stage.run(simd, group, relu, &pixels, &mut scratch, result, &mut full);
                 }
+                Pool::Tiles => {
+                    stage.run_pooled(simd, group, relu, &pixels, &mut scratch, values, places);
+                }
+                Pool::Windows(windows) => {
+                    stage.run(simd, group, false, &pixels, &mut scratch, result, &mut full);
+                    windows.maxima(simd, &full, result.channels, relu, values, places);
+                }
+            }
+            if matches!(pass.pool, Pool::None) {
+                to_planes(&full, pass.full, result, output, |x| x);
+            } else {
+                to_planes(values, pass.output, &pooled, output, |x| x);
+                let out = &mut self.places[i * output_size..][..output_size];
+                to_planes(places, pass.output, &pooled, out, SimdReal::to_byte);
             }
             if !pass.operands.scale.is_empty() {
                 let scale = &pass.operands.scale[unit * outputs..][..outputs];

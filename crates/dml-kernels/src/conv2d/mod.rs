@@ -22,16 +22,22 @@ mod planes;
 mod pool;
 mod shape;
 mod sparse;
+mod stage;
 mod weight_gradient;
 mod windows;
+mod winograd;
 
-pub use backward::{Gradients, backward};
+pub use backward::{FilterGradient, Gradients, backward};
 pub use forward::{Forward, Kept, forward};
 pub use shape::{Convolution, Pooling};
 
-/// A convolution and what is done to its result before it leaves the cache.
+/// A convolution and what is done before and after it while an image is in the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Block {
+    /// A convolution and ReLU that come first. Their result is not stored but computed again in the backward pass, and
+    /// the input gets no gradient: this is for the first layer of a network, whose windows hold few inputs. Both
+    /// convolutions have one group then.
+    pub first: Option<Convolution>,
     /// The convolution.
     pub convolution: Convolution,
     /// Whether negative values become 0; the gradient at 0 is 0.
@@ -44,11 +50,39 @@ impl Block {
     /// Height and width of the result, or `None` if a window is larger than its padded input.
     #[must_use]
     pub fn output(&self, image: [usize; 2]) -> Option<[usize; 2]> {
-        let full = self.convolution.output(image)?;
+        let (_, full) = self.sizes(image)?;
         match &self.pooling {
             None => Some(full),
             Some(pooling) => pooling.output(full),
         }
+    }
+
+    /// Height and width of what the convolution reads, and of what it gives.
+    fn sizes(&self, image: [usize; 2]) -> Option<([usize; 2], [usize; 2])> {
+        let inner = match &self.first {
+            None => image,
+            Some(first) => first.output(image)?,
+        };
+        Some((inner, self.convolution.output(inner)?))
+    }
+}
+
+/// The parameters of a convolution.
+#[derive(Clone, Copy, Debug)]
+pub struct Filter<'a, T> {
+    /// `[out_channels, in_channels / groups, kernel height, kernel width]`.
+    pub weight: &'a [T],
+    /// `[out_channels]`, or empty for none.
+    pub bias: &'a [T],
+}
+
+impl<T: Copy> Filter<'_, T> {
+    /// The weight of an output and an input channel of a group, at a place of the window.
+    #[inline(always)]
+    fn at(&self, conv: &Convolution, group: usize, output: usize, input: usize, place: usize) -> T {
+        let area = conv.kernel[0] * conv.kernel[1];
+        let row = (group * conv.group_outputs() + output) * conv.group_inputs() + input;
+        self.weight[row * area + place]
     }
 }
 
@@ -59,10 +93,10 @@ pub struct Operands<'a, T> {
     pub image: [usize; 2],
     /// `[batch, in_channels, height, width]`.
     pub input: &'a [T],
-    /// `[out_channels, in_channels / groups, kernel height, kernel width]`.
-    pub weight: &'a [T],
-    /// `[out_channels]`, or empty for none.
-    pub bias: &'a [T],
+    /// Of [`Block::first`], and there if that is.
+    pub first: Option<Filter<'a, T>>,
+    /// Of [`Block::convolution`].
+    pub filter: Filter<'a, T>,
     /// A factor for each channel of each result, `[batch, out_channels]`, or empty for none.
     pub scale: &'a [T],
 }

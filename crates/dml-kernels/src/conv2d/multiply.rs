@@ -3,7 +3,7 @@
 //! A tile of M windows by V registers of columns stays in registers while the rows of the panel go by: each row costs
 //! V loads, M broadcasts and M·V multiplications with addition.
 
-use pulp::Simd;
+use pulp::{Simd, WithSimd};
 
 use super::panels::{Panel, PanelLayout};
 use super::windows::{Segment, Windows};
@@ -39,17 +39,32 @@ pub(super) fn multiply<T: SimdReal, S: Simd>(
         };
         if S::REGISTER_COUNT >= 32 {
             match panel.vectors {
-                1 => job.run::<S, 12, 1>(simd, result),
-                2 => job.run::<S, 12, 2>(simd, result),
-                3 => job.run::<S, 8, 3>(simd, result),
-                _ => job.run::<S, 6, 4>(simd, result),
+                1 => simd.vectorize(Run::<T, 12, 1> { job, result }),
+                2 => simd.vectorize(Run::<T, 12, 2> { job, result }),
+                3 => simd.vectorize(Run::<T, 8, 3> { job, result }),
+                _ => simd.vectorize(Run::<T, 6, 4> { job, result }),
             }
         } else {
             match panel.vectors {
-                1 => job.run::<S, 6, 1>(simd, result),
-                _ => job.run::<S, 6, 2>(simd, result),
+                1 => simd.vectorize(Run::<T, 6, 1> { job, result }),
+                _ => simd.vectorize(Run::<T, 6, 2> { job, result }),
             }
         }
+    }
+}
+
+/// A panel by tiles of M × V: a function of its own, so that the optimiser sees one loop and not all of them.
+struct Run<'a, 'r, T, const M: usize, const V: usize> {
+    job: Job<'a, T>,
+    result: &'r mut [T],
+}
+
+impl<T: SimdReal, const M: usize, const V: usize> WithSimd for Run<'_, '_, T, M, V> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        self.job.run::<S, M, V>(simd, self.result);
     }
 }
 
@@ -85,15 +100,18 @@ impl<T: SimdReal> Job<'_, T> {
         let mut sums = [[zero; V]; M];
         if !self.epilogue.bias.is_empty() {
             let (bias, _) = T::as_lanes::<S>(&self.epilogue.bias[self.panel.start..]);
-            let bias: [T::Lanes<S>; V] = std::array::from_fn(|v| bias[v]);
-            sums = [bias; M];
+            for sums in &mut sums {
+                sums.copy_from_slice(&bias[..V]);
+            }
         }
         let (packed, _) = T::as_lanes::<S>(self.packed);
         let (mut rows, _) = packed.as_chunks::<V>();
-        let sources: [usize; M] = std::array::from_fn(|r| self.windows.sources[q + r] as usize);
+        let sources = &self.windows.sources[q..q + M];
         for &Segment { offset, len } in &self.windows.segments {
-            let inputs: [&[T]; M] =
-                std::array::from_fn(|r| &self.image[sources[r] + offset..][..len]);
+            let mut inputs: [&[T]; M] = [&[]; M];
+            for (input, source) in inputs.iter_mut().zip(sources) {
+                *input = &self.image[*source as usize + offset..][..len];
+            }
             let (now, later) = rows.split_at(len);
             rows = later;
             for (k, row) in now.iter().enumerate() {
@@ -112,24 +130,27 @@ impl<T: SimdReal> Job<'_, T> {
                 }
             }
             let target = self.windows.targets[q + r] as usize + self.panel.start;
-            let (whole, rest) = T::as_lanes_mut::<S>(&mut result[target..][..self.panel.columns]);
-            for (out, sum) in whole.iter_mut().zip(sums.iter()) {
-                *out = *sum;
-            }
-            if !rest.is_empty() {
-                store_part::<T, S>(simd, sums[whole.len()], rest);
+            let lanes = T::lanes::<S>();
+            let out = &mut result[target..][..self.panel.columns];
+            for (out, sum) in out.chunks_mut(lanes).zip(sums.iter()) {
+                store::<T, S>(*sum, out);
             }
         }
     }
 }
 
-/// The first lanes of a register, as many as `out` holds.
+/// A register, or as many of its first lanes as `out` holds.
 #[inline(always)]
-fn store_part<T: SimdReal, S: Simd>(simd: S, register: T::Lanes<S>, out: &mut [T]) {
+pub(super) fn store<T: SimdReal, S: Simd>(register: T::Lanes<S>, out: &mut [T]) {
+    let len = out.len();
+    if let Some(whole) = T::as_lanes_mut::<S>(out).0.first_mut() {
+        *whole = register;
+        return;
+    }
     // The widest register holds 16 elements.
     let mut spill = [T::ZERO; 16];
-    let (whole, _) = T::as_lanes_mut::<S>(&mut spill);
-    whole[0] = register;
-    let _ = simd;
-    out.copy_from_slice(&spill[..out.len()]);
+    if let Some(whole) = T::as_lanes_mut::<S>(&mut spill).0.first_mut() {
+        *whole = register;
+    }
+    out.copy_from_slice(&spill[..len]);
 }

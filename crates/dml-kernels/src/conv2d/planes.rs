@@ -38,19 +38,20 @@ pub(super) fn to_pixels<T: Real>(planes: &[T], image: [usize; 2], grid: &Grid, o
     }
 }
 
-/// Writes the pixels of the grid to planes.
+/// Writes the first channels of the pixels to planes, as many as there are planes, each number through `f`.
 #[inline(always)]
-pub(super) fn to_planes<T: Copy>(pixels: &[T], image: [usize; 2], grid: &Grid, out: &mut [T]) {
+pub(super) fn to_planes<T: Copy, U>(
+    pixels: &[T],
+    image: [usize; 2],
+    grid: &Grid,
+    out: &mut [U],
+    f: impl Fn(T) -> U,
+) {
     let [height, width] = image;
-    if grid.channels == 1 {
-        for (y, line) in out.chunks_exact_mut(width.max(1)).enumerate() {
-            line.copy_from_slice(&pixels[grid.at(y, 0)..][..width]);
-        }
-        return;
-    }
     let area = height * width;
-    for c in (0..grid.channels).step_by(STREAMS) {
-        let channels = STREAMS.min(grid.channels - c);
+    let planes = out.len() / area.max(1);
+    for c in (0..planes).step_by(STREAMS) {
+        let channels = STREAMS.min(planes - c);
         for y in 0..height {
             for x in (0..width).step_by(BLOCK) {
                 let columns = BLOCK.min(width - x);
@@ -59,7 +60,7 @@ pub(super) fn to_planes<T: Copy>(pixels: &[T], image: [usize; 2], grid: &Grid, o
                     let line = &mut out[(c + i) * area + y * width + x..][..columns];
                     let pixels = pixels[i..].iter().step_by(grid.channels);
                     for (out, value) in line.iter_mut().zip(pixels) {
-                        *out = *value;
+                        *out = f(*value);
                     }
                 }
             }

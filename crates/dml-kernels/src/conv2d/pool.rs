@@ -1,7 +1,9 @@
 //! The maximum of each pooling window over channels-last pixels, and where it was found.
 
+use pulp::{Simd, WithSimd};
+
 use super::shape::Pooling;
-use crate::Real;
+use crate::{Real, SimdReal};
 
 /// The place that stands for "none": no place of the window has a gradient.
 pub(super) const NOWHERE: u8 = u8::MAX;
@@ -33,75 +35,104 @@ impl PoolWindows {
         }
     }
 
-    pub(super) fn count(&self) -> usize {
-        self.windows.len()
-    }
-
     /// The pixel at a place of a window that was chosen.
     #[inline(always)]
     pub(super) fn pixel(&self, window: usize, place: u8) -> usize {
         self.pixels[window * self.places + place as usize] as usize
     }
 
-    /// The largest value of each window, the first of equals, and its place. With `relu`, a maximum of 0 came from
-    /// nowhere. NaN counts as larger than anything, as in PyTorch.
+    /// The largest value of each window, the first of equals, and its place, `[windows, channels]`, where the channels
+    /// fill whole registers. With `relu`, a maximum of at most 0 is a 0 from nowhere. NaN is larger than anything.
     #[inline(always)]
-    pub(super) fn maxima<T: Real>(
+    pub(super) fn maxima<T: SimdReal, S: Simd>(
         &self,
+        simd: S,
         pixels: &[T],
         channels: usize,
         relu: bool,
-        out: &mut [T],
-        places: &mut [u8],
+        values: &mut [T],
+        places: &mut [T],
     ) {
-        const LANES: usize = 16;
-        for (window, (out, places)) in self.windows.iter().zip(
-            out.chunks_exact_mut(channels)
-                .zip(places.chunks_exact_mut(channels)),
-        ) {
+        simd.vectorize(Maxima {
+            windows: &self.windows,
+            pixels,
+            channels,
+            relu,
+            values,
+            places,
+        });
+    }
+}
+
+struct Maxima<'a, T> {
+    windows: &'a [Vec<(u8, u32)>],
+    pixels: &'a [T],
+    channels: usize,
+    relu: bool,
+    values: &'a mut [T],
+    places: &'a mut [T],
+}
+
+impl<T: SimdReal> WithSimd for Maxima<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let vectors = self.channels / T::lanes::<S>();
+        let (pixels, _) = T::as_lanes::<S>(self.pixels);
+        let (values, _) = T::as_lanes_mut::<S>(self.values);
+        let (places, _) = T::as_lanes_mut::<S>(self.places);
+        let lowest = T::splat(simd, T::from_f64(f64::NEG_INFINITY));
+        for (window, inside) in self.windows.iter().enumerate() {
             // Where nothing is larger than −∞, the first pixel is the maximum.
-            let first = window.first().map_or(NOWHERE, |(place, _)| *place);
-            let mut c = 0;
-            while c + LANES <= channels {
-                let mut best = [T::from_f64(f64::NEG_INFINITY); LANES];
-                let mut chosen = [u32::from(first); LANES];
-                for (place, pixel) in window {
-                    let at = *pixels[*pixel as usize * channels + c..]
-                        .first_chunk::<LANES>()
-                        .unwrap_or(&best);
-                    for i in 0..LANES {
-                        // No short circuit: a branch per lane would cost more than both comparisons.
-                        let wins = (at[i] > best[i]) | at[i].is_nan();
-                        best[i] = if wins { at[i] } else { best[i] };
-                        chosen[i] = if wins { u32::from(*place) } else { chosen[i] };
-                    }
+            let first = inside.first().map_or(NOWHERE, |(place, _)| *place);
+            let first = T::splat(simd, T::from_f64(f64::from(first)));
+            for c in 0..vectors {
+                let mut best = (lowest, first);
+                for (place, pixel) in inside {
+                    let value = pixels[*pixel as usize * vectors + c];
+                    let place = T::splat(simd, T::from_f64(f64::from(*place)));
+                    best = better::<T, S>(simd, best, (value, place));
                 }
-                for i in 0..LANES {
-                    out[c + i] = best[i];
-                    places[c + i] = if relu && best[i] == T::ZERO {
-                        NOWHERE
-                    } else {
-                        chosen[i] as u8
-                    };
+                if self.relu {
+                    best = rectified::<T, S>(simd, best.0, best.1);
                 }
-                c += LANES;
-            }
-            for c in c..channels {
-                let mut best = T::from_f64(f64::NEG_INFINITY);
-                let mut chosen = first;
-                for (place, pixel) in window {
-                    let value = pixels[*pixel as usize * channels + c];
-                    if value > best || value.is_nan() {
-                        (best, chosen) = (value, *place);
-                    }
-                }
-                out[c] = best;
-                places[c] = if relu && best == T::ZERO {
-                    NOWHERE
-                } else {
-                    chosen
-                };
+                (values[window * vectors + c], places[window * vectors + c]) = best;
             }
         }
     }
+}
+
+/// The larger of two values with its place, the first of equals; NaN is larger than anything.
+#[inline(always)]
+pub(super) fn better<T: SimdReal, S: Simd>(
+    simd: S,
+    best: (T::Lanes<S>, T::Lanes<S>),
+    next: (T::Lanes<S>, T::Lanes<S>),
+) -> (T::Lanes<S>, T::Lanes<S>) {
+    // Not "if the next is larger", which is false for NaN.
+    let stays = T::at_most(simd, next.0, best.0);
+    let number = T::equal(simd, best.0, best.0);
+    let value = T::select(simd, stays, best.0, next.0);
+    let place = T::select(simd, stays, best.1, next.1);
+    (
+        T::select(simd, number, value, best.0),
+        T::select(simd, number, place, best.1),
+    )
+}
+
+/// The value and its place after ReLU.
+#[inline(always)]
+pub(super) fn rectified<T: SimdReal, S: Simd>(
+    simd: S,
+    value: T::Lanes<S>,
+    place: T::Lanes<S>,
+) -> (T::Lanes<S>, T::Lanes<S>) {
+    let zero = T::splat(simd, T::ZERO);
+    let nowhere = T::splat(simd, <T as Real>::from_f64(f64::from(NOWHERE)));
+    let cut = T::at_most(simd, value, zero);
+    (
+        T::select(simd, cut, zero, value),
+        T::select(simd, cut, nowhere, place),
+    )
 }

@@ -5,7 +5,7 @@
 //! own pixels: per entry, one window of the input is added to the gradient of the channel's weights, and the
 //! channel's weights are added to one window of the input's gradient.
 
-use pulp::Simd;
+use pulp::{Simd, WithSimd};
 
 use super::windows::Segment;
 use crate::SimdReal;
@@ -32,48 +32,18 @@ pub(super) fn add_windows<T: SimdReal, S: Simd>(
     segments: &[Segment],
     sums: &mut [T],
 ) {
-    let lanes = T::lanes::<S>();
-    let (mut sums, _) = T::as_lanes_mut::<S>(sums);
-    for segment in segments {
-        let (now, later) = sums.split_at_mut(segment.len / lanes);
-        sums = later;
-        let mut offset = segment.offset;
-        let mut now = now;
-        while !now.is_empty() {
-            let taken = match now.len() {
-                6 => gather::<T, S, 6>(simd, image, entries, offset, now),
-                12.. => gather::<T, S, 12>(simd, image, entries, offset, now),
-                8..12 => gather::<T, S, 8>(simd, image, entries, offset, now),
-                4..8 => gather::<T, S, 4>(simd, image, entries, offset, now),
-                2..4 => gather::<T, S, 2>(simd, image, entries, offset, now),
-                _ => gather::<T, S, 1>(simd, image, entries, offset, now),
-            };
-            now = &mut now[taken..];
-            offset += taken * lanes;
+    for_pieces(segments, T::lanes::<S>(), S::REGISTER_COUNT, |piece| {
+        let Piece { row, offsets, .. } = piece;
+        let sums = &mut sums[row..];
+        match (piece.count, piece.vectors) {
+            (3, 6) => simd.vectorize(AddWindows::<T, 3, 6>::new(image, entries, offsets, sums)),
+            (3, 3) => simd.vectorize(AddWindows::<T, 3, 3>::new(image, entries, offsets, sums)),
+            (1, 12) => simd.vectorize(AddWindows::<T, 1, 12>::new(image, entries, offsets, sums)),
+            (1, 6) => simd.vectorize(AddWindows::<T, 1, 6>::new(image, entries, offsets, sums)),
+            (1, 3) => simd.vectorize(AddWindows::<T, 1, 3>::new(image, entries, offsets, sums)),
+            _ => simd.vectorize(AddWindows::<T, 1, 1>::new(image, entries, offsets, sums)),
         }
-    }
-}
-
-#[inline(always)]
-fn gather<T: SimdReal, S: Simd, const B: usize>(
-    simd: S,
-    image: &[T],
-    entries: &[Entry<T>],
-    offset: usize,
-    sums: &mut [T::Lanes<S>],
-) -> usize {
-    let lanes = T::lanes::<S>();
-    let mut running: [T::Lanes<S>; B] = std::array::from_fn(|b| sums[b]);
-    for entry in entries {
-        let window = &image[entry.source as usize + offset..][..B * lanes];
-        let (window, _) = T::as_lanes::<S>(window);
-        let gradient = T::splat(simd, entry.gradient);
-        for b in 0..B {
-            running[b] = T::mul_add(simd, window[b], gradient, running[b]);
-        }
-    }
-    sums[..B].copy_from_slice(&running);
-    B
+    });
 }
 
 /// `image[source + offset(row)] += weights[row] · gradient`, for every entry.
@@ -85,44 +55,166 @@ pub(super) fn scatter_weights<T: SimdReal, S: Simd>(
     segments: &[Segment],
     image: &mut [T],
 ) {
-    let lanes = T::lanes::<S>();
-    let (mut weights, _) = T::as_lanes::<S>(weights);
+    for_pieces(segments, T::lanes::<S>(), S::REGISTER_COUNT, |piece| {
+        let Piece { row, offsets, .. } = piece;
+        let (weights, image) = (&weights[row..], &mut *image);
+        match (piece.count, piece.vectors) {
+            (3, 6) => simd.vectorize(Scatter::<T, 3, 6>::new(weights, entries, offsets, image)),
+            (3, 3) => simd.vectorize(Scatter::<T, 3, 3>::new(weights, entries, offsets, image)),
+            (1, 12) => simd.vectorize(Scatter::<T, 1, 12>::new(weights, entries, offsets, image)),
+            (1, 6) => simd.vectorize(Scatter::<T, 1, 6>::new(weights, entries, offsets, image)),
+            (1, 3) => simd.vectorize(Scatter::<T, 1, 3>::new(weights, entries, offsets, image)),
+            _ => simd.vectorize(Scatter::<T, 1, 1>::new(weights, entries, offsets, image)),
+        }
+    });
+}
+
+/// A piece of a window that is kept in registers at once: `count` segments of `vectors` registers each.
+struct Piece {
+    /// The first row of the weights.
+    row: usize,
+    /// Where each segment begins in the window.
+    offsets: [usize; 3],
+    count: usize,
+    vectors: usize,
+}
+
+/// Cuts a window into the largest pieces that there are kernels for.
+#[inline(always)]
+fn for_pieces(segments: &[Segment], lanes: usize, registers: usize, mut f: impl FnMut(Piece)) {
+    if let [a, b, c] = segments
+        && a.len == b.len
+        && a.len == c.len
+        && (a.len == 3 * lanes || a.len == 6 * lanes && registers >= 32)
+    {
+        f(Piece {
+            row: 0,
+            offsets: [a.offset, b.offset, c.offset],
+            count: 3,
+            vectors: a.len / lanes,
+        });
+        return;
+    }
+    let mut row = 0;
     for segment in segments {
-        let (mut now, later) = weights.split_at(segment.len / lanes);
-        weights = later;
+        let end = row + segment.len;
         let mut offset = segment.offset;
-        while !now.is_empty() {
-            let taken = match now.len() {
-                6 => scatter::<T, S, 6>(simd, now, entries, offset, image),
-                12.. => scatter::<T, S, 12>(simd, now, entries, offset, image),
-                8..12 => scatter::<T, S, 8>(simd, now, entries, offset, image),
-                4..8 => scatter::<T, S, 4>(simd, now, entries, offset, image),
-                2..4 => scatter::<T, S, 2>(simd, now, entries, offset, image),
-                _ => scatter::<T, S, 1>(simd, now, entries, offset, image),
-            };
-            now = &now[taken..];
-            offset += taken * lanes;
+        while row < end {
+            let left = (end - row) / lanes;
+            let vectors = [12, 6, 3].into_iter().find(|v| *v <= left).unwrap_or(1);
+            f(Piece {
+                row,
+                offsets: [offset; 3],
+                count: 1,
+                vectors,
+            });
+            row += vectors * lanes;
+            offset += vectors * lanes;
         }
     }
 }
 
-#[inline(always)]
-fn scatter<T: SimdReal, S: Simd, const B: usize>(
-    simd: S,
-    weights: &[T::Lanes<S>],
-    entries: &[Entry<T>],
-    offset: usize,
-    image: &mut [T],
-) -> usize {
-    let lanes = T::lanes::<S>();
-    let weights: [T::Lanes<S>; B] = std::array::from_fn(|b| weights[b]);
-    for entry in entries {
-        let window = &mut image[entry.source as usize + offset..][..B * lanes];
-        let (window, _) = T::as_lanes_mut::<S>(window);
-        let gradient = T::splat(simd, entry.gradient);
-        for b in 0..B {
-            window[b] = T::mul_add(simd, weights[b], gradient, window[b]);
+struct AddWindows<'a, T, const C: usize, const B: usize> {
+    image: &'a [T],
+    entries: &'a [Entry<T>],
+    offsets: [usize; 3],
+    sums: &'a mut [T],
+}
+
+impl<'a, T, const C: usize, const B: usize> AddWindows<'a, T, C, B> {
+    fn new(
+        image: &'a [T],
+        entries: &'a [Entry<T>],
+        offsets: [usize; 3],
+        sums: &'a mut [T],
+    ) -> Self {
+        Self {
+            image,
+            entries,
+            offsets,
+            sums,
         }
     }
-    B
+}
+
+impl<T: SimdReal, const C: usize, const B: usize> WithSimd for AddWindows<'_, T, C, B> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let (sums, _) = T::as_lanes_mut::<S>(self.sums);
+        let mut running = [[T::splat(simd, T::ZERO); B]; C];
+        for c in 0..C {
+            for b in 0..B {
+                running[c][b] = sums[c * B + b];
+            }
+        }
+        for entry in self.entries {
+            let gradient = T::splat(simd, entry.gradient);
+            for c in 0..C {
+                let start = entry.source as usize + self.offsets[c];
+                let window = &self.image[start..][..B * T::lanes::<S>()];
+                let (window, _) = T::as_lanes::<S>(window);
+                for b in 0..B {
+                    running[c][b] = T::mul_add(simd, window[b], gradient, running[c][b]);
+                }
+            }
+        }
+        for c in 0..C {
+            for b in 0..B {
+                sums[c * B + b] = running[c][b];
+            }
+        }
+    }
+}
+
+struct Scatter<'a, T, const C: usize, const B: usize> {
+    weights: &'a [T],
+    entries: &'a [Entry<T>],
+    offsets: [usize; 3],
+    image: &'a mut [T],
+}
+
+impl<'a, T, const C: usize, const B: usize> Scatter<'a, T, C, B> {
+    fn new(
+        weights: &'a [T],
+        entries: &'a [Entry<T>],
+        offsets: [usize; 3],
+        image: &'a mut [T],
+    ) -> Self {
+        Self {
+            weights,
+            entries,
+            offsets,
+            image,
+        }
+    }
+}
+
+impl<T: SimdReal, const C: usize, const B: usize> WithSimd for Scatter<'_, T, C, B> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let (weights, _) = T::as_lanes::<S>(self.weights);
+        let mut own = [[T::splat(simd, T::ZERO); B]; C];
+        for c in 0..C {
+            for b in 0..B {
+                own[c][b] = weights[c * B + b];
+            }
+        }
+        // Neighbouring entries overlap, and an addition has to wait for the one before to reach the memory: with all
+        // segments of an entry in turn, there is time for that.
+        for entry in self.entries {
+            let gradient = T::splat(simd, entry.gradient);
+            for c in 0..C {
+                let start = entry.source as usize + self.offsets[c];
+                let window = &mut self.image[start..][..B * T::lanes::<S>()];
+                let (window, _) = T::as_lanes_mut::<S>(window);
+                for b in 0..B {
+                    window[b] = T::mul_add(simd, own[c][b], gradient, window[b]);
+                }
+            }
+        }
+    }
 }

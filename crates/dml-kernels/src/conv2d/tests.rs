@@ -40,7 +40,7 @@ fn by_definition(block: &Block, operands: &Operands<'_, f64>) -> Vec<f64> {
             let mut plane = Vec::new();
             for y in 0..oh {
                 for x in 0..ow {
-                    let mut sum = operands.bias.get(o).copied().unwrap_or(0.0);
+                    let mut sum = operands.filter.bias.get(o).copied().unwrap_or(0.0);
                     for i in 0..ci {
                         for a in 0..c.kernel[0] {
                             for b in 0..c.kernel[1] {
@@ -55,7 +55,7 @@ fn by_definition(block: &Block, operands: &Operands<'_, f64>) -> Vec<f64> {
                                     let channel = o / co * ci + i;
                                     sum += operands.input
                                         [((n * c.in_channels + channel) * h + row) * w + column]
-                                        * operands.weight
+                                        * operands.filter.weight
                                             [((o * ci + i) * c.kernel[0] + a) * c.kernel[1] + b];
                                 }
                             }
@@ -168,6 +168,7 @@ fn blocks() -> Vec<(Block, [usize; 2])> {
             (true, Some(overlapping)),
         ] {
             let block = Block {
+                first: None,
                 convolution,
                 relu,
                 pooling,
@@ -208,8 +209,11 @@ impl Data {
         Operands {
             image: self.image,
             input: &self.input,
-            weight: &self.weight,
-            bias: &self.bias,
+            first: None,
+            filter: Filter {
+                weight: &self.weight,
+                bias: &self.bias,
+            },
             scale: &self.scale,
         }
     }
@@ -228,6 +232,7 @@ fn close(a: &[f64], b: &[f64], tolerance: f64, what: &str) {
 #[test]
 fn one_window_by_hand() {
     let block = Block {
+        first: None,
         convolution: conv(1, 1, [2, 2]),
         relu: false,
         pooling: None,
@@ -235,21 +240,25 @@ fn one_window_by_hand() {
     let operands = Operands {
         image: [2, 3],
         input: &[1f32, 2., 3., 4., 5., 6.],
-        weight: &[1., 10., 100., 1000.],
-        bias: &[0.5],
+        first: None,
+        filter: Filter {
+            weight: &[1., 10., 100., 1000.],
+            bias: &[0.5],
+        },
         scale: &[],
     };
     let result = forward(&block, &operands);
     assert_eq!(result.output, [5421.5, 6532.5]);
     let gradients = backward(&block, &operands, result.kept(), &[1., 2.], true);
-    assert_eq!(gradients.weight, [5., 8., 14., 17.]);
-    assert_eq!(gradients.bias, [3.]);
+    assert_eq!(gradients.filter.weight, [5., 8., 14., 17.]);
+    assert_eq!(gradients.filter.bias, [3.]);
     assert_eq!(gradients.input, [1., 12., 20., 100., 1200., 2000.]);
 }
 
 #[test]
 fn the_whole_gradient_goes_to_the_first_maximum_and_none_through_a_relu_at_zero() {
     let block = Block {
+        first: None,
         convolution: conv(1, 1, [1, 1]),
         relu: true,
         pooling: Some(pool(2)),
@@ -258,8 +267,11 @@ fn the_whole_gradient_goes_to_the_first_maximum_and_none_through_a_relu_at_zero(
     let operands = Operands {
         image: [2, 6],
         input: &[1f64, 3., 7., 7., 0., -1., 2., 0., 7., 7., -2., 0.],
-        weight: &[1.],
-        bias: &[],
+        first: None,
+        filter: Filter {
+            weight: &[1.],
+            bias: &[],
+        },
         scale: &[],
     };
     let result = forward(&block, &operands);
@@ -284,8 +296,11 @@ fn every_block_agrees_with_its_definition() {
         let single = Operands {
             image,
             input: &input,
-            weight: &weight,
-            bias: &bias,
+            first: None,
+            filter: Filter {
+                weight: &weight,
+                bias: &bias,
+            },
             scale: &scale,
         };
         let output: Vec<f64> = forward(&block, &single)
@@ -297,9 +312,6 @@ fn every_block_agrees_with_its_definition() {
     }
 }
 
-/// A list of numbers that the result depends on.
-type Part = fn(&mut Data) -> &mut Vec<f64>;
-
 #[test]
 fn gradients_agree_with_central_differences() {
     for (i, (block, image)) in blocks().into_iter().enumerate() {
@@ -310,15 +322,20 @@ fn gradients_agree_with_central_differences() {
         let gradients = backward(&block, &data.operands(), result.kept(), &incoming, true);
         let without = backward(&block, &data.operands(), result.kept(), &incoming, false);
         assert!(without.input.is_empty());
-        close(&without.weight, &gradients.weight, 1e-12, "weights alone");
+        close(
+            &without.filter.weight,
+            &gradients.filter.weight,
+            1e-12,
+            "weights alone",
+        );
         let value = |data: &Data| -> f64 {
             let output = forward(&block, &data.operands()).output;
             output.iter().zip(&incoming).map(|(a, b)| a * b).sum()
         };
-        let parts: [(Part, &[f64], &str); 3] = [
+        let parts: [(fn(&mut Data) -> &mut Vec<f64>, &[f64], &str); 3] = [
             (|d| &mut d.input, &gradients.input, "input"),
-            (|d| &mut d.weight, &gradients.weight, "weight"),
-            (|d| &mut d.bias, &gradients.bias, "bias"),
+            (|d| &mut d.weight, &gradients.filter.weight, "weight"),
+            (|d| &mut d.bias, &gradients.filter.bias, "bias"),
         ];
         for (part, gradient, what) in parts {
             let count = part(&mut data).len();
@@ -345,6 +362,7 @@ fn gradients_agree_with_central_differences() {
 #[test]
 fn the_same_input_gives_the_same_bits() {
     let block = Block {
+        first: None,
         convolution: conv(16, 32, [3, 3]),
         relu: true,
         pooling: Some(pool(2)),
@@ -367,6 +385,7 @@ fn the_same_input_gives_the_same_bits() {
 #[test]
 fn not_a_number_stays_one() {
     let block = Block {
+        first: None,
         convolution: conv(1, 1, [1, 1]),
         relu: true,
         pooling: Some(pool(2)),
@@ -374,8 +393,11 @@ fn not_a_number_stays_one() {
     let operands = Operands {
         image: [2, 2],
         input: &[1f32, f32::NAN, 5., 2.],
-        weight: &[1.],
-        bias: &[],
+        first: None,
+        filter: Filter {
+            weight: &[1.],
+            bias: &[],
+        },
         scale: &[],
     };
     assert!(forward(&block, &operands).output[0].is_nan());
@@ -391,4 +413,132 @@ fn pooling_counts_windows_as_pytorch_does() {
     // 5 = 3 + 2, no rest; a third window would begin outside of 4 columns.
     assert_eq!(pooling.output([5, 4]), Some([2, 2]));
     assert_eq!(pool(3).output([2, 5]), None);
+}
+
+/// A convolution and ReLU computed alone, to be compared with the same as the first part of a block.
+fn alone(convolution: Convolution) -> Block {
+    Block {
+        first: None,
+        convolution,
+        relu: true,
+        pooling: None,
+    }
+}
+
+#[test]
+fn a_first_convolution_agrees_with_two_blocks() {
+    for (first, then, image) in [
+        (conv(1, 16, [3, 3]), conv(16, 20, [3, 3]), [12, 11]),
+        (
+            Convolution {
+                padding: [1, 1],
+                stride: [2, 1],
+                ..conv(3, 5, [3, 2])
+            },
+            Convolution {
+                padding: [1, 2],
+                ..conv(5, 7, [3, 3])
+            },
+            [9, 8],
+        ),
+    ] {
+        for pooling in [None, Some(pool(2))] {
+            let both = Block {
+                first: Some(first),
+                convolution: then,
+                relu: true,
+                pooling,
+            };
+            let second = Block {
+                first: None,
+                ..both
+            };
+            let inner = first.output(image).unwrap();
+            let (near, far) = (
+                Data::new(&alone(first), image, 3, 5),
+                Data::new(&second, inner, 3, 6),
+            );
+            let between = Operands {
+                scale: &[],
+                ..near.operands()
+            };
+            let middle = forward(&alone(first), &between);
+            let apart = Operands {
+                input: &middle.output,
+                ..far.operands()
+            };
+            let joined = Operands {
+                first: Some(between.filter),
+                filter: apart.filter,
+                scale: apart.scale,
+                ..between
+            };
+            let (expected, got) = (forward(&second, &apart), forward(&both, &joined));
+            close(&got.output, &expected.output, 1e-12, "value");
+            let gradient: Vec<f64> = (0..got.output.len()).map(|i| (i as f64).sin()).collect();
+            let late = backward(&second, &apart, expected.kept(), &gradient, true);
+            let early = backward(&alone(first), &between, middle.kept(), &late.input, false);
+            let together = backward(&both, &joined, got.kept(), &gradient, true);
+            assert!(together.input.is_empty());
+            for (a, b) in [
+                (&together.filter, &late.filter),
+                (&together.first, &early.filter),
+            ] {
+                close(&a.weight, &b.weight, 1e-10, "weights");
+                close(&a.bias, &b.bias, 1e-10, "bias");
+            }
+        }
+    }
+}
+
+#[test]
+fn fewer_multiplications_give_the_same_numbers_in_single_precision() {
+    // Odd and even sizes, channels that do not fill registers, padding.
+    for (inputs, outputs, image, padding) in [
+        (16, 16, [6, 6], 0),
+        (32, 64, [11, 14], 0),
+        (48, 50, [7, 9], 1),
+        (16, 33, [20, 5], 1),
+    ] {
+        for pooling in [None, Some(pool(2))] {
+            let block = Block {
+                first: None,
+                convolution: Convolution {
+                    padding: [padding; 2],
+                    ..conv(inputs, outputs, [3, 3])
+                },
+                relu: true,
+                pooling,
+            };
+            let data = Data::new(&block, image, 2, 3);
+            let expected = forward(&block, &data.operands());
+            let narrow = |x: &[f64]| x.iter().map(|x| *x as f32).collect::<Vec<f32>>();
+            let parts = [&data.input, &data.weight, &data.bias, &data.scale].map(|x| narrow(x));
+            let single = Operands {
+                image,
+                input: &parts[0],
+                first: None,
+                filter: Filter {
+                    weight: &parts[1],
+                    bias: &parts[2],
+                },
+                scale: &parts[3],
+            };
+            let got = forward(&block, &single);
+            let output: Vec<f64> = got.output.iter().map(|x| f64::from(*x)).collect();
+            close(&output, &expected.output, 2e-5, &format!("{block:?}"));
+            let same = got
+                .places
+                .iter()
+                .zip(&expected.places)
+                .filter(|(a, b)| a == b)
+                .count();
+            // Values that differ by a rounding may change places.
+            assert!(
+                same * 1000 >= got.places.len() * 995,
+                "{same} of {}",
+                got.places.len()
+            );
+        }
+    }
 }

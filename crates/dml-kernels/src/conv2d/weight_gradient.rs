@@ -1,7 +1,7 @@
 //! The gradient of the weights: for every place of the window and every output channel, the sum over all windows of
 //! the input there times the gradient of the output.
 
-use pulp::Simd;
+use pulp::{Simd, WithSimd};
 
 use super::panels::{Panel, PanelLayout};
 use super::windows::Windows;
@@ -11,7 +11,12 @@ use crate::SimdReal;
 /// fetched: about half of the first-level cache.
 const BAND: usize = 24 * 1024;
 
+/// How many elements have to follow the pixels of the gradient, because whole registers are read.
+pub(super) const SLACK: usize = 64;
+
 /// Adds `Σ_q image[sources[q] + offset] · gradient[targets[q] + column]` to the packed `[rows, columns]` of `sums`.
+///
+/// After the last pixel, `gradient` has [`SLACK`] more elements.
 #[inline(always)]
 pub(super) fn accumulate<T: SimdReal, S: Simd>(
     simd: S,
@@ -39,18 +44,33 @@ pub(super) fn accumulate<T: SimdReal, S: Simd>(
             let sums = &mut sums[panel.offset..][..layout.rows * width];
             if S::REGISTER_COUNT >= 32 {
                 match panel.vectors {
-                    1 => job.run::<S, 12, 1>(simd, sums),
-                    2 => job.run::<S, 12, 2>(simd, sums),
-                    3 => job.run::<S, 6, 3>(simd, sums),
-                    _ => job.run::<S, 6, 4>(simd, sums),
+                    1 => simd.vectorize(Run::<T, 12, 1> { job, sums }),
+                    2 => simd.vectorize(Run::<T, 12, 2> { job, sums }),
+                    3 => simd.vectorize(Run::<T, 6, 3> { job, sums }),
+                    _ => simd.vectorize(Run::<T, 6, 4> { job, sums }),
                 }
             } else {
                 match panel.vectors {
-                    1 => job.run::<S, 6, 1>(simd, sums),
-                    _ => job.run::<S, 6, 2>(simd, sums),
+                    1 => simd.vectorize(Run::<T, 6, 1> { job, sums }),
+                    _ => simd.vectorize(Run::<T, 6, 2> { job, sums }),
                 }
             }
         }
+    }
+}
+
+/// A panel by tiles of M × V, as a function of its own.
+struct Run<'a, 's, T, const M: usize, const V: usize> {
+    job: Job<'a, T>,
+    sums: &'s mut [T],
+}
+
+impl<T: SimdReal, const M: usize, const V: usize> WithSimd for Run<'_, '_, T, M, V> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        self.job.run::<S, M, V>(simd, self.sums);
     }
 }
 
@@ -92,22 +112,18 @@ impl<T: SimdReal> Job<'_, T> {
     ) {
         let zero = T::splat(simd, T::ZERO);
         let mut sums = [[zero; V]; M];
-        let inputs: [&[T]; M] = std::array::from_fn(|r| &self.image[self.offsets[k + r]..]);
-        let lanes = T::lanes::<S>();
-        // A register that the panel fills only in part would reach into the next pixel, or past the end.
-        let part = self.panel.columns < V * lanes;
+        let mut inputs: [&[T]; M] = [&[]; M];
+        for (input, offset) in inputs.iter_mut().zip(&self.offsets[k..]) {
+            *input = &self.image[*offset..];
+        }
         for (source, target) in self.sources.iter().zip(self.targets) {
-            let gradient = &self.gradient[*target as usize + self.panel.start..];
-            let gradient: [T::Lanes<S>; V] = if part {
-                load_part(simd, &gradient[..self.panel.columns])
-            } else {
-                let (whole, _) = T::as_lanes::<S>(&gradient[..V * lanes]);
-                std::array::from_fn(|v| whole[v])
-            };
+            // The last register may reach into the next pixel: those columns are nobody's.
+            let (row, _) = T::as_lanes::<S>(&self.gradient[*target as usize + self.panel.start..]);
+            let row = &row[..V];
             for r in 0..M {
                 let x = T::splat(simd, inputs[r][*source as usize]);
                 for v in 0..V {
-                    sums[r][v] = T::mul_add(simd, x, gradient[v], sums[r][v]);
+                    sums[r][v] = T::mul_add(simd, x, row[v], sums[r][v]);
                 }
             }
         }
@@ -118,26 +134,4 @@ impl<T: SimdReal> Job<'_, T> {
             }
         }
     }
-}
-
-/// Registers whose last lanes, where `values` ends, are zero.
-#[inline(always)]
-fn load_part<T: SimdReal, S: Simd, const V: usize>(simd: S, values: &[T]) -> [T::Lanes<S>; V] {
-    let lanes = T::lanes::<S>();
-    // The widest register holds 16 elements.
-    let mut spill = [T::ZERO; 16];
-    std::array::from_fn(|v| {
-        let rest = &values[(v * lanes).min(values.len())..];
-        let (whole, _) = T::as_lanes::<S>(rest);
-        match whole.first() {
-            Some(register) => *register,
-            None => {
-                spill.fill(T::ZERO);
-                spill[..rest.len()].copy_from_slice(rest);
-                let (whole, _) = T::as_lanes::<S>(&spill);
-                let _ = simd;
-                whole[0]
-            }
-        }
-    })
 }

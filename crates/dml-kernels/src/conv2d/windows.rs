@@ -39,12 +39,22 @@ pub(super) struct Grid {
 impl Grid {
     /// An image with a border of zeros.
     pub(super) fn padded(image: [usize; 2], border: [usize; 2], channels: usize) -> Self {
-        let row = image[1] + 2 * border[1];
+        Self::with_room(image, border, channels, [0, 0])
+    }
+
+    /// As [`padded`](Grid::padded), with more zeros on the far side if less than `room` rows and columns result.
+    pub(super) fn with_room(
+        image: [usize; 2],
+        border: [usize; 2],
+        channels: usize,
+        room: [usize; 2],
+    ) -> Self {
+        let row = (image[1] + 2 * border[1]).max(room[1]);
         Self {
             channels,
             row,
             origin: (border[0] * row + border[1]) * channels,
-            len: (image[0] + 2 * border[0]) * row * channels,
+            len: (image[0] + 2 * border[0]).max(room[0]) * row * channels,
         }
     }
 

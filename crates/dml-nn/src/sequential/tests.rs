@@ -91,6 +91,58 @@ fn joined_layers_agree_with_the_layers_one_by_one() -> Result<()> {
 }
 
 #[test]
+fn a_cheap_first_convolution_is_joined_and_agrees() -> Result<()> {
+    let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(1);
+    let mut conv = |inputs, outputs, bias| {
+        let config = Conv2dConfig {
+            bias,
+            padding: [1, 1],
+            ..Conv2dConfig::new(inputs, outputs, [3, 3])
+        };
+        Conv2d::new(config, &mut rng, DType::F64, &Device::Cpu).unwrap()
+    };
+    for bias in [true, false] {
+        let (first, second) = (conv(2, 16, bias), conv(16, 7, bias));
+        let pool = MaxPool2d::new(MaxPool2dConfig::new([2, 2]))?;
+        let network = Sequential::default()
+            .with("conv1", first.clone())
+            .with("relu1", Relu)
+            .with("conv2", second.clone())
+            .with("relu2", Relu)
+            .with("pool", pool);
+        let values: Vec<f64> = (0..3 * 2 * 81)
+            .map(|i| f64::from(i * 29 % 83) / 41.0 - 1.0)
+            .collect();
+        let x = Var::from_vec(values, (3, 2, 9, 9), &Device::Cpu)?;
+        // Outside of the graph the first convolution is joined, inside it is not.
+        for x in [x.as_tensor().detach(), x.as_tensor().clone()] {
+            let joined = network.forward_t(&x, true)?;
+            let y = Relu.forward(&first.forward(&x)?)?;
+            let apart = pool.forward(&Relu.forward(&second.forward(&y)?)?)?;
+            let difference = (&joined - &apart)?.abs()?.max_all()?;
+            assert!(difference.to_scalar::<f64>()? < 1e-12);
+            let (a, b) = (
+                joined.sqr()?.sum_all()?.backward()?,
+                apart.sqr()?.sum_all()?.backward()?,
+            );
+            assert_eq!(a.get(&x).is_some(), x.track_op());
+            for (name, var) in network.parameters().iter() {
+                let difference = (a.get(var).unwrap() - b.get(var).unwrap())?;
+                let largest = difference.abs()?.max_all()?.to_scalar::<f64>()?;
+                assert!(largest < 1e-10, "{name}: {largest}");
+            }
+        }
+        // One channel too many in front.
+        let wide = Tensor::zeros((1, 3, 9, 9), DType::F64, &Device::Cpu)?;
+        assert!(matches!(
+            network.forward_t(&wide, true),
+            Err(dml_core::Error::Shape { arg: "input", .. })
+        ));
+    }
+    Ok(())
+}
+
+#[test]
 fn half_precision_passes_through() -> Result<()> {
     let x = Tensor::ones((1, 16, 6, 6), DType::F16, &Device::Cpu)?;
     for (joined, _) in networks(DType::F16) {
