@@ -12,7 +12,7 @@ mod seed_sequence;
 
 mod batch;
 mod labels;
-mod relation;
+pub mod relation;
 pub mod tuples;
 
 mod terms;

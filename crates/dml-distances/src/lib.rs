@@ -3,14 +3,14 @@
 
 mod frame;
 
-mod cosine;
-mod dot_product;
-mod lp;
-mod snr;
+pub mod cosine;
+pub mod dot_product;
+pub mod lp;
+pub mod snr;
 
-mod batched;
-mod hamming;
-mod mahalanobis;
+pub mod batched;
+pub mod hamming;
+pub mod mahalanobis;
 
 pub use dml_core;
 

@@ -1,11 +1,11 @@
 #![doc = include_str!("../README.md")]
 
 mod custom_knn;
-mod flat_index;
+pub mod flat_index;
 mod knn_index;
 mod neighbors;
 
-mod accuracy;
+pub mod accuracy;
 
 pub use dml_core;
 

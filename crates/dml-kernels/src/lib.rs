@@ -25,7 +25,7 @@ pub mod optimizer;
 pub mod pairwise_dot;
 pub mod pairwise_lp;
 
-mod angular_triplets;
+pub mod angular_triplets;
 mod pair_mask;
 mod random_triplets;
 mod smallest_cut;

@@ -2,7 +2,7 @@
 
 mod triplets_per_anchor;
 
-mod triplet_margin_loss;
+pub mod triplet_margin_loss;
 
 pub use dml_core;
 

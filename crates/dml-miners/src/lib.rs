@@ -3,19 +3,19 @@
 mod allowed_range;
 mod host;
 
-mod angular_miner;
-mod batch_easy_hard_miner;
-mod batch_hard_miner;
-mod distance_weighted_miner;
+pub mod angular_miner;
+pub mod batch_easy_hard_miner;
+pub mod batch_hard_miner;
+pub mod distance_weighted_miner;
 mod embeddings_already_packaged_as_triplets;
-mod hdc_miner;
-mod multi_similarity_miner;
-mod n_hard_triplets_miner;
-mod pair_margin_miner;
-mod triplet_margin_miner;
-mod uniform_histogram_miner;
+pub mod hdc_miner;
+pub mod multi_similarity_miner;
+pub mod n_hard_triplets_miner;
+pub mod pair_margin_miner;
+pub mod triplet_margin_miner;
+pub mod uniform_histogram_miner;
 
-mod hard_negative_miner;
+pub mod hard_negative_miner;
 
 pub use dml_core;
 

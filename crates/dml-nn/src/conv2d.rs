@@ -110,7 +110,7 @@ pub struct Conv2d {
 }
 
 impl Conv2d {
-    /// A layer with PyTorch's initialisation ([`init`](crate::init)).
+    /// A layer with PyTorch's initialisation ([`init`]).
     ///
     /// # Errors
     /// [`Error::InvalidParameter`] for a size of 0 or groups that do not divide the channels, [`Error::Tensor`] if

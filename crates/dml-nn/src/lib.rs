@@ -5,12 +5,12 @@ mod parameters;
 
 pub mod init;
 
-mod conv2d;
-mod dropout;
+pub mod conv2d;
+pub mod dropout;
 mod flatten;
-mod linear;
-mod max_pool2d;
-mod relu;
+pub mod linear;
+pub mod max_pool2d;
+pub mod relu;
 
 mod block;
 mod sequential;

@@ -60,7 +60,7 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// A layer with PyTorch's initialisation ([`init`](crate::init)).
+    /// A layer with PyTorch's initialisation ([`init`]).
     ///
     /// # Errors
     /// [`Error::InvalidParameter`] for a size of 0, [`Error::Tensor`] if the device can't hold the parameters.

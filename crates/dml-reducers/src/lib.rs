@@ -1,15 +1,15 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(test, allow(clippy::float_cmp, reason = "numbers by hand are exact"))]
 
-mod mean;
-mod sum;
+pub mod mean;
+pub mod sum;
 
-mod avg_non_zero;
-mod threshold;
+pub mod avg_non_zero;
+pub mod threshold;
 
-mod class_weighted;
-mod divisor;
-mod per_anchor;
+pub mod class_weighted;
+pub mod divisor;
+pub mod per_anchor;
 
 mod do_nothing;
 mod multiple;

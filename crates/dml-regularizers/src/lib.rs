@@ -4,13 +4,13 @@
 mod nearest_other;
 mod per_row;
 
-mod center_invariant;
-mod koleo;
-mod lp;
-mod regular_face;
-mod sparse_centers;
-mod uniformity;
-mod zero_mean;
+pub mod center_invariant;
+pub mod koleo;
+pub mod lp;
+pub mod regular_face;
+pub mod sparse_centers;
+pub mod uniformity;
+pub mod zero_mean;
 
 pub use dml_core;
 

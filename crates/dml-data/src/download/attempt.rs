@@ -79,9 +79,39 @@ impl Fault {
 }
 
 impl Attempt {
-    /// All attempts in one line, for an error message.
+    /// All attempts in one line, for an error message; those that went alike one after the other are counted.
     pub(crate) fn list(attempts: &[Self]) -> String {
-        let lines: Vec<String> = attempts.iter().map(Self::to_string).collect();
-        lines.join("; ")
+        let mut lines: Vec<(String, usize)> = Vec::new();
+        for line in attempts.iter().map(Self::to_string) {
+            match lines.last_mut() {
+                Some((last, times)) if *last == line => *times += 1,
+                _ => lines.push((line, 1)),
+            }
+        }
+        let counted = lines.into_iter().map(|(line, times)| match times {
+            1 => line,
+            _ => format!("{line} ({times} times)"),
+        });
+        counted.collect::<Vec<_>>().join("; ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attempts_that_went_alike_are_said_once() {
+        let attempt = |url: &str| Attempt {
+            url: url.to_owned(),
+            received: 0,
+            fault: Fault::Status {
+                status: 503,
+                retry_after: None,
+            },
+        };
+        let attempts = [attempt("a"), attempt("a"), attempt("b")];
+        let (a, b) = (attempts[0].to_string(), attempts[2].to_string());
+        assert_eq!(Attempt::list(&attempts), format!("{a} (2 times); {b}"));
     }
 }

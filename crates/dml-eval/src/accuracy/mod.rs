@@ -1,7 +1,7 @@
 //! How well the nearest neighbours of a query share its class.
 
 mod calculator;
-mod metric;
+pub mod metric;
 mod own_rows;
 mod relevance;
 mod score;

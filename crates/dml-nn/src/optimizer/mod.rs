@@ -1,7 +1,7 @@
 //! Optimisers: parameters changed in place, one pass over memory per parameter and step.
 
-mod adam;
-mod sgd;
+pub mod adam;
+pub mod sgd;
 mod slot;
 
 use std::collections::HashMap;
