@@ -193,19 +193,18 @@ impl<T: Real> TripletMargin<T> {
         scratch: &mut SumScratch<T>,
     ) -> (f64, u64) {
         let negatives = ranges.negatives(a);
-        scratch.far.clear();
-        scratch
-            .far
-            .extend(negatives.iter().map(|&n| self.sign * row[n as usize]));
-        if !scratch.far.is_sorted()
+        if negatives.is_empty() {
+            return (0.0, 0);
+        }
+        let ordered = scratch.gather(negatives.iter().map(|&n| self.sign * row[n as usize]));
+        if !ordered
             || (self.penalty == TripletPenalty::Softplus
                 && !scratch.exponentials_fit(row, self.margin))
         {
             return self.walk_anchor(row, None, ranges, a, gradient, &mut []);
         }
-        match self.penalty {
-            TripletPenalty::Hinge => scratch.prefix_sums(),
-            TripletPenalty::Softplus => scratch.exponentials(),
+        if self.penalty == TripletPenalty::Softplus {
+            scratch.exponentials();
         }
         scratch.weights.clear();
         scratch.weights.resize(negatives.len() + 1, 0.0);
@@ -233,8 +232,14 @@ impl<T: Real> TripletMargin<T> {
             count += (last - first) as u64;
             match self.penalty {
                 TripletPenalty::Hinge => {
-                    let active =
-                        first + far[first..last].partition_point(|far| violation(*far) > T::ZERO);
+                    // What is above a bound of 0 or more is above 0.
+                    let active = match self.low {
+                        Some(low) if low >= T::ZERO => last,
+                        _ => {
+                            first
+                                + far[first..last].partition_point(|far| violation(*far) > T::ZERO)
+                        }
+                    };
                     let violated = (active - first) as f64;
                     sum += violated * (near.to_f64() + self.margin.to_f64())
                         - (scratch.sums[active] - scratch.sums[first]);

@@ -4,12 +4,16 @@
 //! gap `h(a,n) − h(a,p)` then picks, for each positive, a contiguous piece of that order, which two binary searches
 //! find. The comparison is made on the gap as it comes out in floating point, so the set is exactly the one that
 //! comparing every triplet would give: rounding is monotone, so the rounded gap never decreases along the order.
+//! Negatives that no positive of the anchor selects are not sorted at all.
 //!
 //! ```text
 //! time O(N² log N), memory O(N²), for O(N³) triplets
 //! ```
 
+mod distance_order;
+
 use crate::Real;
+use distance_order::DistanceOrder;
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -28,11 +32,11 @@ pub struct GapInterval {
 /// Triplets `(anchor, positive, negative)` as one interval of sorted negatives per pair of anchor and positive.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TripletRanges {
-    negative_offsets: Vec<usize>,
-    negatives: Vec<u32>,
-    positive_offsets: Vec<usize>,
-    positives: Vec<u32>,
-    spans: Vec<(u32, u32)>,
+    anchors: usize,
+    references: usize,
+    count: u64,
+    /// The ranges of every [`ROWS`] anchors.
+    parts: Vec<Part>,
 }
 
 /// A pair of anchor and positive, and where its negatives lie in the anchor's [`TripletRanges::negatives`].
@@ -46,10 +50,22 @@ pub struct PositiveSpan {
     pub end: u32,
 }
 
+/// The ranges of a few anchors.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Part {
+    /// Where the negatives and the spans of each anchor end.
+    ends: Vec<(usize, usize)>,
+    negatives: Vec<u32>,
+    spans: Vec<PositiveSpan>,
+}
+
 impl TripletRanges {
     /// Selects triplets from a `[anchors, references]` matrix of distances (`sign` 1) or similarities (`sign` −1).
     ///
     /// `split(a, positives, negatives)` appends the rows that are positive and negative for anchor `a`.
+    ///
+    /// # Panics
+    /// If `split` names a row that is no reference.
     pub fn select<T: Real>(
         matrix: &[T],
         references: usize,
@@ -59,10 +75,10 @@ impl TripletRanges {
     ) -> Self {
         let anchors = matrix.len().checked_div(references).unwrap_or(0);
         let starts: Vec<usize> = (0..anchors).step_by(ROWS).collect();
-        let parts: Vec<Self> = starts
+        let parts: Vec<Part> = starts
             .into_par_iter()
             .map(|first| {
-                let mut part = Self::empty();
+                let mut part = Part::default();
                 let mut scratch = Scratch::default();
                 for a in first..(first + ROWS).min(anchors) {
                     let row = &matrix[a * references..][..references];
@@ -74,117 +90,68 @@ impl TripletRanges {
                 part
             })
             .collect();
-        Self::concatenate(parts)
-    }
-
-    fn empty() -> Self {
+        let lengths = parts
+            .iter()
+            .flat_map(|part| &part.spans)
+            .map(|span| u64::from(span.end - span.start));
         Self {
-            negative_offsets: vec![0],
-            positive_offsets: vec![0],
-            ..Self::default()
+            anchors,
+            references,
+            count: lengths.sum(),
+            parts,
         }
-    }
-
-    fn push_anchor<T: Real>(
-        &mut self,
-        row: &[T],
-        sign: T,
-        interval: GapInterval,
-        scratch: &mut Scratch<T>,
-    ) {
-        // A lone positive or negative makes no triplet: leave the anchor empty and spare the sort.
-        if !scratch.positives.is_empty() && !scratch.negatives.is_empty() {
-            scratch.sort_negatives(row, sign);
-            self.negatives.extend_from_slice(&scratch.negatives);
-            let (above, at_most) = (
-                interval.above.map(T::from_f64),
-                interval.at_most.map(T::from_f64),
-            );
-            let sorted = &scratch.sorted;
-            for &p in &scratch.positives {
-                let near = sign * row[p as usize];
-                let start = above.map_or(0, |bound| {
-                    sorted.partition_point(|far| *far - near <= bound)
-                });
-                let end = at_most.map_or(sorted.len(), |bound| {
-                    sorted.partition_point(|far| *far - near <= bound)
-                });
-                if start < end {
-                    self.positives.push(p);
-                    self.spans.push((start as u32, end as u32));
-                }
-            }
-        }
-        self.negative_offsets.push(self.negatives.len());
-        self.positive_offsets.push(self.positives.len());
-    }
-
-    fn concatenate(parts: Vec<Self>) -> Self {
-        let mut all = Self::empty();
-        all.negatives
-            .reserve_exact(parts.iter().map(|p| p.negatives.len()).sum());
-        all.positives
-            .reserve_exact(parts.iter().map(|p| p.positives.len()).sum());
-        all.spans
-            .reserve_exact(parts.iter().map(|p| p.spans.len()).sum());
-        // Each part is freed once it is copied: its pages serve what is still to be written.
-        for part in parts {
-            let (negatives, positives) = (all.negatives.len(), all.positives.len());
-            all.negatives.extend_from_slice(&part.negatives);
-            all.positives.extend_from_slice(&part.positives);
-            all.spans.extend_from_slice(&part.spans);
-            all.negative_offsets
-                .extend(part.negative_offsets[1..].iter().map(|o| o + negatives));
-            all.positive_offsets
-                .extend(part.positive_offsets[1..].iter().map(|o| o + positives));
-        }
-        all
     }
 
     /// How many anchors there are, with triplets or without.
     #[must_use]
     pub fn anchors(&self) -> usize {
-        self.negative_offsets.len().saturating_sub(1)
+        self.anchors
+    }
+
+    /// How many references positives and negatives are taken from.
+    #[must_use]
+    pub fn references(&self) -> usize {
+        self.references
     }
 
     /// How many triplets are selected. Nothing is expanded to count them.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.spans
-            .iter()
-            .map(|(start, end)| u64::from(end - start))
-            .sum()
+        self.count
     }
 
-    /// The negatives of an anchor, nearest first; none for an anchor that does not exist.
+    /// The negatives of an anchor that any of its positives selects, nearest first; none for an anchor that does not
+    /// exist.
     #[must_use]
     pub fn negatives(&self, anchor: usize) -> &[u32] {
-        &self.negatives[piece(&self.negative_offsets, anchor)]
+        match self.part(anchor) {
+            Some((part, negatives, _)) => &part.negatives[negatives],
+            None => &[],
+        }
     }
 
     /// The positives of an anchor that have a selected negative, with the places of these.
-    pub fn spans(&self, anchor: usize) -> impl Iterator<Item = PositiveSpan> + '_ {
-        let range = piece(&self.positive_offsets, anchor);
-        self.positives[range.clone()]
-            .iter()
-            .zip(&self.spans[range])
-            .map(|(&positive, &(start, end))| PositiveSpan {
-                positive,
-                start,
-                end,
-            })
+    #[must_use]
+    pub fn spans(&self, anchor: usize) -> &[PositiveSpan] {
+        match self.part(anchor) {
+            Some((part, _, spans)) => &part.spans[spans],
+            None => &[],
+        }
     }
 
-    /// All positives and all negatives that stand in any range: what must be checked before a matrix is indexed.
-    #[must_use]
-    pub fn rows(&self) -> (&[u32], &[u32]) {
-        (&self.positives, &self.negatives)
+    /// Where the negatives and the spans of an anchor lie.
+    fn part(&self, anchor: usize) -> Option<(&Part, Range<usize>, Range<usize>)> {
+        let part = self.parts.get(anchor / ROWS)?;
+        let i = anchor % ROWS;
+        let (negatives, spans) = *part.ends.get(i)?;
+        let (first_negative, first_span) = if i == 0 { (0, 0) } else { part.ends[i - 1] };
+        Some((part, first_negative..negatives, first_span..spans))
     }
 
     /// Every triplet `(anchor, positive, negative)`, in lexicographic order. Cubic: only for those who ask.
     pub fn for_each(&self, mut f: impl FnMut(u32, u32, u32)) {
         let mut chosen = Vec::new();
-        for a in 0..self.anchors() {
+        for a in 0..self.anchors {
             let negatives = self.negatives(a);
             for span in self.spans(a) {
                 chosen.clear();
@@ -198,20 +165,86 @@ impl TripletRanges {
     }
 }
 
-/// Where an anchor's part of a list lies.
-fn piece(offsets: &[usize], anchor: usize) -> Range<usize> {
-    match offsets.get(anchor..anchor + 2) {
-        Some(ends) => ends[0]..ends[1],
-        None => 0..0,
+impl Part {
+    fn push_anchor<T: Real>(
+        &mut self,
+        row: &[T],
+        sign: T,
+        interval: GapInterval,
+        scratch: &mut Scratch<T>,
+    ) {
+        let bounds = Bounds {
+            above: interval.above.map(T::from_f64),
+            at_most: interval.at_most.map(T::from_f64),
+        };
+        // A lone positive or negative makes no triplet: leave the anchor empty and spare the sort.
+        if !scratch.positives.is_empty() && !scratch.negatives.is_empty() {
+            let near = scratch.positives.iter().map(|&p| sign * row[p as usize]);
+            let (nearest, farthest) = near.fold(
+                (T::from_f64(f64::INFINITY), T::from_f64(f64::NEG_INFINITY)),
+                |(low, high), x| (low.min(x), high.max(x)),
+            );
+            if interval != GapInterval::default() {
+                let selectable = |far: T| bounds.admit(far - nearest, far - farthest);
+                scratch
+                    .negatives
+                    .retain(|&n| selectable(sign * row[n as usize]));
+            }
+            let far = scratch.order.sort(&mut scratch.negatives, row, sign);
+            self.negatives.extend_from_slice(&scratch.negatives);
+            for &p in &scratch.positives {
+                let places = bounds.places(far, sign * row[p as usize]);
+                if !places.is_empty() {
+                    self.spans.push(PositiveSpan {
+                        positive: p,
+                        start: places.start as u32,
+                        end: places.end as u32,
+                    });
+                }
+            }
+        }
+        self.ends.push((self.negatives.len(), self.spans.len()));
+    }
+}
+
+/// A [`GapInterval`] in the type of the distances.
+#[derive(Clone, Copy)]
+struct Bounds<T> {
+    above: Option<T>,
+    at_most: Option<T>,
+}
+
+impl<T: Real> Bounds<T> {
+    /// Whether gaps between these two may be selected.
+    fn admit(self, widest: T, narrowest: T) -> bool {
+        self.above.is_none_or(|bound| widest > bound)
+            && self.at_most.is_none_or(|bound| narrowest <= bound)
+    }
+
+    /// Which of the sorted distances have a selected gap to `near`.
+    fn places(self, far: &[T], near: T) -> Range<usize> {
+        // No gap to what is no number satisfies a bound.
+        if self.above.or(self.at_most).is_some() && !self.admit_number(near) {
+            return 0..0;
+        }
+        let start = self
+            .above
+            .map_or(0, |bound| far.partition_point(|far| *far - near <= bound));
+        let end = self.at_most.map_or(far.len(), |bound| {
+            far.partition_point(|far| *far - near <= bound)
+        });
+        start..end
+    }
+
+    fn admit_number(self, near: T) -> bool {
+        near.abs() <= T::from_f64(f64::INFINITY)
     }
 }
 
 struct Scratch<T> {
     positives: Vec<u32>,
     negatives: Vec<u32>,
-    narrow: Vec<u64>,
-    wide: Vec<(u64, u32)>,
-    sorted: Vec<T>,
+    order: DistanceOrder<T>,
 }
 
 impl<T> Default for Scratch<T> {
@@ -219,38 +252,8 @@ impl<T> Default for Scratch<T> {
         Self {
             positives: Vec::new(),
             negatives: Vec::new(),
-            narrow: Vec::new(),
-            wide: Vec::new(),
-            sorted: Vec::new(),
+            order: DistanceOrder::default(),
         }
-    }
-}
-
-impl<T: Real> Scratch<T> {
-    /// Sorts `negatives` by distance, then row, and leaves their distances in `sorted`.
-    fn sort_negatives(&mut self, row: &[T], sign: T) {
-        let key = |n: u32| (sign * row[n as usize]).sort_key();
-        if size_of::<T>() == 4 {
-            // Key and row share one word: sorting single words takes about half the time of sorting pairs.
-            self.narrow.clear();
-            self.narrow
-                .extend(self.negatives.iter().map(|&n| key(n) << 32 | u64::from(n)));
-            self.narrow.sort_unstable();
-            for (n, word) in self.negatives.iter_mut().zip(&self.narrow) {
-                *n = *word as u32;
-            }
-        } else {
-            self.wide.clear();
-            self.wide
-                .extend(self.negatives.iter().map(|&n| (key(n), n)));
-            self.wide.sort_unstable();
-            for (n, (_, row)) in self.negatives.iter_mut().zip(&self.wide) {
-                *n = *row;
-            }
-        }
-        self.sorted.clear();
-        self.sorted
-            .extend(self.negatives.iter().map(|&n| sign * row[n as usize]));
     }
 }
 

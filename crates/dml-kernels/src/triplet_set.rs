@@ -26,9 +26,7 @@ impl TripletSet for TripletRanges {
     }
 
     fn references(&self) -> usize {
-        let (positives, negatives) = self.rows();
-        let last = positives.iter().chain(negatives).max();
-        last.map_or(0, |&row| row as usize + 1)
+        self.references()
     }
 
     fn count(&self) -> u64 {

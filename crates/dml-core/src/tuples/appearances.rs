@@ -136,7 +136,7 @@ impl Tuples {
             }
             Self::Ranges(ranges) => {
                 for a in 0..ranges.anchors() {
-                    if let Some(span) = ranges.spans(a).next() {
+                    if let Some(span) = ranges.spans(a).first() {
                         offer(a as u32, span.positive);
                     }
                 }

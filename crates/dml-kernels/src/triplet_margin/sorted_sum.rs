@@ -15,14 +15,21 @@ pub(super) struct SumScratch<T> {
 }
 
 impl<T: Real> SumScratch<T> {
-    pub(super) fn prefix_sums(&mut self) {
+    /// Takes the distances of an anchor's negatives and sums them up; `false` if they do not come in order.
+    #[inline(always)]
+    pub(super) fn gather(&mut self, far: impl Iterator<Item = T>) -> bool {
+        self.far.clear();
+        self.far.extend(far);
         self.sums.clear();
         self.sums.push(0.0);
-        let mut sum = 0.0;
-        for far in &self.far {
+        let (mut sum, mut ordered, mut before) = (0.0, true, T::from_f64(f64::NEG_INFINITY));
+        for &far in &self.far {
             sum += far.to_f64();
             self.sums.push(sum);
+            ordered &= before <= far;
+            before = far;
         }
+        ordered
     }
 
     /// Whether every e^±(h(a,p) − h(a,n) + margin) is far from the limits of double precision.

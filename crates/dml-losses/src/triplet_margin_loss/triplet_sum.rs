@@ -125,7 +125,7 @@ impl ImplicitTripletSum {
         let gradient = Tensor::from_vec(result.gradient, matrix.shape(), &Device::Cpu)?;
         let sum = match inside {
             None => fused::unary("triplet_sum", matrix, value, (), move |_, _, upstream| {
-                Ok(gradient.broadcast_mul(upstream)?)
+                scaled::<T>(&gradient, upstream)
             })?,
             Some(inside) => {
                 let swapped = Tensor::from_vec(result.swap_gradient, inside.shape(), &Device::Cpu)?;
@@ -137,8 +137,8 @@ impl ImplicitTripletSum {
                     (),
                     move |_, _, _, upstream| {
                         Ok((
-                            gradient.broadcast_mul(upstream)?,
-                            swapped.broadcast_mul(upstream)?,
+                            scaled::<T>(&gradient, upstream)?,
+                            scaled::<T>(&swapped, upstream)?,
                         ))
                     },
                 )?
@@ -149,6 +149,12 @@ impl ImplicitTripletSum {
             count: result.count,
         })
     }
+}
+
+/// The gradient of a sum, times what comes down to it.
+fn scaled<T: Element>(gradient: &Tensor, upstream: &Tensor) -> Result<Tensor> {
+    let factor = with_slice(upstream, |u: &[T]| <T as Real>::to_f64(u[0]))?;
+    Ok(gradient.affine(factor, 0.0)?)
 }
 
 fn on_host(matrix: &Tensor) -> Result<Tensor> {
