@@ -5,6 +5,9 @@
 //! own pixels: per entry, one window of the input is added to the gradient of the channel's weights, and the
 //! channel's weights are added to one window of the input's gradient.
 
+// One index walks several small arrays; a zip of them would hide the formula.
+#![allow(clippy::needless_range_loop)]
+
 use pulp::{Simd, WithSimd};
 
 use super::windows::Segment;

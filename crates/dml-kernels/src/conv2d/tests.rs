@@ -312,6 +312,9 @@ fn every_block_agrees_with_its_definition() {
     }
 }
 
+/// A list of numbers that the result depends on.
+type Part = fn(&mut Data) -> &mut Vec<f64>;
+
 #[test]
 fn gradients_agree_with_central_differences() {
     for (i, (block, image)) in blocks().into_iter().enumerate() {
@@ -332,7 +335,7 @@ fn gradients_agree_with_central_differences() {
             let output = forward(&block, &data.operands()).output;
             output.iter().zip(&incoming).map(|(a, b)| a * b).sum()
         };
-        let parts: [(fn(&mut Data) -> &mut Vec<f64>, &[f64], &str); 3] = [
+        let parts: [(Part, &[f64], &str); 3] = [
             (|d| &mut d.input, &gradients.input, "input"),
             (|d| &mut d.weight, &gradients.filter.weight, "weight"),
             (|d| &mut d.bias, &gradients.filter.bias, "bias"),

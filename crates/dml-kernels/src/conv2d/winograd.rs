@@ -12,6 +12,9 @@
 //! Lavin & Gray 2016, "Fast algorithms for convolutional neural networks" (arXiv 1509.09308), F(2×2, 3×3). Summed over
 //! channels, each of the 16 products is a product of matrices `[tiles, inputs] · [inputs, outputs]`.
 
+// One index walks several small arrays; a zip of them would hide the formula.
+#![allow(clippy::needless_range_loop)]
+
 use pulp::{Simd, WithSimd};
 
 use super::Convolution;

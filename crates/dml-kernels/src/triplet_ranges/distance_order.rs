@@ -129,16 +129,16 @@ fn spread<T: Real>(far: &[T]) -> Option<(f64, f64)> {
     if far.len() < MANY {
         return None;
     }
-    let (mut low, mut high, mut difference) = (far[0], far[0], T::ZERO);
+    let (mut low, mut high, mut nothing) = (far[0], far[0], T::ZERO);
     for &far in far {
         low = low.min(far);
         high = high.max(far);
-        // Of a number it is 0, of infinity and of what is no number it is no number.
-        difference += far - far;
+        // A number times 0 is 0; infinity, and what is no number, make it no number.
+        nothing += far * T::ZERO;
     }
     let (low, high) = (low.to_f64(), high.to_f64());
     let scale = far.len() as f64 / (high - low);
-    (difference == T::ZERO && scale.is_finite()).then_some((low, scale))
+    (nothing == T::ZERO && scale.is_finite()).then_some((low, scale))
 }
 
 /// Insertion sort: fast where every entry is a few places from its own.
