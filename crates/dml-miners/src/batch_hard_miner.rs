@@ -10,9 +10,7 @@ use std::sync::Arc;
 
 use dml_core::{Batch, Distance, Miner, Result, Triplets, Tuples};
 
-use crate::{
-    AllowedRange, BatchEasyHardMiner, BatchEasyHardMinerConfig, BatchStrategy, allowed_range,
-};
+use crate::{AllowedRange, BatchEasyHardMiner, BatchEasyHardMinerConfig, BatchStrategy};
 
 /// Knobs of [`BatchHardMiner`].
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -23,10 +21,10 @@ use crate::{
 )]
 pub struct BatchHardMinerConfig {
     /// Only positives whose distance or similarity is within are looked at. Default none.
-    #[cfg_attr(feature = "serde", serde(with = "allowed_range::extended"))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::allowed_range::extended"))]
     pub allowed_pos_range: Option<AllowedRange>,
     /// Only negatives whose distance or similarity is within are looked at. Default none.
-    #[cfg_attr(feature = "serde", serde(with = "allowed_range::extended"))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::allowed_range::extended"))]
     pub allowed_neg_range: Option<AllowedRange>,
 }
 
