@@ -22,3 +22,8 @@ pub use dml_core::{
     Objective, Order, Outcome, Over, Pairs, PartialSum, Reduced, Reducer, Regularizer, Relation,
     Result, Sampler, TensorExt, Term, Terms, Triplets, TupleCount, Tuples, Verdict,
 };
+
+/// The example of the workspace's README, run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct WorkspaceReadme;
