@@ -3,6 +3,7 @@
 mod answer;
 mod assert;
 mod case;
+mod chance;
 mod compare;
 mod deviations;
 mod kinds;

@@ -100,7 +100,7 @@ fn files(variant: MnistVariant, folder: Option<&Path>) -> anyhow::Result<Digits>
     })
 }
 
-/// Whether the only trouble is that no mirror could be reached.
+/// Whether no mirror had the files: unreachable, or with other contents than it should; the error lists the attempts.
 fn is_offline(error: &anyhow::Error) -> bool {
     matches!(
         error.downcast_ref::<DataError>(),

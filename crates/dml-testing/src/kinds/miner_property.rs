@@ -10,6 +10,7 @@ use super::unsupported;
 use crate::Case;
 use crate::answer::{Answer, Inputs};
 use crate::case::{Array, Data};
+use crate::chance::is_plausible;
 
 /// Calls whose choices are counted together.
 const ROUNDS: usize = 300;
@@ -49,12 +50,6 @@ fn listed(case: &Case, name: &str) -> anyhow::Result<Vec<(u32, u32)>> {
         .chunks_exact(2)
         .map(|pair| (pair[0], pair[1]))
         .collect())
-}
-
-/// `got` of `draws` lies within five standard deviations of a share of them.
-fn is_plausible(got: u64, draws: u64, share: f64) -> bool {
-    let (got, draws) = (got as f64, draws as f64);
-    (got - draws * share).abs() <= 5.0 * (draws * share * (1.0 - share)).sqrt() + 1e-9
 }
 
 /// So many pairs of each bin, all pairs of a bin alike.

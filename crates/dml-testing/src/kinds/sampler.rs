@@ -13,6 +13,7 @@ use super::unsupported;
 use crate::Case;
 use crate::answer::Answer;
 use crate::case::{Array, Data};
+use crate::chance::is_plausible;
 
 /// Epochs that are looked at.
 const EPOCHS: u64 = 3;
@@ -200,15 +201,10 @@ fn tuples_to_weights(
         subset.is_none_or(|size| yielded == size),
         "an epoch of {yielded} rows"
     );
-    let (total, draws) = (
-        weights.iter().sum::<f64>(),
-        counts.iter().sum::<u64>() as f64,
-    );
+    let (total, draws) = (weights.iter().sum::<f64>(), counts.iter().sum());
     for (row, (weight, count)) in weights.iter().zip(&counts).enumerate() {
-        let share = weight / total;
-        let spread = (draws * share * (1.0 - share)).sqrt();
         ensure!(
-            (*count as f64 - draws * share).abs() <= 5.0 * spread + 1e-9,
+            is_plausible(*count, draws, weight / total),
             "row {row} was drawn {count} times of {draws}"
         );
     }

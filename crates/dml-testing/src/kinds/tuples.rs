@@ -14,6 +14,7 @@ use super::unsupported;
 use crate::Case;
 use crate::answer::{Answer, Inputs};
 use crate::case::Array;
+use crate::chance::is_plausible;
 
 /// What the cases call.
 pub(super) const FUNCTIONS: &[&str] = &[
@@ -196,13 +197,11 @@ pub(super) fn check_property(case: &Case) -> anyhow::Result<Answer> {
             .filter(|(b, _)| *b == a)
             .map(|(b, n)| weight(*b, *n))
             .sum();
-        let (share, draws) = (weight(a, n) / total, drawn[a as usize] as f64);
-        let expected = share * draws;
-        let got = seen.get(&(a, n)).copied().unwrap_or(0) as f64;
-        let spread = (draws * share * (1.0 - share)).sqrt();
+        let (share, draws) = (weight(a, n) / total, drawn[a as usize]);
+        let got = seen.get(&(a, n)).copied().unwrap_or(0);
         ensure!(
-            (got - expected).abs() <= 5.0 * spread + 1e-9,
-            "negative {n} of anchor {a}: {got} draws, expected {expected}"
+            is_plausible(got, draws, share),
+            "negative {n} of anchor {a} was drawn {got} times of {draws}, share {share}"
         );
     }
     let mut answer = Answer::default();

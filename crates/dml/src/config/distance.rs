@@ -23,6 +23,14 @@ registry! {
 }
 
 impl DistanceConfig {
+    /// The distance that was asked for, or the default.
+    pub(super) fn build_or(
+        asked: Option<&Self>,
+        default: impl FnOnce() -> Arc<dyn Distance>,
+    ) -> Result<Arc<dyn Distance>, ConfigError> {
+        asked.map_or_else(|| Ok(default()), Self::build)
+    }
+
     /// The distance.
     ///
     /// # Errors

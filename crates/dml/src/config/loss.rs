@@ -87,14 +87,10 @@ impl LossConfig {
     /// # Errors
     /// [`ConfigError::Component`] for arguments outside of their range.
     pub fn build(&self) -> Result<Objective, ConfigError> {
-        let distance = match &self.distance {
-            Some(distance) => distance.build()?,
-            None => self.loss.default_distance(),
-        };
-        let reducer = match &self.reducer {
-            Some(reducer) => reducer.build()?,
-            None => self.loss.default_reducer(),
-        };
+        let distance =
+            DistanceConfig::build_or(self.distance.as_ref(), || self.loss.default_distance())?;
+        let reducer =
+            ReducerConfig::build_or(self.reducer.as_ref(), || self.loss.default_reducer())?;
         let objective = Objective::new(self.loss.build(distance)?, reducer);
         Ok(match &self.embedding_regularizer {
             Some(regularizer) => objective.with_regularizer(

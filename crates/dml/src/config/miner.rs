@@ -96,10 +96,7 @@ impl MinerConfig {
     /// # Errors
     /// As [`build`](MinerConfig::build).
     pub fn build_distance(&self) -> Result<Arc<dyn Distance>, ConfigError> {
-        match &self.distance {
-            Some(distance) => distance.build(),
-            None => Ok(self.miner.default_distance()),
-        }
+        DistanceConfig::build_or(self.distance.as_ref(), || self.miner.default_distance())
     }
 }
 

@@ -12,6 +12,7 @@ use dml_reducers::{
 use serde::{Deserialize, Serialize};
 
 use super::{ConfigError, NoArguments, registry};
+use crate::defaults::mean;
 
 pub use dml_reducers::Aggregation;
 
@@ -31,6 +32,14 @@ registry! {
 }
 
 impl ReducerConfig {
+    /// The reducer that was asked for, or the default.
+    pub(super) fn build_or(
+        asked: Option<&Self>,
+        default: impl FnOnce() -> Arc<dyn Reducer>,
+    ) -> Result<Arc<dyn Reducer>, ConfigError> {
+        asked.map_or_else(|| Ok(default()), Self::build)
+    }
+
     /// The reducer.
     ///
     /// # Errors
@@ -46,14 +55,14 @@ impl ReducerConfig {
             }
             Self::DivisorReducer(_) => Arc::new(DivisorReducer),
             Self::PerAnchorReducer(config) => {
-                let inner = build_or_mean(config.reducer.as_deref())?;
+                let inner = Self::build_or(config.reducer.as_deref(), mean)?;
                 let own = dml_reducers::PerAnchorReducerConfig {
                     aggregation_func: config.aggregation_func,
                 };
                 Arc::new(PerAnchorReducer::new(own, inner))
             }
             Self::MultipleReducers(config) => {
-                let default = build_or_mean(config.default_reducer.as_deref())?;
+                let default = Self::build_or(config.default_reducer.as_deref(), mean)?;
                 let mut reducers = MultipleReducers::new(default);
                 for (name, reducer) in &config.reducers {
                     reducers = reducers.with(name, reducer.build()?);
@@ -63,13 +72,6 @@ impl ReducerConfig {
             Self::DoNothingReducer(_) => Arc::new(DoNothingReducer),
         })
     }
-}
-
-fn build_or_mean(reducer: Option<&ReducerConfig>) -> Result<Arc<dyn Reducer>, ConfigError> {
-    reducer.map_or_else(
-        || Ok(Arc::new(MeanReducer) as Arc<dyn Reducer>),
-        ReducerConfig::build,
-    )
 }
 
 /// Values are first brought together per anchor, then reduced.

@@ -88,14 +88,11 @@ impl RegularizerConfig {
     /// # Errors
     /// [`ConfigError::Component`] for arguments outside of their range.
     pub fn build(&self) -> Result<Arc<dyn Regularizer>, ConfigError> {
-        let distance = match &self.distance {
-            Some(distance) => distance.build()?,
-            None => self.regularizer.default_distance(),
-        };
-        let reducer = match &self.reducer {
-            Some(reducer) => reducer.build()?,
-            None => self.regularizer.default_reducer(),
-        };
+        let distance = DistanceConfig::build_or(self.distance.as_ref(), || {
+            self.regularizer.default_distance()
+        })?;
+        let reducer =
+            ReducerConfig::build_or(self.reducer.as_ref(), || self.regularizer.default_reducer())?;
         self.regularizer.build(distance, reducer)
     }
 }
