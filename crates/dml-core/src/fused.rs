@@ -4,6 +4,9 @@
 //! ([`unary`], [`binary`], [`ternary`]). This is how the crates above turn the kernels of `dml-kernels` into differentiable
 //! tensors; [`for_element!`](crate::for_element) chooses between `f32` and `f64`.
 
+mod row_values;
+
+use std::cell::Cell;
 use std::fmt;
 use std::sync::Mutex;
 
@@ -13,6 +16,8 @@ use candle_core::{
 use dml_kernels::Real;
 
 use crate::{Error, Result};
+
+pub use row_values::row_values;
 
 /// An element type that tensors and kernels share: `f32` or `f64`.
 pub trait Element: WithDType + Real {}
@@ -50,11 +55,31 @@ macro_rules! for_element {
     };
 }
 
+thread_local! {
+    static KERNELS_ARE_OFF: Cell<bool> = const { Cell::new(false) };
+}
+
 /// Whether a fused CPU kernel can take this tensor; if not, the composite form does the work.
 #[must_use]
 pub fn has_kernel(tensor: &Tensor) -> bool {
     use candle_core::DType::{F32, F64};
-    tensor.device().is_cpu() && matches!(tensor.dtype(), F32 | F64)
+    let fits = tensor.device().is_cpu() && matches!(tensor.dtype(), F32 | F64);
+    fits && !KERNELS_ARE_OFF.get()
+}
+
+/// Runs `f` as on a device that has no kernel: everything that it computes on this thread takes the composite form.
+///
+/// For tests that hold both forms to the same numbers.
+pub fn without_kernels<R>(f: impl FnOnce() -> R) -> R {
+    /// Restores what was, also when `f` panics.
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            KERNELS_ARE_OFF.set(self.0);
+        }
+    }
+    let _restore = Restore(KERNELS_ARE_OFF.replace(true));
+    f()
 }
 
 /// `f` on the elements of a CPU tensor in row-major order, without a copy where the tensor is contiguous.
@@ -292,6 +317,19 @@ impl CustomOp3 for Ternary {
 mod tests {
     use super::*;
     use candle_core::{Device, Var};
+
+    #[test]
+    fn kernels_can_be_put_aside_for_a_while() -> Result<()> {
+        let tensor = Tensor::new(1f32, &Device::Cpu)?;
+        assert!(has_kernel(&tensor));
+        without_kernels(|| {
+            assert!(!has_kernel(&tensor));
+            without_kernels(|| assert!(!has_kernel(&tensor)));
+            assert!(!has_kernel(&tensor));
+        });
+        assert!(has_kernel(&tensor));
+        Ok(())
+    }
 
     #[test]
     fn a_ternary_node_gives_each_input_its_gradient_or_none() -> Result<()> {

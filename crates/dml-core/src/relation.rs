@@ -9,6 +9,8 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
+use dml_kernels::PairMask;
+
 use crate::{Error, IntoLabels, Labels, Result};
 
 /// What a query and a reference are to each other.
@@ -402,6 +404,32 @@ impl Relation {
         }
     }
 
+    /// The positive and the negative pairs as one bit each.
+    #[must_use]
+    pub fn mask(&self) -> PairMask {
+        let same = |q| self.same_as(q);
+        if let Knowledge::Labels { query, reference } = &self.knowledge {
+            let (query, reference) = (query.as_slice(), reference.as_slice());
+            return PairMask::select(self.queries, self.references, |q, p, n, _: &mut ()| {
+                let (label, same) = (query[q], same(q));
+                for (r, other) in reference.iter().enumerate() {
+                    let (equal, counts) = (*other == label, same != Some(r));
+                    p.insert_if(r, equal & counts);
+                    n.insert_if(r, !equal & counts);
+                }
+            });
+        }
+        PairMask::select(self.queries, self.references, |q, p, n, _: &mut ()| {
+            for r in 0..self.references {
+                match self.judge(q, r) {
+                    Verdict::Positive(_) => p.insert(r),
+                    Verdict::Negative(_) => n.insert(r),
+                    Verdict::Ignored => {}
+                }
+            }
+        })
+    }
+
     /// Appends the reference rows that are positive and negative for query row `q`, each in ascending order.
     pub fn split(&self, q: usize, positives: &mut Vec<u32>, negatives: &mut Vec<u32>) {
         if q >= self.queries {
@@ -507,6 +535,9 @@ mod tests {
         for relation in relations {
             for q in 0..3 {
                 let (positives, negatives) = split(&relation, q);
+                let mask = relation.mask();
+                assert_eq!(mask.positives(q).collect::<Vec<_>>(), positives);
+                assert_eq!(mask.negatives(q).collect::<Vec<_>>(), negatives);
                 for r in 0..3u32 {
                     let verdict = relation.judge(q, r as usize);
                     assert_eq!(

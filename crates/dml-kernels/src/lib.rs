@@ -24,6 +24,7 @@ pub mod normalize;
 pub mod optimizer;
 pub mod pairwise_dot;
 pub mod pairwise_lp;
+pub mod row_values;
 
 pub mod angular_triplets;
 mod pair_mask;

@@ -114,6 +114,13 @@ impl PairMask {
         self.counts
     }
 
+    /// Whether some pair is chosen as a positive and as a negative at once.
+    #[must_use]
+    pub fn has_both(&self) -> bool {
+        let mut words = self.positive.iter().zip(&self.negative);
+        words.any(|(positive, negative)| positive & negative != 0)
+    }
+
     /// The chosen positives of a query in ascending order; none for a query that does not exist.
     pub fn positives(&self, q: usize) -> impl Iterator<Item = u32> + '_ {
         ones(self.row(&self.positive, q))
@@ -177,6 +184,12 @@ mod tests {
                 (count, (queries * references) as u64 - count)
             );
             assert_eq!(mask.positives(queries).count(), 0);
+            assert!(!mask.has_both());
         }
+        let both = PairMask::select(1, 70, |_, positives, negatives, _: &mut ()| {
+            positives.insert(66);
+            negatives.insert(66);
+        });
+        assert!(both.has_both());
     }
 }

@@ -10,6 +10,7 @@
 //! Anchors are query rows; positives and negatives are reference rows.
 
 mod appearances;
+mod mask;
 mod pairs;
 mod random;
 mod ranges;
@@ -23,6 +24,7 @@ use dml_kernels::{PairMask, TripletSet};
 use crate::{Batch, Error, Order, Result};
 use candle_core::Tensor;
 
+pub use mask::mask_tensors;
 pub use pairs::Pairs;
 pub use random::PerAnchor;
 pub use ranges::triplet_ranges;

@@ -269,3 +269,64 @@ fn class_size_counts_the_anchor_where_it_is_among_the_references() -> Result<()>
     assert_eq!(drawn.negatives, [3; 6]);
     Ok(())
 }
+
+#[test]
+fn every_form_has_the_same_mask() -> Result<()> {
+    let batch = batch();
+    let (positives, negatives) = mask_tensors(&*Tuples::All.mask(&batch)?, &Device::Cpu)?;
+    assert_eq!(
+        positives.to_vec2::<u8>()?,
+        [
+            [0, 1, 0, 0, 1],
+            [1, 0, 0, 0, 1],
+            [0, 0, 0, 1, 0],
+            [0, 0, 1, 0, 0],
+            [1, 1, 0, 0, 0]
+        ]
+    );
+    assert_eq!(negatives.to_vec2::<u8>()?[0], [0, 0, 1, 1, 0]);
+    let all = Tuples::All.mask(&batch)?;
+    let ranges = Tuples::All
+        .ranges(&batch, &matrix(), Order::SmallerIsCloser)?
+        .unwrap();
+    for tuples in [
+        Tuples::Pairs(Tuples::All.pairs(&batch)?),
+        Tuples::Triplets(Tuples::All.triplets(&batch)?),
+        Tuples::Mask(all.clone()),
+        Tuples::Ranges(ranges.clone()),
+        Tuples::Lazy(ranges),
+    ] {
+        assert_eq!(tuples.mask(&batch)?, all, "{tuples:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn ranges_cover_exactly_the_pairs_of_their_triplets() -> Result<()> {
+    let batch = batch();
+    let relation = batch.relation().unwrap();
+    let interval = GapInterval {
+        above: Some(0.0),
+        at_most: Some(3.5),
+    };
+    let order = Order::SmallerIsCloser;
+    let ranges = triplet_ranges(&matrix(), order, interval, |q, p, n| {
+        relation.split(q, p, n)
+    })?;
+    let ranges = Tuples::from(ranges);
+    let listed = Tuples::Triplets(ranges.triplets(&batch)?);
+    assert_eq!(ranges.mask(&batch)?, listed.mask(&batch)?);
+    assert_ne!(ranges.mask(&batch)?, Tuples::All.mask(&batch)?);
+    Ok(())
+}
+
+#[test]
+fn a_pair_cannot_be_positive_and_negative_at_once() -> Result<()> {
+    let pairs = Pairs::new(vec![0, 0], vec![1, 1], vec![0], vec![2])?;
+    let mask = Tuples::from(pairs).mask(&batch())?;
+    assert_eq!(mask.counts(), (1, 1), "a repeated pair counts once");
+    let pairs = Pairs::new(vec![0], vec![1], vec![0], vec![1])?;
+    let error = Tuples::from(pairs).mask(&batch()).unwrap_err();
+    assert!(matches!(error, Error::Unsupported { .. }), "{error}");
+    Ok(())
+}

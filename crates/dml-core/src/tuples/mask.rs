@@ -1,0 +1,103 @@
+//! Tuples as a set of pairs: one bit for each, repeats count once.
+
+use std::sync::Arc;
+
+use candle_core::{Device, Tensor};
+use dml_kernels::{PairMask, TripletSet};
+
+use super::{Pairs, Tuples};
+use crate::{Batch, Error, Result};
+
+impl Tuples {
+    /// The pairs that occur in the tuples, one bit each: a triplet counts as its positive and its negative pair,
+    /// repeats count once.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] if a pair is given as positive and as negative; as [`Tuples::triplets`].
+    pub fn mask(&self, batch: &Batch) -> Result<Arc<PairMask>> {
+        self.check(batch)?;
+        let mask = match self {
+            Self::All => Arc::new(batch.require_relation("mask")?.mask()),
+            Self::Pairs(pairs) => Arc::new(of_list(pairs, batch)),
+            Self::Triplets(triplets) => Arc::new(of_list(&triplets.to_pairs(), batch)),
+            Self::Mask(mask) => mask.clone(),
+            // Spans of one anchor overlap: what they cover is found from their ends alone, not by walking each.
+            Self::Ranges(ranges) => Arc::new(PairMask::select(
+                batch.queries(),
+                batch.references(),
+                |q, positives, negatives, open: &mut Vec<i64>| {
+                    if q >= ranges.anchors() {
+                        return;
+                    }
+                    let order = ranges.negatives(q);
+                    open.clear();
+                    open.resize(order.len() + 1, 0);
+                    for span in ranges.spans(q) {
+                        positives.insert_if(span.positive as usize, span.start < span.end);
+                        open[span.start as usize] += 1;
+                        open[span.end as usize] -= 1;
+                    }
+                    let mut covering = 0;
+                    for (&n, change) in order.iter().zip(open.iter()) {
+                        covering += change;
+                        negatives.insert_if(n as usize, covering > 0);
+                    }
+                },
+            )),
+            Self::Lazy(set) => Arc::new(of_set(&**set, batch)),
+        };
+        if mask.has_both() {
+            return Err(Error::Unsupported {
+                component: "Tuples::mask",
+                reason: "a pair is given as positive and as negative at once",
+            });
+        }
+        Ok(mask)
+    }
+}
+
+fn of_list(pairs: &Pairs, batch: &Batch) -> PairMask {
+    let (positives, negatives) = pairs.by_anchor(batch.queries());
+    PairMask::select(
+        batch.queries(),
+        batch.references(),
+        |q, p, n, _: &mut ()| {
+            positives[q].iter().for_each(|&row| p.insert(row as usize));
+            negatives[q].iter().for_each(|&row| n.insert(row as usize));
+        },
+    )
+}
+
+fn of_set(set: &dyn TripletSet, batch: &Batch) -> PairMask {
+    PairMask::select(
+        batch.queries(),
+        batch.references(),
+        |q, p, n, _: &mut ()| {
+            if q < set.anchors() {
+                set.for_anchor(q, &mut |positive, negatives| {
+                    p.insert(positive as usize);
+                    negatives.iter().for_each(|&row| n.insert(row as usize));
+                });
+            }
+        },
+    )
+}
+
+/// Positive and negative pairs as tensors `[Q, R]` of `u8`, 1 where a pair is chosen.
+///
+/// # Errors
+/// [`Error::Tensor`] if the device can't hold them.
+pub fn mask_tensors(mask: &PairMask, device: &Device) -> Result<(Tensor, Tensor)> {
+    let (queries, references) = (mask.queries(), mask.references());
+    let mut positive = vec![0u8; queries * references];
+    let mut negative = positive.clone();
+    for q in 0..queries {
+        let start = q * references;
+        mask.positives(q)
+            .for_each(|r| positive[start + r as usize] = 1);
+        mask.negatives(q)
+            .for_each(|r| negative[start + r as usize] = 1);
+    }
+    let tensor = |bits| Tensor::from_vec(bits, (queries, references), device);
+    Ok((tensor(positive)?, tensor(negative)?))
+}

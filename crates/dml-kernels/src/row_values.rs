@@ -1,0 +1,128 @@
+//! One number for each row of a matrix, with its slope in every entry of the row.
+//!
+//! ```text
+//! value[i] = f(i, x[i])        slopes[i][j] = ∂ value[i] / ∂ x[i][j]
+//! ```
+//!
+//! Value and slopes come out of one visit of a row, while it lies in the cache.
+
+use rayon::prelude::*;
+
+use crate::Real;
+
+/// Rows that one task takes at a time; fixed, so that results do not depend on the number of threads.
+const ROWS: usize = 8;
+
+/// The value of each row of `x` `[rows, width]`, and the slopes `[rows, width]`.
+///
+/// `f(i, row, slopes)` gives the value of row i and writes the slopes, which are 0 before.
+#[must_use]
+pub fn row_values<T: Real>(
+    x: &[T],
+    rows: usize,
+    width: usize,
+    f: impl Fn(usize, &[T], &mut [T]) -> T + Sync,
+) -> (Vec<T>, Vec<T>) {
+    let mut values = vec![T::ZERO; rows];
+    let mut slopes = vec![T::ZERO; rows * width];
+    if width == 0 {
+        for (i, value) in values.iter_mut().enumerate() {
+            *value = f(i, &[], &mut []);
+        }
+        return (values, slopes);
+    }
+    values
+        .par_chunks_mut(ROWS)
+        .zip(slopes.par_chunks_mut(ROWS * width))
+        .zip(x.par_chunks(ROWS * width))
+        .enumerate()
+        .for_each(|(chunk, ((values, slopes), x))| {
+            let rows = slopes.chunks_exact_mut(width).zip(x.chunks_exact(width));
+            for (i, (value, (slopes, x))) in values.iter_mut().zip(rows).enumerate() {
+                *value = f(chunk * ROWS + i, x, slopes);
+            }
+        });
+    (values, slopes)
+}
+
+/// The value of each row of `x` `[rows, width]` where nobody asks for slopes: one row of them is written over and over.
+#[must_use]
+pub fn row_values_alone<T: Real>(
+    x: &[T],
+    rows: usize,
+    width: usize,
+    f: impl Fn(usize, &[T], &mut [T]) -> T + Sync,
+) -> Vec<T> {
+    let mut values = vec![T::ZERO; rows];
+    values
+        .par_chunks_mut(ROWS)
+        .enumerate()
+        .for_each(|(chunk, values)| {
+            let mut slopes = vec![T::ZERO; width];
+            for (i, value) in values.iter_mut().enumerate() {
+                let row = chunk * ROWS + i;
+                slopes.fill(T::ZERO);
+                *value = f(row, &x[row * width..(row + 1) * width], &mut slopes);
+            }
+        });
+    values
+}
+
+/// Each row of `slopes` `[rows, width]` times its factor: what comes down to a row reaches its entries.
+#[must_use]
+pub fn scaled_rows<T: Real>(slopes: &[T], factors: &[T], width: usize) -> Vec<T> {
+    let mut scaled = vec![T::ZERO; slopes.len()];
+    if width > 0 {
+        scaled
+            .par_chunks_mut(ROWS * width)
+            .zip(slopes.par_chunks(ROWS * width))
+            .zip(factors.par_chunks(ROWS))
+            .for_each(|((scaled, slopes), factors)| {
+                let rows = scaled
+                    .chunks_exact_mut(width)
+                    .zip(slopes.chunks_exact(width));
+                for ((scaled, slopes), factor) in rows.zip(factors) {
+                    for (scaled, slope) in scaled.iter_mut().zip(slopes) {
+                        *scaled = *slope * *factor;
+                    }
+                }
+            });
+    }
+    scaled
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `x₀² + i x₁`, for any number of rows.
+    fn f(i: usize, x: &[f64], slopes: &mut [f64]) -> f64 {
+        slopes[0] = 2.0 * x[0];
+        slopes[1] = i as f64;
+        x[0] * x[0] + i as f64 * x[1]
+    }
+
+    #[test]
+    fn every_row_has_its_value_and_its_slopes() {
+        for rows in [0, 1, 7, 8, 9, 40] {
+            let x: Vec<f64> = (0..3 * rows).map(|i| i as f64).collect();
+            let (values, slopes) = row_values(&x, rows, 3, f);
+            assert_eq!(values, row_values_alone(&x, rows, 3, f));
+            for i in 0..rows {
+                let (x0, x1) = ((3 * i) as f64, (3 * i + 1) as f64);
+                assert_eq!(values[i], x0 * x0 + i as f64 * x1);
+                assert_eq!(slopes[3 * i..3 * i + 3], [2.0 * x0, i as f64, 0.0]);
+            }
+            let twice = scaled_rows(&slopes, &vec![2.0; rows], 3);
+            assert!(twice.iter().zip(&slopes).all(|(a, b)| *a == 2.0 * b));
+        }
+    }
+
+    #[test]
+    fn rows_without_entries_have_values_too() {
+        let seven = |_: usize, _: &[f32], _: &mut [f32]| 7.0;
+        assert_eq!(row_values(&[], 2, 0, seven), (vec![7.0, 7.0], vec![]));
+        assert_eq!(row_values_alone(&[], 2, 0, seven), [7.0, 7.0]);
+        assert!(scaled_rows::<f32>(&[], &[1.0, 2.0], 0).is_empty());
+    }
+}
