@@ -42,7 +42,7 @@ pub use tuples::{Pairs, PerAnchor, Triplets, TupleCount, Tuples};
 pub use terms::{AnchorSums, ImplicitValues, Indices, Over, Term, Terms};
 
 pub use distance::{Distance, DistanceKind, Order};
-pub use loss::Loss;
+pub use loss::{ClassLoss, Loss};
 pub use miner::Miner;
 pub use objective::{Objective, Outcome};
 pub use reducer::{Reduced, Reducer};

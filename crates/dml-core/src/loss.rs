@@ -1,11 +1,16 @@
 //! Turning a batch and its tuples into terms to be reduced.
 
+use std::collections::HashMap;
 use std::fmt::Debug;
 use std::sync::Arc;
+
+use candle_core::{Tensor, Var};
 
 use crate::{Batch, Result, Terms, Tuples};
 
 /// A loss: one value per element, pair or triplet, with gradient. A loss never reduces.
+///
+/// Only [`terms`](Loss::terms) must be written for a new one.
 pub trait Loss: Debug + Send + Sync {
     /// The terms of the loss over `tuples` of `batch`; [`Tuples::All`] stands for everything the relation allows.
     ///
@@ -13,6 +18,49 @@ pub trait Loss: Debug + Send + Sync {
     /// [`Error::Missing`](crate::Error::Missing) if the batch lacks what the loss reads,
     /// [`Error::Unsupported`](crate::Error::Unsupported) for tuples that it has no meaning for.
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms>;
+
+    /// What the loss learns, by name: for an optimiser, and for a checkpoint.
+    fn parameters(&self) -> Vec<(String, Var)> {
+        Vec::new()
+    }
+
+    /// What the loss remembers from call to call without learning it, by name: queues, running histograms.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`](crate::Error::Tensor) if Candle cannot do it.
+    fn buffers(&self) -> Result<Vec<(String, Tensor)>> {
+        Ok(Vec::new())
+    }
+
+    /// Puts back what [`buffers`](Loss::buffers) gave. Names that the loss does not know are left alone; on an error
+    /// nothing has changed.
+    ///
+    /// # Errors
+    /// [`Error::Missing`](crate::Error::Missing) for a buffer that is not there,
+    /// [`Error::Shape`](crate::Error::Shape) for one that does not fit.
+    fn set_buffers(&self, _buffers: &HashMap<String, Tensor>) -> Result<()> {
+        Ok(())
+    }
+
+    /// The loss as one that knows classes, if it is.
+    fn as_class_loss(&self) -> Option<&dyn ClassLoss> {
+        None
+    }
+}
+
+/// A loss that compares embeddings with learned weights of classes instead of with each other.
+pub trait ClassLoss: Loss {
+    /// How near each embedding is to each class, before any margin: `[rows, dim]` → `[rows, classes]`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`](crate::Error::Shape) unless rows are as long as the weights.
+    fn logits(&self, embeddings: &Tensor) -> Result<Tensor>;
+
+    /// One row for each class, or for each centre of a class, as a weight regularizer reads them: `[rows, dim]`.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`](crate::Error::Tensor) if Candle cannot do it.
+    fn class_rows(&self) -> Result<Tensor>;
 }
 
 macro_rules! forward {
@@ -20,6 +68,18 @@ macro_rules! forward {
         impl<L: Loss + ?Sized> Loss for $t {
             fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
                 (**self).terms(batch, tuples)
+            }
+            fn parameters(&self) -> Vec<(String, Var)> {
+                (**self).parameters()
+            }
+            fn buffers(&self) -> Result<Vec<(String, Tensor)>> {
+                (**self).buffers()
+            }
+            fn set_buffers(&self, buffers: &HashMap<String, Tensor>) -> Result<()> {
+                (**self).set_buffers(buffers)
+            }
+            fn as_class_loss(&self) -> Option<&dyn ClassLoss> {
+                (**self).as_class_loss()
             }
         }
     )*};

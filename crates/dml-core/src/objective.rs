@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use candle_core::Tensor;
 
-use crate::{Batch, Loss, Miner, Reducer, Regularizer, Result, Term, Terms, TupleCount, Tuples};
+use crate::{
+    Batch, Error, Loss, Miner, Reducer, Regularizer, Result, Term, Terms, TupleCount, Tuples,
+};
 
-/// What is minimised: `reduce(loss(batch, mine(batch))) + Σ weight · regularizer(embeddings)`.
+/// What is minimised: `reduce(loss(batch, mine(batch))) + Σ weight · regularizer(embeddings)`, and the same over the
+/// weights of a class loss.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -47,6 +50,7 @@ pub struct Objective {
     loss: Arc<dyn Loss>,
     reducer: Arc<dyn Reducer>,
     regularizers: Vec<(Arc<dyn Regularizer>, f64)>,
+    weight_regularizers: Vec<(Arc<dyn Regularizer>, f64)>,
 }
 
 /// A loss with what led to it.
@@ -71,6 +75,7 @@ impl Objective {
             loss,
             reducer,
             regularizers: Vec::new(),
+            weight_regularizers: Vec::new(),
         }
     }
 
@@ -88,6 +93,37 @@ impl Objective {
     pub fn with_regularizer(mut self, regularizer: Arc<dyn Regularizer>, weight: f64) -> Self {
         self.regularizers.push((regularizer, weight));
         self
+    }
+
+    /// Adds `weight · regularizer(weights)` for the weights that a class loss learns, one row per class or centre.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] if the loss learns no weights of classes.
+    pub fn with_weight_regularizer(
+        mut self,
+        regularizer: Arc<dyn Regularizer>,
+        weight: f64,
+    ) -> Result<Self> {
+        if self.loss.as_class_loss().is_none() {
+            return Err(Error::Unsupported {
+                component: "Objective::with_weight_regularizer",
+                reason: "the loss learns no weights of classes",
+            });
+        }
+        self.weight_regularizers.push((regularizer, weight));
+        Ok(self)
+    }
+
+    /// The loss.
+    #[must_use]
+    pub fn loss(&self) -> &Arc<dyn Loss> {
+        &self.loss
+    }
+
+    /// The miner, if tuples are mined.
+    #[must_use]
+    pub fn miner(&self) -> Option<&Arc<dyn Miner>> {
+        self.miner.as_ref()
     }
 
     /// The scalar to be minimised.
@@ -140,6 +176,85 @@ impl Objective {
             let penalty = (regularizer.penalty(batch.embeddings())? * *weight)?;
             terms.push(Term::scalar("embedding_reg_loss", penalty)?);
         }
+        if let Some(loss) = self.loss.as_class_loss() {
+            for (regularizer, weight) in &self.weight_regularizers {
+                let penalty = (regularizer.penalty(&loss.class_rows()?)? * *weight)?;
+                terms.push(Term::scalar("weight_reg_loss", penalty)?);
+            }
+        }
         Ok(terms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ClassLoss, Reduced};
+    use candle_core::{Device, Var};
+
+    /// The sum of one weight per class.
+    #[derive(Debug)]
+    struct Sum(Var);
+    impl Loss for Sum {
+        fn terms(&self, _: &Batch, _: &Tuples) -> Result<Terms> {
+            Ok(Term::scalar("loss", self.0.sum_all()?)?.into())
+        }
+        fn parameters(&self) -> Vec<(String, Var)> {
+            vec![("W".to_owned(), self.0.clone())]
+        }
+        fn as_class_loss(&self) -> Option<&dyn ClassLoss> {
+            Some(self)
+        }
+    }
+    impl ClassLoss for Sum {
+        fn logits(&self, embeddings: &Tensor) -> Result<Tensor> {
+            Ok(embeddings.matmul(&self.0)?)
+        }
+        fn class_rows(&self) -> Result<Tensor> {
+            Ok(self.0.t()?)
+        }
+    }
+
+    #[derive(Debug)]
+    struct Nothing;
+    impl Loss for Nothing {
+        fn terms(&self, _: &Batch, _: &Tuples) -> Result<Terms> {
+            Ok(Terms::default())
+        }
+    }
+
+    #[derive(Debug)]
+    struct Refusing;
+    impl Reducer for Refusing {
+        fn reduce_term(&self, _: &Term, _: &Batch) -> Result<Reduced> {
+            Err(Error::Unsupported {
+                component: "Refusing",
+                reason: "it reduces nothing",
+            })
+        }
+    }
+
+    #[derive(Debug)]
+    struct FirstColumn;
+    impl Regularizer for FirstColumn {
+        fn penalty(&self, rows: &Tensor) -> Result<Tensor> {
+            Ok(rows.narrow(1, 0, 1)?.sum_all()?)
+        }
+    }
+
+    #[test]
+    fn weights_are_regularized_class_by_class() -> Result<()> {
+        let weight = Var::new(&[[1f32, 2., 3.], [10., 20., 30.]], &Device::Cpu)?;
+        let embeddings = Var::new(&[[1f32, 1.]], &Device::Cpu)?;
+        let objective = Objective::new(Arc::new(Sum(weight)), Arc::new(Refusing))
+            .with_weight_regularizer(Arc::new(FirstColumn), 0.5)?;
+        // 66 + 0.5 · (1 + 2 + 3): the first number of each class.
+        let loss = objective.forward(&Batch::unlabeled(&embeddings)?)?;
+        assert_eq!(loss.to_scalar::<f32>()?, 69.0);
+        assert_eq!(objective.loss().parameters()[0].0, "W");
+        let refused = Objective::new(Arc::new(Nothing), Arc::new(Refusing))
+            .with_weight_regularizer(Arc::new(FirstColumn), 0.5);
+        assert!(matches!(refused, Err(Error::Unsupported { .. })));
+        Ok(())
     }
 }
