@@ -6,6 +6,7 @@
 // These are programs for a terminal: what they print is their result.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod allocator;
 mod bench;
 mod catalog;
 mod ci;
@@ -56,6 +57,7 @@ impl Command {
 }
 
 fn main() -> ExitCode {
+    allocator::keep_freed_memory();
     match Cli::parse().command.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

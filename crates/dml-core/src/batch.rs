@@ -1,10 +1,10 @@
 //! Embeddings with what is known of them: the input of every miner and loss, validated once.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::{DType, Tensor};
 
-use crate::{Distance, Error, IntoLabels, Labels, Relation, Result, TensorExt};
+use crate::{Distance, Error, Formula, IntoLabels, Labels, Relation, Result, TensorExt};
 
 /// Embeddings `[Q, dim]`, optionally reference embeddings `[R, dim]`, and the [`Relation`] between them.
 ///
@@ -26,6 +26,31 @@ pub struct Batch {
     reference: Option<Tensor>,
     labels: Option<Labels>,
     relation: Option<Arc<Relation>>,
+    shared: Option<Arc<SharedMatrix>>,
+}
+
+/// The distances of one batch, computed once for a miner and a loss that measure alike.
+#[derive(Debug)]
+struct SharedMatrix {
+    /// The rows with their graph: what the miner makes, without asking for gradients, the loss can use.
+    embeddings: Tensor,
+    reference: Option<Tensor>,
+    latest: Mutex<Option<(Formula, Tensor)>>,
+}
+
+impl SharedMatrix {
+    fn get(&self, distance: &dyn Distance, formula: Formula) -> Result<Tensor> {
+        // A panic while it was locked can't have left half a matrix: use what is there.
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*latest {
+            Some((own, matrix)) if *own == formula => Ok(matrix.clone()),
+            _ => {
+                let matrix = distance.matrix(&self.embeddings, self.reference.as_ref())?;
+                *latest = Some((formula, matrix.clone()));
+                Ok(matrix)
+            }
+        }
+    }
 }
 
 impl Batch {
@@ -56,6 +81,7 @@ impl Batch {
             reference: None,
             labels: None,
             relation: None,
+            shared: None,
         })
     }
 
@@ -113,6 +139,7 @@ impl Batch {
         Ok(Self {
             reference: Some(reference),
             relation: None,
+            shared: None,
             ..self
         })
     }
@@ -201,7 +228,31 @@ impl Batch {
                 self.embeddings.device(),
             )?);
         }
-        distance.matrix(&self.embeddings, self.reference.as_ref())
+        let (Some(shared), Some(formula)) = (&self.shared, distance.formula()) else {
+            return distance.matrix(&self.embeddings, self.reference.as_ref());
+        };
+        let matrix = shared.get(distance, formula)?;
+        let has_graph = |tensor: &Tensor| tensor.track_op();
+        if has_graph(&self.embeddings) || self.reference.as_ref().is_some_and(has_graph) {
+            Ok(matrix)
+        } else {
+            Ok(matrix.detach())
+        }
+    }
+
+    /// The same batch, of which copies compute each matrix of distances once.
+    ///
+    /// For the time of one step: a matrix that is kept does not follow a variable that changes.
+    pub(crate) fn sharing(&self) -> Self {
+        let shared = SharedMatrix {
+            embeddings: self.embeddings.clone(),
+            reference: self.reference.clone(),
+            latest: Mutex::new(None),
+        };
+        Self {
+            shared: Some(Arc::new(shared)),
+            ..self.clone()
+        }
     }
 
     /// The same batch outside of the graph: nothing computed from it has a gradient.
@@ -301,6 +352,53 @@ mod tests {
             Batch::unlabeled(&rows(2))?.with_reference(&rows(2), [0i64, 1]),
             Err(Error::Missing { .. })
         ));
+        Ok(())
+    }
+
+    #[test]
+    fn copies_that_share_measure_once_and_only_for_one_formula() -> Result<()> {
+        /// Counts how often it is asked.
+        #[derive(Debug)]
+        struct Counting(f64, std::sync::atomic::AtomicUsize);
+        impl Distance for Counting {
+            fn matrix(&self, query: &Tensor, reference: Option<&Tensor>) -> Result<Tensor> {
+                self.1.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                query.pairwise_lp(reference.unwrap_or(query), self.0)
+            }
+            fn formula(&self) -> Option<Formula> {
+                Some(Formula {
+                    kind: crate::DistanceKind::Other,
+                    p: self.0,
+                    power: 1.0,
+                    normalized: false,
+                })
+            }
+        }
+        let asked = |distance: &Counting| distance.1.load(std::sync::atomic::Ordering::Relaxed);
+        let (two, one) = (Counting(2.0, 0.into()), Counting(1.0, 0.into()));
+        let leaf = Var::new(&[[0f32, 0.], [3., 4.], [1., 1.]], &Device::Cpu)?;
+        let batch = Batch::new(&leaf, [0i64, 0, 1])?;
+        batch.distances(&two)?;
+        batch.distances(&two)?;
+        assert_eq!(asked(&two), 2, "a batch by itself remembers nothing");
+        let batch = batch.sharing();
+        let mined = batch.detach().distances(&two)?;
+        let matrix = batch.distances(&two)?;
+        assert_eq!(asked(&two), 3);
+        assert!(!mined.track_op() && matrix.track_op());
+        assert_eq!(mined.to_vec2::<f32>()?, matrix.to_vec2::<f32>()?);
+        assert!(
+            matrix
+                .sum_all()?
+                .backward()?
+                .get(leaf.as_tensor())
+                .is_some()
+        );
+        let other = batch.distances(&one)?;
+        assert_eq!(asked(&one), 1);
+        assert_ne!(other.to_vec2::<f32>()?, matrix.to_vec2::<f32>()?);
+        let reference = batch.with_reference(&rows(2), [0i64, 1])?;
+        assert_eq!(reference.distances(&one)?.dims(), [3, 2]);
         Ok(())
     }
 

@@ -63,6 +63,19 @@ impl DistanceKind {
     }
 }
 
+/// Everything that decides the numbers of a distance matrix: equal formulas give equal matrices.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Formula {
+    /// The kind of distance.
+    pub kind: DistanceKind,
+    /// The exponent of the norm that rows are measured or divided by.
+    pub p: f64,
+    /// The power that values are raised to.
+    pub power: f64,
+    /// Whether rows are divided by their norm first.
+    pub normalized: bool,
+}
+
 /// A distance or a similarity between embeddings.
 ///
 /// Only [`matrix`](Distance::matrix) must be written for a new one.
@@ -82,6 +95,12 @@ pub trait Distance: Debug + Send + Sync {
     /// Which formula this is; a distance of one's own may leave it at [`DistanceKind::Other`].
     fn kind(&self) -> DistanceKind {
         DistanceKind::Other
+    }
+
+    /// What decides the numbers of the matrix, so that a miner and a loss of one formula can share it; `None` shares
+    /// with nobody.
+    fn formula(&self) -> Option<Formula> {
+        None
     }
 
     /// What is done to embeddings before they are compared, such as dividing them by their norm.
@@ -152,6 +171,9 @@ macro_rules! forward {
             }
             fn kind(&self) -> DistanceKind {
                 (**self).kind()
+            }
+            fn formula(&self) -> Option<Formula> {
+                (**self).formula()
             }
             fn prepare(&self, embeddings: &Tensor) -> Result<Tensor> {
                 (**self).prepare(embeddings)

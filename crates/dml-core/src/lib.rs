@@ -41,7 +41,7 @@ pub use tuples::{Pairs, PerAnchor, Triplets, TupleCount, Tuples};
 
 pub use terms::{AnchorSums, ImplicitValues, Indices, Over, Term, Terms};
 
-pub use distance::{Distance, DistanceKind, Order};
+pub use distance::{Distance, DistanceKind, Formula, Order};
 pub use loss::{ClassLoss, Loss};
 pub use miner::Miner;
 pub use objective::{Objective, Outcome};

@@ -139,6 +139,7 @@ impl Objective {
     /// # Errors
     /// As the miner, the loss, the reducer and the regularizers.
     pub fn evaluate(&self, batch: &Batch) -> Result<Outcome> {
+        let batch = &batch.sharing();
         let tuples = match &self.miner {
             Some(miner) => miner.mine(&batch.detach())?,
             None => Tuples::All,

@@ -5,7 +5,7 @@
 //! ```
 
 use dml_core::candle_core::Tensor;
-use dml_core::{Distance, DistanceKind, Order, Result, TensorExt, check};
+use dml_core::{Distance, DistanceKind, Formula, Order, Result, TensorExt, check};
 
 use crate::dot_product::dot_of_pairs;
 use crate::frame::Frame;
@@ -80,6 +80,10 @@ impl Distance for CosineSimilarity {
 
     fn kind(&self) -> DistanceKind {
         DistanceKind::Cosine
+    }
+
+    fn formula(&self) -> Option<Formula> {
+        Some(self.frame.formula(self.kind()))
     }
 
     fn prepare(&self, embeddings: &Tensor) -> Result<Tensor> {

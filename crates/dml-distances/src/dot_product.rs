@@ -5,7 +5,7 @@
 //! ```
 
 use dml_core::candle_core::Tensor;
-use dml_core::{Distance, DistanceKind, Order, Result, TensorExt, check};
+use dml_core::{Distance, DistanceKind, Formula, Order, Result, TensorExt, check};
 
 use crate::frame::Frame;
 
@@ -79,6 +79,10 @@ impl Distance for DotProductSimilarity {
 
     fn kind(&self) -> DistanceKind {
         DistanceKind::DotProduct
+    }
+
+    fn formula(&self) -> Option<Formula> {
+        Some(self.frame.formula(self.kind()))
     }
 
     fn prepare(&self, embeddings: &Tensor) -> Result<Tensor> {

@@ -1,7 +1,7 @@
 //! What every distance does around its own formula: rows divided by their norm before it, a power after it.
 
 use dml_core::candle_core::Tensor;
-use dml_core::{Result, TensorExt, check};
+use dml_core::{DistanceKind, Formula, Result, TensorExt, check};
 
 /// Normalisation before and power after, with checked parameters.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +18,16 @@ impl Frame {
             p: check::norm_exponent("p", p)?,
             power: check::positive("power", power)?,
         })
+    }
+
+    /// What decides the numbers of a distance of this kind.
+    pub(crate) fn formula(self, kind: DistanceKind) -> Formula {
+        Formula {
+            kind,
+            p: self.p,
+            power: self.power,
+            normalized: self.normalized,
+        }
     }
 
     pub(crate) fn prepare(self, embeddings: &Tensor) -> Result<Tensor> {

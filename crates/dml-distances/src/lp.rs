@@ -7,7 +7,7 @@
 //! The gradient is 0 where the distance is 0; for p = ∞ coordinates tied for the maximum share the gradient.
 
 use dml_core::candle_core::Tensor;
-use dml_core::{Distance, DistanceKind, Result, TensorExt, check};
+use dml_core::{Distance, DistanceKind, Formula, Result, TensorExt, check};
 
 use crate::frame::Frame;
 
@@ -103,6 +103,10 @@ impl Distance for LpDistance {
             power: self.frame.power,
             normalized: self.frame.normalized,
         }
+    }
+
+    fn formula(&self) -> Option<Formula> {
+        Some(self.frame.formula(self.kind()))
     }
 
     fn prepare(&self, embeddings: &Tensor) -> Result<Tensor> {

@@ -11,7 +11,7 @@
 //! each row scaled, in quadratic memory, and without the cancellation of var(x) + var(r) − 2 cov(x, r).
 
 use dml_core::candle_core::{D, Tensor};
-use dml_core::{Distance, DistanceKind, Error, Result, TensorExt, check};
+use dml_core::{Distance, DistanceKind, Error, Formula, Result, TensorExt, check};
 
 use crate::frame::Frame;
 
@@ -108,6 +108,10 @@ impl Distance for SNRDistance {
 
     fn kind(&self) -> DistanceKind {
         DistanceKind::SignalToNoise
+    }
+
+    fn formula(&self) -> Option<Formula> {
+        Some(self.frame.formula(self.kind()))
     }
 
     fn prepare(&self, embeddings: &Tensor) -> Result<Tensor> {

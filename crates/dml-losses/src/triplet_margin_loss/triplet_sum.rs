@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
 use dml_core::fused::{self, Element, with_slice};
+use dml_core::kernels::row_values::scaled_rows;
 use dml_core::kernels::triplet_margin::{TripletMargin, TripletPenalty};
 use dml_core::kernels::triplet_ranges::TripletRanges;
 use dml_core::kernels::{Real, TripletSet};
@@ -153,8 +154,18 @@ impl ImplicitTripletSum {
 
 /// The gradient of a sum, times what comes down to it.
 fn scaled<T: Element>(gradient: &Tensor, upstream: &Tensor) -> Result<Tensor> {
-    let factor = with_slice(upstream, |u: &[T]| <T as Real>::to_f64(u[0]))?;
-    Ok(gradient.affine(factor, 0.0)?)
+    // By rows in parallel: Candle's own product spins a second pool of threads beside that of the kernels.
+    let (rows, width) = gradient.dims2()?;
+    let product = with_slice(upstream, |factor: &[T]| {
+        with_slice(gradient, |gradient: &[T]| {
+            scaled_rows(gradient, &vec![factor[0]; rows], width)
+        })
+    })??;
+    Ok(Tensor::from_vec(
+        product,
+        gradient.shape(),
+        gradient.device(),
+    )?)
 }
 
 fn on_host(matrix: &Tensor) -> Result<Tensor> {
