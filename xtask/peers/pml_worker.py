@@ -1,21 +1,27 @@
 """PyTorch Metric Learning as a worker: set up one workload, then time it once for every line `run` on standard input.
 
     python pml_worker.py triplet EMBEDDINGS LABELS ROWS DIM THREADS
+    python pml_worker.py component ROLE CONFIG EMBEDDINGS LABELS ROWS DIM THREADS
     python pml_worker.py mnist FOLDER IMAGES BATCH THREADS
 
-Each answer is one line of JSON. Needs torch and pytorch-metric-learning.
+Each answer is one line of JSON: figures, or {"failed": why}. Needs torch and pytorch-metric-learning.
 """
 
 import gzip
 import json
 import pathlib
 import resource
+import signal
 import sys
 import time
 
 import numpy as np
 import torch
-from pytorch_metric_learning import distances, losses, miners, reducers
+from pytorch_metric_learning import distances, losses, miners, reducers, regularizers
+
+# What a workload may take before it counts as failed.
+MEMORY = 14 << 30
+SECONDS = 60
 
 
 def peak_mb():
@@ -36,7 +42,41 @@ def triplet(embeddings, labels, rows, dim):
         loss = loss_of(leaf, classes, mined)
         loss.backward()
         elapsed = time.perf_counter() - start
-        return {"ms": 1000 * elapsed, "loss": loss.item(), "triplets": len(mined[0])}
+        return {"ms": 1000 * elapsed, "loss": loss.item(), "tuples": len(mined[0])}
+
+    return run
+
+
+def build(config):
+    """The object that a configuration names, with those that it names in turn."""
+    if not (isinstance(config, dict) and "name" in config):
+        return config
+    arguments = {key: build(value) for key, value in config.items() if key != "name"}
+    for module in (losses, miners, distances, reducers, regularizers):
+        if hasattr(module, config["name"]):
+            return getattr(module, config["name"])(**arguments)
+    raise NotImplementedError(f"PML has no {config['name']}")
+
+
+def component(role, config, embeddings, labels, rows, dim):
+    """One distance or loss, forward and backward, or one miner."""
+    data = torch.from_numpy(np.fromfile(embeddings, np.float32).reshape(int(rows), int(dim)))
+    classes = torch.from_numpy(np.fromfile(labels, np.int64))
+    made = []
+
+    def run():
+        if not made:
+            made.append(build(json.loads(config)))
+        leaf = data.clone().requires_grad_(role != "miner")
+        start = time.perf_counter()
+        if role == "miner":
+            tuples = made[0](leaf, classes)
+            loss, count = 0.0, len(tuples[0]) + (len(tuples[2]) if len(tuples) == 4 else 0)
+        else:
+            value = made[0](leaf).sum() if role == "distance" else made[0](leaf, classes)
+            value.backward()
+            loss, count = value.item(), 0
+        return {"ms": 1000 * (time.perf_counter() - start), "loss": loss, "tuples": count}
 
     return run
 
@@ -88,7 +128,7 @@ def mnist(folder, images, batch):
             loss = loss_of(embeddings, classes[rows], mined)
             loss.backward()
             optimizer.step()
-        return {"ms": 1000 * (time.perf_counter() - start), "loss": loss.item(), "triplets": len(mined[0])}
+        return {"ms": 1000 * (time.perf_counter() - start), "loss": loss.item(), "tuples": len(mined[0])}
 
     return run
 
@@ -96,13 +136,25 @@ def mnist(folder, images, batch):
 def main():
     workload, *arguments, threads = sys.argv[1:]
     torch.set_num_threads(int(threads))
-    run = {"triplet": triplet, "mnist": mnist}[workload](*arguments)
+    run = {"triplet": triplet, "component": component, "mnist": mnist}[workload](*arguments)
+    if workload == "component":
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+        signal.signal(signal.SIGALRM, too_slow)
     print(json.dumps({"ready": True}), flush=True)
     for line in sys.stdin:
         if line.strip() == "run":
-            answer = run()
-            answer["peak_mb"] = peak_mb()
+            if workload == "component":
+                signal.alarm(SECONDS)
+            try:
+                answer = run() | {"peak_mb": peak_mb()}
+            except Exception as error:
+                answer = {"failed": (str(error).strip() or type(error).__name__).splitlines()[0][:120]}
+            signal.alarm(0)
             print(json.dumps(answer), flush=True)
+
+
+def too_slow(*_):
+    raise TimeoutError(f"over {SECONDS} s")
 
 
 if __name__ == "__main__":

@@ -73,7 +73,7 @@ pub(super) fn serve(told: &[String]) -> anyhow::Result<()> {
         Ok(Sample {
             ms: 1000.0 * start.elapsed().as_secs_f64(),
             loss: f64::from(last.loss),
-            triplets: last.mined,
+            tuples: last.mined,
             peak_mb: peak_mb().unwrap_or(0.0),
         })
     })

@@ -3,6 +3,8 @@
 //! Machines are noisy and differ: ours and the peer's runs take turns in one session, and what counts is the median
 //! of the ratios of neighbours. Without `--peer` only our own times are printed.
 
+mod component;
+mod data;
 mod mnist;
 mod table;
 mod triplet;
@@ -10,6 +12,7 @@ mod worker;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::ValueEnum;
@@ -17,12 +20,23 @@ use clap::ValueEnum;
 use table::Row;
 use worker::{Sample, Worker};
 
+/// How long a workload may go on before it has to do with the runs that it has.
+const PATIENCE: Duration = Duration::from_secs(40);
+
 /// Arguments of `cargo xtask bench`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Measure this group only; may be given several times, or as a list with commas.
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Group>,
+    /// Measure only workloads whose name contains this, such as `ArcFace` or `N1024`.
+    #[arg(
+        long,
+        default_value = "",
+        value_name = "TEXT",
+        hide_default_value = true
+    )]
+    filter: String,
     /// A Python with torch and pytorch-metric-learning, to measure against.
     #[arg(long, value_name = "PYTHON")]
     peer: Option<PathBuf>,
@@ -51,6 +65,12 @@ pub(crate) struct Args {
 enum Group {
     /// Semihard mining, triplet margin loss and backward.
     Triplet,
+    /// Every distance, forward and backward.
+    Distances,
+    /// Every miner.
+    Miners,
+    /// Every loss, forward and backward.
+    Losses,
     /// The MNIST example: one epoch of training.
     Mnist,
 }
@@ -80,6 +100,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             .build_global()?;
         return match workload.as_str() {
             "triplet" => triplet::serve(rest),
+            "component" => component::serve(rest),
             "mnist" => mnist::serve(rest),
             other => anyhow::bail!("no workload {other}"),
         };
@@ -88,20 +109,28 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let mut rows = Vec::new();
     println!("{} threads, {} runs each", threads, args.runs);
     Row::print_header();
-    for group in [Group::Triplet, Group::Mnist] {
-        if !args.only.is_empty() && !args.only.contains(&group) {
+    for group in Group::value_variants() {
+        if !args.only.is_empty() && !args.only.contains(group) {
             continue;
         }
         let workloads = match group {
             Group::Triplet => triplet::workloads(folder.path())?,
+            Group::Distances => component::DISTANCES.workloads(folder.path(), &args.filter)?,
+            Group::Miners => component::MINERS.workloads(folder.path(), &args.filter)?,
+            Group::Losses => component::LOSSES.workloads(folder.path(), &args.filter)?,
             Group::Mnist => mnist::workloads(args.data_dir.as_deref(), args.images),
         };
+        let first = rows.len();
         for workload in workloads {
+            if !workload.id.contains(&args.filter) {
+                continue;
+            }
             let row = measure(args, &workload, threads.get())
                 .with_context(|| format!("measuring {}", workload.id))?;
             row.print();
             rows.push(row);
         }
+        table::print_geometric_mean(&rows[first..]);
     }
     if let Some(file) = &args.json {
         std::fs::write(file, serde_json::to_vec_pretty(&rows)?)
@@ -129,11 +158,26 @@ fn measure(args: &Args, workload: &Workload, threads: usize) -> anyhow::Result<R
         _ => None,
     };
     let (mut our_samples, mut peer_samples): (Vec<Sample>, Vec<Sample>) = Default::default();
+    let mut peer_failure = None;
+    let start = Instant::now();
     for round in 0..=args.runs {
-        let (a, b) = (ours.run()?, peer.as_mut().map(Worker::run).transpose()?);
+        // Where the peer needs a minute a run, one run that counts has to do.
+        if round > 1 && start.elapsed() > PATIENCE {
+            break;
+        }
+        let our_sample = ours.run()?;
+        let peer_sample = match peer.as_mut().map(Worker::run) {
+            None => None,
+            Some(Ok(sample)) => Some(sample),
+            Some(Err(error)) => {
+                (peer, peer_failure) = (None, Some(format!("{error:#}")));
+                peer_samples.clear();
+                None
+            }
+        };
         if round > 0 {
-            our_samples.push(a);
-            peer_samples.extend(b);
+            our_samples.push(our_sample);
+            peer_samples.extend(peer_sample);
         }
     }
     Ok(Row::new(
@@ -141,6 +185,7 @@ fn measure(args: &Args, workload: &Workload, threads: usize) -> anyhow::Result<R
         workload.same_work,
         our_samples,
         peer_samples,
+        peer_failure,
     ))
 }
 

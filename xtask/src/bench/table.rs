@@ -17,11 +17,19 @@ pub(crate) struct Row {
     pub(crate) ratio: Option<f64>,
     /// Whether both work on the same numbers, so that their answers must agree.
     pub(crate) same_work: bool,
+    /// Why the peer has no runs, if it was asked for some.
+    pub(crate) peer_failure: Option<String>,
 }
 
 impl Row {
     /// A row from runs that took turns.
-    pub(crate) fn new(id: String, same_work: bool, ours: Vec<Sample>, peer: Vec<Sample>) -> Self {
+    pub(crate) fn new(
+        id: String,
+        same_work: bool,
+        ours: Vec<Sample>,
+        peer: Vec<Sample>,
+        peer_failure: Option<String>,
+    ) -> Self {
         let ratio = (!peer.is_empty()).then(|| median(&ratios(&ours, &peer)));
         Self {
             id,
@@ -29,13 +37,14 @@ impl Row {
             peer,
             ratio,
             same_work,
+            peer_failure,
         }
     }
 
     /// The header of the table that [`Row::print`] continues.
     pub(crate) fn print_header() {
         println!(
-            "{:<26} {:>11} {:>11} {:>8} {:>17} {:>9} {:>9}  answer",
+            "{:<52} {:>11} {:>11} {:>8} {:>17} {:>9} {:>9}  answer",
             "workload", "ours ms", "peer ms", "ratio", "(min – max)", "ours MB", "peer MB"
         );
     }
@@ -48,7 +57,7 @@ impl Row {
         let answer = self.answer();
         if self.peer.is_empty() {
             println!(
-                "{:<26} {ours:>11.2} {:>11} {:>8} {:>17} {peak_ours:>9.0} {:>9}  {answer}",
+                "{:<52} {ours:>11.2} {:>11} {:>8} {:>17} {peak_ours:>9.0} {:>9}  {answer}",
                 self.id, "–", "–", "–", "–"
             );
             return;
@@ -57,7 +66,7 @@ impl Row {
         let low = ratios.iter().copied().fold(f64::INFINITY, f64::min);
         let high = ratios.iter().copied().fold(0.0, f64::max);
         println!(
-            "{:<26} {ours:>11.2} {:>11.2} {:>8.4} {:>17} {peak_ours:>9.0} {:>9.0}  {answer}",
+            "{:<52} {ours:>11.2} {:>11.2} {:>8.4} {:>17} {peak_ours:>9.0} {:>9.0}  {answer}",
             self.id,
             ms(&self.peer),
             median(&ratios),
@@ -68,13 +77,18 @@ impl Row {
 
     /// What our last run came to, and whether the peer's came to the same: speed is nothing without it.
     fn answer(&self) -> String {
-        let said =
-            |sample: &Sample| format!("loss {:.6}, {} triplets", sample.loss, sample.triplets);
+        let said = |sample: &Sample| match sample.tuples {
+            0 => format!("loss {:.6}", sample.loss),
+            count => format!("loss {:.6}, {count} tuples", sample.loss),
+        };
+        if let (Some(ours), Some(why)) = (self.ours.last(), &self.peer_failure) {
+            return format!("{}; {why}", said(ours));
+        }
         match (self.ours.last(), self.peer.last()) {
             (None, _) => String::new(),
             (Some(ours), None) => said(ours),
             (Some(ours), Some(peer)) if self.same_work => {
-                let agree = ours.triplets == peer.triplets
+                let agree = ours.tuples == peer.tuples
                     && (ours.loss - peer.loss).abs() <= 1e-5 * peer.loss.abs();
                 let verdict = if agree {
                     "the same".to_owned()
@@ -83,9 +97,26 @@ impl Row {
                 };
                 format!("{}; peer: {verdict}", said(ours))
             }
-            // From other random weights; only the order of magnitude can be the same.
-            (Some(ours), Some(peer)) => format!("loss {:.4}; peer {:.4}", ours.loss, peer.loss),
+            // From other random numbers; only the order of magnitude can be the same.
+            (Some(ours), Some(peer)) => format!("{}; peer: {}", said(ours), said(peer)),
         }
+    }
+}
+
+/// One line that sums a group up: the geometric mean of its ratios, and the largest.
+pub(crate) fn print_geometric_mean(rows: &[Row]) {
+    let known: Vec<(f64, &str)> = rows
+        .iter()
+        .filter_map(|row| Some((row.ratio?, row.id.as_str())))
+        .collect();
+    let largest = known.iter().max_by(|a, b| a.0.total_cmp(&b.0));
+    if let Some((largest, id)) = largest.filter(|_| known.len() > 1) {
+        let mean = known.iter().map(|(ratio, _)| ratio.ln()).sum::<f64>() / known.len() as f64;
+        println!(
+            "{} ratios: geometric mean {:.4}, largest {largest:.4} ({id})",
+            known.len(),
+            mean.exp()
+        );
     }
 }
 
@@ -111,7 +142,7 @@ mod tests {
         Sample {
             ms,
             loss: 0.0,
-            triplets: 0,
+            tuples: 0,
             peak_mb: 0.0,
         }
     }
@@ -120,9 +151,12 @@ mod tests {
     fn the_ratio_is_the_median_of_the_ratios_of_neighbours() {
         let ours = [sample(1.0), sample(2.0), sample(9.0)].to_vec();
         let peer = [sample(2.0), sample(2.0), sample(3.0)].to_vec();
-        assert_eq!(Row::new("x".to_owned(), true, ours, peer).ratio, Some(1.0));
         assert_eq!(
-            Row::new("x".to_owned(), true, vec![sample(1.0)], vec![]).ratio,
+            Row::new("x".to_owned(), true, ours, peer, None).ratio,
+            Some(1.0)
+        );
+        assert_eq!(
+            Row::new("x".to_owned(), true, vec![sample(1.0)], vec![], None).ratio,
             None
         );
         assert_eq!(median(&[4.0, 1.0]), 2.5);

@@ -17,10 +17,18 @@ pub(crate) struct Sample {
     pub(crate) ms: f64,
     /// The loss of the (last) batch.
     pub(crate) loss: f64,
-    /// The triplets mined in the (last) batch.
-    pub(crate) triplets: u64,
+    /// The tuples mined in the (last) batch.
+    pub(crate) tuples: u64,
     /// The largest resident memory of the process so far, in MB; 0 where the system does not tell.
     pub(crate) peak_mb: f64,
+}
+
+/// What a worker says after a run.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Answer {
+    Done(Sample),
+    Failed { failed: String },
 }
 
 /// A running worker.
@@ -55,7 +63,11 @@ impl Worker {
     pub(crate) fn run(&mut self) -> anyhow::Result<Sample> {
         writeln!(self.input, "run").with_context(|| format!("{}: has ended", self.name))?;
         let line = self.answer()?;
-        serde_json::from_str(&line).with_context(|| format!("{}: answered {line:?}", self.name))
+        match serde_json::from_str(&line) {
+            Ok(Answer::Done(sample)) => Ok(sample),
+            Ok(Answer::Failed { failed }) => bail!("{}: {failed}", self.name),
+            Err(error) => Err(error).with_context(|| format!("{}: answered {line:?}", self.name)),
+        }
     }
 
     fn answer(&mut self) -> anyhow::Result<String> {

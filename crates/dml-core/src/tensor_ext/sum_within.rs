@@ -2,6 +2,7 @@
 
 use candle_core::{DType, Tensor};
 use dml_kernels::Real;
+use dml_kernels::sum_within::Within;
 
 use crate::fused::{self, has_kernel, with_slice};
 use crate::{Result, for_element};
@@ -15,10 +16,6 @@ pub struct PartialSum {
     pub count: u64,
 }
 
-fn within<T: PartialOrd>(value: T, low: Option<T>, high: Option<T>) -> bool {
-    low.is_none_or(|low| value > low) && high.is_none_or(|high| value < high)
-}
-
 pub(super) fn sum_within(
     values: &Tensor,
     low: Option<f64>,
@@ -28,37 +25,17 @@ pub(super) fn sum_within(
         return sum_within_composite(values, low, high);
     }
     for_element!(values, "values", |T| {
-        let (low, high) = (low.map(T::from_f64), high.map(T::from_f64));
-        let (sum, count) = with_slice(values, |values: &[T]| {
-            values
-                .iter()
-                .filter(|v| within(**v, low, high))
-                .fold((0.0, 0), |(sum, count), v| {
-                    (sum + Real::to_f64(*v), count + 1)
-                })
+        let within = Within {
+            low: low.map(<T as Real>::from_f64),
+            high: high.map(<T as Real>::from_f64),
+        };
+        let (sum, count) = with_slice(values, |values: &[T]| within.sum(values))?;
+        let sum = vec![<T as Real>::from_f64(sum)];
+        let sum = fused::unary("sum_within", values, sum, (), move |values, _, gradient| {
+            let slope = with_slice(gradient, |g: &[T]| g[0])?;
+            let result = with_slice(values, |values: &[T]| within.gradient(values, slope))?;
+            Ok(Tensor::from_vec(result, values.shape(), values.device())?)
         })?;
-        let sum = fused::unary(
-            "sum_within",
-            values,
-            vec![T::from_f64(sum)],
-            (),
-            move |values, _, gradient| {
-                let gradient = with_slice(gradient, |g: &[T]| g[0])?;
-                let result: Vec<T> = with_slice(values, |values: &[T]| {
-                    values
-                        .iter()
-                        .map(|v| {
-                            if within(*v, low, high) {
-                                gradient
-                            } else {
-                                T::ZERO
-                            }
-                        })
-                        .collect()
-                })?;
-                Ok(Tensor::from_vec(result, values.shape(), values.device())?)
-            },
-        )?;
         Ok(PartialSum { sum, count })
     })
 }

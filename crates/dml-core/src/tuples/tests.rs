@@ -311,7 +311,7 @@ fn ranges_cover_exactly_the_pairs_of_their_triplets() -> Result<()> {
     };
     let order = Order::SmallerIsCloser;
     let ranges = triplet_ranges(&matrix(), order, interval, |q, p, n| {
-        relation.split(q, p, n)
+        relation.split(q, p, n);
     })?;
     let ranges = Tuples::from(ranges);
     let listed = Tuples::Triplets(ranges.triplets(&batch)?);
