@@ -70,6 +70,8 @@ fn miner_variants(name: &str, _: usize) -> Vec<Value> {
         "TripletMarginMiner" => ["all", "semihard", "hard", "easy"]
             .map(|kind| json!({"type_of_triplets": kind}))
             .to_vec(),
+        // It does nothing but number the rows.
+        "EmbeddingsAlreadyPackagedAsTriplets" => vec![],
         _ => vec![json!({})],
     }
 }

@@ -44,7 +44,7 @@ impl Row {
     /// The header of the table that [`Row::print`] continues.
     pub(crate) fn print_header() {
         println!(
-            "{:<52} {:>11} {:>11} {:>8} {:>17} {:>9} {:>9}  answer",
+            "{:<62} {:>11} {:>11} {:>8} {:>17} {:>9} {:>9}  answer",
             "workload", "ours ms", "peer ms", "ratio", "(min – max)", "ours MB", "peer MB"
         );
     }
@@ -57,7 +57,7 @@ impl Row {
         let answer = self.answer();
         if self.peer.is_empty() {
             println!(
-                "{:<52} {ours:>11.2} {:>11} {:>8} {:>17} {peak_ours:>9.0} {:>9}  {answer}",
+                "{:<62} {ours:>11.2} {:>11} {:>8} {:>17} {peak_ours:>9.0} {:>9}  {answer}",
                 self.id, "–", "–", "–", "–"
             );
             return;
@@ -66,7 +66,7 @@ impl Row {
         let low = ratios.iter().copied().fold(f64::INFINITY, f64::min);
         let high = ratios.iter().copied().fold(0.0, f64::max);
         println!(
-            "{:<52} {ours:>11.2} {:>11.2} {:>8.4} {:>17} {peak_ours:>9.0} {:>9.0}  {answer}",
+            "{:<62} {ours:>11.2} {:>11.2} {:>8.4} {:>17} {peak_ours:>9.0} {:>9.0}  {answer}",
             self.id,
             ms(&self.peer),
             median(&ratios),
@@ -77,9 +77,11 @@ impl Row {
 
     /// What our last run came to, and whether the peer's came to the same: speed is nothing without it.
     fn answer(&self) -> String {
-        let said = |sample: &Sample| match sample.tuples {
-            0 => format!("loss {:.6}", sample.loss),
-            count => format!("loss {:.6}, {count} tuples", sample.loss),
+        // A miner has no loss, a distance and a loss mine nothing.
+        let said = |sample: &Sample| match (sample.loss, sample.tuples) {
+            (loss, 0) => format!("value {loss:.6}"),
+            (0.0, count) => format!("{count} tuples"),
+            (loss, count) => format!("loss {loss:.6}, {count} tuples"),
         };
         if let (Some(ours), Some(why)) = (self.ours.last(), &self.peer_failure) {
             return format!("{}; {why}", said(ours));
