@@ -25,6 +25,7 @@ pub mod optimizer;
 pub mod pairwise_dot;
 pub mod pairwise_lp;
 pub mod row_values;
+pub mod softmax;
 
 pub mod angular_triplets;
 mod pair_mask;
