@@ -5,8 +5,31 @@ use dml_testing::assert_conformance;
 #[test]
 fn every_case_gives_the_numbers_of_the_reference() {
     assert_conformance(&[
+        "loss/CircleLoss/",
+        "pipeline/CircleLoss/",
+        "error/CircleLoss/",
+        "loss/ContrastiveLoss/",
+        "pipeline/ContrastiveLoss/",
+        "error/ContrastiveLoss/",
+        "loss/GeneralizedLiftedStructureLoss/",
+        "pipeline/GeneralizedLiftedStructureLoss/",
+        "error/GeneralizedLiftedStructureLoss/",
+        "loss/MultiSimilarityLoss/",
+        "pipeline/MultiSimilarityLoss/",
+        "error/MultiSimilarityLoss/",
+        "loss/NTXentLoss/",
+        "pipeline/NTXentLoss/",
+        "loss/SignalToNoiseRatioContrastiveLoss/",
+        "pipeline/SignalToNoiseRatioContrastiveLoss/",
+        "error/SignalToNoiseRatioContrastiveLoss/",
+        "loss/SupConLoss/",
+        "pipeline/SupConLoss/",
+        "error/SupConLoss/",
         "loss/TripletMarginLoss/",
         "pipeline/TripletMarginLoss/",
         "error/TripletMarginLoss/",
+        "loss/TupletMarginLoss/",
+        "pipeline/TupletMarginLoss/",
+        "error/TupletMarginLoss/",
     ]);
 }
