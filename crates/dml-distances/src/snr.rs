@@ -69,6 +69,17 @@ impl SNRDistance {
     }
 }
 
+impl Default for SNRDistance {
+    fn default() -> Self {
+        let frame = Frame {
+            normalized: true,
+            p: 2.0,
+            power: 1.0,
+        };
+        Self { frame }
+    }
+}
+
 /// Rows with their mean taken off.
 fn centered(arg: &'static str, rows: &Tensor) -> Result<Tensor> {
     match *rows.dims() {

@@ -1,10 +1,22 @@
 #![doc = include_str!("../README.md")]
 
+mod anchor_pairs;
+mod anchor_values;
+mod negatives_over_positive;
+mod pair_values;
 mod seeded_vars;
 mod triplets_per_anchor;
 pub mod weight_init;
 
+pub mod circle_loss;
+pub mod contrastive_loss;
+pub mod generalized_lifted_structure_loss;
+pub mod multi_similarity_loss;
+pub mod ntxent_loss;
+pub mod signal_to_noise_ratio_contrastive_loss;
+pub mod sup_con_loss;
 pub mod triplet_margin_loss;
+pub mod tuplet_margin_loss;
 
 pub use candle_nn;
 pub use dml_core;
@@ -13,4 +25,16 @@ pub use seeded_vars::SeededVars;
 pub use triplets_per_anchor::TripletsPerAnchor;
 pub use weight_init::WeightInit;
 
+pub use circle_loss::{CircleLoss, CircleLossConfig};
+pub use contrastive_loss::{ContrastiveLoss, ContrastiveLossConfig};
+pub use generalized_lifted_structure_loss::{
+    GeneralizedLiftedStructureLoss, GeneralizedLiftedStructureLossConfig,
+};
+pub use multi_similarity_loss::{MultiSimilarityLoss, MultiSimilarityLossConfig};
+pub use ntxent_loss::{NTXentLoss, NTXentLossConfig};
+pub use signal_to_noise_ratio_contrastive_loss::{
+    SignalToNoiseRatioContrastiveLoss, SignalToNoiseRatioContrastiveLossConfig,
+};
+pub use sup_con_loss::{SupConLoss, SupConLossConfig};
 pub use triplet_margin_loss::{TripletMarginLoss, TripletMarginLossConfig};
+pub use tuplet_margin_loss::{TupletMarginLoss, TupletMarginLossConfig};

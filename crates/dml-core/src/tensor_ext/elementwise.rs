@@ -56,7 +56,11 @@ pub(super) fn softplus(x: &Tensor) -> Result<Tensor> {
 }
 
 pub(super) fn softplus_composite(x: &Tensor) -> Result<Tensor> {
-    let smooth = (magnitude_composite(x)?.neg()?.exp()? + 1.0)?.log()?;
+    let small = magnitude_composite(x)?.neg()?.exp()?;
+    let sum = (&small + 1.0)?;
+    // What rounding took from the sum is given back, so that the logarithm of nearly 1 is right to its last digits.
+    let lost = ((small.detach() - (sum.detach() - 1.0)?)? / sum.detach())?;
+    let smooth = (sum.log()? + lost)?;
     // At 0 both the hinge and |x| have gradient 0, where the slope is ½: the straight part carries it.
     let half = (x * 0.5)?;
     Ok((half + (magnitude_composite(x)? * 0.5)? + smooth)?)

@@ -202,6 +202,18 @@ fn elementwise_functions_agree_with_their_composite_forms() {
 }
 
 #[test]
+fn the_softplus_of_very_negative_numbers_keeps_its_digits() -> Result<()> {
+    let x = Tensor::new(&[-40f32, -20., -10.], &Device::Cpu)?;
+    for value in [x.softplus()?, elementwise::softplus_composite(&x)?] {
+        for (x, got) in [-40f64, -20., -10.].iter().zip(flat(&value)) {
+            let want = x.exp().ln_1p();
+            assert!((got - want).abs() < 1e-6 * want, "{got} {want}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
 fn sums_of_exponentials_agree_with_their_composite_form() {
     let values: Vec<f64> = draw(8, 4, 6).iter().map(|x| 40.0 * x).collect();
     // The third row keeps nothing.

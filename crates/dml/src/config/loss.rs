@@ -5,12 +5,19 @@ use std::sync::Arc;
 use candle_core::{DType, Device};
 use candle_nn::VarBuilder;
 use dml_core::{Loss, Objective, Reducer};
-use dml_losses::{SeededVars, TripletMarginLoss, TripletMarginLossConfig};
+use dml_losses::{
+    CircleLoss, CircleLossConfig, ContrastiveLoss, ContrastiveLossConfig,
+    GeneralizedLiftedStructureLoss, GeneralizedLiftedStructureLossConfig, MultiSimilarityLoss,
+    MultiSimilarityLossConfig, NTXentLoss, NTXentLossConfig, SeededVars,
+    SignalToNoiseRatioContrastiveLoss, SignalToNoiseRatioContrastiveLossConfig, SupConLoss,
+    SupConLossConfig, TripletMarginLoss, TripletMarginLossConfig, TupletMarginLoss,
+    TupletMarginLossConfig,
+};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::parts::Parts;
 use super::{ConfigError, DistanceConfig, ReducerConfig, RegularizerConfig, registry};
-use crate::defaults::{avg_non_zero, lp};
+use crate::defaults::{avg_non_zero, cosine, lp, mean, snr};
 
 /// Name(arguments): constructor, default distance, default reducer, what it learns.
 ///
@@ -109,7 +116,15 @@ struct Takes {
 }
 
 losses! {
+    CircleLoss(CircleLossConfig): CircleLoss::new, cosine, avg_non_zero;
+    ContrastiveLoss(ContrastiveLossConfig): ContrastiveLoss::new, lp, avg_non_zero;
+    GeneralizedLiftedStructureLoss(GeneralizedLiftedStructureLossConfig): GeneralizedLiftedStructureLoss::new, lp, mean;
+    MultiSimilarityLoss(MultiSimilarityLossConfig): MultiSimilarityLoss::new, cosine, mean;
+    NTXentLoss(NTXentLossConfig): NTXentLoss::new, cosine, mean;
+    SignalToNoiseRatioContrastiveLoss(SignalToNoiseRatioContrastiveLossConfig): SignalToNoiseRatioContrastiveLoss::new, snr, avg_non_zero;
+    SupConLoss(SupConLossConfig): SupConLoss::new, cosine, avg_non_zero;
     TripletMarginLoss(TripletMarginLossConfig): TripletMarginLoss::new, lp, avg_non_zero;
+    TupletMarginLoss(TupletMarginLossConfig): TupletMarginLoss::new, cosine, mean;
 }
 
 /// A loss with its collaborators; what is `None` has PML's default for that loss.

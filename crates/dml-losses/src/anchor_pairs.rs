@@ -1,0 +1,224 @@
+//! The positives and the negatives of each anchor, whatever form the tuples have.
+//!
+//! Pairs of a list count as often as they are listed. Of triplets each (anchor, positive) and each (anchor, negative)
+//! counts as often as triplets have it; that is a number beside the pair, so a mined set of millions of triplets is
+//! never written out. Losses that take pairs as a set ask for the tuples' mask instead.
+
+use std::sync::Arc;
+
+use candle_core::Tensor;
+use dml_core::kernels::triplet_ranges::TripletRanges;
+use dml_core::kernels::{PairMask, Real, TripletSet};
+use dml_core::{Batch, Result, TensorExt, TupleCount, Tuples};
+
+/// The pairs of every anchor of a batch.
+#[derive(Clone, Debug)]
+pub(crate) struct AnchorPairs {
+    batch: Batch,
+    form: Form,
+    counts: (u64, u64),
+}
+
+#[derive(Clone, Debug)]
+enum Form {
+    /// Everything that the relation allows.
+    Relation,
+    Mask(Arc<PairMask>),
+    Lists(Arc<[Vec<u32>]>, Arc<[Vec<u32>]>),
+    Ranges(Arc<TripletRanges>),
+    Set(Arc<dyn TripletSet>),
+}
+
+/// Reference rows of one kind of one anchor; with values and slopes, one side of a formula.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Side<T> {
+    /// Which reference rows.
+    pub(crate) rows: Vec<u32>,
+    /// How often each counts; empty where each counts once.
+    pub(crate) times: Vec<T>,
+    /// What the anchor's row of the matrix says of each.
+    pub(crate) x: Vec<T>,
+    /// The slope of the anchor's value in each `x`.
+    pub(crate) slopes: Vec<T>,
+}
+
+impl<T: Real> Side<T> {
+    pub(crate) fn clear(&mut self) {
+        self.rows.clear();
+        self.times.clear();
+    }
+
+    /// How often the i-th row counts.
+    #[inline(always)]
+    pub(crate) fn times(&self, i: usize) -> T {
+        self.times.get(i).copied().unwrap_or(T::ONE)
+    }
+
+    /// Keeps the rows that count at all, out of a number for each reference.
+    fn extend_counted(&mut self, counted: impl Iterator<Item = (u32, u64)>) {
+        for (row, times) in counted.filter(|(_, times)| *times > 0) {
+            self.rows.push(row);
+            self.times.push(T::from_f64(times as f64));
+        }
+    }
+}
+
+impl AnchorPairs {
+    /// The pairs of the tuples, with repeats.
+    ///
+    /// # Errors
+    /// As [`Tuples::count`] and [`Tuples::check`].
+    pub(crate) fn listed(component: &'static str, batch: &Batch, tuples: &Tuples) -> Result<Self> {
+        tuples.check(batch)?;
+        let group = |keys: &[u32], values: &[u32]| -> Arc<[Vec<u32>]> {
+            let mut groups = vec![Vec::new(); batch.queries()];
+            for (&key, &value) in keys.iter().zip(values) {
+                groups[key as usize].push(value);
+            }
+            groups.into()
+        };
+        let form = match tuples {
+            Tuples::All => {
+                batch.require_relation(component)?;
+                Form::Relation
+            }
+            Tuples::Mask(mask) => Form::Mask(mask.clone()),
+            Tuples::Pairs(pairs) => Form::Lists(
+                group(&pairs.positive_anchors, &pairs.positives),
+                group(&pairs.negative_anchors, &pairs.negatives),
+            ),
+            Tuples::Triplets(list) => Form::Lists(
+                group(&list.anchors, &list.positives),
+                group(&list.anchors, &list.negatives),
+            ),
+            Tuples::Ranges(ranges) => Form::Ranges(ranges.clone()),
+            Tuples::Lazy(set) => Form::Set(set.clone()),
+        };
+        Self::new(batch, tuples, form)
+    }
+
+    /// The pairs of the tuples as a set: repeats count once.
+    ///
+    /// # Errors
+    /// As [`Tuples::mask`].
+    pub(crate) fn distinct(
+        component: &'static str,
+        batch: &Batch,
+        tuples: &Tuples,
+    ) -> Result<Self> {
+        match tuples {
+            Tuples::All => Self::listed(component, batch, tuples),
+            _ => Self::listed(component, batch, &tuples.mask(batch)?.into()),
+        }
+    }
+
+    fn new(batch: &Batch, tuples: &Tuples, form: Form) -> Result<Self> {
+        let counts = match tuples.count(batch)? {
+            TupleCount::Pairs { positive, negative } => (positive, negative),
+            TupleCount::Triplets(count) => (count, count),
+        };
+        Ok(Self {
+            batch: batch.clone(),
+            form,
+            counts,
+        })
+    }
+
+    /// How many positive and how many negative pairs there are, repeats included.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        self.counts
+    }
+
+    /// Whether there is no positive pair at all, or no negative one.
+    pub(crate) fn lacks_a_kind(&self) -> bool {
+        self.counts.0 == 0 || self.counts.1 == 0
+    }
+
+    pub(crate) fn batch(&self) -> &Batch {
+        &self.batch
+    }
+
+    /// The pairs of anchor `q`; the sides are empty before.
+    pub(crate) fn of<T: Real>(&self, q: usize, positives: &mut Side<T>, negatives: &mut Side<T>) {
+        positives.clear();
+        negatives.clear();
+        match &self.form {
+            Form::Relation => {
+                if let Some(relation) = self.batch.relation() {
+                    relation.split(q, &mut positives.rows, &mut negatives.rows);
+                }
+            }
+            Form::Mask(mask) => {
+                positives.rows.extend(mask.positives(q));
+                negatives.rows.extend(mask.negatives(q));
+            }
+            Form::Lists(near, far) => {
+                positives.rows.extend_from_slice(&near[q]);
+                negatives.rows.extend_from_slice(&far[q]);
+            }
+            Form::Ranges(ranges) if q < ranges.anchors() => {
+                let spans = ranges.spans(q);
+                let length = |start: u32, end: u32| u64::from(end.saturating_sub(start));
+                let spanned = spans.iter().map(|s| (s.positive, length(s.start, s.end)));
+                positives.extend_counted(spanned);
+                // Only the ends of a span are marked; a running sum tells how many cover a negative.
+                let order = ranges.negatives(q);
+                let mut change = vec![0i64; order.len() + 1];
+                for span in spans {
+                    change[span.start as usize] += 1;
+                    change[span.end as usize] -= 1;
+                }
+                let mut covering = 0;
+                negatives.extend_counted(order.iter().zip(&change).map(|(&n, change)| {
+                    covering += change;
+                    (n, covering as u64)
+                }));
+            }
+            Form::Set(set) if q < set.anchors() => {
+                let mut near = vec![0u64; self.batch.references()];
+                let mut far = near.clone();
+                set.for_anchor(q, &mut |p, negatives| {
+                    near[p as usize] += negatives.len() as u64;
+                    negatives.iter().for_each(|&n| far[n as usize] += 1);
+                });
+                positives.extend_counted((0..).zip(near));
+                negatives.extend_counted((0..).zip(far));
+            }
+            Form::Ranges(_) | Form::Set(_) => {}
+        }
+    }
+
+    /// How often each pair is a positive and how often a negative one, as two tensors `[Q, R]` beside the embeddings
+    /// and of their type.
+    pub(crate) fn tensors(&self) -> Result<(Tensor, Tensor)> {
+        let (queries, references) = (self.batch.queries(), self.batch.references());
+        let mut dense = [
+            vec![0f32; queries * references],
+            vec![0f32; queries * references],
+        ];
+        let (mut positives, mut negatives) = (Side::<f32>::default(), Side::default());
+        for q in 0..queries {
+            self.of(q, &mut positives, &mut negatives);
+            for (dense, side) in dense.iter_mut().zip([&positives, &negatives]) {
+                for (i, &row) in side.rows.iter().enumerate() {
+                    dense[q * references + row as usize] += side.times(i);
+                }
+            }
+        }
+        let like = self.batch.embeddings();
+        let [near, far] = dense.map(|times| {
+            Tensor::from_vec(times, (queries, references), like.device())?.to_dtype(like.dtype())
+        });
+        Ok((near?, far?))
+    }
+
+    /// `ln Σ e^x` over the negatives of each anchor, repeats included, by Candle's operations: `[Q, R]` → `[Q]`, and
+    /// whether an anchor has any, 0 or 1. Without negatives the sum is empty, and what stands for its logarithm is 0.
+    pub(crate) fn negative_log_sum_exp(&self, exponents: &Tensor) -> Result<(Tensor, Tensor)> {
+        let (_, times) = self.tensors()?; // [Q, R]
+        let exponents = (exponents + times.maximum(1.0)?.log()?)?;
+        let sums = exponents.masked_logsumexp(Some(&times), false)?; // [Q]
+        let any = times.sum(1)?.gt(0.0)?; // [Q]
+        Ok((sums, any))
+    }
+}

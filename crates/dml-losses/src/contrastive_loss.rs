@@ -1,0 +1,135 @@
+//! Contrastive loss: positives should be closer than one margin, negatives farther than another.
+//!
+//! ```text
+//! pos_loss(a,p) = max(0, h(a,p) − pos_margin)
+//! neg_loss(a,n) = max(0, neg_margin − h(a,n))        h: the distance
+//! ```
+//!
+//! For similarities both differences change their sign. Hadsell, Chopra and LeCun, "Dimensionality Reduction by Learning
+//! an Invariant Mapping" (CVPR 2006); here the hinges are not squared.
+//!
+//! Pairs that come as a set are summed without being written out: `O(N²)` time, and memory for the matrix alone.
+
+use std::sync::Arc;
+
+use candle_core::Tensor;
+use dml_core::kernels::Real;
+use dml_core::{Batch, Distance, Loss, Over, Pairs, Result, TensorExt, Terms, Tuples, check};
+
+use crate::anchor_pairs::{AnchorPairs, Side};
+use crate::pair_values::{Kept, PairFormula, PairValue, PairValues, Within};
+
+/// Knobs of [`ContrastiveLoss`].
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
+pub struct ContrastiveLossConfig {
+    /// Positives closer than this cost nothing, in units of the distance; finite. Default `0`. For a similarity take
+    /// the largest one, such as `1`.
+    pub pos_margin: f64,
+    /// Negatives farther than this cost nothing, in units of the distance; finite. Default `1`. For a similarity take
+    /// a small one, such as `0`.
+    pub neg_margin: f64,
+}
+
+impl Default for ContrastiveLossConfig {
+    fn default() -> Self {
+        Self {
+            pos_margin: 0.0,
+            neg_margin: 1.0,
+        }
+    }
+}
+
+/// Hinges on positive and on negative pairs ([formula](self)). Terms `pos_loss` per positive pair and `neg_loss` per
+/// negative pair.
+#[derive(Clone, Debug)]
+pub struct ContrastiveLoss {
+    pos_margin: f64,
+    neg_margin: f64,
+    distance: Arc<dyn Distance>,
+}
+
+impl ContrastiveLoss {
+    /// A loss over `distance`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if a margin is not finite.
+    pub fn new(config: ContrastiveLossConfig, distance: Arc<dyn Distance>) -> Result<Self> {
+        Ok(Self {
+            pos_margin: check::finite("pos_margin", config.pos_margin)?,
+            neg_margin: check::finite("neg_margin", config.neg_margin)?,
+            distance,
+        })
+    }
+}
+
+impl Loss for ContrastiveLoss {
+    fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        let pairs = AnchorPairs::listed("ContrastiveLoss", batch, tuples)?;
+        let matrix = batch.distances(&self.distance)?; // [Q, R]
+        let sign = self.distance.order().sign();
+        let sides = [
+            ("pos_loss", Over::PositivePairs, sign, self.pos_margin),
+            ("neg_loss", Over::NegativePairs, -sign, self.neg_margin),
+        ];
+        let term = |(name, over, sign, margin)| {
+            PairValues {
+                name,
+                over,
+                formula: Hinge { over, sign, margin },
+                matrix: matrix.clone(),
+                pairs: pairs.clone(),
+                tuples: tuples.clone(),
+            }
+            .term()
+        };
+        sides.into_iter().map(term).collect()
+    }
+}
+
+/// `max(0, sign · (x − margin))` of every pair of one kind.
+#[derive(Clone, Copy, Debug)]
+struct Hinge {
+    over: Over,
+    sign: f64,
+    margin: f64,
+}
+
+impl PairFormula for Hinge {
+    fn values(&self, matrix: &Tensor, list: &Pairs, _: &AnchorPairs) -> Result<Tensor> {
+        let x = match self.over {
+            Over::NegativePairs => matrix.pick(&list.negative_anchors, &list.negatives)?,
+            _ => matrix.pick(&list.positive_anchors, &list.positives)?,
+        };
+        ((x - self.margin)? * self.sign)?.hinge()
+    }
+
+    fn sum<T: Real>(
+        &self,
+        positives: &mut Side<T>,
+        negatives: &mut Side<T>,
+        within: Within<T>,
+    ) -> Kept {
+        let side = match self.over {
+            Over::NegativePairs => negatives,
+            _ => positives,
+        };
+        let (sign, margin) = (T::from_f64(self.sign), T::from_f64(self.margin));
+        side.sum_within(within, |x| {
+            let violation = sign * (x - margin);
+            let is_above = violation > T::ZERO;
+            PairValue {
+                value: if is_above { violation } else { T::ZERO },
+                slope: if is_above { sign } else { T::ZERO },
+                shared: T::ZERO,
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

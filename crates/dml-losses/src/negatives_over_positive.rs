@@ -1,0 +1,76 @@
+//! How much all negatives of an anchor outweigh one positive, for each positive pair.
+//!
+//! ```text
+//! ℓ(a,p) = ln(1 + Σₙ e^{k x(a,n) − g(x(a,p))}) = softplus(ln Σₙ e^{k x(a,n)} − g(x(a,p)))
+//! ```
+//!
+//! The sum over the negatives is taken once for each anchor, not once for each pair.
+
+use std::fmt::Debug;
+
+use candle_core::Tensor;
+use dml_core::kernels::Real;
+use dml_core::{Pairs, Result, TensorExt};
+
+use crate::anchor_pairs::{AnchorPairs, Side};
+use crate::pair_values::{Kept, PairFormula, PairValue, Within};
+
+/// What a positive counts against the negatives, as a function of its entry of the matrix.
+pub(crate) trait PositiveCurve: Clone + Debug + Send + Sync {
+    /// `g` by Candle's operations.
+    fn values(&self, x: &Tensor) -> Result<Tensor>;
+
+    /// `g` and its slope.
+    fn value<T: Real>(&self, x: T) -> (T, T);
+}
+
+/// The formula with its factor and curve; see the [module](self).
+#[derive(Clone, Debug)]
+pub(crate) struct NegativesOverPositive<C> {
+    /// `k`, what entries of negatives are multiplied by.
+    pub(crate) factor: f64,
+    pub(crate) curve: C,
+}
+
+impl<C: PositiveCurve> PairFormula for NegativesOverPositive<C> {
+    fn values(&self, matrix: &Tensor, list: &Pairs, pairs: &AnchorPairs) -> Result<Tensor> {
+        let (sums, any) = pairs.negative_log_sum_exp(&(matrix * self.factor)?)?; // [Q]
+        let anchors = Tensor::new(list.positive_anchors.as_slice(), matrix.device())?;
+        let positives = matrix.pick(&list.positive_anchors, &list.positives)?; // [P]
+        let over = (sums.index_select(&anchors, 0)? - self.curve.values(&positives)?)?; // [P]
+        let values = over.softplus()?;
+        let any = any.index_select(&anchors, 0)?;
+        Ok(any.where_cond(&values, &values.zeros_like()?)?)
+    }
+
+    fn sum<T: Real>(
+        &self,
+        positives: &mut Side<T>,
+        negatives: &mut Side<T>,
+        within: Within<T>,
+    ) -> Kept {
+        if positives.is_empty() {
+            return Kept::default();
+        }
+        let factor = T::from_f64(self.factor);
+        let sum = negatives.log_sum_exp(false, |x| factor * x);
+        let kept = positives.sum_within(within, |x| {
+            if negatives.is_empty() {
+                return PairValue::ZERO;
+            }
+            let (counter, slope) = self.curve.value(x);
+            // The difference in double precision: both may be large.
+            let over = T::from_f64(sum - counter.to_f64());
+            let small = (-over.abs()).exp();
+            let share = if over > T::ZERO { T::ONE } else { small } / (T::ONE + small);
+            PairValue {
+                value: over.max(T::ZERO) + small.ln_1p(),
+                slope: -share * slope,
+                shared: share,
+            }
+        });
+        let factor = T::from_f64(kept.shared * self.factor);
+        negatives.scale(|_| factor);
+        kept
+    }
+}

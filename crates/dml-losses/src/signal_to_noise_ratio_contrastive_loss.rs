@@ -1,0 +1,125 @@
+//! Contrastive loss over the signal-to-noise ratio: the noise between positives should be small, that between negatives
+//! large.
+//!
+//! ```text
+//! pos_loss(a,p) = max(0, d(a,p) − pos_margin)
+//! neg_loss(a,n) = max(0, neg_margin − d(a,n))        d(x,r) = var(x − r) / var(x)
+//! ```
+//!
+//! Yuan, Deng, Tang, Tang and Chen, "Signal-to-Noise Ratio: A Robust Distance Metric for Deep Metric Learning" (CVPR 2019,
+//! arXiv:1904.02616). It is [`ContrastiveLoss`] with the distance fixed, and costs the same.
+
+use std::sync::Arc;
+
+use dml_core::{Batch, Distance, DistanceKind, Error, Loss, Result, Terms, Tuples};
+
+use crate::{ContrastiveLoss, ContrastiveLossConfig};
+
+/// Knobs of [`SignalToNoiseRatioContrastiveLoss`].
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
+pub struct SignalToNoiseRatioContrastiveLossConfig {
+    /// Positives with less noise than this cost nothing; finite. Default `0`.
+    pub pos_margin: f64,
+    /// Negatives with more noise than this cost nothing; finite. Default `1`.
+    pub neg_margin: f64,
+}
+
+impl Default for SignalToNoiseRatioContrastiveLossConfig {
+    fn default() -> Self {
+        Self {
+            pos_margin: 0.0,
+            neg_margin: 1.0,
+        }
+    }
+}
+
+/// [`ContrastiveLoss`] over a signal-to-noise ratio ([formula](self)). Terms `pos_loss` per positive pair and `neg_loss`
+/// per negative pair.
+#[derive(Clone, Debug)]
+pub struct SignalToNoiseRatioContrastiveLoss(ContrastiveLoss);
+
+impl SignalToNoiseRatioContrastiveLoss {
+    /// A loss over a signal-to-noise `distance`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`] if a margin is not finite, [`Error::Unsupported`] for another kind of distance.
+    pub fn new(
+        config: SignalToNoiseRatioContrastiveLossConfig,
+        distance: Arc<dyn Distance>,
+    ) -> Result<Self> {
+        if distance.kind() != DistanceKind::SignalToNoise {
+            return Err(Error::Unsupported {
+                component: "SignalToNoiseRatioContrastiveLoss",
+                reason: "the distance has to be a signal-to-noise ratio; for others take ContrastiveLoss",
+            });
+        }
+        let config = ContrastiveLossConfig {
+            pos_margin: config.pos_margin,
+            neg_margin: config.neg_margin,
+        };
+        Ok(Self(ContrastiveLoss::new(config, distance)?))
+    }
+}
+
+impl Loss for SignalToNoiseRatioContrastiveLoss {
+    fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        self.0.terms(batch, tuples)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dml_core::candle_core::{Device, Var};
+    use dml_distances::{CosineSimilarity, SNRDistance, SNRDistanceConfig};
+
+    fn raw() -> Result<Arc<dyn Distance>> {
+        let raw = SNRDistanceConfig {
+            normalize_embeddings: false,
+            ..Default::default()
+        };
+        Ok(Arc::new(SNRDistance::new(raw)?))
+    }
+
+    #[test]
+    fn by_hand() -> Result<()> {
+        let loss = SignalToNoiseRatioContrastiveLoss::new(Default::default(), raw()?)?;
+        // Variances about the mean: [0, 2] has 2, [0, 4] has 8, their difference [0, 2] has 2; [3, 4] has ½.
+        let rows = Var::new(&[[0f64, 2.], [0., 4.], [3., 4.]], &Device::Cpu)?;
+        let batch = Batch::new(&rows, [0i64, 0, 1])?;
+        let terms = loss.terms(&batch, &Tuples::All)?;
+        // d(0,1) = 2/2 and d(1,0) = 2/8.
+        let positives = terms.get("pos_loss").unwrap().values()?.0;
+        assert_eq!(positives.to_vec1::<f64>()?, [1.0, 0.25]);
+        // The difference of 0 and 2 is [3, 2]: ½, over 2 and over ½. That of 1 and 2 is [3, 0]: 4.5, over 8 and over ½.
+        let negatives = terms.get("neg_loss").unwrap().values()?.0;
+        assert_eq!(negatives.to_vec1::<f64>()?, [0.75, 0.4375, 0.0, 0.0]);
+        Ok(())
+    }
+
+    #[test]
+    fn other_distances_and_infinite_margins_are_refused() -> Result<()> {
+        let cosine = SignalToNoiseRatioContrastiveLoss::new(
+            Default::default(),
+            Arc::new(CosineSimilarity::default()),
+        );
+        assert!(matches!(cosine, Err(Error::Unsupported { .. })));
+        let config = SignalToNoiseRatioContrastiveLossConfig {
+            neg_margin: f64::INFINITY,
+            ..Default::default()
+        };
+        assert!(matches!(
+            SignalToNoiseRatioContrastiveLoss::new(config, raw()?),
+            Err(Error::InvalidParameter {
+                name: "neg_margin",
+                ..
+            })
+        ));
+        Ok(())
+    }
+}

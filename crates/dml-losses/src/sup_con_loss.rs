@@ -1,0 +1,171 @@
+//! Supervised contrastive loss: the mean over an anchor's positives of the cross entropy against all its pairs.
+//!
+//! ```text
+//! ℓ(a) = −mean over p of ( s(a,p)/t − ln Σⱼ e^{s(a,j)/t} )        j: positives and negatives of a
+//! s: the similarity; for distances their negative                t: temperature
+//! ```
+//!
+//! Khosla, Teterwak, Wang, Sarna, Tian, Isola, Maschinot, Liu and Krishnan, "Supervised Contrastive Learning" (2020,
+//! arXiv:2004.11362), the outer sum. An anchor without positives has the value 0.
+//!
+//! One visit of each row: `O(N²)` time, and memory for the matrix and its slopes. Repeated pairs count once.
+
+use std::sync::Arc;
+
+use candle_core::Tensor;
+use dml_core::kernels::Real;
+use dml_core::{Batch, Distance, Loss, Result, TensorExt, Term, Terms, Tuples, check};
+
+use crate::anchor_pairs::{AnchorPairs, Side};
+use crate::anchor_values::{AnchorFormula, term_of_anchors};
+
+/// Knobs of [`SupConLoss`].
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
+pub struct SupConLossConfig {
+    /// What similarities are divided by, above 0. Default `0.1`.
+    pub temperature: f64,
+}
+
+impl Default for SupConLossConfig {
+    fn default() -> Self {
+        Self { temperature: 0.1 }
+    }
+}
+
+/// Mean cross entropy of an anchor's positives ([formula](self)). One term `loss`, per row; empty without any positive or
+/// any negative pair.
+#[derive(Clone, Debug)]
+pub struct SupConLoss {
+    temperature: f64,
+    distance: Arc<dyn Distance>,
+}
+
+impl SupConLoss {
+    /// A loss over `distance`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) unless the temperature is finite and above 0.
+    pub fn new(config: SupConLossConfig, distance: Arc<dyn Distance>) -> Result<Self> {
+        Ok(Self {
+            temperature: check::positive("temperature", config.temperature)?,
+            distance,
+        })
+    }
+}
+
+impl Loss for SupConLoss {
+    fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        let pairs = AnchorPairs::distinct("SupConLoss", batch, tuples)?;
+        if pairs.lacks_a_kind() {
+            return Ok(Term::empty("loss").into());
+        }
+        let formula = MeanCrossEntropy {
+            factor: -self.distance.order().sign() / self.temperature,
+        };
+        let matrix = batch.distances(&self.distance)?; // [Q, R]
+        Ok(term_of_anchors("loss", &formula, &matrix, &pairs)?.into())
+    }
+}
+
+/// `ln Σⱼ e^{k xⱼ} − mean over p of k xₚ`.
+#[derive(Clone, Copy, Debug)]
+struct MeanCrossEntropy {
+    factor: f64,
+}
+
+impl AnchorFormula for MeanCrossEntropy {
+    fn values(&self, matrix: &Tensor, positive: &Tensor, negative: &Tensor) -> Result<Tensor> {
+        let exponents = (matrix * self.factor)?;
+        let all = exponents.masked_logsumexp(Some(&(positive + negative)?), false)?; // [Q]
+        let count = positive.sum(1)?; // [Q]
+        let zeros = exponents.zeros_like()?;
+        let own = positive.ne(0.0)?.where_cond(&exponents, &zeros)?.sum(1)?;
+        let values = (all - (own / count.maximum(1.0)?)?)?;
+        Ok(count.gt(0.0)?.where_cond(&values, &values.zeros_like()?)?)
+    }
+
+    fn value<T: Real>(&self, positives: &mut Side<T>, negatives: &mut Side<T>) -> f64 {
+        if positives.is_empty() {
+            return 0.0;
+        }
+        let factor = T::from_f64(self.factor);
+        let near = positives.log_sum_exp(false, |x| factor * x);
+        let far = negatives.log_sum_exp(false, |x| factor * x);
+        let (large, small) = (near.max(far), near.min(far));
+        let all = large + (small - large).exp().ln_1p();
+        let share = T::from_f64(self.factor * (far - all).exp());
+        negatives.scale(|_| share);
+        let count = positives.rows.len() as f64;
+        let (share, pull) = (
+            T::from_f64(self.factor * (near - all).exp()),
+            T::from_f64(self.factor / count),
+        );
+        positives
+            .slopes
+            .iter_mut()
+            .for_each(|slope| *slope = share * *slope - pull);
+        // The exponents as they entered the sum: one positive alone is exactly 0.
+        let own = positives.x.iter().map(|x| (factor * *x).to_f64());
+        all - own.sum::<f64>() / count
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dml_core::candle_core::{Device, Var};
+    use dml_core::{Error, Pairs};
+    use dml_distances::LpDistance;
+
+    fn loss(temperature: f64) -> Result<SupConLoss> {
+        let config = SupConLossConfig { temperature };
+        SupConLoss::new(config, Arc::new(LpDistance::unnormalized()))
+    }
+
+    #[test]
+    fn value_and_gradient_by_hand() -> Result<()> {
+        let rows = Var::new(&[[0f64], [1.], [-1.], [7.]], &Device::Cpu)?;
+        let batch = Batch::unlabeled(&rows)?;
+        // Row 0 is 1 away from both positives and 7 away from the negative; the repeat counts once.
+        let pairs = Pairs::new(vec![0, 0, 0], vec![1, 2, 2], vec![0], vec![3])?;
+        let terms = loss(1.0)?.terms(&batch, &pairs.into())?;
+        let values = terms.get("loss").unwrap().values()?.0;
+        let e = (-6f64).exp();
+        let got = values.to_vec1::<f64>()?;
+        assert!((got[0] - (2.0 + e).ln()).abs() < 1e-12);
+        assert_eq!(got[1..], [0.0; 3]);
+        let gradient = values.sum_all()?.backward()?;
+        let gradient = gradient.get(rows.as_tensor()).unwrap().to_vec2::<f64>()?;
+        // Row 1 is drawn to row 0 with ½ − 1/(2 + e⁻⁶), row 3 pushed away with e⁻⁶/(2 + e⁻⁶).
+        assert!((gradient[1][0] - (0.5 - 1.0 / (2.0 + e))).abs() < 1e-12);
+        assert!((gradient[3][0] + e / (2.0 + e)).abs() < 1e-12);
+        Ok(())
+    }
+
+    #[test]
+    fn only_one_kind_of_pairs_is_empty_and_contradictions_are_errors() -> Result<()> {
+        let rows = Var::new(&[[0f64], [1.]], &Device::Cpu)?;
+        for labels in [[0i64, 0], [0, 1]] {
+            let terms = loss(1.0)?.terms(&Batch::new(&rows, labels)?, &Tuples::All)?;
+            assert!(terms.get("loss").unwrap().is_empty());
+        }
+        let both = Pairs::new(vec![0], vec![1], vec![0], vec![1])?;
+        assert!(matches!(
+            loss(1.0)?.terms(&Batch::unlabeled(&rows)?, &both.into()),
+            Err(Error::Unsupported { .. })
+        ));
+        assert!(matches!(
+            loss(-1.0),
+            Err(Error::InvalidParameter {
+                name: "temperature",
+                ..
+            })
+        ));
+        Ok(())
+    }
+}
