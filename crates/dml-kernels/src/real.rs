@@ -4,6 +4,8 @@ use std::fmt::Debug;
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub, SubAssign};
 
+use crate::exponential::{exp_f32, exp_f64};
+
 /// `f32` or `f64`: what a kernel needs of its element type, and nothing else.
 pub trait Real:
     Copy
@@ -48,6 +50,9 @@ pub trait Real:
     /// eˣ.
     #[must_use]
     fn exp(self) -> Self;
+    /// eˣ to about one unit in the last place, without a branch: a loop of them becomes vector instructions.
+    #[must_use]
+    fn quick_exp(self) -> Self;
     /// ln(1 + x).
     #[must_use]
     fn ln_1p(self) -> Self;
@@ -65,7 +70,7 @@ pub trait Real:
 }
 
 macro_rules! real {
-    ($t:ty, $bits:ty, $signed:ty) => {
+    ($t:ty, $bits:ty, $signed:ty, $exp:ident) => {
         impl Real for $t {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
@@ -97,6 +102,10 @@ macro_rules! real {
                 <$t>::exp(self)
             }
             #[inline(always)]
+            fn quick_exp(self) -> Self {
+                $exp(self)
+            }
+            #[inline(always)]
             fn ln_1p(self) -> Self {
                 <$t>::ln_1p(self)
             }
@@ -124,8 +133,8 @@ macro_rules! real {
     };
 }
 
-real!(f32, u32, i32);
-real!(f64, u64, i64);
+real!(f32, u32, i32, exp_f32);
+real!(f64, u64, i64, exp_f64);
 
 #[cfg(test)]
 mod tests {

@@ -3,12 +3,17 @@
 use std::sync::Arc;
 
 use dml_core::{Distance, Loss, Objective, Reducer};
-use dml_losses::{TripletMarginLoss, TripletMarginLossConfig};
+use dml_losses::{
+    FastAPLoss, FastAPLossConfig, HistogramLoss, HistogramLossConfig, InstanceLoss,
+    InstanceLossConfig, NCALoss, NCALossConfig, PNPLoss, PNPLossConfig, RankedListLoss,
+    RankedListLossConfig, SmoothAPLoss, SmoothAPLossConfig, TripletMarginLoss,
+    TripletMarginLossConfig,
+};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::parts::Parts;
 use super::{ConfigError, DistanceConfig, ReducerConfig, RegularizerConfig, registry};
-use crate::defaults::{avg_non_zero, lp};
+use crate::defaults::{avg_non_zero, cosine, lp, mean, squared_lp};
 
 /// Name(arguments): constructor, default distance, default reducer.
 macro_rules! losses {
@@ -43,6 +48,13 @@ macro_rules! losses {
 }
 
 losses! {
+    FastAPLoss(FastAPLossConfig): FastAPLoss::new, squared_lp, mean;
+    HistogramLoss(HistogramLossConfig): HistogramLoss::new, cosine, mean;
+    InstanceLoss(InstanceLossConfig): InstanceLoss::new, cosine, mean;
+    NCALoss(NCALossConfig): NCALoss::new, squared_lp, mean;
+    PNPLoss(PNPLossConfig): PNPLoss::new, cosine, mean;
+    RankedListLoss(RankedListLossConfig): RankedListLoss::new, lp, mean;
+    SmoothAPLoss(SmoothAPLossConfig): SmoothAPLoss::new, cosine, mean;
     TripletMarginLoss(TripletMarginLossConfig): TripletMarginLoss::new, lp, avg_non_zero;
 }
 
