@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
+use dml::Loss;
 use dml::candle_core::backprop::GradStore;
 use dml::candle_core::{Tensor, Var};
 
@@ -50,6 +51,17 @@ impl Answer {
         Ok(())
     }
 
+    /// What a loss learns, as `out.param.NAME`, and what it remembers, as `out.NAME`.
+    pub(crate) fn put_state(&mut self, loss: &dyn Loss) -> anyhow::Result<()> {
+        for (name, var) in loss.parameters() {
+            self.put_tensor(format!("out.param.{name}"), &var)?;
+        }
+        for (name, buffer) in loss.buffers()? {
+            self.put_tensor(format!("out.{name}"), &buffer)?;
+        }
+        Ok(())
+    }
+
     /// The gradient of each input under the name of the case; zero where the result does not depend on it.
     pub(crate) fn put_gradients(
         &mut self,
@@ -81,6 +93,28 @@ impl Inputs {
             self.vars.push((name.to_owned(), var.clone()));
         }
         Ok(var)
+    }
+
+    /// What a loss learns, set to the `param.NAME` of the case.
+    pub(crate) fn parameters(&mut self, case: &Case, loss: &dyn Loss) -> anyhow::Result<()> {
+        let parameters = loss.parameters();
+        for (name, var) in &parameters {
+            let name = format!("param.{name}");
+            if let Some(value) = case.tensor(&name)? {
+                var.set(&value.to_dtype(var.dtype())?)?;
+                self.vars.push((name, var.clone()));
+            }
+        }
+        for name in case.arrays().keys() {
+            if let Some(name) = name.strip_prefix("param.") {
+                ensure!(
+                    parameters.iter().any(|(known, _)| known == name),
+                    "{}: the loss learns no {name}",
+                    case.path
+                );
+            }
+        }
+        Ok(())
     }
 
     /// The input `in.NAME` as a variable.

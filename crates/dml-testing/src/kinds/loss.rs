@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use anyhow::Context;
+use dml::candle_core::Tensor;
 use dml::config::{LossConfig, ReducerConfig};
-use dml::{Batch, Objective, Pairs, Triplets, Tuples};
+use dml::{Batch, Loss, Objective, Pairs, Triplets, Tuples};
 
 use super::unsupported;
 use crate::Case;
@@ -12,11 +14,17 @@ use crate::answer::{Answer, Inputs};
 pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
     let config: LossConfig = dml::config::from_value(case.config()?)?;
     let objective = config.build()?;
-    if case.op() != "forward" {
-        return Err(unsupported(format!("loss op {}", case.op())));
+    match case.op() {
+        "forward" => forward(case, &config, &objective),
+        "get_logits" => logits(case, objective.loss()),
+        op => Err(unsupported(format!("loss op {op}"))),
     }
+}
+
+fn forward(case: &Case, config: &LossConfig, objective: &Objective) -> anyhow::Result<Answer> {
     let mut inputs = Inputs::default();
-    let batch = super::batch(case, &mut inputs)?;
+    inputs.parameters(case, objective.loss())?;
+    let batch = super::batch_labeled(case, &mut inputs, labels(case)?)?;
     let tuples = tuples(case)?;
     let mut answer = Answer::default();
     let loss = if matches!(config.reducer, Some(ReducerConfig::DoNothingReducer(_))) {
@@ -26,10 +34,42 @@ pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
             &mut answer,
         )?
     } else {
-        evaluate(&objective, &batch, &tuples, &mut answer)?
+        evaluate(objective, &batch, &tuples, &mut answer)?
     };
+    answer.put_state(objective.loss())?;
     answer.put_gradients(&inputs, &loss.backward()?)?;
     Ok(answer)
+}
+
+/// How near embeddings are to classes, with the gradients of `Σ logits · weights`.
+fn logits(case: &Case, loss: &dyn Loss) -> anyhow::Result<Answer> {
+    let classes = loss
+        .as_class_loss()
+        .ok_or_else(|| unsupported("logits of a loss that learns no classes"))?;
+    let mut inputs = Inputs::default();
+    inputs.parameters(case, loss)?;
+    let batch = super::batch(case, &mut inputs)?;
+    let logits = classes.logits(batch.embeddings())?;
+    let weights = case
+        .tensor("in.weights")?
+        .with_context(|| format!("{}: no in.weights", case.path))?;
+    let mut answer = Answer::default();
+    answer.put_tensor("out.logits", &logits)?;
+    let sum = (logits * weights)?.sum_all()?;
+    answer.put_gradients(&inputs, &sum.backward()?)?;
+    Ok(answer)
+}
+
+/// The labels of a batch; the meta classes of a loss that takes these instead.
+fn labels(case: &Case) -> anyhow::Result<Option<Tensor>> {
+    match (case.tensor("in.labels")?, case.tensor("in.meta_classes")?) {
+        (Some(_), Some(_)) => Err(dml::Error::Unsupported {
+            component: "Batch",
+            reason: "a row has one label: its class or its meta class",
+        }
+        .into()),
+        (labels, meta_classes) => Ok(labels.or(meta_classes)),
+    }
 }
 
 /// The reduced loss, put as `out.loss`.
@@ -38,7 +78,7 @@ pub(super) fn evaluate(
     batch: &Batch,
     tuples: &Tuples,
     answer: &mut Answer,
-) -> anyhow::Result<dml::candle_core::Tensor> {
+) -> anyhow::Result<Tensor> {
     let loss = objective.evaluate_tuples(batch, tuples)?.loss;
     answer.put_tensor("out.loss", &loss)?;
     Ok(loss)

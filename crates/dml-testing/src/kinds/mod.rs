@@ -3,6 +3,7 @@
 mod accuracy;
 mod distance;
 mod inference;
+mod init_property;
 mod loss;
 mod miner;
 mod miner_property;
@@ -31,6 +32,7 @@ pub(crate) fn answer(case: &Case) -> anyhow::Result<Answer> {
         "miner" => miner::answer(case),
         "miner_property" => miner_property::check(case),
         "loss" => loss::answer(case),
+        "init_property" => init_property::check(case),
         "pipeline" => pipeline::answer(case),
         "accuracy" => accuracy::answer(case),
         "inference" => inference::answer(case),
@@ -52,8 +54,16 @@ pub(crate) fn unsupported(what: impl Into<String>) -> anyhow::Error {
 
 /// The batch of a case: embeddings, labels and reference set, as far as it has them.
 pub(crate) fn batch(case: &Case, inputs: &mut Inputs) -> anyhow::Result<Batch> {
+    batch_labeled(case, inputs, case.tensor("in.labels")?)
+}
+
+/// The batch of a case whose embeddings have these labels.
+pub(crate) fn batch_labeled(
+    case: &Case,
+    inputs: &mut Inputs,
+    labels: Option<Tensor>,
+) -> anyhow::Result<Batch> {
     let embeddings = inputs.required(case, "embeddings")?;
-    let labels: Option<Tensor> = case.tensor("in.labels")?;
     let batch = match &labels {
         Some(labels) => Batch::new(&embeddings, labels)?,
         None => Batch::unlabeled(&embeddings)?,

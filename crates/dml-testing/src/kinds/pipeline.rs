@@ -27,7 +27,9 @@ pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
     };
     let mut answer = Answer::default();
     answer.put("out.num_tuples", Array::whole(count));
-    let loss = super::loss::evaluate(&loss.build()?, &batch, &tuples, &mut answer)?;
+    let objective = loss.build()?;
+    inputs.parameters(case, objective.loss())?;
+    let loss = super::loss::evaluate(&objective, &batch, &tuples, &mut answer)?;
     answer.put_gradients(&inputs, &loss.backward()?)?;
     Ok(answer)
 }

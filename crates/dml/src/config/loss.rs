@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use dml_core::{Distance, Loss, Objective, Reducer};
+use candle_core::{DType, Device};
+use candle_nn::VarBuilder;
+use dml_core::{Loss, Objective, Reducer};
 use dml_losses::{
     FastAPLoss, FastAPLossConfig, HistogramLoss, HistogramLossConfig, InstanceLoss,
     InstanceLossConfig, NCALoss, NCALossConfig, PNPLoss, PNPLossConfig, RankedListLoss,
-    RankedListLossConfig, SmoothAPLoss, SmoothAPLossConfig, TripletMarginLoss,
+    RankedListLossConfig, SeededVars, SmoothAPLoss, SmoothAPLossConfig, TripletMarginLoss,
     TripletMarginLossConfig,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -15,9 +17,13 @@ use super::parts::Parts;
 use super::{ConfigError, DistanceConfig, ReducerConfig, RegularizerConfig, registry};
 use crate::defaults::{avg_non_zero, cosine, lp, mean, squared_lp};
 
-/// Name(arguments): constructor, default distance, default reducer.
+/// Name(arguments): constructor, default distance, default reducer, what it learns.
+///
+/// A loss that compares no rows has `_` for its distance, and its constructor takes none. What a loss learns is nothing,
+/// `parameters`, or `class_weights`, which may be regularized; a constructor of one that learns takes a builder of
+/// variables.
 macro_rules! losses {
-    ($($Name:ident($Config:ty): $new:expr, $distance:path, $reducer:path;)*) => {
+    ($($Name:ident($Config:ty): $new:expr, $distance:tt, $reducer:path $(, $learns:ident)?;)*) => {
         registry! {
             /// A loss and its own arguments.
             pub enum LossKind {
@@ -26,16 +32,16 @@ macro_rules! losses {
         }
 
         impl LossKind {
-            fn build(&self, distance: Arc<dyn Distance>) -> Result<Arc<dyn Loss>, ConfigError> {
+            fn build(
+                &self,
+                distance: Option<&DistanceConfig>,
+                vars: &VarBuilder<'_>,
+            ) -> Result<Arc<dyn Loss>, ConfigError> {
                 Ok(match self {
-                    $(Self::$Name(config) => Arc::new($new(config.clone(), distance)?),)*
+                    $(Self::$Name(config) => {
+                        Arc::new(construct!($new, config.clone(), $distance, distance, vars $(, $learns)?))
+                    })*
                 })
-            }
-
-            fn default_distance(&self) -> Arc<dyn Distance> {
-                match self {
-                    $(Self::$Name(_) => $distance(),)*
-                }
             }
 
             fn default_reducer(&self) -> Arc<dyn Reducer> {
@@ -43,8 +49,68 @@ macro_rules! losses {
                     $(Self::$Name(_) => $reducer(),)*
                 }
             }
+
+            /// What the loss of that name takes besides its own arguments and a reducer.
+            fn takes(name: &str) -> Takes {
+                match name {
+                    $(stringify!($Name) => takes!($distance $(, $learns)?),)*
+                    _ => takes!(any),
+                }
+            }
         }
     };
+}
+
+/// A loss from its constructor and what that takes.
+macro_rules! construct {
+    ($new:expr, $config:expr, _, $given:ident, $vars:ident) => {{
+        let _ = ($given, $vars);
+        $new($config)?
+    }};
+    ($new:expr, $config:expr, _, $given:ident, $vars:ident, $learns:ident) => {{
+        let _ = $given;
+        $new($config, $vars.clone())?
+    }};
+    ($new:expr, $config:expr, $default:ident, $given:ident, $vars:ident) => {{
+        let _ = $vars;
+        $new($config, DistanceConfig::build_or($given, $default)?)?
+    }};
+    ($new:expr, $config:expr, $default:ident, $given:ident, $vars:ident, $learns:ident) => {
+        $new(
+            $config,
+            DistanceConfig::build_or($given, $default)?,
+            $vars.clone(),
+        )?
+    };
+}
+
+macro_rules! takes {
+    (_) => {
+        Takes {
+            distance: false,
+            weight_regularizer: false,
+        }
+    };
+    ($distance:ident, class_weights) => {
+        Takes {
+            distance: true,
+            weight_regularizer: true,
+        }
+    };
+    ($distance:ident $(, parameters)?) => {
+        Takes {
+            distance: true,
+            weight_regularizer: false,
+        }
+    };
+}
+
+/// What a loss takes besides its own arguments and a reducer.
+struct Takes {
+    /// A distance, and a penalty on the embeddings.
+    distance: bool,
+    /// A penalty on the weights of its classes.
+    weight_regularizer: bool,
 }
 
 losses! {
@@ -71,6 +137,10 @@ pub struct LossConfig {
     pub embedding_regularizer: Option<RegularizerConfig>,
     /// What the penalty is multiplied by; `None` is 1.
     pub embedding_reg_weight: Option<f64>,
+    /// A penalty on the weights of the classes, for losses that learn them.
+    pub weight_regularizer: Option<RegularizerConfig>,
+    /// What that penalty is multiplied by; `None` is 1.
+    pub weight_reg_weight: Option<f64>,
 }
 
 impl LossConfig {
@@ -83,6 +153,8 @@ impl LossConfig {
             reducer: None,
             embedding_regularizer: None,
             embedding_reg_weight: None,
+            weight_regularizer: None,
+            weight_reg_weight: None,
         }
     }
 
@@ -94,34 +166,48 @@ impl LossConfig {
         super::from_text(text)
     }
 
-    /// The loss with its reducer and regularizer, without a miner.
+    /// The loss with its reducer and regularizers, without a miner.
+    ///
+    /// What it learns is drawn from seed 0, in single precision, on the CPU.
     ///
     /// # Errors
     /// [`ConfigError::Component`] for arguments outside of their range.
     pub fn build(&self) -> Result<Objective, ConfigError> {
-        let distance =
-            DistanceConfig::build_or(self.distance.as_ref(), || self.loss.default_distance())?;
+        self.build_with(&SeededVars::new(0).builder(DType::F32, &Device::Cpu))
+    }
+
+    /// The same with what the loss learns made by `vars`, or found there.
+    ///
+    /// # Errors
+    /// [`ConfigError::Component`] for arguments outside of their range, or if `vars` holds a variable of another shape.
+    pub fn build_with(&self, vars: &VarBuilder<'_>) -> Result<Objective, ConfigError> {
+        let loss = self.loss.build(self.distance.as_ref(), vars)?;
         let reducer =
             ReducerConfig::build_or(self.reducer.as_ref(), || self.loss.default_reducer())?;
-        let objective = Objective::new(self.loss.build(distance)?, reducer);
-        Ok(match &self.embedding_regularizer {
-            Some(regularizer) => objective.with_regularizer(
-                regularizer.build()?,
-                self.embedding_reg_weight.unwrap_or(1.0),
-            ),
-            None => objective,
-        })
+        let mut objective = Objective::new(loss, reducer);
+        if let Some(regularizer) = &self.embedding_regularizer {
+            let weight = self.embedding_reg_weight.unwrap_or(1.0);
+            objective = objective.with_regularizer(regularizer.build()?, weight);
+        }
+        if let Some(regularizer) = &self.weight_regularizer {
+            let weight = self.weight_reg_weight.unwrap_or(1.0);
+            objective = objective.with_weight_regularizer(regularizer.build()?, weight)?;
+        }
+        Ok(objective)
     }
 }
 
 impl<'de> Deserialize<'de> for LossConfig {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut parts = Parts::deserialize(deserializer)?;
+        let takes = LossKind::takes(parts.name());
         Ok(Self {
-            distance: parts.take("distance")?,
+            distance: parts.take_if(takes.distance, "distance")?,
             reducer: parts.take("reducer")?,
-            embedding_regularizer: parts.take("embedding_regularizer")?,
-            embedding_reg_weight: parts.take("embedding_reg_weight")?,
+            embedding_regularizer: parts.take_if(takes.distance, "embedding_regularizer")?,
+            embedding_reg_weight: parts.take_if(takes.distance, "embedding_reg_weight")?,
+            weight_regularizer: parts.take_if(takes.weight_regularizer, "weight_regularizer")?,
+            weight_reg_weight: parts.take_if(takes.weight_regularizer, "weight_reg_weight")?,
             loss: parts.rest()?,
         })
     }
@@ -134,6 +220,8 @@ impl Serialize for LossConfig {
             .put("reducer", self.reducer.as_ref())?
             .put("embedding_regularizer", self.embedding_regularizer.as_ref())?
             .put("embedding_reg_weight", self.embedding_reg_weight.as_ref())?
+            .put("weight_regularizer", self.weight_regularizer.as_ref())?
+            .put("weight_reg_weight", self.weight_reg_weight.as_ref())?
             .serialize(serializer)
     }
 }

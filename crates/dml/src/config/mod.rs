@@ -85,6 +85,7 @@ pub fn is_known(name: &str) -> bool {
         SamplerConfig::NAMES,
         KnnConfig::NAMES,
         EvaluationConfig::NAMES,
+        dml_losses::WeightInit::NAMES,
     ]
     .iter()
     .any(|names| names.contains(&name))

@@ -16,6 +16,11 @@ impl Parts {
         Ok(Self(Map::deserialize(deserializer)?))
     }
 
+    /// The component that is named, if one is.
+    pub(super) fn name(&self) -> &str {
+        self.0.get("name").and_then(Value::as_str).unwrap_or("")
+    }
+
     /// Takes a collaborator; `None` if it is absent or `null`.
     pub(super) fn take<T: DeserializeOwned, E: Error>(
         &mut self,
@@ -26,6 +31,15 @@ impl Parts {
             Some(value) => serde_json::from_value(value)
                 .map_err(|error| E::custom(format!("{field}: {error}"))),
         }
+    }
+
+    /// Takes a collaborator that the component has; one that it has not is left, to be refused with the rest.
+    pub(super) fn take_if<T: DeserializeOwned, E: Error>(
+        &mut self,
+        has: bool,
+        field: &str,
+    ) -> Result<Option<T>, E> {
+        if has { self.take(field) } else { Ok(None) }
     }
 
     /// Reads what is left as the component's own arguments.

@@ -1,5 +1,7 @@
 //! Names, defaults, collaborators and typing mistakes.
 
+use dml_losses::weight_init::{Fan, Nonlinearity, WeightInit};
+
 use super::*;
 
 #[test]
@@ -70,6 +72,52 @@ fn arguments_outside_of_their_range_are_refused_when_the_component_is_built() {
         error,
         ConfigError::Component(dml_core::Error::InvalidParameter { name: "p", .. })
     ));
+}
+
+#[test]
+fn weights_are_drawn_by_a_function_of_pytorch_and_its_arguments() -> Result<(), ConfigError> {
+    let read = |text: &str| from_text::<WeightInit>(text);
+    let text = r#"{"name": "TorchInitWrapper", "init_func": "uniform_", "a": -0.25, "b": 0.5}"#;
+    let uniform = WeightInit::Uniform { a: -0.25, b: 0.5 };
+    assert_eq!(read(text)?, uniform);
+    assert_eq!(
+        read(&serde_json::to_string(&uniform)?)?,
+        uniform,
+        "what is written reads back"
+    );
+    let text = r#"{"name": "TorchInitWrapper", "init_func": "kaiming_normal_", "mode": "fan_out"}"#;
+    let kaiming = WeightInit::KaimingNormal {
+        a: 0.0,
+        mode: Fan::FanOut,
+        nonlinearity: Nonlinearity::LeakyRelu,
+    };
+    assert_eq!(read(text)?, kaiming);
+    let message = |text: &str| read(text).unwrap_err().to_string();
+    for (text, part) in [
+        (
+            r#"{"name": "TorchInitWrapper", "init_func": "ones_", "val": 1}"#,
+            "val",
+        ),
+        (
+            r#"{"name": "TorchInitWrapper", "init_func": "uniform"}"#,
+            "uniform_",
+        ),
+        (r#"{"name": "TorchInitWrapper"}"#, "init_func"),
+        (
+            r#"{"name": "InitWrapper", "init_func": "ones_"}"#,
+            "TorchInitWrapper",
+        ),
+    ] {
+        assert!(message(text).contains(part), "{}", message(text));
+    }
+    Ok(())
+}
+
+#[test]
+fn only_a_loss_that_learns_classes_has_weights_to_regularize() {
+    let text = r#"{"name": "TripletMarginLoss", "weight_regularizer": {"name": "LpRegularizer"}}"#;
+    let message = LossConfig::from_json(text).unwrap_err().to_string();
+    assert!(message.contains("weight_regularizer"), "{message}");
 }
 
 #[test]

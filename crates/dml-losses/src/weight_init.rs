@@ -1,0 +1,291 @@
+//! How the weights that a loss learns begin.
+//!
+//! The functions of `torch.nn.init` with their names, arguments and defaults. For a weight of shape `[out, in]` PyTorch
+//! calls `in` the fan in and `out` the fan out, whatever the rows and columns mean to the loss.
+
+mod orthogonal;
+mod probit;
+#[cfg(feature = "serde")]
+mod wrapped;
+
+use candle_core::{DType, Device, Tensor, Var};
+use candle_nn::{Init, VarBuilder};
+use dml_core::{Result, check};
+
+/// The function that weights are drawn by.
+///
+/// Any backend of a [`VarBuilder`] can draw by it: what Candle's own hints can't say is made of a draw that they can.
+/// In configurations it is written as PyTorch Metric Learning's wrapper:
+/// `{"name": "TorchInitWrapper", "init_func": "uniform_", "a": -0.25, "b": 0.5}`.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(remote = "Self", tag = "init_func", deny_unknown_fields)
+)]
+pub enum WeightInit {
+    /// Uniform in `[a, b)`.
+    #[cfg_attr(feature = "serde", serde(rename = "uniform_"))]
+    Uniform {
+        /// The lower end. Default 0.
+        #[cfg_attr(feature = "serde", serde(default))]
+        a: f64,
+        /// The upper end. Default 1.
+        #[cfg_attr(feature = "serde", serde(default = "wrapped::one"))]
+        b: f64,
+    },
+    /// Normal.
+    #[cfg_attr(feature = "serde", serde(rename = "normal_"))]
+    Normal {
+        /// The mean. Default 0.
+        #[cfg_attr(feature = "serde", serde(default))]
+        mean: f64,
+        /// The standard deviation. Default 1.
+        #[cfg_attr(feature = "serde", serde(default = "wrapped::one"))]
+        std: f64,
+    },
+    /// Normal within `[a, b]`: draws beyond do not occur.
+    #[cfg_attr(feature = "serde", serde(rename = "trunc_normal_"))]
+    TruncatedNormal {
+        /// The mean before cutting. Default 0.
+        #[cfg_attr(feature = "serde", serde(default))]
+        mean: f64,
+        /// The standard deviation before cutting. Default 1.
+        #[cfg_attr(feature = "serde", serde(default = "wrapped::one"))]
+        std: f64,
+        /// The smallest value. Default −2.
+        #[cfg_attr(feature = "serde", serde(default = "wrapped::minus_two"))]
+        a: f64,
+        /// The largest value. Default 2.
+        #[cfg_attr(feature = "serde", serde(default = "wrapped::two"))]
+        b: f64,
+    },
+    /// One number everywhere.
+    #[cfg_attr(feature = "serde", serde(rename = "constant_"))]
+    Constant {
+        /// The number.
+        val: f64,
+    },
+    /// 1 everywhere.
+    #[cfg_attr(feature = "serde", serde(rename = "ones_"))]
+    Ones {},
+    /// 0 everywhere.
+    #[cfg_attr(feature = "serde", serde(rename = "zeros_"))]
+    Zeros {},
+    /// Uniform with standard deviation `gain · √(2 / (fan in + fan out))`.
+    ///
+    /// Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks", 2010.
+    #[cfg_attr(feature = "serde", serde(rename = "xavier_uniform_"))]
+    XavierUniform {
+        /// A factor. Default 1.
+        #[cfg_attr(feature = "serde", serde(default = "wrapped::one"))]
+        gain: f64,
+    },
+    /// Normal with standard deviation `gain · √(2 / (fan in + fan out))`.
+    #[cfg_attr(feature = "serde", serde(rename = "xavier_normal_"))]
+    XavierNormal {
+        /// A factor. Default 1.
+        #[cfg_attr(feature = "serde", serde(default = "wrapped::one"))]
+        gain: f64,
+    },
+    /// Uniform with standard deviation `gain / √fan`.
+    ///
+    /// He, Zhang, Ren and Sun, "Delving Deep into Rectifiers", 2015, arXiv:1502.01852.
+    #[cfg_attr(feature = "serde", serde(rename = "kaiming_uniform_"))]
+    KaimingUniform {
+        /// The slope below 0 of a leaky rectifier. Default 0.
+        #[cfg_attr(feature = "serde", serde(default))]
+        a: f64,
+        /// Which fan. Default the fan in.
+        #[cfg_attr(feature = "serde", serde(default))]
+        mode: Fan,
+        /// What the gain is for. Default the leaky rectifier.
+        #[cfg_attr(feature = "serde", serde(default))]
+        nonlinearity: Nonlinearity,
+    },
+    /// Normal with standard deviation `gain / √fan`.
+    #[cfg_attr(feature = "serde", serde(rename = "kaiming_normal_"))]
+    KaimingNormal {
+        /// The slope below 0 of a leaky rectifier. Default 0.
+        #[cfg_attr(feature = "serde", serde(default))]
+        a: f64,
+        /// Which fan. Default the fan in.
+        #[cfg_attr(feature = "serde", serde(default))]
+        mode: Fan,
+        /// What the gain is for. Default the leaky rectifier.
+        #[cfg_attr(feature = "serde", serde(default))]
+        nonlinearity: Nonlinearity,
+    },
+    /// Rows, or columns if there are fewer of them, that are orthogonal to each other and of length `gain`.
+    ///
+    /// Saxe, `McClelland` and Ganguli, "Exact solutions to the nonlinear dynamics of learning in deep linear neural
+    /// networks", 2013, arXiv:1312.6120.
+    #[cfg_attr(feature = "serde", serde(rename = "orthogonal_"))]
+    Orthogonal {
+        /// A factor. Default 1.
+        #[cfg_attr(feature = "serde", serde(default = "wrapped::one"))]
+        gain: f64,
+    },
+}
+
+/// Which side of a weight the spread is measured by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+pub enum Fan {
+    /// The length of a row.
+    #[default]
+    FanIn,
+    /// The number of rows.
+    FanOut,
+}
+
+/// What a weight is followed by, which decides how much wider it is drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+pub enum Nonlinearity {
+    /// Nothing: gain 1.
+    #[cfg_attr(
+        feature = "serde",
+        serde(alias = "conv1d", alias = "conv2d", alias = "conv3d")
+    )]
+    Linear,
+    /// The logistic function: gain 1.
+    Sigmoid,
+    /// The hyperbolic tangent: gain 5/3.
+    Tanh,
+    /// The rectifier: gain √2.
+    Relu,
+    /// The leaky rectifier of slope `a`: gain `√(2 / (1 + a²))`.
+    #[default]
+    LeakyRelu,
+    /// The scaled exponential unit: gain 3/4.
+    Selu,
+}
+
+impl Nonlinearity {
+    fn gain(self, a: f64) -> f64 {
+        match self {
+            Self::Linear | Self::Sigmoid => 1.0,
+            Self::Tanh => 5.0 / 3.0,
+            Self::Relu => 2f64.sqrt(),
+            Self::LeakyRelu => (2.0 / (1.0 + a * a)).sqrt(),
+            Self::Selu => 0.75,
+        }
+    }
+}
+
+/// A uniform distribution of that standard deviation, around 0.
+fn uniform(stdev: f64) -> Init {
+    let up = 3f64.sqrt() * stdev;
+    Init::Uniform { lo: -up, up }
+}
+
+impl WeightInit {
+    /// The names of this role in a configuration.
+    pub const NAMES: &'static [&'static str] = &["TorchInitWrapper"];
+
+    /// The standard normal distribution.
+    pub const STANDARD_NORMAL: Self = Self::Normal {
+        mean: 0.0,
+        std: 1.0,
+    };
+
+    /// The variable `name` of a builder: the one that is there, or a new one drawn by this function.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for arguments outside of their range,
+    /// [`Error::Tensor`](dml_core::Error::Tensor) if the builder has a variable of that name and another shape.
+    pub fn variable(
+        &self,
+        vars: &VarBuilder<'_>,
+        shape: (usize, usize),
+        name: &str,
+    ) -> Result<Var> {
+        let hint = self.hint(shape)?;
+        let is_new = !vars.contains_tensor(name);
+        let var = Var::from_tensor(&vars.get_with_hints(shape, name, hint)?)?;
+        if is_new && let Some(values) = self.finish(&var)? {
+            var.set(&values.to_dtype(var.dtype())?.to_device(var.device())?)?;
+        }
+        Ok(var)
+    }
+
+    /// What a backend is asked to draw.
+    fn hint(&self, (rows, columns): (usize, usize)) -> Result<Init> {
+        let fan = |mode| match mode {
+            Fan::FanIn => columns as f64,
+            Fan::FanOut => rows as f64,
+        };
+        let xavier = |gain: f64| gain * (2.0 / (rows + columns) as f64).sqrt();
+        Ok(match *self {
+            Self::Uniform { a, b } => Init::Uniform {
+                lo: check::finite("a", a)?,
+                up: check::finite("b", b)?,
+            },
+            Self::Normal { mean, std } => Init::Randn {
+                mean: check::finite("mean", mean)?,
+                stdev: check::non_negative("std", std)?,
+            },
+            Self::TruncatedNormal { mean, std, a, b } => {
+                check::positive("std", std)?;
+                Init::Uniform {
+                    lo: probit::normal_cdf((a - mean) / std),
+                    up: probit::normal_cdf((b - mean) / std),
+                }
+            }
+            Self::Constant { val } => Init::Const(check::finite("val", val)?),
+            Self::Ones {} => Init::Const(1.0),
+            Self::Zeros {} => Init::Const(0.0),
+            Self::XavierUniform { gain } => uniform(xavier(check::finite("gain", gain)?)),
+            Self::XavierNormal { gain } => Init::Randn {
+                mean: 0.0,
+                stdev: xavier(check::non_negative("gain", gain)?),
+            },
+            Self::KaimingUniform {
+                a,
+                mode,
+                nonlinearity,
+            } => uniform(nonlinearity.gain(check::finite("a", a)?) / fan(mode).sqrt()),
+            Self::KaimingNormal {
+                a,
+                mode,
+                nonlinearity,
+            } => Init::Randn {
+                mean: 0.0,
+                stdev: nonlinearity.gain(check::finite("a", a)?) / fan(mode).sqrt(),
+            },
+            Self::Orthogonal { gain } => {
+                check::finite("gain", gain)?;
+                Init::Randn {
+                    mean: 0.0,
+                    stdev: 1.0,
+                }
+            }
+        })
+    }
+
+    /// What is made of the draw; `None` if it stays as it is.
+    fn finish(&self, drawn: &Tensor) -> Result<Option<Tensor>> {
+        let make = |f: &dyn Fn(Vec<f64>) -> Vec<f64>| -> Result<Option<Tensor>> {
+            let values = drawn.flatten_all()?.to_dtype(DType::F64)?;
+            let values = f(values.to_device(&Device::Cpu)?.to_vec1()?);
+            Ok(Some(Tensor::from_vec(values, drawn.shape(), &Device::Cpu)?))
+        };
+        match *self {
+            Self::TruncatedNormal { mean, std, a, b } => make(&|values| {
+                let value = |u| (mean + std * probit::probit(u)).clamp(a.min(b), b.max(a));
+                values.into_iter().map(value).collect()
+            }),
+            Self::Orthogonal { gain } => {
+                let (rows, columns) = drawn.dims2()?;
+                make(&|values| orthogonal::orthogonal(&values, rows, columns, gain))
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
