@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 mod aligned;
+mod exponential;
+mod lanes;
 mod real;
 mod row_chunks;
 mod side;
@@ -32,10 +34,13 @@ pub mod angular_triplets;
 mod pair_mask;
 mod random_triplets;
 mod smallest_cut;
+pub mod soft_histogram;
+pub mod soft_rank;
 pub mod triplet_margin;
 pub mod triplet_ranges;
 mod triplet_set;
 
+pub use lanes::sum;
 pub use real::Real;
 pub use row_chunks::{for_each_row, map_rows, row_chunks};
 pub use side::Side;

@@ -63,17 +63,12 @@ impl PairMask {
         choose: impl Fn(usize, &mut MaskRow<'_>, &mut MaskRow<'_>, &mut S) + Sync,
     ) -> Self {
         let words = references.div_ceil(64);
-        let mut mask = Self {
-            queries,
-            references,
-            positive: vec![0; queries * words],
-            negative: vec![0; queries * words],
-            counts: (0, 0),
-        };
+        let mut positive = vec![0; queries * words];
+        let mut negative = vec![0; queries * words];
         if words > 0 {
-            mask.positive
+            positive
                 .par_chunks_mut(words * ROWS)
-                .zip(mask.negative.par_chunks_mut(words * ROWS))
+                .zip(negative.par_chunks_mut(words * ROWS))
                 .enumerate()
                 .for_each(|(chunk, (positive, negative))| {
                     let mut scratch = S::default();
@@ -91,9 +86,7 @@ impl PairMask {
                     }
                 });
         }
-        let count = |words: &[u64]| words.iter().map(|w| u64::from(w.count_ones())).sum();
-        mask.counts = (count(&mask.positive), count(&mask.negative));
-        mask
+        Self::of_bits(queries, references, positive, negative)
     }
 
     /// Number of query rows.
@@ -124,6 +117,54 @@ impl PairMask {
     /// The chosen positives of a query in ascending order; none for a query that does not exist.
     pub fn positives(&self, q: usize) -> impl Iterator<Item = u32> + '_ {
         ones(self.row(&self.positive, q))
+    }
+
+    /// The queries with any chosen positive, ascending.
+    #[must_use]
+    pub fn rows_with_positives(&self) -> Vec<u32> {
+        (0..self.queries as u32)
+            .filter(|&q| {
+                self.row(&self.positive, q as usize)
+                    .iter()
+                    .any(|&word| word != 0)
+            })
+            .collect()
+    }
+
+    /// Each pair of rows once, with the smaller row first, whichever way round it is chosen. Queries for which
+    /// `counts` is false choose nothing.
+    #[must_use]
+    pub fn unordered(&self, counts: impl Fn(usize) -> bool) -> Self {
+        let words = self.references.div_ceil(64);
+        let queries: Vec<usize> = (0..self.queries).filter(|&q| counts(q)).collect();
+        let turned = |bits: &[u64]| {
+            let mut turned = vec![0u64; bits.len()];
+            for &q in &queries {
+                for r in ones(self.row(bits, q)) {
+                    let (row, column) = (q.min(r as usize), q.max(r as usize));
+                    turned[row * words + column / 64] |= 1 << (column % 64);
+                }
+            }
+            turned
+        };
+        Self::of_bits(
+            self.queries,
+            self.references,
+            turned(&self.positive),
+            turned(&self.negative),
+        )
+    }
+
+    fn of_bits(queries: usize, references: usize, positive: Vec<u64>, negative: Vec<u64>) -> Self {
+        let count = |words: &[u64]| words.iter().map(|w| u64::from(w.count_ones())).sum();
+        let counts = (count(&positive), count(&negative));
+        Self {
+            queries,
+            references,
+            positive,
+            negative,
+            counts,
+        }
     }
 
     /// The chosen negatives of a query in ascending order; none for a query that does not exist.
@@ -185,11 +226,30 @@ mod tests {
             );
             assert_eq!(mask.positives(queries).count(), 0);
             assert!(!mask.has_both());
+            let with: Vec<u32> = (0..queries as u32)
+                .filter(|&q| mask.positives(q as usize).next().is_some())
+                .collect();
+            assert_eq!(mask.rows_with_positives(), with);
         }
         let both = PairMask::select(1, 70, |_, positives, negatives, _: &mut ()| {
             positives.insert(66);
             negatives.insert(66);
         });
         assert!(both.has_both());
+    }
+    #[test]
+    fn pairs_of_rows_count_once_either_way_round() {
+        let mask = PairMask::select(3, 3, |q, positives, negatives, _: &mut ()| {
+            positives.insert_if(1, q == 0);
+            positives.insert_if(0, q == 1);
+            negatives.insert_if(0, q == 2);
+            negatives.insert_if(2, q == 1);
+        });
+        let pairs = mask.unordered(|_| true);
+        assert_eq!(pairs.counts(), (1, 2));
+        assert_eq!(pairs.positives(0).collect::<Vec<_>>(), [1]);
+        assert_eq!(pairs.negatives(0).collect::<Vec<_>>(), [2]);
+        assert_eq!(pairs.negatives(1).collect::<Vec<_>>(), [2]);
+        assert_eq!(mask.unordered(|q| q != 2).counts(), (1, 1));
     }
 }

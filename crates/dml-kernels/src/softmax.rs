@@ -40,7 +40,7 @@ pub fn softmax_in_place<T: Real>(exponents: &mut [T], times: &[T], add_one: bool
             return top.to_f64();
         }
         for x in exponents.iter_mut() {
-            *x = (*x - top).exp_in_lanes();
+            *x = (*x - top).quick_exp();
         }
         for (x, times) in exponents.iter_mut().zip(times) {
             *x = *x * *times;
@@ -121,23 +121,5 @@ mod tests {
         let none: &mut [f32] = &mut [];
         assert_eq!(softmax_in_place(none, &[], false), f64::NEG_INFINITY);
         assert_eq!(softmax_in_place(none, &[], true), 0.0);
-    }
-
-    #[test]
-    fn the_exponential_is_right_to_a_few_units_in_the_last_place() {
-        for i in -88_000..=0 {
-            let x = i as f32 * 1e-3;
-            let want = f64::from(x).exp();
-            let got = f64::from(x.exp_in_lanes());
-            if want > 1.2e-38 {
-                assert!(((got - want) / want).abs() < 2e-7, "{x}: {got} {want}");
-            } else {
-                assert!(got < 1.2e-38);
-            }
-        }
-        assert_eq!(0f32.exp_in_lanes(), 1.0);
-        assert_eq!(f32::NEG_INFINITY.exp_in_lanes(), 0.0);
-        assert!(f32::NAN.exp_in_lanes().is_nan());
-        assert!(((80f64).exp_in_lanes() - 80f64.exp()).abs() == 0.0);
     }
 }

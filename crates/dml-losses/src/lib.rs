@@ -2,18 +2,30 @@
 
 mod anchor_pairs;
 mod anchor_values;
+mod demands;
 mod negatives_over_positive;
+#[cfg(test)]
+mod outcome;
 mod pair_values;
+mod row_terms;
 mod seeded_vars;
+mod soft_rank;
 mod triplets_per_anchor;
 pub mod weight_init;
 
 pub mod circle_loss;
 pub mod contrastive_loss;
+pub mod fast_ap_loss;
 pub mod generalized_lifted_structure_loss;
+pub mod histogram_loss;
+pub mod instance_loss;
 pub mod multi_similarity_loss;
+pub mod nca_loss;
 pub mod ntxent_loss;
+pub mod pnp_loss;
+pub mod ranked_list_loss;
 pub mod signal_to_noise_ratio_contrastive_loss;
+pub mod smooth_ap_loss;
 pub mod sup_con_loss;
 pub mod triplet_margin_loss;
 pub mod tuplet_margin_loss;
@@ -27,14 +39,21 @@ pub use weight_init::WeightInit;
 
 pub use circle_loss::{CircleLoss, CircleLossConfig};
 pub use contrastive_loss::{ContrastiveLoss, ContrastiveLossConfig};
+pub use fast_ap_loss::{FastAPLoss, FastAPLossConfig};
 pub use generalized_lifted_structure_loss::{
     GeneralizedLiftedStructureLoss, GeneralizedLiftedStructureLossConfig,
 };
+pub use histogram_loss::{HistogramLoss, HistogramLossConfig};
+pub use instance_loss::{InstanceLoss, InstanceLossConfig};
 pub use multi_similarity_loss::{MultiSimilarityLoss, MultiSimilarityLossConfig};
+pub use nca_loss::{NCALoss, NCALossConfig};
 pub use ntxent_loss::{NTXentLoss, NTXentLossConfig};
+pub use pnp_loss::{PNPLoss, PNPLossConfig, PNPVariant};
+pub use ranked_list_loss::{RankedListLoss, RankedListLossConfig};
 pub use signal_to_noise_ratio_contrastive_loss::{
     SignalToNoiseRatioContrastiveLoss, SignalToNoiseRatioContrastiveLossConfig,
 };
+pub use smooth_ap_loss::{SmoothAPLoss, SmoothAPLossConfig};
 pub use sup_con_loss::{SupConLoss, SupConLossConfig};
 pub use triplet_margin_loss::{TripletMarginLoss, TripletMarginLossConfig};
 pub use tuplet_margin_loss::{TupletMarginLoss, TupletMarginLossConfig};

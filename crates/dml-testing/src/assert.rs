@@ -10,6 +10,14 @@ use crate::{packed_cases, run};
 /// If a case fails, with the list of all that do; and if no case starts with a prefix, since a test that runs nothing
 /// can't fail.
 pub fn assert_conformance(prefixes: &[&str]) {
+    assert_conformance_in(&[DType::F32, DType::F64], prefixes);
+}
+
+/// The same in given precisions only.
+///
+/// # Panics
+/// As [`assert_conformance`].
+pub fn assert_conformance_in(precisions: &[DType], prefixes: &[&str]) {
     let cases = packed_cases().unwrap_or_else(|error| panic!("{error:#}"));
     let mut failures = Vec::new();
     for prefix in prefixes {
@@ -19,7 +27,7 @@ pub fn assert_conformance(prefixes: &[&str]) {
             .collect();
         assert!(!chosen.is_empty(), "no case starts with {prefix}");
         for case in chosen {
-            for precision in [DType::F32, DType::F64] {
+            for &precision in precisions {
                 let verdict = run(&case.clone().with_precision(precision));
                 if !verdict.is_passed() {
                     failures.push(format!("{} ({precision:?}): {verdict}", case.path));

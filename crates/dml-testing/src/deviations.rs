@@ -12,6 +12,10 @@ const DEVIATIONS: &[(&str, &str)] = &[
         "an epoch is never longer than it says: batches hold fewer classes instead",
     ),
     (
+        "error/SmoothAPLoss/negative-labels",
+        "labels are whole numbers of any sign",
+    ),
+    (
         "accuracy/AccuracyCalculator/huge-labels",
         "labels are whole numbers of 64 bits: those above 2^24 stay apart",
     ),

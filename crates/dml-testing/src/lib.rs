@@ -11,7 +11,7 @@ mod run;
 mod source;
 mod verdict;
 
-pub use assert::assert_conformance;
+pub use assert::{assert_conformance, assert_conformance_in};
 pub use case::{Array, Case, Data};
 pub use compare::{Tolerance, compare};
 pub use deviations::reason as deviation;

@@ -18,6 +18,12 @@ pub fn raw_lp() -> Arc<dyn Distance> {
     Arc::new(LpDistance::unnormalized())
 }
 
+/// Squared Euclidean distance of normalised rows.
+#[must_use]
+pub fn squared_lp() -> Arc<dyn Distance> {
+    Arc::new(LpDistance::squared())
+}
+
 /// Cosine similarity.
 #[must_use]
 pub fn cosine() -> Arc<dyn Distance> {

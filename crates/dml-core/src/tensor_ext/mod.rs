@@ -9,10 +9,13 @@ mod log_sum_exp;
 mod normalize;
 mod pairwise;
 mod pick;
+mod soft_histograms;
 mod sum_by_group;
 mod sum_within;
 
 use candle_core::Tensor;
+use dml_kernels::PairMask;
+use dml_kernels::soft_histogram::SoftBins;
 
 use crate::{Error, Result};
 
@@ -113,6 +116,13 @@ pub trait TensorExt {
     /// [`Error::Index`] for a group that is not below `count`.
     fn sum_by_group(&self, groups: &[u32], count: usize) -> Result<Tensor>;
 
+    /// Two histograms of each row, one of its positive and one of its negative pairs: `[Q, R]` → `[Q, nodes]` each. A
+    /// value between two nodes counts for both, more for the nearer one, which gives it a gradient.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] unless the tensor has the shape of the pairs.
+    fn soft_histograms(&self, pairs: &PairMask, bins: SoftBins) -> Result<(Tensor, Tensor)>;
+
     /// The scalar 0, attached to the graph of this tensor: its gradient is zero everywhere, even where the tensor
     /// is infinite or NaN.
     ///
@@ -179,6 +189,11 @@ impl TensorExt for Tensor {
 
     fn sum_by_group(&self, groups: &[u32], count: usize) -> Result<Tensor> {
         sum_by_group::sum_by_group(self, groups, count)
+    }
+
+    fn soft_histograms(&self, pairs: &PairMask, bins: SoftBins) -> Result<(Tensor, Tensor)> {
+        check_matrix("x", self)?;
+        soft_histograms::soft_histograms(self, pairs, bins)
     }
 
     fn attached_zero(&self) -> Result<Tensor> {

@@ -365,3 +365,28 @@ fn shapes_are_checked() {
         Err(Error::Shape { .. })
     ));
 }
+
+#[test]
+fn soft_histograms_agree_with_their_composite_form() {
+    let pairs = PairMask::select(4, 5, |q, positives, negatives, _: &mut ()| {
+        for r in 0..5 {
+            positives.insert_if(r, (q + r) % 3 == 0);
+            negatives.insert_if(r, (q + r) % 3 == 1);
+        }
+    });
+    let bins = SoftBins::new(-2.0, 0.8, 5);
+    let both = |(positive, negative): (Tensor, Tensor)| -> Result<Tensor> {
+        Ok(Tensor::cat(&[positive, negative], 1)?)
+    };
+    check(
+        &draw(21, 4, 5),
+        (4, 5),
+        &|x| both(x.soft_histograms(&pairs, bins)?),
+        &|x| both(soft_histograms::soft_histograms_composite(x, &pairs, bins)?),
+    );
+    let x = var(&draw(21, 5, 4), (5, 4));
+    assert!(matches!(
+        x.soft_histograms(&pairs, bins),
+        Err(Error::Shape { arg: "x", .. })
+    ));
+}

@@ -15,8 +15,23 @@ impl Tuples {
     /// # Errors
     /// [`Error::Unsupported`] if a pair is given as positive and as negative; as [`Tuples::triplets`].
     pub fn mask(&self, batch: &Batch) -> Result<Arc<PairMask>> {
+        let mask = self.pair_sets(batch)?;
+        if mask.has_both() {
+            return Err(Error::Unsupported {
+                component: "Tuples::mask",
+                reason: "a pair is given as positive and as negative at once",
+            });
+        }
+        Ok(mask)
+    }
+
+    /// The same, where a pair may be in both sets.
+    ///
+    /// # Errors
+    /// As [`Tuples::triplets`].
+    pub fn pair_sets(&self, batch: &Batch) -> Result<Arc<PairMask>> {
         self.check(batch)?;
-        let mask = match self {
+        Ok(match self {
             Self::All => Arc::new(batch.require_relation("mask")?.mask()),
             Self::Pairs(pairs) => Arc::new(of_list(pairs, batch)),
             Self::Triplets(triplets) => Arc::new(of_list(&triplets.to_pairs(), batch)),
@@ -45,14 +60,7 @@ impl Tuples {
                 },
             )),
             Self::Lazy(set) => Arc::new(of_set(&**set, batch)),
-        };
-        if mask.has_both() {
-            return Err(Error::Unsupported {
-                component: "Tuples::mask",
-                reason: "a pair is given as positive and as negative at once",
-            });
-        }
-        Ok(mask)
+        })
     }
 }
 

@@ -1,7 +1,8 @@
 //! The losses against the reference cases.
 
+use dml_core::candle_core::DType;
 use dml_core::fused::without_kernels;
-use dml_testing::assert_conformance;
+use dml_testing::{assert_conformance, assert_conformance_in};
 
 const CASES: &[&str] = &[
     "loss/CircleLoss/",
@@ -30,6 +31,22 @@ const CASES: &[&str] = &[
     "loss/TupletMarginLoss/",
     "pipeline/TupletMarginLoss/",
     "error/TupletMarginLoss/",
+    "loss/FastAPLoss/",
+    "pipeline/FastAPLoss/",
+    "error/FastAPLoss/",
+    "loss/HistogramLoss/",
+    "error/HistogramLoss/",
+    "loss/InstanceLoss/",
+    "error/InstanceLoss/",
+    "loss/NCALoss/",
+    "pipeline/NCALoss/",
+    "error/NCALoss/",
+    "loss/PNPLoss/",
+    "error/PNPLoss/",
+    "loss/RankedListLoss/",
+    "error/RankedListLoss/",
+    "loss/SmoothAPLoss/",
+    "error/SmoothAPLoss/",
 ];
 
 #[test]
@@ -39,5 +56,6 @@ fn every_case_gives_the_numbers_of_the_reference() {
 
 #[test]
 fn composite_forms_give_the_same_numbers() {
-    without_kernels(|| assert_conformance(CASES));
+    // In double precision: there the order of a sum shows in no digit that counts, and what differs is the formula.
+    without_kernels(|| assert_conformance_in(&[DType::F64], CASES));
 }

@@ -6,18 +6,20 @@ use candle_core::{DType, Device};
 use candle_nn::VarBuilder;
 use dml_core::{Loss, Objective, Reducer};
 use dml_losses::{
-    CircleLoss, CircleLossConfig, ContrastiveLoss, ContrastiveLossConfig,
-    GeneralizedLiftedStructureLoss, GeneralizedLiftedStructureLossConfig, MultiSimilarityLoss,
-    MultiSimilarityLossConfig, NTXentLoss, NTXentLossConfig, SeededVars,
-    SignalToNoiseRatioContrastiveLoss, SignalToNoiseRatioContrastiveLossConfig, SupConLoss,
-    SupConLossConfig, TripletMarginLoss, TripletMarginLossConfig, TupletMarginLoss,
-    TupletMarginLossConfig,
+    CircleLoss, CircleLossConfig, ContrastiveLoss, ContrastiveLossConfig, FastAPLoss,
+    FastAPLossConfig, GeneralizedLiftedStructureLoss, GeneralizedLiftedStructureLossConfig,
+    HistogramLoss, HistogramLossConfig, InstanceLoss, InstanceLossConfig, MultiSimilarityLoss,
+    MultiSimilarityLossConfig, NCALoss, NCALossConfig, NTXentLoss, NTXentLossConfig, PNPLoss,
+    PNPLossConfig, RankedListLoss, RankedListLossConfig, SeededVars,
+    SignalToNoiseRatioContrastiveLoss, SignalToNoiseRatioContrastiveLossConfig, SmoothAPLoss,
+    SmoothAPLossConfig, SupConLoss, SupConLossConfig, TripletMarginLoss, TripletMarginLossConfig,
+    TupletMarginLoss, TupletMarginLossConfig,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::parts::Parts;
 use super::{ConfigError, DistanceConfig, ReducerConfig, RegularizerConfig, registry};
-use crate::defaults::{avg_non_zero, cosine, lp, mean, snr};
+use crate::defaults::{avg_non_zero, cosine, lp, mean, snr, squared_lp};
 
 /// Name(arguments): constructor, default distance, default reducer, what it learns.
 ///
@@ -123,6 +125,13 @@ losses! {
     NTXentLoss(NTXentLossConfig): NTXentLoss::new, cosine, mean;
     SignalToNoiseRatioContrastiveLoss(SignalToNoiseRatioContrastiveLossConfig): SignalToNoiseRatioContrastiveLoss::new, snr, avg_non_zero;
     SupConLoss(SupConLossConfig): SupConLoss::new, cosine, avg_non_zero;
+    FastAPLoss(FastAPLossConfig): FastAPLoss::new, squared_lp, mean;
+    HistogramLoss(HistogramLossConfig): HistogramLoss::new, cosine, mean;
+    InstanceLoss(InstanceLossConfig): InstanceLoss::new, cosine, mean;
+    NCALoss(NCALossConfig): NCALoss::new, squared_lp, mean;
+    PNPLoss(PNPLossConfig): PNPLoss::new, cosine, mean;
+    RankedListLoss(RankedListLossConfig): RankedListLoss::new, lp, mean;
+    SmoothAPLoss(SmoothAPLossConfig): SmoothAPLoss::new, cosine, mean;
     TripletMarginLoss(TripletMarginLossConfig): TripletMarginLoss::new, lp, avg_non_zero;
     TupletMarginLoss(TupletMarginLossConfig): TupletMarginLoss::new, cosine, mean;
 }

@@ -1,0 +1,82 @@
+//! Histograms of the positive and of the negative pairs of each row, with gradient.
+
+use candle_core::{DType, Tensor};
+use dml_kernels::PairMask;
+use dml_kernels::soft_histogram::{self as kernel, SoftBins};
+
+use crate::fused::{self, has_kernel, with_slice};
+use crate::tuples::mask_tensors;
+use crate::{Error, Result, for_element};
+
+pub(super) fn soft_histograms(
+    x: &Tensor,
+    pairs: &PairMask,
+    bins: SoftBins,
+) -> Result<(Tensor, Tensor)> {
+    let (queries, references) = x.dims2()?;
+    if (pairs.queries(), pairs.references()) != (queries, references) {
+        return Err(Error::Shape {
+            arg: "x",
+            expected: "[queries, references] of the pairs",
+            got: x.dims().to_vec(),
+        });
+    }
+    if !has_kernel(x) {
+        return soft_histograms_composite(x, pairs, bins);
+    }
+    let shape = (queries, 2, bins.nodes());
+    let both = for_element!(x, "x", |T| {
+        let value = with_slice(x, |x: &[T]| kernel::soft_histograms(x, pairs, bins))?;
+        let pairs = pairs.clone();
+        fused::unary("soft_histograms", x, value, shape, move |x, _, gradient| {
+            let result = with_slice(x, |x: &[T]| {
+                with_slice(gradient, |g: &[T]| {
+                    kernel::soft_histograms_backward(x, &pairs, bins, g)
+                })
+            })??;
+            Ok(Tensor::from_vec(result, x.shape(), x.device())?)
+        })
+    })?;
+    let part = |i: usize| both.narrow(1, i, 1)?.squeeze(1);
+    Ok((part(0)?, part(1)?))
+}
+
+pub(super) fn soft_histograms_composite(
+    x: &Tensor,
+    pairs: &PairMask,
+    bins: SoftBins,
+) -> Result<(Tensor, Tensor)> {
+    let (device, dtype) = (x.device(), x.dtype());
+    // Long sums, and small differences of similarities: in double precision wherever there is one.
+    let x = &if device.is_metal() {
+        x.clone()
+    } else {
+        x.to_dtype(DType::F64)?
+    };
+    // The nodes below and above each value; found in single precision, and without gradient.
+    let steps = (x.detach() - bins.low())?.to_dtype(DType::F32)?;
+    let width = Tensor::new(bins.width() as f32, device)?;
+    let last = (bins.nodes() - 2) as f32;
+    let below = steps.broadcast_div(&width)?.floor()?.clamp(0f32, last)?; // [Q, R]
+    let above = (&below + 1.0)?.to_dtype(DType::U32)?;
+    let way =
+        (x.affine(1.0 / bins.width(), -bins.low() / bins.width())? - below.to_dtype(x.dtype())?)?;
+    let below = below.to_dtype(DType::U32)?;
+    // All histograms behind each other as one list. Candle's gradient of a scatter is wrong; that of index_add is right.
+    let (rows, nodes) = (x.dims()[0], bins.nodes());
+    let starts: Vec<u32> = (0..rows as u32).map(|row| row * nodes as u32).collect();
+    let starts = Tensor::from_vec(starts, (rows, 1), device)?;
+    let place = |node: Tensor| node.broadcast_add(&starts)?.flatten_all();
+    let (below, above) = (place(below)?, place(above)?);
+    let histogram = |counts: Tensor| -> Result<Tensor> {
+        let counts = counts.to_dtype(x.dtype())?;
+        let up = (&way * &counts)?;
+        let down = (counts - &up)?.flatten_all()?;
+        let empty = Tensor::zeros(rows * nodes, x.dtype(), device)?;
+        let full = empty.index_add(&below, &down, 0)?;
+        let full = full.index_add(&above, &up.flatten_all()?, 0)?;
+        Ok(full.reshape((rows, nodes))?.to_dtype(dtype)?)
+    };
+    let (positives, negatives) = mask_tensors(pairs, device)?;
+    Ok((histogram(positives)?, histogram(negatives)?))
+}

@@ -1,0 +1,54 @@
+//! What a loss asks of its distance, its batch and its tuples.
+
+use dml_core::{Batch, Distance, DistanceKind, Error, Result, Tuples};
+
+/// The distance must be the cosine similarity.
+pub(crate) fn cosine(component: &'static str, distance: &dyn Distance) -> Result<()> {
+    if distance.kind() == DistanceKind::Cosine {
+        return Ok(());
+    }
+    Err(Error::Unsupported {
+        component,
+        reason: "it is defined for CosineSimilarity only",
+    })
+}
+
+/// The distance must be Euclidean between normalised rows, raised to any power: the power.
+pub(crate) fn unit_euclidean_power(
+    component: &'static str,
+    distance: &dyn Distance,
+) -> Result<f64> {
+    match distance.kind() {
+        DistanceKind::Lp {
+            p: 2.0,
+            power,
+            normalized: true,
+        } => Ok(power),
+        _ => Err(Error::Unsupported {
+            component,
+            reason: "it is defined for LpDistance of normalised rows with p = 2 only",
+        }),
+    }
+}
+
+/// The batch must be compared with itself.
+pub(crate) fn no_reference(component: &'static str, batch: &Batch) -> Result<()> {
+    if batch.reference().is_none() {
+        return Ok(());
+    }
+    Err(Error::Unsupported {
+        component,
+        reason: "it compares the rows of a batch among themselves, not with a reference set",
+    })
+}
+
+/// No tuples may be chosen: the loss looks at the whole batch.
+pub(crate) fn no_tuples(component: &'static str, tuples: &Tuples) -> Result<()> {
+    if matches!(tuples, Tuples::All) {
+        return Ok(());
+    }
+    Err(Error::Unsupported {
+        component,
+        reason: "it looks at the whole batch and takes no tuples",
+    })
+}

@@ -1,0 +1,120 @@
+//! NCA loss: how likely each row is to pick a row of its own class, when it picks the nearer ones more often.
+//!
+//! ```text
+//! q_i = Σ_{j positive} e^{s_ij} / Σ_{j ≠ i} e^{s_ij},   s_ij = −softmax_scale · d(i,j)
+//! ℓ_i = −ln q_i · w_i
+//! ```
+//!
+//! For similarities s is `softmax_scale` times the similarity. `w` is how often the tuples name a row, at most 1: tuples
+//! choose no pairs here. Rows without a positive are left out; a batch of one row has no loss.
+//!
+//! Goldberger, Roweis, Hinton and Salakhutdinov, "Neighbourhood Components Analysis" (NIPS 2004).
+//!
+//! Both sums are taken in logarithms, so that a row however far from its class still has a finite value and gradient.
+
+use std::sync::Arc;
+
+use candle_core::Tensor;
+use dml_core::fused::{self, has_kernel};
+use dml_core::kernels::{PairMask, Real, log_sum_exp::softmax};
+use dml_core::tuples::mask_tensors;
+use dml_core::{Batch, Distance, Loss, Result, TensorExt, Term, Terms, Tuples, check, for_element};
+
+use crate::row_terms::term_over_rows;
+
+/// Knobs of [`NCALoss`].
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
+pub struct NCALossConfig {
+    /// What distances are multiplied by; finite. Default `1`.
+    pub softmax_scale: f64,
+}
+
+impl Default for NCALossConfig {
+    fn default() -> Self {
+        Self { softmax_scale: 1.0 }
+    }
+}
+
+/// Cross entropy of picking a positive ([formula](self)). One term `loss`, per row.
+#[derive(Clone, Debug)]
+pub struct NCALoss {
+    softmax_scale: f64,
+    distance: Arc<dyn Distance>,
+}
+
+impl NCALoss {
+    /// A loss over `distance`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if the scale is not finite.
+    pub fn new(config: NCALossConfig, distance: Arc<dyn Distance>) -> Result<Self> {
+        Ok(Self {
+            softmax_scale: check::finite("softmax_scale", config.softmax_scale)?,
+            distance,
+        })
+    }
+
+    /// `−ln q` of every row `[Q]`; 0 for a row without positives.
+    fn surprise(&self, matrix: &Tensor, pairs: &PairMask) -> Result<Tensor> {
+        let scale = -self.distance.order().sign() * self.softmax_scale;
+        if has_kernel(matrix) {
+            return for_element!(matrix, "matrix", |T| {
+                let scale = <T as Real>::from_f64(scale);
+                fused::row_values::<T>("nca", matrix, |row, x, slopes| {
+                    surprise_of_row(scale, x, slopes, pairs, row)
+                })
+            });
+        }
+        let (positives, negatives) = mask_tensors(pairs, matrix.device())?;
+        let scores = (matrix * scale)?; // [Q, R]
+        let all = scores.masked_logsumexp(Some(&(&positives + negatives)?), false)?; // [Q]
+        let own = scores.masked_logsumexp(Some(&positives), false)?; // [Q]
+        Ok((all - own)?)
+    }
+}
+
+fn surprise_of_row<T: Real>(
+    scale: T,
+    x: &[T],
+    slopes: &mut [T],
+    pairs: &PairMask,
+    row: usize,
+) -> T {
+    let mut own: Vec<T> = pairs
+        .positives(row)
+        .map(|p| scale * x[p as usize])
+        .collect();
+    if own.is_empty() {
+        return T::ZERO;
+    }
+    slopes.fill(T::from_f64(f64::NEG_INFINITY));
+    for j in pairs.positives(row).chain(pairs.negatives(row)) {
+        slopes[j as usize] = scale * x[j as usize];
+    }
+    let value = softmax(slopes) - softmax(&mut own);
+    for (p, share) in pairs.positives(row).zip(own) {
+        slopes[p as usize] -= share;
+    }
+    slopes.iter_mut().for_each(|slope| *slope = *slope * scale);
+    T::from_f64(value)
+}
+
+impl Loss for NCALoss {
+    fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        let pairs = batch.require_relation("NCALoss")?.mask();
+        if batch.queries() <= 1 {
+            return Ok(Term::empty("loss").into());
+        }
+        let values = self.surprise(&batch.distances(&self.distance)?, &pairs)?;
+        let rows = pairs.rows_with_positives();
+        Ok(term_over_rows("loss", &values, rows, batch, tuples)?.into())
+    }
+}
+
+#[cfg(test)]
+mod tests;
