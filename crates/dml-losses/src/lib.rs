@@ -9,7 +9,9 @@ mod triplets_per_anchor;
 pub mod circle_loss;
 pub mod contrastive_loss;
 pub mod generalized_lifted_structure_loss;
+pub mod lifted_structure_loss;
 pub mod multi_similarity_loss;
+pub mod n_pairs_loss;
 pub mod ntxent_loss;
 pub mod signal_to_noise_ratio_contrastive_loss;
 pub mod sup_con_loss;
@@ -25,7 +27,9 @@ pub use contrastive_loss::{ContrastiveLoss, ContrastiveLossConfig};
 pub use generalized_lifted_structure_loss::{
     GeneralizedLiftedStructureLoss, GeneralizedLiftedStructureLossConfig,
 };
+pub use lifted_structure_loss::{LiftedStructureLoss, LiftedStructureLossConfig};
 pub use multi_similarity_loss::{MultiSimilarityLoss, MultiSimilarityLossConfig};
+pub use n_pairs_loss::NPairsLoss;
 pub use ntxent_loss::{NTXentLoss, NTXentLossConfig};
 pub use signal_to_noise_ratio_contrastive_loss::{
     SignalToNoiseRatioContrastiveLoss, SignalToNoiseRatioContrastiveLossConfig,

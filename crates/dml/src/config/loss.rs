@@ -2,19 +2,20 @@
 
 use std::sync::Arc;
 
-use dml_core::{Distance, Loss, Objective, Reducer};
+use dml_core::{Distance, Error, Loss, Objective, Reducer};
 use dml_losses::{
     CircleLoss, CircleLossConfig, ContrastiveLoss, ContrastiveLossConfig,
-    GeneralizedLiftedStructureLoss, GeneralizedLiftedStructureLossConfig, MultiSimilarityLoss,
-    MultiSimilarityLossConfig, NTXentLoss, NTXentLossConfig, SignalToNoiseRatioContrastiveLoss,
+    GeneralizedLiftedStructureLoss, GeneralizedLiftedStructureLossConfig, LiftedStructureLoss,
+    LiftedStructureLossConfig, MultiSimilarityLoss, MultiSimilarityLossConfig, NPairsLoss,
+    NTXentLoss, NTXentLossConfig, SignalToNoiseRatioContrastiveLoss,
     SignalToNoiseRatioContrastiveLossConfig, SupConLoss, SupConLossConfig, TripletMarginLoss,
     TripletMarginLossConfig, TupletMarginLoss, TupletMarginLossConfig,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::parts::Parts;
-use super::{ConfigError, DistanceConfig, ReducerConfig, RegularizerConfig, registry};
-use crate::defaults::{avg_non_zero, cosine, lp, mean, snr};
+use super::{ConfigError, DistanceConfig, NoArguments, ReducerConfig, RegularizerConfig, registry};
+use crate::defaults::{avg_non_zero, cosine, dot, lp, mean, snr};
 
 /// Name(arguments): constructor, default distance, default reducer.
 macro_rules! losses {
@@ -52,7 +53,9 @@ losses! {
     CircleLoss(CircleLossConfig): CircleLoss::new, cosine, avg_non_zero;
     ContrastiveLoss(ContrastiveLossConfig): ContrastiveLoss::new, lp, avg_non_zero;
     GeneralizedLiftedStructureLoss(GeneralizedLiftedStructureLossConfig): GeneralizedLiftedStructureLoss::new, lp, mean;
+    LiftedStructureLoss(LiftedStructureLossConfig): LiftedStructureLoss::new, lp, mean;
     MultiSimilarityLoss(MultiSimilarityLossConfig): MultiSimilarityLoss::new, cosine, mean;
+    NPairsLoss(NoArguments): |_, distance| Ok::<_, Error>(NPairsLoss::new(distance)), dot, mean;
     NTXentLoss(NTXentLossConfig): NTXentLoss::new, cosine, mean;
     SignalToNoiseRatioContrastiveLoss(SignalToNoiseRatioContrastiveLossConfig): SignalToNoiseRatioContrastiveLoss::new, snr, avg_non_zero;
     SupConLoss(SupConLossConfig): SupConLoss::new, cosine, avg_non_zero;
