@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dml_core::{Distance, Reducer};
-use dml_distances::{CosineSimilarity, LpDistance, SNRDistance};
+use dml_distances::{CosineSimilarity, DotProductSimilarity, LpDistance, SNRDistance};
 use dml_reducers::{AvgNonZeroReducer, DivisorReducer, MeanReducer};
 
 /// Euclidean distance of normalised rows.
@@ -28,6 +28,12 @@ pub fn squared_lp() -> Arc<dyn Distance> {
 #[must_use]
 pub fn cosine() -> Arc<dyn Distance> {
     Arc::new(CosineSimilarity::default())
+}
+
+/// Dot products of normalised rows.
+#[must_use]
+pub fn dot() -> Arc<dyn Distance> {
+    Arc::new(DotProductSimilarity::default())
 }
 
 /// Signal-to-noise ratio of normalised rows.

@@ -4,22 +4,14 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device};
 use candle_nn::VarBuilder;
-use dml_core::{Loss, Objective, Reducer};
-use dml_losses::{
-    CircleLoss, CircleLossConfig, ContrastiveLoss, ContrastiveLossConfig, FastAPLoss,
-    FastAPLossConfig, GeneralizedLiftedStructureLoss, GeneralizedLiftedStructureLossConfig,
-    HistogramLoss, HistogramLossConfig, InstanceLoss, InstanceLossConfig, MultiSimilarityLoss,
-    MultiSimilarityLossConfig, NCALoss, NCALossConfig, NTXentLoss, NTXentLossConfig, PNPLoss,
-    PNPLossConfig, RankedListLoss, RankedListLossConfig, SeededVars,
-    SignalToNoiseRatioContrastiveLoss, SignalToNoiseRatioContrastiveLossConfig, SmoothAPLoss,
-    SmoothAPLossConfig, SupConLoss, SupConLossConfig, TripletMarginLoss, TripletMarginLossConfig,
-    TupletMarginLoss, TupletMarginLossConfig,
-};
+use dml_core::{Error, Loss, Objective, Reducer};
+// Every loss: a new one is its line in the registry below and nothing else here.
+use dml_losses::*;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::parts::Parts;
-use super::{ConfigError, DistanceConfig, ReducerConfig, RegularizerConfig, registry};
-use crate::defaults::{avg_non_zero, cosine, lp, mean, snr, squared_lp};
+use super::{ConfigError, DistanceConfig, NoArguments, ReducerConfig, RegularizerConfig, registry};
+use crate::defaults::{avg_non_zero, cosine, dot, lp, mean, snr, squared_lp};
 
 /// Name(arguments): constructor, default distance, default reducer, what it learns.
 ///
@@ -121,7 +113,9 @@ losses! {
     CircleLoss(CircleLossConfig): CircleLoss::new, cosine, avg_non_zero;
     ContrastiveLoss(ContrastiveLossConfig): ContrastiveLoss::new, lp, avg_non_zero;
     GeneralizedLiftedStructureLoss(GeneralizedLiftedStructureLossConfig): GeneralizedLiftedStructureLoss::new, lp, mean;
+    LiftedStructureLoss(LiftedStructureLossConfig): LiftedStructureLoss::new, lp, mean;
     MultiSimilarityLoss(MultiSimilarityLossConfig): MultiSimilarityLoss::new, cosine, mean;
+    NPairsLoss(NoArguments): |_, distance| Ok::<_, Error>(NPairsLoss::new(distance)), dot, mean;
     NTXentLoss(NTXentLossConfig): NTXentLoss::new, cosine, mean;
     SignalToNoiseRatioContrastiveLoss(SignalToNoiseRatioContrastiveLossConfig): SignalToNoiseRatioContrastiveLoss::new, snr, avg_non_zero;
     SupConLoss(SupConLossConfig): SupConLoss::new, cosine, avg_non_zero;
