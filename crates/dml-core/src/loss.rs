@@ -42,6 +42,17 @@ pub trait Loss: Debug + Send + Sync {
         Ok(())
     }
 
+    /// Whether positives and negatives may be rows of a reference set, such as a memory of earlier batches or a second
+    /// view of this one.
+    fn takes_reference(&self) -> bool {
+        self.as_class_loss().is_none()
+    }
+
+    /// Whether labels are more to the loss than same and other: numbers of classes of which it knows something.
+    fn reads_classes(&self) -> bool {
+        self.as_class_loss().is_some()
+    }
+
     /// The loss as one that knows classes, if it is.
     fn as_class_loss(&self) -> Option<&dyn ClassLoss> {
         None
@@ -77,6 +88,12 @@ macro_rules! forward {
             }
             fn set_buffers(&self, buffers: &HashMap<String, Tensor>) -> Result<()> {
                 (**self).set_buffers(buffers)
+            }
+            fn takes_reference(&self) -> bool {
+                (**self).takes_reference()
+            }
+            fn reads_classes(&self) -> bool {
+                (**self).reads_classes()
             }
             fn as_class_loss(&self) -> Option<&dyn ClassLoss> {
                 (**self).as_class_loss()

@@ -15,17 +15,20 @@ pub mod weight_init;
 
 pub mod circle_loss;
 pub mod contrastive_loss;
+pub mod cross_batch_memory;
 pub mod fast_ap_loss;
 pub mod generalized_lifted_structure_loss;
 pub mod histogram_loss;
 pub mod instance_loss;
 pub mod lifted_structure_loss;
 pub mod multi_similarity_loss;
+pub mod multiple_losses;
 pub mod n_pairs_loss;
 pub mod nca_loss;
 pub mod ntxent_loss;
 pub mod pnp_loss;
 pub mod ranked_list_loss;
+pub mod self_supervised_loss;
 pub mod signal_to_noise_ratio_contrastive_loss;
 pub mod smooth_ap_loss;
 pub mod sup_con_loss;
@@ -41,6 +44,7 @@ pub use weight_init::WeightInit;
 
 pub use circle_loss::{CircleLoss, CircleLossConfig};
 pub use contrastive_loss::{ContrastiveLoss, ContrastiveLossConfig};
+pub use cross_batch_memory::{CrossBatchMemory, CrossBatchMemoryConfig};
 pub use fast_ap_loss::{FastAPLoss, FastAPLossConfig};
 pub use generalized_lifted_structure_loss::{
     GeneralizedLiftedStructureLoss, GeneralizedLiftedStructureLossConfig,
@@ -49,11 +53,13 @@ pub use histogram_loss::{HistogramLoss, HistogramLossConfig};
 pub use instance_loss::{InstanceLoss, InstanceLossConfig};
 pub use lifted_structure_loss::{LiftedStructureLoss, LiftedStructureLossConfig};
 pub use multi_similarity_loss::{MultiSimilarityLoss, MultiSimilarityLossConfig};
+pub use multiple_losses::{MultipleLosses, WeightedObjective};
 pub use n_pairs_loss::NPairsLoss;
 pub use nca_loss::{NCALoss, NCALossConfig};
 pub use ntxent_loss::{NTXentLoss, NTXentLossConfig};
 pub use pnp_loss::{PNPLoss, PNPLossConfig, PNPVariant};
 pub use ranked_list_loss::{RankedListLoss, RankedListLossConfig};
+pub use self_supervised_loss::SelfSupervisedLoss;
 pub use signal_to_noise_ratio_contrastive_loss::{
     SignalToNoiseRatioContrastiveLoss, SignalToNoiseRatioContrastiveLossConfig,
 };

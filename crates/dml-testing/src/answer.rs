@@ -62,6 +62,13 @@ impl Answer {
         Ok(())
     }
 
+    /// Takes over the answer to one step of a sequence of calls: `out.loss` as `out.loss.2`.
+    pub(crate) fn put_step(&mut self, step: usize, answer: Answer) {
+        let numbered = answer.values.into_iter();
+        self.values
+            .extend(numbered.map(|(name, value)| (format!("{name}.{step}"), value)));
+    }
+
     /// The gradient of each input under the name of the case; zero where the result does not depend on it.
     pub(crate) fn put_gradients(
         &mut self,

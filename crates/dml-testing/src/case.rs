@@ -139,6 +139,27 @@ impl Case {
         Self { precision, ..self }
     }
 
+    /// The inputs of one step of a sequence of calls, under the names that a single call has: `in.X.2` as `in.X`.
+    #[must_use]
+    pub(crate) fn step(&self, step: usize) -> Self {
+        let number = step.to_string();
+        let renamed = |name: &str| -> Option<String> {
+            let mut parts: Vec<&str> = name.split('.').collect();
+            if parts[0] != "in" {
+                return (parts[0] == "param").then(|| name.to_owned());
+            }
+            // `in.embeddings.2` and `in.tuples.2.a`.
+            (parts.len() > 2 && parts.remove(2) == number).then(|| parts.join("."))
+        };
+        let tensors = self.tensors.iter();
+        Self {
+            tensors: tensors
+                .filter_map(|(name, array)| Some((renamed(name)?, array.clone())))
+                .collect(),
+            ..self.clone()
+        }
+    }
+
     /// An entry of the metadata.
     #[must_use]
     pub fn meta(&self, key: &str) -> Option<&str> {

@@ -13,9 +13,12 @@ use crate::answer::{Answer, Inputs};
 
 pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
     let config: LossConfig = dml::config::from_value(case.config()?)?;
+    if case.op() == "sequence" {
+        return super::sequence::answer(case, &config);
+    }
     let objective = config.build()?;
     match case.op() {
-        "forward" => forward(case, &config, &objective),
+        "forward" | "self_supervised" | "multiple" => forward(case, &config, &objective),
         "get_logits" => logits(case, objective.loss()),
         op => Err(unsupported(format!("loss op {op}"))),
     }

@@ -11,6 +11,7 @@ mod pipeline;
 mod reducer;
 mod regularizer;
 mod sampler;
+mod sequence;
 mod tuples;
 
 use dml::Batch;

@@ -10,6 +10,7 @@ use dml_losses::*;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::parts::Parts;
+use super::wrapper::{CrossBatchMemoryConfig, MultipleLossesConfig, SelfSupervisedLossConfig};
 use super::{ConfigError, DistanceConfig, NoArguments, ReducerConfig, RegularizerConfig, registry};
 use crate::defaults::{avg_non_zero, cosine, dot, lp, mean, snr, squared_lp};
 
@@ -81,7 +82,7 @@ macro_rules! construct {
 }
 
 macro_rules! takes {
-    (_) => {
+    (_ $(, $learns:ident)?) => {
         Takes {
             distance: false,
             weight_regularizer: false,
@@ -112,11 +113,14 @@ struct Takes {
 losses! {
     CircleLoss(CircleLossConfig): CircleLoss::new, cosine, avg_non_zero;
     ContrastiveLoss(ContrastiveLossConfig): ContrastiveLoss::new, lp, avg_non_zero;
+    CrossBatchMemory(CrossBatchMemoryConfig): |config: CrossBatchMemoryConfig, vars| config.build_memory(&vars), _, mean, parameters;
     GeneralizedLiftedStructureLoss(GeneralizedLiftedStructureLossConfig): GeneralizedLiftedStructureLoss::new, lp, mean;
     LiftedStructureLoss(LiftedStructureLossConfig): LiftedStructureLoss::new, lp, mean;
+    MultipleLosses(MultipleLossesConfig): |config: MultipleLossesConfig, vars| config.build_parts(&vars), _, mean, parameters;
     MultiSimilarityLoss(MultiSimilarityLossConfig): MultiSimilarityLoss::new, cosine, mean;
     NPairsLoss(NoArguments): |_, distance| Ok::<_, Error>(NPairsLoss::new(distance)), dot, mean;
     NTXentLoss(NTXentLossConfig): NTXentLoss::new, cosine, mean;
+    SelfSupervisedLoss(SelfSupervisedLossConfig): |config: SelfSupervisedLossConfig, vars| config.build_views(&vars), _, mean, parameters;
     SignalToNoiseRatioContrastiveLoss(SignalToNoiseRatioContrastiveLossConfig): SignalToNoiseRatioContrastiveLoss::new, snr, avg_non_zero;
     SupConLoss(SupConLossConfig): SupConLoss::new, cosine, avg_non_zero;
     FastAPLoss(FastAPLossConfig): FastAPLoss::new, squared_lp, mean;

@@ -28,6 +28,7 @@ mod parts;
 mod reducer;
 mod regularizer;
 mod sampler;
+mod wrapper;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -44,6 +45,9 @@ pub use miner::{MinerConfig, MinerKind};
 pub use reducer::{Aggregation, MultipleReducersConfig, PerAnchorReducerConfig, ReducerConfig};
 pub use regularizer::{RegularizerConfig, RegularizerKind};
 pub use sampler::{Embed, SampledData, SamplerConfig, TuplesToWeightsSamplerConfig};
+pub use wrapper::{
+    CrossBatchMemoryConfig, LossParts, MultipleLossesConfig, SelfSupervisedLossConfig,
+};
 
 /// The arguments of a component that has none. Any field is an error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, Deserialize)]

@@ -1,0 +1,197 @@
+//! What a memory holds, and with what a batch is compared.
+
+use std::sync::Arc;
+
+use dml_core::{Distance, Reducer};
+use dml_distances::LpDistance;
+use dml_miners::{BatchEasyHardMiner, BatchEasyHardMinerConfig};
+use dml_reducers::SumReducer;
+
+use super::*;
+use crate::{ContrastiveLoss, ContrastiveLossConfig};
+
+fn distance() -> Arc<dyn Distance> {
+    Arc::new(LpDistance::unnormalized())
+}
+
+fn objective() -> Objective {
+    let loss = ContrastiveLoss::new(ContrastiveLossConfig::default(), distance()).unwrap();
+    let reducer: Arc<dyn Reducer> = Arc::new(SumReducer);
+    Objective::new(Arc::new(loss), reducer)
+}
+
+fn memory(size: usize) -> CrossBatchMemory {
+    let config = CrossBatchMemoryConfig {
+        embedding_size: 1,
+        memory_size: size,
+    };
+    CrossBatchMemory::new(config, objective()).unwrap()
+}
+
+fn batch(x: &[f32], labels: &[i64]) -> (Var, Batch) {
+    let x = Tensor::from_slice(x, (x.len(), 1), &Device::Cpu).unwrap();
+    let x = Var::from_tensor(&x).unwrap();
+    let batch = Batch::new(&x, labels).unwrap();
+    (x, batch)
+}
+
+fn value(terms: &Terms) -> f32 {
+    let (value, _) = terms.get("loss").unwrap().values().unwrap();
+    value.to_scalar().unwrap()
+}
+
+fn named(memory: &CrossBatchMemory) -> HashMap<String, Tensor> {
+    memory.buffers().unwrap().into_iter().collect()
+}
+
+#[test]
+fn the_oldest_rows_leave_and_the_ring_goes_round() -> Result<()> {
+    let memory = memory(5);
+    for (i, rows) in [2usize, 2, 2, 5, 1].into_iter().enumerate() {
+        let first = 10.0 * i as f32;
+        let x: Vec<f32> = (0..rows).map(|r| first + r as f32).collect();
+        memory.terms(&batch(&x, &vec![i as i64; rows]).1, &Tuples::All)?;
+        assert_eq!(memory.len(), [2, 4, 5, 5, 5][i]);
+        let held = named(&memory)["embedding_memory"]
+            .flatten_all()?
+            .to_vec1::<f32>()?;
+        let expected: [f32; 5] = match i {
+            0 => [0., 1., 0., 0., 0.],
+            1 => [0., 1., 10., 11., 0.],
+            2 => [21., 1., 10., 11., 20.],
+            3 => [34., 30., 31., 32., 33.],
+            _ => [34., 40., 31., 32., 33.],
+        };
+        assert_eq!(held, expected, "batch {i}");
+    }
+    assert_eq!(
+        named(&memory)["label_memory"].to_vec1::<i64>()?,
+        [3, 4, 3, 3, 3]
+    );
+    memory.clear()?;
+    assert!(memory.is_empty());
+    Ok(())
+}
+
+#[test]
+fn earlier_batches_are_constants_and_own_copies_no_positives() -> Result<()> {
+    let memory = memory(8);
+    let (first, one) = batch(&[0., 0.25], &[0, 1]);
+    let (second, two) = batch(&[0.5], &[0]);
+    memory.terms(&one, &Tuples::All)?;
+    // Against [0, 0.25, itself]: the positive at 0.5, the negative at 0.25, which is 0.75 too near.
+    let terms = memory.terms(&two, &Tuples::All)?;
+    assert_eq!(value(&terms), 0.5 + 0.75);
+    let (loss, _) = terms.get("loss").unwrap().values()?;
+    let store = loss.backward()?;
+    // The positive pulls down with slope 1, the negative pushes up with slope 1.
+    assert_eq!(
+        store.get(second.as_tensor()).unwrap().to_vec2::<f32>()?,
+        [[0.0]]
+    );
+    assert!(store.get(first.as_tensor()).is_none());
+    Ok(())
+}
+
+#[test]
+fn easy_positives_are_other_rows_than_the_own_copy() -> Result<()> {
+    let config = BatchEasyHardMinerConfig {
+        pos_strategy: dml_miners::BatchStrategy::Easy,
+        neg_strategy: dml_miners::BatchStrategy::Easy,
+        ..Default::default()
+    };
+    let miner = BatchEasyHardMiner::new(config, distance())?;
+    let config = CrossBatchMemoryConfig::new(1);
+    let memory = CrossBatchMemory::new(config, objective().with_miner(Arc::new(miner)))?;
+    let (_, batch) = batch(&[0., 0.25, 9.], &[0, 0, 1]);
+    // Rows 0 and 1 find each other; removing own copies after mining would leave nothing.
+    assert_eq!(value(&memory.terms(&batch, &Tuples::All)?), 0.5);
+    Ok(())
+}
+
+#[test]
+fn masked_rows_are_remembered_and_the_others_compared() -> Result<()> {
+    let memory = memory(4);
+    let (_, all) = batch(&[0., 0.5, 3.], &[0, 0, 1]);
+    // Row 1 against rows 0 and 2 of the memory; 2.5 is beyond the margin.
+    let terms = memory.terms_with_mask(&all, &[true, false, true])?;
+    assert_eq!((value(&terms), memory.len()), (0.5, 2));
+    let terms = memory.terms_with_mask(&all, &[false; 3])?;
+    assert_eq!(memory.len(), 2);
+    // Rows equal to their copies are compared all the same: with a mask they are other things.
+    assert_eq!(value(&terms), 0.5);
+    let terms = memory.terms_with_mask(&all, &[true; 3])?;
+    assert_eq!((value(&terms), memory.len()), (0.0, 4));
+    assert!(matches!(
+        memory.terms_with_mask(&all, &[true]),
+        Err(Error::Length {
+            arg: "enqueue_mask",
+            ..
+        })
+    ));
+    Ok(())
+}
+
+#[test]
+fn what_is_saved_goes_on_where_it_was() -> Result<()> {
+    let (one, two) = (memory(3), memory(3));
+    let first = batch(&[0., 0.5], &[0, 1]).1;
+    let second = batch(&[0.25, 0.75], &[1, 0]).1;
+    one.terms(&first, &Tuples::All)?;
+    two.set_buffers(&named(&one))?;
+    let values = [
+        value(&one.terms(&second, &Tuples::All)?),
+        value(&two.terms(&second, &Tuples::All)?),
+    ];
+    assert_eq!(values[0], values[1]);
+    assert_eq!(named(&one)["queue_idx"].to_vec1::<i64>()?, [1]);
+    let mut broken = named(&one);
+    broken.insert("queue_idx".to_owned(), Tensor::new(&[7i64], &Device::Cpu)?);
+    assert!(matches!(two.set_buffers(&broken), Err(Error::Index { .. })));
+    broken.remove("label_memory");
+    assert!(matches!(
+        two.set_buffers(&broken),
+        Err(Error::Missing {
+            needed: "label_memory",
+            ..
+        })
+    ));
+    Ok(())
+}
+
+#[test]
+fn given_tuples_name_places_in_the_memory() -> Result<()> {
+    let memory = memory(4);
+    let (_, rows) = batch(&[0., 3.], &[0, 1]);
+    let given = Pairs::new(vec![0], vec![1], vec![], vec![])?.into();
+    // No pair of the labels is within the margin; the given one is a positive pair 3 apart.
+    assert_eq!(value(&memory.terms(&rows, &given)?), 3.0);
+    Ok(())
+}
+
+#[test]
+fn what_does_not_fit_is_refused_and_nothing_is_enqueued() -> Result<()> {
+    let memory = memory(2);
+    let (_, large) = batch(&[0., 1., 2.], &[0, 0, 0]);
+    assert!(matches!(
+        memory.terms(&large, &Tuples::All),
+        Err(Error::Length { .. })
+    ));
+    let wide = Tensor::zeros((1, 2), DType::F32, &Device::Cpu)?;
+    assert!(matches!(
+        memory.terms(&Batch::new(&wide, [0i64])?, &Tuples::All),
+        Err(Error::Shape { .. })
+    ));
+    let narrow = Tensor::zeros((1, 1), DType::F32, &Device::Cpu)?;
+    assert!(matches!(
+        memory.terms(&Batch::unlabeled(&narrow)?, &Tuples::All),
+        Err(Error::Missing { .. })
+    ));
+    assert!(memory.is_empty());
+    let inner = Objective::new(Arc::new(memory), Arc::new(SumReducer));
+    assert!(matches!(
+        CrossBatchMemory::new(CrossBatchMemoryConfig::new(1), inner),
+        Err(Error::Unsupported { .. })
+    ));
+    Ok(())
+}

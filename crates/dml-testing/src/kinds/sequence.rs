@@ -1,0 +1,61 @@
+//! Losses that remember: several calls of one object, each with its value and gradients.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use dml::candle_core::{DType, Device};
+use dml::config::{LossConfig, LossKind};
+use dml::losses::{CrossBatchMemory, SeededVars};
+use dml::{Loss, Reducer, Tuples, defaults};
+
+use crate::Case;
+use crate::answer::{Answer, Inputs};
+
+pub(super) fn answer(case: &Case, config: &LossConfig) -> anyhow::Result<Answer> {
+    let mut answer = Answer::default();
+    let memory: Option<Arc<CrossBatchMemory>> = match &config.loss {
+        LossKind::CrossBatchMemory(config) => {
+            let vars = SeededVars::new(0).builder(DType::F32, &Device::Cpu);
+            Some(Arc::new(config.build_memory(&vars)?))
+        }
+        _ => None,
+    };
+    let loss: Arc<dyn Loss> = match &memory {
+        Some(memory) => memory.clone(),
+        None => config.build()?.loss().clone(),
+    };
+    // A case of a call that must fail has one step and does not say so.
+    let steps = case.meta("steps").map_or(Ok(1), str::parse::<usize>)?;
+    for step in 0..steps {
+        let call = case.step(step);
+        let mut inputs = Inputs::default();
+        inputs.parameters(&call, &*loss)?;
+        let batch = super::batch(&call, &mut inputs)?;
+        let tuples = super::loss::tuples(&call)?;
+        let terms = match call.whole("in.enqueue_mask")? {
+            None => loss.terms(&batch, &tuples)?,
+            Some(mask) => {
+                if !matches!(tuples, Tuples::All) {
+                    return Err(dml::Error::Unsupported {
+                        component: "CrossBatchMemory::terms_with_mask",
+                        reason: "it takes no tuples",
+                    }
+                    .into());
+                }
+                let memory = memory.as_ref().context("only a memory takes a mask")?;
+                let mask: Vec<bool> = mask.iter().map(|x| *x != 0).collect();
+                memory.terms_with_mask(&batch, &mask)?
+            }
+        };
+        let value = defaults::mean().reduce(&terms, &batch)?.loss;
+        let mut part = Answer::default();
+        part.put_tensor("out.loss", &value)?;
+        part.put_gradients(&inputs, &value.backward()?)?;
+        if memory.is_none() {
+            part.put_state(&*loss)?;
+        }
+        answer.put_step(step, part);
+    }
+    answer.put_state(&*loss)?;
+    Ok(answer)
+}

@@ -1,0 +1,180 @@
+//! Losses around other losses, by name.
+
+use std::collections::BTreeMap;
+
+use candle_nn::VarBuilder;
+use dml_core::{Error, Objective};
+use dml_losses::{CrossBatchMemory, MultipleLosses, SelfSupervisedLoss, WeightedObjective};
+use serde::{Deserialize, Serialize};
+
+use super::{ConfigError, LossConfig, MinerConfig};
+
+/// A loss against a memory of earlier rows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CrossBatchMemoryConfig {
+    /// How rows are compared with the memory.
+    pub loss: Box<LossConfig>,
+    /// Length of a row.
+    pub embedding_size: usize,
+    /// Rows that the memory holds. Default 1,024.
+    #[serde(default = "default_memory_size")]
+    pub memory_size: usize,
+    /// Which pairs or triplets of batch and memory count; `None` is all.
+    #[serde(default)]
+    pub miner: Option<MinerConfig>,
+}
+
+fn default_memory_size() -> usize {
+    dml_losses::CrossBatchMemoryConfig::new(1).memory_size
+}
+
+impl CrossBatchMemoryConfig {
+    /// The loss with its methods that a loss by name has not; what it learns is made by `vars`.
+    ///
+    /// # Errors
+    /// As [`LossConfig::build_with`].
+    pub fn build_memory(&self, vars: &VarBuilder<'_>) -> Result<CrossBatchMemory, ConfigError> {
+        let objective = self.loss.build_with(&vars.pp("loss"))?;
+        let own = dml_losses::CrossBatchMemoryConfig {
+            embedding_size: self.embedding_size,
+            memory_size: self.memory_size,
+        };
+        let objective = with_miner(objective, self.miner.as_ref())?;
+        Ok(CrossBatchMemory::new(own, objective)?)
+    }
+}
+
+/// A loss of two views of the same things.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SelfSupervisedLossConfig {
+    /// How views are compared.
+    pub loss: Box<LossConfig>,
+    /// Whether rows of both views are anchors. Default `true`.
+    #[serde(default = "default_symmetric")]
+    pub symmetric: bool,
+}
+
+fn default_symmetric() -> bool {
+    true
+}
+
+impl SelfSupervisedLossConfig {
+    /// The loss with its methods that a loss by name has not; what it learns is made by `vars`.
+    ///
+    /// # Errors
+    /// As [`LossConfig::build_with`].
+    pub fn build_views(&self, vars: &VarBuilder<'_>) -> Result<SelfSupervisedLoss, ConfigError> {
+        let objective = self.loss.build_with(&vars.pp("loss"))?;
+        Ok(SelfSupervisedLoss::new(objective, self.symmetric)?)
+    }
+}
+
+/// The weighted sum of several losses.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MultipleLossesConfig {
+    /// The losses, as a list or by names of one's own.
+    pub losses: LossParts<LossConfig>,
+    /// A miner for some of the losses: a list of the same length, or by the same names.
+    #[serde(default)]
+    pub miners: Option<LossParts<Option<MinerConfig>>>,
+    /// What each loss is multiplied by: a list of the same length, or by the same names. Default 1.
+    #[serde(default)]
+    pub weights: Option<LossParts<f64>>,
+}
+
+/// Several things, in order or by name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum LossParts<T> {
+    /// In order; their names are 0, 1, …
+    List(Vec<T>),
+    /// By name.
+    Map(BTreeMap<String, T>),
+}
+
+impl<T> LossParts<T> {
+    fn named(&self) -> BTreeMap<String, &T> {
+        match self {
+            Self::List(list) => {
+                let number = |(i, part): (usize, _)| (i.to_string(), part);
+                list.iter().enumerate().map(number).collect()
+            }
+            Self::Map(map) => map.iter().map(|(k, v)| (k.clone(), v)).collect(),
+        }
+    }
+
+    fn is_list(&self) -> bool {
+        matches!(self, Self::List(_))
+    }
+}
+
+/// Refuses parts that do not belong to the losses one by one.
+fn check_keys<T>(
+    parts: &LossParts<T>,
+    losses: &LossParts<LossConfig>,
+    all: bool,
+    reason: &'static str,
+) -> Result<(), ConfigError> {
+    let (own, known) = (parts.named(), losses.named());
+    let fits = parts.is_list() == losses.is_list()
+        && own.keys().all(|key| known.contains_key(key))
+        && (own.len() == known.len() || !all && !parts.is_list());
+    if fits {
+        return Ok(());
+    }
+    Err(ConfigError::Component(Error::Unsupported {
+        component: "MultipleLosses",
+        reason,
+    }))
+}
+
+impl MultipleLossesConfig {
+    /// The loss with its methods that a loss by name has not; what its parts learn is made by `vars`.
+    ///
+    /// # Errors
+    /// As [`LossConfig::build_with`], and [`ConfigError::Component`] for miners or weights that are not one for each
+    /// loss.
+    pub fn build_parts(&self, vars: &VarBuilder<'_>) -> Result<MultipleLosses, ConfigError> {
+        let (losses, mut parts) = (&self.losses, Vec::new());
+        if let Some(miners) = &self.miners {
+            let reason =
+                "miners are not a list as long as that of the losses, or not of their names";
+            check_keys(miners, losses, false, reason)?;
+        }
+        if let Some(weights) = &self.weights {
+            let reason =
+                "weights are not a list as long as that of the losses, or not of their names";
+            check_keys(weights, losses, true, reason)?;
+        }
+        let miners = self
+            .miners
+            .as_ref()
+            .map(LossParts::named)
+            .unwrap_or_default();
+        let weights = self
+            .weights
+            .as_ref()
+            .map(LossParts::named)
+            .unwrap_or_default();
+        for (name, loss) in losses.named() {
+            let objective = loss.build_with(&vars.pp("losses").pp(&name))?;
+            let miner = miners.get(&name).and_then(|miner| miner.as_ref());
+            parts.push(WeightedObjective {
+                objective: with_miner(objective, miner)?,
+                weight: weights.get(&name).map_or(1.0, |weight| **weight),
+                name,
+            });
+        }
+        Ok(MultipleLosses::new(parts)?)
+    }
+}
+
+fn with_miner(objective: Objective, miner: Option<&MinerConfig>) -> Result<Objective, ConfigError> {
+    Ok(match miner {
+        Some(miner) => objective.with_miner(miner.build()?),
+        None => objective,
+    })
+}
