@@ -19,6 +19,7 @@ pub mod fast_ap_loss;
 pub mod generalized_lifted_structure_loss;
 pub mod histogram_loss;
 pub mod instance_loss;
+pub mod intra_pair_variance_loss;
 pub mod lifted_structure_loss;
 pub mod multi_similarity_loss;
 pub mod n_pairs_loss;
@@ -29,8 +30,10 @@ pub mod ranked_list_loss;
 pub mod signal_to_noise_ratio_contrastive_loss;
 pub mod smooth_ap_loss;
 pub mod sup_con_loss;
+pub mod threshold_consistent_margin_loss;
 pub mod triplet_margin_loss;
 pub mod tuplet_margin_loss;
+pub mod vic_reg_loss;
 
 pub use candle_nn;
 pub use dml_core;
@@ -47,6 +50,7 @@ pub use generalized_lifted_structure_loss::{
 };
 pub use histogram_loss::{HistogramLoss, HistogramLossConfig};
 pub use instance_loss::{InstanceLoss, InstanceLossConfig};
+pub use intra_pair_variance_loss::{IntraPairVarianceLoss, IntraPairVarianceLossConfig};
 pub use lifted_structure_loss::{LiftedStructureLoss, LiftedStructureLossConfig};
 pub use multi_similarity_loss::{MultiSimilarityLoss, MultiSimilarityLossConfig};
 pub use n_pairs_loss::NPairsLoss;
@@ -59,5 +63,9 @@ pub use signal_to_noise_ratio_contrastive_loss::{
 };
 pub use smooth_ap_loss::{SmoothAPLoss, SmoothAPLossConfig};
 pub use sup_con_loss::{SupConLoss, SupConLossConfig};
+pub use threshold_consistent_margin_loss::{
+    ThresholdConsistentMarginLoss, ThresholdConsistentMarginLossConfig,
+};
 pub use triplet_margin_loss::{TripletMarginLoss, TripletMarginLossConfig};
 pub use tuplet_margin_loss::{TupletMarginLoss, TupletMarginLossConfig};
+pub use vic_reg_loss::{VICRegLoss, VICRegLossConfig};

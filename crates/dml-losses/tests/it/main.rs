@@ -14,6 +14,9 @@ const CASES: &[&str] = &[
     "loss/GeneralizedLiftedStructureLoss/",
     "pipeline/GeneralizedLiftedStructureLoss/",
     "error/GeneralizedLiftedStructureLoss/",
+    "loss/IntraPairVarianceLoss/",
+    "pipeline/IntraPairVarianceLoss/",
+    "error/IntraPairVarianceLoss/",
     "loss/LiftedStructureLoss/",
     "pipeline/LiftedStructureLoss/",
     "error/LiftedStructureLoss/",
@@ -30,6 +33,9 @@ const CASES: &[&str] = &[
     "loss/SupConLoss/",
     "pipeline/SupConLoss/",
     "error/SupConLoss/",
+    "loss/ThresholdConsistentMarginLoss/",
+    "pipeline/ThresholdConsistentMarginLoss/",
+    "error/ThresholdConsistentMarginLoss/",
     "loss/TripletMarginLoss/",
     "pipeline/TripletMarginLoss/",
     "error/TripletMarginLoss/",
@@ -52,6 +58,8 @@ const CASES: &[&str] = &[
     "error/RankedListLoss/",
     "loss/SmoothAPLoss/",
     "error/SmoothAPLoss/",
+    "loss/VICRegLoss/",
+    "error/VICRegLoss/",
 ];
 
 #[test]

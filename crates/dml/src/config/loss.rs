@@ -113,6 +113,7 @@ losses! {
     CircleLoss(CircleLossConfig): CircleLoss::new, cosine, avg_non_zero;
     ContrastiveLoss(ContrastiveLossConfig): ContrastiveLoss::new, lp, avg_non_zero;
     GeneralizedLiftedStructureLoss(GeneralizedLiftedStructureLossConfig): GeneralizedLiftedStructureLoss::new, lp, mean;
+    IntraPairVarianceLoss(IntraPairVarianceLossConfig): IntraPairVarianceLoss::new, cosine, mean;
     LiftedStructureLoss(LiftedStructureLossConfig): LiftedStructureLoss::new, lp, mean;
     MultiSimilarityLoss(MultiSimilarityLossConfig): MultiSimilarityLoss::new, cosine, mean;
     NPairsLoss(NoArguments): |_, distance| Ok::<_, Error>(NPairsLoss::new(distance)), dot, mean;
@@ -126,8 +127,10 @@ losses! {
     PNPLoss(PNPLossConfig): PNPLoss::new, cosine, mean;
     RankedListLoss(RankedListLossConfig): RankedListLoss::new, lp, mean;
     SmoothAPLoss(SmoothAPLossConfig): SmoothAPLoss::new, cosine, mean;
+    ThresholdConsistentMarginLoss(ThresholdConsistentMarginLossConfig): ThresholdConsistentMarginLoss::new, cosine, mean;
     TripletMarginLoss(TripletMarginLossConfig): TripletMarginLoss::new, lp, avg_non_zero;
     TupletMarginLoss(TupletMarginLossConfig): TupletMarginLoss::new, cosine, mean;
+    VICRegLoss(VICRegLossConfig): VICRegLoss::new, _, mean;
 }
 
 /// A loss with its collaborators; what is `None` has PML's default for that loss.
@@ -188,6 +191,8 @@ impl LossConfig {
     /// [`ConfigError::Component`] for arguments outside of their range, or if `vars` holds a variable of another shape.
     pub fn build_with(&self, vars: &VarBuilder<'_>) -> Result<Objective, ConfigError> {
         let loss = self.loss.build(self.distance.as_ref(), vars)?;
+        let distance =
+            DistanceConfig::build_or(self.distance.as_ref(), || self.loss.default_distance())?;
         let reducer =
             ReducerConfig::build_or(self.reducer.as_ref(), || self.loss.default_reducer())?;
         let mut objective = Objective::new(loss, reducer);
