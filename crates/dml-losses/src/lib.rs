@@ -13,6 +13,7 @@ mod soft_rank;
 mod triplets_per_anchor;
 pub mod weight_init;
 
+pub mod angular_loss;
 pub mod circle_loss;
 pub mod contrastive_loss;
 pub mod fast_ap_loss;
@@ -42,6 +43,7 @@ pub use seeded_vars::SeededVars;
 pub use triplets_per_anchor::TripletsPerAnchor;
 pub use weight_init::WeightInit;
 
+pub use angular_loss::{AngularLoss, AngularLossConfig};
 pub use circle_loss::{CircleLoss, CircleLossConfig};
 pub use contrastive_loss::{ContrastiveLoss, ContrastiveLossConfig};
 pub use fast_ap_loss::{FastAPLoss, FastAPLossConfig};

@@ -5,6 +5,9 @@ use dml_core::fused::without_kernels;
 use dml_testing::{assert_conformance, assert_conformance_in};
 
 const CASES: &[&str] = &[
+    "loss/AngularLoss/",
+    "pipeline/AngularLoss/",
+    "error/AngularLoss/",
     "loss/CircleLoss/",
     "pipeline/CircleLoss/",
     "error/CircleLoss/",

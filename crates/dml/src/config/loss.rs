@@ -110,6 +110,7 @@ struct Takes {
 }
 
 losses! {
+    AngularLoss(AngularLossConfig): AngularLoss::new, lp, mean;
     CircleLoss(CircleLossConfig): CircleLoss::new, cosine, avg_non_zero;
     ContrastiveLoss(ContrastiveLossConfig): ContrastiveLoss::new, lp, avg_non_zero;
     GeneralizedLiftedStructureLoss(GeneralizedLiftedStructureLossConfig): GeneralizedLiftedStructureLoss::new, lp, mean;
@@ -191,8 +192,6 @@ impl LossConfig {
     /// [`ConfigError::Component`] for arguments outside of their range, or if `vars` holds a variable of another shape.
     pub fn build_with(&self, vars: &VarBuilder<'_>) -> Result<Objective, ConfigError> {
         let loss = self.loss.build(self.distance.as_ref(), vars)?;
-        let distance =
-            DistanceConfig::build_or(self.distance.as_ref(), || self.loss.default_distance())?;
         let reducer =
             ReducerConfig::build_or(self.reducer.as_ref(), || self.loss.default_reducer())?;
         let mut objective = Objective::new(loss, reducer);
