@@ -14,6 +14,7 @@ mod triplets_per_anchor;
 pub mod weight_init;
 
 pub mod angular_loss;
+pub mod centroid_triplet_loss;
 pub mod circle_loss;
 pub mod contrastive_loss;
 pub mod fast_ap_loss;
@@ -44,6 +45,7 @@ pub use triplets_per_anchor::TripletsPerAnchor;
 pub use weight_init::WeightInit;
 
 pub use angular_loss::{AngularLoss, AngularLossConfig};
+pub use centroid_triplet_loss::{CentroidTripletLoss, CentroidTripletLossConfig};
 pub use circle_loss::{CircleLoss, CircleLossConfig};
 pub use contrastive_loss::{ContrastiveLoss, ContrastiveLossConfig};
 pub use fast_ap_loss::{FastAPLoss, FastAPLossConfig};
