@@ -55,6 +55,15 @@ pub fn softmax_in_place<T: Real>(exponents: &mut [T], times: &[T], add_one: bool
     })
 }
 
+/// Adds `factor · e^{x + y − sum}` to each number of `out`: what flows back through `sum = ln Σ e^{x + y}`.
+pub fn add_softmax_of_sums<T: Real>(out: &mut [T], x: &[T], y: &[T], sum: T, factor: T) {
+    Arch::new().dispatch(|| {
+        for ((out, x), y) in out.iter_mut().zip(x).zip(y) {
+            *out += factor * (*x + *y - sum).quick_exp();
+        }
+    });
+}
+
 /// The largest number, at least `lowest`.
 #[inline(always)]
 fn largest<T: Real>(x: &[T], lowest: T) -> T {
@@ -110,6 +119,17 @@ mod tests {
                     assert!((f64::from(*got) - slope).abs() < 1e-6 * (slope + 1e-3));
                 }
             }
+        }
+    }
+
+    #[test]
+    fn shares_of_a_sum_of_two_lists_are_added() {
+        let (x, y) = ([0f64, 1.0, f64::NEG_INFINITY], [0.5f64, -0.5, 3.0]);
+        let mut out = [1f64; 3];
+        let sum = (2.0 * 0.5f64.exp()).ln();
+        add_softmax_of_sums(&mut out, &x, &y, sum, 4.0);
+        for (got, want) in out.iter().zip([3.0, 3.0, 1.0]) {
+            assert!((got - want).abs() < 1e-12, "{got} {want}");
         }
     }
 

@@ -42,6 +42,13 @@ pub(crate) struct Side<T> {
     pub(crate) slopes: Vec<T>,
 }
 
+/// The positives and the negatives of one anchor, in memory that the next one uses again.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Anchor<T> {
+    pub(crate) positives: Side<T>,
+    pub(crate) negatives: Side<T>,
+}
+
 impl<T: Real> Side<T> {
     pub(crate) fn clear(&mut self) {
         self.rows.clear();

@@ -6,14 +6,7 @@ use dml_core::kernels::Real;
 use dml_core::kernels::softmax::softmax_in_place;
 use dml_core::{Indices, Over, Result, Term, for_element};
 
-use crate::anchor_pairs::{AnchorPairs, Side};
-
-/// The positives and the negatives of one anchor, with what the matrix says of them.
-#[derive(Clone, Debug, Default)]
-struct Anchor<T> {
-    positives: Side<T>,
-    negatives: Side<T>,
-}
+use crate::anchor_pairs::{Anchor, AnchorPairs, Side};
 
 /// `f(q, positives, negatives)` for every anchor q of `matrix` `[Q, R]`: `[Q]`. `f` leaves the slopes of the value in the
 /// sides, one for each `x`.

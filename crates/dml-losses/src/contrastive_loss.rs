@@ -14,10 +14,13 @@ use std::sync::Arc;
 
 use candle_core::Tensor;
 use dml_core::kernels::Real;
-use dml_core::{Batch, Distance, Loss, Over, Pairs, Result, TensorExt, Terms, Tuples, check};
+use dml_core::{
+    AnchorSums, Batch, Distance, Loss, Over, Pairs, Result, TensorExt, Terms, Tuples, check,
+    for_element,
+};
 
-use crate::anchor_pairs::{AnchorPairs, Side};
-use crate::pair_values::{Kept, PairFormula, PairValue, PairValues, Within};
+use crate::anchor_pairs::AnchorPairs;
+use crate::pair_values::{PairFormula, PairSet, PairValue, Within};
 
 /// Knobs of [`ContrastiveLoss`].
 #[derive(Clone, Debug, PartialEq)]
@@ -77,57 +80,60 @@ impl Loss for ContrastiveLoss {
             ("neg_loss", Over::NegativePairs, -sign, self.neg_margin),
         ];
         let term = |(name, over, sign, margin)| {
-            PairValues {
+            let set = PairSet {
                 name,
                 over,
-                formula: Hinge { over, sign, margin },
                 matrix: matrix.clone(),
                 pairs: pairs.clone(),
                 tuples: tuples.clone(),
-            }
-            .term()
+            };
+            set.term(Hinge { sign, margin })
         };
         sides.into_iter().map(term).collect()
     }
 }
 
-/// `max(0, sign · (x − margin))` of every pair of one kind.
+/// `max(0, sign · (x − margin))` of every pair of a set.
 #[derive(Clone, Copy, Debug)]
 struct Hinge {
-    over: Over,
     sign: f64,
     margin: f64,
 }
 
 impl PairFormula for Hinge {
-    fn values(&self, matrix: &Tensor, list: &Pairs, _: &AnchorPairs) -> Result<Tensor> {
-        let x = match self.over {
-            Over::NegativePairs => matrix.pick(&list.negative_anchors, &list.negatives)?,
-            _ => matrix.pick(&list.positive_anchors, &list.positives)?,
-        };
+    fn values(&self, set: &PairSet, list: &Pairs) -> Result<Tensor> {
+        let (anchors, others) = set.rows(list);
+        let x = set.matrix.pick(anchors, others)?; // [P]
         ((x - self.margin)? * self.sign)?.hinge()
     }
 
-    fn sum<T: Real>(
-        &self,
-        positives: &mut Side<T>,
-        negatives: &mut Side<T>,
-        within: Within<T>,
-    ) -> Kept {
-        let side = match self.over {
-            Over::NegativePairs => negatives,
-            _ => positives,
-        };
-        let (sign, margin) = (T::from_f64(self.sign), T::from_f64(self.margin));
-        side.sum_within(within, |x| {
-            let violation = sign * (x - margin);
-            let is_above = violation > T::ZERO;
+    fn sums(&self, set: &PairSet, low: Option<f64>, high: Option<f64>) -> Result<AnchorSums> {
+        for_element!(set.matrix, "matrix", |T| {
+            let within = Within::<T>::new(low, high);
+            set.sums_of_rows::<T>(|positives, negatives| {
+                let side = match set.over {
+                    Over::NegativePairs => negatives,
+                    _ => positives,
+                };
+                side.sum_within(within, |x| self.value(x))
+            })
+        })
+    }
+}
+
+impl Hinge {
+    fn value<T: Real>(&self, x: T) -> PairValue<T> {
+        let sign = T::from_f64(self.sign);
+        let violation = sign * (x - T::from_f64(self.margin));
+        if violation > T::ZERO {
             PairValue {
-                value: if is_above { violation } else { T::ZERO },
-                slope: if is_above { sign } else { T::ZERO },
+                value: violation,
+                slope: sign,
                 shared: T::ZERO,
             }
-        })
+        } else {
+            PairValue::ZERO
+        }
     }
 }
 

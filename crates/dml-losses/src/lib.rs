@@ -13,6 +13,8 @@ mod soft_rank;
 mod triplets_per_anchor;
 pub mod weight_init;
 
+pub mod angular_loss;
+pub mod centroid_triplet_loss;
 pub mod circle_loss;
 pub mod contrastive_loss;
 pub mod cross_batch_memory;
@@ -20,6 +22,7 @@ pub mod fast_ap_loss;
 pub mod generalized_lifted_structure_loss;
 pub mod histogram_loss;
 pub mod instance_loss;
+pub mod intra_pair_variance_loss;
 pub mod lifted_structure_loss;
 pub mod multi_similarity_loss;
 pub mod multiple_losses;
@@ -32,8 +35,10 @@ pub mod self_supervised_loss;
 pub mod signal_to_noise_ratio_contrastive_loss;
 pub mod smooth_ap_loss;
 pub mod sup_con_loss;
+pub mod threshold_consistent_margin_loss;
 pub mod triplet_margin_loss;
 pub mod tuplet_margin_loss;
+pub mod vic_reg_loss;
 
 pub use candle_nn;
 pub use dml_core;
@@ -42,6 +47,8 @@ pub use seeded_vars::SeededVars;
 pub use triplets_per_anchor::TripletsPerAnchor;
 pub use weight_init::WeightInit;
 
+pub use angular_loss::{AngularLoss, AngularLossConfig};
+pub use centroid_triplet_loss::{CentroidTripletLoss, CentroidTripletLossConfig};
 pub use circle_loss::{CircleLoss, CircleLossConfig};
 pub use contrastive_loss::{ContrastiveLoss, ContrastiveLossConfig};
 pub use cross_batch_memory::{CrossBatchMemory, CrossBatchMemoryConfig};
@@ -51,6 +58,7 @@ pub use generalized_lifted_structure_loss::{
 };
 pub use histogram_loss::{HistogramLoss, HistogramLossConfig};
 pub use instance_loss::{InstanceLoss, InstanceLossConfig};
+pub use intra_pair_variance_loss::{IntraPairVarianceLoss, IntraPairVarianceLossConfig};
 pub use lifted_structure_loss::{LiftedStructureLoss, LiftedStructureLossConfig};
 pub use multi_similarity_loss::{MultiSimilarityLoss, MultiSimilarityLossConfig};
 pub use multiple_losses::{MultipleLosses, WeightedObjective};
@@ -65,5 +73,9 @@ pub use signal_to_noise_ratio_contrastive_loss::{
 };
 pub use smooth_ap_loss::{SmoothAPLoss, SmoothAPLossConfig};
 pub use sup_con_loss::{SupConLoss, SupConLossConfig};
+pub use threshold_consistent_margin_loss::{
+    ThresholdConsistentMarginLoss, ThresholdConsistentMarginLossConfig,
+};
 pub use triplet_margin_loss::{TripletMarginLoss, TripletMarginLossConfig};
 pub use tuplet_margin_loss::{TupletMarginLoss, TupletMarginLossConfig};
+pub use vic_reg_loss::{VICRegLoss, VICRegLossConfig};

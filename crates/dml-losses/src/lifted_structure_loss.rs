@@ -13,14 +13,15 @@
 //! The sum over the negatives is taken once an anchor, and the values of the pairs are summed without being written out:
 //! `O(N²)` time, and memory for the matrix and its slopes.
 
-mod pair_sum;
+mod lifting;
 
 use std::sync::Arc;
 
-use dml_core::{Batch, Distance, Loss, Result, Term, Terms, Tuples, check};
+use dml_core::{Batch, Distance, Loss, Over, Result, Term, Terms, Tuples, check};
 
 use crate::anchor_pairs::AnchorPairs;
-use pair_sum::{LiftedPairs, Lifting};
+use crate::pair_values::PairSet;
+use lifting::Lifting;
 
 /// Knobs of [`LiftedStructureLoss`].
 #[derive(Clone, Debug, PartialEq)]
@@ -74,6 +75,13 @@ impl Loss for LiftedStructureLoss {
         if pairs.lacks_a_kind() {
             return Ok(Term::empty("loss").into());
         }
+        let set = PairSet {
+            name: "loss",
+            over: Over::PositivePairs,
+            matrix: batch.distances(&self.distance)?, // [Q, R]
+            pairs,
+            tuples: tuples.clone(),
+        };
         let lifting = Lifting {
             sign: self.distance.order().sign(),
             neg_margin: self.neg_margin,
@@ -81,13 +89,7 @@ impl Loss for LiftedStructureLoss {
             // A positive is an anchor of its own where the rows are compared among themselves.
             both_rows: batch.reference().is_none(),
         };
-        let values = LiftedPairs {
-            lifting,
-            matrix: batch.distances(&self.distance)?, // [Q, R]
-            pairs,
-            tuples: tuples.clone(),
-        };
-        Ok(values.term()?.into())
+        Ok(set.term(lifting)?.into())
     }
 }
 

@@ -10,13 +10,13 @@ use std::fmt::Debug;
 
 use candle_core::Tensor;
 use dml_core::kernels::Real;
-use dml_core::{Pairs, Result, TensorExt};
+use dml_core::{AnchorSums, Pairs, Result, TensorExt, for_element};
 
-use crate::anchor_pairs::{AnchorPairs, Side};
-use crate::pair_values::{Kept, PairFormula, PairValue, Within};
+use crate::anchor_pairs::Side;
+use crate::pair_values::{Kept, PairFormula, PairSet, PairValue, Within};
 
 /// What a positive counts against the negatives, as a function of its entry of the matrix.
-pub(crate) trait PositiveCurve: Clone + Debug + Send + Sync {
+pub(crate) trait PositiveCurve: Clone + Debug + Send + Sync + 'static {
     /// `g` by Candle's operations.
     fn values(&self, x: &Tensor) -> Result<Tensor>;
 
@@ -33,8 +33,9 @@ pub(crate) struct NegativesOverPositive<C> {
 }
 
 impl<C: PositiveCurve> PairFormula for NegativesOverPositive<C> {
-    fn values(&self, matrix: &Tensor, list: &Pairs, pairs: &AnchorPairs) -> Result<Tensor> {
-        let (sums, any) = pairs.negative_log_sum_exp(&(matrix * self.factor)?)?; // [Q]
+    fn values(&self, set: &PairSet, list: &Pairs) -> Result<Tensor> {
+        let matrix = &set.matrix;
+        let (sums, any) = set.pairs.negative_log_sum_exp(&(matrix * self.factor)?)?; // [Q]
         let anchors = Tensor::new(list.positive_anchors.as_slice(), matrix.device())?;
         let positives = matrix.pick(&list.positive_anchors, &list.positives)?; // [P]
         let over = (sums.index_select(&anchors, 0)? - self.curve.values(&positives)?)?; // [P]
@@ -43,6 +44,15 @@ impl<C: PositiveCurve> PairFormula for NegativesOverPositive<C> {
         Ok(any.where_cond(&values, &values.zeros_like()?)?)
     }
 
+    fn sums(&self, set: &PairSet, low: Option<f64>, high: Option<f64>) -> Result<AnchorSums> {
+        for_element!(set.matrix, "matrix", |T| {
+            let within = Within::<T>::new(low, high);
+            set.sums_of_rows::<T>(|positives, negatives| self.sum(positives, negatives, within))
+        })
+    }
+}
+
+impl<C: PositiveCurve> NegativesOverPositive<C> {
     fn sum<T: Real>(
         &self,
         positives: &mut Side<T>,
@@ -52,12 +62,12 @@ impl<C: PositiveCurve> PairFormula for NegativesOverPositive<C> {
         if positives.is_empty() {
             return Kept::default();
         }
+        if negatives.is_empty() {
+            return positives.sum_within(within, |_| PairValue::ZERO);
+        }
         let factor = T::from_f64(self.factor);
         let sum = negatives.log_sum_exp(false, |x| factor * x);
         let kept = positives.sum_within(within, |x| {
-            if negatives.is_empty() {
-                return PairValue::ZERO;
-            }
             let (counter, slope) = self.curve.value(x);
             // The difference in double precision: both may be large.
             let over = T::from_f64(sum - counter.to_f64());

@@ -21,7 +21,7 @@ use dml_core::{Batch, Distance, Loss, Over, Result, Term, Terms, Tuples, check};
 
 use crate::anchor_pairs::AnchorPairs;
 use crate::negatives_over_positive::{NegativesOverPositive, PositiveCurve};
-use crate::pair_values::PairValues;
+use crate::pair_values::PairSet;
 
 /// Knobs of [`NTXentLoss`].
 #[derive(Clone, Debug, PartialEq)]
@@ -91,18 +91,18 @@ impl Loss for NTXentLoss {
             return Ok(Term::empty("loss").into());
         }
         let factor = -self.distance.order().sign() / self.temperature;
-        let values = PairValues {
+        let set = PairSet {
             name: "loss",
             over: Over::PositivePairs,
-            formula: NegativesOverPositive {
-                factor,
-                curve: Line(factor),
-            },
             matrix: batch.distances(&self.distance)?, // [Q, R]
             pairs,
             tuples: tuples.clone(),
         };
-        Ok(values.term()?.into())
+        let formula = NegativesOverPositive {
+            factor,
+            curve: Line(factor),
+        };
+        Ok(set.term(formula)?.into())
     }
 }
 

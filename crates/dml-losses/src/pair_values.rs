@@ -8,24 +8,34 @@ use candle_core::Tensor;
 use dml_core::fused::{Element, has_kernel};
 use dml_core::kernels::Real;
 use dml_core::{
-    AnchorSums, ImplicitValues, Indices, Over, Pairs, PartialSum, Result, Term, Tuples, for_element,
+    AnchorSums, ImplicitValues, Indices, Over, Pairs, PartialSum, Result, Term, Tuples,
 };
 
 use crate::anchor_pairs::{AnchorPairs, Side};
 use crate::anchor_values::anchor_values;
 
-/// A value for every positive or every negative pair, known from the anchor's row of the matrix alone.
-pub(crate) trait PairFormula: Debug + Send + Sync {
-    /// The values of the pairs of a list, by Candle's operations.
-    fn values(&self, matrix: &Tensor, list: &Pairs, pairs: &AnchorPairs) -> Result<Tensor>;
+/// The positive or the negative pairs of a batch, with its matrix.
+#[derive(Clone, Debug)]
+pub(crate) struct PairSet {
+    /// The name of the term that their values make.
+    pub(crate) name: &'static str,
+    /// Which pairs: positive or negative ones.
+    pub(crate) over: Over,
+    /// Distances `[Q, R]`.
+    pub(crate) matrix: Tensor,
+    /// The pairs of both kinds.
+    pub(crate) pairs: AnchorPairs,
+    /// Where the pairs came from.
+    pub(crate) tuples: Tuples,
+}
 
-    /// The sum of the values of one anchor that are within bounds; its slopes are left in the sides.
-    fn sum<T: Real>(
-        &self,
-        positives: &mut Side<T>,
-        negatives: &mut Side<T>,
-        within: Within<T>,
-    ) -> Kept;
+/// A value for every pair of a set.
+pub(crate) trait PairFormula: Debug + Send + Sync + 'static {
+    /// The values of the pairs of a list, by Candle's operations.
+    fn values(&self, set: &PairSet, list: &Pairs) -> Result<Tensor>;
+
+    /// The sum of the values of each anchor that are strictly between the bounds, and how many they are, in one go.
+    fn sums(&self, set: &PairSet, low: Option<f64>, high: Option<f64>) -> Result<AnchorSums>;
 }
 
 /// Bounds that a value must be strictly between to be kept.
@@ -95,96 +105,92 @@ impl<T: Real> Side<T> {
     }
 }
 
-/// The values of a formula over the pairs of a batch.
-#[derive(Clone, Debug)]
-pub(crate) struct PairValues<F> {
-    pub(crate) name: &'static str,
-    /// Whose pairs have the values: positive or negative ones.
-    pub(crate) over: Over,
-    pub(crate) formula: F,
-    /// Distances `[Q, R]`.
-    pub(crate) matrix: Tensor,
-    pub(crate) pairs: AnchorPairs,
-    pub(crate) tuples: Tuples,
-}
-
-impl<F: PairFormula + 'static> PairValues<F> {
-    /// The values as a term: not written out where a kernel can sum them.
-    pub(crate) fn term(self) -> Result<Term> {
+impl PairSet {
+    /// The values of a formula as a term: not written out where a kernel can sum them.
+    pub(crate) fn term<F: PairFormula>(self, formula: F) -> Result<Term> {
         let (name, over) = (self.name, self.over);
-        if has_kernel(&self.matrix) {
-            return Ok(Term::implicit(name, over, Arc::new(self)));
+        let is_summed = has_kernel(&self.matrix);
+        let values = PairValues { set: self, formula };
+        if is_summed {
+            return Ok(Term::implicit(name, over, Arc::new(values)));
         }
-        if self.count() == 0 {
+        if values.count() == 0 {
             return Ok(Term::empty(name));
         }
-        let (values, indices) = self.expand()?;
+        let (values, indices) = values.expand()?;
         Term::explicit(name, over, values, indices)
     }
 
-    /// The sum of each anchor `[Q]`, how many values it is of, and how many all anchors kept.
-    fn sums(&self, low: Option<f64>, high: Option<f64>) -> Result<(Tensor, Vec<u64>)> {
-        for_element!(self.matrix, "matrix", |T| self.sums_of::<T>(low, high))
-    }
-
-    fn sums_of<T: Element>(
-        &self,
-        low: Option<f64>,
-        high: Option<f64>,
-    ) -> Result<(Tensor, Vec<u64>)> {
-        let within = Within::<T>::new(low, high);
-        let counts: Vec<AtomicU64> = (0..self.pairs.batch().queries())
-            .map(|_| AtomicU64::new(0))
-            .collect();
-        let sums = anchor_values::<T>(self.name, &self.matrix, &self.pairs, |q, near, far| {
-            let kept = self.formula.sum(near, far, within);
-            counts[q].store(kept.count, Ordering::Relaxed);
-            kept.sum
-        })?;
-        let counts = counts.into_iter().map(AtomicU64::into_inner).collect();
-        Ok((sums, counts))
-    }
-}
-
-impl<F: PairFormula> ImplicitValues for PairValues<F>
-where
-    F: 'static,
-{
-    fn count(&self) -> u64 {
+    /// How many pairs there are, repeats included.
+    pub(crate) fn count(&self) -> u64 {
         match self.over {
             Over::NegativePairs => self.pairs.counts().1,
             _ => self.pairs.counts().0,
         }
     }
 
+    /// Anchors and others of the pairs of a list.
+    pub(crate) fn rows<'a>(&self, list: &'a Pairs) -> (&'a [u32], &'a [u32]) {
+        match self.over {
+            Over::NegativePairs => (&list.negative_anchors, &list.negatives),
+            _ => (&list.positive_anchors, &list.positives),
+        }
+    }
+
+    /// What `f(positives, negatives)` keeps of each anchor; it leaves the slopes in the sides.
+    pub(crate) fn sums_of_rows<T: Element>(
+        &self,
+        f: impl Fn(&mut Side<T>, &mut Side<T>) -> Kept + Sync,
+    ) -> Result<AnchorSums> {
+        let counts: Vec<AtomicU64> = (0..self.pairs.batch().queries())
+            .map(|_| AtomicU64::new(0))
+            .collect();
+        let sums = anchor_values::<T>(self.name, &self.matrix, &self.pairs, |q, near, far| {
+            let kept = f(near, far);
+            counts[q].store(kept.count, Ordering::Relaxed);
+            kept.sum
+        })?;
+        let counts = counts.into_iter().map(AtomicU64::into_inner).collect();
+        Ok(AnchorSums { sums, counts })
+    }
+}
+
+/// The values of a formula over a set of pairs.
+#[derive(Clone, Debug)]
+struct PairValues<F> {
+    set: PairSet,
+    formula: F,
+}
+
+impl<F: PairFormula> ImplicitValues for PairValues<F> {
+    fn count(&self) -> u64 {
+        self.set.count()
+    }
+
     fn sum_within(&self, low: Option<f64>, high: Option<f64>) -> Result<PartialSum> {
-        let (sums, counts) = self.sums(low, high)?;
+        let by_anchor = self.formula.sums(&self.set, low, high)?;
         Ok(PartialSum {
-            sum: sums.sum_all()?,
-            count: counts.iter().sum(),
+            sum: by_anchor.sums.sum_all()?,
+            count: by_anchor.counts.iter().sum(),
         })
     }
 
     fn expand(&self) -> Result<(Tensor, Indices)> {
-        let list = self.tuples.pairs(self.pairs.batch())?;
-        let values = self.formula.values(&self.matrix, &list, &self.pairs)?;
-        let (anchors, others) = match self.over {
-            Over::NegativePairs => (&list.negative_anchors, &list.negatives),
-            _ => (&list.positive_anchors, &list.positives),
-        };
+        let list = self.set.tuples.pairs(self.set.pairs.batch())?;
+        let values = self.formula.values(&self.set, &list)?;
+        let (anchors, others) = self.set.rows(&list);
         let indices = Indices::Pairs {
-            anchors: anchors.clone(),
-            others: others.clone(),
+            anchors: anchors.to_vec(),
+            others: others.to_vec(),
         };
         Ok((values, indices))
     }
 
     fn sums_by_anchor(&self, anchors: usize) -> Result<AnchorSums> {
-        let (sums, counts) = self.sums(None, None)?;
-        if anchors != counts.len() {
-            let (values, indices) = self.expand()?;
-            return AnchorSums::new(&values, indices.anchors(), anchors);
+        if anchors == self.set.pairs.batch().queries() {
+            return self.formula.sums(&self.set, None, None);
         }
-        Ok(AnchorSums { sums, counts })
+        let (values, indices) = self.expand()?;
+        AnchorSums::new(&values, indices.anchors(), anchors)
     }
 }

@@ -22,7 +22,7 @@ use dml_core::{
 
 use crate::anchor_pairs::AnchorPairs;
 use crate::negatives_over_positive::{NegativesOverPositive, PositiveCurve};
-use crate::pair_values::PairValues;
+use crate::pair_values::PairSet;
 
 /// Knobs of [`TupletMarginLoss`].
 #[derive(Clone, Debug, PartialEq)]
@@ -89,18 +89,18 @@ impl Loss for TupletMarginLoss {
         if pairs.lacks_a_kind() {
             return Ok(Term::empty("loss").into());
         }
-        let values = PairValues {
+        let set = PairSet {
             name: "loss",
             over: Over::PositivePairs,
-            formula: NegativesOverPositive {
-                factor: self.curve.scale,
-                curve: self.curve,
-            },
             matrix: batch.distances(&self.distance)?, // [Q, R]
             pairs,
             tuples: tuples.clone(),
         };
-        Ok(values.term()?.into())
+        let formula = NegativesOverPositive {
+            factor: self.curve.scale,
+            curve: self.curve,
+        };
+        Ok(set.term(formula)?.into())
     }
 }
 

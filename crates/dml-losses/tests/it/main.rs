@@ -5,6 +5,9 @@ use dml_core::fused::without_kernels;
 use dml_testing::{assert_conformance, assert_conformance_in};
 
 const CASES: &[&str] = &[
+    "loss/AngularLoss/",
+    "pipeline/AngularLoss/",
+    "error/AngularLoss/",
     "loss/CircleLoss/",
     "pipeline/CircleLoss/",
     "error/CircleLoss/",
@@ -14,6 +17,9 @@ const CASES: &[&str] = &[
     "loss/GeneralizedLiftedStructureLoss/",
     "pipeline/GeneralizedLiftedStructureLoss/",
     "error/GeneralizedLiftedStructureLoss/",
+    "loss/IntraPairVarianceLoss/",
+    "pipeline/IntraPairVarianceLoss/",
+    "error/IntraPairVarianceLoss/",
     "loss/LiftedStructureLoss/",
     "pipeline/LiftedStructureLoss/",
     "error/LiftedStructureLoss/",
@@ -30,6 +36,9 @@ const CASES: &[&str] = &[
     "loss/SupConLoss/",
     "pipeline/SupConLoss/",
     "error/SupConLoss/",
+    "loss/ThresholdConsistentMarginLoss/",
+    "pipeline/ThresholdConsistentMarginLoss/",
+    "error/ThresholdConsistentMarginLoss/",
     "loss/TripletMarginLoss/",
     "pipeline/TripletMarginLoss/",
     "error/TripletMarginLoss/",
@@ -52,6 +61,8 @@ const CASES: &[&str] = &[
     "error/RankedListLoss/",
     "loss/SmoothAPLoss/",
     "error/SmoothAPLoss/",
+    "loss/VICRegLoss/",
+    "error/VICRegLoss/",
 ];
 
 #[test]

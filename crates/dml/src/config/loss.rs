@@ -111,10 +111,13 @@ struct Takes {
 }
 
 losses! {
+    AngularLoss(AngularLossConfig): AngularLoss::new, lp, mean;
+    CentroidTripletLoss(CentroidTripletLossConfig): CentroidTripletLoss::new, lp, avg_non_zero;
     CircleLoss(CircleLossConfig): CircleLoss::new, cosine, avg_non_zero;
     ContrastiveLoss(ContrastiveLossConfig): ContrastiveLoss::new, lp, avg_non_zero;
     CrossBatchMemory(CrossBatchMemoryConfig): |config: CrossBatchMemoryConfig, vars| config.build_memory(&vars), _, mean, parameters;
     GeneralizedLiftedStructureLoss(GeneralizedLiftedStructureLossConfig): GeneralizedLiftedStructureLoss::new, lp, mean;
+    IntraPairVarianceLoss(IntraPairVarianceLossConfig): IntraPairVarianceLoss::new, cosine, mean;
     LiftedStructureLoss(LiftedStructureLossConfig): LiftedStructureLoss::new, lp, mean;
     MultipleLosses(MultipleLossesConfig): |config: MultipleLossesConfig, vars| config.build_parts(&vars), _, mean, parameters;
     MultiSimilarityLoss(MultiSimilarityLossConfig): MultiSimilarityLoss::new, cosine, mean;
@@ -130,8 +133,10 @@ losses! {
     PNPLoss(PNPLossConfig): PNPLoss::new, cosine, mean;
     RankedListLoss(RankedListLossConfig): RankedListLoss::new, lp, mean;
     SmoothAPLoss(SmoothAPLossConfig): SmoothAPLoss::new, cosine, mean;
+    ThresholdConsistentMarginLoss(ThresholdConsistentMarginLossConfig): ThresholdConsistentMarginLoss::new, cosine, mean;
     TripletMarginLoss(TripletMarginLossConfig): TripletMarginLoss::new, lp, avg_non_zero;
     TupletMarginLoss(TupletMarginLossConfig): TupletMarginLoss::new, cosine, mean;
+    VICRegLoss(VICRegLossConfig): VICRegLoss::new, _, mean;
 }
 
 /// A loss with its collaborators; what is `None` has PML's default for that loss.

@@ -1,18 +1,13 @@
-//! The values of positive pairs, each of the negatives of two anchors: summed anchor by anchor, or written out.
-
-use std::sync::Arc;
+//! The value of a positive pair out of the negatives of two anchors.
 
 use candle_core::Tensor;
-use dml_core::fused::{self, Element, has_kernel, with_slice};
+use dml_core::fused::{self, Element, with_slice};
 use dml_core::kernels::{Real, for_each_row, map_rows};
-use dml_core::{
-    AnchorSums, ImplicitValues, Indices, Over, PartialSum, Result, TensorExt, Term, Tuples,
-    for_element,
-};
+use dml_core::{AnchorSums, Pairs, Result, TensorExt, for_element};
 
-use crate::anchor_pairs::{AnchorPairs, Side};
+use crate::anchor_pairs::{Anchor, AnchorPairs};
 use crate::anchor_values::anchor_values;
-use crate::pair_values::Within;
+use crate::pair_values::{PairFormula, PairSet, Within};
 
 /// The formula of a pair.
 #[derive(Clone, Copy, Debug)]
@@ -56,16 +51,6 @@ impl Lifting {
     }
 }
 
-/// The values over the positive pairs of a batch.
-#[derive(Clone, Debug)]
-pub(super) struct LiftedPairs {
-    pub(super) lifting: Lifting,
-    /// Distances `[Q, R]`.
-    pub(super) matrix: Tensor,
-    pub(super) pairs: AnchorPairs,
-    pub(super) tuples: Tuples,
-}
-
 /// The kept pairs of one anchor: their sum, and the slopes by positive.
 #[derive(Clone, Debug, Default)]
 struct AnchorPart<T> {
@@ -78,44 +63,49 @@ struct AnchorPart<T> {
     in_positives: Vec<T>,
 }
 
-/// The pairs of an anchor, in memory that is used again.
-#[derive(Debug, Default)]
-struct Scratch<T> {
-    positives: Side<T>,
-    negatives: Side<T>,
+impl PairFormula for Lifting {
+    fn values(&self, set: &PairSet, list: &Pairs) -> Result<Tensor> {
+        let exponents = set.matrix.affine(-self.sign, self.sign * self.neg_margin)?;
+        let (sums, any) = set.pairs.negative_log_sum_exp(&exponents)?; // [Q]
+        let rows = |rows: &[u32]| Tensor::new(rows, set.matrix.device());
+        let anchors = rows(&list.positive_anchors)?;
+        let sums = if self.both_rows {
+            let positives = rows(&list.positives)?;
+            let others = anchors.ne(&positives)?;
+            let of = |rows: &Tensor| -> Result<_> {
+                Ok((sums.index_select(rows, 0)?, any.index_select(rows, 0)?))
+            };
+            let ((own, any_own), (other, any_other)) = (of(&anchors)?, of(&positives)?);
+            let both = Tensor::stack(&[own, other], 1)?; // [P, 2]
+            let any = Tensor::stack(&[any_own, (any_other * others)?], 1)?;
+            both.masked_logsumexp(Some(&any), false)?
+        } else {
+            sums.index_select(&anchors, 0)?
+        }; // [P]
+        let x = set.matrix.pick(&list.positive_anchors, &list.positives)?; // [P]
+        let hinge = (sums + ((x - self.pos_margin)? * self.sign)?)?.hinge()?;
+        Ok((hinge.sqr()? / 2.0)?)
+    }
+
+    fn sums(&self, set: &PairSet, low: Option<f64>, high: Option<f64>) -> Result<AnchorSums> {
+        for_element!(set.matrix, "matrix", |T| {
+            self.sums_of::<T>(set, Within::new(low, high))
+        })
+    }
 }
 
-impl LiftedPairs {
-    /// The values as a term: not written out where a kernel can sum them.
-    pub(super) fn term(self) -> Result<Term> {
-        if has_kernel(&self.matrix) {
-            return Ok(Term::implicit("loss", Over::PositivePairs, Arc::new(self)));
-        }
-        let (values, indices) = self.expand()?;
-        Term::explicit("loss", Over::PositivePairs, values, indices)
-    }
-
-    /// The sum of each anchor `[Q]`, and how many values it is of.
-    fn sums(&self, low: Option<f64>, high: Option<f64>) -> Result<(Tensor, Vec<u64>)> {
-        for_element!(self.matrix, "matrix", |T| self.sums_of::<T>(low, high))
-    }
-
-    fn sums_of<T: Element>(
-        &self,
-        low: Option<f64>,
-        high: Option<f64>,
-    ) -> Result<(Tensor, Vec<u64>)> {
+impl Lifting {
+    fn sums_of<T: Element>(&self, set: &PairSet, within: Within<T>) -> Result<AnchorSums> {
         let number = |x: f64| <T as Real>::from_f64(x);
-        let (sign, margin) = (number(self.lifting.sign), number(self.lifting.neg_margin));
-        let negatives = anchor_values::<T>("negatives", &self.matrix, &self.pairs, |_, _, far| {
+        let (sign, margin) = (number(self.sign), number(self.neg_margin));
+        let negatives = anchor_values::<T>("negatives", &set.matrix, &set.pairs, |_, _, far| {
             let sum = far.log_sum_exp(false, |x| sign * (margin - x));
             far.scale(|_| -sign);
             sum
         })?; // [Q]
-        let within = Within::new(low, high);
-        let parts = with_slice(&self.matrix, |matrix: &[T]| {
+        let parts = with_slice(&set.matrix, |matrix: &[T]| {
             with_slice(&negatives, |negatives: &[T]| {
-                self.parts(matrix, negatives, within)
+                self.parts(&set.pairs, matrix, negatives, within)
             })
         })??;
         let counts = parts.iter().map(|part| part.count).collect();
@@ -123,7 +113,7 @@ impl LiftedPairs {
         let queries = sums.len();
         let sums = fused::binary(
             "lifted_pairs",
-            &self.matrix,
+            &set.matrix,
             &negatives,
             sums,
             queries,
@@ -138,29 +128,29 @@ impl LiftedPairs {
                 ))
             },
         )?;
-        Ok((sums, counts))
+        Ok(AnchorSums { sums, counts })
     }
 
     fn parts<T: Real>(
         &self,
+        pairs: &AnchorPairs,
         matrix: &[T],
         negatives: &[T],
         within: Within<T>,
     ) -> Vec<AnchorPart<T>> {
-        let references = self.pairs.batch().references();
-        map_rows(negatives.len(), |q, scratch: &mut Scratch<T>| {
-            self.pairs
-                .of(q, &mut scratch.positives, &mut scratch.negatives);
-            let side = &scratch.positives;
+        let references = pairs.batch().references();
+        map_rows(negatives.len(), |q, anchor: &mut Anchor<T>| {
+            pairs.of(q, &mut anchor.positives, &mut anchor.negatives);
+            let side = &anchor.positives;
             let mut part = AnchorPart::default();
             for (i, &p) in side.rows.iter().enumerate() {
-                let other = if self.lifting.both_rows && p as usize != q {
+                let other = if self.both_rows && p as usize != q {
                     negatives[p as usize].to_f64()
                 } else {
                     f64::NEG_INFINITY
                 };
                 let x = matrix[q * references + p as usize].to_f64();
-                let pair = self.lifting.value(x, negatives[q].to_f64(), other);
+                let pair = self.value(x, negatives[q].to_f64(), other);
                 if within.keeps(T::from_f64(pair.value)) {
                     let times = side.times(i).to_f64();
                     part.sum += times * pair.value;
@@ -201,61 +191,4 @@ fn spread<T: Real>(parts: &[AnchorPart<T>], gradient: &[T], entries: usize) -> (
         }
     }
     (matrix, negatives.into_iter().map(T::from_f64).collect())
-}
-
-impl ImplicitValues for LiftedPairs {
-    fn count(&self) -> u64 {
-        self.pairs.counts().0
-    }
-
-    fn sum_within(&self, low: Option<f64>, high: Option<f64>) -> Result<PartialSum> {
-        let (sums, counts) = self.sums(low, high)?;
-        Ok(PartialSum {
-            sum: sums.sum_all()?,
-            count: counts.iter().sum(),
-        })
-    }
-
-    fn expand(&self) -> Result<(Tensor, Indices)> {
-        let list = self.tuples.pairs(self.pairs.batch())?;
-        let Lifting {
-            sign,
-            neg_margin,
-            pos_margin,
-            both_rows,
-        } = self.lifting;
-        let exponents = self.matrix.affine(-sign, sign * neg_margin)?;
-        let (sums, any) = self.pairs.negative_log_sum_exp(&exponents)?; // [Q]
-        let rows = |rows: &[u32]| Tensor::new(rows, self.matrix.device());
-        let anchors = rows(&list.positive_anchors)?;
-        let sums = if both_rows {
-            let positives = rows(&list.positives)?;
-            let others = anchors.ne(&positives)?;
-            let of = |rows: &Tensor| -> Result<_> {
-                Ok((sums.index_select(rows, 0)?, any.index_select(rows, 0)?))
-            };
-            let ((own, any_own), (other, any_other)) = (of(&anchors)?, of(&positives)?);
-            let both = Tensor::stack(&[own, other], 1)?; // [P, 2]
-            let any = Tensor::stack(&[any_own, (any_other * others)?], 1)?;
-            both.masked_logsumexp(Some(&any), false)?
-        } else {
-            sums.index_select(&anchors, 0)?
-        }; // [P]
-        let x = self.matrix.pick(&list.positive_anchors, &list.positives)?; // [P]
-        let hinge = (sums + ((x - pos_margin)? * sign)?)?.hinge()?;
-        let indices = Indices::Pairs {
-            anchors: list.positive_anchors.clone(),
-            others: list.positives.clone(),
-        };
-        Ok(((hinge.sqr()? / 2.0)?, indices))
-    }
-
-    fn sums_by_anchor(&self, anchors: usize) -> Result<AnchorSums> {
-        let (sums, counts) = self.sums(None, None)?;
-        if anchors != counts.len() {
-            let (values, indices) = self.expand()?;
-            return AnchorSums::new(&values, indices.anchors(), anchors);
-        }
-        Ok(AnchorSums { sums, counts })
-    }
 }

@@ -1,0 +1,144 @@
+//! Angular loss: the angle at the negative of the triangle that it makes with anchor and positive should be small.
+//!
+//! ```text
+//! ℓ(a,p) = ln(1 + Σₙ e^{4T (â + p̂)·n − 2(1 + T) â·p̂})        T = tan²(alpha)
+//! n: everything that is negative for a        â, p̂: rows divided by their length
+//! ```
+//!
+//! Wang, Zhou, Wen, Liu and Lin, "Deep Metric Learning with Angular Loss" (2017, arXiv:1708.01682), equations 7 and 8. Tuples
+//! choose pairs (a,p); the negatives always are those of the relation, and they are not divided by their length.
+//!
+//! The exponent has a part of (a,n) and one of (p,n): two matrices, `O(N²)` memory. The sum is another one for every pair:
+//! `O(P N)` time for P positive pairs, in registers.
+
+mod sums_of_pairs;
+
+use std::sync::Arc;
+
+use candle_core::Tensor;
+use dml_core::{
+    Batch, Distance, Error, Indices, Loss, Over, Relation, Result, TensorExt, Term, Terms, Tuples,
+    check,
+};
+
+use sums_of_pairs::PositivePairs;
+
+/// The shortest length that rows are divided by.
+const LEAST_LENGTH: f64 = 1e-12;
+
+/// Knobs of [`AngularLoss`].
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
+pub struct AngularLossConfig {
+    /// The largest angle at the negative that costs nothing, in degrees; finite. Default `40`.
+    pub alpha: f64,
+}
+
+impl Default for AngularLossConfig {
+    fn default() -> Self {
+        Self { alpha: 40.0 }
+    }
+}
+
+/// Soft bound of the angle at all negatives ([formula](self)). One term `loss`, per positive pair; empty without any
+/// positive or any negative pair.
+#[derive(Clone, Debug)]
+pub struct AngularLoss {
+    /// tan²(alpha).
+    squared_tangent: f64,
+}
+
+impl AngularLoss {
+    /// A loss over the unit sphere. `distance` is asked for its kind alone.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`] if the angle is not finite, [`Error::Unsupported`] for a distance that is not the
+    /// Euclidean one of normalised rows.
+    pub fn new(config: AngularLossConfig, distance: Arc<dyn Distance>) -> Result<Self> {
+        if !distance.kind().is_unit_euclidean() {
+            return Err(Error::Unsupported {
+                component: "AngularLoss",
+                reason: "its triangles are Euclidean, between normalised rows: it needs LpDistance as it comes",
+            });
+        }
+        let tangent = check::finite("alpha", config.alpha)?.to_radians().tan();
+        Ok(Self {
+            squared_tangent: tangent * tangent,
+        })
+    }
+}
+
+impl Loss for AngularLoss {
+    /// # Errors
+    /// [`Error::Missing`] for a batch without a relation, whatever the tuples: the negatives come from it.
+    fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        let relation = batch.require_relation("AngularLoss")?;
+        let Some(pairs) = positive_pairs(batch, relation, tuples)? else {
+            return Ok(Term::empty("loss").into());
+        };
+        let tangent = self.squared_tangent;
+        // Unit rows times rows as they come: [Q, R] and [R, R].
+        let (rows, reference) = (batch.embeddings(), batch.reference());
+        let from_anchor = rows
+            .normalize(2.0)?
+            .pairwise_dot(reference.unwrap_or(rows))?;
+        let from_positive = match reference {
+            None => from_anchor.clone(),
+            Some(reference) => reference.normalize(2.0)?.pairwise_dot(reference)?,
+        };
+        let (sums, any) = pairs.sums(
+            &(&from_anchor * (4.0 * tangent))?,
+            &(from_positive * (4.0 * tangent))?,
+        )?; // [P]
+        let positives = Tensor::new(pairs.positives.as_slice(), rows.device())?;
+        let lengths = reference
+            .unwrap_or(rows)
+            .row_norms(2.0)?
+            .maximum(LEAST_LENGTH)?; // [R]
+        let cosines = from_anchor.pick(&pairs.anchors, &pairs.positives)?; // [P]
+        let cosines = (cosines / lengths.index_select(&positives, 0)?)?;
+        let values = (sums - (cosines * (2.0 * (1.0 + tangent)))?)?.softplus()?;
+        let values = match any {
+            None => values,
+            Some(any) => any.where_cond(&values, &values.zeros_like()?)?,
+        };
+        let indices = Indices::Pairs {
+            anchors: pairs.anchors,
+            others: pairs.positives,
+        };
+        Ok(Term::explicit("loss", Over::PositivePairs, values, indices)?.into())
+    }
+}
+
+/// The positive pairs of the tuples, in order; `None` if there is no positive pair at all, or no negative one.
+fn positive_pairs(
+    batch: &Batch,
+    relation: &Relation,
+    tuples: &Tuples,
+) -> Result<Option<PositivePairs>> {
+    let (mut anchors, mut positives) = (Vec::new(), Vec::new());
+    let mut has_negatives = false;
+    if let Tuples::All = tuples {
+        let mut negatives = Vec::new();
+        for q in 0..relation.queries() {
+            negatives.clear();
+            relation.split(q, &mut positives, &mut negatives);
+            anchors.resize(positives.len(), q as u32);
+            has_negatives |= !negatives.is_empty();
+        }
+    } else {
+        let list = tuples.pairs(batch)?;
+        anchors.extend_from_slice(&list.positive_anchors);
+        positives.extend_from_slice(&list.positives);
+        has_negatives = !list.negatives.is_empty();
+    }
+    let is_complete = has_negatives && !positives.is_empty();
+    Ok(is_complete.then(|| PositivePairs::new(anchors, positives, relation)))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,211 @@
+//! Sums over the negatives of an anchor, another one for each of its positives.
+//!
+//! ```text
+//! E(a,p) = ln Σₙ e^{x(a,n) + y(p,n)}        n: the negatives of a
+//! ```
+//!
+//! Each sum is taken in one stretch of memory that stays in the cache; nothing of the size pairs × references exists.
+
+use candle_core::Tensor;
+use dml_core::fused::{self, Element, has_kernel, with_slice};
+use dml_core::kernels::softmax::{add_softmax_of_sums, softmax_in_place};
+use dml_core::kernels::{Real, for_each_row, map_rows};
+use dml_core::{Relation, Result, TensorExt, for_element};
+
+/// How many entries of a block of pairs the composite form writes out at a time.
+const BLOCK: usize = 1 << 22;
+
+/// Positive pairs, with the negatives of their anchors.
+#[derive(Clone, Debug)]
+pub(super) struct PositivePairs {
+    /// Query row of each pair.
+    pub(super) anchors: Vec<u32>,
+    /// Reference row of each pair.
+    pub(super) positives: Vec<u32>,
+    /// For each query the references that are negative for it, 1 or 0.
+    negatives: Vec<u8>,
+    queries: usize,
+    references: usize,
+}
+
+impl PositivePairs {
+    pub(super) fn new(anchors: Vec<u32>, positives: Vec<u32>, relation: &Relation) -> Self {
+        let (queries, references) = (relation.queries(), relation.references());
+        let mut negatives = vec![0u8; queries * references];
+        for_each_row(&mut negatives, references, |q, row| {
+            let (mut near, mut far) = (Vec::new(), Vec::new());
+            relation.split(q, &mut near, &mut far);
+            far.iter().for_each(|&r| row[r as usize] = 1);
+        });
+        Self {
+            anchors,
+            positives,
+            negatives,
+            queries,
+            references,
+        }
+    }
+
+    /// `E` of every pair `[P]`, of `x` `[Q, R]` and `y` `[R, R]`; and whether a pair's anchor has negatives, if some has
+    /// none and its sum stands at 0.
+    pub(super) fn sums(&self, x: &Tensor, y: &Tensor) -> Result<(Tensor, Option<Tensor>)> {
+        let of_query: Vec<u8> = (0..self.queries)
+            .map(|q| u8::from(self.negatives_of(q).contains(&1)))
+            .collect();
+        let any: Vec<u8> = self.anchors.iter().map(|&a| of_query[a as usize]).collect();
+        let any = if any.contains(&0) {
+            Some(Tensor::new(any, x.device())?)
+        } else {
+            None
+        };
+        let sums = if has_kernel(x) {
+            for_element!(x, "x", |T| self.fused::<T>(x, y))?
+        } else {
+            self.composite(x, y)?
+        };
+        Ok((sums, any))
+    }
+
+    fn negatives_of(&self, q: usize) -> &[u8] {
+        &self.negatives[q * self.references..(q + 1) * self.references]
+    }
+
+    /// A query's row of `x` with −∞ for all but negatives.
+    fn masked_row<T: Real>(&self, x: &[T], q: usize, out: &mut Vec<T>) {
+        let lowest = T::from_f64(f64::NEG_INFINITY);
+        let row = &x[q * self.references..(q + 1) * self.references];
+        out.clear();
+        let entries = row.iter().zip(self.negatives_of(q));
+        out.extend(entries.map(|(x, is_negative)| if *is_negative == 1 { *x } else { lowest }));
+    }
+
+    fn composite(&self, x: &Tensor, y: &Tensor) -> Result<Tensor> {
+        let shape = (self.queries, self.references);
+        let negatives = Tensor::from_slice(&self.negatives, shape, x.device())?;
+        let pairs = (BLOCK / self.references.max(1)).max(1);
+        let mut sums = Vec::new();
+        for (anchors, positives) in self.anchors.chunks(pairs).zip(self.positives.chunks(pairs)) {
+            let (anchors, positives) = (
+                Tensor::new(anchors, x.device())?,
+                Tensor::new(positives, x.device())?,
+            );
+            let exponents = (x.index_select(&anchors, 0)? + y.index_select(&positives, 0)?)?;
+            let keep = negatives.index_select(&anchors, 0)?;
+            sums.push(exponents.masked_logsumexp(Some(&keep), false)?);
+        }
+        Ok(Tensor::cat(&sums, 0)?)
+    }
+
+    fn fused<T: Element>(&self, x: &Tensor, y: &Tensor) -> Result<Tensor> {
+        let of_anchor = places(&self.anchors, self.queries);
+        let sums = with_slice(x, |x: &[T]| {
+            with_slice(y, |y: &[T]| self.sums_by_anchor(x, y, &of_anchor))
+        })??;
+        let of_positive = places(&self.positives, self.references);
+        let this = self.clone();
+        let backward = move |x: &Tensor, y: &Tensor, sums: &Tensor, gradient: &Tensor| {
+            let (x_slopes, y_slopes) = with_slice(x, |x: &[T]| {
+                with_slice(y, |y: &[T]| {
+                    with_slice(sums, |sums: &[T]| {
+                        with_slice(gradient, |g: &[T]| {
+                            let pairs = Slopes {
+                                pairs: &this,
+                                x,
+                                y,
+                                sums,
+                                gradient: g,
+                            };
+                            (pairs.of_x(&of_anchor), pairs.of_y(&of_positive))
+                        })
+                    })
+                })
+            })????;
+            Ok((
+                Tensor::from_vec(x_slopes, x.shape(), x.device())?,
+                Tensor::from_vec(y_slopes, y.shape(), y.device())?,
+            ))
+        };
+        let count = sums.len();
+        fused::binary("sums_of_pairs", x, y, sums, count, backward)
+    }
+
+    fn sums_by_anchor<T: Real>(&self, x: &[T], y: &[T], of_anchor: &[Vec<u32>]) -> Vec<T> {
+        let by_anchor = map_rows(self.queries, |q, row: &mut (Vec<T>, Vec<T>)| {
+            let (masked, exponents) = row;
+            if of_anchor[q].is_empty() {
+                return Vec::new();
+            }
+            self.masked_row(x, q, masked);
+            let sum = |place: &u32| {
+                let p = self.positives[*place as usize] as usize;
+                exponents.clear();
+                let y = &y[p * self.references..(p + 1) * self.references];
+                exponents.extend(masked.iter().zip(y).map(|(x, y)| *x + *y));
+                let sum = softmax_in_place(exponents, &[], false);
+                T::from_f64(if sum == f64::NEG_INFINITY { 0.0 } else { sum })
+            };
+            of_anchor[q].iter().map(sum).collect()
+        });
+        let mut sums = vec![T::ZERO; self.anchors.len()];
+        for (places, values) in of_anchor.iter().zip(&by_anchor) {
+            for (&place, value) in places.iter().zip(values) {
+                sums[place as usize] = *value;
+            }
+        }
+        sums
+    }
+}
+
+/// For each key the places of the list where it stands.
+fn places(keys: &[u32], count: usize) -> Vec<Vec<u32>> {
+    let mut places = vec![Vec::new(); count];
+    for (place, &key) in (0..).zip(keys) {
+        places[key as usize].push(place);
+    }
+    places
+}
+
+/// What the backward pass reads.
+struct Slopes<'a, T> {
+    pairs: &'a PositivePairs,
+    x: &'a [T],
+    y: &'a [T],
+    sums: &'a [T],
+    gradient: &'a [T],
+}
+
+impl<T: Real> Slopes<'_, T> {
+    /// Adds what a pair gives to each negative: its gradient times `e^{x + y − E}`.
+    fn add(&self, place: u32, masked: &[T], out: &mut [T]) {
+        let (sum, gradient) = (self.sums[place as usize], self.gradient[place as usize]);
+        let width = self.pairs.references;
+        let p = self.pairs.positives[place as usize] as usize;
+        let y = &self.y[p * width..(p + 1) * width];
+        add_softmax_of_sums(out, masked, y, sum, gradient);
+    }
+
+    fn of_x(&self, of_anchor: &[Vec<u32>]) -> Vec<T> {
+        let mut slopes = vec![T::ZERO; self.x.len()];
+        for_each_row(&mut slopes, self.pairs.references, |q, out| {
+            let mut masked = Vec::new();
+            self.pairs.masked_row(self.x, q, &mut masked);
+            for &place in &of_anchor[q] {
+                self.add(place, &masked, out);
+            }
+        });
+        slopes
+    }
+
+    fn of_y(&self, of_positive: &[Vec<u32>]) -> Vec<T> {
+        let mut slopes = vec![T::ZERO; self.y.len()];
+        for_each_row(&mut slopes, self.pairs.references, |p, out| {
+            let mut masked = Vec::new();
+            for &place in &of_positive[p] {
+                let anchor = self.pairs.anchors[place as usize] as usize;
+                self.pairs.masked_row(self.x, anchor, &mut masked);
+                self.add(place, &masked, out);
+            }
+        });
+        slopes
+    }
+}

@@ -1,0 +1,253 @@
+//! VICReg: two views of each row should agree, while every coordinate varies and no two coordinates say the same.
+//!
+//! ```text
+//! invariance_loss(i)   = λ · mean over k of (zᵢₖ − z'ᵢₖ)²
+//! variance_loss1(k)    = μ · max(0, 1 − √(var(zₖ) + ε)) / 2           variance_loss2: the same of z'
+//! covariance_loss      = ν · (Σ over k ≠ l of cov(z)ₖₗ² + the same of z') / D
+//! ```
+//!
+//! Variances and covariances are over the rows, divided by N − 1; a single row varies by 0. Bardes, Ponce and LeCun,
+//! "VICReg: Variance-Invariance-Covariance Regularization for Self-Supervised Learning" (2021, arXiv:2105.04906). (There
+//! the invariance is a sum over the coordinates, not their mean.)
+//!
+//! Nothing is compared across rows: `O(N D²)` time and `O(D²)` memory beside the embeddings.
+
+use candle_core::Tensor;
+use dml_core::{Batch, Error, Indices, Loss, Over, Result, TensorExt, Term, Terms, Tuples, check};
+
+/// Knobs of [`VICRegLoss`].
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
+pub struct VICRegLossConfig {
+    /// λ, the weight of the invariance; finite. Default `25`.
+    pub invariance_lambda: f64,
+    /// μ, the weight of the variance; finite. Default `25`.
+    pub variance_mu: f64,
+    /// ν, the weight of the covariance; finite. Default `1`.
+    pub covariance_v: f64,
+    /// ε, what is added to variances before the root is taken, above 0. Default `1e-4`.
+    pub eps: f64,
+}
+
+impl Default for VICRegLossConfig {
+    fn default() -> Self {
+        Self {
+            invariance_lambda: 25.0,
+            variance_mu: 25.0,
+            covariance_v: 1.0,
+            eps: 1e-4,
+        }
+    }
+}
+
+/// Variance, invariance and covariance of two views ([formula](self)). Terms `invariance_loss` per row, `variance_loss1`
+/// and `variance_loss2` per coordinate, and `covariance_loss`, a scalar already.
+///
+/// The views are the embeddings and the reference embeddings of a batch without labels, row by row; without references
+/// the embeddings are both.
+///
+/// ```
+/// use dml_core::{Batch, Loss, Tuples, candle_core::{Device, Tensor}};
+/// use dml_losses::{VICRegLoss, VICRegLossConfig};
+///
+/// let loss = VICRegLoss::new(VICRegLossConfig::default())?;
+/// let view = Tensor::new(&[[0f32, 0.], [4., 2.]], &Device::Cpu)?;
+/// let other = Tensor::new(&[[1f32, 0.], [4., 4.]], &Device::Cpu)?;
+/// let batch = Batch::unlabeled(&view)?.with_unlabeled_reference(&other)?;
+/// let terms = loss.terms(&batch, &Tuples::All)?;
+/// let invariance = terms.get("invariance_loss").unwrap().values()?.0;
+/// assert_eq!(invariance.to_vec1::<f32>()?, [12.5, 50.]);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct VICRegLoss {
+    config: VICRegLossConfig,
+}
+
+impl VICRegLoss {
+    /// # Errors
+    /// [`Error::InvalidParameter`] if a weight is not finite or `eps` is not above 0.
+    pub fn new(config: VICRegLossConfig) -> Result<Self> {
+        check::finite("invariance_lambda", config.invariance_lambda)?;
+        check::finite("variance_mu", config.variance_mu)?;
+        check::finite("covariance_v", config.covariance_v)?;
+        check::positive("eps", config.eps)?;
+        Ok(Self { config })
+    }
+
+    /// `μ · max(0, 1 − √(var + ε)) / 2` of each coordinate `[D]`, of centred rows `[N, D]`.
+    fn variance(&self, centered: &Tensor) -> Result<Tensor> {
+        let variance = (centered.sqr()?.sum(0)? / freedom(centered))?; // [D]
+        let deviation = (variance + self.config.eps)?.sqrt()?;
+        let short = deviation.affine(-1.0, 1.0)?.hinge()?;
+        Ok((short * (self.config.variance_mu / 2.0))?)
+    }
+
+    /// `ν · Σ over k ≠ l of cov² / D`, of centred rows `[N, D]`.
+    fn covariance(&self, centered: &Tensor) -> Result<Tensor> {
+        let dim = centered.dims()[1];
+        let covariance = (centered.t()?.matmul(centered)? / freedom(centered))?; // [D, D]
+        let apart = Tensor::eye(dim, centered.dtype(), centered.device())?.affine(-1.0, 1.0)?;
+        let sum = (covariance.sqr()? * apart)?.sum_all()?;
+        Ok((sum * (self.config.covariance_v / dim as f64))?)
+    }
+}
+
+/// What sums of squares over rows are divided by.
+fn freedom(rows: &Tensor) -> f64 {
+    (rows.dims()[0].max(2) - 1) as f64
+}
+
+fn centered(rows: &Tensor) -> Result<Tensor> {
+    Ok(rows.broadcast_sub(&rows.mean_keepdim(0)?)?)
+}
+
+impl Loss for VICRegLoss {
+    /// # Errors
+    /// [`Error::Unsupported`] for labels, relations and tuples, none of which has a meaning here; [`Error::Shape`] unless
+    /// both views are of one shape.
+    fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        let refused = |reason| Error::Unsupported {
+            component: "VICRegLoss",
+            reason,
+        };
+        if batch.relation().is_some() || batch.labels().is_some() {
+            return Err(refused(
+                "it knows no classes; make the batch with Batch::unlabeled",
+            ));
+        }
+        if !matches!(tuples, Tuples::All) {
+            return Err(refused("it compares no pairs, and takes no tuples"));
+        }
+        let first = batch.embeddings(); // [N, D]
+        let second = batch.reference().unwrap_or(first); // [N, D]
+        check::same_shape("reference", second, first)?;
+        if batch.queries() == 0 {
+            let names = [
+                "invariance_loss",
+                "variance_loss1",
+                "variance_loss2",
+                "covariance_loss",
+            ];
+            return Ok(names.into_iter().map(Term::empty).collect());
+        }
+        let elements = |name, values: Tensor| {
+            let rows = (0..values.elem_count() as u32).collect();
+            Term::explicit(name, Over::Elements, values, Indices::Elements(rows))
+        };
+        let invariance = ((first - second)?.sqr()?.mean(1)? * self.config.invariance_lambda)?; // [N]
+        let (first, second) = (centered(first)?, centered(second)?);
+        let covariance = (self.covariance(&first)? + self.covariance(&second)?)?;
+        Ok(Terms::from_iter([
+            elements("invariance_loss", invariance)?,
+            elements("variance_loss1", self.variance(&first)?)?,
+            elements("variance_loss2", self.variance(&second)?)?,
+            Term::scalar("covariance_loss", covariance)?,
+        ]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dml_core::candle_core::{Device, Var};
+    use dml_core::{Pairs, Relation};
+
+    fn loss() -> VICRegLoss {
+        VICRegLoss::new(VICRegLossConfig {
+            invariance_lambda: 3.0,
+            variance_mu: 4.0,
+            covariance_v: 6.0,
+            eps: 0.11,
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn by_hand() -> Result<()> {
+        let view = Var::new(&[[0f64, 0.], [0.5, 0.], [1., 0.]], &Device::Cpu)?;
+        let other = Var::new(&[[0f64, 0.], [3., 2.], [3., 4.]], &Device::Cpu)?;
+        let batch = Batch::unlabeled(&view)?.with_unlabeled_reference(&other)?;
+        let terms = loss().terms(&batch, &Tuples::All)?;
+        let list = |name: &str| -> Result<Vec<f64>> {
+            Ok(terms
+                .get(name)
+                .unwrap()
+                .values()?
+                .0
+                .flatten_all()?
+                .to_vec1()?)
+        };
+        let close = |got: Vec<f64>, want: &[f64]| {
+            assert_eq!(got.len(), want.len());
+            assert!(
+                got.iter().zip(want).all(|(a, b)| (a - b).abs() < 1e-12),
+                "{got:?}"
+            );
+        };
+        close(list("invariance_loss")?, &[0.0, 3.0 * 10.25 / 2.0, 30.0]);
+        // Variances ¼ and 0: roots 0.6 and √0.11.
+        close(
+            list("variance_loss1")?,
+            &[0.8, 2.0 * (1.0 - 0.11f64.sqrt())],
+        );
+        // Variances 3 and 4: enough.
+        close(list("variance_loss2")?, &[0.0, 0.0]);
+        // The covariance of the second view: (−2 · −2 + 1 · 0 + 1 · 2) / 2 = 3, twice; that of the first is 0.
+        close(list("covariance_loss")?, &[6.0 * 18.0 / 2.0]);
+        Ok(())
+    }
+
+    #[test]
+    fn one_row_does_not_vary() -> Result<()> {
+        // PyTorch Metric Learning divides by 0 rows and answers NaN.
+        let view = Var::new(&[[1f64, 2.]], &Device::Cpu)?;
+        let terms = loss().terms(&Batch::unlabeled(&view)?, &Tuples::All)?;
+        for term in terms.iter() {
+            let sum = term.values()?.0.sum_all()?;
+            assert!(sum.to_scalar::<f64>()?.is_finite());
+            let store = sum.backward()?;
+            let gradient = store.get(view.as_tensor()).unwrap().to_vec2::<f64>()?;
+            assert!(
+                gradient.iter().flatten().all(|g| g.abs() < 1e-12),
+                "{}",
+                term.name()
+            );
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn what_has_no_meaning_is_refused() -> Result<()> {
+        let view = Var::new(&[[1f64, 2.], [3., 4.]], &Device::Cpu)?;
+        let refused = |batch: &Batch, tuples: &Tuples| loss().terms(batch, tuples).unwrap_err();
+        let labeled = Batch::new(&view, [0i64, 1])?;
+        assert!(matches!(
+            refused(&labeled, &Tuples::All),
+            Error::Unsupported { .. }
+        ));
+        let related = Batch::unlabeled(&view)?.with_relation(Relation::labels([0i64, 1])?)?;
+        assert!(matches!(
+            refused(&related, &Tuples::All),
+            Error::Unsupported { .. }
+        ));
+        let batch = Batch::unlabeled(&view)?;
+        let pairs = Tuples::from(Pairs::default());
+        assert!(matches!(refused(&batch, &pairs), Error::Unsupported { .. }));
+        let wide = batch.with_unlabeled_reference(&view.as_tensor().narrow(0, 0, 1)?)?;
+        assert!(matches!(refused(&wide, &Tuples::All), Error::Shape { .. }));
+        let config = VICRegLossConfig {
+            eps: 0.0,
+            ..Default::default()
+        };
+        assert!(matches!(
+            VICRegLoss::new(config),
+            Err(Error::InvalidParameter { name: "eps", .. })
+        ));
+        Ok(())
+    }
+}
