@@ -10,15 +10,18 @@ mod pair_values;
 mod row_terms;
 mod seeded_vars;
 mod soft_rank;
+mod triplet_form;
 mod triplets_per_anchor;
 pub mod weight_init;
 
 pub mod circle_loss;
 pub mod contrastive_loss;
+pub mod dynamic_soft_margin_loss;
 pub mod fast_ap_loss;
 pub mod generalized_lifted_structure_loss;
 pub mod histogram_loss;
 pub mod instance_loss;
+pub mod margin_loss;
 pub mod multi_similarity_loss;
 pub mod nca_loss;
 pub mod ntxent_loss;
@@ -39,12 +42,14 @@ pub use weight_init::WeightInit;
 
 pub use circle_loss::{CircleLoss, CircleLossConfig};
 pub use contrastive_loss::{ContrastiveLoss, ContrastiveLossConfig};
+pub use dynamic_soft_margin_loss::{DynamicSoftMarginLoss, DynamicSoftMarginLossConfig};
 pub use fast_ap_loss::{FastAPLoss, FastAPLossConfig};
 pub use generalized_lifted_structure_loss::{
     GeneralizedLiftedStructureLoss, GeneralizedLiftedStructureLossConfig,
 };
 pub use histogram_loss::{HistogramLoss, HistogramLossConfig};
 pub use instance_loss::{InstanceLoss, InstanceLossConfig};
+pub use margin_loss::{MarginLoss, MarginLossConfig};
 pub use multi_similarity_loss::{MultiSimilarityLoss, MultiSimilarityLossConfig};
 pub use nca_loss::{NCALoss, NCALossConfig};
 pub use ntxent_loss::{NTXentLoss, NTXentLossConfig};

@@ -6,9 +6,10 @@ use candle_core::{DType, Device};
 use candle_nn::VarBuilder;
 use dml_core::{Loss, Objective, Reducer};
 use dml_losses::{
-    CircleLoss, CircleLossConfig, ContrastiveLoss, ContrastiveLossConfig, FastAPLoss,
-    FastAPLossConfig, GeneralizedLiftedStructureLoss, GeneralizedLiftedStructureLossConfig,
-    HistogramLoss, HistogramLossConfig, InstanceLoss, InstanceLossConfig, MultiSimilarityLoss,
+    CircleLoss, CircleLossConfig, ContrastiveLoss, ContrastiveLossConfig, DynamicSoftMarginLoss,
+    DynamicSoftMarginLossConfig, FastAPLoss, FastAPLossConfig, GeneralizedLiftedStructureLoss,
+    GeneralizedLiftedStructureLossConfig, HistogramLoss, HistogramLossConfig, InstanceLoss,
+    InstanceLossConfig, MarginLoss, MarginLossConfig, MultiSimilarityLoss,
     MultiSimilarityLossConfig, NCALoss, NCALossConfig, NTXentLoss, NTXentLossConfig, PNPLoss,
     PNPLossConfig, RankedListLoss, RankedListLossConfig, SeededVars,
     SignalToNoiseRatioContrastiveLoss, SignalToNoiseRatioContrastiveLossConfig, SmoothAPLoss,
@@ -19,7 +20,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::parts::Parts;
 use super::{ConfigError, DistanceConfig, ReducerConfig, RegularizerConfig, registry};
-use crate::defaults::{avg_non_zero, cosine, lp, mean, snr, squared_lp};
+use crate::defaults::{avg_non_zero, cosine, divisor, lp, mean, snr, squared_lp};
 
 /// Name(arguments): constructor, default distance, default reducer, what it learns.
 ///
@@ -120,18 +121,20 @@ struct Takes {
 losses! {
     CircleLoss(CircleLossConfig): CircleLoss::new, cosine, avg_non_zero;
     ContrastiveLoss(ContrastiveLossConfig): ContrastiveLoss::new, lp, avg_non_zero;
-    GeneralizedLiftedStructureLoss(GeneralizedLiftedStructureLossConfig): GeneralizedLiftedStructureLoss::new, lp, mean;
-    MultiSimilarityLoss(MultiSimilarityLossConfig): MultiSimilarityLoss::new, cosine, mean;
-    NTXentLoss(NTXentLossConfig): NTXentLoss::new, cosine, mean;
-    SignalToNoiseRatioContrastiveLoss(SignalToNoiseRatioContrastiveLossConfig): SignalToNoiseRatioContrastiveLoss::new, snr, avg_non_zero;
-    SupConLoss(SupConLossConfig): SupConLoss::new, cosine, avg_non_zero;
+    DynamicSoftMarginLoss(DynamicSoftMarginLossConfig): DynamicSoftMarginLoss::new, lp, mean;
     FastAPLoss(FastAPLossConfig): FastAPLoss::new, squared_lp, mean;
+    GeneralizedLiftedStructureLoss(GeneralizedLiftedStructureLossConfig): GeneralizedLiftedStructureLoss::new, lp, mean;
     HistogramLoss(HistogramLossConfig): HistogramLoss::new, cosine, mean;
     InstanceLoss(InstanceLossConfig): InstanceLoss::new, cosine, mean;
+    MarginLoss(MarginLossConfig): MarginLoss::new, lp, divisor, parameters;
+    MultiSimilarityLoss(MultiSimilarityLossConfig): MultiSimilarityLoss::new, cosine, mean;
     NCALoss(NCALossConfig): NCALoss::new, squared_lp, mean;
+    NTXentLoss(NTXentLossConfig): NTXentLoss::new, cosine, mean;
     PNPLoss(PNPLossConfig): PNPLoss::new, cosine, mean;
     RankedListLoss(RankedListLossConfig): RankedListLoss::new, lp, mean;
+    SignalToNoiseRatioContrastiveLoss(SignalToNoiseRatioContrastiveLossConfig): SignalToNoiseRatioContrastiveLoss::new, snr, avg_non_zero;
     SmoothAPLoss(SmoothAPLossConfig): SmoothAPLoss::new, cosine, mean;
+    SupConLoss(SupConLossConfig): SupConLoss::new, cosine, avg_non_zero;
     TripletMarginLoss(TripletMarginLossConfig): TripletMarginLoss::new, lp, avg_non_zero;
     TupletMarginLoss(TupletMarginLossConfig): TupletMarginLoss::new, cosine, mean;
 }
