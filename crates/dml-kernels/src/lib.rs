@@ -31,6 +31,8 @@ pub mod softmax;
 pub mod sum_within;
 
 pub mod angular_triplets;
+pub mod binned_gaps;
+pub mod boundary_hinges;
 mod pair_mask;
 mod random_triplets;
 mod smallest_cut;
@@ -39,6 +41,7 @@ pub mod soft_rank;
 pub mod triplet_margin;
 pub mod triplet_ranges;
 mod triplet_set;
+mod triplet_walk;
 
 pub use lanes::sum;
 pub use real::Real;
@@ -52,3 +55,4 @@ pub use pair_mask::{MaskRow, PairMask};
 pub use random_triplets::{DrawnTriplets, Weigh, random_triplets};
 pub use smallest_cut::Cut;
 pub use triplet_set::TripletSet;
+pub use triplet_walk::TripletWalk;

@@ -10,6 +10,7 @@ mod pair_values;
 mod row_terms;
 mod seeded_vars;
 mod soft_rank;
+mod triplet_form;
 mod triplets_per_anchor;
 pub mod weight_init;
 
@@ -18,12 +19,14 @@ pub mod centroid_triplet_loss;
 pub mod circle_loss;
 pub mod contrastive_loss;
 pub mod cross_batch_memory;
+pub mod dynamic_soft_margin_loss;
 pub mod fast_ap_loss;
 pub mod generalized_lifted_structure_loss;
 pub mod histogram_loss;
 pub mod instance_loss;
 pub mod intra_pair_variance_loss;
 pub mod lifted_structure_loss;
+pub mod margin_loss;
 pub mod multi_similarity_loss;
 pub mod multiple_losses;
 pub mod n_pairs_loss;
@@ -52,6 +55,7 @@ pub use centroid_triplet_loss::{CentroidTripletLoss, CentroidTripletLossConfig};
 pub use circle_loss::{CircleLoss, CircleLossConfig};
 pub use contrastive_loss::{ContrastiveLoss, ContrastiveLossConfig};
 pub use cross_batch_memory::{CrossBatchMemory, CrossBatchMemoryConfig};
+pub use dynamic_soft_margin_loss::{DynamicSoftMarginLoss, DynamicSoftMarginLossConfig};
 pub use fast_ap_loss::{FastAPLoss, FastAPLossConfig};
 pub use generalized_lifted_structure_loss::{
     GeneralizedLiftedStructureLoss, GeneralizedLiftedStructureLossConfig,
@@ -60,6 +64,7 @@ pub use histogram_loss::{HistogramLoss, HistogramLossConfig};
 pub use instance_loss::{InstanceLoss, InstanceLossConfig};
 pub use intra_pair_variance_loss::{IntraPairVarianceLoss, IntraPairVarianceLossConfig};
 pub use lifted_structure_loss::{LiftedStructureLoss, LiftedStructureLossConfig};
+pub use margin_loss::{MarginLoss, MarginLossConfig};
 pub use multi_similarity_loss::{MultiSimilarityLoss, MultiSimilarityLossConfig};
 pub use multiple_losses::{MultipleLosses, WeightedObjective};
 pub use n_pairs_loss::NPairsLoss;

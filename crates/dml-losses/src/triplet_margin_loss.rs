@@ -20,13 +20,11 @@ mod triplet_sum;
 use std::sync::Arc;
 
 use dml_core::kernels::triplet_margin::TripletPenalty;
-use dml_core::{
-    Batch, Distance, Loss, Over, PerAnchor, Result, SeedSequence, Term, Terms, Triplets, Tuples,
-    check,
-};
+use dml_core::{Batch, Distance, Loss, Over, Result, SeedSequence, Term, Terms, Tuples, check};
 
 use crate::TripletsPerAnchor;
-use triplet_sum::{TripletForm, TripletSum};
+use crate::triplet_form::TripletForm;
+use triplet_sum::TripletSum;
 
 /// Knobs of [`TripletMarginLoss`].
 #[derive(Clone, Debug, PartialEq)]
@@ -78,9 +76,6 @@ impl TripletMarginLoss {
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if the margin is not finite or no triplet per
     /// anchor is asked for.
     pub fn new(config: TripletMarginLossConfig, distance: Arc<dyn Distance>) -> Result<Self> {
-        if let TripletsPerAnchor::Random(count) = config.triplets_per_anchor {
-            check::at_least_one("triplets_per_anchor", count)?;
-        }
         Ok(Self {
             margin: check::finite("margin", config.margin)?,
             swap: config.swap,
@@ -89,43 +84,24 @@ impl TripletMarginLoss {
             } else {
                 TripletPenalty::Hinge
             },
-            triplets_per_anchor: config.triplets_per_anchor,
+            triplets_per_anchor: config.triplets_per_anchor.checked()?,
             seeds: SeedSequence::new(config.seed),
             distance,
-        })
-    }
-
-    /// Random triplets where they take the place of all; else the tuples themselves.
-    fn chosen(&self, batch: &Batch, tuples: &Tuples) -> Result<Tuples> {
-        Ok(match (tuples, self.triplets_per_anchor) {
-            (Tuples::All, TripletsPerAnchor::Random(count)) => {
-                let relation = batch.require_relation("TripletMarginLoss")?;
-                let per_anchor = PerAnchor::Exactly(count);
-                Triplets::random(relation, per_anchor, &mut self.seeds.next_rng()).into()
-            }
-            _ => tuples.clone(),
         })
     }
 }
 
 impl Loss for TripletMarginLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        let tuples = self.chosen(batch, tuples)?;
+        let chosen = self.triplets_per_anchor;
+        let tuples = chosen.of("TripletMarginLoss", batch, tuples, &self.seeds)?;
         let matrix = batch.distances(&self.distance)?; // [Q, R]
         let inside = match batch.reference() {
             _ if !self.swap => None,
             None => Some(matrix.clone()),
             Some(reference) => Some(self.distance.matrix(reference, None)?), // [R, R]
         };
-        let set = match &tuples {
-            Tuples::Lazy(set) => {
-                tuples.check(batch)?;
-                Some(TripletForm::Rule(set.clone()))
-            }
-            _ => tuples
-                .ranges(batch, &matrix, self.distance.order())?
-                .map(TripletForm::Ranges),
-        };
+        let set = TripletForm::of(&tuples, batch, &matrix, self.distance.order())?;
         let sum = TripletSum {
             margin: self.margin,
             penalty: self.penalty,

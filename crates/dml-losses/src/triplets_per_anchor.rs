@@ -1,5 +1,7 @@
 //! How many triplets of each anchor a loss looks at when no tuples are given.
 
+use dml_core::{Batch, PerAnchor, Result, SeedSequence, Triplets, Tuples, check};
+
 /// All triplets of an anchor, or some of them drawn at random.
 ///
 /// Written `"all"` or as a number in configurations.
@@ -10,6 +12,34 @@ pub enum TripletsPerAnchor {
     All,
     /// This many, drawn uniformly with replacement.
     Random(usize),
+}
+
+impl TripletsPerAnchor {
+    /// The number, if it is not 0.
+    pub(crate) fn checked(self) -> Result<Self> {
+        if let Self::Random(count) = self {
+            check::at_least_one("triplets_per_anchor", count)?;
+        }
+        Ok(self)
+    }
+
+    /// Random triplets where they take the place of all; else the tuples themselves.
+    pub(crate) fn of(
+        self,
+        component: &'static str,
+        batch: &Batch,
+        tuples: &Tuples,
+        seeds: &SeedSequence,
+    ) -> Result<Tuples> {
+        Ok(match (tuples, self) {
+            (Tuples::All, Self::Random(count)) => {
+                let relation = batch.require_relation(component)?;
+                let per_anchor = PerAnchor::Exactly(count);
+                Triplets::random(relation, per_anchor, &mut seeds.next_rng()).into()
+            }
+            _ => tuples.clone(),
+        })
+    }
 }
 
 #[cfg(feature = "serde")]

@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Tensor, Var};
 use dml_core::kernels::{PairMask, TripletSet};
-use dml_core::{Error, Indices, Order, Relation, TensorExt, Verdict};
+use dml_core::{Error, Indices, Order, Relation, TensorExt, Triplets, Verdict};
 
 use super::*;
 

@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 use dml_core::fused::{self, Element, with_slice};
-use dml_core::kernels::row_values::scaled_rows;
+use dml_core::kernels::Real;
 use dml_core::kernels::triplet_margin::{TripletMargin, TripletPenalty};
-use dml_core::kernels::triplet_ranges::TripletRanges;
-use dml_core::kernels::{Real, TripletSet};
 use dml_core::{
     Batch, Distance, ImplicitValues, Indices, Over, PartialSum, Result, TensorExt, Term, Triplets,
     Tuples, for_element,
 };
+
+use crate::triplet_form::{TripletForm, on_host, scaled};
 
 /// The triplet values of one batch.
 #[derive(Clone, Debug)]
@@ -25,15 +25,6 @@ pub(super) struct TripletSum {
     pub(super) inside: Option<Tensor>,
     pub(super) batch: Batch,
     pub(super) tuples: Tuples,
-}
-
-/// Triplets that are not written out.
-#[derive(Clone, Debug)]
-pub(super) enum TripletForm {
-    /// Summed along the order of the negatives.
-    Ranges(Arc<TripletRanges>),
-    /// Visited one by one.
-    Rule(Arc<dyn TripletSet>),
 }
 
 /// The same over triplets that are not written out.
@@ -150,28 +141,4 @@ impl ImplicitTripletSum {
             count: result.count,
         })
     }
-}
-
-/// The gradient of a sum, times what comes down to it.
-fn scaled<T: Element>(gradient: &Tensor, upstream: &Tensor) -> Result<Tensor> {
-    // By rows in parallel: Candle's own product spins a second pool of threads beside that of the kernels.
-    let (rows, width) = gradient.dims2()?;
-    let product = with_slice(upstream, |factor: &[T]| {
-        with_slice(gradient, |gradient: &[T]| {
-            scaled_rows(gradient, &vec![factor[0]; rows], width)
-        })
-    })??;
-    Ok(Tensor::from_vec(
-        product,
-        gradient.shape(),
-        gradient.device(),
-    )?)
-}
-
-fn on_host(matrix: &Tensor) -> Result<Tensor> {
-    let matrix = matrix.to_device(&Device::Cpu)?;
-    Ok(match matrix.dtype() {
-        DType::F16 | DType::BF16 => matrix.to_dtype(DType::F32)?,
-        _ => matrix,
-    })
 }

@@ -1,0 +1,69 @@
+//! Triplets that are not written out, as losses sum over them: on the host, where the order of the negatives lives.
+
+use std::sync::Arc;
+
+use candle_core::{DType, Device, Tensor};
+use dml_core::fused::{Element, with_slice};
+use dml_core::kernels::row_values::scaled_rows;
+use dml_core::kernels::triplet_ranges::TripletRanges;
+use dml_core::kernels::{TripletSet, TripletWalk};
+use dml_core::{Batch, Order, Result, Tuples};
+
+/// Triplets that are not written out.
+#[derive(Clone, Debug)]
+pub(crate) enum TripletForm {
+    /// Summed along the order of the negatives.
+    Ranges(Arc<TripletRanges>),
+    /// Visited one by one.
+    Rule(Arc<dyn TripletSet>),
+}
+
+impl TripletForm {
+    /// The triplets of `tuples` over `matrix` `[Q, R]`; `None` for a list, which is taken as it is.
+    pub(crate) fn of(
+        tuples: &Tuples,
+        batch: &Batch,
+        matrix: &Tensor,
+        order: Order,
+    ) -> Result<Option<Self>> {
+        Ok(match tuples {
+            Tuples::Lazy(set) => {
+                tuples.check(batch)?;
+                Some(Self::Rule(set.clone()))
+            }
+            _ => tuples.ranges(batch, matrix, order)?.map(Self::Ranges),
+        })
+    }
+
+    pub(crate) fn walk(&self) -> TripletWalk<'_> {
+        match self {
+            Self::Ranges(ranges) => TripletWalk::Ranges(ranges),
+            Self::Rule(set) => TripletWalk::Set(&**set),
+        }
+    }
+}
+
+/// A matrix from another device is copied here once.
+pub(crate) fn on_host(matrix: &Tensor) -> Result<Tensor> {
+    let matrix = matrix.to_device(&Device::Cpu)?;
+    Ok(match matrix.dtype() {
+        DType::F16 | DType::BF16 => matrix.to_dtype(DType::F32)?,
+        _ => matrix,
+    })
+}
+
+/// The gradient `[rows, columns]` of a sum, times what comes down to it.
+pub(crate) fn scaled<T: Element>(gradient: &Tensor, upstream: &Tensor) -> Result<Tensor> {
+    // By rows in parallel: Candle's own product spins a second pool of threads beside that of the kernels.
+    let (rows, width) = gradient.dims2()?;
+    let product = with_slice(upstream, |factor: &[T]| {
+        with_slice(gradient, |gradient: &[T]| {
+            scaled_rows(gradient, &vec![factor[0]; rows], width)
+        })
+    })??;
+    Ok(Tensor::from_vec(
+        product,
+        gradient.shape(),
+        gradient.device(),
+    )?)
+}
