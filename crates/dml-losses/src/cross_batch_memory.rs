@@ -179,6 +179,7 @@ impl CrossBatchMemory {
             Ok(embeddings.index_select(&rows, 0)?)
         };
         let (enqueued, compared) = (rows(true), rows(false));
+        self.check_fits(enqueued.len())?;
         let reference = {
             let mut queue = self.queue();
             queue.push(&select(&enqueued)?.detach(), &of(&enqueued))?;
@@ -197,6 +198,17 @@ impl CrossBatchMemory {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn check_fits(&self, rows: usize) -> Result<()> {
+        if rows <= self.config.memory_size {
+            return Ok(());
+        }
+        Err(Error::Length {
+            arg: "embeddings (rows that fit into the memory)",
+            expected: self.config.memory_size,
+            got: rows,
+        })
+    }
+
     fn checked_labels<'a>(&self, batch: &'a Batch) -> Result<&'a [i64]> {
         if batch.reference().is_some() {
             return Err(Error::Unsupported {
@@ -209,13 +221,6 @@ impl CrossBatchMemory {
                 arg: "embeddings",
                 expected: "[rows, embedding_size]",
                 got: batch.embeddings().dims().to_vec(),
-            });
-        }
-        if batch.queries() > self.config.memory_size {
-            return Err(Error::Length {
-                arg: "embeddings (rows that fit into the memory)",
-                expected: self.config.memory_size,
-                got: batch.queries(),
             });
         }
         let labels = batch.labels().ok_or(Error::Missing {
@@ -315,6 +320,7 @@ fn joined(mined: &Tuples, given: &Tuples, batch: &Batch) -> Result<Tuples> {
 impl Loss for CrossBatchMemory {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
         let labels = self.checked_labels(batch)?;
+        self.check_fits(labels.len())?;
         let (places, (reference, reference_labels)) = {
             let mut queue = self.queue();
             let places = queue.push(&batch.embeddings().detach(), labels)?;

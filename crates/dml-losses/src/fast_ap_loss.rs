@@ -93,6 +93,10 @@ impl Loss for FastAPLoss {
         let values = (1.0 - self.precision(&matrix, &pairs)?)?;
         Ok(term_over_rows("loss", &values, rows, batch, tuples)?.into())
     }
+
+    fn takes_reference(&self) -> bool {
+        false
+    }
 }
 
 #[cfg(test)]

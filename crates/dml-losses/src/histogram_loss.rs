@@ -99,6 +99,10 @@ impl Loss for HistogramLoss {
         let overlap = (negatives * positives.cumsum(0)?)?.sum_all()?;
         Ok(Term::scalar("loss", overlap)?.into())
     }
+
+    fn takes_reference(&self) -> bool {
+        false
+    }
 }
 
 #[cfg(test)]

@@ -108,6 +108,10 @@ impl Loss for InstanceLoss {
         let rows = (0..batch.queries() as u32).collect();
         Ok(term_over_rows("loss", &values, rows, batch, tuples)?.into())
     }
+
+    fn takes_reference(&self) -> bool {
+        false
+    }
 }
 
 #[cfg(test)]

@@ -12,7 +12,6 @@ mod seeded_vars;
 mod soft_rank;
 mod triplet_form;
 mod triplets_per_anchor;
-pub mod weight_init;
 
 pub mod angular_loss;
 pub mod centroid_triplet_loss;
@@ -42,6 +41,7 @@ pub mod threshold_consistent_margin_loss;
 pub mod triplet_margin_loss;
 pub mod tuplet_margin_loss;
 pub mod vic_reg_loss;
+pub mod weight_init;
 
 pub use candle_nn;
 pub use dml_core;

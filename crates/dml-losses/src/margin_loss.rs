@@ -151,6 +151,11 @@ impl Loss for MarginLoss {
             .into_iter()
             .collect()
     }
+
+    /// β belongs to a class, or to all of them.
+    fn reads_classes(&self) -> bool {
+        true
+    }
 }
 
 fn counts(anchors: &[u32], queries: usize) -> Vec<u64> {

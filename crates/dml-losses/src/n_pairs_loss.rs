@@ -62,6 +62,10 @@ impl Loss for NPairsLoss {
         let indices = Indices::Elements(pairs.positive_anchors);
         Ok(Term::explicit("loss", Over::Elements, values, indices)?.into())
     }
+
+    fn takes_reference(&self) -> bool {
+        false
+    }
 }
 
 #[cfg(test)]

@@ -185,6 +185,10 @@ impl Loss for PNPLoss {
         let mean = costs.index_select(&rows, 0)?.mean_all()?;
         Ok(Term::scalar("loss", mean)?.into())
     }
+
+    fn takes_reference(&self) -> bool {
+        false
+    }
 }
 
 #[cfg(test)]

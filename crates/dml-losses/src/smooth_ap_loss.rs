@@ -149,6 +149,10 @@ impl Loss for SmoothAPLoss {
         let rows = (0..batch.queries() as u32).collect();
         Ok(term_over_rows("ap_loss", &values, rows, batch, tuples)?.into())
     }
+
+    fn takes_reference(&self) -> bool {
+        false
+    }
 }
 
 #[cfg(test)]

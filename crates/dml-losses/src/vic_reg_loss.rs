@@ -149,6 +149,11 @@ impl Loss for VICRegLoss {
             Term::scalar("covariance_loss", covariance)?,
         ]))
     }
+
+    /// Its reference set is the other view of the same rows, not a set of other things.
+    fn takes_reference(&self) -> bool {
+        false
+    }
 }
 
 #[cfg(test)]

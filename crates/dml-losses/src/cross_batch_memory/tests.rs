@@ -8,7 +8,7 @@ use dml_miners::{BatchEasyHardMiner, BatchEasyHardMinerConfig};
 use dml_reducers::SumReducer;
 
 use super::*;
-use crate::{ContrastiveLoss, ContrastiveLossConfig};
+use crate::{ContrastiveLoss, ContrastiveLossConfig, NCALoss, NCALossConfig};
 
 fn distance() -> Arc<dyn Distance> {
     Arc::new(LpDistance::unnormalized())
@@ -109,6 +109,20 @@ fn easy_positives_are_other_rows_than_the_own_copy() -> Result<()> {
     Ok(())
 }
 
+/// PyTorch Metric Learning lets NCA see the copy, at distance 0 the nearest of all: with only far positives besides, its
+/// loss there is almost 0 and teaches nothing.
+#[test]
+fn a_softmax_over_the_memory_leaves_the_own_copy_out() -> Result<()> {
+    let nca = NCALoss::new(NCALossConfig::default(), distance())?;
+    let objective = Objective::new(Arc::new(nca), Arc::new(SumReducer));
+    let memory = CrossBatchMemory::new(CrossBatchMemoryConfig::new(1), objective)?;
+    memory.terms(&batch(&[3., 1.], &[0, 1]).1, &Tuples::All)?;
+    // Against 3 (positive), 1 (negative) and its own copy: −ln(e⁻³ / (e⁻³ + e⁻¹)) = ln(1 + e²).
+    let terms = memory.terms(&batch(&[0.], &[0]).1, &Tuples::All)?;
+    assert!((value(&terms) - (1.0 + 2f32.exp()).ln()).abs() < 1e-6);
+    Ok(())
+}
+
 #[test]
 fn masked_rows_are_remembered_and_the_others_compared() -> Result<()> {
     let memory = memory(4);
@@ -122,6 +136,13 @@ fn masked_rows_are_remembered_and_the_others_compared() -> Result<()> {
     assert_eq!(value(&terms), 0.5);
     let terms = memory.terms_with_mask(&all, &[true; 3])?;
     assert_eq!((value(&terms), memory.len()), (0.0, 4));
+    // Only what is remembered has to fit.
+    let (_, large) = batch(&[0., 1., 2., 3., 4.], &[0; 5]);
+    memory.terms_with_mask(&large, &[true, false, false, false, false])?;
+    assert!(matches!(
+        memory.terms_with_mask(&large, &[true; 5]),
+        Err(Error::Length { .. })
+    ));
     assert!(matches!(
         memory.terms_with_mask(&all, &[true]),
         Err(Error::Length {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::parts::Parts;
 use super::wrapper::{CrossBatchMemoryConfig, MultipleLossesConfig, SelfSupervisedLossConfig};
 use super::{ConfigError, DistanceConfig, NoArguments, ReducerConfig, RegularizerConfig, registry};
-use crate::defaults::{avg_non_zero, cosine, dot, lp, mean, snr, squared_lp};
+use crate::defaults::{avg_non_zero, cosine, divisor, dot, lp, mean, snr, squared_lp};
 
 /// Name(arguments): constructor, default distance, default reducer, what it learns.
 ///
@@ -116,31 +116,26 @@ losses! {
     CircleLoss(CircleLossConfig): CircleLoss::new, cosine, avg_non_zero;
     ContrastiveLoss(ContrastiveLossConfig): ContrastiveLoss::new, lp, avg_non_zero;
     CrossBatchMemory(CrossBatchMemoryConfig): |config: CrossBatchMemoryConfig, vars| config.build_memory(&vars), _, mean, parameters;
-    GeneralizedLiftedStructureLoss(GeneralizedLiftedStructureLossConfig): GeneralizedLiftedStructureLoss::new, lp, mean;
-    IntraPairVarianceLoss(IntraPairVarianceLossConfig): IntraPairVarianceLoss::new, cosine, mean;
-    LiftedStructureLoss(LiftedStructureLossConfig): LiftedStructureLoss::new, lp, mean;
-    MultipleLosses(MultipleLossesConfig): |config: MultipleLossesConfig, vars| config.build_parts(&vars), _, mean, parameters;
-    MultiSimilarityLoss(MultiSimilarityLossConfig): MultiSimilarityLoss::new, cosine, mean;
-    NPairsLoss(NoArguments): |_, distance| Ok::<_, Error>(NPairsLoss::new(distance)), dot, mean;
-    NTXentLoss(NTXentLossConfig): NTXentLoss::new, cosine, mean;
-    SelfSupervisedLoss(SelfSupervisedLossConfig): |config: SelfSupervisedLossConfig, vars| config.build_views(&vars), _, mean, parameters;
-    SignalToNoiseRatioContrastiveLoss(SignalToNoiseRatioContrastiveLossConfig): SignalToNoiseRatioContrastiveLoss::new, snr, avg_non_zero;
-    SupConLoss(SupConLossConfig): SupConLoss::new, cosine, avg_non_zero;
     DynamicSoftMarginLoss(DynamicSoftMarginLossConfig): DynamicSoftMarginLoss::new, lp, mean;
     FastAPLoss(FastAPLossConfig): FastAPLoss::new, squared_lp, mean;
     GeneralizedLiftedStructureLoss(GeneralizedLiftedStructureLossConfig): GeneralizedLiftedStructureLoss::new, lp, mean;
     HistogramLoss(HistogramLossConfig): HistogramLoss::new, cosine, mean;
     InstanceLoss(InstanceLossConfig): InstanceLoss::new, cosine, mean;
+    IntraPairVarianceLoss(IntraPairVarianceLossConfig): IntraPairVarianceLoss::new, cosine, mean;
+    LiftedStructureLoss(LiftedStructureLossConfig): LiftedStructureLoss::new, lp, mean;
     MarginLoss(MarginLossConfig): MarginLoss::new, lp, divisor, parameters;
+    MultipleLosses(MultipleLossesConfig): |config: MultipleLossesConfig, vars| config.build_parts(&vars), _, mean, parameters;
     MultiSimilarityLoss(MultiSimilarityLossConfig): MultiSimilarityLoss::new, cosine, mean;
     NCALoss(NCALossConfig): NCALoss::new, squared_lp, mean;
+    NPairsLoss(NoArguments): |_, distance| Ok::<_, Error>(NPairsLoss::new(distance)), dot, mean;
     NTXentLoss(NTXentLossConfig): NTXentLoss::new, cosine, mean;
     PNPLoss(PNPLossConfig): PNPLoss::new, cosine, mean;
     RankedListLoss(RankedListLossConfig): RankedListLoss::new, lp, mean;
+    SelfSupervisedLoss(SelfSupervisedLossConfig): |config: SelfSupervisedLossConfig, vars| config.build_views(&vars), _, mean, parameters;
     SignalToNoiseRatioContrastiveLoss(SignalToNoiseRatioContrastiveLossConfig): SignalToNoiseRatioContrastiveLoss::new, snr, avg_non_zero;
     SmoothAPLoss(SmoothAPLossConfig): SmoothAPLoss::new, cosine, mean;
-    ThresholdConsistentMarginLoss(ThresholdConsistentMarginLossConfig): ThresholdConsistentMarginLoss::new, cosine, mean;
     SupConLoss(SupConLossConfig): SupConLoss::new, cosine, avg_non_zero;
+    ThresholdConsistentMarginLoss(ThresholdConsistentMarginLossConfig): ThresholdConsistentMarginLoss::new, cosine, mean;
     TripletMarginLoss(TripletMarginLossConfig): TripletMarginLoss::new, lp, avg_non_zero;
     TupletMarginLoss(TupletMarginLossConfig): TupletMarginLoss::new, cosine, mean;
     VICRegLoss(VICRegLossConfig): VICRegLoss::new, _, mean;
