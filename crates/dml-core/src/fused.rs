@@ -17,7 +17,7 @@ use dml_kernels::Real;
 
 use crate::{Error, Result};
 
-pub use row_values::row_values;
+pub use row_values::{row_values, row_values_with};
 
 /// An element type that tensors and kernels share: `f32` or `f64`.
 pub trait Element: WithDType + Real {}

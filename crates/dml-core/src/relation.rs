@@ -5,7 +5,7 @@
 //! labels. It also knows which reference row *is* which query row, so that nothing is ever matched with itself:
 //! the diagonal when a batch is compared with itself, any map when the references are a queue or a gallery.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -404,6 +404,37 @@ impl Relation {
         }
     }
 
+    /// How many positive and how many negative pairs there are. Labels are counted class by class, not pair by pair.
+    #[must_use]
+    pub fn counts(&self) -> (u64, u64) {
+        let (mut positive, mut negative) = (0, 0);
+        if let Knowledge::Labels { query, reference } = &self.knowledge {
+            let mut sizes: HashMap<i64, u64> = HashMap::new();
+            for label in reference.as_slice() {
+                *sizes.entry(*label).or_default() += 1;
+            }
+            for (q, label) in query.as_slice().iter().enumerate() {
+                let same = sizes.get(label).copied().unwrap_or(0);
+                positive += same;
+                negative += self.references as u64 - same;
+                let itself = self.same_as(q).and_then(|r| reference.as_slice().get(r));
+                positive -= u64::from(itself == Some(label));
+                negative -= u64::from(itself.is_some_and(|other| other != label));
+            }
+            return (positive, negative);
+        }
+        for q in 0..self.queries {
+            for r in 0..self.references {
+                match self.judge(q, r) {
+                    Verdict::Positive(_) => positive += 1,
+                    Verdict::Negative(_) => negative += 1,
+                    Verdict::Ignored => {}
+                }
+            }
+        }
+        (positive, negative)
+    }
+
     /// The positive and the negative pairs as one bit each.
     #[must_use]
     pub fn mask(&self) -> PairMask {
@@ -520,6 +551,11 @@ mod tests {
     fn every_kind_splits_as_it_judges() -> Result<()> {
         let relations = [
             Relation::labels([0i64, 1, 0])?,
+            Relation::cross_labels([1i64, 2, 2], [1i64, 2, 1])?.with_identity(&[
+                Some(2),
+                None,
+                Some(0),
+            ])?,
             Relation::label_sets(&[vec![1, 2], vec![3], vec![2, 3, 3]], None),
             Relation::matrix(&[1., 0., -1., 0.5, 1., 0., f32::NAN, 0., 1.], 3, 3)?,
             Relation::pairs(&[(0, 1)], &[(0, 2), (2, 0)], 3, 3)?,
@@ -533,6 +569,7 @@ mod tests {
             }),
         ];
         for relation in relations {
+            assert_eq!(relation.counts(), relation.mask().counts());
             for q in 0..3 {
                 let (positives, negatives) = split(&relation, q);
                 let mask = relation.mask();

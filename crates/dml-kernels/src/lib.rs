@@ -25,6 +25,7 @@ pub mod optimizer;
 pub mod pairwise_dot;
 pub mod pairwise_lp;
 pub mod row_values;
+pub mod softmax;
 pub mod sum_within;
 
 pub mod angular_triplets;

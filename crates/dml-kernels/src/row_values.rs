@@ -15,19 +15,21 @@ const ROWS: usize = 8;
 
 /// The value of each row of `x` `[rows, width]`, and the slopes `[rows, width]`.
 ///
-/// `f(i, row, slopes)` gives the value of row i and writes the slopes, which are 0 before.
+/// `f(i, row, slopes, scratch)` gives the value of row i and writes the slopes, which are 0 before. Each task brings
+/// scratch memory of its own.
 #[must_use]
-pub fn row_values<T: Real>(
+pub fn row_values<T: Real, S: Default>(
     x: &[T],
     rows: usize,
     width: usize,
-    f: impl Fn(usize, &[T], &mut [T]) -> T + Sync,
+    f: impl Fn(usize, &[T], &mut [T], &mut S) -> T + Sync,
 ) -> (Vec<T>, Vec<T>) {
     let mut values = vec![T::ZERO; rows];
     let mut slopes = vec![T::ZERO; rows * width];
     if width == 0 {
+        let mut scratch = S::default();
         for (i, value) in values.iter_mut().enumerate() {
-            *value = f(i, &[], &mut []);
+            *value = f(i, &[], &mut [], &mut scratch);
         }
         return (values, slopes);
     }
@@ -37,9 +39,10 @@ pub fn row_values<T: Real>(
         .zip(x.par_chunks(ROWS * width))
         .enumerate()
         .for_each(|(chunk, ((values, slopes), x))| {
+            let mut scratch = S::default();
             let rows = slopes.chunks_exact_mut(width).zip(x.chunks_exact(width));
             for (i, (value, (slopes, x))) in values.iter_mut().zip(rows).enumerate() {
-                *value = f(chunk * ROWS + i, x, slopes);
+                *value = f(chunk * ROWS + i, x, slopes, &mut scratch);
             }
         });
     (values, slopes)
@@ -47,11 +50,11 @@ pub fn row_values<T: Real>(
 
 /// The value of each row of `x` `[rows, width]` where nobody asks for slopes: one row of them is written over and over.
 #[must_use]
-pub fn row_values_alone<T: Real>(
+pub fn row_values_alone<T: Real, S: Default>(
     x: &[T],
     rows: usize,
     width: usize,
-    f: impl Fn(usize, &[T], &mut [T]) -> T + Sync,
+    f: impl Fn(usize, &[T], &mut [T], &mut S) -> T + Sync,
 ) -> Vec<T> {
     let mut values = vec![T::ZERO; rows];
     values
@@ -59,10 +62,16 @@ pub fn row_values_alone<T: Real>(
         .enumerate()
         .for_each(|(chunk, values)| {
             let mut slopes = vec![T::ZERO; width];
+            let mut scratch = S::default();
             for (i, value) in values.iter_mut().enumerate() {
                 let row = chunk * ROWS + i;
                 slopes.fill(T::ZERO);
-                *value = f(row, &x[row * width..(row + 1) * width], &mut slopes);
+                *value = f(
+                    row,
+                    &x[row * width..(row + 1) * width],
+                    &mut slopes,
+                    &mut scratch,
+                );
             }
         });
     values
@@ -96,7 +105,7 @@ mod tests {
     use super::*;
 
     /// `x₀² + i x₁`, for any number of rows.
-    fn f(i: usize, x: &[f64], slopes: &mut [f64]) -> f64 {
+    fn f(i: usize, x: &[f64], slopes: &mut [f64], _: &mut ()) -> f64 {
         slopes[0] = 2.0 * x[0];
         slopes[1] = i as f64;
         x[0] * x[0] + i as f64 * x[1]
@@ -120,7 +129,7 @@ mod tests {
 
     #[test]
     fn rows_without_entries_have_values_too() {
-        let seven = |_: usize, _: &[f32], _: &mut [f32]| 7.0;
+        let seven = |_: usize, _: &[f32], _: &mut [f32], _: &mut ()| 7.0;
         assert_eq!(row_values(&[], 2, 0, seven), (vec![7.0, 7.0], vec![]));
         assert_eq!(row_values_alone(&[], 2, 0, seven), [7.0, 7.0]);
         assert!(scaled_rows::<f32>(&[], &[1.0, 2.0], 0).is_empty());

@@ -34,6 +34,18 @@ pub fn row_values<T: Element>(
     x: &Tensor,
     f: impl Fn(usize, &[T], &mut [T]) -> T + Sync,
 ) -> Result<Tensor> {
+    row_values_with::<T, ()>(name, x, |i, row, slopes, ()| f(i, row, slopes))
+}
+
+/// As [`row_values`], with scratch memory that each task brings and reuses from row to row.
+///
+/// # Errors
+/// As [`row_values`].
+pub fn row_values_with<T: Element, S: Default>(
+    name: &'static str,
+    x: &Tensor,
+    f: impl Fn(usize, &[T], &mut [T], &mut S) -> T + Sync,
+) -> Result<Tensor> {
     let (rows, width) = x.dims2()?;
     if !x.track_op() {
         let values = with_slice(x, |x| kernel::row_values_alone(x, rows, width, f))?;

@@ -91,6 +91,12 @@ impl From<PairMask> for Tuples {
     }
 }
 
+impl From<Arc<PairMask>> for Tuples {
+    fn from(mask: Arc<PairMask>) -> Self {
+        Self::Mask(mask)
+    }
+}
+
 impl From<TripletRanges> for Tuples {
     fn from(ranges: TripletRanges) -> Self {
         Self::Ranges(Arc::new(ranges))
@@ -126,16 +132,7 @@ impl Tuples {
     pub fn count(&self, batch: &Batch) -> Result<TupleCount> {
         Ok(match self {
             Self::All => {
-                let relation = batch.require_relation("Tuples::count")?;
-                let (mut positive, mut negative) = (0, 0);
-                let (mut positives, mut negatives) = (Vec::new(), Vec::new());
-                for q in 0..relation.queries() {
-                    positives.clear();
-                    negatives.clear();
-                    relation.split(q, &mut positives, &mut negatives);
-                    positive += positives.len() as u64;
-                    negative += negatives.len() as u64;
-                }
+                let (positive, negative) = batch.require_relation("Tuples::count")?.counts();
                 TupleCount::Pairs { positive, negative }
             }
             Self::Pairs(pairs) => TupleCount::Pairs {
