@@ -61,6 +61,17 @@ impl DotProductSimilarity {
     }
 }
 
+impl Default for DotProductSimilarity {
+    fn default() -> Self {
+        let frame = Frame {
+            normalized: true,
+            p: 2.0,
+            power: 1.0,
+        };
+        Self { frame }
+    }
+}
+
 /// `x · r` of equal rows: `[N, dim]` and `[N, dim]` to `[N]`.
 pub(crate) fn dot_of_pairs(query: &Tensor, reference: &Tensor) -> Result<Tensor> {
     Ok((query * reference)?.sum(1)?)

@@ -71,6 +71,16 @@ impl LpDistance {
         };
         Self { frame }
     }
+
+    /// The squared Euclidean distance of normalised rows.
+    #[must_use]
+    pub fn squared() -> Self {
+        let frame = Frame {
+            power: 2.0,
+            ..Self::default().frame
+        };
+        Self { frame }
+    }
 }
 
 impl Default for LpDistance {

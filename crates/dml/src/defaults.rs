@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dml_core::{Distance, Reducer};
-use dml_distances::{CosineSimilarity, LpDistance};
+use dml_distances::{CosineSimilarity, DotProductSimilarity, LpDistance};
 use dml_reducers::{AvgNonZeroReducer, DivisorReducer, MeanReducer};
 
 /// Euclidean distance of normalised rows.
@@ -18,10 +18,22 @@ pub fn raw_lp() -> Arc<dyn Distance> {
     Arc::new(LpDistance::unnormalized())
 }
 
+/// Squared Euclidean distance of normalised rows.
+#[must_use]
+pub fn squared_lp() -> Arc<dyn Distance> {
+    Arc::new(LpDistance::squared())
+}
+
 /// Cosine similarity.
 #[must_use]
 pub fn cosine() -> Arc<dyn Distance> {
     Arc::new(CosineSimilarity::default())
+}
+
+/// Dot products of normalised rows.
+#[must_use]
+pub fn dot() -> Arc<dyn Distance> {
+    Arc::new(DotProductSimilarity::default())
 }
 
 /// The mean of all values.

@@ -11,6 +11,7 @@ mod pairwise;
 mod pick;
 mod sum_by_group;
 mod sum_within;
+mod transposed;
 
 use candle_core::Tensor;
 
@@ -113,6 +114,12 @@ pub trait TensorExt {
     /// [`Error::Index`] for a group that is not below `count`.
     fn sum_by_group(&self, groups: &[u32], count: usize) -> Result<Tensor>;
 
+    /// The transposed matrix, written out row by row: `[rows, columns]` → `[columns, rows]`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] unless the tensor is of rank 2.
+    fn transposed(&self) -> Result<Tensor>;
+
     /// The scalar 0, attached to the graph of this tensor: its gradient is zero everywhere, even where the tensor
     /// is infinite or NaN.
     ///
@@ -179,6 +186,11 @@ impl TensorExt for Tensor {
 
     fn sum_by_group(&self, groups: &[u32], count: usize) -> Result<Tensor> {
         sum_by_group::sum_by_group(self, groups, count)
+    }
+
+    fn transposed(&self) -> Result<Tensor> {
+        check_matrix("x", self)?;
+        transposed::transposed(self)
     }
 
     fn attached_zero(&self) -> Result<Tensor> {

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use dml::candle_core::Tensor;
-use dml::config::{LossConfig, ReducerConfig};
+use dml::candle_core::{Device, Tensor};
+use dml::config::{LossConfig, LossKind, ReducerConfig};
+use dml::losses::{SeededVars, SubCenterArcFaceLoss};
 use dml::{Batch, Loss, Objective, Pairs, Triplets, Tuples};
 
 use super::unsupported;
 use crate::Case;
 use crate::answer::{Answer, Inputs};
+use crate::case::Array;
 
 pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
     let config: LossConfig = dml::config::from_value(case.config()?)?;
@@ -17,6 +19,7 @@ pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
     match case.op() {
         "forward" => forward(case, &config, &objective),
         "get_logits" => logits(case, objective.loss()),
+        "get_outliers" => outliers(case, &config),
         op => Err(unsupported(format!("loss op {op}"))),
     }
 }
@@ -57,6 +60,30 @@ fn logits(case: &Case, loss: &dyn Loss) -> anyhow::Result<Answer> {
     answer.put_tensor("out.logits", &logits)?;
     let sum = (logits * weights)?.sum_all()?;
     answer.put_gradients(&inputs, &sum.backward()?)?;
+    Ok(answer)
+}
+
+/// Rows far from the main centre of their class.
+fn outliers(case: &Case, config: &LossConfig) -> anyhow::Result<Answer> {
+    let LossKind::SubCenterArcFaceLoss(arguments) = &config.loss else {
+        return Err(unsupported(format!("outliers of {}", config.loss.name())));
+    };
+    let distance = match &config.distance {
+        Some(distance) => distance.build()?,
+        None => dml::defaults::cosine(),
+    };
+    let vars = SeededVars::new(0).builder(case.precision, &Device::Cpu);
+    let loss = SubCenterArcFaceLoss::new(arguments.clone(), distance, vars)?;
+    let mut inputs = Inputs::default();
+    inputs.parameters(case, &loss)?;
+    let batch = super::batch(case, &mut inputs)?;
+    let threshold = case
+        .meta("threshold")
+        .with_context(|| format!("{}: no threshold", case.path))?;
+    let outliers = loss.outliers(&batch, threshold.parse()?)?;
+    let mut answer = Answer::default();
+    answer.put("out.outliers", Array::rows(&outliers.rows));
+    answer.put_tensor("out.dominant_centers", &outliers.dominant_centers)?;
     Ok(answer)
 }
 

@@ -5,12 +5,18 @@ use std::sync::Arc;
 use candle_core::{DType, Device};
 use candle_nn::VarBuilder;
 use dml_core::{Loss, Objective, Reducer};
-use dml_losses::{SeededVars, TripletMarginLoss, TripletMarginLossConfig};
+use dml_losses::{
+    ArcFaceLoss, ArcFaceLossConfig, CosFaceLoss, CosFaceLossConfig, LargeMarginSoftmaxLoss,
+    LargeMarginSoftmaxLossConfig, NormalizedSoftmaxLoss, NormalizedSoftmaxLossConfig, P2SGradLoss,
+    P2SGradLossConfig, ProxyAnchorLoss, ProxyAnchorLossConfig, ProxyNCALoss, ProxyNCALossConfig,
+    SeededVars, SoftTripleLoss, SoftTripleLossConfig, SphereFaceLoss, SphereFaceLossConfig,
+    SubCenterArcFaceLoss, SubCenterArcFaceLossConfig, TripletMarginLoss, TripletMarginLossConfig,
+};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::parts::Parts;
 use super::{ConfigError, DistanceConfig, ReducerConfig, RegularizerConfig, registry};
-use crate::defaults::{avg_non_zero, lp};
+use crate::defaults::{avg_non_zero, cosine, divisor, dot, lp, mean, squared_lp};
 
 /// Name(arguments): constructor, default distance, default reducer, what it learns.
 ///
@@ -109,6 +115,16 @@ struct Takes {
 }
 
 losses! {
+    ArcFaceLoss(ArcFaceLossConfig): ArcFaceLoss::new, cosine, mean, class_weights;
+    CosFaceLoss(CosFaceLossConfig): CosFaceLoss::new, cosine, mean, class_weights;
+    LargeMarginSoftmaxLoss(LargeMarginSoftmaxLossConfig): LargeMarginSoftmaxLoss::new, cosine, mean, class_weights;
+    NormalizedSoftmaxLoss(NormalizedSoftmaxLossConfig): NormalizedSoftmaxLoss::new, dot, mean, class_weights;
+    P2SGradLoss(P2SGradLossConfig): |config, _, vars| P2SGradLoss::new(config, vars), lp, mean, parameters;
+    ProxyAnchorLoss(ProxyAnchorLossConfig): ProxyAnchorLoss::new, cosine, divisor, class_weights;
+    ProxyNCALoss(ProxyNCALossConfig): ProxyNCALoss::new, squared_lp, mean, class_weights;
+    SoftTripleLoss(SoftTripleLossConfig): SoftTripleLoss::new, cosine, mean, class_weights;
+    SphereFaceLoss(SphereFaceLossConfig): SphereFaceLoss::new, cosine, mean, class_weights;
+    SubCenterArcFaceLoss(SubCenterArcFaceLossConfig): SubCenterArcFaceLoss::new, cosine, mean, class_weights;
     TripletMarginLoss(TripletMarginLossConfig): TripletMarginLoss::new, lp, avg_non_zero;
 }
 
