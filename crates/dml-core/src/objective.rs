@@ -179,7 +179,8 @@ impl Objective {
         }
         if let Some(loss) = self.loss.as_class_loss() {
             for (regularizer, weight) in &self.weight_regularizers {
-                let penalty = (regularizer.penalty(&loss.class_rows()?)? * *weight)?;
+                let rows = loss.class_rows()?.to_dtype(batch.embeddings().dtype())?;
+                let penalty = (regularizer.penalty(&rows)? * *weight)?;
                 terms.push(Term::scalar("weight_reg_loss", penalty)?);
             }
         }

@@ -15,6 +15,8 @@ mod row_panels;
 mod row_products;
 mod symmetric_tiles;
 
+pub mod class_log_sums;
+pub mod class_softmax;
 pub mod conv2d;
 pub mod elementwise;
 pub mod euclidean;
@@ -48,6 +50,7 @@ pub use real::Real;
 pub use row_chunks::{for_each_row, map_rows, row_chunks};
 pub use side::Side;
 pub use simd::SimdReal;
+pub use transpose::transposed;
 pub use zeros::zeros;
 
 pub use angular_triplets::{AngularTriplets, Triangle};

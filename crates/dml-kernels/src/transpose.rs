@@ -1,5 +1,9 @@
 //! Blocks of a matrix with rows as columns.
 
+use rayon::prelude::*;
+
+use crate::{Real, zeros};
+
 /// How many rows and columns are moved at a time.
 const BLOCK: usize = 16;
 
@@ -37,9 +41,41 @@ pub(crate) fn transpose<T: Copy>(
     }
 }
 
+/// `[columns, rows]` of a matrix `[rows, columns]`.
+///
+/// ```
+/// assert_eq!(dml_kernels::transposed(&[1f32, 2., 3., 4., 5., 6.], 2, 3), [1., 4., 2., 5., 3., 6.]);
+/// ```
+#[must_use]
+pub fn transposed<T: Real>(x: &[T], rows: usize, columns: usize) -> Vec<T> {
+    /// Columns that one task turns into rows.
+    const COLUMNS: usize = 64;
+    let mut out = zeros(rows * columns);
+    out.par_chunks_mut((COLUMNS * rows).max(1))
+        .enumerate()
+        .for_each(|(chunk, out)| {
+            let width = out.len() / rows;
+            transpose(&x[chunk * COLUMNS..], columns, rows, width, out, rows);
+        });
+    out
+}
+
 #[cfg(test)]
 mod tests {
-    use super::transpose;
+    use super::{transpose, transposed};
+
+    #[test]
+    fn every_column_becomes_a_row() {
+        for (rows, columns) in [(0, 3), (3, 0), (1, 1), (5, 63), (40, 64), (7, 200)] {
+            let x: Vec<f64> = (0..rows * columns).map(|i| i as f64).collect();
+            let turned = transposed(&x, rows, columns);
+            for i in 0..rows {
+                for j in 0..columns {
+                    assert_eq!(turned[j * rows + i], x[i * columns + j]);
+                }
+            }
+        }
+    }
 
     #[test]
     fn rows_become_columns_of_any_shape_and_stride() {

@@ -20,6 +20,18 @@ const DEVIATIONS: &[(&str, &str)] = &[
         "labels are whole numbers of any sign",
     ),
     (
+        "loss/NormalizedSoftmaxLoss/label-minus-100",
+        "a label that is no class is an error, -100 as any other",
+    ),
+    (
+        "loss/P2SGradLoss/edge-zero-row",
+        "a zero row has cosine 0 with every class",
+    ),
+    (
+        "loss/ProxyNCALoss/labels-outside",
+        "a label without a proxy is an error",
+    ),
+    (
         "accuracy/AccuracyCalculator/huge-labels",
         "labels are whole numbers of 64 bits: those above 2^24 stay apart",
     ),

@@ -12,6 +12,7 @@ mod pick;
 mod soft_histograms;
 mod sum_by_group;
 mod sum_within;
+mod transposed;
 
 use candle_core::Tensor;
 use dml_kernels::PairMask;
@@ -123,6 +124,12 @@ pub trait TensorExt {
     /// [`Error::Shape`] unless the tensor has the shape of the pairs.
     fn soft_histograms(&self, pairs: &PairMask, bins: SoftBins) -> Result<(Tensor, Tensor)>;
 
+    /// The transposed matrix, written out row by row: `[rows, columns]` → `[columns, rows]`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] unless the tensor is of rank 2.
+    fn transposed(&self) -> Result<Tensor>;
+
     /// The scalar 0, attached to the graph of this tensor: its gradient is zero everywhere, even where the tensor
     /// is infinite or NaN.
     ///
@@ -194,6 +201,11 @@ impl TensorExt for Tensor {
     fn soft_histograms(&self, pairs: &PairMask, bins: SoftBins) -> Result<(Tensor, Tensor)> {
         check_matrix("x", self)?;
         soft_histograms::soft_histograms(self, pairs, bins)
+    }
+
+    fn transposed(&self) -> Result<Tensor> {
+        check_matrix("x", self)?;
+        transposed::transposed(self)
     }
 
     fn attached_zero(&self) -> Result<Tensor> {

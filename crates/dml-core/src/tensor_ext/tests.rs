@@ -240,6 +240,16 @@ fn sums_of_exponentials_agree_with_their_composite_form() {
 }
 
 #[test]
+fn a_transposed_matrix_agrees_with_its_view() {
+    for (rows, columns) in [(1, 1), (3, 70), (70, 3), (33, 40)] {
+        let values = draw(5, rows, columns);
+        check(&values, (rows, columns), &|x| x.transposed(), &|x| {
+            Ok(x.t()?.contiguous()?)
+        });
+    }
+}
+
+#[test]
 fn picked_entries_may_repeat() {
     let (rows, columns) = ([0u32, 2, 2, 1], [3u32, 0, 0, 1]);
     let places = Tensor::new(&[3u32, 8, 8, 5], &Device::Cpu).unwrap();

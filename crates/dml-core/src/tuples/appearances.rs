@@ -15,16 +15,24 @@ impl Tuples {
     /// As [`Tuples::check`].
     pub fn weights(&self, batch: &Batch) -> Result<Vec<f64>> {
         self.check(batch)?;
-        let counts = self.appearances(batch);
-        Ok(match counts.iter().max() {
-            Some(&most) if most > 0 => counts.iter().map(|&c| c as f64 / most as f64).collect(),
-            _ => vec![1.0; batch.queries()],
-        })
+        Ok(shares(
+            &self.appearances(batch, batch.reference().is_none()),
+        ))
     }
 
-    fn appearances(&self, batch: &Batch) -> Vec<u64> {
+    /// As [`weights`](Tuples::weights), counting queries as anchors alone: for losses that compare rows with something
+    /// else than each other.
+    ///
+    /// # Errors
+    /// As [`Tuples::check`].
+    pub fn anchor_weights(&self, batch: &Batch) -> Result<Vec<f64>> {
+        self.check(batch)?;
+        Ok(shares(&self.appearances(batch, false)))
+    }
+
+    /// How often each query appears: as an anchor, and as one of the `others` if they count, too.
+    fn appearances(&self, batch: &Batch, others: bool) -> Vec<u64> {
         let mut counts = vec![0u64; batch.queries()];
-        let others = batch.reference().is_none();
         let mut add = |rows: &[u32], is_anchor: bool| {
             if is_anchor || others {
                 rows.iter().for_each(|&row| counts[row as usize] += 1);
@@ -153,5 +161,13 @@ impl Tuples {
             positives,
             ..Pairs::default()
         })
+    }
+}
+
+/// Counts divided by the largest; 1 for all if there is nothing to count.
+fn shares(counts: &[u64]) -> Vec<f64> {
+    match counts.iter().max() {
+        Some(&most) if most > 0 => counts.iter().map(|&c| c as f64 / most as f64).collect(),
+        _ => vec![1.0; counts.len()],
     }
 }

@@ -217,6 +217,7 @@ fn weights_are_appearances_over_the_most_frequent() -> Result<()> {
         .clone()
         .with_reference(batch.embeddings(), [0i64, 0, 1, 1, 0])?;
     assert_eq!(triplets.weights(&apart)?, [1.0, 0.5, 0.0, 0.0, 0.0]);
+    assert_eq!(triplets.anchor_weights(&batch)?, [1.0, 0.5, 0.0, 0.0, 0.0]);
     for nothing in [Tuples::All, Triplets::default().into()] {
         assert_eq!(nothing.weights(&batch)?, [1.0; 5]);
     }

@@ -117,8 +117,9 @@ fn a_softmax_over_the_memory_leaves_the_own_copy_out() -> Result<()> {
     let objective = Objective::new(Arc::new(nca), Arc::new(SumReducer));
     let memory = CrossBatchMemory::new(CrossBatchMemoryConfig::new(1), objective)?;
     memory.terms(&batch(&[3., 1.], &[0, 1]).1, &Tuples::All)?;
-    // Against 3 (positive), 1 (negative) and its own copy: −ln(e⁻³ / (e⁻³ + e⁻¹)) = ln(1 + e²).
-    let terms = memory.terms(&batch(&[0.], &[0]).1, &Tuples::All)?;
+    // Row 0 against 3 (positive), 1 (negative), its own copy, and what is 100 away; row 1 has no positive:
+    // −ln(e⁻³ / (e⁻³ + e⁻¹)) = ln(1 + e²).
+    let terms = memory.terms(&batch(&[0., 100.], &[0, 9]).1, &Tuples::All)?;
     assert!((value(&terms) - (1.0 + 2f32.exp()).ln()).abs() < 1e-6);
     Ok(())
 }

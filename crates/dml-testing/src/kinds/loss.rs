@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use dml::candle_core::Tensor;
-use dml::config::{LossConfig, ReducerConfig};
+use dml::candle_core::{Device, Tensor};
+use dml::config::{LossConfig, LossKind, ReducerConfig};
+use dml::losses::{SeededVars, SubCenterArcFaceLoss};
 use dml::{Batch, Loss, Objective, Pairs, Triplets, Tuples};
 
 use super::unsupported;
 use crate::Case;
 use crate::answer::{Answer, Inputs};
+use crate::case::Array;
 
 pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
     let config: LossConfig = dml::config::from_value(case.config()?)?;
@@ -20,7 +22,7 @@ pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
     match case.op() {
         "forward" | "self_supervised" | "multiple" => forward(case, &config, &objective),
         "get_logits" => logits(case, objective.loss()),
-        "sequence" => sequence(case, &objective),
+        "get_outliers" => outliers(case, &config),
         op => Err(unsupported(format!("loss op {op}"))),
     }
 }
@@ -45,28 +47,6 @@ fn forward(case: &Case, config: &LossConfig, objective: &Objective) -> anyhow::R
     Ok(answer)
 }
 
-/// Several calls of one loss, which remembers something from each to the next.
-fn sequence(case: &Case, objective: &Objective) -> anyhow::Result<Answer> {
-    let steps: usize = case.meta("steps").context("no steps")?.parse()?;
-    let mut answer = Answer::default();
-    for step in 0..steps {
-        let mut inputs = Inputs::default();
-        let embeddings = inputs.required(case, &format!("embeddings.{step}"))?;
-        let labels = case
-            .tensor(&format!("in.labels.{step}"))?
-            .with_context(|| format!("{}: no in.labels.{step}", case.path))?;
-        let batch = Batch::new(&embeddings, &labels)?;
-        let tuples = tuples_at(case, &format!("in.tuples.{step}"))?;
-        let loss = objective.evaluate_tuples(&batch, &tuples)?.loss;
-        answer.put_tensor(format!("out.loss.{step}"), &loss)?;
-        for (name, buffer) in objective.loss().buffers()? {
-            answer.put_tensor(format!("out.{name}.{step}"), &buffer)?;
-        }
-        answer.put_gradients(&inputs, &loss.backward()?)?;
-    }
-    Ok(answer)
-}
-
 /// How near embeddings are to classes, with the gradients of `Σ logits · weights`.
 fn logits(case: &Case, loss: &dyn Loss) -> anyhow::Result<Answer> {
     let classes = loss
@@ -83,6 +63,30 @@ fn logits(case: &Case, loss: &dyn Loss) -> anyhow::Result<Answer> {
     answer.put_tensor("out.logits", &logits)?;
     let sum = (logits * weights)?.sum_all()?;
     answer.put_gradients(&inputs, &sum.backward()?)?;
+    Ok(answer)
+}
+
+/// Rows far from the main centre of their class.
+fn outliers(case: &Case, config: &LossConfig) -> anyhow::Result<Answer> {
+    let LossKind::SubCenterArcFaceLoss(arguments) = &config.loss else {
+        return Err(unsupported(format!("outliers of {}", config.loss.name())));
+    };
+    let distance = match &config.distance {
+        Some(distance) => distance.build()?,
+        None => dml::defaults::cosine(),
+    };
+    let vars = SeededVars::new(0).builder(case.precision, &Device::Cpu);
+    let loss = SubCenterArcFaceLoss::new(arguments.clone(), distance, vars)?;
+    let mut inputs = Inputs::default();
+    inputs.parameters(case, &loss)?;
+    let batch = super::batch(case, &mut inputs)?;
+    let threshold = case
+        .meta("threshold")
+        .with_context(|| format!("{}: no threshold", case.path))?;
+    let outliers = loss.outliers(&batch, threshold.parse()?)?;
+    let mut answer = Answer::default();
+    answer.put("out.outliers", Array::rows(&outliers.rows));
+    answer.put_tensor("out.dominant_centers", &outliers.dominant_centers)?;
     Ok(answer)
 }
 
@@ -112,11 +116,7 @@ pub(super) fn evaluate(
 
 /// The tuples of a case; all of them if it has none.
 pub(super) fn tuples(case: &Case) -> anyhow::Result<Tuples> {
-    tuples_at(case, "in.tuples")
-}
-
-fn tuples_at(case: &Case, path: &str) -> anyhow::Result<Tuples> {
-    let column = |name: &str| case.row_numbers(&format!("{path}.{name}"));
+    let column = |name: &str| case.row_numbers(&format!("in.tuples.{name}"));
     let (a, a1, p, a2, n) = (
         column("a")?,
         column("a1")?,

@@ -112,9 +112,11 @@ struct Takes {
 
 losses! {
     AngularLoss(AngularLossConfig): AngularLoss::new, lp, mean;
+    ArcFaceLoss(ArcFaceLossConfig): ArcFaceLoss::new, cosine, mean, class_weights;
     CentroidTripletLoss(CentroidTripletLossConfig): CentroidTripletLoss::new, lp, avg_non_zero;
     CircleLoss(CircleLossConfig): CircleLoss::new, cosine, avg_non_zero;
     ContrastiveLoss(ContrastiveLossConfig): ContrastiveLoss::new, lp, avg_non_zero;
+    CosFaceLoss(CosFaceLossConfig): CosFaceLoss::new, cosine, mean, class_weights;
     CrossBatchMemory(CrossBatchMemoryConfig): |config: CrossBatchMemoryConfig, vars| config.build_memory(&vars), _, mean, parameters;
     DynamicSoftMarginLoss(DynamicSoftMarginLossConfig): DynamicSoftMarginLoss::new, lp, mean;
     FastAPLoss(FastAPLossConfig): FastAPLoss::new, squared_lp, mean;
@@ -122,18 +124,26 @@ losses! {
     HistogramLoss(HistogramLossConfig): HistogramLoss::new, cosine, mean;
     InstanceLoss(InstanceLossConfig): InstanceLoss::new, cosine, mean;
     IntraPairVarianceLoss(IntraPairVarianceLossConfig): IntraPairVarianceLoss::new, cosine, mean;
+    LargeMarginSoftmaxLoss(LargeMarginSoftmaxLossConfig): LargeMarginSoftmaxLoss::new, cosine, mean, class_weights;
     LiftedStructureLoss(LiftedStructureLossConfig): LiftedStructureLoss::new, lp, mean;
     MarginLoss(MarginLossConfig): MarginLoss::new, lp, divisor, parameters;
     MultipleLosses(MultipleLossesConfig): |config: MultipleLossesConfig, vars| config.build_parts(&vars), _, mean, parameters;
     MultiSimilarityLoss(MultiSimilarityLossConfig): MultiSimilarityLoss::new, cosine, mean;
     NCALoss(NCALossConfig): NCALoss::new, squared_lp, mean;
+    NormalizedSoftmaxLoss(NormalizedSoftmaxLossConfig): NormalizedSoftmaxLoss::new, dot, mean, class_weights;
     NPairsLoss(NoArguments): |_, distance| Ok::<_, Error>(NPairsLoss::new(distance)), dot, mean;
     NTXentLoss(NTXentLossConfig): NTXentLoss::new, cosine, mean;
+    P2SGradLoss(P2SGradLossConfig): |config, _, vars| P2SGradLoss::new(config, vars), lp, mean, parameters;
     PNPLoss(PNPLossConfig): PNPLoss::new, cosine, mean;
+    ProxyAnchorLoss(ProxyAnchorLossConfig): ProxyAnchorLoss::new, cosine, divisor, class_weights;
+    ProxyNCALoss(ProxyNCALossConfig): ProxyNCALoss::new, squared_lp, mean, class_weights;
     RankedListLoss(RankedListLossConfig): RankedListLoss::new, lp, mean;
     SelfSupervisedLoss(SelfSupervisedLossConfig): |config: SelfSupervisedLossConfig, vars| config.build_views(&vars), _, mean, parameters;
     SignalToNoiseRatioContrastiveLoss(SignalToNoiseRatioContrastiveLossConfig): SignalToNoiseRatioContrastiveLoss::new, snr, avg_non_zero;
     SmoothAPLoss(SmoothAPLossConfig): SmoothAPLoss::new, cosine, mean;
+    SoftTripleLoss(SoftTripleLossConfig): SoftTripleLoss::new, cosine, mean, class_weights;
+    SphereFaceLoss(SphereFaceLossConfig): SphereFaceLoss::new, cosine, mean, class_weights;
+    SubCenterArcFaceLoss(SubCenterArcFaceLossConfig): SubCenterArcFaceLoss::new, cosine, mean, class_weights;
     SupConLoss(SupConLossConfig): SupConLoss::new, cosine, avg_non_zero;
     ThresholdConsistentMarginLoss(ThresholdConsistentMarginLossConfig): ThresholdConsistentMarginLoss::new, cosine, mean;
     TripletMarginLoss(TripletMarginLossConfig): TripletMarginLoss::new, lp, avg_non_zero;

@@ -1,0 +1,192 @@
+//! What losses over classes learn: a vector for each class, or for each of its centres.
+
+use candle_core::{Tensor, Var};
+use candle_nn::VarBuilder;
+use dml_core::{Batch, Error, Result, TensorExt, check};
+
+use crate::WeightInit;
+
+/// How the vectors lie in the variable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Layout {
+    /// `[dim, vectors]`.
+    Columns,
+    /// `[vectors, dim]`.
+    Rows,
+}
+
+/// What the vectors are for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Classes {
+    /// The loss that learns them.
+    pub(crate) component: &'static str,
+    pub(crate) num_classes: usize,
+    /// Vectors of each class, one after the other.
+    pub(crate) centers: usize,
+    pub(crate) dim: usize,
+}
+
+/// A learned vector for each class or centre.
+#[derive(Clone, Debug)]
+pub(crate) struct ClassWeights {
+    classes: Classes,
+    layout: Layout,
+    name: &'static str,
+    var: Var,
+}
+
+impl ClassWeights {
+    pub(crate) fn new(
+        classes: Classes,
+        layout: Layout,
+        name: &'static str,
+        init: &WeightInit,
+        vars: &VarBuilder<'_>,
+    ) -> Result<Self> {
+        check::at_least_one("num_classes", classes.num_classes)?;
+        check::at_least_one("embedding_size", classes.dim)?;
+        let vectors = classes.num_classes * classes.centers;
+        let shape = match layout {
+            Layout::Columns => (classes.dim, vectors),
+            Layout::Rows => (vectors, classes.dim),
+        };
+        Ok(Self {
+            classes,
+            layout,
+            name,
+            var: init.variable(vars, shape, name)?,
+        })
+    }
+
+    pub(crate) fn num_classes(&self) -> usize {
+        self.classes.num_classes
+    }
+
+    pub(crate) fn var(&self) -> &Var {
+        &self.var
+    }
+
+    pub(crate) fn parameters(&self) -> Vec<(String, Var)> {
+        vec![(self.name.to_owned(), self.var.clone())]
+    }
+
+    /// `[vectors, dim]`, in the precision of the variable.
+    pub(crate) fn rows(&self) -> Result<Tensor> {
+        match self.layout {
+            Layout::Columns => self.var.transposed(),
+            Layout::Rows => Ok(self.var.as_tensor().clone()),
+        }
+    }
+
+    /// `[vectors, dim]`, in the precision of embeddings of that width.
+    pub(crate) fn rows_for(&self, embeddings: &Tensor) -> Result<Tensor> {
+        self.check_width(embeddings)?;
+        Ok(self.rows()?.to_dtype(embeddings.dtype())?)
+    }
+
+    pub(crate) fn check_width(&self, embeddings: &Tensor) -> Result<()> {
+        if embeddings.rank() == 2 && embeddings.dims()[1] == self.classes.dim {
+            return Ok(());
+        }
+        Err(Error::Shape {
+            arg: "embeddings",
+            expected: "[rows, dim] with as many columns as the weights of a class",
+            got: embeddings.dims().to_vec(),
+        })
+    }
+
+    /// The class of each row, all of them known; an error for a reference set, which these losses have no use for.
+    pub(crate) fn own_classes(&self, batch: &Batch) -> Result<Vec<u32>> {
+        let component = self.classes.component;
+        if batch.reference().is_some() {
+            return Err(Error::Unsupported {
+                component,
+                reason: "rows are compared with classes: there is no place for a reference set",
+            });
+        }
+        let labels = batch.labels().ok_or(Error::Missing {
+            component,
+            needed: "labels",
+        })?;
+        self.check_width(batch.embeddings())?;
+        let limit = self.num_classes();
+        let class = |(position, &got): (usize, &i64)| match u32::try_from(got) {
+            Ok(class) if (class as usize) < limit => Ok(class),
+            _ => Err(Error::Index {
+                arg: "labels",
+                position,
+                limit,
+                got,
+            }),
+        };
+        labels.as_slice().iter().enumerate().map(class).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SeededVars;
+    use candle_core::{DType, Device};
+
+    fn weights(layout: Layout) -> Result<ClassWeights> {
+        let vars = SeededVars::new(0).builder(DType::F32, &Device::Cpu);
+        let classes = Classes {
+            component: "Test",
+            num_classes: 2,
+            centers: 2,
+            dim: 3,
+        };
+        ClassWeights::new(classes, layout, "W", &WeightInit::STANDARD_NORMAL, &vars)
+    }
+
+    #[test]
+    fn both_layouts_have_one_row_for_each_centre() -> Result<()> {
+        for (layout, shape) in [(Layout::Columns, [3, 4]), (Layout::Rows, [4, 3])] {
+            let weights = weights(layout)?;
+            assert_eq!(weights.parameters()[0].1.dims(), shape);
+            assert_eq!(weights.rows()?.dims(), [4, 3]);
+            let wide = Tensor::zeros((1, 3), DType::F64, &Device::Cpu)?;
+            assert_eq!(weights.rows_for(&wide)?.dtype(), DType::F64);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn labels_are_classes_that_exist() -> Result<()> {
+        let weights = weights(Layout::Rows)?;
+        let rows = Tensor::zeros((2, 3), DType::F32, &Device::Cpu)?;
+        assert_eq!(weights.own_classes(&Batch::new(&rows, [1i64, 0])?)?, [1, 0]);
+        for (labels, position) in [([1i64, 2], 1), ([-1, 0], 0)] {
+            let error = weights
+                .own_classes(&Batch::new(&rows, labels)?)
+                .unwrap_err();
+            assert!(
+                matches!(error, Error::Index { arg: "labels", position: got, limit: 2, .. } if got == position)
+            );
+        }
+        let unlabeled = weights.own_classes(&Batch::unlabeled(&rows)?);
+        assert!(matches!(
+            unlabeled,
+            Err(Error::Missing {
+                component: "Test",
+                ..
+            })
+        ));
+        let referring = Batch::new(&rows, [0i64, 1])?.with_reference(&rows, [0i64, 1])?;
+        assert!(matches!(
+            weights.own_classes(&referring),
+            Err(Error::Unsupported { .. })
+        ));
+        let narrow = Tensor::zeros((2, 2), DType::F32, &Device::Cpu)?;
+        let narrow = weights.own_classes(&Batch::new(&narrow, [0i64, 1])?);
+        assert!(matches!(
+            narrow,
+            Err(Error::Shape {
+                arg: "embeddings",
+                ..
+            })
+        ));
+        Ok(())
+    }
+}

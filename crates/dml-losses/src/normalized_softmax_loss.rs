@@ -1,0 +1,149 @@
+//! Softmax over the similarities of an embedding with weights of length 1, divided by a temperature.
+//!
+//! ```text
+//! sⱼ = similarity of the embedding and Wⱼ / ‖Wⱼ‖; for distances their negative
+//! ℓ = w · −ln( e^{s_y / t} / Σⱼ e^{sⱼ / t} )      y: the own class, t: temperature
+//! ```
+//!
+//! w is how often the tuples name the row, at most 1 ([`Tuples::weights`]).
+//!
+//! Zhai and Wu, "Classification is a Strong Baseline for Deep Metric Learning", 2018, arXiv:1811.12649.
+
+use std::sync::Arc;
+
+use candle_core::{Tensor, Var};
+use candle_nn::VarBuilder;
+use dml_core::{Batch, ClassLoss, Distance, Loss, Result, Term, Terms, Tuples, check};
+
+use crate::WeightInit;
+use crate::class_softmax::{ClassLogits, Shifted};
+use crate::class_weights::{ClassWeights, Classes, Layout};
+
+/// Knobs of [`NormalizedSoftmaxLoss`].
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(deny_unknown_fields)
+)]
+pub struct NormalizedSoftmaxLossConfig {
+    /// Number of classes, at least 1.
+    pub num_classes: usize,
+    /// Columns of the embeddings, at least 1.
+    pub embedding_size: usize,
+    /// What similarities are divided by, above 0. Default `0.05`.
+    #[cfg_attr(feature = "serde", serde(default = "default_temperature"))]
+    pub temperature: f64,
+    /// How the weights begin. Default standard normal.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub weight_init_func: Option<WeightInit>,
+}
+
+fn default_temperature() -> f64 {
+    0.05
+}
+
+impl NormalizedSoftmaxLossConfig {
+    /// The defaults for so many classes and columns.
+    #[must_use]
+    pub fn new(num_classes: usize, embedding_size: usize) -> Self {
+        Self {
+            num_classes,
+            embedding_size,
+            temperature: default_temperature(),
+            weight_init_func: None,
+        }
+    }
+}
+
+/// Softmax over normalised classes ([formula](self)). One term `loss`, per row. Learns `W` `[dim, classes]`.
+#[derive(Clone, Debug)]
+pub struct NormalizedSoftmaxLoss {
+    temperature: f64,
+    weights: ClassWeights,
+    distance: Arc<dyn Distance>,
+}
+
+impl NormalizedSoftmaxLoss {
+    /// A loss over any `distance`, whose weights `vars` makes or holds.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for numbers outside of their range,
+    /// [`Error::Tensor`](dml_core::Error::Tensor) if `vars` holds a `W` of another shape.
+    pub fn new(
+        config: NormalizedSoftmaxLossConfig,
+        distance: Arc<dyn Distance>,
+        vars: VarBuilder<'_>,
+    ) -> Result<Self> {
+        let classes = Classes {
+            component: "NormalizedSoftmaxLoss",
+            num_classes: config.num_classes,
+            centers: 1,
+            dim: config.embedding_size,
+        };
+        let init = config
+            .weight_init_func
+            .unwrap_or(WeightInit::STANDARD_NORMAL);
+        Ok(Self {
+            temperature: check::positive("temperature", config.temperature)?,
+            weights: ClassWeights::new(classes, Layout::Columns, "W", &init, &vars)?,
+            distance,
+        })
+    }
+
+    /// Distances or similarities `[rows, classes]`, and the factor that makes logits of them.
+    fn matrix(&self, embeddings: &Tensor) -> Result<(Tensor, f64)> {
+        let weights = self.weights.rows_for(embeddings)?;
+        let normalizes = self
+            .distance
+            .formula()
+            .is_some_and(|formula| formula.normalized);
+        let unit = if normalizes {
+            // The distance divides by the same norm.
+            weights
+        } else {
+            let norms = (self.distance.norms(&weights)?.unsqueeze(1)?).maximum(SMALLEST_NORM)?;
+            weights.broadcast_div(&norms)?
+        };
+        let matrix = self.distance.matrix(embeddings, Some(&unit))?;
+        Ok((matrix, -self.distance.order().sign() / self.temperature))
+    }
+}
+
+impl Loss for NormalizedSoftmaxLoss {
+    fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        let own = self.weights.own_classes(batch)?;
+        if own.is_empty() {
+            return Ok(Term::empty("loss").into());
+        }
+        let (matrix, factor) = self.matrix(batch.embeddings())?;
+        let term =
+            ClassLogits::new(&matrix, factor).term(&own, &Shifted(0.0), &tuples.weights(batch)?)?;
+        Ok(term.into())
+    }
+
+    fn parameters(&self) -> Vec<(String, Var)> {
+        self.weights.parameters()
+    }
+
+    fn as_class_loss(&self) -> Option<&dyn ClassLoss> {
+        Some(self)
+    }
+}
+
+impl ClassLoss for NormalizedSoftmaxLoss {
+    fn logits(&self, embeddings: &Tensor) -> Result<Tensor> {
+        let (matrix, factor) = self.matrix(embeddings)?;
+        ClassLogits::new(&matrix, factor).all()
+    }
+
+    fn class_rows(&self) -> Result<Tensor> {
+        self.weights.rows()
+    }
+}
+
+/// Weights shorter than this are divided by it instead of by their norm.
+const SMALLEST_NORM: f64 = 1e-12;
+
+#[cfg(test)]
+mod tests;

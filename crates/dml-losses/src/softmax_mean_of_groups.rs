@@ -1,0 +1,114 @@
+//! The mean of every few neighbours, weighted by their own softmax.
+//!
+//! ```text
+//! S = Σₖ pₖ sₖ,   pₖ = e^{sₖ/γ} / Σₗ e^{sₗ/γ},   ∂S/∂sₖ = pₖ (1 + (sₖ − S)/γ)
+//! ```
+
+use candle_core::Tensor;
+use dml_core::fused::{self, has_kernel, with_slice};
+use dml_core::kernels::{Real, for_each_row, row_values::scaled_rows};
+use dml_core::{Result, for_element};
+
+/// The softmax mean of each `size` neighbouring columns at temperature γ: `[rows, groups · size]` → `[rows, groups]`.
+pub(crate) fn softmax_mean_of_groups(x: &Tensor, size: usize, gamma: f64) -> Result<Tensor> {
+    let (rows, columns) = x.dims2()?;
+    let groups = columns / size;
+    if !has_kernel(x) {
+        let x = x.reshape((rows, groups, size))?;
+        let top = x.detach().max_keepdim(2)?;
+        let shares = (x.broadcast_sub(&top)? / gamma)?.exp()?;
+        let means = ((&shares * x)?.sum(2)? / shares.sum(2)?)?;
+        return Ok(means);
+    }
+    for_element!(x, "x", |T| {
+        let sharpness = <T as Real>::from_f64(1.0 / gamma);
+        let mut slopes = vec![<T as Real>::ZERO; rows * columns];
+        let values: Vec<T> = with_slice(x, |x: &[T]| {
+            for_each_row(&mut slopes, columns, |i, slopes| {
+                let row = &x[i * columns..][..columns];
+                for (slopes, x) in slopes.chunks_exact_mut(size).zip(row.chunks_exact(size)) {
+                    let top = x
+                        .iter()
+                        .fold(x[0], |top, x| if *x > top { *x } else { top });
+                    for (slope, x) in slopes.iter_mut().zip(x) {
+                        *slope = (*x - top) * sharpness;
+                    }
+                }
+                for slope in slopes.iter_mut() {
+                    *slope = slope.quick_exp();
+                }
+            });
+            // The shares lie in `slopes`; now they become slopes, and the mean of each group comes out.
+            let mut means = vec![<T as Real>::ZERO; rows * groups];
+            let shares = slopes.chunks_exact_mut(size).zip(x.chunks_exact(size));
+            for (mean, (slopes, x)) in means.iter_mut().zip(shares) {
+                *mean = of_group(x, slopes, sharpness);
+            }
+            means
+        })?;
+        fused::unary(
+            "softmax_mean_of_groups",
+            x,
+            values,
+            (rows, groups),
+            move |x, _, gradient| {
+                let result = with_slice(gradient, |gradient: &[T]| {
+                    scaled_rows(&slopes, gradient, size)
+                })?;
+                Ok(Tensor::from_vec(result, x.shape(), x.device())?)
+            },
+        )
+    })
+}
+
+/// The mean of a group; its unnormalised shares become slopes.
+fn of_group<T: Real>(x: &[T], shares: &mut [T], sharpness: T) -> T {
+    let sum: T = shares.iter().copied().sum();
+    let mean = x
+        .iter()
+        .zip(shares.iter())
+        .map(|(x, share)| *x * *share)
+        .sum::<T>()
+        / sum;
+    for (share, x) in shares.iter_mut().zip(x) {
+        *share = *share / sum * (T::ONE + (*x - mean) * sharpness);
+    }
+    mean
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::{Device, Var};
+    use dml_core::fused::without_kernels;
+
+    #[test]
+    fn equal_shares_make_the_mean() -> Result<()> {
+        // A γ this large makes all shares equal: the mean of 1 and 3 is 2, and both count half.
+        let x = Var::new(&[[1f64, 3.]], &Device::Cpu)?;
+        let mean = softmax_mean_of_groups(&x, 2, 1e12)?;
+        assert!((mean.to_vec2::<f64>()?[0][0] - 2.0).abs() < 1e-9);
+        // At γ = 1 the larger one has the share e² / (1 + e²).
+        let share = 1.0 / (1.0 + (-2f64).exp());
+        let mean = softmax_mean_of_groups(&x, 2, 1.0)?;
+        assert!((mean.to_vec2::<f64>()?[0][0] - (1.0 + 2.0 * share)).abs() < 1e-12);
+        Ok(())
+    }
+
+    #[test]
+    fn the_kernel_agrees_with_the_composite_form() -> Result<()> {
+        let values: Vec<f64> = (0..24).map(|i| (f64::from(i) * 1.1).sin()).collect();
+        let x = Var::from_tensor(&Tensor::from_vec(values, (2, 12), &Device::Cpu)?)?;
+        let numbers = || -> Result<Vec<f64>> {
+            let means = softmax_mean_of_groups(&x, 3, 0.4)?; // [2, 4]
+            let weights = Tensor::arange(1f64, 9., &Device::Cpu)?.reshape((2, 4))?;
+            let store = (&means * weights)?.sum_all()?.backward()?;
+            let gradient = store.get(x.as_tensor()).unwrap().flatten_all()?;
+            Ok([means.flatten_all()?.to_vec1()?, gradient.to_vec1::<f64>()?].concat())
+        };
+        for (a, b) in numbers()?.iter().zip(without_kernels(numbers)?) {
+            assert!((a - b).abs() < 1e-12, "{a} {b}");
+        }
+        Ok(())
+    }
+}

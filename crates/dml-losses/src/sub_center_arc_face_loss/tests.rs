@@ -1,0 +1,72 @@
+//! By hand.
+
+use dml_core::Error;
+use dml_distances::{CosineSimilarity, LpDistance};
+
+use super::*;
+use crate::by_hand::{assert_close, rows, set, value_and_gradients, vars};
+
+fn loss() -> Result<SubCenterArcFaceLoss> {
+    let config = SubCenterArcFaceLossConfig {
+        margin: 0.0,
+        scale: 1.0,
+        sub_centers: 2,
+        ..SubCenterArcFaceLossConfig::new(2, 2)
+    };
+    let loss = SubCenterArcFaceLoss::new(config, Arc::new(CosineSimilarity::default()), vars())?;
+    // Class 0 to the right and upwards, class 1 to the left and downwards.
+    set(&loss, &[[1., 0., -1., 0.], [0., 1., 0., -1.]])?;
+    Ok(loss)
+}
+
+#[test]
+fn the_nearest_centre_of_a_class_counts() -> Result<()> {
+    let x = rows(&[[0.6, 0.8]])?;
+    assert_close(&loss()?.logits(&x)?.to_vec2::<f64>()?[0], &[0.8, -0.6]);
+    let [values, _, weight] = value_and_gradients(&loss()?, "loss", &x, &[0])?;
+    assert_close(&values, &[(-1.4f64).exp().ln_1p()]);
+    // Only the centres that were nearest move: upwards by its first part, to the left by its second.
+    let p = 1.0 / (1.0 + 1.4f64.exp());
+    assert_close(&weight, &[0., -p * 0.6, 0., 0., 0., 0., p * 0.8, 0.]);
+    Ok(())
+}
+
+#[test]
+fn outliers_lie_far_from_the_main_centre() -> Result<()> {
+    // Three rows of class 0 point upwards, one to the right; class 1 has one row.
+    let x = rows(&[[0., 1.], [1., 0.], [0.1, 1.], [0.5, 0.866], [0., -1.]])?;
+    let outliers = loss()?.outliers(&Batch::new(&x, [0i64, 0, 0, 0, 1])?, 45.0)?;
+    assert_eq!(outliers.rows, [1]);
+    let centers = outliers.dominant_centers.to_vec2::<f64>()?;
+    assert_eq!(centers, [[0., 0.], [1., -1.]]);
+    let strict = loss()?.outliers(&Batch::new(&x, [0i64, 0, 0, 0, 1])?, 20.0)?;
+    assert_eq!(strict.rows, [1, 3]);
+    let infinite = loss()?.outliers(&Batch::new(&x, [0i64; 5])?, f64::INFINITY);
+    assert!(matches!(
+        infinite,
+        Err(Error::InvalidParameter {
+            name: "threshold",
+            ..
+        })
+    ));
+    Ok(())
+}
+
+#[test]
+fn a_class_has_a_centre_and_angles_need_cosines() {
+    let config = SubCenterArcFaceLossConfig {
+        sub_centers: 0,
+        ..SubCenterArcFaceLossConfig::new(2, 2)
+    };
+    let refused = SubCenterArcFaceLoss::new(config, Arc::new(CosineSimilarity::default()), vars());
+    assert!(matches!(
+        refused,
+        Err(Error::InvalidParameter {
+            name: "sub_centers",
+            ..
+        })
+    ));
+    let config = SubCenterArcFaceLossConfig::new(2, 2);
+    let refused = SubCenterArcFaceLoss::new(config, Arc::new(LpDistance::default()), vars());
+    assert!(matches!(refused, Err(Error::Unsupported { .. })));
+}
