@@ -15,8 +15,9 @@ use dml_core::{Distance, DistanceKind, Error, Formula, Result, TensorExt, check}
 
 use crate::frame::Frame;
 
-/// The smallest ‖x̄‖² that is divided by: a row of equal coordinates has no variance, and distance 0 from its like.
-const LEAST_SIGNAL: f64 = 1e-30;
+/// The smallest ‖x̄‖² that is divided by: a row of equal coordinates has no variance, and distance 0 from its like. No
+/// smaller, since normalising a zero row multiplies gradients by 1e12, and their product has to stay finite.
+const LEAST_SIGNAL: f64 = 1e-20;
 
 /// Knobs of [`SNRDistance`].
 #[derive(Clone, Debug, PartialEq)]

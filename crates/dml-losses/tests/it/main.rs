@@ -1,5 +1,7 @@
 //! The losses against the reference cases.
 
+mod properties;
+
 use dml_core::candle_core::DType;
 use dml_core::fused::without_kernels;
 use dml_testing::{assert_conformance, assert_conformance_in};
