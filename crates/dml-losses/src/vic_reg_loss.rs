@@ -13,7 +13,10 @@
 //! Nothing is compared across rows: `O(N D²)` time and `O(D²)` memory beside the embeddings.
 
 use candle_core::Tensor;
-use dml_core::{Batch, Error, Indices, Loss, Over, Result, TensorExt, Term, Terms, Tuples, check};
+use dml_core::fused::{self, has_kernel};
+use dml_core::{
+    Batch, Error, Indices, Loss, Over, Result, TensorExt, Term, Terms, Tuples, check, for_element,
+};
 
 /// Knobs of [`VICRegLoss`].
 #[derive(Clone, Debug, PartialEq)]
@@ -79,31 +82,52 @@ impl VICRegLoss {
         Ok(Self { config })
     }
 
-    /// `μ · max(0, 1 − √(var + ε)) / 2` of each coordinate `[D]`, of centred rows `[N, D]`.
-    fn variance(&self, centered: &Tensor) -> Result<Tensor> {
-        let variance = (centered.sqr()?.sum(0)? / freedom(centered))?; // [D]
-        let deviation = (variance + self.config.eps)?.sqrt()?;
+    /// `μ · max(0, 1 − √(var + ε)) / 2` of each coordinate `[D]`, of covariances `[D, D]`.
+    fn variance(&self, covariances: &Tensor) -> Result<Tensor> {
+        let coordinates: Vec<u32> = (0..covariances.dims()[0] as u32).collect();
+        let variances = covariances.pick(&coordinates, &coordinates)?; // [D]
+        let deviation = (variances + self.config.eps)?.sqrt()?;
         let short = deviation.affine(-1.0, 1.0)?.hinge()?;
         Ok((short * (self.config.variance_mu / 2.0))?)
     }
 
-    /// `ν · Σ over k ≠ l of cov² / D`, of centred rows `[N, D]`.
-    fn covariance(&self, centered: &Tensor) -> Result<Tensor> {
-        let dim = centered.dims()[1];
-        let covariance = (centered.t()?.matmul(centered)? / freedom(centered))?; // [D, D]
-        let apart = Tensor::eye(dim, centered.dtype(), centered.device())?.affine(-1.0, 1.0)?;
-        let sum = (covariance.sqr()? * apart)?.sum_all()?;
+    /// `ν · Σ over k ≠ l of cov² / D`, of covariances `[D, D]`.
+    fn covariance(&self, covariances: &Tensor) -> Result<Tensor> {
+        let dim = covariances.dims()[0];
+        let apart = Tensor::eye(dim, covariances.dtype(), covariances.device())?;
+        let apart = apart.affine(-1.0, 1.0)?;
+        let sum = (covariances.sqr()? * apart)?.sum_all()?;
         Ok((sum * (self.config.covariance_v / dim as f64))?)
     }
 }
 
-/// What sums of squares over rows are divided by.
-fn freedom(rows: &Tensor) -> f64 {
-    (rows.dims()[0].max(2) - 1) as f64
-}
-
-fn centered(rows: &Tensor) -> Result<Tensor> {
-    Ok(rows.broadcast_sub(&rows.mean_keepdim(0)?)?)
+/// The covariances of all coordinates `[D, D]` of rows `[N, D]`; the diagonal has the variances.
+///
+/// With rows Z whose mean is taken off and a gradient G of the covariances, the gradient of the rows is
+/// `Z (G + Gᵀ) / (N − 1)`: its columns add up to 0 as those of Z do, so the mean takes nothing off it.
+fn covariances(rows: &Tensor) -> Result<Tensor> {
+    let (count, dim) = rows.dims2()?;
+    let freedom = (count.max(2) - 1) as f64;
+    let centered = |rows: &Tensor| rows.broadcast_sub(&rows.mean_keepdim(0)?);
+    let product = |centered: &Tensor| centered.t()?.matmul(centered)? / freedom;
+    if !has_kernel(rows) {
+        return Ok(product(&centered(rows)?)?);
+    }
+    let centered = centered(&rows.detach())?;
+    let value = product(&centered)?.flatten_all()?;
+    for_element!(rows, "embeddings", |T| {
+        let value = value.to_vec1::<T>()?;
+        fused::unary(
+            "covariances",
+            rows,
+            value,
+            (dim, dim),
+            move |_, _, gradient| {
+                let both = (gradient + gradient.t()?)?;
+                Ok((centered.matmul(&both)? / freedom)?)
+            },
+        )
+    })
 }
 
 impl Loss for VICRegLoss {
@@ -139,13 +163,29 @@ impl Loss for VICRegLoss {
             let rows = (0..values.elem_count() as u32).collect();
             Term::explicit(name, Over::Elements, values, Indices::Elements(rows))
         };
-        let invariance = ((first - second)?.sqr()?.mean(1)? * self.config.invariance_lambda)?; // [N]
-        let (first, second) = (centered(first)?, centered(second)?);
-        let covariance = (self.covariance(&first)? + self.covariance(&second)?)?;
+        let of_first = covariances(first)?; // [D, D]
+        let variance = self.variance(&of_first)?; // [D]
+        let covariance = self.covariance(&of_first)?;
+        let (invariance, other_variance, covariance) = match batch.reference() {
+            // A view agrees with itself, and varies as itself.
+            None => {
+                let agreed = first.attached_zero()?.broadcast_as(first.dims()[0])?;
+                (agreed.contiguous()?, variance.clone(), (covariance * 2.0)?)
+            }
+            Some(_) => {
+                let of_second = covariances(second)?; // [D, D]
+                let invariance = (first - second)?.sqr()?.mean(1)?; // [N]
+                (
+                    (invariance * self.config.invariance_lambda)?,
+                    self.variance(&of_second)?,
+                    (covariance + self.covariance(&of_second)?)?,
+                )
+            }
+        };
         Ok(Terms::from_iter([
             elements("invariance_loss", invariance)?,
-            elements("variance_loss1", self.variance(&first)?)?,
-            elements("variance_loss2", self.variance(&second)?)?,
+            elements("variance_loss1", variance)?,
+            elements("variance_loss2", other_variance)?,
             Term::scalar("covariance_loss", covariance)?,
         ]))
     }
