@@ -20,7 +20,6 @@ pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
     match case.op() {
         "forward" | "self_supervised" | "multiple" => forward(case, &config, &objective),
         "get_logits" => logits(case, objective.loss()),
-        "sequence" => sequence(case, &objective),
         op => Err(unsupported(format!("loss op {op}"))),
     }
 }
@@ -42,28 +41,6 @@ fn forward(case: &Case, config: &LossConfig, objective: &Objective) -> anyhow::R
     };
     answer.put_state(objective.loss())?;
     answer.put_gradients(&inputs, &loss.backward()?)?;
-    Ok(answer)
-}
-
-/// Several calls of one loss, which remembers something from each to the next.
-fn sequence(case: &Case, objective: &Objective) -> anyhow::Result<Answer> {
-    let steps: usize = case.meta("steps").context("no steps")?.parse()?;
-    let mut answer = Answer::default();
-    for step in 0..steps {
-        let mut inputs = Inputs::default();
-        let embeddings = inputs.required(case, &format!("embeddings.{step}"))?;
-        let labels = case
-            .tensor(&format!("in.labels.{step}"))?
-            .with_context(|| format!("{}: no in.labels.{step}", case.path))?;
-        let batch = Batch::new(&embeddings, &labels)?;
-        let tuples = tuples_at(case, &format!("in.tuples.{step}"))?;
-        let loss = objective.evaluate_tuples(&batch, &tuples)?.loss;
-        answer.put_tensor(format!("out.loss.{step}"), &loss)?;
-        for (name, buffer) in objective.loss().buffers()? {
-            answer.put_tensor(format!("out.{name}.{step}"), &buffer)?;
-        }
-        answer.put_gradients(&inputs, &loss.backward()?)?;
-    }
     Ok(answer)
 }
 
@@ -112,11 +89,7 @@ pub(super) fn evaluate(
 
 /// The tuples of a case; all of them if it has none.
 pub(super) fn tuples(case: &Case) -> anyhow::Result<Tuples> {
-    tuples_at(case, "in.tuples")
-}
-
-fn tuples_at(case: &Case, path: &str) -> anyhow::Result<Tuples> {
-    let column = |name: &str| case.row_numbers(&format!("{path}.{name}"));
+    let column = |name: &str| case.row_numbers(&format!("in.tuples.{name}"));
     let (a, a1, p, a2, n) = (
         column("a")?,
         column("a1")?,

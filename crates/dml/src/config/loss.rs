@@ -123,6 +123,7 @@ losses! {
     InstanceLoss(InstanceLossConfig): InstanceLoss::new, cosine, mean;
     IntraPairVarianceLoss(IntraPairVarianceLossConfig): IntraPairVarianceLoss::new, cosine, mean;
     LiftedStructureLoss(LiftedStructureLossConfig): LiftedStructureLoss::new, lp, mean;
+    ManifoldLoss(ManifoldLossConfig): ManifoldLoss::new, cosine, mean, parameters;
     MarginLoss(MarginLossConfig): MarginLoss::new, lp, divisor, parameters;
     MultipleLosses(MultipleLossesConfig): |config: MultipleLossesConfig, vars| config.build_parts(&vars), _, mean, parameters;
     MultiSimilarityLoss(MultiSimilarityLossConfig): MultiSimilarityLoss::new, cosine, mean;
