@@ -5,6 +5,7 @@
 //! PyTorch's: 0 for the hinge at 0, for a distance of 0 and for |x| at 0.
 
 mod elementwise;
+mod inverse;
 mod log_sum_exp;
 mod normalize;
 mod pairwise;
@@ -130,6 +131,12 @@ pub trait TensorExt {
     /// [`Error::Shape`] unless the tensor is of rank 2.
     fn transposed(&self) -> Result<Tensor>;
 
+    /// The inverse of a square matrix `[n, n]`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] unless the matrix is square, [`Error::Unsupported`] if it has no inverse.
+    fn inverse(&self) -> Result<Tensor>;
+
     /// The scalar 0, attached to the graph of this tensor: its gradient is zero everywhere, even where the tensor
     /// is infinite or NaN.
     ///
@@ -206,6 +213,11 @@ impl TensorExt for Tensor {
     fn transposed(&self) -> Result<Tensor> {
         check_matrix("x", self)?;
         transposed::transposed(self)
+    }
+
+    fn inverse(&self) -> Result<Tensor> {
+        check_matrix("x", self)?;
+        inverse::inverse(self)
     }
 
     fn attached_zero(&self) -> Result<Tensor> {

@@ -400,3 +400,20 @@ fn soft_histograms_agree_with_their_composite_form() {
         Err(Error::Shape { arg: "x", .. })
     ));
 }
+
+#[test]
+fn inverses_agree_with_their_composite_form() {
+    for n in [1, 4, 7, 40] {
+        let mut values = draw(22, n, n);
+        (0..n).for_each(|i| values[i * n + i] += 5.0);
+        check(&values, (n, n), &|x| x.inverse(), &|x| {
+            inverse::inverse_composite(x)
+        });
+    }
+    let singular = var(&[1.0, 2.0, 2.0, 4.0], (2, 2));
+    for inverse in [singular.inverse(), inverse::inverse_composite(&singular)] {
+        assert!(matches!(inverse, Err(Error::Unsupported { .. })));
+    }
+    let wide = var(&draw(22, 2, 3), (2, 3));
+    assert!(matches!(wide.inverse(), Err(Error::Shape { .. })));
+}
