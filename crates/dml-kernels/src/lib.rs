@@ -19,6 +19,7 @@ pub mod conv2d;
 pub mod elementwise;
 pub mod euclidean;
 pub mod hamming;
+pub mod kmeans;
 pub mod log_sum_exp;
 pub mod max_pool2d;
 pub mod nearest;
