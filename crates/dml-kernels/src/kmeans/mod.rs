@@ -8,17 +8,16 @@
 //! ```
 //!
 //! Lloyd, "Least squares quantization in PCM" (1982); Arthur and Vassilvitskii, "k-means++: the advantages of careful
-//! seeding" (2007). Assigning is the search for one nearest neighbour ([`nearest`](crate::nearest)): exact, at the speed
-//! of a matrix product. A centroid that loses all its rows moves to the row that is furthest from its own centroid, so no
+//! seeding" (2007). Assigning is exact, at the speed of a matrix product. A centroid that loses all its rows moves to the row that is furthest from its own centroid, so no
 //! cluster stays empty as long as a row is away from its centroid. Results do not depend on the number of threads.
 
+mod assign;
 mod start;
 mod update;
 
 use rand::RngCore;
 
 use crate::Real;
-use crate::nearest::{Affinity, Nearest, References};
 
 /// Where the centroids begin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,33 +67,28 @@ pub fn kmeans<T: Real>(
     rng: &mut dyn RngCore,
 ) -> Clustering<T> {
     let mut centroids = start::centroids(rows, dim, clusters, start, rng);
-    let mut found = assign(rows, dim, &centroids);
+    let prepared = assign::Rows::new(rows, dim);
+    let mut found = prepared.assign(&centroids);
     // The clusters whose means the centroids are.
     let mut averaged = Vec::new();
     let mut done = 0;
     while done < updates {
-        let mut members = found.indices.clone();
-        update::fill_empty(&mut members, &found.values, clusters);
+        let mut members = found.clusters.clone();
+        update::fill_empty(&mut members, &found.squared_distances, clusters);
         if members == averaged {
             break;
         }
         update::set_to_means(&mut centroids, rows, dim, &members);
-        found = assign(rows, dim, &centroids);
+        found = prepared.assign(&centroids);
         averaged = members;
         done += 1;
     }
     Clustering {
         centroids,
-        inertia: found.values.iter().sum(),
-        assignments: found.indices,
+        inertia: found.squared_distances.iter().sum(),
+        assignments: found.clusters,
         updates: done,
     }
-}
-
-fn assign<T: Real>(rows: &[T], dim: usize, centroids: &[T]) -> Nearest {
-    let mut references = References::new(dim);
-    references.extend(centroids);
-    references.nearest(rows, 1, Affinity::SquaredEuclidean, |_| None)
 }
 
 #[cfg(test)]
