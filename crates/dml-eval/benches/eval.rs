@@ -1,6 +1,8 @@
-//! Searches and accuracies on random unit vectors: `cargo bench -p dml-eval`.
+//! Searches, accuracies and clusterings on random unit vectors: `cargo bench -p dml-eval`.
 //!
-//! Ids are `search/INDEX/k<neighbours>/Q<queries>-R<references>-D<dim>` and `accuracy/METRICS/Q<queries>-R<references>-D<dim>`.
+//! Ids are `search/INDEX/k<neighbours>/Q<queries>-R<references>-D<dim>`, `accuracy/METRICS/Q<queries>-R<references>-D<dim>`,
+//! `clustering/KMeans/START/N<rows>-D<dim>-C<clusters>`, `clustering/METRIC/N<rows>-C<classes and clusters>` and
+//! `verification/AUC/N<pairs>`.
 
 // A bench has nobody to hand an error to.
 #![allow(clippy::unwrap_used)]
@@ -10,10 +12,11 @@ use std::sync::Arc;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use dml_core::candle_core::{Device, Tensor};
-use dml_core::{Batch, Distance, Result, TensorExt};
+use dml_core::{Batch, Distance, Order, Result, TensorExt};
 use dml_eval::{
-    AccuracyCalculator, AccuracyCalculatorConfig, AccuracyMetric, CustomKNN, CustomKNNConfig,
-    FlatIndex, FlatMetric, KnnIndex,
+    AccuracyCalculator, AccuracyCalculatorConfig, AccuracyMetric, ClusterMetric, Contingency,
+    CustomKNN, CustomKNNConfig, FlatIndex, FlatMetric, KMeans, KMeansConfig, KMeansStart, KnnIndex,
+    Verification,
 };
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -95,9 +98,52 @@ fn accuracies(c: &mut Criterion) {
     }
 }
 
+fn clusterings(c: &mut Criterion) {
+    let (count, clusters) = (20_000, 200);
+    let rows = rows(count, 0).unwrap();
+    for start in [KMeansStart::PlusPlus, KMeansStart::Random] {
+        let kmeans = KMeans::new(KMeansConfig {
+            start,
+            ..Default::default()
+        });
+        let kmeans = kmeans.unwrap();
+        c.bench_function(
+            &format!("clustering/KMeans/{start:?}/N{count}-D{DIM}-C{clusters}"),
+            |b| b.iter(|| black_box(kmeans.fit(&rows, clusters)).unwrap()),
+        );
+    }
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    let count = 60_000;
+    let mut labels = || -> Vec<i64> {
+        // Classes of different sizes.
+        let drawn = (0..count).map(|_| rng.random_range(0f64..1.0));
+        drawn.map(|x| (x * x * 1_000.0) as i64).collect()
+    };
+    let (classes, clusters) = (labels(), labels());
+    for metric in [ClusterMetric::AMI, ClusterMetric::NMI] {
+        c.bench_function(
+            &format!("clustering/{}/N{count}-C1000", metric.name()),
+            |b| {
+                b.iter(|| black_box(metric.of(&Contingency::new(&classes, &clusters).unwrap())));
+            },
+        );
+    }
+    let scores: Vec<f64> = (0..1_000_000).map(|_| rng.random_range(0.0..1.0)).collect();
+    let same: Vec<bool> = scores
+        .iter()
+        .map(|x| rng.random_range(0.0..1.0) < *x)
+        .collect();
+    c.bench_function("verification/AUC/N1000000", |b| {
+        b.iter(|| {
+            let verification = Verification::new(&scores, &same, Order::LargerIsCloser);
+            black_box(verification.unwrap().auc())
+        });
+    });
+}
+
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(10);
-    targets = searches, accuracies
+    targets = searches, accuracies, clusterings
 }
 criterion_main!(benches);

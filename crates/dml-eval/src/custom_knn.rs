@@ -10,7 +10,7 @@ use dml_core::fused::{Element, with_slice};
 use dml_core::kernels::nearest::{Nearest, closest_of_rows};
 use dml_core::{Distance, Order, Result, check, for_element};
 
-use crate::knn_index::checked_rows;
+use crate::rows::checked_rows;
 use crate::{KnnIndex, Neighbors, OwnRow};
 
 /// Entries of the distance matrix that are in memory at a time, where the configuration leaves it open.

@@ -9,11 +9,11 @@
 //! Every pair is accounted for, at the speed of a matrix product: see [`dml_core::kernels::nearest`].
 
 use candle_core::{DType, Device, Tensor};
-use dml_core::fused::{Element, with_slice};
+use dml_core::fused::with_slice;
 use dml_core::kernels::nearest::{Affinity, References};
-use dml_core::{Error, Result, TensorExt};
+use dml_core::{Result, TensorExt};
 
-use crate::knn_index::checked_rows;
+use crate::rows::{check_finite, checked_rows};
 use crate::{KnnIndex, Neighbors, OwnRow};
 
 /// What makes a reference of a [`FlatIndex`] close; [formulas](self).
@@ -157,22 +157,6 @@ impl KnnIndex for FlatIndex {
 
     fn to_empty(&self) -> Box<dyn KnnIndex> {
         Box::new(Self::new(self.metric))
-    }
-}
-
-fn check_finite<T: Element>(arg: &'static str, rows: &Tensor) -> Result<()> {
-    let odd = with_slice::<T, _>(rows, |rows| {
-        rows.iter()
-            .map(|x| dml_core::kernels::Real::to_f64(*x))
-            .find(|x| !x.is_finite())
-    })?;
-    match odd {
-        None => Ok(()),
-        Some(value) => Err(Error::InvalidParameter {
-            name: arg,
-            value,
-            expected: "finite numbers",
-        }),
     }
 }
 

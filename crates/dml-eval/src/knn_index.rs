@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 use dml_core::{Error, Result};
 
 use crate::Neighbors;
@@ -106,37 +106,6 @@ impl OwnRow<'_> {
         }
         Ok(())
     }
-}
-
-/// `[rows, dim]` of single or double precision, outside of the graph, that fits the rows of an index.
-pub(crate) fn checked_rows(
-    arg: &'static str,
-    rows: &Tensor,
-    dim: Option<usize>,
-    dtype: Option<DType>,
-) -> Result<Tensor> {
-    if rows.rank() != 2 || rows.dims()[1] == 0 || dim.is_some_and(|dim| dim != rows.dims()[1]) {
-        return Err(Error::Shape {
-            arg,
-            expected: "[rows, dim] with the dim of the index, at least 1",
-            got: rows.dims().to_vec(),
-        });
-    }
-    let rows = match rows.dtype() {
-        DType::F16 | DType::BF16 => rows.to_dtype(DType::F32)?,
-        _ => rows.clone(),
-    };
-    let expected = match (rows.dtype(), dtype) {
-        (DType::F32 | DType::F64, None) => return Ok(rows.detach()),
-        (got, Some(dtype)) if got == dtype => return Ok(rows.detach()),
-        (_, None) => "a floating-point type",
-        (_, Some(_)) => "the element type of the index",
-    };
-    Err(Error::DType {
-        arg,
-        expected,
-        got: rows.dtype(),
-    })
 }
 
 #[cfg(test)]

@@ -4,8 +4,13 @@ mod custom_knn;
 pub mod flat_index;
 mod knn_index;
 mod neighbors;
+mod rows;
 
 pub mod accuracy;
+pub mod clustering;
+pub mod collapse;
+pub mod inference;
+pub mod verification;
 
 pub use dml_core;
 
@@ -14,7 +19,24 @@ pub use flat_index::{FlatIndex, FlatMetric};
 pub use knn_index::{KnnIndex, OwnRow};
 pub use neighbors::Neighbors;
 
+pub use inference::{
+    InferenceModel, InferenceModelConfig, KnnClassifier, KnnClassifierConfig, MatchFinder,
+    MatchFinderConfig, Matches, Prediction, Vote,
+};
+
+pub use collapse::{alignment, rank_me, uniformity};
+
+pub use verification::{
+    Best, EqualErrorRate, FoldAccuracies, OperatingPoint, Verification, fold_accuracies,
+};
+
+pub use clustering::{
+    BCubed, ClusterMetric, Clusterer, Contingency, GivenClusters, KMeans, KMeansConfig,
+    KMeansStart, RowClusters,
+};
+
 pub use accuracy::{
-    Accuracies, AccuracyCalculator, AccuracyCalculatorConfig, AccuracyMetric, NeighborCount,
-    RankDepth, RankMetric, Score, with_queries_among_references,
+    Accuracies, AccuracyCalculator, AccuracyCalculatorConfig, AccuracyMetric, BootstrapConfig,
+    ConfidenceInterval, NeighborCount, RankDepth, RankMetric, RetrievalMetric, Score,
+    confidence_interval, with_queries_among_references,
 };

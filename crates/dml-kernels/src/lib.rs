@@ -22,6 +22,7 @@ pub mod elementwise;
 pub mod euclidean;
 pub mod hamming;
 pub mod inverse;
+pub mod kmeans;
 pub mod log_sum_exp;
 pub mod max_pool2d;
 pub mod nearest;

@@ -1,14 +1,16 @@
-//! Metrics of nearest neighbours, averaged over queries or classes.
+//! Metrics of nearest neighbours, averaged over queries or classes, and of clusters.
 
 use std::sync::Arc;
 
 use dml_core::{Batch, Error, Relation, Result, Verdict, check};
 use rayon::prelude::*;
 
-use super::metric::{AccuracyMetric, RankDepth, RankMetric};
+use super::metric::{RankDepth, RankMetric};
+use super::named::AccuracyMetric;
 use super::relevance::{Relevance, relevance};
+use super::retrieval::RetrievalMetric;
 use super::score::{Accuracies, Score, class_means, mean};
-use crate::{KnnIndex, OwnRow};
+use crate::{ClusterMetric, Clusterer, Contingency, KMeans, KnnIndex, OwnRow};
 
 /// Neighbours that are in memory at a time.
 const NEIGHBORS: usize = 1 << 22;
@@ -33,10 +35,15 @@ pub enum NeighborCount {
     serde(default, deny_unknown_fields)
 )]
 pub struct AccuracyCalculatorConfig {
-    /// The metrics to compute; none named means all.
+    /// PML's metrics to compute; none named means all that have a meaning for the batch: those of clusters are
+    /// left out where its relation is not one of labels.
     pub include: Vec<AccuracyMetric>,
-    /// Metrics to leave out.
+    /// PML's metrics to leave out.
     pub exclude: Vec<AccuracyMetric>,
+    /// Metrics of rankings to compute besides.
+    pub retrieval: Vec<RetrievalMetric>,
+    /// Metrics of clusters to compute besides.
+    pub clustering: Vec<ClusterMetric>,
     /// Average over the classes' averages, so that every class counts alike. Excludes `return_per_class`.
     pub avg_of_avgs: bool,
     /// Give the average of each class besides. Excludes `avg_of_avgs`.
@@ -48,11 +55,15 @@ pub struct AccuracyCalculatorConfig {
     pub count_matches_as_pml: bool,
 }
 
-/// Precision@1, R-precision, MAP, MAP@R and MRR of the nearest neighbours; see [`AccuracyMetric`] for the formulas.
+/// PML's metrics and more: of the nearest neighbours ([formulas](super::retrieval)), and of clusters
+/// ([formulas](crate::clustering::contingency)).
 ///
 /// The relation of the [`Batch`] says which neighbours match: equal labels, or whatever else it holds. References
 /// that it ignores are passed over, and no query finds the reference that is itself. Queries without any match
 /// ("lone") are left out of the averages.
+///
+/// For the metrics of clusters, the embeddings (not the references) are sorted into as many clusters as there are
+/// different labels, by k-means unless another [`Clusterer`] is given, and lone ones count as others do.
 ///
 /// No more neighbours are searched for than the metrics need, and queries are taken in blocks, so that memory is
 /// bounded even where all references are ranked.
@@ -73,8 +84,10 @@ pub struct AccuracyCalculatorConfig {
 #[derive(Clone, Debug)]
 pub struct AccuracyCalculator {
     metrics: Vec<Arc<dyn RankMetric>>,
+    cluster_metrics: Vec<ClusterMetric>,
     config: AccuracyCalculatorConfig,
     index: Arc<dyn KnnIndex>,
+    clusterer: Arc<dyn Clusterer>,
 }
 
 impl AccuracyCalculator {
@@ -82,7 +95,7 @@ impl AccuracyCalculator {
     ///
     /// # Errors
     /// [`Error::Unsupported`] if `avg_of_avgs` and `return_per_class` are both set, [`Error::InvalidParameter`] if
-    /// `k` is 0.
+    /// `k`, or that of a metric, is 0.
     pub fn new(config: AccuracyCalculatorConfig, index: Arc<dyn KnnIndex>) -> Result<Self> {
         if config.avg_of_avgs && config.return_per_class {
             return Err(Error::Unsupported {
@@ -93,17 +106,35 @@ impl AccuracyCalculator {
         if let Some(NeighborCount::Exactly(k)) = config.k {
             check::at_least_one("k", k)?;
         }
-        let metrics = AccuracyMetric::ALL
+        let chosen: Vec<AccuracyMetric> = AccuracyMetric::ALL
             .into_iter()
             .filter(|metric| config.include.is_empty() || config.include.contains(metric))
             .filter(|metric| !config.exclude.contains(metric))
-            .map(|metric| Arc::new(metric) as Arc<dyn RankMetric>)
             .collect();
+        let mut metrics: Vec<Arc<dyn RankMetric>> = Vec::new();
+        for metric in chosen.iter().filter_map(|metric| metric.retrieval()) {
+            metrics.push(Arc::new(metric));
+        }
+        for metric in &config.retrieval {
+            metrics.push(Arc::new(metric.checked()?));
+        }
+        let clustering = chosen.iter().filter_map(|metric| metric.clustering());
         Ok(Self {
             metrics,
+            cluster_metrics: clustering
+                .chain(config.clustering.iter().copied())
+                .collect(),
             config,
             index,
+            clusterer: Arc::new(KMeans::default()),
         })
+    }
+
+    /// Makes clusters in another way.
+    #[must_use]
+    pub fn with_clusterer(mut self, clusterer: Arc<dyn Clusterer>) -> Self {
+        self.clusterer = clusterer;
+        self
     }
 
     /// Computes a metric of your own besides.
@@ -116,19 +147,53 @@ impl AccuracyCalculator {
     /// The metrics of the batch's embeddings, with its references (or the other embeddings) as neighbours.
     ///
     /// # Errors
-    /// [`Error::Missing`] if the batch has no relation, or with `avg_of_avgs` or `return_per_class` no labels; and
-    /// those of the index.
+    /// [`Error::Missing`] if the batch has no relation, or with `avg_of_avgs` or `return_per_class` no labels;
+    /// [`Error::Unsupported`] if a metric of clusters was asked for by name and the relation is not one of labels; and
+    /// those of the index and the clusterer.
     pub fn get_accuracy(&self, batch: &Batch) -> Result<Accuracies> {
         let relation = batch.require_relation("AccuracyCalculator")?;
         let relevance = relevance(relation);
         let counted = self.counted_matches(relation, &relevance);
         let mut per_query = vec![vec![f64::NAN; batch.queries()]; self.metrics.len()];
-        if relevance.iter().any(|query| query.matches > 0) {
+        if !self.metrics.is_empty() && relevance.iter().any(|query| query.matches > 0) {
             self.rank(batch, relation, &relevance, &counted, &mut per_query)?;
         }
         let scores = self.metrics.iter().zip(per_query);
         let scores = scores.map(|(metric, per_query)| self.score(metric.name(), batch, per_query));
-        Ok(Accuracies::new(scores.collect::<Result<_>>()?))
+        let mut scores: Vec<Score> = scores.collect::<Result<_>>()?;
+        scores.extend(self.cluster_scores(batch, relation)?);
+        Ok(Accuracies::new(scores))
+    }
+
+    fn cluster_scores(&self, batch: &Batch, relation: &Relation) -> Result<Vec<Score>> {
+        let labels = match relation.query_labels() {
+            _ if self.cluster_metrics.is_empty() => return Ok(Vec::new()),
+            Some(labels) => labels,
+            None if self.config.include.is_empty() && self.config.clustering.is_empty() => {
+                return Ok(Vec::new());
+            }
+            None => {
+                return Err(Error::Unsupported {
+                    component: "AccuracyCalculator",
+                    reason: "clusters can be compared with labels only, and the batch's relation is another one; \
+                             leave AMI, NMI and the other metrics of clusters out",
+                });
+            }
+        };
+        let table = if labels.is_empty() {
+            None
+        } else {
+            let classes = Contingency::new(labels, labels)?.class_count();
+            let clusters = self.clusterer.cluster(batch.embeddings(), classes)?;
+            Some(Contingency::new(labels, clusters)?)
+        };
+        let scores = self.cluster_metrics.iter().map(|metric| Score {
+            metric: metric.name().to_owned(),
+            value: table.as_ref().map_or(f64::NAN, |table| metric.of(table)),
+            per_class: Vec::new(),
+            per_query: Vec::new(),
+        });
+        Ok(scores.collect())
     }
 
     /// R of every query.
@@ -213,7 +278,7 @@ impl AccuracyCalculator {
         needed.min(allowed).min(findable).max(1)
     }
 
-    fn score(&self, metric: &str, batch: &Batch, per_query: Vec<f64>) -> Result<Score> {
+    fn score(&self, metric: String, batch: &Batch, per_query: Vec<f64>) -> Result<Score> {
         let per_class = if self.config.avg_of_avgs || self.config.return_per_class {
             let labels = batch.labels().ok_or(Error::Missing {
                 component: "AccuracyCalculator",
@@ -229,7 +294,7 @@ impl AccuracyCalculator {
             mean(per_query.iter().copied())
         };
         Ok(Score {
-            metric: metric.to_owned(),
+            metric,
             value,
             per_class: if self.config.return_per_class {
                 per_class

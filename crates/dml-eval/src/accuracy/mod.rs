@@ -1,12 +1,18 @@
 //! How well the nearest neighbours of a query share its class.
 
+pub mod bootstrap;
 mod calculator;
-pub mod metric;
+mod metric;
+mod named;
 mod own_rows;
 mod relevance;
+pub mod retrieval;
 mod score;
 
+pub use bootstrap::{BootstrapConfig, ConfidenceInterval, confidence_interval};
 pub use calculator::{AccuracyCalculator, AccuracyCalculatorConfig, NeighborCount};
-pub use metric::{AccuracyMetric, RankDepth, RankMetric};
+pub use metric::{RankDepth, RankMetric};
+pub use named::AccuracyMetric;
 pub use own_rows::with_queries_among_references;
+pub use retrieval::RetrievalMetric;
 pub use score::{Accuracies, Score};

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use dml_core::Labels;
+use dml_core::{Labels, Result};
+
+use super::bootstrap::{BootstrapConfig, ConfidenceInterval, confidence_interval};
 
 /// One [`Score`] per metric.
 #[derive(Clone, Debug, Default)]
@@ -14,13 +16,23 @@ pub struct Score {
     /// The metric's name, such as `precision_at_1`.
     pub metric: String,
     /// The average over the queries that have a match, or over the classes' averages with `avg_of_avgs`; NaN if no
-    /// query has a match.
+    /// query has a match. For metrics of clusters, the number itself.
     pub value: f64,
     /// The average of each class in ascending order of labels, with `return_per_class`. Classes none of whose queries
-    /// has a match are left out; if that is so for all of them, each is NaN.
+    /// has a match are left out; if that is so for all of them, each is NaN. Empty for metrics of clusters.
     pub per_class: Vec<(i64, f64)>,
-    /// The number of every query; NaN for a query without any match.
+    /// The number of every query; NaN for a query without any match. Empty for metrics of clusters.
     pub per_query: Vec<f64>,
+}
+
+impl Score {
+    /// The interval of the mean over queries, by drawing queries anew.
+    ///
+    /// # Errors
+    /// As [`confidence_interval`]; metrics of clusters have no value per query.
+    pub fn confidence_interval(&self, config: &BootstrapConfig) -> Result<ConfidenceInterval> {
+        confidence_interval(&self.per_query, config)
+    }
 }
 
 impl Accuracies {

@@ -1,4 +1,5 @@
 use super::*;
+use dml_core::Error;
 
 fn tensor<const N: usize>(rows: &[[f32; 2]; N]) -> Tensor {
     Tensor::new(rows, &Device::Cpu).unwrap()

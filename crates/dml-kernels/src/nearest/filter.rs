@@ -112,15 +112,10 @@ impl<'a, T: Real> Filter<'a, T> {
 
     /// How far the number of a reference of the tile can be off.
     fn error(&self, q: usize, tile: usize) -> f64 {
-        let dim = self.references.dim as f64;
-        let scale = self.squared_norms[q] + self.largest[tile];
-        if scale > T::MAX.to_f64() / 8.0 {
-            // A partial sum may have overflowed.
-            return f64::INFINITY;
-        }
-        let unit = T::EPSILON.to_f64() / 2.0;
-        // Products may vanish below the smallest normal number.
-        3.0 * (dim + 16.0) * unit * scale + 4.0 * dim * T::MIN_POSITIVE.to_f64()
+        number_error::<T>(
+            self.references.dim,
+            self.squared_norms[q] + self.largest[tile],
+        )
     }
 
     /// The number above which a reference of the tile is certainly further than the k nearest of query `q`.
@@ -209,6 +204,18 @@ impl<'a, T: Real> Filter<'a, T> {
         self.candidates[q] = candidates;
         self.thresholds[q] = self.threshold(q, tile);
     }
+}
+
+/// How far a number `‖r‖² − 2q·r` of a matrix product can be off, with `scale` the sum of both squared norms.
+pub(crate) fn number_error<T: Real>(dim: usize, scale: f64) -> f64 {
+    let dim = dim as f64;
+    if scale > T::MAX.to_f64() / 8.0 {
+        // A partial sum may have overflowed.
+        return f64::INFINITY;
+    }
+    let unit = T::EPSILON.to_f64() / 2.0;
+    // Products may vanish below the smallest normal number.
+    3.0 * (dim + 16.0) * unit * scale + 4.0 * dim * T::MIN_POSITIVE.to_f64()
 }
 
 /// What is not a number, after an overflow, is never ruled out.

@@ -31,6 +31,8 @@ use crate::Real;
 use best::Best;
 use filter::{Filter, TILE};
 
+pub(crate) use filter::number_error;
+
 pub use exact::{dot, squared_distance};
 pub use of_rows::closest_of_rows;
 

@@ -1,21 +1,26 @@
-//! Accuracies: the metrics of nearest neighbours.
+//! Accuracies: the metrics of nearest neighbours and of clusters.
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, bail};
-use dml::config::{EvaluationConfig, MetricName};
+use anyhow::Context;
+use dml::Batch;
+use dml::config::EvaluationConfig;
 use dml::eval::{AccuracyMetric, with_queries_among_references};
-use dml::{Batch, Relation, Verdict};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::Case;
 use crate::answer::{Answer, Inputs};
 use crate::case::{Array, Data};
 
+/// The name that stands for the clusters which the case itself gives.
+pub(super) const GIVEN_CLUSTERS: &str = "given_cluster_labels";
+
 pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
     let mut config = case.config()?;
-    let comparison = config["label_comparison_fn"].take();
-    let comparison = comparison.as_str();
+    if config["kmeans_func"]["name"] == GIVEN_CLUSTERS {
+        let labels = case.whole("in.cluster_labels")?;
+        config["kmeans_func"] = json!({"name": "GivenClusters", "labels": labels});
+    }
     let EvaluationConfig::AccuracyCalculator(mut config) = dml::config::from_value(config)?;
     // Before the inputs are read: a case that is about the arguments has none.
     config.build()?;
@@ -29,7 +34,7 @@ pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
     if let Some(rows) = Inputs::default().optional(case, "ref_emb")? {
         let known = reference.as_ref().context("no reference labels")?;
         // Only the numbers of rows matter for a relation of its own.
-        let same = comparison.is_none();
+        let same = config.label_comparison_fn.is_none();
         let known = if same {
             classes(known, &labels)
         } else {
@@ -37,12 +42,10 @@ pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
         };
         batch = batch.with_reference(&rows, known)?;
     }
-    if let Some(comparison) = comparison {
-        let relation = relation(comparison, labels, reference.clone())?;
-        batch = batch.with_relation(match reference {
-            None => relation.with_diagonal_identity()?,
-            Some(_) => relation,
-        })?;
+    if let Some(comparison) = config.label_comparison_fn {
+        let reference = reference.map(|labels| labels.concat());
+        batch =
+            batch.with_relation(comparison.relation(&labels.concat(), reference.as_deref())?)?;
     }
     if call["ref_includes_query"] == true {
         batch = with_queries_among_references(batch)?;
@@ -50,7 +53,7 @@ pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
 
     let mut answer = Answer::default();
     for score in &config.build()?.get_accuracy(&batch)? {
-        let values = if config.return_per_class {
+        let values = if config.return_per_class && !score.per_query.is_empty() {
             score.per_class.iter().map(|(_, value)| *value).collect()
         } else {
             vec![score.value]
@@ -65,10 +68,10 @@ pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
 /// The metrics that the configuration and the call leave.
 fn metrics(
     include: &[AccuracyMetric],
-    exclude: &[MetricName],
+    exclude: &[AccuracyMetric],
     call: &Value,
 ) -> anyhow::Result<Vec<AccuracyMetric>> {
-    let names = |key: &str| -> anyhow::Result<Vec<MetricName>> {
+    let names = |key: &str| -> anyhow::Result<Vec<AccuracyMetric>> {
         match &call[key] {
             Value::Null => Ok(Vec::new()),
             names => Ok(serde_json::from_value(names.clone())?),
@@ -76,11 +79,10 @@ fn metrics(
     };
     let (called, left_out) = (names("include")?, names("exclude")?);
     let is_left = |metric: &AccuracyMetric| {
-        let name = MetricName::Rank(*metric);
         (include.is_empty() || include.contains(metric))
-            && (called.is_empty() || called.contains(&name))
-            && !exclude.contains(&name)
-            && !left_out.contains(&name)
+            && (called.is_empty() || called.contains(metric))
+            && !exclude.contains(metric)
+            && !left_out.contains(metric)
     };
     Ok(AccuracyMetric::ALL.into_iter().filter(is_left).collect())
 }
@@ -113,30 +115,4 @@ fn classes(labels: &[Label], among: &[Label]) -> Vec<i64> {
         *class = number;
     }
     labels.iter().map(|label| all[&bits(label)]).collect()
-}
-
-/// Who matches whom by a comparison of that name.
-fn relation(
-    comparison: &str,
-    query: Vec<Label>,
-    reference: Option<Vec<Label>>,
-) -> anyhow::Result<Relation> {
-    let equal: fn(&Label, &Label) -> bool = match comparison {
-        "both_equal" => |a, b| a[0] == b[0] && a[1] == b[1],
-        "first_equal_second_different" => |a, b| a[0] == b[0] && a[1] != b[1],
-        "closer_than_one" => |a, b| (a[0] - b[0]).abs() < 1.0,
-        other => bail!("no comparison is called {other}"),
-    };
-    let reference = reference.unwrap_or_else(|| query.clone());
-    Ok(Relation::closure(
-        query.len(),
-        reference.len(),
-        move |q, r| {
-            if equal(&query[q], &reference[r]) {
-                Verdict::POSITIVE
-            } else {
-                Verdict::NEGATIVE
-            }
-        },
-    ))
 }

@@ -1,9 +1,10 @@
-//! Searches: the nearest neighbours that they find.
+//! Searches, matches and inference models.
 
 use anyhow::Context;
 use dml::candle_core::Tensor;
-use dml::config::KnnConfig;
-use dml::eval::{Neighbors, OwnRow};
+use dml::config::{InferenceConfig, KnnConfig, MatchConfig};
+use dml::eval::{InferenceModel, Matches, Neighbors, OwnRow};
+use serde_json::Value;
 
 use super::unsupported;
 use crate::Case;
@@ -11,19 +12,24 @@ use crate::answer::Answer;
 use crate::case::{Array, Data};
 
 pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
-    let config: KnnConfig = dml::config::from_value(case.config()?)?;
-    let (mut index, call) = (config.build()?.to_empty(), case.json("call")?);
-    let k = usize::try_from(call["k"].as_u64().context("no k")?)?;
-    let input =
-        |name: &str| -> anyhow::Result<Option<Tensor>> { case.tensor(&format!("in.{name}")) };
-    let queries = input("embeddings")?.context("no embeddings")?;
+    let (config, call) = (case.config()?, case.json("call")?);
+    match config["name"].as_str() {
+        Some("MatchFinder") => matches(case, dml::config::from_value(config)?, &call),
+        Some("InferenceModel") => model(case, dml::config::from_value(config)?, &call),
+        _ => search(case, &dml::config::from_value(config)?, &call),
+    }
+}
+
+fn search(case: &Case, config: &KnnConfig, call: &Value) -> anyhow::Result<Answer> {
+    let mut index = config.build()?.to_empty();
+    let (queries, k) = (required(case, "embeddings")?, neighbors(call)?);
     let parts = match case.op() {
         "knn" => ["ref_emb"].as_slice(),
         "train_add_search" | "train_search_twice" => &["train", "add"],
         other => return Err(unsupported(format!("inference op {other}"))),
     };
     for part in parts {
-        if let Some(references) = input(part)? {
+        if let Some(references) = optional(case, part)? {
             index.add(&references)?;
         }
     }
@@ -34,12 +40,87 @@ pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
     };
     let mut found = index.search_others(&queries, k, own)?;
     if case.op() == "train_search_twice" {
-        if matches!(&config, KnnConfig::FaissKNN(config) if config.reset_after) {
+        if matches!(config, KnnConfig::FaissKNN(config) if config.reset_after) {
             index = index.to_empty();
         }
         found = index.search_others(&queries, k, own)?;
     }
     Ok(put(found))
+}
+
+fn matches(case: &Case, config: MatchConfig, call: &Value) -> anyhow::Result<Answer> {
+    let finder = config.build()?;
+    let (queries, threshold) = (required(case, "embeddings")?, call["threshold"].as_f64());
+    match case.op() {
+        "get_matching_pairs" => {
+            let references = optional(case, "ref_emb")?;
+            let found = finder.get_matching_pairs(&queries, references.as_ref(), threshold)?;
+            Ok(put_matches(&found))
+        }
+        "is_match" => {
+            let references = required(case, "ref_emb")?;
+            Ok(put_verdicts(&finder.is_match(
+                &queries,
+                &references,
+                threshold,
+            )?))
+        }
+        other => Err(unsupported(format!("match finder op {other}"))),
+    }
+}
+
+fn model(case: &Case, config: InferenceConfig, call: &Value) -> anyhow::Result<Answer> {
+    let mut model = config.build()?;
+    let (queries, threshold) = (required(case, "embeddings")?, call["threshold"].as_f64());
+    match case.op() {
+        "get_embeddings" => {
+            let mut answer = Answer::default();
+            answer.put_tensor("out.embeddings", &model.get_embeddings(&queries)?)?;
+            Ok(answer)
+        }
+        "train_add_search" => {
+            train(case, &mut model, call)?;
+            Ok(put(model.get_nearest_neighbors(&queries, neighbors(call)?)?))
+        }
+        "get_matches" => {
+            let references = optional(case, "ref_emb")?;
+            Ok(put_matches(&model.get_matches(
+                &queries,
+                references.as_ref(),
+                threshold,
+            )?))
+        }
+        "is_match" => {
+            let references = required(case, "ref_emb")?;
+            Ok(put_verdicts(&model.is_match(
+                &queries,
+                &references,
+                threshold,
+            )?))
+        }
+        other => Err(unsupported(format!("inference model op {other}"))),
+    }
+}
+
+fn train(case: &Case, model: &mut InferenceModel, call: &Value) -> anyhow::Result<()> {
+    let batch_size = usize::try_from(call["batch_size"].as_u64().unwrap_or(64))?;
+    model.train_knn(&required(case, "train")?, batch_size)?;
+    if let Some(more) = optional(case, "add")? {
+        model.add_to_knn(&more, batch_size)?;
+    }
+    Ok(())
+}
+
+fn optional(case: &Case, name: &str) -> anyhow::Result<Option<Tensor>> {
+    case.tensor(&format!("in.{name}"))
+}
+
+fn required(case: &Case, name: &str) -> anyhow::Result<Tensor> {
+    optional(case, name)?.with_context(|| format!("{}: no in.{name}", case.path))
+}
+
+fn neighbors(call: &Value) -> anyhow::Result<usize> {
+    Ok(usize::try_from(call["k"].as_u64().context("no k")?)?)
 }
 
 fn put(found: Neighbors) -> Answer {
@@ -53,5 +134,27 @@ fn put(found: Neighbors) -> Answer {
         let shape = shape.clone();
         answer.put(name, Array { shape, data });
     }
+    answer
+}
+
+fn put_matches(found: &Matches) -> Answer {
+    let mut answer = Answer::default();
+    let mask = found.mask().iter().map(|m| i64::from(*m)).collect();
+    let pairs = found.pairs.iter();
+    let pairs = pairs.flat_map(|(q, r)| [i64::from(*q), i64::from(*r)]);
+    for (name, shape, values) in [
+        ("out.matches", vec![found.queries, found.references], mask),
+        ("out.pairs", vec![found.pairs.len(), 2], pairs.collect()),
+    ] {
+        let data = Data::Whole(values);
+        answer.put(name, Array { shape, data });
+    }
+    answer
+}
+
+fn put_verdicts(matches: &[bool]) -> Answer {
+    let mut answer = Answer::default();
+    let matches = matches.iter().map(|m| i64::from(*m)).collect();
+    answer.put("out.is_match", Array::whole(matches));
     answer
 }

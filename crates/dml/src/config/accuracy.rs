@@ -1,9 +1,10 @@
 //! Evaluation by name.
 
-use dml_eval::{AccuracyCalculator, AccuracyMetric, NeighborCount};
+use dml_core::Error;
+use dml_eval::{AccuracyCalculator, AccuracyMetric, ClusterMetric, NeighborCount, RetrievalMetric};
 use serde::{Deserialize, Serialize};
 
-use super::{ConfigError, KnnConfig, registry};
+use super::{ClustererConfig, ConfigError, KnnConfig, LabelComparison, registry};
 
 registry! {
     /// What measures how good embeddings are.
@@ -23,73 +24,69 @@ impl EvaluationConfig {
     }
 }
 
-/// Metrics of nearest neighbours.
+/// Metrics of nearest neighbours and of clusters.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AccuracyCalculatorConfig {
-    /// The metrics to compute; none named means all.
+    /// PML's metrics to compute; none named means all.
     pub include: Vec<AccuracyMetric>,
-    /// Metrics to leave out.
-    pub exclude: Vec<MetricName>,
+    /// PML's metrics to leave out.
+    pub exclude: Vec<AccuracyMetric>,
+    /// Metrics of rankings to compute besides, such as `"hit_rate_at_5"`.
+    pub retrieval: Vec<RetrievalMetric>,
+    /// Metrics of clusters to compute besides, such as `"ARI"`.
+    pub clustering: Vec<ClusterMetric>,
     /// Average over the classes' averages. Excludes `return_per_class`.
     pub avg_of_avgs: bool,
     /// Give the average of each class besides. Excludes `avg_of_avgs`.
     pub return_per_class: bool,
     /// How many neighbours are looked at: a number, `"max_bin_count"`, or as many as each formula needs.
     pub k: Option<NeighborCount>,
-    /// Nothing but `null`: who matches whom is said by the batch's relation.
-    pub label_comparison_fn: Option<NoFunction>,
-    /// Nothing but `null`: there are no clustering metrics.
-    pub kmeans_func: Option<NoFunction>,
+    /// Which labels match. Default: equal ones. The calculator reads the batch's relation, which
+    /// [`LabelComparison::relation`] makes; metrics of clusters have no meaning with it.
+    pub label_comparison_fn: Option<LabelComparison>,
     /// Where to compute, which is the CPU whatever is said.
     pub device: Option<String>,
     /// How neighbours are searched for.
     pub knn_func: KnnConfig,
+    /// How clusters are made. Default: k-means.
+    pub kmeans_func: Option<ClustererConfig>,
     /// Count the matches of a query as PML does, one too few where a row does not match itself.
     pub count_matches_as_pml: bool,
 }
-
-/// A metric of PML's, for leaving it out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum MetricName {
-    /// One that looks at neighbours.
-    Rank(AccuracyMetric),
-    /// One that looks at clusters.
-    Cluster(ClusterMetric),
-}
-
-/// The metrics of PML's that look at clusters; they can be left out and not be asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum ClusterMetric {
-    /// Adjusted mutual information.
-    AMI,
-    /// Normalised mutual information.
-    NMI,
-}
-
-/// No value: a function can't be named in a configuration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum NoFunction {}
 
 impl AccuracyCalculatorConfig {
     /// The calculator.
     ///
     /// # Errors
-    /// As [`EvaluationConfig::build`].
+    /// As [`EvaluationConfig::build`], and if metrics of clusters are left in beside another comparison of labels.
     pub fn build(&self) -> Result<AccuracyCalculator, ConfigError> {
-        let excluded = self.exclude.iter().filter_map(|name| match name {
-            MetricName::Rank(metric) => Some(*metric),
-            MetricName::Cluster(_) => None,
-        });
+        let is_left = |metric: &AccuracyMetric| {
+            (self.include.is_empty() || self.include.contains(metric))
+                && !self.exclude.contains(metric)
+        };
+        let mut cluster_metrics = AccuracyMetric::ALL
+            .iter()
+            .filter(|m| m.clustering().is_some());
+        let any_cluster_metric = cluster_metrics.any(is_left) || !self.clustering.is_empty();
+        if self.label_comparison_fn.is_some() && any_cluster_metric {
+            return Err(ConfigError::Component(Error::Unsupported {
+                component: "AccuracyCalculator",
+                reason: "clusters can be compared with equal labels only: exclude AMI and NMI, or name no \
+                         label_comparison_fn",
+            }));
+        }
         let own = dml_eval::AccuracyCalculatorConfig {
             include: self.include.clone(),
-            exclude: excluded.collect(),
+            exclude: self.exclude.clone(),
+            retrieval: self.retrieval.clone(),
+            clustering: self.clustering.clone(),
             avg_of_avgs: self.avg_of_avgs,
             return_per_class: self.return_per_class,
             k: self.k,
             count_matches_as_pml: self.count_matches_as_pml,
         };
-        Ok(AccuracyCalculator::new(own, self.knn_func.build()?)?)
+        let clusterer = self.kmeans_func.clone().unwrap_or_default().build()?;
+        Ok(AccuracyCalculator::new(own, self.knn_func.build()?)?.with_clusterer(clusterer))
     }
 }

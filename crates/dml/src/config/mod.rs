@@ -19,9 +19,12 @@
 //! component, a bare name stands for the component with all defaults.
 
 mod accuracy;
+mod clustering;
 mod distance;
 mod error;
+mod inference;
 mod knn;
+mod label_comparison;
 mod loss;
 mod miner;
 mod parts;
@@ -34,12 +37,15 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-pub use accuracy::{
-    AccuracyCalculatorConfig, ClusterMetric, EvaluationConfig, MetricName, NoFunction,
-};
+pub use accuracy::{AccuracyCalculatorConfig, EvaluationConfig};
+pub use clustering::{ClustererConfig, GivenClustersConfig};
 pub use distance::{BatchedDistanceConfig, DistanceConfig};
 pub use error::ConfigError;
+pub use inference::{
+    InferenceConfig, InferenceModelConfig, MatchConfig, MatchFinderConfig, NetworkConfig,
+};
 pub use knn::{CustomKNNConfig, FaissIndex, FaissKNNConfig, KnnConfig};
+pub use label_comparison::LabelComparison;
 pub use loss::{LossConfig, LossKind};
 pub use miner::{MinerConfig, MinerKind};
 pub use reducer::{Aggregation, MultipleReducersConfig, PerAnchorReducerConfig, ReducerConfig};
@@ -88,6 +94,10 @@ pub fn is_known(name: &str) -> bool {
         LossKind::NAMES,
         SamplerConfig::NAMES,
         KnnConfig::NAMES,
+        ClustererConfig::NAMES,
+        MatchConfig::NAMES,
+        InferenceConfig::NAMES,
+        NetworkConfig::NAMES,
         EvaluationConfig::NAMES,
         dml_losses::WeightInit::NAMES,
     ]

@@ -6,6 +6,14 @@ fn calculator(config: AccuracyCalculatorConfig) -> AccuracyCalculator {
     AccuracyCalculator::new(config, Arc::new(FlatIndex::default())).unwrap()
 }
 
+/// Everything but metrics of clusters.
+fn rankings() -> AccuracyCalculatorConfig {
+    AccuracyCalculatorConfig {
+        exclude: vec![AccuracyMetric::AMI, AccuracyMetric::NMI],
+        ..Default::default()
+    }
+}
+
 fn line(places: &[f64]) -> Tensor {
     Tensor::from_slice(places, (places.len(), 1), &Device::Cpu).unwrap()
 }
@@ -28,7 +36,7 @@ fn two_queries() -> Batch {
 
 #[test]
 fn every_metric_by_hand() -> Result<()> {
-    let accuracies = calculator(Default::default()).get_accuracy(&two_queries())?;
+    let accuracies = calculator(rankings()).get_accuracy(&two_queries())?;
     let names: Vec<&str> = accuracies
         .iter()
         .map(|score| score.metric.as_str())
@@ -111,7 +119,7 @@ fn k_cuts_the_ranking() -> Result<()> {
 fn lone_queries_do_not_count() -> Result<()> {
     // Class 9 is seen once; the others find their partner.
     let batch = Batch::new(&line(&[0., 1., 5., 10., 11.]), [0i64, 0, 9, 1, 1])?;
-    let accuracies = calculator(Default::default()).get_accuracy(&batch)?;
+    let accuracies = calculator(rankings()).get_accuracy(&batch)?;
     for score in &accuracies {
         assert!(score.per_query[2].is_nan());
         assert_eq!(score.value, 1.0, "{}", score.metric);
@@ -123,7 +131,7 @@ fn lone_queries_do_not_count() -> Result<()> {
 fn all_lone_is_not_a_number() -> Result<()> {
     let config = AccuracyCalculatorConfig {
         return_per_class: true,
-        ..Default::default()
+        ..rankings()
     };
     let one = Batch::new(&line(&[0.]), [4i64])?;
     let three = Batch::new(&line(&[0., 1., 2.]), [4i64, 5, 6])?;
@@ -225,8 +233,8 @@ fn any_relation_decides_and_matches_are_counted_rightly_or_as_pml_does() -> Resu
 struct PrecisionAt2;
 
 impl RankMetric for PrecisionAt2 {
-    fn name(&self) -> &str {
-        "precision_at_2"
+    fn name(&self) -> String {
+        "precision_at_2".to_owned()
     }
 
     fn depth(&self) -> RankDepth {
@@ -249,6 +257,107 @@ fn a_metric_of_your_own() -> Result<()> {
         values(&calculator.get_accuracy(&two_queries())?),
         [0.5, 0.5]
     );
+    Ok(())
+}
+
+/// Two groups on a line, one row of each mislabelled.
+fn two_groups() -> Batch {
+    Batch::new(&line(&[0., 1., 2., 10., 11., 12.]), [0i64, 0, 1, 1, 1, 0]).unwrap()
+}
+
+#[test]
+fn clusters_are_compared_with_the_labels() -> Result<()> {
+    let config = AccuracyCalculatorConfig {
+        include: vec![AccuracyMetric::NMI, AccuracyMetric::AMI],
+        clustering: vec![ClusterMetric::ARI],
+        return_per_class: true,
+        ..Default::default()
+    };
+    let accuracies = calculator(config).get_accuracy(&two_groups())?;
+    let table = Contingency::new([0i64, 0, 1, 1, 1, 0], [0i64, 0, 0, 1, 1, 1])?;
+    for (name, value) in [
+        ("NMI", table.normalized_mutual_information()),
+        ("AMI", table.adjusted_mutual_information()),
+        ("ARI", table.adjusted_rand_index()),
+    ] {
+        let score = accuracies.get(name).unwrap();
+        assert!((score.value - value).abs() < 1e-14);
+        assert!(score.per_class.is_empty() && score.per_query.is_empty());
+    }
+    assert_eq!(accuracies.iter().count(), 3);
+    Ok(())
+}
+
+#[test]
+fn any_clusterer_will_do() -> Result<()> {
+    let config = AccuracyCalculatorConfig {
+        include: vec![AccuracyMetric::NMI],
+        ..Default::default()
+    };
+    let given = crate::GivenClusters::new([5i64, 5, 7, 7, 7, 5])?;
+    let calculator = calculator(config).with_clusterer(Arc::new(given));
+    assert_eq!(values(&calculator.get_accuracy(&two_groups())?), [1.0]);
+    let two = Batch::new(&line(&[0., 1.]), [0i64, 1])?;
+    assert!(matches!(
+        calculator.get_accuracy(&two),
+        Err(Error::Length { .. })
+    ));
+    Ok(())
+}
+
+#[test]
+fn without_labels_metrics_of_clusters_are_left_out_or_refused() -> Result<()> {
+    let relation = Relation::matrix(&[0., 1., 1., 0.], 2, 2)?;
+    let batch = Batch::new(&line(&[0., 1.]), [0i64, 1])?.with_relation(relation)?;
+    let names: Vec<String> = calculator(Default::default())
+        .get_accuracy(&batch)?
+        .iter()
+        .map(|score| score.metric.clone())
+        .collect();
+    assert!(!names.contains(&"NMI".to_owned()) && names.len() == 5);
+    let named = AccuracyCalculatorConfig {
+        include: vec![AccuracyMetric::NMI],
+        ..Default::default()
+    };
+    let besides = AccuracyCalculatorConfig {
+        clustering: vec![ClusterMetric::VMeasure],
+        ..Default::default()
+    };
+    for config in [named, besides] {
+        assert!(matches!(
+            calculator(config).get_accuracy(&batch),
+            Err(Error::Unsupported { .. })
+        ));
+    }
+    Ok(())
+}
+
+#[test]
+fn further_metrics_of_rankings() -> Result<()> {
+    let config = AccuracyCalculatorConfig {
+        include: vec![AccuracyMetric::PrecisionAt1],
+        retrieval: vec![
+            RetrievalMetric::HitRateAt(2),
+            RetrievalMetric::RecallAt(3),
+            RetrievalMetric::PrecisionAt(4),
+        ],
+        ..Default::default()
+    };
+    let accuracies = calculator(config).get_accuracy(&two_queries())?;
+    // Hits 1 0 1 1 0 of three, and 0 1 0 1 0 of two.
+    let per_query = |name| accuracies.get(name).unwrap().per_query.clone();
+    assert_eq!(per_query("precision_at_1"), [1., 0.]);
+    assert_eq!(per_query("hit_rate_at_2"), [1., 1.]);
+    assert_eq!(per_query("recall_at_3"), [2. / 3., 0.5]);
+    assert_eq!(per_query("precision_at_4"), [0.75, 0.5]);
+    let config = AccuracyCalculatorConfig {
+        retrieval: vec![RetrievalMetric::NdcgAt(0)],
+        ..Default::default()
+    };
+    assert!(matches!(
+        AccuracyCalculator::new(config, Arc::new(FlatIndex::default())),
+        Err(Error::InvalidParameter { name: "k", .. })
+    ));
     Ok(())
 }
 
@@ -330,6 +439,28 @@ fn bad_configurations_and_batches_are_refused() -> Result<()> {
 #[cfg(feature = "serde")]
 mod serde {
     use super::*;
+
+    #[test]
+    fn further_metrics_go_by_name() {
+        let json =
+            r#"{"retrieval":["hit_rate_at_5","ndcg_at_10"],"clustering":["v_measure","ARI"]}"#;
+        let config: AccuracyCalculatorConfig = serde_json::from_str(json).unwrap();
+        assert_eq!(
+            config.retrieval,
+            [RetrievalMetric::HitRateAt(5), RetrievalMetric::NdcgAt(10)]
+        );
+        assert_eq!(
+            config.clustering,
+            [ClusterMetric::VMeasure, ClusterMetric::ARI]
+        );
+        let again = serde_json::to_string(&config).unwrap();
+        assert_eq!(
+            serde_json::from_str::<AccuracyCalculatorConfig>(&again).unwrap(),
+            config
+        );
+        let zero = r#"{"retrieval":["ndcg_at_0"]}"#;
+        assert!(serde_json::from_str::<AccuracyCalculatorConfig>(zero).is_err());
+    }
 
     #[test]
     fn configurations_are_written_as_pml_names_them() {

@@ -1,0 +1,220 @@
+//! k-means over tensors; the algorithm is that of [`dml_core::kernels::kmeans`].
+
+use candle_core::{Device, Tensor};
+use dml_core::fused::{Element, with_slice};
+use dml_core::kernels::kmeans::{Clustering, Start, kmeans};
+use dml_core::{Error, IntoLabels, Labels, Result, check, for_element};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use super::Clusterer;
+use crate::rows::{check_finite, checked_rows};
+
+/// Where the centroids begin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum KMeansStart {
+    /// At rows drawn one by one, with probability proportional to the squared distance from the closest one so far.
+    #[default]
+    PlusPlus,
+    /// At different rows, all equally probable, as faiss does it.
+    Random,
+}
+
+/// Knobs of [`KMeans`], by faiss's names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
+pub struct KMeansConfig {
+    /// How often the centroids are updated at most. Default 20, as PML's `AccuracyCalculator` has it.
+    pub niter: usize,
+    /// How many times it is begun anew; the clusters of the smallest inertia are kept. At least 1. Default 1.
+    pub nredo: usize,
+    /// The seed of what is drawn. Default 1234, faiss's.
+    pub seed: u64,
+    /// Where the centroids begin. Default: k-means++.
+    pub start: KMeansStart,
+}
+
+impl Default for KMeansConfig {
+    fn default() -> Self {
+        Self {
+            niter: 20,
+            nredo: 1,
+            seed: 1234,
+            start: KMeansStart::PlusPlus,
+        }
+    }
+}
+
+/// Lloyd's k-means: exact assignments at the speed of a matrix product, no empty clusters as long as there are enough
+/// different rows, the same result whatever the number of threads.
+///
+/// ```
+/// use dml_core::candle_core::{Device, Tensor};
+/// use dml_eval::{KMeans, KMeansConfig};
+///
+/// let rows = Tensor::new(&[[0f32, 0.], [0., 1.], [9., 0.], [9., 1.]], &Device::Cpu)?;
+/// let found = KMeans::new(KMeansConfig { nredo: 3, ..Default::default() })?.fit(&rows, 2)?;
+/// assert_eq!(found.inertia, 1.0);
+/// assert_eq!(found.clusters[2], found.clusters[3]);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct KMeans {
+    config: KMeansConfig,
+}
+
+/// What [`KMeans::fit`] finds.
+#[derive(Clone, Debug)]
+pub struct RowClusters {
+    /// The centroids `[clusters, dim]`, in the element type of the rows.
+    pub centroids: Tensor,
+    /// The cluster of every row.
+    pub clusters: Vec<u32>,
+    /// The sum of the squared distances between rows and their centroids.
+    pub inertia: f64,
+}
+
+impl KMeans {
+    /// # Errors
+    /// [`Error::InvalidParameter`] if `nredo` is 0.
+    pub fn new(config: KMeansConfig) -> Result<Self> {
+        check::at_least_one("nredo", config.nredo)?;
+        Ok(Self { config })
+    }
+
+    /// Sorts the rows `[rows, dim]` into `clusters` clusters.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] unless they are `[rows, dim]`, [`Error::DType`] unless they are of a floating-point type,
+    /// [`Error::InvalidParameter`] if one is not finite, or if there are fewer rows than clusters or no cluster.
+    pub fn fit(&self, rows: &Tensor, clusters: usize) -> Result<RowClusters> {
+        let rows = checked_rows("embeddings", rows, None, None)?.to_device(&Device::Cpu)?;
+        if clusters == 0 || clusters > rows.dims()[0] {
+            return Err(Error::InvalidParameter {
+                name: "clusters",
+                value: clusters as f64,
+                expected: "a number from 1 to the number of rows",
+            });
+        }
+        for_element!(rows, "embeddings", |T| self.fit_rows::<T>(&rows, clusters))
+    }
+
+    fn fit_rows<T: Element>(&self, rows: &Tensor, clusters: usize) -> Result<RowClusters> {
+        check_finite::<T>("embeddings", rows)?;
+        let dim = rows.dims()[1];
+        let start = match self.config.start {
+            KMeansStart::PlusPlus => Start::PlusPlus,
+            KMeansStart::Random => Start::Random,
+        };
+        let mut rng = ChaCha8Rng::seed_from_u64(self.config.seed);
+        let best = with_slice::<T, _>(rows, |rows| {
+            let mut run = || kmeans(rows, dim, clusters, self.config.niter, start, &mut rng);
+            let mut best: Clustering<T> = run();
+            for _ in 1..self.config.nredo {
+                let found = run();
+                if found.inertia < best.inertia {
+                    best = found;
+                }
+            }
+            best
+        })?;
+        Ok(RowClusters {
+            centroids: Tensor::from_vec(best.centroids, (clusters, dim), &Device::Cpu)?,
+            clusters: best.assignments,
+            inertia: best.inertia,
+        })
+    }
+}
+
+impl Clusterer for KMeans {
+    fn cluster(&self, embeddings: &Tensor, clusters: usize) -> Result<Labels> {
+        self.fit(embeddings, clusters)?.clusters.into_labels()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::DType;
+
+    fn line(places: &[f64]) -> Tensor {
+        Tensor::from_slice(places, (places.len(), 1), &Device::Cpu).unwrap()
+    }
+
+    #[test]
+    fn more_restarts_are_never_worse_and_seeds_repeat() -> Result<()> {
+        let places: Vec<f64> = (0..60)
+            .map(|i| f64::from(i * i % 61) + f64::from(i % 6) * 100.)
+            .collect();
+        let fit = |nredo, start| -> Result<RowClusters> {
+            let config = KMeansConfig {
+                nredo,
+                start,
+                ..Default::default()
+            };
+            KMeans::new(config)?.fit(&line(&places), 6)
+        };
+        for start in [KMeansStart::PlusPlus, KMeansStart::Random] {
+            let mut before = f64::INFINITY;
+            for nredo in 1..5 {
+                let found = fit(nredo, start)?;
+                assert!(found.inertia <= before);
+                assert_eq!(found.clusters, fit(nredo, start)?.clusters);
+                before = found.inertia;
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn every_floating_point_type_is_clustered() -> Result<()> {
+        let rows = line(&[0., 1., 10., 11.]);
+        for dtype in [DType::F16, DType::BF16, DType::F32, DType::F64] {
+            let labels = KMeans::default().cluster(&rows.to_dtype(dtype)?, 2)?;
+            let labels = labels.as_slice();
+            assert!(labels[0] == labels[1] && labels[1] != labels[2] && labels[2] == labels[3]);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn bad_rows_and_numbers_are_refused() {
+        let rows = line(&[0., 1.]);
+        let kmeans = KMeans::default();
+        for clusters in [0, 3] {
+            assert!(matches!(
+                kmeans.fit(&rows, clusters),
+                Err(Error::InvalidParameter {
+                    name: "clusters",
+                    ..
+                })
+            ));
+        }
+        assert!(matches!(
+            kmeans.fit(&line(&[0., f64::NAN]), 1),
+            Err(Error::InvalidParameter {
+                name: "embeddings",
+                ..
+            })
+        ));
+        assert!(matches!(
+            kmeans.fit(&rows.flatten_all().unwrap(), 1),
+            Err(Error::Shape { .. })
+        ));
+        let whole = rows.to_dtype(DType::I64).unwrap();
+        assert!(matches!(kmeans.fit(&whole, 1), Err(Error::DType { .. })));
+        let config = KMeansConfig {
+            nredo: 0,
+            ..Default::default()
+        };
+        assert!(matches!(
+            KMeans::new(config),
+            Err(Error::InvalidParameter { name: "nredo", .. })
+        ));
+    }
+}

@@ -1,0 +1,65 @@
+//! Metrics of clusters, by name.
+
+use super::Contingency;
+
+/// A number that says how well clusters agree with classes; see [`contingency`](super::contingency) for the formulas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum ClusterMetric {
+    /// Adjusted mutual information, as PML has it.
+    AMI,
+    /// Normalised mutual information by the mean of the entropies, as PML has it.
+    NMI,
+    /// Adjusted Rand index.
+    ARI,
+    /// How far each cluster is of one class only.
+    #[cfg_attr(feature = "serde", serde(rename = "homogeneity"))]
+    Homogeneity,
+    /// How far each class is in one cluster only.
+    #[cfg_attr(feature = "serde", serde(rename = "completeness"))]
+    Completeness,
+    /// The harmonic mean of homogeneity and completeness.
+    #[cfg_attr(feature = "serde", serde(rename = "v_measure"))]
+    VMeasure,
+    /// The F1 of [`BCubed`](super::BCubed).
+    #[cfg_attr(feature = "serde", serde(rename = "bcubed_f1"))]
+    BCubedF1,
+}
+
+impl ClusterMetric {
+    /// The metric's name in results and configurations.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::AMI => "AMI",
+            Self::NMI => "NMI",
+            Self::ARI => "ARI",
+            Self::Homogeneity => "homogeneity",
+            Self::Completeness => "completeness",
+            Self::VMeasure => "v_measure",
+            Self::BCubedF1 => "bcubed_f1",
+        }
+    }
+
+    /// The number for these classes and clusters.
+    ///
+    /// ```
+    /// use dml_eval::{ClusterMetric, Contingency};
+    ///
+    /// let table = Contingency::new([0i64, 0, 1, 1], [9i64, 9, 3, 3])?;
+    /// assert_eq!(ClusterMetric::ARI.of(&table), 1.0);
+    /// # Ok::<(), dml_core::Error>(())
+    /// ```
+    #[must_use]
+    pub fn of(self, table: &Contingency) -> f64 {
+        match self {
+            Self::AMI => table.adjusted_mutual_information(),
+            Self::NMI => table.normalized_mutual_information(),
+            Self::ARI => table.adjusted_rand_index(),
+            Self::Homogeneity => table.homogeneity(),
+            Self::Completeness => table.completeness(),
+            Self::VMeasure => table.v_measure(),
+            Self::BCubedF1 => table.bcubed().f1,
+        }
+    }
+}

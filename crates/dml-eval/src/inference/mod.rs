@@ -1,0 +1,11 @@
+//! Using embeddings: which rows match, what is near, which class.
+
+pub mod knn_classifier;
+pub mod match_finder;
+mod matches;
+mod model;
+
+pub use knn_classifier::{KnnClassifier, KnnClassifierConfig, Prediction, Vote};
+pub use match_finder::{MatchFinder, MatchFinderConfig};
+pub use matches::Matches;
+pub use model::{InferenceModel, InferenceModelConfig};

@@ -1,0 +1,134 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::*;
+use crate::{FlatIndex, MatchFinderConfig};
+use candle_core::{Device, Var};
+use dml_core::{Distance, Error};
+
+#[derive(Debug)]
+struct Euclidean;
+
+impl Distance for Euclidean {
+    fn matrix(&self, query: &Tensor, reference: Option<&Tensor>) -> Result<Tensor> {
+        query.pairwise_lp(reference.unwrap_or(query), 2.0)
+    }
+}
+
+/// Doubles at inference, counts calls, and gives something else in training.
+struct Doubler(AtomicUsize);
+
+impl ModuleT for Doubler {
+    fn forward_t(&self, xs: &Tensor, train: bool) -> candle_core::Result<Tensor> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        if train { xs * 0.0 } else { xs * 2.0 }
+    }
+}
+
+fn rows() -> Tensor {
+    Tensor::new(
+        &[[3f32, 4.], [0., 1.], [6., 8.], [1., 0.], [0., 2.]],
+        &Device::Cpu,
+    )
+    .unwrap()
+}
+
+fn model(normalize_embeddings: bool, trunk: Arc<Network>) -> InferenceModel {
+    let config = MatchFinderConfig {
+        threshold: Some(0.7),
+    };
+    InferenceModel::new(
+        InferenceModelConfig {
+            normalize_embeddings,
+        },
+        trunk,
+        MatchFinder::new(config, Arc::new(Euclidean)).unwrap(),
+        Box::new(FlatIndex::default()),
+    )
+}
+
+#[test]
+fn networks_run_as_at_inference_one_after_the_other() -> Result<()> {
+    let doubler = || Arc::new(Doubler(AtomicUsize::new(0)));
+    let raw = model(false, doubler()).with_embedder(doubler());
+    let embeddings = raw.get_embeddings(&rows())?;
+    assert_eq!(embeddings.to_vec2::<f32>()?[0], [12., 16.]);
+    let unit = model(true, doubler()).get_embeddings(&rows())?;
+    assert_eq!(unit.to_vec2::<f32>()?[2], [0.6, 0.8]);
+    // Nothing of it is in the graph.
+    let var = Var::from_tensor(&rows())?;
+    assert!(!raw.get_embeddings(&var)?.track_op());
+    Ok(())
+}
+
+#[test]
+fn batches_are_joined_in_order() -> Result<()> {
+    let doubler = Arc::new(Doubler(AtomicUsize::new(0)));
+    let model = model(false, doubler.clone());
+    let whole = model.get_embeddings(&rows())?.to_vec2::<f32>()?;
+    for (batch_size, batches) in [(1, 5), (2, 3), (5, 1), (64, 1)] {
+        doubler.0.store(0, Ordering::Relaxed);
+        let joined = model.get_embeddings_in_batches(&rows(), batch_size)?;
+        assert_eq!(joined.to_vec2::<f32>()?, whole);
+        assert_eq!(doubler.0.load(Ordering::Relaxed), batches);
+    }
+    assert!(matches!(
+        model.get_embeddings_in_batches(&rows(), 0),
+        Err(Error::InvalidParameter {
+            name: "batch_size",
+            ..
+        })
+    ));
+    let none = rows().narrow(0, 0, 0)?;
+    assert!(matches!(
+        model.get_embeddings_in_batches(&none, 1),
+        Err(Error::Shape { arg: "inputs", .. })
+    ));
+    Ok(())
+}
+
+#[test]
+fn training_fills_the_index_anew_and_adding_adds() -> Result<()> {
+    let mut model = model(true, Arc::new(|x: &Tensor| Ok(x.clone())));
+    model.add_to_knn(&rows(), 2)?;
+    model.train_knn(&rows().narrow(0, 0, 2)?, 64)?;
+    assert_eq!(model.index().len(), 2);
+    model.add_to_knn(&rows().narrow(0, 3, 1)?, 64)?;
+    assert_eq!(model.index().len(), 3);
+    // (3, 4) points where (6, 8) does; (1, 0) is next to it, then (0, 1).
+    let found = model.get_nearest_neighbors(&rows().narrow(0, 2, 1)?, 3)?;
+    assert_eq!(found.indices, [0, 1, 2]);
+    assert!(matches!(
+        model.get_nearest_neighbors(&rows(), 4),
+        Err(Error::InvalidParameter { name: "k", .. })
+    ));
+    // Other rows than those of the index are refused, and it stays.
+    assert!(
+        model
+            .add_to_knn(&Tensor::new(&[[1f32]], &Device::Cpu)?, 1)
+            .is_err()
+    );
+    assert_eq!(model.index().len(), 3);
+    Ok(())
+}
+
+#[test]
+fn matches_are_those_of_the_embeddings() -> Result<()> {
+    let model = model(true, Arc::new(|x: &Tensor| Ok(x.clone())));
+    let matches = model.get_matches(&rows(), None, None)?;
+    // Unit rows: (0.6, 0.8) twice, (0, 1) twice, (1, 0); √0.4 = 0.63 apart, (1, 0) √0.8 = 0.89 from the first.
+    assert!(matches.pairs.contains(&(0, 1)) && matches.pairs.contains(&(4, 1)));
+    assert!(!matches.pairs.contains(&(0, 3)));
+    assert!(
+        model
+            .get_matches(&rows(), None, Some(0.9))?
+            .pairs
+            .contains(&(0, 3))
+    );
+    let one_by_one = model.is_match(
+        &rows(),
+        &rows().narrow(0, 3, 1)?.broadcast_as((5, 2))?,
+        Some(0.9),
+    )?;
+    assert_eq!(one_by_one, [true, false, true, true, false]);
+    Ok(())
+}

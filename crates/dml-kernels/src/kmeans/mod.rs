@@ -1,0 +1,95 @@
+//! k-means: as many points as there are clusters, each the mean of the rows that are closest to it.
+//!
+//! ```text
+//! start     centroids are rows: drawn uniformly, or far from each other (k-means++)
+//! assign    a(x) = the centroid of smallest ‖x − c‖², ties to the lower one
+//! update    c = mean of the rows with a(x) = c
+//! inertia   Σₓ ‖x − c_a(x)‖²
+//! ```
+//!
+//! Lloyd, "Least squares quantization in PCM" (1982); Arthur and Vassilvitskii, "k-means++: the advantages of careful
+//! seeding" (2007). Assigning is exact, at the speed of a matrix product. A centroid that loses all its rows moves to the row that is furthest from its own centroid, so no
+//! cluster stays empty as long as a row is away from its centroid. Results do not depend on the number of threads.
+
+mod assign;
+mod start;
+mod update;
+
+use rand::RngCore;
+
+use crate::Real;
+
+/// Where the centroids begin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Start {
+    /// At rows drawn one by one, with probability proportional to the squared distance from the closest one so far.
+    #[default]
+    PlusPlus,
+    /// At different rows, all equally probable.
+    Random,
+}
+
+/// Rows in clusters.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Clustering<T> {
+    /// The centroids `[clusters, dim]`.
+    pub centroids: Vec<T>,
+    /// The cluster of every row: that of the closest centroid.
+    pub assignments: Vec<u32>,
+    /// The sum of the squared distances between rows and their centroids.
+    pub inertia: f64,
+    /// How often the centroids were updated: fewer times than allowed if nothing moved any more.
+    pub updates: usize,
+}
+
+/// The rows `[rows, dim]` in `clusters` clusters, after at most `updates` updates; `1 <= clusters <= rows`, and rows are
+/// finite numbers.
+///
+/// With fewer different rows than clusters, some clusters are empty.
+///
+/// ```
+/// use dml_kernels::kmeans::{Start, kmeans};
+/// use rand::SeedableRng;
+///
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let found = kmeans(&[0f32, 1., 10., 11.], 1, 2, 20, Start::PlusPlus, &mut rng);
+/// assert_eq!(found.inertia, 1.0);
+/// assert_eq!(found.assignments[0], found.assignments[1]);
+/// assert_ne!(found.assignments[1], found.assignments[2]);
+/// ```
+#[must_use]
+pub fn kmeans<T: Real>(
+    rows: &[T],
+    dim: usize,
+    clusters: usize,
+    updates: usize,
+    start: Start,
+    rng: &mut dyn RngCore,
+) -> Clustering<T> {
+    let mut centroids = start::centroids(rows, dim, clusters, start, rng);
+    let prepared = assign::Rows::new(rows, dim);
+    let mut found = prepared.assign(&centroids);
+    // The clusters whose means the centroids are.
+    let mut averaged = Vec::new();
+    let mut done = 0;
+    while done < updates {
+        let mut members = found.clusters.clone();
+        update::fill_empty(&mut members, &found.squared_distances, clusters);
+        if members == averaged {
+            break;
+        }
+        update::set_to_means(&mut centroids, rows, dim, &members);
+        found = prepared.assign(&centroids);
+        averaged = members;
+        done += 1;
+    }
+    Clustering {
+        centroids,
+        inertia: found.squared_distances.iter().sum(),
+        assignments: found.clusters,
+        updates: done,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,119 @@
+//! Comparisons of labels by name: which rows match, where it is not those of equal labels.
+
+use dml_core::{Error, Relation, Result, Verdict};
+use serde::{Deserialize, Serialize};
+
+/// When two rows match. A row's label is a list of numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LabelComparison {
+    /// Both of two labels are equal.
+    BothEqual,
+    /// The first of two labels is equal and the second is not: the same item seen by another camera.
+    FirstEqualSecondDifferent,
+    /// One real number differs by less than 1.
+    CloserThanOne,
+}
+
+impl LabelComparison {
+    /// How many numbers the label of a row has.
+    #[must_use]
+    pub fn width(self) -> usize {
+        match self {
+            Self::BothEqual | Self::FirstEqualSecondDifferent => 2,
+            Self::CloserThanOne => 1,
+        }
+    }
+
+    /// Who matches whom, `width` numbers for each row; `reference` `None` compares the rows among themselves, and none
+    /// with itself.
+    ///
+    /// ```
+    /// use dml::{Verdict, config::LabelComparison};
+    ///
+    /// // Item and camera of three pictures.
+    /// let relation = LabelComparison::FirstEqualSecondDifferent.relation(&[7., 1., 7., 2., 7., 1.], None)?;
+    /// assert_eq!(relation.judge(0, 1), Verdict::POSITIVE);
+    /// assert_eq!(relation.judge(0, 2), Verdict::NEGATIVE);
+    /// # Ok::<(), dml::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Length`] if there are not `width` numbers for each row.
+    pub fn relation(self, query: &[f64], reference: Option<&[f64]>) -> Result<Relation> {
+        let width = self.width();
+        for labels in [Some(query), reference].into_iter().flatten() {
+            if !labels.len().is_multiple_of(width) {
+                return Err(Error::Length {
+                    arg: "labels",
+                    expected: labels.len().next_multiple_of(width),
+                    got: labels.len(),
+                });
+            }
+        }
+        let among_themselves = reference.is_none();
+        let (query, reference) = (query.to_vec(), reference.unwrap_or(query).to_vec());
+        let (queries, references) = (query.len() / width, reference.len() / width);
+        let relation = Relation::closure(queries, references, move |q, r| {
+            let label = |labels: &[f64], row: usize| -> [f64; 2] {
+                let first = row * width;
+                [labels[first], labels[first + width - 1]]
+            };
+            if self.matches(label(&query, q), label(&reference, r)) {
+                Verdict::POSITIVE
+            } else {
+                Verdict::NEGATIVE
+            }
+        });
+        if among_themselves {
+            relation.with_diagonal_identity()
+        } else {
+            Ok(relation)
+        }
+    }
+
+    /// Whether labels match, given by their first and last number. Labels are compared as they are, to the last bit.
+    #[allow(clippy::float_cmp)]
+    fn matches(self, a: [f64; 2], b: [f64; 2]) -> bool {
+        match self {
+            Self::BothEqual => a == b,
+            Self::FirstEqualSecondDifferent => a[0] == b[0] && a[1] != b[1],
+            Self::CloserThanOne => (a[0] - b[0]).abs() < 1.0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_comparison_by_hand() -> Result<()> {
+        let pairs = [1., 1., 1., 2., 2., 1., 1., 1.];
+        let both = LabelComparison::BothEqual.relation(&pairs, None)?;
+        assert_eq!(both.judge(0, 3), Verdict::POSITIVE);
+        assert_eq!(both.judge(0, 1), Verdict::NEGATIVE);
+        assert_eq!(both.judge(0, 0), Verdict::Ignored);
+        let other = LabelComparison::FirstEqualSecondDifferent.relation(&pairs, Some(&pairs))?;
+        assert_eq!(other.judge(0, 1), Verdict::POSITIVE);
+        assert_eq!(other.judge(0, 2), Verdict::NEGATIVE);
+        assert_eq!(other.judge(0, 0), Verdict::NEGATIVE);
+        let close = LabelComparison::CloserThanOne.relation(&[0.0], Some(&[0.9, 1.0, -0.5]))?;
+        assert_eq!(close.judge(0, 0), Verdict::POSITIVE);
+        assert_eq!(close.judge(0, 1), Verdict::NEGATIVE);
+        assert_eq!(close.judge(0, 2), Verdict::POSITIVE);
+        Ok(())
+    }
+
+    #[test]
+    fn labels_must_fill_rows() {
+        assert!(matches!(
+            LabelComparison::BothEqual.relation(&[1., 2., 3.], None),
+            Err(Error::Length {
+                arg: "labels",
+                expected: 4,
+                got: 3
+            })
+        ));
+    }
+}
