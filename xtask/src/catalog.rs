@@ -1,6 +1,6 @@
 //! `cargo xtask catalog`: the README's table of components, made from the code.
 //!
-//! A component's line is the first one of its file's documentation, its paper the first arXiv number there; how many
+//! A component's line is the first paragraph of its file's documentation, its paper the first arXiv number there; how many
 //! reference cases hold it is counted in the packed cases.
 
 use std::collections::BTreeMap;
@@ -70,12 +70,7 @@ fn table() -> anyhow::Result<String> {
                 .iter()
                 .find(|text| text.contains(&format!("pub struct {name}")) && declares(text, name))
                 .with_context(|| format!("{package} has no type {name}"))?;
-            let summary = source
-                .lines()
-                .next()
-                .unwrap_or_default()
-                .trim_start_matches("//!")
-                .trim();
+            let summary = first_paragraph(source);
             let paper = arxiv(source).map_or_else(String::new, |id| {
                 format!("[{id}](https://arxiv.org/abs/{id})")
             });
@@ -85,6 +80,13 @@ fn table() -> anyhow::Result<String> {
     }
     writeln!(text)?;
     Ok(text)
+}
+
+/// The first paragraph of the documentation of a file, as one line.
+fn first_paragraph(text: &str) -> String {
+    let lines = text.lines().map_while(|line| line.strip_prefix("//!"));
+    let lines = lines.map(str::trim).take_while(|line| !line.is_empty());
+    lines.collect::<Vec<_>>().join(" ")
 }
 
 /// Whether a file declares exactly that type, not one whose name only begins so.

@@ -61,6 +61,8 @@ fn distance_variants(name: &str, _: usize) -> Vec<Value> {
         "LpDistance" => vec![json!({}), json!({"p": 1})],
         // It hands its blocks to a function and has no matrix.
         "BatchedDistance" => vec![],
+        // It reads bits, and numbers have none to offer.
+        "HammingDistance" => vec![],
         _ => vec![json!({})],
     }
 }

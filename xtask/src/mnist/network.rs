@@ -12,7 +12,7 @@ use dml::nn::{
 use rand::RngCore;
 
 /// Numbers of an embedding.
-const DIM: usize = 128;
+pub(super) const EMBEDDING_SIZE: usize = 128;
 
 /// Images `[n, 1, 28, 28]` to embeddings `[n, 128]`.
 #[derive(Debug)]
@@ -44,7 +44,12 @@ impl Network {
             .with("flatten", Flatten)
             .with(
                 "fc1",
-                Linear::new(LinearConfig::new(64 * 12 * 12, DIM), rng, dtype, device)?,
+                Linear::new(
+                    LinearConfig::new(64 * 12 * 12, EMBEDDING_SIZE),
+                    rng,
+                    dtype,
+                    device,
+                )?,
             );
         Ok(Self { layers })
     }

@@ -17,7 +17,7 @@ pub(crate) struct PartArgs {
     /// Loss [default: TripletMarginLoss with margin 0.2].
     #[arg(long, value_name = "NAME|JSON")]
     loss: Option<String>,
-    /// Miner, or `none` [default: TripletMarginMiner with margin 0.2, semihard].
+    /// Miner, or `none` [default: for TripletMarginLoss, TripletMarginMiner with margin 0.2, semihard].
     #[arg(long, value_name = "NAME|JSON")]
     miner: Option<String>,
     /// Distance of the loss and the miner, unless they name their own [default: CosineSimilarity].
@@ -30,6 +30,9 @@ pub(crate) struct PartArgs {
     #[arg(long, value_name = "NAME|JSON")]
     sampler: Option<String>,
 }
+
+/// Length of the network's embeddings.
+const EMBEDDING_SIZE: usize = super::network::EMBEDDING_SIZE;
 
 /// What is trained with, as it goes into `metrics.json`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -47,7 +50,7 @@ impl PartArgs {
         let reducer: Option<ReducerConfig> = parse("reducer", self.reducer.as_deref())?;
         let cosine = || DistanceConfig::from_json("CosineSimilarity");
         let mut loss: LossConfig = match &self.loss {
-            Some(text) => parse("loss", Some(text))?.context("a named loss")?,
+            Some(text) => loss_for_digits(text).context("--loss")?,
             None => {
                 let mut loss =
                     LossConfig::from_json(r#"{"name": "TripletMarginLoss", "margin": 0.2}"#)?;
@@ -61,6 +64,8 @@ impl PartArgs {
         let mut miner: Option<MinerConfig> = match self.miner.as_deref() {
             Some("none") => None,
             Some(text) => parse("miner", Some(text))?,
+            // Other losses weigh all pairs by themselves, or know no pairs.
+            None if loss.loss.name() != "TripletMarginLoss" => None,
             None => {
                 let text = r#"{"name": "TripletMarginMiner", "margin": 0.2, "type_of_triplets": "semihard"}"#;
                 let mut miner = MinerConfig::from_json(text)?;
@@ -81,16 +86,27 @@ impl PartArgs {
         if reducer.is_some() && (self.loss.is_none() || loss.reducer.is_none()) {
             loss.reducer = reducer;
         }
+        let sampler = self.sampler(&loss, batch_size, seed)?;
         Ok(Parts {
             loss,
             miner,
-            sampler: self.sampler(batch_size, seed)?,
+            sampler,
         })
     }
 
     /// The sampler, with the run's batch size and seed unless it names its own.
-    fn sampler(&self, batch_size: usize, seed: u64) -> anyhow::Result<SamplerConfig> {
-        let text = self.sampler.as_deref().unwrap_or("ShuffleSampler").trim();
+    fn sampler(
+        &self,
+        loss: &LossConfig,
+        batch_size: usize,
+        seed: u64,
+    ) -> anyhow::Result<SamplerConfig> {
+        let default = match loss.loss.name() {
+            // It compares classes of equal size only.
+            "SmoothAPLoss" => r#"{"name": "MPerClassSampler", "m": 32}"#,
+            _ => "ShuffleSampler",
+        };
+        let text = self.sampler.as_deref().unwrap_or(default).trim();
         let mut config: Value = if text.starts_with('{') {
             serde_json::from_str(text).context("--sampler")?
         } else {
@@ -118,6 +134,43 @@ impl Parts {
     pub(crate) fn sampler(&self, labels: &Labels) -> anyhow::Result<Arc<dyn Sampler>> {
         self.sampler.build(labels).context("--sampler")
     }
+}
+
+/// A loss from a name or JSON; what it can't do without and nothing says is that of ten digits and of the network.
+fn loss_for_digits(text: &str) -> anyhow::Result<LossConfig> {
+    let text = text.trim();
+    let mut config: Value = if text.starts_with('{') {
+        serde_json::from_str(text)?
+    } else {
+        json!({ "name": text })
+    };
+    let needed = match config["name"].as_str().unwrap_or_default() {
+        "ArcFaceLoss"
+        | "CosFaceLoss"
+        | "LargeMarginSoftmaxLoss"
+        | "NormalizedSoftmaxLoss"
+        | "ProxyAnchorLoss"
+        | "ProxyNCALoss"
+        | "SoftTripleLoss"
+        | "SphereFaceLoss"
+        | "SubCenterArcFaceLoss" => json!({"num_classes": 10, "embedding_size": EMBEDDING_SIZE}),
+        "P2SGradLoss" => json!({"num_classes": 10, "descriptors_dim": EMBEDDING_SIZE}),
+        "ManifoldLoss" => json!({"l": EMBEDDING_SIZE}),
+        "RankedListLoss" => json!({"margin": 0.4, "Tn": 10}),
+        "CrossBatchMemory" => {
+            json!({"embedding_size": EMBEDDING_SIZE, "loss": {"name": "ContrastiveLoss"}})
+        }
+        "MultipleLosses" => {
+            json!({"losses": [{"name": "TripletMarginLoss"}, {"name": "NTXentLoss"}]})
+        }
+        _ => json!({}),
+    };
+    if let (Value::Object(config), Value::Object(needed)) = (&mut config, needed) {
+        for (key, value) in needed {
+            config.entry(key).or_insert(value);
+        }
+    }
+    Ok(dml::config::from_value(config)?)
 }
 
 fn parse<T: serde::de::DeserializeOwned>(
@@ -176,6 +229,32 @@ mod tests {
         let parts = json(&args)?;
         assert_eq!(parts["loss"]["margin"], 0.05);
         assert!(parts["loss"].get("distance").is_none() && parts["miner"].is_null());
+        Ok(())
+    }
+
+    #[test]
+    fn a_bare_loss_has_what_it_needs_for_digits() -> anyhow::Result<()> {
+        let args = |loss: &str| PartArgs {
+            loss: Some(loss.to_owned()),
+            ..PartArgs::default()
+        };
+        for name in dml::config::LossKind::NAMES {
+            if *name == "SelfSupervisedLoss" {
+                // It wraps a loss of the user's choice, over views that the example does not make.
+                assert!(args(name).resolve(256, 0).is_err());
+                continue;
+            }
+            let parts = args(name).resolve(256, 0)?;
+            assert_eq!(
+                parts.miner.is_some(),
+                *name == "TripletMarginLoss",
+                "{name}"
+            );
+            parts.objective()?;
+        }
+        let parts = json(&args(r#"{"name": "ArcFaceLoss", "num_classes": 12}"#))?;
+        assert_eq!(parts["loss"]["num_classes"], 12);
+        assert_eq!(parts["loss"]["embedding_size"], 128);
         Ok(())
     }
 

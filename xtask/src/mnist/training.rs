@@ -49,7 +49,10 @@ impl Trainer<'_> {
             lr: self.learning_rate,
             ..AdamConfig::default()
         };
-        let mut optimizer = Adam::new(self.network.parameters(), config)?;
+        let mut parameters = self.network.parameters();
+        let learned = self.objective.loss().parameters();
+        parameters.extend("loss", learned.into_iter().collect());
+        let mut optimizer = Adam::new(parameters, config)?;
         let train = &self.digits.sets.train;
         let start = Instant::now();
         let mut last = None;

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use dml_core::Distance;
 use dml_distances::{
     BatchedDistance, CosineSimilarity, CosineSimilarityConfig, DotProductSimilarity,
-    DotProductSimilarityConfig, LpDistance, LpDistanceConfig, SNRDistance, SNRDistanceConfig,
+    DotProductSimilarityConfig, HammingDistance, LpDistance, LpDistanceConfig, SNRDistance,
+    SNRDistanceConfig,
 };
 use serde::{Deserialize, Serialize};
 
-use super::{ConfigError, registry};
+use super::{ConfigError, NoArguments, registry};
 
 registry! {
     /// A distance and its arguments.
@@ -19,6 +20,7 @@ registry! {
         LpDistance(LpDistanceConfig),
         SNRDistance(SNRDistanceConfig),
         BatchedDistance(BatchedDistanceConfig),
+        HammingDistance(NoArguments),
     }
 }
 
@@ -44,6 +46,7 @@ impl DistanceConfig {
             Self::LpDistance(config) => Arc::new(LpDistance::new(config.clone())?),
             Self::SNRDistance(config) => Arc::new(SNRDistance::new(config.clone())?),
             Self::BatchedDistance(config) => Arc::new(config.build_blocks()?),
+            Self::HammingDistance(_) => Arc::new(HammingDistance),
         })
     }
 }

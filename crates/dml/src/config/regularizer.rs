@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use dml_core::{Distance, Reducer, Regularizer};
 use dml_regularizers::{
-    CenterInvariantRegularizer, LpRegularizer, LpRegularizerConfig, RegularFaceRegularizer,
-    SparseCentersRegularizer, SparseCentersRegularizerConfig, ZeroMeanRegularizer,
+    CenterInvariantRegularizer, KoLeoRegularizer, LpRegularizer, LpRegularizerConfig,
+    RegularFaceRegularizer, SparseCentersRegularizer, SparseCentersRegularizerConfig,
+    UniformityRegularizer, UniformityRegularizerConfig, ZeroMeanRegularizer,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::parts::Parts;
 use super::{ConfigError, DistanceConfig, NoArguments, ReducerConfig, registry};
-use crate::defaults::{cosine, divisor, lp, mean, raw_lp};
+use crate::defaults::{cosine, divisor, lp, mean, raw_lp, squared_lp};
 
 /// Name(arguments): constructor, default distance, default reducer.
 macro_rules! regularizers {
@@ -57,6 +58,9 @@ regularizers! {
     RegularFaceRegularizer(NoArguments):
         |_, distance, reducer| RegularFaceRegularizer::new(distance, reducer), cosine, mean;
     SparseCentersRegularizer(SparseCentersRegularizerConfig): SparseCentersRegularizer::new, cosine, divisor;
+    KoLeoRegularizer(NoArguments): |_, distance, reducer| KoLeoRegularizer::new(distance, reducer), lp, mean;
+    UniformityRegularizer(UniformityRegularizerConfig):
+        |config, distance, _| UniformityRegularizer::new(config, distance), squared_lp, mean;
 }
 
 fn zero_mean(reducer: Arc<dyn Reducer>) -> dml_core::Result<ZeroMeanRegularizer> {
