@@ -55,6 +55,30 @@ pub fn softmax_in_place<T: Real>(exponents: &mut [T], times: &[T], add_one: bool
     })
 }
 
+/// `Σ e^{x + y − shift}` of two lists of one length; `shift` is at least the largest `x + y`.
+#[must_use]
+pub fn sum_of_exponentials<T: Real>(x: &[T], y: &[T], shift: T) -> f64 {
+    /// So many numbers add up in their own precision before double precision takes over.
+    const BLOCK: usize = 64 * LANES;
+    Arch::new().dispatch(|| {
+        let mut sum = 0.0;
+        for (x, y) in x.chunks(BLOCK).zip(y.chunks(BLOCK)) {
+            let mut lanes = [T::ZERO; LANES];
+            let (x, y) = (x.chunks_exact(LANES), y.chunks_exact(LANES));
+            let rest = x.remainder().iter().zip(y.remainder());
+            let rest = rest.map(|(x, y)| (*x + *y - shift).quick_exp().to_f64());
+            sum += rest.sum::<f64>();
+            for (x, y) in x.zip(y) {
+                for ((lane, x), y) in lanes.iter_mut().zip(x).zip(y) {
+                    *lane += (*x + *y - shift).quick_exp();
+                }
+            }
+            sum += lanes.iter().map(|lane| lane.to_f64()).sum::<f64>();
+        }
+        sum
+    })
+}
+
 /// Adds `factor · e^{x + y − sum}` to each number of `out`: what flows back through `sum = ln Σ e^{x + y}`.
 pub fn add_softmax_of_sums<T: Real>(out: &mut [T], x: &[T], y: &[T], sum: T, factor: T) {
     Arch::new().dispatch(|| {
@@ -119,6 +143,17 @@ mod tests {
                     assert!((f64::from(*got) - slope).abs() < 1e-6 * (slope + 1e-3));
                 }
             }
+        }
+    }
+
+    #[test]
+    fn sums_of_two_lists_agree_with_a_plain_sum() {
+        for length in [0, 1, 16, 1024, 1041, 5000] {
+            let x: Vec<f32> = (0..length).map(|i| (i as f32 * 1.7).sin()).collect();
+            let y: Vec<f32> = (0..length).map(|i| (i as f32 * 0.3).cos()).collect();
+            let plain = x.iter().zip(&y).map(|(x, y)| f64::from(x + y - 2.0).exp());
+            let (got, want) = (sum_of_exponentials(&x, &y, 2.0), plain.sum::<f64>());
+            assert!((got - want).abs() <= 1e-5 * want, "{got} {want}");
         }
     }
 

@@ -31,6 +31,27 @@ pub(crate) fn anchor_values<T: Element>(
     })
 }
 
+/// As [`anchor_values`], of the pairs of one kind alone.
+pub(crate) fn side_values<T: Element>(
+    name: &'static str,
+    matrix: &Tensor,
+    pairs: &AnchorPairs,
+    over: Over,
+    f: impl Fn(usize, &mut Side<T>) -> f64 + Sync,
+) -> Result<Tensor> {
+    fused::row_values_with::<T, Anchor<T>>(name, matrix, |q, row, slopes, anchor| {
+        pairs.of(q, &mut anchor.positives, &mut anchor.negatives);
+        let side = match over {
+            Over::NegativePairs => &mut anchor.negatives,
+            _ => &mut anchor.positives,
+        };
+        side.read(row);
+        let value = f(q, side);
+        side.write(slopes);
+        <T as Real>::from_f64(value)
+    })
+}
+
 impl<T: Real> Side<T> {
     fn read(&mut self, row: &[T]) {
         self.x.clear();

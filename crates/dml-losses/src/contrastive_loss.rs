@@ -110,13 +110,7 @@ impl PairFormula for Hinge {
     fn sums(&self, set: &PairSet, low: Option<f64>, high: Option<f64>) -> Result<AnchorSums> {
         for_element!(set.matrix, "matrix", |T| {
             let within = Within::<T>::new(low, high);
-            set.sums_of_rows::<T>(|positives, negatives| {
-                let side = match set.over {
-                    Over::NegativePairs => negatives,
-                    _ => positives,
-                };
-                side.sum_within(within, |x| self.value(x))
-            })
+            set.sums_of_sides::<T>(|side| side.sum_within(within, |x| self.value(x)))
         })
     }
 }

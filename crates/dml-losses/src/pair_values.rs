@@ -12,7 +12,7 @@ use dml_core::{
 };
 
 use crate::anchor_pairs::{AnchorPairs, Side};
-use crate::anchor_values::anchor_values;
+use crate::anchor_values::{anchor_values, side_values};
 
 /// The positive or the negative pairs of a batch, with its matrix.
 #[derive(Clone, Debug)]
@@ -142,14 +142,40 @@ impl PairSet {
         &self,
         f: impl Fn(&mut Side<T>, &mut Side<T>) -> Kept + Sync,
     ) -> Result<AnchorSums> {
+        self.counted(|counts| {
+            anchor_values::<T>(self.name, &self.matrix, &self.pairs, |q, near, far| {
+                let kept = f(near, far);
+                counts[q].store(kept.count, Ordering::Relaxed);
+                kept.sum
+            })
+        })
+    }
+
+    /// What `f` keeps of the set's own pairs of each anchor; it leaves the slopes in them.
+    pub(crate) fn sums_of_sides<T: Element>(
+        &self,
+        f: impl Fn(&mut Side<T>) -> Kept + Sync,
+    ) -> Result<AnchorSums> {
+        self.counted(|counts| {
+            side_values::<T>(
+                self.name,
+                &self.matrix,
+                &self.pairs,
+                self.over,
+                |q, side| {
+                    let kept = f(side);
+                    counts[q].store(kept.count, Ordering::Relaxed);
+                    kept.sum
+                },
+            )
+        })
+    }
+
+    fn counted(&self, sums: impl FnOnce(&[AtomicU64]) -> Result<Tensor>) -> Result<AnchorSums> {
         let counts: Vec<AtomicU64> = (0..self.pairs.batch().queries())
             .map(|_| AtomicU64::new(0))
             .collect();
-        let sums = anchor_values::<T>(self.name, &self.matrix, &self.pairs, |q, near, far| {
-            let kept = f(near, far);
-            counts[q].store(kept.count, Ordering::Relaxed);
-            kept.sum
-        })?;
+        let sums = sums(&counts)?;
         let counts = counts.into_iter().map(AtomicU64::into_inner).collect();
         Ok(AnchorSums { sums, counts })
     }

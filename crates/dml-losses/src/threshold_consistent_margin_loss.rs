@@ -152,11 +152,7 @@ fn excess(set: &PairSet, sign: f64, margin: f64) -> Result<PartialSum> {
     }
     let sums = for_element!(set.matrix, "matrix", |T| {
         let (sign, margin) = (<T as Real>::from_f64(sign), <T as Real>::from_f64(margin));
-        set.sums_of_rows::<T>(|positives, negatives| {
-            let side = match set.over {
-                Over::NegativePairs => negatives,
-                _ => positives,
-            };
+        set.sums_of_sides::<T>(|side| {
             let mut kept = Kept::default();
             for i in 0..side.x.len() {
                 let (value, times) = (sign * (side.x[i] - margin), side.times(i));

@@ -8,7 +8,7 @@
 
 use candle_core::Tensor;
 use dml_core::fused::{self, Element, has_kernel, with_slice};
-use dml_core::kernels::softmax::{add_softmax_of_sums, softmax_in_place};
+use dml_core::kernels::softmax::{add_softmax_of_sums, softmax_in_place, sum_of_exponentials};
 use dml_core::kernels::{Real, for_each_row, map_rows};
 use dml_core::{Relation, Result, TensorExt, for_element};
 
@@ -70,13 +70,16 @@ impl PositivePairs {
         &self.negatives[q * self.references..(q + 1) * self.references]
     }
 
-    /// A query's row of `x` with −∞ for all but negatives.
-    fn masked_row<T: Real>(&self, x: &[T], q: usize, out: &mut Vec<T>) {
-        let lowest = T::from_f64(f64::NEG_INFINITY);
-        let row = &x[q * self.references..(q + 1) * self.references];
-        out.clear();
-        let entries = row.iter().zip(self.negatives_of(q));
-        out.extend(entries.map(|(x, is_negative)| if *is_negative == 1 { *x } else { lowest }));
+    /// `x` with −∞ for all but negatives.
+    fn masked<T: Real>(&self, x: &[T]) -> Vec<T> {
+        let mut masked = vec![T::from_f64(f64::NEG_INFINITY); x.len()];
+        for_each_row(&mut masked, self.references, |q, out| {
+            let x = &x[q * self.references..(q + 1) * self.references];
+            for ((out, x), is_negative) in out.iter_mut().zip(x).zip(self.negatives_of(q)) {
+                *out = if *is_negative == 1 { *x } else { *out };
+            }
+        });
+        masked
     }
 
     fn composite(&self, x: &Tensor, y: &Tensor) -> Result<Tensor> {
@@ -98,28 +101,25 @@ impl PositivePairs {
 
     fn fused<T: Element>(&self, x: &Tensor, y: &Tensor) -> Result<Tensor> {
         let of_anchor = places(&self.anchors, self.queries);
-        let sums = with_slice(x, |x: &[T]| {
-            with_slice(y, |y: &[T]| self.sums_by_anchor(x, y, &of_anchor))
-        })??;
+        let masked = with_slice(x, |x: &[T]| self.masked(x))?;
+        let sums = with_slice(y, |y: &[T]| self.sums_by_anchor(&masked, y, &of_anchor))?;
         let of_positive = places(&self.positives, self.references);
         let this = self.clone();
         let backward = move |x: &Tensor, y: &Tensor, sums: &Tensor, gradient: &Tensor| {
-            let (x_slopes, y_slopes) = with_slice(x, |x: &[T]| {
-                with_slice(y, |y: &[T]| {
-                    with_slice(sums, |sums: &[T]| {
-                        with_slice(gradient, |g: &[T]| {
-                            let pairs = Slopes {
-                                pairs: &this,
-                                x,
-                                y,
-                                sums,
-                                gradient: g,
-                            };
-                            (pairs.of_x(&of_anchor), pairs.of_y(&of_positive))
-                        })
+            let (x_slopes, y_slopes) = with_slice(y, |y: &[T]| {
+                with_slice(sums, |sums: &[T]| {
+                    with_slice(gradient, |g: &[T]| {
+                        let pairs = Slopes {
+                            pairs: &this,
+                            masked: &masked,
+                            y,
+                            sums,
+                            gradient: g,
+                        };
+                        (pairs.of_x(&of_anchor), pairs.of_y(&of_positive))
                     })
                 })
-            })????;
+            })???;
             Ok((
                 Tensor::from_vec(x_slopes, x.shape(), x.device())?,
                 Tensor::from_vec(y_slopes, y.shape(), y.device())?,
@@ -129,22 +129,17 @@ impl PositivePairs {
         fused::binary("sums_of_pairs", x, y, sums, count, backward)
     }
 
-    fn sums_by_anchor<T: Real>(&self, x: &[T], y: &[T], of_anchor: &[Vec<u32>]) -> Vec<T> {
-        let by_anchor = map_rows(self.queries, |q, row: &mut (Vec<T>, Vec<T>)| {
-            let (masked, exponents) = row;
-            if of_anchor[q].is_empty() {
-                return Vec::new();
-            }
-            self.masked_row(x, q, masked);
+    fn sums_by_anchor<T: Real>(&self, masked: &[T], y: &[T], of_anchor: &[Vec<u32>]) -> Vec<T> {
+        let width = self.references;
+        let tops = map_rows(width, |p, ()| largest(&y[p * width..(p + 1) * width]));
+        let by_anchor = map_rows(self.queries, |q, exponents: &mut Vec<T>| {
+            let x = &masked[q * width..(q + 1) * width];
+            let top = largest(x);
             let sum = |place: &u32| {
                 let p = self.positives[*place as usize] as usize;
-                exponents.clear();
-                let y = &y[p * self.references..(p + 1) * self.references];
-                exponents.extend(masked.iter().zip(y).map(|(x, y)| *x + *y));
-                let sum = softmax_in_place(exponents, &[], false);
-                T::from_f64(if sum == f64::NEG_INFINITY { 0.0 } else { sum })
+                sum_of_pair(x, &y[p * width..(p + 1) * width], top + tops[p], exponents)
             };
-            of_anchor[q].iter().map(sum).collect()
+            of_anchor[q].iter().map(sum).collect::<Vec<T>>()
         });
         let mut sums = vec![T::ZERO; self.anchors.len()];
         for (places, values) in of_anchor.iter().zip(&by_anchor) {
@@ -154,6 +149,25 @@ impl PositivePairs {
         }
         sums
     }
+}
+
+fn largest<T: Real>(x: &[T]) -> T {
+    let lowest = T::from_f64(f64::NEG_INFINITY);
+    x.iter().fold(lowest, |top, x| top.max(*x))
+}
+
+/// `ln Σ e^{x + y}`, or 0 for no summand at all; `bound` is at least the largest exponent.
+fn sum_of_pair<T: Real>(x: &[T], y: &[T], bound: T, exponents: &mut Vec<T>) -> T {
+    /// Below it, summands that vanished beside the bound might have counted.
+    const LEAST: f64 = 1e-20;
+    let sum = sum_of_exponentials(x, y, bound);
+    if sum >= LEAST && bound.to_f64().is_finite() {
+        return T::from_f64(bound.to_f64() + sum.ln());
+    }
+    exponents.clear();
+    exponents.extend(x.iter().zip(y).map(|(x, y)| *x + *y));
+    let sum = softmax_in_place(exponents, &[], false);
+    T::from_f64(if sum == f64::NEG_INFINITY { 0.0 } else { sum })
 }
 
 /// For each key the places of the list where it stands.
@@ -168,7 +182,7 @@ fn places(keys: &[u32], count: usize) -> Vec<Vec<u32>> {
 /// What the backward pass reads.
 struct Slopes<'a, T> {
     pairs: &'a PositivePairs,
-    x: &'a [T],
+    masked: &'a [T],
     y: &'a [T],
     sums: &'a [T],
     gradient: &'a [T],
@@ -176,22 +190,21 @@ struct Slopes<'a, T> {
 
 impl<T: Real> Slopes<'_, T> {
     /// Adds what a pair gives to each negative: its gradient times `e^{x + y − E}`.
-    fn add(&self, place: u32, masked: &[T], out: &mut [T]) {
-        let (sum, gradient) = (self.sums[place as usize], self.gradient[place as usize]);
-        let width = self.pairs.references;
-        let p = self.pairs.positives[place as usize] as usize;
-        let y = &self.y[p * width..(p + 1) * width];
-        add_softmax_of_sums(out, masked, y, sum, gradient);
+    fn add(&self, place: u32, out: &mut [T]) {
+        let (place, width) = (place as usize, self.pairs.references);
+        let row = |of: &'_ [u32]| {
+            let row = of[place] as usize;
+            row * width..(row + 1) * width
+        };
+        let x = &self.masked[row(&self.pairs.anchors)];
+        let y = &self.y[row(&self.pairs.positives)];
+        add_softmax_of_sums(out, x, y, self.sums[place], self.gradient[place]);
     }
 
     fn of_x(&self, of_anchor: &[Vec<u32>]) -> Vec<T> {
-        let mut slopes = vec![T::ZERO; self.x.len()];
+        let mut slopes = vec![T::ZERO; self.masked.len()];
         for_each_row(&mut slopes, self.pairs.references, |q, out| {
-            let mut masked = Vec::new();
-            self.pairs.masked_row(self.x, q, &mut masked);
-            for &place in &of_anchor[q] {
-                self.add(place, &masked, out);
-            }
+            of_anchor[q].iter().for_each(|&place| self.add(place, out));
         });
         slopes
     }
@@ -199,12 +212,9 @@ impl<T: Real> Slopes<'_, T> {
     fn of_y(&self, of_positive: &[Vec<u32>]) -> Vec<T> {
         let mut slopes = vec![T::ZERO; self.y.len()];
         for_each_row(&mut slopes, self.pairs.references, |p, out| {
-            let mut masked = Vec::new();
-            for &place in &of_positive[p] {
-                let anchor = self.pairs.anchors[place as usize] as usize;
-                self.pairs.masked_row(self.x, anchor, &mut masked);
-                self.add(place, &masked, out);
-            }
+            of_positive[p]
+                .iter()
+                .for_each(|&place| self.add(place, out));
         });
         slopes
     }

@@ -91,6 +91,27 @@ fn fused_and_composite_form_agree() -> Result<()> {
 }
 
 #[test]
+fn exponents_far_apart_keep_their_sum() -> Result<()> {
+    // The negative that counts is 4,000 below the largest exponent that the rows might have had together.
+    let rows = Var::new(&[[1f32, 0.], [0., 1.], [-1e3, 0.5]], &Device::Cpu)?;
+    let batch = Batch::new(&rows, [0i64, 0, 1])?;
+    let value = || -> Result<Vec<f32>> {
+        let terms = loss(45.0)?.terms(&batch, &Tuples::All)?;
+        Ok(terms.get("loss").unwrap().values()?.0.to_vec1()?)
+    };
+    assert_eq!(value()?, [0.0, 0.0]);
+    assert_eq!(without_kernels(value)?, [0.0, 0.0]);
+    let rows = Var::new(&[[1f32, 0.], [0., 1.], [-1e3, 1e3]], &Device::Cpu)?;
+    let batch = Batch::new(&rows, [0i64, 0, 1])?;
+    let terms = loss(45.0)?.terms(&batch, &Tuples::All)?;
+    // 4 (−1000 + 1000) for both: ln 2.
+    for value in terms.get("loss").unwrap().values()?.0.to_vec1::<f32>()? {
+        approx::assert_relative_eq!(value, 2f32.ln(), max_relative = 1e-5);
+    }
+    Ok(())
+}
+
+#[test]
 fn an_anchor_without_negatives_is_zero() -> Result<()> {
     let rows = Var::new(&[[1f64, 0.], [0., 1.]], &Device::Cpu)?;
     let reference = Tensor::new(&[[1f64, 1.], [2., 1.]], &Device::Cpu)?;
