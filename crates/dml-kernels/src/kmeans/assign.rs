@@ -13,7 +13,7 @@ use crate::nearest::{Affinity, References, dot, number_error, squared_distance};
 use crate::row_panels::RowPanels;
 
 /// Rows of a block: their numbers with a tile of centroids fill an eighth of a usual second-level cache.
-const ROWS: usize = 128;
+pub(super) const ROWS: usize = 128;
 /// Centroids of a tile.
 const TILE: usize = 256;
 /// Rows that are looked at together, in the vector registers.
@@ -42,6 +42,23 @@ impl<'a, T: Real> Rows<'a, T> {
         }
     }
 
+    pub(super) fn count(&self) -> usize {
+        self.rows.len() / self.dim
+    }
+
+    pub(super) fn dim(&self) -> usize {
+        self.dim
+    }
+
+    pub(super) fn row(&self, row: usize) -> &[T] {
+        &self.rows[row * self.dim..][..self.dim]
+    }
+
+    /// The elements of a block of [`ROWS`] rows, coordinates outermost; zeros for the rows that the last one lacks.
+    pub(super) fn panel(&self, panel: usize) -> &[T] {
+        self.panels.panel(panel)
+    }
+
     pub(super) fn assign(&self, centroids: &[T]) -> Assigned {
         let dim = self.dim;
         let norms: Vec<T> = centroids
@@ -49,7 +66,7 @@ impl<'a, T: Real> Rows<'a, T> {
             .map(|centroid| T::from_f64(dot(centroid, centroid)))
             .collect();
         let largest = norms.iter().fold(0.0, |most, norm| norm.to_f64().max(most));
-        let count = self.rows.len() / dim;
+        let count = self.count();
         let mut assigned = Assigned {
             clusters: vec![0; count],
             squared_distances: vec![0.0; count],
@@ -95,7 +112,7 @@ impl<'a, T: Real> Rows<'a, T> {
             product(
                 MatrixMut::of_rows(products, norms.len(), ROWS, ROWS),
                 Matrix::of_rows(&centroids[tile * TILE * dim..], norms.len(), dim, dim),
-                Matrix::of_rows(self.panels.panel(panel), dim, ROWS, ROWS),
+                Matrix::of_rows(self.panel(panel), dim, ROWS, ROWS),
                 T::from_f64(-2.0),
                 Existing::Overwrite,
             );

@@ -66,8 +66,8 @@ pub fn kmeans<T: Real>(
     start: Start,
     rng: &mut dyn RngCore,
 ) -> Clustering<T> {
-    let mut centroids = start::centroids(rows, dim, clusters, start, rng);
     let prepared = assign::Rows::new(rows, dim);
+    let mut centroids = start::centroids(&prepared, clusters, start, rng);
     let mut found = prepared.assign(&centroids);
     // The clusters whose means the centroids are.
     let mut averaged = Vec::new();
