@@ -73,7 +73,12 @@ def component(role, config, embeddings, labels, rows, dim):
             tuples = made[0](leaf, classes)
             loss, count = 0.0, len(tuples[0]) + (len(tuples[2]) if len(tuples) == 4 else 0)
         else:
-            value = made[0](leaf).sum() if role == "distance" else made[0](leaf, classes)
+            if role == "distance":
+                value = made[0](leaf).sum()
+            elif isinstance(made[0], losses.VICRegLoss):
+                value = made[0](leaf, ref_emb=leaf)
+            else:
+                value = made[0](leaf, classes)
             value.backward()
             loss, count = value.item(), 0
         return {"ms": 1000 * (time.perf_counter() - start), "loss": loss, "tuples": count}

@@ -141,6 +141,9 @@ impl Role {
     }
 }
 
+/// Losses that refuse labels.
+const WITHOUT_LABELS: &[&str] = &["VICRegLoss"];
+
 /// Miners that draw at random.
 const DRAWN: &[&str] = &["DistanceWeightedMiner", "UniformHistogramMiner"];
 
@@ -203,11 +206,18 @@ pub(super) fn serve(told: &[String]) -> anyhow::Result<()> {
             })
         }
         "loss" => {
-            let objective = LossConfig::from_json(config)?.build()?;
+            let config = LossConfig::from_json(config)?;
+            let objective = config.build()?;
+            let reads_labels = !WITHOUT_LABELS.contains(&config.loss.name());
             worker::serve(|| {
                 let leaf = Var::from_tensor(&x)?;
                 let start = Instant::now();
-                let loss = objective.forward(&Batch::new(&leaf, &y)?)?;
+                let batch = if reads_labels {
+                    Batch::new(&leaf, &y)?
+                } else {
+                    Batch::unlabeled(&leaf)?
+                };
+                let loss = objective.forward(&batch)?;
                 backward(&loss, &leaf)?;
                 let done = sample(start, 0.0, 0);
                 Ok(Sample {
