@@ -17,6 +17,7 @@ mod symmetric_tiles;
 
 pub mod class_log_sums;
 pub mod class_softmax;
+pub mod column_groups;
 pub mod conv2d;
 pub mod elementwise;
 pub mod euclidean;

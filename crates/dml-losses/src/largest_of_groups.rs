@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 use dml_core::fused::{self, has_kernel, with_slice};
-use dml_core::kernels::{Real, for_each_row};
+use dml_core::kernels::column_groups as kernel;
 use dml_core::{Result, for_element};
 
 /// The largest of each `size` neighbouring columns: `[rows, groups · size]` → `[rows, groups]`. The gradient goes to the
@@ -14,36 +14,17 @@ pub(crate) fn largest_of_groups(x: &Tensor, size: usize) -> Result<Tensor> {
         return Ok(x.reshape((rows, groups, size))?.max(2)?);
     }
     for_element!(x, "x", |T| {
-        let mut places = vec![0u32; rows * groups];
-        let values: Vec<T> = with_slice(x, |x: &[T]| {
-            for_each_row(&mut places, groups.max(1), |i, places| {
-                let row = &x[i * columns..][..columns];
-                for (place, group) in places.iter_mut().zip(row.chunks_exact(size)) {
-                    let mut best = 0;
-                    for (k, value) in group.iter().enumerate() {
-                        if *value > group[best] {
-                            best = k;
-                        }
-                    }
-                    *place = best as u32;
-                }
-            });
-            let value = |(group, place): (usize, &u32)| x[group * size + *place as usize];
-            places.iter().enumerate().map(value).collect()
-        })?;
+        let (values, places) = with_slice(x, |x: &[T]| kernel::largest(x, size))?;
         fused::unary(
             "largest_of_groups",
             x,
             values,
             (rows, groups),
             move |x, _, gradient| {
-                let mut out = vec![<T as Real>::ZERO; rows * columns];
-                with_slice(gradient, |gradient: &[T]| {
-                    for (group, (place, g)) in places.iter().zip(gradient).enumerate() {
-                        out[group * size + *place as usize] = *g;
-                    }
+                let result = with_slice(gradient, |gradient: &[T]| {
+                    kernel::largest_backward(&places, gradient, size)
                 })?;
-                Ok(Tensor::from_vec(out, x.shape(), x.device())?)
+                Ok(Tensor::from_vec(result, x.shape(), x.device())?)
             },
         )
     })

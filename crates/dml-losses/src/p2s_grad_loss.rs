@@ -62,16 +62,10 @@ impl P2SGradLoss {
         Ok(loss)
     }
 
-    /// Scales the weight of each class to length 1, to 7 digits as PyTorch's `renorm` does.
+    /// Scales the weight of each class to length 1.
     fn rescale(&self) -> Result<()> {
-        let rows = self.weights.rows()?.detach(); // [classes, dim]
-        let norms = rows.row_norms(2.0)?; // [classes]
-        let divisors = norms.gt(1e-5)?.where_cond(
-            &(&norms + 1e-7)?,
-            &norms.maximum(f64::from(f32::MIN_POSITIVE))?,
-        )?;
-        let scaled = rows.broadcast_div(&divisors.unsqueeze(1)?)?;
-        Ok(self.weights.var().set(&scaled.transposed()?)?)
+        let unit = self.weights.rows()?.detach().normalize(2.0)?; // [classes, dim]
+        Ok(self.weights.var().set(&unit.transposed()?)?)
     }
 
     /// Cosines `[rows, classes]` with weights of length 1.

@@ -1,12 +1,8 @@
 //! The mean of every few neighbours, weighted by their own softmax.
-//!
-//! ```text
-//! S = Σₖ pₖ sₖ,   pₖ = e^{sₖ/γ} / Σₗ e^{sₗ/γ},   ∂S/∂sₖ = pₖ (1 + (sₖ − S)/γ)
-//! ```
 
 use candle_core::Tensor;
 use dml_core::fused::{self, has_kernel, with_slice};
-use dml_core::kernels::{Real, for_each_row, row_values::scaled_rows};
+use dml_core::kernels::{column_groups as kernel, row_values::scaled_rows};
 use dml_core::{Result, for_element};
 
 /// The softmax mean of each `size` neighbouring columns at temperature γ: `[rows, groups · size]` → `[rows, groups]`.
@@ -21,35 +17,11 @@ pub(crate) fn softmax_mean_of_groups(x: &Tensor, size: usize, gamma: f64) -> Res
         return Ok(means);
     }
     for_element!(x, "x", |T| {
-        let sharpness = <T as Real>::from_f64(1.0 / gamma);
-        let mut slopes = vec![<T as Real>::ZERO; rows * columns];
-        let values: Vec<T> = with_slice(x, |x: &[T]| {
-            for_each_row(&mut slopes, columns, |i, slopes| {
-                let row = &x[i * columns..][..columns];
-                for (slopes, x) in slopes.chunks_exact_mut(size).zip(row.chunks_exact(size)) {
-                    let top = x
-                        .iter()
-                        .fold(x[0], |top, x| if *x > top { *x } else { top });
-                    for (slope, x) in slopes.iter_mut().zip(x) {
-                        *slope = (*x - top) * sharpness;
-                    }
-                }
-                for slope in slopes.iter_mut() {
-                    *slope = slope.quick_exp();
-                }
-            });
-            // The shares lie in `slopes`; now they become slopes, and the mean of each group comes out.
-            let mut means = vec![<T as Real>::ZERO; rows * groups];
-            let shares = slopes.chunks_exact_mut(size).zip(x.chunks_exact(size));
-            for (mean, (slopes, x)) in means.iter_mut().zip(shares) {
-                *mean = of_group(x, slopes, sharpness);
-            }
-            means
-        })?;
+        let (means, slopes) = with_slice(x, |x: &[T]| kernel::softmax_means(x, size, gamma))?;
         fused::unary(
             "softmax_mean_of_groups",
             x,
-            values,
+            means,
             (rows, groups),
             move |x, _, gradient| {
                 let result = with_slice(gradient, |gradient: &[T]| {
@@ -59,21 +31,6 @@ pub(crate) fn softmax_mean_of_groups(x: &Tensor, size: usize, gamma: f64) -> Res
             },
         )
     })
-}
-
-/// The mean of a group; its unnormalised shares become slopes.
-fn of_group<T: Real>(x: &[T], shares: &mut [T], sharpness: T) -> T {
-    let sum: T = shares.iter().copied().sum();
-    let mean = x
-        .iter()
-        .zip(shares.iter())
-        .map(|(x, share)| *x * *share)
-        .sum::<T>()
-        / sum;
-    for (share, x) in shares.iter_mut().zip(x) {
-        *share = *share / sum * (T::ONE + (*x - mean) * sharpness);
-    }
-    mean
 }
 
 #[cfg(test)]

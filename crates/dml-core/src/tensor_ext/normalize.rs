@@ -1,8 +1,8 @@
 //! Rows divided by their norm, and the norms themselves.
 
 use candle_core::Tensor;
-use dml_kernels::Real;
 use dml_kernels::normalize::{self as kernel, EPSILON};
+use dml_kernels::{Real, for_each_row, map_rows};
 
 use super::elementwise::{magnitude_composite, power_composite};
 use crate::fused::{self, has_kernel, with_slice};
@@ -40,19 +40,17 @@ pub(super) fn row_norms(x: &Tensor, p: f64) -> Result<Tensor> {
     let (rows, dim) = x.dims2()?;
     for_element!(x, "embeddings", |T| {
         let norms: Vec<f64> = with_slice(x, |x: &[T]| {
-            x.chunks_exact(dim.max(1))
-                .map(|row| kernel::norm(row, p))
-                .collect()
+            map_rows(rows, |i, (): &mut ()| kernel::norm(&x[i * dim..][..dim], p))
         })?;
         let value: Vec<T> = norms.iter().map(|n| T::from_f64(*n)).collect();
         fused::unary("row_norms", x, value, rows, move |x, _, gradient| {
             let mut result = vec![T::ZERO; rows * dim];
             with_slice(x, |x: &[T]| {
                 with_slice(gradient, |g: &[T]| {
-                    for (i, out) in result.chunks_exact_mut(dim.max(1)).enumerate() {
+                    for_each_row(&mut result, dim, |i, out| {
                         kernel::norm_gradient(&x[i * dim..][..dim], p, norms[i], out);
                         out.iter_mut().for_each(|o| *o *= g[i]);
-                    }
+                    });
                 })
             })??;
             Ok(Tensor::from_vec(result, x.shape(), x.device())?)

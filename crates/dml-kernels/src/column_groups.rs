@@ -1,0 +1,151 @@
+//! One number for every few neighbouring columns of a matrix: the largest of them, or their mean weighted by softmax.
+//!
+//! ```text
+//! S = Σₖ pₖ sₖ,   pₖ = e^{sₖ/γ} / Σₗ e^{sₗ/γ},   ∂S/∂sₖ = pₖ (1 + (sₖ − S)/γ)
+//! ```
+//!
+//! Matrices are `[rows, groups · size]`, results `[rows, groups]`.
+
+use rayon::prelude::*;
+
+use crate::{Real, for_each_row, zeros};
+
+/// About how many numbers one task takes at a time; fixed, so that results do not depend on the number of threads.
+const RUN: usize = 16_384;
+
+/// How many groups of a size make a task.
+fn groups_per_task(size: usize) -> usize {
+    (RUN / size.max(1)).max(1)
+}
+
+/// The largest of each group, and its place in the group: the first of equal ones.
+///
+/// ```
+/// use dml_kernels::column_groups::largest;
+///
+/// assert_eq!(largest(&[1f32, 2., 5., 5.], 2), (vec![2., 5.], vec![1, 0]));
+/// ```
+#[must_use]
+pub fn largest<T: Real>(x: &[T], size: usize) -> (Vec<T>, Vec<u32>) {
+    let count = x.len().checked_div(size).unwrap_or(0);
+    let mut values = vec![T::ZERO; count];
+    let mut places = vec![0; count];
+    let task = groups_per_task(size);
+    values
+        .par_chunks_mut(task)
+        .zip(places.par_chunks_mut(task))
+        .zip(x.par_chunks((task * size).max(1)))
+        .for_each(|((values, places), x)| {
+            let groups = values.iter_mut().zip(places).zip(x.chunks_exact(size));
+            for ((value, place), group) in groups {
+                let mut best = 0;
+                for (k, x) in group.iter().enumerate() {
+                    if *x > group[best] {
+                        best = k;
+                    }
+                }
+                (*value, *place) = (group[best], best as u32);
+            }
+        });
+    (values, places)
+}
+
+/// The gradient with respect to the matrix: that of a group goes to its largest.
+#[must_use]
+pub fn largest_backward<T: Real>(places: &[u32], gradient: &[T], size: usize) -> Vec<T> {
+    let mut out = zeros(places.len() * size);
+    for_each_row(&mut out, size, |group, out| {
+        out[places[group] as usize] = gradient[group];
+    });
+    out
+}
+
+/// The softmax mean of each group at temperature γ, and its slopes in the shape of the matrix.
+///
+/// ```
+/// use dml_kernels::column_groups::softmax_means;
+///
+/// let (means, slopes) = softmax_means(&[1f64, 1.0], 2, 0.5);
+/// assert_eq!((means, slopes), (vec![1.0], vec![0.5, 0.5]));
+/// ```
+#[must_use]
+pub fn softmax_means<T: Real>(x: &[T], size: usize, gamma: f64) -> (Vec<T>, Vec<T>) {
+    let sharpness = T::from_f64(1.0 / gamma);
+    let arch = pulp::Arch::new();
+    let mut means = vec![T::ZERO; x.len().checked_div(size).unwrap_or(0)];
+    let mut slopes = zeros(x.len());
+    let task = groups_per_task(size);
+    means
+        .par_chunks_mut(task)
+        .zip(slopes.par_chunks_mut((task * size).max(1)))
+        .zip(x.par_chunks((task * size).max(1)))
+        .for_each(|((means, slopes), x)| {
+            for (slopes, x) in slopes.chunks_exact_mut(size).zip(x.chunks_exact(size)) {
+                let larger = |top: T, x: &T| if *x > top { *x } else { top };
+                let top = x.iter().fold(x[0], larger);
+                for (slope, x) in slopes.iter_mut().zip(x) {
+                    *slope = (*x - top) * sharpness;
+                }
+            }
+            arch.dispatch(|| {
+                for slope in slopes.iter_mut() {
+                    *slope = slope.quick_exp();
+                }
+            });
+            let groups = slopes.chunks_exact_mut(size).zip(x.chunks_exact(size));
+            for (mean, (slopes, x)) in means.iter_mut().zip(groups) {
+                *mean = of_group(x, slopes, sharpness);
+            }
+        });
+    (means, slopes)
+}
+
+/// The mean of a group; its shares, which do not add up to 1 yet, become slopes.
+#[inline(always)]
+fn of_group<T: Real>(x: &[T], shares: &mut [T], sharpness: T) -> T {
+    let share = T::ONE / shares.iter().copied().sum();
+    shares.iter_mut().for_each(|s| *s = *s * share);
+    let mean: T = x.iter().zip(shares.iter()).map(|(x, s)| *x * *s).sum();
+    for (s, x) in shares.iter_mut().zip(x) {
+        *s = *s * (T::ONE + (*x - mean) * sharpness);
+    }
+    mean
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_group_of_a_long_list_has_its_own() {
+        let x: Vec<f64> = (0..60_000).map(|i| (f64::from(i) * 0.7).sin()).collect();
+        let (values, places) = largest(&x, 3);
+        let (means, slopes) = softmax_means(&x, 3, 0.2);
+        for (g, group) in x.chunks(3).enumerate() {
+            let top = group.iter().copied().fold(f64::MIN, f64::max);
+            assert_eq!((values[g], group[places[g] as usize]), (top, top));
+            let shares: Vec<f64> = group.iter().map(|x| (x / 0.2).exp()).collect();
+            let sum: f64 = shares.iter().sum();
+            let mean = group
+                .iter()
+                .zip(&shares)
+                .map(|(x, s)| x * s / sum)
+                .sum::<f64>();
+            assert!((means[g] - mean).abs() < 1e-12);
+            for k in 0..3 {
+                let slope = shares[k] / sum * (1.0 + (group[k] - mean) / 0.2);
+                assert!((slopes[3 * g + k] - slope).abs() < 1e-12);
+            }
+        }
+        let back = largest_backward(&places, &values, 3);
+        assert_eq!(back.iter().filter(|x| **x != 0.0).count(), 20_000);
+        assert_eq!(back[3 * 17 + places[17] as usize], values[17]);
+    }
+
+    #[test]
+    fn nothing_is_nothing() {
+        assert_eq!(largest::<f32>(&[], 2), (vec![], vec![]));
+        assert_eq!(softmax_means::<f32>(&[], 2, 1.0), (vec![], vec![]));
+        assert!(largest_backward::<f32>(&[], &[], 2).is_empty());
+    }
+}
