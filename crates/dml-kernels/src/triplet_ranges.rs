@@ -130,6 +130,29 @@ impl TripletRanges {
         }
     }
 
+    /// `f(negative, times)` for each of the anchor's negatives, nearest first: how many of its positives select it.
+    ///
+    /// Spans overlap: only their ends are looked at, and `ends` is memory for them.
+    pub fn for_each_negative(
+        &self,
+        anchor: usize,
+        ends: &mut Vec<i64>,
+        mut f: impl FnMut(u32, u64),
+    ) {
+        let negatives = self.negatives(anchor);
+        ends.clear();
+        ends.resize(negatives.len() + 1, 0);
+        for span in self.spans(anchor) {
+            ends[span.start as usize] += 1;
+            ends[span.end as usize] -= 1;
+        }
+        let mut covering = 0;
+        for (&negative, change) in negatives.iter().zip(&*ends) {
+            covering += change;
+            f(negative, covering as u64);
+        }
+    }
+
     /// The positives of an anchor that have a selected negative, with the places of these.
     #[must_use]
     pub fn spans(&self, anchor: usize) -> &[PositiveSpan] {

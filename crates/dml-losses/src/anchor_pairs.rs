@@ -168,18 +168,9 @@ impl AnchorPairs {
                 let length = |start: u32, end: u32| u64::from(end.saturating_sub(start));
                 let spanned = spans.iter().map(|s| (s.positive, length(s.start, s.end)));
                 positives.extend_counted(spanned);
-                // Only the ends of a span are marked; a running sum tells how many cover a negative.
-                let order = ranges.negatives(q);
-                let mut change = vec![0i64; order.len() + 1];
-                for span in spans {
-                    change[span.start as usize] += 1;
-                    change[span.end as usize] -= 1;
-                }
-                let mut covering = 0;
-                negatives.extend_counted(order.iter().zip(&change).map(|(&n, change)| {
-                    covering += change;
-                    (n, covering as u64)
-                }));
+                let mut counted = Vec::new();
+                ranges.for_each_negative(q, &mut Vec::new(), |n, times| counted.push((n, times)));
+                negatives.extend_counted(counted.into_iter());
             }
             Form::Set(set) if q < set.anchors() => {
                 let mut near = vec![0u64; self.batch.references()];

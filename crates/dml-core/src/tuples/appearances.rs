@@ -60,27 +60,19 @@ impl Tuples {
                 }
             }
             Self::Ranges(ranges) => {
-                let mut covered = Vec::new();
+                let mut ends = Vec::new();
                 for a in 0..ranges.anchors() {
-                    let negatives = ranges.negatives(a);
-                    // Only the ends of a span are marked; a running sum tells how often each negative is covered.
-                    covered.clear();
-                    covered.resize(negatives.len() + 1, 0i64);
                     for span in ranges.spans(a) {
                         let length = u64::from(span.end - span.start);
                         counts[a] += length;
                         if others {
                             counts[span.positive as usize] += length;
                         }
-                        covered[span.start as usize] += 1;
-                        covered[span.end as usize] -= 1;
                     }
                     if others {
-                        let mut running = 0;
-                        for (&n, change) in negatives.iter().zip(&covered) {
-                            running += change;
-                            counts[n as usize] += running as u64;
-                        }
+                        ranges.for_each_negative(a, &mut ends, |n, times| {
+                            counts[n as usize] += times;
+                        });
                     }
                 }
             }

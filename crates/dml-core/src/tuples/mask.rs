@@ -36,27 +36,16 @@ impl Tuples {
             Self::Pairs(pairs) => Arc::new(of_list(pairs, batch)),
             Self::Triplets(triplets) => Arc::new(of_list(&triplets.to_pairs(), batch)),
             Self::Mask(mask) => mask.clone(),
-            // Spans of one anchor overlap: what they cover is found from their ends alone, not by walking each.
             Self::Ranges(ranges) => Arc::new(PairMask::select(
                 batch.queries(),
                 batch.references(),
-                |q, positives, negatives, open: &mut Vec<i64>| {
-                    if q >= ranges.anchors() {
-                        return;
-                    }
-                    let order = ranges.negatives(q);
-                    open.clear();
-                    open.resize(order.len() + 1, 0);
+                |q, positives, negatives, ends: &mut Vec<i64>| {
                     for span in ranges.spans(q) {
                         positives.insert_if(span.positive as usize, span.start < span.end);
-                        open[span.start as usize] += 1;
-                        open[span.end as usize] -= 1;
                     }
-                    let mut covering = 0;
-                    for (&n, change) in order.iter().zip(open.iter()) {
-                        covering += change;
-                        negatives.insert_if(n as usize, covering > 0);
-                    }
+                    ranges.for_each_negative(q, ends, |n, times| {
+                        negatives.insert_if(n as usize, times > 0);
+                    });
                 },
             )),
             Self::Lazy(set) => Arc::new(of_set(&**set, batch)),
