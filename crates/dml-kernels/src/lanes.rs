@@ -1,4 +1,4 @@
-//! Folds of long slices over a few running results at once, which a compiler turns into vector instructions.
+//! Sums of long slices over a few running results at once, which a compiler turns into vector instructions.
 
 use pulp::Arch;
 
@@ -27,23 +27,6 @@ pub fn sum<T: Real>(x: &[T]) -> f64 {
     })
 }
 
-/// `f` over all numbers, from `start`; `f` must not care about order.
-#[inline(always)]
-pub(crate) fn lane_fold<T: Real>(x: &[T], start: T, f: impl Fn(T, T) -> T) -> T {
-    Arch::new().dispatch(|| {
-        let mut lanes = [start; LANES];
-        let chunks = x.chunks_exact(LANES);
-        let rest = chunks.remainder();
-        for chunk in chunks {
-            for (lane, x) in lanes.iter_mut().zip(chunk) {
-                *lane = f(*lane, *x);
-            }
-        }
-        let all = lanes.iter().fold(start, |a, b| f(a, *b));
-        rest.iter().fold(all, |a, b| f(a, *b))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,7 +36,6 @@ mod tests {
         for length in [0, 1, 15, 16, 17, 100] {
             let x: Vec<f32> = (1..=length).map(|i| i as f32).collect();
             assert_eq!(sum(&x), f64::from(length * (length + 1) / 2));
-            assert_eq!(lane_fold(&x, 0.0, Real::max), length as f32);
         }
     }
 }

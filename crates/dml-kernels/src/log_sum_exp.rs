@@ -8,7 +8,6 @@
 //!
 //! The largest exponent is taken out of the sum first, so nothing overflows.
 
-use crate::lanes::{lane_fold, sum};
 use crate::{Real, for_each_row};
 use pulp::Arch;
 
@@ -82,35 +81,6 @@ pub fn log_sum_exp_backward<T: Real>(
         });
     });
     out
-}
-
-/// Turns exponents into their shares of the sum, `e^{x_j} / Σ e^x`, and returns `ln Σ e^x`; an exponent of −∞ has no
-/// share. Without a finite exponent it is −∞ and nobody has one.
-///
-/// ```
-/// let mut x = [0.0, 3f64.ln(), f64::NEG_INFINITY];
-/// let logarithm = dml_kernels::log_sum_exp::softmax(&mut x);
-/// assert!((logarithm - 4f64.ln()).abs() < 1e-15);
-/// assert!((x[1] - 0.75).abs() < 1e-15 && x[2] == 0.0);
-/// ```
-pub fn softmax<T: Real>(x: &mut [T]) -> f64 {
-    let lowest = T::from_f64(f64::NEG_INFINITY);
-    let top = lane_fold(x, lowest, T::max);
-    if !top.to_f64().is_finite() {
-        x.fill(T::ZERO);
-        return top.to_f64();
-    }
-    Arch::new().dispatch(|| {
-        for x in x.iter_mut() {
-            *x = (*x - top).quick_exp();
-        }
-    });
-    let sum = sum(x);
-    let share = T::from_f64(1.0 / sum);
-    for x in x.iter_mut() {
-        *x = *x * share;
-    }
-    top.to_f64() + sum.ln()
 }
 
 #[cfg(test)]

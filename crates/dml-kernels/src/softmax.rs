@@ -10,6 +10,7 @@
 use pulp::Arch;
 
 use crate::Real;
+use crate::lanes::sum as sum_of;
 
 /// Sums that run side by side, so that a processor with wide registers fills them.
 const LANES: usize = 16;
@@ -46,7 +47,7 @@ pub fn softmax_in_place<T: Real>(exponents: &mut [T], times: &[T], add_one: bool
             *x = *x * *times;
         }
         let one = if add_one { (-top.to_f64()).exp() } else { 0.0 };
-        let sum = one + total(exponents);
+        let sum = one + sum_of(exponents);
         let share = T::from_f64(1.0 / sum);
         for x in exponents.iter_mut() {
             *x = *x * share;
@@ -102,21 +103,6 @@ fn largest<T: Real>(x: &[T], lowest: T) -> T {
     let larger = |a: T, b: &T| if *b > a { *b } else { a };
     let top = tops.iter().fold(lowest, larger);
     rest.iter().fold(top, larger)
-}
-
-/// The sum in double precision, in a fixed order.
-#[inline(always)]
-fn total<T: Real>(x: &[T]) -> f64 {
-    let mut sums = [0f64; LANES];
-    let blocks = x.chunks_exact(LANES);
-    let rest = blocks.remainder();
-    for block in blocks {
-        for (sum, x) in sums.iter_mut().zip(block) {
-            *sum += x.to_f64();
-        }
-    }
-    let rest: f64 = rest.iter().map(|x| x.to_f64()).sum();
-    rest + sums.iter().sum::<f64>()
 }
 
 #[cfg(test)]
