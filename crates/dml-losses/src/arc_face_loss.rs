@@ -21,12 +21,12 @@ use std::sync::Arc;
 
 use candle_core::{Tensor, Var};
 use candle_nn::VarBuilder;
-use dml_core::{Batch, ClassLoss, Distance, Loss, Result, Term, Terms, Tuples, check};
+use dml_core::{Batch, ClassLoss, Distance, Loss, Result, Terms, Tuples, check};
 
 use crate::WeightInit;
 use crate::class_softmax::{ClassLogits, OwnMargin};
 use crate::class_weights::{ClassWeights, Classes, Layout};
-use crate::needs_cosine::needs_cosine;
+use crate::demands;
 
 /// Knobs of [`ArcFaceLoss`].
 #[derive(Clone, Debug, PartialEq)]
@@ -116,7 +116,7 @@ impl ArcFaceLoss {
         distance: Arc<dyn Distance>,
         vars: VarBuilder<'_>,
     ) -> Result<Self> {
-        needs_cosine("ArcFaceLoss", &distance)?;
+        demands::cosine("ArcFaceLoss", &distance, demands::MARGIN_OF_AN_ANGLE)?;
         let classes = Classes {
             component: "ArcFaceLoss",
             num_classes: config.num_classes,
@@ -136,24 +136,17 @@ impl ArcFaceLoss {
 
     /// Cosines `[rows, classes]`.
     fn cosines(&self, embeddings: &Tensor) -> Result<Tensor> {
-        let weights = self.weights.rows_for(embeddings)?;
-        self.distance.matrix(embeddings, Some(&weights))
+        self.weights.compared(&self.distance, embeddings)
     }
 }
 
 impl Loss for ArcFaceLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        let own = self.weights.own_classes(batch)?;
-        if own.is_empty() {
-            return Ok(Term::empty("loss").into());
-        }
-        let cosines = self.cosines(batch.embeddings())?;
-        let term = ClassLogits::new(&cosines, self.scale).term(
-            &own,
-            &self.margin,
-            &tuples.weights(batch)?,
-        )?;
-        Ok(term.into())
+        self.weights.terms(batch, |own| {
+            let cosines = self.cosines(batch.embeddings())?;
+            let logits = ClassLogits::new(&cosines, self.scale);
+            logits.term(own, &self.margin, &tuples.weights(batch)?)
+        })
     }
 
     fn parameters(&self) -> Vec<(String, Var)> {

@@ -20,10 +20,6 @@ pub(crate) fn set<const N: usize, const M: usize>(
     Ok(loss.parameters()[0].1.set(&values)?)
 }
 
-pub(crate) fn rows<const N: usize, const M: usize>(values: &[[f64; N]; M]) -> Result<Var> {
-    Ok(Var::new(values, &Device::Cpu)?)
-}
-
 /// The values of a term over a batch with these labels, and the gradients of their sum: of the rows, of the variable.
 pub(crate) fn value_and_gradients(
     loss: &dyn Loss,
@@ -44,14 +40,4 @@ pub(crate) fn value_and_gradients(
         gradient(rows)?,
         gradient(&loss.parameters()[0].1)?,
     ])
-}
-
-pub(crate) fn assert_close(got: &[f64], want: &[f64]) {
-    assert_eq!(got.len(), want.len());
-    for (a, b) in got.iter().zip(want) {
-        assert!(
-            (a - b).abs() < 1e-9 * (1.0 + b.abs()),
-            "{got:?} and not {want:?}"
-        );
-    }
 }

@@ -15,12 +15,11 @@ use std::sync::Arc;
 
 use candle_core::Tensor;
 use dml_core::kernels::Real;
-use dml_core::{
-    Batch, Distance, DistanceKind, Error, Loss, Result, TensorExt, Terms, Tuples, check,
-};
+use dml_core::{Batch, Distance, Loss, Result, TensorExt, Terms, Tuples, check};
 
 use crate::anchor_pairs::{AnchorPairs, Side};
 use crate::anchor_values::{AnchorFormula, term_of_anchors};
+use crate::demands;
 
 /// Knobs of [`CircleLoss`].
 #[derive(Clone, Debug, PartialEq)]
@@ -56,15 +55,14 @@ impl CircleLoss {
     /// A loss over a cosine `distance`.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] unless `m` is finite and `gamma` above 0, [`Error::Unsupported`] for a distance that
-    /// is no cosine.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) unless `m` is finite and `gamma` above 0,
+    /// [`Error::Unsupported`](dml_core::Error::Unsupported) for a distance that is no cosine.
     pub fn new(config: CircleLossConfig, distance: Arc<dyn Distance>) -> Result<Self> {
-        if distance.kind() != DistanceKind::Cosine {
-            return Err(Error::Unsupported {
-                component: "CircleLoss",
-                reason: "its optima are cosines: it needs CosineSimilarity as the distance",
-            });
-        }
+        demands::cosine(
+            "CircleLoss",
+            &distance,
+            "its optima are cosines: it needs CosineSimilarity as the distance",
+        )?;
         Ok(Self {
             circle: Circle {
                 m: check::finite("m", config.m)?,
@@ -127,6 +125,7 @@ impl AnchorFormula for Circle {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dml_core::Error;
     use dml_core::candle_core::{Device, Var};
     use dml_distances::{CosineSimilarity, DotProductSimilarity};
 

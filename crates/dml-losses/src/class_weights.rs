@@ -2,7 +2,7 @@
 
 use candle_core::{Tensor, Var};
 use candle_nn::VarBuilder;
-use dml_core::{Batch, Error, Result, TensorExt, check};
+use dml_core::{Batch, Distance, Error, Result, TensorExt, Term, Terms, check};
 
 use crate::WeightInit;
 
@@ -82,6 +82,26 @@ impl ClassWeights {
     pub(crate) fn rows_for(&self, embeddings: &Tensor) -> Result<Tensor> {
         self.check_width(embeddings)?;
         Ok(self.rows()?.to_dtype(embeddings.dtype())?)
+    }
+
+    /// Each embedding with each vector: `[rows, vectors]`.
+    pub(crate) fn compared(&self, distance: &dyn Distance, embeddings: &Tensor) -> Result<Tensor> {
+        distance.matrix(embeddings, Some(&self.rows_for(embeddings)?))
+    }
+
+    /// The term `loss` that `f` makes of the classes of the rows; without rows an empty one, and `f` is not asked.
+    pub(crate) fn terms(
+        &self,
+        batch: &Batch,
+        f: impl FnOnce(&[u32]) -> Result<Term>,
+    ) -> Result<Terms> {
+        let own = self.own_classes(batch)?;
+        let term = if own.is_empty() {
+            Term::empty("loss")
+        } else {
+            f(&own)?
+        };
+        Ok(term.into())
     }
 
     pub(crate) fn check_width(&self, embeddings: &Tensor) -> Result<()> {

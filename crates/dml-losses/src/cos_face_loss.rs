@@ -14,12 +14,12 @@ use std::sync::Arc;
 
 use candle_core::{Tensor, Var};
 use candle_nn::VarBuilder;
-use dml_core::{Batch, ClassLoss, Distance, Loss, Result, Term, Terms, Tuples, check};
+use dml_core::{Batch, ClassLoss, Distance, Loss, Result, Terms, Tuples, check};
 
 use crate::WeightInit;
 use crate::class_softmax::{ClassLogits, Shifted};
 use crate::class_weights::{ClassWeights, Classes, Layout};
-use crate::needs_cosine::needs_cosine;
+use crate::demands;
 
 /// Knobs of [`CosFaceLoss`].
 #[derive(Clone, Debug, PartialEq)]
@@ -87,7 +87,7 @@ impl CosFaceLoss {
         distance: Arc<dyn Distance>,
         vars: VarBuilder<'_>,
     ) -> Result<Self> {
-        needs_cosine("CosFaceLoss", &distance)?;
+        demands::cosine("CosFaceLoss", &distance, demands::MARGIN_OF_AN_ANGLE)?;
         let classes = Classes {
             component: "CosFaceLoss",
             num_classes: config.num_classes,
@@ -107,21 +107,17 @@ impl CosFaceLoss {
 
     /// Cosines `[rows, classes]`.
     fn cosines(&self, embeddings: &Tensor) -> Result<Tensor> {
-        let weights = self.weights.rows_for(embeddings)?;
-        self.distance.matrix(embeddings, Some(&weights))
+        self.weights.compared(&self.distance, embeddings)
     }
 }
 
 impl Loss for CosFaceLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        let own = self.weights.own_classes(batch)?;
-        if own.is_empty() {
-            return Ok(Term::empty("loss").into());
-        }
-        let cosines = self.cosines(batch.embeddings())?;
-        let logits = ClassLogits::new(&cosines, self.scale);
-        let term = logits.term(&own, &Shifted(self.margin), &tuples.weights(batch)?)?;
-        Ok(term.into())
+        self.weights.terms(batch, |own| {
+            let cosines = self.cosines(batch.embeddings())?;
+            let logits = ClassLogits::new(&cosines, self.scale);
+            logits.term(own, &Shifted(self.margin), &tuples.weights(batch)?)
+        })
     }
 
     fn parameters(&self) -> Vec<(String, Var)> {

@@ -19,7 +19,7 @@ use dml_core::{
     Batch, Error, Loss, Objective, Pairs, Relation, Result, Term, Terms, Triplets, Tuples, check,
 };
 
-use crate::multiple_losses::unprefixed;
+use crate::inner_names::{LOSS, prefixed, unprefixed};
 
 /// Knobs of [`CrossBatchMemory`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -339,9 +339,7 @@ impl Loss for CrossBatchMemory {
     }
 
     fn parameters(&self) -> Vec<(String, Var)> {
-        let prefix = |(name, var)| (format!("loss.{name}"), var);
-        let own = self.objective.loss().parameters().into_iter();
-        own.map(prefix).collect()
+        prefixed(LOSS, self.objective.loss().parameters())
     }
 
     fn buffers(&self) -> Result<Vec<(String, Tensor)>> {
@@ -356,8 +354,7 @@ impl Loss for CrossBatchMemory {
                 numbers(&[i64::from(queue.filled)])?,
             ),
         ];
-        let own = self.objective.loss().buffers()?.into_iter();
-        buffers.extend(own.map(|(name, tensor)| (format!("loss.{name}"), tensor)));
+        buffers.extend(prefixed(LOSS, self.objective.loss().buffers()?));
         Ok(buffers)
     }
 
@@ -403,7 +400,7 @@ impl Loss for CrossBatchMemory {
         }
         self.objective
             .loss()
-            .set_buffers(&unprefixed(buffers, "loss."))?;
+            .set_buffers(&unprefixed(LOSS, buffers))?;
         *self.queue() = Queue {
             embeddings: embeddings.detach(),
             labels,

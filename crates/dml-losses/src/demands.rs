@@ -2,16 +2,23 @@
 
 use dml_core::{Batch, Distance, DistanceKind, Error, Result, Tuples};
 
-/// The distance must be the cosine similarity.
-pub(crate) fn cosine(component: &'static str, distance: &dyn Distance) -> Result<()> {
+/// The distance must be the cosine similarity, for the given reason.
+pub(crate) fn cosine(
+    component: &'static str,
+    distance: &dyn Distance,
+    reason: &'static str,
+) -> Result<()> {
     if distance.kind() == DistanceKind::Cosine {
         return Ok(());
     }
-    Err(Error::Unsupported {
-        component,
-        reason: "it is defined for CosineSimilarity only",
-    })
+    Err(Error::Unsupported { component, reason })
 }
+
+/// Why a loss over whole rankings asks for the cosine similarity.
+pub(crate) const DEFINED_FOR_COSINE: &str = "it is defined for CosineSimilarity only";
+/// Why a loss over classes that adds to an angle or its cosine does.
+pub(crate) const MARGIN_OF_AN_ANGLE: &str =
+    "it needs CosineSimilarity, whose angles the margin belongs to";
 
 /// The distance must be Euclidean between normalised rows, raised to any power: the power.
 pub(crate) fn unit_euclidean_power(

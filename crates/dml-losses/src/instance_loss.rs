@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use candle_core::Tensor;
 use dml_core::fused::{self, has_kernel};
-use dml_core::kernels::{Real, log_sum_exp::softmax};
+use dml_core::kernels::{Real, softmax::softmax_in_place};
 use dml_core::{
     Batch, Distance, Error, Loss, Result, TensorExt, Term, Terms, Tuples, check, for_element,
 };
@@ -53,7 +53,7 @@ impl InstanceLoss {
     /// [`Error::InvalidParameter`] if γ is not finite, [`Error::Unsupported`] unless the distance is the cosine
     /// similarity.
     pub fn new(config: InstanceLossConfig, distance: Arc<dyn Distance>) -> Result<Self> {
-        demands::cosine("InstanceLoss", &distance)?;
+        demands::cosine("InstanceLoss", &distance, demands::DEFINED_FOR_COSINE)?;
         Ok(Self {
             gamma: check::finite("gamma", config.gamma)?,
             distance,
@@ -80,7 +80,7 @@ fn cross_entropy_of_row<T: Real>(gamma: T, x: &[T], slopes: &mut [T], target: us
     for (slope, x) in slopes.iter_mut().zip(x) {
         *slope = gamma * *x;
     }
-    let value = -slopes[target].to_f64() + softmax(slopes);
+    let value = -slopes[target].to_f64() + softmax_in_place(slopes, &[], false);
     slopes[target] -= T::ONE;
     slopes.iter_mut().for_each(|slope| *slope = *slope * gamma);
     T::from_f64(value)

@@ -16,13 +16,13 @@ use std::sync::Arc;
 
 use candle_core::{Tensor, Var};
 use candle_nn::VarBuilder;
-use dml_core::{Batch, ClassLoss, Distance, Loss, Result, Term, Terms, Tuples, check};
+use dml_core::{Batch, ClassLoss, Distance, Loss, Result, Terms, Tuples, check};
 
 use crate::WeightInit;
 use crate::class_softmax::ClassLogits;
 use crate::class_weights::{ClassWeights, Classes, Layout};
+use crate::demands;
 use crate::multiple_angle::MultipleAngle;
-use crate::needs_cosine::needs_cosine;
 
 /// Knobs of [`LargeMarginSoftmaxLoss`].
 #[derive(Clone, Debug, PartialEq)]
@@ -90,7 +90,11 @@ impl LargeMarginSoftmaxLoss {
         distance: Arc<dyn Distance>,
         vars: VarBuilder<'_>,
     ) -> Result<Self> {
-        needs_cosine("LargeMarginSoftmaxLoss", &distance)?;
+        demands::cosine(
+            "LargeMarginSoftmaxLoss",
+            &distance,
+            demands::MARGIN_OF_AN_ANGLE,
+        )?;
         let classes = Classes {
             component: "LargeMarginSoftmaxLoss",
             num_classes: config.num_classes,
@@ -129,14 +133,11 @@ impl LargeMarginSoftmaxLoss {
 
 impl Loss for LargeMarginSoftmaxLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        let own = self.weights.own_classes(batch)?;
-        if own.is_empty() {
-            return Ok(Term::empty("loss").into());
-        }
-        let term = self.with_logits(batch.embeddings(), |logits| {
-            logits.term(&own, &self.margin, &tuples.weights(batch)?)
-        })?;
-        Ok(term.into())
+        self.weights.terms(batch, |own| {
+            self.with_logits(batch.embeddings(), |logits| {
+                logits.term(own, &self.margin, &tuples.weights(batch)?)
+            })
+        })
     }
 
     fn parameters(&self) -> Vec<(String, Var)> {

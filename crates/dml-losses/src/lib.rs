@@ -7,9 +7,9 @@ mod by_hand;
 mod class_softmax;
 mod class_weights;
 mod demands;
+mod inner_names;
 mod largest_of_groups;
 mod multiple_angle;
-mod needs_cosine;
 mod negatives_over_positive;
 #[cfg(test)]
 mod outcome;

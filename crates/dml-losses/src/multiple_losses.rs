@@ -12,6 +12,8 @@ use std::collections::HashMap;
 use dml_core::candle_core::{Tensor, Var};
 use dml_core::{Batch, Error, Loss, Objective, Result, Term, Terms, Tuples, check};
 
+use crate::inner_names::{prefixed, unprefixed};
+
 /// One of several losses.
 #[derive(Clone, Debug)]
 pub struct WeightedObjective {
@@ -21,6 +23,13 @@ pub struct WeightedObjective {
     pub objective: Objective,
     /// What it is multiplied by; any finite number.
     pub weight: f64,
+}
+
+impl WeightedObjective {
+    /// What stands before the names of its parameters.
+    fn prefix(&self) -> String {
+        format!("losses.{}.", self.name)
+    }
 }
 
 /// The weighted sum of several losses ([formula](self)). One term `loss`, a scalar.
@@ -69,11 +78,6 @@ impl MultipleLosses {
     pub fn parts(&self) -> &[WeightedObjective] {
         &self.parts
     }
-
-    fn prefixed<T>(part: &WeightedObjective, named: Vec<(String, T)>) -> Vec<(String, T)> {
-        let prefix = |(name, value)| (format!("losses.{}.{name}", part.name), value);
-        named.into_iter().map(prefix).collect()
-    }
 }
 
 impl Loss for MultipleLosses {
@@ -99,24 +103,22 @@ impl Loss for MultipleLosses {
 
     fn parameters(&self) -> Vec<(String, Var)> {
         let of =
-            |part: &WeightedObjective| Self::prefixed(part, part.objective.loss().parameters());
+            |part: &WeightedObjective| prefixed(&part.prefix(), part.objective.loss().parameters());
         self.parts.iter().flat_map(of).collect()
     }
 
     fn buffers(&self) -> Result<Vec<(String, Tensor)>> {
         let mut buffers = Vec::new();
         for part in &self.parts {
-            buffers.extend(Self::prefixed(part, part.objective.loss().buffers()?));
+            buffers.extend(prefixed(&part.prefix(), part.objective.loss().buffers()?));
         }
         Ok(buffers)
     }
 
     fn set_buffers(&self, buffers: &HashMap<String, Tensor>) -> Result<()> {
         for part in &self.parts {
-            let prefix = format!("losses.{}.", part.name);
-            part.objective
-                .loss()
-                .set_buffers(&unprefixed(buffers, &prefix))?;
+            let own = unprefixed(&part.prefix(), buffers);
+            part.objective.loss().set_buffers(&own)?;
         }
         Ok(())
     }
@@ -130,15 +132,4 @@ impl Loss for MultipleLosses {
         let reads = |part: &WeightedObjective| part.objective.loss().reads_classes();
         self.parts.iter().any(reads)
     }
-}
-
-/// The entries whose names begin with `prefix`, without it.
-pub(crate) fn unprefixed(
-    tensors: &HashMap<String, Tensor>,
-    prefix: &str,
-) -> HashMap<String, Tensor> {
-    let strip = |(name, tensor): (&String, &Tensor)| {
-        Some((name.strip_prefix(prefix)?.to_owned(), tensor.clone()))
-    };
-    tensors.iter().filter_map(strip).collect()
 }

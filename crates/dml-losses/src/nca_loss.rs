@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use candle_core::Tensor;
 use dml_core::fused::{self, has_kernel};
-use dml_core::kernels::{PairMask, Real, log_sum_exp::softmax};
+use dml_core::kernels::{PairMask, Real, softmax::softmax_in_place};
 use dml_core::tuples::mask_tensors;
 use dml_core::{Batch, Distance, Loss, Result, TensorExt, Term, Terms, Tuples, check, for_element};
 
@@ -96,7 +96,7 @@ fn surprise_of_row<T: Real>(
     for j in pairs.positives(row).chain(pairs.negatives(row)) {
         slopes[j as usize] = scale * x[j as usize];
     }
-    let value = softmax(slopes) - softmax(&mut own);
+    let value = softmax_in_place(slopes, &[], false) - softmax_in_place(&mut own, &[], false);
     for (p, share) in pairs.positives(row).zip(own) {
         slopes[p as usize] -= share;
     }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use candle_core::{Tensor, Var};
 use candle_nn::VarBuilder;
-use dml_core::{Batch, ClassLoss, Distance, Loss, Result, Term, Terms, Tuples, check};
+use dml_core::{Batch, ClassLoss, Distance, Loss, Result, Terms, Tuples, check};
 
 use crate::WeightInit;
 use crate::class_softmax::{ClassLogits, Shifted};
@@ -112,14 +112,11 @@ impl NormalizedSoftmaxLoss {
 
 impl Loss for NormalizedSoftmaxLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        let own = self.weights.own_classes(batch)?;
-        if own.is_empty() {
-            return Ok(Term::empty("loss").into());
-        }
-        let (matrix, factor) = self.matrix(batch.embeddings())?;
-        let term =
-            ClassLogits::new(&matrix, factor).term(&own, &Shifted(0.0), &tuples.weights(batch)?)?;
-        Ok(term.into())
+        self.weights.terms(batch, |own| {
+            let (matrix, factor) = self.matrix(batch.embeddings())?;
+            let logits = ClassLogits::new(&matrix, factor);
+            logits.term(own, &Shifted(0.0), &tuples.weights(batch)?)
+        })
     }
 
     fn parameters(&self) -> Vec<(String, Var)> {

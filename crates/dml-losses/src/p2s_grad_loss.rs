@@ -116,15 +116,13 @@ impl Loss for P2SGradLoss {
                 reason: "every row is compared with every class: there is no place for tuples",
             });
         }
-        let own = self.weights.own_classes(batch)?;
-        if own.is_empty() {
-            return Ok(Term::empty("loss").into());
-        }
-        self.rescale()?;
-        let cosines = self.cosines(batch.embeddings())?;
-        let count = cosines.elem_count() as f64;
-        let mean = (squared_errors(&cosines, &own)?.sum_all()? / count)?;
-        Ok(Term::scalar("loss", mean)?.into())
+        self.weights.terms(batch, |own| {
+            self.rescale()?;
+            let cosines = self.cosines(batch.embeddings())?;
+            let count = cosines.elem_count() as f64;
+            let mean = (squared_errors(&cosines, own)?.sum_all()? / count)?;
+            Term::scalar("loss", mean)
+        })
     }
 
     fn parameters(&self) -> Vec<(String, Var)> {

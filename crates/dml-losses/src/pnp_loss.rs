@@ -86,7 +86,7 @@ impl PNPLoss {
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if a knob is outside of its range,
     /// [`Error::Unsupported`](dml_core::Error::Unsupported) unless the distance is the cosine similarity.
     pub fn new(config: PNPLossConfig, distance: Arc<dyn Distance>) -> Result<Self> {
-        demands::cosine("PNPLoss", &distance)?;
+        demands::cosine("PNPLoss", &distance, demands::DEFINED_FOR_COSINE)?;
         check::positive("b", config.b)?;
         check::finite("alpha", config.alpha)?;
         check::positive("anneal", config.anneal)?;

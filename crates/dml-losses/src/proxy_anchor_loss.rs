@@ -230,8 +230,7 @@ impl Loss for ProxyAnchorLoss {
 
 impl ClassLoss for ProxyAnchorLoss {
     fn logits(&self, embeddings: &Tensor) -> Result<Tensor> {
-        let proxies = self.weights.rows_for(embeddings)?;
-        self.distance.matrix(embeddings, Some(&proxies))
+        self.weights.compared(&self.distance, embeddings)
     }
 
     fn class_rows(&self) -> Result<Tensor> {

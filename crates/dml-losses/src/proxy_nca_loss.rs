@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use candle_core::{Tensor, Var};
 use candle_nn::VarBuilder;
-use dml_core::{Batch, ClassLoss, Distance, Loss, Result, Term, Terms, Tuples, check};
+use dml_core::{Batch, ClassLoss, Distance, Loss, Result, Terms, Tuples, check};
 
 use crate::WeightInit;
 use crate::class_softmax::{ClassLogits, Shifted};
@@ -94,28 +94,16 @@ impl ProxyNCALoss {
             distance,
         })
     }
-
-    /// Distances or similarities `[rows, classes]`.
-    fn matrix(&self, embeddings: &Tensor) -> Result<Tensor> {
-        let proxies = self.weights.rows_for(embeddings)?;
-        self.distance.matrix(embeddings, Some(&proxies))
-    }
 }
 
 impl Loss for ProxyNCALoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        let own = self.weights.own_classes(batch)?;
-        if own.is_empty() {
-            return Ok(Term::empty("loss").into());
-        }
-        let factor = -self.distance.order().sign() * self.softmax_scale;
-        let matrix = self.matrix(batch.embeddings())?;
-        let term = ClassLogits::new(&matrix, factor).term(
-            &own,
-            &Shifted(0.0),
-            &tuples.anchor_weights(batch)?,
-        )?;
-        Ok(term.into())
+        self.weights.terms(batch, |own| {
+            let factor = -self.distance.order().sign() * self.softmax_scale;
+            let matrix = self.weights.compared(&self.distance, batch.embeddings())?;
+            let logits = ClassLogits::new(&matrix, factor);
+            logits.term(own, &Shifted(0.0), &tuples.anchor_weights(batch)?)
+        })
     }
 
     fn parameters(&self) -> Vec<(String, Var)> {
@@ -129,7 +117,7 @@ impl Loss for ProxyNCALoss {
 
 impl ClassLoss for ProxyNCALoss {
     fn logits(&self, embeddings: &Tensor) -> Result<Tensor> {
-        self.matrix(embeddings)
+        self.weights.compared(&self.distance, embeddings)
     }
 
     fn class_rows(&self) -> Result<Tensor> {

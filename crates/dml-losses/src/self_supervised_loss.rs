@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use dml_core::candle_core::{Tensor, Var};
 use dml_core::{Batch, Error, Loss, Objective, Result, Term, Terms, Tuples};
 
-use crate::multiple_losses::unprefixed;
+use crate::inner_names::{LOSS, prefixed, unprefixed};
 
 /// A loss over views ([formula](self)). One term `loss`, a scalar.
 ///
@@ -122,19 +122,15 @@ impl Loss for SelfSupervisedLoss {
     }
 
     fn parameters(&self) -> Vec<(String, Var)> {
-        let prefix = |(name, var)| (format!("loss.{name}"), var);
-        let own = self.objective.loss().parameters().into_iter();
-        own.map(prefix).collect()
+        prefixed(LOSS, self.objective.loss().parameters())
     }
 
     fn buffers(&self) -> Result<Vec<(String, Tensor)>> {
-        let prefix = |(name, tensor)| (format!("loss.{name}"), tensor);
-        let own = self.objective.loss().buffers()?.into_iter();
-        Ok(own.map(prefix).collect())
+        Ok(prefixed(LOSS, self.objective.loss().buffers()?))
     }
 
     fn set_buffers(&self, buffers: &HashMap<String, Tensor>) -> Result<()> {
-        let own = unprefixed(buffers, "loss.");
+        let own = unprefixed(LOSS, buffers);
         self.objective.loss().set_buffers(&own)
     }
 }

@@ -62,7 +62,7 @@ impl SmoothAPLoss {
     /// [`Error::InvalidParameter`] if the temperature is not above 0, [`Error::Unsupported`] unless the distance is the
     /// cosine similarity.
     pub fn new(config: SmoothAPLossConfig, distance: Arc<dyn Distance>) -> Result<Self> {
-        demands::cosine("SmoothAPLoss", &distance)?;
+        demands::cosine("SmoothAPLoss", &distance, demands::DEFINED_FOR_COSINE)?;
         Ok(Self {
             temperature: check::positive("temperature", config.temperature)?,
             distance,

@@ -15,9 +15,7 @@ use std::sync::Arc;
 
 use candle_core::{Tensor, Var};
 use candle_nn::VarBuilder;
-use dml_core::{
-    Batch, ClassLoss, Distance, Error, Loss, Order, Result, Term, Terms, Tuples, check,
-};
+use dml_core::{Batch, ClassLoss, Distance, Error, Loss, Order, Result, Terms, Tuples, check};
 
 use crate::WeightInit;
 use crate::class_softmax::{ClassLogits, Shifted};
@@ -142,14 +140,11 @@ impl SoftTripleLoss {
 
 impl Loss for SoftTripleLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        let own = self.weights.own_classes(batch)?;
-        if own.is_empty() {
-            return Ok(Term::empty("loss").into());
-        }
-        let similarities = self.logits(batch.embeddings())?; // [rows, classes]
-        let logits = ClassLogits::new(&similarities, self.la);
-        let term = logits.term(&own, &Shifted(self.margin), &tuples.weights(batch)?)?;
-        Ok(term.into())
+        self.weights.terms(batch, |own| {
+            let similarities = self.logits(batch.embeddings())?; // [rows, classes]
+            let logits = ClassLogits::new(&similarities, self.la);
+            logits.term(own, &Shifted(self.margin), &tuples.weights(batch)?)
+        })
     }
 
     fn parameters(&self) -> Vec<(String, Var)> {
@@ -163,8 +158,7 @@ impl Loss for SoftTripleLoss {
 
 impl ClassLoss for SoftTripleLoss {
     fn logits(&self, embeddings: &Tensor) -> Result<Tensor> {
-        let weights = self.weights.rows_for(embeddings)?;
-        let centers = self.distance.matrix(embeddings, Some(&weights))?; // [rows, classes · centres]
+        let centers = self.weights.compared(&self.distance, embeddings)?; // [rows, classes · centres]
         softmax_mean_of_groups(&centers, self.centers_per_class, self.gamma)
     }
 

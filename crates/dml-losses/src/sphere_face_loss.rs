@@ -15,13 +15,13 @@ use std::sync::Arc;
 
 use candle_core::{Tensor, Var};
 use candle_nn::VarBuilder;
-use dml_core::{Batch, ClassLoss, Distance, Loss, Result, TensorExt, Term, Terms, Tuples, check};
+use dml_core::{Batch, ClassLoss, Distance, Loss, Result, TensorExt, Terms, Tuples, check};
 
 use crate::WeightInit;
 use crate::class_softmax::ClassLogits;
 use crate::class_weights::{ClassWeights, Classes, Layout};
+use crate::demands;
 use crate::multiple_angle::MultipleAngle;
-use crate::needs_cosine::needs_cosine;
 
 /// Knobs of [`SphereFaceLoss`].
 #[derive(Clone, Debug, PartialEq)]
@@ -89,7 +89,7 @@ impl SphereFaceLoss {
         distance: Arc<dyn Distance>,
         vars: VarBuilder<'_>,
     ) -> Result<Self> {
-        needs_cosine("SphereFaceLoss", &distance)?;
+        demands::cosine("SphereFaceLoss", &distance, demands::MARGIN_OF_AN_ANGLE)?;
         let classes = Classes {
             component: "SphereFaceLoss",
             num_classes: config.num_classes,
@@ -113,8 +113,7 @@ impl SphereFaceLoss {
         embeddings: &Tensor,
         f: impl FnOnce(ClassLogits<'_>) -> Result<R>,
     ) -> Result<R> {
-        let weights = self.weights.rows_for(embeddings)?;
-        let matrix = self.distance.matrix(embeddings, Some(&weights))?; // [rows, classes]
+        let matrix = self.weights.compared(&self.distance, embeddings)?; // [rows, classes]
         let rows = embeddings.row_norms(2.0)?;
         f(ClassLogits {
             matrix: &matrix,
@@ -127,14 +126,11 @@ impl SphereFaceLoss {
 
 impl Loss for SphereFaceLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        let own = self.weights.own_classes(batch)?;
-        if own.is_empty() {
-            return Ok(Term::empty("loss").into());
-        }
-        let term = self.with_logits(batch.embeddings(), |logits| {
-            logits.term(&own, &self.margin, &tuples.weights(batch)?)
-        })?;
-        Ok(term.into())
+        self.weights.terms(batch, |own| {
+            self.with_logits(batch.embeddings(), |logits| {
+                logits.term(own, &self.margin, &tuples.weights(batch)?)
+            })
+        })
     }
 
     fn parameters(&self) -> Vec<(String, Var)> {

@@ -14,14 +14,14 @@ use std::sync::Arc;
 
 use candle_core::{DType, Tensor, Var};
 use candle_nn::VarBuilder;
-use dml_core::{Batch, ClassLoss, Distance, Loss, Result, Term, Terms, Tuples, check};
+use dml_core::{Batch, ClassLoss, Distance, Loss, Result, Terms, Tuples, check};
 
 use crate::WeightInit;
 use crate::arc_face_loss::Angle;
 use crate::class_softmax::ClassLogits;
 use crate::class_weights::{ClassWeights, Classes, Layout};
+use crate::demands;
 use crate::largest_of_groups::largest_of_groups;
-use crate::needs_cosine::needs_cosine;
 
 /// Knobs of [`SubCenterArcFaceLoss`].
 #[derive(Clone, Debug, PartialEq)]
@@ -99,7 +99,11 @@ impl SubCenterArcFaceLoss {
         distance: Arc<dyn Distance>,
         vars: VarBuilder<'_>,
     ) -> Result<Self> {
-        needs_cosine("SubCenterArcFaceLoss", &distance)?;
+        demands::cosine(
+            "SubCenterArcFaceLoss",
+            &distance,
+            demands::MARGIN_OF_AN_ANGLE,
+        )?;
         let sub_centers = check::at_least_one("sub_centers", config.sub_centers)?;
         let classes = Classes {
             component: "SubCenterArcFaceLoss",
@@ -121,8 +125,7 @@ impl SubCenterArcFaceLoss {
 
     /// Cosines `[rows, classes]` with the nearest centre of each class.
     fn cosines(&self, embeddings: &Tensor) -> Result<Tensor> {
-        let weights = self.weights.rows_for(embeddings)?;
-        let centers = self.distance.matrix(embeddings, Some(&weights))?;
+        let centers = self.weights.compared(&self.distance, embeddings)?;
         largest_of_groups(&centers, self.sub_centers)
     }
 
@@ -181,17 +184,11 @@ impl SubCenterArcFaceLoss {
 
 impl Loss for SubCenterArcFaceLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        let own = self.weights.own_classes(batch)?;
-        if own.is_empty() {
-            return Ok(Term::empty("loss").into());
-        }
-        let cosines = self.cosines(batch.embeddings())?;
-        let term = ClassLogits::new(&cosines, self.scale).term(
-            &own,
-            &self.margin,
-            &tuples.weights(batch)?,
-        )?;
-        Ok(term.into())
+        self.weights.terms(batch, |own| {
+            let cosines = self.cosines(batch.embeddings())?;
+            let logits = ClassLogits::new(&cosines, self.scale);
+            logits.term(own, &self.margin, &tuples.weights(batch)?)
+        })
     }
 
     fn parameters(&self) -> Vec<(String, Var)> {

@@ -19,11 +19,12 @@ use candle_core::{DType, Tensor};
 use dml_core::fused::has_kernel;
 use dml_core::kernels::Real;
 use dml_core::{
-    Batch, Distance, DistanceKind, Error, Loss, Over, PartialSum, Result, TensorExt, Term, Terms,
-    Tuples, check, for_element,
+    Batch, Distance, Loss, Over, PartialSum, Result, TensorExt, Term, Terms, Tuples, check,
+    for_element,
 };
 
 use crate::anchor_pairs::AnchorPairs;
+use crate::demands;
 use crate::pair_values::{Kept, PairSet};
 
 /// Knobs of [`ThresholdConsistentMarginLoss`].
@@ -65,17 +66,17 @@ impl ThresholdConsistentMarginLoss {
     /// A loss over cosines. `distance` is asked for its kind alone.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] if a number is not finite, [`Error::Unsupported`] for a distance that is no cosine.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if a number is not finite,
+    /// [`Error::Unsupported`](dml_core::Error::Unsupported) for a distance that is no cosine.
     pub fn new(
         config: ThresholdConsistentMarginLossConfig,
         distance: Arc<dyn Distance>,
     ) -> Result<Self> {
-        if distance.kind() != DistanceKind::Cosine {
-            return Err(Error::Unsupported {
-                component: "ThresholdConsistentMarginLoss",
-                reason: "its thresholds are cosines: it needs CosineSimilarity as the distance",
-            });
-        }
+        demands::cosine(
+            "ThresholdConsistentMarginLoss",
+            &distance,
+            "its thresholds are cosines: it needs CosineSimilarity as the distance",
+        )?;
         check::finite("lambda_plus", config.lambda_plus)?;
         check::finite("lambda_minus", config.lambda_minus)?;
         check::finite("margin_plus", config.margin_plus)?;
@@ -174,6 +175,7 @@ fn excess(set: &PairSet, sign: f64, margin: f64) -> Result<PartialSum> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dml_core::Error;
     use dml_core::candle_core::{Device, Var};
     use dml_core::fused::without_kernels;
     use dml_distances::{CosineSimilarity, LpDistance};

@@ -16,11 +16,10 @@ use std::sync::Arc;
 
 use candle_core::{DType, Tensor};
 use dml_core::kernels::Real;
-use dml_core::{
-    Batch, Distance, DistanceKind, Error, Loss, Over, Result, Term, Terms, Tuples, check,
-};
+use dml_core::{Batch, Distance, Loss, Over, Result, Term, Terms, Tuples, check};
 
 use crate::anchor_pairs::AnchorPairs;
+use crate::demands;
 use crate::negatives_over_positive::{NegativesOverPositive, PositiveCurve};
 use crate::pair_values::PairSet;
 
@@ -59,15 +58,14 @@ impl TupletMarginLoss {
     /// A loss over a cosine `distance`.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] unless the margin is finite and the scale above 0, [`Error::Unsupported`] for a
-    /// distance that is no cosine.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) unless the margin is finite and the scale above 0,
+    /// [`Error::Unsupported`](dml_core::Error::Unsupported) for a distance that is no cosine.
     pub fn new(config: TupletMarginLossConfig, distance: Arc<dyn Distance>) -> Result<Self> {
-        if distance.kind() != DistanceKind::Cosine {
-            return Err(Error::Unsupported {
-                component: "TupletMarginLoss",
-                reason: "a margin of an angle needs CosineSimilarity as the distance",
-            });
-        }
+        demands::cosine(
+            "TupletMarginLoss",
+            &distance,
+            "a margin of an angle needs CosineSimilarity as the distance",
+        )?;
         let (sine, cosine) = check::finite("margin", config.margin)?
             .to_radians()
             .sin_cos();
@@ -150,6 +148,7 @@ impl PositiveCurve for TurnedCosine {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dml_core::Error;
     use dml_core::Pairs;
     use dml_core::candle_core::{Device, Var};
     use dml_core::fused::without_kernels;

@@ -25,6 +25,8 @@ pub(super) struct Role {
     sizes: &'static [(usize, usize, bool)],
     /// Arguments beside the defaults, by name; a name may come several times.
     variants: fn(&str, usize) -> Vec<Value>,
+    /// Sizes that a component can't do without, by its name and the number of classes.
+    sizes_of: fn(&str, usize) -> Map<String, Value>,
 }
 
 pub(super) const DISTANCES: Role = Role {
@@ -32,6 +34,7 @@ pub(super) const DISTANCES: Role = Role {
     names: DistanceConfig::NAMES,
     sizes: &[(256, 10, true), (1024, 10, true), (4096, 10, true)],
     variants: distance_variants,
+    sizes_of: no_sizes,
 };
 
 pub(super) const MINERS: Role = Role {
@@ -47,6 +50,7 @@ pub(super) const MINERS: Role = Role {
         (8192, 10, false),
     ],
     variants: miner_variants,
+    sizes_of: no_sizes,
 };
 
 pub(super) const LOSSES: Role = Role {
@@ -60,7 +64,12 @@ pub(super) const LOSSES: Role = Role {
         (4096, 10, false),
     ],
     variants: loss_variants,
+    sizes_of: |name, classes| LossKind::sizes(name, classes, data::DIM),
 };
+
+fn no_sizes(_: &str, _: usize) -> Map<String, Value> {
+    Map::new()
+}
 
 fn distance_variants(name: &str, _: usize) -> Vec<Value> {
     match name {
@@ -85,25 +94,11 @@ fn miner_variants(name: &str, _: usize) -> Vec<Value> {
 }
 
 fn loss_variants(name: &str, classes: usize) -> Vec<Value> {
-    let dim = data::DIM;
     // SmoothAP compares classes of equal size only, and 10 divides no power of two.
     if (name == "SmoothAPLoss") != (classes == 8) {
         return vec![];
     }
     match name {
-        "ArcFaceLoss"
-        | "CosFaceLoss"
-        | "LargeMarginSoftmaxLoss"
-        | "SphereFaceLoss"
-        | "SubCenterArcFaceLoss"
-        | "NormalizedSoftmaxLoss"
-        | "ProxyNCALoss"
-        | "ProxyAnchorLoss"
-        | "SoftTripleLoss" => {
-            vec![json!({"num_classes": classes, "embedding_size": dim})]
-        }
-        "P2SGradLoss" => vec![json!({"num_classes": classes, "descriptors_dim": dim})],
-        "ManifoldLoss" => vec![json!({"l": dim})],
         "RankedListLoss" => vec![json!({"margin": 1, "Tn": 10})],
         "TripletMarginLoss" => vec![json!({}), json!({"smooth_loss": true})],
         // They wrap another loss, whose time it is.
@@ -130,7 +125,10 @@ impl Role {
                     }
                     let mut config = Map::from_iter([("name".to_owned(), Value::from(*name))]);
                     config.extend(arguments.as_object().cloned().unwrap_or_default());
-                    let learns = config.contains_key("num_classes") || *name == "ManifoldLoss";
+                    let sizes = (self.sizes_of)(name, classes);
+                    // What has a size learns weights of it, which begin at random.
+                    let learns = !sizes.is_empty();
+                    config.extend(sizes);
                     let mut told = vec![
                         "component".to_owned(),
                         self.name.to_owned(),
@@ -162,9 +160,6 @@ fn suffix(arguments: &Value) -> String {
     let told: Vec<String> = match arguments {
         Value::Object(map) => map
             .iter()
-            .filter(|(key, _)| {
-                !["num_classes", "embedding_size", "descriptors_dim", "l"].contains(&key.as_str())
-            })
             .map(|(key, value)| format!("{key}={}", value.to_string().trim_matches('"')))
             .collect(),
         _ => Vec::new(),

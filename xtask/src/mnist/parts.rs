@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use dml::config::{
-    DistanceConfig, LossConfig, MinerConfig, ReducerConfig, SamplerConfig, from_text,
+    DistanceConfig, LossConfig, LossKind, MinerConfig, ReducerConfig, SamplerConfig, from_text,
 };
 use dml::{Labels, Objective, Sampler};
 use serde::Serialize;
@@ -144,29 +144,18 @@ fn loss_for_digits(text: &str) -> anyhow::Result<LossConfig> {
     } else {
         json!({ "name": text })
     };
-    let needed = match config["name"].as_str().unwrap_or_default() {
-        "ArcFaceLoss"
-        | "CosFaceLoss"
-        | "LargeMarginSoftmaxLoss"
-        | "NormalizedSoftmaxLoss"
-        | "ProxyAnchorLoss"
-        | "ProxyNCALoss"
-        | "SoftTripleLoss"
-        | "SphereFaceLoss"
-        | "SubCenterArcFaceLoss" => json!({"num_classes": 10, "embedding_size": EMBEDDING_SIZE}),
-        "P2SGradLoss" => json!({"num_classes": 10, "descriptors_dim": EMBEDDING_SIZE}),
-        "ManifoldLoss" => json!({"l": EMBEDDING_SIZE}),
+    let name = config["name"].as_str().unwrap_or_default();
+    let sizes = LossKind::sizes(name, 10, EMBEDDING_SIZE);
+    let needed = match name {
         "RankedListLoss" => json!({"margin": 0.4, "Tn": 10}),
-        "CrossBatchMemory" => {
-            json!({"embedding_size": EMBEDDING_SIZE, "loss": {"name": "ContrastiveLoss"}})
-        }
+        "CrossBatchMemory" => json!({"loss": {"name": "ContrastiveLoss"}}),
         "MultipleLosses" => {
             json!({"losses": [{"name": "TripletMarginLoss"}, {"name": "NTXentLoss"}]})
         }
         _ => json!({}),
     };
     if let (Value::Object(config), Value::Object(needed)) = (&mut config, needed) {
-        for (key, value) in needed {
+        for (key, value) in sizes.into_iter().chain(needed) {
             config.entry(key).or_insert(value);
         }
     }
@@ -238,7 +227,7 @@ mod tests {
             loss: Some(loss.to_owned()),
             ..PartArgs::default()
         };
-        for name in dml::config::LossKind::NAMES {
+        for name in LossKind::NAMES {
             if *name == "SelfSupervisedLoss" {
                 // It wraps a loss of the user's choice, over views that the example does not make.
                 assert!(args(name).resolve(256, 0).is_err());

@@ -6,7 +6,8 @@ use dml_core::{Batch, Error, Pairs, Tuples};
 use dml_distances::{CosineSimilarity, LpDistance};
 
 use super::*;
-use crate::by_hand::{assert_close, rows, set, value_and_gradients, vars};
+use crate::by_hand::{set, value_and_gradients, vars};
+use crate::outcome::{assert_near, rows};
 
 fn loss(margin: f64, scale: f64) -> Result<ArcFaceLoss> {
     let config = ArcFaceLossConfig {
@@ -24,13 +25,13 @@ fn the_margin_widens_the_angle() -> Result<()> {
     // At 30° from its class and 60° from the other, a margin of 30° makes both cosines ½.
     let x = rows(&[[0.75f64.sqrt(), 0.5]])?;
     let [values, _, _] = value_and_gradients(&loss(30.0, 2.0)?, "loss", &x, &[0])?;
-    assert_close(&values, &[2f64.ln()]);
+    assert_near(&values, &[2f64.ln()]);
     // ∂/∂ the own cosine is 2 · (½ − 1) · sin 60° / sin 30°, and 2 · ½ for the other; rows of length 1 keep the part that
     // turns them: (−½, cos 30°) for a turn towards the other class.
     let [_, gradient, _] = value_and_gradients(&loss(30.0, 2.0)?, "loss", &x, &[0])?;
     let own = -3f64.sqrt();
     let turn = own * -0.5 + 0.75f64.sqrt();
-    assert_close(&gradient, &[turn * -0.5, turn * 0.75f64.sqrt()]);
+    assert_near(&gradient, &[turn * -0.5, turn * 0.75f64.sqrt()]);
     Ok(())
 }
 
@@ -45,13 +46,13 @@ fn beyond_the_straight_angle_the_cosine_goes_on_falling() -> Result<()> {
         } else {
             cosine - m * m.sin()
         };
-        assert_close(&[angle.at(cosine).0], &[want]);
+        assert_near(&[angle.at(cosine).0], &[want]);
     }
     assert!(angle.at(-0.4999).0 > angle.at(-0.5001).0);
     // No margin adds nothing, and one beyond 180° is never added.
-    assert_close(&[Angle::degrees(0.0)?.at(-1.0).0], &[-1.0]);
+    assert_near(&[Angle::degrees(0.0)?.at(-1.0).0], &[-1.0]);
     let wide = 200f64.to_radians();
-    assert_close(
+    assert_near(
         &[Angle::degrees(200.0)?.at(1.0).0],
         &[1.0 - wide * wide.sin()],
     );
@@ -95,7 +96,7 @@ fn both_forms_of_the_margin_are_one() -> Result<()> {
         let slopes = slopes.get(var.as_tensor()).unwrap().to_vec1::<f64>()?;
         for ((x, value), slope) in x.iter().zip(values.to_vec1::<f64>()?).zip(slopes) {
             let want = angle.at(*x);
-            assert_close(&[value, slope], &[want.0, want.1]);
+            assert_near(&[value, slope], &[want.0, want.1]);
         }
     }
     Ok(())
@@ -110,7 +111,7 @@ fn rows_weigh_as_often_as_tuples_name_them() -> Result<()> {
     let terms = loss.terms(&batch, &pairs.into())?;
     let values = terms.get("loss").unwrap().values()?.0.to_vec1::<f64>()?;
     let (near, far) = ((-1f64).exp().ln_1p(), 1f64.exp().ln_1p());
-    assert_close(&values, &[near, 0.5 * near, 0.5 * far]);
+    assert_near(&values, &[near, 0.5 * near, 0.5 * far]);
     Ok(())
 }
 

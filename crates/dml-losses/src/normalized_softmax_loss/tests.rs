@@ -4,7 +4,8 @@ use dml_core::Error;
 use dml_distances::{DotProductSimilarity, DotProductSimilarityConfig, LpDistance};
 
 use super::*;
-use crate::by_hand::{assert_close, rows, set, value_and_gradients, vars};
+use crate::by_hand::{set, value_and_gradients, vars};
+use crate::outcome::{assert_near, rows};
 
 fn loss(distance: Arc<dyn Distance>, temperature: f64) -> Result<NormalizedSoftmaxLoss> {
     let config = NormalizedSoftmaxLossConfig {
@@ -25,15 +26,15 @@ fn weights_have_length_one_whatever_the_distance_does() -> Result<()> {
     };
     let raw = loss(Arc::new(DotProductSimilarity::new(raw)?), 0.5)?;
     let [values, gradient, _] = value_and_gradients(&raw, "loss", &x, &[0])?;
-    assert_close(&raw.logits(&x)?.to_vec2::<f64>()?[0], &[8.0, 6.0]);
-    assert_close(&values, &[(-2f64).exp().ln_1p()]);
+    assert_near(&raw.logits(&x)?.to_vec2::<f64>()?[0], &[8.0, 6.0]);
+    assert_near(&values, &[(-2f64).exp().ln_1p()]);
     let p = 1.0 / (1.0 + 2f64.exp());
-    assert_close(&gradient, &[-2.0 * p, 2.0 * p]);
+    assert_near(&gradient, &[-2.0 * p, 2.0 * p]);
     let unit = loss(Arc::new(DotProductSimilarity::default()), 0.1)?;
-    assert_close(&unit.logits(&x)?.to_vec2::<f64>()?[0], &[8.0, 6.0]);
+    assert_near(&unit.logits(&x)?.to_vec2::<f64>()?[0], &[8.0, 6.0]);
     let far = loss(Arc::new(LpDistance::unnormalized()), 2.0)?;
     let (to_first, to_second) = (18f64.sqrt(), 20f64.sqrt());
-    assert_close(
+    assert_near(
         &far.logits(&x)?.to_vec2::<f64>()?[0],
         &[-to_first / 2.0, -to_second / 2.0],
     );

@@ -5,7 +5,8 @@ use dml_core::fused::without_kernels;
 use dml_distances::{LpDistance, SNRDistance, SNRDistanceConfig};
 
 use super::*;
-use crate::by_hand::{assert_close, rows, set, value_and_gradients, vars};
+use crate::by_hand::{set, value_and_gradients, vars};
+use crate::outcome::{assert_near, rows};
 
 fn loss(distance: Arc<dyn Distance>) -> Result<ProxyAnchorLoss> {
     let config = ProxyAnchorLossConfig {
@@ -26,12 +27,12 @@ fn proxies_draw_their_own_rows_and_push_others() -> Result<()> {
     // Distances 1 and 2 to proxy 0, less the margin, times 2.
     let (one, two) = (1f64.exp(), 3f64.exp());
     let sum = 1.0 + one + two;
-    assert_close(&near, &[sum.ln(), 0.0, 0.0]);
-    assert_close(&gradient, &[2.0 * one / sum, 2.0 * two / sum]);
+    assert_near(&near, &[sum.ln(), 0.0, 0.0]);
+    assert_near(&gradient, &[2.0 * one / sum, 2.0 * two / sum]);
     let [far, _, _] = value_and_gradients(&loss, "neg_loss", &x, &[0, 0])?;
     // Distances 2 and 1 to proxy 1, 9 and 8 to proxy 2.
     let of = |a: f64, b: f64| ((-2.0 * a - 1.0).exp() + (-2.0 * b - 1.0).exp()).ln_1p();
-    assert_close(&far, &[0.0, of(2.0, 1.0), of(9.0, 8.0)]);
+    assert_near(&far, &[0.0, of(2.0, 1.0), of(9.0, 8.0)]);
     let terms = loss.terms(&Batch::new(&x, [0i64, 0])?, &Tuples::All)?;
     let divisor = |name| terms.get(name).unwrap().divisor();
     assert_eq!(
@@ -60,7 +61,7 @@ fn the_kernel_agrees_with_the_composite_form_whatever_the_distance() -> Result<(
             let numbers = || value_and_gradients(&loss, term, &x, &[2, 0, 0]);
             let (fused, composite) = (numbers()?, without_kernels(numbers)?);
             for (a, b) in fused.iter().zip(&composite) {
-                assert_close(a, b);
+                assert_near(a, b);
             }
         }
     }

@@ -4,7 +4,8 @@ use dml_core::Error;
 use dml_distances::{CosineSimilarity, LpDistance};
 
 use super::*;
-use crate::by_hand::{assert_close, rows, set, value_and_gradients, vars};
+use crate::by_hand::{set, value_and_gradients, vars};
+use crate::outcome::{assert_near, rows};
 
 fn config() -> SoftTripleLossConfig {
     SoftTripleLossConfig {
@@ -24,11 +25,11 @@ fn a_class_is_as_near_as_the_softmax_mean_of_its_centres() -> Result<()> {
     let x = rows(&[[2., 0.]])?;
     // The cosine 1 has the share e² / (e² + 1) of class 0.
     let near = 1.0 / (1.0 + (-2f64).exp());
-    assert_close(&loss.logits(&x)?.to_vec2::<f64>()?[0], &[near, 0.0]);
+    assert_near(&loss.logits(&x)?.to_vec2::<f64>()?[0], &[near, 0.0]);
     let [values, _, _] = value_and_gradients(&loss, "loss", &x, &[0])?;
-    assert_close(&values, &[(-3.0 * (near - 0.1)).exp().ln_1p()]);
+    assert_near(&values, &[(-3.0 * (near - 0.1)).exp().ln_1p()]);
     let [values, _, _] = value_and_gradients(&loss, "loss", &x, &[1])?;
-    assert_close(&values, &[(3.0 * (near + 0.1)).exp().ln_1p()]);
+    assert_near(&values, &[(3.0 * (near + 0.1)).exp().ln_1p()]);
     Ok(())
 }
 

@@ -4,7 +4,8 @@ use dml_core::Error;
 use dml_distances::{CosineSimilarity, LpDistance};
 
 use super::*;
-use crate::by_hand::{assert_close, rows, set, value_and_gradients, vars};
+use crate::by_hand::{set, value_and_gradients, vars};
+use crate::outcome::{assert_near, rows};
 
 fn loss() -> Result<SubCenterArcFaceLoss> {
     let config = SubCenterArcFaceLossConfig {
@@ -22,12 +23,12 @@ fn loss() -> Result<SubCenterArcFaceLoss> {
 #[test]
 fn the_nearest_centre_of_a_class_counts() -> Result<()> {
     let x = rows(&[[0.6, 0.8]])?;
-    assert_close(&loss()?.logits(&x)?.to_vec2::<f64>()?[0], &[0.8, -0.6]);
+    assert_near(&loss()?.logits(&x)?.to_vec2::<f64>()?[0], &[0.8, -0.6]);
     let [values, _, weight] = value_and_gradients(&loss()?, "loss", &x, &[0])?;
-    assert_close(&values, &[(-1.4f64).exp().ln_1p()]);
+    assert_near(&values, &[(-1.4f64).exp().ln_1p()]);
     // Only the centres that were nearest move: upwards by its first part, to the left by its second.
     let p = 1.0 / (1.0 + 1.4f64.exp());
-    assert_close(&weight, &[0., -p * 0.6, 0., 0., 0., 0., p * 0.8, 0.]);
+    assert_near(&weight, &[0., -p * 0.6, 0., 0., 0., 0., p * 0.8, 0.]);
     Ok(())
 }
 

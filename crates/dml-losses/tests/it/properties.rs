@@ -14,28 +14,20 @@ const CLASSES: usize = 4;
 
 /// The configuration of a loss: its defaults, and what it can't do without.
 fn config(name: &str) -> LossConfig {
-    let own: Value = match name {
-        "ArcFaceLoss"
-        | "CosFaceLoss"
-        | "LargeMarginSoftmaxLoss"
-        | "NormalizedSoftmaxLoss"
-        | "ProxyAnchorLoss"
-        | "ProxyNCALoss"
-        | "SoftTripleLoss"
-        | "SphereFaceLoss"
-        | "SubCenterArcFaceLoss" => json!({"num_classes": CLASSES, "embedding_size": DIM}),
-        "P2SGradLoss" => json!({"num_classes": CLASSES, "descriptors_dim": DIM}),
-        "ManifoldLoss" => json!({"l": DIM, "K": 5}),
+    let mut own: Value = match name {
+        "ManifoldLoss" => json!({"K": 5}),
         "MarginLoss" => json!({"learn_beta": true, "num_classes": CLASSES, "nu": 0.1}),
         "RankedListLoss" => json!({"margin": 0.4, "Tn": 1.5}),
-        "CrossBatchMemory" => json!({"loss": {"name": "NTXentLoss"}, "embedding_size": DIM}),
+        "CrossBatchMemory" => json!({"loss": {"name": "NTXentLoss"}}),
         "SelfSupervisedLoss" => json!({"loss": {"name": "SupConLoss"}}),
         "MultipleLosses" => {
             json!({"losses": [{"name": "TripletMarginLoss"}, {"name": "SupConLoss"}]})
         }
         _ => json!({}),
     };
-    let mut own = own;
+    for (key, size) in LossKind::sizes(name, CLASSES, DIM) {
+        own[key] = size;
+    }
     own["name"] = json!(name);
     dml::config::from_value(own).unwrap_or_else(|error| panic!("{name}: {error}"))
 }

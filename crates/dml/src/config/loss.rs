@@ -8,6 +8,7 @@ use dml_core::{Error, Loss, Objective, Reducer};
 // Every loss: a new one is its line in the registry below and nothing else here.
 use dml_losses::*;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
 
 use super::parts::Parts;
 use super::wrapper::{CrossBatchMemoryConfig, MultipleLossesConfig, SelfSupervisedLossConfig};
@@ -150,6 +151,34 @@ losses! {
     TripletMarginLoss(TripletMarginLossConfig): TripletMarginLoss::new, lp, avg_non_zero;
     TupletMarginLoss(TupletMarginLossConfig): TupletMarginLoss::new, cosine, mean;
     VICRegLoss(VICRegLossConfig): VICRegLoss::new, _, mean;
+}
+
+impl LossKind {
+    /// The sizes that the loss of that name can't do without, as its arguments.
+    ///
+    /// ```
+    /// let sizes = dml::config::LossKind::sizes("P2SGradLoss", 10, 128);
+    /// assert_eq!(serde_json::to_string(&sizes)?, r#"{"descriptors_dim":128,"num_classes":10}"#);
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    #[must_use]
+    pub fn sizes(name: &str, num_classes: usize, embedding_size: usize) -> Map<String, Value> {
+        let sizes: &[(&str, usize)] = match name {
+            "P2SGradLoss" => &[
+                ("descriptors_dim", embedding_size),
+                ("num_classes", num_classes),
+            ],
+            "ManifoldLoss" => &[("l", embedding_size)],
+            "CrossBatchMemory" => &[("embedding_size", embedding_size)],
+            _ if Self::takes(name).weight_regularizer => &[
+                ("embedding_size", embedding_size),
+                ("num_classes", num_classes),
+            ],
+            _ => &[],
+        };
+        let entry = |(key, size): &(&str, usize)| ((*key).to_owned(), Value::from(*size));
+        sizes.iter().map(entry).collect()
+    }
 }
 
 /// A loss with its collaborators; what is `None` has PML's default for that loss.
