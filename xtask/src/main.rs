@@ -11,6 +11,7 @@ mod bench;
 mod catalog;
 mod ci;
 mod conformance;
+mod idle_threads;
 mod memory;
 mod mnist;
 mod tidy;
@@ -58,6 +59,7 @@ impl Command {
 
 fn main() -> ExitCode {
     allocator::keep_freed_memory();
+    idle_threads::sleep_soon();
     match Cli::parse().command.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

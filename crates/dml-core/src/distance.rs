@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use candle_core::Tensor;
+use candle_core::{Tensor, Var};
 
 use crate::Result;
 
@@ -103,6 +103,11 @@ pub trait Distance: Debug + Send + Sync {
         None
     }
 
+    /// What the distance learns, by name: for an optimiser, and for a checkpoint.
+    fn parameters(&self) -> Vec<(String, Var)> {
+        Vec::new()
+    }
+
     /// What is done to embeddings before they are compared, such as dividing them by their norm.
     ///
     /// # Errors
@@ -174,6 +179,9 @@ macro_rules! forward {
             }
             fn formula(&self) -> Option<Formula> {
                 (**self).formula()
+            }
+            fn parameters(&self) -> Vec<(String, Var)> {
+                (**self).parameters()
             }
             fn prepare(&self, embeddings: &Tensor) -> Result<Tensor> {
                 (**self).prepare(embeddings)

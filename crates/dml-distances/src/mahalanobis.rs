@@ -171,6 +171,11 @@ impl Distance for MahalanobisDistance {
             .euclidean(&query, reference.as_ref().unwrap_or(&query))
     }
 
+    /// L, as `factor`.
+    fn parameters(&self) -> Vec<(String, Var)> {
+        vec![("factor".to_owned(), self.factor.clone())]
+    }
+
     /// Rows divided by their norm, if so configured, and mapped by L.
     fn prepare(&self, embeddings: &Tensor) -> Result<Tensor> {
         self.map(&self.frame.prepare(embeddings)?)
@@ -209,6 +214,15 @@ mod tests {
         };
         let factor = Var::from_tensor(&scattered(5.0, rank, 4)).unwrap();
         MahalanobisDistance::from_factor(config, factor).unwrap()
+    }
+
+    #[test]
+    fn the_factor_is_what_it_learns() {
+        let distance: std::sync::Arc<dyn Distance> = std::sync::Arc::new(learned(2, 1.0, false));
+        let parameters = distance.parameters();
+        assert_eq!(parameters[0].0, "factor");
+        assert_eq!(parameters[0].1.dims(), [2, 4]);
+        assert!(LpDistance::default().parameters().is_empty());
     }
 
     #[test]

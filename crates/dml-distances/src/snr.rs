@@ -113,9 +113,7 @@ impl Distance for SNRDistance {
             .map(|r| centered("reference", &self.frame.prepare(r)?))
             .transpose()?;
         let noise = query.pairwise_squared(reference.as_ref().unwrap_or(&query))?;
-        noise
-            .broadcast_div(&signal(&query)?.unsqueeze(1)?)?
-            .power(self.frame.power)
+        noise.divide_rows(&signal(&query)?)?.power(self.frame.power)
     }
 
     fn kind(&self) -> DistanceKind {

@@ -4,8 +4,9 @@ use pulp::Arch;
 use rayon::prelude::*;
 
 use crate::Real;
+use crate::row_chunks::worth_a_thread;
 
-/// How many numbers are worth a thread.
+/// How many numbers a task takes at a time.
 const RUN: usize = 16_384;
 
 /// `f` of every number.
@@ -15,6 +16,7 @@ pub fn map<T: Real>(x: &[T], f: impl Fn(T) -> T + Sync) -> Vec<T> {
     let mut out = vec![T::ZERO; x.len()];
     out.par_chunks_mut(RUN)
         .zip(x.par_chunks(RUN))
+        .with_min_len(worth_a_thread(2 * RUN))
         .for_each(|(out, x)| {
             arch.dispatch(|| {
                 for (out, x) in out.iter_mut().zip(x) {
@@ -33,6 +35,7 @@ pub fn zip_map<T: Real>(x: &[T], y: &[T], f: impl Fn(T, T) -> T + Sync) -> Vec<T
     out.par_chunks_mut(RUN)
         .zip(x.par_chunks(RUN))
         .zip(y.par_chunks(RUN))
+        .with_min_len(worth_a_thread(2 * RUN))
         .for_each(|((out, x), y)| {
             arch.dispatch(|| {
                 for ((out, x), y) in out.iter_mut().zip(x).zip(y) {

@@ -19,6 +19,7 @@ use rayon::prelude::*;
 
 use crate::pairwise_lp::direct::{self, EuclideanOfPair};
 use crate::pairwise_lp::gradient;
+use crate::row_chunks::worth_a_thread;
 use crate::row_products::{row_products, row_products_among};
 use crate::{Real, Side};
 use backward::Backward;
@@ -161,6 +162,7 @@ impl<T: Real> Centered<T> {
             .par_chunks_mut(64 * dim)
             .zip(rows.par_chunks(64 * dim))
             .zip(squares.par_chunks_mut(64))
+            .with_min_len(worth_a_thread(64 * dim))
             .for_each(|((centered, rows), squares)| {
                 arch.dispatch(|| {
                     let rows = centered.chunks_exact_mut(dim).zip(rows.chunks_exact(dim));

@@ -22,15 +22,21 @@ fn split(rows: usize, parts: usize) -> Vec<Range<usize>> {
         .collect()
 }
 
+/// How many pieces of `entries` numbers outweigh waking a thread for them and waiting for it to end, some 50 µs, where
+/// a number costs about a nanosecond.
+pub(crate) fn worth_a_thread(entries: usize) -> usize {
+    (65_536 / entries.max(1)).max(1)
+}
+
 /// `f` on each row of a row-major matrix, in parallel; `data.len()` is a multiple of `width`.
 pub fn for_each_row<T: Send>(data: &mut [T], width: usize, f: impl Fn(usize, &mut [T]) + Sync) {
     if width == 0 {
         return;
     }
-    // A chunk of about 16k elements outweighs the cost of handing it to a thread.
     let rows = (16_384 / width).max(1);
     data.par_chunks_mut(rows * width)
         .enumerate()
+        .with_min_len(worth_a_thread(rows * width))
         .for_each(|(chunk, block)| {
             for (i, row) in block.chunks_exact_mut(width).enumerate() {
                 f(chunk * rows + i, row);

@@ -5,6 +5,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use crate::Real;
+use crate::row_chunks::worth_a_thread;
 use crate::transpose::transpose;
 
 /// Rows in panels of `width`; the last panel is filled up with zeros.
@@ -21,6 +22,7 @@ impl<T: Real> RowPanels<T> {
         let mut data = vec![T::ZERO; count.div_ceil(width) * width * dim];
         data.par_chunks_mut(width * dim)
             .zip(rows.par_chunks(width * dim))
+            .with_min_len(worth_a_thread(width * dim))
             .for_each(|(panel, rows)| transpose(rows, dim, rows.len() / dim, dim, panel, width));
         Self {
             data,

@@ -9,6 +9,7 @@
 use rayon::prelude::*;
 
 use crate::Real;
+use crate::row_chunks::worth_a_thread;
 
 /// Rows that one task takes at a time; fixed, so that results do not depend on the number of threads.
 const ROWS: usize = 8;
@@ -86,6 +87,7 @@ pub fn scaled_rows<T: Real>(slopes: &[T], factors: &[T], width: usize) -> Vec<T>
             .par_chunks_mut(ROWS * width)
             .zip(slopes.par_chunks(ROWS * width))
             .zip(factors.par_chunks(ROWS))
+            .with_min_len(worth_a_thread(ROWS * width))
             .for_each(|((scaled, slopes), factors)| {
                 let rows = scaled
                     .chunks_exact_mut(width)

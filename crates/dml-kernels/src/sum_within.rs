@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use crate::Real;
+use crate::row_chunks::worth_a_thread;
 
 /// Values that one task takes at a time; fixed, so that sums do not depend on the number of threads.
 const RUN: usize = 16_384;
@@ -27,6 +28,7 @@ impl<T: Real> Within<T> {
     pub fn sum(self, values: &[T]) -> (f64, u64) {
         let parts: Vec<(f64, u64)> = values
             .par_chunks(RUN)
+            .with_min_len(worth_a_thread(RUN))
             .map(|run| {
                 // Four sums side by side: one alone would wait for each addition to end before the next.
                 let (mut sums, mut count) = ([0.0; 4], 0);
@@ -50,6 +52,12 @@ impl<T: Real> Within<T> {
         parts.into_iter().fold((0.0, 0), add)
     }
 
+    /// Whether every value counts.
+    #[must_use]
+    pub fn holds_all(self) -> bool {
+        self.low.is_none() && self.high.is_none()
+    }
+
     /// The gradient of that sum: `slope` for each value that counts, 0 for the others.
     #[must_use]
     pub fn gradient(self, values: &[T], slope: T) -> Vec<T> {
@@ -57,6 +65,7 @@ impl<T: Real> Within<T> {
         gradient
             .par_chunks_mut(RUN)
             .zip(values.par_chunks(RUN))
+            .with_min_len(worth_a_thread(RUN))
             .for_each(|(gradient, values)| {
                 for (gradient, value) in gradient.iter_mut().zip(values) {
                     *gradient = if self.holds(*value) { slope } else { T::ZERO };

@@ -9,6 +9,7 @@ use std::time::Instant;
 use anyhow::{Context, bail};
 use dml::candle_core::{Tensor, Var};
 use dml::config::{DistanceConfig, LossConfig, LossKind, MinerConfig, MinerKind};
+use dml::losses::SeededVars;
 use dml::{Batch, TensorExt};
 use serde_json::{Map, Value, json};
 
@@ -34,7 +35,10 @@ pub(super) const DISTANCES: Role = Role {
     names: DistanceConfig::NAMES,
     sizes: &[(256, 10, true), (1024, 10, true), (4096, 10, true)],
     variants: distance_variants,
-    sizes_of: no_sizes,
+    sizes_of: |name, _| match name {
+        "MahalanobisDistance" => Map::from_iter([("embedding_size".to_owned(), data::DIM.into())]),
+        _ => Map::new(),
+    },
 };
 
 pub(super) const MINERS: Role = Role {
@@ -188,7 +192,8 @@ pub(super) fn serve(told: &[String]) -> anyhow::Result<()> {
     };
     match role.as_str() {
         "distance" => {
-            let distance = DistanceConfig::from_json(config)?.build()?;
+            let vars = SeededVars::new(0).builder(x.dtype(), x.device());
+            let distance = DistanceConfig::from_json(config)?.build_with(&vars)?;
             worker::serve(|| {
                 let leaf = Var::from_tensor(&x)?;
                 let start = Instant::now();

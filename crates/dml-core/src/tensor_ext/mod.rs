@@ -4,6 +4,7 @@
 //! `dml-kernels`, forward and backward. Both give the same numbers; tests hold them to it. At a kink the gradient is
 //! PyTorch's: 0 for the hinge at 0, for a distance of 0 and for |x| at 0.
 
+mod divide_rows;
 mod elementwise;
 mod inverse;
 mod log_sum_exp;
@@ -65,6 +66,12 @@ pub trait TensorExt {
     /// # Errors
     /// [`Error::Shape`] unless both are of rank 2 with rows of one length.
     fn pairwise_squared(&self, reference: &Tensor) -> Result<Tensor>;
+
+    /// Row i of a matrix divided by number i: `[rows, columns]`, `[rows]` → `[rows, columns]`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] unless the tensor is of rank 2 and there is one divisor for each row.
+    fn divide_rows(&self, divisors: &Tensor) -> Result<Tensor>;
 
     /// The entries `(rows[t], columns[t])` of a matrix: `[Q, R]` → `[T]`. Entries may be picked repeatedly.
     ///
@@ -169,6 +176,11 @@ impl TensorExt for Tensor {
     fn pairwise_squared(&self, reference: &Tensor) -> Result<Tensor> {
         check_pair(self, reference)?;
         pairwise::pairwise_squared(self, reference)
+    }
+
+    fn divide_rows(&self, divisors: &Tensor) -> Result<Tensor> {
+        check_matrix("x", self)?;
+        divide_rows::divide_rows(self, divisors)
     }
 
     fn pick(&self, rows: &[u32], columns: &[u32]) -> Result<Tensor> {

@@ -402,6 +402,33 @@ fn soft_histograms_agree_with_their_composite_form() {
 }
 
 #[test]
+fn divided_rows_agree_with_their_composite_form_on_both_sides() {
+    let (rows, columns) = (5, 9);
+    let x = var(&draw(23, rows, columns), (rows, columns));
+    let divisors = Tensor::new(&[2f64, -0.5, 3., 1., 7.], &Device::Cpu).unwrap();
+    check(
+        &draw(23, rows, columns),
+        (rows, columns),
+        &|x| x.divide_rows(&divisors),
+        &|x| divide_rows::divide_rows_composite(x, &divisors),
+    );
+    let as_divisors = |x: &Tensor| Ok((x.reshape(rows)? + 5.0)?);
+    check(
+        &draw(24, rows, 1),
+        (rows, 1),
+        &|d| x.divide_rows(&as_divisors(d)?),
+        &|d| divide_rows::divide_rows_composite(&x, &as_divisors(d)?),
+    );
+    assert!(matches!(
+        x.divide_rows(&divisors.narrow(0, 0, 4).unwrap()),
+        Err(Error::Shape {
+            arg: "divisors",
+            ..
+        })
+    ));
+}
+
+#[test]
 fn inverses_agree_with_their_composite_form() {
     for n in [1, 4, 7, 40] {
         let mut values = draw(22, n, n);

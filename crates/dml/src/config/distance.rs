@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use dml_core::Distance;
+use candle_core::{Tensor, Var};
+use candle_nn::{Init, VarBuilder};
+use dml_core::{Distance, Error};
 use dml_distances::{
     BatchedDistance, CosineSimilarity, CosineSimilarityConfig, DotProductSimilarity,
-    DotProductSimilarityConfig, HammingDistance, LpDistance, LpDistanceConfig, SNRDistance,
-    SNRDistanceConfig,
+    DotProductSimilarityConfig, HammingDistance, LpDistance, LpDistanceConfig, MahalanobisDistance,
+    MahalanobisDistanceConfig, SNRDistance, SNRDistanceConfig,
 };
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +23,7 @@ registry! {
         SNRDistance(SNRDistanceConfig),
         BatchedDistance(BatchedDistanceConfig),
         HammingDistance(NoArguments),
+        MahalanobisDistance(MahalanobisDistanceConfig),
     }
 }
 
@@ -36,8 +39,22 @@ impl DistanceConfig {
     /// The distance.
     ///
     /// # Errors
-    /// [`ConfigError::Component`] for arguments outside of their range.
+    /// [`ConfigError::Component`] for arguments outside of their range, and for a distance that learns: the caller
+    /// would have no way to what it learns. [`build_with`](DistanceConfig::build_with) is for these, and a loss by name
+    /// uses it.
     pub fn build(&self) -> Result<Arc<dyn Distance>, ConfigError> {
+        self.made(None)
+    }
+
+    /// The same with what the distance learns made by `vars`, or found there.
+    ///
+    /// # Errors
+    /// [`ConfigError::Component`] for arguments outside of their range, or if `vars` holds a variable of another shape.
+    pub fn build_with(&self, vars: &VarBuilder<'_>) -> Result<Arc<dyn Distance>, ConfigError> {
+        self.made(Some(vars))
+    }
+
+    fn made(&self, vars: Option<&VarBuilder<'_>>) -> Result<Arc<dyn Distance>, ConfigError> {
         Ok(match self {
             Self::CosineSimilarity(config) => Arc::new(CosineSimilarity::new(config.clone())?),
             Self::DotProductSimilarity(config) => {
@@ -45,10 +62,38 @@ impl DistanceConfig {
             }
             Self::LpDistance(config) => Arc::new(LpDistance::new(config.clone())?),
             Self::SNRDistance(config) => Arc::new(SNRDistance::new(config.clone())?),
-            Self::BatchedDistance(config) => Arc::new(config.build_blocks()?),
+            Self::BatchedDistance(config) => {
+                Arc::new(config.blocks_of(config.distance.made(vars)?)?)
+            }
             Self::HammingDistance(_) => Arc::new(HammingDistance),
+            Self::MahalanobisDistance(config) => {
+                let vars = vars.ok_or(Error::Unsupported {
+                    component: "MahalanobisDistance",
+                    reason: "it learns: name it as the distance of a loss, or build it with variables",
+                })?;
+                Arc::new(mahalanobis(config, vars)?)
+            }
         })
     }
+}
+
+/// The distance with the factor that `vars` holds, or else with one that begins as the identity.
+fn mahalanobis(
+    config: &MahalanobisDistanceConfig,
+    vars: &VarBuilder<'_>,
+) -> Result<MahalanobisDistance, Error> {
+    const FACTOR: &str = "factor";
+    let size = config.embedding_size;
+    let rank = config.rank.unwrap_or(size);
+    let is_new = !vars.contains_tensor(FACTOR);
+    let factor = vars.get_with_hints((rank, size), FACTOR, Init::Const(0.0))?;
+    let distance = MahalanobisDistance::from_factor(config.clone(), Var::from_tensor(&factor)?)?;
+    if is_new {
+        // No initialiser of Candle's makes an identity.
+        let identity = Tensor::eye(size, factor.dtype(), factor.device())?;
+        distance.factor().set(&identity.narrow(0, 0, rank)?)?;
+    }
+    Ok(distance)
 }
 
 /// Another distance, block by block of query rows.
@@ -72,9 +117,13 @@ impl BatchedDistanceConfig {
     /// # Errors
     /// As [`DistanceConfig::build`].
     pub fn build_blocks(&self) -> Result<BatchedDistance, ConfigError> {
+        self.blocks_of(self.distance.build()?)
+    }
+
+    fn blocks_of(&self, distance: Arc<dyn Distance>) -> Result<BatchedDistance, ConfigError> {
         let config = dml_distances::BatchedDistanceConfig {
             batch_size: self.batch_size,
         };
-        Ok(BatchedDistance::new(config, self.distance.build()?)?)
+        Ok(BatchedDistance::new(config, distance)?)
     }
 }

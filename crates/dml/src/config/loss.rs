@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device};
 use candle_nn::VarBuilder;
-use dml_core::{Error, Loss, Objective, Reducer};
+use dml_core::{Distance, Error, Loss, Objective, Reducer};
 // Every loss: a new one is its line in the registry below and nothing else here.
 use dml_losses::*;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -32,7 +32,7 @@ macro_rules! losses {
         impl LossKind {
             fn build(
                 &self,
-                distance: Option<&DistanceConfig>,
+                distance: Option<&Arc<dyn Distance>>,
                 vars: &VarBuilder<'_>,
             ) -> Result<Arc<dyn Loss>, ConfigError> {
                 Ok(match self {
@@ -71,12 +71,12 @@ macro_rules! construct {
     }};
     ($new:expr, $config:expr, $default:ident, $given:ident, $vars:ident) => {{
         let _ = $vars;
-        $new($config, DistanceConfig::build_or($given, $default)?)?
+        $new($config, $given.cloned().unwrap_or_else($default))?
     }};
     ($new:expr, $config:expr, $default:ident, $given:ident, $vars:ident, $learns:ident) => {
         $new(
             $config,
-            DistanceConfig::build_or($given, $default)?,
+            $given.cloned().unwrap_or_else($default),
             $vars.clone(),
         )?
     };
@@ -238,7 +238,16 @@ impl LossConfig {
     /// # Errors
     /// [`ConfigError::Component`] for arguments outside of their range, or if `vars` holds a variable of another shape.
     pub fn build_with(&self, vars: &VarBuilder<'_>) -> Result<Objective, ConfigError> {
-        let loss = self.loss.build(self.distance.as_ref(), vars)?;
+        let distance = self.distance.as_ref();
+        let distance = distance.map(|distance| distance.build_with(&vars.pp("distance")));
+        let distance = distance.transpose()?;
+        let loss = self.loss.build(distance.as_ref(), vars)?;
+        let loss: Arc<dyn Loss> = match distance {
+            Some(distance) if !distance.parameters().is_empty() => {
+                Arc::new(LearnedDistance::new(loss, distance))
+            }
+            _ => loss,
+        };
         let reducer =
             ReducerConfig::build_or(self.reducer.as_ref(), || self.loss.default_reducer())?;
         let mut objective = Objective::new(loss, reducer);

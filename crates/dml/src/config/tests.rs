@@ -136,3 +136,34 @@ fn every_name_is_known_in_one_role_only() {
     let unique: std::collections::HashSet<_> = names.iter().collect();
     assert_eq!(unique.len(), names.len());
 }
+
+#[test]
+fn what_the_distance_of_a_loss_learns_is_learned_with_the_loss() -> Result<(), ConfigError> {
+    use candle_core::{DType, Device};
+    use dml_losses::SeededVars;
+
+    let text = r#"{"name": "ContrastiveLoss", "distance": {"name": "MahalanobisDistance", "embedding_size": 3, "rank": 2}}"#;
+    let config = LossConfig::from_json(text)?;
+    let vars = SeededVars::new(0);
+    let objective = config.build_with(&vars.builder(DType::F64, &Device::Cpu))?;
+    let learned = objective.loss().parameters();
+    assert_eq!(learned[0].0, "distance.factor");
+    let rows = |var: &candle_core::Var| var.to_vec2::<f64>().unwrap();
+    assert_eq!(rows(&learned[0].1), [[1., 0., 0.], [0., 1., 0.]]);
+    // What is there already is kept, and it is the same variable.
+    learned[0]
+        .1
+        .set(&(learned[0].1.as_tensor() * 2.0).unwrap())
+        .unwrap();
+    let again = config.build_with(&vars.builder(DType::F64, &Device::Cpu))?;
+    assert_eq!(rows(&again.loss().parameters()[0].1)[1], [0., 2., 0.]);
+    Ok(())
+}
+
+#[test]
+fn a_distance_that_learns_is_refused_where_nobody_would_train_it() -> Result<(), ConfigError> {
+    let text = r#"{"name": "BatchHardMiner", "distance": {"name": "MahalanobisDistance", "embedding_size": 3}}"#;
+    let refused = MinerConfig::from_json(text)?.build().unwrap_err();
+    assert!(refused.to_string().contains("it learns"), "{refused}");
+    Ok(())
+}
