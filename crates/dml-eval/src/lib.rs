@@ -2,9 +2,13 @@
 
 mod custom_knn;
 pub mod flat_index;
+mod half_rows;
+pub mod index_file;
 mod knn_index;
 mod neighbors;
+pub mod quantized_index;
 mod rows;
+mod saved_index;
 
 pub mod accuracy;
 pub mod clustering;
@@ -15,9 +19,12 @@ pub mod verification;
 pub use dml_core;
 
 pub use custom_knn::{CustomKNN, CustomKNNConfig};
-pub use flat_index::{FlatIndex, FlatMetric};
+pub use flat_index::{FlatIndex, FlatMetric, RowStorage};
+pub use index_file::IndexFileError;
 pub use knn_index::{KnnIndex, OwnRow};
-pub use neighbors::Neighbors;
+pub use neighbors::{Neighbors, NeighborsWithin};
+pub use quantized_index::{Codes, QuantizedIndex, QuantizedIndexConfig};
+pub use saved_index::load_index;
 
 pub use inference::{
     InferenceModel, InferenceModelConfig, KnnClassifier, KnnClassifierConfig, MatchFinder,

@@ -22,6 +22,7 @@ pub mod conv2d;
 pub mod elementwise;
 pub mod euclidean;
 pub mod hamming;
+pub mod int8;
 pub mod inverse;
 pub mod kmeans;
 pub mod log_sum_exp;
