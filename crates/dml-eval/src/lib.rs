@@ -14,6 +14,7 @@ pub mod accuracy;
 pub mod clustering;
 pub mod collapse;
 pub mod inference;
+pub mod rerank;
 pub mod verification;
 
 pub use dml_core;
@@ -28,10 +29,15 @@ pub use saved_index::load_index;
 
 pub use inference::{
     InferenceModel, InferenceModelConfig, KnnClassifier, KnnClassifierConfig, MatchFinder,
-    MatchFinderConfig, Matches, Prediction, Vote,
+    MatchFinderConfig, Matches, Prediction, ThresholdTarget, Vote,
 };
 
-pub use collapse::{alignment, rank_me, uniformity};
+pub use collapse::{
+    PairDistances, alignment, mean_pair_distances, principal_components_fraction, rank_me,
+    uniformity,
+};
+
+pub use rerank::{KReciprocal, KReciprocalConfig, QueryExpansion, QueryExpansionConfig};
 
 pub use verification::{
     Best, EqualErrorRate, FoldAccuracies, OperatingPoint, Verification, fold_accuracies,
@@ -45,5 +51,5 @@ pub use clustering::{
 pub use accuracy::{
     Accuracies, AccuracyCalculator, AccuracyCalculatorConfig, AccuracyMetric, BootstrapConfig,
     ConfidenceInterval, NeighborCount, RankDepth, RankMetric, RetrievalMetric, Score,
-    confidence_interval, with_queries_among_references,
+    confidence_interval, query_gallery_relation, with_queries_among_references,
 };
