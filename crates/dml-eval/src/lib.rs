@@ -14,7 +14,9 @@ pub mod accuracy;
 pub mod clustering;
 pub mod collapse;
 pub mod inference;
+pub mod pca;
 pub mod rerank;
+pub mod testers;
 pub mod verification;
 
 pub use dml_core;
@@ -37,7 +39,14 @@ pub use collapse::{
     uniformity,
 };
 
+pub use pca::Pca;
+
 pub use rerank::{KReciprocal, KReciprocalConfig, QueryExpansion, QueryExpansionConfig};
+
+pub use testers::{
+    GlobalEmbeddingSpaceTester, GlobalTwoStreamEmbeddingSpaceTester, Inputs, LabelLevels,
+    SplitAccuracies, SplitsToEval, TestSplit, TesterConfig, WithSameParentLabelTester,
+};
 
 pub use verification::{
     Best, EqualErrorRate, FoldAccuracies, OperatingPoint, Verification, fold_accuracies,
