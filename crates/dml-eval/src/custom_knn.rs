@@ -223,7 +223,7 @@ impl KnnIndex for CustomKNN {
             Loaded::None => None,
             Loaded::F32(rows) => Some(Tensor::from_vec(rows, shape, &Device::Cpu)),
             Loaded::F64(rows) => Some(Tensor::from_vec(rows, shape, &Device::Cpu)),
-            Loaded::F16(_) => {
+            Loaded::F16(_) | Loaded::Bytes(_) => {
                 return Err(IndexFileError::kind(path, "rows of float32 or float64"));
             }
         };

@@ -283,6 +283,7 @@ impl FlatIndex {
         };
         let checked = match &rows {
             Loaded::None => Ok(()),
+            Loaded::Bytes(_) => return Err(IndexFileError::kind(path, "rows of numbers")),
             Loaded::F16(rows) => {
                 checked_numbers::<f32>(&rows.iter().map(|x| x.to_f32()).collect::<Vec<f32>>())
             }
@@ -292,7 +293,7 @@ impl FlatIndex {
         checked.map_err(IndexFileError::content(path))?;
         let rows = match rows {
             _ if header.rows == 0 => Rows::None,
-            Loaded::None => Rows::None,
+            Loaded::None | Loaded::Bytes(_) => Rows::None,
             Loaded::F16(rows) => {
                 let mut references = HalfRows::new(dim);
                 references.extend(&rows);

@@ -125,6 +125,8 @@ pub(crate) struct Header {
 pub(crate) const FLAT: u32 = 1;
 pub(crate) const CUSTOM: u32 = 2;
 pub(crate) const QUANTIZED: u32 = 3;
+#[cfg(feature = "usearch")]
+pub(crate) const USEARCH: u32 = 4;
 
 /// Rows as they are stored.
 #[derive(Clone, Copy, Debug)]
@@ -133,6 +135,9 @@ pub(crate) enum Stored<'a> {
     F16(&'a [f16]),
     F32(&'a [f32]),
     F64(&'a [f64]),
+    /// What another library has written.
+    #[cfg(feature = "usearch")]
+    Bytes(&'a [u8]),
 }
 
 /// Rows as they were stored.
@@ -142,6 +147,7 @@ pub(crate) enum Loaded {
     F16(Vec<f16>),
     F32(Vec<f32>),
     F64(Vec<f64>),
+    Bytes(Vec<u8>),
 }
 
 impl Stored<'_> {
@@ -151,6 +157,8 @@ impl Stored<'_> {
             Self::F16(_) => 1,
             Self::F32(_) => 2,
             Self::F64(_) => 3,
+            #[cfg(feature = "usearch")]
+            Self::Bytes(_) => 4,
         }
     }
 
@@ -160,6 +168,8 @@ impl Stored<'_> {
             Self::F16(rows) => 2 * rows.len() as u64,
             Self::F32(rows) => 4 * rows.len() as u64,
             Self::F64(rows) => 8 * rows.len() as u64,
+            #[cfg(feature = "usearch")]
+            Self::Bytes(bytes) => bytes.len() as u64,
         }
     }
 
@@ -170,6 +180,8 @@ impl Stored<'_> {
             Self::F16(rows) => pieces(rows, f16::to_le_bytes, sink),
             Self::F32(rows) => pieces(rows, f32::to_le_bytes, sink),
             Self::F64(rows) => pieces(rows, f64::to_le_bytes, sink),
+            #[cfg(feature = "usearch")]
+            Self::Bytes(bytes) => pieces(bytes, u8::to_le_bytes, sink),
         }
     }
 }
@@ -248,6 +260,7 @@ pub(crate) fn load(path: &Path) -> Result<(Header, Loaded), IndexFileError> {
         1 => 2,
         2 => 4,
         3 => 8,
+        4 => 1,
         _ => {
             return Err(IndexFileError::kind(
                 path,
@@ -278,6 +291,7 @@ pub(crate) fn load(path: &Path) -> Result<(Header, Loaded), IndexFileError> {
         0 => Loaded::None,
         1 => Loaded::F16(numbers_of(&payload, f16::from_le_bytes)),
         2 => Loaded::F32(numbers_of(&payload, f32::from_le_bytes)),
+        4 => Loaded::Bytes(payload),
         _ => Loaded::F64(numbers_of(&payload, f64::from_le_bytes)),
     };
     Ok((header, rows))

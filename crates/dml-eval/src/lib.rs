@@ -9,6 +9,8 @@ mod neighbors;
 pub mod quantized_index;
 mod rows;
 mod saved_index;
+#[cfg(feature = "usearch")]
+pub mod usearch_index;
 
 pub mod accuracy;
 pub mod clustering;
@@ -28,6 +30,8 @@ pub use knn_index::{KnnIndex, OwnRow};
 pub use neighbors::{Neighbors, NeighborsWithin};
 pub use quantized_index::{Codes, QuantizedIndex, QuantizedIndexConfig};
 pub use saved_index::load_index;
+#[cfg(feature = "usearch")]
+pub use usearch_index::{UsearchIndex, UsearchIndexConfig};
 
 pub use inference::{
     InferenceModel, InferenceModelConfig, KnnClassifier, KnnClassifierConfig, MatchFinder,
