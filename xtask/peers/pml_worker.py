@@ -2,9 +2,12 @@
 
     python pml_worker.py triplet EMBEDDINGS LABELS ROWS DIM THREADS
     python pml_worker.py component ROLE CONFIG EMBEDDINGS LABELS ROWS DIM THREADS
+    python pml_worker.py eval search REFERENCES QUERIES K THREADS
+    python pml_worker.py eval kmeans ROWS CLUSTERS UPDATES THREADS
     python pml_worker.py mnist FOLDER IMAGES BATCH THREADS
 
-Each answer is one line of JSON: figures, or {"failed": why}. Needs torch and pytorch-metric-learning.
+Each answer is one line of JSON: figures, or {"failed": why}. Needs torch and pytorch-metric-learning, for
+`eval` faiss-cpu.
 """
 
 import gzip
@@ -86,6 +89,50 @@ def component(role, config, embeddings, labels, rows, dim):
     return run
 
 
+def search(references, queries, k):
+    """The k nearest references of every query, exactly, by faiss."""
+    import faiss
+
+    faiss.omp_set_num_threads(torch.get_num_threads())
+    index = faiss.IndexFlatL2(references.shape[1])
+    index.add(references)
+
+    def run():
+        start = time.perf_counter()
+        found, _ = index.search(queries, k)
+        elapsed = time.perf_counter() - start
+        return {"ms": 1000 * elapsed, "loss": float(found.astype(np.float64).mean()), "tuples": 0}
+
+    return run
+
+
+def kmeans(rows, clusters, updates):
+    """k-means of all rows by faiss, from random rows."""
+    import faiss
+
+    faiss.omp_set_num_threads(torch.get_num_threads())
+
+    def run():
+        # Without the limit it would look at 256 rows a cluster only.
+        made = faiss.Kmeans(rows.shape[1], clusters, niter=updates, max_points_per_centroid=len(rows))
+        start = time.perf_counter()
+        made.train(rows)
+        return {"ms": 1000 * (time.perf_counter() - start), "loss": float(made.obj[-1]), "tuples": 0}
+
+    return run
+
+
+def evaluation(what, rows, *rest):
+    """Search or k-means on rows of 128 coordinates."""
+
+    def read(path):
+        return np.fromfile(path, np.float32).reshape(-1, 128)
+
+    if what == "search":
+        return search(read(rows), read(rest[0]), int(rest[1]))
+    return kmeans(read(rows), int(rest[0]), int(rest[1]))
+
+
 class Network(torch.nn.Module):
     """The network of PML's MNIST example."""
 
@@ -141,7 +188,7 @@ def mnist(folder, images, batch):
 def main():
     workload, *arguments, threads = sys.argv[1:]
     torch.set_num_threads(int(threads))
-    run = {"triplet": triplet, "component": component, "mnist": mnist}[workload](*arguments)
+    run = {"triplet": triplet, "component": component, "eval": evaluation, "mnist": mnist}[workload](*arguments)
     if workload == "component":
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         signal.signal(signal.SIGALRM, too_slow)

@@ -24,6 +24,22 @@ const ROLES: &[(&str, &str, &[&str])] = &[
     ("Reducers", "dml-reducers", ReducerConfig::NAMES),
     ("Regularizers", "dml-regularizers", RegularizerKind::NAMES),
     ("Samplers", "dml-samplers", SamplerConfig::NAMES),
+    ("Evaluation", "dml-eval", EVALUATION),
+];
+
+/// Several of them have another name in configurations: PML's.
+const EVALUATION: &[&str] = &[
+    "AccuracyCalculator",
+    "FlatIndex",
+    "QuantizedIndex",
+    "CustomKNN",
+    "KMeans",
+    "Verification",
+    "MatchFinder",
+    "InferenceModel",
+    "KnnClassifier",
+    "KReciprocal",
+    "QueryExpansion",
 ];
 
 /// Arguments of `cargo xtask catalog`.

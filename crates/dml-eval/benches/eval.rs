@@ -4,8 +4,8 @@
 //! `clustering/KMeans/START/N<rows>-D<dim>-C<clusters>`, `clustering/METRIC/N<rows>-C<classes and clusters>` and
 //! `verification/AUC/N<pairs>`.
 
-// A bench has nobody to hand an error to.
-#![allow(clippy::unwrap_used)]
+// A bench has nobody to hand an error to, and says what it has found on the way.
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -141,9 +141,47 @@ fn clusterings(c: &mut Criterion) {
     });
 }
 
+/// Rows around a centre each, of a thousand.
+#[cfg(feature = "usearch")]
+fn clustered(count: usize, seed: u64) -> Tensor {
+    let centres = rows(1_000, 7).unwrap();
+    let which: Vec<u32> = (0..count as u32).map(|i| i % 1_000).collect();
+    let centres = centres.index_select(&Tensor::new(which, &Device::Cpu).unwrap(), 0);
+    (centres.unwrap() + (rows(count, seed).unwrap() * 0.7).unwrap()).unwrap()
+}
+
+/// Search in a graph of 200,000 rows; what it finds is compared with the exact search.
+#[cfg(feature = "usearch")]
+fn graphs(c: &mut Criterion) {
+    use dml_eval::{UsearchIndex, UsearchIndexConfig};
+    let (references, queries) = (clustered(200_000, 0), clustered(1_000, 1));
+    let mut index = UsearchIndex::new(UsearchIndexConfig {
+        parallel_build: true,
+        ..Default::default()
+    })
+    .unwrap();
+    let start = std::time::Instant::now();
+    index.add(&references).unwrap();
+    let seconds = start.elapsed().as_secs_f64();
+    let found = index.search(&queries, 10).unwrap();
+    let exact = index.rows().search(&queries, 10).unwrap();
+    let pairs = found.iter().zip(exact.iter());
+    let common: usize = pairs
+        .map(|((found, _), (exact, _))| exact.iter().filter(|row| found.contains(row)).count())
+        .sum();
+    let recall = common as f64 / exact.indices.len() as f64;
+    eprintln!("graph of 200,000 rows in {seconds:.1} s; recall@10 {recall:.4}");
+    assert!(recall >= 0.95);
+    search(c, "UsearchIndex", &index, &queries, 10);
+    search(c, "UsearchIndex-rows", index.rows(), &queries, 10);
+}
+
+#[cfg(not(feature = "usearch"))]
+fn graphs(_: &mut Criterion) {}
+
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(10);
-    targets = searches, accuracies, clusterings
+    targets = searches, graphs, accuracies, clusterings
 }
 criterion_main!(benches);

@@ -3,15 +3,18 @@
 //! The distance's own matrix is taken in blocks of queries, and the closest of each row are picked: the smallest of a
 //! distance, the largest of a similarity. Slower than [`FlatIndex`](crate::FlatIndex), whose three metrics are known.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use dml_core::fused::{Element, with_slice};
 use dml_core::kernels::nearest::{Nearest, closest_of_rows};
 use dml_core::{Distance, Order, Result, check, for_element};
 
+use crate::index_file::{self, Header, IndexFileError, Loaded, Stored};
+use crate::knn_index::{checked_threshold, kept_rows};
 use crate::rows::checked_rows;
-use crate::{KnnIndex, Neighbors, OwnRow};
+use crate::{KnnIndex, Neighbors, NeighborsWithin, OwnRow};
 
 /// Entries of the distance matrix that are in memory at a time, where the configuration leaves it open.
 const ENTRIES: usize = 1 << 22;
@@ -31,7 +34,8 @@ pub struct CustomKNNConfig {
 
 /// Exact nearest neighbours by any [`Distance`]; its values are the distances that are found.
 ///
-/// A distance that is not a number counts as further than every other.
+/// A distance that is not a number counts as further than every other, and is never within a threshold. A file holds the
+/// references and not the distance: it is loaded into an index of the distance that it was saved from.
 #[derive(Clone, Debug)]
 pub struct CustomKNN {
     batch_size: Option<usize>,
@@ -60,6 +64,26 @@ impl CustomKNN {
         let dtype = self.references.as_ref().map(Tensor::dtype);
         checked_rows(arg, rows, dim, dtype)
     }
+
+    /// The distance matrix on the CPU, a block of queries at a time: `take` gets the first query and the matrix.
+    fn for_each_block(
+        &self,
+        queries: &Tensor,
+        references: &Tensor,
+        mut take: impl FnMut(usize, Tensor) -> Result<()>,
+    ) -> Result<()> {
+        let count = queries.dims()[0];
+        let block = self
+            .batch_size
+            .unwrap_or(ENTRIES / references.dims()[0].max(1))
+            .max(1);
+        for start in (0..count).step_by(block) {
+            let queries = queries.narrow(0, start, block.min(count - start))?;
+            let matrix = self.distance.matrix(&queries, Some(references))?;
+            take(start, matrix.to_device(&Device::Cpu)?)?;
+        }
+        Ok(())
+    }
 }
 
 impl KnnIndex for CustomKNN {
@@ -80,19 +104,12 @@ impl KnnIndex for CustomKNN {
             return Ok(Neighbors::default());
         };
         let largest_first = self.distance.order() == Order::LargerIsCloser;
-        let block = self
-            .batch_size
-            .unwrap_or(ENTRIES / references.dims()[0])
-            .max(1);
         let mut found = Neighbors {
             distances: Vec::with_capacity(count * k),
             indices: Vec::with_capacity(count * k),
             k,
         };
-        for start in (0..count).step_by(block) {
-            let queries = queries.narrow(0, start, block.min(count - start))?;
-            let matrix = self.distance.matrix(&queries, Some(references))?;
-            let matrix = matrix.to_device(&Device::Cpu)?;
+        self.for_each_block(&queries, references, |start, matrix| {
             let own = |q: usize| own.of(start + q);
             let nearest = for_element!(matrix, "distance matrix", |T| closest::<T>(
                 &matrix,
@@ -102,8 +119,118 @@ impl KnnIndex for CustomKNN {
             ))?;
             found.distances.extend(nearest.values);
             found.indices.extend(nearest.indices);
-        }
+            Ok(())
+        })?;
         Ok(found)
+    }
+
+    fn search_within(
+        &self,
+        queries: &Tensor,
+        threshold: f64,
+        own: OwnRow<'_>,
+    ) -> Result<NeighborsWithin> {
+        let threshold = checked_threshold(threshold)?;
+        let queries = self.checked("queries", queries)?;
+        own.check_rows(queries.dims()[0], self.len())?;
+        let Some(references) = &self.references else {
+            return Ok(NeighborsWithin::none(queries.dims()[0]));
+        };
+        let sign = self.distance.order().sign();
+        let mut within = NeighborsWithin::none(0);
+        self.for_each_block(&queries, references, |start, matrix| {
+            // In the precision of the distances, in which they can be equal to the threshold.
+            let threshold = match matrix.dtype() {
+                DType::F32 => f64::from(threshold as f32),
+                _ => threshold,
+            };
+            let matrix = matrix.to_dtype(DType::F64)?;
+            with_slice::<f64, _>(&matrix, |matrix| {
+                for (q, row) in (start..).zip(matrix.chunks_exact(references.dims()[0])) {
+                    let own = own.of(q);
+                    let mut found: Vec<(f64, u32)> = (0..)
+                        .zip(row)
+                        .map(|(r, value)| (sign * value + 0.0, r))
+                        .filter(|(key, r)| *key <= sign * threshold && own != Some(*r))
+                        .collect();
+                    found.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+                    within.indices.extend(found.iter().map(|(_, r)| *r));
+                    let values = found.iter().map(|(key, _)| sign * key + 0.0);
+                    within.distances.extend(values);
+                    within.offsets.push(within.indices.len());
+                }
+            })
+        })?;
+        Ok(within)
+    }
+
+    fn remove(&mut self, rows: &[u32]) -> Result<usize> {
+        let (keep, gone) = kept_rows(rows, self.len())?;
+        let Some(references) = &self.references else {
+            return Ok(gone);
+        };
+        let kept: Vec<u32> = (0..)
+            .zip(&keep)
+            .filter(|(_, keep)| **keep)
+            .map(|(row, _)| row)
+            .collect();
+        self.references = if kept.is_empty() {
+            None
+        } else {
+            let kept = Tensor::from_slice(&kept, kept.len(), references.device())?;
+            Some(references.index_select(&kept, 0)?)
+        };
+        Ok(gone)
+    }
+
+    fn save(&self, path: &Path) -> std::result::Result<(), IndexFileError> {
+        let content = IndexFileError::content(path);
+        let Some(references) = &self.references else {
+            let header = Header {
+                kind: index_file::CUSTOM,
+                ..Header::default()
+            };
+            return index_file::save(path, header, Stored::None);
+        };
+        let header = Header {
+            kind: index_file::CUSTOM,
+            dim: references.dims()[1] as u64,
+            rows: references.dims()[0] as u64,
+            ..Header::default()
+        };
+        let rows = references
+            .to_device(&Device::Cpu)
+            .map_err(|error| content(error.into()))?;
+        match rows.dtype() {
+            DType::F64 => with_slice(&rows, |rows| {
+                index_file::save(path, header, Stored::F64(rows))
+            }),
+            _ => with_slice(&rows, |rows| {
+                index_file::save(path, header, Stored::F32(rows))
+            }),
+        }
+        .map_err(content)?
+    }
+
+    fn load(&mut self, path: &Path) -> std::result::Result<(), IndexFileError> {
+        let (header, rows) = index_file::load(path)?;
+        if header.kind != index_file::CUSTOM {
+            return Err(IndexFileError::kind(path, "an index of the same kind"));
+        }
+        let shape = (header.rows as usize, header.dim as usize);
+        let references = match rows {
+            _ if header.rows == 0 => None,
+            Loaded::None => None,
+            Loaded::F32(rows) => Some(Tensor::from_vec(rows, shape, &Device::Cpu)),
+            Loaded::F64(rows) => Some(Tensor::from_vec(rows, shape, &Device::Cpu)),
+            Loaded::F16(_) | Loaded::Bytes(_) => {
+                return Err(IndexFileError::kind(path, "rows of float32 or float64"));
+            }
+        };
+        self.references = references
+            .transpose()
+            .map_err(|error| IndexFileError::content(path)(error.into()))?;
+        Ok(())
     }
 
     fn len(&self) -> usize {

@@ -1,11 +1,12 @@
 //! The contract of nearest-neighbour search.
 
 use std::fmt::Debug;
+use std::path::Path;
 
 use candle_core::Tensor;
 use dml_core::{Error, Result};
 
-use crate::Neighbors;
+use crate::{IndexFileError, Neighbors, NeighborsWithin};
 
 /// References that can be searched for the nearest neighbours of queries.
 ///
@@ -33,6 +34,39 @@ pub trait KnnIndex: Debug + Send + Sync {
     fn search(&self, queries: &Tensor, k: usize) -> Result<Neighbors> {
         self.search_others(queries, k, OwnRow::None)
     }
+
+    /// All references of every query that are within `threshold`, in the unit of the index: at most so far away, or at
+    /// least so alike; except the one that `own` names. Closest first, ties by row. An empty index has none.
+    ///
+    /// # Errors
+    /// As [`add`](KnnIndex::add), [`Error::InvalidParameter`] if the threshold is not a number, [`Error::Length`] and
+    /// [`Error::Index`] if `own` does not fit the rows.
+    fn search_within(
+        &self,
+        queries: &Tensor,
+        threshold: f64,
+        own: OwnRow<'_>,
+    ) -> Result<NeighborsWithin>;
+
+    /// Removes the references of those row numbers; those after them move up. Returns how many there were: a row that
+    /// comes twice is one.
+    ///
+    /// # Errors
+    /// [`Error::Index`] if there is no such row; nothing is removed then.
+    fn remove(&mut self, rows: &[u32]) -> Result<usize>;
+
+    /// Writes the index to a file, which is whole or not there: see [`index_file`](crate::index_file).
+    ///
+    /// # Errors
+    /// [`IndexFileError::Io`].
+    fn save(&self, path: &Path) -> std::result::Result<(), IndexFileError>;
+
+    /// Replaces the references by those of a file that an index of the same kind and metric has written.
+    ///
+    /// # Errors
+    /// [`IndexFileError`] if it can't be read, is truncated or altered, or is of another index; the references are then
+    /// as they were.
+    fn load(&mut self, path: &Path) -> std::result::Result<(), IndexFileError>;
 
     /// How many references there are.
     fn len(&self) -> usize;
@@ -69,6 +103,20 @@ impl OwnRow<'_> {
 
     /// Checks `own` and `k` against the numbers of rows.
     pub(crate) fn check(self, queries: usize, references: usize, k: usize) -> Result<()> {
+        self.check_rows(queries, references)?;
+        let excludes = (0..queries).any(|q| self.of(q).is_some());
+        if k == 0 || k > references.saturating_sub(usize::from(excludes)) {
+            return Err(Error::InvalidParameter {
+                name: "k",
+                value: k as f64,
+                expected: "a number from 1 to the references that a query may find",
+            });
+        }
+        Ok(())
+    }
+
+    /// Checks `own` against the numbers of rows.
+    pub(crate) fn check_rows(self, queries: usize, references: usize) -> Result<()> {
         if let Self::Rows(rows) = self {
             if rows.len() != queries {
                 return Err(Error::Length {
@@ -96,16 +144,38 @@ impl OwnRow<'_> {
                 got: references,
             });
         }
-        let excludes = (0..queries).any(|q| self.of(q).is_some());
-        if k == 0 || k > references.saturating_sub(usize::from(excludes)) {
-            return Err(Error::InvalidParameter {
-                name: "k",
-                value: k as f64,
-                expected: "a number from 1 to the references that a query may find",
-            });
-        }
         Ok(())
     }
+}
+
+/// Which of `count` rows stay when `rows` go, and how many go.
+pub(crate) fn kept_rows(rows: &[u32], count: usize) -> Result<(Vec<bool>, usize)> {
+    let mut keep = vec![true; count];
+    for (position, row) in rows.iter().enumerate() {
+        let Some(keep) = keep.get_mut(*row as usize) else {
+            return Err(Error::Index {
+                arg: "rows",
+                position,
+                limit: count,
+                got: i64::from(*row),
+            });
+        };
+        *keep = false;
+    }
+    let gone = keep.iter().filter(|keep| !**keep).count();
+    Ok((keep, gone))
+}
+
+/// The threshold, if it is a number.
+pub(crate) fn checked_threshold(threshold: f64) -> Result<f64> {
+    if threshold.is_nan() {
+        return Err(Error::InvalidParameter {
+            name: "threshold",
+            value: threshold,
+            expected: "a number",
+        });
+    }
+    Ok(threshold)
 }
 
 #[cfg(test)]

@@ -2,29 +2,55 @@
 
 mod custom_knn;
 pub mod flat_index;
+mod half_rows;
+pub mod index_file;
 mod knn_index;
 mod neighbors;
+pub mod quantized_index;
 mod rows;
+mod saved_index;
+#[cfg(feature = "usearch")]
+pub mod usearch_index;
 
 pub mod accuracy;
 pub mod clustering;
 pub mod collapse;
 pub mod inference;
+pub mod pca;
+pub mod rerank;
+pub mod testers;
 pub mod verification;
 
 pub use dml_core;
 
 pub use custom_knn::{CustomKNN, CustomKNNConfig};
-pub use flat_index::{FlatIndex, FlatMetric};
+pub use flat_index::{FlatIndex, FlatMetric, RowStorage};
+pub use index_file::IndexFileError;
 pub use knn_index::{KnnIndex, OwnRow};
-pub use neighbors::Neighbors;
+pub use neighbors::{Neighbors, NeighborsWithin};
+pub use quantized_index::{Codes, QuantizedIndex, QuantizedIndexConfig};
+pub use saved_index::load_index;
+#[cfg(feature = "usearch")]
+pub use usearch_index::{UsearchIndex, UsearchIndexConfig};
 
 pub use inference::{
     InferenceModel, InferenceModelConfig, KnnClassifier, KnnClassifierConfig, MatchFinder,
-    MatchFinderConfig, Matches, Prediction, Vote,
+    MatchFinderConfig, Matches, Prediction, ThresholdTarget, Vote,
 };
 
-pub use collapse::{alignment, rank_me, uniformity};
+pub use collapse::{
+    PairDistances, alignment, mean_pair_distances, principal_components_fraction, rank_me,
+    uniformity,
+};
+
+pub use pca::Pca;
+
+pub use rerank::{KReciprocal, KReciprocalConfig, QueryExpansion, QueryExpansionConfig};
+
+pub use testers::{
+    GlobalEmbeddingSpaceTester, GlobalTwoStreamEmbeddingSpaceTester, Inputs, LabelLevels,
+    SplitAccuracies, SplitsToEval, TestSplit, TesterConfig, WithSameParentLabelTester,
+};
 
 pub use verification::{
     Best, EqualErrorRate, FoldAccuracies, OperatingPoint, Verification, fold_accuracies,
@@ -38,5 +64,5 @@ pub use clustering::{
 pub use accuracy::{
     Accuracies, AccuracyCalculator, AccuracyCalculatorConfig, AccuracyMetric, BootstrapConfig,
     ConfidenceInterval, NeighborCount, RankDepth, RankMetric, RetrievalMetric, Score,
-    confidence_interval, with_queries_among_references,
+    confidence_interval, query_gallery_relation, with_queries_among_references,
 };

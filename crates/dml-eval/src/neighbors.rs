@@ -34,3 +34,49 @@ impl Neighbors {
             .zip(self.distances.chunks_exact(k))
     }
 }
+
+/// All references of each query that are close enough, closest first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NeighborsWithin {
+    /// Where the entries of query q are: from `offsets[q]` to `offsets[q + 1]`. One more than there are queries.
+    pub offsets: Vec<usize>,
+    /// How far away, or how alike, in the unit of the index.
+    pub distances: Vec<f64>,
+    /// Reference rows, in the order in which they were added to the index.
+    pub indices: Vec<u32>,
+}
+
+impl NeighborsWithin {
+    /// For so many queries, none.
+    pub(crate) fn none(queries: usize) -> Self {
+        Self {
+            offsets: vec![0; queries + 1],
+            distances: Vec::new(),
+            indices: Vec::new(),
+        }
+    }
+
+    /// How many queries were searched for.
+    #[must_use]
+    pub fn queries(&self) -> usize {
+        self.offsets.len().saturating_sub(1)
+    }
+
+    /// The neighbours of each query in turn: reference rows and distances.
+    ///
+    /// ```
+    /// use dml_eval::NeighborsWithin;
+    ///
+    /// let found = NeighborsWithin { offsets: vec![0, 2, 2], distances: vec![0., 0.5], indices: vec![7, 3] };
+    /// let counts: Vec<usize> = found.iter().map(|(rows, _)| rows.len()).collect();
+    /// assert_eq!(counts, [2, 0]);
+    /// ```
+    pub fn iter(&self) -> impl Iterator<Item = (&[u32], &[f64])> {
+        self.offsets.windows(2).map(|ends| {
+            (
+                &self.indices[ends[0]..ends[1]],
+                &self.distances[ends[0]..ends[1]],
+            )
+        })
+    }
+}

@@ -23,6 +23,7 @@ pub mod divided_rows;
 pub mod elementwise;
 pub mod euclidean;
 pub mod hamming;
+pub mod int8;
 pub mod inverse;
 pub mod kmeans;
 pub mod log_sum_exp;

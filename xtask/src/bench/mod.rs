@@ -1,10 +1,11 @@
-//! `cargo xtask bench`: our speed as a ratio to PyTorch Metric Learning's, measured side by side.
+//! `cargo xtask bench`: our speed as a ratio to PyTorch Metric Learning's or faiss's, measured side by side.
 //!
 //! Machines are noisy and differ: ours and the peer's runs take turns in one session, and what counts is the median
 //! of the ratios of neighbours. Without `--peer` only our own times are printed.
 
 mod component;
 mod data;
+mod eval;
 mod mnist;
 mod table;
 mod triplet;
@@ -41,7 +42,7 @@ pub(crate) struct Args {
         hide_default_value = true
     )]
     filter: String,
-    /// A Python with torch and pytorch-metric-learning, to measure against.
+    /// A Python with torch, pytorch-metric-learning and faiss-cpu, to measure against.
     #[arg(long, value_name = "PYTHON")]
     peer: Option<PathBuf>,
     /// Write every run to this file.
@@ -59,6 +60,9 @@ pub(crate) struct Args {
     /// Training images of an epoch, for the group `mnist`.
     #[arg(long, default_value_t = 60_000)]
     images: usize,
+    /// References of the group `eval`; a sixth as many queries, a sixtieth as many clusters.
+    #[arg(long, default_value_t = 60_000)]
+    rows: usize,
     /// Be the worker of one workload (internal).
     #[arg(long, hide = true, num_args = 1.., value_name = "WORKLOAD")]
     worker: Vec<String>,
@@ -75,6 +79,8 @@ enum Group {
     Miners,
     /// Every loss, forward and backward.
     Losses,
+    /// Exact search, k-means and whole rankings; the peer is faiss.
+    Eval,
     /// The MNIST example: one epoch of training.
     Mnist,
 }
@@ -105,6 +111,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         return match workload.as_str() {
             "triplet" => triplet::serve(rest),
             "component" => component::serve(rest),
+            "eval" => eval::serve(rest),
             "mnist" => mnist::serve(rest),
             other => anyhow::bail!("no workload {other}"),
         };
@@ -122,6 +129,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             Group::Distances => component::DISTANCES.workloads(folder.path(), &args.filter)?,
             Group::Miners => component::MINERS.workloads(folder.path(), &args.filter)?,
             Group::Losses => component::LOSSES.workloads(folder.path(), &args.filter)?,
+            Group::Eval => eval::workloads(folder.path(), args.rows)?,
             Group::Mnist => mnist::workloads(args.data_dir.as_deref(), args.images),
         };
         let first = rows.len();

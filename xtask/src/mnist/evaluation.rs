@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use anyhow::Context;
 use dml::candle_core::{Device, Tensor};
+use dml::config::MetricName;
 use dml::data::{ImageDataset, Normalization};
-use dml::eval::{AccuracyCalculator, AccuracyCalculatorConfig, AccuracyMetric, FlatIndex};
+use dml::eval::{FlatIndex, RetrievalMetric};
 use dml::{Batch, TensorExt};
+use serde_json::{Map, Value};
 
 use super::network::Network;
 
@@ -36,20 +37,20 @@ pub(crate) fn embed(
     Ok(Tensor::cat(&blocks, 0)?)
 }
 
-/// Precision@1 of the test embeddings among the training embeddings.
-pub(crate) fn precision_at_1(
+/// Precision@1 of the test embeddings among the training embeddings, and whatever other metrics were asked for, by name.
+pub(crate) fn evaluate(
     test: (&Tensor, &ImageDataset),
     train: (&Tensor, &ImageDataset),
-) -> anyhow::Result<f64> {
+    metrics: &[MetricName],
+) -> anyhow::Result<(f64, Map<String, Value>)> {
     let batch = Batch::new(test.0, test.1.labels())?.with_reference(train.0, train.1.labels())?;
-    let config = AccuracyCalculatorConfig {
-        include: vec![AccuracyMetric::PrecisionAt1],
-        ..AccuracyCalculatorConfig::default()
-    };
-    let accuracies =
-        AccuracyCalculator::new(config, Arc::new(FlatIndex::default()))?.get_accuracy(&batch)?;
-    Ok(accuracies
-        .get("precision_at_1")
-        .context("Precision@1 was asked for")?
-        .value)
+    let mut all = vec![MetricName::Retrieval(RetrievalMetric::PrecisionAt(1))];
+    all.extend(metrics);
+    let values = MetricName::evaluate(&all, &batch, Arc::new(FlatIndex::default()))?;
+    let (_, precision) = values[0];
+    let asked = values.into_iter().skip(1);
+    Ok((
+        precision,
+        asked.map(|(name, value)| (name, value.into())).collect(),
+    ))
 }

@@ -21,10 +21,12 @@ mod training;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use dml::config::MetricName;
 use indicatif::{ProgressBar, ProgressStyle};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::memory::peak_mb;
 use outputs::{Log, Outputs};
@@ -72,6 +74,9 @@ pub(crate) struct Args {
     /// Keep only the first images: N to train on and N / 6 to test with.
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
+    /// Metrics to compute besides Precision@1, such as `mean_average_precision_at_r,ndcg_at_10,NMI,rank_me`.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    metrics: Vec<MetricName>,
     /// Where the results go.
     #[arg(long, value_name = "DIR", default_value = "target/mnist")]
     out: PathBuf,
@@ -81,6 +86,8 @@ pub(crate) struct Args {
 #[derive(Serialize)]
 struct Metrics<'a> {
     precision_at_1: f64,
+    /// What was asked for besides.
+    metrics: Map<String, Value>,
     train_seconds: f64,
     embed_seconds: f64,
     eval_seconds: f64,
@@ -162,9 +169,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     interrupt.check(|| "after training; model.safetensors and log.csv are written".to_owned())?;
 
     let start = Instant::now();
-    let precision = evaluation::precision_at_1((&embedded.1, test), (&embedded.0, train))?;
+    let (test_set, train_set) = ((&embedded.1, test), (&embedded.0, train));
+    let (precision, metrics) = evaluation::evaluate(test_set, train_set, &args.metrics)?;
+    for (name, value) in &metrics {
+        println!("{name} = {value}");
+    }
     let metrics = Metrics {
         precision_at_1: precision,
+        metrics,
         train_seconds,
         embed_seconds,
         eval_seconds: start.elapsed().as_secs_f64(),

@@ -88,6 +88,7 @@ pub struct AccuracyCalculator {
     config: AccuracyCalculatorConfig,
     index: Arc<dyn KnnIndex>,
     clusterer: Arc<dyn Clusterer>,
+    neighbors_at_a_time: usize,
 }
 
 impl AccuracyCalculator {
@@ -127,6 +128,7 @@ impl AccuracyCalculator {
             config,
             index,
             clusterer: Arc::new(KMeans::default()),
+            neighbors_at_a_time: NEIGHBORS,
         })
     }
 
@@ -230,7 +232,7 @@ impl AccuracyCalculator {
 
         let mut index = self.index.to_empty();
         index.add(batch.reference().unwrap_or(batch.embeddings()))?;
-        let block = (NEIGHBORS / k).max(1);
+        let block = (self.neighbors_at_a_time / k).max(1);
         for start in (0..batch.queries()).step_by(block) {
             let rows = block.min(batch.queries() - start);
             let queries = batch.embeddings().narrow(0, start, rows)?;

@@ -5,6 +5,7 @@ mod calculator;
 mod metric;
 mod named;
 mod own_rows;
+mod query_gallery;
 mod relevance;
 pub mod retrieval;
 mod score;
@@ -14,5 +15,6 @@ pub use calculator::{AccuracyCalculator, AccuracyCalculatorConfig, NeighborCount
 pub use metric::{RankDepth, RankMetric};
 pub use named::AccuracyMetric;
 pub use own_rows::with_queries_among_references;
+pub use query_gallery::query_gallery_relation;
 pub use retrieval::RetrievalMetric;
 pub use score::{Accuracies, Score};

@@ -1,4 +1,6 @@
-//! k-means over tensors; the algorithm is that of [`dml_core::kernels::kmeans`].
+//! k-means: every row in the cluster of the closest mean.
+//!
+//! The algorithm is that of [`dml_core::kernels::kmeans`], over tensors.
 
 use candle_core::{Device, Tensor};
 use dml_core::fused::{Element, with_slice};

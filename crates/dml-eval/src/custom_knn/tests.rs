@@ -103,3 +103,37 @@ fn bad_input_is_refused_by_name() -> Result<()> {
     assert!(index.to_empty().is_empty());
     Ok(())
 }
+
+#[test]
+fn within_a_threshold_and_removed() -> Result<()> {
+    let line = |places: &[f32]| Tensor::from_slice(places, (places.len(), 1), &Device::Cpu);
+    let filled = |order| -> Result<CustomKNN> {
+        let mut index = index(order, Some(1));
+        index.add(&line(&[0.0, 0.1, 0.3, f32::NAN])?)?;
+        Ok(index)
+    };
+    let mut smaller = filled(Order::SmallerIsCloser)?;
+    let found = smaller.search_within(&line(&[0.0, 0.3])?, 0.1, OwnRow::None)?;
+    // 0.1 in single precision is within 0.1; what is not a number never is.
+    assert_eq!(
+        (&found.indices[..], &found.offsets[..]),
+        (&[0, 1, 2][..], &[0, 2, 3][..])
+    );
+    let found = smaller.search_within(&line(&[0.0])?, 0.1, OwnRow::Same)?;
+    assert_eq!(found.indices, [1]);
+    let found = filled(Order::LargerIsCloser)?.search_within(&line(&[0.0])?, -0.1, OwnRow::None)?;
+    assert_eq!(found.indices, [0, 1]);
+    assert!((found.distances[1] + 0.1).abs() < 1e-7);
+    assert_eq!(smaller.remove(&[3, 0])?, 2);
+    assert_eq!(smaller.search(&line(&[0.0])?, 2)?.indices, [0, 1]);
+    assert!(smaller.remove(&[2]).is_err());
+    smaller.remove(&[0, 1])?;
+    assert!(smaller.is_empty());
+    assert!(
+        smaller
+            .search_within(&line(&[0.0])?, 1.0, OwnRow::None)?
+            .indices
+            .is_empty()
+    );
+    Ok(())
+}

@@ -124,3 +124,99 @@ fn bad_input_is_refused_by_name() -> Result<()> {
     assert_eq!(index.len(), 2);
     Ok(())
 }
+
+#[test]
+fn all_within_a_threshold_by_hand() -> Result<()> {
+    let references = tensor(&[[2., 0.], [1., 1.], [-1., 0.], [0., 0.]]);
+    let query = tensor(&[[1., 0.], [9., 9.]]);
+    for (metric, threshold, indices, offsets) in [
+        (FlatMetric::SquaredEuclidean, 1.0, vec![0, 1, 3], [0, 3, 3]),
+        (FlatMetric::InnerProduct, 1.0, vec![0, 1, 0, 1], [0, 2, 4]),
+        (FlatMetric::Cosine, 0.99, vec![0, 1], [0, 1, 2]),
+    ] {
+        let mut index = FlatIndex::new(metric);
+        let found = index.search_within(&query, threshold, OwnRow::None)?;
+        assert_eq!((found.offsets, found.indices.len()), (vec![0, 0, 0], 0));
+        index.add(&references)?;
+        let found = index.search_within(&query, threshold, OwnRow::None)?;
+        assert_eq!(
+            (&found.indices, &found.offsets[..]),
+            (&indices, &offsets[..]),
+            "{metric:?}"
+        );
+        let own = OwnRow::Rows(&[Some(0), None]);
+        let others = index.search_within(&query, threshold, own)?;
+        assert_eq!(others.indices, indices[1..]);
+        assert!(matches!(
+            index.search_within(&query, f64::NAN, OwnRow::None),
+            Err(Error::InvalidParameter {
+                name: "threshold",
+                ..
+            })
+        ));
+        assert!(
+            index
+                .search_within(&query, 1.0, OwnRow::Rows(&[None]))
+                .is_err()
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn what_is_removed_is_not_found() -> Result<()> {
+    let rows = tensor(&[[0., 0.], [1., 0.], [2., 0.], [3., 0.]]);
+    for (storage, dtype) in [
+        (RowStorage::AsGiven, DType::F32),
+        (RowStorage::AsGiven, DType::F64),
+        (RowStorage::Float16, DType::F32),
+    ] {
+        let rows = rows.to_dtype(dtype)?;
+        let mut index = FlatIndex::with_storage(FlatMetric::SquaredEuclidean, storage);
+        index.add(&rows)?;
+        assert!(matches!(
+            index.remove(&[1, 4]),
+            Err(Error::Index {
+                arg: "rows",
+                position: 1,
+                limit: 4,
+                got: 4
+            })
+        ));
+        assert_eq!(index.remove(&[1, 1])?, 1);
+        let found = index.search(&rows, 1)?;
+        assert_eq!(found.indices, [0, 0, 1, 2]);
+        assert_eq!(found.distances, [0., 1., 0., 0.]);
+        assert_eq!(index.remove(&[2, 0, 1])?, 3);
+        assert!(index.is_empty());
+        index.add(&rows)?;
+        assert_eq!(index.len(), 4);
+    }
+    Ok(())
+}
+
+#[test]
+fn half_precision_is_exact_for_the_rounded_rows() -> Result<()> {
+    let values: Vec<f32> = (0..200)
+        .map(|i| ((i * 37) % 101) as f32 / 31.0 - 1.5)
+        .collect();
+    let rows = Tensor::from_vec(values, (50, 4), &Device::Cpu)?;
+    let rounded = rows.to_dtype(DType::F16)?.to_dtype(DType::F32)?;
+    let mut half = FlatIndex::with_storage(FlatMetric::SquaredEuclidean, RowStorage::Float16);
+    let mut whole = FlatIndex::default();
+    half.add(&rows)?;
+    whole.add(&rounded)?;
+    assert_eq!(
+        half.search_others(&rows, 9, OwnRow::Same)?,
+        whole.search_others(&rows, 9, OwnRow::Same)?
+    );
+    assert_eq!(
+        half.search_within(&rows, 1.0, OwnRow::Same)?,
+        whole.search_within(&rows, 1.0, OwnRow::Same)?
+    );
+    assert!(matches!(
+        half.add(&rows.to_dtype(DType::F64)?),
+        Err(Error::DType { .. })
+    ));
+    Ok(())
+}

@@ -78,6 +78,12 @@ impl MatchFinder {
         &self.distance
     }
 
+    /// The threshold where a call gives none.
+    #[must_use]
+    pub fn default_threshold(&self) -> Option<f64> {
+        self.threshold
+    }
+
     /// The matches of `query` `[Q, dim]` among `reference` `[R, dim]`; `None` compares the queries among themselves,
     /// each with itself too. `threshold` `None` takes that of the configuration.
     ///

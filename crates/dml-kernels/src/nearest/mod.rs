@@ -22,6 +22,7 @@ mod candidates;
 mod exact;
 mod filter;
 mod of_rows;
+mod within;
 
 use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
@@ -35,6 +36,7 @@ pub(crate) use filter::number_error;
 
 pub use exact::{dot, squared_distance};
 pub use of_rows::closest_of_rows;
+pub use within::Within;
 
 /// Most queries that a block holds: with 128 coordinates they fit in a second-level cache beside a tile.
 const QUERIES: usize = 384;
@@ -88,6 +90,21 @@ impl<T: Real> References<T> {
         self.rows.extend_from_slice(rows);
     }
 
+    /// Keeps the rows that `keep` says, in their order.
+    pub fn retain(&mut self, keep: impl Fn(usize) -> bool) {
+        let dim = self.dim;
+        let mut kept = 0;
+        for r in 0..self.len() {
+            if keep(r) {
+                self.rows.copy_within(r * dim..(r + 1) * dim, kept * dim);
+                self.squared_norms[kept] = self.squared_norms[r];
+                kept += 1;
+            }
+        }
+        self.rows.truncate(kept * dim);
+        self.squared_norms.truncate(kept);
+    }
+
     /// How many rows there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -112,7 +129,9 @@ impl<T: Real> References<T> {
         &self.rows
     }
 
-    fn row(&self, r: usize) -> &[T] {
+    /// One row.
+    #[must_use]
+    pub fn row(&self, r: usize) -> &[T] {
         &self.rows[r * self.dim..][..self.dim]
     }
 

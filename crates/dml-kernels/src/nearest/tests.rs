@@ -172,3 +172,18 @@ fn nothing_to_find_is_an_empty_result() {
         empty
     );
 }
+
+#[test]
+fn rows_that_stay_keep_their_order_and_their_norms() {
+    let mut references = References::new(2);
+    references.extend(&[0f32, 1., 2., 3., 4., 5., 6., 7.]);
+    references.retain(|r| r != 1);
+    assert_eq!(references.rows(), [0., 1., 4., 5., 6., 7.]);
+    let mut fresh = References::new(2);
+    fresh.extend(references.rows());
+    let nearest =
+        |index: &References<f32>| index.nearest(&[4., 4.], 3, Affinity::SquaredEuclidean, |_| None);
+    assert_eq!(nearest(&references), nearest(&fresh));
+    references.retain(|_| false);
+    assert!(references.is_empty());
+}

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use dml_eval::{CustomKNN, FlatIndex, FlatMetric, KnnIndex};
+use dml_eval::{
+    CustomKNN, FlatIndex, FlatMetric, KnnIndex, QuantizedIndex, QuantizedIndexConfig, RowStorage,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{ConfigError, DistanceConfig, registry};
@@ -12,6 +14,8 @@ registry! {
     pub enum KnnConfig {
         FaissKNN(FaissKNNConfig),
         CustomKNN(CustomKNNConfig),
+        FlatIndex(FlatIndexConfig),
+        QuantizedIndex(QuantizedIndexConfig),
     }
 }
 
@@ -38,6 +42,10 @@ impl KnnConfig {
                 };
                 Arc::new(CustomKNN::new(own, config.distance.build()?)?)
             }
+            Self::FlatIndex(config) => {
+                Arc::new(FlatIndex::with_storage(config.metric, config.storage))
+            }
+            Self::QuantizedIndex(config) => Arc::new(QuantizedIndex::new(config.clone())?),
         })
     }
 }
@@ -86,4 +94,49 @@ pub struct CustomKNNConfig {
     /// Queries that are compared at a time. Default: as many as memory is well used by.
     #[serde(default)]
     pub batch_size: Option<usize>,
+}
+
+/// Exact search by a metric, with rows kept in some precision.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FlatIndexConfig {
+    /// What makes a reference close. Default: a small squared Euclidean distance.
+    pub metric: FlatMetric,
+    /// How rows are kept. Default: as given.
+    pub storage: RowStorage,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::{Device, Tensor};
+
+    #[test]
+    fn indexes_by_name_find_the_nearest() {
+        let rows = Tensor::new(&[[0f32, 2.], [3., 4.], [1., 0.]], &Device::Cpu).unwrap();
+        for (json, nearest) in [
+            (r#"{"name": "FlatIndex"}"#, 2),
+            (
+                r#"{"name": "FlatIndex", "metric": "Cosine", "storage": "Float16"}"#,
+                1,
+            ),
+            (
+                r#"{"name": "QuantizedIndex", "codes": "Binary", "rescore": 3}"#,
+                2,
+            ),
+        ] {
+            let index = KnnConfig::from_json(json).unwrap().build().unwrap();
+            let mut index = index.to_empty();
+            index.add(&rows).unwrap();
+            let query = Tensor::new(&[[1f32, 1.]], &Device::Cpu).unwrap();
+            assert_eq!(
+                index.search(&query, 1).unwrap().indices,
+                [nearest],
+                "{json}"
+            );
+        }
+        assert!(KnnConfig::from_json(r#"{"name": "QuantizedIndex", "k": 3}"#).is_err());
+        let none = KnnConfig::from_json(r#"{"name": "QuantizedIndex", "rescore": 0}"#).unwrap();
+        assert!(none.build().is_err());
+    }
 }

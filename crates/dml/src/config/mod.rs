@@ -26,10 +26,12 @@ mod inference;
 mod knn;
 mod label_comparison;
 mod loss;
+mod metric;
 mod miner;
 mod parts;
 mod reducer;
 mod regularizer;
+mod rerank;
 mod sampler;
 mod wrapper;
 
@@ -44,12 +46,14 @@ pub use error::ConfigError;
 pub use inference::{
     InferenceConfig, InferenceModelConfig, MatchConfig, MatchFinderConfig, NetworkConfig,
 };
-pub use knn::{CustomKNNConfig, FaissIndex, FaissKNNConfig, KnnConfig};
+pub use knn::{CustomKNNConfig, FaissIndex, FaissKNNConfig, FlatIndexConfig, KnnConfig};
 pub use label_comparison::LabelComparison;
 pub use loss::{LossConfig, LossKind};
+pub use metric::MetricName;
 pub use miner::{MinerConfig, MinerKind};
 pub use reducer::{Aggregation, MultipleReducersConfig, PerAnchorReducerConfig, ReducerConfig};
 pub use regularizer::{RegularizerConfig, RegularizerKind};
+pub use rerank::{Rerank, RerankConfig};
 pub use sampler::{Embed, SampledData, SamplerConfig, TuplesToWeightsSamplerConfig};
 pub use wrapper::{
     CrossBatchMemoryConfig, LossParts, MultipleLossesConfig, SelfSupervisedLossConfig,
@@ -99,6 +103,7 @@ pub fn is_known(name: &str) -> bool {
         InferenceConfig::NAMES,
         NetworkConfig::NAMES,
         EvaluationConfig::NAMES,
+        RerankConfig::NAMES,
         dml_losses::WeightInit::NAMES,
     ]
     .iter()

@@ -1,5 +1,7 @@
+use std::path::Path;
+
 use super::*;
-use crate::{FlatIndex, Neighbors};
+use crate::{FlatIndex, IndexFileError, Neighbors, NeighborsWithin};
 use candle_core::{Device, Tensor};
 
 fn calculator(config: AccuracyCalculatorConfig) -> AccuracyCalculator {
@@ -375,6 +377,27 @@ impl KnnIndex for Spy {
         self.0.search_others(queries, k, own)
     }
 
+    fn search_within(
+        &self,
+        queries: &Tensor,
+        threshold: f64,
+        own: OwnRow<'_>,
+    ) -> Result<NeighborsWithin> {
+        self.0.search_within(queries, threshold, own)
+    }
+
+    fn remove(&mut self, rows: &[u32]) -> Result<usize> {
+        self.0.remove(rows)
+    }
+
+    fn save(&self, path: &Path) -> std::result::Result<(), IndexFileError> {
+        self.0.save(path)
+    }
+
+    fn load(&mut self, path: &Path) -> std::result::Result<(), IndexFileError> {
+        self.0.load(path)
+    }
+
     fn len(&self) -> usize {
         self.0.len()
     }
@@ -488,4 +511,32 @@ mod serde {
             );
         }
     }
+}
+
+#[test]
+fn whole_rankings_in_blocks_are_whole_rankings_at_once() -> Result<()> {
+    let count = 90;
+    let places: Vec<f64> = (0..count).map(|i| f64::from(i * 53 % 97)).collect();
+    let labels: Vec<i64> = (0..i64::from(count)).map(|i| i * i % 7).collect();
+    let rows = line(&places);
+    let batch = Batch::new(&rows, &labels)?;
+    let spy = Spy::default();
+    let config = AccuracyCalculatorConfig {
+        exclude: vec![AccuracyMetric::AMI, AccuracyMetric::NMI],
+        ..Default::default()
+    };
+    let mut calculator = AccuracyCalculator::new(config, Arc::new(spy.clone()))?;
+    let whole = calculator.get_accuracy(&batch)?;
+    assert_eq!(spy.1.lock().unwrap().len(), 1);
+    // Two queries at a time: 90 rows by 89 neighbours are never in memory together.
+    calculator.neighbors_at_a_time = 200;
+    let streamed = calculator.get_accuracy(&batch)?;
+    assert_eq!(spy.1.lock().unwrap().len(), 1 + 45);
+    assert_eq!(whole.iter().count(), 5);
+    for (whole, streamed) in whole.iter().zip(&streamed) {
+        assert_eq!(whole.metric, streamed.metric);
+        assert_eq!(whole.per_query, streamed.per_query);
+        assert_eq!(whole.value, streamed.value);
+    }
+    Ok(())
 }

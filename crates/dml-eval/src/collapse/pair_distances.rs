@@ -1,0 +1,128 @@
+//! How far apart pairs are on average.
+
+use candle_core::{DType, Device};
+use dml_core::{Batch, Distance, Error, Result, Verdict, fused::with_slice};
+
+/// Entries of the distance matrix that are in memory at a time.
+const ENTRIES: usize = 1 << 22;
+
+/// What [`mean_pair_distances`] finds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PairDistances {
+    /// The mean distance of positive pairs; NaN if there is none.
+    pub positive: f64,
+    /// The mean distance of negative pairs; NaN if there is none.
+    pub negative: f64,
+    /// How many positive pairs there are.
+    pub positive_pairs: u64,
+    /// How many negative pairs there are.
+    pub negative_pairs: u64,
+}
+
+/// The mean distance (or similarity) of the positive and of the negative pairs of a batch: of its embeddings and its
+/// references, or among its embeddings, as its relation judges them. Both small: collapsed to a point.
+///
+/// ```
+/// use dml_core::{Batch, Distance, Result, TensorExt, candle_core::{Device, Tensor}};
+/// # #[derive(Debug)]
+/// # struct Euclidean;
+/// # impl Distance for Euclidean {
+/// #     fn matrix(&self, query: &Tensor, reference: Option<&Tensor>) -> Result<Tensor> {
+/// #         query.pairwise_lp(reference.unwrap_or(query), 2.0)
+/// #     }
+/// # }
+///
+/// let rows = Tensor::new(&[[0f32], [1.], [5.]], &Device::Cpu)?;
+/// let found = dml_eval::mean_pair_distances(&Batch::new(&rows, [0i64, 0, 1])?, &Euclidean)?;
+/// assert_eq!((found.positive, found.negative), (1.0, 4.5));
+/// # Ok::<(), dml_core::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Missing`] if the batch has no relation; [`Error::InvalidParameter`] if a distance is not a number; those of the
+/// distance.
+pub fn mean_pair_distances(batch: &Batch, distance: &dyn Distance) -> Result<PairDistances> {
+    let relation = batch.require_relation("mean_pair_distances")?;
+    let batch = batch.detach();
+    let (queries, references) = (batch.queries(), batch.references());
+    let reference = batch.reference().unwrap_or(batch.embeddings());
+    let (mut positive, mut negative) = ((0.0, 0), (0.0, 0));
+    let block = (ENTRIES / references.max(1)).max(1);
+    for start in (0..queries).step_by(block) {
+        let rows = block.min(queries - start);
+        let rows = batch.embeddings().narrow(0, start, rows)?;
+        let matrix = distance.matrix(&rows, Some(reference))?;
+        let matrix = matrix.to_dtype(DType::F64)?.to_device(&Device::Cpu)?;
+        with_slice::<f64, _>(&matrix, |matrix| {
+            for (q, row) in (start..).zip(matrix.chunks_exact(references.max(1))) {
+                for (r, value) in row.iter().enumerate() {
+                    let (sum, count) = match relation.judge(q, r) {
+                        Verdict::Positive(_) => &mut positive,
+                        Verdict::Negative(_) => &mut negative,
+                        Verdict::Ignored => continue,
+                    };
+                    *sum += value;
+                    *count += 1;
+                }
+            }
+        })?;
+    }
+    if f64::is_nan(positive.0) || f64::is_nan(negative.0) {
+        return Err(Error::InvalidParameter {
+            name: "distance",
+            value: f64::NAN,
+            expected: "numbers",
+        });
+    }
+    Ok(PairDistances {
+        positive: positive.0 / positive.1 as f64,
+        negative: negative.0 / negative.1 as f64,
+        positive_pairs: positive.1,
+        negative_pairs: negative.1,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Tensor;
+    use dml_core::TensorExt;
+
+    #[derive(Debug)]
+    struct Gap;
+
+    impl Distance for Gap {
+        fn matrix(&self, query: &Tensor, reference: Option<&Tensor>) -> Result<Tensor> {
+            query.pairwise_lp(reference.unwrap_or(query), 1.0)
+        }
+    }
+
+    #[test]
+    fn means_by_hand() -> Result<()> {
+        let rows = Tensor::new(&[[0f32], [2.], [3.], [7.]], &Device::Cpu)?;
+        let found = mean_pair_distances(&Batch::new(&rows, [0i64, 0, 1, 1])?, &Gap)?;
+        // 2 and 4, each in both directions; 3, 7, 1 and 5.
+        assert_eq!((found.positive, found.negative), (3.0, 4.0));
+        assert_eq!((found.positive_pairs, found.negative_pairs), (4, 8));
+        let gallery = Tensor::new(&[[1f32]], &Device::Cpu)?;
+        let batch = Batch::new(&rows, [0i64; 4])?.with_reference(&gallery, [0i64])?;
+        let found = mean_pair_distances(&batch, &Gap)?;
+        assert_eq!((found.positive, found.negative_pairs), (2.5, 0));
+        assert!(found.negative.is_nan());
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_no_number_is_refused() -> Result<()> {
+        let rows = Tensor::new(&[[0f32], [f32::NAN]], &Device::Cpu)?;
+        assert!(matches!(
+            mean_pair_distances(&Batch::new(&rows, [0i64, 0])?, &Gap),
+            Err(Error::InvalidParameter { .. })
+        ));
+        assert!(matches!(
+            mean_pair_distances(&Batch::unlabeled(&rows)?, &Gap),
+            Err(Error::Missing { .. })
+        ));
+        Ok(())
+    }
+}

@@ -1,0 +1,366 @@
+//! Indexes as files: whole and unaltered, or refused.
+//!
+//! ```text
+//! header    64 bytes: "DMLINDEX", version, kind, metric, element type, dim, rows, length of the payload,
+//!           what else a kind keeps, zeros, CRC-32 of all that
+//! payload   the rows, one after the other
+//! trailer   CRC-32 of the payload
+//! ```
+//!
+//! All numbers are little-endian. A file is written beside its place, brought to the disk, and moved there: who reads sees
+//! the old one or the new one. When read, its length is compared with what the header says before any memory is asked for.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+
+use half::f16;
+use tempfile::NamedTempFile;
+
+const MAGIC: &[u8; 8] = b"DMLINDEX";
+const VERSION: u32 = 1;
+const HEADER: usize = 64;
+const TRAILER: usize = 4;
+
+/// Why an index could not be saved or loaded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum IndexFileError {
+    /// The system could not read or write.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The file does not begin as an index does.
+    #[error("{}: no index file", path.display())]
+    NotAnIndex {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is of another version than this program knows.
+    #[error("{}: expected version {known}, got {got}", path.display())]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// The version that is known.
+        known: u32,
+        /// The version of the file.
+        got: u32,
+    },
+    /// The file is shorter or longer than it says.
+    #[error("{}: expected {expected} bytes, got {got}", path.display())]
+    Length {
+        /// The file.
+        path: PathBuf,
+        /// The length that its header gives.
+        expected: u64,
+        /// Its length.
+        got: u64,
+    },
+    /// The file is not what was written.
+    #[error("{}: its {part} has been altered", path.display())]
+    Checksum {
+        /// The file.
+        path: PathBuf,
+        /// `header` or `rows`.
+        part: &'static str,
+    },
+    /// The file holds an index of another kind, metric or element type.
+    #[error("{}: expected {expected}", path.display())]
+    Kind {
+        /// The file.
+        path: PathBuf,
+        /// What can be loaded.
+        expected: &'static str,
+    },
+    /// The rows can't be those of an index.
+    #[error("{}: {source}", path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: dml_core::Error,
+    },
+}
+
+impl IndexFileError {
+    pub(crate) fn io(path: &Path) -> impl Fn(io::Error) -> Self {
+        move |source| Self::Io {
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    pub(crate) fn kind(path: &Path, expected: &'static str) -> Self {
+        Self::Kind {
+            path: path.to_owned(),
+            expected,
+        }
+    }
+
+    pub(crate) fn content(path: &Path) -> impl Fn(dml_core::Error) -> Self {
+        move |source| Self::Content {
+            path: path.to_owned(),
+            source,
+        }
+    }
+}
+
+/// What a file says of its index before the rows come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Header {
+    /// The kind of index.
+    pub(crate) kind: u32,
+    /// The metric, by the kind's own numbers.
+    pub(crate) metric: u32,
+    pub(crate) dim: u64,
+    pub(crate) rows: u64,
+    /// What else the kind keeps.
+    pub(crate) extra: u64,
+}
+
+pub(crate) const FLAT: u32 = 1;
+pub(crate) const CUSTOM: u32 = 2;
+pub(crate) const QUANTIZED: u32 = 3;
+#[cfg(feature = "usearch")]
+pub(crate) const USEARCH: u32 = 4;
+
+/// Rows as they are stored.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Stored<'a> {
+    None,
+    F16(&'a [f16]),
+    F32(&'a [f32]),
+    F64(&'a [f64]),
+    /// What another library has written.
+    #[cfg(feature = "usearch")]
+    Bytes(&'a [u8]),
+}
+
+/// Rows as they were stored.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Loaded {
+    None,
+    F16(Vec<f16>),
+    F32(Vec<f32>),
+    F64(Vec<f64>),
+    Bytes(Vec<u8>),
+}
+
+impl Stored<'_> {
+    fn code(self) -> u32 {
+        match self {
+            Self::None => 0,
+            Self::F16(_) => 1,
+            Self::F32(_) => 2,
+            Self::F64(_) => 3,
+            #[cfg(feature = "usearch")]
+            Self::Bytes(_) => 4,
+        }
+    }
+
+    fn bytes(self) -> u64 {
+        match self {
+            Self::None => 0,
+            Self::F16(rows) => 2 * rows.len() as u64,
+            Self::F32(rows) => 4 * rows.len() as u64,
+            Self::F64(rows) => 8 * rows.len() as u64,
+            #[cfg(feature = "usearch")]
+            Self::Bytes(bytes) => bytes.len() as u64,
+        }
+    }
+
+    /// Hands the bytes to `sink`, piece by piece.
+    fn for_each_piece(self, sink: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+        match self {
+            Self::None => Ok(()),
+            Self::F16(rows) => pieces(rows, f16::to_le_bytes, sink),
+            Self::F32(rows) => pieces(rows, f32::to_le_bytes, sink),
+            Self::F64(rows) => pieces(rows, f64::to_le_bytes, sink),
+            #[cfg(feature = "usearch")]
+            Self::Bytes(bytes) => pieces(bytes, u8::to_le_bytes, sink),
+        }
+    }
+}
+
+fn pieces<T: Copy, const N: usize>(
+    rows: &[T],
+    bytes: impl Fn(T) -> [u8; N],
+    mut sink: impl FnMut(&[u8]) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut piece = Vec::new();
+    for rows in rows.chunks(1 << 14) {
+        piece.clear();
+        piece.extend(rows.iter().flat_map(|x| bytes(*x)));
+        sink(&piece)?;
+    }
+    Ok(())
+}
+
+/// Writes an index to its place, whole or not at all.
+pub(crate) fn save(path: &Path, header: Header, rows: Stored<'_>) -> Result<(), IndexFileError> {
+    let failed = IndexFileError::io(path);
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let mut file = NamedTempFile::new_in(folder).map_err(&failed)?;
+    let write = |file: &mut NamedTempFile| -> io::Result<()> {
+        let mut out = BufWriter::new(file.as_file_mut());
+        out.write_all(&header.to_bytes(rows))?;
+        let mut checksum = crc32fast::Hasher::new();
+        rows.for_each_piece(|piece| {
+            checksum.update(piece);
+            out.write_all(piece)
+        })?;
+        out.write_all(&checksum.finalize().to_le_bytes())?;
+        out.flush()?;
+        drop(out);
+        file.as_file().sync_all()
+    };
+    write(&mut file).map_err(&failed)?;
+    file.persist(path).map_err(|error| failed(error.error))?;
+    // The name, too, is to survive a loss of power; where a folder can't be opened, the system sees to it.
+    #[cfg(unix)]
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(&failed)?;
+    Ok(())
+}
+
+/// Reads what [`save`] has written.
+pub(crate) fn load(path: &Path) -> Result<(Header, Loaded), IndexFileError> {
+    let failed = IndexFileError::io(path);
+    let mut file = File::open(path).map_err(&failed)?;
+    let got = fs::metadata(path).map_err(&failed)?.len();
+    let mut bytes = [0; HEADER];
+    match file.read_exact(&mut bytes) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            return Err(IndexFileError::NotAnIndex {
+                path: path.to_owned(),
+            });
+        }
+        Err(error) => return Err(failed(error)),
+    }
+    let (header, element, length) = Header::from_bytes(&bytes, path)?;
+    let expected = (length as u128) + (HEADER + TRAILER) as u128;
+    if expected != u128::from(got) {
+        return Err(IndexFileError::Length {
+            path: path.to_owned(),
+            expected: u64::try_from(expected).unwrap_or(u64::MAX),
+            got,
+        });
+    }
+    let size = match element {
+        0 => 0,
+        1 => 2,
+        2 => 4,
+        3 => 8,
+        4 => 1,
+        _ => {
+            return Err(IndexFileError::kind(
+                path,
+                "rows of float16, float32 or float64",
+            ));
+        }
+    };
+    let numbers = u128::from(header.rows) * u128::from(header.dim);
+    if numbers * size != u128::from(length) || (header.dim == 0) != (header.rows == 0) {
+        return Err(IndexFileError::Length {
+            path: path.to_owned(),
+            expected: u64::try_from(numbers * size).unwrap_or(u64::MAX),
+            got: length,
+        });
+    }
+    // No more than the file has, which has been made sure of.
+    let mut payload = vec![0; length as usize];
+    file.read_exact(&mut payload).map_err(&failed)?;
+    let mut trailer = [0; TRAILER];
+    file.read_exact(&mut trailer).map_err(&failed)?;
+    if crc32fast::hash(&payload) != u32::from_le_bytes(trailer) {
+        return Err(IndexFileError::Checksum {
+            path: path.to_owned(),
+            part: "rows",
+        });
+    }
+    let rows = match element {
+        0 => Loaded::None,
+        1 => Loaded::F16(numbers_of(&payload, f16::from_le_bytes)),
+        2 => Loaded::F32(numbers_of(&payload, f32::from_le_bytes)),
+        4 => Loaded::Bytes(payload),
+        _ => Loaded::F64(numbers_of(&payload, f64::from_le_bytes)),
+    };
+    Ok((header, rows))
+}
+
+fn numbers_of<T, const N: usize>(bytes: &[u8], number: impl Fn([u8; N]) -> T) -> Vec<T> {
+    bytes
+        .as_chunks::<N>()
+        .0
+        .iter()
+        .map(|b| number(*b))
+        .collect()
+}
+
+impl Header {
+    fn to_bytes(self, rows: Stored<'_>) -> [u8; HEADER] {
+        let mut bytes = [0; HEADER];
+        let mut at = 0;
+        let mut put = |part: &[u8]| {
+            bytes[at..at + part.len()].copy_from_slice(part);
+            at += part.len();
+        };
+        put(MAGIC);
+        for number in [VERSION, self.kind, self.metric, rows.code()] {
+            put(&number.to_le_bytes());
+        }
+        for number in [self.dim, self.rows, rows.bytes()] {
+            put(&number.to_le_bytes());
+        }
+        put(&self.extra.to_le_bytes());
+        let checksum = crc32fast::hash(&bytes[..HEADER - 4]);
+        bytes[HEADER - 4..].copy_from_slice(&checksum.to_le_bytes());
+        bytes
+    }
+
+    /// The header, the code of the element type, and the length of the payload.
+    fn from_bytes(bytes: &[u8; HEADER], path: &Path) -> Result<(Self, u32, u64), IndexFileError> {
+        let short = |at: usize| {
+            u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+        };
+        let long = |at: usize| u64::from(short(at)) | u64::from(short(at + 4)) << 32;
+        if &bytes[..8] != MAGIC {
+            return Err(IndexFileError::NotAnIndex {
+                path: path.to_owned(),
+            });
+        }
+        if short(8) != VERSION {
+            return Err(IndexFileError::Version {
+                path: path.to_owned(),
+                known: VERSION,
+                got: short(8),
+            });
+        }
+        if crc32fast::hash(&bytes[..HEADER - 4]) != short(HEADER - 4) {
+            return Err(IndexFileError::Checksum {
+                path: path.to_owned(),
+                part: "header",
+            });
+        }
+        let header = Self {
+            kind: short(12),
+            metric: short(16),
+            dim: long(24),
+            rows: long(32),
+            extra: long(48),
+        };
+        Ok((header, short(20), long(40)))
+    }
+}
+
+#[cfg(test)]
+mod tests;

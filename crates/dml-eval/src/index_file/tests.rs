@@ -1,0 +1,262 @@
+use std::sync::Arc;
+
+use super::*;
+use crate::{
+    Codes, CustomKNN, CustomKNNConfig, FlatIndex, FlatMetric, KnnIndex, QuantizedIndex,
+    QuantizedIndexConfig, RowStorage, load_index,
+};
+use candle_core::{DType, Device, Tensor};
+use dml_core::{Distance, Result, TensorExt};
+use rand::{Rng, RngCore, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+#[derive(Debug)]
+struct Manhattan;
+
+impl Distance for Manhattan {
+    fn matrix(&self, query: &Tensor, reference: Option<&Tensor>) -> Result<Tensor> {
+        query.pairwise_lp(reference.unwrap_or(query), 1.0)
+    }
+}
+
+fn rows() -> Tensor {
+    let values: Vec<f32> = (0..60)
+        .map(|i| ((i * 37) % 23) as f32 / 7.0 - 1.0)
+        .collect();
+    Tensor::from_vec(values, (12, 5), &Device::Cpu).unwrap()
+}
+
+/// One of every kind, empty.
+fn indexes() -> Vec<(Box<dyn KnnIndex>, DType)> {
+    let mut indexes: Vec<(Box<dyn KnnIndex>, DType)> = Vec::new();
+    for metric in [FlatMetric::SquaredEuclidean, FlatMetric::Cosine] {
+        indexes.push((Box::new(FlatIndex::new(metric)), DType::F32));
+        indexes.push((Box::new(FlatIndex::new(metric)), DType::F64));
+        let half = FlatIndex::with_storage(metric, RowStorage::Float16);
+        indexes.push((Box::new(half), DType::F32));
+        for codes in [Codes::Int8, Codes::Binary] {
+            let config = QuantizedIndexConfig {
+                metric,
+                codes,
+                ..Default::default()
+            };
+            let index = QuantizedIndex::new(config).unwrap();
+            indexes.push((Box::new(index), DType::F32));
+        }
+    }
+    for dtype in [DType::F32, DType::F64] {
+        let custom = CustomKNN::new(CustomKNNConfig::default(), Arc::new(Manhattan)).unwrap();
+        indexes.push((Box::new(custom), dtype));
+    }
+    indexes
+}
+
+#[test]
+fn what_is_loaded_finds_what_was_saved() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("an index");
+    for (mut index, dtype) in indexes() {
+        let rows = rows().to_dtype(dtype).unwrap();
+        index.add(&rows).unwrap();
+        index.save(&path).unwrap();
+        let mut loaded = index.to_empty();
+        loaded.load(&path).unwrap();
+        assert_eq!(loaded.len(), 12);
+        let want = index.search(&rows, 3).unwrap();
+        assert_eq!(loaded.search(&rows, 3).unwrap(), want);
+        match load_index(&path) {
+            Ok(loaded) => assert_eq!(loaded.search(&rows, 3).unwrap(), want),
+            Err(error) => {
+                assert!(format!("{index:?}").starts_with("CustomKNN"));
+                assert!(matches!(error, IndexFileError::Kind { .. }), "{error}");
+            }
+        }
+        // What was added later is there after another save, and an empty index is one.
+        loaded.add(&rows).unwrap();
+        loaded.save(&path).unwrap();
+        index.load(&path).unwrap();
+        assert_eq!(index.len(), 24);
+        let all: Vec<u32> = (0..24).collect();
+        index.remove(&all).unwrap();
+        index.save(&path).unwrap();
+        loaded.load(&path).unwrap();
+        assert!(loaded.is_empty());
+        loaded.add(&rows).unwrap();
+        assert_eq!(loaded.search(&rows, 3).unwrap(), want);
+    }
+    // Nothing that was written on the way is left.
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn no_corruption_of_a_thousand_is_accepted() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    let mut kinds = Vec::new();
+    for (i, (mut index, dtype)) in indexes().into_iter().enumerate() {
+        let rows = rows().to_dtype(dtype).unwrap();
+        index.add(&rows).unwrap();
+        let path = folder.path().join(i.to_string());
+        index.save(&path).unwrap();
+        kinds.push((std::fs::read(&path).unwrap(), index));
+    }
+    let path = folder.path().join("corrupted");
+    for round in 0..1000 {
+        let kind = rng.random_range(0..kinds.len());
+        let (whole, index) = &mut kinds[kind];
+        let mut bytes = whole.clone();
+        match rng.random_range(0..6) {
+            0 => bytes.truncate(rng.random_range(0..whole.len())),
+            1 => {
+                let bit = rng.random_range(0..8 * whole.len());
+                bytes[bit / 8] ^= 1 << (bit % 8);
+            }
+            2 => {
+                // A few bytes of the header, where the lengths stand.
+                for _ in 0..rng.random_range(1..5) {
+                    bytes[rng.random_range(0..HEADER)] = rng.random();
+                }
+            }
+            3 => {
+                let start = rng.random_range(0..whole.len());
+                let end = rng.random_range(start..whole.len()) + 1;
+                rng.fill_bytes(&mut bytes[start..end]);
+            }
+            4 => {
+                let more = rng.random_range(1..100);
+                bytes.extend((0..more).map(|_| rng.random::<u8>()));
+            }
+            _ => {
+                // A piece is missing in the middle.
+                let start = rng.random_range(0..whole.len());
+                let end = rng.random_range(start..whole.len()) + 1;
+                bytes.drain(start..end);
+            }
+        }
+        if bytes == *whole {
+            continue;
+        }
+        std::fs::write(&path, &bytes).unwrap();
+        let before = index.len();
+        assert!(index.load(&path).is_err(), "round {round} was accepted");
+        assert!(load_index(&path).is_err(), "round {round} was accepted");
+        assert_eq!(index.len(), before);
+    }
+}
+
+/// A file whose checksums are right, whatever it says.
+fn forged(header: Header, element: u32, length: u64, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = header.to_bytes(Stored::None).to_vec();
+    bytes[20..24].copy_from_slice(&element.to_le_bytes());
+    bytes[40..48].copy_from_slice(&length.to_le_bytes());
+    let checksum = crc32fast::hash(&bytes[..HEADER - 4]);
+    bytes[HEADER - 4..].copy_from_slice(&checksum.to_le_bytes());
+    bytes.extend(payload);
+    bytes.extend(crc32fast::hash(payload).to_le_bytes());
+    bytes
+}
+
+#[test]
+fn lengths_are_held_against_the_file_before_memory_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("forged");
+    let load = |bytes: Vec<u8>| {
+        std::fs::write(&path, bytes).unwrap();
+        load_index(&path)
+    };
+    let header = |dim, rows| Header {
+        kind: FLAT,
+        dim,
+        rows,
+        ..Header::default()
+    };
+    let eight = [0u8; 8];
+    assert_eq!(load(forged(header(2, 1), 2, 8, &eight)).unwrap().len(), 1);
+    for (dim, rows, element, length) in [
+        (1 << 40, 1 << 20, 2, 1 << 62),
+        (u64::MAX, u64::MAX, 3, u64::MAX),
+        (u64::MAX, 4, 3, 8),
+        (2, 2, 2, 8),
+        (0, 1 << 60, 2, 0),
+        (1 << 60, 0, 2, 0),
+    ] {
+        let error = load(forged(header(dim, rows), element, length, &eight)).unwrap_err();
+        assert!(matches!(error, IndexFileError::Length { .. }), "{error}");
+    }
+    let error = load(forged(header(2, 1), 9, 8, &eight)).unwrap_err();
+    assert!(matches!(error, IndexFileError::Kind { .. }), "{error}");
+    // Numbers that no index takes.
+    let nan = f32::NAN.to_le_bytes().repeat(2);
+    let error = load(forged(header(2, 1), 2, 8, &nan)).unwrap_err();
+    assert!(matches!(error, IndexFileError::Content { .. }), "{error}");
+    let other = Header {
+        metric: 7,
+        ..header(2, 1)
+    };
+    let error = load(forged(other, 2, 8, &eight)).unwrap_err();
+    assert!(matches!(error, IndexFileError::Kind { .. }), "{error}");
+}
+
+#[test]
+fn what_is_wrong_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file");
+    assert!(matches!(load_index(&path), Err(IndexFileError::Io { .. })));
+    std::fs::write(&path, "not an index").unwrap();
+    assert!(matches!(
+        load_index(&path),
+        Err(IndexFileError::NotAnIndex { .. })
+    ));
+    std::fs::write(&path, [0; 200]).unwrap();
+    assert!(matches!(
+        load_index(&path),
+        Err(IndexFileError::NotAnIndex { .. })
+    ));
+    let mut index = FlatIndex::default();
+    index.add(&rows()).unwrap();
+    index.save(&path).unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    let altered = |at: usize| {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+        load_index(&path).unwrap_err()
+    };
+    assert!(matches!(
+        altered(8),
+        IndexFileError::Version {
+            got: 0,
+            known: 1,
+            ..
+        }
+    ));
+    assert!(matches!(
+        altered(24),
+        IndexFileError::Checksum { part: "header", .. }
+    ));
+    assert!(matches!(
+        altered(100),
+        IndexFileError::Checksum { part: "rows", .. }
+    ));
+    std::fs::write(&path, &whole[..whole.len() - 1]).unwrap();
+    let error = load_index(&path).unwrap_err();
+    assert!(matches!(error, IndexFileError::Length { .. }));
+    assert!(
+        error.to_string().contains("expected 308 bytes, got 307"),
+        "{error}"
+    );
+    std::fs::write(&path, &whole).unwrap();
+    let mut other = FlatIndex::new(FlatMetric::Cosine);
+    assert!(matches!(
+        other.load(&path),
+        Err(IndexFileError::Kind { .. })
+    ));
+    let mut half = FlatIndex::with_storage(FlatMetric::SquaredEuclidean, RowStorage::Float16);
+    assert!(matches!(half.load(&path), Err(IndexFileError::Kind { .. })));
+    assert!(matches!(
+        index.save(&folder.path().join("no such folder").join("file")),
+        Err(IndexFileError::Io { .. })
+    ));
+    // A save that fails leaves the old file.
+    assert!(load_index(&path).is_ok());
+}

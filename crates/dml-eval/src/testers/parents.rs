@@ -1,0 +1,115 @@
+//! Tests among references of the same parent.
+
+use candle_core::{Device, ModuleT, Tensor};
+use dml_core::{Error, IntoLabels, Labels, Result};
+
+use super::tester::{Pairing, SplitsToEval, Tester, TesterConfig, pairing, pairs, report};
+use super::{SplitAccuracies, TestSplit};
+use crate::AccuracyCalculator;
+
+/// Measures each query among the references with the same label one level up, such as a breed of dog among dogs, and takes
+/// the mean over these labels: PML's `WithSameParentLabelTester`. The coarsest level has no parents and is left out.
+///
+/// Parents for which a metric has no value, such as those of lone queries, are left out of its mean.
+#[derive(Clone, Debug)]
+pub struct WithSameParentLabelTester(Tester);
+
+impl WithSameParentLabelTester {
+    /// # Errors
+    /// [`Error::InvalidParameter`] if a knob is outside of its range.
+    pub fn new(config: TesterConfig, calculator: AccuracyCalculator) -> Result<Self> {
+        Ok(Self(Tester::new(config, calculator)?))
+    }
+
+    /// As [`GlobalEmbeddingSpaceTester::test`](super::GlobalEmbeddingSpaceTester::test).
+    ///
+    /// # Errors
+    /// As there; [`Error::Missing`] if no level that is asked for has parents.
+    pub fn test(
+        &self,
+        splits: &[TestSplit],
+        splits_to_eval: SplitsToEval<'_>,
+        trunk: &dyn ModuleT,
+        embedder: Option<&dyn ModuleT>,
+    ) -> Result<Vec<SplitAccuracies>> {
+        let pairs = pairs(splits, splits_to_eval)?;
+        let embedded = self.0.embed(splits, &pairs, trunk, embedder, false)?;
+        report(&pairs, |query, references| {
+            let pairing = pairing(&embedded, query, references)?;
+            let available = pairing.query_labels.len();
+            let levels = self.0.levels(available)?.into_iter();
+            let levels: Vec<usize> = levels.filter(|level| level + 1 < available).collect();
+            if levels.is_empty() {
+                return Err(Error::Missing {
+                    component: "WithSameParentLabelTester",
+                    needed: "labels one level above those that are measured",
+                });
+            }
+            let levels = levels.into_iter();
+            levels
+                .map(|level| Ok((level, self.mean_over_parents(&pairing, level)?)))
+                .collect()
+        })
+    }
+
+    fn mean_over_parents(&self, pairing: &Pairing, level: usize) -> Result<Vec<(String, f64)>> {
+        let mut parents = pairing.query_labels[level + 1].as_slice().to_vec();
+        parents.sort_unstable();
+        parents.dedup();
+        let mut sums: Vec<(String, f64, f64)> = Vec::new();
+        for parent in parents {
+            let children = pairing.of_parent(level, parent)?;
+            if children.reference_labels[0].is_empty() {
+                // Nothing to be found: as for lone queries.
+                continue;
+            }
+            for (at, (metric, value)) in children
+                .accuracy(&self.0.calculator, 0)?
+                .into_iter()
+                .enumerate()
+            {
+                if sums.len() == at {
+                    sums.push((metric, 0.0, 0.0));
+                }
+                if !value.is_nan() {
+                    sums[at].1 += value;
+                    sums[at].2 += 1.0;
+                }
+            }
+        }
+        let means = sums.into_iter();
+        Ok(means
+            .map(|(metric, sum, count)| (metric, sum / count))
+            .collect())
+    }
+}
+
+impl Pairing {
+    /// The rows of one parent, with their labels of that level only.
+    fn of_parent(&self, level: usize, parent: i64) -> Result<Self> {
+        let part = |rows: &Tensor, labels: &[Labels]| -> Result<(Tensor, Vec<Labels>)> {
+            let parents = labels[level + 1].as_slice().iter();
+            let chosen: Vec<u32> = (0..)
+                .zip(parents)
+                .filter(|(_, other)| **other == parent)
+                .map(|(row, _)| row)
+                .collect();
+            let own = chosen
+                .iter()
+                .map(|row| labels[level].as_slice()[*row as usize]);
+            let own = own.collect::<Vec<i64>>().into_labels()?;
+            let chosen =
+                Tensor::from_vec(chosen, own.len(), &Device::Cpu)?.to_device(rows.device())?;
+            Ok((rows.index_select(&chosen, 0)?, vec![own]))
+        };
+        let (query, query_labels) = part(&self.query, &self.query_labels)?;
+        let (reference, reference_labels) = part(&self.reference, &self.reference_labels)?;
+        Ok(Self {
+            query,
+            query_labels,
+            reference,
+            reference_labels,
+            includes_query: self.includes_query,
+        })
+    }
+}

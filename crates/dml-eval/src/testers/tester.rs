@@ -1,0 +1,302 @@
+//! What all testers have in common: embedding splits, and pairing queries with references.
+
+use candle_core::{ModuleT, Tensor};
+use dml_core::{Batch, Error, IntoLabels, Labels, Result, TensorExt, check};
+
+use super::report::SplitAccuracies;
+use super::splits::{Inputs, TestSplit};
+use crate::{AccuracyCalculator, Pca, with_queries_among_references};
+
+/// Which levels of labels are measured; 0 is the finest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum LabelLevels {
+    /// One.
+    One(usize),
+    /// Some.
+    Some(Vec<usize>),
+    /// All that the splits have.
+    All,
+}
+
+/// Knobs of the testers, by PML's names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
+pub struct TesterConfig {
+    /// Whether embeddings are divided by their Euclidean norm, after the PCA if there is one. Default `true`.
+    pub normalize_embeddings: bool,
+    /// Whether the trunk's output is measured, and the embedder plays no part. Default `false`.
+    pub use_trunk_output: bool,
+    /// Inputs that are embedded at a time; at least 1. Default 32.
+    pub batch_size: usize,
+    /// How many principal components of the standardised embeddings are kept. Default: the embeddings as they are.
+    pub pca: Option<usize>,
+    /// Which levels of labels are measured. Default: the finest.
+    pub label_hierarchy_level: LabelLevels,
+}
+
+impl Default for TesterConfig {
+    fn default() -> Self {
+        Self {
+            normalize_embeddings: true,
+            use_trunk_output: false,
+            batch_size: 32,
+            pca: None,
+            label_hierarchy_level: LabelLevels::One(0),
+        }
+    }
+}
+
+/// Query splits with their reference splits; `None` is each split by itself.
+pub type SplitsToEval<'a> = Option<&'a [(&'a str, &'a [&'a str])]>;
+
+/// Embeddings of a split.
+pub(super) struct Embedded<'a> {
+    pub(super) split: &'a TestSplit,
+    pub(super) first: Tensor,
+    pub(super) second: Option<Tensor>,
+}
+
+/// One query split beside its references, in one piece.
+pub(super) struct Pairing {
+    pub(super) query: Tensor,
+    pub(super) query_labels: Vec<Labels>,
+    pub(super) reference: Tensor,
+    pub(super) reference_labels: Vec<Labels>,
+    /// Whether the references begin with the queries.
+    pub(super) includes_query: bool,
+}
+
+impl Pairing {
+    /// The metrics at one level.
+    pub(super) fn accuracy(
+        &self,
+        calculator: &AccuracyCalculator,
+        level: usize,
+    ) -> Result<Vec<(String, f64)>> {
+        let labels = (&self.query_labels[level], &self.reference_labels[level]);
+        let batch = Batch::new(&self.query, labels.0)?.with_reference(&self.reference, labels.1)?;
+        let batch = if self.includes_query {
+            with_queries_among_references(batch)?
+        } else {
+            batch
+        };
+        let accuracies = calculator.get_accuracy(&batch)?;
+        let scores = accuracies.iter();
+        Ok(scores
+            .map(|score| (score.metric.clone(), score.value))
+            .collect())
+    }
+}
+
+/// Embeds, pairs, and hands each pairing to `measure`.
+#[derive(Clone, Debug)]
+pub(super) struct Tester {
+    pub(super) config: TesterConfig,
+    pub(super) calculator: AccuracyCalculator,
+}
+
+type Network<'a> = &'a dyn ModuleT;
+
+impl Tester {
+    pub(super) fn new(config: TesterConfig, calculator: AccuracyCalculator) -> Result<Self> {
+        check::at_least_one("batch_size", config.batch_size)?;
+        if let Some(components) = config.pca {
+            check::at_least_one("pca", components)?;
+        }
+        Ok(Self { config, calculator })
+    }
+
+    /// The embeddings of those splits that are named.
+    pub(super) fn embed<'a>(
+        &self,
+        splits: &'a [TestSplit],
+        pairs: &[(String, Vec<String>)],
+        trunk: Network<'_>,
+        embedder: Option<Network<'_>>,
+        two_streams: bool,
+    ) -> Result<Vec<Embedded<'a>>> {
+        let named = |name: &str| {
+            pairs
+                .iter()
+                .any(|(query, references)| query == name || references.iter().any(|r| r == name))
+        };
+        let is_reference = |name: &str| {
+            pairs
+                .iter()
+                .any(|(_, references)| references.iter().any(|r| r == name))
+        };
+        let mut embedded = Vec::new();
+        for split in splits.iter().filter(|split| named(&split.name)) {
+            let second = match (&split.second, two_streams) {
+                (Some(inputs), true) => Some(self.embed_inputs(&**inputs, trunk, embedder)?),
+                (None, true) => {
+                    return Err(Error::Missing {
+                        component: "GlobalTwoStreamEmbeddingSpaceTester",
+                        needed: "second inputs of every split",
+                    });
+                }
+                (_, false) => None,
+            };
+            embedded.push(Embedded {
+                split,
+                first: self.embed_inputs(&*split.inputs, trunk, embedder)?,
+                second,
+            });
+        }
+        if let Some(components) = self.config.pca {
+            let rows: Vec<&Tensor> = embedded
+                .iter()
+                .filter(|embedded| is_reference(&embedded.split.name))
+                .flat_map(|embedded| std::iter::once(&embedded.first).chain(&embedded.second))
+                .collect();
+            let pca = Pca::fit(&Tensor::cat(&rows, 0)?, components, true)?;
+            for embedded in &mut embedded {
+                embedded.first = pca.transform(&embedded.first)?;
+                if let Some(second) = &mut embedded.second {
+                    *second = pca.transform(second)?;
+                }
+            }
+        }
+        if self.config.normalize_embeddings {
+            for embedded in &mut embedded {
+                embedded.first = embedded.first.normalize(2.0)?;
+                if let Some(second) = &mut embedded.second {
+                    *second = second.normalize(2.0)?;
+                }
+            }
+        }
+        Ok(embedded)
+    }
+
+    fn embed_inputs(
+        &self,
+        inputs: &dyn Inputs,
+        trunk: Network<'_>,
+        embedder: Option<Network<'_>>,
+    ) -> Result<Tensor> {
+        let count = inputs.rows();
+        if count == 0 {
+            return Err(Error::Shape {
+                arg: "inputs of a split",
+                expected: "[rows, …] with at least one row",
+                got: vec![0],
+            });
+        }
+        let batches = (0..count).step_by(self.config.batch_size).map(|start| {
+            let rows = start..(start + self.config.batch_size).min(count);
+            let mut rows = trunk.forward_t(&inputs.batch(rows)?, false)?;
+            if let (Some(embedder), false) = (embedder, self.config.use_trunk_output) {
+                rows = embedder.forward_t(&rows, false)?;
+            }
+            Ok(rows.detach())
+        });
+        Ok(Tensor::cat(&batches.collect::<Result<Vec<_>>>()?, 0)?)
+    }
+
+    /// The levels to measure, of those `available`.
+    pub(super) fn levels(&self, available: usize) -> Result<Vec<usize>> {
+        let levels = match &self.config.label_hierarchy_level {
+            LabelLevels::One(level) => vec![*level],
+            LabelLevels::Some(levels) => levels.clone(),
+            LabelLevels::All => (0..available).collect(),
+        };
+        match levels.iter().position(|level| *level >= available) {
+            None => Ok(levels),
+            Some(position) => Err(Error::Index {
+                arg: "label_hierarchy_level",
+                position,
+                limit: available,
+                got: levels[position] as i64,
+            }),
+        }
+    }
+}
+
+/// Queries and references by name, the query split first among its references if it is one of them.
+pub(super) fn pairs(
+    splits: &[TestSplit],
+    asked: SplitsToEval<'_>,
+) -> Result<Vec<(String, Vec<String>)>> {
+    let pairs: Vec<(String, Vec<String>)> = match asked {
+        None => {
+            let itself = |split: &TestSplit| (split.name.clone(), vec![split.name.clone()]);
+            splits.iter().map(itself).collect()
+        }
+        Some(asked) => asked
+            .iter()
+            .map(|(query, references)| {
+                let itself = references.iter().filter(|name| *name == query);
+                let others = references.iter().filter(|name| *name != query);
+                let references = itself.take(1).chain(others);
+                let references = references.map(|name| (*name).to_owned()).collect();
+                ((*query).to_owned(), references)
+            })
+            .collect(),
+    };
+    let known = |name: &String| splits.iter().any(|split| split.name == *name);
+    let all_known = pairs
+        .iter()
+        .all(|(query, references)| known(query) && references.iter().all(known));
+    if !all_known || pairs.iter().any(|(_, references)| references.is_empty()) {
+        return Err(Error::Unsupported {
+            component: "splits_to_eval",
+            reason: "every query split needs a reference split, and each must be one that is given",
+        });
+    }
+    Ok(pairs)
+}
+
+/// A query split with its references, put together.
+pub(super) fn pairing(
+    embedded: &[Embedded<'_>],
+    query: &str,
+    references: &[String],
+) -> Result<Pairing> {
+    let find = |name: &str| {
+        let found = embedded.iter().find(|embedded| embedded.split.name == name);
+        found.ok_or(Error::Missing {
+            component: "tester",
+            needed: "every split that is named",
+        })
+    };
+    let own = find(query)?;
+    let others = references
+        .iter()
+        .map(|name| find(name))
+        .collect::<Result<Vec<_>>>()?;
+    let levels = others
+        .iter()
+        .map(|embedded| embedded.split.levels.len())
+        .fold(own.split.levels.len(), usize::min);
+    let reference_labels = (0..levels).map(|level| {
+        let labels = others
+            .iter()
+            .flat_map(|other| other.split.levels[level].as_slice());
+        labels.copied().collect::<Vec<i64>>().into_labels()
+    });
+    let rows: Vec<&Tensor> = others.iter().map(|embedded| &embedded.first).collect();
+    Ok(Pairing {
+        query: own.first.clone(),
+        query_labels: own.split.levels[..levels].to_vec(),
+        reference: Tensor::cat(&rows, 0)?,
+        reference_labels: reference_labels.collect::<Result<_>>()?,
+        includes_query: references.iter().any(|name| name == query),
+    })
+}
+
+/// The report of every pair, measured level by level.
+pub(super) fn report(
+    pairs: &[(String, Vec<String>)],
+    mut levels: impl FnMut(&str, &[String]) -> Result<Vec<(usize, Vec<(String, f64)>)>>,
+) -> Result<Vec<SplitAccuracies>> {
+    let of_pair = |(query, references): &(String, Vec<String>)| {
+        let levels = levels(query, references)?;
+        Ok(SplitAccuracies::new(query, references, &levels))
+    };
+    pairs.iter().map(of_pair).collect()
+}

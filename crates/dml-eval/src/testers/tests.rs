@@ -1,0 +1,245 @@
+use std::sync::Arc;
+
+use candle_core::{Device, Tensor};
+use dml_core::{Error, Result};
+
+use super::*;
+use crate::{AccuracyCalculator, AccuracyCalculatorConfig, AccuracyMetric, FlatIndex};
+
+fn calculator() -> AccuracyCalculator {
+    let config = AccuracyCalculatorConfig {
+        include: vec![AccuracyMetric::PrecisionAt1],
+        ..Default::default()
+    };
+    AccuracyCalculator::new(config, Arc::new(FlatIndex::default())).unwrap()
+}
+
+fn plain() -> TesterConfig {
+    TesterConfig {
+        normalize_embeddings: false,
+        batch_size: 2,
+        ..Default::default()
+    }
+}
+
+fn line(places: &[f32]) -> Arc<Tensor> {
+    Arc::new(Tensor::from_slice(places, (places.len(), 1), &Device::Cpu).unwrap())
+}
+
+fn identity(x: &Tensor) -> candle_core::Result<Tensor> {
+    Ok(x.clone())
+}
+
+/// Two levels: cats (0, 1) and dogs (2, 3).
+fn splits() -> Vec<TestSplit> {
+    let split = |name, places: &[f32], labels: &[i64], parents: &[i64]| {
+        TestSplit::new(name, line(places), labels)
+            .and_then(|split| split.with_parent_labels(parents))
+            .unwrap()
+    };
+    vec![
+        split(
+            "train",
+            &[0., 1., 2., 3., 4.],
+            &[0, 2, 1, 3, 0],
+            &[0, 1, 0, 1, 0],
+        ),
+        split("test", &[0.1, 0.9, 2.4], &[0, 0, 3], &[0, 0, 1]),
+    ]
+}
+
+#[test]
+fn queries_among_other_splits_among_themselves_and_among_both() -> Result<()> {
+    let config = TesterConfig {
+        label_hierarchy_level: LabelLevels::All,
+        ..plain()
+    };
+    let tester = GlobalEmbeddingSpaceTester::new(config, calculator())?;
+    let (train, both): (&[&str], &[&str]) = (&["train"], &["train", "test"]);
+    let found = tester.test(&splits(), Some(&[("test", train)]), &identity, None)?;
+    assert_eq!(
+        (found.len(), &found[0].references[..]),
+        (1, &["train".to_owned()][..])
+    );
+    // Nearest: 0 (class 0), 1 (class 2, a dog), 2 (class 1, a cat).
+    assert_eq!(found[0].get("precision_at_1_level0"), Some(1. / 3.));
+    assert_eq!(found[0].get("precision_at_1_level1"), Some(1. / 3.));
+    assert_eq!(found[0].get("AVERAGE_precision_at_1"), Some(1. / 3.));
+    // By itself: 0.1 and 0.9 find each other, 2.4 is lone.
+    let found = tester.test(&splits(), None, &identity, None)?;
+    assert_eq!(
+        (found[0].query.as_str(), found[1].query.as_str()),
+        ("train", "test")
+    );
+    assert_eq!(found[1].get("precision_at_1_level0"), Some(1.0));
+    // Among both, no row finds itself; the nearest of 0.1 is 0, of 0.9 it is 1, of 2.4 it is 2.
+    let found = tester.test(&splits(), Some(&[("test", both)]), &identity, None)?;
+    assert_eq!(found[0].references, ["test", "train"]);
+    assert_eq!(found[0].get("precision_at_1_level0"), Some(1. / 3.));
+    assert_eq!(found[0].get("NMI_level0"), None);
+    Ok(())
+}
+
+#[test]
+fn with_the_same_parent_other_parents_are_not_in_the_way() -> Result<()> {
+    let tester = WithSameParentLabelTester::new(plain(), calculator())?;
+    let train: &[&str] = &["train"];
+    let found = tester.test(&splits(), Some(&[("test", train)]), &identity, None)?;
+    // Cats at 0, 2 and 4: 0.1 and 0.9 find 0. Dogs at 1 and 3: 2.4 finds 3.
+    assert_eq!(found[0].values, [("precision_at_1_level0".to_owned(), 1.0)]);
+    // The coarsest level has no parents.
+    let config = TesterConfig {
+        label_hierarchy_level: LabelLevels::One(1),
+        ..plain()
+    };
+    let coarse = WithSameParentLabelTester::new(config, calculator())?;
+    assert!(matches!(
+        coarse.test(&splits(), None, &identity, None),
+        Err(Error::Missing {
+            component: "WithSameParentLabelTester",
+            ..
+        })
+    ));
+    Ok(())
+}
+
+#[test]
+fn first_inputs_among_second_ones() -> Result<()> {
+    let tester = GlobalTwoStreamEmbeddingSpaceTester::new(plain(), calculator())?;
+    let split = TestSplit::new("test", line(&[0., 1., 5.]), [0i64, 1, 2])?;
+    assert!(matches!(
+        tester.test(std::slice::from_ref(&split), None, &identity, None),
+        Err(Error::Missing { .. })
+    ));
+    let split = split.with_second_inputs(line(&[0.9, 1.2, 5.]))?;
+    // 0 finds 0.9, its own; 1 finds 0.9, not its own; 5 finds 5, which is another thing of its label.
+    let found = tester.test(&[split], None, &identity, None)?;
+    assert_eq!(found[0].get("precision_at_1_level0"), Some(2. / 3.));
+    let train: &[&str] = &["train"];
+    assert!(matches!(
+        tester.test(&splits(), Some(&[("test", train)]), &identity, None),
+        Err(Error::Unsupported { .. })
+    ));
+    Ok(())
+}
+
+#[test]
+fn trunk_embedder_and_norm() -> Result<()> {
+    // The trunk mixes the classes up, the embedder puts them back.
+    let trunk = |x: &Tensor| x.affine(0.0, 1.0)?.broadcast_mul(x);
+    let flip = |x: &Tensor| x.affine(-1.0, 0.0);
+    let rows = |rows: [[f32; 2]; 3]| Arc::new(Tensor::new(&rows, &Device::Cpu).unwrap());
+    // By direction the first two are alike, by place the last two.
+    let split = TestSplit::new("all", rows([[9., 0.], [1., 0.1], [0., 1.]]), [0i64, 0, 1])?;
+    let value = |config: TesterConfig| -> Result<f64> {
+        let tester = GlobalEmbeddingSpaceTester::new(config, calculator())?;
+        let found = tester.test(std::slice::from_ref(&split), None, &trunk, Some(&flip))?;
+        Ok(found[0].get("precision_at_1_level0").unwrap())
+    };
+    assert_eq!(value(TesterConfig::default())?, 1.0);
+    assert_eq!(value(plain())?, 0.5);
+    let config = TesterConfig {
+        use_trunk_output: true,
+        ..Default::default()
+    };
+    assert_eq!(value(config)?, 1.0);
+    Ok(())
+}
+
+#[test]
+fn one_pca_serves_all_splits() -> Result<()> {
+    let rows: Vec<f32> = (0..60).map(|i| ((i * i * 7) % 31) as f32 / 9.0).collect();
+    let rows = Arc::new(Tensor::from_vec(rows, (20, 3), &Device::Cpu)?);
+    let labels: Vec<i64> = (0..20).collect();
+    let train = TestSplit::new("train", rows.clone(), &labels)?;
+    // The same rows, but only some of them: by a PCA of its own they would lie elsewhere.
+    let some = Arc::new(rows.narrow(0, 5, 4)?);
+    let test = TestSplit::new("test", some, &labels[5..9])?;
+    let config = TesterConfig {
+        pca: Some(2),
+        ..Default::default()
+    };
+    let tester = GlobalEmbeddingSpaceTester::new(config.clone(), calculator())?;
+    let reference: &[&str] = &["train"];
+    let found = tester.test(
+        &[train, test.clone()],
+        Some(&[("test", reference)]),
+        &identity,
+        None,
+    )?;
+    assert_eq!(found[0].get("precision_at_1_level0"), Some(1.0));
+    // More components than columns.
+    let tester = GlobalEmbeddingSpaceTester::new(
+        TesterConfig {
+            pca: Some(4),
+            ..config
+        },
+        calculator(),
+    )?;
+    assert!(matches!(
+        tester.test(&[test], None, &identity, None),
+        Err(Error::InvalidParameter {
+            name: "components",
+            ..
+        })
+    ));
+    Ok(())
+}
+
+#[test]
+fn bad_knobs_splits_and_levels_are_refused() -> Result<()> {
+    for config in [
+        TesterConfig {
+            batch_size: 0,
+            ..plain()
+        },
+        TesterConfig {
+            pca: Some(0),
+            ..plain()
+        },
+    ] {
+        assert!(GlobalEmbeddingSpaceTester::new(config, calculator()).is_err());
+    }
+    let tester = GlobalEmbeddingSpaceTester::new(plain(), calculator())?;
+    let (unknown, none): (&[&str], &[&str]) = (&["other"], &[]);
+    for references in [unknown, none] {
+        assert!(matches!(
+            tester.test(&splits(), Some(&[("test", references)]), &identity, None),
+            Err(Error::Unsupported {
+                component: "splits_to_eval",
+                ..
+            })
+        ));
+    }
+    let config = TesterConfig {
+        label_hierarchy_level: LabelLevels::Some(vec![0, 2]),
+        ..plain()
+    };
+    let tester = GlobalEmbeddingSpaceTester::new(config, calculator())?;
+    assert!(matches!(
+        tester.test(&splits(), None, &identity, None),
+        Err(Error::Index {
+            position: 1,
+            limit: 2,
+            got: 2,
+            ..
+        })
+    ));
+    assert!(matches!(
+        TestSplit::new("x", line(&[1.0]), [0i64, 1]),
+        Err(Error::Length { arg: "labels", .. })
+    ));
+    let split = TestSplit::new("x", line(&[1.0]), [0i64])?;
+    assert!(split.with_second_inputs(line(&[1.0, 2.0])).is_err());
+    let empty = TestSplit::new("x", line(&[]), [0i64; 0])?;
+    assert!(matches!(
+        GlobalEmbeddingSpaceTester::new(plain(), calculator())?.test(
+            &[empty],
+            None,
+            &identity,
+            None
+        ),
+        Err(Error::Shape { .. })
+    ));
+    Ok(())
+}

@@ -1,0 +1,70 @@
+//! Tests of first inputs among second ones.
+
+use candle_core::ModuleT;
+use dml_core::{Error, Result};
+
+use super::tester::{Pairing, SplitsToEval, Tester, TesterConfig, pairs, report};
+use super::{SplitAccuracies, TestSplit};
+use crate::AccuracyCalculator;
+
+/// Measures the first inputs of every split among its second ones, such as sketches among photographs: PML's
+/// `GlobalTwoStreamEmbeddingSpaceTester`. A row is not its own partner: both are different things of the same label.
+#[derive(Clone, Debug)]
+pub struct GlobalTwoStreamEmbeddingSpaceTester(Tester);
+
+impl GlobalTwoStreamEmbeddingSpaceTester {
+    /// # Errors
+    /// [`Error::InvalidParameter`] if a knob is outside of its range.
+    pub fn new(config: TesterConfig, calculator: AccuracyCalculator) -> Result<Self> {
+        Ok(Self(Tester::new(config, calculator)?))
+    }
+
+    /// As [`GlobalEmbeddingSpaceTester::test`](super::GlobalEmbeddingSpaceTester::test); a query split has itself as its
+    /// only reference.
+    ///
+    /// # Errors
+    /// As there; [`Error::Missing`] if a split has no second inputs, [`Error::Unsupported`] if a query split has another
+    /// reference.
+    pub fn test(
+        &self,
+        splits: &[TestSplit],
+        splits_to_eval: SplitsToEval<'_>,
+        trunk: &dyn ModuleT,
+        embedder: Option<&dyn ModuleT>,
+    ) -> Result<Vec<SplitAccuracies>> {
+        let pairs = pairs(splits, splits_to_eval)?;
+        if pairs
+            .iter()
+            .any(|(query, references)| references != std::slice::from_ref(query))
+        {
+            return Err(Error::Unsupported {
+                component: "GlobalTwoStreamEmbeddingSpaceTester",
+                reason: "the first inputs of a split are searched for among its second ones: the only reference is the \
+                         query split",
+            });
+        }
+        let embedded = self.0.embed(splits, &pairs, trunk, embedder, true)?;
+        report(&pairs, |query, _| {
+            let own = embedded
+                .iter()
+                .find(|embedded| embedded.split.name == query);
+            let (Some(own), Some(second)) = (own, own.and_then(|own| own.second.clone())) else {
+                return Err(Error::Missing {
+                    component: "GlobalTwoStreamEmbeddingSpaceTester",
+                    needed: "second inputs of every split",
+                });
+            };
+            let pairing = Pairing {
+                query: own.first.clone(),
+                query_labels: own.split.levels.clone(),
+                reference: second,
+                reference_labels: own.split.levels.clone(),
+                includes_query: false,
+            };
+            let levels = self.0.levels(pairing.query_labels.len())?.into_iter();
+            levels
+                .map(|level| Ok((level, pairing.accuracy(&self.0.calculator, level)?)))
+                .collect()
+        })
+    }
+}

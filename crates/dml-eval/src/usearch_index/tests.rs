@@ -1,0 +1,188 @@
+use super::*;
+use candle_core::DType;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+const DIM: usize = 16;
+
+/// Rows around 30 centres.
+fn rows(count: usize, seed: u64) -> Tensor {
+    let mut centres = ChaCha8Rng::seed_from_u64(99);
+    let centres: Vec<f32> = (0..30 * DIM)
+        .map(|_| centres.random_range(-1.0..1.0))
+        .collect();
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let values: Vec<f32> = (0..count * DIM)
+        .map(|i| centres[(i / DIM % 30) * DIM + i % DIM] + rng.random_range(-0.5..0.5))
+        .collect();
+    Tensor::from_vec(values, (count, DIM), &Device::Cpu).unwrap()
+}
+
+fn index(metric: FlatMetric, rows: &Tensor) -> UsearchIndex {
+    let config = UsearchIndexConfig {
+        metric,
+        ..Default::default()
+    };
+    let mut index = UsearchIndex::new(config).unwrap();
+    let first = rows.dims()[0] / 3;
+    index.add(&rows.narrow(0, 0, first).unwrap()).unwrap();
+    index
+        .add(&rows.narrow(0, first, rows.dims()[0] - first).unwrap())
+        .unwrap();
+    index
+}
+
+fn recall(found: &Neighbors, exact: &Neighbors) -> f64 {
+    let pairs = found.iter().zip(exact.iter());
+    let common: usize = pairs
+        .map(|((found, _), (exact, _))| exact.iter().filter(|row| found.contains(row)).count())
+        .sum();
+    common as f64 / exact.indices.len() as f64
+}
+
+#[test]
+fn nearly_all_neighbours_are_found_with_exact_distances() -> Result<()> {
+    let (references, queries) = (rows(3000, 0), rows(100, 1));
+    for metric in [FlatMetric::SquaredEuclidean, FlatMetric::Cosine] {
+        let index = index(metric, &references);
+        let found = index.search(&queries, 10)?;
+        let exact = index.rows().search(&queries, 10)?;
+        assert!(recall(&found, &exact) > 0.98, "{metric:?}");
+        // The nearest is found by nearly all, with the very same distance.
+        let same = found
+            .distances
+            .iter()
+            .zip(&exact.distances)
+            .filter(|(a, b)| a == b);
+        assert!(same.count() > 950);
+        // The same graph from the same rows.
+        assert_eq!(
+            self::index(metric, &references).search(&queries, 10)?,
+            found
+        );
+        let first = references.narrow(0, 0, 50)?;
+        let others = index.search_others(&first, 3, OwnRow::Same)?;
+        assert!(
+            others
+                .iter()
+                .enumerate()
+                .all(|(q, (rows, _))| !rows.contains(&(q as u32)))
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn with_all_threads_as_many_are_found() -> Result<()> {
+    let (references, queries) = (rows(2000, 0), rows(50, 1));
+    let mut index = UsearchIndex::new(UsearchIndexConfig {
+        parallel_build: true,
+        ..Default::default()
+    })?;
+    index.add(&references)?;
+    let found = index.search(&queries, 10)?;
+    assert!(recall(&found, &index.rows().search(&queries, 10)?) > 0.98);
+    Ok(())
+}
+
+#[test]
+fn removed_rows_are_gone_and_files_give_the_same_graph() -> Result<()> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("graph");
+    let (references, queries) = (rows(400, 0), rows(20, 1));
+    let mut index = index(FlatMetric::SquaredEuclidean, &references);
+    assert_eq!(index.remove(&[0, 399, 7, 7])?, 3);
+    index.add(&references.narrow(0, 0, 1)?)?;
+    assert_eq!(index.len(), 398);
+    let found = index.search(&references.narrow(0, 0, 9)?, 1)?;
+    // Row 0 came back last; what stood behind it moved up, and row 7's nearest is another row.
+    assert_eq!(found.indices[..7], [397, 0, 1, 2, 3, 4, 5]);
+    assert!(found.distances[7] > 0.0 && found.indices[8] == 6);
+    index.save(&path).unwrap();
+    let mut loaded = index.to_empty();
+    loaded.load(&path).unwrap();
+    assert_eq!(loaded.search(&queries, 5)?, index.search(&queries, 5)?);
+    loaded.add(&references.narrow(0, 7, 1)?)?;
+    assert_eq!(
+        loaded.search(&references.narrow(0, 7, 1)?, 1)?.indices,
+        [398]
+    );
+    let mut cosine = UsearchIndex::new(UsearchIndexConfig {
+        metric: FlatMetric::Cosine,
+        ..Default::default()
+    })?;
+    assert!(matches!(
+        cosine.load(&path),
+        Err(IndexFileError::Kind { .. })
+    ));
+    let mut bytes = std::fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 4;
+    std::fs::write(&path, &bytes).unwrap();
+    assert!(matches!(
+        index.load(&path),
+        Err(IndexFileError::Checksum { .. })
+    ));
+    assert_eq!(index.len(), 398);
+    let all: Vec<u32> = (0..398).collect();
+    index.remove(&all)?;
+    index.save(&path).unwrap();
+    loaded.load(&path).unwrap();
+    assert!(loaded.is_empty());
+    loaded.add(&Tensor::new(&[[1f32, 2.]], &Device::Cpu)?)?;
+    assert_eq!(loaded.len(), 1);
+    Ok(())
+}
+
+#[test]
+fn bad_knobs_and_rows_are_refused() -> Result<()> {
+    let config = UsearchIndexConfig::default;
+    for config in [
+        UsearchIndexConfig {
+            connectivity: 1,
+            ..config()
+        },
+        UsearchIndexConfig {
+            expansion_add: 0,
+            ..config()
+        },
+        UsearchIndexConfig {
+            expansion_search: 0,
+            ..config()
+        },
+    ] {
+        assert!(matches!(
+            UsearchIndex::new(config),
+            Err(Error::InvalidParameter { .. })
+        ));
+    }
+    let mut index = UsearchIndex::new(config())?;
+    let queries = rows(3, 0);
+    assert!(index.search(&queries, 1).is_err());
+    assert!(matches!(
+        index.add(&(&queries * f64::NAN)?),
+        Err(Error::InvalidParameter {
+            name: "references",
+            ..
+        })
+    ));
+    assert!(matches!(
+        index.add(&queries.to_dtype(DType::F64)?),
+        Err(Error::DType { .. })
+    ));
+    index.add(&queries)?;
+    for k in [0, 4] {
+        assert!(matches!(
+            index.search(&queries, k),
+            Err(Error::InvalidParameter { name: "k", .. })
+        ));
+    }
+    // All of them, which a graph of three finds.
+    assert_eq!(index.search_others(&queries, 2, OwnRow::Same)?.queries(), 3);
+    assert!(matches!(
+        index.add(&queries.narrow(1, 0, 3)?),
+        Err(Error::Shape { .. })
+    ));
+    assert!(index.remove(&[3]).is_err());
+    Ok(())
+}
