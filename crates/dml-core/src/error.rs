@@ -97,6 +97,9 @@ pub enum Error {
         /// What it needs, such as `labels or tuples`.
         needed: &'static str,
     },
+    /// A data set could not give what was asked of it.
+    #[error(transparent)]
+    Dataset(Box<dyn std::error::Error + Send + Sync>),
     /// Candle could not do a tensor operation.
     #[error(transparent)]
     Tensor(#[from] candle_core::Error),

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod check;
+pub mod checkpoint;
 mod error;
 #[cfg(feature = "serde")]
 pub mod extended_real;
@@ -17,10 +18,12 @@ pub mod tuples;
 
 mod terms;
 
+mod dataset;
 mod distance;
 mod loss;
 mod miner;
 mod objective;
+mod optimizer;
 mod reducer;
 mod regularizer;
 mod sampler;
@@ -28,6 +31,7 @@ mod sampler;
 pub use candle_core;
 pub use dml_kernels as kernels;
 
+pub use checkpoint::CheckpointError;
 pub use error::{Error, Result};
 
 pub use tensor_ext::{PartialSum, TensorExt};
@@ -41,10 +45,12 @@ pub use tuples::{Pairs, PerAnchor, Triplets, TupleCount, Tuples};
 
 pub use terms::{AnchorSums, ImplicitValues, Indices, Over, Term, Terms};
 
+pub use dataset::{Dataset, Examples};
 pub use distance::{Distance, DistanceKind, Formula, Order};
 pub use loss::{ClassLoss, Loss};
 pub use miner::Miner;
 pub use objective::{Objective, Outcome};
+pub use optimizer::Optimizer;
 pub use reducer::{Reduced, Reducer};
 pub use regularizer::Regularizer;
 pub use sampler::Sampler;

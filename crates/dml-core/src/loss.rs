@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use candle_core::{Tensor, Var};
 
-use crate::{Batch, Result, Terms, Tuples};
+use crate::{Batch, Result, SeedSequence, Terms, Tuples};
 
 /// A loss: one value per element, pair or triplet, with gradient. A loss never reduces.
 ///
@@ -40,6 +40,11 @@ pub trait Loss: Debug + Send + Sync {
     /// [`Error::Shape`](crate::Error::Shape) for one that does not fit.
     fn set_buffers(&self, _buffers: &HashMap<String, Tensor>) -> Result<()> {
         Ok(())
+    }
+
+    /// Where the loss' randomness comes from: [handles](SeedSequence::handle) for a checkpoint.
+    fn seeds(&self) -> Vec<SeedSequence> {
+        Vec::new()
     }
 
     /// Whether positives and negatives may be rows of a reference set, such as a memory of earlier batches or a second
@@ -88,6 +93,9 @@ macro_rules! forward {
             }
             fn set_buffers(&self, buffers: &HashMap<String, Tensor>) -> Result<()> {
                 (**self).set_buffers(buffers)
+            }
+            fn seeds(&self) -> Vec<SeedSequence> {
+                (**self).seeds()
             }
             fn takes_reference(&self) -> bool {
                 (**self).takes_reference()

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use crate::{Batch, Result, Tuples};
+use crate::{Batch, Result, SeedSequence, Tuples};
 
 /// Chooses which pairs or triplets of a batch are worth learning from. Miners compute no gradients.
 pub trait Miner: Debug + Send + Sync {
@@ -12,6 +12,20 @@ pub trait Miner: Debug + Send + Sync {
     /// # Errors
     /// [`Error::Missing`](crate::Error::Missing) if the batch has no relation, and as the miner's distance.
     fn mine(&self, batch: &Batch) -> Result<Tuples>;
+
+    /// The chosen ones of tuples that another miner chose before, as in a cascade. A miner that only knows whole
+    /// batches, which is what stands here, mines the batch.
+    ///
+    /// # Errors
+    /// As [`mine`](Miner::mine).
+    fn mine_among(&self, batch: &Batch, _tuples: &Tuples) -> Result<Tuples> {
+        self.mine(batch)
+    }
+
+    /// Where the miner's randomness comes from: [handles](SeedSequence::handle) for a checkpoint.
+    fn seeds(&self) -> Vec<SeedSequence> {
+        Vec::new()
+    }
 }
 
 macro_rules! forward {
@@ -19,6 +33,12 @@ macro_rules! forward {
         impl<M: Miner + ?Sized> Miner for $t {
             fn mine(&self, batch: &Batch) -> Result<Tuples> {
                 (**self).mine(batch)
+            }
+            fn mine_among(&self, batch: &Batch, tuples: &Tuples) -> Result<Tuples> {
+                (**self).mine_among(batch, tuples)
+            }
+            fn seeds(&self) -> Vec<SeedSequence> {
+                (**self).seeds()
             }
         }
     )*};

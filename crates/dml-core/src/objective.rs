@@ -5,7 +5,8 @@ use std::sync::Arc;
 use candle_core::Tensor;
 
 use crate::{
-    Batch, Error, Loss, Miner, Reducer, Regularizer, Result, Term, Terms, TupleCount, Tuples,
+    Batch, Error, Loss, Miner, Reduced, Reducer, Regularizer, Result, SeedSequence, Term, Terms,
+    TupleCount, Tuples,
 };
 
 /// What is minimised: `reduce(loss(batch, mine(batch))) + Σ weight · regularizer(embeddings)`, and the same over the
@@ -64,6 +65,8 @@ pub struct Outcome {
     pub kept: u64,
     /// How many values the loss had.
     pub total: u64,
+    /// The terms of the loss by name, each reduced; their sum is `loss`.
+    pub parts: Vec<(&'static str, Tensor)>,
 }
 
 impl Objective {
@@ -126,6 +129,22 @@ impl Objective {
         self.miner.as_ref()
     }
 
+    /// The reducer.
+    #[must_use]
+    pub fn reducer(&self) -> &Arc<dyn Reducer> {
+        &self.reducer
+    }
+
+    /// Where the randomness of miner and loss comes from.
+    #[must_use]
+    pub fn seeds(&self) -> Vec<SeedSequence> {
+        let mut seeds = self.loss.seeds();
+        if let Some(miner) = &self.miner {
+            seeds.extend(miner.seeds());
+        }
+        seeds
+    }
+
     /// The scalar to be minimised.
     ///
     /// # Errors
@@ -158,12 +177,17 @@ impl Objective {
     /// # Errors
     /// As the loss, the reducer and the regularizers.
     pub fn evaluate_tuples(&self, batch: &Batch, tuples: &Tuples) -> Result<Outcome> {
-        let reduced = self.reducer.reduce(&self.terms(batch, tuples)?, batch)?;
+        let parts = self
+            .reducer
+            .reduce_each(&self.terms(batch, tuples)?, batch)?;
+        let reduced = Reduced::sum(&parts, batch)?;
+        let parts = parts.into_iter().map(|(name, part)| (name, part.loss));
         Ok(Outcome {
             loss: reduced.loss,
             mined: None,
             kept: reduced.kept,
             total: reduced.total,
+            parts: parts.collect(),
         })
     }
 
@@ -191,7 +215,7 @@ impl Objective {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ClassLoss, Reduced};
+    use crate::ClassLoss;
     use candle_core::{Device, Var};
 
     /// The sum of one weight per class.

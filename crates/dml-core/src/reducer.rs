@@ -18,6 +18,27 @@ pub struct Reduced {
     pub total: u64,
 }
 
+impl Reduced {
+    /// The sum of the reduced terms of a loss; 0, attached to the graph, if there are none.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`](crate::Error::Tensor) if Candle cannot do it.
+    pub fn sum(parts: &[(&'static str, Self)], batch: &Batch) -> Result<Self> {
+        let Some(((_, first), others)) = parts.split_first() else {
+            return empty(batch);
+        };
+        let mut sum = first.clone();
+        for (_, part) in others {
+            sum = Self {
+                loss: (sum.loss + &part.loss)?,
+                kept: sum.kept + part.kept,
+                total: sum.total + part.total,
+            };
+        }
+        Ok(sum)
+    }
+}
+
 /// Reduces the terms of a loss to a scalar. A reducer knows no loss.
 pub trait Reducer: Debug + Send + Sync {
     /// Reduces one term that is neither empty nor reduced already.
@@ -31,22 +52,16 @@ pub trait Reducer: Debug + Send + Sync {
     /// # Errors
     /// As [`reduce_term`](Reducer::reduce_term).
     fn reduce(&self, terms: &Terms, batch: &Batch) -> Result<Reduced> {
-        let mut sum: Option<Reduced> = None;
-        for term in terms.iter() {
-            let part = self.reduce_any(term, batch)?;
-            sum = Some(match sum {
-                None => part,
-                Some(sum) => Reduced {
-                    loss: (sum.loss + part.loss)?,
-                    kept: sum.kept + part.kept,
-                    total: sum.total + part.total,
-                },
-            });
-        }
-        match sum {
-            Some(sum) => Ok(sum),
-            None => empty(batch),
-        }
+        Reduced::sum(&self.reduce_each(terms, batch)?, batch)
+    }
+
+    /// Reduces every term, by name.
+    ///
+    /// # Errors
+    /// As [`reduce_term`](Reducer::reduce_term).
+    fn reduce_each(&self, terms: &Terms, batch: &Batch) -> Result<Vec<(&'static str, Reduced)>> {
+        let reduced = |term: &Term| Ok((term.name(), self.reduce_any(term, batch)?));
+        terms.iter().map(reduced).collect()
     }
 
     /// Reduces one term of any kind: an empty one to 0, one over a scalar to itself.
@@ -85,6 +100,13 @@ macro_rules! forward {
             }
             fn reduce(&self, terms: &Terms, batch: &Batch) -> Result<Reduced> {
                 (**self).reduce(terms, batch)
+            }
+            fn reduce_each(
+                &self,
+                terms: &Terms,
+                batch: &Batch,
+            ) -> Result<Vec<(&'static str, Reduced)>> {
+                (**self).reduce_each(terms, batch)
             }
             fn reduce_any(&self, term: &Term, batch: &Batch) -> Result<Reduced> {
                 (**self).reduce_any(term, batch)

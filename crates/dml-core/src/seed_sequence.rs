@@ -1,5 +1,6 @@
 //! Randomness that is explicit, and still differs from call to call.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rand::SeedableRng;
@@ -8,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 /// A seed with a counter: every call of a random component gets a generator of its own.
 ///
 /// The k-th generator depends on the seed and on k alone, so a run can be repeated, and one that is taken up again
-/// goes on where it was ([`SeedSequence::skip`]).
+/// goes on where it was ([`SeedSequence::skip`], [`SeedSequence::resume`]).
 ///
 /// ```
 /// use dml_core::SeedSequence;
@@ -22,7 +23,7 @@ use rand_chacha::ChaCha8Rng;
 #[derive(Debug)]
 pub struct SeedSequence {
     seed: u64,
-    calls: AtomicU64,
+    calls: Arc<AtomicU64>,
 }
 
 impl SeedSequence {
@@ -31,7 +32,7 @@ impl SeedSequence {
     pub fn new(seed: u64) -> Self {
         Self {
             seed,
-            calls: AtomicU64::new(0),
+            calls: Arc::default(),
         }
     }
 
@@ -54,6 +55,21 @@ impl SeedSequence {
         self
     }
 
+    /// The same sequence once more: what one hands out, the other doesn't. For whoever writes down how far a component
+    /// has come, and sets it back.
+    #[must_use]
+    pub fn handle(&self) -> Self {
+        Self {
+            seed: self.seed,
+            calls: self.calls.clone(),
+        }
+    }
+
+    /// Goes on as after `calls` calls, be it forward or back; so do all [handles](SeedSequence::handle).
+    pub fn resume(&self, calls: u64) {
+        self.calls.store(calls, Ordering::Relaxed);
+    }
+
     /// The next generator.
     pub fn next_rng(&self) -> ChaCha8Rng {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
@@ -73,6 +89,18 @@ impl Clone for SeedSequence {
 mod tests {
     use super::*;
     use rand::RngCore;
+
+    #[test]
+    fn handles_share_the_counter_and_clones_do_not() {
+        let sequence = SeedSequence::new(5);
+        let (handle, clone) = (sequence.handle(), sequence.clone());
+        let first = handle.next_rng().next_u64();
+        assert_eq!((sequence.calls(), clone.calls()), (1, 0));
+        let second = sequence.next_rng().next_u64();
+        assert_ne!(first, second);
+        handle.resume(1);
+        assert_eq!(sequence.next_rng().next_u64(), second);
+    }
 
     #[test]
     fn a_sequence_goes_on_where_it_was() {

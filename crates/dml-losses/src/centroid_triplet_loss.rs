@@ -114,6 +114,10 @@ impl CentroidTripletLoss {
 }
 
 impl Loss for CentroidTripletLoss {
+    fn seeds(&self) -> Vec<SeedSequence> {
+        vec![self.seeds.handle()]
+    }
+
     /// # Errors
     /// [`Error::Missing`] for a batch whose relation was not made from labels, [`Error::Unsupported`] for tuples: an
     /// anchor is compared with classes, not with rows.

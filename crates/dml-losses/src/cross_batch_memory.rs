@@ -16,7 +16,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use dml_core::candle_core::{DType, Device, Tensor, Var};
 use dml_core::{
-    Batch, Error, Loss, Objective, Pairs, Relation, Result, Term, Terms, Triplets, Tuples, check,
+    Batch, Error, Loss, Objective, Pairs, Relation, Result, SeedSequence, Term, Terms, Triplets,
+    Tuples, check,
 };
 
 use crate::inner_names::{LOSS, prefixed, unprefixed};
@@ -340,6 +341,10 @@ impl Loss for CrossBatchMemory {
 
     fn parameters(&self) -> Vec<(String, Var)> {
         prefixed(LOSS, self.objective.loss().parameters())
+    }
+
+    fn seeds(&self) -> Vec<SeedSequence> {
+        self.objective.seeds()
     }
 
     fn buffers(&self) -> Result<Vec<(String, Tensor)>> {

@@ -207,6 +207,10 @@ impl ManifoldLoss {
 }
 
 impl Loss for ManifoldLoss {
+    fn seeds(&self) -> Vec<SeedSequence> {
+        vec![self.seeds.handle()]
+    }
+
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
         demands::no_tuples("ManifoldLoss", tuples)?;
         demands::no_reference("ManifoldLoss", batch)?;

@@ -99,6 +99,10 @@ impl MarginLoss {
 }
 
 impl Loss for MarginLoss {
+    fn seeds(&self) -> Vec<SeedSequence> {
+        vec![self.seeds.handle()]
+    }
+
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
         let chosen = self.triplets_per_anchor;
         let tuples = chosen.of("MarginLoss", batch, tuples, &self.seeds)?;

@@ -10,7 +10,7 @@
 use std::collections::HashMap;
 
 use dml_core::candle_core::{Tensor, Var};
-use dml_core::{Batch, Error, Loss, Objective, Result, Term, Terms, Tuples, check};
+use dml_core::{Batch, Error, Loss, Objective, Result, SeedSequence, Term, Terms, Tuples, check};
 
 use crate::inner_names::{prefixed, unprefixed};
 
@@ -104,6 +104,11 @@ impl Loss for MultipleLosses {
     fn parameters(&self) -> Vec<(String, Var)> {
         let of =
             |part: &WeightedObjective| prefixed(&part.prefix(), part.objective.loss().parameters());
+        self.parts.iter().flat_map(of).collect()
+    }
+
+    fn seeds(&self) -> Vec<SeedSequence> {
+        let of = |part: &WeightedObjective| part.objective.seeds();
         self.parts.iter().flat_map(of).collect()
     }
 

@@ -12,7 +12,7 @@
 use std::collections::HashMap;
 
 use dml_core::candle_core::{Tensor, Var};
-use dml_core::{Batch, Error, Loss, Objective, Result, Term, Terms, Tuples};
+use dml_core::{Batch, Error, Loss, Objective, Result, SeedSequence, Term, Terms, Tuples};
 
 use crate::inner_names::{LOSS, prefixed, unprefixed};
 
@@ -123,6 +123,10 @@ impl Loss for SelfSupervisedLoss {
 
     fn parameters(&self) -> Vec<(String, Var)> {
         prefixed(LOSS, self.objective.loss().parameters())
+    }
+
+    fn seeds(&self) -> Vec<SeedSequence> {
+        self.objective.seeds()
     }
 
     fn buffers(&self) -> Result<Vec<(String, Tensor)>> {

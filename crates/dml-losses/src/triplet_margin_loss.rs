@@ -92,6 +92,10 @@ impl TripletMarginLoss {
 }
 
 impl Loss for TripletMarginLoss {
+    fn seeds(&self) -> Vec<SeedSequence> {
+        vec![self.seeds.handle()]
+    }
+
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
         let chosen = self.triplets_per_anchor;
         let tuples = chosen.of("TripletMarginLoss", batch, tuples, &self.seeds)?;

@@ -110,6 +110,10 @@ impl DistanceWeightedMiner {
 }
 
 impl Miner for DistanceWeightedMiner {
+    fn seeds(&self) -> Vec<SeedSequence> {
+        vec![self.seeds.handle()]
+    }
+
     fn mine(&self, batch: &Batch) -> Result<Tuples> {
         let relation = batch.require_relation("DistanceWeightedMiner")?;
         let matrix = host::distances(batch, &self.distance)?; // [Q, R]

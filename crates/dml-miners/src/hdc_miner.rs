@@ -176,6 +176,10 @@ impl Miner for HDCMiner {
             }
         }
     }
+
+    fn mine_among(&self, batch: &Batch, tuples: &Tuples) -> Result<Tuples> {
+        self.filter(batch, tuples)
+    }
 }
 
 struct Hardest<'a, T> {

@@ -90,6 +90,10 @@ impl UniformHistogramMiner {
 }
 
 impl Miner for UniformHistogramMiner {
+    fn seeds(&self) -> Vec<SeedSequence> {
+        vec![self.seeds.handle()]
+    }
+
     fn mine(&self, batch: &Batch) -> Result<Tuples> {
         let relation = batch.require_relation("UniformHistogramMiner")?;
         let matrix = host::distances(batch, &self.distance)?; // [Q, R]

@@ -148,6 +148,10 @@ impl Dropout {
 }
 
 impl Layer for Dropout {
+    fn seeds(&self) -> Vec<SeedSequence> {
+        vec![self.sequence.handle()]
+    }
+
     fn forward_t(&self, input: &Tensor, train: bool) -> Result<Tensor> {
         if !train || self.p == 0.0 {
             return Ok(input.clone());
@@ -199,6 +203,10 @@ impl Dropout2d {
 }
 
 impl Layer for Dropout2d {
+    fn seeds(&self) -> Vec<SeedSequence> {
+        vec![self.sequence.handle()]
+    }
+
     fn forward_t(&self, input: &Tensor, train: bool) -> Result<Tensor> {
         let [batch, channels, _, _] = grid::image_batch(input)?;
         if !train || self.p == 0.0 {

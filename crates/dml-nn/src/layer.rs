@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use candle_core::Tensor;
-use dml_core::Result;
+use dml_core::{Result, SeedSequence};
 
 use crate::{Conv2d, Dropout2d, MaxPool2d, Parameters};
 
@@ -28,6 +28,11 @@ pub trait Layer: Debug + Send + Sync {
     /// What the layer learns, by name.
     fn parameters(&self) -> Parameters {
         Parameters::default()
+    }
+
+    /// Where the layer's randomness comes from: [handles](SeedSequence::handle) for a checkpoint.
+    fn seeds(&self) -> Vec<SeedSequence> {
+        Vec::new()
     }
 
     /// What a [`Sequential`](crate::Sequential) may join with the layers beside it.
@@ -59,6 +64,9 @@ macro_rules! forward {
             }
             fn parameters(&self) -> Parameters {
                 (**self).parameters()
+            }
+            fn seeds(&self) -> Vec<SeedSequence> {
+                (**self).seeds()
             }
             fn role(&self) -> Role<'_> {
                 (**self).role()

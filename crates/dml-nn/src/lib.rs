@@ -15,7 +15,6 @@ pub mod relu;
 mod block;
 mod sequential;
 
-mod checkpoint;
 mod grid;
 
 pub mod optimizer;
@@ -36,7 +35,7 @@ pub use relu::Relu;
 
 pub use sequential::Sequential;
 
-pub use checkpoint::CheckpointError;
+pub use dml_core::CheckpointError;
 
 pub use optimizer::{Adam, AdamConfig, AdamW, AdamWConfig, Optimizer, Sgd, SgdConfig};
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use candle_core::{Device, Tensor, Var};
 
-use crate::checkpoint::{self, CheckpointError};
+use dml_core::checkpoint::{self, CheckpointError};
 
 /// Named variables in order. Names and layouts are PyTorch's (`conv1.weight`), so files can be exchanged with it.
 ///

@@ -1,7 +1,7 @@
 //! Layers one after the other, neighbours joined where that is faster.
 
 use candle_core::Tensor;
-use dml_core::Result;
+use dml_core::{Result, SeedSequence};
 
 use crate::block::Block;
 use crate::{Layer, Parameters, Role};
@@ -80,6 +80,10 @@ impl Layer for Sequential {
             parameters.extend(name, layer.parameters());
         }
         parameters
+    }
+
+    fn seeds(&self) -> Vec<SeedSequence> {
+        self.iter().flat_map(|(_, layer)| layer.seeds()).collect()
     }
 }
 

@@ -34,6 +34,10 @@ impl Reducer for DoNothingReducer {
         Err(refused())
     }
 
+    fn reduce_each(&self, _: &Terms, _: &Batch) -> Result<Vec<(&'static str, Reduced)>> {
+        Err(refused())
+    }
+
     fn reduce_any(&self, _: &Term, _: &Batch) -> Result<Reduced> {
         Err(refused())
     }

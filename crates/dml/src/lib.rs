@@ -16,11 +16,13 @@ pub use dml_nn as nn;
 pub use dml_reducers as reducers;
 pub use dml_regularizers as regularizers;
 pub use dml_samplers as samplers;
+pub use dml_train as train;
 
 pub use dml_core::{
-    Batch, Distance, DistanceKind, Error, ImplicitValues, Indices, IntoLabels, Labels, Loss, Miner,
-    Objective, Order, Outcome, Over, Pairs, PartialSum, Reduced, Reducer, Regularizer, Relation,
-    Result, Sampler, TensorExt, Term, Terms, Triplets, TupleCount, Tuples, Verdict,
+    Batch, Dataset, Distance, DistanceKind, Error, Examples, ImplicitValues, Indices, IntoLabels,
+    Labels, Loss, Miner, Objective, Optimizer, Order, Outcome, Over, Pairs, PartialSum, Reduced,
+    Reducer, Regularizer, Relation, Result, Sampler, TensorExt, Term, Terms, Triplets, TupleCount,
+    Tuples, Verdict,
 };
 
 /// The example of the workspace's README, run as a test.

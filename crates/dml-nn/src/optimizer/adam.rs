@@ -19,7 +19,7 @@ use dml_core::{Error, Result, check};
 
 use super::Optimizer;
 use super::slot::{self, Slot, Update};
-use crate::checkpoint::CheckpointError;
+use dml_core::checkpoint::CheckpointError;
 
 /// The parameters of [`Adam`].
 #[derive(Clone, Debug, PartialEq)]

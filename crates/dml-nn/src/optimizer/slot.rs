@@ -8,7 +8,7 @@ use candle_core::{CpuStorage, DType, Device, InplaceOp2, Layout, Tensor, Var};
 use dml_core::fused::{Element, has_kernel};
 use dml_core::{Error, Result};
 
-use crate::checkpoint::{self, CheckpointError};
+use dml_core::checkpoint::{self, CheckpointError};
 
 /// A parameter, how many steps it has made, and `K` numbers kept for each of its own.
 #[derive(Debug)]

@@ -1,6 +1,7 @@
 use super::*;
-use candle_core::{DType, Var};
-use dml_core::Error;
+use candle_core::backprop::GradStore;
+use candle_core::{DType, Device, Tensor, Var};
+use dml_core::{CheckpointError, Error, Result};
 
 /// p²·w + t·p·w, whose gradient is known: (2p + t) w.
 fn gradients(p: &Var, t: usize) -> GradStore {

@@ -55,7 +55,10 @@ pub enum CheckpointError {
 }
 
 /// Whether there is a tensor for every place and a place for every tensor.
-pub(crate) fn fits<'a>(
+///
+/// # Errors
+/// [`CheckpointError`] for the first that is missing, has no place, or is of another shape or element type.
+pub fn fits<'a>(
     places: impl Iterator<Item = (&'a str, &'a Tensor)> + Clone,
     tensors: &HashMap<String, Tensor>,
 ) -> Result<(), CheckpointError> {
@@ -93,7 +96,10 @@ fn at(path: &Path) -> impl FnOnce(Box<dyn std::error::Error + Send + Sync>) -> C
 }
 
 /// Writes tensors to a safetensors file beside its place, and moves it there when all of it is written.
-pub(crate) fn save(path: &Path, tensors: &HashMap<String, Tensor>) -> Result<(), CheckpointError> {
+///
+/// # Errors
+/// [`CheckpointError::File`] if the file can't be written.
+pub fn save(path: &Path, tensors: &HashMap<String, Tensor>) -> Result<(), CheckpointError> {
     let mut part = path.as_os_str().to_owned();
     part.push(".part");
     let part = PathBuf::from(part);
@@ -108,9 +114,9 @@ pub(crate) fn save(path: &Path, tensors: &HashMap<String, Tensor>) -> Result<(),
 }
 
 /// Reads all tensors of a safetensors file.
-pub(crate) fn load(
-    path: &Path,
-    device: &Device,
-) -> Result<HashMap<String, Tensor>, CheckpointError> {
+///
+/// # Errors
+/// [`CheckpointError::File`] if the file can't be read.
+pub fn load(path: &Path, device: &Device) -> Result<HashMap<String, Tensor>, CheckpointError> {
     candle_core::safetensors::load(path, device).map_err(|error| at(path)(error.into()))
 }

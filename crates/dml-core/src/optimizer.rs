@@ -1,0 +1,99 @@
+//! Changing parameters by their gradients, and going on where an earlier run ended.
+
+use std::collections::HashMap;
+use std::fmt::Debug;
+use std::path::Path;
+
+use candle_core::backprop::GradStore;
+use candle_core::{Device, Tensor};
+
+use crate::Result;
+use crate::checkpoint::{self, CheckpointError};
+
+/// Changes parameters by their gradients.
+///
+/// Parameters without a gradient are left alone, as if the step had not been for them.
+pub trait Optimizer: Debug + Send {
+    /// One step.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`](crate::Error::Tensor) if a gradient does not lie beside its parameter.
+    fn step(&mut self, gradients: &GradStore) -> Result<()>;
+
+    /// The learning rate of the next step.
+    fn learning_rate(&self) -> f64;
+
+    /// Sets the learning rate of the next step, for schedules.
+    fn set_learning_rate(&mut self, learning_rate: f64);
+
+    /// All that the next step depends on besides parameters and gradients, by name.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`](crate::Error::Tensor) if Candle can't hold it.
+    fn state(&self) -> Result<HashMap<String, Tensor>>;
+
+    /// Goes on from a state that an optimiser of the same parameters had. Nothing is changed unless all of it fits.
+    ///
+    /// # Errors
+    /// [`CheckpointError`] for a tensor that is missing, has no place, or is of another shape or element type.
+    fn load_state(
+        &mut self,
+        state: &HashMap<String, Tensor>,
+    ) -> std::result::Result<(), CheckpointError>;
+
+    /// Writes the state to a safetensors file, in place of what stands there, when all of it is written.
+    ///
+    /// # Errors
+    /// [`CheckpointError`] if the file can't be written.
+    fn save(&self, path: &Path) -> std::result::Result<(), CheckpointError> {
+        let state = self.state().map_err(candle_core::Error::from)?;
+        checkpoint::save(path, &state)
+    }
+
+    /// Goes on from the state in a safetensors file: the next steps are the very ones that would have followed.
+    ///
+    /// # Errors
+    /// As [`load_state`](Optimizer::load_state), and if the file can't be read.
+    fn load(&mut self, path: &Path) -> std::result::Result<(), CheckpointError> {
+        self.load_state(&checkpoint::load(path, &Device::Cpu)?)
+    }
+}
+
+macro_rules! forward {
+    ($($t:ty),*) => {$(
+        impl<O: Optimizer + ?Sized> Optimizer for $t {
+            fn step(&mut self, gradients: &GradStore) -> Result<()> {
+                (**self).step(gradients)
+            }
+            fn learning_rate(&self) -> f64 {
+                (**self).learning_rate()
+            }
+            fn set_learning_rate(&mut self, learning_rate: f64) {
+                (**self).set_learning_rate(learning_rate);
+            }
+            fn state(&self) -> Result<HashMap<String, Tensor>> {
+                (**self).state()
+            }
+            fn load_state(
+                &mut self,
+                state: &HashMap<String, Tensor>,
+            ) -> std::result::Result<(), CheckpointError> {
+                (**self).load_state(state)
+            }
+        }
+    )*};
+}
+forward!(&mut O, Box<O>);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn optimizers_are_objects() {
+        fn _object(_: &dyn Optimizer) {}
+        fn takes<O: Optimizer>() {}
+        takes::<Box<dyn Optimizer>>();
+        takes::<&mut dyn Optimizer>();
+    }
+}

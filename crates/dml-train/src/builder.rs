@@ -1,0 +1,210 @@
+//! What a run is made of, before it begins.
+
+use std::fmt;
+use std::sync::Arc;
+
+use candle_core::{DType, Device};
+use dml_core::{Dataset, Sampler, check};
+
+use crate::hook::{OnEpoch, OnIteration};
+use crate::{
+    Checkpoints, Clip, Epoch, Hook, HookResult, Iteration, Method, Result, Trainer, Validation,
+};
+
+/// Builds a [`Trainer`]: [`Trainer::builder`], any of the methods here, [`build`](TrainerBuilder::build).
+pub struct TrainerBuilder<M> {
+    pub(crate) method: M,
+    pub(crate) dataset: Arc<dyn Dataset>,
+    pub(crate) sampler: Arc<dyn Sampler>,
+    pub(crate) seed: u64,
+    pub(crate) device: Device,
+    pub(crate) input_dtype: Option<DType>,
+    pub(crate) loading_threads: usize,
+    pub(crate) iterations_per_epoch: Option<u64>,
+    pub(crate) accumulation: usize,
+    pub(crate) gradient_cache: Option<usize>,
+    pub(crate) clip: Option<Clip>,
+    pub(crate) measures_gradients: bool,
+    pub(crate) ema_decay: Option<f64>,
+    pub(crate) validation: Option<Validation>,
+    pub(crate) checkpoints: Option<Checkpoints>,
+    pub(crate) hooks: Vec<Box<dyn Hook>>,
+}
+
+impl<M: Method> TrainerBuilder<M> {
+    pub(crate) fn new(method: M, dataset: Arc<dyn Dataset>, sampler: Arc<dyn Sampler>) -> Self {
+        Self {
+            method,
+            dataset,
+            sampler,
+            seed: 0,
+            device: Device::Cpu,
+            input_dtype: None,
+            loading_threads: 1,
+            iterations_per_epoch: None,
+            accumulation: 1,
+            gradient_cache: None,
+            clip: None,
+            measures_gradients: false,
+            ema_decay: None,
+            validation: None,
+            checkpoints: None,
+            hooks: Vec::new(),
+        }
+    }
+
+    /// The seed of what the data set draws, such as augmentations. Default 0.
+    #[must_use]
+    pub fn with_seed(self, seed: u64) -> Self {
+        Self { seed, ..self }
+    }
+
+    /// Where inputs are put: the device of the parameters. Default: the CPU.
+    #[must_use]
+    pub fn with_device(self, device: Device) -> Self {
+        Self { device, ..self }
+    }
+
+    /// The element type that real-valued inputs are put into, such as that of half-precision parameters. Default: as
+    /// they come.
+    #[must_use]
+    pub fn with_input_dtype(self, dtype: DType) -> Self {
+        Self {
+            input_dtype: Some(dtype),
+            ..self
+        }
+    }
+
+    /// How many threads fetch batches ahead; 0 fetches between the steps. Default 1. No result depends on it.
+    #[must_use]
+    pub fn with_loading_threads(self, loading_threads: usize) -> Self {
+        Self {
+            loading_threads,
+            ..self
+        }
+    }
+
+    /// How many iterations an epoch has, at least 1. Default: a pass over the sampler. A shorter epoch is followed by
+    /// one that goes on where it ended, a longer one begins another pass.
+    #[must_use]
+    pub fn with_iterations_per_epoch(self, iterations: u64) -> Self {
+        Self {
+            iterations_per_epoch: Some(iterations),
+            ..self
+        }
+    }
+
+    /// How many batches make a step, at least 1: their gradients are averaged. Default 1.
+    #[must_use]
+    pub fn with_accumulation(self, batches: usize) -> Self {
+        Self {
+            accumulation: batches,
+            ..self
+        }
+    }
+
+    /// Computes the gradients of a batch `rows` rows at a time, at least 1: batches of any size in the memory of `rows`
+    /// rows, for the price of a second forward pass.
+    ///
+    /// Unlike accumulation, the loss sees the whole batch: every row meets every other. The parts must treat each row
+    /// by itself, which batch normalisation in training does not. Gao et al. 2021 (arXiv 2101.06983).
+    #[must_use]
+    pub fn with_gradient_cache(self, rows: usize) -> Self {
+        Self {
+            gradient_cache: Some(rows),
+            ..self
+        }
+    }
+
+    /// Limits the gradients of everything that learns together, before the limits of parts and criteria.
+    #[must_use]
+    pub fn with_clip(self, clip: Clip) -> Self {
+        Self {
+            clip: Some(clip),
+            ..self
+        }
+    }
+
+    /// Reports the norm of all gradients together; it costs a pass over them.
+    #[must_use]
+    pub fn with_gradient_norm(self) -> Self {
+        Self {
+            measures_gradients: true,
+            ..self
+        }
+    }
+
+    /// Averages the weights of the parts with a decay in [0, 1). Validation then judges the averages.
+    #[must_use]
+    pub fn with_ema(self, decay: f64) -> Self {
+        Self {
+            ema_decay: Some(decay),
+            ..self
+        }
+    }
+
+    /// Judges the model between epochs.
+    #[must_use]
+    pub fn with_validation(self, validation: Validation) -> Self {
+        Self {
+            validation: Some(validation),
+            ..self
+        }
+    }
+
+    /// Writes checkpoints.
+    #[must_use]
+    pub fn with_checkpoints(self, checkpoints: Checkpoints) -> Self {
+        Self {
+            checkpoints: Some(checkpoints),
+            ..self
+        }
+    }
+
+    /// One more hook; they are called in the order in which they came.
+    #[must_use]
+    pub fn with_hook(mut self, hook: impl Hook + 'static) -> Self {
+        self.hooks.push(Box::new(hook));
+        self
+    }
+
+    /// Calls a closure after every iteration.
+    #[must_use]
+    pub fn on_iteration(self, call: impl FnMut(&Iteration) -> HookResult + 'static) -> Self {
+        self.with_hook(OnIteration(call))
+    }
+
+    /// Calls a closure after every epoch, with the model.
+    #[must_use]
+    pub fn on_epoch(self, call: impl FnMut(&Epoch, &dyn Method) -> HookResult + 'static) -> Self {
+        self.with_hook(OnEpoch(call))
+    }
+
+    /// The trainer.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for a number that must be at least 1, or a decay
+    /// outside of [0, 1); [`TrainError`](crate::TrainError) for parameters without an optimiser, a variable that two
+    /// optimisers would move, two parts or criteria of one name.
+    pub fn build(self) -> Result<Trainer<M>> {
+        check::at_least_one("accumulation", self.accumulation)?;
+        if let Some(rows) = self.gradient_cache {
+            check::at_least_one("gradient_cache", rows)?;
+        }
+        if let Some(iterations) = self.iterations_per_epoch {
+            check::at_least_one("iterations_per_epoch", iterations as usize)?;
+        }
+        Trainer::new(self)
+    }
+}
+
+impl<M: fmt::Debug> fmt::Debug for TrainerBuilder<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TrainerBuilder")
+            .field("method", &self.method)
+            .field("dataset", &self.dataset)
+            .field("sampler", &self.sampler)
+            .field("hooks", &self.hooks)
+            .finish_non_exhaustive()
+    }
+}

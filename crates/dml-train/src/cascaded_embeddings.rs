@@ -1,0 +1,148 @@
+//! Slices of the embedding, each with a loss of its own on ever harder tuples.
+//!
+//! ```text
+//! z = [z₁ … z_K],   tuples_k = miner_k(z_k, among tuples_{k−1})
+//! L = Σ_k w_k · loss_k(z_k, tuples_k) + v_k · cross-entropy(classifier_k(z_k))
+//! ```
+//!
+//! Yuan, Yang, Zhang 2017, "Hard-Aware Deeply Cascaded Embedding" (arXiv 1611.05720).
+
+use candle_core::Tensor;
+use dml_core::{Batch, Error, Examples, Result, Tuples};
+
+use crate::model::{Model, with_embedder};
+use crate::{Classifier, Criterion, Learner, Losses, Method, Part};
+
+/// One slice of a [`CascadedEmbeddings`].
+#[derive(Debug)]
+pub struct Stage {
+    size: usize,
+    criterion: Option<Criterion>,
+    classifier: Option<Classifier>,
+}
+
+impl Stage {
+    /// The next `size` numbers of the embedding, without a loss yet.
+    #[must_use]
+    pub fn new(size: usize) -> Self {
+        Self {
+            size,
+            criterion: None,
+            classifier: None,
+        }
+    }
+
+    /// Minimises an objective on the slice. A miner that can choose among given tuples gets those of the stage before.
+    #[must_use]
+    pub fn with_criterion(self, criterion: Criterion) -> Self {
+        Self {
+            criterion: Some(criterion),
+            ..self
+        }
+    }
+
+    /// Classifies the slice.
+    #[must_use]
+    pub fn with_classifier(self, classifier: Classifier) -> Self {
+        Self {
+            classifier: Some(classifier),
+            ..self
+        }
+    }
+}
+
+/// Trains slices of the embedding one by one ([formula](self)); PML's `CascadedEmbeddings`.
+///
+/// The losses of classifiers are called `classifier_loss_0`, …; those of objectives as their criteria, which need
+/// different names. Numbers of the embedding beyond the last slice are in no loss.
+#[derive(Debug)]
+pub struct CascadedEmbeddings {
+    model: Model,
+    stages: Vec<Stage>,
+}
+
+impl CascadedEmbeddings {
+    /// A trunk whose outputs are the embeddings, unless there is an embedder.
+    pub fn new(trunk: Part, stages: impl Into<Vec<Stage>>) -> Self {
+        Self {
+            model: Model::new(trunk),
+            stages: stages.into(),
+        }
+    }
+
+    with_embedder!();
+}
+
+impl Method for CascadedEmbeddings {
+    fn represent(&self, view: &Tensor, train: bool) -> Result<Tensor> {
+        self.model.embed(view, train)
+    }
+
+    fn losses(&self, embeddings: &[Tensor], examples: &Examples, _: u64) -> Result<Losses> {
+        let (embeddings, labels) = (&embeddings[0], examples.labels());
+        let width = embeddings.dims().get(1).copied().unwrap_or(0);
+        if self.stages.iter().map(|stage| stage.size).sum::<usize>() > width {
+            return Err(Error::Shape {
+                arg: "embeddings",
+                expected: "[rows, dim] with room for all slices",
+                got: embeddings.dims().to_vec(),
+            });
+        }
+        let mut losses = Losses::of(embeddings);
+        let mut before: Option<Tuples> = None;
+        let mut start = 0;
+        for (k, stage) in self.stages.iter().enumerate() {
+            let slice = embeddings.narrow(1, start, stage.size)?.contiguous()?;
+            start += stage.size;
+            let batch = Batch::new(&slice, labels)?;
+            let mut mined = None;
+            if let Some(criterion) = &stage.criterion {
+                let miner = criterion.objective().miner();
+                mined = match (miner, &before) {
+                    (None, _) => None,
+                    (Some(miner), None) => Some(miner.mine(&batch.detach())?),
+                    (Some(miner), Some(before)) => Some(miner.mine_among(&batch.detach(), before)?),
+                };
+                let tuples = mined.as_ref().unwrap_or(&Tuples::All);
+                let (value, mut outcome) = criterion.evaluate_tuples(&batch, tuples)?;
+                outcome.mined = mined.as_ref().map(|own| own.count(&batch)).transpose()?;
+                losses = losses.with_outcome((value, outcome));
+            }
+            before = mined;
+            if let Some(classifier) = &stage.classifier {
+                let name = format!("classifier_loss_{k}");
+                losses = losses.with(classifier.loss(name, &slice, labels)?);
+            }
+        }
+        Ok(losses)
+    }
+
+    fn parts(&self) -> Vec<&Part> {
+        let classifiers = self
+            .stages
+            .iter()
+            .filter_map(|stage| stage.classifier.as_ref());
+        let mut parts = self.model.parts();
+        parts.extend(classifiers.map(|classifier| &classifier.part));
+        parts
+    }
+
+    fn criteria(&self) -> Vec<&Criterion> {
+        let stages = self.stages.iter();
+        stages
+            .filter_map(|stage| stage.criterion.as_ref())
+            .collect()
+    }
+
+    fn learners_mut(&mut self) -> Vec<&mut Learner> {
+        let mut learners = self.model.learners_mut();
+        let mut criteria = Vec::new();
+        for stage in &mut self.stages {
+            let classifier = stage.classifier.as_mut();
+            learners.extend(classifier.map(|own| own.part.learner_mut()));
+            criteria.extend(stage.criterion.as_mut().map(Criterion::learner_mut));
+        }
+        learners.extend(criteria);
+        learners
+    }
+}

@@ -1,0 +1,120 @@
+//! Checkpoints on the disk: whole, or not there.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use candle_core::Device;
+
+use super::state::{FORMAT, Snapshot, State};
+use crate::{Result, TrainError};
+
+const TENSORS: &str = "tensors.safetensors";
+const STATE: &str = "state.json";
+const WHOLE: &str = "step-";
+const PART: &str = ".part-";
+
+fn place(folder: &Path, step: u64) -> PathBuf {
+    folder.join(format!("{WHOLE}{step:012}"))
+}
+
+/// The names of the folder's entries; none if it is not there.
+fn names(folder: &Path) -> Result<Vec<String>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(TrainError::io("read", folder))?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(TrainError::io("read", folder))?;
+        names.extend(entry.file_name().into_string());
+    }
+    Ok(names)
+}
+
+pub(super) fn steps(folder: &Path) -> Result<Vec<u64>> {
+    let names = names(folder)?;
+    let step = |name: &String| name.strip_prefix(WHOLE)?.parse().ok();
+    let mut steps: Vec<u64> = names.iter().filter_map(step).collect();
+    steps.sort_unstable();
+    Ok(steps)
+}
+
+pub(super) fn sweep(folder: &Path) -> Result<()> {
+    for name in names(folder)? {
+        if name.starts_with(PART) {
+            let path = folder.join(name);
+            fs::remove_dir_all(&path).map_err(TrainError::io("remove", &path))?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn write(folder: &Path, step: u64, snapshot: &Snapshot) -> Result<()> {
+    fs::create_dir_all(folder).map_err(TrainError::io("make", folder))?;
+    let part = folder.join(format!("{PART}{step:012}"));
+    if part.exists() {
+        fs::remove_dir_all(&part).map_err(TrainError::io("remove", &part))?;
+    }
+    fs::create_dir(&part).map_err(TrainError::io("make", &part))?;
+    let tensors = part.join(TENSORS);
+    dml_core::checkpoint::save(&tensors, &snapshot.tensors)?;
+    let bytes = fs::read(&tensors).map_err(TrainError::io("read", &tensors))?;
+    let state = State {
+        tensors_crc32c: crc32c::crc32c(&bytes),
+        ..snapshot.state.clone()
+    };
+    let path = part.join(STATE);
+    let json = serde_json::to_vec_pretty(&state).map_err(TrainError::damaged(&path))?;
+    let mut file = File::create(&path).map_err(TrainError::io("write", &path))?;
+    file.write_all(&json)
+        .and_then(|()| file.sync_all())
+        .map_err(TrainError::io("write", &path))?;
+    sync_folder(&part)?;
+    let whole = place(folder, step);
+    if whole.exists() {
+        // The same step of the same run, written when the run ended and again when it went on.
+        remove(folder, step)?;
+    }
+    fs::rename(&part, &whole).map_err(TrainError::io("rename", &part))?;
+    sync_folder(folder)
+}
+
+pub(super) fn read(folder: &Path, step: u64) -> Result<Snapshot> {
+    let place = place(folder, step);
+    let path = place.join(STATE);
+    let json = fs::read(&path).map_err(TrainError::io("read", &path))?;
+    let state: State = serde_json::from_slice(&json).map_err(TrainError::damaged(&path))?;
+    if state.format != FORMAT {
+        let found = state.format;
+        let problem = format!("expected a checkpoint of format {FORMAT}, found {found}");
+        return Err(TrainError::damaged(&path)(problem));
+    }
+    let path = place.join(TENSORS);
+    let bytes = fs::read(&path).map_err(TrainError::io("read", &path))?;
+    let (expected, found) = (state.tensors_crc32c, crc32c::crc32c(&bytes));
+    if expected != found {
+        let problem = format!("expected CRC-32C {expected:08x}, found {found:08x}");
+        return Err(TrainError::damaged(&path)(problem));
+    }
+    let tensors = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu)?;
+    Ok(Snapshot { state, tensors })
+}
+
+/// Takes the name away first: what is half removed must not look whole.
+pub(super) fn remove(folder: &Path, step: u64) -> Result<()> {
+    let whole = place(folder, step);
+    let part = folder.join(format!("{PART}old-{step:012}"));
+    fs::rename(&whole, &part).map_err(TrainError::io("rename", &whole))?;
+    fs::remove_dir_all(&part).map_err(TrainError::io("remove", &part))
+}
+
+/// Brings the names in a folder to the disk, where the system can.
+fn sync_folder(folder: &Path) -> Result<()> {
+    if cfg!(unix) {
+        File::open(folder)
+            .and_then(|file| file.sync_all())
+            .map_err(TrainError::io("sync", folder))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,111 @@
+//! Where a run can be taken up again.
+//!
+//! A checkpoint is a folder `step-N` of two files: `tensors.safetensors` with parameters, buffers, moments and averages,
+//! and `state.json` with counters, positions of random sequences, schedules, and what hooks remember. It is written
+//! under another name, brought to the disk, and then renamed: at any moment, whatever happens to process or machine, a
+//! folder of that name is whole.
+
+mod folder;
+mod state;
+
+use std::path::{Path, PathBuf};
+
+use dml_core::check;
+
+use crate::Result;
+
+pub(crate) use state::{Counters, Sequence, Snapshot, State};
+
+/// Knobs of [`Checkpoints`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckpointsConfig {
+    /// Also after every so many iterations of a run, at least 1. Default: after epochs only.
+    pub every_iterations: Option<u64>,
+    /// How many of the latest stay, at least 1. Default 2.
+    pub keep_last: usize,
+    /// Whether the one of the best [validation](crate::Validation) stays besides. Default yes.
+    pub keep_best: bool,
+}
+
+impl Default for CheckpointsConfig {
+    fn default() -> Self {
+        Self {
+            every_iterations: None,
+            keep_last: 2,
+            keep_best: true,
+        }
+    }
+}
+
+/// A folder of [checkpoints](self), one after every epoch at least. It belongs to one run.
+#[derive(Clone, Debug)]
+pub struct Checkpoints {
+    folder: PathBuf,
+    config: CheckpointsConfig,
+}
+
+impl Checkpoints {
+    /// Checkpoints in `folder`, which is made when the first is written.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for a number of 0.
+    pub fn new(folder: impl Into<PathBuf>, config: CheckpointsConfig) -> dml_core::Result<Self> {
+        check::at_least_one("keep_last", config.keep_last)?;
+        if let Some(every) = config.every_iterations {
+            check::at_least_one("every_iterations", every as usize)?;
+        }
+        Ok(Self {
+            folder: folder.into(),
+            config,
+        })
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The steps of which there is a checkpoint, in order.
+    ///
+    /// # Errors
+    /// [`TrainError::Io`](crate::TrainError::Io) if the folder can't be read.
+    pub fn steps(&self) -> Result<Vec<u64>> {
+        folder::steps(&self.folder)
+    }
+
+    /// Whether it is the turn of this iteration.
+    pub(crate) fn is_due(&self, step: u64) -> bool {
+        let every = self.config.every_iterations;
+        every.is_some_and(|every| step.is_multiple_of(every))
+    }
+
+    /// Writes a checkpoint, and removes those that need not stay.
+    pub(crate) fn write(&self, snapshot: &Snapshot, best: Option<u64>) -> Result<()> {
+        let step = snapshot.state.counters.step;
+        folder::write(&self.folder, step, snapshot)?;
+        let mut steps = self.steps()?;
+        steps.retain(|other| *other != step);
+        let keep = self.config.keep_last - 1;
+        steps.truncate(steps.len().saturating_sub(keep));
+        for old in steps {
+            if !(self.config.keep_best && best == Some(old)) {
+                folder::remove(&self.folder, old)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the checkpoint of a step.
+    pub(crate) fn read(&self, step: u64) -> Result<Snapshot> {
+        folder::read(&self.folder, step)
+    }
+
+    /// Removes what a killed run left half-written.
+    pub(crate) fn sweep(&self) -> Result<()> {
+        folder::sweep(&self.folder)
+    }
+}
+
+#[cfg(test)]
+mod tests;

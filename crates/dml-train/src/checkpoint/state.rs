@@ -1,0 +1,83 @@
+//! What a checkpoint holds.
+
+use std::collections::{BTreeMap, HashMap};
+
+use candle_core::Tensor;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::Position;
+use crate::schedule::PlateauState;
+use crate::validation::ValidationState;
+
+/// The version of the format.
+pub(super) const FORMAT: u32 = 1;
+
+/// How far a run has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Counters {
+    /// Epochs done.
+    pub(crate) epoch: u64,
+    /// Iterations done of the epoch that is not done.
+    pub(crate) iteration: u64,
+    /// Iterations done.
+    pub(crate) step: u64,
+    /// Where the next batch stands.
+    pub(crate) position: Position,
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self {
+            epoch: 0,
+            iteration: 0,
+            step: 0,
+            position: Position::START,
+        }
+    }
+}
+
+/// Where a random sequence stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Sequence {
+    pub(crate) seed: u64,
+    pub(crate) calls: u64,
+}
+
+/// All but the tensors.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct State {
+    pub(crate) format: u32,
+    /// CRC-32C of the file of tensors.
+    pub(crate) tensors_crc32c: u32,
+    pub(crate) counters: Counters,
+    /// The seed of what the data set draws.
+    pub(crate) seed: u64,
+    /// Seeds and calls of the random sequences of each part and criterion.
+    pub(crate) sequences: BTreeMap<String, Vec<Sequence>>,
+    pub(crate) plateaus: BTreeMap<String, PlateauState>,
+    pub(crate) validation: Option<ValidationState>,
+    pub(crate) hooks: BTreeMap<String, Value>,
+}
+
+impl State {
+    pub(crate) fn new(counters: Counters, seed: u64) -> Self {
+        Self {
+            format: FORMAT,
+            tensors_crc32c: 0,
+            counters,
+            seed,
+            sequences: BTreeMap::new(),
+            plateaus: BTreeMap::new(),
+            validation: None,
+            hooks: BTreeMap::new(),
+        }
+    }
+}
+
+/// A checkpoint in memory.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    pub(crate) state: State,
+    pub(crate) tensors: HashMap<String, Tensor>,
+}

@@ -1,0 +1,106 @@
+//! A linear or other classifier on embeddings, and its loss.
+//!
+//! ```text
+//! L = −(1/N) Σᵢ log softmax(classifier(zᵢ))[yᵢ]
+//! ```
+
+use candle_core::{D, Tensor};
+use dml_core::{Error, Labels, Result, TensorExt};
+
+use crate::{LossValue, Part};
+
+/// A part that gives one number per class, with the weight of its cross-entropy ([formula](self)).
+#[derive(Debug)]
+pub struct Classifier {
+    pub(crate) part: Part,
+    weight: f64,
+}
+
+impl Classifier {
+    /// A classifier whose loss has weight 1: embeddings `[rows, dim]` → logits `[rows, classes]`. Labels are classes,
+    /// from 0.
+    #[must_use]
+    pub fn new(part: Part) -> Self {
+        let weight = 1.0;
+        Self { part, weight }
+    }
+
+    /// What its loss is multiplied with; 0 leaves the classifier out.
+    #[must_use]
+    pub fn with_weight(self, weight: f64) -> Self {
+        Self { weight, ..self }
+    }
+
+    /// The loss of embeddings, under a name.
+    pub(crate) fn loss(
+        &self,
+        name: impl Into<String>,
+        embeddings: &Tensor,
+        labels: &Labels,
+    ) -> Result<LossValue> {
+        if self.weight == 0.0 {
+            return Ok(LossValue::new(name, embeddings.attached_zero()?, 0.0));
+        }
+        let logits = self.part.forward_through(embeddings, true)?;
+        Ok(LossValue::new(
+            name,
+            cross_entropy(&logits, labels)?,
+            self.weight,
+        ))
+    }
+}
+
+/// The mean cross-entropy of logits `[rows, classes]`; 0 without rows.
+fn cross_entropy(logits: &Tensor, labels: &Labels) -> Result<Tensor> {
+    let (rows, classes) = match logits.dims() {
+        &[rows, classes] if rows == labels.len() => (rows, classes),
+        got => {
+            return Err(Error::Shape {
+                arg: "logits",
+                expected: "[rows, classes], a row per label",
+                got: got.to_vec(),
+            });
+        }
+    };
+    let labels = labels.as_slice();
+    let is_class = |label: &i64| (0..classes as i64).contains(label);
+    if let Some(position) = labels.iter().position(|label| !is_class(label)) {
+        return Err(Error::Index {
+            arg: "labels",
+            position,
+            limit: classes,
+            got: labels[position],
+        });
+    }
+    if rows == 0 {
+        return logits.attached_zero();
+    }
+    let columns: Vec<u32> = labels.iter().map(|label| *label as u32).collect();
+    let own: Vec<u32> = (0..rows as u32).collect();
+    let chosen = candle_nn::ops::log_softmax(logits, D::Minus1)?.pick(&own, &columns)?;
+    Ok(chosen.mean_all()?.neg()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::{Device, Var};
+    use dml_core::IntoLabels;
+
+    #[test]
+    fn the_loss_is_the_mean_of_the_negative_log_likelihoods() -> Result<()> {
+        let logits = Var::new(&[[0f64, 3f64.ln()], [0., 0.]], &Device::Cpu)?;
+        let labels = [1i64, 0].into_labels()?;
+        let loss = cross_entropy(&logits, &labels)?;
+        // −log(3/4) and −log(1/2).
+        let expected = (-(0.75f64.ln()) + 2f64.ln()) / 2.0;
+        approx::assert_relative_eq!(loss.to_scalar::<f64>()?, expected, epsilon = 1e-12);
+        let gradient = loss.backward()?.get(&logits).unwrap().to_vec2::<f64>()?;
+        approx::assert_relative_eq!(gradient[0][1], -0.125, epsilon = 1e-12);
+        let refused = cross_entropy(&logits, &[1i64, 2].into_labels()?);
+        assert!(matches!(refused, Err(Error::Index { position: 1, .. })));
+        let refused = cross_entropy(&logits, &[1i64].into_labels()?);
+        assert!(matches!(refused, Err(Error::Shape { .. })));
+        Ok(())
+    }
+}

@@ -1,0 +1,141 @@
+//! What can go wrong in a run: every message names the part, file or hook.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use dml_core::CheckpointError;
+
+/// The result of every fallible function of this crate.
+pub type Result<T> = std::result::Result<T, TrainError>;
+
+/// Any error of a hook or a validation.
+pub type AnyError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What can go wrong in a run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// A distance, miner, loss, data set or layer failed.
+    #[error(transparent)]
+    Core(#[from] dml_core::Error),
+    /// Parameters have no optimiser and are not frozen.
+    #[error("{learner}: has parameters and no optimizer; give it one, or freeze it")]
+    NoOptimizer {
+        /// The part or criterion.
+        learner: String,
+    },
+    /// Two parts or criteria have the same name, which checkpoints go by.
+    #[error("{name}: two parts or criteria have this name")]
+    SameName {
+        /// The name.
+        name: String,
+    },
+    /// A variable would be moved by two optimisers.
+    #[error("{parameter}: belongs to {first} and to {second}")]
+    Shared {
+        /// The variable's name in the second.
+        parameter: String,
+        /// The first part or criterion.
+        first: String,
+        /// The second part or criterion.
+        second: String,
+    },
+    /// The sampler has no batch, so an epoch would never end.
+    #[error("sampler: expected at least one batch in pass {pass}, got none")]
+    NoBatches {
+        /// Which pass over the data.
+        pass: u64,
+    },
+    /// The operating system could not do something with a file.
+    #[error("can't {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried, such as `read`.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the operating system answered.
+        source: io::Error,
+    },
+    /// Tensors of a checkpoint do not fit the run, or can't be written or read.
+    #[error("checkpoint: {0}")]
+    Tensors(#[from] CheckpointError),
+    /// A file of a checkpoint is damaged or was written by something else.
+    #[error("{}: {problem}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A new run would write among the checkpoints of an earlier one.
+    #[error("{}: holds the checkpoints of an earlier run; resume it, or choose another folder", folder.display())]
+    FolderInUse {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// The checkpoint is of a run with other random numbers.
+    #[error("{name}: expected the random sequences {expected:?} of the checkpoint, got {got:?}")]
+    Seeds {
+        /// The part or criterion, or `data set`.
+        name: String,
+        /// The seeds in the checkpoint.
+        expected: Vec<u64>,
+        /// The seeds of the run.
+        got: Vec<u64>,
+    },
+    /// There is no checkpoint to go back to.
+    #[error("{}: found no {wanted} checkpoint", folder.display())]
+    NoCheckpoint {
+        /// The folder.
+        folder: PathBuf,
+        /// Which one was asked for.
+        wanted: &'static str,
+    },
+    /// A log got a number that its header has no column for.
+    #[error("{}: no column for {name}: numbers of a log keep their names", path.display())]
+    Column {
+        /// The file.
+        path: PathBuf,
+        /// The name.
+        name: String,
+    },
+    /// A hook failed.
+    #[error("hook {name}: {source}")]
+    Hook {
+        /// Its name.
+        name: String,
+        /// Why.
+        source: AnyError,
+    },
+    /// The validation failed.
+    #[error("validation: {0}")]
+    Validation(AnyError),
+}
+
+impl From<candle_core::Error> for TrainError {
+    fn from(error: candle_core::Error) -> Self {
+        Self::Core(error.into())
+    }
+}
+
+impl TrainError {
+    /// For `map_err`: what was tried with which file.
+    pub(crate) fn io<'a>(
+        action: &'static str,
+        path: &'a Path,
+    ) -> impl FnOnce(io::Error) -> Self + 'a {
+        move |source| Self::Io {
+            action,
+            path: path.to_path_buf(),
+            source,
+        }
+    }
+
+    /// For `map_err`: a file whose contents make no sense.
+    pub(crate) fn damaged<'a, E: std::fmt::Display>(path: &'a Path) -> impl FnOnce(E) -> Self + 'a {
+        move |problem| Self::Damaged {
+            path: path.to_path_buf(),
+            problem: problem.to_string(),
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Gradients of a large batch in the memory of a small one.
+//!
+//! ```text
+//! 1.  z = f(x), chunk by chunk, without graph
+//! 2.  u = ∂L/∂z of the whole batch
+//! 3.  for each chunk c:  ∂L/∂θ += ∂⟨u_c, f(x_c)⟩/∂θ, with graph
+//! ```
+//!
+//! Gao, Zhang, Han, Callan 2021, "Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup" (arXiv
+//! 2101.06983), §3.2. The gradient is that of the whole batch for any loss, as long as f treats each row by itself; the
+//! forward pass is done twice. Dropout draws the same masks both times, by the seeds of the parts.
+
+use candle_core::backprop::GradStore;
+use candle_core::{DType, Tensor, Var};
+use dml_core::{Error, Examples, Result, SeedSequence};
+
+use crate::method::number;
+use crate::{Losses, Method};
+
+/// The gradients of a batch in one pass.
+pub(crate) fn one_pass(
+    method: &dyn Method,
+    examples: &Examples,
+    epoch: u64,
+) -> Result<(GradStore, Losses)> {
+    let views = examples.views().iter();
+    let representations: Vec<Tensor> = views
+        .map(|view| method.represent(view, true))
+        .collect::<Result<_>>()?;
+    let losses = method.losses(&representations, examples, epoch)?;
+    Ok((losses.total()?.backward()?, losses))
+}
+
+/// The gradients of a batch, `rows` rows at a time ([method](self)).
+pub(crate) fn cached(
+    method: &dyn Method,
+    examples: &Examples,
+    epoch: u64,
+    rows: usize,
+) -> Result<(GradStore, Losses)> {
+    let seeds: Vec<SeedSequence> = method
+        .parts()
+        .iter()
+        .flat_map(|part| part.seeds().iter().map(SeedSequence::handle))
+        .collect();
+    let calls = || -> Vec<u64> { seeds.iter().map(SeedSequence::calls).collect() };
+    let resume = |calls: &[u64]| {
+        for (seed, calls) in seeds.iter().zip(calls) {
+            seed.resume(*calls);
+        }
+    };
+    let mut before = Vec::new();
+    let mut leaves = Vec::new();
+    for view in examples.views() {
+        let mut outputs = Vec::new();
+        for chunk in chunks(view, rows)? {
+            before.push(calls());
+            outputs.push(method.represent(&chunk, true)?.detach());
+        }
+        leaves.push(Var::from_tensor(&Tensor::cat(&outputs, 0)?)?);
+    }
+    let representations: Vec<Tensor> = leaves.iter().map(|leaf| leaf.as_tensor().clone()).collect();
+    let losses = method.losses(&representations, examples, epoch)?;
+    let mut gradients = losses.total()?.backward()?;
+    let after = calls();
+    let mut before = before.iter();
+    for (view, leaf) in examples.views().iter().zip(&leaves) {
+        let upstream = gradients.remove(leaf);
+        let mut start = 0;
+        for (chunk, calls) in chunks(view, rows)?.into_iter().zip(&mut before) {
+            let Some(upstream) = &upstream else {
+                // The loss does not read this view.
+                continue;
+            };
+            resume(calls);
+            let output = method.represent(&chunk, true)?;
+            let len = output.dims()[0];
+            check_repeats(&output, &leaf.narrow(0, start, len)?)?;
+            let upstream = upstream.narrow(0, start, len)?;
+            let surrogate = (output * upstream)?.sum_all()?;
+            let mut own = surrogate.backward()?;
+            own.remove(&surrogate);
+            gradients.extend(own)?;
+            start += len;
+        }
+    }
+    resume(&after);
+    Ok((gradients, losses))
+}
+
+fn chunks(view: &Tensor, rows: usize) -> Result<Vec<Tensor>> {
+    let count = view.dims()[0];
+    let chunk = |start| Ok(view.narrow(0, start, rows.min(count - start))?);
+    // A batch without rows is one chunk without rows.
+    (0..count.max(1)).step_by(rows).map(chunk).collect()
+}
+
+/// Whether the second pass made what the first one did. Rounding may differ on some devices, masks may not.
+fn check_repeats(second: &Tensor, first: &Tensor) -> Result<()> {
+    let wide = |tensor: &Tensor| tensor.detach().to_dtype(DType::F32);
+    if second.elem_count() == 0 {
+        return Ok(());
+    }
+    let (first, second) = (wide(first)?, wide(second)?);
+    let largest = number(&first.abs()?.max_all()?)?;
+    let change = number(&(first - second)?.abs()?.max_all()?)?;
+    // Written so that a NaN, of which the loss will tell, is no reproach to the seeds.
+    if change > 1e-2 * largest {
+        return Err(Error::Unsupported {
+            component: "gradient cache",
+            reason: "a part gave other numbers for the same rows: tell Part::with_seeds what it draws from",
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,167 @@
+//! Code of one's own in the course of a run.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde_json::Value;
+
+use crate::error::AnyError;
+use crate::{Epoch, Iteration, Method};
+
+/// Whether the run goes on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Flow {
+    /// It goes on.
+    #[default]
+    Continue,
+    /// It ends here, in order: with a last checkpoint.
+    Stop,
+}
+
+/// What a hook answers.
+pub type HookResult<T = Flow> = Result<T, AnyError>;
+
+/// Called at the end of every iteration and epoch: logs, progress bars, stopping rules.
+///
+/// Each method does nothing unless it is written.
+pub trait Hook: fmt::Debug {
+    /// What errors, and the hook's state in checkpoints, go by.
+    fn name(&self) -> &str;
+
+    /// After an iteration.
+    ///
+    /// # Errors
+    /// Any, which ends the run without a checkpoint.
+    fn iteration(&mut self, _done: &Iteration, _model: &dyn Method) -> HookResult {
+        Ok(Flow::Continue)
+    }
+
+    /// After an epoch and its validation.
+    ///
+    /// # Errors
+    /// Any, which ends the run without a checkpoint.
+    fn epoch(&mut self, _done: &Epoch, _model: &dyn Method) -> HookResult {
+        Ok(Flow::Continue)
+    }
+
+    /// What the hook remembers, for a checkpoint. Whatever it wrote so far must be on the disk when this returns.
+    ///
+    /// # Errors
+    /// Any, which ends the run without a checkpoint.
+    fn state(&mut self) -> HookResult<Value> {
+        Ok(Value::Null)
+    }
+
+    /// Goes on from what [`state`](Hook::state) gave.
+    ///
+    /// # Errors
+    /// Any, which ends the resumption.
+    fn load_state(&mut self, _state: &Value) -> HookResult<()> {
+        Ok(())
+    }
+
+    /// When the run ends in order.
+    ///
+    /// # Errors
+    /// Any.
+    fn finish(&mut self) -> HookResult<()> {
+        Ok(())
+    }
+}
+
+/// Ends the run when a flag is set, as by Ctrl-C.
+#[derive(Clone, Debug)]
+pub struct StopWhen(Arc<AtomicBool>);
+
+impl StopWhen {
+    /// Looks at `flag` after every iteration.
+    #[must_use]
+    pub fn new(flag: Arc<AtomicBool>) -> Self {
+        Self(flag)
+    }
+}
+
+impl Hook for StopWhen {
+    fn name(&self) -> &str {
+        "stop_when"
+    }
+
+    fn iteration(&mut self, _: &Iteration, _: &dyn Method) -> HookResult {
+        Ok(if self.0.load(Ordering::Relaxed) {
+            Flow::Stop
+        } else {
+            Flow::Continue
+        })
+    }
+}
+
+/// Fails when a loss is no finite number: from there on a run only wastes time.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RefuseNonFinite;
+
+/// A loss is no finite number.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("epoch {epoch}, iteration {iteration}: the loss is {loss}")]
+pub struct NonFiniteLoss {
+    /// The epoch, from 1.
+    pub epoch: u64,
+    /// The iteration, from 0.
+    pub iteration: u64,
+    /// The loss.
+    pub loss: f64,
+}
+
+impl Hook for RefuseNonFinite {
+    fn name(&self) -> &str {
+        "refuse_non_finite"
+    }
+
+    fn iteration(&mut self, done: &Iteration, _: &dyn Method) -> HookResult {
+        if done.loss.is_finite() {
+            return Ok(Flow::Continue);
+        }
+        Err(Box::new(NonFiniteLoss {
+            epoch: done.epoch,
+            iteration: done.iteration,
+            loss: done.loss,
+        }))
+    }
+}
+
+/// A closure called after every iteration.
+pub(crate) struct OnIteration<F>(pub(crate) F);
+/// A closure called after every epoch.
+pub(crate) struct OnEpoch<F>(pub(crate) F);
+
+impl<F: FnMut(&Iteration) -> HookResult> Hook for OnIteration<F> {
+    fn name(&self) -> &str {
+        "on_iteration"
+    }
+
+    fn iteration(&mut self, done: &Iteration, _: &dyn Method) -> HookResult {
+        (self.0)(done)
+    }
+}
+
+impl<F: FnMut(&Epoch, &dyn Method) -> HookResult> Hook for OnEpoch<F> {
+    fn name(&self) -> &str {
+        "on_epoch"
+    }
+
+    fn epoch(&mut self, done: &Epoch, model: &dyn Method) -> HookResult {
+        (self.0)(done, model)
+    }
+}
+
+impl<F> fmt::Debug for OnIteration<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OnIteration")
+    }
+}
+
+impl<F> fmt::Debug for OnEpoch<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OnEpoch")
+    }
+}

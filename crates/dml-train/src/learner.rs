@@ -1,0 +1,221 @@
+//! Parameters with all that moves them: optimiser, learning rate, clipping.
+
+use std::fmt;
+
+use candle_core::Var;
+use candle_core::backprop::GradStore;
+use dml_core::{Optimizer, Result};
+
+use crate::Clip;
+use crate::schedule::{Pace, Plateau, Schedule};
+
+/// Named parameters, and how they learn.
+///
+/// Every [`Part`](crate::Part) and every [`Criterion`](crate::Criterion) has one; its methods are reached through theirs.
+pub struct Learner {
+    name: String,
+    parameters: Vec<(String, Var)>,
+    optimizer: Option<Box<dyn Optimizer>>,
+    base_rate: f64,
+    by_iteration: Option<Box<dyn Schedule>>,
+    by_epoch: Option<Box<dyn Schedule>>,
+    plateau: Option<Plateau>,
+    clip: Option<Clip>,
+    frozen: bool,
+}
+
+impl Learner {
+    pub(crate) fn new(
+        name: impl Into<String>,
+        parameters: impl IntoIterator<Item = (String, Var)>,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            parameters: parameters.into_iter().collect(),
+            optimizer: None,
+            base_rate: 0.0,
+            by_iteration: None,
+            by_epoch: None,
+            plateau: None,
+            clip: None,
+            frozen: false,
+        }
+    }
+
+    /// The name of the part or criterion.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The parameters by name.
+    #[must_use]
+    pub fn parameters(&self) -> &[(String, Var)] {
+        &self.parameters
+    }
+
+    /// The parameters.
+    pub fn variables(&self) -> impl Iterator<Item = &Var> {
+        self.parameters.iter().map(|(_, var)| var)
+    }
+
+    /// Whether the parameters stay as they are.
+    #[must_use]
+    pub fn is_frozen(&self) -> bool {
+        self.frozen
+    }
+
+    /// The optimiser, if there is one.
+    #[must_use]
+    pub fn optimizer(&self) -> Option<&dyn Optimizer> {
+        self.optimizer.as_deref()
+    }
+
+    /// The learning rate of the latest step; `None` without an optimiser.
+    #[must_use]
+    pub fn learning_rate(&self) -> Option<f64> {
+        self.optimizer.as_ref().map(Optimizer::learning_rate)
+    }
+
+    /// Whether steps change anything.
+    pub(crate) fn learns(&self) -> bool {
+        self.optimizer.is_some() && !self.frozen
+    }
+
+    pub(crate) fn set_optimizer<O: Optimizer + 'static>(
+        &mut self,
+        make: impl FnOnce(Vec<(String, Var)>) -> Result<O>,
+    ) -> Result<()> {
+        let optimizer = make(self.parameters.clone())?;
+        self.base_rate = optimizer.learning_rate();
+        self.optimizer = Some(Box::new(optimizer));
+        Ok(())
+    }
+
+    pub(crate) fn set_schedule(&mut self, pace: Pace, schedule: Box<dyn Schedule>) {
+        match pace {
+            Pace::Iteration => self.by_iteration = Some(schedule),
+            Pace::Epoch => self.by_epoch = Some(schedule),
+        }
+    }
+
+    pub(crate) fn set_plateau(&mut self, plateau: Plateau) {
+        self.plateau = Some(plateau);
+    }
+
+    pub(crate) fn set_clip(&mut self, clip: Clip) {
+        self.clip = Some(clip);
+    }
+
+    pub(crate) fn freeze(&mut self) {
+        self.frozen = true;
+    }
+
+    pub(crate) fn plateau_mut(&mut self) -> Option<&mut Plateau> {
+        self.plateau.as_mut()
+    }
+
+    pub(crate) fn plateau(&self) -> Option<&Plateau> {
+        self.plateau.as_ref()
+    }
+
+    pub(crate) fn optimizer_mut(&mut self) -> Option<&mut (dyn Optimizer + 'static)> {
+        self.optimizer.as_deref_mut()
+    }
+
+    /// Limits the own gradients and makes a step at the rate that the schedules ask for.
+    pub(crate) fn step(
+        &mut self,
+        gradients: &mut GradStore,
+        iterations: u64,
+        epochs: u64,
+    ) -> Result<()> {
+        if let Some(clip) = self.clip {
+            clip.apply(gradients, self.parameters.iter().map(|(_, var)| var))?;
+        }
+        let factor = |schedule: &Option<Box<dyn Schedule>>, done| {
+            schedule.as_ref().map_or(1.0, |own| own.factor(done))
+        };
+        let rate = self.base_rate
+            * factor(&self.by_iteration, iterations)
+            * factor(&self.by_epoch, epochs)
+            * self.plateau.as_ref().map_or(1.0, Plateau::factor);
+        if let Some(optimizer) = &mut self.optimizer {
+            optimizer.set_learning_rate(rate);
+            optimizer.step(gradients)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Learner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Learner")
+            .field("name", &self.name)
+            .field("parameters", &self.parameters.len())
+            .field("base_rate", &self.base_rate)
+            .field("frozen", &self.frozen)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Writes the builder methods that parts and criteria have in common.
+macro_rules! learner_methods {
+    () => {
+        /// Who changes the parameters. The rate that it comes with is the base of all schedules.
+        ///
+        /// # Errors
+        /// As `make`, which gets the named parameters.
+        pub fn with_optimizer<O: dml_core::Optimizer + 'static>(
+            mut self,
+            make: impl FnOnce(Vec<(String, candle_core::Var)>) -> dml_core::Result<O>,
+        ) -> dml_core::Result<Self> {
+            self.learner.set_optimizer(make)?;
+            Ok(self)
+        }
+
+        /// Changes the learning rate after every iteration or epoch; one schedule of each pace, whose factors multiply.
+        #[must_use]
+        pub fn with_schedule(
+            mut self,
+            pace: crate::schedule::Pace,
+            schedule: impl crate::schedule::Schedule + 'static,
+        ) -> Self {
+            self.learner.set_schedule(pace, Box::new(schedule));
+            self
+        }
+
+        /// Lowers the learning rate when [validation](crate::Validation) gets no better.
+        #[must_use]
+        pub fn with_plateau(mut self, plateau: crate::schedule::Plateau) -> Self {
+            self.learner.set_plateau(plateau);
+            self
+        }
+
+        /// Limits the gradients of these parameters before every step.
+        #[must_use]
+        pub fn with_clip(mut self, clip: crate::Clip) -> Self {
+            self.learner.set_clip(clip);
+            self
+        }
+
+        /// Leaves the parameters as they are, optimiser or not.
+        #[must_use]
+        pub fn frozen(mut self) -> Self {
+            self.learner.freeze();
+            self
+        }
+
+        /// The parameters and how they learn.
+        #[must_use]
+        pub fn learner(&self) -> &crate::Learner {
+            &self.learner
+        }
+
+        /// The same, for [`Method::learners_mut`](crate::Method::learners_mut).
+        pub fn learner_mut(&mut self) -> &mut crate::Learner {
+            &mut self.learner
+        }
+    };
+}
+pub(crate) use learner_methods;

@@ -1,0 +1,79 @@
+#![doc = include_str!("../README.md")]
+
+mod error;
+
+pub mod schedule;
+
+mod clip;
+mod learner;
+
+mod criterion;
+mod part;
+
+mod candle_optimizer;
+
+mod method;
+
+mod model;
+
+mod classifier;
+
+mod cascaded_embeddings;
+mod deep_adversarial_metric_learning;
+mod metric_loss_only;
+mod train_with_classifier;
+mod two_stream_metric_loss;
+mod unsupervised_embeddings_using_augmentations;
+
+mod gradient_cache;
+mod loader;
+
+mod ema;
+mod progress;
+
+mod hook;
+mod validation;
+
+pub mod checkpoint;
+pub mod log;
+
+mod builder;
+mod trainer;
+
+pub use dml_core;
+
+pub use error::{AnyError, Result, TrainError};
+
+pub use clip::Clip;
+pub use learner::Learner;
+pub use schedule::{Pace, Schedule};
+
+pub use criterion::Criterion;
+pub use part::Part;
+
+pub use candle_optimizer::CandleOptimizer;
+
+pub use method::{LossValue, Losses, Method};
+
+pub use cascaded_embeddings::{CascadedEmbeddings, Stage};
+pub use classifier::Classifier;
+pub use deep_adversarial_metric_learning::{
+    DeepAdversarialMetricLearning, DeepAdversarialMetricLearningConfig,
+};
+pub use metric_loss_only::MetricLossOnly;
+pub use train_with_classifier::TrainWithClassifier;
+pub use two_stream_metric_loss::TwoStreamMetricLoss;
+pub use unsupervised_embeddings_using_augmentations::UnsupervisedEmbeddingsUsingAugmentations;
+
+pub use loader::{Loader, Position};
+
+pub use ema::Ema;
+pub use progress::{Epoch, Iteration, Norms};
+
+pub use hook::{Flow, Hook, HookResult, NonFiniteLoss, RefuseNonFinite, StopWhen};
+pub use validation::{Validation, ValidationConfig};
+
+pub use checkpoint::{Checkpoints, CheckpointsConfig};
+
+pub use builder::TrainerBuilder;
+pub use trainer::{Ended, Trainer};

@@ -1,0 +1,256 @@
+//! Batches fetched ahead of time by any number of threads, in an order that is no thread's business.
+//!
+//! Batch b of pass p holds the rows that the sampler names, fetched with a seed made of the loader's own seed, p and b.
+//! Which thread fetches it, and when, changes nothing about it, and batches leave in order.
+
+use std::collections::BTreeMap;
+use std::collections::VecDeque;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use dml_core::{Dataset, Examples, Sampler};
+
+use crate::{Result, TrainError};
+
+/// Where in the sequence of all batches a run stands.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
+pub struct Position {
+    /// Which pass over the sampler, from 1.
+    pub pass: u64,
+    /// How many batches of the pass are done.
+    pub batch: u64,
+}
+
+impl Position {
+    /// The first batch of the first pass.
+    pub const START: Self = Self { pass: 1, batch: 0 };
+}
+
+/// The endless sequence of a sampler's batches, fetched ([order](self)).
+///
+/// ```
+/// use std::sync::Arc;
+/// use dml_data::Normalization;
+/// use dml_data::synthetic::{SyntheticDigits, SyntheticDigitsConfig};
+/// use dml_samplers::{MPerClassSampler, MPerClassSamplerConfig};
+/// use dml_train::{Loader, Position};
+///
+/// let digits = SyntheticDigits::new(SyntheticDigitsConfig::default())?.train_test(40, 10)?.train;
+/// let config = MPerClassSamplerConfig { batch_size: Some(4), ..MPerClassSamplerConfig::new(2) };
+/// let sampler = MPerClassSampler::new(config, digits.labels())?;
+/// let digits = digits.normalized(Normalization::MNIST);
+/// let mut loader = Loader::new(Arc::new(digits), Arc::new(sampler), 0, Position::START, 2);
+/// let (examples, next) = loader.next_batch()?;
+/// assert_eq!(examples.views()[0].dims(), [4, 1, 28, 28]);
+/// assert_eq!(next, Position { pass: 1, batch: 1 });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Loader {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+    ahead: u64,
+}
+
+/// What a fetch came to: examples and the position after them, an error, or a panic to be passed on.
+type Fetched = thread::Result<Result<(Examples, Position)>>;
+
+struct Shared {
+    dataset: Arc<dyn Dataset>,
+    sampler: Arc<dyn Sampler>,
+    seed: u64,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+struct State {
+    /// Where the next batch to be fetched stands.
+    position: Position,
+    /// What is left of the pass at `position`; `None` before it is asked for.
+    rest: Option<VecDeque<Vec<usize>>>,
+    /// Numbers of batches: to be fetched next, to leave next.
+    next: u64,
+    wanted: u64,
+    ready: BTreeMap<u64, Fetched>,
+    closed: bool,
+}
+
+/// Batches that wait for each thread.
+const AHEAD: u64 = 2;
+
+impl Loader {
+    /// Batches from `position` on. With no threads, a batch is fetched when it is asked for.
+    #[must_use]
+    pub fn new(
+        dataset: Arc<dyn Dataset>,
+        sampler: Arc<dyn Sampler>,
+        seed: u64,
+        position: Position,
+        threads: usize,
+    ) -> Self {
+        let shared = Arc::new(Shared {
+            dataset,
+            sampler,
+            seed,
+            state: Mutex::new(State {
+                position,
+                rest: None,
+                next: 0,
+                wanted: 0,
+                ready: BTreeMap::new(),
+                closed: false,
+            }),
+            changed: Condvar::new(),
+        });
+        let ahead = AHEAD * threads as u64;
+        let start = |_| {
+            let shared = shared.clone();
+            thread::spawn(move || shared.work(ahead))
+        };
+        Self {
+            threads: (0..threads).map(start).collect(),
+            shared,
+            ahead,
+        }
+    }
+
+    /// The next batch, and where the one after it stands.
+    ///
+    /// # Errors
+    /// As the data set; [`TrainError::NoBatches`] if the sampler has none.
+    ///
+    /// # Panics
+    /// If the data set did.
+    pub fn next_batch(&mut self) -> Result<(Examples, Position)> {
+        let shared = &self.shared;
+        let mut state = shared.lock();
+        if self.ahead == 0 {
+            let job = shared.next_job(&mut state)?;
+            drop(state);
+            return shared.fetch(job);
+        }
+        let wanted = state.wanted;
+        let fetched = loop {
+            if let Some(fetched) = state.ready.remove(&wanted) {
+                break fetched;
+            }
+            state = shared.wait(state);
+        };
+        state.wanted += 1;
+        drop(state);
+        shared.changed.notify_all();
+        fetched.unwrap_or_else(|panic| resume_unwind(panic))
+    }
+}
+
+/// The rows of a batch, its seed, and where the next one stands.
+type Job = (Vec<usize>, u64, Position);
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing that can panic runs under the lock but the sampler, which leaves the state as it was.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        let waited = self.changed.wait(state);
+        waited.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn work(&self, ahead: u64) {
+        loop {
+            let mut state = self.lock();
+            while !state.closed && state.next >= state.wanted + ahead {
+                state = self.wait(state);
+            }
+            if state.closed {
+                return;
+            }
+            let number = state.next;
+            state.next += 1;
+            let job = catch_unwind(AssertUnwindSafe(|| self.next_job(&mut state)));
+            drop(state);
+            let fetched = job.and_then(|job| match job {
+                Err(error) => Ok(Err(error)),
+                Ok(job) => catch_unwind(AssertUnwindSafe(|| self.fetch(job))),
+            });
+            self.lock().ready.insert(number, fetched);
+            self.changed.notify_all();
+        }
+    }
+
+    /// Takes the next batch off the sequence.
+    fn next_job(&self, state: &mut State) -> Result<Job> {
+        let mut empty_passes = 0;
+        loop {
+            let Position { pass, batch } = state.position;
+            let rest = state.rest.get_or_insert_with(|| {
+                let batches = self.sampler.epoch(pass);
+                batches.skip(batch as usize).collect()
+            });
+            if let Some(rows) = rest.pop_front() {
+                state.position.batch += 1;
+                if rest.is_empty() {
+                    state.position = Position {
+                        pass: pass + 1,
+                        batch: 0,
+                    };
+                    state.rest = None;
+                }
+                return Ok((rows, seed_of(self.seed, pass, batch), state.position));
+            }
+            empty_passes += 1;
+            if empty_passes > 1 {
+                return Err(TrainError::NoBatches { pass });
+            }
+            state.rest = None;
+            state.position = Position {
+                pass: pass + 1,
+                batch: 0,
+            };
+        }
+    }
+
+    fn fetch(&self, (rows, seed, next): Job) -> Result<(Examples, Position)> {
+        Ok((self.dataset.fetch(&rows, seed)?, next))
+    }
+}
+
+impl Drop for Loader {
+    fn drop(&mut self) {
+        self.shared.lock().closed = true;
+        self.shared.changed.notify_all();
+        for thread in self.threads.drain(..) {
+            // A thread hands its panics on as results, so there is nothing to hear from it.
+            thread.join().ok();
+        }
+    }
+}
+
+impl fmt::Debug for Loader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Loader")
+            .field("dataset", &self.shared.dataset)
+            .field("sampler", &self.shared.sampler)
+            .field("threads", &self.threads.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A seed for each batch of each pass: splitmix64 over the three numbers.
+fn seed_of(seed: u64, pass: u64, batch: u64) -> u64 {
+    [pass, batch].into_iter().fold(seed, |seed, number| {
+        let mut z = seed
+            .wrapping_add(0x9E37_79B9_7F4A_7C15)
+            .wrapping_add(number.wrapping_mul(0xD1B5_4A32_D192_ED03));
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    })
+}
+
+#[cfg(test)]
+mod tests;

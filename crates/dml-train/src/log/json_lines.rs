@@ -1,0 +1,88 @@
+//! One JSON object per line, for programs.
+
+use std::path::PathBuf;
+
+use serde_json::{Map, Value, json};
+
+use super::epoch_scalars;
+use super::growing_file::GrowingFile;
+use crate::{Epoch, Flow, Hook, HookResult, Iteration, Method, Result};
+
+/// Writes `{"event":"iteration","epoch":1,"iteration":0,"step":1,"loss":…}` and `{"event":"epoch",…}`, one a line.
+///
+/// What is no finite number is `null`, as JSON has no other word for it.
+#[derive(Debug)]
+pub struct JsonLines {
+    file: GrowingFile,
+    every: u64,
+}
+
+impl JsonLines {
+    /// Lines in the file at `path`.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            file: GrowingFile::new(path),
+            every: 1,
+        }
+    }
+
+    /// Writes every so many iterations only. Default 1.
+    #[must_use]
+    pub fn every(self, iterations: u64) -> Self {
+        Self {
+            every: iterations.max(1),
+            ..self
+        }
+    }
+
+    fn line(&mut self, head: Value, scalars: Vec<(String, f64)>) -> Result<()> {
+        let mut object = match head {
+            Value::Object(object) => object,
+            _ => Map::new(),
+        };
+        let scalars = scalars.into_iter();
+        object.extend(scalars.map(|(name, value)| (name, json!(value))));
+        let line = format!("{}\n", Value::Object(object));
+        self.file.append(line.as_bytes())
+    }
+}
+
+impl Hook for JsonLines {
+    fn name(&self) -> &str {
+        "json_lines"
+    }
+
+    fn iteration(&mut self, done: &Iteration, _: &dyn Method) -> HookResult {
+        if done.step.is_multiple_of(self.every) {
+            let head = json!({
+                "event": "iteration",
+                "epoch": done.epoch,
+                "iteration": done.iteration,
+                "step": done.step,
+            });
+            self.line(head, done.scalars())?;
+        }
+        Ok(Flow::Continue)
+    }
+
+    fn epoch(&mut self, done: &Epoch, _: &dyn Method) -> HookResult {
+        let head = json!({"event": "epoch", "epoch": done.epoch, "step": done.step});
+        self.line(head, epoch_scalars(done))?;
+        self.file.flush()?;
+        Ok(Flow::Continue)
+    }
+
+    fn state(&mut self) -> HookResult<Value> {
+        Ok(json!(self.file.sync()?))
+    }
+
+    fn load_state(&mut self, state: &Value) -> HookResult<()> {
+        Ok(self.file.rewind(state.as_u64().unwrap_or(0))?)
+    }
+
+    fn finish(&mut self) -> HookResult<()> {
+        self.file.sync()?;
+        Ok(())
+    }
+}

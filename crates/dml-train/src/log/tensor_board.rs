@@ -1,0 +1,83 @@
+//! A file that `TensorBoard` draws: `tensorboard --logdir FOLDER`.
+
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+
+use super::growing_file::GrowingFile;
+use super::{epoch_scalars, event};
+use crate::{Epoch, Flow, Hook, HookResult, Iteration, Method, Result};
+
+/// Writes the numbers of iterations and epochs as scalars, over the count of iterations.
+///
+/// A folder is a run, and its file is always called `events.out.tfevents.dml`: a run that begins anew replaces it, one
+/// that is resumed goes on in it.
+#[derive(Debug)]
+pub struct TensorBoard {
+    file: GrowingFile,
+    every: u64,
+}
+
+impl TensorBoard {
+    /// A file of events in `folder`.
+    #[must_use]
+    pub fn new(folder: impl AsRef<Path>) -> Self {
+        Self {
+            file: GrowingFile::new(folder.as_ref().join("events.out.tfevents.dml")),
+            every: 1,
+        }
+    }
+
+    /// Writes every so many iterations only. Default 1.
+    #[must_use]
+    pub fn every(self, iterations: u64) -> Self {
+        Self {
+            every: iterations.max(1),
+            ..self
+        }
+    }
+
+    fn scalars(&mut self, step: u64, scalars: &[(String, f64)]) -> Result<()> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = now.map_or(0.0, |now| now.as_secs_f64());
+        if self.file.is_empty() {
+            self.file.append(&event::version(now))?;
+        }
+        self.file.append(&event::scalars(now, step, scalars))
+    }
+}
+
+impl Hook for TensorBoard {
+    fn name(&self) -> &str {
+        "tensor_board"
+    }
+
+    fn iteration(&mut self, done: &Iteration, _: &dyn Method) -> HookResult {
+        if done.step.is_multiple_of(self.every) {
+            self.scalars(done.step, &done.scalars())?;
+            // A board that is open shows what is there.
+            self.file.flush()?;
+        }
+        Ok(Flow::Continue)
+    }
+
+    fn epoch(&mut self, done: &Epoch, _: &dyn Method) -> HookResult {
+        self.scalars(done.step, &epoch_scalars(done))?;
+        self.file.flush()?;
+        Ok(Flow::Continue)
+    }
+
+    fn state(&mut self) -> HookResult<Value> {
+        Ok(json!(self.file.sync()?))
+    }
+
+    fn load_state(&mut self, state: &Value) -> HookResult<()> {
+        Ok(self.file.rewind(state.as_u64().unwrap_or(0))?)
+    }
+
+    fn finish(&mut self) -> HookResult<()> {
+        self.file.sync()?;
+        Ok(())
+    }
+}

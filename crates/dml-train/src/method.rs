@@ -1,0 +1,200 @@
+//! What a training method is: how rows become representations, and representations losses.
+
+use std::fmt::Debug;
+
+use candle_core::{DType, Tensor};
+use dml_core::{Batch, Examples, Outcome, Result, TupleCount};
+
+use crate::{Criterion, Learner, Part};
+
+/// A way to train: which parts there are, and what of a batch is minimised.
+///
+/// The work is cut in two where rows stop being independent, so that a
+/// [gradient cache](crate::TrainerBuilder::with_gradient_cache) can do the first half chunk by chunk. Training is all
+/// that a method knows; counting, stepping, saving and reporting are the [`Trainer`](crate::Trainer)'s.
+pub trait Method: Debug {
+    /// Before the first iteration of an epoch, which counts from 1, and before what is left of one after an interruption.
+    fn begin_epoch(&mut self, _epoch: u64) {}
+
+    /// The rows of a view, each by itself, as the losses read them: `[rows, …]` → `[rows, width]`.
+    ///
+    /// # Errors
+    /// As the parts.
+    fn represent(&self, view: &Tensor, train: bool) -> Result<Tensor>;
+
+    /// The losses of a batch; `epoch` counts from 1.
+    ///
+    /// # Errors
+    /// As miners, losses and reducers; [`Error::Missing`](dml_core::Error::Missing) if the data set gives too few views.
+    fn losses(&self, representations: &[Tensor], examples: &Examples, epoch: u64)
+    -> Result<Losses>;
+
+    /// The embeddings of rows, outside of training: what is searched with in the end.
+    ///
+    /// # Errors
+    /// As the parts.
+    fn embed(&self, view: &Tensor) -> Result<Tensor> {
+        self.represent(view, false)
+    }
+
+    /// The parts in a fixed order.
+    fn parts(&self) -> Vec<&Part>;
+
+    /// The criteria in a fixed order.
+    fn criteria(&self) -> Vec<&Criterion>;
+
+    /// What learns: parts, then criteria. Both at once, which two borrows can't give.
+    fn learners_mut(&mut self) -> Vec<&mut Learner>;
+
+    /// Whether the parameters of the part or criterion of that name make steps in that epoch.
+    fn trains(&self, _name: &str, _epoch: u64) -> bool {
+        true
+    }
+}
+
+/// One loss of a method: a name, a scalar, and its weight in the sum.
+#[derive(Clone, Debug)]
+pub struct LossValue {
+    /// The name.
+    pub name: String,
+    /// The scalar, unweighted.
+    pub value: Tensor,
+    /// The weight.
+    pub weight: f64,
+}
+
+impl LossValue {
+    /// A loss.
+    pub fn new(name: impl Into<String>, value: Tensor, weight: f64) -> Self {
+        let name = name.into();
+        Self {
+            name,
+            value,
+            weight,
+        }
+    }
+}
+
+/// The losses of a batch, and what there is to know of them.
+#[derive(Clone, Debug, Default)]
+pub struct Losses {
+    values: Vec<LossValue>,
+    terms: Vec<(String, Tensor)>,
+    mined: Option<u64>,
+    kept: u64,
+    total: u64,
+    embeddings: Option<Tensor>,
+}
+
+impl Losses {
+    /// No loss yet, of these embeddings.
+    #[must_use]
+    pub fn of(embeddings: &Tensor) -> Self {
+        Self {
+            embeddings: Some(embeddings.detach()),
+            ..Self::default()
+        }
+    }
+
+    /// The losses so far and one more.
+    #[must_use]
+    pub fn with(mut self, value: LossValue) -> Self {
+        self.values.push(value);
+        self
+    }
+
+    /// The losses so far and one of an objective, with its counts.
+    #[must_use]
+    pub fn with_outcome(mut self, (value, outcome): (LossValue, Outcome)) -> Self {
+        if let Some(mined) = outcome.mined {
+            *self.mined.get_or_insert(0) += TupleCount::total(mined);
+        }
+        self.kept += outcome.kept;
+        self.total += outcome.total;
+        if outcome.parts.len() > 1 {
+            let name = &value.name;
+            let named = |(term, loss)| (format!("{name}.{term}"), loss);
+            self.terms.extend(outcome.parts.into_iter().map(named));
+        }
+        self.with(value)
+    }
+
+    /// The losses so far and one that a criterion gives for a batch.
+    ///
+    /// # Errors
+    /// As the criterion.
+    pub fn with_criterion(self, criterion: &Criterion, batch: &Batch) -> Result<Self> {
+        Ok(self.with_outcome(criterion.evaluate(batch)?))
+    }
+
+    /// The losses in order.
+    #[must_use]
+    pub fn values(&self) -> &[LossValue] {
+        &self.values
+    }
+
+    /// The terms of losses that have several, as `loss.term`.
+    #[must_use]
+    pub fn terms(&self) -> &[(String, Tensor)] {
+        &self.terms
+    }
+
+    /// How many tuples were mined; `None` if nothing mines.
+    #[must_use]
+    pub fn mined(&self) -> Option<u64> {
+        self.mined
+    }
+
+    /// How many values took part in means and sums.
+    #[must_use]
+    pub fn kept(&self) -> u64 {
+        self.kept
+    }
+
+    /// How many values there were.
+    #[must_use]
+    pub fn total_values(&self) -> u64 {
+        self.total
+    }
+
+    /// The embeddings `[rows, dim]`, without gradient.
+    #[must_use]
+    pub fn embeddings(&self) -> Option<&Tensor> {
+        self.embeddings.as_ref()
+    }
+
+    /// `Σ weight · loss`, what is minimised. Losses of weight 0 are left out: not even a NaN of theirs counts.
+    ///
+    /// # Errors
+    /// [`Error::Missing`](dml_core::Error::Missing) if every weight is 0.
+    pub fn total(&self) -> Result<Tensor> {
+        let mut sum: Option<Tensor> = None;
+        for LossValue { value, weight, .. } in &self.values {
+            if *weight == 0.0 {
+                continue;
+            }
+            let part = if *weight == 1.0 {
+                value.clone()
+            } else {
+                (value * *weight)?
+            };
+            sum = Some(match sum {
+                None => part,
+                Some(sum) => {
+                    // Criteria over embeddings of half precision give single-precision losses.
+                    let part = part.to_dtype(sum.dtype())?;
+                    (sum + part)?
+                }
+            });
+        }
+        sum.ok_or(dml_core::Error::Missing {
+            component: "Trainer",
+            needed: "a loss of a weight other than 0",
+        })
+    }
+}
+
+/// A scalar as a number.
+pub(crate) fn number(scalar: &Tensor) -> Result<f64> {
+    Ok(scalar.to_dtype(DType::F64)?.to_scalar::<f64>()?)
+}

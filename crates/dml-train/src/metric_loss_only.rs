@@ -1,0 +1,63 @@
+//! One metric loss on the embeddings of a batch.
+//!
+//! ```text
+//! L = loss(z, labels, miner(z, labels)),   z = embedder(trunk(x))
+//! ```
+
+use candle_core::Tensor;
+use dml_core::{Batch, Examples, Objective, Result};
+
+use crate::model::{Model, with_embedder};
+use crate::{Criterion, Learner, Losses, Method, Part};
+
+/// Trains trunk and embedder by one objective ([formula](self)); PML's `MetricLossOnly`.
+///
+/// See the [crate's example](crate).
+#[derive(Debug)]
+pub struct MetricLossOnly {
+    model: Model,
+    criterion: Criterion,
+}
+
+impl MetricLossOnly {
+    /// A trunk whose outputs are the embeddings, unless there is an embedder.
+    pub fn new(trunk: Part, objective: impl Into<Criterion>) -> Self {
+        Self {
+            model: Model::new(trunk),
+            criterion: objective.into(),
+        }
+    }
+
+    with_embedder!();
+
+    /// What is minimised.
+    #[must_use]
+    pub fn objective(&self) -> &Objective {
+        self.criterion.objective()
+    }
+}
+
+impl Method for MetricLossOnly {
+    fn represent(&self, view: &Tensor, train: bool) -> Result<Tensor> {
+        self.model.embed(view, train)
+    }
+
+    fn losses(&self, embeddings: &[Tensor], examples: &Examples, _: u64) -> Result<Losses> {
+        let batch = Batch::new(&embeddings[0], examples.labels())?;
+        Losses::of(&embeddings[0]).with_criterion(&self.criterion, &batch)
+    }
+
+    fn parts(&self) -> Vec<&Part> {
+        self.model.parts()
+    }
+
+    fn criteria(&self) -> Vec<&Criterion> {
+        vec![&self.criterion]
+    }
+
+    fn learners_mut(&mut self) -> Vec<&mut Learner> {
+        let mut learners = self.model.learners_mut();
+        learners.push(self.criterion.learner_mut());
+        learners
+    }
+}

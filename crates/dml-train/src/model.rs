@@ -1,0 +1,55 @@
+//! Trunk and embedder, which most methods begin with.
+
+use candle_core::Tensor;
+use dml_core::Result;
+
+use crate::{Learner, Part};
+
+/// A trunk, and an embedder on its outputs if there is one.
+#[derive(Debug)]
+pub(crate) struct Model {
+    pub(crate) trunk: Part,
+    pub(crate) embedder: Option<Part>,
+}
+
+impl Model {
+    pub(crate) fn new(trunk: Part) -> Self {
+        let embedder = None;
+        Self { trunk, embedder }
+    }
+
+    /// Embeddings of rows.
+    pub(crate) fn embed(&self, view: &Tensor, train: bool) -> Result<Tensor> {
+        self.embed_outputs(&self.trunk.forward(view, train)?, train)
+    }
+
+    /// Embeddings of what the trunk gave.
+    pub(crate) fn embed_outputs(&self, outputs: &Tensor, train: bool) -> Result<Tensor> {
+        match &self.embedder {
+            None => Ok(outputs.clone()),
+            Some(embedder) => embedder.forward_through(outputs, train),
+        }
+    }
+
+    pub(crate) fn parts(&self) -> Vec<&Part> {
+        [&self.trunk].into_iter().chain(&self.embedder).collect()
+    }
+
+    pub(crate) fn learners_mut(&mut self) -> Vec<&mut Learner> {
+        let parts = [&mut self.trunk].into_iter().chain(&mut self.embedder);
+        parts.map(Part::learner_mut).collect()
+    }
+}
+
+/// Writes the builder method of methods that have a [`Model`] called `model`.
+macro_rules! with_embedder {
+    () => {
+        /// Embeds the outputs of the trunk.
+        #[must_use]
+        pub fn with_embedder(mut self, embedder: crate::Part) -> Self {
+            self.model.embedder = Some(embedder);
+            self
+        }
+    };
+}
+pub(crate) use with_embedder;

@@ -1,0 +1,147 @@
+//! Pieces of the model: a Candle module with what a run has to know of it.
+
+use std::fmt;
+
+use candle_core::{Tensor, Var};
+use candle_nn::ModuleT;
+use dml_core::{Result, SeedSequence};
+
+use crate::Learner;
+use crate::learner::learner_methods;
+
+/// A named module: trunk, embedder, classifier, generator.
+///
+/// Candle's modules say neither what they learn nor what they remember, so both are given here: parameters, buffers
+/// such as running means, and the seeds of dropout. A checkpoint holds all three.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use candle_nn::{VarBuilder, VarMap, linear};
+/// use dml_nn::{Adam, AdamConfig};
+/// use dml_train::{Clip, Part};
+///
+/// let variables = VarMap::new();
+/// let module = linear(4, 2, VarBuilder::from_varmap(&variables, DType::F32, &Device::Cpu))?;
+/// let trunk = Part::from_var_map("trunk", module, &variables)?
+///     .with_optimizer(|parameters| Adam::new(parameters, AdamConfig::default()))?
+///     .with_clip(Clip::norm(1.0)?);
+/// let embeddings = trunk.forward(&Tensor::zeros((3, 4), DType::F32, &Device::Cpu)?, true)?;
+/// assert_eq!(embeddings.dims(), [3, 2]);
+/// assert_eq!(trunk.learner().parameters().len(), 2);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
+pub struct Part {
+    module: Box<dyn ModuleT>,
+    pub(crate) learner: Learner,
+    buffers: Vec<(String, Var)>,
+    seeds: Vec<SeedSequence>,
+}
+
+impl Part {
+    /// A module and the parameters that it reads, by name. Every part of a run needs a name of its own.
+    pub fn new(
+        name: impl Into<String>,
+        module: impl ModuleT + 'static,
+        parameters: impl IntoIterator<Item = (String, Var)>,
+    ) -> Self {
+        Self {
+            module: Box::new(module),
+            learner: Learner::new(name, parameters),
+            buffers: Vec::new(),
+            seeds: Vec::new(),
+        }
+    }
+
+    /// A module made from a [`VarBuilder`](candle_nn::VarBuilder) over `variables`, all of which are its parameters.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`](dml_core::Error::Unsupported) if a thread failed while it changed the map.
+    pub fn from_var_map(
+        name: impl Into<String>,
+        module: impl ModuleT + 'static,
+        variables: &candle_nn::VarMap,
+    ) -> Result<Self> {
+        let data = variables.data().lock();
+        let data = data.map_err(|_| dml_core::Error::Unsupported {
+            component: "Part::from_var_map",
+            reason: "a thread failed while it changed the map of variables",
+        })?;
+        let mut parameters: Vec<(String, Var)> = data
+            .iter()
+            .map(|(name, var)| (name.clone(), var.clone()))
+            .collect();
+        // A map has no order, and sums over parameters shall have one.
+        parameters.sort_by(|a, b| a.0.cmp(&b.0));
+        Ok(Self::new(name, module, parameters))
+    }
+
+    /// What the module changes without learning it, such as running means: goes into checkpoints.
+    #[must_use]
+    pub fn with_buffers(mut self, buffers: impl IntoIterator<Item = (String, Var)>) -> Self {
+        self.buffers = buffers.into_iter().collect();
+        self
+    }
+
+    /// [Handles](SeedSequence::handle) of what the module draws from: without those of its dropout, a run can neither
+    /// be taken up again exactly nor use a gradient cache.
+    #[must_use]
+    pub fn with_seeds(mut self, seeds: impl IntoIterator<Item = SeedSequence>) -> Self {
+        self.seeds = seeds.into_iter().collect();
+        self
+    }
+
+    /// One more sequence that the part draws from.
+    pub(crate) fn add_seeds(&mut self, seeds: SeedSequence) {
+        self.seeds.push(seeds);
+    }
+
+    learner_methods!();
+
+    /// The module's output. A frozen part works as outside of training, and no gradient goes through it.
+    ///
+    /// # Errors
+    /// As the module.
+    pub fn forward(&self, input: &Tensor, train: bool) -> Result<Tensor> {
+        if self.learner.is_frozen() {
+            return Ok(self.module.forward_t(input, false)?.detach());
+        }
+        Ok(self.module.forward_t(input, train)?)
+    }
+
+    /// The output with gradient to the input even if the part is frozen: its parameters stay, what is before learns.
+    ///
+    /// # Errors
+    /// As the module.
+    pub fn forward_through(&self, input: &Tensor, train: bool) -> Result<Tensor> {
+        let train = train && !self.learner.is_frozen();
+        Ok(self.module.forward_t(input, train)?)
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.learner.name()
+    }
+
+    /// What the module changes without learning it.
+    #[must_use]
+    pub fn buffers(&self) -> &[(String, Var)] {
+        &self.buffers
+    }
+
+    /// What the module draws from.
+    #[must_use]
+    pub fn seeds(&self) -> &[SeedSequence] {
+        &self.seeds
+    }
+}
+
+impl fmt::Debug for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Part")
+            .field("learner", &self.learner)
+            .field("buffers", &self.buffers.len())
+            .field("seeds", &self.seeds)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,247 @@
+//! What a run tells its hooks.
+
+use candle_core::{DType, Tensor};
+use dml_core::Result;
+
+use crate::Losses;
+use crate::method::number;
+
+/// What happened in one iteration: a step of the optimisers, over one batch or, accumulated, several.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Iteration {
+    /// The epoch, from 1.
+    pub epoch: u64,
+    /// The iteration of the epoch, from 0.
+    pub iteration: u64,
+    /// How many iterations there have been, this one and those of earlier epochs included.
+    pub step: u64,
+    /// What was minimised: Σ weight · loss, before the step.
+    pub loss: f64,
+    /// Each loss by name, unweighted; 0 where the method left it out.
+    pub losses: Vec<(String, f64)>,
+    /// The terms of losses that have several.
+    pub terms: Vec<(String, f64)>,
+    /// How many tuples were mined; `None` if nothing mines.
+    pub mined: Option<u64>,
+    /// How many values took part in the loss.
+    pub kept: u64,
+    /// How many values the loss had.
+    pub total: u64,
+    /// Lengths of the embeddings.
+    pub norms: Norms,
+    /// The norm of all gradients together, before clipping; only where it was asked for.
+    pub gradient_norm: Option<f64>,
+    /// The learning rate of each part and criterion that has one.
+    pub learning_rates: Vec<(String, f64)>,
+    /// How many rows there were.
+    pub examples: usize,
+    /// Seconds that the iteration took, loading included.
+    pub seconds: f64,
+}
+
+/// Lengths of embeddings.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Norms {
+    /// The mean.
+    pub mean: f64,
+    /// The smallest.
+    pub min: f64,
+    /// The largest.
+    pub max: f64,
+}
+
+impl Norms {
+    /// Of embeddings `[rows, dim]`; all 0 without rows.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`](dml_core::Error::Tensor) if Candle cannot do it.
+    pub fn of(embeddings: &Tensor) -> Result<Self> {
+        let squares = embeddings.to_dtype(DType::F32)?.sqr()?.sum(1)?;
+        let norms: Vec<f64> = squares
+            .to_vec1::<f32>()?
+            .into_iter()
+            .map(|square| f64::from(square).sqrt())
+            .collect();
+        if norms.is_empty() {
+            return Ok(Self::default());
+        }
+        Ok(Self {
+            mean: norms.iter().sum::<f64>() / norms.len() as f64,
+            min: norms.iter().copied().fold(f64::INFINITY, f64::min),
+            max: norms.iter().copied().fold(0.0, f64::max),
+        })
+    }
+}
+
+impl Iteration {
+    /// Which share of the values took part in the loss; 0 if there was none.
+    #[must_use]
+    pub fn active_fraction(&self) -> f64 {
+        if self.total == 0 {
+            0.0
+        } else {
+            self.kept as f64 / self.total as f64
+        }
+    }
+
+    /// Rows per second.
+    #[must_use]
+    pub fn examples_per_second(&self) -> f64 {
+        self.examples as f64 / self.seconds.max(1e-9)
+    }
+
+    /// All numbers by name, as logs write them. The names of a run stay the same from iteration to iteration.
+    #[must_use]
+    pub fn scalars(&self) -> Vec<(String, f64)> {
+        let mut scalars = vec![("loss".to_owned(), self.loss)];
+        let named = |kind: &'static str| {
+            move |(name, value): &(String, f64)| (format!("{kind}/{name}"), *value)
+        };
+        scalars.extend(self.losses.iter().map(named("losses")));
+        scalars.extend(self.terms.iter().map(named("terms")));
+        if let Some(mined) = self.mined {
+            scalars.push(("tuples/mined".to_owned(), mined as f64));
+        }
+        scalars.push(("tuples/kept".to_owned(), self.kept as f64));
+        scalars.push(("tuples/total".to_owned(), self.total as f64));
+        scalars.push(("tuples/active_fraction".to_owned(), self.active_fraction()));
+        scalars.push(("embedding_norm/mean".to_owned(), self.norms.mean));
+        scalars.push(("embedding_norm/min".to_owned(), self.norms.min));
+        scalars.push(("embedding_norm/max".to_owned(), self.norms.max));
+        if let Some(norm) = self.gradient_norm {
+            scalars.push(("gradient_norm".to_owned(), norm));
+        }
+        scalars.extend(self.learning_rates.iter().map(named("learning_rate")));
+        let rate = self.examples_per_second();
+        scalars.push(("examples_per_second".to_owned(), rate));
+        scalars
+    }
+}
+
+/// What is known at the end of an epoch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Epoch {
+    /// The epoch, from 1.
+    pub epoch: u64,
+    /// How many iterations there have been.
+    pub step: u64,
+    /// The mean of the losses of its iterations; those before an interruption are left out.
+    pub mean_loss: f64,
+    /// What validation found, if it was its turn.
+    pub validation: Option<f64>,
+    /// The best that validation has found so far, and in which epoch.
+    pub best: Option<(u64, f64)>,
+    /// Seconds that the epoch took, validation included; those before an interruption are left out.
+    pub seconds: f64,
+}
+
+/// The losses of one batch as numbers.
+#[derive(Debug, Default)]
+pub(crate) struct Sums {
+    pub(crate) loss: f64,
+    losses: Vec<(String, f64)>,
+    terms: Vec<(String, f64)>,
+    mined: Option<u64>,
+    kept: u64,
+    total: u64,
+    norms: Vec<(Norms, usize)>,
+    pub(crate) examples: usize,
+    batches: f64,
+}
+
+impl Sums {
+    /// Adds a batch.
+    pub(crate) fn add(&mut self, losses: &Losses, examples: usize) -> Result<()> {
+        let mut total = 0.0;
+        for value in losses.values() {
+            let loss = number(&value.value)?;
+            if value.weight != 0.0 {
+                total += value.weight * loss;
+            }
+            add_named(&mut self.losses, &value.name, loss);
+        }
+        self.loss += total;
+        for (name, term) in losses.terms() {
+            add_named(&mut self.terms, name, number(term)?);
+        }
+        if let Some(mined) = losses.mined() {
+            *self.mined.get_or_insert(0) += mined;
+        }
+        self.kept += losses.kept();
+        self.total += losses.total_values();
+        if let Some(embeddings) = losses.embeddings() {
+            self.norms
+                .push((Norms::of(embeddings)?, embeddings.dims()[0]));
+        }
+        self.examples += examples;
+        self.batches += 1.0;
+        Ok(())
+    }
+
+    /// The mean over the batches, written into `iteration`.
+    pub(crate) fn finish(self, iteration: &mut Iteration) {
+        let mean = |named: Vec<(String, f64)>| {
+            let mean = |(name, sum)| (name, sum / self.batches);
+            named.into_iter().map(mean).collect()
+        };
+        iteration.loss = self.loss / self.batches;
+        iteration.losses = mean(self.losses);
+        iteration.terms = mean(self.terms);
+        iteration.mined = self.mined;
+        iteration.kept = self.kept;
+        iteration.total = self.total;
+        iteration.examples = self.examples;
+        let rows: usize = self.norms.iter().map(|(_, rows)| rows).sum();
+        if rows > 0 {
+            let norms = self.norms.iter().filter(|(_, rows)| *rows > 0);
+            let share = |(norms, of): &(Norms, usize)| norms.mean * *of as f64 / rows as f64;
+            iteration.norms = Norms {
+                mean: norms.clone().map(share).sum(),
+                min: norms
+                    .clone()
+                    .map(|(n, _)| n.min)
+                    .fold(f64::INFINITY, f64::min),
+                max: norms.map(|(n, _)| n.max).fold(0.0, f64::max),
+            };
+        }
+    }
+}
+
+fn add_named(sums: &mut Vec<(String, f64)>, name: &str, value: f64) {
+    match sums.iter_mut().find(|(own, _)| own == name) {
+        Some((_, sum)) => *sum += value,
+        None => sums.push((name.to_owned(), value)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::LossValue;
+    use candle_core::Device;
+
+    #[test]
+    fn accumulated_batches_are_averaged() -> Result<()> {
+        let scalar = |x: f32| Tensor::new(x, &Device::Cpu);
+        let mut sums = Sums::default();
+        for (loss, rows) in [(1.0, [[3f32, 4.], [0., 1.]]), (2.0, [[0., 2.], [0., 0.]])] {
+            let losses = Losses::of(&Tensor::new(&rows, &Device::Cpu)?)
+                .with(LossValue::new("a", scalar(loss)?, 1.0))
+                .with(LossValue::new("b", scalar(10.0)?, 0.5))
+                .with(LossValue::new("off", scalar(f32::NAN)?, 0.0));
+            sums.add(&losses, 2)?;
+        }
+        let mut iteration = crate::trainer::blank(1, 0, 1);
+        sums.finish(&mut iteration);
+        assert_eq!(iteration.loss, 6.5);
+        assert_eq!(
+            iteration.losses[..2],
+            [("a".to_owned(), 1.5), ("b".to_owned(), 10.0)]
+        );
+        assert_eq!(iteration.examples, 4);
+        let Norms { mean, min, max } = iteration.norms;
+        assert_eq!((mean, min, max), (2.0, 0.0, 5.0));
+        assert_eq!(iteration.active_fraction(), 0.0);
+        Ok(())
+    }
+}

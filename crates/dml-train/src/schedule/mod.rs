@@ -1,0 +1,42 @@
+//! Learning rates that change in the course of a run.
+//!
+//! ```text
+//! rate = base · Π factor(t),   t: iterations or epochs done
+//! ```
+//!
+//! A [`Schedule`] is a function of t and remembers nothing, so a run that is taken up again needs only its counters.
+//! [`Plateau`] alone depends on what happened, and keeps it in the checkpoint.
+
+mod cosine;
+mod plateau;
+mod step;
+mod warm_up;
+
+use std::fmt::Debug;
+
+pub use cosine::Cosine;
+pub(crate) use plateau::PlateauState;
+pub use plateau::{Better, Plateau, PlateauConfig};
+pub use step::{MultiStep, Step};
+pub use warm_up::WarmUp;
+
+/// The factor of a learning rate.
+pub trait Schedule: Debug + Send {
+    /// The factor after `done` iterations or epochs.
+    fn factor(&self, done: u64) -> f64;
+}
+
+impl<S: Schedule + ?Sized> Schedule for Box<S> {
+    fn factor(&self, done: u64) -> f64 {
+        (**self).factor(done)
+    }
+}
+
+/// What a [`Schedule`] counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// The factor changes after every iteration.
+    Iteration,
+    /// The factor changes after every epoch.
+    Epoch,
+}

@@ -1,0 +1,301 @@
+//! A run on its way into a checkpoint and out of one.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use candle_core::{Tensor, Var};
+use dml_core::{SeedSequence, checkpoint};
+use tracing::info_span;
+
+use super::{Trainer, failed, learners, learners_mut, named};
+use crate::checkpoint::{Checkpoints, Sequence, Snapshot, State};
+use crate::{Method, Result, TrainError, Validation};
+
+/// What stands before the names of tensors of each kind.
+const PARAMETERS: &str = "parameters/";
+const BUFFERS: &str = "buffers/";
+const LOSS_BUFFERS: &str = "loss_buffers/";
+const OPTIMIZERS: &str = "optimizers/";
+const AVERAGES: &str = "averages/";
+
+impl<M: Method> Trainer<M> {
+    /// Goes on from the latest checkpoint, and says after how many iterations that is; `None` if there is none yet.
+    ///
+    /// What follows is bit for bit what would have followed without an interruption, given the same machine, number of
+    /// threads, data and settings. Hooks get back what they remember by name.
+    ///
+    /// # Errors
+    /// [`TrainError::NoCheckpoint`] if none were asked for; [`TrainError::Damaged`] or [`TrainError::Tensors`] if the
+    /// checkpoint is not whole or is one of another model.
+    pub fn resume(&mut self) -> Result<Option<u64>> {
+        let checkpoints = self.checkpoints()?.clone();
+        checkpoints.sweep()?;
+        self.is_resumed = true;
+        let Some(&step) = checkpoints.steps()?.last() else {
+            return Ok(None);
+        };
+        let snapshot = checkpoints.read(step)?;
+        self.restore(snapshot)?;
+        Ok(Some(step))
+    }
+
+    /// Puts the weights and buffers of the best validation so far in place; counters and optimisers stay as they are.
+    ///
+    /// # Errors
+    /// [`TrainError::NoCheckpoint`] if there was no validation or no checkpoint was kept; as
+    /// [`resume`](Trainer::resume).
+    pub fn load_best(&mut self) -> Result<()> {
+        let checkpoints = self.checkpoints()?;
+        let best = self.run.validation.as_ref().and_then(Validation::best);
+        let step = best.map(|best| best.step);
+        let kept = checkpoints.steps()?;
+        let Some(step) = step.filter(|step| kept.contains(step)) else {
+            return Err(TrainError::NoCheckpoint {
+                folder: checkpoints.folder().to_owned(),
+                wanted: "best",
+            });
+        };
+        let tensors = checkpoints.read(step)?.tensors;
+        let averages = under(&tensors, AVERAGES);
+        self.assign_weights(&tensors)?;
+        // Validation judged the averages, so these are the best weights.
+        for (name, var) in self.parameters() {
+            if let Some(average) = averages.get(&name) {
+                let average = average.to_dtype(var.dtype())?;
+                var.set(&average.to_device(var.device())?)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the weights and buffers of the parts to a safetensors file: `part/parameter`.
+    ///
+    /// # Errors
+    /// [`TrainError::Tensors`] if the file can't be written.
+    pub fn save_model(&self, path: impl AsRef<Path>) -> Result<()> {
+        let parts = self.run.method.parts();
+        let parameters = parts.iter().flat_map(|part| named(&part.learner));
+        let tensors: HashMap<String, Tensor> = parameters
+            .chain(self.buffers())
+            .map(|(name, var)| (name, var.as_tensor().clone()))
+            .collect();
+        Ok(checkpoint::save(path.as_ref(), &tensors)?)
+    }
+
+    fn checkpoints(&self) -> Result<&Checkpoints> {
+        self.run
+            .checkpoints
+            .as_ref()
+            .ok_or_else(|| TrainError::NoCheckpoint {
+                folder: Path::new("(the run was built without checkpoints)").to_owned(),
+                wanted: "latest",
+            })
+    }
+
+    /// Refuses to write among the checkpoints of another run.
+    pub(super) fn claim_folder(&mut self) -> Result<()> {
+        let Some(checkpoints) = &self.run.checkpoints else {
+            return Ok(());
+        };
+        if self.is_resumed || self.counters.step > 0 {
+            return Ok(());
+        }
+        if !checkpoints.steps()?.is_empty() {
+            return Err(TrainError::FolderInUse {
+                folder: checkpoints.folder().to_owned(),
+            });
+        }
+        checkpoints.sweep()?;
+        self.is_resumed = true;
+        Ok(())
+    }
+
+    pub(super) fn write_checkpoint(&mut self) -> Result<()> {
+        let Some(checkpoints) = self.run.checkpoints.clone() else {
+            return Ok(());
+        };
+        let _span = info_span!("checkpoint", step = self.counters.step).entered();
+        let snapshot = self.snapshot()?;
+        let best = self.run.validation.as_ref().and_then(Validation::best);
+        checkpoints.write(&snapshot, best.map(|best| best.step))
+    }
+
+    fn snapshot(&mut self) -> Result<Snapshot> {
+        let mut state = State::new(self.counters, self.run.seed);
+        for hook in &mut self.run.hooks {
+            let remembered = hook.state();
+            let remembered = remembered.map_err(|source| failed(hook.name(), source))?;
+            if !remembered.is_null() {
+                state.hooks.insert(hook.name().to_owned(), remembered);
+            }
+        }
+        state.validation = self.run.validation.as_ref().map(|own| own.state().clone());
+        for (name, seeds) in self.seeds() {
+            let sequences = seeds.iter().map(|own| Sequence {
+                seed: own.seed(),
+                calls: own.calls(),
+            });
+            state.sequences.insert(name, sequences.collect());
+        }
+        let mut tensors = HashMap::new();
+        let method = &self.run.method;
+        for (name, var) in self.parameters() {
+            tensors.insert(format!("{PARAMETERS}{name}"), var.as_detached_tensor());
+        }
+        for (name, var) in self.buffers() {
+            tensors.insert(format!("{BUFFERS}{name}"), var.as_detached_tensor());
+        }
+        for learner in learners(method) {
+            let name = learner.name();
+            if let Some(plateau) = learner.plateau() {
+                let plateau = plateau.state().clone();
+                state.plateaus.insert(name.to_owned(), plateau);
+            }
+            if let Some(optimizer) = learner.optimizer() {
+                for (own, tensor) in optimizer.state()? {
+                    tensors.insert(format!("{OPTIMIZERS}{name}/{own}"), tensor);
+                }
+            }
+        }
+        for criterion in method.criteria() {
+            let name = criterion.name();
+            for (own, tensor) in criterion.objective().loss().buffers()? {
+                tensors.insert(format!("{LOSS_BUFFERS}{name}/{own}"), tensor);
+            }
+        }
+        if let Some(ema) = &self.ema {
+            for (name, average) in ema.averages() {
+                tensors.insert(format!("{AVERAGES}{name}"), average.clone());
+            }
+        }
+        Ok(Snapshot { state, tensors })
+    }
+
+    fn restore(&mut self, snapshot: Snapshot) -> Result<()> {
+        let Snapshot { state, tensors } = snapshot;
+        self.check_seeds(&state)?;
+        self.assign_weights(&tensors)?;
+        if let Some(ema) = &mut self.ema {
+            let averages = under(&tensors, AVERAGES);
+            checkpoint::fits(ema.averages(), &averages)?;
+            ema.assign(&averages)?;
+        }
+        for criterion in self.run.method.criteria() {
+            let prefix = format!("{LOSS_BUFFERS}{}/", criterion.name());
+            let buffers = under(&tensors, &prefix);
+            if !buffers.is_empty() {
+                criterion.objective().loss().set_buffers(&buffers)?;
+            }
+        }
+        for learner in learners_mut(&mut self.run.method) {
+            let name = learner.name().to_owned();
+            if let Some(optimizer) = learner.optimizer_mut() {
+                let prefix = format!("{OPTIMIZERS}{name}/");
+                optimizer.load_state(&under(&tensors, &prefix))?;
+            }
+            if let (Some(plateau), Some(state)) = (learner.plateau_mut(), state.plateaus.get(&name))
+            {
+                plateau.set_state(state.clone());
+            }
+        }
+        for (name, seeds) in self.seeds() {
+            for (seed, sequence) in seeds.iter().zip(&state.sequences[&name]) {
+                seed.resume(sequence.calls);
+            }
+        }
+        if let (Some(validation), Some(state)) = (&mut self.run.validation, state.validation) {
+            validation.set_state(state);
+        }
+        for hook in &mut self.run.hooks {
+            if let Some(remembered) = state.hooks.get(hook.name()) {
+                let loaded = hook.load_state(remembered);
+                loaded.map_err(|source| failed(hook.name(), source))?;
+            }
+        }
+        self.counters = state.counters;
+        // Whatever was fetched ahead belongs to another position.
+        self.loader = None;
+        self.epoch_loss = (0.0, 0);
+        Ok(())
+    }
+
+    /// Whether the run draws from where the checkpoint did.
+    fn check_seeds(&self, state: &State) -> Result<()> {
+        let mut pairs = vec![("data set".to_owned(), vec![state.seed], vec![self.run.seed])];
+        for (name, seeds) in self.seeds() {
+            let expected = state.sequences.get(&name).into_iter().flatten();
+            let expected = expected.map(|sequence| sequence.seed).collect();
+            pairs.push((
+                name,
+                expected,
+                seeds.iter().map(SeedSequence::seed).collect(),
+            ));
+        }
+        for (name, expected, got) in pairs {
+            if expected != got {
+                return Err(TrainError::Seeds {
+                    name,
+                    expected,
+                    got,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets parameters and buffers; none unless all fit.
+    fn assign_weights(&self, tensors: &HashMap<String, Tensor>) -> Result<()> {
+        for (prefix, variables) in [(PARAMETERS, self.parameters()), (BUFFERS, self.buffers())] {
+            let places = variables
+                .iter()
+                .map(|(name, var)| (name.as_str(), var.as_tensor()));
+            checkpoint::fits(places, &under(tensors, prefix))?;
+        }
+        for (prefix, variables) in [(PARAMETERS, self.parameters()), (BUFFERS, self.buffers())] {
+            for (name, var) in variables {
+                let tensor = &tensors[&format!("{prefix}{name}")];
+                var.set(&tensor.to_device(var.device())?)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn parameters(&self) -> Vec<(String, Var)> {
+        let learners = learners(&self.run.method);
+        learners.into_iter().flat_map(named).collect()
+    }
+
+    fn buffers(&self) -> Vec<(String, Var)> {
+        let mut buffers = Vec::new();
+        for part in self.run.method.parts() {
+            for (own, var) in part.buffers() {
+                buffers.push((format!("{}/{own}", part.name()), var.clone()));
+            }
+        }
+        buffers
+    }
+
+    /// The random sequences of parts and criteria that have some.
+    fn seeds(&self) -> Vec<(String, Vec<SeedSequence>)> {
+        let method = &self.run.method;
+        let mut seeds = Vec::new();
+        for part in method.parts() {
+            let handles = part.seeds().iter().map(SeedSequence::handle).collect();
+            seeds.push((part.name().to_owned(), handles));
+        }
+        for criterion in method.criteria() {
+            let handles: Vec<SeedSequence> = criterion.objective().seeds();
+            seeds.push((criterion.name().to_owned(), handles));
+        }
+        seeds.retain(|(_, seeds): &(String, Vec<SeedSequence>)| !seeds.is_empty());
+        seeds
+    }
+}
+
+/// The tensors whose names begin with `prefix`, without it.
+fn under(tensors: &HashMap<String, Tensor>, prefix: &str) -> HashMap<String, Tensor> {
+    let own = |(name, tensor): (&String, &Tensor)| {
+        Some((name.strip_prefix(prefix)?.to_owned(), tensor.clone()))
+    };
+    tensors.iter().filter_map(own).collect()
+}

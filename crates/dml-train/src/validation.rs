@@ -1,0 +1,130 @@
+//! Judging the model between epochs: which epoch is best, and when to give up.
+//!
+//! ```text
+//! best  = the first epoch whose value no other exceeds
+//! stop when  epoch − best > patience
+//! ```
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::AnyError;
+use crate::schedule::Better;
+use crate::{Method, Result, TrainError};
+
+/// Knobs of [`Validation`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct ValidationConfig {
+    /// Every how many epochs the model is judged, at least 1. Default 1. PML's `test_interval`.
+    pub every: u64,
+    /// After how many epochs without a new best the run ends. Default: never.
+    pub patience: Option<u64>,
+    /// Which way the value improves. Default: higher.
+    pub better: Better,
+}
+
+impl Default for ValidationConfig {
+    fn default() -> Self {
+        Self {
+            every: 1,
+            patience: None,
+            better: Better::Higher,
+        }
+    }
+}
+
+/// A judgement of the model: it drives plateau schedules, the choice of the best checkpoint and early stopping
+/// ([rules](self)); PML's `HookContainer`.
+pub struct Validation {
+    config: ValidationConfig,
+    judge: Box<Judge>,
+    state: ValidationState,
+}
+
+type Judge = dyn FnMut(&dyn Method) -> std::result::Result<f64, AnyError>;
+
+/// What a [`Validation`] remembers.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ValidationState {
+    pub(crate) best: Option<Best>,
+    pub(crate) last_epoch: u64,
+}
+
+/// The best epoch so far.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Best {
+    pub(crate) epoch: u64,
+    pub(crate) step: u64,
+    pub(crate) value: f64,
+}
+
+impl Validation {
+    /// Judges by a closure, which may embed with [`Method::embed`]: precision at 1, say, of a validation set.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if `every` is 0.
+    pub fn new(
+        config: ValidationConfig,
+        judge: impl FnMut(&dyn Method) -> std::result::Result<f64, AnyError> + 'static,
+    ) -> dml_core::Result<Self> {
+        dml_core::check::at_least_one("every", config.every as usize)?;
+        Ok(Self {
+            config,
+            judge: Box::new(judge),
+            state: ValidationState::default(),
+        })
+    }
+
+    /// The value of the model, if it is the turn of `epoch`.
+    pub(crate) fn judge(
+        &mut self,
+        epoch: u64,
+        step: u64,
+        model: &dyn Method,
+    ) -> Result<Option<f64>> {
+        if !epoch.is_multiple_of(self.config.every) {
+            return Ok(None);
+        }
+        let value = (self.judge)(model).map_err(TrainError::Validation)?;
+        if !value.is_finite() {
+            let sentence = format!("expected a finite number, got {value}");
+            return Err(TrainError::Validation(sentence.into()));
+        }
+        let better = |best: Best| self.config.better.is_better(value, best.value, 0.0);
+        if self.state.best.is_none_or(better) {
+            self.state.best = Some(Best { epoch, step, value });
+        }
+        self.state.last_epoch = epoch;
+        Ok(Some(value))
+    }
+
+    pub(crate) fn best(&self) -> Option<Best> {
+        self.state.best
+    }
+
+    /// Whether the run has waited long enough for a new best.
+    pub(crate) fn is_exhausted(&self) -> bool {
+        match (self.config.patience, self.state.best) {
+            (Some(patience), Some(best)) => self.state.last_epoch > best.epoch + patience,
+            _ => false,
+        }
+    }
+
+    pub(crate) fn state(&self) -> &ValidationState {
+        &self.state
+    }
+
+    pub(crate) fn set_state(&mut self, state: ValidationState) {
+        self.state = state;
+    }
+}
+
+impl fmt::Debug for Validation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Validation")
+            .field("config", &self.config)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
+}

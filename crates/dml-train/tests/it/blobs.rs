@@ -1,0 +1,140 @@
+//! A small task to train on: noisy points around one centre per class.
+
+use std::sync::Arc;
+
+use candle_core::{DType, Device, Tensor};
+use dml_core::{Dataset, Examples, IntoLabels, Labels, Objective, Result, SeedSequence};
+use dml_distances::LpDistance;
+use dml_losses::{TripletMarginLoss, TripletMarginLossConfig};
+use dml_nn::{
+    Adam, AdamConfig, Dropout, DropoutConfig, Layer, Linear, LinearConfig, Relu, Sequential,
+};
+use dml_reducers::AvgNonZeroReducer;
+use dml_samplers::{MPerClassSampler, MPerClassSamplerConfig};
+use dml_train::Part;
+use rand::{Rng, RngCore, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// Numbers of a point.
+pub(crate) const WIDTH: usize = 6;
+/// Classes.
+pub(crate) const CLASSES: usize = 8;
+
+/// Points with noise that depends on row and seed; as many views as asked for.
+#[derive(Debug)]
+pub(crate) struct Blobs {
+    labels: Labels,
+    views: usize,
+}
+
+impl Blobs {
+    /// `rows` points.
+    pub(crate) fn new(rows: usize, views: usize) -> Self {
+        let labels: Vec<i64> = (0..rows).map(|row| (row % CLASSES) as i64).collect();
+        Self {
+            labels: labels.into_labels().unwrap(),
+            views,
+        }
+    }
+
+    fn point(&self, row: usize, seed: u64) -> Vec<f32> {
+        let class = self.labels.as_slice()[row] as u64;
+        let mut centre = ChaCha8Rng::seed_from_u64(class);
+        let mut noise = ChaCha8Rng::seed_from_u64(seed ^ (row as u64) << 20);
+        let mut number = || centre.random_range(-1f32..1.0) + noise.random_range(-0.7f32..0.7);
+        (0..WIDTH).map(|_| number()).collect()
+    }
+}
+
+impl Dataset for Blobs {
+    fn labels(&self) -> &Labels {
+        &self.labels
+    }
+
+    fn fetch(&self, rows: &[usize], seed: u64) -> Result<Examples> {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut view = || {
+            let seed = rng.next_u64();
+            let points: Vec<f32> = rows.iter().flat_map(|row| self.point(*row, seed)).collect();
+            Tensor::from_vec(points, (rows.len(), WIDTH), &Device::Cpu)
+        };
+        let views = (0..self.views)
+            .map(|_| view())
+            .collect::<std::result::Result<_, _>>()?;
+        Examples::with_views(views, rows, &self.labels)
+    }
+}
+
+/// Three rows of each of four classes a batch, eight batches a pass.
+pub(crate) fn sampler(blobs: &Blobs) -> MPerClassSampler {
+    let config = MPerClassSamplerConfig {
+        batch_size: Some(12),
+        length_before_new_iter: 96,
+        ..MPerClassSamplerConfig::new(3)
+    };
+    MPerClassSampler::new(config, blobs.labels()).unwrap()
+}
+
+/// Two layers with dropout between them.
+pub(crate) fn network(seed: u64, inputs: usize, outputs: usize, dropout: f64) -> Sequential {
+    let rng = &mut ChaCha8Rng::seed_from_u64(seed);
+    let (dtype, device) = (DType::F32, &Device::Cpu);
+    let seeds = SeedSequence::new(rng.next_u64());
+    Sequential::default()
+        .with(
+            "fc1",
+            Linear::new(LinearConfig::new(inputs, 16), rng, dtype, device).unwrap(),
+        )
+        .with("relu", Relu)
+        .with(
+            "dropout",
+            Dropout::new(DropoutConfig { p: dropout }, seeds).unwrap(),
+        )
+        .with(
+            "fc2",
+            Linear::new(LinearConfig::new(16, outputs), rng, dtype, device).unwrap(),
+        )
+}
+
+/// Adam at 0.02.
+pub(crate) fn adam(parameters: Vec<(String, candle_core::Var)>) -> Result<Adam> {
+    let config = AdamConfig {
+        lr: 0.02,
+        ..AdamConfig::default()
+    };
+    Adam::new(parameters, config)
+}
+
+/// A network as a part that tells its seeds, without optimiser.
+pub(crate) fn part(name: &str, network: Sequential) -> Part {
+    let (parameters, seeds) = (network.parameters(), network.seeds());
+    Part::new(name, network, parameters).with_seeds(seeds)
+}
+
+/// The network as a trunk under Adam.
+pub(crate) fn trunk(seed: u64, dropout: f64) -> Part {
+    part("trunk", network(seed, WIDTH, 4, dropout))
+        .with_optimizer(adam)
+        .unwrap()
+}
+
+/// All triplets of a batch by Euclidean distance, without normalisation.
+pub(crate) fn triplets() -> Objective {
+    let distance = Arc::new(LpDistance::unnormalized());
+    let loss = TripletMarginLoss::new(TripletMarginLossConfig::default(), distance).unwrap();
+    Objective::new(Arc::new(loss), Arc::new(AvgNonZeroReducer::default()))
+}
+
+/// All weights of a trainer, by name.
+pub(crate) fn weights<M: dml_train::Method>(
+    trainer: &dml_train::Trainer<M>,
+) -> Vec<(String, Vec<f32>)> {
+    let mut weights = Vec::new();
+    for part in trainer.method().parts() {
+        for (name, var) in part.learner().parameters() {
+            let values = var.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            weights.push((format!("{}/{name}", part.name()), values));
+        }
+    }
+    weights
+}

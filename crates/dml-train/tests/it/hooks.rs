@@ -1,0 +1,156 @@
+//! Hooks, validation and patience.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use dml_train::schedule::{Plateau, PlateauConfig};
+use dml_train::{
+    Checkpoints, CheckpointsConfig, Criterion, Ended, Flow, MetricLossOnly, RefuseNonFinite,
+    StopWhen, TrainError, Trainer, TrainerBuilder, Validation, ValidationConfig,
+};
+
+use crate::blobs::{Blobs, sampler, triplets, trunk, weights};
+
+fn builder() -> TrainerBuilder<MetricLossOnly> {
+    let data = Blobs::new(64, 1);
+    let order = sampler(&data);
+    Trainer::builder(MetricLossOnly::new(trunk(1, 0.0), triplets()), data, order)
+}
+
+/// Judges by a list of numbers instead of by the model.
+fn validation(patience: Option<u64>, every: u64, values: &'static [f64]) -> Validation {
+    let config = ValidationConfig {
+        every,
+        patience,
+        ..ValidationConfig::default()
+    };
+    let mut values = values.iter();
+    Validation::new(config, move |_| {
+        Ok(*values.next().ok_or("no more values")?)
+    })
+    .unwrap()
+}
+
+#[test]
+fn a_hook_may_end_the_run() -> Result<(), TrainError> {
+    let mut trainer = builder()
+        .on_iteration(|done| {
+            Ok(if done.step == 11 {
+                Flow::Stop
+            } else {
+                Flow::Continue
+            })
+        })
+        .build()?;
+    assert_eq!(trainer.run(5)?, Ended::Stopped);
+    assert_eq!((trainer.epochs(), trainer.steps()), (1, 11));
+    // It may also go on, from the very next iteration.
+    assert_eq!(trainer.run(2)?, Ended::Finished);
+    assert_eq!(trainer.steps(), 16);
+
+    let flag = Arc::new(AtomicBool::new(false));
+    let seen = flag.clone();
+    let mut trainer = builder()
+        .on_epoch(move |done, _| {
+            seen.store(done.epoch == 2, Ordering::Relaxed);
+            Ok(Flow::Continue)
+        })
+        .with_hook(StopWhen::new(flag))
+        .build()?;
+    assert_eq!(trainer.run(9)?, Ended::Stopped);
+    assert_eq!(trainer.steps(), 17);
+    Ok(())
+}
+
+#[test]
+fn errors_of_hooks_name_them() -> Result<(), TrainError> {
+    let mut trainer = builder().on_epoch(|_, _| Err("no disk".into())).build()?;
+    let message = trainer.run(1).unwrap_err().to_string();
+    assert_eq!(message, "hook on_epoch: no disk");
+    let objective = triplets();
+    let data = Blobs::new(64, 1);
+    let order = sampler(&data);
+    let objective = Criterion::from(objective).with_weight(f64::INFINITY);
+    let mut trainer = Trainer::builder(MetricLossOnly::new(trunk(1, 0.0), objective), data, order)
+        .with_hook(RefuseNonFinite)
+        .build()?;
+    match trainer.run(1) {
+        Err(TrainError::Hook { name, .. }) => assert_eq!(name, "refuse_non_finite"),
+        other => panic!("expected an error, got {other:?}"),
+    }
+    Ok(())
+}
+
+#[test]
+fn patience_ends_the_run_and_the_best_comes_back() -> Result<(), TrainError> {
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoints = Checkpoints::new(folder.path(), CheckpointsConfig::default())?;
+    let best = Rc::new(RefCell::new(Vec::new()));
+    let (own, told) = (best.clone(), Rc::new(RefCell::new(Vec::new())));
+    let log = told.clone();
+    let method = {
+        let plateau = PlateauConfig {
+            patience: 0,
+            factor: 0.5,
+            ..PlateauConfig::default()
+        };
+        let trunk = trunk(1, 0.0).with_plateau(Plateau::new(plateau)?);
+        MetricLossOnly::new(trunk, triplets())
+    };
+    let data = Blobs::new(64, 1);
+    let order = sampler(&data);
+    let mut trainer = Trainer::builder(method, data, order)
+        .with_validation(validation(Some(2), 1, &[0.5, 0.7, 0.7, 0.6, 0.1, 0.9]))
+        .with_checkpoints(checkpoints)
+        .on_epoch(move |done, model| {
+            log.borrow_mut().push((done.validation, done.best));
+            if done.best.is_some_and(|(epoch, _)| epoch == done.epoch) {
+                let values = |(_, var): &(String, candle_core::Var)| {
+                    var.flatten_all().unwrap().to_vec1::<f32>().unwrap()
+                };
+                let learner = model.parts()[0].learner();
+                *own.borrow_mut() = learner.parameters().iter().map(values).collect();
+            }
+            Ok(Flow::Continue)
+        })
+        .build()?;
+    assert_eq!(trainer.run(99)?, Ended::OutOfPatience);
+    assert_eq!(trainer.epochs(), 5);
+    assert_eq!(trainer.best(), Some((2, 0.7)));
+    assert_eq!(told.borrow()[2], (Some(0.7), Some((2, 0.7))));
+    // Falls after the epochs 3, 4 and 5; the last one has not been used yet.
+    assert_eq!(trainer.run(99)?, Ended::OutOfPatience);
+    let latest = weights(&trainer);
+    trainer.load_best()?;
+    let restored: Vec<Vec<f32>> = weights(&trainer).into_iter().map(|own| own.1).collect();
+    assert_eq!(restored, *best.borrow());
+    assert_ne!(weights(&trainer), latest);
+    Ok(())
+}
+
+#[test]
+fn validation_has_its_turns_and_its_faults() -> Result<(), TrainError> {
+    let mut trainer = builder()
+        .with_validation(validation(None, 2, &[0.5, 0.4]))
+        .build()?;
+    trainer.run(5)?;
+    assert_eq!(trainer.best(), Some((2, 0.5)));
+    assert!(matches!(trainer.run(6), Err(TrainError::Validation(_))));
+    let mut trainer = builder()
+        .with_validation(validation(None, 1, &[f64::NAN]))
+        .build()?;
+    let message = trainer.run(1).unwrap_err().to_string();
+    assert_eq!(message, "validation: expected a finite number, got NaN");
+    assert!(matches!(
+        trainer.load_best(),
+        Err(TrainError::NoCheckpoint { .. })
+    ));
+    let never = ValidationConfig {
+        every: 0,
+        ..ValidationConfig::default()
+    };
+    assert!(Validation::new(never, |_| Ok(0.0)).is_err());
+    Ok(())
+}

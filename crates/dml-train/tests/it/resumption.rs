@@ -1,0 +1,104 @@
+//! Runs that are taken up again.
+
+use std::path::Path;
+
+use dml_train::{
+    Checkpoints, CheckpointsConfig, Flow, Method, MetricLossOnly, TrainError, Trainer,
+    TrainerBuilder,
+};
+
+use crate::blobs::{Blobs, sampler, triplets, trunk, weights};
+
+fn builder(folder: &Path, seed: u64) -> TrainerBuilder<MetricLossOnly> {
+    let data = Blobs::new(64, 1);
+    let order = sampler(&data);
+    let config = CheckpointsConfig {
+        every_iterations: Some(3),
+        ..CheckpointsConfig::default()
+    };
+    Trainer::builder(
+        MetricLossOnly::new(trunk(seed, 0.4), triplets()),
+        data,
+        order,
+    )
+    .with_checkpoints(Checkpoints::new(folder, config).unwrap())
+    .with_ema(0.9)
+}
+
+#[test]
+fn a_run_that_failed_goes_on_as_if_nothing_had_been() -> Result<(), TrainError> {
+    let (whole, broken) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut expected = builder(whole.path(), 1).build()?;
+    expected.run(3)?;
+    // Fails in iteration 14, so that the checkpoint of iteration 12 is the last.
+    let mut failing = builder(broken.path(), 1)
+        .on_iteration(|done| {
+            if done.step == 14 {
+                Err("power cut".into())
+            } else {
+                Ok(Flow::Continue)
+            }
+        })
+        .build()?;
+    assert!(matches!(failing.run(3), Err(TrainError::Hook { .. })));
+    // Another beginning, of which nothing is left after the resumption.
+    let mut resumed = builder(broken.path(), 1).build()?;
+    for (_, var) in resumed.method().parts()[0].learner().parameters() {
+        var.set(&var.zeros_like()?)?;
+    }
+    assert_eq!(resumed.resume()?, Some(12));
+    assert_eq!((resumed.epochs(), resumed.steps()), (1, 12));
+    resumed.run(3)?;
+    assert_eq!(weights(&resumed), weights(&expected));
+    let averages = |trainer: &Trainer<MetricLossOnly>| -> Vec<Vec<f32>> {
+        let all = trainer.ema().unwrap().averages();
+        all.map(|(_, own)| own.flatten_all().unwrap().to_vec1().unwrap())
+            .collect()
+    };
+    assert_eq!(averages(&resumed), averages(&expected));
+    Ok(())
+}
+
+#[test]
+fn folders_of_other_runs_are_left_alone() -> Result<(), TrainError> {
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = builder(folder.path(), 1).build()?;
+    assert_eq!(first.resume()?, None);
+    first.run(1)?;
+    let refused = builder(folder.path(), 1).build()?.run(1);
+    assert!(matches!(refused, Err(TrainError::FolderInUse { .. })));
+    // Other random numbers.
+    let mut other = builder(folder.path(), 2).build()?;
+    assert!(matches!(other.resume(), Err(TrainError::Seeds { name, .. }) if name == "trunk"));
+    let mut other = builder(folder.path(), 1).with_seed(3).build()?;
+    assert!(matches!(other.resume(), Err(TrainError::Seeds { name, .. }) if name == "data set"));
+    // Another model.
+    let data = Blobs::new(64, 1);
+    let order = sampler(&data);
+    let wide = crate::blobs::part("trunk", crate::blobs::network(1, 6, 5, 0.4));
+    let wide = wide.with_optimizer(crate::blobs::adam)?;
+    let mut other = Trainer::builder(MetricLossOnly::new(wide, triplets()), data, order)
+        .with_checkpoints(Checkpoints::new(
+            folder.path(),
+            CheckpointsConfig::default(),
+        )?)
+        .build()?;
+    let before = weights(&other);
+    assert!(matches!(other.resume(), Err(TrainError::Tensors(_))));
+    assert_eq!(weights(&other), before);
+    Ok(())
+}
+
+#[test]
+fn a_saved_model_is_its_weights() -> Result<(), Box<dyn std::error::Error>> {
+    let folder = tempfile::tempdir()?;
+    let trainer = builder(folder.path(), 1).build()?;
+    let path = folder.path().join("model.safetensors");
+    trainer.save_model(&path)?;
+    let tensors = dml_core::checkpoint::load(&path, &candle_core::Device::Cpu)?;
+    for (name, values) in weights(&trainer) {
+        assert_eq!(tensors[&name].flatten_all()?.to_vec1::<f32>()?, values);
+    }
+    assert_eq!(tensors.len(), 4);
+    Ok(())
+}
