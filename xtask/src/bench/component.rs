@@ -24,8 +24,8 @@ pub(super) struct Role {
     names: &'static [&'static str],
     /// Rows and classes, and whether the peer takes part.
     sizes: &'static [(usize, usize, bool)],
-    /// Arguments beside the defaults, by name; a name may come several times.
-    variants: fn(&str, usize) -> Vec<Value>,
+    /// Arguments beside the defaults, by name, rows and classes; a name may come several times.
+    variants: fn(&str, usize, usize) -> Vec<Value>,
     /// Sizes that a component can't do without, by its name and the number of classes.
     sizes_of: fn(&str, usize) -> Map<String, Value>,
 }
@@ -66,6 +66,8 @@ pub(super) const LOSSES: Role = Role {
         (1024, 10, true),
         (1024, 8, true),
         (4096, 10, false),
+        (4096, 8, false),
+        (16384, 10, false),
     ],
     variants: loss_variants,
     sizes_of: |name, classes| LossKind::sizes(name, classes, data::DIM),
@@ -75,7 +77,7 @@ fn no_sizes(_: &str, _: usize) -> Map<String, Value> {
     Map::new()
 }
 
-fn distance_variants(name: &str, _: usize) -> Vec<Value> {
+fn distance_variants(name: &str, _: usize, _: usize) -> Vec<Value> {
     match name {
         "LpDistance" => vec![json!({}), json!({"p": 1})],
         // It hands its blocks to a function and has no matrix.
@@ -86,7 +88,7 @@ fn distance_variants(name: &str, _: usize) -> Vec<Value> {
     }
 }
 
-fn miner_variants(name: &str, _: usize) -> Vec<Value> {
+fn miner_variants(name: &str, _: usize, _: usize) -> Vec<Value> {
     match name {
         "TripletMarginMiner" => ["all", "semihard", "hard", "easy"]
             .map(|kind| json!({"type_of_triplets": kind}))
@@ -97,7 +99,10 @@ fn miner_variants(name: &str, _: usize) -> Vec<Value> {
     }
 }
 
-fn loss_variants(name: &str, classes: usize) -> Vec<Value> {
+fn loss_variants(name: &str, rows: usize, classes: usize) -> Vec<Value> {
+    if rows > 4096 && !LARGE_BATCHES.contains(&name) {
+        return vec![];
+    }
     // SmoothAP compares classes of equal size only, and 10 divides no power of two.
     if (name == "SmoothAPLoss") != (classes == 8) {
         return vec![];
@@ -118,7 +123,7 @@ impl Role {
         for &(rows, classes, with_peer) in self.sizes {
             let data = Data::write(folder, rows, classes)?;
             for name in self.names {
-                for arguments in (self.variants)(name, classes) {
+                for arguments in (self.variants)(name, rows, classes) {
                     let id = format!(
                         "{}/{name}{}/N{rows}-C{classes}",
                         self.name,
@@ -152,6 +157,14 @@ impl Role {
         Ok(workloads)
     }
 }
+
+/// Losses that are measured on batches of ten thousands, too.
+const LARGE_BATCHES: &[&str] = &[
+    "NTXentLoss",
+    "SupConLoss",
+    "MultiSimilarityLoss",
+    "TripletMarginLoss",
+];
 
 /// Losses that refuse labels.
 const WITHOUT_LABELS: &[&str] = &["VICRegLoss"];

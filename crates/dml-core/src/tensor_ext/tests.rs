@@ -412,7 +412,7 @@ fn divided_rows_agree_with_their_composite_form_on_both_sides() {
         &|x| x.divide_rows(&divisors),
         &|x| divide_rows::divide_rows_composite(x, &divisors),
     );
-    let as_divisors = |x: &Tensor| Ok((x.reshape(rows)? + 5.0)?);
+    let as_divisors = |x: &Tensor| -> Result<Tensor> { Ok((x.reshape(rows)? + 5.0)?) };
     check(
         &draw(24, rows, 1),
         (rows, 1),
