@@ -6,7 +6,8 @@
 //! ```
 //!
 //! Standard output has the example's lines, and last `Test set accuracy (Precision@1) = …`; the progress bar goes to
-//! standard error and only to a terminal. The folder `--out` gets `metrics.json`, `log.csv` and `model.safetensors`.
+//! standard error and only to a terminal. The folder `--out` gets `metrics.json`, `log.csv`, `model.safetensors` and
+//! `report.html`, a page with the curves, the timings and the settings.
 
 mod data_source;
 mod device;
@@ -16,6 +17,7 @@ mod interrupt;
 mod network;
 mod outputs;
 mod parts;
+mod report;
 mod training;
 
 use std::path::PathBuf;
@@ -31,6 +33,7 @@ use serde_json::{Map, Value};
 use crate::memory::peak_mb;
 use outputs::{Log, Outputs};
 use parts::Parts;
+use report::Report;
 use training::Iteration;
 
 pub(crate) use data_source::{Dataset, open};
@@ -146,10 +149,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         interrupt: &interrupt,
     };
     let bar = progress_bar(args.epochs * sampler.batches() as u64);
-    let mut iterations = 0;
+    let mut history = Vec::new();
     let start = Instant::now();
     let last = trainer.run(args.epochs, |done| {
-        iterations += 1;
+        history.push(done);
         bar.inc(1);
         bar.set_message(format!("loss {:.4}", done.loss));
         if done.iteration % PRINT_EVERY == 0 {
@@ -181,7 +184,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         embed_seconds,
         eval_seconds: start.elapsed().as_secs_f64(),
         peak_rss_mb: peak_mb(),
-        iterations,
+        iterations: history.len(),
         final_loss: last.map_or(0.0, |done| done.loss),
         dataset: digits.name,
         seed: args.seed,
@@ -197,9 +200,58 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         },
     };
     outputs.write("metrics.json", &serde_json::to_vec_pretty(&metrics)?)?;
+    let report = report_of(&metrics, &history, parts.miner.is_some())?;
+    outputs.write("report.html", report.html()?.as_bytes())?;
     print_summary(&metrics, &args.out);
     println!("Test set accuracy (Precision@1) = {precision}");
     Ok(())
+}
+
+/// The page of a run.
+fn report_of(
+    metrics: &Metrics<'_>,
+    history: &[Iteration],
+    has_miner: bool,
+) -> anyhow::Result<Report> {
+    let config = &metrics.config;
+    let summary = format!(
+        "{} of {}, batches of {}, {} images to train on and {} to test with; seed {}",
+        count(config.epochs, "epoch"),
+        metrics.dataset,
+        config.batch_size,
+        config.train_images,
+        config.test_images,
+        metrics.seed,
+    );
+    let mut report = Report::new("Deep metric learning on digits", &summary);
+    report.fact("Precision@1", format!("{:.4}", metrics.precision_at_1));
+    for (name, value) in &metrics.metrics {
+        let shown = value
+            .as_f64()
+            .map_or_else(|| value.to_string(), |x| format!("{x:.4}"));
+        report.fact(name, shown);
+    }
+    report.fact("last loss", format!("{:.4}", metrics.final_loss));
+    report.fact("iterations", metrics.iterations.to_string());
+    if let Some(mb) = metrics.peak_rss_mb {
+        report.fact("peak memory", format!("{mb:.0} MB"));
+    }
+    let values = |f: fn(&Iteration) -> f64| history.iter().map(f).collect::<Vec<_>>();
+    report.curve("loss", &values(|done| f64::from(done.loss)))?;
+    let mined = if has_miner { "mined tuples" } else { "values" };
+    report.curve(mined, &values(|done| done.mined as f64))?;
+    report.timings(&[
+        ("training", metrics.train_seconds),
+        ("embedding", metrics.embed_seconds),
+        ("search and metrics", metrics.eval_seconds),
+    ]);
+    report.settings(&serde_json::to_value(config)?);
+    Ok(report)
+}
+
+/// `1 epoch`, `2 epochs`.
+fn count(n: u64, thing: &str) -> String {
+    format!("{n} {thing}{}", if n == 1 { "" } else { "s" })
 }
 
 fn print_iteration(done: &Iteration, has_miner: bool) {
