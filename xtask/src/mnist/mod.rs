@@ -16,6 +16,7 @@ mod interrupt;
 mod network;
 mod outputs;
 mod parts;
+mod pictures;
 mod training;
 
 use std::path::PathBuf;
@@ -77,6 +78,9 @@ pub(crate) struct Args {
     /// Metrics to compute besides Precision@1, such as `mean_average_precision_at_r,ndcg_at_10,NMI,rank_me`.
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     metrics: Vec<MetricName>,
+    /// Draw the embeddings, too: scatter, curves, neighbours and confusion, as SVG and PNG.
+    #[arg(long)]
+    pictures: bool,
     /// Where the results go.
     #[arg(long, value_name = "DIR", default_value = "target/mnist")]
     out: PathBuf,
@@ -174,12 +178,16 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     for (name, value) in &metrics {
         println!("{name} = {value}");
     }
+    let eval_seconds = start.elapsed().as_secs_f64();
+    if args.pictures {
+        pictures::write(&outputs, test_set, train_set)?;
+    }
     let metrics = Metrics {
         precision_at_1: precision,
         metrics,
         train_seconds,
         embed_seconds,
-        eval_seconds: start.elapsed().as_secs_f64(),
+        eval_seconds,
         peak_rss_mb: peak_mb(),
         iterations,
         final_loss: last.map_or(0.0, |done| done.loss),
