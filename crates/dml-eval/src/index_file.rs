@@ -207,7 +207,11 @@ pub(crate) fn save(path: &Path, header: Header, rows: Stored<'_>) -> Result<(), 
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    let mut file = NamedTempFile::new_in(folder).map_err(&failed)?;
+    let mut builder = tempfile::Builder::new();
+    // As any new file, not only for its owner.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.tempfile_in(folder).map_err(&failed)?;
     let write = |file: &mut NamedTempFile| -> io::Result<()> {
         let mut out = BufWriter::new(file.as_file_mut());
         out.write_all(&header.to_bytes(rows))?;

@@ -17,8 +17,11 @@ pub mod clustering;
 pub mod collapse;
 pub mod inference;
 pub mod pca;
+#[cfg(feature = "pictures")]
+pub mod pictures;
 pub mod rerank;
 pub mod testers;
+pub mod tsne;
 pub mod verification;
 
 pub use dml_core;
@@ -52,12 +55,14 @@ pub use testers::{
     SplitAccuracies, SplitsToEval, TestSplit, TesterConfig, WithSameParentLabelTester,
 };
 
+pub use tsne::{TSne, TSneConfig};
+
 pub use verification::{
     Best, EqualErrorRate, FoldAccuracies, OperatingPoint, Verification, fold_accuracies,
 };
 
 pub use clustering::{
-    BCubed, ClusterMetric, Clusterer, Contingency, GivenClusters, KMeans, KMeansConfig,
+    BCubed, ClusterMetric, Clusterer, Confusion, Contingency, GivenClusters, KMeans, KMeansConfig,
     KMeansStart, RowClusters,
 };
 

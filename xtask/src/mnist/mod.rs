@@ -17,6 +17,7 @@ mod interrupt;
 mod network;
 mod outputs;
 mod parts;
+mod pictures;
 mod report;
 mod training;
 
@@ -80,6 +81,9 @@ pub(crate) struct Args {
     /// Metrics to compute besides Precision@1, such as `mean_average_precision_at_r,ndcg_at_10,NMI,rank_me`.
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     metrics: Vec<MetricName>,
+    /// Draw the embeddings, too: scatter, curves, neighbours and confusion, as SVG and PNG.
+    #[arg(long)]
+    pictures: bool,
     /// Where the results go.
     #[arg(long, value_name = "DIR", default_value = "target/mnist")]
     out: PathBuf,
@@ -177,12 +181,18 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     for (name, value) in &metrics {
         println!("{name} = {value}");
     }
+    let eval_seconds = start.elapsed().as_secs_f64();
+    let pictures = if args.pictures {
+        pictures::write(&outputs, test_set, train_set)?
+    } else {
+        Vec::new()
+    };
     let metrics = Metrics {
         precision_at_1: precision,
         metrics,
         train_seconds,
         embed_seconds,
-        eval_seconds: start.elapsed().as_secs_f64(),
+        eval_seconds,
         peak_rss_mb: peak_mb(),
         iterations: history.len(),
         final_loss: last.map_or(0.0, |done| done.loss),
@@ -200,7 +210,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         },
     };
     outputs.write("metrics.json", &serde_json::to_vec_pretty(&metrics)?)?;
-    let report = report_of(&metrics, &history, parts.miner.is_some())?;
+    let mut report = report_of(&metrics, &history, parts.miner.is_some())?;
+    report.pictures(pictures);
     outputs.write("report.html", report.html()?.as_bytes())?;
     print_summary(&metrics, &args.out);
     println!("Test set accuracy (Precision@1) = {precision}");

@@ -18,12 +18,18 @@ impl Outputs {
     pub(crate) fn create(folder: &Path) -> anyhow::Result<Self> {
         let shown = || folder.display().to_string();
         fs::create_dir_all(folder).with_context(shown)?;
-        for name in [
+        let pictures = ["pca", "tsne", "roc", "det", "neighbors", "confusion"];
+        let pictures = pictures
+            .iter()
+            .flat_map(|name| ["svg", "png"].map(|end| format!("{name}.{end}")));
+        let others = [
             "metrics.json",
             "log.csv",
             "model.safetensors",
             "report.html",
-        ] {
+        ];
+        let others = others.map(str::to_owned);
+        for name in others.into_iter().chain(pictures) {
             match fs::remove_file(folder.join(name)) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                     return Err(error).with_context(shown);

@@ -1,0 +1,166 @@
+//! A frame with ticks, and places in it.
+
+use super::drawing::{Anchor, Color, Drawing};
+
+const LEFT: f64 = 70.0;
+const TOP: f64 = 40.0;
+const SIDE: f64 = 480.0;
+
+/// How an axis counts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Scale {
+    Linear {
+        from: f64,
+        to: f64,
+    },
+    /// From the one power of ten to the other.
+    Log {
+        from: i32,
+        to: i32,
+    },
+}
+
+impl Scale {
+    /// Where a value stands: from 0 to 1 along the axis, at its ends if it is beyond them.
+    pub(super) fn place(self, value: f64) -> f64 {
+        let place = match self {
+            Self::Linear { from, to } => (value - from) / (to - from),
+            Self::Log { from, to } => (value.log10() - f64::from(from)) / f64::from(to - from),
+        };
+        place.clamp(0.0, 1.0)
+    }
+
+    fn ticks(self) -> Vec<(f64, String)> {
+        match self {
+            Self::Linear { from, to } => {
+                // As many digits as tell the ticks apart.
+                let digits = (2.0 - (to - from).log10().floor()).clamp(0.0, 12.0) as usize;
+                let rounded = |value: f64| trimmed(&format!("{value:.digits$}"));
+                (0..=5)
+                    .map(|i| from + (to - from) * f64::from(i) / 5.0)
+                    .map(|value| (value, rounded(value)))
+                    .collect()
+            }
+            Self::Log { from, to } => (from..=to)
+                .map(|power| (10f64.powi(power), short(10f64.powi(power))))
+                .collect(),
+        }
+    }
+}
+
+/// A number in few characters.
+pub(super) fn short(value: f64) -> String {
+    let size = value.abs();
+    if size != 0.0 && !(1e-4..1e5).contains(&size) {
+        return format!("{value:.0e}");
+    }
+    trimmed(&format!("{value:.4}"))
+}
+
+/// Without zeros that say nothing.
+fn trimmed(text: &str) -> String {
+    let text = match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.'),
+        false => text,
+    };
+    if text == "-0" { "0" } else { text }.to_owned()
+}
+
+/// A square frame.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Axes {
+    pub(super) x: Scale,
+    pub(super) y: Scale,
+}
+
+impl Axes {
+    /// A drawing with the frame, its ticks, a title and the names of the axes; `right` pixels are left beside it.
+    pub(super) fn drawing(self, title: &str, names: (&str, &str), right: usize) -> Drawing {
+        let width = (LEFT + SIDE) as usize + right;
+        let mut drawing = Drawing::new(width, (TOP + SIDE) as usize + 60);
+        let (bottom, end) = (TOP + SIDE, LEFT + SIDE);
+        for (value, text) in self.x.ticks() {
+            let x = LEFT + self.x.place(value) * SIDE;
+            drawing.line(&[(x, TOP), (x, bottom)], 0.5, Color::GREY);
+            drawing.text((x, bottom + 18.0), 8.0, Anchor::Middle, text);
+        }
+        for (value, text) in self.y.ticks() {
+            let y = bottom - self.y.place(value) * SIDE;
+            drawing.line(&[(LEFT, y), (end, y)], 0.5, Color::GREY);
+            drawing.text((LEFT - 6.0, y + 3.0), 8.0, Anchor::End, text);
+        }
+        let corners = [
+            (LEFT, TOP),
+            (end, TOP),
+            (end, bottom),
+            (LEFT, bottom),
+            (LEFT, TOP),
+        ];
+        drawing.line(&corners, 1.0, Color::BLACK);
+        drawing.text(
+            (LEFT + SIDE / 2.0, TOP - 24.0),
+            10.0,
+            Anchor::Middle,
+            title.to_owned(),
+        );
+        let x_name = (LEFT + SIDE / 2.0, bottom + 44.0);
+        drawing.text(x_name, 8.0, Anchor::Middle, names.0.to_owned());
+        drawing.text((LEFT, TOP - 8.0), 8.0, Anchor::Start, names.1.to_owned());
+        drawing
+    }
+
+    /// The point of the drawing where two values meet.
+    pub(super) fn point(self, x: f64, y: f64) -> (f64, f64) {
+        (
+            LEFT + self.x.place(x) * SIDE,
+            TOP + SIDE - self.y.place(y) * SIDE,
+        )
+    }
+
+    /// Where what stands beside the frame begins.
+    pub(super) fn beside() -> (f64, f64) {
+        (LEFT + SIDE + 20.0, TOP + 10.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_short_and_places_are_in_the_frame() {
+        for (value, text) in [
+            (0.0, "0"),
+            (0.25, "0.25"),
+            (1e-6, "1e-6"),
+            (-3.0, "-3"),
+            (1e-4, "0.0001"),
+        ] {
+            assert_eq!(short(value), text);
+        }
+        let ticks = |from, to| -> Vec<String> {
+            let ticks = Scale::Linear { from, to }.ticks();
+            ticks.into_iter().map(|(_, text)| text).collect()
+        };
+        assert_eq!(
+            ticks(-0.5, 0.5),
+            ["-0.5", "-0.3", "-0.1", "0.1", "0.3", "0.5"]
+        );
+        assert_eq!(ticks(-31.5011, 34.1091)[..2], ["-31.5", "-18.4"]);
+        assert_eq!(
+            ticks(0.0, 5000.0),
+            ["0", "1000", "2000", "3000", "4000", "5000"]
+        );
+        let log = Scale::Log { from: -3, to: 0 };
+        assert!((log.place(0.1) - 2. / 3.).abs() < 1e-12);
+        assert_eq!((log.place(0.0), log.place(9.0)), (0.0, 1.0));
+        assert_eq!(
+            Scale::Linear {
+                from: -1.0,
+                to: 3.0
+            }
+            .place(0.0),
+            0.25
+        );
+    }
+}

@@ -1,0 +1,170 @@
+//! Shapes on a white ground.
+
+/// Red, green and blue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Color(pub u8, pub u8, pub u8);
+
+impl Color {
+    pub(super) const BLACK: Self = Self(0, 0, 0);
+    pub(super) const WHITE: Self = Self(255, 255, 255);
+    pub(super) const GREY: Self = Self(200, 200, 200);
+    pub(super) const GREEN: Self = Self(0, 140, 70);
+    pub(super) const RED: Self = Self(205, 30, 30);
+
+    /// The colour of the class at `place`: eight that the colour-blind can tell apart, then hues that are far from each other.
+    #[must_use]
+    pub fn of_class(place: usize) -> Self {
+        const FIRST: [Color; 8] = [
+            Color(0, 114, 178),
+            Color(230, 159, 0),
+            Color(0, 158, 115),
+            Color(204, 121, 167),
+            Color(86, 180, 233),
+            Color(213, 94, 0),
+            Color(240, 228, 66),
+            Color(70, 70, 70),
+        ];
+        if let Some(color) = FIRST.get(place) {
+            return *color;
+        }
+        // The golden ratio never comes near a hue that it has been at.
+        let hue = (place as f64 * 0.618_033_988_749_895).fract() * 6.0;
+        // Darker and paler ones in turn, which the first eight are not.
+        let dark = if place.is_multiple_of(2) { 0.0 } else { 115.0 };
+        let strength = |offset: f64| {
+            let along = (hue + offset).rem_euclid(6.0);
+            let part = (2.0 - (along - 3.0).abs()).clamp(0.0, 1.0);
+            (dark + 130.0 * (1.0 - part)) as u8
+        };
+        Self(strength(0.0), strength(2.0), strength(4.0))
+    }
+}
+
+/// Where a text stands beside its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Anchor {
+    Start,
+    Middle,
+    End,
+}
+
+/// A picture of so many colours a pixel: red, green and blue bytes, row by row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Pixels {
+    pub(super) width: usize,
+    pub(super) height: usize,
+    pub(super) bytes: Vec<u8>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Shape {
+    Disc {
+        center: (f64, f64),
+        radius: f64,
+        color: Color,
+    },
+    Line {
+        points: Vec<(f64, f64)>,
+        width: f64,
+        color: Color,
+    },
+    Rectangle {
+        corner: (f64, f64),
+        size: (f64, f64),
+        color: Color,
+    },
+    Text {
+        place: (f64, f64),
+        height: f64,
+        anchor: Anchor,
+        color: Color,
+        text: String,
+    },
+    Image {
+        corner: (f64, f64),
+        size: (f64, f64),
+        pixels: Pixels,
+    },
+}
+
+/// A picture: [`to_svg`](Drawing::to_svg) and [`to_png`](Drawing::to_png) make files of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Drawing {
+    pub(super) width: usize,
+    pub(super) height: usize,
+    pub(super) shapes: Vec<Shape>,
+}
+
+impl Drawing {
+    pub(super) fn new(width: usize, height: usize) -> Self {
+        Self {
+            width,
+            height,
+            shapes: Vec::new(),
+        }
+    }
+
+    /// Its width and height in pixels.
+    #[must_use]
+    pub fn size(&self) -> (usize, usize) {
+        (self.width, self.height)
+    }
+
+    pub(super) fn line(&mut self, points: &[(f64, f64)], width: f64, color: Color) {
+        self.shapes.push(Shape::Line {
+            points: points.to_vec(),
+            width,
+            color,
+        });
+    }
+
+    pub(super) fn disc(&mut self, center: (f64, f64), radius: f64, color: Color) {
+        self.shapes.push(Shape::Disc {
+            center,
+            radius,
+            color,
+        });
+    }
+
+    pub(super) fn rectangle(&mut self, corner: (f64, f64), size: (f64, f64), color: Color) {
+        self.shapes.push(Shape::Rectangle {
+            corner,
+            size,
+            color,
+        });
+    }
+
+    /// A text whose baseline is at `place`.
+    pub(super) fn text(&mut self, place: (f64, f64), height: f64, anchor: Anchor, text: String) {
+        self.colored_text(place, height, anchor, Color::BLACK, text);
+    }
+
+    pub(super) fn colored_text(
+        &mut self,
+        place: (f64, f64),
+        height: f64,
+        anchor: Anchor,
+        color: Color,
+        text: String,
+    ) {
+        self.shapes.push(Shape::Text {
+            place,
+            height,
+            anchor,
+            color,
+            text,
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn a_hundred_classes_have_a_hundred_colours() {
+        let colors = (0..100).map(Color::of_class).map(|c| (c.0, c.1, c.2));
+        assert_eq!(colors.collect::<BTreeSet<_>>().len(), 100);
+    }
+}
