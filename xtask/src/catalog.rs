@@ -32,6 +32,7 @@ const EVALUATION: &[&str] = &[
     "AccuracyCalculator",
     "FlatIndex",
     "QuantizedIndex",
+    "UsearchIndex",
     "CustomKNN",
     "KMeans",
     "Verification",
@@ -40,6 +41,11 @@ const EVALUATION: &[&str] = &[
     "KnnClassifier",
     "KReciprocal",
     "QueryExpansion",
+    "GlobalEmbeddingSpaceTester",
+    "WithSameParentLabelTester",
+    "GlobalTwoStreamEmbeddingSpaceTester",
+    "Pca",
+    "TSne",
 ];
 
 /// Arguments of `cargo xtask catalog`.

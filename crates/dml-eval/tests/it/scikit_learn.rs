@@ -3,8 +3,12 @@
 // Functions that tests share are tests, too.
 #![allow(clippy::unwrap_used)]
 
+use candle_core::{Device, Tensor};
 use dml_core::Order;
-use dml_eval::{ClusterMetric, Contingency, RankMetric, RetrievalMetric, Verification};
+use dml_eval::{
+    ClusterMetric, Contingency, Pca, RankMetric, RetrievalMetric, Verification,
+    principal_components_fraction,
+};
 use serde_json::Value;
 
 fn cases(kind: &str) -> Vec<Value> {
@@ -101,5 +105,30 @@ fn metrics_of_rankings() {
         }
         let average = RetrievalMetric::MeanAveragePrecision.of_query(&hits, relevant);
         assert_close(average, &case, "average_precision");
+    }
+}
+
+#[test]
+fn principal_components() {
+    for case in cases("components") {
+        let rows = list::<Vec<f64>>(&case, "rows");
+        let rows = Tensor::new(rows, &Device::Cpu).unwrap();
+        let ratio = list::<f64>(&case, "ratio");
+        let (count, dim) = rows.dims2().unwrap();
+        let all = Pca::fit(&rows, count.min(dim), false).unwrap();
+        let total: f64 = all.variances().iter().sum();
+        for (got, want) in all.variances().iter().zip(ratio) {
+            assert_close_to(got / total, want, "share of the variance");
+        }
+        for (share, want) in case["fraction"].as_object().unwrap() {
+            let got = principal_components_fraction(&rows, share.parse().unwrap()).unwrap();
+            assert_close_to(got, want.as_f64().unwrap(), "fraction of components");
+        }
+        let projected = list::<Vec<f64>>(&case, "projected");
+        let standard = Pca::fit(&rows, projected[0].len(), true).unwrap();
+        let got = standard.transform(&rows).unwrap().to_vec2::<f64>().unwrap();
+        for (got, want) in got.iter().flatten().zip(projected.iter().flatten()) {
+            assert_close_to(got.abs(), *want, "place along a component");
+        }
     }
 }

@@ -1,4 +1,4 @@
-"""Writes scikit_learn.json beside this file: what scikit-learn makes of clusters, scores and rankings.
+"""Writes scikit_learn.json beside this file: what scikit-learn makes of clusters, scores, rankings and components.
 
     python scikit_learn.py          (needs numpy and scikit-learn; written with 1.9)
 """
@@ -7,7 +7,7 @@ import json
 import pathlib
 
 import numpy as np
-from sklearn import metrics
+from sklearn import decomposition, metrics, preprocessing
 
 rng = np.random.default_rng(7)
 
@@ -61,6 +61,22 @@ def ranking(name, hits):
     }
 
 
+def components(name, rows, count):
+    """Principal components of standardised rows; directions are known up to their sign."""
+    rows = np.round(rows, 3)
+    pca = decomposition.PCA(svd_solver="full").fit(rows)
+    standard = preprocessing.StandardScaler().fit_transform(rows)
+    of_standard = decomposition.PCA(count, svd_solver="full").fit(standard)
+    ratio = np.cumsum(pca.explained_variance_ratio_)
+    return {
+        "name": name,
+        "rows": rows.tolist(),
+        "ratio": pca.explained_variance_ratio_.tolist(),
+        "fraction": {str(s): (int(np.sum(ratio < s)) + 1) / rows.shape[1] for s in (0.5, 0.8, 0.95)},
+        "projected": np.abs(of_standard.transform(standard)).tolist(),
+    }
+
+
 balanced = np.repeat(np.arange(10), 40)
 skewed = rng.geometric(0.2, 700) % 25
 few, many = rng.integers(0, 3, 300), rng.integers(0, 60, 300)
@@ -86,6 +102,10 @@ reference = {
         scores("upside down", -far, same),
     ],
     "rankings": [ranking(f"random {i}", np.append(rng.random(40) < p, True)) for i, p in enumerate((0.05, 0.3, 0.8))],
+    "components": [
+        components("tall", rng.normal(size=(40, 6)) @ rng.normal(size=(6, 6)) + 5, 3),
+        components("wide", rng.normal(size=(8, 20)) * np.arange(1, 21), 4),
+    ],
 }
 path = pathlib.Path(__file__).with_suffix(".json")
 path.write_text(json.dumps(reference, separators=(",", ":")) + "\n")

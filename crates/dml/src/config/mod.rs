@@ -33,6 +33,7 @@ mod reducer;
 mod regularizer;
 mod rerank;
 mod sampler;
+mod tester;
 mod wrapper;
 
 use serde::Deserialize;
@@ -55,6 +56,7 @@ pub use reducer::{Aggregation, MultipleReducersConfig, PerAnchorReducerConfig, R
 pub use regularizer::{RegularizerConfig, RegularizerKind};
 pub use rerank::{Rerank, RerankConfig};
 pub use sampler::{Embed, SampledData, SamplerConfig, TuplesToWeightsSamplerConfig};
+pub use tester::{Tester, TesterConfig, TesterKind};
 pub use wrapper::{
     CrossBatchMemoryConfig, LossParts, MultipleLossesConfig, SelfSupervisedLossConfig,
 };
@@ -104,6 +106,7 @@ pub fn is_known(name: &str) -> bool {
         NetworkConfig::NAMES,
         EvaluationConfig::NAMES,
         RerankConfig::NAMES,
+        TesterKind::NAMES,
         dml_losses::WeightInit::NAMES,
     ]
     .iter()

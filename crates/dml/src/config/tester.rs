@@ -1,0 +1,121 @@
+//! Testers by name.
+
+use candle_core::ModuleT;
+use dml_eval::{
+    AccuracyCalculator, GlobalEmbeddingSpaceTester, GlobalTwoStreamEmbeddingSpaceTester,
+    SplitAccuracies, SplitsToEval, TestSplit, WithSameParentLabelTester,
+};
+use serde::{Deserialize, Serialize};
+
+use super::{AccuracyCalculatorConfig, ConfigError, registry};
+
+registry! {
+    /// What tests a network on the splits of a data set.
+    pub enum TesterKind {
+        GlobalEmbeddingSpaceTester(TesterConfig),
+        WithSameParentLabelTester(TesterConfig),
+        GlobalTwoStreamEmbeddingSpaceTester(TesterConfig),
+    }
+}
+
+/// The knobs of a tester, and what it measures by.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TesterConfig {
+    /// How it embeds, and what it looks at.
+    pub settings: dml_eval::TesterConfig,
+    /// The metrics. Default: all of PML's.
+    pub accuracy_calculator: AccuracyCalculatorConfig,
+}
+
+impl TesterKind {
+    /// The tester.
+    ///
+    /// # Errors
+    /// [`ConfigError::Component`] for arguments outside of their range.
+    pub fn build(&self) -> Result<Tester, ConfigError> {
+        let parts = |config: &TesterConfig| -> Result<_, ConfigError> {
+            let calculator: AccuracyCalculator = config.accuracy_calculator.build()?;
+            Ok((config.settings.clone(), calculator))
+        };
+        Ok(match self {
+            Self::GlobalEmbeddingSpaceTester(config) => {
+                let (settings, calculator) = parts(config)?;
+                Tester::Global(GlobalEmbeddingSpaceTester::new(settings, calculator)?)
+            }
+            Self::WithSameParentLabelTester(config) => {
+                let (settings, calculator) = parts(config)?;
+                Tester::SameParent(WithSameParentLabelTester::new(settings, calculator)?)
+            }
+            Self::GlobalTwoStreamEmbeddingSpaceTester(config) => {
+                let (settings, calculator) = parts(config)?;
+                let tester = GlobalTwoStreamEmbeddingSpaceTester::new(settings, calculator)?;
+                Tester::TwoStream(tester)
+            }
+        })
+    }
+}
+
+/// A tester that is ready.
+#[derive(Clone, Debug)]
+pub enum Tester {
+    /// Among all references.
+    Global(GlobalEmbeddingSpaceTester),
+    /// Among references of the same parent.
+    SameParent(WithSameParentLabelTester),
+    /// First inputs among second ones.
+    TwoStream(GlobalTwoStreamEmbeddingSpaceTester),
+}
+
+impl Tester {
+    /// Embeds the splits and measures them: see [`GlobalEmbeddingSpaceTester::test`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn test(
+        &self,
+        splits: &[TestSplit],
+        splits_to_eval: SplitsToEval<'_>,
+        trunk: &dyn ModuleT,
+        embedder: Option<&dyn ModuleT>,
+    ) -> dml_core::Result<Vec<SplitAccuracies>> {
+        match self {
+            Self::Global(tester) => tester.test(splits, splits_to_eval, trunk, embedder),
+            Self::SameParent(tester) => tester.test(splits, splits_to_eval, trunk, embedder),
+            Self::TwoStream(tester) => tester.test(splits, splits_to_eval, trunk, embedder),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::{Device, Tensor};
+    use std::sync::Arc;
+
+    #[test]
+    fn every_tester_by_name() {
+        let rows = Arc::new(Tensor::new(&[[0f32], [1.], [9.]], &Device::Cpu).unwrap());
+        let split = TestSplit::new("all", rows.clone(), [0i64, 0, 1])
+            .and_then(|split| split.with_parent_labels([0i64, 0, 0]))
+            .and_then(|split| split.with_second_inputs(rows))
+            .unwrap();
+        let identity = |x: &Tensor| Ok(x.clone());
+        for name in TesterKind::NAMES {
+            let json = format!(
+                r#"{{"name": "{name}", "settings": {{"normalize_embeddings": false}},
+                    "accuracy_calculator": {{"include": ["precision_at_1"]}}}}"#
+            );
+            let tester = TesterKind::from_json(&json).unwrap().build().unwrap();
+            let found = tester
+                .test(std::slice::from_ref(&split), None, &identity, None)
+                .unwrap();
+            assert_eq!(found[0].get("precision_at_1_level0"), Some(1.0), "{name}");
+        }
+        let wrong = r#"{"name": "WithSameParentLabelTester", "settings": {"batch_size": 0}}"#;
+        assert!(TesterKind::from_json(wrong).unwrap().build().is_err());
+        assert!(
+            TesterKind::from_json(r#"{"name": "WithSameParentLabelTester", "pca": 2}"#).is_err()
+        );
+    }
+}
