@@ -4,7 +4,7 @@ mod error;
 
 pub mod schedule;
 
-mod clip;
+pub mod clip;
 mod learner;
 
 mod criterion;
@@ -16,23 +16,23 @@ mod method;
 
 mod model;
 
-mod classifier;
+pub mod classifier;
 
-mod cascaded_embeddings;
-mod deep_adversarial_metric_learning;
-mod metric_loss_only;
-mod train_with_classifier;
-mod two_stream_metric_loss;
-mod unsupervised_embeddings_using_augmentations;
+pub mod cascaded_embeddings;
+pub mod deep_adversarial_metric_learning;
+pub mod metric_loss_only;
+pub mod train_with_classifier;
+pub mod two_stream_metric_loss;
+pub mod unsupervised_embeddings_using_augmentations;
 
 mod gradient_cache;
-mod loader;
+pub mod loader;
 
-mod ema;
+pub mod ema;
 mod progress;
 
 mod hook;
-mod validation;
+pub mod validation;
 
 pub mod checkpoint;
 pub mod log;

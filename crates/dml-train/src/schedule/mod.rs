@@ -7,10 +7,10 @@
 //! A [`Schedule`] is a function of t and remembers nothing, so a run that is taken up again needs only its counters.
 //! [`Plateau`] alone depends on what happened, and keeps it in the checkpoint.
 
-mod cosine;
-mod plateau;
-mod step;
-mod warm_up;
+pub mod cosine;
+pub mod plateau;
+pub mod step;
+pub mod warm_up;
 
 use std::fmt::Debug;
 
