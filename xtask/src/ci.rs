@@ -22,6 +22,7 @@ const LIBRARY: &[&str] = &[
     "dml-eval",
     "dml-nn",
     "dml-data",
+    "dml-train",
 ];
 
 /// Arguments of `cargo xtask ci`.
