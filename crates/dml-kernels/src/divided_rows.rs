@@ -7,10 +7,7 @@
 use rayon::prelude::*;
 
 use crate::row_chunks::worth_a_thread;
-use crate::{Real, zeros};
-
-/// Entries that one task takes at a time, give or take a row.
-const ENTRIES: usize = 16_384;
+use crate::{Real, for_each_row, zeros};
 
 /// `x` `[rows, width]` with row i divided by `divisors[i]`.
 ///
@@ -20,22 +17,11 @@ const ENTRIES: usize = 16_384;
 #[must_use]
 pub fn divided_rows<T: Real>(x: &[T], divisors: &[T], width: usize) -> Vec<T> {
     let mut out = zeros(x.len());
-    if width == 0 {
-        return out;
-    }
-    let rows = (ENTRIES / width).max(1);
-    out.par_chunks_mut(rows * width)
-        .zip(x.par_chunks(rows * width))
-        .zip(divisors.par_chunks(rows))
-        .with_min_len(worth_a_thread(rows * width))
-        .for_each(|((out, x), divisors)| {
-            let lines = out.chunks_exact_mut(width).zip(x.chunks_exact(width));
-            for ((out, x), divisor) in lines.zip(divisors) {
-                for (out, x) in out.iter_mut().zip(x) {
-                    *out = *x / *divisor;
-                }
-            }
-        });
+    for_each_row(&mut out, width, |i, out| {
+        for (out, x) in out.iter_mut().zip(&x[i * width..]) {
+            *out = *x / divisors[i];
+        }
+    });
     out
 }
 

@@ -9,7 +9,6 @@
 use rayon::prelude::*;
 
 use crate::Real;
-use crate::row_chunks::worth_a_thread;
 
 /// Rows that one task takes at a time; fixed, so that results do not depend on the number of threads.
 const ROWS: usize = 8;
@@ -78,33 +77,10 @@ pub fn row_values_alone<T: Real, S: Default>(
     values
 }
 
-/// Each row of `slopes` `[rows, width]` times its factor: what comes down to a row reaches its entries.
-#[must_use]
-pub fn scaled_rows<T: Real>(slopes: &[T], factors: &[T], width: usize) -> Vec<T> {
-    let mut scaled = vec![T::ZERO; slopes.len()];
-    if width > 0 {
-        scaled
-            .par_chunks_mut(ROWS * width)
-            .zip(slopes.par_chunks(ROWS * width))
-            .zip(factors.par_chunks(ROWS))
-            .with_min_len(worth_a_thread(ROWS * width))
-            .for_each(|((scaled, slopes), factors)| {
-                let rows = scaled
-                    .chunks_exact_mut(width)
-                    .zip(slopes.chunks_exact(width));
-                for ((scaled, slopes), factor) in rows.zip(factors) {
-                    for (scaled, slope) in scaled.iter_mut().zip(slopes) {
-                        *scaled = *slope * *factor;
-                    }
-                }
-            });
-    }
-    scaled
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::elementwise::scale_rows;
 
     /// `x₀² + i x₁`, for any number of rows.
     fn f(i: usize, x: &[f64], slopes: &mut [f64], _: &mut ()) -> f64 {
@@ -124,7 +100,7 @@ mod tests {
                 assert_eq!(values[i], x0 * x0 + i as f64 * x1);
                 assert_eq!(slopes[3 * i..3 * i + 3], [2.0 * x0, i as f64, 0.0]);
             }
-            let twice = scaled_rows(&slopes, &vec![2.0; rows], 3);
+            let twice = scale_rows(&slopes, &vec![2.0; rows], 3);
             assert!(twice.iter().zip(&slopes).all(|(a, b)| *a == 2.0 * b));
         }
     }
@@ -134,6 +110,6 @@ mod tests {
         let seven = |_: usize, _: &[f32], _: &mut [f32], _: &mut ()| 7.0;
         assert_eq!(row_values(&[], 2, 0, seven), (vec![7.0, 7.0], vec![]));
         assert_eq!(row_values_alone(&[], 2, 0, seven), [7.0, 7.0]);
-        assert!(scaled_rows::<f32>(&[], &[1.0, 2.0], 0).is_empty());
+        assert!(scale_rows::<f32>(&[], &[1.0, 2.0], 0).is_empty());
     }
 }

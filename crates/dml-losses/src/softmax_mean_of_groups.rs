@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 use dml_core::fused::{self, has_kernel, with_slice};
-use dml_core::kernels::{column_groups as kernel, row_values::scaled_rows};
+use dml_core::kernels::{column_groups as kernel, elementwise::scale_rows};
 use dml_core::{Result, for_element};
 
 /// The softmax mean of each `size` neighbouring columns at temperature γ: `[rows, groups · size]` → `[rows, groups]`.
@@ -25,7 +25,7 @@ pub(crate) fn softmax_mean_of_groups(x: &Tensor, size: usize, gamma: f64) -> Res
             (rows, groups),
             move |x, _, gradient| {
                 let result = with_slice(gradient, |gradient: &[T]| {
-                    scaled_rows(&slopes, gradient, size)
+                    scale_rows(&slopes, gradient, size)
                 })?;
                 Ok(Tensor::from_vec(result, x.shape(), x.device())?)
             },

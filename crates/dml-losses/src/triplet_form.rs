@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
 use dml_core::fused::{Element, with_slice};
-use dml_core::kernels::row_values::scaled_rows;
+use dml_core::kernels::elementwise::scale_rows;
 use dml_core::kernels::triplet_ranges::TripletRanges;
 use dml_core::kernels::{TripletSet, TripletWalk};
 use dml_core::{Batch, Order, Result, Tuples};
@@ -58,7 +58,7 @@ pub(crate) fn scaled<T: Element>(gradient: &Tensor, upstream: &Tensor) -> Result
     let (rows, width) = gradient.dims2()?;
     let product = with_slice(upstream, |factor: &[T]| {
         with_slice(gradient, |gradient: &[T]| {
-            scaled_rows(gradient, &vec![factor[0]; rows], width)
+            scale_rows(gradient, &vec![factor[0]; rows], width)
         })
     })??;
     Ok(Tensor::from_vec(

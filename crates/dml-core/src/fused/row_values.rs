@@ -1,6 +1,7 @@
 //! Losses and other numbers that belong to the rows of a matrix.
 
 use candle_core::Tensor;
+use dml_kernels::elementwise::scale_rows;
 use dml_kernels::row_values as kernel;
 
 use super::{Element, unary, with_slice};
@@ -54,7 +55,7 @@ pub fn row_values_with<T: Element, S: Default>(
     let (values, slopes) = with_slice(x, |x| kernel::row_values(x, rows, width, f))?;
     unary(name, x, values, rows, move |x, _, gradient| {
         let result = with_slice(gradient, |factors: &[T]| {
-            kernel::scaled_rows(&slopes, factors, width)
+            scale_rows(&slopes, factors, width)
         })?;
         Ok(Tensor::from_vec(result, x.shape(), x.device())?)
     })
