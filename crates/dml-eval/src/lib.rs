@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(test)]
+mod clustered_rows;
 mod custom_knn;
 pub mod flat_index;
 mod half_rows;

@@ -7,8 +7,8 @@
 use candle_core::Tensor;
 use dml_core::{Batch, Examples, Objective, Result};
 
-use crate::model::{Model, with_embedder};
-use crate::{Criterion, Learner, Losses, Method, Part};
+use crate::model::{Model, of_model_and_criterion, with_embedder};
+use crate::{Criterion, Losses, Method, Part};
 
 /// Trains trunk and embedder by one objective ([formula](self)); PML's `MetricLossOnly`.
 ///
@@ -47,17 +47,5 @@ impl Method for MetricLossOnly {
         Losses::of(&embeddings[0]).with_criterion(&self.criterion, &batch)
     }
 
-    fn parts(&self) -> Vec<&Part> {
-        self.model.parts()
-    }
-
-    fn criteria(&self) -> Vec<&Criterion> {
-        vec![&self.criterion]
-    }
-
-    fn learners_mut(&mut self) -> Vec<&mut Learner> {
-        let mut learners = self.model.learners_mut();
-        learners.push(self.criterion.learner_mut());
-        learners
-    }
+    of_model_and_criterion!();
 }

@@ -53,3 +53,23 @@ macro_rules! with_embedder {
     };
 }
 pub(crate) use with_embedder;
+
+/// What a method of one `model` and one `criterion` is made of.
+macro_rules! of_model_and_criterion {
+    () => {
+        fn parts(&self) -> Vec<&crate::Part> {
+            self.model.parts()
+        }
+
+        fn criteria(&self) -> Vec<&crate::Criterion> {
+            vec![&self.criterion]
+        }
+
+        fn learners_mut(&mut self) -> Vec<&mut crate::Learner> {
+            let mut learners = self.model.learners_mut();
+            learners.push(self.criterion.learner_mut());
+            learners
+        }
+    };
+}
+pub(crate) use of_model_and_criterion;

@@ -9,8 +9,8 @@
 use candle_core::Tensor;
 use dml_core::{Batch, Error, Examples, IntoLabels, Labels, Result};
 
-use crate::model::{Model, with_embedder};
-use crate::{Criterion, Learner, Losses, Method, Part};
+use crate::model::{Model, of_model_and_criterion, with_embedder};
+use crate::{Criterion, Losses, Method, Part};
 
 /// Trains anchors of the first view against positives and negatives of the second ([formula](self)); PML's
 /// `TwoStreamMetricLoss`.
@@ -67,17 +67,5 @@ impl Method for TwoStreamMetricLoss {
         Losses::of(&all).with_criterion(&self.criterion, &batch)
     }
 
-    fn parts(&self) -> Vec<&Part> {
-        self.model.parts()
-    }
-
-    fn criteria(&self) -> Vec<&Criterion> {
-        vec![&self.criterion]
-    }
-
-    fn learners_mut(&mut self) -> Vec<&mut Learner> {
-        let mut learners = self.model.learners_mut();
-        learners.push(self.criterion.learner_mut());
-        learners
-    }
+    of_model_and_criterion!();
 }

@@ -10,9 +10,9 @@
 use candle_core::Tensor;
 use dml_core::{Batch, Examples, Result};
 
-use crate::model::{Model, with_embedder};
+use crate::model::{Model, of_model_and_criterion, with_embedder};
 use crate::two_stream_metric_loss::{check_views, joined};
-use crate::{Criterion, Learner, Losses, Method, Part};
+use crate::{Criterion, Losses, Method, Part};
 
 /// Trains views of a row to be alike ([formula](self)); PML's `UnsupervisedEmbeddingsUsingAugmentations`.
 ///
@@ -48,17 +48,5 @@ impl Method for UnsupervisedEmbeddingsUsingAugmentations {
         Losses::of(&all).with_criterion(&self.criterion, &batch)
     }
 
-    fn parts(&self) -> Vec<&Part> {
-        self.model.parts()
-    }
-
-    fn criteria(&self) -> Vec<&Criterion> {
-        vec![&self.criterion]
-    }
-
-    fn learners_mut(&mut self) -> Vec<&mut Learner> {
-        let mut learners = self.model.learners_mut();
-        learners.push(self.criterion.learner_mut());
-        learners
-    }
+    of_model_and_criterion!();
 }

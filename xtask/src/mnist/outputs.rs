@@ -18,8 +18,7 @@ impl Outputs {
     pub(crate) fn create(folder: &Path) -> anyhow::Result<Self> {
         let shown = || folder.display().to_string();
         fs::create_dir_all(folder).with_context(shown)?;
-        let pictures = ["pca", "tsne", "roc", "det", "neighbors", "confusion"];
-        let pictures = pictures
+        let pictures = super::pictures::NAMES
             .iter()
             .flat_map(|name| ["svg", "png"].map(|end| format!("{name}.{end}")));
         let others = [

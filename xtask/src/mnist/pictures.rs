@@ -24,8 +24,10 @@ const PLAIN: Normalization = Normalization {
     std: 1.0,
 };
 
-/// Writes every picture as SVG and as PNG: `pca`, `tsne`, `roc`, `det`, `neighbors` and `confusion`; these are they, with
-/// what they show.
+/// The pictures, each an SVG and a PNG of that name.
+pub(super) const NAMES: [&str; 6] = ["confusion", "pca", "tsne", "roc", "det", "neighbors"];
+
+/// Writes every picture; these are they, with what they show.
 pub(super) fn write(
     outputs: &Outputs,
     test: (&Tensor, &ImageDataset),
@@ -33,6 +35,7 @@ pub(super) fn write(
 ) -> anyhow::Result<Vec<Figure>> {
     let mut figures = Vec::new();
     let mut save = |name: &str, caption: String, drawing: &Drawing| -> anyhow::Result<()> {
+        debug_assert!(NAMES.contains(&name), "an earlier run's {name} would stay");
         let svg = drawing.to_svg()?;
         outputs.write(&format!("{name}.svg"), svg.as_bytes())?;
         outputs.write(&format!("{name}.png"), &drawing.to_png()?)?;

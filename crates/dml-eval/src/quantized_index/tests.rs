@@ -1,32 +1,17 @@
 use super::*;
+use crate::clustered_rows::{add_in_two, around_centres};
 use candle_core::{DType, Device};
 use dml_core::Error;
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 
 const DIM: usize = 32;
 
-/// Rows around 20 centres.
 fn rows(count: usize, seed: u64) -> Tensor {
-    let mut centres = ChaCha8Rng::seed_from_u64(99);
-    let centres: Vec<f32> = (0..20 * DIM)
-        .map(|_| centres.random_range(-1.0..1.0))
-        .collect();
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let values: Vec<f32> = (0..count * DIM)
-        .map(|i| centres[(i / DIM % 20) * DIM + i % DIM] + rng.random_range(-0.5..0.5))
-        .collect();
-    Tensor::from_vec(values, (count, DIM), &Device::Cpu).unwrap()
+    around_centres(20, count, DIM, seed)
 }
 
 fn index(config: QuantizedIndexConfig, rows: &Tensor) -> QuantizedIndex {
     let mut index = QuantizedIndex::new(config).unwrap();
-    // In two pieces.
-    let first = rows.dims()[0] / 3;
-    index.add(&rows.narrow(0, 0, first).unwrap()).unwrap();
-    index
-        .add(&rows.narrow(0, first, rows.dims()[0] - first).unwrap())
-        .unwrap();
+    add_in_two(&mut index, rows);
     index
 }
 

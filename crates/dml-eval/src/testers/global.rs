@@ -59,11 +59,7 @@ impl GlobalEmbeddingSpaceTester {
         let pairs = pairs(splits, splits_to_eval)?;
         let embedded = self.0.embed(splits, &pairs, trunk, embedder, false)?;
         report(&pairs, |query, references| {
-            let pairing = pairing(&embedded, query, references)?;
-            let levels = self.0.levels(pairing.query_labels.len())?.into_iter();
-            levels
-                .map(|level| Ok((level, pairing.accuracy(&self.0.calculator, level)?)))
-                .collect()
+            self.0.by_level(&pairing(&embedded, query, references)?)
         })
     }
 }

@@ -54,6 +54,9 @@ impl Default for TesterConfig {
 /// Query splits with their reference splits; `None` is each split by itself.
 pub type SplitsToEval<'a> = Option<&'a [(&'a str, &'a [&'a str])]>;
 
+/// A level of labels and its metrics by name.
+pub(super) type LevelMetrics = (usize, Vec<(String, f64)>);
+
 /// Embeddings of a split.
 pub(super) struct Embedded<'a> {
     pub(super) split: &'a TestSplit,
@@ -198,6 +201,14 @@ impl Tester {
         Ok(Tensor::cat(&batches.collect::<Result<Vec<_>>>()?, 0)?)
     }
 
+    /// The metrics of every level to measure.
+    pub(super) fn by_level(&self, pairing: &Pairing) -> Result<Vec<LevelMetrics>> {
+        let levels = self.levels(pairing.query_labels.len())?.into_iter();
+        levels
+            .map(|level| Ok((level, pairing.accuracy(&self.calculator, level)?)))
+            .collect()
+    }
+
     /// The levels to measure, of those `available`.
     pub(super) fn levels(&self, available: usize) -> Result<Vec<usize>> {
         let levels = match &self.config.label_hierarchy_level {
@@ -292,7 +303,7 @@ pub(super) fn pairing(
 /// The report of every pair, measured level by level.
 pub(super) fn report(
     pairs: &[(String, Vec<String>)],
-    mut levels: impl FnMut(&str, &[String]) -> Result<Vec<(usize, Vec<(String, f64)>)>>,
+    mut levels: impl FnMut(&str, &[String]) -> Result<Vec<LevelMetrics>>,
 ) -> Result<Vec<SplitAccuracies>> {
     let of_pair = |(query, references): &(String, Vec<String>)| {
         let levels = levels(query, references)?;

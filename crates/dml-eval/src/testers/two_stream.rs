@@ -54,17 +54,13 @@ impl GlobalTwoStreamEmbeddingSpaceTester {
                     needed: "second inputs of every split",
                 });
             };
-            let pairing = Pairing {
+            self.0.by_level(&Pairing {
                 query: own.first.clone(),
                 query_labels: own.split.levels.clone(),
                 reference: second,
                 reference_labels: own.split.levels.clone(),
                 includes_query: false,
-            };
-            let levels = self.0.levels(pairing.query_labels.len())?.into_iter();
-            levels
-                .map(|level| Ok((level, pairing.accuracy(&self.0.calculator, level)?)))
-                .collect()
+            })
         })
     }
 }
