@@ -226,12 +226,12 @@ fn report_of(
 ) -> anyhow::Result<Report> {
     let config = &metrics.config;
     let summary = format!(
-        "{} of {}, batches of {}, {} images to train on and {} to test with; seed {}",
-        count(config.epochs, "epoch"),
+        "data set {}: {} images to train on and {} to test with; {} of batches of {}; seed {}",
         metrics.dataset,
-        config.batch_size,
         config.train_images,
         config.test_images,
+        count(config.epochs, "epoch"),
+        config.batch_size,
         metrics.seed,
     );
     let mut report = Report::new("Deep metric learning on digits", &summary);
