@@ -4,6 +4,7 @@
 //! ([`unary`], [`binary`], [`ternary`]). This is how the crates above turn the kernels of `dml-kernels` into differentiable
 //! tensors; [`for_element!`](crate::for_element) chooses between `f32` and `f64`.
 
+pub mod inlet;
 mod row_values;
 
 use std::cell::Cell;
@@ -17,6 +18,7 @@ use dml_kernels::Real;
 
 use crate::{Error, Result};
 
+pub use inlet::{Contribution, of_matrix};
 pub use row_values::{row_values, row_values_with};
 
 /// An element type that tensors and kernels share: `f32` or `f64`.

@@ -40,7 +40,7 @@ pub use seed_sequence::SeedSequence;
 
 pub use batch::Batch;
 pub use labels::{IntoLabels, Labels};
-pub use relation::{Relation, Verdict};
+pub use relation::{ClassOrder, Relation, Verdict};
 pub use tuples::{Pairs, PerAnchor, Triplets, TupleCount, Tuples};
 
 pub use terms::{AnchorSums, ImplicitValues, Indices, Over, Term, Terms};

@@ -5,6 +5,9 @@
 //! labels. It also knows which reference row *is* which query row, so that nothing is ever matched with itself:
 //! the diagonal when a batch is compared with itself, any map when the references are a queue or a gallery.
 
+mod class_order;
+mod verdict;
+
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
@@ -13,33 +16,8 @@ use dml_kernels::PairMask;
 
 use crate::{Error, IntoLabels, Labels, Result};
 
-/// What a query and a reference are to each other.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Verdict {
-    /// They belong together, with a weight in `(0, 1]`; 1 where nothing else is said.
-    Positive(f32),
-    /// They belong apart, with a weight in `(0, 1]`; 1 where nothing else is said.
-    Negative(f32),
-    /// Neither: the pair does not count. Every row is this to itself.
-    Ignored,
-}
-
-impl Verdict {
-    /// Positive with weight 1.
-    pub const POSITIVE: Self = Self::Positive(1.0);
-    /// Negative with weight 1.
-    pub const NEGATIVE: Self = Self::Negative(1.0);
-
-    fn weighted(weight: f32) -> Self {
-        if weight > 0.0 {
-            Self::Positive(weight)
-        } else if weight == 0.0 {
-            Self::NEGATIVE
-        } else {
-            Self::Ignored
-        }
-    }
-}
+pub use class_order::ClassOrder;
+pub use verdict::Verdict;
 
 type Judge = dyn Fn(usize, usize) -> Verdict + Send + Sync;
 
@@ -459,6 +437,18 @@ impl Relation {
                 }
             }
         })
+    }
+
+    /// Whether pairs may count less than 1: not where labels decide.
+    #[must_use]
+    pub fn is_weighted(&self) -> bool {
+        !matches!(self.knowledge, Knowledge::Labels { .. })
+    }
+
+    /// The references class by class, for who splits them for every query; `None` where labels don't decide.
+    #[must_use]
+    pub fn class_order(&self) -> Option<ClassOrder> {
+        ClassOrder::new(self)
     }
 
     /// Appends the reference rows that are positive and negative for query row `q`, each in ascending order.

@@ -6,7 +6,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use dml_kernels::euclidean::{Form, euclidean_among, euclidean_backward};
 use dml_kernels::pairwise_dot::{pairwise_dot_among, pairwise_dot_backward};
 use dml_kernels::pairwise_lp::{pairwise_lp, pairwise_lp_among, pairwise_lp_backward};
-use dml_kernels::{Side, normalize::normalize_rows};
+use dml_kernels::{MatrixGradient, Side, normalize::normalize_rows};
 use rand::{Rng, SeedableRng};
 
 const DIM: usize = 128;
@@ -23,6 +23,7 @@ fn pairwise(c: &mut Criterion) {
         let size = format!("N{rows}-D{DIM}");
         let x = normalize_rows(&draw(0, rows * DIM), DIM, 2.0).0;
         let g = draw(1, rows * rows);
+        let g = MatrixGradient::written_out(&g, rows);
         group.bench_function(format!("dot/among/{size}"), |b| {
             b.iter(|| pairwise_dot_among(black_box(&x), DIM));
         });

@@ -21,7 +21,7 @@ use crate::pairwise_lp::direct::{self, EuclideanOfPair};
 use crate::pairwise_lp::gradient;
 use crate::row_chunks::worth_a_thread;
 use crate::row_products::{row_products, row_products_among};
-use crate::{Real, Side};
+use crate::{MatrixGradient, Real, Side};
 use backward::Backward;
 
 /// Below this many rows or coordinates a matrix product gains nothing over the differences themselves.
@@ -102,7 +102,7 @@ pub fn euclidean_backward<T: Real>(
     rows: &[T],
     others: &[T],
     values: &[T],
-    gradient: &[T],
+    gradient: &MatrixGradient<'_, T>,
     dim: usize,
     form: Form,
     side: Side,

@@ -3,6 +3,7 @@
 mod aligned;
 mod exponential;
 mod lanes;
+pub mod matrix_gradient;
 mod real;
 mod row_chunks;
 mod side;
@@ -51,6 +52,7 @@ mod triplet_set;
 mod triplet_walk;
 
 pub use lanes::sum;
+pub use matrix_gradient::MatrixGradient;
 pub use real::Real;
 pub use row_chunks::{for_each_row, map_rows, row_chunks};
 pub use side::Side;

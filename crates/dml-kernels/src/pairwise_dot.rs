@@ -8,7 +8,7 @@
 //! gradient are multiplied at once.
 
 use crate::row_products::{row_products, row_products_among, weighted_sums};
-use crate::{Real, Side};
+use crate::{MatrixGradient, Real, Side};
 
 /// Dot products `[queries, references]` of the rows of `x` `[queries, dim]` and `r` `[references, dim]`.
 #[must_use]
@@ -32,22 +32,22 @@ pub fn pairwise_dot_among<T: Real>(x: &[T], dim: usize) -> Vec<T> {
 #[must_use]
 pub fn pairwise_dot_backward<T: Real>(
     others: &[T],
-    gradient: &[T],
+    gradient: &MatrixGradient<'_, T>,
     dim: usize,
     side: Side,
 ) -> Vec<T> {
     if dim == 0 || others.is_empty() {
         return Vec::new();
     }
-    let columns = others.len() / dim;
-    let rows = gradient.len() / columns;
-    let width = if side == Side::Query { columns } else { rows };
+    let (rows, _) = side.shape(gradient.height(), gradient.width());
     weighted_sums(
         rows,
         others,
         dim,
-        |rows, columns, weights, (): &mut ()| side.gather(gradient, width, rows, columns, weights),
-        |_, (), _| (),
+        |rows, columns, weights, scratch: &mut Vec<T>| {
+            side.gather(gradient, rows, columns, weights, scratch);
+        },
+        |_, _, _| (),
     )
 }
 
@@ -61,17 +61,27 @@ mod tests {
         assert_eq!(pairwise_dot(&x, &r, 2), [11., -2.]);
         assert_eq!(pairwise_dot_among(&r, 2), [25., -4., -4., 1.]);
         assert_eq!(
-            pairwise_dot_backward(&r, &[10., 1.], 2, Side::Query),
+            pairwise_dot_backward(
+                &r,
+                &MatrixGradient::written_out(&[10., 1.], 2),
+                2,
+                Side::Query
+            ),
             [30., 39.]
         );
         assert_eq!(
-            pairwise_dot_backward(&x, &[10., 1.], 2, Side::Reference),
+            pairwise_dot_backward(
+                &x,
+                &MatrixGradient::written_out(&[10., 1.], 2),
+                2,
+                Side::Reference
+            ),
             [10., 20., 1., 2.]
         );
         // Σ g s = 2 s₀₁ has gradient 2 r₁ and 2 r₀, whichever of the two entries g stands in.
         for g in [[0., 2., 0., 0.], [0., 0., 2., 0.]] {
             assert_eq!(
-                pairwise_dot_backward(&r, &g, 2, Side::Both),
+                pairwise_dot_backward(&r, &MatrixGradient::written_out(&g, 2), 2, Side::Both),
                 [0., -2., 6., 8.]
             );
         }
@@ -103,6 +113,9 @@ mod tests {
     fn nothing_is_nothing() {
         assert!(pairwise_dot::<f32>(&[], &[1.], 1).is_empty());
         assert!(pairwise_dot_among::<f32>(&[], 3).is_empty());
-        assert!(pairwise_dot_backward::<f32>(&[], &[], 3, Side::Query).is_empty());
+        assert!(
+            pairwise_dot_backward::<f32>(&[], &MatrixGradient::written_out(&[], 0), 3, Side::Query)
+                .is_empty()
+        );
     }
 }

@@ -6,9 +6,12 @@
 //!
 //! Value and slopes come out of one visit of a row, while it lies in the cache.
 
+use std::mem::MaybeUninit;
+
 use rayon::prelude::*;
 
 use crate::Real;
+use crate::zeros::unwritten;
 
 /// Rows that one task takes at a time; fixed, so that results do not depend on the number of threads.
 const ROWS: usize = 8;
@@ -17,6 +20,9 @@ const ROWS: usize = 8;
 ///
 /// `f(i, row, slopes, scratch)` gives the value of row i and writes the slopes, which are 0 before. Each task brings
 /// scratch memory of its own.
+///
+/// # Panics
+/// If `x` has not `rows · width` entries.
 #[must_use]
 pub fn row_values<T: Real, S: Default>(
     x: &[T],
@@ -24,28 +30,51 @@ pub fn row_values<T: Real, S: Default>(
     width: usize,
     f: impl Fn(usize, &[T], &mut [T], &mut S) -> T + Sync,
 ) -> (Vec<T>, Vec<T>) {
+    assert_eq!(
+        x.len(),
+        rows * width,
+        "x has `rows` rows of `width` entries"
+    );
     let mut values = vec![T::ZERO; rows];
-    let mut slopes = vec![T::ZERO; rows * width];
     if width == 0 {
         let mut scratch = S::default();
         for (i, value) in values.iter_mut().enumerate() {
             *value = f(i, &[], &mut [], &mut scratch);
         }
-        return (values, slopes);
+        return (values, Vec::new());
     }
+    let mut slopes = unwritten::<T>(rows * width);
+    let room = &mut slopes.spare_capacity_mut()[..rows * width];
     values
         .par_chunks_mut(ROWS)
-        .zip(slopes.par_chunks_mut(ROWS * width))
+        .zip(room.par_chunks_mut(ROWS * width))
         .zip(x.par_chunks(ROWS * width))
         .enumerate()
         .for_each(|(chunk, ((values, slopes), x))| {
             let mut scratch = S::default();
             let rows = slopes.chunks_exact_mut(width).zip(x.chunks_exact(width));
             for (i, (value, (slopes, x))) in values.iter_mut().zip(rows).enumerate() {
+                // Row by row: the zeros are still in the cache when `f` writes over them.
+                let slopes = filled(slopes);
                 *value = f(chunk * ROWS + i, x, slopes, &mut scratch);
             }
         });
+    // SAFETY: the chunks are as many as those of the values, together all of `room`, and each row of them was filled.
+    #[allow(unsafe_code)]
+    unsafe {
+        slopes.set_len(rows * width);
+    }
     (values, slopes)
+}
+
+/// Room filled with zeros.
+fn filled<T: Real>(room: &mut [MaybeUninit<T>]) -> &mut [T] {
+    room.fill(MaybeUninit::new(T::ZERO));
+    // SAFETY: every element was just written.
+    #[allow(unsafe_code)]
+    unsafe {
+        &mut *(std::ptr::from_mut(room) as *mut [T])
+    }
 }
 
 /// The value of each row of `x` `[rows, width]` where nobody asks for slopes: one row of them is written over and over.

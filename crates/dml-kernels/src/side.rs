@@ -1,10 +1,8 @@
 //! Which rows a gradient belongs to, where a matrix has one number for a query and a reference.
 
-use std::borrow::Cow;
 use std::ops::Range;
 
-use crate::Real;
-use crate::transpose::transpose;
+use crate::{MatrixGradient, Real};
 
 /// Whose gradient is asked for: that of the queries, of the references, or of rows that are both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,71 +16,80 @@ pub enum Side {
 }
 
 impl Side {
-    /// The part of a gradient matrix that belongs to some rows of this side, with `width` columns as stored, written
-    /// to `tile` row by row: as it stands, transposed, or both added up.
+    /// The part of a gradient that belongs to some rows of this side, written to `tile` row by row: as it stands,
+    /// transposed, or both added up.
     pub(crate) fn gather<T: Real>(
         self,
-        matrix: &[T],
-        width: usize,
+        gradient: &MatrixGradient<'_, T>,
         rows: Range<usize>,
         columns: Range<usize>,
         tile: &mut [T],
+        scratch: &mut Vec<T>,
     ) {
-        let count = columns.len();
+        tile.fill(T::ZERO);
         if self != Self::Query {
-            let source = &matrix[columns.start * width + rows.start..];
-            transpose(source, width, count, rows.len(), tile, count);
+            gradient.add_transposed_to(columns.clone(), rows.clone(), tile, scratch);
         }
-        if self == Self::Reference {
-            return;
-        }
-        for (i, out) in rows.zip(tile.chunks_exact_mut(count)) {
-            let row = &matrix[i * width + columns.start..][..count];
-            if self == Self::Query {
-                out.copy_from_slice(row);
-            } else {
-                for (out, x) in out.iter_mut().zip(row) {
-                    *out += *x;
-                }
-            }
+        if self != Self::Reference {
+            gradient.add_to(rows, columns, tile);
         }
     }
 
-    /// All of a gradient matrix as this side sees it.
-    pub(crate) fn whole<T: Real>(self, matrix: &[T], width: usize) -> Cow<'_, [T]> {
-        if self == Self::Query || width == 0 {
-            return Cow::Borrowed(matrix);
+    /// One entry of a gradient as this side sees it: of its row i and the other side's row j.
+    pub(crate) fn entry<T: Real>(self, gradient: &MatrixGradient<'_, T>, i: usize, j: usize) -> T {
+        match self {
+            Self::Query => gradient.at(i, j),
+            Self::Reference => gradient.at(j, i),
+            Self::Both => gradient.at(i, j) + gradient.at(j, i),
         }
-        let height = matrix.len() / width;
-        let mut all = vec![T::ZERO; matrix.len()];
-        self.gather(matrix, width, 0..width, 0..height, &mut all);
-        Cow::Owned(all)
+    }
+
+    /// All of a gradient as this side sees it.
+    pub(crate) fn whole<T: Real>(self, gradient: &MatrixGradient<'_, T>) -> Vec<T> {
+        let (height, width) = (gradient.height(), gradient.width());
+        let mut all = vec![T::ZERO; height * width];
+        if all.is_empty() {
+            return all;
+        }
+        let (rows, columns) = self.shape(height, width);
+        self.gather(gradient, 0..rows, 0..columns, &mut all, &mut Vec::new());
+        all
+    }
+
+    /// How many rows this side has, and how many the other one, for a matrix of `height` by `width`.
+    pub(crate) fn shape(self, height: usize, width: usize) -> (usize, usize) {
+        match self {
+            Self::Reference => (width, height),
+            Self::Query | Self::Both => (height, width),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::Side;
+    use crate::MatrixGradient;
 
     #[test]
     fn each_side_sees_its_own_rows() {
+        let whole = |side: Side, entries: &[f32], width| {
+            side.whole(&MatrixGradient::written_out(entries, width))
+        };
         let wide = [1f32, 2., 3., 4., 5., 6.];
-        assert_eq!(Side::Query.whole(&wide, 3)[..], wide);
-        assert_eq!(
-            Side::Reference.whole(&wide, 3)[..],
-            [1., 4., 2., 5., 3., 6.]
-        );
-        let square = [1f32, 2., 3., 4.];
-        assert_eq!(Side::Both.whole(&square, 2)[..], [2., 5., 5., 8.]);
+        assert_eq!(whole(Side::Query, &wide, 3), wide);
+        assert_eq!(whole(Side::Reference, &wide, 3), [1., 4., 2., 5., 3., 6.]);
+        assert_eq!(whole(Side::Both, &[1., 2., 3., 4.], 2), [2., 5., 5., 8.]);
     }
 
     #[test]
     fn a_part_is_cut_out_of_the_whole() {
         let matrix: Vec<f64> = (0..35).map(f64::from).collect();
-        let mut tile = [0.0; 6];
-        Side::Query.gather(&matrix, 7, 1..3, 2..5, &mut tile);
+        let gradient = MatrixGradient::written_out(&matrix, 7);
+        let (mut tile, mut scratch) = ([0.0; 6], Vec::new());
+        Side::Query.gather(&gradient, 1..3, 2..5, &mut tile, &mut scratch);
         assert_eq!(tile, [9., 10., 11., 16., 17., 18.]);
-        Side::Reference.gather(&matrix, 7, 2..5, 1..3, &mut tile);
+        Side::Reference.gather(&gradient, 2..5, 1..3, &mut tile, &mut scratch);
         assert_eq!(tile, [9., 16., 10., 17., 11., 18.]);
+        assert_eq!(Side::Reference.entry(&gradient, 2, 1), 9.0);
     }
 }

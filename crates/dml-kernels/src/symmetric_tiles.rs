@@ -4,8 +4,9 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use crate::Real;
 use crate::transpose::transpose;
-use crate::{Real, zeros};
+use crate::zeros::unwritten;
 
 /// How many mirrored rows are put together before they are written.
 const STRIP: usize = 16;
@@ -18,10 +19,11 @@ pub(crate) fn symmetric_tiles<T: Real>(
     width: usize,
     compute: impl Fn(Range<usize>, Range<usize>, &mut [T]) + Sync,
 ) -> Vec<T> {
-    let mut out = zeros(rows * rows);
+    // Every entry is written once, by its tile or by the mirror image of one: zeros before that would be a pass more.
+    let mut out = unwritten::<T>(rows * rows);
     let shared = Shared {
         start: out.as_mut_ptr(),
-        len: out.len(),
+        len: out.capacity(),
     };
     let range = |tile: usize| tile * width..((tile + 1) * width).min(rows);
     // The largest tiles first would be the same: all but those at the edge are of one size.
@@ -46,8 +48,9 @@ pub(crate) fn symmetric_tiles<T: Real>(
                 // SAFETY: `out` outlives this loop and is not used meanwhile. Tile (i, j) and its mirror image are
                 // written by this call alone, as j <= i and each pair comes once.
                 #[allow(unsafe_code)]
-                let place = unsafe { shared.slice((above.start + k) * rows + left.start, columns) };
-                place.copy_from_slice(piece);
+                unsafe {
+                    shared.write((above.start + k) * rows + left.start, piece);
+                }
             }
             if i == j {
                 return;
@@ -59,33 +62,42 @@ pub(crate) fn symmetric_tiles<T: Real>(
                     let place = (left.start + start + k) * rows + above.start;
                     // SAFETY: as above.
                     #[allow(unsafe_code)]
-                    let place = unsafe { shared.slice(place, height) };
-                    place.copy_from_slice(piece);
+                    unsafe {
+                        shared.write(place, piece);
+                    }
                 }
             }
         },
     );
+    // SAFETY: tiles and mirror images cover the matrix, so all of its entries are written.
+    #[allow(unsafe_code)]
+    unsafe {
+        out.set_len(rows * rows);
+    }
     out
 }
 
-/// A slice that threads write to at places that do not overlap.
+/// Memory that threads write to at places that do not overlap.
 struct Shared<T> {
     start: *mut T,
     len: usize,
 }
 
-// SAFETY: the pointer is only turned into slices by `slice`, whose callers promise that they do not overlap.
+// SAFETY: the pointer is only written through by `write`, whose callers promise that places do not overlap.
 #[allow(unsafe_code)]
 unsafe impl<T: Send> Sync for Shared<T> {}
 
-impl<T> Shared<T> {
+impl<T: Real> Shared<T> {
     /// # Safety
-    /// The memory behind must be alive and otherwise unused, and no two slices that are alive may overlap.
-    #[allow(unsafe_code, clippy::mut_from_ref)]
-    unsafe fn slice(&self, start: usize, len: usize) -> &mut [T] {
-        assert!(start + len <= self.len);
+    /// The memory behind must be alive and otherwise unused, and no two places that are written may overlap.
+    #[allow(unsafe_code)]
+    unsafe fn write(&self, start: usize, piece: &[T]) {
+        assert!(start + piece.len() <= self.len);
         // SAFETY: within the memory, as just checked, and exclusive by the caller's promise.
-        unsafe { std::slice::from_raw_parts_mut(self.start.add(start), len) }
+        unsafe {
+            let place = self.start.add(start);
+            std::ptr::copy_nonoverlapping(piece.as_ptr(), place, piece.len());
+        }
     }
 }
 

@@ -27,6 +27,20 @@ pub(crate) fn transpose<T: Copy>(
         let height = BLOCK.min(rows - top);
         for left in (0..columns).step_by(BLOCK) {
             let width = BLOCK.min(columns - left);
+            if height == BLOCK && width == BLOCK {
+                // Of known size, rows are moved by a few vector instructions each, not by calls of a copying function.
+                for (i, block) in block.iter_mut().enumerate() {
+                    let (row, _) = source[(top + i) * source_stride + left..].split_at(BLOCK);
+                    block.copy_from_slice(row);
+                }
+                for j in 0..BLOCK {
+                    let (out, _) = out[(left + j) * out_stride + top..].split_at_mut(BLOCK);
+                    for (out, block) in out.iter_mut().zip(&block) {
+                        *out = block[j];
+                    }
+                }
+                continue;
+            }
             for (i, block) in block.iter_mut().enumerate().take(height) {
                 let row = &source[(top + i) * source_stride + left..][..width];
                 block[..width].copy_from_slice(row);

@@ -18,6 +18,15 @@ pub fn zeros<T: Real>(len: usize) -> Vec<T> {
     zeros
 }
 
+/// Room for `len` numbers, none of them written yet; in large pages as [`zeros`].
+pub(crate) fn unwritten<T: Real>(len: usize) -> Vec<T> {
+    let mut room = Vec::<T>::with_capacity(len);
+    if len * size_of::<T>() >= LARGE {
+        advise_large_pages(room.spare_capacity_mut());
+    }
+    room
+}
+
 #[cfg(target_os = "linux")]
 fn advise_large_pages<T>(memory: &[T]) {
     let page = 4096;

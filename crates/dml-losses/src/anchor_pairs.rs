@@ -9,7 +9,7 @@ use std::sync::Arc;
 use candle_core::Tensor;
 use dml_core::kernels::triplet_ranges::TripletRanges;
 use dml_core::kernels::{PairMask, Real, TripletSet};
-use dml_core::{Batch, Result, TensorExt, TupleCount, Tuples};
+use dml_core::{Batch, ClassOrder, Relation, Result, TensorExt, TupleCount, Tuples, Verdict};
 
 /// The pairs of every anchor of a batch.
 #[derive(Clone, Debug)]
@@ -17,12 +17,16 @@ pub(crate) struct AnchorPairs {
     batch: Batch,
     form: Form,
     counts: (u64, u64),
+    /// Whose weights the positives have, if not 1.
+    weights: Option<Relation>,
 }
 
 #[derive(Clone, Debug)]
 enum Form {
     /// Everything that the relation allows.
     Relation,
+    /// As `Relation`, of labels.
+    Classes(Arc<ClassOrder>),
     Mask(Arc<PairMask>),
     Lists(Arc<[Vec<u32>]>, Arc<[Vec<u32>]>),
     Ranges(Arc<TripletRanges>),
@@ -36,6 +40,8 @@ pub(crate) struct Side<T> {
     pub(crate) rows: Vec<u32>,
     /// How often each counts; empty where each counts once.
     pub(crate) times: Vec<T>,
+    /// What the relation says that each weighs; empty where each weighs 1, or nobody asked.
+    pub(crate) weights: Vec<T>,
     /// What the anchor's row of the matrix says of each.
     pub(crate) x: Vec<T>,
     /// The slope of the anchor's value in each `x`.
@@ -53,6 +59,7 @@ impl<T: Real> Side<T> {
     pub(crate) fn clear(&mut self) {
         self.rows.clear();
         self.times.clear();
+        self.weights.clear();
     }
 
     /// How often the i-th row counts.
@@ -86,8 +93,8 @@ impl AnchorPairs {
         };
         let form = match tuples {
             Tuples::All => {
-                batch.require_relation(component)?;
-                Form::Relation
+                let order = batch.require_relation(component)?.class_order();
+                order.map_or(Form::Relation, |order| Form::Classes(Arc::new(order)))
             }
             Tuples::Mask(mask) => Form::Mask(mask.clone()),
             Tuples::Pairs(pairs) => Form::Lists(
@@ -128,7 +135,15 @@ impl AnchorPairs {
             batch: batch.clone(),
             form,
             counts,
+            weights: None,
         })
+    }
+
+    /// The same pairs, of which the positives weigh what the relation says.
+    pub(crate) fn weighted(mut self) -> Self {
+        let weighs = |relation: &&Relation| relation.is_weighted();
+        self.weights = self.batch.relation().filter(weighs).cloned();
+        self
     }
 
     /// How many positive and how many negative pairs there are, repeats included.
@@ -155,6 +170,7 @@ impl AnchorPairs {
                     relation.split(q, &mut positives.rows, &mut negatives.rows);
                 }
             }
+            Form::Classes(order) => order.split(q, &mut positives.rows, &mut negatives.rows),
             Form::Mask(mask) => {
                 positives.rows.extend(mask.positives(q));
                 negatives.rows.extend(mask.negatives(q));
@@ -184,10 +200,18 @@ impl AnchorPairs {
             }
             Form::Ranges(_) | Form::Set(_) => {}
         }
+        if let Some(relation) = &self.weights {
+            let weight = |row: &u32| match relation.judge_apart(q, *row as usize) {
+                Verdict::Positive(weight) => T::from_f64(weight.into()),
+                // A pair that somebody named against the relation weighs as much as any.
+                Verdict::Negative(_) | Verdict::Ignored => T::ONE,
+            };
+            positives.weights.extend(positives.rows.iter().map(weight));
+        }
     }
 
-    /// How often each pair is a positive and how often a negative one, as two tensors `[Q, R]` beside the embeddings
-    /// and of their type.
+    /// How often each pair is a positive, times its weight, and how often a negative one, as two tensors `[Q, R]`
+    /// beside the embeddings and of their type.
     pub(crate) fn tensors(&self) -> Result<(Tensor, Tensor)> {
         let (queries, references) = (self.batch.queries(), self.batch.references());
         let mut dense = [
@@ -199,7 +223,8 @@ impl AnchorPairs {
             self.of(q, &mut positives, &mut negatives);
             for (dense, side) in dense.iter_mut().zip([&positives, &negatives]) {
                 for (i, &row) in side.rows.iter().enumerate() {
-                    dense[q * references + row as usize] += side.times(i);
+                    let weight = side.weights.get(i).copied().unwrap_or(1.0);
+                    dense[q * references + row as usize] += weight * side.times(i);
                 }
             }
         }

@@ -90,6 +90,9 @@ impl<T: Real> Within<T> {
 impl<T: Real> Side<T> {
     /// Sums the values that are within bounds, and leaves their slopes.
     pub(crate) fn sum_within(&mut self, within: Within<T>, f: impl Fn(T) -> PairValue<T>) -> Kept {
+        if self.times.is_empty() {
+            return self.sum_singles_within(within, f);
+        }
         let mut kept = Kept::default();
         for i in 0..self.x.len() {
             let pair = f(self.x[i]);
@@ -102,6 +105,28 @@ impl<T: Real> Side<T> {
             }
         }
         kept
+    }
+
+    /// The same where every pair counts once, without a branch and with as many sums as a vector has room for.
+    fn sum_singles_within(&mut self, within: Within<T>, f: impl Fn(T) -> PairValue<T>) -> Kept {
+        const LANES: usize = 8;
+        let (mut sums, mut shared, mut counts) = ([0f64; LANES], [0f64; LANES], [0u32; LANES]);
+        for (x, slopes) in self.x.chunks(LANES).zip(self.slopes.chunks_mut(LANES)) {
+            for (k, (x, slope)) in x.iter().zip(slopes).enumerate() {
+                let pair = f(*x);
+                let is_kept = within.keeps(pair.value);
+                let kept = |number: T| if is_kept { number } else { T::ZERO };
+                sums[k] += kept(pair.value).to_f64();
+                shared[k] += kept(pair.shared).to_f64();
+                counts[k] += u32::from(is_kept);
+                *slope = kept(pair.slope);
+            }
+        }
+        Kept {
+            sum: sums.iter().sum(),
+            count: counts.iter().map(|count| u64::from(*count)).sum(),
+            shared: shared.iter().sum(),
+        }
     }
 }
 

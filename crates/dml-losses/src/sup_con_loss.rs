@@ -1,12 +1,14 @@
 //! Supervised contrastive loss: the mean over an anchor's positives of the cross entropy against all its pairs.
 //!
 //! ```text
-//! ℓ(a) = −mean over p of ( s(a,p)/t − ln Σⱼ e^{s(a,j)/t} )        j: positives and negatives of a
-//! s: the similarity; for distances their negative                t: temperature
+//! ℓ(a) = −Σₚ w(a,p) ( s(a,p)/t − ln Σⱼ e^{s(a,j)/t} ) / Σₚ w(a,p)        p: positives of a, j: all its pairs
+//! s: the similarity; for distances their negative        t: temperature        w: what the pair weighs
 //! ```
 //!
 //! Khosla, Teterwak, Wang, Sarna, Tian, Isola, Maschinot, Liu and Krishnan, "Supervised Contrastive Learning" (2020,
-//! arXiv:2004.11362), the outer sum. An anchor without positives has the value 0.
+//! arXiv:2004.11362), the outer sum. An anchor without positives has the value 0. Positives weigh 1, but where the relation
+//! of the batch says more: of label sets it is the Jaccard index, so that what shares all labels pulls more than what
+//! shares one.
 //!
 //! One visit of each row: `O(N²)` time, and memory for the matrix and its slopes. Repeated pairs count once.
 
@@ -60,7 +62,7 @@ impl SupConLoss {
 
 impl Loss for SupConLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        let pairs = AnchorPairs::distinct("SupConLoss", batch, tuples)?;
+        let pairs = AnchorPairs::distinct("SupConLoss", batch, tuples)?.weighted();
         if pairs.lacks_a_kind() {
             return Ok(Term::empty("loss").into());
         }
@@ -72,7 +74,7 @@ impl Loss for SupConLoss {
     }
 }
 
-/// `ln Σⱼ e^{k xⱼ} − mean over p of k xₚ`.
+/// `ln Σⱼ e^{k xⱼ} − Σₚ wₚ k xₚ / Σₚ wₚ`.
 #[derive(Clone, Copy, Debug)]
 struct MeanCrossEntropy {
     factor: f64,
@@ -82,11 +84,13 @@ impl AnchorFormula for MeanCrossEntropy {
     fn values(&self, matrix: &Tensor, positive: &Tensor, negative: &Tensor) -> Result<Tensor> {
         let exponents = (matrix * self.factor)?;
         let all = exponents.masked_logsumexp(Some(&(positive + negative)?), false)?; // [Q]
-        let count = positive.sum(1)?; // [Q]
         let zeros = exponents.zeros_like()?;
-        let own = positive.ne(0.0)?.where_cond(&exponents, &zeros)?.sum(1)?;
-        let values = (all - (own / count.maximum(1.0)?)?)?;
-        Ok(count.gt(0.0)?.where_cond(&values, &values.zeros_like()?)?)
+        let pulls = (positive * positive.ne(0.0)?.where_cond(&exponents, &zeros)?)?;
+        let total = positive.sum(1)?; // [Q]
+        let any = total.gt(0.0)?;
+        let divisor = any.where_cond(&total, &total.ones_like()?)?;
+        let values = (all - (pulls.sum(1)? / divisor)?)?;
+        Ok(any.where_cond(&values, &values.zeros_like()?)?)
     }
 
     fn value<T: Real>(&self, positives: &mut Side<T>, negatives: &mut Side<T>) -> f64 {
@@ -100,18 +104,24 @@ impl AnchorFormula for MeanCrossEntropy {
         let all = large + (small - large).exp().ln_1p();
         let share = T::from_f64(self.factor * (far - all).exp());
         negatives.scale(|_| share);
-        let count = positives.rows.len() as f64;
+        let total = if positives.weights.is_empty() {
+            positives.rows.len() as f64
+        } else {
+            positives.weights.iter().map(|w| w.to_f64()).sum()
+        };
         let (share, pull) = (
             T::from_f64(self.factor * (near - all).exp()),
-            T::from_f64(self.factor / count),
+            T::from_f64(self.factor / total),
         );
-        positives
-            .slopes
-            .iter_mut()
-            .for_each(|slope| *slope = share * *slope - pull);
         // The exponents as they entered the sum: one positive alone is exactly 0.
-        let own = positives.x.iter().map(|x| (factor * *x).to_f64());
-        all - own.sum::<f64>() / count
+        let mut own = 0.0;
+        for i in 0..positives.x.len() {
+            let weight = positives.weights.get(i).copied().unwrap_or(T::ONE);
+            let slope = &mut positives.slopes[i];
+            *slope = share * *slope - weight * pull;
+            own += weight.to_f64() * (factor * positives.x[i]).to_f64();
+        }
+        all - own / total
     }
 }
 
@@ -119,12 +129,31 @@ impl AnchorFormula for MeanCrossEntropy {
 mod tests {
     use super::*;
     use dml_core::candle_core::{Device, Var};
-    use dml_core::{Error, Pairs};
+    use dml_core::fused::without_kernels;
+    use dml_core::{Error, Pairs, Relation};
     use dml_distances::LpDistance;
 
     fn loss(temperature: f64) -> Result<SupConLoss> {
         let config = SupConLossConfig { temperature };
         SupConLoss::new(config, Arc::new(LpDistance::unnormalized()))
+    }
+
+    #[test]
+    fn what_shares_more_labels_pulls_more() -> Result<()> {
+        // Row 0 shares both labels with row 1 and one of two with row 2; distances 1, 3 and, to the negative, 10.
+        let sets = [vec![1, 2], vec![1, 2], vec![1], vec![9]];
+        let rows = Tensor::new(&[[0f64], [1.], [-3.], [10.]], &Device::Cpu)?;
+        let batch = Batch::unlabeled(&rows)?.with_relation(Relation::label_sets(&sets, None))?;
+        let expected =
+            (1.0 * 1.0 + 0.5 * 3.0) / 1.5 + ((-1f64).exp() + (-3f64).exp() + (-10f64).exp()).ln();
+        let first = || -> Result<f64> {
+            let terms = loss(1.0)?.terms(&batch, &Tuples::All)?;
+            Ok(terms.get("loss").unwrap().values()?.0.to_vec1::<f64>()?[0])
+        };
+        for got in [first()?, without_kernels(first)?] {
+            assert!((got - expected).abs() < 1e-12, "{got} {expected}");
+        }
+        Ok(())
     }
 
     #[test]

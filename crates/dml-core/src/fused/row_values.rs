@@ -1,10 +1,12 @@
 //! Losses and other numbers that belong to the rows of a matrix.
 
+use std::sync::Arc;
+
 use candle_core::Tensor;
-use dml_kernels::elementwise::scale_rows;
+use dml_kernels::matrix_gradient::Factor;
 use dml_kernels::row_values as kernel;
 
-use super::{Element, unary, with_slice};
+use super::{Contribution, Element, of_matrix, with_slice};
 use crate::Result;
 
 /// One number for each row of `x` `[rows, columns]`: `[rows]`.
@@ -53,11 +55,12 @@ pub fn row_values_with<T: Element, S: Default>(
         return Ok(Tensor::from_vec(values, rows, x.device())?);
     }
     let (values, slopes) = with_slice(x, |x| kernel::row_values(x, rows, width, f))?;
-    unary(name, x, values, rows, move |x, _, gradient| {
-        let result = with_slice(gradient, |factors: &[T]| {
-            scale_rows(&slopes, factors, width)
-        })?;
-        Ok(Tensor::from_vec(result, x.shape(), x.device())?)
+    let slopes = Arc::new(slopes);
+    of_matrix(name, x, values, rows, move |_, _, gradient| {
+        Ok(Contribution {
+            entries: Some(slopes.clone()),
+            factor: Factor::OfRows(with_slice(gradient, <[T]>::to_vec)?),
+        })
     })
 }
 

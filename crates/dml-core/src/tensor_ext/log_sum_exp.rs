@@ -3,7 +3,7 @@
 use candle_core::{DType, Tensor};
 use dml_kernels::log_sum_exp as kernel;
 
-use crate::fused::{self, has_kernel, with_slice};
+use crate::fused::{self, Contribution, has_kernel, with_slice};
 use crate::{Error, Result, for_element};
 
 pub(super) fn masked_logsumexp(x: &Tensor, keep: Option<&Tensor>, add_one: bool) -> Result<Tensor> {
@@ -19,7 +19,7 @@ pub(super) fn masked_logsumexp(x: &Tensor, keep: Option<&Tensor>, add_one: bool)
         let value = with_slice(x, |x: &[T]| {
             kernel::log_sum_exp(x, keep.as_deref(), width, add_one)
         })?;
-        fused::unary("masked_logsumexp", x, value, rows, move |x, y, gradient| {
+        fused::of_matrix("masked_logsumexp", x, value, rows, move |x, y, gradient| {
             let result = with_slice(x, |x: &[T]| {
                 with_slice(y, |y: &[T]| {
                     with_slice(gradient, |g: &[T]| {
@@ -27,7 +27,7 @@ pub(super) fn masked_logsumexp(x: &Tensor, keep: Option<&Tensor>, add_one: bool)
                     })
                 })
             })???;
-            Ok(Tensor::from_vec(result, x.shape(), x.device())?)
+            Ok(Contribution::written_out(result))
         })
     })
 }

@@ -5,11 +5,11 @@
 
 use candle_core::Tensor;
 use dml_kernels::euclidean::{self, Form};
-use dml_kernels::{Side, pairwise_dot as dot, pairwise_lp as lp};
+use dml_kernels::{MatrixGradient, Side, pairwise_dot as dot, pairwise_lp as lp};
 
 use super::elementwise::magnitude_composite;
 use super::normalize::norm_over_last;
-use crate::fused::{self, Element, has_kernel, with_slice};
+use crate::fused::{Element, has_kernel, inlet, with_slice};
 use crate::{Result, for_element};
 
 /// A kernel for all pairs of rows, forward and backward.
@@ -51,7 +51,7 @@ impl Kernel {
         rows: &Tensor,
         others: &Tensor,
         values: &Tensor,
-        gradient: &Tensor,
+        gradient: &MatrixGradient<'_, T>,
         side: Side,
     ) -> Result<Tensor> {
         // A side that nothing upstream needs costs nothing.
@@ -61,52 +61,41 @@ impl Kernel {
         let dim = rows.dims()[1];
         let result = with_slice(rows, |rows: &[T]| {
             with_slice(others, |others: &[T]| {
-                with_slice(values, |v: &[T]| {
-                    with_slice(gradient, |g: &[T]| match self {
-                        Self::Dot => dot::pairwise_dot_backward(others, g, dim, side),
-                        Self::Lp(p) => lp::pairwise_lp_backward(rows, others, v, g, dim, p, side),
-                        Self::Squared => {
-                            let form = Form::Squared;
-                            euclidean::euclidean_backward(rows, others, v, g, dim, form, side)
-                        }
-                    })
+                with_slice(values, |v: &[T]| match self {
+                    Self::Dot => dot::pairwise_dot_backward(others, gradient, dim, side),
+                    Self::Lp(p) => {
+                        lp::pairwise_lp_backward(rows, others, v, gradient, dim, p, side)
+                    }
+                    Self::Squared => {
+                        let form = Form::Squared;
+                        euclidean::euclidean_backward(rows, others, v, gradient, dim, form, side)
+                    }
                 })
             })
-        })????;
+        })???;
         Ok(Tensor::from_vec(result, rows.shape(), rows.device())?)
     }
 }
 
 fn fuse(kernel: Kernel, x: &Tensor, r: &Tensor) -> Result<Tensor> {
-    let shape = (x.dims()[0], r.dims()[0]);
     let dim = x.dims()[1];
     for_element!(x, "query", |T| {
         if x.id() == r.id() {
             let values = with_slice(x, |x: &[T]| kernel.among(x, dim))?;
-            return fused::unary(
-                kernel.name(),
-                x,
-                values,
-                shape,
-                move |x, values, gradient| kernel.backward::<T>(x, x, values, gradient, Side::Both),
-            );
+            return inlet::matrix(kernel.name(), x, None, values, move |x, _, values, g| {
+                let gradient = kernel.backward::<T>(x, x, values, g, Side::Both)?;
+                Ok((gradient.clone(), gradient))
+            });
         }
         let values = with_slice(x, |x: &[T]| {
             with_slice(r, |r: &[T]| kernel.between(x, r, dim))
         })??;
-        fused::binary(
-            kernel.name(),
-            x,
-            r,
-            values,
-            shape,
-            move |x, r, values, gradient| {
-                Ok((
-                    kernel.backward::<T>(x, r, values, gradient, Side::Query)?,
-                    kernel.backward::<T>(r, x, values, gradient, Side::Reference)?,
-                ))
-            },
-        )
+        inlet::matrix(kernel.name(), x, Some(r), values, move |x, r, values, g| {
+            Ok((
+                kernel.backward::<T>(x, r, values, g, Side::Query)?,
+                kernel.backward::<T>(r, x, values, g, Side::Reference)?,
+            ))
+        })
     })
 }
 

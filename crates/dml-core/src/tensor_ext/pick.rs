@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 
-use crate::fused::{self, has_kernel, with_slice};
+use crate::fused::{self, Contribution, has_kernel, with_slice};
 use crate::{Error, Result, for_element};
 
 pub(super) fn pick(matrix: &Tensor, rows: &[u32], columns: &[u32]) -> Result<Tensor> {
@@ -35,14 +35,14 @@ pub(super) fn pick(matrix: &Tensor, rows: &[u32], columns: &[u32]) -> Result<Ten
             let values: Vec<T> = with_slice(matrix, |m: &[T]| {
                 places.iter().map(|&place| m[place]).collect()
             })?;
-            fused::unary("pick", matrix, values, count, move |matrix, _, gradient| {
+            fused::of_matrix("pick", matrix, values, count, move |_, _, gradient| {
                 let mut result = vec![<T as dml_kernels::Real>::ZERO; height * width];
                 with_slice(gradient, |g: &[T]| {
                     for (&place, g) in places.iter().zip(g) {
                         result[place] += *g;
                     }
                 })?;
-                Ok(Tensor::from_vec(result, matrix.shape(), matrix.device())?)
+                Ok(Contribution::written_out(result))
             })
         });
     }

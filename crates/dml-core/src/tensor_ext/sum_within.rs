@@ -2,9 +2,10 @@
 
 use candle_core::{DType, Tensor};
 use dml_kernels::Real;
+use dml_kernels::matrix_gradient::Factor;
 use dml_kernels::sum_within::Within;
 
-use crate::fused::{self, has_kernel, with_slice};
+use crate::fused::{self, Contribution, has_kernel, with_slice};
 use crate::{Result, for_element};
 
 /// The sum of some values as a scalar of the graph, and how many they are.
@@ -31,15 +32,30 @@ pub(super) fn sum_within(
         };
         let (sum, count) = with_slice(values, |values: &[T]| within.sum(values))?;
         let sum = vec![<T as Real>::from_f64(sum)];
-        let sum = fused::unary("sum_within", values, sum, (), move |values, _, gradient| {
-            if within.holds_all() {
-                // One number for all: a view of it is a matrix less to write, and to read.
-                return Ok(gradient.broadcast_as(values.shape())?);
-            }
+        let slopes = move |values: &Tensor, gradient: &Tensor| {
             let slope = with_slice(gradient, |g: &[T]| g[0])?;
-            let result = with_slice(values, |values: &[T]| within.gradient(values, slope))?;
-            Ok(Tensor::from_vec(result, values.shape(), values.device())?)
-        })?;
+            with_slice(values, |values: &[T]| within.gradient(values, slope))
+        };
+        let sum = if values.rank() == 2 {
+            fused::of_matrix("sum_within", values, sum, (), move |values, _, gradient| {
+                if within.holds_all() {
+                    return Ok(Contribution {
+                        entries: None,
+                        factor: Factor::Uniform(with_slice(gradient, |g: &[T]| g[0])?),
+                    });
+                }
+                Ok(Contribution::written_out(slopes(values, gradient)?))
+            })?
+        } else {
+            fused::unary("sum_within", values, sum, (), move |values, _, gradient| {
+                if within.holds_all() {
+                    // One number for all: a view of it is a list less to write, and to read.
+                    return Ok(gradient.broadcast_as(values.shape())?);
+                }
+                let slopes = slopes(values, gradient)?;
+                Ok(Tensor::from_vec(slopes, values.shape(), values.device())?)
+            })?
+        };
         Ok(PartialSum { sum, count })
     })
 }

@@ -7,14 +7,15 @@ use pulp::{Arch, NullaryFnOnce};
 use super::{Centered, Form, LANES, Trust, least_share_of_gradient, smallest};
 use crate::pairwise_lp::gradient;
 use crate::row_products::weighted_sums;
-use crate::{Real, Side};
+use crate::transpose::transpose;
+use crate::{MatrixGradient, Real, Side};
 
 /// The backward pass: whose gradient, from what.
 pub(super) struct Backward<'a, T> {
     pub(super) rows: (&'a [T], &'a Centered<T>),
     pub(super) others: (&'a [T], &'a Centered<T>),
     pub(super) values: &'a [T],
-    pub(super) gradient: &'a [T],
+    pub(super) gradient: &'a MatrixGradient<'a, T>,
     pub(super) dim: usize,
     pub(super) form: Form,
     pub(super) side: Side,
@@ -29,6 +30,8 @@ struct Block<T> {
     near: Vec<(usize, usize, T, T)>,
     /// Values as this side sees them, where they are not stored so.
     values: Vec<T>,
+    /// For what has to be turned around.
+    scratch: Vec<T>,
 }
 
 impl<T: Real> Backward<'_, T> {
@@ -45,15 +48,6 @@ impl<T: Real> Backward<'_, T> {
         )
     }
 
-    /// How many columns the matrices are stored with.
-    fn width(&self) -> usize {
-        if self.side == Side::Query {
-            self.others.1.squares.len()
-        } else {
-            self.rows.1.squares.len()
-        }
-    }
-
     fn weigh(
         &self,
         rows: Range<usize>,
@@ -61,21 +55,22 @@ impl<T: Real> Backward<'_, T> {
         weights: &mut [T],
         block: &mut Block<T>,
     ) {
-        let (width, count) = (self.width(), columns.len());
-        self.side
-            .gather(self.gradient, width, rows.clone(), columns.clone(), weights);
+        let (width, count) = (self.gradient.width(), columns.len());
+        let scratch = &mut block.scratch;
+        self.side.gather(
+            self.gradient,
+            rows.clone(),
+            columns.clone(),
+            weights,
+            scratch,
+        );
         block.totals.resize(rows.len(), 0.0);
         // Distances of rows among themselves are symmetric: no need to turn them around.
         let stored = self.side != Side::Reference;
         if !stored {
             block.values.resize(weights.len(), T::ZERO);
-            self.side.gather(
-                self.values,
-                width,
-                rows.clone(),
-                columns.clone(),
-                &mut block.values,
-            );
+            let source = &self.values[columns.start * width + rows.start..];
+            transpose(source, width, count, rows.len(), &mut block.values, count);
         }
         let trust = Trust::new(least_share_of_gradient::<T>());
         let squares = &self.others.1.squares[columns.clone()];
@@ -102,18 +97,10 @@ impl<T: Real> Backward<'_, T> {
             for ((j, value), square) in columns.clone().zip(values).zip(squares) {
                 let far = trust.slack(self.form.square(*value), own + *square) > T::ZERO;
                 if !far && *value != T::ZERO {
-                    block.near.push((i, j, *value, self.gradient_of(i, j)));
+                    let gradient = self.side.entry(self.gradient, i, j);
+                    block.near.push((i, j, *value, gradient));
                 }
             }
-        }
-    }
-
-    fn gradient_of(&self, i: usize, j: usize) -> T {
-        let (g, width) = (self.gradient, self.width());
-        match self.side {
-            Side::Query => g[i * width + j],
-            Side::Reference => g[j * width + i],
-            Side::Both => g[i * width + j] + g[j * width + i],
         }
     }
 

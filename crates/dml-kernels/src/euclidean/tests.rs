@@ -61,8 +61,10 @@ fn gradients_of_near_duplicates_are_those_of_the_differences() {
             let values = euclidean_among(&rows, dim, form);
             let exact = direct::euclidean_among(&wide(&rows), dim, form);
             for side in [Side::Query, Side::Reference, Side::Both] {
-                let got = euclidean_backward(&rows, &rows, &values, &g, dim, form, side);
+                let given = MatrixGradient::written_out(&g, count);
+                let got = euclidean_backward(&rows, &rows, &values, &given, dim, form, side);
                 let (rows, g) = (wide(&rows), wide(&g));
+                let g = MatrixGradient::written_out(&g, count);
                 let expected =
                     gradient::euclidean_backward(&rows, &rows, &exact, &g, dim, form, side);
                 let size = expected.iter().fold(0.0, |a: f64, b| a.max(b.abs()));
@@ -88,6 +90,7 @@ fn a_single_close_pair_is_not_drowned_by_far_ones() {
     assert_eq!(d[1], 0.000_976_562_5);
     let mut g = vec![0f32; 400];
     g[1] = 3.0;
+    let g = MatrixGradient::written_out(&g, 20);
     let gradient = euclidean_backward(&rows, &rows, &d, &g, dim, Form::Distance, Side::Both);
     assert_eq!((gradient[0], gradient[dim]), (3.0, -3.0));
     assert!(gradient.iter().filter(|g| **g != 0.0).count() == 2);
@@ -100,6 +103,7 @@ fn all_rows_equal_have_distance_zero_and_no_gradient() {
     for form in [Form::Distance, Form::Squared] {
         let d = euclidean_among(&rows, 32, form);
         assert_eq!(d, [0.0; 400]);
+        let g = MatrixGradient::written_out(&g, 20);
         let gradient = euclidean_backward(&rows, &rows, &d, &g, 32, form, Side::Both);
         assert_eq!(gradient, [0.0; 640]);
     }
@@ -118,6 +122,7 @@ fn rows_that_are_not_finite_spoil_their_own_distances_only() {
     }
     let mut g = vec![0f32; 400];
     g[1] = 1.0;
+    let g = MatrixGradient::written_out(&g, 20);
     let gradient = euclidean_backward(&rows, &rows, &d, &g, dim, Form::Distance, Side::Both);
     assert!(gradient.iter().all(|g| g.is_finite()));
 }

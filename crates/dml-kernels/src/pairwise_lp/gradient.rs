@@ -6,7 +6,7 @@ use pulp::{Arch, NullaryFnOnce};
 
 use super::exponent::{Exponent, raise};
 use crate::euclidean::Form;
-use crate::{Real, Side, for_each_row};
+use crate::{MatrixGradient, Real, Side, for_each_row};
 
 /// How many coordinates of a gradient row are kept in registers while the other rows pass by.
 const LANES: usize = 64;
@@ -15,7 +15,7 @@ pub(crate) fn backward<T: Real>(
     rows: &[T],
     others: &[T],
     distances: &[T],
-    gradient: &[T],
+    gradient: &MatrixGradient<'_, T>,
     dim: usize,
     p: Exponent,
     side: Side,
@@ -32,7 +32,7 @@ pub(crate) fn euclidean_backward<T: Real>(
     rows: &[T],
     others: &[T],
     values: &[T],
-    gradient: &[T],
+    gradient: &MatrixGradient<'_, T>,
     dim: usize,
     form: Form,
     side: Side,
@@ -61,7 +61,7 @@ struct Passed<'a, T: Real> {
     rows: &'a [T],
     others: &'a [T],
     distances: Cow<'a, [T]>,
-    gradient: Cow<'a, [T]>,
+    gradient: Vec<T>,
     dim: usize,
 }
 
@@ -70,23 +70,22 @@ impl<'a, T: Real> Passed<'a, T> {
         rows: &'a [T],
         others: &'a [T],
         distances: &'a [T],
-        gradient: &'a [T],
+        gradient: &MatrixGradient<'_, T>,
         dim: usize,
         side: Side,
     ) -> Self {
-        let stored = if side == Side::Query { others } else { rows };
-        let width = stored.len() / dim.max(1);
         // Distances of rows among themselves are symmetric; only their gradients add up.
-        let of_distances = if side == Side::Both {
-            Side::Query
+        let distances = if side == Side::Reference {
+            let stored = MatrixGradient::written_out(distances, gradient.width());
+            Cow::Owned(side.whole(&stored))
         } else {
-            side
+            Cow::Borrowed(distances)
         };
         Self {
             rows,
             others,
-            distances: of_distances.whole(distances, width),
-            gradient: side.whole(gradient, width),
+            distances,
+            gradient: side.whole(gradient),
             dim,
         }
     }

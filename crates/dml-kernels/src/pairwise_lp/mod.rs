@@ -12,7 +12,7 @@ mod exponent;
 pub(crate) mod gradient;
 
 use crate::euclidean::{Form, euclidean, euclidean_among, euclidean_backward};
-use crate::{Real, Side};
+use crate::{MatrixGradient, Real, Side};
 
 use exponent::Exponent;
 
@@ -41,7 +41,7 @@ pub fn pairwise_lp_backward<T: Real>(
     rows: &[T],
     others: &[T],
     distances: &[T],
-    gradient: &[T],
+    gradient: &MatrixGradient<'_, T>,
     dim: usize,
     p: f64,
     side: Side,

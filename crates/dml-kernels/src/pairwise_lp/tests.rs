@@ -1,6 +1,10 @@
 //! By hand, at the edges, and against central differences, on both sides of the matrix-product path.
 
 use super::*;
+
+fn written_out(gradient: &[f64], width: usize) -> MatrixGradient<'_, f64> {
+    MatrixGradient::written_out(gradient, width)
+}
 use rand::{Rng, SeedableRng};
 
 const EVERY_P: [f64; 7] = [1.0, 1.5, 2.0, 3.0, 4.0, 7.0, f64::INFINITY];
@@ -68,7 +72,7 @@ fn duplicates_have_distance_zero_and_no_gradient() {
         for side in [Side::Query, Side::Reference, Side::Both] {
             let d = pairwise_lp(&x, &x, 3, p);
             assert_eq!(d, [0.]);
-            let gradient = pairwise_lp_backward(&x, &x, &d, &[1.], 3, p, side);
+            let gradient = pairwise_lp_backward(&x, &x, &d, &written_out(&[1.], 1), 3, p, side);
             assert_eq!(gradient, [0.; 3]);
         }
     }
@@ -78,7 +82,15 @@ fn duplicates_have_distance_zero_and_no_gradient() {
 fn tied_maxima_share_the_gradient() {
     let (x, r) = ([0f64, 5., 1.], [2f64, 3., 1.]);
     let d = pairwise_lp(&x, &r, 3, f64::INFINITY);
-    let gradient = pairwise_lp_backward(&x, &r, &d, &[1.], 3, f64::INFINITY, Side::Query);
+    let gradient = pairwise_lp_backward(
+        &x,
+        &r,
+        &d,
+        &written_out(&[1.], 1),
+        3,
+        f64::INFINITY,
+        Side::Query,
+    );
     assert_eq!(gradient, [-0.5, 0.5, 0.]);
 }
 
@@ -90,7 +102,7 @@ fn powers_neither_overflow_nor_vanish() {
             let d = pairwise_lp(&x, &r, 2, p)[0];
             let expected = definition(&[0., 0.], &[3., 4.], p) as f32;
             assert!((d / scale - expected).abs() < 1e-5, "p {p}: {d}");
-            let g = pairwise_lp_backward(&x, &r, &[d], &[1.], 2, p, Side::Query);
+            let g = pairwise_lp_backward(&x, &r, &[d], &written_out(&[1.], 1), 2, p, Side::Query);
             assert!(g.iter().all(|g| g.is_finite() && *g < 0.0), "p {p}: {g:?}");
         }
     }
@@ -113,15 +125,31 @@ fn gradients_agree_with_central_differences_on_every_side() {
             let sum = |d: &[f64], g: &[f64]| d.iter().zip(g).map(|(d, g)| d * g).sum::<f64>();
             let sides: [(Vec<f64>, Value<'_>); 3] = [
                 (
-                    pairwise_lp_backward(&x, &r, &d, &g, dim, p, Side::Query),
+                    pairwise_lp_backward(&x, &r, &d, &written_out(&g, 130), dim, p, Side::Query),
                     &|x| sum(&pairwise_lp(x, &r, dim, p), &g),
                 ),
                 (
-                    pairwise_lp_backward(&x, &r, &turned, &g, dim, p, Side::Reference),
+                    pairwise_lp_backward(
+                        &x,
+                        &r,
+                        &turned,
+                        &written_out(&g, queries),
+                        dim,
+                        p,
+                        Side::Reference,
+                    ),
                     &|x| sum(&pairwise_lp(&r, x, dim, p), &g),
                 ),
                 (
-                    pairwise_lp_backward(&x, &x, &among, &own, dim, p, Side::Both),
+                    pairwise_lp_backward(
+                        &x,
+                        &x,
+                        &among,
+                        &written_out(&own, queries),
+                        dim,
+                        p,
+                        Side::Both,
+                    ),
                     &|x| sum(&pairwise_lp_among(x, dim, p), &own),
                 ),
             ];

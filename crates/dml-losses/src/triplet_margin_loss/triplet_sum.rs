@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
-use dml_core::fused::{self, Element, with_slice};
+use dml_core::fused::{self, Contribution, Element, with_slice};
 use dml_core::kernels::Real;
+use dml_core::kernels::matrix_gradient::Factor;
 use dml_core::kernels::triplet_margin::{TripletMargin, TripletPenalty};
 use dml_core::{
     Batch, Distance, ImplicitValues, Indices, Over, PartialSum, Result, TensorExt, Term, Triplets,
@@ -114,12 +115,18 @@ impl ImplicitTripletSum {
             Some(inside) => with_slice(inside, |inside: &[T]| sum(matrix, Some(inside))),
         })??;
         let value = vec![number(result.sum)];
-        let gradient = Tensor::from_vec(result.gradient, matrix.shape(), &Device::Cpu)?;
         let sum = match inside {
-            None => fused::unary("triplet_sum", matrix, value, (), move |_, _, upstream| {
-                scaled::<T>(&gradient, upstream)
-            })?,
+            None => {
+                let gradient = Arc::new(result.gradient);
+                fused::of_matrix("triplet_sum", matrix, value, (), move |_, _, upstream| {
+                    Ok(Contribution {
+                        entries: Some(gradient.clone()),
+                        factor: Factor::Uniform(with_slice(upstream, |factor: &[T]| factor[0])?),
+                    })
+                })?
+            }
             Some(inside) => {
+                let gradient = Tensor::from_vec(result.gradient, matrix.shape(), &Device::Cpu)?;
                 let swapped = Tensor::from_vec(result.swap_gradient, inside.shape(), &Device::Cpu)?;
                 fused::binary(
                     "triplet_sum",

@@ -1,0 +1,29 @@
+//! What a relation says of a pair.
+
+/// What a query and a reference are to each other.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Verdict {
+    /// They belong together, with a weight in `(0, 1]`; 1 where nothing else is said.
+    Positive(f32),
+    /// They belong apart, with a weight in `(0, 1]`; 1 where nothing else is said.
+    Negative(f32),
+    /// Neither: the pair does not count. Every row is this to itself.
+    Ignored,
+}
+
+impl Verdict {
+    /// Positive with weight 1.
+    pub const POSITIVE: Self = Self::Positive(1.0);
+    /// Negative with weight 1.
+    pub const NEGATIVE: Self = Self::Negative(1.0);
+
+    pub(super) fn weighted(weight: f32) -> Self {
+        if weight > 0.0 {
+            Self::Positive(weight)
+        } else if weight == 0.0 {
+            Self::NEGATIVE
+        } else {
+            Self::Ignored
+        }
+    }
+}
