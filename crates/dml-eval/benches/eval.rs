@@ -1,36 +1,27 @@
-//! Searches, accuracies and clusterings on random unit vectors: `cargo bench -p dml-eval`.
+//! Exact searches, clusterings and verification on random unit vectors: `cargo bench -p dml-eval --bench eval`.
 //!
-//! Ids are `search/INDEX/k<neighbours>/Q<queries>-R<references>-D<dim>`, `accuracy/METRICS/Q<queries>-R<references>-D<dim>`,
+//! Ids are `search/INDEX/k<neighbours>/Q<queries>-R<references>-D<dim>`,
 //! `clustering/KMeans/START/N<rows>-D<dim>-C<clusters>`, `clustering/METRIC/N<rows>-C<classes and clusters>` and
 //! `verification/AUC/N<pairs>`.
 
-// A bench has nobody to hand an error to, and says what it has found on the way.
-#![allow(clippy::unwrap_used, clippy::print_stderr)]
+// A bench has nobody to hand an error to.
+#![allow(clippy::unwrap_used)]
+
+mod data;
 
 use std::hint::black_box;
 use std::sync::Arc;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use dml_core::candle_core::{Device, Tensor};
-use dml_core::{Batch, Distance, Order, Result, TensorExt};
+use data::{DIM, rows};
+use dml_core::candle_core::Tensor;
+use dml_core::{Distance, Order, Result, TensorExt};
 use dml_eval::{
-    AccuracyCalculator, AccuracyCalculatorConfig, AccuracyMetric, ClusterMetric, Contingency,
-    CustomKNN, CustomKNNConfig, FlatIndex, FlatMetric, KMeans, KMeansConfig, KMeansStart, KnnIndex,
-    Verification,
+    ClusterMetric, Contingency, CustomKNN, CustomKNNConfig, FlatIndex, FlatMetric, KMeans,
+    KMeansConfig, KMeansStart, KnnIndex, Verification,
 };
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-
-const DIM: usize = 128;
-
-/// Points on the unit sphere.
-fn rows(count: usize, seed: u64) -> Result<Tensor> {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    // The sum of four uniform numbers is close enough to a normal one.
-    let mut normal = || (0..4).map(|_| rng.random_range(-0.5f32..0.5)).sum::<f32>();
-    let values: Vec<f32> = (0..count * DIM).map(|_| normal()).collect();
-    Tensor::from_vec(values, (count, DIM), &Device::Cpu)?.normalize(2.0)
-}
 
 /// The cosine through its matrix.
 #[derive(Debug)]
@@ -69,33 +60,6 @@ fn searches(c: &mut Criterion) {
     let mut index = CustomKNN::new(CustomKNNConfig::default(), Arc::new(Cosine)).unwrap();
     index.add(&references).unwrap();
     search(c, "CustomKNN-Cosine", &index, &queries, 10);
-}
-
-fn accuracies(c: &mut Criterion) {
-    let (q, r, classes) = (1_000, 10_000, 100);
-    let labels = |count: usize| -> Vec<i64> { (0..count).map(|i| (i % classes) as i64).collect() };
-    let batch = Batch::new(&rows(q, 1).unwrap(), labels(q)).unwrap();
-    let batch = batch
-        .with_reference(&rows(r, 0).unwrap(), labels(r))
-        .unwrap();
-    for (id, include) in [
-        ("precision_at_1", vec![AccuracyMetric::PrecisionAt1]),
-        (
-            "mean_average_precision_at_r",
-            vec![AccuracyMetric::MeanAveragePrecisionAtR],
-        ),
-        ("all", Vec::new()),
-    ] {
-        let config = AccuracyCalculatorConfig {
-            include,
-            ..Default::default()
-        };
-        let index = Arc::new(FlatIndex::default());
-        let calculator = AccuracyCalculator::new(config, index).unwrap();
-        c.bench_function(&format!("accuracy/{id}/Q{q}-R{r}-D{DIM}"), |b| {
-            b.iter(|| black_box(calculator.get_accuracy(&batch)).unwrap());
-        });
-    }
 }
 
 fn clusterings(c: &mut Criterion) {
@@ -141,47 +105,9 @@ fn clusterings(c: &mut Criterion) {
     });
 }
 
-/// Rows around a centre each, of a thousand.
-#[cfg(feature = "usearch")]
-fn clustered(count: usize, seed: u64) -> Tensor {
-    let centres = rows(1_000, 7).unwrap();
-    let which: Vec<u32> = (0..count as u32).map(|i| i % 1_000).collect();
-    let centres = centres.index_select(&Tensor::new(which, &Device::Cpu).unwrap(), 0);
-    (centres.unwrap() + (rows(count, seed).unwrap() * 0.7).unwrap()).unwrap()
-}
-
-/// Search in a graph of 200,000 rows; what it finds is compared with the exact search.
-#[cfg(feature = "usearch")]
-fn graphs(c: &mut Criterion) {
-    use dml_eval::{UsearchIndex, UsearchIndexConfig};
-    let (references, queries) = (clustered(200_000, 0), clustered(1_000, 1));
-    let mut index = UsearchIndex::new(UsearchIndexConfig {
-        parallel_build: true,
-        ..Default::default()
-    })
-    .unwrap();
-    let start = std::time::Instant::now();
-    index.add(&references).unwrap();
-    let seconds = start.elapsed().as_secs_f64();
-    let found = index.search(&queries, 10).unwrap();
-    let exact = index.rows().search(&queries, 10).unwrap();
-    let pairs = found.iter().zip(exact.iter());
-    let common: usize = pairs
-        .map(|((found, _), (exact, _))| exact.iter().filter(|row| found.contains(row)).count())
-        .sum();
-    let recall = common as f64 / exact.indices.len() as f64;
-    eprintln!("graph of 200,000 rows in {seconds:.1} s; recall@10 {recall:.4}");
-    assert!(recall >= 0.95);
-    search(c, "UsearchIndex", &index, &queries, 10);
-    search(c, "UsearchIndex-rows", index.rows(), &queries, 10);
-}
-
-#[cfg(not(feature = "usearch"))]
-fn graphs(_: &mut Criterion) {}
-
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(10);
-    targets = searches, graphs, accuracies, clusterings
+    targets = searches, clusterings
 }
 criterion_main!(benches);

@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod clustered_rows;
 mod custom_knn;
+mod distance_blocks;
 pub mod flat_index;
 mod half_rows;
 pub mod index_file;
@@ -11,6 +12,7 @@ mod neighbors;
 pub mod quantized_index;
 mod rows;
 mod saved_index;
+mod usearch_config;
 #[cfg(feature = "usearch")]
 pub mod usearch_index;
 
@@ -35,8 +37,9 @@ pub use knn_index::{KnnIndex, OwnRow};
 pub use neighbors::{Neighbors, NeighborsWithin};
 pub use quantized_index::{Codes, QuantizedIndex, QuantizedIndexConfig};
 pub use saved_index::load_index;
+pub use usearch_config::UsearchIndexConfig;
 #[cfg(feature = "usearch")]
-pub use usearch_index::{UsearchIndex, UsearchIndexConfig};
+pub use usearch_index::UsearchIndex;
 
 pub use inference::{
     InferenceModel, InferenceModelConfig, KnnClassifier, KnnClassifierConfig, MatchFinder,
@@ -60,7 +63,8 @@ pub use testers::{
 pub use tsne::{TSne, TSneConfig};
 
 pub use verification::{
-    Best, EqualErrorRate, FoldAccuracies, OperatingPoint, Verification, fold_accuracies,
+    Best, EqualErrorRate, FoldAccuracies, OperatingPoint, Verification, VerificationMetric,
+    fold_accuracies,
 };
 
 pub use clustering::{

@@ -14,6 +14,7 @@ mod device;
 mod download;
 mod evaluation;
 mod interrupt;
+mod nearest;
 mod network;
 mod outputs;
 mod parts;
@@ -78,7 +79,8 @@ pub(crate) struct Args {
     /// Keep only the first images: N to train on and N / 6 to test with.
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
-    /// Metrics to compute besides Precision@1, such as `mean_average_precision_at_r,ndcg_at_10,NMI,rank_me`.
+    /// Metrics to compute besides Precision@1, such as `mean_average_precision_at_r,ndcg_at_10,NMI,roc_auc,rank_me`; a
+    /// wrong name gives an error that lists all.
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     metrics: Vec<MetricName>,
     /// Draw the embeddings, too: scatter, curves, neighbours and confusion, as SVG and PNG.
@@ -177,19 +179,19 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 
     let start = Instant::now();
     let (test_set, train_set) = ((&embedded.1, test), (&embedded.0, train));
-    let (precision, metrics) = evaluation::evaluate(test_set, train_set, &args.metrics)?;
-    for (name, value) in &metrics {
+    let evaluation = evaluation::evaluate(test_set, train_set, &args.metrics)?;
+    for (name, value) in &evaluation.metrics {
         println!("{name} = {value}");
     }
     let eval_seconds = start.elapsed().as_secs_f64();
     let pictures = if args.pictures {
-        pictures::write(&outputs, test_set, train_set)?
+        pictures::write(&outputs, test_set, train_set, &evaluation.nearest)?
     } else {
         Vec::new()
     };
     let metrics = Metrics {
-        precision_at_1: precision,
-        metrics,
+        precision_at_1: evaluation.precision_at_1,
+        metrics: evaluation.metrics,
         train_seconds,
         embed_seconds,
         eval_seconds,
@@ -214,7 +216,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     report.pictures(pictures);
     outputs.write("report.html", report.html()?.as_bytes())?;
     print_summary(&metrics, &args.out);
-    println!("Test set accuracy (Precision@1) = {precision}");
+    println!(
+        "Test set accuracy (Precision@1) = {}",
+        metrics.precision_at_1
+    );
     Ok(())
 }
 

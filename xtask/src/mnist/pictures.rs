@@ -27,11 +27,13 @@ const PLAIN: Normalization = Normalization {
 /// The pictures, each an SVG and a PNG of that name.
 pub(super) const NAMES: [&str; 6] = ["confusion", "pca", "tsne", "roc", "det", "neighbors"];
 
-/// Writes every picture; these are they, with what they show.
+/// Writes every picture; these are they, with what they show. `nearest` is the nearest training image of each test
+/// image, or empty where nobody has searched for it.
 pub(super) fn write(
     outputs: &Outputs,
     test: (&Tensor, &ImageDataset),
     train: (&Tensor, &ImageDataset),
+    nearest: &[u32],
 ) -> anyhow::Result<Vec<Figure>> {
     let mut figures = Vec::new();
     let mut save = |name: &str, caption: String, drawing: &Drawing| -> anyhow::Result<()> {
@@ -44,13 +46,16 @@ pub(super) fn write(
     };
     let mut index = FlatIndex::default();
     index.add(train.0)?;
-    let nearest = index.search(test.0, 1)?;
+    // Metrics don't search where no test image has a training image of its class.
+    let searched;
+    let nearest = if nearest.is_empty() {
+        searched = index.search(test.0, 1)?.indices;
+        &searched
+    } else {
+        nearest
+    };
     let labels = train.1.labels().as_slice();
-    let given: Vec<i64> = nearest
-        .indices
-        .iter()
-        .map(|row| labels[*row as usize])
-        .collect();
+    let given: Vec<i64> = nearest.iter().map(|row| labels[*row as usize]).collect();
     let confusion = Confusion::new(test.1.labels(), &given)?;
     save(
         "confusion",

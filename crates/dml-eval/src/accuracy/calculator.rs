@@ -146,6 +146,15 @@ impl AccuracyCalculator {
         self
     }
 
+    /// The metrics' names, in the order in which a batch of labels gets them.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let rankings = self.metrics.iter().map(|metric| metric.name());
+        let clusters = self.cluster_metrics.iter();
+        rankings
+            .chain(clusters.map(|metric| metric.name().to_owned()))
+            .collect()
+    }
+
     /// The metrics of the batch's embeddings, with its references (or the other embeddings) as neighbours.
     ///
     /// # Errors

@@ -1,10 +1,8 @@
 //! How far apart pairs are on average.
 
-use candle_core::{DType, Device};
-use dml_core::{Batch, Distance, Error, Result, Verdict, fused::with_slice};
+use dml_core::{Batch, Distance, Error, Result, Verdict};
 
-/// Entries of the distance matrix that are in memory at a time.
-const ENTRIES: usize = 1 << 22;
+use crate::distance_blocks::each_block;
 
 /// What [`mean_pair_distances`] finds.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -43,30 +41,21 @@ pub struct PairDistances {
 /// distance.
 pub fn mean_pair_distances(batch: &Batch, distance: &dyn Distance) -> Result<PairDistances> {
     let relation = batch.require_relation("mean_pair_distances")?;
-    let batch = batch.detach();
-    let (queries, references) = (batch.queries(), batch.references());
-    let reference = batch.reference().unwrap_or(batch.embeddings());
+    let references = batch.references().max(1);
     let (mut positive, mut negative) = ((0.0, 0), (0.0, 0));
-    let block = (ENTRIES / references.max(1)).max(1);
-    for start in (0..queries).step_by(block) {
-        let rows = block.min(queries - start);
-        let rows = batch.embeddings().narrow(0, start, rows)?;
-        let matrix = distance.matrix(&rows, Some(reference))?;
-        let matrix = matrix.to_dtype(DType::F64)?.to_device(&Device::Cpu)?;
-        with_slice::<f64, _>(&matrix, |matrix| {
-            for (q, row) in (start..).zip(matrix.chunks_exact(references.max(1))) {
-                for (r, value) in row.iter().enumerate() {
-                    let (sum, count) = match relation.judge(q, r) {
-                        Verdict::Positive(_) => &mut positive,
-                        Verdict::Negative(_) => &mut negative,
-                        Verdict::Ignored => continue,
-                    };
-                    *sum += value;
-                    *count += 1;
-                }
+    each_block(batch, distance, |start, matrix| {
+        for (q, row) in (start..).zip(matrix.chunks_exact(references)) {
+            for (r, value) in row.iter().enumerate() {
+                let (sum, count) = match relation.judge(q, r) {
+                    Verdict::Positive(_) => &mut positive,
+                    Verdict::Negative(_) => &mut negative,
+                    Verdict::Ignored => continue,
+                };
+                *sum += value;
+                *count += 1;
             }
-        })?;
-    }
+        }
+    })?;
     if f64::is_nan(positive.0) || f64::is_nan(negative.0) {
         return Err(Error::InvalidParameter {
             name: "distance",
@@ -85,7 +74,7 @@ pub fn mean_pair_distances(batch: &Batch, distance: &dyn Distance) -> Result<Pai
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_core::Tensor;
+    use candle_core::{Device, Tensor};
     use dml_core::TensorExt;
 
     #[derive(Debug)]

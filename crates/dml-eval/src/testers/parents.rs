@@ -10,7 +10,8 @@ use crate::AccuracyCalculator;
 /// Measures each query among the references with the same label one level up, such as a breed of dog among dogs, and takes
 /// the mean over these labels: PML's `WithSameParentLabelTester`. The coarsest level has no parents and is left out.
 ///
-/// Parents for which a metric has no value, such as those of lone queries, are left out of its mean.
+/// Parents for which a metric has no value are left out of its mean: those whose queries are all lone, and those without
+/// references. Where no parent has a value, the mean is NaN.
 #[derive(Clone, Debug)]
 pub struct WithSameParentLabelTester(Tester);
 
@@ -56,24 +57,19 @@ impl WithSameParentLabelTester {
         let mut parents = pairing.query_labels[level + 1].as_slice().to_vec();
         parents.sort_unstable();
         parents.dedup();
-        let mut sums: Vec<(String, f64, f64)> = Vec::new();
+        let names = self.0.calculator.names().into_iter();
+        let mut sums: Vec<(String, f64, f64)> = names.map(|name| (name, 0.0, 0.0)).collect();
         for parent in parents {
             let children = pairing.of_parent(level, parent)?;
             if children.reference_labels[0].is_empty() {
                 // Nothing to be found: as for lone queries.
                 continue;
             }
-            for (at, (metric, value)) in children
-                .accuracy(&self.0.calculator, 0)?
-                .into_iter()
-                .enumerate()
-            {
-                if sums.len() == at {
-                    sums.push((metric, 0.0, 0.0));
-                }
+            let values = children.accuracy(&self.0.calculator, 0)?;
+            for ((_, sum, count), (_, value)) in sums.iter_mut().zip(values) {
                 if !value.is_nan() {
-                    sums[at].1 += value;
-                    sums[at].2 += 1.0;
+                    *sum += value;
+                    *count += 1.0;
                 }
             }
         }

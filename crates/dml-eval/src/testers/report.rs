@@ -8,7 +8,7 @@ pub struct SplitAccuracies {
     /// Its reference splits.
     pub references: Vec<String>,
     /// Values by PML's names: the metric and its level of labels, `precision_at_1_level0`; with several levels also their
-    /// mean, `AVERAGE_precision_at_1`.
+    /// mean, `AVERAGE_precision_at_1`. NaN where nothing has a value, such as a ranking of lone queries.
     pub values: Vec<(String, f64)>,
 }
 

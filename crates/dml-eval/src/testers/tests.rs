@@ -104,6 +104,66 @@ fn with_the_same_parent_other_parents_are_not_in_the_way() -> Result<()> {
 }
 
 #[test]
+fn parents_without_a_value_are_left_out_and_none_with_one_is_nan() -> Result<()> {
+    let config = AccuracyCalculatorConfig {
+        include: vec![AccuracyMetric::PrecisionAt1, AccuracyMetric::NMI],
+        ..Default::default()
+    };
+    let calculator = AccuracyCalculator::new(config, Arc::new(FlatIndex::default()))?;
+    let all = TesterConfig {
+        label_hierarchy_level: LabelLevels::All,
+        ..plain()
+    };
+    let tester = WithSameParentLabelTester::new(all, calculator)?;
+    let split = |name, places: &[f32], labels: &[i64], parents: &[i64], roots: &[i64]| {
+        TestSplit::new(name, line(places), labels)
+            .and_then(|split| split.with_parent_labels(parents))
+            .and_then(|split| split.with_parent_labels(roots))
+    };
+    let value = |splits: &[TestSplit], references: &[&str], name: &str| -> Result<f64> {
+        let found = tester.test(splits, Some(&[("query", references)]), &identity, None)?;
+        Ok(found[0].get(name).unwrap())
+    };
+    // One parent's queries are lone, those of the other find each other.
+    let query = split(
+        "query",
+        &[0., 1., 5., 6.],
+        &[0, 1, 2, 2],
+        &[0, 0, 1, 1],
+        &[0; 4],
+    )?;
+    let splits = [query];
+    assert_eq!(value(&splits, &["query"], "precision_at_1_level0")?, 1.0);
+    // All are lone: no ranking has a value, while clusters need no neighbours.
+    let query = split(
+        "query",
+        &[0., 1., 5., 6.],
+        &[0, 1, 2, 3],
+        &[0, 0, 1, 1],
+        &[0; 4],
+    )?;
+    let splits = [query];
+    assert!(value(&splits, &["query"], "precision_at_1_level0")?.is_nan());
+    assert_eq!(value(&splits, &["query"], "NMI_level0")?, 1.0);
+    assert_eq!(value(&splits, &["query"], "precision_at_1_level1")?, 1.0);
+    assert!(value(&splits, &["query"], "AVERAGE_precision_at_1")?.is_nan());
+    // No parent has references, at either level: every metric is there, and has no value.
+    for (parent, root) in [(9, 0), (0, 9), (9, 9)] {
+        let query = split("query", &[0., 1.], &[0, 0], &[0, 0], &[0, 0])?;
+        let train = split("train", &[0., 1.], &[0, 0], &[parent; 2], &[root; 2])?;
+        let splits = [query, train];
+        for (level, other) in [(0, parent), (1, root)] {
+            let nmi = value(&splits, &["train"], &format!("NMI_level{level}"))?;
+            assert_eq!(nmi.is_nan(), other == 9, "{level}: {nmi}");
+            let precision = value(&splits, &["train"], &format!("precision_at_1_level{level}"))?;
+            assert!(precision.is_nan() || other != 9, "{level}: {precision}");
+        }
+        assert!(value(&splits, &["train"], "AVERAGE_NMI")?.is_nan());
+    }
+    Ok(())
+}
+
+#[test]
 fn first_inputs_among_second_ones() -> Result<()> {
     let tester = GlobalTwoStreamEmbeddingSpaceTester::new(plain(), calculator())?;
     let split = TestSplit::new("test", line(&[0., 1., 5.]), [0i64, 1, 2])?;

@@ -1,11 +1,9 @@
 //! Rates at every threshold.
 
-use candle_core::{DType, Device};
-use dml_core::{Batch, Distance, Error, Order, Result, Verdict, fused::with_slice};
+use dml_core::{Batch, Distance, Error, Order, Result, Verdict};
 use rayon::prelude::*;
 
-/// Entries of the distance matrix that are in memory at a time.
-const ENTRIES: usize = 1 << 22;
+use crate::distance_blocks::each_block;
 
 /// Pairs sorted by closeness, with the rates at every threshold; see the [module](super) for the terms.
 ///
@@ -35,9 +33,9 @@ pub struct Verification {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Counts {
-    same: u64,
-    different: u64,
+pub(super) struct Counts {
+    pub(super) same: u64,
+    pub(super) different: u64,
 }
 
 /// What happens at one threshold.
@@ -105,13 +103,26 @@ impl Verification {
             .zip(same.iter().copied())
             .collect();
         pairs.par_sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+        let tied = pairs.chunk_by(|a, b| a.0.total_cmp(&b.0).is_eq());
+        let steps = tied.map(|tied| {
+            let same = tied.iter().filter(|(_, same)| *same).count() as u64;
+            let different = tied.len() as u64 - same;
+            (tied[0].0, Counts { same, different })
+        });
+        Self::of_counts(steps, order)
+    }
+
+    /// From the pairs at each different value, closest first; as a distance, whatever the order is.
+    pub(super) fn of_counts(
+        steps: impl Iterator<Item = (f64, Counts)>,
+        order: Order,
+    ) -> Result<Self> {
         let (mut thresholds, mut accepted) = (Vec::new(), Vec::new());
         let mut all = Counts::default();
-        for tied in pairs.chunk_by(|a, b| a.0.total_cmp(&b.0).is_eq()) {
-            let same = tied.iter().filter(|(_, same)| *same).count();
-            all.same += same as u64;
-            all.different += (tied.len() - same) as u64;
-            thresholds.push(order.sign() * tied[0].0 + 0.0);
+        for (value, tied) in steps {
+            all.same += tied.same;
+            all.different += tied.different;
+            thresholds.push(order.sign() * value + 0.0);
             accepted.push(all);
         }
         if all.same == 0 || all.different == 0 {
@@ -129,34 +140,25 @@ impl Verification {
     }
 
     /// From all pairs of a batch that count: those of its embeddings and its references, or of its embeddings among
-    /// themselves, as its relation judges them. Memory grows with the number of pairs.
+    /// themselves, as its relation judges them. Memory grows with the number of pairs; see
+    /// [`of_batch_rounded`](Verification::of_batch_rounded).
     ///
     /// # Errors
     /// As [`new`](Verification::new) and those of the distance; [`Error::Missing`] if the batch has no relation.
     pub fn of_batch(batch: &Batch, distance: &dyn Distance) -> Result<Self> {
         let relation = batch.require_relation("Verification")?;
-        let batch = batch.detach();
-        let (queries, references) = (batch.queries(), batch.references());
-        let reference = batch.reference().unwrap_or(batch.embeddings());
+        let references = batch.references();
         let (mut closeness, mut same) = (Vec::new(), Vec::new());
-        let block = (ENTRIES / references.max(1)).max(1);
-        for start in (0..queries).step_by(block) {
-            let rows = batch
-                .embeddings()
-                .narrow(0, start, block.min(queries - start))?;
-            let matrix = distance.matrix(&rows, Some(reference))?;
-            let matrix = matrix.to_dtype(DType::F64)?.to_device(&Device::Cpu)?;
-            with_slice::<f64, _>(&matrix, |matrix| {
-                for (i, value) in matrix.iter().enumerate() {
-                    match relation.judge(start + i / references, i % references) {
-                        Verdict::Positive(_) => same.push(true),
-                        Verdict::Negative(_) => same.push(false),
-                        Verdict::Ignored => continue,
-                    }
-                    closeness.push(*value);
+        each_block(batch, distance, |start, matrix| {
+            for (i, value) in matrix.iter().enumerate() {
+                match relation.judge(start + i / references, i % references) {
+                    Verdict::Positive(_) => same.push(true),
+                    Verdict::Negative(_) => same.push(false),
+                    Verdict::Ignored => continue,
                 }
-            })?;
-        }
+                closeness.push(*value);
+            }
+        })?;
         Self::new(&closeness, &same, distance.order())
     }
 

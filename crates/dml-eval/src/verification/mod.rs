@@ -15,6 +15,9 @@
 
 mod curve;
 mod folds;
+pub mod metric;
+mod rounded;
 
 pub use curve::{Best, EqualErrorRate, OperatingPoint, Verification};
 pub use folds::{FoldAccuracies, fold_accuracies};
+pub use metric::VerificationMetric;

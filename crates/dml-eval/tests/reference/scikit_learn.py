@@ -1,4 +1,4 @@
-"""Writes scikit_learn.json beside this file: what scikit-learn makes of clusters, scores, rankings and components.
+"""Writes scikit_learn.json beside this file: what scikit-learn makes of clusters, scores, rankings, components and t-SNE.
 
     python scikit_learn.py          (needs numpy and scikit-learn; written with 1.9)
 """
@@ -8,6 +8,8 @@ import pathlib
 
 import numpy as np
 from sklearn import decomposition, metrics, preprocessing
+from sklearn.manifold import _t_sne as t_sne
+from sklearn.manifold import _utils as t_sne_search
 
 rng = np.random.default_rng(7)
 
@@ -77,6 +79,24 @@ def components(name, rows, count):
     }
 
 
+def neighborhoods(name, rows, perplexity, places):
+    """What t-SNE makes of rows, and of places for them in the plane: its private functions, as the public ones give no more
+    than the last places. Their entropies are right to 1e-5, their distances of single precision."""
+    rows, places = np.round(rows, 3), np.round(places, 3)
+    squared = metrics.pairwise_distances(rows, metric="sqeuclidean").astype(np.float32)
+    joint = t_sne._joint_probabilities(squared, perplexity, 0)
+    cost, gradient = t_sne._kl_divergence(places.ravel(), joint, 1, len(rows), 2)
+    return {
+        "name": name,
+        "rows": rows.tolist(),
+        "perplexity": perplexity,
+        "conditional": t_sne_search._binary_search_perplexity(squared, perplexity, 0).tolist(),
+        "places": places.tolist(),
+        "cost": float(cost),
+        "gradient": gradient.reshape(-1, 2).tolist(),
+    }
+
+
 balanced = np.repeat(np.arange(10), 40)
 skewed = rng.geometric(0.2, 700) % 25
 few, many = rng.integers(0, 3, 300), rng.integers(0, 60, 300)
@@ -107,5 +127,10 @@ reference = {
         components("wide", rng.normal(size=(8, 20)) * np.arange(1, 21), 4),
     ],
 }
+uneven = rng.normal(size=(12, 3)) * np.repeat([0.1, 1.0, 10.0], 4)[:, None]
+reference["neighborhoods"] = [
+    neighborhoods("uneven density", uneven, 3.0, rng.normal(size=(12, 2))),
+    neighborhoods("nearly in one place", rng.normal(size=(20, 5)), 6.0, rng.normal(size=(20, 2)) * 0.01),
+]
 path = pathlib.Path(__file__).with_suffix(".json")
 path.write_text(json.dumps(reference, separators=(",", ":")) + "\n")

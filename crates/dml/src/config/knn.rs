@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use dml_eval::{
     CustomKNN, FlatIndex, FlatMetric, KnnIndex, QuantizedIndex, QuantizedIndexConfig, RowStorage,
+    UsearchIndexConfig,
 };
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +17,7 @@ registry! {
         CustomKNN(CustomKNNConfig),
         FlatIndex(FlatIndexConfig),
         QuantizedIndex(QuantizedIndexConfig),
+        UsearchIndex(UsearchIndexConfig),
     }
 }
 
@@ -29,7 +31,8 @@ impl KnnConfig {
     /// The search, without references.
     ///
     /// # Errors
-    /// [`ConfigError::Component`] for arguments outside of their range.
+    /// [`ConfigError::Component`] for arguments outside of their range, and for a `UsearchIndex` in a build without the
+    /// feature `usearch`.
     pub fn build(&self) -> Result<Arc<dyn KnnIndex>, ConfigError> {
         Ok(match self {
             Self::FaissKNN(config) => Arc::new(FlatIndex::new(match config.index_init_fn {
@@ -46,8 +49,23 @@ impl KnnConfig {
                 Arc::new(FlatIndex::with_storage(config.metric, config.storage))
             }
             Self::QuantizedIndex(config) => Arc::new(QuantizedIndex::new(config.clone())?),
+            Self::UsearchIndex(config) => usearch(config)?,
         })
     }
+}
+
+#[cfg(feature = "usearch")]
+fn usearch(config: &UsearchIndexConfig) -> dml_core::Result<Arc<dyn KnnIndex>> {
+    Ok(Arc::new(dml_eval::UsearchIndex::new(config.clone())?))
+}
+
+/// No other index takes its place: it would be slower or find something else, and nobody would know why.
+#[cfg(not(feature = "usearch"))]
+fn usearch(_: &UsearchIndexConfig) -> dml_core::Result<Arc<dyn KnnIndex>> {
+    Err(dml_core::Error::Unsupported {
+        component: "UsearchIndex",
+        reason: "this build has no approximate search: turn on the feature `usearch` of `dml`, which builds C++17",
+    })
 }
 
 /// Exact search by squared Euclidean distance or inner product.
@@ -138,5 +156,44 @@ mod tests {
         assert!(KnnConfig::from_json(r#"{"name": "QuantizedIndex", "k": 3}"#).is_err());
         let none = KnnConfig::from_json(r#"{"name": "QuantizedIndex", "rescore": 0}"#).unwrap();
         assert!(none.build().is_err());
+    }
+
+    #[test]
+    fn knobs_of_the_graph_are_read_in_every_build() {
+        let text = r#"{"name": "UsearchIndex", "metric": "Cosine", "expansion_search": 64}"#;
+        let config = KnnConfig::from_json(text).unwrap();
+        let KnnConfig::UsearchIndex(knobs) = &config else {
+            panic!("{} is another index", config.name());
+        };
+        assert_eq!((knobs.connectivity, knobs.expansion_search), (16, 64));
+        assert!(KnnConfig::from_json(r#"{"name": "UsearchIndex", "ef": 3}"#).is_err());
+    }
+
+    #[cfg(not(feature = "usearch"))]
+    #[test]
+    fn without_the_feature_the_graph_is_refused_by_the_name_of_the_feature() {
+        let error = KnnConfig::from_json("UsearchIndex").unwrap().build();
+        let error = error.unwrap_err();
+        assert!(matches!(
+            error,
+            ConfigError::Component(dml_core::Error::Unsupported {
+                component: "UsearchIndex",
+                ..
+            })
+        ));
+        assert!(error.to_string().contains("feature `usearch`"), "{error}");
+    }
+
+    #[cfg(feature = "usearch")]
+    #[test]
+    fn the_graph_finds_the_nearest_and_its_knobs_are_checked() {
+        let index = KnnConfig::from_json("UsearchIndex").unwrap().build();
+        let mut index = index.unwrap().to_empty();
+        let rows = Tensor::new(&[[0f32, 2.], [3., 4.], [1., 0.]], &Device::Cpu).unwrap();
+        index.add(&rows).unwrap();
+        let query = Tensor::new(&[[1f32, 1.]], &Device::Cpu).unwrap();
+        assert_eq!(index.search(&query, 2).unwrap().indices, [2, 0]);
+        let text = r#"{"name": "UsearchIndex", "connectivity": 1}"#;
+        assert!(KnnConfig::from_json(text).unwrap().build().is_err());
     }
 }

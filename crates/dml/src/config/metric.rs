@@ -5,14 +5,23 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use dml_core::{Batch, Error};
+use dml_distances::CosineSimilarity;
 use dml_eval::{
     AccuracyCalculator, AccuracyCalculatorConfig, AccuracyMetric, ClusterMetric, KnnIndex,
-    RetrievalMetric, alignment, rank_me, uniformity,
+    RetrievalMetric, Verification, VerificationMetric, alignment, principal_components_fraction,
+    rank_me, uniformity,
 };
 use serde::{Deserialize, Serialize};
 
 /// A number that says how good embeddings are, by its name: `precision_at_1`, `mean_average_precision_at_r`, `ndcg_at_10`,
-/// `AMI`, `v_measure`, `rank_me`, …
+/// `AMI`, `v_measure`, `roc_auc`, `rank_me`, …
+///
+/// | names | of what | formulas |
+/// |---|---|---|
+/// | `precision_at_K`, `recall_at_K`, `hit_rate_at_K`, `ndcg_at_K`, `mean_average_precision_at_K`, `mean_average_precision_at_K_over_r`, `mean_average_precision`, `mean_average_precision_at_r`, `r_precision`, `mean_reciprocal_rank` | each query's ranking of the references | [retrieval](dml_eval::accuracy::retrieval) |
+/// | `AMI`, `NMI`, `ARI`, `homogeneity`, `completeness`, `v_measure`, `bcubed_f1` | labels and as many k-means clusters of the embeddings | [clusters](dml_eval::clustering::contingency) |
+/// | `roc_auc`, `eer`, `tar_at_far_RATE`, `best_accuracy`, `best_accuracy_threshold`, `best_f1`, `best_f1_threshold` | all pairs of embeddings, by their cosine rounded to 16 binary digits | [verification](dml_eval::verification::metric), [rounding](Verification::of_batch_rounded) |
+/// | `rank_me`, `alignment`, `uniformity`, `principal_components_fraction_at_SHARE` | the embeddings as a whole | [collapse](dml_eval::collapse) |
 ///
 /// ```
 /// use std::sync::Arc;
@@ -25,19 +34,24 @@ use serde::{Deserialize, Serialize};
 /// assert_eq!(values[0], ("precision_at_1".to_owned(), 0.8));
 /// # Ok::<(), dml_core::Error>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum MetricName {
     /// Of the ranking that each query gets.
     Retrieval(RetrievalMetric),
     /// Of the labels and as many clusters.
     Clustering(ClusterMetric),
+    /// Of all pairs of embeddings, told apart by a threshold of their cosine.
+    Verification(VerificationMetric),
     /// Over how many directions the embeddings spread: `rank_me`.
     RankMe,
     /// The mean squared distance of positive pairs of length 1: `alignment`.
     Alignment,
     /// How evenly the embeddings cover the sphere, with `t` 2: `uniformity`.
     Uniformity,
+    /// The fewest principal components that hold this share of the variance, above 0 and at most 1, as a share of all:
+    /// `principal_components_fraction_at_0.95`.
+    PrincipalComponentsFraction(f64),
 }
 
 /// All metrics of clusters.
@@ -51,19 +65,23 @@ const CLUSTERING: [ClusterMetric; 7] = [
     ClusterMetric::BCubedF1,
 ];
 
-/// Metrics of the embeddings as a whole.
+/// Metrics of the embeddings as a whole that have no number in their name.
 const WHOLE: [MetricName; 3] = [
     MetricName::RankMe,
     MetricName::Alignment,
     MetricName::Uniformity,
 ];
 
+/// What a share of the variance follows.
+const FRACTION: &str = "principal_components_fraction_at_";
+
 impl MetricName {
     /// The value of each metric: rankings of the batch's embeddings among its references, clusters and everything else of
-    /// its embeddings. One search serves all rankings.
+    /// its embeddings. One search serves all rankings, and pairs are compared once.
     ///
     /// # Errors
-    /// As [`AccuracyCalculator::get_accuracy`], and those of the metrics.
+    /// As [`AccuracyCalculator::get_accuracy`] and [`Verification::of_batch_rounded`], those of the metrics, and
+    /// [`Error::Missing`] if a metric of pairs is asked for and the batch has no labels.
     pub fn evaluate(
         metrics: &[Self],
         batch: &Batch,
@@ -76,6 +94,20 @@ impl MetricName {
             ..AccuracyCalculatorConfig::default()
         };
         let accuracies = AccuracyCalculator::new(config, index)?.get_accuracy(batch)?;
+        let among_themselves = |component: &'static str| {
+            let labels = batch.labels().ok_or(Error::Missing {
+                component,
+                needed: "labels",
+            })?;
+            Batch::new(batch.embeddings(), labels)
+        };
+        let verification = if metrics.iter().any(|m| matches!(m, Self::Verification(_))) {
+            let pairs = among_themselves("Verification")?;
+            let cosine = CosineSimilarity::default();
+            Some(Verification::of_batch_rounded(&pairs, &cosine)?)
+        } else {
+            None
+        };
         let value = |metric: &Self| {
             let name = metric.to_string();
             let value = match metric {
@@ -83,14 +115,15 @@ impl MetricName {
                     accuracies.get(&name).map_or(f64::NAN, |score| score.value)
                 }
                 Self::RankMe => rank_me(batch.embeddings())?,
-                Self::Alignment => {
-                    let labels = batch.labels().ok_or(Error::Missing {
-                        component: "alignment",
-                        needed: "labels",
-                    })?;
-                    alignment(&Batch::new(batch.embeddings(), labels)?, 2.0)?
-                }
+                Self::Verification(metric) => match &verification {
+                    Some(verification) => metric.of(verification)?,
+                    None => f64::NAN,
+                },
+                Self::Alignment => alignment(&among_themselves("alignment")?, 2.0)?,
                 Self::Uniformity => uniformity(batch.embeddings(), 2.0)?,
+                Self::PrincipalComponentsFraction(share) => {
+                    principal_components_fraction(batch.embeddings(), *share)?
+                }
             };
             Ok((name, value))
         };
@@ -117,9 +150,11 @@ impl fmt::Display for MetricName {
         match self {
             Self::Retrieval(metric) => metric.fmt(f),
             Self::Clustering(metric) => f.write_str(metric.name()),
+            Self::Verification(metric) => metric.fmt(f),
             Self::RankMe => f.write_str("rank_me"),
             Self::Alignment => f.write_str("alignment"),
             Self::Uniformity => f.write_str("uniformity"),
+            Self::PrincipalComponentsFraction(share) => write!(f, "{FRACTION}{share}"),
         }
     }
 }
@@ -134,17 +169,39 @@ impl FromStr for MetricName {
         if let Some(metric) = CLUSTERING.into_iter().find(|m| m.name() == name) {
             return Ok(Self::Clustering(metric));
         }
-        match name.parse::<RetrievalMetric>() {
-            Ok(metric) => metric.checked().map(Self::Retrieval),
-            Err(Error::Unsupported { .. }) => Err(Error::Unsupported {
-                component: "metric",
-                reason: "no metric has that name; known are precision_at_K, recall_at_K, hit_rate_at_K, ndcg_at_K, \
-                         mean_average_precision_at_K, mean_average_precision_at_K_over_r, mean_average_precision, \
-                         mean_average_precision_at_r, r_precision, mean_reciprocal_rank, AMI, NMI, ARI, homogeneity, \
-                         completeness, v_measure, bcubed_f1, rank_me, alignment and uniformity",
-            }),
-            Err(error) => Err(error),
+        if let Some(share) = name.strip_prefix(FRACTION) {
+            return match share.parse() {
+                Ok(share) if share > 0.0 && share <= 1.0 => {
+                    Ok(Self::PrincipalComponentsFraction(share))
+                }
+                Ok(share) => Err(Error::InvalidParameter {
+                    name: "share",
+                    value: share,
+                    expected: "a number above 0 and at most 1",
+                }),
+                Err(_) => Err(unknown()),
+            };
         }
+        match name.parse::<VerificationMetric>() {
+            Err(Error::Unsupported { .. }) => {}
+            known => return known.map(Self::Verification),
+        }
+        match name.parse::<RetrievalMetric>() {
+            Err(Error::Unsupported { .. }) => Err(unknown()),
+            known => known.map(Self::Retrieval),
+        }
+    }
+}
+
+fn unknown() -> Error {
+    Error::Unsupported {
+        component: "metric",
+        reason: "no metric has that name; known are precision_at_K, recall_at_K, hit_rate_at_K, ndcg_at_K, \
+                 mean_average_precision_at_K, mean_average_precision_at_K_over_r, mean_average_precision, \
+                 mean_average_precision_at_r, r_precision, mean_reciprocal_rank, AMI, NMI, ARI, homogeneity, \
+                 completeness, v_measure, bcubed_f1, roc_auc, eer, tar_at_far_RATE, best_accuracy, \
+                 best_accuracy_threshold, best_f1, best_f1_threshold, rank_me, alignment, uniformity and \
+                 principal_components_fraction_at_SHARE",
     }
 }
 
@@ -184,6 +241,12 @@ mod tests {
             "rank_me",
             "alignment",
             "uniformity",
+            "ndcg_at_10",
+            "roc_auc",
+            "eer",
+            "tar_at_far_0.001",
+            "best_accuracy_threshold",
+            "principal_components_fraction_at_0.95",
         ];
         for name in names.into_iter().chain(others) {
             let metric: MetricName = name.parse().unwrap();
@@ -191,9 +254,53 @@ mod tests {
             let json = serde_json::to_string(&metric).unwrap();
             assert_eq!(serde_json::from_str::<MetricName>(&json).unwrap(), metric);
         }
-        for name in ["", "ami", "precision_at_x", "precision_at_0", "accuracy"] {
-            assert!(name.parse::<MetricName>().is_err(), "{name}");
+        for name in ["precision_at_0", "tar_at_far_2", &format!("{FRACTION}0")] {
+            let error = name.parse::<MetricName>().unwrap_err();
+            assert!(matches!(error, Error::InvalidParameter { .. }), "{name}");
         }
+    }
+
+    #[test]
+    fn an_unknown_name_is_an_error_that_lists_all_that_are_known() {
+        for name in ["", "ami", "precision_at_x", "tar_at_far_", "accuracy"] {
+            let error = name.parse::<MetricName>().unwrap_err().to_string();
+            let fixed = CLUSTERING.map(|m| m.name().to_owned());
+            let fixed = fixed.into_iter().chain(WHOLE.map(|m| m.to_string()));
+            let some = ["precision_at_K", "roc_auc", "tar_at_far_RATE", FRACTION];
+            for known in fixed.chain(some.map(str::to_owned)) {
+                assert!(error.contains(&known), "{name}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn pairs_are_of_the_embeddings_and_their_thresholds_are_cosines() {
+        // Cosines with the first: 0.8 (same), 0 (different), and 0.6 of the last two (different).
+        let rows = [[2f64, 0.], [0.8, 0.6], [0., 3.]];
+        let rows = Tensor::new(&rows, &Device::Cpu).unwrap();
+        let gallery = Tensor::new(&[[-1f64, 0.], [0., -1.]], &Device::Cpu).unwrap();
+        let batch = Batch::new(&rows, [0i64, 0, 1])
+            .and_then(|batch| batch.with_reference(&gallery, [0i64, 1]))
+            .unwrap();
+        let names = [
+            "roc_auc",
+            "eer",
+            "tar_at_far_0",
+            "best_accuracy",
+            "best_accuracy_threshold",
+        ];
+        let metrics = names.map(|name| name.parse::<MetricName>().unwrap());
+        let index = || Arc::new(FlatIndex::default());
+        let values = MetricName::evaluate(&metrics, &batch, index()).unwrap();
+        let expected = [1.0, 0.0, 1.0, 1.0, 0.8];
+        for ((name, value), expected) in values.iter().zip(expected) {
+            assert!((value - expected).abs() < 1e-12, "{name}: {value}");
+        }
+        let unlabeled = Batch::unlabeled(&rows).unwrap();
+        assert!(matches!(
+            MetricName::evaluate(&metrics, &unlabeled, index()),
+            Err(Error::Missing { .. })
+        ));
     }
 
     #[test]
@@ -201,7 +308,8 @@ mod tests {
         let rows = [[1f32, 0.], [0.99, 0.1], [-1., 0.], [-0.99, 0.1]];
         let rows = Tensor::new(&rows, &Device::Cpu).unwrap();
         let batch = Batch::new(&rows, [0i64, 0, 1, 1]).unwrap();
-        let names = "hit_rate_at_1,NMI,ARI,bcubed_f1,rank_me,alignment,uniformity";
+        let names = "hit_rate_at_1,NMI,ARI,bcubed_f1,rank_me,alignment,uniformity,\
+                     principal_components_fraction_at_0.9";
         let metrics: Vec<MetricName> = names.split(',').map(|n| n.parse().unwrap()).collect();
         let values =
             MetricName::evaluate(&metrics, &batch, Arc::new(FlatIndex::default())).unwrap();
@@ -214,5 +322,7 @@ mod tests {
         // |(1, 0) − (0.99, 0.1) / |…||² is about 0.01.
         assert!((values[5].1 - 0.01).abs() < 1e-3);
         assert!(values[6].1 < -1.0);
+        // Nearly all variance is along the first of two directions.
+        assert_eq!(values[7].1, 0.5);
     }
 }

@@ -1,5 +1,5 @@
 use super::*;
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use dml_core::{Relation, TensorExt};
 use proptest::prelude::*;
 

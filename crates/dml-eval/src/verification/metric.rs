@@ -1,0 +1,192 @@
+//! Numbers of a verification by name.
+//!
+//! ```text
+//! roc_auc                  AUC
+//! eer                      EER
+//! tar_at_far_RATE          TAR where FAR is at most RATE, such as tar_at_far_0.001
+//! best_accuracy            the largest share of right answers that a threshold gives
+//! best_accuracy_threshold  the strictest threshold that gives it
+//! best_f1                  the largest F1 of accepting pairs of the same thing
+//! best_f1_threshold        the strictest threshold that gives it
+//! ```
+//!
+//! The terms are those of [verification](super).
+
+use std::fmt;
+use std::str::FromStr;
+
+use dml_core::{Error, Result};
+
+use super::Verification;
+
+/// A number that says how well a threshold tells pairs apart; [names](self).
+///
+/// ```
+/// use dml_core::Order;
+/// use dml_eval::{Verification, VerificationMetric};
+///
+/// let (distances, same) = ([0.1, 0.2, 0.6, 0.5], [true, true, true, false]);
+/// let verification = Verification::new(&distances, &same, Order::SmallerIsCloser)?;
+/// let value = |name: &str| name.parse::<VerificationMetric>()?.of(&verification);
+/// assert_eq!(value("roc_auc")?, 2. / 3.);
+/// assert_eq!(value("tar_at_far_0.01")?, 2. / 3.);
+/// assert_eq!((value("best_accuracy")?, value("best_accuracy_threshold")?), (0.75, 0.2));
+/// # Ok::<(), dml_core::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(try_from = "String", into = "String")
+)]
+pub enum VerificationMetric {
+    /// The area under the curve.
+    RocAuc,
+    /// The rate at which both errors are alike.
+    EqualErrorRate,
+    /// The largest true accept rate whose false accept rate is at most this one, in `[0, 1]`.
+    TrueAcceptRateAt(f64),
+    /// The largest share of right answers.
+    BestAccuracy,
+    /// The threshold of the largest share of right answers, in the unit of the distance; infinite where it is best to
+    /// accept no pair.
+    BestAccuracyThreshold,
+    /// The largest F1.
+    BestF1,
+    /// The threshold of the largest F1.
+    BestF1Threshold,
+}
+
+impl VerificationMetric {
+    /// The number of these pairs.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`] if the rate is not in `[0, 1]`.
+    pub fn of(self, verification: &Verification) -> Result<f64> {
+        Ok(match self {
+            Self::RocAuc => verification.auc(),
+            Self::EqualErrorRate => verification.equal_error_rate().rate,
+            Self::TrueAcceptRateAt(rate) => {
+                verification.at_false_accept_rate(rate)?.true_accept_rate
+            }
+            Self::BestAccuracy => verification.best_accuracy().value,
+            Self::BestAccuracyThreshold => verification.best_accuracy().threshold,
+            Self::BestF1 => verification.best_f1().value,
+            Self::BestF1Threshold => verification.best_f1().threshold,
+        })
+    }
+}
+
+impl fmt::Display for VerificationMetric {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RocAuc => f.write_str("roc_auc"),
+            Self::EqualErrorRate => f.write_str("eer"),
+            Self::TrueAcceptRateAt(rate) => write!(f, "tar_at_far_{rate}"),
+            Self::BestAccuracy => f.write_str("best_accuracy"),
+            Self::BestAccuracyThreshold => f.write_str("best_accuracy_threshold"),
+            Self::BestF1 => f.write_str("best_f1"),
+            Self::BestF1Threshold => f.write_str("best_f1_threshold"),
+        }
+    }
+}
+
+impl FromStr for VerificationMetric {
+    type Err = Error;
+
+    /// The metric of that name, with a number in the place of `RATE`.
+    fn from_str(name: &str) -> Result<Self> {
+        let plain = [
+            Self::RocAuc,
+            Self::EqualErrorRate,
+            Self::BestAccuracy,
+            Self::BestAccuracyThreshold,
+            Self::BestF1,
+            Self::BestF1Threshold,
+        ];
+        if let Some(metric) = plain.into_iter().find(|metric| metric.to_string() == name) {
+            return Ok(metric);
+        }
+        let rate = name.strip_prefix("tar_at_far_");
+        let rate: f64 = rate.and_then(|rate| rate.parse().ok()).ok_or(Error::Unsupported {
+            component: "VerificationMetric",
+            reason: "no metric has that name; known are roc_auc, eer, tar_at_far_RATE, best_accuracy, \
+                     best_accuracy_threshold, best_f1 and best_f1_threshold",
+        })?;
+        if !(0.0..=1.0).contains(&rate) {
+            return Err(Error::InvalidParameter {
+                name: "rate",
+                value: rate,
+                expected: "a number in [0, 1]",
+            });
+        }
+        Ok(Self::TrueAcceptRateAt(rate))
+    }
+}
+
+impl TryFrom<String> for VerificationMetric {
+    type Error = Error;
+
+    fn try_from(name: String) -> Result<Self> {
+        name.parse()
+    }
+}
+
+impl From<VerificationMetric> for String {
+    fn from(metric: VerificationMetric) -> Self {
+        metric.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::VerificationMetric as Metric;
+    use super::*;
+    use dml_core::Order;
+
+    #[test]
+    fn every_name_gives_its_number() -> Result<()> {
+        // Distances 1 T, 2 T F, 3 F, 4 T.
+        let same = [true, false, true, false, true];
+        let pairs = Verification::new(&[4., 2., 1., 3., 2.], &same, Order::SmallerIsCloser)?;
+        for (name, value) in [
+            ("roc_auc", 3.5 / 6.),
+            ("eer", 0.4),
+            ("tar_at_far_0", 1. / 3.),
+            ("tar_at_far_0.5", 2. / 3.),
+            ("best_accuracy", 0.6),
+            ("best_accuracy_threshold", 1.),
+            ("best_f1", 0.75),
+            ("best_f1_threshold", 4.),
+        ] {
+            let metric: Metric = name.parse()?;
+            assert_eq!(metric.to_string(), name);
+            assert!((metric.of(&pairs)? - value).abs() < 1e-15, "{name}");
+        }
+        assert_eq!(
+            "tar_at_far_1e-3".parse::<Metric>()?.to_string(),
+            "tar_at_far_0.001"
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn unknown_names_and_rates_outside_of_their_range_are_refused() -> Result<()> {
+        for name in ["", "auc", "tar_at_far_", "tar_at_far_x", "best_accuracy "] {
+            let error = name.parse::<Metric>().unwrap_err();
+            assert!(
+                error.to_string().contains("tar_at_far_RATE"),
+                "{name}: {error}"
+            );
+        }
+        for name in ["tar_at_far_1.5", "tar_at_far_-0.1", "tar_at_far_NaN"] {
+            assert!(matches!(
+                name.parse::<Metric>(),
+                Err(Error::InvalidParameter { name: "rate", .. })
+            ));
+        }
+        let pairs = Verification::new(&[1., 2.], &[true, false], Order::SmallerIsCloser)?;
+        assert!(Metric::TrueAcceptRateAt(2.0).of(&pairs).is_err());
+        Ok(())
+    }
+}
