@@ -1,11 +1,11 @@
 //! By hand, at the edges, and against central differences, on both sides of the matrix-product path.
 
 use super::*;
+use rand::{Rng, SeedableRng};
 
-fn written_out(gradient: &[f64], width: usize) -> MatrixGradient<'_, f64> {
+fn written_out<T: Real>(gradient: &[T], width: usize) -> MatrixGradient<'_, T> {
     MatrixGradient::written_out(gradient, width)
 }
-use rand::{Rng, SeedableRng};
 
 const EVERY_P: [f64; 7] = [1.0, 1.5, 2.0, 3.0, 4.0, 7.0, f64::INFINITY];
 
