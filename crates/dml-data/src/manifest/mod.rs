@@ -12,12 +12,9 @@
 //! the table. Labels are text; classes are numbered from 0 in the order of their names, those of the whole table even
 //! where only a part of it is asked for, so that labels of queries and galleries can be compared.
 //!
-//! A CSV file has the names of its columns in the first line and is separated by commas. With the feature `parquet`, a
-//! Parquet file with columns of these names is the same; there a label may be a whole number, too.
+//! The file is in UTF-8 and ends in `.csv`; it has the names of its columns in the first line and is separated by commas.
 
 mod csv_table;
-#[cfg(feature = "parquet")]
-mod parquet_table;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -74,7 +71,7 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// Reads a table, by the ending of its name: `.csv`, or `.parquet` with the feature of that name.
+    /// Reads a table.
     ///
     /// # Errors
     /// [`DataError::Io`] if the file can't be read, [`DataError::Table`] with line and column for what is wrong in it,
@@ -84,16 +81,10 @@ impl Manifest {
         let ending = path.extension().map(|ending| ending.to_ascii_lowercase());
         let lines = match ending.as_deref().and_then(|ending| ending.to_str()) {
             Some("csv") => csv_table::read(path)?,
-            #[cfg(feature = "parquet")]
-            Some("parquet") => parquet_table::read(path)?,
             _ => {
                 return Err(DataError::TableKind {
                     file: path.to_path_buf(),
-                    known: if cfg!(feature = "parquet") {
-                        ".csv or .parquet"
-                    } else {
-                        ".csv, or .parquet with the feature `parquet`"
-                    },
+                    known: ".csv",
                 });
             }
         };
@@ -217,7 +208,7 @@ const COLUMNS: [&str; 4] = ["path", "label", "split", "role"];
 /// A line as a table has it: the cells of [`COLUMNS`], empty ones as `None`.
 #[derive(Debug)]
 struct Line {
-    /// From 1; in a CSV file the first is that of the names.
+    /// From 1, which is that of the names.
     number: u64,
     cells: [Option<String>; 4],
 }
