@@ -115,6 +115,86 @@ pub enum DataError {
         /// The number of bytes.
         found: usize,
     },
+    /// Values don't make up a picture.
+    #[error("image: expected {} channels of {} x {} values, at least one, found {found} values", shape[0], shape[1], shape[2])]
+    Values {
+        /// Channels, height, width.
+        shape: [usize; 3],
+        /// The number of values.
+        found: usize,
+    },
+    /// A file that should be an image can't be decoded.
+    #[error("{}: expected an image, found a file that can't be decoded: {reason}", file.display())]
+    Image {
+        /// The file.
+        file: PathBuf,
+        /// What the decoder found.
+        reason: String,
+    },
+    /// A folder or a table names no image.
+    #[error("{}: expected at least one image, {kind}, found none", path.display())]
+    NoImages {
+        /// The folder or table.
+        path: PathBuf,
+        /// What would count as one, in words.
+        kind: &'static str,
+    },
+    /// An image lies in the folder of the data set itself, so that nothing says what class it is of.
+    #[error("{}: expected images in folders of their class, found one beside these folders", file.display())]
+    Unclassed {
+        /// The image.
+        file: PathBuf,
+    },
+    /// There are fewer classes than the work on them needs.
+    #[error("{}: expected images of at least {expected} classes, found {found}", path.display())]
+    FewClasses {
+        /// The folder or table.
+        path: PathBuf,
+        /// How many are needed.
+        expected: usize,
+        /// How many there are.
+        found: usize,
+    },
+    /// The name of a class is not text.
+    #[error("{}: expected a name in Unicode for the folder of a class", folder.display())]
+    ClassName {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A cell of a table is not what its column asks for, or a line is no line.
+    #[error("{}, line {line}, column {column}: expected {expected}, found {found}", file.display())]
+    Table {
+        /// The table.
+        file: PathBuf,
+        /// The line, from 1, which is that of the names.
+        line: u64,
+        /// The name of the column, or its number from 1.
+        column: String,
+        /// What should stand there.
+        expected: &'static str,
+        /// What does.
+        found: String,
+    },
+    /// The name of a table ends in a way that says nothing of how to read it.
+    #[error("{}: expected a table that ends in {known}", file.display())]
+    TableKind {
+        /// The table.
+        file: PathBuf,
+        /// The endings that can be read.
+        known: &'static str,
+    },
+    /// No line of a table has what was asked for.
+    #[error("{}: expected a line with {column} {wanted}, found {found}", file.display())]
+    NoSuchLines {
+        /// The table.
+        file: PathBuf,
+        /// The column.
+        column: &'static str,
+        /// What was asked for.
+        wanted: String,
+        /// What there is.
+        found: String,
+    },
     /// The contents of a file are not those that the data set is known for.
     #[error("{}: expected {expected}, found {found}", file.display())]
     Digest {
@@ -164,6 +244,16 @@ impl DataError {
             action,
             path: path.to_path_buf(),
             source,
+        }
+    }
+}
+
+/// What a [`Dataset`](dml_core::Dataset) may answer.
+impl From<DataError> for dml_core::Error {
+    fn from(error: DataError) -> Self {
+        match error {
+            DataError::Core(error) => error,
+            other => Self::Dataset(Box::new(other)),
         }
     }
 }

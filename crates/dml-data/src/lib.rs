@@ -6,6 +6,23 @@ pub mod idx;
 mod image_dataset;
 mod normalized_images;
 
+pub mod class_split;
+mod subset;
+
+mod image;
+mod image_source;
+mod tensor_dataset;
+
+pub mod augment;
+pub mod augmented_images;
+
+#[cfg(feature = "images")]
+pub mod image_files;
+#[cfg(feature = "images")]
+pub mod image_folder;
+#[cfg(feature = "images")]
+pub mod manifest;
+
 mod cache_folder;
 #[cfg(feature = "download")]
 pub mod download;
@@ -20,5 +37,21 @@ pub use error::{DataError, Result};
 pub use idx::Idx;
 pub use image_dataset::{ImageDataset, Normalization, TrainTest};
 pub use normalized_images::NormalizedImages;
+
+pub use class_split::{ClassSplit, TestClasses};
+pub use subset::Subset;
+
+pub use self::image::Image;
+pub use image_source::ImageSource;
+pub use tensor_dataset::TensorDataset;
+
+pub use augmented_images::AugmentedImages;
+
+#[cfg(feature = "images")]
+pub use image_files::{ImageFiles, ImageFilesConfig, Resize, SkippedFile, Unreadable};
+#[cfg(feature = "images")]
+pub use image_folder::ImageFolder;
+#[cfg(feature = "images")]
+pub use manifest::{Entry, Manifest, Role};
 
 pub use mnist::{Digest, MnistFile, MnistVariant};

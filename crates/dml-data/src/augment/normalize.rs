@@ -1,0 +1,102 @@
+//! A mean taken off each channel and a standard deviation divided by.
+//!
+//! ```text
+//! y[c, i, j] = (x[c, i, j] − mean[c]) / std[c]
+//! ```
+
+use dml_core::{Error, Result, check};
+
+use super::Augmentation;
+use crate::Image;
+
+/// Knobs of [`Normalize`].
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(deny_unknown_fields)
+)]
+pub struct NormalizeConfig {
+    /// The mean of each channel, or one for all: finite.
+    pub mean: Vec<f64>,
+    /// The standard deviation of each channel, or one for all: finite and `> 0`. As many as means.
+    pub std: Vec<f64>,
+}
+
+impl NormalizeConfig {
+    /// Those of the photos of `ImageNet`, which most published networks expect: means 0.485, 0.456 and 0.406, standard
+    /// deviations 0.229, 0.224 and 0.225.
+    #[must_use]
+    pub fn image_net() -> Self {
+        Self {
+            mean: vec![0.485, 0.456, 0.406],
+            std: vec![0.229, 0.224, 0.225],
+        }
+    }
+}
+
+/// The last step before a network ([formula](self)).
+///
+/// ```
+/// use dml_data::Image;
+/// use dml_data::augment::{Augmentation, Normalize, NormalizeConfig};
+///
+/// let normalize = Normalize::new(NormalizeConfig { mean: vec![0.5], std: vec![0.25] })?;
+/// let image = Image::new([2, 1, 1], vec![0.5, 1.0])?;
+/// assert_eq!(normalize.apply(image, 0)?.values(), [0.0, 2.0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Normalize {
+    mean: Vec<f32>,
+    std: Vec<f32>,
+}
+
+impl Normalize {
+    /// Normalises channels.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`] for numbers out of range, [`Error::Length`] unless there are as many of both, at least
+    /// one.
+    pub fn new(config: NormalizeConfig) -> Result<Self> {
+        if config.mean.is_empty() || config.std.len() != config.mean.len() {
+            return Err(Error::Length {
+                arg: "std",
+                expected: config.mean.len().max(1),
+                got: config.std.len(),
+            });
+        }
+        for (mean, std) in config.mean.iter().zip(&config.std) {
+            check::finite("mean", *mean)?;
+            check::positive("std", *std)?;
+        }
+        let single = |values: Vec<f64>| values.into_iter().map(|x| x as f32).collect();
+        Ok(Self {
+            mean: single(config.mean),
+            std: single(config.std),
+        })
+    }
+}
+
+impl Augmentation for Normalize {
+    fn apply(&self, mut image: Image, _: u64) -> Result<Image> {
+        self.output_shape(image.shape())?;
+        let area = image.height() * image.width();
+        let numbers = self.mean.iter().zip(&self.std).cycle();
+        for (plane, (mean, std)) in image.values_mut().chunks_exact_mut(area).zip(numbers) {
+            plane.iter_mut().for_each(|x| *x = (*x - mean) / std);
+        }
+        Ok(image)
+    }
+
+    fn output_shape(&self, input: [usize; 3]) -> Result<[usize; 3]> {
+        if self.mean.len() == 1 || self.mean.len() == input[0] {
+            return Ok(input);
+        }
+        Err(Error::Shape {
+            arg: "image",
+            expected: "[channels, height, width] with a mean for each channel",
+            got: input.to_vec(),
+        })
+    }
+}

@@ -1,0 +1,111 @@
+//! A part of fixed size, from anywhere.
+
+use dml_core::{Error, Result};
+use rand::Rng;
+
+use super::resample::{Part, crop};
+use super::{Augmentation, draw};
+use crate::Image;
+
+/// Knobs of [`RandomCrop`].
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(deny_unknown_fields)
+)]
+pub struct RandomCropConfig {
+    /// Height and width of the part in pixels, at least 1.
+    pub size: [usize; 2],
+    /// Pixels of value 0 that are put around the picture first. Default 0.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub padding: usize,
+}
+
+impl RandomCropConfig {
+    /// Parts of that height and width, without padding.
+    #[must_use]
+    pub fn new(size: [usize; 2]) -> Self {
+        Self { size, padding: 0 }
+    }
+}
+
+/// A part of the padded picture, every place equally likely.
+///
+/// ```
+/// use dml_data::Image;
+/// use dml_data::augment::{Augmentation, RandomCrop, RandomCropConfig};
+///
+/// let crop = RandomCrop::new(RandomCropConfig::new([1, 2]))?;
+/// let image = Image::new([1, 1, 4], vec![0.1, 0.2, 0.3, 0.4])?;
+/// let part = crop.apply(image, 0)?;
+/// assert!([[0.1, 0.2], [0.2, 0.3], [0.3, 0.4]].iter().any(|place| part.values() == place));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct RandomCrop {
+    size: [usize; 2],
+    padding: usize,
+}
+
+impl RandomCrop {
+    /// Cuts parts out.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`] for a size or a padding out of range.
+    pub fn new(config: RandomCropConfig) -> Result<Self> {
+        let expected = "at most 16384 pixels";
+        let padding = config.padding;
+        draw::refuse_unless(padding <= 1 << 14, "padding", padding as f64, expected)?;
+        Ok(Self {
+            size: draw::size("size", config.size)?,
+            padding,
+        })
+    }
+}
+
+impl Augmentation for RandomCrop {
+    fn apply(&self, image: Image, seed: u64) -> Result<Image> {
+        self.output_shape(image.shape())?;
+        let rng = &mut draw::generator(seed);
+        let [height, width] = self.size;
+        let around = 2 * self.padding;
+        let top = rng.random_range(0..=(image.height() + around - height) as u64) as usize;
+        let left = rng.random_range(0..=(image.width() + around - width) as u64) as usize;
+        if self.padding == 0 {
+            let part = Part {
+                top,
+                left,
+                height,
+                width,
+            };
+            return Ok(crop(&image, part));
+        }
+        let (padding, columns) = (self.padding, image.width());
+        Ok(Image::from_fn(
+            [image.channels(), height, width],
+            |channel, y, x| match (
+                (top + y).checked_sub(padding),
+                (left + x).checked_sub(padding),
+            ) {
+                (Some(y), Some(x)) if y < image.height() && x < columns => {
+                    image.plane(channel)[y * columns + x]
+                }
+                _ => 0.0,
+            },
+        ))
+    }
+
+    fn output_shape(&self, input: [usize; 3]) -> Result<[usize; 3]> {
+        let [channels, height, width] = input;
+        let around = 2 * self.padding;
+        if height + around < self.size[0] || width + around < self.size[1] {
+            return Err(Error::Shape {
+                arg: "image",
+                expected: "[channels, height, width], with padding at least as large as the part",
+                got: input.to_vec(),
+            });
+        }
+        Ok([channels, self.size[0], self.size[1]])
+    }
+}

@@ -1,0 +1,197 @@
+//! A part of random size and proportions, brought to a fixed size.
+//!
+//! ```text
+//! area = s · height · width,   s uniform in scale
+//! width / height of the part = r,   ln r uniform between the logarithms of ratio
+//! ```
+//!
+//! Szegedy, Liu, Jia, Sermanet, Reed, Anguelov, Erhan, Vanhoucke, Rabinovich, "Going Deeper with Convolutions", 2014,
+//! arXiv:1409.4842, §6. A part that reaches beyond the picture is drawn again, ten times at most; then it is the largest
+//! one from the middle whose proportions are within the range.
+
+use dml_core::Result;
+use rand::Rng;
+
+use super::resample::{Part, resized};
+use super::{Augmentation, draw};
+use crate::Image;
+
+/// Draws until a part fits.
+const TRIES: usize = 10;
+
+/// Knobs of [`RandomResizedCrop`].
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(deny_unknown_fields)
+)]
+pub struct RandomResizedCropConfig {
+    /// Height and width of the result in pixels, at least 1.
+    pub size: [usize; 2],
+    /// The smallest and the largest share of the picture's area, in (0, 1]. Default 0.08 and 1.
+    #[cfg_attr(feature = "serde", serde(default = "default_scale"))]
+    pub scale: [f64; 2],
+    /// The smallest and the largest width by height, `> 0`. Default 3/4 and 4/3.
+    #[cfg_attr(feature = "serde", serde(default = "default_ratio"))]
+    pub ratio: [f64; 2],
+}
+
+fn default_scale() -> [f64; 2] {
+    [0.08, 1.0]
+}
+
+fn default_ratio() -> [f64; 2] {
+    [3.0 / 4.0, 4.0 / 3.0]
+}
+
+impl RandomResizedCropConfig {
+    /// Results of that height and width, and the defaults.
+    #[must_use]
+    pub fn new(size: [usize; 2]) -> Self {
+        Self {
+            size,
+            scale: default_scale(),
+            ratio: default_ratio(),
+        }
+    }
+}
+
+/// A random part in a fixed size ([rule](self)); of pictures of any size.
+///
+/// ```
+/// use dml_data::Image;
+/// use dml_data::augment::{Augmentation, RandomResizedCrop, RandomResizedCropConfig};
+///
+/// let crop = RandomResizedCrop::new(RandomResizedCropConfig::new([4, 5]))?;
+/// let image = Image::new([3, 20, 30], vec![0.5; 3 * 20 * 30])?;
+/// assert_eq!(crop.apply(image, 0)?.shape(), [3, 4, 5]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct RandomResizedCrop {
+    size: [usize; 2],
+    scale: [f64; 2],
+    ratio: [f64; 2],
+}
+
+impl RandomResizedCrop {
+    /// Cuts parts out and resizes them.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for a size or a range outside of its bounds.
+    pub fn new(config: RandomResizedCropConfig) -> Result<Self> {
+        Ok(Self {
+            size: draw::size("size", config.size)?,
+            scale: draw::share_range("scale", config.scale)?,
+            ratio: draw::positive_range("ratio", config.ratio)?,
+        })
+    }
+
+    fn draw(&self, height: usize, width: usize, rng: &mut impl Rng) -> Part {
+        let area = (height * width) as f64;
+        for _ in 0..TRIES {
+            let part = draw::between(self.scale[0], self.scale[1], rng) * area;
+            let ratio = draw::log_between(self.ratio[0], self.ratio[1], rng);
+            let columns = (part * ratio).sqrt().round() as usize;
+            let rows = (part / ratio).sqrt().round() as usize;
+            if (1..=height).contains(&rows) && (1..=width).contains(&columns) {
+                return Part {
+                    top: rng.random_range(0..=(height - rows) as u64) as usize,
+                    left: rng.random_range(0..=(width - columns) as u64) as usize,
+                    height: rows,
+                    width: columns,
+                };
+            }
+        }
+        self.middle(height, width)
+    }
+
+    /// The largest part from the middle with proportions within the range.
+    fn middle(&self, height: usize, width: usize) -> Part {
+        let own = width as f64 / height as f64;
+        let ratio = own.clamp(self.ratio[0], self.ratio[1]);
+        let rows = if own < ratio {
+            (width as f64 / ratio).round().max(1.0) as usize
+        } else {
+            height
+        };
+        let columns = if own > ratio {
+            (height as f64 * ratio).round().max(1.0) as usize
+        } else {
+            width
+        };
+        let (rows, columns) = (rows.min(height), columns.min(width));
+        Part {
+            top: (height - rows) / 2,
+            left: (width - columns) / 2,
+            height: rows,
+            width: columns,
+        }
+    }
+}
+
+impl Augmentation for RandomResizedCrop {
+    fn apply(&self, image: Image, seed: u64) -> Result<Image> {
+        let part = self.draw(image.height(), image.width(), &mut draw::generator(seed));
+        Ok(resized(&image, part, self.size))
+    }
+
+    fn output_shape(&self, [channels, ..]: [usize; 3]) -> Result<[usize; 3]> {
+        Ok([channels, self.size[0], self.size[1]])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn crop(scale: [f64; 2], ratio: [f64; 2]) -> RandomResizedCrop {
+        let config = RandomResizedCropConfig {
+            scale,
+            ratio,
+            ..RandomResizedCropConfig::new([4, 4])
+        };
+        RandomResizedCrop::new(config).unwrap()
+    }
+
+    #[test]
+    fn parts_have_the_area_and_the_proportions_asked_for() {
+        let crop = crop([0.1, 0.5], [0.5, 2.0]);
+        let rng = &mut draw::generator(0);
+        for _ in 0..500 {
+            let part = crop.draw(200, 300, rng);
+            assert!(part.top + part.height <= 200 && part.left + part.width <= 300);
+            let share = (part.height * part.width) as f64 / 6e4;
+            assert!((0.09..0.51).contains(&share), "{part:?}");
+            let ratio = part.width as f64 / part.height as f64;
+            assert!((0.48..2.07).contains(&ratio), "{part:?}");
+        }
+    }
+
+    #[test]
+    fn where_nothing_fits_it_is_the_middle() {
+        // All of a wide picture can't be a square.
+        let square = crop([1.0, 1.0], [1.0, 1.0]);
+        let part = square.draw(10, 40, &mut draw::generator(0));
+        let middle = Part {
+            top: 0,
+            left: 15,
+            height: 10,
+            width: 10,
+        };
+        assert_eq!(part, middle);
+        let part = square.draw(40, 10, &mut draw::generator(0));
+        assert_eq!((part.top, part.height, part.width), (15, 10, 10));
+        let part = crop([1.0, 1.0], [0.01, 0.01]).middle(10, 40);
+        assert_eq!((part.height, part.width, part.left), (10, 1, 19));
+    }
+
+    #[test]
+    fn all_of_a_picture_is_the_picture() -> Result<()> {
+        let image = Image::from_fn([2, 4, 4], |c, y, x| (c * 16 + y * 4 + x) as f32);
+        let all = crop([1.0, 1.0], [1.0, 1.0]);
+        assert_eq!(all.apply(image.clone(), 3)?, image);
+        Ok(())
+    }
+}

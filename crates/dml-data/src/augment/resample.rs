@@ -1,0 +1,158 @@
+//! Parts of pictures brought to another size.
+//!
+//! ```text
+//! y[i] = Σ_j k((j + ½ − c) / s) · x[j] / Σ_j k((j + ½ − c) / s)      k(t) = max(0, 1 − |t|)
+//! c = (i + ½) · old / new,   s = max(1, old / new)
+//! ```
+//!
+//! Linear between neighbours where the picture grows; where it shrinks, the triangle is as wide as a new pixel, so that
+//! every old one counts.
+
+use crate::Image;
+
+/// A part of a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Part {
+    pub(super) top: usize,
+    pub(super) left: usize,
+    pub(super) height: usize,
+    pub(super) width: usize,
+}
+
+/// The part as a picture of its own size.
+pub(super) fn crop(image: &Image, part: Part) -> Image {
+    let (planes, width) = (image.channels(), image.width());
+    Image::from_fn([planes, part.height, part.width], |channel, y, x| {
+        image.plane(channel)[(part.top + y) * width + part.left + x]
+    })
+}
+
+/// The part in the size `[height, width]` ([formula](self)), columns first, then rows.
+pub(super) fn resized(image: &Image, part: Part, [height, width]: [usize; 2]) -> Image {
+    if [part.height, part.width] == [height, width] {
+        return crop(image, part);
+    }
+    let (rows, columns) = (weights(part.height, height), weights(part.width, width));
+    let mut values = Vec::with_capacity(image.channels() * height * width);
+    let mut narrow = vec![0f32; part.height * width];
+    for channel in 0..image.channels() {
+        let plane = image.plane(channel);
+        for (y, line) in narrow.chunks_exact_mut(width).enumerate() {
+            let start = (part.top + y) * image.width() + part.left;
+            let line_of_part = &plane[start..][..part.width];
+            for (out, (first, weights)) in line.iter_mut().zip(&columns) {
+                let pixels = &line_of_part[*first..];
+                *out = pixels
+                    .iter()
+                    .zip(weights)
+                    .map(|(x, weight)| x * weight)
+                    .sum();
+            }
+        }
+        for (first, weights) in &rows {
+            values.extend((0..width).map(|x| {
+                let terms = weights.iter().enumerate();
+                terms
+                    .map(|(i, weight)| narrow[(first + i) * width + x] * weight)
+                    .sum::<f32>()
+            }));
+        }
+    }
+    let mut values = values.into_iter();
+    Image::from_fn([image.channels(), height, width], |_, _, _| {
+        values.next().unwrap_or_default()
+    })
+}
+
+/// For each new pixel, the first old one that counts and the weights from there on.
+fn weights(old: usize, new: usize) -> Vec<(usize, Vec<f32>)> {
+    let ratio = old as f64 / new as f64;
+    let reach = ratio.max(1.0);
+    (0..new)
+        .map(|i| {
+            let centre = (i as f64 + 0.5) * ratio;
+            let first = (centre - reach).floor().max(0.0) as usize;
+            let last = ((centre + reach).ceil() as usize).min(old);
+            let weight = |j: usize| 1.0 - ((j as f64 + 0.5 - centre) / reach).abs();
+            let weights: Vec<f64> = (first..last).map(|j| weight(j).max(0.0)).collect();
+            let sum: f64 = weights.iter().sum();
+            let scaled = weights.iter().map(|weight| (weight / sum) as f32);
+            (first, scaled.collect())
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINE: Part = Part {
+        top: 0,
+        left: 0,
+        height: 1,
+        width: 4,
+    };
+
+    fn line() -> Image {
+        Image::new([1, 1, 4], vec![0.0, 0.0, 1.0, 1.0]).unwrap()
+    }
+
+    #[test]
+    fn growing_is_linear_between_pixels() {
+        // New centres lie at ¼, ¾, 1¼, … of an old pixel.
+        let grown = resized(&line(), LINE, [1, 8]);
+        assert_eq!(grown.values(), [0., 0., 0., 0.25, 0.75, 1., 1., 1.]);
+    }
+
+    #[test]
+    fn shrinking_weighs_every_pixel() {
+        // Centre 1, reach 2: weights ¾, ¾, ¼ of the pixels 0, 1 and 2, over their sum 7/4.
+        let shrunk = resized(&line(), LINE, [1, 2]);
+        let expected = [1.0 / 7.0, 6.0 / 7.0];
+        for (a, b) in shrunk.values().iter().zip(expected) {
+            assert!((a - b).abs() < 1e-6, "{shrunk:?} {:?}", shrunk.values());
+        }
+    }
+
+    #[test]
+    fn a_part_is_cut_out_and_rows_are_like_columns() {
+        let image = Image::from_fn([2, 3, 4], |c, y, x| (c * 100 + y * 10 + x) as f32);
+        let part = Part {
+            top: 1,
+            left: 2,
+            height: 2,
+            width: 2,
+        };
+        let values = [12., 13., 22., 23., 112., 113., 122., 123.];
+        assert_eq!(crop(&image, part).values(), values);
+        assert_eq!(resized(&image, part, [2, 2]).values(), values);
+        let turned = Image::new([1, 4, 1], line().values().to_vec()).unwrap();
+        let column = Part {
+            height: 4,
+            width: 1,
+            ..LINE
+        };
+        for size in [2, 3, 9] {
+            let (a, b) = (
+                resized(&line(), LINE, [1, size]),
+                resized(&turned, column, [size, 1]),
+            );
+            assert_eq!(a.values(), b.values());
+        }
+    }
+
+    #[test]
+    fn one_colour_stays_one_colour() {
+        let image = Image::from_fn([1, 7, 5], |_, _, _| 0.3);
+        let all = Part {
+            top: 0,
+            left: 0,
+            height: 7,
+            width: 5,
+        };
+        for size in [[1, 1], [3, 11], [40, 2]] {
+            let values = resized(&image, all, size);
+            assert!(values.values().iter().all(|x| (x - 0.3).abs() < 1e-6));
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! How good the embeddings are: each picture looks for its own class among all others.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use dml::candle_core::Tensor;
+use dml::eval::{AccuracyCalculator, AccuracyCalculatorConfig, FlatIndex};
+use dml::train::{MetricLossOnly, Trainer};
+use dml::{Batch, Dataset, TensorExt};
+
+/// All metrics of the accuracy calculator, by name; `block` pictures are embedded at a time.
+pub(super) fn evaluate(
+    trainer: &Trainer<MetricLossOnly>,
+    test: &dyn Dataset,
+    block: usize,
+) -> anyhow::Result<BTreeMap<String, f64>> {
+    let rows: Vec<usize> = (0..test.len()).collect();
+    let embeddings = rows
+        .chunks(block)
+        .map(|rows| {
+            let examples = test.fetch(rows, 0)?;
+            let embeddings = trainer.embed(&examples.views()[0])?;
+            // Outside of the graph, or all the activations of the data set would stay in memory.
+            Ok(embeddings.detach().normalize(2.0)?)
+        })
+        .collect::<anyhow::Result<Vec<Tensor>>>()?;
+    let batch = Batch::new(&Tensor::cat(&embeddings, 0)?, test.labels())?;
+    let index = Arc::new(FlatIndex::default());
+    let calculator = AccuracyCalculator::new(AccuracyCalculatorConfig::default(), index)?;
+    let accuracies = calculator.get_accuracy(&batch)?;
+    let named = accuracies
+        .iter()
+        .map(|score| (score.metric.clone(), score.value));
+    Ok(named.collect())
+}

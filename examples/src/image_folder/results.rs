@@ -1,0 +1,112 @@
+//! What a run leaves behind.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
+use std::fs;
+use std::path::Path;
+
+use anyhow::Context;
+use dml::data::ImageFolder;
+use dml::nn::Parameters;
+use serde::Serialize;
+
+use super::Args;
+
+/// What `metrics.json` holds.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Results {
+    /// Every metric of the trained network by name.
+    pub metrics: BTreeMap<String, f64>,
+    /// The same of the network as its seed made it.
+    pub metrics_before_training: BTreeMap<String, f64>,
+    /// The mean loss of every epoch.
+    pub losses: Vec<f64>,
+    /// Seconds that training took.
+    pub train_seconds: f64,
+    /// The folder that was learnt from.
+    pub train: FolderSummary,
+    /// The folder that was judged by.
+    pub test: FolderSummary,
+    /// What was asked for.
+    pub config: Args,
+}
+
+/// What a folder holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FolderSummary {
+    /// The folder.
+    pub path: String,
+    /// Pictures in it.
+    pub images: usize,
+    /// The names of its classes.
+    pub classes: Vec<String>,
+    /// The files that can't be decoded, and why.
+    pub skipped: BTreeMap<String, String>,
+}
+
+impl FolderSummary {
+    pub(super) fn of(folder: &ImageFolder) -> Self {
+        let skipped = folder.skipped().iter();
+        Self {
+            path: folder.files().source().display().to_string(),
+            images: folder.paths().len(),
+            classes: folder.class_names().to_vec(),
+            skipped: skipped
+                .map(|file| (file.path.display().to_string(), file.reason.clone()))
+                .collect(),
+        }
+    }
+}
+
+impl fmt::Display for FolderSummary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (path, images) = (&self.path, self.images);
+        write!(
+            f,
+            "{path}: {images} pictures of {} classes",
+            self.classes.len()
+        )
+    }
+}
+
+impl Results {
+    /// The metrics before and after training, a line each.
+    #[must_use]
+    pub fn table(&self) -> String {
+        let mut table = format!("{:<28} {:>10} {:>10}\n", "metric", "untrained", "trained");
+        for (name, trained) in &self.metrics {
+            let before = self.metrics_before_training.get(name).copied();
+            let before = before.unwrap_or(f64::NAN);
+            // A string takes whatever is written to it.
+            let _ = writeln!(table, "{name:<28} {before:>10.4} {trained:>10.4}");
+        }
+        table
+    }
+
+    /// Writes `metrics.json` and `model.safetensors`.
+    pub(super) fn write(&self, parameters: &Parameters) -> anyhow::Result<()> {
+        let folder = &self.config.out;
+        let path = folder.join("model.safetensors");
+        parameters
+            .save(&path)
+            .with_context(|| format!("can't write {}", path.display()))?;
+        // Beside its place first, so that a file of that name is always whole.
+        let (part, path) = (
+            folder.join("metrics.json.part"),
+            folder.join("metrics.json"),
+        );
+        fs::write(&part, serde_json::to_vec_pretty(self)?)
+            .and_then(|()| fs::rename(&part, &path))
+            .with_context(|| format!("can't write {}", path.display()))
+    }
+}
+
+/// A path as people read it: not every path is text.
+pub(super) fn shown<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
+}
+
+/// Makes the folder for the results, before time is spent on them.
+pub(super) fn create_folder(path: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(path).with_context(|| format!("can't make the folder {}", path.display()))
+}

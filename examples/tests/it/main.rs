@@ -1,0 +1,5 @@
+//! Programs and parts that only meet here: folders of pictures, samplers, loaders, trainers.
+
+mod image_folder;
+mod loading;
+mod pictures;
