@@ -118,8 +118,8 @@ fn faults_name_line_and_column() {
             "line 1, column path: expected one column of that name, found the columns path, label, path",
         ),
         (
-            "path,label\n1,a\n,b\n",
-            "line 3, column path: expected the path of an image, found nothing",
+            "path,label\n1,a\n\n,b\n",
+            "line 4, column path: expected the path of an image, found nothing",
         ),
         (
             "path,label\n1,\n",
