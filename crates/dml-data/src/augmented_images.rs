@@ -19,7 +19,7 @@ use crate::{Image, ImageSource};
 
 /// Augmented pictures ([rule](self)): a [`Dataset`] of one tensor `[rows, channels, height, width]` a view.
 ///
-/// Two views are what trainers without labels ask for, such as SimCLR's (Chen, Kornblith, Norouzi, Hinton 2020, arXiv
+/// Two views are what trainers without labels ask for, such as `SimCLR`'s (Chen, Kornblith, Norouzi, Hinton 2020, arXiv
 /// 2002.05709): every row against its own other view.
 ///
 /// ```

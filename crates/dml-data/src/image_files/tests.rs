@@ -139,7 +139,7 @@ fn extreme_proportions_leave_at_least_a_pixel() -> Outcome {
     let line = |path: &Path| {
         GrayImage::from_pixel(500, 1, Luma([255]))
             .save(path)
-            .unwrap()
+            .unwrap();
     };
     let white = |values: &[f32]| values.iter().filter(|&&x| x == 1.0).count();
     assert_eq!(white(&read(line, "x.png", [3, 3], 1, Resize::Pad)?), 3);

@@ -78,7 +78,7 @@ impl Manifest {
     /// [`DataError::TableKind`] for another ending, [`DataError::NoImages`] for a table without lines.
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let ending = path.extension().map(|ending| ending.to_ascii_lowercase());
+        let ending = path.extension().map(std::ffi::OsStr::to_ascii_lowercase);
         let lines = match ending.as_deref().and_then(|ending| ending.to_str()) {
             Some("csv") => csv_table::read(path)?,
             _ => {
