@@ -7,45 +7,56 @@
 //!
 //! Standard output has the example's lines, and last `Test set accuracy (Precision@1) = …`; the progress bar goes to
 //! standard error and only to a terminal. The folder `--out` gets `metrics.json`, `log.csv`, `model.safetensors` and
-//! `report.html`, a page with the curves, the timings and the settings.
+//! `report.html`, a page with the curves, the timings and the settings; and checkpoints, from which `--resume` goes on:
+//! a run that was interrupted ends with the same bits as one that was not.
 
+mod course;
 mod data_source;
 mod device;
 mod download;
 mod evaluation;
 mod interrupt;
+mod log;
 mod nearest;
 mod network;
 mod outputs;
 mod parts;
 mod pictures;
 mod report;
+mod settings;
 mod training;
+
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 use std::time::Instant;
 
+use anyhow::{Context, bail};
+use dml::candle_core::Device;
 use dml::config::MetricName;
-use indicatif::{ProgressBar, ProgressStyle};
+use dml::train::log::TensorBoard;
+use dml::train::{
+    Checkpoints, CheckpointsConfig, Ended, MetricLossOnly, StopWhen, Trainer, TrainerBuilder,
+    Validation, ValidationConfig,
+};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::memory::peak_mb;
-use outputs::{Log, Outputs};
-use parts::Parts;
-use report::Report;
-use training::Iteration;
+use course::Course;
+use interrupt::Interrupt;
+use log::{Iteration, Log};
+use outputs::Outputs;
+use report::{Along, Report};
+use settings::Settings;
 
-pub(crate) use data_source::{Dataset, open};
-pub(crate) use interrupt::Interrupt;
+pub(crate) use data_source::{Dataset, Digits, open};
 pub(crate) use network::Network;
-pub(crate) use parts::PartArgs;
-pub(crate) use training::Trainer;
-
-/// Every how many iterations a line is printed, as in the example.
-const PRINT_EVERY: usize = 20;
+pub(crate) use parts::{PartArgs, Parts};
+pub(crate) use training::Training;
 
 /// Arguments of `cargo xtask mnist`.
 #[derive(Debug, clap::Args)]
@@ -86,6 +97,15 @@ pub(crate) struct Args {
     /// Draw the embeddings, too: scatter, curves, neighbours and confusion, as SVG and PNG.
     #[arg(long)]
     pictures: bool,
+    /// Go on with the interrupted run in `--out`, from its last checkpoint.
+    #[arg(long)]
+    resume: bool,
+    /// Write a checkpoint every N iterations, too, not only after every epoch and on Ctrl-C.
+    #[arg(long, value_name = "N")]
+    checkpoint_every: Option<u64>,
+    /// Write the numbers of every iteration and epoch for TensorBoard: `tensorboard --logdir OUT/tensorboard`.
+    #[arg(long)]
+    tensorboard: bool,
     /// Where the results go.
     #[arg(long, value_name = "DIR", default_value = "target/mnist")]
     out: PathBuf,
@@ -127,16 +147,41 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     if let Some(threads) = args.threads {
         device::limit_threads(threads)?;
     }
+    run_until(args, &Interrupt::listen()?, |builder| builder)
+}
+
+/// The run, which `interrupt` may end and `more` may add hooks to.
+fn run_until(
+    args: &Args,
+    interrupt: &Interrupt,
+    more: impl FnOnce(TrainerBuilder<MetricLossOnly>) -> TrainerBuilder<MetricLossOnly>,
+) -> anyhow::Result<()> {
     let device = device::open(&args.device)?;
     // Whatever is wrong with the arguments is said before anything is downloaded.
     let parts = args.parts.resolve(args.batch_size, args.seed)?;
     let objective = parts.objective()?;
-    let interrupt = Interrupt::listen()?;
+    let checkpoints = checkpoints(args)?;
     let digits = open(args.dataset, args.data_dir.as_deref(), args.limit)?;
     let (train, test) = (&digits.sets.train, &digits.sets.test);
     let sampler = parts.sampler(train.labels())?;
-    let outputs = Outputs::create(&args.out)?;
-    let mut log = Log::create(&outputs)?;
+    let settings = Settings {
+        seed: args.seed,
+        batch_size: args.batch_size,
+        lr: args.lr,
+        dataset: digits.name,
+        train_images: train.len(),
+        test_images: test.len(),
+        device: &args.device,
+        parts: &parts,
+    };
+    let outputs = if args.resume {
+        settings.check(&args.out)?;
+        Outputs::open(&args.out)
+    } else {
+        let outputs = Outputs::create(&args.out)?;
+        settings.keep(&outputs)?;
+        outputs
+    };
     println!(
         "{}: {} images to train on, {} to test with",
         digits.name,
@@ -145,31 +190,41 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     );
 
     let network = Network::new(&mut ChaCha8Rng::seed_from_u64(args.seed), &device)?;
-    let trainer = Trainer {
+    let iterations = args.epochs * sampler.batches() as u64;
+    let course = Course::new(Log::new(&outputs), iterations, parts.miner.is_some());
+    let training = Training {
         network: &network,
         digits: &digits,
-        objective: &objective,
-        sampler: &*sampler,
+        objective,
+        sampler,
         learning_rate: args.lr,
         device: &device,
-        interrupt: &interrupt,
     };
-    let bar = progress_bar(args.epochs * sampler.batches() as u64);
-    let mut history = Vec::new();
-    let start = Instant::now();
-    let last = trainer.run(args.epochs, |done| {
-        history.push(done);
-        bar.inc(1);
-        bar.set_message(format!("loss {:.4}", done.loss));
-        if done.iteration % PRINT_EVERY == 0 {
-            bar.suspend(|| print_iteration(&done, parts.miner.is_some()));
-        }
-        log.line(&csv_line(&done))
-    })?;
-    let train_seconds = start.elapsed().as_secs_f64();
-    bar.finish_and_clear();
+    let mut builder = training.builder()?.with_hook(course.clone());
+    if args.epochs > 1
+        && let Some(validation) = validation(&network, &digits, &device)?
+    {
+        builder = builder.with_validation(validation);
+    }
+    if args.tensorboard {
+        builder = builder.with_hook(TensorBoard::new(outputs.path("tensorboard")));
+    }
+    let mut trainer = more(builder.with_checkpoints(checkpoints))
+        .with_hook(StopWhen::new(interrupt.flag()))
+        .build()?;
+    if args.resume {
+        resume(&mut trainer)?;
+        outputs.remove_results()?;
+    }
+    if trainer.run(args.epochs)? == Ended::Stopped {
+        bail!(
+            "interrupted after {}; the same command with --resume goes on from here",
+            count(trainer.steps(), "iteration")
+        );
+    }
+    let train_seconds = course.seconds();
     network.save(&outputs.path("model.safetensors"))?;
-    log.finish()?;
+    course.finish_log()?;
 
     let start = Instant::now();
     let embed = |images| evaluation::embed(&network, images, digits.normalization, &device);
@@ -189,6 +244,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     } else {
         Vec::new()
     };
+    let history = course.iterations();
     let metrics = Metrics {
         precision_at_1: evaluation.precision_at_1,
         metrics: evaluation.metrics,
@@ -197,7 +253,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         eval_seconds,
         peak_rss_mb: peak_mb(),
         iterations: history.len(),
-        final_loss: last.map_or(0.0, |done| done.loss),
+        final_loss: history.last().map_or(0.0, |done| done.loss),
         dataset: digits.name,
         seed: args.seed,
         config: Config {
@@ -212,7 +268,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         },
     };
     outputs.write("metrics.json", &serde_json::to_vec_pretty(&metrics)?)?;
-    let mut report = report_of(&metrics, &history, parts.miner.is_some())?;
+    let mut report = report_of(&metrics, &course, parts.miner.is_some())?;
     report.pictures(pictures);
     outputs.write("report.html", report.html()?.as_bytes())?;
     print_summary(&metrics, &args.out);
@@ -223,12 +279,62 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Where the checkpoints go; for a run to be taken up, they must be there.
+fn checkpoints(args: &Args) -> anyhow::Result<Checkpoints> {
+    let config = CheckpointsConfig {
+        every_iterations: args.checkpoint_every,
+        // The model of a run is its last one.
+        keep_best: false,
+        ..CheckpointsConfig::default()
+    };
+    let folder = Outputs::open(&args.out).checkpoints();
+    let checkpoints = Checkpoints::new(folder, config).context("--checkpoint-every")?;
+    if args.resume && checkpoints.steps()?.is_empty() {
+        bail!(
+            "--resume: found no checkpoint in {}; without --resume, the run begins anew",
+            checkpoints.folder().display()
+        );
+    }
+    Ok(checkpoints)
+}
+
+/// Goes on from the last checkpoint, and says so.
+fn resume(trainer: &mut Trainer<MetricLossOnly>) -> anyhow::Result<()> {
+    if let Some(steps) = trainer.resume().context("--resume")? {
+        println!("going on after {}", count(steps, "iteration"));
+    }
+    Ok(())
+}
+
+/// Precision@1 after every epoch; `None` where no test image has a training image of its class to be found.
+fn validation(
+    network: &Network,
+    digits: &Digits,
+    device: &Device,
+) -> anyhow::Result<Option<Validation>> {
+    let (train, test) = (digits.sets.train.clone(), digits.sets.test.clone());
+    let known = train.labels().as_slice();
+    if !test
+        .labels()
+        .as_slice()
+        .iter()
+        .any(|label| known.contains(label))
+    {
+        return Ok(None);
+    }
+    let (network, device, normalization) = (network.clone(), device.clone(), digits.normalization);
+    let judge = move |_: &dyn dml::train::Method| {
+        let embed = |images| evaluation::embed(&network, images, normalization, &device);
+        let (train_rows, test_rows) = (embed(&train)?, embed(&test)?);
+        let found = evaluation::evaluate((&test_rows, &test), (&train_rows, &train), &[])?;
+        Ok(found.precision_at_1)
+    };
+    Ok(Some(Validation::new(ValidationConfig::default(), judge)?))
+}
+
 /// The page of a run.
-fn report_of(
-    metrics: &Metrics<'_>,
-    history: &[Iteration],
-    has_miner: bool,
-) -> anyhow::Result<Report> {
+fn report_of(metrics: &Metrics<'_>, course: &Course, has_miner: bool) -> anyhow::Result<Report> {
+    let history = course.iterations();
     let config = &metrics.config;
     let summary = format!(
         "data set {}: {} images to train on and {} to test with; {} of batches of {}; seed {}",
@@ -253,9 +359,16 @@ fn report_of(
         report.fact("peak memory", format!("{mb:.0} MB"));
     }
     let values = |f: fn(&Iteration) -> f64| history.iter().map(f).collect::<Vec<_>>();
-    report.curve("loss", &values(|done| f64::from(done.loss)))?;
+    report.curve(
+        "loss",
+        Along::ITERATIONS,
+        &values(|done| f64::from(done.loss)),
+    )?;
     let mined = if has_miner { "mined tuples" } else { "values" };
-    report.curve(mined, &values(|done| done.mined as f64))?;
+    report.curve(mined, Along::ITERATIONS, &values(|done| done.mined as f64))?;
+    if !course.precisions().is_empty() {
+        report.curve("Precision@1", Along::EPOCHS, &course.precisions())?;
+    }
     report.timings(&[
         ("training", metrics.train_seconds),
         ("embedding", metrics.embed_seconds),
@@ -270,26 +383,6 @@ fn count(n: u64, thing: &str) -> String {
     format!("{n} {thing}{}", if n == 1 { "" } else { "s" })
 }
 
-fn print_iteration(done: &Iteration, has_miner: bool) {
-    let what = if has_miner { "mined tuples" } else { "values" };
-    println!(
-        "Epoch {} Iteration {}: Loss = {}, Number of {what} = {}",
-        done.epoch, done.iteration, done.loss, done.mined
-    );
-}
-
-fn csv_line(done: &Iteration) -> String {
-    let Iteration {
-        epoch,
-        iteration,
-        loss,
-        mined,
-        kept,
-        seconds,
-    } = done;
-    format!("{epoch},{iteration},{loss},{mined},{kept},{seconds:.3}")
-}
-
 fn print_summary(metrics: &Metrics<'_>, out: &std::path::Path) {
     let memory = metrics
         .peak_rss_mb
@@ -301,12 +394,4 @@ fn print_summary(metrics: &Metrics<'_>, out: &std::path::Path) {
         metrics.eval_seconds,
         out.display()
     );
-}
-
-/// Drawn to a terminal, and nowhere else.
-fn progress_bar(iterations: u64) -> ProgressBar {
-    let template = "{bar:40} {pos}/{len} iterations, {msg}, {eta} left";
-    let style =
-        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(iterations).with_style(style)
 }
