@@ -27,7 +27,8 @@ struct State {
     /// Seconds of training before the interruption.
     before: f64,
     iterations: Vec<Iteration>,
-    precisions: Vec<f64>,
+    /// Epochs and their Precision@1.
+    precisions: Vec<(u64, f64)>,
 }
 
 /// What a checkpoint remembers; the iterations stand in the log.
@@ -35,7 +36,7 @@ struct State {
 struct Remembered {
     log_bytes: u64,
     seconds: f64,
-    precisions: Vec<f64>,
+    precisions: Vec<(u64, f64)>,
 }
 
 impl Course {
@@ -62,9 +63,14 @@ impl Course {
         Ref::map(self.0.borrow(), |state| state.iterations.as_slice())
     }
 
-    /// Precision@1 after every epoch; empty if nobody measured it.
-    pub(crate) fn precisions(&self) -> Ref<'_, [f64]> {
-        Ref::map(self.0.borrow(), |state| state.precisions.as_slice())
+    /// Precision@1 after every epoch up to the last one where it was measured, NaN where it was not.
+    pub(crate) fn precisions(&self) -> Vec<f64> {
+        let measured = &self.0.borrow().precisions;
+        let last = measured.last().map_or(0, |(epoch, _)| *epoch);
+        let of = |epoch| measured.iter().find(|(own, _)| *own == epoch);
+        (1..=last)
+            .map(|epoch| of(epoch).map_or(f64::NAN, |(_, value)| *value))
+            .collect()
     }
 
     /// Ends the log.
@@ -108,8 +114,8 @@ impl Hook for Course {
     fn epoch(&mut self, done: &Epoch, _: &dyn Method) -> HookResult {
         let mut state = self.0.borrow_mut();
         if let Some(precision) = done.validation {
-            state.precisions.push(precision);
             let epoch = done.epoch;
+            state.precisions.push((epoch, precision));
             state
                 .bar
                 .suspend(|| println!("Epoch {epoch}: Precision@1 = {precision}"));

@@ -35,10 +35,11 @@ use std::time::Instant;
 use anyhow::{Context, bail};
 use dml::candle_core::Device;
 use dml::config::MetricName;
+use dml::eval::rank_me;
 use dml::train::log::TensorBoard;
 use dml::train::{
-    Checkpoints, CheckpointsConfig, Ended, MetricLossOnly, StopWhen, Trainer, TrainerBuilder,
-    Validation, ValidationConfig,
+    Checkpoints, CheckpointsConfig, Ended, Method, MetricLossOnly, StopWhen, Trainer,
+    TrainerBuilder, Validation, ValidationConfig,
 };
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -57,6 +58,9 @@ pub(crate) use data_source::{Dataset, Digits, open};
 pub(crate) use network::Network;
 pub(crate) use parts::{PartArgs, Parts};
 pub(crate) use training::Training;
+
+/// How many test embeddings tell whether they collapse: enough for all their directions, and quick.
+const RANK_ME_SAMPLE: usize = 1024;
 
 /// Arguments of `cargo xtask mnist`.
 #[derive(Debug, clap::Args)]
@@ -103,7 +107,7 @@ pub(crate) struct Args {
     /// Write a checkpoint every N iterations, too, not only after every epoch and on Ctrl-C.
     #[arg(long, value_name = "N")]
     checkpoint_every: Option<u64>,
-    /// Write the numbers of every iteration and epoch for TensorBoard: `tensorboard --logdir OUT/tensorboard`.
+    /// Write the numbers of every iteration and epoch as events: `tensorboard --logdir OUT/tensorboard` draws them.
     #[arg(long)]
     tensorboard: bool,
     /// Where the results go.
@@ -207,13 +211,13 @@ fn run_until(
         builder = builder.with_validation(validation);
     }
     if args.tensorboard {
-        builder = builder.with_hook(TensorBoard::new(outputs.path("tensorboard")));
+        builder = builder.with_hook(board(&outputs, &network, &digits, &device)?);
     }
     let mut trainer = more(builder.with_checkpoints(checkpoints))
         .with_hook(StopWhen::new(interrupt.flag()))
         .build()?;
     if args.resume {
-        resume(&mut trainer)?;
+        resume(&mut trainer, args.epochs)?;
         outputs.remove_results()?;
     }
     if trainer.run(args.epochs)? == Ended::Stopped {
@@ -299,10 +303,15 @@ fn checkpoints(args: &Args) -> anyhow::Result<Checkpoints> {
 }
 
 /// Goes on from the last checkpoint, and says so.
-fn resume(trainer: &mut Trainer<MetricLossOnly>) -> anyhow::Result<()> {
-    if let Some(steps) = trainer.resume().context("--resume")? {
-        println!("going on after {}", count(steps, "iteration"));
+fn resume(trainer: &mut Trainer<MetricLossOnly>, epochs: u64) -> anyhow::Result<()> {
+    let steps = trainer.resume().context("--resume")?.unwrap_or(0);
+    if trainer.epochs() > epochs {
+        bail!(
+            "--resume: {} are done already, expected --epochs to be as many or more, got {epochs}",
+            count(trainer.epochs(), "epoch")
+        );
     }
+    println!("going on after {}", count(steps, "iteration"));
     Ok(())
 }
 
@@ -323,13 +332,32 @@ fn validation(
         return Ok(None);
     }
     let (network, device, normalization) = (network.clone(), device.clone(), digits.normalization);
-    let judge = move |_: &dyn dml::train::Method| {
+    let judge = move |_: &dyn Method| {
         let embed = |images| evaluation::embed(&network, images, normalization, &device);
         let (train_rows, test_rows) = (embed(&train)?, embed(&test)?);
         let found = evaluation::evaluate((&test_rows, &test), (&train_rows, &train), &[])?;
         Ok(found.precision_at_1)
     };
     Ok(Some(Validation::new(ValidationConfig::default(), judge)?))
+}
+
+/// Writes events; after every epoch also over how many directions the first test embeddings spread, which tells how far
+/// they are from collapse.
+fn board(
+    outputs: &Outputs,
+    network: &Network,
+    digits: &Digits,
+    device: &Device,
+) -> anyhow::Result<TensorBoard> {
+    let test = &digits.sets.test;
+    let rows: Vec<usize> = (0..test.len().min(RANK_ME_SAMPLE)).collect();
+    let sample = test.subset(&rows)?;
+    let (network, device, normalization) = (network.clone(), device.clone(), digits.normalization);
+    let board = TensorBoard::new(outputs.path("tensorboard"));
+    Ok(board.with_epoch_scalars(move |_| {
+        let rows = evaluation::embed(&network, &sample, normalization, &device)?;
+        Ok(vec![("epoch/rank_me".to_owned(), rank_me(&rows)?)])
+    }))
 }
 
 /// The page of a run.
@@ -366,8 +394,9 @@ fn report_of(metrics: &Metrics<'_>, course: &Course, has_miner: bool) -> anyhow:
     )?;
     let mined = if has_miner { "mined tuples" } else { "values" };
     report.curve(mined, Along::ITERATIONS, &values(|done| done.mined as f64))?;
-    if !course.precisions().is_empty() {
-        report.curve("Precision@1", Along::EPOCHS, &course.precisions())?;
+    let precisions = course.precisions();
+    if !precisions.is_empty() {
+        report.curve("Precision@1", Along::EPOCHS, &precisions)?;
     }
     report.timings(&[
         ("training", metrics.train_seconds),
