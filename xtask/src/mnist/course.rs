@@ -26,6 +26,8 @@ struct State {
     start: Instant,
     /// Seconds of training before the interruption.
     before: f64,
+    /// Seconds of validation, which are not training.
+    validation: f64,
     iterations: Vec<Iteration>,
     /// Epochs and their Precision@1.
     precisions: Vec<(u64, f64)>,
@@ -36,6 +38,7 @@ struct State {
 struct Remembered {
     log_bytes: u64,
     seconds: f64,
+    validation_seconds: f64,
     precisions: Vec<(u64, f64)>,
 }
 
@@ -48,6 +51,7 @@ impl Course {
             has_miner,
             start: Instant::now(),
             before: 0.0,
+            validation: 0.0,
             iterations: Vec::new(),
             precisions: Vec::new(),
         })))
@@ -56,6 +60,22 @@ impl Course {
     /// Seconds of training, those before an interruption included.
     pub(crate) fn seconds(&self) -> f64 {
         self.0.borrow().seconds()
+    }
+
+    /// Seconds of validation, those before an interruption included.
+    pub(crate) fn validation_seconds(&self) -> f64 {
+        self.0.borrow().validation
+    }
+
+    /// Takes seconds of validation off the training's.
+    pub(crate) fn validated(&self, seconds: f64) {
+        self.0.borrow_mut().validation += seconds;
+    }
+
+    /// Whether all iterations are done.
+    pub(crate) fn is_complete(&self) -> bool {
+        let state = self.0.borrow();
+        Some(state.iterations.len() as u64) == state.bar.length()
     }
 
     /// Every iteration, those before an interruption included.
@@ -81,7 +101,7 @@ impl Course {
 
 impl State {
     fn seconds(&self) -> f64 {
-        self.before + self.start.elapsed().as_secs_f64()
+        self.before + self.start.elapsed().as_secs_f64() - self.validation
     }
 }
 
@@ -128,6 +148,7 @@ impl Hook for Course {
         Ok(serde_json::to_value(Remembered {
             log_bytes: state.log.sync()?,
             seconds: state.seconds(),
+            validation_seconds: state.validation,
             precisions: state.precisions.clone(),
         })?)
     }
@@ -137,7 +158,9 @@ impl Hook for Course {
         let mut state = self.0.borrow_mut();
         state.iterations = state.log.resume(remembered.log_bytes)?;
         state.precisions = remembered.precisions;
-        state.before = remembered.seconds;
+        // The clock runs through validations, which are taken off it.
+        state.before = remembered.seconds + remembered.validation_seconds;
+        state.validation = remembered.validation_seconds;
         state.start = Instant::now();
         state.bar.set_position(state.iterations.len() as u64);
         state.bar.reset_eta();

@@ -29,17 +29,18 @@ mod training;
 #[cfg(test)]
 mod tests;
 
+use std::cell::RefCell;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::Instant;
 
 use anyhow::{Context, bail};
-use dml::candle_core::Device;
 use dml::config::MetricName;
 use dml::eval::rank_me;
 use dml::train::log::TensorBoard;
 use dml::train::{
-    Checkpoints, CheckpointsConfig, Ended, Method, MetricLossOnly, StopWhen, Trainer,
-    TrainerBuilder, Validation, ValidationConfig,
+    Checkpoints, CheckpointsConfig, Ended, MetricLossOnly, StopWhen, Trainer, TrainerBuilder,
+    Validation, ValidationConfig,
 };
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -48,6 +49,7 @@ use serde_json::{Map, Value};
 
 use crate::memory::peak_mb;
 use course::Course;
+use evaluation::{Embedded, Embedder};
 use interrupt::Interrupt;
 use log::{Iteration, Log};
 use outputs::Outputs;
@@ -204,14 +206,14 @@ fn run_until(
         learning_rate: args.lr,
         device: &device,
     };
+    let embedder = Embedder::new(&network, &digits, &device);
     let mut builder = training.builder()?.with_hook(course.clone());
-    if args.epochs > 1
-        && let Some(validation) = validation(&network, &digits, &device)?
-    {
-        builder = builder.with_validation(validation);
+    let last = Rc::new(RefCell::new(None));
+    if args.epochs > 1 && embedder.can_be_evaluated() {
+        builder = builder.with_validation(validation(&embedder, &course, &last)?);
     }
     if args.tensorboard {
-        builder = builder.with_hook(board(&outputs, &network, &digits, &device)?);
+        builder = builder.with_hook(board(&outputs, &embedder));
     }
     let mut trainer = more(builder.with_checkpoints(checkpoints))
         .with_hook(StopWhen::new(interrupt.flag()))
@@ -230,20 +232,26 @@ fn run_until(
     network.save(&outputs.path("model.safetensors"))?;
     course.finish_log()?;
 
-    let start = Instant::now();
-    let embed = |images| evaluation::embed(&network, images, digits.normalization, &device);
-    let embedded = (embed(train)?, embed(test)?);
-    let embed_seconds = start.elapsed().as_secs_f64();
+    // What the last validation has embedded need not be embedded again.
+    let mut validation_seconds = course.validation_seconds();
+    let embedded = match last.take() {
+        Some(embedded) => {
+            // It stands under another name in the table of timings.
+            validation_seconds -= embedded.seconds;
+            embedded
+        }
+        None => embedder.embed()?,
+    };
     interrupt.check(|| "after training; model.safetensors and log.csv are written".to_owned())?;
 
     let start = Instant::now();
-    let (test_set, train_set) = ((&embedded.1, test), (&embedded.0, train));
-    let evaluation = evaluation::evaluate(test_set, train_set, &args.metrics)?;
+    let evaluation = embedder.evaluate(&embedded, &args.metrics)?;
     for (name, value) in &evaluation.metrics {
         println!("{name} = {value}");
     }
     let eval_seconds = start.elapsed().as_secs_f64();
     let pictures = if args.pictures {
+        let (test_set, train_set) = ((&embedded.test, test), (&embedded.train, train));
         pictures::write(&outputs, test_set, train_set, &evaluation.nearest)?
     } else {
         Vec::new()
@@ -253,7 +261,7 @@ fn run_until(
         precision_at_1: evaluation.precision_at_1,
         metrics: evaluation.metrics,
         train_seconds,
-        embed_seconds,
+        embed_seconds: embedded.seconds,
         eval_seconds,
         peak_rss_mb: peak_mb(),
         iterations: history.len(),
@@ -272,7 +280,7 @@ fn run_until(
         },
     };
     outputs.write("metrics.json", &serde_json::to_vec_pretty(&metrics)?)?;
-    let mut report = report_of(&metrics, &course, parts.miner.is_some())?;
+    let mut report = report_of(&metrics, &course, validation_seconds, parts.miner.is_some())?;
     report.pictures(pictures);
     outputs.write("report.html", report.html()?.as_bytes())?;
     print_summary(&metrics, &args.out);
@@ -315,53 +323,43 @@ fn resume(trainer: &mut Trainer<MetricLossOnly>, epochs: u64) -> anyhow::Result<
     Ok(())
 }
 
-/// Precision@1 after every epoch; `None` where no test image has a training image of its class to be found.
+/// Precision@1 after every epoch. The embeddings of the last epoch are kept: they are those of the model.
 fn validation(
-    network: &Network,
-    digits: &Digits,
-    device: &Device,
-) -> anyhow::Result<Option<Validation>> {
-    let (train, test) = (digits.sets.train.clone(), digits.sets.test.clone());
-    let known = train.labels().as_slice();
-    if !test
-        .labels()
-        .as_slice()
-        .iter()
-        .any(|label| known.contains(label))
-    {
-        return Ok(None);
-    }
-    let (network, device, normalization) = (network.clone(), device.clone(), digits.normalization);
-    let judge = move |_: &dyn Method| {
-        let embed = |images| evaluation::embed(&network, images, normalization, &device);
-        let (train_rows, test_rows) = (embed(&train)?, embed(&test)?);
-        let found = evaluation::evaluate((&test_rows, &test), (&train_rows, &train), &[])?;
-        Ok(found.precision_at_1)
-    };
-    Ok(Some(Validation::new(ValidationConfig::default(), judge)?))
+    embedder: &Embedder,
+    course: &Course,
+    last: &Rc<RefCell<Option<Embedded>>>,
+) -> dml::Result<Validation> {
+    let (embedder, course, last) = (embedder.clone(), course.clone(), Rc::clone(last));
+    Validation::new(ValidationConfig::default(), move |_| {
+        let start = Instant::now();
+        let embedded = embedder.embed()?;
+        let evaluation = embedder.evaluate(&embedded, &[])?;
+        if course.is_complete() {
+            *last.borrow_mut() = Some(embedded);
+        }
+        course.validated(start.elapsed().as_secs_f64());
+        Ok(evaluation.precision_at_1)
+    })
 }
 
 /// Writes events; after every epoch also over how many directions the first test embeddings spread, which tells how far
 /// they are from collapse.
-fn board(
-    outputs: &Outputs,
-    network: &Network,
-    digits: &Digits,
-    device: &Device,
-) -> anyhow::Result<TensorBoard> {
-    let test = &digits.sets.test;
-    let rows: Vec<usize> = (0..test.len().min(RANK_ME_SAMPLE)).collect();
-    let sample = test.subset(&rows)?;
-    let (network, device, normalization) = (network.clone(), device.clone(), digits.normalization);
+fn board(outputs: &Outputs, embedder: &Embedder) -> TensorBoard {
+    let embedder = embedder.clone();
     let board = TensorBoard::new(outputs.path("tensorboard"));
-    Ok(board.with_epoch_scalars(move |_| {
-        let rows = evaluation::embed(&network, &sample, normalization, &device)?;
-        Ok(vec![("epoch/rank_me".to_owned(), rank_me(&rows)?)])
-    }))
+    board.with_epoch_scalars(move |_| {
+        let rank = rank_me(&embedder.embed_sample(RANK_ME_SAMPLE)?)?;
+        Ok(vec![("epoch/rank_me".to_owned(), rank)])
+    })
 }
 
 /// The page of a run.
-fn report_of(metrics: &Metrics<'_>, course: &Course, has_miner: bool) -> anyhow::Result<Report> {
+fn report_of(
+    metrics: &Metrics<'_>,
+    course: &Course,
+    validation_seconds: f64,
+    has_miner: bool,
+) -> anyhow::Result<Report> {
     let history = course.iterations();
     let config = &metrics.config;
     let summary = format!(
@@ -398,11 +396,15 @@ fn report_of(metrics: &Metrics<'_>, course: &Course, has_miner: bool) -> anyhow:
     if !precisions.is_empty() {
         report.curve("Precision@1", Along::EPOCHS, &precisions)?;
     }
-    report.timings(&[
+    let mut timings = vec![
         ("training", metrics.train_seconds),
         ("embedding", metrics.embed_seconds),
         ("search and metrics", metrics.eval_seconds),
-    ]);
+    ];
+    if !precisions.is_empty() {
+        timings.insert(1, ("validation", validation_seconds));
+    }
+    report.timings(&timings);
     report.settings(&serde_json::to_value(config)?);
     Ok(report)
 }
