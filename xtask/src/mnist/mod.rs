@@ -242,7 +242,7 @@ fn run_until(
         }
         None => embedder.embed()?,
     };
-    interrupt.check(|| "after training; model.safetensors and log.csv are written".to_owned())?;
+    interrupt.check(|| "training has ended and model.safetensors is written; the same command with --resume measures it".to_owned())?;
 
     let start = Instant::now();
     let evaluation = embedder.evaluate(&embedded, &args.metrics)?;

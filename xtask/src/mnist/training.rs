@@ -37,8 +37,8 @@ impl Training<'_> {
         let images = images.normalized(self.digits.normalization);
         Ok(Trainer::builder(method, images, self.sampler)
             .with_device(self.device.clone())
-            // Reading a batch of small images takes a thousandth of a step. A thread that does it ahead would take
-            // cores from the kernels and memory for what waits.
+            // Reading a batch of small images is quick beside a step. A thread that does it ahead would take a core from
+            // the kernels, and memory for the batches that wait.
             .with_loading_threads(0))
     }
 }
