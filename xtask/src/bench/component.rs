@@ -13,9 +13,9 @@ use dml::losses::SeededVars;
 use dml::{Batch, TensorExt};
 use serde_json::{Map, Value, json};
 
-use super::Workload;
 use super::data::{self, Data};
 use super::worker::{self, Sample};
+use super::{Peer, Workload};
 use crate::memory::peak_mb;
 
 /// What is measured of a role.
@@ -148,7 +148,7 @@ impl Role {
                         id,
                         // Weights and draws are random: only losses and miners without them agree.
                         same_work: !learns && !DRAWN.contains(name),
-                        peer: with_peer.then(|| told.clone()),
+                        peer: with_peer.then(|| Peer::Python(told.clone())),
                         ours: told,
                     });
                 }

@@ -15,9 +15,9 @@ use dml::eval::{
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::Workload;
 use super::data::DIM;
 use super::worker::{self, Sample};
+use super::{Peer, Workload};
 use crate::memory::peak_mb;
 
 /// Updates of the centroids.
@@ -40,7 +40,7 @@ pub(super) fn workloads(folder: &Path, rows: usize) -> anyhow::Result<Vec<Worklo
                 id: format!("eval/search/k{k}/Q{queries}-R{rows}-D{DIM}"),
                 same_work: true,
                 ours: told.clone(),
-                peer: Some(told),
+                peer: Some(Peer::Python(told)),
             }
         })
         .collect();
@@ -54,7 +54,7 @@ pub(super) fn workloads(folder: &Path, rows: usize) -> anyhow::Result<Vec<Worklo
         // They begin at other rows.
         same_work: false,
         ours: kmeans.clone(),
-        peer: Some(kmeans),
+        peer: Some(Peer::Python(kmeans)),
     });
     workloads.push(Workload {
         id: format!("eval/whole-ranking/N{rows}-D{DIM}"),

@@ -81,8 +81,16 @@ enum Group {
     Losses,
     /// Exact search, k-means and whole rankings; the peer is faiss.
     Eval,
-    /// The MNIST example: one epoch of training.
+    /// The MNIST example: one epoch of training, against the peer's and against a loop written by hand.
     Mnist,
+}
+
+/// Who does the same work, and what its worker is told.
+enum Peer {
+    /// The Python of `--peer`.
+    Python(Vec<String>),
+    /// This program, by another of its workloads.
+    Own(Vec<String>),
 }
 
 /// Two ways to do the same work.
@@ -92,8 +100,8 @@ struct Workload {
     same_work: bool,
     /// What our worker is told.
     ours: Vec<String>,
-    /// What the peer's worker is told; `None` where the peer can't do it.
-    peer: Option<Vec<String>>,
+    /// `None` where no peer can do it.
+    peer: Option<Peer>,
 }
 
 /// Measures the chosen groups.
@@ -113,6 +121,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             "component" => component::serve(rest),
             "eval" => eval::serve(rest),
             "mnist" => mnist::serve(rest),
+            "mnist-by-hand" => mnist::serve_by_hand(rest),
             other => anyhow::bail!("no workload {other}"),
         };
     }
@@ -142,7 +151,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             row.print();
             rows.push(row);
         }
-        table::print_geometric_mean(&rows[first..]);
+        // Its rows have different peers.
+        if *group != Group::Mnist {
+            table::print_geometric_mean(&rows[first..]);
+        }
     }
     if let Some(file) = &args.json {
         std::fs::write(file, serde_json::to_vec_pretty(&rows)?)
@@ -153,13 +165,17 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 
 /// Runs ours and the peer's in turn; the first round warms both up and is not counted.
 fn measure(args: &Args, workload: &Workload, threads: usize) -> anyhow::Result<Row> {
-    let mut command = Command::new(std::env::current_exe()?);
-    command
-        .args(["bench", "--threads", &threads.to_string(), "--worker"])
-        .args(&workload.ours);
-    let mut ours = Worker::start("ours", command)?;
+    let own = |told: &[String]| -> anyhow::Result<Command> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command
+            .args(["bench", "--threads", &threads.to_string(), "--worker"])
+            .args(told);
+        Ok(command)
+    };
+    let mut ours = Worker::start("ours", own(&workload.ours)?)?;
     let mut peer = match (&args.peer, &workload.peer) {
-        (Some(python), Some(told)) => {
+        (_, Some(Peer::Own(told))) => Some(Worker::start("peer", own(told)?)?),
+        (Some(python), Some(Peer::Python(told))) => {
             let mut command = Command::new(python);
             command
                 .arg(peer_script())

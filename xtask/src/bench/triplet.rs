@@ -8,9 +8,9 @@ use dml::candle_core::Var;
 use dml::config::{LossConfig, MinerConfig};
 use dml::{Batch, TupleCount};
 
-use super::Workload;
 use super::data::{self, Data};
 use super::worker::{self, Sample};
+use super::{Peer, Workload};
 use crate::memory::peak_mb;
 
 const CLASSES: usize = 10;
@@ -28,7 +28,7 @@ pub(super) fn workloads(folder: &Path) -> anyhow::Result<Vec<Workload>> {
                 id: format!("triplet/semihard/N{rows}"),
                 same_work: true,
                 ours: told.clone(),
-                peer: (rows <= PEER_ROWS).then_some(told),
+                peer: (rows <= PEER_ROWS).then_some(Peer::Python(told)),
             })
         })
         .collect()

@@ -1,6 +1,7 @@
 //! How good the embeddings are: the nearest training image of each test image has its label, or not.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use dml::candle_core::{Device, Tensor};
 use dml::config::MetricName;
@@ -9,6 +10,7 @@ use dml::eval::RetrievalMetric;
 use dml::{Batch, TensorExt};
 use serde_json::{Map, Value};
 
+use super::data_source::Digits;
 use super::nearest::RememberingIndex;
 use super::network::Network;
 
@@ -16,7 +18,7 @@ use super::network::Network;
 const BLOCK: usize = 512;
 
 /// The normalised embeddings `[n, 128]` of all images.
-pub(crate) fn embed(
+fn embed(
     network: &Network,
     images: &ImageDataset,
     normalization: Normalization,
@@ -38,6 +40,74 @@ pub(crate) fn embed(
     Ok(Tensor::cat(&blocks, 0)?)
 }
 
+/// Embeds both splits, again and again while the network learns.
+#[derive(Clone, Debug)]
+pub(crate) struct Embedder {
+    network: Network,
+    train: ImageDataset,
+    test: ImageDataset,
+    normalization: Normalization,
+    device: Device,
+}
+
+/// The embeddings of both splits, by the weights as they were.
+#[derive(Debug)]
+pub(crate) struct Embedded {
+    pub(crate) train: Tensor,
+    pub(crate) test: Tensor,
+    /// How long it took.
+    pub(crate) seconds: f64,
+}
+
+impl Embedder {
+    pub(crate) fn new(network: &Network, digits: &Digits, device: &Device) -> Self {
+        Self {
+            network: network.clone(),
+            train: digits.sets.train.clone(),
+            test: digits.sets.test.clone(),
+            normalization: digits.normalization,
+            device: device.clone(),
+        }
+    }
+
+    /// Both splits.
+    pub(crate) fn embed(&self) -> anyhow::Result<Embedded> {
+        let start = Instant::now();
+        Ok(Embedded {
+            train: self.embed_images(&self.train)?,
+            test: self.embed_images(&self.test)?,
+            seconds: start.elapsed().as_secs_f64(),
+        })
+    }
+
+    /// The first test images, at most so many.
+    pub(crate) fn embed_sample(&self, count: usize) -> anyhow::Result<Tensor> {
+        let rows: Vec<usize> = (0..self.test.len().min(count)).collect();
+        self.embed_images(&self.test.subset(&rows)?)
+    }
+
+    /// Precision@1 of embeddings of the test split among those of the training split, and other metrics.
+    pub(crate) fn evaluate(
+        &self,
+        embedded: &Embedded,
+        metrics: &[MetricName],
+    ) -> anyhow::Result<Evaluation> {
+        let test = (&embedded.test, &self.test);
+        evaluate(test, (&embedded.train, &self.train), metrics)
+    }
+
+    /// Whether any test image has a training image of its class to be found.
+    pub(crate) fn can_be_evaluated(&self) -> bool {
+        let known = self.train.labels().as_slice();
+        let test = self.test.labels().as_slice();
+        test.iter().any(|label| known.contains(label))
+    }
+
+    fn embed_images(&self, images: &ImageDataset) -> anyhow::Result<Tensor> {
+        embed(&self.network, images, self.normalization, &self.device)
+    }
+}
+
 /// What the test embeddings are worth.
 #[derive(Clone, Debug)]
 pub(crate) struct Evaluation {
@@ -50,7 +120,7 @@ pub(crate) struct Evaluation {
 }
 
 /// Precision@1 of the test embeddings among the training embeddings, and the other metrics, by one search.
-pub(crate) fn evaluate(
+fn evaluate(
     test: (&Tensor, &ImageDataset),
     train: (&Tensor, &ImageDataset),
     metrics: &[MetricName],

@@ -23,6 +23,11 @@ impl Interrupt {
         Ok(Self(asked))
     }
 
+    /// What is set by the first Ctrl-C.
+    pub(crate) fn flag(&self) -> Arc<AtomicBool> {
+        self.0.clone()
+    }
+
     /// Nothing if the run may go on.
     pub(crate) fn check(&self, what_is_kept: impl FnOnce() -> String) -> anyhow::Result<()> {
         if self.0.load(Ordering::Relaxed) {

@@ -7,45 +7,62 @@
 //!
 //! Standard output has the example's lines, and last `Test set accuracy (Precision@1) = …`; the progress bar goes to
 //! standard error and only to a terminal. The folder `--out` gets `metrics.json`, `log.csv`, `model.safetensors` and
-//! `report.html`, a page with the curves, the timings and the settings.
+//! `report.html`, a page with the curves, the timings and the settings; and checkpoints, from which `--resume` goes on:
+//! a run that was interrupted ends with the same bits as one that was not.
 
+mod course;
 mod data_source;
 mod device;
 mod download;
 mod evaluation;
 mod interrupt;
+mod log;
 mod nearest;
 mod network;
 mod outputs;
 mod parts;
 mod pictures;
 mod report;
+mod settings;
 mod training;
 
+#[cfg(test)]
+mod tests;
+
+use std::cell::RefCell;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::Instant;
 
+use anyhow::{Context, bail};
 use dml::config::MetricName;
-use indicatif::{ProgressBar, ProgressStyle};
+use dml::eval::rank_me;
+use dml::train::log::TensorBoard;
+use dml::train::{
+    Checkpoints, CheckpointsConfig, Ended, MetricLossOnly, StopWhen, Trainer, TrainerBuilder,
+    Validation, ValidationConfig,
+};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::memory::peak_mb;
-use outputs::{Log, Outputs};
-use parts::Parts;
-use report::Report;
-use training::Iteration;
+use course::Course;
+use evaluation::{Embedded, Embedder};
+use interrupt::Interrupt;
+use log::{Iteration, Log};
+use outputs::Outputs;
+use report::{Along, Report};
+use settings::Settings;
 
-pub(crate) use data_source::{Dataset, open};
-pub(crate) use interrupt::Interrupt;
+pub(crate) use data_source::{Dataset, Digits, open};
 pub(crate) use network::Network;
-pub(crate) use parts::PartArgs;
-pub(crate) use training::Trainer;
+pub(crate) use parts::{PartArgs, Parts};
+pub(crate) use training::Training;
 
-/// Every how many iterations a line is printed, as in the example.
-const PRINT_EVERY: usize = 20;
+/// How many test embeddings tell whether they collapse: enough for all their directions, and quick.
+const RANK_ME_SAMPLE: usize = 1024;
 
 /// Arguments of `cargo xtask mnist`.
 #[derive(Debug, clap::Args)]
@@ -86,6 +103,15 @@ pub(crate) struct Args {
     /// Draw the embeddings, too: scatter, curves, neighbours and confusion, as SVG and PNG.
     #[arg(long)]
     pictures: bool,
+    /// Go on with the interrupted run in `--out`, from its last checkpoint.
+    #[arg(long)]
+    resume: bool,
+    /// Write a checkpoint every N iterations, too, not only after every epoch and on Ctrl-C.
+    #[arg(long, value_name = "N")]
+    checkpoint_every: Option<u64>,
+    /// Write the numbers of every iteration and epoch as events: `tensorboard --logdir OUT/tensorboard` draws them.
+    #[arg(long)]
+    tensorboard: bool,
     /// Where the results go.
     #[arg(long, value_name = "DIR", default_value = "target/mnist")]
     out: PathBuf,
@@ -127,16 +153,41 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     if let Some(threads) = args.threads {
         device::limit_threads(threads)?;
     }
+    run_until(args, &Interrupt::listen()?, |builder| builder)
+}
+
+/// The run, which `interrupt` may end and `more` may add hooks to.
+fn run_until(
+    args: &Args,
+    interrupt: &Interrupt,
+    more: impl FnOnce(TrainerBuilder<MetricLossOnly>) -> TrainerBuilder<MetricLossOnly>,
+) -> anyhow::Result<()> {
     let device = device::open(&args.device)?;
     // Whatever is wrong with the arguments is said before anything is downloaded.
     let parts = args.parts.resolve(args.batch_size, args.seed)?;
     let objective = parts.objective()?;
-    let interrupt = Interrupt::listen()?;
+    let checkpoints = checkpoints(args)?;
     let digits = open(args.dataset, args.data_dir.as_deref(), args.limit)?;
     let (train, test) = (&digits.sets.train, &digits.sets.test);
     let sampler = parts.sampler(train.labels())?;
-    let outputs = Outputs::create(&args.out)?;
-    let mut log = Log::create(&outputs)?;
+    let settings = Settings {
+        seed: args.seed,
+        batch_size: args.batch_size,
+        lr: args.lr,
+        dataset: digits.name,
+        train_images: train.len(),
+        test_images: test.len(),
+        device: &args.device,
+        parts: &parts,
+    };
+    let outputs = if args.resume {
+        settings.check(&args.out)?;
+        Outputs::open(&args.out)
+    } else {
+        let outputs = Outputs::create(&args.out)?;
+        settings.keep(&outputs)?;
+        outputs
+    };
     println!(
         "{}: {} images to train on, {} to test with",
         digits.name,
@@ -145,59 +196,76 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     );
 
     let network = Network::new(&mut ChaCha8Rng::seed_from_u64(args.seed), &device)?;
-    let trainer = Trainer {
+    let iterations = args.epochs * sampler.batches() as u64;
+    let course = Course::new(Log::new(&outputs), iterations, parts.miner.is_some());
+    let training = Training {
         network: &network,
         digits: &digits,
-        objective: &objective,
-        sampler: &*sampler,
+        objective,
+        sampler,
         learning_rate: args.lr,
         device: &device,
-        interrupt: &interrupt,
     };
-    let bar = progress_bar(args.epochs * sampler.batches() as u64);
-    let mut history = Vec::new();
-    let start = Instant::now();
-    let last = trainer.run(args.epochs, |done| {
-        history.push(done);
-        bar.inc(1);
-        bar.set_message(format!("loss {:.4}", done.loss));
-        if done.iteration % PRINT_EVERY == 0 {
-            bar.suspend(|| print_iteration(&done, parts.miner.is_some()));
-        }
-        log.line(&csv_line(&done))
-    })?;
-    let train_seconds = start.elapsed().as_secs_f64();
-    bar.finish_and_clear();
+    let embedder = Embedder::new(&network, &digits, &device);
+    let mut builder = training.builder()?.with_hook(course.clone());
+    let last = Rc::new(RefCell::new(None));
+    if args.epochs > 1 && embedder.can_be_evaluated() {
+        builder = builder.with_validation(validation(&embedder, &course, &last)?);
+    }
+    if args.tensorboard {
+        builder = builder.with_hook(board(&outputs, &embedder));
+    }
+    let mut trainer = more(builder.with_checkpoints(checkpoints))
+        .with_hook(StopWhen::new(interrupt.flag()))
+        .build()?;
+    if args.resume {
+        resume(&mut trainer, args.epochs)?;
+        outputs.remove_results()?;
+    }
+    if trainer.run(args.epochs)? == Ended::Stopped {
+        bail!(
+            "interrupted after {}; the same command with --resume goes on from here",
+            count(trainer.steps(), "iteration")
+        );
+    }
+    let train_seconds = course.seconds();
     network.save(&outputs.path("model.safetensors"))?;
-    log.finish()?;
+    course.finish_log()?;
+
+    // What the last validation has embedded need not be embedded again.
+    let mut validation_seconds = course.validation_seconds();
+    let embedded = match last.take() {
+        Some(embedded) => {
+            // It stands under another name in the table of timings.
+            validation_seconds -= embedded.seconds;
+            embedded
+        }
+        None => embedder.embed()?,
+    };
+    interrupt.check(|| "training has ended and model.safetensors is written; the same command with --resume measures it".to_owned())?;
 
     let start = Instant::now();
-    let embed = |images| evaluation::embed(&network, images, digits.normalization, &device);
-    let embedded = (embed(train)?, embed(test)?);
-    let embed_seconds = start.elapsed().as_secs_f64();
-    interrupt.check(|| "after training; model.safetensors and log.csv are written".to_owned())?;
-
-    let start = Instant::now();
-    let (test_set, train_set) = ((&embedded.1, test), (&embedded.0, train));
-    let evaluation = evaluation::evaluate(test_set, train_set, &args.metrics)?;
+    let evaluation = embedder.evaluate(&embedded, &args.metrics)?;
     for (name, value) in &evaluation.metrics {
         println!("{name} = {value}");
     }
     let eval_seconds = start.elapsed().as_secs_f64();
     let pictures = if args.pictures {
+        let (test_set, train_set) = ((&embedded.test, test), (&embedded.train, train));
         pictures::write(&outputs, test_set, train_set, &evaluation.nearest)?
     } else {
         Vec::new()
     };
+    let history = course.iterations();
     let metrics = Metrics {
         precision_at_1: evaluation.precision_at_1,
         metrics: evaluation.metrics,
         train_seconds,
-        embed_seconds,
+        embed_seconds: embedded.seconds,
         eval_seconds,
         peak_rss_mb: peak_mb(),
         iterations: history.len(),
-        final_loss: last.map_or(0.0, |done| done.loss),
+        final_loss: history.last().map_or(0.0, |done| done.loss),
         dataset: digits.name,
         seed: args.seed,
         config: Config {
@@ -212,7 +280,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         },
     };
     outputs.write("metrics.json", &serde_json::to_vec_pretty(&metrics)?)?;
-    let mut report = report_of(&metrics, &history, parts.miner.is_some())?;
+    let mut report = report_of(&metrics, &course, validation_seconds, parts.miner.is_some())?;
     report.pictures(pictures);
     outputs.write("report.html", report.html()?.as_bytes())?;
     print_summary(&metrics, &args.out);
@@ -223,12 +291,76 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Where the checkpoints go; for a run to be taken up, they must be there.
+fn checkpoints(args: &Args) -> anyhow::Result<Checkpoints> {
+    let config = CheckpointsConfig {
+        every_iterations: args.checkpoint_every,
+        // The model of a run is its last one.
+        keep_best: false,
+        ..CheckpointsConfig::default()
+    };
+    let folder = Outputs::open(&args.out).checkpoints();
+    let checkpoints = Checkpoints::new(folder, config).context("--checkpoint-every")?;
+    if args.resume && checkpoints.steps()?.is_empty() {
+        bail!(
+            "--resume: found no checkpoint in {}; without --resume, the run begins anew",
+            checkpoints.folder().display()
+        );
+    }
+    Ok(checkpoints)
+}
+
+/// Goes on from the last checkpoint, and says so.
+fn resume(trainer: &mut Trainer<MetricLossOnly>, epochs: u64) -> anyhow::Result<()> {
+    let steps = trainer.resume().context("--resume")?.unwrap_or(0);
+    if trainer.epochs() > epochs {
+        bail!(
+            "--resume: {} are done already, expected --epochs to be as many or more, got {epochs}",
+            count(trainer.epochs(), "epoch")
+        );
+    }
+    println!("going on after {}", count(steps, "iteration"));
+    Ok(())
+}
+
+/// Precision@1 after every epoch. The embeddings of the last epoch are kept: they are those of the model.
+fn validation(
+    embedder: &Embedder,
+    course: &Course,
+    last: &Rc<RefCell<Option<Embedded>>>,
+) -> dml::Result<Validation> {
+    let (embedder, course, last) = (embedder.clone(), course.clone(), Rc::clone(last));
+    Validation::new(ValidationConfig::default(), move |_| {
+        let start = Instant::now();
+        let embedded = embedder.embed()?;
+        let evaluation = embedder.evaluate(&embedded, &[])?;
+        if course.is_complete() {
+            *last.borrow_mut() = Some(embedded);
+        }
+        course.validated(start.elapsed().as_secs_f64());
+        Ok(evaluation.precision_at_1)
+    })
+}
+
+/// Writes events; after every epoch also over how many directions the first test embeddings spread, which tells how far
+/// they are from collapse.
+fn board(outputs: &Outputs, embedder: &Embedder) -> TensorBoard {
+    let embedder = embedder.clone();
+    let board = TensorBoard::new(outputs.path("tensorboard"));
+    board.with_epoch_scalars(move |_| {
+        let rank = rank_me(&embedder.embed_sample(RANK_ME_SAMPLE)?)?;
+        Ok(vec![("epoch/rank_me".to_owned(), rank)])
+    })
+}
+
 /// The page of a run.
 fn report_of(
     metrics: &Metrics<'_>,
-    history: &[Iteration],
+    course: &Course,
+    validation_seconds: f64,
     has_miner: bool,
 ) -> anyhow::Result<Report> {
+    let history = course.iterations();
     let config = &metrics.config;
     let summary = format!(
         "data set {}: {} images to train on and {} to test with; {} of batches of {}; seed {}",
@@ -253,14 +385,26 @@ fn report_of(
         report.fact("peak memory", format!("{mb:.0} MB"));
     }
     let values = |f: fn(&Iteration) -> f64| history.iter().map(f).collect::<Vec<_>>();
-    report.curve("loss", &values(|done| f64::from(done.loss)))?;
+    report.curve(
+        "loss",
+        Along::ITERATIONS,
+        &values(|done| f64::from(done.loss)),
+    )?;
     let mined = if has_miner { "mined tuples" } else { "values" };
-    report.curve(mined, &values(|done| done.mined as f64))?;
-    report.timings(&[
+    report.curve(mined, Along::ITERATIONS, &values(|done| done.mined as f64))?;
+    let precisions = course.precisions();
+    if !precisions.is_empty() {
+        report.curve("Precision@1", Along::EPOCHS, &precisions)?;
+    }
+    let mut timings = vec![
         ("training", metrics.train_seconds),
         ("embedding", metrics.embed_seconds),
         ("search and metrics", metrics.eval_seconds),
-    ]);
+    ];
+    if !precisions.is_empty() {
+        timings.insert(1, ("validation", validation_seconds));
+    }
+    report.timings(&timings);
     report.settings(&serde_json::to_value(config)?);
     Ok(report)
 }
@@ -268,26 +412,6 @@ fn report_of(
 /// `1 epoch`, `2 epochs`.
 fn count(n: u64, thing: &str) -> String {
     format!("{n} {thing}{}", if n == 1 { "" } else { "s" })
-}
-
-fn print_iteration(done: &Iteration, has_miner: bool) {
-    let what = if has_miner { "mined tuples" } else { "values" };
-    println!(
-        "Epoch {} Iteration {}: Loss = {}, Number of {what} = {}",
-        done.epoch, done.iteration, done.loss, done.mined
-    );
-}
-
-fn csv_line(done: &Iteration) -> String {
-    let Iteration {
-        epoch,
-        iteration,
-        loss,
-        mined,
-        kept,
-        seconds,
-    } = done;
-    format!("{epoch},{iteration},{loss},{mined},{kept},{seconds:.3}")
 }
 
 fn print_summary(metrics: &Metrics<'_>, out: &std::path::Path) {
@@ -301,12 +425,4 @@ fn print_summary(metrics: &Metrics<'_>, out: &std::path::Path) {
         metrics.eval_seconds,
         out.display()
     );
-}
-
-/// Drawn to a terminal, and nowhere else.
-fn progress_bar(iterations: u64) -> ProgressBar {
-    let template = "{bar:40} {pos}/{len} iterations, {msg}, {eta} left";
-    let style =
-        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(iterations).with_style(style)
 }

@@ -1,9 +1,10 @@
 //! The network of the example, and its way to and from a file.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context;
-use dml::candle_core::{DType, Device, Tensor};
+use dml::candle_core::{self, DType, Device, ModuleT, Tensor};
 use dml::core::SeedSequence;
 use dml::nn::{
     Conv2d, Conv2dConfig, Dropout2d, Dropout2dConfig, Flatten, Layer, Linear, LinearConfig,
@@ -14,10 +15,10 @@ use rand::RngCore;
 /// Numbers of an embedding.
 pub(super) const EMBEDDING_SIZE: usize = 128;
 
-/// Images `[n, 1, 28, 28]` to embeddings `[n, 128]`.
-#[derive(Debug)]
+/// Images `[n, 1, 28, 28]` to embeddings `[n, 128]`. A clone is the same network: it shares the variables.
+#[derive(Clone, Debug)]
 pub(crate) struct Network {
-    layers: Sequential,
+    layers: Arc<Sequential>,
 }
 
 impl Network {
@@ -51,7 +52,9 @@ impl Network {
                     device,
                 )?,
             );
-        Ok(Self { layers })
+        Ok(Self {
+            layers: Arc::new(layers),
+        })
     }
 
     /// The embeddings of a batch of images.
@@ -64,11 +67,22 @@ impl Network {
         self.layers.parameters()
     }
 
+    /// Where dropout stands.
+    pub(crate) fn seeds(&self) -> Vec<SeedSequence> {
+        self.layers.seeds()
+    }
+
     /// Writes the parameters: the whole file or none.
     pub(crate) fn save(&self, path: &Path) -> anyhow::Result<()> {
         self.parameters()
             .save(path)
             .with_context(|| format!("writing {}", path.display()))
+    }
+}
+
+impl ModuleT for Network {
+    fn forward_t(&self, images: &Tensor, train: bool) -> candle_core::Result<Tensor> {
+        Ok(self.forward(images, train)?)
     }
 }
 

@@ -1,11 +1,16 @@
 //! The files that a run leaves behind: whole, or not at all.
 
-use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use tempfile::NamedTempFile;
+
+/// What is written last but the page: where it stands, a run has ended.
+const LAST: &str = "metrics.json";
+/// What `--tensorboard` writes.
+const EVENTS: &str = "tensorboard/events.out.tfevents.dml";
 
 /// The folder of a run's outputs.
 #[derive(Debug)]
@@ -14,31 +19,78 @@ pub(crate) struct Outputs {
 }
 
 impl Outputs {
-    /// Makes the folder, and removes what an earlier run left in it: a run that fails must not seem to have ended well.
+    /// Makes the folder for a run that begins, and removes what an earlier run left in it: a run that fails must not seem
+    /// to have ended well.
+    ///
+    /// An earlier run that was interrupted keeps its folder, for it can go on.
     pub(crate) fn create(folder: &Path) -> anyhow::Result<Self> {
+        let outputs = Self::open(folder);
         let shown = || folder.display().to_string();
-        fs::create_dir_all(folder).with_context(shown)?;
+        fs::create_dir_all(outputs.checkpoints()).with_context(shown)?;
+        let kept = outputs.checkpoint_names()?;
+        if !kept.is_empty() && !outputs.path(LAST).exists() {
+            bail!(
+                "{}: holds the checkpoints of a run that has not ended; go on with it by --resume, choose another folder by --out, or remove this one",
+                folder.display()
+            );
+        }
+        for name in kept {
+            fs::remove_dir_all(outputs.checkpoints().join(name)).with_context(shown)?;
+        }
+        outputs.remove_results()?;
+        for name in ["log.csv", "log.csv.part", EVENTS] {
+            outputs.remove(name)?;
+        }
+        Ok(outputs)
+    }
+
+    /// The folder of a run that goes on, as it is.
+    pub(crate) fn open(folder: &Path) -> Self {
+        Self {
+            folder: folder.to_owned(),
+        }
+    }
+
+    /// Removes all that is written when training has ended.
+    pub(crate) fn remove_results(&self) -> anyhow::Result<()> {
         let pictures = super::pictures::NAMES
             .iter()
             .flat_map(|name| ["svg", "png"].map(|end| format!("{name}.{end}")));
-        let others = [
-            "metrics.json",
-            "log.csv",
-            "model.safetensors",
-            "report.html",
-        ];
-        let others = others.map(str::to_owned);
+        let others = [LAST, "model.safetensors", "report.html"].map(str::to_owned);
         for name in others.into_iter().chain(pictures) {
-            match fs::remove_file(folder.join(name)) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(error).with_context(shown);
-                }
-                _ => {}
+            self.remove(&name)?;
+        }
+        Ok(())
+    }
+
+    /// The folder of checkpoints.
+    pub(crate) fn checkpoints(&self) -> PathBuf {
+        self.path("checkpoints")
+    }
+
+    /// The names of the folders of single checkpoints, whole or not.
+    fn checkpoint_names(&self) -> anyhow::Result<Vec<String>> {
+        let folder = self.checkpoints();
+        let shown = || folder.display().to_string();
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&folder).with_context(shown)? {
+            let name = entry.with_context(shown)?.file_name();
+            let name = name.to_string_lossy();
+            if name.starts_with("step-") || name.starts_with(".part-") {
+                names.push(name.into_owned());
             }
         }
-        Ok(Self {
-            folder: folder.to_owned(),
-        })
+        Ok(names)
+    }
+
+    fn remove(&self, name: &str) -> anyhow::Result<()> {
+        let path = self.path(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(error).with_context(|| path.display().to_string())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Where a file of that name stands.
@@ -58,42 +110,6 @@ impl Outputs {
     }
 }
 
-/// The training log: under the name `log.csv.part` until the run has ended, so that an interrupted one keeps its lines.
-#[derive(Debug)]
-pub(crate) struct Log {
-    file: BufWriter<File>,
-    part: PathBuf,
-    whole: PathBuf,
-}
-
-impl Log {
-    /// Starts the log.
-    pub(crate) fn create(outputs: &Outputs) -> anyhow::Result<Self> {
-        let part = outputs.path("log.csv.part");
-        let file = File::create(&part).with_context(|| part.display().to_string())?;
-        let mut log = Self {
-            file: BufWriter::new(file),
-            part,
-            whole: outputs.path("log.csv"),
-        };
-        log.line("epoch,iteration,loss,mined,kept,seconds")?;
-        Ok(log)
-    }
-
-    /// Adds a line.
-    pub(crate) fn line(&mut self, line: &str) -> anyhow::Result<()> {
-        writeln!(self.file, "{line}").with_context(|| format!("writing {}", self.part.display()))
-    }
-
-    /// Ends the log: from here on it is `log.csv`.
-    pub(crate) fn finish(mut self) -> anyhow::Result<()> {
-        let shown = || format!("writing {}", self.whole.display());
-        self.file.flush().with_context(shown)?;
-        self.file.get_ref().sync_all().with_context(shown)?;
-        fs::rename(&self.part, &self.whole).with_context(shown)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,38 +117,32 @@ mod tests {
     #[test]
     fn a_file_is_whole_or_absent_and_old_results_are_gone() -> anyhow::Result<()> {
         let folder = tempfile::tempdir()?;
-        fs::write(folder.path().join("metrics.json"), "old")?;
+        for name in ["metrics.json", "log.csv", "log.csv.part"] {
+            fs::write(folder.path().join(name), "old")?;
+        }
         let outputs = Outputs::create(folder.path())?;
         assert!(!outputs.path("metrics.json").exists());
-        let mut log = Log::create(&outputs)?;
-        log.line("1,0,0.5,10,5,0.1")?;
-        assert!(!outputs.path("log.csv").exists());
-        log.finish()?;
-        assert_eq!(
-            fs::read_to_string(outputs.path("log.csv"))?.lines().count(),
-            2
-        );
         outputs.write("metrics.json", b"{}")?;
-        assert_eq!(
-            fs::read_dir(folder.path())?.count(),
-            2,
-            "nothing half-written is left"
-        );
+        let names = fs::read_dir(folder.path())?.count();
+        assert_eq!(names, 2, "nothing half-written or old is left");
         Ok(())
     }
 
     #[test]
-    #[cfg(target_os = "linux")]
-    fn a_full_disk_is_an_error() {
-        // The device that is always full, where a program may write to it.
-        if let Ok(file) = File::options().write(true).open("/dev/full") {
-            let path = PathBuf::from("/dev/full");
-            let mut log = Log {
-                file: BufWriter::with_capacity(0, file),
-                part: path.clone(),
-                whole: path,
-            };
-            assert!(log.line("1").unwrap_err().to_string().contains("/dev/full"));
-        }
+    fn checkpoints_go_only_with_a_run_that_has_ended() -> anyhow::Result<()> {
+        let folder = tempfile::tempdir()?;
+        let outputs = Outputs::create(folder.path())?;
+        let checkpoint = outputs.checkpoints().join("step-000000000007");
+        fs::create_dir(&checkpoint)?;
+        fs::write(outputs.path("log.csv.part"), "old")?;
+        let error = Outputs::create(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("go on with it by --resume"), "{error}");
+        assert!(checkpoint.exists() && outputs.path("log.csv.part").exists());
+        outputs.write("metrics.json", b"{}")?;
+        let own = outputs.path("notes.txt");
+        fs::write(&own, "mine")?;
+        Outputs::create(folder.path())?;
+        assert!(!checkpoint.exists() && own.exists());
+        Ok(())
     }
 }

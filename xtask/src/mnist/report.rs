@@ -8,6 +8,27 @@ use serde_json::Value;
 /// Width and height of a curve, in units of the picture; the page scales it.
 const CURVE: (u32, u32) = (760, 260);
 
+/// What a curve goes along.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Along {
+    name: &'static str,
+    /// The number of the first value.
+    first: usize,
+}
+
+impl Along {
+    /// Iterations, from 0.
+    pub(crate) const ITERATIONS: Self = Self {
+        name: "iteration",
+        first: 0,
+    };
+    /// Epochs, from 1.
+    pub(crate) const EPOCHS: Self = Self {
+        name: "epoch",
+        first: 1,
+    };
+}
+
 /// A picture and what it shows.
 #[derive(Clone, Debug)]
 pub(crate) struct Figure {
@@ -57,11 +78,11 @@ impl Report {
         self.facts.push((name.to_owned(), value));
     }
 
-    /// How a number changed from iteration to iteration.
-    pub(crate) fn curve(&mut self, name: &str, values: &[f64]) -> anyhow::Result<()> {
+    /// How a number changed.
+    pub(crate) fn curve(&mut self, name: &str, along: Along, values: &[f64]) -> anyhow::Result<()> {
         self.curves.push(Figure {
-            caption: format!("{name}, by iteration"),
-            svg: curve(name, values).with_context(|| format!("drawing {name}"))?,
+            caption: format!("{name}, by {}", along.name),
+            svg: curve(name, along, values).with_context(|| format!("drawing {name}"))?,
         });
         Ok(())
     }
@@ -102,8 +123,8 @@ impl Report {
     }
 }
 
-/// A line over the iterations, with both axes named. Axes and letters take the colour of the text around.
-fn curve(name: &str, values: &[f64]) -> anyhow::Result<String> {
+/// A line with both axes named. Axes and letters take the colour of the text around.
+fn curve(name: &str, along: Along, values: &[f64]) -> anyhow::Result<String> {
     let mut svg = String::new();
     {
         let area = SVGBackend::with_string(&mut svg, CURVE).into_drawing_area();
@@ -119,10 +140,10 @@ fn curve(name: &str, values: &[f64]) -> anyhow::Result<String> {
             .margin(8)
             .x_label_area_size(36)
             .y_label_area_size(72)
-            .build_cartesian_2d(0..values.len().max(2) - 1, low..top)?;
+            .build_cartesian_2d(along.first..along.first + values.len().max(2) - 1, low..top)?;
         chart
             .configure_mesh()
-            .x_desc("iteration")
+            .x_desc(along.name)
             .y_desc(name)
             .y_label_formatter(&|value| short(*value))
             .light_line_style(TRANSPARENT)
@@ -130,7 +151,7 @@ fn curve(name: &str, values: &[f64]) -> anyhow::Result<String> {
             .label_style(("sans-serif", 13))
             .draw()?;
         let points = values.iter().enumerate().filter(|(_, y)| y.is_finite());
-        let line = points.map(|(x, y)| (x, *y));
+        let line = points.map(|(x, y)| (along.first + x, *y));
         chart.draw_series(LineSeries::new(
             line,
             RGBColor(0x2f, 0x6f, 0xde).stroke_width(2),
@@ -163,7 +184,8 @@ mod tests {
     fn the_page_holds_all_that_it_was_told_and_escapes_it() -> anyhow::Result<()> {
         let mut report = Report::new("Digits <1>", "two & more");
         report.fact("Precision@1", "0.98".to_owned());
-        report.curve("loss", &[0.5, 0.25, f64::NAN, 0.1])?;
+        report.curve("loss", Along::ITERATIONS, &[0.5, 0.25, f64::NAN, 0.1])?;
+        report.curve("Precision@1", Along::EPOCHS, &[0.5, 0.75])?;
         report.pictures(vec![Figure {
             caption: "dots".to_owned(),
             svg: "<svg id=\"dots\"></svg>".to_owned(),
@@ -177,6 +199,7 @@ mod tests {
             "two &#38; more",
             "0.98",
             "loss, by iteration",
+            "Precision@1, by epoch",
             "<svg id=\"dots\">",
             "width: 75%",
             "batch size",
@@ -192,7 +215,7 @@ mod tests {
     #[test]
     fn no_values_one_value_and_equal_values_are_drawn() -> anyhow::Result<()> {
         for values in [&[][..], &[2.0], &[0.0, 0.0], &[-1.0, -1.0]] {
-            let svg = curve("loss", values)?;
+            let svg = curve("loss", Along::ITERATIONS, values)?;
             assert!(
                 svg.starts_with("<svg") && svg.contains("iteration"),
                 "{svg}"

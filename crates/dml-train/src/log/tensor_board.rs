@@ -1,5 +1,6 @@
 //! A file that `TensorBoard` draws: `tensorboard --logdir FOLDER`.
 
+use std::fmt;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -13,11 +14,13 @@ use crate::{Epoch, Flow, Hook, HookResult, Iteration, Method, Result};
 ///
 /// A folder is a run, and its file is always called `events.out.tfevents.dml`: a run that begins anew replaces it, one
 /// that is resumed goes on in it.
-#[derive(Debug)]
 pub struct TensorBoard {
     file: GrowingFile,
     every: u64,
+    of_epochs: Vec<Box<OfEpoch>>,
 }
+
+type OfEpoch = dyn FnMut(&dyn Method) -> HookResult<Vec<(String, f64)>>;
 
 impl TensorBoard {
     /// A file of events in `folder`.
@@ -26,6 +29,7 @@ impl TensorBoard {
         Self {
             file: GrowingFile::new(folder.as_ref().join("events.out.tfevents.dml")),
             every: 1,
+            of_epochs: Vec::new(),
         }
     }
 
@@ -36,6 +40,16 @@ impl TensorBoard {
             every: iterations.max(1),
             ..self
         }
+    }
+
+    /// Also writes numbers of the model after every epoch, by name: over how many directions its embeddings spread, say.
+    #[must_use]
+    pub fn with_epoch_scalars(
+        mut self,
+        scalars: impl FnMut(&dyn Method) -> HookResult<Vec<(String, f64)>> + 'static,
+    ) -> Self {
+        self.of_epochs.push(Box::new(scalars));
+        self
     }
 
     fn scalars(&mut self, step: u64, scalars: &[(String, f64)]) -> Result<()> {
@@ -62,8 +76,12 @@ impl Hook for TensorBoard {
         Ok(Flow::Continue)
     }
 
-    fn epoch(&mut self, done: &Epoch, _: &dyn Method) -> HookResult {
-        self.scalars(done.step, &epoch_scalars(done))?;
+    fn epoch(&mut self, done: &Epoch, model: &dyn Method) -> HookResult {
+        let mut scalars = epoch_scalars(done);
+        for of_epoch in &mut self.of_epochs {
+            scalars.extend(of_epoch(model)?);
+        }
+        self.scalars(done.step, &scalars)?;
         self.file.flush()?;
         Ok(Flow::Continue)
     }
@@ -79,5 +97,14 @@ impl Hook for TensorBoard {
     fn finish(&mut self) -> HookResult<()> {
         self.file.sync()?;
         Ok(())
+    }
+}
+
+impl fmt::Debug for TensorBoard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TensorBoard")
+            .field("file", &self.file)
+            .field("every", &self.every)
+            .finish_non_exhaustive()
     }
 }

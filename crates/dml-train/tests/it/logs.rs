@@ -38,12 +38,17 @@ fn builder(folder: &Path) -> TrainerBuilder<MetricLossOnly> {
         every: 2,
         ..ValidationConfig::default()
     };
+    let board = TensorBoard::new(folder.join("board"));
     Trainer::builder(MetricLossOnly::new(trunk(1, 0.2), objective()), data, order)
         .with_checkpoints(Checkpoints::new(folder.join("checkpoints"), config).unwrap())
         .with_validation(Validation::new(validation, |_| Ok(0.25)).unwrap())
         .with_hook(CsvLog::new(folder))
         .with_hook(JsonLines::new(folder.join("log.jsonl")))
-        .with_hook(TensorBoard::new(folder.join("board")).every(2))
+        .with_hook(board.every(2).with_epoch_scalars(|model| {
+            let weights = &model.parts()[0].learner().parameters()[0].1;
+            let first = weights.flatten_all()?.get(0)?.to_scalar::<f32>()?;
+            Ok(vec![("epoch/first_weight".to_owned(), f64::from(first))])
+        }))
 }
 
 /// A run of three epochs that breaks down in iteration 14 and is taken up at 12.
@@ -174,6 +179,13 @@ fn the_board_is_read_back_with_its_checksums() -> Result<(), TrainError> {
         .map(|own| own.step)
         .collect();
     assert_eq!(validated, [16]);
+    // Numbers of one's own stand beside those of the epoch, and follow the model.
+    let own: Vec<(u64, f32)> = events
+        .iter()
+        .filter_map(|event| Some((event.step, *event.scalars.get("epoch/first_weight")?)))
+        .collect();
+    assert_eq!(own.iter().map(|own| own.0).collect::<Vec<_>>(), [8, 16, 24]);
+    assert!(own[0].1 != own[1].1 && own[1].1 != own[2].1);
     assert!(events.iter().all(|event| event.wall_time > 1.6e9));
     Ok(())
 }

@@ -1,0 +1,175 @@
+//! Whole runs on synthetic digits.
+
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::Ordering;
+
+use clap::Parser;
+use dml::train::Flow;
+use serde_json::Value;
+
+use super::*;
+
+#[derive(Parser)]
+struct Cli {
+    #[command(flatten)]
+    args: Args,
+}
+
+/// Two epochs of six iterations, unless `more` says otherwise.
+fn args(out: &Path, more: &[&str]) -> Args {
+    let own = [
+        ["--dataset", "synthetic"],
+        ["--limit", "48"],
+        ["--batch-size", "8"],
+        ["--epochs", "2"],
+        ["--seed", "3"],
+    ];
+    let own = own.into_iter().filter(|[flag, _]| !more.contains(flag));
+    let own = own.flatten().map(str::to_owned);
+    let more = more.iter().map(|own| (*own).to_owned());
+    let out = ["mnist".to_owned(), format!("--out={}", out.display())];
+    Cli::parse_from(out.into_iter().chain(own).chain(more)).args
+}
+
+/// Runs to the end, or until so many iterations are done in all.
+fn run_for(args: &Args, steps: Option<u64>) -> anyhow::Result<()> {
+    let interrupt = Interrupt::default();
+    let flag = interrupt.flag();
+    run_until(args, &interrupt, |builder| {
+        builder.on_iteration(move |done| {
+            flag.store(Some(done.step) == steps, Ordering::Relaxed);
+            Ok(Flow::Continue)
+        })
+    })
+}
+
+/// The log without what depends on the clock.
+fn log(out: &Path) -> anyhow::Result<Vec<String>> {
+    let text = fs::read_to_string(out.join("log.csv"))?;
+    let untimed = text.lines().filter_map(|line| line.rsplit_once(','));
+    Ok(untimed.map(|(line, _)| line.to_owned()).collect())
+}
+
+fn metrics(out: &Path) -> anyhow::Result<Value> {
+    Ok(serde_json::from_slice(&fs::read(
+        out.join("metrics.json"),
+    )?)?)
+}
+
+/// All files below a folder, with their contents.
+fn contents(folder: &Path) -> anyhow::Result<Vec<(std::path::PathBuf, Vec<u8>)>> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            all.extend(contents(&path)?);
+        } else {
+            all.push((path.clone(), fs::read(&path)?));
+        }
+    }
+    all.sort();
+    Ok(all)
+}
+
+#[test]
+fn an_interrupted_run_ends_as_if_nothing_had_been() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (whole, broken) = (folder.path().join("whole"), folder.path().join("broken"));
+    run_for(&args(&whole, &[]), None)?;
+
+    // In the middle of an epoch, and at its very end.
+    let more = ["--tensorboard", "--checkpoint-every", "4"];
+    let error = run_for(&args(&broken, &more), Some(3)).unwrap_err();
+    let said = "interrupted after 3 iterations; the same command with --resume goes on from here";
+    assert_eq!(error.to_string(), said);
+    assert!(!broken.join("model.safetensors").exists());
+    let again = ["--tensorboard", "--checkpoint-every", "4", "--resume"];
+    assert!(run_for(&args(&broken, &again), Some(6)).is_err());
+    run_for(&args(&broken, &again), None)?;
+
+    let model = |out: &Path| fs::read(out.join("model.safetensors"));
+    assert!(
+        model(&whole)? == model(&broken)?,
+        "the models are not the same"
+    );
+    assert_eq!(log(&whole)?, log(&broken)?);
+    assert_eq!(log(&whole)?.len(), 1 + 12);
+    let (a, b) = (metrics(&whole)?, metrics(&broken)?);
+    for name in ["precision_at_1", "iterations", "final_loss"] {
+        assert_eq!(a[name], b[name], "{name}");
+    }
+    assert_eq!(b["iterations"], 12);
+    assert!(fs::read_to_string(broken.join("report.html"))?.contains("Precision@1, by epoch"));
+    let events = broken.join("tensorboard/events.out.tfevents.dml");
+    let events = fs::read(events)?;
+    for name in ["embedding_norm/mean", "epoch/validation", "epoch/rank_me"] {
+        let found = events
+            .windows(name.len())
+            .filter(|own| *own == name.as_bytes());
+        let expected = if name.starts_with("epoch/") { 2 } else { 12 };
+        assert_eq!(found.count(), expected, "{name}");
+    }
+    assert_eq!(fs::read_dir(broken.join("checkpoints"))?.count(), 2 + 1);
+    Ok(())
+}
+
+#[test]
+fn a_run_that_has_ended_can_be_made_longer_or_gives_way_to_a_new_one() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let out = folder.path();
+    let run = |more: &[&str]| run_for(&args(out, more), None);
+    let model = || fs::read(out.join("model.safetensors"));
+    run(&["--epochs", "1"])?;
+    let first = model()?;
+    run(&["--resume"])?;
+    assert_eq!(log(out)?.len(), 1 + 12);
+    let second = model()?;
+    assert!(first != second, "the second epoch has changed nothing");
+    let shorter = run(&["--resume", "--epochs", "1"]).unwrap_err();
+    let said =
+        "--resume: 2 epochs are done already, expected --epochs to be as many or more, got 1";
+    assert_eq!(shorter.to_string(), said);
+    assert!(model()? == second);
+    run(&["--epochs", "1"])?;
+    assert!(model()? == first, "the same run has another model");
+    assert_eq!(log(out)?.len(), 1 + 6);
+    Ok(())
+}
+
+#[test]
+fn what_can_not_be_resumed_is_said_and_left_alone() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let out = folder.path().join("run");
+    let said = |more: &[&str]| run_for(&args(&out, more), Some(1)).unwrap_err().to_string();
+    let none = said(&["--resume"]);
+    assert!(
+        none.starts_with("--resume: found no checkpoint in "),
+        "{none}"
+    );
+    assert!(!out.exists());
+    assert!(said(&["--checkpoint-every", "0"]).contains("--checkpoint-every"));
+
+    assert!(said(&[]).starts_with("interrupted after 1 iteration;"));
+    let before = contents(&out)?;
+    let different = [
+        (["--seed", "4"], "seed 3, and this one has 4"),
+        (["--batch-size", "4"], "batch_size 8, and this one has 4"),
+        (["--lr", "0.1"], "lr 0.01, and this one has 0.1"),
+        (["--limit", "42"], "train_images 48, and this one has 42"),
+        (
+            ["--loss", "NTXentLoss"],
+            "this one has {\"name\":\"NTXentLoss\"",
+        ),
+    ];
+    for (more, expected) in different {
+        let mut all = vec!["--resume"];
+        all.extend(more);
+        let error = said(&all);
+        assert!(error.contains(expected), "{error}");
+    }
+    let unasked = said(&[]);
+    assert!(unasked.contains("go on with it by --resume"), "{unasked}");
+    assert_eq!(contents(&out)?, before);
+    Ok(())
+}
