@@ -1,3 +1,5 @@
+//! The examples on digits learn, alike for a seed, and say what is wrong in a sentence.
+
 use dml_examples::digits::{Args, self_supervised, two_losses};
 
 fn args() -> Args {
