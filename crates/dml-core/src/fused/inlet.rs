@@ -3,7 +3,7 @@
 //!
 //! Candle's backward pass keeps a gradient for every node of the graph: for a matrix of N × N it writes N² zeros and
 //! adds each contribution in a pass of its own, which for a loss over a batch takes about as long as the products that
-//! the loss is about. An [`Inlet`] is a node of one number between the rows and what reads the matrix. What reads it
+//! the loss is about. An inlet is a node of one number between the rows and what reads the matrix. What reads it
 //! hangs itself below the inlet, and in the backward pass leaves its contribution there; the gradient that Candle
 //! carries to the inlet is their count. The inlet comes after all that hang below it, and computes the gradient of the
 //! rows once, from the sum of what was left.
