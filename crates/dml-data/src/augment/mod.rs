@@ -20,17 +20,17 @@
 //! | [`Affine`] | turned, moved, scaled, sheared |
 //! | [`Normalize`] | a mean taken off and a standard deviation divided by; nothing random |
 
-mod affine;
-mod color_jitter;
+pub mod affine;
+pub mod color_jitter;
 mod compose;
 mod config;
 mod draw;
-mod gaussian_blur;
-mod horizontal_flip;
-mod normalize;
-mod random_crop;
-mod random_erasing;
-mod random_resized_crop;
+pub mod gaussian_blur;
+pub mod horizontal_flip;
+pub mod normalize;
+pub mod random_crop;
+pub mod random_erasing;
+pub mod random_resized_crop;
 mod resample;
 
 use std::fmt::Debug;
