@@ -3,11 +3,8 @@
 //! - `own_loss`: a loss of one's own beside the library's reducers and miners.
 //! - `memory`: embeddings compared with a memory that holds copies of themselves.
 //! - [`image_folder`]: an embedding learnt from a folder of pictures and judged by classes that it has never seen.
-//! - [`digits::self_supervised`]: an embedding of digits learnt without a label.
-//! - [`digits::two_losses`]: `ArcFace` and triplets on the same digits with the same network.
 
 mod evaluation;
 mod network;
 
-pub mod digits;
 pub mod image_folder;

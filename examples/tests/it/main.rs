@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used)] // A test that meets an error has failed.
 
-mod digits;
 mod image_folder;
 mod loading;
 mod pictures;
