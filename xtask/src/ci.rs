@@ -103,25 +103,6 @@ const STEPS: &[Step] = &[
         },
     },
     Step {
-        name: "usearch",
-        what: "lints and tests of the approximate index (builds C++17)",
-        on_failure: "mend the warning or the failing test above; without a C++ compiler, install g++",
-        run: |sh| {
-            let packages = ["-p", "dml-eval", "-p", "dml", "-p", "dml-examples"];
-            let features = "dml/usearch,dml/pictures,dml-examples/usearch";
-            cmd!(
-                sh,
-                "cargo clippy {packages...} --features {features} --all-targets -- -D warnings"
-            )
-            .run()?;
-            let test = cmd!(
-                sh,
-                "cargo test {packages...} --features {features} --lib --bench approximate"
-            );
-            Ok(test.run()?)
-        },
-    },
-    Step {
         name: "doctest",
         what: "examples in the documentation and the READMEs",
         on_failure: "an example no longer holds: mend it or the code",
