@@ -4,7 +4,4 @@
 //! - `memory`: embeddings compared with a memory that holds copies of themselves.
 //! - [`image_folder`]: an embedding learnt from a folder of pictures and judged by classes that it has never seen.
 
-mod evaluation;
-mod network;
-
 pub mod image_folder;
