@@ -53,26 +53,25 @@ impl<T: Element> Contribution<T> {
     }
 
     /// The contribution as a tensor of the shape of `matrix`, for Candle's way.
-    fn tensor(mut self, matrix: &Tensor) -> Result<Tensor> {
-        let (height, width) = matrix.dims2()?;
-        let device = matrix.device();
-        let entries = match (self.entries.take(), &self.factor) {
+    fn tensor(self, matrix: &Tensor) -> Result<Tensor> {
+        let (shape, device) = (matrix.shape(), matrix.device());
+        let entries = match self {
             // One number for all: a view of it is a matrix less to write, and to read.
-            (None, Factor::Uniform(factor)) => {
-                return Ok(Tensor::new(*factor, device)?.broadcast_as((height, width))?);
-            }
+            Self {
+                entries: None,
+                factor: Factor::Uniform(factor),
+            } => return Ok(Tensor::new(factor, device)?.broadcast_as(shape)?),
             // Nothing to multiply, and mostly nobody else who holds the entries.
-            (Some(entries), Factor::Uniform(factor))
-                if *factor == <T as dml_kernels::Real>::ONE =>
-            {
-                Arc::unwrap_or_clone(entries)
-            }
-            (entries, _) => {
-                self.entries = entries;
-                MatrixGradient::new(vec![self.summand()], height, width).entries()
+            Self {
+                entries: Some(entries),
+                factor: Factor::Uniform(factor),
+            } if factor == <T as dml_kernels::Real>::ONE => Arc::unwrap_or_clone(entries),
+            other => {
+                let (height, width) = matrix.dims2()?;
+                MatrixGradient::new(vec![other.summand()], height, width).entries()
             }
         };
-        Ok(Tensor::from_vec(entries, (height, width), device)?)
+        Ok(Tensor::from_vec(entries, shape, device)?)
     }
 }
 
@@ -146,7 +145,10 @@ pub(crate) fn matrix<T: Element>(
         move |x: &Tensor, r: &Tensor, carried: &Tensor| {
             let contributions = take(&left, carried)?;
             let summands = contributions.iter().map(Contribution::summand).collect();
-            let values = seen.get().unwrap_or(x);
+            let values = seen.get().ok_or_else(|| {
+                let message = "a matrix is differentiated before it has values";
+                Error::Tensor(candle_core::Error::Msg(message.to_owned()))
+            })?;
             backward(x, r, values, &MatrixGradient::new(summands, height, width))
         }
     };
@@ -182,12 +184,12 @@ pub(crate) fn matrix<T: Element>(
 }
 
 /// The node of a value that is known already and was read from `matrix`; `backward(matrix, value, gradient)` gives the
-/// contribution to the matrix' gradient.
+/// contribution to the matrix' gradient. Other tensors will do where the contribution has no factors of rows.
 ///
 /// Where the matrix came from rows of this crate's kernels, its gradient never becomes a matrix of Candle's.
 ///
 /// # Errors
-/// [`Error::Tensor`] if the matrix is none, or not on the CPU, or the shape does not hold the value.
+/// [`Error::Tensor`] if the matrix is not on the CPU, or the shape does not hold the value.
 pub fn of_matrix<T: Element>(
     name: &'static str,
     matrix: &Tensor,

@@ -32,30 +32,17 @@ pub(super) fn sum_within(
         };
         let (sum, count) = with_slice(values, |values: &[T]| within.sum(values))?;
         let sum = vec![<T as Real>::from_f64(sum)];
-        let slopes = move |values: &Tensor, gradient: &Tensor| {
+        let sum = fused::of_matrix("sum_within", values, sum, (), move |values, _, gradient| {
             let slope = with_slice(gradient, |g: &[T]| g[0])?;
-            with_slice(values, |values: &[T]| within.gradient(values, slope))
-        };
-        let sum = if values.rank() == 2 {
-            fused::of_matrix("sum_within", values, sum, (), move |values, _, gradient| {
-                if within.holds_all() {
-                    return Ok(Contribution {
-                        entries: None,
-                        factor: Factor::Uniform(with_slice(gradient, |g: &[T]| g[0])?),
-                    });
-                }
-                Ok(Contribution::written_out(slopes(values, gradient)?))
-            })?
-        } else {
-            fused::unary("sum_within", values, sum, (), move |values, _, gradient| {
-                if within.holds_all() {
-                    // One number for all: a view of it is a list less to write, and to read.
-                    return Ok(gradient.broadcast_as(values.shape())?);
-                }
-                let slopes = slopes(values, gradient)?;
-                Ok(Tensor::from_vec(slopes, values.shape(), values.device())?)
-            })?
-        };
+            if within.holds_all() {
+                return Ok(Contribution {
+                    entries: None,
+                    factor: Factor::Uniform(slope),
+                });
+            }
+            let slopes = with_slice(values, |values: &[T]| within.gradient(values, slope))?;
+            Ok(Contribution::written_out(slopes))
+        })?;
         Ok(PartialSum { sum, count })
     })
 }
