@@ -9,7 +9,7 @@ use crate::{Error, Result};
 /// # Errors
 /// [`Error::InvalidParameter`] for NaN and infinities.
 pub fn finite(name: &'static str, value: f64) -> Result<f64> {
-    check(value.is_finite(), name, value, "a finite number")
+    parameter(value.is_finite(), name, value, "a finite number")
 }
 
 /// `value`, if it is a finite number `>= 0`.
@@ -17,7 +17,7 @@ pub fn finite(name: &'static str, value: f64) -> Result<f64> {
 /// # Errors
 /// [`Error::InvalidParameter`] otherwise.
 pub fn non_negative(name: &'static str, value: f64) -> Result<f64> {
-    check(
+    parameter(
         value.is_finite() && value >= 0.0,
         name,
         value,
@@ -30,7 +30,7 @@ pub fn non_negative(name: &'static str, value: f64) -> Result<f64> {
 /// # Errors
 /// [`Error::InvalidParameter`] otherwise.
 pub fn positive(name: &'static str, value: f64) -> Result<f64> {
-    check(
+    parameter(
         value.is_finite() && value > 0.0,
         name,
         value,
@@ -43,7 +43,7 @@ pub fn positive(name: &'static str, value: f64) -> Result<f64> {
 /// # Errors
 /// [`Error::InvalidParameter`] for 0.
 pub fn at_least_one(name: &'static str, value: usize) -> Result<usize> {
-    check(value >= 1, name, value as f64, "a whole number >= 1")?;
+    parameter(value >= 1, name, value as f64, "a whole number >= 1")?;
     Ok(value)
 }
 
@@ -52,7 +52,7 @@ pub fn at_least_one(name: &'static str, value: usize) -> Result<usize> {
 /// # Errors
 /// [`Error::InvalidParameter`] otherwise.
 pub fn probability_below_one(name: &'static str, value: f64) -> Result<f64> {
-    check(
+    parameter(
         (0.0..1.0).contains(&value),
         name,
         value,
@@ -65,7 +65,7 @@ pub fn probability_below_one(name: &'static str, value: f64) -> Result<f64> {
 /// # Errors
 /// [`Error::InvalidParameter`] for NaN and values below 1.
 pub fn norm_exponent(name: &'static str, value: f64) -> Result<f64> {
-    check(value >= 1.0, name, value, "a number >= 1, or infinity")
+    parameter(value >= 1.0, name, value, "a number >= 1, or infinity")
 }
 
 /// Whether `tensor` and its partner are both `[rows, dim]` of one size.
@@ -84,7 +84,31 @@ pub fn same_shape(arg: &'static str, tensor: &Tensor, partner: &Tensor) -> Resul
     }
 }
 
-fn check(ok: bool, name: &'static str, value: f64, expected: &'static str) -> Result<f64> {
+/// Whether every index is below `limit`.
+///
+/// # Errors
+/// [`Error::Index`] for the first one that is not.
+pub fn indices(
+    arg: &'static str,
+    indices: impl IntoIterator<Item = usize>,
+    limit: usize,
+) -> Result<()> {
+    match indices.into_iter().enumerate().find(|(_, i)| *i >= limit) {
+        None => Ok(()),
+        Some((position, got)) => Err(Error::Index {
+            arg,
+            position,
+            limit,
+            got: got as i64,
+        }),
+    }
+}
+
+/// `value`, if it is `ok`; for ranges that have no check of their own here.
+///
+/// # Errors
+/// [`Error::InvalidParameter`] otherwise.
+pub fn parameter(ok: bool, name: &'static str, value: f64, expected: &'static str) -> Result<f64> {
     if ok {
         Ok(value)
     } else {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use candle_core::Tensor;
 
-use crate::{Error, IntoLabels, Labels, Result};
+use crate::{Error, IntoLabels, Labels, Result, check};
 
 /// Things with a label each, fetched by their numbers.
 ///
@@ -97,14 +97,7 @@ impl Examples {
             }
         }
         let labels = labels.as_slice();
-        if let Some(position) = rows.iter().position(|&row| row >= labels.len()) {
-            return Err(Error::Index {
-                arg: "rows",
-                position,
-                limit: labels.len(),
-                got: rows[position] as i64,
-            });
-        }
+        check::indices("rows", rows.iter().copied(), labels.len())?;
         let labels: Vec<i64> = rows.iter().map(|&row| labels[row]).collect();
         Ok(Self {
             views,

@@ -36,7 +36,7 @@ pub use error::{Error, Result};
 
 pub use tensor_ext::{PartialSum, TensorExt};
 
-pub use seed_sequence::SeedSequence;
+pub use seed_sequence::{SeedSequence, mix_seed};
 
 pub use batch::Batch;
 pub use labels::{IntoLabels, Labels};

@@ -6,6 +6,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
+/// A seed for each number, from a seed: splitmix64 over the two. For what must depend on numbers alone and not on the
+/// order of calls, such as a row and a pass.
+#[must_use]
+pub fn mix_seed(seed: u64, number: u64) -> u64 {
+    let mut z = seed
+        .wrapping_add(0x9E37_79B9_7F4A_7C15)
+        .wrapping_add(number.wrapping_mul(0xD1B5_4A32_D192_ED03));
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
 /// A seed with a counter: every call of a random component gets a generator of its own.
 ///
 /// The k-th generator depends on the seed and on k alone, so a run can be repeated, and one that is taken up again
@@ -89,6 +101,16 @@ impl Clone for SeedSequence {
 mod tests {
     use super::*;
     use rand::RngCore;
+
+    #[test]
+    fn seeds_of_neighbours_differ() {
+        let mut seeds: Vec<u64> = (0..1_000)
+            .flat_map(|seed| (0..20).map(move |number| mix_seed(seed, number)))
+            .collect();
+        seeds.sort_unstable();
+        seeds.dedup();
+        assert_eq!(seeds.len(), 20_000);
+    }
 
     #[test]
     fn handles_share_the_counter_and_clones_do_not() {

@@ -11,10 +11,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use dml_core::{Dataset, Error, Examples, Labels, Result};
+use dml_core::{Dataset, Error, Examples, Labels, Result, check, mix_seed};
 
-use crate::augment::{Augmentation, mix};
-use crate::image_source::check_rows;
+use crate::augment::Augmentation;
 use crate::{Image, ImageSource};
 
 /// Augmented pictures ([rule](self)): a [`Dataset`] of one tensor `[rows, channels, height, width]` a view.
@@ -93,16 +92,16 @@ impl<S: ImageSource> Dataset for AugmentedImages<S> {
     }
 
     fn fetch(&self, rows: &[usize], seed: u64) -> Result<Examples> {
-        check_rows(rows, self.source.labels().len())?;
+        check::indices("rows", rows.iter().copied(), self.source.labels().len())?;
         let mut times: HashMap<usize, u64> = HashMap::new();
         let mut views: Vec<Vec<Image>> = vec![Vec::with_capacity(rows.len()); self.views.len()];
         for &row in rows {
             let time = times.entry(row).or_default();
-            let seed = mix(mix(seed, row as u64), *time);
+            let seed = mix_seed(mix_seed(seed, row as u64), *time);
             *time += 1;
             let image = self.source.image(row)?;
             for ((number, view), images) in (0..).zip(&self.views).zip(&mut views) {
-                images.push(view.apply(image.clone(), mix(seed, number))?);
+                images.push(view.apply(image.clone(), mix_seed(seed, number))?);
             }
         }
         let stacks = views.iter().zip(&self.shapes);

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use dml_core::candle_core::{Device, Tensor};
+use dml_core::check;
 
 use crate::{DataError, Result};
 
@@ -119,6 +120,21 @@ impl Image {
         let shape = (images.len(), channels, height, width);
         Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
     }
+}
+
+/// Pixels of the longest side that is asked for in earnest; beyond it a typing mistake would fill the memory.
+const LONGEST: usize = 1 << 14;
+
+/// `[height, width]`, if it is a size that pictures may be asked to have.
+pub(crate) fn check_size(
+    name: &'static str,
+    [height, width]: [usize; 2],
+) -> dml_core::Result<[usize; 2]> {
+    for side in [height, width] {
+        let expected = "sides of 1 to 16384 pixels";
+        check::parameter((1..=LONGEST).contains(&side), name, side as f64, expected)?;
+    }
+    Ok([height, width])
 }
 
 impl fmt::Debug for Image {

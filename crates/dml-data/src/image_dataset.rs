@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use dml_core::candle_core::{Device, Tensor};
-use dml_core::{Error, IntoLabels, Labels};
+use dml_core::{IntoLabels, Labels, check};
 use rayon::prelude::*;
 
 use crate::{DataError, Result};
@@ -195,7 +195,7 @@ impl ImageDataset {
         normalization: Normalization,
         device: &Device,
     ) -> dml_core::Result<Tensor> {
-        self.check(rows)?;
+        check::indices("rows", rows.iter().copied(), self.len())?;
         let table = normalization.table();
         let area = self.height * self.width;
         let mut values = vec![0f32; rows.len() * area];
@@ -217,7 +217,7 @@ impl ImageDataset {
     /// # Errors
     /// [`Error::Index`] for a row without an image.
     pub fn batch_labels(&self, rows: &[usize]) -> dml_core::Result<Labels> {
-        self.check(rows)?;
+        check::indices("rows", rows.iter().copied(), self.len())?;
         let labels = self.labels.as_slice();
         let picked: Vec<i64> = rows.iter().map(|&row| labels[row]).collect();
         picked.into_labels()
@@ -239,18 +239,6 @@ impl ImageDataset {
             labels,
             ..self.clone()
         })
-    }
-
-    fn check(&self, rows: &[usize]) -> dml_core::Result<()> {
-        match rows.iter().position(|&row| row >= self.len()) {
-            None => Ok(()),
-            Some(position) => Err(Error::Index {
-                arg: "rows",
-                position,
-                limit: self.len(),
-                got: rows[position] as i64,
-            }),
-        }
     }
 }
 

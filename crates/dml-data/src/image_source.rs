@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use dml_core::{Error, Labels};
+use dml_core::{Labels, check};
 
 use crate::{Image, ImageDataset, Result};
 
@@ -52,35 +52,9 @@ impl ImageSource for ImageDataset {
     }
 
     fn image(&self, row: usize) -> Result<Image> {
-        check_row(row, self.len())?;
+        check::indices("rows", [row], self.len())?;
         let values = self.image(row).iter().map(|&x| f32::from(x) / 255.0);
         Image::new(ImageSource::shape(self), values.collect())
-    }
-}
-
-/// Whether there is a row of that number.
-pub(crate) fn check_row(row: usize, rows: usize) -> dml_core::Result<()> {
-    if row < rows {
-        return Ok(());
-    }
-    Err(Error::Index {
-        arg: "rows",
-        position: 0,
-        limit: rows,
-        got: row as i64,
-    })
-}
-
-/// Whether all rows are there.
-pub(crate) fn check_rows(rows: &[usize], limit: usize) -> dml_core::Result<()> {
-    match rows.iter().position(|&row| row >= limit) {
-        None => Ok(()),
-        Some(position) => Err(Error::Index {
-            arg: "rows",
-            position,
-            limit,
-            got: rows[position] as i64,
-        }),
     }
 }
 

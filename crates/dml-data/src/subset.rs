@@ -1,8 +1,7 @@
 //! Some rows of a data set as a data set of its own.
 
-use dml_core::{Dataset, Examples, IntoLabels, Labels, Result};
+use dml_core::{Dataset, Examples, IntoLabels, Labels, Result, check};
 
-use crate::image_source::{check_row, check_rows};
 use crate::{Image, ImageSource};
 
 /// The rows `rows` of a data set or source of images, in their order. Cloning is as cheap as that of the whole.
@@ -70,7 +69,7 @@ impl<D> Subset<D> {
 }
 
 fn pick(labels: &Labels, rows: &[usize]) -> Result<Labels> {
-    check_rows(rows, labels.len())?;
+    check::indices("rows", rows.iter().copied(), labels.len())?;
     let labels: Vec<i64> = rows.iter().map(|&row| labels.as_slice()[row]).collect();
     labels.into_labels()
 }
@@ -81,7 +80,7 @@ impl<D: Dataset> Dataset for Subset<D> {
     }
 
     fn fetch(&self, rows: &[usize], seed: u64) -> Result<Examples> {
-        check_rows(rows, self.rows.len())?;
+        check::indices("rows", rows.iter().copied(), self.rows.len())?;
         let of_whole: Vec<usize> = rows.iter().map(|&row| self.rows[row]).collect();
         let examples = self.whole.fetch(&of_whole, seed)?;
         if examples.rows() == of_whole {
@@ -108,7 +107,7 @@ impl<S: ImageSource> ImageSource for Subset<S> {
     }
 
     fn image(&self, row: usize) -> crate::Result<Image> {
-        check_row(row, self.rows.len())?;
+        check::indices("rows", [row], self.rows.len())?;
         self.whole.image(self.rows[row])
     }
 }

@@ -1,9 +1,7 @@
 //! Tensors in memory as a data set.
 
 use dml_core::candle_core::{Device, Tensor};
-use dml_core::{Dataset, Error, Examples, IntoLabels, Labels, Result};
-
-use crate::image_source::check_rows;
+use dml_core::{Dataset, Error, Examples, IntoLabels, Labels, Result, check};
 
 /// Rows of tensors with a label each, such as features that another network computed.
 ///
@@ -79,7 +77,7 @@ impl Dataset for TensorDataset {
     }
 
     fn fetch(&self, rows: &[usize], _: u64) -> Result<Examples> {
-        check_rows(rows, self.labels.len())?;
+        check::indices("rows", rows.iter().copied(), self.labels.len())?;
         let indices: Vec<u32> = rows.iter().map(|&row| row as u32).collect();
         let indices = Tensor::from_vec(indices, rows.len(), &Device::Cpu)?;
         let views = self.views.iter().map(|view| {

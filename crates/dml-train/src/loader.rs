@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use dml_core::{Dataset, Examples, Sampler};
+use dml_core::{Dataset, Examples, Sampler, mix_seed};
 
 use crate::{Result, TrainError};
 
@@ -240,16 +240,9 @@ impl fmt::Debug for Loader {
     }
 }
 
-/// A seed for each batch of each pass: splitmix64 over the three numbers.
+/// A seed for each batch of each pass.
 fn seed_of(seed: u64, pass: u64, batch: u64) -> u64 {
-    [pass, batch].into_iter().fold(seed, |seed, number| {
-        let mut z = seed
-            .wrapping_add(0x9E37_79B9_7F4A_7C15)
-            .wrapping_add(number.wrapping_mul(0xD1B5_4A32_D192_ED03));
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    })
+    mix_seed(mix_seed(seed, pass), batch)
 }
 
 #[cfg(test)]

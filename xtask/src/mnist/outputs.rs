@@ -5,13 +5,11 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use dml::train::log::TensorBoard;
 use tempfile::NamedTempFile;
 
 /// What is written last but the page: where it stands, a run has ended.
 const LAST: &str = "metrics.json";
-/// What `--tensorboard` writes.
-const EVENTS: &str = "tensorboard/events.out.tfevents.dml";
-
 /// The folder of a run's outputs.
 #[derive(Debug)]
 pub(crate) struct Outputs {
@@ -38,7 +36,8 @@ impl Outputs {
             fs::remove_dir_all(outputs.checkpoints().join(name)).with_context(shown)?;
         }
         outputs.remove_results()?;
-        for name in ["log.csv", "log.csv.part", EVENTS] {
+        let events = format!("tensorboard/{}", TensorBoard::FILE_NAME);
+        for name in ["log.csv", "log.csv.part", &events] {
             outputs.remove(name)?;
         }
         Ok(outputs)

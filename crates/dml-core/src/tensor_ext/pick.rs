@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 
 use crate::fused::{self, Contribution, has_kernel, with_slice};
-use crate::{Error, Result, for_element};
+use crate::{Error, Result, check, for_element};
 
 pub(super) fn pick(matrix: &Tensor, rows: &[u32], columns: &[u32]) -> Result<Tensor> {
     let (height, width) = matrix.dims2()?;
@@ -15,14 +15,7 @@ pub(super) fn pick(matrix: &Tensor, rows: &[u32], columns: &[u32]) -> Result<Ten
         });
     }
     for (arg, list, limit) in [("rows", rows, height), ("columns", columns, width)] {
-        if let Some(position) = list.iter().position(|&i| i as usize >= limit) {
-            return Err(Error::Index {
-                arg,
-                position,
-                limit,
-                got: i64::from(list[position]),
-            });
-        }
+        check::indices(arg, list.iter().map(|&i| i as usize), limit)?;
     }
     let places: Vec<usize> = rows
         .iter()

@@ -78,12 +78,12 @@ impl Affine {
         check::non_negative("degrees", config.degrees)?;
         for share in config.translate {
             let expected = "a share in [0, 1]";
-            draw::refuse_unless((0.0..=1.0).contains(&share), "translate", share, expected)?;
+            check::parameter((0.0..=1.0).contains(&share), "translate", share, expected)?;
         }
         draw::positive_range("scale", config.scale)?;
         let shear = config.shear;
         let expected = "degrees in [0, 89]";
-        draw::refuse_unless((0.0..=89.0).contains(&shear), "shear", shear, expected)?;
+        check::parameter((0.0..=89.0).contains(&shear), "shear", shear, expected)?;
         check::finite("fill", config.fill)?;
         Ok(Self { config })
     }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use dml_core::Result;
+use dml_core::{Result, mix_seed};
 
-use super::{Augmentation, AugmentationConfig, mix};
+use super::{Augmentation, AugmentationConfig};
 use crate::Image;
 
 /// A list of augmentations in order; each draws from a seed of its own, so that changing one leaves the others' draws as
@@ -63,7 +63,7 @@ impl Augmentation for Compose {
     fn apply(&self, image: Image, seed: u64) -> Result<Image> {
         let mut steps = (0..).zip(&self.steps);
         steps.try_fold(image, |image, (number, step)| {
-            step.apply(image, mix(seed, number))
+            step.apply(image, mix_seed(seed, number))
         })
     }
 

@@ -6,7 +6,7 @@
 //!
 //! Rows first, then columns; beyond the edge lies the pixel at the edge.
 
-use dml_core::Result;
+use dml_core::{Result, check};
 use rand::Rng;
 
 use super::{Augmentation, draw};
@@ -60,7 +60,7 @@ impl GaussianBlur {
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for a range or a probability out of bounds.
     pub fn new(config: GaussianBlurConfig) -> Result<Self> {
         let [low, high] = draw::positive_range("sigma", config.sigma)?;
-        draw::refuse_unless(high <= 100.0, "sigma", high, "at most 100 pixels")?;
+        check::parameter(high <= 100.0, "sigma", high, "at most 100 pixels")?;
         Ok(Self {
             sigma: [low, high],
             p: draw::probability("p", config.p)?,

@@ -51,8 +51,6 @@ pub use random_crop::{RandomCrop, RandomCropConfig};
 pub use random_erasing::{RandomErasing, RandomErasingConfig};
 pub use random_resized_crop::{RandomResizedCrop, RandomResizedCropConfig};
 
-pub(crate) use draw::mix;
-
 /// A random change of a picture.
 ///
 /// ```

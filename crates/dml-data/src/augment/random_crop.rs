@@ -1,11 +1,12 @@
 //! A part of fixed size, from anywhere.
 
-use dml_core::{Error, Result};
+use dml_core::{Error, Result, check};
 use rand::Rng;
 
 use super::resample::{Part, crop};
 use super::{Augmentation, draw};
 use crate::Image;
+use crate::image::check_size;
 
 /// Knobs of [`RandomCrop`].
 #[derive(Clone, Debug, PartialEq)]
@@ -56,9 +57,9 @@ impl RandomCrop {
     pub fn new(config: RandomCropConfig) -> Result<Self> {
         let expected = "at most 16384 pixels";
         let padding = config.padding;
-        draw::refuse_unless(padding <= 1 << 14, "padding", padding as f64, expected)?;
+        check::parameter(padding <= 1 << 14, "padding", padding as f64, expected)?;
         Ok(Self {
-            size: draw::size("size", config.size)?,
+            size: check_size("size", config.size)?,
             padding,
         })
     }

@@ -15,6 +15,7 @@ use rand::Rng;
 use super::resample::{Part, resized};
 use super::{Augmentation, draw};
 use crate::Image;
+use crate::image::check_size;
 
 /// Draws until a part fits.
 const TRIES: usize = 10;
@@ -82,7 +83,7 @@ impl RandomResizedCrop {
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for a size or a range outside of its bounds.
     pub fn new(config: RandomResizedCropConfig) -> Result<Self> {
         Ok(Self {
-            size: draw::size("size", config.size)?,
+            size: check_size("size", config.size)?,
             scale: draw::share_range("scale", config.scale)?,
             ratio: draw::positive_range("ratio", config.ratio)?,
         })

@@ -14,14 +14,11 @@ mod decoding;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use dml_core::{Dataset, Error, Examples, IntoLabels, Labels};
+use dml_core::{Dataset, Examples, IntoLabels, Labels, check};
 use rayon::prelude::*;
 
-use crate::image_source::{check_row, check_rows};
+use crate::image::check_size;
 use crate::{DataError, Image, ImageSource, Result};
-
-/// Pixels of the longest side that is asked for in earnest; beyond it a typing mistake would fill the memory.
-const LONGEST: usize = 1 << 14;
 
 /// How an image of any size becomes one of the size that is asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -90,23 +87,15 @@ impl Default for ImageFilesConfig {
 
 impl ImageFilesConfig {
     fn check(&self) -> dml_core::Result<()> {
-        for side in self.size {
-            if !(1..=LONGEST).contains(&side) {
-                return Err(Error::InvalidParameter {
-                    name: "size",
-                    value: side as f64,
-                    expected: "sides of 1 to 16384 pixels",
-                });
-            }
-        }
-        match self.channels {
-            1 | 3 => Ok(()),
-            other => Err(Error::InvalidParameter {
-                name: "channels",
-                value: other as f64,
-                expected: "1 or 3",
-            }),
-        }
+        check_size("size", self.size)?;
+        let channels = self.channels;
+        check::parameter(
+            matches!(channels, 1 | 3),
+            "channels",
+            channels as f64,
+            "1 or 3",
+        )?;
+        Ok(())
     }
 }
 
@@ -208,13 +197,17 @@ impl ImageFiles {
     /// a class that loses all its images.
     fn without_unreadable(self) -> Result<Self> {
         let rows: Vec<usize> = (0..self.paths.len()).collect();
-        // The order of the rows, whoever is done first.
-        let results: Vec<Result<Image>> = rows.par_iter().map(|&row| self.image(row)).collect();
+        // In the order of the rows, whoever is done first. The pictures themselves are let go: all of them at once may
+        // be more than the memory holds.
+        let results: Vec<Result<()>> = rows
+            .par_iter()
+            .map(|&row| self.image(row).map(drop))
+            .collect();
         let (mut kept, mut skipped) = (Vec::new(), Vec::new());
         for (row, result) in rows.into_iter().zip(results) {
             let path = self.paths[row].clone();
             match result {
-                Ok(_) => kept.push(row),
+                Ok(()) => kept.push(row),
                 Err(DataError::Image { reason, .. }) => skipped.push(SkippedFile { path, reason }),
                 Err(DataError::Io { source, .. }) => {
                     let reason = source.to_string();
@@ -297,7 +290,7 @@ impl ImageSource for ImageFiles {
     }
 
     fn image(&self, row: usize) -> Result<Image> {
-        check_row(row, self.paths.len())?;
+        check::indices("rows", [row], self.paths.len())?;
         decoding::read(&self.paths[row], &self.config)
     }
 }
@@ -308,7 +301,7 @@ impl Dataset for ImageFiles {
     }
 
     fn fetch(&self, rows: &[usize], _: u64) -> dml_core::Result<Examples> {
-        check_rows(rows, self.paths.len())?;
+        check::indices("rows", rows.iter().copied(), self.paths.len())?;
         let images = rows.iter().map(|&row| self.image(row));
         let images = images.collect::<Result<Vec<_>>>()?;
         Examples::new(Image::stack(&images, self.shape())?, rows, &self.labels)

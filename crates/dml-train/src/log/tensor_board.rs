@@ -23,11 +23,14 @@ pub struct TensorBoard {
 type OfEpoch = dyn FnMut(&dyn Method) -> HookResult<Vec<(String, f64)>>;
 
 impl TensorBoard {
+    /// What the file is called.
+    pub const FILE_NAME: &str = "events.out.tfevents.dml";
+
     /// A file of events in `folder`.
     #[must_use]
     pub fn new(folder: impl AsRef<Path>) -> Self {
         Self {
-            file: GrowingFile::new(folder.as_ref().join("events.out.tfevents.dml")),
+            file: GrowingFile::new(folder.as_ref().join(Self::FILE_NAME)),
             every: 1,
             of_epochs: Vec::new(),
         }
