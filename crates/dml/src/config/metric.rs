@@ -101,13 +101,8 @@ impl MetricName {
             })?;
             Batch::new(batch.embeddings(), labels)
         };
-        let verification = if metrics.iter().any(|m| matches!(m, Self::Verification(_))) {
-            let pairs = among_themselves("Verification")?;
-            let cosine = CosineSimilarity::default();
-            Some(Verification::of_batch_rounded(&pairs, &cosine)?)
-        } else {
-            None
-        };
+        // Pairs are compared when the first metric asks, and once for all of them.
+        let mut verification: Option<Verification> = None;
         let value = |metric: &Self| {
             let name = metric.to_string();
             let value = match metric {
@@ -115,10 +110,16 @@ impl MetricName {
                     accuracies.get(&name).map_or(f64::NAN, |score| score.value)
                 }
                 Self::RankMe => rank_me(batch.embeddings())?,
-                Self::Verification(metric) => match &verification {
-                    Some(verification) => metric.of(verification)?,
-                    None => f64::NAN,
-                },
+                Self::Verification(metric) => {
+                    let compared = match verification.take() {
+                        Some(compared) => compared,
+                        None => {
+                            let pairs = among_themselves("Verification")?;
+                            Verification::of_batch_rounded(&pairs, &CosineSimilarity::default())?
+                        }
+                    };
+                    metric.of(verification.insert(compared))?
+                }
                 Self::Alignment => alignment(&among_themselves("alignment")?, 2.0)?,
                 Self::Uniformity => uniformity(batch.embeddings(), 2.0)?,
                 Self::PrincipalComponentsFraction(share) => {
