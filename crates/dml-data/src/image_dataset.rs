@@ -188,7 +188,7 @@ impl ImageDataset {
     /// The images of `rows`, normalised: `[rows, 1, height, width]` of `f32`. Filled in parallel.
     ///
     /// # Errors
-    /// [`Error::Index`] for a row without an image, [`Error::Tensor`] if the device can't hold the tensor.
+    /// [`Error::Index`](dml_core::Error::Index) for a row without an image, [`Error::Tensor`](dml_core::Error::Tensor) if the device can't hold the tensor.
     pub fn batch(
         &self,
         rows: &[usize],
@@ -215,7 +215,7 @@ impl ImageDataset {
     /// The labels of `rows`.
     ///
     /// # Errors
-    /// [`Error::Index`] for a row without an image.
+    /// [`Error::Index`](dml_core::Error::Index) for a row without an image.
     pub fn batch_labels(&self, rows: &[usize]) -> dml_core::Result<Labels> {
         check::indices("rows", rows.iter().copied(), self.len())?;
         let labels = self.labels.as_slice();
@@ -226,7 +226,7 @@ impl ImageDataset {
     /// The data set of `rows` alone, in their order.
     ///
     /// # Errors
-    /// [`Error::Index`] for a row without an image.
+    /// [`Error::Index`](dml_core::Error::Index) for a row without an image.
     pub fn subset(&self, rows: &[usize]) -> dml_core::Result<Self> {
         let labels = self.batch_labels(rows)?;
         let pixels: Vec<u8> = rows
