@@ -8,10 +8,11 @@
 
 mod allocator;
 mod bench;
+mod candle_threads;
 mod catalog;
 mod ci;
 mod conformance;
-mod idle_threads;
+
 mod memory;
 mod mnist;
 mod tidy;
@@ -59,7 +60,7 @@ impl Command {
 
 fn main() -> ExitCode {
     allocator::keep_freed_memory();
-    idle_threads::sleep_soon();
+    candle_threads::none_for_candle();
     match Cli::parse().command.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -9,6 +9,8 @@
 
 use rayon::prelude::*;
 
+use crate::here::Here;
+use crate::row_chunks::worth_a_thread;
 use crate::softmax::softmax_in_place;
 use crate::{Real, for_each_row, zeros};
 
@@ -62,7 +64,8 @@ pub fn class_log_sums<T: Real>(
         .zip(other_values.par_chunks_mut(CLASSES))
         .zip(slopes.par_chunks_mut((CLASSES * rows).max(1)))
         .enumerate()
-        .for_each(|(chunk, ((own_values, other_values), slopes))| {
+        .with_min_len(worth_a_thread(CLASSES * rows))
+        .for_each_here(|(chunk, ((own_values, other_values), slopes))| {
             let mut exponents = Vec::new();
             let values = own_values.iter_mut().zip(other_values);
             for (k, ((own_value, other_value), slopes)) in

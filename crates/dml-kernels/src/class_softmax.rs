@@ -11,6 +11,8 @@
 
 use rayon::prelude::*;
 
+use crate::here::Here;
+use crate::row_chunks::worth_a_thread;
 use crate::softmax::softmax_in_place;
 use crate::{Real, for_each_row, zeros};
 
@@ -79,7 +81,9 @@ pub fn cross_entropies<T: Real>(
         .zip(margins.par_chunks_mut(ROWS))
         .zip(shares.par_chunks_mut((ROWS * width).max(1)))
         .enumerate()
-        .for_each(|(chunk, ((values, margins), shares))| {
+        // An exponential costs about two nanoseconds.
+        .with_min_len(worth_a_thread(2 * ROWS * width))
+        .for_each_here(|(chunk, ((values, margins), shares))| {
             let rows = values.iter_mut().zip(margins);
             for (k, ((value, margin_of), shares)) in
                 rows.zip(shares.chunks_exact_mut(width)).enumerate()
@@ -193,7 +197,8 @@ fn class_gradients<T: Real>(
     let starts: Vec<usize> = (0..logits.own.len()).step_by(BLOCK).collect();
     let blocks: Vec<Vec<f64>> = starts
         .into_par_iter()
-        .map(|first| {
+        .with_min_len(worth_a_thread(BLOCK * width))
+        .map_here(|first| {
             let mut sums = vec![0.0; width];
             for i in first..(first + BLOCK).min(logits.own.len()) {
                 let factor = (gradient[i] * logits.row_factor(i)).to_f64();
@@ -207,8 +212,7 @@ fn class_gradients<T: Real>(
                 sums[own] += factor * shares[own].to_f64() * (phi.to_f64() - x[own].to_f64());
             }
             sums
-        })
-        .collect();
+        });
     (0..width)
         .map(|j| T::from_f64(blocks.iter().map(|block| block[j]).sum()))
         .collect()

@@ -4,6 +4,7 @@ use pulp::Arch;
 use rayon::prelude::*;
 
 use crate::Real;
+use crate::here::Here;
 use crate::row_chunks::worth_a_thread;
 
 /// How many numbers a task takes at a time.
@@ -17,7 +18,7 @@ pub fn map<T: Real>(x: &[T], f: impl Fn(T) -> T + Sync) -> Vec<T> {
     out.par_chunks_mut(RUN)
         .zip(x.par_chunks(RUN))
         .with_min_len(worth_a_thread(2 * RUN))
-        .for_each(|(out, x)| {
+        .for_each_here(|(out, x)| {
             arch.dispatch(|| {
                 for (out, x) in out.iter_mut().zip(x) {
                     *out = f(*x);
@@ -36,7 +37,7 @@ pub fn zip_map<T: Real>(x: &[T], y: &[T], f: impl Fn(T, T) -> T + Sync) -> Vec<T
         .zip(x.par_chunks(RUN))
         .zip(y.par_chunks(RUN))
         .with_min_len(worth_a_thread(2 * RUN))
-        .for_each(|((out, x), y)| {
+        .for_each_here(|((out, x), y)| {
             arch.dispatch(|| {
                 for ((out, x), y) in out.iter_mut().zip(x).zip(y) {
                     *out = f(*x, *y);

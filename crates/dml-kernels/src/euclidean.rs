@@ -17,6 +17,7 @@ use std::ops::Range;
 use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
+use crate::here::Here;
 use crate::pairwise_lp::direct::{self, EuclideanOfPair};
 use crate::pairwise_lp::gradient;
 use crate::row_chunks::worth_a_thread;
@@ -24,8 +25,10 @@ use crate::row_products::{row_products, row_products_among};
 use crate::{MatrixGradient, Real, Side};
 use backward::Backward;
 
-/// Below this many rows or coordinates a matrix product gains nothing over the differences themselves.
+/// Below this many coordinates a matrix product gains nothing over the differences themselves.
 const WORTHWHILE: usize = 16;
+/// The same for rows of the smaller side.
+const WORTHWHILE_ROWS: usize = 4;
 /// How many rows the centre is the mean of, at most: any point will do, and a good one keeps digits.
 const SAMPLE: usize = 256;
 
@@ -137,7 +140,7 @@ struct Centered<T> {
 impl<T: Real> Centered<T> {
     /// `None` where matrix products are of no use: for few rows or coordinates, and where anything is not finite.
     fn of_both(x: &[T], r: &[T], dim: usize) -> Option<(Self, Self)> {
-        if dim < WORTHWHILE || x.len().min(r.len()) < WORTHWHILE * dim {
+        if dim < WORTHWHILE || x.len().min(r.len()) < WORTHWHILE_ROWS * dim {
             return None;
         }
         let center = center(&[x, r], dim);
@@ -146,7 +149,7 @@ impl<T: Real> Centered<T> {
     }
 
     fn of_one(x: &[T], dim: usize) -> Option<Self> {
-        if dim < WORTHWHILE || x.len() < WORTHWHILE * dim {
+        if dim < WORTHWHILE || x.len() < WORTHWHILE_ROWS * dim {
             return None;
         }
         let rows = Self::new(x, &center(&[x], dim));
@@ -163,7 +166,7 @@ impl<T: Real> Centered<T> {
             .zip(rows.par_chunks(64 * dim))
             .zip(squares.par_chunks_mut(64))
             .with_min_len(worth_a_thread(64 * dim))
-            .for_each(|((centered, rows), squares)| {
+            .for_each_here(|((centered, rows), squares)| {
                 arch.dispatch(|| {
                     let rows = centered.chunks_exact_mut(dim).zip(rows.chunks_exact(dim));
                     for ((out, row), square) in rows.zip(squares) {

@@ -10,6 +10,7 @@
 use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
+use crate::here::Here;
 use crate::{Real, zeros};
 
 /// How many codes are compared at once: their counts stay in vector registers.
@@ -24,7 +25,7 @@ pub fn pack_signs<T: Real>(x: &[T], dim: usize) -> Vec<u8> {
         .par_chunks_mut(width.max(1))
         .zip(x.par_chunks(dim.max(1)))
         .with_min_len(64)
-        .for_each(|(code, row)| {
+        .for_each_here(|(code, row)| {
             for (byte, values) in code.iter_mut().zip(row.chunks(8)) {
                 for (bit, value) in values.iter().enumerate() {
                     *byte |= u8::from(*value > T::ZERO) << bit;
@@ -49,7 +50,7 @@ pub fn hamming(x: &[u8], r: &[u8], width: usize) -> Vec<f32> {
     let arch = Arch::new();
     out.par_chunks_mut(references)
         .zip(x.par_chunks(depth))
-        .for_each(|(out, code)| {
+        .for_each_here(|(out, code)| {
             arch.dispatch(Compare {
                 code,
                 panels: &panels,

@@ -2,6 +2,7 @@
 
 mod aligned;
 mod exponential;
+mod here;
 mod lanes;
 pub mod matrix_gradient;
 mod real;

@@ -10,6 +10,7 @@ use rayon::prelude::*;
 
 use crate::Real;
 use crate::conv2d::Pooling;
+use crate::here::Here;
 
 /// The maxima of planes, and where they came from.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,7 +43,7 @@ pub fn max_pool2d<T: Real>(input: &[T], image: [usize; 2], pooling: &Pooling) ->
         .par_chunks_mut(run * count)
         .zip(pixels.par_chunks_mut(run * count))
         .zip(input.par_chunks(run * area))
-        .for_each(|((values, pixels), input)| {
+        .for_each_here(|((values, pixels), input)| {
             let planes = values
                 .chunks_exact_mut(count)
                 .zip(pixels.chunks_exact_mut(count))
@@ -81,7 +82,7 @@ pub fn max_pool2d_backward<T: Real>(
     out.par_chunks_mut(run * area)
         .zip(pixels.par_chunks(run * windows))
         .zip(gradient.par_chunks(run * windows))
-        .for_each(|((out, pixels), gradient)| {
+        .for_each_here(|((out, pixels), gradient)| {
             let planes = out
                 .chunks_exact_mut(area)
                 .zip(pixels.chunks_exact(windows))

@@ -5,14 +5,25 @@
 //! ∂/∂x = (g − (g·x̂) ∂‖x‖ₚ/∂x) / ‖x‖ₚ     g / ε where ‖x‖ₚ < ε
 //! ```
 
-use crate::{Real, for_each_row};
 use pulp::Arch;
+use rayon::prelude::*;
+
+use crate::here::Here;
+use crate::row_chunks::worth_a_thread;
+use crate::zeros::unwritten;
+use crate::{Real, for_each_row, zeros};
+
+/// Rows that one task takes at a time.
+const ROWS: usize = 32;
+/// Sums that run side by side: two registers of the widest kind.
+const LANES: usize = 16;
 
 /// The smallest divisor, as in PyTorch's `normalize`.
 pub const EPSILON: f64 = 1e-12;
 
 /// ‖x‖ₚ for `p >= 1`, infinity included; sums run in double precision.
 #[must_use]
+#[inline(always)]
 pub fn norm<T: Real>(row: &[T], p: f64) -> f64 {
     let magnitudes = row.iter().map(|x| x.to_f64().abs());
     if p == 2.0 {
@@ -34,28 +45,40 @@ pub fn norm<T: Real>(row: &[T], p: f64) -> f64 {
     }
 }
 
+/// `Σ x²` in double precision.
+#[inline(always)]
 pub(crate) fn sum_of_squares<T: Real>(row: &[T]) -> f64 {
-    // Eight running sums: one alone would wait four cycles for every addition.
-    let mut lanes = [0f64; 8];
-    let mut chunks = row.chunks_exact(8);
-    for chunk in &mut chunks {
-        for (lane, x) in lanes.iter_mut().zip(chunk) {
-            let x = x.to_f64();
-            *lane += x * x;
+    dot(row, row)
+}
+
+/// `Σ x·y` in double precision.
+#[inline(always)]
+fn dot<T: Real>(x: &[T], y: &[T]) -> f64 {
+    // Running sums side by side: one alone would wait four cycles for every addition.
+    let mut lanes = [0f64; LANES];
+    let (xs, ys) = (x.chunks_exact(LANES), y.chunks_exact(LANES));
+    let rest = xs.remainder().iter().zip(ys.remainder());
+    let rest: f64 = rest.map(|(x, y)| x.to_f64() * y.to_f64()).sum();
+    for (x, y) in xs.zip(ys) {
+        for ((lane, x), y) in lanes.iter_mut().zip(x).zip(y) {
+            *lane += x.to_f64() * y.to_f64();
         }
     }
-    let rest: f64 = chunks
-        .remainder()
-        .iter()
-        .map(|x| x.to_f64() * x.to_f64())
-        .sum();
     lanes.iter().sum::<f64>() + rest
 }
 
 /// ∂‖x‖ₚ/∂x written to `out`; 0 for a zero row, and shared evenly among tied maxima for p = ∞.
+#[inline(always)]
 pub fn norm_gradient<T: Real>(row: &[T], p: f64, norm: f64, out: &mut [T]) {
     if norm == 0.0 {
         out.fill(T::ZERO);
+        return;
+    }
+    if p == 2.0 {
+        let scale = 1.0 / norm;
+        for (o, x) in out.iter_mut().zip(row) {
+            *o = T::from_f64(x.to_f64() * scale);
+        }
         return;
     }
     let ties = row
@@ -65,9 +88,7 @@ pub fn norm_gradient<T: Real>(row: &[T], p: f64, norm: f64, out: &mut [T]) {
         .max(1) as f64;
     for (o, x) in out.iter_mut().zip(row) {
         let x = x.to_f64();
-        *o = T::from_f64(if p == 2.0 {
-            x / norm
-        } else if x == 0.0 {
+        *o = T::from_f64(if x == 0.0 {
             0.0
         } else if p.is_infinite() {
             if x.abs() == norm {
@@ -85,18 +106,32 @@ pub fn norm_gradient<T: Real>(row: &[T], p: f64, norm: f64, out: &mut [T]) {
 #[must_use]
 pub fn normalize_rows<T: Real>(x: &[T], dim: usize, p: f64) -> (Vec<T>, Vec<f64>) {
     let arch = Arch::new();
-    let norms: Vec<f64> =
-        arch.dispatch(|| x.chunks_exact(dim.max(1)).map(|row| norm(row, p)).collect());
-    let mut out = x.to_vec();
-    for_each_row(&mut out, dim, |i, row| {
-        let divisor = norms[i].max(EPSILON);
-        arch.dispatch(|| {
-            for value in row {
-                *value = T::from_f64(value.to_f64() / divisor);
-            }
+    let mut norms = vec![0.0; x.len().checked_div(dim).unwrap_or(0)];
+    let mut unit = unwritten::<T>(x.len());
+    let room = &mut unit.spare_capacity_mut()[..x.len()];
+    let run = (ROWS * dim).max(1);
+    room.par_chunks_mut(run)
+        .zip(x.par_chunks(run))
+        .zip(norms.par_chunks_mut(ROWS))
+        .with_min_len(worth_a_thread(run))
+        .for_each_here(|((unit, x), norms)| {
+            arch.dispatch(|| {
+                let rows = unit.chunks_exact_mut(dim).zip(x.chunks_exact(dim));
+                for ((unit, x), norm_of_row) in rows.zip(norms) {
+                    *norm_of_row = norm(x, p);
+                    let scale = 1.0 / norm_of_row.max(EPSILON);
+                    for (unit, x) in unit.iter_mut().zip(x) {
+                        unit.write(T::from_f64(x.to_f64() * scale));
+                    }
+                }
+            });
         });
-    });
-    (out, norms)
+    // SAFETY: every row of `x` has written its row of the room, and there is no more of it.
+    #[allow(unsafe_code)]
+    unsafe {
+        unit.set_len(x.len());
+    }
+    (unit, norms)
 }
 
 /// The gradient of [`normalize_rows`] with respect to `x`, given the gradient of its result.
@@ -109,7 +144,7 @@ pub fn normalize_rows_backward<T: Real>(
     p: f64,
 ) -> Vec<T> {
     let arch = Arch::new();
-    let mut out = vec![T::ZERO; x.len()];
+    let mut out = zeros(x.len());
     for_each_row(&mut out, dim, |i, out| {
         let (x, g) = (&x[i * dim..][..dim], &gradient[i * dim..][..dim]);
         let norm = norms[i];
@@ -120,15 +155,18 @@ pub fn normalize_rows_backward<T: Real>(
                 }
                 return;
             }
+            let along = dot(g, x) / norm;
+            let scale = 1.0 / norm;
+            if p == 2.0 {
+                let back = along * scale * scale;
+                for ((o, g), x) in out.iter_mut().zip(g).zip(x) {
+                    *o = T::from_f64(g.to_f64() * scale - back * x.to_f64());
+                }
+                return;
+            }
             norm_gradient(x, p, norm, out);
-            let along: f64 = g
-                .iter()
-                .zip(x)
-                .map(|(g, x)| g.to_f64() * x.to_f64())
-                .sum::<f64>()
-                / norm;
             for (o, g) in out.iter_mut().zip(g) {
-                *o = T::from_f64((g.to_f64() - along * o.to_f64()) / norm);
+                *o = T::from_f64((g.to_f64() - along * o.to_f64()) * scale);
             }
         });
     });

@@ -4,6 +4,7 @@ use pulp::Arch;
 use rayon::prelude::*;
 
 use crate::Real;
+use crate::here::Here;
 
 /// How many numbers are worth a thread.
 const RUN: usize = 16_384;
@@ -67,7 +68,7 @@ impl AdamStep {
             .zip(gradient.par_chunks(RUN))
             .zip(first.par_chunks_mut(RUN))
             .zip(second.par_chunks_mut(RUN))
-            .for_each(|(((parameter, gradient), first), second)| {
+            .for_each_here(|(((parameter, gradient), first), second)| {
                 arch.dispatch(|| {
                     let state = first.iter_mut().zip(second);
                     for ((p, g), (m, v)) in parameter.iter_mut().zip(gradient).zip(state) {
@@ -113,7 +114,7 @@ impl SgdStep {
             parameter
                 .par_chunks_mut(RUN)
                 .zip(gradient.par_chunks(RUN))
-                .for_each(|(parameter, gradient)| {
+                .for_each_here(|(parameter, gradient)| {
                     arch.dispatch(|| {
                         for (p, g) in parameter.iter_mut().zip(gradient) {
                             *p = *p - lr * (*g + decay * *p);
@@ -132,7 +133,7 @@ impl SgdStep {
             .par_chunks_mut(RUN)
             .zip(gradient.par_chunks(RUN))
             .zip(buffer.par_chunks_mut(RUN))
-            .for_each(|((parameter, gradient), buffer)| {
+            .for_each_here(|((parameter, gradient), buffer)| {
                 arch.dispatch(|| {
                     for ((p, g), b) in parameter.iter_mut().zip(gradient).zip(buffer) {
                         let g = *g + decay * *p;

@@ -5,6 +5,8 @@
 
 use rayon::prelude::*;
 
+use crate::here::Here;
+
 /// Rows that one task takes at a time; fixed, so that results do not depend on the number of threads.
 const ROWS: usize = 16;
 
@@ -70,7 +72,7 @@ impl PairMask {
                 .par_chunks_mut(words * ROWS)
                 .zip(negative.par_chunks_mut(words * ROWS))
                 .enumerate()
-                .for_each(|(chunk, (positive, negative))| {
+                .for_each_here(|(chunk, (positive, negative))| {
                     let mut scratch = S::default();
                     for (i, (positive, negative)) in positive
                         .chunks_exact_mut(words)

@@ -4,6 +4,8 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
+use crate::here::Here;
+
 /// Rows that one task takes at a time; fixed, so that results do not depend on the number of threads.
 const ROWS: usize = 16;
 
@@ -28,46 +30,43 @@ pub fn random_triplets(
 ) -> DrawnTriplets {
     let generator = ChaCha8Rng::seed_from_u64(seed);
     let starts: Vec<usize> = (0..anchors).step_by(ROWS).collect();
-    let parts: Vec<DrawnTriplets> = starts
-        .into_par_iter()
-        .map(|first| {
-            let mut part = DrawnTriplets::default();
-            let (mut positives, mut negatives) = (Vec::new(), Vec::new());
-            let (mut weights, mut reached) = (Vec::new(), Vec::new());
-            for a in first..(first + ROWS).min(anchors) {
-                positives.clear();
-                negatives.clear();
-                split(a, &mut positives, &mut negatives);
-                if positives.is_empty() || negatives.is_empty() {
-                    continue;
-                }
-                let mut rng = generator.clone();
-                rng.set_stream(a as u64);
-                let wheel = match weigh {
-                    None => None,
-                    Some(weigh) => {
-                        weights.clear();
-                        weigh(a, &negatives, &mut weights);
-                        match Wheel::new(&weights, &mut reached) {
-                            Some(wheel) => Some(wheel),
-                            None => continue,
-                        }
-                    }
-                };
-                for _ in 0..draws(a, positives.len()) {
-                    let p = rng.random_range(0..positives.len() as u32) as usize;
-                    let n = match &wheel {
-                        None => rng.random_range(0..negatives.len() as u32) as usize,
-                        Some(wheel) => wheel.place(rng.random()),
-                    };
-                    part.0.push(a as u32);
-                    part.1.push(positives[p]);
-                    part.2.push(negatives[n]);
-                }
+    let parts: Vec<DrawnTriplets> = starts.into_par_iter().map_here(|first| {
+        let mut part = DrawnTriplets::default();
+        let (mut positives, mut negatives) = (Vec::new(), Vec::new());
+        let (mut weights, mut reached) = (Vec::new(), Vec::new());
+        for a in first..(first + ROWS).min(anchors) {
+            positives.clear();
+            negatives.clear();
+            split(a, &mut positives, &mut negatives);
+            if positives.is_empty() || negatives.is_empty() {
+                continue;
             }
-            part
-        })
-        .collect();
+            let mut rng = generator.clone();
+            rng.set_stream(a as u64);
+            let wheel = match weigh {
+                None => None,
+                Some(weigh) => {
+                    weights.clear();
+                    weigh(a, &negatives, &mut weights);
+                    match Wheel::new(&weights, &mut reached) {
+                        Some(wheel) => Some(wheel),
+                        None => continue,
+                    }
+                }
+            };
+            for _ in 0..draws(a, positives.len()) {
+                let p = rng.random_range(0..positives.len() as u32) as usize;
+                let n = match &wheel {
+                    None => rng.random_range(0..negatives.len() as u32) as usize,
+                    Some(wheel) => wheel.place(rng.random()),
+                };
+                part.0.push(a as u32);
+                part.1.push(positives[p]);
+                part.2.push(negatives[n]);
+            }
+        }
+        part
+    });
     let mut all = DrawnTriplets::default();
     for (anchors, positives, negatives) in parts {
         all.0.extend(anchors);

@@ -5,6 +5,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use crate::Real;
+use crate::here::Here;
 use crate::row_chunks::worth_a_thread;
 use crate::transpose::transpose;
 
@@ -23,7 +24,9 @@ impl<T: Real> RowPanels<T> {
         data.par_chunks_mut(width * dim)
             .zip(rows.par_chunks(width * dim))
             .with_min_len(worth_a_thread(width * dim))
-            .for_each(|(panel, rows)| transpose(rows, dim, rows.len() / dim, dim, panel, width));
+            .for_each_here(|(panel, rows)| {
+                transpose(rows, dim, rows.len() / dim, dim, panel, width)
+            });
         Self {
             data,
             rows: count,

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use crate::here::Here;
 use crate::matrix_product::{Existing, Matrix, MatrixMut, product};
 use crate::row_panels::RowPanels;
 use crate::symmetric_tiles::symmetric_tiles;
@@ -35,7 +36,8 @@ pub(crate) fn row_products<T: Real>(
     finish: impl Fn(usize, Range<usize>, &mut [T]) + Sync,
 ) -> Vec<T> {
     let (queries, references) = (x.len() / dim, r.len() / dim);
-    let panels = RowPanels::new(r, dim, PANEL);
+    // Few rows fill no panel, and one register of any size takes a multiple of sixteen.
+    let panels = RowPanels::new(r, dim, PANEL.min(references.next_multiple_of(16)));
     let mut out = zeros(queries * references);
     // At least four blocks a thread, so that no thread waits long for the last one.
     let height = QUERIES
@@ -43,7 +45,7 @@ pub(crate) fn row_products<T: Real>(
         .max(16);
     out.par_chunks_mut((height * references).max(1))
         .enumerate()
-        .for_each(|(block, out)| {
+        .for_each_here(|(block, out)| {
             let first = block * height;
             let rows = out.len() / references;
             let x = Matrix::of_rows(&x[first * dim..], rows, dim, dim);
@@ -107,26 +109,28 @@ pub(crate) fn weighted_sums<T: Real, S: Default>(
     let height = QUERIES
         .min(rows.div_ceil(4 * rayon::current_num_threads()))
         .max(16);
-    out.par_chunks_mut(height * dim).enumerate().for_each_init(
-        || vec![T::ZERO; height * DEPTH],
-        |weights, (block, out)| {
-            let count = out.len() / dim;
-            let rows = block * height..block * height + count;
-            let mut state = S::default();
-            for start in (0..columns).step_by(DEPTH) {
-                let depth = DEPTH.min(columns - start);
-                let weights = &mut weights[..count * depth];
-                weigh(rows.clone(), start..start + depth, weights, &mut state);
-                product(
-                    MatrixMut::of_rows(out, count, dim, dim),
-                    Matrix::of_rows(weights, count, depth, depth),
-                    Matrix::of_rows(&others[start * dim..], depth, dim, dim),
-                    T::ONE,
-                    Existing::AddTo,
-                );
-            }
-            finish(rows, state, out);
-        },
-    );
+    out.par_chunks_mut(height * dim)
+        .enumerate()
+        .for_each_init_here(
+            || vec![T::ZERO; height * DEPTH],
+            |weights, (block, out)| {
+                let count = out.len() / dim;
+                let rows = block * height..block * height + count;
+                let mut state = S::default();
+                for start in (0..columns).step_by(DEPTH) {
+                    let depth = DEPTH.min(columns - start);
+                    let weights = &mut weights[..count * depth];
+                    weigh(rows.clone(), start..start + depth, weights, &mut state);
+                    product(
+                        MatrixMut::of_rows(out, count, dim, dim),
+                        Matrix::of_rows(weights, count, depth, depth),
+                        Matrix::of_rows(&others[start * dim..], depth, dim, dim),
+                        T::ONE,
+                        Existing::AddTo,
+                    );
+                }
+                finish(rows, state, out);
+            },
+        );
     out
 }

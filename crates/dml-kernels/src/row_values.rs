@@ -11,10 +11,14 @@ use std::mem::MaybeUninit;
 use rayon::prelude::*;
 
 use crate::Real;
+use crate::here::Here;
+use crate::row_chunks::worth_a_thread;
 use crate::zeros::unwritten;
 
 /// Rows that one task takes at a time; fixed, so that results do not depend on the number of threads.
 const ROWS: usize = 8;
+/// Nanoseconds that an entry is taken to cost: an exponential or two.
+const COST: usize = 3;
 
 /// The value of each row of `x` `[rows, width]`, and the slopes `[rows, width]`.
 ///
@@ -50,7 +54,8 @@ pub fn row_values<T: Real, S: Default>(
         .zip(room.par_chunks_mut(ROWS * width))
         .zip(x.par_chunks(ROWS * width))
         .enumerate()
-        .for_each(|(chunk, ((values, slopes), x))| {
+        .with_min_len(worth_a_thread(COST * ROWS * width))
+        .for_each_here(|(chunk, ((values, slopes), x))| {
             let mut scratch = S::default();
             let rows = slopes.chunks_exact_mut(width).zip(x.chunks_exact(width));
             for (i, (value, (slopes, x))) in values.iter_mut().zip(rows).enumerate() {
@@ -89,7 +94,8 @@ pub fn row_values_alone<T: Real, S: Default>(
     values
         .par_chunks_mut(ROWS)
         .enumerate()
-        .for_each(|(chunk, values)| {
+        .with_min_len(worth_a_thread(COST * ROWS * width))
+        .for_each_here(|(chunk, values)| {
             let mut slopes = vec![T::ZERO; width];
             let mut scratch = S::default();
             for (i, value) in values.iter_mut().enumerate() {

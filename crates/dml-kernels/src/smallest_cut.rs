@@ -3,6 +3,7 @@
 //! The k-th smallest value is found digit by digit: one pass counts how many values begin with each digit of 11 bits,
 //! the next looks only at those that begin as the k-th does.
 
+use crate::here::Here;
 use crate::{Real, row_chunks};
 use rayon::prelude::*;
 
@@ -47,7 +48,7 @@ impl Cut {
     #[must_use]
     pub fn room<T: Real>(self, rows: &[&[T]]) -> Vec<u64> {
         let at_cut = |row: &&[T]| row.iter().filter(|v| v.sort_key() == self.key).count() as u64;
-        let mut room: Vec<u64> = rows.par_iter().map(at_cut).collect();
+        let mut room: Vec<u64> = rows.par_iter().map_here(at_cut);
         let mut left = self.at_cut;
         for at_cut in &mut room {
             *at_cut = (*at_cut).min(left);
@@ -69,18 +70,15 @@ impl Cut {
 /// How many values whose bits above the lowest `open` are `prefix` have each digit in the `width` bits below.
 fn count_digits<T: Real>(rows: &[&[T]], prefix: u64, open: u32, width: u32) -> Vec<u64> {
     let mut sum = vec![0u64; 1 << width];
-    let parts: Vec<Vec<u64>> = row_chunks(rows.len())
-        .into_par_iter()
-        .map(|chunk| {
-            let mut counts = vec![0u64; 1 << width];
-            for value in rows[chunk].iter().copied().flatten() {
-                let key = value.sort_key();
-                let digit = key >> (open - width) & ((1 << width) - 1);
-                counts[digit as usize] += u64::from(key.checked_shr(open).unwrap_or(0) == prefix);
-            }
-            counts
-        })
-        .collect();
+    let parts: Vec<Vec<u64>> = row_chunks(rows.len()).into_par_iter().map_here(|chunk| {
+        let mut counts = vec![0u64; 1 << width];
+        for value in rows[chunk].iter().copied().flatten() {
+            let key = value.sort_key();
+            let digit = key >> (open - width) & ((1 << width) - 1);
+            counts[digit as usize] += u64::from(key.checked_shr(open).unwrap_or(0) == prefix);
+        }
+        counts
+    });
     for part in parts {
         sum.iter_mut().zip(part).for_each(|(s, p)| *s += p);
     }

@@ -9,6 +9,7 @@
 
 use rayon::prelude::*;
 
+use crate::here::Here;
 use crate::{PairMask, Real};
 
 /// Rows that one task takes at a time; fixed, so that results do not depend on the number of threads.
@@ -72,7 +73,7 @@ pub fn soft_histograms<T: Real>(x: &[T], pairs: &PairMask, bins: SoftBins) -> Ve
     histograms
         .par_chunks_mut(ROWS * 2 * nodes)
         .enumerate()
-        .for_each(|(chunk, histograms)| {
+        .for_each_here(|(chunk, histograms)| {
             let mut sums = vec![0f64; 2 * nodes];
             for (i, histograms) in histograms.chunks_exact_mut(2 * nodes).enumerate() {
                 let q = chunk * ROWS + i;
@@ -106,7 +107,7 @@ pub fn soft_histograms_backward<T: Real>(
     let mut out = vec![T::ZERO; x.len()];
     out.par_chunks_mut((ROWS * width).max(1))
         .enumerate()
-        .for_each(|(chunk, out)| {
+        .for_each_here(|(chunk, out)| {
             for (i, out) in out.chunks_exact_mut(width).enumerate() {
                 let q = chunk * ROWS + i;
                 let row = &x[q * width..][..width];

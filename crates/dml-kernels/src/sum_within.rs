@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use crate::Real;
+use crate::here::Here;
 use crate::row_chunks::worth_a_thread;
 
 /// Values that one task takes at a time; fixed, so that sums do not depend on the number of threads.
@@ -29,7 +30,7 @@ impl<T: Real> Within<T> {
         let parts: Vec<(f64, u64)> = values
             .par_chunks(RUN)
             .with_min_len(worth_a_thread(RUN))
-            .map(|run| {
+            .map_here(|run| {
                 // Four sums side by side: one alone would wait for each addition to end before the next.
                 let (mut sums, mut count) = ([0.0; 4], 0);
                 let mut quads = run.chunks_exact(4);
@@ -46,8 +47,7 @@ impl<T: Real> Within<T> {
                     count += u64::from(counts);
                 }
                 (sums[0] + sums[1] + (sums[2] + sums[3]), count)
-            })
-            .collect();
+            });
         let add = |(sum, count), (part, number)| (sum + part, count + number);
         parts.into_iter().fold((0.0, 0), add)
     }
@@ -66,7 +66,7 @@ impl<T: Real> Within<T> {
             .par_chunks_mut(RUN)
             .zip(values.par_chunks(RUN))
             .with_min_len(worth_a_thread(RUN))
-            .for_each(|(gradient, values)| {
+            .for_each_here(|(gradient, values)| {
                 for (gradient, value) in gradient.iter_mut().zip(values) {
                     *gradient = if self.holds(*value) { slope } else { T::ZERO };
                 }

@@ -2,6 +2,8 @@
 
 use rayon::prelude::*;
 
+use crate::here::Here;
+use crate::row_chunks::worth_a_thread;
 use crate::{Real, zeros};
 
 /// How many rows and columns are moved at a time.
@@ -67,7 +69,8 @@ pub fn transposed<T: Real>(x: &[T], rows: usize, columns: usize) -> Vec<T> {
     let mut out = zeros(rows * columns);
     out.par_chunks_mut((COLUMNS * rows).max(1))
         .enumerate()
-        .for_each(|(chunk, out)| {
+        .with_min_len(worth_a_thread(COLUMNS * rows))
+        .for_each_here(|(chunk, out)| {
             let width = out.len() / rows;
             transpose(&x[chunk * COLUMNS..], columns, rows, width, out, rows);
         });

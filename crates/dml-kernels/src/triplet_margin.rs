@@ -9,6 +9,7 @@
 
 mod sorted_sum;
 
+use crate::here::Here;
 use crate::triplet_ranges::TripletRanges;
 use crate::{Real, TripletSet};
 use pulp::Arch;
@@ -101,7 +102,7 @@ impl<T: Real> TripletMargin<T> {
         let parts: Vec<(f64, u64)> = gradient
             .par_chunks_mut((ROWS * references).max(1))
             .enumerate()
-            .map(|(chunk, gradient)| {
+            .map_here(|(chunk, gradient)| {
                 let mut scratch = SumScratch::default();
                 arch.dispatch(|| {
                     let mut total = (0.0, 0);
@@ -113,8 +114,7 @@ impl<T: Real> TripletMargin<T> {
                     }
                     total
                 })
-            })
-            .collect();
+            });
         let (sum, count) = parts.iter().fold((0.0, 0), |t, p| (t.0 + p.0, t.1 + p.1));
         TripletSum {
             sum,
@@ -144,20 +144,17 @@ impl<T: Real> TripletMargin<T> {
             jobs.push((chunk, head));
         }
         // The gradient of h(p,n) lands in rows that other anchors share: one buffer a thread, added in order.
-        let parts: Vec<(f64, u64, Vec<T>)> = jobs
-            .into_par_iter()
-            .map(|(chunk, gradient)| {
-                let mut swap_gradient = vec![T::ZERO; swap.map_or(0, <[T]>::len)];
-                let mut total = (0.0, 0);
-                for (a, gradient) in chunk.zip(gradient.chunks_exact_mut(references.max(1))) {
-                    let row = &matrix[a * references..][..references];
-                    let (sum, count) =
-                        self.walk_anchor(row, swap, set, a, gradient, &mut swap_gradient);
-                    total = (total.0 + sum, total.1 + count);
-                }
-                (total.0, total.1, swap_gradient)
-            })
-            .collect();
+        let parts: Vec<(f64, u64, Vec<T>)> = jobs.into_par_iter().map_here(|(chunk, gradient)| {
+            let mut swap_gradient = vec![T::ZERO; swap.map_or(0, <[T]>::len)];
+            let mut total = (0.0, 0);
+            for (a, gradient) in chunk.zip(gradient.chunks_exact_mut(references.max(1))) {
+                let row = &matrix[a * references..][..references];
+                let (sum, count) =
+                    self.walk_anchor(row, swap, set, a, gradient, &mut swap_gradient);
+                total = (total.0 + sum, total.1 + count);
+            }
+            (total.0, total.1, swap_gradient)
+        });
         let mut all = TripletSum {
             sum: 0.0,
             count: 0,

@@ -13,6 +13,7 @@
 mod distance_order;
 
 use crate::Real;
+use crate::here::Here;
 use distance_order::DistanceOrder;
 use rayon::prelude::*;
 use std::ops::Range;
@@ -75,21 +76,18 @@ impl TripletRanges {
     ) -> Self {
         let anchors = matrix.len().checked_div(references).unwrap_or(0);
         let starts: Vec<usize> = (0..anchors).step_by(ROWS).collect();
-        let parts: Vec<Part> = starts
-            .into_par_iter()
-            .map(|first| {
-                let mut part = Part::default();
-                let mut scratch = Scratch::default();
-                for a in first..(first + ROWS).min(anchors) {
-                    let row = &matrix[a * references..][..references];
-                    scratch.positives.clear();
-                    scratch.negatives.clear();
-                    split(a, &mut scratch.positives, &mut scratch.negatives);
-                    part.push_anchor(row, sign, interval, &mut scratch);
-                }
-                part
-            })
-            .collect();
+        let parts: Vec<Part> = starts.into_par_iter().map_here(|first| {
+            let mut part = Part::default();
+            let mut scratch = Scratch::default();
+            for a in first..(first + ROWS).min(anchors) {
+                let row = &matrix[a * references..][..references];
+                scratch.positives.clear();
+                scratch.negatives.clear();
+                split(a, &mut scratch.positives, &mut scratch.negatives);
+                part.push_anchor(row, sign, interval, &mut scratch);
+            }
+            part
+        });
         let lengths = parts
             .iter()
             .flat_map(|part| &part.spans)

@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use crate::here::Here;
 use crate::triplet_ranges::{PositiveSpan, TripletRanges};
 use crate::{Real, TripletSet};
 
@@ -92,42 +93,40 @@ impl TripletWalk<'_> {
             rest = tail;
             jobs.push((first..last, head));
         }
-        jobs.into_par_iter()
-            .map(|(anchors, gradient)| {
-                let (mut total, mut far) = (A::default(), Vec::new());
-                let mut rows = gradient.chunks_exact_mut(references);
-                for a in anchors {
-                    let row = &matrix[a * references..][..references];
-                    let gradient = rows.next().unwrap_or_default();
-                    let mut visit = |negatives: &[u32], spans: &[PositiveSpan]| {
-                        far.clear();
-                        far.extend(negatives.iter().map(|&n| sign * row[n as usize]));
-                        let group = Group {
-                            negatives,
-                            spans,
-                            far: &far,
-                            ordered: far.is_sorted(),
-                        };
-                        f(&mut total, a, row, &mut *gradient, &group);
+        jobs.into_par_iter().map_here(|(anchors, gradient)| {
+            let (mut total, mut far) = (A::default(), Vec::new());
+            let mut rows = gradient.chunks_exact_mut(references);
+            for a in anchors {
+                let row = &matrix[a * references..][..references];
+                let gradient = rows.next().unwrap_or_default();
+                let mut visit = |negatives: &[u32], spans: &[PositiveSpan]| {
+                    far.clear();
+                    far.extend(negatives.iter().map(|&n| sign * row[n as usize]));
+                    let group = Group {
+                        negatives,
+                        spans,
+                        far: &far,
+                        ordered: far.is_sorted(),
                     };
-                    match self {
-                        Self::Ranges(ranges) => visit(ranges.negatives(a), ranges.spans(a)),
-                        Self::Set(set) if a < set.anchors() => {
-                            set.for_anchor(a, &mut |positive, negatives| {
-                                let all = PositiveSpan {
-                                    positive,
-                                    start: 0,
-                                    end: negatives.len() as u32,
-                                };
-                                visit(negatives, &[all]);
-                            });
-                        }
-                        Self::Set(_) => {}
+                    f(&mut total, a, row, &mut *gradient, &group);
+                };
+                match self {
+                    Self::Ranges(ranges) => visit(ranges.negatives(a), ranges.spans(a)),
+                    Self::Set(set) if a < set.anchors() => {
+                        set.for_anchor(a, &mut |positive, negatives| {
+                            let all = PositiveSpan {
+                                positive,
+                                start: 0,
+                                end: negatives.len() as u32,
+                            };
+                            visit(negatives, &[all]);
+                        });
                     }
+                    Self::Set(_) => {}
                 }
-                total
-            })
-            .collect()
+            }
+            total
+        })
     }
 }
 

@@ -220,15 +220,26 @@ fn measure(args: &Args, workload: &Workload, threads: usize) -> anyhow::Result<R
     ))
 }
 
-/// A run that comes right after another one of its own: after a pause, threads sleep and caches hold the other's data. A
-/// long run does not notice.
+/// The median of runs one after the other, as steps of a training follow each other: after a pause, threads sleep and
+/// caches hold the other's data, and a single run of less than a millisecond says little. A long run is one alone.
 fn warm(worker: &mut Worker) -> anyhow::Result<Sample> {
     const LONG_MS: f64 = 200.0;
-    let sample = worker.run()?;
-    if sample.ms > LONG_MS {
-        return Ok(sample);
+    /// So long runs go on, and so many of them at most, after one that does not count.
+    const ENOUGH_MS: f64 = 30.0;
+    const MOST: usize = 15;
+    let first = worker.run()?;
+    if first.ms > LONG_MS {
+        return Ok(first);
     }
-    worker.run()
+    let mut samples = Vec::new();
+    let start = Instant::now();
+    while samples.is_empty()
+        || samples.len() < MOST && start.elapsed().as_secs_f64() * 1000.0 < ENOUGH_MS
+    {
+        samples.push(worker.run()?);
+    }
+    samples.sort_by(|a, b| a.ms.total_cmp(&b.ms));
+    Ok(samples[samples.len() / 2])
 }
 
 fn peer_script() -> PathBuf {

@@ -14,6 +14,7 @@ use super::windows::{Grid, Phase, Windows, gradient_border};
 use super::{Block, Convolution, Filter, Operands};
 use crate::SimdReal;
 use crate::aligned::Aligned;
+use crate::here::Here;
 use job::Job;
 
 /// The gradients of a [`Block`].
@@ -98,13 +99,11 @@ pub fn backward<T: SimdReal>(
             .input
             .par_chunks_mut(run * image_size)
             .enumerate()
-            .map(|(number, input)| job(number, input))
-            .collect()
+            .map_here(|(number, input)| job(number, input))
     } else {
         (0..images.div_ceil(run))
             .into_par_iter()
-            .map(|number| job(number, &mut []))
-            .collect()
+            .map_here(|number| job(number, &mut []))
     };
     pass.add_up(&sums, &mut gradients);
     gradients
@@ -310,13 +309,16 @@ fn total<'a, T: SimdReal>(parts: impl Iterator<Item = &'a [T]>) -> Vec<T> {
     const RUN: usize = 4096;
     let parts: Vec<&[T]> = parts.collect();
     let mut total = vec![T::ZERO; parts.first().map_or(0, |part| part.len())];
-    total.par_chunks_mut(RUN).enumerate().for_each(|(i, out)| {
-        for part in &parts {
-            for (out, part) in out.iter_mut().zip(&part[i * RUN..]) {
-                *out += *part;
+    total
+        .par_chunks_mut(RUN)
+        .enumerate()
+        .for_each_here(|(i, out)| {
+            for part in &parts {
+                for (out, part) in out.iter_mut().zip(&part[i * RUN..]) {
+                    *out += *part;
+                }
             }
-        }
-    });
+        });
     total
 }
 

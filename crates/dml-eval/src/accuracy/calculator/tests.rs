@@ -1,8 +1,9 @@
-use std::path::Path;
-
 use super::*;
-use crate::{FlatIndex, IndexFileError, Neighbors, NeighborsWithin};
+use crate::FlatIndex;
 use candle_core::{Device, Tensor};
+
+mod clusters;
+mod depth;
 
 fn calculator(config: AccuracyCalculatorConfig) -> AccuracyCalculator {
     AccuracyCalculator::new(config, Arc::new(FlatIndex::default())).unwrap()
@@ -262,78 +263,6 @@ fn a_metric_of_your_own() -> Result<()> {
     Ok(())
 }
 
-/// Two groups on a line, one row of each mislabelled.
-fn two_groups() -> Batch {
-    Batch::new(&line(&[0., 1., 2., 10., 11., 12.]), [0i64, 0, 1, 1, 1, 0]).unwrap()
-}
-
-#[test]
-fn clusters_are_compared_with_the_labels() -> Result<()> {
-    let config = AccuracyCalculatorConfig {
-        include: vec![AccuracyMetric::NMI, AccuracyMetric::AMI],
-        clustering: vec![ClusterMetric::ARI],
-        return_per_class: true,
-        ..Default::default()
-    };
-    let accuracies = calculator(config).get_accuracy(&two_groups())?;
-    let table = Contingency::new([0i64, 0, 1, 1, 1, 0], [0i64, 0, 0, 1, 1, 1])?;
-    for (name, value) in [
-        ("NMI", table.normalized_mutual_information()),
-        ("AMI", table.adjusted_mutual_information()),
-        ("ARI", table.adjusted_rand_index()),
-    ] {
-        let score = accuracies.get(name).unwrap();
-        assert!((score.value - value).abs() < 1e-14);
-        assert!(score.per_class.is_empty() && score.per_query.is_empty());
-    }
-    assert_eq!(accuracies.iter().count(), 3);
-    Ok(())
-}
-
-#[test]
-fn any_clusterer_will_do() -> Result<()> {
-    let config = AccuracyCalculatorConfig {
-        include: vec![AccuracyMetric::NMI],
-        ..Default::default()
-    };
-    let given = crate::GivenClusters::new([5i64, 5, 7, 7, 7, 5])?;
-    let calculator = calculator(config).with_clusterer(Arc::new(given));
-    assert_eq!(values(&calculator.get_accuracy(&two_groups())?), [1.0]);
-    let two = Batch::new(&line(&[0., 1.]), [0i64, 1])?;
-    assert!(matches!(
-        calculator.get_accuracy(&two),
-        Err(Error::Length { .. })
-    ));
-    Ok(())
-}
-
-#[test]
-fn without_labels_metrics_of_clusters_are_left_out_or_refused() -> Result<()> {
-    let relation = Relation::matrix(&[0., 1., 1., 0.], 2, 2)?;
-    let batch = Batch::new(&line(&[0., 1.]), [0i64, 1])?.with_relation(relation)?;
-    let names: Vec<String> = calculator(Default::default())
-        .get_accuracy(&batch)?
-        .iter()
-        .map(|score| score.metric.clone())
-        .collect();
-    assert!(!names.contains(&"NMI".to_owned()) && names.len() == 5);
-    let named = AccuracyCalculatorConfig {
-        include: vec![AccuracyMetric::NMI],
-        ..Default::default()
-    };
-    let besides = AccuracyCalculatorConfig {
-        clustering: vec![ClusterMetric::VMeasure],
-        ..Default::default()
-    };
-    for config in [named, besides] {
-        assert!(matches!(
-            calculator(config).get_accuracy(&batch),
-            Err(Error::Unsupported { .. })
-        ));
-    }
-    Ok(())
-}
-
 #[test]
 fn further_metrics_of_rankings() -> Result<()> {
     let config = AccuracyCalculatorConfig {
@@ -360,68 +289,6 @@ fn further_metrics_of_rankings() -> Result<()> {
         AccuracyCalculator::new(config, Arc::new(FlatIndex::default())),
         Err(Error::InvalidParameter { name: "k", .. })
     ));
-    Ok(())
-}
-
-/// Notes how many neighbours are asked for.
-#[derive(Clone, Debug, Default)]
-struct Spy(FlatIndex, Arc<std::sync::Mutex<Vec<usize>>>);
-
-impl KnnIndex for Spy {
-    fn add(&mut self, references: &Tensor) -> Result<()> {
-        self.0.add(references)
-    }
-
-    fn search_others(&self, queries: &Tensor, k: usize, own: OwnRow<'_>) -> Result<Neighbors> {
-        self.1.lock().unwrap().push(k);
-        self.0.search_others(queries, k, own)
-    }
-
-    fn search_within(
-        &self,
-        queries: &Tensor,
-        threshold: f64,
-        own: OwnRow<'_>,
-    ) -> Result<NeighborsWithin> {
-        self.0.search_within(queries, threshold, own)
-    }
-
-    fn remove(&mut self, rows: &[u32]) -> Result<usize> {
-        self.0.remove(rows)
-    }
-
-    fn save(&self, path: &Path) -> std::result::Result<(), IndexFileError> {
-        self.0.save(path)
-    }
-
-    fn load(&mut self, path: &Path) -> std::result::Result<(), IndexFileError> {
-        self.0.load(path)
-    }
-
-    fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    fn to_empty(&self) -> Box<dyn KnnIndex> {
-        Box::new(Self(FlatIndex::default(), self.1.clone()))
-    }
-}
-
-#[test]
-fn no_more_neighbours_are_searched_for_than_the_metrics_need() -> Result<()> {
-    for (metric, expected) in [
-        (AccuracyMetric::PrecisionAt1, 1),
-        (AccuracyMetric::MeanAveragePrecisionAtR, 3),
-        (AccuracyMetric::MeanReciprocalRank, 5),
-    ] {
-        let spy = Spy::default();
-        let config = AccuracyCalculatorConfig {
-            include: vec![metric],
-            ..Default::default()
-        };
-        AccuracyCalculator::new(config, Arc::new(spy.clone()))?.get_accuracy(&two_queries())?;
-        assert_eq!(*spy.1.lock().unwrap(), [expected]);
-    }
     Ok(())
 }
 
@@ -511,32 +378,4 @@ mod serde {
             );
         }
     }
-}
-
-#[test]
-fn whole_rankings_in_blocks_are_whole_rankings_at_once() -> Result<()> {
-    let count = 90;
-    let places: Vec<f64> = (0..count).map(|i| f64::from(i * 53 % 97)).collect();
-    let labels: Vec<i64> = (0..i64::from(count)).map(|i| i * i % 7).collect();
-    let rows = line(&places);
-    let batch = Batch::new(&rows, &labels)?;
-    let spy = Spy::default();
-    let config = AccuracyCalculatorConfig {
-        exclude: vec![AccuracyMetric::AMI, AccuracyMetric::NMI],
-        ..Default::default()
-    };
-    let mut calculator = AccuracyCalculator::new(config, Arc::new(spy.clone()))?;
-    let whole = calculator.get_accuracy(&batch)?;
-    assert_eq!(spy.1.lock().unwrap().len(), 1);
-    // Two queries at a time: 90 rows by 89 neighbours are never in memory together.
-    calculator.neighbors_at_a_time = 200;
-    let streamed = calculator.get_accuracy(&batch)?;
-    assert_eq!(spy.1.lock().unwrap().len(), 1 + 45);
-    assert_eq!(whole.iter().count(), 5);
-    for (whole, streamed) in whole.iter().zip(&streamed) {
-        assert_eq!(whole.metric, streamed.metric);
-        assert_eq!(whole.per_query, streamed.per_query);
-        assert_eq!(whole.value, streamed.value);
-    }
-    Ok(())
 }
