@@ -114,16 +114,11 @@ mod tests {
     fn length_does_not_matter() -> Result<()> {
         let x = rows(&[[3., 4.], [0., 2.]])?;
         let cosine = CosineSimilarity::default();
-        let close = |got: Vec<f64>, wanted: &[f64]| {
-            let pairs = got.iter().zip(wanted);
-            got.len() == wanted.len() && pairs.into_iter().all(|(a, b)| (a - b).abs() < 1e-15)
-        };
-        assert!(close(
-            flat(&cosine.matrix(&x, None)?),
-            &[1.0, 0.8, 0.8, 1.0]
-        ));
-        let others = rows(&[[4., 3.], [0., -7.]])?;
-        assert!(close(flat(&cosine.pairs(&x, &others)?), &[0.96, -1.0]));
+        assert_eq!(flat(&cosine.matrix(&x, None)?), [1.0, 0.8, 0.8, 1.0]);
+        assert_eq!(
+            flat(&cosine.pairs(&x, &rows(&[[4., 3.], [0., -7.]])?)?),
+            [0.96, -1.0]
+        );
         assert_eq!(flat(&cosine.raw_pairs(&x, &x)?), [25.0, 4.0]);
         assert_eq!(flat(&cosine.norms(&x)?), [5.0, 2.0]);
         Ok(())

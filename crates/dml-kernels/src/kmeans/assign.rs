@@ -1,8 +1,20 @@
 //! The closest centroid of every row.
 //!
-//! A matrix product gives `‖c‖² − 2x·c` for blocks of rows and centroids, of which the smallest and the second smallest are
-//! kept. Where they are further apart than twice the error of such a number, the smallest is the closest centroid for
-//! certain; the few other rows are searched for exactly. Either way the result is that of measuring every pair.
+//! A matrix product gives `‖c‖² − 2x·c` for rows and centroids, of which the smallest and the second smallest are kept.
+//! Where they are further apart than twice the error of such a number, the smallest is the closest centroid for certain;
+//! the few other rows are searched for exactly. Either way the result is that of measuring every pair.
+//!
+//! From one assignment to the next most centroids hardly move. Each row remembers, for each group of centroids, a
+//! distance that none of the group can be closer than, its own centroid aside; it falls by as much as the group's
+//! centroids move at most. A group that is further than the own centroid is not looked at:
+//!
+//! ```text
+//! b(x, G) = min ‖x − c‖ over c ∈ G, c ≠ a(x)          b(x, G) − max ‖c' − c‖ over c ∈ G,  after the centroids moved
+//! G is looked at for x if b(x, G) ≤ ‖x − a(x)‖
+//! ```
+//!
+//! Ding, Zhao, Shen, Musuvathi and Mytkowicz, "Yinyang K-Means: A Drop-In Replacement of the Classic K-Means with
+//! Consistent Speedup", ICML 2015. Bounds are rounded down and movements up, so that no rounding changes a result.
 
 use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
@@ -12,14 +24,20 @@ use crate::matrix_product::{Existing, Matrix, MatrixMut, product};
 use crate::nearest::{Affinity, References, dot, number_error, squared_distance};
 use crate::row_panels::RowPanels;
 
-/// Rows of a block: their numbers with a tile of centroids fill an eighth of a usual second-level cache.
+/// Rows of a panel.
 pub(super) const ROWS: usize = 128;
-/// Centroids of a tile.
-const TILE: usize = 256;
-/// Rows that are looked at together, in the vector registers.
+/// Rows that one task assigns at a time: enough that those which need a group fill a product.
+const BLOCK: usize = 256;
+/// Fewest centroids of a group: four of the widest registers.
+const GROUP: usize = 64;
+/// Numbers that are looked at together, in the vector registers.
 const LANES: usize = 16;
+/// What a bound loses to being rounded down.
+const DOWN: f64 = 1.0 - 2e-7;
+/// What a distance gains from being rounded up.
+const UP: f64 = 1.0 + 1e-9;
 
-/// Rows, prepared for being assigned again and again.
+/// Rows, prepared for being compared with centroids again and again.
 pub(super) struct Rows<'a, T> {
     rows: &'a [T],
     dim: usize,
@@ -58,72 +76,82 @@ impl<'a, T: Real> Rows<'a, T> {
     pub(super) fn panel(&self, panel: usize) -> &[T] {
         self.panels.panel(panel)
     }
+}
 
-    pub(super) fn assign(&self, centroids: &[T]) -> Assigned {
-        let dim = self.dim;
-        let norms: Vec<T> = centroids
-            .chunks_exact(dim)
-            .map(|centroid| T::from_f64(dot(centroid, centroid)))
-            .collect();
-        let largest = norms.iter().fold(0.0, |most, norm| norm.to_f64().max(most));
-        let count = self.count();
+/// What is known of every row from the assignments so far.
+pub(super) struct Assignment<'a, T> {
+    rows: &'a [T],
+    dim: usize,
+    squared_norms: Vec<f64>,
+    /// How many centroids a group has.
+    width: usize,
+    groups: usize,
+    /// The centroid that a row's bounds leave out.
+    own: Vec<Option<u32>>,
+    /// No other centroid of a group is closer than this: `[rows, groups]`.
+    bounds: Vec<f32>,
+}
+
+impl<'a, T: Real> Assignment<'a, T> {
+    /// Nothing is known yet.
+    pub(super) fn new(rows: &Rows<'a, T>, clusters: usize) -> Self {
+        let (rows, dim) = (rows.rows, rows.dim);
+        // The bounds take at most a quarter of what the rows take.
+        let most = (dim / 4).max(1);
+        let width = clusters.div_ceil(most).max(GROUP).next_multiple_of(LANES);
+        let groups = clusters.div_ceil(width);
+        let count = rows.len() / dim;
+        let squared_norms = rows.par_chunks_exact(dim).map(|row| dot(row, row));
+        Self {
+            rows,
+            dim,
+            squared_norms: squared_norms.collect(),
+            width,
+            groups,
+            own: vec![None; count],
+            bounds: vec![0.0; count * groups],
+        }
+    }
+
+    /// The closest centroid of every row. `moved` is how far each centroid is from where it was at the last call; it is
+    /// not read at the first.
+    pub(super) fn assign(&mut self, centroids: &[T], moved: &[f64]) -> Assigned {
+        let centers = Centers::new(centroids, self.dim, self.width, moved);
+        let count = self.squared_norms.len();
         let mut assigned = Assigned {
             clusters: vec![0; count],
             squared_distances: vec![0.0; count],
         };
+        let (rows, dim) = (self.rows, self.dim);
         let uncertain: Vec<Vec<usize>> = assigned
             .clusters
-            .par_chunks_mut(ROWS)
-            .zip(assigned.squared_distances.par_chunks_mut(ROWS))
+            .par_chunks_mut(BLOCK)
+            .zip(assigned.squared_distances.par_chunks_mut(BLOCK))
+            .zip(self.own.par_chunks_mut(BLOCK))
+            .zip(self.bounds.par_chunks_mut(BLOCK * self.groups))
+            .zip(self.squared_norms.par_chunks(BLOCK))
+            .zip(rows.par_chunks(BLOCK * dim))
             .enumerate()
             .map_init(
-                || vec![T::ZERO; TILE * ROWS],
-                |products, (panel, (clusters, squared_distances))| {
-                    let closest = self.closest(panel, centroids, &norms, products);
-                    Arch::new().dispatch(Measure {
-                        rows: &self.rows[panel * ROWS * dim..],
-                        first: panel * ROWS,
-                        centroids,
-                        dim,
-                        largest,
-                        closest: &closest,
+                Scratch::default,
+                |scratch, (number, (((((clusters, distances), own), bounds), norms), rows))| {
+                    let block = Block {
+                        rows,
+                        norms,
+                        own,
+                        bounds,
                         clusters,
-                        squared_distances,
-                    })
+                        distances,
+                        centers: &centers,
+                    };
+                    let mut uncertain = Arch::new().dispatch(AssignBlock { block, scratch });
+                    uncertain.iter_mut().for_each(|row| *row += number * BLOCK);
+                    uncertain
                 },
             )
             .collect();
         self.search(&uncertain.concat(), centroids, &mut assigned);
         assigned
-    }
-
-    /// The smallest two numbers of each row of a panel.
-    fn closest(
-        &self,
-        panel: usize,
-        centroids: &[T],
-        norms: &[T],
-        products: &mut [T],
-    ) -> Vec<Closest<T>> {
-        let dim = self.dim;
-        let mut closest = vec![Closest::NONE; ROWS / LANES];
-        for (tile, norms) in norms.chunks(TILE).enumerate() {
-            let products = &mut products[..norms.len() * ROWS];
-            product(
-                MatrixMut::of_rows(products, norms.len(), ROWS, ROWS),
-                Matrix::of_rows(&centroids[tile * TILE * dim..], norms.len(), dim, dim),
-                Matrix::of_rows(self.panel(panel), dim, ROWS, ROWS),
-                T::from_f64(-2.0),
-                Existing::Overwrite,
-            );
-            Arch::new().dispatch(TakeTile {
-                closest: &mut closest,
-                products,
-                norms,
-                first: (tile * TILE) as u32,
-            });
-        }
-        closest
     }
 
     /// Searches exactly for the centroids of some rows.
@@ -146,105 +174,280 @@ impl<'a, T: Real> Rows<'a, T> {
     }
 }
 
-/// The smallest numbers of some rows side by side.
-#[derive(Clone, Copy, Debug)]
-struct Closest<T> {
-    least: [T; LANES],
-    second: [T; LANES],
-    centroid: [u32; LANES],
+/// Centroids in groups, and how far they moved.
+struct Centers<'a, T> {
+    centroids: &'a [T],
+    dim: usize,
+    panels: RowPanels<T>,
+    /// Squared norms; the largest number for the centroids that the last group lacks.
+    norms: Vec<T>,
+    largest_norm: f64,
+    /// How far the centroids of each group moved at most.
+    moved: Vec<f64>,
 }
 
-impl<T: Real> Closest<T> {
-    const NONE: Self = Self {
-        least: [T::MAX; LANES],
-        second: [T::MAX; LANES],
-        centroid: [0; LANES],
-    };
-}
-
-/// Looks at the numbers of a tile of centroids.
-struct TakeTile<'a, T> {
-    closest: &'a mut [Closest<T>],
-    products: &'a [T],
-    norms: &'a [T],
-    first: u32,
-}
-
-impl<T: Real> NullaryFnOnce for TakeTile<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn call(self) {
-        for (group, closest) in self.closest.iter_mut().enumerate() {
-            let Closest {
-                mut least,
-                mut second,
-                mut centroid,
-            } = *closest;
-            for (j, norm) in (self.first..).zip(self.norms) {
-                let start = (j - self.first) as usize * ROWS + group * LANES;
-                let products = &self.products[start..start + LANES];
-                for lane in 0..LANES {
-                    let number = *norm + products[lane];
-                    let is_less = number < least[lane];
-                    let larger = if is_less { least[lane] } else { number };
-                    second[lane] = if larger < second[lane] {
-                        larger
-                    } else {
-                        second[lane]
-                    };
-                    least[lane] = if is_less { number } else { least[lane] };
-                    centroid[lane] = if is_less { j } else { centroid[lane] };
-                }
-            }
-            *closest = Closest {
-                least,
-                second,
-                centroid,
-            };
+impl<'a, T: Real> Centers<'a, T> {
+    fn new(centroids: &'a [T], dim: usize, width: usize, moved: &[f64]) -> Self {
+        let panels = RowPanels::new(centroids, dim, width);
+        let norms = centroids
+            .chunks_exact(dim)
+            .map(|row| T::from_f64(dot(row, row)));
+        let mut norms: Vec<T> = norms.collect();
+        let largest_norm = norms.iter().fold(0.0, |most, norm| norm.to_f64().max(most));
+        norms.resize(panels.count() * width, T::MAX);
+        let largest = |moved: &[f64]| moved.iter().fold(0.0, |most: f64, moved| moved.max(most));
+        Self {
+            centroids,
+            dim,
+            panels,
+            norms,
+            largest_norm,
+            moved: moved.chunks(width).map(largest).collect(),
         }
+    }
+
+    fn centroid(&self, centroid: u32) -> &[T] {
+        &self.centroids[centroid as usize * self.dim..][..self.dim]
+    }
+
+    fn width(&self) -> usize {
+        self.panels.width()
+    }
+
+    fn group_of(&self, centroid: u32) -> usize {
+        centroid as usize / self.width()
     }
 }
 
-/// Writes down what is certain, with distances from the coordinates themselves, and gives the rows that are not.
-struct Measure<'a, T> {
-    /// The rows from the first one of the block on.
+/// Some rows with what is known and what becomes known of them.
+struct Block<'a, T> {
     rows: &'a [T],
-    first: usize,
-    centroids: &'a [T],
-    dim: usize,
-    largest: f64,
-    closest: &'a [Closest<T>],
+    norms: &'a [f64],
+    own: &'a mut [Option<u32>],
+    bounds: &'a mut [f32],
     clusters: &'a mut [u32],
-    squared_distances: &'a mut [f64],
+    distances: &'a mut [f64],
+    centers: &'a Centers<'a, T>,
 }
 
-impl<T: Real> NullaryFnOnce for Measure<'_, T> {
+/// Memory that a task reuses from block to block.
+#[derive(Default)]
+struct Scratch<T> {
+    found: Vec<Found>,
+    /// The rows that a group is looked at for.
+    needed: Vec<usize>,
+    gathered: Vec<T>,
+    products: Vec<T>,
+}
+
+/// What the groups that were looked at say of a row. Numbers are `‖x − c‖² − ‖x‖²`.
+#[derive(Clone, Copy)]
+struct Found {
+    /// How far a number can be off.
+    error: f64,
+    /// The distance to the own centroid, rounded up: infinity without one.
+    reach: f64,
+    least: f64,
+    centroid: Option<u32>,
+    /// The smallest number of another centroid of any group.
+    second: f64,
+    /// The smallest number of another centroid of the same group.
+    second_of_group: f64,
+}
+
+/// Assigns a block; returns the rows that are not certain.
+struct AssignBlock<'a, 's, T> {
+    block: Block<'a, T>,
+    scratch: &'s mut Scratch<T>,
+}
+
+impl<T: Real> NullaryFnOnce for AssignBlock<'_, '_, T> {
     type Output = Vec<usize>;
 
     #[inline(always)]
     fn call(self) -> Vec<usize> {
-        let mut uncertain = Vec::new();
-        for (i, row) in self
-            .rows
-            .chunks_exact(self.dim)
-            .take(self.clusters.len())
-            .enumerate()
-        {
-            let (closest, lane) = (&self.closest[i / LANES], i % LANES);
-            let error = number_error::<T>(self.dim, dot(row, row) + self.largest);
-            let gap = closest.second[lane].to_f64() - closest.least[lane].to_f64();
-            if gap > 2.0 * error {
-                let centroid = closest.centroid[lane];
-                let place = &self.centroids[centroid as usize * self.dim..][..self.dim];
-                self.clusters[i] = centroid;
-                self.squared_distances[i] = squared_distance(row, place);
-            } else {
-                uncertain.push(self.first + i);
+        let (mut block, scratch) = (self.block, self.scratch);
+        block.begin(&mut scratch.found);
+        for group in 0..block.centers.panels.count() {
+            block.look_at(group, scratch);
+        }
+        block.end(&scratch.found)
+    }
+}
+
+impl<T: Real> Block<'_, T> {
+    fn row(&self, row: usize) -> &[T] {
+        let dim = self.centers.dim;
+        &self.rows[row * dim..][..dim]
+    }
+
+    fn bounds_of(&mut self, row: usize) -> &mut [f32] {
+        let groups = self.centers.panels.count();
+        &mut self.bounds[row * groups..][..groups]
+    }
+
+    /// Measures the own centroids where they are now, and lets the bounds fall.
+    #[inline(always)]
+    fn begin(&mut self, found: &mut Vec<Found>) {
+        let centers = self.centers;
+        found.clear();
+        for row in 0..self.own.len() {
+            let norm = self.norms[row];
+            let own = self.own[row];
+            let square = own.map_or(f64::INFINITY, |own| {
+                squared_distance(self.row(row), centers.centroid(own))
+            });
+            self.distances[row] = square;
+            found.push(Found {
+                error: number_error::<T>(centers.dim, norm + centers.largest_norm),
+                reach: square.sqrt() * UP,
+                least: square - norm,
+                centroid: own,
+                second: f64::INFINITY,
+                second_of_group: f64::INFINITY,
+            });
+            for (bound, moved) in self.bounds_of(row).iter_mut().zip(&centers.moved) {
+                *bound = ((f64::from(*bound) - moved).max(0.0) * DOWN) as f32;
             }
+        }
+    }
+
+    /// Looks at the centroids of a group, for the rows that need it.
+    #[inline(always)]
+    fn look_at(&mut self, group: usize, scratch: &mut Scratch<T>) {
+        let (centers, count) = (self.centers, self.own.len());
+        let (dim, width) = (centers.dim, centers.width());
+        let found = &mut scratch.found;
+        let needed = &mut scratch.needed;
+        needed.clear();
+        needed.extend((0..count).filter(|row| {
+            let bound = f64::from(self.bounds_of(*row)[group]);
+            // Not a number needs it, too.
+            bound.partial_cmp(&found[*row].reach) != Some(std::cmp::Ordering::Greater)
+        }));
+        if needed.is_empty() {
+            return;
+        }
+        let rows = if needed.len() == count {
+            self.rows
+        } else {
+            scratch.gathered.clear();
+            for row in needed.iter() {
+                scratch.gathered.extend_from_slice(self.row(*row));
+            }
+            &scratch.gathered
+        };
+        scratch.products.resize(BLOCK * width, T::ZERO);
+        let products = &mut scratch.products[..needed.len() * width];
+        product(
+            MatrixMut::of_rows(products, needed.len(), width, width),
+            Matrix::of_rows(rows, needed.len(), dim, dim),
+            Matrix::of_rows(centers.panels.panel(group), dim, width, width),
+            T::from_f64(-2.0),
+            Existing::Overwrite,
+        );
+        let first = group * width;
+        let norms = &centers.norms[first..first + width];
+        for (row, numbers) in needed.iter().zip(products.chunks_exact_mut(width)) {
+            let own = self.own[*row].map(|own| own as usize);
+            if let Some(own) = own.filter(|own| (first..first + width).contains(own)) {
+                numbers[own - first] = T::MAX;
+            }
+            let least = add_and_find_least(numbers, norms).to_f64();
+            let found = &mut found[*row];
+            self.bounds_of(*row)[group] = bound(least + self.norms[*row] - found.error);
+            if least < found.least {
+                let (place, second) = least_two(numbers);
+                found.second = found.second.min(found.least).min(second);
+                found.second_of_group = second;
+                found.least = least;
+                found.centroid = Some((first + place) as u32);
+            } else {
+                found.second = found.second.min(least);
+            }
+        }
+    }
+
+    /// Writes down what is certain, with distances from the coordinates themselves, and gives the rows that are not.
+    #[inline(always)]
+    fn end(&mut self, found: &[Found]) -> Vec<usize> {
+        let centers = self.centers;
+        let mut uncertain = Vec::new();
+        for (row, found) in found.iter().enumerate() {
+            let Some(centroid) = found
+                .centroid
+                .filter(|_| found.second - found.least > 2.0 * found.error)
+            else {
+                // What is known leaves out the own centroid of before, and goes on doing so.
+                uncertain.push(row);
+                continue;
+            };
+            self.clusters[row] = centroid;
+            let before = self.own[row];
+            if before == Some(centroid) {
+                continue;
+            }
+            // The bounds leave out the new own centroid, and no longer that of before.
+            let norm = self.norms[row];
+            let distance_before = self.distances[row];
+            self.bounds_of(row)[centers.group_of(centroid)] =
+                bound(found.second_of_group + norm - found.error);
+            if let Some(before) = before {
+                let of_group = &mut self.bounds_of(row)[centers.group_of(before)];
+                *of_group = of_group.min(bound(distance_before));
+            }
+            self.own[row] = Some(centroid);
+            self.distances[row] = squared_distance(self.row(row), centers.centroid(centroid));
         }
         uncertain
     }
+}
+
+/// The root of a square, rounded down to what a bound can hold; 0 where nothing is known.
+fn bound(square: f64) -> f32 {
+    // `max` takes 0 for what is not a number.
+    (square.max(0.0).sqrt() * DOWN).min(f64::from(f32::MAX)) as f32
+}
+
+/// Adds the squared norms to the products, and gives the smallest sum.
+#[inline(always)]
+fn add_and_find_least<T: Real>(products: &mut [T], norms: &[T]) -> T {
+    let mut least = [T::MAX; LANES];
+    let pieces = products
+        .chunks_exact_mut(LANES)
+        .zip(norms.chunks_exact(LANES));
+    for (products, norms) in pieces {
+        for ((product, norm), least) in products.iter_mut().zip(norms).zip(&mut least) {
+            *product += *norm;
+            *least = if *product < *least { *product } else { *least };
+        }
+    }
+    let mut half = LANES / 2;
+    while half > 0 {
+        for lane in 0..half {
+            let other = least[lane + half];
+            least[lane] = if other < least[lane] {
+                other
+            } else {
+                least[lane]
+            };
+        }
+        half /= 2;
+    }
+    least[0]
+}
+
+/// The place of the smallest number, the first of equal ones, and the smallest of the others.
+fn least_two<T: Real>(numbers: &[T]) -> (usize, f64) {
+    let (mut place, mut least, mut second) = (0, T::MAX, T::MAX);
+    for (at, number) in numbers.iter().enumerate() {
+        if *number < least {
+            (place, second, least) = (at, least, *number);
+        } else if *number < second {
+            second = *number;
+        }
+    }
+    (place, second.to_f64())
 }
 
 #[cfg(test)]
@@ -270,6 +473,62 @@ mod tests {
         }
     }
 
+    fn assign<T: Real>(rows: &[T], centroids: &[T], dim: usize) -> Assigned {
+        let clusters = centroids.len() / dim;
+        Assignment::new(&Rows::new(rows, dim), clusters).assign(centroids, &[])
+    }
+
+    /// Moves some centroids at random, by steps of all sizes, and assigns anew each time.
+    fn wander<T: Real>(rows: &[T], centroids: &mut [T], dim: usize, rng: &mut ChaCha8Rng) {
+        let prepared = Rows::new(rows, dim);
+        let mut assignment = Assignment::new(&prepared, centroids.len() / dim);
+        let mut moved = Vec::new();
+        for round in 0..30 {
+            let got = assignment.assign(centroids, &moved);
+            assert_eq!(got, exact(rows, centroids, dim), "round {round}");
+            let before = centroids.to_vec();
+            let step = 10f64.powf(rng.random_range(-5.0..0.0));
+            for centroid in centroids.chunks_exact_mut(dim) {
+                if rng.random_bool(0.3) {
+                    for x in centroid {
+                        *x = *x + T::from_f64(step * rng.random_range(-1.0..1.0));
+                    }
+                }
+            }
+            moved = super::super::update::moved(&before, centroids, dim);
+        }
+    }
+
+    #[test]
+    fn what_is_remembered_changes_no_assignment() {
+        let mut rng = ChaCha8Rng::seed_from_u64(10);
+        // One group and many, blocks that are full and not.
+        for (rows, clusters, dim) in [(50, 3, 2), (300, 200, 16), (700, 130, 9)] {
+            let mut draw = |count: usize| -> Vec<f32> {
+                (0..count * dim)
+                    .map(|_| rng.random_range(-1.0..1.0))
+                    .collect()
+            };
+            let (rows, mut centroids) = (draw(rows), draw(clusters));
+            wander(&rows, &mut centroids, dim, &mut rng);
+            let wide: Vec<f64> = rows.iter().map(|x| f64::from(*x)).collect();
+            let mut centroids: Vec<f64> = centroids.iter().map(|x| f64::from(*x)).collect();
+            wander(&wide, &mut centroids, dim, &mut rng);
+        }
+    }
+
+    #[test]
+    fn duplicates_and_ties_stay_with_the_lower_centroid_while_others_move() {
+        let mut rng = ChaCha8Rng::seed_from_u64(11);
+        let mut draw = |count: usize| -> Vec<f32> {
+            (0..count * 4)
+                .map(|_| f32::from(rng.random_range(0u8..3)))
+                .collect()
+        };
+        let (rows, mut centroids) = (draw(300), draw(150));
+        wander(&rows, &mut centroids, 4, &mut rng);
+    }
+
     #[test]
     fn it_is_measuring_every_pair() {
         let mut rng = ChaCha8Rng::seed_from_u64(8);
@@ -280,8 +539,10 @@ mod tests {
                     .collect()
             };
             let (rows, centroids) = (draw(rows), draw(clusters));
-            let got = Rows::new(&rows, dim).assign(&centroids);
-            assert_eq!(got, exact(&rows, &centroids, dim));
+            assert_eq!(
+                assign(&rows, &centroids, dim),
+                exact(&rows, &centroids, dim)
+            );
         }
     }
 
@@ -295,12 +556,9 @@ mod tests {
                 .collect()
         };
         let (rows, centroids) = (draw(200), draw(40));
-        assert_eq!(
-            Rows::new(&rows, 2).assign(&centroids),
-            exact(&rows, &centroids, 2)
-        );
+        assert_eq!(assign(&rows, &centroids, 2), exact(&rows, &centroids, 2));
         // Beyond the range of the products.
         let huge: Vec<f64> = vec![1e200, -1e200, 3e200];
-        assert_eq!(Rows::new(&huge, 1).assign(&huge).clusters, [0, 1, 2]);
+        assert_eq!(assign(&huge, &huge, 1).clusters, [0, 1, 2]);
     }
 }

@@ -8,8 +8,9 @@
 //! ```
 //!
 //! Lloyd, "Least squares quantization in PCM" (1982); Arthur and Vassilvitskii, "k-means++: the advantages of careful
-//! seeding" (2007). Assigning is exact, at the speed of a matrix product. A centroid that loses all its rows moves to the row that is furthest from its own centroid, so no
-//! cluster stays empty as long as a row is away from its centroid. Results do not depend on the number of threads.
+//! seeding" (2007). Assigning is exact, at the speed of a matrix product, and leaves out centroids that can't have become
+//! the closest. A centroid that loses all its rows moves to the row that is furthest from its own centroid, so no cluster
+//! stays empty as long as a row is away from its centroid. Results do not depend on the number of threads.
 
 mod assign;
 mod start;
@@ -68,7 +69,8 @@ pub fn kmeans<T: Real>(
 ) -> Clustering<T> {
     let prepared = assign::Rows::new(rows, dim);
     let mut centroids = start::centroids(&prepared, clusters, start, rng);
-    let mut found = prepared.assign(&centroids);
+    let mut assignment = assign::Assignment::new(&prepared, clusters);
+    let mut found = assignment.assign(&centroids, &[]);
     // The clusters whose means the centroids are.
     let mut averaged = Vec::new();
     let mut done = 0;
@@ -78,8 +80,9 @@ pub fn kmeans<T: Real>(
         if members == averaged {
             break;
         }
+        let before = centroids.clone();
         update::set_to_means(&mut centroids, rows, dim, &members);
-        found = prepared.assign(&centroids);
+        found = assignment.assign(&centroids, &update::moved(&before, &centroids, dim));
         averaged = members;
         done += 1;
     }

@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use crate::Real;
+use crate::nearest::squared_distance;
 
 /// Gives each cluster without a row the one that is furthest from its own centroid, out of a cluster of several.
 pub(super) fn fill_empty(members: &mut [u32], squared_distances: &[f64], clusters: usize) {
@@ -66,6 +67,13 @@ pub(super) fn set_to_means<T: Real>(centroids: &mut [T], rows: &[T], dim: usize,
                 *mean = T::from_f64(sum / *size as f64);
             }
         });
+}
+
+/// How far each centroid is from where it was `before`, rounded up.
+pub(super) fn moved<T: Real>(before: &[T], centroids: &[T], dim: usize) -> Vec<f64> {
+    let pairs = before.chunks_exact(dim).zip(centroids.chunks_exact(dim));
+    let distance = |(before, now)| squared_distance::<T>(before, now).sqrt() * (1.0 + 1e-9);
+    pairs.map(distance).collect()
 }
 
 fn sizes(members: &[u32], clusters: usize) -> Vec<usize> {
