@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn every_level_is_a_data_set_and_others_are_refused() -> Result<()> {
         let rows = Tensor::new(&[[1f32], [2.], [3.]], &Device::Cpu)?;
-        let data = || TensorDataset::new(rows.clone(), &[0i64, 1, 2]);
+        let data = || TensorDataset::new(rows.clone(), [0i64, 1, 2]);
         for dtype in [DType::I64, DType::U32, DType::U8] {
             let hierarchy = Tensor::new(&[[3i64, 1], [4, 1], [5, 0]], &Device::Cpu)?;
             let hierarchy = hierarchy.to_dtype(dtype)?;

@@ -55,7 +55,7 @@ pub struct Args {
     /// Pairs of a batch, at least 2.
     #[arg(long, default_value_t = 32)]
     pub batch: usize,
-    /// Learning rate of AdamW; for an encoder that knows its language, 2e-5.
+    /// Learning rate; for an encoder that knows its language, 2e-5.
     #[arg(long, default_value_t = 0.002)]
     pub lr: f64,
     /// Tokens of a sentence at most.
