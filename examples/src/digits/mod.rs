@@ -32,7 +32,7 @@ pub struct Args {
     #[arg(long, default_value_t = 60_000)]
     pub images: usize,
     /// Passes over them.
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = 1)]
     pub epochs: u64,
     /// Digits of a batch, at least 2.
     #[arg(long, default_value_t = 128)]
