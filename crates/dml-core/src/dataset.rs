@@ -136,6 +136,29 @@ impl Examples {
         self.rows.is_empty()
     }
 
+    /// Some of the examples, by their place among these, in that order and as often as they are named.
+    ///
+    /// # Errors
+    /// [`Error::Index`] for a place without an example.
+    pub fn select(&self, places: &[usize]) -> Result<Self> {
+        check::indices("places", places.iter().copied(), self.len())?;
+        let labels = self.labels.as_slice();
+        let numbers: Vec<u32> = places.iter().map(|&place| place as u32).collect();
+        let select = |view: &Tensor| {
+            let numbers = Tensor::new(numbers.as_slice(), view.device())?;
+            Ok(view.index_select(&numbers, 0)?)
+        };
+        Ok(Self {
+            views: self.views.iter().map(select).collect::<Result<_>>()?,
+            rows: places.iter().map(|&place| self.rows[place]).collect(),
+            labels: places
+                .iter()
+                .map(|&place| labels[place])
+                .collect::<Vec<i64>>()
+                .into_labels()?,
+        })
+    }
+
     /// The same examples with each view changed: put on a device, say, or into another element type.
     ///
     /// # Errors
@@ -166,6 +189,30 @@ forward!(&D, Box<D>, Arc<D>);
 mod tests {
     use super::*;
     use candle_core::{DType, Device};
+
+    #[test]
+    fn some_examples_are_views_rows_and_labels_alike() -> Result<()> {
+        let labels = [7i64, 8, 9].into_labels()?;
+        let view = Tensor::new(&[[0f32, 1.], [2., 3.]], &Device::Cpu)?;
+        let examples = Examples::with_views(vec![view.clone(), view], &[2, 0], &labels)?;
+        let some = examples.select(&[1, 1, 0])?;
+        assert_eq!(some.rows(), [0, 0, 2]);
+        assert_eq!(some.labels().as_slice(), [7, 7, 9]);
+        for view in some.views() {
+            assert_eq!(view.to_vec2::<f32>()?, [[2., 3.], [2., 3.], [0., 1.]]);
+        }
+        assert!(examples.select(&[])?.is_empty());
+        let outside = examples.select(&[0, 2]);
+        assert!(matches!(
+            outside,
+            Err(Error::Index {
+                arg: "places",
+                position: 1,
+                ..
+            })
+        ));
+        Ok(())
+    }
 
     #[test]
     fn examples_are_checked() -> Result<()> {

@@ -166,7 +166,7 @@ pub enum DataError {
     Table {
         /// The table.
         file: PathBuf,
-        /// The line, from 1, which is that of the names.
+        /// The line, from 1; in a CSV file the first is that of the names, in a Parquet file it is the first row.
         line: u64,
         /// The name of the column, or its number from 1.
         column: String,

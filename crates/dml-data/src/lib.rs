@@ -11,6 +11,7 @@ mod subset;
 
 mod image;
 mod image_source;
+mod label_level;
 mod tensor_dataset;
 
 pub mod augment;
@@ -43,6 +44,7 @@ pub use subset::Subset;
 
 pub use self::image::Image;
 pub use image_source::ImageSource;
+pub use label_level::LabelLevel;
 pub use tensor_dataset::TensorDataset;
 
 pub use augmented_images::AugmentedImages;

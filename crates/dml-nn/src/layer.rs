@@ -30,6 +30,15 @@ pub trait Layer: Debug + Send + Sync {
         Parameters::default()
     }
 
+    /// What the layer changes without learning it, by name: the running numbers of batch normalisation.
+    fn buffers(&self) -> Parameters {
+        Parameters::default()
+    }
+
+    /// From now on, what is measured of batches in training is left as it is, and used as outside of training; what is
+    /// learnt goes on learning. PML's `freeze_trunk_batchnorm`.
+    fn freeze_statistics(&self) {}
+
     /// Where the layer's randomness comes from: [handles](SeedSequence::handle) for a checkpoint.
     fn seeds(&self) -> Vec<SeedSequence> {
         Vec::new()
@@ -65,6 +74,12 @@ macro_rules! forward {
             fn parameters(&self) -> Parameters {
                 (**self).parameters()
             }
+            fn buffers(&self) -> Parameters {
+                (**self).buffers()
+            }
+            fn freeze_statistics(&self) {
+                (**self).freeze_statistics();
+            }
             fn seeds(&self) -> Vec<SeedSequence> {
                 (**self).seeds()
             }
@@ -87,6 +102,7 @@ macro_rules! candle_module {
     )*};
 }
 candle_module!(
+    crate::BatchNorm,
     crate::Conv2d,
     crate::Dropout,
     crate::Dropout2d,

@@ -5,6 +5,7 @@ mod parameters;
 
 pub mod init;
 
+pub mod batch_norm;
 pub mod conv2d;
 pub mod dropout;
 mod flatten;
@@ -26,6 +27,7 @@ pub use dml_core;
 pub use layer::{Layer, Role};
 pub use parameters::Parameters;
 
+pub use batch_norm::{BatchNorm, BatchNormConfig};
 pub use conv2d::{Conv2d, Conv2dConfig};
 pub use dropout::{Dropout, Dropout2d, Dropout2dConfig, DropoutConfig};
 pub use flatten::Flatten;

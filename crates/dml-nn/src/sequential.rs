@@ -82,6 +82,20 @@ impl Layer for Sequential {
         parameters
     }
 
+    fn buffers(&self) -> Parameters {
+        let mut buffers = Parameters::default();
+        for (name, layer) in self.iter() {
+            buffers.extend(name, layer.buffers());
+        }
+        buffers
+    }
+
+    fn freeze_statistics(&self) {
+        for (_, layer) in self.iter() {
+            layer.freeze_statistics();
+        }
+    }
+
     fn seeds(&self) -> Vec<SeedSequence> {
         self.iter().flat_map(|(_, layer)| layer.seeds()).collect()
     }

@@ -8,7 +8,8 @@ use dml_core::{Dataset, Sampler, check};
 
 use crate::hook::{OnEpoch, OnIteration};
 use crate::{
-    Checkpoints, Clip, Epoch, Hook, HookResult, Iteration, Method, Result, Trainer, Validation,
+    Checkpoints, Clip, Epoch, Hook, HookResult, Iteration, Method, MixedPrecision, Result,
+    SubsetBatchMiner, Trainer, Validation,
 };
 
 /// Builds a [`Trainer`]: [`Trainer::builder`], any of the methods here, [`build`](TrainerBuilder::build).
@@ -19,10 +20,12 @@ pub struct TrainerBuilder<M> {
     pub(crate) seed: u64,
     pub(crate) device: Device,
     pub(crate) input_dtype: Option<DType>,
+    pub(crate) mixed_precision: Option<MixedPrecision>,
     pub(crate) loading_threads: usize,
     pub(crate) iterations_per_epoch: Option<u64>,
     pub(crate) accumulation: usize,
     pub(crate) gradient_cache: Option<usize>,
+    pub(crate) subset_batch_miner: Option<Box<dyn SubsetBatchMiner>>,
     pub(crate) clip: Option<Clip>,
     pub(crate) measures_gradients: bool,
     pub(crate) ema_decay: Option<f64>,
@@ -40,10 +43,12 @@ impl<M: Method> TrainerBuilder<M> {
             seed: 0,
             device: Device::Cpu,
             input_dtype: None,
+            mixed_precision: None,
             loading_threads: 1,
             iterations_per_epoch: None,
             accumulation: 1,
             gradient_cache: None,
+            subset_batch_miner: None,
             clip: None,
             measures_gradients: false,
             ema_decay: None,
@@ -71,6 +76,18 @@ impl<M: Method> TrainerBuilder<M> {
     pub fn with_input_dtype(self, dtype: DType) -> Self {
         Self {
             input_dtype: Some(dtype),
+            ..self
+        }
+    }
+
+    /// Computes in half precision and learns in single. Inputs are put into its element type, as by
+    /// [`with_input_dtype`](Self::with_input_dtype), and all parts that learn must have parameters in it, or in single
+    /// precision.
+    #[must_use]
+    pub fn with_mixed_precision(self, policy: MixedPrecision) -> Self {
+        Self {
+            input_dtype: Some(policy.dtype),
+            mixed_precision: Some(policy),
             ..self
         }
     }
@@ -112,6 +129,15 @@ impl<M: Method> TrainerBuilder<M> {
     pub fn with_gradient_cache(self, rows: usize) -> Self {
         Self {
             gradient_cache: Some(rows),
+            ..self
+        }
+    }
+
+    /// Learns from a part of every batch, chosen by the embeddings of all of it. Of several views, it is by the first.
+    #[must_use]
+    pub fn with_subset_batch_miner(self, miner: impl SubsetBatchMiner + 'static) -> Self {
+        Self {
+            subset_batch_miner: Some(Box::new(miner)),
             ..self
         }
     }
@@ -185,7 +211,7 @@ impl<M: Method> TrainerBuilder<M> {
     /// # Errors
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for a number that must be at least 1, or a decay
     /// outside of [0, 1); [`TrainError`](crate::TrainError) for parameters without an optimiser, a variable that two
-    /// optimisers would move, two parts or criteria of one name.
+    /// optimisers would move, two parts or criteria of one name, parameters of another half precision than the run's.
     pub fn build(self) -> Result<Trainer<M>> {
         check::at_least_one("accumulation", self.accumulation)?;
         if let Some(rows) = self.gradient_cache {

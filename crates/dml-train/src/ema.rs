@@ -10,17 +10,29 @@
 use candle_core::{DType, Tensor, Var};
 use dml_core::{Error, Result};
 
+/// A weight and its mean.
+#[derive(Debug)]
+struct Averaged {
+    name: String,
+    /// What the model reads.
+    var: Var,
+    /// What the optimiser moves: the same, or its master.
+    moved: Var,
+    average: Tensor,
+}
+
 /// Running means of variables ([formula](self)).
 #[derive(Debug)]
 pub struct Ema {
     decay: f64,
-    averages: Vec<(String, Var, Tensor)>,
+    averages: Vec<Averaged>,
 }
 
 impl Ema {
+    /// Of weights by name, each as the model reads it and as the optimiser moves it.
     pub(crate) fn new(
         decay: f64,
-        variables: impl IntoIterator<Item = (String, Var)>,
+        weights: impl IntoIterator<Item = (String, Var, Var)>,
     ) -> Result<Self> {
         if !(0.0..1.0).contains(&decay) {
             return Err(Error::InvalidParameter {
@@ -29,20 +41,24 @@ impl Ema {
                 expected: "a number in [0, 1)",
             });
         }
-        let average = |(name, var): (String, Var)| {
-            let copy = var.as_tensor().copy()?.detach();
-            Ok((name, var, wide(&copy)?))
+        let average = |(name, var, moved): (String, Var, Var)| {
+            Ok(Averaged {
+                average: wide(&moved.as_detached_tensor())?,
+                name,
+                var,
+                moved,
+            })
         };
         Ok(Self {
             decay,
-            averages: variables.into_iter().map(average).collect::<Result<_>>()?,
+            averages: weights.into_iter().map(average).collect::<Result<_>>()?,
         })
     }
 
     /// Takes a step's weights in.
     pub(crate) fn update(&mut self) -> Result<()> {
-        for (_, var, average) in &mut self.averages {
-            let latest = wide(&var.as_detached_tensor())?;
+        for Averaged { moved, average, .. } in &mut self.averages {
+            let latest = wide(&moved.as_detached_tensor())?;
             *average = ((&*average * self.decay)? + (latest * (1.0 - self.decay))?)?.detach();
         }
         Ok(())
@@ -51,13 +67,13 @@ impl Ema {
     /// Puts the averages in the place of the weights while `f` runs.
     pub(crate) fn while_in_place<T>(&self, f: impl FnOnce() -> T) -> Result<T> {
         let mut latest = Vec::new();
-        for (_, var, average) in &self.averages {
+        for Averaged { var, average, .. } in &self.averages {
             latest.push(var.as_tensor().copy()?.detach());
             var.set(&average.to_dtype(var.dtype())?)?;
         }
         let result = f();
-        for ((_, var, _), latest) in self.averages.iter().zip(latest) {
-            var.set(&latest)?;
+        for (own, latest) in self.averages.iter().zip(latest) {
+            own.var.set(&latest)?;
         }
         Ok(result)
     }
@@ -65,7 +81,7 @@ impl Ema {
     /// The averages by name.
     pub fn averages(&self) -> impl ExactSizeIterator<Item = (&str, &Tensor)> + Clone {
         let averages = self.averages.iter();
-        averages.map(|(name, _, average)| (name.as_str(), average))
+        averages.map(|own| (own.name.as_str(), &own.average))
     }
 
     /// Sets the averages, which [fit](dml_core::checkpoint::fits).
@@ -73,9 +89,9 @@ impl Ema {
         &mut self,
         tensors: &std::collections::HashMap<String, Tensor>,
     ) -> Result<()> {
-        for (name, var, average) in &mut self.averages {
-            if let Some(tensor) = tensors.get(name) {
-                *average = tensor.to_device(var.device())?;
+        for own in &mut self.averages {
+            if let Some(tensor) = tensors.get(&own.name) {
+                own.average = tensor.to_device(own.var.device())?;
             }
         }
         Ok(())
@@ -99,7 +115,7 @@ mod tests {
     #[test]
     fn averages_follow_and_weights_come_back() -> Result<()> {
         let w = Var::new(&[0f64, 8.], &Device::Cpu)?;
-        let mut ema = Ema::new(0.75, [("w".to_owned(), w.clone())])?;
+        let mut ema = Ema::new(0.75, [("w".to_owned(), w.clone(), w.clone())])?;
         w.set(&Tensor::new(&[4f64, 8.], &Device::Cpu)?)?;
         ema.update()?;
         ema.update()?;
@@ -113,7 +129,7 @@ mod tests {
     #[test]
     fn half_precision_is_averaged_in_single() -> Result<()> {
         let w = Var::from_tensor(&Tensor::new(&[1f32], &Device::Cpu)?.to_dtype(DType::F16)?)?;
-        let mut ema = Ema::new(0.9999, [("w".to_owned(), w.clone())])?;
+        let mut ema = Ema::new(0.9999, [("w".to_owned(), w.clone(), w.clone())])?;
         w.set(&Tensor::new(&[0f32], &Device::Cpu)?.to_dtype(DType::F16)?)?;
         ema.update()?;
         let average = ema.averages().next().unwrap().1.to_vec1::<f32>()?;

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use candle_core::DType;
 use dml_core::CheckpointError;
 
 /// The result of every fallible function of this crate.
@@ -39,6 +40,28 @@ pub enum TrainError {
         first: String,
         /// The second part or criterion.
         second: String,
+    },
+    /// A parameter has another element type than mixed precision computes in.
+    #[error("{parameter} of {part}: expected element type {expected:?} or F32, got {got:?}")]
+    ParameterType {
+        /// The part or criterion.
+        part: String,
+        /// The parameter.
+        parameter: String,
+        /// That of the policy.
+        expected: DType,
+        /// That of the parameter.
+        got: DType,
+    },
+    /// Candle has an operation of the model, or of its gradient, not in half precision on this device.
+    #[error(
+        "mixed precision: {operation} can't be computed in {dtype:?} on this device; use another, or single precision"
+    )]
+    Precision {
+        /// The operation.
+        operation: &'static str,
+        /// The element type.
+        dtype: DType,
     },
     /// The sampler has no batch, so an epoch would never end.
     #[error("sampler: expected at least one batch in pass {pass}, got none")]
@@ -119,6 +142,25 @@ impl From<candle_core::Error> for TrainError {
 }
 
 impl TrainError {
+    /// The same error, told as one of mixed precision if that is what it is.
+    pub(crate) fn of_precision(self) -> Self {
+        fn cause(error: &candle_core::Error) -> Option<TrainError> {
+            use candle_core::Error;
+            match error {
+                Error::UnsupportedDTypeForOp(dtype, operation) => Some(TrainError::Precision {
+                    operation,
+                    dtype: *dtype,
+                }),
+                Error::WithBacktrace { inner, .. } => cause(inner),
+                _ => None,
+            }
+        }
+        match &self {
+            Self::Core(dml_core::Error::Tensor(error)) => cause(error).unwrap_or(self),
+            _ => self,
+        }
+    }
+
     /// For `map_err`: what was tried with which file.
     pub(crate) fn io<'a>(
         action: &'static str,

@@ -22,13 +22,14 @@ pub(crate) fn one_pass(
     method: &dyn Method,
     examples: &Examples,
     epoch: u64,
+    loss_scale: f64,
 ) -> Result<(GradStore, Losses)> {
     let views = examples.views().iter();
     let representations: Vec<Tensor> = views
         .map(|view| method.represent(view, true))
         .collect::<Result<_>>()?;
     let losses = method.losses(&representations, examples, epoch)?;
-    Ok((losses.total()?.backward()?, losses))
+    Ok((scaled(&losses, loss_scale)?.backward()?, losses))
 }
 
 /// The gradients of a batch, `rows` rows at a time ([method](self)).
@@ -36,6 +37,7 @@ pub(crate) fn cached(
     method: &dyn Method,
     examples: &Examples,
     epoch: u64,
+    loss_scale: f64,
     rows: usize,
 ) -> Result<(GradStore, Losses)> {
     let seeds: Vec<SeedSequence> = method
@@ -61,7 +63,7 @@ pub(crate) fn cached(
     }
     let representations: Vec<Tensor> = leaves.iter().map(|leaf| leaf.as_tensor().clone()).collect();
     let losses = method.losses(&representations, examples, epoch)?;
-    let mut gradients = losses.total()?.backward()?;
+    let mut gradients = scaled(&losses, loss_scale)?.backward()?;
     let after = calls();
     let mut before = before.iter();
     for (view, leaf) in examples.views().iter().zip(&leaves) {
@@ -88,7 +90,16 @@ pub(crate) fn cached(
     Ok((gradients, losses))
 }
 
-fn chunks(view: &Tensor, rows: usize) -> Result<Vec<Tensor>> {
+/// What gradients are taken of.
+fn scaled(losses: &Losses, loss_scale: f64) -> Result<Tensor> {
+    let total = losses.total()?;
+    if loss_scale == 1.0 {
+        return Ok(total);
+    }
+    Ok((total * loss_scale)?)
+}
+
+pub(crate) fn chunks(view: &Tensor, rows: usize) -> Result<Vec<Tensor>> {
     let count = view.dims()[0];
     let chunk = |start| Ok(view.narrow(0, start, rows.min(count - start))?);
     // A batch without rows is one chunk without rows.

@@ -2,11 +2,12 @@
 
 use std::fmt;
 
-use candle_core::Var;
 use candle_core::backprop::GradStore;
+use candle_core::{DType, Var};
 use dml_core::{Optimizer, Result};
 
 use crate::Clip;
+use crate::mixed_precision::is_half;
 use crate::schedule::{Pace, Plateau, Schedule};
 
 /// Named parameters, and how they learn.
@@ -15,6 +16,8 @@ use crate::schedule::{Pace, Plateau, Schedule};
 pub struct Learner {
     name: String,
     parameters: Vec<(String, Var)>,
+    /// For each parameter of half precision, what the optimiser moves in its place; empty without an optimiser.
+    masters: Vec<Option<Var>>,
     optimizer: Option<Box<dyn Optimizer>>,
     base_rate: f64,
     by_iteration: Option<Box<dyn Schedule>>,
@@ -32,6 +35,7 @@ impl Learner {
         Self {
             name: name.into(),
             parameters: parameters.into_iter().collect(),
+            masters: Vec::new(),
             optimizer: None,
             base_rate: 0.0,
             by_iteration: None,
@@ -86,7 +90,11 @@ impl Learner {
         &mut self,
         make: impl FnOnce(Vec<(String, Var)>) -> Result<O>,
     ) -> Result<()> {
-        let optimizer = make(self.parameters.clone())?;
+        let master = |(_, var): &(String, Var)| master(var);
+        self.masters = self.parameters.iter().map(master).collect::<Result<_>>()?;
+        let names = self.parameters.iter().map(|(name, _)| name.clone());
+        let moved = names.zip(self.moved().cloned()).collect();
+        let optimizer = make(moved)?;
         self.base_rate = optimizer.learning_rate();
         self.optimizer = Some(Box::new(optimizer));
         Ok(())
@@ -123,6 +131,48 @@ impl Learner {
         self.optimizer.as_deref_mut()
     }
 
+    /// What the optimiser moves: the parameters, or their masters where they have some.
+    pub(crate) fn moved(&self) -> impl Iterator<Item = &Var> {
+        let masters = self.masters.iter().map(Option::as_ref);
+        let masters = masters.chain(std::iter::repeat(None));
+        let both = self.variables().zip(masters);
+        both.map(|(var, master)| master.unwrap_or(var))
+    }
+
+    /// Parameters of half precision by name, each with its master.
+    pub(crate) fn masters(&self) -> impl Iterator<Item = (&str, &Var, &Var)> {
+        let both = self.parameters.iter().zip(&self.masters);
+        both.filter_map(|((name, var), master)| Some((name.as_str(), var, master.as_ref()?)))
+    }
+
+    /// Takes over what was put into parameters from outside, such as weights from a file. Elsewhere masters know more
+    /// digits than their parameters.
+    pub(crate) fn adopt_parameters(&self) -> Result<()> {
+        for (_, var, master) in self.masters() {
+            let rounded = master.as_detached_tensor().to_dtype(var.dtype())?;
+            let changed = rounded.ne(&var.as_detached_tensor())?;
+            if changed
+                .to_dtype(DType::F32)?
+                .max_all()?
+                .to_scalar::<f32>()?
+                > 0.0
+            {
+                master.set(&var.as_detached_tensor().to_dtype(master.dtype())?)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts the gradients of parameters of half precision, in single precision, into the place of their masters'.
+    pub(crate) fn widen(&self, gradients: &mut GradStore) -> Result<()> {
+        for (_, var, master) in self.masters() {
+            if let Some(gradient) = gradients.remove(var) {
+                gradients.insert(master, gradient.to_dtype(master.dtype())?);
+            }
+        }
+        Ok(())
+    }
+
     /// Limits the own gradients and makes a step at the rate that the schedules ask for.
     pub(crate) fn step(
         &mut self,
@@ -131,7 +181,7 @@ impl Learner {
         epochs: u64,
     ) -> Result<()> {
         if let Some(clip) = self.clip {
-            clip.apply(gradients, self.parameters.iter().map(|(_, var)| var))?;
+            clip.apply(gradients, self.moved())?;
         }
         let factor = |schedule: &Option<Box<dyn Schedule>>, done| {
             schedule.as_ref().map_or(1.0, |own| own.factor(done))
@@ -144,8 +194,22 @@ impl Learner {
             optimizer.set_learning_rate(rate);
             optimizer.step(gradients)?;
         }
+        for (_, var, master) in self.masters() {
+            if gradients.get(master).is_some() {
+                var.set(&master.as_detached_tensor().to_dtype(var.dtype())?)?;
+            }
+        }
         Ok(())
     }
+}
+
+/// A parameter of half precision in single precision.
+fn master(var: &Var) -> Result<Option<Var>> {
+    if !is_half(var.dtype()) {
+        return Ok(None);
+    }
+    let wide = var.as_detached_tensor().to_dtype(DType::F32)?;
+    Ok(Some(Var::from_tensor(&wide)?))
 }
 
 impl fmt::Debug for Learner {
@@ -163,6 +227,10 @@ impl fmt::Debug for Learner {
 macro_rules! learner_methods {
     () => {
         /// Who changes the parameters. The rate that it comes with is the base of all schedules.
+        ///
+        /// Parameters of half precision learn by masters: single-precision copies, which the optimiser gets and moves,
+        /// and which are rounded to the parameters after every step. A step that is too small to change the rounded
+        /// number is so not lost.
         ///
         /// # Errors
         /// As `make`, which gets the named parameters.

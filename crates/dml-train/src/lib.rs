@@ -28,6 +28,9 @@ pub mod unsupervised_embeddings_using_augmentations;
 mod gradient_cache;
 pub mod loader;
 
+pub mod mixed_precision;
+pub mod subset_batch_miner;
+
 pub mod ema;
 mod progress;
 
@@ -66,6 +69,9 @@ pub use two_stream_metric_loss::TwoStreamMetricLoss;
 pub use unsupervised_embeddings_using_augmentations::UnsupervisedEmbeddingsUsingAugmentations;
 
 pub use loader::{Loader, Position};
+
+pub use mixed_precision::{LossScaleConfig, MixedPrecision};
+pub use subset_batch_miner::{ChooseRows, MaximumLoss, SubsetBatchMiner};
 
 pub use ema::Ema;
 pub use progress::{Epoch, Iteration, Norms};

@@ -31,6 +31,9 @@ pub struct Iteration {
     pub norms: Norms,
     /// The norm of all gradients together, before clipping; only where it was asked for.
     pub gradient_norm: Option<f64>,
+    /// What the loss was multiplied with before gradients were taken, in mixed precision that does so. If a gradient was
+    /// not finite, no step was made, and the next one has a smaller scale.
+    pub loss_scale: Option<f64>,
     /// The learning rate of each part and criterion that has one.
     pub learning_rates: Vec<(String, f64)>,
     /// How many rows there were.
@@ -110,6 +113,9 @@ impl Iteration {
         scalars.push(("embedding_norm/max".to_owned(), self.norms.max));
         if let Some(norm) = self.gradient_norm {
             scalars.push(("gradient_norm".to_owned(), norm));
+        }
+        if let Some(scale) = self.loss_scale {
+            scalars.push(("loss_scale".to_owned(), scale));
         }
         scalars.extend(self.learning_rates.iter().map(named("learning_rate")));
         let rate = self.examples_per_second();

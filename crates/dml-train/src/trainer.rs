@@ -1,22 +1,23 @@
 //! The loop: load, differentiate, step, tell.
 
+mod gradients;
+mod learners;
 mod snapshot;
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
-use dml_core::{Dataset, Examples, Sampler};
+use dml_core::{Dataset, Sampler};
 use tracing::{debug_span, info_span};
 
 use crate::checkpoint::Counters;
-use crate::clip::{gradient_norm, scale};
-use crate::progress::Sums;
+use crate::clip::gradient_norm;
+use crate::mixed_precision::LossScale;
 use crate::{
-    Ema, Epoch, Flow, Iteration, Learner, Loader, Method, Norms, Result, TrainError,
-    TrainerBuilder, gradient_cache,
+    Ema, Epoch, Flow, Iteration, Loader, Method, Norms, Result, TrainError, TrainerBuilder,
 };
+use learners::{averaged, check_learners, check_types, learners, learners_mut};
 
 /// Why a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +37,7 @@ pub struct Trainer<M> {
     counters: Counters,
     loader: Option<Loader>,
     ema: Option<Ema>,
+    loss_scale: Option<LossScale>,
     is_resumed: bool,
     /// The mean loss of the epoch so far, as sum and count.
     epoch_loss: (f64, u64),
@@ -53,11 +55,17 @@ impl<M: Method> Trainer<M> {
 
     pub(crate) fn new(run: TrainerBuilder<M>) -> Result<Self> {
         check_learners(&learners(&run.method))?;
+        if let Some(policy) = &run.mixed_precision {
+            check_types(&learners(&run.method), policy)?;
+        }
         let ema = match run.ema_decay {
             None => None,
             Some(decay) => Some(Ema::new(decay, averaged(&run.method))?),
         };
+        let policy = run.mixed_precision.as_ref();
+        let loss_scale = policy.and_then(|policy| policy.loss_scale.clone());
         Ok(Self {
+            loss_scale: loss_scale.map(LossScale::new),
             run,
             counters: Counters::default(),
             loader: None,
@@ -139,6 +147,9 @@ impl<M: Method> Trainer<M> {
     /// the method, its optimisers, validation and hooks. After an error the run can be taken up at its last checkpoint.
     pub fn run(&mut self, epochs: u64) -> Result<Ended> {
         self.claim_folder()?;
+        for learner in learners(&self.run.method) {
+            learner.adopt_parameters()?;
+        }
         let ended = loop {
             if let Some(validation) = &self.run.validation
                 && validation.is_exhausted()
@@ -220,10 +231,17 @@ impl<M: Method> Trainer<M> {
         let learning: Vec<Var> = learners(&self.run.method)
             .into_iter()
             .filter(|learner| learner.learns() && self.run.method.trains(learner.name(), epoch))
-            .flat_map(|learner| learner.variables().cloned())
+            .flat_map(|learner| learner.moved().cloned())
             .collect();
-        if self.run.measures_gradients {
-            done.gradient_norm = Some(gradient_norm(&gradients, &learning)?);
+        let mut finite = true;
+        if self.run.measures_gradients || self.loss_scale.is_some() {
+            let norm = gradient_norm(&gradients, &learning)?;
+            done.gradient_norm = self.run.measures_gradients.then_some(norm);
+            if let Some(scale) = &mut self.loss_scale {
+                done.loss_scale = Some(scale.scale());
+                finite = norm.is_finite();
+                scale.update(finite);
+            }
         }
         if let Some(clip) = self.run.clip {
             clip.apply(&mut gradients, &learning)?;
@@ -234,7 +252,7 @@ impl<M: Method> Trainer<M> {
             .collect();
         let (steps, epochs) = (self.counters.step, self.counters.epoch);
         for (learner, trains) in learners_mut(&mut self.run.method).into_iter().zip(trains) {
-            if trains {
+            if trains && finite {
                 learner.step(&mut gradients, steps, epochs)?;
             }
         }
@@ -243,7 +261,9 @@ impl<M: Method> Trainer<M> {
                 done.learning_rates.push((learner.name().to_owned(), rate));
             }
         }
-        if let Some(ema) = &mut self.ema {
+        if let Some(ema) = &mut self.ema
+            && finite
+        {
             ema.update()?;
         }
         self.counters.iteration += 1;
@@ -252,61 +272,6 @@ impl<M: Method> Trainer<M> {
         self.epoch_loss.1 += 1;
         done.seconds = start.elapsed().as_secs_f64();
         Ok(done)
-    }
-
-    /// The gradients of the next batches, averaged.
-    fn gradients(&mut self, epoch: u64) -> Result<(GradStore, Sums)> {
-        let mut sums = Sums::default();
-        let mut all: Option<GradStore> = None;
-        for _ in 0..self.run.accumulation {
-            let examples = debug_span!("load").in_scope(|| self.next_examples())?;
-            let _span = debug_span!("gradients").entered();
-            let method = &self.run.method;
-            let (gradients, losses) = match self.run.gradient_cache {
-                Some(rows) if rows < examples.len() => {
-                    gradient_cache::cached(method, &examples, epoch, rows)?
-                }
-                _ => gradient_cache::one_pass(method, &examples, epoch)?,
-            };
-            sums.add(&losses, examples.len())?;
-            match &mut all {
-                None => all = Some(gradients),
-                Some(all) => all.extend(gradients)?,
-            }
-        }
-        let mut gradients = all.unwrap_or_default();
-        if self.run.accumulation > 1 {
-            let factor = 1.0 / self.run.accumulation as f64;
-            let learners = learners(&self.run.method);
-            let variables = learners.iter().flat_map(|learner| learner.variables());
-            scale(&mut gradients, variables, factor)?;
-        }
-        Ok((gradients, sums))
-    }
-
-    fn next_examples(&mut self) -> Result<Examples> {
-        let run = &self.run;
-        let loader = self.loader.get_or_insert_with(|| {
-            Loader::new(
-                run.dataset.clone(),
-                run.sampler.clone(),
-                run.seed,
-                self.counters.position,
-                run.loading_threads,
-            )
-        });
-        let (examples, next) = loader.next_batch()?;
-        self.counters.position = next;
-        Ok(examples.map(|view| self.prepared(view))?)
-    }
-
-    /// Input where and as the parts want it.
-    fn prepared(&self, view: Tensor) -> dml_core::Result<Tensor> {
-        let view = view.to_device(&self.run.device)?;
-        Ok(match self.run.input_dtype {
-            Some(dtype) if view.dtype().is_float() => view.to_dtype(dtype)?,
-            _ => view,
-        })
     }
 
     /// Judges the averaged weights, if there are any, else the latest; and tells the plateau schedules.
@@ -346,6 +311,7 @@ pub(crate) fn blank(epoch: u64, iteration: u64, step: u64) -> Iteration {
         total: 0,
         norms: Norms::default(),
         gradient_norm: None,
+        loss_scale: None,
         learning_rates: Vec::new(),
         examples: 0,
         seconds: 0.0,
@@ -357,56 +323,4 @@ fn failed(name: &str, source: crate::error::AnyError) -> TrainError {
         name: name.to_owned(),
         source,
     }
-}
-
-/// Everything with parameters, in the fixed order of parts and criteria.
-fn learners(method: &dyn Method) -> Vec<&Learner> {
-    let parts = method.parts().into_iter().map(|part| &part.learner);
-    let criteria = method.criteria().into_iter().map(|own| &own.learner);
-    parts.chain(criteria).collect()
-}
-
-/// As [`learners`]; parts and criteria are borrowed one after the other.
-fn learners_mut(method: &mut dyn Method) -> Vec<&mut Learner> {
-    method.learners_mut()
-}
-
-/// The variables of the parts that learn, under the names that checkpoints use.
-fn averaged(method: &dyn Method) -> Vec<(String, Var)> {
-    let learning = method
-        .parts()
-        .into_iter()
-        .filter(|part| part.learner.learns());
-    learning.flat_map(|part| named(&part.learner)).collect()
-}
-
-/// The parameters with the learner's name before theirs.
-fn named(learner: &Learner) -> Vec<(String, Var)> {
-    let name = |(own, var): &(String, Var)| (format!("{}/{own}", learner.name()), var.clone());
-    learner.parameters().iter().map(name).collect()
-}
-
-fn check_learners(learners: &[&Learner]) -> Result<()> {
-    for (i, learner) in learners.iter().enumerate() {
-        let name = learner.name().to_owned();
-        if learners[..i].iter().any(|other| other.name() == name) {
-            return Err(TrainError::SameName { name });
-        }
-        let has_parameters = !learner.parameters().is_empty();
-        if has_parameters && learner.optimizer().is_none() && !learner.is_frozen() {
-            return Err(TrainError::NoOptimizer { learner: name });
-        }
-        for other in learners[..i].iter().filter(|other| other.learns()) {
-            for (parameter, var) in learner.parameters() {
-                if learner.learns() && other.variables().any(|own| own.id() == var.id()) {
-                    return Err(TrainError::Shared {
-                        parameter: parameter.clone(),
-                        first: other.name().to_owned(),
-                        second: name,
-                    });
-                }
-            }
-        }
-    }
-    Ok(())
 }

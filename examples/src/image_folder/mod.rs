@@ -9,8 +9,6 @@
 //! out and listed. The folder `--out` gets `metrics.json` and `model.safetensors`.
 
 mod data;
-mod evaluation;
-mod network;
 mod results;
 
 use std::cell::RefCell;
@@ -30,6 +28,8 @@ use dml::reducers::AvgNonZeroReducer;
 use dml::samplers::{MPerClassSampler, MPerClassSamplerConfig};
 use dml::train::{Flow, MetricLossOnly, Part, Trainer};
 use serde::Serialize;
+
+use crate::{evaluation, network};
 
 pub use results::{FolderSummary, Results};
 
@@ -108,7 +108,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Results> {
         writeln!(out, "{sentence}")?;
     }
 
-    let network = network::build(args.size, args.embedding, args.seed)?;
+    let network = network::build(3, args.size, args.embedding, args.seed)?;
     let parameters = dml::nn::Layer::parameters(&network);
     let trunk = Part::new("trunk", network, parameters.clone()).with_optimizer(|parameters| {
         let config = AdamConfig {
@@ -133,7 +133,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Results> {
     })
     .build()?;
 
-    let untrained = evaluation::evaluate(&trainer, &test, args.batch)?;
+    let untrained = evaluation::evaluate(&trainer, &test, args.batch, &[])?;
     let start = Instant::now();
     for epoch in 1..=args.epochs {
         trainer.run(epoch)?;
@@ -142,7 +142,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Results> {
         }
     }
     let train_seconds = start.elapsed().as_secs_f64();
-    let trained = evaluation::evaluate(&trainer, &test, args.batch)?;
+    let trained = evaluation::evaluate(&trainer, &test, args.batch, &[])?;
     let results = Results {
         metrics: trained,
         metrics_before_training: untrained,

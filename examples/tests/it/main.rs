@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used)] // A test that meets an error has failed.
 
+mod digits;
 mod image_folder;
 mod loading;
 mod pictures;
+mod sentences;
+mod serve;
+mod single_crates;

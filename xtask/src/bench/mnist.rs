@@ -76,6 +76,7 @@ impl Setup {
             objective: self.parts.objective()?,
             sampler: self.parts.sampler(self.digits.sets.train.labels())?,
             learning_rate: LEARNING_RATE,
+            gradient_cache: None,
             device: &Device::Cpu,
         };
         let last = Rc::new(Cell::new(None));

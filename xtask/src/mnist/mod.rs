@@ -23,6 +23,7 @@ mod outputs;
 mod parts;
 mod pictures;
 mod report;
+mod results;
 mod settings;
 mod training;
 
@@ -44,16 +45,14 @@ use dml::train::{
 };
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use serde::Serialize;
-use serde_json::{Map, Value};
 
 use crate::memory::peak_mb;
 use course::Course;
 use evaluation::{Embedded, Embedder};
 use interrupt::Interrupt;
-use log::{Iteration, Log};
+use log::Log;
 use outputs::Outputs;
-use report::{Along, Report};
+use results::{Config, Metrics, count, print_summary, report_of};
 use settings::Settings;
 
 pub(crate) use data_source::{Dataset, Digits, open};
@@ -79,6 +78,10 @@ pub(crate) struct Args {
     /// Images of a batch.
     #[arg(long, default_value_t = 256)]
     batch_size: usize,
+    /// Compute the gradients of a batch so many rows at a time: the memory of a small batch, the loss of the whole one, and
+    /// a second forward pass.
+    #[arg(long, value_name = "ROWS")]
+    gradient_cache: Option<usize>,
     /// Learning rate of Adam.
     #[arg(long, default_value_t = 0.01)]
     lr: f64,
@@ -117,37 +120,6 @@ pub(crate) struct Args {
     out: PathBuf,
 }
 
-/// What `metrics.json` holds.
-#[derive(Serialize)]
-struct Metrics<'a> {
-    precision_at_1: f64,
-    /// What was asked for besides.
-    metrics: Map<String, Value>,
-    train_seconds: f64,
-    embed_seconds: f64,
-    eval_seconds: f64,
-    peak_rss_mb: Option<f64>,
-    iterations: usize,
-    final_loss: f32,
-    dataset: &'a str,
-    seed: u64,
-    config: Config<'a>,
-}
-
-/// What was run, in full.
-#[derive(Serialize)]
-struct Config<'a> {
-    epochs: u64,
-    batch_size: usize,
-    lr: f64,
-    threads: usize,
-    device: &'a str,
-    train_images: usize,
-    test_images: usize,
-    #[serde(flatten)]
-    parts: &'a Parts,
-}
-
 /// Trains, embeds, measures.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     if let Some(threads) = args.threads {
@@ -163,6 +135,9 @@ fn run_until(
     more: impl FnOnce(TrainerBuilder<MetricLossOnly>) -> TrainerBuilder<MetricLossOnly>,
 ) -> anyhow::Result<()> {
     let device = device::open(&args.device)?;
+    if args.gradient_cache == Some(0) {
+        bail!("--gradient-cache: expected at least 1, got 0");
+    }
     // Whatever is wrong with the arguments is said before anything is downloaded.
     let parts = args.parts.resolve(args.batch_size, args.seed)?;
     let objective = parts.objective()?;
@@ -173,6 +148,7 @@ fn run_until(
     let settings = Settings {
         seed: args.seed,
         batch_size: args.batch_size,
+        gradient_cache: args.gradient_cache,
         lr: args.lr,
         dataset: digits.name,
         train_images: train.len(),
@@ -204,6 +180,7 @@ fn run_until(
         objective,
         sampler,
         learning_rate: args.lr,
+        gradient_cache: args.gradient_cache,
         device: &device,
     };
     let embedder = Embedder::new(&network, &digits, &device);
@@ -271,6 +248,7 @@ fn run_until(
         config: Config {
             epochs: args.epochs,
             batch_size: args.batch_size,
+            gradient_cache: args.gradient_cache,
             lr: args.lr,
             threads: rayon::current_num_threads(),
             device: &args.device,
@@ -351,78 +329,4 @@ fn board(outputs: &Outputs, embedder: &Embedder) -> TensorBoard {
         let rank = rank_me(&embedder.embed_sample(RANK_ME_SAMPLE)?)?;
         Ok(vec![("epoch/rank_me".to_owned(), rank)])
     })
-}
-
-/// The page of a run.
-fn report_of(
-    metrics: &Metrics<'_>,
-    course: &Course,
-    validation_seconds: f64,
-    has_miner: bool,
-) -> anyhow::Result<Report> {
-    let history = course.iterations();
-    let config = &metrics.config;
-    let summary = format!(
-        "data set {}: {} images to train on and {} to test with; {} of batches of {}; seed {}",
-        metrics.dataset,
-        config.train_images,
-        config.test_images,
-        count(config.epochs, "epoch"),
-        config.batch_size,
-        metrics.seed,
-    );
-    let mut report = Report::new("Deep metric learning on digits", &summary);
-    report.fact("Precision@1", format!("{:.4}", metrics.precision_at_1));
-    for (name, value) in &metrics.metrics {
-        let shown = value
-            .as_f64()
-            .map_or_else(|| value.to_string(), |x| format!("{x:.4}"));
-        report.fact(name, shown);
-    }
-    report.fact("last loss", format!("{:.4}", metrics.final_loss));
-    report.fact("iterations", metrics.iterations.to_string());
-    if let Some(mb) = metrics.peak_rss_mb {
-        report.fact("peak memory", format!("{mb:.0} MB"));
-    }
-    let values = |f: fn(&Iteration) -> f64| history.iter().map(f).collect::<Vec<_>>();
-    report.curve(
-        "loss",
-        Along::ITERATIONS,
-        &values(|done| f64::from(done.loss)),
-    )?;
-    let mined = if has_miner { "mined tuples" } else { "values" };
-    report.curve(mined, Along::ITERATIONS, &values(|done| done.mined as f64))?;
-    let precisions = course.precisions();
-    if !precisions.is_empty() {
-        report.curve("Precision@1", Along::EPOCHS, &precisions)?;
-    }
-    let mut timings = vec![
-        ("training", metrics.train_seconds),
-        ("embedding", metrics.embed_seconds),
-        ("search and metrics", metrics.eval_seconds),
-    ];
-    if !precisions.is_empty() {
-        timings.insert(1, ("validation", validation_seconds));
-    }
-    report.timings(&timings);
-    report.settings(&serde_json::to_value(config)?);
-    Ok(report)
-}
-
-/// `1 epoch`, `2 epochs`.
-fn count(n: u64, thing: &str) -> String {
-    format!("{n} {thing}{}", if n == 1 { "" } else { "s" })
-}
-
-fn print_summary(metrics: &Metrics<'_>, out: &std::path::Path) {
-    let memory = metrics
-        .peak_rss_mb
-        .map_or_else(String::new, |mb| format!(", peak memory {mb:.0} MB"));
-    println!(
-        "trained in {:.1} s, embedded in {:.1} s, searched in {:.1} s{memory}; results in {}",
-        metrics.train_seconds,
-        metrics.embed_seconds,
-        metrics.eval_seconds,
-        out.display()
-    );
 }

@@ -21,6 +21,8 @@ const FILE: &str = "checkpoints/settings.json";
 pub(crate) struct Settings<'a> {
     pub(crate) seed: u64,
     pub(crate) batch_size: usize,
+    /// The masks of dropout follow from the calls, and there is one for each of the chunks.
+    pub(crate) gradient_cache: Option<usize>,
     pub(crate) lr: f64,
     pub(crate) dataset: &'a str,
     pub(crate) train_images: usize,
@@ -31,9 +33,10 @@ pub(crate) struct Settings<'a> {
 }
 
 /// The names of [`Settings`] in the order in which differences are told: what has a name of its own first.
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 11] = [
     "seed",
     "batch_size",
+    "gradient_cache",
     "lr",
     "dataset",
     "train_images",

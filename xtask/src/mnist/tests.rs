@@ -155,6 +155,10 @@ fn what_can_not_be_resumed_is_said_and_left_alone() -> anyhow::Result<()> {
     let different = [
         (["--seed", "4"], "seed 3, and this one has 4"),
         (["--batch-size", "4"], "batch_size 8, and this one has 4"),
+        (
+            ["--gradient-cache", "3"],
+            "gradient_cache null, and this one has 3",
+        ),
         (["--lr", "0.1"], "lr 0.01, and this one has 0.1"),
         (["--limit", "42"], "train_images 48, and this one has 42"),
         (
@@ -171,5 +175,38 @@ fn what_can_not_be_resumed_is_said_and_left_alone() -> anyhow::Result<()> {
     let unasked = said(&[]);
     assert!(unasked.contains("go on with it by --resume"), "{unasked}");
     assert_eq!(contents(&out)?, before);
+    Ok(())
+}
+
+#[test]
+fn a_gradient_cache_cuts_the_batch_and_not_the_loss() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let run = |name: &str, more: &[&str]| -> anyhow::Result<std::path::PathBuf> {
+        let out = folder.path().join(name);
+        run_for(&args(&out, more), None)?;
+        Ok(out)
+    };
+    let model = |out: &Path| fs::read(out.join("model.safetensors"));
+    let whole = run("whole", &[])?;
+    // One chunk is the one pass; of several, each draws masks of its own.
+    let one = run("one", &["--gradient-cache", "8"])?;
+    assert!(model(&whole)? == model(&one)?);
+    let cut = run("cut", &["--gradient-cache", "3"])?;
+    assert!(model(&whole)? != model(&cut)?, "it has changed nothing");
+    assert_eq!(metrics(&cut)?["config"]["gradient_cache"], 3);
+    // An interruption changes nothing about that.
+    let broken = folder.path().join("broken");
+    let more = ["--gradient-cache", "3"];
+    assert!(run_for(&args(&broken, &more), Some(4)).is_err());
+    run_for(&args(&broken, &["--gradient-cache", "3", "--resume"]), None)?;
+    assert!(model(&broken)? == model(&folder.path().join("cut"))?);
+
+    let out = folder.path().join("refused");
+    let error = run_for(&args(&out, &["--gradient-cache", "0"]), None).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "--gradient-cache: expected at least 1, got 0"
+    );
+    assert!(!out.exists());
     Ok(())
 }

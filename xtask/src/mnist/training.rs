@@ -17,6 +17,8 @@ pub(crate) struct Training<'a> {
     pub(crate) objective: Objective,
     pub(crate) sampler: Arc<dyn Sampler>,
     pub(crate) learning_rate: f64,
+    /// How many rows of a batch have activations at a time; all of them unless it is said.
+    pub(crate) gradient_cache: Option<usize>,
     pub(crate) device: &'a Device,
 }
 
@@ -35,10 +37,14 @@ impl Training<'_> {
         let method = MetricLossOnly::new(trunk, criterion);
         let images = self.digits.sets.train.clone();
         let images = images.normalized(self.digits.normalization);
-        Ok(Trainer::builder(method, images, self.sampler)
+        let builder = Trainer::builder(method, images, self.sampler)
             .with_device(self.device.clone())
             // Reading a batch of small images is quick beside a step. A thread that does it ahead would take a core from
             // the kernels, and memory for the batches that wait.
-            .with_loading_threads(0))
+            .with_loading_threads(0);
+        Ok(match self.gradient_cache {
+            None => builder,
+            Some(rows) => builder.with_gradient_cache(rows),
+        })
     }
 }

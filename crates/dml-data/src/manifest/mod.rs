@@ -12,9 +12,12 @@
 //! the table. Labels are text; classes are numbered from 0 in the order of their names, those of the whole table even
 //! where only a part of it is asked for, so that labels of queries and galleries can be compared.
 //!
-//! The file is in UTF-8 and ends in `.csv`; it has the names of its columns in the first line and is separated by commas.
+//! A CSV file is in UTF-8, has the names of its columns in the first line and is separated by commas. With the feature
+//! `parquet`, a Parquet file with columns of these names is the same; there a label may be a whole number, too.
 
 mod csv_table;
+#[cfg(feature = "parquet")]
+mod parquet_table;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -71,7 +74,7 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// Reads a table.
+    /// Reads a table, by the ending of its name: `.csv`, or `.parquet` with the feature of that name.
     ///
     /// # Errors
     /// [`DataError::Io`] if the file can't be read, [`DataError::Table`] with line and column for what is wrong in it,
@@ -81,10 +84,16 @@ impl Manifest {
         let ending = path.extension().map(std::ffi::OsStr::to_ascii_lowercase);
         let lines = match ending.as_deref().and_then(|ending| ending.to_str()) {
             Some("csv") => csv_table::read(path)?,
+            #[cfg(feature = "parquet")]
+            Some("parquet") => parquet_table::read(path)?,
             _ => {
                 return Err(DataError::TableKind {
                     file: path.to_path_buf(),
-                    known: ".csv",
+                    known: if cfg!(feature = "parquet") {
+                        ".csv or .parquet"
+                    } else {
+                        ".csv, or .parquet with the feature `parquet`"
+                    },
                 });
             }
         };
@@ -208,7 +217,7 @@ const COLUMNS: [&str; 4] = ["path", "label", "split", "role"];
 /// A line as a table has it: the cells of [`COLUMNS`], empty ones as `None`.
 #[derive(Debug)]
 struct Line {
-    /// From 1, which is that of the names.
+    /// From 1; in a CSV file the first is that of the names.
     number: u64,
     cells: [Option<String>; 4],
 }

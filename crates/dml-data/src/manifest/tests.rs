@@ -154,7 +154,7 @@ fn faults_name_line_and_column() {
 fn files_that_are_no_tables_are_refused() {
     let text = manifest("t.txt", "path,label\n").unwrap_err().to_string();
     assert!(
-        text.contains("t.txt: expected a table that ends in .csv"),
+        text.contains("t.txt: expected a table that ends in .csv") && text.contains("parquet"),
         "{text}"
     );
     let missing = Manifest::read("no/such/table.csv").unwrap_err();

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::Position;
+use crate::mixed_precision::LossScaleState;
 use crate::schedule::PlateauState;
 use crate::validation::ValidationState;
 
@@ -57,6 +58,8 @@ pub(crate) struct State {
     pub(crate) sequences: BTreeMap<String, Vec<Sequence>>,
     pub(crate) plateaus: BTreeMap<String, PlateauState>,
     pub(crate) validation: Option<ValidationState>,
+    #[serde(default)]
+    pub(crate) loss_scale: Option<LossScaleState>,
     pub(crate) hooks: BTreeMap<String, Value>,
 }
 
@@ -70,6 +73,7 @@ impl State {
             sequences: BTreeMap::new(),
             plateaus: BTreeMap::new(),
             validation: None,
+            loss_scale: None,
             hooks: BTreeMap::new(),
         }
     }

@@ -7,14 +7,17 @@ use candle_core::{Tensor, Var};
 use dml_core::{SeedSequence, checkpoint};
 use tracing::info_span;
 
-use super::{Trainer, failed, learners, learners_mut, named};
+use super::learners::{learners, learners_mut, named};
+use super::{Trainer, failed};
 use crate::checkpoint::{Checkpoints, Sequence, Snapshot, State};
+use crate::mixed_precision::LossScale;
 use crate::{Method, Result, TrainError, Validation};
 
 /// What stands before the names of tensors of each kind.
 const PARAMETERS: &str = "parameters/";
 const BUFFERS: &str = "buffers/";
 const LOSS_BUFFERS: &str = "loss_buffers/";
+const MASTERS: &str = "masters/";
 const OPTIMIZERS: &str = "optimizers/";
 const AVERAGES: &str = "averages/";
 
@@ -59,7 +62,7 @@ impl<M: Method> Trainer<M> {
         let averages = under(&tensors, AVERAGES);
         self.assign_weights(&tensors)?;
         // Validation judged the averages, so these are the best weights.
-        for (name, var) in self.parameters() {
+        for (name, var) in self.parameters().into_iter().chain(self.masters()) {
             if let Some(average) = averages.get(&name) {
                 let average = average.to_dtype(var.dtype())?;
                 var.set(&average.to_device(var.device())?)?;
@@ -129,6 +132,7 @@ impl<M: Method> Trainer<M> {
                 state.hooks.insert(hook.name().to_owned(), remembered);
             }
         }
+        state.loss_scale = self.loss_scale.as_ref().map(LossScale::state);
         state.validation = self.run.validation.as_ref().map(|own| own.state().clone());
         for (name, seeds) in self.seeds() {
             let sequences = seeds.iter().map(|own| Sequence {
@@ -144,6 +148,9 @@ impl<M: Method> Trainer<M> {
         }
         for (name, var) in self.buffers() {
             tensors.insert(format!("{BUFFERS}{name}"), var.as_detached_tensor());
+        }
+        for (name, var) in self.masters() {
+            tensors.insert(format!("{MASTERS}{name}"), var.as_detached_tensor());
         }
         for learner in learners(method) {
             let name = learner.name();
@@ -206,6 +213,9 @@ impl<M: Method> Trainer<M> {
         if let (Some(validation), Some(state)) = (&mut self.run.validation, state.validation) {
             validation.set_state(state);
         }
+        if let (Some(scale), Some(state)) = (&mut self.loss_scale, state.loss_scale) {
+            scale.set_state(state);
+        }
         for hook in &mut self.run.hooks {
             if let Some(remembered) = state.hooks.get(hook.name()) {
                 let loaded = hook.load_state(remembered);
@@ -243,15 +253,20 @@ impl<M: Method> Trainer<M> {
         Ok(())
     }
 
-    /// Sets parameters and buffers; none unless all fit.
+    /// Sets parameters, their masters and buffers; none unless all fit.
     fn assign_weights(&self, tensors: &HashMap<String, Tensor>) -> Result<()> {
-        for (prefix, variables) in [(PARAMETERS, self.parameters()), (BUFFERS, self.buffers())] {
+        let kinds = [
+            (PARAMETERS, self.parameters()),
+            (MASTERS, self.masters()),
+            (BUFFERS, self.buffers()),
+        ];
+        for (prefix, variables) in &kinds {
             let places = variables
                 .iter()
                 .map(|(name, var)| (name.as_str(), var.as_tensor()));
             checkpoint::fits(places, &under(tensors, prefix))?;
         }
-        for (prefix, variables) in [(PARAMETERS, self.parameters()), (BUFFERS, self.buffers())] {
+        for (prefix, variables) in kinds {
             for (name, var) in variables {
                 let tensor = &tensors[&format!("{prefix}{name}")];
                 var.set(&tensor.to_device(var.device())?)?;
@@ -263,6 +278,19 @@ impl<M: Method> Trainer<M> {
     fn parameters(&self) -> Vec<(String, Var)> {
         let learners = learners(&self.run.method);
         learners.into_iter().flat_map(named).collect()
+    }
+
+    /// What optimisers move in the place of parameters of half precision, under the names of these.
+    fn masters(&self) -> Vec<(String, Var)> {
+        let learners = learners(&self.run.method);
+        let masters = |learner: &'_ crate::Learner| {
+            let prefix = learner.name().to_owned();
+            let name = move |(own, _, master): (&str, &Var, &Var)| {
+                (format!("{prefix}/{own}"), master.clone())
+            };
+            learner.masters().map(name).collect::<Vec<_>>()
+        };
+        learners.into_iter().flat_map(masters).collect()
     }
 
     fn buffers(&self) -> Vec<(String, Var)> {
@@ -286,6 +314,9 @@ impl<M: Method> Trainer<M> {
         for criterion in method.criteria() {
             let handles: Vec<SeedSequence> = criterion.objective().seeds();
             seeds.push((criterion.name().to_owned(), handles));
+        }
+        if let Some(miner) = &self.run.subset_batch_miner {
+            seeds.push(("subset_batch_miner".to_owned(), miner.seeds()));
         }
         seeds.retain(|(_, seeds): &(String, Vec<SeedSequence>)| !seeds.is_empty());
         seeds

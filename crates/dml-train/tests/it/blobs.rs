@@ -77,8 +77,19 @@ pub(crate) fn sampler(blobs: &Blobs) -> MPerClassSampler {
 
 /// Two layers with dropout between them.
 pub(crate) fn network(seed: u64, inputs: usize, outputs: usize, dropout: f64) -> Sequential {
+    network_in(DType::F32, seed, inputs, outputs, dropout)
+}
+
+/// The same in an element type.
+pub(crate) fn network_in(
+    dtype: DType,
+    seed: u64,
+    inputs: usize,
+    outputs: usize,
+    dropout: f64,
+) -> Sequential {
     let rng = &mut ChaCha8Rng::seed_from_u64(seed);
-    let (dtype, device) = (DType::F32, &Device::Cpu);
+    let device = &Device::Cpu;
     let seeds = SeedSequence::new(rng.next_u64());
     Sequential::default()
         .with(
@@ -132,7 +143,8 @@ pub(crate) fn weights<M: dml_train::Method>(
     let mut weights = Vec::new();
     for part in trainer.method().parts() {
         for (name, var) in part.learner().parameters() {
-            let values = var.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            let values = var.flatten_all().unwrap().to_dtype(DType::F32).unwrap();
+            let values = values.to_vec1::<f32>().unwrap();
             weights.push((format!("{}/{name}", part.name()), values));
         }
     }

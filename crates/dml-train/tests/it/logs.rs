@@ -1,6 +1,5 @@
-//! What logs hold: every iteration once, interruption or not; and the file of `TensorBoard` read back.
+//! What logs hold: every iteration once, interruption or not.
 
-use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -52,7 +51,7 @@ fn builder(folder: &Path) -> TrainerBuilder<MetricLossOnly> {
 }
 
 /// A run of three epochs that breaks down in iteration 14 and is taken up at 12.
-fn interrupted(folder: &Path) -> Result<(), TrainError> {
+pub(crate) fn interrupted(folder: &Path) -> Result<(), TrainError> {
     let mut failing = builder(folder)
         .on_iteration(|done| {
             if done.step == 14 {
@@ -71,7 +70,7 @@ fn interrupted(folder: &Path) -> Result<(), TrainError> {
 }
 
 /// A table without the columns that depend on the clock.
-fn table(path: &Path) -> Vec<Vec<String>> {
+pub(crate) fn table(path: &Path) -> Vec<Vec<String>> {
     let text = fs::read_to_string(path).unwrap();
     let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split(',').collect()).collect();
     let timed = |name: &str| name.contains("second");
@@ -150,149 +149,4 @@ fn lines_are_json() -> Result<(), TrainError> {
     assert!(lines[0]["tuples/mined"].as_f64().unwrap() > 0.0);
     assert_eq!(lines[lines.len() - 1]["epoch"], 3);
     Ok(())
-}
-
-#[test]
-fn the_board_is_read_back_with_its_checksums() -> Result<(), TrainError> {
-    let folder = tempfile::tempdir().unwrap();
-    interrupted(folder.path())?;
-    let path = folder.path().join("board/events.out.tfevents.dml");
-    let events = read_events(&fs::read(path).unwrap());
-    assert_eq!(events[0].version.as_deref(), Some("brain.Event:2"));
-    let losses: Vec<(u64, f32)> = events
-        .iter()
-        .filter_map(|event| Some((event.step, *event.scalars.get("loss")?)))
-        .collect();
-    let table = table(&folder.path().join("iterations.csv"));
-    let column = |name: &str| table[0].iter().position(|own| own == name).unwrap();
-    let (step, loss) = (column("step"), column("loss"));
-    let expected: Vec<(u64, f32)> = table[1..]
-        .iter()
-        .map(|row| (row[step].parse().unwrap(), row[loss].parse().unwrap()))
-        .filter(|(step, _): &(u64, f32)| step % 2 == 0)
-        .collect();
-    assert_eq!(losses, expected);
-    let validation = |event: &&Event| event.scalars.contains_key("epoch/validation");
-    let validated: Vec<u64> = events
-        .iter()
-        .filter(validation)
-        .map(|own| own.step)
-        .collect();
-    assert_eq!(validated, [16]);
-    // Numbers of one's own stand beside those of the epoch, and follow the model.
-    let own: Vec<(u64, f32)> = events
-        .iter()
-        .filter_map(|event| Some((event.step, *event.scalars.get("epoch/first_weight")?)))
-        .collect();
-    assert_eq!(own.iter().map(|own| own.0).collect::<Vec<_>>(), [8, 16, 24]);
-    assert!(own[0].1 != own[1].1 && own[1].1 != own[2].1);
-    assert!(events.iter().all(|event| event.wall_time > 1.6e9));
-    Ok(())
-}
-
-#[derive(Debug, Default)]
-struct Event {
-    wall_time: f64,
-    step: u64,
-    version: Option<String>,
-    scalars: HashMap<String, f32>,
-}
-
-/// A reader of its own: records, checksums, and the protocol buffers inside.
-fn read_events(mut file: &[u8]) -> Vec<Event> {
-    let mut events = Vec::new();
-    while !file.is_empty() {
-        let (length, rest) = file.split_at(8);
-        check(length, rest);
-        let count = u64::from_le_bytes(length.try_into().unwrap()) as usize;
-        let (content, rest) = rest[4..].split_at(count);
-        check(content, rest);
-        file = &rest[4..];
-        let mut event = Event::default();
-        for (field, value) in fields(content) {
-            match (field, value) {
-                (1, Value::Eight(bytes)) => event.wall_time = f64::from_le_bytes(bytes),
-                (2, Value::Varint(step)) => event.step = step,
-                (3, Value::Bytes(bytes)) => {
-                    event.version = Some(String::from_utf8(bytes.to_vec()).unwrap());
-                }
-                (5, Value::Bytes(summary)) => {
-                    for (_, value) in fields(summary) {
-                        let Value::Bytes(value) = value else { panic!() };
-                        let parts = fields(value);
-                        let (Value::Bytes(tag), Value::Four(number)) = (&parts[0].1, &parts[1].1)
-                        else {
-                            panic!("a tag and a number");
-                        };
-                        let tag = String::from_utf8(tag.to_vec()).unwrap();
-                        event.scalars.insert(tag, f32::from_le_bytes(*number));
-                    }
-                }
-                other => panic!("{other:?}"),
-            }
-        }
-        events.push(event);
-    }
-    events
-}
-
-/// Bit by bit, from the polynomial alone.
-fn check(content: &[u8], rest: &[u8]) {
-    let mut crc = !0u32;
-    for byte in content {
-        crc ^= u32::from(*byte);
-        for _ in 0..8 {
-            crc = (crc >> 1) ^ (0x82f6_3b78 & (0u32.wrapping_sub(crc & 1)));
-        }
-    }
-    let crc = !crc;
-    let masked = crc.rotate_right(15).wrapping_add(0xa282_ead8);
-    assert_eq!(masked.to_le_bytes(), rest[..4]);
-}
-
-#[derive(Debug)]
-enum Value<'a> {
-    Varint(u64),
-    Eight([u8; 8]),
-    Four([u8; 4]),
-    Bytes(&'a [u8]),
-}
-
-fn fields(mut message: &[u8]) -> Vec<(u64, Value<'_>)> {
-    let mut fields = Vec::new();
-    while !message.is_empty() {
-        let key = varint(&mut message);
-        let mut take = |count: usize| {
-            let (taken, rest) = message.split_at(count);
-            message = rest;
-            taken
-        };
-        let value = match key & 7 {
-            0 => Value::Varint(varint(&mut message)),
-            1 => Value::Eight(take(8).try_into().unwrap()),
-            5 => Value::Four(take(4).try_into().unwrap()),
-            2 => {
-                let count = varint(&mut message) as usize;
-                let (taken, rest) = message.split_at(count);
-                message = rest;
-                Value::Bytes(taken)
-            }
-            other => panic!("wire type {other}"),
-        };
-        fields.push((key >> 3, value));
-    }
-    fields
-}
-
-fn varint(message: &mut &[u8]) -> u64 {
-    let mut number = 0;
-    for shift in (0..).step_by(7) {
-        let byte = message[0];
-        *message = &message[1..];
-        number |= u64::from(byte & 0x7f) << shift;
-        if byte < 0x80 {
-            break;
-        }
-    }
-    number
 }

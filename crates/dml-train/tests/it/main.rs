@@ -3,9 +3,12 @@
 #![allow(clippy::unwrap_used)] // A test that meets an error has failed.
 
 mod blobs;
+mod board;
 mod gradient_cache;
 mod hooks;
 mod logs;
 mod methods;
+mod mixed_precision;
 mod resumption;
 mod steps;
+mod subset_batch_miner;

@@ -76,7 +76,7 @@ fn a_run_is_the_loop_that_one_would_write() -> Result<(), Box<dyn std::error::Er
 
 /// One number that is learnt: the loss is the mean of x · w, whose gradient is the mean of x.
 #[derive(Debug)]
-struct Slope(Part, Criterion);
+pub(crate) struct Slope(pub(crate) Part, pub(crate) Criterion);
 
 impl dml_train::Method for Slope {
     fn represent(&self, view: &Tensor, train: bool) -> dml_core::Result<Tensor> {
@@ -107,14 +107,22 @@ impl dml_train::Method for Slope {
 }
 
 fn slope(change: impl FnOnce(Part) -> Part) -> Slope {
-    let w = candle_core::Var::new(&[[0f32]], &Device::Cpu).unwrap();
+    slope_from(
+        candle_core::Var::new(&[[0f32]], &Device::Cpu).unwrap(),
+        1.0,
+        change,
+    )
+}
+
+/// Beginning at `w`, with a learning rate.
+pub(crate) fn slope_from(w: candle_core::Var, lr: f64, change: impl FnOnce(Part) -> Part) -> Slope {
     let own = w.clone();
     let module = move |x: &Tensor| x.broadcast_mul(&own);
-    let sgd = |parameters| {
+    let sgd = move |parameters| {
         Sgd::new(
             parameters,
             SgdConfig {
-                lr: 1.0,
+                lr,
                 ..Default::default()
             },
         )
@@ -128,10 +136,10 @@ fn slope(change: impl FnOnce(Part) -> Part) -> Slope {
 
 /// The numbers 1, 2, 3, …
 #[derive(Debug)]
-struct Count(dml_core::Labels);
+pub(crate) struct Count(dml_core::Labels);
 
 impl Count {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(dml_core::IntoLabels::into_labels(vec![0i64; 12]).unwrap())
     }
 }
@@ -150,7 +158,7 @@ impl Dataset for Count {
 
 /// One row a batch, in order.
 #[derive(Debug)]
-struct InOrder(usize);
+pub(crate) struct InOrder(pub(crate) usize);
 
 impl Sampler for InOrder {
     fn epoch(&self, _: u64) -> Box<dyn Iterator<Item = Vec<usize>> + Send + '_> {
@@ -162,7 +170,7 @@ impl Sampler for InOrder {
     }
 }
 
-fn w(trainer: &Trainer<Slope>) -> f32 {
+pub(crate) fn w(trainer: &Trainer<Slope>) -> f32 {
     weights(trainer)[0].1[0]
 }
 

@@ -8,8 +8,6 @@ use dml::nn::{
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-/// Red, green and blue.
-const CHANNELS: usize = 3;
 /// The side at which planes are no more halved.
 const SMALLEST: usize = 8;
 
@@ -23,12 +21,17 @@ impl Layer for Centre {
     }
 }
 
-/// Pictures `[n, 3, size, size]` to embeddings `[n, embedding]`, with weights drawn by `seed`.
-pub(super) fn build(size: usize, embedding: usize, seed: u64) -> dml::Result<Sequential> {
+/// Pictures `[n, channels, size, size]` of numbers from 0 to 1 to embeddings `[n, embedding]`, with weights drawn by `seed`.
+pub(crate) fn build(
+    channels: usize,
+    size: usize,
+    embedding: usize,
+    seed: u64,
+) -> dml::Result<Sequential> {
     let rng = &mut ChaCha8Rng::seed_from_u64(seed);
     let (dtype, device) = (DType::F32, &Device::Cpu);
     let mut network = Sequential::default().with("centre", Centre);
-    let (mut side, mut channels, mut stage) = (size, CHANNELS, 0);
+    let (mut side, mut channels, mut stage) = (size, channels, 0);
     while stage == 0 || side > SMALLEST {
         let wider = 128.min(32 << stage);
         let config = Conv2dConfig {
@@ -61,7 +64,7 @@ mod tests {
     #[test]
     fn every_size_gives_embeddings() -> dml::Result<()> {
         for (size, stages) in [(8, 1), (9, 1), (16, 1), (17, 1), (18, 2), (64, 3)] {
-            let network = build(size, 5, 0)?;
+            let network = build(3, size, 5, 0)?;
             let pictures = Tensor::zeros((2, 3, size, size), DType::F32, &Device::Cpu)?;
             assert_eq!(network.forward(&pictures)?.dims(), [2, 5]);
             assert_eq!(network.parameters().len(), 2 * (stages + 1), "{size}");

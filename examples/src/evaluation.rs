@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dml::candle_core::Tensor;
-use dml::eval::{AccuracyCalculator, AccuracyCalculatorConfig, FlatIndex};
-use dml::train::{MetricLossOnly, Trainer};
+use dml::eval::{AccuracyCalculator, AccuracyCalculatorConfig, AccuracyMetric, FlatIndex};
+use dml::train::{Method, Trainer};
 use dml::{Batch, Dataset, TensorExt};
 
-/// All metrics of the accuracy calculator, by name; `block` pictures are embedded at a time.
-pub(super) fn evaluate(
-    trainer: &Trainer<MetricLossOnly>,
+/// Metrics of the accuracy calculator by name, all of them if none is named; `block` pictures are embedded at a time.
+pub(crate) fn evaluate<M: Method>(
+    trainer: &Trainer<M>,
     test: &dyn Dataset,
     block: usize,
+    metrics: &[AccuracyMetric],
 ) -> anyhow::Result<BTreeMap<String, f64>> {
     let rows: Vec<usize> = (0..test.len()).collect();
     let embeddings = rows
@@ -25,8 +26,12 @@ pub(super) fn evaluate(
         })
         .collect::<anyhow::Result<Vec<Tensor>>>()?;
     let batch = Batch::new(&Tensor::cat(&embeddings, 0)?, test.labels())?;
+    let config = AccuracyCalculatorConfig {
+        include: metrics.to_vec(),
+        ..AccuracyCalculatorConfig::default()
+    };
     let index = Arc::new(FlatIndex::default());
-    let calculator = AccuracyCalculator::new(AccuracyCalculatorConfig::default(), index)?;
+    let calculator = AccuracyCalculator::new(config, index)?;
     let accuracies = calculator.get_accuracy(&batch)?;
     let named = accuracies
         .iter()

@@ -1,0 +1,223 @@
+//! Half precision for what is computed, single precision for what is learnt.
+//!
+//! ```text
+//! z = f(x; round(w)),   g = ∂(s · L)/∂round(w)         in half precision
+//! w ← optimiser(w, g / s)                               in single precision
+//! f16:  a number of g / s that is not finite: no step, s ← s / 2;   after n steps in a row:  s ← 2 s
+//! ```
+//!
+//! Micikevicius et al. 2018, "Mixed Precision Training" (arXiv 1710.03740). Losses are computed in single precision
+//! whatever the embeddings are in. The smallest numbers of f16 are larger than many gradients, which s keeps from
+//! becoming 0; bf16 has the range of single precision, and s = 1 does.
+
+use candle_core::DType;
+use dml_core::{Result, check};
+use serde::{Deserialize, Serialize};
+
+/// Knobs of the scale s of the loss ([rules](self)), by the names and values of PyTorch's `GradScaler`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LossScaleConfig {
+    /// s of the first step, a finite number > 0. Default 65,536.
+    pub init_scale: f64,
+    /// What s is multiplied with after `growth_interval` steps in a row, at least 1. Default 2.
+    pub growth_factor: f64,
+    /// What s is multiplied with after a gradient that is not finite, in (0, 1). Default 0.5.
+    pub backoff_factor: f64,
+    /// How many steps in a row let s grow, at least 1. Default 2,000.
+    pub growth_interval: u64,
+}
+
+impl Default for LossScaleConfig {
+    fn default() -> Self {
+        Self {
+            init_scale: 65_536.0,
+            growth_factor: 2.0,
+            backoff_factor: 0.5,
+            growth_interval: 2_000,
+        }
+    }
+}
+
+/// In which half precision a run computes ([formula](self)); for
+/// [`with_mixed_precision`](crate::TrainerBuilder::with_mixed_precision).
+///
+/// The network itself is built in that element type, as by the `dtype` of the layers of dml-nn or of Candle's
+/// `VarBuilder`: modules read their parameters as they are. Parts that had better stay in single precision may, if their
+/// modules convert what they are given.
+///
+/// Which operations there are in half precision is Candle's affair and the device's; on the CPU, dml-nn's layers compute in
+/// single precision and round. What can't be done is [`TrainError::Precision`](crate::TrainError::Precision).
+#[derive(Clone, Debug, PartialEq)]
+pub struct MixedPrecision {
+    pub(crate) dtype: DType,
+    pub(crate) loss_scale: Option<LossScaleConfig>,
+}
+
+impl MixedPrecision {
+    /// bf16: eight bits of precision, the range of single precision, and no scale of the loss.
+    #[must_use]
+    pub fn bf16() -> Self {
+        Self {
+            dtype: DType::BF16,
+            loss_scale: None,
+        }
+    }
+
+    /// f16: eleven bits of precision, numbers up to 65,504, and a scale of the loss.
+    #[must_use]
+    pub fn f16() -> Self {
+        Self {
+            dtype: DType::F16,
+            loss_scale: Some(LossScaleConfig::default()),
+        }
+    }
+
+    /// Scales the loss by these rules.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for a number out of its range.
+    pub fn with_loss_scale(self, config: LossScaleConfig) -> Result<Self> {
+        check::positive("init_scale", config.init_scale)?;
+        let growth = config.growth_factor;
+        let grows = growth.is_finite() && growth >= 1.0;
+        check::parameter(grows, "growth_factor", growth, "a finite number >= 1")?;
+        let backoff = config.backoff_factor;
+        let falls = backoff > 0.0 && backoff < 1.0;
+        check::parameter(falls, "backoff_factor", backoff, "a number in (0, 1)")?;
+        check::at_least_one("growth_interval", config.growth_interval as usize)?;
+        Ok(Self {
+            loss_scale: Some(config),
+            ..self
+        })
+    }
+
+    /// The element type.
+    #[must_use]
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+}
+
+/// Whether numbers of that type had better be learnt by a master.
+pub(crate) fn is_half(dtype: DType) -> bool {
+    matches!(dtype, DType::F16 | DType::BF16)
+}
+
+/// The scale of the loss on its way through a run.
+#[derive(Clone, Debug)]
+pub(crate) struct LossScale {
+    config: LossScaleConfig,
+    state: LossScaleState,
+}
+
+/// What a checkpoint remembers of it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct LossScaleState {
+    pub(crate) scale: f64,
+    pub(crate) steps_in_a_row: u64,
+}
+
+impl LossScale {
+    pub(crate) fn new(config: LossScaleConfig) -> Self {
+        let state = LossScaleState {
+            scale: config.init_scale,
+            steps_in_a_row: 0,
+        };
+        Self { config, state }
+    }
+
+    pub(crate) fn state(&self) -> LossScaleState {
+        self.state
+    }
+
+    pub(crate) fn set_state(&mut self, state: LossScaleState) {
+        self.state = state;
+    }
+
+    /// What the next loss is multiplied with.
+    pub(crate) fn scale(&self) -> f64 {
+        self.state.scale
+    }
+
+    /// After the gradients of a step, finite or not.
+    pub(crate) fn update(&mut self, finite: bool) {
+        let LossScaleConfig {
+            growth_factor,
+            backoff_factor,
+            growth_interval,
+            ..
+        } = self.config;
+        let state = &mut self.state;
+        if !finite {
+            state.scale *= backoff_factor;
+            state.steps_in_a_row = 0;
+            return;
+        }
+        state.steps_in_a_row += 1;
+        if state.steps_in_a_row == growth_interval {
+            // Beyond the numbers of single precision nothing would be finite any more.
+            state.scale = (state.scale * growth_factor).min(f64::from(f32::MAX));
+            state.steps_in_a_row = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dml_core::Error;
+
+    #[test]
+    fn the_scale_grows_after_steps_in_a_row_and_falls_at_once() {
+        let mut scale = LossScale::new(LossScaleConfig {
+            init_scale: 8.0,
+            growth_interval: 2,
+            ..LossScaleConfig::default()
+        });
+        let mut scales = Vec::new();
+        for finite in [true, true, true, false, true, true] {
+            scale.update(finite);
+            scales.push(scale.scale());
+        }
+        assert_eq!(scales, [8.0, 16.0, 16.0, 8.0, 8.0, 16.0]);
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_named() {
+        let default = LossScaleConfig::default;
+        let cases = [
+            (
+                "init_scale",
+                LossScaleConfig {
+                    init_scale: 0.0,
+                    ..default()
+                },
+            ),
+            (
+                "growth_factor",
+                LossScaleConfig {
+                    growth_factor: 0.5,
+                    ..default()
+                },
+            ),
+            (
+                "backoff_factor",
+                LossScaleConfig {
+                    backoff_factor: 1.0,
+                    ..default()
+                },
+            ),
+            (
+                "growth_interval",
+                LossScaleConfig {
+                    growth_interval: 0,
+                    ..default()
+                },
+            ),
+        ];
+        for (expected, config) in cases {
+            let error = MixedPrecision::f16().with_loss_scale(config).unwrap_err();
+            assert!(matches!(error, Error::InvalidParameter { name, .. } if name == expected));
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! A part of each batch to learn from, chosen by the embeddings of all of it.
+//!
+//! ```text
+//! z = embed(x)  outside of training, without graph;   rows = miner(z, labels);   step on x[rows], labels[rows]
+//! ```
+
+use std::fmt::{self, Debug};
+
+use candle_core::Tensor;
+use dml_core::{Batch, Error, IntoLabels, Objective, Result, SeedSequence, check};
+use rand::seq::index::sample;
+
+/// Chooses the rows of a batch that are worth a step ([where](self)); PML's `subset_batch_miner`. Closures are miners, in
+/// [`ChooseRows`].
+pub trait SubsetBatchMiner: Debug + Send + Sync {
+    /// The chosen rows of a batch of embeddings with labels, in the order in which the step is to see them.
+    ///
+    /// # Errors
+    /// Whatever keeps the miner from choosing.
+    fn choose(&self, batch: &Batch) -> Result<Vec<usize>>;
+
+    /// Where the miner's randomness comes from: [handles](SeedSequence::handle) for a checkpoint.
+    fn seeds(&self) -> Vec<SeedSequence> {
+        Vec::new()
+    }
+}
+
+/// A closure as a [`SubsetBatchMiner`].
+pub struct ChooseRows<F>(pub F);
+
+impl<F: Fn(&Batch) -> Result<Vec<usize>> + Send + Sync> SubsetBatchMiner for ChooseRows<F> {
+    fn choose(&self, batch: &Batch) -> Result<Vec<usize>> {
+        self.0(batch)
+    }
+}
+
+impl<F> fmt::Debug for ChooseRows<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ChooseRows").finish_non_exhaustive()
+    }
+}
+
+/// Of some random subsets of a batch, the one with the largest loss; PML had it as `MaximumLossMiner`.
+#[derive(Debug)]
+pub struct MaximumLoss {
+    objective: Objective,
+    rows: usize,
+    trials: usize,
+    seeds: SeedSequence,
+}
+
+impl MaximumLoss {
+    /// `trials` subsets of `rows` rows each, judged by an objective; a batch with no more rows is left as it is.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`] for a number of 0.
+    pub fn new(objective: Objective, rows: usize, trials: usize, seed: u64) -> Result<Self> {
+        Ok(Self {
+            objective,
+            rows: check::at_least_one("rows", rows)?,
+            trials: check::at_least_one("trials", trials)?,
+            seeds: SeedSequence::new(seed),
+        })
+    }
+}
+
+impl SubsetBatchMiner for MaximumLoss {
+    fn choose(&self, batch: &Batch) -> Result<Vec<usize>> {
+        let rows = batch.queries();
+        if rows <= self.rows {
+            return Ok((0..rows).collect());
+        }
+        let labels = batch.labels().ok_or(Error::Missing {
+            component: "MaximumLoss",
+            needed: "labels",
+        })?;
+        let labels = labels.as_slice();
+        let rng = &mut self.seeds.next_rng();
+        let mut best: Option<(f64, Vec<usize>)> = None;
+        for _ in 0..self.trials {
+            let mut chosen = sample(rng, rows, self.rows).into_vec();
+            chosen.sort_unstable();
+            let numbers: Vec<u32> = chosen.iter().map(|row| *row as u32).collect();
+            let numbers = Tensor::new(numbers, batch.embeddings().device())?;
+            let embeddings = batch.embeddings().index_select(&numbers, 0)?.detach();
+            let labels: Vec<i64> = chosen.iter().map(|row| labels[*row]).collect();
+            let subset = Batch::new(&embeddings, labels.into_labels()?)?;
+            let loss = crate::method::number(&self.objective.forward(&subset)?)?;
+            if best.as_ref().is_none_or(|(largest, _)| loss > *largest) {
+                best = Some((loss, chosen));
+            }
+        }
+        Ok(best.map(|(_, chosen)| chosen).unwrap_or_default())
+    }
+
+    fn seeds(&self) -> Vec<SeedSequence> {
+        vec![self.seeds.handle()]
+    }
+}

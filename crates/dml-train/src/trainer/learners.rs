@@ -1,0 +1,82 @@
+//! Everything with parameters, and whether it can learn together.
+
+use candle_core::Var;
+
+use crate::mixed_precision::is_half;
+use crate::{Learner, Method, MixedPrecision, Part, Result, TrainError};
+
+/// Everything with parameters, in the fixed order of parts and criteria.
+pub(super) fn learners(method: &dyn Method) -> Vec<&Learner> {
+    let parts = method.parts().into_iter().map(|part| &part.learner);
+    let criteria = method.criteria().into_iter().map(|own| &own.learner);
+    parts.chain(criteria).collect()
+}
+
+/// As [`learners`]; parts and criteria are borrowed one after the other.
+pub(super) fn learners_mut(method: &mut dyn Method) -> Vec<&mut Learner> {
+    method.learners_mut()
+}
+
+/// The variables of the parts that learn, under the names that checkpoints use, and what optimisers move in their place.
+pub(super) fn averaged(method: &dyn Method) -> Vec<(String, Var, Var)> {
+    let learning = method
+        .parts()
+        .into_iter()
+        .filter(|part| part.learner.learns());
+    let weights = |part: &Part| {
+        let moved: Vec<Var> = part.learner.moved().cloned().collect();
+        let both = named(&part.learner).into_iter().zip(moved);
+        both.map(|((name, var), moved)| (name, var, moved))
+            .collect::<Vec<_>>()
+    };
+    learning.flat_map(weights).collect()
+}
+
+/// The parameters with the learner's name before theirs.
+pub(super) fn named(learner: &Learner) -> Vec<(String, Var)> {
+    let name = |(own, var): &(String, Var)| (format!("{}/{own}", learner.name()), var.clone());
+    learner.parameters().iter().map(name).collect()
+}
+
+/// Whether everything of half precision that learns is of the policy's.
+pub(super) fn check_types(learners: &[&Learner], policy: &MixedPrecision) -> Result<()> {
+    for learner in learners.iter().filter(|learner| learner.learns()) {
+        for (parameter, var) in learner.parameters() {
+            if is_half(var.dtype()) && var.dtype() != policy.dtype {
+                return Err(TrainError::ParameterType {
+                    part: learner.name().to_owned(),
+                    parameter: parameter.clone(),
+                    expected: policy.dtype,
+                    got: var.dtype(),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether names are unique, parameters have optimisers, and variables one optimiser each.
+pub(super) fn check_learners(learners: &[&Learner]) -> Result<()> {
+    for (i, learner) in learners.iter().enumerate() {
+        let name = learner.name().to_owned();
+        if learners[..i].iter().any(|other| other.name() == name) {
+            return Err(TrainError::SameName { name });
+        }
+        let has_parameters = !learner.parameters().is_empty();
+        if has_parameters && learner.optimizer().is_none() && !learner.is_frozen() {
+            return Err(TrainError::NoOptimizer { learner: name });
+        }
+        for other in learners[..i].iter().filter(|other| other.learns()) {
+            for (parameter, var) in learner.parameters() {
+                if learner.learns() && other.variables().any(|own| own.id() == var.id()) {
+                    return Err(TrainError::Shared {
+                        parameter: parameter.clone(),
+                        first: other.name().to_owned(),
+                        second: name,
+                    });
+                }
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,185 @@
+//! A sentence encoder fine-tuned on pairs of sentences that belong together.
+//!
+//! ```text
+//! z = mean of BERT's last layer over the tokens of a sentence
+//! L = −(1/N) Σᵢ ln( e^{cos(aᵢ, pᵢ)/t} / Σⱼ e^{cos(aᵢ, pⱼ)/t} )          t = 0.05
+//! ```
+//!
+//! Each anchor has its own positive, and those of all other pairs of the batch are its negatives: the multiple-negatives
+//! ranking loss of Henderson et al. 2017, "Efficient Natural Language Response Suggestion for Smart Reply" (arXiv
+//! 1705.00652), which is `NTXentLoss` between two streams. The encoder is a folder as Hugging Face has it (`config.json`,
+//! `tokenizer.json`, `model.safetensors`); without one, a small random one learns an invented language in seconds.
+
+mod bert;
+mod invented;
+mod pairs;
+mod weights;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context, ensure};
+use dml::candle_core::{Device, Tensor};
+use dml::distances::CosineSimilarity;
+use dml::eval::{FlatIndex, FlatMetric, KnnIndex};
+use dml::losses::{NTXentLoss, NTXentLossConfig};
+use dml::nn::{AdamW, AdamWConfig};
+use dml::reducers::MeanReducer;
+use dml::samplers::{ShuffleSampler, ShuffleSamplerConfig};
+use dml::train::{Clip, Part, Trainer, TwoStreamMetricLoss};
+use dml::{Dataset, Objective};
+
+pub use bert::Encoder;
+pub use pairs::SentencePairs;
+pub use weights::Weights;
+
+/// t of the loss: sentence-transformers' scale of 20.
+const TEMPERATURE: f64 = 0.05;
+
+/// What to learn from, and how long.
+#[derive(Clone, Debug, PartialEq, clap::Args)]
+pub struct Args {
+    /// A folder with `config.json`, `tokenizer.json` and `model.safetensors` of a BERT; without it, a small random one.
+    #[arg(long, value_name = "DIR")]
+    pub model: Option<PathBuf>,
+    /// Pairs of sentences, two a line with a tab between them; without it, those of an invented language.
+    #[arg(long, value_name = "FILE")]
+    pub pairs: Option<PathBuf>,
+    /// How many of the last pairs judge, at least 2.
+    #[arg(long, default_value_t = 200)]
+    pub test: usize,
+    /// Passes over the others.
+    #[arg(long, default_value_t = 10)]
+    pub epochs: u64,
+    /// Pairs of a batch, at least 2.
+    #[arg(long, default_value_t = 32)]
+    pub batch: usize,
+    /// Learning rate; for an encoder that knows its language, 2e-5.
+    #[arg(long, default_value_t = 0.002)]
+    pub lr: f64,
+    /// Tokens of a sentence at most.
+    #[arg(long, default_value_t = 64)]
+    pub tokens: usize,
+    /// Seed of order and of what is random.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Where the fine-tuned weights go, under the names that they came with.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// How often an anchor of the test pairs finds its own positive first among all of theirs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Accuracy {
+    /// By the weights as they came.
+    pub before: f64,
+    /// By the weights as they were learnt.
+    pub after: f64,
+}
+
+/// Learns, judges, prints to `out`.
+///
+/// # Errors
+/// One sentence for arguments out of range, and for files that are missing, damaged or of another kind of model.
+pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Accuracy> {
+    ensure!(
+        args.batch >= 2,
+        "--batch: expected at least 2, got {}",
+        args.batch
+    );
+    ensure!(
+        args.test >= 2,
+        "--test: expected at least 2, got {}",
+        args.test
+    );
+    ensure!(
+        args.tokens >= 3,
+        "--tokens: expected at least 3, got {}",
+        args.tokens
+    );
+    let sentences = match &args.pairs {
+        Some(path) => pairs::read(path)?,
+        None => invented::pairs(args.seed),
+    };
+    let (encoder, tokenizer) = match &args.model {
+        Some(folder) => (Encoder::read(folder)?, pairs::tokenizer(folder)?),
+        None => invented::encoder(&sentences, args.seed)?,
+    };
+    let most = args.tokens.min(encoder.most_tokens());
+    let train_count = sentences.len().saturating_sub(args.test);
+    ensure!(
+        train_count >= args.batch,
+        "expected more than {} pairs, {} to judge by and a batch to learn from, got {}",
+        args.test + args.batch - 1,
+        args.test,
+        sentences.len()
+    );
+    let (train, test) = sentences.split_at(train_count);
+    let data = |sentences: &[(String, String)]| {
+        SentencePairs::new(&tokenizer, sentences, most, encoder.pad_token())
+    };
+    let (train, test) = (data(train)?, data(test)?);
+
+    let weights = encoder.weights().clone();
+    let trunk = Part::new("encoder", encoder, weights.variables())
+        .with_optimizer(|parameters| {
+            let config = AdamWConfig {
+                lr: args.lr,
+                ..AdamWConfig::default()
+            };
+            AdamW::new(parameters, config)
+        })?
+        .with_clip(Clip::norm(1.0)?);
+    let config = NTXentLossConfig {
+        temperature: TEMPERATURE,
+    };
+    let loss = NTXentLoss::new(config, Arc::new(CosineSimilarity::default()))?;
+    let objective = Objective::new(Arc::new(loss), Arc::new(MeanReducer));
+    let order = ShuffleSamplerConfig {
+        batch_size: args.batch,
+        seed: args.seed,
+        ..ShuffleSamplerConfig::default()
+    };
+    let sampler = ShuffleSampler::new(order, train.len())?;
+    let method = TwoStreamMetricLoss::new(trunk, objective);
+    let mut trainer = Trainer::builder(method, train, sampler).build()?;
+
+    let embed = |trainer: &Trainer<TwoStreamMetricLoss>, view: usize| -> anyhow::Result<Tensor> {
+        let rows: Vec<usize> = (0..test.len()).collect();
+        let blocks = rows.chunks(args.batch).map(|rows| {
+            let examples = test.fetch(rows, 0)?;
+            Ok(trainer.embed(&examples.views()[view])?.detach())
+        });
+        Ok(Tensor::cat(
+            &blocks.collect::<anyhow::Result<Vec<_>>>()?,
+            0,
+        )?)
+    };
+    let judge = |trainer: &Trainer<TwoStreamMetricLoss>| -> anyhow::Result<f64> {
+        let mut index = FlatIndex::new(FlatMetric::Cosine);
+        index.add(&embed(trainer, 1)?)?;
+        let found = index.search(&embed(trainer, 0)?, 1)?;
+        let right = (0..)
+            .zip(&found.indices)
+            .filter(|(row, first)| *row == **first);
+        Ok(right.count() as f64 / test.len() as f64)
+    };
+    let before = judge(&trainer)?;
+    trainer.run(args.epochs)?;
+    let after = judge(&trainer)?;
+    writeln!(
+        out,
+        "an anchor finds its positive first among {}: {after:.4} (before: {before:.4})",
+        test.len()
+    )?;
+    if let Some(path) = &args.out {
+        let saved = weights.save(path);
+        saved.with_context(|| format!("can't write {}", path.display()))?;
+        writeln!(out, "weights in {}", path.display())?;
+    }
+    Ok(Accuracy { before, after })
+}
+
+/// Where everything is computed.
+pub(crate) const DEVICE: Device = Device::Cpu;
