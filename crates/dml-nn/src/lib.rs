@@ -16,6 +16,7 @@ mod block;
 mod sequential;
 
 mod grid;
+mod images;
 
 pub mod optimizer;
 
