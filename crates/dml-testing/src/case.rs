@@ -87,6 +87,8 @@ pub struct Case {
     pub path: String,
     /// The precision that the component is run in.
     pub precision: DType,
+    /// The device that the component is run on.
+    pub device: Device,
     metadata: HashMap<String, String>,
     tensors: BTreeMap<String, Array>,
 }
@@ -128,6 +130,7 @@ impl Case {
         Ok(Self {
             path,
             precision: DType::F32,
+            device: Device::Cpu,
             metadata,
             tensors,
         })
@@ -137,6 +140,12 @@ impl Case {
     #[must_use]
     pub fn with_precision(self, precision: DType) -> Self {
         Self { precision, ..self }
+    }
+
+    /// The same case, run on another device.
+    #[must_use]
+    pub fn with_device(self, device: Device) -> Self {
+        Self { device, ..self }
     }
 
     /// The inputs of one step of a sequence of calls, under the names that a single call has: `in.X.2` as `in.X`.
@@ -257,9 +266,9 @@ impl Case {
         let shape = array.shape.as_slice();
         Ok(Some(match &array.data {
             Data::Real(values) => {
-                Tensor::from_slice(values, shape, &Device::Cpu)?.to_dtype(self.precision)?
+                Tensor::from_slice(values, shape, &self.device)?.to_dtype(self.precision)?
             }
-            Data::Whole(values) => Tensor::from_slice(values, shape, &Device::Cpu)?,
+            Data::Whole(values) => Tensor::from_slice(values, shape, &self.device)?,
         }))
     }
 
