@@ -12,7 +12,6 @@
 
 mod course;
 mod data_source;
-mod device;
 mod download;
 mod evaluation;
 mod interrupt;
@@ -47,6 +46,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::device;
 use crate::memory::peak_mb;
 use course::Course;
 use evaluation::{Embedded, Embedder};
@@ -165,7 +165,7 @@ fn run_until(
     let device = device::open(&args.device)?;
     // Whatever is wrong with the arguments is said before anything is downloaded.
     let parts = args.parts.resolve(args.batch_size, args.seed)?;
-    let objective = parts.objective()?;
+    let objective = parts.objective(&device)?;
     let checkpoints = checkpoints(args)?;
     let digits = open(args.dataset, args.data_dir.as_deref(), args.limit)?;
     let (train, test) = (&digits.sets.train, &digits.sets.test);
