@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
-use dml::candle_core::{DType, Device};
+use dml::candle_core::DType;
 use dml::core::cuda::with_runner;
 use dml_testing::{Case, HostKernels, Verdict, cases, run as run_case};
 use serde::Serialize;
@@ -51,18 +51,23 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     };
     if args.device == "host-kernels" {
         let kernels = HostKernels::get()?.context("--device host-kernels: no C++ compiler")?;
-        return with_runner(kernels, || judge(args, precision, &Device::Cpu));
+        let like_a_gpu = |case: Case| case.with_precision(precision).summed_in_another_order();
+        return with_runner(kernels, || judge(args, like_a_gpu));
     }
-    judge(args, precision, &device::open(&args.device)?)
+    let device = device::open(&args.device)?;
+    judge(args, |case| {
+        case.with_precision(precision).with_device(device.clone())
+    })
 }
 
-fn judge(args: &Args, precision: DType, device: &Device) -> anyhow::Result<()> {
+/// Runs the chosen cases as `prepare` makes them.
+fn judge(args: &Args, prepare: impl Fn(Case) -> Case) -> anyhow::Result<()> {
     let chosen: Vec<Case> = cases(&args.dir)?
         .into_iter()
         .filter(|case| {
             args.filter.is_empty() || args.filter.iter().any(|f| case.path.contains(f.as_str()))
         })
-        .map(|case| case.with_precision(precision).with_device(device.clone()))
+        .map(prepare)
         .collect();
     if chosen.is_empty() {
         bail!("no case contains {}", args.filter.join(" or "));

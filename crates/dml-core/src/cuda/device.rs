@@ -12,8 +12,11 @@ use dml_kernels::cuda::{BLOCK, Buffer, Launch, Number, Precision, Source};
 
 use crate::Result;
 
-/// The compiled text of each source, by its name and the kind of device.
-static COMPILED: Mutex<Option<HashMap<(&'static str, (i32, i32)), Arc<str>>>> = Mutex::new(None);
+/// Compiled texts by the name of the source and the compute capability of the device.
+type Texts = HashMap<(&'static str, (i32, i32)), Arc<str>>;
+
+/// What has been compiled in this process.
+static COMPILED: Mutex<Option<Texts>> = Mutex::new(None);
 
 fn failed(what: &str, why: impl std::fmt::Display) -> candle_core::Error {
     candle_core::Error::Msg(format!("{what}: {why}"))

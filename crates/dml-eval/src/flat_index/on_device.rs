@@ -166,7 +166,8 @@ fn candidates(
         let shape = (block, width);
         let mut keys =
             Tensor::full(f32::INFINITY, shape, queries.device())?.to_dtype(queries.dtype())?;
-        let mut best = (Tensor::ones(shape, DType::I64, queries.device())? * -1.0)?;
+        let none = vec![-1i64; block * width];
+        let mut best = Tensor::from_vec(none, shape, queries.device())?;
         for start in (0..references).step_by(REFERENCES) {
             let tile = REFERENCES.min(references - start);
             let products = of_block.matmul(&copy.rows.narrow(0, start, tile)?.t()?)?;
