@@ -51,11 +51,11 @@ mod tests {
     #[test]
     fn labels_on_the_device_are_the_mask_of_the_host() -> Result<()> {
         let device = &Device::Cpu;
-        let cross = Relation::cross_labels(&[1i64, 2, 3], &[2i64, 1, 1, 9])?;
+        let cross = Relation::cross_labels([1i64, 2, 3], [2i64, 1, 1, 9])?;
         let map = cross.clone().with_identity(&[Some(1), None, Some(3)])?;
         let diagonal = cross.clone().with_diagonal_identity()?;
         let sets = Relation::label_sets(&[vec![1, 2], vec![2], vec![3]], None);
-        for relation in [Relation::labels(&[4i64, 4, 5])?, cross, map, diagonal, sets] {
+        for relation in [Relation::labels([4i64, 4, 5])?, cross, map, diagonal, sets] {
             let (positive, negative) = relation.mask_tensors(device)?;
             let (p, n) = mask_tensors(&relation.mask(), device)?;
             assert_eq!(positive.to_vec2::<u8>()?, p.to_vec2::<u8>()?);
