@@ -1,13 +1,13 @@
 """PyTorch Metric Learning as a worker: set up one workload, then time it once for every line `run` on standard input.
 
-    python pml_worker.py triplet EMBEDDINGS LABELS ROWS DIM THREADS
-    python pml_worker.py component ROLE CONFIG EMBEDDINGS LABELS ROWS DIM THREADS
-    python pml_worker.py eval search REFERENCES QUERIES K THREADS
-    python pml_worker.py eval kmeans ROWS CLUSTERS UPDATES THREADS
-    python pml_worker.py mnist FOLDER IMAGES BATCH THREADS
+    python pml_worker.py triplet EMBEDDINGS LABELS ROWS DIM THREADS DEVICE
+    python pml_worker.py component ROLE CONFIG EMBEDDINGS LABELS ROWS DIM THREADS DEVICE
+    python pml_worker.py eval search REFERENCES QUERIES K THREADS DEVICE
+    python pml_worker.py eval kmeans ROWS CLUSTERS UPDATES THREADS DEVICE
+    python pml_worker.py mnist FOLDER IMAGES BATCH THREADS DEVICE
 
 Each answer is one line of JSON: figures, or {"failed": why}. Needs torch and pytorch-metric-learning, for
-`eval` faiss-cpu.
+`eval` on the CPU faiss-cpu; on a GPU a search is a product of matrices and topk, by torch.
 """
 
 import gzip
@@ -27,14 +27,23 @@ MEMORY = 14 << 30
 SECONDS = 60
 
 
+DEVICE = torch.device("cpu")
+
+
+def wait():
+    """Until the device has done what it was given."""
+    if DEVICE.type == "cuda":
+        torch.cuda.synchronize()
+
+
 def peak_mb():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def triplet(embeddings, labels, rows, dim):
     """Semihard mining, triplet margin loss and backward, with PML's defaults and margin 0.2."""
-    data = torch.from_numpy(np.fromfile(embeddings, np.float32).reshape(int(rows), int(dim)))
-    classes = torch.from_numpy(np.fromfile(labels, np.int64))
+    data = torch.from_numpy(np.fromfile(embeddings, np.float32).reshape(int(rows), int(dim))).to(DEVICE)
+    classes = torch.from_numpy(np.fromfile(labels, np.int64)).to(DEVICE)
     miner = miners.TripletMarginMiner(margin=0.2, type_of_triplets="semihard")
     loss_of = losses.TripletMarginLoss(margin=0.2)
 
@@ -44,6 +53,7 @@ def triplet(embeddings, labels, rows, dim):
         mined = miner(leaf, classes)
         loss = loss_of(leaf, classes, mined)
         loss.backward()
+        wait()
         elapsed = time.perf_counter() - start
         return {"ms": 1000 * elapsed, "loss": loss.item(), "tuples": len(mined[0])}
 
@@ -63,13 +73,15 @@ def build(config):
 
 def component(role, config, embeddings, labels, rows, dim):
     """One distance or loss, forward and backward, or one miner."""
-    data = torch.from_numpy(np.fromfile(embeddings, np.float32).reshape(int(rows), int(dim)))
-    classes = torch.from_numpy(np.fromfile(labels, np.int64))
+    data = torch.from_numpy(np.fromfile(embeddings, np.float32).reshape(int(rows), int(dim))).to(DEVICE)
+    classes = torch.from_numpy(np.fromfile(labels, np.int64)).to(DEVICE)
     made = []
 
     def run():
         if not made:
             made.append(build(json.loads(config)))
+            if hasattr(made[0], "to"):
+                made[0].to(DEVICE)
         leaf = data.clone().requires_grad_(role != "miner")
         start = time.perf_counter()
         if role == "miner":
@@ -83,8 +95,29 @@ def component(role, config, embeddings, labels, rows, dim):
             else:
                 value = made[0](leaf, classes)
             value.backward()
+            wait()
             loss, count = value.item(), 0
+        wait()
         return {"ms": 1000 * (time.perf_counter() - start), "loss": loss, "tuples": count}
+
+    return run
+
+
+def product_search(references, queries, k):
+    """The same by a product of matrices and topk, as many queries at a time as 8 GB of products have room for."""
+    references, queries = torch.from_numpy(references).to(DEVICE), torch.from_numpy(queries).to(DEVICE)
+    block = max(1, (8 << 30) // (4 * len(references)))
+
+    def run():
+        start = time.perf_counter()
+        norms = references.square().sum(1)
+        total = 0.0
+        for part in queries.split(block):
+            keys = torch.addmm(norms, part, references.T, alpha=-2)
+            found = keys.topk(k, largest=False).values + part.square().sum(1, keepdim=True)
+            total += found.double().sum().item()
+        wait()
+        return {"ms": 1000 * (time.perf_counter() - start), "loss": total / (len(queries) * k), "tuples": 0}
 
     return run
 
@@ -129,7 +162,8 @@ def evaluation(what, rows, *rest):
         return np.fromfile(path, np.float32).reshape(-1, 128)
 
     if what == "search":
-        return search(read(rows), read(rest[0]), int(rest[1]))
+        by = search if DEVICE.type == "cpu" else product_search
+        return by(read(rows), read(rest[0]), int(rest[1]))
     return kmeans(read(rows), int(rest[0]), int(rest[1]))
 
 
@@ -162,35 +196,42 @@ def mnist(folder, images, batch):
     count, batch = int(images), int(batch)
     pixels = read_idx(folder, "train-images-idx3-ubyte")[:count]
     inputs = ((pixels.float() / 255 - 0.1307) / 0.3081).unsqueeze(1)
-    classes = read_idx(folder, "train-labels-idx1-ubyte")[:count].long()
+    classes = read_idx(folder, "train-labels-idx1-ubyte")[:count].long().to(DEVICE)
     cosine = distances.CosineSimilarity()
     miner = miners.TripletMarginMiner(margin=0.2, distance=cosine, type_of_triplets="semihard")
     loss_of = losses.TripletMarginLoss(margin=0.2, distance=cosine, reducer=reducers.ThresholdReducer(low=0))
 
     def run():
         torch.manual_seed(0)
-        network = Network()
+        network = Network().to(DEVICE)
         network.train()
         optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
         start = time.perf_counter()
         for rows in torch.randperm(count).split(batch):
             optimizer.zero_grad()
-            embeddings = network(inputs[rows])
+            embeddings = network(inputs[rows].to(DEVICE))
+            rows = rows.to(DEVICE)
             mined = miner(embeddings, classes[rows])
             loss = loss_of(embeddings, classes[rows], mined)
             loss.backward()
             optimizer.step()
+        wait()
         return {"ms": 1000 * (time.perf_counter() - start), "loss": loss.item(), "tuples": len(mined[0])}
 
     return run
 
 
 def main():
-    workload, *arguments, threads = sys.argv[1:]
+    global DEVICE
+    workload, *arguments, threads, device = sys.argv[1:]
     torch.set_num_threads(int(threads))
+    DEVICE = torch.device(device)
+    # Single precision as everywhere else, not the ten bits of TF32.
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     run = {"triplet": triplet, "component": component, "eval": evaluation, "mnist": mnist}[workload](*arguments)
     if workload == "component":
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+        if DEVICE.type == "cpu":
+            resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         signal.signal(signal.SIGALRM, too_slow)
     print(json.dumps({"ready": True}), flush=True)
     for line in sys.stdin:

@@ -34,6 +34,9 @@ pub(crate) struct Args {
     /// Run this step only; may be given several times.
     #[arg(long, value_name = "STEP")]
     only: Vec<String>,
+    /// Lint with the feature `cuda`, too: needs nvcc, and the first time ten minutes.
+    #[arg(long)]
+    cuda: bool,
     /// Print the steps and run none.
     #[arg(long)]
     list: bool,
@@ -123,11 +126,22 @@ const STEPS: &[Step] = &[
     },
 ];
 
+/// Apart from the others: only `--cuda` asks for it, and it has a build folder of its own.
+const CUDA: Step = Step {
+    name: "cuda",
+    what: "lints of every target with the feature `cuda`, warnings denied",
+    on_failure: "mend the warnings above; where nvcc is missing, the message says what to install",
+    run: cuda,
+};
+
 /// Runs the steps in order.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let sh = Shell::new()?;
     sh.change_dir(crate::workspace_root());
-    let chosen = choose(&args.only)?;
+    let mut chosen = choose(&args.only)?;
+    if args.cuda {
+        chosen.push(&CUDA);
+    }
     if args.list {
         for step in chosen {
             println!("{:<8} {}", step.name, step.what);
@@ -180,6 +194,33 @@ fn choose(only: &[String]) -> anyhow::Result<Vec<&'static Step>> {
 fn xtask(sh: &Shell, args: &[&str]) -> anyhow::Result<()> {
     let program = std::env::current_exe()?;
     Ok(cmd!(sh, "{program} {args...}").run()?)
+}
+
+/// Candle compiles its kernels by nvcc, so there has to be one; a GPU there need not be.
+fn cuda(sh: &Shell) -> anyhow::Result<()> {
+    let nvcc = std::env::var("NVCC").unwrap_or_else(|_| "nvcc".to_owned());
+    ensure!(
+        cmd!(sh, "{nvcc} --version")
+            .quiet()
+            .ignore_stdout()
+            .run()
+            .is_ok(),
+        "no nvcc: install the CUDA toolkit 12 or 13, or its compiler from PyPI (nvidia-cuda-nvcc, nvidia-cuda-crt, \
+         nvidia-nvvm, nvidia-cuda-runtime, nvidia-cuda-cccl, nvidia-curand), and put nvcc on PATH or into NVCC"
+    );
+    let _folder = sh.push_env(
+        "CARGO_TARGET_DIR",
+        crate::workspace_root().join("target/cuda"),
+    );
+    // Without a GPU to ask, Candle has to be told for which one to compile.
+    let capability = std::env::var("CUDA_COMPUTE_CAP").unwrap_or_else(|_| "80".to_owned());
+    let _capability = sh.push_env("CUDA_COMPUTE_CAP", capability);
+    let features = "xtask/cuda,dml/cuda,dml-core/cuda";
+    let clippy = cmd!(
+        sh,
+        "cargo clippy --workspace --all-targets --features {features} -- -D warnings"
+    );
+    Ok(clippy.run()?)
 }
 
 /// Trains on a few digits, and sees that something was learnt.

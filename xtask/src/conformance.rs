@@ -1,4 +1,4 @@
-//! `cargo xtask conformance DIR`: every component against the reference cases.
+//! `cargo xtask conformance DIR`: every component against the reference cases, on any device.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,8 +6,11 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use dml::candle_core::DType;
-use dml_testing::{Case, Verdict, cases, run as run_case};
+use dml::core::cuda::with_runner;
+use dml_testing::{Case, HostKernels, Verdict, cases, run as run_case};
 use serde::Serialize;
+
+use crate::device;
 
 /// Arguments of `cargo xtask conformance`.
 #[derive(Debug, clap::Args)]
@@ -23,6 +26,9 @@ pub(crate) struct Args {
     /// The precision that components are run in.
     #[arg(long, default_value = "f32", value_parser = ["f32", "f64"])]
     precision: String,
+    /// `cpu`, `cuda`, `cuda:N` or `metal`; or `host-kernels`: the CPU, with the kernels for CUDA compiled for it.
+    #[arg(long, default_value = "cpu")]
+    device: String,
     /// Print failed cases only as a count by component.
     #[arg(long)]
     summary: bool,
@@ -43,12 +49,25 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     } else {
         DType::F32
     };
+    if args.device == "host-kernels" {
+        let kernels = HostKernels::get()?.context("--device host-kernels: no C++ compiler")?;
+        let like_a_gpu = |case: Case| case.with_precision(precision).summed_in_another_order();
+        return with_runner(kernels, || judge(args, like_a_gpu));
+    }
+    let device = device::open(&args.device)?;
+    judge(args, |case| {
+        case.with_precision(precision).with_device(device.clone())
+    })
+}
+
+/// Runs the chosen cases as `prepare` makes them.
+fn judge(args: &Args, prepare: impl Fn(Case) -> Case) -> anyhow::Result<()> {
     let chosen: Vec<Case> = cases(&args.dir)?
         .into_iter()
         .filter(|case| {
             args.filter.is_empty() || args.filter.iter().any(|f| case.path.contains(f.as_str()))
         })
-        .map(|case| case.with_precision(precision))
+        .map(prepare)
         .collect();
     if chosen.is_empty() {
         bail!("no case contains {}", args.filter.join(" or "));

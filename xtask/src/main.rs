@@ -12,7 +12,8 @@ mod candle_threads;
 mod catalog;
 mod ci;
 mod conformance;
-
+mod device;
+mod gpu;
 mod memory;
 mod mnist;
 mod tidy;
@@ -43,6 +44,8 @@ enum Command {
     Catalog(catalog::Args),
     /// Hold every component to the reference cases.
     Conformance(conformance::Args),
+    /// Everything that a GPU is asked for, in one report: numbers against the CPU's, speed against the peers'.
+    Gpu(gpu::Args),
 }
 
 impl Command {
@@ -54,6 +57,7 @@ impl Command {
             Self::Tidy(args) => tidy::run(args),
             Self::Catalog(args) => catalog::run(args),
             Self::Conformance(args) => conformance::run(args),
+            Self::Gpu(args) => gpu::run(args),
         }
     }
 }

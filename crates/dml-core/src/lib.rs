@@ -6,6 +6,7 @@ mod error;
 #[cfg(feature = "serde")]
 pub mod extended_real;
 
+pub mod cuda;
 pub mod fused;
 pub mod tensor_ext;
 

@@ -6,6 +6,7 @@
 //! the diagonal when a batch is compared with itself, any map when the references are a queue or a gallery.
 
 mod class_order;
+mod mask_tensors;
 mod verdict;
 
 use std::collections::{HashMap, HashSet};

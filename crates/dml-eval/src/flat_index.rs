@@ -6,7 +6,10 @@
 //! Cosine             q·r / (‖q‖ ‖r‖)    largest first; 0 for a zero row
 //! ```
 //!
-//! Every pair is accounted for, at the speed of a matrix product: see [`dml_core::kernels::nearest`].
+//! Every pair is accounted for, at the speed of a matrix product: see [`dml_core::kernels::nearest`]. Queries on a CUDA
+//! device are searched there, to the same result.
+
+mod on_device;
 
 use std::path::Path;
 
@@ -79,6 +82,7 @@ pub struct FlatIndex {
     metric: FlatMetric,
     storage: RowStorage,
     rows: Rows,
+    on_device: on_device::Copies,
 }
 
 /// References in the precision in which they are kept.
@@ -105,6 +109,7 @@ impl FlatIndex {
             metric,
             storage,
             rows: Rows::None,
+            on_device: Default::default(),
         }
     }
 
@@ -306,6 +311,7 @@ impl FlatIndex {
             metric,
             storage,
             rows,
+            on_device: Default::default(),
         })
     }
 }
@@ -327,6 +333,7 @@ impl KnnIndex for FlatIndex {
                 (_, RowStorage::Float16) => Rows::F16(HalfRows::new(dim)),
             };
         }
+        self.on_device.forget();
         match &mut self.rows {
             Rows::None => Ok(()),
             Rows::F16(references) => {
@@ -339,9 +346,13 @@ impl KnnIndex for FlatIndex {
     }
 
     fn search_others(&self, queries: &Tensor, k: usize, own: OwnRow<'_>) -> Result<Neighbors> {
+        let given = queries;
         let queries = self.prepare("queries", queries)?;
         own.check(queries.dims()[0], self.len(), k)?;
         let affinity = self.affinity();
+        if let Some(found) = self.search_on_device(given, &queries, k, own)? {
+            return Ok(found);
+        }
         let nearest = match &self.rows {
             Rows::None => Ok(Default::default()),
             Rows::F16(rows) => {
@@ -387,6 +398,7 @@ impl KnnIndex for FlatIndex {
 
     fn remove(&mut self, rows: &[u32]) -> Result<usize> {
         let (keep, gone) = kept_rows(rows, self.len())?;
+        self.on_device.forget();
         match &mut self.rows {
             Rows::None => {}
             Rows::F16(references) => references.retain(&keep),

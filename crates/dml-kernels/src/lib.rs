@@ -21,6 +21,7 @@ pub mod class_log_sums;
 pub mod class_softmax;
 pub mod column_groups;
 pub mod conv2d;
+pub mod cuda;
 pub mod divided_rows;
 pub mod elementwise;
 pub mod euclidean;

@@ -106,6 +106,7 @@ impl AnchorPairs {
                 group(&list.anchors, &list.negatives),
             ),
             Tuples::Ranges(ranges) => Form::Ranges(ranges.clone()),
+            Tuples::Gaps(gaps) => Form::Ranges(gaps.ranges()?),
             Tuples::Lazy(set) => Form::Set(set.clone()),
         };
         Self::new(batch, tuples, form)
@@ -213,6 +214,14 @@ impl AnchorPairs {
     /// How often each pair is a positive, times its weight, and how often a negative one, as two tensors `[Q, R]`
     /// beside the embeddings and of their type.
     pub(crate) fn tensors(&self) -> Result<(Tensor, Tensor)> {
+        // Labels are compared where the embeddings are: nothing of the batch's square comes from the host.
+        if let (Form::Relation | Form::Classes(_), None, Some(relation)) =
+            (&self.form, &self.weights, self.batch.relation())
+        {
+            let like = self.batch.embeddings();
+            let (near, far) = relation.mask_tensors(like.device())?;
+            return Ok((near.to_dtype(like.dtype())?, far.to_dtype(like.dtype())?));
+        }
         let (queries, references) = (self.batch.queries(), self.batch.references());
         let mut dense = [
             vec![0f32; queries * references],

@@ -107,6 +107,10 @@ impl PairFormula for Hinge {
         ((x - self.margin)? * self.sign)?.hinge()
     }
 
+    fn of_entries(&self, set: &PairSet) -> Result<Option<Tensor>> {
+        Ok(Some(((&set.matrix - self.margin)? * self.sign)?.hinge()?))
+    }
+
     fn sums(&self, set: &PairSet, low: Option<f64>, high: Option<f64>) -> Result<AnchorSums> {
         for_element!(set.matrix, "matrix", |T| {
             let within = Within::<T>::new(low, high);

@@ -298,7 +298,7 @@ fn joined(mined: &Tuples, given: &Tuples, batch: &Batch) -> Result<Tuples> {
     }
     Ok(match (mined, given) {
         (_, Tuples::All) => mined.clone(),
-        (Tuples::Triplets(_) | Tuples::Ranges(_) | Tuples::Lazy(_), _) => {
+        (Tuples::Triplets(_) | Tuples::Ranges(_) | Tuples::Gaps(_) | Tuples::Lazy(_), _) => {
             let mut all = Triplets::clone(&*mined.triplets(batch)?);
             let given = given.triplets(batch)?;
             append(&mut all.anchors, &given.anchors);

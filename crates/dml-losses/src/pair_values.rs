@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 use dml_core::fused::{Element, has_kernel};
 use dml_core::kernels::Real;
 use dml_core::{
@@ -33,6 +33,12 @@ pub(crate) struct PairSet {
 pub(crate) trait PairFormula: Debug + Send + Sync + 'static {
     /// The values of the pairs of a list, by Candle's operations.
     fn values(&self, set: &PairSet, list: &Pairs) -> Result<Tensor>;
+
+    /// The value of every entry of the matrix `[Q, R]` by Candle's operations, where a pair's value depends on its own
+    /// entry alone: then no list of pairs is needed on any device.
+    fn of_entries(&self, _: &PairSet) -> Result<Option<Tensor>> {
+        Ok(None)
+    }
 
     /// The sum of the values of each anchor that are strictly between the bounds, and how many they are, in one go.
     fn sums(&self, set: &PairSet, low: Option<f64>, high: Option<f64>) -> Result<AnchorSums>;
@@ -134,7 +140,7 @@ impl PairSet {
     /// The values of a formula as a term: not written out where a kernel can sum them.
     pub(crate) fn term<F: PairFormula>(self, formula: F) -> Result<Term> {
         let (name, over) = (self.name, self.over);
-        let is_summed = has_kernel(&self.matrix);
+        let is_summed = has_kernel(&self.matrix) || formula.of_entries(&self)?.is_some();
         let values = PairValues { set: self, formula };
         if is_summed {
             return Ok(Term::implicit(name, over, Arc::new(values)));
@@ -196,6 +202,35 @@ impl PairSet {
         })
     }
 
+    /// The sums of those values `[Q, R]` that are pairs of the set and within the bounds.
+    fn sums_of_entries(
+        &self,
+        values: &Tensor,
+        low: Option<f64>,
+        high: Option<f64>,
+    ) -> Result<AnchorSums> {
+        let (positive, negative) = self.pairs.tensors()?;
+        let mut times = match self.over {
+            Over::NegativePairs => negative,
+            _ => positive,
+        };
+        if let Some(low) = low {
+            times = (times * values.gt(low)?.to_dtype(values.dtype())?)?;
+        }
+        if let Some(high) = high {
+            times = (times * values.lt(high)?.to_dtype(values.dtype())?)?;
+        }
+        // What does not count may be infinite: it is dropped, not multiplied by 0.
+        let counts = times.ne(0f64)?;
+        let kept = counts.where_cond(values, &values.zeros_like()?)?;
+        let sums = (kept * &times)?.sum(1)?; // [Q]
+        let counts = times.sum(1)?.to_dtype(DType::F64)?.to_vec1::<f64>()?;
+        Ok(AnchorSums {
+            sums,
+            counts: counts.into_iter().map(|count| count as u64).collect(),
+        })
+    }
+
     fn counted(&self, sums: impl FnOnce(&[AtomicU64]) -> Result<Tensor>) -> Result<AnchorSums> {
         let counts: Vec<AtomicU64> = (0..self.pairs.batch().queries())
             .map(|_| AtomicU64::new(0))
@@ -213,13 +248,25 @@ struct PairValues<F> {
     formula: F,
 }
 
+impl<F: PairFormula> PairValues<F> {
+    /// By a kernel of the CPU, or by Candle's operations.
+    fn sums(&self, low: Option<f64>, high: Option<f64>) -> Result<AnchorSums> {
+        if !has_kernel(&self.set.matrix)
+            && let Some(values) = self.formula.of_entries(&self.set)?
+        {
+            return self.set.sums_of_entries(&values, low, high);
+        }
+        self.formula.sums(&self.set, low, high)
+    }
+}
+
 impl<F: PairFormula> ImplicitValues for PairValues<F> {
     fn count(&self) -> u64 {
         self.set.count()
     }
 
     fn sum_within(&self, low: Option<f64>, high: Option<f64>) -> Result<PartialSum> {
-        let by_anchor = self.formula.sums(&self.set, low, high)?;
+        let by_anchor = self.sums(low, high)?;
         Ok(PartialSum {
             sum: by_anchor.sums.sum_all()?,
             count: by_anchor.counts.iter().sum(),
@@ -239,7 +286,7 @@ impl<F: PairFormula> ImplicitValues for PairValues<F> {
 
     fn sums_by_anchor(&self, anchors: usize) -> Result<AnchorSums> {
         if anchors == self.set.pairs.batch().queries() {
-            return self.formula.sums(&self.set, None, None);
+            return self.sums(None, None);
         }
         let (values, indices) = self.expand()?;
         AnchorSums::new(&values, indices.anchors(), anchors)

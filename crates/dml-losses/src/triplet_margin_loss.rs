@@ -15,6 +15,7 @@
 //! is taken as it is, repeats included. Positives and negatives are reference rows, so with a reference set the swap
 //! compares references with references. (PyTorch Metric Learning compares rows of the batch there.)
 
+mod on_device;
 mod triplet_sum;
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use dml_core::{Batch, Distance, Loss, Over, Result, SeedSequence, Term, Terms, T
 
 use crate::TripletsPerAnchor;
 use crate::triplet_form::TripletForm;
+use on_device::DeviceSet;
 use triplet_sum::TripletSum;
 
 /// Knobs of [`TripletMarginLoss`].
@@ -105,7 +107,11 @@ impl Loss for TripletMarginLoss {
             None => Some(matrix.clone()),
             Some(reference) => Some(self.distance.matrix(reference, None)?), // [R, R]
         };
-        let set = TripletForm::of(&tuples, batch, &matrix, self.distance.order())?;
+        let on_device = DeviceSet::of(&tuples, batch, &matrix)?;
+        let set = match &on_device {
+            Some(_) => None,
+            None => TripletForm::of(&tuples, batch, &matrix, self.distance.order())?,
+        };
         let sum = TripletSum {
             margin: self.margin,
             penalty: self.penalty,
@@ -115,9 +121,11 @@ impl Loss for TripletMarginLoss {
             batch: batch.clone(),
             tuples,
         };
-        let term = match set {
-            Some(set) => Term::implicit("loss", Over::Triplets, Arc::new(sum.over(set))),
-            None => sum.explicit("loss")?,
+        let implicit = |values| Term::implicit("loss", Over::Triplets, values);
+        let term = match (on_device, set) {
+            (Some(set), _) => implicit(Arc::new(sum.on_device(set))),
+            (None, Some(set)) => implicit(Arc::new(sum.over(set))),
+            (None, None) => sum.explicit("loss")?,
         };
         Ok(term.into())
     }

@@ -271,7 +271,11 @@ impl WeightInit {
         let make = |f: &dyn Fn(Vec<f64>) -> Vec<f64>| -> Result<Option<Tensor>> {
             let values = drawn.flatten_all()?.to_dtype(DType::F64)?;
             let values = f(values.to_device(&Device::Cpu)?.to_vec1()?);
-            Ok(Some(Tensor::from_vec(values, drawn.shape(), &Device::Cpu)?))
+            Ok(Some(Tensor::from_vec(
+                values,
+                drawn.shape(),
+                drawn.device(),
+            )?))
         };
         match *self {
             Self::TruncatedNormal { mean, std, a, b } => make(&|values| {

@@ -17,7 +17,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use dml_core::kernels::triplet_ranges::GapInterval;
-use dml_core::tuples::triplet_ranges;
+use dml_core::tuples::{GapTriplets, triplet_ranges};
 use dml_core::{Batch, Distance, Error, Miner, Result, Tuples, check};
 
 /// Which triplets within or outside of the margin are chosen ([conditions](self)).
@@ -127,6 +127,12 @@ impl Miner for TripletMarginMiner {
     fn mine(&self, batch: &Batch) -> Result<Tuples> {
         let relation = batch.require_relation("TripletMarginMiner")?;
         let matrix = batch.detach().distances(&self.distance)?; // [Q, R]
+        // Where kernels can select from the matrix, it stays where it is.
+        if GapTriplets::fits(&matrix) {
+            let order = self.distance.order();
+            let gaps = GapTriplets::new(&matrix, order, self.interval, relation)?;
+            return Ok(Tuples::Gaps(Arc::new(gaps)));
+        }
         let ranges = triplet_ranges(&matrix, self.distance.order(), self.interval, |q, p, n| {
             relation.split(q, p, n);
         })?;

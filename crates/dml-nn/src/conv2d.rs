@@ -6,11 +6,11 @@
 
 use candle_core::{DType, Device, Tensor, Var};
 use dml_core::kernels::conv2d::Convolution;
-use dml_core::{Error, Result, check};
+use dml_core::{Error, Result, check, cuda};
 use rand::RngCore;
 
 use crate::block::Block;
-use crate::{Layer, Parameters, Role, grid, init};
+use crate::{Layer, Parameters, Role, grid, images, init};
 
 /// The parameters of a [`Conv2d`]; pairs are (height, width).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -195,6 +195,9 @@ impl Conv2d {
         let product = crate::in_single_precision(input, &self.weight, |x, weight| {
             let c = &self.convolution;
             let even = |pair: [usize; 2]| pair[0] == pair[1];
+            if cuda::has_kernel(x) {
+                return self.by_columns(x, &images::columns(x, c)?, weight, output);
+            }
             // With a stride, the gradient that Candle gives is an error wherever the windows leave another rest in the
             // height than in the width.
             if c.stride == [1, 1] && even(c.padding) && even(c.dilation) {
@@ -214,7 +217,7 @@ impl Conv2d {
     /// input per place of the window, and a product of matrices.
     fn by_places(&self, x: &Tensor, weight: &Tensor, output: [usize; 2]) -> Result<Tensor> {
         let c = &self.convolution;
-        let (batch, _, height, width) = x.dims4()?;
+        let (_, _, height, width) = x.dims4()?;
         let mut places = Vec::new();
         for place in (0..c.kernel[0]).flat_map(|a| (0..c.kernel[1]).map(move |b| [a, b])) {
             let [rows, columns] = [0, 1].map(|axis| {
@@ -225,8 +228,20 @@ impl Conv2d {
             let pixels = grid::pick(x, &rows, &columns)?;
             places.push(pixels.broadcast_mul(&inside.to_dtype(x.dtype())?)?);
         }
-        let area = output[0] * output[1];
-        let columns = Tensor::stack(&places, 2)?.reshape((batch, c.groups, c.window(), area))?;
+        self.by_columns(x, &Tensor::stack(&places, 2)?, weight, output)
+    }
+
+    /// The product of the weight and the columns `[N, in_channels, places, H' · W']` of the windows.
+    fn by_columns(
+        &self,
+        x: &Tensor,
+        columns: &Tensor,
+        weight: &Tensor,
+        output: [usize; 2],
+    ) -> Result<Tensor> {
+        let c = &self.convolution;
+        let (batch, area) = (x.dims()[0], output[0] * output[1]);
+        let columns = columns.reshape((batch, c.groups, c.window(), area))?;
         let weight = weight
             .reshape((1, c.groups, c.group_outputs(), c.window()))?
             .broadcast_as((batch, c.groups, c.group_outputs(), c.window()))?

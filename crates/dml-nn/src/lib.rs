@@ -17,6 +17,7 @@ mod block;
 mod sequential;
 
 mod grid;
+mod images;
 
 pub mod optimizer;
 

@@ -11,9 +11,9 @@ use candle_core::{DType, Tensor};
 use dml_core::fused::{self, has_kernel, with_slice};
 use dml_core::kernels::conv2d::Pooling;
 use dml_core::kernels::max_pool2d::{self as kernel, Maxima};
-use dml_core::{Error, Result, check, for_element};
+use dml_core::{Error, Result, check, cuda, for_element};
 
-use crate::{Layer, Role, grid};
+use crate::{Layer, Role, grid, images};
 
 /// The parameters of a [`MaxPool2d`]; pairs are (height, width).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,6 +152,9 @@ impl Layer for MaxPool2d {
         let [batch, channels, height, width] = grid::image_batch(input)?;
         let image = [height, width];
         let [rows, columns] = self.output(image)?;
+        if cuda::has_kernel(input) {
+            return images::max_pool2d(input, &self.pooling);
+        }
         if !has_kernel(input) {
             if input.device().is_cpu() && matches!(input.dtype(), DType::F16 | DType::BF16) {
                 let wide = self.forward(&input.to_dtype(DType::F32)?)?;

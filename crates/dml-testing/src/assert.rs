@@ -1,8 +1,8 @@
-//! The conformance cases as a test of a crate.
+//! The conformance cases as a test of a crate, on the device of `DML_TEST_DEVICE`.
 
 use dml::candle_core::DType;
 
-use crate::{packed_cases, run};
+use crate::{packed_cases, run, test_device};
 
 /// Runs every packed case whose path `kind/Name/id` starts with one of `prefixes`, in single and in double precision.
 ///
@@ -19,6 +19,7 @@ pub fn assert_conformance(prefixes: &[&str]) {
 /// As [`assert_conformance`].
 pub fn assert_conformance_in(precisions: &[DType], prefixes: &[&str]) {
     let cases = packed_cases().unwrap_or_else(|error| panic!("{error:#}"));
+    let device = test_device();
     let mut failures = Vec::new();
     for prefix in prefixes {
         let chosen: Vec<_> = cases
@@ -28,7 +29,9 @@ pub fn assert_conformance_in(precisions: &[DType], prefixes: &[&str]) {
         assert!(!chosen.is_empty(), "no case starts with {prefix}");
         for case in chosen {
             for &precision in precisions {
-                let verdict = run(&case.clone().with_precision(precision));
+                let case = case.clone().with_precision(precision);
+                let case = case.with_device(device.clone());
+                let verdict = run(&case);
                 if !verdict.is_passed() {
                     failures.push(format!("{} ({precision:?}): {verdict}", case.path));
                 }

@@ -87,6 +87,10 @@ pub struct Case {
     pub path: String,
     /// The precision that the component is run in.
     pub precision: DType,
+    /// The device that the component is run on.
+    pub device: Device,
+    /// The least relative tolerance in single precision, whatever the file says.
+    pub least_rtol: f64,
     metadata: HashMap<String, String>,
     tensors: BTreeMap<String, Array>,
 }
@@ -128,6 +132,8 @@ impl Case {
         Ok(Self {
             path,
             precision: DType::F32,
+            device: Device::Cpu,
+            least_rtol: 0.0,
             metadata,
             tensors,
         })
@@ -137,6 +143,27 @@ impl Case {
     #[must_use]
     pub fn with_precision(self, precision: DType) -> Self {
         Self { precision, ..self }
+    }
+
+    /// The same case, run on another device. A GPU adds in another order than the reference: in single precision, a
+    /// thousandth is allowed there.
+    #[must_use]
+    pub fn with_device(self, device: Device) -> Self {
+        let case = Self { device, ..self };
+        if case.device.is_cpu() {
+            case
+        } else {
+            case.summed_in_another_order()
+        }
+    }
+
+    /// The same case with the tolerance of a GPU.
+    #[must_use]
+    pub fn summed_in_another_order(self) -> Self {
+        Self {
+            least_rtol: 1e-3,
+            ..self
+        }
     }
 
     /// The inputs of one step of a sequence of calls, under the names that a single call has: `in.X.2` as `in.X`.
@@ -257,9 +284,9 @@ impl Case {
         let shape = array.shape.as_slice();
         Ok(Some(match &array.data {
             Data::Real(values) => {
-                Tensor::from_slice(values, shape, &Device::Cpu)?.to_dtype(self.precision)?
+                Tensor::from_slice(values, shape, &self.device)?.to_dtype(self.precision)?
             }
-            Data::Whole(values) => Tensor::from_slice(values, shape, &Device::Cpu)?,
+            Data::Whole(values) => Tensor::from_slice(values, shape, &self.device)?,
         }))
     }
 

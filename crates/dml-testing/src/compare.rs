@@ -1,5 +1,6 @@
 //! Whether what came out is what had to come out, and if not, where they differ most.
 
+use dml::candle_core::DType;
 use serde_json::Value;
 
 use crate::case::{Array, Case, Data};
@@ -24,8 +25,14 @@ impl Tolerance {
         };
         let overrides = case.json("tolerances").unwrap_or(Value::Null);
         let own = |key: &str| overrides[name][key].as_f64();
+        let rtol = own("rtol").unwrap_or_else(|| number("rtol", 1e-4));
+        // Double precision has digits to spare.
+        let least = match case.precision {
+            DType::F64 => 0.0,
+            _ => case.least_rtol,
+        };
         Self {
-            rtol: own("rtol").unwrap_or_else(|| number("rtol", 1e-4)),
+            rtol: rtol.max(least),
             atol: own("atol").unwrap_or_else(|| number("atol", 1e-6)),
         }
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, bail};
-use dml::candle_core::{Tensor, Var};
+use dml::candle_core::{Device, Tensor, Var};
 use dml::config::{DistanceConfig, LossConfig, LossKind, MinerConfig, MinerKind};
 use dml::losses::SeededVars;
 use dml::{Batch, TensorExt};
@@ -118,9 +118,16 @@ fn loss_variants(name: &str, rows: usize, classes: usize) -> Vec<Value> {
 
 impl Role {
     /// One workload for each component, variant and size, as far as its id contains `filter`.
-    pub(super) fn workloads(&self, folder: &Path, filter: &str) -> anyhow::Result<Vec<Workload>> {
+    pub(super) fn workloads(
+        &self,
+        folder: &Path,
+        filter: &str,
+        on_gpu: bool,
+    ) -> anyhow::Result<Vec<Workload>> {
         let mut workloads = Vec::new();
         for &(rows, classes, with_peer) in self.sizes {
+            // A GPU has the time for batches that are too large for the peer's patience on a CPU.
+            let with_peer = with_peer || (on_gpu && rows <= 4096);
             let data = Data::write(folder, rows, classes)?;
             for name in self.names {
                 for arguments in (self.variants)(name, rows, classes) {
@@ -189,19 +196,22 @@ fn suffix(arguments: &Value) -> String {
 }
 
 /// The worker.
-pub(super) fn serve(told: &[String]) -> anyhow::Result<()> {
+pub(super) fn serve(told: &[String], device: &Device) -> anyhow::Result<()> {
     let [role, config, rest @ ..] = told else {
         bail!("component: expected ROLE CONFIG DATA, got {told:?}");
     };
     let Ok(rest) = <&[String; 4]>::try_from(rest) else {
         bail!("component: expected EMBEDDINGS LABELS ROWS DIM, got {rest:?}");
     };
-    let (x, y) = data::read(rest)?;
-    let sample = |start: Instant, loss: f64, tuples: u64| Sample {
-        ms: 1000.0 * start.elapsed().as_secs_f64(),
-        loss,
-        tuples,
-        peak_mb: peak_mb().unwrap_or(0.0),
+    let (x, y) = data::read(rest, device)?;
+    let sample = |start: Instant, loss: f64, tuples: u64| -> anyhow::Result<Sample> {
+        device.synchronize()?;
+        Ok(Sample {
+            ms: 1000.0 * start.elapsed().as_secs_f64(),
+            loss,
+            tuples,
+            peak_mb: peak_mb().unwrap_or(0.0),
+        })
     };
     match role.as_str() {
         "distance" => {
@@ -212,7 +222,7 @@ pub(super) fn serve(told: &[String]) -> anyhow::Result<()> {
                 let start = Instant::now();
                 let sum = distance.matrix(&leaf, None)?.sum_within(None, None)?.sum;
                 backward(&sum, &leaf)?;
-                let done = sample(start, 0.0, 0);
+                let done = sample(start, 0.0, 0)?;
                 Ok(Sample {
                     loss: number(&sum)?,
                     ..done
@@ -225,12 +235,13 @@ pub(super) fn serve(told: &[String]) -> anyhow::Result<()> {
                 let start = Instant::now();
                 let batch = Batch::new(&x, &y)?;
                 let count = miner.mine(&batch)?.count(&batch)?.total();
-                Ok(sample(start, 0.0, count))
+                sample(start, 0.0, count)
             })
         }
         "loss" => {
             let config = LossConfig::from_json(config)?;
-            let objective = config.build()?;
+            let vars = SeededVars::new(0).builder(x.dtype(), x.device());
+            let objective = config.build_with(&vars)?;
             let reads_labels = !WITHOUT_LABELS.contains(&config.loss.name());
             worker::serve(|| {
                 let leaf = Var::from_tensor(&x)?;
@@ -242,7 +253,7 @@ pub(super) fn serve(told: &[String]) -> anyhow::Result<()> {
                 };
                 let loss = objective.forward(&batch)?;
                 backward(&loss, &leaf)?;
-                let done = sample(start, 0.0, 0);
+                let done = sample(start, 0.0, 0)?;
                 Ok(Sample {
                     loss: number(&loss)?,
                     ..done

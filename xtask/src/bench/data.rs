@@ -64,7 +64,7 @@ impl Data {
 }
 
 /// Embeddings `[rows, dim]` and labels, as told by [`Data::told`].
-pub(super) fn read(told: &[String; 4]) -> anyhow::Result<(Tensor, Vec<i64>)> {
+pub(super) fn read(told: &[String; 4], device: &Device) -> anyhow::Result<(Tensor, Vec<i64>)> {
     let [embeddings, labels, rows, dim] = told;
     let bytes = |path: &String| fs::read(path).with_context(|| path.clone());
     let x: Vec<f32> = bytes(embeddings)?
@@ -76,5 +76,5 @@ pub(super) fn read(told: &[String; 4]) -> anyhow::Result<(Tensor, Vec<i64>)> {
         .map(|b| i64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]))
         .collect();
     let shape = (rows.parse::<usize>()?, dim.parse::<usize>()?);
-    Ok((Tensor::from_vec(x, shape, &Device::Cpu)?, y))
+    Ok((Tensor::from_vec(x, shape, device)?, y))
 }

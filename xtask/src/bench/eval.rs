@@ -27,8 +27,12 @@ const CLASSES: usize = 10;
 
 /// Searches for 1, 10, 100 and 1,000 of `rows` references by a sixth as many queries, k-means of `rows` rows into a sixtieth
 /// as many clusters, and all metrics of rankings with every row ranked for every row.
-pub(super) fn workloads(folder: &Path, rows: usize) -> anyhow::Result<Vec<Workload>> {
-    let (queries, clusters) = ((rows / 6).max(1), (rows / 60).max(1));
+pub(super) fn workloads(
+    folder: &Path,
+    rows: usize,
+    queries: Option<usize>,
+) -> anyhow::Result<Vec<Workload>> {
+    let (queries, clusters) = (queries.unwrap_or(rows / 6).max(1), (rows / 60).max(1));
     let references = write(folder, "references", rows, 0)?;
     let asked = write(folder, "queries", queries, 1)?;
     let mut workloads: Vec<Workload> = [1, 10, 100, 1_000]
@@ -88,7 +92,7 @@ fn write(folder: &Path, name: &str, rows: usize, seed: u64) -> anyhow::Result<St
     Ok(path.to_string_lossy().into_owned())
 }
 
-fn read(path: &str) -> anyhow::Result<Tensor> {
+fn read(path: &str, device: &Device) -> anyhow::Result<Tensor> {
     let bytes = fs::read(path).with_context(|| path.to_owned())?;
     let numbers = bytes
         .chunks_exact(4)
@@ -97,25 +101,25 @@ fn read(path: &str) -> anyhow::Result<Tensor> {
     Ok(Tensor::from_vec(
         numbers.collect::<Vec<f32>>(),
         (rows, DIM),
-        &Device::Cpu,
+        device,
     )?)
 }
 
 /// The worker.
-pub(super) fn serve(told: &[String]) -> anyhow::Result<()> {
+pub(super) fn serve(told: &[String], device: &Device) -> anyhow::Result<()> {
     let told: Vec<&str> = told.iter().map(String::as_str).collect();
     match told[..] {
         ["search", references, queries, k] => {
-            let (queries, k) = (read(queries)?, k.parse::<usize>()?);
+            let (queries, k) = (read(queries, device)?, k.parse::<usize>()?);
             let mut index = FlatIndex::default();
-            index.add(&read(references)?)?;
+            index.add(&read(references, device)?)?;
             timed(|| {
                 let found = index.search(&queries, k)?;
                 Ok(found.distances.iter().sum::<f64>() / found.distances.len() as f64)
             })
         }
         ["kmeans", rows, clusters, updates] => {
-            let (rows, clusters) = (read(rows)?, clusters.parse()?);
+            let (rows, clusters) = (read(rows, device)?, clusters.parse()?);
             let kmeans = KMeans::new(KMeansConfig {
                 niter: updates.parse()?,
                 start: KMeansStart::Random,
@@ -124,7 +128,7 @@ pub(super) fn serve(told: &[String]) -> anyhow::Result<()> {
             timed(|| Ok(kmeans.fit(&rows, clusters)?.inertia))
         }
         ["ranking", rows] => {
-            let rows = read(rows)?;
+            let rows = read(rows, device)?;
             let labels: Vec<i64> = (0..rows.dims()[0])
                 .map(|row| (row % CLASSES) as i64)
                 .collect();

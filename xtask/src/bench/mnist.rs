@@ -50,12 +50,13 @@ pub(super) fn workloads(folder: Option<&Path>, images: usize) -> Vec<Workload> {
 
 /// What an epoch needs, but for the network.
 struct Setup {
+    device: Device,
     digits: Digits,
     parts: crate::mnist::Parts,
 }
 
 impl Setup {
-    fn new(told: &[String]) -> anyhow::Result<Self> {
+    fn new(told: &[String], device: &Device) -> anyhow::Result<Self> {
         let [folder, images, batch] = told else {
             bail!("mnist: expected FOLDER IMAGES BATCH, got {told:?}");
         };
@@ -65,7 +66,12 @@ impl Setup {
             folder => open(Dataset::Mnist, Some(Path::new(folder)), limit)?,
         };
         let parts = PartArgs::default().resolve(batch.parse()?, 0)?;
-        Ok(Self { digits, parts })
+        let device = device.clone();
+        Ok(Self {
+            device,
+            digits,
+            parts,
+        })
     }
 
     /// An epoch by `dml::train`: loss and mined tuples of the last batch.
@@ -73,11 +79,11 @@ impl Setup {
         let training = Training {
             network,
             digits: &self.digits,
-            objective: self.parts.objective()?,
+            objective: self.parts.objective(&self.device)?,
             sampler: self.parts.sampler(self.digits.sets.train.labels())?,
             learning_rate: LEARNING_RATE,
             gradient_cache: None,
-            device: &Device::Cpu,
+            device: &self.device,
         };
         let last = Rc::new(Cell::new(None));
         let told = last.clone();
@@ -94,29 +100,41 @@ impl Setup {
 
     /// An epoch by hand.
     fn by_hand(&self, network: &Network) -> anyhow::Result<(f64, u64)> {
-        let objective = self.parts.objective()?;
+        let objective = self.parts.objective(&self.device)?;
         let sampler = self.parts.sampler(self.digits.sets.train.labels())?;
-        by_hand::epoch(network, &self.digits, &objective, &*sampler, LEARNING_RATE)
+        let digits = &self.digits;
+        by_hand::epoch(
+            network,
+            digits,
+            &objective,
+            &*sampler,
+            LEARNING_RATE,
+            &self.device,
+        )
     }
 }
 
 /// The worker of `dml::train`.
-pub(super) fn serve(told: &[String]) -> anyhow::Result<()> {
-    let setup = Setup::new(told)?;
-    worker::serve(|| sample(|network| setup.trainer(network)))
+pub(super) fn serve(told: &[String], device: &Device) -> anyhow::Result<()> {
+    let setup = Setup::new(told, device)?;
+    worker::serve(|| sample(device, |network| setup.trainer(network)))
 }
 
 /// The worker of the loop by hand.
-pub(super) fn serve_by_hand(told: &[String]) -> anyhow::Result<()> {
-    let setup = Setup::new(told)?;
-    worker::serve(|| sample(|network| setup.by_hand(network)))
+pub(super) fn serve_by_hand(told: &[String], device: &Device) -> anyhow::Result<()> {
+    let setup = Setup::new(told, device)?;
+    worker::serve(|| sample(device, |network| setup.by_hand(network)))
 }
 
 /// An epoch of a fresh network.
-fn sample(epoch: impl FnOnce(&Network) -> anyhow::Result<(f64, u64)>) -> anyhow::Result<Sample> {
-    let network = fresh()?;
+fn sample(
+    device: &Device,
+    epoch: impl FnOnce(&Network) -> anyhow::Result<(f64, u64)>,
+) -> anyhow::Result<Sample> {
+    let network = fresh(device)?;
     let start = Instant::now();
     let (loss, tuples) = epoch(&network)?;
+    device.synchronize()?;
     Ok(Sample {
         ms: 1000.0 * start.elapsed().as_secs_f64(),
         loss,
@@ -125,8 +143,8 @@ fn sample(epoch: impl FnOnce(&Network) -> anyhow::Result<(f64, u64)>) -> anyhow:
     })
 }
 
-fn fresh() -> dml::Result<Network> {
-    Network::new(&mut ChaCha8Rng::seed_from_u64(0), &Device::Cpu)
+fn fresh(device: &Device) -> dml::Result<Network> {
+    Network::new(&mut ChaCha8Rng::seed_from_u64(0), device)
 }
 
 #[cfg(test)]
@@ -135,10 +153,11 @@ mod tests {
 
     #[test]
     fn trainer_and_hand_learn_the_same_bits() -> anyhow::Result<()> {
-        let setup = Setup::new(&["synthetic", "96", "16"].map(str::to_owned))?;
-        let (ours, by_hand) = (fresh()?, fresh()?);
+        let cpu = &Device::Cpu;
+        let setup = Setup::new(&["synthetic", "96", "16"].map(str::to_owned), cpu)?;
+        let (ours, by_hand) = (fresh(cpu)?, fresh(cpu)?);
         assert_eq!(setup.trainer(&ours)?, setup.by_hand(&by_hand)?);
-        let (start, learnt) = (fresh()?.parameters(), by_hand.parameters());
+        let (start, learnt) = (fresh(cpu)?.parameters(), by_hand.parameters());
         for (name, var) in ours.parameters().iter() {
             let bits = |parameters: &dml::nn::Parameters| -> anyhow::Result<Vec<u32>> {
                 let var = parameters.get(name).context("a parameter of that name")?;

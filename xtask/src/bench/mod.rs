@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use clap::ValueEnum;
 
+use crate::device;
 use table::Row;
 use worker::{Sample, Worker};
 
@@ -63,6 +64,12 @@ pub(crate) struct Args {
     /// References of the group `eval`; a sixth as many queries, a sixtieth as many clusters.
     #[arg(long, default_value_t = 60_000)]
     rows: usize,
+    /// Where ours and the peer's work: `cpu`, `cuda`, `cuda:N` or `metal`. On a GPU, the peer of a search is torch.
+    #[arg(long, default_value = "cpu")]
+    device: String,
+    /// Queries of the group `eval`, in place of a sixth of its references.
+    #[arg(long)]
+    queries: Option<usize>,
     /// Be the worker of one workload (internal).
     #[arg(long, hide = true, num_args = 1.., value_name = "WORKLOAD")]
     worker: Vec<String>,
@@ -116,29 +123,36 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         rayon::ThreadPoolBuilder::new()
             .num_threads(threads.get())
             .build_global()?;
+        let device = device::open(&args.device)?;
         return match workload.as_str() {
-            "triplet" => triplet::serve(rest),
-            "component" => component::serve(rest),
-            "eval" => eval::serve(rest),
-            "mnist" => mnist::serve(rest),
-            "mnist-by-hand" => mnist::serve_by_hand(rest),
+            "triplet" => triplet::serve(rest, &device),
+            "component" => component::serve(rest, &device),
+            "eval" => eval::serve(rest, &device),
+            "mnist" => mnist::serve(rest, &device),
+            "mnist-by-hand" => mnist::serve_by_hand(rest, &device),
             other => anyhow::bail!("no workload {other}"),
         };
     }
     let folder = tempfile::tempdir()?;
+    // This program may stand alone on a machine that has no sources.
+    let script = folder.path().join("pml_worker.py");
+    std::fs::write(&script, include_str!("../../peers/pml_worker.py"))?;
     let mut rows = Vec::new();
     println!("{} threads, {} runs each", threads, args.runs);
     Row::print_header();
+    let on_gpu = args.device != "cpu";
     for group in Group::value_variants() {
         if !args.only.is_empty() && !args.only.contains(group) {
             continue;
         }
         let workloads = match group {
             Group::Triplet => triplet::workloads(folder.path())?,
-            Group::Distances => component::DISTANCES.workloads(folder.path(), &args.filter)?,
-            Group::Miners => component::MINERS.workloads(folder.path(), &args.filter)?,
-            Group::Losses => component::LOSSES.workloads(folder.path(), &args.filter)?,
-            Group::Eval => eval::workloads(folder.path(), args.rows)?,
+            Group::Distances => {
+                component::DISTANCES.workloads(folder.path(), &args.filter, on_gpu)?
+            }
+            Group::Miners => component::MINERS.workloads(folder.path(), &args.filter, on_gpu)?,
+            Group::Losses => component::LOSSES.workloads(folder.path(), &args.filter, on_gpu)?,
+            Group::Eval => eval::workloads(folder.path(), args.rows, args.queries)?,
             Group::Mnist => mnist::workloads(args.data_dir.as_deref(), args.images),
         };
         let first = rows.len();
@@ -146,7 +160,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             if !workload.id.contains(&args.filter) {
                 continue;
             }
-            let row = measure(args, &workload, threads.get())
+            let row = measure(args, &workload, threads.get(), &script)
                 .with_context(|| format!("measuring {}", workload.id))?;
             row.print();
             rows.push(row);
@@ -164,11 +178,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 /// Runs ours and the peer's in turn; the first round warms both up and is not counted.
-fn measure(args: &Args, workload: &Workload, threads: usize) -> anyhow::Result<Row> {
+fn measure(args: &Args, workload: &Workload, threads: usize, script: &Path) -> anyhow::Result<Row> {
     let own = |told: &[String]| -> anyhow::Result<Command> {
         let mut command = Command::new(std::env::current_exe()?);
         command
-            .args(["bench", "--threads", &threads.to_string(), "--worker"])
+            .args(["bench", "--threads", &threads.to_string()])
+            .args(["--device", &args.device, "--worker"])
             .args(told);
         Ok(command)
     };
@@ -178,9 +193,9 @@ fn measure(args: &Args, workload: &Workload, threads: usize) -> anyhow::Result<R
         (Some(python), Some(Peer::Python(told))) => {
             let mut command = Command::new(python);
             command
-                .arg(peer_script())
+                .arg(script)
                 .args(told)
-                .arg(threads.to_string());
+                .args([&threads.to_string(), &args.device]);
             Some(Worker::start("peer", command)?)
         }
         _ => None,
@@ -240,10 +255,4 @@ fn warm(worker: &mut Worker) -> anyhow::Result<Sample> {
     }
     samples.sort_by(|a, b| a.ms.total_cmp(&b.ms));
     Ok(samples[samples.len() / 2])
-}
-
-fn peer_script() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("peers")
-        .join("pml_worker.py")
 }

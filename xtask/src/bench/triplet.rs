@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, bail};
-use dml::candle_core::Var;
+use dml::candle_core::{Device, Var};
 use dml::config::{LossConfig, MinerConfig};
 use dml::{Batch, TupleCount};
 
@@ -19,7 +19,7 @@ const PEER_ROWS: usize = 1024;
 
 /// One workload for each batch size.
 pub(super) fn workloads(folder: &Path) -> anyhow::Result<Vec<Workload>> {
-    [256usize, 1024, 4096, 8192]
+    [256usize, 1024, 4096, 8192, 16384]
         .into_iter()
         .map(|rows| {
             let mut told = vec!["triplet".to_owned()];
@@ -35,11 +35,11 @@ pub(super) fn workloads(folder: &Path) -> anyhow::Result<Vec<Workload>> {
 }
 
 /// The worker.
-pub(super) fn serve(told: &[String]) -> anyhow::Result<()> {
+pub(super) fn serve(told: &[String], device: &Device) -> anyhow::Result<()> {
     let Ok(told) = <&[String; 4]>::try_from(told) else {
         bail!("triplet: expected EMBEDDINGS LABELS ROWS DIM, got {told:?}");
     };
-    let (x, y) = data::read(told)?;
+    let (x, y) = data::read(told, device)?;
     let miner = MinerConfig::from_json(
         r#"{"name": "TripletMarginMiner", "margin": 0.2, "type_of_triplets": "semihard"}"#,
     )?;
@@ -50,6 +50,7 @@ pub(super) fn serve(told: &[String]) -> anyhow::Result<()> {
         let start = Instant::now();
         let outcome = objective.evaluate(&Batch::new(&leaf, &y)?)?;
         let gradients = outcome.loss.backward()?;
+        device.synchronize()?;
         let ms = 1000.0 * start.elapsed().as_secs_f64();
         gradients
             .get(leaf.as_tensor())

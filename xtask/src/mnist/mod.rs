@@ -12,7 +12,6 @@
 
 mod course;
 mod data_source;
-mod device;
 mod download;
 mod evaluation;
 mod interrupt;
@@ -46,6 +45,7 @@ use dml::train::{
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
+use crate::device;
 use crate::memory::peak_mb;
 use course::Course;
 use evaluation::{Embedded, Embedder};
@@ -140,7 +140,7 @@ fn run_until(
     }
     // Whatever is wrong with the arguments is said before anything is downloaded.
     let parts = args.parts.resolve(args.batch_size, args.seed)?;
-    let objective = parts.objective()?;
+    let objective = parts.objective(&device)?;
     let checkpoints = checkpoints(args)?;
     let digits = open(args.dataset, args.data_dir.as_deref(), args.limit)?;
     let (train, test) = (&digits.sets.train, &digits.sets.test);

@@ -1,9 +1,11 @@
 //! Miner, loss, distance, reducer and sampler: the example's, or what the command line puts in their place.
 
 use anyhow::Context;
+use dml::candle_core::{DType, Device};
 use dml::config::{
     DistanceConfig, LossConfig, LossKind, MinerConfig, ReducerConfig, SamplerConfig, from_text,
 };
+use dml::losses::SeededVars;
 use dml::{Labels, Objective, Sampler};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -121,9 +123,10 @@ impl PartArgs {
 }
 
 impl Parts {
-    /// Miner, loss and reducer as one.
-    pub(crate) fn objective(&self) -> anyhow::Result<Objective> {
-        let objective = self.loss.build().context("--loss")?;
+    /// Miner, loss and reducer as one; what the loss learns lies on the device.
+    pub(crate) fn objective(&self, device: &Device) -> anyhow::Result<Objective> {
+        let vars = SeededVars::new(0).builder(DType::F32, device);
+        let objective = self.loss.build_with(&vars).context("--loss")?;
         Ok(match &self.miner {
             Some(miner) => objective.with_miner(miner.build().context("--miner")?),
             None => objective,
@@ -239,7 +242,7 @@ mod tests {
                 *name == "TripletMarginLoss",
                 "{name}"
             );
-            parts.objective()?;
+            parts.objective(&Device::Cpu)?;
         }
         let parts = json(&args(r#"{"name": "ArcFaceLoss", "num_classes": 12}"#))?;
         assert_eq!(parts["loss"]["num_classes"], 12);

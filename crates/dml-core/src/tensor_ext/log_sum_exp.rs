@@ -3,12 +3,16 @@
 use candle_core::{DType, Tensor};
 use dml_kernels::log_sum_exp as kernel;
 
+use crate::cuda;
 use crate::fused::{self, Contribution, has_kernel, with_slice};
 use crate::{Error, Result, for_element};
 
 pub(super) fn masked_logsumexp(x: &Tensor, keep: Option<&Tensor>, add_one: bool) -> Result<Tensor> {
     if let Some(keep) = keep {
         check_mask(keep, x)?;
+    }
+    if cuda::has_kernel(x) {
+        return cuda::log_sum_exp::masked_logsumexp(x, keep, add_one);
     }
     if !has_kernel(x) {
         return masked_logsumexp_composite(x, keep, add_one);

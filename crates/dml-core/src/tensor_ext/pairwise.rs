@@ -9,6 +9,7 @@ use dml_kernels::{MatrixGradient, Side, pairwise_dot as dot, pairwise_lp as lp};
 
 use super::elementwise::magnitude_composite;
 use super::normalize::norm_over_last;
+use crate::cuda;
 use crate::fused::{Element, has_kernel, inlet, with_slice};
 use crate::{Result, for_element};
 
@@ -108,6 +109,11 @@ fn have_kernel(x: &Tensor, r: &Tensor) -> bool {
         && r.elem_count() > 0
 }
 
+/// Whether the kernels of a CUDA device can take two matrices.
+fn have_cuda_kernel(x: &Tensor, r: &Tensor) -> bool {
+    cuda::has_kernel(x) && cuda::has_kernel(r) && x.dtype() == r.dtype()
+}
+
 pub(super) fn pairwise_dot(x: &Tensor, r: &Tensor) -> Result<Tensor> {
     if have_kernel(x, r) {
         return fuse(Kernel::Dot, x, r);
@@ -123,6 +129,9 @@ pub(super) fn pairwise_lp(x: &Tensor, r: &Tensor, p: f64) -> Result<Tensor> {
     if have_kernel(x, r) {
         return fuse(Kernel::Lp(p), x, r);
     }
+    if p == 2.0 && have_cuda_kernel(x, r) {
+        return cuda::euclidean::euclidean(x, r, true);
+    }
     pairwise_lp_composite(x, r, p)
 }
 
@@ -134,6 +143,9 @@ pub(super) fn pairwise_lp_composite(x: &Tensor, r: &Tensor, p: f64) -> Result<Te
 pub(super) fn pairwise_squared(x: &Tensor, r: &Tensor) -> Result<Tensor> {
     if have_kernel(x, r) {
         return fuse(Kernel::Squared, x, r);
+    }
+    if have_cuda_kernel(x, r) {
+        return cuda::euclidean::euclidean(x, r, false);
     }
     pairwise_squared_composite(x, r)
 }

@@ -16,7 +16,7 @@ impl Tuples {
     pub fn weights(&self, batch: &Batch) -> Result<Vec<f64>> {
         self.check(batch)?;
         Ok(shares(
-            &self.appearances(batch, batch.reference().is_none()),
+            &self.appearances(batch, batch.reference().is_none())?,
         ))
     }
 
@@ -27,11 +27,11 @@ impl Tuples {
     /// As [`Tuples::check`].
     pub fn anchor_weights(&self, batch: &Batch) -> Result<Vec<f64>> {
         self.check(batch)?;
-        Ok(shares(&self.appearances(batch, false)))
+        Ok(shares(&self.appearances(batch, false)?))
     }
 
     /// How often each query appears: as an anchor, and as one of the `others` if they count, too.
-    fn appearances(&self, batch: &Batch, others: bool) -> Vec<u64> {
+    fn appearances(&self, batch: &Batch, others: bool) -> Result<Vec<u64>> {
         let mut counts = vec![0u64; batch.queries()];
         let mut add = |rows: &[u32], is_anchor: bool| {
             if is_anchor || others {
@@ -87,8 +87,9 @@ impl Tuples {
                     });
                 }
             }
+            Self::Gaps(gaps) => return Self::Ranges(gaps.ranges()?).appearances(batch, others),
         }
-        counts
+        Ok(counts)
     }
 
     /// For each label, ascending, the first positive pair whose anchor has it; the list of negatives stays empty.
@@ -145,6 +146,9 @@ impl Tuples {
                 for a in 0..set.anchors() {
                     set.for_anchor(a, &mut |p, _| offer(a as u32, p));
                 }
+            }
+            Self::Gaps(gaps) => {
+                return Self::Ranges(gaps.ranges()?).one_positive_pair_per_label(batch);
             }
         }
         let (positive_anchors, positives) = first.into_values().unzip();

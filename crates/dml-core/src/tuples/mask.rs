@@ -36,6 +36,7 @@ impl Tuples {
             Self::Pairs(pairs) => Arc::new(of_list(pairs, batch)),
             Self::Triplets(triplets) => Arc::new(of_list(&triplets.to_pairs(), batch)),
             Self::Mask(mask) => mask.clone(),
+            Self::Gaps(gaps) => Self::Ranges(gaps.ranges()?).pair_sets(batch)?,
             Self::Ranges(ranges) => Arc::new(PairMask::select(
                 batch.queries(),
                 batch.references(),

@@ -5,11 +5,13 @@
 //! - [`Tuples::Mask`]: two bits for each pair of the batch.
 //! - [`Tuples::Ranges`]: intervals of each anchor's sorted negatives. At batch 1,024 with 10 classes there are 43
 //!   million triplets; as ranges they take 5 MB, and counting them is free.
+//! - [`Tuples::Gaps`]: what ranges would hold, while the distances stay on a device that has kernels for it.
 //! - [`Tuples::Lazy`]: triplets known by a rule that is asked anchor by anchor.
 //!
 //! Anchors are query rows; positives and negatives are reference rows.
 
 mod appearances;
+mod gaps;
 mod mask;
 mod pairs;
 mod random;
@@ -24,6 +26,7 @@ use dml_kernels::{PairMask, TripletSet};
 use crate::{Batch, Error, Order, Result};
 use candle_core::Tensor;
 
+pub use gaps::GapTriplets;
 pub use mask::mask_tensors;
 pub use pairs::Pairs;
 pub use random::PerAnchor;
@@ -44,6 +47,8 @@ pub enum Tuples {
     Mask(Arc<PairMask>),
     /// Triplets as intervals of sorted negatives.
     Ranges(Arc<TripletRanges>),
+    /// Triplets by their gap in a matrix that stays on its device.
+    Gaps(Arc<GapTriplets>),
     /// Triplets by a rule.
     Lazy(Arc<dyn TripletSet>),
 }
@@ -118,6 +123,10 @@ impl Tuples {
                 check_rows("references", mask.references(), batch.references())
             }
             Self::Ranges(ranges) => ranges::check(ranges, batch),
+            Self::Gaps(gaps) => {
+                check_rows("anchors", gaps.anchors(), batch.queries())?;
+                check_rows("references", gaps.references(), batch.references())
+            }
             Self::Lazy(set) => {
                 check_rows("anchors", set.anchors(), batch.queries())?;
                 check_rows("references", set.references(), batch.references())
@@ -145,6 +154,7 @@ impl Tuples {
                 TupleCount::Pairs { positive, negative }
             }
             Self::Ranges(ranges) => TupleCount::Triplets(ranges.count()),
+            Self::Gaps(gaps) => TupleCount::Triplets(gaps.count()),
             Self::Lazy(set) => TupleCount::Triplets(set.count()),
         })
     }
@@ -164,6 +174,7 @@ impl Tuples {
             Self::Triplets(triplets) => triplets.clone(),
             Self::Mask(mask) => Arc::new(Pairs::from(&**mask).to_triplets()),
             Self::Ranges(ranges) => Arc::new(Triplets::from(&**ranges)),
+            Self::Gaps(gaps) => Arc::new(Triplets::from(&*gaps.ranges()?)),
             Self::Lazy(set) => Arc::new(Triplets::from(&**set)),
         })
     }
@@ -180,6 +191,7 @@ impl Tuples {
             Self::Triplets(triplets) => Arc::new(triplets.to_pairs()),
             Self::Mask(mask) => Arc::new(Pairs::from(&**mask)),
             Self::Ranges(ranges) => Arc::new(Triplets::from(&**ranges).to_pairs()),
+            Self::Gaps(gaps) => Arc::new(Triplets::from(&*gaps.ranges()?).to_pairs()),
             Self::Lazy(set) => Arc::new(Triplets::from(&**set).to_pairs()),
         })
     }
@@ -220,6 +232,7 @@ impl Tuples {
             }
             Self::Triplets(_) | Self::Lazy(_) => None,
             Self::Ranges(ranges) => Some(ranges.clone()),
+            Self::Gaps(gaps) => Some(gaps.ranges()?),
         })
     }
 }

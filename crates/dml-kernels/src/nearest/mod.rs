@@ -21,6 +21,7 @@ mod best;
 mod candidates;
 mod exact;
 mod filter;
+mod of_candidates;
 mod of_rows;
 mod within;
 
@@ -35,6 +36,7 @@ use filter::{Filter, TILE};
 pub(crate) use filter::number_error;
 
 pub use exact::{dot, squared_distance};
+pub use of_candidates::Candidates;
 pub use of_rows::closest_of_rows;
 pub use within::Within;
 

@@ -46,7 +46,7 @@ impl TripletSum {
         Term::explicit(name, Over::Triplets, values, Indices::Triplets(triplets))
     }
 
-    fn written_out(&self) -> Result<(Tensor, Arc<Triplets>)> {
+    pub(super) fn written_out(&self) -> Result<(Tensor, Arc<Triplets>)> {
         let triplets = self.tuples.triplets(&self.batch)?; // T triplets
         let near = self.matrix.pick(&triplets.anchors, &triplets.positives)?; // [T]
         let mut far = self.matrix.pick(&triplets.anchors, &triplets.negatives)?; // [T]
@@ -73,7 +73,7 @@ impl ImplicitValues for ImplicitTripletSum {
 
     fn sum_within(&self, low: Option<f64>, high: Option<f64>) -> Result<PartialSum> {
         let values = &self.values;
-        // The order of the negatives lives on the host: a matrix from another device is copied here once.
+        // The order of the negatives lives on the host: a matrix from a device without kernels is copied here once.
         let (matrix, inside) = (
             on_host(&values.matrix)?,
             values.inside.as_ref().map(on_host).transpose()?,

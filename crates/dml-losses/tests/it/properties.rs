@@ -1,10 +1,12 @@
 //! What holds for every loss that there is by name: a new one is held to it by its line in the registry.
 
-use dml::candle_core::{DType, Device, Result as CandleResult, Tensor, Var};
+use dml::candle_core::{DType, Result as CandleResult, Tensor, Var};
 use dml::config::{LossConfig, LossKind};
 use dml::losses::SeededVars;
 use dml::{Batch, Objective};
+use dml_core::cuda::with_runner;
 use dml_core::fused::without_kernels;
+use dml_testing::{HostKernels, test_device};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
@@ -33,7 +35,7 @@ fn config(name: &str) -> LossConfig {
 }
 
 fn objective(name: &str, dtype: DType) -> Objective {
-    let vars = SeededVars::new(3).builder(dtype, &Device::Cpu);
+    let vars = SeededVars::new(3).builder(dtype, &test_device());
     config(name)
         .build_with(&vars)
         .unwrap_or_else(|error| panic!("{name}: {error}"))
@@ -57,7 +59,7 @@ fn rows(count: usize, seed: u64) -> (Vec<f64>, Vec<i64>) {
 }
 
 fn leaf(x: &[f64], dtype: DType) -> CandleResult<Var> {
-    let x = Tensor::from_slice(x, (x.len() / DIM, DIM), &Device::Cpu)?;
+    let x = Tensor::from_slice(x, (x.len() / DIM, DIM), &test_device())?;
     Var::from_tensor(&x.to_dtype(dtype)?)
 }
 
@@ -182,6 +184,26 @@ fn both_forms_give_the_same_numbers() {
     for name in LossKind::NAMES {
         let (value, gradient) = sound(name, &x, &labels, DType::F64);
         let (other, others) = without_kernels(|| sound(name, &x, &labels, DType::F64));
+        assert!(
+            (value - other).abs() <= 1e-9 * (1.0 + value.abs()),
+            "{name}: {value} {other}"
+        );
+        let size = gradient.iter().fold(1e-3, |m, g| f64::max(m, g.abs()));
+        for (a, b) in gradient.iter().zip(&others) {
+            assert!((a - b).abs() <= 1e-8 * size, "{name}: {a} {b}");
+        }
+    }
+}
+
+#[test]
+fn the_kernels_for_cuda_give_the_same_numbers() {
+    let Some(kernels) = HostKernels::get().unwrap() else {
+        return;
+    };
+    let (x, labels) = rows(16, 3);
+    for name in LossKind::NAMES {
+        let (value, gradient) = sound(name, &x, &labels, DType::F64);
+        let (other, others) = with_runner(kernels.clone(), || sound(name, &x, &labels, DType::F64));
         assert!(
             (value - other).abs() <= 1e-9 * (1.0 + value.abs()),
             "{name}: {value} {other}"

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use dml::candle_core::{Device, Tensor};
+use dml::candle_core::{DType, Tensor};
 use dml::config::{LossConfig, LossKind, ReducerConfig};
 use dml::losses::{SeededVars, SubCenterArcFaceLoss};
 use dml::{Batch, Loss, Objective, Pairs, Triplets, Tuples};
@@ -18,13 +18,19 @@ pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
     if case.op() == "sequence" {
         return super::sequence::answer(case, &config);
     }
-    let objective = config.build()?;
+    let objective = built(case, &config)?;
     match case.op() {
         "forward" | "self_supervised" | "multiple" => forward(case, &config, &objective),
         "get_logits" => logits(case, objective.loss()),
         "get_outliers" => outliers(case, &config),
         op => Err(unsupported(format!("loss op {op}"))),
     }
+}
+
+/// The loss, with what it learns on the device of the case.
+pub(super) fn built(case: &Case, config: &LossConfig) -> anyhow::Result<Objective> {
+    let vars = SeededVars::new(0).builder(DType::F32, &case.device);
+    Ok(config.build_with(&vars)?)
 }
 
 fn forward(case: &Case, config: &LossConfig, objective: &Objective) -> anyhow::Result<Answer> {
@@ -75,7 +81,7 @@ fn outliers(case: &Case, config: &LossConfig) -> anyhow::Result<Answer> {
         Some(distance) => distance.build()?,
         None => dml::defaults::cosine(),
     };
-    let vars = SeededVars::new(0).builder(case.precision, &Device::Cpu);
+    let vars = SeededVars::new(0).builder(case.precision, &case.device);
     let loss = SubCenterArcFaceLoss::new(arguments.clone(), distance, vars)?;
     let mut inputs = Inputs::default();
     inputs.parameters(case, &loss)?;

@@ -27,7 +27,7 @@ pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
     };
     let mut answer = Answer::default();
     answer.put("out.num_tuples", Array::whole(count));
-    let objective = loss.build()?;
+    let objective = super::loss::built(case, &loss)?;
     inputs.parameters(case, objective.loss())?;
     let loss = super::loss::evaluate(&objective, &batch, &tuples, &mut answer)?;
     answer.put_gradients(&inputs, &loss.backward()?)?;

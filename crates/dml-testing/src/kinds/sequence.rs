@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use dml::candle_core::{DType, Device};
+use dml::candle_core::DType;
 use dml::config::{LossConfig, LossKind};
 use dml::losses::{CrossBatchMemory, SeededVars};
 use dml::{Loss, Reducer, Tuples, defaults};
@@ -15,14 +15,14 @@ pub(super) fn answer(case: &Case, config: &LossConfig) -> anyhow::Result<Answer>
     let mut answer = Answer::default();
     let memory: Option<Arc<CrossBatchMemory>> = match &config.loss {
         LossKind::CrossBatchMemory(config) => {
-            let vars = SeededVars::new(0).builder(DType::F32, &Device::Cpu);
+            let vars = SeededVars::new(0).builder(DType::F32, &case.device);
             Some(Arc::new(config.build_memory(&vars)?))
         }
         _ => None,
     };
     let loss: Arc<dyn Loss> = match &memory {
         Some(memory) => memory.clone(),
-        None => config.build()?.loss().clone(),
+        None => super::loss::built(case, config)?.loss().clone(),
     };
     // A case of a call that must fail has one step and does not say so.
     let steps = case.meta("steps").map_or(Ok(1), str::parse::<usize>)?;

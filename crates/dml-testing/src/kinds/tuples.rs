@@ -71,7 +71,7 @@ fn put_columns(columns: Vec<(&'static str, Vec<u32>)>, answer: &mut Answer) {
 fn labelled(case: &Case) -> anyhow::Result<Batch> {
     let labels = |name: &str| case.tensor(name);
     let query = labels("in.labels")?.with_context(|| format!("{}: no in.labels", case.path))?;
-    let rows = |labels: &Tensor| Tensor::zeros((labels.elem_count(), 1), DType::F32, &Device::Cpu);
+    let rows = |labels: &Tensor| Tensor::zeros((labels.elem_count(), 1), DType::F32, &case.device);
     let using_reference = case.config()?["using_ref"].as_bool() == Some(true);
     let batch = Batch::new(&rows(&query)?, &query)?;
     Ok(match labels("in.ref_labels")? {

@@ -1,4 +1,10 @@
-//! What the core computes without any component, and components one after the other, against the reference cases.
+//! What the core computes without any component, components one after the other, and the kernels for CUDA, against the
+//! reference cases and against the CPU.
+
+// An integration test is no unit test, for which clippy allows these by itself. What is left out is said.
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
+
+mod cuda;
 
 use dml_testing::assert_conformance;
 

@@ -14,6 +14,7 @@ pub(super) fn epoch(
     objective: &Objective,
     sampler: &dyn Sampler,
     learning_rate: f64,
+    device: &Device,
 ) -> anyhow::Result<(f64, u64)> {
     let config = AdamConfig {
         lr: learning_rate,
@@ -23,7 +24,7 @@ pub(super) fn epoch(
     let train = &digits.sets.train;
     let mut last = None;
     for rows in sampler.epoch(1) {
-        let images = train.batch(&rows, digits.normalization, &Device::Cpu)?;
+        let images = train.batch(&rows, digits.normalization, device)?;
         let embeddings = network.forward(&images, true)?;
         let batch = Batch::new(&embeddings, train.batch_labels(&rows)?)?;
         let outcome = objective.evaluate(&batch)?;
