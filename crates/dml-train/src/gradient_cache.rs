@@ -64,6 +64,14 @@ pub(crate) fn cached(
     let representations: Vec<Tensor> = leaves.iter().map(|leaf| leaf.as_tensor().clone()).collect();
     let losses = method.losses(&representations, examples, epoch)?;
     let mut gradients = scaled(&losses, loss_scale)?.backward()?;
+    // The second pass needs gradients of rows alone: matrices of the batch would only take memory from it.
+    let losses = losses.detached();
+    drop(representations);
+    let variables: Vec<Var> = method
+        .parts()
+        .iter()
+        .flat_map(|part| part.learner.variables().cloned())
+        .collect();
     let after = calls();
     let mut before = before.iter();
     for (view, leaf) in examples.views().iter().zip(&leaves) {
@@ -81,8 +89,17 @@ pub(crate) fn cached(
             let upstream = upstream.narrow(0, start, len)?;
             let surrogate = (output * upstream)?.sum_all()?;
             let mut own = surrogate.backward()?;
-            own.remove(&surrogate);
-            gradients.extend(own)?;
+            for var in &variables {
+                // What else has a gradient, such as `upstream`, is of this chunk alone.
+                let Some(gradient) = own.remove(var) else {
+                    continue;
+                };
+                let sum = match gradients.remove(var) {
+                    None => gradient,
+                    Some(sum) => (sum + gradient)?.detach(),
+                };
+                gradients.insert(var, sum);
+            }
             start += len;
         }
     }

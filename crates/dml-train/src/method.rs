@@ -127,6 +127,17 @@ impl Losses {
         Ok(self.with_outcome(criterion.evaluate(batch)?))
     }
 
+    /// The same numbers without the graph, which holds the matrices of the batch.
+    pub(crate) fn detached(mut self) -> Self {
+        for value in &mut self.values {
+            value.value = value.value.detach();
+        }
+        for (_, term) in &mut self.terms {
+            *term = term.detach();
+        }
+        self
+    }
+
     /// The losses in order.
     #[must_use]
     pub fn values(&self) -> &[LossValue] {
