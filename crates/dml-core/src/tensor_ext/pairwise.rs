@@ -4,6 +4,7 @@
 //! symmetric, and the gradients of both sides are computed at once.
 
 use candle_core::Tensor;
+use dml_kernels::cuda::euclidean::Measure;
 use dml_kernels::euclidean::{self, Form};
 use dml_kernels::{MatrixGradient, Side, pairwise_dot as dot, pairwise_lp as lp};
 
@@ -129,8 +130,13 @@ pub(super) fn pairwise_lp(x: &Tensor, r: &Tensor, p: f64) -> Result<Tensor> {
     if have_kernel(x, r) {
         return fuse(Kernel::Lp(p), x, r);
     }
-    if p == 2.0 && have_cuda_kernel(x, r) {
-        return cuda::euclidean::euclidean(x, r, true);
+    let measure = match p {
+        1.0 => Some(Measure::Absolute),
+        2.0 => Some(Measure::Root),
+        _ => None,
+    };
+    if let (Some(measure), true) = (measure, have_cuda_kernel(x, r)) {
+        return cuda::euclidean::euclidean(x, r, measure);
     }
     pairwise_lp_composite(x, r, p)
 }
@@ -145,7 +151,7 @@ pub(super) fn pairwise_squared(x: &Tensor, r: &Tensor) -> Result<Tensor> {
         return fuse(Kernel::Squared, x, r);
     }
     if have_cuda_kernel(x, r) {
-        return cuda::euclidean::euclidean(x, r, false);
+        return cuda::euclidean::euclidean(x, r, Measure::Squared);
     }
     pairwise_squared_composite(x, r)
 }

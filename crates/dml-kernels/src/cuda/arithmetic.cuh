@@ -7,6 +7,10 @@ DEVICE double logarithm_of_one_plus(double x) { return log1p(x); }
 DEVICE float root(float x) { return sqrtf(x); }
 DEVICE double root(double x) { return sqrt(x); }
 
+template <typename T> DEVICE T magnitude(T x) { return x < T(0) ? -x : x; }
+// 0 at 0, and for NaN: NaN.
+template <typename T> DEVICE T sign(T x) { return x > T(0) ? T(1) : x < T(0) ? T(-1) : x; }
+
 // NaN and infinities are not finite; the difference of an infinity with itself is NaN.
 template <typename T> DEVICE bool is_finite(T x) { return x - x == T(0); }
 

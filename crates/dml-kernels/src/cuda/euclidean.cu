@@ -1,12 +1,16 @@
-// Euclidean distances of all rows, squared or not, from differences: equal rows have exactly 0, and near rows lose no
-// digits. The gradient: `dml_kernels::euclidean`.
+// Distances of all rows from differences: equal rows have exactly 0, and near rows lose no digits. Euclidean ones, squared
+// or not, with the gradient of `dml_kernels::euclidean`; and sums of absolute differences.
+
+#define SQUARED 0
+#define ROOT 1
+#define ABSOLUTE 2
 
 #define TILE 64
 #define DEPTH 16
 
 // One tile of 64 × 64 distances a block; each thread has 4 × 4 of them.
 template <typename T>
-DEVICE void euclidean(const T *x, const T *r, T *out, i64 queries, i64 references, i64 dim, int take_root) {
+DEVICE void euclidean(const T *x, const T *r, T *out, i64 queries, i64 references, i64 dim, int measure) {
   SHARED T query_tile[DEPTH][TILE + 1];
   SHARED T reference_tile[DEPTH][TILE + 1];
   OWN(T, sums, 16);
@@ -35,7 +39,8 @@ DEVICE void euclidean(const T *x, const T *r, T *out, i64 queries, i64 reference
         for (int i = 0; i < 4; ++i) {
           for (int j = 0; j < 4; ++j) {
             T difference = a[i] - b[j];
-            MY(sums)[4 * i + j] += difference * difference;
+            // The same for all threads.
+            MY(sums)[4 * i + j] += measure == ABSOLUTE ? magnitude(difference) : difference * difference;
           }
         }
       }
@@ -46,17 +51,18 @@ DEVICE void euclidean(const T *x, const T *r, T *out, i64 queries, i64 reference
       for (int j = 0; j < 4; ++j) {
         i64 query = first_query + t / 16 + 16 * i, reference = first_reference + t % 16 + 16 * j;
         T sum = MY(sums)[4 * i + j];
-        if (query < queries && reference < references) out[query * references + reference] = take_root ? root(sum) : sum;
+        if (query < queries && reference < references) out[query * references + reference] = measure == ROOT ? root(sum) : sum;
       }
     }
   }
 }
 
-// Σ_j c_ij (x_i − r_j) for each of `rows` rows x, with c = g / d where a root was taken (0 where d is 0), else 2 g.
+// Σ_j c_ij (x_i − r_j) for each of `rows` rows x, with c = 2 g for squares, g / d for their root (0 where d is 0); for
+// absolute differences Σ_j g_ij sign(x_i − r_j), with sign 0 at 0.
 // `values` and `gradient` are [rows, others], or [others, rows] if `turned`. One tile of 64 rows × 64 coordinates a block.
 template <typename T>
 DEVICE void euclidean_backward(const T *x, const T *r, const T *values, const T *gradient, T *out, i64 rows, i64 others,
-                               i64 dim, int turned, int took_root) {
+                               i64 dim, int turned, int measure) {
   SHARED T slopes[DEPTH][TILE + 1];
   SHARED T other_tile[DEPTH][TILE + 1];
   OWN(T, sums, 16);
@@ -79,7 +85,9 @@ DEVICE void euclidean_backward(const T *x, const T *r, const T *values, const T 
         T slope = T(0);
         if (first_row + row < rows && first + k < others) {
           i64 at = turned ? (first + k) * rows + first_row + row : (first_row + row) * others + first + k;
-          slope = !took_root ? 2 * gradient[at] : values[at] > T(0) ? gradient[at] / values[at] : T(0);
+          if (measure == SQUARED) slope = 2 * gradient[at];
+          if (measure == ROOT) slope = values[at] > T(0) ? gradient[at] / values[at] : T(0);
+          if (measure == ABSOLUTE) slope = gradient[at];
         }
         slopes[k][row] = slope;
         int column = e % TILE, other = e / TILE;
@@ -95,7 +103,11 @@ DEVICE void euclidean_backward(const T *x, const T *r, const T *values, const T 
           b[i] = other_tile[k][t % 16 + 16 * i];
         }
         for (int i = 0; i < 4; ++i) {
-          for (int j = 0; j < 4; ++j) MY(sums)[4 * i + j] += c[i] * (MY(own)[4 * i + j] - b[j]);
+          for (int j = 0; j < 4; ++j) {
+            T difference = MY(own)[4 * i + j] - b[j];
+            if (measure == ABSOLUTE) difference = sign(difference);
+            MY(sums)[4 * i + j] += c[i] * difference;
+          }
         }
       }
     }
@@ -109,12 +121,12 @@ DEVICE void euclidean_backward(const T *x, const T *r, const T *values, const T 
 }
 
 #define FOR_TYPE(T, suffix)                                                                                            \
-  KERNEL euclidean_##suffix(const T *x, const T *r, T *out, i64 queries, i64 references, i64 dim, int take_root) {     \
-    euclidean<T>(x, r, out, queries, references, dim, take_root);                                                      \
+  KERNEL euclidean_##suffix(const T *x, const T *r, T *out, i64 queries, i64 references, i64 dim, int measure) {       \
+    euclidean<T>(x, r, out, queries, references, dim, measure);                                                        \
   }                                                                                                                    \
   KERNEL euclidean_backward_##suffix(const T *x, const T *r, const T *values, const T *gradient, T *out, i64 rows,     \
-                                     i64 others, i64 dim, int turned, int took_root) {                                 \
-    euclidean_backward<T>(x, r, values, gradient, out, rows, others, dim, turned, took_root);                          \
+                                     i64 others, i64 dim, int turned, int measure) {                                   \
+    euclidean_backward<T>(x, r, values, gradient, out, rows, others, dim, turned, measure);                            \
   }
 FOR_TYPE(float, f32)
 FOR_TYPE(double, f64)

@@ -1,4 +1,4 @@
-//! Euclidean distances of all rows: [`crate::euclidean`] on a GPU.
+//! Distances of all rows from differences: [`crate::euclidean`], and [`crate::pairwise_lp`] of p 1, on a GPU.
 
 use super::{Extent, Launch, Number, Source};
 
@@ -9,12 +9,23 @@ pub const SOURCE: Source = Source {
     kernels: &["euclidean", "euclidean_backward"],
 };
 
+/// What is made of the differences of two rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measure {
+    /// `Σ d²`.
+    Squared = 0,
+    /// `√(Σ d²)`.
+    Root = 1,
+    /// `Σ |d|`.
+    Absolute = 2,
+}
+
 /// Rows and columns of the tile that a block computes.
 const TILE: usize = 64;
 
-/// `x` `[queries, dim]`, `r` `[references, dim]` → distances `[queries, references]`, squared unless `root`.
+/// `x` `[queries, dim]`, `r` `[references, dim]` → distances `[queries, references]`.
 #[must_use]
-pub fn forward(queries: usize, references: usize, dim: usize, root: bool) -> Launch {
+pub fn forward(queries: usize, references: usize, dim: usize, measure: Measure) -> Launch {
     Launch {
         source: &SOURCE,
         kernel: "euclidean",
@@ -25,7 +36,7 @@ pub fn forward(queries: usize, references: usize, dim: usize, root: bool) -> Lau
             Number::size(queries),
             Number::size(references),
             Number::size(dim),
-            Number::flag(root),
+            Number::Flags(measure as i32),
         ],
     }
 }
@@ -33,7 +44,7 @@ pub fn forward(queries: usize, references: usize, dim: usize, root: bool) -> Lau
 /// `x` `[rows, dim]`, `r` `[others, dim]`, distances and their gradient `[rows, others]` (`[others, rows]` if `turned`) →
 /// the gradient of `x` `[rows, dim]`.
 #[must_use]
-pub fn backward(rows: usize, others: usize, dim: usize, turned: bool, root: bool) -> Launch {
+pub fn backward(rows: usize, others: usize, dim: usize, turned: bool, measure: Measure) -> Launch {
     Launch {
         source: &SOURCE,
         kernel: "euclidean_backward",
@@ -50,7 +61,7 @@ pub fn backward(rows: usize, others: usize, dim: usize, turned: bool, root: bool
             Number::size(others),
             Number::size(dim),
             Number::flag(turned),
-            Number::flag(root),
+            Number::Flags(measure as i32),
         ],
     }
 }

@@ -29,8 +29,7 @@ template <typename T> struct Rule {
   DEVICE T value(T violation) const {
     T positive = violation > T(0) || violation != violation ? violation : T(0);
     if (!(flags & SOFTPLUS)) return positive;
-    T size = violation < T(0) ? -violation : violation;
-    return positive + logarithm_of_one_plus(exponential(-size));
+    return positive + logarithm_of_one_plus(exponential(-magnitude(violation)));
   }
 
   DEVICE T slope(T violation) const {

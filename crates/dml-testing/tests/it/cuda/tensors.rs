@@ -13,6 +13,7 @@ fn distances_and_their_gradients() {
             let r = var(&draw(2, others, dim), &[others, dim], dtype);
             let what = format!("{rows} × {others} × {dim}, {dtype:?}");
             assert_alike(&what, &[&x, &r], &|| x.pairwise_lp(&r, 2.0));
+            assert_alike(&what, &[&x, &r], &|| x.pairwise_lp(&r, 1.0));
             assert_alike(&what, &[&x, &r], &|| x.pairwise_squared(&r));
             assert_alike(&what, &[&x], &|| x.pairwise_lp(&x, 2.0));
             assert_alike(&what, &[&x], &|| x.pairwise_squared(&x));
@@ -20,6 +21,7 @@ fn distances_and_their_gradients() {
         // Equal rows: distance and gradient 0.
         let x = var(&[1.0, 2.0, 1.0, 2.0, 3.0, -1.0], &[3, 2], dtype);
         assert_alike("equal rows", &[&x], &|| x.pairwise_lp(&x, 2.0));
+        assert_alike("equal rows", &[&x], &|| x.pairwise_lp(&x, 1.0));
     }
 }
 
