@@ -20,7 +20,7 @@ use dml_core::{
 };
 
 use crate::anchor_pairs::AnchorPairs;
-use crate::pair_values::{PairFormula, PairSet, PairValue, Within};
+use crate::pair_values::{EntryFormula, PairFormula, PairSet, PairValue, Within};
 
 /// Knobs of [`ContrastiveLoss`].
 #[derive(Clone, Debug, PartialEq)]
@@ -100,15 +100,20 @@ struct Hinge {
     margin: f64,
 }
 
+impl Hinge {
+    fn of(&self, x: &Tensor) -> Result<Tensor> {
+        ((x - self.margin)? * self.sign)?.hinge()
+    }
+}
+
 impl PairFormula for Hinge {
     fn values(&self, set: &PairSet, list: &Pairs) -> Result<Tensor> {
         let (anchors, others) = set.rows(list);
-        let x = set.matrix.pick(anchors, others)?; // [P]
-        ((x - self.margin)? * self.sign)?.hinge()
+        self.of(&set.matrix.pick(anchors, others)?) // [P]
     }
 
-    fn of_entries(&self, set: &PairSet) -> Result<Option<Tensor>> {
-        Ok(Some(((&set.matrix - self.margin)? * self.sign)?.hinge()?))
+    fn of_entries(&self) -> Option<EntryFormula<'_>> {
+        Some(Box::new(|x| self.of(x)))
     }
 
     fn sums(&self, set: &PairSet, low: Option<f64>, high: Option<f64>) -> Result<AnchorSums> {

@@ -29,15 +29,18 @@ pub(crate) struct PairSet {
     pub(crate) tuples: Tuples,
 }
 
+/// From entries of a matrix to values, element by element.
+pub(crate) type EntryFormula<'a> = Box<dyn Fn(&Tensor) -> Result<Tensor> + 'a>;
+
 /// A value for every pair of a set.
 pub(crate) trait PairFormula: Debug + Send + Sync + 'static {
     /// The values of the pairs of a list, by Candle's operations.
     fn values(&self, set: &PairSet, list: &Pairs) -> Result<Tensor>;
 
-    /// The value of every entry of the matrix `[Q, R]` by Candle's operations, where a pair's value depends on its own
-    /// entry alone: then no list of pairs is needed on any device.
-    fn of_entries(&self, _: &PairSet) -> Result<Option<Tensor>> {
-        Ok(None)
+    /// The values of entries of the matrix by Candle's operations, where a pair's value depends on its own entry alone:
+    /// then no list of pairs is needed on any device.
+    fn of_entries(&self) -> Option<EntryFormula<'_>> {
+        None
     }
 
     /// The sum of the values of each anchor that are strictly between the bounds, and how many they are, in one go.
@@ -140,7 +143,7 @@ impl PairSet {
     /// The values of a formula as a term: not written out where a kernel can sum them.
     pub(crate) fn term<F: PairFormula>(self, formula: F) -> Result<Term> {
         let (name, over) = (self.name, self.over);
-        let is_summed = has_kernel(&self.matrix) || formula.of_entries(&self)?.is_some();
+        let is_summed = has_kernel(&self.matrix) || formula.of_entries().is_some();
         let values = PairValues { set: self, formula };
         if is_summed {
             return Ok(Term::implicit(name, over, Arc::new(values)));
@@ -252,8 +255,9 @@ impl<F: PairFormula> PairValues<F> {
     /// By a kernel of the CPU, or by Candle's operations.
     fn sums(&self, low: Option<f64>, high: Option<f64>) -> Result<AnchorSums> {
         if !has_kernel(&self.set.matrix)
-            && let Some(values) = self.formula.of_entries(&self.set)?
+            && let Some(of_entries) = self.formula.of_entries()
         {
+            let values = of_entries(&self.set.matrix)?;
             return self.set.sums_of_entries(&values, low, high);
         }
         self.formula.sums(&self.set, low, high)
