@@ -25,7 +25,7 @@ impl<T: Real> RowPanels<T> {
             .zip(rows.par_chunks(width * dim))
             .with_min_len(worth_a_thread(width * dim))
             .for_each_here(|(panel, rows)| {
-                transpose(rows, dim, rows.len() / dim, dim, panel, width)
+                transpose(rows, dim, rows.len() / dim, dim, panel, width);
             });
         Self {
             data,
