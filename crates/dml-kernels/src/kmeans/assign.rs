@@ -491,7 +491,7 @@ mod tests {
             for centroid in centroids.chunks_exact_mut(dim) {
                 if rng.random_bool(0.3) {
                     for x in centroid {
-                        *x = *x + T::from_f64(step * rng.random_range(-1.0..1.0));
+                        *x += T::from_f64(step * rng.random_range(-1.0..1.0));
                     }
                 }
             }
