@@ -58,6 +58,16 @@ impl ClassOrder {
         self.append(q, class.end..end, negatives);
     }
 
+    /// Whether query row `q` has a positive.
+    #[must_use]
+    pub fn has_positives(&self, q: usize) -> bool {
+        let Some(class) = self.classes.get(q) else {
+            return false;
+        };
+        let itself = self.itself[q].is_some_and(|itself| class.contains(&itself));
+        class.len() > usize::from(itself)
+    }
+
     /// Appends a piece of the order without the query itself.
     fn append(&self, q: usize, piece: Range<usize>, rows: &mut Vec<u32>) {
         match self.itself[q] {
@@ -86,6 +96,7 @@ mod tests {
             order.split(q, p, n);
             got.iter_mut().for_each(|rows| rows.sort_unstable());
             assert_eq!(got, expected);
+            assert_eq!(order.has_positives(q), !expected[0].is_empty());
         }
     }
 

@@ -1,12 +1,56 @@
 //! Rows divided by their norm, and the norms themselves.
 
-use candle_core::Tensor;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+
+use candle_core::{Tensor, TensorId};
 use dml_kernels::normalize::{self as kernel, EPSILON};
 use dml_kernels::{Real, for_each_row, map_rows};
 
 use super::elementwise::{magnitude_composite, power_composite};
-use crate::fused::{self, has_kernel, with_slice};
+use crate::fused::{self, Element, has_kernel, with_slice};
 use crate::{Result, for_element};
+
+/// What is known of rows that were divided by their norm. What is computed from them next can send its gradient
+/// straight to the rows that they came from.
+pub(super) struct Unit {
+    source: Tensor,
+    norms: Vec<f64>,
+    p: f64,
+}
+
+thread_local! {
+    /// Of the rows that were divided on this thread and that somebody still holds.
+    static UNITS: RefCell<HashMap<TensorId, Weak<Unit>>> = RefCell::default();
+}
+
+impl Unit {
+    /// What `rows` came from; `None` where they are no quotients, or a constant.
+    pub(super) fn of(rows: &Tensor) -> Option<Arc<Self>> {
+        UNITS.with_borrow(|units| units.get(&rows.id())?.upgrade())
+    }
+
+    /// The rows before they were divided.
+    pub(super) fn source(&self) -> &Tensor {
+        &self.source
+    }
+
+    /// From the gradient of the quotients to that of the rows before, which are `source`.
+    pub(super) fn pull_back<T: Element>(&self, gradient: &mut [T]) -> Result<()> {
+        let dim = self.source.dims()[1];
+        with_slice(&self.source, |x: &[T]| {
+            kernel::normalize_rows_backward(x, &self.norms, gradient, dim, self.p);
+        })
+    }
+
+    fn remember(self: &Arc<Self>, unit: &Tensor) {
+        UNITS.with_borrow_mut(|units| {
+            units.retain(|_, unit| unit.strong_count() > 0);
+            units.insert(unit.id(), Arc::downgrade(self));
+        });
+    }
+}
 
 pub(super) fn normalize(x: &Tensor, p: f64) -> Result<Tensor> {
     if !has_kernel(x) {
@@ -14,15 +58,20 @@ pub(super) fn normalize(x: &Tensor, p: f64) -> Result<Tensor> {
     }
     let (_, dim) = x.dims2()?;
     for_element!(x, "embeddings", |T| {
-        let (unit, norms) = with_slice(x, |x: &[T]| kernel::normalize_rows(x, dim, p))?;
-        fused::unary("normalize", x, unit, x.shape(), move |x, _, gradient| {
-            let result = with_slice(x, |x: &[T]| {
-                with_slice(gradient, |g: &[T]| {
-                    kernel::normalize_rows_backward(x, &norms, g, dim, p)
-                })
-            })??;
+        let (values, norms) = with_slice(x, |x: &[T]| kernel::normalize_rows(x, dim, p))?;
+        let source = x.clone();
+        let known = Arc::new(Unit { source, norms, p });
+        let pull = known.clone();
+        let unit = fused::unary("normalize", x, values, x.shape(), move |x, _, gradient| {
+            let mut result = with_slice(gradient, <[T]>::to_vec)?;
+            pull.pull_back(&mut result)?;
             Ok(Tensor::from_vec(result, x.shape(), x.device())?)
-        })
+        })?;
+        // The node of the quotients keeps what is known of them alive.
+        if unit.track_op() {
+            known.remember(&unit);
+        }
+        Ok(unit)
     })
 }
 

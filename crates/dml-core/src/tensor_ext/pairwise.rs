@@ -3,13 +3,15 @@
 //! Rows that are compared among themselves are recognised by being the same tensor, and cost half: the matrix is
 //! symmetric, and the gradients of both sides are computed at once.
 
+use std::sync::Arc;
+
 use candle_core::Tensor;
 use dml_kernels::cuda::euclidean::Measure;
 use dml_kernels::euclidean::{self, Form};
 use dml_kernels::{MatrixGradient, Side, pairwise_dot as dot, pairwise_lp as lp};
 
 use super::elementwise::magnitude_composite;
-use super::normalize::norm_over_last;
+use super::normalize::{Unit, norm_over_last};
 use crate::cuda;
 use crate::fused::{Element, has_kernel, inlet, with_slice};
 use crate::{Result, for_element};
@@ -47,22 +49,23 @@ impl Kernel {
         }
     }
 
-    /// The gradient of `rows`, which are the rows of `side`.
+    /// The gradient of `source`, which the `rows` of `side` come from.
     fn backward<T: Element>(
         self,
-        rows: &Tensor,
-        others: &Tensor,
+        source: &Tensor,
+        rows: &Rows,
+        others: &Rows,
         values: &Tensor,
         gradient: &MatrixGradient<'_, T>,
         side: Side,
     ) -> Result<Tensor> {
         // A side that nothing upstream needs costs nothing.
-        if !rows.track_op() {
-            return Ok(rows.zeros_like()?);
+        if !source.track_op() {
+            return Ok(source.zeros_like()?);
         }
-        let dim = rows.dims()[1];
-        let result = with_slice(rows, |rows: &[T]| {
-            with_slice(others, |others: &[T]| {
+        let dim = source.dims()[1];
+        let mut result = with_slice(&rows.values, |rows: &[T]| {
+            with_slice(&others.values, |others: &[T]| {
                 with_slice(values, |v: &[T]| match self {
                     Self::Dot => dot::pairwise_dot_backward(others, gradient, dim, side),
                     Self::Lp(p) => {
@@ -75,27 +78,52 @@ impl Kernel {
                 })
             })
         })???;
-        Ok(Tensor::from_vec(result, rows.shape(), rows.device())?)
+        if let Some(unit) = &rows.unit {
+            unit.pull_back(&mut result)?;
+        }
+        Ok(Tensor::from_vec(result, source.shape(), source.device())?)
+    }
+}
+
+/// Rows to be compared, and how their gradient goes on.
+///
+/// Where they are other rows divided by their norm, the node of the matrix hangs below those: one node less, whose
+/// gradient Candle would fill with zeros and add to.
+struct Rows {
+    values: Tensor,
+    unit: Option<Arc<Unit>>,
+}
+
+impl Rows {
+    /// The rows, and the tensor that the node of their matrix hangs below.
+    fn new(rows: &Tensor) -> (Self, Tensor) {
+        let unit = Unit::of(rows);
+        let source = unit.as_ref().map_or(rows, |unit| unit.source()).clone();
+        let values = rows.detach();
+        (Self { values, unit }, source)
     }
 }
 
 fn fuse(kernel: Kernel, x: &Tensor, r: &Tensor) -> Result<Tensor> {
-    let dim = x.dims()[1];
+    let (name, dim) = (kernel.name(), x.dims()[1]);
+    let (query, x_source) = Rows::new(x);
     for_element!(x, "query", |T| {
         if x.id() == r.id() {
             let values = with_slice(x, |x: &[T]| kernel.among(x, dim))?;
-            return inlet::matrix(kernel.name(), x, None, values, move |x, _, values, g| {
-                let gradient = kernel.backward::<T>(x, x, values, g, Side::Both)?;
+            return inlet::matrix(name, &x_source, None, values, move |x, _, values, g| {
+                let gradient = kernel.backward::<T>(x, &query, &query, values, g, Side::Both)?;
                 Ok((gradient.clone(), gradient))
             });
         }
         let values = with_slice(x, |x: &[T]| {
             with_slice(r, |r: &[T]| kernel.between(x, r, dim))
         })??;
-        inlet::matrix(kernel.name(), x, Some(r), values, move |x, r, values, g| {
+        let (reference, r_source) = Rows::new(r);
+        let source = Some(&r_source);
+        inlet::matrix(name, &x_source, source, values, move |x, r, values, g| {
             Ok((
-                kernel.backward::<T>(x, r, values, g, Side::Query)?,
-                kernel.backward::<T>(r, x, values, g, Side::Reference)?,
+                kernel.backward::<T>(x, &query, &reference, values, g, Side::Query)?,
+                kernel.backward::<T>(r, &reference, &query, values, g, Side::Reference)?,
             ))
         })
     })

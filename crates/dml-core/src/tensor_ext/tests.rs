@@ -151,6 +151,50 @@ fn squares_and_products_agree_with_their_composite_forms_on_both_sides() {
 }
 
 #[test]
+fn the_gradient_of_quotients_goes_to_the_rows_before_them() {
+    for (rows, dim) in SHAPES {
+        let shape = (rows, dim);
+        let other = var(&draw(6, rows, dim), shape);
+        let values = draw(5, rows, dim);
+        for p in [1.0, 2.0] {
+            // What an operation of Candle's returns is no quotient that anybody knows.
+            let unknown = |x: &Tensor| -> Result<Tensor> { Ok((x.normalize(p)? * 1.0)?) };
+            check(
+                &values,
+                shape,
+                &|x| {
+                    let unit = x.normalize(p)?;
+                    unit.pairwise_dot(&unit)
+                },
+                &|x| {
+                    let unit = unknown(x)?;
+                    unit.pairwise_dot(&unit)
+                },
+            );
+            check(
+                &values,
+                shape,
+                &|x| x.normalize(p)?.pairwise_lp(&other, 2.0),
+                &|x| unknown(x)?.pairwise_lp(&other, 2.0),
+            );
+            // Rows that are compared with what they were before they were divided, and read once more.
+            check(
+                &values,
+                shape,
+                &|x| {
+                    let unit = x.normalize(p)?;
+                    Ok((x.pairwise_squared(&unit)? + unit.pairwise_dot(&other)?)?)
+                },
+                &|x| {
+                    let unit = unknown(x)?;
+                    Ok((x.pairwise_squared(&unit)? + unit.pairwise_dot(&other)?)?)
+                },
+            );
+        }
+    }
+}
+
+#[test]
 fn no_rows_have_no_distances() -> Result<()> {
     let none = Var::zeros((0, 3), DType::F32, &Device::Cpu)?;
     let some = Var::zeros((2, 3), DType::F32, &Device::Cpu)?;
