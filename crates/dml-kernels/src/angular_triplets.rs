@@ -103,13 +103,16 @@ impl<T: Real> AngularTriplets<T> {
         let arch = Arch::new();
         let counts = map_rows(triplets.anchors, |a, scratch: &mut Scratch<T>| {
             triplets.prepare(a, scratch);
-            arch.dispatch(|| {
-                let chosen = scratch.positives.iter().map(|&p| {
-                    let (among, limit) = triplets.pair(a, p as usize);
-                    count_below(&scratch.row, among, limit)
-                });
-                chosen.sum::<u64>()
-            })
+            arch.dispatch(
+                #[inline(always)]
+                || {
+                    let chosen = scratch.positives.iter().map(|&p| {
+                        let (among, limit) = triplets.pair(a, p as usize);
+                        count_below(&scratch.row, among, limit)
+                    });
+                    chosen.sum::<u64>()
+                },
+            )
         });
         triplets.count = counts.iter().sum();
         triplets

@@ -96,14 +96,17 @@ pub fn class_log_sums<T: Real>(
 }
 
 fn lines<T: Real>(x: &[T], weights: &[T], line: Line<T>, out: &mut [T]) {
-    pulp::Arch::new().dispatch(|| {
-        for (out, x) in out.iter_mut().zip(x) {
-            *out = line.slope * *x + line.offset;
-        }
-        for (out, weight) in out.iter_mut().zip(weights) {
-            *out += *weight;
-        }
-    });
+    pulp::Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            for (out, x) in out.iter_mut().zip(x) {
+                *out = line.slope * *x + line.offset;
+            }
+            for (out, weight) in out.iter_mut().zip(weights) {
+                *out += *weight;
+            }
+        },
+    );
 }
 
 /// The gradient with respect to the matrix, given that of the values.
@@ -119,11 +122,14 @@ pub fn class_log_sums_backward<T: Real>(
     let mut out = zeros(slopes.len());
     for_each_row(&mut out, rows, |class, out| {
         let slopes = &slopes[class * rows..][..rows];
-        arch.dispatch(|| {
-            for (out, slope) in out.iter_mut().zip(slopes) {
-                *out = others[class] * *slope;
-            }
-        });
+        arch.dispatch(
+            #[inline(always)]
+            || {
+                for (out, slope) in out.iter_mut().zip(slopes) {
+                    *out = others[class] * *slope;
+                }
+            },
+        );
         for &i in &members[class] {
             out[i as usize] = own[class] * slopes[i as usize];
         }

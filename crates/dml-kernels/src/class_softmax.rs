@@ -114,18 +114,21 @@ impl<T: Real> Logits<'_, T> {
         let factor = self.row_factor(i);
         let own_factor = self.classes.map_or(T::ONE, |classes| classes[own]);
         let level = T::from_f64(factor.to_f64() * own_factor.to_f64() * phi);
-        pulp::Arch::new().dispatch(|| match self.classes {
-            None => {
-                for (share, x) in shares.iter_mut().zip(x) {
-                    *share = factor * *x - level;
+        pulp::Arch::new().dispatch(
+            #[inline(always)]
+            || match self.classes {
+                None => {
+                    for (share, x) in shares.iter_mut().zip(x) {
+                        *share = factor * *x - level;
+                    }
                 }
-            }
-            Some(classes) => {
-                for ((share, x), class) in shares.iter_mut().zip(x).zip(classes) {
-                    *share = factor * *class * *x - level;
+                Some(classes) => {
+                    for ((share, x), class) in shares.iter_mut().zip(x).zip(classes) {
+                        *share = factor * *class * *x - level;
+                    }
                 }
-            }
-        });
+            },
+        );
         shares[own] = T::from_f64(f64::NEG_INFINITY);
         let value = softmax_in_place(shares, &[], true);
         shares[own] = T::from_f64((-value).exp_m1());
@@ -148,18 +151,21 @@ pub fn cross_entropies_backward<T: Real>(
     for_each_row(&mut out, width, |i, out| {
         let factor = gradient[i] * logits.row_factor(i);
         let shares = &shares[i * width..][..width];
-        arch.dispatch(|| match logits.classes {
-            None => {
-                for (out, share) in out.iter_mut().zip(shares) {
-                    *out = factor * *share;
+        arch.dispatch(
+            #[inline(always)]
+            || match logits.classes {
+                None => {
+                    for (out, share) in out.iter_mut().zip(shares) {
+                        *out = factor * *share;
+                    }
                 }
-            }
-            Some(classes) => {
-                for ((out, share), class) in out.iter_mut().zip(shares).zip(classes) {
-                    *out = factor * *class * *share;
+                Some(classes) => {
+                    for ((out, share), class) in out.iter_mut().zip(shares).zip(classes) {
+                        *out = factor * *class * *share;
+                    }
                 }
-            }
-        });
+            },
+        );
         let own = logits.own[i] as usize;
         out[own] = out[own] * margins[i].1;
     });

@@ -88,11 +88,14 @@ pub fn softmax_means<T: Real>(x: &[T], size: usize, gamma: f64) -> (Vec<T>, Vec<
                     *slope = (*x - top) * sharpness;
                 }
             }
-            arch.dispatch(|| {
-                for slope in slopes.iter_mut() {
-                    *slope = slope.quick_exp();
-                }
-            });
+            arch.dispatch(
+                #[inline(always)]
+                || {
+                    for slope in slopes.iter_mut() {
+                        *slope = slope.quick_exp();
+                    }
+                },
+            );
             let groups = slopes.chunks_exact_mut(size).zip(x.chunks_exact(size));
             for (mean, (slopes, x)) in means.iter_mut().zip(groups) {
                 *mean = of_group(x, slopes, sharpness);

@@ -19,11 +19,14 @@ pub fn map<T: Real>(x: &[T], f: impl Fn(T) -> T + Sync) -> Vec<T> {
         .zip(x.par_chunks(RUN))
         .with_min_len(worth_a_thread(2 * RUN))
         .for_each_here(|(out, x)| {
-            arch.dispatch(|| {
-                for (out, x) in out.iter_mut().zip(x) {
-                    *out = f(*x);
-                }
-            });
+            arch.dispatch(
+                #[inline(always)]
+                || {
+                    for (out, x) in out.iter_mut().zip(x) {
+                        *out = f(*x);
+                    }
+                },
+            );
         });
     out
 }
@@ -38,11 +41,14 @@ pub fn zip_map<T: Real>(x: &[T], y: &[T], f: impl Fn(T, T) -> T + Sync) -> Vec<T
         .zip(y.par_chunks(RUN))
         .with_min_len(worth_a_thread(2 * RUN))
         .for_each_here(|((out, x), y)| {
-            arch.dispatch(|| {
-                for ((out, x), y) in out.iter_mut().zip(x).zip(y) {
-                    *out = f(*x, *y);
-                }
-            });
+            arch.dispatch(
+                #[inline(always)]
+                || {
+                    for ((out, x), y) in out.iter_mut().zip(x).zip(y) {
+                        *out = f(*x, *y);
+                    }
+                },
+            );
         });
     out
 }
@@ -54,11 +60,14 @@ pub fn scale_rows<T: Real>(x: &[T], factors: &[T], width: usize) -> Vec<T> {
     let mut out = vec![T::ZERO; x.len()];
     crate::for_each_row(&mut out, width, |i, out| {
         let factor = factors[i];
-        arch.dispatch(|| {
-            for (out, x) in out.iter_mut().zip(&x[i * width..]) {
-                *out = *x * factor;
-            }
-        });
+        arch.dispatch(
+            #[inline(always)]
+            || {
+                for (out, x) in out.iter_mut().zip(&x[i * width..]) {
+                    *out = *x * factor;
+                }
+            },
+        );
     });
     out
 }

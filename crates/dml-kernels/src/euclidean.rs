@@ -167,15 +167,18 @@ impl<T: Real> Centered<T> {
             .zip(squares.par_chunks_mut(64))
             .with_min_len(worth_a_thread(64 * dim))
             .for_each_here(|((centered, rows), squares)| {
-                arch.dispatch(|| {
-                    let rows = centered.chunks_exact_mut(dim).zip(rows.chunks_exact(dim));
-                    for ((out, row), square) in rows.zip(squares) {
-                        for ((out, x), c) in out.iter_mut().zip(row).zip(center) {
-                            *out = *x - *c;
+                arch.dispatch(
+                    #[inline(always)]
+                    || {
+                        let rows = centered.chunks_exact_mut(dim).zip(rows.chunks_exact(dim));
+                        for ((out, row), square) in rows.zip(squares) {
+                            for ((out, x), c) in out.iter_mut().zip(row).zip(center) {
+                                *out = *x - *c;
+                            }
+                            *square = T::from_f64(crate::normalize::sum_of_squares(out));
                         }
-                        *square = T::from_f64(crate::normalize::sum_of_squares(out));
-                    }
-                });
+                    },
+                );
             });
         Self {
             rows: centered,

@@ -14,17 +14,20 @@ const LANES: usize = 16;
 /// ```
 #[must_use]
 pub fn sum<T: Real>(x: &[T]) -> f64 {
-    Arch::new().dispatch(|| {
-        let mut lanes = [0f64; LANES];
-        let chunks = x.chunks_exact(LANES);
-        let rest = chunks.remainder();
-        for chunk in chunks {
-            for (lane, x) in lanes.iter_mut().zip(chunk) {
-                *lane += x.to_f64();
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            let mut lanes = [0f64; LANES];
+            let chunks = x.chunks_exact(LANES);
+            let rest = chunks.remainder();
+            for chunk in chunks {
+                for (lane, x) in lanes.iter_mut().zip(chunk) {
+                    *lane += x.to_f64();
+                }
             }
-        }
-        lanes.iter().sum::<f64>() + rest.iter().map(|x| x.to_f64()).sum::<f64>()
-    })
+            lanes.iter().sum::<f64>() + rest.iter().map(|x| x.to_f64()).sum::<f64>()
+        },
+    )
 }
 
 #[cfg(test)]

@@ -20,7 +20,10 @@ pub fn log_sum_exp<T: Real>(x: &[T], keep: Option<&[u8]>, width: usize, add_one:
     for_each_row(&mut out, 1, |i, out| {
         let row = &x[i * width..][..width];
         let keep = keep.map(|keep| &keep[i * width..][..width]);
-        out[0] = arch.dispatch(|| of_row(row, keep, add_one));
+        out[0] = arch.dispatch(
+            #[inline(always)]
+            || of_row(row, keep, add_one),
+        );
     });
     out
 }
@@ -72,13 +75,16 @@ pub fn log_sum_exp_backward<T: Real>(
         if !y.to_f64().is_finite() {
             return;
         }
-        arch.dispatch(|| {
-            for (j, (out, x)) in out.iter_mut().zip(row).enumerate() {
-                if keep.is_none_or(|keep| keep[i * width + j] != 0) {
-                    *out = g * (*x - y).exp();
+        arch.dispatch(
+            #[inline(always)]
+            || {
+                for (j, (out, x)) in out.iter_mut().zip(row).enumerate() {
+                    if keep.is_none_or(|keep| keep[i * width + j] != 0) {
+                        *out = g * (*x - y).exp();
+                    }
                 }
-            }
-        });
+            },
+        );
     });
     out
 }

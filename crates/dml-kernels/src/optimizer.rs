@@ -69,15 +69,18 @@ impl AdamStep {
             .zip(first.par_chunks_mut(RUN))
             .zip(second.par_chunks_mut(RUN))
             .for_each_here(|(((parameter, gradient), first), second)| {
-                arch.dispatch(|| {
-                    let state = first.iter_mut().zip(second);
-                    for ((p, g), (m, v)) in parameter.iter_mut().zip(gradient).zip(state) {
-                        let g = *g + decay * *p;
-                        *m += first_rate * (g - *m);
-                        *v = second_decay * *v + second_rate * g * g;
-                        *p = shrink * *p - step_size * *m / (v.sqrt() * root + eps);
-                    }
-                });
+                arch.dispatch(
+                    #[inline(always)]
+                    || {
+                        let state = first.iter_mut().zip(second);
+                        for ((p, g), (m, v)) in parameter.iter_mut().zip(gradient).zip(state) {
+                            let g = *g + decay * *p;
+                            *m += first_rate * (g - *m);
+                            *v = second_decay * *v + second_rate * g * g;
+                            *p = shrink * *p - step_size * *m / (v.sqrt() * root + eps);
+                        }
+                    },
+                );
             });
     }
 }
@@ -115,11 +118,14 @@ impl SgdStep {
                 .par_chunks_mut(RUN)
                 .zip(gradient.par_chunks(RUN))
                 .for_each_here(|(parameter, gradient)| {
-                    arch.dispatch(|| {
-                        for (p, g) in parameter.iter_mut().zip(gradient) {
-                            *p = *p - lr * (*g + decay * *p);
-                        }
-                    });
+                    arch.dispatch(
+                        #[inline(always)]
+                        || {
+                            for (p, g) in parameter.iter_mut().zip(gradient) {
+                                *p = *p - lr * (*g + decay * *p);
+                            }
+                        },
+                    );
                 });
             return;
         }
@@ -134,14 +140,17 @@ impl SgdStep {
             .zip(gradient.par_chunks(RUN))
             .zip(buffer.par_chunks_mut(RUN))
             .for_each_here(|((parameter, gradient), buffer)| {
-                arch.dispatch(|| {
-                    for ((p, g), b) in parameter.iter_mut().zip(gradient).zip(buffer) {
-                        let g = *g + decay * *p;
-                        *b = keep * *b + take * g;
-                        let direction = if nesterov { g + momentum * *b } else { *b };
-                        *p -= lr * direction;
-                    }
-                });
+                arch.dispatch(
+                    #[inline(always)]
+                    || {
+                        for ((p, g), b) in parameter.iter_mut().zip(gradient).zip(buffer) {
+                            let g = *g + decay * *p;
+                            *b = keep * *b + take * g;
+                            let direction = if nesterov { g + momentum * *b } else { *b };
+                            *p -= lr * direction;
+                        }
+                    },
+                );
             });
     }
 }

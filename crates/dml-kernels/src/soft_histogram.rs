@@ -7,6 +7,7 @@
 //!
 //! Each row of a matrix has a histogram of its positive pairs and one of its negative pairs.
 
+use pulp::Arch;
 use rayon::prelude::*;
 
 use crate::here::Here;
@@ -14,6 +15,11 @@ use crate::{PairMask, Real};
 
 /// Rows that one task takes at a time; fixed, so that results do not depend on the number of threads.
 const ROWS: usize = 16;
+/// Numbers whose way is computed at a time, in vector registers.
+const BLOCK: usize = 64;
+/// Histograms that are filled in turn and then added up: in one alone, a number would wait for the one before it to be
+/// written, as most fall into a few bins.
+const TABLES: usize = 4;
 
 /// Nodes at equal distance.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -58,9 +64,84 @@ impl SoftBins {
     #[inline(always)]
     #[must_use]
     pub fn place(self, x: f64) -> (usize, f64) {
-        let steps = ((x - self.low) as f32 / self.width as f32).floor();
-        let bin = (steps.max(0.0) as usize).min(self.nodes - 2);
+        let bin = self.bin(x) as usize;
         (bin, (x - self.low) / self.width - bin as f64)
+    }
+
+    /// The node at or below `x`.
+    #[inline(always)]
+    fn bin(self, x: f64) -> u32 {
+        let steps = (x - self.low) as f32 / self.width as f32;
+        // From 0 on, to cut off is to round down, and needs no call where the processor can't round.
+        (steps.max(0.0) as u32).min(self.nodes as u32 - 2)
+    }
+
+    /// The bin of each number.
+    pub fn bins<T: Real>(self, x: &[T], bins: &mut Vec<u32>) {
+        bins.clear();
+        bins.resize(x.len(), 0);
+        Arch::new().dispatch(
+            #[inline(always)]
+            || {
+                for (bin, x) in bins.iter_mut().zip(x) {
+                    *bin = self.bin(x.to_f64());
+                }
+            },
+        );
+    }
+
+    /// The histogram of some numbers `[nodes]`, of which `bins` are the [`bins`](Self::bins).
+    pub fn histogram<T: Real>(self, x: &[T], bins: &[u32], histogram: &mut Vec<f64>) {
+        histogram.clear();
+        histogram.resize(TABLES * self.nodes, 0.0);
+        let mut ways = [0f64; BLOCK];
+        for (x, bins) in x.chunks(BLOCK).zip(bins.chunks(BLOCK)) {
+            Arch::new().dispatch(
+                #[inline(always)]
+                || {
+                    for ((way, x), bin) in ways.iter_mut().zip(x).zip(bins) {
+                        *way = (x.to_f64() - self.low) / self.width - f64::from(*bin);
+                    }
+                },
+            );
+            for (i, (way, bin)) in ways.iter().zip(bins).enumerate() {
+                let table = &mut histogram[i % TABLES * self.nodes..][..self.nodes];
+                table[*bin as usize] += 1.0 - way;
+                table[*bin as usize + 1] += way;
+            }
+        }
+        for node in 0..self.nodes {
+            let tables = (0..TABLES).map(|table| histogram[table * self.nodes + node]);
+            histogram[node] = tables.sum();
+        }
+        histogram.truncate(self.nodes);
+    }
+
+    /// What a number of each bin has of the gradient of its histogram `[bins]`.
+    pub fn slopes<T: Real>(self, gradient: &[T], slopes: &mut Vec<T>) {
+        let slope = |nodes: &[T]| T::from_f64((nodes[1] - nodes[0]).to_f64() / self.width);
+        slopes.clear();
+        slopes.extend(gradient.windows(2).map(slope));
+    }
+}
+
+/// The numbers of one kind in a row, in memory that the next row uses again.
+#[derive(Default)]
+struct OfRow<T> {
+    columns: Vec<u32>,
+    x: Vec<T>,
+    bins: Vec<u32>,
+    histogram: Vec<f64>,
+    slopes: Vec<T>,
+}
+
+impl<T: Real> OfRow<T> {
+    fn read(&mut self, row: &[T], columns: impl Iterator<Item = u32>, bins: SoftBins) {
+        self.columns.clear();
+        self.columns.extend(columns);
+        self.x.clear();
+        self.x.extend(self.columns.iter().map(|&r| row[r as usize]));
+        bins.bins(&self.x, &mut self.bins);
     }
 }
 
@@ -73,23 +154,21 @@ pub fn soft_histograms<T: Real>(x: &[T], pairs: &PairMask, bins: SoftBins) -> Ve
     histograms
         .par_chunks_mut(ROWS * 2 * nodes)
         .enumerate()
-        .for_each_here(|(chunk, histograms)| {
-            let mut sums = vec![0f64; 2 * nodes];
+        .for_each_init_here(OfRow::default, |of_row, (chunk, histograms)| {
             for (i, histograms) in histograms.chunks_exact_mut(2 * nodes).enumerate() {
                 let q = chunk * ROWS + i;
                 let row = &x[q * width..][..width];
-                sums.fill(0.0);
-                let (positive, negative) = sums.split_at_mut(nodes);
-                let add = |sums: &mut [f64], r: u32| {
-                    let (bin, way) = bins.place(row[r as usize].to_f64());
-                    sums[bin] += 1.0 - way;
-                    sums[bin + 1] += way;
+                let (positive, negative) = histograms.split_at_mut(nodes);
+                let fill = |of_row: &mut OfRow<T>, out: &mut [T]| {
+                    bins.histogram(&of_row.x, &of_row.bins, &mut of_row.histogram);
+                    for (out, sum) in out.iter_mut().zip(&of_row.histogram) {
+                        *out = T::from_f64(*sum);
+                    }
                 };
-                pairs.positives(q).for_each(|r| add(positive, r));
-                pairs.negatives(q).for_each(|r| add(negative, r));
-                for (out, sum) in histograms.iter_mut().zip(&sums) {
-                    *out = T::from_f64(*sum);
-                }
+                of_row.read(row, pairs.positives(q), bins);
+                fill(of_row, positive);
+                of_row.read(row, pairs.negatives(q), bins);
+                fill(of_row, negative);
             }
         });
     histograms
@@ -107,19 +186,22 @@ pub fn soft_histograms_backward<T: Real>(
     let mut out = vec![T::ZERO; x.len()];
     out.par_chunks_mut((ROWS * width).max(1))
         .enumerate()
-        .for_each_here(|(chunk, out)| {
+        .for_each_init_here(OfRow::default, |of_row, (chunk, out)| {
             for (i, out) in out.chunks_exact_mut(width).enumerate() {
                 let q = chunk * ROWS + i;
                 let row = &x[q * width..][..width];
                 let gradient = &gradient[q * 2 * nodes..][..2 * nodes];
                 let (positive, negative) = gradient.split_at(nodes);
-                let mut add = |gradient: &[T], r: u32| {
-                    let (bin, _) = bins.place(row[r as usize].to_f64());
-                    let slope = (gradient[bin + 1] - gradient[bin]).to_f64() / bins.width;
-                    out[r as usize] += T::from_f64(slope);
+                let mut add = |of_row: &mut OfRow<T>, gradient: &[T]| {
+                    bins.slopes(gradient, &mut of_row.slopes);
+                    for (column, bin) in of_row.columns.iter().zip(&of_row.bins) {
+                        out[*column as usize] += of_row.slopes[*bin as usize];
+                    }
                 };
-                pairs.positives(q).for_each(|r| add(positive, r));
-                pairs.negatives(q).for_each(|r| add(negative, r));
+                of_row.read(row, pairs.positives(q), bins);
+                add(of_row, positive);
+                of_row.read(row, pairs.negatives(q), bins);
+                add(of_row, negative);
             }
         });
     out

@@ -32,12 +32,15 @@ impl<T: Real> SoftRank<T> {
     #[inline(always)]
     pub fn shares(self, x: &[T], at: T, shares: &mut [T]) {
         let (far, steepness) = (T::from_f64(FAR), self.per_temperature);
-        Arch::new().dispatch(|| {
-            for (share, x) in shares.iter_mut().zip(x) {
-                let below = ((at - *x) * steepness).max(-far).min(far);
-                *share = T::ONE / (T::ONE + below.quick_exp());
-            }
-        });
+        Arch::new().dispatch(
+            #[inline(always)]
+            || {
+                for (share, x) in shares.iter_mut().zip(x) {
+                    let below = ((at - *x) * steepness).max(-far).min(far);
+                    *share = T::ONE / (T::ONE + below.quick_exp());
+                }
+            },
+        );
     }
 
     /// Adds `weight` times the slopes of a count to `slopes`, and returns what `at` gets: their sum, negated. The
@@ -45,12 +48,15 @@ impl<T: Real> SoftRank<T> {
     #[inline(always)]
     pub fn spread(self, shares: &mut [T], weight: T, slopes: &mut [T]) -> f64 {
         let factor = weight * self.per_temperature;
-        Arch::new().dispatch(|| {
-            for (share, slope) in shares.iter_mut().zip(slopes) {
-                *share = *share * (T::ONE - *share) * factor;
-                *slope += *share;
-            }
-        });
+        Arch::new().dispatch(
+            #[inline(always)]
+            || {
+                for (share, slope) in shares.iter_mut().zip(slopes) {
+                    *share = *share * (T::ONE - *share) * factor;
+                    *slope += *share;
+                }
+            },
+        );
         -sum(shares)
     }
 }

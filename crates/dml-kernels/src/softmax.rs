@@ -29,31 +29,34 @@ const LANES: usize = 16;
 /// assert!((x[0] - 0.25).abs() < 1e-15 && (x[1] - 0.75).abs() < 1e-15);
 /// ```
 pub fn softmax_in_place<T: Real>(exponents: &mut [T], times: &[T], add_one: bool) -> f64 {
-    Arch::new().dispatch(|| {
-        let lowest = if add_one {
-            T::ZERO
-        } else {
-            T::from_f64(f64::NEG_INFINITY)
-        };
-        let top = largest(exponents, lowest);
-        if !top.to_f64().is_finite() {
-            exponents.fill(T::ZERO);
-            return top.to_f64();
-        }
-        for x in exponents.iter_mut() {
-            *x = (*x - top).quick_exp();
-        }
-        for (x, times) in exponents.iter_mut().zip(times) {
-            *x = *x * *times;
-        }
-        let one = if add_one { (-top.to_f64()).exp() } else { 0.0 };
-        let sum = one + sum_of(exponents);
-        let share = T::from_f64(1.0 / sum);
-        for x in exponents.iter_mut() {
-            *x = *x * share;
-        }
-        top.to_f64() + sum.ln()
-    })
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            let lowest = if add_one {
+                T::ZERO
+            } else {
+                T::from_f64(f64::NEG_INFINITY)
+            };
+            let top = largest(exponents, lowest);
+            if !top.to_f64().is_finite() {
+                exponents.fill(T::ZERO);
+                return top.to_f64();
+            }
+            for x in exponents.iter_mut() {
+                *x = (*x - top).quick_exp();
+            }
+            for (x, times) in exponents.iter_mut().zip(times) {
+                *x = *x * *times;
+            }
+            let one = if add_one { (-top.to_f64()).exp() } else { 0.0 };
+            let sum = one + sum_of(exponents);
+            let share = T::from_f64(1.0 / sum);
+            for x in exponents.iter_mut() {
+                *x = *x * share;
+            }
+            top.to_f64() + sum.ln()
+        },
+    )
 }
 
 /// `Σ e^{x + y − shift}` of two lists of one length; `shift` is at least the largest `x + y`.
@@ -61,32 +64,38 @@ pub fn softmax_in_place<T: Real>(exponents: &mut [T], times: &[T], add_one: bool
 pub fn sum_of_exponentials<T: Real>(x: &[T], y: &[T], shift: T) -> f64 {
     /// So many numbers add up in their own precision before double precision takes over.
     const BLOCK: usize = 64 * LANES;
-    Arch::new().dispatch(|| {
-        let mut sum = 0.0;
-        for (x, y) in x.chunks(BLOCK).zip(y.chunks(BLOCK)) {
-            let mut lanes = [T::ZERO; LANES];
-            let (x, y) = (x.chunks_exact(LANES), y.chunks_exact(LANES));
-            let rest = x.remainder().iter().zip(y.remainder());
-            let rest = rest.map(|(x, y)| (*x + *y - shift).quick_exp().to_f64());
-            sum += rest.sum::<f64>();
-            for (x, y) in x.zip(y) {
-                for ((lane, x), y) in lanes.iter_mut().zip(x).zip(y) {
-                    *lane += (*x + *y - shift).quick_exp();
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            let mut sum = 0.0;
+            for (x, y) in x.chunks(BLOCK).zip(y.chunks(BLOCK)) {
+                let mut lanes = [T::ZERO; LANES];
+                let (x, y) = (x.chunks_exact(LANES), y.chunks_exact(LANES));
+                let rest = x.remainder().iter().zip(y.remainder());
+                let rest = rest.map(|(x, y)| (*x + *y - shift).quick_exp().to_f64());
+                sum += rest.sum::<f64>();
+                for (x, y) in x.zip(y) {
+                    for ((lane, x), y) in lanes.iter_mut().zip(x).zip(y) {
+                        *lane += (*x + *y - shift).quick_exp();
+                    }
                 }
+                sum += lanes.iter().map(|lane| lane.to_f64()).sum::<f64>();
             }
-            sum += lanes.iter().map(|lane| lane.to_f64()).sum::<f64>();
-        }
-        sum
-    })
+            sum
+        },
+    )
 }
 
 /// Adds `factor · e^{x + y − sum}` to each number of `out`: what flows back through `sum = ln Σ e^{x + y}`.
 pub fn add_softmax_of_sums<T: Real>(out: &mut [T], x: &[T], y: &[T], sum: T, factor: T) {
-    Arch::new().dispatch(|| {
-        for ((out, x), y) in out.iter_mut().zip(x).zip(y) {
-            *out += factor * (*x + *y - sum).quick_exp();
-        }
-    });
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            for ((out, x), y) in out.iter_mut().zip(x).zip(y) {
+                *out += factor * (*x + *y - sum).quick_exp();
+            }
+        },
+    );
 }
 
 /// The largest number, at least `lowest`.

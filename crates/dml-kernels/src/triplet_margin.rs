@@ -104,16 +104,20 @@ impl<T: Real> TripletMargin<T> {
             .enumerate()
             .map_here(|(chunk, gradient)| {
                 let mut scratch = SumScratch::default();
-                arch.dispatch(|| {
-                    let mut total = (0.0, 0);
-                    for (i, gradient) in gradient.chunks_exact_mut(references).enumerate() {
-                        let a = chunk * ROWS + i;
-                        let row = &matrix[a * references..][..references];
-                        let (sum, count) = self.sum_anchor(row, ranges, a, gradient, &mut scratch);
-                        total = (total.0 + sum, total.1 + count);
-                    }
-                    total
-                })
+                arch.dispatch(
+                    #[inline(always)]
+                    || {
+                        let mut total = (0.0, 0);
+                        for (i, gradient) in gradient.chunks_exact_mut(references).enumerate() {
+                            let a = chunk * ROWS + i;
+                            let row = &matrix[a * references..][..references];
+                            let (sum, count) =
+                                self.sum_anchor(row, ranges, a, gradient, &mut scratch);
+                            total = (total.0 + sum, total.1 + count);
+                        }
+                        total
+                    },
+                )
             });
         let (sum, count) = parts.iter().fold((0.0, 0), |t, p| (t.0 + p.0, t.1 + p.1));
         TripletSum {

@@ -157,6 +157,27 @@ impl AnchorPairs {
         self.counts.0 == 0 || self.counts.1 == 0
     }
 
+    /// The anchors that have a positive, in order.
+    pub(crate) fn anchors_with_positives(&self) -> Vec<u32> {
+        let anchors = 0..self.batch.queries();
+        match &self.form {
+            Form::Classes(order) => anchors
+                .filter(|&q| order.has_positives(q))
+                .map(|q| q as u32)
+                .collect(),
+            _ => {
+                let (mut positives, mut negatives) = (Side::<f32>::default(), Side::default());
+                anchors
+                    .filter(|&q| {
+                        self.of(q, &mut positives, &mut negatives);
+                        !positives.rows.is_empty()
+                    })
+                    .map(|q| q as u32)
+                    .collect()
+            }
+        }
+    }
+
     pub(crate) fn batch(&self) -> &Batch {
         &self.batch
     }

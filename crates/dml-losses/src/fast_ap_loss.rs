@@ -17,10 +17,13 @@
 use std::sync::Arc;
 
 use candle_core::Tensor;
-use dml_core::kernels::PairMask;
+use dml_core::fused::has_kernel;
+use dml_core::kernels::Real;
 use dml_core::kernels::soft_histogram::SoftBins;
-use dml_core::{Batch, Distance, Loss, Result, TensorExt, Term, Terms, Tuples, check};
+use dml_core::{Batch, Distance, Loss, Result, TensorExt, Term, Terms, Tuples, check, for_element};
 
+use crate::anchor_pairs::{AnchorPairs, Side};
+use crate::anchor_values::anchor_values;
 use crate::demands;
 use crate::row_terms::term_over_rows;
 
@@ -66,8 +69,17 @@ impl FastAPLoss {
     }
 
     /// `FastAP` of every row `[N]`; 0 for a row without positives.
-    fn precision(&self, matrix: &Tensor, pairs: &PairMask) -> Result<Tensor> {
-        let (positives, negatives) = matrix.soft_histograms(pairs, self.bins)?; // [N, bins + 1]
+    fn precision(&self, matrix: &Tensor, pairs: &AnchorPairs) -> Result<Tensor> {
+        if has_kernel(matrix) {
+            return for_element!(matrix, "matrix", |T| {
+                anchor_values::<T>("fast_ap", matrix, pairs, |_, positives, negatives| {
+                    precision_of_row(self.bins, positives, negatives)
+                })
+            });
+        }
+        let relation = pairs.batch().require_relation("FastAPLoss")?;
+        let pairs = relation.mask();
+        let (positives, negatives) = matrix.soft_histograms(&pairs, self.bins)?; // [N, bins + 1]
         let found = positives.cumsum(1)?;
         let seen = (&positives + negatives)?.cumsum(1)?;
         // Before the first row nothing is found either: 0, whatever it is divided by.
@@ -81,11 +93,79 @@ impl FastAPLoss {
     }
 }
 
+/// `FastAP` of one row, and its slopes.
+fn precision_of_row<T: Real>(
+    bins: SoftBins,
+    positives: &mut Side<T>,
+    negatives: &mut Side<T>,
+) -> f64 {
+    if positives.is_empty() {
+        return 0.0;
+    }
+    let count = positives.x.len() as f64;
+    let (near, far) = (
+        Binned::new(&positives.x, bins),
+        Binned::new(&negatives.x, bins),
+    );
+    // What a node adds to the precision is h⁺ H⁺ / H: its slopes in H⁺ and in H go to all nodes up to it.
+    let (mut found, mut seen, mut precision) = (0.0, 0.0, 0.0);
+    let nodes = near.histogram.iter().zip(&far.histogram);
+    let parts: Vec<[f64; 3]> = nodes
+        .map(|(own, other)| {
+            found += own;
+            seen += own + other;
+            // Before the first row nothing is found either.
+            let (share, part) = if seen > 0.0 {
+                (found / seen, own / seen)
+            } else {
+                (0.0, 0.0)
+            };
+            precision += own * share;
+            [share, part, part * share]
+        })
+        .collect();
+    let (mut in_found, mut in_seen) = (0.0, 0.0);
+    let (mut of_near, mut of_far) = (vec![T::ZERO; parts.len()], vec![T::ZERO; parts.len()]);
+    for (node, [share, part, both]) in parts.iter().enumerate().rev() {
+        in_found += part;
+        in_seen += both;
+        of_near[node] = T::from_f64((share + in_found - in_seen) / count);
+        of_far[node] = T::from_f64(-in_seen / count);
+    }
+    near.pull_back(&of_near, bins, &mut positives.slopes);
+    far.pull_back(&of_far, bins, &mut negatives.slopes);
+    precision / count
+}
+
+/// Distances as bins.
+struct Binned {
+    bins: Vec<u32>,
+    histogram: Vec<f64>,
+}
+
+impl Binned {
+    fn new<T: Real>(x: &[T], soft: SoftBins) -> Self {
+        let (mut bins, mut histogram) = (Vec::new(), Vec::new());
+        soft.bins(x, &mut bins);
+        soft.histogram(x, &bins, &mut histogram);
+        Self { bins, histogram }
+    }
+
+    /// The slope of each distance, from the gradient of the histogram.
+    fn pull_back<T: Real>(&self, gradient: &[T], soft: SoftBins, slopes: &mut [T]) {
+        let mut of_bins = Vec::new();
+        soft.slopes(gradient, &mut of_bins);
+        for (slope, bin) in slopes.iter_mut().zip(&self.bins) {
+            *slope = of_bins[*bin as usize];
+        }
+    }
+}
+
 impl Loss for FastAPLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
         demands::no_reference("FastAPLoss", batch)?;
-        let pairs = batch.require_relation("FastAPLoss")?.mask();
-        let rows = pairs.rows_with_positives();
+        let pairs = AnchorPairs::listed("FastAPLoss", batch, &Tuples::All)?;
+        let rows = pairs.anchors_with_positives();
         if rows.is_empty() {
             return Ok(Term::empty("loss").into());
         }

@@ -15,11 +15,12 @@
 use std::sync::Arc;
 
 use candle_core::Tensor;
-use dml_core::fused::{self, has_kernel};
-use dml_core::kernels::{PairMask, Real, softmax::softmax_in_place};
-use dml_core::tuples::mask_tensors;
+use dml_core::fused::has_kernel;
+use dml_core::kernels::Real;
 use dml_core::{Batch, Distance, Loss, Result, TensorExt, Term, Terms, Tuples, check, for_element};
 
+use crate::anchor_pairs::{AnchorPairs, Side};
+use crate::anchor_values::anchor_values;
 use crate::row_terms::term_over_rows;
 
 /// Knobs of [`NCALoss`].
@@ -60,17 +61,17 @@ impl NCALoss {
     }
 
     /// `−ln q` of every row `[Q]`; 0 for a row without positives.
-    fn surprise(&self, matrix: &Tensor, pairs: &PairMask) -> Result<Tensor> {
+    fn surprise(&self, matrix: &Tensor, pairs: &AnchorPairs) -> Result<Tensor> {
         let scale = -self.distance.order().sign() * self.softmax_scale;
         if has_kernel(matrix) {
             return for_element!(matrix, "matrix", |T| {
                 let scale = <T as Real>::from_f64(scale);
-                fused::row_values::<T>("nca", matrix, |row, x, slopes| {
-                    surprise_of_row(scale, x, slopes, pairs, row)
+                anchor_values::<T>("nca", matrix, pairs, |_, positives, negatives| {
+                    surprise_of_row(scale, positives, negatives)
                 })
             });
         }
-        let (positives, negatives) = mask_tensors(pairs, matrix.device())?;
+        let (positives, negatives) = pairs.tensors()?;
         let scores = (matrix * scale)?; // [Q, R]
         let all = scores.masked_logsumexp(Some(&(&positives + negatives)?), false)?; // [Q]
         let own = scores.masked_logsumexp(Some(&positives), false)?; // [Q]
@@ -78,40 +79,31 @@ impl NCALoss {
     }
 }
 
-fn surprise_of_row<T: Real>(
-    scale: T,
-    x: &[T],
-    slopes: &mut [T],
-    pairs: &PairMask,
-    row: usize,
-) -> T {
-    let mut own: Vec<T> = pairs
-        .positives(row)
-        .map(|p| scale * x[p as usize])
-        .collect();
-    if own.is_empty() {
-        return T::ZERO;
+/// `−ln(e^p / (e^p + e^n)) = ln(1 + e^(n − p))` with p and n the logarithms of the sums over positives and negatives.
+fn surprise_of_row<T: Real>(scale: T, positives: &mut Side<T>, negatives: &mut Side<T>) -> f64 {
+    if positives.is_empty() || negatives.is_empty() {
+        return 0.0;
     }
-    slopes.fill(T::from_f64(f64::NEG_INFINITY));
-    for j in pairs.positives(row).chain(pairs.negatives(row)) {
-        slopes[j as usize] = scale * x[j as usize];
-    }
-    let value = softmax_in_place(slopes, &[], false) - softmax_in_place(&mut own, &[], false);
-    for (p, share) in pairs.positives(row).zip(own) {
-        slopes[p as usize] -= share;
-    }
-    slopes.iter_mut().for_each(|slope| *slope = *slope * scale);
-    T::from_f64(value)
+    let own = positives.log_sum_exp(false, |x| scale * x);
+    let other = negatives.log_sum_exp(false, |x| scale * x);
+    let over = other - own;
+    let small = (-over.abs()).exp();
+    // 1 − q, what the negatives have of all.
+    let missing = if over > 0.0 { 1.0 } else { small } / (1.0 + small);
+    let slope = T::from_f64(missing * scale.to_f64());
+    positives.scale(|_| -slope);
+    negatives.scale(|_| slope);
+    over.max(0.0) + small.ln_1p()
 }
 
 impl Loss for NCALoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        let pairs = batch.require_relation("NCALoss")?.mask();
+        let pairs = AnchorPairs::listed("NCALoss", batch, &Tuples::All)?;
         if batch.queries() <= 1 {
             return Ok(Term::empty("loss").into());
         }
         let values = self.surprise(&batch.distances(&self.distance)?, &pairs)?;
-        let rows = pairs.rows_with_positives();
+        let rows = pairs.anchors_with_positives();
         Ok(term_over_rows("loss", &values, rows, batch, tuples)?.into())
     }
 }

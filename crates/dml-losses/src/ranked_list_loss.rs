@@ -16,13 +16,16 @@
 use std::sync::Arc;
 
 use candle_core::Tensor;
-use dml_core::fused::{self, has_kernel};
-use dml_core::kernels::{PairMask, Real};
-use dml_core::tuples::mask_tensors;
+use dml_core::fused::has_kernel;
+use dml_core::kernels::Real;
+use dml_core::kernels::nearest::dot;
+use dml_core::kernels::softmax::softmax_in_place;
 use dml_core::{
     Batch, Distance, Error, Loss, Order, Result, Term, Terms, Tuples, check, for_element,
 };
 
+use crate::anchor_pairs::{AnchorPairs, Side};
+use crate::anchor_values::anchor_values;
 use crate::demands;
 use crate::row_terms::term_over_rows;
 
@@ -118,18 +121,19 @@ impl RankedListLoss {
         })
     }
 
-    fn values(&self, matrix: &Tensor, pairs: &PairMask) -> Result<Tensor> {
+    fn values(&self, matrix: &Tensor, pairs: &AnchorPairs) -> Result<Tensor> {
         if has_kernel(matrix) {
+            let (_, columns) = matrix.dims2()?;
             return for_element!(matrix, "matrix", |T| {
-                fused::row_values::<T>("ranked_list", matrix, |row, x, slopes| {
-                    self.of_row(x, slopes, pairs, row)
+                anchor_values::<T>("ranked_list", matrix, pairs, |_, positives, negatives| {
+                    self.of_row(positives, negatives, columns)
                 })
             });
         }
-        let (positives, negatives) = mask_tensors(pairs, matrix.device())?;
+        let (positives, negatives) = pairs.tensors()?;
         let apart = matrix.gt(0f64)?;
-        let positives = ((positives * matrix.gt(self.inner)?)? * &apart)?;
-        let negatives = ((negatives * matrix.lt(self.outer)?)? * apart)?;
+        let positives = ((positives.ne(0f64)? * matrix.gt(self.inner)?)? * &apart)?;
+        let negatives = ((negatives.ne(0f64)? * matrix.lt(self.outer)?)? * apart)?;
         let positive = weighted_mean(&(matrix - self.inner)?, &positives, self.temperatures[0])?;
         let negative = weighted_mean(
             &matrix.affine(-1.0, self.outer)?,
@@ -139,47 +143,50 @@ impl RankedListLoss {
         Ok(((positive * self.shares[0])? + (negative * self.shares[1])?)?)
     }
 
-    fn of_row<T: Real>(&self, x: &[T], slopes: &mut [T], pairs: &PairMask, row: usize) -> T {
-        let distance = |j: u32| x[j as usize].to_f64();
-        let positives = pairs.positives(row).map(|j| (j, distance(j) - self.inner));
-        let positives = positives.filter(|(j, v)| *v > 0.0 && distance(*j) > 0.0);
-        let negatives = pairs.negatives(row).map(|j| (j, self.outer - distance(j)));
-        let negatives = negatives.filter(|(j, v)| *v > 0.0 && distance(*j) > 0.0);
-        let [near, far] = self.shares;
-        let positive = Violations::new(positives).mean(self.temperatures[0], x.len(), near, slopes);
-        let negative = Violations::new(negatives).mean(self.temperatures[1], x.len(), -far, slopes);
-        T::from_f64(near * positive + far * negative)
+    fn of_row<T: Real>(
+        &self,
+        positives: &mut Side<T>,
+        negatives: &mut Side<T>,
+        columns: usize,
+    ) -> f64 {
+        let ([near, far], [warm, cold]) = (self.shares, self.temperatures);
+        let (inner, outer) = (T::from_f64(self.inner), T::from_f64(self.outer));
+        let positive = weighted_mean_of_row(positives, warm, columns, near, |x| x - inner);
+        let negative = weighted_mean_of_row(negatives, cold, columns, -far, |x| outer - x);
+        near * positive + far * negative
     }
 }
 
-/// How far some columns of a row are on the wrong side.
-struct Violations {
-    columns: Vec<u32>,
-    values: Vec<f64>,
-}
-
-impl Violations {
-    fn new(violations: impl Iterator<Item = (u32, f64)>) -> Self {
-        let (columns, values) = violations.unzip();
-        Self { columns, values }
+/// `Σ w v / (Σ w + ε N)` over the pairs of a side that are violated, N the number of `columns`, and its slopes times
+/// `scale`.
+fn weighted_mean_of_row<T: Real>(
+    side: &mut Side<T>,
+    temperature: f64,
+    columns: usize,
+    scale: f64,
+    violation: impl Fn(T) -> T,
+) -> f64 {
+    let warmth = T::from_f64(temperature);
+    let nothing = T::from_f64(f64::NEG_INFINITY);
+    for (x, exponent) in side.x.iter_mut().zip(&mut side.slopes) {
+        let violation = violation(*x);
+        let counts = violation > T::ZERO && *x > T::ZERO;
+        *x = if counts { violation } else { T::ZERO };
+        *exponent = if counts { warmth * violation } else { nothing };
     }
-
-    /// `Σ w v / (Σ w + ε N)` of `count` columns, with `scale` times its slopes added to `slopes`.
-    fn mean<T: Real>(&self, temperature: f64, count: usize, scale: f64, slopes: &mut [T]) -> f64 {
-        let mut weights: Vec<f64> = self.values.iter().map(|v| temperature * v).collect();
-        let top = weights.iter().fold(0.0, |top: f64, e| top.max(*e));
-        for weight in &mut weights {
-            *weight = Real::quick_exp(*weight - top);
-        }
-        let products = weights.iter().zip(&self.values).map(|(w, v)| w * v);
-        let total = weights.iter().sum::<f64>() + FLOOR * count as f64 * (-top).exp();
-        let mean = products.sum::<f64>() / total;
-        for ((j, v), weight) in self.columns.iter().zip(&self.values).zip(&weights) {
-            let slope = weight / total * (1.0 + temperature * (v - mean));
-            slopes[*j as usize] += T::from_f64(scale * slope);
-        }
-        mean
+    let sum = softmax_in_place(&mut side.slopes, &[], false);
+    if sum == f64::NEG_INFINITY {
+        return 0.0;
     }
+    // Σ w over Σ w + ε N: what the floor leaves of the shares.
+    let left = 1.0 / (1.0 + FLOOR * columns as f64 * (-sum).exp());
+    let mean = left * dot(&side.slopes, &side.x);
+    let factor = T::from_f64(scale * left);
+    let [level, warmth] = [1.0 - temperature * mean, temperature].map(T::from_f64);
+    for (slope, violation) in side.slopes.iter_mut().zip(&side.x) {
+        *slope = factor * *slope * (level + warmth * *violation);
+    }
+    mean
 }
 
 /// The same of every row `[N]`, over the columns that count.
@@ -201,7 +208,7 @@ impl Loss for RankedListLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
         demands::no_tuples("RankedListLoss", tuples)?;
         demands::no_reference("RankedListLoss", batch)?;
-        let pairs = batch.require_relation("RankedListLoss")?.mask();
+        let pairs = AnchorPairs::listed("RankedListLoss", batch, &Tuples::All)?;
         if batch.queries() == 0 {
             return Ok(Term::empty("loss").into());
         }
