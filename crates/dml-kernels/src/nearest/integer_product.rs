@@ -316,9 +316,9 @@ mod tests {
             for instructions in Instructions::available() {
                 let mut passing = Passing::none();
                 compare(instructions, panels, &terms, count, &lanes, &mut passing);
-                for i in 0..count {
+                for (i, terms) in terms.iter().enumerate().take(count) {
                     for lane in 0..LANES {
-                        let least = least(panels, terms[i], &lanes, i, lane);
+                        let least = least(panels, *terms, &lanes, i, lane);
                         let passes = passing.masks[i] >> lane & 1 == 1;
                         assert_eq!(passes, least <= lanes.thresholds[lane], "{instructions:?}");
                         assert!(!passes || passing.least[i][lane] == least);

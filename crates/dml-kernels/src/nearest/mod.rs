@@ -7,11 +7,19 @@
 //! ```
 //!
 //! Keys are summed in double precision from the coordinates themselves, so near-duplicates are ordered rightly and a
-//! duplicate has distance exactly 0. That would be slow for all pairs; most are ruled out by a cheaper number first.
-//! Blocks of ‖r‖² − 2q·r come from a matrix product in the precision of the input. It is off by at most
-//! `E = 3 (dim + 16) u (‖q‖² + max ‖r‖²)`, `u` the unit roundoff, so a reference whose number exceeds that of the
-//! k-th best by more than `E` can't be among the k; only the others are measured. The result is that of measuring all
-//! pairs, bit for bit, whatever the block sizes and the number of threads.
+//! duplicate has distance exactly 0. That would be slow for all pairs; most are ruled out by a cheaper number first:
+//!
+//! ```text
+//! squared Euclidean   number(q, r) = ‖r‖² − 2q·r
+//! inner product       number(q, r) = −q·r
+//! r is ruled out      if number(q, r) − error(q, r) > the k-th smallest number(q, s) + error(q, s) of others
+//! ```
+//!
+//! Products `q·r` come from the rows as integers of 16 bits, where the processor has instructions for these and there
+//! are coordinates and queries enough; what rounding takes from a row is measured and bounds the error (`integer_tiles`
+//! has the formula). Else they come from a matrix product in the precision of the input, whose error is at most
+//! `3 (dim + 16) u (‖q‖² + max ‖r‖²)`, `u` the unit roundoff. Only what is left is measured, so the result is that of
+//! measuring all pairs, bit for bit, whatever the processor, the block sizes and the number of threads.
 //!
 //! ```text
 //! memory O(k · queries) for the result, and a fixed block per thread

@@ -95,23 +95,15 @@ fn rounding_errors_that_all_point_the_same_way_are_covered() {
 #[test]
 fn rows_of_other_magnitudes_loosen_only_their_own_bounds() {
     let dim = 64;
-    let mut rows = draw(600 * dim, 1, |rng| rng.random_range(-1.0..1.0));
-    for (row, power) in rows
-        .chunks_exact_mut(dim)
-        .zip([0, -20, 20, 9, -9].iter().cycle())
-    {
-        row.iter_mut().for_each(|x| *x *= 2f32.powi(*power));
+    let mut rows = draw(200 * dim, 1, |rng| rng.random_range(-1.0..1.0));
+    let powers = [0, -6, 6, 3, -3].into_iter().cycle();
+    for (row, power) in rows.chunks_exact_mut(dim).zip(powers) {
+        row.iter_mut().for_each(|x| *x *= 2f32.powi(power));
     }
     rows[..dim].fill(0.0);
     for instructions in Instructions::available() {
-        // A hundred times the roundings of the longest, and not a thousandth of the longest for all.
-        let width = widest(
-            &rows[3 * dim..5 * dim],
-            &rows[..200 * dim],
-            dim,
-            instructions,
-        );
-        assert!(width.is_finite());
+        let width = widest(&rows[3 * dim..5 * dim], &rows, dim, instructions);
+        assert!(width < 0.05, "{width}");
     }
 }
 
