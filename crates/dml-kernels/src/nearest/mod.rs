@@ -30,6 +30,8 @@ mod block;
 mod candidates;
 mod exact;
 mod filter;
+// Elsewhere no instructions are ever available.
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, unused_variables))]
 mod integer_product;
 mod integer_tiles;
 mod number_error;
