@@ -42,6 +42,12 @@ impl Best {
         self.bound
     }
 
+    /// The key of the k-th smallest; infinity before there are `k`.
+    pub(super) fn kth(&mut self) -> f64 {
+        self.cut();
+        self.bound
+    }
+
     /// Takes in what another one has kept.
     pub(super) fn merge(&mut self, other: Self) {
         for (key, row) in other.entries {
@@ -94,6 +100,8 @@ mod tests {
         assert!(best.push(4.0, 1));
         assert_eq!(best.bound(), 5.0);
         assert!(!best.push(6.0, 2));
+        assert!(!best.push(1.0, 3));
+        assert_eq!((best.bound(), best.kth()), (5.0, 4.0));
     }
 
     #[test]

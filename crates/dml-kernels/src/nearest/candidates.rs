@@ -3,40 +3,42 @@
 use super::Best;
 use crate::Real;
 
-/// A reference that no matrix product could rule out.
+/// A reference that no number could rule out.
 #[derive(Clone, Copy, Debug)]
 struct Candidate<T> {
-    /// Its number cannot be larger than this, but for rounding.
+    /// Its key less the shift is not smaller than this, ...
+    least: T,
+    /// ... and not larger than this.
     most: T,
     row: u32,
 }
 
 /// Candidates in a buffer that is thinned out whenever it is full.
 ///
-/// Numbers decide as long as they can: a candidate goes when its number is too large by more than twice the error.
-/// Where too many remain, as among duplicates, all are measured and only the `k` nearest stay; from then on every
-/// full buffer is measured. The buffer is thus never larger than one and a half times `k` plus a constant.
+/// Intervals decide as long as they can: a candidate goes when its least is larger than the k-th smallest most. Where
+/// too many remain, as among duplicates, all are measured and only the `k` nearest stay; from then on every full buffer
+/// is measured. The buffer is thus never larger than one and a half times `k` plus a constant.
 #[derive(Clone, Debug)]
 pub(super) struct Candidates<T> {
     k: usize,
     pending: Vec<Candidate<T>>,
     measured: Option<Best>,
-    /// The number of the k-th nearest cannot be larger than this.
+    /// The key of the k-th nearest less the shift cannot be larger than this, if the guess was right.
     bound: f64,
 }
 
 impl<T: Real> Candidates<T> {
-    /// No candidates yet for the `k` nearest, `k >= 1`.
-    pub(super) fn new(k: usize) -> Self {
+    /// No candidates yet for the `k` nearest, `k >= 1`. What is above the guess is not among them, somebody thinks.
+    pub(super) fn new(k: usize, guess: f64) -> Self {
         Self {
             k,
             pending: Vec::new(),
             measured: None,
-            bound: f64::INFINITY,
+            bound: guess,
         }
     }
 
-    /// The number of the k-th nearest cannot be larger than this; infinity as long as nothing is known.
+    /// A reference whose key less the shift is certainly larger than this can't be among the `k` nearest.
     #[inline(always)]
     pub(super) fn bound(&self) -> f64 {
         self.bound
@@ -44,42 +46,30 @@ impl<T: Real> Candidates<T> {
 
     /// Takes a reference in; returns whether the buffer is full now and [`thin_out`](Self::thin_out) is due.
     #[inline(always)]
-    pub(super) fn push(&mut self, most: T, row: u32) -> bool {
-        self.pending.push(Candidate { most, row });
+    pub(super) fn push(&mut self, least: T, most: T, row: u32) -> bool {
+        // Infinity less infinity is no number, and of either sign: nothing is known then.
+        let infinity = T::from_f64(f64::INFINITY);
+        self.pending.push(Candidate {
+            least: if least.is_nan() { -infinity } else { least },
+            most: if most.is_nan() { infinity } else { most },
+            row,
+        });
         self.pending.len() >= self.k + self.spare()
+    }
+
+    #[cfg(test)]
+    pub(super) fn intervals(&self) -> impl Iterator<Item = (T, T, u32)> {
+        let pending = self.pending.iter();
+        pending.map(|candidate| (candidate.least, candidate.most, candidate.row))
     }
 
     fn spare(&self) -> usize {
         (self.k / 2).max(16)
     }
 
-    /// Drops what cannot be among the `k` nearest.
-    ///
-    /// `error(row)` bounds the error of a row's number, `measure(row)` gives its key, and `shift` is the key of a
-    /// row less its number.
-    pub(super) fn thin_out(
-        &mut self,
-        error: impl Fn(u32) -> f64,
-        measure: impl Fn(u32) -> f64,
-        shift: f64,
-    ) {
-        if self.measured.is_none() && self.pending.len() > self.k {
-            let order = |candidate: &Candidate<T>| candidate.most.sort_key();
-            let (_, last, _) = self.pending.select_nth_unstable_by_key(self.k - 1, order);
-            let bound = last.most.to_f64();
-            self.bound = bound;
-            let mut kept = self.k;
-            for i in self.k..self.pending.len() {
-                let candidate = self.pending[i];
-                let least = candidate.most.to_f64() - 2.0 * error(candidate.row);
-                // What is not a number stays.
-                if least <= bound || least.is_nan() || bound.is_nan() {
-                    self.pending[kept] = candidate;
-                    kept += 1;
-                }
-            }
-            self.pending.truncate(kept);
-        }
+    /// Drops what cannot be among the `k` nearest; `measure(row)` gives a row's key.
+    pub(super) fn thin_out(&mut self, measure: impl Fn(u32) -> f64, shift: f64) {
+        self.drop_by_intervals();
         if self.measured.is_some() || self.pending.len() > self.k + self.spare() / 2 {
             let mut best = self.measured.take().unwrap_or_else(|| Best::new(self.k));
             for candidate in self.pending.drain(..) {
@@ -90,8 +80,32 @@ impl<T: Real> Candidates<T> {
         }
     }
 
+    /// Drops what the others' intervals rule out, as long as nothing has been measured.
+    pub(super) fn drop_by_intervals(&mut self) {
+        if self.measured.is_some() || self.pending.len() < self.k {
+            return;
+        }
+        let order = |candidate: &Candidate<T>| candidate.most.sort_key();
+        let (_, last, _) = self.pending.select_nth_unstable_by_key(self.k - 1, order);
+        let most = last.most.to_f64();
+        if most < self.bound {
+            self.bound = most;
+        }
+        let bound = self.bound;
+        let mut kept = self.k;
+        for i in self.k..self.pending.len() {
+            let candidate = self.pending[i];
+            if candidate.least.to_f64() <= bound {
+                self.pending[kept] = candidate;
+                kept += 1;
+            }
+        }
+        self.pending.truncate(kept);
+    }
+
     /// What has been measured, and the rows that have not, in ascending order.
-    pub(super) fn into_parts(self) -> (Best, Vec<u32>) {
+    pub(super) fn into_parts(mut self) -> (Best, Vec<u32>) {
+        self.drop_by_intervals();
         let best = self.measured.unwrap_or_else(|| Best::new(self.k));
         let mut rows: Vec<u32> = self.pending.iter().map(|candidate| candidate.row).collect();
         rows.sort_unstable();
@@ -105,11 +119,11 @@ mod tests {
 
     /// Takes in the numbers, thinning out when due, and gives what is left: measured keys and unmeasured rows.
     fn run(k: usize, numbers: &[f32], error: f64) -> (Vec<(f64, u32)>, Vec<u32>, usize) {
-        let (mut candidates, mut largest) = (Candidates::new(k), 0);
+        let (mut candidates, mut largest) = (Candidates::new(k, f64::INFINITY), 0);
         let measure = |row: u32| f64::from(numbers[row as usize]);
         for (row, number) in (0..).zip(numbers) {
-            if candidates.push(*number + error as f32, row) {
-                candidates.thin_out(|_| error, measure, 0.0);
+            if candidates.push(*number - error as f32, *number + error as f32, row) {
+                candidates.thin_out(measure, 0.0);
             }
             largest = largest.max(candidates.pending.len());
         }
@@ -142,10 +156,10 @@ mod tests {
 
     #[test]
     fn what_is_not_a_number_is_measured() {
-        let mut candidates = Candidates::<f32>::new(1);
+        let mut candidates = Candidates::<f32>::new(1, f64::INFINITY);
         for row in 0..17 {
-            if candidates.push(f32::NAN, row) {
-                candidates.thin_out(|_| 0.0, |row| 20.0 - f64::from(row), 0.0);
+            if candidates.push(f32::NAN, f32::NAN, row) {
+                candidates.thin_out(|row| 20.0 - f64::from(row), 0.0);
             }
         }
         let (best, rows) = candidates.into_parts();

@@ -7,41 +7,64 @@
 //! ```
 //!
 //! Keys are summed in double precision from the coordinates themselves, so near-duplicates are ordered rightly and a
-//! duplicate has distance exactly 0. That would be slow for all pairs; most are ruled out by a cheaper number first.
-//! Blocks of ‖r‖² − 2q·r come from a matrix product in the precision of the input. It is off by at most
-//! `E = 3 (dim + 16) u (‖q‖² + max ‖r‖²)`, `u` the unit roundoff, so a reference whose number exceeds that of the
-//! k-th best by more than `E` can't be among the k; only the others are measured. The result is that of measuring all
-//! pairs, bit for bit, whatever the block sizes and the number of threads.
+//! duplicate has distance exactly 0. That would be slow for all pairs; most are ruled out by a cheaper number first:
+//!
+//! ```text
+//! squared Euclidean   number(q, r) = ‖r‖² − 2q·r
+//! inner product       number(q, r) = −q·r
+//! r is ruled out      if number(q, r) − error(q, r) > the k-th smallest number(q, s) + error(q, s) of others
+//! ```
+//!
+//! Products `q·r` come from the rows as integers of 16 bits, where the processor has instructions for these and there
+//! are coordinates and queries enough; what rounding takes from a row is measured and bounds the error (`integer_tiles`
+//! has the formula). Else they come from a matrix product in the precision of the input, whose error is at most
+//! `3 (dim + 16) u (‖q‖² + max ‖r‖²)`, `u` the unit roundoff. Only what is left is measured, so the result is that of
+//! measuring all pairs, bit for bit, whatever the processor, the block sizes and the number of threads.
 //!
 //! ```text
 //! memory O(k · queries) for the result, and a fixed block per thread
 //! ```
 
 mod best;
+mod block;
 mod candidates;
 mod exact;
 mod filter;
+// Elsewhere no instructions are ever available.
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, unused_variables))]
+mod integer_product;
+mod integer_tiles;
+mod number_error;
 mod of_candidates;
 mod of_rows;
+mod product_tiles;
+mod quantized;
+mod sample;
+mod tasks;
 mod within;
 
 use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 use std::ops::Range;
 
-use crate::Real;
+use crate::{Real, zeros};
 use best::Best;
-use filter::{Filter, TILE};
+use block::Block;
+use filter::best_of_span;
+use integer_product::Instructions;
+use tasks::{BY_INTEGERS, BY_PRODUCT, tasks};
 
-pub(crate) use filter::number_error;
+pub(crate) use number_error::number_error;
 
 pub use exact::{dot, squared_distance};
 pub use of_candidates::Candidates;
 pub use of_rows::closest_of_rows;
 pub use within::Within;
 
-/// Most queries that a block holds: with 128 coordinates they fit in a second-level cache beside a tile.
-const QUERIES: usize = 384;
+/// With fewer queries than this, turning the references into integers takes longer than it saves; ...
+const INTEGERS_PAY_FROM_QUERIES: usize = 32;
+/// ... with fewer coordinates, what is done once for a pair and not for a coordinate does.
+const INTEGERS_PAY_FROM_DIM: usize = 64;
 /// From this share of the references on, filtering would hardly rule anything out.
 const FILTER_PAYS_UNTIL: usize = 8;
 
@@ -158,18 +181,34 @@ impl<T: Real> References<T> {
         affinity: Affinity,
         excluded: impl Fn(usize) -> Option<u32> + Sync,
     ) -> Nearest {
+        let pays = self.dim >= INTEGERS_PAY_FROM_DIM
+            && queries.len() >= INTEGERS_PAY_FROM_QUERIES * self.dim;
+        let instructions = Instructions::available().next().filter(|_| pays);
+        self.nearest_by(instructions, queries, k, affinity, excluded)
+    }
+
+    /// By integer products where there are instructions for them.
+    fn nearest_by(
+        &self,
+        instructions: Option<Instructions>,
+        queries: &[T],
+        k: usize,
+        affinity: Affinity,
+        excluded: impl Fn(usize) -> Option<u32> + Sync,
+    ) -> Nearest {
         let count = queries.len() / self.dim.max(1);
         let any_excluded = (0..count).any(|q| excluded(q).is_some());
         let k = k.min(self.len().saturating_sub(usize::from(any_excluded)));
         if k == 0 || count == 0 {
             return Nearest::default();
         }
-        let (blocks, spans) = self.tasks(count, rayon::current_num_threads());
+        let sizes = instructions.map_or(BY_PRODUCT, |_| BY_INTEGERS);
+        let (blocks, spans) = tasks(count, self.len(), sizes, rayon::current_num_threads());
         let tasks: Vec<(Range<usize>, Range<usize>)> = blocks
             .iter()
             .flat_map(|block| spans.iter().map(|span| (block.clone(), span.clone())))
             .collect();
-        let found: Vec<Vec<Best>> = tasks
+        let mut found: Vec<Vec<Best>> = tasks
             .into_par_iter()
             .map(|(block, span)| {
                 let rows = &queries[block.start * self.dim..block.end * self.dim];
@@ -184,43 +223,34 @@ impl<T: Real> References<T> {
                         excluded: &excluded,
                     })
                 } else {
-                    Filter::new(self, span, rows, k, affinity, &excluded).search()
+                    let block = Block::new(self, affinity, rows, &excluded);
+                    best_of_span(&block, span, k, instructions)
                 }
             })
             .collect();
-        let mut nearest = Nearest {
-            k,
-            indices: Vec::with_capacity(count * k),
-            values: Vec::with_capacity(count * k),
-        };
-        let mut found = found.into_iter();
-        while let Some(mut block) = found.next() {
-            for part in found.by_ref().take(spans.len() - 1) {
-                for (best, other) in block.iter_mut().zip(part) {
-                    best.merge(other);
+        let (mut indices, mut values) = (vec![0; count * k], zeros(count * k));
+        // Sorting a thousand neighbours of each query is work for all threads, too.
+        let block = blocks[0].len() * k;
+        let out = indices
+            .par_chunks_mut(block)
+            .zip(values.par_chunks_mut(block));
+        found
+            .par_chunks_mut(spans.len())
+            .zip(out)
+            .for_each(|(parts, (indices, values))| {
+                let (first, others) = parts.split_at_mut(1);
+                let queries = std::mem::take(&mut first[0]).into_iter().enumerate();
+                let out = indices.chunks_exact_mut(k).zip(values.chunks_exact_mut(k));
+                for ((q, mut best), (indices, values)) in queries.zip(out) {
+                    for part in &mut *others {
+                        best.merge(std::mem::replace(&mut part[q], Best::new(1)));
+                    }
+                    for (i, (key, r)) in best.into_sorted().into_iter().enumerate() {
+                        (indices[i], values[i]) = (r, value(affinity, key));
+                    }
                 }
-            }
-            for best in block {
-                for (key, r) in best.into_sorted() {
-                    nearest.indices.push(r);
-                    nearest.values.push(value(affinity, key));
-                }
-            }
-        }
-        nearest
-    }
-
-    /// Blocks of queries and, where these are fewer than the threads, spans of references to share as well.
-    fn tasks(&self, queries: usize, threads: usize) -> (Vec<Range<usize>>, Vec<Range<usize>>) {
-        // At least four blocks per thread even out what the threads get; multiples of 16 fill the vector registers.
-        let block = queries
-            .div_ceil(threads * 4)
-            .next_multiple_of(16)
-            .min(QUERIES);
-        let blocks = cut(queries, block);
-        let wanted = (threads * 2).div_ceil(blocks.len());
-        let span = self.len().div_ceil(wanted).max(TILE * 4);
-        (blocks, cut(self.len(), span))
+            });
+        Nearest { k, indices, values }
     }
 }
 
@@ -270,13 +300,6 @@ fn value(affinity: Affinity, key: f64) -> f64 {
         // Not `-key`: a product of 0 is 0 and not −0.
         Affinity::InnerProduct => 0.0 - key,
     }
-}
-
-fn cut(length: usize, piece: usize) -> Vec<Range<usize>> {
-    (0..length)
-        .step_by(piece)
-        .map(|start| start..(start + piece).min(length))
-        .collect()
 }
 
 #[cfg(test)]

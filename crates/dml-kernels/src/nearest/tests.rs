@@ -42,12 +42,15 @@ fn check<T: Real>(queries: &[T], rows: &[T], dim: usize, k: usize) {
     for affinity in [Affinity::SquaredEuclidean, Affinity::InnerProduct] {
         for own in [false, true] {
             let excluded = move |q: usize| own.then_some(q as u32);
-            let found = references.nearest(queries, k, affinity, excluded);
-            let k = k.min(references.len() - usize::from(own));
-            let (indices, values) = by_sorting(queries, rows, dim, k, affinity, &excluded);
-            assert_eq!(found.k, k);
-            assert_eq!(found.indices, indices, "{affinity:?}, k {k}, dim {dim}");
-            assert_eq!(found.values, values);
+            let most = k.min(references.len() - usize::from(own));
+            let (indices, values) = by_sorting(queries, rows, dim, most, affinity, &excluded);
+            for instructions in Instructions::available().map(Some).chain([None]) {
+                let found = references.nearest_by(instructions, queries, k, affinity, excluded);
+                assert_eq!(found.k, most);
+                let what = format!("{instructions:?}, {affinity:?}, k {k}, dim {dim}");
+                assert!(found.indices == indices, "{what}");
+                assert!(found.values == values, "{what}");
+            }
         }
     }
 }
@@ -70,6 +73,83 @@ fn agrees_with_sorting_every_row() {
             dim,
             7,
         );
+    }
+}
+
+#[test]
+fn every_dim_is_searched_exactly() {
+    let mut rng = ChaCha8Rng::seed_from_u64(5);
+    for dim in [1, 2, 3, 16, 17, 64, 128, 300, 2000] {
+        let queries: Vec<f32> = draw(&mut rng, 40 * dim, 1.0);
+        let mut rows: Vec<f32> = draw(&mut rng, 700 * dim, 1.0);
+        for k in [1, 9, 80] {
+            check(&queries, &rows, dim, k);
+        }
+        // Duplicates of some, far longer and shorter rows, rows of zeros, and one with a single large coordinate.
+        rows.copy_within(..100 * dim, 300 * dim);
+        for (row, factor) in rows
+            .chunks_exact_mut(dim)
+            .skip(50)
+            .zip([1e3, 0.0, 1e-3, 1.0, 1e-30])
+        {
+            row.iter_mut().for_each(|x| *x *= factor);
+        }
+        rows[400 * dim] = 1e6;
+        check(&queries, &rows, dim, 5);
+        // The same among the queries.
+        check(&rows[40 * dim..90 * dim], &rows, dim, 20);
+    }
+    let dim = 70_000;
+    let rows: Vec<f32> = draw(&mut rng, 30 * dim, 1.0);
+    check(&rows[..3 * dim], &rows, dim, 2);
+}
+
+#[test]
+fn clusters_far_from_the_origin_are_searched_exactly() {
+    // What integers leave of a row is more than what sets a cluster's rows apart.
+    let mut rng = ChaCha8Rng::seed_from_u64(6);
+    let (dim, clusters) = (32, 5);
+    let centres: Vec<f32> = draw(&mut rng, clusters * dim, 10.0);
+    let mut rows: Vec<f32> = draw(&mut rng, 3000 * dim, 1e-3);
+    for (row, centre) in rows
+        .chunks_exact_mut(dim)
+        .zip(centres.chunks_exact(dim).cycle())
+    {
+        row.iter_mut().zip(centre).for_each(|(x, c)| *x += c);
+    }
+    for k in [1, 50, 300] {
+        check(&rows[..40 * dim], &rows, dim, k);
+    }
+    let doubles: Vec<f64> = rows.iter().map(|x| f64::from(*x)).collect();
+    check(&doubles[..40 * dim], &doubles, dim, 40);
+}
+
+#[test]
+fn an_overflow_hides_nothing() {
+    // Infinity less infinity is no number, and on some processors a negative one.
+    let mut rows = vec![0f32; 400];
+    for (i, row) in rows.chunks_exact_mut(2).enumerate() {
+        row.copy_from_slice(&if i % 3 == 0 {
+            [1e30, 1e30]
+        } else {
+            [i as f32, 1.0]
+        });
+    }
+    check(&[1e30, 0.9e30, 5.0, 0.0], &rows, 2, 5);
+}
+
+#[test]
+fn a_wrong_guess_is_found_out() {
+    // Every 17th row is near: these are the sample, and far more near ones are expected than there are.
+    let mut rng = ChaCha8Rng::seed_from_u64(7);
+    let dim = 6;
+    let mut rows: Vec<f32> = draw(&mut rng, 5000 * dim, 1.0);
+    for row in rows.chunks_exact_mut(dim).step_by(17) {
+        row.iter_mut().for_each(|x| *x *= 0.01);
+    }
+    let queries: Vec<f32> = draw(&mut rng, 33 * dim, 0.01);
+    for k in [100, 400] {
+        check(&queries, &rows, dim, k);
     }
 }
 

@@ -5,8 +5,9 @@ use std::ops::Range;
 use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
-use super::filter::{TILE, number_error};
-use super::{Affinity, References, cut, dot, key, value};
+use super::filter::TILE;
+use super::tasks::cut;
+use super::{Affinity, References, dot, key, number_error, value};
 use crate::Real;
 use crate::matrix_product::{Existing, Matrix, MatrixMut, product};
 
