@@ -294,9 +294,11 @@ impl<T: Real> Block<'_, T> {
         for row in 0..self.own.len() {
             let norm = self.norms[row];
             let own = self.own[row];
-            let square = own.map_or(f64::INFINITY, |own| {
-                squared_distance(self.row(row), centers.centroid(own))
-            });
+            // Not by a closure, which would not be inlined into what may use vector instructions.
+            let square = match own {
+                Some(own) => squared_distance(self.row(row), centers.centroid(own)),
+                None => f64::INFINITY,
+            };
             self.distances[row] = square;
             found.push(Found {
                 error: number_error::<T>(centers.dim, norm + centers.largest_norm),
@@ -414,13 +416,18 @@ fn bound(square: f64) -> f32 {
 fn add_and_find_least<T: Real>(products: &mut [T], norms: &[T]) -> T {
     let mut least = [T::MAX; LANES];
     let pieces = products
-        .chunks_exact_mut(LANES)
-        .zip(norms.chunks_exact(LANES));
+        .as_chunks_mut::<LANES>()
+        .0
+        .iter_mut()
+        .zip(norms.as_chunks::<LANES>().0);
     for (products, norms) in pieces {
-        for ((product, norm), least) in products.iter_mut().zip(norms).zip(&mut least) {
-            *product += *norm;
-            *least = if *product < *least { *product } else { *least };
+        // In an array of its own, as a sum that is written could be one of the numbers to be read next.
+        let mut sums = *norms;
+        for ((sum, product), least) in sums.iter_mut().zip(&*products).zip(&mut least) {
+            *sum += *product;
+            *least = if *sum < *least { *sum } else { *least };
         }
+        *products = sums;
     }
     let mut half = LANES / 2;
     while half > 0 {

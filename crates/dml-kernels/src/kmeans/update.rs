@@ -1,5 +1,6 @@
 //! Moving the centroids to the middle of their rows.
 
+use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
 use crate::Real;
@@ -49,24 +50,46 @@ pub(super) fn set_to_means<T: Real>(centroids: &mut [T], rows: &[T], dim: usize,
         sorted[*end] = row;
         *end += 1;
     }
+    let arch = Arch::new();
     centroids
         .par_chunks_exact_mut(dim)
         .zip(sizes.par_iter().zip(&ends))
         .for_each(|(centroid, (size, end))| {
-            if *size == 0 {
-                return;
-            }
-            let mut sums = vec![0.0; dim];
-            for row in &sorted[end - size..*end] {
-                let row = &rows[*row as usize * dim..][..dim];
-                for (sum, x) in sums.iter_mut().zip(row) {
-                    *sum += x.to_f64();
-                }
-            }
-            for (mean, sum) in centroid.iter_mut().zip(sums) {
-                *mean = T::from_f64(sum / *size as f64);
+            if *size > 0 {
+                arch.dispatch(SetToMean {
+                    centroid,
+                    rows,
+                    members: &sorted[end - size..*end],
+                });
             }
         });
+}
+
+/// A centroid becomes the mean of its members.
+struct SetToMean<'a, T> {
+    centroid: &'a mut [T],
+    rows: &'a [T],
+    members: &'a [u32],
+}
+
+impl<T: Real> NullaryFnOnce for SetToMean<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let dim = self.centroid.len();
+        let mut sums = vec![0.0; dim];
+        for member in self.members {
+            let row = &self.rows[*member as usize * dim..][..dim];
+            for (sum, x) in sums.iter_mut().zip(row) {
+                *sum += x.to_f64();
+            }
+        }
+        let count = self.members.len() as f64;
+        for (mean, sum) in self.centroid.iter_mut().zip(sums) {
+            *mean = T::from_f64(sum / count);
+        }
+    }
 }
 
 /// How far each centroid is from where it was `before`, rounded up.
