@@ -212,16 +212,16 @@ fn usearch(sh: &Shell) -> anyhow::Result<()> {
         );
         return Ok(());
     }
-    let packages = ["-p", "dml-eval", "-p", "dml", "-p", "dml-examples"];
-    let features = "dml/usearch,dml/pictures,dml-examples/usearch";
+    // With the whole workspace, only what depends on the feature is built anew.
+    let features = "dml/usearch,dml-examples/usearch";
     cmd!(
         sh,
-        "cargo clippy {packages...} --features {features} --all-targets -- -D warnings"
+        "cargo clippy --workspace --all-targets --features {features} -- -D warnings"
     )
     .run()?;
     let test = cmd!(
         sh,
-        "cargo test {packages...} --features {features} --lib --bench approximate"
+        "cargo test --workspace --features {features} --lib --bench approximate usearch"
     );
     Ok(test.run()?)
 }
