@@ -26,10 +26,11 @@ pub fn confusion_matrix(confusion: &Confusion) -> Drawing {
     let side = cell * count as f64;
     let size = (side + MARGIN) as usize + 30;
     // The title needs its room, however few classes there are.
-    let mut drawing = Drawing::new(size.max(280), size + 30);
+    let mut drawing = Drawing::new(size.max(400), size + 30);
     let title = format!("accuracy {:.1}%", 100.0 * confusion.accuracy());
     drawing.text((MARGIN, 20.0), 10.0, Anchor::Start, title);
-    drawing.text((MARGIN, 40.0), 8.0, Anchor::Start, "taken for".to_owned());
+    let names = "row: the class, column: what it was taken for".to_owned();
+    drawing.text((MARGIN, 40.0), 8.0, Anchor::Start, names);
     for actual in 0..count {
         let of_row: u64 = (0..count).map(|given| confusion.count(actual, given)).sum();
         for given in 0..count {

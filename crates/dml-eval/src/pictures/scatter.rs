@@ -52,7 +52,7 @@ pub fn scatter(title: &str, places: &Tensor, labels: impl IntoLabels) -> Result<
         x: range(places.iter().map(|place| place.0)),
         y: range(places.iter().map(|place| place.1)),
     };
-    let mut drawing = axes.drawing(title, ("", ""), 130);
+    let mut drawing = axes.drawing(title, ("first coordinate", "second coordinate"), 130);
     // Many dots are small ones.
     let radius = (60.0 / (places.len().max(1) as f64).sqrt()).clamp(1.2, 4.0);
     for (place, label) in places.iter().zip(labels.as_slice()) {
@@ -60,6 +60,8 @@ pub fn scatter(title: &str, places: &Tensor, labels: impl IntoLabels) -> Result<
         drawing.disc(axes.point(place.0, place.1), radius, Color::of_class(class));
     }
     let (x, y) = Axes::beside();
+    let name = (x - 5.0, y - 18.0);
+    drawing.text(name, 8.0, Anchor::Start, "class".to_owned());
     for (class, label) in classes.iter().enumerate().take(LEGEND) {
         let y = y + 18.0 * class as f64;
         drawing.disc((x, y), 5.0, Color::of_class(class));
