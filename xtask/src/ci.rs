@@ -106,12 +106,6 @@ const STEPS: &[Step] = &[
         },
     },
     Step {
-        name: "usearch",
-        what: "lints and tests of the approximate index, which builds C++",
-        on_failure: "mend the warning or the failing test above",
-        run: usearch,
-    },
-    Step {
         name: "doctest",
         what: "examples in the documentation and the READMEs",
         on_failure: "an example no longer holds: mend it or the code",
@@ -200,30 +194,6 @@ fn choose(only: &[String]) -> anyhow::Result<Vec<&'static Step>> {
 fn xtask(sh: &Shell, args: &[&str]) -> anyhow::Result<()> {
     let program = std::env::current_exe()?;
     Ok(cmd!(sh, "{program} {args...}").run()?)
-}
-
-/// The approximate index is the one part that takes more than Rust: without a C++ compiler it is left out, loudly.
-fn usearch(sh: &Shell) -> anyhow::Result<()> {
-    let compiler = std::env::var("CXX").unwrap_or_else(|_| "c++".to_owned());
-    let version = cmd!(sh, "{compiler} --version").quiet().ignore_stdout();
-    if version.run().is_err() {
-        println!(
-            "── usearch: SKIPPED, there is no C++ compiler: install g++ (or set CXX) to check the feature `usearch`"
-        );
-        return Ok(());
-    }
-    // With the whole workspace, only what depends on the feature is built anew.
-    let features = "dml/usearch,dml-examples/usearch";
-    cmd!(
-        sh,
-        "cargo clippy --workspace --all-targets --features {features} -- -D warnings"
-    )
-    .run()?;
-    let test = cmd!(
-        sh,
-        "cargo test --workspace --features {features} --lib --bench approximate usearch"
-    );
-    Ok(test.run()?)
 }
 
 /// Candle compiles its kernels by nvcc, so there has to be one; a GPU there need not be.
