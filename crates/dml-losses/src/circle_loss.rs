@@ -20,6 +20,7 @@ use dml_core::{Batch, Distance, Loss, Result, TensorExt, Terms, Tuples, check};
 use crate::anchor_pairs::{AnchorPairs, Side};
 use crate::anchor_values::{AnchorFormula, term_of_anchors};
 use crate::demands;
+use crate::softplus::softplus;
 
 /// Knobs of [`CircleLoss`].
 #[derive(Clone, Debug, PartialEq)]
@@ -112,13 +113,11 @@ impl AnchorFormula for Circle {
         let push = |x: T| gamma * (x + m).max(T::ZERO);
         let near = positives.log_sum_exp(false, |x| pull(x) * (x - (T::ONE - m)));
         let far = negatives.log_sum_exp(false, |x| push(x) * (x - m));
-        let sum = near + far;
-        let small = (-sum.abs()).exp();
-        let share = if sum > 0.0 { 1.0 } else { small } / (1.0 + small);
+        let (value, share) = softplus(near + far);
         let share = T::from_f64(share);
         positives.scale(|x| share * pull(x));
         negatives.scale(|x| share * push(x));
-        sum.max(0.0) + small.ln_1p()
+        value
     }
 }
 

@@ -18,6 +18,7 @@ mod row_terms;
 mod seeded_vars;
 mod soft_rank;
 mod softmax_mean_of_groups;
+mod softplus;
 mod triplet_form;
 mod triplets_per_anchor;
 

@@ -22,6 +22,7 @@ use dml_core::{Batch, Distance, Loss, Result, TensorExt, Term, Terms, Tuples, ch
 use crate::anchor_pairs::{AnchorPairs, Side};
 use crate::anchor_values::anchor_values;
 use crate::row_terms::term_over_rows;
+use crate::softplus::softplus;
 
 /// Knobs of [`NCALoss`].
 #[derive(Clone, Debug, PartialEq)]
@@ -86,14 +87,12 @@ fn surprise_of_row<T: Real>(scale: T, positives: &mut Side<T>, negatives: &mut S
     }
     let own = positives.log_sum_exp(false, |x| scale * x);
     let other = negatives.log_sum_exp(false, |x| scale * x);
-    let over = other - own;
-    let small = (-over.abs()).exp();
-    // 1 − q, what the negatives have of all.
-    let missing = if over > 0.0 { 1.0 } else { small } / (1.0 + small);
+    // 1 − q, what the negatives have of all, is the slope in the difference.
+    let (value, missing) = softplus(other - own);
     let slope = T::from_f64(missing * scale.to_f64());
     positives.scale(|_| -slope);
     negatives.scale(|_| slope);
-    over.max(0.0) + small.ln_1p()
+    value
 }
 
 impl Loss for NCALoss {

@@ -14,6 +14,7 @@ use dml_core::{AnchorSums, Pairs, Result, TensorExt, for_element};
 
 use crate::anchor_pairs::Side;
 use crate::pair_values::{Kept, PairFormula, PairSet, PairValue, Within};
+use crate::softplus::softplus;
 
 /// What a positive counts against the negatives, as a function of its entry of the matrix.
 pub(crate) trait PositiveCurve: Clone + Debug + Send + Sync + 'static {
@@ -70,11 +71,9 @@ impl<C: PositiveCurve> NegativesOverPositive<C> {
         let kept = positives.sum_within(within, |x| {
             let (counter, slope) = self.curve.value(x);
             // The difference in double precision: both may be large.
-            let over = T::from_f64(sum - counter.to_f64());
-            let small = (-over.abs()).exp();
-            let share = if over > T::ZERO { T::ONE } else { small } / (T::ONE + small);
+            let (value, share) = softplus(T::from_f64(sum - counter.to_f64()));
             PairValue {
-                value: over.max(T::ZERO) + small.ln_1p(),
+                value,
                 slope: -share * slope,
                 shared: share,
             }
