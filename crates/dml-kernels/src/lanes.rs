@@ -30,9 +30,31 @@ pub fn sum<T: Real>(x: &[T]) -> f64 {
     )
 }
 
+/// All lanes in one, half of them with the other half again and again: steps that don't wait for each other, as those of
+/// a chain would. There are a power of two.
+#[inline(always)]
+pub(crate) fn by_halves<T: Copy, const N: usize>(mut lanes: [T; N], both: impl Fn(T, T) -> T) -> T {
+    const { assert!(N.is_power_of_two()) };
+    let mut half = N / 2;
+    while half > 0 {
+        for lane in 0..half {
+            lanes[lane] = both(lanes[lane], lanes[lane + half]);
+        }
+        half /= 2;
+    }
+    lanes[0]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lanes_come_together_in_a_fixed_order() {
+        // 0 with 2 and 1 with 3, and then 2 with 13.
+        assert_eq!(by_halves([0, 1, 2, 3], |a, b| 10 * a + b), 33);
+        assert_eq!(by_halves([7], |a, b| a + b), 7);
+    }
 
     #[test]
     fn every_number_counts_once() {

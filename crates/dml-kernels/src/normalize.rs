@@ -170,7 +170,7 @@ fn divide<T: Real>(x: &[T], divisor: f64, quotients: &mut [MaybeUninit<T>]) {
         }
         return;
     }
-    // A product and one correction by what it leaves over, both fused, take a fifth of a division. In double precision
+    // A product and one correction by what it leaves over, both fused, take less than a division. In double precision
     // this is the quotient but for its last bit, and exactly the quotient where that is a number of single precision.
     for (quotient, x) in pairs {
         let x = x.to_f64();

@@ -1,6 +1,7 @@
 //! One distance or product in double precision, from the coordinates themselves.
 
 use crate::Real;
+use crate::lanes::by_halves;
 
 /// Partial sums that run side by side, in the vector registers.
 const LANES: usize = 16;
@@ -35,14 +36,7 @@ fn sum<T: Real>(a: &[T], b: &[T], term: impl Fn(T, T) -> f64) -> f64 {
     for ((sum, a), b) in sums.iter_mut().zip(a_rest).zip(b_rest) {
         *sum += term(*a, *b);
     }
-    let mut half = LANES / 2;
-    while half > 0 {
-        for i in 0..half {
-            sums[i] += sums[i + half];
-        }
-        half /= 2;
-    }
-    sums[0]
+    by_halves(sums, |a, b| a + b)
 }
 
 #[cfg(test)]

@@ -101,7 +101,15 @@ pub(super) struct Panels<'a> {
     pub(super) lanes: &'a [[i16; 2]],
 }
 
-/// Compares the first `terms.len()` references of a tile with all queries of a group.
+impl Panels<'_> {
+    /// Where the pairs of a row and of a lane begin, each pair as the 32 bits that one lane of a register holds.
+    fn pairs_from(&self, row: usize, lane: usize) -> (*const i32, *const i32) {
+        let (rows, lanes) = (&self.rows[row * self.stride..], &self.lanes[lane..]);
+        (rows.as_ptr().cast(), lanes.as_ptr().cast())
+    }
+}
+
+/// Compares the first `count` references of a tile with all queries of a group.
 ///
 /// Integers are so small that no sum of products overflows 32 bits.
 pub(super) fn compare(
@@ -146,12 +154,7 @@ unsafe fn compare_avx512(
         let mut sums = [[_mm512_setzero_si512(); 2]; ROWS];
         // SAFETY: `first + ROWS <= TILE`, so rows and lanes lie within their panels, as the caller promises.
         unsafe {
-            let rows = panels
-                .rows
-                .as_ptr()
-                .add(first * panels.stride)
-                .cast::<i32>();
-            let columns = panels.lanes.as_ptr().cast::<i32>();
+            let (rows, columns) = panels.pairs_from(first, 0);
             for pair in 0..panels.pairs {
                 let left = _mm512_loadu_epi32(columns.add(pair * LANES));
                 let right = _mm512_loadu_epi32(columns.add(pair * LANES + 16));
@@ -214,12 +217,7 @@ unsafe fn compare_avx2(
         let mut sums = [[_mm256_setzero_si256(); 2]; ROWS];
         // SAFETY: `first + ROWS <= TILE`, so rows and lanes lie within their panels, as the caller promises.
         unsafe {
-            let rows = panels
-                .rows
-                .as_ptr()
-                .add(first * panels.stride)
-                .cast::<i32>();
-            let columns = panels.lanes.as_ptr().add(half * 16).cast::<i32>();
+            let (rows, columns) = panels.pairs_from(first, half * 16);
             for pair in 0..panels.pairs {
                 let left = _mm256_loadu_si256(columns.add(pair * LANES).cast());
                 let right = _mm256_loadu_si256(columns.add(pair * LANES + 8).cast());

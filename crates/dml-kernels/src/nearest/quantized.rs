@@ -7,6 +7,7 @@
 //! `B` is the largest integer of which `dim` products of two add up to less than 2³¹: sums of 32 bits are exact.
 
 use crate::Real;
+use crate::lanes::by_halves;
 
 /// Coordinates side by side, in the vector registers.
 const LANES: usize = 16;
@@ -90,19 +91,6 @@ fn largest_coordinate<T: Real>(row: &[T]) -> f64 {
         *most = larger(*most, x.abs());
     }
     by_halves(most, larger).to_f64()
-}
-
-/// All lanes in one; steps of half the lanes don't wait for each other as a chain of them would.
-#[inline(always)]
-fn by_halves<T: Copy>(mut lanes: [T; LANES], both: impl Fn(T, T) -> T) -> T {
-    let mut half = LANES / 2;
-    while half > 0 {
-        for i in 0..half {
-            lanes[i] = both(lanes[i], lanes[i + half]);
-        }
-        half /= 2;
-    }
-    lanes[0]
 }
 
 #[cfg(test)]
