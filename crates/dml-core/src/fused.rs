@@ -4,6 +4,7 @@
 //! ([`unary`], [`binary`], [`ternary`]). This is how the crates above turn the kernels of `dml-kernels` into differentiable
 //! tensors; [`for_element!`](crate::for_element) chooses between `f32` and `f64`.
 
+mod by_tensor;
 pub mod inlet;
 mod row_values;
 
@@ -18,6 +19,7 @@ use dml_kernels::Real;
 
 use crate::{Error, Result};
 
+pub(crate) use by_tensor::ByTensor;
 pub use inlet::{Contribution, of_matrix};
 pub use row_values::{row_values, row_values_with};
 

@@ -159,23 +159,18 @@ impl AnchorPairs {
 
     /// The anchors that have a positive, in order.
     pub(crate) fn anchors_with_positives(&self) -> Vec<u32> {
-        let anchors = 0..self.batch.queries();
-        match &self.form {
-            Form::Classes(order) => anchors
-                .filter(|&q| order.has_positives(q))
-                .map(|q| q as u32)
-                .collect(),
-            _ => {
-                let (mut positives, mut negatives) = (Side::<f32>::default(), Side::default());
-                anchors
-                    .filter(|&q| {
-                        self.of(q, &mut positives, &mut negatives);
-                        !positives.rows.is_empty()
-                    })
-                    .map(|q| q as u32)
-                    .collect()
-            }
+        let anchors = 0..self.batch.queries() as u32;
+        if let Form::Classes(order) = &self.form {
+            return anchors
+                .filter(|&q| order.has_positives(q as usize))
+                .collect();
         }
+        let (mut positives, mut negatives) = (Side::<f32>::default(), Side::default());
+        let mut has_positives = |q: &u32| {
+            self.of(*q as usize, &mut positives, &mut negatives);
+            !positives.rows.is_empty()
+        };
+        anchors.filter(|q| has_positives(q)).collect()
     }
 
     pub(crate) fn batch(&self) -> &Batch {

@@ -12,7 +12,7 @@
 //!
 //! Cakir, He, Xia, Kulis and Sclaroff, "Deep Metric Learning to Rank" (CVPR 2019).
 //!
-//! `O(N²)` time; beside the matrix of distances only `N · num_bins` numbers.
+//! `O(N²)` time and memory: the distances and their slopes, which one visit of each row gives.
 
 use std::sync::Arc;
 

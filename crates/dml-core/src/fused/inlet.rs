@@ -12,15 +12,13 @@
 //! (another thread, another device, a matrix of one's own), gradients take Candle's way, to the same numbers.
 
 use std::any::Any;
-use std::cell::RefCell;
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use candle_core::{Tensor, TensorId};
+use candle_core::Tensor;
 use dml_kernels::MatrixGradient;
 use dml_kernels::matrix_gradient::{Factor, Summand};
 
-use super::{Element, binary, unary, with_slice};
+use super::{ByTensor, Element, binary, unary, with_slice};
 use crate::{Error, Result};
 
 /// What something that reads a matrix knows of the matrix' gradient: entries, times a factor.
@@ -86,12 +84,12 @@ struct Inlet<T> {
 type Left<T> = Arc<Mutex<Vec<Contribution<T>>>>;
 
 thread_local! {
-    static INLETS: RefCell<HashMap<TensorId, Weak<dyn Any + Send + Sync>>> = RefCell::default();
+    static INLETS: ByTensor<dyn Any + Send + Sync> = ByTensor::new();
 }
 
 impl<T: Element> Inlet<T> {
     fn of(matrix: &Tensor) -> Option<Arc<Self>> {
-        let known = INLETS.with_borrow(|inlets| inlets.get(&matrix.id())?.upgrade())?;
+        let known = INLETS.with(|inlets| inlets.get(matrix))?;
         known.downcast().ok()
     }
 
@@ -176,10 +174,7 @@ pub(crate) fn matrix<T: Element>(
         },
     )?;
     seen.get_or_init(|| matrix.detach());
-    INLETS.with_borrow_mut(|inlets| {
-        inlets.retain(|_, inlet| inlet.strong_count() > 0);
-        inlets.insert(matrix.id(), Arc::downgrade(&known));
-    });
+    INLETS.with(|inlets| inlets.insert(&matrix, &known));
     Ok(matrix)
 }
 

@@ -1,15 +1,13 @@
 //! Rows divided by their norm, and the norms themselves.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
-use candle_core::{Tensor, TensorId};
+use candle_core::Tensor;
 use dml_kernels::normalize::{self as kernel, EPSILON};
 use dml_kernels::{Real, for_each_row, map_rows};
 
 use super::elementwise::{magnitude_composite, power_composite};
-use crate::fused::{self, Element, has_kernel, with_slice};
+use crate::fused::{self, ByTensor, Element, has_kernel, with_slice};
 use crate::{Result, for_element};
 
 /// What is known of rows that were divided by their norm. What is computed from them next can send its gradient
@@ -22,13 +20,13 @@ pub(super) struct Unit {
 
 thread_local! {
     /// Of the rows that were divided on this thread and that somebody still holds.
-    static UNITS: RefCell<HashMap<TensorId, Weak<Unit>>> = RefCell::default();
+    static UNITS: ByTensor<Unit> = ByTensor::new();
 }
 
 impl Unit {
     /// What `rows` came from; `None` where they are no quotients, or a constant.
     pub(super) fn of(rows: &Tensor) -> Option<Arc<Self>> {
-        UNITS.with_borrow(|units| units.get(&rows.id())?.upgrade())
+        UNITS.with(|units| units.get(rows))
     }
 
     /// The rows before they were divided.
@@ -42,13 +40,6 @@ impl Unit {
         with_slice(&self.source, |x: &[T]| {
             kernel::normalize_rows_backward(x, &self.norms, gradient, dim, self.p);
         })
-    }
-
-    fn remember(self: &Arc<Self>, unit: &Tensor) {
-        UNITS.with_borrow_mut(|units| {
-            units.retain(|_, unit| unit.strong_count() > 0);
-            units.insert(unit.id(), Arc::downgrade(self));
-        });
     }
 }
 
@@ -69,7 +60,7 @@ pub(super) fn normalize(x: &Tensor, p: f64) -> Result<Tensor> {
         })?;
         // The node of the quotients keeps what is known of them alive.
         if unit.track_op() {
-            known.remember(&unit);
+            UNITS.with(|units| units.insert(&unit, &known));
         }
         Ok(unit)
     })
