@@ -74,7 +74,11 @@ const STEPS: &[Step] = &[
         what: "lints of every target, warnings denied",
         on_failure: "mend the warnings above, or allow one with a comment that says why",
         run: |sh| {
-            let clippy = cmd!(sh, "cargo clippy --workspace --all-targets -- -D warnings");
+            let features = features(sh);
+            let clippy = cmd!(
+                sh,
+                "cargo clippy --workspace --all-targets --features {features} -- -D warnings"
+            );
             Ok(clippy.run()?)
         },
     },
@@ -93,7 +97,8 @@ const STEPS: &[Step] = &[
         on_failure: "mend the broken link above",
         run: |sh| {
             let _flags = sh.push_env("RUSTDOCFLAGS", "-D warnings");
-            Ok(cmd!(sh, "cargo doc --workspace --no-deps").run()?)
+            let features = features(sh);
+            Ok(cmd!(sh, "cargo doc --workspace --no-deps --features {features}").run()?)
         },
     },
     Step {
@@ -101,7 +106,11 @@ const STEPS: &[Step] = &[
         what: "unit and integration tests",
         on_failure: "mend the failing test above; `cargo test -p CRATE NAME` repeats one",
         run: |sh| {
-            let test = cmd!(sh, "cargo test --workspace --lib --bins --tests --examples");
+            let features = features(sh);
+            let test = cmd!(
+                sh,
+                "cargo test --workspace --lib --bins --tests --examples --features {features}"
+            );
             Ok(test.run()?)
         },
     },
@@ -109,14 +118,20 @@ const STEPS: &[Step] = &[
         name: "doctest",
         what: "examples in the documentation and the READMEs",
         on_failure: "an example no longer holds: mend it or the code",
-        run: |sh| Ok(cmd!(sh, "cargo test --workspace --doc").run()?),
+        run: |sh| {
+            let features = features(sh);
+            Ok(cmd!(sh, "cargo test --workspace --doc --features {features}").run()?)
+        },
     },
     Step {
         name: "bench",
         what: "every bench, once",
         on_failure: "`cargo test -p CRATE --bench NAME` repeats one",
         // Without cargo's own `--bench` flag criterion runs each bench once, and no release build is needed.
-        run: |sh| Ok(cmd!(sh, "cargo test --workspace --bench *").run()?),
+        run: |sh| {
+            let features = features(sh);
+            Ok(cmd!(sh, "cargo test --workspace --bench * --features {features}").run()?)
+        },
     },
     Step {
         name: "mnist",
@@ -147,6 +162,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             println!("{:<8} {}", step.name, step.what);
         }
         return Ok(());
+    }
+    if features(&sh).is_empty() {
+        println!(
+            "── no C++ compiler (g++, or the one in CXX): the approximate index goes UNCHECKED"
+        );
     }
     let (mut failed, start) = (Vec::new(), Instant::now());
     for step in chosen {
@@ -194,6 +214,24 @@ fn choose(only: &[String]) -> anyhow::Result<Vec<&'static Step>> {
 fn xtask(sh: &Shell, args: &[&str]) -> anyhow::Result<()> {
     let program = std::env::current_exe()?;
     Ok(cmd!(sh, "{program} {args...}").run()?)
+}
+
+/// The optional features that every step turns on, the same in all, so that nothing is built twice: the approximate index,
+/// the one part that takes more than Rust, where there is a C++ compiler.
+fn features(sh: &Shell) -> &'static str {
+    let compiler = std::env::var("CXX").unwrap_or_else(|_| "c++".to_owned());
+    let version = cmd!(sh, "{compiler} --version");
+    if version
+        .quiet()
+        .ignore_stdout()
+        .ignore_stderr()
+        .run()
+        .is_ok()
+    {
+        "dml/usearch,dml-examples/usearch"
+    } else {
+        ""
+    }
 }
 
 /// Candle compiles its kernels by nvcc, so there has to be one; a GPU there need not be.

@@ -98,6 +98,28 @@ impl UsearchIndex {
         &self.rows
     }
 
+    /// Searches among so many candidates from now on: more find more and take longer. The graph stays as it is.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`] if it is 0.
+    ///
+    /// ```
+    /// use dml_eval::{UsearchIndex, UsearchIndexConfig};
+    ///
+    /// let mut index = UsearchIndex::new(UsearchIndexConfig::default())?;
+    /// index.set_expansion_search(512)?;
+    /// assert!(index.set_expansion_search(0).is_err());
+    /// # Ok::<(), dml_core::Error>(())
+    /// ```
+    pub fn set_expansion_search(&mut self, candidates: usize) -> Result<()> {
+        check::at_least_one("expansion_search", candidates)?;
+        self.config.expansion_search = candidates;
+        if let Some(graph) = &self.graph {
+            graph.change_expansion_search(candidates);
+        }
+        Ok(())
+    }
+
     fn new_graph(&self, dim: usize) -> Result<Index> {
         let metric = match self.config.metric {
             FlatMetric::SquaredEuclidean => MetricKind::L2sq,

@@ -72,6 +72,37 @@ fn with_all_threads_as_many_are_found() -> Result<()> {
 }
 
 #[test]
+fn more_candidates_find_more_also_in_a_graph_that_was_loaded() -> Result<()> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("graph");
+    // Without centres, a walk goes astray the most.
+    let (references, queries) = (around_centres(3000, 3000, DIM, 0), rows(200, 1));
+    let mut index = UsearchIndex::new(UsearchIndexConfig {
+        connectivity: 4,
+        ..Default::default()
+    })?;
+    index.add(&references)?;
+    let exact = index.rows().search(&queries, 10)?;
+    index.set_expansion_search(11)?;
+    let few = recall(&index.search(&queries, 10)?, &exact);
+    index.save(&path).unwrap();
+    let mut loaded = index.to_empty();
+    loaded.load(&path).unwrap();
+    assert_eq!(recall(&loaded.search(&queries, 10)?, &exact), few);
+    index.set_expansion_search(1000)?;
+    let many = recall(&index.search(&queries, 10)?, &exact);
+    assert!(few < 0.95 && many > 0.99, "{few} {many}");
+    assert!(matches!(
+        index.set_expansion_search(0),
+        Err(Error::InvalidParameter {
+            name: "expansion_search",
+            ..
+        })
+    ));
+    Ok(())
+}
+
+#[test]
 fn removed_rows_are_gone_and_files_give_the_same_graph() -> Result<()> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("graph");
