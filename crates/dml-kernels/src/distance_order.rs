@@ -12,7 +12,7 @@ const MANY: usize = 48;
 const FEW: usize = 24;
 
 /// Sorts rows by distance, then by number; its memory is used again for the next anchor.
-pub(super) struct DistanceOrder<T> {
+pub(crate) struct DistanceOrder<T> {
     far: Vec<T>,
     narrow: Buckets<u64>,
     wide: Buckets<u128>,
@@ -30,7 +30,7 @@ impl<T> Default for DistanceOrder<T> {
 
 impl<T: Real> DistanceOrder<T> {
     /// Sorts `rows` by `sign · row[r]`, then by r, and returns these distances.
-    pub(super) fn sort(&mut self, rows: &mut [u32], row: &[T], sign: T) -> &[T] {
+    pub(crate) fn sort(&mut self, rows: &mut [u32], row: &[T], sign: T) -> &[T] {
         let distance = |r: u32| sign * row[r as usize];
         self.far.clear();
         self.far.extend(rows.iter().map(|&r| distance(r)));

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod aligned;
+mod distance_order;
 mod exponential;
 mod here;
 mod lanes;

@@ -5,13 +5,16 @@
 //! ```
 //!
 //! Where the negatives of [`TripletRanges`] are in the order of the very distances that are summed, the values of a
-//! positive fall along its span: a bound on them is found by binary search, and the sum by prefix sums.
+//! positive fall along its span: a bound on them is found by binary search, and the sum by prefix sums. Where they are in
+//! another order, hinges are summed by trees of partial sums, and softplus one triplet at a time.
 
+mod foreign_order;
 mod sorted_sum;
 
 use crate::here::Here;
 use crate::triplet_ranges::TripletRanges;
 use crate::{Real, TripletSet};
+use foreign_order::ForeignScratch;
 use pulp::Arch;
 use rayon::prelude::*;
 use sorted_sum::SumScratch;
@@ -67,6 +70,13 @@ pub struct TripletMargin<T> {
     pub high: Option<T>,
 }
 
+/// Memory that is used again for the next anchor.
+#[derive(Default)]
+struct Scratch<T> {
+    sorted: SumScratch<T>,
+    foreign: ForeignScratch<T>,
+}
+
 /// Sum and number of the values that count, and the gradient of the sum.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TripletSum<T> {
@@ -84,8 +94,9 @@ impl<T: Real> TripletMargin<T> {
     /// Sums the loss over all triplets of `ranges`.
     ///
     /// `matrix` is `[anchors, references]`. With `swap`, a `[references, references]` matrix, the nearer of
-    /// `h(a,n)` and `h(p,n)` takes the place of `h(a,n)`; then, and for anchors whose order in `ranges` is not the
-    /// order of `matrix` (mined with another distance), the triplets are walked one by one without storing them.
+    /// `h(a,n)` and `h(p,n)` takes the place of `h(a,n)`; then the triplets are walked one by one without storing them.
+    /// So they are for anchors whose order in `ranges` is not the order of `matrix` (mined with another distance), except
+    /// for hinges.
     #[must_use]
     pub fn sum(
         &self,
@@ -103,7 +114,7 @@ impl<T: Real> TripletMargin<T> {
             .par_chunks_mut((ROWS * references).max(1))
             .enumerate()
             .map_here(|(chunk, gradient)| {
-                let mut scratch = SumScratch::default();
+                let mut scratch = Scratch::default();
                 arch.dispatch(
                     #[inline(always)]
                     || {
@@ -191,13 +202,25 @@ impl<T: Real> TripletMargin<T> {
         ranges: &TripletRanges,
         a: usize,
         gradient: &mut [T],
-        scratch: &mut SumScratch<T>,
+        scratch: &mut Scratch<T>,
     ) -> (f64, u64) {
+        let Scratch {
+            sorted: scratch,
+            foreign,
+        } = scratch;
         let negatives = ranges.negatives(a);
         if negatives.is_empty() {
             return (0.0, 0);
         }
         let ordered = scratch.gather(negatives.iter().map(|&n| self.sign * row[n as usize]));
+        if !ordered
+            && self.penalty == TripletPenalty::Hinge
+            && foreign_order::pays(ranges.spans(a), negatives.len())
+            && scratch.far.iter().all(|far| far.to_f64().is_finite())
+        {
+            let far = (negatives, scratch.far.as_slice());
+            return self.sum_foreign(row, far, ranges.spans(a), gradient, foreign);
+        }
         if !ordered
             || (self.penalty == TripletPenalty::Softplus
                 && !scratch.exponentials_fit(row, self.margin))

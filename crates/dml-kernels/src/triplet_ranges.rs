@@ -10,11 +10,9 @@
 //! time O(N² log N), memory O(N²), for O(N³) triplets
 //! ```
 
-mod distance_order;
-
 use crate::Real;
+use crate::distance_order::DistanceOrder;
 use crate::here::Here;
-use distance_order::DistanceOrder;
 use rayon::prelude::*;
 use std::ops::Range;
 
