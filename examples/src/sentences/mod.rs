@@ -13,6 +13,7 @@
 mod bert;
 mod invented;
 mod pairs;
+mod rust_sources;
 mod weights;
 
 use std::io::Write;
@@ -43,8 +44,9 @@ pub struct Args {
     /// A folder with `config.json`, `tokenizer.json` and `model.safetensors` of a BERT; without it, a small random one.
     #[arg(long, value_name = "DIR")]
     pub model: Option<PathBuf>,
-    /// Pairs of sentences, two a line with a tab between them; without it, those of an invented language.
-    #[arg(long, value_name = "FILE")]
+    /// Pairs of sentences, two a line with a tab between them, or a folder of Rust sources: the names of public functions
+    /// and the first sentences of their documentation. Without it, those of an invented language.
+    #[arg(long, value_name = "FILE or DIR")]
     pub pairs: Option<PathBuf>,
     /// How many of the last pairs judge, at least 2.
     #[arg(long, default_value_t = 200)]
@@ -99,6 +101,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Accuracy> {
         args.tokens
     );
     let sentences = match &args.pairs {
+        Some(folder) if folder.is_dir() => rust_sources::pairs(folder, args.seed)?,
         Some(path) => pairs::read(path)?,
         None => invented::pairs(args.seed),
     };
