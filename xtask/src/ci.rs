@@ -23,6 +23,7 @@ const LIBRARY: &[&str] = &[
     "dml-nn",
     "dml-data",
     "dml-train",
+    "dml-report",
 ];
 
 /// Arguments of `cargo xtask ci`.

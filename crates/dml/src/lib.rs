@@ -2,6 +2,8 @@
 
 pub mod config;
 pub mod defaults;
+#[cfg(feature = "pictures")]
+pub mod embedding_pictures;
 
 pub use candle_core;
 pub use candle_nn;
@@ -15,6 +17,8 @@ pub use dml_miners as miners;
 pub use dml_nn as nn;
 pub use dml_reducers as reducers;
 pub use dml_regularizers as regularizers;
+#[cfg(feature = "report")]
+pub use dml_report as report;
 pub use dml_samplers as samplers;
 pub use dml_train as train;
 

@@ -183,7 +183,7 @@ fn print_iteration(done: &Iteration, has_miner: bool) {
 
 /// Drawn to a terminal, and nowhere else.
 fn progress_bar(iterations: u64) -> ProgressBar {
-    let template = "{bar:40} {pos}/{len} iterations, {msg}, {eta} left";
+    let template = "{bar:40} {pos}/{len} iterations, {per_sec}, {msg}, {eta} left";
     let style =
         ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::new(iterations).with_style(style)

@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 ///
 /// The bar is drawn to a terminal only; what failed is said either way.
 pub(crate) fn fetch(variant: MnistVariant) -> dml::data::Result<PathBuf> {
-    let template = "{msg} {bar:30} {bytes}/{total_bytes}, {eta} left";
+    let template = "{msg} {bar:30} {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left";
     let style =
         ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     let bar = ProgressBar::new(0).with_style(style);

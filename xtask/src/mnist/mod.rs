@@ -6,9 +6,10 @@
 //! ```
 //!
 //! Standard output has the example's lines, and last `Test set accuracy (Precision@1) = …`; the progress bar goes to
-//! standard error and only to a terminal. The folder `--out` gets `metrics.json`, `log.csv`, `model.safetensors` and
-//! `report.html`, a page with the curves, the timings and the settings; and checkpoints, from which `--resume` goes on:
-//! a run that was interrupted ends with the same bits as one that was not.
+//! standard error and only to a terminal. The folder `--out` gets `metrics.json`, `log.csv`, `model.safetensors`, and
+//! `report.html`, a page with curves, pictures of the embeddings, timings and settings; each picture as a file of its own,
+//! SVG and PNG; and checkpoints, from which `--resume` goes on: a run that was interrupted ends with the same bits as one
+//! that was not.
 
 mod course;
 mod data_source;
@@ -16,12 +17,10 @@ mod download;
 mod evaluation;
 mod interrupt;
 mod log;
-mod nearest;
 mod network;
 mod outputs;
 mod parts;
 mod pictures;
-mod report;
 mod results;
 mod settings;
 mod training;
@@ -52,7 +51,7 @@ use evaluation::{Embedded, Embedder};
 use interrupt::Interrupt;
 use log::Log;
 use outputs::Outputs;
-use results::{Config, Metrics, count, print_summary, report_of};
+use results::{Config, Metrics, count, page_of, print_summary};
 use settings::Settings;
 
 pub(crate) use data_source::{Dataset, Digits, open};
@@ -103,9 +102,9 @@ pub(crate) struct Args {
     /// wrong name gives an error that lists all.
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     metrics: Vec<MetricName>,
-    /// Draw the embeddings, too: scatter, curves, neighbours and confusion, as SVG and PNG.
+    /// Leave the embeddings undrawn: no scatter, no sheet of neighbours, no curves of verification, no confusion.
     #[arg(long)]
-    pictures: bool,
+    no_pictures: bool,
     /// Go on with the interrupted run in `--out`, from its last checkpoint.
     #[arg(long)]
     resume: bool,
@@ -221,18 +220,31 @@ fn run_until(
     };
     interrupt.check(|| "training has ended and model.safetensors is written; the same command with --resume measures it".to_owned())?;
 
+    // What was asked for besides may fail, such as a curve of pairs where all are of one class: that is said at the end,
+    // when everything else is on the disk.
+    let mut failures = Vec::new();
     let start = Instant::now();
-    let evaluation = embedder.evaluate(&embedded, &args.metrics)?;
+    let evaluation = match embedder.evaluate(&embedded, &args.metrics) {
+        Err(error) if !args.metrics.is_empty() => {
+            failures.push(error.context("--metrics"));
+            embedder.evaluate(&embedded, &[])?
+        }
+        other => other?,
+    };
     for (name, value) in &evaluation.metrics {
         println!("{name} = {value}");
     }
     let eval_seconds = start.elapsed().as_secs_f64();
-    let pictures = if args.pictures {
-        let (test_set, train_set) = ((&embedded.test, test), (&embedded.train, train));
-        pictures::write(&outputs, test_set, train_set, &evaluation.nearest)?
-    } else {
-        Vec::new()
-    };
+    let start = Instant::now();
+    let has_miner = parts.miner.is_some();
+    let curves = pictures::curves(&outputs, &course, has_miner)?;
+    let mut pictures = Vec::new();
+    if !args.no_pictures {
+        match pictures::embeddings(&outputs, (&embedded.test, test), (&embedded.train, train)) {
+            Ok(drawn) => pictures = drawn,
+            Err(error) => failures.push(error.context("drawing the embeddings")),
+        }
+    }
     let history = course.iterations();
     let metrics = Metrics {
         precision_at_1: evaluation.precision_at_1,
@@ -240,6 +252,7 @@ fn run_until(
         train_seconds,
         embed_seconds: embedded.seconds,
         eval_seconds,
+        picture_seconds: start.elapsed().as_secs_f64(),
         peak_rss_mb: peak_mb(),
         iterations: history.len(),
         final_loss: history.last().map_or(0.0, |done| done.loss),
@@ -258,15 +271,18 @@ fn run_until(
         },
     };
     outputs.write("metrics.json", &serde_json::to_vec_pretty(&metrics)?)?;
-    let mut report = report_of(&metrics, &course, validation_seconds, parts.miner.is_some())?;
-    report.pictures(pictures);
-    outputs.write("report.html", report.html()?.as_bytes())?;
+    let validation_seconds = (!course.precisions().is_empty()).then_some(validation_seconds);
+    let page = page_of(&metrics, curves, pictures, validation_seconds)?;
+    outputs.write("report.html", page.to_string().as_bytes())?;
     print_summary(&metrics, &args.out);
     println!(
         "Test set accuracy (Precision@1) = {}",
         metrics.precision_at_1
     );
-    Ok(())
+    match failures.into_iter().next() {
+        Some(failure) => Err(failure),
+        None => Ok(()),
+    }
 }
 
 /// Where the checkpoints go; for a run to be taken up, they must be there.

@@ -52,8 +52,7 @@ impl Outputs {
 
     /// Removes all that is written when training has ended.
     pub(crate) fn remove_results(&self) -> anyhow::Result<()> {
-        let pictures = super::pictures::NAMES
-            .iter()
+        let pictures = super::pictures::names()
             .flat_map(|name| ["svg", "png"].map(|end| format!("{name}.{end}")));
         let others = [LAST, "model.safetensors", "report.html"].map(str::to_owned);
         for name in others.into_iter().chain(pictures) {

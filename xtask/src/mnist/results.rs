@@ -2,13 +2,11 @@
 
 use std::path::Path;
 
+use dml::report::{Figure, Page};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::course::Course;
-use super::log::Iteration;
 use super::parts::Parts;
-use super::report::{Along, Report};
 
 /// What `metrics.json` holds.
 #[derive(Serialize)]
@@ -19,6 +17,7 @@ pub(super) struct Metrics<'a> {
     pub(super) train_seconds: f64,
     pub(super) embed_seconds: f64,
     pub(super) eval_seconds: f64,
+    pub(super) picture_seconds: f64,
     pub(super) peak_rss_mb: Option<f64>,
     pub(super) iterations: usize,
     pub(super) final_loss: f32,
@@ -42,14 +41,13 @@ pub(super) struct Config<'a> {
     pub(super) parts: &'a Parts,
 }
 
-/// The page of a run.
-pub(super) fn report_of(
+/// The page of a run; `validation_seconds` if Precision@1 was measured along the way.
+pub(super) fn page_of(
     metrics: &Metrics<'_>,
-    course: &Course,
-    validation_seconds: f64,
-    has_miner: bool,
-) -> anyhow::Result<Report> {
-    let history = course.iterations();
+    curves: Vec<Figure>,
+    pictures: Vec<Figure>,
+    validation_seconds: Option<f64>,
+) -> anyhow::Result<Page> {
     let config = &metrics.config;
     let summary = format!(
         "data set {}: {} images to train on and {} to test with; {} of batches of {}; seed {}",
@@ -60,42 +58,38 @@ pub(super) fn report_of(
         config.batch_size,
         metrics.seed,
     );
-    let mut report = Report::new("Deep metric learning on digits", &summary);
-    report.fact("Precision@1", format!("{:.4}", metrics.precision_at_1));
+    let mut page = Page::new("Deep metric learning on digits", summary);
+    page.fact("Precision@1", format!("{:.4}", metrics.precision_at_1));
     for (name, value) in &metrics.metrics {
         let shown = value
             .as_f64()
             .map_or_else(|| value.to_string(), |x| format!("{x:.4}"));
-        report.fact(name, shown);
+        page.fact(name, shown);
     }
-    report.fact("last loss", format!("{:.4}", metrics.final_loss));
-    report.fact("iterations", metrics.iterations.to_string());
+    page.fact("last loss", format!("{:.4}", metrics.final_loss));
+    page.fact("iterations", metrics.iterations.to_string());
     if let Some(mb) = metrics.peak_rss_mb {
-        report.fact("peak memory", format!("{mb:.0} MB"));
+        page.fact("peak memory", format!("{mb:.0} MB"));
     }
-    let values = |f: fn(&Iteration) -> f64| history.iter().map(f).collect::<Vec<_>>();
-    report.curve(
-        "loss",
-        Along::ITERATIONS,
-        &values(|done| f64::from(done.loss)),
-    )?;
-    let mined = if has_miner { "mined tuples" } else { "values" };
-    report.curve(mined, Along::ITERATIONS, &values(|done| done.mined as f64))?;
-    let precisions = course.precisions();
-    if !precisions.is_empty() {
-        report.curve("Precision@1", Along::EPOCHS, &precisions)?;
+    page.figures("Training", curves);
+    page.figures("Embeddings", pictures);
+    let mut times = vec![("training", metrics.train_seconds)];
+    times.extend(validation_seconds.map(|seconds| ("validation", seconds)));
+    times.push(("embedding", metrics.embed_seconds));
+    times.push(("search and metrics", metrics.eval_seconds));
+    times.push(("pictures", metrics.picture_seconds));
+    page.times("Where the time went", &times);
+    if let Value::Object(config) = serde_json::to_value(config)? {
+        let rows = config.iter().map(|(name, value)| {
+            let shown = match value {
+                Value::String(text) => text.clone(),
+                other => other.to_string(),
+            };
+            [name.replace('_', " "), shown]
+        });
+        page.table("Settings", &[], rows);
     }
-    let mut timings = vec![
-        ("training", metrics.train_seconds),
-        ("embedding", metrics.embed_seconds),
-        ("search and metrics", metrics.eval_seconds),
-    ];
-    if !precisions.is_empty() {
-        timings.insert(1, ("validation", validation_seconds));
-    }
-    report.timings(&timings);
-    report.settings(&serde_json::to_value(config)?);
-    Ok(report)
+    Ok(page)
 }
 
 /// `1 epoch`, `2 epochs`.

@@ -35,7 +35,11 @@ impl Scale {
             Self::Linear { from, to } => {
                 // As many digits as tell the ticks apart.
                 let digits = (2.0 - (to - from).log10().floor()).clamp(0.0, 12.0) as usize;
-                let rounded = |value: f64| trimmed(&format!("{value:.digits$}"));
+                let rounded = |value: f64| match value.abs() {
+                    1e6.. => format!("{:.1}M", value / 1e6),
+                    1e4.. => format!("{:.0}k", value / 1e3),
+                    _ => trimmed(&format!("{value:.digits$}")),
+                };
                 (0..=5)
                     .map(|i| from + (to - from) * f64::from(i) / 5.0)
                     .map(|value| (value, rounded(value)))
@@ -66,26 +70,44 @@ fn trimmed(text: &str) -> String {
     if text == "-0" { "0" } else { text }.to_owned()
 }
 
-/// A square frame.
+/// A frame.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Axes {
-    pub(super) x: Scale,
-    pub(super) y: Scale,
+    x: Scale,
+    y: Scale,
+    size: (f64, f64),
 }
 
 impl Axes {
+    /// As wide as high.
+    pub(super) fn square(x: Scale, y: Scale) -> Self {
+        Self {
+            x,
+            y,
+            size: (SIDE, SIDE),
+        }
+    }
+
+    /// Half as high as wide.
+    pub(super) fn wide(x: Scale, y: Scale) -> Self {
+        Self {
+            x,
+            y,
+            size: (SIDE, SIDE / 2.0),
+        }
+    }
+
     /// A drawing with the frame, its ticks, a title and the names of the axes; `right` pixels are left beside it.
     pub(super) fn drawing(self, title: &str, names: (&str, &str), right: usize) -> Drawing {
-        let width = (LEFT + SIDE) as usize + right;
-        let mut drawing = Drawing::new(width, (TOP + SIDE) as usize + 60);
-        let (bottom, end) = (TOP + SIDE, LEFT + SIDE);
+        let (bottom, end) = (TOP + self.size.1, LEFT + self.size.0);
+        let mut drawing = Drawing::new(end as usize + right, bottom as usize + 60);
         for (value, text) in self.x.ticks() {
-            let x = LEFT + self.x.place(value) * SIDE;
+            let x = self.point(value, 0.0).0;
             drawing.line(&[(x, TOP), (x, bottom)], 0.5, Color::GREY);
             drawing.text((x, bottom + 18.0), 8.0, Anchor::Middle, text);
         }
         for (value, text) in self.y.ticks() {
-            let y = bottom - self.y.place(value) * SIDE;
+            let y = self.point(0.0, value).1;
             drawing.line(&[(LEFT, y), (end, y)], 0.5, Color::GREY);
             drawing.text((LEFT - 6.0, y + 3.0), 8.0, Anchor::End, text);
         }
@@ -98,12 +120,12 @@ impl Axes {
         ];
         drawing.line(&corners, 1.0, Color::BLACK);
         drawing.text(
-            (LEFT + SIDE / 2.0, TOP - 24.0),
+            (LEFT + self.size.0 / 2.0, TOP - 24.0),
             10.0,
             Anchor::Middle,
             title.to_owned(),
         );
-        let x_name = (LEFT + SIDE / 2.0, bottom + 44.0);
+        let x_name = (LEFT + self.size.0 / 2.0, bottom + 44.0);
         drawing.text(x_name, 8.0, Anchor::Middle, names.0.to_owned());
         drawing.text((LEFT, TOP - 8.0), 8.0, Anchor::Start, names.1.to_owned());
         drawing
@@ -112,14 +134,14 @@ impl Axes {
     /// The point of the drawing where two values meet.
     pub(super) fn point(self, x: f64, y: f64) -> (f64, f64) {
         (
-            LEFT + self.x.place(x) * SIDE,
-            TOP + SIDE - self.y.place(y) * SIDE,
+            LEFT + self.x.place(x) * self.size.0,
+            TOP + self.size.1 * (1.0 - self.y.place(y)),
         )
     }
 
     /// Where what stands beside the frame begins.
-    pub(super) fn beside() -> (f64, f64) {
-        (LEFT + SIDE + 20.0, TOP + 10.0)
+    pub(super) fn beside(self) -> (f64, f64) {
+        (LEFT + self.size.0 + 20.0, TOP + 10.0)
     }
 }
 
@@ -151,6 +173,8 @@ mod tests {
             ticks(0.0, 5000.0),
             ["0", "1000", "2000", "3000", "4000", "5000"]
         );
+        assert_eq!(ticks(0.0, 6e4)[..3], ["0", "12k", "24k"]);
+        assert_eq!(ticks(0.0, 6e6)[1], "1.2M");
         let log = Scale::Log { from: -3, to: 0 };
         assert!((log.place(0.1) - 2. / 3.).abs() < 1e-12);
         assert_eq!((log.place(0.0), log.place(9.0)), (0.0, 1.0));

@@ -18,7 +18,7 @@ use crate::{OperatingPoint, Verification};
 #[must_use]
 pub fn roc_curve(pairs: &Verification) -> Drawing {
     let unit = Scale::Linear { from: 0.0, to: 1.0 };
-    let axes = Axes { x: unit, y: unit };
+    let axes = Axes::square(unit, unit);
     let title = format!("ROC, AUC {}", short(pairs.auc()));
     let mut drawing = axes.drawing(&title, ("false accept rate", "true accept rate"), 30);
     let chance = [axes.point(0.0, 0.0), axes.point(1.0, 1.0)];
@@ -45,10 +45,10 @@ pub fn det_curve(pairs: &Verification) -> Drawing {
             to: 0,
         }
     };
-    let axes = Axes {
-        x: smallest(|point| point.false_accept_rate),
-        y: smallest(OperatingPoint::false_reject_rate),
-    };
+    let axes = Axes::square(
+        smallest(|point| point.false_accept_rate),
+        smallest(OperatingPoint::false_reject_rate),
+    );
     let title = format!("DET, EER {}", short(pairs.equal_error_rate().rate));
     let mut drawing = axes.drawing(&title, ("false accept rate", "false reject rate"), 30);
     let points = points

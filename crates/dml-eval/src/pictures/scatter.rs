@@ -48,10 +48,10 @@ pub fn scatter(title: &str, places: &Tensor, labels: impl IntoLabels) -> Result<
     let mut classes = labels.as_slice().to_vec();
     classes.sort_unstable();
     classes.dedup();
-    let axes = Axes {
-        x: range(places.iter().map(|place| place.0)),
-        y: range(places.iter().map(|place| place.1)),
-    };
+    let axes = Axes::square(
+        range(places.iter().map(|place| place.0)),
+        range(places.iter().map(|place| place.1)),
+    );
     let mut drawing = axes.drawing(title, ("first coordinate", "second coordinate"), 130);
     // Many dots are small ones.
     let radius = (60.0 / (places.len().max(1) as f64).sqrt()).clamp(1.2, 4.0);
@@ -59,7 +59,7 @@ pub fn scatter(title: &str, places: &Tensor, labels: impl IntoLabels) -> Result<
         let class = classes.partition_point(|class| class < label);
         drawing.disc(axes.point(place.0, place.1), radius, Color::of_class(class));
     }
-    let (x, y) = Axes::beside();
+    let (x, y) = axes.beside();
     let name = (x - 5.0, y - 18.0);
     drawing.text(name, 8.0, Anchor::Start, "class".to_owned());
     for (class, label) in classes.iter().enumerate().take(LEGEND) {
