@@ -6,15 +6,14 @@ use std::sync::Arc;
 use dml::candle_core::Tensor;
 use dml::eval::{AccuracyCalculator, AccuracyCalculatorConfig, AccuracyMetric, FlatIndex};
 use dml::train::{Method, Trainer};
-use dml::{Batch, Dataset, TensorExt};
+use dml::{Batch, Dataset, Labels, TensorExt};
 
-/// Metrics of the accuracy calculator by name, all of them if none is named; `block` pictures are embedded at a time.
-pub(crate) fn evaluate<M: Method>(
+/// Rows of length 1 for all pictures, so many at a time.
+pub(crate) fn embed<M: Method>(
     trainer: &Trainer<M>,
     test: &dyn Dataset,
     block: usize,
-    metrics: &[AccuracyMetric],
-) -> anyhow::Result<BTreeMap<String, f64>> {
+) -> anyhow::Result<Tensor> {
     let rows: Vec<usize> = (0..test.len()).collect();
     let embeddings = rows
         .chunks(block)
@@ -25,7 +24,16 @@ pub(crate) fn evaluate<M: Method>(
             Ok(embeddings.detach().normalize(2.0)?)
         })
         .collect::<anyhow::Result<Vec<Tensor>>>()?;
-    let batch = Batch::new(&Tensor::cat(&embeddings, 0)?, test.labels())?;
+    Ok(Tensor::cat(&embeddings, 0)?)
+}
+
+/// Metrics of the accuracy calculator by name, all of them if none is named.
+pub(crate) fn evaluate(
+    embeddings: &Tensor,
+    labels: &Labels,
+    metrics: &[AccuracyMetric],
+) -> anyhow::Result<BTreeMap<String, f64>> {
+    let batch = Batch::new(embeddings, labels)?;
     let config = AccuracyCalculatorConfig {
         include: metrics.to_vec(),
         ..AccuracyCalculatorConfig::default()

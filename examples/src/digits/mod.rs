@@ -114,7 +114,8 @@ impl Args {
             .build()?;
         let judge = |trainer: &Trainer<M>| -> anyhow::Result<f64> {
             let metrics = [AccuracyMetric::PrecisionAt1];
-            let values = evaluation::evaluate(trainer, test, self.batch, &metrics)?;
+            let embeddings = evaluation::embed(trainer, test, self.batch)?;
+            let values = evaluation::evaluate(&embeddings, test.labels(), &metrics)?;
             values
                 .into_values()
                 .next()

@@ -6,9 +6,11 @@
 //! ```
 //!
 //! The pictures need no preparation: PNG or JPEG of any size in a folder for each class. What can't be decoded is left
-//! out and listed. The folder `--out` gets `metrics.json` and `model.safetensors`.
+//! out and listed. The folder `--out` gets `metrics.json`, `model.safetensors`, and `report.html`, a page with the metrics
+//! before and after training, the curve of the loss and pictures of the embeddings.
 
 mod data;
+mod report;
 mod results;
 
 use std::cell::RefCell;
@@ -133,7 +135,9 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Results> {
     })
     .build()?;
 
-    let untrained = evaluation::evaluate(&trainer, &test, args.batch, &[])?;
+    let labels = dml::Dataset::labels(&test);
+    let embeddings = evaluation::embed(&trainer, &test, args.batch)?;
+    let untrained = evaluation::evaluate(&embeddings, labels, &[])?;
     let start = Instant::now();
     for epoch in 1..=args.epochs {
         trainer.run(epoch)?;
@@ -142,7 +146,8 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Results> {
         }
     }
     let train_seconds = start.elapsed().as_secs_f64();
-    let trained = evaluation::evaluate(&trainer, &test, args.batch, &[])?;
+    let embeddings = evaluation::embed(&trainer, &test, args.batch)?;
+    let trained = evaluation::evaluate(&embeddings, labels, &[])?;
     let results = Results {
         metrics: trained,
         metrics_before_training: untrained,
@@ -153,6 +158,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Results> {
         config: args.clone(),
     };
     results.write(&parameters)?;
+    report::write(&results, &embeddings, &test)?;
     write!(out, "{}", results.table())?;
     writeln!(
         out,

@@ -88,9 +88,19 @@ fn it_learns_classes_that_it_has_never_seen() -> anyhow::Result<()> {
     let file = out.join("model.safetensors");
     let tensors = dml::core::checkpoint::load(&file, &dml::candle_core::Device::Cpu)?;
     assert_eq!(tensors["fc1.weight"].dims()[0], 16);
+    let page = fs::read_to_string(out.join("report.html"))?;
+    for told in [
+        "mean loss, by epoch",
+        "t-SNE",
+        "green frames",
+        "<th>untrained</th>",
+        TEST[3].0,
+    ] {
+        assert!(page.contains(told), "{told} is not on the page");
+    }
     assert_eq!(
         fs::read_dir(&out)?.count(),
-        2,
+        3,
         "nothing half-written is left"
     );
     Ok(())

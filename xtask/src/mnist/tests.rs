@@ -100,7 +100,21 @@ fn an_interrupted_run_ends_as_if_nothing_had_been() -> anyhow::Result<()> {
         assert_eq!(a[name], b[name], "{name}");
     }
     assert_eq!(b["iterations"], 12);
-    assert!(fs::read_to_string(broken.join("report.html"))?.contains("Precision@1, by epoch"));
+    let page = fs::read_to_string(broken.join("report.html"))?;
+    for told in [
+        "Precision@1, by epoch",
+        "loss, by iteration",
+        "mined tuples, by iteration",
+        "t-SNE",
+        "ROC",
+    ] {
+        assert!(page.contains(told), "{told}");
+    }
+    for name in pictures::names() {
+        let svg = fs::read_to_string(broken.join(format!("{name}.svg")))?;
+        assert!(page.contains(&svg), "{name} is not on the page");
+        assert!(fs::read(broken.join(format!("{name}.png")))?.starts_with(b"\x89PNG"));
+    }
     let events = broken.join("tensorboard/events.out.tfevents.dml");
     let events = fs::read(events)?;
     for name in ["embedding_norm/mean", "epoch/validation", "epoch/rank_me"] {
@@ -134,6 +148,27 @@ fn a_run_that_has_ended_can_be_made_longer_or_gives_way_to_a_new_one() -> anyhow
     run(&["--epochs", "1"])?;
     assert!(model()? == first, "the same run has another model");
     assert_eq!(log(out)?.len(), 1 + 6);
+    Ok(())
+}
+
+#[test]
+fn a_metric_that_fails_takes_nothing_else_along() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let out = folder.path();
+    // Of four test images no two are of one class: a curve takes such a pair.
+    let more = ["--limit", "24", "--batch-size", "4", "--metrics", "roc_auc"];
+    let error = run_for(&args(out, &more), None).unwrap_err();
+    assert!(format!("{error:#}").starts_with("--metrics: "), "{error:#}");
+    assert!(metrics(out)?["precision_at_1"].is_number());
+    assert!(out.join("report.html").exists() && out.join("confusion.png").exists());
+
+    let more = ["--limit", "48", "--metrics", "roc_auc,NMI", "--no-pictures"];
+    run_for(&args(out, &more), None)?;
+    let measured = metrics(out)?;
+    for name in ["roc_auc", "NMI"] {
+        assert!(measured["metrics"][name].is_number(), "{measured}");
+    }
+    assert!(!out.join("confusion.png").exists() && out.join("loss.png").exists());
     Ok(())
 }
 

@@ -1,0 +1,58 @@
+//! The results as a page to look at.
+
+use anyhow::Context;
+use dml::Dataset;
+use dml::candle_core::Tensor;
+use dml::data::ImageFolder;
+use dml::embedding_pictures::{Pictured, draw};
+use dml::eval::pictures::line_chart;
+use dml::report::{Figure, Page};
+
+use super::Results;
+
+/// Writes `report.html`: metrics before and after training, the loss of every epoch, and what the embeddings of the test
+/// pictures look like.
+pub(super) fn write(
+    results: &Results,
+    embeddings: &Tensor,
+    test: &ImageFolder,
+) -> anyhow::Result<()> {
+    let (train, judged) = (&results.train, &results.test);
+    let mut page = Page::new(
+        "An embedding of pictures, judged by unseen classes",
+        format!("learnt from {train}; judged by {judged}"),
+    );
+    for name in ["precision_at_1", "mean_average_precision_at_r", "NMI"] {
+        if let Some(value) = results.metrics.get(name) {
+            page.fact(name.replace('_', " "), format!("{value:.4}"));
+        }
+    }
+    page.fact("training", format!("{:.1} s", results.train_seconds));
+    let losses = line_chart("loss", ("epoch", 1), &results.losses).to_svg()?;
+    page.figures("Training", [Figure::new("mean loss, by epoch", losses)]);
+    // Pictures come from the files as numbers from 0 to 1.
+    let images =
+        |rows: &[usize]| -> dml::Result<Tensor> { Ok(test.fetch(rows, 0)?.views()[0].clone()) };
+    let queries = Pictured {
+        embeddings,
+        labels: test.labels(),
+        images: &images,
+    };
+    let mut figures = Vec::new();
+    for picture in draw(&queries, None)? {
+        figures.push(Figure::new(picture.caption, picture.drawing.to_svg()?));
+    }
+    page.figures("Embeddings of unseen classes", figures);
+    let before = |name| results.metrics_before_training.get(name).copied();
+    let rows = results.metrics.iter().map(|(name, after)| {
+        let before = before(name).unwrap_or(f64::NAN);
+        [name.clone(), format!("{before:.4}"), format!("{after:.4}")]
+    });
+    page.table("Metrics", &["", "untrained", "trained"], rows);
+    let classes = judged.classes.iter().enumerate();
+    let classes = classes.map(|(number, name)| [number.to_string(), name.clone()]);
+    page.table("Classes by number", &[], classes);
+    let path = results.config.out.join("report.html");
+    std::fs::write(&path, page.to_string())
+        .with_context(|| format!("can't write {}", path.display()))
+}
