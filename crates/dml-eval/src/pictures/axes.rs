@@ -13,6 +13,11 @@ pub(super) enum Scale {
         from: f64,
         to: f64,
     },
+    /// As linear, of things that are counted: only whole numbers are marked.
+    Whole {
+        from: f64,
+        to: f64,
+    },
     /// From the one power of ten to the other.
     Log {
         from: i32,
@@ -24,7 +29,7 @@ impl Scale {
     /// Where a value stands: from 0 to 1 along the axis, at its ends if it is beyond them.
     pub(super) fn place(self, value: f64) -> f64 {
         let place = match self {
-            Self::Linear { from, to } => (value - from) / (to - from),
+            Self::Linear { from, to } | Self::Whole { from, to } => (value - from) / (to - from),
             Self::Log { from, to } => (value.log10() - f64::from(from)) / f64::from(to - from),
         };
         place.clamp(0.0, 1.0)
@@ -32,24 +37,40 @@ impl Scale {
 
     fn ticks(self) -> Vec<(f64, String)> {
         match self {
-            Self::Linear { from, to } => {
-                // As many digits as tell the ticks apart.
-                let digits = (2.0 - (to - from).log10().floor()).clamp(0.0, 12.0) as usize;
-                let rounded = |value: f64| match value.abs() {
-                    1e6.. => format!("{:.1}M", value / 1e6),
-                    1e4.. => format!("{:.0}k", value / 1e3),
-                    _ => trimmed(&format!("{value:.digits$}")),
-                };
-                (0..=5)
-                    .map(|i| from + (to - from) * f64::from(i) / 5.0)
-                    .map(|value| (value, rounded(value)))
-                    .collect()
-            }
+            Self::Linear { from, to } => round_ticks(from, to, 0.0),
+            // Half an epoch is none.
+            Self::Whole { from, to } => round_ticks(from, to, 1.0),
             Self::Log { from, to } => (from..=to)
                 .map(|power| (10f64.powi(power), short(10f64.powi(power))))
                 .collect(),
         }
     }
+}
+
+/// Four to nine numbers within these, at steps of 1, 2 or 5 times a power of ten that are not below `smallest`.
+fn round_ticks(from: f64, to: f64, smallest: f64) -> Vec<(f64, String)> {
+    let rough = (to - from) / 8.0;
+    let power = 10f64.powf(rough.log10().floor());
+    let steps = [1.0, 2.0, 5.0, 10.0].map(|step| step * power);
+    let step = steps.into_iter().find(|step| *step >= rough * 0.999);
+    let step = step.unwrap_or(rough).max(smallest);
+    if !step.is_normal() {
+        return vec![(from, short(from))];
+    }
+    // As many digits as tell the ticks apart.
+    let digits = (-step.log10().floor()).clamp(0.0, 12.0) as usize;
+    let name = |value: f64| match value.abs() {
+        1e15.. => short(value),
+        1e6.. => format!("{}M", trimmed(&format!("{:.1}", value / 1e6))),
+        1e4.. => format!("{}k", trimmed(&format!("{:.1}", value / 1e3))),
+        _ => trimmed(&format!("{value:.digits$}")),
+    };
+    // A tick at the very end is not lost to rounding.
+    let (first, last) = ((from / step - 1e-9).ceil(), (to / step + 1e-9).floor());
+    (0..=(last - first).clamp(0.0, 20.0) as u32)
+        .map(|i| (first + f64::from(i)) * step)
+        .map(|value| (value, name(value)))
+        .collect()
 }
 
 /// A number in few characters.
@@ -164,17 +185,26 @@ mod tests {
             let ticks = Scale::Linear { from, to }.ticks();
             ticks.into_iter().map(|(_, text)| text).collect()
         };
+        assert_eq!(ticks(-0.5, 0.5), ["-0.4", "-0.2", "0", "0.2", "0.4"]);
         assert_eq!(
-            ticks(-0.5, 0.5),
-            ["-0.5", "-0.3", "-0.1", "0.1", "0.3", "0.5"]
+            ticks(-31.5011, 34.1091),
+            ["-30", "-20", "-10", "0", "10", "20", "30"]
         );
-        assert_eq!(ticks(-31.5011, 34.1091)[..2], ["-31.5", "-18.4"]);
+        assert_eq!(ticks(0.0, 1.0), ["0", "0.2", "0.4", "0.6", "0.8", "1"]);
+        assert_eq!(ticks(0.93, 0.97)[..3], ["0.93", "0.935", "0.94"]);
         assert_eq!(
             ticks(0.0, 5000.0),
             ["0", "1000", "2000", "3000", "4000", "5000"]
         );
-        assert_eq!(ticks(0.0, 6e4)[..3], ["0", "12k", "24k"]);
-        assert_eq!(ticks(0.0, 6e6)[1], "1.2M");
+        assert_eq!(ticks(0.0, 6e4)[..3], ["0", "10k", "20k"]);
+        assert_eq!(ticks(0.0, 1.3e6)[4..6], ["800k", "1M"]);
+        assert_eq!(ticks(1e300, 3e300).len(), 5);
+        let whole = |from, to| -> Vec<f64> {
+            let ticks = Scale::Whole { from, to }.ticks();
+            ticks.into_iter().map(|(value, _)| value).collect()
+        };
+        assert_eq!(whole(1.0, 2.0), [1.0, 2.0]);
+        assert_eq!(whole(0.0, 187.0), [0.0, 50.0, 100.0, 150.0]);
         let log = Scale::Log { from: -3, to: 0 };
         assert!((log.place(0.1) - 2. / 3.).abs() < 1e-12);
         assert_eq!((log.place(0.0), log.place(9.0)), (0.0, 1.0));

@@ -4,9 +4,10 @@ use super::axes::{Axes, Scale};
 use super::drawing::{Color, Drawing};
 
 /// A line through `values`, the first of which stands at `first` of the axis `along`, such as iterations from 0 or epochs
-/// from 1. The vertical axis, which is called `name`, begins at 0 or at the smallest value below.
+/// from 1.
 ///
-/// Values that are not finite leave a gap.
+/// The vertical axis, which is called `name`, takes in 0, unless all values are far from it. Values that are not finite leave
+/// a gap.
 ///
 /// ```
 /// use dml_eval::pictures::line_chart;
@@ -18,20 +19,25 @@ use super::drawing::{Color, Drawing};
 #[must_use]
 pub fn line_chart(name: &str, (along, first): (&str, u64), values: &[f64]) -> Drawing {
     let finite = || values.iter().copied().filter(|value| value.is_finite());
-    let (low, high) = (finite().fold(0.0, f64::min), finite().fold(0.0, f64::max));
-    let high = if high > low { high } else { low + 1.0 };
+    let (low, high) = (
+        finite().fold(f64::INFINITY, f64::min),
+        finite().fold(f64::NEG_INFINITY, f64::max),
+    );
+    // Small changes far from 0 would not be seen beside it.
+    let low = if low > 0.5 * high { low } else { low.min(0.0) };
+    let (low, high) = if low < high { (low, high) } else { (0.0, 1.0) };
+    let room = 0.05 * (high - low);
     let from = first as f64;
-    let x = Scale::Linear {
+    let x = Scale::Whole {
         from,
         to: from + values.len().max(2) as f64 - 1.0,
     };
     let y = Scale::Linear {
-        from: low,
-        to: high + 0.05 * (high - low),
+        from: if low == 0.0 { 0.0 } else { low - room },
+        to: high + room,
     };
     let axes = Axes::wide(x, y);
-    let title = format!("{name}, by {along}");
-    let mut drawing = axes.drawing(&title, (along, name), 30);
+    let mut drawing = axes.drawing("", (along, name), 30);
     let points = (0u64..).zip(values);
     let points: Vec<_> = points
         .map(|(i, value)| (axes.point(from + i as f64, *value), value.is_finite()))
@@ -59,10 +65,11 @@ mod tests {
         let drawing = line_chart("loss <1>", ("epoch", 1), &values);
         let svg = drawing.to_svg()?;
         assert_eq!(svg.matches("<circle").count(), 1);
-        let with_lines = svg.matches("<polyline").count();
-        let frame = line_chart("loss", ("epoch", 1), &[]).to_svg()?;
-        assert_eq!(with_lines, frame.matches("<polyline").count() + 2);
-        assert!(svg.contains("loss &lt;1&gt;, by epoch"), "{svg}");
+        assert_eq!(svg.matches("stroke-width=\"2\"").count(), 2, "{svg}");
+        assert!(
+            svg.contains("loss &lt;1&gt;") && svg.contains(">epoch<"),
+            "{svg}"
+        );
         // From the first epoch to the last.
         assert!(
             svg.contains(">1</text>") && svg.contains(">7</text>"),
