@@ -29,18 +29,34 @@ fn rows() -> Tensor {
 /// One of every kind, empty.
 fn indexes() -> Vec<(Box<dyn KnnIndex>, DType)> {
     let mut indexes: Vec<(Box<dyn KnnIndex>, DType)> = Vec::new();
-    for metric in [FlatMetric::SquaredEuclidean, FlatMetric::Cosine] {
+    for metric in [
+        FlatMetric::SquaredEuclidean,
+        FlatMetric::InnerProduct,
+        FlatMetric::Cosine,
+    ] {
         indexes.push((Box::new(FlatIndex::new(metric)), DType::F32));
         indexes.push((Box::new(FlatIndex::new(metric)), DType::F64));
         let half = FlatIndex::with_storage(metric, RowStorage::Float16);
         indexes.push((Box::new(half), DType::F32));
         for codes in [Codes::Int8, Codes::Binary] {
-            let config = QuantizedIndexConfig {
+            for storage in [RowStorage::AsGiven, RowStorage::Float16] {
+                let config = QuantizedIndexConfig {
+                    metric,
+                    codes,
+                    storage,
+                    rescore: 2,
+                };
+                let index = QuantizedIndex::new(config).unwrap();
+                indexes.push((Box::new(index), DType::F32));
+            }
+        }
+        #[cfg(feature = "usearch")]
+        {
+            let config = crate::UsearchIndexConfig {
                 metric,
-                codes,
                 ..Default::default()
             };
-            let index = QuantizedIndex::new(config).unwrap();
+            let index = crate::UsearchIndex::new(config).unwrap();
             indexes.push((Box::new(index), DType::F32));
         }
     }
