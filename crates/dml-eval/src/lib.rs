@@ -57,7 +57,7 @@ pub use rerank::{KReciprocal, KReciprocalConfig, QueryExpansion, QueryExpansionC
 
 pub use testers::{
     GlobalEmbeddingSpaceTester, GlobalTwoStreamEmbeddingSpaceTester, Inputs, LabelLevels,
-    SplitAccuracies, SplitsToEval, TestSplit, TesterConfig, WithSameParentLabelTester,
+    LevelScores, SplitAccuracies, SplitsToEval, TestSplit, TesterConfig, WithSameParentLabelTester,
 };
 
 pub use tsne::{TSne, TSneConfig};
@@ -74,6 +74,6 @@ pub use clustering::{
 
 pub use accuracy::{
     Accuracies, AccuracyCalculator, AccuracyCalculatorConfig, AccuracyMetric, BootstrapConfig,
-    ConfidenceInterval, NeighborCount, RankDepth, RankMetric, RetrievalMetric, Score,
-    confidence_interval, query_gallery_relation, with_queries_among_references,
+    ConfidenceInterval, LabelRelation, NeighborCount, RankDepth, RankMetric, RetrievalMetric,
+    Score, confidence_interval, query_gallery_relation, with_queries_among_references,
 };

@@ -8,6 +8,9 @@
 //! GlobalTwoStreamEmbeddingSpaceTester   the second inputs of the same split
 //! ```
 //!
+//! Which labels match is for the calculator to say: equal ones, or by a [`LabelRelation`](crate::LabelRelation), which gets
+//! the labels of the level and of those above it.
+//!
 //! PML fits its PCA to every split by itself, so that the same row lands in different places; here one is fitted to the rows
 //! of all reference splits, and used for all.
 
@@ -20,7 +23,7 @@ mod two_stream;
 
 pub use global::GlobalEmbeddingSpaceTester;
 pub use parents::WithSameParentLabelTester;
-pub use report::SplitAccuracies;
+pub use report::{LevelScores, SplitAccuracies};
 pub use splits::{Inputs, TestSplit};
 pub use tester::{LabelLevels, SplitsToEval, TesterConfig};
 pub use two_stream::GlobalTwoStreamEmbeddingSpaceTester;
