@@ -80,8 +80,9 @@ impl MetricName {
     /// its embeddings. One search serves all rankings, and pairs are compared once.
     ///
     /// # Errors
-    /// As [`AccuracyCalculator::get_accuracy`] and [`Verification::of_batch_rounded`], those of the metrics, and
-    /// [`Error::Missing`] if a metric of pairs is asked for and the batch has no labels.
+    /// As [`AccuracyCalculator::get_accuracy`] and [`Verification::of_batch_rounded`], those of the metrics, and for a
+    /// metric of pairs [`Error::Missing`] if the batch has no relation, [`Error::Unsupported`] if its relation tells only
+    /// which references match: that of labels tells of the embeddings, too.
     pub fn evaluate(
         metrics: &[Self],
         batch: &Batch,
@@ -95,11 +96,16 @@ impl MetricName {
         };
         let accuracies = AccuracyCalculator::new(config, index)?.get_accuracy(batch)?;
         let among_themselves = |component: &'static str| {
-            let labels = batch.labels().ok_or(Error::Missing {
-                component,
-                needed: "labels",
-            })?;
-            Batch::new(batch.embeddings(), labels)
+            let relation = batch.require_relation(component)?;
+            match (batch.reference(), relation.query_labels()) {
+                (None, _) => Ok(batch.clone()),
+                (Some(_), Some(labels)) => Batch::new(batch.embeddings(), labels),
+                (Some(_), None) => Err(Error::Unsupported {
+                    component,
+                    reason: "pairs are of the embeddings, and the batch's relation tells which references match: give \
+                             labels, or a batch without references",
+                }),
+            }
         };
         // Pairs are compared when the first metric asks, and once for all of them.
         let mut verification: Option<Verification> = None;
@@ -302,6 +308,41 @@ mod tests {
             MetricName::evaluate(&metrics, &unlabeled, index()),
             Err(Error::Missing { .. })
         ));
+    }
+
+    #[test]
+    fn pairs_match_by_the_relation_of_the_batch() {
+        // By labels the two rows at cosine 0.8 are alike, by the relation those at cosine 0.
+        let rows = [[2f64, 0.], [0.8, 0.6], [0., 3.]];
+        let rows = Tensor::new(&rows, &Device::Cpu).unwrap();
+        let labeled = Batch::new(&rows, [0i64, 0, 1]).unwrap();
+        let metrics = ["roc_auc", "alignment"].map(|name| name.parse::<MetricName>().unwrap());
+        let evaluate = |metrics: &[MetricName], batch: &Batch| {
+            MetricName::evaluate(metrics, batch, Arc::new(FlatIndex::default()))
+        };
+        let weights = [0., 0., 1., 0., 0., 0., 1., 0., 0.];
+        let relation = dml_core::Relation::matrix(&weights, 3, 3)
+            .and_then(dml_core::Relation::with_diagonal_identity);
+        let related = labeled.clone().with_relation(relation.unwrap()).unwrap();
+        assert_eq!(evaluate(&metrics, &labeled).unwrap()[0].1, 1.0);
+        let values = evaluate(&metrics, &related).unwrap();
+        // The pair at cosine 0 is the least alike of all, and its squared distance is 2.
+        assert_eq!(values[0].1, 0.0);
+        assert!((values[1].1 - 2.0).abs() < 1e-12, "{}", values[1].1);
+        // What is known of references says nothing of pairs.
+        let gallery = rows.narrow(0, 0, 1).unwrap();
+        let relation = dml_core::Relation::matrix(&[1., 0., 0.], 3, 1).unwrap();
+        let apart = labeled
+            .with_reference(&gallery, [0i64])
+            .and_then(|batch| batch.with_relation(relation))
+            .unwrap();
+        for metric in metrics {
+            let refused = evaluate(&[metric], &apart);
+            assert!(
+                matches!(refused, Err(Error::Unsupported { .. })),
+                "{metric}"
+            );
+        }
     }
 
     #[test]
