@@ -68,8 +68,8 @@ pub use verification::{
 };
 
 pub use clustering::{
-    BCubed, ClusterMetric, Clusterer, Confusion, Contingency, GivenClusters, KMeans, KMeansConfig,
-    KMeansStart, RowClusters,
+    BCubed, ClusterAgreement, ClusterMetric, Clusterer, Confusion, Contingency, GivenClusters,
+    KMeans, KMeansConfig, KMeansStart, RowClusters,
 };
 
 pub use accuracy::{

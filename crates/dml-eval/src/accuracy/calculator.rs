@@ -12,7 +12,7 @@ use super::named::AccuracyMetric;
 use super::relevance::{Relevance, relevance};
 use super::retrieval::RetrievalMetric;
 use super::score::{Accuracies, Score, class_means, mean};
-use crate::{ClusterMetric, Clusterer, Contingency, KMeans, KnnIndex, OwnRow};
+use crate::{ClusterAgreement, ClusterMetric, Clusterer, Contingency, KMeans, KnnIndex, OwnRow};
 
 /// Neighbours that are in memory at a time.
 const NEIGHBORS: usize = 1 << 22;
@@ -87,7 +87,8 @@ pub struct AccuracyCalculatorConfig {
 #[derive(Clone, Debug)]
 pub struct AccuracyCalculator {
     metrics: Vec<Arc<dyn RankMetric>>,
-    cluster_metrics: Vec<ClusterMetric>,
+    cluster_metrics: Vec<Arc<dyn ClusterAgreement>>,
+    names_cluster_metrics: bool,
     config: AccuracyCalculatorConfig,
     index: Arc<dyn KnnIndex>,
     clusterer: Arc<dyn Clusterer>,
@@ -124,11 +125,12 @@ impl AccuracyCalculator {
             metrics.push(Arc::new(metric.checked()?));
         }
         let clustering = chosen.iter().filter_map(|metric| metric.clustering());
+        let clustering = clustering.chain(config.clustering.iter().copied());
+        let shared = |metric| -> Arc<dyn ClusterAgreement> { Arc::new(metric) };
         Ok(Self {
             metrics,
-            cluster_metrics: clustering
-                .chain(config.clustering.iter().copied())
-                .collect(),
+            cluster_metrics: clustering.map(shared).collect(),
+            names_cluster_metrics: !(config.include.is_empty() && config.clustering.is_empty()),
             config,
             index,
             clusterer: Arc::new(KMeans::default()),
@@ -141,6 +143,14 @@ impl AccuracyCalculator {
     #[must_use]
     pub fn with_clusterer(mut self, clusterer: Arc<dyn Clusterer>) -> Self {
         self.clusterer = clusterer;
+        self
+    }
+
+    /// Computes a metric of clusters of your own besides.
+    #[must_use]
+    pub fn with_cluster_metric(mut self, metric: Arc<dyn ClusterAgreement>) -> Self {
+        self.cluster_metrics.push(metric);
+        self.names_cluster_metrics = true;
         self
     }
 
@@ -162,16 +172,11 @@ impl AccuracyCalculator {
     /// The metrics' names, in the order in which a batch of labels gets them.
     pub(crate) fn names(&self) -> Vec<String> {
         let rankings = self.metrics.iter().map(|metric| metric.name());
-        let left_out = self.label_relation.is_some() && !self.names_cluster_metrics();
+        let left_out = self.label_relation.is_some() && !self.names_cluster_metrics;
         let clusters = self.cluster_metrics.iter().filter(|_| !left_out);
         rankings
-            .chain(clusters.map(|metric| metric.name().to_owned()))
+            .chain(clusters.map(|metric| metric.name()))
             .collect()
-    }
-
-    /// Whether metrics of clusters were asked for by name.
-    fn names_cluster_metrics(&self) -> bool {
-        !(self.config.include.is_empty() && self.config.clustering.is_empty())
     }
 
     /// The relation of rows with those labels and those of the levels above, unless equal ones match.
@@ -187,10 +192,14 @@ impl AccuracyCalculator {
 
     /// The metrics of the batch's embeddings, with its references (or the other embeddings) as neighbours.
     ///
+    /// Without queries, without references, and where no query has a match, rankings have no value: NaN, and nothing is
+    /// searched, so that numbers which are not finite are not met either. Without queries clusters have none.
+    ///
     /// # Errors
     /// [`Error::Missing`] if the batch has no relation, or with `avg_of_avgs` or `return_per_class` no labels;
     /// [`Error::Unsupported`] if a metric of clusters was asked for by name and the relation is not one of labels; and
-    /// those of the index, the clusterer and the relation of labels.
+    /// those of the index, the clusterer and the relation of labels, such as [`Error::InvalidParameter`] for embeddings
+    /// that are not finite.
     pub fn get_accuracy(&self, batch: &Batch) -> Result<Accuracies> {
         let known = batch.require_relation("AccuracyCalculator")?;
         let (Some(query), Some(reference)) = (known.query_labels(), known.reference_labels())
@@ -227,7 +236,7 @@ impl AccuracyCalculator {
         let labels = match relation.query_labels() {
             _ if self.cluster_metrics.is_empty() => return Ok(Vec::new()),
             Some(labels) => labels,
-            None if !self.names_cluster_metrics() => return Ok(Vec::new()),
+            None if !self.names_cluster_metrics => return Ok(Vec::new()),
             None => {
                 return Err(Error::Unsupported {
                     component: "AccuracyCalculator",
@@ -244,7 +253,7 @@ impl AccuracyCalculator {
             Some(Contingency::new(labels, clusters)?)
         };
         let scores = self.cluster_metrics.iter().map(|metric| Score {
-            metric: metric.name().to_owned(),
+            metric: metric.name(),
             value: table.as_ref().map_or(f64::NAN, |table| metric.of(table)),
             per_class: Vec::new(),
             per_query: Vec::new(),
@@ -305,8 +314,11 @@ impl AccuracyCalculator {
                         let values = self.metrics.iter();
                         values
                             .map(|metric| metric.of_query(&hits, counted[*q]))
-                            // Divided by a count of 0, of matches that are there.
-                            .map(|value| if value.is_infinite() { f64::NAN } else { value })
+                            .map(|value| {
+                                // Divided by a count of 0, of matches that are there.
+                                let beyond = counted[*q] == 0 && value.is_infinite();
+                                if beyond { f64::NAN } else { value }
+                            })
                             .collect()
                     })
                     .collect();

@@ -124,7 +124,7 @@ fn images(arg: &'static str, images: &Tensor) -> Result<Vec<Pixels>> {
     if !matches!(channels, 1 | 3) || height == 0 || width == 0 {
         return Err(wrong());
     }
-    let images = doubles_on_cpu(&images)?;
+    let images = doubles_on_cpu(images)?;
     with_slice::<f64, _>(&images, |numbers| {
         let plane = height * width;
         let image = |image: usize| {
