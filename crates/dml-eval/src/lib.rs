@@ -4,6 +4,8 @@
 mod clustered_rows;
 mod custom_knn;
 mod distance_blocks;
+#[cfg(test)]
+mod every_index;
 pub mod flat_index;
 mod half_rows;
 pub mod index_file;

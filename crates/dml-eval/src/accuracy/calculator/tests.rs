@@ -4,6 +4,7 @@ use candle_core::{Device, Tensor};
 
 mod clusters;
 mod depth;
+mod edges;
 mod findable;
 mod label_relation;
 
