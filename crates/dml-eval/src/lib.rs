@@ -58,8 +58,9 @@ pub use pca::Pca;
 pub use rerank::{KReciprocal, KReciprocalConfig, QueryExpansion, QueryExpansionConfig};
 
 pub use testers::{
-    GlobalEmbeddingSpaceTester, GlobalTwoStreamEmbeddingSpaceTester, Inputs, LabelLevels,
-    LevelScores, SplitAccuracies, SplitsToEval, TestSplit, TesterConfig, WithSameParentLabelTester,
+    DatasetInputs, GlobalEmbeddingSpaceTester, GlobalTwoStreamEmbeddingSpaceTester, Inputs,
+    LabelLevels, LevelScores, SplitAccuracies, SplitsToEval, TestSplit, TesterConfig,
+    WithSameParentLabelTester,
 };
 
 pub use tsne::{TSne, TSneConfig};

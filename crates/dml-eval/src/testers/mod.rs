@@ -14,6 +14,7 @@
 //! PML fits its PCA to every split by itself, so that the same row lands in different places; here one is fitted to the rows
 //! of all reference splits, and used for all.
 
+mod dataset_inputs;
 mod global;
 mod parents;
 mod report;
@@ -21,6 +22,7 @@ mod splits;
 mod tester;
 mod two_stream;
 
+pub use dataset_inputs::DatasetInputs;
 pub use global::GlobalEmbeddingSpaceTester;
 pub use parents::WithSameParentLabelTester;
 pub use report::{LevelScores, SplitAccuracies};
