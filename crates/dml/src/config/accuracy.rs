@@ -48,7 +48,8 @@ pub struct AccuracyCalculatorConfig {
     /// tester, where the second number of a label is the one a level up; a batch that brings another relation, such as
     /// that of [`LabelComparison::relation`], is measured by that. Metrics of clusters have no meaning with it.
     pub label_comparison_fn: Option<LabelComparison>,
-    /// Where to compute, which is the CPU whatever is said.
+    /// PML's choice of a device, which plays no part: neighbours are searched where the embeddings are if that is a CUDA
+    /// device, and everything else is computed on the CPU.
     pub device: Option<String>,
     /// How neighbours are searched for.
     pub knn_func: KnnConfig,
