@@ -34,6 +34,8 @@ pub struct CustomKNNConfig {
 
 /// Exact nearest neighbours by any [`Distance`]; its values are the distances that are found.
 ///
+/// Rows are kept on the device of the first of them, where they are compared.
+///
 /// A distance that is not a number counts as further than every other, and is never within a threshold. A file holds the
 /// references and not the distance: it is loaded into an index of the distance that it was saved from.
 #[derive(Clone, Debug)]
@@ -58,11 +60,14 @@ impl CustomKNN {
         })
     }
 
-    /// Rows that can be compared with those that are there.
+    /// Rows that can be compared with those that are there, on their device.
     fn checked(&self, arg: &'static str, rows: &Tensor) -> Result<Tensor> {
-        let dim = self.references.as_ref().map(|rows| rows.dims()[1]);
-        let dtype = self.references.as_ref().map(Tensor::dtype);
-        checked_rows(arg, rows, dim, dtype)
+        let Some(references) = &self.references else {
+            return checked_rows(arg, rows, None, None);
+        };
+        let (dim, dtype) = (references.dims()[1], references.dtype());
+        let rows = checked_rows(arg, rows, Some(dim), Some(dtype))?;
+        Ok(rows.to_device(references.device())?)
     }
 
     /// The distance matrix on the CPU, a block of queries at a time: `take` gets the first query and the matrix.
@@ -89,8 +94,12 @@ impl CustomKNN {
 impl KnnIndex for CustomKNN {
     fn add(&mut self, references: &Tensor) -> Result<()> {
         let new = self.checked("references", references)?;
+        if new.dims()[0] == 0 {
+            return Ok(());
+        }
         self.references = Some(match &self.references {
-            None => new,
+            // A copy: what was given may be a variable that changes.
+            None => new.copy()?,
             Some(old) => Tensor::cat(&[old, &new], 0)?,
         });
         Ok(())

@@ -1,8 +1,9 @@
 //! The distances of all queries and references, a block of queries at a time.
 
-use candle_core::{DType, Device};
 use dml_core::fused::with_slice;
 use dml_core::{Batch, Distance, Result};
+
+use crate::rows::doubles_on_cpu;
 
 /// Entries of the distance matrix that are in memory at a time.
 const ENTRIES: usize = 1 << 22;
@@ -22,7 +23,7 @@ pub(crate) fn each_block(
         let rows = block.min(queries - start);
         let rows = batch.embeddings().narrow(0, start, rows)?;
         let matrix = distance.matrix(&rows, Some(reference))?;
-        let matrix = matrix.to_dtype(DType::F64)?.to_device(&Device::Cpu)?;
+        let matrix = doubles_on_cpu(&matrix)?;
         with_slice::<f64, _>(&matrix, |matrix| visit(start, matrix))?;
     }
     Ok(())

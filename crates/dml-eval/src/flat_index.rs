@@ -10,18 +10,19 @@
 //! device are searched there, to the same result.
 
 mod on_device;
+mod on_disk;
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
-use dml_core::fused::{Element, with_slice};
-use dml_core::kernels::Real;
+use dml_core::fused::with_slice;
 use dml_core::kernels::nearest::{Affinity, References, dot, squared_distance};
 use dml_core::{Error, Result, TensorExt};
 use half::f16;
 
 use crate::half_rows::HalfRows;
-use crate::index_file::{self, Header, IndexFileError, Loaded, Stored};
+use crate::index_file::{self, IndexFileError};
 use crate::knn_index::{checked_threshold, kept_rows};
 use crate::rows::{check_finite, checked_rows};
 use crate::{KnnIndex, Neighbors, NeighborsWithin, OwnRow};
@@ -40,6 +41,13 @@ pub enum FlatMetric {
 }
 
 impl FlatMetric {
+    /// The metric of that number in a file.
+    pub(crate) fn of_file(number: u32) -> Option<Self> {
+        let metrics = [Self::SquaredEuclidean, Self::InnerProduct, Self::Cosine];
+        let mut metrics = metrics.into_iter();
+        metrics.find(|metric| *metric as u32 == number)
+    }
+
     /// From what orders references, the smaller the closer, to the value. Adding to 0 makes −0 a 0.
     pub(crate) fn value(self, key: f64) -> f64 {
         match self {
@@ -178,6 +186,44 @@ impl FlatIndex {
         }
     }
 
+    /// Appends rows that are prepared: finite, and of length 1 for the cosine.
+    pub(crate) fn keep(&mut self, rows: &Tensor) -> Result<()> {
+        let (count, dim) = rows.dims2()?;
+        if count == 0 {
+            return Ok(());
+        }
+        // What can fail comes before anything is changed: an index that refuses rows does not remember their width.
+        let half = match self.storage {
+            RowStorage::Float16 => with_slice(rows, rounded)??,
+            RowStorage::AsGiven => Vec::new(),
+        };
+        if let Rows::None = self.rows {
+            self.rows = match (rows.dtype(), self.storage) {
+                (DType::F64, _) => Rows::F64(References::new(dim)),
+                (_, RowStorage::AsGiven) => Rows::F32(References::new(dim)),
+                (_, RowStorage::Float16) => Rows::F16(HalfRows::new(dim)),
+            };
+        }
+        self.on_device.forget();
+        match &mut self.rows {
+            Rows::None => Ok(()),
+            Rows::F16(references) => {
+                references.extend(&half);
+                Ok(())
+            }
+            Rows::F32(references) => with_slice(rows, |rows| references.extend(rows)),
+            Rows::F64(references) => with_slice(rows, |rows| references.extend(rows)),
+        }
+    }
+
+    /// Prepared rows of single precision as they are when they are kept.
+    pub(crate) fn as_kept<'a>(&self, rows: &'a [f32]) -> Result<Cow<'a, [f32]>> {
+        Ok(match self.storage {
+            RowStorage::AsGiven => Cow::Borrowed(rows),
+            RowStorage::Float16 => rounded(rows)?.iter().map(|x| x.to_f32()).collect(),
+        })
+    }
+
     /// Hands every row to `take`, in single precision.
     pub(crate) fn for_each_single_row(&self, mut take: impl FnMut(&[f32])) -> Result<()> {
         match &self.rows {
@@ -216,133 +262,10 @@ fn rounded(rows: &[f32]) -> Result<Vec<f16>> {
     }
 }
 
-/// What a file holds: rows of finite numbers, or nothing.
-fn checked_numbers<T: Element>(rows: &[T]) -> Result<()> {
-    match rows
-        .iter()
-        .map(|x| Real::to_f64(*x))
-        .find(|x| !x.is_finite())
-    {
-        None => Ok(()),
-        Some(value) => Err(Error::InvalidParameter {
-            name: "references",
-            value,
-            expected: "finite numbers",
-        }),
-    }
-}
-
-/// For index files.
-impl FlatIndex {
-    /// Saves the rows under another kind, with what else that keeps.
-    pub(crate) fn save_as(
-        &self,
-        path: &Path,
-        kind: u32,
-        extra: u64,
-    ) -> std::result::Result<(), IndexFileError> {
-        let rows = match &self.rows {
-            // A file tells how an empty index would keep rows.
-            Rows::None if self.storage == RowStorage::Float16 => Stored::F16(&[]),
-            Rows::None => Stored::None,
-            Rows::F16(rows) => Stored::F16(rows.rows()),
-            Rows::F32(rows) => Stored::F32(rows.rows()),
-            Rows::F64(rows) => Stored::F64(rows.rows()),
-        };
-        let header = Header {
-            kind,
-            metric: self.metric as u32,
-            dim: if self.is_empty() {
-                0
-            } else {
-                self.dim().unwrap_or(0) as u64
-            },
-            rows: self.len() as u64,
-            extra,
-        };
-        index_file::save(path, header, rows)
-    }
-
-    /// The index of a file of that kind.
-    pub(crate) fn from_file(
-        path: &Path,
-        kind: u32,
-        header: &Header,
-        rows: Loaded,
-    ) -> std::result::Result<Self, IndexFileError> {
-        let metrics = [
-            FlatMetric::SquaredEuclidean,
-            FlatMetric::InnerProduct,
-            FlatMetric::Cosine,
-        ];
-        let metric = metrics
-            .into_iter()
-            .find(|metric| *metric as u32 == header.metric);
-        let (true, Some(metric)) = (header.kind == kind, metric) else {
-            return Err(IndexFileError::kind(path, "an index of the same kind"));
-        };
-        let dim = header.dim as usize;
-        let storage = match rows {
-            Loaded::F16(_) => RowStorage::Float16,
-            _ => RowStorage::AsGiven,
-        };
-        let checked = match &rows {
-            Loaded::None => Ok(()),
-            Loaded::Bytes(_) => return Err(IndexFileError::kind(path, "rows of numbers")),
-            Loaded::F16(rows) => {
-                checked_numbers::<f32>(&rows.iter().map(|x| x.to_f32()).collect::<Vec<f32>>())
-            }
-            Loaded::F32(rows) => checked_numbers(rows),
-            Loaded::F64(rows) => checked_numbers(rows),
-        };
-        checked.map_err(IndexFileError::content(path))?;
-        let rows = match rows {
-            _ if header.rows == 0 => Rows::None,
-            Loaded::None | Loaded::Bytes(_) => Rows::None,
-            Loaded::F16(rows) => {
-                let mut references = HalfRows::new(dim);
-                references.extend(&rows);
-                Rows::F16(references)
-            }
-            Loaded::F32(rows) => Rows::F32(references(dim, &rows)),
-            Loaded::F64(rows) => Rows::F64(references(dim, &rows)),
-        };
-        Ok(Self {
-            metric,
-            storage,
-            rows,
-            on_device: Default::default(),
-        })
-    }
-}
-
-fn references<T: Real>(dim: usize, rows: &[T]) -> References<T> {
-    let mut references = References::new(dim);
-    references.extend(rows);
-    references
-}
-
 impl KnnIndex for FlatIndex {
     fn add(&mut self, references: &Tensor) -> Result<()> {
         let rows = self.prepare("references", references)?;
-        let dim = rows.dims()[1];
-        if let Rows::None = self.rows {
-            self.rows = match (rows.dtype(), self.storage) {
-                (DType::F64, _) => Rows::F64(References::new(dim)),
-                (_, RowStorage::AsGiven) => Rows::F32(References::new(dim)),
-                (_, RowStorage::Float16) => Rows::F16(HalfRows::new(dim)),
-            };
-        }
-        self.on_device.forget();
-        match &mut self.rows {
-            Rows::None => Ok(()),
-            Rows::F16(references) => {
-                references.extend(&with_slice(&rows, rounded)??);
-                Ok(())
-            }
-            Rows::F32(references) => with_slice(&rows, |rows| references.extend(rows)),
-            Rows::F64(references) => with_slice(&rows, |rows| references.extend(rows)),
-        }
+        self.keep(&rows)
     }
 
     fn search_others(&self, queries: &Tensor, k: usize, own: OwnRow<'_>) -> Result<Neighbors> {
@@ -404,6 +327,9 @@ impl KnnIndex for FlatIndex {
             Rows::F16(references) => references.retain(&keep),
             Rows::F32(references) => references.retain(|r| keep[r]),
             Rows::F64(references) => references.retain(|r| keep[r]),
+        }
+        if self.is_empty() {
+            self.rows = Rows::None;
         }
         Ok(gone)
     }

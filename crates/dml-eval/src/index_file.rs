@@ -125,7 +125,6 @@ pub(crate) struct Header {
 pub(crate) const FLAT: u32 = 1;
 pub(crate) const CUSTOM: u32 = 2;
 pub(crate) const QUANTIZED: u32 = 3;
-#[cfg(feature = "usearch")]
 pub(crate) const USEARCH: u32 = 4;
 
 /// Rows as they are stored.
@@ -136,7 +135,7 @@ pub(crate) enum Stored<'a> {
     F32(&'a [f32]),
     F64(&'a [f64]),
     /// What another library has written.
-    #[cfg(feature = "usearch")]
+    #[cfg(any(test, feature = "usearch"))]
     Bytes(&'a [u8]),
 }
 
@@ -157,7 +156,7 @@ impl Stored<'_> {
             Self::F16(_) => 1,
             Self::F32(_) => 2,
             Self::F64(_) => 3,
-            #[cfg(feature = "usearch")]
+            #[cfg(any(test, feature = "usearch"))]
             Self::Bytes(_) => 4,
         }
     }
@@ -168,7 +167,7 @@ impl Stored<'_> {
             Self::F16(rows) => 2 * rows.len() as u64,
             Self::F32(rows) => 4 * rows.len() as u64,
             Self::F64(rows) => 8 * rows.len() as u64,
-            #[cfg(feature = "usearch")]
+            #[cfg(any(test, feature = "usearch"))]
             Self::Bytes(bytes) => bytes.len() as u64,
         }
     }
@@ -180,7 +179,7 @@ impl Stored<'_> {
             Self::F16(rows) => pieces(rows, f16::to_le_bytes, sink),
             Self::F32(rows) => pieces(rows, f32::to_le_bytes, sink),
             Self::F64(rows) => pieces(rows, f64::to_le_bytes, sink),
-            #[cfg(feature = "usearch")]
+            #[cfg(any(test, feature = "usearch"))]
             Self::Bytes(bytes) => pieces(bytes, u8::to_le_bytes, sink),
         }
     }

@@ -13,14 +13,16 @@ use crate::{IndexFileError, Neighbors, NeighborsWithin};
 /// Embeddings are `[rows, dim]` tensors of any floating-point type on any device; half precision is searched in
 /// single precision.
 pub trait KnnIndex: Debug + Send + Sync {
-    /// Appends references; they get the next row numbers.
+    /// Appends references; they get the next row numbers. Without references an index takes rows of any `dim` and element
+    /// type, whatever it held or refused before; no rows may be added, and change nothing.
     ///
     /// # Errors
     /// [`Error::Shape`] unless they are `[rows, dim]` with the `dim` of those that are there, [`Error::DType`] if
     /// they are of another element type, [`Error::InvalidParameter`] if a number is not finite.
     fn add(&mut self, references: &Tensor) -> Result<()>;
 
-    /// The `k` nearest references of every query, except the one that `own` names. Ties go to the lower row.
+    /// The `k` nearest references of every query, except the one that `own` names. Ties go to the lower row. Of no
+    /// queries there are none.
     ///
     /// # Errors
     /// As [`add`](KnnIndex::add), [`Error::InvalidParameter`] if `k` is 0 or larger than the number of references

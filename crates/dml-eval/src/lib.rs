@@ -4,6 +4,8 @@
 mod clustered_rows;
 mod custom_knn;
 mod distance_blocks;
+#[cfg(test)]
+mod every_index;
 pub mod flat_index;
 mod half_rows;
 pub mod index_file;
@@ -56,8 +58,9 @@ pub use pca::Pca;
 pub use rerank::{KReciprocal, KReciprocalConfig, QueryExpansion, QueryExpansionConfig};
 
 pub use testers::{
-    GlobalEmbeddingSpaceTester, GlobalTwoStreamEmbeddingSpaceTester, Inputs, LabelLevels,
-    SplitAccuracies, SplitsToEval, TestSplit, TesterConfig, WithSameParentLabelTester,
+    DatasetInputs, GlobalEmbeddingSpaceTester, GlobalTwoStreamEmbeddingSpaceTester, Inputs,
+    LabelLevels, LevelScores, SplitAccuracies, SplitsToEval, TestSplit, TesterConfig,
+    WithSameParentLabelTester,
 };
 
 pub use tsne::{TSne, TSneConfig};
@@ -68,12 +71,12 @@ pub use verification::{
 };
 
 pub use clustering::{
-    BCubed, ClusterMetric, Clusterer, Confusion, Contingency, GivenClusters, KMeans, KMeansConfig,
-    KMeansStart, RowClusters,
+    BCubed, ClusterAgreement, ClusterMetric, Clusterer, Confusion, Contingency, GivenClusters,
+    KMeans, KMeansConfig, KMeansStart, RowClusters,
 };
 
 pub use accuracy::{
     Accuracies, AccuracyCalculator, AccuracyCalculatorConfig, AccuracyMetric, BootstrapConfig,
-    ConfidenceInterval, NeighborCount, RankDepth, RankMetric, RetrievalMetric, Score,
-    confidence_interval, query_gallery_relation, with_queries_among_references,
+    ConfidenceInterval, LabelRelation, NeighborCount, RankDepth, RankMetric, RetrievalMetric,
+    Score, confidence_interval, query_gallery_relation, with_queries_among_references,
 };

@@ -9,13 +9,13 @@
 //! which is exact where as many components are asked for as there are columns, or nearly. Pearson, "On lines and planes of
 //! closest fit to systems of points in space" (1901).
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 use dml_core::fused::with_slice;
 use dml_core::{Error, Result};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::rows::{check_finite, checked_rows};
+use crate::rows::{check_finite, checked_rows, doubles_on_cpu};
 
 /// Directions beyond those asked for, which hasten the iteration.
 const SPARE: usize = 8;
@@ -56,7 +56,7 @@ impl Pca {
     /// `min(rows, dim)`.
     pub fn fit(rows: &Tensor, components: usize, standardize: bool) -> Result<Self> {
         let rows = checked_rows("rows", rows, None, None)?;
-        let rows = rows.to_dtype(DType::F64)?.to_device(&Device::Cpu)?;
+        let rows = doubles_on_cpu(&rows)?;
         check_finite::<f64>("rows", &rows)?;
         let (count, dim) = rows.dims2()?;
         if components == 0 || components > count.min(dim) {
@@ -95,7 +95,7 @@ impl Pca {
     /// As [`fit`](Pca::fit); the rows must have the `dim` of those that it was fitted with.
     pub fn transform(&self, rows: &Tensor) -> Result<Tensor> {
         let rows = checked_rows("rows", rows, Some(self.mean.dims()[1]), None)?;
-        let rows = rows.to_dtype(DType::F64)?.to_device(&Device::Cpu)?;
+        let rows = doubles_on_cpu(&rows)?;
         let mut rows = rows.broadcast_sub(&self.mean)?;
         if let Some(scale) = &self.scale {
             rows = rows.broadcast_mul(scale)?;

@@ -248,7 +248,12 @@ impl KnnIndex for QuantizedIndex {
         self.rows.add(references)?;
         let dim = new.dims()[1];
         debug_assert_eq!(self.rows.len(), before + new.dims()[0]);
-        with_slice(&new, |new| self.codes.extend(new, dim))
+        // Codes are of the rows that are kept, as they are when a file is read.
+        with_slice(&new, |new| {
+            let kept = self.rows.as_kept(new)?;
+            self.codes.extend(&kept, dim);
+            Ok(())
+        })?
     }
 
     fn search_others(&self, queries: &Tensor, k: usize, own: OwnRow<'_>) -> Result<Neighbors> {

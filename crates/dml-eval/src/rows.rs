@@ -1,6 +1,6 @@
 //! Embeddings as searches and clusterings take them.
 
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 use dml_core::fused::{Element, with_slice};
 use dml_core::kernels::Real;
 use dml_core::{Error, Result};
@@ -34,6 +34,11 @@ pub(crate) fn checked_rows(
         expected,
         got: rows.dtype(),
     })
+}
+
+/// The numbers in double precision on the CPU. They move first: not every device has double precision.
+pub(crate) fn doubles_on_cpu(numbers: &Tensor) -> candle_core::Result<Tensor> {
+    numbers.to_device(&Device::Cpu)?.to_dtype(DType::F64)
 }
 
 /// Whether every number of the rows is finite, which are on the CPU.

@@ -2,12 +2,14 @@
 
 use std::path::Path;
 
-use crate::index_file::{self, IndexFileError};
+use crate::index_file::{self, Header, IndexFileError, Loaded};
 use crate::{FlatIndex, KnnIndex, QuantizedIndex};
 
 /// The index of a file that [`KnnIndex::save`] has written: of the kind, the metric and the storage that the file says.
 ///
-/// A [`CustomKNN`](crate::CustomKNN) needs its distance and is loaded by [`KnnIndex::load`] only.
+/// A [`CustomKNN`](crate::CustomKNN) needs its distance and is loaded by [`KnnIndex::load`] only. The graph of a
+/// `UsearchIndex` needs a build with the feature `usearch`; it comes with the links that it has, and with default knobs for
+/// what is searched and added later: `UsearchIndex::load` keeps those of the index that loads.
 ///
 /// ```
 /// use dml_core::candle_core::{Device, Tensor};
@@ -30,8 +32,49 @@ pub fn load_index(path: &Path) -> Result<Box<dyn KnnIndex>, IndexFileError> {
     Ok(match header.kind {
         index_file::FLAT => Box::new(FlatIndex::from_file(path, header.kind, &header, rows)?),
         index_file::QUANTIZED => Box::new(QuantizedIndex::from_file(path, &header, rows)?),
+        index_file::USEARCH => return graph(path, &header, rows),
         _ => {
-            return Err(IndexFileError::kind(path, "a flat or a quantized index"));
+            return Err(IndexFileError::kind(
+                path,
+                "a flat, a quantized or an approximate index",
+            ));
         }
     })
+}
+
+#[cfg(feature = "usearch")]
+fn graph(path: &Path, header: &Header, bytes: Loaded) -> Result<Box<dyn KnnIndex>, IndexFileError> {
+    Ok(Box::new(crate::UsearchIndex::from_file(
+        path, header, bytes,
+    )?))
+}
+
+#[cfg(not(feature = "usearch"))]
+fn graph(path: &Path, _: &Header, _: Loaded) -> Result<Box<dyn KnnIndex>, IndexFileError> {
+    Err(IndexFileError::kind(
+        path,
+        "a flat or a quantized index: the file holds a graph, which needs the feature `usearch`",
+    ))
+}
+
+#[cfg(all(test, not(feature = "usearch")))]
+mod tests {
+    use super::*;
+    use crate::index_file::Stored;
+
+    #[test]
+    fn without_the_feature_a_graph_is_refused_by_the_name_of_the_feature() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("graph");
+        let header = Header {
+            kind: index_file::USEARCH,
+            dim: 1,
+            rows: 3,
+            ..Header::default()
+        };
+        index_file::save(&path, header, Stored::Bytes(&[1, 2, 3])).unwrap();
+        let error = load_index(&path).unwrap_err();
+        assert!(matches!(error, IndexFileError::Kind { .. }), "{error}");
+        assert!(error.to_string().contains("feature `usearch`"), "{error}");
+    }
 }

@@ -12,14 +12,14 @@
 //! a rate of 100, here it is 12-fold for 250 steps and a rate that grows with the rows, as Belkina et al., "Automated
 //! optimized parameters for T-distributed stochastic neighbor embedding" (2019), found better.
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 use dml_core::fused::with_slice;
 use dml_core::kernels::nearest::squared_distance;
 use dml_core::{Error, Result, check};
 use rayon::prelude::*;
 
 use crate::Pca;
-use crate::rows::{check_finite, checked_rows};
+use crate::rows::{check_finite, checked_rows, doubles_on_cpu};
 
 /// Iterations in which rows are drawn together more than they should be, so that clusters find their place.
 const EXAGGERATED: usize = 250;
@@ -87,7 +87,7 @@ impl TSne {
     /// [`Error::InvalidParameter`] if one is not finite, or the perplexity is not less than a third of the rows.
     pub fn fit(&self, rows: &Tensor) -> Result<Tensor> {
         let rows = checked_rows("rows", rows, None, None)?;
-        let rows = rows.to_dtype(DType::F64)?.to_device(&Device::Cpu)?;
+        let rows = doubles_on_cpu(&rows)?;
         check_finite::<f64>("rows", &rows)?;
         let (count, dim) = rows.dims2()?;
         if 3.0 * self.config.perplexity >= count as f64 {
@@ -245,6 +245,7 @@ fn gradients(affinities: &[f64], places: &[[f64; 2]], exaggeration: f64) -> Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use candle_core::DType;
     use rand::{Rng, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 

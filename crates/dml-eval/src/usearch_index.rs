@@ -20,6 +20,7 @@ use usearch::{Index, IndexOptions, MetricKind, ScalarKind};
 use crate::flat_index::{FlatIndex, FlatMetric};
 use crate::index_file::{self, Header, IndexFileError, Loaded, Stored};
 use crate::knn_index::kept_rows;
+use crate::rows::check_finite;
 use crate::{KnnIndex, Neighbors, NeighborsWithin, OwnRow, UsearchIndexConfig};
 
 /// Approximate nearest neighbours of single precision; their distances are exact. See the [module](self).
@@ -162,6 +163,23 @@ impl UsearchIndex {
         Ok(measured)
     }
 
+    /// The index of a file, with the file's metric and links, and default knobs otherwise.
+    pub(crate) fn from_file(
+        path: &Path,
+        header: &Header,
+        bytes: Loaded,
+    ) -> std::result::Result<Self, IndexFileError> {
+        let (Some(metric), Loaded::Bytes(bytes)) = (FlatMetric::of_file(header.metric), bytes)
+        else {
+            return Err(IndexFileError::kind(path, "an index of the same kind"));
+        };
+        let config = UsearchIndexConfig {
+            metric,
+            ..Default::default()
+        };
+        Self::empty(config).parse(path, header, &bytes)
+    }
+
     fn parse(
         &self,
         path: &Path,
@@ -191,7 +209,9 @@ impl UsearchIndex {
         }
         let rows = Tensor::from_vec(rows, (loaded.keys.len(), dim), &Device::Cpu);
         let rows = rows.map_err(|error| content(error.into()))?;
-        loaded.rows.add(&rows).map_err(&content)?;
+        check_finite::<f32>("references", &rows).map_err(&content)?;
+        // As they are: rows of length 1 would not be the same after another division.
+        loaded.rows.keep(&rows).map_err(&content)?;
         loaded.graph = Some(graph);
         Ok(loaded)
     }

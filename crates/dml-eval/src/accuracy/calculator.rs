@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use dml_core::{Batch, Error, Relation, Result, Verdict, check};
+use candle_core::Tensor;
+use dml_core::{Batch, Error, Labels, Relation, Result, Verdict, check};
 use rayon::prelude::*;
 
+use super::label_relation::LabelRelation;
 use super::metric::{RankDepth, RankMetric};
 use super::named::AccuracyMetric;
 use super::relevance::{Relevance, relevance};
 use super::retrieval::RetrievalMetric;
 use super::score::{Accuracies, Score, class_means, mean};
-use crate::{ClusterMetric, Clusterer, Contingency, KMeans, KnnIndex, OwnRow};
+use crate::{ClusterAgreement, ClusterMetric, Clusterer, Contingency, KMeans, KnnIndex, OwnRow};
 
 /// Neighbours that are in memory at a time.
 const NEIGHBORS: usize = 1 << 22;
@@ -51,7 +53,8 @@ pub struct AccuracyCalculatorConfig {
     /// How many neighbours are looked at. Default: as many as each metric's formula needs.
     pub k: Option<NeighborCount>,
     /// Count the matches of a query as PML does: with the query itself among the references, all that match, less
-    /// one. That is one too few where the relation does not match a row with itself. Default: count them rightly.
+    /// one. That is one too few where the relation does not match a row with itself. Where none is left by that count,
+    /// what is divided by it is left out of the averages; PML's become infinite. Default: count them rightly.
     pub count_matches_as_pml: bool,
 }
 
@@ -84,10 +87,12 @@ pub struct AccuracyCalculatorConfig {
 #[derive(Clone, Debug)]
 pub struct AccuracyCalculator {
     metrics: Vec<Arc<dyn RankMetric>>,
-    cluster_metrics: Vec<ClusterMetric>,
+    cluster_metrics: Vec<Arc<dyn ClusterAgreement>>,
+    names_cluster_metrics: bool,
     config: AccuracyCalculatorConfig,
     index: Arc<dyn KnnIndex>,
     clusterer: Arc<dyn Clusterer>,
+    label_relation: Option<Arc<dyn LabelRelation>>,
     neighbors_at_a_time: usize,
 }
 
@@ -120,14 +125,16 @@ impl AccuracyCalculator {
             metrics.push(Arc::new(metric.checked()?));
         }
         let clustering = chosen.iter().filter_map(|metric| metric.clustering());
+        let clustering = clustering.chain(config.clustering.iter().copied());
+        let shared = |metric| -> Arc<dyn ClusterAgreement> { Arc::new(metric) };
         Ok(Self {
             metrics,
-            cluster_metrics: clustering
-                .chain(config.clustering.iter().copied())
-                .collect(),
+            cluster_metrics: clustering.map(shared).collect(),
+            names_cluster_metrics: !(config.include.is_empty() && config.clustering.is_empty()),
             config,
             index,
             clusterer: Arc::new(KMeans::default()),
+            label_relation: None,
             neighbors_at_a_time: NEIGHBORS,
         })
     }
@@ -136,6 +143,22 @@ impl AccuracyCalculator {
     #[must_use]
     pub fn with_clusterer(mut self, clusterer: Arc<dyn Clusterer>) -> Self {
         self.clusterer = clusterer;
+        self
+    }
+
+    /// Computes a metric of clusters of your own besides.
+    #[must_use]
+    pub fn with_cluster_metric(mut self, metric: Arc<dyn ClusterAgreement>) -> Self {
+        self.cluster_metrics.push(metric);
+        self.names_cluster_metrics = true;
+        self
+    }
+
+    /// Says by labels who matches whom: instead of equal ones, where a batch brings labels. A relation that a batch brings
+    /// is not asked again. Metrics of clusters have no meaning then.
+    #[must_use]
+    pub fn with_label_relation(mut self, relation: Arc<dyn LabelRelation>) -> Self {
+        self.label_relation = Some(relation);
         self
     }
 
@@ -149,19 +172,52 @@ impl AccuracyCalculator {
     /// The metrics' names, in the order in which a batch of labels gets them.
     pub(crate) fn names(&self) -> Vec<String> {
         let rankings = self.metrics.iter().map(|metric| metric.name());
-        let clusters = self.cluster_metrics.iter();
+        let left_out = self.label_relation.is_some() && !self.names_cluster_metrics;
+        let clusters = self.cluster_metrics.iter().filter(|_| !left_out);
         rankings
-            .chain(clusters.map(|metric| metric.name().to_owned()))
+            .chain(clusters.map(|metric| metric.name()))
             .collect()
+    }
+
+    /// The relation of rows with those labels and those of the levels above, unless equal ones match.
+    pub(crate) fn relation(
+        &self,
+        query: &[Labels],
+        reference: &[Labels],
+    ) -> Result<Option<Relation>> {
+        let relation = self.label_relation.as_ref();
+        let relation = relation.map(|relation| relation.relation(query, reference));
+        relation.transpose()
     }
 
     /// The metrics of the batch's embeddings, with its references (or the other embeddings) as neighbours.
     ///
+    /// Without queries, without references, and where no query has a match, rankings have no value: NaN, and nothing is
+    /// searched, so that numbers which are not finite are not met either. Without queries clusters have none.
+    ///
     /// # Errors
     /// [`Error::Missing`] if the batch has no relation, or with `avg_of_avgs` or `return_per_class` no labels;
     /// [`Error::Unsupported`] if a metric of clusters was asked for by name and the relation is not one of labels; and
-    /// those of the index and the clusterer.
+    /// those of the index, the clusterer and the relation of labels, such as [`Error::InvalidParameter`] for embeddings
+    /// that are not finite.
     pub fn get_accuracy(&self, batch: &Batch) -> Result<Accuracies> {
+        let known = batch.require_relation("AccuracyCalculator")?;
+        let (Some(query), Some(reference)) = (known.query_labels(), known.reference_labels())
+        else {
+            return self.measure(batch);
+        };
+        match self.relation(std::slice::from_ref(query), std::slice::from_ref(reference))? {
+            None => self.measure(batch),
+            Some(relation) => {
+                let own = (0..known.queries()).map(|q| known.same_as(q).map(|r| r as u32));
+                let relation = relation.with_identity(&own.collect::<Vec<_>>())?;
+                self.measure(&batch.clone().with_relation(relation)?)
+            }
+        }
+    }
+
+    /// As [`get_accuracy`](Self::get_accuracy), by the batch's own relation.
+    pub(crate) fn measure(&self, batch: &Batch) -> Result<Accuracies> {
         let relation = batch.require_relation("AccuracyCalculator")?;
         let relevance = relevance(relation);
         let counted = self.counted_matches(relation, &relevance);
@@ -180,9 +236,7 @@ impl AccuracyCalculator {
         let labels = match relation.query_labels() {
             _ if self.cluster_metrics.is_empty() => return Ok(Vec::new()),
             Some(labels) => labels,
-            None if self.config.include.is_empty() && self.config.clustering.is_empty() => {
-                return Ok(Vec::new());
-            }
+            None if !self.names_cluster_metrics => return Ok(Vec::new()),
             None => {
                 return Err(Error::Unsupported {
                     component: "AccuracyCalculator",
@@ -199,7 +253,7 @@ impl AccuracyCalculator {
             Some(Contingency::new(labels, clusters)?)
         };
         let scores = self.cluster_metrics.iter().map(|metric| Score {
-            metric: metric.name().to_owned(),
+            metric: metric.name(),
             value: table.as_ref().map_or(f64::NAN, |table| metric.of(table)),
             per_class: Vec::new(),
             per_query: Vec::new(),
@@ -230,42 +284,48 @@ impl AccuracyCalculator {
         let own: Vec<Option<u32>> = (0..batch.queries())
             .map(|q| relation.same_as(q).map(|r| r as u32))
             .collect();
-        let findable = batch.references() - usize::from(own.iter().any(Option::is_some));
-        let limit = self.limit(counted, findable);
-        let ignored = relevance
-            .iter()
-            .map(|query| query.ignored)
-            .max()
-            .unwrap_or(0);
-        let k = (limit + ignored).min(findable);
-
         let mut index = self.index.to_empty();
         index.add(batch.reference().unwrap_or(batch.embeddings()))?;
-        let block = (self.neighbors_at_a_time / k).max(1);
-        for start in (0..batch.queries()).step_by(block) {
-            let rows = block.min(batch.queries() - start);
-            let queries = batch.embeddings().narrow(0, start, rows)?;
-            let own = OwnRow::Rows(&own[start..start + rows]);
-            let found = index.search_others(&queries, k, own)?;
-            let values: Vec<Vec<f64>> = found
-                .indices
-                .par_chunks_exact(k)
-                .enumerate()
-                .map(|(i, neighbors)| {
-                    let q = start + i;
-                    if relevance[q].matches == 0 {
-                        return Vec::new();
+        // A query that is itself a reference may find one reference less than another.
+        let (among, apart): (Vec<usize>, Vec<usize>) =
+            (0..batch.queries()).partition(|q| own[*q].is_some());
+        for (group, itself) in [(among, 1), (apart, 0)] {
+            let findable = batch.references() - itself.min(batch.references());
+            let limit = self.limit(counted, findable);
+            let ignored = group.iter().map(|q| relevance[*q].ignored).max();
+            let k = (limit + ignored.unwrap_or(0)).min(findable);
+            if k == 0 {
+                // Nothing to be found: no query of the group has a match.
+                continue;
+            }
+            for queries in group.chunks((self.neighbors_at_a_time / k).max(1)) {
+                let own: Vec<Option<u32>> = queries.iter().map(|q| own[*q]).collect();
+                let rows = rows_of(batch.embeddings(), queries)?;
+                let found = index.search_others(&rows, k, OwnRow::Rows(&own))?;
+                let values: Vec<Vec<f64>> = found
+                    .indices
+                    .par_chunks_exact(k)
+                    .zip(queries)
+                    .map(|(neighbors, q)| {
+                        if relevance[*q].matches == 0 {
+                            return Vec::new();
+                        }
+                        let hits = hits(relation, *q, neighbors, limit);
+                        let values = self.metrics.iter();
+                        values
+                            .map(|metric| metric.of_query(&hits, counted[*q]))
+                            .map(|value| {
+                                // Divided by a count of 0, of matches that are there.
+                                let beyond = counted[*q] == 0 && value.is_infinite();
+                                if beyond { f64::NAN } else { value }
+                            })
+                            .collect()
+                    })
+                    .collect();
+                for (q, values) in queries.iter().zip(values) {
+                    for (per_query, value) in per_query.iter_mut().zip(values) {
+                        per_query[*q] = value;
                     }
-                    let hits = hits(relation, q, neighbors, limit);
-                    let values = self.metrics.iter();
-                    values
-                        .map(|metric| metric.of_query(&hits, counted[q]))
-                        .collect()
-                })
-                .collect();
-            for (q, values) in (start..).zip(values) {
-                for (per_query, value) in per_query.iter_mut().zip(values) {
-                    per_query[q] = value;
                 }
             }
         }
@@ -314,6 +374,20 @@ impl AccuracyCalculator {
             },
             per_query,
         })
+    }
+}
+
+/// The rows of those queries, which ascend: a part of the tensor where they follow one another.
+fn rows_of(embeddings: &Tensor, queries: &[usize]) -> Result<Tensor> {
+    match (queries.first(), queries.last()) {
+        (Some(first), Some(last)) if last - first + 1 == queries.len() => {
+            Ok(embeddings.narrow(0, *first, queries.len())?)
+        }
+        _ => {
+            let rows: Vec<u32> = queries.iter().map(|q| *q as u32).collect();
+            let rows = Tensor::from_vec(rows, queries.len(), embeddings.device())?;
+            Ok(embeddings.index_select(&rows, 0)?)
+        }
     }
 }
 

@@ -22,7 +22,8 @@ pub trait RankMetric: Debug + Send + Sync {
     fn depth(&self) -> RankDepth;
 
     /// The number for one query: whether each neighbour matches, closest first, and how many references match at
-    /// all, at least one.
+    /// all. That is at least one, unless they are counted as PML does; what is infinite for a count of 0 is left out
+    /// of averages.
     ///
     /// There may be fewer neighbours than [`depth`](RankMetric::depth) asks for, and there may be more.
     fn of_query(&self, hits: &[bool], relevant: usize) -> f64;

@@ -2,6 +2,7 @@
 
 pub mod bootstrap;
 mod calculator;
+mod label_relation;
 mod metric;
 mod named;
 mod own_rows;
@@ -12,6 +13,7 @@ mod score;
 
 pub use bootstrap::{BootstrapConfig, ConfidenceInterval, confidence_interval};
 pub use calculator::{AccuracyCalculator, AccuracyCalculatorConfig, NeighborCount};
+pub use label_relation::LabelRelation;
 pub use metric::{RankDepth, RankMetric};
 pub use named::AccuracyMetric;
 pub use own_rows::with_queries_among_references;

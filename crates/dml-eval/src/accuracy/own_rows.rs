@@ -1,7 +1,13 @@
 //! Saying that the references contain the queries themselves.
 
+use candle_core::Tensor;
 use dml_core::fused::with_slice;
-use dml_core::{Batch, Error, Result, for_element};
+use dml_core::{Batch, Error, Result};
+
+use crate::rows::doubles_on_cpu;
+
+/// Rows that are compared at a time.
+const ROWS: usize = 1 << 12;
 
 /// The batch with the knowledge that its references begin with its queries: PML's `ref_includes_query`.
 ///
@@ -28,11 +34,8 @@ pub fn with_queries_among_references(batch: Batch) -> Result<Batch> {
     };
     let relation = batch.require_relation("with_queries_among_references")?;
     let relation = relation.clone().with_diagonal_identity()?;
-    let (queries, first) = (batch.embeddings(), reference.narrow(0, 0, batch.queries())?);
-    let equal = for_element!(queries, "embeddings", |T| with_slice::<T, _>(
-        queries,
-        |q| { with_slice::<T, _>(&first, |r| q == r) }
-    ))??;
+    let first = reference.narrow(0, 0, batch.queries())?;
+    let equal = first.dims() == batch.embeddings().dims() && same_rows(batch.embeddings(), &first)?;
     if !equal {
         return Err(Error::Unsupported {
             component: "with_queries_among_references",
@@ -43,10 +46,73 @@ pub fn with_queries_among_references(batch: Batch) -> Result<Batch> {
     batch.with_relation(relation)
 }
 
+/// Whether all numbers are the same, on whatever device and in whatever precision. What is not a number is the same as
+/// itself here: that it can't be searched is for the search to say.
+#[allow(clippy::float_cmp)]
+fn same_rows(a: &Tensor, b: &Tensor) -> Result<bool> {
+    let rows = a.dims()[0];
+    for start in (0..rows).step_by(ROWS) {
+        let part = |rows_of: &Tensor| {
+            doubles_on_cpu(&rows_of.detach().narrow(0, start, ROWS.min(rows - start))?)
+        };
+        let (a, b) = (part(a)?, part(b)?);
+        let same = |(a, b): (&f64, &f64)| a == b || (a.is_nan() && b.is_nan());
+        if !with_slice::<f64, _>(&a, |a| {
+            with_slice::<f64, _>(&b, |b| a.iter().zip(b).all(same))
+        })?? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_core::{Device, Tensor};
+    use candle_core::{DType, Device};
+
+    #[test]
+    fn rows_of_half_precision_and_of_several_blocks_are_compared() -> Result<()> {
+        let count = ROWS + 3;
+        let rows: Vec<f32> = (0..count).map(|i| (i % 251) as f32).collect();
+        let labels: Vec<i64> = (0..count as i64).collect();
+        for dtype in [DType::F16, DType::BF16, DType::F32, DType::F64] {
+            let rows = Tensor::from_slice(&rows, (count, 1), &Device::Cpu)?.to_dtype(dtype)?;
+            let batch = Batch::new(&rows, &labels)?.with_reference(&rows, &labels)?;
+            let batch = with_queries_among_references(batch)?;
+            let same = batch.relation().and_then(|known| known.same_as(count - 1));
+            assert_eq!(same, Some(count - 1), "{dtype:?}");
+        }
+        // The last row alone is another one.
+        let query = Tensor::from_slice(&rows, (count, 1), &Device::Cpu)?;
+        let last = Tensor::new(&[[-1f32]], &Device::Cpu)?;
+        let gallery = Tensor::cat(&[&query.narrow(0, 0, count - 1)?, &last], 0)?;
+        let batch = Batch::new(&query, &labels)?.with_reference(&gallery, &labels)?;
+        assert!(matches!(
+            with_queries_among_references(batch),
+            Err(Error::Unsupported { .. })
+        ));
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_not_a_number_is_left_to_the_search() -> Result<()> {
+        let rows = Tensor::new(&[[f32::NAN], [1.]], &Device::Cpu)?;
+        let batch = Batch::new(&rows, [0i64, 0])?.with_reference(&rows, [0i64, 0])?;
+        let batch = with_queries_among_references(batch)?;
+        let index = std::sync::Arc::new(crate::FlatIndex::default());
+        let calculator = crate::AccuracyCalculator::new(Default::default(), index)?;
+        let refused = calculator.get_accuracy(&batch);
+        assert!(matches!(
+            refused,
+            Err(Error::InvalidParameter {
+                name: "references",
+                expected: "finite numbers",
+                ..
+            })
+        ));
+        Ok(())
+    }
 
     #[test]
     fn other_rows_are_refused() -> Result<()> {

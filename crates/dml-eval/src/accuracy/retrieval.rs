@@ -21,6 +21,9 @@
 //! `min(k, R)` reaches 1 where all of the first k are hits; divided by `R` it is PML's `mean_average_precision` with its
 //! argument `k`.
 //!
+//! A match is a match: weights that a relation gives to pairs play no part, in NDCG neither, and a
+//! [`RankMetric`] gets none.
+//!
 //! R-precision and MAP@R: Musgrave et al., "A Metric Learning Reality Check" (2020, arXiv:2003.08505). NDCG: Järvelin and
 //! Kekäläinen, "Cumulated gain-based evaluation of IR techniques" (2002).
 

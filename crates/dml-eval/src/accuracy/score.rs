@@ -7,11 +7,11 @@ use dml_core::{Labels, Result};
 use super::bootstrap::{BootstrapConfig, ConfidenceInterval, confidence_interval};
 
 /// One [`Score`] per metric.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Accuracies(Vec<Score>);
 
 /// One metric: its average, and what it is made of.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Score {
     /// The metric's name, such as `precision_at_1`.
     pub metric: String,

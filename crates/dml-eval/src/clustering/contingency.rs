@@ -222,6 +222,30 @@ impl Contingency {
         }
     }
 
+    /// The cells that are not 0: class, cluster and how many rows they share. Classes and clusters are numbered from 0.
+    ///
+    /// ```
+    /// let table = dml_eval::Contingency::new([0i64, 0, 7], [5i64, 6, 6])?;
+    /// assert_eq!(table.cells().collect::<Vec<_>>(), [(0, 0, 1), (0, 1, 1), (1, 1, 1)]);
+    /// assert_eq!((table.class_sizes(), table.cluster_sizes()), (&[2, 1][..], &[1, 2][..]));
+    /// # Ok::<(), dml_core::Error>(())
+    /// ```
+    pub fn cells(&self) -> impl ExactSizeIterator<Item = (usize, usize, usize)> {
+        self.cells.iter().copied()
+    }
+
+    /// How many rows each class has.
+    #[must_use]
+    pub fn class_sizes(&self) -> &[usize] {
+        &self.classes
+    }
+
+    /// How many rows each cluster has.
+    #[must_use]
+    pub fn cluster_sizes(&self) -> &[usize] {
+        &self.clusters
+    }
+
     /// How many classes there are.
     #[must_use]
     pub fn class_count(&self) -> usize {

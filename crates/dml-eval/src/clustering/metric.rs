@@ -1,5 +1,7 @@
 //! Metrics of clusters, by name.
 
+use std::fmt::Debug;
+
 use super::Contingency;
 
 /// A number that says how well clusters agree with classes; see [`contingency`](super::contingency) for the formulas.
@@ -21,12 +23,31 @@ pub enum ClusterMetric {
     /// The harmonic mean of homogeneity and completeness.
     #[cfg_attr(feature = "serde", serde(rename = "v_measure"))]
     VMeasure,
+    /// The precision of [`BCubed`](super::BCubed).
+    #[cfg_attr(feature = "serde", serde(rename = "bcubed_precision"))]
+    BCubedPrecision,
+    /// The recall of [`BCubed`](super::BCubed).
+    #[cfg_attr(feature = "serde", serde(rename = "bcubed_recall"))]
+    BCubedRecall,
     /// The F1 of [`BCubed`](super::BCubed).
     #[cfg_attr(feature = "serde", serde(rename = "bcubed_f1"))]
     BCubedF1,
 }
 
 impl ClusterMetric {
+    /// Every metric.
+    pub const ALL: [Self; 9] = [
+        Self::AMI,
+        Self::NMI,
+        Self::ARI,
+        Self::Homogeneity,
+        Self::Completeness,
+        Self::VMeasure,
+        Self::BCubedPrecision,
+        Self::BCubedRecall,
+        Self::BCubedF1,
+    ];
+
     /// The metric's name in results and configurations.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -37,6 +58,8 @@ impl ClusterMetric {
             Self::Homogeneity => "homogeneity",
             Self::Completeness => "completeness",
             Self::VMeasure => "v_measure",
+            Self::BCubedPrecision => "bcubed_precision",
+            Self::BCubedRecall => "bcubed_recall",
             Self::BCubedF1 => "bcubed_f1",
         }
     }
@@ -59,7 +82,28 @@ impl ClusterMetric {
             Self::Homogeneity => table.homogeneity(),
             Self::Completeness => table.completeness(),
             Self::VMeasure => table.v_measure(),
+            Self::BCubedPrecision => table.bcubed().precision,
+            Self::BCubedRecall => table.bcubed().recall,
             Self::BCubedF1 => table.bcubed().f1,
         }
+    }
+}
+
+/// A number for the table of classes and clusters, as [`RankMetric`](crate::RankMetric) is one for a ranking.
+pub trait ClusterAgreement: Debug + Send + Sync {
+    /// The metric's name in results.
+    fn name(&self) -> String;
+
+    /// The number for these classes and clusters, of which there is at least one row.
+    fn of(&self, table: &Contingency) -> f64;
+}
+
+impl ClusterAgreement for ClusterMetric {
+    fn name(&self) -> String {
+        (*self).name().to_owned()
+    }
+
+    fn of(&self, table: &Contingency) -> f64 {
+        (*self).of(table)
     }
 }

@@ -11,4 +11,4 @@ pub use clusterer::{Clusterer, GivenClusters};
 pub use confusion::Confusion;
 pub use contingency::{BCubed, Contingency};
 pub use kmeans::{KMeans, KMeansConfig, KMeansStart, RowClusters};
-pub use metric::ClusterMetric;
+pub use metric::{ClusterAgreement, ClusterMetric};

@@ -1,12 +1,12 @@
 //! How far apart positive pairs are, and all pairs.
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::Tensor;
 use dml_core::fused::with_slice;
 use dml_core::kernels::nearest::squared_distance;
 use dml_core::{Batch, Error, Result, TensorExt, Verdict, check};
 use rayon::prelude::*;
 
-use crate::rows::{check_finite, checked_rows};
+use crate::rows::{check_finite, checked_rows, doubles_on_cpu};
 
 /// Alignment of the [module](super): how far positive pairs are apart, 0 where each is one point. `alpha` 2 is usual.
 ///
@@ -113,7 +113,7 @@ fn added(a: (f64, f64), b: (f64, f64)) -> (f64, f64) {
 /// Rows of length 1 in double precision; zero rows stay.
 fn unit_rows(rows: &Tensor) -> Result<Tensor> {
     let rows = checked_rows("embeddings", rows, None, None)?;
-    let rows = rows.to_dtype(DType::F64)?.to_device(&Device::Cpu)?;
+    let rows = doubles_on_cpu(&rows)?;
     check_finite::<f64>("embeddings", &rows)?;
     rows.normalize(2.0)
 }
@@ -121,6 +121,7 @@ fn unit_rows(rows: &Tensor) -> Result<Tensor> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use candle_core::Device;
 
     fn rows(rows: &[[f64; 2]]) -> Tensor {
         Tensor::from_slice(rows.as_flattened(), (rows.len(), 2), &Device::Cpu).unwrap()

@@ -1,11 +1,11 @@
 //! How many directions hold most of the variance.
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::Tensor;
 use dml_core::fused::with_slice;
 use dml_core::{Error, Result};
 
 use super::eigenvalues::symmetric_eigenvalues;
-use crate::rows::{check_finite, checked_rows};
+use crate::rows::{check_finite, checked_rows, doubles_on_cpu};
 
 /// PCF of the [module](super): the fewest principal components of `embeddings` `[rows, dim]` that hold at least `share` of
 /// their variance, as a share of `dim`; 0 where there is no variance.
@@ -33,7 +33,7 @@ pub fn principal_components_fraction(embeddings: &Tensor, share: f64) -> Result<
         });
     }
     let rows = checked_rows("embeddings", embeddings, None, None)?;
-    let rows = rows.to_dtype(DType::F64)?.to_device(&Device::Cpu)?;
+    let rows = doubles_on_cpu(&rows)?;
     check_finite::<f64>("embeddings", &rows)?;
     let (count, dim) = rows.dims2()?;
     if count == 0 {
@@ -71,6 +71,7 @@ pub fn principal_components_fraction(embeddings: &Tensor, share: f64) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use candle_core::Device;
 
     #[test]
     fn fractions_by_hand() -> Result<()> {

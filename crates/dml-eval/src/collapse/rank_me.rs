@@ -1,11 +1,11 @@
 //! The effective rank of embeddings.
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::Tensor;
 use dml_core::Result;
 use dml_core::fused::with_slice;
 
 use super::eigenvalues::symmetric_eigenvalues;
-use crate::rows::{check_finite, checked_rows};
+use crate::rows::{check_finite, checked_rows, doubles_on_cpu};
 
 /// `RankMe` of the [module](super): over how many directions `embeddings` `[rows, dim]` spread, from 1 to
 /// `min(rows, dim)`; 0 where all are zero.
@@ -28,7 +28,7 @@ use crate::rows::{check_finite, checked_rows};
 /// finite.
 pub fn rank_me(embeddings: &Tensor) -> Result<f64> {
     let rows = checked_rows("embeddings", embeddings, None, None)?;
-    let rows = rows.to_dtype(DType::F64)?.to_device(&Device::Cpu)?;
+    let rows = doubles_on_cpu(&rows)?;
     check_finite::<f64>("embeddings", &rows)?;
     let (count, dim) = rows.dims2()?;
     if count == 0 {
@@ -57,6 +57,7 @@ pub fn rank_me(embeddings: &Tensor) -> Result<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use candle_core::Device;
     use dml_core::Error;
 
     fn rank(rows: &[[f64; 3]]) -> f64 {

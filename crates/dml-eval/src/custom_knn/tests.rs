@@ -137,3 +137,15 @@ fn within_a_threshold_and_removed() -> Result<()> {
     );
     Ok(())
 }
+
+#[test]
+fn rows_that_were_added_do_not_change_with_the_variable_they_were() -> Result<()> {
+    let var = candle_core::Var::new(&[[0f32], [5.]], &Device::Cpu)?;
+    let query = Tensor::new(&[[1f32]], &Device::Cpu)?;
+    let mut index = index(Order::SmallerIsCloser, None);
+    index.add(var.as_tensor())?;
+    let before = index.search(&query, 1)?;
+    var.set(&Tensor::new(&[[9f32], [1.]], &Device::Cpu)?)?;
+    assert_eq!(index.search(&query, 1)?, before);
+    Ok(())
+}

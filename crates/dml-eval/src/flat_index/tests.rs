@@ -220,3 +220,33 @@ fn half_precision_is_exact_for_the_rounded_rows() -> Result<()> {
     ));
     Ok(())
 }
+
+#[test]
+fn an_index_without_rows_takes_those_of_any_width() -> Result<()> {
+    let (two, three) = (
+        tensor(&[[0., 0.], [1., 0.]]),
+        Tensor::new(&[[1f64, 2., 3.]], &Device::Cpu)?,
+    );
+    for storage in [RowStorage::AsGiven, RowStorage::Float16] {
+        let fresh = || FlatIndex::with_storage(FlatMetric::SquaredEuclidean, storage);
+        let mut refused = fresh();
+        let nothing_came = refused.add(&(two.ones_like()? * 1e6)?).is_err();
+        assert_eq!(nothing_came, storage == RowStorage::Float16);
+        let (mut emptied, mut none) = (fresh(), fresh());
+        emptied.add(&two)?;
+        assert_eq!(emptied.remove(&[0, 1])?, 2);
+        none.add(&two.narrow(0, 0, 0)?)?;
+        let wide = match storage {
+            RowStorage::AsGiven => three.clone(),
+            RowStorage::Float16 => three.to_dtype(DType::F32)?,
+        };
+        let mut indexes = vec![emptied, none];
+        indexes.extend(nothing_came.then_some(refused));
+        for mut index in indexes {
+            assert!(index.is_empty());
+            index.add(&wide)?;
+            assert_eq!(index.search(&wide, 1)?.distances, [0.0]);
+        }
+    }
+    Ok(())
+}

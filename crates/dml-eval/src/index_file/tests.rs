@@ -1,54 +1,15 @@
-use std::sync::Arc;
-
 use super::*;
-use crate::{
-    Codes, CustomKNN, CustomKNNConfig, FlatIndex, FlatMetric, KnnIndex, QuantizedIndex,
-    QuantizedIndexConfig, RowStorage, load_index,
-};
-use candle_core::{DType, Device, Tensor};
-use dml_core::{Distance, Result, TensorExt};
+use crate::every_index::indexes;
+use crate::{FlatIndex, FlatMetric, KnnIndex, RowStorage, load_index};
+use candle_core::{Device, Tensor};
 use rand::{Rng, RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-
-#[derive(Debug)]
-struct Manhattan;
-
-impl Distance for Manhattan {
-    fn matrix(&self, query: &Tensor, reference: Option<&Tensor>) -> Result<Tensor> {
-        query.pairwise_lp(reference.unwrap_or(query), 1.0)
-    }
-}
 
 fn rows() -> Tensor {
     let values: Vec<f32> = (0..60)
         .map(|i| ((i * 37) % 23) as f32 / 7.0 - 1.0)
         .collect();
     Tensor::from_vec(values, (12, 5), &Device::Cpu).unwrap()
-}
-
-/// One of every kind, empty.
-fn indexes() -> Vec<(Box<dyn KnnIndex>, DType)> {
-    let mut indexes: Vec<(Box<dyn KnnIndex>, DType)> = Vec::new();
-    for metric in [FlatMetric::SquaredEuclidean, FlatMetric::Cosine] {
-        indexes.push((Box::new(FlatIndex::new(metric)), DType::F32));
-        indexes.push((Box::new(FlatIndex::new(metric)), DType::F64));
-        let half = FlatIndex::with_storage(metric, RowStorage::Float16);
-        indexes.push((Box::new(half), DType::F32));
-        for codes in [Codes::Int8, Codes::Binary] {
-            let config = QuantizedIndexConfig {
-                metric,
-                codes,
-                ..Default::default()
-            };
-            let index = QuantizedIndex::new(config).unwrap();
-            indexes.push((Box::new(index), DType::F32));
-        }
-    }
-    for dtype in [DType::F32, DType::F64] {
-        let custom = CustomKNN::new(CustomKNNConfig::default(), Arc::new(Manhattan)).unwrap();
-        indexes.push((Box::new(custom), dtype));
-    }
-    indexes
 }
 
 #[test]

@@ -1,13 +1,14 @@
 //! A network, an index and a threshold: from pictures to neighbours and matches.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use candle_core::{ModuleT, Tensor};
 use dml_core::{Result, TensorExt, check};
 
 use super::{MatchFinder, Matches};
-use crate::{KnnIndex, Neighbors};
+use crate::{IndexFileError, Inputs, KnnIndex, Neighbors};
 
 /// A network that can be shared among threads.
 type Network = dyn ModuleT + Send + Sync;
@@ -134,25 +135,29 @@ impl InferenceModel {
         Ok(embeddings.detach())
     }
 
-    /// The same, `batch_size` inputs at a time.
+    /// The same of a tensor or [other inputs](Inputs), such as those of a data set, `batch_size` at a time.
     ///
     /// # Errors
     /// As [`get_embeddings`](InferenceModel::get_embeddings),
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if `batch_size` is 0,
     /// [`Error::Shape`](dml_core::Error::Shape) if the inputs have no rows.
-    pub fn get_embeddings_in_batches(&self, inputs: &Tensor, batch_size: usize) -> Result<Tensor> {
+    pub fn get_embeddings_in_batches(
+        &self,
+        inputs: &dyn Inputs,
+        batch_size: usize,
+    ) -> Result<Tensor> {
         let batch_size = check::at_least_one("batch_size", batch_size)?;
-        let rows = inputs.dims().first().copied().unwrap_or(0);
+        let rows = inputs.rows();
         if rows == 0 {
             return Err(dml_core::Error::Shape {
                 arg: "inputs",
                 expected: "[rows, …] with at least one row",
-                got: inputs.dims().to_vec(),
+                got: vec![0],
             });
         }
         let batches = (0..rows).step_by(batch_size).map(|start| {
-            let inputs = inputs.narrow(0, start, batch_size.min(rows - start))?;
-            self.get_embeddings(&inputs)
+            let end = (start + batch_size).min(rows);
+            self.get_embeddings(&inputs.batch(start..end)?)
         });
         Ok(Tensor::cat(&batches.collect::<Result<Vec<_>>>()?, 0)?)
     }
@@ -162,7 +167,7 @@ impl InferenceModel {
     /// # Errors
     /// As [`get_embeddings_in_batches`](InferenceModel::get_embeddings_in_batches) and [`KnnIndex::add`]; the index
     /// is then as it was.
-    pub fn train_knn(&mut self, inputs: &Tensor, batch_size: usize) -> Result<()> {
+    pub fn train_knn(&mut self, inputs: &dyn Inputs, batch_size: usize) -> Result<()> {
         let mut index = self.index.to_empty();
         index.add(&self.get_embeddings_in_batches(inputs, batch_size)?)?;
         self.index = index;
@@ -173,9 +178,26 @@ impl InferenceModel {
     ///
     /// # Errors
     /// As [`train_knn`](InferenceModel::train_knn).
-    pub fn add_to_knn(&mut self, inputs: &Tensor, batch_size: usize) -> Result<()> {
+    pub fn add_to_knn(&mut self, inputs: &dyn Inputs, batch_size: usize) -> Result<()> {
         let embeddings = self.get_embeddings_in_batches(inputs, batch_size)?;
         self.index.add(&embeddings)
+    }
+
+    /// Writes the index to a file: see [`KnnIndex::save`]. The network is not in it.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn save_knn(&self, path: &Path) -> std::result::Result<(), IndexFileError> {
+        self.index.save(path)
+    }
+
+    /// Fills the index anew with what an index of the same kind has written: see [`KnnIndex::load`]. Its rows must be
+    /// embeddings of the same network, which a file can't tell.
+    ///
+    /// # Errors
+    /// As there; the index is then as it was.
+    pub fn load_knn(&mut self, path: &Path) -> std::result::Result<(), IndexFileError> {
+        self.index.load(path)
     }
 
     /// The `k` rows of the index that are nearest to each query.

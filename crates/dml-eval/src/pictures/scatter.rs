@@ -1,12 +1,12 @@
 //! Rows as dots in the plane.
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::Tensor;
 use dml_core::fused::with_slice;
 use dml_core::{Error, IntoLabels, Result};
 
 use super::axes::{Axes, Scale};
 use super::drawing::{Anchor, Color, Drawing};
-use crate::rows::{check_finite, checked_rows};
+use crate::rows::{check_finite, checked_rows, doubles_on_cpu};
 
 /// Classes that get a line in the legend.
 const LEGEND: usize = 24;
@@ -30,7 +30,7 @@ const LEGEND: usize = 24;
 pub fn scatter(title: &str, places: &Tensor, labels: impl IntoLabels) -> Result<Drawing> {
     let labels = labels.into_labels()?;
     let places = checked_rows("places", places, Some(2), None)?;
-    let places = places.to_dtype(DType::F64)?.to_device(&Device::Cpu)?;
+    let places = doubles_on_cpu(&places)?;
     check_finite::<f64>("places", &places)?;
     if labels.len() != places.dims()[0] {
         return Err(Error::Length {
@@ -96,6 +96,7 @@ fn range(values: impl Iterator<Item = f64>) -> Scale {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use candle_core::{DType, Device};
 
     #[test]
     fn no_rows_one_row_and_many_classes() -> Result<()> {

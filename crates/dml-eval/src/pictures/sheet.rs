@@ -1,11 +1,12 @@
 //! Queries and what they find, as images.
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::Tensor;
 use dml_core::fused::with_slice;
 use dml_core::{Error, Result};
 
 use super::drawing::{Anchor, Color, Drawing, Pixels, Shape};
 use crate::Neighbors;
+use crate::rows::doubles_on_cpu;
 
 /// Pixels of an image on the sheet, along its longer side.
 const IMAGE: f64 = 64.0;
@@ -123,7 +124,7 @@ fn images(arg: &'static str, images: &Tensor) -> Result<Vec<Pixels>> {
     if !matches!(channels, 1 | 3) || height == 0 || width == 0 {
         return Err(wrong());
     }
-    let images = images.to_dtype(DType::F64)?.to_device(&Device::Cpu)?;
+    let images = doubles_on_cpu(images)?;
     with_slice::<f64, _>(&images, |numbers| {
         let plane = height * width;
         let image = |image: usize| {
@@ -145,6 +146,7 @@ fn images(arg: &'static str, images: &Tensor) -> Result<Vec<Pixels>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use candle_core::{DType, Device};
 
     #[test]
     fn channels_become_colours_and_frames_say_what_is_right() -> Result<()> {

@@ -108,6 +108,32 @@ fn rescoring_finds_nearly_all_and_more_of_it_more() -> Result<()> {
 }
 
 #[test]
+fn codes_are_of_the_rows_that_are_kept_before_and_after_a_file() -> Result<()> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("index");
+    let (references, queries) = (rows(400, 0), rows(50, 1));
+    for config in configs() {
+        let config = QuantizedIndexConfig {
+            rescore: 1,
+            ..config
+        };
+        let quantized = index(config.clone(), &references);
+        quantized.save(&path).unwrap();
+        let mut loaded = QuantizedIndex::new(config.clone())?;
+        loaded.load(&path).unwrap();
+        // Without candidates to spare, another code is another neighbour.
+        let found = quantized.search(&queries, 5)?;
+        assert_eq!(loaded.search(&queries, 5)?, found, "{config:?}");
+        let dim = DIM;
+        let all = |index: &QuantizedIndex| {
+            with_slice(&queries, |q| index.codes.distances(q, dim, config.metric))
+        };
+        assert_eq!(all(&quantized)?, all(&loaded)?, "{config:?}");
+    }
+    Ok(())
+}
+
+#[test]
 fn what_is_removed_is_not_found() -> Result<()> {
     let references = rows(60, 0);
     for config in configs() {

@@ -8,9 +8,13 @@
 //! GlobalTwoStreamEmbeddingSpaceTester   the second inputs of the same split
 //! ```
 //!
+//! Which labels match is for the calculator to say: equal ones, or by a [`LabelRelation`](crate::LabelRelation), which gets
+//! the labels of the level and of those above it.
+//!
 //! PML fits its PCA to every split by itself, so that the same row lands in different places; here one is fitted to the rows
 //! of all reference splits, and used for all.
 
+mod dataset_inputs;
 mod global;
 mod parents;
 mod report;
@@ -18,9 +22,10 @@ mod splits;
 mod tester;
 mod two_stream;
 
+pub use dataset_inputs::DatasetInputs;
 pub use global::GlobalEmbeddingSpaceTester;
 pub use parents::WithSameParentLabelTester;
-pub use report::SplitAccuracies;
+pub use report::{LevelScores, SplitAccuracies};
 pub use splits::{Inputs, TestSplit};
 pub use tester::{LabelLevels, SplitsToEval, TesterConfig};
 pub use two_stream::GlobalTwoStreamEmbeddingSpaceTester;

@@ -3,8 +3,10 @@
 use candle_core::{Device, ModuleT, Tensor};
 use dml_core::{Error, IntoLabels, Labels, Result};
 
-use super::tester::{Pairing, SplitsToEval, Tester, TesterConfig, pairing, pairs, report};
-use super::{SplitAccuracies, TestSplit};
+use super::tester::{
+    LevelMetrics, Pairing, SplitsToEval, Tester, TesterConfig, pairing, pairs, report, values,
+};
+use super::{LevelScores, SplitAccuracies, TestSplit};
 use crate::AccuracyCalculator;
 
 /// Measures each query among the references with the same label one level up, such as a breed of dog among dogs, and takes
@@ -48,40 +50,50 @@ impl WithSameParentLabelTester {
             }
             let levels = levels.into_iter();
             levels
-                .map(|level| Ok((level, self.mean_over_parents(&pairing, level)?)))
+                .map(|level| self.mean_over_parents(&pairing, level))
                 .collect()
         })
     }
 
-    fn mean_over_parents(&self, pairing: &Pairing, level: usize) -> Result<Vec<(String, f64)>> {
+    fn mean_over_parents(&self, pairing: &Pairing, level: usize) -> Result<LevelMetrics> {
         let mut parents = pairing.query_labels[level + 1].as_slice().to_vec();
         parents.sort_unstable();
         parents.dedup();
         let names = self.0.calculator.names().into_iter();
         let mut sums: Vec<(String, f64, f64)> = names.map(|name| (name, 0.0, 0.0)).collect();
+        let mut scores = Vec::new();
         for parent in parents {
             let children = pairing.of_parent(level, parent)?;
             if children.reference_labels[0].is_empty() {
                 // Nothing to be found: as for lone queries.
                 continue;
             }
-            let values = children.accuracy(&self.0.calculator, 0)?;
-            for ((_, sum, count), (_, value)) in sums.iter_mut().zip(values) {
+            let accuracies = children.accuracy(&self.0.calculator, 0)?;
+            for ((_, sum, count), (_, value)) in sums.iter_mut().zip(values(&accuracies)) {
                 if !value.is_nan() {
                     *sum += value;
                     *count += 1.0;
                 }
             }
+            scores.push(LevelScores {
+                level,
+                parent: Some(parent),
+                accuracies,
+            });
         }
         let means = sums.into_iter();
-        Ok(means
-            .map(|(metric, sum, count)| (metric, sum / count))
-            .collect())
+        Ok(LevelMetrics {
+            level,
+            values: means
+                .map(|(metric, sum, count)| (metric, sum / count))
+                .collect(),
+            scores,
+        })
     }
 }
 
 impl Pairing {
-    /// The rows of one parent, with their labels of that level only.
+    /// The rows of one parent, with their labels of that level and those above.
     fn of_parent(&self, level: usize, parent: i64) -> Result<Self> {
         let part = |rows: &Tensor, labels: &[Labels]| -> Result<(Tensor, Vec<Labels>)> {
             let parents = labels[level + 1].as_slice().iter();
@@ -90,13 +102,14 @@ impl Pairing {
                 .filter(|(_, other)| **other == parent)
                 .map(|(row, _)| row)
                 .collect();
-            let own = chosen
-                .iter()
-                .map(|row| labels[level].as_slice()[*row as usize]);
-            let own = own.collect::<Vec<i64>>().into_labels()?;
-            let chosen =
-                Tensor::from_vec(chosen, own.len(), &Device::Cpu)?.to_device(rows.device())?;
-            Ok((rows.index_select(&chosen, 0)?, vec![own]))
+            let own = labels[level..].iter().map(|labels| {
+                let own = chosen.iter().map(|row| labels.as_slice()[*row as usize]);
+                own.collect::<Vec<i64>>().into_labels()
+            });
+            let own = own.collect::<Result<Vec<Labels>>>()?;
+            let chosen = Tensor::from_slice(&chosen, chosen.len(), &Device::Cpu)?;
+            let chosen = chosen.to_device(rows.device())?;
+            Ok((rows.index_select(&chosen, 0)?, own))
         };
         let (query, query_labels) = part(&self.query, &self.query_labels)?;
         let (reference, reference_labels) = part(&self.reference, &self.reference_labels)?;

@@ -1,5 +1,8 @@
 //! What a test finds.
 
+use super::tester::LevelMetrics;
+use crate::Accuracies;
+
 /// The metrics of one query split.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SplitAccuracies {
@@ -10,6 +13,20 @@ pub struct SplitAccuracies {
     /// Values by PML's names: the metric and its level of labels, `precision_at_1_level0`; with several levels also their
     /// mean, `AVERAGE_precision_at_1`. NaN where nothing has a value, such as a ranking of lone queries.
     pub values: Vec<(String, f64)>,
+    /// What the values are made of: the average of each class (with `return_per_class`) and the number of each query.
+    pub scores: Vec<LevelScores>,
+}
+
+/// The metrics of queries that were measured together: those of a split, or of a parent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LevelScores {
+    /// The level of their labels; 0 is the finest.
+    pub level: usize,
+    /// The label one level up that they share, where they were measured
+    /// [by parents](super::WithSameParentLabelTester).
+    pub parent: Option<i64>,
+    /// A score for each metric. Queries are in the order of the split.
+    pub accuracies: Accuracies,
 }
 
 impl SplitAccuracies {
@@ -21,19 +38,16 @@ impl SplitAccuracies {
     }
 
     /// From the values of each level, which are of the same metrics.
-    pub(super) fn new(
-        query: &str,
-        references: &[String],
-        levels: &[(usize, Vec<(String, f64)>)],
-    ) -> Self {
+    pub(super) fn new(query: &str, references: &[String], levels: Vec<LevelMetrics>) -> Self {
         let mut values: Vec<(String, f64)> = Vec::new();
-        for (level, of_level) in levels {
-            let named = of_level.iter();
+        for of_level in &levels {
+            let level = of_level.level;
+            let named = of_level.values.iter();
             values.extend(named.map(|(metric, value)| (format!("{metric}_level{level}"), *value)));
         }
-        if let (true, Some((_, first))) = (levels.len() > 1, levels.first()) {
-            for (at, (metric, _)) in first.iter().enumerate() {
-                let sum: f64 = levels.iter().map(|(_, values)| values[at].1).sum();
+        if let (true, Some(first)) = (levels.len() > 1, levels.first()) {
+            for (at, (metric, _)) in first.values.iter().enumerate() {
+                let sum: f64 = levels.iter().map(|level| level.values[at].1).sum();
                 values.push((format!("AVERAGE_{metric}"), sum / levels.len() as f64));
             }
         }
@@ -41,6 +55,7 @@ impl SplitAccuracies {
             query: query.to_owned(),
             references: references.to_vec(),
             values,
+            scores: levels.into_iter().flat_map(|level| level.scores).collect(),
         }
     }
 }

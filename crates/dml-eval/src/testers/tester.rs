@@ -3,9 +3,9 @@
 use candle_core::{ModuleT, Tensor};
 use dml_core::{Batch, Error, IntoLabels, Labels, Result, TensorExt, check};
 
-use super::report::SplitAccuracies;
+use super::report::{LevelScores, SplitAccuracies};
 use super::splits::{Inputs, TestSplit};
-use crate::{AccuracyCalculator, Pca, with_queries_among_references};
+use crate::{Accuracies, AccuracyCalculator, Pca, with_queries_among_references};
 
 /// Which levels of labels are measured; 0 is the finest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,8 +54,12 @@ impl Default for TesterConfig {
 /// Query splits with their reference splits; `None` is each split by itself.
 pub type SplitsToEval<'a> = Option<&'a [(&'a str, &'a [&'a str])]>;
 
-/// A level of labels and its metrics by name.
-pub(super) type LevelMetrics = (usize, Vec<(String, f64)>);
+/// A level of labels, its metrics by name, and what they are made of.
+pub(super) struct LevelMetrics {
+    pub(super) level: usize,
+    pub(super) values: Vec<(String, f64)>,
+    pub(super) scores: Vec<LevelScores>,
+}
 
 /// Embeddings of a split.
 pub(super) struct Embedded<'a> {
@@ -80,19 +84,17 @@ impl Pairing {
         &self,
         calculator: &AccuracyCalculator,
         level: usize,
-    ) -> Result<Vec<(String, f64)>> {
-        let labels = (&self.query_labels[level], &self.reference_labels[level]);
-        let batch = Batch::new(&self.query, labels.0)?.with_reference(&self.reference, labels.1)?;
-        let batch = if self.includes_query {
-            with_queries_among_references(batch)?
-        } else {
-            batch
-        };
-        let accuracies = calculator.get_accuracy(&batch)?;
-        let scores = accuracies.iter();
-        Ok(scores
-            .map(|score| (score.metric.clone(), score.value))
-            .collect())
+    ) -> Result<Accuracies> {
+        let (query, reference) = (&self.query_labels[level..], &self.reference_labels[level..]);
+        let batch = Batch::new(&self.query, &query[0])?;
+        let mut batch = batch.with_reference(&self.reference, &reference[0])?;
+        if let Some(relation) = calculator.relation(query, reference)? {
+            batch = batch.with_relation(relation)?;
+        }
+        if self.includes_query {
+            batch = with_queries_among_references(batch)?;
+        }
+        calculator.measure(&batch)
     }
 }
 
@@ -205,7 +207,18 @@ impl Tester {
     pub(super) fn by_level(&self, pairing: &Pairing) -> Result<Vec<LevelMetrics>> {
         let levels = self.levels(pairing.query_labels.len())?.into_iter();
         levels
-            .map(|level| Ok((level, pairing.accuracy(&self.calculator, level)?)))
+            .map(|level| {
+                let accuracies = pairing.accuracy(&self.calculator, level)?;
+                Ok(LevelMetrics {
+                    level,
+                    values: values(&accuracies),
+                    scores: vec![LevelScores {
+                        level,
+                        parent: None,
+                        accuracies,
+                    }],
+                })
+            })
             .collect()
     }
 
@@ -226,6 +239,13 @@ impl Tester {
             }),
         }
     }
+}
+
+/// The metrics by name.
+pub(super) fn values(accuracies: &Accuracies) -> Vec<(String, f64)> {
+    let scores = accuracies.iter();
+    let values = scores.map(|score| (score.metric.clone(), score.value));
+    values.collect()
 }
 
 /// Queries and references by name, the query split first among its references if it is one of them.
@@ -307,7 +327,7 @@ pub(super) fn report(
 ) -> Result<Vec<SplitAccuracies>> {
     let of_pair = |(query, references): &(String, Vec<String>)| {
         let levels = levels(query, references)?;
-        Ok(SplitAccuracies::new(query, references, &levels))
+        Ok(SplitAccuracies::new(query, references, levels))
     };
     pairs.iter().map(of_pair).collect()
 }

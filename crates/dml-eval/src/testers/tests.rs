@@ -1,10 +1,12 @@
 use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
-use dml_core::{Error, Result};
+use dml_core::{Error, Labels, Relation, Result, Verdict};
 
 use super::*;
-use crate::{AccuracyCalculator, AccuracyCalculatorConfig, AccuracyMetric, FlatIndex};
+use crate::{
+    AccuracyCalculator, AccuracyCalculatorConfig, AccuracyMetric, FlatIndex, LabelRelation,
+};
 
 fn calculator() -> AccuracyCalculator {
     let config = AccuracyCalculatorConfig {
@@ -243,6 +245,112 @@ fn one_pca_serves_all_splits() -> Result<()> {
             ..
         })
     ));
+    Ok(())
+}
+
+#[test]
+fn half_precision_among_themselves() -> Result<()> {
+    // Each split by itself: the references are the queries.
+    let tester = GlobalEmbeddingSpaceTester::new(plain(), calculator())?;
+    for dtype in [candle_core::DType::F16, candle_core::DType::BF16] {
+        let narrow = |x: &Tensor| x.to_dtype(dtype);
+        let split = TestSplit::new("all", line(&[0., 1., 5., 6.]), [0i64, 0, 1, 1])?;
+        let found = tester.test(&[split], None, &narrow, None)?;
+        assert_eq!(
+            found[0].get("precision_at_1_level0"),
+            Some(1.0),
+            "{dtype:?}"
+        );
+    }
+    Ok(())
+}
+
+/// Labels match if those one level up do.
+#[derive(Debug)]
+struct ByParent;
+
+impl LabelRelation for ByParent {
+    fn relation(&self, query: &[Labels], reference: &[Labels]) -> Result<Relation> {
+        let (Some(query), Some(reference)) = (query.get(1), reference.get(1)) else {
+            return Err(Error::Missing {
+                component: "ByParent",
+                needed: "parents",
+            });
+        };
+        let (query, reference) = (query.clone(), reference.clone());
+        let (queries, references) = (query.len(), reference.len());
+        Ok(Relation::closure(queries, references, move |q, r| {
+            if query.as_slice()[q] == reference.as_slice()[r] {
+                Verdict::POSITIVE
+            } else {
+                Verdict::NEGATIVE
+            }
+        }))
+    }
+}
+
+#[test]
+fn testers_ask_the_relation_of_labels() -> Result<()> {
+    let related = || calculator().with_label_relation(Arc::new(ByParent));
+    let tester = GlobalEmbeddingSpaceTester::new(plain(), related())?;
+    let (train, both): (&[&str], &[&str]) = (&["train"], &["train", "test"]);
+    let found = tester.test(&splits(), Some(&[("test", train)]), &identity, None)?;
+    // Nearest of the cats at 0.1 and 0.9 and the dog at 2.4: 0 (a cat), 1 (a dog) and 2 (a cat). By labels alone, none
+    // but the first would be asked about; by parents all three have a match.
+    let score = found[0].scores[0].accuracies.get("precision_at_1").unwrap();
+    assert_eq!(score.per_query, [1.0, 0.0, 0.0]);
+    // With the test split among the references no row finds itself.
+    let found = tester.test(&splits(), Some(&[("test", both)]), &identity, None)?;
+    assert_eq!(found[0].get("precision_at_1_level0"), Some(1. / 3.));
+    // Among references of the same parent all match, and only that label is compared.
+    let tester = WithSameParentLabelTester::new(plain(), related())?;
+    let itself = TestSplit::new("x", line(&[0., 1., 2.]), [0i64, 1, 2])?;
+    let itself = itself.with_parent_labels([0i64, 0, 0])?;
+    let found = tester.test(&[itself], None, &identity, None)?;
+    assert_eq!(found[0].get("precision_at_1_level0"), Some(1.0));
+    let coarse = TesterConfig {
+        label_hierarchy_level: LabelLevels::One(1),
+        ..plain()
+    };
+    let tester = GlobalEmbeddingSpaceTester::new(coarse, related())?;
+    assert!(matches!(
+        tester.test(&splits(), None, &identity, None),
+        Err(Error::Missing {
+            component: "ByParent",
+            ..
+        })
+    ));
+    Ok(())
+}
+
+#[test]
+fn classes_and_queries_are_kept_beside_the_values() -> Result<()> {
+    let config = AccuracyCalculatorConfig {
+        include: vec![AccuracyMetric::PrecisionAt1],
+        return_per_class: true,
+        ..Default::default()
+    };
+    let calculator = AccuracyCalculator::new(config, Arc::new(FlatIndex::default()))?;
+    let train: &[&str] = &["train"];
+    let asked: SplitsToEval<'_> = Some(&[("test", train)]);
+    let tester = GlobalEmbeddingSpaceTester::new(plain(), calculator.clone())?;
+    let found = tester.test(&splits(), asked, &identity, None)?;
+    assert_eq!(found[0].scores.len(), 1);
+    let whole = &found[0].scores[0];
+    assert_eq!((whole.level, whole.parent), (0, None));
+    let score = whole.accuracies.get("precision_at_1").unwrap();
+    assert_eq!(score.per_query, [1.0, 0.0, 0.0]);
+    assert_eq!(score.per_class, [(0, 0.5), (3, 0.0)]);
+    let tester = WithSameParentLabelTester::new(plain(), calculator)?;
+    let found = tester.test(&splits(), asked, &identity, None)?;
+    let parents: Vec<_> = found[0].scores.iter().map(|scores| scores.parent).collect();
+    assert_eq!(parents, [Some(0), Some(1)]);
+    let of = |at: usize| {
+        let accuracies = &found[0].scores[at].accuracies;
+        accuracies.get("precision_at_1").unwrap()
+    };
+    assert_eq!(of(0).per_query, [1.0, 1.0]);
+    assert_eq!(of(1).per_class, [(3, 1.0)]);
     Ok(())
 }
 

@@ -4,6 +4,7 @@
 //! roc_auc                  AUC
 //! eer                      EER
 //! tar_at_far_RATE          TAR where FAR is at most RATE, such as tar_at_far_0.001
+//! fnmr_at_fmr_RATE         1 − TAR there: the share of pairs of the same thing that are rejected, as biometrics has it
 //! best_accuracy            the largest share of right answers that a threshold gives
 //! best_accuracy_threshold  the strictest threshold that gives it
 //! best_f1                  the largest F1 of accepting pairs of the same thing
@@ -46,6 +47,9 @@ pub enum VerificationMetric {
     EqualErrorRate,
     /// The largest true accept rate whose false accept rate is at most this one, in `[0, 1]`.
     TrueAcceptRateAt(f64),
+    /// The smallest false non-match rate, which is 1 less the true accept rate, whose false match rate is at most this
+    /// one, in `[0, 1]`.
+    FalseNonMatchRateAt(f64),
     /// The largest share of right answers.
     BestAccuracy,
     /// The threshold of the largest share of right answers, in the unit of the distance; infinite where it is best to
@@ -69,6 +73,9 @@ impl VerificationMetric {
             Self::TrueAcceptRateAt(rate) => {
                 verification.at_false_accept_rate(rate)?.true_accept_rate
             }
+            Self::FalseNonMatchRateAt(rate) => {
+                1.0 - verification.at_false_accept_rate(rate)?.true_accept_rate
+            }
             Self::BestAccuracy => verification.best_accuracy().value,
             Self::BestAccuracyThreshold => verification.best_accuracy().threshold,
             Self::BestF1 => verification.best_f1().value,
@@ -83,6 +90,7 @@ impl fmt::Display for VerificationMetric {
             Self::RocAuc => f.write_str("roc_auc"),
             Self::EqualErrorRate => f.write_str("eer"),
             Self::TrueAcceptRateAt(rate) => write!(f, "tar_at_far_{rate}"),
+            Self::FalseNonMatchRateAt(rate) => write!(f, "fnmr_at_fmr_{rate}"),
             Self::BestAccuracy => f.write_str("best_accuracy"),
             Self::BestAccuracyThreshold => f.write_str("best_accuracy_threshold"),
             Self::BestF1 => f.write_str("best_f1"),
@@ -107,12 +115,20 @@ impl FromStr for VerificationMetric {
         if let Some(metric) = plain.into_iter().find(|metric| metric.to_string() == name) {
             return Ok(metric);
         }
-        let rate = name.strip_prefix("tar_at_far_");
-        let rate: f64 = rate.and_then(|rate| rate.parse().ok()).ok_or(Error::Unsupported {
+        let unknown = Error::Unsupported {
             component: "VerificationMetric",
-            reason: "no metric has that name; known are roc_auc, eer, tar_at_far_RATE, best_accuracy, \
+            reason: "no metric has that name; known are roc_auc, eer, tar_at_far_RATE, fnmr_at_fmr_RATE, best_accuracy, \
                      best_accuracy_threshold, best_f1 and best_f1_threshold",
-        })?;
+        };
+        let at = |prefix: &str, metric: fn(f64) -> Self| {
+            name.strip_prefix(prefix).map(|rate| (rate, metric))
+        };
+        let accepted = at("tar_at_far_", Self::TrueAcceptRateAt);
+        let rated = accepted.or_else(|| at("fnmr_at_fmr_", Self::FalseNonMatchRateAt));
+        let Some((Ok(rate), metric)) = rated.map(|(rate, metric)| (rate.parse::<f64>(), metric))
+        else {
+            return Err(unknown);
+        };
         if !(0.0..=1.0).contains(&rate) {
             return Err(Error::InvalidParameter {
                 name: "rate",
@@ -120,7 +136,7 @@ impl FromStr for VerificationMetric {
                 expected: "a number in [0, 1]",
             });
         }
-        Ok(Self::TrueAcceptRateAt(rate))
+        Ok(metric(rate))
     }
 }
 
@@ -154,6 +170,7 @@ mod tests {
             ("eer", 0.4),
             ("tar_at_far_0", 1. / 3.),
             ("tar_at_far_0.5", 2. / 3.),
+            ("fnmr_at_fmr_0.5", 1. / 3.),
             ("best_accuracy", 0.6),
             ("best_accuracy_threshold", 1.),
             ("best_f1", 0.75),
@@ -172,14 +189,14 @@ mod tests {
 
     #[test]
     fn unknown_names_and_rates_outside_of_their_range_are_refused() -> Result<()> {
-        for name in ["", "auc", "tar_at_far_", "tar_at_far_x", "best_accuracy "] {
+        for name in ["", "auc", "tar_at_far_", "fnmr_at_fmr_x", "best_accuracy "] {
             let error = name.parse::<Metric>().unwrap_err();
             assert!(
                 error.to_string().contains("tar_at_far_RATE"),
                 "{name}: {error}"
             );
         }
-        for name in ["tar_at_far_1.5", "tar_at_far_-0.1", "tar_at_far_NaN"] {
+        for name in ["tar_at_far_1.5", "tar_at_far_-0.1", "fnmr_at_fmr_NaN"] {
             assert!(matches!(
                 name.parse::<Metric>(),
                 Err(Error::InvalidParameter { name: "rate", .. })

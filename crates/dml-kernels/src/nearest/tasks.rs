@@ -27,6 +27,13 @@ pub(super) const BY_INTEGERS: Sizes = Sizes {
     most: 1024,
 };
 
+/// Of a search for all that is near: what is found is not bounded, so blocks are small.
+pub(super) const WITHIN: Sizes = Sizes {
+    unit: 16,
+    fewest: 16,
+    most: 64,
+};
+
 /// Blocks of queries and, where these are fewer than the threads, spans of references to share as well.
 pub(super) fn tasks(
     queries: usize,

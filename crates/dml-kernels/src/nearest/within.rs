@@ -6,13 +6,13 @@ use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
 use super::filter::TILE;
-use super::tasks::cut;
+use super::tasks::{WITHIN, cut, tasks};
 use super::{Affinity, References, dot, key, number_error, value};
 use crate::Real;
 use crate::matrix_product::{Existing, Matrix, MatrixMut, product};
 
-/// Queries of a block.
-const QUERIES: usize = 64;
+/// What is found for each query of a block: closest first.
+type Found = Vec<Vec<(f64, u32)>>;
 
 /// The references within a threshold of every query, closest first.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -54,22 +54,36 @@ impl<T: Real> References<T> {
             Affinity::SquaredEuclidean => threshold,
             Affinity::InnerProduct => -threshold,
         };
-        let found: Vec<Vec<Vec<(f64, u32)>>> = cut(count, QUERIES)
-            .into_par_iter()
-            .map(|block| {
-                Arch::new().dispatch(Block {
-                    references: self,
-                    queries: &queries[block.start * self.dim..block.end * self.dim],
-                    excluded: &block.map(&excluded).collect::<Vec<_>>(),
-                    limit,
-                    affinity,
-                })
-            })
-            .collect();
         let mut within = Within {
             offsets: vec![0],
             ..Within::default()
         };
+        if count == 0 || self.is_empty() {
+            within.offsets.resize(count + 1, 0);
+            return within;
+        }
+        let (blocks, spans) = tasks(count, self.len(), WITHIN, rayon::current_num_threads());
+        let found: Vec<Found> = blocks
+            .into_par_iter()
+            .map(|block| {
+                let rows = &queries[block.start * self.dim..block.end * self.dim];
+                let excluded: Vec<Option<u32>> = block.map(&excluded).collect();
+                let parts: Vec<Found> = spans
+                    .par_iter()
+                    .map(|span| {
+                        Arch::new().dispatch(Block {
+                            references: self,
+                            span: span.clone(),
+                            queries: rows,
+                            excluded: &excluded,
+                            limit,
+                            affinity,
+                        })
+                    })
+                    .collect();
+                joined(parts, excluded.len())
+            })
+            .collect();
         for (key, r) in found.into_iter().flatten().flat_map(|of_query| {
             within
                 .offsets
@@ -83,8 +97,36 @@ impl<T: Real> References<T> {
     }
 }
 
+/// What all spans have found, in the order that it would have if there were one.
+fn joined(parts: Vec<Found>, queries: usize) -> Found {
+    let spans = parts.len();
+    let mut found: Found = vec![Vec::new(); queries];
+    for part in parts {
+        for (found, part) in found.iter_mut().zip(part) {
+            if found.is_empty() {
+                *found = part;
+            } else {
+                found.extend(part);
+            }
+        }
+    }
+    if spans > 1 {
+        for of_query in &mut found {
+            sort(of_query);
+        }
+    }
+    found
+}
+
+/// Closest first, ties by row.
+fn sort(of_query: &mut [(f64, u32)]) {
+    of_query.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+}
+
 struct Block<'a, T> {
     references: &'a References<T>,
+    /// The references to look at.
+    span: Range<usize>,
     queries: &'a [T],
     excluded: &'a [Option<u32>],
     limit: f64,
@@ -110,7 +152,8 @@ impl<T: Real> NullaryFnOnce for Block<'_, T> {
             .collect();
         let mut products = vec![T::ZERO; TILE * count];
         let mut found = vec![Vec::new(); count];
-        for tile in cut(self.references.len(), TILE) {
+        let tiles = cut(self.span.len(), TILE).into_iter();
+        for tile in tiles.map(|tile| self.span.start + tile.start..self.span.start + tile.end) {
             let products = &mut products[..tile.len() * count];
             let rows = &self.references.rows[tile.start * dim..tile.end * dim];
             product(
@@ -123,7 +166,7 @@ impl<T: Real> NullaryFnOnce for Block<'_, T> {
             self.take_tile(products, tile, &squared_norms, &mut found);
         }
         for of_query in &mut found {
-            of_query.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+            sort(of_query);
         }
         found
     }
@@ -202,6 +245,34 @@ mod tests {
                 assert_eq!(found.indices[range.clone()], want_rows);
                 let want_values = want.iter().map(|(key, _)| value(affinity, *key));
                 assert_eq!(found.values[range], want_values.collect::<Vec<f64>>());
+            }
+        }
+    }
+
+    #[test]
+    fn threads_that_share_the_references_of_few_queries_change_nothing() {
+        let (dim, references) = (3, 20_000);
+        let mut index = References::new(dim);
+        // The second half repeats the first: ties between spans.
+        let half = rows(references / 2, dim, 1);
+        index.extend(&half);
+        index.extend(&half);
+        let queries = rows(3, dim, 2);
+        for (affinity, threshold) in [
+            (Affinity::SquaredEuclidean, 0.3),
+            (Affinity::InnerProduct, 0.1),
+        ] {
+            let on = |threads: usize| {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+                let search = || index.within(&queries, threshold, affinity, |q| Some(q as u32));
+                pool.unwrap().install(search)
+            };
+            let one = on(1);
+            assert!(one.indices.len() > 100);
+            let (_, spans) = tasks(3, references, WITHIN, 8);
+            assert!(spans.len() > 2, "the references are shared");
+            for threads in [2, 8] {
+                assert_eq!(on(threads), one, "{threads}");
             }
         }
     }

@@ -1,5 +1,7 @@
 //! Evaluation by name.
 
+use std::sync::Arc;
+
 use dml_core::Error;
 use dml_eval::{AccuracyCalculator, AccuracyMetric, ClusterMetric, NeighborCount, RetrievalMetric};
 use serde::{Deserialize, Serialize};
@@ -42,10 +44,12 @@ pub struct AccuracyCalculatorConfig {
     pub return_per_class: bool,
     /// How many neighbours are looked at: a number, `"max_bin_count"`, or as many as each formula needs.
     pub k: Option<NeighborCount>,
-    /// Which labels match. Default: equal ones. The calculator reads the batch's relation, which
-    /// [`LabelComparison::relation`] makes; metrics of clusters have no meaning with it.
+    /// Which labels match. Default: equal ones. A batch that brings labels is measured by it, and so are the splits of a
+    /// tester, where the second number of a label is the one a level up; a batch that brings another relation, such as
+    /// that of [`LabelComparison::relation`], is measured by that. Metrics of clusters have no meaning with it.
     pub label_comparison_fn: Option<LabelComparison>,
-    /// Where to compute, which is the CPU whatever is said.
+    /// PML's choice of a device, which plays no part: neighbours are searched where the embeddings are if that is a CUDA
+    /// device, and everything else is computed on the CPU.
     pub device: Option<String>,
     /// How neighbours are searched for.
     pub knn_func: KnnConfig,
@@ -87,6 +91,11 @@ impl AccuracyCalculatorConfig {
             count_matches_as_pml: self.count_matches_as_pml,
         };
         let clusterer = self.kmeans_func.clone().unwrap_or_default().build()?;
-        Ok(AccuracyCalculator::new(own, self.knn_func.build()?)?.with_clusterer(clusterer))
+        let calculator = AccuracyCalculator::new(own, self.knn_func.build()?)?;
+        let calculator = calculator.with_clusterer(clusterer);
+        Ok(match self.label_comparison_fn {
+            None => calculator,
+            Some(comparison) => calculator.with_label_relation(Arc::new(comparison)),
+        })
     }
 }

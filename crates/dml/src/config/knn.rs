@@ -79,7 +79,7 @@ pub struct FaissKNNConfig {
     pub reset_after: bool,
     /// The kind of index. Default: squared Euclidean distance.
     pub index_init_fn: Option<FaissIndex>,
-    /// The GPUs to use, of which there are none here: searches run on the CPU.
+    /// PML's choice of GPUs, which plays no part: queries on a CUDA device are searched there, all others on the CPU.
     pub gpus: Option<Vec<u32>>,
 }
 

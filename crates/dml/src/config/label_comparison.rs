@@ -1,6 +1,7 @@
 //! Comparisons of labels by name: which rows match, where it is not those of equal labels.
 
-use dml_core::{Error, Relation, Result, Verdict};
+use dml_core::{Error, Labels, Relation, Result, Verdict};
+use dml_eval::LabelRelation;
 use serde::{Deserialize, Serialize};
 
 /// When two rows match. A row's label is a list of numbers.
@@ -83,9 +84,75 @@ impl LabelComparison {
     }
 }
 
+/// The first number of a row is its label, the second the one a level up.
+impl LabelRelation for LabelComparison {
+    fn relation(&self, query: &[Labels], reference: &[Labels]) -> Result<Relation> {
+        let width = self.width();
+        if query.len() < width || reference.len() < width {
+            return Err(Error::Missing {
+                component: "label_comparison_fn",
+                needed: "a second number for each label: the labels one level up",
+            });
+        }
+        let comparison = *self;
+        let (queries, references) = (query[0].len(), reference[0].len());
+        let first_and_last = |labels: &[Labels]| {
+            let (first, last) = (labels[0].clone(), labels[width - 1].clone());
+            move |row: usize| (first.as_slice()[row], last.as_slice()[row])
+        };
+        let (query, reference) = (first_and_last(query), first_and_last(reference));
+        Ok(Relation::closure(queries, references, move |q, r| {
+            // As whole numbers: beyond 2⁵³ real ones would merge.
+            let ((a, b), (c, d)) = (query(q), reference(r));
+            let matches = match comparison {
+                Self::BothEqual => (a, b) == (c, d),
+                Self::FirstEqualSecondDifferent => a == c && b != d,
+                Self::CloserThanOne => a == c,
+            };
+            if matches {
+                Verdict::POSITIVE
+            } else {
+                Verdict::NEGATIVE
+            }
+        }))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dml_core::IntoLabels;
+
+    #[test]
+    fn labels_of_two_levels_are_the_two_numbers_of_a_row() -> Result<()> {
+        let levels = |first: [i64; 3], second: [i64; 3]| -> Result<[Labels; 2]> {
+            Ok([first.into_labels()?, second.into_labels()?])
+        };
+        let huge = i64::MAX;
+        let query = levels([huge, huge - 1, 7], [1, 1, 2])?;
+        let reference = levels([huge, huge, 7], [1, 2, 2])?;
+        let matching = |comparison: LabelComparison| -> Result<Vec<(usize, usize)>> {
+            let relation = LabelRelation::relation(&comparison, &query, &reference)?;
+            let pairs = (0..9).map(|pair| (pair / 3, pair % 3));
+            Ok(pairs
+                .filter(|(q, r)| relation.judge(*q, *r) == Verdict::POSITIVE)
+                .collect())
+        };
+        assert_eq!(matching(LabelComparison::BothEqual)?, [(0, 0), (2, 2)]);
+        let other = matching(LabelComparison::FirstEqualSecondDifferent)?;
+        assert_eq!(other, [(0, 1)]);
+        let close = matching(LabelComparison::CloserThanOne)?;
+        assert_eq!(close, [(0, 0), (0, 1), (2, 2)]);
+        let one = LabelRelation::relation(&LabelComparison::BothEqual, &query[..1], &reference);
+        assert!(matches!(
+            one,
+            Err(Error::Missing {
+                component: "label_comparison_fn",
+                ..
+            })
+        ));
+        Ok(())
+    }
 
     #[test]
     fn each_comparison_by_hand() -> Result<()> {

@@ -5,11 +5,11 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use dml_core::{Batch, Error};
-use dml_distances::CosineSimilarity;
+use dml_distances::{CosineSimilarity, LpDistance};
 use dml_eval::{
     AccuracyCalculator, AccuracyCalculatorConfig, AccuracyMetric, ClusterMetric, KnnIndex,
-    RetrievalMetric, Verification, VerificationMetric, alignment, principal_components_fraction,
-    rank_me, uniformity,
+    PairDistances, RetrievalMetric, Verification, VerificationMetric, alignment,
+    mean_pair_distances, principal_components_fraction, rank_me, uniformity,
 };
 use serde::{Deserialize, Serialize};
 
@@ -19,9 +19,9 @@ use serde::{Deserialize, Serialize};
 /// | names | of what | formulas |
 /// |---|---|---|
 /// | `precision_at_K`, `recall_at_K`, `hit_rate_at_K`, `ndcg_at_K`, `mean_average_precision_at_K`, `mean_average_precision_at_K_over_r`, `mean_average_precision`, `mean_average_precision_at_r`, `r_precision`, `mean_reciprocal_rank` | each query's ranking of the references | [retrieval](dml_eval::accuracy::retrieval) |
-/// | `AMI`, `NMI`, `ARI`, `homogeneity`, `completeness`, `v_measure`, `bcubed_f1` | labels and as many k-means clusters of the embeddings | [clusters](dml_eval::clustering::contingency) |
-/// | `roc_auc`, `eer`, `tar_at_far_RATE`, `best_accuracy`, `best_accuracy_threshold`, `best_f1`, `best_f1_threshold` | all pairs of embeddings, by their cosine rounded to 16 binary digits | [verification](dml_eval::verification::metric), [rounding](Verification::of_batch_rounded) |
-/// | `rank_me`, `alignment`, `uniformity`, `principal_components_fraction_at_SHARE` | the embeddings as a whole | [collapse](dml_eval::collapse) |
+/// | `AMI`, `NMI`, `ARI`, `homogeneity`, `completeness`, `v_measure`, `bcubed_precision`, `bcubed_recall`, `bcubed_f1` | labels and as many k-means clusters of the embeddings | [clusters](dml_eval::clustering::contingency) |
+/// | `roc_auc`, `eer`, `tar_at_far_RATE`, `fnmr_at_fmr_RATE`, `best_accuracy`, `best_accuracy_threshold`, `best_f1`, `best_f1_threshold` | all pairs of embeddings, by their cosine rounded to 16 binary digits | [verification](dml_eval::verification::metric), [rounding](Verification::of_batch_rounded) |
+/// | `rank_me`, `mean_positive_distance`, `mean_negative_distance`, `alignment`, `uniformity`, `principal_components_fraction_at_SHARE` | the embeddings as a whole | [collapse](dml_eval::collapse) |
 ///
 /// ```
 /// use std::sync::Arc;
@@ -45,6 +45,10 @@ pub enum MetricName {
     Verification(VerificationMetric),
     /// Over how many directions the embeddings spread: `rank_me`.
     RankMe,
+    /// The mean Euclidean distance of positive pairs of length 1: `mean_positive_distance`.
+    MeanPositiveDistance,
+    /// The mean Euclidean distance of negative pairs of length 1: `mean_negative_distance`.
+    MeanNegativeDistance,
     /// The mean squared distance of positive pairs of length 1: `alignment`.
     Alignment,
     /// How evenly the embeddings cover the sphere, with `t` 2: `uniformity`.
@@ -54,20 +58,11 @@ pub enum MetricName {
     PrincipalComponentsFraction(f64),
 }
 
-/// All metrics of clusters.
-const CLUSTERING: [ClusterMetric; 7] = [
-    ClusterMetric::AMI,
-    ClusterMetric::NMI,
-    ClusterMetric::ARI,
-    ClusterMetric::Homogeneity,
-    ClusterMetric::Completeness,
-    ClusterMetric::VMeasure,
-    ClusterMetric::BCubedF1,
-];
-
 /// Metrics of the embeddings as a whole that have no number in their name.
-const WHOLE: [MetricName; 3] = [
+const WHOLE: [MetricName; 5] = [
     MetricName::RankMe,
+    MetricName::MeanPositiveDistance,
+    MetricName::MeanNegativeDistance,
     MetricName::Alignment,
     MetricName::Uniformity,
 ];
@@ -80,8 +75,9 @@ impl MetricName {
     /// its embeddings. One search serves all rankings, and pairs are compared once.
     ///
     /// # Errors
-    /// As [`AccuracyCalculator::get_accuracy`] and [`Verification::of_batch_rounded`], those of the metrics, and
-    /// [`Error::Missing`] if a metric of pairs is asked for and the batch has no labels.
+    /// As [`AccuracyCalculator::get_accuracy`] and [`Verification::of_batch_rounded`], those of the metrics, and for a
+    /// metric of pairs [`Error::Missing`] if the batch has no relation, [`Error::Unsupported`] if its relation tells only
+    /// which references match: that of labels tells of the embeddings, too.
     pub fn evaluate(
         metrics: &[Self],
         batch: &Batch,
@@ -95,14 +91,20 @@ impl MetricName {
         };
         let accuracies = AccuracyCalculator::new(config, index)?.get_accuracy(batch)?;
         let among_themselves = |component: &'static str| {
-            let labels = batch.labels().ok_or(Error::Missing {
-                component,
-                needed: "labels",
-            })?;
-            Batch::new(batch.embeddings(), labels)
+            let relation = batch.require_relation(component)?;
+            match (batch.reference(), relation.query_labels()) {
+                (None, _) => Ok(batch.clone()),
+                (Some(_), Some(labels)) => Batch::new(batch.embeddings(), labels),
+                (Some(_), None) => Err(Error::Unsupported {
+                    component,
+                    reason: "pairs are of the embeddings, and the batch's relation tells which references match: give \
+                             labels, or a batch without references",
+                }),
+            }
         };
         // Pairs are compared when the first metric asks, and once for all of them.
         let mut verification: Option<Verification> = None;
+        let mut distances: Option<PairDistances> = None;
         let value = |metric: &Self| {
             let name = metric.to_string();
             let value = match metric {
@@ -119,6 +121,20 @@ impl MetricName {
                         }
                     };
                     metric.of(verification.insert(compared))?
+                }
+                Self::MeanPositiveDistance | Self::MeanNegativeDistance => {
+                    let measured = match distances {
+                        Some(measured) => measured,
+                        None => {
+                            let pairs = among_themselves("mean_pair_distances")?;
+                            mean_pair_distances(&pairs, &LpDistance::default())?
+                        }
+                    };
+                    distances = Some(measured);
+                    match metric {
+                        Self::MeanPositiveDistance => measured.positive,
+                        _ => measured.negative,
+                    }
                 }
                 Self::Alignment => alignment(&among_themselves("alignment")?, 2.0)?,
                 Self::Uniformity => uniformity(batch.embeddings(), 2.0)?,
@@ -153,6 +169,8 @@ impl fmt::Display for MetricName {
             Self::Clustering(metric) => f.write_str(metric.name()),
             Self::Verification(metric) => metric.fmt(f),
             Self::RankMe => f.write_str("rank_me"),
+            Self::MeanPositiveDistance => f.write_str("mean_positive_distance"),
+            Self::MeanNegativeDistance => f.write_str("mean_negative_distance"),
             Self::Alignment => f.write_str("alignment"),
             Self::Uniformity => f.write_str("uniformity"),
             Self::PrincipalComponentsFraction(share) => write!(f, "{FRACTION}{share}"),
@@ -167,7 +185,7 @@ impl FromStr for MetricName {
         if let Some(metric) = WHOLE.into_iter().find(|m| m.to_string() == name) {
             return Ok(metric);
         }
-        if let Some(metric) = CLUSTERING.into_iter().find(|m| m.name() == name) {
+        if let Some(metric) = ClusterMetric::ALL.into_iter().find(|m| m.name() == name) {
             return Ok(Self::Clustering(metric));
         }
         if let Some(share) = name.strip_prefix(FRACTION) {
@@ -200,8 +218,9 @@ fn unknown() -> Error {
         reason: "no metric has that name; known are precision_at_K, recall_at_K, hit_rate_at_K, ndcg_at_K, \
                  mean_average_precision_at_K, mean_average_precision_at_K_over_r, mean_average_precision, \
                  mean_average_precision_at_r, r_precision, mean_reciprocal_rank, AMI, NMI, ARI, homogeneity, \
-                 completeness, v_measure, bcubed_f1, roc_auc, eer, tar_at_far_RATE, best_accuracy, \
-                 best_accuracy_threshold, best_f1, best_f1_threshold, rank_me, alignment, uniformity and \
+                 completeness, v_measure, bcubed_precision, bcubed_recall, bcubed_f1, roc_auc, eer, \
+                 tar_at_far_RATE, fnmr_at_fmr_RATE, best_accuracy, best_accuracy_threshold, best_f1, best_f1_threshold, \
+                 rank_me, mean_positive_distance, mean_negative_distance, alignment, uniformity and \
                  principal_components_fraction_at_SHARE",
     }
 }
@@ -238,7 +257,12 @@ mod tests {
         let others = [
             "AMI",
             "v_measure",
+            "bcubed_precision",
+            "bcubed_recall",
             "bcubed_f1",
+            "fnmr_at_fmr_0.01",
+            "mean_positive_distance",
+            "mean_negative_distance",
             "rank_me",
             "alignment",
             "uniformity",
@@ -265,9 +289,9 @@ mod tests {
     fn an_unknown_name_is_an_error_that_lists_all_that_are_known() {
         for name in ["", "ami", "precision_at_x", "tar_at_far_", "accuracy"] {
             let error = name.parse::<MetricName>().unwrap_err().to_string();
-            let fixed = CLUSTERING.map(|m| m.name().to_owned());
+            let fixed = ClusterMetric::ALL.map(|m| m.name().to_owned());
             let fixed = fixed.into_iter().chain(WHOLE.map(|m| m.to_string()));
-            let some = ["precision_at_K", "roc_auc", "tar_at_far_RATE", FRACTION];
+            let some = ["precision_at_K", "roc_auc", "fnmr_at_fmr_RATE", FRACTION];
             for known in fixed.chain(some.map(str::to_owned)) {
                 assert!(error.contains(&known), "{name}: {error}");
             }
@@ -302,6 +326,51 @@ mod tests {
             MetricName::evaluate(&metrics, &unlabeled, index()),
             Err(Error::Missing { .. })
         ));
+    }
+
+    #[test]
+    fn pairs_match_by_the_relation_of_the_batch() {
+        // By labels the two rows at cosine 0.8 are alike, by the relation those at cosine 0.
+        let rows = [[2f64, 0.], [0.8, 0.6], [0., 3.]];
+        let rows = Tensor::new(&rows, &Device::Cpu).unwrap();
+        let labeled = Batch::new(&rows, [0i64, 0, 1]).unwrap();
+        let names = [
+            "roc_auc",
+            "alignment",
+            "mean_positive_distance",
+            "mean_negative_distance",
+        ];
+        let metrics = names.map(|name| name.parse::<MetricName>().unwrap());
+        let evaluate = |metrics: &[MetricName], batch: &Batch| {
+            MetricName::evaluate(metrics, batch, Arc::new(FlatIndex::default()))
+        };
+        let weights = [0., 0., 1., 0., 0., 0., 1., 0., 0.];
+        let relation = dml_core::Relation::matrix(&weights, 3, 3)
+            .and_then(dml_core::Relation::with_diagonal_identity);
+        let related = labeled.clone().with_relation(relation.unwrap()).unwrap();
+        assert_eq!(evaluate(&metrics, &labeled).unwrap()[0].1, 1.0);
+        let values = evaluate(&metrics, &related).unwrap();
+        // The pair at cosine 0 is the least alike of all, and its squared distance is 2.
+        assert_eq!(values[0].1, 0.0);
+        assert!((values[1].1 - 2.0).abs() < 1e-12, "{}", values[1].1);
+        assert!((values[2].1 - 2f64.sqrt()).abs() < 1e-12);
+        // The others have cosines 0.8 and 0.6, so that their squared distances are 0.4 and 0.8.
+        let mean = (0.4f64.sqrt() + 0.8f64.sqrt()) / 2.0;
+        assert!((values[3].1 - mean).abs() < 1e-12, "{}", values[3].1);
+        // What is known of references says nothing of pairs.
+        let gallery = rows.narrow(0, 0, 1).unwrap();
+        let relation = dml_core::Relation::matrix(&[1., 0., 0.], 3, 1).unwrap();
+        let apart = labeled
+            .with_reference(&gallery, [0i64])
+            .and_then(|batch| batch.with_relation(relation))
+            .unwrap();
+        for metric in metrics {
+            let refused = evaluate(&[metric], &apart);
+            assert!(
+                matches!(refused, Err(Error::Unsupported { .. })),
+                "{metric}"
+            );
+        }
     }
 
     #[test]

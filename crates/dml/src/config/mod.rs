@@ -19,6 +19,7 @@
 //! component, a bare name stands for the component with all defaults.
 
 mod accuracy;
+mod classifier;
 mod clustering;
 mod distance;
 mod error;
@@ -29,6 +30,7 @@ mod loss;
 mod metric;
 mod miner;
 mod parts;
+mod projection;
 mod reducer;
 mod regularizer;
 mod rerank;
@@ -41,6 +43,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 pub use accuracy::{AccuracyCalculatorConfig, EvaluationConfig};
+pub use classifier::{ClassifierConfig, KnnClassifierConfig};
 pub use clustering::{ClustererConfig, GivenClustersConfig};
 pub use distance::{BatchedDistanceConfig, DistanceConfig};
 pub use error::ConfigError;
@@ -52,6 +55,7 @@ pub use label_comparison::LabelComparison;
 pub use loss::{LossConfig, LossKind};
 pub use metric::MetricName;
 pub use miner::{MinerConfig, MinerKind};
+pub use projection::{PcaConfig, Projection, ProjectionConfig};
 pub use reducer::{Aggregation, MultipleReducersConfig, PerAnchorReducerConfig, ReducerConfig};
 pub use regularizer::{RegularizerConfig, RegularizerKind};
 pub use rerank::{Rerank, RerankConfig};
@@ -100,11 +104,13 @@ pub fn is_known(name: &str) -> bool {
         LossKind::NAMES,
         SamplerConfig::NAMES,
         KnnConfig::NAMES,
+        ClassifierConfig::NAMES,
         ClustererConfig::NAMES,
         MatchConfig::NAMES,
         InferenceConfig::NAMES,
         NetworkConfig::NAMES,
         EvaluationConfig::NAMES,
+        ProjectionConfig::NAMES,
         RerankConfig::NAMES,
         TesterKind::NAMES,
         dml_losses::WeightInit::NAMES,

@@ -94,6 +94,36 @@ mod tests {
     use std::sync::Arc;
 
     #[test]
+    fn testers_compare_labels_as_they_are_told() {
+        // The same item by another camera, which is the level up: the row at 1 matches those at 0 and 0.1.
+        let rows = Arc::new(Tensor::new(&[[0f32], [1.], [0.1], [9.]], &Device::Cpu).unwrap());
+        let split = TestSplit::new("all", rows.clone(), [0i64, 0, 0, 1])
+            .and_then(|split| split.with_parent_labels([0i64, 1, 0, 1]))
+            .and_then(|split| split.with_second_inputs(rows))
+            .unwrap();
+        let identity = |x: &Tensor| Ok(x.clone());
+        let value = |name: &str, comparison: &str| {
+            let json = format!(
+                r#"{{"name": "{name}", "settings": {{"normalize_embeddings": false}}, "accuracy_calculator":
+                    {{"include": ["precision_at_1"], "label_comparison_fn": {comparison}}}}}"#
+            );
+            let tester = TesterKind::from_json(&json).unwrap().build().unwrap();
+            let found = tester.test(std::slice::from_ref(&split), None, &identity, None);
+            found.unwrap()[0].get("precision_at_1_level0").unwrap()
+        };
+        let other = r#""first_equal_second_different""#;
+        // 0 and 0.1 find each other, and 1 finds 0.1; the first two are of the same camera.
+        assert_eq!(value("GlobalEmbeddingSpaceTester", "null"), 1.0);
+        assert_eq!(value("GlobalEmbeddingSpaceTester", other), 1. / 3.);
+        // Each finds itself in the other stream.
+        assert_eq!(value("GlobalTwoStreamEmbeddingSpaceTester", "null"), 1.0);
+        assert_eq!(value("GlobalTwoStreamEmbeddingSpaceTester", other), 0.0);
+        // Among references of the same camera nothing matches.
+        assert_eq!(value("WithSameParentLabelTester", "null"), 1.0);
+        assert!(value("WithSameParentLabelTester", other).is_nan());
+    }
+
+    #[test]
     fn every_tester_by_name() {
         let rows = Arc::new(Tensor::new(&[[0f32], [1.], [9.]], &Device::Cpu).unwrap());
         let split = TestSplit::new("all", rows.clone(), [0i64, 0, 1])

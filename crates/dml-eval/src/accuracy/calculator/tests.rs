@@ -4,6 +4,9 @@ use candle_core::{Device, Tensor};
 
 mod clusters;
 mod depth;
+mod edges;
+mod findable;
+mod label_relation;
 
 fn calculator(config: AccuracyCalculatorConfig) -> AccuracyCalculator {
     AccuracyCalculator::new(config, Arc::new(FlatIndex::default())).unwrap()
@@ -228,6 +231,28 @@ fn any_relation_decides_and_matches_are_counted_rightly_or_as_pml_does() -> Resu
     assert_eq!(map(false)?, [1.0; 3]);
     // Two matches divided by one: an average precision above 1.
     assert_eq!(map(true)?, [2.0; 3]);
+    Ok(())
+}
+
+#[test]
+fn a_count_of_none_as_pml_counts_leaves_the_query_out_of_what_is_divided_by_it() -> Result<()> {
+    // Query 0 matches row 2 only, and not itself: PML's count is 1 − 1. Query 1 matches rows 0 and 2.
+    let weights = [0., 0., 1., 1., 0., 1., 0., 0., 0.];
+    let relation = Relation::matrix(&weights, 3, 3)?.with_diagonal_identity()?;
+    let batch = Batch::unlabeled(&line(&[0., 1., 3.]))?.with_relation(relation)?;
+    let config = AccuracyCalculatorConfig {
+        count_matches_as_pml: true,
+        ..rankings()
+    };
+    let accuracies = calculator(config).get_accuracy(&batch)?;
+    for score in &accuracies {
+        assert!(score.value.is_finite(), "{}", score.metric);
+    }
+    let first = |name: &str| accuracies.get(name).unwrap().per_query[0];
+    assert!(first("mean_average_precision").is_nan());
+    // What is not divided by the count has its value.
+    assert_eq!(first("precision_at_1"), 0.0);
+    assert_eq!(first("mean_reciprocal_rank"), 0.5);
     Ok(())
 }
 

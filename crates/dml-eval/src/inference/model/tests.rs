@@ -1,9 +1,9 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
-use crate::{FlatIndex, MatchFinderConfig};
+use crate::{DatasetInputs, FlatIndex, MatchFinderConfig};
 use candle_core::{Device, Var};
-use dml_core::{Distance, Error};
+use dml_core::{Dataset, Distance, Error, Examples, IntoLabels, Labels};
 
 #[derive(Debug)]
 struct Euclidean;
@@ -109,6 +109,59 @@ fn training_fills_the_index_anew_and_adding_adds() -> Result<()> {
     );
     assert_eq!(model.index().len(), 3);
     Ok(())
+}
+
+#[test]
+fn what_is_saved_is_found_by_another_model_of_the_same_network() -> Result<()> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("gallery.index");
+    let turn = || Arc::new(|x: &Tensor| Ok(x.clone()));
+    let (mut first, mut second) = (model(true, turn()), model(true, turn()));
+    first.train_knn(&rows(), 2)?;
+    first.save_knn(&path).unwrap();
+    second.load_knn(&path).unwrap();
+    assert_eq!(
+        second.get_nearest_neighbors(&rows(), 3)?,
+        first.get_nearest_neighbors(&rows(), 3)?
+    );
+    // A file that can't be read leaves the index as it was.
+    let nowhere = folder.path().join("none");
+    assert!(matches!(
+        second.load_knn(&nowhere),
+        Err(IndexFileError::Io { .. })
+    ));
+    assert_eq!(second.index().len(), 5);
+    Ok(())
+}
+
+#[test]
+fn data_sets_are_embedded_as_their_rows_are() -> Result<()> {
+    let labels = [0i64; 5].into_labels()?;
+    let dataset = DatasetInputs::new(Arc::new(Rows(labels)));
+    let mut model = model(true, Arc::new(|x: &Tensor| Ok(x.clone())));
+    let joined = model.get_embeddings_in_batches(&dataset, 2)?;
+    let whole = model.get_embeddings(&rows())?;
+    assert_eq!(joined.to_vec2::<f32>()?, whole.to_vec2::<f32>()?);
+    model.train_knn(&dataset, 3)?;
+    model.add_to_knn(&dataset, 64)?;
+    assert_eq!(model.index().len(), 10);
+    Ok(())
+}
+
+/// The rows as a data set.
+#[derive(Debug)]
+struct Rows(Labels);
+
+impl Dataset for Rows {
+    fn labels(&self) -> &Labels {
+        &self.0
+    }
+
+    fn fetch(&self, wanted: &[usize], _seed: u64) -> Result<Examples> {
+        let numbers: Vec<u32> = wanted.iter().map(|row| *row as u32).collect();
+        let numbers = Tensor::new(numbers, &Device::Cpu)?;
+        Examples::new(rows().index_select(&numbers, 0)?, wanted, &self.0)
+    }
 }
 
 #[test]

@@ -30,6 +30,39 @@ fn clusters_are_compared_with_the_labels() -> Result<()> {
     Ok(())
 }
 
+/// The share of rows in the largest cluster.
+#[derive(Debug)]
+struct LargestCluster;
+
+impl ClusterAgreement for LargestCluster {
+    fn name(&self) -> String {
+        "largest_cluster".to_owned()
+    }
+
+    fn of(&self, table: &Contingency) -> f64 {
+        let sizes = table.cluster_sizes();
+        let largest = sizes.iter().max().copied().unwrap_or(0);
+        largest as f64 / sizes.iter().sum::<usize>() as f64
+    }
+}
+
+#[test]
+fn a_metric_of_clusters_of_your_own() -> Result<()> {
+    let given = crate::GivenClusters::new([5i64, 5, 7, 7, 7, 7])?;
+    let calculator = calculator(rankings())
+        .with_cluster_metric(Arc::new(LargestCluster))
+        .with_clusterer(Arc::new(given));
+    let accuracies = calculator.get_accuracy(&two_groups())?;
+    assert_eq!(accuracies.get("largest_cluster").unwrap().value, 4. / 6.);
+    // It was asked for, and is not left out without a word.
+    let relation = Relation::matrix(&[0.; 36], 6, 6)?;
+    assert!(matches!(
+        calculator.get_accuracy(&two_groups().with_relation(relation)?),
+        Err(Error::Unsupported { .. })
+    ));
+    Ok(())
+}
+
 #[test]
 fn any_clusterer_will_do() -> Result<()> {
     let config = AccuracyCalculatorConfig {

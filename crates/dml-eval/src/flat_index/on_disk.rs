@@ -1,0 +1,111 @@
+//! The index as a file.
+
+use std::path::Path;
+
+use dml_core::fused::Element;
+use dml_core::kernels::Real;
+use dml_core::kernels::nearest::References;
+use dml_core::{Error, Result};
+
+use super::{FlatIndex, FlatMetric, RowStorage, Rows};
+use crate::KnnIndex;
+use crate::half_rows::HalfRows;
+use crate::index_file::{self, Header, IndexFileError, Loaded, Stored};
+
+impl FlatIndex {
+    /// Saves the rows under another kind, with what else that keeps.
+    pub(crate) fn save_as(
+        &self,
+        path: &Path,
+        kind: u32,
+        extra: u64,
+    ) -> std::result::Result<(), IndexFileError> {
+        let rows = match &self.rows {
+            // A file tells how an empty index would keep rows.
+            Rows::None if self.storage == RowStorage::Float16 => Stored::F16(&[]),
+            Rows::None => Stored::None,
+            Rows::F16(rows) => Stored::F16(rows.rows()),
+            Rows::F32(rows) => Stored::F32(rows.rows()),
+            Rows::F64(rows) => Stored::F64(rows.rows()),
+        };
+        let header = Header {
+            kind,
+            metric: self.metric as u32,
+            dim: if self.is_empty() {
+                0
+            } else {
+                self.dim().unwrap_or(0) as u64
+            },
+            rows: self.len() as u64,
+            extra,
+        };
+        index_file::save(path, header, rows)
+    }
+
+    /// The index of a file of that kind.
+    pub(crate) fn from_file(
+        path: &Path,
+        kind: u32,
+        header: &Header,
+        rows: Loaded,
+    ) -> std::result::Result<Self, IndexFileError> {
+        let metric = FlatMetric::of_file(header.metric);
+        let (true, Some(metric)) = (header.kind == kind, metric) else {
+            return Err(IndexFileError::kind(path, "an index of the same kind"));
+        };
+        let dim = header.dim as usize;
+        let storage = match rows {
+            Loaded::F16(_) => RowStorage::Float16,
+            _ => RowStorage::AsGiven,
+        };
+        let checked = match &rows {
+            Loaded::None => Ok(()),
+            Loaded::Bytes(_) => return Err(IndexFileError::kind(path, "rows of numbers")),
+            Loaded::F16(rows) => {
+                checked_numbers::<f32>(&rows.iter().map(|x| x.to_f32()).collect::<Vec<f32>>())
+            }
+            Loaded::F32(rows) => checked_numbers(rows),
+            Loaded::F64(rows) => checked_numbers(rows),
+        };
+        checked.map_err(IndexFileError::content(path))?;
+        let rows = match rows {
+            _ if header.rows == 0 => Rows::None,
+            Loaded::None | Loaded::Bytes(_) => Rows::None,
+            Loaded::F16(rows) => {
+                let mut references = HalfRows::new(dim);
+                references.extend(&rows);
+                Rows::F16(references)
+            }
+            Loaded::F32(rows) => Rows::F32(references(dim, &rows)),
+            Loaded::F64(rows) => Rows::F64(references(dim, &rows)),
+        };
+        Ok(Self {
+            metric,
+            storage,
+            rows,
+            on_device: Default::default(),
+        })
+    }
+}
+
+/// What a file holds: rows of finite numbers, or nothing.
+fn checked_numbers<T: Element>(rows: &[T]) -> Result<()> {
+    match rows
+        .iter()
+        .map(|x| Real::to_f64(*x))
+        .find(|x| !x.is_finite())
+    {
+        None => Ok(()),
+        Some(value) => Err(Error::InvalidParameter {
+            name: "references",
+            value,
+            expected: "finite numbers",
+        }),
+    }
+}
+
+fn references<T: Real>(dim: usize, rows: &[T]) -> References<T> {
+    let mut references = References::new(dim);
+    references.extend(rows);
+    references
+}
