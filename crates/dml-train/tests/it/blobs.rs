@@ -5,7 +5,7 @@ use std::sync::Arc;
 use candle_core::{DType, Device, Tensor};
 use dml_core::{Dataset, Examples, IntoLabels, Labels, Objective, Result, SeedSequence};
 use dml_distances::LpDistance;
-use dml_losses::{TripletMarginLoss, TripletMarginLossConfig};
+use dml_losses::{TripletMarginLoss, TripletMarginLossConfig, TripletsPerAnchor};
 use dml_nn::{
     Adam, AdamConfig, Dropout, DropoutConfig, Layer, Linear, LinearConfig, Relu, Sequential,
 };
@@ -133,6 +133,17 @@ pub(crate) fn trunk(seed: u64, dropout: f64) -> Part {
 pub(crate) fn triplets() -> Objective {
     let distance = Arc::new(LpDistance::unnormalized());
     let loss = TripletMarginLoss::new(TripletMarginLossConfig::default(), distance).unwrap();
+    Objective::new(Arc::new(loss), Arc::new(AvgNonZeroReducer::default()))
+}
+
+/// Random triplets of a batch, under seed 11.
+pub(crate) fn random_triplets() -> Objective {
+    let config = TripletMarginLossConfig {
+        triplets_per_anchor: TripletsPerAnchor::Random(4),
+        seed: 11,
+        ..Default::default()
+    };
+    let loss = TripletMarginLoss::new(config, Arc::new(LpDistance::unnormalized())).unwrap();
     Objective::new(Arc::new(loss), Arc::new(AvgNonZeroReducer::default()))
 }
 

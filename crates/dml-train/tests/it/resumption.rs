@@ -1,13 +1,19 @@
 //! Runs that are taken up again.
 
 use std::path::Path;
+use std::sync::Arc;
 
+use candle_core::{DType, Device};
+use dml_core::{Distance, Objective};
+use dml_distances::{MahalanobisDistance, MahalanobisDistanceConfig};
+use dml_losses::{LearnedDistance, TripletMarginLoss, TripletMarginLossConfig, TripletsPerAnchor};
+use dml_reducers::AvgNonZeroReducer;
 use dml_train::{
-    Checkpoints, CheckpointsConfig, Flow, Method, MetricLossOnly, TrainError, Trainer,
+    Checkpoints, CheckpointsConfig, Criterion, Flow, Method, MetricLossOnly, TrainError, Trainer,
     TrainerBuilder,
 };
 
-use crate::blobs::{Blobs, sampler, triplets, trunk, weights};
+use crate::blobs::{Blobs, adam, sampler, triplets, trunk, weights};
 
 fn builder(folder: &Path, seed: u64) -> TrainerBuilder<MetricLossOnly> {
     let data = Blobs::new(64, 1);
@@ -56,6 +62,54 @@ fn a_run_that_failed_goes_on_as_if_nothing_had_been() -> Result<(), TrainError> 
             .collect()
     };
     assert_eq!(averages(&resumed), averages(&expected));
+    Ok(())
+}
+
+#[test]
+fn a_learned_distance_and_its_random_triplets_go_on() -> Result<(), TrainError> {
+    let built = |folder: &Path| -> Result<TrainerBuilder<MetricLossOnly>, TrainError> {
+        let config = MahalanobisDistanceConfig::new(4);
+        let distance = MahalanobisDistance::new(config, DType::F32, &Device::Cpu)?;
+        let distance: Arc<dyn Distance> = Arc::new(distance);
+        let config = TripletMarginLossConfig {
+            triplets_per_anchor: TripletsPerAnchor::Random(4),
+            seed: 11,
+            ..Default::default()
+        };
+        let loss = TripletMarginLoss::new(config, distance.clone())?;
+        let loss = LearnedDistance::new(Arc::new(loss), distance);
+        let objective = Objective::new(Arc::new(loss), Arc::new(AvgNonZeroReducer::default()));
+        let criterion = Criterion::from(objective).with_optimizer(adam)?;
+        let data = Blobs::new(64, 1);
+        let order = sampler(&data);
+        let config = CheckpointsConfig {
+            every_iterations: Some(3),
+            ..CheckpointsConfig::default()
+        };
+        let method = MetricLossOnly::new(trunk(1, 0.4), criterion);
+        Ok(Trainer::builder(method, data, order)
+            .with_checkpoints(Checkpoints::new(folder, config)?))
+    };
+    let (whole, broken) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut expected = built(whole.path())?.build()?;
+    expected.run(2)?;
+    let mut failing = built(broken.path())?
+        .on_iteration(|done| match done.step {
+            8 => Err("power cut".into()),
+            _ => Ok(Flow::Continue),
+        })
+        .build()?;
+    assert!(failing.run(2).is_err());
+    let mut resumed = built(broken.path())?.build()?;
+    assert_eq!(resumed.resume()?, Some(6));
+    resumed.run(2)?;
+    assert_eq!(weights(&resumed), weights(&expected));
+    let factor = |trainer: &Trainer<MetricLossOnly>| -> Vec<f32> {
+        let criterion = trainer.method().criteria()[0].learner();
+        let factor = &criterion.parameters()[0].1;
+        factor.flatten_all().unwrap().to_vec1().unwrap()
+    };
+    assert_eq!(factor(&resumed), factor(&expected));
     Ok(())
 }
 
