@@ -106,6 +106,16 @@ pub enum TrainError {
         /// The seeds of the run.
         got: Vec<u64>,
     },
+    /// The checkpoint is of a run over other data, or in other batches.
+    #[error("{what}: expected {expected} as in the checkpoint, got {got}")]
+    OtherData {
+        /// Rows, labels, batches, or what a pass holds.
+        what: &'static str,
+        /// That of the checkpoint.
+        expected: String,
+        /// That of the run.
+        got: String,
+    },
     /// There is no checkpoint to go back to.
     #[error("{}: found no {wanted} checkpoint", folder.display())]
     NoCheckpoint {

@@ -11,7 +11,7 @@ use candle_core::{Tensor, Var};
 use dml_core::{Dataset, Sampler};
 use tracing::{debug_span, info_span};
 
-use crate::checkpoint::Counters;
+use crate::checkpoint::{Counters, Fingerprint};
 use crate::clip::gradient_norm;
 use crate::mixed_precision::LossScale;
 use crate::{
@@ -39,6 +39,8 @@ pub struct Trainer<M> {
     ema: Option<Ema>,
     loss_scale: Option<LossScale>,
     is_resumed: bool,
+    /// Of data and sampler, once it was asked for.
+    fingerprint: Option<Fingerprint>,
     /// The mean loss of the epoch so far, as sum and count.
     epoch_loss: (f64, u64),
 }
@@ -71,6 +73,7 @@ impl<M: Method> Trainer<M> {
             loader: None,
             ema,
             is_resumed: false,
+            fingerprint: None,
             epoch_loss: (0.0, 0),
         })
     }

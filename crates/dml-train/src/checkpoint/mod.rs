@@ -5,6 +5,7 @@
 //! under another name, brought to the disk, and then renamed: at any moment, whatever happens to process or machine, a
 //! folder of that name is whole.
 
+mod fingerprint;
 mod folder;
 mod state;
 
@@ -14,6 +15,7 @@ use dml_core::check;
 
 use crate::Result;
 
+pub(crate) use fingerprint::Fingerprint;
 pub(crate) use state::{Counters, Sequence, Snapshot, State};
 
 /// Knobs of [`Checkpoints`].

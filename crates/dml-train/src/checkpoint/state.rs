@@ -6,6 +6,7 @@ use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::Fingerprint;
 use crate::Position;
 use crate::mixed_precision::LossScaleState;
 use crate::schedule::PlateauState;
@@ -54,6 +55,9 @@ pub(crate) struct State {
     pub(crate) counters: Counters,
     /// The seed of what the data set draws.
     pub(crate) seed: u64,
+    /// Which data and batches these are.
+    #[serde(default)]
+    pub(crate) fingerprint: Option<Fingerprint>,
     /// Seeds and calls of the random sequences of each part and criterion.
     pub(crate) sequences: BTreeMap<String, Vec<Sequence>>,
     pub(crate) plateaus: BTreeMap<String, PlateauState>,
@@ -70,6 +74,7 @@ impl State {
             tensors_crc32c: 0,
             counters,
             seed,
+            fingerprint: None,
             sequences: BTreeMap::new(),
             plateaus: BTreeMap::new(),
             validation: None,

@@ -3,15 +3,15 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use candle_core::{Tensor, Var};
+use candle_core::{Device, Tensor, Var};
 use dml_core::{SeedSequence, checkpoint};
 use tracing::info_span;
 
 use super::learners::{learners, learners_mut, named};
 use super::{Trainer, failed};
-use crate::checkpoint::{Checkpoints, Sequence, Snapshot, State};
+use crate::checkpoint::{Checkpoints, Fingerprint, Sequence, Snapshot, State};
 use crate::mixed_precision::LossScale;
-use crate::{Method, Result, TrainError, Validation};
+use crate::{Loader, Method, Result, TrainError, Validation};
 
 /// What stands before the names of tensors of each kind.
 const PARAMETERS: &str = "parameters/";
@@ -20,6 +20,9 @@ const LOSS_BUFFERS: &str = "loss_buffers/";
 const MASTERS: &str = "masters/";
 const OPTIMIZERS: &str = "optimizers/";
 const AVERAGES: &str = "averages/";
+/// The state of the sampler as it is, and as it was when the pass was drawn that is not done.
+const SAMPLER: &str = "sampler/state";
+const DRAWN_WITH: &str = "sampler/drawn_with";
 
 impl<M: Method> Trainer<M> {
     /// Goes on from the latest checkpoint, and says after how many iterations that is; `None` if there is none yet.
@@ -125,6 +128,7 @@ impl<M: Method> Trainer<M> {
 
     fn snapshot(&mut self) -> Result<Snapshot> {
         let mut state = State::new(self.counters, self.run.seed);
+        state.fingerprint = Some(self.fingerprint());
         for hook in &mut self.run.hooks {
             let remembered = hook.state();
             let remembered = remembered.map_err(|source| failed(hook.name(), source))?;
@@ -175,12 +179,34 @@ impl<M: Method> Trainer<M> {
                 tensors.insert(format!("{AVERAGES}{name}"), average.clone());
             }
         }
+        let drawn_with = self.loader.as_ref().and_then(Loader::drawn_with);
+        for (name, numbers) in [
+            (SAMPLER, self.run.sampler.state()),
+            (DRAWN_WITH, drawn_with),
+        ] {
+            if let Some(numbers) = numbers {
+                let count = numbers.len();
+                let tensor = Tensor::from_vec(numbers, count, &Device::Cpu)?;
+                tensors.insert(name.to_owned(), tensor);
+            }
+        }
         Ok(Snapshot { state, tensors })
+    }
+
+    /// By what data and batches are recognised.
+    fn fingerprint(&mut self) -> Fingerprint {
+        let run = &self.run;
+        *self
+            .fingerprint
+            .get_or_insert_with(|| Fingerprint::of(&*run.dataset, &*run.sampler))
     }
 
     fn restore(&mut self, snapshot: Snapshot) -> Result<()> {
         let Snapshot { state, tensors } = snapshot;
         self.check_seeds(&state)?;
+        if let Some(fingerprint) = state.fingerprint {
+            self.fingerprint().check(fingerprint)?;
+        }
         self.assign_weights(&tensors)?;
         if let Some(ema) = &mut self.ema {
             let averages = under(&tensors, AVERAGES);
@@ -226,6 +252,17 @@ impl<M: Method> Trainer<M> {
         // Whatever was fetched ahead belongs to another position.
         self.loader = None;
         self.epoch_loss = (0.0, 0);
+        let numbers = |name| -> Result<Option<Vec<f64>>> {
+            let tensor = tensors.get(name).map(Tensor::to_vec1::<f64>);
+            Ok(tensor.transpose()?)
+        };
+        if let (Some(drawn_with), true) = (numbers(DRAWN_WITH)?, self.counters.position.batch > 0) {
+            self.run.sampler.set_state(&drawn_with)?;
+            self.loader = Some(self.new_loader());
+        }
+        if let Some(sampler) = numbers(SAMPLER)? {
+            self.run.sampler.set_state(&sampler)?;
+        }
         Ok(())
     }
 

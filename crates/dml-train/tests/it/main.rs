@@ -10,5 +10,6 @@ mod logs;
 mod methods;
 mod mixed_precision;
 mod resumption;
+mod sampler_state;
 mod steps;
 mod subset_batch_miner;
