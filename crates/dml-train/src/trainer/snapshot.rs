@@ -25,22 +25,23 @@ const SAMPLER: &str = "sampler/state";
 const DRAWN_WITH: &str = "sampler/drawn_with";
 
 impl<M: Method> Trainer<M> {
-    /// Goes on from the latest checkpoint, and says after how many iterations that is; `None` if there is none yet.
+    /// Goes on from the latest checkpoint that is whole, and says after how many iterations that is; `None` if there is
+    /// none yet. Of a later one that is damaged, a warning by [`tracing`] tells.
     ///
     /// What follows is bit for bit what would have followed without an interruption, given the same machine, number of
     /// threads, data and settings. Hooks get back what they remember by name.
     ///
     /// # Errors
-    /// [`TrainError::NoCheckpoint`] if none were asked for; [`TrainError::Damaged`] or [`TrainError::Tensors`] if the
-    /// checkpoint is not whole or is one of another model.
+    /// [`TrainError::NoCheckpoint`] if none were asked for; [`TrainError::Damaged`] if there are some and none is whole;
+    /// [`TrainError::Tensors`], [`TrainError::Seeds`] or [`TrainError::OtherData`] if the checkpoint is one of another
+    /// run.
     pub fn resume(&mut self) -> Result<Option<u64>> {
         let checkpoints = self.checkpoints()?.clone();
         checkpoints.sweep()?;
         self.is_resumed = true;
-        let Some(&step) = checkpoints.steps()?.last() else {
+        let Some((step, snapshot)) = checkpoints.read_latest()? else {
             return Ok(None);
         };
-        let snapshot = checkpoints.read(step)?;
         self.restore(snapshot)?;
         Ok(Some(step))
     }
@@ -106,12 +107,16 @@ impl<M: Method> Trainer<M> {
         if self.is_resumed || self.counters.step > 0 {
             return Ok(());
         }
-        if !checkpoints.steps()?.is_empty() {
-            return Err(TrainError::FolderInUse {
+        let refuse_used = || match checkpoints.steps()?.is_empty() {
+            true => Ok(()),
+            false => Err(TrainError::FolderInUse {
                 folder: checkpoints.folder().to_owned(),
-            });
-        }
+            }),
+        };
+        refuse_used()?;
+        // The sweep may put one back.
         checkpoints.sweep()?;
+        refuse_used()?;
         self.is_resumed = true;
         Ok(())
     }

@@ -66,6 +66,25 @@ fn a_run_that_failed_goes_on_as_if_nothing_had_been() -> Result<(), TrainError> 
 }
 
 #[test]
+fn a_damaged_checkpoint_is_passed_over() -> Result<(), TrainError> {
+    let (whole, broken) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut expected = builder(whole.path(), 1).build()?;
+    expected.run(3)?;
+    let mut first = builder(broken.path(), 1).build()?;
+    first.run(2)?;
+    let tensors = broken.path().join("step-000000000016/tensors.safetensors");
+    let mut bytes = std::fs::read(&tensors).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0x10;
+    std::fs::write(&tensors, bytes).unwrap();
+    let mut resumed = builder(broken.path(), 1).build()?;
+    assert_eq!(resumed.resume()?, Some(15));
+    resumed.run(3)?;
+    assert_eq!(weights(&resumed), weights(&expected));
+    Ok(())
+}
+
+#[test]
 fn a_learned_distance_and_its_random_triplets_go_on() -> Result<(), TrainError> {
     let built = |folder: &Path| -> Result<TrainerBuilder<MetricLossOnly>, TrainError> {
         let config = MahalanobisDistanceConfig::new(4);
