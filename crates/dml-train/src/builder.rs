@@ -211,7 +211,7 @@ impl<M: Method> TrainerBuilder<M> {
     /// # Errors
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for a number that must be at least 1, or a decay
     /// outside of [0, 1); [`TrainError`](crate::TrainError) for parameters without an optimiser, a variable that two
-    /// optimisers would move, two parts or criteria of one name, parameters of another half precision than the run's.
+    /// optimisers would move or one would twice, two parts or criteria of one name, parameters of another half precision than the run's.
     pub fn build(self) -> Result<Trainer<M>> {
         check::at_least_one("accumulation", self.accumulation)?;
         if let Some(rows) = self.gradient_cache {

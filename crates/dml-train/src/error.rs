@@ -41,6 +41,18 @@ pub enum TrainError {
         /// The second part or criterion.
         second: String,
     },
+    /// An optimiser would move a variable twice a step.
+    #[error(
+        "{second} of {learner}: is the variable that is called {first}; expected every variable once"
+    )]
+    Twice {
+        /// The part or criterion.
+        learner: String,
+        /// One name of the variable.
+        first: String,
+        /// Another.
+        second: String,
+    },
     /// A parameter has another element type than mixed precision computes in.
     #[error("{parameter} of {part}: expected element type {expected:?} or F32, got {got:?}")]
     ParameterType {

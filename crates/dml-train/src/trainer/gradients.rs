@@ -31,7 +31,8 @@ impl<M: Method> Trainer<M> {
             };
             let computed = computed.map_err(TrainError::from);
             let (mut gradients, losses) = computed.map_err(|error| self.told(error))?;
-            for learner in learners(method) {
+            // A frozen part may share variables with one that learns, whose masters the gradients are for.
+            for learner in learners(method).into_iter().filter(|own| own.learns()) {
                 learner.widen(&mut gradients)?;
             }
             sums.add(&losses, examples.len())?;

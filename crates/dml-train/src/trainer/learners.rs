@@ -1,5 +1,7 @@
 //! Everything with parameters, and whether it can learn together.
 
+use std::collections::HashMap;
+
 use candle_core::Var;
 
 use crate::mixed_precision::is_half;
@@ -55,7 +57,7 @@ pub(super) fn check_types(learners: &[&Learner], policy: &MixedPrecision) -> Res
     Ok(())
 }
 
-/// Whether names are unique, parameters have optimisers, and variables one optimiser each.
+/// Whether names are unique, parameters have optimisers, and variables one optimiser each, which has them once.
 pub(super) fn check_learners(learners: &[&Learner]) -> Result<()> {
     for (i, learner) in learners.iter().enumerate() {
         let name = learner.name().to_owned();
@@ -65,6 +67,9 @@ pub(super) fn check_learners(learners: &[&Learner]) -> Result<()> {
         let has_parameters = !learner.parameters().is_empty();
         if has_parameters && learner.optimizer().is_none() && !learner.is_frozen() {
             return Err(TrainError::NoOptimizer { learner: name });
+        }
+        if learner.learns() {
+            check_distinct(learner)?;
         }
         for other in learners[..i].iter().filter(|other| other.learns()) {
             for (parameter, var) in learner.parameters() {
@@ -76,6 +81,21 @@ pub(super) fn check_learners(learners: &[&Learner]) -> Result<()> {
                     });
                 }
             }
+        }
+    }
+    Ok(())
+}
+
+/// Whether the optimiser moves every variable once.
+fn check_distinct(learner: &Learner) -> Result<()> {
+    let mut seen = HashMap::new();
+    for (parameter, var) in learner.parameters() {
+        if let Some(first) = seen.insert(var.id(), parameter) {
+            return Err(TrainError::Twice {
+                learner: learner.name().to_owned(),
+                first: first.clone(),
+                second: parameter.clone(),
+            });
         }
     }
     Ok(())
