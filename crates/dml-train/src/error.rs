@@ -136,14 +136,6 @@ pub enum TrainError {
         /// Which one was asked for.
         wanted: &'static str,
     },
-    /// A log got a number that its header has no column for.
-    #[error("{}: no column for {name}: numbers of a log keep their names", path.display())]
-    Column {
-        /// The file.
-        path: PathBuf,
-        /// The name.
-        name: String,
-    },
     /// A hook failed.
     #[error("hook {name}: {source}")]
     Hook {

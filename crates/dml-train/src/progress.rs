@@ -93,7 +93,8 @@ impl Iteration {
         self.examples as f64 / self.seconds.max(1e-9)
     }
 
-    /// All numbers by name, as logs write them. The names of a run stay the same from iteration to iteration.
+    /// All numbers by name, as logs write them. A method may bring new names in later epochs, such as the terms of a loss
+    /// that has its turn then.
     #[must_use]
     pub fn scalars(&self) -> Vec<(String, f64)> {
         let mut scalars = vec![("loss".to_owned(), self.loss)];
@@ -131,7 +132,7 @@ pub struct Epoch {
     pub epoch: u64,
     /// How many iterations there have been.
     pub step: u64,
-    /// The mean of the losses of its iterations; those before an interruption are left out.
+    /// The mean of the losses of its iterations, those before an interruption included.
     pub mean_loss: f64,
     /// What validation found, if it was its turn.
     pub validation: Option<f64>,

@@ -13,6 +13,7 @@ use dml_losses::{
 };
 use dml_miners::{HDCMiner, HDCMinerConfig};
 use dml_reducers::{AvgNonZeroReducer, MeanReducer};
+use dml_train::log::CsvLog;
 use dml_train::{
     CascadedEmbeddings, Classifier, Criterion, DeepAdversarialMetricLearning,
     DeepAdversarialMetricLearningConfig, Flow, Iteration, Method, Part, Stage, TrainError,
@@ -364,5 +365,47 @@ fn a_batch_of_one_class_has_no_synthetic_negatives() -> Result<(), TrainError> {
     assert!(total.is_finite());
     assert_eq!(number(&losses.values()[3].value), 0.0);
     losses.total()?.backward()?;
+    Ok(())
+}
+
+#[test]
+fn a_table_takes_in_the_terms_of_a_later_phase() -> Result<(), TrainError> {
+    let config = DeepAdversarialMetricLearningConfig {
+        metric_alone_epochs: 1,
+        g_alone_epochs: 1,
+        g_triplets_per_anchor: 3,
+        ..DeepAdversarialMetricLearningConfig::default()
+    };
+    let method = DeepAdversarialMetricLearning::new(
+        config,
+        trunk(1, 0.0),
+        learner("generator", 12, 4),
+        triplets(),
+        contrastive(),
+        Arc::new(MeanReducer),
+    )?;
+    let folder = tempfile::tempdir().unwrap();
+    let data = Blobs::new(64, 1);
+    let order = sampler(&data);
+    let mut trainer = Trainer::builder(method, data, order)
+        .with_hook(CsvLog::new(folder.path()))
+        .build()?;
+    trainer.run(3)?;
+    let table = std::fs::read_to_string(folder.path().join("iterations.csv")).unwrap();
+    let rows: Vec<Vec<&str>> = table
+        .lines()
+        .map(|line| line.split(',').collect())
+        .collect();
+    assert_eq!(rows.len(), 1 + 24);
+    assert!(rows.iter().all(|row| row.len() == rows[0].len()));
+    for term in ["terms/synth_loss.pos_loss", "terms/synth_loss.neg_loss"] {
+        let column = rows[0].iter().position(|name| *name == term).unwrap();
+        let is_empty: Vec<bool> = rows[1..].iter().map(|row| row[column].is_empty()).collect();
+        assert_eq!(
+            is_empty,
+            [[true; 16].as_slice(), &[false; 8]].concat(),
+            "{term}"
+        );
+    }
     Ok(())
 }
