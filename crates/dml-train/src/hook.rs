@@ -26,7 +26,7 @@ pub type HookResult<T = Flow> = Result<T, AnyError>;
 ///
 /// Each method does nothing unless it is written.
 pub trait Hook: fmt::Debug {
-    /// What errors, and the hook's state in checkpoints, go by.
+    /// What errors, and the hook's state in checkpoints, go by; hooks of one name are told apart by their order.
     fn name(&self) -> &str;
 
     /// After an iteration.

@@ -64,6 +64,9 @@ pub(crate) struct State {
     pub(crate) validation: Option<ValidationState>,
     #[serde(default)]
     pub(crate) loss_scale: Option<LossScaleState>,
+    /// Sum and number of the losses of the epoch that is not done.
+    #[serde(default, with = "exact")]
+    pub(crate) epoch_loss: (f64, u64),
     pub(crate) hooks: BTreeMap<String, Value>,
 }
 
@@ -79,8 +82,23 @@ impl State {
             plateaus: BTreeMap::new(),
             validation: None,
             loss_scale: None,
+            epoch_loss: (0.0, 0),
             hooks: BTreeMap::new(),
         }
+    }
+}
+
+/// A number by its bits: a loss may be one that JSON has no word for.
+mod exact {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(pair: &(f64, u64), to: S) -> Result<S::Ok, S::Error> {
+        (pair.0.to_bits(), pair.1).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<(f64, u64), D::Error> {
+        let (bits, count) = <(u64, u64)>::deserialize(from)?;
+        Ok((f64::from_bits(bits), count))
     }
 }
 

@@ -171,3 +171,17 @@ fn damaged_ones_are_passed_over_and_put_aside() -> Result<()> {
     assert_eq!(checkpoints.steps()?, [1]);
     Ok(())
 }
+
+#[test]
+fn a_loss_that_is_no_number_is_remembered() -> Result<()> {
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoints = checkpoints(folder.path(), 1);
+    for sum in [0.1, f64::NAN, f64::NEG_INFINITY] {
+        let mut snapshot = snapshot(3);
+        snapshot.state.epoch_loss = (sum, 2);
+        checkpoints.write(&snapshot, None)?;
+        let (read, count) = checkpoints.read(3)?.state.epoch_loss;
+        assert_eq!((read.to_bits(), count), (sum.to_bits(), 2));
+    }
+    Ok(())
+}

@@ -11,7 +11,7 @@ use super::learners::{learners, learners_mut, named};
 use super::{Trainer, failed};
 use crate::checkpoint::{Checkpoints, Fingerprint, Sequence, Snapshot, State};
 use crate::mixed_precision::LossScale;
-use crate::{Loader, Method, Result, TrainError, Validation};
+use crate::{Hook, Loader, Method, Result, TrainError, Validation};
 
 /// What stands before the names of tensors of each kind.
 const PARAMETERS: &str = "parameters/";
@@ -29,7 +29,8 @@ impl<M: Method> Trainer<M> {
     /// none yet. Of a later one that is damaged, a warning by [`tracing`] tells.
     ///
     /// What follows is bit for bit what would have followed without an interruption, given the same machine, number of
-    /// threads, data and settings. Hooks get back what they remember by name.
+    /// threads, data and settings. Hooks get back what they remember by name,
+    /// and those of one name by their order.
     ///
     /// # Errors
     /// [`TrainError::NoCheckpoint`] if none were asked for; [`TrainError::Damaged`] if there are some and none is whole;
@@ -134,11 +135,13 @@ impl<M: Method> Trainer<M> {
     fn snapshot(&mut self) -> Result<Snapshot> {
         let mut state = State::new(self.counters, self.run.seed);
         state.fingerprint = Some(self.fingerprint());
-        for hook in &mut self.run.hooks {
+        state.epoch_loss = self.epoch_loss;
+        let keys = hook_keys(&self.run.hooks);
+        for (hook, key) in self.run.hooks.iter_mut().zip(keys) {
             let remembered = hook.state();
             let remembered = remembered.map_err(|source| failed(hook.name(), source))?;
             if !remembered.is_null() {
-                state.hooks.insert(hook.name().to_owned(), remembered);
+                state.hooks.insert(key, remembered);
             }
         }
         state.loss_scale = self.loss_scale.as_ref().map(LossScale::state);
@@ -247,8 +250,9 @@ impl<M: Method> Trainer<M> {
         if let (Some(scale), Some(state)) = (&mut self.loss_scale, state.loss_scale) {
             scale.set_state(state);
         }
-        for hook in &mut self.run.hooks {
-            if let Some(remembered) = state.hooks.get(hook.name()) {
+        let keys = hook_keys(&self.run.hooks);
+        for (hook, key) in self.run.hooks.iter_mut().zip(keys) {
+            if let Some(remembered) = state.hooks.get(&key) {
                 let loaded = hook.load_state(remembered);
                 loaded.map_err(|source| failed(hook.name(), source))?;
             }
@@ -256,7 +260,7 @@ impl<M: Method> Trainer<M> {
         self.counters = state.counters;
         // Whatever was fetched ahead belongs to another position.
         self.loader = None;
-        self.epoch_loss = (0.0, 0);
+        self.epoch_loss = state.epoch_loss;
         let numbers = |name| -> Result<Option<Vec<f64>>> {
             let tensor = tensors.get(name).map(Tensor::to_vec1::<f64>);
             Ok(tensor.transpose()?)
@@ -363,6 +367,21 @@ impl<M: Method> Trainer<M> {
         seeds.retain(|(_, seeds): &(String, Vec<SeedSequence>)| !seeds.is_empty());
         seeds
     }
+}
+
+/// Under what each hook is remembered: its name, and for all but the first of a name which one it is.
+fn hook_keys(hooks: &[Box<dyn Hook>]) -> Vec<String> {
+    let name_of = |hook: &Box<dyn Hook>| hook.name().to_owned();
+    let names: Vec<String> = hooks.iter().map(name_of).collect();
+    let key = |(i, name): (usize, &String)| {
+        let earlier = names[..i].iter().filter(|other| *other == name).count();
+        if earlier == 0 {
+            name.clone()
+        } else {
+            format!("{name}#{}", earlier + 1)
+        }
+    };
+    names.iter().enumerate().map(key).collect()
 }
 
 /// The tensors whose names begin with `prefix`, without it.
