@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use candle_core::DType;
 use dml_core::CheckpointError;
 
+use crate::schedule::Better;
+
 /// The result of every fallible function of this crate.
 pub type Result<T> = std::result::Result<T, TrainError>;
 
@@ -24,6 +26,26 @@ pub enum TrainError {
     NoOptimizer {
         /// The part or criterion.
         learner: String,
+    },
+    /// A plateau schedule would never hear of a value.
+    #[error(
+        "{learner}: has a plateau schedule, and the run no validation; give it one by with_validation"
+    )]
+    PlateauWithoutValidation {
+        /// The part or criterion.
+        learner: String,
+    },
+    /// A plateau schedule would take what is better for worse.
+    #[error(
+        "{learner}: expected a plateau schedule whose better is {expected:?}, as the validation's, got {got:?}"
+    )]
+    PlateauDirection {
+        /// The part or criterion.
+        learner: String,
+        /// That of the validation.
+        expected: Better,
+        /// That of the schedule.
+        got: Better,
     },
     /// Two parts or criteria have the same name, which checkpoints go by.
     #[error("{name}: two parts or criteria have this name")]

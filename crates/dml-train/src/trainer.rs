@@ -17,7 +17,7 @@ use crate::mixed_precision::LossScale;
 use crate::{
     Ema, Epoch, Flow, Iteration, Loader, Method, Norms, Result, TrainError, TrainerBuilder,
 };
-use learners::{averaged, check_learners, check_types, learners, learners_mut};
+use learners::{averaged, check_learners, check_plateaus, check_types, learners, learners_mut};
 
 /// Why a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +57,7 @@ impl<M: Method> Trainer<M> {
 
     pub(crate) fn new(run: TrainerBuilder<M>) -> Result<Self> {
         check_learners(&learners(&run.method))?;
+        check_plateaus(&learners(&run.method), run.validation.as_ref())?;
         if let Some(policy) = &run.mixed_precision {
             check_types(&learners(&run.method), policy)?;
         }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use candle_core::Var;
 
 use crate::mixed_precision::is_half;
-use crate::{Learner, Method, MixedPrecision, Part, Result, TrainError};
+use crate::{Learner, Method, MixedPrecision, Part, Result, TrainError, Validation};
 
 /// Everything with parameters, in the fixed order of parts and criteria.
 pub(super) fn learners(method: &dyn Method) -> Vec<&Learner> {
@@ -52,6 +52,28 @@ pub(super) fn check_types(learners: &[&Learner], policy: &MixedPrecision) -> Res
                     got: var.dtype(),
                 });
             }
+        }
+    }
+    Ok(())
+}
+
+/// Whether plateau schedules hear of validations, and take them as they are meant.
+pub(super) fn check_plateaus(learners: &[&Learner], validation: Option<&Validation>) -> Result<()> {
+    for learner in learners {
+        let Some(plateau) = learner.plateau() else {
+            continue;
+        };
+        let name = learner.name().to_owned();
+        let Some(validation) = validation else {
+            return Err(TrainError::PlateauWithoutValidation { learner: name });
+        };
+        let (expected, got) = (validation.better(), plateau.better());
+        if expected != got {
+            return Err(TrainError::PlateauDirection {
+                learner: name,
+                expected,
+                got,
+            });
         }
     }
     Ok(())

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use dml_train::schedule::{Plateau, PlateauConfig};
+use dml_train::schedule::{Better, Plateau, PlateauConfig};
 use dml_train::{
     Checkpoints, CheckpointsConfig, Criterion, Ended, Flow, MetricLossOnly, RefuseNonFinite,
     StopWhen, TrainError, Trainer, TrainerBuilder, Validation, ValidationConfig,
@@ -127,6 +127,36 @@ fn patience_ends_the_run_and_the_best_comes_back() -> Result<(), TrainError> {
     let restored: Vec<Vec<f32>> = weights(&trainer).into_iter().map(|own| own.1).collect();
     assert_eq!(restored, *best.borrow());
     assert_ne!(weights(&trainer), latest);
+    Ok(())
+}
+
+#[test]
+fn a_plateau_needs_a_validation_that_improves_its_way() -> Result<(), TrainError> {
+    let built = |better: Better, validation: Option<Validation>| {
+        let config = PlateauConfig {
+            better,
+            ..PlateauConfig::default()
+        };
+        let trunk = trunk(1, 0.0).with_plateau(Plateau::new(config).unwrap());
+        let data = Blobs::new(64, 1);
+        let order = sampler(&data);
+        let builder = Trainer::builder(MetricLossOnly::new(trunk, triplets()), data, order);
+        match validation {
+            None => builder.build(),
+            Some(validation) => builder.with_validation(validation).build(),
+        }
+    };
+    let error = built(Better::Higher, None).unwrap_err();
+    assert!(
+        matches!(error, TrainError::PlateauWithoutValidation { .. }),
+        "{error}"
+    );
+    let error = built(Better::Lower, Some(validation(None, 1, &[]))).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "trunk: expected a plateau schedule whose better is Higher, as the validation's, got Lower"
+    );
+    built(Better::Higher, Some(validation(None, 1, &[])))?;
     Ok(())
 }
 
