@@ -3,17 +3,17 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use candle_core::{DType, Device};
-use dml_core::{Distance, Objective};
+use candle_core::{DType, Device, Var};
+use dml_core::{Dataset, Distance, Objective};
 use dml_distances::{MahalanobisDistance, MahalanobisDistanceConfig};
 use dml_losses::{LearnedDistance, TripletMarginLoss, TripletMarginLossConfig, TripletsPerAnchor};
 use dml_reducers::AvgNonZeroReducer;
 use dml_train::{
-    Checkpoints, CheckpointsConfig, Criterion, Flow, Method, MetricLossOnly, TrainError, Trainer,
-    TrainerBuilder,
+    Checkpoints, CheckpointsConfig, Criterion, Flow, Method, MetricLossOnly, Part, TrainError,
+    Trainer, TrainerBuilder,
 };
 
-use crate::blobs::{Blobs, adam, sampler, triplets, trunk, weights};
+use crate::blobs::{Blobs, adam, normalized_network, sampler, triplets, trunk, weights};
 
 fn builder(folder: &Path, seed: u64) -> TrainerBuilder<MetricLossOnly> {
     let data = Blobs::new(64, 1);
@@ -81,6 +81,42 @@ fn a_damaged_checkpoint_is_passed_over() -> Result<(), TrainError> {
     assert_eq!(resumed.resume()?, Some(15));
     resumed.run(3)?;
     assert_eq!(weights(&resumed), weights(&expected));
+    Ok(())
+}
+
+#[test]
+fn the_running_numbers_of_batch_normalisation_go_on() -> Result<(), TrainError> {
+    let built = |folder: &Path| -> Result<Trainer<MetricLossOnly>, TrainError> {
+        let trunk = Part::of("trunk", normalized_network(1, 0.3)).with_optimizer(adam)?;
+        let data = Blobs::new(64, 1);
+        let order = sampler(&data);
+        let checkpoints = Checkpoints::new(folder, CheckpointsConfig::default())?;
+        Trainer::builder(MetricLossOnly::new(trunk, triplets()), data, order)
+            .with_checkpoints(checkpoints)
+            .build()
+    };
+    let (whole, broken) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut expected = built(whole.path())?;
+    expected.run(3)?;
+    built(broken.path())?.run(2)?;
+    let mut resumed = built(broken.path())?;
+    assert_eq!(resumed.resume()?, Some(16));
+    let buffers = |trainer: &Trainer<MetricLossOnly>| -> Vec<(String, Vec<f32>)> {
+        let buffers = trainer.method().parts()[0].buffers();
+        let values = |(name, var): &(String, Var)| (name.clone(), var.to_vec1().unwrap());
+        buffers.iter().map(values).collect()
+    };
+    assert_eq!(buffers(&resumed)[0].0, "norm.running_mean");
+    assert!(buffers(&resumed)[0].1.iter().all(|x| *x != 0.0));
+    resumed.run(3)?;
+    assert_eq!(weights(&resumed), weights(&expected));
+    assert_eq!(buffers(&resumed), buffers(&expected));
+    // Outside of training, the model is its buffers, too.
+    let examples = Blobs::new(64, 1).fetch(&[0, 1, 2], 0)?;
+    let of = |trainer: &Trainer<MetricLossOnly>| -> Result<Vec<Vec<f32>>, TrainError> {
+        Ok(trainer.embed(&examples.views()[0])?.to_vec2()?)
+    };
+    assert_eq!(of(&resumed)?, of(&expected)?);
     Ok(())
 }
 
