@@ -20,7 +20,10 @@ use dml_train::{
     TrainWithClassifier, Trainer, TwoStreamMetricLoss, UnsupervisedEmbeddingsUsingAugmentations,
 };
 
-use crate::blobs::{Blobs, CLASSES, WIDTH, adam, network, part, sampler, triplets, trunk, weights};
+use crate::blobs::{
+    Blobs, CLASSES, WIDTH, adam, network, normalized_network, part, sampler, triplets, trunk,
+    weights,
+};
 
 fn learner(name: &str, inputs: usize, outputs: usize) -> Part {
     let part = part(name, network(11, inputs, outputs, 0.0));
@@ -407,5 +410,44 @@ fn a_table_takes_in_the_terms_of_a_later_phase() -> Result<(), TrainError> {
             "{term}"
         );
     }
+    Ok(())
+}
+
+#[test]
+fn while_the_generator_learns_alone_the_embedder_stands_still() -> Result<(), TrainError> {
+    let config = DeepAdversarialMetricLearningConfig {
+        g_alone_epochs: 1,
+        g_triplets_per_anchor: 3,
+        ..DeepAdversarialMetricLearningConfig::default()
+    };
+    let trunk = part("trunk", network(2, WIDTH, WIDTH, 0.0)).with_optimizer(adam)?;
+    let embedder = Part::of("embedder", normalized_network(1, 0.3)).with_optimizer(adam)?;
+    let method = DeepAdversarialMetricLearning::new(
+        config,
+        trunk,
+        learner("generator", 3 * WIDTH, WIDTH),
+        triplets(),
+        triplets(),
+        Arc::new(MeanReducer),
+    )?;
+    let data = Blobs::new(64, 1);
+    let order = sampler(&data);
+    let mut trainer = Trainer::builder(method.with_embedder(embedder), data, order).build()?;
+    let remembered = |trainer: &Trainer<DeepAdversarialMetricLearning>| {
+        let embedder = trainer.method().parts()[1];
+        let values = |var: &dml_core::candle_core::Var| var.to_vec1::<f32>().unwrap();
+        let buffers: Vec<Vec<f32>> = embedder
+            .buffers()
+            .iter()
+            .map(|own| values(&own.1))
+            .collect();
+        (buffers, embedder.seeds()[0].calls())
+    };
+    let before = remembered(&trainer);
+    trainer.run(1)?;
+    assert_eq!(remembered(&trainer), before);
+    trainer.run(2)?;
+    let after = remembered(&trainer);
+    assert!(after.0 != before.0 && after.1 > before.1);
     Ok(())
 }
