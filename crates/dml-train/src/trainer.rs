@@ -15,7 +15,7 @@ use crate::checkpoint::{Counters, Fingerprint};
 use crate::clip::gradient_norm;
 use crate::mixed_precision::LossScale;
 use crate::{
-    Ema, Epoch, Flow, Iteration, Loader, Method, Norms, Result, TrainError, TrainerBuilder,
+    Ema, Epoch, Flow, Iteration, Loader, Method, Norms, Result, Spread, TrainError, TrainerBuilder,
 };
 use learners::{averaged, check_learners, check_plateaus, check_types, learners, learners_mut};
 
@@ -314,6 +314,7 @@ pub(crate) fn blank(epoch: u64, iteration: u64, step: u64) -> Iteration {
         kept: 0,
         total: 0,
         norms: Norms::default(),
+        spread: Spread::default(),
         gradient_norm: None,
         loss_scale: None,
         learning_rates: Vec::new(),

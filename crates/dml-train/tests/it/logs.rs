@@ -96,6 +96,8 @@ fn tables_are_those_of_a_run_without_interruption() -> Result<(), TrainError> {
         "tuples/mined",
         "tuples/active_fraction",
         "embedding_norm/mean",
+        "embedding_spread/direction",
+        "embedding_spread/deviation",
         "learning_rate/trunk",
     ] {
         assert!(iterations[0].iter().any(|own| own == name), "{name}");
@@ -146,6 +148,9 @@ fn lines_are_json() -> Result<(), TrainError> {
         .collect();
     assert_eq!(steps, (1..=24).collect::<Vec<u64>>());
     assert_eq!(lines.len(), 24 + 3);
+    let spread = |name: &str| lines[0][format!("embedding_spread/{name}")].as_f64();
+    assert!(spread("direction").is_some_and(|length| length > 0.0 && length < 1.0));
+    assert!(spread("deviation").is_some_and(|deviation| deviation > 0.0 && deviation < 0.5));
     assert!(lines[0]["tuples/mined"].as_f64().unwrap() > 0.0);
     assert_eq!(lines[lines.len() - 1]["epoch"], 3);
     Ok(())
