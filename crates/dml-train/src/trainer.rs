@@ -154,6 +154,12 @@ impl<M: Method> Trainer<M> {
         for learner in learners(&self.run.method) {
             learner.adopt_parameters()?;
         }
+        if self.counters.step == 0
+            && let Some(ema) = &mut self.ema
+        {
+            // Weights may have been loaded since the run was built.
+            ema.restart()?;
+        }
         let ended = loop {
             if let Some(validation) = &self.run.validation
                 && validation.is_exhausted()

@@ -8,7 +8,7 @@ use dml_core::{Batch, Dataset, Optimizer, Sampler};
 use dml_nn::{Layer, Sgd, SgdConfig};
 use dml_train::schedule::{Step, WarmUp};
 use dml_train::{
-    Clip, Criterion, Ended, Flow, Iteration, LossValue, Losses, MetricLossOnly, Pace, Part,
+    Clip, Criterion, Ended, Flow, Iteration, LossValue, Losses, Method, MetricLossOnly, Pace, Part,
     Position, TrainError, Trainer,
 };
 
@@ -78,7 +78,7 @@ fn a_run_is_the_loop_that_one_would_write() -> Result<(), Box<dyn std::error::Er
 #[derive(Debug)]
 pub(crate) struct Slope(pub(crate) Part, pub(crate) Criterion);
 
-impl dml_train::Method for Slope {
+impl Method for Slope {
     fn represent(&self, view: &Tensor, train: bool) -> dml_core::Result<Tensor> {
         self.0.forward(view, train)
     }
@@ -178,7 +178,7 @@ pub(crate) fn w(trainer: &Trainer<Slope>) -> f32 {
 #[derive(Debug)]
 struct Shared(Part, Slope);
 
-impl dml_train::Method for Shared {
+impl Method for Shared {
     fn represent(&self, view: &Tensor, train: bool) -> dml_core::Result<Tensor> {
         self.1.represent(&self.0.forward(view, train)?, train)
     }
@@ -344,12 +344,34 @@ fn averages_follow_the_weights() -> Result<(), TrainError> {
     // w: 0, −2, −6; averages 0, −1, −3.5.
     let seen = trainer.with_averages(|method| {
         let x = Tensor::ones((1, 1), candle_core::DType::F32, &Device::Cpu)?;
-        dml_train::Method::embed(method, &x)?
+        Method::embed(method, &x)?
             .to_vec2::<f32>()
             .map_err(dml_core::Error::from)
     })??;
     assert_eq!(seen, [[-3.5]]);
     assert_eq!(w(&trainer), -6.0);
+    Ok(())
+}
+
+#[test]
+fn averages_begin_with_weights_that_were_loaded() -> Result<(), TrainError> {
+    let mut trainer = Trainer::builder(slope(|w| w), Count::new(), InOrder(2))
+        .with_ema(0.5)
+        .build()?;
+    let w = trainer.method().parts()[0].learner().parameters()[0]
+        .1
+        .clone();
+    w.set(&(w.ones_like()? * 8.0)?)?;
+    trainer.run(1)?;
+    // w: 8, 6, 2; averages 8, 7, 4.5.
+    let average = |trainer: &Trainer<Slope>| -> Result<Vec<f32>, TrainError> {
+        let (_, average) = trainer.ema().unwrap().averages().next().unwrap();
+        Ok(average.flatten_all()?.to_vec1()?)
+    };
+    assert_eq!(average(&trainer)?, [4.5]);
+    // A run that goes on goes on with its averages: w 0, −4; averages 2.25, −0.875.
+    trainer.run(2)?;
+    assert_eq!(average(&trainer)?, [-0.875]);
     Ok(())
 }
 
