@@ -174,7 +174,7 @@ impl<M: Method> Trainer<M> {
             }
         };
         for hook in &mut self.run.hooks {
-            let result = hook.finish();
+            let result = hook.finish(ended);
             result.map_err(|source| failed(hook.name(), source))?;
         }
         Ok(ended)
@@ -226,8 +226,31 @@ impl<M: Method> Trainer<M> {
                 flow = Flow::Stop;
             }
         }
+        if done.best.is_some_and(|(best, _)| best == epoch) && self.tell_best(&done)? == Flow::Stop
+        {
+            flow = Flow::Stop;
+        }
         self.write_checkpoint()?;
         Ok(flow)
+    }
+
+    /// Tells hooks of the best epoch so far, with the weights that validation judged.
+    fn tell_best(&mut self, done: &Epoch) -> Result<Flow> {
+        let (method, hooks) = (&self.run.method, &mut self.run.hooks);
+        let tell = || {
+            let mut flow = Flow::Continue;
+            for hook in hooks {
+                let answer = hook.best(done, method);
+                if answer.map_err(|source| failed(hook.name(), source))? == Flow::Stop {
+                    flow = Flow::Stop;
+                }
+            }
+            Ok(flow)
+        };
+        match &self.ema {
+            None => tell(),
+            Some(ema) => ema.while_in_place(tell)?,
+        }
     }
 
     /// One step of every optimiser.

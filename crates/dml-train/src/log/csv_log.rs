@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::epoch_scalars;
 use super::growing_file::GrowingFile;
-use crate::{Epoch, Flow, Hook, HookResult, Iteration, Method, Result};
+use crate::{Ended, Epoch, Flow, Hook, HookResult, Iteration, Method, Result};
 
 /// Writes `iterations.csv` and `epochs.csv`; the first line names the columns.
 ///
@@ -201,7 +201,7 @@ impl Hook for CsvLog {
         self.epochs.load_state(&state["epochs"])
     }
 
-    fn finish(&mut self) -> HookResult<()> {
+    fn finish(&mut self, _: Ended) -> HookResult<()> {
         self.iterations.file.sync()?;
         self.epochs.file.sync()?;
         Ok(())

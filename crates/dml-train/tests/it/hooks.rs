@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use dml_train::schedule::{Better, Plateau, PlateauConfig};
 use dml_train::{
-    Checkpoints, CheckpointsConfig, Criterion, Ended, Flow, MetricLossOnly, RefuseNonFinite,
-    StopWhen, TrainError, Trainer, TrainerBuilder, Validation, ValidationConfig,
+    Checkpoints, CheckpointsConfig, Criterion, Ended, Epoch, Flow, Hook, HookResult, Method,
+    MetricLossOnly, RefuseNonFinite, StopWhen, TrainError, Trainer, TrainerBuilder, Validation,
+    ValidationConfig,
 };
 
 use crate::blobs::{Blobs, sampler, triplets, trunk, weights};
@@ -182,5 +183,73 @@ fn validation_has_its_turns_and_its_faults() -> Result<(), TrainError> {
         ..ValidationConfig::default()
     };
     assert!(Validation::new(never, |_| Ok(0.0)).is_err());
+    Ok(())
+}
+
+/// Notes what it is told, and forgets nothing.
+#[derive(Debug, Default)]
+struct Diary(Rc<RefCell<Vec<String>>>, Rc<RefCell<Vec<f32>>>);
+
+impl Hook for Diary {
+    fn name(&self) -> &str {
+        "diary"
+    }
+
+    fn epoch(&mut self, done: &Epoch, _: &dyn Method) -> HookResult {
+        self.0.borrow_mut().push(format!("epoch {}", done.epoch));
+        Ok(Flow::Continue)
+    }
+
+    fn best(&mut self, done: &Epoch, model: &dyn Method) -> HookResult {
+        self.0.borrow_mut().push(format!("best {}", done.epoch));
+        let first = &model.parts()[0].learner().parameters()[0].1;
+        *self.1.borrow_mut() = first.flatten_all()?.to_vec1()?;
+        Ok(if done.epoch == 5 {
+            Flow::Stop
+        } else {
+            Flow::Continue
+        })
+    }
+
+    fn state(&mut self) -> HookResult<serde_json::Value> {
+        self.0.borrow_mut().push("state".to_owned());
+        Ok(serde_json::Value::Null)
+    }
+
+    fn finish(&mut self, ended: Ended) -> HookResult<()> {
+        self.0.borrow_mut().push(format!("{ended:?}"));
+        Ok(())
+    }
+}
+
+#[test]
+fn hooks_hear_of_the_best_epoch_and_of_the_end() -> Result<(), TrainError> {
+    let folder = tempfile::tempdir().unwrap();
+    let told = Rc::new(RefCell::new(Vec::new()));
+    let seen = Rc::new(RefCell::new(Vec::new()));
+    let mut trainer = builder()
+        .with_ema(0.9)
+        .with_validation(validation(None, 1, &[0.5, 0.4, 0.5, 0.4, 0.6, 0.1]))
+        .with_checkpoints(Checkpoints::new(
+            folder.path(),
+            CheckpointsConfig::default(),
+        )?)
+        .with_hook(Diary(told.clone(), seen.clone()))
+        .build()?;
+    assert_eq!(trainer.run(2)?, Ended::Finished);
+    assert_eq!(
+        *told.borrow(),
+        ["epoch 1", "best 1", "state", "epoch 2", "state", "Finished"]
+    );
+    told.borrow_mut().clear();
+    assert_eq!(trainer.run(9)?, Ended::Stopped);
+    assert_eq!(
+        told.borrow()[2..],
+        ["epoch 4", "state", "epoch 5", "best 5", "state", "Stopped"]
+    );
+    // The weights were those that validation judged, and the latest are back in their place.
+    let (_, average) = trainer.ema().unwrap().averages().next().unwrap();
+    assert_eq!(average.flatten_all()?.to_vec1::<f32>()?, *seen.borrow());
+    assert_ne!(weights(&trainer)[0].1, *seen.borrow());
     Ok(())
 }
