@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dml_core::{Distance, Loss, Objective, Result};
+use dml_core::{Distance, Loss, Objective, Result, SeedSequence};
 use dml_distances::CosineSimilarity;
 use dml_losses::{
     CrossBatchMemory, CrossBatchMemoryConfig, LearnedDistance, MultipleLosses, SelfSupervisedLoss,
@@ -68,7 +68,7 @@ fn seeds_are_those_of_what_is_wrapped() -> Result<()> {
     ];
     for (loss, expected) in wrapped {
         let seeds = loss.seeds();
-        let found: Vec<u64> = seeds.iter().map(|own| own.seed()).collect();
+        let found: Vec<u64> = seeds.iter().map(SeedSequence::seed).collect();
         assert_eq!(found, expected, "{loss:?}");
         // Handles, not copies: who sets one back sets the loss back.
         seeds[0].resume(7);

@@ -1,6 +1,6 @@
 //! A run on its way into a checkpoint and out of one.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use candle_core::{Device, Tensor, Var};
@@ -371,17 +371,18 @@ impl<M: Method> Trainer<M> {
 
 /// Under what each hook is remembered: its name, and for all but the first of a name which one it is.
 fn hook_keys(hooks: &[Box<dyn Hook>]) -> Vec<String> {
-    let name_of = |hook: &Box<dyn Hook>| hook.name().to_owned();
-    let names: Vec<String> = hooks.iter().map(name_of).collect();
-    let key = |(i, name): (usize, &String)| {
-        let earlier = names[..i].iter().filter(|other| *other == name).count();
-        if earlier == 0 {
-            name.clone()
-        } else {
-            format!("{name}#{}", earlier + 1)
-        }
-    };
-    names.iter().enumerate().map(key).collect()
+    let mut counts = BTreeMap::new();
+    let mut keys = Vec::new();
+    for hook in hooks {
+        let name = hook.name().to_owned();
+        let count = counts.entry(name.clone()).or_insert(0);
+        *count += 1;
+        keys.push(match *count {
+            1 => name,
+            count => format!("{name}#{count}"),
+        });
+    }
+    keys
 }
 
 /// The tensors whose names begin with `prefix`, without it.

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use candle_core::{Device, Tensor};
-use dml_core::{Batch, Error};
+use dml_core::{Batch, Error, SeedSequence};
 use dml_train::{
     Checkpoints, CheckpointsConfig, ChooseRows, Flow, MaximumLoss, MetricLossOnly,
     SubsetBatchMiner, TrainError, Trainer, TrainerBuilder,
@@ -136,7 +136,7 @@ fn of_random_subsets_the_one_with_the_largest_loss_is_chosen() -> Result<(), Tra
 #[test]
 fn seeds_are_those_of_the_miner_and_of_what_it_judges_by() -> Result<(), TrainError> {
     let miner = MaximumLoss::new(random_triplets(), 5, 2, 7)?;
-    let seeds: Vec<u64> = miner.seeds().iter().map(|own| own.seed()).collect();
+    let seeds: Vec<u64> = miner.seeds().iter().map(SeedSequence::seed).collect();
     assert_eq!(seeds, [7, 11]);
     Ok(())
 }
