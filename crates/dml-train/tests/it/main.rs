@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // A test that meets an error has failed.
 
+mod adversarial;
 mod blobs;
 mod board;
 mod gradient_cache;
