@@ -1,6 +1,7 @@
 //! Named tensors on disk, and whether they fit the things that they are to be put in.
 
 use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Shape, Tensor};
@@ -95,7 +96,8 @@ fn at(path: &Path) -> impl FnOnce(Box<dyn std::error::Error + Send + Sync>) -> C
     |source| CheckpointError::File { path, source }
 }
 
-/// Writes tensors to a safetensors file beside its place, and moves it there when all of it is written.
+/// Writes tensors to a safetensors file beside its place, and moves it there when all of it is on the disk: a file of
+/// that name is whole, whatever happens to process or machine.
 ///
 /// # Errors
 /// [`CheckpointError::File`] if the file can't be written.
@@ -105,12 +107,24 @@ pub fn save(path: &Path, tensors: &HashMap<String, Tensor>) -> Result<(), Checkp
     let part = PathBuf::from(part);
     let written = safetensors::serialize_to_file(tensors, None, &part)
         .map_err(|error| at(path)(error.into()))
-        .and_then(|()| std::fs::rename(&part, path).map_err(|error| at(path)(error.into())));
+        .and_then(|()| replace(&part, path).map_err(|error| at(path)(error.into())));
     if written.is_err() {
         // What is left of it is of no use to anybody; if there is nothing to remove, all the better.
         std::fs::remove_file(&part).ok();
     }
     written
+}
+
+/// Moves a file to its place, its contents first to the disk and then its name.
+fn replace(part: &Path, path: &Path) -> std::io::Result<()> {
+    // A name that is on the disk before the contents are would outlive them in a power cut.
+    OpenOptions::new().write(true).open(part)?.sync_all()?;
+    std::fs::rename(part, path)?;
+    if cfg!(unix) {
+        let folder = path.parent().filter(|own| !own.as_os_str().is_empty());
+        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+    }
+    Ok(())
 }
 
 /// Reads all tensors of a safetensors file.

@@ -28,6 +28,7 @@ mod optimizer;
 mod reducer;
 mod regularizer;
 mod sampler;
+mod trainable;
 
 pub use candle_core;
 pub use dml_kernels as kernels;
@@ -55,3 +56,4 @@ pub use optimizer::Optimizer;
 pub use reducer::{Reduced, Reducer};
 pub use regularizer::Regularizer;
 pub use sampler::Sampler;
+pub use trainable::{Contents, Trainable};

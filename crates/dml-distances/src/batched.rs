@@ -5,7 +5,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use dml_core::candle_core::Tensor;
+use dml_core::candle_core::{Tensor, Var};
 use dml_core::{Distance, DistanceKind, Order, Result, check};
 
 /// Knobs of [`BatchedDistance`].
@@ -105,6 +105,12 @@ impl Distance for BatchedDistance {
         self.distance.kind()
     }
 
+    // No formula: a matrix shared with others would be computed at once, which blocks are there to avoid.
+
+    fn parameters(&self) -> Vec<(String, Var)> {
+        self.distance.parameters()
+    }
+
     fn prepare(&self, embeddings: &Tensor) -> Result<Tensor> {
         self.distance.prepare(embeddings)
     }
@@ -134,9 +140,9 @@ impl Distance for BatchedDistance {
 mod tests {
     use super::*;
     use crate::tests::{flat, scattered};
-    use crate::{CosineSimilarity, LpDistance};
+    use crate::{CosineSimilarity, LpDistance, MahalanobisDistance, MahalanobisDistanceConfig};
     use dml_core::Error;
-    use dml_core::candle_core::Var;
+    use dml_core::candle_core::{DType, Device};
 
     fn batched(batch_size: usize, distance: impl Distance + 'static) -> BatchedDistance {
         BatchedDistance::new(BatchedDistanceConfig { batch_size }, Arc::new(distance)).unwrap()
@@ -151,6 +157,18 @@ mod tests {
             Ok(())
         })?;
         assert_eq!(seen, [((3, 3), 0..3), ((3, 3), 3..6), ((1, 3), 6..9)]);
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_learned_inside_is_told() -> Result<()> {
+        let config = MahalanobisDistanceConfig::new(3);
+        let inner = MahalanobisDistance::new(config, DType::F32, &Device::Cpu)?;
+        let factor = inner.factor().clone();
+        let parameters = batched(2, inner).parameters();
+        assert_eq!(parameters.len(), 1);
+        assert_eq!(parameters[0].0, "factor");
+        assert_eq!(parameters[0].1.id(), factor.id());
         Ok(())
     }
 

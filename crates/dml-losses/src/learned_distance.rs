@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use candle_core::{Tensor, Var};
-use dml_core::{Batch, ClassLoss, Distance, Loss, Result, Terms, Tuples};
+use dml_core::{Batch, ClassLoss, Distance, Loss, Result, SeedSequence, Terms, Tuples};
 
 use crate::inner_names::prefixed;
 
@@ -59,6 +59,10 @@ impl Loss for LearnedDistance {
 
     fn set_buffers(&self, buffers: &HashMap<String, Tensor>) -> Result<()> {
         self.loss.set_buffers(buffers)
+    }
+
+    fn seeds(&self) -> Vec<SeedSequence> {
+        self.loss.seeds()
     }
 
     fn takes_reference(&self) -> bool {

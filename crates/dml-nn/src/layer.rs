@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use candle_core::Tensor;
-use dml_core::{Result, SeedSequence};
+use dml_core::{Contents, Result, SeedSequence, Trainable};
 
 use crate::{Conv2d, Dropout2d, MaxPool2d, Parameters};
 
@@ -91,12 +91,22 @@ macro_rules! forward {
 }
 forward!(&L, Box<L>, Arc<L>);
 
-/// Makes layers usable wherever Candle asks for a module.
+/// Makes layers usable wherever Candle asks for a module, and a training loop for one that knows its contents.
 macro_rules! candle_module {
     ($($t:ty),*) => {$(
         impl candle_core::ModuleT for $t {
             fn forward_t(&self, input: &Tensor, train: bool) -> candle_core::Result<Tensor> {
                 Ok(Layer::forward_t(self, input, train)?)
+            }
+        }
+
+        impl Trainable for $t {
+            fn contents(&self) -> Contents {
+                Contents {
+                    parameters: self.parameters().into_iter().collect(),
+                    buffers: self.buffers().into_iter().collect(),
+                    seeds: self.seeds(),
+                }
             }
         }
     )*};
@@ -124,5 +134,33 @@ mod tests {
         takes(&Arc::new(crate::Flatten));
         fn module(_: &dyn candle_core::ModuleT) {}
         module(&crate::Relu);
+    }
+
+    #[test]
+    fn what_layers_hold_is_told_together() -> Result<()> {
+        let norm = crate::BatchNormConfig::new(3);
+        let norm = crate::BatchNorm::new(norm, candle_core::DType::F32, &candle_core::Device::Cpu)?;
+        let seeds = SeedSequence::new(5);
+        let dropout = crate::Dropout::new(crate::DropoutConfig { p: 0.5 }, seeds.handle())?;
+        let network = crate::Sequential::default()
+            .with("norm", norm)
+            .with("dropout", dropout);
+        let contents = network.contents();
+        let names = |all: &[(String, candle_core::Var)]| -> Vec<String> {
+            all.iter().map(|(name, _)| name.clone()).collect()
+        };
+        assert_eq!(names(&contents.parameters), ["norm.weight", "norm.bias"]);
+        assert_eq!(
+            names(&contents.buffers),
+            ["norm.running_mean", "norm.running_var"]
+        );
+        // A handle: what the layer draws, it counts.
+        let ones = Tensor::ones((2, 3), candle_core::DType::F32, &candle_core::Device::Cpu)?;
+        Layer::forward_t(&network, &ones, true)?;
+        assert_eq!(
+            (contents.seeds[0].seed(), contents.seeds[0].calls()),
+            (5, 1)
+        );
+        Ok(())
     }
 }

@@ -109,6 +109,14 @@ impl Sampler for ShardedSampler {
             Share::Batches => self.sampler.batches() / self.config.world,
         }
     }
+
+    fn state(&self) -> Option<Vec<f64>> {
+        self.sampler.state()
+    }
+
+    fn set_state(&self, state: &[f64]) -> Result<()> {
+        self.sampler.set_state(state)
+    }
 }
 
 #[cfg(test)]

@@ -50,7 +50,8 @@ impl Default for TuplesToWeightsSamplerConfig {
 /// Draws rows by how often they appear in mined tuples ([formula](self)).
 ///
 /// The weights are those of the last [`refresh`](Self::refresh), which a training loop calls before an epoch; the first
-/// comes with the sampler. Between two refreshes the same epoch gives the same batches.
+/// comes with the sampler. Between two refreshes the same epoch gives the same batches. The weights are the sampler's
+/// [state](Sampler::state), so a run with checkpoints goes on with those that it had.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -209,6 +210,37 @@ impl Sampler for TuplesToWeightsSampler {
 
     fn batches(&self) -> usize {
         self.length().div_ceil(self.config.batch_size)
+    }
+
+    /// The weight of each row.
+    fn state(&self) -> Option<Vec<f64>> {
+        Some(self.weights().to_vec())
+    }
+
+    /// # Errors
+    /// [`Error::Length`] for another number of rows, [`Error::InvalidParameter`] for weights that are negative, not
+    /// finite, or all 0.
+    fn set_state(&self, state: &[f64]) -> Result<()> {
+        if state.len() != self.labels.len() {
+            return Err(Error::Length {
+                arg: "state",
+                expected: self.labels.len(),
+                got: state.len(),
+            });
+        }
+        let fault = state
+            .iter()
+            .find(|weight| !(0.0..f64::INFINITY).contains(*weight));
+        let largest = state.iter().copied().fold(0.0, f64::max);
+        if let Some(&value) = fault.or((largest == 0.0).then_some(&largest)) {
+            return Err(Error::InvalidParameter {
+                name: "state",
+                value,
+                expected: "finite weights >= 0, one of them > 0",
+            });
+        }
+        *self.weights.write().unwrap_or_else(PoisonError::into_inner) = Arc::from(state);
+        Ok(())
     }
 }
 

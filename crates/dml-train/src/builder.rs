@@ -124,7 +124,8 @@ impl<M: Method> TrainerBuilder<M> {
     /// rows, for the price of a second forward pass.
     ///
     /// Unlike accumulation, the loss sees the whole batch: every row meets every other. The parts must treat each row
-    /// by itself, which batch normalisation in training does not. Gao et al. 2021 (arXiv 2101.06983).
+    /// by itself, which batch normalisation in training does not: where buffers of a part show that, the run ends with an
+    /// error, and freezing its statistics helps. Gao et al. 2021 (arXiv 2101.06983).
     #[must_use]
     pub fn with_gradient_cache(self, rows: usize) -> Self {
         Self {
@@ -211,7 +212,8 @@ impl<M: Method> TrainerBuilder<M> {
     /// # Errors
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for a number that must be at least 1, or a decay
     /// outside of [0, 1); [`TrainError`](crate::TrainError) for parameters without an optimiser, a variable that two
-    /// optimisers would move, two parts or criteria of one name, parameters of another half precision than the run's.
+    /// optimisers would move or one would twice, two parts or criteria of one name, a
+    /// plateau schedule without a validation or of another direction than its, parameters of another half precision than the run's.
     pub fn build(self) -> Result<Trainer<M>> {
         check::at_least_one("accumulation", self.accumulation)?;
         if let Some(rows) = self.gradient_cache {

@@ -7,6 +7,8 @@
 //!
 //! Pascanu, Mikolov, Bengio 2013, "On the difficulty of training recurrent neural networks" (arXiv 1211.5063), §3.2.
 
+use std::collections::HashSet;
+
 use candle_core::DType;
 use candle_core::Var;
 use candle_core::backprop::GradStore;
@@ -92,7 +94,7 @@ pub(crate) fn gradient_norm<'a>(
     parameters: impl IntoIterator<Item = &'a Var>,
 ) -> Result<f64> {
     let mut sum = 0.0;
-    for parameter in parameters {
+    for parameter in distinct(parameters) {
         if let Some(gradient) = gradients.get(parameter) {
             let gradient = match gradient.dtype() {
                 DType::F64 => gradient.clone(),
@@ -105,13 +107,20 @@ pub(crate) fn gradient_norm<'a>(
     Ok(sum.sqrt())
 }
 
+/// Every variable once: a frozen part may share some with one that learns, and there is one gradient for both.
+fn distinct<'a>(parameters: impl IntoIterator<Item = &'a Var>) -> impl Iterator<Item = &'a Var> {
+    let mut seen = HashSet::new();
+    let parameters = parameters.into_iter();
+    parameters.filter(move |parameter| seen.insert(parameter.id()))
+}
+
 /// Multiplies the gradients of `parameters`.
 pub(crate) fn scale<'a>(
     gradients: &mut GradStore,
     parameters: impl IntoIterator<Item = &'a Var>,
     factor: f64,
 ) -> Result<()> {
-    for parameter in parameters {
+    for parameter in distinct(parameters) {
         if let Some(gradient) = gradients.remove(parameter) {
             gradients.insert(parameter, (gradient * factor)?);
         }
@@ -130,6 +139,15 @@ mod tests {
         let slope = Tensor::new(values, &Device::Cpu).unwrap();
         let value = (w.as_tensor() * &slope).unwrap().sum_all().unwrap();
         (w, unused, value.backward().unwrap())
+    }
+
+    #[test]
+    fn a_variable_counts_once() -> Result<()> {
+        let (w, _, mut store) = gradients(&[3.0, -4.0]);
+        assert_eq!(gradient_norm(&store, [&w, &w])?, 5.0);
+        scale(&mut store, [&w, &w], 0.5)?;
+        assert_eq!(store.get(&w).unwrap().to_vec1::<f64>()?, [1.5, -2.0]);
+        Ok(())
     }
 
     fn clipped(clip: Clip, values: &[f64]) -> Vec<f64> {

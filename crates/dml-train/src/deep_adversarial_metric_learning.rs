@@ -63,6 +63,13 @@ enum Phase {
     Both,
 }
 
+impl Phase {
+    /// Whether trunk and embedder learn, and so work as in training.
+    fn teaches_model(self) -> bool {
+        self != Self::GeneratorAlone
+    }
+}
+
 /// Trains a model against a generator of negatives ([formula](self)); PML's `DeepAdversarialMetricLearning`.
 ///
 /// Every loss is minimised through everything that it depends on, as in PML: so the adversary's reaches the embedder too.
@@ -160,7 +167,7 @@ impl DeepAdversarialMetricLearning {
         let real = Tensor::cat(&[&anchors, &positives, &negatives], 1)?; // [T, 3 D]
         let synthetic = self.generator.forward_through(&real, true)?; // [T, D]
         let all = Tensor::cat(&[&anchors, &positives, &synthetic], 0)?;
-        let embeddings = self.model.embed_outputs(&all, true)?; // [3 T, dim]
+        let embeddings = self.model.embed_outputs(&all, phase.teaches_model())?; // [3 T, dim]
         let of = |rows: &[u32]| {
             rows.iter()
                 .map(|row| labels[*row as usize])
@@ -215,7 +222,7 @@ impl Method for DeepAdversarialMetricLearning {
     fn losses(&self, outputs: &[Tensor], examples: &Examples, epoch: u64) -> Result<Losses> {
         let (outputs, labels) = (&outputs[0], examples.labels());
         let phase = self.phase(epoch);
-        let embeddings = self.model.embed_outputs(outputs, true)?;
+        let embeddings = self.model.embed_outputs(outputs, phase.teaches_model())?;
         let mut losses = Losses::of(&embeddings);
         if phase == Phase::GeneratorAlone {
             losses = self.without(&[self.metric.name()], outputs, losses)?;

@@ -55,6 +55,14 @@ impl Ema {
         })
     }
 
+    /// Begins anew with the weights as they are.
+    pub(crate) fn restart(&mut self) -> Result<()> {
+        for Averaged { moved, average, .. } in &mut self.averages {
+            *average = wide(&moved.as_detached_tensor())?;
+        }
+        Ok(())
+    }
+
     /// Takes a step's weights in.
     pub(crate) fn update(&mut self) -> Result<()> {
         for Averaged { moved, average, .. } in &mut self.averages {

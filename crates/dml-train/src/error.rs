@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use candle_core::DType;
 use dml_core::CheckpointError;
 
+use crate::schedule::Better;
+
 /// The result of every fallible function of this crate.
 pub type Result<T> = std::result::Result<T, TrainError>;
 
@@ -25,6 +27,26 @@ pub enum TrainError {
         /// The part or criterion.
         learner: String,
     },
+    /// A plateau schedule would never hear of a value.
+    #[error(
+        "{learner}: has a plateau schedule, and the run no validation; give it one by with_validation"
+    )]
+    PlateauWithoutValidation {
+        /// The part or criterion.
+        learner: String,
+    },
+    /// A plateau schedule would take what is better for worse.
+    #[error(
+        "{learner}: expected a plateau schedule whose better is {expected:?}, as the validation's, got {got:?}"
+    )]
+    PlateauDirection {
+        /// The part or criterion.
+        learner: String,
+        /// That of the validation.
+        expected: Better,
+        /// That of the schedule.
+        got: Better,
+    },
     /// Two parts or criteria have the same name, which checkpoints go by.
     #[error("{name}: two parts or criteria have this name")]
     SameName {
@@ -39,6 +61,18 @@ pub enum TrainError {
         /// The first part or criterion.
         first: String,
         /// The second part or criterion.
+        second: String,
+    },
+    /// An optimiser would move a variable twice a step.
+    #[error(
+        "{second} of {learner}: is the variable that is called {first}; expected every variable once"
+    )]
+    Twice {
+        /// The part or criterion.
+        learner: String,
+        /// One name of the variable.
+        first: String,
+        /// Another.
         second: String,
     },
     /// A parameter has another element type than mixed precision computes in.
@@ -106,6 +140,16 @@ pub enum TrainError {
         /// The seeds of the run.
         got: Vec<u64>,
     },
+    /// The checkpoint is of a run over other data, or in other batches.
+    #[error("{what}: expected {expected} as in the checkpoint, got {got}")]
+    OtherData {
+        /// Rows, labels, batches, or what a pass holds.
+        what: &'static str,
+        /// That of the checkpoint.
+        expected: String,
+        /// That of the run.
+        got: String,
+    },
     /// There is no checkpoint to go back to.
     #[error("{}: found no {wanted} checkpoint", folder.display())]
     NoCheckpoint {
@@ -113,14 +157,6 @@ pub enum TrainError {
         folder: PathBuf,
         /// Which one was asked for.
         wanted: &'static str,
-    },
-    /// A log got a number that its header has no column for.
-    #[error("{}: no column for {name}: numbers of a log keep their names", path.display())]
-    Column {
-        /// The file.
-        path: PathBuf,
-        /// The name.
-        name: String,
     },
     /// A hook failed.
     #[error("hook {name}: {source}")]

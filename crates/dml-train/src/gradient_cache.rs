@@ -56,8 +56,10 @@ pub(crate) fn cached(
     for view in examples.views() {
         let mut outputs = Vec::new();
         for chunk in chunks(view, rows)? {
+            let memory = before.is_empty().then(|| Memory::of(method)).transpose()?;
             before.push(calls());
             outputs.push(method.represent(&chunk, true)?.detach());
+            memory.as_ref().map_or(Ok(()), Memory::check)?;
         }
         leaves.push(Var::from_tensor(&Tensor::cat(&outputs, 0)?)?);
     }
@@ -105,6 +107,41 @@ pub(crate) fn cached(
     }
     resume(&after);
     Ok((gradients, losses))
+}
+
+/// What parts remember, as it was before the first chunk.
+struct Memory(Vec<(Var, Tensor)>);
+
+impl Memory {
+    fn of(method: &dyn Method) -> Result<Self> {
+        let parts = method.parts().into_iter();
+        let buffers = parts.flat_map(|part| part.buffers().iter().map(|(_, var)| var.clone()));
+        let with_copy = |var: Var| {
+            let copy = var.as_detached_tensor().copy()?;
+            Ok((var, copy))
+        };
+        Ok(Self(buffers.map(with_copy).collect::<Result<_>>()?))
+    }
+
+    /// Whether it is the same still. Else it is put back: a step that is refused leaves no trace.
+    fn check(&self) -> Result<()> {
+        let mut changed = false;
+        for (var, copy) in &self.0 {
+            let differs = var.as_detached_tensor().ne(copy)?.to_dtype(DType::F32)?;
+            if number(&differs.sum_all()?)? > 0.0 {
+                var.set(copy)?;
+                changed = true;
+            }
+        }
+        if changed {
+            return Err(Error::Unsupported {
+                component: "gradient cache",
+                reason: "a part measures its batch, as batch normalisation in training does, and would measure chunks: \
+                         call freeze_statistics of its layers first",
+            });
+        }
+        Ok(())
+    }
 }
 
 /// What gradients are taken of.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::Value;
 
 use crate::error::AnyError;
-use crate::{Epoch, Iteration, Method};
+use crate::{Ended, Epoch, Iteration, Method};
 
 /// Whether the run goes on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,11 +22,11 @@ pub enum Flow {
 /// What a hook answers.
 pub type HookResult<T = Flow> = Result<T, AnyError>;
 
-/// Called at the end of every iteration and epoch: logs, progress bars, stopping rules.
+/// Called at the end of every iteration, epoch and run, and when an epoch is the best so far: logs, progress bars, stopping rules.
 ///
 /// Each method does nothing unless it is written.
 pub trait Hook: fmt::Debug {
-    /// What errors, and the hook's state in checkpoints, go by.
+    /// What errors, and the hook's state in checkpoints, go by; hooks of one name are told apart by their order.
     fn name(&self) -> &str;
 
     /// After an iteration.
@@ -42,6 +42,17 @@ pub trait Hook: fmt::Debug {
     /// # Errors
     /// Any, which ends the run without a checkpoint.
     fn epoch(&mut self, _done: &Epoch, _model: &dyn Method) -> HookResult {
+        Ok(Flow::Continue)
+    }
+
+    /// After an epoch that validation found better than all before, when every hook has had its
+    /// [`epoch`](Hook::epoch): for whatever shall follow the best model, such as an export. The weights are those that
+    /// were judged, the averages where there are some. The checkpoint of the epoch, which is the one that is kept as the
+    /// best, is written after this, with what the hook then remembers.
+    ///
+    /// # Errors
+    /// Any, which ends the run without a checkpoint.
+    fn best(&mut self, _done: &Epoch, _model: &dyn Method) -> HookResult {
         Ok(Flow::Continue)
     }
 
@@ -61,11 +72,11 @@ pub trait Hook: fmt::Debug {
         Ok(())
     }
 
-    /// When the run ends in order.
+    /// When the run ends in order, and why. After an error it is not called.
     ///
     /// # Errors
     /// Any.
-    fn finish(&mut self) -> HookResult<()> {
+    fn finish(&mut self, _ended: Ended) -> HookResult<()> {
         Ok(())
     }
 }

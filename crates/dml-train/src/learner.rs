@@ -253,7 +253,8 @@ macro_rules! learner_methods {
             self
         }
 
-        /// Lowers the learning rate when [validation](crate::Validation) gets no better.
+        /// Lowers the learning rate when [validation](crate::Validation) gets no better; the run must have one that
+        /// improves the same way.
         #[must_use]
         pub fn with_plateau(mut self, plateau: crate::schedule::Plateau) -> Self {
             self.learner.set_plateau(plateau);

@@ -33,6 +33,7 @@ pub mod subset_batch_miner;
 
 pub mod ema;
 mod progress;
+pub mod spread;
 
 mod hook;
 pub mod validation;
@@ -75,6 +76,7 @@ pub use subset_batch_miner::{ChooseRows, MaximumLoss, SubsetBatchMiner};
 
 pub use ema::Ema;
 pub use progress::{Epoch, Iteration, Norms};
+pub use spread::Spread;
 
 pub use hook::{Flow, Hook, HookResult, NonFiniteLoss, RefuseNonFinite, StopWhen};
 pub use validation::{Validation, ValidationConfig};

@@ -2,6 +2,9 @@
 //!
 //! Batch b of pass p holds the rows that the sampler names, fetched with a seed made of the loader's own seed, p and b.
 //! Which thread fetches it, and when, changes nothing about it, and batches leave in order.
+//!
+//! A sampler with a [state](Sampler::state) is asked for a pass only when its first batch is: no thread runs ahead into a
+//! pass whose batches may still change.
 
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
@@ -61,6 +64,8 @@ type Fetched = thread::Result<Result<(Examples, Position)>>;
 struct Shared {
     dataset: Arc<dyn Dataset>,
     sampler: Arc<dyn Sampler>,
+    /// Whether passes depend on when they are asked for.
+    has_state: bool,
     seed: u64,
     state: Mutex<State>,
     changed: Condvar,
@@ -71,6 +76,10 @@ struct State {
     position: Position,
     /// What is left of the pass at `position`; `None` before it is asked for.
     rest: Option<VecDeque<Vec<usize>>>,
+    /// The state of the sampler that the latest pass was drawn with.
+    drawn_with: Option<Vec<f64>>,
+    /// Whether somebody waits for the batch `wanted`.
+    asked: bool,
     /// Numbers of batches: to be fetched next, to leave next.
     next: u64,
     wanted: u64,
@@ -91,20 +100,32 @@ impl Loader {
         position: Position,
         threads: usize,
     ) -> Self {
-        let shared = Arc::new(Shared {
+        let mut shared = Shared {
+            has_state: sampler.state().is_some(),
             dataset,
             sampler,
             seed,
             state: Mutex::new(State {
                 position,
                 rest: None,
+                drawn_with: None,
+                asked: false,
                 next: 0,
                 wanted: 0,
                 ready: BTreeMap::new(),
                 closed: false,
             }),
             changed: Condvar::new(),
-        });
+        };
+        if shared.has_state && position.batch > 0 {
+            // The rest of a pass that was drawn before: by the state as it is now, not as it may be when it is asked for.
+            let (rest, drawn_with) = shared.draw(position);
+            let state = shared.state.get_mut();
+            let state = state.unwrap_or_else(PoisonError::into_inner);
+            state.rest = Some(rest);
+            state.drawn_with = drawn_with;
+        }
+        let shared = Arc::new(shared);
         let ahead = AHEAD * threads as u64;
         let start = |_| {
             let shared = shared.clone();
@@ -133,16 +154,24 @@ impl Loader {
             return shared.fetch(job);
         }
         let wanted = state.wanted;
+        state.asked = true;
+        shared.changed.notify_all();
         let fetched = loop {
             if let Some(fetched) = state.ready.remove(&wanted) {
                 break fetched;
             }
             state = shared.wait(state);
         };
+        state.asked = false;
         state.wanted += 1;
         drop(state);
         shared.changed.notify_all();
         fetched.unwrap_or_else(|panic| resume_unwind(panic))
+    }
+
+    /// The state of the sampler that the latest pass was drawn with; `None` if it has none.
+    pub(crate) fn drawn_with(&self) -> Option<Vec<f64>> {
+        self.shared.lock().drawn_with.clone()
     }
 }
 
@@ -163,7 +192,7 @@ impl Shared {
     fn work(&self, ahead: u64) {
         loop {
             let mut state = self.lock();
-            while !state.closed && state.next >= state.wanted + ahead {
+            while !state.closed && (state.next >= state.wanted + ahead || self.must_wait(&state)) {
                 state = self.wait(state);
             }
             if state.closed {
@@ -182,23 +211,39 @@ impl Shared {
         }
     }
 
+    /// Whether the next batch begins a pass that depends on when it is drawn, and nobody has asked for it yet.
+    fn must_wait(&self, state: &State) -> bool {
+        self.has_state && state.rest.is_none() && !(state.asked && state.next == state.wanted)
+    }
+
+    /// The batches of a pass from `position` on, and what they were drawn with.
+    fn draw(&self, Position { pass, batch }: Position) -> (VecDeque<Vec<usize>>, Option<Vec<f64>>) {
+        let drawn_with = self.sampler.state();
+        let batches = self.sampler.epoch(pass);
+        (batches.skip(batch as usize).collect(), drawn_with)
+    }
+
     /// Takes the next batch off the sequence.
     fn next_job(&self, state: &mut State) -> Result<Job> {
         let mut empty_passes = 0;
         loop {
             let Position { pass, batch } = state.position;
-            let rest = state.rest.get_or_insert_with(|| {
-                let batches = self.sampler.epoch(pass);
-                batches.skip(batch as usize).collect()
-            });
+            let mut rest = match state.rest.take() {
+                Some(rest) => rest,
+                None => {
+                    let (rest, drawn_with) = self.draw(state.position);
+                    state.drawn_with = drawn_with;
+                    rest
+                }
+            };
             if let Some(rows) = rest.pop_front() {
                 state.position.batch += 1;
-                if rest.is_empty() {
+                state.rest = Some(rest).filter(|rest| !rest.is_empty());
+                if state.rest.is_none() {
                     state.position = Position {
                         pass: pass + 1,
                         batch: 0,
                     };
-                    state.rest = None;
                 }
                 return Ok((rows, seed_of(self.seed, pass, batch), state.position));
             }
@@ -206,7 +251,6 @@ impl Shared {
             if empty_passes > 1 {
                 return Err(TrainError::NoBatches { pass });
             }
-            state.rest = None;
             state.position = Position {
                 pass: pass + 1,
                 batch: 0,

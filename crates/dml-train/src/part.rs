@@ -4,15 +4,16 @@ use std::fmt;
 
 use candle_core::{Tensor, Var};
 use candle_nn::ModuleT;
-use dml_core::{Result, SeedSequence};
+use dml_core::{Contents, Result, SeedSequence, Trainable};
 
 use crate::Learner;
 use crate::learner::learner_methods;
 
 /// A named module: trunk, embedder, classifier, generator.
 ///
-/// Candle's modules say neither what they learn nor what they remember, so both are given here: parameters, buffers
-/// such as running means, and the seeds of dropout. A checkpoint holds all three.
+/// A [`Trainable`] says what it learns, remembers and draws from, and becomes a part by [`Part::of`]. Candle's modules
+/// say nothing, so all three are given here: parameters, buffers such as running means, and the seeds of dropout. A
+/// checkpoint holds them.
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
@@ -38,7 +39,22 @@ pub struct Part {
 }
 
 impl Part {
-    /// A module and the parameters that it reads, by name. Every part of a run needs a name of its own.
+    /// A module that knows its parameters, buffers and seeds, such as the layers of `dml-nn`. Every part of a run needs a
+    /// name of its own.
+    pub fn of(name: impl Into<String>, module: impl Trainable + 'static) -> Self {
+        let Contents {
+            parameters,
+            buffers,
+            seeds,
+        } = module.contents();
+        Self::new(name, module, parameters)
+            .with_buffers(buffers)
+            .with_seeds(seeds)
+    }
+
+    /// Any module, and the parameters that it reads, by name. What else it holds is told by
+    /// [`with_buffers`](Part::with_buffers) and [`with_seeds`](Part::with_seeds). Every part of a run needs a name of its
+    /// own.
     pub fn new(
         name: impl Into<String>,
         module: impl ModuleT + 'static,

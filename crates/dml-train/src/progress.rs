@@ -3,8 +3,8 @@
 use candle_core::{DType, Tensor};
 use dml_core::Result;
 
-use crate::Losses;
 use crate::method::number;
+use crate::{Losses, Spread};
 
 /// What happened in one iteration: a step of the optimisers, over one batch or, accumulated, several.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +29,8 @@ pub struct Iteration {
     pub total: u64,
     /// Lengths of the embeddings.
     pub norms: Norms,
+    /// Over how many directions the embeddings of a batch spread; the mean of it over accumulated batches.
+    pub spread: Spread,
     /// The norm of all gradients together, before clipping; only where it was asked for.
     pub gradient_norm: Option<f64>,
     /// What the loss was multiplied with before gradients were taken, in mixed precision that does so. If a gradient was
@@ -93,7 +95,8 @@ impl Iteration {
         self.examples as f64 / self.seconds.max(1e-9)
     }
 
-    /// All numbers by name, as logs write them. The names of a run stay the same from iteration to iteration.
+    /// All numbers by name, as logs write them. A method may bring new names in later epochs, such as the terms of a loss
+    /// that has its turn then.
     #[must_use]
     pub fn scalars(&self) -> Vec<(String, f64)> {
         let mut scalars = vec![("loss".to_owned(), self.loss)];
@@ -111,6 +114,12 @@ impl Iteration {
         scalars.push(("embedding_norm/mean".to_owned(), self.norms.mean));
         scalars.push(("embedding_norm/min".to_owned(), self.norms.min));
         scalars.push(("embedding_norm/max".to_owned(), self.norms.max));
+        let Spread {
+            direction,
+            deviation,
+        } = self.spread;
+        scalars.push(("embedding_spread/direction".to_owned(), direction));
+        scalars.push(("embedding_spread/deviation".to_owned(), deviation));
         if let Some(norm) = self.gradient_norm {
             scalars.push(("gradient_norm".to_owned(), norm));
         }
@@ -131,7 +140,7 @@ pub struct Epoch {
     pub epoch: u64,
     /// How many iterations there have been.
     pub step: u64,
-    /// The mean of the losses of its iterations; those before an interruption are left out.
+    /// The mean of the losses of its iterations, those before an interruption included.
     pub mean_loss: f64,
     /// What validation found, if it was its turn.
     pub validation: Option<f64>,
@@ -150,7 +159,7 @@ pub(crate) struct Sums {
     mined: Option<u64>,
     kept: u64,
     total: u64,
-    norms: Vec<(Norms, usize)>,
+    norms: Vec<(Norms, Spread, usize)>,
     pub(crate) examples: usize,
     batches: f64,
 }
@@ -176,8 +185,8 @@ impl Sums {
         self.kept += losses.kept();
         self.total += losses.total_values();
         if let Some(embeddings) = losses.embeddings() {
-            self.norms
-                .push((Norms::of(embeddings)?, embeddings.dims()[0]));
+            let (norms, spread) = (Norms::of(embeddings)?, Spread::of(embeddings)?);
+            self.norms.push((norms, spread, embeddings.dims()[0]));
         }
         self.examples += examples;
         self.batches += 1.0;
@@ -197,17 +206,24 @@ impl Sums {
         iteration.kept = self.kept;
         iteration.total = self.total;
         iteration.examples = self.examples;
-        let rows: usize = self.norms.iter().map(|(_, rows)| rows).sum();
+        let rows: usize = self.norms.iter().map(|(_, _, rows)| rows).sum();
         if rows > 0 {
-            let norms = self.norms.iter().filter(|(_, rows)| *rows > 0);
-            let share = |(norms, of): &(Norms, usize)| norms.mean * *of as f64 / rows as f64;
+            let batches = self.norms.iter().filter(|(_, _, rows)| *rows > 0);
+            let mean = |of: &dyn Fn(&Norms, &Spread) -> f64| -> f64 {
+                let share = |(norms, spread, own): &(Norms, Spread, usize)| {
+                    of(norms, spread) * *own as f64 / rows as f64
+                };
+                batches.clone().map(share).sum()
+            };
+            let norms = batches.clone().map(|(norms, _, _)| norms);
             iteration.norms = Norms {
-                mean: norms.clone().map(share).sum(),
-                min: norms
-                    .clone()
-                    .map(|(n, _)| n.min)
-                    .fold(f64::INFINITY, f64::min),
-                max: norms.map(|(n, _)| n.max).fold(0.0, f64::max),
+                mean: mean(&|norms, _| norms.mean),
+                min: norms.clone().map(|n| n.min).fold(f64::INFINITY, f64::min),
+                max: norms.map(|n| n.max).fold(0.0, f64::max),
+            };
+            iteration.spread = Spread {
+                direction: mean(&|_, spread| spread.direction),
+                deviation: mean(&|_, spread| spread.deviation),
             };
         }
     }
@@ -247,6 +263,13 @@ mod tests {
         assert_eq!(iteration.examples, 4);
         let Norms { mean, min, max } = iteration.norms;
         assert_eq!((mean, min, max), (2.0, 0.0, 5.0));
+        // (0.6, 0.8) and (0, 1), then (0, 1) and nothing: lengths of (0.3, 0.9) and (0, 0.5), deviations 0.2 and 0.25.
+        let Spread {
+            direction,
+            deviation,
+        } = iteration.spread;
+        approx::assert_relative_eq!(direction, (0.9f64.sqrt() + 0.5) / 2.0, epsilon = 1e-7);
+        approx::assert_relative_eq!(deviation, (0.2 + 0.25) / 2.0, epsilon = 1e-7);
         assert_eq!(iteration.active_fraction(), 0.0);
         Ok(())
     }

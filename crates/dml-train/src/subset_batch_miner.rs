@@ -94,6 +94,8 @@ impl SubsetBatchMiner for MaximumLoss {
     }
 
     fn seeds(&self) -> Vec<SeedSequence> {
-        vec![self.seeds.handle()]
+        let mut seeds = vec![self.seeds.handle()];
+        seeds.extend(self.objective.seeds());
+        seeds
     }
 }

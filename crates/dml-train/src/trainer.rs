@@ -11,13 +11,13 @@ use candle_core::{Tensor, Var};
 use dml_core::{Dataset, Sampler};
 use tracing::{debug_span, info_span};
 
-use crate::checkpoint::Counters;
+use crate::checkpoint::{Counters, Fingerprint};
 use crate::clip::gradient_norm;
 use crate::mixed_precision::LossScale;
 use crate::{
-    Ema, Epoch, Flow, Iteration, Loader, Method, Norms, Result, TrainError, TrainerBuilder,
+    Ema, Epoch, Flow, Iteration, Loader, Method, Norms, Result, Spread, TrainError, TrainerBuilder,
 };
-use learners::{averaged, check_learners, check_types, learners, learners_mut};
+use learners::{averaged, check_learners, check_plateaus, check_types, learners, learners_mut};
 
 /// Why a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +39,8 @@ pub struct Trainer<M> {
     ema: Option<Ema>,
     loss_scale: Option<LossScale>,
     is_resumed: bool,
+    /// Of data and sampler, once it was asked for.
+    fingerprint: Option<Fingerprint>,
     /// The mean loss of the epoch so far, as sum and count.
     epoch_loss: (f64, u64),
 }
@@ -55,6 +57,7 @@ impl<M: Method> Trainer<M> {
 
     pub(crate) fn new(run: TrainerBuilder<M>) -> Result<Self> {
         check_learners(&learners(&run.method))?;
+        check_plateaus(&learners(&run.method), run.validation.as_ref())?;
         if let Some(policy) = &run.mixed_precision {
             check_types(&learners(&run.method), policy)?;
         }
@@ -71,6 +74,7 @@ impl<M: Method> Trainer<M> {
             loader: None,
             ema,
             is_resumed: false,
+            fingerprint: None,
             epoch_loss: (0.0, 0),
         })
     }
@@ -150,6 +154,12 @@ impl<M: Method> Trainer<M> {
         for learner in learners(&self.run.method) {
             learner.adopt_parameters()?;
         }
+        if self.counters.step == 0
+            && let Some(ema) = &mut self.ema
+        {
+            // Weights may have been loaded since the run was built.
+            ema.restart()?;
+        }
         let ended = loop {
             if let Some(validation) = &self.run.validation
                 && validation.is_exhausted()
@@ -164,7 +174,7 @@ impl<M: Method> Trainer<M> {
             }
         };
         for hook in &mut self.run.hooks {
-            let result = hook.finish();
+            let result = hook.finish(ended);
             result.map_err(|source| failed(hook.name(), source))?;
         }
         Ok(ended)
@@ -216,8 +226,31 @@ impl<M: Method> Trainer<M> {
                 flow = Flow::Stop;
             }
         }
+        if done.best.is_some_and(|(best, _)| best == epoch) && self.tell_best(&done)? == Flow::Stop
+        {
+            flow = Flow::Stop;
+        }
         self.write_checkpoint()?;
         Ok(flow)
+    }
+
+    /// Tells hooks of the best epoch so far, with the weights that validation judged.
+    fn tell_best(&mut self, done: &Epoch) -> Result<Flow> {
+        let (method, hooks) = (&self.run.method, &mut self.run.hooks);
+        let tell = || {
+            let mut flow = Flow::Continue;
+            for hook in hooks {
+                let answer = hook.best(done, method);
+                if answer.map_err(|source| failed(hook.name(), source))? == Flow::Stop {
+                    flow = Flow::Stop;
+                }
+            }
+            Ok(flow)
+        };
+        match &self.ema {
+            None => tell(),
+            Some(ema) => ema.while_in_place(tell)?,
+        }
     }
 
     /// One step of every optimiser.
@@ -310,6 +343,7 @@ pub(crate) fn blank(epoch: u64, iteration: u64, step: u64) -> Iteration {
         kept: 0,
         total: 0,
         norms: Norms::default(),
+        spread: Spread::default(),
         gradient_norm: None,
         loss_scale: None,
         learning_rates: Vec::new(),

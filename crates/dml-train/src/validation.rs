@@ -99,6 +99,11 @@ impl Validation {
         Ok(Some(value))
     }
 
+    /// Which way the value improves.
+    pub(crate) fn better(&self) -> Better {
+        self.config.better
+    }
+
     pub(crate) fn best(&self) -> Option<Best> {
         self.state.best
     }

@@ -84,8 +84,7 @@ impl Args {
     /// The network as a part that learns.
     fn trunk(&self) -> anyhow::Result<Part> {
         let network = network::build(1, SIZE, EMBEDDING, self.seed)?;
-        let parameters = dml::nn::Layer::parameters(&network);
-        Ok(Part::new("trunk", network, parameters).with_optimizer(|p| self.adam(p))?)
+        Ok(Part::of("trunk", network).with_optimizer(|p| self.adam(p))?)
     }
 
     fn adam(&self, parameters: Vec<(String, Var)>) -> dml::Result<Adam> {

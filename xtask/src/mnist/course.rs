@@ -4,7 +4,7 @@ use std::cell::{Ref, RefCell};
 use std::rc::Rc;
 use std::time::Instant;
 
-use dml::train::{self, Epoch, Flow, Hook, HookResult, Method};
+use dml::train::{self, Ended, Epoch, Flow, Hook, HookResult, Method};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -167,7 +167,7 @@ impl Hook for Course {
         Ok(())
     }
 
-    fn finish(&mut self) -> HookResult<()> {
+    fn finish(&mut self, _: Ended) -> HookResult<()> {
         self.0.borrow().bar.finish_and_clear();
         Ok(())
     }

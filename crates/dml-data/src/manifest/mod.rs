@@ -13,7 +13,8 @@
 //! where only a part of it is asked for, so that labels of queries and galleries can be compared.
 //!
 //! A CSV file is in UTF-8, has the names of its columns in the first line and is separated by commas. With the feature
-//! `parquet`, a Parquet file with columns of these names is the same; there a label may be a whole number, too.
+//! `parquet`, a Parquet file with columns of these names is the same; there a label may be a whole number, too. Its columns
+//! may be compressed by snappy, gzip or lz4.
 
 mod csv_table;
 #[cfg(feature = "parquet")]

@@ -4,7 +4,9 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
+use parquet::basic::CompressionCodec;
 use parquet::errors::ParquetError;
+use parquet::file::metadata::ParquetMetaData;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
 use parquet::schema::types::Type;
@@ -28,6 +30,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<Line>> {
     let schema = reader.metadata().file_metadata().schema();
     let names = schema.get_fields().iter().map(|field| field.name());
     places(path, names)?;
+    check_codecs(path, reader.metadata())?;
     // Columns of other names may be of any kind, so they are not even looked at.
     let wanted = schema.get_fields().iter();
     let wanted = wanted.filter(|field| COLUMNS.contains(&field.name().trim()));
@@ -58,6 +61,29 @@ pub(super) fn read(path: &Path) -> Result<Vec<Line>> {
         .collect()
 }
 
+/// Whether the columns that are wanted are compressed in a way that can be read: else the reader would say only that
+/// something was left out of it.
+fn check_codecs(path: &Path, metadata: &ParquetMetaData) -> Result<()> {
+    use CompressionCodec::{GZIP, LZ4, LZ4_RAW, SNAPPY, UNCOMPRESSED};
+    for group in metadata.row_groups() {
+        for column in group.columns() {
+            let name = column.column_descr().name().trim();
+            let codec = column.compression_codec();
+            let is_read = matches!(codec, UNCOMPRESSED | SNAPPY | GZIP | LZ4 | LZ4_RAW);
+            if COLUMNS.contains(&name) && !is_read {
+                return Err(DataError::Table {
+                    file: path.to_path_buf(),
+                    line: 1,
+                    column: name.to_owned(),
+                    expected: "a column that is uncompressed or compressed by snappy, gzip or lz4",
+                    found: format!("one compressed by {codec:?}"),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
 /// A cell as text, empty ones as `None`; or what it is instead.
 fn text(field: &Field) -> std::result::Result<Option<String>, String> {
     let text = match field {
@@ -79,6 +105,7 @@ fn text(field: &Field) -> std::result::Result<Option<String>, String> {
 
 #[cfg(test)]
 mod tests {
+    use parquet::basic::{Compression, GzipLevel};
     use parquet::column::writer::ColumnWriter;
     use parquet::data_type::ByteArray;
     use parquet::file::properties::WriterProperties;
@@ -96,8 +123,13 @@ mod tests {
     }
 
     fn write(path: &Path, schema: &str, columns: &[Column<'_>]) {
+        write_compressed(path, schema, columns, Compression::UNCOMPRESSED);
+    }
+
+    fn write_compressed(path: &Path, schema: &str, columns: &[Column<'_>], by: Compression) {
         let schema = Arc::new(parse_message_type(schema).unwrap());
-        let properties = Arc::new(WriterProperties::builder().build());
+        let properties = WriterProperties::builder().set_compression(by);
+        let properties = Arc::new(properties.build());
         let file = File::create(path).unwrap();
         let mut writer = SerializedFileWriter::new(file, schema, properties).unwrap();
         let mut group = writer.next_row_group().unwrap();
@@ -148,6 +180,69 @@ mod tests {
         assert_eq!(table.class_names(), ["12", "7"]);
         assert_eq!(table.role(Role::Query)?.entries().len(), 1);
         Ok(())
+    }
+
+    /// A table with splits.
+    const SPLITS: &str = "message t {
+        OPTIONAL BYTE_ARRAY path (UTF8);
+        OPTIONAL BYTE_ARRAY label (UTF8);
+        OPTIONAL BYTE_ARRAY split (UTF8);
+    }";
+
+    #[test]
+    fn compressed_tables_are_read() -> Result<()> {
+        let folder = tempfile::tempdir().unwrap();
+        let (table, csv) = (folder.path().join("t.parquet"), folder.path().join("t.csv"));
+        let names: Vec<String> = (0..300).map(|i| format!("images/{i}.png")).collect();
+        let paths: Vec<Option<&str>> = names.iter().map(|name| Some(name.as_str())).collect();
+        let of = |words: [&'static str; 3]| -> Vec<Option<&str>> {
+            (0..300).map(|i| Some(words[i % 3])).collect()
+        };
+        let (labels, splits) = (of(["owl", "teal", "owl"]), of(["train", "train", "test"]));
+        let mut text = "path,label,split\n".to_owned();
+        for i in 0..300 {
+            let cells = [&paths, &labels, &splits].map(|column| column[i].unwrap());
+            text.push_str(&format!("{}\n", cells.join(",")));
+        }
+        std::fs::write(&csv, text).unwrap();
+        let expected = Manifest::read(csv)?;
+        for codec in [
+            Compression::UNCOMPRESSED,
+            Compression::SNAPPY,
+            Compression::GZIP(GzipLevel::default()),
+            Compression::LZ4,
+            Compression::LZ4_RAW,
+        ] {
+            let columns = [&paths, &labels, &splits].map(|cells| Column::Text(cells));
+            write_compressed(&table, SPLITS, &columns, codec);
+            let found = Manifest::read(&table)?;
+            assert_eq!(found.entries(), expected.entries(), "{codec:?}");
+            assert_eq!(found.split("test")?.entries().len(), 100);
+            assert_eq!(found.split("train")?.entries().len(), 200);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_codec_that_is_not_read_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.parquet");
+        let columns = [["a", "b"], ["x", "y"], ["train", "test"]].map(|cells| cells.map(Some));
+        let columns: Vec<Column<'_>> = columns.iter().map(|own| Column::Text(own)).collect();
+        write(&path, SPLITS, &columns);
+        // Nothing here can write zstd, but a footer can be made to say so: the column's name, then field 4, the codec,
+        // 0 for none and 6, in zigzag 12, for zstd.
+        let mut bytes = std::fs::read(&path).unwrap();
+        let field = b"\x05label\x15\x00";
+        let found = bytes.windows(field.len()).rposition(|own| own == field);
+        bytes[found.unwrap() + field.len() - 1] = 12;
+        std::fs::write(&path, bytes).unwrap();
+        let message = Manifest::read(&path).unwrap_err().to_string();
+        assert_eq!(
+            message[message.find("t.parquet").unwrap()..],
+            *"t.parquet, line 1, column label: expected a column that is uncompressed or compressed by snappy, gzip or \
+              lz4, found one compressed by ZSTD"
+        );
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The losses against the reference cases.
 
 mod properties;
+mod wrappers;
 
 use dml_core::candle_core::DType;
 use dml_core::fused::without_kernels;

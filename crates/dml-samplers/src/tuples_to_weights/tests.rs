@@ -174,3 +174,39 @@ fn what_does_not_fit_is_an_error() {
     let none = TuplesToWeightsSampler::new(plain(), Arc::new(Near), Vec::<i64>::new(), good);
     assert!(matches!(none, Err(Error::Shape { arg: "labels", .. })));
 }
+
+#[test]
+fn weights_are_the_state() -> Result<()> {
+    let sampler = |at: &'static [f32]| {
+        TuplesToWeightsSampler::new(plain(), Arc::new(Near), [0i64; 4], embed(at))
+    };
+    let one = sampler(&[0., 0.9, 1.8, 9.])?;
+    let other = sampler(&[0., 5., 9., 9.])?;
+    let batches = |sampler: &dyn Sampler| sampler.epoch(1).collect::<Vec<_>>();
+    assert_ne!(batches(&other), batches(&one));
+    // Through a wrapper, as a trainer sees it.
+    let shared: Arc<dyn Sampler> = Arc::new(one);
+    let state = shared.state().unwrap();
+    assert_eq!(state, [0.5, 1.0, 0.5, 0.0]);
+    other.set_state(&state)?;
+    assert_eq!(batches(&other), batches(&shared));
+    for (wrong, message) in [
+        (&[1.0][..], "state: expected length 4, got 1"),
+        (
+            &[1.0, -1.0, 0.0, 0.0],
+            "state: expected finite weights >= 0, one of them > 0, got -1",
+        ),
+        (
+            &[0.0; 4],
+            "state: expected finite weights >= 0, one of them > 0, got 0",
+        ),
+        (
+            &[1.0, f64::NAN, 0.0, 0.0],
+            "state: expected finite weights >= 0, one of them > 0, got NaN",
+        ),
+    ] {
+        assert_eq!(other.set_state(wrong).unwrap_err().to_string(), message);
+    }
+    assert_eq!(*other.weights(), *state);
+    Ok(())
+}

@@ -13,6 +13,12 @@ const TENSORS: &str = "tensors.safetensors";
 const STATE: &str = "state.json";
 const WHOLE: &str = "step-";
 const PART: &str = ".part-";
+/// What another checkpoint of the same step is about to replace.
+const OLD: &str = ".part-old-";
+/// What is being removed.
+const GONE: &str = ".part-gone-";
+/// What was found damaged when a run was taken up, for whoever wants to look at it.
+const DAMAGED: &str = "damaged-";
 
 fn place(folder: &Path, step: u64) -> PathBuf {
     folder.join(format!("{WHOLE}{step:012}"))
@@ -40,10 +46,21 @@ pub(super) fn steps(folder: &Path) -> Result<Vec<u64>> {
     Ok(steps)
 }
 
+/// Removes what is half-written or half-removed, and puts back what was to be replaced and was not.
 pub(super) fn sweep(folder: &Path) -> Result<()> {
     for name in names(folder)? {
-        if name.starts_with(PART) {
-            let path = folder.join(name);
+        if !name.starts_with(PART) {
+            continue;
+        }
+        let path = folder.join(&name);
+        let step = name.strip_prefix(OLD).and_then(|step| step.parse().ok());
+        if let Some(step) = step
+            && !place(folder, step).exists()
+            && read_at(&path).is_ok()
+        {
+            rename(&path, &place(folder, step))?;
+            sync_folder(folder)?;
+        } else {
             fs::remove_dir_all(&path).map_err(TrainError::io("remove", &path))?;
         }
     }
@@ -72,16 +89,26 @@ pub(super) fn write(folder: &Path, step: u64, snapshot: &Snapshot) -> Result<()>
         .map_err(TrainError::io("write", &path))?;
     sync_folder(&part)?;
     let whole = place(folder, step);
-    if whole.exists() {
-        // The same step of the same run, written when the run ended and again when it went on.
-        remove(folder, step)?;
+    let old = folder.join(format!("{OLD}{step:012}"));
+    let replaces = whole.exists();
+    if replaces {
+        // The same step of the same run, written when the run ended and again when it went on. One of the two is there
+        // at any moment, under this name or under that which `sweep` puts back.
+        rename(&whole, &old)?;
     }
-    fs::rename(&part, &whole).map_err(TrainError::io("rename", &part))?;
-    sync_folder(folder)
+    rename(&part, &whole)?;
+    sync_folder(folder)?;
+    if replaces {
+        fs::remove_dir_all(&old).map_err(TrainError::io("remove", &old))?;
+    }
+    Ok(())
 }
 
 pub(super) fn read(folder: &Path, step: u64) -> Result<Snapshot> {
-    let place = place(folder, step);
+    read_at(&place(folder, step))
+}
+
+fn read_at(place: &Path) -> Result<Snapshot> {
     let path = place.join(STATE);
     let json = fs::read(&path).map_err(TrainError::io("read", &path))?;
     let state: State = serde_json::from_slice(&json).map_err(TrainError::damaged(&path))?;
@@ -97,16 +124,31 @@ pub(super) fn read(folder: &Path, step: u64) -> Result<Snapshot> {
         let problem = format!("expected CRC-32C {expected:08x}, found {found:08x}");
         return Err(TrainError::damaged(&path)(problem));
     }
-    let tensors = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu)?;
+    let tensors = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu);
+    let tensors = tensors.map_err(TrainError::damaged(&path))?;
     Ok(Snapshot { state, tensors })
 }
 
 /// Takes the name away first: what is half removed must not look whole.
 pub(super) fn remove(folder: &Path, step: u64) -> Result<()> {
     let whole = place(folder, step);
-    let part = folder.join(format!("{PART}old-{step:012}"));
-    fs::rename(&whole, &part).map_err(TrainError::io("rename", &whole))?;
-    fs::remove_dir_all(&part).map_err(TrainError::io("remove", &part))
+    let gone = folder.join(format!("{GONE}{step:012}"));
+    rename(&whole, &gone)?;
+    fs::remove_dir_all(&gone).map_err(TrainError::io("remove", &gone))
+}
+
+/// Takes a damaged checkpoint out of the way of those to come, and says where it is now.
+pub(super) fn put_aside(folder: &Path, step: u64) -> Result<PathBuf> {
+    let aside = folder.join(format!("{DAMAGED}{step:012}"));
+    if aside.exists() {
+        fs::remove_dir_all(&aside).map_err(TrainError::io("remove", &aside))?;
+    }
+    rename(&place(folder, step), &aside)?;
+    Ok(aside)
+}
+
+fn rename(from: &Path, to: &Path) -> Result<()> {
+    fs::rename(from, to).map_err(TrainError::io("rename", from))
 }
 
 /// Brings the names in a folder to the disk, where the system can.

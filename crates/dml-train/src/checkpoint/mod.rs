@@ -3,17 +3,21 @@
 //! A checkpoint is a folder `step-N` of two files: `tensors.safetensors` with parameters, buffers, moments and averages,
 //! and `state.json` with counters, positions of random sequences, schedules, and what hooks remember. It is written
 //! under another name, brought to the disk, and then renamed: at any moment, whatever happens to process or machine, a
-//! folder of that name is whole.
+//! folder of that name is whole. If a disk damages one later, a run is taken up at the one before, and the damaged folder
+//! is called `damaged-N` from then on.
 
+mod fingerprint;
 mod folder;
 mod state;
 
 use std::path::{Path, PathBuf};
 
 use dml_core::check;
+use tracing::warn;
 
-use crate::Result;
+use crate::{Result, TrainError};
 
+pub(crate) use fingerprint::Fingerprint;
 pub(crate) use state::{Counters, Sequence, Snapshot, State};
 
 /// Knobs of [`Checkpoints`].
@@ -101,9 +105,41 @@ impl Checkpoints {
         folder::read(&self.folder, step)
     }
 
+    /// Reads the latest checkpoint that is whole, and says of which step it is; `None` if there is none at all. Later
+    /// ones, which are damaged, are put aside.
+    pub(crate) fn read_latest(&self) -> Result<Option<(u64, Snapshot)>> {
+        let mut damaged = Vec::new();
+        for step in self.steps()?.into_iter().rev() {
+            match self.read(step) {
+                Ok(snapshot) => {
+                    for (step, fault) in damaged {
+                        let aside = folder::put_aside(&self.folder, step)?;
+                        warn!(step, %fault, aside = %aside.display(), "a damaged checkpoint is passed over");
+                    }
+                    return Ok(Some((step, snapshot)));
+                }
+                Err(fault) if is_damage(&fault) => damaged.push((step, fault)),
+                Err(error) => return Err(error),
+            }
+        }
+        match damaged.into_iter().next() {
+            None => Ok(None),
+            Some((_, fault)) => Err(fault),
+        }
+    }
+
     /// Removes what a killed run left half-written.
     pub(crate) fn sweep(&self) -> Result<()> {
         folder::sweep(&self.folder)
+    }
+}
+
+/// Whether a checkpoint can't be read now and never will be: other faults of a disk may pass.
+fn is_damage(error: &TrainError) -> bool {
+    match error {
+        TrainError::Damaged { .. } => true,
+        TrainError::Io { source, .. } => source.kind() == std::io::ErrorKind::NotFound,
+        _ => false,
     }
 }
 

@@ -6,6 +6,7 @@ use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::Fingerprint;
 use crate::Position;
 use crate::mixed_precision::LossScaleState;
 use crate::schedule::PlateauState;
@@ -54,12 +55,18 @@ pub(crate) struct State {
     pub(crate) counters: Counters,
     /// The seed of what the data set draws.
     pub(crate) seed: u64,
+    /// Which data and batches these are.
+    #[serde(default)]
+    pub(crate) fingerprint: Option<Fingerprint>,
     /// Seeds and calls of the random sequences of each part and criterion.
     pub(crate) sequences: BTreeMap<String, Vec<Sequence>>,
     pub(crate) plateaus: BTreeMap<String, PlateauState>,
     pub(crate) validation: Option<ValidationState>,
     #[serde(default)]
     pub(crate) loss_scale: Option<LossScaleState>,
+    /// Sum and number of the losses of the epoch that is not done.
+    #[serde(default, with = "exact")]
+    pub(crate) epoch_loss: (f64, u64),
     pub(crate) hooks: BTreeMap<String, Value>,
 }
 
@@ -70,12 +77,28 @@ impl State {
             tensors_crc32c: 0,
             counters,
             seed,
+            fingerprint: None,
             sequences: BTreeMap::new(),
             plateaus: BTreeMap::new(),
             validation: None,
             loss_scale: None,
+            epoch_loss: (0.0, 0),
             hooks: BTreeMap::new(),
         }
+    }
+}
+
+/// A number by its bits: a loss may be one that JSON has no word for.
+mod exact {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(pair: &(f64, u64), to: S) -> Result<S::Ok, S::Error> {
+        (pair.0.to_bits(), pair.1).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<(f64, u64), D::Error> {
+        let (bits, count) = <(u64, u64)>::deserialize(from)?;
+        Ok((f64::from_bits(bits), count))
     }
 }
 

@@ -93,3 +93,95 @@ fn numbers_of_zero_are_refused() {
     };
     assert!(Checkpoints::new("x", never).is_err());
 }
+
+/// The names in a folder, in order.
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn of_a_step_that_is_written_again_one_is_there_at_any_moment() -> Result<()> {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let (whole, old) = (at("step-000000000004"), at(".part-old-000000000004"));
+    let checkpoints = checkpoints(folder.path(), 3);
+    checkpoints.write(&snapshot(4), None)?;
+    // Killed when the old one was out of the way and the new one not yet in its place.
+    fs::rename(&whole, &old).unwrap();
+    fs::create_dir(at(".part-000000000004")).unwrap();
+    checkpoints.sweep()?;
+    assert_eq!(names(folder.path()), ["step-000000000004"]);
+    assert_eq!(checkpoints.read(4)?.state.counters.step, 4);
+    // Killed when the new one was in its place, and the old one half removed.
+    fs::create_dir(&old).unwrap();
+    checkpoints.sweep()?;
+    assert_eq!(names(folder.path()), ["step-000000000004"]);
+    // Not whole, so not worth putting back.
+    fs::rename(&whole, &old).unwrap();
+    fs::remove_file(old.join("state.json")).unwrap();
+    checkpoints.sweep()?;
+    assert!(names(folder.path()).is_empty());
+    // And without a killing, nothing is left of it.
+    for _ in 0..2 {
+        checkpoints.write(&snapshot(5), None)?;
+        assert_eq!(names(folder.path()), ["step-000000000005"]);
+    }
+    Ok(())
+}
+
+#[test]
+fn damaged_ones_are_passed_over_and_put_aside() -> Result<()> {
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoints = checkpoints(folder.path(), 4);
+    assert!(checkpoints.read_latest()?.is_none());
+    for step in [1, 2, 3] {
+        checkpoints.write(&snapshot(step), None)?;
+    }
+    let path = |step, name: &str| folder.path().join(format!("step-00000000000{step}/{name}"));
+    let flip = |step| {
+        let tensors = path(step, "tensors.safetensors");
+        let mut bytes = fs::read(&tensors).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        fs::write(tensors, bytes).unwrap();
+    };
+    flip(3);
+    fs::remove_file(path(2, "state.json")).unwrap();
+    let (step, read) = checkpoints.read_latest()?.unwrap();
+    assert_eq!((step, read.state.counters.step), (1, 1));
+    assert_eq!(checkpoints.steps()?, [1]);
+    assert_eq!(
+        names(folder.path()),
+        [
+            "damaged-000000000002",
+            "damaged-000000000003",
+            "step-000000000001"
+        ]
+    );
+    // Where none is whole, the fault of the latest is told, and all stay where they are.
+    flip(1);
+    assert!(matches!(
+        checkpoints.read_latest(),
+        Err(TrainError::Damaged { .. })
+    ));
+    assert_eq!(checkpoints.steps()?, [1]);
+    Ok(())
+}
+
+#[test]
+fn a_loss_that_is_no_number_is_remembered() -> Result<()> {
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoints = checkpoints(folder.path(), 1);
+    for sum in [0.1, f64::NAN, f64::NEG_INFINITY] {
+        let mut snapshot = snapshot(3);
+        snapshot.state.epoch_loss = (sum, 2);
+        checkpoints.write(&snapshot, None)?;
+        let (read, count) = checkpoints.read(3)?.state.epoch_loss;
+        assert_eq!((read.to_bits(), count), (sum.to_bits(), 2));
+    }
+    Ok(())
+}

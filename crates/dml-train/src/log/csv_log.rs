@@ -6,11 +6,12 @@ use serde_json::{Value, json};
 
 use super::epoch_scalars;
 use super::growing_file::GrowingFile;
-use crate::{Epoch, Flow, Hook, HookResult, Iteration, Method, Result, TrainError};
+use crate::{Ended, Epoch, Flow, Hook, HookResult, Iteration, Method, Result};
 
 /// Writes `iterations.csv` and `epochs.csv`; the first line names the columns.
 ///
-/// Names of parts and criteria that hold commas or quotes are quoted as in RFC 4180.
+/// Names of parts and criteria that hold commas or quotes are quoted as in RFC 4180. A name that comes later, as when
+/// another loss has its turn, gets a column at the end, which is empty before.
 #[derive(Debug)]
 pub struct CsvLog {
     iterations: Table,
@@ -54,16 +55,12 @@ impl Table {
     fn line(&mut self, whole: &[(&str, u64)], scalars: &[(String, f64)]) -> Result<()> {
         let names = whole.iter().map(|(name, _)| (*name).to_owned());
         let names = names.chain(scalars.iter().map(|(name, _)| name.clone()));
+        let new: Vec<String> = names.filter(|name| !self.columns.contains(name)).collect();
         if self.file.is_empty() {
-            self.columns = names.collect();
-            let quoted: Vec<String> = self.columns.iter().map(|name| quoted(name)).collect();
-            self.file
-                .append(format!("{}\n", quoted.join(",")).as_bytes())?;
-        } else if let Some(name) = names.into_iter().find(|name| !self.columns.contains(name)) {
-            return Err(TrainError::Column {
-                path: self.file.path().to_owned(),
-                name,
-            });
+            self.columns = new;
+            self.file.append(header(&self.columns).as_bytes())?;
+        } else if !new.is_empty() {
+            self.widen(new)?;
         }
         let cell = |column: &String| {
             let whole = whole.iter().find(|(name, _)| name == column);
@@ -78,15 +75,76 @@ impl Table {
             .append(format!("{}\n", cells.join(",")).as_bytes())
     }
 
+    /// Gives the table more columns, which are empty in the lines so far.
+    fn widen(&mut self, new: Vec<String>) -> Result<()> {
+        let content = self.file.content()?;
+        let lines = content.get(header(&self.columns).len()..).unwrap_or("");
+        let empty = ",".repeat(new.len());
+        self.columns.extend(new);
+        let mut wider = header(&self.columns);
+        for line in lines.lines() {
+            wider.push_str(line);
+            wider.push_str(&empty);
+            wider.push('\n');
+        }
+        self.file.replace(&wider)
+    }
+
+    /// Takes columns off that came after the checkpoint, so that its bytes are there again. New columns are the last.
+    fn narrow(&mut self, length: u64) -> Result<()> {
+        let found = self.file.found()?;
+        let head = header(&self.columns);
+        let wider = format!("{},", head.trim_end());
+        if !found.starts_with(wider.as_bytes()) {
+            return Ok(());
+        }
+        let found = String::from_utf8_lossy(&found);
+        let Some(end) = end_of_header(&found) else {
+            return Ok(());
+        };
+        let mut narrower = head;
+        for line in found[end..].lines() {
+            if narrower.len() as u64 >= length {
+                break;
+            }
+            let cells: Vec<&str> = line.split(',').take(self.columns.len()).collect();
+            narrower.push_str(&cells.join(","));
+            narrower.push('\n');
+        }
+        self.file.replace(&narrower)
+    }
+
     fn state(&mut self) -> Result<Value> {
         Ok(json!({"length": self.file.sync()?, "columns": self.columns}))
     }
 
     fn load_state(&mut self, state: &Value) -> HookResult<()> {
-        self.file.rewind(state["length"].as_u64().unwrap_or(0))?;
+        let length = state["length"].as_u64().unwrap_or(0);
         self.columns = serde_json::from_value(state["columns"].clone())?;
-        Ok(())
+        if length > 0 {
+            self.narrow(length)?;
+        }
+        Ok(self.file.rewind(length)?)
     }
+}
+
+/// The first line.
+fn header(columns: &[String]) -> String {
+    let quoted: Vec<String> = columns.iter().map(|name| quoted(name)).collect();
+    format!("{}\n", quoted.join(","))
+}
+
+/// Where the first line ends, which may hold quoted line breaks.
+fn end_of_header(table: &str) -> Option<usize> {
+    let mut is_quoted = false;
+    for (i, byte) in table.bytes().enumerate() {
+        match byte {
+            b'"' => is_quoted = !is_quoted,
+            b'\n' if !is_quoted => return Some(i + 1),
+            _ => {}
+        }
+    }
+    None
 }
 
 fn quoted(name: &str) -> String {
@@ -143,9 +201,49 @@ impl Hook for CsvLog {
         self.epochs.load_state(&state["epochs"])
     }
 
-    fn finish(&mut self) -> HookResult<()> {
+    fn finish(&mut self, _: Ended) -> HookResult<()> {
         self.iterations.file.sync()?;
         self.epochs.file.sync()?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(folder: &Path) -> Table {
+        Table {
+            file: GrowingFile::new(folder.join("t.csv")),
+            columns: Vec::new(),
+        }
+    }
+
+    fn scalars(names: &[&str]) -> Vec<(String, f64)> {
+        let scalar = |name: &&str| ((*name).to_owned(), 0.5);
+        names.iter().map(scalar).collect()
+    }
+
+    #[test]
+    fn a_name_that_comes_later_gets_a_column() -> HookResult<()> {
+        let folder = tempfile::tempdir()?;
+        let text = || std::fs::read_to_string(folder.path().join("t.csv"));
+        let mut whole = table(folder.path());
+        whole.line(&[("step", 1)], &scalars(&["a", "b,\n"]))?;
+        let state = whole.state()?;
+        whole.line(&[("step", 2)], &scalars(&["a", "b,\n", "c", "d"]))?;
+        whole.line(&[("step", 3)], &scalars(&["d", "b,\n"]))?;
+        whole.state()?;
+        let expected = "step,a,\"b,\n\",c,d\n1,0.5,0.5,,\n2,0.5,0.5,0.5,0.5\n3,,0.5,,0.5\n";
+        assert_eq!(text()?, expected);
+        // Taken up where the columns were fewer, and once more after nothing was written there.
+        for _ in 0..2 {
+            let mut again = table(folder.path());
+            again.load_state(&state)?;
+            again.line(&[("step", 2)], &scalars(&["a"]))?;
+            again.state()?;
+            assert_eq!(text()?, "step,a,\"b,\n\"\n1,0.5,0.5\n2,0.5,\n");
+        }
         Ok(())
     }
 }

@@ -25,10 +25,6 @@ impl GrowingFile {
         }
     }
 
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Whether nothing was written yet.
     pub(super) fn is_empty(&self) -> bool {
         self.length == 0
@@ -69,6 +65,42 @@ impl GrowingFile {
             synced.map_err(TrainError::io("sync", &self.path))?;
         }
         Ok(self.length)
+    }
+
+    /// What was written so far.
+    pub(super) fn content(&mut self) -> Result<String> {
+        if self.length == 0 {
+            return Ok(String::new());
+        }
+        self.flush()?;
+        let mut content = fs::read(&self.path).map_err(TrainError::io("read", &self.path))?;
+        content.truncate(self.length as usize);
+        String::from_utf8(content).map_err(TrainError::damaged(&self.path))
+    }
+
+    /// Puts other content in the place of what is there: all of it, or none.
+    pub(super) fn replace(&mut self, content: &str) -> Result<()> {
+        self.open = None;
+        let mut part = self.path.as_os_str().to_owned();
+        part.push(".part");
+        let part = PathBuf::from(part);
+        File::create(&part)
+            .and_then(|mut file| {
+                file.write_all(content.as_bytes())?;
+                file.sync_all()
+            })
+            .map_err(TrainError::io("write", &part))?;
+        fs::rename(&part, &self.path).map_err(TrainError::io("rename", &part))?;
+        self.length = content.len() as u64;
+        Ok(())
+    }
+
+    /// The file's bytes, those after what was written here included; none if it is not there.
+    pub(super) fn found(&self) -> Result<Vec<u8>> {
+        match fs::read(&self.path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+            found => found.map_err(TrainError::io("read", &self.path)),
+        }
     }
 
     /// Goes on after `length` bytes.

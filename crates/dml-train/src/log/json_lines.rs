@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::epoch_scalars;
 use super::growing_file::GrowingFile;
-use crate::{Epoch, Flow, Hook, HookResult, Iteration, Method, Result};
+use crate::{Ended, Epoch, Flow, Hook, HookResult, Iteration, Method, Result};
 
 /// Writes `{"event":"iteration","epoch":1,"iteration":0,"step":1,"loss":…}` and `{"event":"epoch",…}`, one a line.
 ///
@@ -81,7 +81,7 @@ impl Hook for JsonLines {
         Ok(self.file.rewind(state.as_u64().unwrap_or(0))?)
     }
 
-    fn finish(&mut self) -> HookResult<()> {
+    fn finish(&mut self, _: Ended) -> HookResult<()> {
         self.file.sync()?;
         Ok(())
     }

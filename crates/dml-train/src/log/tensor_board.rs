@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::growing_file::GrowingFile;
 use super::{epoch_scalars, event};
-use crate::{Epoch, Flow, Hook, HookResult, Iteration, Method, Result};
+use crate::{Ended, Epoch, Flow, Hook, HookResult, Iteration, Method, Result};
 
 /// Writes the numbers of iterations and epochs as scalars, over the count of iterations.
 ///
@@ -97,7 +97,7 @@ impl Hook for TensorBoard {
         Ok(self.file.rewind(state.as_u64().unwrap_or(0))?)
     }
 
-    fn finish(&mut self) -> HookResult<()> {
+    fn finish(&mut self, _: Ended) -> HookResult<()> {
         self.file.sync()?;
         Ok(())
     }

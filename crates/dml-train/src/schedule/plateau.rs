@@ -35,7 +35,7 @@ impl Better {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PlateauConfig {
-    /// Which way the value improves. Default: higher.
+    /// Which way the value improves, as the run's validation has it. Default: higher.
     pub better: Better,
     /// γ in (0, 1). Default 0.1.
     pub factor: f64,
@@ -115,6 +115,11 @@ impl Plateau {
     #[must_use]
     pub fn factor(&self) -> f64 {
         self.state.factor
+    }
+
+    /// Which way the value improves.
+    pub(crate) fn better(&self) -> Better {
+        self.config.better
     }
 
     /// Takes note of a validation, and returns the factor from here on.

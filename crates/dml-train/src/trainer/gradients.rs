@@ -31,7 +31,8 @@ impl<M: Method> Trainer<M> {
             };
             let computed = computed.map_err(TrainError::from);
             let (mut gradients, losses) = computed.map_err(|error| self.told(error))?;
-            for learner in learners(method) {
+            // A frozen part may share variables with one that learns, whose masters the gradients are for.
+            for learner in learners(method).into_iter().filter(|own| own.learns()) {
                 learner.widen(&mut gradients)?;
             }
             sums.add(&losses, examples.len())?;
@@ -51,19 +52,24 @@ impl<M: Method> Trainer<M> {
     }
 
     fn next_examples(&mut self) -> Result<Examples> {
-        let run = &self.run;
-        let loader = self.loader.get_or_insert_with(|| {
-            Loader::new(
-                run.dataset.clone(),
-                run.sampler.clone(),
-                run.seed,
-                self.counters.position,
-                run.loading_threads,
-            )
-        });
-        let (examples, next) = loader.next_batch()?;
+        let mut loader = self.loader.take().unwrap_or_else(|| self.new_loader());
+        let fetched = loader.next_batch();
+        self.loader = Some(loader);
+        let (examples, next) = fetched?;
         self.counters.position = next;
         Ok(examples.map(|view| self.prepared(view))?)
+    }
+
+    /// The batches from where the run stands.
+    pub(super) fn new_loader(&self) -> Loader {
+        let run = &self.run;
+        Loader::new(
+            run.dataset.clone(),
+            run.sampler.clone(),
+            run.seed,
+            self.counters.position,
+            run.loading_threads,
+        )
     }
 
     /// What the subset batch miner, if there is one, leaves of a batch.

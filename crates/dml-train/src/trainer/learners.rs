@@ -1,9 +1,11 @@
 //! Everything with parameters, and whether it can learn together.
 
+use std::collections::HashMap;
+
 use candle_core::Var;
 
 use crate::mixed_precision::is_half;
-use crate::{Learner, Method, MixedPrecision, Part, Result, TrainError};
+use crate::{Learner, Method, MixedPrecision, Part, Result, TrainError, Validation};
 
 /// Everything with parameters, in the fixed order of parts and criteria.
 pub(super) fn learners(method: &dyn Method) -> Vec<&Learner> {
@@ -55,7 +57,29 @@ pub(super) fn check_types(learners: &[&Learner], policy: &MixedPrecision) -> Res
     Ok(())
 }
 
-/// Whether names are unique, parameters have optimisers, and variables one optimiser each.
+/// Whether plateau schedules hear of validations, and take them as they are meant.
+pub(super) fn check_plateaus(learners: &[&Learner], validation: Option<&Validation>) -> Result<()> {
+    for learner in learners {
+        let Some(plateau) = learner.plateau() else {
+            continue;
+        };
+        let name = learner.name().to_owned();
+        let Some(validation) = validation else {
+            return Err(TrainError::PlateauWithoutValidation { learner: name });
+        };
+        let (expected, got) = (validation.better(), plateau.better());
+        if expected != got {
+            return Err(TrainError::PlateauDirection {
+                learner: name,
+                expected,
+                got,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Whether names are unique, parameters have optimisers, and variables one optimiser each, which has them once.
 pub(super) fn check_learners(learners: &[&Learner]) -> Result<()> {
     for (i, learner) in learners.iter().enumerate() {
         let name = learner.name().to_owned();
@@ -65,6 +89,9 @@ pub(super) fn check_learners(learners: &[&Learner]) -> Result<()> {
         let has_parameters = !learner.parameters().is_empty();
         if has_parameters && learner.optimizer().is_none() && !learner.is_frozen() {
             return Err(TrainError::NoOptimizer { learner: name });
+        }
+        if learner.learns() {
+            check_distinct(learner)?;
         }
         for other in learners[..i].iter().filter(|other| other.learns()) {
             for (parameter, var) in learner.parameters() {
@@ -76,6 +103,21 @@ pub(super) fn check_learners(learners: &[&Learner]) -> Result<()> {
                     });
                 }
             }
+        }
+    }
+    Ok(())
+}
+
+/// Whether the optimiser moves every variable once.
+fn check_distinct(learner: &Learner) -> Result<()> {
+    let mut seen = HashMap::new();
+    for (parameter, var) in learner.parameters() {
+        if let Some(first) = seen.insert(var.id(), parameter) {
+            return Err(TrainError::Twice {
+                learner: learner.name().to_owned(),
+                first: first.clone(),
+                second: parameter.clone(),
+            });
         }
     }
     Ok(())

@@ -1,17 +1,17 @@
 //! A run on its way into a checkpoint and out of one.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use candle_core::{Tensor, Var};
+use candle_core::{Device, Tensor, Var};
 use dml_core::{SeedSequence, checkpoint};
 use tracing::info_span;
 
 use super::learners::{learners, learners_mut, named};
 use super::{Trainer, failed};
-use crate::checkpoint::{Checkpoints, Sequence, Snapshot, State};
+use crate::checkpoint::{Checkpoints, Fingerprint, Sequence, Snapshot, State};
 use crate::mixed_precision::LossScale;
-use crate::{Method, Result, TrainError, Validation};
+use crate::{Hook, Loader, Method, Result, TrainError, Validation};
 
 /// What stands before the names of tensors of each kind.
 const PARAMETERS: &str = "parameters/";
@@ -20,24 +20,29 @@ const LOSS_BUFFERS: &str = "loss_buffers/";
 const MASTERS: &str = "masters/";
 const OPTIMIZERS: &str = "optimizers/";
 const AVERAGES: &str = "averages/";
+/// The state of the sampler as it is, and as it was when the pass was drawn that is not done.
+const SAMPLER: &str = "sampler/state";
+const DRAWN_WITH: &str = "sampler/drawn_with";
 
 impl<M: Method> Trainer<M> {
-    /// Goes on from the latest checkpoint, and says after how many iterations that is; `None` if there is none yet.
+    /// Goes on from the latest checkpoint that is whole, and says after how many iterations that is; `None` if there is
+    /// none yet. Of a later one that is damaged, a warning by [`tracing`] tells.
     ///
     /// What follows is bit for bit what would have followed without an interruption, given the same machine, number of
-    /// threads, data and settings. Hooks get back what they remember by name.
+    /// threads, data and settings. Hooks get back what they remember by name,
+    /// and those of one name by their order.
     ///
     /// # Errors
-    /// [`TrainError::NoCheckpoint`] if none were asked for; [`TrainError::Damaged`] or [`TrainError::Tensors`] if the
-    /// checkpoint is not whole or is one of another model.
+    /// [`TrainError::NoCheckpoint`] if none were asked for; [`TrainError::Damaged`] if there are some and none is whole;
+    /// [`TrainError::Tensors`], [`TrainError::Seeds`] or [`TrainError::OtherData`] if the checkpoint is one of another
+    /// run.
     pub fn resume(&mut self) -> Result<Option<u64>> {
         let checkpoints = self.checkpoints()?.clone();
         checkpoints.sweep()?;
         self.is_resumed = true;
-        let Some(&step) = checkpoints.steps()?.last() else {
+        let Some((step, snapshot)) = checkpoints.read_latest()? else {
             return Ok(None);
         };
-        let snapshot = checkpoints.read(step)?;
         self.restore(snapshot)?;
         Ok(Some(step))
     }
@@ -103,12 +108,16 @@ impl<M: Method> Trainer<M> {
         if self.is_resumed || self.counters.step > 0 {
             return Ok(());
         }
-        if !checkpoints.steps()?.is_empty() {
-            return Err(TrainError::FolderInUse {
+        let refuse_used = || match checkpoints.steps()?.is_empty() {
+            true => Ok(()),
+            false => Err(TrainError::FolderInUse {
                 folder: checkpoints.folder().to_owned(),
-            });
-        }
+            }),
+        };
+        refuse_used()?;
+        // The sweep may put one back.
         checkpoints.sweep()?;
+        refuse_used()?;
         self.is_resumed = true;
         Ok(())
     }
@@ -125,11 +134,14 @@ impl<M: Method> Trainer<M> {
 
     fn snapshot(&mut self) -> Result<Snapshot> {
         let mut state = State::new(self.counters, self.run.seed);
-        for hook in &mut self.run.hooks {
+        state.fingerprint = Some(self.fingerprint());
+        state.epoch_loss = self.epoch_loss;
+        let keys = hook_keys(&self.run.hooks);
+        for (hook, key) in self.run.hooks.iter_mut().zip(keys) {
             let remembered = hook.state();
             let remembered = remembered.map_err(|source| failed(hook.name(), source))?;
             if !remembered.is_null() {
-                state.hooks.insert(hook.name().to_owned(), remembered);
+                state.hooks.insert(key, remembered);
             }
         }
         state.loss_scale = self.loss_scale.as_ref().map(LossScale::state);
@@ -175,12 +187,34 @@ impl<M: Method> Trainer<M> {
                 tensors.insert(format!("{AVERAGES}{name}"), average.clone());
             }
         }
+        let drawn_with = self.loader.as_ref().and_then(Loader::drawn_with);
+        for (name, numbers) in [
+            (SAMPLER, self.run.sampler.state()),
+            (DRAWN_WITH, drawn_with),
+        ] {
+            if let Some(numbers) = numbers {
+                let count = numbers.len();
+                let tensor = Tensor::from_vec(numbers, count, &Device::Cpu)?;
+                tensors.insert(name.to_owned(), tensor);
+            }
+        }
         Ok(Snapshot { state, tensors })
+    }
+
+    /// By what data and batches are recognised.
+    fn fingerprint(&mut self) -> Fingerprint {
+        let run = &self.run;
+        *self
+            .fingerprint
+            .get_or_insert_with(|| Fingerprint::of(&*run.dataset, &*run.sampler))
     }
 
     fn restore(&mut self, snapshot: Snapshot) -> Result<()> {
         let Snapshot { state, tensors } = snapshot;
         self.check_seeds(&state)?;
+        if let Some(fingerprint) = state.fingerprint {
+            self.fingerprint().check(fingerprint)?;
+        }
         self.assign_weights(&tensors)?;
         if let Some(ema) = &mut self.ema {
             let averages = under(&tensors, AVERAGES);
@@ -216,8 +250,9 @@ impl<M: Method> Trainer<M> {
         if let (Some(scale), Some(state)) = (&mut self.loss_scale, state.loss_scale) {
             scale.set_state(state);
         }
-        for hook in &mut self.run.hooks {
-            if let Some(remembered) = state.hooks.get(hook.name()) {
+        let keys = hook_keys(&self.run.hooks);
+        for (hook, key) in self.run.hooks.iter_mut().zip(keys) {
+            if let Some(remembered) = state.hooks.get(&key) {
                 let loaded = hook.load_state(remembered);
                 loaded.map_err(|source| failed(hook.name(), source))?;
             }
@@ -225,7 +260,18 @@ impl<M: Method> Trainer<M> {
         self.counters = state.counters;
         // Whatever was fetched ahead belongs to another position.
         self.loader = None;
-        self.epoch_loss = (0.0, 0);
+        self.epoch_loss = state.epoch_loss;
+        let numbers = |name| -> Result<Option<Vec<f64>>> {
+            let tensor = tensors.get(name).map(Tensor::to_vec1::<f64>);
+            Ok(tensor.transpose()?)
+        };
+        if let (Some(drawn_with), true) = (numbers(DRAWN_WITH)?, self.counters.position.batch > 0) {
+            self.run.sampler.set_state(&drawn_with)?;
+            self.loader = Some(self.new_loader());
+        }
+        if let Some(sampler) = numbers(SAMPLER)? {
+            self.run.sampler.set_state(&sampler)?;
+        }
         Ok(())
     }
 
@@ -321,6 +367,22 @@ impl<M: Method> Trainer<M> {
         seeds.retain(|(_, seeds): &(String, Vec<SeedSequence>)| !seeds.is_empty());
         seeds
     }
+}
+
+/// Under what each hook is remembered: its name, and for all but the first of a name which one it is.
+fn hook_keys(hooks: &[Box<dyn Hook>]) -> Vec<String> {
+    let mut counts = BTreeMap::new();
+    let mut keys = Vec::new();
+    for hook in hooks {
+        let name = hook.name().to_owned();
+        let count = counts.entry(name.clone()).or_insert(0);
+        *count += 1;
+        keys.push(match *count {
+            1 => name,
+            count => format!("{name}#{count}"),
+        });
+    }
+    keys
 }
 
 /// The tensors whose names begin with `prefix`, without it.

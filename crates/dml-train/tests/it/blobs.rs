@@ -5,9 +5,10 @@ use std::sync::Arc;
 use candle_core::{DType, Device, Tensor};
 use dml_core::{Dataset, Examples, IntoLabels, Labels, Objective, Result, SeedSequence};
 use dml_distances::LpDistance;
-use dml_losses::{TripletMarginLoss, TripletMarginLossConfig};
+use dml_losses::{TripletMarginLoss, TripletMarginLossConfig, TripletsPerAnchor};
 use dml_nn::{
-    Adam, AdamConfig, Dropout, DropoutConfig, Layer, Linear, LinearConfig, Relu, Sequential,
+    Adam, AdamConfig, BatchNorm, BatchNormConfig, Dropout, DropoutConfig, Linear, LinearConfig,
+    Relu, Sequential,
 };
 use dml_reducers::AvgNonZeroReducer;
 use dml_samplers::{MPerClassSampler, MPerClassSamplerConfig};
@@ -107,6 +108,31 @@ pub(crate) fn network_in(
         )
 }
 
+/// Two layers with batch normalisation and dropout between them.
+pub(crate) fn normalized_network(seed: u64, dropout: f64) -> Sequential {
+    let rng = &mut ChaCha8Rng::seed_from_u64(seed);
+    let (dtype, device) = (DType::F32, &Device::Cpu);
+    let seeds = SeedSequence::new(rng.next_u64());
+    Sequential::default()
+        .with(
+            "fc1",
+            Linear::new(LinearConfig::new(WIDTH, 16), rng, dtype, device).unwrap(),
+        )
+        .with(
+            "norm",
+            BatchNorm::new(BatchNormConfig::new(16), dtype, device).unwrap(),
+        )
+        .with("relu", Relu)
+        .with(
+            "dropout",
+            Dropout::new(DropoutConfig { p: dropout }, seeds).unwrap(),
+        )
+        .with(
+            "fc2",
+            Linear::new(LinearConfig::new(16, 4), rng, dtype, device).unwrap(),
+        )
+}
+
 /// Adam at 0.02.
 pub(crate) fn adam(parameters: Vec<(String, candle_core::Var)>) -> Result<Adam> {
     let config = AdamConfig {
@@ -116,10 +142,9 @@ pub(crate) fn adam(parameters: Vec<(String, candle_core::Var)>) -> Result<Adam> 
     Adam::new(parameters, config)
 }
 
-/// A network as a part that tells its seeds, without optimiser.
+/// A network as a part without optimiser.
 pub(crate) fn part(name: &str, network: Sequential) -> Part {
-    let (parameters, seeds) = (network.parameters(), network.seeds());
-    Part::new(name, network, parameters).with_seeds(seeds)
+    Part::of(name, network)
 }
 
 /// The network as a trunk under Adam.
@@ -133,6 +158,17 @@ pub(crate) fn trunk(seed: u64, dropout: f64) -> Part {
 pub(crate) fn triplets() -> Objective {
     let distance = Arc::new(LpDistance::unnormalized());
     let loss = TripletMarginLoss::new(TripletMarginLossConfig::default(), distance).unwrap();
+    Objective::new(Arc::new(loss), Arc::new(AvgNonZeroReducer::default()))
+}
+
+/// Random triplets of a batch, under seed 11.
+pub(crate) fn random_triplets() -> Objective {
+    let config = TripletMarginLossConfig {
+        triplets_per_anchor: TripletsPerAnchor::Random(4),
+        seed: 11,
+        ..Default::default()
+    };
+    let loss = TripletMarginLoss::new(config, Arc::new(LpDistance::unnormalized())).unwrap();
     Objective::new(Arc::new(loss), Arc::new(AvgNonZeroReducer::default()))
 }
 

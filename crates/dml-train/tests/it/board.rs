@@ -30,6 +30,8 @@ fn the_board_is_read_back_with_its_checksums() -> Result<(), TrainError> {
         .filter(|(step, _): &(u64, f32)| step % 2 == 0)
         .collect();
     assert_eq!(losses, expected);
+    let has_spread = |event: &&Event| event.scalars.contains_key("embedding_spread/deviation");
+    assert_eq!(events.iter().filter(has_spread).count(), losses.len());
     let validation = |event: &&Event| event.scalars.contains_key("epoch/validation");
     let validated: Vec<u64> = events
         .iter()

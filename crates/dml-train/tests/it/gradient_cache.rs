@@ -15,7 +15,7 @@ use dml_nn::{Layer, Sgd, SgdConfig};
 use dml_reducers::{AvgNonZeroReducer, MeanReducer};
 use dml_train::{Criterion, MetricLossOnly, Part, TrainError, Trainer};
 
-use crate::blobs::{Blobs, CLASSES, WIDTH, network, part, sampler, weights};
+use crate::blobs::{Blobs, CLASSES, WIDTH, network, normalized_network, part, sampler, weights};
 
 type Parameters = Vec<(String, dml_core::candle_core::Var)>;
 
@@ -187,4 +187,35 @@ fn dropout_that_nobody_told_of_is_noticed() {
     let objective = objectives().swap_remove(1).1;
     let error = after_a_step(objective, Some(5), trunk).unwrap_err();
     assert!(error.to_string().contains("with_seeds"), "{error}");
+}
+
+#[test]
+fn batch_normalisation_in_training_is_refused() -> Result<(), TrainError> {
+    let objective = || objectives().swap_remove(1).1;
+    let refused = after_a_step(objective(), Some(5), normalized(7)).unwrap_err();
+    assert!(
+        refused.to_string().contains("freeze_statistics"),
+        "{refused}"
+    );
+    after_a_step(objective(), None, normalized(7))?;
+    // Frozen, it treats rows by themselves, and the gradients are those of one pass.
+    let frozen = || {
+        let network = normalized_network(7, 0.0);
+        network.freeze_statistics();
+        Part::of("trunk", network).with_optimizer(descent).unwrap()
+    };
+    let (whole, cached) = (
+        after_a_step(objective(), None, frozen())?,
+        after_a_step(objective(), Some(5), frozen())?,
+    );
+    for (a, b) in whole.concat().iter().zip(cached.concat()) {
+        approx::assert_abs_diff_eq!(*a, b, epsilon = 1e-4);
+    }
+    Ok(())
+}
+
+/// A trunk with batch normalisation, under plain descent.
+fn normalized(seed: u64) -> Part {
+    let part = Part::of("trunk", normalized_network(seed, 0.0));
+    part.with_optimizer(descent).unwrap()
 }

@@ -5,10 +5,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use dml_train::schedule::{Plateau, PlateauConfig};
+use dml_train::schedule::{Better, Plateau, PlateauConfig};
 use dml_train::{
-    Checkpoints, CheckpointsConfig, Criterion, Ended, Flow, MetricLossOnly, RefuseNonFinite,
-    StopWhen, TrainError, Trainer, TrainerBuilder, Validation, ValidationConfig,
+    Checkpoints, CheckpointsConfig, Criterion, Ended, Epoch, Flow, Hook, HookResult, Method,
+    MetricLossOnly, RefuseNonFinite, StopWhen, TrainError, Trainer, TrainerBuilder, Validation,
+    ValidationConfig,
 };
 
 use crate::blobs::{Blobs, sampler, triplets, trunk, weights};
@@ -131,6 +132,36 @@ fn patience_ends_the_run_and_the_best_comes_back() -> Result<(), TrainError> {
 }
 
 #[test]
+fn a_plateau_needs_a_validation_that_improves_its_way() -> Result<(), TrainError> {
+    let built = |better: Better, validation: Option<Validation>| {
+        let config = PlateauConfig {
+            better,
+            ..PlateauConfig::default()
+        };
+        let trunk = trunk(1, 0.0).with_plateau(Plateau::new(config).unwrap());
+        let data = Blobs::new(64, 1);
+        let order = sampler(&data);
+        let builder = Trainer::builder(MetricLossOnly::new(trunk, triplets()), data, order);
+        match validation {
+            None => builder.build(),
+            Some(validation) => builder.with_validation(validation).build(),
+        }
+    };
+    let error = built(Better::Higher, None).unwrap_err();
+    assert!(
+        matches!(error, TrainError::PlateauWithoutValidation { .. }),
+        "{error}"
+    );
+    let error = built(Better::Lower, Some(validation(None, 1, &[]))).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "trunk: expected a plateau schedule whose better is Higher, as the validation's, got Lower"
+    );
+    built(Better::Higher, Some(validation(None, 1, &[])))?;
+    Ok(())
+}
+
+#[test]
 fn validation_has_its_turns_and_its_faults() -> Result<(), TrainError> {
     let mut trainer = builder()
         .with_validation(validation(None, 2, &[0.5, 0.4]))
@@ -152,5 +183,73 @@ fn validation_has_its_turns_and_its_faults() -> Result<(), TrainError> {
         ..ValidationConfig::default()
     };
     assert!(Validation::new(never, |_| Ok(0.0)).is_err());
+    Ok(())
+}
+
+/// Notes what it is told, and forgets nothing.
+#[derive(Debug, Default)]
+struct Diary(Rc<RefCell<Vec<String>>>, Rc<RefCell<Vec<f32>>>);
+
+impl Hook for Diary {
+    fn name(&self) -> &str {
+        "diary"
+    }
+
+    fn epoch(&mut self, done: &Epoch, _: &dyn Method) -> HookResult {
+        self.0.borrow_mut().push(format!("epoch {}", done.epoch));
+        Ok(Flow::Continue)
+    }
+
+    fn best(&mut self, done: &Epoch, model: &dyn Method) -> HookResult {
+        self.0.borrow_mut().push(format!("best {}", done.epoch));
+        let first = &model.parts()[0].learner().parameters()[0].1;
+        *self.1.borrow_mut() = first.flatten_all()?.to_vec1()?;
+        Ok(if done.epoch == 5 {
+            Flow::Stop
+        } else {
+            Flow::Continue
+        })
+    }
+
+    fn state(&mut self) -> HookResult<serde_json::Value> {
+        self.0.borrow_mut().push("state".to_owned());
+        Ok(serde_json::Value::Null)
+    }
+
+    fn finish(&mut self, ended: Ended) -> HookResult<()> {
+        self.0.borrow_mut().push(format!("{ended:?}"));
+        Ok(())
+    }
+}
+
+#[test]
+fn hooks_hear_of_the_best_epoch_and_of_the_end() -> Result<(), TrainError> {
+    let folder = tempfile::tempdir().unwrap();
+    let told = Rc::new(RefCell::new(Vec::new()));
+    let seen = Rc::new(RefCell::new(Vec::new()));
+    let mut trainer = builder()
+        .with_ema(0.9)
+        .with_validation(validation(None, 1, &[0.5, 0.4, 0.5, 0.4, 0.6, 0.1]))
+        .with_checkpoints(Checkpoints::new(
+            folder.path(),
+            CheckpointsConfig::default(),
+        )?)
+        .with_hook(Diary(told.clone(), seen.clone()))
+        .build()?;
+    assert_eq!(trainer.run(2)?, Ended::Finished);
+    assert_eq!(
+        *told.borrow(),
+        ["epoch 1", "best 1", "state", "epoch 2", "state", "Finished"]
+    );
+    told.borrow_mut().clear();
+    assert_eq!(trainer.run(9)?, Ended::Stopped);
+    assert_eq!(
+        told.borrow()[2..],
+        ["epoch 4", "state", "epoch 5", "best 5", "state", "Stopped"]
+    );
+    // The weights were those that validation judged, and the latest are back in their place.
+    let (_, average) = trainer.ema().unwrap().averages().next().unwrap();
+    assert_eq!(average.flatten_all()?.to_vec1::<f32>()?, *seen.borrow());
+    assert_ne!(weights(&trainer)[0].1, *seen.borrow());
     Ok(())
 }

@@ -96,6 +96,8 @@ fn tables_are_those_of_a_run_without_interruption() -> Result<(), TrainError> {
         "tuples/mined",
         "tuples/active_fraction",
         "embedding_norm/mean",
+        "embedding_spread/direction",
+        "embedding_spread/deviation",
         "learning_rate/trunk",
     ] {
         assert!(iterations[0].iter().any(|own| own == name), "{name}");
@@ -115,8 +117,8 @@ fn tables_are_those_of_a_run_without_interruption() -> Result<(), TrainError> {
     for ((loss, pos), neg) in column("loss").iter().zip(pos).zip(neg) {
         approx::assert_relative_eq!(*loss, pos + neg, max_relative = 1e-5);
     }
-    // The mean loss of an epoch after an interruption is that of what is left of it.
     let epochs = table(&broken.path().join("epochs.csv"));
+    assert_eq!(epochs, table(&whole.path().join("epochs.csv")));
     assert_eq!(epochs.len(), 1 + 3);
     let validation = epochs[0]
         .iter()
@@ -146,7 +148,64 @@ fn lines_are_json() -> Result<(), TrainError> {
         .collect();
     assert_eq!(steps, (1..=24).collect::<Vec<u64>>());
     assert_eq!(lines.len(), 24 + 3);
+    let spread = |name: &str| lines[0][format!("embedding_spread/{name}")].as_f64();
+    assert!(spread("direction").is_some_and(|length| length > 0.0 && length < 1.0));
+    assert!(spread("deviation").is_some_and(|deviation| deviation > 0.0 && deviation < 0.5));
     assert!(lines[0]["tuples/mined"].as_f64().unwrap() > 0.0);
     assert_eq!(lines[lines.len() - 1]["epoch"], 3);
+    Ok(())
+}
+
+#[test]
+fn logs_of_one_kind_are_each_taken_up_where_they_were() -> Result<(), TrainError> {
+    let built = |folder: &Path| {
+        builder(folder)
+            .with_hook(JsonLines::new(folder.join("fourth.jsonl")).every(4))
+            .with_hook(JsonLines::new(folder.join("fifth.jsonl")).every(5))
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let mut failing = built(folder.path())
+        .on_iteration(|done| match done.step {
+            14 => Err("power cut".into()),
+            _ => Ok(Flow::Continue),
+        })
+        .build()?;
+    assert!(failing.run(3).is_err());
+    drop(failing);
+    let mut resumed = built(folder.path()).build()?;
+    assert_eq!(resumed.resume()?, Some(12));
+    resumed.run(3)?;
+    for (name, every) in [("log", 1), ("fourth", 4), ("fifth", 5)] {
+        let text = fs::read_to_string(folder.path().join(format!("{name}.jsonl"))).unwrap();
+        let lines = text
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let steps: Vec<u64> = lines
+            .filter(|line| line["event"] == "iteration")
+            .map(|line| line["step"].as_u64().unwrap())
+            .collect();
+        let expected: Vec<u64> = (1..=24).filter(|step| step % every == 0).collect();
+        assert_eq!(steps, expected, "{name}");
+    }
+    Ok(())
+}
+
+#[test]
+fn an_epoch_that_was_stopped_at_its_end_has_its_mean() -> Result<(), TrainError> {
+    let (whole, stopped) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    builder(whole.path()).build()?.run(2)?;
+    let mut first = builder(stopped.path())
+        .on_iteration(|done| match done.step {
+            16 => Ok(Flow::Stop),
+            _ => Ok(Flow::Continue),
+        })
+        .build()?;
+    first.run(2)?;
+    drop(first);
+    let mut resumed = builder(stopped.path()).build()?;
+    assert_eq!(resumed.resume()?, Some(16));
+    resumed.run(2)?;
+    let epochs = table(&stopped.path().join("epochs.csv"));
+    assert_eq!(epochs, table(&whole.path().join("epochs.csv")));
     Ok(())
 }

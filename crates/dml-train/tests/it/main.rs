@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // A test that meets an error has failed.
 
+mod adversarial;
 mod blobs;
 mod board;
 mod gradient_cache;
@@ -10,5 +11,6 @@ mod logs;
 mod methods;
 mod mixed_precision;
 mod resumption;
+mod sampler_state;
 mod steps;
 mod subset_batch_miner;

@@ -7,26 +7,22 @@ use std::sync::Arc;
 use dml_core::candle_core::Tensor;
 use dml_core::{Batch, Dataset, Examples, Objective, TensorExt, Triplets, TupleCount, Tuples};
 use dml_distances::{CosineSimilarity, LpDistance};
-use dml_losses::{
-    ContrastiveLoss, ContrastiveLossConfig, NTXentLoss, NTXentLossConfig, TripletMarginLoss,
-    TripletMarginLossConfig,
-};
+use dml_losses::{ContrastiveLoss, ContrastiveLossConfig, NTXentLoss, NTXentLossConfig};
 use dml_miners::{HDCMiner, HDCMinerConfig};
 use dml_reducers::{AvgNonZeroReducer, MeanReducer};
 use dml_train::{
-    CascadedEmbeddings, Classifier, Criterion, DeepAdversarialMetricLearning,
-    DeepAdversarialMetricLearningConfig, Flow, Iteration, Method, Part, Stage, TrainError,
+    CascadedEmbeddings, Classifier, Criterion, Flow, Iteration, Method, Part, Stage, TrainError,
     TrainWithClassifier, Trainer, TwoStreamMetricLoss, UnsupervisedEmbeddingsUsingAugmentations,
 };
 
 use crate::blobs::{Blobs, CLASSES, WIDTH, adam, network, part, sampler, triplets, trunk, weights};
 
-fn learner(name: &str, inputs: usize, outputs: usize) -> Part {
+pub(crate) fn learner(name: &str, inputs: usize, outputs: usize) -> Part {
     let part = part(name, network(11, inputs, outputs, 0.0));
     part.with_optimizer(adam).unwrap()
 }
 
-fn contrastive() -> Objective {
+pub(crate) fn contrastive() -> Objective {
     let distance = Arc::new(LpDistance::default());
     let loss = ContrastiveLoss::new(ContrastiveLossConfig::default(), distance).unwrap();
     Objective::new(Arc::new(loss), Arc::new(AvgNonZeroReducer::default()))
@@ -74,14 +70,14 @@ fn examples(views: usize) -> Examples {
         .unwrap()
 }
 
-fn represent(method: &dyn Method, examples: &Examples) -> Vec<Tensor> {
+pub(crate) fn represent(method: &dyn Method, examples: &Examples) -> Vec<Tensor> {
     let views = examples.views().iter();
     views
         .map(|view| method.represent(view, true).unwrap())
         .collect()
 }
 
-fn number(tensor: &Tensor) -> f32 {
+pub(crate) fn number(tensor: &Tensor) -> f32 {
     tensor.to_scalar().unwrap()
 }
 
@@ -256,113 +252,5 @@ fn views_of_a_row_are_each_others_positives() -> Result<(), TrainError> {
         run(one, 1, 1),
         Err(TrainError::Core(dml_core::Error::Missing { .. }))
     ));
-    Ok(())
-}
-
-fn adversarial(
-    metric_alone_epochs: u64,
-    g_alone_epochs: u64,
-) -> dml_core::Result<DeepAdversarialMetricLearning> {
-    let config = DeepAdversarialMetricLearningConfig {
-        metric_alone_epochs,
-        g_alone_epochs,
-        g_triplets_per_anchor: 3,
-        ..DeepAdversarialMetricLearningConfig::default()
-    };
-    let triplet = || {
-        let distance = Arc::new(LpDistance::default());
-        let loss = TripletMarginLoss::new(TripletMarginLossConfig::default(), distance).unwrap();
-        Objective::new(Arc::new(loss), Arc::new(MeanReducer))
-    };
-    let trunk = part("trunk", network(2, WIDTH, 5, 0.3)).with_optimizer(adam)?;
-    let method = DeepAdversarialMetricLearning::new(
-        config,
-        trunk,
-        learner("generator", 15, 5),
-        triplet(),
-        triplet(),
-        Arc::new(MeanReducer),
-    )?;
-    Ok(method
-        .with_embedder(learner("embedder", 5, 4))
-        .with_classifier(Classifier::new(learner("classifier", 4, CLASSES))))
-}
-
-#[test]
-fn the_adversary_has_its_epochs() -> Result<(), TrainError> {
-    let data = Blobs::new(64, 1);
-    let order = sampler(&data);
-    let log = Rc::new(RefCell::new(Vec::new()));
-    let own = log.clone();
-    let mut trainer = Trainer::builder(adversarial(1, 1)?, data, order)
-        .on_iteration(move |done| {
-            own.borrow_mut().push(done.clone());
-            Ok(Flow::Continue)
-        })
-        .build()?;
-    let names = [
-        "metric_loss",
-        "classifier_loss",
-        "synth_loss",
-        "g_adv_loss",
-        "g_hard_loss",
-        "g_reg_loss",
-    ];
-    let moves: [(&[&str], &[&str]); 3] = [
-        (&["trunk", "embedder", "classifier"], &names[..2]),
-        (&["generator"], &names[3..]),
-        (&["trunk", "embedder", "classifier", "generator"], &names),
-    ];
-    for (epoch, (moving, losses)) in (1..).zip(moves) {
-        let before = weights(&trainer);
-        trainer.run(epoch)?;
-        for ((name, before), (_, after)) in before.iter().zip(weights(&trainer)) {
-            let part = name.split('/').next().unwrap();
-            assert_eq!(
-                *before != after,
-                moving.contains(&part),
-                "epoch {epoch}: {name}"
-            );
-        }
-        let log = log.borrow();
-        let last = log.last().unwrap();
-        let told: Vec<&str> = last.losses.iter().map(|own| own.0.as_str()).collect();
-        assert_eq!(told, names);
-        for (name, value) in &last.losses {
-            assert_eq!(
-                *value != 0.0,
-                losses.contains(&name.as_str()),
-                "epoch {epoch}: {name}"
-            );
-        }
-    }
-    assert!(log.borrow().iter().all(|done| done.loss.is_finite()));
-    let few = DeepAdversarialMetricLearningConfig {
-        g_triplets_per_anchor: 0,
-        ..DeepAdversarialMetricLearningConfig::default()
-    };
-    let refused = DeepAdversarialMetricLearning::new(
-        few,
-        trunk(1, 0.0),
-        learner("generator", 12, 4),
-        triplets(),
-        triplets(),
-        Arc::new(MeanReducer),
-    );
-    assert!(refused.is_err());
-    Ok(())
-}
-
-#[test]
-fn a_batch_of_one_class_has_no_synthetic_negatives() -> Result<(), TrainError> {
-    let method = adversarial(0, 0)?;
-    let data = Blobs::new(64, 1);
-    let examples = data.fetch(&[0, 8, 16], 1)?;
-    let outputs = represent(&method, &examples);
-    let losses = method.losses(&outputs, &examples, 1)?;
-    let total = number(&losses.total()?.to_dtype(candle_core::DType::F32)?);
-    assert!(total.is_finite());
-    assert_eq!(number(&losses.values()[3].value), 0.0);
-    losses.total()?.backward()?;
     Ok(())
 }

@@ -1,13 +1,19 @@
 //! Runs that are taken up again.
 
 use std::path::Path;
+use std::sync::Arc;
 
+use candle_core::{DType, Device, Var};
+use dml_core::{Dataset, Distance, Objective};
+use dml_distances::{MahalanobisDistance, MahalanobisDistanceConfig};
+use dml_losses::{LearnedDistance, TripletMarginLoss, TripletMarginLossConfig, TripletsPerAnchor};
+use dml_reducers::AvgNonZeroReducer;
 use dml_train::{
-    Checkpoints, CheckpointsConfig, Flow, Method, MetricLossOnly, TrainError, Trainer,
-    TrainerBuilder,
+    Checkpoints, CheckpointsConfig, Criterion, Flow, Method, MetricLossOnly, Part, TrainError,
+    Trainer, TrainerBuilder,
 };
 
-use crate::blobs::{Blobs, sampler, triplets, trunk, weights};
+use crate::blobs::{Blobs, adam, normalized_network, sampler, triplets, trunk, weights};
 
 fn builder(folder: &Path, seed: u64) -> TrainerBuilder<MetricLossOnly> {
     let data = Blobs::new(64, 1);
@@ -56,6 +62,109 @@ fn a_run_that_failed_goes_on_as_if_nothing_had_been() -> Result<(), TrainError> 
             .collect()
     };
     assert_eq!(averages(&resumed), averages(&expected));
+    Ok(())
+}
+
+#[test]
+fn a_damaged_checkpoint_is_passed_over() -> Result<(), TrainError> {
+    let (whole, broken) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut expected = builder(whole.path(), 1).build()?;
+    expected.run(3)?;
+    let mut first = builder(broken.path(), 1).build()?;
+    first.run(2)?;
+    let tensors = broken.path().join("step-000000000016/tensors.safetensors");
+    let mut bytes = std::fs::read(&tensors).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0x10;
+    std::fs::write(&tensors, bytes).unwrap();
+    let mut resumed = builder(broken.path(), 1).build()?;
+    assert_eq!(resumed.resume()?, Some(15));
+    resumed.run(3)?;
+    assert_eq!(weights(&resumed), weights(&expected));
+    Ok(())
+}
+
+#[test]
+fn the_running_numbers_of_batch_normalisation_go_on() -> Result<(), TrainError> {
+    let built = |folder: &Path| -> Result<Trainer<MetricLossOnly>, TrainError> {
+        let trunk = Part::of("trunk", normalized_network(1, 0.3)).with_optimizer(adam)?;
+        let data = Blobs::new(64, 1);
+        let order = sampler(&data);
+        let checkpoints = Checkpoints::new(folder, CheckpointsConfig::default())?;
+        Trainer::builder(MetricLossOnly::new(trunk, triplets()), data, order)
+            .with_checkpoints(checkpoints)
+            .build()
+    };
+    let (whole, broken) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut expected = built(whole.path())?;
+    expected.run(3)?;
+    built(broken.path())?.run(2)?;
+    let mut resumed = built(broken.path())?;
+    assert_eq!(resumed.resume()?, Some(16));
+    let buffers = |trainer: &Trainer<MetricLossOnly>| -> Vec<(String, Vec<f32>)> {
+        let buffers = trainer.method().parts()[0].buffers();
+        let values = |(name, var): &(String, Var)| (name.clone(), var.to_vec1().unwrap());
+        buffers.iter().map(values).collect()
+    };
+    assert_eq!(buffers(&resumed)[0].0, "norm.running_mean");
+    assert!(buffers(&resumed)[0].1.iter().all(|x| *x != 0.0));
+    resumed.run(3)?;
+    assert_eq!(weights(&resumed), weights(&expected));
+    assert_eq!(buffers(&resumed), buffers(&expected));
+    // Outside of training, the model is its buffers, too.
+    let examples = Blobs::new(64, 1).fetch(&[0, 1, 2], 0)?;
+    let of = |trainer: &Trainer<MetricLossOnly>| -> Result<Vec<Vec<f32>>, TrainError> {
+        Ok(trainer.embed(&examples.views()[0])?.to_vec2()?)
+    };
+    assert_eq!(of(&resumed)?, of(&expected)?);
+    Ok(())
+}
+
+#[test]
+fn a_learned_distance_and_its_random_triplets_go_on() -> Result<(), TrainError> {
+    let built = |folder: &Path| -> Result<TrainerBuilder<MetricLossOnly>, TrainError> {
+        let config = MahalanobisDistanceConfig::new(4);
+        let distance = MahalanobisDistance::new(config, DType::F32, &Device::Cpu)?;
+        let distance: Arc<dyn Distance> = Arc::new(distance);
+        let config = TripletMarginLossConfig {
+            triplets_per_anchor: TripletsPerAnchor::Random(4),
+            seed: 11,
+            ..Default::default()
+        };
+        let loss = TripletMarginLoss::new(config, distance.clone())?;
+        let loss = LearnedDistance::new(Arc::new(loss), distance);
+        let objective = Objective::new(Arc::new(loss), Arc::new(AvgNonZeroReducer::default()));
+        let criterion = Criterion::from(objective).with_optimizer(adam)?;
+        let data = Blobs::new(64, 1);
+        let order = sampler(&data);
+        let config = CheckpointsConfig {
+            every_iterations: Some(3),
+            ..CheckpointsConfig::default()
+        };
+        let method = MetricLossOnly::new(trunk(1, 0.4), criterion);
+        Ok(Trainer::builder(method, data, order)
+            .with_checkpoints(Checkpoints::new(folder, config)?))
+    };
+    let (whole, broken) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut expected = built(whole.path())?.build()?;
+    expected.run(2)?;
+    let mut failing = built(broken.path())?
+        .on_iteration(|done| match done.step {
+            8 => Err("power cut".into()),
+            _ => Ok(Flow::Continue),
+        })
+        .build()?;
+    assert!(failing.run(2).is_err());
+    let mut resumed = built(broken.path())?.build()?;
+    assert_eq!(resumed.resume()?, Some(6));
+    resumed.run(2)?;
+    assert_eq!(weights(&resumed), weights(&expected));
+    let factor = |trainer: &Trainer<MetricLossOnly>| -> Vec<f32> {
+        let criterion = trainer.method().criteria()[0].learner();
+        let factor = &criterion.parameters()[0].1;
+        factor.flatten_all().unwrap().to_vec1().unwrap()
+    };
+    assert_eq!(factor(&resumed), factor(&expected));
     Ok(())
 }
 

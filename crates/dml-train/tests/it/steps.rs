@@ -3,12 +3,12 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor, Var};
 use dml_core::{Batch, Dataset, Optimizer, Sampler};
 use dml_nn::{Layer, Sgd, SgdConfig};
 use dml_train::schedule::{Step, WarmUp};
 use dml_train::{
-    Clip, Criterion, Ended, Flow, Iteration, LossValue, Losses, MetricLossOnly, Pace, Part,
+    Clip, Criterion, Ended, Flow, Iteration, LossValue, Losses, Method, MetricLossOnly, Pace, Part,
     Position, TrainError, Trainer,
 };
 
@@ -78,7 +78,7 @@ fn a_run_is_the_loop_that_one_would_write() -> Result<(), Box<dyn std::error::Er
 #[derive(Debug)]
 pub(crate) struct Slope(pub(crate) Part, pub(crate) Criterion);
 
-impl dml_train::Method for Slope {
+impl Method for Slope {
     fn represent(&self, view: &Tensor, train: bool) -> dml_core::Result<Tensor> {
         self.0.forward(view, train)
     }
@@ -172,6 +172,77 @@ impl Sampler for InOrder {
 
 pub(crate) fn w(trainer: &Trainer<Slope>) -> f32 {
     weights(trainer)[0].1[0]
+}
+
+/// A frozen part before the one that learns, over all variables of one map.
+#[derive(Debug)]
+struct Shared(Part, Slope);
+
+impl Method for Shared {
+    fn represent(&self, view: &Tensor, train: bool) -> dml_core::Result<Tensor> {
+        self.1.represent(&self.0.forward(view, train)?, train)
+    }
+
+    fn losses(
+        &self,
+        representations: &[Tensor],
+        examples: &dml_core::Examples,
+        epoch: u64,
+    ) -> dml_core::Result<Losses> {
+        self.1.losses(representations, examples, epoch)
+    }
+
+    fn parts(&self) -> Vec<&Part> {
+        vec![&self.0, &self.1.0]
+    }
+
+    fn criteria(&self) -> Vec<&Criterion> {
+        self.1.criteria()
+    }
+
+    fn learners_mut(&mut self) -> Vec<&mut dml_train::Learner> {
+        let mut learners = vec![self.0.learner_mut()];
+        learners.extend(self.1.learners_mut());
+        learners
+    }
+}
+
+#[test]
+fn a_variable_that_a_frozen_part_shares_has_one_gradient() -> Result<(), TrainError> {
+    for dtype in [DType::F32, DType::BF16] {
+        let w = Var::from_tensor(&Tensor::zeros((1, 1), dtype, &Device::Cpu)?)?;
+        let learning = slope_from(w.clone(), 1.0, |part| part);
+        // Optimiser or not, it stays as it is.
+        let frozen = Part::new("frozen", |x: &Tensor| Ok(x.clone()), [("w".to_owned(), w)])
+            .with_optimizer(adam)?
+            .frozen();
+        let mut trainer = Trainer::builder(Shared(frozen, learning), Count::new(), InOrder(4))
+            .with_input_dtype(dtype)
+            .with_accumulation(4)
+            .build()?;
+        trainer.run(1)?;
+        // 2 · (1 + 2 + 3 + 4) / 4
+        assert_eq!(weights(&trainer)[1], ("w/w".to_owned(), vec![-5.0]));
+    }
+    Ok(())
+}
+
+#[test]
+fn a_variable_under_two_names_of_a_part_is_refused() -> Result<(), TrainError> {
+    let w = Var::new(&[[0f32]], &Device::Cpu)?;
+    let both = [("a".to_owned(), w.clone()), ("b".to_owned(), w)];
+    let part = Part::new("trunk", |x: &Tensor| Ok(x.clone()), both).with_optimizer(adam)?;
+    let built = |part| {
+        let order = InOrder(4);
+        Trainer::builder(MetricLossOnly::new(part, triplets()), Count::new(), order).build()
+    };
+    let error = built(part).unwrap_err();
+    assert!(matches!(error, TrainError::Twice { .. }), "{error}");
+    assert_eq!(
+        error.to_string(),
+        "b of trunk: is the variable that is called a; expected every variable once"
+    );
+    Ok(())
 }
 
 #[test]
@@ -273,12 +344,34 @@ fn averages_follow_the_weights() -> Result<(), TrainError> {
     // w: 0, −2, −6; averages 0, −1, −3.5.
     let seen = trainer.with_averages(|method| {
         let x = Tensor::ones((1, 1), candle_core::DType::F32, &Device::Cpu)?;
-        dml_train::Method::embed(method, &x)?
+        Method::embed(method, &x)?
             .to_vec2::<f32>()
             .map_err(dml_core::Error::from)
     })??;
     assert_eq!(seen, [[-3.5]]);
     assert_eq!(w(&trainer), -6.0);
+    Ok(())
+}
+
+#[test]
+fn averages_begin_with_weights_that_were_loaded() -> Result<(), TrainError> {
+    let mut trainer = Trainer::builder(slope(|w| w), Count::new(), InOrder(2))
+        .with_ema(0.5)
+        .build()?;
+    let w = trainer.method().parts()[0].learner().parameters()[0]
+        .1
+        .clone();
+    w.set(&(w.ones_like()? * 8.0)?)?;
+    trainer.run(1)?;
+    // w: 8, 6, 2; averages 8, 7, 4.5.
+    let average = |trainer: &Trainer<Slope>| -> Result<Vec<f32>, TrainError> {
+        let (_, average) = trainer.ema().unwrap().averages().next().unwrap();
+        Ok(average.flatten_all()?.to_vec1()?)
+    };
+    assert_eq!(average(&trainer)?, [4.5]);
+    // A run that goes on goes on with its averages: w 0, −4; averages 2.25, −0.875.
+    trainer.run(2)?;
+    assert_eq!(average(&trainer)?, [-0.875]);
     Ok(())
 }
 

@@ -4,13 +4,13 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use candle_core::{Device, Tensor};
-use dml_core::{Batch, Error};
+use dml_core::{Batch, Error, SeedSequence};
 use dml_train::{
     Checkpoints, CheckpointsConfig, ChooseRows, Flow, MaximumLoss, MetricLossOnly,
     SubsetBatchMiner, TrainError, Trainer, TrainerBuilder,
 };
 
-use crate::blobs::{Blobs, sampler, triplets, trunk, weights};
+use crate::blobs::{Blobs, random_triplets, sampler, triplets, trunk, weights};
 use crate::steps::{Count, InOrder, slope_from, w};
 
 fn builder() -> TrainerBuilder<MetricLossOnly> {
@@ -134,6 +134,14 @@ fn of_random_subsets_the_one_with_the_largest_loss_is_chosen() -> Result<(), Tra
 }
 
 #[test]
+fn seeds_are_those_of_the_miner_and_of_what_it_judges_by() -> Result<(), TrainError> {
+    let miner = MaximumLoss::new(random_triplets(), 5, 2, 7)?;
+    let seeds: Vec<u64> = miner.seeds().iter().map(SeedSequence::seed).collect();
+    assert_eq!(seeds, [7, 11]);
+    Ok(())
+}
+
+#[test]
 fn the_draws_of_a_miner_go_on_after_an_interruption() -> Result<(), TrainError> {
     let kept = |folder: &Path| -> Result<TrainerBuilder<MetricLossOnly>, TrainError> {
         let config = CheckpointsConfig {
@@ -141,7 +149,7 @@ fn the_draws_of_a_miner_go_on_after_an_interruption() -> Result<(), TrainError> 
             ..CheckpointsConfig::default()
         };
         Ok(builder()
-            .with_subset_batch_miner(MaximumLoss::new(triplets(), 7, 3, 5)?)
+            .with_subset_batch_miner(MaximumLoss::new(random_triplets(), 7, 3, 5)?)
             .with_gradient_cache(4)
             .with_checkpoints(Checkpoints::new(folder, config)?))
     };
