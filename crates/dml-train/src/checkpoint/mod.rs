@@ -73,7 +73,7 @@ impl Checkpoints {
     /// The steps of which there is a checkpoint, in order.
     ///
     /// # Errors
-    /// [`TrainError::Io`](crate::TrainError::Io) if the folder can't be read.
+    /// [`TrainError::Io`] if the folder can't be read.
     pub fn steps(&self) -> Result<Vec<u64>> {
         folder::steps(&self.folder)
     }
