@@ -8,7 +8,7 @@
 //! | `neighbors` | queries as images with their nearest references, mistakes first |
 
 use candle_core::Tensor;
-use dml_core::{Batch, Labels, Result};
+use dml_core::{Batch, Error, Labels, Result};
 use dml_distances::{LpDistance, LpDistanceConfig};
 use dml_eval::pictures::{
     Drawing, confusion_matrix, det_curve, neighbor_sheet, roc_curve, scatter,
@@ -21,6 +21,8 @@ use std::fmt;
 
 /// Queries in the plane, and in the pairs of the curves.
 const SHOWN: usize = 1_000;
+/// Classes of the table of confusion, which has a square for each two of them.
+const CLASSES: usize = 100;
 /// Rows of the sheet of neighbours, and neighbours in each.
 const SHEET: usize = 10;
 
@@ -33,6 +35,20 @@ pub struct Pictured<'a> {
     pub labels: &'a Labels,
     /// Images `[rows, channels, height, width]` of chosen rows, of numbers from 0 (black) to 1 (white).
     pub images: &'a dyn Fn(&[usize]) -> Result<Tensor>,
+}
+
+impl Pictured<'_> {
+    fn check(&self, arg: &'static str) -> Result<()> {
+        let rows = self.embeddings.dims().first().copied().unwrap_or(0);
+        if self.labels.len() == rows {
+            return Ok(());
+        }
+        Err(Error::Length {
+            arg,
+            expected: rows,
+            got: self.labels.len(),
+        })
+    }
 }
 
 impl fmt::Debug for Pictured<'_> {
@@ -60,7 +76,7 @@ pub const NAMES: [&str; 6] = ["confusion", "pca", "tsne", "roc", "det", "neighbo
 /// Every picture of queries among references, or, without these, among each other.
 ///
 /// What can't be drawn of so few rows is left out: t-SNE takes five queries, PCA two of two numbers, the curves a pair of
-/// one class and a pair of two.
+/// one class and a pair of two. So is the confusion of more than a hundred classes.
 ///
 /// ```
 /// use dml::candle_core::{Device, Tensor};
@@ -82,7 +98,8 @@ pub const NAMES: [&str; 6] = ["confusion", "pca", "tsne", "roc", "det", "neighbo
 /// ```
 ///
 /// # Errors
-/// As the pictures: for embeddings that are not rows of finite numbers, labels or images that are not as many, no reference.
+/// [`Error::Length`] if there are not as many labels as embeddings; as the index and the pictures for embeddings that are not
+/// rows of finite numbers, images that are not as many, no reference.
 pub fn draw(queries: &Pictured<'_>, references: Option<&Pictured<'_>>) -> Result<Vec<Picture>> {
     let own = if references.is_some() {
         OwnRow::None
@@ -90,20 +107,14 @@ pub fn draw(queries: &Pictured<'_>, references: Option<&Pictured<'_>>) -> Result
         OwnRow::Same
     };
     let references = references.unwrap_or(queries);
+    queries.check("query labels")?;
+    references.check("reference labels")?;
     let mut index = FlatIndex::new(FlatMetric::Cosine);
     index.add(references.embeddings)?;
     let nearest = index.search_others(queries.embeddings, 1, own)?.indices;
     let known = references.labels.as_slice();
     let given: Vec<i64> = nearest.iter().map(|row| known[*row as usize]).collect();
-    let mut pictures = vec![Picture {
-        name: "confusion",
-        caption: "classes, and what they are taken for: the class of the nearest".to_owned(),
-        drawing: confusion_matrix(&Confusion::new(queries.labels, &given)?),
-    }];
-
-    let count = SHOWN.min(queries.labels.len());
-    let shown = queries.embeddings.narrow(0, 0, count)?;
-    let classes = &queries.labels.as_slice()[..count];
+    let mut pictures = Vec::new();
     let mut push = |name, caption: String, drawing| {
         pictures.push(Picture {
             name,
@@ -111,6 +122,22 @@ pub fn draw(queries: &Pictured<'_>, references: Option<&Pictured<'_>>) -> Result
             drawing,
         });
     };
+    let mut present = [queries.labels.as_slice(), &given].concat();
+    present.sort_unstable();
+    present.dedup();
+    if present.len() <= CLASSES {
+        let confusion = Confusion::new(queries.labels, &given)?;
+        let caption = "classes, and what they are taken for: the class of the nearest";
+        push(
+            "confusion",
+            caption.to_owned(),
+            confusion_matrix(&confusion),
+        );
+    }
+
+    let count = SHOWN.min(queries.labels.len());
+    let shown = queries.embeddings.narrow(0, 0, count)?;
+    let classes = &queries.labels.as_slice()[..count];
     if count >= 2 && shown.dims()[1] >= 2 {
         let plane = Pca::fit(&shown, 2, false)?.transform(&shown)?;
         let caption = format!("the two principal components of the first {count}");
@@ -128,14 +155,7 @@ pub fn draw(queries: &Pictured<'_>, references: Option<&Pictured<'_>>) -> Result
             scatter("t-SNE", &plane, classes)?,
         );
     }
-    let of_first = |class: &&i64| **class == classes[0];
-    let same = classes.iter().filter(of_first).count();
-    let has_pair = {
-        let mut sorted = classes.to_vec();
-        sorted.sort_unstable();
-        sorted.windows(2).any(|pair| pair[0] == pair[1])
-    };
-    if has_pair && same < count {
+    if has_both_pairs(classes) {
         let distance = LpDistance::new(LpDistanceConfig::default())?;
         let pairs = Verification::of_batch(&Batch::new(&shown, classes)?, &distance)?;
         push(
@@ -154,6 +174,14 @@ pub fn draw(queries: &Pictured<'_>, references: Option<&Pictured<'_>>) -> Result
     let caption = "the first mistakes and the first of each class, with their nearest; green frames are of the same class";
     push("neighbors", caption.to_owned(), drawing);
     Ok(pictures)
+}
+
+/// Whether there is a pair of one class and a pair of two, without which there are no rates.
+fn has_both_pairs(classes: &[i64]) -> bool {
+    let mut classes = classes.to_vec();
+    classes.sort_unstable();
+    let same = |pair: &[i64]| pair[0] == pair[1];
+    classes.windows(2).any(same) && !classes.windows(2).all(same)
 }
 
 /// Mistakes first, up to half of the sheet; then one row of each class, as far as there is room.
@@ -288,6 +316,39 @@ mod tests {
         let pictures = draw(&queries, None)?;
         assert_eq!(names(&pictures), ["confusion", "pca", "tsne", "neighbors"]);
         assert!(pictures[0].drawing.to_svg()?.contains("accuracy 0.0%"));
+        Ok(())
+    }
+
+    #[test]
+    fn labels_that_are_not_as_many_are_refused_and_many_classes_are_no_table() -> Result<()> {
+        let (embeddings, labels) = rows(6);
+        let (_, fewer) = rows(5);
+        let of = |labels| Pictured {
+            embeddings: &embeddings,
+            labels,
+            images: &images,
+        };
+        for (queries, references) in [(&fewer, &labels), (&labels, &fewer)] {
+            let refused = draw(&of(queries), Some(&of(references)));
+            let length = matches!(
+                refused,
+                Err(Error::Length {
+                    expected: 6,
+                    got: 5,
+                    ..
+                })
+            );
+            assert!(length, "{refused:?}");
+        }
+        let (embeddings, _) = rows(CLASSES + 1);
+        let labels: Vec<i64> = (0..=CLASSES as i64).collect();
+        let labels = labels.into_labels()?;
+        let queries = Pictured {
+            embeddings: &embeddings,
+            labels: &labels,
+            images: &images,
+        };
+        assert_eq!(names(&draw(&queries, None)?), ["pca", "tsne", "neighbors"]);
         Ok(())
     }
 
