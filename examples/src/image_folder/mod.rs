@@ -112,7 +112,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Results> {
 
     let network = network::build(3, args.size, args.embedding, args.seed)?;
     let parameters = dml::nn::Layer::parameters(&network);
-    let trunk = Part::new("trunk", network, parameters.clone()).with_optimizer(|parameters| {
+    let trunk = Part::of("trunk", network).with_optimizer(|parameters| {
         let config = AdamConfig {
             lr: args.lr,
             ..AdamConfig::default()
