@@ -1,10 +1,11 @@
 //! Named tensors on disk, and whether they fit the things that they are to be put in.
 
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Shape, Tensor};
+
+use crate::durable;
 
 /// What can go wrong when parameters or the state of an optimiser are saved or loaded.
 #[derive(Debug, thiserror::Error)]
@@ -107,24 +108,12 @@ pub fn save(path: &Path, tensors: &HashMap<String, Tensor>) -> Result<(), Checkp
     let part = PathBuf::from(part);
     let written = safetensors::serialize_to_file(tensors, None, &part)
         .map_err(|error| at(path)(error.into()))
-        .and_then(|()| replace(&part, path).map_err(|error| at(path)(error.into())));
+        .and_then(|()| durable::replace(&part, path).map_err(|error| at(path)(error.into())));
     if written.is_err() {
         // What is left of it is of no use to anybody; if there is nothing to remove, all the better.
         std::fs::remove_file(&part).ok();
     }
     written
-}
-
-/// Moves a file to its place, its contents first to the disk and then its name.
-fn replace(part: &Path, path: &Path) -> std::io::Result<()> {
-    // A name that is on the disk before the contents are would outlive them in a power cut.
-    OpenOptions::new().write(true).open(part)?.sync_all()?;
-    std::fs::rename(part, path)?;
-    if cfg!(unix) {
-        let folder = path.parent().filter(|own| !own.as_os_str().is_empty());
-        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
-    }
-    Ok(())
 }
 
 /// Reads all tensors of a safetensors file.

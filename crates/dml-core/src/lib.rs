@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod checkpoint;
+pub mod durable;
 mod error;
 #[cfg(feature = "serde")]
 pub mod extended_real;

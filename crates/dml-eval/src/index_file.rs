@@ -14,6 +14,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
+use dml_core::durable;
 use half::f16;
 use tempfile::NamedTempFile;
 
@@ -226,12 +227,8 @@ pub(crate) fn save(path: &Path, header: Header, rows: Stored<'_>) -> Result<(), 
     };
     write(&mut file).map_err(&failed)?;
     file.persist(path).map_err(|error| failed(error.error))?;
-    // The name, too, is to survive a loss of power; where a folder can't be opened, the system sees to it.
-    #[cfg(unix)]
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(&failed)?;
-    Ok(())
+    // The name, too, is to survive a loss of power.
+    durable::sync_folder(folder).map_err(&failed)
 }
 
 /// Reads what [`save`] has written.

@@ -245,7 +245,7 @@ impl KnnIndex for QuantizedIndex {
     fn add(&mut self, references: &Tensor) -> Result<()> {
         let before = self.rows.len();
         let new = self.rows.prepare_single("references", references)?;
-        self.rows.add(references)?;
+        self.rows.keep(&new)?;
         let dim = new.dims()[1];
         debug_assert_eq!(self.rows.len(), before + new.dims()[0]);
         // Codes are of the rows that are kept, as they are when a file is read.

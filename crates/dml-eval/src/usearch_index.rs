@@ -248,7 +248,7 @@ impl KnnIndex for UsearchIndex {
         // Keys that a failure leaves in the graph belong to no row, and are never given again.
         self.next_key += count as u64;
         inserted?;
-        self.rows.add(references)?;
+        self.rows.keep(&new)?;
         self.keys.extend(first..self.next_key);
         Ok(())
     }

@@ -1,6 +1,5 @@
 //! The results as a page to look at.
 
-use anyhow::Context;
 use dml::Dataset;
 use dml::candle_core::Tensor;
 use dml::data::ImageFolder;
@@ -9,6 +8,7 @@ use dml::eval::pictures::line_chart;
 use dml::report::{Figure, Page};
 
 use super::Results;
+use super::results::write_whole;
 
 /// Writes `report.html`: metrics before and after training, the loss of every epoch, and what the embeddings of the test
 /// pictures look like.
@@ -52,7 +52,9 @@ pub(super) fn write(
     let classes = judged.classes.iter().enumerate();
     let classes = classes.map(|(number, name)| [number.to_string(), name.clone()]);
     page.table("Classes by number", &[], classes);
-    let path = results.config.out.join("report.html");
-    std::fs::write(&path, page.to_string())
-        .with_context(|| format!("can't write {}", path.display()))
+    write_whole(
+        &results.config.out,
+        "report.html",
+        page.to_string().as_bytes(),
+    )
 }

@@ -90,15 +90,16 @@ impl Results {
         parameters
             .save(&path)
             .with_context(|| format!("can't write {}", path.display()))?;
-        // Beside its place first, so that a file of that name is always whole.
-        let (part, path) = (
-            folder.join("metrics.json.part"),
-            folder.join("metrics.json"),
-        );
-        fs::write(&part, serde_json::to_vec_pretty(self)?)
-            .and_then(|()| fs::rename(&part, &path))
-            .with_context(|| format!("can't write {}", path.display()))
+        write_whole(folder, "metrics.json", &serde_json::to_vec_pretty(self)?)
     }
+}
+
+/// Writes a file beside its place first, so that one of that name is always whole.
+pub(super) fn write_whole(folder: &Path, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
+    let (part, path) = (folder.join(format!("{name}.part")), folder.join(name));
+    fs::write(&part, bytes)
+        .and_then(|()| dml::core::durable::replace(&part, &path))
+        .with_context(|| format!("can't write {}", path.display()))
 }
 
 /// A path as people read it: not every path is text.

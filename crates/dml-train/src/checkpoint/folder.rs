@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use candle_core::Device;
+use dml_core::durable;
 
 use super::state::{FORMAT, Snapshot, State};
 use crate::{Result, TrainError};
@@ -151,12 +152,6 @@ fn rename(from: &Path, to: &Path) -> Result<()> {
     fs::rename(from, to).map_err(TrainError::io("rename", from))
 }
 
-/// Brings the names in a folder to the disk, where the system can.
 fn sync_folder(folder: &Path) -> Result<()> {
-    if cfg!(unix) {
-        File::open(folder)
-            .and_then(|file| file.sync_all())
-            .map_err(TrainError::io("sync", folder))?;
-    }
-    Ok(())
+    durable::sync_folder(folder).map_err(TrainError::io("sync", folder))
 }

@@ -4,6 +4,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use dml_core::durable;
+
 use crate::{Result, TrainError};
 
 /// A file to append to.
@@ -84,13 +86,8 @@ impl GrowingFile {
         let mut part = self.path.as_os_str().to_owned();
         part.push(".part");
         let part = PathBuf::from(part);
-        File::create(&part)
-            .and_then(|mut file| {
-                file.write_all(content.as_bytes())?;
-                file.sync_all()
-            })
-            .map_err(TrainError::io("write", &part))?;
-        fs::rename(&part, &self.path).map_err(TrainError::io("rename", &part))?;
+        fs::write(&part, content).map_err(TrainError::io("write", &part))?;
+        durable::replace(&part, &self.path).map_err(TrainError::io("rename", &part))?;
         self.length = content.len() as u64;
         Ok(())
     }

@@ -89,48 +89,37 @@ pub(crate) fn network_in(
     outputs: usize,
     dropout: f64,
 ) -> Sequential {
-    let rng = &mut ChaCha8Rng::seed_from_u64(seed);
-    let device = &Device::Cpu;
-    let seeds = SeedSequence::new(rng.next_u64());
-    Sequential::default()
-        .with(
-            "fc1",
-            Linear::new(LinearConfig::new(inputs, 16), rng, dtype, device).unwrap(),
-        )
-        .with("relu", Relu)
-        .with(
-            "dropout",
-            Dropout::new(DropoutConfig { p: dropout }, seeds).unwrap(),
-        )
-        .with(
-            "fc2",
-            Linear::new(LinearConfig::new(16, outputs), rng, dtype, device).unwrap(),
-        )
+    layers(dtype, seed, [inputs, 16, outputs], None, dropout)
 }
 
 /// Two layers with batch normalisation and dropout between them.
 pub(crate) fn normalized_network(seed: u64, dropout: f64) -> Sequential {
+    let norm = BatchNormConfig::new(16);
+    layers(DType::F32, seed, [WIDTH, 16, 4], Some(norm), dropout)
+}
+
+fn layers(
+    dtype: DType,
+    seed: u64,
+    [inputs, hidden, outputs]: [usize; 3],
+    norm: Option<BatchNormConfig>,
+    dropout: f64,
+) -> Sequential {
     let rng = &mut ChaCha8Rng::seed_from_u64(seed);
-    let (dtype, device) = (DType::F32, &Device::Cpu);
+    let device = &Device::Cpu;
     let seeds = SeedSequence::new(rng.next_u64());
-    Sequential::default()
-        .with(
-            "fc1",
-            Linear::new(LinearConfig::new(WIDTH, 16), rng, dtype, device).unwrap(),
-        )
-        .with(
-            "norm",
-            BatchNorm::new(BatchNormConfig::new(16), dtype, device).unwrap(),
-        )
+    let mut linear = |inputs, outputs| {
+        Linear::new(LinearConfig::new(inputs, outputs), rng, dtype, device).unwrap()
+    };
+    let mut network = Sequential::default().with("fc1", linear(inputs, hidden));
+    if let Some(norm) = norm {
+        network = network.with("norm", BatchNorm::new(norm, dtype, device).unwrap());
+    }
+    let dropout = Dropout::new(DropoutConfig { p: dropout }, seeds).unwrap();
+    network
         .with("relu", Relu)
-        .with(
-            "dropout",
-            Dropout::new(DropoutConfig { p: dropout }, seeds).unwrap(),
-        )
-        .with(
-            "fc2",
-            Linear::new(LinearConfig::new(16, 4), rng, dtype, device).unwrap(),
-        )
+        .with("dropout", dropout)
+        .with("fc2", linear(hidden, outputs))
 }
 
 /// Adam at 0.02.
