@@ -73,7 +73,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     if args.check {
         bail!("README.md: the catalog is out of date; run `cargo xtask catalog`");
     }
-    Ok(fs::write(&path, fresh)?)
+    Ok(dml::core::durable::write(&path, fresh.as_bytes())?)
 }
 
 fn table() -> anyhow::Result<String> {

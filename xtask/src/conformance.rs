@@ -1,7 +1,6 @@
 //! `cargo xtask conformance DIR`: every component against the reference cases, on any device.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
@@ -96,7 +95,7 @@ fn judge(args: &Args, prepare: impl Fn(Case) -> Case) -> anyhow::Result<()> {
             .iter()
             .map(|(path, verdict)| line(path, verdict))
             .collect();
-        fs::write(file, serde_json::to_vec_pretty(&lines)?)
+        dml::core::durable::write(file, &serde_json::to_vec_pretty(&lines)?)
             .with_context(|| file.display().to_string())?;
     }
     let failed: u32 = failures.values().sum();

@@ -1,11 +1,14 @@
 //! Named tensors on disk, and whether they fit the things that they are to be put in.
 
 use std::collections::HashMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Shape, Tensor};
+use safetensors::tensor::{Metadata, SafeTensorError, TensorInfo, View};
 
 use crate::durable;
+use crate::error::without_backtrace;
 
 /// What can go wrong when parameters or the state of an optimiser are saved or loaded.
 #[derive(Debug, thiserror::Error)]
@@ -43,8 +46,16 @@ pub enum CheckpointError {
         /// Its own type.
         got: DType,
     },
+    /// A file is not as it was written.
+    #[error("{}: {problem}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What was expected and what was found.
+        problem: String,
+    },
     /// A file can't be read or written.
-    #[error("{path}: {source}")]
+    #[error("can't read or write the tensors of {}", path.display())]
     File {
         /// The file.
         path: PathBuf,
@@ -53,7 +64,13 @@ pub enum CheckpointError {
     },
     /// Candle could not copy a tensor.
     #[error(transparent)]
-    Tensor(#[from] candle_core::Error),
+    Tensor(candle_core::Error),
+}
+
+impl From<candle_core::Error> for CheckpointError {
+    fn from(error: candle_core::Error) -> Self {
+        Self::Tensor(without_backtrace(error))
+    }
 }
 
 /// Whether there is a tensor for every place and a place for every tensor.
@@ -92,34 +109,126 @@ pub fn fits<'a>(
     Ok(())
 }
 
-fn at(path: &Path) -> impl FnOnce(Box<dyn std::error::Error + Send + Sync>) -> CheckpointError {
+type AnyError = Box<dyn std::error::Error + Send + Sync>;
+
+fn at(path: &Path) -> impl FnOnce(AnyError) -> CheckpointError {
     let path = path.to_owned();
     |source| CheckpointError::File { path, source }
 }
 
-/// Writes tensors to a safetensors file beside its place, and moves it there when all of it is on the disk: a file of
-/// that name is whole, whatever happens to process or machine.
+/// The key of the checksum in the metadata of a safetensors file.
+const CHECKSUM: &str = "dml.crc32";
+/// Headers are filled up with spaces, so that tensors are aligned.
+const ALIGNMENT: usize = 8;
+/// The longest header that readers of safetensors files accept.
+const MAX_HEADER: usize = 100_000_000 - ALIGNMENT;
+
+/// Writes tensors to a safetensors file that is whole or absent, whatever happens to process or machine.
+///
+/// The file's metadata has a checksum of names, shapes, element types and values, which [`load`] verifies and which other
+/// readers of safetensors files ignore.
 ///
 /// # Errors
 /// [`CheckpointError::File`] if the file can't be written.
 pub fn save(path: &Path, tensors: &HashMap<String, Tensor>) -> Result<(), CheckpointError> {
-    let mut part = path.as_os_str().to_owned();
-    part.push(".part");
-    let part = PathBuf::from(part);
-    let written = safetensors::serialize_to_file(tensors, None, &part)
-        .map_err(|error| at(path)(error.into()))
-        .and_then(|()| durable::replace(&part, path).map_err(|error| at(path)(error.into())));
-    if written.is_err() {
-        // What is left of it is of no use to anybody; if there is nothing to remove, all the better.
-        std::fs::remove_file(&part).ok();
-    }
-    written
+    let write = |part: &mut durable::Part| write_to(part, tensors);
+    durable::write_with(path, write).map_err(at(path))
 }
 
-/// Reads all tensors of a safetensors file.
+/// Writes tensors in the format of safetensors files.
+fn write_to(out: &mut dyn Write, tensors: &HashMap<String, Tensor>) -> Result<(), AnyError> {
+    // Bytes are read twice, and are to come from a GPU once.
+    let on_host =
+        |(name, tensor): (&String, &Tensor)| Ok((name.clone(), tensor.to_device(&Device::Cpu)?));
+    let mut tensors = tensors
+        .iter()
+        .map(on_host)
+        .collect::<Result<Vec<_>, candle_core::Error>>()?;
+    // The order of the format: the widest types first, so that every tensor is aligned.
+    tensors.sort_by(|(a, left), (b, right)| {
+        let (left, right) = (View::dtype(left), View::dtype(right));
+        right.cmp(&left).then(a.cmp(b))
+    });
+    let mut infos = Vec::with_capacity(tensors.len());
+    let mut end = 0;
+    for (name, tensor) in &tensors {
+        let start = end;
+        end += View::data_len(tensor);
+        let info = TensorInfo {
+            dtype: View::dtype(tensor),
+            shape: tensor.dims().to_vec(),
+            data_offsets: (start, end),
+        };
+        infos.push((name.clone(), info));
+    }
+    let mut checksum = checksum_of(infos.iter().map(|(name, info)| (name.as_str(), info)))?;
+    for (_, tensor) in &tensors {
+        checksum.update(&View::data(tensor));
+    }
+    let checksum = format!("{:08x}", checksum.finalize());
+    let metadata = HashMap::from([(CHECKSUM.to_owned(), checksum)]);
+    let mut header = serde_json::to_vec(&Metadata::new(Some(metadata), infos)?)?;
+    if header.len() > MAX_HEADER {
+        return Err(SafeTensorError::HeaderTooLarge.into());
+    }
+    header.resize(header.len().next_multiple_of(ALIGNMENT), b' ');
+    out.write_all(&(header.len() as u64).to_le_bytes())?;
+    out.write_all(&header)?;
+    for (_, tensor) in &tensors {
+        out.write_all(&View::data(tensor))?;
+    }
+    Ok(())
+}
+
+/// A checksum that has taken in what describes the tensors, and goes on with their bytes.
+fn checksum_of<'a>(
+    infos: impl Iterator<Item = (&'a str, &'a TensorInfo)>,
+) -> Result<crc32fast::Hasher, serde_json::Error> {
+    let mut infos: Vec<_> = infos.collect();
+    infos.sort_unstable_by_key(|(name, _)| *name);
+    let mut checksum = crc32fast::Hasher::new();
+    checksum.update(&serde_json::to_vec(&infos)?);
+    Ok(checksum)
+}
+
+/// Reads all tensors of a safetensors file. A file that [`save`] has written is compared with its checksum.
 ///
 /// # Errors
-/// [`CheckpointError::File`] if the file can't be read.
+/// [`CheckpointError::File`] if the file can't be read; [`CheckpointError::Damaged`] if it has another checksum than when
+/// it was written.
 pub fn load(path: &Path, device: &Device) -> Result<HashMap<String, Tensor>, CheckpointError> {
-    candle_core::safetensors::load(path, device).map_err(|error| at(path)(error.into()))
+    let bytes = std::fs::read(path).map_err(|error| at(path)(error.into()))?;
+    verify(&bytes, path)?;
+    candle_core::safetensors::load_buffer(&bytes, device)
+        .map_err(|error| at(path)(without_backtrace(error).into()))
 }
+
+/// Compares a file with its checksum, if it has one.
+fn verify(bytes: &[u8], path: &Path) -> Result<(), CheckpointError> {
+    let failed = |error: AnyError| at(path)(error);
+    let (length, metadata) =
+        safetensors::SafeTensors::read_metadata(bytes).map_err(|error| failed(error.into()))?;
+    let expected = metadata
+        .metadata()
+        .as_ref()
+        .and_then(|own| own.get(CHECKSUM));
+    let Some(expected) = expected else {
+        return Ok(());
+    };
+    let infos = metadata.tensors();
+    let infos = infos.iter().map(|(name, info)| (name.as_str(), *info));
+    let mut checksum = checksum_of(infos).map_err(|error| failed(error.into()))?;
+    checksum.update(bytes.get(ALIGNMENT + length..).unwrap_or_default());
+    let got = format!("{:08x}", checksum.finalize());
+    if *expected != got {
+        let problem = format!("expected CRC-32 {expected} as when it was written, got {got}");
+        return Err(CheckpointError::Damaged {
+            path: path.to_owned(),
+            problem,
+        });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,8 @@
 
 use candle_core::DType;
 
+use crate::with_causes;
+
 /// The result of every fallible function of the `dml` crates that does no input or output of its own.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -102,7 +104,31 @@ pub enum Error {
     Dataset(Box<dyn std::error::Error + Send + Sync>),
     /// Candle could not do a tensor operation.
     #[error(transparent)]
-    Tensor(#[from] candle_core::Error),
+    Tensor(candle_core::Error),
+}
+
+/// Without backtraces, which Candle would print in the middle of the message.
+impl From<candle_core::Error> for Error {
+    fn from(error: candle_core::Error) -> Self {
+        Self::Tensor(without_backtrace(error))
+    }
+}
+
+/// The error without the backtraces that Candle takes where `RUST_BACKTRACE` is set.
+pub(crate) fn without_backtrace(error: candle_core::Error) -> candle_core::Error {
+    use candle_core::Error;
+    match error {
+        Error::WithBacktrace { inner, .. } => without_backtrace(*inner),
+        Error::Context { inner, context } => Error::Context {
+            inner: Box::new(without_backtrace(*inner)),
+            context,
+        },
+        Error::WithPath { inner, path } => Error::WithPath {
+            inner: Box::new(without_backtrace(*inner)),
+            path,
+        },
+        other => other,
+    }
 }
 
 /// Inside a Candle custom operation only Candle's own error can be returned.
@@ -110,7 +136,40 @@ impl From<Error> for candle_core::Error {
     fn from(error: Error) -> Self {
         match error {
             Error::Tensor(error) => error,
-            other => candle_core::Error::wrap(other),
+            // Candle keeps the text alone, so the causes must be in it.
+            other => candle_core::Error::Wrapped(Box::new(with_causes(&other).to_string())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_has_no_backtrace_in_it() {
+        let inner = candle_core::Error::Msg("broken".to_owned());
+        let traced = candle_core::Error::WithBacktrace {
+            inner: Box::new(inner),
+            backtrace: Box::new(std::backtrace::Backtrace::force_capture()),
+        };
+        let error = Error::from(traced.context("while adding").with_path("a/b"));
+        let text = error.to_string();
+        assert!(
+            text.contains("broken") && text.contains("while adding"),
+            "{text}"
+        );
+        assert!(!text.contains("a_message_has_no_backtrace_in_it"), "{text}");
+    }
+
+    #[test]
+    fn what_candle_hands_through_keeps_its_causes() {
+        let source = crate::CheckpointError::File {
+            path: "x".into(),
+            source: "disk full".into(),
+        };
+        let through = candle_core::Error::from(Error::Dataset(Box::new(source)));
+        let text = Error::from(through).to_string();
+        assert_eq!(text, "can't read or write the tensors of x: disk full");
     }
 }

@@ -1,11 +1,13 @@
 #![doc = include_str!("../README.md")]
 
+mod causes;
 pub mod check;
 pub mod checkpoint;
 pub mod durable;
 mod error;
 #[cfg(feature = "serde")]
 pub mod extended_real;
+pub mod folder_lock;
 
 pub mod cuda;
 pub mod fused;
@@ -34,6 +36,7 @@ mod trainable;
 pub use candle_core;
 pub use dml_kernels as kernels;
 
+pub use causes::with_causes;
 pub use checkpoint::CheckpointError;
 pub use error::{Error, Result};
 

@@ -11,12 +11,11 @@
 //! the old one or the new one. When read, its length is compared with what the header says before any memory is asked for.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use dml_core::durable;
 use half::f16;
-use tempfile::NamedTempFile;
 
 const MAGIC: &[u8; 8] = b"DMLINDEX";
 const VERSION: u32 = 1;
@@ -202,33 +201,16 @@ fn pieces<T: Copy, const N: usize>(
 
 /// Writes an index to its place, whole or not at all.
 pub(crate) fn save(path: &Path, header: Header, rows: Stored<'_>) -> Result<(), IndexFileError> {
-    let failed = IndexFileError::io(path);
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let mut builder = tempfile::Builder::new();
-    // As any new file, not only for its owner.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(folder).map_err(&failed)?;
-    let write = |file: &mut NamedTempFile| -> io::Result<()> {
-        let mut out = BufWriter::new(file.as_file_mut());
+    durable::write_with(path, |out| {
         out.write_all(&header.to_bytes(rows))?;
         let mut checksum = crc32fast::Hasher::new();
         rows.for_each_piece(|piece| {
             checksum.update(piece);
             out.write_all(piece)
         })?;
-        out.write_all(&checksum.finalize().to_le_bytes())?;
-        out.flush()?;
-        drop(out);
-        file.as_file().sync_all()
-    };
-    write(&mut file).map_err(&failed)?;
-    file.persist(path).map_err(|error| failed(error.error))?;
-    // The name, too, is to survive a loss of power.
-    durable::sync_folder(folder).map_err(&failed)
+        out.write_all(&checksum.finalize().to_le_bytes())
+    })
+    .map_err(IndexFileError::io(path))
 }
 
 /// Reads what [`save`] has written.

@@ -56,7 +56,7 @@ impl fmt::Debug for UsearchIndex {
 
 /// What the library says, as an error of a tensor operation.
 fn failed(error: impl std::error::Error + Send + Sync + 'static) -> Error {
-    Error::Tensor(candle_core::Error::wrap(error))
+    candle_core::Error::wrap(error).into()
 }
 
 /// Threads that may use a graph at the same time.

@@ -94,11 +94,10 @@ impl Results {
     }
 }
 
-/// Writes a file beside its place first, so that one of that name is always whole.
+/// Writes a file, whole or not at all.
 pub(super) fn write_whole(folder: &Path, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
-    let (part, path) = (folder.join(format!("{name}.part")), folder.join(name));
-    fs::write(&part, bytes)
-        .and_then(|()| dml::core::durable::replace(&part, &path))
+    let path = folder.join(name);
+    dml::core::durable::write(&path, bytes)
         .with_context(|| format!("can't write {}", path.display()))
 }
 

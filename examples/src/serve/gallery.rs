@@ -29,7 +29,7 @@ impl Gallery {
 
     pub(super) fn write(&self, index: &Path) -> anyhow::Result<()> {
         let path = Self::path(index);
-        fs::write(&path, serde_json::to_vec(self)?)
+        dml::core::durable::write(&path, &serde_json::to_vec(self)?)
             .with_context(|| format!("can't write {}", path.display()))
     }
 

@@ -171,7 +171,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         }
     }
     if let Some(file) = &args.json {
-        std::fs::write(file, serde_json::to_vec_pretty(&rows)?)
+        dml::core::durable::write(file, &serde_json::to_vec_pretty(&rows)?)
             .with_context(|| file.display().to_string())?;
     }
     Ok(())

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use anyhow::Context;
+use dml::core::durable;
 use serde_json::{Value, json};
 
 use super::machine::Machine;
@@ -18,10 +19,11 @@ pub(super) fn write(
     let all: serde_json::Map<String, Value> = parts.iter().cloned().collect();
     let whole = json!({"machine": machine, "quick": quick, "parts": all});
     let file = out.join("gpu.json");
-    std::fs::write(&file, serde_json::to_vec_pretty(&whole)?)
+    durable::write(&file, &serde_json::to_vec_pretty(&whole)?)
         .with_context(|| file.display().to_string())?;
     let file = out.join("gpu.md");
-    std::fs::write(&file, page(machine, quick, parts)).with_context(|| file.display().to_string())
+    durable::write(&file, page(machine, quick, parts).as_bytes())
+        .with_context(|| file.display().to_string())
 }
 
 fn page(machine: &Machine, quick: bool, parts: &[(String, Value)]) -> String {

@@ -1,12 +1,11 @@
 //! The files that a run leaves behind: whole, or not at all.
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use dml::core::durable;
 use dml::train::log::TensorBoard;
-use tempfile::NamedTempFile;
 
 /// What is written last but the page: where it stands, a run has ended.
 const LAST: &str = "metrics.json";
@@ -96,15 +95,10 @@ impl Outputs {
         self.folder.join(name)
     }
 
-    /// Writes a file beside its place and moves it there when all of it is on the disk.
+    /// Writes a file, whole or not at all.
     pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
         let path = self.path(name);
-        let shown = || format!("writing {}", path.display());
-        let mut file = NamedTempFile::new_in(&self.folder).with_context(shown)?;
-        file.write_all(bytes).with_context(shown)?;
-        file.as_file().sync_all().with_context(shown)?;
-        file.persist(&path).with_context(shown)?;
-        Ok(())
+        durable::write(&path, bytes).with_context(|| format!("can't write {}", path.display()))
     }
 }
 

@@ -5,7 +5,7 @@ use dml_core::{Error, Result};
 use super::drawing::Pixels;
 
 pub(super) fn encode(pixels: &Pixels) -> Result<Vec<u8>> {
-    let failed = |error: png::EncodingError| Error::Tensor(candle_core::Error::wrap(error));
+    let failed = |error: png::EncodingError| -> Error { candle_core::Error::wrap(error).into() };
     let mut file = Vec::new();
     let mut encoder = png::Encoder::new(&mut file, pixels.width as u32, pixels.height as u32);
     encoder.set_color(png::ColorType::Rgb);

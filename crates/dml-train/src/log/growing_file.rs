@@ -83,11 +83,8 @@ impl GrowingFile {
     /// Puts other content in the place of what is there: all of it, or none.
     pub(super) fn replace(&mut self, content: &str) -> Result<()> {
         self.open = None;
-        let mut part = self.path.as_os_str().to_owned();
-        part.push(".part");
-        let part = PathBuf::from(part);
-        fs::write(&part, content).map_err(TrainError::io("write", &part))?;
-        durable::replace(&part, &self.path).map_err(TrainError::io("rename", &part))?;
+        let written = durable::write(&self.path, content.as_bytes());
+        written.map_err(TrainError::io("write", &self.path))?;
         self.length = content.len() as u64;
         Ok(())
     }
