@@ -1,5 +1,6 @@
 //! What can go wrong between a file or a server and a data set: every message names the file, what was expected and
-//! what was found.
+//! what was found. The message of an error leaves out what its source says; a caller that prints one line prints the
+//! whole chain.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ pub type Result<T> = std::result::Result<T, DataError>;
 #[non_exhaustive]
 pub enum DataError {
     /// The operating system could not do something with a file.
-    #[error("can't {action} {}: {source}", path.display())]
+    #[error("can't {action} {}", path.display())]
     Io {
         /// What was tried, such as `read`.
         action: &'static str,
@@ -20,6 +21,14 @@ pub enum DataError {
         path: PathBuf,
         /// What the operating system answered.
         source: io::Error,
+    },
+    /// A path leads to something else than a regular file, such as a folder, a named pipe or a device.
+    #[error("{}: expected a regular file, found {found}", file.display())]
+    FileKind {
+        /// The path.
+        file: PathBuf,
+        /// What it leads to.
+        found: &'static str,
     },
     /// A file of a data set is not where it was looked for.
     #[error("{}: found none of {}", folder.display(), tried.join(", "))]
@@ -29,13 +38,24 @@ pub enum DataError {
         /// The names that were tried.
         tried: Vec<String>,
     },
-    /// A file does not begin like an IDX file, `00 00 08` and the number of dimensions.
-    #[error("{}: expected the magic number of an IDX file of bytes, 00 00 08 and a number of dimensions, found {found:02x?}", file.display())]
+    /// A file does not begin like an IDX file of whole numbers: `00 00`, the type of the numbers and the number of
+    /// dimensions.
+    #[error("{}: expected the magic number of an IDX file, 00 00, one of 08, 09, 0b and 0c, and a number of dimensions, found {found:02x?}", file.display())]
     Magic {
         /// The file.
         file: PathBuf,
         /// Its first bytes, four at most.
         found: Vec<u8>,
+    },
+    /// An IDX file has numbers of another type than the data set asks for.
+    #[error("{}: expected an array of {expected}, found one of {found}", file.display())]
+    Element {
+        /// The file.
+        file: PathBuf,
+        /// The type in words.
+        expected: &'static str,
+        /// That of the file's header.
+        found: &'static str,
     },
     /// An IDX file has another number of dimensions, or other sizes, than the data set asks for.
     #[error("{}: expected dimensions {expected}, found {found:?}", file.display())]
@@ -76,7 +96,7 @@ pub enum DataError {
         found: u64,
     },
     /// A compressed file is damaged.
-    #[error("{}: expected an intact gzip file, found a damaged one: {source}", file.display())]
+    #[error("{}: expected an intact gzip file, found a damaged one", file.display())]
     Gzip {
         /// The file.
         file: PathBuf,
@@ -223,6 +243,14 @@ pub enum DataError {
         /// Every attempt, in order.
         attempts: Vec<crate::download::Attempt>,
     },
+    /// The progress function stopped the download. The bytes that arrived are kept, and the next download continues
+    /// from there.
+    #[cfg(feature = "download")]
+    #[error("the download of {file} was stopped")]
+    Stopped {
+        /// The file's name.
+        file: String,
+    },
     /// Another thread or program held the file's lock for too long.
     #[cfg(feature = "download")]
     #[error("{}: expected the lock within {waited:?}, found it held by another download", lock.display())]
@@ -232,6 +260,19 @@ pub enum DataError {
         /// How long it was waited for.
         waited: std::time::Duration,
     },
+}
+
+/// Most characters of a foreign text that a message quotes.
+#[cfg(feature = "images")]
+const QUOTED: usize = 200;
+
+/// The beginning of a text that came from a file or a decoder, for a message.
+#[cfg(feature = "images")]
+pub(crate) fn shortened(text: &str) -> String {
+    match text.char_indices().nth(QUOTED) {
+        Some((end, _)) => format!("{}… ({} bytes)", &text[..end], text.len()),
+        None => text.to_owned(),
+    }
 }
 
 impl DataError {

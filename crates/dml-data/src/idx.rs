@@ -1,8 +1,11 @@
-//! The IDX format: arrays of bytes behind a header of their sizes, plain or compressed.
+//! The IDX format: arrays of whole numbers behind a header of their sizes, plain or compressed.
 //!
 //! ```text
-//! 00 00 08 n | size₁ … sizeₙ, big-endian u32 each | size₁ · … · sizeₙ bytes, last dimension fastest
+//! 00 00 t n | size₁ … sizeₙ, big-endian u32 each | size₁ · … · sizeₙ numbers, big-endian, last dimension fastest
 //! ```
+//!
+//! The type `t` is 08 for bytes, 09 for signed bytes, 0b for 16-bit and 0c for 32-bit signed integers
+//! ([`IdxElement`]). Arrays of real numbers (0d, 0e) are refused.
 //!
 //! The format of MNIST ("The MNIST database of handwritten digits", 1998) and its successors.
 //! Whether a file is compressed is seen from its first bytes, whatever its name says. The header is read first and
@@ -20,7 +23,61 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 /// What is reserved before any data was seen; beyond it, memory grows with what really comes.
 const TRUSTED: u64 = 1 << 26;
 
-/// An array of bytes of any number of dimensions.
+/// Type of the numbers in an IDX file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum IdxElement {
+    /// Bytes, 0 to 255.
+    U8,
+    /// Signed bytes.
+    I8,
+    /// Signed integers of 16 bits.
+    I16,
+    /// Signed integers of 32 bits.
+    I32,
+}
+
+impl IdxElement {
+    const CODES: [(u8, Self); 4] = [
+        (8, Self::U8),
+        (9, Self::I8),
+        (11, Self::I16),
+        (12, Self::I32),
+    ];
+
+    fn of(code: u8) -> Option<Self> {
+        let own = Self::CODES.iter().find(|(own, _)| *own == code);
+        own.map(|(_, element)| *element)
+    }
+
+    fn code(self) -> u8 {
+        let own = Self::CODES.iter().find(|(_, element)| *element == self);
+        own.map_or(0, |(code, _)| *code)
+    }
+
+    /// Bytes of a number.
+    #[must_use]
+    pub fn size(self) -> usize {
+        match self {
+            Self::U8 | Self::I8 => 1,
+            Self::I16 => 2,
+            Self::I32 => 4,
+        }
+    }
+
+    /// The type in words, such as `32-bit integers`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::U8 => "bytes",
+            Self::I8 => "signed bytes",
+            Self::I16 => "16-bit integers",
+            Self::I32 => "32-bit integers",
+        }
+    }
+}
+
+/// An array of whole numbers of any number of dimensions.
 ///
 /// ```
 /// use dml_data::Idx;
@@ -28,10 +85,14 @@ const TRUSTED: u64 = 1 << 26;
 /// let file = [0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 3, 1, 2, 3, 4, 5, 6];
 /// let array = Idx::parse("example", &file)?;
 /// assert_eq!((array.dims(), array.data()), (&[2usize, 3][..], &[1u8, 2, 3, 4, 5, 6][..]));
+///
+/// let file = [0, 0, 12, 1, 0, 0, 0, 2, 0, 0, 1, 0, 255, 255, 255, 255]; // 32-bit integers
+/// assert_eq!(Idx::parse("example", &file)?.integers(), [256, -1]);
 /// # Ok::<(), dml_data::DataError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Idx {
+    element: IdxElement,
     dims: Vec<usize>,
     data: Vec<u8>,
 }
@@ -74,7 +135,33 @@ impl Idx {
         &self.dims
     }
 
-    /// All bytes, last dimension fastest.
+    /// Type of the numbers.
+    #[must_use]
+    pub fn element(&self) -> IdxElement {
+        self.element
+    }
+
+    /// All numbers, last dimension fastest.
+    #[must_use]
+    pub fn integers(&self) -> Vec<i64> {
+        match self.element {
+            IdxElement::U8 => self.data.iter().map(|&x| x.into()).collect(),
+            IdxElement::I8 => self.data.iter().map(|&x| (x as i8).into()).collect(),
+            IdxElement::I16 => {
+                let pairs = self.data.chunks_exact(2);
+                pairs
+                    .map(|b| i16::from_be_bytes([b[0], b[1]]).into())
+                    .collect()
+            }
+            IdxElement::I32 => {
+                let fours = self.data.chunks_exact(4);
+                let number = |b: &[u8]| i32::from_be_bytes([b[0], b[1], b[2], b[3]]).into();
+                fours.map(number).collect()
+            }
+        }
+    }
+
+    /// All bytes as they stand in the file: [`IdxElement::size`] a number, big-endian, last dimension fastest.
     #[must_use]
     pub fn data(&self) -> &[u8] {
         &self.data
@@ -89,7 +176,7 @@ impl Idx {
     /// What stands before the data in an uncompressed file.
     #[must_use]
     pub fn header(&self) -> Vec<u8> {
-        let mut header = vec![0, 0, 8, self.dims.len() as u8];
+        let mut header = vec![0, 0, self.element.code(), self.dims.len() as u8];
         for &dim in &self.dims {
             header.extend((dim as u32).to_be_bytes());
         }
@@ -136,9 +223,13 @@ fn read_plain(name: &Path, plain: &mut dyn Read, limit: u64) -> Result<Idx> {
 
     let mut header = Vec::with_capacity(16);
     read_up_to(4, &mut header)?;
-    let rank = match header.as_slice() {
-        &[0, 0, 8, rank] if rank > 0 => rank,
-        _ => {
+    let magic = match *header.as_slice() {
+        [0, 0, code, rank] if rank > 0 => IdxElement::of(code).map(|element| (element, rank)),
+        _ => None,
+    };
+    let (element, rank) = match magic {
+        Some(magic) => magic,
+        None => {
             return Err(DataError::Magic {
                 file: name.to_path_buf(),
                 found: header,
@@ -156,7 +247,9 @@ fn read_plain(name: &Path, plain: &mut dyn Read, limit: u64) -> Result<Idx> {
         .collect();
     let expected = dims
         .iter()
-        .try_fold(1u64, |product, &dim| product.checked_mul(dim as u64))
+        .try_fold(element.size() as u64, |product, &dim| {
+            product.checked_mul(dim as u64)
+        })
         .and_then(|product| product.checked_add(header_len))
         .unwrap_or(u64::MAX);
     if expected > limit {
@@ -175,7 +268,11 @@ fn read_plain(name: &Path, plain: &mut dyn Read, limit: u64) -> Result<Idx> {
     }
     // Reading to the end also makes the decoder compare its checksum.
     match plain.read(&mut [0]) {
-        Ok(0) => Ok(Idx { dims, data }),
+        Ok(0) => Ok(Idx {
+            element,
+            dims,
+            data,
+        }),
         Ok(_) => Err(DataError::TrailingBytes {
             file: name.to_path_buf(),
             expected,

@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 mod error;
+#[cfg(any(feature = "download", feature = "images"))]
+mod file_kind;
 
 pub mod idx;
 mod image_dataset;
@@ -12,11 +14,15 @@ mod subset;
 mod image;
 mod image_source;
 mod label_level;
+#[cfg(test)]
+mod mutation;
 mod tensor_dataset;
 
 pub mod augment;
 pub mod augmented_images;
 
+#[cfg(feature = "images")]
+mod class_order;
 #[cfg(feature = "images")]
 pub mod image_files;
 #[cfg(feature = "images")]
@@ -27,6 +33,8 @@ pub mod manifest;
 mod cache_folder;
 #[cfg(feature = "download")]
 pub mod download;
+mod emnist;
+mod idx_images;
 pub mod mnist;
 
 pub mod synthetic;
@@ -35,7 +43,7 @@ pub use dml_core;
 
 pub use cache_folder::cache_folder;
 pub use error::{DataError, Result};
-pub use idx::Idx;
+pub use idx::{Idx, IdxElement};
 pub use image_dataset::{ImageDataset, Normalization, TrainTest};
 pub use normalized_images::NormalizedImages;
 
@@ -50,10 +58,13 @@ pub use tensor_dataset::TensorDataset;
 pub use augmented_images::AugmentedImages;
 
 #[cfg(feature = "images")]
-pub use image_files::{ImageFiles, ImageFilesConfig, Resize, SkippedFile, Unreadable};
+pub use class_order::ClassOrder;
+#[cfg(feature = "images")]
+pub use image_files::{ImageFiles, ImageFilesConfig, Resize, SkippedFile, SkippedKind, Unreadable};
 #[cfg(feature = "images")]
 pub use image_folder::ImageFolder;
 #[cfg(feature = "images")]
 pub use manifest::{Entry, Manifest, Role};
 
+pub use emnist::{Emnist, load_qmnist};
 pub use mnist::{Digest, MnistFile, MnistVariant};

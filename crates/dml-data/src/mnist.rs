@@ -5,9 +5,10 @@
 //! Algorithms", 2017, arXiv:1708.07747.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::{DataError, Idx, ImageDataset, Normalization, Result, TrainTest};
+use crate::idx_images::{IdxPair, home};
+use crate::{ImageDataset, Normalization, Result, TrainTest};
 
 /// A data set of 60,000 + 10,000 grey images of 28 × 28 pixels in ten classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -137,17 +138,29 @@ impl MnistVariant {
 
     /// Reads the four files from `folder`, each plain or compressed, with or without `.gz` in its name.
     ///
+    /// They may also lie where torchvision puts them: in `raw`, in `MNIST/raw` or in `FashionMNIST/raw` below the folder.
     /// Any number of images is accepted, so excerpts can be read too, as long as there is one label for each.
     ///
     /// # Errors
-    /// [`DataError::Missing`] if a file is not there, [`DataError::Dimensions`], [`DataError::LabelCount`] or
-    /// [`DataError::Label`] if the files are not what they should be, and as [`Idx::open`].
+    /// [`DataError::Missing`] if a file is not there, [`DataError::Dimensions`], [`DataError::Element`],
+    /// [`DataError::LabelCount`] or [`DataError::Label`] if the files are not what they should be, and as [`Idx::open`].
+    ///
+    /// [`DataError::Missing`]: crate::DataError::Missing
+    /// [`DataError::Dimensions`]: crate::DataError::Dimensions
+    /// [`DataError::Element`]: crate::DataError::Element
+    /// [`DataError::LabelCount`]: crate::DataError::LabelCount
+    /// [`DataError::Label`]: crate::DataError::Label
+    /// [`Idx::open`]: crate::Idx::open
     pub fn load(self, folder: impl AsRef<Path>) -> Result<TrainTest> {
-        let folder = folder.as_ref();
+        let below = match self {
+            Self::Mnist => ["raw", "MNIST/raw"],
+            Self::FashionMnist => ["raw", "FashionMNIST/raw"],
+        };
+        let folder = home(folder.as_ref(), &below, &NAMES.map(str::to_owned));
         let [train_images, train_labels, test_images, test_labels] = NAMES;
         let (train, test) = rayon::join(
-            || self.split(folder, "train", train_images, train_labels),
-            || self.split(folder, "test", test_images, test_labels),
+            || self.split(&folder, "train", train_images, train_labels),
+            || self.split(&folder, "test", test_images, test_labels),
         );
         Ok(TrainTest {
             train: train?,
@@ -156,65 +169,16 @@ impl MnistVariant {
     }
 
     fn split(self, folder: &Path, split: &str, images: &str, labels: &str) -> Result<ImageDataset> {
-        let (images, labels) = (find(folder, images)?, find(folder, labels)?);
-        let (pixels, classes) = rayon::join(|| Idx::open(&images), || Idx::open(&labels));
-        let (pixels, classes) = (pixels?, classes?);
-        let wrong = |file: &Path, array: &Idx, expected: &str| DataError::Dimensions {
-            file: file.to_path_buf(),
-            expected: expected.to_owned(),
-            found: array.dims().to_vec(),
-        };
-        let &[count, 28, 28] = pixels.dims() else {
-            return Err(wrong(&images, &pixels, "[images, 28, 28]"));
-        };
-        let &[found] = classes.dims() else {
-            return Err(wrong(&labels, &classes, "[labels]"));
-        };
-        if count != found {
-            return Err(DataError::LabelCount {
-                labels: labels.display().to_string(),
-                expected: count,
-                found,
-            });
+        IdxPair {
+            source: format!("{}, {split}", self.name()),
+            folder,
+            images: images.to_owned(),
+            labels: labels.to_owned(),
+            first_label: 0,
+            is_transposed: false,
+            class_names: self.class_names().map(str::to_owned).to_vec(),
         }
-        if let Some(position) = classes.data().iter().position(|&label| label >= 10) {
-            return Err(DataError::Label {
-                labels: labels.display().to_string(),
-                classes: 10,
-                position,
-                found: classes.data()[position].into(),
-            });
-        }
-        ImageDataset::new(
-            &format!("{}, {split}", self.name()),
-            (28, 28),
-            pixels.into_data(),
-            classes.data(),
-            self.class_names(),
-        )
-    }
-}
-
-/// The file called `name`, whichever of its usual names it goes by.
-fn find(folder: &Path, name: &str) -> Result<PathBuf> {
-    // Some copies are called `train-images.idx3-ubyte`.
-    let dotted = name.replace("-idx", ".idx");
-    let tried = [
-        name.to_owned(),
-        format!("{name}.gz"),
-        format!("{dotted}.gz"),
-        dotted,
-    ];
-    match tried
-        .iter()
-        .map(|name| folder.join(name))
-        .find(|path| path.is_file())
-    {
-        Some(path) => Ok(path),
-        None => Err(DataError::Missing {
-            folder: folder.to_path_buf(),
-            tried: tried.to_vec(),
-        }),
+        .read()
     }
 }
 

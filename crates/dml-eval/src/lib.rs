@@ -77,6 +77,6 @@ pub use clustering::{
 
 pub use accuracy::{
     Accuracies, AccuracyCalculator, AccuracyCalculatorConfig, AccuracyMetric, BootstrapConfig,
-    ConfidenceInterval, LabelRelation, NeighborCount, RankDepth, RankMetric, RetrievalMetric,
+    ConfidenceInterval, JUNK, LabelRelation, NeighborCount, RankDepth, RankMetric, RetrievalMetric,
     Score, confidence_interval, query_gallery_relation, with_queries_among_references,
 };

@@ -40,7 +40,7 @@ pub struct FolderSummary {
     pub images: usize,
     /// The names of its classes.
     pub classes: Vec<String>,
-    /// The files that can't be decoded, and why.
+    /// The files and folders that were left out, and why.
     pub skipped: BTreeMap<String, String>,
 }
 

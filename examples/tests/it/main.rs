@@ -6,6 +6,7 @@ mod digits;
 mod image_folder;
 mod loading;
 mod pictures;
+mod re_identification;
 mod sentences;
 mod serve;
 mod single_crates;

@@ -1,5 +1,6 @@
 //! A data set from the network, with a progress bar.
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use dml::data::MnistVariant;
@@ -14,27 +15,30 @@ pub(crate) fn fetch(variant: MnistVariant) -> dml::data::Result<PathBuf> {
     let style =
         ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     let bar = ProgressBar::new(0).with_style(style);
-    let folder = variant.download(&DownloadConfig::default(), &mut |event| match event {
-        DownloadEvent::Received {
-            file,
-            received,
-            total,
-        } => {
-            bar.set_message(file.to_owned());
-            bar.set_length(total.unwrap_or(received));
-            bar.set_position(received);
+    let folder = variant.download(&DownloadConfig::default(), &mut |event| {
+        match event {
+            DownloadEvent::Received {
+                file,
+                received,
+                total,
+            } => {
+                bar.set_message(file.to_owned());
+                bar.set_length(total.unwrap_or(received));
+                bar.set_position(received);
+            }
+            DownloadEvent::Failed {
+                file,
+                attempt,
+                wait,
+            } => bar.suspend(|| {
+                eprintln!(
+                    "{file}: {attempt}; trying again in {:.1} s",
+                    wait.as_secs_f64()
+                );
+            }),
+            _ => {}
         }
-        DownloadEvent::Failed {
-            file,
-            attempt,
-            wait,
-        } => bar.suspend(|| {
-            eprintln!(
-                "{file}: {attempt}; trying again in {:.1} s",
-                wait.as_secs_f64()
-            );
-        }),
-        _ => {}
+        ControlFlow::Continue(())
     });
     bar.finish_and_clear();
     folder

@@ -1,12 +1,13 @@
 //! One request, and how it failed.
 
 use std::error::Error;
+use std::time::Duration;
 
 use crate::DataError;
 
-/// A request that failed.
+/// A request that failed. Its message names the address; the source says why.
 #[derive(Debug, thiserror::Error)]
-#[error("{url}: {fault}")]
+#[error("the request to {url} failed")]
 pub struct Attempt {
     /// The address.
     pub url: String,
@@ -22,8 +23,18 @@ pub struct Attempt {
 #[non_exhaustive]
 pub enum Fault {
     /// No connection, a connection that broke, or a time-out.
-    #[error("{0}")]
+    #[error("no connection, or one that broke")]
     Transport(#[source] Box<dyn Error + Send + Sync>),
+    /// The server sent fewer bytes per second than [`DownloadConfig`](super::DownloadConfig) asks for.
+    #[error("expected at least {expected} bytes per second, found {received} bytes in {span:?}")]
+    TooSlow {
+        /// The lowest rate, in bytes per second.
+        expected: u32,
+        /// Bytes that arrived in the span.
+        received: u64,
+        /// The span of time.
+        span: Duration,
+    },
     /// The server answered with a status that is no success.
     #[error("status {status}")]
     Status {
@@ -63,7 +74,10 @@ impl Fault {
     /// Whether the same request may succeed later.
     pub(super) fn may_pass(&self) -> bool {
         match self {
-            Self::Transport(_) | Self::Dropped { .. } | Self::Range { .. } => true,
+            Self::Transport(_)
+            | Self::TooSlow { .. }
+            | Self::Dropped { .. }
+            | Self::Range { .. } => true,
             Self::Status { status, .. } => matches!(status, 408 | 429 | 500..),
             Self::TooLarge { .. } | Self::Contents(_) => false,
         }
@@ -79,10 +93,21 @@ impl Fault {
 }
 
 impl Attempt {
+    /// The address and the whole chain of causes, for a message that is no link of that chain.
+    fn in_full(&self) -> String {
+        let mut text = format!("{}: {}", self.url, self.fault);
+        let mut cause = self.fault.source();
+        while let Some(error) = cause {
+            text.push_str(&format!(": {error}"));
+            cause = error.source();
+        }
+        text
+    }
+
     /// All attempts in one line, for an error message; those that went alike one after the other are counted.
     pub(crate) fn list(attempts: &[Self]) -> String {
         let mut lines: Vec<(String, usize)> = Vec::new();
-        for line in attempts.iter().map(Self::to_string) {
+        for line in attempts.iter().map(Self::in_full) {
             match lines.last_mut() {
                 Some((last, times)) if *last == line => *times += 1,
                 _ => lines.push((line, 1)),
@@ -111,7 +136,7 @@ mod tests {
             },
         };
         let attempts = [attempt("a"), attempt("a"), attempt("b")];
-        let (a, b) = (attempts[0].to_string(), attempts[2].to_string());
-        assert_eq!(Attempt::list(&attempts), format!("{a} (2 times); {b}"));
+        let expected = "a: status 503 (2 times); b: status 503";
+        assert_eq!(Attempt::list(&attempts), expected);
     }
 }

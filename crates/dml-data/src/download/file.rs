@@ -2,23 +2,28 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use md5::Md5;
 use sha2::{Digest as _, Sha256};
 
 use super::backoff;
 use super::lock::Lock;
-use super::transfer::{End, Interrupt, agent, transfer};
-use super::{Attempt, DownloadConfig, DownloadEvent, Fault};
+use super::own_file::{open_own, own_len};
+use super::transfer::{End, Interrupt, Request, TICK, agent, transfer};
+use super::{Attempt, DownloadConfig, DownloadEvent, Fault, Progress};
 use crate::{DataError, Digest, Idx, MnistFile, Result};
 
 /// An attempt that brings as much does not count as a failure: the file grows, so there is an end to it.
 const PROGRESS: u64 = 1 << 16;
 /// Compression makes no file larger than this beyond its contents.
 const OVERHEAD: u64 = 1 << 20;
+
+/// A progress function whose wish to stop has become an error.
+type Report<'a> = dyn FnMut(DownloadEvent<'_>) -> Result<()> + 'a;
 
 /// A file to fetch into a folder.
 #[derive(Debug)]
@@ -31,18 +36,24 @@ pub(super) struct Download<'a> {
 
 impl Download<'_> {
     /// Makes sure that the file is in its folder, whole and checked.
-    pub(super) fn run(&self, progress: &mut dyn FnMut(DownloadEvent<'_>)) -> Result<()> {
+    pub(super) fn run(&self, progress: &mut Progress<'_>) -> Result<()> {
         let name = format!("{}.gz", self.file.name);
         let path = self.folder.join(&name);
         let part = self.folder.join(format!("{name}.part"));
         fs::create_dir_all(self.folder).map_err(DataError::io("create", self.folder))?;
         let lock = self.folder.join(format!(".{name}.lock"));
-        let _lock = Lock::acquire(&lock, self.config.lock_timeout)?;
+        let mut progress = |event: DownloadEvent<'_>| match progress(event) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(DataError::Stopped { file: name.clone() }),
+        };
+        let progress: &mut Report<'_> = &mut progress;
+        let _lock = Lock::acquire(&lock, self.config.lock_timeout, &mut || {
+            progress(DownloadEvent::Waiting { file: &name })
+        })?;
         if path.exists() {
             match self.check(&path) {
                 Ok(()) => {
-                    progress(DownloadEvent::Cached { file: &name });
-                    return Ok(());
+                    return progress(DownloadEvent::Cached { file: &name });
                 }
                 Err(error @ DataError::Io { .. }) => return Err(error),
                 // Damaged since: fetched anew, and replaced when the new one is whole.
@@ -51,31 +62,25 @@ impl Download<'_> {
         }
         self.fetch(&name, &part, progress)?;
         self.settle(&part, &path)?;
-        progress(DownloadEvent::Done { file: &name });
-        Ok(())
+        progress(DownloadEvent::Done { file: &name })
     }
 
     /// Fills `part` until its contents are right.
-    fn fetch(
-        &self,
-        name: &str,
-        part: &Path,
-        progress: &mut dyn FnMut(DownloadEvent<'_>),
-    ) -> Result<()> {
+    fn fetch(&self, name: &str, part: &Path, progress: &mut Report<'_>) -> Result<()> {
         let agent = agent(self.config);
         let mut attempts: Vec<Attempt> = Vec::new();
         for (m, mirror) in self.mirrors.iter().enumerate() {
             let url = format!("{}/{name}", mirror.trim_end_matches('/'));
             // A part of unknown origin may spoil what a good mirror adds to it: then that mirror has another try.
-            let mut inherited = part_len(part)? > 0;
+            let mut inherited = own_len(part)? > 0;
             let mut failures = 0;
             loop {
-                let have = part_len(part)?;
+                let have = own_len(part)?;
                 let fault = match self.request(&agent, &url, have, part, name, progress)? {
                     Ok(()) => return Ok(()),
                     Err(fault) => fault,
                 };
-                let received = part_len(part)?.saturating_sub(have);
+                let received = own_len(part)?.saturating_sub(have);
                 let wrong = matches!(fault, Fault::Contents(_) | Fault::TooLarge { .. });
                 if wrong {
                     remove(part)?;
@@ -101,11 +106,13 @@ impl Download<'_> {
                         file: name,
                         attempt: &attempt,
                         wait: wait.unwrap_or_default(),
-                    });
+                    })?;
                 }
                 attempts.push(attempt);
                 match wait {
-                    Some(wait) => thread::sleep(wait),
+                    Some(wait) => sleep(wait, &mut || {
+                        progress(DownloadEvent::Waiting { file: name })
+                    })?,
                     None => break,
                 }
             }
@@ -124,25 +131,31 @@ impl Download<'_> {
         have: u64,
         part: &Path,
         name: &str,
-        progress: &mut dyn FnMut(DownloadEvent<'_>),
+        progress: &mut Report<'_>,
     ) -> Result<std::result::Result<(), Fault>> {
-        let mut file = File::options()
-            .create(true)
-            .append(true)
-            .open(part)
-            .map_err(DataError::io("create", part))?;
-        let mut report = |received, total| {
-            progress(DownloadEvent::Received {
-                file: name,
-                received,
-                total,
-            });
+        let mut file = open_own(part)?;
+        let mut report = |arrived: Option<(u64, Option<u64>)>| {
+            progress(match arrived {
+                Some((received, total)) => DownloadEvent::Received {
+                    file: name,
+                    received,
+                    total,
+                },
+                None => DownloadEvent::Waiting { file: name },
+            })
         };
-        let limit = self.plain_len() + OVERHEAD;
-        let end = match transfer(agent, url, have, limit, &mut file, &mut report) {
+        let request = Request {
+            url,
+            have,
+            limit: self.plain_len() + OVERHEAD,
+            slowest: self.config.min_bytes_per_second,
+            span: self.config.stall_timeout,
+        };
+        let end = match transfer(agent, request, &mut file, &mut report) {
             Ok(end) => end,
             Err(Interrupt::Remote(fault)) => return Ok(Err(fault)),
             Err(Interrupt::Local(source)) => return Err(DataError::io("write", part)(source)),
+            Err(Interrupt::Stopped(error)) => return Err(error),
         };
         Ok(match self.check(part) {
             Ok(()) => Ok(()),
@@ -232,14 +245,19 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn part_len(part: &Path) -> Result<u64> {
-    match fs::metadata(part) {
-        Ok(metadata) => Ok(metadata.len()),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(0),
-        Err(e) => Err(DataError::io("read", part)(e)),
-    }
-}
-
 fn remove(part: &Path) -> Result<()> {
     fs::remove_file(part).map_err(DataError::io("remove", part))
+}
+
+/// Sleeps in short pieces, between which `waiting` may end the wait with an error.
+fn sleep(wait: Duration, waiting: &mut dyn FnMut() -> Result<()>) -> Result<()> {
+    let start = Instant::now();
+    loop {
+        let left = wait.saturating_sub(start.elapsed());
+        if left.is_zero() {
+            return Ok(());
+        }
+        waiting()?;
+        thread::sleep(left.min(TICK));
+    }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::own_file::open_own;
 use crate::{DataError, Result};
 
 /// A lock file held; the operating system frees it when it is dropped, or when the program ends in whatever way.
@@ -14,19 +15,20 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    /// Waits for the lock at most for `timeout`.
-    pub(super) fn acquire(path: &Path, timeout: Duration) -> Result<Self> {
-        let file = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(path)
-            .map_err(DataError::io("create", path))?;
+    /// Waits for the lock at most for `timeout`. `waiting` is called while another one holds it; an error of it ends
+    /// the wait.
+    pub(super) fn acquire(
+        path: &Path,
+        timeout: Duration,
+        waiting: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<Self> {
+        let file = open_own(path)?;
         let start = Instant::now();
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(Self { _file: file }),
                 Err(TryLockError::WouldBlock) if start.elapsed() < timeout => {
+                    waiting()?;
                     thread::sleep(Duration::from_millis(20).min(timeout));
                 }
                 Err(TryLockError::WouldBlock) => {
@@ -51,13 +53,16 @@ mod tests {
     fn a_lock_excludes_another_until_it_is_dropped() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.lock");
-        let held = Lock::acquire(&path, Duration::ZERO).unwrap();
-        let error = Lock::acquire(&path, Duration::from_millis(30)).unwrap_err();
+        let held = Lock::acquire(&path, Duration::ZERO, &mut || Ok(())).unwrap();
+        let error = Lock::acquire(&path, Duration::from_millis(30), &mut || Ok(())).unwrap_err();
         assert!(matches!(error, DataError::Locked { .. }), "{error}");
+        let stopped = || DataError::Stopped { file: "x".into() };
+        let error = Lock::acquire(&path, Duration::MAX, &mut || Err(stopped())).unwrap_err();
+        assert!(matches!(error, DataError::Stopped { .. }), "{error}");
         drop(held);
-        assert!(Lock::acquire(&path, Duration::ZERO).is_ok());
+        assert!(Lock::acquire(&path, Duration::ZERO, &mut || Ok(())).is_ok());
         assert!(matches!(
-            Lock::acquire(&path.join("no folder"), Duration::ZERO),
+            Lock::acquire(&path.join("no folder"), Duration::ZERO, &mut || Ok(())),
             Err(DataError::Io {
                 action: "create",
                 ..

@@ -5,18 +5,23 @@
 //!                → check the contents → fsync → rename to FILE
 //! ```
 //!
-//! Nothing that was received is lost: a dropped connection, a slow server or a stopped program leaves `FILE.part`, and
-//! the next request asks for the rest of it. Failures that may pass (no connection, a time-out, status 408, 429 or
+//! What was received is kept: a dropped connection, a slow server or a stopped program leaves `FILE.part`, and the next
+//! request asks for the rest of it. The caller stops a download by returning [`ControlFlow::Break`] from its progress
+//! function, which is called at least every 50 milliseconds. A server must send
+//! [`min_bytes_per_second`](DownloadConfig::min_bytes_per_second) on average, so every request ends. Failures that may pass (no connection, a time-out, status 408, 429 or
 //! 5xx) are tried again after a wait that doubles each time; others, wrong contents among them, move on to the next
-//! mirror. A file under its final name is always whole and checked. Any number of threads and programs may download
+//! mirror. A file under its final name is always whole and checked. `FILE.part` must be a regular file: a symbolic link
+//! in its place is refused, because writing would change the file that it leads to. Any number of threads and programs may download
 //! the same file at once: one does, the others wait for it.
 
 mod attempt;
 mod backoff;
 mod file;
 mod lock;
+mod own_file;
 mod transfer;
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -53,6 +58,9 @@ pub struct DownloadConfig {
     pub connect_timeout: Duration,
     /// How long to wait for the next byte. Default 20 seconds.
     pub stall_timeout: Duration,
+    /// Fewest bytes per second, averaged over each span of `stall_timeout`; a slower request fails and is tried again.
+    /// 0 sets no limit. Default 1000.
+    pub min_bytes_per_second: u32,
     /// How long to wait for another download of the same file. Default 10 minutes.
     pub lock_timeout: Duration,
     /// Whether the environment's `HTTPS_PROXY` and the like are heeded. Default `true`.
@@ -69,6 +77,7 @@ impl Default for DownloadConfig {
             longest_wait: Duration::from_secs(8),
             connect_timeout: Duration::from_secs(10),
             stall_timeout: Duration::from_secs(20),
+            min_bytes_per_second: 1000,
             lock_timeout: Duration::from_secs(600),
             proxy_from_environment: true,
         }
@@ -102,12 +111,22 @@ pub enum DownloadEvent<'a> {
         /// How long the wait is.
         wait: Duration,
     },
+    /// Nothing arrived in the last 50 milliseconds: the download waits for a server, for another download of the same
+    /// file, or for its next attempt.
+    Waiting {
+        /// The file's name.
+        file: &'a str,
+    },
     /// The file is whole, its contents are right, and it has its final name.
     Done {
         /// The file's name.
         file: &'a str,
     },
 }
+
+/// Function that a download reports to. [`ControlFlow::Break`] stops the download; the bytes that arrived stay in
+/// `FILE.part`, and the next download continues from there.
+pub type Progress<'a> = dyn FnMut(DownloadEvent<'_>) -> ControlFlow<()> + 'a;
 
 impl MnistVariant {
     /// The addresses of the folders that the files are downloaded from.
@@ -128,9 +147,16 @@ impl MnistVariant {
     /// Downloads what is missing of the four files, and returns their folder for [`MnistVariant::load`].
     ///
     /// ```no_run
+    /// use std::ops::ControlFlow;
+    /// use std::sync::atomic::{AtomicBool, Ordering};
+    ///
     /// use dml_data::{MnistVariant, download::DownloadConfig};
     ///
-    /// let folder = MnistVariant::Mnist.download(&DownloadConfig::default(), &mut |event| println!("{event:?}"))?;
+    /// static STOP: AtomicBool = AtomicBool::new(false); // set by a signal handler, say
+    /// let folder = MnistVariant::Mnist.download(&DownloadConfig::default(), &mut |event| {
+    ///     println!("{event:?}");
+    ///     if STOP.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    /// })?;
     /// let mnist = MnistVariant::Mnist.load(folder)?;
     /// assert_eq!(mnist.train.len(), 60_000);
     /// # Ok::<(), dml_data::DataError>(())
@@ -140,12 +166,10 @@ impl MnistVariant {
     /// [`DataError::Download`](crate::DataError::Download) with every attempt if no mirror has the file, or there is no
     /// network; [`DataError::Io`](crate::DataError::Io) if the folder can't be written or the disk is full;
     /// [`DataError::Locked`](crate::DataError::Locked) if another download of the file takes too long;
+    /// [`DataError::Stopped`](crate::DataError::Stopped) if `progress` returned [`ControlFlow::Break`];
+    /// [`DataError::FileKind`](crate::DataError::FileKind) if `FILE.part` is no regular file;
     /// [`DataError::NoCacheFolder`](crate::DataError::NoCacheFolder) if no folder is given and none is known.
-    pub fn download(
-        self,
-        config: &DownloadConfig,
-        progress: &mut dyn FnMut(DownloadEvent<'_>),
-    ) -> Result<PathBuf> {
+    pub fn download(self, config: &DownloadConfig, progress: &mut Progress<'_>) -> Result<PathBuf> {
         let folder = match &config.folder {
             Some(folder) => folder.clone(),
             None => cache_folder()?.join(self.folder_name()),

@@ -32,6 +32,8 @@ pub(super) enum Reply {
     Stall(Duration),
     /// Sends the file up to a byte, and then nothing for so long.
     StallAt(Arc<[u8]>, usize, Duration),
+    /// Sends the range asked for, one byte after each of these times.
+    Drip(Arc<[u8]>, Duration),
     /// A status, with a header line.
     Status(u16, &'static str),
 }
@@ -179,6 +181,13 @@ fn answer(mut stream: &TcpStream, request: &Request, reply: Reply) -> std::io::R
         Reply::StallAt(file, at, time) => {
             send(&head(file), &rest(file, *at))?;
             thread::sleep(*time);
+        }
+        Reply::Drip(file, time) => {
+            send(&head(file), &[])?;
+            for byte in rest(file, file.len()) {
+                thread::sleep(*time);
+                stream.write_all(&[byte])?;
+            }
         }
         Reply::Status(status, line) => {
             send(

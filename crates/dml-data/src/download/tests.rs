@@ -80,11 +80,14 @@ fn fetch(folder: &Path, mirrors: &[String], config: &DownloadConfig) -> (Result<
         folder,
         config,
     }
-    .run(&mut |event| match event {
-        DownloadEvent::Received { .. } => {}
-        DownloadEvent::Cached { .. } => events.push("cached".to_owned()),
-        DownloadEvent::Done { .. } => events.push("done".to_owned()),
-        DownloadEvent::Failed { attempt, .. } => events.push(attempt.fault.to_string()),
+    .run(&mut |event| {
+        match event {
+            DownloadEvent::Received { .. } | DownloadEvent::Waiting { .. } => {}
+            DownloadEvent::Cached { .. } => events.push("cached".to_owned()),
+            DownloadEvent::Done { .. } => events.push("done".to_owned()),
+            DownloadEvent::Failed { attempt, .. } => events.push(attempt.fault.to_string()),
+        }
+        ControlFlow::Continue(())
     });
     (result, events)
 }
@@ -145,6 +148,7 @@ fn progress_counts_up_to_the_announced_total() {
             assert_eq!(total, Some(size));
             seen.push(received);
         }
+        ControlFlow::Continue(())
     })
     .unwrap();
     assert!(seen.len() > 2 && seen.windows(2).all(|pair| pair[0] < pair[1]));
@@ -348,26 +352,143 @@ fn a_folder_that_cannot_be_made_is_an_error_of_its_own() {
     );
 }
 
-/// `/dev/full` takes every write for one to a full disk.
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 #[test]
-fn a_full_disk_ends_the_download_at_once() {
+fn a_part_that_is_a_link_is_refused_and_its_target_stays() {
     let (folder, file) = (tempfile::tempdir().unwrap(), good());
-    std::os::unix::fs::symlink("/dev/full", part(&folder)).unwrap();
+    let target = folder.path().join("precious");
+    fs::write(&target, "precious").unwrap();
+    std::os::unix::fs::symlink(&target, part(&folder)).unwrap();
     let server = Server::start(move |_, _| Reply::Send(file.clone()));
     let (result, events) = fetch(folder.path(), &[server.url(), server.url()], &quick());
     let error = result.unwrap_err();
+    assert!(matches!(error, DataError::FileKind { .. }), "{error}");
     assert!(
-        matches!(
-            error,
-            DataError::Io {
-                action: "write",
-                ..
-            }
-        ),
+        error.to_string().ends_with("found a symbolic link"),
         "{error}"
     );
-    assert_eq!((events.len(), server.requests().len()), (0, 1));
+    assert_eq!((events.len(), server.requests().len()), (0, 0));
+    assert_eq!(fs::read(&target).unwrap(), b"precious");
+}
+
+#[test]
+fn a_server_that_drips_is_given_up_and_what_came_is_kept() {
+    let (folder, file) = (tempfile::tempdir().unwrap(), good());
+    let copy = file.clone();
+    // A byte each 20 milliseconds is never a stall, and would take more than an hour.
+    let slow = Server::start(move |_, _| Reply::Drip(copy.clone(), Duration::from_millis(20)));
+    let config = DownloadConfig {
+        attempts: 2,
+        stall_timeout: Duration::from_millis(200),
+        ..quick()
+    };
+    let failed = attempts(fetch(folder.path(), &[slow.url()], &config).0);
+    assert_eq!(failed.len(), 2);
+    for attempt in &failed {
+        let fault = &attempt.fault;
+        assert!(
+            matches!(
+                fault,
+                Fault::TooSlow {
+                    expected: 1000,
+                    received: 1..,
+                    ..
+                }
+            ),
+            "{fault}"
+        );
+    }
+    let kept = fs::metadata(part(&folder)).unwrap().len();
+    assert_eq!(kept, failed.iter().map(|a| a.received).sum::<u64>());
+    let good = Server::start(move |_, _| Reply::Send(file.clone()));
+    let (result, _) = fetch(folder.path(), &[good.url()], &config);
+    assert!(result.is_ok(), "{result:?}");
+    assert_eq!(good.starts(), [Some(kept as usize)]);
+    assert_there(&folder);
+}
+
+/// Runs a download that is stopped at the first event that `stop` names; returns the error.
+fn stopped_at(
+    folder: &Path,
+    url: &str,
+    config: &DownloadConfig,
+    mut stop: impl FnMut(&DownloadEvent<'_>) -> bool,
+) -> DataError {
+    let result = Download {
+        file: known_file(),
+        mirrors: &[url.to_owned()],
+        folder,
+        config,
+    }
+    .run(&mut |event| {
+        if stop(&event) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    });
+    result.unwrap_err()
+}
+
+#[test]
+fn a_download_stops_when_it_is_told_to_and_goes_on_later() {
+    let (folder, file) = (tempfile::tempdir().unwrap(), good());
+    let server = Server::start(move |_, _| Reply::Send(file.clone()));
+    let error = stopped_at(folder.path(), &server.url(), &quick(), |event| {
+        matches!(event, DownloadEvent::Received { received: 1.., .. })
+    });
+    assert!(matches!(&error, DataError::Stopped { file } if *file == format!("{NAME}.gz")));
+    let kept = fs::metadata(part(&folder)).unwrap().len() as usize;
+    assert!(kept > 0);
+    let (result, _) = fetch(folder.path(), &[server.url()], &quick());
+    assert!(result.is_ok(), "{result:?}");
+    assert_eq!(server.starts(), [None, Some(kept)]);
+    assert_there(&folder);
+}
+
+#[test]
+fn waits_of_every_kind_can_be_stopped() {
+    let waiting = |event: &DownloadEvent<'_>| matches!(event, DownloadEvent::Waiting { .. });
+    // Times that no test would wait for.
+    let patient = DownloadConfig {
+        first_wait: Duration::from_secs(500),
+        longest_wait: Duration::from_secs(500),
+        stall_timeout: Duration::from_secs(500),
+        lock_timeout: Duration::from_secs(500),
+        ..quick()
+    };
+    let silent = Server::start(|_, _| Reply::Stall(Duration::from_millis(800)));
+    let busy = Server::start(|_, _| Reply::Status(503, ""));
+    for server in [&silent, &busy] {
+        let folder = tempfile::tempdir().unwrap();
+        let error = stopped_at(folder.path(), &server.url(), &patient, waiting);
+        assert!(matches!(error, DataError::Stopped { .. }), "{error}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let lock = folder.path().join(format!(".{NAME}.gz.lock"));
+    let _held = super::lock::Lock::acquire(&lock, Duration::ZERO, &mut || Ok(())).unwrap();
+    let error = stopped_at(folder.path(), &busy.url(), &patient, waiting);
+    assert!(matches!(error, DataError::Stopped { .. }), "{error}");
+}
+
+#[test]
+fn messages_do_not_repeat_their_causes() {
+    let folder = tempfile::tempdir().unwrap();
+    let dead = Server::start(|_, _| Reply::Status(404, "")).url();
+    let failed = attempts(fetch(folder.path(), &[dead], &quick()).0);
+    let attempt: &dyn std::error::Error = &failed[0];
+    let mut chain = Vec::new();
+    let mut next = Some(attempt);
+    while let Some(error) = next {
+        chain.push(error.to_string());
+        next = error.source();
+    }
+    assert!(chain.len() >= 3, "{chain:?}");
+    for (i, message) in chain.iter().enumerate() {
+        for cause in &chain[i + 1..] {
+            assert!(!message.contains(cause.as_str()), "{chain:?}");
+        }
+    }
 }
 
 #[test]
@@ -380,7 +501,7 @@ fn a_data_set_names_the_file_that_no_mirror_has() {
         ..quick()
     };
     let error = MnistVariant::Mnist
-        .download(&config, &mut |_| {})
+        .download(&config, &mut |_| ControlFlow::Continue(()))
         .unwrap_err();
     assert!(
         matches!(error, DataError::Download { ref file, .. } if file == "train-images-idx3-ubyte.gz")

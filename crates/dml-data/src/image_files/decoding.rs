@@ -1,59 +1,172 @@
-//! From a file to a picture of the size that is asked for.
+//! From the bytes of a file to an image of the size that is asked for.
 
+use std::fs::File;
+use std::io::{Cursor, Read};
 use std::path::Path;
 
 use image::imageops::FilterType;
-use image::{DynamicImage, ImageDecoder, ImageReader};
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
 
-use super::{ImageFilesConfig, Resize};
+use super::format::{FORMATS, SNIFFED, sniff};
+use super::memory::{Header, peak, working_channels};
+use super::{ImageFilesConfig, Resize, exif, jpeg};
 use crate::{DataError, Image, Result};
 
-/// Bytes of a decoded image that are held in memory at most: 178 megapixels in colour.
-const LIMIT: u64 = 1 << 29;
-
-/// Reads, turns, converts and resizes.
+/// Reads a file, decodes, turns, converts and resizes.
 pub(super) fn read(path: &Path, config: &ImageFilesConfig) -> Result<Image> {
-    let image = decode(path)?;
-    let image = match config.channels {
+    decode(path, &read_bytes(path, config.memory_limit)?, config)
+}
+
+/// The bytes of a regular file. Opening a named pipe would wait until somebody writes to it.
+fn read_bytes(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    let metadata = std::fs::metadata(path).map_err(DataError::io("read", path))?;
+    if !metadata.is_file() {
+        return Err(DataError::FileKind {
+            file: path.to_path_buf(),
+            found: crate::file_kind::name(metadata.file_type()),
+        });
+    }
+    if metadata.len() > limit {
+        return Err(too_large(path, metadata.len(), limit));
+    }
+    let file = File::open(path).map_err(DataError::io("read", path))?;
+    let mut bytes = Vec::with_capacity(metadata.len() as usize);
+    file.take(limit)
+        .read_to_end(&mut bytes)
+        .map_err(DataError::io("read", path))?;
+    Ok(bytes)
+}
+
+/// Decodes, turns, converts and resizes the bytes of a file; `name` is for errors.
+pub(super) fn decode(name: &Path, bytes: &[u8], config: &ImageFilesConfig) -> Result<Image> {
+    let (image, orientation) = decode_pixels(name, bytes, config)?;
+    let mut image = match working_channels(image.color(), config.channels) {
         1 => DynamicImage::ImageLuma8(image.into_luma8()),
         _ => DynamicImage::ImageRgb8(image.into_rgb8()),
     };
+    image.apply_orientation(orientation);
     let image = resize(image, config.size, config.resize);
     let [height, width] = config.size;
-    let (channels, bytes) = (config.channels, image.into_bytes());
-    let shape = [channels, height, width];
+    let own = usize::from(image.color().channel_count());
+    let bytes = image.into_bytes();
+    let shape = [config.channels, height, width];
     Ok(Image::from_fn(shape, |channel, y, x| {
-        f32::from(bytes[(y * width + x) * channels + channel]) / 255.0
+        // A grey image has one channel whatever is asked for.
+        f32::from(bytes[(y * width + x) * own + channel.min(own - 1)]) / 255.0
     }))
 }
 
-fn decode(path: &Path) -> Result<DynamicImage> {
-    let undecodable = |reason: String| DataError::Image {
-        file: path.to_path_buf(),
-        reason,
+fn undecodable(name: &Path, reason: impl Into<String>) -> DataError {
+    DataError::Image {
+        file: name.to_path_buf(),
+        reason: reason.into(),
+    }
+}
+
+fn too_large(name: &Path, bytes: u64, limit: u64) -> DataError {
+    let reason = format!("it takes {bytes} bytes of memory, more than the memory limit of {limit}");
+    undecodable(name, reason)
+}
+
+/// The image as it is in the file, and how it is to be turned.
+fn decode_pixels(
+    name: &Path,
+    bytes: &[u8],
+    config: &ImageFilesConfig,
+) -> Result<(DynamicImage, Orientation)> {
+    let fault = |error: image::ImageError| undecodable(name, bounded(&error.to_string()));
+    let Some(format) = sniff(&bytes[..bytes.len().min(SNIFFED)]) else {
+        return Err(undecodable(
+            name,
+            format!("it doesn't begin like {FORMATS}"),
+        ));
     };
-    let reader = ImageReader::open(path).map_err(DataError::io("read", path))?;
-    let reader = reader
-        .with_guessed_format()
-        .map_err(DataError::io("read", path))?;
-    let fault = |error: image::ImageError| undecodable(error.to_string());
+    let structure = match format {
+        ImageFormat::Jpeg => {
+            let found = jpeg::structure(bytes);
+            Some(found.map_err(|reason| undecodable(name, reason))?)
+        }
+        _ => None,
+    };
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    let mut limits = Limits::no_limits();
+    limits.max_alloc = Some(config.memory_limit);
+    reader.limits(limits);
     let mut decoder = reader.into_decoder().map_err(fault)?;
-    let bytes = decoder.total_bytes();
-    if bytes > LIMIT {
-        return Err(undecodable(format!(
-            "{bytes} bytes once decoded, more than {LIMIT}"
-        )));
-    }
     // A tag that makes no sense is as good as none.
-    let orientation = decoder.orientation().ok();
-    let mut image = DynamicImage::from_decoder(decoder).map_err(fault)?;
-    if let Some(orientation) = orientation {
-        image.apply_orientation(orientation);
+    let exif = decoder.exif_metadata().ok().flatten();
+    let orientation = exif
+        .and_then(|exif| exif::orientation(&exif))
+        .or_else(|| match format {
+            // The tag stands in the directory of the image itself.
+            ImageFormat::Tiff => exif::orientation(bytes),
+            _ => None,
+        })
+        .unwrap_or(Orientation::NoTransforms);
+    let (width, height) = decoder.dimensions();
+    if width == 0 || height == 0 {
+        return Err(undecodable(name, "no pixels"));
     }
-    if image.width() == 0 || image.height() == 0 {
-        return Err(undecodable("no pixels".to_owned()));
+    let header = Header {
+        file: bytes.len() as u64,
+        width: width.into(),
+        height: height.into(),
+        color: decoder.color_type(),
+        jpeg: structure,
+        is_turned: matches!(
+            orientation,
+            Orientation::Rotate90
+                | Orientation::Rotate270
+                | Orientation::Rotate90FlipH
+                | Orientation::Rotate270FlipH
+        ),
+    };
+    let memory = peak(&header, config);
+    if memory > config.memory_limit {
+        return Err(too_large(name, memory, config.memory_limit));
     }
-    Ok(image)
+    let image = if structure.is_some_and(|found| found.is_separate) {
+        drop(decoder);
+        separate_scans(bytes).map_err(|reason| undecodable(name, bounded(&reason)))?
+    } else {
+        DynamicImage::from_decoder(decoder).map_err(fault)?
+    };
+    Ok((image, orientation))
+}
+
+/// A JPEG file whose components come in scans of their own. `image` decodes them by zune-jpeg, which misreads the ones
+/// with fewer samples.
+fn separate_scans(bytes: &[u8]) -> std::result::Result<DynamicImage, String> {
+    use jpeg_decoder::{Decoder, PixelFormat};
+    let mut decoder = Decoder::new(bytes);
+    let pixels = decoder.decode().map_err(|error| error.to_string())?;
+    let info = decoder.info().ok_or("no frame")?;
+    let (width, height) = (info.width.into(), info.height.into());
+    let image = match info.pixel_format {
+        PixelFormat::RGB24 => {
+            RgbImage::from_raw(width, height, pixels).map(DynamicImage::ImageRgb8)
+        }
+        PixelFormat::L8 => {
+            image::GrayImage::from_raw(width, height, pixels).map(DynamicImage::ImageLuma8)
+        }
+        other => return Err(format!("separate scans of {other:?} are not supported")),
+    };
+    image.ok_or_else(|| "fewer pixels than the header says".to_owned())
+}
+
+/// The first characters of a message: some decoders quote the file.
+fn bounded(message: &str) -> String {
+    crate::error::shortened(message)
+}
+
+/// Sides of the largest rectangle of proportions `a` within `b`.
+pub(super) fn within(a: (u64, u64), b: (u64, u64)) -> (u64, u64) {
+    if b.0 * a.1 <= b.1 * a.0 {
+        (b.0, (b.0 * a.1 / a.0).max(1))
+    } else {
+        ((b.1 * a.0 / a.1).max(1), b.1)
+    }
 }
 
 /// The image with `[height, width]`.
@@ -63,14 +176,6 @@ fn resize(image: DynamicImage, size: [usize; 2], mode: Resize) -> DynamicImage {
     if own == (u64::from(height), u64::from(width)) {
         return image;
     }
-    // Sides of the largest rectangle of proportions `a` within `b`.
-    let within = |a: (u64, u64), b: (u64, u64)| {
-        if b.0 * a.1 <= b.1 * a.0 {
-            (b.0, (b.0 * a.1 / a.0).max(1))
-        } else {
-            ((b.1 * a.0 / a.1).max(1), b.1)
-        }
-    };
     let wanted = (u64::from(height), u64::from(width));
     match mode {
         Resize::Stretch => image.resize_exact(width, height, FilterType::Triangle),
@@ -78,9 +183,9 @@ fn resize(image: DynamicImage, size: [usize; 2], mode: Resize) -> DynamicImage {
             let part = within(wanted, own);
             let corner = ((own.0 - part.0) / 2, (own.1 - part.1) / 2);
             let [y, x, rows, columns] = [corner.0, corner.1, part.0, part.1].map(|n| n as u32);
-            image
-                .crop_imm(x, y, columns, rows)
-                .resize_exact(width, height, FilterType::Triangle)
+            let part = image.crop_imm(x, y, columns, rows);
+            drop(image);
+            part.resize_exact(width, height, FilterType::Triangle)
         }
         Resize::Pad => {
             let (rows, columns) = within(own, wanted);

@@ -1,15 +1,25 @@
 //! Images in files, decoded one by one when they are asked for.
 //!
 //! ```text
-//! bytes → decoded → turned as its EXIF tag says → grey or red, green, blue → resized → value / 255
+//! bytes → decoded → grey or red, green, blue → turned as its EXIF tag says → resized → value / 255
 //! ```
 //!
-//! PNG and JPEG are told apart by their first bytes, whatever the file is called. Grey is the sRGB luminance
+//! The formats are PNG, JPEG, WebP, GIF, BMP and TIFF. The first bytes of a file decide its format, whatever its name
+//! says. Of an animation the first frame is read, of a TIFF file the first image. Grey is the sRGB luminance
 //! `0.2126 R + 0.7152 G + 0.0722 B`; a grey image has its one channel three times where colour is asked for.
 //! Transparency is left out. Resizing weighs all pixels under each new one by a triangle, so that a small copy of a
 //! large photo doesn't flicker.
+//!
+//! A file that ends before its image does is refused. So is an image that would take more memory than
+//! [`memory_limit`](ImageFilesConfig::memory_limit): file, decoded pixels, their conversion, turning and resizing are
+//! counted from the header, before any pixel is decoded.
 
 mod decoding;
+mod exif;
+pub(crate) mod format;
+mod jpeg;
+mod memory;
+mod skipped;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,7 +28,9 @@ use dml_core::{Dataset, Examples, IntoLabels, Labels, check};
 use rayon::prelude::*;
 
 use crate::image::check_size;
-use crate::{DataError, Image, ImageSource, Result};
+use crate::{ClassOrder, DataError, Image, ImageSource, Result};
+
+pub use skipped::{SkippedFile, SkippedKind};
 
 /// How an image of any size becomes one of the size that is asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,11 +57,12 @@ pub enum Resize {
     serde(rename_all = "snake_case")
 )]
 pub enum Unreadable {
-    /// Nothing is decoded ahead of time; whoever asks for such an image gets an error with the file's name.
+    /// Nothing is decoded ahead of time; reading such an image is an error with the file's name. A folder that can't be
+    /// read is an error at once.
     #[default]
     Refuse,
     /// Every file is decoded once at the beginning, in parallel, and those that can't be are left out
-    /// ([list](ImageFiles::skipped)). It takes as long as reading all images once.
+    /// ([list](ImageFiles::skipped)), as are folders that can't be read. It takes as long as reading all images once.
     Skip,
 }
 
@@ -71,6 +84,9 @@ pub struct ImageFilesConfig {
     pub unreadable: Unreadable,
     /// How many classes there must be. Default 1; to train on, at least 2.
     pub min_classes: usize,
+    /// Most bytes of memory that one image may take while it is read, apart from the result. 1 MiB to 1 TiB; default
+    /// 512 MiB, enough for a photo of 100 megapixels. A loader reads one image a thread.
+    pub memory_limit: u64,
 }
 
 impl Default for ImageFilesConfig {
@@ -81,6 +97,7 @@ impl Default for ImageFilesConfig {
             resize: Resize::default(),
             unreadable: Unreadable::default(),
             min_classes: 1,
+            memory_limit: 1 << 29,
         }
     }
 }
@@ -95,17 +112,14 @@ impl ImageFilesConfig {
             channels as f64,
             "1 or 3",
         )?;
+        check::parameter(
+            (1 << 20..=1 << 40).contains(&self.memory_limit),
+            "memory_limit",
+            self.memory_limit as f64,
+            "1048576 (1 MiB) to 1099511627776 (1 TiB)",
+        )?;
         Ok(())
     }
-}
-
-/// A file that was left out.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SkippedFile {
-    /// The file.
-    pub path: PathBuf,
-    /// Why it can't be decoded.
-    pub reason: String,
 }
 
 /// Labelled image files ([how they are read](self)): a [`Dataset`] of `[rows, channels, height, width]` with values in
@@ -137,8 +151,37 @@ pub struct ImageFiles {
     paths: Arc<[PathBuf]>,
     labels: Labels,
     class_names: Arc<[String]>,
+    /// The file of every row as bytes, where it stands in a table; empty if none does.
+    contents: Arc<[Option<Arc<[u8]>>]>,
+    /// The camera of every row, a position in the names; none if some row has none.
+    cameras: Option<Arc<[i64]>>,
+    camera_names: Arc<[String]>,
     skipped: Arc<[SkippedFile]>,
     config: ImageFilesConfig,
+}
+
+/// Rows of images that a table adds something to.
+#[derive(Debug, Default)]
+pub(crate) struct Extras {
+    /// The files of the rows as bytes; empty if none is given.
+    pub(crate) contents: Vec<Option<Arc<[u8]>>>,
+    /// The camera of every row, a position in the names.
+    pub(crate) cameras: Option<Vec<i64>>,
+    pub(crate) camera_names: Arc<[String]>,
+    /// Whether a label of −1 marks a row that is of no class.
+    pub(crate) has_junk: bool,
+    /// What was left out before.
+    pub(crate) skipped: Vec<SkippedFile>,
+}
+
+/// Decodes the bytes of an image file as [`ImageFiles`] does ([how](self)); `name` is for errors.
+///
+/// # Errors
+/// [`DataError::Image`] if the bytes can't be decoded within the memory limit, [`DataError::Core`] for a configuration
+/// out of range.
+pub fn decode(name: impl AsRef<Path>, bytes: &[u8], config: &ImageFilesConfig) -> Result<Image> {
+    config.check()?;
+    decoding::decode(name.as_ref(), bytes, config)
 }
 
 impl ImageFiles {
@@ -156,6 +199,25 @@ impl ImageFiles {
         class_names: impl IntoIterator<Item = S>,
         config: ImageFilesConfig,
     ) -> Result<Self> {
+        Self::with_extras(
+            source,
+            paths,
+            labels,
+            class_names,
+            config,
+            Extras::default(),
+        )
+    }
+
+    /// The same with what a table or a folder adds. `extras` has one entry for each path, or none.
+    pub(crate) fn with_extras<S: Into<String>>(
+        source: impl AsRef<Path>,
+        paths: impl IntoIterator<Item = PathBuf>,
+        labels: impl IntoLabels,
+        class_names: impl IntoIterator<Item = S>,
+        config: ImageFilesConfig,
+        extras: Extras,
+    ) -> Result<Self> {
         config.check()?;
         let source = source.as_ref();
         let paths: Vec<PathBuf> = paths.into_iter().collect();
@@ -168,7 +230,8 @@ impl ImageFiles {
                 found: labels.len(),
             });
         }
-        let known = |&label: &i64| (0..class_names.len() as i64).contains(&label);
+        let least = if extras.has_junk { -1 } else { 0 };
+        let known = |&label: &i64| (least..class_names.len() as i64).contains(&label);
         if let Some(position) = labels.as_slice().iter().position(|label| !known(label)) {
             return Err(DataError::Label {
                 labels: source.display().to_string(),
@@ -182,7 +245,10 @@ impl ImageFiles {
             paths: paths.into(),
             labels,
             class_names,
-            skipped: Arc::default(),
+            contents: extras.contents.into(),
+            cameras: extras.cameras.map(Into::into),
+            camera_names: extras.camera_names,
+            skipped: extras.skipped.into(),
             config,
         };
         let files = match files.config.unreadable {
@@ -193,7 +259,7 @@ impl ImageFiles {
         Ok(files)
     }
 
-    /// Decodes every file, and leaves out those that can't be. Labels and names of classes stay what they are, even of
+    /// Decodes every file, and leaves out those that can't be decoded. Labels and names of classes stay what they are, even of
     /// a class that loses all its images.
     fn without_unreadable(self) -> Result<Self> {
         let rows: Vec<usize> = (0..self.paths.len()).collect();
@@ -203,42 +269,80 @@ impl ImageFiles {
             .par_iter()
             .map(|&row| self.image(row).map(drop))
             .collect();
-        let (mut kept, mut skipped) = (Vec::new(), Vec::new());
+        let (mut kept, mut skipped) = (Vec::new(), self.skipped.to_vec());
         for (row, result) in rows.into_iter().zip(results) {
-            let path = self.paths[row].clone();
-            match result {
-                Ok(()) => kept.push(row),
-                Err(DataError::Image { reason, .. }) => skipped.push(SkippedFile { path, reason }),
-                Err(DataError::Io { source, .. }) => {
-                    let reason = source.to_string();
-                    skipped.push(SkippedFile { path, reason });
+            let (kind, reason) = match result {
+                Ok(()) => {
+                    kept.push(row);
+                    continue;
                 }
+                Err(DataError::Image { reason, .. }) => (SkippedKind::Undecodable, reason),
+                Err(DataError::Io { source, .. }) => (SkippedKind::Unreadable, source.to_string()),
+                Err(DataError::FileKind { found, .. }) => (SkippedKind::NotAFile, found.to_owned()),
                 Err(other) => return Err(other),
-            }
+            };
+            skipped.push(SkippedFile::new(self.paths[row].clone(), kind, reason));
         }
-        let labels: Vec<i64> = kept
-            .iter()
-            .map(|&row| self.labels.as_slice()[row])
-            .collect();
+        self.with_rows(&kept, skipped)
+    }
+
+    /// The rows `rows` alone.
+    fn with_rows(self, rows: &[usize], skipped: Vec<SkippedFile>) -> Result<Self> {
+        let labels = self.labels.as_slice();
+        let labels: Vec<i64> = rows.iter().map(|&row| labels[row]).collect();
+        let contents = rows.iter().filter_map(|&row| self.contents.get(row));
+        let cameras = self.cameras.as_ref().map(|cameras| {
+            let own = rows.iter().map(|&row| cameras[row]);
+            own.collect::<Arc<[i64]>>()
+        });
         Ok(Self {
-            paths: kept.iter().map(|&row| self.paths[row].clone()).collect(),
+            paths: rows.iter().map(|&row| self.paths[row].clone()).collect(),
             labels: labels.into_labels()?,
+            contents: contents.cloned().collect(),
+            cameras,
             skipped: skipped.into(),
             ..self
         })
+    }
+
+    /// Numbers the classes in another order, and sorts the rows by class.
+    pub(crate) fn with_class_order(self, order: ClassOrder) -> Result<Self> {
+        let mut places: Vec<usize> = (0..self.class_names.len()).collect();
+        places.sort_by(|&a, &b| order.compare(&self.class_names[a], &self.class_names[b]));
+        let mut new = vec![0i64; places.len()];
+        for (i, &place) in places.iter().enumerate() {
+            new[place] = i as i64;
+        }
+        // Junk keeps its label.
+        let label = |old: i64| usize::try_from(old).map_or(old, |old| new[old]);
+        let labels = self.labels.as_slice().iter();
+        let labels: Vec<i64> = labels.map(|&old| label(old)).collect();
+        let mut rows: Vec<usize> = (0..labels.len()).collect();
+        rows.sort_by_key(|&row| labels[row]);
+        let skipped = self.skipped.to_vec();
+        let names = places.iter().map(|&place| self.class_names[place].clone());
+        let renamed = Self {
+            class_names: names.collect(),
+            labels: labels.into_labels()?,
+            ..self
+        };
+        renamed.with_rows(&rows, skipped)
     }
 
     fn check_count(&self) -> Result<()> {
         if self.paths.is_empty() {
             return Err(DataError::NoImages {
                 path: self.source.to_path_buf(),
-                kind: "PNG or JPEG, that can be decoded",
+                kind: "PNG, JPEG, WebP, GIF, BMP or TIFF, that can be decoded",
             });
         }
-        let mut classes = self.labels.as_slice().to_vec();
+        let labels = self.labels.as_slice().iter().copied();
+        let mut classes: Vec<i64> = labels.filter(|&label| label >= 0).collect();
         classes.sort_unstable();
         classes.dedup();
-        if classes.len() < self.config.min_classes {
+        // A part that is all junk is a gallery that nothing is found in, and no mistake.
+        let found = classes.len().max(1);
+        if found < self.config.min_classes {
             return Err(DataError::FewClasses {
                 path: self.source.to_path_buf(),
                 expected: self.config.min_classes,
@@ -266,7 +370,21 @@ impl ImageFiles {
         &self.class_names
     }
 
-    /// The files that were left out because they can't be decoded, in their order.
+    /// The camera of every row, a position in [`camera_names`](Self::camera_names); `None` unless the table names one for
+    /// each of these rows. Queries and gallery of one table have the same numbers for the same cameras.
+    #[must_use]
+    pub fn cameras(&self) -> Option<&[i64]> {
+        self.cameras.as_deref()
+    }
+
+    /// The names of all cameras of the table.
+    #[must_use]
+    pub fn camera_names(&self) -> &[String] {
+        &self.camera_names
+    }
+
+    /// The files and folders that were left out, with the reason: whatever in a folder is no image, and images that
+    /// can't be decoded if these are [skipped](Unreadable::Skip).
     #[must_use]
     pub fn skipped(&self) -> &[SkippedFile] {
         &self.skipped
@@ -291,7 +409,11 @@ impl ImageSource for ImageFiles {
 
     fn image(&self, row: usize) -> Result<Image> {
         check::indices("rows", [row], self.paths.len())?;
-        decoding::read(&self.paths[row], &self.config)
+        let path = &self.paths[row];
+        match self.contents.get(row) {
+            Some(Some(bytes)) => decoding::decode(path, bytes, &self.config),
+            _ => decoding::read(path, &self.config),
+        }
     }
 }
 

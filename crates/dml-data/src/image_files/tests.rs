@@ -2,6 +2,7 @@ use image::codecs::jpeg::JpegEncoder;
 use image::{GrayImage, ImageEncoder, Luma, LumaA, Rgb, RgbImage};
 
 use super::*;
+use crate::mutation::mutated;
 
 type Outcome = std::result::Result<(), Box<dyn std::error::Error>>;
 
@@ -153,10 +154,20 @@ fn extreme_proportions_leave_at_least_a_pixel() -> Outcome {
 
 #[test]
 fn photos_are_turned_as_their_tag_says() -> Outcome {
-    // Big-endian TIFF header, one entry: orientation 6, a quarter turn to the right.
-    let exif: &[u8] = &[
+    // Big-endian TIFF header, one entry: orientation 6, a quarter turn to the right, as SHORT and as LONG.
+    let short: &'static [u8] = &[
         0x4d, 0x4d, 0, 42, 0, 0, 0, 8, 0, 1, 0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, 6, 0, 0, 0, 0, 0, 0,
     ];
+    let long: &'static [u8] = &[
+        0x4d, 0x4d, 0, 42, 0, 0, 0, 8, 0, 1, 0x01, 0x12, 0, 4, 0, 0, 0, 1, 0, 0, 0, 6, 0, 0, 0, 0,
+    ];
+    for exif in [short, long] {
+        assert_turned(exif)?;
+    }
+    Ok(())
+}
+
+fn assert_turned(exif: &'static [u8]) -> Outcome {
     let save = |path: &Path| {
         let file = std::fs::File::create(path).unwrap();
         let mut encoder = JpegEncoder::new_with_quality(file, 100);
@@ -201,6 +212,274 @@ fn arguments_are_checked() {
         "list: expected labels below 2, found 2 at position 1"
     );
     assert!(new(0, &[], default()).starts_with("list: expected at least one image"));
+    for memory_limit in [0, 1 << 41] {
+        let config = ImageFilesConfig {
+            memory_limit,
+            ..default()
+        };
+        let message = new(1, &[0], config);
+        assert!(
+            message.starts_with("memory_limit: expected 1048576"),
+            "{message}"
+        );
+    }
+}
+
+fn inputs() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/inputs")
+}
+
+fn input(name: &str) -> Vec<u8> {
+    std::fs::read(inputs().join(name)).unwrap()
+}
+
+fn sized(height: usize, width: usize, channels: usize) -> ImageFilesConfig {
+    ImageFilesConfig {
+        size: [height, width],
+        channels,
+        ..ImageFilesConfig::default()
+    }
+}
+
+/// An image of 13 × 9 pixels in every format that is read, with its ending.
+fn every_format() -> Vec<(&'static str, Vec<u8>)> {
+    use image::ImageFormat::{Bmp, Gif, Jpeg, Png, Tiff, WebP};
+    let image = RgbImage::from_fn(13, 9, |x, y| Rgb([20 * x as u8, 25 * y as u8, 99]));
+    let formats = [
+        ("png", Png),
+        ("jpg", Jpeg),
+        ("gif", Gif),
+        ("webp", WebP),
+        ("bmp", Bmp),
+        ("tiff", Tiff),
+    ];
+    let mut files: Vec<(&str, Vec<u8>)> = formats
+        .into_iter()
+        .map(|(ending, format)| {
+            let mut bytes = std::io::Cursor::new(Vec::new());
+            image.write_to(&mut bytes, format).unwrap();
+            (ending, bytes.into_inner())
+        })
+        .collect();
+    files.push(("jpg, scans apart", input("noninterleaved_420.jpg")));
+    files
+}
+
+#[test]
+fn every_format_is_read_and_none_is_read_in_part() -> Outcome {
+    let config = sized(9, 13, 3);
+    for (name, bytes) in every_format() {
+        let whole = decode(name, &bytes, &config)?;
+        if ["png", "webp", "bmp", "tiff"].contains(&name) {
+            let expected = [60.0 / 255.0, 50.0 / 255.0, 99.0 / 255.0];
+            let found = [0, 1, 2].map(|channel| whole.plane(channel)[2 * 13 + 3]);
+            assert_close(&found, &expected, 1e-6);
+        }
+        // However little is missing: refused, or nothing that is seen is missing.
+        for end in 0..bytes.len() {
+            if let Ok(part) = decode(name, &bytes[..end], &config) {
+                assert_eq!(
+                    part,
+                    whole,
+                    "{name} without its last {} bytes",
+                    bytes.len() - end
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn files_that_were_cut_off_are_refused() {
+    for name in ["a/half.jpg", "a/progressive_tenth.jpg", "b/half.png"] {
+        let error = decode(name, &input(&format!("truncated/{name}")), &sized(8, 8, 3));
+        let message = error.unwrap_err().to_string();
+        assert!(
+            message.contains(name) && message.contains("can't be decoded"),
+            "{message}"
+        );
+    }
+    for name in ["truncated/a/whole.png", "truncated/b/whole.png"] {
+        assert!(decode(name, &input(name), &sized(8, 8, 3)).is_ok());
+    }
+}
+
+#[test]
+fn components_in_scans_of_their_own_are_read() -> Outcome {
+    let expected = image::load_from_memory(&input("noninterleaved_420_expected.png"))?.into_rgb8();
+    let (width, height) = expected.dimensions();
+    let config = sized(height as usize, width as usize, 3);
+    let found = decode("x", &input("noninterleaved_420.jpg"), &config)?;
+    for (x, y, pixel) in expected.enumerate_pixels() {
+        for channel in 0..3 {
+            let value = found.plane(channel)[y as usize * width as usize + x as usize] * 255.0;
+            let difference = (value - f32::from(pixel[channel])).abs();
+            assert!(
+                difference <= 3.0,
+                "{x}, {y}, channel {channel}: {difference}"
+            );
+        }
+    }
+    Ok(())
+}
+
+/// The message that refuses an image for its size.
+fn refused(bytes: &[u8], config: &ImageFilesConfig) -> String {
+    let message = decode("x", bytes, config).unwrap_err().to_string();
+    assert!(
+        message.contains("more than the memory limit of"),
+        "{message}"
+    );
+    message
+}
+
+#[test]
+fn memory_is_counted_before_pixels_are_decoded() -> Outcome {
+    // 10,000,000 × 1 pixels: each row of the result weighs all of them in numbers of 16 bytes.
+    refused(&input("hostile/wide10m.png"), &ImageFilesConfig::default());
+    // 144,000,000 grey pixels stay grey until they are few, though three channels are asked for.
+    let grey = input("bomb_grey.png");
+    let within = |memory_limit, size| ImageFilesConfig {
+        memory_limit,
+        ..sized(size, size, 3)
+    };
+    let image = decode("x", &grey, &within(400_000_000, 16))?;
+    assert_eq!(image.plane(0), image.plane(2));
+    refused(&grey, &within(140_000_000, 16));
+    // 16 bytes × 12,000 columns × 4,000 rows more.
+    refused(&grey, &within(600_000_000, 4000));
+    Ok(())
+}
+
+#[test]
+fn the_parts_of_the_sum_are_what_they_should_be() {
+    use image::ColorType::{L8, Rgb8, Rgb16, Rgba8};
+    let header = |color| memory::Header {
+        file: 1000,
+        width: 200,
+        height: 100,
+        color,
+        jpeg: Some(jpeg::Structure::default()),
+        is_turned: false,
+    };
+    let peak = |header: memory::Header, config: &ImageFilesConfig| memory::peak(&header, config);
+    let same = sized(100, 200, 3);
+    assert_eq!(peak(header(Rgb8), &same), 1000 + 60_000);
+    assert_eq!(peak(header(L8), &same), 1000 + 20_000);
+    assert_eq!(peak(header(Rgba8), &same), 1000 + 80_000 + 60_000);
+    assert_eq!(
+        peak(header(Rgb16), &sized(100, 200, 1)),
+        1000 + 120_000 + 20_000
+    );
+    // Numbers of 16 bytes: 200 columns, 50 rows.
+    assert_eq!(
+        peak(header(Rgb8), &sized(50, 7, 3)),
+        1000 + 60_000 + 160_000
+    );
+    let turned = memory::Header {
+        is_turned: true,
+        ..header(Rgb8)
+    };
+    assert_eq!(peak(turned, &sized(200, 100, 3)), 1000 + 120_000);
+    let progressive = memory::Header {
+        jpeg: Some(jpeg::Structure {
+            components: 3,
+            is_progressive: true,
+            ..jpeg::Structure::default()
+        }),
+        ..header(Rgb8)
+    };
+    assert_eq!(peak(progressive, &same), 1000 + 120_000 + 60_000);
+    let other = memory::Header {
+        jpeg: None,
+        ..header(Rgb8)
+    };
+    assert_eq!(peak(other, &same), 1000 + 120_000);
+    // Of 200 × 100 pixels, 100 × 100 are left, and become 10 rows.
+    let crop = ImageFilesConfig {
+        resize: Resize::CenterCrop,
+        ..sized(10, 10, 3)
+    };
+    assert_eq!(peak(header(Rgb8), &crop), 1000 + 60_000 + 30_000);
+    let huge = memory::Header {
+        width: u64::MAX,
+        height: 2,
+        ..header(Rgb16)
+    };
+    assert_eq!(peak(huge, &same), u64::MAX);
+}
+
+#[test]
+fn a_jpeg_of_endless_scans_is_refused() {
+    // A frame of 16 × 16 pixels and a table of everything, then scans without data.
+    let mut bytes = vec![
+        0xff, 0xd8, 0xff, 0xc2, 0, 11, 8, 0, 16, 0, 16, 1, 1, 0x11, 0,
+    ];
+    for _ in 0..501 {
+        bytes.extend([0xff, 0xda, 0, 8, 1, 1, 0, 0, 0, 0]);
+    }
+    bytes.extend([0xff, 0xd9]);
+    let message = decode("x", &bytes, &sized(8, 8, 1))
+        .unwrap_err()
+        .to_string();
+    assert!(message.contains("501 scans"), "{message}");
+}
+
+#[test]
+fn what_is_no_regular_file_is_refused_without_being_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = ImageFiles::new(
+        "list",
+        [folder.path().to_path_buf()],
+        [0u8],
+        ["a"],
+        sized(8, 8, 1),
+    );
+    let error = files.unwrap().image(0).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            DataError::FileKind {
+                found: "a folder",
+                ..
+            }
+        ),
+        "{error}"
+    );
+}
+
+#[test]
+fn damaged_images_are_read_or_refused() {
+    let config = ImageFilesConfig {
+        memory_limit: 1 << 24,
+        ..sized(8, 8, 3)
+    };
+    let mut files = every_format();
+    files.push(("progressive", input("truncated/a/progressive_tenth.jpg")));
+    for (i, (name, bytes)) in files.iter().enumerate() {
+        for seed in 0..150 {
+            let bytes = mutated(bytes, seed * 16 + i as u64);
+            if let Ok(image) = decode(name, &bytes, &config) {
+                assert!(image.values().iter().all(|x| (0.0..=1.0).contains(x)));
+            }
+        }
+    }
+}
+
+#[test]
+fn grey_images_of_16_bits_are_the_same_in_one_channel_and_in_three() -> Outcome {
+    let image = image::ImageBuffer::from_fn(256, 256, |x, y| Luma([(y * 256 + x) as u16]));
+    let image = image::DynamicImage::ImageLuma16(image);
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    image.write_to(&mut bytes, image::ImageFormat::Png)?;
+    let found = decode("x", bytes.get_ref(), &sized(256, 256, 3))?;
+    let expected = image.into_rgb8();
+    for (i, pixel) in expected.pixels().enumerate() {
+        let own = [0, 1, 2].map(|channel| (found.plane(channel)[i] * 255.0).round() as u8);
+        assert_eq!(own, pixel.0);
+    }
+    Ok(())
 }
 
 #[cfg(feature = "serde")]

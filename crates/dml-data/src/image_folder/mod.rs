@@ -11,9 +11,24 @@
 //! numbered from 0 in the order of their names, images of a class follow each other in the order of theirs, so the same
 //! folder gives the same rows on every machine.
 //!
-//! Images are files that end in `.png`, `.jpg` or `.jpeg`, in small or capital letters; all other files are passed
-//! over, and so is whatever has a name that begins with a dot. Links are followed, but each folder is read once: where
-//! a folder can be reached by a link and without one, it is read where it stands, and links that lead in a circle end.
+//! Images are files whose name ends in one of `.png .apng .jpg .jpeg .jfif .jpe .pjpeg .pjp .jif .webp .gif .bmp .dib
+//! .tif .tiff`, in small or capital letters, and files of any other name that begin like such an image. Links are followed,
+//! but each folder is read once: where a folder can be reached by a link and without one, it is read where it stands,
+//! and links that lead in a circle end.
+//!
+//! Everything else is left out and [listed](ImageFolder::skipped) with the reason:
+//!
+//! | left out | [kind](crate::SkippedKind) |
+//! |---|---|
+//! | names that begin with a dot, such as `.DS_Store`, `.thumbnails`, `.ipynb_checkpoints` | `Hidden` |
+//! | `@eaDir`, `$RECYCLE.BIN`, `#recycle`, `RECYCLER`, `@Recycle`, `@Recently-Snapshot`, `System Volume Information`, `lost+found`, `__MACOSX`, `__pycache__`, `Thumbs.db`, `desktop.ini`, in any case | `Hidden` |
+//! | images of other formats, by their ending: HEIC, AVIF, JPEG XL, raw formats of cameras, … | `Unsupported` |
+//! | files that are no images, such as texts | `NotAnImage` |
+//! | named pipes, sockets, devices | `NotAFile` |
+//! | folders that can't be read, with [`Unreadable::Skip`](crate::Unreadable::Skip) | `Unreadable` |
+//! | images that can't be decoded, with [`Unreadable::Skip`](crate::Unreadable::Skip) | `Undecodable`, `Unreadable` |
+//!
+//! A folder that is left out is one entry of the list, whatever it contains.
 
 mod walk;
 
@@ -21,7 +36,10 @@ use std::path::{Path, PathBuf};
 
 use dml_core::{Dataset, Examples, Labels};
 
-use crate::{DataError, Image, ImageFiles, ImageFilesConfig, ImageSource, Result, SkippedFile};
+use crate::image_files::Extras;
+use crate::{
+    ClassOrder, DataError, Image, ImageFiles, ImageFilesConfig, ImageSource, Result, SkippedFile,
+};
 
 /// Images in folders of their class ([layout](self)): a [`Dataset`] of `[rows, channels, height, width]` with values
 /// in `[0, 1]`. Cloning is cheap.
@@ -60,11 +78,11 @@ impl ImageFolder {
     /// another number of channels than 1 and 3.
     pub fn open(root: impl AsRef<Path>, config: ImageFilesConfig) -> Result<Self> {
         let root = root.as_ref();
-        let images = walk::images(root)?;
+        let walk::Found { images, skipped } = walk::images(root, config.unreadable)?;
         if images.is_empty() {
             return Err(DataError::NoImages {
                 path: root.to_path_buf(),
-                kind: ".png, .jpg or .jpeg in a folder of its class",
+                kind: "PNG, JPEG, WebP, GIF, BMP or TIFF in a folder of its class",
             });
         }
         let mut named = images
@@ -81,7 +99,20 @@ impl ImageFolder {
             labels.push(names.len() as i64 - 1);
         }
         let paths = named.into_iter().map(|(_, path)| path);
-        let files = ImageFiles::new(root, paths, labels, names, config)?;
+        let extras = Extras {
+            skipped,
+            ..Extras::default()
+        };
+        let files = ImageFiles::with_extras(root, paths, labels, names, config, extras)?;
+        Ok(Self { files })
+    }
+
+    /// The same images with classes numbered in another order, and rows sorted by class.
+    ///
+    /// # Errors
+    /// [`DataError::Core`] never in practice: labels are built anew.
+    pub fn with_class_order(self, order: ClassOrder) -> Result<Self> {
+        let files = self.files.with_class_order(order)?;
         Ok(Self { files })
     }
 
@@ -97,13 +128,14 @@ impl ImageFolder {
         self.files.paths()
     }
 
-    /// The names of the classes, sorted: that of label 0 first.
+    /// The names of the classes: that of label 0 first. Sorted by their bytes unless
+    /// [`with_class_order`](Self::with_class_order) chose another order.
     #[must_use]
     pub fn class_names(&self) -> &[String] {
         self.files.class_names()
     }
 
-    /// The files that were left out because they can't be decoded, in their order.
+    /// The files and folders that were left out, with the reason ([rules](self)); those that the walk left out come first.
     #[must_use]
     pub fn skipped(&self) -> &[SkippedFile] {
         self.files.skipped()

@@ -3,7 +3,7 @@ use std::fs;
 use image::{GrayImage, Luma};
 
 use super::*;
-use crate::Unreadable;
+use crate::{SkippedKind, Unreadable};
 
 type Outcome = std::result::Result<(), Box<dyn std::error::Error>>;
 
@@ -73,22 +73,130 @@ fn classes_are_the_folders_at_any_depth_in_order() -> Outcome {
     Ok(())
 }
 
+/// What was left out of `root`, by its path in it.
+fn skipped(root: &tempfile::TempDir, opened: &ImageFolder) -> Vec<(String, SkippedKind)> {
+    let named = opened.skipped().iter().map(|skipped| {
+        let path = skipped.path.strip_prefix(root.path()).unwrap();
+        assert!(!skipped.reason.is_empty());
+        (path.to_str().unwrap().to_owned(), skipped.kind)
+    });
+    named.collect()
+}
+
 #[test]
-fn other_files_and_hidden_ones_are_passed_over() -> Outcome {
-    let root = folder(&["a/1.png", "a/.2.png", ".b/3.png", "c/.d/4.png"]);
+fn whatever_is_left_out_is_listed_with_its_kind() -> Outcome {
+    use SkippedKind::{Hidden, NotAnImage, Unsupported};
+    let root = folder(&[
+        "a/1.png",
+        "a/.2.png",
+        ".b/3.png",
+        "c/.d/4.png",
+        "a/@eaDir/1.png",
+        "$Recycle.Bin/5.png",
+        "__MACOSX/a/1.png",
+        ".ipynb_checkpoints/1.png",
+        ".thumbnails/1.png",
+    ]);
     fs::write(root.path().join("a/notes.txt"), "x")?;
     fs::write(root.path().join("a/png"), "x")?;
+    fs::write(root.path().join("a/BM.txt"), "BMW and other cars, a list")?;
+    fs::write(root.path().join("a/Thumbs.db"), "x")?;
+    fs::write(root.path().join("a/photo.HEIC"), "x")?;
     fs::write(root.path().join("list.csv"), "x")?;
     let opened = open(&root)?;
     assert_eq!(opened.class_names(), ["a"]);
     assert_eq!(opened.paths().len(), 1);
+    let expected = [
+        ("$Recycle.Bin", Hidden),
+        (".b", Hidden),
+        (".ipynb_checkpoints", Hidden),
+        (".thumbnails", Hidden),
+        ("__MACOSX", Hidden),
+        ("a/.2.png", Hidden),
+        ("a/@eaDir", Hidden),
+        ("a/BM.txt", NotAnImage),
+        ("a/Thumbs.db", Hidden),
+        ("a/notes.txt", NotAnImage),
+        ("a/photo.HEIC", Unsupported),
+        ("a/png", NotAnImage),
+        ("c/.d", Hidden),
+        ("list.csv", NotAnImage),
+    ];
+    let expected = expected.map(|(path, kind)| (path.to_owned(), kind));
+    assert_eq!(skipped(&root, &opened), expected);
+    Ok(())
+}
+
+fn inputs(name: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/inputs")
+        .join(name)
+}
+
+#[test]
+fn every_format_makes_a_class() -> Outcome {
+    let skip = ImageFilesConfig {
+        unreadable: Unreadable::Skip,
+        ..config()
+    };
+    let opened = ImageFolder::open(inputs("mixed"), skip)?;
+    assert_eq!(opened.class_names(), ["duck", "owl", "teal"]);
+    assert_eq!((opened.paths().len(), opened.skipped().len()), (11, 0));
+    assert_eq!(opened.fetch(&(0..11).collect::<Vec<_>>(), 0)?.len(), 11);
+    Ok(())
+}
+
+#[test]
+fn contents_count_where_the_name_says_nothing() -> Outcome {
+    let root = folder(&["a/1", "a/2.dat", "b/3.txt"]);
+    let opened = open(&root)?;
+    assert_eq!(Dataset::labels(&opened).as_slice(), [0, 0, 1]);
+    assert_eq!(opened.fetch(&[0, 1, 2], 0)?.len(), 3);
+    Ok(())
+}
+
+#[test]
+fn images_that_were_cut_off_are_listed() -> Outcome {
+    let skip = ImageFilesConfig {
+        unreadable: Unreadable::Skip,
+        ..config()
+    };
+    let opened = ImageFolder::open(inputs("truncated"), skip)?;
+    assert_eq!(opened.class_names(), ["a", "b"]);
+    let names = opened.paths().iter().map(|path| path.file_name().unwrap());
+    assert!(names.clone().count() == 2 && names.into_iter().all(|name| name == "whole.png"));
+    let kinds: Vec<SkippedKind> = opened.skipped().iter().map(|own| own.kind).collect();
+    assert_eq!(kinds, [SkippedKind::Undecodable; 3]);
+    Ok(())
+}
+
+#[test]
+fn classes_are_numbered_by_value_on_request() -> Outcome {
+    let root = folder(&["10/a.png", "2/a.png", "1/a.png", "owl/a.png", "2/b.png"]);
+    let opened = open(&root)?;
+    assert_eq!(opened.class_names(), ["1", "10", "2", "owl"]);
+    let ordered = opened.clone().with_class_order(ClassOrder::Number)?;
+    assert_eq!(ordered.class_names(), ["1", "2", "10", "owl"]);
+    assert_eq!(Dataset::labels(&ordered).as_slice(), [0, 1, 1, 2, 3]);
+    for (row, path) in ordered.paths().iter().enumerate() {
+        let class =
+            ordered.class_names()[Dataset::labels(&ordered).as_slice()[row] as usize].as_str();
+        assert!(
+            path.starts_with(root.path().join(class)),
+            "{}",
+            path.display()
+        );
+    }
+    let back = ordered.with_class_order(ClassOrder::Name)?;
+    assert_eq!(back.paths(), opened.paths());
+    assert_eq!(Dataset::labels(&back), Dataset::labels(&opened));
     Ok(())
 }
 
 #[test]
 fn folders_without_images_or_classes_are_errors_that_name_them() {
     let empty = folder(&[]);
-    let expected = "ROOT: expected at least one image, .png, .jpg or .jpeg in a folder of its class, found none";
+    let expected = "ROOT: expected at least one image, PNG, JPEG, WebP, GIF, BMP or TIFF in a folder of its class, found none";
     assert_eq!(message(&empty, config()), expected);
     let unclassed = folder(&["a/1.png", "2.png"]);
     assert_eq!(
@@ -153,7 +261,7 @@ fn files_that_are_no_images_are_refused_or_skipped() -> Outcome {
     fs::write(root.path().join("b/1.png"), "")?;
     let text = message(&root, skip);
     assert!(
-        text.ends_with("PNG or JPEG, that can be decoded, found none"),
+        text.ends_with("PNG, JPEG, WebP, GIF, BMP or TIFF, that can be decoded, found none"),
         "{text}"
     );
     Ok(())
@@ -171,6 +279,74 @@ fn a_file_that_goes_away_is_an_error_that_names_it() -> Outcome {
     );
     let message = opened.fetch(&[0, 1], 0).unwrap_err().to_string();
     assert_eq!(message, "rows[1]: expected an index below 1, got 1");
+    Ok(())
+}
+
+#[cfg(unix)]
+#[test]
+fn pipes_and_sockets_are_left_out() -> Outcome {
+    let root = folder(&["a/1.png"]);
+    let made = std::process::Command::new("mkfifo")
+        .arg(root.path().join("a/2.png"))
+        .arg(root.path().join("a/3"))
+        .status()?;
+    assert!(made.success());
+    let _socket = std::os::unix::net::UnixListener::bind(root.path().join("a/4.png"))?;
+    std::os::unix::fs::symlink("/dev/null", root.path().join("a/5.png"))?;
+    for unreadable in [Unreadable::Refuse, Unreadable::Skip] {
+        let config = ImageFilesConfig {
+            unreadable,
+            ..config()
+        };
+        let opened = ImageFolder::open(root.path(), config)?;
+        assert_eq!(opened.paths().len(), 1);
+        let expected = ["a/2.png", "a/3", "a/4.png", "a/5.png"];
+        let expected = expected.map(|path| (path.to_owned(), SkippedKind::NotAFile));
+        assert_eq!(skipped(&root, &opened), expected);
+    }
+    // A list may name such a file, too: it must not be opened.
+    let path = root.path().join("a/2.png");
+    let files = ImageFiles::new("list", [path], [0u8], ["a"], config())?;
+    let error = files.image(0).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            DataError::FileKind {
+                found: "a named pipe",
+                ..
+            }
+        ),
+        "{error}"
+    );
+    Ok(())
+}
+
+/// A path of more than 4,096 bytes can't be read by anybody, not even by an administrator.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_folder_that_can_not_be_read_is_refused_or_listed() -> Outcome {
+    let root = folder(&["a/1.png", "c/1.png"]);
+    let name = "x".repeat(250);
+    let deep = |parent: &Path| {
+        let path = (0..12).fold(parent.to_path_buf(), |path, _| path.join(&name));
+        fs::create_dir_all(&path).map(|()| path)
+    };
+    let (above, below) = (deep(&root.path().join("b"))?, root.path().join("d"));
+    deep(&below)?;
+    fs::rename(below, above.join("d"))?;
+    let error = open(&root).unwrap_err();
+    assert!(
+        matches!(error, DataError::Io { action: "read", .. }),
+        "{error}"
+    );
+    let skip = ImageFilesConfig {
+        unreadable: Unreadable::Skip,
+        ..config()
+    };
+    let opened = ImageFolder::open(root.path(), skip)?;
+    assert_eq!(opened.class_names(), ["a", "c"]);
+    let kinds: Vec<SkippedKind> = opened.skipped().iter().map(|own| own.kind).collect();
+    assert_eq!(kinds, [SkippedKind::Unreadable]);
     Ok(())
 }
 

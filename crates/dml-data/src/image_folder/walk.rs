@@ -1,19 +1,47 @@
 //! All images below a folder, each folder once.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::fs;
+use std::fs::{self, DirEntry, File, Metadata};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use crate::{DataError, Result};
+use crate::image_files::format::{Ending, SNIFFED, ending, sniff};
+use crate::{DataError, Result, SkippedFile, SkippedKind, Unreadable};
 
-/// How the names of images end.
-const ENDINGS: [&str; 3] = ["png", "jpg", "jpeg"];
+/// Folders and files that systems and programs put beside images, in small letters.
+const SERVICE_NAMES: [&str; 12] = [
+    "@eadir",
+    "@recently-snapshot",
+    "@recycle",
+    "#recycle",
+    "$recycle.bin",
+    "__macosx",
+    "__pycache__",
+    "desktop.ini",
+    "lost+found",
+    "recycler",
+    "system volume information",
+    "thumbs.db",
+];
 
-/// The paths of all images below `root`, in no order.
-pub(super) fn images(root: &Path) -> Result<Vec<PathBuf>> {
+/// What is below a folder.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// The paths of all images, in no order.
+    pub(super) images: Vec<PathBuf>,
+    /// What was left out, by path.
+    pub(super) skipped: Vec<SkippedFile>,
+}
+
+/// All images below `root`. Folders that can't be read are errors or listed, as `unreadable` says; `root` itself must be
+/// readable.
+pub(super) fn images(root: &Path, unreadable: Unreadable) -> Result<Found> {
+    fs::read_dir(root).map_err(DataError::io("read", root))?;
     let mut walk = Walk {
+        unreadable,
         seen: BTreeSet::new(),
         images: Vec::new(),
+        skipped: Vec::new(),
         links: VecDeque::new(),
     };
     walk.below(root)?;
@@ -21,13 +49,19 @@ pub(super) fn images(root: &Path) -> Result<Vec<PathBuf>> {
     while let Some(link) = walk.links.pop_front() {
         walk.below(&link)?;
     }
-    Ok(walk.images)
+    walk.skipped.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(Found {
+        images: walk.images,
+        skipped: walk.skipped,
+    })
 }
 
 struct Walk {
+    unreadable: Unreadable,
     /// Folders that were read, by their path without links.
     seen: BTreeSet<PathBuf>,
     images: Vec<PathBuf>,
+    skipped: Vec<SkippedFile>,
     /// Links to folders that wait to be followed.
     links: VecDeque<PathBuf>,
 }
@@ -37,39 +71,106 @@ impl Walk {
     fn below(&mut self, folder: &Path) -> Result<()> {
         let mut waiting = vec![folder.to_path_buf()];
         while let Some(folder) = waiting.pop() {
-            let real = fs::canonicalize(&folder).map_err(DataError::io("read", &folder))?;
-            if !self.seen.insert(real) {
-                continue;
-            }
-            let mut entries = fs::read_dir(&folder)
-                .and_then(Iterator::collect::<std::io::Result<Vec<_>>>)
-                .map_err(DataError::io("read", &folder))?;
-            // The order of a folder's entries is the file system's business.
-            entries.sort_by_key(fs::DirEntry::file_name);
-            for entry in entries {
-                let path = entry.path();
-                if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            let entries = match self.entries(&folder) {
+                Ok(entries) => entries,
+                Err(error) => {
+                    self.unreadable(folder, error)?;
                     continue;
                 }
-                let own = entry.file_type().map_err(DataError::io("read", &path))?;
-                if own.is_dir() {
-                    waiting.push(path);
-                } else if own.is_symlink() && fs::metadata(&path).is_ok_and(|at| at.is_dir()) {
-                    self.links.push_back(path);
-                } else if is_image(&path) {
-                    // A link to nowhere, too: whoever reads the image learns of it.
-                    self.images.push(path);
+            };
+            for entry in entries {
+                let path = entry.path();
+                if is_service(&entry) {
+                    let reason = "a hidden name, or one of a system's own folders and files";
+                    self.skip(path, SkippedKind::Hidden, reason);
+                    continue;
+                }
+                match entry.file_type() {
+                    Ok(kind) if kind.is_dir() => waiting.push(path),
+                    Ok(kind) if kind.is_symlink() => match fs::metadata(&path) {
+                        Ok(target) if target.is_dir() => self.links.push_back(path),
+                        Ok(target) => self.file(path, &target),
+                        // A link to nowhere: reading the image says so.
+                        Err(_) if ending(&path) == Ending::Known => self.images.push(path),
+                        Err(error) => {
+                            self.skip(path, SkippedKind::Unreadable, error.to_string());
+                        }
+                    },
+                    Ok(_) => match entry.metadata() {
+                        Ok(metadata) => self.file(path, &metadata),
+                        Err(error) => self.unreadable(path, error)?,
+                    },
+                    Err(error) => self.unreadable(path, error)?,
                 }
             }
         }
         Ok(())
     }
+
+    /// The entries of a folder in the order of their names; none if the folder was read before.
+    fn entries(&mut self, folder: &Path) -> io::Result<Vec<DirEntry>> {
+        let real = fs::canonicalize(folder)?;
+        if !self.seen.insert(real) {
+            return Ok(Vec::new());
+        }
+        let mut entries = fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
+        // The order of a folder's entries is the file system's business.
+        entries.sort_by_key(DirEntry::file_name);
+        Ok(entries)
+    }
+
+    /// Takes or leaves what is no folder.
+    fn file(&mut self, path: PathBuf, metadata: &Metadata) {
+        if !metadata.is_file() {
+            let kind = crate::file_kind::name(metadata.file_type());
+            self.skip(path, SkippedKind::NotAFile, kind);
+            return;
+        }
+        match ending(&path) {
+            Ending::Known => self.images.push(path),
+            Ending::Unsupported => {
+                let reason = "an image of a format that is not read";
+                self.skip(path, SkippedKind::Unsupported, reason);
+            }
+            Ending::Other => match begins_like_an_image(&path) {
+                Ok(true) => self.images.push(path),
+                Ok(false) => {
+                    let reason = "neither its name nor its contents are those of an image";
+                    self.skip(path, SkippedKind::NotAnImage, reason);
+                }
+                Err(error) => self.skip(path, SkippedKind::Unreadable, error.to_string()),
+            },
+        }
+    }
+
+    /// Refuses or lists a folder that can't be read.
+    fn unreadable(&mut self, path: PathBuf, error: io::Error) -> Result<()> {
+        match self.unreadable {
+            Unreadable::Refuse => Err(DataError::io("read", &path)(error)),
+            Unreadable::Skip => {
+                self.skip(path, SkippedKind::Unreadable, error.to_string());
+                Ok(())
+            }
+        }
+    }
+
+    fn skip(&mut self, path: PathBuf, kind: SkippedKind, reason: impl Into<String>) {
+        self.skipped.push(SkippedFile::new(path, kind, reason));
+    }
 }
 
-fn is_image(path: &Path) -> bool {
-    path.extension().is_some_and(|ending| {
-        ENDINGS
+/// Whether an entry is hidden, or one that a system or a program made for itself.
+fn is_service(entry: &DirEntry) -> bool {
+    let name = entry.file_name();
+    name.as_encoded_bytes().starts_with(b".")
+        || SERVICE_NAMES
             .iter()
-            .any(|known| ending.eq_ignore_ascii_case(known))
-    })
+            .any(|service| name.eq_ignore_ascii_case(service))
+}
+
+fn begins_like_an_image(path: &Path) -> io::Result<bool> {
+    let mut start = Vec::with_capacity(SNIFFED);
+    let limit = SNIFFED as u64;
+    File::open(path)?.take(limit).read_to_end(&mut start)?;
+    Ok(sniff(&start).is_some())
 }

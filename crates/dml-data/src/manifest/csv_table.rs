@@ -4,42 +4,57 @@ use std::path::Path;
 
 use csv::{ReaderBuilder, StringRecord, Trim};
 
-use super::{Line, places};
+use super::quotes::{Fault, check_quotes};
+use super::{Cells, Line, places};
 use crate::{DataError, Result};
 
-/// The lines of a file.
-pub(super) fn read(path: &Path) -> Result<Vec<Line>> {
-    let bytes = std::fs::read(path).map_err(DataError::io("read", path))?;
+/// Hands the lines of a file over, one by one.
+pub(super) fn read(
+    path: &Path,
+    bytes: &[u8],
+    take: &mut dyn FnMut(Line) -> Result<()>,
+) -> Result<()> {
     // Spreadsheets put a mark at the beginning of their UTF-8.
-    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    check_quotes(text).map_err(|Fault { at, column, found }| DataError::Table {
+        file: path.to_path_buf(),
+        line: 1 + newlines(&text[..at]),
+        column: format!("{column}"),
+        expected: "a quote that closes at the end of its cell",
+        found: found.to_owned(),
+    })?;
     let mut reader = ReaderBuilder::new().trim(Trim::All).from_reader(text);
     let fault = |error: csv::Error| {
         let begin = error.position().map_or(0, csv::Position::byte);
         syntax(path, line_at(text, begin), &error)
     };
     let names = reader.headers().map_err(fault)?;
-    let places = places(path, names.iter())?;
-    let mut lines = Vec::new();
+    let places = places(path, names.iter(), false)?;
     let mut record = StringRecord::new();
+    // From places in the text to numbers of lines.
+    let (mut number, mut seen) = (1, 0);
     while reader.read_record(&mut record).map_err(fault)? {
+        let begin = record.position().map_or(0, csv::Position::byte);
+        let begin = after_empty_lines(text, begin).max(seen);
+        number += newlines(&text[seen..begin]);
+        seen = begin;
         let cell = |place: Option<usize>| {
             let text = record.get(place?)?;
             (!text.is_empty()).then(|| text.to_owned())
         };
-        lines.push(Line {
-            number: record.position().map_or(0, csv::Position::byte),
-            cells: places.map(cell),
-        });
+        take(Line {
+            number,
+            cells: Cells {
+                path: cell(places.path),
+                label: cell(places.label),
+                split: cell(places.split),
+                role: cell(places.role),
+                camera: cell(places.camera),
+                contents: None,
+            },
+        })?;
     }
-    // From places in the text to numbers of lines, in one pass.
-    let (mut number, mut seen) = (1, 0);
-    for line in &mut lines {
-        let begin = after_empty_lines(text, line.number);
-        number += newlines(&text[seen..begin]);
-        seen = begin;
-        line.number = number;
-    }
-    Ok(lines)
+    Ok(())
 }
 
 /// Where the record that the reader says begins at `begin` really begins: it counts empty lines before it as its own.
@@ -75,7 +90,11 @@ fn syntax(path: &Path, line: u64, error: &csv::Error) -> DataError {
             "text in UTF-8",
             "other bytes".to_owned(),
         ),
-        _ => ("1".to_owned(), "a line of a CSV file", error.to_string()),
+        _ => (
+            "1".to_owned(),
+            "a line of a CSV file",
+            crate::error::shortened(&error.to_string()),
+        ),
     };
     DataError::Table {
         file: path.to_path_buf(),

@@ -34,6 +34,8 @@ fn entry(path: &str, label: &str, split: Option<&str>, role: Option<Role>) -> En
         label: label.to_owned(),
         split: split.map(str::to_owned),
         role,
+        camera: None,
+        contents: None,
     }
 }
 
@@ -127,7 +129,7 @@ fn faults_name_line_and_column() {
         ),
         (
             "path,label,role\n1,a,query\n2,a,Query\n",
-            "line 3, column role: expected query, gallery or nothing, found \"Query\"",
+            "line 3, column role: expected query, gallery, both, junk or nothing, found \"Query\"",
         ),
         (
             "path,label\n1,a\n2\n",
@@ -159,4 +161,169 @@ fn files_that_are_no_tables_are_refused() {
     );
     let missing = Manifest::read("no/such/table.csv").unwrap_err();
     assert!(matches!(missing, DataError::Io { action: "read", .. }));
+}
+
+fn input(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/inputs")
+        .join(name)
+}
+
+#[test]
+fn a_quote_that_does_not_close_is_an_error_with_its_line() {
+    let text = Manifest::read(input("unclosed.csv"))
+        .unwrap_err()
+        .to_string();
+    let expected = "line 2, column 2: expected a quote that closes at the end of its cell, found one that never closes";
+    assert!(text.ends_with(expected), "{text}");
+    assert_eq!(
+        message("path,label\n1,a\n2,\"b\n3,\"c\"\n"),
+        "t.csv, line 3, column 2: expected a quote that closes at the end of its cell, found text behind the closing quote"
+    );
+    assert_eq!(
+        message("path,label\n1,\"a\n2,b\"\n3,c\n"),
+        "t.csv, line 2, column label: expected text on one line, found \"a\\n2,b\""
+    );
+}
+
+#[test]
+fn a_column_that_is_not_read_may_have_lines() -> Result<()> {
+    let manifest = manifest("t.csv", "path,label,note\n1,a,\"two\nlines\"\n2,b,\n")?;
+    assert_eq!(manifest.entries().len(), 2);
+    Ok(())
+}
+
+#[test]
+fn numbers_of_the_lines_count_the_lines_within_cells() {
+    assert_eq!(
+        message("path,label,note\n1,a,\"two\nlines\"\n\n2,,\n"),
+        "t.csv, line 5, column label: expected the name of a class, found nothing"
+    );
+}
+
+#[test]
+fn classes_are_numbered_by_value_on_request() -> Result<()> {
+    let manifest = Manifest::read(input("numbers.csv"))?;
+    assert_eq!(manifest.class_names()[..3], ["1", "10", "11"]);
+    let ordered = manifest.with_class_order(ClassOrder::Number);
+    let expected: Vec<String> = (1..=12).map(|i| i.to_string()).collect();
+    assert_eq!(ordered.class_names(), expected);
+    let images = ordered.images(ImageFilesConfig::default())?;
+    let expected: Vec<i64> = (0..12).collect();
+    assert_eq!(dml_core::Dataset::labels(&images).as_slice(), expected);
+    Ok(())
+}
+
+#[test]
+fn whole_numbers_written_as_real_ones_are_whole() -> Result<()> {
+    let text = "path,label,camera\n1,1.0,3.0\n2,2.0,\n3,10.0,4.0\n";
+    let table = manifest("t.csv", text)?;
+    assert_eq!(table.class_names(), ["1", "10", "2"]);
+    assert_eq!(table.camera_names(), ["3", "4"]);
+    assert_eq!(table.entries()[1].camera, None);
+    // One that is something else makes all of them text.
+    let table = manifest("t.csv", "path,label\n1,1.0\n2,1.5\n")?;
+    assert_eq!(table.class_names(), ["1.0", "1.5"]);
+    Ok(())
+}
+
+const MARKET: &str = "path,label,role,camera\n\
+    1,5,query,1\n\
+    2,5,gallery,1\n\
+    3,-1,gallery,2\n\
+    4,7,both,3\n\
+    5,,junk,1\n\
+    6,5,gallery,2\n";
+
+#[test]
+fn roles_cameras_and_junk_are_carried() -> Result<()> {
+    let table = manifest("t.csv", MARKET)?;
+    assert_eq!(table.class_names(), ["5", "7"]);
+    assert_eq!(table.camera_names(), ["1", "2", "3"]);
+    let part = |role| {
+        let images = table.role(role)?.images(ImageFilesConfig::default())?;
+        let labels = dml_core::Dataset::labels(&images).as_slice().to_vec();
+        Ok::<_, DataError>((labels, images.cameras().unwrap().to_vec()))
+    };
+    assert_eq!(part(Role::Query)?, (vec![0, 1], vec![0, 2]));
+    assert_eq!(
+        part(Role::Gallery)?,
+        (vec![0, -1, 1, -1, 0], vec![0, 1, 2, 0, 1])
+    );
+    assert_eq!(part(Role::Both)?, (vec![1], vec![2]));
+    assert_eq!(part(Role::Junk)?, (vec![-1, -1], vec![1, 0]));
+    // Without the role, −1 is a class like any other.
+    let table = manifest("t.csv", "path,label\n1,-1\n2,3\n")?;
+    assert_eq!(table.class_names(), ["-1", "3"]);
+    let images = table.images(ImageFilesConfig::default())?;
+    assert_eq!(images.cameras(), None);
+    Ok(())
+}
+
+#[test]
+fn images_that_are_skipped_take_their_cameras_along() -> Result<()> {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["1", "2", "4", "5", "6"] {
+        let path = folder.path().join(name);
+        let image = image::GrayImage::new(4, 4);
+        image
+            .save_with_format(path, image::ImageFormat::Png)
+            .unwrap();
+    }
+    let path = folder.path().join("t.csv");
+    fs::write(&path, MARKET).unwrap();
+    let config = ImageFilesConfig {
+        unreadable: crate::Unreadable::Skip,
+        ..ImageFilesConfig::default()
+    };
+    let images = Manifest::read(&path)?.images(config)?;
+    assert_eq!(
+        dml_core::Dataset::labels(&images).as_slice(),
+        [0, 0, 1, -1, 0]
+    );
+    assert_eq!(images.cameras(), Some(&[0, 0, 2, 0, 1][..]));
+    assert_eq!(images.skipped().len(), 1);
+    Ok(())
+}
+
+#[test]
+fn a_table_takes_no_more_memory_than_it_may() {
+    let mut text = "path,label\n".to_owned();
+    (0..2000).for_each(|i| text.push_str(&format!("{i}.png,a\n")));
+    let read = |limit| Manifest::parse("t.csv", text.as_bytes(), limit);
+    assert_eq!(read(Manifest::MEMORY_LIMIT).unwrap().entries().len(), 2000);
+    for limit in [0, 1000, 20_000, 500_000] {
+        let error = read(limit).unwrap_err();
+        assert!(
+            matches!(error, DataError::TooLarge { .. }),
+            "{limit}: {error}"
+        );
+    }
+}
+
+#[test]
+fn messages_quote_the_beginning_of_long_cells() {
+    let long = "x".repeat(100_000);
+    for text in [
+        format!("path,label,role\n1,a,{long}\n"),
+        format!("path,label\n1,\"{long}\nb\"\n"),
+        format!("path,{long}\n1,a\n"),
+    ] {
+        let message = message(&text);
+        assert!(message.len() < 1000, "{} bytes", message.len());
+    }
+}
+
+#[test]
+fn damaged_tables_are_read_or_refused() {
+    let text = "path,label,split,role,camera\r\n\"a \"\"b\"\".png\",owl,train,query,1\n2,-1.0,,gallery,2\n";
+    for seed in 0..2000 {
+        let bytes = crate::mutation::mutated(text.as_bytes(), seed);
+        if let Ok(table) = Manifest::parse("t.csv", &bytes, 1 << 20) {
+            assert!(table.entries().len() <= bytes.len());
+            for entry in table.entries() {
+                assert!(!entry.label.is_empty() && !entry.label.contains('\n'));
+            }
+        }
+    }
 }

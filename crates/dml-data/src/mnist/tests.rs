@@ -6,6 +6,7 @@ use flate2::write::GzEncoder;
 use tempfile::TempDir;
 
 use super::*;
+use crate::DataError;
 
 fn idx(dims: &[u32], data: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0, 0, 8, dims.len() as u8];
@@ -61,6 +62,29 @@ fn every_usual_name_is_found_and_compression_is_seen_from_the_bytes() -> Result<
 }
 
 #[test]
+fn the_folders_of_torchvision_are_found() -> Result<()> {
+    for (variant, below) in [
+        (MnistVariant::Mnist, "raw"),
+        (MnistVariant::Mnist, "MNIST/raw"),
+        (MnistVariant::FashionMnist, "FashionMNIST/raw"),
+    ] {
+        let (root, files) = (tempfile::tempdir().unwrap(), folder());
+        let deep = root.path().join(below);
+        fs::create_dir_all(deep.parent().unwrap()).unwrap();
+        fs::rename(files.path(), &deep).unwrap();
+        assert_eq!(variant.load(root.path())?.train.len(), 2, "{below}");
+        // Without any file, the folder that was asked for is named.
+        fs::remove_dir_all(&deep).unwrap();
+        let error = variant.load(root.path()).unwrap_err();
+        assert!(
+            matches!(&error, DataError::Missing { folder, .. } if folder == root.path()),
+            "{error}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
 fn what_does_not_fit_is_named() {
     let load = |folder: &TempDir| MnistVariant::Mnist.load(folder.path()).unwrap_err();
     let missing = folder();
@@ -95,11 +119,20 @@ fn what_does_not_fit_is_named() {
         message.ends_with("expected dimensions [images, 28, 28], found [2, 784]"),
         "{message}"
     );
+    let wide = folder();
+    let mut bytes = vec![0, 0, 12, 3, 0, 0, 0, 2, 0, 0, 0, 28, 0, 0, 0, 28];
+    bytes.resize(16 + 4 * 1568, 0);
+    replace(&wide, NAMES[0], &bytes);
+    let message = load(&wide).to_string();
+    assert!(
+        message.ends_with("expected an array of bytes, found one of 32-bit integers"),
+        "{message}"
+    );
     let swapped = folder();
     replace(&swapped, NAMES[1], &idx(&[1, 28, 28], &[0; 784]));
     let message = load(&swapped).to_string();
     assert!(
-        message.ends_with("expected dimensions [labels], found [1, 28, 28]"),
+        message.ends_with("expected dimensions [labels] or [labels, columns], found [1, 28, 28]"),
         "{message}"
     );
 }

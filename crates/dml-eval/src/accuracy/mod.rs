@@ -17,6 +17,6 @@ pub use label_relation::LabelRelation;
 pub use metric::{RankDepth, RankMetric};
 pub use named::AccuracyMetric;
 pub use own_rows::with_queries_among_references;
-pub use query_gallery::query_gallery_relation;
+pub use query_gallery::{JUNK, query_gallery_relation};
 pub use retrieval::RetrievalMetric;
 pub use score::{Accuracies, Score};

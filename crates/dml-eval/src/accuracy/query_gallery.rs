@@ -4,18 +4,23 @@ use std::sync::Arc;
 
 use dml_core::{Error, Relation, Result, Verdict};
 
+/// Label of the rows of a gallery that are of no class, −1: detections that no identity was given, as Market-1501 has them.
+pub const JUNK: i64 = -1;
+
 /// Who matches whom in re-identification: the same thing matches, unless the same camera saw it, and then it does not count
-/// either way.
+/// either way. Neither does what is [`JUNK`] in the gallery.
 ///
 /// `(things, cameras)` say of every row what is seen and where from. Metrics of rankings pass over what does not count.
+/// A row may be a query and in the gallery: the same camera saw both.
 ///
 /// ```
 /// use dml_core::Verdict;
 /// use dml_eval::query_gallery_relation;
 ///
-/// let relation = query_gallery_relation((&[7], &[0]), (&[7, 7, 8], &[0, 1, 0]))?;
-/// let verdicts: Vec<Verdict> = (0..3).map(|r| relation.judge(0, r)).collect();
-/// assert_eq!(verdicts, [Verdict::Ignored, Verdict::POSITIVE, Verdict::NEGATIVE]);
+/// let relation = query_gallery_relation((&[7], &[0]), (&[7, 7, 8, -1], &[0, 1, 0, 2]))?;
+/// let verdicts: Vec<Verdict> = (0..4).map(|r| relation.judge(0, r)).collect();
+/// let expected = [Verdict::Ignored, Verdict::POSITIVE, Verdict::NEGATIVE, Verdict::Ignored];
+/// assert_eq!(verdicts, expected);
 /// # Ok::<(), dml_core::Error>(())
 /// ```
 ///
@@ -41,6 +46,9 @@ pub fn query_gallery_relation(
     let counts = (query.len(), gallery.len());
     Ok(Relation::closure(counts.0, counts.1, move |q, r| {
         let ((thing, camera), (other, elsewhere)) = (query[q], gallery[r]);
+        if other == JUNK {
+            return Verdict::Ignored;
+        }
         match (thing == other, camera == elsewhere) {
             (true, true) => Verdict::Ignored,
             (true, false) => Verdict::POSITIVE,
@@ -77,6 +85,26 @@ mod tests {
         let per_query = |metric| accuracies.get(metric).map(|score| score.per_query.clone());
         assert_eq!(per_query("precision_at_1"), Some(vec![0.0, 1.0]));
         assert_eq!(per_query("mean_reciprocal_rank"), Some(vec![0.5, 1.0]));
+        Ok(())
+    }
+
+    #[test]
+    fn junk_is_passed_over_wherever_it_ranks() -> Result<()> {
+        let query = Tensor::new(&[[0f32]], &Device::Cpu)?;
+        let gallery = Tensor::new(&[[0.1f32], [0.2], [0.3], [0.4]], &Device::Cpu)?;
+        let relation = query_gallery_relation((&[7], &[0]), (&[JUNK, 7, 7, 5], &[1, 0, 1, 1]))?;
+        let batch = Batch::unlabeled(&query)?
+            .with_unlabeled_reference(&gallery)?
+            .with_relation(relation)?;
+        let config = AccuracyCalculatorConfig {
+            include: vec![AccuracyMetric::MeanAveragePrecision],
+            ..Default::default()
+        };
+        let calculator = AccuracyCalculator::new(config, Arc::new(FlatIndex::default()))?;
+        let accuracies = calculator.get_accuracy(&batch)?;
+        let score = accuracies.get("mean_average_precision").unwrap();
+        // Junk and the view of the same camera come first and don't count: the third is the first.
+        assert_eq!(score.per_query, [1.0]);
         Ok(())
     }
 

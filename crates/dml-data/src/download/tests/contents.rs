@@ -116,6 +116,7 @@ fn a_published_md5_of_the_compressed_file_serves_too() {
         if let DownloadEvent::Failed { attempt, .. } = event {
             failed.push(attempt.fault.to_string());
         }
+        ControlFlow::Continue(())
     })
     .unwrap();
     assert!(failed.len() == 1 && failed[0].contains("MD5"), "{failed:?}");

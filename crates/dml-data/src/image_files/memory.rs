@@ -1,0 +1,83 @@
+//! How much memory an image takes while it becomes one of the size that is asked for.
+
+use image::ColorType;
+
+use super::jpeg::Structure;
+use super::{ImageFilesConfig, Resize};
+
+/// What is known of an image before its pixels are decoded.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Header {
+    /// Bytes of the file.
+    pub(super) file: u64,
+    pub(super) width: u64,
+    pub(super) height: u64,
+    pub(super) color: ColorType,
+    /// Of a JPEG file.
+    pub(super) jpeg: Option<Structure>,
+    /// Whether a side turn follows.
+    pub(super) is_turned: bool,
+}
+
+/// Most bytes that are held at once while the image is decoded, converted, turned and resized, without those of the
+/// result.
+///
+/// ```text
+/// file + max(decoder + decoded, decoded + converted, 2 · converted, converted + part, part + 16 · width · new height)
+/// ```
+pub(super) fn peak(header: &Header, config: &ImageFilesConfig) -> u64 {
+    let pixels = header.width.saturating_mul(header.height);
+    let of = |bytes: u64| pixels.saturating_mul(bytes);
+    let decoded = of(u64::from(header.color.bytes_per_pixel()));
+    // What decoders hold beside the pixels: coefficients of 16 bits, or a second frame.
+    let decoder = match header.jpeg {
+        Some(jpeg) if jpeg.is_separate => of(5 * u64::from(jpeg.components)),
+        Some(jpeg) if jpeg.is_progressive => of(2 * u64::from(jpeg.components)),
+        Some(_) => 0,
+        None => decoded,
+    };
+    let channels = working_channels(header.color, config.channels);
+    let converted = of(channels);
+    let is_converted = !matches!(
+        (header.color, channels),
+        (ColorType::L8, 1) | (ColorType::Rgb8, 3)
+    );
+    let (mut width, mut height) = (header.width, header.height);
+    if header.is_turned {
+        (width, height) = (height, width);
+    }
+    let [new_height, new_width] = config.size.map(|side| side as u64);
+    let mut stages = vec![decoder.saturating_add(decoded)];
+    if is_converted {
+        stages.push(decoded.saturating_add(converted));
+    }
+    if header.is_turned {
+        stages.push(converted.saturating_mul(2));
+    }
+    if (new_height, new_width) != (height, width) {
+        if config.resize == Resize::CenterCrop {
+            let part = super::decoding::within((new_height, new_width), (height, width));
+            let bytes = part.0.saturating_mul(part.1).saturating_mul(channels);
+            stages.push(converted.saturating_add(bytes));
+            (height, width) = part;
+        }
+        // Rows are weighed first, into numbers of four channels.
+        let rows = match config.resize {
+            Resize::Pad => super::decoding::within((height, width), (new_height, new_width)).0,
+            Resize::Stretch | Resize::CenterCrop => new_height,
+        };
+        let weighed = width.saturating_mul(rows).saturating_mul(16);
+        stages.push(converted.saturating_add(weighed));
+    }
+    let most = stages.into_iter().max().unwrap_or(u64::MAX);
+    most.saturating_add(header.file)
+}
+
+/// Channels of the image that is resized. A grey image stays grey until the end, even if three channels are asked for.
+pub(super) fn working_channels(color: ColorType, asked: usize) -> u64 {
+    if asked == 1 || !color.has_color() {
+        1
+    } else {
+        3
+    }
+}

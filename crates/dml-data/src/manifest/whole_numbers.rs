@@ -1,0 +1,45 @@
+//! Whole numbers that a CSV file has as real ones.
+
+use super::Entry;
+
+/// Reads `1.0` as `1` where every label, or every camera, is a whole number written so.
+pub(super) fn unify(entries: &mut [Entry]) {
+    if entries.iter().all(|entry| whole(&entry.label).is_some()) {
+        for entry in entries.iter_mut() {
+            if let Some(number) = whole(&entry.label) {
+                entry.label = number.to_owned();
+            }
+        }
+    }
+    let mut cameras = entries.iter().filter_map(|entry| entry.camera.as_ref());
+    if cameras.all(|camera| whole(camera).is_some()) {
+        for camera in entries.iter_mut().filter_map(|entry| entry.camera.as_mut()) {
+            if let Some(number) = whole(camera) {
+                *camera = number.to_owned();
+            }
+        }
+    }
+}
+
+/// The digits before `.0`.
+fn whole(text: &str) -> Option<&str> {
+    let (number, zeros) = text.split_once('.')?;
+    let digits = number.strip_prefix('-').unwrap_or(number);
+    let is_whole = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let is_zero = !zeros.is_empty() && zeros.bytes().all(|byte| byte == b'0');
+    (is_whole && is_zero).then_some(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_digits_and_zeros_are_whole() {
+        assert_eq!(whole("1.0"), Some("1"));
+        assert_eq!(whole("-1.00"), Some("-1"));
+        for other in ["1", "1.", "1.5", ".0", "-.0", "v1.0", "1.0.0", ""] {
+            assert_eq!(whole(other), None, "{other}");
+        }
+    }
+}
