@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! best  = the first epoch whose value no other exceeds
-//! stop when  epoch − best > patience
+//! stop when  latest judged epoch − best > patience
 //! ```
 
 use std::fmt;
@@ -111,7 +111,9 @@ impl Validation {
     /// Whether the run has waited long enough for a new best.
     pub(crate) fn is_exhausted(&self) -> bool {
         match (self.config.patience, self.state.best) {
-            (Some(patience), Some(best)) => self.state.last_epoch > best.epoch + patience,
+            (Some(patience), Some(best)) => {
+                self.state.last_epoch.saturating_sub(best.epoch) > patience
+            }
             _ => false,
         }
     }

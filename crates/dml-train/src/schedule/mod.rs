@@ -16,7 +16,7 @@ use std::fmt::Debug;
 
 pub use cosine::Cosine;
 pub(crate) use plateau::PlateauState;
-pub use plateau::{Better, Plateau, PlateauConfig};
+pub use plateau::{Better, Plateau, PlateauConfig, ThresholdMode};
 pub use step::{MultiStep, Step};
 pub use warm_up::WarmUp;
 
