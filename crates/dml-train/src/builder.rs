@@ -7,10 +7,14 @@ use candle_core::{DType, Device};
 use dml_core::{Dataset, Sampler, check};
 
 use crate::hook::{OnEpoch, OnIteration};
+use crate::loader::MAX_THREADS;
 use crate::{
-    Checkpoints, Clip, Epoch, Hook, HookResult, Iteration, Method, MixedPrecision, Result,
-    SubsetBatchMiner, Trainer, Validation,
+    Checkpoints, Clip, EmaConfig, Epoch, Hook, HookResult, Iteration, Method, MixedPrecision,
+    Result, SubsetBatchMiner, Trainer, Validation,
 };
+
+/// Most batches of a step.
+const MAX_ACCUMULATION: usize = 1 << 20;
 
 /// Builds a [`Trainer`]: [`Trainer::builder`], any of the methods here, [`build`](TrainerBuilder::build).
 pub struct TrainerBuilder<M> {
@@ -28,7 +32,9 @@ pub struct TrainerBuilder<M> {
     pub(crate) subset_batch_miner: Option<Box<dyn SubsetBatchMiner>>,
     pub(crate) clip: Option<Clip>,
     pub(crate) measures_gradients: bool,
-    pub(crate) ema_decay: Option<f64>,
+    pub(crate) ema: Option<EmaConfig>,
+    /// In how many steps gradients must have reached every parameter of a part; `None` if they need not.
+    pub(crate) gradients_within: Option<u64>,
     pub(crate) validation: Option<Validation>,
     pub(crate) checkpoints: Option<Checkpoints>,
     pub(crate) hooks: Vec<Box<dyn Hook>>,
@@ -51,7 +57,8 @@ impl<M: Method> TrainerBuilder<M> {
             subset_batch_miner: None,
             clip: None,
             measures_gradients: false,
-            ema_decay: None,
+            ema: None,
+            gradients_within: Some(1),
             validation: None,
             checkpoints: None,
             hooks: Vec::new(),
@@ -92,7 +99,7 @@ impl<M: Method> TrainerBuilder<M> {
         }
     }
 
-    /// How many threads fetch batches ahead; 0 fetches between the steps. Default 1. No result depends on it.
+    /// How many threads fetch batches ahead, at most 1,024; 0 fetches between the steps. Default 1. No result depends on it.
     #[must_use]
     pub fn with_loading_threads(self, loading_threads: usize) -> Self {
         Self {
@@ -111,7 +118,7 @@ impl<M: Method> TrainerBuilder<M> {
         }
     }
 
-    /// How many batches make a step, at least 1: their gradients are averaged. Default 1.
+    /// How many batches make a step, from 1 to 2²⁰: their gradients are averaged. Default 1.
     #[must_use]
     pub fn with_accumulation(self, batches: usize) -> Self {
         Self {
@@ -161,11 +168,40 @@ impl<M: Method> TrainerBuilder<M> {
         }
     }
 
-    /// Averages the weights of the parts with a decay in [0, 1). Validation then judges the averages.
+    /// Averages the weights and buffers of the parts that learn: by a decay in [0, 1), or an [`EmaConfig`]. Validation then
+    /// judges the averages.
+    ///
+    /// A decay alone rises from 2/11 over the first steps, so that the average of a short run is not its first weights.
+    /// `EmaConfig { ramp: false, .. }` has the same decay from the first step on.
     #[must_use]
-    pub fn with_ema(self, decay: f64) -> Self {
+    pub fn with_ema(self, config: impl Into<EmaConfig>) -> Self {
         Self {
-            ema_decay: Some(decay),
+            ema: Some(config.into()),
+            ..self
+        }
+    }
+
+    /// Lets parameters be that no gradient reaches: a warning by [`tracing`] names them instead of
+    /// [`TrainError::Unused`](crate::TrainError::Unused).
+    ///
+    /// By default every parameter that is not frozen must get a gradient: those of a part in the first step in which the
+    /// part has its turn, those of a criterion within the first epoch, since a batch without pairs reads none of them. A
+    /// gradient of zeros counts. Criteria and classifiers of weight 0, and parts that a method
+    /// [leaves out](crate::Losses::leaving_out) of a batch, are not expected to get any.
+    #[must_use]
+    pub fn allow_unused_parameters(self) -> Self {
+        Self {
+            gradients_within: None,
+            ..self
+        }
+    }
+
+    /// Number of steps in which every parameter of a part must have got a gradient at least once, at least 1. Default 1.
+    /// For parts of which a batch uses some parameters only, such as a mixture of experts.
+    #[must_use]
+    pub fn require_gradients_within(self, steps: u64) -> Self {
+        Self {
+            gradients_within: Some(steps),
             ..self
         }
     }
@@ -210,12 +246,26 @@ impl<M: Method> TrainerBuilder<M> {
     /// The trainer.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for a number that must be at least 1, or a decay
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for a count out of its range, or a decay
     /// outside of [0, 1); [`TrainError`](crate::TrainError) for parameters without an optimiser, a variable that two
     /// optimisers would move or one would twice, two parts or criteria of one name, a
     /// plateau schedule without a validation or of another direction than its, parameters of another half precision than the run's.
     pub fn build(self) -> Result<Trainer<M>> {
-        check::at_least_one("accumulation", self.accumulation)?;
+        let batches = self.accumulation;
+        let is_count = (1..=MAX_ACCUMULATION).contains(&batches);
+        let expected = "a whole number from 1 to 2^20";
+        check::parameter(is_count, "accumulation", batches as f64, expected)?;
+        let threads = self.loading_threads;
+        let expected = "a whole number <= 1,024";
+        check::parameter(
+            threads <= MAX_THREADS,
+            "loading_threads",
+            threads as f64,
+            expected,
+        )?;
+        if self.gradients_within == Some(0) {
+            check::at_least_one("require_gradients_within", 0)?;
+        }
         if let Some(rows) = self.gradient_cache {
             check::at_least_one("gradient_cache", rows)?;
         }

@@ -27,7 +27,8 @@ impl Classifier {
 
     /// What its loss is multiplied with; 0 leaves the classifier out.
     #[must_use]
-    pub fn with_weight(self, weight: f64) -> Self {
+    pub fn with_weight(mut self, weight: f64) -> Self {
+        self.part.learner.set_left_out(weight == 0.0);
         Self { weight, ..self }
     }
 

@@ -9,10 +9,11 @@
 
 use std::collections::HashSet;
 
-use candle_core::DType;
 use candle_core::Var;
 use candle_core::backprop::GradStore;
 use dml_core::{Result, check};
+
+use crate::host_numbers::{norm, tensor_norm};
 
 /// How the gradients of a group of parameters are limited ([formula](self)).
 ///
@@ -93,18 +94,13 @@ pub(crate) fn gradient_norm<'a>(
     gradients: &GradStore,
     parameters: impl IntoIterator<Item = &'a Var>,
 ) -> Result<f64> {
-    let mut sum = 0.0;
+    let mut norms = Vec::new();
     for parameter in distinct(parameters) {
         if let Some(gradient) = gradients.get(parameter) {
-            let gradient = match gradient.dtype() {
-                DType::F64 => gradient.clone(),
-                _ => gradient.to_dtype(DType::F32)?,
-            };
-            let squares = gradient.sqr()?.sum_all()?;
-            sum += squares.to_dtype(DType::F64)?.to_scalar::<f64>()?;
+            norms.push(tensor_norm(gradient)?);
         }
     }
-    Ok(sum.sqrt())
+    Ok(norm(&norms))
 }
 
 /// Every variable once: a frozen part may share some with one that learns, and there is one gradient for both.
@@ -131,7 +127,7 @@ pub(crate) fn scale<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_core::{Device, Tensor};
+    use candle_core::{DType, Device, Tensor};
 
     fn gradients(values: &[f64]) -> (Var, Var, GradStore) {
         let w = Var::zeros(values.len(), DType::F64, &Device::Cpu).unwrap();

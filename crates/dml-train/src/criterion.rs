@@ -37,7 +37,8 @@ impl Criterion {
 
     /// What its loss is multiplied with in the sum that is minimised.
     #[must_use]
-    pub fn with_weight(self, weight: f64) -> Self {
+    pub fn with_weight(mut self, weight: f64) -> Self {
+        self.learner.set_left_out(weight == 0.0);
         Self { weight, ..self }
     }
 

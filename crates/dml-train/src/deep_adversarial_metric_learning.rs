@@ -136,7 +136,11 @@ impl DeepAdversarialMetricLearning {
         let config = &self.config;
         if epoch <= config.metric_alone_epochs {
             Phase::MetricAlone
-        } else if epoch <= config.metric_alone_epochs + config.g_alone_epochs {
+        } else if epoch
+            <= config
+                .metric_alone_epochs
+                .saturating_add(config.g_alone_epochs)
+        {
             Phase::GeneratorAlone
         } else {
             Phase::Both
@@ -155,6 +159,8 @@ impl DeepAdversarialMetricLearning {
         let per_anchor = PerAnchor::Exactly(self.config.g_triplets_per_anchor);
         let triplets = Triplets::random(&relation, per_anchor, &mut self.seeds.next_rng());
         if triplets.anchors.is_empty() {
+            // Without a triplet nothing is generated, so the generator can get no gradient.
+            let losses = losses.leaving_out(self.generator.name());
             return self.without(&SYNTHETIC, outputs, losses);
         }
         let take = |rows: &[u32]| -> Result<Tensor> {

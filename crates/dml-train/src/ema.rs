@@ -1,16 +1,62 @@
 //! Averaged weights, which often search better than the latest ones.
 //!
 //! ```text
-//! w̄ ← d · w̄ + (1 − d) · w        after every step;   w̄ = w before the first
+//! w̄ ← dₜ · w̄ + (1 − dₜ) · w      after the t-th step, t = 1, 2, …;   w̄ = w before the first
+//! dₜ = min(d, (1 + t) / (10 + t))   with a ramp;   dₜ = d   without
 //! ```
 //!
+//! Without a ramp, w̄ is mostly the first weights until about 1/(1 − d) steps are done: after 100 steps at d = 0.999 it
+//! has covered a tenth of the way. With it, about the last tenth of the steps counts until d is reached.
+//!
 //! Polyak & Juditsky 1992; with decay: Tarvainen & Valpola 2017, "Mean teachers are better role models" (arXiv
-//! 1703.01780).
+//! 1703.01780); the ramp is that of TensorFlow's `ExponentialMovingAverage` with `num_updates`.
 
 use candle_core::{DType, Tensor, Var};
 use dml_core::{Error, Result};
+use serde::{Deserialize, Serialize};
 
-/// A weight and its mean.
+/// Configuration of [`Ema`] ([formula](self)); a number stands for a decay with the defaults.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EmaConfig {
+    /// d, the share of the average that remains after a step, in [0, 1). Default 0.999.
+    pub decay: f64,
+    /// Whether the decay rises to d with the number of steps. Default yes.
+    pub ramp: bool,
+    /// What becomes of buffers such as running statistics. Default: averaged like weights.
+    pub buffers: EmaBuffers,
+}
+
+impl Default for EmaConfig {
+    fn default() -> Self {
+        Self {
+            decay: 0.999,
+            ramp: true,
+            buffers: EmaBuffers::Average,
+        }
+    }
+}
+
+impl From<f64> for EmaConfig {
+    fn from(decay: f64) -> Self {
+        Self {
+            decay,
+            ..Self::default()
+        }
+    }
+}
+
+/// Buffers that averaged weights work with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EmaBuffers {
+    /// Averages of their own, with the decay of the weights. Buffers of whole numbers are the latest.
+    #[default]
+    Average,
+    /// The latest, which belong to the latest weights.
+    Latest,
+}
+
+/// A weight or buffer and its mean.
 #[derive(Debug)]
 struct Averaged {
     name: String,
@@ -24,20 +70,21 @@ struct Averaged {
 /// Running means of variables ([formula](self)).
 #[derive(Debug)]
 pub struct Ema {
-    decay: f64,
+    config: EmaConfig,
     averages: Vec<Averaged>,
 }
 
 impl Ema {
-    /// Of weights by name, each as the model reads it and as the optimiser moves it.
+    /// Of weights by name, each as the model reads it and as the optimiser moves it, and of buffers by name.
     pub(crate) fn new(
-        decay: f64,
+        config: EmaConfig,
         weights: impl IntoIterator<Item = (String, Var, Var)>,
+        buffers: impl IntoIterator<Item = (String, Var)>,
     ) -> Result<Self> {
-        if !(0.0..1.0).contains(&decay) {
+        if !(0.0..1.0).contains(&config.decay) {
             return Err(Error::InvalidParameter {
                 name: "decay",
-                value: decay,
+                value: config.decay,
                 expected: "a number in [0, 1)",
             });
         }
@@ -49,9 +96,14 @@ impl Ema {
                 moved,
             })
         };
+        let buffers = buffers
+            .into_iter()
+            .filter(|_| config.buffers == EmaBuffers::Average)
+            .map(|(name, var)| (name, var.clone(), var));
+        let all = weights.into_iter().chain(buffers);
         Ok(Self {
-            decay,
-            averages: weights.into_iter().map(average).collect::<Result<_>>()?,
+            averages: all.map(average).collect::<Result<_>>()?,
+            config,
         })
     }
 
@@ -63,26 +115,40 @@ impl Ema {
         Ok(())
     }
 
-    /// Takes a step's weights in.
-    pub(crate) fn update(&mut self) -> Result<()> {
+    /// Takes the weights after a step in, which is the `step`-th, from 1.
+    pub(crate) fn update(&mut self, step: u64) -> Result<()> {
+        let decay = self.decay(step);
         for Averaged { moved, average, .. } in &mut self.averages {
             let latest = wide(&moved.as_detached_tensor())?;
-            *average = ((&*average * self.decay)? + (latest * (1.0 - self.decay))?)?.detach();
+            *average = if latest.dtype().is_float() {
+                ((&*average * decay)? + (latest * (1.0 - decay))?)?.detach()
+            } else {
+                latest
+            };
         }
         Ok(())
     }
 
-    /// Puts the averages in the place of the weights while `f` runs.
+    fn decay(&self, step: u64) -> f64 {
+        let decay = self.config.decay;
+        let step = step as f64;
+        if self.config.ramp {
+            decay.min((1.0 + step) / (10.0 + step))
+        } else {
+            decay
+        }
+    }
+
+    /// Puts the averages in the place of the weights while `f` runs. The weights come back even if `f` panics.
     pub(crate) fn while_in_place<T>(&self, f: impl FnOnce() -> T) -> Result<T> {
-        let mut latest = Vec::new();
+        let mut latest = Latest(Vec::new());
         for Averaged { var, average, .. } in &self.averages {
-            latest.push(var.as_tensor().copy()?.detach());
-            var.set(&average.to_dtype(var.dtype())?)?;
+            let average = average.to_dtype(var.dtype())?;
+            latest.0.push((var, var.as_tensor().copy()?.detach()));
+            var.set(&average)?;
         }
         let result = f();
-        for (own, latest) in self.averages.iter().zip(latest) {
-            own.var.set(&latest)?;
-        }
+        latest.put_back()?;
         Ok(result)
     }
 
@@ -106,6 +172,29 @@ impl Ema {
     }
 }
 
+/// Weights whose place averages take for a while.
+struct Latest<'a>(Vec<(&'a Var, Tensor)>);
+
+impl Latest<'_> {
+    /// Puts every weight back, even if another can't be, and returns the first error.
+    fn put_back(&mut self) -> Result<()> {
+        let mut all = Ok(());
+        for (var, latest) in self.0.drain(..) {
+            let set = var.set(&latest);
+            all = all.and(set);
+        }
+        Ok(all?)
+    }
+}
+
+impl Drop for Latest<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = self.put_back() {
+            tracing::error!(%error, "weights could not be put back in the place of their averages");
+        }
+    }
+}
+
 /// Averages of half-precision weights are kept in single: they change by less than half precision tells apart.
 fn wide(tensor: &Tensor) -> Result<Tensor> {
     Ok(match tensor.dtype() {
@@ -120,26 +209,86 @@ mod tests {
     use super::*;
     use candle_core::Device;
 
+    fn plain(decay: f64) -> EmaConfig {
+        EmaConfig {
+            ramp: false,
+            ..decay.into()
+        }
+    }
+
+    #[test]
+    fn the_decay_rises_with_the_steps() -> Result<()> {
+        let ema = Ema::new(0.999.into(), [], [])?;
+        assert_eq!([1, 8, 80].map(|t| ema.decay(t)), [2.0 / 11.0, 0.5, 0.9]);
+        assert_eq!(ema.decay(u64::MAX), 0.999);
+        assert_eq!(Ema::new(plain(0.999), [], [])?.decay(1), 0.999);
+        // A weight that goes from 0 to 1 in 100 even steps is near its end, not near its beginning.
+        let w = Var::new(0f64, &Device::Cpu)?;
+        let mut ema = Ema::new(0.999.into(), [("w".to_owned(), w.clone(), w.clone())], [])?;
+        for step in 1..=100 {
+            w.set(&Tensor::new(step as f64 / 100.0, &Device::Cpu)?)?;
+            ema.update(step)?;
+        }
+        let average = ema.averages().next().unwrap().1.to_scalar::<f64>()?;
+        assert!((0.85..1.0).contains(&average), "{average}");
+        Ok(())
+    }
+
+    #[test]
+    fn buffers_are_averaged_or_the_latest() -> Result<()> {
+        let floats = Var::new(&[0f32], &Device::Cpu)?;
+        let counts = Var::new(&[0u32], &Device::Cpu)?;
+        for (buffers, expected) in [(EmaBuffers::Average, 2.0), (EmaBuffers::Latest, 4.0)] {
+            floats.set(&Tensor::new(&[0f32], &Device::Cpu)?)?;
+            counts.set(&Tensor::new(&[0u32], &Device::Cpu)?)?;
+            let config = EmaConfig {
+                buffers,
+                ..plain(0.5)
+            };
+            let named = [("floats", &floats), ("counts", &counts)];
+            let named = named.map(|(name, var)| (name.to_owned(), var.clone()));
+            let mut ema = Ema::new(config, [], named)?;
+            floats.set(&Tensor::new(&[4f32], &Device::Cpu)?)?;
+            counts.set(&Tensor::new(&[4u32], &Device::Cpu)?)?;
+            ema.update(1)?;
+            let seen = ema.while_in_place(|| (floats.to_vec1::<f32>(), counts.to_vec1::<u32>()))?;
+            assert_eq!((seen.0?, seen.1?), (vec![expected], vec![4]));
+            assert_eq!(floats.to_vec1::<f32>()?, [4.0]);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn weights_come_back_after_a_panic() -> Result<()> {
+        let w = Var::new(&[0f64], &Device::Cpu)?;
+        let ema = Ema::new(0.5.into(), [("w".to_owned(), w.clone(), w.clone())], [])?;
+        w.set(&Tensor::new(&[4f64], &Device::Cpu)?)?;
+        let judged = std::panic::AssertUnwindSafe(|| ema.while_in_place(|| panic!("a fault")));
+        std::panic::catch_unwind(judged).unwrap_err();
+        assert_eq!(w.to_vec1::<f64>()?, [4.0]);
+        Ok(())
+    }
+
     #[test]
     fn averages_follow_and_weights_come_back() -> Result<()> {
         let w = Var::new(&[0f64, 8.], &Device::Cpu)?;
-        let mut ema = Ema::new(0.75, [("w".to_owned(), w.clone(), w.clone())])?;
+        let mut ema = Ema::new(plain(0.75), [("w".to_owned(), w.clone(), w.clone())], [])?;
         w.set(&Tensor::new(&[4f64, 8.], &Device::Cpu)?)?;
-        ema.update()?;
-        ema.update()?;
+        ema.update(1)?;
+        ema.update(2)?;
         let seen = ema.while_in_place(|| w.to_vec1::<f64>())??;
         assert_eq!(seen, [1.75, 8.0]); // 0.25 · 4 = 1, then 0.75 · 1 + 0.25 · 4
         assert_eq!(w.to_vec1::<f64>()?, [4.0, 8.0]);
-        assert!(Ema::new(1.0, []).is_err());
+        assert!(Ema::new(1.0.into(), [], []).is_err());
         Ok(())
     }
 
     #[test]
     fn half_precision_is_averaged_in_single() -> Result<()> {
         let w = Var::from_tensor(&Tensor::new(&[1f32], &Device::Cpu)?.to_dtype(DType::F16)?)?;
-        let mut ema = Ema::new(0.9999, [("w".to_owned(), w.clone(), w.clone())])?;
+        let mut ema = Ema::new(plain(0.9999), [("w".to_owned(), w.clone(), w.clone())], [])?;
         w.set(&Tensor::new(&[0f32], &Device::Cpu)?.to_dtype(DType::F16)?)?;
-        ema.update()?;
+        ema.update(1)?;
         let average = ema.averages().next().unwrap().1.to_vec1::<f32>()?;
         approx::assert_abs_diff_eq!(average[0], 0.9999);
         Ok(())

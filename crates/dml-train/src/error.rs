@@ -97,6 +97,84 @@ pub enum TrainError {
         /// The element type.
         dtype: DType,
     },
+    /// A step has no finite numbers to go by: it was not made, and no checkpoint was written after it. Weights, buffers,
+    /// random sequences and the position in the data are as before the iteration. The exception is a parameter that an
+    /// earlier step made infinite or NaN: it stays so, and the latest checkpoint is the last good state.
+    #[error(
+        "epoch {epoch}, iteration {iteration}: {what}; the loss is {loss}, the learning rate {}; no step was made and no \
+         checkpoint written since",
+        rates(learning_rates)
+    )]
+    NonFinite {
+        /// What is not finite.
+        what: NonFinite,
+        /// The epoch, from 1.
+        epoch: u64,
+        /// The iteration of the epoch, from 0.
+        iteration: u64,
+        /// Weighted sum of all losses.
+        loss: f64,
+        /// Learning rate of every part and criterion whose turn it was.
+        learning_rates: Vec<(String, f64)>,
+    },
+    /// Steps in half precision were skipped until the loss scale reached its minimum.
+    #[error(
+        "epoch {epoch}, iteration {iteration}: {what} at a loss scale of {scale}, and the smallest allowed is {min_scale}; \
+         the loss is {loss}, the learning rate {}; no step was made",
+        rates(learning_rates)
+    )]
+    LossScale {
+        /// What is not finite.
+        what: NonFinite,
+        /// The epoch, from 1.
+        epoch: u64,
+        /// The iteration of the epoch, from 0.
+        iteration: u64,
+        /// Weighted sum of all losses.
+        loss: f64,
+        /// Learning rate of every part and criterion whose turn it was.
+        learning_rates: Vec<(String, f64)>,
+        /// Loss scale of the iteration.
+        scale: f64,
+        /// Smallest loss scale of the configuration.
+        min_scale: f64,
+    },
+    /// Schedules and base rate give a learning rate that is NaN or infinite.
+    #[error(
+        "{learner}: expected a finite learning rate, got {got} after {steps} steps; check its schedules"
+    )]
+    LearningRate {
+        /// The part or criterion.
+        learner: String,
+        /// The learning rate.
+        got: f64,
+        /// Steps made so far.
+        steps: u64,
+    },
+    /// Parameters that should learn got no gradient, so that they would stay as they are.
+    #[error(
+        "no gradient reaches {}; some operations of Candle have no backward pass and cut the graph without an error \
+         (layer_norm, rms_norm, softmax_last_dim, rope, and the modules LayerNorm and RmsNorm): use forms made of basic \
+         operations, such as layer_norm_slow, freeze the parts, or call allow_unused_parameters",
+        listed(parameters)
+    )]
+    Unused {
+        /// All of them, as `part/parameter`.
+        parameters: Vec<String>,
+    },
+    /// Code of a data set or sampler panicked.
+    #[error("{component}: panicked: {message}")]
+    Panicked {
+        /// `data set` or `sampler`.
+        component: &'static str,
+        /// What the panic said.
+        message: String,
+    },
+    /// An earlier step failed while optimisers were moving the parameters: some have moved and others have not.
+    #[error(
+        "an earlier step failed halfway, so the weights belong to no step; resume from the latest checkpoint"
+    )]
+    Interrupted,
     /// The sampler has no batch, so an epoch would never end.
     #[error("sampler: expected at least one batch in pass {pass}, got none")]
     NoBatches {
@@ -169,6 +247,67 @@ pub enum TrainError {
     /// The validation failed.
     #[error("validation: {0}")]
     Validation(AnyError),
+}
+
+/// What of a step is NaN or infinite.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NonFinite {
+    /// A loss, weighted.
+    #[error("the loss {name} is {value}")]
+    Loss {
+        /// Its name.
+        name: String,
+        /// Its value.
+        value: f64,
+    },
+    /// Embeddings, whatever the losses say of them.
+    #[error("the embeddings hold NaN or infinity")]
+    Embeddings,
+    /// The gradient of a parameter.
+    #[error("the gradient of {parameter} of {part} holds NaN or infinity")]
+    Gradient {
+        /// The part or criterion.
+        part: String,
+        /// The parameter.
+        parameter: String,
+    },
+    /// A buffer, such as a running variance, that was finite before the step.
+    #[error("the buffer {buffer} became NaN or infinite")]
+    Buffer {
+        /// Part and name, as `part/buffer`.
+        buffer: String,
+    },
+    /// A parameter itself, after an earlier step.
+    #[error("the parameter {parameter} of {part} is NaN or infinite")]
+    Parameter {
+        /// The part or criterion.
+        part: String,
+        /// The parameter.
+        parameter: String,
+    },
+}
+
+/// Learning rates in a sentence.
+fn rates(rates: &[(String, f64)]) -> String {
+    let rates: Vec<String> = rates
+        .iter()
+        .map(|(name, rate)| format!("{rate} ({name})"))
+        .collect();
+    match rates.is_empty() {
+        true => "unknown".to_owned(),
+        false => rates.join(", "),
+    }
+}
+
+/// The first names of a list, and how many more there are.
+fn listed(names: &[String]) -> String {
+    const SHOWN: usize = 20;
+    let shown = names[..names.len().min(SHOWN)].join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more parameters"),
+    }
 }
 
 impl From<candle_core::Error> for TrainError {

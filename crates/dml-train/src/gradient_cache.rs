@@ -127,8 +127,9 @@ impl Memory {
     fn check(&self) -> Result<()> {
         let mut changed = false;
         for (var, copy) in &self.0 {
-            let differs = var.as_detached_tensor().ne(copy)?.to_dtype(DType::F32)?;
-            if number(&differs.sum_all()?)? > 0.0 {
+            // A NaN that was there before is no change, though it differs from itself.
+            let differs = (var.as_detached_tensor().ne(copy)? * copy.eq(copy)?)?;
+            if number(&differs.to_dtype(DType::F32)?.sum_all()?)? > 0.0 {
                 var.set(copy)?;
                 changed = true;
             }

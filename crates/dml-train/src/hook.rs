@@ -107,7 +107,9 @@ impl Hook for StopWhen {
     }
 }
 
-/// Fails when a loss is no finite number: from there on a run only wastes time.
+/// Fails when a loss is no finite number.
+///
+/// The trainer refuses such a step itself, unless a loss scale skips it; with this hook the first of these ends the run too.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RefuseNonFinite;
 

@@ -25,6 +25,8 @@ pub struct Learner {
     plateau: Option<Plateau>,
     clip: Option<Clip>,
     frozen: bool,
+    /// Whether nothing that is minimised reads the parameters, as in a criterion of weight 0.
+    left_out: bool,
 }
 
 impl Learner {
@@ -43,6 +45,7 @@ impl Learner {
             plateau: None,
             clip: None,
             frozen: false,
+            left_out: false,
         }
     }
 
@@ -119,6 +122,14 @@ impl Learner {
         self.frozen = true;
     }
 
+    pub(crate) fn set_left_out(&mut self, left_out: bool) {
+        self.left_out = left_out;
+    }
+
+    pub(crate) fn is_left_out(&self) -> bool {
+        self.left_out
+    }
+
     pub(crate) fn plateau_mut(&mut self) -> Option<&mut Plateau> {
         self.plateau.as_mut()
     }
@@ -173,23 +184,22 @@ impl Learner {
         Ok(())
     }
 
-    /// Limits the own gradients and makes a step at the rate that the schedules ask for.
-    pub(crate) fn step(
-        &mut self,
-        gradients: &mut GradStore,
-        iterations: u64,
-        epochs: u64,
-    ) -> Result<()> {
-        if let Some(clip) = self.clip {
-            clip.apply(gradients, self.moved())?;
-        }
+    /// Learning rate that the schedules ask for after so many steps and epochs.
+    pub(crate) fn rate(&self, steps: u64, epochs: u64) -> f64 {
         let factor = |schedule: &Option<Box<dyn Schedule>>, done| {
             schedule.as_ref().map_or(1.0, |own| own.factor(done))
         };
-        let rate = self.base_rate
-            * factor(&self.by_iteration, iterations)
+        self.base_rate
+            * factor(&self.by_iteration, steps)
             * factor(&self.by_epoch, epochs)
-            * self.plateau.as_ref().map_or(1.0, Plateau::factor);
+            * self.plateau.as_ref().map_or(1.0, Plateau::factor)
+    }
+
+    /// Limits the own gradients and makes a step at a learning rate.
+    pub(crate) fn step(&mut self, gradients: &mut GradStore, rate: f64) -> Result<()> {
+        if let Some(clip) = self.clip {
+            clip.apply(gradients, self.moved())?;
+        }
         if let Some(optimizer) = &mut self.optimizer {
             optimizer.set_learning_rate(rate);
             optimizer.step(gradients)?;

@@ -5,6 +5,7 @@ mod error;
 pub mod schedule;
 
 pub mod clip;
+mod host_numbers;
 mod learner;
 
 mod criterion;
@@ -46,7 +47,7 @@ mod trainer;
 
 pub use dml_core;
 
-pub use error::{AnyError, Result, TrainError};
+pub use error::{AnyError, NonFinite, Result, TrainError};
 
 pub use clip::Clip;
 pub use learner::Learner;
@@ -74,7 +75,7 @@ pub use loader::{Loader, Position};
 pub use mixed_precision::{LossScaleConfig, MixedPrecision};
 pub use subset_batch_miner::{ChooseRows, MaximumLoss, SubsetBatchMiner};
 
-pub use ema::Ema;
+pub use ema::{Ema, EmaBuffers, EmaConfig};
 pub use progress::{Epoch, Iteration, Norms};
 pub use spread::Spread;
 

@@ -6,14 +6,16 @@
 //! A sampler with a [state](Sampler::state) is asked for a pass only when its first batch is: no thread runs ahead into a
 //! pass whose batches may still change.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use dml_core::{Dataset, Examples, Sampler, mix_seed};
+use tracing::warn;
 
 use crate::{Result, TrainError};
 
@@ -55,11 +57,16 @@ impl Position {
 pub struct Loader {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
-    ahead: u64,
 }
 
-/// What a fetch came to: examples and the position after them, an error, or a panic to be passed on.
-type Fetched = thread::Result<Result<(Examples, Position)>>;
+/// What a fetch came to: examples and the position after them, or an error.
+type Fetched = std::result::Result<(Examples, Position), Box<Failed>>;
+
+/// Why there is no batch, and which one there should be, unless the sampler already failed.
+struct Failed {
+    error: TrainError,
+    job: Option<Job>,
+}
 
 struct Shared {
     dataset: Arc<dyn Dataset>,
@@ -77,7 +84,9 @@ struct State {
     /// What is left of the pass at `position`; `None` before it is asked for.
     rest: Option<VecDeque<Vec<usize>>>,
     /// The state of the sampler that the latest pass was drawn with.
-    drawn_with: Option<Vec<f64>>,
+    drawn_with: Option<Arc<[f64]>>,
+    /// A batch that could not be fetched, which is next again.
+    retry: Option<Job>,
     /// Whether somebody waits for the batch `wanted`.
     asked: bool,
     /// Numbers of batches: to be fetched next, to leave next.
@@ -90,8 +99,12 @@ struct State {
 /// Batches that wait for each thread.
 const AHEAD: u64 = 2;
 
+/// Most threads of a loader.
+pub(crate) const MAX_THREADS: usize = 1_024;
+
 impl Loader {
-    /// Batches from `position` on. With no threads, a batch is fetched when it is asked for.
+    /// Batches from `position` on. With no threads, a batch is fetched when it is asked for. At most 1,024 threads are
+    /// started, and fewer if the operating system refuses one; the batches are the same.
     #[must_use]
     pub fn new(
         dataset: Arc<dyn Dataset>,
@@ -109,6 +122,7 @@ impl Loader {
                 position,
                 rest: None,
                 drawn_with: None,
+                retry: None,
                 asked: false,
                 next: 0,
                 wanted: 0,
@@ -126,32 +140,44 @@ impl Loader {
             state.drawn_with = drawn_with;
         }
         let shared = Arc::new(shared);
-        let ahead = AHEAD * threads as u64;
+        let wished = threads.min(MAX_THREADS);
+        let ahead = AHEAD * wished as u64;
         let start = |_| {
             let shared = shared.clone();
-            thread::spawn(move || shared.work(ahead))
+            let named = thread::Builder::new().name("dml-loader".to_owned());
+            named.spawn(move || shared.work(ahead))
         };
-        Self {
-            threads: (0..threads).map(start).collect(),
-            shared,
-            ahead,
+        let mut threads = Vec::new();
+        for started in (0..wished).map(start) {
+            match started {
+                Ok(thread) => threads.push(thread),
+                Err(error) => {
+                    let count = threads.len();
+                    warn!(%error, count, "batches are loaded by fewer threads than were asked for");
+                    break;
+                }
+            }
         }
+        Self { threads, shared }
     }
 
-    /// The next batch, and where the one after it stands.
+    /// The next batch, and where the one after it stands. A batch that fails is not passed over: the next call fetches it
+    /// again.
     ///
     /// # Errors
-    /// As the data set; [`TrainError::NoBatches`] if the sampler has none.
-    ///
-    /// # Panics
-    /// If the data set did.
+    /// As the data set; [`TrainError::NoBatches`] if the sampler has none; [`TrainError::Panicked`] if data set or
+    /// sampler panic.
     pub fn next_batch(&mut self) -> Result<(Examples, Position)> {
         let shared = &self.shared;
         let mut state = shared.lock();
-        if self.ahead == 0 {
-            let job = shared.next_job(&mut state)?;
+        if let Some(job) = state.retry.take() {
             drop(state);
-            return shared.fetch(job);
+            return shared.answer(shared.fetch(job));
+        }
+        if self.threads.is_empty() {
+            let job = shared.next_job(&mut state);
+            drop(state);
+            return shared.answer(job.and_then(|job| shared.fetch(job)));
         }
         let wanted = state.wanted;
         state.asked = true;
@@ -166,11 +192,11 @@ impl Loader {
         state.wanted += 1;
         drop(state);
         shared.changed.notify_all();
-        fetched.unwrap_or_else(|panic| resume_unwind(panic))
+        shared.answer(fetched)
     }
 
     /// The state of the sampler that the latest pass was drawn with; `None` if it has none.
-    pub(crate) fn drawn_with(&self) -> Option<Vec<f64>> {
+    pub(crate) fn drawn_with(&self) -> Option<Arc<[f64]>> {
         self.shared.lock().drawn_with.clone()
     }
 }
@@ -200,12 +226,9 @@ impl Shared {
             }
             let number = state.next;
             state.next += 1;
-            let job = catch_unwind(AssertUnwindSafe(|| self.next_job(&mut state)));
+            let job = self.next_job(&mut state);
             drop(state);
-            let fetched = job.and_then(|job| match job {
-                Err(error) => Ok(Err(error)),
-                Ok(job) => catch_unwind(AssertUnwindSafe(|| self.fetch(job))),
-            });
+            let fetched = job.and_then(|job| self.fetch(job));
             self.lock().ready.insert(number, fetched);
             self.changed.notify_all();
         }
@@ -217,14 +240,23 @@ impl Shared {
     }
 
     /// The batches of a pass from `position` on, and what they were drawn with.
-    fn draw(&self, Position { pass, batch }: Position) -> (VecDeque<Vec<usize>>, Option<Vec<f64>>) {
-        let drawn_with = self.sampler.state();
+    fn draw(
+        &self,
+        Position { pass, batch }: Position,
+    ) -> (VecDeque<Vec<usize>>, Option<Arc<[f64]>>) {
+        let drawn_with = self.sampler.state().map(Arc::from);
         let batches = self.sampler.epoch(pass);
         (batches.skip(batch as usize).collect(), drawn_with)
     }
 
-    /// Takes the next batch off the sequence.
-    fn next_job(&self, state: &mut State) -> Result<Job> {
+    /// Takes the next batch off the sequence. If the sampler panics, the sequence stays where it was.
+    fn next_job(&self, state: &mut State) -> std::result::Result<Job, Box<Failed>> {
+        let drawn = catch_unwind(AssertUnwindSafe(|| self.drawn_job(state)));
+        let drawn = drawn.unwrap_or_else(|panic| Err(panicked("sampler", &*panic)));
+        drawn.map_err(|error| Box::new(Failed { error, job: None }))
+    }
+
+    fn drawn_job(&self, state: &mut State) -> Result<Job> {
         let mut empty_passes = 0;
         loop {
             let Position { pass, batch } = state.position;
@@ -258,8 +290,34 @@ impl Shared {
         }
     }
 
-    fn fetch(&self, (rows, seed, next): Job) -> Result<(Examples, Position)> {
-        Ok((self.dataset.fetch(&rows, seed)?, next))
+    fn fetch(&self, job: Job) -> Fetched {
+        let (rows, seed, next) = &job;
+        let fetched = catch_unwind(AssertUnwindSafe(|| self.dataset.fetch(rows, *seed)));
+        let error = match fetched {
+            Ok(Ok(examples)) => return Ok((examples, *next)),
+            Ok(Err(error)) => error.into(),
+            Err(panic) => panicked("data set", &*panic),
+        };
+        let job = Some(job);
+        Err(Box::new(Failed { error, job }))
+    }
+
+    /// What came of a fetch. A batch that failed is the next one again.
+    fn answer(&self, fetched: Fetched) -> Result<(Examples, Position)> {
+        fetched.map_err(|failed| {
+            self.lock().retry = failed.job;
+            failed.error
+        })
+    }
+}
+
+/// A panic as an error.
+fn panicked(component: &'static str, panic: &(dyn Any + Send)) -> TrainError {
+    let message = panic.downcast_ref::<String>().map(String::as_str);
+    let message = message.or(panic.downcast_ref::<&str>().copied());
+    TrainError::Panicked {
+        component,
+        message: message.unwrap_or("no message").to_owned(),
     }
 }
 
@@ -268,7 +326,7 @@ impl Drop for Loader {
         self.shared.lock().closed = true;
         self.shared.changed.notify_all();
         for thread in self.threads.drain(..) {
-            // A thread hands its panics on as results, so there is nothing to hear from it.
+            // A thread hands its panics on as errors, so there is nothing to hear from it.
             thread.join().ok();
         }
     }

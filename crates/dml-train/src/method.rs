@@ -84,6 +84,7 @@ pub struct Losses {
     kept: u64,
     total: u64,
     embeddings: Option<Tensor>,
+    left_out: Vec<String>,
 }
 
 impl Losses {
@@ -125,6 +126,19 @@ impl Losses {
     /// As the criterion.
     pub fn with_criterion(self, criterion: &Criterion, batch: &Batch) -> Result<Self> {
         Ok(self.with_outcome(criterion.evaluate(batch)?))
+    }
+
+    /// Declares that this batch does not involve the part or criterion of that name. The trainer then expects no gradient
+    /// for its parameters, and does not report them as unused.
+    #[must_use]
+    pub fn leaving_out(mut self, name: impl Into<String>) -> Self {
+        self.left_out.push(name.into());
+        self
+    }
+
+    /// Parts and criteria that the batch does not involve.
+    pub(crate) fn left_out(&self) -> &[String] {
+        &self.left_out
     }
 
     /// The same numbers without the graph, which holds the matrices of the batch.

@@ -3,12 +3,16 @@
 //! ```text
 //! z = f(x; round(w)),   g = ∂(s · L)/∂round(w)         in half precision
 //! w ← optimiser(w, g / s)                               in single precision
-//! f16:  a number of g / s that is not finite: no step, s ← s / 2;   after n steps in a row:  s ← 2 s
+//! f16:  L, z, g or a running statistic that is not finite: no step, s ← s / 2;   after n steps in a row:  s ← 2 s
 //! ```
 //!
 //! Micikevicius et al. 2018, "Mixed Precision Training" (arXiv 1710.03740). Losses are computed in single precision
 //! whatever the embeddings are in. The smallest numbers of f16 are larger than many gradients, which s keeps from
 //! becoming 0; bf16 has the range of single precision, and s = 1 does.
+//!
+//! A skipped step leaves no trace: running statistics, memories of losses, averages and schedules are as before it. Only
+//! the data and the random sequences go on. A scale that would fall below its minimum, or a parameter that is not finite
+//! itself, is no matter of the scale: the run then ends with an error.
 
 use candle_core::DType;
 use dml_core::{Result, check};
@@ -25,6 +29,10 @@ pub struct LossScaleConfig {
     pub backoff_factor: f64,
     /// How many steps in a row let s grow, at least 1. Default 2,000.
     pub growth_interval: u64,
+    /// Smallest s, a finite number in (0, `init_scale`]. A run that would need a smaller one ends with
+    /// [`TrainError::LossScale`](crate::TrainError::LossScale). Default 2⁻¹⁴, the smallest normal number of f16: 30 skipped
+    /// steps below the default `init_scale`.
+    pub min_scale: f64,
 }
 
 impl Default for LossScaleConfig {
@@ -34,6 +42,7 @@ impl Default for LossScaleConfig {
             growth_factor: 2.0,
             backoff_factor: 0.5,
             growth_interval: 2_000,
+            min_scale: 1.0 / 16_384.0,
         }
     }
 }
@@ -85,6 +94,9 @@ impl MixedPrecision {
         let falls = backoff > 0.0 && backoff < 1.0;
         check::parameter(falls, "backoff_factor", backoff, "a number in (0, 1)")?;
         check::at_least_one("growth_interval", config.growth_interval as usize)?;
+        let minimum = config.min_scale;
+        let fits = minimum > 0.0 && minimum <= config.init_scale;
+        check::parameter(fits, "min_scale", minimum, "a number in (0, init_scale]")?;
         Ok(Self {
             loss_scale: Some(config),
             ..self
@@ -139,26 +151,26 @@ impl LossScale {
         self.state.scale
     }
 
-    /// After the gradients of a step, finite or not.
-    pub(crate) fn update(&mut self, finite: bool) {
-        let LossScaleConfig {
-            growth_factor,
-            backoff_factor,
-            growth_interval,
-            ..
-        } = self.config;
+    /// After a step that was made.
+    pub(crate) fn grow(&mut self) {
         let state = &mut self.state;
-        if !finite {
-            state.scale *= backoff_factor;
-            state.steps_in_a_row = 0;
-            return;
-        }
-        state.steps_in_a_row += 1;
-        if state.steps_in_a_row == growth_interval {
+        state.steps_in_a_row = state.steps_in_a_row.saturating_add(1);
+        if state.steps_in_a_row >= self.config.growth_interval {
             // Beyond the numbers of single precision nothing would be finite any more.
-            state.scale = (state.scale * growth_factor).min(f64::from(f32::MAX));
+            state.scale = (state.scale * self.config.growth_factor).min(f64::from(f32::MAX));
             state.steps_in_a_row = 0;
         }
+    }
+
+    /// After a step that was skipped. Without room above the minimum the state stays, and the minimum is the error.
+    pub(crate) fn back_off(&mut self) -> std::result::Result<(), f64> {
+        let smaller = self.state.scale * self.config.backoff_factor;
+        if smaller < self.config.min_scale {
+            return Err(self.config.min_scale);
+        }
+        self.state.scale = smaller;
+        self.state.steps_in_a_row = 0;
+        Ok(())
     }
 }
 
@@ -176,10 +188,25 @@ mod tests {
         });
         let mut scales = Vec::new();
         for finite in [true, true, true, false, true, true] {
-            scale.update(finite);
+            match finite {
+                true => scale.grow(),
+                false => scale.back_off().unwrap(),
+            }
             scales.push(scale.scale());
         }
         assert_eq!(scales, [8.0, 16.0, 16.0, 8.0, 8.0, 16.0]);
+    }
+
+    #[test]
+    fn the_scale_has_a_minimum() {
+        let mut scale = LossScale::new(LossScaleConfig {
+            init_scale: 8.0,
+            min_scale: 3.0,
+            ..LossScaleConfig::default()
+        });
+        assert_eq!(scale.back_off(), Ok(()));
+        assert_eq!(scale.back_off(), Err(3.0));
+        assert_eq!(scale.scale(), 4.0);
     }
 
     #[test]
@@ -211,6 +238,21 @@ mod tests {
                 "growth_interval",
                 LossScaleConfig {
                     growth_interval: 0,
+                    ..default()
+                },
+            ),
+            (
+                "min_scale",
+                LossScaleConfig {
+                    min_scale: 0.0,
+                    ..default()
+                },
+            ),
+            (
+                "min_scale",
+                LossScaleConfig {
+                    init_scale: 1.0,
+                    min_scale: 2.0,
                     ..default()
                 },
             ),

@@ -1,10 +1,11 @@
 //! What a run tells its hooks.
 
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 use dml_core::Result;
 
+use crate::host_numbers::{doubles, larger, norm, smaller};
 use crate::method::number;
-use crate::{Losses, Spread};
+use crate::{Losses, NonFinite, Spread};
 
 /// What happened in one iteration: a step of the optimisers, over one batch or, accumulated, several.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,9 +34,11 @@ pub struct Iteration {
     pub spread: Spread,
     /// The norm of all gradients together, before clipping; only where it was asked for.
     pub gradient_norm: Option<f64>,
-    /// What the loss was multiplied with before gradients were taken, in mixed precision that does so. If a gradient was
-    /// not finite, no step was made, and the next one has a smaller scale.
+    /// Factor of the loss before gradients were taken, in mixed precision with a loss scale. `None` without one.
     pub loss_scale: Option<f64>,
+    /// Whether the step was skipped, which only a loss scale does: a loss, embedding, gradient or running statistic was
+    /// not finite. Weights, buffers and schedules are as before the iteration, and the next loss scale is smaller.
+    pub skipped: bool,
     /// The learning rate of each part and criterion that has one.
     pub learning_rates: Vec<(String, f64)>,
     /// How many rows there were.
@@ -56,25 +59,31 @@ pub struct Norms {
 }
 
 impl Norms {
-    /// Of embeddings `[rows, dim]`; all 0 without rows.
+    /// Lengths of the rows of embeddings `[rows, dim]`; all 0 without rows, NaN where a row holds NaN.
     ///
     /// # Errors
     /// [`Error::Tensor`](dml_core::Error::Tensor) if Candle cannot do it.
     pub fn of(embeddings: &Tensor) -> Result<Self> {
-        let squares = embeddings.to_dtype(DType::F32)?.sqr()?.sum(1)?;
-        let norms: Vec<f64> = squares
-            .to_vec1::<f32>()?
-            .into_iter()
-            .map(|square| f64::from(square).sqrt())
-            .collect();
-        if norms.is_empty() {
-            return Ok(Self::default());
+        let (_, dim) = embeddings.dims2()?;
+        Ok(Self::of_rows(&doubles(embeddings)?, dim))
+    }
+
+    /// Lengths of rows of `dim` numbers.
+    pub(crate) fn of_rows(values: &[f64], dim: usize) -> Self {
+        if values.is_empty() {
+            return Self::default();
         }
-        Ok(Self {
+        let norms: Vec<f64> = values.chunks_exact(dim).map(norm).collect();
+        Self {
             mean: norms.iter().sum::<f64>() / norms.len() as f64,
-            min: norms.iter().copied().fold(f64::INFINITY, f64::min),
-            max: norms.iter().copied().fold(0.0, f64::max),
-        })
+            min: norms.iter().copied().fold(f64::INFINITY, smaller),
+            max: norms.iter().copied().fold(0.0, larger),
+        }
+    }
+
+    /// Whether every length is a finite number.
+    fn is_finite(&self) -> bool {
+        self.min.is_finite() && self.max.is_finite()
     }
 }
 
@@ -140,7 +149,7 @@ pub struct Epoch {
     pub epoch: u64,
     /// How many iterations there have been.
     pub step: u64,
-    /// The mean of the losses of its iterations, those before an interruption included.
+    /// Mean loss of the steps that were made, those before an interruption included; NaN if there was none.
     pub mean_loss: f64,
     /// What validation found, if it was its turn.
     pub validation: Option<f64>,
@@ -162,6 +171,10 @@ pub(crate) struct Sums {
     norms: Vec<(Norms, Spread, usize)>,
     pub(crate) examples: usize,
     batches: f64,
+    /// The first loss or batch of embeddings that is not finite.
+    fault: Option<NonFinite>,
+    /// Parts that a batch did not involve.
+    left_out: Vec<String>,
 }
 
 impl Sums {
@@ -171,9 +184,20 @@ impl Sums {
         for value in losses.values() {
             let loss = number(&value.value)?;
             if value.weight != 0.0 {
-                total += value.weight * loss;
+                let weighted = value.weight * loss;
+                if !weighted.is_finite() {
+                    let name = value.name.clone();
+                    let value = if loss.is_finite() { weighted } else { loss };
+                    self.fault.get_or_insert(NonFinite::Loss { name, value });
+                }
+                total += weighted;
             }
             add_named(&mut self.losses, &value.name, loss);
+        }
+        if !total.is_finite() {
+            let name = "(sum of all)".to_owned();
+            let fault = NonFinite::Loss { name, value: total };
+            self.fault.get_or_insert(fault);
         }
         self.loss += total;
         for (name, term) in losses.terms() {
@@ -185,12 +209,29 @@ impl Sums {
         self.kept += losses.kept();
         self.total += losses.total_values();
         if let Some(embeddings) = losses.embeddings() {
-            let (norms, spread) = (Norms::of(embeddings)?, Spread::of(embeddings)?);
-            self.norms.push((norms, spread, embeddings.dims()[0]));
+            let (rows, dim) = embeddings.dims2()?;
+            let values = doubles(embeddings)?;
+            let norms = Norms::of_rows(&values, dim);
+            if !norms.is_finite() {
+                self.fault.get_or_insert(NonFinite::Embeddings);
+            }
+            self.norms
+                .push((norms, Spread::of_rows(&values, dim), rows));
         }
+        self.left_out.extend_from_slice(losses.left_out());
         self.examples += examples;
         self.batches += 1.0;
         Ok(())
+    }
+
+    /// The first loss or batch of embeddings that is not finite.
+    pub(crate) fn fault(&self) -> Option<&NonFinite> {
+        self.fault.as_ref()
+    }
+
+    /// Parts that a batch did not involve, so that no gradient was to be expected.
+    pub(crate) fn left_out(&self) -> &[String] {
+        &self.left_out
     }
 
     /// The mean over the batches, written into `iteration`.
@@ -218,8 +259,8 @@ impl Sums {
             let norms = batches.clone().map(|(norms, _, _)| norms);
             iteration.norms = Norms {
                 mean: mean(&|norms, _| norms.mean),
-                min: norms.clone().map(|n| n.min).fold(f64::INFINITY, f64::min),
-                max: norms.map(|n| n.max).fold(0.0, f64::max),
+                min: norms.clone().map(|n| n.min).fold(f64::INFINITY, smaller),
+                max: norms.map(|n| n.max).fold(0.0, larger),
             };
             iteration.spread = Spread {
                 direction: mean(&|_, spread| spread.direction),

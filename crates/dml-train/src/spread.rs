@@ -8,8 +8,10 @@
 //!
 //! The deviation is that of Chen, He 2021, "Exploring Simple Siamese Representation Learning" (arXiv 2011.10566), §4.1.
 
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 use dml_core::Result;
+
+use crate::host_numbers::{doubles, norm};
 
 /// Directions of embeddings ([formulas](self)).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -35,28 +37,32 @@ impl Spread {
     /// # Ok::<(), dml_core::Error>(())
     /// ```
     pub fn of(embeddings: &Tensor) -> Result<Self> {
-        let (rows, dim) = embeddings.dims2()?;
-        if rows == 0 || dim == 0 {
-            return Ok(Self::default());
+        let (_, dim) = embeddings.dims2()?;
+        Ok(Self::of_rows(&doubles(embeddings)?, dim))
+    }
+
+    /// Directions of rows of `dim` numbers.
+    pub(crate) fn of_rows(values: &[f64], dim: usize) -> Self {
+        if values.is_empty() {
+            return Self::default();
         }
-        let values = embeddings.to_dtype(DType::F32)?.flatten_all()?;
-        let values = values.to_vec1::<f32>()?;
         // Differences of near numbers: in single precision a collapse would not be told from a near one.
         let (mut sums, mut squares) = (vec![0.0; dim], vec![0.0; dim]);
         for row in values.chunks_exact(dim) {
-            let square: f64 = row.iter().map(|x| f64::from(*x) * f64::from(*x)).sum();
-            let factor = if square == 0.0 {
+            // The inverse of a shorter length than this overflows: such a row has no direction.
+            let length = norm(row);
+            let factor = if length < f64::MIN_POSITIVE {
                 0.0
             } else {
-                1.0 / square.sqrt()
+                1.0 / length
             };
             for ((x, sum), square) in row.iter().zip(&mut sums).zip(&mut squares) {
-                let unit = f64::from(*x) * factor;
+                let unit = x * factor;
                 *sum += unit;
                 *square += unit * unit;
             }
         }
-        let count = rows as f64;
+        let count = (values.len() / dim) as f64;
         let mut length: f64 = 0.0;
         let mut deviation = 0.0;
         for (sum, square) in sums.iter().zip(&squares) {
@@ -66,17 +72,17 @@ impl Spread {
             // Rounding may put it below 0; a NaN stays one.
             deviation += if variance < 0.0 { 0.0 } else { variance.sqrt() };
         }
-        Ok(Self {
+        Self {
             direction: length.sqrt(),
             deviation: deviation / dim as f64,
-        })
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_core::Device;
+    use candle_core::{DType, Device};
 
     fn of(rows: &[[f32; 2]]) -> Spread {
         let rows = Tensor::from_slice(rows.as_flattened(), (rows.len(), 2), &Device::Cpu);

@@ -1,23 +1,28 @@
 //! The loop: load, differentiate, step, tell.
 
+mod before_step;
 mod gradients;
 mod learners;
+mod reached;
 mod snapshot;
+mod step;
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use candle_core::{Tensor, Var};
+use candle_core::Tensor;
 use dml_core::{Dataset, Sampler};
-use tracing::{debug_span, info_span};
+use tracing::info_span;
 
 use crate::checkpoint::{Counters, Fingerprint};
-use crate::clip::gradient_norm;
 use crate::mixed_precision::LossScale;
 use crate::{
     Ema, Epoch, Flow, Iteration, Loader, Method, Norms, Result, Spread, TrainError, TrainerBuilder,
 };
-use learners::{averaged, check_learners, check_plateaus, check_types, learners, learners_mut};
+use learners::{
+    averaged, changing, check_learners, check_plateaus, check_types, learners, learners_mut,
+};
+use reached::Reached;
 
 /// Why a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,9 +44,14 @@ pub struct Trainer<M> {
     ema: Option<Ema>,
     loss_scale: Option<LossScale>,
     is_resumed: bool,
+    /// Whether optimisers failed halfway.
+    is_torn: bool,
+    /// The state that the sampler had when the pass of the current position was drawn.
+    drawn_with: Option<Arc<[f64]>>,
+    reached: Reached,
     /// Of data and sampler, once it was asked for.
     fingerprint: Option<Fingerprint>,
-    /// The mean loss of the epoch so far, as sum and count.
+    /// Sum and number of the losses of the steps that the epoch has made.
     epoch_loss: (f64, u64),
 }
 
@@ -61,9 +71,12 @@ impl<M: Method> Trainer<M> {
         if let Some(policy) = &run.mixed_precision {
             check_types(&learners(&run.method), policy)?;
         }
-        let ema = match run.ema_decay {
+        let ema = match &run.ema {
             None => None,
-            Some(decay) => Some(Ema::new(decay, averaged(&run.method))?),
+            Some(config) => {
+                let (weights, buffers) = (averaged(&run.method), changing(&run.method));
+                Some(Ema::new(config.clone(), weights, buffers)?)
+            }
         };
         let policy = run.mixed_precision.as_ref();
         let loss_scale = policy.and_then(|policy| policy.loss_scale.clone());
@@ -74,6 +87,9 @@ impl<M: Method> Trainer<M> {
             loader: None,
             ema,
             is_resumed: false,
+            is_torn: false,
+            drawn_with: None,
+            reached: Reached::default(),
             fingerprint: None,
             epoch_loss: (0.0, 0),
         })
@@ -147,9 +163,22 @@ impl<M: Method> Trainer<M> {
     /// Trains until `epochs` epochs are done, those before an interruption or an earlier call included.
     ///
     /// # Errors
-    /// [`TrainError::FolderInUse`] if the checkpoints of another run stand where this one's would; as the data set,
-    /// the method, its optimisers, validation and hooks. After an error the run can be taken up at its last checkpoint.
+    /// - [`TrainError::FolderInUse`] if the folder holds the checkpoints of another run.
+    /// - [`TrainError::NonFinite`] if a loss, embedding, gradient, running statistic or parameter is NaN or infinite. With a
+    ///   loss scale such a step is skipped, and [`TrainError::LossScale`] ends the run when the scale reaches its minimum.
+    /// - [`TrainError::Unused`] if no gradient reaches a parameter.
+    /// - [`TrainError::Panicked`] if data set or sampler panic. Panics of the method, its losses, validation and hooks go
+    ///   on to the caller.
+    /// - The errors of data set, method, optimisers, validation and hooks.
+    ///
+    /// After an error, or a panic that the caller catches, another call goes on as if it had not been: an iteration whose
+    /// step was not made is repeated with the same batch and the same random numbers, a validation that failed is repeated
+    /// too, and after a hook that failed the next iteration or epoch follows. If optimisers failed halfway the call is
+    /// refused with [`TrainError::Interrupted`] until [`resume`](Trainer::resume) has read a checkpoint.
     pub fn run(&mut self, epochs: u64) -> Result<Ended> {
+        if self.is_torn {
+            return Err(TrainError::Interrupted);
+        }
         self.claim_folder()?;
         for learner in learners(&self.run.method) {
             learner.adopt_parameters()?;
@@ -198,23 +227,27 @@ impl<M: Method> Trainer<M> {
             }
             let is_last = self.counters.iteration == iterations;
             if flow == Flow::Stop {
+                self.check_parameters(epoch)?;
                 self.write_checkpoint()?;
                 return Ok(Flow::Stop);
             }
             let due = |own: &crate::Checkpoints| own.is_due(self.counters.step);
             // The last iteration's is written when validation has had its say.
             if !is_last && self.run.checkpoints.as_ref().is_some_and(due) {
+                self.check_parameters(epoch)?;
                 self.write_checkpoint()?;
             }
         }
+        self.check_parameters(epoch)?;
+        let validation = self.validate(epoch)?;
+        // Only now: a validation that fails is repeated when the run goes on.
         self.counters.epoch = epoch;
         self.counters.iteration = 0;
-        let validation = self.validate(epoch)?;
         let (sum, count) = std::mem::take(&mut self.epoch_loss);
         let done = Epoch {
             epoch,
             step: self.counters.step,
-            mean_loss: if count == 0 { 0.0 } else { sum / count as f64 },
+            mean_loss: sum / count as f64,
             validation,
             best: self.best(),
             seconds: start.elapsed().as_secs_f64(),
@@ -251,60 +284,6 @@ impl<M: Method> Trainer<M> {
             None => tell(),
             Some(ema) => ema.while_in_place(tell)?,
         }
-    }
-
-    /// One step of every optimiser.
-    fn iteration(&mut self, epoch: u64) -> Result<Iteration> {
-        let start = Instant::now();
-        let _span = debug_span!("iteration", step = self.counters.step).entered();
-        let (mut gradients, sums) = self.gradients(epoch)?;
-        let mut done = blank(epoch, self.counters.iteration, self.counters.step + 1);
-        sums.finish(&mut done);
-        let _step = debug_span!("step").entered();
-        let learning: Vec<Var> = learners(&self.run.method)
-            .into_iter()
-            .filter(|learner| learner.learns() && self.run.method.trains(learner.name(), epoch))
-            .flat_map(|learner| learner.moved().cloned())
-            .collect();
-        let mut finite = true;
-        if self.run.measures_gradients || self.loss_scale.is_some() {
-            let norm = gradient_norm(&gradients, &learning)?;
-            done.gradient_norm = self.run.measures_gradients.then_some(norm);
-            if let Some(scale) = &mut self.loss_scale {
-                done.loss_scale = Some(scale.scale());
-                finite = norm.is_finite();
-                scale.update(finite);
-            }
-        }
-        if let Some(clip) = self.run.clip {
-            clip.apply(&mut gradients, &learning)?;
-        }
-        let trains: Vec<bool> = learners(&self.run.method)
-            .into_iter()
-            .map(|learner| learner.learns() && self.run.method.trains(learner.name(), epoch))
-            .collect();
-        let (steps, epochs) = (self.counters.step, self.counters.epoch);
-        for (learner, trains) in learners_mut(&mut self.run.method).into_iter().zip(trains) {
-            if trains && finite {
-                learner.step(&mut gradients, steps, epochs)?;
-            }
-        }
-        for learner in learners(&self.run.method) {
-            if let Some(rate) = learner.learning_rate() {
-                done.learning_rates.push((learner.name().to_owned(), rate));
-            }
-        }
-        if let Some(ema) = &mut self.ema
-            && finite
-        {
-            ema.update()?;
-        }
-        self.counters.iteration += 1;
-        self.counters.step += 1;
-        self.epoch_loss.0 += done.loss;
-        self.epoch_loss.1 += 1;
-        done.seconds = start.elapsed().as_secs_f64();
-        Ok(done)
     }
 
     /// Judges the averaged weights, if there are any, else the latest; and tells the plateau schedules.
@@ -346,6 +325,7 @@ pub(crate) fn blank(epoch: u64, iteration: u64, step: u64) -> Iteration {
         spread: Spread::default(),
         gradient_norm: None,
         loss_scale: None,
+        skipped: false,
         learning_rates: Vec::new(),
         examples: 0,
         seconds: 0.0,

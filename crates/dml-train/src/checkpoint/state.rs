@@ -24,8 +24,18 @@ pub(crate) struct Counters {
     pub(crate) iteration: u64,
     /// Iterations done.
     pub(crate) step: u64,
+    /// How many of these made no step.
+    #[serde(default)]
+    pub(crate) skipped: u64,
     /// Where the next batch stands.
     pub(crate) position: Position,
+}
+
+impl Counters {
+    /// Steps made: what schedules and averages count.
+    pub(crate) fn made(&self) -> u64 {
+        self.step.saturating_sub(self.skipped)
+    }
 }
 
 impl Default for Counters {
@@ -34,6 +44,7 @@ impl Default for Counters {
             epoch: 0,
             iteration: 0,
             step: 0,
+            skipped: 0,
             position: Position::START,
         }
     }

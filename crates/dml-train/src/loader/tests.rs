@@ -107,12 +107,108 @@ impl Sampler for Broken {
 }
 
 #[test]
-fn a_panic_of_the_data_set_reaches_the_caller() {
+fn a_panic_of_the_data_set_is_an_error() {
     let labels = vec![0i64; 100].into_labels().unwrap();
     let dataset = Arc::new(Slow(labels));
-    let mut loader = Loader::new(dataset, Arc::new(Broken), 0, Position::START, 2);
-    let panic = catch_unwind(AssertUnwindSafe(|| loader.next_batch().map(|_| ()))).unwrap_err();
-    let message = panic.downcast_ref::<String>().map(String::as_str);
-    let message = message.or(panic.downcast_ref::<&str>().copied());
-    assert!(message.unwrap().contains("row 99 is broken"));
+    for threads in [0, 2] {
+        let sampler = Arc::new(Broken);
+        let mut loader = Loader::new(dataset.clone(), sampler, 0, Position::START, threads);
+        for _ in 0..3 {
+            let error = loader.next_batch().unwrap_err();
+            assert_eq!(error.to_string(), "data set: panicked: row 99 is broken");
+        }
+    }
+}
+
+/// Fails every other time, by an error or a panic.
+#[derive(Debug)]
+struct Shaky {
+    inner: Slow,
+    calls: std::sync::atomic::AtomicUsize,
+    panics: bool,
+}
+
+impl Dataset for Shaky {
+    fn labels(&self) -> &Labels {
+        self.inner.labels()
+    }
+
+    fn fetch(&self, rows: &[usize], seed: u64) -> dml_core::Result<Examples> {
+        let call = self
+            .calls
+            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        if !call.is_multiple_of(2) {
+            return self.inner.fetch(rows, seed);
+        }
+        assert!(!self.panics, "a loose cable");
+        Err(dml_core::Error::Missing {
+            component: "disk",
+            needed: "a cable",
+        })
+    }
+}
+
+#[test]
+fn a_batch_that_fails_is_not_passed_over() {
+    let expected = take(&mut loader(Position::START, 0), 20);
+    for (threads, panics) in [(0, false), (0, true), (1, false), (3, true), (3, false)] {
+        let labels = vec![0i64; 100].into_labels().unwrap();
+        let dataset = Shaky {
+            inner: Slow(labels),
+            calls: Default::default(),
+            panics,
+        };
+        let (dataset, sampler) = (Arc::new(dataset), Arc::new(Pairs(7)));
+        let mut loader = Loader::new(dataset, sampler, 5, Position::START, threads);
+        let mut batches = Vec::new();
+        let mut errors = 0;
+        while batches.len() < 20 {
+            match loader.next_batch() {
+                Ok((examples, position)) => {
+                    let values = examples.views()[0].to_vec1::<i64>().unwrap();
+                    batches.push((examples.rows().to_vec(), values, position));
+                }
+                Err(TrainError::Panicked { component, .. }) => {
+                    assert!(panics && component == "data set");
+                    errors += 1;
+                }
+                Err(error) => {
+                    assert!(!panics, "{error}");
+                    errors += 1;
+                }
+            }
+        }
+        assert_eq!(batches, expected, "{threads} threads");
+        assert!(errors > 0);
+    }
+}
+
+/// Panics when a pass is drawn for the first time.
+#[derive(Debug, Default)]
+struct Moody(std::sync::atomic::AtomicBool);
+
+impl Sampler for Moody {
+    fn epoch(&self, epoch: u64) -> Box<dyn Iterator<Item = Vec<usize>> + Send + '_> {
+        let second = self.0.swap(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(second, "not in the mood");
+        let batches: Vec<Vec<usize>> = Pairs(7).epoch(epoch).collect();
+        Box::new(batches.into_iter())
+    }
+
+    fn batches(&self) -> usize {
+        7
+    }
+}
+
+#[test]
+fn a_panic_of_the_sampler_is_an_error_and_loses_no_batch() {
+    let expected = take(&mut loader(Position::START, 0), 9);
+    for threads in [0, 1, 3] {
+        let labels = vec![0i64; 100].into_labels().unwrap();
+        let (dataset, sampler) = (Arc::new(Slow(labels)), Arc::new(Moody::default()));
+        let mut loader = Loader::new(dataset, sampler, 5, Position::START, threads);
+        let error = loader.next_batch().unwrap_err();
+        assert_eq!(error.to_string(), "sampler: panicked: not in the mood");
+        assert_eq!(take(&mut loader, 9), expected);
+    }
 }

@@ -7,6 +7,7 @@ use tracing::debug_span;
 
 use super::Trainer;
 use super::learners::learners;
+use super::step::Source;
 use crate::clip::scale;
 use crate::mixed_precision::LossScale;
 use crate::progress::Sums;
@@ -14,12 +15,12 @@ use crate::{Loader, Method, Result, TrainError, gradient_cache};
 
 impl<M: Method> Trainer<M> {
     /// The gradients of the next batches, averaged.
-    pub(super) fn gradients(&mut self, epoch: u64) -> Result<(GradStore, Sums)> {
+    pub(super) fn gradients(&self, epoch: u64, source: &mut Source) -> Result<(GradStore, Sums)> {
         let mut sums = Sums::default();
         let mut all: Option<GradStore> = None;
         let loss_scale = self.loss_scale.as_ref().map_or(1.0, LossScale::scale);
         for _ in 0..self.run.accumulation {
-            let examples = debug_span!("load").in_scope(|| self.next_examples())?;
+            let examples = debug_span!("load").in_scope(|| self.next_examples(source))?;
             let _span = debug_span!("gradients").entered();
             let examples = self.chosen(examples)?;
             let method = &self.run.method;
@@ -51,12 +52,9 @@ impl<M: Method> Trainer<M> {
         Ok((gradients, sums))
     }
 
-    fn next_examples(&mut self) -> Result<Examples> {
-        let mut loader = self.loader.take().unwrap_or_else(|| self.new_loader());
-        let fetched = loader.next_batch();
-        self.loader = Some(loader);
-        let (examples, next) = fetched?;
-        self.counters.position = next;
+    fn next_examples(&self, source: &mut Source) -> Result<Examples> {
+        let (examples, next) = source.loader.next_batch()?;
+        source.position = next;
         Ok(examples.map(|view| self.prepared(view))?)
     }
 

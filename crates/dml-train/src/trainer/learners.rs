@@ -34,6 +34,26 @@ pub(super) fn averaged(method: &dyn Method) -> Vec<(String, Var, Var)> {
     learning.flat_map(weights).collect()
 }
 
+/// The buffers of the parts that are not frozen, by the names that checkpoints use for their averages.
+pub(super) fn changing(method: &dyn Method) -> Vec<(String, Var)> {
+    let own = |part: &Part| {
+        let name = part.name();
+        let named =
+            |(own, var): &(String, Var)| (average_of_buffer(&format!("{name}/{own}")), var.clone());
+        part.buffers().iter().map(named).collect::<Vec<_>>()
+    };
+    let parts = method.parts().into_iter();
+    parts
+        .filter(|part| !part.learner.is_frozen())
+        .flat_map(own)
+        .collect()
+}
+
+/// Name of the average of a buffer, which no parameter has.
+pub(super) fn average_of_buffer(buffer: &str) -> String {
+    format!("buffers/{buffer}")
+}
+
 /// The parameters with the learner's name before theirs.
 pub(super) fn named(learner: &Learner) -> Vec<(String, Var)> {
     let name = |(own, var): &(String, Var)| (format!("{}/{own}", learner.name()), var.clone());

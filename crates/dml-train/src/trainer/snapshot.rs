@@ -7,7 +7,7 @@ use candle_core::{Device, Tensor, Var};
 use dml_core::{SeedSequence, checkpoint};
 use tracing::info_span;
 
-use super::learners::{learners, learners_mut, named};
+use super::learners::{average_of_buffer, learners, learners_mut, named};
 use super::{Trainer, failed};
 use crate::checkpoint::{Checkpoints, Fingerprint, Sequence, Snapshot, State};
 use crate::mixed_precision::LossScale;
@@ -44,6 +44,7 @@ impl<M: Method> Trainer<M> {
             return Ok(None);
         };
         self.restore(snapshot)?;
+        self.is_torn = false;
         Ok(Some(step))
     }
 
@@ -71,6 +72,11 @@ impl<M: Method> Trainer<M> {
             if let Some(average) = averages.get(&name) {
                 let average = average.to_dtype(var.dtype())?;
                 var.set(&average.to_device(var.device())?)?;
+            }
+        }
+        for (name, var) in self.buffers() {
+            if let Some(average) = averages.get(&average_of_buffer(&name)) {
+                var.set(&average.to_dtype(var.dtype())?.to_device(var.device())?)?;
             }
         }
         Ok(())
@@ -188,6 +194,7 @@ impl<M: Method> Trainer<M> {
             }
         }
         let drawn_with = self.loader.as_ref().and_then(Loader::drawn_with);
+        let drawn_with = drawn_with.map(|own| own.to_vec());
         for (name, numbers) in [
             (SAMPLER, self.run.sampler.state()),
             (DRAWN_WITH, drawn_with),
@@ -339,7 +346,7 @@ impl<M: Method> Trainer<M> {
         learners.into_iter().flat_map(masters).collect()
     }
 
-    fn buffers(&self) -> Vec<(String, Var)> {
+    pub(super) fn buffers(&self) -> Vec<(String, Var)> {
         let mut buffers = Vec::new();
         for part in self.run.method.parts() {
             for (own, var) in part.buffers() {
@@ -350,7 +357,7 @@ impl<M: Method> Trainer<M> {
     }
 
     /// The random sequences of parts and criteria that have some.
-    fn seeds(&self) -> Vec<(String, Vec<SeedSequence>)> {
+    pub(super) fn seeds(&self) -> Vec<(String, Vec<SeedSequence>)> {
         let method = &self.run.method;
         let mut seeds = Vec::new();
         for part in method.parts() {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // A test that meets an error has failed.
 
 mod adversarial;
+mod after_errors;
 mod blobs;
 mod board;
 mod gradient_cache;
@@ -10,7 +11,10 @@ mod hooks;
 mod logs;
 mod methods;
 mod mixed_precision;
+mod non_finite;
 mod resumption;
 mod sampler_state;
+mod skipped_steps;
 mod steps;
 mod subset_batch_miner;
+mod unused_parameters;

@@ -8,8 +8,8 @@ use dml_core::{Batch, Dataset, Optimizer, Sampler};
 use dml_nn::{Layer, Sgd, SgdConfig};
 use dml_train::schedule::{Step, WarmUp};
 use dml_train::{
-    Clip, Criterion, Ended, Flow, Iteration, LossValue, Losses, Method, MetricLossOnly, Pace, Part,
-    Position, TrainError, Trainer,
+    Clip, Criterion, EmaConfig, Ended, Flow, Iteration, LossValue, Losses, Method, MetricLossOnly,
+    Pace, Part, Position, TrainError, Trainer,
 };
 
 use crate::blobs::{self, Blobs, WIDTH, adam, network, sampler, triplets, trunk, weights};
@@ -335,10 +335,17 @@ fn a_frozen_embedder_still_teaches_the_trunk() -> Result<(), TrainError> {
     Ok(())
 }
 
+fn without_ramp(decay: f64) -> EmaConfig {
+    EmaConfig {
+        ramp: false,
+        ..decay.into()
+    }
+}
+
 #[test]
 fn averages_follow_the_weights() -> Result<(), TrainError> {
     let mut trainer = Trainer::builder(slope(|w| w), Count::new(), InOrder(2))
-        .with_ema(0.5)
+        .with_ema(without_ramp(0.5))
         .build()?;
     trainer.run(1)?;
     // w: 0, −2, −6; averages 0, −1, −3.5.
@@ -356,7 +363,7 @@ fn averages_follow_the_weights() -> Result<(), TrainError> {
 #[test]
 fn averages_begin_with_weights_that_were_loaded() -> Result<(), TrainError> {
     let mut trainer = Trainer::builder(slope(|w| w), Count::new(), InOrder(2))
-        .with_ema(0.5)
+        .with_ema(without_ramp(0.5))
         .build()?;
     let w = trainer.method().parts()[0].learner().parameters()[0]
         .1
@@ -398,6 +405,9 @@ fn what_can_not_work_is_said_before_the_run() {
         |b: dml_train::TrainerBuilder<Slope>| b.with_gradient_cache(0),
         |b: dml_train::TrainerBuilder<Slope>| b.with_iterations_per_epoch(0),
         |b: dml_train::TrainerBuilder<Slope>| b.with_ema(1.0),
+        |b: dml_train::TrainerBuilder<Slope>| b.with_accumulation(usize::MAX),
+        |b: dml_train::TrainerBuilder<Slope>| b.with_loading_threads(usize::MAX),
+        |b: dml_train::TrainerBuilder<Slope>| b.require_gradients_within(0),
     ] {
         let builder = Trainer::builder(slope(|w| w), Count::new(), order());
         assert!(matches!(change(builder).build(), Err(TrainError::Core(_))));
