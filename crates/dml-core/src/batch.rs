@@ -1,6 +1,8 @@
 //! Embeddings with what is known of them: the input of every miner and loss, validated once.
 
-use std::sync::{Arc, Mutex, PoisonError};
+mod spoiled;
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use candle_core::{DType, Tensor};
 
@@ -36,6 +38,8 @@ struct SharedMatrix {
     embeddings: Tensor,
     reference: Option<Tensor>,
     latest: Mutex<Option<(Formula, Tensor)>>,
+    /// The rows that are not finite, once somebody asked.
+    broken: OnceLock<spoiled::Broken>,
 }
 
 impl SharedMatrix {
@@ -248,6 +252,7 @@ impl Batch {
             embeddings: self.embeddings.clone(),
             reference: self.reference.clone(),
             latest: Mutex::new(None),
+            broken: OnceLock::new(),
         };
         Self {
             shared: Some(Arc::new(shared)),

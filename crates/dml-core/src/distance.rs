@@ -153,15 +153,18 @@ pub trait Distance: Debug + Send + Sync {
         })
     }
 
-    /// The closer of two distances: the smaller one, or the larger similarity.
+    /// The closer of two distances: the smaller one, or the larger similarity; NaN where one is.
     ///
     /// # Errors
     /// [`Error::Tensor`](crate::Error::Tensor) if the shapes differ.
     fn closer(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
-        Ok(match self.order() {
+        let closer = match self.order() {
             Order::SmallerIsCloser => a.minimum(b)?,
             Order::LargerIsCloser => a.maximum(b)?,
-        })
+        };
+        // Which of the two comes out of a comparison with NaN depends on the device.
+        let is_number = a.eq(a)?.mul(&b.eq(b)?)?;
+        Ok(is_number.where_cond(&closer, &(a + b)?)?)
     }
 }
 

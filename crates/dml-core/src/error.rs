@@ -71,6 +71,14 @@ pub enum Error {
         /// The range in words, such as `a finite number >= 0`.
         expected: &'static str,
     },
+    /// A row holds NaN where only numbers have a meaning.
+    #[error("{arg}: expected numbers, got NaN in row {row}")]
+    NotANumber {
+        /// The argument.
+        arg: &'static str,
+        /// The first such row.
+        row: usize,
+    },
     /// An index points outside of what it indexes.
     #[error("{arg}[{position}]: expected an index below {limit}, got {got}")]
     Index {

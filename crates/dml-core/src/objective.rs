@@ -160,13 +160,14 @@ impl Objective {
     pub fn evaluate(&self, batch: &Batch) -> Result<Outcome> {
         let batch = &batch.sharing();
         let tuples = match &self.miner {
+            // A miner of one's own need not know what to do with NaN, and could mine nothing: all tuples are kept.
+            Some(_) if self.spoiled(batch, &Tuples::All)?.is_some() => Tuples::All,
             Some(miner) => miner.mine(&batch.detach())?,
             None => Tuples::All,
         };
-        let mined = self
-            .miner
-            .as_ref()
-            .map(|_| tuples.count(batch))
+        let countable = batch.relation().is_some() || !matches!(tuples, Tuples::All);
+        let mined = (self.miner.is_some() && countable)
+            .then(|| tuples.count(batch))
             .transpose()?;
         let outcome = self.evaluate_tuples(batch, &tuples)?;
         Ok(Outcome { mined, ..outcome })
@@ -193,9 +194,15 @@ impl Objective {
 
     /// The terms of the loss over given tuples, unreduced, with one more for each regularizer.
     ///
+    /// Where a row that takes part is not finite there is one term, `loss`, and it is NaN ([`Batch::spoiled`]): also
+    /// for a loss of one's own, whose comparisons may drop the row.
+    ///
     /// # Errors
     /// As the loss and the regularizers.
     pub fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        if let Some(terms) = self.spoiled(batch, tuples)? {
+            return Ok(terms);
+        }
         let mut terms = self.loss.terms(batch, tuples)?;
         for (regularizer, weight) in &self.regularizers {
             let penalty = (regularizer.penalty(batch.embeddings())? * *weight)?;
@@ -209,6 +216,14 @@ impl Objective {
             }
         }
         Ok(terms)
+    }
+
+    /// What stands for the terms if a row that takes part is not finite.
+    fn spoiled(&self, batch: &Batch, tuples: &Tuples) -> Result<Option<Terms>> {
+        match self.loss.as_class_loss() {
+            None => batch.spoiled(tuples),
+            Some(_) => batch.spoiled_rows(),
+        }
     }
 }
 

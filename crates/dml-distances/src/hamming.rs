@@ -8,7 +8,8 @@
 
 use dml_core::candle_core::{DType, Device, Tensor};
 use dml_core::fused::with_slice;
-use dml_core::kernels::hamming as kernel;
+use dml_core::kernels::finite::rows_not_finite;
+use dml_core::kernels::{Real, hamming as kernel};
 use dml_core::{Distance, Error, Result, check, for_element};
 
 /// Number of differing bits ([formula](self)). Nothing computed with it has a gradient.
@@ -34,7 +35,8 @@ impl HammingDistance {
     /// positive. Bit k is bit `k mod 8` of byte `⌊k / 8⌋`; the bits that fill up the last byte are 0.
     ///
     /// # Errors
-    /// [`Error::Shape`] unless the tensor is of rank 2, [`Error::DType`] for whole numbers.
+    /// [`Error::Shape`] unless the tensor is of rank 2, [`Error::DType`] for whole numbers, [`Error::NotANumber`] for NaN,
+    /// which has no sign.
     pub fn pack(embeddings: &Tensor) -> Result<Tensor> {
         let [rows, dim] = *embeddings.dims() else {
             return Err(wrong_shape(embeddings));
@@ -44,15 +46,29 @@ impl HammingDistance {
             _ => embeddings.clone(),
         };
         let real = real.to_device(&Device::Cpu)?;
-        let codes = for_element!(real, "embeddings", |T| with_slice(&real, |x: &[T]| {
-            kernel::pack_signs(x, dim)
-        }))?;
+        let codes = for_element!(real, "embeddings", |T| {
+            with_slice(&real, |x: &[T]| match first_nan(x, dim) {
+                Some(row) => Err(Error::NotANumber {
+                    arg: "embeddings",
+                    row,
+                }),
+                None => Ok(kernel::pack_signs(x, dim)),
+            })?
+        })?;
         Ok(Tensor::from_vec(
             codes,
             (rows, dim.div_ceil(8)),
             embeddings.device(),
         )?)
     }
+}
+
+/// The first row that holds NaN.
+fn first_nan<T: Real>(x: &[T], dim: usize) -> Option<usize> {
+    let broken = rows_not_finite(x, dim).into_iter().map(|row| row as usize);
+    // An infinity has a sign.
+    let mut broken = broken.filter(|row| x[row * dim..][..dim].iter().any(|x| x.is_nan()));
+    broken.next()
 }
 
 fn wrong_shape(tensor: &Tensor) -> Error {

@@ -108,6 +108,9 @@ impl<T: Real> AngularTriplets<T> {
                 || {
                     let chosen = scratch.positives.iter().map(|&p| {
                         let (among, limit) = triplets.pair(a, p as usize);
+                        if is_unknown(limit) {
+                            return scratch.negatives.len() as u64;
+                        }
                         count_below(&scratch.row, among, limit)
                     });
                     chosen.sum::<u64>()
@@ -153,16 +156,22 @@ impl<T: Real> AngularTriplets<T> {
         let width = 2.0 * half_square + 2.0 * (of_anchor - of_positive) + self.floor;
         let limit = self.reach * width + 0.5 * half_square + of_anchor + of_positive - self.floor;
         // A pair of no width at all sees nothing, whatever the angle: 0 · ∞.
-        let limit = if width > 0.0 {
-            limit
-        } else {
+        let limit = if width <= 0.0 {
             f64::NEG_INFINITY
+        } else {
+            limit
         };
         (
             &among[p * self.references..][..self.references],
             T::from_f64(limit),
         )
     }
+}
+
+/// Whether nothing can be said of the angles of a pair, as the square of its width is beyond the largest number, or NaN.
+/// All of its negatives are chosen then.
+fn is_unknown<T: Real>(limit: T) -> bool {
+    limit.is_nan() || limit == T::from_f64(f64::INFINITY)
 }
 
 #[inline(always)]
@@ -203,7 +212,8 @@ impl<T: Real> TripletSet for AngularTriplets<T> {
         for &p in &scratch.positives {
             let (among, limit) = self.pair(anchor, p as usize);
             chosen.clear();
-            let below = |n: &u32| scratch.row[*n as usize] + among[*n as usize] < limit;
+            let all = is_unknown(limit);
+            let below = |n: &u32| all || scratch.row[*n as usize] + among[*n as usize] < limit;
             chosen.extend(scratch.negatives.iter().copied().filter(below));
             if !chosen.is_empty() {
                 f(p, &chosen);

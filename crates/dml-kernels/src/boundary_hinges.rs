@@ -9,6 +9,7 @@
 //! sums of the other.
 
 use crate::Real;
+use crate::triplet_margin::hinge;
 use crate::triplet_walk::TripletWalk;
 
 /// The two hinges around a boundary, and which values count.
@@ -20,7 +21,7 @@ pub struct BoundaryHinges<T> {
     pub margin: T,
     /// Only values strictly above this one count.
     pub low: Option<T>,
-    /// Only values strictly below this one count.
+    /// Only values strictly below this one count. NaN is outside of no bounds: it counts.
     pub high: Option<T>,
 }
 
@@ -49,20 +50,32 @@ struct Part {
     cover: Vec<f64>,
 }
 
+/// Whether a hinge has a slope, or is NaN.
+#[inline(always)]
+fn is_active<T: Real>(hinge: T) -> bool {
+    hinge > T::ZERO || hinge.is_nan()
+}
+
+/// The slope of an active hinge: 1, or NaN.
+#[inline(always)]
+fn slope_of<T: Real>(hinge: T) -> f64 {
+    if hinge.is_nan() { f64::NAN } else { 1.0 }
+}
+
 impl<T: Real> BoundaryHinges<T> {
     /// `max(0, h(a,p) − b + margin)`.
     #[inline(always)]
     fn positive(&self, near: T, boundary: T) -> T {
-        (near - boundary + self.margin).max(T::ZERO)
+        hinge(near - boundary + self.margin)
     }
 
     /// `max(0, b − h(a,n) + margin)`.
     #[inline(always)]
     fn negative(&self, far: T, boundary: T) -> T {
-        (boundary - far + self.margin).max(T::ZERO)
+        hinge(boundary - far + self.margin)
     }
 
-    /// How many hinges of all triplets are above 0: up to two a triplet.
+    /// How many hinges of all triplets are above 0, or NaN: up to two a triplet.
     #[must_use]
     pub fn active(
         &self,
@@ -81,11 +94,11 @@ impl<T: Real> BoundaryHinges<T> {
                 for span in group.spans {
                     let near = self.sign * row[span.positive as usize];
                     let (start, end) = (span.start as usize, span.end as usize);
-                    if self.positive(near, boundary) > T::ZERO {
+                    if is_active(self.positive(near, boundary)) {
                         *active += (end - start) as u64;
                     }
-                    let inside = |far: T| self.negative(far, boundary) > T::ZERO;
-                    *active += if group.ordered {
+                    let inside = |far: T| is_active(self.negative(far, boundary));
+                    *active += if group.ordered && boundary.to_f64().is_finite() {
                         group.holds_up_to(start, end, inside) - start
                     } else {
                         group.far[start..end]
@@ -130,11 +143,14 @@ impl<T: Real> BoundaryHinges<T> {
                 let mut pull = 0.0;
                 for span in group.spans {
                     let near = self.positive(self.sign * row[span.positive as usize], boundary);
+                    // Values with NaN in them have no order.
+                    let ordered =
+                        group.ordered && near.to_f64().is_finite() && boundary.to_f64().is_finite();
                     let (mut start, end) = (span.start as usize, span.end as usize);
                     let mut covered = 0;
                     while start < end {
                         // Values fall along the order, so those within (low, high) are one piece of the span.
-                        let (first, last) = if group.ordered {
+                        let (first, last) = if ordered {
                             let first = self.high.map_or(start, |high| {
                                 group.holds_up_to(start, end, |far| near + hinge(far) >= high)
                             });
@@ -145,29 +161,35 @@ impl<T: Real> BoundaryHinges<T> {
                         } else {
                             let value = near + hinge(group.far[start]);
                             let counts = self.low.is_none_or(|low| value > low)
-                                && self.high.is_none_or(|high| value < high);
+                                && self.high.is_none_or(|high| value < high)
+                                || value.is_nan();
                             (start, start + usize::from(counts))
                         };
                         covered += last - first;
-                        part.sum += (last - first) as f64 * near.to_f64() + part.sums[last]
-                            - part.sums[first];
+                        if first < last {
+                            part.sum += (last - first) as f64 * near.to_f64() + part.sums[last]
+                                - part.sums[first];
+                        }
                         // Only the ends are marked; a running sum below tells how often each negative was covered.
                         part.cover[first] += 1.0;
                         part.cover[last] -= 1.0;
-                        start = if group.ordered { end } else { start + 1 };
+                        start = if ordered { end } else { start + 1 };
                     }
                     part.count += covered as u64;
-                    if near > T::ZERO {
-                        gradient[span.positive as usize] += self.sign * T::from_f64(covered as f64);
-                        pull += covered as f64;
+                    if is_active(near) && covered > 0 {
+                        let slope = covered as f64 * slope_of(near);
+                        gradient[span.positive as usize] += self.sign * T::from_f64(slope);
+                        pull += slope;
                     }
                 }
                 let mut running = 0.0;
                 for ((&n, far), change) in group.negatives.iter().zip(group.far).zip(&part.cover) {
                     running += change;
-                    if hinge(*far) > T::ZERO {
-                        gradient[n as usize] -= self.sign * T::from_f64(running);
-                        pull -= running;
+                    let value = hinge(*far);
+                    if is_active(value) && running > 0.0 {
+                        let slope = running * slope_of(value);
+                        gradient[n as usize] -= self.sign * T::from_f64(slope);
+                        pull -= slope;
                     }
                 }
                 part.boundary.push((a, pull));
@@ -194,6 +216,38 @@ impl<T: Real> BoundaryHinges<T> {
 mod tests {
     use super::*;
     use crate::triplet_ranges::{GapInterval, TripletRanges};
+
+    #[test]
+    fn what_is_no_number_is_active_counted_and_summed() {
+        // Anchor 0, positive 1, negatives 2 and 3; then its boundary.
+        for place in 0..4 {
+            for (low, high) in [(None, None), (Some(0.0), None), (Some(0.0), Some(9.0))] {
+                let (mut matrix, mut boundaries) = ([0f64, 0.1, 5.0, 6.0], [1.0]);
+                match place {
+                    0 => boundaries[0] = f64::NAN,
+                    _ => matrix[place] = f64::NAN,
+                }
+                let rule = BoundaryHinges {
+                    sign: 1.0,
+                    margin: 0.25,
+                    low,
+                    high,
+                };
+                let split = |_: usize, p: &mut Vec<u32>, n: &mut Vec<u32>| {
+                    p.push(1);
+                    n.extend([2, 3]);
+                };
+                let interval = GapInterval::default();
+                let ranges = TripletRanges::select(&matrix, 4, 1.0, interval, split);
+                for walk in [TripletWalk::Ranges(&ranges), TripletWalk::Set(&ranges)] {
+                    assert!(rule.active(&matrix, 4, &boundaries, walk) > 0);
+                    let sum = rule.sum(&matrix, 4, &boundaries, walk);
+                    assert!(sum.sum.is_nan() && sum.count > 0, "{place}: {sum:?}");
+                    assert!(sum.boundary_gradient[0].is_nan(), "{place}: {sum:?}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn sums_over_ranges_are_sums_over_every_triplet() {

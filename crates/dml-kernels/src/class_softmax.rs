@@ -131,6 +131,8 @@ impl<T: Real> Logits<'_, T> {
         );
         shares[own] = T::from_f64(f64::NEG_INFINITY);
         let value = softmax_in_place(shares, &[], true);
+        // With one class there is nothing to compare its own number with, and nothing would tell of NaN.
+        let value = if phi.is_nan() { phi } else { value };
         shares[own] = T::from_f64((-value).exp_m1());
         value
     }

@@ -19,7 +19,7 @@ fn groups_per_task(size: usize) -> usize {
     (RUN / size.max(1)).max(1)
 }
 
-/// The largest of each group, and its place in the group: the first of equal ones.
+/// The largest of each group, and its place in the group: the first of equal ones. NaN is larger than every number.
 ///
 /// ```
 /// use dml_kernels::column_groups::largest;
@@ -41,7 +41,7 @@ pub fn largest<T: Real>(x: &[T], size: usize) -> (Vec<T>, Vec<u32>) {
             for ((value, place), group) in groups {
                 let mut best = 0;
                 for (k, x) in group.iter().enumerate() {
-                    if *x > group[best] {
+                    if *x > group[best] || x.is_nan() {
                         best = k;
                     }
                 }
@@ -119,6 +119,18 @@ fn of_group<T: Real>(x: &[T], shares: &mut [T], sharpness: T) -> T {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_is_larger_than_what_is_no_number() {
+        for place in 0..3 {
+            let mut x = [1f32, 3.0, 2.0];
+            x[place] = f32::NAN;
+            let (values, places) = largest(&x, 3);
+            assert!(values[0].is_nan() && places == [place as u32]);
+            let (means, slopes) = softmax_means(&x, 3, 0.5);
+            assert!(means[0].is_nan() && slopes.iter().all(|slope| slope.is_nan()));
+        }
+    }
 
     #[test]
     fn every_group_of_a_long_list_has_its_own() {

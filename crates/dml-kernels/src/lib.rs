@@ -26,6 +26,7 @@ pub mod cuda;
 pub mod divided_rows;
 pub mod elementwise;
 pub mod euclidean;
+pub mod finite;
 pub mod hamming;
 pub mod int8;
 pub mod inverse;

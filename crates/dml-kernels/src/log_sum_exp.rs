@@ -47,7 +47,11 @@ fn of_row<T: Real>(row: &[T], keep: Option<&[u8]>, add_one: bool) -> T {
         return T::ZERO;
     }
     if !top.to_f64().is_finite() {
-        return top;
+        let mut counted = row.iter().enumerate().filter(|(j, _)| kept(*j));
+        return match counted.find(|(_, x)| x.is_nan()) {
+            Some((_, nan)) => *nan,
+            None => top,
+        };
     }
     // In double precision: the sum of a long row would lose the digits that the logarithm keeps.
     let mut sum = if add_one { (-top).exp().to_f64() } else { 0.0 };
@@ -72,7 +76,8 @@ pub fn log_sum_exp_backward<T: Real>(
     let mut out = vec![T::ZERO; x.len()];
     for_each_row(&mut out, width, |i, out| {
         let (row, y, g) = (&x[i * width..][..width], y[i], gradient[i]);
-        if !y.to_f64().is_finite() {
+        // Where nothing counts, slopes are 0; the shares of an infinite sum, and of NaN, are no numbers.
+        if y == T::from_f64(f64::NEG_INFINITY) {
             return;
         }
         arch.dispatch(
@@ -115,6 +120,31 @@ mod tests {
             log_sum_exp_backward(&x, Some(&[0, 0]), &[0.0], &[1.0], 2),
             [0.0, 0.0]
         );
+    }
+
+    #[test]
+    fn what_is_no_number_comes_through_where_it_counts() {
+        let nan = f64::NAN;
+        for (x, keep) in [
+            ([nan, 1.0, 2.0], [1, 1, 0]),
+            ([1.0, 2.0, nan], [0, 0, 1]),
+            ([nan; 3], [1, 0, 1]),
+        ] {
+            for add_one in [false, true] {
+                let y = log_sum_exp(&x, Some(&keep), 3, add_one);
+                assert!(y[0].is_nan(), "{x:?}");
+                let g = log_sum_exp_backward(&x, Some(&keep), &y, &[1.0], 3);
+                for (g, keep) in g.iter().zip(keep) {
+                    assert_eq!(g.is_nan(), keep == 1, "{x:?}: {g}");
+                }
+            }
+        }
+        let y = log_sum_exp(&[nan, 0.0], Some(&[0, 1]), 2, false);
+        assert_eq!(y, [0.0], "what does not count is not read");
+        let none = [f64::NEG_INFINITY; 2];
+        assert_eq!(log_sum_exp(&none, None, 2, false), [f64::NEG_INFINITY]);
+        let g = log_sum_exp_backward(&none, None, &[f64::NEG_INFINITY], &[1.0], 2);
+        assert_eq!(g, [0.0; 2]);
     }
 
     #[test]

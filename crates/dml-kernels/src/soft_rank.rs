@@ -36,7 +36,10 @@ impl<T: Real> SoftRank<T> {
             #[inline(always)]
             || {
                 for (share, x) in shares.iter_mut().zip(x) {
-                    let below = ((at - *x) * steepness).max(-far).min(far);
+                    let below = (at - *x) * steepness;
+                    // By comparisons, in which NaN stays NaN.
+                    let below = if below < -far { -far } else { below };
+                    let below = if below > far { far } else { below };
                     *share = T::ONE / (T::ONE + below.quick_exp());
                 }
             },
@@ -64,6 +67,16 @@ impl<T: Real> SoftRank<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_is_above_or_below_what_is_no_number() {
+        let rank = SoftRank::<f32>::new(0.01);
+        let mut shares = [0.0; 2];
+        rank.shares(&[f32::NAN, 0.0], 0.0, &mut shares);
+        assert!(shares[0].is_nan() && shares[1] == 0.5);
+        rank.shares(&[1.0, 0.0], f32::NAN, &mut shares);
+        assert!(shares.iter().all(|share| share.is_nan()));
+    }
 
     #[test]
     fn a_count_and_its_slopes_by_hand() {

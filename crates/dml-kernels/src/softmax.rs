@@ -39,8 +39,7 @@ pub fn softmax_in_place<T: Real>(exponents: &mut [T], times: &[T], add_one: bool
             };
             let top = largest(exponents, lowest);
             if !top.to_f64().is_finite() {
-                exponents.fill(T::ZERO);
-                return top.to_f64();
+                return without_shares(exponents, top);
             }
             for x in exponents.iter_mut() {
                 *x = (*x - top).quick_exp();
@@ -57,6 +56,20 @@ pub fn softmax_in_place<T: Real>(exponents: &mut [T], times: &[T], add_one: bool
             top.to_f64() + sum.ln()
         },
     )
+}
+
+/// The logarithm where the largest exponent is none that others can be compared with. No exponent counts at −∞, so
+/// slopes are 0; at +∞ and NaN there are no slopes, so they are NaN.
+#[cold]
+fn without_shares<T: Real>(exponents: &mut [T], top: T) -> f64 {
+    let nan = T::from_f64(f64::NAN);
+    if exponents.iter().any(|x| x.is_nan()) {
+        exponents.fill(nan);
+        return f64::NAN;
+    }
+    let is_empty = top < T::ZERO;
+    exponents.fill(if is_empty { T::ZERO } else { nan });
+    top.to_f64()
 }
 
 /// `Σ e^{x + y − shift}` of two lists of one length; `shift` is at least the largest `x + y`.
@@ -161,6 +174,28 @@ mod tests {
         for (got, want) in out.iter().zip([3.0, 3.0, 1.0]) {
             assert!((got - want).abs() < 1e-12, "{got} {want}");
         }
+    }
+
+    #[test]
+    fn what_is_no_number_comes_through_and_has_no_slopes() {
+        for add_one in [false, true] {
+            for length in [1, 2, 16, 33] {
+                for place in [0, length / 2, length - 1] {
+                    let mut x = vec![1f64; length];
+                    x[place] = f64::NAN;
+                    assert!(softmax_in_place(&mut x, &[], add_one).is_nan());
+                    assert!(x.iter().all(|x| x.is_nan()), "{x:?}");
+                }
+            }
+            let mut x = [f32::NAN; 3];
+            assert!(softmax_in_place(&mut x, &[], add_one).is_nan());
+            let mut x = [0f32, f32::INFINITY];
+            assert_eq!(softmax_in_place(&mut x, &[], add_one), f64::INFINITY);
+            assert!(x.iter().all(|x| x.is_nan()));
+        }
+        let mut x = [f32::NEG_INFINITY; 3];
+        assert_eq!(softmax_in_place(&mut x, &[], false), f64::NEG_INFINITY);
+        assert_eq!(x, [0.0; 3]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::row_chunks::worth_a_thread;
 /// Values that one task takes at a time; fixed, so that sums do not depend on the number of threads.
 const RUN: usize = 16_384;
 
-/// Which values count: those above `low` and below `high`, where these are given.
+/// Which values count: those above `low` and below `high`, where these are given, and NaN.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Within<T> {
     /// Only values strictly above this one count.
@@ -19,9 +19,12 @@ pub struct Within<T> {
 }
 
 impl<T: Real> Within<T> {
+    /// NaN is outside of no bounds: it counts, so that the sum is NaN and nothing hides it.
     #[inline(always)]
     fn holds(self, value: T) -> bool {
-        self.low.is_none_or(|low| value > low) && self.high.is_none_or(|high| value < high)
+        let inside =
+            self.low.is_none_or(|low| value > low) & self.high.is_none_or(|high| value < high);
+        inside | value.is_nan()
     }
 
     /// Sum, accumulated in double precision, and number of the values that count.
@@ -58,7 +61,7 @@ impl<T: Real> Within<T> {
         self.low.is_none() && self.high.is_none()
     }
 
-    /// The gradient of that sum: `slope` for each value that counts, 0 for the others.
+    /// The gradient of that sum: `slope` for each value that counts, NaN for NaN, 0 for the others.
     #[must_use]
     pub fn gradient(self, values: &[T], slope: T) -> Vec<T> {
         let mut gradient = crate::zeros(values.len());
@@ -68,7 +71,13 @@ impl<T: Real> Within<T> {
             .with_min_len(worth_a_thread(RUN))
             .for_each_here(|(gradient, values)| {
                 for (gradient, value) in gradient.iter_mut().zip(values) {
-                    *gradient = if self.holds(*value) { slope } else { T::ZERO };
+                    *gradient = if value.is_nan() {
+                        *value
+                    } else if self.holds(*value) {
+                        slope
+                    } else {
+                        T::ZERO
+                    };
                 }
             });
         gradient
@@ -104,11 +113,25 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_lies_between_no_bounds() {
+    fn what_is_no_number_is_outside_of_no_bounds() {
         let low = Within {
             low: Some(0.0),
             high: None,
         };
-        assert_eq!(low.sum(&[f64::NAN, 1.0]), (1.0, 1));
+        let between = Within {
+            low: Some(0.0),
+            high: Some(0.5),
+        };
+        for within in [low, between] {
+            for place in 0..6 {
+                let mut values = [-1f64; 6];
+                values[place] = f64::NAN;
+                let (sum, count) = within.sum(&values);
+                assert!(sum.is_nan() && count == 1, "{sum}, {count}");
+                let gradient = within.gradient(&values, 2.0);
+                assert!(gradient[place].is_nan());
+                assert!((0..6).all(|i| i == place || gradient[i] == 0.0));
+            }
+        }
     }
 }

@@ -35,7 +35,7 @@ impl TripletPenalty {
     #[inline(always)]
     fn value<T: Real>(self, v: T) -> T {
         match self {
-            Self::Hinge => v.max(T::ZERO),
+            Self::Hinge => hinge(v),
             Self::Softplus => v.max(T::ZERO) + (-v.abs()).exp().ln_1p(),
         }
     }
@@ -46,13 +46,27 @@ impl TripletPenalty {
             Self::Hinge => {
                 if v > T::ZERO {
                     T::ONE
-                } else {
+                } else if v <= T::ZERO {
                     T::ZERO
+                } else {
+                    v
                 }
             }
             Self::Softplus => T::ONE / (T::ONE + (-v).exp()),
         }
     }
+}
+
+/// `max(0, v)` by a comparison in which NaN stays NaN.
+#[inline(always)]
+pub(crate) fn hinge<T: Real>(v: T) -> T {
+    if v <= T::ZERO { T::ZERO } else { v }
+}
+
+/// The smaller of two; NaN if one is.
+#[inline(always)]
+fn nearer<T: Real>(a: T, b: T) -> T {
+    if b < a || b.is_nan() { b } else { a }
 }
 
 /// A triplet loss over [`TripletRanges`]: the rule, and which of its values count.
@@ -66,7 +80,7 @@ pub struct TripletMargin<T> {
     pub penalty: TripletPenalty,
     /// Only values strictly above this one count.
     pub low: Option<T>,
-    /// Only values strictly below this one count.
+    /// Only values strictly below this one count. NaN is outside of no bounds: it counts.
     pub high: Option<T>,
 }
 
@@ -191,7 +205,9 @@ impl<T: Real> TripletMargin<T> {
 
     #[inline(always)]
     fn counts(&self, value: T) -> bool {
-        self.low.is_none_or(|low| value > low) && self.high.is_none_or(|high| value < high)
+        let inside =
+            self.low.is_none_or(|low| value > low) && self.high.is_none_or(|high| value < high);
+        inside || value.is_nan()
     }
 
     /// One anchor by prefix sums where its negatives are sorted by `row`, else one triplet at a time.
@@ -213,6 +229,17 @@ impl<T: Real> TripletMargin<T> {
             return (0.0, 0);
         }
         let ordered = scratch.gather(negatives.iter().map(|&n| self.sign * row[n as usize]));
+        // A gap to what is not finite may be NaN, which has no place in an order.
+        let is_finite = |x: &T| x.to_f64().is_finite();
+        let ends = [scratch.far.first(), scratch.far.last()];
+        let finite_ends = ends.into_iter().flatten().all(is_finite);
+        let mut nearest = ranges
+            .spans(a)
+            .iter()
+            .map(|span| &row[span.positive as usize]);
+        if !finite_ends || !nearest.all(is_finite) {
+            return self.walk_anchor(row, None, ranges, a, gradient, &mut []);
+        }
         if !ordered
             && self.penalty == TripletPenalty::Hinge
             && foreign_order::pays(ranges.spans(a), negatives.len())
@@ -312,7 +339,7 @@ impl<T: Real> TripletMargin<T> {
                 let n = n as usize;
                 let from_anchor = self.sign * row[n];
                 let from_positive = swap.map(|inside| self.sign * inside[p * row.len() + n]);
-                let far = from_positive.map_or(from_anchor, |other| from_anchor.min(other));
+                let far = from_positive.map_or(from_anchor, |other| nearer(from_anchor, other));
                 let violation = near - far + self.margin;
                 let value = self.penalty.value(violation);
                 if !self.counts(value) {
@@ -354,7 +381,7 @@ impl<T: Real> TripletMargin<T> {
                 self.sign * matrix[row as usize * references + column as usize]
             };
             let from_anchor = at(a, n, matrix);
-            let far = swap.map_or(from_anchor, |inside| from_anchor.min(at(p, n, inside)));
+            let far = swap.map_or(from_anchor, |inside| nearer(from_anchor, at(p, n, inside)));
             values.push(self.penalty.value(at(a, p, matrix) - far + self.margin));
         });
         values

@@ -6,6 +6,9 @@
 //! comparing every triplet would give: rounding is monotone, so the rounded gap never decreases along the order.
 //! Negatives that no positive of the anchor selects are not sorted at all.
 //!
+//! No bound holds for a gap that is NaN: between distances of which one is NaN, or both are infinite. An anchor with such
+//! a gap keeps all triplets of the negatives that are left, so that whoever sums over them meets it.
+//!
 //! ```text
 //! time O(N² log N), memory O(N²), for O(N³) triplets
 //! ```
@@ -199,20 +202,32 @@ impl Part {
         // A lone positive or negative makes no triplet: leave the anchor empty and spare the sort.
         if !scratch.positives.is_empty() && !scratch.negatives.is_empty() {
             let near = scratch.positives.iter().map(|&p| sign * row[p as usize]);
-            let (nearest, farthest) = near.fold(
-                (T::from_f64(f64::INFINITY), T::from_f64(f64::NEG_INFINITY)),
-                |(low, high), x| (low.min(x), high.max(x)),
+            let (nearest, farthest, near_is_nan) = near.fold(
+                (
+                    T::from_f64(f64::INFINITY),
+                    T::from_f64(f64::NEG_INFINITY),
+                    false,
+                ),
+                |(low, high, nan), x| (low.min(x), high.max(x), nan | x.is_nan()),
             );
-            if interval != GapInterval::default() {
+            if interval != GapInterval::default() && !near_is_nan {
                 let selectable = |far: T| bounds.admit(far - nearest, far - farthest);
                 scratch
                     .negatives
                     .retain(|&n| selectable(sign * row[n as usize]));
             }
             let far = scratch.order.sort(&mut scratch.negatives, row, sign);
+            // In this order NaN comes first or last, as infinities do.
+            let ends = [far.first(), far.last()];
+            let gap_is_nan = |far: &T| (*far - nearest).is_nan() || (*far - farthest).is_nan();
+            let takes_all = near_is_nan || ends.into_iter().flatten().any(gap_is_nan);
             self.negatives.extend_from_slice(&scratch.negatives);
             for &p in &scratch.positives {
-                let places = bounds.places(far, sign * row[p as usize]);
+                let places = if takes_all {
+                    0..far.len()
+                } else {
+                    bounds.places(far, sign * row[p as usize])
+                };
                 if !places.is_empty() {
                     self.spans.push(PositiveSpan {
                         positive: p,
@@ -234,18 +249,17 @@ struct Bounds<T> {
 }
 
 impl<T: Real> Bounds<T> {
-    /// Whether gaps between these two may be selected.
+    /// Whether gaps between these two may be selected, or one of them is NaN.
     fn admit(self, widest: T, narrowest: T) -> bool {
-        self.above.is_none_or(|bound| widest > bound)
-            && self.at_most.is_none_or(|bound| narrowest <= bound)
+        let (above, at_most) = (
+            self.above.is_none_or(|bound| widest > bound),
+            self.at_most.is_none_or(|bound| narrowest <= bound),
+        );
+        above && at_most || widest.is_nan() || narrowest.is_nan()
     }
 
     /// Which of the sorted distances have a selected gap to `near`.
     fn places(self, far: &[T], near: T) -> Range<usize> {
-        // No gap to what is no number satisfies a bound.
-        if self.above.or(self.at_most).is_some() && !self.admit_number(near) {
-            return 0..0;
-        }
         let start = self
             .above
             .map_or(0, |bound| far.partition_point(|far| *far - near <= bound));
@@ -253,10 +267,6 @@ impl<T: Real> Bounds<T> {
             far.partition_point(|far| *far - near <= bound)
         });
         start..end
-    }
-
-    fn admit_number(self, near: T) -> bool {
-        near.abs() <= T::from_f64(f64::INFINITY)
     }
 }
 

@@ -142,6 +142,9 @@ impl ArcFaceLoss {
 
 impl Loss for ArcFaceLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        if let Some(terms) = batch.spoiled_rows()? {
+            return Ok(terms);
+        }
         self.weights.terms(batch, |own| {
             let cosines = self.cosines(batch.embeddings())?;
             let logits = ClassLogits::new(&cosines, self.scale);

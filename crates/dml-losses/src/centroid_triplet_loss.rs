@@ -122,6 +122,9 @@ impl Loss for CentroidTripletLoss {
     /// [`Error::Missing`] for a batch whose relation was not made from labels, [`Error::Unsupported`] for tuples: an
     /// anchor is compared with classes, not with rows.
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        if let Some(terms) = batch.spoiled_rows()? {
+            return Ok(terms);
+        }
         if !matches!(tuples, Tuples::All) {
             return Err(Error::Unsupported {
                 component: "CentroidTripletLoss",

@@ -72,6 +72,9 @@ impl ContrastiveLoss {
 
 impl Loss for ContrastiveLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        if let Some(terms) = batch.spoiled(tuples)? {
+            return Ok(terms);
+        }
         let pairs = AnchorPairs::listed("ContrastiveLoss", batch, tuples)?;
         let matrix = batch.distances(&self.distance)?; // [Q, R]
         let sign = self.distance.order().sign();
@@ -128,14 +131,15 @@ impl Hinge {
     fn value<T: Real>(&self, x: T) -> PairValue<T> {
         let sign = T::from_f64(self.sign);
         let violation = sign * (x - T::from_f64(self.margin));
-        if violation > T::ZERO {
+        // By a comparison in which NaN is no 0.
+        if violation <= T::ZERO {
+            PairValue::ZERO
+        } else {
             PairValue {
                 value: violation,
                 slope: sign,
                 shared: T::ZERO,
             }
-        } else {
-            PairValue::ZERO
         }
     }
 }

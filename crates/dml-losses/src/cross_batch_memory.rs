@@ -168,6 +168,9 @@ impl CrossBatchMemory {
                 got: enqueue_mask.len(),
             });
         }
+        if let Some(terms) = batch.spoiled_rows()? {
+            return Ok(terms);
+        }
         let rows = |kept: bool| -> Vec<u32> {
             (0..labels.len() as u32)
                 .filter(|&i| enqueue_mask[i as usize] == kept)
@@ -320,6 +323,9 @@ fn joined(mined: &Tuples, given: &Tuples, batch: &Batch) -> Result<Tuples> {
 
 impl Loss for CrossBatchMemory {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        if let Some(terms) = batch.spoiled_rows()? {
+            return Ok(terms);
+        }
         let labels = self.checked_labels(batch)?;
         self.check_fits(labels.len())?;
         let (places, (reference, reference_labels)) = {

@@ -124,6 +124,10 @@ impl DynamicSoftMarginLoss {
         let first = histogram.iter().all(|share| *share == 0.0);
         let momentum = if first { 1.0 } else { self.momentum };
         let total: f64 = counts.iter().sum();
+        if !total.is_finite() {
+            // The histogram is for good: gaps that are no numbers don't enter it, and the loss of this batch is NaN.
+            return vec![f64::NAN; counts.len()];
+        }
         let mix = |(old, new): (&f64, &f64)| (1.0 - momentum) * old + momentum * new / total;
         let mixed: Vec<f64> = histogram.iter().zip(counts).map(mix).collect();
         let sum: f64 = mixed.iter().sum();
@@ -178,6 +182,9 @@ impl DynamicSoftMarginLoss {
 
 impl Loss for DynamicSoftMarginLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        if let Some(terms) = batch.spoiled(tuples)? {
+            return Ok(terms);
+        }
         let matrix = batch.distances(&self.distance)?; // [Q, R]
         if matches!(tuples, Tuples::All) && batch.relation().is_none() {
             let Some((gaps, zeros)) = hardest_gaps::hardest_gaps(&matrix)? else {

@@ -68,6 +68,9 @@ impl GeneralizedLiftedStructureLoss {
 
 impl Loss for GeneralizedLiftedStructureLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        if let Some(terms) = batch.spoiled(tuples)? {
+            return Ok(terms);
+        }
         let pairs = AnchorPairs::distinct("GeneralizedLiftedStructureLoss", batch, tuples)?;
         let formula = Lifted {
             sign: self.distance.order().sign(),
@@ -110,10 +113,15 @@ impl AnchorFormula for Lifted {
         if !negatives.is_empty() {
             value += negatives.log_sum_exp(false, |x| sign * (neg_margin - x));
         }
-        let slope = if value > 0.0 { sign } else { T::ZERO };
+        // By a comparison in which NaN is no 0.
+        let (slope, value) = if value <= 0.0 {
+            (T::ZERO, 0.0)
+        } else {
+            (sign, value)
+        };
         positives.scale(|_| slope);
         negatives.scale(|_| -slope);
-        value.max(0.0)
+        value
     }
 }
 

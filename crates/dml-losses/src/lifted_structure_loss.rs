@@ -71,6 +71,9 @@ impl LiftedStructureLoss {
 
 impl Loss for LiftedStructureLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        if let Some(terms) = batch.spoiled(tuples)? {
+            return Ok(terms);
+        }
         let pairs = AnchorPairs::listed("LiftedStructureLoss", batch, tuples)?;
         if pairs.lacks_a_kind() {
             return Ok(Term::empty("loss").into());

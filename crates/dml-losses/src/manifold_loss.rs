@@ -199,7 +199,8 @@ impl ManifoldLoss {
         let others = columns
             .broadcast_as(values.shape())?
             .ne(&own.broadcast_as(values.shape())?)?;
-        let counts = (violations.ge(0f64)? * others)?;
+        // What does not count is named, so that NaN counts.
+        let counts = (violations.lt(0f64)?.eq(0u8)? * others)?;
         Ok(violations
             .masked_logsumexp(Some(&counts), true)?
             .mean_all()?)
@@ -212,6 +213,9 @@ impl Loss for ManifoldLoss {
     }
 
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        if let Some(terms) = batch.spoiled_rows()? {
+            return Ok(terms);
+        }
         demands::no_tuples("ManifoldLoss", tuples)?;
         demands::no_reference("ManifoldLoss", batch)?;
         let embeddings = batch.embeddings(); // [N, l]

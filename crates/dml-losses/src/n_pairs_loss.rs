@@ -38,6 +38,9 @@ impl Loss for NPairsLoss {
     /// [`Error::Missing`] for a batch without labels, [`Error::Unsupported`] for one with a reference set: pairs of
     /// several classes are compared across, as anchors and as positives.
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        if let Some(terms) = batch.spoiled(tuples)? {
+            return Ok(terms);
+        }
         if batch.reference().is_some() {
             return Err(Error::Unsupported {
                 component: "NPairsLoss",

@@ -86,9 +86,12 @@ fn squared_errors(cosines: &Tensor, own: &[u32]) -> Result<Tensor> {
                     let x = x.to_f64();
                     let difference = x.clamp(-1.0, 1.0) - if j == own { 1.0 } else { 0.0 };
                     sum += difference * difference;
-                    if x.abs() <= 1.0 {
-                        *slope = <T as Real>::from_f64(2.0 * difference);
-                    }
+                    // NaN is not outside.
+                    *slope = if x.abs() > 1.0 {
+                        <T as Real>::ZERO
+                    } else {
+                        <T as Real>::from_f64(2.0 * difference)
+                    };
                 }
                 <T as Real>::from_f64(sum)
             })
@@ -103,13 +106,16 @@ fn squared_errors(cosines: &Tensor, own: &[u32]) -> Result<Tensor> {
         .to_dtype(cosines.dtype())?;
     // Outside of [−1, 1] the nearest bound stands, and a constant has no gradient.
     let bound = cosines.detach().clamp(-1.0, 1.0)?;
-    let inside = cosines.eq(&bound)?;
-    let clamped = inside.where_cond(cosines, &bound)?;
+    let outside = cosines.abs()?.gt(1.0)?;
+    let clamped = outside.where_cond(&bound, cosines)?;
     Ok((clamped - target)?.sqr()?.sum(1)?)
 }
 
 impl Loss for P2SGradLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        if let Some(terms) = batch.spoiled_rows()? {
+            return Ok(terms);
+        }
         if !matches!(tuples, Tuples::All) {
             return Err(Error::Unsupported {
                 component: "P2SGradLoss",

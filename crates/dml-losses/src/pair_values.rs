@@ -82,6 +82,18 @@ impl<T: Real> PairValue<T> {
     };
 }
 
+impl<T: Real> PairValue<T> {
+    /// The slope; NaN where the value is.
+    #[inline(always)]
+    fn slope(&self) -> T {
+        if self.value.is_nan() {
+            self.value
+        } else {
+            self.slope
+        }
+    }
+}
+
 impl<T: Real> Within<T> {
     pub(crate) fn new(low: Option<f64>, high: Option<f64>) -> Self {
         Self {
@@ -92,7 +104,10 @@ impl<T: Real> Within<T> {
 
     #[inline(always)]
     pub(crate) fn keeps(&self, value: T) -> bool {
-        self.low.is_none_or(|low| value > low) && self.high.is_none_or(|high| value < high)
+        let inside =
+            self.low.is_none_or(|low| value > low) & self.high.is_none_or(|high| value < high);
+        // NaN is outside of no bounds: it is kept, so that the sum is NaN.
+        inside | value.is_nan()
     }
 }
 
@@ -110,7 +125,7 @@ impl<T: Real> Side<T> {
                 kept.sum += (times * pair.value).to_f64();
                 kept.shared += (times * pair.shared).to_f64();
                 kept.count += times.to_f64() as u64;
-                self.slopes[i] = times * pair.slope;
+                self.slopes[i] = times * pair.slope();
             }
         }
         kept
@@ -128,7 +143,7 @@ impl<T: Real> Side<T> {
                 sums[k] += kept(pair.value).to_f64();
                 shared[k] += kept(pair.shared).to_f64();
                 counts[k] += u32::from(is_kept);
-                *slope = kept(pair.slope);
+                *slope = kept(pair.slope());
             }
         }
         Kept {
@@ -217,11 +232,13 @@ impl PairSet {
             Over::NegativePairs => negative,
             _ => positive,
         };
+        // What lies outside is named, not what lies inside: NaN is neither below nor above a bound, and is kept.
+        let zeros = times.zeros_like()?;
         if let Some(low) = low {
-            times = (times * values.gt(low)?.to_dtype(values.dtype())?)?;
+            times = values.le(low)?.where_cond(&zeros, &times)?;
         }
         if let Some(high) = high {
-            times = (times * values.lt(high)?.to_dtype(values.dtype())?)?;
+            times = values.ge(high)?.where_cond(&zeros, &times)?;
         }
         // What does not count may be infinite: it is dropped, not multiplied by 0.
         let counts = times.ne(0f64)?;

@@ -173,6 +173,9 @@ impl PNPLoss {
 
 impl Loss for PNPLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        if let Some(terms) = batch.spoiled(tuples)? {
+            return Ok(terms);
+        }
         demands::no_tuples("PNPLoss", tuples)?;
         demands::no_reference("PNPLoss", batch)?;
         let pairs = batch.require_relation("PNPLoss")?.mask();

@@ -131,9 +131,12 @@ impl RankedListLoss {
             });
         }
         let (positives, negatives) = pairs.tensors()?;
-        let apart = matrix.gt(0f64)?;
-        let positives = ((positives.ne(0f64)? * matrix.gt(self.inner)?)? * &apart)?;
-        let negatives = ((negatives.ne(0f64)? * matrix.lt(self.outer)?)? * apart)?;
+        // What does not count is named, so that NaN counts.
+        let apart = matrix.le(0f64)?.eq(0u8)?;
+        let beyond = matrix.le(self.inner)?.eq(0u8)?;
+        let within = matrix.ge(self.outer)?.eq(0u8)?;
+        let positives = ((positives.ne(0f64)? * beyond)? * &apart)?;
+        let negatives = ((negatives.ne(0f64)? * within)? * apart)?;
         let positive = weighted_mean(&(matrix - self.inner)?, &positives, self.temperatures[0])?;
         let negative = weighted_mean(
             &matrix.affine(-1.0, self.outer)?,
@@ -159,6 +162,12 @@ impl RankedListLoss {
 
 /// `Σ w v / (Σ w + ε N)` over the pairs of a side that are violated, N the number of `columns`, and its slopes times
 /// `scale`.
+/// False for NaN, which counts.
+#[inline(always)]
+fn is_at_most_zero<T: Real>(x: T) -> bool {
+    x <= T::ZERO
+}
+
 fn weighted_mean_of_row<T: Real>(
     side: &mut Side<T>,
     temperature: f64,
@@ -170,7 +179,7 @@ fn weighted_mean_of_row<T: Real>(
     let nothing = T::from_f64(f64::NEG_INFINITY);
     for (x, exponent) in side.x.iter_mut().zip(&mut side.slopes) {
         let violation = violation(*x);
-        let counts = violation > T::ZERO && *x > T::ZERO;
+        let counts = !is_at_most_zero(violation) && !is_at_most_zero(*x);
         *x = if counts { violation } else { T::ZERO };
         *exponent = if counts { warmth * violation } else { nothing };
     }
@@ -206,6 +215,9 @@ fn weighted_mean(violations: &Tensor, counts: &Tensor, temperature: f64) -> Resu
 
 impl Loss for RankedListLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        if let Some(terms) = batch.spoiled(tuples)? {
+            return Ok(terms);
+        }
         demands::no_tuples("RankedListLoss", tuples)?;
         demands::no_reference("RankedListLoss", batch)?;
         let pairs = AnchorPairs::listed("RankedListLoss", batch, &Tuples::All)?;

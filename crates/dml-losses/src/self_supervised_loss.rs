@@ -110,6 +110,9 @@ fn too_few() -> Error {
 
 impl Loss for SelfSupervisedLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        if let Some(terms) = batch.spoiled_rows()? {
+            return Ok(terms);
+        }
         if !matches!(tuples, Tuples::All) {
             return Err(Error::Unsupported {
                 component: "SelfSupervisedLoss",

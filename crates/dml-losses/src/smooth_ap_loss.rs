@@ -133,6 +133,9 @@ impl SmoothAPLoss {
 
 impl Loss for SmoothAPLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        if let Some(terms) = batch.spoiled(&Tuples::All)? {
+            return Ok(terms);
+        }
         demands::no_reference("SmoothAPLoss", batch)?;
         let pairs = batch.require_relation("SmoothAPLoss")?.mask();
         let groups = Groups::new(&pairs);

@@ -140,6 +140,9 @@ impl SoftTripleLoss {
 
 impl Loss for SoftTripleLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        if let Some(terms) = batch.spoiled_rows()? {
+            return Ok(terms);
+        }
         self.weights.terms(batch, |own| {
             let similarities = self.logits(batch.embeddings())?; // [rows, classes]
             let logits = ClassLogits::new(&similarities, self.la);

@@ -62,6 +62,9 @@ impl SupConLoss {
 
 impl Loss for SupConLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        if let Some(terms) = batch.spoiled(tuples)? {
+            return Ok(terms);
+        }
         let pairs = AnchorPairs::distinct("SupConLoss", batch, tuples)?.weighted();
         if pairs.lacks_a_kind() {
             return Ok(Term::empty("loss").into());
@@ -100,7 +103,8 @@ impl AnchorFormula for MeanCrossEntropy {
         let factor = T::from_f64(self.factor);
         let near = positives.log_sum_exp(false, |x| factor * x);
         let far = negatives.log_sum_exp(false, |x| factor * x);
-        let (large, small) = (near.max(far), near.min(far));
+        // By a comparison in which NaN comes through.
+        let (large, small) = if near > far { (near, far) } else { (far, near) };
         let all = large + (small - large).exp().ln_1p();
         let share = T::from_f64(self.factor * (far - all).exp());
         negatives.scale(|_| share);

@@ -87,6 +87,9 @@ impl ThresholdConsistentMarginLoss {
 
 impl Loss for ThresholdConsistentMarginLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        if let Some(terms) = batch.spoiled(tuples)? {
+            return Ok(terms);
+        }
         let pairs = AnchorPairs::listed("ThresholdConsistentMarginLoss", batch, tuples)?;
         if pairs.counts() == (0, 0) {
             return Ok(Term::empty("loss").into());
@@ -144,7 +147,8 @@ fn excess(set: &PairSet, sign: f64, margin: f64) -> Result<PartialSum> {
             .matrix
             .pick(anchors, others)?
             .affine(sign, -sign * margin)?; // [P]
-        let reached = values.ge(0.0)?.to_dtype(values.dtype())?;
+        // What is not reached is named, so that NaN counts.
+        let reached = values.lt(0.0)?.eq(0u8)?.to_dtype(values.dtype())?;
         let count = reached.to_dtype(DType::U32)?.sum_all()?;
         return Ok(PartialSum {
             sum: (values * reached)?.sum_all()?,
@@ -157,7 +161,7 @@ fn excess(set: &PairSet, sign: f64, margin: f64) -> Result<PartialSum> {
             let mut kept = Kept::default();
             for i in 0..side.x.len() {
                 let (value, times) = (sign * (side.x[i] - margin), side.times(i));
-                if value >= <T as Real>::ZERO {
+                if value >= <T as Real>::ZERO || value.is_nan() {
                     kept.sum += Real::to_f64(times * value);
                     kept.count += Real::to_f64(times) as u64;
                     side.slopes[i] = times * sign;

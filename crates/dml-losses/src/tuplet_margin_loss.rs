@@ -83,6 +83,9 @@ impl TupletMarginLoss {
 
 impl Loss for TupletMarginLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        if let Some(terms) = batch.spoiled(tuples)? {
+            return Ok(terms);
+        }
         let pairs = AnchorPairs::listed("TupletMarginLoss", batch, tuples)?;
         if pairs.lacks_a_kind() {
             return Ok(Term::empty("loss").into());
@@ -124,7 +127,8 @@ impl PositiveCurve for TurnedCosine {
             _ => f64::from(f32::EPSILON),
         });
         let end = (x.detach().sign()? * self.cosine)?;
-        let has_angle = x.abs()?.le(limit)?;
+        // What has no angle is named, so that NaN comes through.
+        let has_angle = x.abs()?.gt(limit)?.eq(0u8)?;
         let x = has_angle.where_cond(x, &x.zeros_like()?)?; // [P]
         let sine = x.sqr()?.affine(-1.0, 1.0)?.sqrt()?;
         let turned = ((x * self.cosine)? + (sine * self.sine)?)?;

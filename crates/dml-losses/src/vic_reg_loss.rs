@@ -135,6 +135,9 @@ impl Loss for VICRegLoss {
     /// [`Error::Unsupported`] for labels, relations and tuples, none of which has a meaning here; [`Error::Shape`] unless
     /// both views are of one shape.
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        if let Some(terms) = batch.spoiled_rows()? {
+            return Ok(terms);
+        }
         let refused = |reason| Error::Unsupported {
             component: "VICRegLoss",
             reason,

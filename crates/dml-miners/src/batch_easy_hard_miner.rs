@@ -205,12 +205,18 @@ struct Candidates<'a, T> {
 impl<T: Element> Candidates<'_, T> {
     /// The row of smallest h, above a bound.
     fn nearest(&self, above: Option<T>) -> Option<(u32, T)> {
-        self.first(|h, best| h < best, |h| above.is_none_or(|bound| h > bound))
+        self.first(
+            |h, best| h < best,
+            |h| above.is_none_or(|bound| h > bound || bound.is_nan()),
+        )
     }
 
     /// The row of largest h, below a bound.
     fn farthest(&self, below: Option<T>) -> Option<(u32, T)> {
-        self.first(|h, best| h > best, |h| below.is_none_or(|bound| h < bound))
+        self.first(
+            |h, best| h > best,
+            |h| below.is_none_or(|bound| h < bound || bound.is_nan()),
+        )
     }
 
     fn first(
@@ -226,9 +232,12 @@ impl<T: Element> Candidates<'_, T> {
             let value = self.row[r as usize];
             let h = self.sign * value;
             let within = allowed.is_none_or(|(low, high)| low <= value && value <= high);
+            // NaN is neither near nor far: it is chosen before any distance, so that the loss sees it.
+            if Real::is_nan(h) {
+                return Some((r, h));
+            }
             let first = best.is_none_or(|(_, best)| better(h, best));
-            // NaN is no distance: it would stay the best for ever, being neither smaller nor larger.
-            if within && first && admitted(h) && !Real::to_f64(h).is_nan() {
+            if within && first && admitted(h) {
                 best = Some((r, h));
             }
         }
@@ -239,6 +248,9 @@ impl<T: Element> Candidates<'_, T> {
 impl Miner for BatchEasyHardMiner {
     fn mine(&self, batch: &Batch) -> Result<Tuples> {
         let relation = batch.require_relation("BatchEasyHardMiner")?;
+        if batch.is_spoiled()? {
+            return Ok(Tuples::All);
+        }
         let choices = self.choices(batch, relation)?;
         let all = |strategy| strategy == BatchStrategy::All;
         let (all_positives, all_negatives) =

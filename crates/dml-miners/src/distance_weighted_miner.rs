@@ -99,6 +99,9 @@ impl DistanceWeightedMiner {
 
     /// ln w of a negative; −∞ where it is never drawn.
     fn log_weight(&self, distance: f64, dim: f64) -> f64 {
+        if distance.is_nan() {
+            return distance;
+        }
         let d = distance.max(self.cutoff);
         let log = (2.0 - dim) * d.ln() + (3.0 - dim) / 2.0 * (1.0 - 0.25 * d * d).ln();
         if d < self.nonzero_loss_cutoff && log.is_finite() {
@@ -116,6 +119,9 @@ impl Miner for DistanceWeightedMiner {
 
     fn mine(&self, batch: &Batch) -> Result<Tuples> {
         let relation = batch.require_relation("DistanceWeightedMiner")?;
+        if batch.is_spoiled()? {
+            return Ok(Tuples::All);
+        }
         let matrix = host::distances(batch, &self.distance)?; // [Q, R]
         let references = batch.references();
         let dim = batch.embeddings().dims()[1] as f64;
@@ -131,6 +137,14 @@ impl Miner for DistanceWeightedMiner {
                         self.log_weight(distance, dim)
                     });
                     weights.extend(logs);
+                    if weights.iter().any(|weight| weight.is_nan()) {
+                        // A distance that is no number is drawn before all others, so that the loss sees it.
+                        let is_nan = |weight: &f64| f64::from(u8::from(weight.is_nan()));
+                        weights
+                            .iter_mut()
+                            .for_each(|weight| *weight = is_nan(weight));
+                        return;
+                    }
                     let top = weights.iter().copied().fold(f64::NEG_INFINITY, f64::max);
                     for weight in weights {
                         // Where none can be drawn, −∞ − (−∞) is no number.

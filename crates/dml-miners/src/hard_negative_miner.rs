@@ -267,6 +267,20 @@ impl HardNegativeMiner {
                 return Err(Error::Length { arg, expected, got });
             }
         }
+        // No bound holds for NaN: such a neighbour would be left out without a word.
+        for (arg, list, width) in [
+            ("distances", neighbors.distances, neighbors.k),
+            (
+                "distances of the positives",
+                pairs.distances.unwrap_or_default(),
+                1,
+            ),
+        ] {
+            if let Some(place) = list.iter().position(|value| value.is_nan()) {
+                let row = place / width.max(1);
+                return Err(Error::NotANumber { arg, row });
+            }
+        }
         for (arg, rows, limit) in [
             ("queries", pairs.queries, relation.queries()),
             ("positives", pairs.positives, relation.references()),

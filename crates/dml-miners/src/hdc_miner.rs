@@ -125,6 +125,9 @@ impl HDCMiner {
     /// batch, and as the distance.
     pub fn filter(&self, batch: &Batch, tuples: &Tuples) -> Result<Tuples> {
         tuples.check(batch)?;
+        if batch.spoiled(tuples)?.is_some() {
+            return Ok(tuples.clone());
+        }
         let matrix = host::distances(batch, &self.distance)?; // [Q, R]
         let relation = match tuples {
             Tuples::All => Some(batch.require_relation("HDCMiner")?),
@@ -189,6 +192,15 @@ struct Hardest<'a, T> {
     share: f64,
 }
 
+/// How easy a pair is; NaN, which has no place in the order, is the hardest, so that the loss sees it.
+fn ease<T: Element>(ease: T) -> T {
+    if Real::is_nan(ease) {
+        <T as Real>::from_f64(f64::NEG_INFINITY)
+    } else {
+        ease
+    }
+}
+
 impl<T: Element> Hardest<'_, T> {
     fn keep(&self, count: u64) -> u64 {
         (self.share * count as f64).ceil() as u64
@@ -202,8 +214,10 @@ impl<T: Element> Hardest<'_, T> {
     fn of_rows(&self, queries: usize, find: impl Fn(usize, &mut Sides) + Sync) -> PairMask {
         let ease = map_rows(queries, |q, sides: &mut Sides| {
             find(q, sides);
-            let positives = sides.positives.iter().map(|&p| -self.far(q, p)).collect();
-            let negatives = sides.negatives.iter().map(|&n| self.far(q, n)).collect();
+            let positives = sides.positives.iter().map(|&p| ease(-self.far(q, p)));
+            let positives = positives.collect();
+            let negatives = sides.negatives.iter().map(|&n| ease(self.far(q, n)));
+            let negatives = negatives.collect();
             (positives, negatives)
         });
         let positive = self.cut(
@@ -259,7 +273,7 @@ impl<T: Element> Hardest<'_, T> {
         const RUN: usize = 4096;
         let pairs = anchors.iter().zip(others);
         let ease: Vec<T> = pairs
-            .map(|(a, r)| direction * self.far(*a as usize, *r))
+            .map(|(a, r)| ease(direction * self.far(*a as usize, *r)))
             .collect();
         let Some((cut, room)) = self.cut(ease.chunks(RUN).collect()) else {
             return Default::default();

@@ -75,6 +75,9 @@ impl MultiSimilarityMiner {
 impl Miner for MultiSimilarityMiner {
     fn mine(&self, batch: &Batch) -> Result<Tuples> {
         let relation = batch.require_relation("MultiSimilarityMiner")?;
+        if batch.is_spoiled()? {
+            return Ok(Tuples::All);
+        }
         let matrix = host::distances(batch, &self.distance)?; // [Q, R]
         let references = batch.references();
         let sign = self.distance.order().sign();
@@ -102,10 +105,14 @@ impl Miner for MultiSimilarityMiner {
                             .map(far)
                             .fold(number(f64::NEG_INFINITY), Real::max);
                         for p in &sides.positives {
-                            positives.insert_if(*p as usize, far(p) + epsilon > nearest_negative);
+                            let far = far(p) + epsilon;
+                            positives
+                                .insert_if(*p as usize, far > nearest_negative || far.is_nan());
                         }
                         for n in &sides.negatives {
-                            negatives.insert_if(*n as usize, far(n) - epsilon < farthest_positive);
+                            let far = far(n) - epsilon;
+                            negatives
+                                .insert_if(*n as usize, far < farthest_positive || far.is_nan());
                         }
                     },
                 )

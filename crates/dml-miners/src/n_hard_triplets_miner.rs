@@ -87,6 +87,13 @@ fn first_by_key<T: Element>(rows: &mut Vec<u32>, n: usize, skip: usize, key: imp
     let order = |a: &u32, b: &u32| -> Ordering {
         key(*a).sort_key().cmp(&key(*b).sort_key()).then(a.cmp(b))
     };
+    // What is no number has no place in the order: it is kept whatever is asked for, so that the loss sees it.
+    let is_nan = |row: &u32| Real::is_nan(key(*row));
+    let nans: Vec<u32> = rows.iter().copied().filter(is_nan).collect();
+    if !nans.is_empty() {
+        *rows = nans;
+        return;
+    }
     let wanted = skip.saturating_add(n);
     if wanted < rows.len() {
         rows.select_nth_unstable_by(wanted, order);
@@ -99,6 +106,9 @@ fn first_by_key<T: Element>(rows: &mut Vec<u32>, n: usize, skip: usize, key: imp
 impl Miner for NHardTripletsMiner {
     fn mine(&self, batch: &Batch) -> Result<Tuples> {
         let relation = batch.require_relation("NHardTripletsMiner")?;
+        if batch.is_spoiled()? {
+            return Ok(Tuples::All);
+        }
         let matrix = host::distances(batch, &self.distance)?; // [Q, R]
         let references = batch.references();
         let sign = self.distance.order().sign();

@@ -78,6 +78,9 @@ impl PairMarginMiner {
 impl Miner for PairMarginMiner {
     fn mine(&self, batch: &Batch) -> Result<Tuples> {
         let relation = batch.require_relation("PairMarginMiner")?;
+        if batch.is_spoiled()? {
+            return Ok(Tuples::All);
+        }
         let matrix = host::distances(batch, &self.distance)?; // [Q, R]
         let references = batch.references();
         let sign = self.distance.order().sign();
@@ -97,10 +100,12 @@ impl Miner for PairMarginMiner {
                         let row = &matrix[q * references..][..references];
                         sides.of(relation, q);
                         for &p in &sides.positives {
-                            positives.insert_if(p as usize, sign * row[p as usize] > beyond);
+                            let far = sign * row[p as usize];
+                            positives.insert_if(p as usize, far > beyond || far.is_nan());
                         }
                         for &n in &sides.negatives {
-                            negatives.insert_if(n as usize, sign * row[n as usize] < within);
+                            let far = sign * row[n as usize];
+                            negatives.insert_if(n as usize, far < within || far.is_nan());
                         }
                     },
                 )

@@ -126,6 +126,9 @@ impl TripletMarginMiner {
 impl Miner for TripletMarginMiner {
     fn mine(&self, batch: &Batch) -> Result<Tuples> {
         let relation = batch.require_relation("TripletMarginMiner")?;
+        if batch.is_spoiled()? {
+            return Ok(Tuples::All);
+        }
         let matrix = batch.detach().distances(&self.distance)?; // [Q, R]
         // Where kernels can select from the matrix, it stays where it is.
         if GapTriplets::fits(&matrix) {

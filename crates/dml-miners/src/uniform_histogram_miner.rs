@@ -96,6 +96,9 @@ impl Miner for UniformHistogramMiner {
 
     fn mine(&self, batch: &Batch) -> Result<Tuples> {
         let relation = batch.require_relation("UniformHistogramMiner")?;
+        if batch.is_spoiled()? {
+            return Ok(Tuples::All);
+        }
         let matrix = host::distances(batch, &self.distance)?; // [Q, R]
         let mut rng = self.seeds.next_rng();
         let (positive, negative) = for_element!(matrix, "matrix", |T| with_slice(
@@ -153,14 +156,29 @@ impl<T: Element> Histogram<'_, T> {
             return Default::default();
         };
         let bins = Bins::new(low, high, num_bins);
-        let counts = map_rows(queries, |q, sides: &mut Sides| {
-            let mut counts = vec![0u32; num_bins];
-            self.values(q, sides)
-                .for_each(|(_, v)| counts[bins.of(v)] += 1);
-            counts
-        });
         let mut pairs = (Vec::new(), Vec::new());
         let mut sides = Sides::default();
+        // One more count for what is in no bin.
+        let counts = map_rows(queries, |q, sides: &mut Sides| {
+            let mut counts = vec![0u32; num_bins + 1];
+            self.values(q, sides).for_each(|(_, v)| {
+                let bin = if Real::is_nan(v) {
+                    num_bins
+                } else {
+                    bins.of(v)
+                };
+                counts[bin] += 1;
+            });
+            counts
+        });
+        // What is no number is kept whatever is drawn, so that the loss sees it.
+        for q in (0..queries).filter(|q| counts[*q][num_bins] > 0) {
+            let nans = self.values(q, &mut sides).filter(|(_, v)| Real::is_nan(*v));
+            nans.for_each(|(r, _)| {
+                pairs.0.push(q as u32);
+                pairs.1.push(r);
+            });
+        }
         let mut reached = Vec::with_capacity(queries);
         for bin in 0..num_bins {
             let mut sum = 0u64;
@@ -178,7 +196,7 @@ impl<T: Element> Histogram<'_, T> {
                 let before = reached[q] - u64::from(counts[q][bin]);
                 let mut inside = self
                     .values(q, &mut sides)
-                    .filter(|(_, v)| bins.of(*v) == bin);
+                    .filter(|(_, v)| !Real::is_nan(*v) && bins.of(*v) == bin);
                 if let Some((r, _)) = inside.nth((place - before) as usize) {
                     pairs.0.push(q as u32);
                     pairs.1.push(r);

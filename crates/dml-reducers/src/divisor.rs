@@ -36,14 +36,16 @@ impl Reducer for DivisorReducer {
             });
         };
         let total = term.count();
+        let part = term.sum_within(None, None)?;
         if divisor == 0.0 {
+            // 0, unless there is NaN among the values, or an infinity.
+            let nothing = (part.sum * 0.0)?;
             return Ok(Reduced {
-                loss: batch.zero()?,
+                loss: (batch.zero()? + nothing)?,
                 kept: 0,
                 total,
             });
         }
-        let part = term.sum_within(None, None)?;
         Ok(Reduced {
             loss: (part.sum / divisor)?,
             kept: part.count,

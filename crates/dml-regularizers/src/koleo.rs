@@ -60,6 +60,9 @@ impl KoLeoRegularizer {
 
 impl Regularizer for KoLeoRegularizer {
     fn penalty(&self, rows: &Tensor) -> Result<Tensor> {
+        if let Some(nan) = per_row::not_finite(rows)? {
+            return Ok(nan);
+        }
         let nearest = nearest_others(&self.distance, rows)?;
         if nearest.len() < 2 {
             return rows.attached_zero();
@@ -69,7 +72,7 @@ impl Regularizer for KoLeoRegularizer {
             .distance
             .pairs(rows, &rows.index_select(&nearest, 0)?)?; // [rows]
         let least = (closest.ones_like()? * LEAST)?;
-        let closest = closest.gt(&least)?.where_cond(&closest, &least)?;
+        let closest = closest.le(&least)?.where_cond(&least, &closest)?;
         per_row::reduce(&self.reducer, rows, closest.log()?.neg()?, None)
     }
 }

@@ -41,7 +41,8 @@ fn closest<T: kernels::Real>(values: &[T], itself: usize, sign: f64) -> u32 {
     let mut best = None;
     for (j, value) in values.iter().enumerate() {
         let far = sign * *value;
-        if j != itself && best.is_none_or(|(_, least)| far < least) {
+        // NaN is chosen before any number, and stays: the penalty has to see it.
+        if j != itself && best.is_none_or(|(_, least)| far < least || far.is_nan()) {
             best = Some((j, far));
         }
     }

@@ -12,6 +12,9 @@ pub(crate) fn reduce(
 ) -> Result<Tensor> {
     let numbers = |n: usize| (0..n as u32).collect::<Vec<u32>>();
     let batch = Batch::new(rows, numbers(rows.dims()[0]))?;
+    if let Some(nan) = not_finite(rows)? {
+        return Ok(nan);
+    }
     let indices = Indices::Elements(numbers(values.elem_count()));
     let term = Term::explicit("loss", Over::Elements, values, indices)?;
     let term = match divisor {
@@ -19,4 +22,13 @@ pub(crate) fn reduce(
         None => term,
     };
     Ok(reducer.reduce_any(&term, &batch)?.loss)
+}
+
+/// What the penalty of rows is of which one is not finite: NaN, with gradient NaN.
+pub(crate) fn not_finite(rows: &Tensor) -> Result<Option<Tensor>> {
+    let Some(terms) = Batch::unlabeled(rows)?.spoiled_rows()? else {
+        return Ok(None);
+    };
+    let value = |term: &Term| Ok(term.values()?.0.to_dtype(rows.dtype())?);
+    terms.iter().next().map(value).transpose()
 }

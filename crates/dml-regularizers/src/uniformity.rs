@@ -14,6 +14,8 @@ use std::sync::Arc;
 use dml_core::candle_core::{DType, Tensor};
 use dml_core::{Distance, Error, Order, Regularizer, Result, TensorExt, check};
 
+use crate::per_row;
+
 /// Knobs of [`UniformityRegularizer`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -70,6 +72,9 @@ impl UniformityRegularizer {
 
 impl Regularizer for UniformityRegularizer {
     fn penalty(&self, rows: &Tensor) -> Result<Tensor> {
+        if let Some(nan) = per_row::not_finite(rows)? {
+            return Ok(nan);
+        }
         let distances = self.distance.matrix(rows, None)?; // [rows, rows]
         let (count, _) = distances.dims2()?;
         if count < 2 {

@@ -31,8 +31,15 @@ pub(super) fn hinge(x: &Tensor) -> Result<Tensor> {
         return for_element!(x, "x", |T| fuse::<T>(
             "hinge",
             x,
-            |x| Real::max(x, T::ZERO),
-            |x| if x > T::ZERO { T::ONE } else { T::ZERO }
+            // By comparisons, in which NaN stays NaN.
+            |x| if x <= T::ZERO { T::ZERO } else { x },
+            |x| if x > T::ZERO {
+                T::ONE
+            } else if x <= T::ZERO {
+                T::ZERO
+            } else {
+                x
+            }
         ));
     }
     hinge_composite(x)
@@ -40,7 +47,7 @@ pub(super) fn hinge(x: &Tensor) -> Result<Tensor> {
 
 pub(super) fn hinge_composite(x: &Tensor) -> Result<Tensor> {
     let zeros = x.zeros_like()?;
-    Ok(x.gt(&zeros)?.where_cond(x, &zeros)?)
+    Ok(x.le(&zeros)?.where_cond(&zeros, x)?)
 }
 
 pub(super) fn softplus(x: &Tensor) -> Result<Tensor> {
@@ -74,7 +81,8 @@ pub(super) fn magnitude(x: &Tensor) -> Result<Tensor> {
             } else if x < T::ZERO {
                 -T::ONE
             } else {
-                T::ZERO
+                // 0 or NaN.
+                x
             }
         }));
     }

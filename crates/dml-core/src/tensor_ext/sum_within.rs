@@ -52,19 +52,21 @@ pub(super) fn sum_within_composite(
     low: Option<f64>,
     high: Option<f64>,
 ) -> Result<PartialSum> {
-    let mut chosen = values.ones_like()?.to_dtype(DType::U8)?;
+    // What lies outside is named, not what lies inside: NaN is neither below nor above a bound, and counts.
+    let mut outside = values.zeros_like()?.to_dtype(DType::U8)?;
     if let Some(low) = low {
-        chosen = (chosen * values.gt(low)?)?;
+        outside = outside.maximum(&values.le(low)?)?;
     }
     if let Some(high) = high {
-        chosen = (chosen * values.lt(high)?)?;
+        outside = outside.maximum(&values.ge(high)?)?;
     }
-    let count = chosen.to_dtype(DType::U32)?.sum_all()?.to_scalar::<u32>()?;
-    let sum = chosen
-        .where_cond(values, &values.zeros_like()?)?
+    let left_out = outside
+        .to_dtype(DType::U32)?
+        .sum_all()?
+        .to_scalar::<u32>()?;
+    let count = values.elem_count() as u64 - u64::from(left_out);
+    let sum = outside
+        .where_cond(&values.zeros_like()?, values)?
         .sum_all()?;
-    Ok(PartialSum {
-        sum,
-        count: u64::from(count),
-    })
+    Ok(PartialSum { sum, count })
 }

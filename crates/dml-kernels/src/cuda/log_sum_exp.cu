@@ -1,5 +1,8 @@
 // The logarithm of the sum of exponentials over some entries of each row, and its gradient: `dml_kernels::log_sum_exp`.
 
+// What `kept` is where a number that counts is NaN; 1 where one counts.
+#define HAS_NAN 2
+
 // y [rows] of x [rows, width]. One block a row.
 template <typename T>
 DEVICE void log_sum_exp(const T *x, const u8 *keep, T *y, i64 width, int has_keep, int add_one) {
@@ -13,17 +16,18 @@ DEVICE void log_sum_exp(const T *x, const u8 *keep, T *y, i64 width, int has_kee
     kept[t] = add_one;
     for (i64 j = t; j < width; j += BLOCK) {
       if (has_keep && !keep_row[j]) continue;
-      kept[t] = 1;
-      // NaN is passed over here and shows in the sum.
+      // NaN is passed over by the comparison, and remembered.
+      if (row[j] != row[j]) kept[t] = HAS_NAN;
+      if (!kept[t]) kept[t] = 1;
       if (row[j] > top[t]) top[t] = row[j];
     }
     sum[t] = 0;
   }
   largest_of_block(top);
   largest_of_block(kept);
-  if (!kept[0] || !is_finite(top[0])) {
+  if (!kept[0] || kept[0] == HAS_NAN || !is_finite(top[0])) {
     THREADS(t) {
-      if (t == 0) y[BLOCK_NUMBER] = kept[0] ? top[0] : T(0);
+      if (t == 0) y[BLOCK_NUMBER] = kept[0] == HAS_NAN ? T(INFINITY) - T(INFINITY) : kept[0] ? top[0] : T(0);
     }
     return;
   }
@@ -51,7 +55,8 @@ DEVICE void log_sum_exp_backward(const T *x, const u8 *keep, const T *y, const T
   T value = y[BLOCK_NUMBER], slope = gradient[BLOCK_NUMBER];
   THREADS(t) {
     for (i64 j = t; j < width; j += BLOCK) {
-      bool counts = is_finite(value) && (!has_keep || keep[start + j]);
+      // Where nothing counts, slopes are 0; the shares of an infinite sum, and of NaN, are no numbers.
+      bool counts = value != -T(INFINITY) && (!has_keep || keep[start + j]);
       out[start + j] = counts ? slope * exponential(x[start + j] - value) : T(0);
     }
   }

@@ -21,9 +21,8 @@ template <typename T> struct Rule {
   DEVICE bool selects(T mined_near, T mined_far) const {
     if (!(flags & (ABOVE | AT_MOST))) return true;
     T gap = mined_far - mined_near;
-    // No gap to what is no number satisfies a bound.
-    if (!(mined_near <= T(INFINITY) && mined_near >= -T(INFINITY))) return false;
-    return (!(flags & ABOVE) || gap > above) && (!(flags & AT_MOST) || gap <= at_most);
+    // No bound holds for a gap that is no number: it is selected, so that the sum shows it.
+    return gap != gap || ((!(flags & ABOVE) || gap > above) && (!(flags & AT_MOST) || gap <= at_most));
   }
 
   DEVICE T value(T violation) const {
@@ -34,11 +33,13 @@ template <typename T> struct Rule {
 
   DEVICE T slope(T violation) const {
     if (flags & SOFTPLUS) return T(1) / (T(1) + exponential(-violation));
-    return violation > T(0) ? T(1) : T(0);
+    // NaN for NaN.
+    return violation > T(0) ? T(1) : violation <= T(0) ? T(0) : violation;
   }
 
   DEVICE bool counts(T value) const {
-    return (!(flags & LOW) || value > low) && (!(flags & HIGH) || value < high);
+    // NaN is outside of no bounds.
+    return value != value || ((!(flags & LOW) || value > low) && (!(flags & HIGH) || value < high));
   }
 
   // The share of a triplet's slope that the anchor's own distance to the negative has; with `swap`, the positive's has
@@ -49,7 +50,8 @@ template <typename T> struct Rule {
   }
 
   DEVICE T far(T from_anchor, T from_positive) const {
-    return (flags & SWAP) && from_positive < from_anchor ? from_positive : from_anchor;
+    bool nearer = from_positive < from_anchor || from_positive != from_positive;
+    return (flags & SWAP) && nearer ? from_positive : from_anchor;
   }
 };
 

@@ -153,25 +153,50 @@ fn softplus_survives_distances_of_any_size() {
 }
 
 #[test]
-fn nan_distances_neither_panic_nor_hang() {
+fn distances_that_are_no_numbers_are_selected_counted_and_summed() {
     let labels = [0, 0, 1, 1];
-    let matrix = [f32::NAN; 16];
-    let ranges = TripletRanges::select(
-        &matrix,
-        4,
-        1.0,
+    let intervals = [
         GapInterval {
             above: Some(0.0),
             at_most: Some(0.2),
         },
-        splitter(&labels),
-    );
-    let rule = TripletMargin {
-        sign: 1.0,
-        margin: 0.1,
-        penalty: TripletPenalty::Hinge,
-        low: Some(0.0),
-        high: None,
-    };
-    assert_eq!(rule.sum(&matrix, 4, &ranges, None).count, 0);
+        GapInterval {
+            above: None,
+            at_most: Some(-1.0),
+        },
+        GapInterval {
+            above: Some(9.0),
+            at_most: None,
+        },
+    ];
+    // Everywhere, to a positive, to a negative; ∞ to both, whose gap is no number either.
+    let everywhere: Vec<usize> = (0..16).collect();
+    let holes = [
+        (f32::NAN, &everywhere[..]),
+        (f32::NAN, &[1]),
+        (-f32::NAN, &[2]),
+        (f32::INFINITY, &[1, 2]),
+    ];
+    for (value, places) in holes {
+        let mut matrix: Vec<f32> = (0..16).map(|i| 1.0 + 0.1 * i as f32).collect();
+        places.iter().for_each(|place| matrix[*place] = value);
+        for interval in intervals {
+            for sign in [1.0, -1.0] {
+                for penalty in [TripletPenalty::Hinge, TripletPenalty::Softplus] {
+                    let ranges =
+                        TripletRanges::select(&matrix, 4, sign, interval, splitter(&labels));
+                    let rule = TripletMargin {
+                        sign,
+                        margin: 0.1,
+                        penalty,
+                        low: Some(0.0),
+                        high: None,
+                    };
+                    let sum = rule.sum(&matrix, 4, &ranges, None);
+                    assert!(sum.count > 0 && sum.sum.is_nan(), "{value} at {places:?}");
+                    assert!(sum.gradient.iter().any(|g| g.is_nan()));
+                }
+            }
+        }
+    }
 }

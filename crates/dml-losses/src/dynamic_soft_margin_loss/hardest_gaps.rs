@@ -17,7 +17,8 @@ impl Smallest {
     };
 
     fn offer(&mut self, value: f64, row: usize, column: usize) {
-        if value < self.value {
+        // NaN is chosen before any number, and stays: the loss has to see it.
+        if value < self.value || value.is_nan() {
             let place = Some((row as u32, column as u32));
             *self = Self { value, place };
         }
@@ -56,6 +57,9 @@ pub(super) fn hardest_gaps(matrix: &Tensor) -> Result<Option<(Tensor, usize)>> {
     let (rows, columns) = either(&in_column, &in_row);
     let down = matrix.pick(&rows, &columns)?;
     let own: Vec<u32> = (0..pairs as u32).collect();
-    let gaps = (matrix.pick(&own, &own)? - across.minimum(&down)?)?;
+    let nearest = across.minimum(&down)?;
+    let is_number = down.eq(&down)?;
+    let nearest = is_number.where_cond(&nearest, &down)?;
+    let gaps = (matrix.pick(&own, &own)? - nearest)?;
     Ok(Some((gaps, longer - pairs)))
 }

@@ -48,7 +48,13 @@ impl<T: Real> Measure<T> {
 
     /// The hinge of an entry, and whether its square is kept.
     fn hinge(&self, x: T) -> (T, bool) {
-        let hinge = (self.sign * (x - self.middle)).max(T::ZERO);
+        let violation = self.sign * (x - self.middle);
+        // By a comparison in which NaN is no 0.
+        let hinge = if violation <= T::ZERO {
+            T::ZERO
+        } else {
+            violation
+        };
         (hinge, self.within.keeps(hinge * hinge))
     }
 

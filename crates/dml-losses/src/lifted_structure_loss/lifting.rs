@@ -30,14 +30,16 @@ struct Lifted {
 impl Lifting {
     /// `x`: the entry of the pair; `anchor` and `positive`: the logarithms of the sums of their negatives, −∞ for none.
     fn value(&self, x: f64, anchor: f64, positive: f64) -> Lifted {
-        let top = anchor.max(positive);
-        let (share, sum) = if top == f64::NEG_INFINITY {
+        // By comparisons in which NaN comes through, here and below.
+        let top = if positive > anchor { positive } else { anchor };
+        let (share, sum) = if anchor == f64::NEG_INFINITY && positive == f64::NEG_INFINITY {
             (0.0, 0.0)
         } else {
             let sum = top + ((anchor - top).exp() + (positive - top).exp()).ln();
             ((anchor - sum).exp(), sum)
         };
-        let hinge = (sum + self.sign * (x - self.pos_margin)).max(0.0);
+        let violation = sum + self.sign * (x - self.pos_margin);
+        let hinge = if violation <= 0.0 { 0.0 } else { violation };
         Lifted {
             value: hinge * hinge / 2.0,
             in_entry: hinge * self.sign,

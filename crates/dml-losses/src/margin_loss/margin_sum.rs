@@ -37,13 +37,14 @@ impl MarginSum {
         ImplicitMarginSum { values: self, form }
     }
 
-    /// One value per triplet of the tuples, in their order, and the number of hinges above 0.
+    /// One value per triplet of the tuples, in their order, and the number of hinges above 0, or NaN.
     pub(super) fn explicit(&self, name: &'static str) -> Result<(Term, f64)> {
         let (positive, negative, triplets) = self.written_out()?;
         let active = |hinges: &Tensor| -> Result<f64> {
             let above = hinges
                 .detach()
-                .gt(0f64)?
+                .le(0f64)?
+                .eq(0u8)?
                 .to_dtype(candle_core::DType::F64)?;
             Ok(above.sum_all()?.to_scalar()?)
         };

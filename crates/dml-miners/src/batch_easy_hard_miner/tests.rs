@@ -103,12 +103,36 @@ fn similarities_count_the_other_way_round() -> Result<()> {
 }
 
 #[test]
-fn a_distance_that_is_no_number_is_not_chosen() -> Result<()> {
-    let embeddings = Tensor::new(&[[0f32], [f32::NAN], [3.], [4.]], &Device::Cpu)?;
+fn a_distance_that_is_no_number_is_chosen_before_all_others() -> Result<()> {
+    /// No number between rows 0 and 1.
+    #[derive(Debug)]
+    struct Holed;
+    impl dml_core::Distance for Holed {
+        fn matrix(&self, _: &Tensor, _: Option<&Tensor>) -> Result<Tensor> {
+            let nan = f32::NAN;
+            let matrix = [
+                [0f32, nan, 3., 4.],
+                [nan, 0., 1., 2.],
+                [3., 1., 0., 1.],
+                [4., 2., 1., 0.],
+            ];
+            Ok(Tensor::new(&matrix, &Device::Cpu)?)
+        }
+    }
+    let embeddings = Tensor::new(&[[0f32], [1.], [3.], [4.]], &Device::Cpu)?;
     let batch = Batch::new(&embeddings, [0i64, 0, 0, 1])?;
-    let miner = BatchEasyHardMiner::new(config("hard", "hard")?, Arc::new(Euclidean))?;
-    let (positive, _) = pairs(&miner.mine(&batch)?, &batch)?;
-    assert_eq!(positive, [[0, 2], [2, 0]]);
+    for (near, far) in [
+        ("hard", "hard"),
+        ("easy", "hard"),
+        ("hard", "easy"),
+        ("hard", "semihard"),
+        ("semihard", "easy"),
+    ] {
+        let miner = BatchEasyHardMiner::new(config(near, far)?, Arc::new(Holed))?;
+        let (positive, negative) = pairs(&miner.mine(&batch)?, &batch)?;
+        assert_eq!(positive[..2], [[0, 1], [1, 0]], "{near} {far}");
+        assert_eq!(negative[..2], [[0, 3], [1, 3]], "{near} {far}");
+    }
     Ok(())
 }
 
