@@ -19,7 +19,7 @@ use dml_core::{Distance, Error, Order, Regularizer, Result, TensorExt, check};
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 pub struct UniformityRegularizerConfig {
-    /// How fast the potential falls with the distance, above 0. Default `2`, as in the paper.
+    /// How fast the potential falls with the distance; in `[1e-30, 1e30]`. Default `2`, as in the paper.
     pub t: f64,
 }
 

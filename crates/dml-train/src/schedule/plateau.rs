@@ -41,11 +41,11 @@ pub struct PlateauConfig {
     pub factor: f64,
     /// How many validations without improvement are borne. Default 10.
     pub patience: u64,
-    /// ε, the share by which a value must be better to count. Default 1e-4.
+    /// ε, the share by which a value must be better to count. In `[0, 1e30]`. Default 1e-4.
     pub threshold: f64,
     /// How many validations after a fall are not counted. Default 0.
     pub cooldown: u64,
-    /// The smallest share of the base rate. Default 0.
+    /// The smallest share of the base rate. In `[0, 1e30]`. Default 0.
     pub minimum: f64,
 }
 

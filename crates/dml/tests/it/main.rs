@@ -3,3 +3,4 @@
 #![allow(clippy::unwrap_used)] // A test that meets an error has failed.
 
 mod configurations;
+mod fuzz;
