@@ -4,6 +4,8 @@
 //! workspace, so that they share one build of the dependencies; the training run uses the release build that this
 //! very program is.
 
+mod valgrind;
+
 use std::time::Instant;
 
 use anyhow::{Context as _, bail, ensure};
@@ -38,6 +40,9 @@ pub(crate) struct Args {
     /// Lint with the feature `cuda`, too: needs nvcc, and the first time ten minutes.
     #[arg(long)]
     cuda: bool,
+    /// Run tests of the kernels under valgrind, too: takes minutes.
+    #[arg(long)]
+    valgrind: bool,
     /// Print the steps and run none.
     #[arg(long)]
     list: bool,
@@ -150,6 +155,14 @@ const CUDA: Step = Step {
     run: cuda,
 };
 
+/// Apart from the others: only `--valgrind` asks for it.
+const VALGRIND: Step = Step {
+    name: "valgrind",
+    what: "tests of the kernels: memory that was never written, or is not theirs",
+    on_failure: "the report above names the test's line; `cargo test -p dml-kernels NAME` is the same test",
+    run: valgrind::run,
+};
+
 /// Runs the steps in order.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let sh = Shell::new()?;
@@ -157,6 +170,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let mut chosen = choose(&args.only)?;
     if args.cuda {
         chosen.push(&CUDA);
+    }
+    if args.valgrind {
+        chosen.push(&VALGRIND);
     }
     if args.list {
         for step in chosen {

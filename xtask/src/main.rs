@@ -13,6 +13,7 @@ mod catalog;
 mod ci;
 mod conformance;
 mod device;
+mod fuzz;
 mod gpu;
 mod memory;
 mod mnist;
@@ -44,6 +45,8 @@ enum Command {
     Catalog(catalog::Args),
     /// Hold every component to the reference cases.
     Conformance(conformance::Args),
+    /// Hand the readers, the configurations and the tuples what libFuzzer makes up.
+    Fuzz(fuzz::Args),
     /// Everything that a GPU is asked for, in one report: numbers against the CPU's, speed against the peers'.
     Gpu(gpu::Args),
 }
@@ -57,6 +60,7 @@ impl Command {
             Self::Tidy(args) => tidy::run(args),
             Self::Catalog(args) => catalog::run(args),
             Self::Conformance(args) => conformance::run(args),
+            Self::Fuzz(args) => fuzz::run(args),
             Self::Gpu(args) => gpu::run(args),
         }
     }

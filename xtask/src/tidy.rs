@@ -4,6 +4,7 @@
 //! ([`source`]). The same check runs as a test, so `cargo test` finds what `cargo xtask tidy` would.
 
 mod graph;
+mod licenses;
 mod manifest;
 mod source;
 

@@ -222,7 +222,7 @@ impl Batch {
     /// All distances `[Q, R]`. Without queries or references there are none, and the distance is not asked.
     ///
     /// # Errors
-    /// As the distance.
+    /// As the distance, and [`Error::Size`] if the matrix does not fit into memory.
     pub fn distances(&self, distance: &dyn Distance) -> Result<Tensor> {
         let shape = (self.queries(), self.references());
         if shape.0 == 0 || shape.1 == 0 {
@@ -232,6 +232,13 @@ impl Batch {
                 self.embeddings.device(),
             )?);
         }
+        // What lies on another device takes none of the host's memory.
+        let bytes = match self.embeddings.device().is_cpu() {
+            true => self.embeddings.dtype().size_in_bytes(),
+            false => 0,
+        };
+        let name = "distances [queries, references]";
+        crate::check::elements(name, &[shape.0, shape.1], bytes)?;
         let (Some(shared), Some(formula)) = (&self.shared, distance.formula()) else {
             return distance.matrix(&self.embeddings, self.reference.as_ref());
         };

@@ -79,6 +79,28 @@ pub enum Error {
         /// The first such row.
         row: usize,
     },
+    /// A count of a configuration is outside its range.
+    #[error("{name}: expected a whole number in [{least}, {most}], got {got}")]
+    Count {
+        /// The parameter.
+        name: &'static str,
+        /// The smallest count.
+        least: usize,
+        /// The largest count.
+        most: usize,
+        /// What came.
+        got: usize,
+    },
+    /// More elements would have to be allocated than are allowed, or than fit into the memory that is available.
+    #[error("{name}: expected at most {most} elements, got {got:?}")]
+    Size {
+        /// The parameter that asks for them.
+        name: &'static str,
+        /// The largest number of elements.
+        most: usize,
+        /// The numbers whose product they are.
+        got: Vec<usize>,
+    },
     /// An index points outside of what it indexes.
     #[error("{arg}[{position}]: expected an index below {limit}, got {got}")]
     Index {

@@ -13,7 +13,7 @@ use dml_core::{Distance, DistanceKind, Order, Result, check};
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 pub struct BatchedDistanceConfig {
-    /// How many queries a block has, at least 1. Default `32`.
+    /// How many queries a block has, 1 to 4,294,967,295. Default `32`.
     pub batch_size: usize,
 }
 

@@ -15,7 +15,7 @@ use crate::frame::Frame;
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 pub struct CosineSimilarityConfig {
-    /// The exponent of the norm that rows are divided by, at least 1 or infinite. Default `2`, the cosine proper.
+    /// The exponent of the norm that rows are divided by, in `[1, 1e30]` or infinite. Default `2`, the cosine proper.
     #[cfg_attr(feature = "serde", serde(with = "dml_core::extended_real"))]
     pub p: f64,
     /// The power that similarities are raised to, above 0. Default `1`.

@@ -16,7 +16,7 @@ use crate::frame::Frame;
 pub struct DotProductSimilarityConfig {
     /// Whether rows are divided by their p-norm first. Default `true`, which makes this the cosine for `p = 2`.
     pub normalize_embeddings: bool,
-    /// The norm's exponent, at least 1 or infinite; it matters for normalising only. Default `2`.
+    /// The norm's exponent, in `[1, 1e30]` or infinite; it matters for normalising only. Default `2`.
     #[cfg_attr(feature = "serde", serde(with = "dml_core::extended_real"))]
     pub p: f64,
     /// The power that similarities are raised to, above 0. Default `1`.

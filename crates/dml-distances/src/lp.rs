@@ -21,7 +21,7 @@ const RAW_SHIFT: f64 = 1e-6;
 pub struct LpDistanceConfig {
     /// Whether rows are divided by their p-norm first. Default `true`.
     pub normalize_embeddings: bool,
-    /// The norm's exponent, at least 1 or infinite. Default `2`, the Euclidean distance.
+    /// The norm's exponent, in `[1, 1e30]` or infinite. Default `2`, the Euclidean distance.
     #[cfg_attr(feature = "serde", serde(with = "dml_core::extended_real"))]
     pub p: f64,
     /// The power that distances are raised to, above 0. Default `1`; `2` with `p = 2` is the squared distance.

@@ -18,7 +18,7 @@ use crate::frame::Frame;
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub struct MahalanobisDistanceConfig {
-    /// Length of the rows, at least 1.
+    /// Length of the rows, 1 to 4,294,967,295.
     pub embedding_size: usize,
     /// Rows of L, from 1 to `embedding_size`. Default `embedding_size`.
     #[cfg_attr(feature = "serde", serde(default))]
@@ -149,6 +149,7 @@ impl MahalanobisDistance {
 fn shape(config: &MahalanobisDistanceConfig) -> Result<(usize, usize)> {
     let size = check::at_least_one("embedding_size", config.embedding_size)?;
     let rank = config.rank.unwrap_or(size);
+    check::elements("embedding_size", &[size, size], check::PARAMETER)?;
     if rank == 0 || rank > size {
         return Err(Error::InvalidParameter {
             name: "rank",

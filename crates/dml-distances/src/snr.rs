@@ -26,7 +26,7 @@ const LEAST_SIGNAL: f64 = 1e-20;
 pub struct SNRDistanceConfig {
     /// Whether rows are divided by their p-norm first. Default `true`.
     pub normalize_embeddings: bool,
-    /// The norm's exponent, at least 1 or infinite; it matters for normalising only. Default `2`.
+    /// The norm's exponent, in `[1, 1e30]` or infinite; it matters for normalising only. Default `2`.
     #[cfg_attr(feature = "serde", serde(with = "dml_core::extended_real"))]
     pub p: f64,
     /// The power that distances are raised to, above 0. Default `1`.

@@ -27,7 +27,7 @@ const ENTRIES: usize = 1 << 22;
     serde(default, deny_unknown_fields)
 )]
 pub struct CustomKNNConfig {
-    /// Queries whose distances are in memory at a time; at least 1. Default: as many as make a matrix of about four
+    /// Queries whose distances are in memory at a time; 1 to 4,294,967,295. Default: as many as make a matrix of about four
     /// million entries.
     pub batch_size: Option<usize>,
 }

@@ -55,7 +55,7 @@ pub struct QuantizedIndexConfig {
     pub codes: Codes,
     /// How the rows are kept that candidates are measured by. Default: as given, which is in single precision.
     pub storage: RowStorage,
-    /// Candidates for each neighbour; at least 1. Default 4.
+    /// Candidates for each neighbour; 1 to 4,294,967,295. Default 4.
     pub rescore: usize,
 }
 

@@ -35,7 +35,7 @@ const EXAGGERATION: f64 = 12.0;
 pub struct TSneConfig {
     /// How many neighbours a row has, about; above 1 and less than a third of the rows. Default 30.
     pub perplexity: f64,
-    /// Steps of gradient descent; at least 1. Default 1,000.
+    /// Steps of gradient descent, 1 to 100,000. Default 1,000.
     pub iterations: usize,
 }
 
@@ -69,12 +69,12 @@ impl TSne {
     /// # Errors
     /// [`Error::InvalidParameter`] if the perplexity is not above 1, or there is no iteration.
     pub fn new(config: TSneConfig) -> Result<Self> {
-        check::at_least_one("iterations", config.iterations)?;
-        if !(config.perplexity > 1.0 && config.perplexity.is_finite()) {
+        check::count("iterations", config.iterations, 100_000)?;
+        if !(config.perplexity > 1.0 && config.perplexity <= check::LARGEST) {
             return Err(Error::InvalidParameter {
                 name: "perplexity",
                 value: config.perplexity,
-                expected: "a finite number above 1",
+                expected: "a finite number above 1, at most 1e30",
             });
         }
         Ok(Self { config })

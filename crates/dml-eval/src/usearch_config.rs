@@ -15,11 +15,11 @@ use crate::FlatMetric;
 pub struct UsearchIndexConfig {
     /// What makes a reference close. Default: a small squared Euclidean distance.
     pub metric: FlatMetric,
-    /// Neighbours of a row in the graph; at least 2. Default 16.
+    /// Neighbours of a row in the graph, 2 to 1,024. Default 16.
     pub connectivity: usize,
-    /// Candidates when a row is added; at least 1. Default 128.
+    /// Candidates when a row is added, 1 to 1,048,576. Default 128.
     pub expansion_add: usize,
-    /// Candidates when a query is searched for, or as many as neighbours if these are more; at least 1. Default 128.
+    /// Candidates when a query is searched for, or as many as neighbours if these are more; 1 to 1,048,576. Default 128.
     pub expansion_search: usize,
     /// Whether all threads add rows. The graph, and with it what is found, then differs from run to run. Default `false`.
     pub parallel_build: bool,

@@ -59,6 +59,9 @@ fn failed(error: impl std::error::Error + Send + Sync + 'static) -> Error {
     candle_core::Error::wrap(error).into()
 }
 
+/// The largest number of candidates of a search; the graph allocates that many for every thread.
+const MOST_CANDIDATES: usize = 1 << 20;
+
 /// Threads that may use a graph at the same time.
 fn threads() -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -71,15 +74,9 @@ impl UsearchIndex {
     /// # Errors
     /// [`Error::InvalidParameter`] if a knob is outside of its range.
     pub fn new(config: UsearchIndexConfig) -> Result<Self> {
-        if config.connectivity < 2 {
-            return Err(Error::InvalidParameter {
-                name: "connectivity",
-                value: config.connectivity as f64,
-                expected: "a number of at least 2",
-            });
-        }
-        check::at_least_one("expansion_add", config.expansion_add)?;
-        check::at_least_one("expansion_search", config.expansion_search)?;
+        check::count_from("connectivity", config.connectivity, 2, 1024)?;
+        check::count("expansion_add", config.expansion_add, MOST_CANDIDATES)?;
+        check::count("expansion_search", config.expansion_search, MOST_CANDIDATES)?;
         Ok(Self::empty(config))
     }
 
@@ -113,7 +110,7 @@ impl UsearchIndex {
     /// # Ok::<(), dml_core::Error>(())
     /// ```
     pub fn set_expansion_search(&mut self, candidates: usize) -> Result<()> {
-        check::at_least_one("expansion_search", candidates)?;
+        check::count("expansion_search", candidates, MOST_CANDIDATES)?;
         self.config.expansion_search = candidates;
         if let Some(graph) = &self.graph {
             graph.change_expansion_search(candidates);

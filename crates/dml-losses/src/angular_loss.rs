@@ -34,7 +34,7 @@ const LEAST_LENGTH: f64 = 1e-12;
     serde(default, deny_unknown_fields)
 )]
 pub struct AngularLossConfig {
-    /// The largest angle at the negative that costs nothing, in degrees; finite. Default `40`.
+    /// The largest angle at the negative that costs nothing, in degrees; in `[-1e30, 1e30]`. Default `40`.
     pub alpha: f64,
 }
 

@@ -36,14 +36,14 @@ use crate::demands;
     serde(deny_unknown_fields)
 )]
 pub struct ArcFaceLossConfig {
-    /// Number of classes, at least 1.
+    /// Number of classes, 1 to 4,294,967,295.
     pub num_classes: usize,
-    /// Columns of the embeddings, at least 1.
+    /// Columns of the embeddings, 1 to 4,294,967,295; with `num_classes` at most 2³⁴ numbers in all.
     pub embedding_size: usize,
     /// The margin in degrees; finite. Default `28.6`.
     #[cfg_attr(feature = "serde", serde(default = "default_margin"))]
     pub margin: f64,
-    /// What cosines are multiplied by; finite. Default `64`.
+    /// What cosines are multiplied by; in `[-1e30, 1e30]`. Default `64`.
     #[cfg_attr(feature = "serde", serde(default = "default_scale"))]
     pub scale: f64,
     /// How the weights begin. Default standard normal.

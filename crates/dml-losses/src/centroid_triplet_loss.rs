@@ -34,7 +34,7 @@ use crate::TripletsPerAnchor;
     serde(default, deny_unknown_fields)
 )]
 pub struct CentroidTripletLossConfig {
-    /// The margin, in units of the distance; finite. Default `0.05`.
+    /// The margin, in units of the distance; in `[-1e30, 1e30]`. Default `0.05`.
     pub margin: f64,
     /// Whether the distance between the two centroids counts where it is the smaller one. Default `false`.
     pub swap: bool,
@@ -99,14 +99,11 @@ impl CentroidTripletLoss {
     /// # Errors
     /// [`Error::InvalidParameter`] if the margin is not finite or no triplet per anchor is asked for.
     pub fn new(config: CentroidTripletLossConfig, distance: Arc<dyn Distance>) -> Result<Self> {
-        if let TripletsPerAnchor::Random(count) = config.triplets_per_anchor {
-            check::at_least_one("triplets_per_anchor", count)?;
-        }
         Ok(Self {
             margin: check::finite("margin", config.margin)?,
             swap: config.swap,
             smooth_loss: config.smooth_loss,
-            triplets_per_anchor: config.triplets_per_anchor,
+            triplets_per_anchor: config.triplets_per_anchor.checked()?,
             seeds: SeedSequence::new(config.seed),
             distance,
         })
@@ -132,6 +129,7 @@ impl Loss for CentroidTripletLoss {
             });
         }
         let classes = Classes::new(batch.require_relation("CentroidTripletLoss")?)?;
+        self.triplets_per_anchor.fits(classes.anchors.len())?;
         let triplets = self.triplets(&classes); // T
         if triplets.classes.is_empty() {
             return Ok(Term::empty("loss").into());

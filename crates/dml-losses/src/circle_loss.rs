@@ -30,9 +30,9 @@ use crate::softplus::softplus;
     serde(default, deny_unknown_fields)
 )]
 pub struct CircleLossConfig {
-    /// The relaxation: positives aim at cosine 1 − m, negatives at m; finite. Default `0.4`.
+    /// The relaxation: positives aim at cosine 1 − m, negatives at m; in `[-1e30, 1e30]`. Default `0.4`.
     pub m: f64,
-    /// What exponents are multiplied by, above 0. Default `80`.
+    /// What exponents are multiplied by; in `[1e-30, 1e30]`. Default `80`.
     pub gamma: f64,
 }
 

@@ -45,6 +45,8 @@ impl ClassWeights {
     ) -> Result<Self> {
         check::at_least_one("num_classes", classes.num_classes)?;
         check::at_least_one("embedding_size", classes.dim)?;
+        let sizes = [classes.num_classes, classes.centers, classes.dim];
+        check::elements("weights of the classes", &sizes, check::PARAMETER)?;
         let vectors = classes.num_classes * classes.centers;
         let shape = match layout {
             Layout::Columns => (classes.dim, vectors),
@@ -86,7 +88,11 @@ impl ClassWeights {
 
     /// Each embedding with each vector: `[rows, vectors]`.
     pub(crate) fn compared(&self, distance: &dyn Distance, embeddings: &Tensor) -> Result<Tensor> {
-        distance.matrix(embeddings, Some(&self.rows_for(embeddings)?))
+        let vectors = self.rows_for(embeddings)?;
+        let sizes = [embeddings.dims()[0], vectors.dims()[0]];
+        let bytes = usize::from(embeddings.device().is_cpu()) * embeddings.dtype().size_in_bytes();
+        check::elements("similarities [rows, classes]", &sizes, bytes)?;
+        distance.matrix(embeddings, Some(&vectors))
     }
 
     /// The term `loss` that `f` makes of the classes of the rows; without rows an empty one, and `f` is not asked.

@@ -31,10 +31,10 @@ use crate::pair_values::{EntryFormula, PairFormula, PairSet, PairValue, Within};
 )]
 pub struct ContrastiveLossConfig {
     /// Positives closer than this cost nothing, in units of the distance; finite. Default `0`. For a similarity take
-    /// the largest one, such as `1`.
+    /// the largest one, such as `1`. In `[-1e30, 1e30]`.
     pub pos_margin: f64,
     /// Negatives farther than this cost nothing, in units of the distance; finite. Default `1`. For a similarity take
-    /// a small one, such as `0`.
+    /// a small one, such as `0`. In `[-1e30, 1e30]`.
     pub neg_margin: f64,
 }
 

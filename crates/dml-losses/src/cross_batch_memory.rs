@@ -30,9 +30,9 @@ use crate::inner_names::{LOSS, prefixed, unprefixed};
     serde(deny_unknown_fields)
 )]
 pub struct CrossBatchMemoryConfig {
-    /// Length of a row; at least 1.
+    /// Length of a row; 1 to 4,294,967,295.
     pub embedding_size: usize,
-    /// Rows that the memory holds; at least 1. Default `1024`.
+    /// Rows that the memory holds; 1 to 4,294,967,295. Default `1024`.
     #[cfg_attr(feature = "serde", serde(default = "default_memory_size"))]
     pub memory_size: usize,
 }
@@ -107,6 +107,8 @@ impl CrossBatchMemory {
     pub fn new(config: CrossBatchMemoryConfig, objective: Objective) -> Result<Self> {
         check::at_least_one("embedding_size", config.embedding_size)?;
         check::at_least_one("memory_size", config.memory_size)?;
+        let sizes = [config.memory_size, config.embedding_size];
+        check::elements("memory_size", &sizes, check::PARAMETER)?;
         if !objective.loss().takes_reference() {
             return Err(Error::Unsupported {
                 component: "CrossBatchMemory",

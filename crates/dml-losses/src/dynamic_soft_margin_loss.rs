@@ -43,9 +43,9 @@ use crate::triplet_form::{TripletForm, on_host, scaled};
     serde(default, deny_unknown_fields)
 )]
 pub struct DynamicSoftMarginLossConfig {
-    /// The gap of the first bin, below 0. Default `-2`, the smallest gap of distances of normalised rows.
+    /// The gap of the first bin, in `[-1e30, -1e-30]`. Default `-2`, the smallest gap of distances of normalised rows.
     pub min_val: f64,
-    /// How many bins there are; at least 1. Default `10`.
+    /// Number of bins, 1 to 65,536. Default `10`.
     pub num_bins: usize,
     /// How much of the histogram a batch replaces, above 0 and at most 1. Default `0.01`.
     pub momentum: f64,
@@ -81,7 +81,7 @@ impl DynamicSoftMarginLoss {
     /// Euclidean one of normalised rows, to any power.
     pub fn new(config: DynamicSoftMarginLossConfig, distance: Arc<dyn Distance>) -> Result<Self> {
         demands::unit_euclidean_power("DynamicSoftMarginLoss", &distance)?;
-        let num_bins = check::at_least_one("num_bins", config.num_bins)?;
+        let num_bins = check::count("num_bins", config.num_bins, check::MOST_BINS)?;
         let refuse = |name, value, expected| {
             Err(Error::InvalidParameter {
                 name,
@@ -90,8 +90,8 @@ impl DynamicSoftMarginLoss {
             })
         };
         let (low, momentum) = (config.min_val, config.momentum);
-        if !(low.is_finite() && low < 0.0) {
-            return refuse("min_val", low, "a finite number < 0");
+        if !(-check::LARGEST..=-check::SMALLEST).contains(&low) {
+            return refuse("min_val", low, "a number in [-1e30, -1e-30]");
         }
         if !(momentum > 0.0 && momentum <= 1.0) {
             return refuse("momentum", momentum, "a number above 0 and at most 1");

@@ -35,7 +35,7 @@ use crate::row_terms::term_over_rows;
     serde(default, deny_unknown_fields)
 )]
 pub struct FastAPLossConfig {
-    /// Into how many steps the range of distances is divided; at least 1. Default `10`.
+    /// Into how many steps the range of distances is divided; 1 to 65,536. Default `10`.
     pub num_bins: usize,
 }
 
@@ -60,7 +60,7 @@ impl FastAPLoss {
     /// [`Error::Unsupported`](dml_core::Error::Unsupported) unless the distance is the Euclidean one of normalised rows,
     /// to any power.
     pub fn new(config: FastAPLossConfig, distance: Arc<dyn Distance>) -> Result<Self> {
-        let bins = check::at_least_one("num_bins", config.num_bins)?;
+        let bins = check::count("num_bins", config.num_bins, check::MOST_BINS)?;
         let power = demands::unit_euclidean_power("FastAPLoss", &distance)?;
         Ok(Self {
             bins: SoftBins::new(0.0, 2f64.powf(power) / bins as f64, bins),

@@ -26,9 +26,9 @@ use crate::anchor_values::{AnchorFormula, term_of_anchors};
     serde(default, deny_unknown_fields)
 )]
 pub struct GeneralizedLiftedStructureLossConfig {
-    /// How far negatives should be, in units of the distance; finite. Default `1`.
+    /// How far negatives should be, in units of the distance; in `[-1e30, 1e30]`. Default `1`.
     pub neg_margin: f64,
-    /// How close positives should be, in units of the distance; finite. Default `0`.
+    /// How close positives should be, in units of the distance; in `[-1e30, 1e30]`. Default `0`.
     pub pos_margin: f64,
 }
 

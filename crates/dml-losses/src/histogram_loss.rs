@@ -31,9 +31,9 @@ use crate::demands;
     serde(default, deny_unknown_fields)
 )]
 pub struct HistogramLossConfig {
-    /// Into how many bins the range from −1 to 1 is divided; at least 1. Default 100, or what `delta` says.
+    /// Into how many bins the range from −1 to 1 is divided; 1 to 65,536. Default 100, or what `delta` says.
     pub n_bins: Option<usize>,
-    /// How wide a bin is, above 0 and at most 2; `2 / n_bins` if both are given. Default `2 / n_bins`.
+    /// How wide a bin is, in `[2 / 65536, 2]`; `2 / n_bins` if both are given. Default `2 / n_bins`.
     pub delta: Option<f64>,
 }
 
@@ -51,12 +51,13 @@ impl HistogramLoss {
     /// [`Error::InvalidParameter`] if there are no bins, or if the knobs contradict each other;
     /// [`Error::Unsupported`] unless the distance is a similarity.
     pub fn new(config: HistogramLossConfig, distance: Arc<dyn Distance>) -> Result<Self> {
-        let expected = "a number above 0 and at most 2; 2 / n_bins if both are given";
-        let bins = check::at_least_one("n_bins", config.n_bins.unwrap_or(100))?;
+        let expected = "a number in [2 / 65536, 2]; 2 / n_bins if both are given";
+        let bins = check::count("n_bins", config.n_bins.unwrap_or(100), check::MOST_BINS)?;
         let of_bins = 2.0 / bins as f64;
         let delta = config.delta.unwrap_or(of_bins);
         let agree = config.n_bins.is_none() || (delta - of_bins).abs() <= 1e-9 * of_bins;
-        if !(delta > 0.0 && delta <= 2.0 && agree) {
+        let narrowest = 2.0 / check::MOST_BINS as f64;
+        if !((narrowest..=2.0).contains(&delta) && agree) {
             return Err(Error::InvalidParameter {
                 name: "delta",
                 value: delta,

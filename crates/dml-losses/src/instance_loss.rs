@@ -29,7 +29,7 @@ use crate::row_terms::term_over_rows;
     serde(default, deny_unknown_fields)
 )]
 pub struct InstanceLossConfig {
-    /// γ, what similarities are multiplied by; finite. Default `64`.
+    /// γ, what similarities are multiplied by; in `[-1e30, 1e30]`. Default `64`.
     pub gamma: f64,
 }
 

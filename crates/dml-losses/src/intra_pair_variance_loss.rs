@@ -29,9 +29,11 @@ use deviation::Deviation;
     serde(default, deny_unknown_fields)
 )]
 pub struct IntraPairVarianceLossConfig {
-    /// How far a positive pair may be beyond the mean of its kind, as a part of that mean; finite. Default `0.01`.
+    /// How far a positive pair may be beyond the mean of its kind, as a part of that mean; in `[-1e30, 1e30]`. Default
+    /// `0.01`.
     pub pos_eps: f64,
-    /// How far a negative pair may be short of the mean of its kind, as a part of that mean; finite. Default `0.01`.
+    /// How far a negative pair may be short of the mean of its kind, as a part of that mean; in `[-1e30, 1e30]`.
+    /// Default `0.01`.
     pub neg_eps: f64,
 }
 

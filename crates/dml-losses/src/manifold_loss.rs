@@ -38,9 +38,9 @@ use crate::{WeightInit, demands};
 )]
 #[expect(non_snake_case, reason = "as in the paper, and in configurations")]
 pub struct ManifoldLossConfig {
-    /// The length of an embedding.
+    /// The length of an embedding. At most 4,294,967,295.
     pub l: usize,
-    /// How many proxies there are; at least 1. Default `50`.
+    /// How many proxies there are; 1 to 16,384. Default `50`.
     #[cfg_attr(feature = "serde", serde(default = "fifty"))]
     pub K: usize,
     /// What the second part counts; `>= 0` or infinite. Default `1`.
@@ -52,7 +52,7 @@ pub struct ManifoldLossConfig {
     /// α, how likely the walk goes on; at least 0 and below 1. Default `0.8`.
     #[cfg_attr(feature = "serde", serde(default = "four_fifths"))]
     pub alpha: f64,
-    /// By how much the own proxy should be nearer; finite. Default `5e-4`.
+    /// By how much the own proxy should be nearer; in `[-1e30, 1e30]`. Default `5e-4`.
     #[cfg_attr(feature = "serde", serde(default = "half_a_thousandth"))]
     pub margin: f64,
     /// Where random meta classes come from: successive calls draw differently, runs of one seed alike. Default `0`.
@@ -93,6 +93,9 @@ impl ManifoldLossConfig {
     }
 }
 
+/// The walks between all proxies are a matrix, of which the inverse is taken.
+const MOST_PROXIES: usize = 1 << 14;
+
 /// Proxies reached by a random walk ([formula](self)). One term `loss`, a scalar.
 #[derive(Debug)]
 pub struct ManifoldLoss {
@@ -117,15 +120,16 @@ impl ManifoldLoss {
         vars: VarBuilder<'_>,
     ) -> Result<Self> {
         let shape = (
-            check::at_least_one("K", config.K)?,
+            check::count("K", config.K, MOST_PROXIES)?,
             check::at_least_one("l", config.l)?,
         );
         let context = config.lambdaC;
-        if context.is_nan() || context < 0.0 {
+        let finite = (0.0..=check::LARGEST).contains(&context);
+        if !finite && context != f64::INFINITY {
             return Err(Error::InvalidParameter {
                 name: "lambdaC",
                 value: context,
-                expected: "a number >= 0, or infinity",
+                expected: "a number in [0, 1e30], or infinity",
             });
         }
         Ok(Self {
@@ -231,6 +235,7 @@ impl Loss for ManifoldLoss {
         if rows == 0 {
             return Ok(Term::empty("loss").into());
         }
+        check::elements("walks [rows + K, rows + K]", &[rows + count; 2], 8)?;
         let own = self.own(batch)?;
         let own = Tensor::from_vec(own, (rows, 1), embeddings.device())?;
         let proxies = self.proxies.as_tensor().to_device(embeddings.device())?;

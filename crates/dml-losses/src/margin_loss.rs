@@ -35,9 +35,9 @@ use margin_sum::MarginSum;
     serde(default, deny_unknown_fields)
 )]
 pub struct MarginLossConfig {
-    /// How far within or outside of the boundary, in units of the distance; finite. Default `0.2`.
+    /// How far within or outside of the boundary, in units of the distance; in `[-1e30, 1e30]`. Default `0.2`.
     pub margin: f64,
-    /// ν, the price of a large boundary; finite. Default `0`.
+    /// ν, the price of a large boundary; in `[-1e30, 1e30]`. Default `0`.
     pub nu: f64,
     /// β, the boundary, or where it begins if it is learned; finite. Default `1.2`.
     pub beta: f64,

@@ -27,11 +27,12 @@ use crate::anchor_values::{AnchorFormula, term_of_anchors};
     serde(default, deny_unknown_fields)
 )]
 pub struct MultiSimilarityLossConfig {
-    /// How sharply the hardest positives are picked out, above 0. Default `2`.
+    /// How sharply the hardest positives are picked out; in `[1e-30, 1e30]`. Default `2`.
     pub alpha: f64,
-    /// How sharply the hardest negatives are picked out, above 0. Default `50`.
+    /// How sharply the hardest negatives are picked out; in `[1e-30, 1e30]`. Default `50`.
     pub beta: f64,
-    /// The similarity that divides good pairs from bad ones, in units of the distance; finite. Default `0.5`.
+    /// The similarity that divides good pairs from bad ones, in units of the distance; in `[-1e30, 1e30]`. Default
+    /// `0.5`.
     pub base: f64,
 }
 

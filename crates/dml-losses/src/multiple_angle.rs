@@ -7,6 +7,9 @@ use dml_core::{Result, check};
 
 use crate::class_softmax::OwnMargin;
 
+/// The largest multiple: each one more is a pass over all similarities.
+const MOST: f64 = 1_000.0;
+
 /// `φ = (−1)ᵏ cos(m θ) − 2k` with `k = ⌊m θ / π⌋`, of the cosine of θ.
 ///
 /// cos(m θ) is the Chebyshev polynomial `T_m` of the cosine, and its slope is `m U_{m−1}`. k is how many of the angles
@@ -20,8 +23,9 @@ pub(crate) struct MultipleAngle {
 
 impl MultipleAngle {
     pub(crate) fn new(margin: f64) -> Result<Self> {
-        check::finite("margin", margin)?;
-        let times = check::at_least_one("margin", margin.max(0.0) as usize)? as u32;
+        let expected = "a number in [1, 1000], rounded down";
+        let within = (1.0..MOST + 1.0).contains(&margin);
+        let times = check::parameter(within, "margin", margin, expected)? as u32;
         let step = |j: u32| (f64::from(j) * PI / f64::from(times)).cos();
         Ok(Self {
             times,

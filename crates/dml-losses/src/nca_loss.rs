@@ -32,7 +32,7 @@ use crate::softplus::softplus;
     serde(default, deny_unknown_fields)
 )]
 pub struct NCALossConfig {
-    /// What distances are multiplied by; finite. Default `1`.
+    /// What distances are multiplied by; in `[-1e30, 1e30]`. Default `1`.
     pub softmax_scale: f64,
 }
 

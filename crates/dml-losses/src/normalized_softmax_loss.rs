@@ -27,11 +27,11 @@ use crate::class_weights::{ClassWeights, Classes, Layout};
     serde(deny_unknown_fields)
 )]
 pub struct NormalizedSoftmaxLossConfig {
-    /// Number of classes, at least 1.
+    /// Number of classes, 1 to 4,294,967,295.
     pub num_classes: usize,
-    /// Columns of the embeddings, at least 1.
+    /// Columns of the embeddings, 1 to 4,294,967,295; with `num_classes` at most 2³⁴ numbers in all.
     pub embedding_size: usize,
-    /// What similarities are divided by, above 0. Default `0.05`.
+    /// What similarities are divided by; in `[1e-30, 1e30]`. Default `0.05`.
     #[cfg_attr(feature = "serde", serde(default = "default_temperature"))]
     pub temperature: f64,
     /// How the weights begin. Default standard normal.

@@ -31,7 +31,7 @@ use crate::pair_values::PairSet;
     serde(default, deny_unknown_fields)
 )]
 pub struct NTXentLossConfig {
-    /// What similarities are divided by, above 0. Default `0.07`.
+    /// What similarities are divided by; in `[1e-30, 1e30]`. Default `0.07`.
     pub temperature: f64,
 }
 

@@ -30,9 +30,9 @@ use crate::class_weights::{ClassWeights, Classes, Layout};
     serde(deny_unknown_fields)
 )]
 pub struct P2SGradLossConfig {
-    /// Columns of the embeddings, at least 1.
+    /// Columns of the embeddings, 1 to 4,294,967,295.
     pub descriptors_dim: usize,
-    /// Number of classes, at least 1.
+    /// Number of classes, 1 to 4,294,967,295.
     pub num_classes: usize,
 }
 

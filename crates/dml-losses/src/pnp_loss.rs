@@ -51,11 +51,12 @@ pub enum PNPVariant {
     serde(default, deny_unknown_fields)
 )]
 pub struct PNPLossConfig {
-    /// b of variant `Ib`, above 0. Default `2`.
+    /// b of variant `Ib`; in `[1e-30, 1e30]`. Default `2`.
     pub b: f64,
-    /// α of variant `Dq`; finite. Default `1`.
+    /// α of variant `Dq`; in `[-1e30, 1e30]`. Default `1`.
     pub alpha: f64,
-    /// How far apart, in units of similarity, two values must be to be clearly ordered; above 0. Default `0.01`.
+    /// How far apart, in units of similarity, two values must be to be clearly ordered; in `[1e-30, 1e30]`. Default
+    /// `0.01`.
     pub anneal: f64,
     /// What R negatives before a positive cost. Default `O`.
     pub variant: PNPVariant,

@@ -36,14 +36,14 @@ use crate::weight_init::{Fan, Nonlinearity};
     serde(deny_unknown_fields)
 )]
 pub struct ProxyAnchorLossConfig {
-    /// Number of classes, at least 1.
+    /// Number of classes, 1 to 4,294,967,295.
     pub num_classes: usize,
-    /// Columns of the embeddings, at least 1.
+    /// Columns of the embeddings, 1 to 4,294,967,295; with `num_classes` at most 2³⁴ numbers in all.
     pub embedding_size: usize,
-    /// The margin, in units of the distance; finite. Default `0.1`.
+    /// The margin, in units of the distance; in `[-1e30, 1e30]`. Default `0.1`.
     #[cfg_attr(feature = "serde", serde(default = "default_margin"))]
     pub margin: f64,
-    /// What exponents are multiplied by; finite. Default `32`.
+    /// What exponents are multiplied by; in `[-1e30, 1e30]`. Default `32`.
     #[cfg_attr(feature = "serde", serde(default = "default_alpha"))]
     pub alpha: f64,
     /// How the proxies begin. Default normal with standard deviation `√(2 / num_classes)`.

@@ -31,11 +31,11 @@ use crate::class_weights::{ClassWeights, Classes, Layout};
     serde(deny_unknown_fields)
 )]
 pub struct ProxyNCALossConfig {
-    /// Number of classes, at least 1.
+    /// Number of classes, 1 to 4,294,967,295.
     pub num_classes: usize,
-    /// Columns of the embeddings, at least 1.
+    /// Columns of the embeddings, 1 to 4,294,967,295; with `num_classes` at most 2³⁴ numbers in all.
     pub embedding_size: usize,
-    /// What similarities are multiplied by; finite. Default `1`.
+    /// What similarities are multiplied by; in `[-1e30, 1e30]`. Default `1`.
     #[cfg_attr(feature = "serde", serde(default = "default_softmax_scale"))]
     pub softmax_scale: f64,
     /// How the proxies begin. Default standard normal.

@@ -41,17 +41,17 @@ const FLOOR: f64 = 1e-5;
 )]
 #[expect(non_snake_case, reason = "the temperatures are named as in the paper")]
 pub struct RankedListLossConfig {
-    /// From the positives' sphere to the negatives', in units of the distance; finite.
+    /// From the positives' sphere to the negatives', in units of the distance; in `[-1e30, 1e30]`.
     pub margin: f64,
-    /// The temperature of the negatives' weights; finite.
+    /// The temperature of the negatives' weights; in `[-1e30, 1e30]`.
     pub Tn: f64,
     /// What the negatives count, from 0 to 1; the positives count the rest. Default `0.5`.
     #[cfg_attr(feature = "serde", serde(default = "half"))]
     pub imbalance: f64,
-    /// α, the radius that negatives are kept out of; finite. Default `1 + margin / 2`.
+    /// α, the radius that negatives are kept out of; in `[-1e30, 1e30]`. Default `1 + margin / 2`.
     #[cfg_attr(feature = "serde", serde(default))]
     pub alpha: Option<f64>,
-    /// The temperature of the positives' weights; finite. Default `0`.
+    /// The temperature of the positives' weights; in `[-1e30, 1e30]`. Default `0`.
     #[cfg_attr(feature = "serde", serde(default))]
     pub Tp: f64,
 }

@@ -38,7 +38,8 @@ use crate::soft_rank::{Groups, kept_sum, shares};
     serde(default, deny_unknown_fields)
 )]
 pub struct SmoothAPLossConfig {
-    /// t: how far apart, in units of similarity, two values must be to be clearly ordered; above 0. Default `0.01`.
+    /// t: how far apart, in units of similarity, two values must be to be clearly ordered; in `[1e-30, 1e30]`. Default
+    /// `0.01`.
     pub temperature: f64,
 }
 

@@ -31,20 +31,20 @@ use crate::weight_init::{Fan, Nonlinearity};
     serde(deny_unknown_fields)
 )]
 pub struct SoftTripleLossConfig {
-    /// Number of classes, at least 1.
+    /// Number of classes, 1 to 4,294,967,295.
     pub num_classes: usize,
-    /// Columns of the embeddings, at least 1.
+    /// Columns of the embeddings, 1 to 4,294,967,295; with `num_classes` at most 2³⁴ numbers in all.
     pub embedding_size: usize,
-    /// Centres of each class, at least 1. Default `10`.
+    /// Centres of each class, 1 to 4,294,967,295. Default `10`.
     #[cfg_attr(feature = "serde", serde(default = "default_centers_per_class"))]
     pub centers_per_class: usize,
-    /// λ, what similarities to classes are multiplied by; finite. Default `20`.
+    /// λ, what similarities to classes are multiplied by; in `[-1e30, 1e30]`. Default `20`.
     #[cfg_attr(feature = "serde", serde(default = "default_la"))]
     pub la: f64,
-    /// γ, the temperature between the centres of a class, above 0. Default `0.1`.
+    /// γ, the temperature between the centres of a class; in `[1e-30, 1e30]`. Default `0.1`.
     #[cfg_attr(feature = "serde", serde(default = "default_gamma"))]
     pub gamma: f64,
-    /// The margin, in units of the similarity; finite. Default `0.01`.
+    /// The margin, in units of the similarity; in `[-1e30, 1e30]`. Default `0.01`.
     #[cfg_attr(feature = "serde", serde(default = "default_margin"))]
     pub margin: f64,
     /// How the centres begin. Default uniform with bound `1 / √(num_classes · centers_per_class)`.

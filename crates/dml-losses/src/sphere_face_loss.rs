@@ -31,14 +31,14 @@ use crate::multiple_angle::MultipleAngle;
     serde(deny_unknown_fields)
 )]
 pub struct SphereFaceLossConfig {
-    /// Number of classes, at least 1.
+    /// Number of classes, 1 to 4,294,967,295.
     pub num_classes: usize,
-    /// Columns of the embeddings, at least 1.
+    /// Columns of the embeddings, 1 to 4,294,967,295; with `num_classes` at most 2³⁴ numbers in all.
     pub embedding_size: usize,
-    /// How often the angle counts, at least 1; a fraction is cut off. Default `4`.
+    /// How often the angle counts, 1 to 1,000; a fraction is cut off. Default `4`.
     #[cfg_attr(feature = "serde", serde(default = "default_margin"))]
     pub margin: f64,
-    /// What logits are multiplied by; finite. Default `1`.
+    /// What logits are multiplied by; in `[-1e30, 1e30]`. Default `1`.
     #[cfg_attr(feature = "serde", serde(default = "default_scale"))]
     pub scale: f64,
     /// How the weights begin. Default standard normal.

@@ -31,17 +31,17 @@ use crate::largest_of_groups::largest_of_groups;
     serde(deny_unknown_fields)
 )]
 pub struct SubCenterArcFaceLossConfig {
-    /// Number of classes, at least 1.
+    /// Number of classes, 1 to 4,294,967,295.
     pub num_classes: usize,
-    /// Columns of the embeddings, at least 1.
+    /// Columns of the embeddings, 1 to 4,294,967,295; with `num_classes` at most 2³⁴ numbers in all.
     pub embedding_size: usize,
     /// The margin in degrees; finite. Default `28.6`.
     #[cfg_attr(feature = "serde", serde(default = "default_margin"))]
     pub margin: f64,
-    /// What cosines are multiplied by; finite. Default `64`.
+    /// What cosines are multiplied by; in `[-1e30, 1e30]`. Default `64`.
     #[cfg_attr(feature = "serde", serde(default = "default_scale"))]
     pub scale: f64,
-    /// Centres of each class, at least 1. Default `3`.
+    /// Centres of each class, 1 to 4,294,967,295. Default `3`.
     #[cfg_attr(feature = "serde", serde(default = "default_sub_centers"))]
     pub sub_centers: usize,
     /// How the weights begin. Default standard normal.

@@ -29,7 +29,7 @@ use crate::anchor_values::{AnchorFormula, term_of_anchors};
     serde(default, deny_unknown_fields)
 )]
 pub struct SupConLossConfig {
-    /// What similarities are divided by, above 0. Default `0.1`.
+    /// What similarities are divided by; in `[1e-30, 1e30]`. Default `0.1`.
     pub temperature: f64,
 }
 

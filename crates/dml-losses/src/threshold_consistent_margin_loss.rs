@@ -35,13 +35,13 @@ use crate::pair_values::{Kept, PairSet};
     serde(default, deny_unknown_fields)
 )]
 pub struct ThresholdConsistentMarginLossConfig {
-    /// What the part of the positives is multiplied by; finite. Default `1`.
+    /// What the part of the positives is multiplied by; in `[-1e30, 1e30]`. Default `1`.
     pub lambda_plus: f64,
-    /// What the part of the negatives is multiplied by; finite. Default `1`.
+    /// What the part of the negatives is multiplied by; in `[-1e30, 1e30]`. Default `1`.
     pub lambda_minus: f64,
-    /// The cosine that positives should exceed; finite. Default `0.9`.
+    /// The cosine that positives should exceed; in `[-1e30, 1e30]`. Default `0.9`.
     pub margin_plus: f64,
-    /// The cosine that negatives should stay below; finite. Default `0.5`.
+    /// The cosine that negatives should stay below; in `[-1e30, 1e30]`. Default `0.5`.
     pub margin_minus: f64,
 }
 

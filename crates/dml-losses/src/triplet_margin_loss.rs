@@ -36,7 +36,7 @@ use triplet_sum::TripletSum;
     serde(default, deny_unknown_fields)
 )]
 pub struct TripletMarginLossConfig {
-    /// The margin, in units of the distance; finite. Default `0.05`.
+    /// The margin, in units of the distance; in `[-1e30, 1e30]`. Default `0.05`.
     pub margin: f64,
     /// Whether the positive's distance to the negative counts where it is the smaller one. Default `false`.
     pub swap: bool,

@@ -2,6 +2,9 @@
 
 use dml_core::{Batch, PerAnchor, Result, SeedSequence, Triplets, Tuples, check};
 
+/// The largest number of random triplets of an anchor.
+const MOST: usize = 1 << 20;
+
 /// All triplets of an anchor, or some of them drawn at random.
 ///
 /// Written `"all"` or as a number in configurations.
@@ -10,17 +13,25 @@ pub enum TripletsPerAnchor {
     /// Every triplet.
     #[default]
     All,
-    /// This many, drawn uniformly with replacement.
+    /// This many, drawn uniformly with replacement; 1 to 1,048,576.
     Random(usize),
 }
 
 impl TripletsPerAnchor {
-    /// The number, if it is not 0.
+    /// The number, if it is neither 0 nor above a million.
     pub(crate) fn checked(self) -> Result<Self> {
         if let Self::Random(count) = self {
-            check::at_least_one("triplets_per_anchor", count)?;
+            check::count("triplets_per_anchor", count, MOST)?;
         }
         Ok(self)
+    }
+
+    /// Whether the triplets of that many anchors fit into memory.
+    pub(crate) fn fits(self, anchors: usize) -> Result<()> {
+        if let Self::Random(count) = self {
+            check::elements("triplets_per_anchor", &[anchors, count], 12)?;
+        }
+        Ok(())
     }
 
     /// Random triplets where they take the place of all; else the tuples themselves.
@@ -34,6 +45,7 @@ impl TripletsPerAnchor {
         Ok(match (tuples, self) {
             (Tuples::All, Self::Random(count)) => {
                 let relation = batch.require_relation(component)?;
+                self.fits(relation.queries())?;
                 let per_anchor = PerAnchor::Exactly(count);
                 Triplets::random(relation, per_anchor, &mut seeds.next_rng()).into()
             }

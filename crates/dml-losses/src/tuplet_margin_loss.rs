@@ -31,9 +31,10 @@ use crate::pair_values::PairSet;
     serde(default, deny_unknown_fields)
 )]
 pub struct TupletMarginLossConfig {
-    /// What the angle of positives is made smaller by before it is compared, in degrees; finite. Default `5.73`.
+    /// What the angle of positives is made smaller by before it is compared, in degrees; in `[-1e30, 1e30]`. Default
+    /// `5.73`.
     pub margin: f64,
-    /// What differences of cosines are multiplied by, above 0. Default `64`.
+    /// What differences of cosines are multiplied by; in `[1e-30, 1e30]`. Default `64`.
     pub scale: f64,
 }
 

@@ -26,13 +26,13 @@ use dml_core::{
     serde(default, deny_unknown_fields)
 )]
 pub struct VICRegLossConfig {
-    /// λ, the weight of the invariance; finite. Default `25`.
+    /// λ, the weight of the invariance; in `[-1e30, 1e30]`. Default `25`.
     pub invariance_lambda: f64,
-    /// μ, the weight of the variance; finite. Default `25`.
+    /// μ, the weight of the variance; in `[-1e30, 1e30]`. Default `25`.
     pub variance_mu: f64,
-    /// ν, the weight of the covariance; finite. Default `1`.
+    /// ν, the weight of the covariance; in `[-1e30, 1e30]`. Default `1`.
     pub covariance_v: f64,
-    /// ε, what is added to variances before the root is taken, above 0. Default `1e-4`.
+    /// ε, what is added to variances before the root is taken; in `[1e-30, 1e30]`. Default `1e-4`.
     pub eps: f64,
 }
 

@@ -196,6 +196,8 @@ impl WeightInit {
     ///
     /// # Errors
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for arguments outside of their range,
+    /// [`Error::Size`](dml_core::Error::Size) if the weights do not fit into memory,
+    /// [`Error::Count`](dml_core::Error::Count) for orthogonal weights of more than 16,384 rows and columns,
     /// [`Error::Tensor`](dml_core::Error::Tensor) if the builder has a variable of that name and another shape.
     pub fn variable(
         &self,
@@ -203,6 +205,7 @@ impl WeightInit {
         shape: (usize, usize),
         name: &str,
     ) -> Result<Var> {
+        check::elements("weights", &[shape.0, shape.1], check::PARAMETER)?;
         let hint = self.hint(shape)?;
         let is_new = !vars.contains_tensor(name);
         let var = Var::from_tensor(&vars.get_with_hints(shape, name, hint)?)?;
@@ -230,6 +233,9 @@ impl WeightInit {
             },
             Self::TruncatedNormal { mean, std, a, b } => {
                 check::positive("std", std)?;
+                for (name, value) in [("mean", mean), ("a", a), ("b", b)] {
+                    check::finite(name, value)?;
+                }
                 Init::Uniform {
                     lo: probit::normal_cdf((a - mean) / std),
                     up: probit::normal_cdf((b - mean) / std),
@@ -258,6 +264,12 @@ impl WeightInit {
             },
             Self::Orthogonal { gain } => {
                 check::finite("gain", gain)?;
+                // Every vector is made orthogonal to all before it.
+                check::count(
+                    "smaller side of orthogonal weights",
+                    rows.min(columns),
+                    1 << 14,
+                )?;
                 Init::Randn {
                     mean: 0.0,
                     stdev: 1.0,

@@ -30,9 +30,9 @@ use crate::host;
     serde(default, deny_unknown_fields)
 )]
 pub struct DistanceWeightedMinerConfig {
-    /// Nearer negatives count as if they were this far; finite and `>= 0`. Default `0.5`.
+    /// Nearer negatives count as if they were this far; in `[0, 1e30]`. Default `0.5`.
     pub cutoff: f64,
-    /// Negatives this far or farther are never drawn; finite and `>= 0`. Default `1.4`.
+    /// Negatives this far or farther are never drawn; in `[0, 1e30]`. Default `1.4`.
     pub nonzero_loss_cutoff: f64,
     /// Where the draws come from: successive calls draw differently, runs of one seed alike. Default `0`.
     pub seed: u64,

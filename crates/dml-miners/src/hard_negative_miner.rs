@@ -43,7 +43,8 @@ pub enum NegativeSampling {
     serde(default, deny_unknown_fields)
 )]
 pub struct HardNegativeMinerConfig {
-    /// How many negatives for each pair of query and positive, at least 1; fewer where fewer are left. Default `3`.
+    /// How many negatives for each pair of query and positive, 1 to 4,294,967,295; fewer where fewer are left. Default
+    /// `3`.
     pub num_negatives: usize,
     /// How many of the nearest candidates are passed over. Default `0`.
     pub range_min: usize,

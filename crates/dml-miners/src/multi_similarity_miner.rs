@@ -25,8 +25,8 @@ use crate::host::{self, Sides};
     serde(default, deny_unknown_fields)
 )]
 pub struct MultiSimilarityMinerConfig {
-    /// How much easier than the hardest pair of the other kind a pair may be, in units of the distance; finite.
-    /// Default `0.1`.
+    /// How much easier than the hardest pair of the other kind a pair may be, in units of the distance; finite. In
+    /// `[-1e30, 1e30]`. Default `0.1`.
     pub epsilon: f64,
 }
 

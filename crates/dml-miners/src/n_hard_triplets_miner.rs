@@ -26,9 +26,9 @@ use crate::host::{self, Sides};
     serde(default, deny_unknown_fields)
 )]
 pub struct NHardTripletsMinerConfig {
-    /// How many positives of each anchor, at least 1. Default `1`.
+    /// How many positives of each anchor, 1 to 4,294,967,295. Default `1`.
     pub n_positive: usize,
-    /// How many negatives of each anchor, at least 1. Default `1`.
+    /// How many negatives of each anchor, 1 to 4,294,967,295. Default `1`.
     pub n_negative: usize,
     /// How many of the hardest positives are left out. Default `0`.
     pub skip_positive: usize,

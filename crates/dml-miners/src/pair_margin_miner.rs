@@ -21,9 +21,9 @@ use crate::host::{self, Sides};
     serde(default, deny_unknown_fields)
 )]
 pub struct PairMarginMinerConfig {
-    /// Positives beyond it are chosen, in units of the distance; finite. Default `0.2`.
+    /// Positives beyond it are chosen, in units of the distance; in `[-1e30, 1e30]`. Default `0.2`.
     pub pos_margin: f64,
-    /// Negatives within it are chosen, in units of the distance; finite. Default `0.8`.
+    /// Negatives within it are chosen, in units of the distance; in `[-1e30, 1e30]`. Default `0.8`.
     pub neg_margin: f64,
 }
 

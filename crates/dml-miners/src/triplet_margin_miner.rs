@@ -87,7 +87,7 @@ impl TripletType {
     serde(default, deny_unknown_fields)
 )]
 pub struct TripletMarginMinerConfig {
-    /// The margin, in units of the distance; finite. Default `0.2`.
+    /// The margin, in units of the distance; in `[-1e30, 1e30]`. Default `0.2`.
     pub margin: f64,
     /// Which triplets are chosen. Default [`TripletType::All`].
     pub type_of_triplets: TripletType,

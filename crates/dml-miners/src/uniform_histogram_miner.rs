@@ -27,11 +27,11 @@ use crate::host::{self, Sides};
     serde(default, deny_unknown_fields)
 )]
 pub struct UniformHistogramMinerConfig {
-    /// Number of bins, at least 1. Default `100`.
+    /// Number of bins, 1 to 65,536. Default `100`.
     pub num_bins: usize,
-    /// Positive pairs drawn from each bin. Default `10`.
+    /// Positive pairs drawn from each bin; at most 16,777,216 from all bins. Default `10`.
     pub pos_per_bin: usize,
-    /// Negative pairs drawn from each bin. Default `10`.
+    /// Negative pairs drawn from each bin; at most 16,777,216 from all bins. Default `10`.
     pub neg_per_bin: usize,
     /// Where the draws come from: successive calls draw differently, runs of one seed alike. Default `0`.
     pub seed: u64,
@@ -73,14 +73,25 @@ pub struct UniformHistogramMiner {
     distance: Arc<dyn Distance>,
 }
 
+/// The largest number of pairs of a kind: each is a draw and a look through a row.
+const MOST_PAIRS: usize = 1 << 24;
+
 impl UniformHistogramMiner {
     /// A miner over `distance`.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) without a bin.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) without a bin, [`Error::Count`](dml_core::Error::Count)
+    /// with more than 65,536, or for more than 2²⁴ pairs of a kind.
     pub fn new(config: UniformHistogramMinerConfig, distance: Arc<dyn Distance>) -> Result<Self> {
+        let num_bins = check::count("num_bins", config.num_bins, check::MOST_BINS)?;
+        for (name, per_bin) in [
+            ("pos_per_bin", config.pos_per_bin),
+            ("neg_per_bin", config.neg_per_bin),
+        ] {
+            check::count_from(name, per_bin, 0, MOST_PAIRS / num_bins)?;
+        }
         Ok(Self {
-            num_bins: check::at_least_one("num_bins", config.num_bins)?,
+            num_bins,
             pos_per_bin: config.pos_per_bin,
             neg_per_bin: config.neg_per_bin,
             seeds: SeedSequence::new(config.seed),
@@ -100,6 +111,7 @@ impl Miner for UniformHistogramMiner {
             return Ok(Tuples::All);
         }
         let matrix = host::distances(batch, &self.distance)?; // [Q, R]
+        check::elements("num_bins", &[batch.queries(), self.num_bins], 4)?;
         let mut rng = self.seeds.next_rng();
         let (positive, negative) = for_element!(matrix, "matrix", |T| with_slice(
             &matrix,

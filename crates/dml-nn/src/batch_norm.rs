@@ -25,9 +25,9 @@ use crate::{Layer, Parameters};
     serde(deny_unknown_fields)
 )]
 pub struct BatchNormConfig {
-    /// Size of the second dimension.
+    /// Size of the second dimension. At most 4,294,967,295.
     pub channels: usize,
-    /// ε, added to the variance; a finite number > 0. Default 10⁻⁵.
+    /// ε, added to the variance; in `[1e-30, 1e30]`. Default 10⁻⁵.
     #[cfg_attr(feature = "serde", serde(default = "eps"))]
     pub eps: f64,
     /// m, the share of a batch in the running numbers, in [0, 1]. Default 0.1.
@@ -92,6 +92,7 @@ impl BatchNorm {
     /// [`Error::InvalidParameter`] for a number out of its range.
     pub fn new(config: BatchNormConfig, dtype: DType, device: &Device) -> Result<Self> {
         let channels = check::at_least_one("channels", config.channels)?;
+        check::elements("channels", &[channels], check::PARAMETER)?;
         check::positive("eps", config.eps)?;
         let share = config.momentum;
         let is_share = (0.0..=1.0).contains(&share);

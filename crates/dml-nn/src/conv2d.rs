@@ -20,22 +20,22 @@ use crate::{Layer, Parameters, Role, grid, images, init};
     serde(deny_unknown_fields)
 )]
 pub struct Conv2dConfig {
-    /// Channels of the input.
+    /// Channels of the input. At most 4,294,967,295.
     pub in_channels: usize,
-    /// Channels of the output.
+    /// Channels of the output. At most 4,294,967,295.
     pub out_channels: usize,
-    /// Size of the window.
+    /// Size of the window, 1 to 1,024.
     pub kernel_size: [usize; 2],
-    /// Distance of neighbouring windows.
+    /// Distance of neighbouring windows, 1 to 1,024.
     #[cfg_attr(feature = "serde", serde(default = "crate::defaults::ones"))]
     pub stride: [usize; 2],
-    /// Zeros put around the input.
+    /// Zeros put around the input, 0 to 1,024.
     #[cfg_attr(feature = "serde", serde(default))]
     pub padding: [usize; 2],
-    /// Distance of neighbouring pixels of a window.
+    /// Distance of neighbouring pixels of a window, 1 to 1,024.
     #[cfg_attr(feature = "serde", serde(default = "crate::defaults::ones"))]
     pub dilation: [usize; 2],
-    /// Into how many parts the channels fall that are convolved apart.
+    /// Into how many parts the channels fall that are convolved apart. At most 4,294,967,295.
     #[cfg_attr(feature = "serde", serde(default = "crate::defaults::one"))]
     pub groups: usize,
     /// Whether a number is added to each channel.
@@ -64,9 +64,10 @@ impl Conv2dConfig {
         check::at_least_one("out_channels", self.out_channels)?;
         check::at_least_one("groups", self.groups)?;
         for axis in [0, 1] {
-            check::at_least_one("kernel_size", self.kernel_size[axis])?;
-            check::at_least_one("stride", self.stride[axis])?;
-            check::at_least_one("dilation", self.dilation[axis])?;
+            check::count("kernel_size", self.kernel_size[axis], grid::MOST)?;
+            check::count("stride", self.stride[axis], grid::MOST)?;
+            check::count_from("padding", self.padding[axis], 0, grid::MOST)?;
+            check::count("dilation", self.dilation[axis], grid::MOST)?;
         }
         if !self.in_channels.is_multiple_of(self.groups)
             || !self.out_channels.is_multiple_of(self.groups)
@@ -180,13 +181,22 @@ impl Conv2d {
                 got: input.to_vec(),
             });
         }
-        self.convolution
+        let output = self
+            .convolution
             .output([height, width])
             .ok_or_else(|| Error::Shape {
                 arg: "input",
                 expected: "[N, in_channels, H, W] with room for a window",
                 got: input.to_vec(),
-            })
+            })?;
+        let sizes = [
+            input[0],
+            self.convolution.out_channels,
+            output[0],
+            output[1],
+        ];
+        check::elements("output [N, out_channels, H, W]", &sizes, 4)?;
+        Ok(output)
     }
 
     /// The same of Candle's operations.

@@ -3,6 +3,9 @@
 use candle_core::{Device, Tensor};
 use dml_core::{Error, Result};
 
+/// The largest window, stride, padding and dilation of a convolution or a pooling, in pixels.
+pub(crate) const MOST: usize = 1 << 10;
+
 /// The sizes of `[N, C, H, W]`.
 pub(crate) fn image_batch(input: &Tensor) -> Result<[usize; 4]> {
     match *input.dims() {

@@ -8,13 +8,14 @@
 //! convolutions and linear layers.
 
 use candle_core::{DType, Device, Shape, Tensor, Var};
-use dml_core::Result;
+use dml_core::{Result, check};
 use rand::{Rng, RngCore};
 
 /// A variable drawn from U(−1/√`fan_in`, 1/√`fan_in`), in row-major order.
 ///
 /// # Errors
-/// [`Error::Tensor`](dml_core::Error::Tensor) if the device can't hold it.
+/// [`Error::Size`](dml_core::Error::Size) if it does not fit into memory, [`Error::Tensor`](dml_core::Error::Tensor) if the
+/// device can't hold it.
 pub fn fan_in_uniform(
     shape: impl Into<Shape>,
     fan_in: usize,
@@ -23,6 +24,7 @@ pub fn fan_in_uniform(
     device: &Device,
 ) -> Result<Var> {
     let shape = shape.into();
+    check::elements("parameter", shape.dims(), check::PARAMETER)?;
     let bound = 1.0 / (fan_in.max(1) as f64).sqrt();
     let values: Vec<f64> = (0..shape.elem_count())
         .map(|_| rng.random_range(-bound..bound))

@@ -83,3 +83,6 @@ fn in_single_precision(
     let result = f(&input.to_dtype(DType::F32)?, &weight.to_dtype(DType::F32)?)?;
     Ok(result.to_dtype(input.dtype())?)
 }
+
+#[cfg(test)]
+mod odd_sizes;

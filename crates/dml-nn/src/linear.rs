@@ -20,9 +20,9 @@ use crate::{Layer, Parameters, init};
     serde(deny_unknown_fields)
 )]
 pub struct LinearConfig {
-    /// Size of the last dimension of the input.
+    /// Size of the last dimension of the input. At most 4,294,967,295.
     pub in_features: usize,
-    /// Size of the last dimension of the output.
+    /// Size of the last dimension of the output. At most 4,294,967,295.
     pub out_features: usize,
     /// Whether a vector is added.
     #[cfg_attr(feature = "serde", serde(default = "crate::defaults::yes"))]

@@ -23,15 +23,15 @@ use crate::{Layer, Role, grid, images};
     serde(deny_unknown_fields)
 )]
 pub struct MaxPool2dConfig {
-    /// Size of a window.
+    /// Size of a window, 1 to 1,024.
     pub kernel_size: [usize; 2],
-    /// Distance of neighbouring windows; `None` for the size of a window.
+    /// Distance of neighbouring windows, 1 to 1,024; `None` for the size of a window.
     #[cfg_attr(feature = "serde", serde(default))]
     pub stride: Option<[usize; 2]>,
     /// How far windows reach over the edge, at most half a window.
     #[cfg_attr(feature = "serde", serde(default))]
     pub padding: [usize; 2],
-    /// Distance of neighbouring pixels of a window.
+    /// Distance of neighbouring pixels of a window, 1 to 1,024.
     #[cfg_attr(feature = "serde", serde(default = "crate::defaults::ones"))]
     pub dilation: [usize; 2],
     /// Whether a window that reaches over the far edge counts, as long as it begins inside.
@@ -75,9 +75,9 @@ impl MaxPool2d {
     pub fn new(config: MaxPool2dConfig) -> Result<Self> {
         let stride = config.stride.unwrap_or(config.kernel_size);
         for axis in [0, 1] {
-            check::at_least_one("kernel_size", config.kernel_size[axis])?;
-            check::at_least_one("stride", stride[axis])?;
-            check::at_least_one("dilation", config.dilation[axis])?;
+            check::count("kernel_size", config.kernel_size[axis], grid::MOST)?;
+            check::count("stride", stride[axis], grid::MOST)?;
+            check::count("dilation", config.dilation[axis], grid::MOST)?;
             if config.padding[axis] > config.kernel_size[axis] / 2 {
                 return Err(Error::InvalidParameter {
                     name: "padding",

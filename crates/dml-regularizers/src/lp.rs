@@ -16,10 +16,10 @@ use crate::per_row;
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 pub struct LpRegularizerConfig {
-    /// The exponent of the norm, at least 1 or infinite. Default `2`.
+    /// The exponent of the norm, in `[1, 1e30]` or infinite. Default `2`.
     #[cfg_attr(feature = "serde", serde(with = "dml_core::extended_real"))]
     pub p: f64,
-    /// The power that the norm is raised to, above 0. Default `1`.
+    /// The power that the norm is raised to; in `[1e-30, 1e30]`. Default `1`.
     pub power: f64,
 }
 

@@ -20,7 +20,7 @@ use crate::per_row;
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub struct SparseCentersRegularizerConfig {
-    /// Number of classes, at least 1.
+    /// Number of classes, 1 to 4,294,967,295.
     pub num_classes: usize,
     /// Centres of each class, at least 2.
     pub centers_per_class: usize,
@@ -72,6 +72,13 @@ impl SparseCentersRegularizer {
                 expected: "a whole number >= 2",
             });
         }
+        // The pairs are written out, and rows are numbered in 32 bits.
+        check::elements("centers_per_class", &[classes, centers, centers], 4)?;
+        check::count(
+            "num_classes * centers_per_class",
+            classes * centers,
+            check::MOST,
+        )?;
         if distance.kind() != DistanceKind::Cosine {
             return Err(Error::Unsupported {
                 component: "SparseCentersRegularizer",

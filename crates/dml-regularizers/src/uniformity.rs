@@ -21,7 +21,7 @@ use crate::per_row;
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 pub struct UniformityRegularizerConfig {
-    /// How fast the potential falls with the distance, above 0. Default `2`, as in the paper.
+    /// How fast the potential falls with the distance; in `[1e-30, 1e30]`. Default `2`, as in the paper.
     pub t: f64,
 }
 

@@ -23,7 +23,7 @@ use crate::wrong::wrong;
     serde(deny_unknown_fields)
 )]
 pub struct FixedSetOfTripletsConfig {
-    /// Triplets in the set, at least 1.
+    /// Triplets in the set, 1 to 268,435,456.
     pub num_triplets: usize,
     /// Rows in a batch, a multiple of 3. Default: all triplets in one batch.
     #[cfg_attr(feature = "serde", serde(default))]
@@ -79,7 +79,8 @@ impl FixedSetOfTriplets {
     /// multiple of 3, or there are fewer than two classes; [`Error::Shape`](dml_core::Error::Shape) if there are no
     /// labels.
     pub fn new(config: FixedSetOfTripletsConfig, labels: impl IntoLabels) -> Result<Self> {
-        let count = check::at_least_one("num_triplets", config.num_triplets)?;
+        let count = check::count("num_triplets", config.num_triplets, 1 << 28)?;
+        check::elements("num_triplets", &[count, 3], 8)?;
         let per_batch = match config.batch_size {
             None => count,
             Some(size) if size > 0 && size.is_multiple_of(3) => size / 3,

@@ -16,6 +16,7 @@ use dml_core::{Error, IntoLabels, Labels, Result, Sampler, check};
 use rand::Rng;
 use rand::seq::SliceRandom;
 
+use crate::batch_rows;
 use crate::classes::draw;
 use crate::combinations::{binomial, combination};
 use crate::epoch_rng::epoch_rng;
@@ -61,17 +62,18 @@ mod all {
     serde(deny_unknown_fields)
 )]
 pub struct HierarchicalSamplerConfig {
-    /// Rows in a batch at most: a multiple of `super_classes_per_batch`.
+    /// Rows in a batch at most: a multiple of `super_classes_per_batch`, at most 16,777,216.
     pub batch_size: usize,
     /// Rows of each inner class in a batch; a number must divide `batch_size / super_classes_per_batch`.
     pub samples_per_class: SamplesPerClass,
-    /// Batches of each combination of super classes in an epoch, at least 1. Default 4.
+    /// Batches of each combination of super classes in an epoch, 1 to 4,294,967,295; at most 16,777,216 batches in all.
+    /// Default 4.
     #[cfg_attr(
         feature = "serde",
         serde(default = "defaults::batches_per_super_tuple")
     )]
     pub batches_per_super_tuple: usize,
-    /// Super classes in a batch, at least 1. Default 2.
+    /// Super classes in a batch, 1 to 4,294,967,295. Default 2.
     #[cfg_attr(
         feature = "serde",
         serde(default = "defaults::super_classes_per_batch")
@@ -149,13 +151,13 @@ impl HierarchicalSampler {
     /// # Errors
     /// [`Error::InvalidParameter`] if `batch_size` is no multiple of `super_classes_per_batch`, or its part for one
     /// super class none of `samples_per_class`; for a number that is 0; if there are fewer super classes than
-    /// `super_classes_per_batch`, 2³² batches or more, or no inner class that fits into a batch.
+    /// `super_classes_per_batch`, more than 2²⁴ batches, or no inner class that fits into a batch.
     /// [`Error::Index`] if `inner_label` or `outer_label` is not a level, [`Error::Length`] if the levels differ in
     /// length, [`Error::Shape`] if there are no rows.
     pub fn new(config: HierarchicalSamplerConfig, levels: &[Labels]) -> Result<Self> {
         let k = check::at_least_one("super_classes_per_batch", config.super_classes_per_batch)?;
         check::at_least_one("batches_per_super_tuple", config.batches_per_super_tuple)?;
-        let size = check::at_least_one("batch_size", config.batch_size)?;
+        let size = check::count("batch_size", config.batch_size, batch_rows::MOST)?;
         if !size.is_multiple_of(k) {
             return Err(wrong(
                 "batch_size",
@@ -180,8 +182,8 @@ impl HierarchicalSampler {
         }
         let combinations = binomial(super_classes.len(), k);
         let batches = combinations.saturating_mul(config.batches_per_super_tuple as u128);
-        if batches > u128::from(u32::MAX) {
-            let expected = "fewer than 2^32 batches";
+        if batches > batch_rows::MOST as u128 {
+            let expected = "at most 16777216 batches";
             return Err(wrong("super_classes_per_batch", k, expected));
         }
         let sampler = Self {
@@ -290,7 +292,7 @@ fn level<'a>(arg: &'static str, at: usize, levels: &'a [Labels]) -> Result<&'a L
         arg,
         position: 0,
         limit: levels.len(),
-        got: at as i64,
+        got: i64::try_from(at).unwrap_or(i64::MAX),
     })
 }
 

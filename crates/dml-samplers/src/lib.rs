@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod batch_rows;
 mod classes;
 mod combinations;
 mod deal;

@@ -13,6 +13,7 @@ use dml_core::{IntoLabels, Result, Sampler, check};
 use rand::seq::{SliceRandom, index};
 use rand::{Rng, RngCore};
 
+use crate::batch_rows;
 use crate::classes::{Classes, draw};
 use crate::deal::deal;
 use crate::epoch_rng::epoch_rng;
@@ -26,12 +27,13 @@ use crate::wrong::wrong;
     serde(deny_unknown_fields)
 )]
 pub struct MPerClassSamplerConfig {
-    /// Rows of each class in a batch, at least 1.
+    /// Rows of each class in a batch, 1 to 16,777,216.
     pub m: usize,
-    /// Rows in a batch: a multiple of `m`, at most `m` for every class. Default: `m` rows of every class.
+    /// Rows in a batch: a multiple of `m`, at most `m` for every class and at most 16,777,216. Default: `m` rows of every
+    /// class.
     #[cfg_attr(feature = "serde", serde(default))]
     pub batch_size: Option<usize>,
-    /// Rows in an epoch, rounded down to whole batches. Default 100,000. Without meaning under `coverage`.
+    /// Rows in an epoch, rounded down to whole batches; at most 4,294,967,295. Default 100,000. Without meaning under `coverage`.
     #[cfg_attr(feature = "serde", serde(default = "default_length"))]
     pub length_before_new_iter: usize,
     /// Whether an epoch is a pass over all rows instead of `length_before_new_iter` random ones. Default `false`.
@@ -104,9 +106,10 @@ impl MPerClassSampler {
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if `m` is 0, if `batch_size` is not a multiple of `m` or above `m` for every class,
     /// if `length_before_new_iter` is below a batch (without `coverage`); [`Error::Shape`](dml_core::Error::Shape) if there are no labels.
     pub fn new(config: MPerClassSamplerConfig, labels: impl IntoLabels) -> Result<Self> {
-        let m = check::at_least_one("m", config.m)?;
+        let m = check::count("m", config.m, batch_rows::MOST)?;
         let classes = Classes::new(&labels.into_labels()?)?;
         let length = config.length_before_new_iter;
+        check::count_from("length_before_new_iter", length, 0, check::MOST)?;
         let classes_per_batch = match config.batch_size {
             Some(size) if size == 0 || !size.is_multiple_of(m) => {
                 return Err(wrong("batch_size", size, "a multiple of m"));
@@ -118,6 +121,8 @@ impl MPerClassSampler {
             None if config.coverage => classes.len(),
             None => classes.len().min(length / m),
         };
+        let rows = m * classes_per_batch;
+        check::count_from("batch_size", rows, 0, batch_rows::MOST)?;
         let batches = if config.coverage {
             Self::covering(&classes, m, classes_per_batch)
         } else {

@@ -24,7 +24,7 @@ use crate::epoch_rng::epoch_rng;
     serde(default, deny_unknown_fields)
 )]
 pub struct NoDuplicatesSamplerConfig {
-    /// Rows in a batch at most, at least 1. Default 32.
+    /// Rows in a batch at most, 1 to 4,294,967,295. Default 32.
     pub batch_size: usize,
     /// Seed of all draws. Default 0.
     pub seed: u64,

@@ -32,7 +32,7 @@ pub enum Share {
 pub struct ShardedSamplerConfig {
     /// This process's number, below `world`.
     pub rank: usize,
-    /// The number of processes, at least 1.
+    /// The number of processes, 1 to 4,294,967,295.
     pub world: usize,
     /// What it takes. Default [`Share::Rows`].
     #[cfg_attr(feature = "serde", serde(default))]

@@ -14,7 +14,7 @@ use crate::wrong::wrong;
     serde(default, deny_unknown_fields)
 )]
 pub struct ShuffleSamplerConfig {
-    /// Rows in a batch, at least 1. Default 32.
+    /// Rows in a batch, 1 to 4,294,967,295. Default 32.
     pub batch_size: usize,
     /// Whether a last batch of fewer rows is left out. Default `false`.
     pub drop_last: bool,

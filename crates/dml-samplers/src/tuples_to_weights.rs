@@ -30,7 +30,7 @@ pub struct TuplesToWeightsSamplerConfig {
     pub subset_size: Option<usize>,
     /// Whether embeddings are divided by their length before they are mined. Default `true`.
     pub normalize_embeddings: bool,
-    /// Rows in a batch, at least 1; the last batch of an epoch may be shorter. Default 32.
+    /// Rows in a batch, 1 to 4,294,967,295; the last batch of an epoch may be shorter. Default 32.
     pub batch_size: usize,
     /// Seed of all draws. Default 0.
     pub seed: u64,

@@ -7,6 +7,7 @@ mod chance;
 mod compare;
 mod deviations;
 mod device;
+pub mod fuzz;
 mod host_kernels;
 mod kinds;
 mod run;

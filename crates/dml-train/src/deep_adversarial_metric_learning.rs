@@ -28,14 +28,14 @@ pub struct DeepAdversarialMetricLearningConfig {
     pub metric_alone_epochs: u64,
     /// So many epochs after these the generator is trained alone. Default 0.
     pub g_alone_epochs: u64,
-    /// Random triplets of each row, at least 1. Default 100. The losses of synthetic negatives compare all rows of all
+    /// Random triplets of each row, 1 to 1,048,576. Default 100. The losses of synthetic negatives compare all rows of all
     /// triplets, so memory grows with the square of their number.
     pub g_triplets_per_anchor: usize,
-    /// m of the adversarial loss, finite. Default 0.05.
+    /// m of the adversarial loss; in `[-1e30, 1e30]`. Default 0.05.
     pub g_adv_margin: f64,
-    /// `w_h`, the weight of nearness to the anchor. Default 1.
+    /// `w_h`, the weight of nearness to the anchor. In `[-1e30, 1e30]`. Default 1.
     pub g_hard_weight: f64,
-    /// `w_r`, the weight of nearness to the negative that it was made of. Default 1.
+    /// `w_r`, the weight of nearness to the negative that it was made of. In `[-1e30, 1e30]`. Default 1.
     pub g_reg_weight: f64,
     /// Seed of the triplets. Default 0.
     pub seed: u64,
@@ -101,7 +101,11 @@ impl DeepAdversarialMetricLearning {
         synth: Objective,
         adversary_reducer: Arc<dyn Reducer>,
     ) -> Result<Self> {
-        check::at_least_one("g_triplets_per_anchor", config.g_triplets_per_anchor)?;
+        check::count(
+            "g_triplets_per_anchor",
+            config.g_triplets_per_anchor,
+            1 << 20,
+        )?;
         let margin = check::finite("g_adv_margin", config.g_adv_margin)?;
         check::finite("g_hard_weight", config.g_hard_weight)?;
         check::finite("g_reg_weight", config.g_reg_weight)?;
@@ -156,7 +160,13 @@ impl DeepAdversarialMetricLearning {
         mut losses: Losses,
     ) -> Result<Losses> {
         let relation = Relation::labels(labels)?;
-        let per_anchor = PerAnchor::Exactly(self.config.g_triplets_per_anchor);
+        let count = self.config.g_triplets_per_anchor;
+        check::elements(
+            "g_triplets_per_anchor",
+            &[labels.len(), count, outputs.dims()[1]],
+            4,
+        )?;
+        let per_anchor = PerAnchor::Exactly(count);
         let triplets = Triplets::random(&relation, per_anchor, &mut self.seeds.next_rng());
         if triplets.anchors.is_empty() {
             // Without a triplet nothing is generated, so the generator can get no gradient.

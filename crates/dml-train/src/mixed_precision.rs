@@ -21,13 +21,13 @@ use serde::{Deserialize, Serialize};
 /// Knobs of the scale s of the loss ([rules](self)), by the names and values of PyTorch's `GradScaler`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LossScaleConfig {
-    /// s of the first step, a finite number > 0. Default 65,536.
+    /// s of the first step; in `[1e-30, 1e30]`. Default 65,536.
     pub init_scale: f64,
-    /// What s is multiplied with after `growth_interval` steps in a row, at least 1. Default 2.
+    /// What s is multiplied with after `growth_interval` steps in a row; in `[1, 1e30]`. Default 2.
     pub growth_factor: f64,
     /// What s is multiplied with after a gradient that is not finite, in (0, 1). Default 0.5.
     pub backoff_factor: f64,
-    /// How many steps in a row let s grow, at least 1. Default 2,000.
+    /// How many steps in a row let s grow, 1 to 4,294,967,295. Default 2,000.
     pub growth_interval: u64,
     /// Smallest s, a finite number in (0, `init_scale`]. A run that would need a smaller one ends with
     /// [`TrainError::LossScale`](crate::TrainError::LossScale). Default 2⁻¹⁴, the smallest normal number of f16: 30 skipped
@@ -88,11 +88,11 @@ impl MixedPrecision {
     pub fn with_loss_scale(self, config: LossScaleConfig) -> Result<Self> {
         check::positive("init_scale", config.init_scale)?;
         let growth = config.growth_factor;
-        let grows = growth.is_finite() && growth >= 1.0;
-        check::parameter(grows, "growth_factor", growth, "a finite number >= 1")?;
+        let grows = (1.0..=check::LARGEST).contains(&growth);
+        check::parameter(grows, "growth_factor", growth, "a number in [1, 1e30]")?;
         let backoff = config.backoff_factor;
-        let falls = backoff > 0.0 && backoff < 1.0;
-        check::parameter(falls, "backoff_factor", backoff, "a number in (0, 1)")?;
+        let falls = backoff >= check::SMALLEST && backoff < 1.0;
+        check::parameter(falls, "backoff_factor", backoff, "a number in [1e-30, 1)")?;
         check::at_least_one("growth_interval", config.growth_interval as usize)?;
         let minimum = config.min_scale;
         let fits = minimum > 0.0 && minimum <= config.init_scale;
@@ -260,6 +260,51 @@ mod tests {
         for (expected, config) in cases {
             let error = MixedPrecision::f16().with_loss_scale(config).unwrap_err();
             assert!(matches!(error, Error::InvalidParameter { name, .. } if name == expected));
+        }
+    }
+
+    #[test]
+    fn scales_of_any_value_are_refused_or_stay_numbers() {
+        let odd = [
+            0.0,
+            -1.0,
+            1.0,
+            0.5,
+            1e-320,
+            1e-45,
+            1e30,
+            1e308,
+            f64::NAN,
+            f64::INFINITY,
+        ];
+        for number in odd {
+            for field in 0..3 {
+                let mut config = LossScaleConfig::default();
+                match field {
+                    0 => config.init_scale = number,
+                    1 => config.growth_factor = number,
+                    _ => config.backoff_factor = number,
+                }
+                config.growth_interval = 1;
+                if MixedPrecision::f16()
+                    .with_loss_scale(config.clone())
+                    .is_err()
+                {
+                    continue;
+                }
+                let mut scale = LossScale::new(config);
+                for finite in [true, true, false, true] {
+                    scale.update(finite);
+                    assert!(scale.scale().is_finite(), "{number} {field}");
+                }
+            }
+        }
+        for growth_interval in [0, u64::MAX] {
+            let config = LossScaleConfig {
+                growth_interval,
+                ..LossScaleConfig::default()
+            };
+            assert!(MixedPrecision::f16().with_loss_scale(config).is_err());
         }
     }
 }

@@ -58,7 +58,7 @@ impl MaximumLoss {
         Ok(Self {
             objective,
             rows: check::at_least_one("rows", rows)?,
-            trials: check::at_least_one("trials", trials)?,
+            trials: check::count("trials", trials, 1 << 20)?,
             seeds: SeedSequence::new(seed),
         })
     }

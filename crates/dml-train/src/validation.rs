@@ -16,7 +16,7 @@ use crate::{Method, Result, TrainError};
 /// Knobs of [`Validation`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct ValidationConfig {
-    /// Every how many epochs the model is judged, at least 1. Default 1. PML's `test_interval`.
+    /// Every how many epochs the model is judged, 1 to 4,294,967,295. Default 1. PML's `test_interval`.
     pub every: u64,
     /// After how many epochs without a new best the run ends. Default: never.
     pub patience: Option<u64>,

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use serde::Deserialize;
 use xshell::{Shell, cmd};
 
-use super::Finding;
+use super::{Finding, licenses};
 
 /// Those that may see every crate.
 const SEE_ALL: &[&str] = &["dml", "dml-testing", "dml-examples", "xtask"];
@@ -61,7 +61,14 @@ pub(super) fn check(sh: &Shell, root: &Path) -> anyhow::Result<Vec<Finding>> {
         "cargo metadata --format-version 1 --filter-platform {host}"
     );
     let metadata: Metadata = serde_json::from_str(&json.quiet().read()?)?;
-    Ok(check_metadata(&metadata, root))
+    let mut found = check_metadata(&metadata, root);
+    let deny = sh.read_file(root.join("deny.toml"))?;
+    let packages = metadata.packages.iter();
+    found.extend(licenses::check(
+        &deny,
+        packages.map(|package| (package.name.as_str(), package.license.as_deref())),
+    ));
+    Ok(found)
 }
 
 fn check_metadata(metadata: &Metadata, root: &Path) -> Vec<Finding> {

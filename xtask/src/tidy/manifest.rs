@@ -6,7 +6,11 @@ use super::Finding;
 
 /// Checks a manifest: lints and dependencies come from the workspace.
 pub(super) fn check(path: &Path, text: &str) -> Vec<Finding> {
-    let mut found = Vec::new();
+    let mut found = switched_off(path, text);
+    if path.starts_with("fuzz") {
+        // A workspace of its own, of cargo-fuzz.
+        return found;
+    }
     let (mut section, mut has_lints) = ("", false);
     for (line, content) in (1..).zip(text.lines()) {
         let content = content.trim();
@@ -41,6 +45,30 @@ pub(super) fn check(path: &Path, text: &str) -> Vec<Finding> {
     if !has_lints && text.contains("[package]") {
         let sentence = "no lints: add `[lints]` with `workspace = true`.";
         found.push(Finding::violation(path, 1, sentence));
+    }
+    found
+}
+
+/// Tests run in the profile `dev`, whose debug assertions and overflow checks are on unless somebody turns them off; a fuzz
+/// target has to turn them on.
+fn switched_off(path: &Path, text: &str) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let mut section = "";
+    for (line, content) in (1..).zip(text.lines()) {
+        let content = content.trim();
+        if content.starts_with('[') {
+            section = content.trim_matches(['[', ']']);
+        }
+        let tested = section.starts_with("profile.dev") || section.starts_with("profile.test");
+        let setting = content
+            .split_once('=')
+            .map(|(key, value)| (key.trim(), value.trim()));
+        if let Some((key @ ("debug-assertions" | "overflow-checks"), "false")) = setting
+            && (tested || path.starts_with("fuzz"))
+        {
+            let sentence = format!("{key}: tests run with them, those of the kernels above all.");
+            found.push(Finding::violation(path, line, sentence));
+        }
     }
     found
 }
@@ -88,6 +116,18 @@ mod tests {
         );
         assert!(found[0].1.starts_with("rand:"));
         assert!(found[1].1.contains("tar.workspace = true"));
+    }
+
+    #[test]
+    fn tests_keep_their_assertions_and_overflow_checks() {
+        let text = "[profile.dev]\nopt-level = 1\noverflow-checks = false\n[profile.release]\ndebug-assertions = false\n\
+                    [profile.test.package.dml-kernels]\ndebug-assertions = false\n";
+        let found = lines(text);
+        assert_eq!(
+            found.iter().map(|(line, _)| *line).collect::<Vec<_>>(),
+            [3, 7]
+        );
+        assert!(found[0].1.starts_with("overflow-checks:"));
     }
 
     #[test]

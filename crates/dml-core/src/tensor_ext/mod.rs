@@ -129,7 +129,8 @@ pub trait TensorExt {
     /// value between two nodes counts for both, more for the nearer one, which gives it a gradient.
     ///
     /// # Errors
-    /// [`Error::Shape`] unless the tensor has the shape of the pairs.
+    /// [`Error::Shape`] unless the tensor has the shape of the pairs, [`Error::Size`] if the histograms do not fit into
+    /// memory.
     fn soft_histograms(&self, pairs: &PairMask, bins: SoftBins) -> Result<(Tensor, Tensor)>;
 
     /// The transposed matrix, written out row by row: `[rows, columns]` → `[columns, rows]`.

@@ -21,6 +21,11 @@ pub(super) fn soft_histograms(
             got: x.dims().to_vec(),
         });
     }
+    crate::check::elements(
+        "histograms [rows, 2, nodes]",
+        &[queries, 2, bins.nodes()],
+        8,
+    )?;
     if !has_kernel(x) {
         return soft_histograms_composite(x, pairs, bins);
     }

@@ -165,9 +165,12 @@ impl Tuples {
     ///
     /// # Errors
     /// [`Error::Missing`] for [`Tuples::All`] of a batch without a relation,
-    /// [`Error::Index`] for a row outside of the batch.
+    /// [`Error::Index`] for a row outside of the batch, [`Error::Length`] for lists of unequal length,
+    /// [`Error::Size`] if the list does not fit into memory.
     pub fn triplets(&self, batch: &Batch) -> Result<Arc<Triplets>> {
         self.check(batch)?;
+        let count = usize::try_from(self.written_out(batch)?).unwrap_or(usize::MAX);
+        crate::check::elements("triplets", &[count], TRIPLET)?;
         Ok(match self {
             Self::All => Arc::new(Triplets::all(batch.require_relation("triplets")?)),
             Self::Pairs(pairs) => Arc::new(pairs.to_triplets()),
@@ -179,12 +182,53 @@ impl Tuples {
         })
     }
 
+    /// How many triplets the list of all of them has.
+    fn written_out(&self, batch: &Batch) -> Result<u64> {
+        let products = |counts: &mut dyn Iterator<Item = (usize, usize)>| -> u64 {
+            let products = counts.map(|(p, n)| (p as u64).saturating_mul(n as u64));
+            products.fold(0, u64::saturating_add)
+        };
+        Ok(match self {
+            Self::All => {
+                let relation = batch.require_relation("triplets")?;
+                let (mut positives, mut negatives) = (Vec::new(), Vec::new());
+                products(&mut (0..relation.queries()).map(|q| {
+                    positives.clear();
+                    negatives.clear();
+                    relation.split(q, &mut positives, &mut negatives);
+                    (positives.len(), negatives.len())
+                }))
+            }
+            Self::Pairs(pairs) => {
+                let mut counts = vec![(0, 0); batch.queries()];
+                pairs
+                    .positive_anchors
+                    .iter()
+                    .for_each(|&a| counts[a as usize].0 += 1);
+                pairs
+                    .negative_anchors
+                    .iter()
+                    .for_each(|&a| counts[a as usize].1 += 1);
+                products(&mut counts.into_iter())
+            }
+            Self::Mask(mask) => products(
+                &mut (0..mask.queries())
+                    .map(|q| (mask.positives(q).count(), mask.negatives(q).count())),
+            ),
+            Self::Triplets(_) | Self::Ranges(_) | Self::Gaps(_) | Self::Lazy(_) => {
+                self.count(batch)?.total()
+            }
+        })
+    }
+
     /// The same set as a list of pairs: a triplet becomes its positive and its negative pair, repeats are kept.
     ///
     /// # Errors
     /// As [`Tuples::triplets`].
     pub fn pairs(&self, batch: &Batch) -> Result<Arc<Pairs>> {
         self.check(batch)?;
+        let count = usize::try_from(self.count(batch)?.total()).unwrap_or(usize::MAX);
+        crate::check::elements("pairs", &[count], TRIPLET)?;
         Ok(match self {
             Self::All => Arc::new(Pairs::all(batch.require_relation("pairs")?)),
             Self::Pairs(pairs) => pairs.clone(),
@@ -236,6 +280,9 @@ impl Tuples {
         })
     }
 }
+
+/// Bytes of a triplet in a list.
+const TRIPLET: usize = 12;
 
 fn check_rows(arg: &'static str, got: usize, limit: usize) -> Result<()> {
     if got <= limit {

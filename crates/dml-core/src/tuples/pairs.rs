@@ -29,14 +29,8 @@ impl Pairs {
         negative_anchors: Vec<u32>,
         negatives: Vec<u32>,
     ) -> Result<Self> {
-        for (arg, expected, got) in [
-            ("positives", positive_anchors.len(), positives.len()),
-            ("negatives", negative_anchors.len(), negatives.len()),
-        ] {
-            if expected != got {
-                return Err(Error::Length { arg, expected, got });
-            }
-        }
+        check_lengths("positives", positive_anchors.len(), positives.len())?;
+        check_lengths("negatives", negative_anchors.len(), negatives.len())?;
         Ok(Self {
             positive_anchors,
             positives,
@@ -79,6 +73,11 @@ impl Pairs {
     }
 
     pub(super) fn check(&self, batch: &Batch) -> Result<()> {
+        // The lists are public: they may have been changed since they were made.
+        let (anchors, positives) = (self.positive_anchors.len(), self.positives.len());
+        check_lengths("positives", anchors, positives)?;
+        let (anchors, negatives) = (self.negative_anchors.len(), self.negatives.len());
+        check_lengths("negatives", anchors, negatives)?;
         check_indices("positive anchors", &self.positive_anchors, batch.queries())?;
         check_indices("positives", &self.positives, batch.references())?;
         check_indices("negative anchors", &self.negative_anchors, batch.queries())?;
@@ -138,6 +137,14 @@ impl From<&PairMask> for Pairs {
             pairs.negative_anchors.resize(negative, q as u32);
         }
         pairs
+    }
+}
+
+pub(super) fn check_lengths(arg: &'static str, expected: usize, got: usize) -> Result<()> {
+    if expected == got {
+        Ok(())
+    } else {
+        Err(Error::Length { arg, expected, got })
     }
 }
 

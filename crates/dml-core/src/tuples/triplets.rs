@@ -4,8 +4,8 @@ use dml_kernels::TripletSet;
 use dml_kernels::triplet_ranges::TripletRanges;
 
 use super::Pairs;
-use super::pairs::check_indices;
-use crate::{Batch, Error, Relation, Result};
+use super::pairs::{check_indices, check_lengths};
+use crate::{Batch, Relation, Result};
 
 /// Triplets `(anchor, positive, negative)` as lists of rows. Order and duplicates are kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,20 +22,10 @@ impl Triplets {
     /// Triplets from three lists.
     ///
     /// # Errors
-    /// [`Error::Length`] if the lists are of unequal length.
+    /// [`Error::Length`](crate::Error::Length) if the lists are of unequal length.
     pub fn new(anchors: Vec<u32>, positives: Vec<u32>, negatives: Vec<u32>) -> Result<Self> {
-        for (arg, got) in [
-            ("positives", positives.len()),
-            ("negatives", negatives.len()),
-        ] {
-            if got != anchors.len() {
-                return Err(Error::Length {
-                    arg,
-                    expected: anchors.len(),
-                    got,
-                });
-            }
-        }
+        check_lengths("positives", anchors.len(), positives.len())?;
+        check_lengths("negatives", anchors.len(), negatives.len())?;
         Ok(Self {
             anchors,
             positives,
@@ -93,6 +83,8 @@ impl Triplets {
     }
 
     pub(super) fn check(&self, batch: &Batch) -> Result<()> {
+        check_lengths("positives", self.anchors.len(), self.positives.len())?;
+        check_lengths("negatives", self.anchors.len(), self.negatives.len())?;
         check_indices("anchors", &self.anchors, batch.queries())?;
         check_indices("positives", &self.positives, batch.references())?;
         check_indices("negatives", &self.negatives, batch.references())

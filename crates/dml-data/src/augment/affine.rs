@@ -21,7 +21,7 @@ use crate::Image;
     serde(default, deny_unknown_fields)
 )]
 pub struct AffineConfig {
-    /// The largest angle in degrees, either way: finite and `>= 0`. Default 0.
+    /// The largest angle in degrees, either way; in `[0, 1e30]`. Default 0.
     pub degrees: f64,
     /// The largest shift either way, down and to the right, as a share of height and width in `[0, 1]`. Default 0.
     pub translate: [f64; 2],
@@ -29,7 +29,7 @@ pub struct AffineConfig {
     pub scale: [f64; 2],
     /// The largest angle of the shear in degrees, either way: in `[0, 89]`. Default 0.
     pub shear: f64,
-    /// The value beyond the edge: any finite number. Default 0.
+    /// The value beyond the edge; in `[-1e30, 1e30]`. Default 0.
     pub fill: f64,
 }
 

@@ -24,11 +24,11 @@ use crate::Image;
     serde(default, deny_unknown_fields)
 )]
 pub struct ColorJitterConfig {
-    /// Of brightness. Default 0.
+    /// Of brightness. In `[0, 1e30]`. Default 0.
     pub brightness: f64,
-    /// Of contrast. Default 0.
+    /// Of contrast. In `[0, 1e30]`. Default 0.
     pub contrast: f64,
-    /// Of saturation. Default 0.
+    /// Of saturation. In `[0, 1e30]`. Default 0.
     pub saturation: f64,
 }
 

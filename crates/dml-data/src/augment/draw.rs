@@ -27,9 +27,9 @@ pub(super) fn probability(name: &'static str, value: f64) -> Result<f64> {
 
 /// Whether `[low, high]` is a range of finite numbers `> 0`.
 pub(super) fn positive_range(name: &'static str, [low, high]: [f64; 2]) -> Result<[f64; 2]> {
-    let expected = "a range of two finite numbers > 0, the smaller one first";
-    check::parameter(low.is_finite() && low > 0.0, name, low, expected)?;
-    check::parameter(high.is_finite() && high >= low, name, high, expected)?;
+    let expected = "a range of two numbers in [1e-30, 1e30], the smaller one first";
+    check::parameter(low >= check::SMALLEST, name, low, expected)?;
+    check::parameter((low..=check::LARGEST).contains(&high), name, high, expected)?;
     Ok([low, high])
 }
 

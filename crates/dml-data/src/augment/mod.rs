@@ -101,4 +101,6 @@ macro_rules! forward {
 forward!(&A, Box<A>, Arc<A>);
 
 #[cfg(test)]
+mod odd_arguments;
+#[cfg(test)]
 mod tests;

@@ -16,7 +16,7 @@ use crate::image::check_size;
     serde(deny_unknown_fields)
 )]
 pub struct RandomCropConfig {
-    /// Height and width of the part in pixels, at least 1.
+    /// Height and width of the part in pixels, 1 to 16,384.
     pub size: [usize; 2],
     /// Pixels of value 0 that are put around the picture first. Default 0.
     #[cfg_attr(feature = "serde", serde(default))]

@@ -31,7 +31,7 @@ pub struct RandomErasingConfig {
     pub scale: [f64; 2],
     /// The smallest and the largest height by width, `> 0`. Default 0.3 and 3.3.
     pub ratio: [f64; 2],
-    /// What is painted: any finite number. Default 0.
+    /// What is painted; in `[-1e30, 1e30]`. Default 0.
     pub value: f64,
 }
 

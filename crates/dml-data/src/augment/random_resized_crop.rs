@@ -28,7 +28,7 @@ const TRIES: usize = 10;
     serde(deny_unknown_fields)
 )]
 pub struct RandomResizedCropConfig {
-    /// Height and width of the result in pixels, at least 1.
+    /// Height and width of the result in pixels, 1 to 16,384.
     pub size: [usize; 2],
     /// The smallest and the largest share of the picture's area, in (0, 1]. Default 0.08 and 1.
     #[cfg_attr(feature = "serde", serde(default = "default_scale"))]

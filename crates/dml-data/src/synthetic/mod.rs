@@ -47,9 +47,9 @@ pub enum Split {
 pub struct SyntheticDigitsConfig {
     /// Seed of everything. Default 0.
     pub seed: u64,
-    /// How much the writing varies: 0 draws every digit of a style alike, finite and `>= 0`. Default 1.
+    /// How much the writing varies: 0 draws every digit of a style alike; in `[0, 1e30]`. Default 1.
     pub variation: f64,
-    /// How much noise is laid over the image: finite and `>= 0`. Default 1.
+    /// How much noise is laid over the image; in `[0, 1e30]`. Default 1.
     pub noise: f64,
 }
 
@@ -119,6 +119,7 @@ impl SyntheticDigits {
     /// # Errors
     /// None that a valid generator can run into.
     pub fn dataset(&self, split: Split, count: usize) -> Result<ImageDataset> {
+        check::elements("count", &[count, SIZE, SIZE], 1)?;
         let mut pixels = vec![0u8; count * SIZE * SIZE];
         let mut labels = vec![0u8; count];
         pixels

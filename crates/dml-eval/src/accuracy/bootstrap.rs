@@ -20,7 +20,7 @@ use rayon::prelude::*;
     serde(default, deny_unknown_fields)
 )]
 pub struct BootstrapConfig {
-    /// How many resamples are drawn; at least 1. Default 1,000.
+    /// How many resamples are drawn, 1 to 1,000,000. Default 1,000.
     pub resamples: usize,
     /// How often such an interval holds the true mean; between 0 and 1. Default 0.95.
     pub level: f64,
@@ -67,7 +67,7 @@ pub struct ConfidenceInterval {
 /// # Errors
 /// [`Error::InvalidParameter`] for a knob outside of its range, [`Error::Unsupported`] if there is no value.
 pub fn confidence_interval(values: &[f64], config: &BootstrapConfig) -> Result<ConfidenceInterval> {
-    check::at_least_one("resamples", config.resamples)?;
+    check::count("resamples", config.resamples, 1_000_000)?;
     if !(config.level > 0.0 && config.level < 1.0) {
         return Err(Error::InvalidParameter {
             name: "level",

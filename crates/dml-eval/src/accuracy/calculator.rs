@@ -24,7 +24,7 @@ pub enum NeighborCount {
     /// As many as the query with the most matches has.
     #[cfg_attr(feature = "serde", serde(rename = "max_bin_count"))]
     MaxBinCount,
-    /// So many, or all references if there are fewer; at least 1.
+    /// So many, or all references if there are fewer; 1 to 4,294,967,295.
     #[cfg_attr(feature = "serde", serde(untagged))]
     Exactly(usize),
 }

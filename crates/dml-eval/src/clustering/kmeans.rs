@@ -31,9 +31,9 @@ pub enum KMeansStart {
     serde(default, deny_unknown_fields)
 )]
 pub struct KMeansConfig {
-    /// How often the centroids are updated at most. Default 20, as PML's `AccuracyCalculator` has it.
+    /// How often the centroids are updated at most, 0 to 1,000,000. Default 20, as PML's `AccuracyCalculator` has it.
     pub niter: usize,
-    /// How many times it is begun anew; the clusters of the smallest inertia are kept. At least 1. Default 1.
+    /// How many times it is begun anew; the clusters of the smallest inertia are kept. 1 to 10,000. Default 1.
     pub nredo: usize,
     /// The seed of what is drawn. Default 1234, faiss's.
     pub seed: u64,
@@ -83,9 +83,10 @@ pub struct RowClusters {
 
 impl KMeans {
     /// # Errors
-    /// [`Error::InvalidParameter`] if `nredo` is 0.
+    /// [`Error::InvalidParameter`] and [`Error::Count`] for numbers outside of their range.
     pub fn new(config: KMeansConfig) -> Result<Self> {
-        check::at_least_one("nredo", config.nredo)?;
+        check::count_from("niter", config.niter, 0, 1_000_000)?;
+        check::count("nredo", config.nredo, 10_000)?;
         Ok(Self { config })
     }
 

@@ -33,9 +33,9 @@ use crate::{FlatIndex, KnnIndex, Neighbors, OwnRow};
     serde(default, deny_unknown_fields)
 )]
 pub struct KReciprocalConfig {
-    /// Neighbours that may be reciprocal; at least 1. Default 20.
+    /// Neighbours that may be reciprocal; 1 to 4,294,967,295. Default 20.
     pub k1: usize,
-    /// Rows, the row itself among them, whose encodings are averaged; at least 1. Default 6.
+    /// Rows, the row itself among them, whose encodings are averaged; 1 to 4,294,967,295. Default 6.
     pub k2: usize,
     /// `λ`, how much the distance itself counts; in `[0, 1]`. Default 0.3.
     pub lambda: f64,

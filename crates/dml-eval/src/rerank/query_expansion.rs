@@ -21,9 +21,9 @@ use crate::{FlatIndex, FlatMetric, KnnIndex, OwnRow};
     serde(default, deny_unknown_fields)
 )]
 pub struct QueryExpansionConfig {
-    /// `n`, how many neighbours a query is moved towards; at least 1. Default 10.
+    /// `n`, how many neighbours a query is moved towards; 1 to 4,294,967,295. Default 10.
     pub neighbors: usize,
-    /// `α`, how much the closer ones count more; finite and `>= 0`. Default 3, the paper's.
+    /// `α`, how much the closer ones count more; in `[0, 1e30]`. Default 3, the paper's.
     pub alpha: f64,
 }
 

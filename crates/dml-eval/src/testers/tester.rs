@@ -31,7 +31,7 @@ pub struct TesterConfig {
     pub normalize_embeddings: bool,
     /// Whether the trunk's output is measured, and the embedder plays no part. Default `false`.
     pub use_trunk_output: bool,
-    /// Inputs that are embedded at a time; at least 1. Default 32.
+    /// Inputs that are embedded at a time; 1 to 4,294,967,295. Default 32.
     pub batch_size: usize,
     /// How many principal components of the standardised embeddings are kept. Default: the embeddings as they are.
     pub pca: Option<usize>,

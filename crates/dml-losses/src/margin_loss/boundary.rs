@@ -21,6 +21,7 @@ impl Boundary {
         let num_classes = config.num_classes;
         if let Some(count) = num_classes {
             check::at_least_one("num_classes", count)?;
+            check::elements("num_classes", &[count], check::PARAMETER)?;
         }
         let learned = if config.learn_beta {
             let length = num_classes.unwrap_or(1);

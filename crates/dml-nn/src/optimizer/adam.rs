@@ -29,13 +29,13 @@ use dml_core::checkpoint::CheckpointError;
     serde(default, deny_unknown_fields)
 )]
 pub struct AdamConfig {
-    /// The learning rate.
+    /// The learning rate. In `[0, 1e30]`.
     pub lr: f64,
     /// β₁ and β₂: what remains of the running means after a step.
     pub betas: [f64; 2],
-    /// ε, added to the root.
+    /// ε, added to the root. In `[0, 1e30]`.
     pub eps: f64,
-    /// λ, the weight of the parameter in its own gradient.
+    /// λ, the weight of the parameter in its own gradient. In `[0, 1e30]`.
     pub weight_decay: f64,
 }
 

@@ -29,13 +29,13 @@ use dml_core::checkpoint::CheckpointError;
     serde(default, deny_unknown_fields)
 )]
 pub struct SgdConfig {
-    /// The learning rate.
+    /// The learning rate. In `[0, 1e30]`.
     pub lr: f64,
-    /// μ, what remains of the running direction after a step.
+    /// μ, what remains of the running direction after a step. In `[0, 1e30]`.
     pub momentum: f64,
-    /// d, what of the gradient does not enter the running direction.
+    /// d, what of the gradient does not enter the running direction. In `[-1e30, 1e30]`.
     pub dampening: f64,
-    /// λ, the weight of the parameter in its own gradient.
+    /// λ, the weight of the parameter in its own gradient. In `[0, 1e30]`.
     pub weight_decay: f64,
     /// Whether the gradient counts where the momentum will lead; needs momentum and no dampening.
     pub nesterov: bool,

@@ -25,7 +25,7 @@ pub(crate) use state::{Counters, Sequence, Snapshot, State};
 pub struct CheckpointsConfig {
     /// Also after every so many iterations of a run, at least 1. Default: after epochs only.
     pub every_iterations: Option<u64>,
-    /// How many of the latest stay, at least 1. Default 2.
+    /// How many of the latest stay, 1 to 4,294,967,295. Default 2.
     pub keep_last: usize,
     /// Whether the one of the best [validation](crate::Validation) stays besides. Default yes.
     pub keep_best: bool,

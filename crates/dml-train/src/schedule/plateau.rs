@@ -68,7 +68,7 @@ pub struct PlateauConfig {
     pub factor: f64,
     /// How many validations without improvement are borne. Default 10.
     pub patience: u64,
-    /// ε, by which a value must be better to count. Must be finite and >= 0. Default 1e-4.
+    /// ε, by which a value must be better to count. In `[0, 1e30]`. Default 1e-4.
     pub threshold: f64,
     /// Whether ε is a share of the best value or a difference from it. Default: a share.
     pub threshold_mode: ThresholdMode,

@@ -27,7 +27,7 @@ impl ClassifierConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct KnnClassifierConfig {
-    /// How many neighbours vote; at least 1. Default 5.
+    /// How many neighbours vote; 1 to 4,294,967,295. Default 5.
     pub k: usize,
     /// How much each counts. Default: all alike.
     pub vote: Vote,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use candle_core::{Tensor, Var};
 use candle_nn::{Init, VarBuilder};
-use dml_core::{Distance, Error};
+use dml_core::{Distance, Error, check};
 use dml_distances::{
     BatchedDistance, CosineSimilarity, CosineSimilarityConfig, DotProductSimilarity,
     DotProductSimilarityConfig, HammingDistance, LpDistance, LpDistanceConfig, MahalanobisDistance,
@@ -85,6 +85,14 @@ fn mahalanobis(
     const FACTOR: &str = "factor";
     let size = config.embedding_size;
     let rank = config.rank.unwrap_or(size);
+    check::at_least_one("embedding_size", size)?;
+    check::parameter(
+        (1..=size).contains(&rank),
+        "rank",
+        rank as f64,
+        "a whole number from 1 to embedding_size",
+    )?;
+    check::elements("embedding_size", &[size, size], check::PARAMETER)?;
     let is_new = !vars.contains_tensor(FACTOR);
     let factor = vars.get_with_hints((rank, size), FACTOR, Init::Const(0.0))?;
     let distance = MahalanobisDistance::from_factor(config.clone(), Var::from_tensor(&factor)?)?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device};
 use candle_nn::VarBuilder;
-use dml_core::{Distance, Error, Loss, Objective, Reducer};
+use dml_core::{Distance, Error, Loss, Objective, Reducer, check};
 // Every loss: a new one is its line in the registry below and nothing else here.
 use dml_losses::*;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -253,10 +253,12 @@ impl LossConfig {
         let mut objective = Objective::new(loss, reducer);
         if let Some(regularizer) = &self.embedding_regularizer {
             let weight = self.embedding_reg_weight.unwrap_or(1.0);
+            check::finite("embedding_reg_weight", weight)?;
             objective = objective.with_regularizer(regularizer.build()?, weight);
         }
         if let Some(regularizer) = &self.weight_regularizer {
             let weight = self.weight_reg_weight.unwrap_or(1.0);
+            check::finite("weight_reg_weight", weight)?;
             objective = objective.with_weight_regularizer(regularizer.build()?, weight)?;
         }
         Ok(objective)

@@ -18,7 +18,7 @@ registry! {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PcaConfig {
-    /// How many are kept; from 1 to the smaller of rows and columns. Default 2.
+    /// How many are kept; from 1 to the smaller of rows and columns. At most 4,294,967,295. Default 2.
     pub components: usize,
     /// Whether columns are divided by their standard deviation first. Default `false`.
     pub standardize: bool,

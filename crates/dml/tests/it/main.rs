@@ -1,5 +1,8 @@
-//! What holds for every component that there is by name, whatever rows come: a new one is held to it by its line in the
-//! registry.
+//! What holds for every component that there is by name: a new one is held to it by its line in the registry.
 
+#![allow(clippy::unwrap_used)] // A test that meets an error has failed.
+
+mod configurations;
+mod fuzz;
 mod not_a_number;
 mod registry;

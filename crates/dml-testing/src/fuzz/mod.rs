@@ -1,0 +1,130 @@
+//! What the fuzzers run: one function for each [`Target`], which takes any bytes and has to come back.
+//!
+//! A target reads the bytes as a file of its format, and uses what it read. An error is a right answer; a panic, an abort
+//! and a loop without an end are not. Two programs call these functions:
+//!
+//! - `cargo xtask fuzz` hands them what libFuzzer makes up, without an end;
+//! - tests hand them [valid inputs with a few bytes changed](mutated), from a fixed seed, for some seconds ([`survives`]).
+
+mod checkpoint;
+mod configuration;
+#[cfg(feature = "images")]
+mod csv;
+mod idx;
+#[cfg(feature = "images")]
+mod image;
+mod index;
+mod mutated;
+#[cfg(feature = "parquet")]
+mod parquet;
+mod scratch;
+mod tuples;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+pub use configuration::{Role, defaults, exercise, odd_values, with_odd_values};
+pub use mutated::mutated;
+
+/// A function to be fuzzed.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// The name of the fuzz target in `fuzz/`.
+    pub name: &'static str,
+    /// Reads the bytes and uses what it read.
+    pub run: fn(&[u8]),
+    /// Inputs that are valid.
+    pub seeds: fn() -> Vec<Vec<u8>>,
+}
+
+/// Every target that this build has: images and Parquet files are behind the features of these names.
+pub const TARGETS: &[Target] = &[
+    Target {
+        name: "checkpoint",
+        run: checkpoint::run,
+        seeds: checkpoint::seeds,
+    },
+    Target {
+        name: "configuration",
+        run: configuration::run,
+        seeds: configuration::seeds,
+    },
+    #[cfg(feature = "images")]
+    Target {
+        name: "csv",
+        run: csv::run,
+        seeds: csv::seeds,
+    },
+    Target {
+        name: "idx",
+        run: idx::run,
+        seeds: idx::seeds,
+    },
+    #[cfg(feature = "images")]
+    Target {
+        name: "image",
+        run: image::run,
+        seeds: image::seeds,
+    },
+    Target {
+        name: "index",
+        run: index::run,
+        seeds: index::seeds,
+    },
+    #[cfg(feature = "parquet")]
+    Target {
+        name: "parquet",
+        run: parquet::run,
+        seeds: parquet::seeds,
+    },
+    Target {
+        name: "tuples",
+        run: tuples::run,
+        seeds: tuples::seeds,
+    },
+];
+
+/// The target of that name.
+///
+/// # Panics
+/// If there is none in this build.
+#[must_use]
+pub fn target(name: &str) -> Target {
+    let found = TARGETS.iter().find(|target| target.name == name);
+    *found.unwrap_or_else(|| panic!("no fuzz target is called `{name}` in this build"))
+}
+
+/// Runs a target on its seeds, and on `rounds` mutations of each.
+///
+/// # Panics
+/// If the target does. The message holds the input.
+pub fn survives(name: &str, rounds: usize) {
+    let target = target(name);
+    let mut rng = ChaCha8Rng::seed_from_u64(17);
+    for seed in (target.seeds)() {
+        for round in 0..=rounds {
+            let input = match round {
+                0 => seed.clone(),
+                _ => mutated(&seed, &mut rng),
+            };
+            if catch_unwind(AssertUnwindSafe(|| (target.run)(&input))).is_err() {
+                panic!("{name}: the target panicked on {}", shown(&input));
+            }
+        }
+    }
+}
+
+/// An input as text, or in hexadecimal digits where it is none.
+fn shown(input: &[u8]) -> String {
+    match std::str::from_utf8(input) {
+        Ok(text) => format!("{text:?}"),
+        Err(_) => input.iter().map(|byte| format!("{byte:02x}")).collect(),
+    }
+}
+
+/// One of `values`.
+fn one_of<T: Copy>(values: &[T], rng: &mut impl Rng) -> T {
+    values[rng.random_range(0..values.len())]
+}

@@ -1,0 +1,19 @@
+//! Tables of images in Parquet files.
+
+use dml::data::Manifest;
+
+use super::csv::used;
+use super::scratch::with_file;
+
+pub(super) fn run(bytes: &[u8]) {
+    with_file("table.parquet", bytes, |path| used(Manifest::read(path)));
+}
+
+/// Two columns and four, text and numbers, with and without a dictionary; written by pyarrow.
+pub(super) fn seeds() -> Vec<Vec<u8>> {
+    vec![
+        include_bytes!("seeds/text.parquet").to_vec(),
+        include_bytes!("seeds/numbers.parquet").to_vec(),
+        include_bytes!("seeds/lz4.parquet").to_vec(),
+    ]
+}

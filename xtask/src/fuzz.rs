@@ -1,0 +1,161 @@
+//! `cargo xtask fuzz`: the fuzz targets of `fuzz/`, each for its share of some minutes.
+//!
+//! They need a nightly compiler and cargo-fuzz, and say so where these are missing; nothing is installed. What they run is
+//! `dml_testing::fuzz`, which the tests run for some seconds, too. An input that fails is left in `fuzz/artifacts/TARGET`,
+//! and the message says how to run it again.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail, ensure};
+use xshell::{Shell, cmd};
+
+/// Memory in MiB from which on a target fails. An input has kilobytes.
+const MEMORY: u32 = 2_048;
+/// Seconds from which on an input is one that hangs.
+const HANGS: u32 = 20;
+/// The longest input in bytes.
+const LONGEST: u32 = 1 << 16;
+
+/// Arguments of `cargo xtask fuzz`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Minutes for all targets together.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=10_080))]
+    minutes: u64,
+    /// Run this target only; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    target: Vec<String>,
+    /// Print the targets and run none.
+    #[arg(long)]
+    list: bool,
+}
+
+/// Runs the targets one after the other, and fails after the last one if one has.
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    let folder = crate::workspace_root().join("fuzz");
+    let chosen = choose(&names(&folder)?, &args.target)?;
+    if args.list {
+        chosen.iter().for_each(|name| println!("{name}"));
+        return Ok(());
+    }
+    let sh = Shell::new()?;
+    sh.change_dir(&folder);
+    check_tools(&sh)?;
+    let seconds = (60 * args.minutes / chosen.len() as u64).max(1);
+    let limits = [
+        format!("-max_total_time={seconds}"),
+        format!("-rss_limit_mb={MEMORY}"),
+        format!("-timeout={HANGS}"),
+        format!("-max_len={LONGEST}"),
+    ];
+    let features = if has_compiler(&sh) {
+        &["--features", "usearch"][..]
+    } else {
+        println!("── no C++ compiler (g++, or the one in CXX): graph indexes are left out");
+        &[]
+    };
+    let mut failed = Vec::new();
+    for name in &chosen {
+        println!("── {name}: {seconds} s");
+        let limits = &limits;
+        let fuzz = cmd!(
+            sh,
+            "cargo +nightly fuzz run --fuzz-dir {folder} {features...} {name} -- {limits...}"
+        );
+        if fuzz.run().is_err() {
+            println!("── {name}: FAILED; its input is in fuzz/artifacts/{name}");
+            failed.push(name.as_str());
+        }
+    }
+    ensure!(failed.is_empty(), "failed: {}", failed.join(", "));
+    println!("── nothing found");
+    Ok(())
+}
+
+/// The targets that the folder has, by name.
+fn names(folder: &Path) -> anyhow::Result<Vec<String>> {
+    let targets = folder.join("fuzz_targets");
+    let entries = std::fs::read_dir(&targets)
+        .with_context(|| format!("reading the targets in {}", targets.display()))?;
+    let mut names = Vec::new();
+    for entry in entries {
+        let path = PathBuf::from(entry?.file_name());
+        if path.extension().is_some_and(|ending| ending == "rs") {
+            names.extend(path.file_stem().map(|stem| stem.to_string_lossy().into()));
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// The targets of these names; all if there is no name.
+fn choose(known: &[String], only: &[String]) -> anyhow::Result<Vec<String>> {
+    if let Some(unknown) = only.iter().find(|name| !known.contains(name)) {
+        bail!(
+            "no target is called `{unknown}`; the targets are {}",
+            known.join(", ")
+        );
+    }
+    let is_chosen = |name: &&String| only.is_empty() || only.contains(name);
+    Ok(known.iter().filter(is_chosen).cloned().collect())
+}
+
+/// Whether everything is there that cargo-fuzz needs.
+fn check_tools(sh: &Shell) -> anyhow::Result<()> {
+    let works = |command: xshell::Cmd<'_>| {
+        let command = command.quiet().ignore_stdout().ignore_stderr();
+        command.run().is_ok()
+    };
+    ensure!(
+        works(cmd!(sh, "cargo +nightly --version")),
+        "no nightly compiler: run `rustup toolchain install nightly --profile minimal`"
+    );
+    ensure!(
+        works(cmd!(sh, "cargo fuzz --version")),
+        "no cargo-fuzz: run `cargo install cargo-fuzz --locked`"
+    );
+    Ok(())
+}
+
+fn has_compiler(sh: &Shell) -> bool {
+    let compiler = std::env::var("CXX").unwrap_or_else(|_| "c++".to_owned());
+    let version = cmd!(sh, "{compiler} --version").quiet();
+    version.ignore_stdout().ignore_stderr().run().is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_target_of_the_tests_is_one_for_cargo_fuzz_too() {
+        let folder = crate::workspace_root().join("fuzz");
+        let names = names(&folder).unwrap();
+        for target in dml_testing::fuzz::TARGETS {
+            assert!(names.iter().any(|name| name == target.name), "{target:?}");
+        }
+        let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+        for name in &names {
+            assert!(manifest.contains(&format!(
+                "\nname = \"{name}\"\npath = \"fuzz_targets/{name}.rs\"\n"
+            )));
+            let source =
+                std::fs::read_to_string(folder.join(format!("fuzz_targets/{name}.rs"))).unwrap();
+            assert!(source.contains(&format!("begin(\"{name}\")")), "{name}");
+        }
+        let listed = manifest.matches("[[bin]]").count();
+        assert_eq!(listed, names.len());
+    }
+
+    #[test]
+    fn targets_are_chosen_by_name() {
+        let known = ["csv", "idx"].map(str::to_owned);
+        assert_eq!(choose(&known, &[]).unwrap(), known);
+        assert_eq!(choose(&known, &known[1..]).unwrap(), ["idx"]);
+        let error = choose(&known, &["png".to_owned()]).unwrap_err().to_string();
+        assert!(
+            error.contains("`png`") && error.contains("csv, idx"),
+            "{error}"
+        );
+    }
+}
