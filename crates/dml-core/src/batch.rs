@@ -11,8 +11,8 @@ use crate::{Distance, Error, Formula, IntoLabels, Labels, Relation, Result, Tens
 /// Embeddings `[Q, dim]`, optionally reference embeddings `[R, dim]`, and the [`Relation`] between them.
 ///
 /// Holding a batch is the proof that shapes, types, devices and lengths fit. Half-precision embeddings are computed
-/// with in single precision. A batch may have no rows: nothing can be mined from it, and its losses are 0. Cloning is
-/// cheap.
+/// with in single precision. A batch may have no rows: nothing can be mined from it, and its losses are 0. It may hold
+/// rows that are no numbers: its losses are NaN then ([`Batch::spoiled`]). Cloning is cheap.
 ///
 /// ```
 /// use dml_core::{Batch, candle_core::{Device, Tensor}};
@@ -264,6 +264,14 @@ impl Batch {
         Self {
             shared: Some(Arc::new(shared)),
             ..self.clone()
+        }
+    }
+
+    /// The same batch if its copies share already, else as [`sharing`](Batch::sharing).
+    pub(crate) fn sharing_already(&self) -> Self {
+        match &self.shared {
+            Some(_) => self.clone(),
+            None => self.sharing(),
         }
     }
 

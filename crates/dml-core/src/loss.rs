@@ -10,7 +10,8 @@ use crate::{Batch, Result, SeedSequence, Terms, Tuples};
 
 /// A loss: one value per element, pair or triplet, with gradient. A loss never reduces.
 ///
-/// Only [`terms`](Loss::terms) must be written for a new one.
+/// Only [`terms`](Loss::terms) must be written for a new one. It begins with [`Batch::spoiled`], so that comparisons never
+/// drop a row that is no number; an [`Objective`](crate::Objective) asks in any case.
 pub trait Loss: Debug + Send + Sync {
     /// The terms of the loss over `tuples` of `batch`; [`Tuples::All`] stands for everything the relation allows.
     ///

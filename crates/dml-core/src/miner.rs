@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::{Batch, Result, SeedSequence, Tuples};
 
-/// Chooses which pairs or triplets of a batch are worth learning from. Miners compute no gradients.
+/// Chooses which pairs or triplets of a batch are worth learning from. Miners compute no gradients. Where
+/// [`Batch::is_spoiled`], everything is chosen.
 pub trait Miner: Debug + Send + Sync {
     /// The chosen tuples of `batch`.
     ///

@@ -178,6 +178,7 @@ impl Objective {
     /// # Errors
     /// As the loss, the reducer and the regularizers.
     pub fn evaluate_tuples(&self, batch: &Batch, tuples: &Tuples) -> Result<Outcome> {
+        let batch = &batch.sharing_already();
         let parts = self
             .reducer
             .reduce_each(&self.terms(batch, tuples)?, batch)?;

@@ -39,7 +39,8 @@ impl Reduced {
     }
 }
 
-/// Reduces the terms of a loss to a scalar. A reducer knows no loss.
+/// Reduces the terms of a loss to a scalar. A reducer knows no loss. NaN among the values makes the scalar NaN: it lies
+/// outside of no bounds ([`Term::sum_within`]).
 pub trait Reducer: Debug + Send + Sync {
     /// Reduces one term that is neither empty nor reduced already.
     ///

@@ -89,7 +89,8 @@ pub trait ImplicitValues: Debug + Send + Sync {
     /// How many values there are.
     fn count(&self) -> u64;
 
-    /// Sum and number of the values strictly between the bounds, with gradient.
+    /// Sum and number of the values strictly between the bounds, with gradient. NaN counts whatever the bounds, so that
+    /// it is not hidden.
     ///
     /// # Errors
     /// [`Error::Tensor`] if Candle cannot do it.
@@ -264,7 +265,7 @@ impl Term {
         }
     }
 
-    /// Sum and number of the values strictly above `low` and strictly below `high`. Nothing is expanded.
+    /// Sum and number of the values strictly above `low` and strictly below `high`, and of NaN. Nothing is expanded.
     ///
     /// # Errors
     /// [`Error::Missing`] for an empty term.

@@ -79,7 +79,7 @@ pub trait TensorExt {
     /// [`Error::Index`] for an entry outside of the matrix, [`Error::Length`] for lists of unequal length.
     fn pick(&self, rows: &[u32], columns: &[u32]) -> Result<Tensor>;
 
-    /// `max(0, x)`, with gradient 0 at 0.
+    /// `max(0, x)`, with gradient 0 at 0; NaN of NaN.
     ///
     /// # Errors
     /// [`Error::Tensor`] if Candle cannot do it.
@@ -105,13 +105,14 @@ pub trait TensorExt {
 
     /// `ln Σ e^x` over the entries of each row that `keep` (not 0, the shape of the tensor; `None` keeps all) lets
     /// count: `[rows, columns]` → `[rows]`. With `add_one`, `ln(1 + Σ e^x)`. A row with no such entry is 0, with
-    /// gradient 0.
+    /// gradient 0. Where an entry that counts is NaN, value and gradient are.
     ///
     /// # Errors
     /// [`Error::Shape`] unless the tensor is of rank 2 and `keep` of its shape.
     fn masked_logsumexp(&self, keep: Option<&Tensor>, add_one: bool) -> Result<Tensor>;
 
-    /// Sum and number of the values strictly above `low` and strictly below `high`; the sum is a scalar.
+    /// Sum and number of the values strictly above `low` and strictly below `high`; the sum is a scalar. NaN is outside of
+    /// no bounds: it counts, and the sum is NaN.
     ///
     /// # Errors
     /// [`Error::Tensor`] if Candle cannot do it.

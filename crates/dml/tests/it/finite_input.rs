@@ -1,0 +1,75 @@
+//! Rows of finite numbers, however small or large, have finite losses with finite gradients.
+
+use dml::candle_core::DType;
+use dml::config::LossKind;
+
+use crate::registry::{
+    DTYPES, Hostile, batch, gradient, in_both_forms, leaf, number, objective, rows,
+};
+
+/// What the numbers of a row are: nothing at all, almost nothing, and more than single precision can square.
+const HOSTILE: [f64; 3] = [0.0, 1e-30, 1e30];
+
+/// Whether there is a finite answer that the element type can hold.
+///
+/// Half precision ends at 65,504: 1e30 is infinite there before any loss sees it. `VICRegLoss` is made of squares and
+/// covariances of rows as they come: of 1e30 these are 1e60, and single precision ends at 3.4e38. All other losses
+/// divide rows by their length first, or are linear in it, so that 1e30 is a length as any other.
+fn has_finite_answer(name: &str, value: f64, dtype: DType) -> bool {
+    match dtype {
+        DType::F16 => value < 65_504.0,
+        DType::F64 => true,
+        _ => value < 1e19 || name != "VICRegLoss",
+    }
+}
+
+/// Whether the gradient through the length of a row is one that is held to here.
+///
+/// A row of zeros has no direction, and in half precision 1e-30 is 0, too; what Candle's operations sum of squares of
+/// 1e30 is infinite in single precision.
+fn is_held_to(form: &str, value: f64, dtype: DType) -> bool {
+    (dtype != DType::F16 || value > 1.0) && (form == "fused" || dtype == DType::F64 || value < 1.0)
+}
+
+#[test]
+fn finite_rows_have_finite_losses_and_gradients() {
+    let broken = std::cell::RefCell::new(Vec::new());
+    for name in LossKind::NAMES {
+        in_both_forms(|form| {
+            for (seed, dtype) in (20..).zip(DTYPES) {
+                for hostile in [Hostile::None, Hostile::One, Hostile::Two, Hostile::All] {
+                    for value in HOSTILE {
+                        let is_sound = matches!(hostile, Hostile::None);
+                        if !is_sound && !is_held_to(form, value, dtype) {
+                            continue;
+                        }
+                        let (x, labels) = rows(seed, hostile, value);
+                        let x = leaf(&x, dtype).unwrap();
+                        let evaluated = batch(name, &x, &labels).and_then(|batch| {
+                            let loss = objective(name, dtype).forward(&batch)?;
+                            let slopes = gradient(&loss, &x)?;
+                            Ok((number(&loss), slopes))
+                        });
+                        let what = format!("{name}, {form}, {dtype:?}, {value:e} in {hostile:?}");
+                        let (loss, slopes) =
+                            evaluated.unwrap_or_else(|error| panic!("{what}: {error}"));
+                        if !is_sound && !has_finite_answer(name, value, dtype) {
+                            // Not finite, then, and no number that hides it.
+                            if loss.is_finite() {
+                                broken.borrow_mut().push(format!("{what}: {loss}, a number"));
+                            }
+                            continue;
+                        }
+                        let slope = slopes.iter().find(|x| !x.is_finite());
+                        if !loss.is_finite() || slope.is_some() {
+                            let found = format!("{what}: {loss}, gradient {slope:?}");
+                            broken.borrow_mut().push(found);
+                        }
+                    }
+                }
+            }
+        });
+    }
+    let broken = broken.into_inner();
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
