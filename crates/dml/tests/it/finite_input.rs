@@ -56,7 +56,9 @@ fn finite_rows_have_finite_losses_and_gradients() {
                         if !is_sound && !has_finite_answer(name, value, dtype) {
                             // Not finite, then, and no number that hides it.
                             if loss.is_finite() {
-                                broken.borrow_mut().push(format!("{what}: {loss}, a number"));
+                                broken
+                                    .borrow_mut()
+                                    .push(format!("{what}: {loss}, a number"));
                             }
                             continue;
                         }
