@@ -294,7 +294,11 @@ mod tests {
                 }
                 let mut scale = LossScale::new(config);
                 for finite in [true, true, false, true] {
-                    scale.update(finite);
+                    match finite {
+                        true => scale.grow(),
+                        // Refused below the minimum, where the scale stays.
+                        false => scale.back_off().unwrap_or_default(),
+                    }
                     assert!(scale.scale().is_finite(), "{number} {field}");
                 }
             }
