@@ -38,17 +38,23 @@ pub(super) fn probit(u: f64) -> f64 {
             f64::INFINITY
         };
     }
-    // Bisection: 60 halvings of (−40, 40) reach the precision of a double, and initialisation happens once.
-    let (mut low, mut high) = (-40.0, 40.0);
-    for _ in 0..60 {
-        let middle = 0.5 * (low + high);
-        if normal_cdf(middle) < u {
-            low = middle;
-        } else {
-            high = middle;
-        }
+    if u > 0.5 {
+        return -probit(1.0 - u);
     }
-    0.5 * (low + high)
+    // Abramowitz and Stegun, 26.2.23: right to 4.5e-4. Halley's method triples the digits with each step.
+    let t = (-2.0 * u.ln()).sqrt();
+    let numerator = 2.515_517 + t * (0.802_853 + t * 0.010_328);
+    let denominator = 1.0 + t * (1.432_788 + t * (0.189_269 + t * 0.001_308));
+    let mut x = numerator / denominator - t;
+    for _ in 0..3 {
+        let newton = (normal_cdf(x) - u) * (2.0 * PI).sqrt() * (0.5 * x * x).exp();
+        let step = newton / (1.0 + 0.5 * x * newton);
+        if !step.is_finite() {
+            break;
+        }
+        x -= step;
+    }
+    x
 }
 
 #[cfg(test)]
@@ -67,6 +73,12 @@ mod tests {
             assert!((normal_cdf(x) - u).abs() < 1e-14, "{x}: {}", normal_cdf(x));
             assert!((probit(u) - x).abs() < 1e-8, "{u}: {}", probit(u));
         }
+        // It undoes the distribution, from deep in a tail to the middle, and is symmetric.
+        for u in [1e-300, 1e-30, 1e-12, 1e-5, 0.02, 0.2, 0.4, 0.499_999] {
+            let back = normal_cdf(probit(u));
+            assert!((back / u - 1.0).abs() < 1e-10, "{u}: {back}");
+        }
+        assert!((probit(0.75) + probit(0.25)).abs() < 1e-14);
         assert_eq!(
             (normal_cdf(f64::INFINITY), probit(0.0)),
             (1.0, f64::NEG_INFINITY)
