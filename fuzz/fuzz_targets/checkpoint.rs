@@ -1,3 +1,5 @@
+//! libFuzzer's end of the target `checkpoint`.
+
 #![no_main]
 
 use std::sync::OnceLock;

@@ -1,3 +1,5 @@
+//! libFuzzer's end of the target `idx`.
+
 #![no_main]
 
 use std::sync::OnceLock;

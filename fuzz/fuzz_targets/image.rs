@@ -1,3 +1,5 @@
+//! libFuzzer's end of the target `image`.
+
 #![no_main]
 
 use std::sync::OnceLock;

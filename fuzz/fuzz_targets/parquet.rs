@@ -1,3 +1,5 @@
+//! libFuzzer's end of the target `parquet`.
+
 #![no_main]
 
 use std::sync::OnceLock;

@@ -1,3 +1,5 @@
+//! libFuzzer's end of the target `tuples`.
+
 #![no_main]
 
 use std::sync::OnceLock;
