@@ -91,22 +91,34 @@ pub fn without_kernels<R>(f: impl FnOnce() -> R) -> R {
 /// # Errors
 /// [`Error::Device`] for a tensor that is not on the CPU, [`Error::Tensor`] for another element type.
 pub fn with_slice<T: WithDType, R>(tensor: &Tensor, f: impl FnOnce(&[T]) -> R) -> Result<R> {
+    if tensor.elem_count() == 0 {
+        // A view without elements may begin beyond the end of its storage.
+        let (storage, _) = tensor.storage_and_layout();
+        return match &*storage {
+            Storage::Cpu(cpu) => Ok(f(&cpu.as_slice::<T>()?[..0])),
+            _ => Err(not_on_the_cpu(tensor)),
+        };
+    }
     let tensor = tensor.contiguous()?;
     let (storage, layout) = tensor.storage_and_layout();
     let (Storage::Cpu(cpu), Some((start, end))) = (&*storage, layout.contiguous_offsets()) else {
-        return Err(Error::Device {
-            arg: "tensor",
-            expected: "the CPU".to_owned(),
-            got: format!("{:?}", tensor.device().location()),
-        });
+        return Err(not_on_the_cpu(&tensor));
     };
     Ok(f(&cpu.as_slice::<T>()?[start..end]))
+}
+
+fn not_on_the_cpu(tensor: &Tensor) -> Error {
+    Error::Device {
+        arg: "tensor",
+        expected: "the CPU".to_owned(),
+        got: format!("{:?}", tensor.device().location()),
+    }
 }
 
 /// The node of a value that is known already; `backward(input, value, gradient)` gives the gradient of the input.
 ///
 /// # Errors
-/// [`Error::Tensor`] if the input is not on the CPU or the shape does not hold the value.
+/// [`Error::Tensor`] if the input is not on the CPU, [`Error::Length`] if the shape does not hold the value.
 pub fn unary<T: WithDType>(
     name: &'static str,
     input: &Tensor,
@@ -119,7 +131,7 @@ pub fn unary<T: WithDType>(
     }
     Ok(input.apply_op1(Unary {
         name,
-        value: Known::new(value, shape),
+        value: Known::new(value, shape)?,
         backward: Box::new(backward),
     })?)
 }
@@ -127,7 +139,7 @@ pub fn unary<T: WithDType>(
 /// The node of a value of two inputs; `backward(left, right, value, gradient)` gives the gradients of both.
 ///
 /// # Errors
-/// [`Error::Tensor`] if the inputs are not on the CPU or the shape does not hold the value.
+/// [`Error::Tensor`] if the inputs are not on the CPU, [`Error::Length`] if the shape does not hold the value.
 pub fn binary<T: WithDType>(
     name: &'static str,
     left: &Tensor,
@@ -146,7 +158,7 @@ pub fn binary<T: WithDType>(
         right,
         Binary {
             name,
-            value: Known::new(value, shape),
+            value: Known::new(value, shape)?,
             backward: Box::new(backward),
         },
     )?)
@@ -155,7 +167,7 @@ pub fn binary<T: WithDType>(
 /// The node of a value of three inputs; `backward(inputs, value, gradient)` gives the gradient of each that needs one.
 ///
 /// # Errors
-/// [`Error::Tensor`] if the inputs are not on the CPU or the shape does not hold the value.
+/// [`Error::Tensor`] if the inputs are not on the CPU, [`Error::Length`] if the shape does not hold the value.
 pub fn ternary<T: WithDType>(
     name: &'static str,
     inputs: [&Tensor; 3],
@@ -175,7 +187,7 @@ pub fn ternary<T: WithDType>(
         third,
         Ternary {
             name,
-            value: Known::new(value, shape),
+            value: Known::new(value, shape)?,
             backward: Box::new(backward),
         },
     )?)
@@ -185,11 +197,20 @@ pub fn ternary<T: WithDType>(
 struct Known(Mutex<Option<(CpuStorage, Shape)>>);
 
 impl Known {
-    fn new<T: WithDType>(value: Vec<T>, shape: impl Into<Shape>) -> Self {
-        Self(Mutex::new(Some((
+    /// Candle takes the shape on trust, and would read beyond the end of a value that is too short.
+    fn new<T: WithDType>(value: Vec<T>, shape: impl Into<Shape>) -> Result<Self> {
+        let shape = shape.into();
+        if value.len() != shape.elem_count() {
+            return Err(Error::Length {
+                arg: "value",
+                expected: shape.elem_count(),
+                got: value.len(),
+            });
+        }
+        Ok(Self(Mutex::new(Some((
             T::to_cpu_storage_owned(value),
-            shape.into(),
-        ))))
+            shape,
+        )))))
     }
 
     fn take(&self) -> candle_core::Result<(CpuStorage, Shape)> {
@@ -332,6 +353,19 @@ mod tests {
             assert!(!has_kernel(&tensor));
         });
         assert!(has_kernel(&tensor));
+        Ok(())
+    }
+
+    #[test]
+    fn a_value_that_does_not_fill_its_shape_is_an_error() -> Result<()> {
+        let x = Var::new(&[1f32, 2.], &Device::Cpu)?;
+        for length in [0, 1, 3] {
+            let value = vec![0f32; length];
+            let refused = unary("short", &x, value.clone(), 2, |x, _, _| Ok(x.clone()));
+            assert!(matches!(refused, Err(Error::Length { expected: 2, .. })));
+            let both = |x: &Tensor, r: &Tensor, _: &Tensor, _: &Tensor| Ok((x.clone(), r.clone()));
+            assert!(binary("short", &x, &x, value, 2, both).is_err());
+        }
         Ok(())
     }
 

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use dml_kernels::PairMask;
 
-use crate::{Error, IntoLabels, Labels, Result};
+use crate::{Error, IntoLabels, Labels, Result, check};
 
 pub use class_order::ClassOrder;
 pub use verdict::Verdict;
@@ -159,12 +159,16 @@ impl Relation {
     /// A weight for every pair, row by row: above 0 positive with that weight, 0 negative, below 0 or NaN ignored.
     ///
     /// # Errors
-    /// [`Error::Length`] if there are not `queries · references` weights.
+    /// [`Error::Length`] if there are not `queries · references` weights, [`Error::InvalidParameter`] for 2³² rows and
+    /// more.
     pub fn matrix(weights: &[f32], queries: usize, references: usize) -> Result<Self> {
-        if weights.len() != queries * references {
+        check_rows(queries, references)?;
+        // More pairs than can be counted are more than there are weights.
+        let expected = queries.saturating_mul(references);
+        if weights.len() != expected {
             return Err(Error::Length {
                 arg: "weights",
-                expected: queries * references,
+                expected,
                 got: weights.len(),
             });
         }
@@ -180,13 +184,15 @@ impl Relation {
     /// Only the given pairs count; all others are ignored.
     ///
     /// # Errors
-    /// [`Error::Index`] for a pair outside of the rows, [`Error::Unsupported`] for a pair given as both.
+    /// [`Error::Index`] for a pair outside of the rows, [`Error::Unsupported`] for a pair given as both,
+    /// [`Error::InvalidParameter`] for 2³² rows and more.
     pub fn pairs(
         positive: &[(u32, u32)],
         negative: &[(u32, u32)],
         queries: usize,
         references: usize,
     ) -> Result<Self> {
+        check_rows(queries, references)?;
         for (arg, pairs) in [("positive", positive), ("negative", negative)] {
             for (position, &(q, r)) in pairs.iter().enumerate() {
                 for (got, limit) in [(q, queries), (r, references)] {
@@ -484,6 +490,15 @@ impl Relation {
             }
         }
     }
+}
+
+/// Whether rows can be told apart by their numbers, which are `u32`.
+fn check_rows(queries: usize, references: usize) -> Result<()> {
+    for (name, rows) in [("queries", queries), ("references", references)] {
+        let fits = u32::try_from(rows).is_ok();
+        check::parameter(fits, name, rows as f64, "fewer than 2³² rows")?;
+    }
+    Ok(())
 }
 
 fn jaccard(a: &[i64], b: &[i64]) -> Verdict {

@@ -24,4 +24,6 @@ pub use hamming::HammingDistance;
 pub use mahalanobis::{MahalanobisDistance, MahalanobisDistanceConfig};
 
 #[cfg(test)]
+mod extremes;
+#[cfg(test)]
 mod tests;

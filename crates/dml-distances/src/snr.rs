@@ -10,13 +10,13 @@
 //! With rows x̄ whose own mean is taken off, this is ‖x̄ − r̄‖² / ‖x̄‖²: a matrix of squared Euclidean distances with
 //! each row scaled, in quadratic memory, and without the cancellation of var(x) + var(r) − 2 cov(x, r).
 
-use dml_core::candle_core::{D, Tensor};
+use dml_core::candle_core::{D, DType, Tensor};
 use dml_core::{Distance, DistanceKind, Error, Formula, Result, TensorExt, check};
 
 use crate::frame::Frame;
 
-/// The smallest ‖x̄‖² that is divided by: a row of equal coordinates has no variance, and distance 0 from its like. No
-/// smaller, since normalising a zero row multiplies gradients by 1e12, and their product has to stay finite.
+/// The smallest ‖x̄‖² that is divided by: a row of equal coordinates has no variance, and distance 0 from its like. Its
+/// distances have gradient 0: what a division by this makes of a gradient says nothing, and overflows for short rows.
 const LEAST_SIGNAL: f64 = 1e-20;
 
 /// Knobs of [`SNRDistance`].
@@ -93,17 +93,26 @@ fn centered(arg: &'static str, rows: &Tensor) -> Result<Tensor> {
     }
 }
 
-/// ‖x̄‖² of each row `[rows]`, or the least signal where it is smaller.
-fn signal(centered: &Tensor) -> Result<Tensor> {
+/// ‖x̄‖² of each row `[rows]`, or the least signal where it is not larger, and which rows these are, if any.
+fn signal(centered: &Tensor) -> Result<(Tensor, Option<Tensor>)> {
     let squares = centered.sqr()?.sum(1)?;
     let least = (squares.ones_like()? * LEAST_SIGNAL)?;
-    Ok(squares.gt(&least)?.where_cond(&squares, &least)?)
+    let is_silent = squares.le(&least)?;
+    let silent = is_silent.to_dtype(DType::U32)?.sum_all()?;
+    let silent = silent.to_scalar::<u32>()? > 0;
+    let signal = is_silent.where_cond(&least, &squares)?;
+    Ok((signal, silent.then_some(is_silent)))
 }
 
 fn ratios_of_pairs(query: &Tensor, reference: &Tensor) -> Result<Tensor> {
     let (query, reference) = (centered("query", query)?, centered("reference", reference)?);
     let noise = (&query - reference)?.sqr()?.sum(1)?;
-    Ok((noise / signal(&query)?)?)
+    let (signal, silent) = signal(&query)?;
+    let ratios = (noise / signal)?;
+    Ok(match silent {
+        None => ratios,
+        Some(silent) => silent.where_cond(&ratios.detach(), &ratios)?,
+    })
 }
 
 impl Distance for SNRDistance {
@@ -113,7 +122,16 @@ impl Distance for SNRDistance {
             .map(|r| centered("reference", &self.frame.prepare(r)?))
             .transpose()?;
         let noise = query.pairwise_squared(reference.as_ref().unwrap_or(&query))?;
-        noise.divide_rows(&signal(&query)?)?.power(self.frame.power)
+        let (signal, silent) = signal(&query)?;
+        let ratios = noise.divide_rows(&signal)?;
+        let ratios = match silent {
+            None => ratios,
+            Some(silent) => silent
+                .unsqueeze(1)?
+                .broadcast_as(ratios.shape())?
+                .where_cond(&ratios.detach(), &ratios)?,
+        };
+        ratios.power(self.frame.power)
     }
 
     fn kind(&self) -> DistanceKind {
@@ -146,7 +164,7 @@ impl Distance for SNRDistance {
 mod tests {
     use super::*;
     use crate::tests::{flat, rows, scattered};
-    use dml_core::candle_core::{DType, Var};
+    use dml_core::candle_core::Var;
 
     fn raw(power: f64) -> SNRDistance {
         SNRDistance::new(SNRDistanceConfig {

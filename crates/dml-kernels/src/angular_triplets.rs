@@ -12,6 +12,7 @@
 
 use std::fmt;
 
+use crate::lengths;
 use crate::{Real, TripletSet, map_rows};
 use pulp::Arch;
 
@@ -61,6 +62,24 @@ pub struct Triangle<'a, T> {
     pub among: Option<&'a [T]>,
 }
 
+impl<T> Triangle<'_, T> {
+    /// # Panics
+    /// Unless lengths fit each other.
+    fn check(&self) {
+        let anchors = lengths::rows("anchors", self.anchors.len(), self.dim);
+        let references = lengths::rows("references", self.references.len(), self.dim);
+        let area = lengths::area("from_anchor", anchors, references);
+        lengths::length("from_anchor", self.from_anchor.len(), area);
+        match self.among {
+            Some(among) => {
+                let area = lengths::area("among", references, references);
+                lengths::length("among", among.len(), area);
+            }
+            None => lengths::length("references", references, anchors),
+        }
+    }
+}
+
 /// What one task works with.
 #[derive(Default)]
 struct Scratch<T> {
@@ -72,6 +91,9 @@ struct Scratch<T> {
 
 impl<T: Real> AngularTriplets<T> {
     /// Chooses triplets whose angle is larger than `angle` radians, in `[0, π/2)`; `epsilon` is ε.
+    ///
+    /// # Panics
+    /// If a length does not fit the shapes.
     #[must_use]
     pub fn new(
         rows: Triangle<'_, T>,
@@ -79,6 +101,7 @@ impl<T: Real> AngularTriplets<T> {
         epsilon: f64,
         split: impl Fn(usize, &mut Vec<u32>, &mut Vec<u32>) + Send + Sync + 'static,
     ) -> Self {
+        rows.check();
         let half_square = |matrix: &[T]| -> Vec<T> {
             let half = T::from_f64(0.5);
             matrix.iter().map(|d| half * *d * *d).collect()

@@ -10,6 +10,7 @@
 //! so each bin is one piece, found by binary search and summed by prefix sums.
 
 use crate::Real;
+use crate::lengths;
 use crate::triplet_walk::{Group, TripletWalk};
 
 /// Bins of gaps.
@@ -72,6 +73,9 @@ impl GapBins {
     }
 
     /// The histogram of the gaps of all triplets; `matrix` is `[anchors, references]`.
+    ///
+    /// # Panics
+    /// If a length does not fit the shapes.
     #[must_use]
     pub fn histogram<T: Real>(
         self,
@@ -79,6 +83,7 @@ impl GapBins {
         references: usize,
         walk: TripletWalk<'_>,
     ) -> Vec<f64> {
+        lengths::rows("matrix", matrix.len(), references);
         let none = &mut [];
         let parts = walk.fold(
             matrix,
@@ -117,6 +122,7 @@ impl GapBins {
         walk: TripletWalk<'_>,
         weights: &[f64],
     ) -> (f64, Vec<T>) {
+        lengths::rows("matrix", matrix.len(), references);
         assert_eq!(weights.len(), self.bins, "one weight a bin");
         let mut gradient = vec![T::ZERO; matrix.len()];
         let parts = walk.fold(

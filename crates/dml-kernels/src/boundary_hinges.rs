@@ -9,6 +9,7 @@
 //! sums of the other.
 
 use crate::Real;
+use crate::lengths;
 use crate::triplet_margin::hinge;
 use crate::triplet_walk::TripletWalk;
 
@@ -76,6 +77,9 @@ impl<T: Real> BoundaryHinges<T> {
     }
 
     /// How many hinges of all triplets are above 0, or NaN: up to two a triplet.
+    ///
+    /// # Panics
+    /// If a length does not fit the shapes.
     #[must_use]
     pub fn active(
         &self,
@@ -84,6 +88,8 @@ impl<T: Real> BoundaryHinges<T> {
         boundaries: &[T],
         walk: TripletWalk<'_>,
     ) -> u64 {
+        let anchors = lengths::rows("matrix", matrix.len(), references);
+        lengths::length("boundaries", boundaries.len(), anchors);
         let parts = walk.fold(
             matrix,
             references,
@@ -113,6 +119,9 @@ impl<T: Real> BoundaryHinges<T> {
     }
 
     /// The sum over all triplets; `matrix` is `[anchors, references]`, with one boundary for each anchor.
+    ///
+    /// # Panics
+    /// If a length does not fit the shapes.
     #[must_use]
     pub fn sum(
         &self,
@@ -121,6 +130,8 @@ impl<T: Real> BoundaryHinges<T> {
         boundaries: &[T],
         walk: TripletWalk<'_>,
     ) -> BoundarySum<T> {
+        let anchors = lengths::rows("matrix", matrix.len(), references);
+        lengths::length("boundaries", boundaries.len(), anchors);
         let mut gradient = vec![T::ZERO; matrix.len()];
         let parts = walk.fold(
             matrix,

@@ -10,6 +10,7 @@
 use rayon::prelude::*;
 
 use crate::here::Here;
+use crate::lengths;
 use crate::row_chunks::worth_a_thread;
 use crate::softmax::softmax_in_place;
 use crate::{Real, for_each_row, zeros};
@@ -46,6 +47,9 @@ pub struct ClassLogSums<T> {
 /// assert!((sums.values[0] - 2f64.ln()).abs() < 1e-15 && (sums.values[1] - 4f64.ln()).abs() < 1e-15);
 /// assert!((sums.slopes[0] + 0.5).abs() < 1e-15 && (sums.slopes[1] - 0.75).abs() < 1e-15);
 /// ```
+///
+/// # Panics
+/// If a length does not fit the shapes.
 #[must_use]
 pub fn class_log_sums<T: Real>(
     x: &[T],
@@ -55,9 +59,17 @@ pub fn class_log_sums<T: Real>(
     own: Line<T>,
     others: Line<T>,
 ) -> ClassLogSums<T> {
+    let area = lengths::area("x", members.len(), rows);
+    lengths::length("x", x.len(), area);
+    if !weights.is_empty() {
+        lengths::length("weights", weights.len(), rows);
+    }
+    for members in members {
+        lengths::below("members", members, rows);
+    }
     let classes = members.len();
     let mut values = vec![T::ZERO; 2 * classes];
-    let mut slopes = zeros(classes * rows);
+    let mut slopes = zeros(area);
     let (own_values, other_values) = values.split_at_mut(classes);
     own_values
         .par_chunks_mut(CLASSES)
@@ -110,6 +122,9 @@ fn lines<T: Real>(x: &[T], weights: &[T], line: Line<T>, out: &mut [T]) {
 }
 
 /// The gradient with respect to the matrix, given that of the values.
+///
+/// # Panics
+/// If a length does not fit the shapes.
 #[must_use]
 pub fn class_log_sums_backward<T: Real>(
     slopes: &[T],
@@ -117,6 +132,12 @@ pub fn class_log_sums_backward<T: Real>(
     members: &[Vec<u32>],
     gradient: &[T],
 ) -> Vec<T> {
+    lengths::length(
+        "slopes",
+        slopes.len(),
+        lengths::area("slopes", members.len(), rows),
+    );
+    lengths::length("gradient", gradient.len(), 2 * members.len());
     let arch = pulp::Arch::new();
     let (own, others) = gradient.split_at(members.len());
     let mut out = zeros(slopes.len());

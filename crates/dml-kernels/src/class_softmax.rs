@@ -12,6 +12,7 @@
 use rayon::prelude::*;
 
 use crate::here::Here;
+use crate::lengths;
 use crate::row_chunks::worth_a_thread;
 use crate::softmax::softmax_in_place;
 use crate::{Real, for_each_row, zeros};
@@ -66,12 +67,16 @@ pub struct LogitGradients<T> {
 /// assert!((entropy.values[0] - 2f64.ln()).abs() < 1e-15);
 /// assert_eq!(entropy.shares, [-0.5, 0.5]);
 /// ```
+///
+/// # Panics
+/// If a length does not fit the shapes, or a row's class is not among them.
 pub fn cross_entropies<T: Real>(
     x: &[T],
     width: usize,
     logits: Logits<'_, T>,
     margin: impl Fn(f64) -> (f64, f64) + Sync,
 ) -> CrossEntropies<T> {
+    logits.check(x, width);
     let rows = logits.own.len();
     let mut values = vec![T::ZERO; rows];
     let mut margins = vec![(T::ZERO, T::ZERO); rows];
@@ -104,6 +109,20 @@ pub fn cross_entropies<T: Real>(
 }
 
 impl<T: Real> Logits<'_, T> {
+    /// # Panics
+    /// Unless `x` is `[rows, width]`, factors are as many, and classes are below `width`.
+    fn check(&self, x: &[T], width: usize) {
+        let rows = self.own.len();
+        lengths::length("x", x.len(), lengths::area("x", rows, width));
+        lengths::below("own", self.own, width);
+        if let Some(factors) = self.rows {
+            lengths::length("rows", factors.len(), rows);
+        }
+        if let Some(factors) = self.classes {
+            lengths::length("classes", factors.len(), width);
+        }
+    }
+
     fn row_factor(&self, i: usize) -> T {
         self.rows.map_or(self.scale, |rows| self.scale * rows[i])
     }
@@ -139,6 +158,9 @@ impl<T: Real> Logits<'_, T> {
 }
 
 /// The gradient of Σ g·value with respect to the matrix `x` `[rows, width]` and the factors.
+///
+/// # Panics
+/// If a length does not fit the shapes, or a row's class is not among them.
 #[must_use]
 pub fn cross_entropies_backward<T: Real>(
     x: &[T],
@@ -147,6 +169,10 @@ pub fn cross_entropies_backward<T: Real>(
     entropies: &CrossEntropies<T>,
     gradient: &[T],
 ) -> LogitGradients<T> {
+    logits.check(x, width);
+    lengths::length("shares", entropies.shares.len(), x.len());
+    lengths::length("margins", entropies.margins.len(), logits.own.len());
+    lengths::length("gradient", gradient.len(), logits.own.len());
     let arch = pulp::Arch::new();
     let (shares, margins) = (&entropies.shares, &entropies.margins);
     let mut out = zeros(x.len());

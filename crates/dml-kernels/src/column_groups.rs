@@ -9,6 +9,7 @@
 use rayon::prelude::*;
 
 use crate::here::Here;
+use crate::lengths;
 use crate::{Real, for_each_row, zeros};
 
 /// About how many numbers one task takes at a time; fixed, so that results do not depend on the number of threads.
@@ -26,8 +27,12 @@ fn groups_per_task(size: usize) -> usize {
 ///
 /// assert_eq!(largest(&[1f32, 2., 5., 5.], 2), (vec![2., 5.], vec![1, 0]));
 /// ```
+///
+/// # Panics
+/// If a length does not fit the shapes.
 #[must_use]
 pub fn largest<T: Real>(x: &[T], size: usize) -> (Vec<T>, Vec<u32>) {
+    lengths::rows("x", x.len(), size);
     let count = x.len().checked_div(size).unwrap_or(0);
     let mut values = vec![T::ZERO; count];
     let mut places = vec![0; count];
@@ -52,8 +57,12 @@ pub fn largest<T: Real>(x: &[T], size: usize) -> (Vec<T>, Vec<u32>) {
 }
 
 /// The gradient with respect to the matrix: that of a group goes to its largest.
+///
+/// # Panics
+/// If a length does not fit the shapes, or a place lies outside of its group.
 #[must_use]
 pub fn largest_backward<T: Real>(places: &[u32], gradient: &[T], size: usize) -> Vec<T> {
+    lengths::length("gradient", gradient.len(), places.len());
     let mut out = zeros(places.len() * size);
     for_each_row(&mut out, size, |group, out| {
         out[places[group] as usize] = gradient[group];
@@ -69,8 +78,12 @@ pub fn largest_backward<T: Real>(places: &[u32], gradient: &[T], size: usize) ->
 /// let (means, slopes) = softmax_means(&[1f64, 1.0], 2, 0.5);
 /// assert_eq!((means, slopes), (vec![1.0], vec![0.5, 0.5]));
 /// ```
+///
+/// # Panics
+/// If a length does not fit the shapes.
 #[must_use]
 pub fn softmax_means<T: Real>(x: &[T], size: usize, gamma: f64) -> (Vec<T>, Vec<T>) {
+    lengths::rows("x", x.len(), size);
     let sharpness = T::from_f64(1.0 / gamma);
     let arch = pulp::Arch::new();
     let mut means = vec![T::ZERO; x.len().checked_div(size).unwrap_or(0)];

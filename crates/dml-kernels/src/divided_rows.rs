@@ -7,6 +7,7 @@
 use rayon::prelude::*;
 
 use crate::here::Here;
+use crate::lengths;
 use crate::row_chunks::worth_a_thread;
 use crate::{Real, for_each_row, zeros};
 
@@ -15,8 +16,15 @@ use crate::{Real, for_each_row, zeros};
 /// ```
 /// assert_eq!(dml_kernels::divided_rows::divided_rows(&[1f32, 2., 3., 4.], &[1., 2.], 2), [1., 2., 1.5, 2.]);
 /// ```
+///
+/// # Panics
+/// If a length does not fit the shapes.
 #[must_use]
 pub fn divided_rows<T: Real>(x: &[T], divisors: &[T], width: usize) -> Vec<T> {
+    let rows = lengths::rows("x", x.len(), width);
+    if width > 0 {
+        lengths::length("divisors", divisors.len(), rows);
+    }
     let mut out = zeros(x.len());
     for_each_row(&mut out, width, |i, out| {
         for (out, x) in out.iter_mut().zip(&x[i * width..]) {
@@ -27,6 +35,9 @@ pub fn divided_rows<T: Real>(x: &[T], divisors: &[T], width: usize) -> Vec<T> {
 }
 
 /// The gradient of Σ g·y with respect to the divisors, given the quotients `y`: `[rows]`.
+///
+/// # Panics
+/// If a length does not fit the shapes.
 #[must_use]
 pub fn divisor_gradient<T: Real>(
     quotients: &[T],
@@ -34,6 +45,11 @@ pub fn divisor_gradient<T: Real>(
     divisors: &[T],
     width: usize,
 ) -> Vec<T> {
+    let rows = lengths::rows("quotients", quotients.len(), width);
+    lengths::length("gradient", gradient.len(), quotients.len());
+    if width > 0 {
+        lengths::length("divisors", divisors.len(), rows);
+    }
     if width == 0 {
         return vec![T::ZERO; divisors.len()];
     }

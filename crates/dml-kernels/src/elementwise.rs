@@ -5,6 +5,7 @@ use rayon::prelude::*;
 
 use crate::Real;
 use crate::here::Here;
+use crate::lengths;
 use crate::row_chunks::worth_a_thread;
 
 /// How many numbers a task takes at a time.
@@ -32,8 +33,12 @@ pub fn map<T: Real>(x: &[T], f: impl Fn(T) -> T + Sync) -> Vec<T> {
 }
 
 /// `f` of every pair of numbers; the slices are of one length.
+///
+/// # Panics
+/// Unless the slices are of one length.
 #[must_use]
 pub fn zip_map<T: Real>(x: &[T], y: &[T], f: impl Fn(T, T) -> T + Sync) -> Vec<T> {
+    lengths::length("y", y.len(), x.len());
     let arch = Arch::new();
     let mut out = vec![T::ZERO; x.len().min(y.len())];
     out.par_chunks_mut(RUN)
@@ -54,8 +59,15 @@ pub fn zip_map<T: Real>(x: &[T], y: &[T], f: impl Fn(T, T) -> T + Sync) -> Vec<T
 }
 
 /// Every row of `width` numbers times its factor.
+///
+/// # Panics
+/// If a length does not fit the shapes.
 #[must_use]
 pub fn scale_rows<T: Real>(x: &[T], factors: &[T], width: usize) -> Vec<T> {
+    let rows = lengths::rows("x", x.len(), width);
+    if width > 0 {
+        lengths::length("factors", factors.len(), rows);
+    }
     let arch = Arch::new();
     let mut out = vec![T::ZERO; x.len()];
     crate::for_each_row(&mut out, width, |i, out| {

@@ -18,6 +18,7 @@ use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
 use crate::here::Here;
+use crate::lengths;
 use crate::pairwise_lp::direct::{self, EuclideanOfPair};
 use crate::pairwise_lp::gradient;
 use crate::row_chunks::worth_a_thread;
@@ -71,8 +72,13 @@ impl Form {
 }
 
 /// Distances `[queries, references]` between the rows of `x` `[queries, dim]` and `r` `[references, dim]`.
+///
+/// # Panics
+/// If a length does not fit the shapes.
 #[must_use]
 pub fn euclidean<T: Real>(x: &[T], r: &[T], dim: usize, form: Form) -> Vec<T> {
+    lengths::rows("x", x.len(), dim);
+    lengths::rows("r", r.len(), dim);
     match Centered::of_both(x, r, dim) {
         None => direct::euclidean(x, r, dim, form),
         Some((left, right)) => {
@@ -86,8 +92,12 @@ pub fn euclidean<T: Real>(x: &[T], r: &[T], dim: usize, form: Form) -> Vec<T> {
 }
 
 /// Distances `[rows, rows]` of the rows of `x` `[rows, dim]` among themselves: symmetric, at half the cost.
+///
+/// # Panics
+/// If a length does not fit the shapes.
 #[must_use]
 pub fn euclidean_among<T: Real>(x: &[T], dim: usize, form: Form) -> Vec<T> {
+    lengths::rows("x", x.len(), dim);
     match Centered::of_one(x, dim) {
         None => direct::euclidean_among(x, dim, form),
         Some(rows) => {
@@ -100,6 +110,9 @@ pub fn euclidean_among<T: Real>(x: &[T], dim: usize, form: Form) -> Vec<T> {
 
 /// The gradient of Σ g·d with respect to `rows`, the rows of one side, for the distances of [`euclidean`] (or
 /// [`euclidean_among`], with both sides the same) and their gradient `g`, both `[queries, references]`.
+///
+/// # Panics
+/// If a length does not fit the shapes.
 #[must_use]
 pub fn euclidean_backward<T: Real>(
     rows: &[T],
@@ -110,6 +123,7 @@ pub fn euclidean_backward<T: Real>(
     form: Form,
     side: Side,
 ) -> Vec<T> {
+    side.check(gradient, rows, others, values, dim);
     let centered = if side == Side::Both {
         Centered::of_one(rows, dim).map(|rows| (rows.clone(), rows))
     } else {

@@ -11,16 +11,21 @@ use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
 use crate::here::Here;
+use crate::lengths;
 use crate::{Real, zeros};
 
 /// How many codes are compared at once: their counts stay in vector registers.
 const LANES: usize = 32;
 
 /// The codes of the rows of `x` `[rows, dim]`, `⌈dim / 8⌉` bytes each.
+///
+/// # Panics
+/// If a length does not fit the shapes.
 #[must_use]
 pub fn pack_signs<T: Real>(x: &[T], dim: usize) -> Vec<u8> {
+    let rows = lengths::rows("x", x.len(), dim);
     let width = dim.div_ceil(8);
-    let mut codes = vec![0; x.len() / dim.max(1) * width];
+    let mut codes = vec![0; rows * width];
     codes
         .par_chunks_mut(width.max(1))
         .zip(x.par_chunks(dim.max(1)))
@@ -37,8 +42,13 @@ pub fn pack_signs<T: Real>(x: &[T], dim: usize) -> Vec<u8> {
 
 /// In how many bits the codes of `x` `[queries, width]` and `r` `[references, width]` differ: `[queries, references]`,
 /// exact up to 2²⁴.
+///
+/// # Panics
+/// If a length does not fit the shapes.
 #[must_use]
 pub fn hamming(x: &[u8], r: &[u8], width: usize) -> Vec<f32> {
+    lengths::rows("x", x.len(), width);
+    lengths::rows("r", r.len(), width);
     if width == 0 || x.is_empty() || r.is_empty() {
         return Vec::new();
     }
@@ -61,8 +71,13 @@ pub fn hamming(x: &[u8], r: &[u8], width: usize) -> Vec<f32> {
 }
 
 /// In how many bits code i of `x` and code i of `r` differ.
+///
+/// # Panics
+/// If a length does not fit the shapes.
 #[must_use]
 pub fn hamming_of_pairs(x: &[u8], r: &[u8], width: usize) -> Vec<f32> {
+    lengths::rows("x", x.len(), width);
+    lengths::length("r", r.len(), x.len());
     let pairs = x
         .chunks_exact(width.max(1))
         .zip(r.chunks_exact(width.max(1)));

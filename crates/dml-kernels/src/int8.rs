@@ -11,6 +11,7 @@ use rayon::prelude::*;
 
 use crate::Real;
 use crate::here::Here;
+use crate::lengths;
 
 /// Queries of a block, and rows of a tile: both stay in the first-level cache.
 const QUERIES: usize = 8;
@@ -34,8 +35,12 @@ pub struct Int8Rows {
 /// assert_eq!(rows.codes, [127, -64, 0, 0]);
 /// assert_eq!(rows.steps, [1. / 127., 0.]);
 /// ```
+///
+/// # Panics
+/// If a length does not fit the shapes.
 #[must_use]
 pub fn quantize<T: Real>(x: &[T], dim: usize) -> Int8Rows {
+    lengths::rows("x", x.len(), dim);
     let rows: Vec<(Vec<i8>, f32)> =
         x.par_chunks_exact(dim.max(1))
             .with_min_len(64)
@@ -63,8 +68,13 @@ pub fn quantize<T: Real>(x: &[T], dim: usize) -> Int8Rows {
 
 /// The inner products of the codes of `x` `[queries, dim]` and `r` `[references, dim]`: `[queries, references]`, exact up to
 /// 2²⁴.
+///
+/// # Panics
+/// If a length does not fit the shapes.
 #[must_use]
 pub fn products(x: &[i8], r: &[i8], dim: usize) -> Vec<f32> {
+    lengths::rows("x", x.len(), dim);
+    lengths::rows("r", r.len(), dim);
     if dim == 0 || x.is_empty() || r.is_empty() {
         return Vec::new();
     }

@@ -10,6 +10,7 @@
 use rayon::prelude::*;
 
 use crate::here::Here;
+use crate::lengths;
 use crate::matrix_product::{Existing, Matrix, MatrixMut, product};
 use crate::{Real, zeros};
 
@@ -30,7 +31,7 @@ const ROWS: usize = 64;
 /// Unless there are n · n numbers.
 #[must_use]
 pub fn inverse<T: Real>(matrix: &[T], n: usize) -> Option<Vec<T>> {
-    assert_eq!(matrix.len(), n * n, "the matrix is square");
+    lengths::length("matrix", matrix.len(), lengths::area("matrix", n, n));
     let mut lu: Vec<f64> = matrix.iter().map(|x| x.to_f64()).collect();
     let order = factorise(&mut lu, n)?;
     let mut out = zeros::<f64>(n * n);

@@ -5,6 +5,7 @@ mod distance_order;
 mod exponential;
 mod here;
 mod lanes;
+mod lengths;
 pub mod matrix_gradient;
 mod real;
 mod row_chunks;

@@ -8,14 +8,21 @@
 //!
 //! The largest exponent is taken out of the sum first, so nothing overflows.
 
+use crate::lengths;
 use crate::{Real, for_each_row};
 use pulp::Arch;
 
 /// `y` `[rows]` of `x` `[rows, width]`; `keep` `[rows, width]` is not 0 where an entry counts, and `None` keeps all.
+///
+/// # Panics
+/// If a length does not fit the shapes.
 #[must_use]
 pub fn log_sum_exp<T: Real>(x: &[T], keep: Option<&[u8]>, width: usize, add_one: bool) -> Vec<T> {
+    let rows = lengths::rows("x", x.len(), width);
+    if let Some(keep) = keep {
+        lengths::length("keep", keep.len(), x.len());
+    }
     let arch = Arch::new();
-    let rows = x.len().checked_div(width).unwrap_or(0);
     let mut out = vec![T::ZERO; rows];
     for_each_row(&mut out, 1, |i, out| {
         let row = &x[i * width..][..width];
@@ -64,6 +71,9 @@ fn of_row<T: Real>(row: &[T], keep: Option<&[u8]>, add_one: bool) -> T {
 }
 
 /// The gradient with respect to `x`, given the result `y` and its gradient, both `[rows]`.
+///
+/// # Panics
+/// If a length does not fit the shapes.
 #[must_use]
 pub fn log_sum_exp_backward<T: Real>(
     x: &[T],
@@ -72,6 +82,14 @@ pub fn log_sum_exp_backward<T: Real>(
     gradient: &[T],
     width: usize,
 ) -> Vec<T> {
+    let rows = lengths::rows("x", x.len(), width);
+    if let Some(keep) = keep {
+        lengths::length("keep", keep.len(), x.len());
+    }
+    if width > 0 {
+        lengths::length("y", y.len(), rows);
+        lengths::length("gradient", gradient.len(), rows);
+    }
     let arch = Arch::new();
     let mut out = vec![T::ZERO; x.len()];
     for_each_row(&mut out, width, |i, out| {

@@ -9,6 +9,7 @@
 
 use std::ops::Range;
 
+use crate::lengths;
 use crate::transpose::transpose;
 use crate::{Real, for_each_row};
 
@@ -45,13 +46,13 @@ impl<'a, T: Real> MatrixGradient<'a, T> {
     /// If entries or factors are not as many as the shape says.
     #[must_use]
     pub fn new(summands: Vec<Summand<'a, T>>, height: usize, width: usize) -> Self {
+        let area = lengths::area("gradient", height, width);
         for summand in &summands {
-            assert!(
-                summand.entries.is_none_or(|e| e.len() == height * width),
-                "a summand has an entry for each of the matrix"
-            );
+            if let Some(entries) = summand.entries {
+                lengths::length("entries", entries.len(), area);
+            }
             if let Factor::OfRows(factors) = summand.factor {
-                assert_eq!(factors.len(), height, "a summand has a factor for each row");
+                lengths::length("factors", factors.len(), height);
             }
         }
         Self {
@@ -62,6 +63,9 @@ impl<'a, T: Real> MatrixGradient<'a, T> {
     }
 
     /// A gradient that is written out, `width` entries a row.
+    ///
+    /// # Panics
+    /// Unless the entries fill whole rows.
     #[must_use]
     pub fn written_out(entries: &'a [T], width: usize) -> Self {
         let summand = Summand {
@@ -220,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "a factor for each row")]
+    #[should_panic(expected = "factors: expected 2 numbers")]
     fn factors_are_as_many_as_rows() {
         let summand = Summand {
             entries: None,

@@ -11,6 +11,7 @@ use rayon::prelude::*;
 use crate::Real;
 use crate::conv2d::Pooling;
 use crate::here::Here;
+use crate::lengths;
 
 /// The maxima of planes, and where they came from.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,17 +26,21 @@ pub struct Maxima<T> {
 const WORK: usize = 16_384;
 
 /// Pools every plane of `input`, `[planes, height, width]`.
+///
+/// # Panics
+/// If a length does not fit the shapes.
 #[must_use]
 pub fn max_pool2d<T: Real>(input: &[T], image: [usize; 2], pooling: &Pooling) -> Maxima<T> {
+    let area = lengths::area("image", image[0], image[1]);
+    let planes = lengths::rows("input", input.len(), area);
     let windows = pooling.windows(image);
-    let (area, count) = (image[0] * image[1], windows.len());
+    let count = windows.len();
     if area == 0 || count == 0 {
         return Maxima {
             values: Vec::new(),
             pixels: Vec::new(),
         };
     }
-    let planes = input.len() / area;
     let mut values = vec![T::ZERO; planes * count];
     let mut pixels = vec![0u32; planes * count];
     let run = (WORK / area).max(1);
@@ -66,6 +71,9 @@ pub fn max_pool2d<T: Real>(input: &[T], image: [usize; 2], pooling: &Pooling) ->
 }
 
 /// The gradient of the input `[planes, height, width]`, given that of the maxima.
+///
+/// # Panics
+/// If a length does not fit the shapes, or a pixel lies outside of the image.
 #[must_use]
 pub fn max_pool2d_backward<T: Real>(
     pixels: &[u32],
@@ -73,7 +81,9 @@ pub fn max_pool2d_backward<T: Real>(
     image: [usize; 2],
     windows: usize,
 ) -> Vec<T> {
-    let area = image[0] * image[1];
+    let area = lengths::area("image", image[0], image[1]);
+    lengths::rows("gradient", gradient.len(), windows);
+    lengths::length("pixels", pixels.len(), gradient.len());
     if windows == 0 || area == 0 {
         return Vec::new();
     }

@@ -1,9 +1,13 @@
 //! Rows divided by their p-norm, and the gradient of that.
 //!
 //! ```text
-//! x̂ = x / max(‖x‖ₚ, ε),   ε = 1e-12
-//! ∂/∂x = (g − (g·x̂) ∂‖x‖ₚ/∂x) / ‖x‖ₚ     g / ε where ‖x‖ₚ < ε
+//! x̂ = x / ‖x‖ₚ                             0 where ‖x‖ₚ = 0
+//! ∂/∂x = (g − (g·x̂) ∂‖x‖ₚ/∂x) / ‖x‖ₚ       0 where ‖x‖ₚ = 0
 //! ```
+//!
+//! Rows are divided by their true norm, however short they are: a bound below it would make cosines of short rows
+//! products of lengths, and gradients of rows of zeros as large as the inverse of the bound. A row with a coordinate
+//! that is NaN becomes NaN, with every norm.
 
 use std::mem::MaybeUninit;
 
@@ -13,38 +17,58 @@ use rayon::prelude::*;
 use crate::here::Here;
 use crate::row_chunks::worth_a_thread;
 use crate::zeros::unwritten;
-use crate::{Real, for_each_row};
+use crate::{Real, for_each_row, lengths};
 
 /// Rows that one task takes at a time.
 const ROWS: usize = 32;
 /// Sums that run side by side: one alone would wait four cycles for every addition.
 const LANES: usize = 8;
 
-/// The smallest divisor, as in PyTorch's `normalize`.
-pub const EPSILON: f64 = 1e-12;
+/// Sums of squares in double precision that lost no digits to under- or overflow.
+const FULL_PRECISION: std::ops::Range<f64> = 1e-290..1e300;
 
-/// ‖x‖ₚ for `p >= 1`, infinity included; sums run in double precision.
+/// ‖x‖ₚ for `p >= 1`, infinity included; sums run in double precision. NaN if a coordinate is.
 #[must_use]
 #[inline(always)]
 pub fn norm<T: Real>(row: &[T], p: f64) -> f64 {
     let magnitudes = row.iter().map(|x| x.to_f64().abs());
     if p == 2.0 {
-        sum_of_squares(row).sqrt()
+        let square = sum_of_squares(row);
+        if FULL_PRECISION.contains(&square) {
+            return square.sqrt();
+        }
+        scaled_norm(row, 2.0)
     } else if p == 1.0 {
         magnitudes.sum()
     } else if p.is_infinite() {
-        magnitudes.fold(0.0, f64::max)
+        largest_magnitude(row)
     } else {
-        // Scaled by the largest entry: xᵖ alone would overflow or vanish for ordinary rows when p is large.
-        let top = magnitudes.clone().fold(0.0, f64::max);
-        if top == 0.0 || !top.is_finite() {
-            return top;
-        }
-        top * magnitudes
-            .map(|x| (x / top).powf(p))
-            .sum::<f64>()
-            .powf(1.0 / p)
+        scaled_norm(row, p)
     }
+}
+
+/// The largest of the magnitudes; NaN if a coordinate is.
+#[inline(always)]
+fn largest_magnitude<T: Real>(row: &[T]) -> f64 {
+    row.iter().fold(0.0, |top, x| {
+        let x = x.to_f64().abs();
+        if x > top || x.is_nan() { x } else { top }
+    })
+}
+
+/// ‖x‖ₚ from coordinates as shares of the largest one: xᵖ alone would overflow or vanish for ordinary rows when p is
+/// large, and for p = 2 where coordinates are very large or very small.
+#[inline(never)]
+fn scaled_norm<T: Real>(row: &[T], p: f64) -> f64 {
+    let top = largest_magnitude(row);
+    if top == 0.0 || !top.is_finite() {
+        return top;
+    }
+    let shares = row.iter().map(|x| x.to_f64().abs() / top);
+    if p == 2.0 {
+        return top * shares.map(|x| x * x).sum::<f64>().sqrt();
+    }
+    top * shares.map(|x| x.powf(p)).sum::<f64>().powf(1.0 / p)
 }
 
 /// `Σ x²` in double precision.
@@ -69,16 +93,19 @@ fn dot<T: Real>(x: &[T], y: &[T]) -> f64 {
 }
 
 /// ∂‖x‖ₚ/∂x written to `out`; 0 for a zero row, and shared evenly among tied maxima for p = ∞.
+///
+/// # Panics
+/// Unless `out` is as long as the row.
 #[inline(always)]
 pub fn norm_gradient<T: Real>(row: &[T], p: f64, norm: f64, out: &mut [T]) {
-    if norm == 0.0 {
-        out.fill(T::ZERO);
+    lengths::length("out", out.len(), row.len());
+    if norm == 0.0 || norm.is_nan() {
+        out.fill(T::from_f64(norm));
         return;
     }
     if p == 2.0 {
-        let scale = 1.0 / norm;
         for (o, x) in out.iter_mut().zip(row) {
-            *o = T::from_f64(x.to_f64() * scale);
+            *o = T::from_f64(x.to_f64() / norm);
         }
         return;
     }
@@ -104,10 +131,13 @@ pub fn norm_gradient<T: Real>(row: &[T], p: f64, norm: f64, out: &mut [T]) {
 }
 
 /// Each row of the `[rows, dim]` matrix `x` divided by its p-norm; also returns the norms.
+///
+/// # Panics
+/// Unless the length of `x` is a multiple of `dim`.
 #[must_use]
 pub fn normalize_rows<T: Real>(x: &[T], dim: usize, p: f64) -> (Vec<T>, Vec<f64>) {
     let arch = Arch::new();
-    let mut norms = vec![0.0; x.len().checked_div(dim).unwrap_or(0)];
+    let mut norms = vec![0.0; lengths::rows("x", x.len(), dim)];
     let mut unit = unwritten::<T>(x.len());
     let room = &mut unit.spare_capacity_mut()[..x.len()];
     let run = (ROWS * dim).max(1);
@@ -124,7 +154,7 @@ pub fn normalize_rows<T: Real>(x: &[T], dim: usize, p: f64) -> (Vec<T>, Vec<f64>
                 norms,
             });
         });
-    // SAFETY: every row of `x` has written its row of the room, and there is no more of it.
+    // SAFETY: `x` consists of whole rows, each of which has written its row of the room, and there is no more of it.
     #[allow(unsafe_code)]
     unsafe {
         unit.set_len(x.len());
@@ -153,7 +183,13 @@ impl<T: Real> NullaryFnOnce for Normalize<'_, T> {
             .zip(self.x.chunks_exact(dim));
         for ((unit, x), norm_of_row) in rows.zip(self.norms) {
             *norm_of_row = norm(x, self.p);
-            divide(x, norm_of_row.max(EPSILON), unit);
+            // A row of zeros stays one; NaN is no 0.
+            let divisor = if *norm_of_row == 0.0 {
+                1.0
+            } else {
+                *norm_of_row
+            };
+            divide(x, divisor, unit);
         }
     }
 }
@@ -181,6 +217,9 @@ fn divide<T: Real>(x: &[T], divisor: f64, quotients: &mut [MaybeUninit<T>]) {
 }
 
 /// Turns the `gradient` of the result of [`normalize_rows`] into that of `x`.
+///
+/// # Panics
+/// If a length does not fit the shapes.
 pub fn normalize_rows_backward<T: Real>(
     x: &[T],
     norms: &[f64],
@@ -188,6 +227,8 @@ pub fn normalize_rows_backward<T: Real>(
     dim: usize,
     p: f64,
 ) {
+    lengths::length("norms", norms.len(), lengths::rows("x", x.len(), dim));
+    lengths::length("gradient", gradient.len(), x.len());
     let arch = Arch::new();
     for_each_row(gradient, dim, |i, gradient| {
         arch.dispatch(PullBack {
@@ -213,25 +254,31 @@ impl<T: Real> NullaryFnOnce for PullBack<'_, T> {
     #[inline(always)]
     fn call(self) {
         let (x, norm, gradient) = (self.x, self.norm, self.gradient);
-        if norm < EPSILON {
+        if norm == 0.0 {
+            // What is not finite stays visible.
             for g in gradient {
-                *g = T::from_f64(g.to_f64() / EPSILON);
+                *g = *g * T::ZERO;
             }
             return;
         }
         let along = dot(gradient, x) / norm;
-        let scale = 1.0 / norm;
-        if self.p == 2.0 {
-            let back = along * scale * scale;
-            for (g, x) in gradient.iter_mut().zip(x) {
-                *g = T::from_f64(g.to_f64() * scale - back * x.to_f64());
+        if self.p != 2.0 {
+            let mut slopes = vec![T::ZERO; x.len()];
+            norm_gradient(x, self.p, norm, &mut slopes);
+            for (g, slope) in gradient.iter_mut().zip(slopes) {
+                *g = T::from_f64((g.to_f64() - along * slope.to_f64()) / norm);
             }
             return;
         }
-        let mut slopes = vec![T::ZERO; x.len()];
-        norm_gradient(x, self.p, norm, &mut slopes);
-        for (g, slope) in gradient.iter_mut().zip(slopes) {
-            *g = T::from_f64((g.to_f64() - along * slope.to_f64()) * scale);
+        let scale = 1.0 / norm;
+        if scale.is_normal() {
+            for (g, x) in gradient.iter_mut().zip(x) {
+                *g = T::from_f64((g.to_f64() - along * (x.to_f64() * scale)) * scale);
+            }
+        } else {
+            for (g, x) in gradient.iter_mut().zip(x) {
+                *g = T::from_f64((g.to_f64() - along * (x.to_f64() / norm)) / norm);
+            }
         }
     }
 }
@@ -274,18 +321,81 @@ mod tests {
         assert!((norm(&[1e300f64, 1e300], 3.0) / (1e300 * 2f64.cbrt()) - 1.0).abs() < 1e-12);
     }
 
+    const EXPONENTS: [f64; 5] = [1.0, 1.5, 2.0, 3.0, f64::INFINITY];
+
     #[test]
-    fn gradient_of_a_zero_row_is_the_incoming_one_over_epsilon() {
-        let mut gradient = [1., 2.];
-        normalize_rows_backward(&[0f64, 0.], &[0.], &mut gradient, 2, 2.0);
-        assert_eq!(gradient, [1e12, 2e12]);
+    fn a_row_of_zeros_has_gradient_zero() {
+        for p in EXPONENTS {
+            let (unit, norms) = normalize_rows(&[0f32; 4], 2, p);
+            assert_eq!((unit, norms.clone()), (vec![0.0; 4], vec![0.0; 2]));
+            let mut gradient = [1., 2., f32::NAN, 3.];
+            normalize_rows_backward(&[0f32; 4], &norms, &mut gradient, 2, p);
+            assert_eq!(gradient[..2], [0.0, 0.0]);
+            assert!(gradient[2].is_nan(), "a NaN from above is not hidden");
+        }
+    }
+
+    fn agrees<T: Real>(lengths: &[f64], digits: f64) {
+        let shape = [3.0, -4.0, 1.0];
+        for p in EXPONENTS {
+            let of_shape = norm(&shape, p);
+            for length in lengths {
+                let row = shape.map(|x| T::from_f64(x * length));
+                let (unit, norms) = normalize_rows(&row, 3, p);
+                let upstream = [0.5, -0.2, 0.7];
+                let mut gradient = upstream.map(T::from_f64);
+                normalize_rows_backward(&row, &norms, &mut gradient, 3, p);
+                let (_, ones) = normalize_rows(&shape, 3, p);
+                let mut wanted = upstream;
+                normalize_rows_backward(&shape, &ones, &mut wanted, 3, p);
+                for k in 0..3 {
+                    let want = shape[k] / of_shape;
+                    assert!(
+                        (unit[k].to_f64() - want).abs() < digits,
+                        "p {p}, rows of {length:e}: {:?}",
+                        unit
+                    );
+                    let want = wanted[k] / length;
+                    if want.abs() < T::MAX.to_f64() {
+                        let got = gradient[k].to_f64();
+                        assert!(
+                            (got / want - 1.0).abs() < 30.0 * digits,
+                            "p {p}, rows of {length:e}: {got:e} {want:e}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn rows_of_any_length_are_divided_by_their_true_norm() {
+        agrees::<f32>(&[1e-36, 1e-30, 1e-13, 1e-5, 1.0, 1e12, 1e30, 8e37], 1e-6);
+        // Subnormal coordinates have few digits.
+        agrees::<f32>(&[1e-42], 1e-2);
+        agrees::<f64>(&[1e-300, 1e-200, 1e-13, 1e-5, 1e30, 1e160, 1e300], 1e-14);
+    }
+
+    #[test]
+    fn a_row_with_a_nan_is_nan_by_every_norm() {
+        for p in EXPONENTS {
+            let rows = [f32::NAN, 0.0, 1.0, f32::NAN, 3.0, 4.0];
+            let (unit, norms) = normalize_rows(&rows, 2, p);
+            assert!(unit[..4].iter().all(|x| x.is_nan()), "p {p}: {unit:?}");
+            assert!(norms[..2].iter().all(|x| x.is_nan()));
+            assert!(unit[4..].iter().all(|x| x.is_finite()));
+            let mut gradient = [1f32; 6];
+            normalize_rows_backward(&rows, &norms, &mut gradient, 2, p);
+            assert!(gradient[..4].iter().all(|x| x.is_nan()), "p {p}");
+            assert!(gradient[4..].iter().all(|x| x.is_finite()));
+        }
     }
 
     #[test]
     fn gradient_agrees_with_central_differences() {
         let x = [0.3f64, -1.2, 0.7, 2.0, 0.1, -0.4];
         let weights = [0.5f64, -0.2, 1.0, 0.3, 0.9, -1.1];
-        for p in [1.0, 1.5, 2.0, 3.0, f64::INFINITY] {
+        for p in EXPONENTS {
             let value = |x: &[f64]| -> f64 {
                 normalize_rows(x, 3, p)
                     .0

@@ -5,6 +5,7 @@ use rayon::prelude::*;
 
 use crate::Real;
 use crate::here::Here;
+use crate::lengths;
 
 /// How many numbers are worth a thread.
 const RUN: usize = 16_384;
@@ -36,6 +37,9 @@ pub struct AdamStep {
 
 impl AdamStep {
     /// Updates a parameter and its two moments; all of one length.
+    ///
+    /// # Panics
+    /// Unless all are of one length.
     pub fn apply<T: Real>(
         &self,
         parameter: &mut [T],
@@ -43,6 +47,9 @@ impl AdamStep {
         first: &mut [T],
         second: &mut [T],
     ) {
+        lengths::length("gradient", gradient.len(), parameter.len());
+        lengths::length("first", first.len(), parameter.len());
+        lengths::length("second", second.len(), parameter.len());
         let [
             first_rate,
             second_decay,
@@ -110,7 +117,14 @@ pub struct SgdStep {
 
 impl SgdStep {
     /// Updates a parameter and its buffer, which is empty without momentum.
+    ///
+    /// # Panics
+    /// Unless all are of one length, the buffer where there is momentum.
     pub fn apply<T: Real>(&self, parameter: &mut [T], gradient: &[T], buffer: &mut [T]) {
+        lengths::length("gradient", gradient.len(), parameter.len());
+        if self.momentum != 0.0 {
+            lengths::length("buffer", buffer.len(), parameter.len());
+        }
         let [lr, momentum, decay] = [self.lr, self.momentum, self.decay].map(T::from_f64);
         let arch = Arch::new();
         if self.momentum == 0.0 {

@@ -6,6 +6,7 @@
 use rayon::prelude::*;
 
 use crate::here::Here;
+use crate::lengths;
 
 /// Rows that one task takes at a time; fixed, so that results do not depend on the number of threads.
 const ROWS: usize = 16;
@@ -58,6 +59,9 @@ impl MaskRow<'_> {
 impl PairMask {
     /// `choose(q, positives, negatives, scratch)` marks the references that are chosen for query `q`; rows run in
     /// parallel, each task with scratch memory of its own.
+    ///
+    /// # Panics
+    /// If there are more pairs than can be counted.
     #[must_use]
     pub fn select<S: Default>(
         queries: usize,
@@ -65,8 +69,8 @@ impl PairMask {
         choose: impl Fn(usize, &mut MaskRow<'_>, &mut MaskRow<'_>, &mut S) + Sync,
     ) -> Self {
         let words = references.div_ceil(64);
-        let mut positive = vec![0; queries * words];
-        let mut negative = vec![0; queries * words];
+        let area = lengths::area("pairs", queries, words);
+        let (mut positive, mut negative) = (vec![0; area], vec![0; area]);
         if words > 0 {
             positive
                 .par_chunks_mut(words * ROWS)

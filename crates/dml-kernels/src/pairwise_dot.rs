@@ -7,12 +7,18 @@
 //! Rows compared among themselves cost half in both directions: the matrix is symmetric, and both halves of the
 //! gradient are multiplied at once.
 
+use crate::lengths;
 use crate::row_products::{row_products, row_products_among, weighted_sums};
 use crate::{MatrixGradient, Real, Side};
 
 /// Dot products `[queries, references]` of the rows of `x` `[queries, dim]` and `r` `[references, dim]`.
+///
+/// # Panics
+/// If a length does not fit the shapes.
 #[must_use]
 pub fn pairwise_dot<T: Real>(x: &[T], r: &[T], dim: usize) -> Vec<T> {
+    lengths::rows("x", x.len(), dim);
+    lengths::rows("r", r.len(), dim);
     if dim == 0 || x.is_empty() || r.is_empty() {
         return Vec::new();
     }
@@ -20,8 +26,12 @@ pub fn pairwise_dot<T: Real>(x: &[T], r: &[T], dim: usize) -> Vec<T> {
 }
 
 /// Dot products `[rows, rows]` of the rows of `x` `[rows, dim]` among themselves.
+///
+/// # Panics
+/// If a length does not fit the shapes.
 #[must_use]
 pub fn pairwise_dot_among<T: Real>(x: &[T], dim: usize) -> Vec<T> {
+    lengths::rows("x", x.len(), dim);
     if dim == 0 || x.is_empty() {
         return Vec::new();
     }
@@ -29,6 +39,9 @@ pub fn pairwise_dot_among<T: Real>(x: &[T], dim: usize) -> Vec<T> {
 }
 
 /// The gradient of Σ g·s with respect to one side, given the rows of the other one and `g` `[queries, references]`.
+///
+/// # Panics
+/// If a length does not fit the shapes.
 #[must_use]
 pub fn pairwise_dot_backward<T: Real>(
     others: &[T],
@@ -36,10 +49,18 @@ pub fn pairwise_dot_backward<T: Real>(
     dim: usize,
     side: Side,
 ) -> Vec<T> {
-    if dim == 0 || others.is_empty() {
-        return Vec::new();
+    let (rows, columns) = side.shape(gradient.height(), gradient.width());
+    lengths::length(
+        "others",
+        others.len(),
+        lengths::area("others", columns, dim),
+    );
+    if side == Side::Both {
+        lengths::length("gradient", rows, columns);
     }
-    let (rows, _) = side.shape(gradient.height(), gradient.width());
+    if dim == 0 || others.is_empty() {
+        return vec![T::ZERO; lengths::area("rows", rows, dim)];
+    }
     weighted_sums(
         rows,
         others,

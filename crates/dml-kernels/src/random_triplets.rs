@@ -5,6 +5,7 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use crate::here::Here;
+use crate::lengths;
 
 /// Rows that one task takes at a time; fixed, so that results do not depend on the number of threads.
 const ROWS: usize = 16;
@@ -20,6 +21,9 @@ pub type DrawnTriplets = (Vec<u32>, Vec<u32>, Vec<u32>);
 ///   nothing. Without `weigh` negatives are drawn uniformly; positives always are.
 ///
 /// Every anchor draws from a generator of its own, so the result depends on `seed` alone.
+///
+/// # Panics
+/// If `weigh` does not give one weight per negative.
 #[must_use]
 pub fn random_triplets(
     anchors: usize,
@@ -48,6 +52,7 @@ pub fn random_triplets(
                 Some(weigh) => {
                     weights.clear();
                     weigh(a, &negatives, &mut weights);
+                    lengths::length("weights", weights.len(), negatives.len());
                     match Wheel::new(&weights, &mut reached) {
                         Some(wheel) => Some(wheel),
                         None => continue,

@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use crate::here::Here;
+use crate::lengths;
 use std::ops::Range;
 
 /// Rows `0..rows` cut into one contiguous range per thread, of nearly equal length; none is empty.
@@ -31,7 +32,11 @@ pub(crate) fn worth_a_thread(entries: usize) -> usize {
 }
 
 /// `f` on each row of a row-major matrix, in parallel; `data.len()` is a multiple of `width`.
+///
+/// # Panics
+/// Unless the length of `data` is a multiple of `width`.
 pub fn for_each_row<T: Send>(data: &mut [T], width: usize, f: impl Fn(usize, &mut [T]) + Sync) {
+    lengths::rows("data", data.len(), width);
     if width == 0 {
         return;
     }

@@ -12,6 +12,7 @@ use rayon::prelude::*;
 
 use crate::Real;
 use crate::here::Here;
+use crate::lengths;
 use crate::row_chunks::worth_a_thread;
 use crate::zeros::unwritten;
 
@@ -34,11 +35,8 @@ pub fn row_values<T: Real, S: Default>(
     width: usize,
     f: impl Fn(usize, &[T], &mut [T], &mut S) -> T + Sync,
 ) -> (Vec<T>, Vec<T>) {
-    assert_eq!(
-        x.len(),
-        rows * width,
-        "x has `rows` rows of `width` entries"
-    );
+    let area = lengths::area("x", rows, width);
+    lengths::length("x", x.len(), area);
     let mut values = vec![T::ZERO; rows];
     if width == 0 {
         let mut scratch = S::default();
@@ -47,8 +45,8 @@ pub fn row_values<T: Real, S: Default>(
         }
         return (values, Vec::new());
     }
-    let mut slopes = unwritten::<T>(rows * width);
-    let room = &mut slopes.spare_capacity_mut()[..rows * width];
+    let mut slopes = unwritten::<T>(area);
+    let room = &mut slopes.spare_capacity_mut()[..area];
     values
         .par_chunks_mut(ROWS)
         .zip(room.par_chunks_mut(ROWS * width))
@@ -67,7 +65,7 @@ pub fn row_values<T: Real, S: Default>(
     // SAFETY: the chunks are as many as those of the values, together all of `room`, and each row of them was filled.
     #[allow(unsafe_code)]
     unsafe {
-        slopes.set_len(rows * width);
+        slopes.set_len(area);
     }
     (values, slopes)
 }
@@ -83,6 +81,9 @@ fn filled<T: Real>(room: &mut [MaybeUninit<T>]) -> &mut [T] {
 }
 
 /// The value of each row of `x` `[rows, width]` where nobody asks for slopes: one row of them is written over and over.
+///
+/// # Panics
+/// If `x` has not `rows · width` entries.
 #[must_use]
 pub fn row_values_alone<T: Real, S: Default>(
     x: &[T],
@@ -90,6 +91,7 @@ pub fn row_values_alone<T: Real, S: Default>(
     width: usize,
     f: impl Fn(usize, &[T], &mut [T], &mut S) -> T + Sync,
 ) -> Vec<T> {
+    lengths::length("x", x.len(), lengths::area("x", rows, width));
     let mut values = vec![T::ZERO; rows];
     values
         .par_chunks_mut(ROWS)

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::{MatrixGradient, Real};
+use crate::{MatrixGradient, Real, lengths};
 
 /// Whose gradient is asked for: that of the queries, of the references, or of rows that are both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +54,34 @@ impl Side {
         let (rows, columns) = self.shape(height, width);
         self.gather(gradient, 0..rows, 0..columns, &mut all, &mut Vec::new());
         all
+    }
+
+    /// Checks what a backward pass reads: `rows` of this side and `others` of the other one, `[_, dim]` each, and the
+    /// `values` of a matrix that has the shape of its gradient.
+    ///
+    /// # Panics
+    /// Unless they fit each other.
+    #[track_caller]
+    pub(crate) fn check<T: Real>(
+        self,
+        gradient: &MatrixGradient<'_, T>,
+        rows: &[T],
+        others: &[T],
+        values: &[T],
+        dim: usize,
+    ) {
+        let (height, width) = (gradient.height(), gradient.width());
+        let (count, other_count) = self.shape(height, width);
+        lengths::length("rows", rows.len(), lengths::area("rows", count, dim));
+        lengths::length(
+            "others",
+            others.len(),
+            lengths::area("others", other_count, dim),
+        );
+        lengths::length("values", values.len(), height * width);
+        if self == Self::Both {
+            lengths::length("gradient", height, width);
+        }
     }
 
     /// How many rows this side has, and how many the other one, for a matrix of `height` by `width`.

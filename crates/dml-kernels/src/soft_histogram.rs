@@ -11,6 +11,7 @@ use pulp::Arch;
 use rayon::prelude::*;
 
 use crate::here::Here;
+use crate::lengths;
 use crate::{PairMask, Real};
 
 /// Rows that one task takes at a time; fixed, so that results do not depend on the number of threads.
@@ -91,7 +92,11 @@ impl SoftBins {
     }
 
     /// The histogram of some numbers `[nodes]`, of which `bins` are the [`bins`](Self::bins).
+    ///
+    /// # Panics
+    /// Unless there is a bin for each number, and it is one of these bins.
     pub fn histogram<T: Real>(self, x: &[T], bins: &[u32], histogram: &mut Vec<f64>) {
+        lengths::length("bins", bins.len(), x.len());
         histogram.clear();
         histogram.resize(TABLES * self.nodes, 0.0);
         let mut ways = [0f64; BLOCK];
@@ -147,8 +152,16 @@ impl<T: Real> OfRow<T> {
 
 /// The histograms of each row of `x` `[queries, references]`: first of its positives, then of its negatives,
 /// `[queries, 2, nodes]`.
+///
+/// # Panics
+/// If a length does not fit the shapes.
 #[must_use]
 pub fn soft_histograms<T: Real>(x: &[T], pairs: &PairMask, bins: SoftBins) -> Vec<T> {
+    lengths::length(
+        "x",
+        x.len(),
+        lengths::area("x", pairs.queries(), pairs.references()),
+    );
     let (width, nodes) = (pairs.references(), bins.nodes);
     let mut histograms = vec![T::ZERO; pairs.queries() * 2 * nodes];
     histograms
@@ -175,6 +188,9 @@ pub fn soft_histograms<T: Real>(x: &[T], pairs: &PairMask, bins: SoftBins) -> Ve
 }
 
 /// The gradient of `x`, given that of the histograms.
+///
+/// # Panics
+/// If a length does not fit the shapes.
 #[must_use]
 pub fn soft_histograms_backward<T: Real>(
     x: &[T],
@@ -182,6 +198,12 @@ pub fn soft_histograms_backward<T: Real>(
     bins: SoftBins,
     gradient: &[T],
 ) -> Vec<T> {
+    lengths::length(
+        "x",
+        x.len(),
+        lengths::area("x", pairs.queries(), pairs.references()),
+    );
+    lengths::length("gradient", gradient.len(), pairs.queries() * 2 * bins.nodes);
     let (width, nodes) = (pairs.references(), bins.nodes);
     let mut out = vec![T::ZERO; x.len()];
     out.par_chunks_mut((ROWS * width).max(1))

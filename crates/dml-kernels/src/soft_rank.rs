@@ -8,6 +8,7 @@
 
 use pulp::Arch;
 
+use crate::lengths;
 use crate::{Real, sum};
 
 /// Beyond this many temperatures a value is wholly above or below.
@@ -29,8 +30,12 @@ impl<T: Real> SoftRank<T> {
     }
 
     /// How far above `at` each of `x` is, from 0 to 1, written to `shares` of the same length.
+    ///
+    /// # Panics
+    /// Unless the slices are of one length.
     #[inline(always)]
     pub fn shares(self, x: &[T], at: T, shares: &mut [T]) {
+        lengths::length("shares", shares.len(), x.len());
         let (far, steepness) = (T::from_f64(FAR), self.per_temperature);
         Arch::new().dispatch(
             #[inline(always)]
@@ -48,8 +53,12 @@ impl<T: Real> SoftRank<T> {
 
     /// Adds `weight` times the slopes of a count to `slopes`, and returns what `at` gets: their sum, negated. The
     /// shares are used up.
+    ///
+    /// # Panics
+    /// Unless the slices are of one length.
     #[inline(always)]
     pub fn spread(self, shares: &mut [T], weight: T, slopes: &mut [T]) -> f64 {
+        lengths::length("slopes", slopes.len(), shares.len());
         let factor = weight * self.per_temperature;
         Arch::new().dispatch(
             #[inline(always)]

@@ -11,6 +11,7 @@ use pulp::Arch;
 
 use crate::Real;
 use crate::lanes::sum as sum_of;
+use crate::lengths;
 
 /// Sums that run side by side, so that a processor with wide registers fills them.
 const LANES: usize = 16;
@@ -28,7 +29,13 @@ const LANES: usize = 16;
 /// assert!((lse - 4f64.ln()).abs() < 1e-15);
 /// assert!((x[0] - 0.25).abs() < 1e-15 && (x[1] - 0.75).abs() < 1e-15);
 /// ```
+///
+/// # Panics
+/// If there are counts, but not one for each exponent.
 pub fn softmax_in_place<T: Real>(exponents: &mut [T], times: &[T], add_one: bool) -> f64 {
+    if !times.is_empty() {
+        lengths::length("times", times.len(), exponents.len());
+    }
     Arch::new().dispatch(
         #[inline(always)]
         || {
@@ -73,8 +80,12 @@ fn without_shares<T: Real>(exponents: &mut [T], top: T) -> f64 {
 }
 
 /// `Σ e^{x + y − shift}` of two lists of one length; `shift` is at least the largest `x + y`.
+///
+/// # Panics
+/// Unless the lists are of one length.
 #[must_use]
 pub fn sum_of_exponentials<T: Real>(x: &[T], y: &[T], shift: T) -> f64 {
+    lengths::length("y", y.len(), x.len());
     /// So many numbers add up in their own precision before double precision takes over.
     const BLOCK: usize = 64 * LANES;
     Arch::new().dispatch(
@@ -100,7 +111,12 @@ pub fn sum_of_exponentials<T: Real>(x: &[T], y: &[T], shift: T) -> f64 {
 }
 
 /// Adds `factor · e^{x + y − sum}` to each number of `out`: what flows back through `sum = ln Σ e^{x + y}`.
+///
+/// # Panics
+/// Unless the lists are of one length.
 pub fn add_softmax_of_sums<T: Real>(out: &mut [T], x: &[T], y: &[T], sum: T, factor: T) {
+    lengths::length("x", x.len(), out.len());
+    lengths::length("y", y.len(), out.len());
     Arch::new().dispatch(
         #[inline(always)]
         || {

@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use crate::here::Here;
+use crate::lengths;
 use crate::row_chunks::worth_a_thread;
 use crate::{Real, zeros};
 
@@ -62,8 +63,12 @@ pub(crate) fn transpose<T: Copy>(
 /// ```
 /// assert_eq!(dml_kernels::transposed(&[1f32, 2., 3., 4., 5., 6.], 2, 3), [1., 4., 2., 5., 3., 6.]);
 /// ```
+///
+/// # Panics
+/// If a length does not fit the shapes.
 #[must_use]
 pub fn transposed<T: Real>(x: &[T], rows: usize, columns: usize) -> Vec<T> {
+    lengths::length("x", x.len(), lengths::area("x", rows, columns));
     /// Columns that one task turns into rows.
     const COLUMNS: usize = 64;
     let mut out = zeros(rows * columns);

@@ -12,6 +12,7 @@ mod foreign_order;
 mod sorted_sum;
 
 use crate::here::Here;
+use crate::lengths;
 use crate::triplet_ranges::TripletRanges;
 use crate::{Real, TripletSet};
 use foreign_order::ForeignScratch;
@@ -111,6 +112,9 @@ impl<T: Real> TripletMargin<T> {
     /// `h(a,n)` and `h(p,n)` takes the place of `h(a,n)`; then the triplets are walked one by one without storing them.
     /// So they are for anchors whose order in `ranges` is not the order of `matrix` (mined with another distance), except
     /// for hinges.
+    ///
+    /// # Panics
+    /// If a length does not fit the shapes.
     #[must_use]
     pub fn sum(
         &self,
@@ -119,6 +123,8 @@ impl<T: Real> TripletMargin<T> {
         ranges: &TripletRanges,
         swap: Option<&[T]>,
     ) -> TripletSum<T> {
+        let anchors = check(matrix, references, swap);
+        lengths::length("ranges", ranges.anchors(), anchors);
         if swap.is_some() {
             return self.sum_set(matrix, references, ranges, swap);
         }
@@ -155,6 +161,9 @@ impl<T: Real> TripletMargin<T> {
 
     /// Sums the loss over any set of triplets, walked one by one without storing them; `swap` as in
     /// [`TripletMargin::sum`].
+    ///
+    /// # Panics
+    /// If a length does not fit the shapes.
     #[must_use]
     pub fn sum_set(
         &self,
@@ -163,8 +172,9 @@ impl<T: Real> TripletMargin<T> {
         set: &dyn TripletSet,
         swap: Option<&[T]>,
     ) -> TripletSum<T> {
+        let anchors = check(matrix, references, swap);
+        lengths::length("set", set.anchors(), anchors);
         let mut gradient = vec![T::ZERO; matrix.len()];
-        let anchors = matrix.len().checked_div(references).unwrap_or(0);
         let mut rest: &mut [T] = &mut gradient;
         let mut jobs = Vec::new();
         for chunk in crate::row_chunks(anchors) {
@@ -367,6 +377,9 @@ impl<T: Real> TripletMargin<T> {
     }
 
     /// The value of every triplet of `ranges`, in the order of [`TripletRanges::for_each`]. Cubic memory.
+    ///
+    /// # Panics
+    /// If a length does not fit the shapes.
     #[must_use]
     pub fn values(
         &self,
@@ -375,6 +388,8 @@ impl<T: Real> TripletMargin<T> {
         ranges: &TripletRanges,
         swap: Option<&[T]>,
     ) -> Vec<T> {
+        let anchors = check(matrix, references, swap);
+        lengths::length("ranges", ranges.anchors(), anchors);
         let mut values = Vec::new();
         ranges.for_each(|a, p, n| {
             let at = |row: u32, column: u32, matrix: &[T]| {
@@ -386,6 +401,18 @@ impl<T: Real> TripletMargin<T> {
         });
         values
     }
+}
+
+/// The number of anchors of a matrix `[anchors, references]`.
+///
+/// # Panics
+/// Unless the matrix has whole rows and that of `swap`, if there is one, is `[references, references]`.
+fn check<T>(matrix: &[T], references: usize, swap: Option<&[T]>) -> usize {
+    if let Some(swap) = swap {
+        let area = lengths::area("swap", references, references);
+        lengths::length("swap", swap.len(), area);
+    }
+    lengths::rows("matrix", matrix.len(), references)
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@
 use crate::Real;
 use crate::distance_order::DistanceOrder;
 use crate::here::Here;
+use crate::lengths;
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -75,7 +76,7 @@ impl TripletRanges {
         interval: GapInterval,
         split: impl Fn(usize, &mut Vec<u32>, &mut Vec<u32>) + Sync,
     ) -> Self {
-        let anchors = matrix.len().checked_div(references).unwrap_or(0);
+        let anchors = lengths::rows("matrix", matrix.len(), references);
         let starts: Vec<usize> = (0..anchors).step_by(ROWS).collect();
         let parts: Vec<Part> = starts.into_par_iter().map_here(|first| {
             let mut part = Part::default();

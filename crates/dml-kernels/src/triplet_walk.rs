@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use crate::here::Here;
+use crate::lengths;
 use crate::triplet_ranges::{PositiveSpan, TripletRanges};
 use crate::{Real, TripletSet};
 
@@ -84,7 +85,15 @@ impl TripletWalk<'_> {
         gradient: &mut [T],
         f: impl Fn(&mut A, usize, &[T], &mut [T], &Group<'_, T>) + Sync,
     ) -> Vec<A> {
-        let anchors = matrix.len().checked_div(references).unwrap_or(0);
+        let anchors = lengths::rows("matrix", matrix.len(), references);
+        let known = match self {
+            Self::Ranges(ranges) => ranges.anchors(),
+            Self::Set(set) => set.anchors(),
+        };
+        lengths::length("matrix", anchors, known);
+        if !gradient.is_empty() {
+            lengths::length("gradient", gradient.len(), matrix.len());
+        }
         let mut jobs = Vec::with_capacity(anchors.div_ceil(ROWS));
         let mut rest = gradient;
         for first in (0..anchors).step_by(ROWS) {

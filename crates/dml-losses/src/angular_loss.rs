@@ -23,9 +23,6 @@ use dml_core::{
 
 use sums_of_pairs::PositivePairs;
 
-/// The shortest length that rows are divided by.
-const LEAST_LENGTH: f64 = 1e-12;
-
 /// Knobs of [`AngularLoss`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
@@ -98,12 +95,13 @@ impl Loss for AngularLoss {
             &(from_positive * (4.0 * tangent))?,
         )?; // [P]
         let positives = Tensor::new(pairs.positives.as_slice(), rows.device())?;
-        let lengths = reference
-            .unwrap_or(rows)
-            .row_norms(2.0)?
-            .maximum(LEAST_LENGTH)?; // [R]
-        let cosines = from_anchor.pick(&pairs.anchors, &pairs.positives)?; // [P]
-        let cosines = (cosines / lengths.index_select(&positives, 0)?)?;
+        let lengths = reference.unwrap_or(rows).row_norms(2.0)?; // [R]
+        let lengths = lengths.index_select(&positives, 0)?; // [P]
+        // A positive without length has cosine 0 with every row, and gradient 0.
+        let is_zero = lengths.eq(0.0)?;
+        let divisors = is_zero.where_cond(&lengths.ones_like()?, &lengths)?;
+        let cosines = (from_anchor.pick(&pairs.anchors, &pairs.positives)? / divisors)?;
+        let cosines = is_zero.where_cond(&cosines.zeros_like()?, &cosines)?;
         let values = (sums - (cosines * (2.0 * (1.0 + tangent)))?)?.softplus()?;
         let values = match any {
             None => values,

@@ -12,8 +12,9 @@
 //! Deng, Guo, Xue, Yang, Kotsia and Zafeiriou, "`ArcFace`: Additive Angular Margin Loss for Deep Face Recognition", 2018,
 //! arXiv:1801.07698.
 //!
-//! The sine comes from the cosine without going through the angle, and where rounding leaves nothing under its root it
-//! has slope 0: embeddings that lie on their weight have a finite gradient. The cost is that of the matrix products of
+//! Beyond ±1, where rounding or a norm with p ≠ 2 may lead, a cosine has the angle of the nearer bound: φ is a constant
+//! there, with slope 0, and so it is at the bounds themselves, where the angle has no slope. The sine comes from the
+//! cosine without going through the angle. The cost is that of the matrix products of
 //! embeddings with weights, `O(rows · classes · dim)`.
 
 use std::f64::consts::PI;
@@ -202,26 +203,31 @@ impl Angle {
 
 impl OwnMargin for Angle {
     fn at(&self, x: f64) -> (f64, f64) {
-        if x < self.lowest {
-            return (x - self.loss_beyond, 1.0);
+        let cosine = x.clamp(-1.0, 1.0);
+        let is_inside = x.abs() < 1.0;
+        if cosine < self.lowest {
+            let slope = if is_inside { 1.0 } else { 0.0 };
+            return (cosine - self.loss_beyond, slope);
         }
-        let square = 1.0 - x * x;
-        if square > 0.0 {
-            let sin = square.sqrt();
+        if is_inside {
+            let sin = (1.0 - x * x).sqrt();
             (x * self.cos - sin * self.sin, self.cos + x / sin * self.sin)
         } else {
-            (x * self.cos, self.cos)
+            // Also where it is NaN, which the slope has to show, too.
+            (cosine * self.cos, if x.is_nan() { x } else { 0.0 })
         }
     }
 
     fn of(&self, x: &Tensor) -> Result<Tensor> {
+        // Beyond the bounds a constant takes the place of the cosine; NaN is on neither side.
+        let is_outside = x.abs()?.ge(1.0)?;
+        let x = is_outside.where_cond(&x.detach().clamp(-1.0, 1.0)?, x)?;
         let square = (x.sqr()?.neg()? + 1.0)?;
-        let is_inside = square.gt(0.0)?;
-        let sin = is_inside
-            .where_cond(&square, &square.ones_like()?)?
-            .sqrt()?;
-        let sin = is_inside.where_cond(&sin, &sin.zeros_like()?)?;
-        let added = ((x * self.cos)? - (sin * self.sin)?)?;
+        // Near the bounds rounding may leave nothing under the root, which has no slope there.
+        let has_root = square.gt(0.0)?;
+        let sin = has_root.where_cond(&square, &square.ones_like()?)?.sqrt()?;
+        let sin = has_root.where_cond(&sin, &sin.zeros_like()?)?;
+        let added = ((&x * self.cos)? - (sin * self.sin)?)?;
         if self.lowest.is_infinite() {
             return Ok(if self.lowest > 0.0 {
                 (x - self.loss_beyond)?
@@ -229,8 +235,8 @@ impl OwnMargin for Angle {
                 added
             });
         }
-        Ok(x.ge(self.lowest)?
-            .where_cond(&added, &(x - self.loss_beyond)?)?)
+        Ok(x.lt(self.lowest)?
+            .where_cond(&(&x - self.loss_beyond)?, &added)?)
     }
 }
 

@@ -21,6 +21,7 @@ mod softmax_mean_of_groups;
 mod softplus;
 mod triplet_form;
 mod triplets_per_anchor;
+mod unit_rows;
 
 pub mod angular_loss;
 pub mod arc_face_loss;
@@ -61,6 +62,7 @@ pub mod sup_con_loss;
 pub mod threshold_consistent_margin_loss;
 pub mod triplet_margin_loss;
 pub mod tuplet_margin_loss;
+
 pub mod vic_reg_loss;
 pub mod weight_init;
 

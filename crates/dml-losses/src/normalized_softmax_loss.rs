@@ -18,6 +18,7 @@ use dml_core::{Batch, ClassLoss, Distance, Loss, Result, Terms, Tuples, check};
 use crate::WeightInit;
 use crate::class_softmax::{ClassLogits, Shifted};
 use crate::class_weights::{ClassWeights, Classes, Layout};
+use crate::unit_rows::divided_by_norms;
 
 /// Knobs of [`NormalizedSoftmaxLoss`].
 #[derive(Clone, Debug, PartialEq)]
@@ -102,8 +103,7 @@ impl NormalizedSoftmaxLoss {
             // The distance divides by the same norm.
             weights
         } else {
-            let norms = (self.distance.norms(&weights)?.unsqueeze(1)?).maximum(SMALLEST_NORM)?;
-            weights.broadcast_div(&norms)?
+            divided_by_norms(&weights, &self.distance.norms(&weights)?)?
         };
         let matrix = self.distance.matrix(embeddings, Some(&unit))?;
         Ok((matrix, -self.distance.order().sign() / self.temperature))
@@ -141,9 +141,6 @@ impl ClassLoss for NormalizedSoftmaxLoss {
         self.weights.rows()
     }
 }
-
-/// Weights shorter than this are divided by it instead of by their norm.
-const SMALLEST_NORM: f64 = 1e-12;
 
 #[cfg(test)]
 mod tests;

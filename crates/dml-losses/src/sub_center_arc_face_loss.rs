@@ -138,7 +138,7 @@ impl SubCenterArcFaceLoss {
     /// As [`terms`](Loss::terms), and [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for a threshold that is
     /// not finite.
     pub fn outliers(&self, batch: &Batch, threshold: f64) -> Result<Outliers> {
-        let lowest = check::finite("threshold", threshold)?.to_radians().cos();
+        let widest = check::finite("threshold", threshold)?.to_radians();
         let own = self.weights.own_classes(&batch.detach())?;
         let weights = self.weights.rows()?.detach();
         let mut rows = Vec::new();
@@ -155,7 +155,8 @@ impl SubCenterArcFaceLoss {
             }
             let center = first_largest(&nearest);
             dominant.push((class * self.sub_centers + center) as u32);
-            let far = |row: &&usize| cosines[**row][center] < lowest;
+            let angle = |row: usize| cosines[row][center].clamp(-1.0, 1.0).acos();
+            let far = |row: &&usize| angle(**row) > widest;
             rows.extend(members.iter().filter(far).map(|row| *row as u32));
         }
         rows.sort_unstable();

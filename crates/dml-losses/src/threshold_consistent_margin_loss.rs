@@ -5,7 +5,7 @@
 //! + λ₋ · mean over negative pairs with s ≥ margin_minus of (s − margin_minus)        s: the cosine
 //! ```
 //!
-//! The cosine is the Euclidean one, whatever exponents the distance has; a row shorter than 1e-8 is divided by that. A mean
+//! The cosine is the Euclidean one, whatever exponents the distance has. A mean
 //! over no pair is 0. Zhang et al., "Threshold-Consistent Margin Loss for Open-World Deep Metric Learning" (2023,
 //! arXiv:2307.04047). It is meant to be added to another loss.
 //!
@@ -118,19 +118,12 @@ impl Loss for ThresholdConsistentMarginLoss {
     }
 }
 
-/// The shortest length that rows are divided by.
-const LEAST_LENGTH: f64 = 1e-8;
-
 /// Cosines of queries and references `[Q, R]`.
 fn cosines(batch: &Batch) -> Result<Tensor> {
-    let unit = |rows: &Tensor| -> Result<Tensor> {
-        let lengths = rows.row_norms(2.0)?.maximum(LEAST_LENGTH)?; // [rows]
-        Ok(rows.broadcast_div(&lengths.unsqueeze(1)?)?)
-    };
-    let queries = unit(batch.embeddings())?;
+    let queries = batch.embeddings().normalize(2.0)?;
     match batch.reference() {
         None => queries.pairwise_dot(&queries),
-        Some(reference) => queries.pairwise_dot(&unit(reference)?),
+        Some(reference) => queries.pairwise_dot(&reference.normalize(2.0)?),
     }
 }
 

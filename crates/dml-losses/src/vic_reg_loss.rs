@@ -12,7 +12,7 @@
 //!
 //! Nothing is compared across rows: `O(N D²)` time and `O(D²)` memory beside the embeddings.
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 use dml_core::fused::{self, has_kernel};
 use dml_core::{
     Batch, Error, Indices, Loss, Over, Result, TensorExt, Term, Terms, Tuples, check, for_element,
@@ -92,11 +92,13 @@ impl VICRegLoss {
     }
 
     /// `ν · Σ over k ≠ l of cov² / D`, of covariances `[D, D]`.
+    ///
+    /// Variances are taken out before the squares: where they overflow, they count for nothing.
     fn covariance(&self, covariances: &Tensor) -> Result<Tensor> {
         let dim = covariances.dims()[0];
         let apart = Tensor::eye(dim, covariances.dtype(), covariances.device())?;
         let apart = apart.affine(-1.0, 1.0)?;
-        let sum = (covariances.sqr()? * apart)?.sum_all()?;
+        let sum = (covariances * apart)?.sqr()?.sum_all()?;
         Ok((sum * (self.config.covariance_v / dim as f64))?)
     }
 }
@@ -128,6 +130,20 @@ fn covariances(rows: &Tensor) -> Result<Tensor> {
             },
         )
     })
+}
+
+/// The largest coordinate whose fourth power, which squared covariances are made of, can be summed in single precision.
+const LARGEST_IN_SINGLE: f64 = 1e8;
+
+/// Whether squared covariances of rows in single precision may overflow, so that they are computed in double precision.
+fn overflows(first: &Tensor, second: &Tensor) -> Result<bool> {
+    let is_large = |rows: &Tensor| -> Result<bool> {
+        let top = rows.detach().abs()?.flatten_all()?.max(0)?;
+        Ok(top.to_dtype(DType::F64)?.to_scalar::<f64>()? > LARGEST_IN_SINGLE)
+    };
+    Ok(first.dtype() == DType::F32
+        && first.elem_count() > 0
+        && (is_large(first)? || is_large(second)?))
 }
 
 impl Loss for VICRegLoss {
@@ -162,7 +178,15 @@ impl Loss for VICRegLoss {
             ];
             return Ok(names.into_iter().map(Term::empty).collect());
         }
+        let dtype = first.dtype();
+        let (first, second) = if overflows(first, second)? {
+            (first.to_dtype(DType::F64)?, second.to_dtype(DType::F64)?)
+        } else {
+            (first.clone(), second.clone())
+        };
+        let (first, second) = (&first, &second);
         let elements = |name, values: Tensor| {
+            let values = values.to_dtype(dtype)?;
             let rows = (0..values.elem_count() as u32).collect();
             Term::explicit(name, Over::Elements, values, Indices::Elements(rows))
         };
@@ -189,7 +213,7 @@ impl Loss for VICRegLoss {
             elements("invariance_loss", invariance)?,
             elements("variance_loss1", variance)?,
             elements("variance_loss2", other_variance)?,
-            Term::scalar("covariance_loss", covariance)?,
+            Term::scalar("covariance_loss", covariance.to_dtype(dtype)?)?,
         ]))
     }
 
@@ -213,6 +237,85 @@ mod tests {
             eps: 0.11,
         })
         .unwrap()
+    }
+
+    /// The values of all terms and the gradient of their sum, for views `length` times as long.
+    fn at_length(length: f64, dtype: DType) -> Result<(Vec<f64>, Vec<f64>)> {
+        let view = |values: [[f64; 3]; 4]| -> Result<Var> {
+            let view = (Tensor::new(&values, &Device::Cpu)? * length)?;
+            Ok(Var::from_tensor(&view.to_dtype(dtype)?)?)
+        };
+        let first = view([[1., 2., 0.], [0., -1., 3.], [2., 0.5, 1.], [-1., 0., 0.25]])?;
+        let second = view([[1., 2., 0.5], [0., -2., 3.], [2., 1., 1.], [-1., 1., 0.]])?;
+        let batch = Batch::unlabeled(&first)?.with_unlabeled_reference(&second)?;
+        let terms = loss().terms(&batch, &Tuples::All)?;
+        let (mut values, mut sum) = (Vec::new(), Tensor::zeros((), dtype, &Device::Cpu)?);
+        for name in [
+            "invariance_loss",
+            "variance_loss1",
+            "variance_loss2",
+            "covariance_loss",
+        ] {
+            let of_term = terms.get(name).unwrap().values()?.0.flatten_all()?;
+            sum = (sum + of_term.sum_all()?)?;
+            values.extend(of_term.to_dtype(DType::F64)?.to_vec1::<f64>()?);
+        }
+        let store = sum.backward()?;
+        let mut gradient = Vec::new();
+        for view in [&first, &second] {
+            let of_view = store.get(view.as_tensor()).unwrap().flatten_all()?;
+            gradient.extend(of_view.to_dtype(DType::F64)?.to_vec1::<f64>()?);
+        }
+        Ok((values, gradient))
+    }
+
+    #[test]
+    fn long_rows_have_the_numbers_of_double_precision() -> Result<()> {
+        for length in [1e-3, 1.0, 1e3, 1e7, 1e9, 1e12] {
+            let (values, gradient) = at_length(length, DType::F32)?;
+            let (wanted, wanted_gradient) = at_length(length, DType::F64)?;
+            let largest = wanted_gradient.iter().fold(0f64, |top, g| top.max(g.abs()));
+            for (got, want) in values.iter().zip(&wanted) {
+                // A value that single precision can't hold is infinite; it is never NaN.
+                if *want > f64::from(f32::MAX) {
+                    assert_eq!(*got, f64::INFINITY);
+                } else {
+                    assert!(
+                        (got - want).abs() <= 1e-4 * (1e-3 + want.abs()),
+                        "{got} {want}"
+                    );
+                }
+            }
+            for (got, want) in gradient.iter().zip(&wanted_gradient) {
+                assert!(
+                    (got - want).abs() <= 1e-4 * largest,
+                    "{length:e}: {got} {want}"
+                );
+            }
+        }
+        let (values, gradient) = at_length(1e30, DType::F32)?;
+        assert!(
+            !values.iter().chain(&gradient).any(|x| x.is_nan()),
+            "{values:?} {gradient:?}"
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn one_coordinate_has_no_covariance_however_long_rows_are() -> Result<()> {
+        for (kernels, length) in [(true, 1e7), (false, 1e7), (true, 1e30), (false, 1e30)] {
+            let rows = Var::new(&[[1f32], [3.], [-2.]], &Device::Cpu)?;
+            let batch = Batch::unlabeled(&(rows.as_tensor() * length)?)?;
+            let terms = || loss().terms(&batch, &Tuples::All);
+            let terms = if kernels {
+                terms()?
+            } else {
+                fused::without_kernels(terms)?
+            };
+            let covariance = terms.get("covariance_loss").unwrap().values()?.0;
+            assert_eq!(covariance.to_scalar::<f32>()?, 0.0);
+        }
+        Ok(())
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod kinds;
 mod run;
 mod source;
 mod verdict;
+mod zero_rows;
 
 pub use assert::{assert_conformance, assert_conformance_in};
 pub use case::{Array, Case, Data};

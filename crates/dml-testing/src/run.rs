@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::answer::Answer;
 use crate::compare::{Tolerance, compare};
+use crate::zero_rows::without_division;
 use crate::{Case, Verdict, deviations, kinds};
 
 /// What the case asks for does not exist.
@@ -78,6 +79,7 @@ fn compare_all(case: &Case, answer: &Answer) -> Result<(), String> {
         let got = answer
             .get(&name)
             .ok_or_else(|| format!("{name}: no answer"))?;
+        let want = without_division(case, &name, got, want)?;
         compare(&name, got, &want, Tolerance::of(case, &name))?;
     }
     Ok(())

@@ -8,11 +8,16 @@
 //! carries to the inlet is their count. The inlet comes after all that hang below it, and computes the gradient of the
 //! rows once, from the sum of what was left.
 //!
+//! Several threads may go backward over one graph at the same time: what a backward pass leaves is kept by its thread, on
+//! which Candle runs the whole of it.
+//!
 //! A matrix is known by its tensor's id, on the thread that made it, for as long as it lives. Where it is not found
 //! (another thread, another device, a matrix of one's own), gradients take Candle's way, to the same numbers.
 
 use std::any::Any;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread::{self, ThreadId};
 
 use candle_core::Tensor;
 use dml_kernels::MatrixGradient;
@@ -80,8 +85,8 @@ struct Inlet<T> {
     left: Left<T>,
 }
 
-/// What was left at an inlet in this backward pass.
-type Left<T> = Arc<Mutex<Vec<Contribution<T>>>>;
+/// What was left at an inlet by the backward pass of each thread.
+type Left<T> = Arc<Mutex<HashMap<ThreadId, Vec<Contribution<T>>>>>;
 
 thread_local! {
     static INLETS: ByTensor<dyn Any + Send + Sync> = ByTensor::new();
@@ -96,26 +101,31 @@ impl<T: Element> Inlet<T> {
     /// Leaves a contribution, and gives what Candle carries to the inlet for it.
     fn leave(&self, contribution: Contribution<T>) -> Result<Tensor> {
         let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
-        left.push(contribution);
+        left.entry(thread::current().id())
+            .or_default()
+            .push(contribution);
         Ok(self.node.ones_like()?)
     }
 }
 
-/// Takes what was left, which must be as many contributions as Candle carried.
+/// Takes what this backward pass left, which is as many contributions as Candle carried. What stands before them was left
+/// by a pass of this thread that stopped half-way, and is dropped.
 fn take<T: Element>(left: &Left<T>, carried: &Tensor) -> Result<Vec<Contribution<T>>> {
-    let taken = std::mem::take(&mut *left.lock().unwrap_or_else(PoisonError::into_inner));
+    let mut left = left.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut taken = left.remove(&thread::current().id()).unwrap_or_default();
     let carried = with_slice(carried, |count: &[T]| {
         dml_kernels::Real::to_f64(count[0]).round() as usize
     })?;
-    if carried == taken.len() {
-        return Ok(taken);
+    match taken.len().checked_sub(carried) {
+        Some(stale) => Ok(taken.split_off(stale)),
+        None => {
+            let message = format!(
+                "{carried} gradients of a matrix were announced and {} came",
+                taken.len()
+            );
+            Err(Error::Tensor(candle_core::Error::Msg(message)))
+        }
     }
-    // A backward pass that stopped half-way has left what the next one must not add.
-    let message = format!(
-        "{carried} gradients of a matrix were announced and {} came",
-        taken.len()
-    );
-    Err(Error::Tensor(candle_core::Error::Msg(message)))
 }
 
 /// A matrix `[rows of x, rows of r]` that is known already, as a node of the graph; `r` is `None` for rows among

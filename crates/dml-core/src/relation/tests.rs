@@ -105,3 +105,30 @@ fn pairs_are_checked() {
     ));
     assert!(Relation::pairs(&[(0, 1)], &[(0, 1)], 2, 2).is_err());
 }
+
+#[test]
+fn a_matrix_has_a_weight_for_each_of_its_pairs_however_many_they_would_be() {
+    for (queries, references) in [
+        (1usize << 32, 1usize << 32),
+        (1 << 32, 1),
+        (1 << 40, 1 << 40),
+        (usize::MAX, 2),
+    ] {
+        for (queries, references) in [(queries, references), (references, queries)] {
+            let refused = Relation::matrix(&[], queries, references);
+            assert!(matches!(refused, Err(Error::InvalidParameter { .. })));
+            let refused = Relation::pairs(&[], &[], queries, references);
+            assert!(matches!(refused, Err(Error::InvalidParameter { .. })));
+        }
+    }
+    let refused = Relation::matrix(&[1.0], u32::MAX as usize, u32::MAX as usize);
+    assert!(matches!(
+        refused,
+        Err(Error::Length {
+            arg: "weights",
+            got: 1,
+            ..
+        })
+    ));
+    assert!(Relation::matrix(&[], 0, 5).is_ok());
+}

@@ -90,7 +90,10 @@ pub(super) fn magnitude(x: &Tensor) -> Result<Tensor> {
 }
 
 pub(super) fn magnitude_composite(x: &Tensor) -> Result<Tensor> {
-    Ok((x * x.detach().sign()?)?)
+    // The sign of NaN is 0, which would hide it from the gradient.
+    let (values, sign) = (x.detach(), x.detach().sign()?);
+    let sign = values.ne(&values)?.where_cond(&values, &sign)?;
+    Ok((x * sign)?)
 }
 
 pub(super) fn power(x: &Tensor, exponent: f64) -> Result<Tensor> {

@@ -5,11 +5,15 @@ use dml_kernels::log_sum_exp as kernel;
 
 use crate::cuda;
 use crate::fused::{self, Contribution, has_kernel, with_slice};
-use crate::{Error, Result, for_element};
+use crate::{Error, Result, TensorExt, for_element};
 
 pub(super) fn masked_logsumexp(x: &Tensor, keep: Option<&Tensor>, add_one: bool) -> Result<Tensor> {
     if let Some(keep) = keep {
         check_mask(keep, x)?;
+    }
+    if x.elem_count() == 0 {
+        let none = Tensor::zeros(x.dims()[0], x.dtype(), x.device())?;
+        return Ok(none.broadcast_add(&x.attached_zero()?)?);
     }
     if cuda::has_kernel(x) {
         return cuda::log_sum_exp::masked_logsumexp(x, keep, add_one);

@@ -37,7 +37,8 @@ pub use sum_within::PartialSum;
 /// # Ok::<(), dml_core::Error>(())
 /// ```
 pub trait TensorExt {
-    /// Rows divided by their p-norm: `x / max(‖x‖ₚ, 1e-12)`, for `p >= 1` or infinity. Shape `[rows, dim]`.
+    /// Rows divided by their p-norm, for `p >= 1` or infinity: `[rows, dim]`. A row of zeros stays one, with gradient 0; a
+    /// row with a NaN becomes NaN.
     ///
     /// # Errors
     /// [`Error::Shape`] unless the tensor is of rank 2.
@@ -264,5 +265,7 @@ fn check_pair(query: &Tensor, reference: &Tensor) -> Result<()> {
     Ok(())
 }
 
+#[cfg(test)]
+mod extremes;
 #[cfg(test)]
 mod tests;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use candle_core::Tensor;
-use dml_kernels::normalize::{self as kernel, EPSILON};
+use candle_core::{DType, Tensor};
+use dml_kernels::normalize as kernel;
 use dml_kernels::{Real, for_each_row, map_rows};
 
 use super::elementwise::{magnitude_composite, power_composite};
@@ -44,6 +44,9 @@ impl Unit {
 }
 
 pub(super) fn normalize(x: &Tensor, p: f64) -> Result<Tensor> {
+    if is_half(x) {
+        return Ok(normalize(&x.to_dtype(DType::F32)?, p)?.to_dtype(x.dtype())?);
+    }
     if !has_kernel(x) {
         return normalize_composite(x, p);
     }
@@ -67,13 +70,33 @@ pub(super) fn normalize(x: &Tensor, p: f64) -> Result<Tensor> {
 }
 
 pub(super) fn normalize_composite(x: &Tensor, p: f64) -> Result<Tensor> {
-    let norms = row_norms_composite(x, p)?.unsqueeze(1)?;
-    let floor = (norms.ones_like()? * EPSILON)?;
-    let divisor = norms.gt(&floor)?.where_cond(&norms, &floor)?;
-    Ok(x.broadcast_div(&divisor)?)
+    if x.elem_count() == 0 {
+        return Ok(x.clone());
+    }
+    // Coordinates as shares of the largest one of their row: no power over- or underflows, and the row points the same way.
+    let shares = x.broadcast_div(&largest_or_one(&x.detach().abs()?)?)?;
+    let norms = row_norms_composite(&shares, p)?.unsqueeze(1)?; // [rows, 1]
+    let is_zero = norms.eq(0.0)?;
+    let divisor = is_zero.where_cond(&norms.ones_like()?, &norms)?;
+    let quotients = shares.broadcast_div(&divisor)?;
+    // A row of zeros is a constant, with gradient 0.
+    Ok(is_zero
+        .broadcast_as(quotients.shape())?
+        .where_cond(&quotients.zeros_like()?, &quotients)?)
+}
+
+/// The largest of the last dimension, which is kept; 1 where it is 0, infinite or NaN.
+fn largest_or_one(magnitudes: &Tensor) -> Result<Tensor> {
+    let last = magnitudes.rank() - 1;
+    let top = magnitudes.max_keepdim(last)?;
+    let is_positive_and_finite = (top.gt(0.0)? * top.lt(f64::INFINITY)?)?;
+    Ok(is_positive_and_finite.where_cond(&top, &top.ones_like()?)?)
 }
 
 pub(super) fn row_norms(x: &Tensor, p: f64) -> Result<Tensor> {
+    if is_half(x) {
+        return Ok(row_norms(&x.to_dtype(DType::F32)?, p)?.to_dtype(x.dtype())?);
+    }
     if !has_kernel(x) {
         return row_norms_composite(x, p);
     }
@@ -98,6 +121,11 @@ pub(super) fn row_norms(x: &Tensor, p: f64) -> Result<Tensor> {
     })
 }
 
+/// Whether squares of ordinary numbers over- or underflow in the precision of a tensor.
+pub(super) fn is_half(x: &Tensor) -> bool {
+    matches!(x.dtype(), DType::F16 | DType::BF16)
+}
+
 pub(super) fn row_norms_composite(x: &Tensor, p: f64) -> Result<Tensor> {
     norm_over_last(&magnitude_composite(x)?, p)
 }
@@ -105,7 +133,7 @@ pub(super) fn row_norms_composite(x: &Tensor, p: f64) -> Result<Tensor> {
 /// The p-norm over the last dimension of magnitudes, with gradient 0 where it is 0.
 pub(super) fn norm_over_last(magnitudes: &Tensor, p: f64) -> Result<Tensor> {
     let last = magnitudes.rank() - 1;
-    if p == 1.0 {
+    if p == 1.0 || magnitudes.elem_count() == 0 {
         return Ok(magnitudes.sum(last)?);
     }
     if p.is_infinite() {
@@ -118,5 +146,9 @@ pub(super) fn norm_over_last(magnitudes: &Tensor, p: f64) -> Result<Tensor> {
         let ties = attains.sum(last)?;
         return Ok(((magnitudes * attains)?.sum(last)? / ties)?);
     }
-    power_composite(&power_composite(magnitudes, p)?.sum(last)?, 1.0 / p)
+    // Powers of shares of the largest one, against over- and underflow; its own gradient cancels.
+    let top = largest_or_one(&magnitudes.detach())?;
+    let shares = magnitudes.broadcast_div(&top)?;
+    let norms = power_composite(&power_composite(&shares, p)?.sum(last)?, 1.0 / p)?;
+    Ok((norms * top.squeeze(last)?)?)
 }

@@ -5,16 +5,16 @@
 
 use std::sync::Arc;
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 use dml_kernels::cuda::euclidean::Measure;
 use dml_kernels::euclidean::{self, Form};
 use dml_kernels::{MatrixGradient, Side, pairwise_dot as dot, pairwise_lp as lp};
 
 use super::elementwise::magnitude_composite;
-use super::normalize::{Unit, norm_over_last};
+use super::normalize::{Unit, is_half, norm_over_last};
 use crate::cuda;
 use crate::fused::{Element, has_kernel, inlet, with_slice};
-use crate::{Result, for_element};
+use crate::{Result, TensorExt, for_element};
 
 /// A kernel for all pairs of rows, forward and backward.
 #[derive(Clone, Copy)]
@@ -151,10 +151,33 @@ pub(super) fn pairwise_dot(x: &Tensor, r: &Tensor) -> Result<Tensor> {
 }
 
 pub(super) fn pairwise_dot_composite(x: &Tensor, r: &Tensor) -> Result<Tensor> {
+    if x.elem_count() == 0 || r.elem_count() == 0 {
+        let none = Tensor::zeros((x.dims()[0], r.dims()[0]), x.dtype(), x.device())?;
+        let attached = (x.attached_zero()? + r.attached_zero()?)?;
+        return Ok(none.broadcast_add(&attached)?);
+    }
     Ok(x.matmul(&r.t()?)?)
 }
 
+/// `f` of two matrices in single precision, back in theirs, which is half precision.
+fn in_single(
+    x: &Tensor,
+    r: &Tensor,
+    f: impl FnOnce(&Tensor, &Tensor) -> Result<Tensor>,
+) -> Result<Tensor> {
+    let query = x.to_dtype(DType::F32)?;
+    let result = if x.id() == r.id() {
+        f(&query, &query)?
+    } else {
+        f(&query, &r.to_dtype(DType::F32)?)?
+    };
+    Ok(result.to_dtype(x.dtype())?)
+}
+
 pub(super) fn pairwise_lp(x: &Tensor, r: &Tensor, p: f64) -> Result<Tensor> {
+    if is_half(x) && x.dtype() == r.dtype() {
+        return in_single(x, r, |x, r| pairwise_lp(x, r, p));
+    }
     if have_kernel(x, r) {
         return fuse(Kernel::Lp(p), x, r);
     }
@@ -175,6 +198,9 @@ pub(super) fn pairwise_lp_composite(x: &Tensor, r: &Tensor, p: f64) -> Result<Te
 }
 
 pub(super) fn pairwise_squared(x: &Tensor, r: &Tensor) -> Result<Tensor> {
+    if is_half(x) && x.dtype() == r.dtype() {
+        return in_single(x, r, pairwise_squared);
+    }
     if have_kernel(x, r) {
         return fuse(Kernel::Squared, x, r);
     }

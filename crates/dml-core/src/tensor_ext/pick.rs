@@ -39,6 +39,9 @@ pub(super) fn pick(matrix: &Tensor, rows: &[u32], columns: &[u32]) -> Result<Ten
             })
         });
     }
+    if count == 0 {
+        return Ok(Tensor::zeros(0, matrix.dtype(), matrix.device())?);
+    }
     let places: Vec<i64> = places.into_iter().map(|place| place as i64).collect();
     let places = Tensor::from_vec(places, count, matrix.device())?;
     Ok(matrix.flatten_all()?.index_select(&places, 0)?)

@@ -62,6 +62,9 @@ pub(super) fn sum_by_group_composite(
     count: usize,
 ) -> Result<Tensor> {
     let zeros = Tensor::zeros(count, values.dtype(), values.device())?;
+    if groups.is_empty() {
+        return Ok(zeros);
+    }
     let groups = Tensor::new(groups, values.device())?;
     Ok(zeros.index_add(&groups, values, 0)?)
 }

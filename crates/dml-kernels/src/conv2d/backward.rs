@@ -15,6 +15,7 @@ use super::{Block, Convolution, Filter, Operands};
 use crate::SimdReal;
 use crate::aligned::Aligned;
 use crate::here::Here;
+use crate::lengths;
 use job::Job;
 
 /// The gradients of a [`Block`].
@@ -55,9 +56,12 @@ const IMAGES: usize = 4;
 const PARTS: usize = 32;
 const PART_BYTES: usize = 64 << 20;
 
-/// Gradients of a block, given the gradient of its result. Sizes are the caller's to check.
+/// Gradients of a block, given the gradient of its result.
 ///
 /// `kept` is of what [`forward`](super::forward) returned for the same operands.
+///
+/// # Panics
+/// If a size does not fit the others.
 #[must_use]
 pub fn backward<T: SimdReal>(
     block: &Block,
@@ -66,6 +70,12 @@ pub fn backward<T: SimdReal>(
     gradient: &[T],
     needs_input: bool,
 ) -> Gradients<T> {
+    let images = block.check(operands);
+    let len = block.output_len(operands.image, images);
+    lengths::length("gradient", gradient.len(), len);
+    lengths::length("kept.output", kept.output.len(), len);
+    let places = if block.pooling.is_some() { len } else { 0 };
+    lengths::length("kept.places", kept.places.len(), places);
     let needs_input = needs_input && block.first.is_none();
     let mut gradients = Gradients {
         input: vec![T::ZERO; if needs_input { operands.input.len() } else { 0 }],
@@ -84,7 +94,6 @@ pub fn backward<T: SimdReal>(
     let Some(pass) = Pass::new(block, operands, kept, gradient, needs_input) else {
         return gradients;
     };
-    let images = operands.input.len() / image_size;
     let run = images.div_ceil(pass.parts(images));
     let arch = Arch::new();
     let job = |number: usize, input| {

@@ -45,9 +45,13 @@ pub struct Kept<'a, T> {
 /// busy to the end.
 const JOBS: usize = 8;
 
-/// Computes a block. Sizes are the caller's to check.
+/// Computes a block.
+///
+/// # Panics
+/// If a size does not fit the others.
 #[must_use]
 pub fn forward<T: SimdReal>(block: &Block, operands: &Operands<'_, T>) -> Forward<T> {
+    block.check(operands);
     let mut forward = Forward {
         output: Vec::new(),
         places: Vec::new(),

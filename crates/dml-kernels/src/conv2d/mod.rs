@@ -27,6 +27,8 @@ mod weight_gradient;
 mod windows;
 mod winograd;
 
+use crate::lengths;
+
 pub use backward::{FilterGradient, Gradients, backward};
 pub use forward::{Forward, Kept, forward};
 pub use shape::{Convolution, Pooling};
@@ -64,6 +66,67 @@ impl Block {
             Some(first) => first.output(image)?,
         };
         Some((inner, self.convolution.output(inner)?))
+    }
+}
+
+impl Block {
+    /// The number of images of `operands`.
+    ///
+    /// # Panics
+    /// Unless the sizes fit each other.
+    fn check<T: Copy>(&self, operands: &Operands<'_, T>) -> usize {
+        let conv = &self.convolution;
+        conv.check(&operands.filter);
+        match (&self.first, &operands.first) {
+            (None, None) => {}
+            (Some(first), Some(filter)) => {
+                first.check(filter);
+                lengths::length("groups", conv.groups.max(first.groups), 1);
+                lengths::length("first.out_channels", first.out_channels, conv.in_channels);
+            }
+            _ => panic!("first: expected a filter exactly where there is a first convolution"),
+        }
+        if let Some(pooling) = &self.pooling {
+            let places = lengths::area("pooling", pooling.kernel[0], pooling.kernel[1]);
+            assert!(
+                places <= 255,
+                "pooling: expected at most 255 places in a window, got {places}"
+            );
+        }
+        let channels = self.first.as_ref().unwrap_or(conv).in_channels;
+        let area = lengths::area("image", operands.image[0], operands.image[1]);
+        let area = lengths::area("image", channels, area);
+        let images = lengths::rows("input", operands.input.len(), area);
+        if !operands.scale.is_empty() {
+            let outputs = lengths::area("scale", images, conv.out_channels);
+            lengths::length("scale", operands.scale.len(), outputs);
+        }
+        images
+    }
+
+    /// How many numbers the result for some images has; 0 where windows are larger than their padded input.
+    fn output_len(&self, image: [usize; 2], images: usize) -> usize {
+        let [height, width] = self.output(image).unwrap_or([0, 0]);
+        let area = lengths::area("output", height, width);
+        let area = lengths::area("output", self.convolution.out_channels, area);
+        lengths::area("output", images, area)
+    }
+}
+
+impl Convolution {
+    /// # Panics
+    /// Unless channels fall into the groups and the filter has the sizes of this convolution.
+    fn check<T>(&self, filter: &Filter<'_, T>) {
+        assert!(self.groups > 0, "groups: expected at least 1, got 0");
+        lengths::rows("in_channels", self.in_channels, self.groups);
+        lengths::rows("out_channels", self.out_channels, self.groups);
+        let area = lengths::area("kernel", self.kernel[0], self.kernel[1]);
+        let window = lengths::area("kernel", self.group_inputs(), area);
+        let weights = lengths::area("weight", self.out_channels, window);
+        lengths::length("weight", filter.weight.len(), weights);
+        if !filter.bias.is_empty() {
+            lengths::length("bias", filter.bias.len(), self.out_channels);
+        }
     }
 }
 

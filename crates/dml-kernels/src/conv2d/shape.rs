@@ -20,13 +20,13 @@ pub struct Convolution {
 }
 
 impl Convolution {
-    /// Height and width of the output, or `None` if the window is larger than the padded input.
+    /// Height and width of the output, or `None` if the window is empty, does not move, or is larger than the padded input.
     #[must_use]
     pub fn output(&self, image: [usize; 2]) -> Option<[usize; 2]> {
         let size = |axis: usize| {
-            let reach = self.dilation[axis] * (self.kernel[axis] - 1) + 1;
-            let room = (image[axis] + 2 * self.padding[axis]).checked_sub(reach)?;
-            Some(room / self.stride[axis] + 1)
+            let (kernel, dilation) = (self.kernel[axis], self.dilation[axis]);
+            let room = room(image[axis], self.padding[axis], kernel, dilation)?;
+            Some(room.checked_div(self.stride[axis])? + 1)
         };
         Some([size(0)?, size(1)?])
     }
@@ -50,6 +50,16 @@ impl Convolution {
     }
 }
 
+/// How far a window of `kernel` pixels, `dilation` apart, can be moved along `size` pixels with `padding` at both ends;
+/// `None` if it does not fit, or is empty.
+fn room(size: usize, padding: usize, kernel: usize, dilation: usize) -> Option<usize> {
+    let reach = dilation
+        .checked_mul(kernel.checked_sub(1)?)?
+        .checked_add(1)?;
+    let padded = size.checked_add(padding.checked_mul(2)?)?;
+    padded.checked_sub(reach)
+}
+
 /// The parameters of a two-dimensional pooling; pairs are (height, width).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pooling {
@@ -66,15 +76,17 @@ pub struct Pooling {
 }
 
 impl Pooling {
-    /// Height and width of the output, or `None` if the window is larger than the padded input.
+    /// Height and width of the output, or `None` if the window is empty, does not move, or is larger than the padded input.
     #[must_use]
     pub fn output(&self, image: [usize; 2]) -> Option<[usize; 2]> {
         let size = |axis: usize| {
             let (padding, stride) = (self.padding[axis], self.stride[axis]);
-            let reach = self.dilation[axis] * (self.kernel[axis] - 1) + 1;
-            let room = (image[axis] + 2 * padding).checked_sub(reach)?;
+            let room = room(image[axis], padding, self.kernel[axis], self.dilation[axis])?;
             if !self.ceil_mode {
-                return Some(room / stride + 1);
+                return Some(room.checked_div(stride)? + 1);
+            }
+            if stride == 0 {
+                return None;
             }
             let windows = room.div_ceil(stride) + 1;
             // The last window has to begin inside the input or the padding before it.

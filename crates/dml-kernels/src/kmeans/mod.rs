@@ -19,6 +19,7 @@ mod update;
 use rand::RngCore;
 
 use crate::Real;
+use crate::lengths;
 
 /// Where the centroids begin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,6 +59,9 @@ pub struct Clustering<T> {
 /// assert_eq!(found.assignments[0], found.assignments[1]);
 /// assert_ne!(found.assignments[1], found.assignments[2]);
 /// ```
+///
+/// # Panics
+/// If the length is no multiple of `dim`, or there are no clusters or more of them than rows.
 #[must_use]
 pub fn kmeans<T: Real>(
     rows: &[T],
@@ -67,6 +71,11 @@ pub fn kmeans<T: Real>(
     start: Start,
     rng: &mut dyn RngCore,
 ) -> Clustering<T> {
+    let count = lengths::rows("rows", rows.len(), dim);
+    assert!(
+        (1..=count).contains(&clusters),
+        "clusters: expected 1 to {count}, got {clusters}"
+    );
     let prepared = assign::Rows::new(rows, dim);
     let mut centroids = start::centroids(&prepared, clusters, start, rng);
     let mut assignment = assign::Assignment::new(&prepared, clusters);

@@ -2,14 +2,19 @@
 
 use crate::Real;
 use crate::lanes::by_halves;
+use crate::lengths;
 
 /// Partial sums that run side by side, in the vector registers.
 const LANES: usize = 16;
 
 /// Σ (aₖ − bₖ)², summed in double precision: exactly 0 for equal rows, and symmetric.
+///
+/// # Panics
+/// Unless the rows are of one length.
 #[inline(always)]
 #[must_use]
 pub fn squared_distance<T: Real>(a: &[T], b: &[T]) -> f64 {
+    lengths::length("b", b.len(), a.len());
     sum(a, b, |a, b| {
         let difference = a.to_f64() - b.to_f64();
         difference * difference
@@ -17,9 +22,13 @@ pub fn squared_distance<T: Real>(a: &[T], b: &[T]) -> f64 {
 }
 
 /// Σ aₖ bₖ, summed in double precision.
+///
+/// # Panics
+/// Unless the rows are of one length.
 #[inline(always)]
 #[must_use]
 pub fn dot<T: Real>(a: &[T], b: &[T]) -> f64 {
+    lengths::length("b", b.len(), a.len());
     sum(a, b, |a, b| a.to_f64() * b.to_f64())
 }
 

@@ -47,6 +47,7 @@ use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 use std::ops::Range;
 
+use crate::lengths;
 use crate::{Real, zeros};
 use best::Best;
 use block::Block;
@@ -108,7 +109,11 @@ impl<T: Real> References<T> {
     }
 
     /// Appends `[rows, dim]`.
+    ///
+    /// # Panics
+    /// If a length does not fit the shapes.
     pub fn extend(&mut self, rows: &[T]) {
+        lengths::rows("rows", rows.len(), self.dim);
         let squared_norm = |row: &[T]| T::from_f64(dot(row, row));
         self.squared_norms
             .extend(rows.chunks_exact(self.dim.max(1)).map(squared_norm));
@@ -174,6 +179,9 @@ impl<T: Real> References<T> {
     /// assert_eq!(found.indices, [2, 0]);
     /// assert_eq!(found.values, [1., 2.]);
     /// ```
+    ///
+    /// # Panics
+    /// If a length does not fit the shapes.
     pub fn nearest(
         &self,
         queries: &[T],
@@ -181,6 +189,7 @@ impl<T: Real> References<T> {
         affinity: Affinity,
         excluded: impl Fn(usize) -> Option<u32> + Sync,
     ) -> Nearest {
+        lengths::rows("queries", queries.len(), self.dim);
         let pays = self.dim >= INTEGERS_PAY_FROM_DIM
             && queries.len() >= INTEGERS_PAY_FROM_QUERIES * self.dim;
         let instructions = Instructions::available().next().filter(|_| pays);

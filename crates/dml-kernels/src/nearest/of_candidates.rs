@@ -5,6 +5,7 @@ use rayon::prelude::*;
 use super::best::Best;
 use super::{Affinity, Nearest, References, dot, key, number_error, value};
 use crate::Real;
+use crate::lengths;
 
 /// References chosen by the number `‖r‖² − 2q·r`, or `−q·r` for inner products, in the precision of the rows.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +19,9 @@ pub struct Candidates<'a> {
 impl<T: Real> References<T> {
     /// The `k` nearest candidates of each query, and the queries for which it is not certain that these are the `k`
     /// nearest of all: there, rounding may have hidden one. They get what their candidates give.
+    ///
+    /// # Panics
+    /// If a length does not fit the shapes, or a candidate is no reference.
     #[must_use]
     pub fn nearest_of_candidates(
         &self,
@@ -27,6 +31,12 @@ impl<T: Real> References<T> {
         affinity: Affinity,
     ) -> (Nearest, Vec<usize>) {
         let count = candidates.others.len();
+        lengths::rows("candidates", candidates.rows.len(), count);
+        lengths::length(
+            "queries",
+            queries.len(),
+            lengths::area("queries", count, self.dim),
+        );
         let width = candidates.rows.len().checked_div(count).unwrap_or(0);
         let largest = self.squared_norms.iter().map(|x| x.to_f64());
         let largest = largest.fold(0.0, f64::max);

@@ -4,6 +4,7 @@ use rayon::prelude::*;
 
 use super::{Best, Nearest};
 use crate::Real;
+use crate::lengths;
 
 /// The `k` closest of every row of a `[queries, references]` matrix; ties go to the lower column.
 ///
@@ -17,6 +18,9 @@ use crate::Real;
 /// let found = closest_of_rows(&[0.3f32, 0.1, 0.2], 3, 2, false, |_| None);
 /// assert_eq!(found.indices, [1, 2]);
 /// ```
+///
+/// # Panics
+/// If a length does not fit the shapes.
 #[must_use]
 pub fn closest_of_rows<T: Real>(
     matrix: &[T],
@@ -25,7 +29,7 @@ pub fn closest_of_rows<T: Real>(
     largest_first: bool,
     excluded: impl Fn(usize) -> Option<u32> + Sync,
 ) -> Nearest {
-    let queries = matrix.len().checked_div(references).unwrap_or(0);
+    let queries = lengths::rows("matrix", matrix.len(), references);
     let any_excluded = (0..queries).any(|q| excluded(q).is_some());
     let k = k.min(references.saturating_sub(usize::from(any_excluded)));
     if k == 0 {

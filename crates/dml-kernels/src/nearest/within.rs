@@ -9,6 +9,7 @@ use super::filter::TILE;
 use super::tasks::{WITHIN, cut, tasks};
 use super::{Affinity, References, dot, key, number_error, value};
 use crate::Real;
+use crate::lengths;
 use crate::matrix_product::{Existing, Matrix, MatrixMut, product};
 
 /// What is found for each query of a block: closest first.
@@ -41,6 +42,9 @@ impl<T: Real> References<T> {
     /// assert_eq!(found.offsets, [0, 3, 3]);
     /// assert_eq!((found.indices, found.values), (vec![2, 0, 1], vec![0., 1., 4.]));
     /// ```
+    ///
+    /// # Panics
+    /// If a length does not fit the shapes.
     #[must_use]
     pub fn within(
         &self,
@@ -49,6 +53,7 @@ impl<T: Real> References<T> {
         affinity: Affinity,
         excluded: impl Fn(usize) -> Option<u32> + Sync,
     ) -> Within {
+        lengths::rows("queries", queries.len(), self.dim);
         let count = queries.len() / self.dim.max(1);
         let limit = match affinity {
             Affinity::SquaredEuclidean => threshold,

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use super::exponent::{Exponent, raise};
 use crate::euclidean::Form;
 use crate::here::Here;
+use crate::normalize::norm;
 use crate::row_panels::RowPanels;
 use crate::symmetric_tiles::symmetric_tiles;
 use crate::{Real, zeros};
@@ -156,7 +157,7 @@ fn norms<T: Real>(rows: [&[T]; QUERIES], panel: &[T], p: Exponent) -> Sums<T> {
     let largest = || {
         accumulate(rows, panel, |sum, d| {
             let d = d.abs();
-            if d > sum { d } else { sum }
+            if d > sum || d.is_nan() { d } else { sum }
         })
     };
     match p {
@@ -180,10 +181,13 @@ fn norms<T: Real>(rows: [&[T]; QUERIES], panel: &[T], p: Exponent) -> Sums<T> {
                 }
             }
             let root = T::from_f64(1.0 / p.value());
-            for (sums, top) in sums.iter_mut().zip(top) {
-                for (sum, top) in sums.iter_mut().zip(top) {
-                    *sum = if top > T::ZERO {
+            for ((sums, top), row) in sums.iter_mut().zip(top).zip(rows) {
+                for (lane, (sum, top)) in sums.iter_mut().zip(top).enumerate() {
+                    *sum = if top >= least_divisor() && top <= T::MAX {
                         top * sum.powf(root)
+                    } else if top > T::ZERO && top <= T::MAX {
+                        let column = row.iter().zip(panel.iter().skip(lane).step_by(LANES));
+                        norm_of_small(column, p)
                     } else {
                         top
                     };
@@ -192,6 +196,20 @@ fn norms<T: Real>(rows: [&[T]; QUERIES], panel: &[T], p: Exponent) -> Sums<T> {
             sums
         }
     }
+}
+
+/// A difference below which its inverse overflows, or lacks digits.
+#[inline(always)]
+pub(super) fn least_divisor<T: Real>() -> T {
+    T::from_f64(16.0 * T::MIN_POSITIVE.to_f64())
+}
+
+/// The norm of differences so small that their inverses overflow.
+#[cold]
+#[inline(never)]
+fn norm_of_small<'a, T: Real>(row: impl Iterator<Item = (&'a T, &'a T)>, p: Exponent) -> T {
+    let differences: Vec<f64> = row.map(|(x, r)| (*x - *r).to_f64()).collect();
+    T::from_f64(norm(&differences, p.value()))
 }
 
 #[inline(always)]
@@ -206,23 +224,34 @@ fn euclidean_norms<T: Real>(rows: [&[T]; QUERIES], panel: &[T], form: Form) -> S
     sums
 }
 
-/// The value of a sum of squares, added up again in double precision where squares may have under- or overflowed.
+/// The value of a sum of squares, added up again where squares may have under- or overflowed: in double precision, or as
+/// shares of the largest difference.
 #[inline(always)]
 fn settle<'a, T: Real>(sum: T, form: Form, row: impl Iterator<Item = (&'a T, &'a T)> + Clone) -> T {
-    let ordinary = sum > T::from_f64(least_square::<T>()) && sum < T::from_f64(1e30);
-    if ordinary || size_of::<T>() == 8 {
+    let (least, most) = if size_of::<T>() == 4 {
+        (1e-30, 1e30)
+    } else {
+        (1e-290, 1e300)
+    };
+    if sum > T::from_f64(least) && sum < T::from_f64(most) {
         return form.of_square(sum);
     }
-    let square: f64 = row.map(|(x, r)| (x.to_f64() - r.to_f64()).powi(2)).sum();
-    match form {
-        Form::Distance => T::from_f64(square.sqrt()),
-        Form::Squared => T::from_f64(square),
-    }
+    settle_extreme(form, row)
 }
 
-/// A sum of squares below which single digits of the terms are lost to underflow.
-fn least_square<T>() -> f64 {
-    if size_of::<T>() == 4 { 1e-30 } else { 1e-290 }
+#[inline(never)]
+fn settle_extreme<'a, T: Real>(form: Form, row: impl Iterator<Item = (&'a T, &'a T)> + Clone) -> T {
+    let differences = row.map(|(x, r)| x.to_f64() - r.to_f64());
+    let square: f64 = differences.clone().map(|d| d * d).sum();
+    T::from_f64(match form {
+        Form::Squared => square,
+        // Squares of single precision always fit.
+        Form::Distance if size_of::<T>() == 4 || (square > 1e-290 && square < 1e300) => {
+            square.sqrt()
+        }
+        Form::Distance if differences.clone().all(|d| d == 0.0) => 0.0,
+        Form::Distance => norm(&differences.collect::<Vec<f64>>(), 2.0),
+    })
 }
 
 /// ‖x − r‖² or its root from the differences.

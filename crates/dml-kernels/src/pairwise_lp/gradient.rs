@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use pulp::{Arch, NullaryFnOnce};
 
+use super::direct::least_divisor;
 use super::exponent::{Exponent, raise};
 use crate::euclidean::Form;
 use crate::{MatrixGradient, Real, Side, for_each_row};
@@ -50,8 +51,17 @@ pub(crate) fn add_euclidean<T: Real>(
     gradient: T,
     out: &mut [T],
 ) {
-    let weight = form.weight(value.to_f64(), gradient.to_f64());
-    for ((out, x), r) in out.iter_mut().zip(x).zip(r) {
+    let (value, gradient) = (value.to_f64(), gradient.to_f64());
+    let rows = out.iter_mut().zip(x).zip(r);
+    // A weight alone overflows where the distance is all but 0: the quotient first.
+    if form == Form::Distance && value < 1e-290 {
+        for ((out, x), r) in rows {
+            *out += T::from_f64((*x - *r).to_f64() / value * gradient);
+        }
+        return;
+    }
+    let weight = form.weight(value, gradient);
+    for ((out, x), r) in rows {
         *out += T::from_f64((*x - *r).to_f64() * weight);
     }
 }
@@ -161,10 +171,14 @@ struct Powers(Exponent);
 impl<T: Real> Slopes<T> for Powers {
     #[inline(always)]
     fn turn(self, differences: &mut [T; LANES], distance: T, gradient: T) {
-        let scale = T::ONE / distance;
         let mut powers = [T::ZERO; LANES];
-        for (power, x) in powers.iter_mut().zip(differences.iter()) {
-            *power = x.abs() * scale;
+        let pairs = powers.iter_mut().zip(differences.iter());
+        if distance < least_divisor() {
+            // The inverse of the distance overflows; the quotients are ordinary numbers.
+            pairs.for_each(|(power, x)| *power = x.abs() / distance);
+        } else {
+            let scale = T::ONE / distance;
+            pairs.for_each(|(power, x)| *power = x.abs() * scale);
         }
         raise(&mut powers, self.0);
         for (x, power) in differences.iter_mut().zip(powers) {
@@ -234,7 +248,7 @@ impl<T: Real, S: Slopes<T>> NullaryFnOnce for SumUp<'_, T, S> {
     }
 }
 
-/// `g` with the sign of `d`, 0 where `d` is.
+/// `g` with the sign of `d`; `d` itself where that is 0 or NaN.
 #[inline(always)]
 fn signed<T: Real>(d: T, g: T) -> T {
     if d > T::ZERO {
@@ -242,7 +256,7 @@ fn signed<T: Real>(d: T, g: T) -> T {
     } else if d < T::ZERO {
         -g
     } else {
-        T::ZERO
+        d
     }
 }
 
@@ -267,6 +281,10 @@ impl<T: Real> NullaryFnOnce for OfLargest<'_, T> {
         let rows = self.others.chunks_exact(self.x.len());
         for ((r, d), g) in rows.zip(self.d).zip(self.g) {
             if *g == T::ZERO || *d == T::ZERO {
+                continue;
+            }
+            if d.is_nan() {
+                self.out.fill(*d);
                 continue;
             }
             ties.clear();

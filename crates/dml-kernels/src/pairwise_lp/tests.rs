@@ -65,6 +65,77 @@ fn near_duplicates_keep_their_digits() {
     assert_eq!(pairwise_lp(&x, &r, 2, 2.0), [0.0625]);
 }
 
+/// Distances and gradients of rows whose differences are `length · (3, −4, 1)`, against those of (3, −4, 1).
+fn scales_with_its_rows<T: Real>(length: f64, digits: f64) {
+    let zeros = [T::ZERO; 3];
+    for p in EVERY_P {
+        let of_unit = pairwise_lp(&[3f64, -4., 1.], &[0.; 3], 3, p);
+        let slopes = |rows: &[f64], d: &[f64]| {
+            let g = written_out(&[2.], 1);
+            pairwise_lp_backward(rows, &[0f64; 3], d, &g, 3, p, Side::Query)
+        };
+        let wanted = slopes(&[3., -4., 1.], &of_unit);
+        let row = [3.0, -4.0, 1.0].map(|x| T::from_f64(x * length));
+        let d = pairwise_lp(&row, &zeros, 3, p);
+        let ratio = d[0].to_f64() / (of_unit[0] * length);
+        assert!((ratio - 1.0).abs() < digits, "p {p} at {length:e}: {d:?}");
+        let two = [T::from_f64(2.0)];
+        let gradient =
+            pairwise_lp_backward(&row, &zeros, &d, &written_out(&two, 1), 3, p, Side::Query);
+        for (got, want) in gradient.iter().zip(&wanted) {
+            assert!(
+                (got.to_f64() - want).abs() < digits * 10.0,
+                "p {p} at {length:e}: {gradient:?}, expected {wanted:?}"
+            );
+        }
+        // Among themselves, where one of the rows is near the other end.
+        let both = [row, zeros].concat();
+        let among = pairwise_lp_among(&both, 3, p);
+        assert_eq!([among[0], among[3]], [T::ZERO; 2]);
+        assert!((among[1].to_f64() / d[0].to_f64() - 1.0).abs() < digits);
+    }
+}
+
+#[test]
+fn differences_of_any_size_have_a_distance_and_a_gradient() {
+    for length in [1e-37, 1e-30, 1e-20, 1e-3, 1e12, 1e18, 1e30] {
+        scales_with_its_rows::<f32>(length, 1e-5);
+    }
+    // Subnormal numbers have few digits.
+    scales_with_its_rows::<f32>(1e-39, 1e-3);
+    scales_with_its_rows::<f32>(2.8e-43, 0.1);
+    for length in [1e-306, 1e-300, 1e-200, 1e-160, 1e100, 1e160, 1e300] {
+        scales_with_its_rows::<f64>(length, 1e-10);
+    }
+    scales_with_its_rows::<f64>(1e-310, 1e-4);
+}
+
+#[test]
+fn a_nan_shows_in_the_distance_and_in_the_gradient() {
+    for p in EVERY_P {
+        for (width, column) in [(2, 0), (2, 1), (40, 33)] {
+            let mut x = vec![0f32; 3 * width];
+            x[width + column] = f32::NAN;
+            let others = vec![0.5f32; 2 * width];
+            let d = pairwise_lp(&x, &others, width, p);
+            let nan: Vec<bool> = d.iter().map(|d| d.is_nan()).collect();
+            assert_eq!(
+                nan,
+                [false, false, true, true, false, false],
+                "p {p}: {d:?}"
+            );
+            let among = pairwise_lp_among(&x, width, p);
+            assert!(among[1].is_nan() && among[3].is_nan() && among[7].is_nan());
+            assert_eq!((among[0], among[2]), (0.0, 0.0));
+            let g = [1f32; 6];
+            let gradient =
+                pairwise_lp_backward(&x, &others, &d, &written_out(&g, 2), width, p, Side::Query);
+            assert!(gradient[width + column].is_nan(), "p {p}: {gradient:?}");
+            assert!(gradient[..width].iter().all(|g| g.is_finite()));
+        }
+    }
+}
+
 #[test]
 fn duplicates_have_distance_zero_and_no_gradient() {
     let x = [0.1f32, 0.2, 0.3];

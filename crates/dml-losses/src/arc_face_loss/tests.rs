@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dml_core::{Batch, Error, Pairs, Tuples};
-use dml_distances::{CosineSimilarity, LpDistance};
+use dml_distances::{CosineSimilarity, CosineSimilarityConfig, LpDistance};
 
 use super::*;
 use crate::by_hand::{set, value_and_gradients, vars};
@@ -86,10 +86,62 @@ fn a_row_on_its_weight_has_a_finite_gradient() -> Result<()> {
 }
 
 #[test]
+fn beyond_the_bounds_a_cosine_has_the_angle_of_the_nearer_one_and_no_slope() -> Result<()> {
+    let m = 28.6f64.to_radians();
+    let angle = Angle::degrees(28.6)?;
+    for x in [1.0, 1.0 + 1e-7, 1.3, 40.0, f64::INFINITY] {
+        assert_near(&[angle.at(x).0, angle.at(x).1], &[m.cos(), 0.0]);
+        assert_near(
+            &[angle.at(-x).0, angle.at(-x).1],
+            &[-1.0 - m * m.sin(), 0.0],
+        );
+    }
+    // A margin below 0 is added at every angle, and one beyond 180° at none.
+    let below = Angle::degrees(-20.0)?.at(-1.5);
+    assert_near(&[below.0, below.1], &[-20f64.to_radians().cos(), 0.0]);
+    let wide = 200f64.to_radians();
+    let above = Angle::degrees(200.0)?.at(1.5);
+    assert_near(&[above.0, above.1], &[1.0 - wide * wide.sin(), 0.0]);
+    let (value, slope) = angle.at(f64::NAN);
+    assert!(value.is_nan() && slope.is_nan());
+    Ok(())
+}
+
+#[test]
+fn with_other_norms_a_row_beyond_its_class_is_held_by_the_others_alone() -> Result<()> {
+    for p in [3.0, f64::INFINITY] {
+        // By p-norms (1, 1) · (1, 1) / (‖·‖ₚ ‖·‖ₚ) is above 1.
+        let config = ArcFaceLossConfig {
+            scale: 1.0,
+            ..ArcFaceLossConfig::new(2, 2)
+        };
+        let distance = CosineSimilarity::new(CosineSimilarityConfig { p, power: 1.0 })?;
+        let loss = ArcFaceLoss::new(config, Arc::new(distance), vars())?;
+        set(&loss, &[[1., 1.], [1., 0.]])?;
+        let x = rows(&[[2., 2.]])?;
+        let root = 2f64.powf(1.0 / p);
+        let (own, other) = (28.6f64.to_radians().cos(), 1.0 / root);
+        for kernels in [true, false] {
+            let numbers = || value_and_gradients(&loss, "loss", &x, &[0]);
+            let [values, gradient, weights] = if kernels {
+                numbers()?
+            } else {
+                dml_core::fused::without_kernels(numbers)?
+            };
+            assert_near(&values, &[(other - own).exp().ln_1p()]);
+            // The columns of W: nothing moves the weight of the own class.
+            assert_near(&[weights[0], weights[2]], &[0.0, 0.0]);
+            assert!(weights[3] != 0.0 && gradient[1] != 0.0);
+        }
+    }
+    Ok(())
+}
+
+#[test]
 fn both_forms_of_the_margin_are_one() -> Result<()> {
     for margin in [-20.0, 0.0, 28.6, 90.0, 170.0, 190.0] {
         let angle = Angle::degrees(margin)?;
-        let x: Vec<f64> = (-10..=10).map(|i| f64::from(i) / 10.0).collect();
+        let x: Vec<f64> = (-16..=16).map(|i| f64::from(i) / 10.0).collect();
         let var = Var::new(x.as_slice(), &dml_core::candle_core::Device::Cpu)?;
         let values = angle.of(&var)?;
         let slopes = values.sum_all()?.backward()?;

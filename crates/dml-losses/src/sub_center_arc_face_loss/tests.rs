@@ -54,6 +54,20 @@ fn outliers_lie_far_from_the_main_centre() -> Result<()> {
 }
 
 #[test]
+fn angles_of_outliers_end_at_the_straight_angle() -> Result<()> {
+    let x = rows(&[[0., 1.], [0., 1.], [0., -1.]])?;
+    let batch = Batch::new(&x, [0i64; 3])?;
+    let rows_beyond = |threshold| Ok::<_, Error>(loss()?.outliers(&batch, threshold)?.rows);
+    assert_eq!(rows_beyond(179.0)?, [2]);
+    // No angle is wider than 180°, and every one is wider than one below 0.
+    for threshold in [180.0, 200.0, 360.0] {
+        assert!(rows_beyond(threshold)?.is_empty(), "{threshold}");
+    }
+    assert_eq!(rows_beyond(-1.0)?, [0, 1, 2]);
+    Ok(())
+}
+
+#[test]
 fn a_class_has_a_centre_and_angles_need_cosines() {
     let config = SubCenterArcFaceLossConfig {
         sub_centers: 0,

@@ -1,6 +1,7 @@
 //! The losses against the reference cases.
 
 mod properties;
+mod without_rows;
 mod wrappers;
 
 use dml_core::candle_core::DType;

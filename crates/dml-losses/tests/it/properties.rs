@@ -11,8 +11,8 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
-const DIM: usize = 6;
-const CLASSES: usize = 4;
+pub(super) const DIM: usize = 6;
+pub(super) const CLASSES: usize = 4;
 
 /// The configuration of a loss: its defaults, and what it can't do without.
 fn config(name: &str) -> LossConfig {
@@ -34,7 +34,7 @@ fn config(name: &str) -> LossConfig {
     dml::config::from_value(own).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-fn objective(name: &str, dtype: DType) -> Objective {
+pub(super) fn objective(name: &str, dtype: DType) -> Objective {
     let vars = SeededVars::new(3).builder(dtype, &test_device());
     config(name)
         .build_with(&vars)
