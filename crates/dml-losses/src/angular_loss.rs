@@ -76,6 +76,7 @@ impl Loss for AngularLoss {
     /// # Errors
     /// [`Error::Missing`] for a batch without a relation, whatever the tuples: the negatives come from it.
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        check::unweighted("AngularLoss", batch)?;
         let relation = batch.require_relation("AngularLoss")?;
         let Some(pairs) = positive_pairs(batch, relation, tuples)? else {
             return Ok(Term::empty("loss").into());

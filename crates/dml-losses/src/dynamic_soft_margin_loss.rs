@@ -178,6 +178,7 @@ impl DynamicSoftMarginLoss {
 
 impl Loss for DynamicSoftMarginLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        check::unweighted("DynamicSoftMarginLoss", batch)?;
         let matrix = batch.distances(&self.distance)?; // [Q, R]
         if matches!(tuples, Tuples::All) && batch.relation().is_none() {
             let Some((gaps, zeros)) = hardest_gaps::hardest_gaps(&matrix)? else {

@@ -163,6 +163,7 @@ impl Binned {
 
 impl Loss for FastAPLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        check::unweighted("FastAPLoss", batch)?;
         demands::no_reference("FastAPLoss", batch)?;
         let pairs = AnchorPairs::listed("FastAPLoss", batch, &Tuples::All)?;
         let rows = pairs.anchors_with_positives();

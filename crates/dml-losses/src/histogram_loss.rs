@@ -86,6 +86,7 @@ fn pairs_of_triplets(batch: &Batch, tuples: &Tuples) -> Result<PairMask> {
 
 impl Loss for HistogramLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        check::unweighted("HistogramLoss", batch)?;
         demands::no_reference("HistogramLoss", batch)?;
         let pairs = pairs_of_triplets(batch, tuples)?;
         let (positive, negative) = pairs.counts();

@@ -69,6 +69,7 @@ impl IntraPairVarianceLoss {
 
 impl Loss for IntraPairVarianceLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        check::unweighted("IntraPairVarianceLoss", batch)?;
         let pairs = AnchorPairs::listed("IntraPairVarianceLoss", batch, tuples)?;
         let matrix = batch.distances(&self.distance)?; // [Q, R]
         let term = |name, over, sign: f64, eps: f64| {

@@ -212,6 +212,7 @@ impl Loss for ManifoldLoss {
     }
 
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        check::unweighted("ManifoldLoss", batch)?;
         demands::no_tuples("ManifoldLoss", tuples)?;
         demands::no_reference("ManifoldLoss", batch)?;
         let embeddings = batch.embeddings(); // [N, l]
@@ -258,6 +259,10 @@ impl Loss for ManifoldLoss {
     }
 
     fn takes_reference(&self) -> bool {
+        false
+    }
+
+    fn takes_tuples(&self) -> bool {
         false
     }
 

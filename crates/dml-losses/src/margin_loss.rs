@@ -104,6 +104,7 @@ impl Loss for MarginLoss {
     }
 
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        check::unweighted("MarginLoss", batch)?;
         let chosen = self.triplets_per_anchor;
         let tuples = chosen.of("MarginLoss", batch, tuples, &self.seeds)?;
         let matrix = batch.distances(&self.distance)?; // [Q, R]

@@ -97,6 +97,7 @@ fn surprise_of_row<T: Real>(scale: T, positives: &mut Side<T>, negatives: &mut S
 
 impl Loss for NCALoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        check::unweighted("NCALoss", batch)?;
         let pairs = AnchorPairs::listed("NCALoss", batch, &Tuples::All)?;
         if batch.queries() <= 1 {
             return Ok(Term::empty("loss").into());

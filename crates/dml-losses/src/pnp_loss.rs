@@ -173,6 +173,7 @@ impl PNPLoss {
 
 impl Loss for PNPLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        check::unweighted("PNPLoss", batch)?;
         demands::no_tuples("PNPLoss", tuples)?;
         demands::no_reference("PNPLoss", batch)?;
         let pairs = batch.require_relation("PNPLoss")?.mask();
@@ -187,6 +188,10 @@ impl Loss for PNPLoss {
     }
 
     fn takes_reference(&self) -> bool {
+        false
+    }
+
+    fn takes_tuples(&self) -> bool {
         false
     }
 }

@@ -133,6 +133,7 @@ impl SmoothAPLoss {
 
 impl Loss for SmoothAPLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        check::unweighted("SmoothAPLoss", batch)?;
         demands::no_reference("SmoothAPLoss", batch)?;
         let pairs = batch.require_relation("SmoothAPLoss")?.mask();
         let groups = Groups::new(&pairs);

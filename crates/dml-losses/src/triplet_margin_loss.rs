@@ -99,6 +99,7 @@ impl Loss for TripletMarginLoss {
     }
 
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        check::unweighted("TripletMarginLoss", batch)?;
         let chosen = self.triplets_per_anchor;
         let tuples = chosen.of("TripletMarginLoss", batch, tuples, &self.seeds)?;
         let matrix = batch.distances(&self.distance)?; // [Q, R]

@@ -41,6 +41,7 @@ pub mod validation;
 pub mod checkpoint;
 pub mod log;
 
+mod batch_relation;
 mod builder;
 mod trainer;
 

@@ -10,6 +10,7 @@ mod hooks;
 mod logs;
 mod methods;
 mod mixed_precision;
+mod relations;
 mod resumption;
 mod sampler_state;
 mod steps;
