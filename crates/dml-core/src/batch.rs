@@ -173,6 +173,16 @@ impl Batch {
         })
     }
 
+    /// The same rows without labels and relation: for losses that compare two views row by row.
+    #[must_use]
+    pub fn without_labels(&self) -> Self {
+        Self {
+            labels: None,
+            relation: None,
+            ..self.clone()
+        }
+    }
+
     /// The query embeddings `[Q, dim]`.
     #[must_use]
     pub fn embeddings(&self) -> &Tensor {

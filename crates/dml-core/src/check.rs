@@ -12,7 +12,7 @@ mod memory;
 
 use candle_core::Tensor;
 
-use crate::{Error, Result};
+use crate::{Batch, Error, Relation, Result};
 
 /// The largest magnitude of a real number in a configuration.
 pub const LARGEST: f64 = 1e30;
@@ -185,6 +185,20 @@ pub fn indices(
             got: got as i64,
         }),
     }
+}
+
+/// Whether every pair of the batch's relation has weight 1, for components that read no weights.
+///
+/// # Errors
+/// [`Error::Unsupported`] if some pair has another.
+pub fn unweighted(component: &'static str, batch: &Batch) -> Result<()> {
+    if !batch.relation().is_some_and(Relation::is_weighted) {
+        return Ok(());
+    }
+    Err(Error::Unsupported {
+        component,
+        reason: "the loss reads no weights, and the relation has some; drop them with Relation::without_weights",
+    })
 }
 
 /// `value`, if it is `ok`; for ranges that have no check of their own here.

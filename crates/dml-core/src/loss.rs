@@ -59,6 +59,23 @@ pub trait Loss: Debug + Send + Sync {
         self.as_class_loss().is_some()
     }
 
+    /// Whether the loss takes tuples other than [`Tuples::All`], as miners and memories hand them over.
+    fn takes_tuples(&self) -> bool {
+        true
+    }
+
+    /// Whether labels or a relation mean anything to the loss. `false` stands for a loss that compares two views, row by
+    /// row: the embeddings and the reference set of a batch.
+    fn reads_relation(&self) -> bool {
+        true
+    }
+
+    /// Whether the loss reads what pairs of a relation weigh. An [`Objective`](crate::Objective) refuses a
+    /// [weighted](crate::Relation::is_weighted) relation for one that does not, so that no weight is dropped in silence.
+    fn reads_weights(&self) -> bool {
+        false
+    }
+
     /// The loss as one that knows classes, if it is.
     fn as_class_loss(&self) -> Option<&dyn ClassLoss> {
         None
@@ -103,6 +120,15 @@ macro_rules! forward {
             }
             fn reads_classes(&self) -> bool {
                 (**self).reads_classes()
+            }
+            fn takes_tuples(&self) -> bool {
+                (**self).takes_tuples()
+            }
+            fn reads_relation(&self) -> bool {
+                (**self).reads_relation()
+            }
+            fn reads_weights(&self) -> bool {
+                (**self).reads_weights()
             }
             fn as_class_loss(&self) -> Option<&dyn ClassLoss> {
                 (**self).as_class_loss()

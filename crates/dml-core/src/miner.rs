@@ -7,6 +7,9 @@ use crate::{Batch, Result, SeedSequence, Tuples};
 
 /// Chooses which pairs or triplets of a batch are worth learning from. Miners compute no gradients. Where
 /// [`Batch::is_spoiled`], everything is chosen.
+///
+/// A miner does not look at what pairs of a relation weigh, and tuples hold no weights: a loss that reads weights finds
+/// those of the chosen pairs in the relation of the batch.
 pub trait Miner: Debug + Send + Sync {
     /// The chosen tuples of `batch`.
     ///

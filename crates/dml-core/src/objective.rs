@@ -6,7 +6,7 @@ use candle_core::Tensor;
 
 use crate::{
     Batch, Error, Loss, Miner, Reduced, Reducer, Regularizer, Result, SeedSequence, Term, Terms,
-    TupleCount, Tuples,
+    TupleCount, Tuples, check,
 };
 
 /// What is minimised: `reduce(loss(batch, mine(batch))) + Σ weight · regularizer(embeddings)`, and the same over the
@@ -199,12 +199,17 @@ impl Objective {
     /// for a loss of one's own, whose comparisons may drop the row.
     ///
     /// # Errors
-    /// As the loss and the regularizers.
+    /// As the loss and the regularizers; [`Error::Unsupported`] for a batch whose relation has weights if the loss does
+    /// not [read](Loss::reads_weights) them.
     pub fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
         if let Some(terms) = self.spoiled(batch, tuples)? {
             return Ok(terms);
         }
         let mut terms = self.loss.terms(batch, tuples)?;
+        // A loss that refuses by itself has named itself; this is for those that do not look.
+        if !self.loss.reads_weights() {
+            check::unweighted("Objective", batch)?;
+        }
         for (regularizer, weight) in &self.regularizers {
             let penalty = (regularizer.penalty(batch.embeddings())? * *weight)?;
             terms.push(Term::scalar("embedding_reg_loss", penalty)?);
@@ -231,7 +236,7 @@ impl Objective {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ClassLoss;
+    use crate::{ClassLoss, Relation};
     use candle_core::{Device, Var};
 
     /// The sum of one weight per class.
@@ -282,6 +287,20 @@ mod tests {
         fn penalty(&self, rows: &Tensor) -> Result<Tensor> {
             Ok(rows.narrow(1, 0, 1)?.sum_all()?)
         }
+    }
+
+    #[test]
+    fn weights_that_nobody_reads_are_refused() -> Result<()> {
+        let embeddings = Tensor::zeros((2, 1), candle_core::DType::F32, &Device::Cpu)?;
+        let objective = Objective::new(Arc::new(Nothing), Arc::new(Refusing));
+        let terms = |relation: Relation| -> Result<Terms> {
+            let batch = Batch::unlabeled(&embeddings)?.with_relation(relation)?;
+            objective.terms(&batch, &Tuples::All)
+        };
+        let weighted = Relation::matrix(&[-1.0, 0.5, 0.5, -1.0], 2, 2)?;
+        terms(weighted.without_weights())?;
+        assert!(matches!(terms(weighted), Err(Error::Unsupported { .. })));
+        Ok(())
     }
 
     #[test]

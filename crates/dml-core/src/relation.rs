@@ -4,14 +4,20 @@
 //! [`Negative`](Verdict::Negative) or [`Ignored`](Verdict::Ignored). Miners and losses read the relation, never raw
 //! labels. It also knows which reference row *is* which query row, so that nothing is ever matched with itself:
 //! the diagonal when a batch is compared with itself, any map when the references are a queue or a gallery.
+//!
+//! A positive or negative pair has a weight, 1 unless the relation says otherwise. Miners choose pairs whatever they
+//! weigh; a loss reads the weights of the pairs that it is given from the relation, or refuses a
+//! [weighted](Relation::is_weighted) one: see [`Loss::reads_weights`](crate::Loss::reads_weights).
 
 mod class_order;
 mod mask_tensors;
+mod rows;
 mod verdict;
+mod weights;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use dml_kernels::PairMask;
 
@@ -55,6 +61,8 @@ pub struct Relation {
     queries: usize,
     references: usize,
     identity: Identity,
+    /// Whether some pair has a weight other than 1, once somebody asked.
+    weighted: OnceLock<bool>,
 }
 
 /// Which reference row is the same thing as a query row.
@@ -91,6 +99,15 @@ impl Relation {
             queries,
             references,
             identity,
+            weighted: OnceLock::new(),
+        }
+    }
+
+    /// Says that every pair has weight 1, so that nobody looks for others.
+    fn unweighted(self) -> Self {
+        Self {
+            weighted: OnceLock::from(false),
+            ..self
         }
     }
 
@@ -224,7 +241,8 @@ impl Relation {
             } else {
                 Verdict::Ignored
             }
-        }))
+        })
+        .unweighted())
     }
 
     /// Real-valued targets, such as ages or angles: positive where they differ by at most `threshold`.
@@ -258,7 +276,8 @@ impl Relation {
             queries,
             references,
             identity,
-        ))
+        )
+        .unweighted())
     }
 
     /// Whatever `judge(query, reference)` says. It must answer the same whenever it is asked.
@@ -444,12 +463,6 @@ impl Relation {
                 }
             }
         })
-    }
-
-    /// Whether pairs may count less than 1: not where labels decide.
-    #[must_use]
-    pub fn is_weighted(&self) -> bool {
-        !matches!(self.knowledge, Knowledge::Labels { .. })
     }
 
     /// The references class by class, for who splits them for every query; `None` where labels don't decide.

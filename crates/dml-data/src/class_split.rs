@@ -115,7 +115,7 @@ impl ClassSplit {
         &self.test_classes
     }
 
-    /// The two halves of `whole`, whose labels were split.
+    /// The two halves of `whole`, whose labels were split. The halves keep their labels.
     ///
     /// # Errors
     /// [`Error::Index`] if `whole` has fewer rows than there were labels.
@@ -124,6 +124,29 @@ impl ClassSplit {
             Subset::new(whole.clone(), self.train_rows.clone())?,
             Subset::new(whole.clone(), self.test_rows.clone())?,
         ))
+    }
+
+    /// As [`apply`](Self::apply), with labels from 0 upwards in each half: label k of a half is `train_classes()[k]` or
+    /// `test_classes()[k]`. A classifier or a loss with weights of classes then needs as many classes as the half has.
+    ///
+    /// ```
+    /// use dml_core::Dataset;
+    /// use dml_data::{ClassSplit, ImageDataset, Normalization, TestClasses};
+    ///
+    /// let names = ["a", "b", "c", "d"];
+    /// let images = ImageDataset::new("x", (1, 1), vec![0; 4], [3u8, 0, 1, 3], names)?;
+    /// let images = images.normalized(Normalization::UNIT);
+    /// let split = ClassSplit::new(images.labels(), &TestClasses::Labels(vec![0]))?;
+    /// let (train, _) = split.apply_dense(&images)?;
+    /// assert_eq!((train.labels().as_slice(), split.train_classes()), (&[1, 0, 1][..], &[1, 3][..]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`apply`](Self::apply).
+    pub fn apply_dense<D: Dataset + Clone>(&self, whole: &D) -> Result<(Subset<D>, Subset<D>)> {
+        let (train, test) = self.apply(whole)?;
+        Ok((train.with_dense_labels()?, test.with_dense_labels()?))
     }
 }
 

@@ -61,6 +61,41 @@ impl<D> Subset<D> {
         &self.whole
     }
 
+    /// The same rows with labels from 0 to the number of classes − 1, in the order of the labels before: what a classifier
+    /// and losses with weights of classes ask for. The label k stands for `classes()[k]` of before.
+    ///
+    /// ```
+    /// use dml_core::Dataset;
+    /// use dml_data::{ImageDataset, Normalization, Subset};
+    ///
+    /// let images = ImageDataset::new("x", (1, 1), vec![0, 51, 102], [2u8, 1, 0], ["a", "b", "c"])?;
+    /// let some = Subset::new(images.normalized(Normalization::UNIT), vec![0, 2])?;
+    /// assert_eq!((some.labels().as_slice(), some.classes()), (&[2, 0][..], vec![0, 2]));
+    /// let dense = some.with_dense_labels()?;
+    /// assert_eq!(dense.labels().as_slice(), [1, 0]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`IntoLabels::into_labels`].
+    pub fn with_dense_labels(self) -> Result<Self> {
+        let classes = self.classes();
+        let labels = self.labels.as_slice().iter();
+        // Every label is among the classes, so the search always finds it.
+        let dense = labels.map(|label| classes.partition_point(|class| class < label) as i64);
+        let labels = dense.collect::<Vec<i64>>().into_labels()?;
+        Ok(Self { labels, ..self })
+    }
+
+    /// The labels that some row has, in ascending order.
+    #[must_use]
+    pub fn classes(&self) -> Vec<i64> {
+        let mut classes = self.labels.as_slice().to_vec();
+        classes.sort_unstable();
+        classes.dedup();
+        classes
+    }
+
     /// The rows of the whole, in the order of the subset.
     #[must_use]
     pub fn rows(&self) -> &[usize] {
@@ -131,6 +166,30 @@ mod tests {
         assert_eq!(values, [0.6, 0.2]);
         assert_eq!(examples.rows(), [2, 1]);
         assert_eq!(examples.labels().as_slice(), [0, 1]);
+        Ok(())
+    }
+
+    #[test]
+    fn dense_labels_count_the_classes_that_are_there() -> Result<()> {
+        use dml_core::IntoLabels;
+
+        let labels = [40i64, 7, 20, 40, -3].into_labels()?;
+        let values = dml_core::candle_core::Tensor::zeros(
+            (5, 1),
+            dml_core::candle_core::DType::F32,
+            &dml_core::candle_core::Device::Cpu,
+        )?;
+        let whole = crate::TensorDataset::new(values, labels)?;
+        let subset = Subset::new(whole, vec![3, 2, 0, 2])?;
+        assert_eq!(subset.classes(), [20, 40]);
+        let dense = subset.with_dense_labels()?;
+        assert_eq!(
+            (dense.labels().as_slice(), dense.classes()),
+            (&[1, 0, 1, 0][..], vec![0, 1])
+        );
+        let examples = dense.fetch(&[2, 1], 0)?;
+        assert_eq!(examples.labels().as_slice(), [1, 0]);
+        assert_eq!(dense.rows(), [3, 2, 0, 2]);
         Ok(())
     }
 

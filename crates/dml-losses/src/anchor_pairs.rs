@@ -3,13 +3,20 @@
 //! Pairs of a list count as often as they are listed. Of triplets each (anchor, positive) and each (anchor, negative)
 //! counts as often as triplets have it; that is a number beside the pair, so a mined set of millions of triplets is
 //! never written out. Losses that take pairs as a set ask for the tuples' mask instead.
+//!
+//! The weight of a pair comes from the relation of the batch. A loss that reads weights asks for
+//! [`weighted`](AnchorPairs::weighted) or [`weighted_distinct`](AnchorPairs::weighted_distinct) pairs;
+//! [`listed`](AnchorPairs::listed) refuses a relation that has some.
+
+mod tensors;
 
 use std::sync::Arc;
 
-use candle_core::Tensor;
 use dml_core::kernels::triplet_ranges::TripletRanges;
 use dml_core::kernels::{PairMask, Real, TripletSet};
-use dml_core::{Batch, ClassOrder, Relation, Result, TensorExt, TupleCount, Tuples, Verdict};
+use dml_core::{Batch, ClassOrder, Relation, Result, TupleCount, Tuples, Verdict, check};
+
+pub(crate) use tensors::Counted;
 
 /// The pairs of every anchor of a batch.
 #[derive(Clone, Debug)]
@@ -17,7 +24,7 @@ pub(crate) struct AnchorPairs {
     batch: Batch,
     form: Form,
     counts: (u64, u64),
-    /// Whose weights the positives have, if not 1.
+    /// The relation that the weights of the pairs come from; `None` where each is 1.
     weights: Option<Relation>,
 }
 
@@ -40,7 +47,7 @@ pub(crate) struct Side<T> {
     pub(crate) rows: Vec<u32>,
     /// How often each counts; empty where each counts once.
     pub(crate) times: Vec<T>,
-    /// What the relation says that each weighs; empty where each weighs 1, or nobody asked.
+    /// What the relation says that each weighs; empty where each weighs 1.
     pub(crate) weights: Vec<T>,
     /// What the anchor's row of the matrix says of each.
     pub(crate) x: Vec<T>,
@@ -68,6 +75,12 @@ impl<T: Real> Side<T> {
         self.times.get(i).copied().unwrap_or(T::ONE)
     }
 
+    /// The weight of the i-th row.
+    #[inline(always)]
+    pub(crate) fn weight(&self, i: usize) -> T {
+        self.weights.get(i).copied().unwrap_or(T::ONE)
+    }
+
     /// Keeps the rows that count at all, out of a number for each reference.
     fn extend_counted(&mut self, counted: impl Iterator<Item = (u32, u64)>) {
         for (row, times) in counted.filter(|(_, times)| *times > 0) {
@@ -78,11 +91,48 @@ impl<T: Real> Side<T> {
 }
 
 impl AnchorPairs {
-    /// The pairs of the tuples, with repeats.
+    /// The pairs of the tuples, with repeats, each of weight 1.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`](dml_core::Error::Unsupported) for a weighted relation; as [`Tuples::count`] and
+    /// [`Tuples::check`].
+    pub(crate) fn listed(component: &'static str, batch: &Batch, tuples: &Tuples) -> Result<Self> {
+        check::unweighted(component, batch)?;
+        Self::of_tuples(component, batch, tuples)
+    }
+
+    /// The pairs of the tuples, with repeats, with the weights of the relation.
     ///
     /// # Errors
     /// As [`Tuples::count`] and [`Tuples::check`].
-    pub(crate) fn listed(component: &'static str, batch: &Batch, tuples: &Tuples) -> Result<Self> {
+    pub(crate) fn weighted(
+        component: &'static str,
+        batch: &Batch,
+        tuples: &Tuples,
+    ) -> Result<Self> {
+        let is_weighted = |relation: &&Relation| relation.is_weighted();
+        Ok(Self {
+            weights: batch.relation().filter(is_weighted).cloned(),
+            ..Self::of_tuples(component, batch, tuples)?
+        })
+    }
+
+    /// As [`weighted`](Self::weighted), of the pairs as a set: repeats count once.
+    ///
+    /// # Errors
+    /// As [`Tuples::mask`].
+    pub(crate) fn weighted_distinct(
+        component: &'static str,
+        batch: &Batch,
+        tuples: &Tuples,
+    ) -> Result<Self> {
+        match tuples {
+            Tuples::All => Self::weighted(component, batch, tuples),
+            _ => Self::weighted(component, batch, &tuples.mask(batch)?.into()),
+        }
+    }
+
+    fn of_tuples(component: &'static str, batch: &Batch, tuples: &Tuples) -> Result<Self> {
         tuples.check(batch)?;
         let group = |keys: &[u32], values: &[u32]| -> Arc<[Vec<u32>]> {
             let mut groups = vec![Vec::new(); batch.queries()];
@@ -112,21 +162,6 @@ impl AnchorPairs {
         Self::new(batch, tuples, form)
     }
 
-    /// The pairs of the tuples as a set: repeats count once.
-    ///
-    /// # Errors
-    /// As [`Tuples::mask`].
-    pub(crate) fn distinct(
-        component: &'static str,
-        batch: &Batch,
-        tuples: &Tuples,
-    ) -> Result<Self> {
-        match tuples {
-            Tuples::All => Self::listed(component, batch, tuples),
-            _ => Self::listed(component, batch, &tuples.mask(batch)?.into()),
-        }
-    }
-
     fn new(batch: &Batch, tuples: &Tuples, form: Form) -> Result<Self> {
         let counts = match tuples.count(batch)? {
             TupleCount::Pairs { positive, negative } => (positive, negative),
@@ -138,13 +173,6 @@ impl AnchorPairs {
             counts,
             weights: None,
         })
-    }
-
-    /// The same pairs, of which the positives weigh what the relation says.
-    pub(crate) fn weighted(mut self) -> Self {
-        let weighs = |relation: &&Relation| relation.is_weighted();
-        self.weights = self.batch.relation().filter(weighs).cloned();
-        self
     }
 
     /// How many positive and how many negative pairs there are, repeats included.
@@ -171,6 +199,23 @@ impl AnchorPairs {
             !positives.rows.is_empty()
         };
         anchors.filter(|q| has_positives(q)).collect()
+    }
+
+    /// How many anchors have a value, given whether they have positives and whether they have negatives.
+    pub(crate) fn count_anchors(&self, has_value: impl Fn(bool, bool) -> bool) -> u64 {
+        let (mut positives, mut negatives) = (Side::<f32>::default(), Side::default());
+        let mut count = 0;
+        for q in 0..self.batch.queries() {
+            let (near, far) = match &self.form {
+                Form::Classes(order) => order.has_pairs(q),
+                _ => {
+                    self.of(q, &mut positives, &mut negatives);
+                    (!positives.is_empty(), !negatives.is_empty())
+                }
+            };
+            count += u64::from(has_value(near, far));
+        }
+        count
     }
 
     pub(crate) fn batch(&self) -> &Batch {
@@ -218,55 +263,17 @@ impl AnchorPairs {
             Form::Ranges(_) | Form::Set(_) => {}
         }
         if let Some(relation) = &self.weights {
-            let weight = |row: &u32| match relation.judge_apart(q, *row as usize) {
+            // A pair that was given against the relation weighs 1.
+            let near = |row: &u32| match relation.judge_apart(q, *row as usize) {
                 Verdict::Positive(weight) => T::from_f64(weight.into()),
-                // A pair that somebody named against the relation weighs as much as any.
                 Verdict::Negative(_) | Verdict::Ignored => T::ONE,
             };
-            positives.weights.extend(positives.rows.iter().map(weight));
+            let far = |row: &u32| match relation.judge_apart(q, *row as usize) {
+                Verdict::Negative(weight) => T::from_f64(weight.into()),
+                Verdict::Positive(_) | Verdict::Ignored => T::ONE,
+            };
+            positives.weights.extend(positives.rows.iter().map(near));
+            negatives.weights.extend(negatives.rows.iter().map(far));
         }
-    }
-
-    /// How often each pair is a positive, times its weight, and how often a negative one, as two tensors `[Q, R]`
-    /// beside the embeddings and of their type.
-    pub(crate) fn tensors(&self) -> Result<(Tensor, Tensor)> {
-        // Labels are compared where the embeddings are: nothing of the batch's square comes from the host.
-        if let (Form::Relation | Form::Classes(_), None, Some(relation)) =
-            (&self.form, &self.weights, self.batch.relation())
-        {
-            let like = self.batch.embeddings();
-            let (near, far) = relation.mask_tensors(like.device())?;
-            return Ok((near.to_dtype(like.dtype())?, far.to_dtype(like.dtype())?));
-        }
-        let (queries, references) = (self.batch.queries(), self.batch.references());
-        let mut dense = [
-            vec![0f32; queries * references],
-            vec![0f32; queries * references],
-        ];
-        let (mut positives, mut negatives) = (Side::<f32>::default(), Side::default());
-        for q in 0..queries {
-            self.of(q, &mut positives, &mut negatives);
-            for (dense, side) in dense.iter_mut().zip([&positives, &negatives]) {
-                for (i, &row) in side.rows.iter().enumerate() {
-                    let weight = side.weights.get(i).copied().unwrap_or(1.0);
-                    dense[q * references + row as usize] += weight * side.times(i);
-                }
-            }
-        }
-        let like = self.batch.embeddings();
-        let [near, far] = dense.map(|times| {
-            Tensor::from_vec(times, (queries, references), like.device())?.to_dtype(like.dtype())
-        });
-        Ok((near?, far?))
-    }
-
-    /// `ln Σ e^x` over the negatives of each anchor, repeats included, by Candle's operations: `[Q, R]` → `[Q]`, and
-    /// whether an anchor has any, 0 or 1. Without negatives the sum is empty, and what stands for its logarithm is 0.
-    pub(crate) fn negative_log_sum_exp(&self, exponents: &Tensor) -> Result<(Tensor, Tensor)> {
-        let (_, times) = self.tensors()?; // [Q, R]
-        let exponents = (exponents + times.maximum(1.0)?.log()?)?;
-        let sums = exponents.masked_logsumexp(Some(&times), false)?; // [Q]
-        let any = times.sum(1)?.gt(0.0)?; // [Q]
-        Ok((sums, any))
     }
 }

@@ -1,12 +1,14 @@
 //! One number for each anchor out of its positives and negatives, in one visit of its row of the matrix.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use candle_core::Tensor;
 use dml_core::fused::{self, Element, has_kernel};
 use dml_core::kernels::Real;
 use dml_core::kernels::softmax::softmax_in_place;
 use dml_core::{Indices, Over, Result, Term, for_element};
 
-use crate::anchor_pairs::{Anchor, AnchorPairs, Side};
+use crate::anchor_pairs::{Anchor, AnchorPairs, Counted, Side};
 
 /// `f(q, positives, negatives)` for every anchor q of `matrix` `[Q, R]`: `[Q]`. `f` leaves the slopes of the value in the
 /// sides, one for each `x`.
@@ -66,11 +68,14 @@ impl<T: Real> Side<T> {
         }
     }
 
-    /// `ln Σ e^{exponent(x)}`, with `add_one` `ln(1 + Σ e^{exponent(x)})`; −∞ for no summand at all. The slopes become
-    /// those in the exponents.
+    /// `ln Σ w e^{exponent(x)}`, with `add_one` `ln(1 + Σ w e^{exponent(x)})`, w how often a pair counts times its weight;
+    /// −∞ for no summand at all. The slopes become those in the exponents.
     pub(crate) fn log_sum_exp(&mut self, add_one: bool, exponent: impl Fn(T) -> T) -> f64 {
         for (slope, x) in self.slopes.iter_mut().zip(&self.x) {
             *slope = exponent(*x);
+        }
+        for (slope, weight) in self.slopes.iter_mut().zip(&self.weights) {
+            *slope += T::from_f64(weight.to_f64().ln());
         }
         softmax_in_place(&mut self.slopes, &self.times, add_one)
     }
@@ -90,14 +95,21 @@ impl<T: Real> Side<T> {
 
 /// A loss with one value for each anchor, known from its row of the matrix alone.
 pub(crate) trait AnchorFormula: Sync {
-    /// The values `[Q]` by Candle's operations; `positive` and `negative` `[Q, R]` are 1 where a pair counts.
-    fn values(&self, matrix: &Tensor, positive: &Tensor, negative: &Tensor) -> Result<Tensor>;
+    /// The values `[Q]` by Candle's operations.
+    fn values(&self, matrix: &Tensor, positive: &Counted, negative: &Counted) -> Result<Tensor>;
 
     /// The value of one anchor; its slopes are left in the sides.
     fn value<T: Real>(&self, positives: &mut Side<T>, negatives: &mut Side<T>) -> f64;
+
+    /// Whether an anchor has a value, given whether it has positives and whether it has negatives. Without one its value
+    /// is 0.
+    fn has_value(&self, positives: bool, negatives: bool) -> bool {
+        positives || negatives
+    }
 }
 
-/// The values of a formula as a term with one value for each row of the batch; empty if there is no pair at all.
+/// The values of a formula as a term with one value for each row of the batch; empty if there is no pair at all. The
+/// divisor is the number of rows that have a value.
 pub(crate) fn term_of_anchors<F: AnchorFormula>(
     name: &'static str,
     formula: &F,
@@ -107,16 +119,26 @@ pub(crate) fn term_of_anchors<F: AnchorFormula>(
     if pairs.counts() == (0, 0) {
         return Ok(Term::empty(name));
     }
-    let values = if has_kernel(matrix) {
-        for_element!(matrix, "matrix", |T| {
+    let (values, with_value) = if has_kernel(matrix) {
+        let with_value = AtomicU64::new(0);
+        let values = for_element!(matrix, "matrix", |T| {
             anchor_values::<T>(name, matrix, pairs, |_, positives, negatives| {
+                if formula.has_value(!positives.is_empty(), !negatives.is_empty()) {
+                    with_value.fetch_add(1, Ordering::Relaxed);
+                }
                 formula.value(positives, negatives)
             })
-        })?
+        })?;
+        (values, with_value.into_inner())
     } else {
-        let (positive, negative) = pairs.tensors()?;
-        formula.values(matrix, &positive, &negative)?
+        let [positive, negative] = pairs.counted()?;
+        let values = formula.values(matrix, &positive, &negative)?;
+        (
+            values,
+            pairs.count_anchors(|near, far| formula.has_value(near, far)),
+        )
     };
     let rows = (0..values.elem_count() as u32).collect();
-    Term::explicit(name, Over::Elements, values, Indices::Elements(rows))
+    let term = Term::explicit(name, Over::Elements, values, Indices::Elements(rows))?;
+    Ok(term.with_divisor(with_value as f64))
 }

@@ -73,6 +73,7 @@ impl Loss for AngularLoss {
     /// # Errors
     /// [`Error::Missing`] for a batch without a relation, whatever the tuples: the negatives come from it.
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        check::unweighted("AngularLoss", batch)?;
         if let Some(terms) = batch.spoiled(&Tuples::All)? {
             return Ok(terms);
         }

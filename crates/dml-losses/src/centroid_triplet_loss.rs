@@ -119,6 +119,7 @@ impl Loss for CentroidTripletLoss {
     /// [`Error::Missing`] for a batch whose relation was not made from labels, [`Error::Unsupported`] for tuples: an
     /// anchor is compared with classes, not with rows.
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        check::unweighted("CentroidTripletLoss", batch)?;
         if let Some(terms) = batch.spoiled_rows()? {
             return Ok(terms);
         }
@@ -160,6 +161,10 @@ impl Loss for CentroidTripletLoss {
         let query = |anchor: &u32| classes.anchors[*anchor as usize].query;
         let indices = Indices::Elements(triplets.anchors.iter().map(query).collect());
         Ok(Term::explicit("loss", Over::Elements, values, indices)?.into())
+    }
+
+    fn takes_tuples(&self) -> bool {
+        false
     }
 }
 

@@ -1,11 +1,13 @@
 //! Circle loss: every pair is pulled as hard as it is far from its own optimum.
 //!
 //! ```text
-//! ℓ(a) = softplus( ln Σₚ e^{−γ αₚ (s(a,p) − (1 − m))} + ln Σₙ e^{γ αₙ (s(a,n) − m)} )
+//! ℓ(a) = softplus( ln Σₚ w(a,p) e^{−γ αₚ (s(a,p) − (1 − m))} + ln Σₙ w(a,n) e^{γ αₙ (s(a,n) − m)} )
 //! αₚ = max(0, 1 + m − s(a,p))        αₙ = max(0, s(a,n) + m)        s: the cosine
+//! w: the weight of the pair, 1 by default
 //! ```
 //!
-//! The αs are weights, constant for the gradient. An anchor that lacks a positive or a negative has the value 0. Sun, Cheng,
+//! The αs are weights, constant for the gradient. An anchor that lacks a positive or a negative has the value 0;
+//! the divisor of the term is the number of the others. Sun, Cheng,
 //! Zhang, Zhang, Zheng, Wang and Wei, "Circle Loss: A Unified Perspective of Pair Similarity Optimization" (2020,
 //! arXiv:2002.10857), equations 6 and 8.
 //!
@@ -17,7 +19,7 @@ use candle_core::Tensor;
 use dml_core::kernels::Real;
 use dml_core::{Batch, Distance, Loss, Result, TensorExt, Terms, Tuples, check};
 
-use crate::anchor_pairs::{AnchorPairs, Side};
+use crate::anchor_pairs::{AnchorPairs, Counted, Side};
 use crate::anchor_values::{AnchorFormula, term_of_anchors};
 use crate::demands;
 use crate::softplus::softplus;
@@ -79,9 +81,13 @@ impl Loss for CircleLoss {
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }
-        let pairs = AnchorPairs::distinct("CircleLoss", batch, tuples)?;
+        let pairs = AnchorPairs::weighted_distinct("CircleLoss", batch, tuples)?;
         let matrix = batch.distances(&self.distance)?; // [Q, R]
         Ok(term_of_anchors("loss", &self.circle, &matrix, &pairs)?.into())
+    }
+
+    fn reads_weights(&self) -> bool {
+        true
     }
 }
 
@@ -92,18 +98,16 @@ struct Circle {
 }
 
 impl AnchorFormula for Circle {
-    fn values(&self, matrix: &Tensor, positive: &Tensor, negative: &Tensor) -> Result<Tensor> {
+    fn values(&self, matrix: &Tensor, positive: &Counted, negative: &Counted) -> Result<Tensor> {
         let constant = matrix.detach();
         let pull = (constant.affine(-1.0, 1.0 + self.m)?.hinge()? * -self.gamma)?;
         let push = ((constant + self.m)?.hinge()? * self.gamma)?;
-        let near = (matrix - (1.0 - self.m))?
-            .mul(&pull)?
-            .masked_logsumexp(Some(positive), false)?; // [Q]
-        let far = (matrix - self.m)?
-            .mul(&push)?
-            .masked_logsumexp(Some(negative), false)?; // [Q]
+        let near = (matrix - (1.0 - self.m))?.mul(&pull)?;
+        let near = positive.log_sum_exp(&near, false)?; // [Q]
+        let far = (matrix - self.m)?.mul(&push)?;
+        let far = negative.log_sum_exp(&far, false)?; // [Q]
         let values = (near + far)?.softplus()?;
-        let both = (positive.sum(1)? * negative.sum(1)?)?.gt(0.0)?;
+        let both = (positive.total()?.gt(0.0)? * negative.total()?.gt(0.0)?)?;
         Ok(both.where_cond(&values, &values.zeros_like()?)?)
     }
 
@@ -121,6 +125,10 @@ impl AnchorFormula for Circle {
         positives.scale(|x| share * pull(x));
         negatives.scale(|x| share * push(x));
         value
+    }
+
+    fn has_value(&self, positives: bool, negatives: bool) -> bool {
+        positives && negatives
     }
 }
 

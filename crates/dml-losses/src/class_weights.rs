@@ -124,6 +124,7 @@ impl ClassWeights {
     /// The class of each row, all of them known; an error for a reference set, which these losses have no use for.
     pub(crate) fn own_classes(&self, batch: &Batch) -> Result<Vec<u32>> {
         let component = self.classes.component;
+        check::unweighted(component, batch)?;
         if batch.reference().is_some() {
             return Err(Error::Unsupported {
                 component,

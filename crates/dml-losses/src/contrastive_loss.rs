@@ -5,7 +5,7 @@
 //! neg_loss(a,n) = max(0, neg_margin − h(a,n))        h: the distance
 //! ```
 //!
-//! For similarities both differences change their sign. Hadsell, Chopra and LeCun, "Dimensionality Reduction by Learning
+//! For similarities both differences change their sign. The value of a pair is multiplied by its weight in the relation. Hadsell, Chopra and LeCun, "Dimensionality Reduction by Learning
 //! an Invariant Mapping" (CVPR 2006); here the hinges are not squared.
 //!
 //! Pairs that come as a set are summed without being written out: `O(N²)` time, and memory for the matrix alone.
@@ -75,7 +75,7 @@ impl Loss for ContrastiveLoss {
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }
-        let pairs = AnchorPairs::listed("ContrastiveLoss", batch, tuples)?;
+        let pairs = AnchorPairs::weighted("ContrastiveLoss", batch, tuples)?;
         let matrix = batch.distances(&self.distance)?; // [Q, R]
         let sign = self.distance.order().sign();
         let sides = [
@@ -93,6 +93,10 @@ impl Loss for ContrastiveLoss {
             set.term(Hinge { sign, margin })
         };
         sides.into_iter().map(term).collect()
+    }
+
+    fn reads_weights(&self) -> bool {
+        true
     }
 }
 

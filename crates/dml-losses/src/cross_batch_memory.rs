@@ -8,6 +8,9 @@
 //!
 //! Wang, Zhang, Huang and Scott, "Cross-Batch Memory for Embedding Learning" (2020, arXiv:1912.06798).
 //!
+//! Rows of one batch are compared by the relation of the batch, rows of earlier batches by labels: a relation that says more
+//! than labels, such as one that ignores pairs or has weights, holds within the batch and nowhere else.
+//!
 //! A row's own copy is left out *before* mining: a miner of easiest positives finds other rows instead of choosing the
 //! copy and ending with nothing. Memory `memory_size · embedding_size`.
 
@@ -103,7 +106,8 @@ impl CrossBatchMemory {
     /// An empty memory around `objective`.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] for a size of 0, [`Error::Unsupported`] for a loss that takes no reference set.
+    /// [`Error::InvalidParameter`] for a size of 0, [`Error::Unsupported`] for a loss that takes no reference set or no
+    /// tuples.
     pub fn new(config: CrossBatchMemoryConfig, objective: Objective) -> Result<Self> {
         check::at_least_one("embedding_size", config.embedding_size)?;
         check::at_least_one("memory_size", config.memory_size)?;
@@ -113,6 +117,12 @@ impl CrossBatchMemory {
             return Err(Error::Unsupported {
                 component: "CrossBatchMemory",
                 reason: "the loss takes no reference set, and the memory is one",
+            });
+        }
+        if !objective.loss().takes_tuples() {
+            return Err(Error::Unsupported {
+                component: "CrossBatchMemory",
+                reason: "the loss takes no tuples, and the memory chooses some",
             });
         }
         let shape = (config.memory_size, config.embedding_size);
@@ -186,16 +196,22 @@ impl CrossBatchMemory {
         };
         let (enqueued, compared) = (rows(true), rows(false));
         self.check_fits(enqueued.len())?;
-        let reference = {
+        let (places, reference) = {
             let mut queue = self.queue();
-            queue.push(&select(&enqueued)?.detach(), &of(&enqueued))?;
-            queue.rows()?
+            let places = queue.push(&select(&enqueued)?.detach(), &of(&enqueued))?;
+            (places, queue.rows()?)
         };
         if compared.is_empty() || reference.1.is_empty() {
             return Ok(Term::scalar("loss", batch.zero()?)?.into());
         }
+        let relation = Relation::cross_labels(of(&compared), &reference.1)?;
+        let relation = match own_relation(batch) {
+            Some(own) => relation.with_block(&places, &own.select(&compared, &enqueued)?)?,
+            None => relation,
+        };
         let batch = Batch::new(&select(&compared)?, of(&compared))?
-            .with_reference(&reference.0, reference.1)?;
+            .with_reference(&reference.0, &reference.1)?
+            .with_relation(relation)?;
         self.compare(&batch, &Tuples::All)
     }
 
@@ -229,6 +245,9 @@ impl CrossBatchMemory {
                 got: batch.embeddings().dims().to_vec(),
             });
         }
+        if !self.reads_weights() {
+            check::unweighted("CrossBatchMemory", batch)?;
+        }
         let labels = batch.labels().ok_or(Error::Missing {
             component: "CrossBatchMemory",
             needed: "labels, which the memory keeps for later batches",
@@ -258,9 +277,11 @@ impl Queue {
     }
 
     /// Puts rows where the oldest are, and returns their places.
-    fn push(&mut self, rows: &Tensor, labels: &[i64]) -> Result<Vec<usize>> {
+    fn push(&mut self, rows: &Tensor, labels: &[i64]) -> Result<Vec<u32>> {
         let (size, count, next) = (self.labels.len(), labels.len(), self.next);
-        let places = (next..next + count).map(|place| place % size).collect();
+        let places = (next..next + count)
+            .map(|place| (place % size) as u32)
+            .collect();
         if count == 0 {
             return Ok(places);
         }
@@ -294,6 +315,18 @@ impl Queue {
             self.labels[..len].to_vec(),
         ))
     }
+}
+
+/// The relation of the rows among themselves, where it says more than their labels.
+fn own_relation(batch: &Batch) -> Option<&Relation> {
+    let says_more = |own: &&Relation| {
+        let is_its_own = |q| own.same_as(q).is_none_or(|row| row == q);
+        let is_of_labels = own.query_labels().is_some()
+            && own.query_labels() == batch.labels()
+            && own.reference_labels() == batch.labels();
+        !(is_of_labels && (0..own.queries()).all(is_its_own))
+    };
+    batch.relation().filter(says_more)
 }
 
 /// Mined tuples followed by given ones, in the form of the mined.
@@ -338,8 +371,12 @@ impl Loss for CrossBatchMemory {
         if labels.is_empty() {
             return Ok(Term::scalar("loss", batch.zero()?)?.into());
         }
-        let places: Vec<Option<u32>> = places.into_iter().map(|i| Some(i as u32)).collect();
-        let relation = Relation::cross_labels(labels, &reference_labels)?.with_identity(&places)?;
+        let copies: Vec<Option<u32>> = places.iter().copied().map(Some).collect();
+        let relation = Relation::cross_labels(labels, &reference_labels)?.with_identity(&copies)?;
+        let relation = match own_relation(batch) {
+            Some(own) => relation.with_block(&places, own)?,
+            None => relation,
+        };
         let batch = batch
             .clone()
             .with_reference(&reference, &reference_labels)?
@@ -425,6 +462,10 @@ impl Loss for CrossBatchMemory {
 
     fn takes_reference(&self) -> bool {
         false
+    }
+
+    fn reads_weights(&self) -> bool {
+        self.objective.loss().reads_weights()
     }
 
     fn reads_classes(&self) -> bool {

@@ -182,6 +182,7 @@ impl DynamicSoftMarginLoss {
 
 impl Loss for DynamicSoftMarginLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        check::unweighted("DynamicSoftMarginLoss", batch)?;
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }

@@ -163,6 +163,7 @@ impl Binned {
 
 impl Loss for FastAPLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        check::unweighted("FastAPLoss", batch)?;
         if let Some(terms) = batch.spoiled(&Tuples::All)? {
             return Ok(terms);
         }

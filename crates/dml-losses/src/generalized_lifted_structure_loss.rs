@@ -1,10 +1,14 @@
 //! Generalised lifted structure loss: all positives of an anchor against all its negatives.
 //!
 //! ```text
-//! ℓ(a) = max(0, ln Σₚ e^{h(a,p) − pos_margin} + ln Σₙ e^{neg_margin − h(a,n)})        h: the distance
+//! ℓ(a) = max(0, ln Σₚ w(a,p) e^{h(a,p) − pos_margin} + ln Σₙ w(a,n) e^{neg_margin − h(a,n)})
+//! h: the distance        w: the weight of the pair, 1 by default
 //! ```
 //!
-//! For similarities both exponents change their sign. The sum over no pair at all counts 0. Hermans, Beyer and Leibe, "In
+//! For similarities both exponents change their sign. The logarithm of a sum over no pair counts 0. A row without any pair
+//! has the value 0, and a mean over all rows counts it, as in PyTorch Metric Learning. For the mean over the rows that have
+//! a pair, reduce with `DivisorReducer`: their number is the divisor of the term.
+//! Hermans, Beyer and Leibe, "In
 //! Defense of the Triplet Loss for Person Re-Identification" (2017, arXiv:1703.07737), page 4.
 //!
 //! One visit of each row: `O(N²)` time, and memory for the matrix and its slopes. Repeated pairs count once.
@@ -15,7 +19,7 @@ use candle_core::Tensor;
 use dml_core::kernels::Real;
 use dml_core::{Batch, Distance, Loss, Result, TensorExt, Terms, Tuples, check};
 
-use crate::anchor_pairs::{AnchorPairs, Side};
+use crate::anchor_pairs::{AnchorPairs, Counted, Side};
 use crate::anchor_values::{AnchorFormula, term_of_anchors};
 
 /// Knobs of [`GeneralizedLiftedStructureLoss`].
@@ -41,7 +45,8 @@ impl Default for GeneralizedLiftedStructureLossConfig {
     }
 }
 
-/// Hinge on soft maxima of an anchor's pairs ([formula](self)). One term `loss`, per row.
+/// Hinge on soft maxima of an anchor's pairs ([formula](self)). One term `loss`, per row, with
+/// the number of rows that have a pair as its divisor.
 #[derive(Clone, Debug)]
 pub struct GeneralizedLiftedStructureLoss {
     neg_margin: f64,
@@ -71,7 +76,8 @@ impl Loss for GeneralizedLiftedStructureLoss {
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }
-        let pairs = AnchorPairs::distinct("GeneralizedLiftedStructureLoss", batch, tuples)?;
+        let pairs =
+            AnchorPairs::weighted_distinct("GeneralizedLiftedStructureLoss", batch, tuples)?;
         let formula = Lifted {
             sign: self.distance.order().sign(),
             neg_margin: self.neg_margin,
@@ -79,6 +85,10 @@ impl Loss for GeneralizedLiftedStructureLoss {
         };
         let matrix = batch.distances(&self.distance)?; // [Q, R]
         Ok(term_of_anchors("loss", &formula, &matrix, &pairs)?.into())
+    }
+
+    fn reads_weights(&self) -> bool {
+        true
     }
 }
 
@@ -91,11 +101,11 @@ struct Lifted {
 }
 
 impl AnchorFormula for Lifted {
-    fn values(&self, matrix: &Tensor, positive: &Tensor, negative: &Tensor) -> Result<Tensor> {
+    fn values(&self, matrix: &Tensor, positive: &Counted, negative: &Counted) -> Result<Tensor> {
         let near = matrix.affine(self.sign, -self.sign * self.pos_margin)?;
         let far = matrix.affine(-self.sign, self.sign * self.neg_margin)?;
-        let near = near.masked_logsumexp(Some(positive), false)?; // [Q]
-        let far = far.masked_logsumexp(Some(negative), false)?; // [Q]
+        let near = positive.log_sum_exp(&near, false)?; // [Q]
+        let far = negative.log_sum_exp(&far, false)?; // [Q]
         (near + far)?.hinge()
     }
 

@@ -87,6 +87,7 @@ fn pairs_of_triplets(batch: &Batch, tuples: &Tuples) -> Result<PairMask> {
 
 impl Loss for HistogramLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        check::unweighted("HistogramLoss", batch)?;
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }

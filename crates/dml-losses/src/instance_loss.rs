@@ -88,6 +88,7 @@ fn cross_entropy_of_row<T: Real>(gamma: T, x: &[T], slopes: &mut [T], target: us
 
 impl Loss for InstanceLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        check::unweighted("InstanceLoss", batch)?;
         if let Some(terms) = batch.spoiled_rows()? {
             return Ok(terms);
         }
@@ -113,6 +114,10 @@ impl Loss for InstanceLoss {
     }
 
     fn takes_reference(&self) -> bool {
+        false
+    }
+
+    fn takes_tuples(&self) -> bool {
         false
     }
 }

@@ -71,6 +71,7 @@ impl IntraPairVarianceLoss {
 
 impl Loss for IntraPairVarianceLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        check::unweighted("IntraPairVarianceLoss", batch)?;
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }

@@ -73,6 +73,18 @@ impl Loss for LearnedDistance {
         self.loss.reads_classes()
     }
 
+    fn takes_tuples(&self) -> bool {
+        self.loss.takes_tuples()
+    }
+
+    fn reads_relation(&self) -> bool {
+        self.loss.reads_relation()
+    }
+
+    fn reads_weights(&self) -> bool {
+        self.loss.reads_weights()
+    }
+
     fn as_class_loss(&self) -> Option<&dyn ClassLoss> {
         self.loss.as_class_loss()
     }
@@ -134,6 +146,9 @@ mod tests {
         };
         assert_eq!(values(&loss)?, values(&own)?);
         assert_eq!(loss.takes_reference(), own.takes_reference());
+        assert_eq!(loss.takes_tuples(), own.takes_tuples());
+        assert_eq!(loss.reads_relation(), own.reads_relation());
+        assert_eq!(loss.reads_weights(), own.reads_weights());
         assert_eq!(loss.reads_classes(), own.reads_classes());
         assert!(loss.as_class_loss().is_some());
         assert!(loss.buffers()?.is_empty());

@@ -1,8 +1,8 @@
 //! Lifted structure loss: each positive pair against all negatives of both of its rows.
 //!
 //! ```text
-//! ℓ(i,j) = max(0, ln( Σₙ e^{neg_margin − h(i,n)} + Σₙ e^{neg_margin − h(j,n)} ) + h(i,j) − pos_margin)² / 2
-//! h: the distance
+//! ℓ(i,j) = w(i,j) max(0, ln( Σₙ w(i,n) e^{neg_margin − h(i,n)} + Σₙ w(j,n) e^{neg_margin − h(j,n)} ) + h(i,j) − pos_margin)² / 2
+//! h: the distance        w: the weight of the pair, 1 by default
 //! ```
 //!
 //! For similarities all differences change their sign. A pair whose rows have no negatives counts 0 in place of the
@@ -74,7 +74,7 @@ impl Loss for LiftedStructureLoss {
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }
-        let pairs = AnchorPairs::listed("LiftedStructureLoss", batch, tuples)?;
+        let pairs = AnchorPairs::weighted("LiftedStructureLoss", batch, tuples)?;
         if pairs.lacks_a_kind() {
             return Ok(Term::empty("loss").into());
         }
@@ -93,6 +93,10 @@ impl Loss for LiftedStructureLoss {
             both_rows: batch.reference().is_none(),
         };
         Ok(set.term(lifting)?.into())
+    }
+
+    fn reads_weights(&self) -> bool {
+        true
     }
 }
 

@@ -217,6 +217,7 @@ impl Loss for ManifoldLoss {
     }
 
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        check::unweighted("ManifoldLoss", batch)?;
         if let Some(terms) = batch.spoiled_rows()? {
             return Ok(terms);
         }
@@ -267,6 +268,10 @@ impl Loss for ManifoldLoss {
     }
 
     fn takes_reference(&self) -> bool {
+        false
+    }
+
+    fn takes_tuples(&self) -> bool {
         false
     }
 

@@ -104,6 +104,7 @@ impl Loss for MarginLoss {
     }
 
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        check::unweighted("MarginLoss", batch)?;
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }

@@ -1,9 +1,12 @@
 //! Multi-similarity loss: soft hinges on an anchor's positives and negatives, each weighed against its siblings.
 //!
 //! ```text
-//! ℓ(a) = ln(1 + Σₚ e^{−α (s(a,p) − base)}) / α + ln(1 + Σₙ e^{β (s(a,n) − base)}) / β
-//! s: the similarity; for distances their negative, and so is the base
+//! ℓ(a) = ln(1 + Σₚ w(a,p) e^{−α (s(a,p) − base)}) / α + ln(1 + Σₙ w(a,n) e^{β (s(a,n) − base)}) / β
+//! s: the similarity; for distances their negative, and so is the base        w: the weight of the pair, 1 by default
 //! ```
+//!
+//! A row without any pair has the value 0, and a mean over all rows counts it, as in PyTorch Metric Learning. For the mean
+//! over the rows that have a pair, reduce with `DivisorReducer`: their number is the divisor of the term.
 //!
 //! Wang, Han, Huang, Dong and Scott, "Multi-Similarity Loss with General Pair Weighting for Deep Metric Learning" (2019,
 //! arXiv:1904.06627), equation 15.
@@ -14,9 +17,9 @@ use std::sync::Arc;
 
 use candle_core::Tensor;
 use dml_core::kernels::Real;
-use dml_core::{Batch, Distance, Loss, Result, TensorExt, Terms, Tuples, check};
+use dml_core::{Batch, Distance, Loss, Result, Terms, Tuples, check};
 
-use crate::anchor_pairs::{AnchorPairs, Side};
+use crate::anchor_pairs::{AnchorPairs, Counted, Side};
 use crate::anchor_values::{AnchorFormula, term_of_anchors};
 
 /// Knobs of [`MultiSimilarityLoss`].
@@ -46,7 +49,8 @@ impl Default for MultiSimilarityLossConfig {
     }
 }
 
-/// Soft hinges on an anchor's positives and negatives ([formula](self)). One term `loss`, per row.
+/// Soft hinges on an anchor's positives and negatives ([formula](self)). One term `loss`, per row,
+/// with the number of rows that have a pair as its divisor.
 #[derive(Clone, Debug)]
 pub struct MultiSimilarityLoss {
     alpha: f64,
@@ -76,7 +80,7 @@ impl Loss for MultiSimilarityLoss {
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }
-        let pairs = AnchorPairs::distinct("MultiSimilarityLoss", batch, tuples)?;
+        let pairs = AnchorPairs::weighted_distinct("MultiSimilarityLoss", batch, tuples)?;
         let sign = self.distance.order().sign();
         let formula = SoftHinges {
             near: sign * self.alpha,
@@ -85,6 +89,10 @@ impl Loss for MultiSimilarityLoss {
         };
         let matrix = batch.distances(&self.distance)?; // [Q, R]
         Ok(term_of_anchors("loss", &formula, &matrix, &pairs)?.into())
+    }
+
+    fn reads_weights(&self) -> bool {
+        true
     }
 }
 
@@ -97,10 +105,10 @@ struct SoftHinges {
 }
 
 impl AnchorFormula for SoftHinges {
-    fn values(&self, matrix: &Tensor, positive: &Tensor, negative: &Tensor) -> Result<Tensor> {
+    fn values(&self, matrix: &Tensor, positive: &Counted, negative: &Counted) -> Result<Tensor> {
         let x = (matrix - self.base)?;
-        let near = (&x * self.near)?.masked_logsumexp(Some(positive), true)?; // [Q]
-        let far = (&x * self.far)?.masked_logsumexp(Some(negative), true)?; // [Q]
+        let near = positive.log_sum_exp(&(&x * self.near)?, true)?; // [Q]
+        let far = negative.log_sum_exp(&(&x * self.far)?, true)?; // [Q]
         Ok(((near / self.near.abs())? + (far / self.far.abs())?)?)
     }
 

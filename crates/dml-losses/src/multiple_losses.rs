@@ -34,6 +34,9 @@ impl WeightedObjective {
 
 /// The weighted sum of several losses ([formula](self)). One term `loss`, a scalar.
 ///
+/// A part that compares two views row by row, such as [`VICRegLoss`](crate::VICRegLoss), gets embeddings and reference set
+/// without their labels.
+///
 /// ```
 /// use std::sync::Arc;
 /// use dml_core::candle_core::{Device, Tensor};
@@ -78,6 +81,21 @@ impl MultipleLosses {
     pub fn parts(&self) -> &[WeightedObjective] {
         &self.parts
     }
+
+    /// The batch as a part takes it: without labels where the part compares two views row by row.
+    fn as_read_by(part: &WeightedObjective, batch: &Batch) -> Result<Batch> {
+        if part.objective.loss().reads_relation() || batch.relation().is_none() {
+            return Ok(batch.clone());
+        }
+        // Of labelled rows without a second view, some may be views of the others.
+        if batch.reference().is_none() {
+            return Err(Error::Missing {
+                component: "MultipleLosses",
+                needed: "a second view as its reference set, which one of the losses compares",
+            });
+        }
+        Ok(batch.without_labels())
+    }
 }
 
 impl Loss for MultipleLosses {
@@ -91,6 +109,7 @@ impl Loss for MultipleLosses {
         }
         let mut sum = batch.zero()?;
         for part in &self.parts {
+            let batch = &Self::as_read_by(part, batch)?;
             let outcome = if mines(part) {
                 part.objective.evaluate(batch)?
             } else {
@@ -129,8 +148,30 @@ impl Loss for MultipleLosses {
     }
 
     fn takes_reference(&self) -> bool {
-        let takes = |part: &WeightedObjective| part.objective.loss().takes_reference();
+        // For a loss that compares views the reference set is the second one.
+        let takes = |part: &WeightedObjective| {
+            let loss = part.objective.loss();
+            loss.takes_reference() || !loss.reads_relation()
+        };
         self.parts.iter().all(takes)
+    }
+
+    /// Parts that mine their own refuse tuples that are given.
+    fn takes_tuples(&self) -> bool {
+        let takes = |part: &WeightedObjective| {
+            part.objective.loss().takes_tuples() && part.objective.miner().is_none()
+        };
+        self.parts.iter().all(takes)
+    }
+
+    fn reads_relation(&self) -> bool {
+        let reads = |part: &WeightedObjective| part.objective.loss().reads_relation();
+        self.parts.iter().any(reads)
+    }
+
+    fn reads_weights(&self) -> bool {
+        let reads = |part: &WeightedObjective| part.objective.loss().reads_weights();
+        self.parts.iter().all(reads)
     }
 
     fn reads_classes(&self) -> bool {

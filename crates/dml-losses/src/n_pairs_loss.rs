@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use candle_core::Tensor;
 use dml_core::{
-    Batch, Distance, Error, Indices, Loss, Over, Result, TensorExt, Term, Terms, Tuples,
+    Batch, Distance, Error, Indices, Loss, Over, Result, TensorExt, Term, Terms, Tuples, check,
 };
 
 /// Cross entropy over one positive pair a class ([formula](self)). One term `loss`, with a value for the anchor of each
@@ -38,6 +38,7 @@ impl Loss for NPairsLoss {
     /// [`Error::Missing`] for a batch without labels, [`Error::Unsupported`] for one with a reference set: pairs of
     /// several classes are compared across, as anchors and as positives.
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        check::unweighted("NPairsLoss", batch)?;
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }

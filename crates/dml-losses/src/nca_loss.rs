@@ -97,6 +97,7 @@ fn surprise_of_row<T: Real>(scale: T, positives: &mut Side<T>, negatives: &mut S
 
 impl Loss for NCALoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        check::unweighted("NCALoss", batch)?;
         if let Some(terms) = batch.spoiled(&Tuples::All)? {
             return Ok(terms);
         }

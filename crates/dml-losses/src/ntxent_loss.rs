@@ -1,8 +1,8 @@
 //! Normalised temperature-scaled cross entropy: each positive against all negatives of its anchor.
 //!
 //! ```text
-//! ℓ(a,p) = −ln( e^{s(a,p)/t} / (e^{s(a,p)/t} + Σₙ e^{s(a,n)/t}) )
-//! s: the similarity; for distances their negative        t: temperature
+//! ℓ(a,p) = −w(a,p) ln( e^{s(a,p)/t} / (e^{s(a,p)/t} + Σₙ w(a,n) e^{s(a,n)/t}) )
+//! s: the similarity; for distances their negative        t: temperature        w: the weight of the pair, 1 by default
 //! ```
 //!
 //! Sohn, "Improved Deep Metric Learning with Multi-class N-pair Loss Objective" (NIPS 2016); van den Oord, Li and Vinyals,
@@ -89,7 +89,7 @@ impl Loss for NTXentLoss {
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }
-        let pairs = AnchorPairs::listed("NTXentLoss", batch, tuples)?;
+        let pairs = AnchorPairs::weighted("NTXentLoss", batch, tuples)?;
         if pairs.lacks_a_kind() {
             return Ok(Term::empty("loss").into());
         }
@@ -106,6 +106,10 @@ impl Loss for NTXentLoss {
             curve: Line(factor),
         };
         Ok(set.term(formula)?.into())
+    }
+
+    fn reads_weights(&self) -> bool {
+        true
     }
 }
 

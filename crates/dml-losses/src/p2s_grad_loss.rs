@@ -138,6 +138,10 @@ impl Loss for P2SGradLoss {
     fn as_class_loss(&self) -> Option<&dyn ClassLoss> {
         Some(self)
     }
+
+    fn takes_tuples(&self) -> bool {
+        false
+    }
 }
 
 impl ClassLoss for P2SGradLoss {

@@ -8,7 +8,7 @@ use candle_core::{DType, Tensor};
 use dml_core::fused::{Element, has_kernel};
 use dml_core::kernels::Real;
 use dml_core::{
-    AnchorSums, ImplicitValues, Indices, Over, Pairs, PartialSum, Result, Term, Tuples,
+    AnchorSums, ImplicitValues, Indices, Over, Pairs, PartialSum, Result, TensorExt, Term, Tuples,
 };
 
 use crate::anchor_pairs::{AnchorPairs, Side};
@@ -32,7 +32,8 @@ pub(crate) struct PairSet {
 /// From entries of a matrix to values, element by element.
 pub(crate) type EntryFormula<'a> = Box<dyn Fn(&Tensor) -> Result<Tensor> + 'a>;
 
-/// A value for every pair of a set.
+/// A value for every pair of a set. What a pair weighs is multiplied to its value by the set, except in
+/// [`sums`](PairFormula::sums), which do it on their own.
 pub(crate) trait PairFormula: Debug + Send + Sync + 'static {
     /// The values of the pairs of a list, by Candle's operations.
     fn values(&self, set: &PairSet, list: &Pairs) -> Result<Tensor>;
@@ -112,20 +113,22 @@ impl<T: Real> Within<T> {
 }
 
 impl<T: Real> Side<T> {
-    /// Sums the values that are within bounds, and leaves their slopes.
+    /// Sums the values that are within bounds, each times its weight, and leaves their slopes.
     pub(crate) fn sum_within(&mut self, within: Within<T>, f: impl Fn(T) -> PairValue<T>) -> Kept {
-        if self.times.is_empty() {
+        if self.times.is_empty() && self.weights.is_empty() {
             return self.sum_singles_within(within, f);
         }
         let mut kept = Kept::default();
         for i in 0..self.x.len() {
             let pair = f(self.x[i]);
-            if within.keeps(pair.value) {
-                let times = self.times(i);
-                kept.sum += (times * pair.value).to_f64();
-                kept.shared += (times * pair.shared).to_f64();
+            let (times, weight) = (self.times(i), self.weight(i));
+            let value = weight * pair.value;
+            if within.keeps(value) {
+                let factor = times * weight;
+                kept.sum += (times * value).to_f64();
+                kept.shared += (factor * pair.shared).to_f64();
                 kept.count += times.to_f64() as u64;
-                self.slopes[i] = times * pair.slope();
+                self.slopes[i] = factor * pair.slope();
             }
         }
         kept
@@ -228,9 +231,15 @@ impl PairSet {
         high: Option<f64>,
     ) -> Result<AnchorSums> {
         let (positive, negative) = self.pairs.tensors()?;
-        let mut times = match self.over {
-            Over::NegativePairs => negative,
-            _ => positive,
+        let mut times = self.own([positive, negative]);
+        let values = &match self.pairs.weight_tensors()? {
+            None => values.clone(),
+            Some(weights) => {
+                let weights = self.own(weights);
+                // What is no pair may be infinite: it is dropped, not multiplied by 0.
+                let is_pair = weights.ne(0f64)?;
+                (is_pair.where_cond(values, &values.zeros_like()?)? * weights)?
+            }
         };
         // What lies outside is named, not what lies inside: NaN is neither below nor above a bound, and is kept.
         let zeros = times.zeros_like()?;
@@ -249,6 +258,23 @@ impl PairSet {
             sums,
             counts: counts.into_iter().map(|count| count as u64).collect(),
         })
+    }
+
+    /// The values of the pairs of a list, each times its weight.
+    fn weighed(&self, values: Tensor, list: &Pairs) -> Result<Tensor> {
+        let Some(weights) = self.pairs.weight_tensors()? else {
+            return Ok(values);
+        };
+        let (anchors, others) = self.rows(list);
+        Ok((values * self.own(weights).pick(anchors, others)?)?)
+    }
+
+    /// What belongs to the kind of pairs of this set.
+    fn own(&self, [positive, negative]: [Tensor; 2]) -> Tensor {
+        match self.over {
+            Over::NegativePairs => negative,
+            _ => positive,
+        }
     }
 
     fn counted(&self, sums: impl FnOnce(&[AtomicU64]) -> Result<Tensor>) -> Result<AnchorSums> {
@@ -297,6 +323,7 @@ impl<F: PairFormula> ImplicitValues for PairValues<F> {
     fn expand(&self) -> Result<(Tensor, Indices)> {
         let list = self.set.tuples.pairs(self.set.pairs.batch())?;
         let values = self.formula.values(&self.set, &list)?;
+        let values = self.set.weighed(values, &list)?;
         let (anchors, others) = self.set.rows(&list);
         let indices = Indices::Pairs {
             anchors: anchors.to_vec(),

@@ -174,6 +174,7 @@ impl PNPLoss {
 
 impl Loss for PNPLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        check::unweighted("PNPLoss", batch)?;
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }
@@ -191,6 +192,10 @@ impl Loss for PNPLoss {
     }
 
     fn takes_reference(&self) -> bool {
+        false
+    }
+
+    fn takes_tuples(&self) -> bool {
         false
     }
 }

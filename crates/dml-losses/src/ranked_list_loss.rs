@@ -6,7 +6,8 @@
 //! ℓ_i = (1 − imbalance) · Σ w v⁺ / (Σ w + ε N) + imbalance · Σ w v⁻ / (Σ w + ε N),   ε = 1e-5
 //! ```
 //!
-//! The gradient goes through the weights, too. Rows at distance 0 count on neither side.
+//! The gradient goes through the weights, too. Rows at distance 0 count on neither side. A row without any pair has the
+//! value 0; the divisor of the term is the number of the others.
 //!
 //! Wang, Hua, Kodirov, Hu, Garnier and Robertson, "Ranked List Loss for Deep Metric Learning" (CVPR 2019,
 //! arXiv:1903.03238).
@@ -215,6 +216,7 @@ fn weighted_mean(violations: &Tensor, counts: &Tensor, temperature: f64) -> Resu
 
 impl Loss for RankedListLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        check::unweighted("RankedListLoss", batch)?;
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }
@@ -226,10 +228,16 @@ impl Loss for RankedListLoss {
         }
         let values = self.values(&batch.distances(&self.distance)?, &pairs)?;
         let rows = (0..batch.queries() as u32).collect();
-        Ok(term_over_rows("loss", &values, rows, batch, tuples)?.into())
+        let with_pairs = pairs.count_anchors(|near, far| near || far);
+        let term = term_over_rows("loss", &values, rows, batch, tuples)?;
+        Ok(term.with_divisor(with_pairs as f64).into())
     }
 
     fn takes_reference(&self) -> bool {
+        false
+    }
+
+    fn takes_tuples(&self) -> bool {
         false
     }
 }

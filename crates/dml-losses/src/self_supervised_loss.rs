@@ -6,13 +6,16 @@
 //! otherwise:   the loss of V₀ with the others as its reference set
 //! ```
 //!
+//! A loss that compares two views row by row, such as [`VICRegLoss`](crate::VICRegLoss), gets the first view with the
+//! second as its reference set and no labels, symmetric or not.
+//!
 //! With [`NTXentLoss`](crate::NTXentLoss) and two views this is the objective of Chen, Kornblith, Norouzi and Hinton, "A
 //! Simple Framework for Contrastive Learning of Visual Representations" (2020, arXiv:2002.05709).
 
 use std::collections::HashMap;
 
 use dml_core::candle_core::{Tensor, Var};
-use dml_core::{Batch, Error, Loss, Objective, Result, SeedSequence, Term, Terms, Tuples};
+use dml_core::{Batch, Error, Loss, Objective, Result, SeedSequence, Term, Terms, Tuples, check};
 
 use crate::inner_names::{LOSS, prefixed, unprefixed};
 
@@ -48,11 +51,11 @@ impl SelfSupervisedLoss {
     ///
     /// # Errors
     /// [`Error::Unsupported`] for a loss that reads labels as classes, since here they are numbers of rows, and for
-    /// one that takes no reference set.
+    /// one that neither takes a reference set nor compares views.
     pub fn new(objective: Objective, symmetric: bool) -> Result<Self> {
         let reason = if objective.loss().reads_classes() {
             "the loss reads labels as classes, and views have none"
-        } else if !objective.loss().takes_reference() {
+        } else if objective.loss().reads_relation() && !objective.loss().takes_reference() {
             "the loss takes no reference set, and a second view is one"
         } else {
             return Ok(Self {
@@ -69,7 +72,8 @@ impl SelfSupervisedLoss {
     /// The loss of two or more views `[n, dim]` of the same n things in the same order.
     ///
     /// # Errors
-    /// [`Error::Missing`] for less than two views, [`Error::Length`] for views of unequal length, as [`Batch::new`]
+    /// [`Error::Missing`] for less than two views, [`Error::Unsupported`] for more where the loss compares two row by row,
+    /// [`Error::Length`] for views of unequal length, as [`Batch::new`]
     /// and as the loss.
     pub fn forward(&self, views: &[Tensor]) -> Result<Tensor> {
         let [first, others @ ..] = views else {
@@ -88,6 +92,16 @@ impl SelfSupervisedLoss {
                     got,
                 });
             }
+        }
+        if !self.objective.loss().reads_relation() {
+            let [second] = others else {
+                return Err(Error::Unsupported {
+                    component: "SelfSupervisedLoss",
+                    reason: "the loss compares two views row by row, and there are more",
+                });
+            };
+            let batch = Batch::unlabeled(first)?.with_unlabeled_reference(second)?;
+            return self.objective.forward(&batch);
         }
         let labels =
             |views: usize| -> Vec<i64> { (0..views).flat_map(|_| 0..rows as i64).collect() };
@@ -110,6 +124,7 @@ fn too_few() -> Error {
 
 impl Loss for SelfSupervisedLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        check::unweighted("SelfSupervisedLoss", batch)?;
         if let Some(terms) = batch.spoiled_rows()? {
             return Ok(terms);
         }
@@ -139,5 +154,14 @@ impl Loss for SelfSupervisedLoss {
     fn set_buffers(&self, buffers: &HashMap<String, Tensor>) -> Result<()> {
         let own = unprefixed(LOSS, buffers);
         self.objective.loss().set_buffers(&own)
+    }
+
+    fn takes_tuples(&self) -> bool {
+        false
+    }
+
+    /// Which rows belong together is said by their order.
+    fn reads_relation(&self) -> bool {
+        false
     }
 }

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Yuan, Deng, Tang, Tang and Chen, "Signal-to-Noise Ratio: A Robust Distance Metric for Deep Metric Learning" (CVPR 2019,
-//! arXiv:1904.02616). It is [`ContrastiveLoss`] with the distance fixed, and costs the same.
+//! arXiv:1904.02616). It is [`ContrastiveLoss`] with the distance fixed; weights of pairs are read alike.
 
 use std::sync::Arc;
 
@@ -69,6 +69,10 @@ impl SignalToNoiseRatioContrastiveLoss {
 impl Loss for SignalToNoiseRatioContrastiveLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
         self.0.terms(batch, tuples)
+    }
+
+    fn reads_weights(&self) -> bool {
+        true
     }
 }
 

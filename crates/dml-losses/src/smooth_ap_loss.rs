@@ -134,6 +134,7 @@ impl SmoothAPLoss {
 
 impl Loss for SmoothAPLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        check::unweighted("SmoothAPLoss", batch)?;
         if let Some(terms) = batch.spoiled(&Tuples::All)? {
             return Ok(terms);
         }

@@ -1,14 +1,16 @@
 //! Supervised contrastive loss: the mean over an anchor's positives of the cross entropy against all its pairs.
 //!
 //! ```text
-//! ℓ(a) = −Σₚ w(a,p) ( s(a,p)/t − ln Σⱼ e^{s(a,j)/t} ) / Σₚ w(a,p)        p: positives of a, j: all its pairs
-//! s: the similarity; for distances their negative        t: temperature        w: what the pair weighs
+//! ℓ(a) = −Σₚ w(a,p) ( s(a,p)/t − Z ) / Σₚ w(a,p),   Z = ln( Σₚ e^{s(a,p)/t} + Σₙ w(a,n) e^{s(a,n)/t} )
+//! p: positives of a, n: its negatives        s: the similarity; for distances their negative
+//! t: temperature        w: the weight of the pair
 //! ```
 //!
 //! Khosla, Teterwak, Wang, Sarna, Tian, Isola, Maschinot, Liu and Krishnan, "Supervised Contrastive Learning" (2020,
-//! arXiv:2004.11362), the outer sum. An anchor without positives has the value 0. Positives weigh 1, but where the relation
-//! of the batch says more: of label sets it is the Jaccard index, so that what shares all labels pulls more than what
-//! shares one.
+//! arXiv:2004.11362), the outer sum. An anchor without positives has the value 0. Weights are 1
+//! unless the relation of the batch has others: for label sets that of a positive is the Jaccard index, so that a row that
+//! shares all labels pulls more than one that shares a single label. A weight changes how much a positive pulls, not its
+//! part of the denominator.
 //!
 //! One visit of each row: `O(N²)` time, and memory for the matrix and its slopes. Repeated pairs count once.
 
@@ -18,7 +20,7 @@ use candle_core::Tensor;
 use dml_core::kernels::Real;
 use dml_core::{Batch, Distance, Loss, Result, TensorExt, Term, Terms, Tuples, check};
 
-use crate::anchor_pairs::{AnchorPairs, Side};
+use crate::anchor_pairs::{AnchorPairs, Counted, Side};
 use crate::anchor_values::{AnchorFormula, term_of_anchors};
 
 /// Knobs of [`SupConLoss`].
@@ -39,8 +41,8 @@ impl Default for SupConLossConfig {
     }
 }
 
-/// Mean cross entropy of an anchor's positives ([formula](self)). One term `loss`, per row; empty without any positive or
-/// any negative pair.
+/// Mean cross entropy of an anchor's positives ([formula](self)). One term `loss`, per row, with the number of rows that have
+/// a positive as its divisor; empty without any positive or any negative pair.
 #[derive(Clone, Debug)]
 pub struct SupConLoss {
     temperature: f64,
@@ -65,7 +67,7 @@ impl Loss for SupConLoss {
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }
-        let pairs = AnchorPairs::distinct("SupConLoss", batch, tuples)?.weighted();
+        let pairs = AnchorPairs::weighted_distinct("SupConLoss", batch, tuples)?;
         if pairs.lacks_a_kind() {
             return Ok(Term::empty("loss").into());
         }
@@ -74,6 +76,10 @@ impl Loss for SupConLoss {
         };
         let matrix = batch.distances(&self.distance)?; // [Q, R]
         Ok(term_of_anchors("loss", &formula, &matrix, &pairs)?.into())
+    }
+
+    fn reads_weights(&self) -> bool {
+        true
     }
 }
 
@@ -84,12 +90,15 @@ struct MeanCrossEntropy {
 }
 
 impl AnchorFormula for MeanCrossEntropy {
-    fn values(&self, matrix: &Tensor, positive: &Tensor, negative: &Tensor) -> Result<Tensor> {
+    fn values(&self, matrix: &Tensor, positive: &Counted, negative: &Counted) -> Result<Tensor> {
         let exponents = (matrix * self.factor)?;
-        let all = exponents.masked_logsumexp(Some(&(positive + negative)?), false)?; // [Q]
+        let pairs = (positive.times() + negative.times())?;
+        let all = negative
+            .weigh(&exponents)?
+            .masked_logsumexp(Some(&pairs), false)?; // [Q]
+        let (total, positive) = (positive.total()?, positive.times());
         let zeros = exponents.zeros_like()?;
         let pulls = (positive * positive.ne(0.0)?.where_cond(&exponents, &zeros)?)?;
-        let total = positive.sum(1)?; // [Q]
         let any = total.gt(0.0)?;
         let divisor = any.where_cond(&total, &total.ones_like()?)?;
         let values = (all - (pulls.sum(1)? / divisor)?)?;
@@ -101,7 +110,10 @@ impl AnchorFormula for MeanCrossEntropy {
             return 0.0;
         }
         let factor = T::from_f64(self.factor);
+        // In the denominator a positive weighs 1.
+        let weights = std::mem::take(&mut positives.weights);
         let near = positives.log_sum_exp(false, |x| factor * x);
+        positives.weights = weights;
         let far = negatives.log_sum_exp(false, |x| factor * x);
         // By a comparison in which NaN comes through.
         let (large, small) = if near > far { (near, far) } else { (far, near) };
@@ -120,12 +132,16 @@ impl AnchorFormula for MeanCrossEntropy {
         // The exponents as they entered the sum: one positive alone is exactly 0.
         let mut own = 0.0;
         for i in 0..positives.x.len() {
-            let weight = positives.weights.get(i).copied().unwrap_or(T::ONE);
+            let weight = positives.weight(i);
             let slope = &mut positives.slopes[i];
             *slope = share * *slope - weight * pull;
             own += weight.to_f64() * (factor * positives.x[i]).to_f64();
         }
         all - own / total
+    }
+
+    fn has_value(&self, positives: bool, _: bool) -> bool {
+        positives
     }
 }
 

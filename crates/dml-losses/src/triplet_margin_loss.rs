@@ -99,6 +99,7 @@ impl Loss for TripletMarginLoss {
     }
 
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        check::unweighted("TripletMarginLoss", batch)?;
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }

@@ -1,7 +1,8 @@
 //! Tuplet margin loss: every negative of an anchor against each positive, whose angle is made harder by a margin.
 //!
 //! ```text
-//! ℓ(a,p) = ln(1 + Σₙ e^{scale (cos θ(a,n) − cos(θ(a,p) − margin))})        θ: the angle between two rows
+//! ℓ(a,p) = w(a,p) ln(1 + Σₙ w(a,n) e^{scale (cos θ(a,n) − cos(θ(a,p) − margin))})
+//! θ: the angle between two rows        w: the weight of the pair, 1 by default
 //! ```
 //!
 //! Yu and Tao, "Deep Metric Learning with Tuplet Margin Loss" (ICCV 2019).
@@ -87,7 +88,7 @@ impl Loss for TupletMarginLoss {
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }
-        let pairs = AnchorPairs::listed("TupletMarginLoss", batch, tuples)?;
+        let pairs = AnchorPairs::weighted("TupletMarginLoss", batch, tuples)?;
         if pairs.lacks_a_kind() {
             return Ok(Term::empty("loss").into());
         }
@@ -103,6 +104,10 @@ impl Loss for TupletMarginLoss {
             curve: self.curve,
         };
         Ok(set.term(formula)?.into())
+    }
+
+    fn reads_weights(&self) -> bool {
+        true
     }
 }
 

@@ -221,6 +221,14 @@ impl Loss for VICRegLoss {
     fn takes_reference(&self) -> bool {
         false
     }
+
+    fn takes_tuples(&self) -> bool {
+        false
+    }
+
+    fn reads_relation(&self) -> bool {
+        false
+    }
 }
 
 #[cfg(test)]

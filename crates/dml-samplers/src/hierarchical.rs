@@ -150,7 +150,8 @@ impl HierarchicalSampler {
     ///
     /// # Errors
     /// [`Error::InvalidParameter`] if `batch_size` is no multiple of `super_classes_per_batch`, or its part for one
-    /// super class none of `samples_per_class`; for a number that is 0; if there are fewer super classes than
+    /// super class none of `samples_per_class`; if a batch is of a single inner class although there are several; for a
+    /// number that is 0; if there are fewer super classes than
     /// `super_classes_per_batch`, more than 2²⁴ batches, or no inner class that fits into a batch.
     /// [`Error::Index`] if `inner_label` or `outer_label` is not a level, [`Error::Length`] if the levels differ in
     /// length, [`Error::Shape`] if there are no rows.
@@ -176,6 +177,12 @@ impl HierarchicalSampler {
             level("inner_label", config.inner_label, levels)?,
             level("outer_label", config.outer_label, levels)?,
         )?;
+        let is_of_one_class = k == 1 && config.samples_per_class == SamplesPerClass::Exactly(size);
+        let several = super_classes.len() > 1 || super_classes.iter().any(|own| own.len() > 1);
+        if is_of_one_class && several {
+            let expected = "a number below batch_size: a batch of one class has no negatives";
+            return Err(wrong("samples_per_class", size, expected));
+        }
         if super_classes.len() < k {
             let expected = "at most the number of super classes";
             return Err(wrong("super_classes_per_batch", k, expected));

@@ -39,6 +39,10 @@ pub struct MPerClassSamplerConfig {
     /// Whether an epoch is a pass over all rows instead of `length_before_new_iter` random ones. Default `false`.
     #[cfg_attr(feature = "serde", serde(default))]
     pub coverage: bool,
+    /// Whether a batch may be of one class although the labels have several. Such a batch has no negatives, which only a
+    /// memory of earlier batches can make up for. Default `false`: `batch_size` is then at least `2 m`.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub one_class_batches: bool,
     /// Seed of all draws. Default 0.
     #[cfg_attr(feature = "serde", serde(default))]
     pub seed: u64,
@@ -58,6 +62,7 @@ impl MPerClassSamplerConfig {
             batch_size: None,
             length_before_new_iter: 100_000,
             coverage: false,
+            one_class_batches: false,
             seed: 0,
         }
     }
@@ -104,7 +109,8 @@ impl MPerClassSampler {
     ///
     /// # Errors
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if `m` is 0, if `batch_size` is not a multiple of `m` or above `m` for every class,
-    /// if `length_before_new_iter` is below a batch (without `coverage`); [`Error::Shape`](dml_core::Error::Shape) if there are no labels.
+    /// if it is `m` although there are several classes (without `one_class_batches`), if `length_before_new_iter` is below
+    /// a batch (without `coverage`); [`Error::Shape`](dml_core::Error::Shape) if there are no labels.
     pub fn new(config: MPerClassSamplerConfig, labels: impl IntoLabels) -> Result<Self> {
         let m = check::count("m", config.m, batch_rows::MOST)?;
         let classes = Classes::new(&labels.into_labels()?)?;
@@ -121,6 +127,11 @@ impl MPerClassSampler {
             None if config.coverage => classes.len(),
             None => classes.len().min(length / m),
         };
+        if classes_per_batch == 1 && classes.len() > 1 && !config.one_class_batches {
+            let expected =
+                "at least 2 * m, or one_class_batches: a batch of one class has no negatives";
+            return Err(wrong("batch_size", m, expected));
+        }
         let rows = m * classes_per_batch;
         check::count_from("batch_size", rows, 0, batch_rows::MOST)?;
         let batches = if config.coverage {

@@ -247,7 +247,8 @@ impl<M: Method> TrainerBuilder<M> {
     ///
     /// # Errors
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for a count out of its range, or a decay
-    /// outside of [0, 1); [`TrainError`](crate::TrainError) for parameters without an optimiser, a variable that two
+    /// outside of [0, 1); [`Error::Unsupported`](dml_core::Error::Unsupported) for a miner before a loss that takes no
+    /// tuples; [`TrainError`](crate::TrainError) for parameters without an optimiser, a variable that two
     /// optimisers would move or one would twice, two parts or criteria of one name, a
     /// plateau schedule without a validation or of another direction than its, parameters of another half precision than the run's.
     pub fn build(self) -> Result<Trainer<M>> {
@@ -271,6 +272,9 @@ impl<M: Method> TrainerBuilder<M> {
         }
         if let Some(iterations) = self.iterations_per_epoch {
             check::at_least_one("iterations_per_epoch", iterations as usize)?;
+        }
+        for criterion in self.method.criteria() {
+            criterion.check_miner()?;
         }
         Trainer::new(self)
     }

@@ -94,7 +94,10 @@ impl Method for CascadedEmbeddings {
         for (k, stage) in self.stages.iter().enumerate() {
             let slice = embeddings.narrow(1, start, stage.size)?.contiguous()?;
             start += stage.size;
-            let batch = Batch::new(&slice, labels)?;
+            let batch = match &stage.criterion {
+                Some(criterion) => criterion.batch(&slice, examples.rows(), labels)?,
+                None => Batch::new(&slice, labels)?,
+            };
             let mut mined = None;
             if let Some(criterion) = &stage.criterion {
                 let miner = criterion.objective().miner();

@@ -1,8 +1,9 @@
 //! What is minimised, with the parameters that it learns itself.
 
 use candle_core::Tensor;
-use dml_core::{Batch, Objective, Outcome, Result, Tuples};
+use dml_core::{Batch, Error, Labels, Objective, Outcome, Relation, Result, Tuples};
 
+use crate::batch_relation::BatchRelation;
 use crate::learner::learner_methods;
 use crate::{Learner, LossValue};
 
@@ -14,6 +15,7 @@ use crate::{Learner, LossValue};
 pub struct Criterion {
     objective: Objective,
     weight: f64,
+    relation: Option<BatchRelation>,
     pub(crate) learner: Learner,
 }
 
@@ -31,6 +33,7 @@ impl Criterion {
         Self {
             objective,
             weight: 1.0,
+            relation: None,
             learner,
         }
     }
@@ -40,6 +43,40 @@ impl Criterion {
     pub fn with_weight(mut self, weight: f64) -> Self {
         self.learner.set_left_out(weight == 0.0);
         Self { weight, ..self }
+    }
+
+    /// Says who is positive for whom in a batch by any [`Relation`] instead of by labels.
+    ///
+    /// `relation` gets the rows of the data set that the embeddings of the batch belong to and their labels, in order; a
+    /// row of several views comes once for each. It must give the same relation for the same rows. Rows of a memory of
+    /// earlier batches are still compared by labels.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use dml_core::{Objective, Relation};
+    /// use dml_distances::LpDistance;
+    /// use dml_losses::{ContrastiveLoss, ContrastiveLossConfig};
+    /// use dml_reducers::MeanReducer;
+    /// use dml_train::Criterion;
+    ///
+    /// // Ages of four people, one for each row of the data set: positives are less than 5 years apart.
+    /// let ages = [31.0, 33.0, 64.0, 65.5];
+    /// let loss = ContrastiveLoss::new(ContrastiveLossConfig::default(), Arc::new(LpDistance::default()))?;
+    /// let criterion = Criterion::from(Objective::new(Arc::new(loss), Arc::new(MeanReducer)))
+    ///     .with_relation(move |rows, _labels| {
+    ///         let ages: Vec<f64> = rows.iter().map(|&row| ages[row]).collect();
+    ///         Relation::targets(&ages, None, 5.0)
+    ///     });
+    /// # let _ = criterion;
+    /// # Ok::<(), dml_core::Error>(())
+    /// ```
+    #[must_use]
+    pub fn with_relation(
+        self,
+        relation: impl Fn(&[usize], &Labels) -> Result<Relation> + Send + Sync + 'static,
+    ) -> Self {
+        let relation = Some(BatchRelation::new(relation));
+        Self { relation, ..self }
     }
 
     learner_methods!();
@@ -62,6 +99,104 @@ impl Criterion {
         self.learner.name()
     }
 
+    /// Who is positive for whom among rows of the data set with these labels.
+    ///
+    /// # Errors
+    /// As the function given to [`with_relation`](Self::with_relation).
+    pub fn relation(&self, rows: &[usize], labels: &Labels) -> Result<Relation> {
+        match &self.relation {
+            None => Relation::labels(labels),
+            Some(relation) => relation.of(rows, labels),
+        }
+    }
+
+    /// A batch of embeddings `[n, dim]` that belong to rows of the data set with these labels.
+    ///
+    /// # Errors
+    /// As [`Batch::new`], [`Batch::with_relation`] and the function given to [`with_relation`](Self::with_relation).
+    pub fn batch(&self, embeddings: &Tensor, rows: &[usize], labels: &Labels) -> Result<Batch> {
+        let batch = Batch::new(embeddings, labels)?;
+        match &self.relation {
+            None => Ok(batch),
+            Some(relation) => batch.with_relation(relation.of(rows, labels)?),
+        }
+    }
+
+    /// A batch of one view of rows, and with a loss that [reads no relation](dml_core::Loss::reads_relation) the second
+    /// view, if there is one, as its reference set.
+    ///
+    /// # Errors
+    /// As [`batch`](Self::batch) and [`batch_of_views`](Self::batch_of_views).
+    pub fn batch_of_first_view(
+        &self,
+        views: &[Tensor],
+        rows: &[usize],
+        labels: &Labels,
+    ) -> Result<Batch> {
+        match views {
+            [_, _, ..] if !self.reads_relation() => self.batch_of_views(views, rows, labels),
+            [view, ..] if !self.reads_relation() => self.unlabeled(view),
+            [view, ..] => self.batch(view, rows, labels),
+            [] => Err(too_few_views()),
+        }
+    }
+
+    /// A batch of the first view of rows with the second as its reference set: a row and its other view are compared by
+    /// the relation like any two rows. With a loss that [reads no relation](dml_core::Loss::reads_relation) the batch has
+    /// none.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] for less than two views, [`Error::Unsupported`] for more; as [`batch`](Self::batch).
+    pub fn batch_of_views(
+        &self,
+        views: &[Tensor],
+        rows: &[usize],
+        labels: &Labels,
+    ) -> Result<Batch> {
+        let [first, second, others @ ..] = views else {
+            return Err(too_few_views());
+        };
+        if !others.is_empty() {
+            return Err(Error::Unsupported {
+                component: "Criterion",
+                reason: "the loss compares two views, and the data set gives more",
+            });
+        }
+        if !self.reads_relation() {
+            return self.unlabeled(first)?.with_unlabeled_reference(second);
+        }
+        let batch = Batch::new(first, labels)?.with_reference(second, labels)?;
+        match &self.relation {
+            None => Ok(batch),
+            Some(relation) => batch.with_relation(relation.of(rows, labels)?.without_identity()),
+        }
+    }
+
+    fn unlabeled(&self, embeddings: &Tensor) -> Result<Batch> {
+        if self.relation.is_some() {
+            return Err(Error::Unsupported {
+                component: "Criterion::with_relation",
+                reason: "the loss compares two views row by row and reads no relation",
+            });
+        }
+        Batch::unlabeled(embeddings)
+    }
+
+    /// Whether the loss takes what the miner chooses.
+    pub(crate) fn check_miner(&self) -> Result<()> {
+        if self.objective.miner().is_none() || self.objective.loss().takes_tuples() {
+            return Ok(());
+        }
+        Err(Error::Unsupported {
+            component: "Criterion",
+            reason: "the loss takes no tuples, and the miner chooses some",
+        })
+    }
+
+    pub(crate) fn reads_relation(&self) -> bool {
+        self.objective.loss().reads_relation()
+    }
+
     /// The loss of a batch over what the objective's miner chooses.
     ///
     /// # Errors
@@ -82,5 +217,12 @@ impl Criterion {
 
     fn value(&self, loss: Tensor) -> LossValue {
         LossValue::new(self.name(), loss, self.weight)
+    }
+}
+
+fn too_few_views() -> Error {
+    Error::Missing {
+        component: "Criterion",
+        needed: "two views of every row",
     }
 }

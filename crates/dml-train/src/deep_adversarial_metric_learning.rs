@@ -14,8 +14,8 @@ use std::sync::Arc;
 
 use candle_core::Tensor;
 use dml_core::{
-    Batch, Examples, Indices, IntoLabels, Loss, Objective, Over, PerAnchor, Reducer, Relation,
-    Result, SeedSequence, TensorExt, Term, Terms, Triplets, Tuples, check,
+    Batch, Examples, Indices, IntoLabels, Loss, Objective, Over, PerAnchor, Reducer, Result,
+    SeedSequence, TensorExt, Term, Terms, Triplets, Tuples, check,
 };
 
 use crate::model::{Model, with_embedder};
@@ -155,11 +155,13 @@ impl DeepAdversarialMetricLearning {
     fn synthetic(
         &self,
         outputs: &Tensor,
-        labels: &[i64],
+        examples: &Examples,
         phase: Phase,
         mut losses: Losses,
     ) -> Result<Losses> {
-        let relation = Relation::labels(labels)?;
+        let (rows, labels) = (examples.rows(), examples.labels());
+        let relation = self.metric.relation(rows, labels)?;
+        let labels = labels.as_slice();
         let count = self.config.g_triplets_per_anchor;
         check::elements(
             "g_triplets_per_anchor",
@@ -184,13 +186,12 @@ impl DeepAdversarialMetricLearning {
         let synthetic = self.generator.forward_through(&real, true)?; // [T, D]
         let all = Tensor::cat(&[&anchors, &positives, &synthetic], 0)?;
         let embeddings = self.model.embed_outputs(&all, phase.teaches_model())?; // [3 T, dim]
-        let of = |rows: &[u32]| {
-            rows.iter()
-                .map(|row| labels[*row as usize])
-                .collect::<Vec<_>>()
-        };
-        let rows = [&triplets.anchors, &triplets.positives, &triplets.negatives];
-        let labels: Vec<i64> = rows.into_iter().flat_map(|rows| of(rows)).collect();
+        let sides = [&triplets.anchors, &triplets.positives, &triplets.negatives];
+        let labels: Vec<i64> = sides
+            .into_iter()
+            .flatten()
+            .map(|row| labels[*row as usize])
+            .collect();
         let count = triplets.anchors.len() as u32;
         let places = |k: u32| (k * count..(k + 1) * count).collect::<Vec<u32>>();
         let tuples: Tuples = Triplets::new(places(0), places(1), places(2))?.into();
@@ -246,7 +247,7 @@ impl Method for DeepAdversarialMetricLearning {
                 losses = self.without(&["classifier_loss"], outputs, losses)?;
             }
         } else {
-            let batch = Batch::new(&embeddings, labels)?;
+            let batch = self.metric.batch(&embeddings, examples.rows(), labels)?;
             losses = losses.with_criterion(&self.metric, &batch)?;
             if let Some(classifier) = &self.classifier {
                 losses = losses.with(classifier.loss("classifier_loss", &embeddings, labels)?);
@@ -255,7 +256,7 @@ impl Method for DeepAdversarialMetricLearning {
         if phase == Phase::MetricAlone {
             return self.without(&SYNTHETIC, outputs, losses);
         }
-        self.synthetic(outputs, labels.as_slice(), phase, losses)
+        self.synthetic(outputs, examples, phase, losses)
     }
 
     fn embed(&self, view: &Tensor) -> Result<Tensor> {

@@ -42,6 +42,7 @@ pub mod validation;
 pub mod checkpoint;
 pub mod log;
 
+mod batch_relation;
 mod builder;
 mod trainer;
 

@@ -5,7 +5,7 @@
 //! ```
 
 use candle_core::Tensor;
-use dml_core::{Batch, Examples, Objective, Result};
+use dml_core::{Examples, Objective, Result};
 
 use crate::model::{Model, of_model_and_criterion, with_embedder};
 use crate::{Criterion, Losses, Method, Part};
@@ -43,7 +43,10 @@ impl Method for MetricLossOnly {
     }
 
     fn losses(&self, embeddings: &[Tensor], examples: &Examples, _: u64) -> Result<Losses> {
-        let batch = Batch::new(&embeddings[0], examples.labels())?;
+        let (rows, labels) = (examples.rows(), examples.labels());
+        let batch = self
+            .criterion
+            .batch_of_first_view(embeddings, rows, labels)?;
         Losses::of(&embeddings[0]).with_criterion(&self.criterion, &batch)
     }
 

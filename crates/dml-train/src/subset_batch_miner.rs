@@ -80,11 +80,15 @@ impl SubsetBatchMiner for MaximumLoss {
         for _ in 0..self.trials {
             let mut chosen = sample(rng, rows, self.rows).into_vec();
             chosen.sort_unstable();
-            let numbers: Vec<u32> = chosen.iter().map(|row| *row as u32).collect();
-            let numbers = Tensor::new(numbers, batch.embeddings().device())?;
+            let rows: Vec<u32> = chosen.iter().map(|row| *row as u32).collect();
+            let numbers = Tensor::new(rows.as_slice(), batch.embeddings().device())?;
             let embeddings = batch.embeddings().index_select(&numbers, 0)?.detach();
             let labels: Vec<i64> = chosen.iter().map(|row| labels[*row]).collect();
             let subset = Batch::new(&embeddings, labels.into_labels()?)?;
+            let subset = match batch.relation() {
+                Some(relation) => subset.with_relation(relation.select(&rows, &rows)?)?,
+                None => subset,
+            };
             let loss = crate::method::number(&self.objective.forward(&subset)?)?;
             if best.as_ref().is_none_or(|(largest, _)| loss > *largest) {
                 best = Some((loss, chosen));

@@ -5,7 +5,7 @@
 //! ```
 
 use candle_core::Tensor;
-use dml_core::{Batch, Examples, Result};
+use dml_core::{Examples, Result};
 
 use crate::model::{Model, with_embedder};
 use crate::{Classifier, Criterion, Learner, Losses, Method, Part};
@@ -39,8 +39,11 @@ impl Method for TrainWithClassifier {
     }
 
     fn losses(&self, embeddings: &[Tensor], examples: &Examples, _: u64) -> Result<Losses> {
-        let (embeddings, labels) = (&embeddings[0], examples.labels());
-        let batch = Batch::new(embeddings, labels)?;
+        let (rows, labels) = (examples.rows(), examples.labels());
+        let batch = self
+            .criterion
+            .batch_of_first_view(embeddings, rows, labels)?;
+        let embeddings = &embeddings[0];
         let classified = self
             .classifier
             .loss("classifier_loss", embeddings, labels)?;

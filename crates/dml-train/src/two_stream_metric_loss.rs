@@ -7,7 +7,7 @@
 //! Row i of the second view is a positive of row i of the first.
 
 use candle_core::Tensor;
-use dml_core::{Batch, Error, Examples, IntoLabels, Labels, Result};
+use dml_core::{Error, Examples, IntoLabels, Result};
 
 use crate::model::{Model, of_model_and_criterion, with_embedder};
 use crate::{Criterion, Losses, Method, Part};
@@ -15,7 +15,8 @@ use crate::{Criterion, Losses, Method, Part};
 /// Trains anchors of the first view against positives and negatives of the second ([formula](self)); PML's
 /// `TwoStreamMetricLoss`.
 ///
-/// A loss that takes no reference set, such as one with weights of classes, sees the rows of both views as one batch.
+/// A loss that takes no reference set, such as one with weights of classes, gets the rows of both views as one batch. A
+/// loss that compares views row by row, such as VICReg, gets the second view as its reference set and no labels.
 #[derive(Debug)]
 pub struct TwoStreamMetricLoss {
     model: Model,
@@ -34,10 +35,9 @@ impl TwoStreamMetricLoss {
     with_embedder!();
 }
 
-/// All views as one tensor, and the labels once for each.
-pub(crate) fn joined(embeddings: &[Tensor], labels: &[i64]) -> Result<(Tensor, Labels)> {
-    let all = Tensor::cat(embeddings, 0)?;
-    Ok((all, labels.repeat(embeddings.len()).into_labels()?))
+/// All views as one tensor.
+pub(crate) fn joined(embeddings: &[Tensor]) -> Result<Tensor> {
+    Ok(Tensor::cat(embeddings, 0)?)
 }
 
 pub(crate) fn check_views(component: &'static str, embeddings: &[Tensor]) -> Result<()> {
@@ -57,12 +57,16 @@ impl Method for TwoStreamMetricLoss {
 
     fn losses(&self, embeddings: &[Tensor], examples: &Examples, _: u64) -> Result<Losses> {
         check_views("TwoStreamMetricLoss", embeddings)?;
-        let labels = examples.labels();
-        let (all, all_labels) = joined(&embeddings[..2], labels.as_slice())?;
-        let batch = if self.criterion.objective().loss().takes_reference() {
-            Batch::new(&embeddings[0], labels)?.with_reference(&embeddings[1], labels)?
+        let (rows, labels) = (examples.rows(), examples.labels());
+        let views = &embeddings[..2];
+        let all = joined(views)?;
+        let criterion = &self.criterion;
+        let takes_reference = criterion.objective().loss().takes_reference();
+        let batch = if takes_reference || !criterion.reads_relation() {
+            criterion.batch_of_views(views, rows, labels)?
         } else {
-            Batch::new(&all, all_labels)?
+            let twice = labels.as_slice().repeat(2).into_labels()?;
+            criterion.batch(&all, &rows.repeat(2), &twice)?
         };
         Losses::of(&all).with_criterion(&self.criterion, &batch)
     }

@@ -61,11 +61,21 @@ impl ClassOrder {
     /// Whether query row `q` has a positive.
     #[must_use]
     pub fn has_positives(&self, q: usize) -> bool {
+        self.has_pairs(q).0
+    }
+
+    /// Whether query row `q` has a positive, and whether it has a negative.
+    #[must_use]
+    pub fn has_pairs(&self, q: usize) -> (bool, bool) {
         let Some(class) = self.classes.get(q) else {
-            return false;
+            return (false, false);
         };
-        let itself = self.itself[q].is_some_and(|itself| class.contains(&itself));
-        class.len() > usize::from(itself)
+        let is_inside = self.itself[q].map(|itself| class.contains(&itself));
+        let others = self.order.len() - class.len();
+        (
+            class.len() > usize::from(is_inside == Some(true)),
+            others > usize::from(is_inside == Some(false)),
+        )
     }
 
     /// Appends a piece of the order without the query itself.
@@ -96,7 +106,9 @@ mod tests {
             order.split(q, p, n);
             got.iter_mut().for_each(|rows| rows.sort_unstable());
             assert_eq!(got, expected);
-            assert_eq!(order.has_positives(q), !expected[0].is_empty());
+            let has_pairs = (!expected[0].is_empty(), !expected[1].is_empty());
+            assert_eq!(order.has_pairs(q), has_pairs);
+            assert_eq!(order.has_positives(q), has_pairs.0);
         }
     }
 

@@ -132,3 +132,89 @@ fn a_matrix_has_a_weight_for_each_of_its_pairs_however_many_they_would_be() {
     ));
     assert!(Relation::matrix(&[], 0, 5).is_ok());
 }
+
+#[test]
+fn only_a_weight_other_than_one_makes_a_relation_weighted() -> Result<()> {
+    let sets = |sets: &[Vec<i64>]| Relation::label_sets(sets, None).is_weighted();
+    assert!(!Relation::labels([0i64, 0])?.is_weighted());
+    assert!(!Relation::pairs(&[(0, 1)], &[], 2, 2)?.is_weighted());
+    assert!(!Relation::targets(&[0.0, 1.0], None, 1.0)?.is_weighted());
+    assert!(!Relation::matrix(&[1., 0., -1., 1.], 2, 2)?.is_weighted());
+    assert!(Relation::matrix(&[1., 0., -1., 0.5], 2, 2)?.is_weighted());
+    assert!(!sets(&[vec![1, 2], vec![2, 1], vec![3]]));
+    assert!(sets(&[vec![1, 2], vec![2], vec![3]]));
+    let (one, other) = ([vec![1, 2]], [vec![1, 2], vec![7]]);
+    assert!(!Relation::label_sets(&one, Some(&other)).is_weighted());
+    assert!(Relation::label_sets(&one, Some(&[vec![1]])).is_weighted());
+    let heavy = |weight| Relation::closure(2, 2, move |_, _| Verdict::Negative(weight));
+    assert!(!heavy(1.0).is_weighted() && heavy(0.5).is_weighted() && heavy(f32::NAN).is_weighted());
+    // A row is not compared with itself, so what the diagonal weighs is of no matter.
+    let diagonal = |q, r| {
+        if q == r {
+            Verdict::Positive(0.5)
+        } else {
+            Verdict::POSITIVE
+        }
+    };
+    let diagonal = Relation::closure(2, 2, diagonal).with_diagonal_identity()?;
+    assert!(!diagonal.is_weighted());
+    assert!(diagonal.without_identity().is_weighted());
+    let plain = heavy(0.5).without_weights();
+    assert_eq!(
+        (plain.judge(0, 1), plain.is_weighted()),
+        (Verdict::NEGATIVE, false)
+    );
+    Ok(())
+}
+
+#[test]
+fn some_rows_are_judged_as_before() -> Result<()> {
+    let relations = [
+        Relation::labels([0i64, 1, 0, 1])?,
+        Relation::label_sets(&[vec![1, 2], vec![3], vec![2, 3], vec![1]], None),
+        Relation::matrix(&[0.5; 16], 4, 4)?.with_identity(&[Some(3), None, Some(0), Some(1)])?,
+        Relation::targets(&[1.0, 1.5, 9.0, 1.2], None, 0.5)?,
+    ];
+    let (queries, references) = ([3, 0, 0], [1u32, 0, 3]);
+    for relation in relations {
+        let some = relation.select(&queries, &references)?;
+        assert_eq!((some.queries(), some.references()), (3, 3));
+        for (i, q) in queries.iter().enumerate() {
+            for (j, r) in references.iter().enumerate() {
+                let expected = relation.judge(*q as usize, *r as usize);
+                assert_eq!(some.judge(i, j), expected, "{relation:?} {q} {r}");
+            }
+        }
+        assert!(matches!(
+            relation.select(&[4], &[0]),
+            Err(Error::Index { arg: "queries", .. })
+        ));
+        assert!(matches!(
+            relation.select(&[0], &[2, 2]),
+            Err(Error::Unsupported { .. })
+        ));
+    }
+    Ok(())
+}
+
+#[test]
+fn a_block_has_the_last_word_on_its_references() -> Result<()> {
+    let outer = Relation::cross_labels([0i64, 1], [0i64, 1, 0])?.with_identity(&[Some(2), None])?;
+    let block = Relation::matrix(&[0.5, -1.0, 0.0, 1.0], 2, 2)?;
+    let whole = outer.clone().with_block(&[2, 0], &block)?;
+    let row = |q| [0, 1, 2].map(|r| whole.judge(q, r));
+    // Reference 2 is query 0, whatever the block says of them.
+    let first = [Verdict::Ignored, Verdict::NEGATIVE, Verdict::Ignored];
+    let second = [Verdict::POSITIVE, Verdict::POSITIVE, Verdict::NEGATIVE];
+    assert_eq!([row(0), row(1)], [first, second]);
+    assert!(whole.is_weighted() && whole.query_labels().is_none());
+    assert!(matches!(
+        outer.clone().with_block(&[2], &block),
+        Err(Error::Length { .. })
+    ));
+    assert!(matches!(
+        outer.with_block(&[2, 3], &block),
+        Err(Error::Index { .. })
+    ));
+    Ok(())
+}

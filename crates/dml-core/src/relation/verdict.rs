@@ -17,6 +17,20 @@ impl Verdict {
     /// Negative with weight 1.
     pub const NEGATIVE: Self = Self::Negative(1.0);
 
+    /// The weight of a positive or negative pair; `None` for one that does not count.
+    #[must_use]
+    pub fn weight(self) -> Option<f32> {
+        match self {
+            Self::Positive(weight) | Self::Negative(weight) => Some(weight),
+            Self::Ignored => None,
+        }
+    }
+
+    /// Whether the pair counts and has a weight other than 1.
+    pub(super) fn is_weighted(self) -> bool {
+        self.weight().is_some_and(|weight| weight != 1.0)
+    }
+
     pub(super) fn weighted(weight: f32) -> Self {
         if weight > 0.0 {
             Self::Positive(weight)

@@ -217,3 +217,97 @@ fn what_does_not_fit_is_refused_and_nothing_is_enqueued() -> Result<()> {
     ));
     Ok(())
 }
+
+#[test]
+fn the_relation_of_a_batch_holds_among_its_rows() -> Result<()> {
+    // Rows 0 and 1 are a positive pair, 0.5 apart; the negatives count only where they are older.
+    let relation = |rows: usize| {
+        Relation::closure(rows, rows, |q, r| {
+            if q / 2 == r / 2 {
+                dml_core::Verdict::POSITIVE
+            } else {
+                dml_core::Verdict::Ignored
+            }
+        })
+        .with_diagonal_identity()
+    };
+    let memory = memory(8);
+    let (_, rows) = batch(&[0., 0.5, 0.7], &[0, 0, 1]);
+    let related = rows.clone().with_relation(relation(3)?)?;
+    let alone = objective().forward(&related)?.to_scalar::<f32>()?;
+    let first = value(&memory.terms(&related, &Tuples::All)?);
+    assert_eq!((alone, first), (1.0, 1.0));
+    // Older rows are compared by their labels: row 0 is 0.5 from its older positive and 0.3 too near to the older
+    // negative, row 1 as far from the positive and 0.8 too near; row 2 is 0.3 and 0.8 too near to both older rows.
+    let second = value(&memory.terms(&related, &Tuples::All)?);
+    assert!(
+        (second - (1.0 + 0.5 + 0.3 + 0.5 + 0.8 + 0.3 + 0.8)).abs() < 1e-6,
+        "{second}"
+    );
+    Ok(())
+}
+
+#[test]
+fn with_a_mask_the_relation_holds_between_both_parts() -> Result<()> {
+    let memory = memory(8);
+    let (_, rows) = batch(&[0., 0.5, 0.25], &[0, 0, 1]);
+    // Row 1 is compared with the remembered rows 0 and 2, of which row 2 is ignored.
+    let relation = Relation::pairs(&[(1, 0)], &[], 3, 3)?;
+    let related = rows.clone().with_relation(relation)?;
+    let mask = [true, false, true];
+    assert_eq!(value(&memory.terms_with_mask(&related, &mask)?), 0.5);
+    memory.clear()?;
+    // By labels it is 0.75 too near.
+    assert_eq!(value(&memory.terms_with_mask(&rows, &mask)?), 0.5 + 0.75);
+    Ok(())
+}
+
+#[test]
+fn weights_hold_within_the_batch() -> Result<()> {
+    let memory = memory(4);
+    let (_, rows) = batch(&[0., 0.5], &[0, 0]);
+    let relation = Relation::matrix(&[-1., 0.2, 0.8, -1.], 2, 2)?;
+    let weighted = rows.with_relation(relation)?;
+    assert!((value(&memory.terms(&weighted, &Tuples::All)?) - 0.5).abs() < 1e-6);
+    // The second time each row has two older positives of weight 1, one of them where it is itself.
+    let second = value(&memory.terms(&weighted, &Tuples::All)?);
+    assert!((second - (0.5 + 1.0)).abs() < 1e-6, "{second}");
+    Ok(())
+}
+
+#[test]
+fn losses_that_no_memory_can_hand_tuples_to_are_refused() -> Result<()> {
+    let config = || CrossBatchMemoryConfig::new(1);
+    let refused = |loss: Arc<dyn Loss>| {
+        let objective = Objective::new(loss, Arc::new(SumReducer));
+        matches!(
+            CrossBatchMemory::new(config(), objective),
+            Err(Error::Unsupported {
+                component: "CrossBatchMemory",
+                ..
+            })
+        )
+    };
+    let centroids = crate::CentroidTripletLoss::new(Default::default(), distance())?;
+    assert!(refused(Arc::new(centroids)));
+    assert!(refused(Arc::new(crate::SelfSupervisedLoss::new(
+        objective(),
+        true
+    )?)));
+    assert!(refused(Arc::new(crate::VICRegLoss::new(
+        Default::default()
+    )?)));
+    // A part that mines its own takes no tuples, either.
+    let miner = BatchEasyHardMiner::new(BatchEasyHardMinerConfig::default(), distance())?;
+    let part = |objective| crate::WeightedObjective {
+        name: "part".to_owned(),
+        objective,
+        weight: 1.0,
+    };
+    let mining = part(objective().with_miner(Arc::new(miner)));
+    assert!(refused(Arc::new(crate::MultipleLosses::new(vec![mining])?)));
+    assert!(!refused(Arc::new(crate::MultipleLosses::new(vec![part(
+        objective()
+    )])?)));
+    Ok(())
+}

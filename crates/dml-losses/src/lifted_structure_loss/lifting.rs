@@ -153,10 +153,12 @@ impl Lifting {
                 };
                 let x = matrix[q * references + p as usize].to_f64();
                 let pair = self.value(x, negatives[q].to_f64(), other);
-                if within.keeps(T::from_f64(pair.value)) {
+                let weight = side.weight(i).to_f64();
+                if within.keeps(T::from_f64(weight * pair.value)) {
                     let times = side.times(i).to_f64();
-                    part.sum += times * pair.value;
                     part.count += times as u64;
+                    let times = times * weight;
+                    part.sum += times * pair.value;
                     part.in_anchor += times * pair.in_anchor;
                     part.rows.push(p);
                     part.in_entries.push(T::from_f64(times * pair.in_entry));

@@ -1,6 +1,7 @@
 //! The losses against the reference cases.
 
 mod properties;
+mod weights;
 mod without_rows;
 mod wrappers;
 

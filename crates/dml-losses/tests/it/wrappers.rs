@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use dml_core::{Distance, Loss, Objective, Result, SeedSequence};
+use dml_core::candle_core::{Device, Tensor};
+use dml_core::{Batch, Distance, Error, Loss, Objective, Result, SeedSequence};
 use dml_distances::CosineSimilarity;
 use dml_losses::{
-    CrossBatchMemory, CrossBatchMemoryConfig, LearnedDistance, MultipleLosses, SelfSupervisedLoss,
-    TripletMarginLoss, TripletMarginLossConfig, TripletsPerAnchor, WeightedObjective,
+    ContrastiveLoss, ContrastiveLossConfig, CrossBatchMemory, CrossBatchMemoryConfig,
+    LearnedDistance, MultipleLosses, SelfSupervisedLoss, TripletMarginLoss,
+    TripletMarginLossConfig, TripletsPerAnchor, VICRegLoss, VICRegLossConfig, WeightedObjective,
 };
 use dml_miners::{DistanceWeightedMiner, DistanceWeightedMinerConfig};
 use dml_reducers::MeanReducer;
@@ -74,5 +76,67 @@ fn seeds_are_those_of_what_is_wrapped() -> Result<()> {
         seeds[0].resume(7);
         assert_eq!(loss.seeds()[0].calls(), 7, "{loss:?}");
     }
+    Ok(())
+}
+
+/// Two views of four rows, and what VICReg makes of them.
+fn two_views() -> Result<([Tensor; 2], Objective, f32)> {
+    let first = [[1f32, 0.], [0.5, 2.], [-1., 1.], [0.25, -0.5]];
+    let second = [[0.9f32, 0.1], [0.25, 2.], [-1., 0.5], [0., -0.5]];
+    let views = [
+        Tensor::new(&first, &Device::Cpu)?,
+        Tensor::new(&second, &Device::Cpu)?,
+    ];
+    let vicreg = VICRegLoss::new(VICRegLossConfig::default())?;
+    let objective = Objective::new(Arc::new(vicreg), Arc::new(MeanReducer));
+    let batch = Batch::unlabeled(&views[0])?.with_unlabeled_reference(&views[1])?;
+    let expected = objective.forward(&batch)?.to_scalar()?;
+    Ok((views, objective, expected))
+}
+
+#[test]
+fn a_loss_of_two_views_gets_them_without_labels() -> Result<()> {
+    let (views, objective, expected) = two_views()?;
+    for symmetric in [true, false] {
+        let loss = SelfSupervisedLoss::new(objective.clone(), symmetric)?;
+        assert_eq!(loss.forward(&views)?.to_scalar::<f32>()?, expected);
+        let [first, second] = views.clone();
+        let three = loss.forward(&[first.clone(), second.clone(), second.clone()]);
+        assert!(matches!(three, Err(Error::Unsupported { .. })));
+        let outer = Objective::new(Arc::new(loss), Arc::new(MeanReducer));
+        let batch =
+            Batch::new(&first, [0i64, 0, 1, 1])?.with_reference(&second, [0i64, 0, 1, 1])?;
+        assert_eq!(outer.forward(&batch)?.to_scalar::<f32>()?, expected);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_loss_of_two_views_adds_to_one_of_classes() -> Result<()> {
+    let ([first, second], vicreg, of_views) = two_views()?;
+    let labels = [0i64, 0, 1, 1];
+    let contrastive = ContrastiveLoss::new(ContrastiveLossConfig::default(), distance())?;
+    let contrastive = Objective::new(Arc::new(contrastive), Arc::new(MeanReducer));
+    let part = |name: &str, objective: &Objective| WeightedObjective {
+        name: name.to_owned(),
+        objective: objective.clone(),
+        weight: 0.5,
+    };
+    let both = vec![part("a", &contrastive), part("b", &vicreg)];
+    let both = Objective::new(Arc::new(MultipleLosses::new(both)?), Arc::new(MeanReducer));
+    assert!(both.loss().takes_reference() && both.loss().reads_relation());
+    let batch = Batch::new(&first, labels)?.with_reference(&second, labels)?;
+    let of_classes = contrastive.forward(&batch)?.to_scalar::<f32>()?;
+    let sum = both.forward(&batch)?.to_scalar::<f32>()?;
+    assert!((sum - (of_classes + of_views) / 2.0).abs() < 1e-5, "{sum}");
+    // Without a second view the part has nothing to compare.
+    let alone = both.forward(&Batch::new(&first, labels)?);
+    assert!(matches!(
+        alone,
+        Err(Error::Missing {
+            component: "MultipleLosses",
+            ..
+        })
+    ));
     Ok(())
 }

@@ -152,6 +152,12 @@ fn wrong_parameters_are_named() {
             "super_classes_per_batch: expected at most the number of super classes, got 4",
         ),
         (
+            with(|c| {
+                (c.super_classes_per_batch, c.samples_per_class) = (1, SamplesPerClass::Exactly(8))
+            }),
+            "samples_per_class: expected a number below batch_size: a batch of one class has no negatives, got 8",
+        ),
+        (
             with(|c| c.outer_label = 2),
             "outer_label[0]: expected an index below 2, got 2",
         ),

@@ -133,6 +133,33 @@ fn wrong_parameters_are_named() {
 }
 
 #[test]
+fn batches_of_one_class_take_a_word() -> Result<()> {
+    let labels: Vec<i64> = (0..24).map(|i| i % 6).collect();
+    let message = "batch_size: expected at least 2 * m, or one_class_batches: a batch of one class has no negatives, got 4";
+    for coverage in [false, true] {
+        let one = MPerClassSamplerConfig {
+            coverage,
+            ..config(4, Some(4), 100)
+        };
+        let refused = MPerClassSampler::new(one.clone(), &labels);
+        assert_eq!(refused.unwrap_err().to_string(), message);
+        let meant = MPerClassSamplerConfig {
+            one_class_batches: true,
+            ..one
+        };
+        assert_eq!(MPerClassSampler::new(meant, &labels)?.batch_size(), 4);
+    }
+    // A length that leaves room for one class does the same.
+    assert!(MPerClassSampler::new(config(4, None, 7), &labels).is_err());
+    // Labels of a single class have no negatives to begin with.
+    assert_eq!(
+        MPerClassSampler::new(config(4, Some(4), 100), [3i64; 9])?.batch_size(),
+        4
+    );
+    Ok(())
+}
+
+#[test]
 fn even_classes_are_covered_exactly_once() -> Result<()> {
     let labels: Vec<i64> = (0..120).map(|i| i % 10).collect(); // 12 rows each: 3 runs of 4
     let config = MPerClassSamplerConfig {
@@ -158,6 +185,7 @@ proptest! {
         let config = MPerClassSamplerConfig {
             batch_size: (per_batch <= classes).then_some(m * per_batch),
             coverage: true,
+            one_class_batches: true,
             seed,
             ..MPerClassSamplerConfig::new(m)
         };

@@ -12,6 +12,7 @@ mod logs;
 mod methods;
 mod mixed_precision;
 mod non_finite;
+mod relations;
 mod resumption;
 mod sampler_state;
 mod skipped_steps;

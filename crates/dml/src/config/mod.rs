@@ -163,3 +163,5 @@ pub(crate) use registry;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod weighted_relations;

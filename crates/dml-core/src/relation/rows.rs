@@ -1,0 +1,125 @@
+//! Relations of some of the rows, and relations put together.
+
+use std::sync::{Arc, OnceLock};
+
+use super::{Identity, Knowledge, Relation};
+use crate::{Error, IntoLabels, Result, check};
+
+impl Relation {
+    /// The relation of some query rows with some reference rows, in the given order.
+    ///
+    /// ```
+    /// use dml_core::{Relation, Verdict};
+    ///
+    /// let relation = Relation::labels(&[5i64, 6, 5, 7])?.select(&[2, 1], &[2, 1, 0])?;
+    /// assert_eq!((relation.queries(), relation.references()), (2, 3));
+    /// assert_eq!(relation.judge(0, 0), Verdict::Ignored); // row 2 with itself
+    /// assert_eq!(relation.judge(0, 2), Verdict::POSITIVE);
+    /// # Ok::<(), dml_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Index`] for a row that does not exist, [`Error::Unsupported`] for a reference row that is named twice.
+    pub fn select(&self, queries: &[u32], references: &[u32]) -> Result<Self> {
+        let rows = |rows: &[u32]| rows.iter().map(|row| *row as usize).collect::<Vec<_>>();
+        let (queries, references) = (rows(queries), rows(references));
+        check::indices("queries", queries.iter().copied(), self.queries)?;
+        check::indices("references", references.iter().copied(), self.references)?;
+        let mut places = vec![None; self.references];
+        for (place, row) in references.iter().enumerate() {
+            if places[*row].replace(place as u32).is_some() {
+                return Err(Error::Unsupported {
+                    component: "Relation::select",
+                    reason: "a reference row is named twice",
+                });
+            }
+        }
+        let is_same = |q: &usize| self.same_as(*q).and_then(|r| *places.get(r)?);
+        let map: Vec<Option<u32>> = queries.iter().map(is_same).collect();
+        let counts = (queries.len(), references.len());
+        let mut weighted = OnceLock::new();
+        let knowledge = match &self.knowledge {
+            Knowledge::Labels { query, reference } => {
+                let (query, reference) = (query.as_slice(), reference.as_slice());
+                let query: Vec<i64> = queries.iter().map(|q| query[*q]).collect();
+                let reference: Vec<i64> = references.iter().map(|r| reference[*r]).collect();
+                Knowledge::Labels {
+                    query: query.into_labels()?,
+                    reference: reference.into_labels()?,
+                }
+            }
+            Knowledge::LabelSets { query, reference } => Knowledge::LabelSets {
+                query: queries.iter().map(|q| query[*q].clone()).collect(),
+                reference: references.iter().map(|r| reference[*r].clone()).collect(),
+            },
+            Knowledge::Matrix(_) | Knowledge::Closure(_) => {
+                if self.weighted.get() == Some(&false) {
+                    weighted = OnceLock::from(false);
+                }
+                let own = self.clone();
+                let judge = move |q: usize, r: usize| own.judge_apart(queries[q], references[r]);
+                Knowledge::Closure(Arc::new(judge))
+            }
+        };
+        let identity = if map.iter().all(Option::is_none) {
+            Identity::Apart
+        } else {
+            Identity::Map(map.into())
+        };
+        let selected = Self::new(knowledge, counts.0, counts.1, identity);
+        Ok(Self {
+            weighted,
+            ..selected
+        })
+    }
+
+    /// The same relation where `block` has the last word on some reference rows: its reference j is row
+    /// `references[j]`, and its queries are the queries.
+    ///
+    /// Which reference *is* which query stays as it was. The result has no [labels](Relation::query_labels).
+    ///
+    /// # Errors
+    /// [`Error::Length`] if the block has other numbers of rows, [`Error::Index`] for a row that does not exist.
+    pub fn with_block(self, references: &[u32], block: &Self) -> Result<Self> {
+        let lengths = [
+            ("block queries", self.queries, block.queries),
+            ("block references", references.len(), block.references),
+        ];
+        for (arg, expected, got) in lengths {
+            if expected != got {
+                return Err(Error::Length { arg, expected, got });
+            }
+        }
+        let rows = references.iter().map(|row| *row as usize);
+        check::indices("references", rows.clone(), self.references)?;
+        let mut columns = vec![None; self.references];
+        for (column, row) in rows.enumerate() {
+            columns[row] = Some(column);
+        }
+        let weighted = self.is_weighted() || block.is_weighted();
+        let (outer, inner) = (self.clone(), block.clone());
+        let judge = move |q: usize, r: usize| match columns.get(r).copied().flatten() {
+            Some(column) => inner.judge(q, column),
+            None => outer.judge_apart(q, r),
+        };
+        Ok(Self {
+            knowledge: Knowledge::Closure(Arc::new(judge)),
+            weighted: OnceLock::from(weighted),
+            ..self
+        })
+    }
+
+    /// The same relation where no reference *is* a query, such as that of one view with another.
+    #[must_use]
+    pub fn without_identity(self) -> Self {
+        Self {
+            identity: Identity::Apart,
+            // A pair that did not count may have a weight.
+            weighted: match self.weighted.get() {
+                Some(true) => OnceLock::from(true),
+                _ => OnceLock::new(),
+            },
+            ..self
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Every loss reads the weights of a relation or refuses it: no weight is dropped in silence.
+
+use candle_core::{Device, Tensor};
+use dml_core::{Batch, Error, Relation, Result, Verdict};
+use serde_json::{Value, json};
+
+use super::{LossConfig, LossKind};
+
+const READERS: &[&str] = &[
+    "CircleLoss",
+    "ContrastiveLoss",
+    "CrossBatchMemory",
+    "GeneralizedLiftedStructureLoss",
+    "LiftedStructureLoss",
+    "MultiSimilarityLoss",
+    "MultipleLosses",
+    "NTXentLoss",
+    "SignalToNoiseRatioContrastiveLoss",
+    "SupConLoss",
+    "TupletMarginLoss",
+];
+
+/// The loss of that name with what it can't do without; wrappers are around a loss that reads weights.
+fn config(name: &str) -> LossConfig {
+    let mut text = LossKind::sizes(name, 2, 3);
+    text.insert("name".to_owned(), name.into());
+    let required = match name {
+        "CrossBatchMemory" | "SelfSupervisedLoss" => json!({"loss": "NTXentLoss"}),
+        "MultipleLosses" => json!({"losses": ["ContrastiveLoss", "SupConLoss"]}),
+        // Far enough for negatives to count.
+        "SignalToNoiseRatioContrastiveLoss" => json!({"neg_margin": 9.0}),
+        "RankedListLoss" => json!({"margin": 0.4, "Tn": 10.0}),
+        _ => json!({}),
+    };
+    if let Value::Object(required) = required {
+        text.extend(required);
+    }
+    LossConfig::from_json(&Value::Object(text).to_string()).unwrap()
+}
+
+fn value(config: &LossConfig, relation: Relation) -> Result<f64> {
+    let x = [
+        [1f32, 0.2, -0.5],
+        [0.3, 1., 0.4],
+        [-0.6, 0.8, 0.1],
+        [0.9, -0.7, 0.3],
+        [-0.2, 0.5, 1.],
+        [0.4, 0.1, -1.],
+    ];
+    let rows = Tensor::new(&x, &Device::Cpu)?;
+    let batch = Batch::new(&rows, [0i64, 0, 0, 1, 1, 1])?.with_relation(relation)?;
+    let objective = config.build().unwrap();
+    let loss = objective.forward(&batch)?;
+    Ok(f64::from(loss.to_scalar::<f32>()?))
+}
+
+/// Two classes of three rows, with weights of positives and of negatives.
+fn relation(near: fn(usize) -> f32, far: fn(usize) -> f32) -> Relation {
+    let judge = move |q: usize, r: usize| {
+        if q / 3 == r / 3 {
+            Verdict::Positive(near(2 * q + r))
+        } else {
+            Verdict::Negative(far(2 * q + r))
+        }
+    };
+    Relation::closure(6, 6, judge)
+        .with_diagonal_identity()
+        .unwrap()
+}
+
+#[test]
+fn a_weight_changes_the_loss_or_is_refused() {
+    let one = |_| 1.0;
+    let some = |pair| [0.2, 0.8, 0.5][pair % 3];
+    for name in LossKind::NAMES {
+        let config = config(name);
+        let plain = value(&config, relation(one, one));
+        for (near, far) in [
+            (some as fn(usize) -> f32, one as fn(usize) -> f32),
+            (one, some),
+        ] {
+            let weighted = value(&config, relation(near, far));
+            if READERS.contains(name) {
+                let (plain, weighted) = (plain.as_ref().unwrap(), weighted.unwrap());
+                assert!(
+                    (plain - weighted).abs() > 1e-4 * plain.abs(),
+                    "{name}: {plain}"
+                );
+                // The weights can be dropped by name, and only so.
+                let dropped = value(&config, relation(near, far).without_weights()).unwrap();
+                assert!(
+                    (plain - dropped).abs() < 1e-6 * plain.abs(),
+                    "{name}: {dropped}"
+                );
+                continue;
+            }
+            match weighted {
+                Err(Error::Unsupported { component, .. }) => assert_eq!(component, *name),
+                other => panic!("{name}: {other:?}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_wrapper_reads_what_its_loss_reads() {
+    let wrapped = [
+        r#"{"name": "CrossBatchMemory", "loss": "TripletMarginLoss", "embedding_size": 3}"#,
+        r#"{"name": "MultipleLosses", "losses": ["ContrastiveLoss", "TripletMarginLoss"]}"#,
+        r#"{"name": "MultipleLosses", "losses": [{"name": "CrossBatchMemory", "loss": "NCALoss", "embedding_size": 3}]}"#,
+    ];
+    for text in wrapped {
+        let config = LossConfig::from_json(text).unwrap();
+        assert!(!config.build().unwrap().loss().reads_weights());
+        let weighted = value(&config, relation(|_| 0.5, |_| 1.0));
+        assert!(
+            matches!(weighted, Err(Error::Unsupported { .. })),
+            "{text}: {weighted:?}"
+        );
+    }
+}
