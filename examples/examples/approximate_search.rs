@@ -4,12 +4,13 @@
 //! `cargo run --release -p dml-examples --features usearch-simd --example approximate_search`; with `usearch` alone it
 //! builds minutes faster and searches slower.
 
-#![allow(clippy::print_stdout)] // A program for a terminal: what it prints is its result.
-
+use std::io::Write;
+use std::process::ExitCode;
 use std::time::Instant;
 
 use dml::candle_core::{Device, Tensor};
 use dml::eval::{FlatIndex, FlatMetric, KnnIndex, Neighbors, UsearchIndex, UsearchIndexConfig};
+use dml_examples::terminal::main_of;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -20,28 +21,35 @@ const CENTRES: usize = 1_000;
 /// Neighbours of a query.
 const K: usize = 10;
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
+    main_of(run)
+}
+
+fn run(out: &mut dyn Write) -> anyhow::Result<()> {
     let mut rng = ChaCha8Rng::seed_from_u64(0);
     let centres: Vec<f32> = (0..CENTRES * DIM).map(|_| normal(&mut rng)).collect();
     let rows = around(&centres, ROWS, &mut rng)?;
     let queries = around(&centres, QUERIES, &mut rng)?;
 
     let mut exact = FlatIndex::new(FlatMetric::default());
-    println!("exact: {:.1} s to fill", fill(&mut exact, &rows)?);
+    writeln!(out, "exact: {:.1} s to fill", fill(&mut exact, &rows)?)?;
     let (nearest, speed) = search(&exact, &queries)?;
-    println!("  {speed:.0} queries a second");
+    writeln!(out, "  {speed:.0} queries a second")?;
 
     let mut graph = UsearchIndex::new(UsearchIndexConfig {
         parallel_build: true,
         ..Default::default()
     })?;
-    println!("graph: {:.1} s to fill", fill(&mut graph, &rows)?);
+    writeln!(out, "graph: {:.1} s to fill", fill(&mut graph, &rows)?)?;
     // The knob of every graph of neighbours: how many candidates a search keeps.
     for candidates in [16, 32, 64, 128, 256] {
         graph.set_expansion_search(candidates)?;
         let (found, speed) = search(&graph, &queries)?;
         let recall = recall(&found, &nearest);
-        println!("  {candidates} candidates: recall@{K} {recall:.4}, {speed:.0} queries a second");
+        writeln!(
+            out,
+            "  {candidates} candidates: recall@{K} {recall:.4}, {speed:.0} queries a second"
+        )?;
     }
     Ok(())
 }

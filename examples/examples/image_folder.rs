@@ -2,19 +2,13 @@
 //!
 //! See the module `image_folder` of this package for what it does; `--help` lists the arguments.
 
-#![allow(clippy::print_stderr)] // A program for a terminal.
-
 use std::process::ExitCode;
 
 use clap::Parser;
 use dml_examples::image_folder::{Args, run};
+use dml_examples::terminal::main_of;
 
 fn main() -> ExitCode {
-    match run(&Args::parse(), &mut std::io::stdout()) {
-        Ok(_) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    let args = Args::parse();
+    main_of(|out| run(&args, out))
 }

@@ -3,13 +3,19 @@
 //! Whether a reference *is* the query is said, never guessed: without it, every row's nearest positive would be its own
 //! copy in the memory, at distance 0, and there would be nothing to learn from it.
 
-#![allow(clippy::print_stdout)] // A program for a terminal: what it prints is its result.
+use std::io::Write;
+use std::process::ExitCode;
 
 use dml::candle_core::{Device, Tensor};
 use dml::config::MinerConfig;
 use dml::{Batch, Miner, Relation, TupleCount, Tuples};
+use dml_examples::terminal::main_of;
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
+    main_of(run)
+}
+
+fn run(out: &mut dyn Write) -> anyhow::Result<()> {
     let batch = Tensor::new(&[[1f32, 0.], [0., 1.]], &Device::Cpu)?;
     let labels = [0i64, 1];
     // Two older rows, then the batch itself.
@@ -34,10 +40,11 @@ fn main() -> anyhow::Result<()> {
         let TupleCount::Pairs { positive, .. } = all else {
             anyhow::bail!("all tuples are counted as pairs");
         };
-        println!(
+        writeln!(
+            out,
             "{what}: {positive} positive pairs, {} triplets within the margin",
             mined.total()
-        );
+        )?;
     }
     Ok(())
 }

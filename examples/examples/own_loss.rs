@@ -6,8 +6,8 @@
 //!
 //! Prints the loss of ten gradient steps, which fall.
 
-#![allow(clippy::print_stdout)] // A program for a terminal: what it prints is its result.
-
+use std::io::Write;
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use dml::candle_core::{Device, Tensor, Var};
@@ -15,6 +15,7 @@ use dml::reducers::AvgNonZeroReducer;
 use dml::{
     Batch, Distance, Indices, Loss, Objective, Over, Result, TensorExt, Term, Terms, Tuples,
 };
+use dml_examples::terminal::main_of;
 
 /// A squared hinge on every triplet.
 #[derive(Debug)]
@@ -35,7 +36,11 @@ impl Loss for QuadraticGap {
     }
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
+    main_of(run)
+}
+
+fn run(out: &mut dyn Write) -> anyhow::Result<()> {
     let loss = QuadraticGap {
         margin: 0.5,
         distance: dml::defaults::lp(),
@@ -52,7 +57,7 @@ fn main() -> anyhow::Result<()> {
     let embeddings = Var::new(&rows, &Device::Cpu)?;
     for step in 0..10 {
         let loss = objective.forward(&Batch::new(&embeddings, [0i64, 1, 1, 0, 0, 1])?)?;
-        println!("step {step}: {:.4}", loss.to_scalar::<f32>()?);
+        writeln!(out, "step {step}: {:.4}", loss.to_scalar::<f32>()?)?;
         let gradients = loss.backward()?;
         if let Some(gradient) = gradients.get(embeddings.as_tensor()) {
             let moved: Tensor = (embeddings.as_tensor() - (gradient * 0.5)?)?;

@@ -3,12 +3,11 @@
 //!
 //! See the module `serve` of this package for what it does; `--help` lists the arguments.
 
-#![allow(clippy::print_stderr)] // A program for a terminal.
-
 use std::process::ExitCode;
 
 use clap::Parser;
 use dml_examples::serve::{Args, run};
+use dml_examples::terminal::main_of;
 
 /// Which digits of a gallery are nearest to pictures.
 #[derive(Debug, Parser)]
@@ -18,11 +17,6 @@ struct CommandLine {
 }
 
 fn main() -> ExitCode {
-    match run(&CommandLine::parse().args, &mut std::io::stdout()) {
-        Ok(_) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    let args = CommandLine::parse().args;
+    main_of(|out| run(&args, out))
 }

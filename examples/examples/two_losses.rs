@@ -2,12 +2,11 @@
 //!
 //! `--data-dir DIR` takes MNIST instead of digits drawn by a program; `--help` lists the arguments.
 
-#![allow(clippy::print_stderr)] // A program for a terminal.
-
 use std::process::ExitCode;
 
 use clap::Parser;
 use dml_examples::digits::{Args, two_losses};
+use dml_examples::terminal::main_of;
 
 /// Learns the same digits by two losses.
 #[derive(Debug, Parser)]
@@ -17,11 +16,6 @@ struct CommandLine {
 }
 
 fn main() -> ExitCode {
-    match two_losses::run(&CommandLine::parse().args, &mut std::io::stdout()) {
-        Ok(_) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    let args = CommandLine::parse().args;
+    main_of(|out| two_losses::run(&args, out))
 }

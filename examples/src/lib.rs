@@ -11,9 +11,11 @@
 
 pub mod digits;
 pub mod image_folder;
+pub mod number;
 pub mod sentences;
 pub mod serve;
 pub mod single_crates;
+pub mod terminal;
 
 mod evaluation;
 mod network;

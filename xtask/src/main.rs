@@ -6,6 +6,10 @@
 // These are programs for a terminal: what they print is their result.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+// First, since its macros take the place of the standard library's in all that follow.
+#[macro_use]
+mod terminal;
+
 mod allocator;
 mod bench;
 mod candle_threads;
@@ -17,6 +21,7 @@ mod fuzz;
 mod gpu;
 mod memory;
 mod mnist;
+mod number;
 mod tidy;
 
 use std::path::PathBuf;
@@ -70,9 +75,15 @@ fn main() -> ExitCode {
     allocator::keep_freed_memory();
     candle_threads::none_for_candle();
     match Cli::parse().command.run() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => match terminal::failure() {
+            Some(failure) if !terminal::is_unread(failure) => {
+                eprintln!("error: can't write to standard output: {failure}");
+                ExitCode::FAILURE
+            }
+            _ => ExitCode::SUCCESS,
+        },
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", dml::core::with_causes(&*error));
             ExitCode::FAILURE
         }
     }

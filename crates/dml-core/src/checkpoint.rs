@@ -46,6 +46,16 @@ pub enum CheckpointError {
         /// Its own type.
         got: DType,
     },
+    /// A tensor has a number that is NaN or infinite.
+    #[error("{name}: expected finite numbers, got {value} at position {position}")]
+    NotFinite {
+        /// Its name.
+        name: String,
+        /// Where the first such number stands, counted in row-major order.
+        position: usize,
+        /// The number.
+        value: f64,
+    },
     /// A file is not as it was written.
     #[error("{}: {problem}", path.display())]
     Damaged {
@@ -104,6 +114,31 @@ pub fn fits<'a>(
     for name in tensors.keys() {
         if !places.clone().any(|(place, _)| place == name) {
             return Err(CheckpointError::Unexpected { name: name.clone() });
+        }
+    }
+    Ok(())
+}
+
+/// Whether all numbers of the tensors are finite. Whole numbers always are.
+///
+/// # Errors
+/// [`CheckpointError::NotFinite`] for the first tensor by name that has NaN or an infinite number in it.
+pub fn finite(tensors: &HashMap<String, Tensor>) -> Result<(), CheckpointError> {
+    let mut names: Vec<&String> = tensors.keys().collect();
+    names.sort_unstable();
+    for name in names {
+        let tensor = &tensors[name];
+        if !tensor.dtype().is_float() {
+            continue;
+        }
+        let wide = tensor.flatten_all()?.to_dtype(DType::F64)?;
+        let values = wide.to_vec1::<f64>()?;
+        if let Some(position) = values.iter().position(|value| !value.is_finite()) {
+            return Err(CheckpointError::NotFinite {
+                name: name.clone(),
+                position,
+                value: values[position],
+            });
         }
     }
     Ok(())

@@ -298,3 +298,57 @@ impl From<DataError> for dml_core::Error {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+
+    use super::*;
+
+    #[test]
+    fn no_error_repeats_the_text_of_its_cause() {
+        let system = || io::Error::from_raw_os_error(2);
+        let file = || PathBuf::from("some/file");
+        let read = || DataError::io("read", Path::new("some/file"))(system());
+        let gzip = DataError::Gzip {
+            file: file(),
+            source: system(),
+        };
+        #[allow(unused_mut)] // Without downloads, that is all.
+        let mut errors: Vec<Box<dyn Error>> = vec![
+            Box::new(read()),
+            Box::new(gzip),
+            Box::new(dml_core::Error::from(read())),
+            Box::new(DataError::Core(read().into())),
+        ];
+        #[cfg(feature = "download")]
+        {
+            use crate::download::{Attempt, Fault};
+            let attempt = |fault| Attempt {
+                url: "http://some/file".to_owned(),
+                received: 0,
+                fault,
+            };
+            errors.push(Box::new(attempt(Fault::Transport(Box::new(system())))));
+            errors.push(Box::new(Attempt {
+                url: "http://elsewhere".to_owned(),
+                received: 0,
+                fault: Fault::Contents(Box::new(read())),
+            }));
+            errors.push(Box::new(DataError::Download {
+                file: "a.gz".to_owned(),
+                attempts: vec![attempt(Fault::Transport(Box::new(system())))],
+            }));
+        }
+        for error in errors {
+            let mut whole = error.to_string();
+            let mut cause = error.source();
+            while let Some(own) = cause {
+                whole = format!("{whole}: {own}");
+                cause = own.source();
+            }
+            assert_eq!(whole.matches("(os error 2)").count(), 1, "{whole}");
+            assert_eq!(whole.matches("some/file").count(), 1, "{whole}");
+        }
+    }
+}

@@ -27,7 +27,7 @@ const TRAILER: usize = 4;
 #[non_exhaustive]
 pub enum IndexFileError {
     /// The system could not read or write.
-    #[error("{}: {source}", path.display())]
+    #[error("can't read or write {}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
@@ -77,7 +77,7 @@ pub enum IndexFileError {
         expected: &'static str,
     },
     /// The rows can't be those of an index.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: expected the rows of an index", path.display())]
     Content {
         /// The file.
         path: PathBuf,

@@ -106,9 +106,12 @@ impl Parameters {
     /// `safetensors.torch.save_file(model.state_dict(), path)`.
     ///
     /// # Errors
-    /// As [`assign`](Parameters::assign), and if the file can't be read.
+    /// As [`assign`](Parameters::assign); if the file can't be read, is not as [`save`](Parameters::save) wrote it, or has
+    /// NaN or an infinite number in it. Nothing is set then.
     pub fn load(&self, path: impl AsRef<Path>) -> Result<(), CheckpointError> {
-        self.assign(&checkpoint::load(path.as_ref(), &Device::Cpu)?)
+        let tensors = checkpoint::load(path.as_ref(), &Device::Cpu)?;
+        checkpoint::finite(&tensors)?;
+        self.assign(&tensors)
     }
 }
 
@@ -192,6 +195,35 @@ mod tests {
         ));
         assert_eq!(parameters.get("a").unwrap().to_vec2::<f32>()?, [[1., -1.]]);
         assert!(parameters.load("nowhere/model.safetensors").is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn a_file_with_numbers_that_are_none_or_changed_is_refused()
+    -> Result<(), Box<dyn std::error::Error>> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("model.safetensors");
+        for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let (saved, loaded) = (two(), two());
+            let b = Tensor::new(&[[0f32, value]], &Device::Cpu)?;
+            saved.get("b").unwrap().set(&b)?;
+            saved.save(&path)?;
+            let error = loaded.load(&path).unwrap_err();
+            assert!(
+                error.to_string().starts_with("b: expected finite numbers"),
+                "{error}"
+            );
+            assert!(error.to_string().ends_with("at position 1"), "{error}");
+            assert_eq!(loaded.get("a").unwrap().to_vec2::<f32>()?, [[1., -1.]]);
+            assert_eq!(loaded.get("b").unwrap().to_vec2::<f32>()?, [[2., -2.]]);
+        }
+        two().save(&path)?;
+        let mut bytes = std::fs::read(&path)?;
+        // A sign.
+        *bytes.last_mut().unwrap() ^= 0x80;
+        std::fs::write(&path, bytes)?;
+        let error = two().load(&path).unwrap_err();
+        assert!(matches!(error, CheckpointError::Damaged { .. }), "{error}");
         Ok(())
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use candle_core::DType;
 use dml_core::CheckpointError;
+use dml_core::folder_lock::FolderLockError;
 
 use crate::schedule::Better;
 
@@ -182,7 +183,7 @@ pub enum TrainError {
         pass: u64,
     },
     /// The operating system could not do something with a file.
-    #[error("can't {action} {}: {source}", path.display())]
+    #[error("can't {action} {}", path.display())]
     Io {
         /// What was tried, such as `read`.
         action: &'static str,
@@ -192,7 +193,7 @@ pub enum TrainError {
         source: io::Error,
     },
     /// Tensors of a checkpoint do not fit the run, or can't be written or read.
-    #[error("checkpoint: {0}")]
+    #[error("can't take or keep the tensors of the run")]
     Tensors(#[from] CheckpointError),
     /// A file of a checkpoint is damaged or was written by something else.
     #[error("{}: {problem}", path.display())]
@@ -202,6 +203,22 @@ pub enum TrainError {
         /// What is wrong with it.
         problem: String,
     },
+    /// A checkpoint was written by another version of this crate.
+    #[error(
+        "{}: expected a checkpoint of format {expected}, got format {got}; resume with the version of dml that wrote it, or begin anew in another folder",
+        path.display()
+    )]
+    Format {
+        /// The file that says so.
+        path: PathBuf,
+        /// The format that this version reads and writes.
+        expected: u32,
+        /// The format of the checkpoint.
+        got: u32,
+    },
+    /// Another run is writing checkpoints to the folder, or the folder can't be locked.
+    #[error(transparent)]
+    Locked(FolderLockError),
     /// A new run would write among the checkpoints of an earlier one.
     #[error("{}: holds the checkpoints of an earlier run; resume it, or choose another folder", folder.display())]
     FolderInUse {
@@ -237,7 +254,7 @@ pub enum TrainError {
         wanted: &'static str,
     },
     /// A hook failed.
-    #[error("hook {name}: {source}")]
+    #[error("hook {name} failed")]
     Hook {
         /// Its name.
         name: String,
@@ -245,8 +262,8 @@ pub enum TrainError {
         source: AnyError,
     },
     /// The validation failed.
-    #[error("validation: {0}")]
-    Validation(AnyError),
+    #[error("the validation failed")]
+    Validation(#[source] AnyError),
 }
 
 /// What of a step is NaN or infinite.
@@ -353,6 +370,69 @@ impl TrainError {
         move |problem| Self::Damaged {
             path: path.to_path_buf(),
             problem: problem.to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+
+    use dml_core::with_causes;
+
+    use super::*;
+
+    /// Every error that has a cause, from an error of the system up.
+    fn nested() -> Vec<TrainError> {
+        let system = || io::Error::from_raw_os_error(28);
+        let path = || PathBuf::from("some/file");
+        let file = || CheckpointError::File {
+            path: path(),
+            source: system().into(),
+        };
+        let io = || TrainError::Io {
+            action: "write",
+            path: path(),
+            source: system(),
+        };
+        let hook = |name: &str, source| TrainError::Hook {
+            name: name.to_owned(),
+            source,
+        };
+        let locked = FolderLockError::Io {
+            path: path(),
+            source: system(),
+        };
+        vec![
+            io(),
+            TrainError::Tensors(file()),
+            TrainError::Core(dml_core::Error::Dataset(Box::new(io()))),
+            TrainError::Locked(locked),
+            hook("log", Box::new(io())),
+            hook(
+                "outer",
+                Box::new(hook("inner", Box::new(TrainError::Tensors(file())))),
+            ),
+            TrainError::Validation(Box::new(io())),
+        ]
+    }
+
+    #[test]
+    fn no_error_repeats_the_text_of_its_cause() {
+        for error in nested() {
+            let mut all = vec![error.to_string()];
+            let mut cause = error.source();
+            while let Some(own) = cause {
+                all.push(own.to_string());
+                cause = own.source();
+            }
+            for pair in all.windows(2) {
+                assert!(!pair[0].contains(&pair[1]), "{all:?}");
+            }
+            let whole = all.join(": ");
+            assert_eq!(with_causes(&error).to_string(), whole);
+            assert_eq!(whole.matches("(os error 28)").count(), 1, "{whole}");
+            assert_eq!(whole.matches("some/file").count(), 1, "{whole}");
         }
     }
 }

@@ -83,7 +83,7 @@ pub use spread::Spread;
 pub use hook::{Flow, Hook, HookResult, NonFiniteLoss, RefuseNonFinite, StopWhen};
 pub use validation::{Validation, ValidationConfig};
 
-pub use checkpoint::{Checkpoints, CheckpointsConfig};
+pub use checkpoint::{Checkpoints, CheckpointsConfig, DamagedCheckpoint};
 
 pub use builder::TrainerBuilder;
 pub use trainer::{Ended, Trainer};

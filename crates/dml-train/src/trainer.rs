@@ -14,7 +14,7 @@ use candle_core::Tensor;
 use dml_core::{Dataset, Sampler};
 use tracing::info_span;
 
-use crate::checkpoint::{Counters, Fingerprint};
+use crate::checkpoint::{Counters, DamagedCheckpoint, Fingerprint};
 use crate::mixed_precision::LossScale;
 use crate::{
     Ema, Epoch, Flow, Iteration, Loader, Method, Norms, Result, Spread, TrainError, TrainerBuilder,
@@ -43,7 +43,9 @@ pub struct Trainer<M> {
     loader: Option<Loader>,
     ema: Option<Ema>,
     loss_scale: Option<LossScale>,
-    is_resumed: bool,
+    /// The steps of the checkpoints that this run has written or resumed from.
+    owned_steps: Vec<u64>,
+    damaged_checkpoints: Vec<DamagedCheckpoint>,
     /// Whether optimisers failed halfway.
     is_torn: bool,
     /// The state that the sampler had when the pass of the current position was drawn.
@@ -86,7 +88,8 @@ impl<M: Method> Trainer<M> {
             counters: Counters::default(),
             loader: None,
             ema,
-            is_resumed: false,
+            owned_steps: Vec::new(),
+            damaged_checkpoints: Vec::new(),
             is_torn: false,
             drawn_with: None,
             reached: Reached::default(),
@@ -164,6 +167,7 @@ impl<M: Method> Trainer<M> {
     ///
     /// # Errors
     /// - [`TrainError::FolderInUse`] if the folder holds the checkpoints of another run.
+    /// - [`TrainError::Locked`] while another run writes to the folder.
     /// - [`TrainError::NonFinite`] if a loss, embedding, gradient, running statistic or parameter is NaN or infinite. With a
     ///   loss scale such a step is skipped, and [`TrainError::LossScale`] ends the run when the scale reaches its minimum.
     /// - [`TrainError::Unused`] if no gradient reaches a parameter.
@@ -179,7 +183,7 @@ impl<M: Method> Trainer<M> {
         if self.is_torn {
             return Err(TrainError::Interrupted);
         }
-        self.claim_folder()?;
+        let _lock = self.claim_folder()?;
         for learner in learners(&self.run.method) {
             learner.adopt_parameters()?;
         }

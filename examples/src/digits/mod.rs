@@ -15,6 +15,7 @@ use dml::nn::{Adam, AdamConfig};
 use dml::samplers::{ShuffleSampler, ShuffleSamplerConfig};
 use dml::train::{Method, Part, Trainer};
 
+use crate::number::{self, within};
 use crate::{evaluation, network};
 
 /// Height and width of a digit.
@@ -29,16 +30,16 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
     /// Digits to learn from, at least two batches; a sixth as many judge.
-    #[arg(long, default_value_t = 60_000)]
+    #[arg(long, default_value_t = 60_000, value_parser = within(4usize, 1_000_000))]
     pub images: usize,
     /// Passes over them.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = within(0u64, 1_000_000))]
     pub epochs: u64,
     /// Digits of a batch, at least 2.
-    #[arg(long, default_value_t = 128)]
+    #[arg(long, default_value_t = 128, value_parser = within(2usize, 1_000_000))]
     pub batch: usize,
     /// Learning rate of Adam.
-    #[arg(long, default_value_t = 0.001)]
+    #[arg(long, default_value_t = 0.001, value_parser = number::rate)]
     pub lr: f64,
     /// Seed of weights, order and augmentations.
     #[arg(long, default_value_t = 0)]
@@ -59,7 +60,7 @@ impl Args {
             self.batch
         );
         ensure!(
-            self.images >= 2 * self.batch,
+            self.images >= self.batch.saturating_mul(2),
             "--images: expected at least two batches of {}, got {}",
             self.batch,
             self.images

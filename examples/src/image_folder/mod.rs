@@ -31,6 +31,7 @@ use dml::samplers::{MPerClassSampler, MPerClassSamplerConfig};
 use dml::train::{Flow, MetricLossOnly, Part, Trainer};
 use serde::Serialize;
 
+use crate::number::{self, within};
 use crate::{evaluation, network};
 
 pub use results::{FolderSummary, Results};
@@ -56,19 +57,19 @@ pub struct Args {
     #[serde(serialize_with = "results::shown")]
     pub test: PathBuf,
     /// Passes over the training pictures.
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 20, value_parser = within(0u64, 1_000_000))]
     pub epochs: u64,
     /// Height and width that pictures are brought to, 8 to 512.
-    #[arg(long, default_value_t = 64)]
+    #[arg(long, default_value_t = 64, value_parser = within(8usize, 512))]
     pub size: usize,
     /// Pictures of a batch, at least 8.
-    #[arg(long, default_value_t = 64)]
+    #[arg(long, default_value_t = 64, value_parser = within(8usize, 1_000_000))]
     pub batch: usize,
     /// Numbers of an embedding.
-    #[arg(long, default_value_t = 64)]
+    #[arg(long, default_value_t = 64, value_parser = within(1usize, 65_536))]
     pub embedding: usize,
     /// Learning rate of Adam.
-    #[arg(long, default_value_t = 0.001)]
+    #[arg(long, default_value_t = 0.001, value_parser = number::rate)]
     pub lr: f64,
     /// Seed of weights and order.
     #[arg(long, default_value_t = 0)]
@@ -77,7 +78,7 @@ pub struct Args {
     #[arg(long)]
     pub augment: bool,
     /// Threads that decode pictures ahead; no result depends on it.
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = 2, value_parser = within(0usize, 1024))]
     pub threads: usize,
     /// Where the results go.
     #[arg(long, value_name = "DIR", default_value = "target/image_folder")]
@@ -93,7 +94,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Results> {
     check(args)?;
     let train = data::open(&args.train, args.size)?;
     let test = data::open(&args.test, args.size)?;
-    results::create_folder(&args.out)?;
+    let _lock = results::create_folder(&args.out)?;
     for (what, folder) in [("to learn from", &train), ("to judge by", &test)] {
         let summary = FolderSummary::of(folder);
         writeln!(out, "{summary} {what}")?;

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Context;
+use dml::core::folder_lock::FolderLock;
 use dml::data::ImageFolder;
 use dml::nn::Parameters;
 use serde::Serialize;
@@ -106,7 +107,9 @@ pub(super) fn shown<S: serde::Serializer>(path: &Path, serializer: S) -> Result<
     serializer.collect_str(&path.display())
 }
 
-/// Makes the folder for the results, before time is spent on them.
-pub(super) fn create_folder(path: &Path) -> anyhow::Result<()> {
-    fs::create_dir_all(path).with_context(|| format!("can't make the folder {}", path.display()))
+/// Makes the folder for the results, before time is spent on them, and locks it against other runs.
+pub(super) fn create_folder(path: &Path) -> anyhow::Result<FolderLock> {
+    fs::create_dir_all(path)
+        .with_context(|| format!("can't make the folder {}", path.display()))?;
+    FolderLock::acquire(path).context("--out")
 }

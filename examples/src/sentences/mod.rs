@@ -31,6 +31,8 @@ use dml::samplers::{ShuffleSampler, ShuffleSamplerConfig};
 use dml::train::{Clip, Part, Trainer, TwoStreamMetricLoss};
 use dml::{Dataset, Objective};
 
+use crate::number::{self, within};
+
 pub use bert::Encoder;
 pub use pairs::SentencePairs;
 pub use weights::Weights;
@@ -49,19 +51,19 @@ pub struct Args {
     #[arg(long, value_name = "FILE or DIR")]
     pub pairs: Option<PathBuf>,
     /// How many of the last pairs judge, at least 2.
-    #[arg(long, default_value_t = 200)]
+    #[arg(long, default_value_t = 200, value_parser = within(2usize, 10_000_000))]
     pub test: usize,
     /// Passes over the others.
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 10, value_parser = within(0u64, 1_000_000))]
     pub epochs: u64,
     /// Pairs of a batch, at least 2.
-    #[arg(long, default_value_t = 32)]
+    #[arg(long, default_value_t = 32, value_parser = within(2usize, 1_000_000))]
     pub batch: usize,
     /// Learning rate; for an encoder that knows its language, 2e-5.
-    #[arg(long, default_value_t = 0.002)]
+    #[arg(long, default_value_t = 0.002, value_parser = number::rate)]
     pub lr: f64,
     /// Tokens of a sentence at most.
-    #[arg(long, default_value_t = 64)]
+    #[arg(long, default_value_t = 64, value_parser = within(3usize, 1_000_000))]
     pub tokens: usize,
     /// Seed of order and of what is random.
     #[arg(long, default_value_t = 0)]

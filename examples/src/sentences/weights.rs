@@ -69,10 +69,9 @@ impl Weights {
     /// Those of a safetensors file. What else is in it, such as the weights of a head, is left out.
     ///
     /// # Errors
-    /// If the file can't be read, has no such weight, or one of another shape.
+    /// If the file can't be read, has no such weight, or one of another shape or with NaN in it.
     pub fn read(path: &Path, config: &Config) -> anyhow::Result<Self> {
-        let file = checkpoint::load(path, &DEVICE)
-            .with_context(|| format!("can't read {}", path.display()))?;
+        let file = checkpoint::load(path, &DEVICE)?;
         let mut parameters = Parameters::default();
         for (name, shape) in shapes(config) {
             let tensor = found(&file, &name)
@@ -86,6 +85,7 @@ impl Weights {
             let var = Var::from_tensor(&tensor.to_dtype(DType::F32)?)?;
             parameters.push(name, var);
         }
+        checkpoint::finite(&parameters.tensors()).with_context(|| path.display().to_string())?;
         Ok(Self(parameters))
     }
 

@@ -23,6 +23,7 @@ use dml::eval::{FlatIndex, FlatMetric, KnnIndex, load_index};
 use dml::nn::{Layer, Sequential};
 use dml::{Dataset, Labels};
 
+use crate::number::within;
 use gallery::Gallery;
 
 /// Pictures embedded at a time.
@@ -44,10 +45,10 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
     /// Build from the first digits only.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = within(1usize, 1_000_000))]
     pub limit: Option<usize>,
     /// How many neighbours to tell of.
-    #[arg(short, default_value_t = 5)]
+    #[arg(short, default_value_t = 5, value_parser = within(1usize, 10_000_000))]
     pub k: usize,
     /// Pictures to look for, PNG or JPEG of any size: a light digit on dark.
     #[arg(value_name = "PICTURE")]

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // A test that meets an error has failed.
 
+mod arguments;
 mod digits;
 mod image_folder;
 mod loading;

@@ -19,6 +19,7 @@ use anyhow::Context;
 use clap::ValueEnum;
 
 use crate::device;
+use crate::number::{self, MANY, within};
 use table::Row;
 use worker::{Sample, Worker};
 
@@ -50,25 +51,25 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// Runs of each workload, after one that is not counted.
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 5, value_parser = within(1usize, 1000))]
     runs: usize,
     /// Threads of ours and of the peer's. Default: one a core.
-    #[arg(long)]
+    #[arg(long, value_parser = within(1, number::THREADS))]
     threads: Option<usize>,
     /// The folder with the four MNIST files, for the group `mnist`; without it, synthetic digits and no peer.
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// Training images of an epoch, for the group `mnist`.
-    #[arg(long, default_value_t = 60_000)]
+    #[arg(long, default_value_t = 60_000, value_parser = within(1, MANY))]
     images: usize,
     /// References of the group `eval`; a sixth as many queries, a sixtieth as many clusters.
-    #[arg(long, default_value_t = 60_000)]
+    #[arg(long, default_value_t = 60_000, value_parser = within(60, MANY))]
     rows: usize,
     /// Where ours and the peer's work: `cpu`, `cuda`, `cuda:N` or `metal`. On a GPU, the peer of a search is torch.
     #[arg(long, default_value = "cpu")]
     device: String,
     /// Queries of the group `eval`, in place of a sixth of its references.
-    #[arg(long)]
+    #[arg(long, value_parser = within(1, MANY))]
     queries: Option<usize>,
     /// Be the worker of one workload (internal).
     #[arg(long, hide = true, num_args = 1.., value_name = "WORKLOAD")]

@@ -25,6 +25,8 @@ use anyhow::{Context, bail};
 use clap::ValueEnum;
 use serde_json::Value;
 
+use crate::number::within;
+
 /// Arguments of `cargo xtask gpu`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -47,7 +49,7 @@ pub(crate) struct Args {
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Part>,
     /// Runs of each workload, after one that is not counted.
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 5, value_parser = within(1usize, 1000))]
     runs: usize,
     /// Sizes that any machine can do in minutes: to see that the command works, not what it measures.
     #[arg(long)]

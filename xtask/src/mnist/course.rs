@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::log::{Iteration, Log};
+use crate::terminal;
 
 /// Every how many iterations a line is printed, as in the example.
 const PRINT_EVERY: u64 = 20;
@@ -128,7 +129,11 @@ impl Hook for Course {
             state.bar.suspend(|| print_iteration(&done, has_miner));
         }
         state.log.push(&done)?;
-        Ok(Flow::Continue)
+        // Whoever closed the output wants no more of it, and a checkpoint keeps what there is.
+        Ok(match terminal::failure() {
+            Some(_) => Flow::Stop,
+            None => Flow::Continue,
+        })
     }
 
     fn epoch(&mut self, done: &Epoch, _: &dyn Method) -> HookResult {

@@ -8,6 +8,7 @@ use dml::data::synthetic::{SyntheticDigits, SyntheticDigitsConfig};
 use dml::data::{DataError, ImageDataset, MnistVariant, Normalization, TrainTest, cache_folder};
 
 use super::download;
+use super::interrupt::Interrupt;
 
 /// A data set by name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -40,6 +41,17 @@ pub(crate) fn open(
     folder: Option<&Path>,
     limit: Option<usize>,
 ) -> anyhow::Result<Digits> {
+    open_until(&Interrupt::default(), dataset, folder, limit)
+}
+
+/// The same, with a download that a signal ends.
+pub(crate) fn open_until(
+    interrupt: &Interrupt,
+    dataset: Dataset,
+    folder: Option<&Path>,
+    limit: Option<usize>,
+) -> anyhow::Result<Digits> {
+    let files = |variant, folder| files(variant, folder, interrupt);
     let digits = match dataset {
         Dataset::Synthetic => synthetic(limit)?,
         Dataset::FashionMnist => files(MnistVariant::FashionMnist, folder)?,
@@ -48,7 +60,7 @@ pub(crate) fn open(
         Dataset::Auto => match files(MnistVariant::Mnist, None) {
             Err(error) if is_offline(&error) => {
                 eprintln!("warning: MNIST is neither in the cache nor to be had from the network:");
-                eprintln!("warning: {error:#}");
+                eprintln!("warning: {}", dml::core::with_causes(&*error));
                 eprintln!(
                     "warning: TRAINING ON SYNTHETIC DIGITS INSTEAD. Name a folder with --data-dir to train on MNIST."
                 );
@@ -80,7 +92,11 @@ fn synthetic(limit: Option<usize>) -> anyhow::Result<Digits> {
     })
 }
 
-fn files(variant: MnistVariant, folder: Option<&Path>) -> anyhow::Result<Digits> {
+fn files(
+    variant: MnistVariant,
+    folder: Option<&Path>,
+    interrupt: &Interrupt,
+) -> anyhow::Result<Digits> {
     let sets = match folder {
         Some(folder) => variant
             .load(folder)
@@ -88,7 +104,10 @@ fn files(variant: MnistVariant, folder: Option<&Path>) -> anyhow::Result<Digits>
         None => {
             let folder = cache_folder()?.join(variant.folder_name());
             match variant.load(&folder) {
-                Err(DataError::Missing { .. }) => variant.load(download::fetch(variant)?)?,
+                Err(DataError::Missing { .. }) => {
+                    let folder = interrupt.while_downloading(|| download::fetch(variant))?;
+                    variant.load(folder)?
+                }
                 other => other?,
             }
         }

@@ -32,7 +32,8 @@ pub(crate) fn fetch(variant: MnistVariant) -> dml::data::Result<PathBuf> {
                 wait,
             } => bar.suspend(|| {
                 eprintln!(
-                    "{file}: {attempt}; trying again in {:.1} s",
+                    "{file}: {}; trying again in {:.1} s",
+                    dml::core::with_causes(attempt),
                     wait.as_secs_f64()
                 );
             }),

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use anyhow::{Context, bail};
+use dml::core::durable;
 
 use super::outputs::Outputs;
 
@@ -93,7 +94,7 @@ impl Log {
         } else {
             &self.whole
         };
-        let shown = || format!("reading {}", path.display());
+        let shown = || format!("can't read {}", path.display());
         let mut text = String::new();
         let file = File::open(path).with_context(shown)?;
         file.take(length)
@@ -127,7 +128,7 @@ impl Log {
     /// Brings the lines to the disk, and returns how many bytes they are.
     pub(crate) fn sync(&mut self) -> anyhow::Result<u64> {
         if let Some(file) = &mut self.open {
-            let shown = || format!("writing {}", self.part.display());
+            let shown = || format!("can't write {}", self.part.display());
             file.flush().with_context(shown)?;
             file.get_ref().sync_all().with_context(shown)?;
         }
@@ -142,12 +143,12 @@ impl Log {
         self.file()?;
         self.sync()?;
         self.open = None;
-        fs::rename(&self.part, &self.whole)
-            .with_context(|| format!("writing {}", self.whole.display()))
+        durable::replace(&self.part, &self.whole)
+            .with_context(|| format!("can't write {}", self.whole.display()))
     }
 
     fn write(&mut self, line: &str) -> anyhow::Result<()> {
-        let shown = format!("writing {}", self.part.display());
+        let shown = format!("can't write {}", self.part.display());
         writeln!(self.file()?, "{line}").context(shown)?;
         self.length += line.len() as u64 + 1;
         Ok(())
@@ -156,7 +157,7 @@ impl Log {
     /// The file under its working name, with nothing after the bytes of this run.
     fn file(&mut self) -> anyhow::Result<&mut BufWriter<File>> {
         if self.open.is_none() {
-            let shown = || format!("writing {}", self.part.display());
+            let shown = || format!("can't write {}", self.part.display());
             if self.length > 0 && !self.part.exists() {
                 fs::rename(&self.whole, &self.part).with_context(shown)?;
             }

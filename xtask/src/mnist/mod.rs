@@ -46,11 +46,13 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::device;
 use crate::memory::peak_mb;
+use crate::number::{self, MANY, within};
+use crate::terminal;
 use course::Course;
 use evaluation::{Embedded, Embedder};
 use interrupt::Interrupt;
 use log::Log;
-use outputs::Outputs;
+use outputs::{Outputs, checkpoints_in};
 use results::{Config, Metrics, count, page_of, print_summary};
 use settings::Settings;
 
@@ -72,23 +74,23 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// Passes over the training images.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = within(0u64, 1_000_000))]
     epochs: u64,
     /// Images of a batch.
-    #[arg(long, default_value_t = 256)]
+    #[arg(long, default_value_t = 256, value_parser = within(1, MANY))]
     batch_size: usize,
     /// Compute the gradients of a batch so many rows at a time: the memory of a small batch, the loss of the whole one, and
     /// a second forward pass.
-    #[arg(long, value_name = "ROWS")]
+    #[arg(long, value_name = "ROWS", value_parser = within(1, MANY))]
     gradient_cache: Option<usize>,
     /// Learning rate of Adam.
-    #[arg(long, default_value_t = 0.01)]
+    #[arg(long, default_value_t = 0.01, value_parser = number::rate)]
     lr: f64,
     /// Seed of weights, order and dropout.
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// Threads [default: one a core].
-    #[arg(long)]
+    #[arg(long, value_parser = within(1, number::THREADS))]
     threads: Option<usize>,
     /// `cpu`, `cuda`, `cuda:N` or `metal`; the last ones need the feature of that name.
     #[arg(long, default_value = "cpu")]
@@ -96,7 +98,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     parts: PartArgs,
     /// Keep only the first images: N to train on and N / 6 to test with.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = within(1usize, 1_000_000))]
     limit: Option<usize>,
     /// Metrics to compute besides Precision@1, such as `mean_average_precision_at_r,ndcg_at_10,NMI,roc_auc,rank_me`; a
     /// wrong name gives an error that lists all.
@@ -109,7 +111,7 @@ pub(crate) struct Args {
     #[arg(long)]
     resume: bool,
     /// Write a checkpoint every N iterations, too, not only after every epoch and on Ctrl-C.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = within(1, u64::MAX))]
     checkpoint_every: Option<u64>,
     /// Write the numbers of every iteration and epoch as events: `tensorboard --logdir OUT/tensorboard` draws them.
     #[arg(long)]
@@ -134,14 +136,16 @@ fn run_until(
     more: impl FnOnce(TrainerBuilder<MetricLossOnly>) -> TrainerBuilder<MetricLossOnly>,
 ) -> anyhow::Result<()> {
     let device = device::open(&args.device)?;
-    if args.gradient_cache == Some(0) {
-        bail!("--gradient-cache: expected at least 1, got 0");
-    }
     // Whatever is wrong with the arguments is said before anything is downloaded.
     let parts = args.parts.resolve(args.batch_size, args.seed)?;
     let objective = parts.objective(&device)?;
     let checkpoints = checkpoints(args)?;
-    let digits = open(args.dataset, args.data_dir.as_deref(), args.limit)?;
+    let digits = data_source::open_until(
+        interrupt,
+        args.dataset,
+        args.data_dir.as_deref(),
+        args.limit,
+    )?;
     let (train, test) = (&digits.sets.train, &digits.sets.test);
     let sampler = parts.sampler(train.labels())?;
     let settings = Settings {
@@ -156,8 +160,9 @@ fn run_until(
         parts: &parts,
     };
     let outputs = if args.resume {
+        let outputs = Outputs::open(&args.out)?;
         settings.check(&args.out)?;
-        Outputs::open(&args.out)
+        outputs
     } else {
         let outputs = Outputs::create(&args.out)?;
         settings.keep(&outputs)?;
@@ -199,8 +204,13 @@ fn run_until(
         outputs.remove_results()?;
     }
     if trainer.run(args.epochs)? == Ended::Stopped {
+        let why = match terminal::failure() {
+            Some(failure) if terminal::is_unread(failure) => "standard output was closed",
+            Some(_) => "standard output can't be written to",
+            None => "interrupted",
+        };
         bail!(
-            "interrupted after {}; the same command with --resume goes on from here",
+            "{why} after {}; the same command with --resume goes on from here",
             count(trainer.steps(), "iteration")
         );
     }
@@ -293,8 +303,8 @@ fn checkpoints(args: &Args) -> anyhow::Result<Checkpoints> {
         keep_best: false,
         ..CheckpointsConfig::default()
     };
-    let folder = Outputs::open(&args.out).checkpoints();
-    let checkpoints = Checkpoints::new(folder, config).context("--checkpoint-every")?;
+    let checkpoints =
+        Checkpoints::new(checkpoints_in(&args.out), config).context("--checkpoint-every")?;
     if args.resume && checkpoints.steps()?.is_empty() {
         bail!(
             "--resume: found no checkpoint in {}; without --resume, the run begins anew",
@@ -307,6 +317,14 @@ fn checkpoints(args: &Args) -> anyhow::Result<Checkpoints> {
 /// Goes on from the last checkpoint, and says so.
 fn resume(trainer: &mut Trainer<MetricLossOnly>, epochs: u64) -> anyhow::Result<()> {
     let steps = trainer.resume().context("--resume")?.unwrap_or(0);
+    for damaged in trainer.damaged_checkpoints() {
+        eprintln!(
+            "warning: the checkpoint after {} is damaged, and is now {}: {}",
+            count(damaged.step, "iteration"),
+            damaged.moved_to.display(),
+            damaged.problem
+        );
+    }
     if trainer.epochs() > epochs {
         bail!(
             "--resume: {} are done already, expected --epochs to be as many or more, got {epochs}",

@@ -5,14 +5,23 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use dml::core::durable;
+use dml::core::folder_lock::FolderLock;
 use dml::train::log::TensorBoard;
+use dml::train::{Checkpoints, CheckpointsConfig};
 
 /// What is written last but the page: where it stands, a run has ended.
 const LAST: &str = "metrics.json";
-/// The folder of a run's outputs.
+
+/// The folder of a run's outputs, which no other run writes to meanwhile.
 #[derive(Debug)]
 pub(crate) struct Outputs {
     folder: PathBuf,
+    _lock: FolderLock,
+}
+
+/// Where the checkpoints of a run stand.
+pub(crate) fn checkpoints_in(folder: &Path) -> PathBuf {
+    folder.join("checkpoints")
 }
 
 impl Outputs {
@@ -21,18 +30,19 @@ impl Outputs {
     ///
     /// An earlier run that was interrupted keeps its folder, for it can go on.
     pub(crate) fn create(folder: &Path) -> anyhow::Result<Self> {
-        let outputs = Self::open(folder);
-        let shown = || folder.display().to_string();
-        fs::create_dir_all(outputs.checkpoints()).with_context(shown)?;
-        let kept = outputs.checkpoint_names()?;
-        if !kept.is_empty() && !outputs.path(LAST).exists() {
-            bail!(
-                "{}: holds the checkpoints of a run that has not ended; go on with it by --resume, choose another folder by --out, or remove this one",
-                folder.display()
-            );
-        }
-        for name in kept {
-            fs::remove_dir_all(outputs.checkpoints().join(name)).with_context(shown)?;
+        fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+        let outputs = Self::open(folder)?;
+        let checkpoints = checkpoints_in(folder);
+        fs::create_dir_all(&checkpoints).with_context(|| checkpoints.display().to_string())?;
+        let checkpoints = Checkpoints::new(checkpoints, CheckpointsConfig::default())?;
+        if !checkpoints.steps()?.is_empty() {
+            if !outputs.path(LAST).exists() {
+                bail!(
+                    "{}: holds the checkpoints of a run that has not ended; go on with it by --resume, choose another folder by --out, or remove this one",
+                    folder.display()
+                );
+            }
+            checkpoints.remove_all()?;
         }
         outputs.remove_results()?;
         let events = format!("tensorboard/{}", TensorBoard::FILE_NAME);
@@ -42,11 +52,14 @@ impl Outputs {
         Ok(outputs)
     }
 
-    /// The folder of a run that goes on, as it is.
-    pub(crate) fn open(folder: &Path) -> Self {
-        Self {
+    /// The folder of a run that goes on, as it is but for temporary files of a killed run.
+    pub(crate) fn open(folder: &Path) -> anyhow::Result<Self> {
+        let lock = FolderLock::acquire(folder).context("--out")?;
+        durable::sweep(folder).with_context(|| folder.display().to_string())?;
+        Ok(Self {
             folder: folder.to_owned(),
-        }
+            _lock: lock,
+        })
     }
 
     /// Removes all that is written when training has ended.
@@ -60,31 +73,11 @@ impl Outputs {
         Ok(())
     }
 
-    /// The folder of checkpoints.
-    pub(crate) fn checkpoints(&self) -> PathBuf {
-        self.path("checkpoints")
-    }
-
-    /// The names of the folders of single checkpoints, whole or not.
-    fn checkpoint_names(&self) -> anyhow::Result<Vec<String>> {
-        let folder = self.checkpoints();
-        let shown = || folder.display().to_string();
-        let mut names = Vec::new();
-        for entry in fs::read_dir(&folder).with_context(shown)? {
-            let name = entry.with_context(shown)?.file_name();
-            let name = name.to_string_lossy();
-            if name.starts_with("step-") || name.starts_with(".part-") {
-                names.push(name.into_owned());
-            }
-        }
-        Ok(names)
-    }
-
     fn remove(&self, name: &str) -> anyhow::Result<()> {
         let path = self.path(name);
         match fs::remove_file(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(error).with_context(|| path.display().to_string())
+                Err(error).with_context(|| format!("can't remove {}", path.display()))
             }
             _ => Ok(()),
         }
@@ -109,12 +102,13 @@ mod tests {
     #[test]
     fn a_file_is_whole_or_absent_and_old_results_are_gone() -> anyhow::Result<()> {
         let folder = tempfile::tempdir()?;
-        for name in ["metrics.json", "log.csv", "log.csv.part"] {
+        for name in ["metrics.json", "log.csv", "log.csv.part", ".tmpAbC123"] {
             fs::write(folder.path().join(name), "old")?;
         }
         let outputs = Outputs::create(folder.path())?;
         assert!(!outputs.path("metrics.json").exists());
         outputs.write("metrics.json", b"{}")?;
+        drop(outputs);
         let names = fs::read_dir(folder.path())?.count();
         assert_eq!(names, 2, "nothing half-written or old is left");
         Ok(())
@@ -123,18 +117,46 @@ mod tests {
     #[test]
     fn checkpoints_go_only_with_a_run_that_has_ended() -> anyhow::Result<()> {
         let folder = tempfile::tempdir()?;
-        let outputs = Outputs::create(folder.path())?;
-        let checkpoint = outputs.checkpoints().join("step-000000000007");
-        fs::create_dir(&checkpoint)?;
-        fs::write(outputs.path("log.csv.part"), "old")?;
-        let error = Outputs::create(folder.path()).unwrap_err().to_string();
+        let out = folder.path();
+        let at = |name: &str| out.join(name);
+        let checkpoint = checkpoints_in(out).join("step-000000000007");
+        fs::create_dir_all(&checkpoint)?;
+        fs::write(at("log.csv.part"), "old")?;
+        let error = Outputs::create(out).unwrap_err().to_string();
         assert!(error.contains("go on with it by --resume"), "{error}");
-        assert!(checkpoint.exists() && outputs.path("log.csv.part").exists());
-        outputs.write("metrics.json", b"{}")?;
-        let own = outputs.path("notes.txt");
-        fs::write(&own, "mine")?;
+        assert!(checkpoint.exists() && at("log.csv.part").exists());
+        for name in ["metrics.json", "notes.txt"] {
+            fs::write(at(name), "{}")?;
+        }
+        Outputs::create(out)?;
+        assert!(!checkpoint.exists() && at("notes.txt").exists());
+        Ok(())
+    }
+
+    #[test]
+    fn half_a_checkpoint_is_no_run_to_go_on_with() -> anyhow::Result<()> {
+        let folder = tempfile::tempdir()?;
+        let part = checkpoints_in(folder.path()).join(".part-000000000001");
+        fs::create_dir_all(part)?;
         Outputs::create(folder.path())?;
-        assert!(!checkpoint.exists() && own.exists());
+        Ok(())
+    }
+
+    #[test]
+    fn two_runs_do_not_share_a_folder() -> anyhow::Result<()> {
+        let folder = tempfile::tempdir()?;
+        let first = Outputs::create(folder.path())?;
+        first.write("model.safetensors", b"the first one's")?;
+        for error in [Outputs::create(folder.path()), Outputs::open(folder.path())] {
+            let error = format!("{:#}", error.unwrap_err());
+            let own = std::process::id();
+            assert!(error.contains(&format!("(process {own})")), "{error}");
+            assert!(
+                error.contains(&folder.path().display().to_string()),
+                "{error}"
+            );
+        }
+        assert!(first.path("model.safetensors").exists());
         Ok(())
     }
 }

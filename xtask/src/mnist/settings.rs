@@ -56,9 +56,9 @@ impl Settings<'_> {
     /// Refuses to go on with a run of other settings.
     pub(crate) fn check(&self, folder: &Path) -> anyhow::Result<()> {
         let path = folder.join(FILE);
-        let text = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
-        let kept: Map<String, Value> =
-            serde_json::from_slice(&text).with_context(|| format!("reading {}", path.display()))?;
+        let text = fs::read(&path).with_context(|| format!("can't read {}", path.display()))?;
+        let kept: Map<String, Value> = serde_json::from_slice(&text)
+            .with_context(|| format!("can't read {}", path.display()))?;
         let own = serde_json::to_value(self)?;
         for name in NAMES {
             let kept = kept.get(name).unwrap_or(&Value::Null);

@@ -221,3 +221,29 @@ fn what_is_wrong_is_said() {
     // A save that fails leaves the old file.
     assert!(load_index(&path).is_ok());
 }
+
+#[test]
+fn no_error_repeats_the_text_of_its_cause() {
+    use std::error::Error;
+    let path = std::path::PathBuf::from("some/file");
+    let content = dml_core::Error::Length {
+        arg: "rows",
+        expected: 3,
+        got: 4,
+    };
+    let errors = [
+        IndexFileError::Content {
+            path: path.clone(),
+            source: content,
+        },
+        IndexFileError::Io {
+            path,
+            source: io::Error::from_raw_os_error(28),
+        },
+    ];
+    for error in errors {
+        let (own, cause) = (error.to_string(), error.source().unwrap().to_string());
+        assert!(!own.contains(&cause), "{own}: {cause}");
+        assert_eq!(format!("{own}: {cause}").matches("some/file").count(), 1);
+    }
+}

@@ -29,13 +29,34 @@ impl Scale {
     /// Where a value stands: from 0 to 1 along the axis, at its ends if it is beyond them.
     pub(super) fn place(self, value: f64) -> f64 {
         let place = match self {
-            Self::Linear { from, to } | Self::Whole { from, to } => (value - from) / (to - from),
-            Self::Log { from, to } => (value.log10() - f64::from(from)) / f64::from(to - from),
+            Self::Linear { from, to } | Self::Whole { from, to } => share(value, from, to),
+            Self::Log { from, to } => share(value.log10(), f64::from(from), f64::from(to)),
         };
         place.clamp(0.0, 1.0)
     }
 
-    fn ticks(self) -> Vec<(f64, String)> {
+    /// An axis on which `low` and `high` have `room` times their distance on either side; around a single number, half of its
+    /// size, and at least 0.5.
+    pub(super) fn around(low: f64, high: f64, room: f64) -> Self {
+        let span = match high - low {
+            span if span > 0.0 => span.min(f64::MAX),
+            _ => return Self::around_one(low),
+        };
+        Self::Linear {
+            from: (low - room * span).max(f64::MIN),
+            to: (high + room * span).min(f64::MAX),
+        }
+    }
+
+    fn around_one(value: f64) -> Self {
+        let room = (0.5 * value.abs()).max(0.5);
+        Self::Linear {
+            from: (value - room).max(f64::MIN),
+            to: (value + room).min(f64::MAX),
+        }
+    }
+
+    pub(super) fn ticks(self) -> Vec<(f64, String)> {
         match self {
             Self::Linear { from, to } => round_ticks(from, to, 0.0),
             // Half an epoch is none.
@@ -47,14 +68,27 @@ impl Scale {
     }
 }
 
+/// How far `value` is from `from` to `to`, whose distance may be larger than any number, or 0: then it is in the middle.
+fn share(value: f64, from: f64, to: f64) -> f64 {
+    let span = to - from;
+    if span.is_infinite() {
+        (value / 2.0 - from / 2.0) / (to / 2.0 - from / 2.0)
+    } else if span > 0.0 {
+        (value - from) / span
+    } else {
+        0.5
+    }
+}
+
 /// Four to nine numbers within these, at steps of 1, 2 or 5 times a power of ten that are not below `smallest`.
 fn round_ticks(from: f64, to: f64, smallest: f64) -> Vec<(f64, String)> {
-    let rough = (to - from) / 8.0;
+    let rough = to / 8.0 - from / 8.0;
     let power = 10f64.powf(rough.log10().floor());
     let steps = [1.0, 2.0, 5.0, 10.0].map(|step| step * power);
     let step = steps.into_iter().find(|step| *step >= rough * 0.999);
     let step = step.unwrap_or(rough).max(smallest);
-    if !step.is_normal() {
+    // Beside numbers of such a size, a step is lost to rounding.
+    if !step.is_normal() || from + step == from || to - step == to {
         return vec![(from, short(from))];
     }
     // As many digits as tell the ticks apart.

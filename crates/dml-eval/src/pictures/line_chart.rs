@@ -3,6 +3,9 @@
 use super::axes::{Axes, Scale};
 use super::drawing::{Color, Drawing};
 
+/// Room above and below the values, as a share of the distance between them.
+const ROOM: f64 = 0.05;
+
 /// A line through `values`, the first of which stands at `first` of the axis `along`, such as iterations from 0 or epochs
 /// from 1.
 ///
@@ -23,20 +26,12 @@ pub fn line_chart(name: &str, (along, first): (&str, u64), values: &[f64]) -> Dr
         finite().fold(f64::INFINITY, f64::min),
         finite().fold(f64::NEG_INFINITY, f64::max),
     );
-    // Small changes far from 0 would not be seen beside it.
-    let low = if low > 0.5 * high { low } else { low.min(0.0) };
-    let (low, high) = if low < high { (low, high) } else { (0.0, 1.0) };
-    let room = 0.05 * (high - low);
     let from = first as f64;
     let x = Scale::Whole {
         from,
         to: from + values.len().max(2) as f64 - 1.0,
     };
-    let y = Scale::Linear {
-        from: if low == 0.0 { 0.0 } else { low - room },
-        to: high + room,
-    };
-    let axes = Axes::wide(x, y);
+    let axes = Axes::wide(x, vertical(low, high));
     let mut drawing = axes.drawing("", (along, name), 30);
     let points = (0u64..).zip(values);
     let points: Vec<_> = points
@@ -52,6 +47,27 @@ pub fn line_chart(name: &str, (along, first): (&str, u64), values: &[f64]) -> Dr
         }
     }
     drawing
+}
+
+/// The vertical axis of finite values from `low` to `high`; of none, if `low` is above `high`.
+fn vertical(low: f64, high: f64) -> Scale {
+    if low > high || (low == 0.0 && high == 0.0) {
+        return Scale::Linear { from: 0.0, to: 1.0 };
+    }
+    // Small changes far from 0 would not be seen beside it. A number that does not change is seen beside it only.
+    let is_far = low < high && (low > 0.5 * high || high < 0.5 * low);
+    if is_far {
+        return Scale::around(low, high, ROOM);
+    }
+    let (low, high) = (low.min(0.0), high.max(0.0));
+    match Scale::around(low, high, ROOM) {
+        // The axis begins or ends at 0 where no value is beyond it.
+        Scale::Linear { from, to } => Scale::Linear {
+            from: if low == 0.0 { 0.0 } else { from },
+            to: if high == 0.0 { 0.0 } else { to },
+        },
+        other => other,
+    }
 }
 
 #[cfg(test)]
@@ -87,10 +103,54 @@ mod tests {
             &[0.0, 0.0],
             &[-1.0, -1.0],
             &[1e300, -1e300],
+            &[f64::MAX, f64::MIN],
+            &[f64::MAX; 3],
+            &[f64::MIN, 0.0],
+            &[5e-324, 0.0],
+            &[f64::NAN; 3],
+            &[f64::INFINITY],
+            &[1e15, 1e15 + 0.125],
+            &[-3.0],
         ] {
-            let svg = line_chart("loss", ("iteration", 0), values).to_svg()?;
-            assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+            for first in [0, 1, u64::MAX] {
+                let svg = line_chart("loss", ("iteration", first), values).to_svg()?;
+                assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+            }
         }
         Ok(())
+    }
+
+    #[test]
+    fn every_value_is_on_the_axis_and_no_axis_is_wider_than_it_must_be() {
+        // Least and greatest value, and whether 0 is on the axis.
+        for (low, high, has_zero) in [
+            (3.0, 3.0, true),
+            (187.0, 187.0, true),
+            (-3.0, -3.0, true),
+            (1e300, 1e300, true),
+            (-1e300, -1e300, true),
+            (f64::MIN, f64::MAX, true),
+            (0.25, 0.25, true),
+            (0.0, 0.0, true),
+            (0.1, 3.0, true),
+            (-3.0, -0.1, true),
+            (-1.0, 2.0, true),
+            (0.9, 1.0, false),
+            (-1.0, -0.9, false),
+            (1e15, 1e15 + 0.125, false),
+        ] {
+            let Scale::Linear { from, to } = vertical(low, high) else {
+                panic!("the axis of a chart is linear");
+            };
+            let text = format!("{low} to {high}: axis from {from} to {to}");
+            assert!(from < to && from.is_finite() && to.is_finite(), "{text}");
+            assert!(from <= low && high <= to, "{text}");
+            assert_eq!(from <= 0.0 && to >= 0.0, has_zero, "{text}");
+            // A curve of a constant is neither at the edge nor lost in the middle of nowhere.
+            let scale = vertical(low, high);
+            let size = (scale.place(high) - scale.place(low)).max(scale.place(high));
+            assert!(size > 0.2 || low < 0.0, "{text}");
+            assert!(!scale.ticks().is_empty(), "{text}");
+        }
     }
 }

@@ -86,11 +86,7 @@ fn range(values: impl Iterator<Item = f64>) -> Scale {
     if low > high {
         return Scale::Linear { from: 0.0, to: 1.0 };
     }
-    let room = if high > low { 0.03 * (high - low) } else { 0.5 };
-    Scale::Linear {
-        from: low - room,
-        to: high + room,
-    }
+    Scale::around(low, high, 0.03)
 }
 
 #[cfg(test)]
@@ -128,7 +124,13 @@ mod tests {
             scatter("", &one.narrow(1, 0, 1)?, [0i64]),
             Err(Error::Shape { .. })
         ));
-        assert!(scatter("", &(one / 0.0)?, [0i64]).is_err());
+        assert!(scatter("", &(&one / 0.0)?, [0i64]).is_err());
+        // Places as far from 0 as numbers go, all of them equal or not.
+        for size in [1e30f64, 1e300, f64::MAX] {
+            let places = [[size, -size], [size, size], [size, -size]];
+            let svg = scatter("", &Tensor::new(&places, &Device::Cpu)?, [0i64; 3])?.to_svg()?;
+            assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+        }
         Ok(())
     }
 }

@@ -1,18 +1,25 @@
-//! Where a run can be taken up again.
+//! Folders from which a run can be resumed.
 //!
-//! A checkpoint is a folder `step-N` of two files: `tensors.safetensors` with parameters, buffers, moments and averages,
-//! and `state.json` with counters, positions of random sequences, schedules, and what hooks remember. It is written
-//! under another name, brought to the disk, and then renamed: at any moment, whatever happens to process or machine, a
-//! folder of that name is whole. If a disk damages one later, a run is taken up at the one before, and the damaged folder
-//! is called `damaged-N` from then on.
+//! A checkpoint is a folder `step-N` of three files: `tensors.safetensors` with parameters, buffers, moments and averages;
+//! `state.json` with counters, positions of random sequences, schedules, and what hooks remember; and `manifest.json`,
+//! written last, with the length and CRC-32 of the other two. It is written under another name, brought to the disk, and
+//! then renamed: whatever happens to process or machine, a folder of that name is whole. When a run is resumed, every file
+//! is compared with its checksum. A damaged checkpoint is passed over for the one before it and renamed to `damaged-N`;
+//! see [`Trainer::damaged_checkpoints`](crate::Trainer::damaged_checkpoints).
+//!
+//! While a run writes checkpoints, it holds a [lock](dml_core::folder_lock) on their folder. A folder that holds checkpoints
+//! is written to only by the run that wrote them, or by one that resumed from them.
 
 mod fingerprint;
 mod folder;
+mod manifest;
 mod state;
 
 use std::path::{Path, PathBuf};
 
 use dml_core::check;
+use dml_core::folder_lock::FolderLock;
+use dml_core::with_causes;
 use tracing::warn;
 
 use crate::{Result, TrainError};
@@ -20,7 +27,7 @@ use crate::{Result, TrainError};
 pub(crate) use fingerprint::Fingerprint;
 pub(crate) use state::{Counters, Sequence, Snapshot, State};
 
-/// Knobs of [`Checkpoints`].
+/// Configuration of [`Checkpoints`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckpointsConfig {
     /// Also after every so many iterations of a run, at least 1. Default: after epochs only.
@@ -75,13 +82,29 @@ impl Checkpoints {
     /// # Errors
     /// [`TrainError::Io`] if the folder can't be read.
     pub fn steps(&self) -> Result<Vec<u64>> {
-        folder::steps(&self.folder)
+        let found = folder::checkpoints(&self.folder)?;
+        Ok(found.into_iter().map(|(step, _)| step).collect())
     }
 
-    /// Whether it is the turn of this iteration.
+    /// Removes all checkpoints, the damaged and half-written ones included, so that another run can begin here.
+    ///
+    /// # Errors
+    /// [`TrainError::Locked`] while a run is writing to the folder; [`TrainError::Io`] if something can't be removed.
+    pub fn remove_all(&self) -> Result<()> {
+        let _lock = self.lock()?;
+        folder::remove_all(&self.folder)
+    }
+
+    /// Whether a checkpoint is due at this iteration.
     pub(crate) fn is_due(&self, step: u64) -> bool {
         let every = self.config.every_iterations;
         every.is_some_and(|every| step.is_multiple_of(every))
+    }
+
+    /// Makes the folder and locks it.
+    pub(crate) fn lock(&self) -> Result<FolderLock> {
+        std::fs::create_dir_all(&self.folder).map_err(TrainError::io("make", &self.folder))?;
+        FolderLock::acquire(&self.folder).map_err(TrainError::Locked)
     }
 
     /// Writes a checkpoint, and removes those that need not stay.
@@ -102,22 +125,22 @@ impl Checkpoints {
 
     /// Reads the checkpoint of a step.
     pub(crate) fn read(&self, step: u64) -> Result<Snapshot> {
-        folder::read(&self.folder, step)
+        let found = folder::checkpoints(&self.folder)?;
+        match found.into_iter().find(|(own, _)| *own == step) {
+            Some((_, place)) => folder::read(&place, step),
+            None => Err(TrainError::NoCheckpoint {
+                folder: self.folder.clone(),
+                wanted: "such",
+            }),
+        }
     }
 
-    /// Reads the latest checkpoint that is whole, and says of which step it is; `None` if there is none at all. Later
-    /// ones, which are damaged, are put aside.
-    pub(crate) fn read_latest(&self) -> Result<Option<(u64, Snapshot)>> {
+    /// Reads the latest checkpoint that is whole; `None` if there is none at all. Nothing in the folder is changed.
+    pub(crate) fn read_latest(&self) -> Result<Option<Latest>> {
         let mut damaged = Vec::new();
-        for step in self.steps()?.into_iter().rev() {
-            match self.read(step) {
-                Ok(snapshot) => {
-                    for (step, fault) in damaged {
-                        let aside = folder::put_aside(&self.folder, step)?;
-                        warn!(step, %fault, aside = %aside.display(), "a damaged checkpoint is passed over");
-                    }
-                    return Ok(Some((step, snapshot)));
-                }
+        for (step, place) in folder::checkpoints(&self.folder)?.into_iter().rev() {
+            match folder::read(&place, step) {
+                Ok(snapshot) => return Ok(Some(Latest { snapshot, damaged })),
                 Err(fault) if is_damage(&fault) => damaged.push((step, fault)),
                 Err(error) => return Err(error),
             }
@@ -128,17 +151,57 @@ impl Checkpoints {
         }
     }
 
+    /// Puts the damaged checkpoints aside that were passed over, once the run has been resumed from an earlier one.
+    pub(crate) fn put_aside(
+        &self,
+        damaged: Vec<(u64, TrainError)>,
+    ) -> Result<Vec<DamagedCheckpoint>> {
+        let mut aside = Vec::new();
+        for (step, fault) in damaged {
+            let problem = with_causes(&fault).to_string();
+            let moved_to = folder::put_aside(&self.folder, step)?;
+            warn!(step, problem, moved_to = %moved_to.display(), "a damaged checkpoint is passed over");
+            aside.push(DamagedCheckpoint {
+                step,
+                problem,
+                moved_to,
+            });
+        }
+        Ok(aside)
+    }
+
     /// Removes what a killed run left half-written.
     pub(crate) fn sweep(&self) -> Result<()> {
         folder::sweep(&self.folder)
     }
 }
 
+/// The latest checkpoint that is whole, and the damaged ones after it.
+#[derive(Debug)]
+pub(crate) struct Latest {
+    pub(crate) snapshot: Snapshot,
+    pub(crate) damaged: Vec<(u64, TrainError)>,
+}
+
+/// A checkpoint that [`Trainer::resume`](crate::Trainer::resume) passed over because it is damaged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DamagedCheckpoint {
+    /// Number of iterations after which it was written.
+    pub step: u64,
+    /// What was expected and what was found.
+    pub problem: String,
+    /// Where it is now.
+    pub moved_to: PathBuf,
+}
+
 /// Whether a checkpoint can't be read now and never will be: other faults of a disk may pass.
 fn is_damage(error: &TrainError) -> bool {
+    use std::io::ErrorKind::{IsADirectory, NotADirectory, NotFound};
     match error {
         TrainError::Damaged { .. } => true,
-        TrainError::Io { source, .. } => source.kind() == std::io::ErrorKind::NotFound,
+        TrainError::Io { source, .. } => {
+            matches!(source.kind(), NotFound | NotADirectory | IsADirectory)
+        }
         _ => false,
     }
 }

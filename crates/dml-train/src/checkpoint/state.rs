@@ -13,7 +13,7 @@ use crate::schedule::PlateauState;
 use crate::validation::ValidationState;
 
 /// The version of the format.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 
 /// How far a run has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,8 +61,6 @@ pub(crate) struct Sequence {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct State {
     pub(crate) format: u32,
-    /// CRC-32C of the file of tensors.
-    pub(crate) tensors_crc32c: u32,
     pub(crate) counters: Counters,
     /// The seed of what the data set draws.
     pub(crate) seed: u64,
@@ -85,7 +83,6 @@ impl State {
     pub(crate) fn new(counters: Counters, seed: u64) -> Self {
         Self {
             format: FORMAT,
-            tensors_crc32c: 0,
             counters,
             seed,
             fingerprint: None,

@@ -4,12 +4,15 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use candle_core::{Device, Tensor, Var};
+use dml_core::folder_lock::FolderLock;
 use dml_core::{SeedSequence, checkpoint};
 use tracing::info_span;
 
 use super::learners::{average_of_buffer, learners, learners_mut, named};
 use super::{Trainer, failed};
-use crate::checkpoint::{Checkpoints, Fingerprint, Sequence, Snapshot, State};
+use crate::checkpoint::{
+    Checkpoints, DamagedCheckpoint, Fingerprint, Latest, Sequence, Snapshot, State,
+};
 use crate::mixed_precision::LossScale;
 use crate::{Hook, Loader, Method, Result, TrainError, Validation};
 
@@ -25,27 +28,46 @@ const SAMPLER: &str = "sampler/state";
 const DRAWN_WITH: &str = "sampler/drawn_with";
 
 impl<M: Method> Trainer<M> {
-    /// Goes on from the latest checkpoint that is whole, and says after how many iterations that is; `None` if there is
-    /// none yet. Of a later one that is damaged, a warning by [`tracing`] tells.
+    /// Goes on from the latest checkpoint that is whole, and returns its number of iterations; `None` if there is no
+    /// checkpoint yet. Later ones that are damaged are renamed and listed by
+    /// [`damaged_checkpoints`](Trainer::damaged_checkpoints).
+    ///
+    /// Until this has succeeded, a folder that holds checkpoints is not changed: not here, and not by a later
+    /// [`run`](Trainer::run), which returns [`TrainError::FolderInUse`].
     ///
     /// What follows is bit for bit what would have followed without an interruption, given the same machine, number of
     /// threads, data and settings. Hooks get back what they remember by name,
     /// and those of one name by their order.
     ///
     /// # Errors
-    /// [`TrainError::NoCheckpoint`] if none were asked for; [`TrainError::Damaged`] if there are some and none is whole;
+    /// [`TrainError::NoCheckpoint`] if the run was built without checkpoints; [`TrainError::Locked`] while another run
+    /// writes to the folder; [`TrainError::Damaged`] if there are checkpoints and none is whole; [`TrainError::Format`] if
+    /// they were written by another version of this crate;
     /// [`TrainError::Tensors`], [`TrainError::Seeds`] or [`TrainError::OtherData`] if the checkpoint is one of another
     /// run.
     pub fn resume(&mut self) -> Result<Option<u64>> {
         let checkpoints = self.checkpoints()?.clone();
-        checkpoints.sweep()?;
-        self.is_resumed = true;
-        let Some((step, snapshot)) = checkpoints.read_latest()? else {
+        self.owned_steps = Vec::new();
+        self.damaged_checkpoints = Vec::new();
+        if checkpoints.steps()?.is_empty() {
+            return Ok(None);
+        }
+        let _lock = checkpoints.lock()?;
+        let Some(Latest { snapshot, damaged }) = checkpoints.read_latest()? else {
             return Ok(None);
         };
         self.restore(snapshot)?;
         self.is_torn = false;
-        Ok(Some(step))
+        self.damaged_checkpoints = checkpoints.put_aside(damaged)?;
+        checkpoints.sweep()?;
+        self.owned_steps = checkpoints.steps()?;
+        Ok(Some(self.counters.step))
+    }
+
+    /// The checkpoints that the last [`resume`](Trainer::resume) passed over because they are damaged, latest first.
+    #[must_use]
+    pub fn damaged_checkpoints(&self) -> &[DamagedCheckpoint] {
+        &self.damaged_checkpoints
     }
 
     /// Puts the weights and buffers of the best validation so far in place; counters and optimisers stay as they are.
@@ -106,26 +128,20 @@ impl<M: Method> Trainer<M> {
             })
     }
 
-    /// Refuses to write among the checkpoints of another run.
-    pub(super) fn claim_folder(&mut self) -> Result<()> {
+    /// Locks the folder of checkpoints, and refuses it if it holds some that this run neither wrote nor resumed from.
+    pub(super) fn claim_folder(&mut self) -> Result<Option<FolderLock>> {
         let Some(checkpoints) = &self.run.checkpoints else {
-            return Ok(());
+            return Ok(None);
         };
-        if self.is_resumed || self.counters.step > 0 {
-            return Ok(());
-        }
-        let refuse_used = || match checkpoints.steps()?.is_empty() {
-            true => Ok(()),
-            false => Err(TrainError::FolderInUse {
+        let lock = checkpoints.lock()?;
+        let found = checkpoints.steps()?;
+        if found.iter().any(|step| !self.owned_steps.contains(step)) {
+            return Err(TrainError::FolderInUse {
                 folder: checkpoints.folder().to_owned(),
-            }),
-        };
-        refuse_used()?;
-        // The sweep may put one back.
+            });
+        }
         checkpoints.sweep()?;
-        refuse_used()?;
-        self.is_resumed = true;
-        Ok(())
+        Ok(Some(lock))
     }
 
     pub(super) fn write_checkpoint(&mut self) -> Result<()> {
@@ -135,7 +151,11 @@ impl<M: Method> Trainer<M> {
         let _span = info_span!("checkpoint", step = self.counters.step).entered();
         let snapshot = self.snapshot()?;
         let best = self.run.validation.as_ref().and_then(Validation::best);
-        checkpoints.write(&snapshot, best.map(|best| best.step))
+        // It may be written even where tidying up after it fails.
+        self.owned_steps.push(self.counters.step);
+        checkpoints.write(&snapshot, best.map(|best| best.step))?;
+        self.owned_steps = checkpoints.steps()?;
+        Ok(())
     }
 
     fn snapshot(&mut self) -> Result<Snapshot> {
@@ -257,13 +277,6 @@ impl<M: Method> Trainer<M> {
         if let (Some(scale), Some(state)) = (&mut self.loss_scale, state.loss_scale) {
             scale.set_state(state);
         }
-        let keys = hook_keys(&self.run.hooks);
-        for (hook, key) in self.run.hooks.iter_mut().zip(keys) {
-            if let Some(remembered) = state.hooks.get(&key) {
-                let loaded = hook.load_state(remembered);
-                loaded.map_err(|source| failed(hook.name(), source))?;
-            }
-        }
         self.counters = state.counters;
         // Whatever was fetched ahead belongs to another position.
         self.loader = None;
@@ -278,6 +291,14 @@ impl<M: Method> Trainer<M> {
         }
         if let Some(sampler) = numbers(SAMPLER)? {
             self.run.sampler.set_state(&sampler)?;
+        }
+        // Last, since logs may cut their files back: of a run that is refused, nothing on the disk changes.
+        let keys = hook_keys(&self.run.hooks);
+        for (hook, key) in self.run.hooks.iter_mut().zip(keys) {
+            if let Some(remembered) = state.hooks.get(&key) {
+                let loaded = hook.load_state(remembered);
+                loaded.map_err(|source| failed(hook.name(), source))?;
+            }
         }
         Ok(())
     }
