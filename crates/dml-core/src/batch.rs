@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use candle_core::{DType, Tensor};
 
+use crate::fused::whole;
 use crate::{Distance, Error, Formula, IntoLabels, Labels, Relation, Result, TensorExt};
 
 /// Embeddings `[Q, dim]`, optionally reference embeddings `[R, dim]`, and the [`Relation`] between them.
@@ -306,8 +307,9 @@ fn checked(arg: &'static str, tensor: &Tensor) -> Result<Tensor> {
             got: tensor.dims().to_vec(),
         });
     }
+    let tensor = whole(tensor)?;
     match tensor.dtype() {
-        DType::F32 | DType::F64 => Ok(tensor.clone()),
+        DType::F32 | DType::F64 => Ok(tensor),
         DType::F16 | DType::BF16 => Ok(tensor.to_dtype(DType::F32)?),
         got => Err(Error::DType {
             arg,

@@ -115,6 +115,27 @@ fn not_on_the_cpu(tensor: &Tensor) -> Error {
     }
 }
 
+/// The tensor, or where it is a view without elements, one that has a storage of its own.
+///
+/// Such a view may begin beyond the end of the storage that it looks into, which Candle's operations do not survive.
+///
+/// # Errors
+/// [`Error::Tensor`] if the device can't hold an empty tensor.
+pub fn whole(tensor: &Tensor) -> Result<Tensor> {
+    if tensor.elem_count() > 0 || tensor.layout().start_offset() == 0 {
+        return Ok(tensor.clone());
+    }
+    if has_kernel(tensor) {
+        return for_element!(tensor, "tensor", |T| {
+            let nothing =
+                |x: &Tensor, _: &Tensor, _: &Tensor| -> Result<Tensor> { Ok(x.zeros_like()?) };
+            unary("whole", tensor, Vec::<T>::new(), tensor.shape(), nothing)
+        });
+    }
+    let (shape, device) = (tensor.shape(), tensor.device());
+    Ok(Tensor::zeros(shape, tensor.dtype(), device)?)
+}
+
 /// The node of a value that is known already; `backward(input, value, gradient)` gives the gradient of the input.
 ///
 /// # Errors

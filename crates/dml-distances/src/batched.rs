@@ -86,14 +86,14 @@ impl BatchedDistance {
 
 impl Distance for BatchedDistance {
     fn matrix(&self, query: &Tensor, reference: Option<&Tensor>) -> Result<Tensor> {
+        if query.elem_count() == 0 || reference.is_some_and(|r| r.elem_count() == 0) {
+            return self.distance.matrix(query, reference);
+        }
         let mut blocks = Vec::new();
         self.for_each_block(query, reference, |block, _| {
             blocks.push(block.clone());
             Ok(())
         })?;
-        if blocks.is_empty() {
-            return self.distance.matrix(query, reference);
-        }
         Ok(Tensor::cat(&blocks, 0)?)
     }
 

@@ -5,6 +5,7 @@
 //! ```
 
 use dml_core::candle_core::Tensor;
+use dml_core::fused::whole;
 use dml_core::{Distance, DistanceKind, Formula, Order, Result, TensorExt, check};
 
 use crate::dot_product::dot_of_pairs;
@@ -101,6 +102,7 @@ impl Distance for CosineSimilarity {
     /// The dot product of the rows as they come.
     fn raw_pairs(&self, query: &Tensor, reference: &Tensor) -> Result<Tensor> {
         check::same_shape("reference", reference, query)?;
+        let (query, reference) = (&whole(query)?, &whole(reference)?);
         dot_of_pairs(query, reference)
     }
 }

@@ -5,6 +5,7 @@
 //! ```
 
 use dml_core::candle_core::Tensor;
+use dml_core::fused::whole;
 use dml_core::{Distance, DistanceKind, Formula, Order, Result, TensorExt, check};
 
 use crate::frame::Frame;
@@ -110,6 +111,7 @@ impl Distance for DotProductSimilarity {
 
     fn raw_pairs(&self, query: &Tensor, reference: &Tensor) -> Result<Tensor> {
         check::same_shape("reference", reference, query)?;
+        let (query, reference) = (&whole(query)?, &whole(reference)?);
         dot_of_pairs(query, reference)
     }
 }

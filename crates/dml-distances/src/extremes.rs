@@ -126,6 +126,8 @@ fn every_distance_takes_views_without_rows() -> Result<()> {
             Tensor::zeros((0, 3), dtype, &Device::Cpu)?,
             some.narrow(0, 3, 0)?,
             some.narrow(0, 1, 0)?,
+            // It begins beyond the end of its storage.
+            full.narrow(1, 1, 3)?.narrow(0, 3, 0)?,
             full.t()?.narrow(0, 4, 0)?,
         ];
         let mut distances = distances(dtype)?;

@@ -7,6 +7,7 @@
 //! The gradient is 0 where the distance is 0; for p = ∞ coordinates tied for the maximum share the gradient.
 
 use dml_core::candle_core::Tensor;
+use dml_core::fused::whole;
 use dml_core::{Distance, DistanceKind, Formula, Result, TensorExt, check};
 
 use crate::frame::Frame;
@@ -135,6 +136,7 @@ impl Distance for LpDistance {
 
     fn raw_pairs(&self, query: &Tensor, reference: &Tensor) -> Result<Tensor> {
         check::same_shape("reference", reference, query)?;
+        let (query, reference) = (&whole(query)?, &whole(reference)?);
         ((query - reference)? + RAW_SHIFT)?.row_norms(self.frame.p)
     }
 }

@@ -11,6 +11,7 @@
 //! each row scaled, in quadratic memory, and without the cancellation of var(x) + var(r) − 2 cov(x, r).
 
 use dml_core::candle_core::{D, DType, Tensor};
+use dml_core::fused::whole;
 use dml_core::{Distance, DistanceKind, Error, Formula, Result, TensorExt, check};
 
 use crate::frame::Frame;
@@ -156,6 +157,7 @@ impl Distance for SNRDistance {
 
     fn raw_pairs(&self, query: &Tensor, reference: &Tensor) -> Result<Tensor> {
         check::same_shape("reference", reference, query)?;
+        let (query, reference) = (&whole(query)?, &whole(reference)?);
         ratios_of_pairs(query, reference)
     }
 }

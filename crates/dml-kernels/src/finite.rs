@@ -5,6 +5,7 @@ use rayon::prelude::*;
 
 use crate::Real;
 use crate::here::Here;
+use crate::lengths;
 use crate::row_chunks::worth_a_thread;
 
 /// Numbers that one task takes at a time.
@@ -41,8 +42,12 @@ pub fn all_finite<T: Real>(x: &[T]) -> bool {
 ///
 /// assert_eq!(rows_not_finite(&[0f64, 1., f64::NAN, 1., 2., f64::NEG_INFINITY], 2), [1, 2]);
 /// ```
+///
+/// # Panics
+/// Unless the length of `x` is a multiple of `width`.
 #[must_use]
 pub fn rows_not_finite<T: Real>(x: &[T], width: usize) -> Vec<u32> {
+    lengths::rows("x", x.len(), width);
     if width == 0 || all_finite(x) {
         return Vec::new();
     }

@@ -14,8 +14,8 @@
 //!
 //! Beyond ±1, where rounding or a norm with p ≠ 2 may lead, a cosine has the angle of the nearer bound: φ is a constant
 //! there, with slope 0, and so it is at the bounds themselves, where the angle has no slope. The sine comes from the
-//! cosine without going through the angle. The cost is that of the matrix products of
-//! embeddings with weights, `O(rows · classes · dim)`.
+//! cosine without going through the angle. The cost is that of the matrix products of embeddings with weights,
+//! `O(rows · classes · dim)`.
 
 use std::f64::consts::PI;
 use std::sync::Arc;

@@ -10,6 +10,7 @@
 use std::sync::Arc;
 
 use dml_core::candle_core::Tensor;
+use dml_core::fused::whole;
 use dml_core::{Distance, DistanceKind, Error, Reducer, Regularizer, Result};
 
 use crate::per_row;
@@ -60,6 +61,7 @@ impl CenterInvariantRegularizer {
 
 impl Regularizer for CenterInvariantRegularizer {
     fn penalty(&self, rows: &Tensor) -> Result<Tensor> {
+        let rows = &whole(rows)?;
         let squares = self.distance.norms(rows)?.sqr()?; // [rows]
         let deviation = squares.broadcast_sub(&squares.mean_all()?)?; // [rows]
         per_row::reduce(&self.reducer, rows, (deviation.sqr()? * 0.25)?, None)

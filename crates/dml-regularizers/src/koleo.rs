@@ -12,6 +12,7 @@
 use std::sync::Arc;
 
 use dml_core::candle_core::Tensor;
+use dml_core::fused::whole;
 use dml_core::{Distance, Error, Order, Reducer, Regularizer, Result, TensorExt};
 
 use crate::nearest_other::nearest_others;
@@ -60,6 +61,7 @@ impl KoLeoRegularizer {
 
 impl Regularizer for KoLeoRegularizer {
     fn penalty(&self, rows: &Tensor) -> Result<Tensor> {
+        let rows = &whole(rows)?;
         if let Some(nan) = per_row::not_finite(rows)? {
             return Ok(nan);
         }

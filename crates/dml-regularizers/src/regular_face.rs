@@ -11,6 +11,7 @@
 use std::sync::Arc;
 
 use dml_core::candle_core::Tensor;
+use dml_core::fused::whole;
 use dml_core::{Distance, Error, Order, Reducer, Regularizer, Result};
 
 use crate::nearest_other::nearest_others;
@@ -55,6 +56,7 @@ impl RegularFaceRegularizer {
 
 impl Regularizer for RegularFaceRegularizer {
     fn penalty(&self, rows: &Tensor) -> Result<Tensor> {
+        let rows = &whole(rows)?;
         let nearest = Tensor::new(nearest_others(&self.distance, rows)?, rows.device())?;
         let values = self
             .distance

@@ -11,6 +11,7 @@
 use std::sync::Arc;
 
 use dml_core::candle_core::Tensor;
+use dml_core::fused::whole;
 use dml_core::{Distance, DistanceKind, Error, Reducer, Regularizer, Result, TensorExt, check};
 
 use crate::per_row;
@@ -104,6 +105,7 @@ impl SparseCentersRegularizer {
 
 impl Regularizer for SparseCentersRegularizer {
     fn penalty(&self, rows: &Tensor) -> Result<Tensor> {
+        let rows = &whole(rows)?;
         if rows.rank() != 2 || rows.dims()[0] != self.rows {
             return Err(Error::Shape {
                 arg: "rows",

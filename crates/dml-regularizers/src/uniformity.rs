@@ -12,6 +12,7 @@
 use std::sync::Arc;
 
 use dml_core::candle_core::{DType, Tensor};
+use dml_core::fused::whole;
 use dml_core::{Distance, Error, Order, Regularizer, Result, TensorExt, check};
 
 use crate::per_row;
@@ -72,6 +73,7 @@ impl UniformityRegularizer {
 
 impl Regularizer for UniformityRegularizer {
     fn penalty(&self, rows: &Tensor) -> Result<Tensor> {
+        let rows = &whole(rows)?;
         if let Some(nan) = per_row::not_finite(rows)? {
             return Ok(nan);
         }

@@ -11,6 +11,7 @@
 use std::sync::Arc;
 
 use dml_core::candle_core::Tensor;
+use dml_core::fused::whole;
 use dml_core::{Reducer, Regularizer, Result, TensorExt};
 
 use crate::per_row;
@@ -43,6 +44,7 @@ impl ZeroMeanRegularizer {
 
 impl Regularizer for ZeroMeanRegularizer {
     fn penalty(&self, rows: &Tensor) -> Result<Tensor> {
+        let rows = &whole(rows)?;
         let values = rows.sum(1)?.magnitude()?; // [rows]
         per_row::reduce(&self.reducer, rows, values, None)
     }

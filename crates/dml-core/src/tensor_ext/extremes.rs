@@ -177,12 +177,14 @@ fn empties(dtype: DType) -> Result<Vec<Tensor>> {
         full.narrow(1, 1, 0)?,
         full.t()?.narrow(0, 1, 0)?,
         full.t()?.narrow(1, 4, 0)?,
+        // It begins beyond the end of its storage.
+        full.narrow(1, 1, 2)?.narrow(0, 4, 0)?,
     ];
-    let vars: candle_core::Result<Vec<Tensor>> = empties
-        .iter()
-        .map(|x| Ok(Var::from_tensor(&x.contiguous()?)?.as_tensor().clone()))
-        .collect();
-    empties.extend(vars?);
+    // The same as views into a variable.
+    let learned = Var::ones((4, 3), dtype, device)?;
+    empties.push(learned.narrow(0, 4, 0)?);
+    empties.push(learned.narrow(1, 1, 2)?.narrow(0, 4, 0)?);
+    empties.push(learned.t()?.narrow(0, 1, 0)?);
     Ok(empties)
 }
 

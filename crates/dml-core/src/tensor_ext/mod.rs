@@ -20,6 +20,7 @@ use candle_core::Tensor;
 use dml_kernels::PairMask;
 use dml_kernels::soft_histogram::SoftBins;
 
+use crate::fused::whole;
 use crate::{Error, Result};
 
 pub use sum_within::PartialSum;
@@ -157,87 +158,116 @@ pub trait TensorExt {
 
 impl TensorExt for Tensor {
     fn normalize(&self, p: f64) -> Result<Tensor> {
-        check_matrix("embeddings", self)?;
-        normalize::normalize(self, p)
+        let x = whole(self)?;
+        check_matrix("embeddings", &x)?;
+        normalize::normalize(&x, p)
     }
 
     fn row_norms(&self, p: f64) -> Result<Tensor> {
-        check_matrix("embeddings", self)?;
-        normalize::row_norms(self, p)
+        let x = whole(self)?;
+        check_matrix("embeddings", &x)?;
+        normalize::row_norms(&x, p)
     }
 
     fn pairwise_dot(&self, reference: &Tensor) -> Result<Tensor> {
-        check_pair(self, reference)?;
-        pairwise::pairwise_dot(self, reference)
+        let (x, reference) = pair(self, reference)?;
+        check_pair(&x, &reference)?;
+        pairwise::pairwise_dot(&x, &reference)
     }
 
     fn pairwise_lp(&self, reference: &Tensor, p: f64) -> Result<Tensor> {
-        check_pair(self, reference)?;
-        pairwise::pairwise_lp(self, reference, p)
+        let (x, reference) = pair(self, reference)?;
+        check_pair(&x, &reference)?;
+        pairwise::pairwise_lp(&x, &reference, p)
     }
 
     fn pairwise_squared(&self, reference: &Tensor) -> Result<Tensor> {
-        check_pair(self, reference)?;
-        pairwise::pairwise_squared(self, reference)
+        let (x, reference) = pair(self, reference)?;
+        check_pair(&x, &reference)?;
+        pairwise::pairwise_squared(&x, &reference)
     }
 
     fn divide_rows(&self, divisors: &Tensor) -> Result<Tensor> {
-        check_matrix("x", self)?;
-        divide_rows::divide_rows(self, divisors)
+        let x = whole(self)?;
+        check_matrix("x", &x)?;
+        divide_rows::divide_rows(&x, divisors)
     }
 
     fn pick(&self, rows: &[u32], columns: &[u32]) -> Result<Tensor> {
-        check_matrix("matrix", self)?;
-        pick::pick(self, rows, columns)
+        let x = whole(self)?;
+        check_matrix("matrix", &x)?;
+        pick::pick(&x, rows, columns)
     }
 
     fn hinge(&self) -> Result<Tensor> {
-        elementwise::hinge(self)
+        let x = whole(self)?;
+        elementwise::hinge(&x)
     }
 
     fn softplus(&self) -> Result<Tensor> {
-        elementwise::softplus(self)
+        let x = whole(self)?;
+        elementwise::softplus(&x)
     }
 
     fn magnitude(&self) -> Result<Tensor> {
-        elementwise::magnitude(self)
+        let x = whole(self)?;
+        elementwise::magnitude(&x)
     }
 
     fn power(&self, exponent: f64) -> Result<Tensor> {
-        elementwise::power(self, exponent)
+        let x = whole(self)?;
+        elementwise::power(&x, exponent)
     }
 
     fn masked_logsumexp(&self, keep: Option<&Tensor>, add_one: bool) -> Result<Tensor> {
-        check_matrix("x", self)?;
-        log_sum_exp::masked_logsumexp(self, keep, add_one)
+        let x = whole(self)?;
+        check_matrix("x", &x)?;
+        log_sum_exp::masked_logsumexp(&x, keep, add_one)
     }
 
     fn sum_within(&self, low: Option<f64>, high: Option<f64>) -> Result<PartialSum> {
-        sum_within::sum_within(self, low, high)
+        let x = whole(self)?;
+        sum_within::sum_within(&x, low, high)
     }
 
     fn sum_by_group(&self, groups: &[u32], count: usize) -> Result<Tensor> {
-        sum_by_group::sum_by_group(self, groups, count)
+        let x = whole(self)?;
+        sum_by_group::sum_by_group(&x, groups, count)
     }
 
     fn soft_histograms(&self, pairs: &PairMask, bins: SoftBins) -> Result<(Tensor, Tensor)> {
-        check_matrix("x", self)?;
-        soft_histograms::soft_histograms(self, pairs, bins)
+        let x = whole(self)?;
+        check_matrix("x", &x)?;
+        soft_histograms::soft_histograms(&x, pairs, bins)
     }
 
     fn transposed(&self) -> Result<Tensor> {
-        check_matrix("x", self)?;
-        transposed::transposed(self)
+        let x = whole(self)?;
+        check_matrix("x", &x)?;
+        transposed::transposed(&x)
     }
 
     fn inverse(&self) -> Result<Tensor> {
-        check_matrix("x", self)?;
-        inverse::inverse(self)
+        let x = whole(self)?;
+        check_matrix("x", &x)?;
+        inverse::inverse(&x)
     }
 
     fn attached_zero(&self) -> Result<Tensor> {
-        elementwise::attached_zero(self)
+        let x = whole(self)?;
+        elementwise::attached_zero(&x)
     }
+}
+
+/// Both sides of a comparison as [`whole`] tensors; rows compared among themselves stay one tensor.
+fn pair(query: &Tensor, reference: &Tensor) -> Result<(Tensor, Tensor)> {
+    let whole_query = whole(query)?;
+    let reference = if query.id() == reference.id() {
+        whole_query.clone()
+    } else {
+        whole(reference)?
+    };
+    Ok((whole_query, reference))
 }
 
 fn check_matrix(arg: &'static str, tensor: &Tensor) -> Result<()> {

@@ -77,6 +77,9 @@ fn of_rows(calls: &mut Calls) {
     calls.add("divisor_gradient", || {
         drop(divided_rows::divisor_gradient(&SIX, &FIVE, &[1.; 3], 2));
     });
+    calls.add("rows_not_finite", || {
+        drop(finite::rows_not_finite(&FIVE, 2))
+    });
     calls.add("zip_map", || {
         drop(elementwise::zip_map(&SIX, &FIVE, |x, _| x))
     });
@@ -553,7 +556,8 @@ fn every_public_kernel_refuses_slices_that_do_not_fit() {
 }
 
 /// Public functions that read slices of any length.
-const ANY_LENGTH: [&str; 11] = [
+const ANY_LENGTH: [&str; 12] = [
+    "all_finite",
     "bins",
     "gradient",
     "histogram_of",
