@@ -20,6 +20,10 @@ ZERO_ROW = (
     "PML divides rows by at least 1e-12, so that the gradient of a row of zeros is 1e12 times the one that reaches it; "
     "alt.*: a row of zeros has gradient 0"
 )
+NAN_ROW = (
+    "PML loses NaN in comparisons, or leaves the gradient of the other rows finite; alt.*: the loss of a batch in which a "
+    "row is NaN is NaN, with gradient NaN in every row"
+)
 
 reference, target = sys.argv[1:3]
 sys.path.insert(0, reference)
@@ -127,6 +131,21 @@ def zero_rows(book):
 
 
 def nan_rows(book):
+    def of_rows_alone(_, out):
+        """the weights of the classes take no part where nothing can be said of the rows"""
+        out.pop("grad.param.W", None)
+
+    def alt(case):
+        nan = float("nan")
+        gradient = torch.full_like(case["out"]["grad.embeddings"], nan)
+        return {"out.loss": torch.tensor([nan]), "grad.embeddings": gradient}
+
+    def add(name, text, make):
+        book.add(
+            "loss", name, f"nan-row{text}", "one embedding is NaN", make, exact=True, allow_nan=True,
+            one_precision=True, check=of_rows_alone, disputed=NAN_ROW, alt=alt,
+        )
+
     for name in ("ArcFaceLoss", "CosFaceLoss", "SphereFaceLoss", "LargeMarginSoftmaxLoss"):
         for text, p in {"2": 2, "3": 3}.items():
 
@@ -135,10 +154,16 @@ def nan_rows(book):
                 tensors["in.embeddings"][1] = float("nan")
                 return config, tensors
 
-            book.add(
-                "loss", name, f"nan-row-cosp{text}", "one embedding is NaN, and so are the mean and its gradient there",
-                make, allow_nan=True, one_precision=True, exact=True,
-            )
+            add(name, f"-cosp{text}", make)
+    for name in ("CircleLoss", "ContrastiveLoss", "MultiSimilarityLoss", "NTXentLoss", "SupConLoss", "TripletMarginLoss"):
+
+        def make_pairs(data, name=name):
+            labels = data.labels(data.n(), c=3, min_count=2)
+            rows = data.emb(labels, 6)
+            rows[1] = float("nan")
+            return full(name), {"in.embeddings": rows, "in.labels": labels}
+
+        add(name, "", make_pairs)
 
 
 def pack(folder, path):
