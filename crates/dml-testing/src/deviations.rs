@@ -37,17 +37,19 @@ const DEVIATIONS: &[(&str, &str)] = &[
     ),
 ];
 
+/// Cases without input, in which the reference refuses to build what we build; unit tests use it.
+const BUILT: &[&str] = &["error/SelfSupervisedLoss/unsupported-vicregloss"];
+
+/// Whether a case only asks for the refusal of something that we build.
+pub(crate) fn is_built(case: &Case) -> bool {
+    BUILT.contains(&case.path.as_str())
+}
+
 /// The same where the file does not mark the reference's answer as disputed.
-const UNMARKED: &[(&str, &str)] = &[
-    (
-        "loss/CrossBatchMemory/ncaloss-",
-        "a row's own copy in the memory is no neighbour of the row",
-    ),
-    (
-        "error/SelfSupervisedLoss/unsupported-vicregloss",
-        "VICRegLoss compares two views row by row, which is what SelfSupervisedLoss has",
-    ),
-];
+const UNMARKED: &[(&str, &str)] = &[(
+    "loss/CrossBatchMemory/ncaloss-",
+    "a row's own copy in the memory is no neighbour of the row",
+)];
 
 /// Why the answer to a case may differ from the reference's; `None` if it may not.
 #[must_use]

@@ -25,8 +25,10 @@ fn config(name: &str) -> LossConfig {
     let mut text = LossKind::sizes(name, 2, 3);
     text.insert("name".to_owned(), name.into());
     let required = match name {
-        "CrossBatchMemory" | "SelfSupervisedLoss" => json!({"loss": "NTXentLoss"}),
-        "MultipleLosses" => json!({"losses": ["ContrastiveLoss", "SupConLoss"]}),
+        "CrossBatchMemory" | "SelfSupervisedLoss" => json!({"loss": {"name": "NTXentLoss"}}),
+        "MultipleLosses" => {
+            json!({"losses": [{"name": "ContrastiveLoss"}, {"name": "SupConLoss"}]})
+        }
         // Far enough for negatives to count.
         "SignalToNoiseRatioContrastiveLoss" => json!({"neg_margin": 9.0}),
         "RankedListLoss" => json!({"margin": 0.4, "Tn": 10.0}),
@@ -105,9 +107,9 @@ fn a_weight_changes_the_loss_or_is_refused() {
 #[test]
 fn a_wrapper_reads_what_its_loss_reads() {
     let wrapped = [
-        r#"{"name": "CrossBatchMemory", "loss": "TripletMarginLoss", "embedding_size": 3}"#,
-        r#"{"name": "MultipleLosses", "losses": ["ContrastiveLoss", "TripletMarginLoss"]}"#,
-        r#"{"name": "MultipleLosses", "losses": [{"name": "CrossBatchMemory", "loss": "NCALoss", "embedding_size": 3}]}"#,
+        r#"{"name": "CrossBatchMemory", "loss": {"name": "TripletMarginLoss"}, "embedding_size": 3}"#,
+        r#"{"name": "MultipleLosses", "losses": [{"name": "ContrastiveLoss"}, {"name": "TripletMarginLoss"}]}"#,
+        r#"{"name": "MultipleLosses", "losses": [{"name": "CrossBatchMemory", "loss": {"name": "NCALoss"}, "embedding_size": 3}]}"#,
     ];
     for text in wrapped {
         let config = LossConfig::from_json(text).unwrap();
