@@ -111,8 +111,8 @@ pub(crate) fn doubles(tensor: &Tensor) -> Result<Vec<f64>> {
 
 /// Whether every number of a tensor on the CPU is finite.
 fn is_finite(tensor: &Tensor) -> Result<bool> {
-    let single = |x: &[f32]| all(x, |x| x.is_finite());
-    let double = |x: &[f64]| all(x, |x| x.is_finite());
+    let single = |x: &[f32]| all(x, f32::is_finite);
+    let double = |x: &[f64]| all(x, f64::is_finite);
     Ok(match on_host(tensor, single, double)? {
         Some(finite) => finite,
         None => {
