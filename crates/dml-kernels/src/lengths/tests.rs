@@ -20,8 +20,8 @@ use crate::triplet_margin::{TripletMargin, TripletPenalty};
 use crate::triplet_ranges::{GapInterval, TripletRanges};
 use crate::{
     AngularTriplets, MatrixGradient, PairMask, Side, Triangle, TripletWalk, column_groups,
-    divided_rows, elementwise, hamming, int8, inverse, kmeans, log_sum_exp, max_pool2d, normalize,
-    pairwise_dot, row_values, softmax,
+    divided_rows, elementwise, finite, hamming, int8, inverse, kmeans, log_sum_exp, max_pool2d,
+    normalize, pairwise_dot, row_values, softmax,
 };
 
 /// The message that a call panics with.
