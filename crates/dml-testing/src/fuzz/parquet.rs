@@ -2,11 +2,10 @@
 
 use dml::data::Manifest;
 
-use super::csv::used;
-use super::scratch::with_file;
+use super::csv::{MEMORY, used};
 
 pub(super) fn run(bytes: &[u8]) {
-    with_file("table.parquet", bytes, |path| used(Manifest::read(path)));
+    used(Manifest::parse("table.parquet", bytes, MEMORY));
 }
 
 /// Two columns and four, text and numbers, with and without a dictionary; written by pyarrow.
