@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
 use dml_core::fused::{Element, with_slice};
-use dml_core::kernels::nearest::{Nearest, closest_of_rows};
-use dml_core::{Distance, Order, Result, check, for_element};
+use dml_core::kernels::nearest::{Nearest, closest_of_numbers};
+use dml_core::{Distance, Error, Order, Result, check, for_element};
 
 use crate::index_file::{self, Header, IndexFileError, Loaded, Stored};
 use crate::knn_index::{checked_threshold, kept_rows};
-use crate::rows::checked_rows;
+use crate::rows::{check_finite, checked_rows};
 use crate::{KnnIndex, Neighbors, NeighborsWithin, OwnRow};
 
 /// Entries of the distance matrix that are in memory at a time, where the configuration leaves it open.
@@ -36,8 +36,8 @@ pub struct CustomKNNConfig {
 ///
 /// Rows are kept on the device of the first of them, where they are compared.
 ///
-/// A distance that is not a number counts as further than every other, and is never within a threshold. A file holds the
-/// references and not the distance: it is loaded into an index of the distance that it was saved from.
+/// A distance that is not a number has no place in an order: a search that meets one is an error. A file holds the references
+/// and not the distance: it is loaded into an index of the distance that it was saved from.
 #[derive(Clone, Debug)]
 pub struct CustomKNN {
     batch_size: Option<usize>,
@@ -49,7 +49,7 @@ impl CustomKNN {
     /// An index without references.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if `batch_size` is 0.
+    /// [`Error::InvalidParameter`] if `batch_size` is 0.
     pub fn new(config: CustomKNNConfig, distance: Arc<dyn Distance>) -> Result<Self> {
         let batch_size = config.batch_size;
         let batch_size = batch_size.map(|size| check::at_least_one("batch_size", size));
@@ -62,12 +62,16 @@ impl CustomKNN {
 
     /// Rows that can be compared with those that are there, on their device.
     fn checked(&self, arg: &'static str, rows: &Tensor) -> Result<Tensor> {
-        let Some(references) = &self.references else {
-            return checked_rows(arg, rows, None, None);
+        let rows = match &self.references {
+            None => checked_rows(arg, rows, None, None)?,
+            Some(references) => {
+                let (dim, dtype) = (references.dims()[1], references.dtype());
+                let rows = checked_rows(arg, rows, Some(dim), Some(dtype))?;
+                rows.to_device(references.device())?
+            }
         };
-        let (dim, dtype) = (references.dims()[1], references.dtype());
-        let rows = checked_rows(arg, rows, Some(dim), Some(dtype))?;
-        Ok(rows.to_device(references.device())?)
+        check_finite(arg, &rows)?;
+        Ok(rows)
     }
 
     /// The distance matrix on the CPU, a block of queries at a time: `take` gets the first query and the matrix.
@@ -154,13 +158,16 @@ impl KnnIndex for CustomKNN {
                 _ => threshold,
             };
             let matrix = matrix.to_dtype(DType::F64)?;
+            let mut all_numbers = true;
             with_slice::<f64, _>(&matrix, |matrix| {
                 for (q, row) in (start..).zip(matrix.chunks_exact(references.dims()[0])) {
                     let own = own.of(q);
                     let mut found: Vec<(f64, u32)> = (0..)
                         .zip(row)
                         .map(|(r, value)| (sign * value + 0.0, r))
-                        .filter(|(key, r)| *key <= sign * threshold && own != Some(*r))
+                        .filter(|(_, r)| own != Some(*r))
+                        .inspect(|(key, _)| all_numbers &= !key.is_nan())
+                        .filter(|(key, _)| *key <= sign * threshold)
                         .collect();
                     found.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
                     within.indices.extend(found.iter().map(|(_, r)| *r));
@@ -168,7 +175,12 @@ impl KnnIndex for CustomKNN {
                     within.distances.extend(values);
                     within.offsets.push(within.indices.len());
                 }
-            })
+            })?;
+            if all_numbers {
+                Ok(())
+            } else {
+                Err(no_number())
+            }
         })?;
         Ok(within)
     }
@@ -227,6 +239,7 @@ impl KnnIndex for CustomKNN {
             return Err(IndexFileError::kind(path, "an index of the same kind"));
         }
         let shape = (header.rows as usize, header.dim as usize);
+        let content = IndexFileError::content(path);
         let references = match rows {
             _ if header.rows == 0 => None,
             Loaded::None => None,
@@ -236,9 +249,12 @@ impl KnnIndex for CustomKNN {
                 return Err(IndexFileError::kind(path, "rows of float32 or float64"));
             }
         };
-        self.references = references
-            .transpose()
-            .map_err(|error| IndexFileError::content(path)(error.into()))?;
+        let references = references.transpose();
+        let references = references.map_err(|error| content(error.into()))?;
+        if let Some(references) = &references {
+            check_finite("references", references).map_err(content)?;
+        }
+        self.references = references;
         Ok(())
     }
 
@@ -254,6 +270,14 @@ impl KnnIndex for CustomKNN {
     }
 }
 
+fn no_number() -> Error {
+    Error::InvalidParameter {
+        name: "distance",
+        value: f64::NAN,
+        expected: "numbers",
+    }
+}
+
 fn closest<T: Element>(
     matrix: &Tensor,
     k: usize,
@@ -261,9 +285,10 @@ fn closest<T: Element>(
     own: impl Fn(usize) -> Option<u32> + Sync,
 ) -> Result<Nearest> {
     let references = matrix.dims()[1];
-    with_slice::<T, _>(matrix, |matrix| {
-        closest_of_rows(matrix, references, k, largest_first, own)
-    })
+    let nearest = with_slice::<T, _>(matrix, |matrix| {
+        closest_of_numbers(matrix, references, k, largest_first, own)
+    })?;
+    nearest.ok_or_else(no_number)
 }
 
 #[cfg(test)]

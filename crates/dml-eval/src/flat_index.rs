@@ -6,25 +6,31 @@
 //! Cosine             q·r / (‖q‖ ‖r‖)    largest first; 0 for a zero row
 //! ```
 //!
+//! A cosine is that of the rows' directions however long they are, and lies in [−1, 1]: what rounding takes out of that range
+//! is put to its end, and counts as a tie there. Where rows are kept in half precision, the kept rows stand for directions
+//! of length 1. Squares of double precision must be finite: numbers go up to 1e150.
+//!
 //! Every pair is accounted for, at the speed of a matrix product: see [`dml_core::kernels::nearest`]. Queries on a CUDA
 //! device are searched there, to the same result.
 
+mod clamped;
 mod on_device;
 mod on_disk;
 
 use std::borrow::Cow;
+use std::fmt;
 use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
 use dml_core::fused::with_slice;
-use dml_core::kernels::nearest::{Affinity, References, dot, squared_distance};
-use dml_core::{Error, Result, TensorExt};
+use dml_core::kernels::nearest::{Affinity, References, Within, dot, squared_distance};
+use dml_core::{Error, Result};
 use half::f16;
 
 use crate::half_rows::HalfRows;
 use crate::index_file::{self, IndexFileError};
-use crate::knn_index::{checked_threshold, kept_rows};
-use crate::rows::{check_finite, checked_rows};
+use crate::knn_index::{check_count, checked_threshold, kept_rows};
+use crate::rows::{check_squares, checked_rows, finite_rows, unit_rows};
 use crate::{KnnIndex, Neighbors, NeighborsWithin, OwnRow};
 
 /// What makes a reference of a [`FlatIndex`] close; [formulas](self).
@@ -85,7 +91,7 @@ pub enum RowStorage {
 /// assert_eq!(found.distances, [1., 2.]);
 /// # Ok::<(), dml_core::Error>(())
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct FlatIndex {
     metric: FlatMetric,
     storage: RowStorage,
@@ -93,8 +99,20 @@ pub struct FlatIndex {
     on_device: on_device::Copies,
 }
 
+/// What the index is, without its numbers.
+impl fmt::Debug for FlatIndex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FlatIndex")
+            .field("metric", &self.metric)
+            .field("storage", &self.storage)
+            .field("rows", &self.len())
+            .field("dim", &self.dim())
+            .finish_non_exhaustive()
+    }
+}
+
 /// References in the precision in which they are kept.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 enum Rows {
     #[default]
     None,
@@ -149,14 +167,13 @@ impl FlatIndex {
             (Rows::None, RowStorage::AsGiven) => None,
             _ => Some(DType::F32),
         };
-        let rows = checked_rows(arg, rows, self.dim(), dtype)?.to_device(&Device::Cpu)?;
-        match rows.dtype() {
-            DType::F64 => check_finite::<f64>(arg, &rows)?,
-            _ => check_finite::<f32>(arg, &rows)?,
-        }
         match self.metric {
-            FlatMetric::Cosine => rows.normalize(2.0),
-            FlatMetric::SquaredEuclidean | FlatMetric::InnerProduct => Ok(rows),
+            FlatMetric::Cosine => unit_rows(&finite_rows(arg, rows, self.dim(), dtype)?),
+            FlatMetric::SquaredEuclidean | FlatMetric::InnerProduct => {
+                let rows = checked_rows(arg, rows, self.dim(), dtype)?.to_device(&Device::Cpu)?;
+                check_squares(arg, &rows)?;
+                Ok(rows)
+            }
         }
     }
 
@@ -174,9 +191,10 @@ impl FlatIndex {
 
     /// What orders references, the smaller the closer: of a prepared query and a row, which must be there.
     pub(crate) fn key(&self, query: &[f32], row: usize) -> f64 {
-        let key = |row: &[f32]| match self.affinity() {
-            Affinity::SquaredEuclidean => squared_distance(query, row),
-            Affinity::InnerProduct => -dot(query, row),
+        let key = |row: &[f32]| match self.metric {
+            FlatMetric::SquaredEuclidean => squared_distance(query, row),
+            FlatMetric::InnerProduct => -dot(query, row),
+            FlatMetric::Cosine => (-dot(query, row)).clamp(-1.0, 1.0),
         };
         match &self.rows {
             Rows::F32(rows) => key(rows.row(row)),
@@ -192,6 +210,7 @@ impl FlatIndex {
         if count == 0 {
             return Ok(());
         }
+        check_count(self.len(), count)?;
         // What can fail comes before anything is changed: an index that refuses rows does not remember their width.
         let half = match self.storage {
             RowStorage::Float16 => with_slice(rows, rounded)??,
@@ -213,6 +232,15 @@ impl FlatIndex {
             }
             Rows::F32(references) => with_slice(rows, |rows| references.extend(rows)),
             Rows::F64(references) => with_slice(rows, |rows| references.extend(rows)),
+        }
+    }
+
+    /// A row that must be there, if rows are kept in single precision.
+    #[cfg(feature = "usearch")]
+    pub(crate) fn single_row(&self, row: usize) -> &[f32] {
+        match &self.rows {
+            Rows::F32(rows) => rows.row(row),
+            Rows::None | Rows::F16(_) | Rows::F64(_) => &[],
         }
     }
 
@@ -239,6 +267,51 @@ impl FlatIndex {
             }
         }
         Ok(())
+    }
+
+    /// The nearest of prepared queries, which are the `given` ones, by their keys as they are.
+    fn search_prepared(
+        &self,
+        given: &Tensor,
+        queries: &Tensor,
+        k: usize,
+        own: OwnRow<'_>,
+    ) -> Result<Neighbors> {
+        if let Some(found) = self.search_on_device(given, queries, k, own)? {
+            return Ok(found);
+        }
+        let affinity = self.affinity();
+        let own = |q| own.of(q);
+        let nearest = match &self.rows {
+            Rows::None => Ok(Default::default()),
+            Rows::F16(rows) => with_slice(queries, |q| rows.nearest(q, k, affinity, own)),
+            Rows::F32(rows) => with_slice(queries, |q| rows.nearest(q, k, affinity, own)),
+            Rows::F64(rows) => with_slice(queries, |q| rows.nearest(q, k, affinity, own)),
+        }?;
+        Ok(Neighbors {
+            distances: nearest.values,
+            indices: nearest.indices,
+            k,
+        })
+    }
+
+    /// All references of prepared queries within a threshold, by their keys as they are.
+    fn within_prepared(
+        &self,
+        queries: &Tensor,
+        threshold: f64,
+        own: impl Fn(usize) -> Option<u32> + Sync,
+    ) -> Result<Within> {
+        let affinity = self.affinity();
+        match &self.rows {
+            Rows::None => Ok(Within {
+                offsets: vec![0; queries.dims()[0] + 1],
+                ..Within::default()
+            }),
+            Rows::F16(rows) => with_slice(queries, |q| rows.within(q, threshold, affinity, own)),
+            Rows::F32(rows) => with_slice(queries, |q| rows.within(q, threshold, affinity, own)),
+            Rows::F64(rows) => with_slice(queries, |q| rows.within(q, threshold, affinity, own)),
+        }
     }
 
     fn affinity(&self) -> Affinity {
@@ -272,27 +345,12 @@ impl KnnIndex for FlatIndex {
         let given = queries;
         let queries = self.prepare("queries", queries)?;
         own.check(queries.dims()[0], self.len(), k)?;
-        let affinity = self.affinity();
-        if let Some(found) = self.search_on_device(given, &queries, k, own)? {
-            return Ok(found);
+        match self.metric {
+            FlatMetric::Cosine => self.search_clamped(given, &queries, k, own),
+            FlatMetric::SquaredEuclidean | FlatMetric::InnerProduct => {
+                self.search_prepared(given, &queries, k, own)
+            }
         }
-        let nearest = match &self.rows {
-            Rows::None => Ok(Default::default()),
-            Rows::F16(rows) => {
-                with_slice(&queries, |q| rows.nearest(q, k, affinity, |q| own.of(q)))
-            }
-            Rows::F32(rows) => {
-                with_slice(&queries, |q| rows.nearest(q, k, affinity, |q| own.of(q)))
-            }
-            Rows::F64(rows) => {
-                with_slice(&queries, |q| rows.nearest(q, k, affinity, |q| own.of(q)))
-            }
-        }?;
-        Ok(Neighbors {
-            distances: nearest.values,
-            indices: nearest.indices,
-            k,
-        })
     }
 
     fn search_within(
@@ -304,13 +362,12 @@ impl KnnIndex for FlatIndex {
         let threshold = checked_threshold(threshold)?;
         let queries = self.prepare("queries", queries)?;
         own.check_rows(queries.dims()[0], self.len())?;
-        let affinity = self.affinity();
         let own = |q| own.of(q);
-        let within = match &self.rows {
-            Rows::None => return Ok(NeighborsWithin::none(queries.dims()[0])),
-            Rows::F16(rows) => with_slice(&queries, |q| rows.within(q, threshold, affinity, own)),
-            Rows::F32(rows) => with_slice(&queries, |q| rows.within(q, threshold, affinity, own)),
-            Rows::F64(rows) => with_slice(&queries, |q| rows.within(q, threshold, affinity, own)),
+        let within = match self.metric {
+            FlatMetric::Cosine => self.within_clamped(&queries, threshold, own),
+            FlatMetric::SquaredEuclidean | FlatMetric::InnerProduct => {
+                self.within_prepared(&queries, threshold, own)
+            }
         }?;
         Ok(NeighborsWithin {
             offsets: within.offsets,

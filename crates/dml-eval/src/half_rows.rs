@@ -8,7 +8,7 @@ use rayon::prelude::*;
 const SPAN: usize = 1 << 15;
 
 /// Rows `[rows, dim]` of 16-bit numbers.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct HalfRows {
     rows: Vec<f16>,
     dim: usize,

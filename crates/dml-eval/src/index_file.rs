@@ -7,7 +7,8 @@
 //! trailer   CRC-32 of the payload
 //! ```
 //!
-//! All numbers are little-endian. A file is written beside its place, brought to the disk, and moved there: who reads sees
+//! There is a row if and only if there is a coordinate, and the length of the payload is that of as many numbers as rows and
+//! coordinates make; no index has more than 2³² − 1 rows. All numbers are little-endian. A file is written beside its place, brought to the disk, and moved there: who reads sees
 //! the old one or the new one. When read, its length is compared with what the header says before any memory is asked for.
 
 use std::fs::{self, File};
@@ -21,6 +22,8 @@ const MAGIC: &[u8; 8] = b"DMLINDEX";
 const VERSION: u32 = 1;
 const HEADER: usize = 64;
 const TRAILER: usize = 4;
+/// The element type of a payload that is no rows of numbers.
+const BYTES: u32 = 4;
 
 /// Why an index could not be saved or loaded.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +79,14 @@ pub enum IndexFileError {
         /// What can be loaded.
         expected: &'static str,
     },
+    /// The file holds a graph of neighbours that no index can have written.
+    #[error("{}: its graph {fault}", path.display())]
+    Graph {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with the graph.
+        fault: &'static str,
+    },
     /// The rows can't be those of an index.
     #[error("{}: expected the rows of an index", path.display())]
     Content {
@@ -98,6 +109,14 @@ impl IndexFileError {
         Self::Kind {
             path: path.to_owned(),
             expected,
+        }
+    }
+
+    #[cfg(feature = "usearch")]
+    pub(crate) fn graph(path: &Path) -> impl Fn(&'static str) -> Self {
+        move |fault| Self::Graph {
+            path: path.to_owned(),
+            fault,
         }
     }
 
@@ -125,7 +144,10 @@ pub(crate) struct Header {
 pub(crate) const FLAT: u32 = 1;
 pub(crate) const CUSTOM: u32 = 2;
 pub(crate) const QUANTIZED: u32 = 3;
+/// A graph alone, in which every row is a node: written up to version 0.1 of this crate.
 pub(crate) const USEARCH: u32 = 4;
+/// A graph, and which rows are which of its nodes.
+pub(crate) const GRAPH: u32 = 5;
 
 /// Rows as they are stored.
 #[derive(Clone, Copy, Debug)]
@@ -157,7 +179,7 @@ impl Stored<'_> {
             Self::F32(_) => 2,
             Self::F64(_) => 3,
             #[cfg(any(test, feature = "usearch"))]
-            Self::Bytes(_) => 4,
+            Self::Bytes(_) => BYTES,
         }
     }
 
@@ -216,8 +238,15 @@ pub(crate) fn save(path: &Path, header: Header, rows: Stored<'_>) -> Result<(), 
 /// Reads what [`save`] has written.
 pub(crate) fn load(path: &Path) -> Result<(Header, Loaded), IndexFileError> {
     let failed = IndexFileError::io(path);
+    let metadata = fs::metadata(path).map_err(&failed)?;
+    if !metadata.is_file() {
+        // A pipe would be waited for.
+        return Err(IndexFileError::NotAnIndex {
+            path: path.to_owned(),
+        });
+    }
+    let got = metadata.len();
     let mut file = File::open(path).map_err(&failed)?;
-    let got = fs::metadata(path).map_err(&failed)?.len();
     let mut bytes = [0; HEADER];
     match file.read_exact(&mut bytes) {
         Ok(()) => {}
@@ -242,7 +271,7 @@ pub(crate) fn load(path: &Path) -> Result<(Header, Loaded), IndexFileError> {
         1 => 2,
         2 => 4,
         3 => 8,
-        4 => 1,
+        BYTES => 1,
         _ => {
             return Err(IndexFileError::kind(
                 path,
@@ -251,15 +280,25 @@ pub(crate) fn load(path: &Path) -> Result<(Header, Loaded), IndexFileError> {
         }
     };
     let numbers = u128::from(header.rows) * u128::from(header.dim);
-    if numbers * size != u128::from(length) || (header.dim == 0) != (header.rows == 0) {
+    let bytes = numbers.checked_mul(size).unwrap_or(u128::MAX);
+    // Rows without a type of their numbers can't be there either.
+    let is_odd = (header.dim == 0) != (header.rows == 0) || (size == 0 && numbers > 0);
+    if bytes != u128::from(length) || is_odd {
         return Err(IndexFileError::Length {
             path: path.to_owned(),
-            expected: u64::try_from(numbers * size).unwrap_or(u64::MAX),
+            expected: u64::try_from(bytes).unwrap_or(u64::MAX),
             got: length,
         });
     }
+    // Where the payload is bytes, its rows are counted by who reads them.
+    if element != BYTES && header.rows > u64::from(u32::MAX) {
+        return Err(IndexFileError::kind(path, "at most 4,294,967,295 rows"));
+    }
     // No more than the file has, which has been made sure of.
-    let mut payload = vec![0; length as usize];
+    let mut payload = Vec::new();
+    let room = payload.try_reserve_exact(length as usize);
+    room.map_err(|error| failed(io::Error::new(io::ErrorKind::OutOfMemory, error)))?;
+    payload.resize(length as usize, 0);
     file.read_exact(&mut payload).map_err(&failed)?;
     let mut trailer = [0; TRAILER];
     file.read_exact(&mut trailer).map_err(&failed)?;
@@ -273,7 +312,7 @@ pub(crate) fn load(path: &Path) -> Result<(Header, Loaded), IndexFileError> {
         0 => Loaded::None,
         1 => Loaded::F16(numbers_of(&payload, f16::from_le_bytes)),
         2 => Loaded::F32(numbers_of(&payload, f32::from_le_bytes)),
-        4 => Loaded::Bytes(payload),
+        BYTES => Loaded::Bytes(payload),
         _ => Loaded::F64(numbers_of(&payload, f64::from_le_bytes)),
     };
     Ok((header, rows))

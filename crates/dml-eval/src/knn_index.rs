@@ -18,7 +18,8 @@ pub trait KnnIndex: Debug + Send + Sync {
     ///
     /// # Errors
     /// [`Error::Shape`] unless they are `[rows, dim]` with the `dim` of those that are there, [`Error::DType`] if
-    /// they are of another element type, [`Error::InvalidParameter`] if a number is not finite.
+    /// they are of another element type, [`Error::InvalidParameter`] if a number is not finite (or, of double precision,
+    /// above 1e150), or there would be more than 2³² − 1 rows.
     fn add(&mut self, references: &Tensor) -> Result<()>;
 
     /// The `k` nearest references of every query, except the one that `own` names. Ties go to the lower row. Of no
@@ -26,7 +27,8 @@ pub trait KnnIndex: Debug + Send + Sync {
     ///
     /// # Errors
     /// As [`add`](KnnIndex::add), [`Error::InvalidParameter`] if `k` is 0 or larger than the number of references
-    /// that a query may find, [`Error::Length`] and [`Error::Index`] if `own` does not fit the rows.
+    /// that a query may find, or queries times `k` is above 2³², [`Error::Length`] and [`Error::Index`] if `own` does not
+    /// fit the rows.
     fn search_others(&self, queries: &Tensor, k: usize, own: OwnRow<'_>) -> Result<Neighbors>;
 
     /// The `k` nearest references of every query. Ties go to the lower row.
@@ -82,6 +84,21 @@ pub trait KnnIndex: Debug + Send + Sync {
     fn to_empty(&self) -> Box<dyn KnnIndex>;
 }
 
+/// Neighbours that one search gives at most: 48 GiB of them.
+const MOST_NEIGHBORS: u128 = 1 << 32;
+
+/// Whether an index of `rows` references can have `more`: row numbers are of 32 bits.
+pub(crate) fn check_count(rows: usize, more: usize) -> Result<()> {
+    if rows.saturating_add(more) > u32::MAX as usize {
+        return Err(Error::InvalidParameter {
+            name: "references",
+            value: more as f64,
+            expected: "at most 4,294,967,295 rows in all",
+        });
+    }
+    Ok(())
+}
+
 /// Which reference is the query itself, and must not be its own neighbour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OwnRow<'a> {
@@ -106,6 +123,13 @@ impl OwnRow<'_> {
     /// Checks `own` and `k` against the numbers of rows.
     pub(crate) fn check(self, queries: usize, references: usize, k: usize) -> Result<()> {
         self.check_rows(queries, references)?;
+        if queries as u128 * k as u128 > MOST_NEIGHBORS {
+            return Err(Error::InvalidParameter {
+                name: "k",
+                value: k as f64,
+                expected: "at most 4,294,967,296 neighbours in all; search for fewer queries at a time",
+            });
+        }
         let excludes = (0..queries).any(|q| self.of(q).is_some());
         if k == 0 || k > references.saturating_sub(usize::from(excludes)) {
             return Err(Error::InvalidParameter {

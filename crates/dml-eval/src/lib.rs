@@ -14,6 +14,7 @@ mod neighbors;
 pub mod quantized_index;
 mod rows;
 mod saved_index;
+mod scale;
 mod usearch_config;
 #[cfg(feature = "usearch")]
 pub mod usearch_index;

@@ -15,7 +15,7 @@ use dml_core::{Error, Result};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::rows::{check_finite, checked_rows, doubles_on_cpu};
+use crate::rows::{check_finite, double_rows};
 
 /// Directions beyond those asked for, which hasten the iteration.
 const SPARE: usize = 8;
@@ -55,9 +55,7 @@ impl Pca {
     /// floating-point type, [`Error::InvalidParameter`] if one is not finite or `components` is not from 1 to
     /// `min(rows, dim)`.
     pub fn fit(rows: &Tensor, components: usize, standardize: bool) -> Result<Self> {
-        let rows = checked_rows("rows", rows, None, None)?;
-        let rows = doubles_on_cpu(&rows)?;
-        check_finite::<f64>("rows", &rows)?;
+        let rows = double_rows("rows", rows, None)?;
         let (count, dim) = rows.dims2()?;
         if components == 0 || components > count.min(dim) {
             return Err(Error::InvalidParameter {
@@ -92,15 +90,18 @@ impl Pca {
     /// The rows `[rows, dim]` in the principal components `[rows, components]`, in double precision on the CPU.
     ///
     /// # Errors
-    /// As [`fit`](Pca::fit); the rows must have the `dim` of those that it was fitted with.
+    /// As [`fit`](Pca::fit): a row that is not finite is an error. The rows must have the `dim` of those that it was fitted
+    /// with.
     pub fn transform(&self, rows: &Tensor) -> Result<Tensor> {
-        let rows = checked_rows("rows", rows, Some(self.mean.dims()[1]), None)?;
-        let rows = doubles_on_cpu(&rows)?;
+        let rows = double_rows("rows", rows, Some(self.mean.dims()[1]))?;
         let mut rows = rows.broadcast_sub(&self.mean)?;
         if let Some(scale) = &self.scale {
             rows = rows.broadcast_mul(scale)?;
         }
-        Ok(rows.matmul(&self.directions)?)
+        let projected = rows.matmul(&self.directions)?;
+        // A column of next to no deviation divides by it.
+        check_finite("projected rows", &projected)?;
+        Ok(projected)
     }
 
     /// The variance along each component, largest first.
@@ -331,6 +332,13 @@ mod tests {
             Err(Error::Shape { .. })
         ));
         assert!(Pca::fit(&(&rows / 0.0)?, 1, false).is_err());
+        for odd in [f64::NAN, f64::INFINITY, 1e200] {
+            let odd = Tensor::new(&[[1.0, odd, 1.0]], &Device::Cpu)?;
+            for refused in [pca.transform(&odd).err(), Pca::fit(&odd, 1, true).err()] {
+                let named = matches!(refused, Some(Error::InvalidParameter { name: "rows", .. }));
+                assert!(named, "{refused:?}");
+            }
+        }
         Ok(())
     }
 }

@@ -9,9 +9,14 @@
 //! search of few queries waits for is memory, and codes are a quarter or a 32nd of it. Neighbours that the codes do not
 //! bring among the candidates are missed: the larger `rescore`, the fewer.
 //!
+//! Codes are compared in single precision. Rows that are very long or short are coded times one power of two; a query whose
+//! squared distances from the rows single precision can't tell apart is searched for exactly.
+//!
 //! Signs tell how alike rows are in direction: binary codes are for embeddings around the origin and of about the same
 //! length.
 
+use std::fmt;
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use candle_core::Tensor;
@@ -25,10 +30,14 @@ use rayon::prelude::*;
 use crate::flat_index::{FlatIndex, FlatMetric, RowStorage};
 use crate::index_file::{self, IndexFileError};
 use crate::knn_index::kept_rows;
+use crate::scale::{self, Scale, length};
 use crate::{KnnIndex, Neighbors, NeighborsWithin, OwnRow};
 
 /// Distances of codes that are in memory at a time.
 const ENTRIES: usize = 1 << 22;
+
+/// The powers of two of the longest row, with which rows are coded as they are.
+const ORDINARY: RangeInclusive<i32> = -40..=40;
 
 /// What stands for a row when candidates are searched; see the [module](self).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -84,19 +93,34 @@ impl Default for QuantizedIndexConfig {
 /// assert_eq!((found.indices[0], found.distances[0]), (2, 1.0));
 /// # Ok::<(), dml_core::Error>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct QuantizedIndex {
     rows: FlatIndex,
     codes: Encoded,
     rescore: usize,
 }
 
+/// What the index is, without its numbers.
+impl fmt::Debug for QuantizedIndex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QuantizedIndex")
+            .field("codes", &self.codes.kind())
+            .field("rescore", &self.rescore)
+            .field("rows", &self.rows)
+            .finish_non_exhaustive()
+    }
+}
+
 /// The codes of all references.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 enum Encoded {
     Int8 {
         rows: Int8Rows,
         squared_norms: Vec<f32>,
+        /// The length of the longest row so far.
+        longest: f64,
+        /// What the rows are multiplied by.
+        scale: Scale,
     },
     Binary(Vec<u8>),
 }
@@ -107,6 +131,8 @@ impl Encoded {
             Codes::Int8 => Self::Int8 {
                 rows: Int8Rows::default(),
                 squared_norms: Vec::new(),
+                longest: 0.0,
+                scale: Scale::default(),
             },
             Codes::Binary => Self::Binary(Vec::new()),
         }
@@ -125,8 +151,27 @@ impl Encoded {
             Self::Int8 {
                 rows,
                 squared_norms,
+                longest,
+                scale,
             } => {
-                let codes = int8::quantize(new, dim);
+                if rows.steps.is_empty() {
+                    *longest = 0.0;
+                }
+                let before = *longest;
+                *longest = before.max(scale::longest(new, dim));
+                if before == 0.0 || !scale.holds(*longest) {
+                    let fresh = Scale::new(*longest, ORDINARY, 0);
+                    let more = Scale {
+                        exponent: fresh.exponent - scale.exponent,
+                    };
+                    if more != Scale::default() {
+                        rows.steps = more.apply(&rows.steps).into_owned();
+                        *squared_norms = more.apply(&more.apply(squared_norms)).into_owned();
+                    }
+                    *scale = fresh;
+                }
+                let new = scale.apply(new);
+                let codes = int8::quantize(&new, dim);
                 rows.codes.extend(codes.codes);
                 rows.steps.extend(codes.steps);
                 let norms = new.chunks_exact(dim).map(|row| dot(row, row) as f32);
@@ -141,12 +186,23 @@ impl Encoded {
             Self::Int8 {
                 rows,
                 squared_norms,
+                ..
             } => {
                 retain_rows(&mut rows.codes, keep);
                 retain_rows(&mut rows.steps, keep);
                 retain_rows(squared_norms, keep);
             }
             Self::Binary(codes) => retain_rows(codes, keep),
+        }
+    }
+
+    /// Whether distances from a query can be told apart by the codes.
+    fn reach(&self, query: &[f32], metric: FlatMetric) -> bool {
+        match (self, metric) {
+            (Self::Int8 { scale, .. }, FlatMetric::SquaredEuclidean) => {
+                scale.reaches(length(query))
+            }
+            _ => true,
         }
     }
 
@@ -158,8 +214,22 @@ impl Encoded {
             Self::Int8 {
                 rows,
                 squared_norms,
+                scale,
+                ..
             } => {
-                let queries = int8::quantize(queries, dim);
+                let queries = match metric {
+                    FlatMetric::SquaredEuclidean => scale.apply(queries),
+                    // A query's products keep their order whatever it is multiplied by.
+                    FlatMetric::InnerProduct | FlatMetric::Cosine => queries
+                        .chunks_exact(dim)
+                        .flat_map(|query| {
+                            Scale::new(length(query), ORDINARY, 0)
+                                .apply(query)
+                                .into_owned()
+                        })
+                        .collect(),
+                };
+                let queries = int8::quantize(&queries, dim);
                 let mut products = int8::products(&queries.codes, &rows.codes, dim);
                 products
                     .par_chunks_exact_mut(rows.steps.len())
@@ -194,7 +264,7 @@ impl QuantizedIndex {
     /// An index without references.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if `rescore` is 0.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if `rescore` is outside of its range.
     pub fn new(config: QuantizedIndexConfig) -> Result<Self> {
         Ok(Self {
             rescore: check::at_least_one("rescore", config.rescore)?,
@@ -297,6 +367,18 @@ impl KnnIndex for QuantizedIndex {
                 }
             }
         })?;
+        let far: Vec<usize> = with_slice::<f32, _>(&queries, |queries| {
+            let queries = queries.chunks_exact(dim).enumerate();
+            let far = queries.filter(|(_, query)| !self.codes.reach(query, metric));
+            far.map(|(q, _)| q).collect()
+        })?;
+        for q in far {
+            let query = queries.narrow(0, q, 1)?;
+            let own = [own.of(q)];
+            let exact = self.rows.search_others(&query, k, OwnRow::Rows(&own))?;
+            found.indices[q * k..(q + 1) * k].copy_from_slice(&exact.indices);
+            found.distances[q * k..(q + 1) * k].copy_from_slice(&exact.distances);
+        }
         Ok(found)
     }
 

@@ -32,7 +32,7 @@ pub fn load_index(path: &Path) -> Result<Box<dyn KnnIndex>, IndexFileError> {
     Ok(match header.kind {
         index_file::FLAT => Box::new(FlatIndex::from_file(path, header.kind, &header, rows)?),
         index_file::QUANTIZED => Box::new(QuantizedIndex::from_file(path, &header, rows)?),
-        index_file::USEARCH => return graph(path, &header, rows),
+        index_file::USEARCH | index_file::GRAPH => return graph(path, &header, rows),
         _ => {
             return Err(IndexFileError::kind(
                 path,
@@ -67,7 +67,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("graph");
         let header = Header {
-            kind: index_file::USEARCH,
+            kind: index_file::GRAPH,
             dim: 1,
             rows: 3,
             ..Header::default()

@@ -19,11 +19,13 @@ use dml_core::{Error, Result, check};
 use rayon::prelude::*;
 
 use crate::Pca;
-use crate::rows::{check_finite, checked_rows, doubles_on_cpu};
+use crate::rows::double_rows;
 
 /// Iterations in which rows are drawn together more than they should be, so that clusters find their place.
 const EXAGGERATED: usize = 250;
 const EXAGGERATION: f64 = 12.0;
+/// Rows at most: their affinities take 6 GiB.
+const MOST_ROWS: usize = 20_000;
 
 /// Knobs of [`TSne`].
 #[derive(Clone, Debug, PartialEq)]
@@ -67,7 +69,7 @@ pub struct TSne {
 
 impl TSne {
     /// # Errors
-    /// [`Error::InvalidParameter`] if the perplexity is not above 1, or there is no iteration.
+    /// [`Error::InvalidParameter`] if the perplexity is not above 1, or the number of iterations is outside of its range.
     pub fn new(config: TSneConfig) -> Result<Self> {
         check::count("iterations", config.iterations, 100_000)?;
         if !(config.perplexity > 1.0 && config.perplexity <= check::LARGEST) {
@@ -84,12 +86,12 @@ impl TSne {
     ///
     /// # Errors
     /// [`Error::Shape`] unless they are `[rows, dim]`, [`Error::DType`] unless they are of a floating-point type,
-    /// [`Error::InvalidParameter`] if one is not finite, or the perplexity is not less than a third of the rows.
+    /// [`Error::InvalidParameter`] if one is not finite or above 1e150, there are more than 20,000, or the perplexity is not
+    /// less than a third of their number.
     pub fn fit(&self, rows: &Tensor) -> Result<Tensor> {
-        let rows = checked_rows("rows", rows, None, None)?;
-        let rows = doubles_on_cpu(&rows)?;
-        check_finite::<f64>("rows", &rows)?;
+        let rows = double_rows("rows", rows, None)?;
         let (count, dim) = rows.dims2()?;
+        check::count_from("rows", count, 0, MOST_ROWS)?;
         if 3.0 * self.config.perplexity >= count as f64 {
             return Err(Error::InvalidParameter {
                 name: "perplexity",

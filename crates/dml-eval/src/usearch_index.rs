@@ -4,24 +4,40 @@
 //! find the nearest. Malkov and Yashunin, "Efficient and robust approximate nearest neighbor search using Hierarchical
 //! Navigable Small World graphs" (2016, arXiv:1603.09320), by the library `usearch`.
 //!
-//! Rows are in memory twice: in the graph, and beside it, where those that are found are measured exactly. A file holds the
-//! graph as the library writes it, behind the checksums of every [index file](crate::index_file): they tell accidents, and a
-//! file from somebody who means harm should not be loaded.
+//! Rows are in memory twice: in the graph, and beside it, where those that are found are measured exactly. Equal rows are one
+//! node of the graph: copies of a row don't push others out of reach. The graph compares in single precision. Rows that are
+//! long or short enter it times a power of two, and a query is searched for exactly where single precision can't tell its
+//! neighbours apart: where more rows than a walk finds are equally far, or where the query is by far longer or shorter than
+//! the rows.
+//!
+//! Any number of threads may search at the same time; of more than there are cores, some wait. A file holds the graph as the
+//! library writes it, behind the checksums of every [index file](crate::index_file). Checksums tell accidents; against a file
+//! from somebody who means harm, every size, level and link of the graph is checked before the library reads it.
+
+mod equal_rows;
+mod graph;
+mod graph_bytes;
+mod on_disk;
+mod walk;
 
 use std::fmt;
 use std::path::Path;
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use dml_core::fused::with_slice;
-use dml_core::{Error, Result, check};
+use dml_core::{Result, check};
 use rayon::prelude::*;
-use usearch::{Index, IndexOptions, MetricKind, ScalarKind};
 
 use crate::flat_index::{FlatIndex, FlatMetric};
-use crate::index_file::{self, Header, IndexFileError, Loaded, Stored};
-use crate::knn_index::kept_rows;
-use crate::rows::check_finite;
+use crate::index_file::{self, Header, IndexFileError, Stored};
+use crate::knn_index::{check_count, kept_rows};
+use crate::scale::{Scale, longest};
 use crate::{KnnIndex, Neighbors, NeighborsWithin, OwnRow, UsearchIndexConfig};
+use equal_rows::EqualRows;
+use graph::Graph;
+
+/// Candidates that a walk may keep at most; the graph has room for that many for every caller.
+const MOST_CANDIDATES: usize = 1 << 20;
 
 /// Approximate nearest neighbours of single precision; their distances are exact. See the [module](self).
 ///
@@ -39,10 +55,12 @@ use crate::{KnnIndex, Neighbors, NeighborsWithin, OwnRow, UsearchIndexConfig};
 pub struct UsearchIndex {
     config: UsearchIndexConfig,
     rows: FlatIndex,
-    graph: Option<Index>,
-    /// The key in the graph of every row, ascending: what is removed leaves a gap.
-    keys: Vec<u64>,
-    next_key: u64,
+    graph: Option<Graph>,
+    nodes: EqualRows,
+    /// The length of the longest row so far.
+    longest: f64,
+    /// What rows are multiplied by in the graph.
+    scale: Scale,
 }
 
 impl fmt::Debug for UsearchIndex {
@@ -54,27 +72,14 @@ impl fmt::Debug for UsearchIndex {
     }
 }
 
-/// What the library says, as an error of a tensor operation.
-fn failed(error: impl std::error::Error + Send + Sync + 'static) -> Error {
-    candle_core::Error::wrap(error).into()
-}
-
-/// The largest number of candidates of a search; the graph allocates that many for every thread.
-const MOST_CANDIDATES: usize = 1 << 20;
-
-/// Threads that may use a graph at the same time.
-fn threads() -> usize {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    cores.max(rayon::current_num_threads())
-}
-
 impl UsearchIndex {
     /// An index without references.
     ///
     /// # Errors
     /// [`Error::InvalidParameter`] if a knob is outside of its range.
     pub fn new(config: UsearchIndexConfig) -> Result<Self> {
-        check::count_from("connectivity", config.connectivity, 2, 1024)?;
+        let most = graph_bytes::MOST_CONNECTED;
+        check::count_from("connectivity", config.connectivity, 2, most)?;
         check::count("expansion_add", config.expansion_add, MOST_CANDIDATES)?;
         check::count("expansion_search", config.expansion_search, MOST_CANDIDATES)?;
         Ok(Self::empty(config))
@@ -85,8 +90,9 @@ impl UsearchIndex {
             rows: FlatIndex::new(config.metric),
             config,
             graph: None,
-            keys: Vec::new(),
-            next_key: 0,
+            nodes: EqualRows::default(),
+            longest: 0.0,
+            scale: Scale::default(),
         }
     }
 
@@ -99,7 +105,7 @@ impl UsearchIndex {
     /// Searches among so many candidates from now on: more find more and take longer. The graph stays as it is.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] if it is 0.
+    /// [`Error::InvalidParameter`] unless it is from 1 to 1,048,576.
     ///
     /// ```
     /// use dml_eval::{UsearchIndex, UsearchIndexConfig};
@@ -113,104 +119,91 @@ impl UsearchIndex {
         check::count("expansion_search", candidates, MOST_CANDIDATES)?;
         self.config.expansion_search = candidates;
         if let Some(graph) = &self.graph {
-            graph.change_expansion_search(candidates);
+            graph.set_expansion_search(candidates);
         }
         Ok(())
     }
 
-    fn new_graph(&self, dim: usize) -> Result<Index> {
-        let metric = match self.config.metric {
-            FlatMetric::SquaredEuclidean => MetricKind::L2sq,
-            // Rows have length 1 where the cosine is meant.
-            FlatMetric::InnerProduct | FlatMetric::Cosine => MetricKind::IP,
-        };
-        let options = IndexOptions {
-            dimensions: dim,
-            metric,
-            quantization: ScalarKind::F32,
-            connectivity: self.config.connectivity,
-            expansion_add: self.config.expansion_add,
-            expansion_search: self.config.expansion_search,
-            multi: false,
-        };
-        Index::new(&options).map_err(failed)
-    }
-
-    fn row_of(&self, key: u64) -> Option<u32> {
-        self.keys.binary_search(&key).ok().map(|row| row as u32)
-    }
-
-    /// The `k` nearest of one query that the graph finds, by their exact keys; fewer if it does not find as many.
-    fn walk(
-        &self,
-        graph: &Index,
-        query: &[f32],
-        k: usize,
-        own: Option<u32>,
-    ) -> Result<Vec<(f64, u32)>> {
-        // One more, for the one that may be the query itself.
-        let found = graph.search(query, k + 1).map_err(failed)?;
-        let rows = found.keys.iter().filter_map(|key| self.row_of(*key));
-        let others = rows.filter(|row| own != Some(*row));
-        let mut measured: Vec<(f64, u32)> = others
-            .map(|row| (self.rows.key(query, row as usize), row))
-            .collect();
-        measured.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-        measured.truncate(k);
-        Ok(measured)
-    }
-
-    /// The index of a file, with the file's metric and links, and default knobs otherwise.
-    pub(crate) fn from_file(
-        path: &Path,
-        header: &Header,
-        bytes: Loaded,
-    ) -> std::result::Result<Self, IndexFileError> {
-        let (Some(metric), Loaded::Bytes(bytes)) = (FlatMetric::of_file(header.metric), bytes)
-        else {
-            return Err(IndexFileError::kind(path, "an index of the same kind"));
-        };
-        let config = UsearchIndexConfig {
-            metric,
-            ..Default::default()
-        };
-        Self::empty(config).parse(path, header, &bytes)
-    }
-
-    fn parse(
-        &self,
-        path: &Path,
-        header: &Header,
-        bytes: &[u8],
-    ) -> std::result::Result<Self, IndexFileError> {
-        let content = IndexFileError::content(path);
-        let mut loaded = Self::empty(self.config.clone());
-        if header.rows == 0 {
-            return Ok(loaded);
+    /// The scale for rows whose longest one has that length.
+    fn scale_for(&self, longest: f64) -> Scale {
+        match self.config.metric {
+            // The library takes products from 1: shorter rows would lose digits of theirs.
+            FlatMetric::InnerProduct => Scale::new(longest, walk::LONG, *walk::LONG.start()),
+            FlatMetric::SquaredEuclidean | FlatMetric::Cosine => Scale::new(longest, -40..=40, 0),
         }
-        let unreadable = |error| content(failed(error));
-        let metadata = Index::metadata_from_buffer(bytes).map_err(unreadable)?;
-        let dim = metadata.dimensions as usize;
-        let graph = loaded.new_graph(dim).map_err(&content)?;
-        graph.load_from_buffer(bytes).map_err(unreadable)?;
-        graph
-            .reserve_capacity_and_threads(graph.size(), threads())
-            .map_err(unreadable)?;
-        loaded.next_key = header.extra;
-        loaded.keys = (0..header.extra)
-            .filter(|key| graph.contains(*key))
-            .collect();
-        let mut rows = vec![0f32; loaded.keys.len() * dim];
-        for (key, row) in loaded.keys.iter().zip(rows.chunks_exact_mut(dim.max(1))) {
-            graph.get(*key, row).map_err(unreadable)?;
+    }
+
+    /// Puts rows, by their nodes' keys, into a graph.
+    fn insert(&self, graph: &Graph, new: &[(u32, u32)]) -> Result<()> {
+        graph.reserve(new.len())?;
+        let add = |(key, row): &(u32, u32)| {
+            graph.add(*key, &self.scale.apply(self.rows.single_row(*row as usize)))
+        };
+        if self.config.parallel_build {
+            new.par_iter().try_for_each(add)
+        } else {
+            new.iter().try_for_each(add)
         }
-        let rows = Tensor::from_vec(rows, (loaded.keys.len(), dim), &Device::Cpu);
-        let rows = rows.map_err(|error| content(error.into()))?;
-        check_finite::<f32>("references", &rows).map_err(&content)?;
-        // As they are: rows of length 1 would not be the same after another division.
-        loaded.rows.keep(&rows).map_err(&content)?;
-        loaded.graph = Some(graph);
-        Ok(loaded)
+    }
+
+    /// Enters rows that are kept already, from `first` on, whose longest one has that length.
+    fn enter(&mut self, first: usize, longest: f64, dim: usize) -> Result<()> {
+        let rows = &self.rows;
+        let row_at = |row: u32| rows.single_row(row as usize);
+        let mut new = Vec::new();
+        for row in first..rows.len() {
+            if let Some(key) = self.nodes.add(row_at) {
+                new.push((key, row as u32));
+            }
+        }
+        let before = self.longest;
+        self.longest = before.max(longest);
+        let is_new_to_lengths = before == 0.0 || !self.scale.holds(self.longest);
+        let scale = if is_new_to_lengths {
+            self.scale_for(self.longest)
+        } else {
+            self.scale
+        };
+        match &self.graph {
+            Some(graph) if scale == self.scale => self.insert(graph, &new),
+            _ => {
+                let before = std::mem::replace(&mut self.scale, scale);
+                let graph = self.all_in_a_graph(dim);
+                if graph.is_err() {
+                    self.scale = before;
+                }
+                self.graph = Some(graph?);
+                Ok(())
+            }
+        }
+    }
+
+    /// A new graph of all rows that are kept.
+    fn all_in_a_graph(&self, dim: usize) -> Result<Graph> {
+        let graph = Graph::new(&self.config, dim)?;
+        self.insert(&graph, &self.nodes.first_rows())?;
+        Ok(graph)
+    }
+
+    /// Takes rows out of everything but the graph, and their nodes out of that.
+    fn take_out(&mut self, rows: &[u32], keep: &[bool]) -> Result<usize> {
+        let gone = self.rows.remove(rows)?;
+        let keys = self.nodes.retain(keep);
+        if self.rows.is_empty() {
+            // The next rows may be of another width.
+            *self = Self::empty(self.config.clone());
+            return Ok(gone);
+        }
+        let Some(graph) = &self.graph else {
+            return Ok(gone);
+        };
+        for key in keys {
+            // A node that stays has no rows: walks pass over it, and its key is not given again.
+            if graph.remove(key).is_ok() && !graph.contains(key) {
+                self.nodes.free(key);
+            }
+        }
+        Ok(gone)
     }
 }
 
@@ -221,36 +214,20 @@ impl KnnIndex for UsearchIndex {
         if count == 0 {
             return Ok(());
         }
-        let graph = match self.graph.take() {
-            Some(graph) => graph,
-            None => self.new_graph(dim)?,
-        };
-        let first = self.next_key;
-        let insert = |graph: &Index| -> Result<()> {
-            graph
-                .reserve_capacity_and_threads(graph.size() + count, threads())
-                .map_err(failed)?;
-            with_slice::<f32, _>(&new, |new| {
-                let add = |(key, row): (u64, &[f32])| graph.add(first + key, row).map_err(failed);
-                if self.config.parallel_build {
-                    let rows = new.par_chunks_exact(dim).enumerate();
-                    rows.try_for_each(|(key, row)| add((key as u64, row)))
-                } else {
-                    (0..).zip(new.chunks_exact(dim)).try_for_each(add)
-                }
-            })?
-        };
-        let inserted = insert(&graph);
-        self.graph = Some(graph);
-        // Keys that a failure leaves in the graph belong to no row, and are never given again.
-        self.next_key += count as u64;
-        inserted?;
+        let first = self.rows.len();
+        check_count(first, count)?;
+        let longest = with_slice::<f32, _>(&new, |new| longest(new, dim))?;
         self.rows.keep(&new)?;
-        self.keys.extend(first..self.next_key);
-        Ok(())
+        let entered = self.enter(first, longest, dim);
+        if entered.is_err() {
+            let rows: Vec<u32> = (first as u32..self.rows.len() as u32).collect();
+            let keep: Vec<bool> = (0..self.rows.len()).map(|row| row < first).collect();
+            self.take_out(&rows, &keep)?;
+        }
+        entered
     }
 
-    /// Where the walk finds fewer than `k`, the query is searched for exactly.
+    /// Where the walk finds fewer than `k`, or can't tell which they are, the query is searched for exactly.
     fn search_others(&self, queries: &Tensor, k: usize, own: OwnRow<'_>) -> Result<Neighbors> {
         let queries = self.rows.prepare_single("queries", queries)?;
         let (count, dim) = queries.dims2()?;
@@ -263,23 +240,23 @@ impl KnnIndex for UsearchIndex {
             let queries = queries.par_chunks_exact(dim).enumerate();
             queries.map(walk).collect::<Result<Vec<_>>>()
         })??;
+        let astray: Vec<usize> = (0..count).filter(|q| found[*q].is_none()).collect();
+        let exact = self.search_exactly(&queries, &astray, k, own)?;
+        let mut exact = exact.iter();
         let metric = self.config.metric;
         let mut neighbors = Neighbors {
             distances: Vec::with_capacity(count * k),
             indices: Vec::with_capacity(count * k),
             k,
         };
-        for (q, found) in found.into_iter().enumerate() {
-            if found.len() == k {
+        for found in found {
+            if let Some(found) = found {
                 let values = found.iter().map(|(key, _)| metric.value(*key));
                 neighbors.distances.extend(values);
                 neighbors.indices.extend(found.iter().map(|(_, row)| *row));
-            } else {
-                let own = [own.of(q)];
-                let query = queries.narrow(0, q, 1)?;
-                let exact = self.rows.search_others(&query, k, OwnRow::Rows(&own))?;
-                neighbors.distances.extend(exact.distances);
-                neighbors.indices.extend(exact.indices);
+            } else if let Some((rows, distances)) = exact.next() {
+                neighbors.distances.extend(distances);
+                neighbors.indices.extend(rows);
             }
         }
         Ok(neighbors)
@@ -296,52 +273,29 @@ impl KnnIndex for UsearchIndex {
     }
 
     fn remove(&mut self, rows: &[u32]) -> Result<usize> {
-        let (keep, gone) = kept_rows(rows, self.len())?;
-        if let Some(graph) = &self.graph {
-            let keys = self.keys.iter().zip(&keep);
-            for (key, _) in keys.filter(|(_, keep)| !**keep) {
-                graph.remove(*key).map_err(failed)?;
-            }
-        }
-        self.rows.remove(rows)?;
-        let keys = self.keys.iter().zip(&keep);
-        self.keys = keys
-            .filter(|(_, keep)| **keep)
-            .map(|(key, _)| *key)
-            .collect();
-        if self.keys.is_empty() {
-            // The next rows may be of another length.
-            (self.graph, self.next_key) = (None, 0);
-        }
-        Ok(gone)
+        let (keep, _) = kept_rows(rows, self.len())?;
+        self.take_out(rows, &keep)
     }
 
     fn save(&self, path: &Path) -> std::result::Result<(), IndexFileError> {
-        let mut bytes = Vec::new();
-        if let Some(graph) = &self.graph {
-            bytes.resize(graph.serialized_length(), 0);
-            let unwritable = |error| IndexFileError::content(path)(failed(error));
-            graph.save_to_buffer(&mut bytes).map_err(unwritable)?;
-        }
+        let bytes = self.to_bytes().map_err(IndexFileError::content(path))?;
         let header = Header {
-            kind: index_file::USEARCH,
+            kind: index_file::GRAPH,
             metric: self.config.metric as u32,
             dim: u64::from(!bytes.is_empty()),
             rows: bytes.len() as u64,
-            extra: self.next_key,
+            extra: 0,
         };
         index_file::save(path, header, Stored::Bytes(&bytes))
     }
 
     fn load(&mut self, path: &Path) -> std::result::Result<(), IndexFileError> {
         let (header, bytes) = index_file::load(path)?;
-        let Loaded::Bytes(bytes) = bytes else {
-            return Err(IndexFileError::kind(path, "an index of the same kind"));
-        };
-        if (header.kind, header.metric) != (index_file::USEARCH, self.config.metric as u32) {
+        let is_graph = matches!(header.kind, index_file::USEARCH | index_file::GRAPH);
+        if !is_graph || header.metric != self.config.metric as u32 {
             return Err(IndexFileError::kind(path, "a graph of the same metric"));
         }
-        *self = self.parse(path, &header, &bytes)?;
+        *self = Self::parse(self.config.clone(), path, &header, bytes)?;
         Ok(())
     }
 

@@ -11,7 +11,8 @@ use super::metric::{RankDepth, RankMetric};
 use super::named::AccuracyMetric;
 use super::relevance::{Relevance, relevance};
 use super::retrieval::RetrievalMetric;
-use super::score::{Accuracies, Score, class_means, mean};
+use super::score::{Accuracies, Score, class_means, mean, mean_of_classes};
+use crate::rows::{check_finite, checked_rows};
 use crate::{ClusterAgreement, ClusterMetric, Clusterer, Contingency, KMeans, KnnIndex, OwnRow};
 
 /// Neighbours that are in memory at a time.
@@ -221,7 +222,7 @@ impl AccuracyCalculator {
         let relation = batch.require_relation("AccuracyCalculator")?;
         let relevance = relevance(relation);
         let counted = self.counted_matches(relation, &relevance);
-        let mut per_query = vec![vec![f64::NAN; batch.queries()]; self.metrics.len()];
+        let mut per_query = vec![vec![None; batch.queries()]; self.metrics.len()];
         if !self.metrics.is_empty() && relevance.iter().any(|query| query.matches > 0) {
             self.rank(batch, relation, &relevance, &counted, &mut per_query)?;
         }
@@ -248,6 +249,9 @@ impl AccuracyCalculator {
         let table = if labels.is_empty() {
             None
         } else {
+            // Clusters that are given would not show it.
+            let embeddings = checked_rows("embeddings", batch.embeddings(), None, None)?;
+            check_finite("embeddings", &embeddings)?;
             let classes = Contingency::new(labels, labels)?.class_count();
             let clusters = self.clusterer.cluster(batch.embeddings(), classes)?;
             Some(Contingency::new(labels, clusters)?)
@@ -279,7 +283,7 @@ impl AccuracyCalculator {
         relation: &Relation,
         relevance: &[Relevance],
         counted: &[usize],
-        per_query: &mut [Vec<f64>],
+        per_query: &mut [Vec<Option<f64>>],
     ) -> Result<()> {
         let own: Vec<Option<u32>> = (0..batch.queries())
             .map(|q| relation.same_as(q).map(|r| r as u32))
@@ -302,7 +306,7 @@ impl AccuracyCalculator {
                 let own: Vec<Option<u32>> = queries.iter().map(|q| own[*q]).collect();
                 let rows = rows_of(batch.embeddings(), queries)?;
                 let found = index.search_others(&rows, k, OwnRow::Rows(&own))?;
-                let values: Vec<Vec<f64>> = found
+                let values: Vec<Vec<Option<f64>>> = found
                     .indices
                     .par_chunks_exact(k)
                     .zip(queries)
@@ -316,8 +320,8 @@ impl AccuracyCalculator {
                             .map(|metric| metric.of_query(&hits, counted[*q]))
                             .map(|value| {
                                 // Divided by a count of 0, of matches that are there.
-                                let beyond = counted[*q] == 0 && value.is_infinite();
-                                if beyond { f64::NAN } else { value }
+                                let beyond = counted[*q] == 0 && !value.is_finite();
+                                (!beyond).then_some(value)
                             })
                             .collect()
                     })
@@ -349,7 +353,8 @@ impl AccuracyCalculator {
         needed.min(allowed).min(findable).max(1)
     }
 
-    fn score(&self, metric: String, batch: &Batch, per_query: Vec<f64>) -> Result<Score> {
+    /// The score of what each query has, if it has something to find.
+    fn score(&self, metric: String, batch: &Batch, per_query: Vec<Option<f64>>) -> Result<Score> {
         let per_class = if self.config.avg_of_avgs || self.config.return_per_class {
             let labels = batch.labels().ok_or(Error::Missing {
                 component: "AccuracyCalculator",
@@ -360,7 +365,7 @@ impl AccuracyCalculator {
             Vec::new()
         };
         let value = if self.config.avg_of_avgs {
-            mean(per_class.iter().map(|(_, mean)| *mean))
+            mean_of_classes(&per_class)
         } else {
             mean(per_query.iter().copied())
         };
@@ -372,7 +377,10 @@ impl AccuracyCalculator {
             } else {
                 Vec::new()
             },
-            per_query,
+            per_query: per_query
+                .into_iter()
+                .map(|value| value.unwrap_or(f64::NAN))
+                .collect(),
         })
     }
 }

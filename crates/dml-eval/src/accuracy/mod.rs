@@ -6,7 +6,7 @@ mod label_relation;
 mod metric;
 mod named;
 mod own_rows;
-mod query_gallery;
+pub mod query_gallery;
 mod relevance;
 pub mod retrieval;
 mod score;

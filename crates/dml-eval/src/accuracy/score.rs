@@ -16,7 +16,8 @@ pub struct Score {
     /// The metric's name, such as `precision_at_1`.
     pub metric: String,
     /// The average over the queries that have a match, or over the classes' averages with `avg_of_avgs`; NaN if no
-    /// query has a match. For metrics of clusters, the number itself.
+    /// query has a match, or if a metric of your own gives no number for one that has. For metrics of clusters, the
+    /// number itself.
     pub value: f64,
     /// The average of each class in ascending order of labels, with `return_per_class`. Classes none of whose queries
     /// has a match are left out; if that is so for all of them, each is NaN. Empty for metrics of clusters.
@@ -61,24 +62,22 @@ impl<'a> IntoIterator for &'a Accuracies {
     }
 }
 
-/// The mean of what is not NaN; NaN if there is nothing.
-pub(super) fn mean(values: impl IntoIterator<Item = f64>) -> f64 {
+/// The mean of the values of queries that have one; NaN if none has, or one of the values is.
+pub(super) fn mean(values: impl IntoIterator<Item = Option<f64>>) -> f64 {
     let (mut sum, mut count) = (0.0, 0usize);
-    for value in values {
-        if !value.is_nan() {
-            sum += value;
-            count += 1;
-        }
+    for value in values.into_iter().flatten() {
+        sum += value;
+        count += 1;
     }
     sum / count as f64
 }
 
 /// The mean of each class, as [`Score::per_class`] has them.
-pub(super) fn class_means(labels: &Labels, per_query: &[f64]) -> Vec<(i64, f64)> {
+pub(super) fn class_means(labels: &Labels, per_query: &[Option<f64>]) -> Vec<(i64, f64)> {
     let mut classes: BTreeMap<i64, (f64, usize)> = BTreeMap::new();
     for (label, value) in labels.as_slice().iter().zip(per_query) {
         let (sum, count) = classes.entry(*label).or_default();
-        if !value.is_nan() {
+        if let Some(value) = value {
             *sum += value;
             *count += 1;
         }
@@ -91,6 +90,11 @@ pub(super) fn class_means(labels: &Labels, per_query: &[f64]) -> Vec<(i64, f64)>
         .collect()
 }
 
+/// The mean of the averages of [`class_means`].
+pub(super) fn mean_of_classes(classes: &[(i64, f64)]) -> f64 {
+    mean(classes.iter().map(|(_, mean)| Some(*mean)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,17 +102,19 @@ mod tests {
 
     #[test]
     fn means_leave_lone_queries_out() {
-        assert_eq!(mean([1.0, f64::NAN, 0.0]), 0.5);
-        assert!(mean([f64::NAN]).is_nan());
+        assert_eq!(mean([Some(1.0), None, Some(0.0)]), 0.5);
+        assert!(mean([None]).is_nan());
+        // A query that has something to find, and no number for it, is no lone one.
+        assert!(mean([Some(1.0), Some(f64::NAN)]).is_nan());
         let labels = [7i64, -1, 7, 3].into_labels().unwrap();
-        let means = class_means(&labels, &[1.0, 0.5, 0.0, f64::NAN]);
+        let means = class_means(&labels, &[Some(1.0), Some(0.5), Some(0.0), None]);
         assert_eq!(means, [(-1, 0.5), (7, 0.5)]);
     }
 
     #[test]
     fn where_all_are_lone_every_class_is_nan() {
         let labels = [2i64, 1, 2].into_labels().unwrap();
-        let means = class_means(&labels, &[f64::NAN; 3]);
+        let means = class_means(&labels, &[None; 3]);
         assert_eq!(
             means.iter().map(|(label, _)| *label).collect::<Vec<_>>(),
             [1, 2]

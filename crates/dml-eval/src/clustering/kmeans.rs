@@ -10,7 +10,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use super::Clusterer;
-use crate::rows::{check_finite, checked_rows};
+use crate::rows::{check_squares, checked_rows};
 
 /// Where the centroids begin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -94,7 +94,8 @@ impl KMeans {
     ///
     /// # Errors
     /// [`Error::Shape`] unless they are `[rows, dim]`, [`Error::DType`] unless they are of a floating-point type,
-    /// [`Error::InvalidParameter`] if one is not finite, or if there are fewer rows than clusters or no cluster.
+    /// [`Error::InvalidParameter`] if one is not finite or above 1e150, or if there are fewer rows than clusters or no
+    /// cluster.
     pub fn fit(&self, rows: &Tensor, clusters: usize) -> Result<RowClusters> {
         let rows = checked_rows("embeddings", rows, None, None)?.to_device(&Device::Cpu)?;
         if clusters == 0 || clusters > rows.dims()[0] {
@@ -108,7 +109,7 @@ impl KMeans {
     }
 
     fn fit_rows<T: Element>(&self, rows: &Tensor, clusters: usize) -> Result<RowClusters> {
-        check_finite::<T>("embeddings", rows)?;
+        check_squares("embeddings", rows)?;
         let dim = rows.dims()[1];
         let start = match self.config.start {
             KMeansStart::PlusPlus => Start::PlusPlus,

@@ -3,10 +3,10 @@
 use candle_core::Tensor;
 use dml_core::fused::with_slice;
 use dml_core::kernels::nearest::squared_distance;
-use dml_core::{Batch, Error, Result, TensorExt, Verdict, check};
+use dml_core::{Batch, Error, Result, Verdict, check};
 use rayon::prelude::*;
 
-use crate::rows::{check_finite, checked_rows, doubles_on_cpu};
+use crate::rows::{check_finite, checked_rows, doubles_on_cpu, unit_rows};
 
 /// Alignment of the [module](super): how far positive pairs are apart, 0 where each is one point. `alpha` 2 is usual.
 ///
@@ -29,9 +29,9 @@ use crate::rows::{check_finite, checked_rows, doubles_on_cpu};
 pub fn alignment(batch: &Batch, alpha: f64) -> Result<f64> {
     let alpha = check::positive("alpha", alpha)?;
     let relation = batch.require_relation("alignment")?;
-    let query = unit_rows(batch.embeddings())?;
+    let query = directions(batch.embeddings())?;
     let reference = match batch.reference() {
-        Some(reference) => unit_rows(reference)?,
+        Some(reference) => directions(reference)?,
         None => query.clone(),
     };
     let dim = query.dims()[1];
@@ -76,7 +76,7 @@ pub fn alignment(batch: &Batch, alpha: f64) -> Result<f64> {
 /// [`Error::InvalidParameter`] unless `t` is positive and the embeddings are finite.
 pub fn uniformity(embeddings: &Tensor, t: f64) -> Result<f64> {
     let t = check::positive("t", t)?;
-    let rows = unit_rows(embeddings)?;
+    let rows = directions(embeddings)?;
     let (count, dim) = rows.dims2()?;
     if count < 2 {
         return Err(Error::Unsupported {
@@ -111,11 +111,11 @@ fn added(a: (f64, f64), b: (f64, f64)) -> (f64, f64) {
 }
 
 /// Rows of length 1 in double precision; zero rows stay.
-fn unit_rows(rows: &Tensor) -> Result<Tensor> {
+fn directions(rows: &Tensor) -> Result<Tensor> {
     let rows = checked_rows("embeddings", rows, None, None)?;
     let rows = doubles_on_cpu(&rows)?;
-    check_finite::<f64>("embeddings", &rows)?;
-    rows.normalize(2.0)
+    check_finite("embeddings", &rows)?;
+    unit_rows(&rows)
 }
 
 #[cfg(test)]

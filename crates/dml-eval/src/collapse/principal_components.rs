@@ -5,7 +5,7 @@ use dml_core::fused::with_slice;
 use dml_core::{Error, Result};
 
 use super::eigenvalues::symmetric_eigenvalues;
-use crate::rows::{check_finite, checked_rows, doubles_on_cpu};
+use crate::rows::{double_rows, of_ordinary_size};
 
 /// PCF of the [module](super): the fewest principal components of `embeddings` `[rows, dim]` that hold at least `share` of
 /// their variance, as a share of `dim`; 0 where there is no variance.
@@ -32,9 +32,7 @@ pub fn principal_components_fraction(embeddings: &Tensor, share: f64) -> Result<
             expected: "a number above 0 and at most 1",
         });
     }
-    let rows = checked_rows("embeddings", embeddings, None, None)?;
-    let rows = doubles_on_cpu(&rows)?;
-    check_finite::<f64>("embeddings", &rows)?;
+    let rows = of_ordinary_size(&double_rows("embeddings", embeddings, None)?)?;
     let (count, dim) = rows.dims2()?;
     if count == 0 {
         return Ok(0.0);

@@ -5,7 +5,7 @@ use dml_core::Result;
 use dml_core::fused::with_slice;
 
 use super::eigenvalues::symmetric_eigenvalues;
-use crate::rows::{check_finite, checked_rows, doubles_on_cpu};
+use crate::rows::{double_rows, of_ordinary_size};
 
 /// `RankMe` of the [module](super): over how many directions `embeddings` `[rows, dim]` spread, from 1 to
 /// `min(rows, dim)`; 0 where all are zero.
@@ -27,9 +27,7 @@ use crate::rows::{check_finite, checked_rows, doubles_on_cpu};
 /// unless they are of a floating-point type, [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if one is not
 /// finite.
 pub fn rank_me(embeddings: &Tensor) -> Result<f64> {
-    let rows = checked_rows("embeddings", embeddings, None, None)?;
-    let rows = doubles_on_cpu(&rows)?;
-    check_finite::<f64>("embeddings", &rows)?;
+    let rows = of_ordinary_size(&double_rows("embeddings", embeddings, None)?)?;
     let (count, dim) = rows.dims2()?;
     if count == 0 {
         return Ok(0.0);

@@ -109,12 +109,12 @@ fn within_a_threshold_and_removed() -> Result<()> {
     let line = |places: &[f32]| Tensor::from_slice(places, (places.len(), 1), &Device::Cpu);
     let filled = |order| -> Result<CustomKNN> {
         let mut index = index(order, Some(1));
-        index.add(&line(&[0.0, 0.1, 0.3, f32::NAN])?)?;
+        index.add(&line(&[0.0, 0.1, 0.3, f32::MAX])?)?;
         Ok(index)
     };
     let mut smaller = filled(Order::SmallerIsCloser)?;
     let found = smaller.search_within(&line(&[0.0, 0.3])?, 0.1, OwnRow::None)?;
-    // 0.1 in single precision is within 0.1; what is not a number never is.
+    // 0.1 in single precision is within 0.1.
     assert_eq!(
         (&found.indices[..], &found.offsets[..]),
         (&[0, 1, 2][..], &[0, 2, 3][..])
@@ -147,5 +147,45 @@ fn rows_that_were_added_do_not_change_with_the_variable_they_were() -> Result<()
     let before = index.search(&query, 1)?;
     var.set(&Tensor::new(&[[9f32], [1.]], &Device::Cpu)?)?;
     assert_eq!(index.search(&query, 1)?, before);
+    Ok(())
+}
+
+/// The root of q₀ − r₀, which is no number where r₀ is larger.
+#[derive(Debug)]
+struct Root;
+
+impl Distance for Root {
+    fn matrix(&self, query: &Tensor, reference: Option<&Tensor>) -> Result<Tensor> {
+        let (q, r) = (query, reference.unwrap_or(query).t()?);
+        Ok(q.broadcast_sub(&r)?.sqrt()?)
+    }
+}
+
+#[test]
+fn a_distance_that_is_no_number_is_an_error() -> Result<()> {
+    let mut index = CustomKNN::new(CustomKNNConfig::default(), Arc::new(Root))?;
+    index.add(&Tensor::new(&[[0f32], [5.], [1.]], &Device::Cpu)?)?;
+    let queries = |place: f32| Tensor::new(&[[9f32], [place]], &Device::Cpu);
+    assert_eq!(index.search(&queries(6.)?, 1)?.indices, [1, 1]);
+    let odd = |error: Option<Error>| {
+        let is_odd = |error| {
+            matches!(
+                error,
+                Error::InvalidParameter {
+                    name: "distance",
+                    ..
+                }
+            )
+        };
+        error.is_some_and(is_odd)
+    };
+    assert!(odd(index.search(&queries(3.)?, 1).err()));
+    assert!(odd(index
+        .search_within(&queries(3.)?, 1.0, OwnRow::None)
+        .err()));
+    // The row that a query is itself plays no part.
+    let own = OwnRow::Rows(&[None, Some(1)]);
+    assert_eq!(index.search_others(&queries(3.)?, 1, own)?.indices, [1, 2]);
+    assert!(index.search_within(&queries(3.)?, 1.0, own).is_ok());
     Ok(())
 }

@@ -2,15 +2,17 @@
 
 use std::path::Path;
 
-use dml_core::fused::Element;
 use dml_core::kernels::Real;
 use dml_core::kernels::nearest::References;
-use dml_core::{Error, Result};
 
 use super::{FlatIndex, FlatMetric, RowStorage, Rows};
 use crate::KnnIndex;
 use crate::half_rows::HalfRows;
 use crate::index_file::{self, Header, IndexFileError, Loaded, Stored};
+use crate::rows::check_numbers;
+
+/// What a message calls the rows of a file.
+const REFERENCES: &str = "references";
 
 impl FlatIndex {
     /// Saves the rows under another kind, with what else that keeps.
@@ -61,11 +63,12 @@ impl FlatIndex {
         let checked = match &rows {
             Loaded::None => Ok(()),
             Loaded::Bytes(_) => return Err(IndexFileError::kind(path, "rows of numbers")),
-            Loaded::F16(rows) => {
-                checked_numbers::<f32>(&rows.iter().map(|x| x.to_f32()).collect::<Vec<f32>>())
-            }
-            Loaded::F32(rows) => checked_numbers(rows),
-            Loaded::F64(rows) => checked_numbers(rows),
+            Loaded::F16(rows) => check_numbers(
+                REFERENCES,
+                &rows.iter().map(|x| x.to_f32()).collect::<Vec<f32>>(),
+            ),
+            Loaded::F32(rows) => check_numbers(REFERENCES, rows),
+            Loaded::F64(rows) => check_numbers(REFERENCES, rows),
         };
         checked.map_err(IndexFileError::content(path))?;
         let rows = match rows {
@@ -85,22 +88,6 @@ impl FlatIndex {
             rows,
             on_device: Default::default(),
         })
-    }
-}
-
-/// What a file holds: rows of finite numbers, or nothing.
-fn checked_numbers<T: Element>(rows: &[T]) -> Result<()> {
-    match rows
-        .iter()
-        .map(|x| Real::to_f64(*x))
-        .find(|x| !x.is_finite())
-    {
-        None => Ok(()),
-        Some(value) => Err(Error::InvalidParameter {
-            name: "references",
-            value,
-            expected: "finite numbers",
-        }),
     }
 }
 

@@ -105,6 +105,189 @@ fn no_corruption_of_a_thousand_is_accepted() {
     }
 }
 
+/// Puts right the checksums of a file that has at least a header and a trailer.
+fn repair(bytes: &mut [u8]) {
+    let checksum = crc32fast::hash(&bytes[..HEADER - 4]);
+    bytes[HEADER - 4..HEADER].copy_from_slice(&checksum.to_le_bytes());
+    let end = bytes.len() - TRAILER;
+    let checksum = crc32fast::hash(&bytes[HEADER..end]);
+    bytes[end..].copy_from_slice(&checksum.to_le_bytes());
+}
+
+/// Numbers that sizes and counts are replaced by.
+const ODD: [u64; 13] = [
+    0,
+    1,
+    2,
+    7,
+    255,
+    1 << 15,
+    (1 << 16) - 1,
+    (1 << 31) - 1,
+    1 << 31,
+    (1 << 32) - 1,
+    1 << 40,
+    1 << 63,
+    u64::MAX,
+];
+
+/// Changes a whole file: a field of 1, 2, 4 or 8 bytes, some bytes, or its end.
+fn mutate(bytes: &mut Vec<u8>, rng: &mut ChaCha8Rng) {
+    let payload = bytes.len() - HEADER - TRAILER;
+    // Headers and the beginning of what they describe are where sizes stand.
+    let somewhere = |rng: &mut ChaCha8Rng, length: usize| match rng.random_range(0..3) {
+        0 => rng.random_range(8..HEADER - 4),
+        1 => HEADER + rng.random_range(0..payload.max(1).min(400)),
+        _ => rng.random_range(8..length - TRAILER),
+    };
+    for _ in 0..rng.random_range(1..4) {
+        let at = somewhere(rng, bytes.len());
+        let width = 1 << rng.random_range(0..4);
+        let end = (at + width).min(bytes.len() - TRAILER);
+        let number = match rng.random_range(0..4) {
+            0 => ODD[rng.random_range(0..ODD.len())],
+            1 => rng.random(),
+            _ => {
+                let mut number = [0; 8];
+                number[..end - at].copy_from_slice(&bytes[at..end]);
+                let step = rng.random_range(-20i64..20);
+                u64::from_le_bytes(number).wrapping_add_signed(step)
+            }
+        };
+        bytes[at..end].copy_from_slice(&number.to_le_bytes()[..end - at]);
+    }
+    if rng.random_range(0..6) == 0 {
+        // Another length, which the header says.
+        let length = rng.random_range(0..=payload + 40);
+        bytes.resize(HEADER + length, rng.random());
+        bytes[40..48].copy_from_slice(&(length as u64).to_le_bytes());
+        if bytes[12] >= 4 {
+            bytes[32..40].copy_from_slice(&(length as u64).to_le_bytes());
+        }
+        bytes.extend([0; TRAILER]);
+    }
+    repair(bytes);
+}
+
+/// Files of every kind of index that has them, with what wrote them.
+fn saved(folder: &Path) -> Vec<(Vec<u8>, Box<dyn KnnIndex>)> {
+    let path = folder.join("saved");
+    let mut files = Vec::new();
+    for (mut index, dtype) in indexes() {
+        let rows = rows().to_dtype(dtype).unwrap();
+        for round in 0..3 {
+            if round > 0 {
+                // Copies, and a node that is removed.
+                index.add(&rows).unwrap();
+                index.remove(&[3, 15]).unwrap();
+            } else {
+                index.add(&rows).unwrap();
+            }
+            index.save(&path).unwrap();
+            files.push((std::fs::read(&path).unwrap(), index.to_empty()));
+        }
+        let size = if dtype == candle_core::DType::F64 {
+            1e30
+        } else {
+            1e-20
+        };
+        let mut scaled = index.to_empty();
+        if scaled.add(&(&rows * size).unwrap()).is_ok() {
+            scaled.save(&path).unwrap();
+            files.push((std::fs::read(&path).unwrap(), scaled));
+        }
+    }
+    files
+}
+
+/// Uses an index in every way.
+fn exercise(mut index: Box<dyn KnnIndex>) {
+    for dtype in [candle_core::DType::F32, candle_core::DType::F64] {
+        let rows = rows().to_dtype(dtype).unwrap();
+        let some = index.len().min(3).max(1);
+        let _ = index.search(&rows, some);
+        let _ = index.search(&rows.narrow(0, 0, 1).unwrap(), index.len().max(1));
+        let _ = index.search_within(&rows, 1.0, crate::OwnRow::None);
+        let _ = index.add(&rows);
+        let _ = index.search(&rows, some);
+    }
+    let _ = index.remove(&[0]);
+    let _ = index.search(&rows(), 1);
+}
+
+#[test]
+fn files_with_changed_fields_and_right_checksums_are_refused_or_work() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mutated");
+    let files = saved(folder.path());
+    let mut rng = ChaCha8Rng::seed_from_u64(17);
+    let (mut refused, mut worked) = (0, 0);
+    for _ in 0..1500 {
+        let (whole, empty) = &files[rng.random_range(0..files.len())];
+        let mut bytes = whole.clone();
+        mutate(&mut bytes, &mut rng);
+        std::fs::write(&path, &bytes).unwrap();
+        let mut same = empty.to_empty();
+        match same.load(&path) {
+            Ok(()) => exercise(same),
+            Err(_) => assert!(same.is_empty()),
+        }
+        match load_index(&path) {
+            Ok(index) => {
+                worked += 1;
+                exercise(index);
+            }
+            Err(_) => refused += 1,
+        }
+    }
+    assert!(refused > 200 && worked > 200, "{refused} {worked}");
+}
+
+#[test]
+fn files_that_made_a_reader_crash_or_hang_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hostile");
+    let files: [(&str, &[u8]); 4] = [
+        (
+            "a link",
+            include_bytes!("../../tests/files/usearch--11.index"),
+        ),
+        (
+            "keys",
+            include_bytes!("../../tests/files/usearch-hang.index"),
+        ),
+        (
+            "sizes",
+            include_bytes!("../../tests/files/overflow-flat.index"),
+        ),
+        (
+            "no rows",
+            include_bytes!("../../tests/files/none-rows.index"),
+        ),
+    ];
+    for (name, bytes) in files {
+        std::fs::write(&path, bytes).unwrap();
+        assert!(load_index(&path).is_err(), "{name}");
+        for (mut index, _) in indexes() {
+            assert!(index.load(&path).is_err(), "{name} {index:?}");
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_no_file_is_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(matches!(
+        load_index(folder.path()),
+        Err(IndexFileError::NotAnIndex { .. })
+    ));
+    assert!(matches!(
+        load_index(Path::new("/dev/zero")),
+        Err(IndexFileError::NotAnIndex { .. })
+    ));
+}
+
 /// A file whose checksums are right, whatever it says.
 fn forged(header: Header, element: u32, length: u64, payload: &[u8]) -> Vec<u8> {
     let mut bytes = header.to_bytes(Stored::None).to_vec();

@@ -9,6 +9,8 @@
 //!
 //! Cover and Hart, "Nearest neighbor pattern classification" (1967).
 
+use std::fmt;
+
 use candle_core::Tensor;
 use dml_core::{Error, IntoLabels, Result, check};
 
@@ -71,11 +73,20 @@ pub struct Prediction {
 /// assert_eq!((found[0].label, found[0].share), (7, 2. / 3.));
 /// # Ok::<(), dml_core::Error>(())
 /// ```
-#[derive(Debug)]
 pub struct KnnClassifier {
     config: KnnClassifierConfig,
     index: Box<dyn KnnIndex>,
     labels: Vec<i64>,
+}
+
+/// What the classifier is, without a label for every row.
+impl fmt::Debug for KnnClassifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KnnClassifier")
+            .field("config", &self.config)
+            .field("index", &self.index)
+            .finish_non_exhaustive()
+    }
 }
 
 impl KnnClassifier {

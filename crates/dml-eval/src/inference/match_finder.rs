@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
 use dml_core::fused::{Element, with_slice};
+use dml_core::kernels::Real;
 use dml_core::{Distance, Error, Order, Result, check, for_element};
 
 use super::Matches;
-use crate::rows::checked_rows;
+use crate::rows::{check_finite, checked_rows};
 
 /// Entries of the distance matrix that are in memory at a time.
 const ENTRIES: usize = 1 << 22;
@@ -90,8 +91,8 @@ impl MatchFinder {
     /// The distance matrix is taken in blocks: memory grows with the number of matches.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] if there is no threshold at all or it is not a number; [`Error::Shape`] and
-    /// [`Error::DType`] unless the rows fit each other.
+    /// [`Error::InvalidParameter`] if there is no threshold at all or it is not a number, a row is not finite or a
+    /// distance is not a number; [`Error::Shape`] and [`Error::DType`] unless the rows fit each other.
     pub fn get_matching_pairs(
         &self,
         query: &Tensor,
@@ -100,9 +101,14 @@ impl MatchFinder {
     ) -> Result<Matches> {
         let threshold = self.threshold(threshold)?;
         let query = checked_rows("query", query, None, None)?;
+        check_finite("query", &query)?;
         let (dim, dtype) = (query.dims()[1], query.dtype());
         let reference = match reference {
-            Some(reference) => checked_rows("reference", reference, Some(dim), Some(dtype))?,
+            Some(reference) => {
+                let reference = checked_rows("reference", reference, Some(dim), Some(dtype))?;
+                check_finite("reference", &reference)?;
+                reference
+            }
             None => query.clone(),
         };
         let (queries, references) = (query.dims()[0], reference.dims()[0]);
@@ -139,6 +145,8 @@ impl MatchFinder {
         let (dim, dtype) = (query.dims()[1], query.dtype());
         let reference = checked_rows("reference", reference, Some(dim), Some(dtype))?;
         check::same_shape("reference", &reference, &query)?;
+        check_finite("query", &query)?;
+        check_finite("reference", &reference)?;
         self.matches(&self.distance.raw_pairs(&query, &reference)?, threshold)
     }
 
@@ -170,13 +178,25 @@ fn checked_threshold(threshold: f64) -> Result<f64> {
 
 /// Compares in the precision of the distances, in which they can be equal to the threshold.
 fn within<T: Element>(distances: &Tensor, threshold: f64, order: Order) -> Result<Vec<bool>> {
-    let threshold = <T as dml_core::kernels::Real>::from_f64(threshold);
-    with_slice::<T, _>(distances, |distances| {
-        let close = |distance: &T| match order {
-            Order::SmallerIsCloser => *distance <= threshold,
-            Order::LargerIsCloser => *distance >= threshold,
+    let threshold = <T as Real>::from_f64(threshold);
+    let mut all_numbers = true;
+    let found = with_slice::<T, _>(distances, |distances| {
+        let close = |distance: &T| {
+            all_numbers &= !Real::is_nan(*distance);
+            match order {
+                Order::SmallerIsCloser => *distance <= threshold,
+                Order::LargerIsCloser => *distance >= threshold,
+            }
         };
         distances.iter().map(close).collect()
+    })?;
+    if all_numbers {
+        return Ok(found);
+    }
+    Err(Error::InvalidParameter {
+        name: "distance",
+        value: f64::NAN,
+        expected: "numbers",
     })
 }
 
@@ -207,6 +227,17 @@ mod tests {
 
         fn order(&self) -> Order {
             Order::LargerIsCloser
+        }
+    }
+
+    /// ∞ − ∞, however near rows are.
+    #[derive(Debug)]
+    struct Infinite;
+
+    impl Distance for Infinite {
+        fn matrix(&self, query: &Tensor, reference: Option<&Tensor>) -> Result<Tensor> {
+            let products = query.pairwise_dot(reference.unwrap_or(query))?;
+            Ok(((&products / 0.0)? - (&products / 0.0)?)?)
         }
     }
 
@@ -290,6 +321,31 @@ mod tests {
         assert!(matches!(
             finder.get_matching_pairs(&rows.flatten_all().unwrap(), None, None),
             Err(Error::Shape { arg: "query", .. })
+        ));
+        for odd in [f32::NAN, f32::INFINITY] {
+            let odd = line(&[0., odd]);
+            for refused in [
+                finder.get_matching_pairs(&odd, None, None).err(),
+                finder.get_matching_pairs(&rows, Some(&odd), None).err(),
+                finder.is_match(&rows, &odd, None).err(),
+                finder.is_match(&odd, &rows, None).err(),
+            ] {
+                assert!(matches!(refused, Some(Error::InvalidParameter { .. })));
+            }
+        }
+        // Finite rows whose distance is no number: 3e38 · 3e38 − 3e38 · 3e38.
+        let long = Tensor::new(&[[3e38f32, 3e38]], &Device::Cpu).unwrap();
+        let turned = Tensor::new(&[[3e38f32, -3e38]], &Device::Cpu).unwrap();
+        let config = MatchFinderConfig {
+            threshold: Some(1.0),
+        };
+        let products = MatchFinder::new(config, Arc::new(Infinite)).unwrap();
+        assert!(matches!(
+            products.get_matching_pairs(&long, Some(&turned), None),
+            Err(Error::InvalidParameter {
+                name: "distance",
+                ..
+            })
         ));
         let double = rows.to_dtype(DType::F64).unwrap();
         assert!(matches!(

@@ -211,3 +211,55 @@ fn bad_rows_and_numbers_are_refused() -> Result<()> {
     assert!(small.is_empty());
     Ok(())
 }
+
+fn scaled(rows: &Tensor, size: f64) -> Tensor {
+    let rows = rows.to_dtype(DType::F64).unwrap();
+    (rows * size).unwrap().to_dtype(DType::F32).unwrap()
+}
+
+fn share_found(found: &Neighbors, exact: &Neighbors) -> f64 {
+    let pairs = found.iter().zip(exact.iter());
+    let common: usize = pairs
+        .map(|((found, _), (exact, _))| exact.iter().filter(|row| found.contains(row)).count())
+        .sum();
+    common as f64 / exact.indices.len() as f64
+}
+
+#[test]
+fn rows_of_every_length_are_found_by_their_bytes() -> Result<()> {
+    let (references, queries) = (rows(600, 0), rows(40, 1));
+    for config in configs() {
+        if config.codes != Codes::Int8 || config.storage != RowStorage::AsGiven {
+            continue;
+        }
+        for size in [1e-36, 1e-30, 1e-20, 1e-13, 1.0, 1e13, 1e19, 1e30, 1e37] {
+            let index = index(config.clone(), &scaled(&references, size));
+            for of_query in [size, 1.0] {
+                let queries = scaled(&queries, of_query);
+                let found = index.search(&queries, 10)?;
+                let recall = share_found(&found, &index.rows().search(&queries, 10)?);
+                assert!(recall > 0.95, "{config:?} {size} {of_query}: {recall}");
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn later_rows_may_be_longer_than_those_that_were_coded() -> Result<()> {
+    let queries = rows(40, 1);
+    for metric in [FlatMetric::SquaredEuclidean, FlatMetric::InnerProduct] {
+        let mut index = QuantizedIndex::new(QuantizedIndexConfig {
+            metric,
+            ..Default::default()
+        })?;
+        for (seed, size) in [(0, 0.0), (1, 1e-30), (2, 1.0), (3, 1e25)] {
+            index.add(&scaled(&rows(200, seed), size))?;
+            let queries = scaled(&queries, if size == 0.0 { 1.0 } else { size });
+            let found = index.search(&queries, 5)?;
+            let recall = share_found(&found, &index.rows().search(&queries, 5)?);
+            assert!(recall > 0.95, "{metric:?} {size}: {recall}");
+        }
+    }
+    Ok(())
+}

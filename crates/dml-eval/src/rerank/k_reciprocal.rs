@@ -103,6 +103,8 @@ impl KReciprocal {
                 reason: "there must be a query and a gallery",
             });
         }
+        // As many distances as one search gives at most.
+        OwnRow::None.check(q, g, g)?;
         let rows = Tensor::cat(&[queries, gallery], 0)?.to_device(&Device::Cpu)?;
         let neighbors = self.neighborhoods(&rows)?;
         let rows = rows.to_dtype(DType::F64)?;

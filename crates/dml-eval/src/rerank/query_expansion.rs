@@ -9,8 +9,9 @@
 
 use candle_core::{DType, Device, Tensor};
 use dml_core::fused::with_slice;
-use dml_core::{Result, TensorExt, check};
+use dml_core::{Result, check};
 
+use crate::rows::{doubles_on_cpu, unit_rows};
 use crate::{FlatIndex, FlatMetric, KnnIndex, OwnRow};
 
 /// Knobs of [`QueryExpansion`].
@@ -74,11 +75,7 @@ impl QueryExpansion {
         index.add(gallery)?;
         let k = self.config.neighbors.min(index.len());
         let found = index.search_others(queries, k, OwnRow::None)?;
-        let unit = |rows: &Tensor| -> Result<Tensor> {
-            rows.to_device(&Device::Cpu)?
-                .to_dtype(DType::F64)?
-                .normalize(2.0)
-        };
+        let unit = |rows: &Tensor| unit_rows(&doubles_on_cpu(rows)?);
         let (count, dim) = queries.dims2()?;
         let mut moved: Vec<f64> = with_slice::<f64, _>(&unit(queries)?, <[f64]>::to_vec)?;
         with_slice::<f64, _>(&unit(gallery)?, |gallery| {
@@ -102,7 +99,7 @@ impl QueryExpansion {
             _ => DType::F32,
         };
         let moved = Tensor::from_vec(moved, (count, dim), &Device::Cpu)?;
-        Ok(moved.normalize(2.0)?.to_dtype(dtype)?)
+        Ok(unit_rows(&moved)?.to_dtype(dtype)?)
     }
 }
 

@@ -4,7 +4,7 @@ use candle_core::{Device, ModuleT, Tensor};
 use dml_core::{Error, IntoLabels, Labels, Result};
 
 use super::tester::{
-    LevelMetrics, Pairing, SplitsToEval, Tester, TesterConfig, pairing, pairs, report, values,
+    LevelMetrics, Pairing, SplitsToEval, Tester, TesterConfig, pairing, pairs, report,
 };
 use super::{LevelScores, SplitAccuracies, TestSplit};
 use crate::AccuracyCalculator;
@@ -69,9 +69,11 @@ impl WithSameParentLabelTester {
                 continue;
             }
             let accuracies = children.accuracy(&self.0.calculator, 0)?;
-            for ((_, sum, count), (_, value)) in sums.iter_mut().zip(values(&accuracies)) {
-                if !value.is_nan() {
-                    *sum += value;
+            for ((_, sum, count), score) in sums.iter_mut().zip(&accuracies) {
+                // A metric that gives no number for a query is not passed over as lone queries are.
+                let is_lone = score.per_query.iter().all(|value| value.is_nan());
+                if !(score.value.is_nan() && is_lone) {
+                    *sum += score.value;
                     *count += 1.0;
                 }
             }

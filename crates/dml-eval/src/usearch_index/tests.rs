@@ -1,6 +1,7 @@
 use super::*;
 use crate::clustered_rows::{add_in_two, around_centres};
-use candle_core::DType;
+use candle_core::{DType, Device};
+use dml_core::Error;
 
 const DIM: usize = 16;
 
@@ -203,3 +204,7 @@ fn bad_knobs_and_rows_are_refused() -> Result<()> {
     assert!(index.remove(&[3]).is_err());
     Ok(())
 }
+
+mod equal;
+mod lengths;
+mod threads;

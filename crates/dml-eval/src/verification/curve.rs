@@ -259,17 +259,27 @@ impl Verification {
         })
     }
 
-    /// The share of right answers at a threshold.
+    /// The share of right answers at a threshold; NaN where that is not a number.
     #[must_use]
     pub fn accuracy_at(&self, threshold: f64) -> f64 {
+        if threshold.is_nan() {
+            return f64::NAN;
+        }
         let counts = self.accepted_at(threshold);
         let right = counts.same + (self.all.different - counts.different);
         right as f64 / (self.all.same + self.all.different) as f64
     }
 
-    /// The rates at a threshold.
+    /// The rates at a threshold; NaN where that is not a number.
     #[must_use]
     pub fn at_threshold(&self, threshold: f64) -> OperatingPoint {
+        if threshold.is_nan() {
+            return OperatingPoint {
+                threshold,
+                false_accept_rate: f64::NAN,
+                true_accept_rate: f64::NAN,
+            };
+        }
         self.point(threshold, self.accepted_at(threshold))
     }
 

@@ -11,7 +11,9 @@ use crate::class_softmax::{Logits, cross_entropies, cross_entropies_backward};
 use crate::conv2d::{self, Block, Convolution, Filter, Kept, Operands, Pooling};
 use crate::euclidean::{Form, euclidean, euclidean_among, euclidean_backward};
 use crate::matrix_gradient::{Factor, Summand};
-use crate::nearest::{Affinity, Candidates, References, closest_of_rows, dot, squared_distance};
+use crate::nearest::{
+    Affinity, Candidates, References, closest_of_numbers, closest_of_rows, dot, squared_distance,
+};
 use crate::optimizer::{AdamStep, SgdStep};
 use crate::pairwise_lp::{pairwise_lp, pairwise_lp_among, pairwise_lp_backward};
 use crate::soft_histogram::{SoftBins, soft_histograms, soft_histograms_backward};
@@ -319,6 +321,9 @@ fn of_search(calls: &mut Calls) {
     });
     calls.add("closest_of_rows", || {
         drop(closest_of_rows(&FIVE, 2, 1, false, |_| None))
+    });
+    calls.add("closest_of_numbers", || {
+        drop(closest_of_numbers(&FIVE, 2, 1, false, |_| None));
     });
     calls.add("squared_distance", || {
         let _ = squared_distance(&FIVE, &SIX);

@@ -45,6 +45,7 @@ mod within;
 
 use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
+use std::fmt;
 use std::ops::Range;
 
 use crate::lengths;
@@ -59,7 +60,7 @@ pub(crate) use number_error::number_error;
 
 pub use exact::{dot, squared_distance};
 pub use of_candidates::Candidates;
-pub use of_rows::closest_of_rows;
+pub use of_rows::{closest_of_numbers, closest_of_rows};
 pub use within::Within;
 
 /// With fewer queries than this, turning the references into integers takes longer than it saves; ...
@@ -79,11 +80,21 @@ pub enum Affinity {
 }
 
 /// Reference rows with what the search needs to know of them.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct References<T> {
     rows: Vec<T>,
     dim: usize,
     squared_norms: Vec<T>,
+}
+
+/// How many rows there are, without their numbers.
+impl<T> fmt::Debug for References<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("References")
+            .field("rows", &self.squared_norms.len())
+            .field("dim", &self.dim)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The neighbours of every query, closest first: `k` consecutive entries per query.

@@ -29,35 +29,65 @@ pub fn closest_of_rows<T: Real>(
     largest_first: bool,
     excluded: impl Fn(usize) -> Option<u32> + Sync,
 ) -> Nearest {
+    closest(matrix, references, k, largest_first, excluded).0
+}
+
+/// As [`closest_of_rows`], of numbers: `None` if any value that is not excluded is none.
+///
+/// # Panics
+/// If a length does not fit the shapes.
+#[must_use]
+pub fn closest_of_numbers<T: Real>(
+    matrix: &[T],
+    references: usize,
+    k: usize,
+    largest_first: bool,
+    excluded: impl Fn(usize) -> Option<u32> + Sync,
+) -> Option<Nearest> {
+    let (nearest, all_numbers) = closest(matrix, references, k, largest_first, excluded);
+    all_numbers.then_some(nearest)
+}
+
+/// The closest, and whether all values are numbers.
+fn closest<T: Real>(
+    matrix: &[T],
+    references: usize,
+    k: usize,
+    largest_first: bool,
+    excluded: impl Fn(usize) -> Option<u32> + Sync,
+) -> (Nearest, bool) {
     let queries = lengths::rows("matrix", matrix.len(), references);
     let any_excluded = (0..queries).any(|q| excluded(q).is_some());
     let k = k.min(references.saturating_sub(usize::from(any_excluded)));
     if k == 0 {
-        return Nearest::default();
+        return (Nearest::default(), true);
     }
     let sign = if largest_first { -1.0 } else { 1.0 };
-    let found: Vec<Vec<(f64, u32)>> = matrix
+    let found: Vec<(Vec<(f64, u32)>, bool)> = matrix
         .par_chunks_exact(references)
         .enumerate()
         .map(|(q, row)| {
-            let mut best = Best::new(k);
+            let (mut best, mut all_numbers) = (Best::new(k), true);
             let excluded = excluded(q);
             for (r, value) in row.iter().enumerate() {
                 if excluded != Some(r as u32) {
                     let key = sign * value.to_f64();
+                    all_numbers &= !key.is_nan();
                     // Adding 0 turns −0 into 0: they are the same distance.
                     best.push(if key.is_nan() { f64::NAN } else { key + 0.0 }, r as u32);
                 }
             }
-            best.into_sorted()
+            (best.into_sorted(), all_numbers)
         })
         .collect();
-    let found = found.iter().flatten();
-    Nearest {
+    let all_numbers = found.iter().all(|(_, all_numbers)| *all_numbers);
+    let found = found.iter().flat_map(|(found, _)| found);
+    let nearest = Nearest {
         k,
         indices: found.clone().map(|(_, r)| *r).collect(),
         values: found.map(|(key, _)| sign * *key + 0.0).collect(),
-    }
+    };
+    (nearest, all_numbers)
 }
 
 #[cfg(test)]
@@ -88,6 +118,9 @@ mod tests {
             let found = closest_of_rows(&row, 4, 4, largest_first, |_| None);
             assert_eq!(found.indices[3], 0);
             assert!(found.values[3].is_nan());
+            let numbers = |row: &[f32]| closest_of_numbers(row, 4, 1, largest_first, |_| Some(3));
+            assert!(numbers(&row).is_none());
+            assert!(numbers(&[0.0, 1.0, 2.0, f32::NAN]).is_some());
         }
     }
 

@@ -188,3 +188,13 @@ proptest! {
         prop_assert!((0.0..=1.0).contains(&rate));
     }
 }
+
+#[test]
+fn a_threshold_that_is_no_number_has_no_rates() -> Result<()> {
+    let pairs = Verification::new(&[1., 2.], &[true, false], Order::SmallerIsCloser)?;
+    assert!(pairs.accuracy_at(f64::NAN).is_nan());
+    let point = pairs.at_threshold(f64::NAN);
+    assert!(point.false_accept_rate.is_nan() && point.true_accept_rate.is_nan());
+    assert!(point.false_reject_rate().is_nan());
+    Ok(())
+}

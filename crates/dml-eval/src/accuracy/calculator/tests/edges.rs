@@ -67,3 +67,53 @@ fn what_is_not_finite_is_refused_where_it_is_searched() -> Result<()> {
     }
     Ok(())
 }
+
+/// Gives no number for a query whose first neighbour matches.
+#[derive(Debug)]
+struct NoNumber;
+
+impl RankMetric for NoNumber {
+    fn name(&self) -> String {
+        "no_number".to_owned()
+    }
+
+    fn depth(&self) -> RankDepth {
+        RankDepth::First(1)
+    }
+
+    fn of_query(&self, hits: &[bool], _relevant: usize) -> f64 {
+        if hits[0] { f64::NAN } else { 1.0 }
+    }
+}
+
+#[test]
+fn a_metric_without_a_number_is_not_averaged_away() -> Result<()> {
+    let config = AccuracyCalculatorConfig {
+        include: vec![AccuracyMetric::PrecisionAt1],
+        return_per_class: true,
+        ..Default::default()
+    };
+    let calculator = calculator(config).with_metric(Arc::new(NoNumber));
+    // The first two find each other, the third finds them, the last has no match.
+    let batch = Batch::new(&line(&[0., 1., 3., 5.9, 7.]), [0i64, 0, 1, 2, 1])?;
+    let found = calculator.get_accuracy(&batch)?;
+    let score = found.get("no_number").unwrap();
+    assert!(score.value.is_nan() && score.per_class[0].1.is_nan());
+    assert_eq!(score.per_class[1], (1, 1.0));
+    assert_eq!(found.get("precision_at_1").unwrap().value, 0.5);
+    Ok(())
+}
+
+#[test]
+fn clusters_that_are_given_do_not_hide_what_is_not_finite() -> Result<()> {
+    let config = AccuracyCalculatorConfig {
+        include: vec![AccuracyMetric::NMI],
+        ..Default::default()
+    };
+    let given = crate::GivenClusters::new([0i64, 1])?;
+    let calculator = calculator(config).with_clusterer(Arc::new(given));
+    let batch = |x| Batch::new(&line(&[0., x]), [0i64, 1]);
+    assert_eq!(values(&calculator.get_accuracy(&batch(1.)?)?), [1.0]);
+    assert!(calculator.get_accuracy(&batch(f64::NAN)?).is_err());
+    Ok(())
+}
