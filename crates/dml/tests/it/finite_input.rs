@@ -23,14 +23,6 @@ fn has_finite_answer(name: &str, value: f64, dtype: DType) -> bool {
     }
 }
 
-/// Whether the gradient through the length of a row is one that is held to here.
-///
-/// A row of zeros has no direction, and in half precision 1e-30 is 0, too; what Candle's operations sum of squares of
-/// 1e30 is infinite in single precision.
-fn is_held_to(form: &str, value: f64, dtype: DType) -> bool {
-    (dtype != DType::F16 || value > 1.0) && (form == "fused" || dtype == DType::F64 || value < 1.0)
-}
-
 #[test]
 fn finite_rows_have_finite_losses_and_gradients() {
     let broken = std::cell::RefCell::new(Vec::new());
@@ -40,9 +32,6 @@ fn finite_rows_have_finite_losses_and_gradients() {
                 for hostile in [Hostile::None, Hostile::One, Hostile::Two, Hostile::All] {
                     for value in HOSTILE {
                         let is_sound = matches!(hostile, Hostile::None);
-                        if !is_sound && !is_held_to(form, value, dtype) {
-                            continue;
-                        }
                         let (x, labels) = rows(seed, hostile, value);
                         let x = leaf(&x, dtype).unwrap();
                         let evaluated = batch(name, &x, &labels).and_then(|batch| {
