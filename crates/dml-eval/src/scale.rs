@@ -42,6 +42,14 @@ impl Scale {
         length == 0.0 || (self.holds(length) && exponent_of(length) + self.exponent >= SHORTEST)
     }
 
+    /// How many of the rows `[rows, dim]` are not zero and still so short that squares of their differences vanish.
+    #[cfg(feature = "usearch")]
+    pub(crate) fn vanishing(self, rows: &[f32], dim: usize) -> usize {
+        let lengths = rows.chunks_exact(dim.max(1)).map(length);
+        let is_short = |length: &f64| *length > 0.0 && !self.reaches(*length);
+        lengths.filter(is_short).count()
+    }
+
     /// The numbers as they are compared.
     pub(crate) fn apply(self, numbers: &[f32]) -> Cow<'_, [f32]> {
         if self.exponent == 0 {

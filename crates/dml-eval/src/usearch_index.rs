@@ -7,8 +7,8 @@
 //! Rows are in memory twice: in the graph, and beside it, where those that are found are measured exactly. Equal rows are one
 //! node of the graph: copies of a row don't push others out of reach. The graph compares in single precision. Rows that are
 //! long or short enter it times a power of two, and a query is searched for exactly where single precision can't tell its
-//! neighbours apart: where more rows than a walk finds are equally far, or where the query is by far longer or shorter than
-//! the rows.
+//! neighbours apart: where more rows than a walk finds are equally far, where the query is by far longer or shorter than the
+//! rows, or where many rows are by far shorter than the longest one.
 //!
 //! Any number of threads may search at the same time; of more than there are cores, some wait. A file holds the graph as the
 //! library writes it, behind the checksums of every [index file](crate::index_file). Checksums tell accidents; against a file
@@ -61,6 +61,8 @@ pub struct UsearchIndex {
     longest: f64,
     /// What rows are multiplied by in the graph.
     scale: Scale,
+    /// How many rows are so short beside the longest one that the graph can't tell them apart.
+    vanishing: usize,
 }
 
 impl fmt::Debug for UsearchIndex {
@@ -93,6 +95,7 @@ impl UsearchIndex {
             nodes: EqualRows::default(),
             longest: 0.0,
             scale: Scale::default(),
+            vanishing: 0,
         }
     }
 
@@ -165,7 +168,10 @@ impl UsearchIndex {
             self.scale
         };
         match &self.graph {
-            Some(graph) if scale == self.scale => self.insert(graph, &new),
+            Some(graph) if scale == self.scale => {
+                self.vanishing += self.vanishing_from(first);
+                self.insert(graph, &new)
+            }
             _ => {
                 let before = std::mem::replace(&mut self.scale, scale);
                 let graph = self.all_in_a_graph(dim);
@@ -173,9 +179,16 @@ impl UsearchIndex {
                     self.scale = before;
                 }
                 self.graph = Some(graph?);
+                self.vanishing = self.vanishing_from(0);
                 Ok(())
             }
         }
+    }
+
+    /// How many rows from that one on the graph can't tell apart.
+    fn vanishing_from(&self, first: usize) -> usize {
+        let rows = (first..self.rows.len()).map(|row| self.rows.single_row(row));
+        rows.map(|row| self.scale.vanishing(row, row.len())).sum()
     }
 
     /// A new graph of all rows that are kept.

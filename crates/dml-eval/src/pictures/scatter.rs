@@ -6,7 +6,7 @@ use dml_core::{Error, IntoLabels, Result};
 
 use super::axes::{Axes, Scale};
 use super::drawing::{Anchor, Color, Drawing};
-use crate::rows::double_rows;
+use crate::rows::{check_finite, checked_rows, doubles_on_cpu};
 
 /// Classes that get a line in the legend.
 const LEGEND: usize = 24;
@@ -29,7 +29,9 @@ const LEGEND: usize = 24;
 /// is not one label for each.
 pub fn scatter(title: &str, places: &Tensor, labels: impl IntoLabels) -> Result<Drawing> {
     let labels = labels.into_labels()?;
-    let places = double_rows("places", places, Some(2))?;
+    let places = checked_rows("places", places, Some(2), None)?;
+    let places = doubles_on_cpu(&places)?;
+    check_finite("places", &places)?;
     if labels.len() != places.dims()[0] {
         return Err(Error::Length {
             arg: "labels",

@@ -184,6 +184,7 @@ impl UsearchIndex {
         let graph = Graph::of_checked_bytes(&loaded.config, checked.dim, graph);
         loaded.graph = Some(graph.map_err(&unreadable)?);
         loaded.nodes = EqualRows::of_keys(keys, old_keys.len());
+        loaded.vanishing = loaded.vanishing_from(0);
         Ok(loaded)
     }
 }

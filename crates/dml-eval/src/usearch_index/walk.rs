@@ -54,6 +54,10 @@ impl UsearchIndex {
     /// The query as the graph compares it; `None` where all rows would seem equally far.
     fn scaled_query<'a>(&self, query: &'a [f32]) -> Option<Cow<'a, [f32]>> {
         let length = length(query);
+        // A crowd of rows that are one to the graph hides others, as copies would.
+        if self.vanishing > self.config.connectivity {
+            return None;
+        }
         match self.config.metric {
             FlatMetric::SquaredEuclidean => {
                 self.scale.reaches(length).then(|| self.scale.apply(query))
