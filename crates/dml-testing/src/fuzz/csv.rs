@@ -20,9 +20,8 @@ pub(super) fn used(manifest: dml::data::Result<Manifest>) {
         }
     };
     assert!(!manifest.entries().is_empty());
-    let has_class = |entry: &dml::data::Entry| {
-        entry.is_junk() || manifest.class_names().contains(&entry.label)
-    };
+    let has_class =
+        |entry: &dml::data::Entry| entry.is_junk() || manifest.class_names().contains(&entry.label);
     assert!(manifest.entries().iter().all(has_class));
     for name in manifest.splits() {
         let split = manifest.split(name).expect("a split that is listed");
