@@ -4,8 +4,8 @@ use std::path::Path;
 
 use csv::{ReaderBuilder, StringRecord, Trim};
 
+use super::line::{Cells, Line, places};
 use super::quotes::{Fault, check_quotes};
-use super::{Cells, Line, places};
 use crate::{DataError, Result};
 
 /// Hands the lines of a file over, one by one.

@@ -49,6 +49,9 @@
 //! limit. The pages of a Parquet file are checked before they are decompressed.
 
 mod csv_table;
+mod entry;
+mod line;
+mod lines;
 #[cfg(feature = "parquet")]
 mod parquet_pages;
 #[cfg(feature = "parquet")]
@@ -56,98 +59,22 @@ mod parquet_table;
 #[cfg(feature = "parquet")]
 mod quiet_panic;
 mod quotes;
+mod role;
 mod whole_numbers;
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use crate::error::shortened;
+use self::lines::Lines;
 use crate::image_files::Extras;
 use crate::{ClassOrder, DataError, ImageFiles, ImageFilesConfig, Result};
 
-/// What an image is for when embeddings are searched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Role {
-    /// It looks for others.
-    Query,
-    /// It is looked for.
-    Gallery,
-    /// It looks for others and is looked for.
-    Both,
-    /// It is in the gallery, but of no class: found or not, it doesn't count.
-    Junk,
-}
-
-impl Role {
-    const NAMED: [(Self, &'static str); 4] = [
-        (Self::Query, "query"),
-        (Self::Gallery, "gallery"),
-        (Self::Both, "both"),
-        (Self::Junk, "junk"),
-    ];
-
-    /// Whether a row of this role belongs to a part that is asked for.
-    fn is_part_of(self, part: Self) -> bool {
-        match part {
-            Self::Query => matches!(self, Self::Query | Self::Both),
-            Self::Gallery => matches!(self, Self::Gallery | Self::Both | Self::Junk),
-            Self::Both | Self::Junk => self == part,
-        }
-    }
-
-    fn name(self) -> &'static str {
-        let own = Self::NAMED.iter().find(|(role, _)| *role == self);
-        own.map_or("", |(_, name)| name)
-    }
-}
-
-/// One line of a [`Manifest`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// The image: as the table has it if that is absolute, else below the table's folder.
-    pub path: PathBuf,
-    /// The name of its class.
-    pub label: String,
-    /// The split that it belongs to, such as `train`.
-    pub split: Option<String>,
-    /// What it is for.
-    pub role: Option<Role>,
-    /// The name of the camera that took it.
-    pub camera: Option<String>,
-    /// The image file itself, if the table has it. Then the path only names it.
-    pub contents: Option<Arc<[u8]>>,
-}
-
-impl Entry {
-    /// Whether it is of no class: its role is [`Role::Junk`].
-    #[must_use]
-    pub fn is_junk(&self) -> bool {
-        self.role == Some(Role::Junk)
-    }
-
-    /// Bytes in memory, apart from those of the list that it stands in.
-    fn heap(&self) -> u64 {
-        let text = |text: &Option<String>| text.as_ref().map_or(0, |text| text.len() + OVERHEAD);
-        let contents = self
-            .contents
-            .as_ref()
-            .map_or(0, |bytes| bytes.len() + OVERHEAD);
-        let path = self.path.as_os_str().len() + OVERHEAD;
-        let own = path + self.label.len() + OVERHEAD + contents;
-        (own + text(&self.split) + text(&self.camera)) as u64
-    }
-}
-
-/// Bytes that an allocation takes beyond its contents.
-const OVERHEAD: usize = 16;
-
-/// Bytes that a row takes at least: its place in a list that doubles as it grows.
-const LEAST_BYTES: u64 = 2 * size_of::<Entry>() as u64;
+pub use self::entry::Entry;
+pub use self::role::Role;
 
 /// A table of images ([format](self)), or a part of one. Cloning is cheap.
 ///
@@ -400,201 +327,6 @@ impl Kind {
             }),
         }
     }
-}
-
-/// The lines of a table that were read so far, within a limit of memory.
-struct Lines<'a> {
-    path: &'a Path,
-    entries: Vec<Entry>,
-    /// Bytes of the table itself and of what the entries hold.
-    bytes: u64,
-    limit: u64,
-}
-
-impl<'a> Lines<'a> {
-    fn new(path: &'a Path, bytes: usize, limit: u64) -> Self {
-        Self {
-            path,
-            entries: Vec::new(),
-            bytes: bytes as u64,
-            limit,
-        }
-    }
-
-    fn check(&self) -> Result<()> {
-        let places = (self.entries.len() as u64).saturating_mul(LEAST_BYTES);
-        let found = self.bytes.saturating_add(places);
-        if found > self.limit {
-            return Err(DataError::TooLarge {
-                file: self.path.to_path_buf(),
-                limit: self.limit,
-                found,
-            });
-        }
-        Ok(())
-    }
-
-    fn take(&mut self, line: Line) -> Result<()> {
-        let entry = line.entry(self.path)?;
-        self.bytes = self.bytes.saturating_add(entry.heap());
-        self.entries.push(entry);
-        self.check()
-    }
-
-    /// The table, once all lines are there.
-    fn finish(mut self) -> Result<Manifest> {
-        if self.entries.is_empty() {
-            return Err(DataError::NoImages {
-                path: self.path.to_path_buf(),
-                kind: "one a line",
-            });
-        }
-        for entry in &mut self.entries {
-            if entry.role == Some(Role::Gallery) && entry.label == JUNK {
-                entry.role = Some(Role::Junk);
-            }
-        }
-        let classes = self.entries.iter().filter(|entry| !entry.is_junk());
-        let classes: BTreeSet<&str> = classes.map(|entry| &*entry.label).collect();
-        let cameras = self.entries.iter().filter_map(|e| e.camera.as_deref());
-        let cameras: BTreeSet<&str> = cameras.collect();
-        Ok(Manifest {
-            path: self.path.into(),
-            class_names: classes.into_iter().map(str::to_owned).collect(),
-            camera_names: cameras.into_iter().map(str::to_owned).collect(),
-            order: ClassOrder::Name,
-            entries: self.entries.into(),
-        })
-    }
-}
-
-/// The label of what is in the gallery and of no class.
-const JUNK: &str = "-1";
-
-/// The columns that are read.
-const COLUMNS: [&str; 6] = ["path", "label", "split", "role", "camera", "image"];
-
-/// The cells of [`COLUMNS`], empty ones as `None`.
-#[derive(Debug, Default)]
-struct Cells {
-    path: Option<String>,
-    label: Option<String>,
-    split: Option<String>,
-    role: Option<String>,
-    camera: Option<String>,
-    /// The bytes of an image file.
-    contents: Option<Vec<u8>>,
-}
-
-/// A line as a table has it.
-#[derive(Debug)]
-struct Line {
-    /// From 1; in a CSV file the first is that of the names.
-    number: u64,
-    cells: Cells,
-}
-
-impl Line {
-    fn entry(self, table: &Path) -> Result<Entry> {
-        let number = self.number;
-        let fault =
-            |column: &'static str, expected: &'static str, found: String| DataError::Table {
-                file: table.to_path_buf(),
-                line: number,
-                column: column.to_owned(),
-                expected,
-                found,
-            };
-        let empty = || "nothing".to_owned();
-        let quoted = |text: &str| format!("{:?}", shortened(text));
-        let cells = self.cells;
-        for (column, cell) in [
-            ("path", &cells.path),
-            ("label", &cells.label),
-            ("split", &cells.split),
-            ("role", &cells.role),
-            ("camera", &cells.camera),
-        ] {
-            if let Some(text) = cell
-                && text.contains(['\n', '\r'])
-            {
-                return Err(fault(column, "text on one line", quoted(text)));
-            }
-        }
-        let path = match (cells.path, &cells.contents) {
-            (Some(path), _) => path,
-            (None, Some(_)) => format!("row {number} of {}", table.display()),
-            (None, None) => return Err(fault("path", "the path of an image", empty())),
-        };
-        let role = match cells.role.as_deref() {
-            None => None,
-            Some(name) => {
-                let known = Role::NAMED.iter().find(|(_, own)| *own == name);
-                let expected = "query, gallery, both, junk or nothing";
-                let (role, _) = known.ok_or_else(|| fault("role", expected, quoted(name)))?;
-                Some(*role)
-            }
-        };
-        let label = match (cells.label, role) {
-            (Some(label), _) => label,
-            (None, Some(Role::Junk)) => JUNK.to_owned(),
-            (None, _) => return Err(fault("label", "the name of a class", empty())),
-        };
-        let folder = table.parent().unwrap_or(Path::new(""));
-        Ok(Entry {
-            path: folder.join(path),
-            label,
-            split: cells.split,
-            role,
-            camera: cells.camera,
-            contents: cells.contents.map(Into::into),
-        })
-    }
-}
-
-/// Where each of the columns stands among the names of a table.
-#[derive(Clone, Copy, Debug)]
-struct Places {
-    path: Option<usize>,
-    label: Option<usize>,
-    split: Option<usize>,
-    role: Option<usize>,
-    camera: Option<usize>,
-}
-
-/// Finds the columns; an image may stand in the table itself if `images` says so.
-fn places<'a>(table: &Path, names: impl Iterator<Item = &'a str>, images: bool) -> Result<Places> {
-    let names: Vec<&str> = names.map(str::trim).collect();
-    let fault = |column: &str, expected| DataError::Table {
-        file: table.to_path_buf(),
-        line: 1,
-        column: column.to_owned(),
-        expected,
-        found: format!("the columns {}", shortened(&names.join(", "))),
-    };
-    let place = |column: &str| {
-        let mut found = (0..names.len()).filter(|&i| names[i] == column);
-        let place = found.next();
-        match found.next() {
-            Some(_) => Err(fault(column, "one column of that name")),
-            None => Ok(place),
-        }
-    };
-    let places = Places {
-        path: place("path")?,
-        label: place("label")?,
-        split: place("split")?,
-        role: place("role")?,
-        camera: place("camera")?,
-    };
-    let has_image = images && place("image")?.is_some();
-    if places.path.is_none() && !has_image {
-        return Err(fault("path", "a column of that name"));
-    }
-    if places.label.is_none() {
-        return Err(fault("label", "a column of that name"));
-    }
-    Ok(places)
 }
 
 #[cfg(test)]
