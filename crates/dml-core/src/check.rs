@@ -63,11 +63,9 @@ pub fn positive(name: &'static str, value: f64) -> Result<f64> {
 /// `value`, if it is a whole number in `[1, 4294967295]`.
 ///
 /// # Errors
-/// [`Error::InvalidParameter`] otherwise.
+/// As [`count`].
 pub fn at_least_one(name: &'static str, value: usize) -> Result<usize> {
-    let expected = "a whole number in [1, 4294967295]";
-    parameter((1..=MOST).contains(&value), name, value as f64, expected)?;
-    Ok(value)
+    count(name, value, MOST)
 }
 
 /// `value`, if it is a whole number in `[1, most]`.

@@ -15,7 +15,6 @@ mod sums_of_pairs;
 
 use std::sync::Arc;
 
-use candle_core::Tensor;
 use dml_core::{
     Batch, Distance, Error, Indices, Loss, Over, Relation, Result, TensorExt, Term, Terms, Tuples,
     check,
@@ -84,25 +83,24 @@ impl Loss for AngularLoss {
         let tangent = self.squared_tangent;
         // Unit rows times rows as they come: [Q, R] and [R, R].
         let (rows, reference) = (batch.embeddings(), batch.reference());
-        let from_anchor = rows
-            .normalize(2.0)?
-            .pairwise_dot(reference.unwrap_or(rows))?;
-        let from_positive = match reference {
-            None => from_anchor.clone(),
-            Some(reference) => reference.normalize(2.0)?.pairwise_dot(reference)?,
+        let unit = rows.normalize(2.0)?;
+        let from_anchor = unit.pairwise_dot(reference.unwrap_or(rows))?;
+        let (unit_reference, from_positive) = match reference {
+            None => (unit.clone(), from_anchor.clone()),
+            Some(reference) => {
+                let unit = reference.normalize(2.0)?;
+                let dots = unit.pairwise_dot(reference)?;
+                (unit, dots)
+            }
         };
         let (sums, any) = pairs.sums(
             &(&from_anchor * (4.0 * tangent))?,
             &(from_positive * (4.0 * tangent))?,
         )?; // [P]
-        let positives = Tensor::new(pairs.positives.as_slice(), rows.device())?;
-        let lengths = reference.unwrap_or(rows).row_norms(2.0)?; // [R]
-        let lengths = lengths.index_select(&positives, 0)?; // [P]
-        // A positive without length has cosine 0 with every row, and gradient 0.
-        let is_zero = lengths.eq(0.0)?;
-        let divisors = is_zero.where_cond(&lengths.ones_like()?, &lengths)?;
-        let cosines = (from_anchor.pick(&pairs.anchors, &pairs.positives)? / divisors)?;
-        let cosines = is_zero.where_cond(&cosines.zeros_like()?, &cosines)?;
+        // A product of its own: the dot product divided by the length of the positive has a gradient divided by the square
+        // of that length, which is 0 for short rows.
+        let cosines = unit.pairwise_dot(&unit_reference)?; // [Q, R]
+        let cosines = cosines.pick(&pairs.anchors, &pairs.positives)?; // [P]
         let values = (sums - (cosines * (2.0 * (1.0 + tangent)))?)?.softplus()?;
         let values = match any {
             None => values,

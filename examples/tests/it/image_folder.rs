@@ -18,7 +18,7 @@ const TRAIN: [(&str, f32); 6] = [
 ];
 const TEST: [(&str, f32); 4] = [("15", 15.0), ("55", 55.0), ("100", 100.0), ("140", 140.0)];
 
-fn args(root: &Path, more: &[&str]) -> Args {
+fn parsed(root: &Path, more: &[&str]) -> Result<Args, clap::Error> {
     let shown = |name: &str| root.join(name).display().to_string();
     let folders = [
         "--train",
@@ -28,7 +28,11 @@ fn args(root: &Path, more: &[&str]) -> Args {
         "--out",
         &shown("out"),
     ];
-    Args::try_parse_from([&["image_folder"], &folders[..], more].concat()).unwrap()
+    Args::try_parse_from([&["image_folder"], &folders[..], more].concat())
+}
+
+fn args(root: &Path, more: &[&str]) -> Args {
+    parsed(root, more).unwrap()
 }
 
 fn outcome(args: &Args) -> anyhow::Result<(Results, String)> {
@@ -180,14 +184,32 @@ fn bad_folders_and_arguments_are_one_sentence() {
         ("--batch", "7"),
         ("--embedding", "0"),
     ] {
-        let text = sentence(&[flag, value]);
-        assert!(text.starts_with(&format!("{flag}: expected ")), "{text}");
-        assert!(text.ends_with(&format!("got {value}")), "{text}");
+        let text = parsed(root.path(), &[flag, value]).unwrap_err().to_string();
+        assert!(text.contains(flag), "{text}");
+        assert!(text.contains("expected a number from"), "{text}");
+    }
+    // A program that calls the example passes no command line.
+    let changes: [(fn(&mut Args), &str); 4] = [
+        (|args| args.size = 7, "--size: expected 8 to 512, got 7"),
+        (
+            |args| args.size = 1000,
+            "--size: expected 8 to 512, got 1000",
+        ),
+        (|args| args.batch = 7, "--batch: expected at least 8, got 7"),
+        (
+            |args| args.embedding = 0,
+            "--embedding: expected at least 1, got 0",
+        ),
+    ];
+    for (change, expected) in changes {
+        let mut own = args(root.path(), &[]);
+        change(&mut own);
+        assert_eq!(outcome(&own).unwrap_err().to_string(), expected);
     }
     fs::write(root.path().join("out"), "a file").unwrap();
     assert!(sentence(&[]).starts_with("can't make the folder ROOT/out: "));
     fs::remove_file(root.path().join("out")).unwrap();
-    assert!(sentence(&["--lr=-1"]).starts_with("lr: "));
+    assert!(parsed(root.path(), &["--lr=-1"]).is_err());
     assert!(!root.path().join("out/metrics.json").exists());
 }
 

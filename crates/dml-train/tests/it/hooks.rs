@@ -67,8 +67,9 @@ fn a_hook_may_end_the_run() -> Result<(), TrainError> {
 #[test]
 fn errors_of_hooks_name_them() -> Result<(), TrainError> {
     let mut trainer = builder().on_epoch(|_, _| Err("no disk".into())).build()?;
-    let message = trainer.run(1).unwrap_err().to_string();
-    assert_eq!(message, "hook on_epoch: no disk");
+    let error = trainer.run(1).unwrap_err();
+    let message = dml_core::with_causes(&error).to_string();
+    assert_eq!(message, "hook on_epoch failed: no disk");
     let objective = triplets();
     let data = Blobs::new(64, 1);
     let order = sampler(&data);
@@ -168,8 +169,12 @@ fn validation_has_its_turns_and_its_faults() -> Result<(), TrainError> {
     let mut trainer = builder()
         .with_validation(validation(None, 1, &[f64::NAN]))
         .build()?;
-    let message = trainer.run(1).unwrap_err().to_string();
-    assert_eq!(message, "validation: expected a finite number, got NaN");
+    let error = trainer.run(1).unwrap_err();
+    let message = dml_core::with_causes(&error).to_string();
+    assert_eq!(
+        message,
+        "the validation failed: expected a finite number, got NaN"
+    );
     assert!(matches!(
         trainer.load_best(),
         Err(TrainError::NoCheckpoint { .. })

@@ -6,10 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use candle_core::{DType, Device, Tensor, Var};
 use dml_core::{Dataset, Examples, Labels};
 use dml_nn::{BatchNorm, BatchNormConfig, Layer};
-use dml_train::schedule::Step;
 use dml_train::{
     Checkpoints, CheckpointsConfig, Criterion, Method, MetricLossOnly, MixedPrecision, NonFinite,
-    Norms, Pace, Part, RefuseNonFinite, Spread, TrainError, Trainer, TrainerBuilder,
+    Norms, Pace, Part, RefuseNonFinite, Schedule, Spread, TrainError, Trainer, TrainerBuilder,
 };
 
 use crate::blobs::{Blobs, WIDTH, adam, network_in, part, sampler, triplets, trunk, weights};
@@ -85,10 +84,14 @@ fn weights_that_became_nan_end_the_run_and_keep_the_good_checkpoint() {
 #[test]
 fn the_last_step_is_checked_too() {
     // The gradient is 2 and finite; the weight after the step is not.
-    for (dtype, lr) in [(DType::F32, 1e39), (DType::F16, 1e30)] {
+    let rates: [(DType, fn(u64) -> f64); 2] = [(DType::F32, |_| 1e9), (DType::F16, |_| 1.0)];
+    for (dtype, factor) in rates {
+        let rate = 1e30 * factor(0);
         let folder = tempfile::tempdir().unwrap();
         let zero = Tensor::zeros((1, 1), dtype, &Device::Cpu).unwrap();
-        let method = slope_from(Var::from_tensor(&zero).unwrap(), lr, |part| part);
+        let method = slope_from(Var::from_tensor(&zero).unwrap(), 1e30, |part| {
+            part.with_schedule(Pace::Iteration, Factors(factor))
+        });
         let mut trainer = Trainer::builder(method, Count::new(), InOrder(1))
             .with_input_dtype(dtype)
             .with_checkpoints(kept(folder.path(), 1))
@@ -100,7 +103,10 @@ fn the_last_step_is_checked_too() {
             other => panic!("{other}"),
         };
         assert!(matches!(what, NonFinite::Parameter { .. }), "{error}");
-        assert!(error.to_string().contains(&format!("{lr} (w)")), "{error}");
+        assert!(
+            error.to_string().contains(&format!("{rate} (w)")),
+            "{error}"
+        );
         assert!(kept(folder.path(), 1).steps().unwrap().is_empty());
     }
 }
@@ -248,7 +254,7 @@ fn infinities_that_a_buffer_had_from_the_start_are_none_of_a_step() -> Result<()
 
 #[test]
 fn a_learning_rate_that_overflows_is_named() {
-    let trunk = trunk(1, 0.0).with_schedule(Pace::Iteration, Step::new(1, 1e300).unwrap());
+    let trunk = trunk(1, 0.0).with_schedule(Pace::Iteration, too_steep());
     let data = Blobs::new(64, 1);
     let order = sampler(&data);
     let method = MetricLossOnly::new(trunk, triplets());
@@ -270,6 +276,21 @@ fn a_learning_rate_that_overflows_is_named() {
     assert_eq!(weights(&trainer), before);
 }
 
+/// A schedule of one's own, whose factors have no bounds.
+#[derive(Debug)]
+struct Factors(fn(u64) -> f64);
+
+impl Schedule for Factors {
+    fn factor(&self, done: u64) -> f64 {
+        (self.0)(done)
+    }
+}
+
+/// 1, 1e300, infinite.
+fn too_steep() -> Factors {
+    Factors(|done| 1e300f64.powi(done as i32))
+}
+
 /// A base rate of 0, which times infinity is NaN.
 fn trunk_at_zero_rate() -> TrainerBuilder<MetricLossOnly> {
     let data = Blobs::new(64, 1);
@@ -283,7 +304,7 @@ fn trunk_at_zero_rate() -> TrainerBuilder<MetricLossOnly> {
             dml_nn::Sgd::new(parameters, config)
         })
         .unwrap()
-        .with_schedule(Pace::Iteration, Step::new(1, 1e300).unwrap());
+        .with_schedule(Pace::Iteration, too_steep());
     Trainer::builder(MetricLossOnly::new(still, triplets()), data, order)
 }
 

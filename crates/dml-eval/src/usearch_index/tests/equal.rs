@@ -1,3 +1,5 @@
+//! Rows that are equal, or equally far from a query.
+
 use super::*;
 
 /// The rows of an index with every kind of ties, and queries.

@@ -1,3 +1,5 @@
+//! Rows of every length.
+
 use super::*;
 
 const METRICS: [FlatMetric; 3] = [

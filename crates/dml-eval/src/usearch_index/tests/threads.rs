@@ -1,3 +1,5 @@
+//! Searches from more threads than there are cores.
+
 use super::*;
 
 #[test]
