@@ -1,6 +1,6 @@
 //! Values and gradients by hand, and the fused form against the composite one.
 
-use candle_core::{Device, Var};
+use candle_core::{Device, Tensor, Var};
 use dml_core::Pairs;
 use dml_core::fused::without_kernels;
 use dml_distances::{CosineSimilarity, LpDistance};
