@@ -146,9 +146,9 @@ fn every_distance_takes_views_without_rows() -> Result<()> {
                         Ok(())
                     };
                     if kernels {
-                        run()?
+                        run()?;
                     } else {
-                        without_kernels(run)?
+                        without_kernels(run)?;
                     }
                 }
             }

@@ -280,7 +280,7 @@ pub(crate) fn load(path: &Path) -> Result<(Header, Loaded), IndexFileError> {
         }
     };
     let numbers = u128::from(header.rows) * u128::from(header.dim);
-    let bytes = numbers.checked_mul(size).unwrap_or(u128::MAX);
+    let bytes = numbers.saturating_mul(size);
     // Rows without a type of their numbers can't be there either.
     let is_odd = (header.dim == 0) != (header.rows == 0) || (size == 0 && numbers > 0);
     if bytes != u128::from(length) || is_odd {

@@ -352,8 +352,7 @@ mod tests {
                     let want = shape[k] / of_shape;
                     assert!(
                         (unit[k].to_f64() - want).abs() < digits,
-                        "p {p}, rows of {length:e}: {:?}",
-                        unit
+                        "p {p}, rows of {length:e}: {unit:?}"
                     );
                     let want = wanted[k] / length;
                     if want.abs() < T::MAX.to_f64() {

@@ -108,7 +108,7 @@ pub enum TrainError {
     )]
     NonFinite {
         /// What is not finite.
-        what: NonFinite,
+        what: Box<NonFinite>,
         /// The epoch, from 1.
         epoch: u64,
         /// The iteration of the epoch, from 0.
@@ -126,7 +126,7 @@ pub enum TrainError {
     )]
     LossScale {
         /// What is not finite.
-        what: NonFinite,
+        what: Box<NonFinite>,
         /// The epoch, from 1.
         epoch: u64,
         /// The iteration of the epoch, from 0.

@@ -91,7 +91,7 @@ impl MixedPrecision {
         let grows = (1.0..=check::LARGEST).contains(&growth);
         check::parameter(grows, "growth_factor", growth, "a number in [1, 1e30]")?;
         let backoff = config.backoff_factor;
-        let falls = backoff >= check::SMALLEST && backoff < 1.0;
+        let falls = (check::SMALLEST..1.0).contains(&backoff);
         check::parameter(falls, "backoff_factor", backoff, "a number in [1e-30, 1)")?;
         check::at_least_one("growth_interval", config.growth_interval as usize)?;
         let minimum = config.min_scale;

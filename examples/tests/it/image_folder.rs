@@ -189,7 +189,8 @@ fn bad_folders_and_arguments_are_one_sentence() {
         assert!(text.contains("expected a number from"), "{text}");
     }
     // A program that calls the example passes no command line.
-    let changes: [(fn(&mut Args), &str); 4] = [
+    type Change = fn(&mut Args);
+    let changes: [(Change, &str); 4] = [
         (|args| args.size = 7, "--size: expected 8 to 512, got 7"),
         (
             |args| args.size = 1000,

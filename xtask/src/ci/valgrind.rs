@@ -55,7 +55,7 @@ fn test_program(messages: &str) -> Option<String> {
     let programs = messages.filter(|message| message["profile"]["test"] == true);
     programs
         .filter_map(|message| message["executable"].as_str().map(str::to_owned))
-        .last()
+        .next_back()
 }
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ impl Interrupt {
             .spawn(move || {
                 signals
                     .forever()
-                    .for_each(|signal| listener.receive(signal))
+                    .for_each(|signal| listener.receive(signal));
             })?;
         Ok(own)
     }

@@ -6,6 +6,9 @@ use super::{TensorExt, normalize, pairwise};
 use crate::Result;
 use crate::fused::without_kernels;
 
+/// A function of rows.
+type Function<'a> = &'a dyn Fn(&Tensor) -> Result<Tensor>;
+
 const EXPONENTS: [f64; 5] = [1.0, 1.5, 2.0, 3.0, f64::INFINITY];
 const TYPES: [DType; 4] = [DType::F16, DType::BF16, DType::F32, DType::F64];
 
@@ -107,8 +110,7 @@ fn norms_and_distances_of_short_and_long_rows_neither_vanish_nor_overflow() -> R
     let shape = Tensor::new(&[[3f64, -4., 1.]], &Device::Cpu)?;
     for p in EXPONENTS {
         let zeros = |x: &Tensor| x.zeros_like();
-        let functions: [&dyn Fn(&Tensor) -> Result<Tensor>; 2] =
-            [&|x| x.row_norms(p), &|x| x.pairwise_lp(&zeros(x)?, p)];
+        let functions: [Function<'_>; 2] = [&|x| x.row_norms(p), &|x| x.pairwise_lp(&zeros(x)?, p)];
         for f in functions {
             let (wanted, wanted_gradient) = value_and_gradient(&shape, f)?;
             for (dtype, lengths) in [
@@ -146,7 +148,7 @@ fn a_nan_shows_in_value_and_gradient() -> Result<()> {
         for p in EXPONENTS {
             both_forms(|| {
                 let rows = rows.to_dtype(dtype)?;
-                let functions: [&dyn Fn(&Tensor) -> Result<Tensor>; 3] =
+                let functions: [Function<'_>; 3] =
                     [&|x| x.normalize(p), &|x| x.row_norms(p), &|x| {
                         x.pairwise_lp(&x.detach().ones_like()?, p)
                     }];

@@ -137,7 +137,7 @@ fn mutate(bytes: &mut Vec<u8>, rng: &mut ChaCha8Rng) {
     // Headers and the beginning of what they describe are where sizes stand.
     let somewhere = |rng: &mut ChaCha8Rng, length: usize| match rng.random_range(0..3) {
         0 => rng.random_range(8..HEADER - 4),
-        1 => HEADER + rng.random_range(0..payload.max(1).min(400)),
+        1 => HEADER + rng.random_range(0..payload.clamp(1, 400)),
         _ => rng.random_range(8..length - TRAILER),
     };
     for _ in 0..rng.random_range(1..4) {
@@ -204,7 +204,7 @@ fn saved(folder: &Path) -> Vec<(Vec<u8>, Box<dyn KnnIndex>)> {
 fn exercise(mut index: Box<dyn KnnIndex>) {
     for dtype in [candle_core::DType::F32, candle_core::DType::F64] {
         let rows = rows().to_dtype(dtype).unwrap();
-        let some = index.len().min(3).max(1);
+        let some = index.len().clamp(1, 3);
         let _ = index.search(&rows, some);
         let _ = index.search(&rows.narrow(0, 0, 1).unwrap(), index.len().max(1));
         let _ = index.search_within(&rows, 1.0, crate::OwnRow::None);

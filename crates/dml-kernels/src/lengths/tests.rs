@@ -37,9 +37,11 @@ fn refusal(call: &dyn Fn()) -> Option<String> {
     })
 }
 
+type Call = Box<dyn Fn()>;
+
 /// Calls of the public functions by name, each with a length that does not fit.
 #[derive(Default)]
-struct Calls(Vec<(&'static str, Box<dyn Fn()>)>);
+struct Calls(Vec<(&'static str, Call)>);
 
 impl Calls {
     fn add(&mut self, name: &'static str, call: impl Fn() + 'static) {
@@ -53,13 +55,13 @@ const FOUR: [f32; 4] = [3.; 4];
 
 fn of_rows(calls: &mut Calls) {
     calls.add("normalize_rows", || {
-        drop(normalize::normalize_rows(&SIX, 0, 2.))
+        drop(normalize::normalize_rows(&SIX, 0, 2.));
     });
     calls.add("normalize_rows", || {
-        drop(normalize::normalize_rows(&FIVE, 2, 2.))
+        drop(normalize::normalize_rows(&FIVE, 2, 2.));
     });
     calls.add("normalize_rows", || {
-        drop(normalize::normalize_rows(&FIVE, 9, 2.))
+        drop(normalize::normalize_rows(&FIVE, 9, 2.));
     });
     calls.add("normalize_rows_backward", || {
         normalize::normalize_rows_backward(&SIX, &[1.; 2], &mut [1f32; 6], 2, 2.);
@@ -68,39 +70,39 @@ fn of_rows(calls: &mut Calls) {
         normalize::normalize_rows_backward(&SIX, &[1.; 3], &mut [1f32; 4], 2, 2.);
     });
     calls.add("norm_gradient", || {
-        normalize::norm_gradient(&SIX, 2., 1., &mut [0f32; 5])
+        normalize::norm_gradient(&SIX, 2., 1., &mut [0f32; 5]);
     });
     calls.add("divided_rows", || {
-        drop(divided_rows::divided_rows(&SIX, &[1.; 2], 2))
+        drop(divided_rows::divided_rows(&SIX, &[1.; 2], 2));
     });
     calls.add("divided_rows", || {
-        drop(divided_rows::divided_rows(&SIX, &[], 0))
+        drop(divided_rows::divided_rows(&SIX, &[], 0));
     });
     calls.add("divisor_gradient", || {
         drop(divided_rows::divisor_gradient(&SIX, &FIVE, &[1.; 3], 2));
     });
     calls.add("rows_not_finite", || {
-        drop(finite::rows_not_finite(&FIVE, 2))
+        drop(finite::rows_not_finite(&FIVE, 2));
     });
     calls.add("zip_map", || {
-        drop(elementwise::zip_map(&SIX, &FIVE, |x, _| x))
+        drop(elementwise::zip_map(&SIX, &FIVE, |x, _| x));
     });
     calls.add("scale_rows", || {
-        drop(elementwise::scale_rows(&SIX, &[1.; 2], 2))
+        drop(elementwise::scale_rows(&SIX, &[1.; 2], 2));
     });
     calls.add("transposed", || drop(crate::transposed(&SIX, 2, 2)));
     calls.add("transposed", || {
-        drop(crate::transposed(&SIX, usize::MAX, 2))
+        drop(crate::transposed(&SIX, usize::MAX, 2));
     });
     calls.add("inverse", || drop(inverse::inverse(&SIX, 2)));
     calls.add("inverse", || {
-        drop(inverse::inverse(&[0f32; 0], usize::MAX / 2 + 1))
+        drop(inverse::inverse(&[0f32; 0], usize::MAX / 2 + 1));
     });
     calls.add("for_each_row", || {
-        crate::for_each_row(&mut [0f32; 5], 2, |_, _| {})
+        crate::for_each_row(&mut [0f32; 5], 2, |_, _| {});
     });
     calls.add("for_each_row", || {
-        crate::for_each_row(&mut [0f32; 5], 0, |_, _| {})
+        crate::for_each_row(&mut [0f32; 5], 0, |_, _| {});
     });
     calls.add("row_values", || {
         drop(row_values::row_values(
@@ -130,16 +132,16 @@ fn of_rows(calls: &mut Calls) {
     calls.add("largest", || drop(column_groups::largest(&SIX, 4)));
     calls.add("largest", || drop(column_groups::largest(&SIX, 0)));
     calls.add("largest_backward", || {
-        drop(column_groups::largest_backward(&[0, 1], &FOUR, 2))
+        drop(column_groups::largest_backward(&[0, 1], &FOUR, 2));
     });
     calls.add("softmax_means", || {
-        drop(column_groups::softmax_means(&SIX, 4, 1.))
+        drop(column_groups::softmax_means(&SIX, 4, 1.));
     });
     calls.add("log_sum_exp", || {
-        drop(log_sum_exp::log_sum_exp(&SIX, None, 4, false))
+        drop(log_sum_exp::log_sum_exp(&SIX, None, 4, false));
     });
     calls.add("log_sum_exp", || {
-        drop(log_sum_exp::log_sum_exp(&SIX, Some(&[1; 5]), 2, false))
+        drop(log_sum_exp::log_sum_exp(&SIX, Some(&[1; 5]), 2, false));
     });
     calls.add("log_sum_exp_backward", || {
         drop(log_sum_exp::log_sum_exp_backward(
@@ -156,7 +158,7 @@ fn of_rows(calls: &mut Calls) {
         softmax::add_softmax_of_sums(&mut [0f32; 6], &SIX, &FIVE, 0., 1.);
     });
     calls.add("shares", || {
-        SoftRank::new(1.).shares(&SIX, 0., &mut [0.; 5])
+        SoftRank::new(1.).shares(&SIX, 0., &mut [0.; 5]);
     });
     calls.add("spread", || {
         SoftRank::new(1.).spread(&mut [0f32; 5], 1., &mut [0.; 6]);
@@ -171,10 +173,10 @@ fn of_rows(calls: &mut Calls) {
         shrink: 1.,
     };
     calls.add("apply", move || {
-        adam.apply(&mut [0f32; 3], &[0.; 2], &mut [0.; 3], &mut [0.; 3])
+        adam.apply(&mut [0f32; 3], &[0.; 2], &mut [0.; 3], &mut [0.; 3]);
     });
     calls.add("apply", move || {
-        adam.apply(&mut [0f32; 3], &[0.; 3], &mut [0.; 3], &mut [0.; 2])
+        adam.apply(&mut [0f32; 3], &[0.; 3], &mut [0.; 3], &mut [0.; 2]);
     });
     let sgd = SgdStep {
         lr: 0.1,
@@ -185,7 +187,7 @@ fn of_rows(calls: &mut Calls) {
         first: false,
     };
     calls.add("apply", move || {
-        sgd.apply(&mut [0f32; 3], &[0.; 3], &mut [])
+        sgd.apply(&mut [0f32; 3], &[0.; 3], &mut []);
     });
 }
 
@@ -194,13 +196,13 @@ fn of_pairs(calls: &mut Calls) {
         MatrixGradient::written_out(&SIX, width)
     }
     calls.add("pairwise_dot", || {
-        drop(pairwise_dot::pairwise_dot(&SIX, &FOUR, 4))
+        drop(pairwise_dot::pairwise_dot(&SIX, &FOUR, 4));
     });
     calls.add("pairwise_dot", || {
-        drop(pairwise_dot::pairwise_dot(&SIX, &FOUR, 0))
+        drop(pairwise_dot::pairwise_dot(&SIX, &FOUR, 0));
     });
     calls.add("pairwise_dot_among", || {
-        drop(pairwise_dot::pairwise_dot_among(&FIVE, 2))
+        drop(pairwise_dot::pairwise_dot_among(&FIVE, 2));
     });
     for side in [Side::Query, Side::Reference, Side::Both] {
         calls.add("pairwise_dot_backward", move || {
@@ -239,19 +241,19 @@ fn of_pairs(calls: &mut Calls) {
     for p in [1., 2., 3., f64::INFINITY] {
         calls.add("pairwise_lp", move || drop(pairwise_lp(&SIX, &FIVE, 2, p)));
         calls.add("pairwise_lp_among", move || {
-            drop(pairwise_lp_among(&FIVE, 2, p))
+            drop(pairwise_lp_among(&FIVE, 2, p));
         });
     }
     calls.add("euclidean", || {
-        drop(euclidean(&SIX, &FIVE, 2, Form::Distance))
+        drop(euclidean(&SIX, &FIVE, 2, Form::Distance));
     });
     calls.add("euclidean_among", || {
-        drop(euclidean_among(&FIVE, 2, Form::Distance))
+        drop(euclidean_among(&FIVE, 2, Form::Distance));
     });
     calls.add("pack_signs", || drop(hamming::pack_signs(&FIVE, 2)));
     calls.add("hamming", || drop(hamming::hamming(&[0; 6], &[0; 5], 2)));
     calls.add("hamming_of_pairs", || {
-        drop(hamming::hamming_of_pairs(&[0; 6], &[0; 4], 2))
+        drop(hamming::hamming_of_pairs(&[0; 6], &[0; 4], 2));
     });
     calls.add("quantize", || drop(int8::quantize(&FIVE, 2)));
     calls.add("products", || drop(int8::products(&[0; 6], &[0; 5], 2)));
@@ -261,13 +263,13 @@ fn of_pairs(calls: &mut Calls) {
     let mask = || PairMask::select(2, 3, |_, p, _, (): &mut ()| p.insert(1));
     let bins = SoftBins::new(0., 1., 2);
     calls.add("soft_histograms", move || {
-        drop(soft_histograms(&FIVE, &mask(), bins))
+        drop(soft_histograms(&FIVE, &mask(), bins));
     });
     calls.add("soft_histograms_backward", move || {
         drop(soft_histograms_backward(&SIX, &mask(), bins, &SIX));
     });
     calls.add("histogram", move || {
-        bins.histogram(&SIX, &[0; 5], &mut Vec::new())
+        bins.histogram(&SIX, &[0; 5], &mut Vec::new());
     });
     calls.add("kmeans", || {
         use rand::SeedableRng;
@@ -307,10 +309,10 @@ fn of_search(calls: &mut Calls) {
     calls.add("extend", || References::<f32>::new(2).extend(&FIVE));
     calls.add("extend", || References::<f32>::new(0).extend(&FIVE));
     calls.add("nearest", move || {
-        drop(references().nearest(&FIVE, 1, affinity, |_| None))
+        drop(references().nearest(&FIVE, 1, affinity, |_| None));
     });
     calls.add("within", move || {
-        drop(references().within(&FIVE, 1., affinity, |_| None))
+        drop(references().within(&FIVE, 1., affinity, |_| None));
     });
     calls.add("nearest_of_candidates", move || {
         let candidates = Candidates {
@@ -320,7 +322,7 @@ fn of_search(calls: &mut Calls) {
         drop(references().nearest_of_candidates(&FOUR, candidates, 1, affinity));
     });
     calls.add("closest_of_rows", || {
-        drop(closest_of_rows(&FIVE, 2, 1, false, |_| None))
+        drop(closest_of_rows(&FIVE, 2, 1, false, |_| None));
     });
     calls.add("closest_of_numbers", || {
         drop(closest_of_numbers(&FIVE, 2, 1, false, |_| None));
@@ -416,16 +418,16 @@ fn of_triplets(calls: &mut Calls) {
     };
     calls.add("sum", move || drop(margin.sum(&FIVE, 3, &ranges(), None)));
     calls.add("sum", move || {
-        drop(margin.sum(&[0f32; 3], 3, &ranges(), None))
+        drop(margin.sum(&[0f32; 3], 3, &ranges(), None));
     });
     calls.add("sum", move || {
-        drop(margin.sum(&SIX, 3, &ranges(), Some(&SIX)))
+        drop(margin.sum(&SIX, 3, &ranges(), Some(&SIX)));
     });
     calls.add("sum_set", move || {
-        drop(margin.sum_set(&FIVE, 3, &ranges(), None))
+        drop(margin.sum_set(&FIVE, 3, &ranges(), None));
     });
     calls.add("values", move || {
-        drop(margin.values(&FIVE, 3, &ranges(), None))
+        drop(margin.values(&FIVE, 3, &ranges(), None));
     });
     let hinges = BoundaryHinges {
         sign: 1f32,
@@ -499,16 +501,16 @@ fn of_images(calls: &mut Calls) {
         }
     }
     calls.add("max_pool2d", || {
-        drop(max_pool2d::max_pool2d(&FIVE, [2, 2], &POOLING))
+        drop(max_pool2d::max_pool2d(&FIVE, [2, 2], &POOLING));
     });
     calls.add("max_pool2d_backward", || {
         drop(max_pool2d::max_pool2d_backward(&[0; 2], &FIVE, [2, 2], 1));
     });
     calls.add("forward", || {
-        drop(conv2d::forward(&BLOCK, &operands(&FIVE, &[1.; 2])))
+        drop(conv2d::forward(&BLOCK, &operands(&FIVE, &[1.; 2])));
     });
     calls.add("forward", || {
-        drop(conv2d::forward(&BLOCK, &operands(&FOUR, &[1.; 1])))
+        drop(conv2d::forward(&BLOCK, &operands(&FOUR, &[1.; 1])));
     });
     calls.add("forward", || {
         let grouped = Convolution {

@@ -153,7 +153,7 @@ fn wrong_parameters_are_named() {
         ),
         (
             with(|c| {
-                (c.super_classes_per_batch, c.samples_per_class) = (1, SamplesPerClass::Exactly(8))
+                (c.super_classes_per_batch, c.samples_per_class) = (1, SamplesPerClass::Exactly(8));
             }),
             "samples_per_class: expected a number below batch_size: a batch of one class has no negatives, got 8",
         ),

@@ -208,7 +208,7 @@ impl<M: Method> Trainer<M> {
             (Some(scale), None) => {
                 let current = scale.scale();
                 scale.back_off().map_err(|min_scale| TrainError::LossScale {
-                    what,
+                    what: Box::new(what),
                     epoch,
                     iteration,
                     loss,
@@ -218,7 +218,7 @@ impl<M: Method> Trainer<M> {
                 })
             }
             (_, bad_parameter) => Err(TrainError::NonFinite {
-                what: bad_parameter.unwrap_or(what),
+                what: Box::new(bad_parameter.unwrap_or(what)),
                 epoch,
                 iteration,
                 loss,
@@ -252,7 +252,7 @@ impl<M: Method> Trainer<M> {
         let all = learners(&self.run.method);
         let rates: Vec<Option<f64>> = all.iter().map(|own| own.learning_rate()).collect();
         Err(TrainError::NonFinite {
-            what,
+            what: Box::new(what),
             epoch,
             iteration: self.counters.iteration.saturating_sub(1),
             loss: sum / count as f64,

@@ -97,13 +97,19 @@ fn a_criterion_compares_rows_by_its_relation() -> Result<()> {
     // Positives (3, 4), 0.5 apart, and negatives (3, 9) and (4, 9), 1.25 and 0.75 apart; all from either side.
     let one = MetricLossOnly::new(trunk(1, 0.0), related(contrastive(2.0)));
     let expected = 2.0 * (0.5 + 0.75 + 1.25);
-    assert_eq!(loss(&one, &rows, &[view.clone()])?, expected);
+    assert_eq!(loss(&one, &rows, std::slice::from_ref(&view))?, expected);
     // Labels make a positive pair of every two rows.
     let by_labels = MetricLossOnly::new(trunk(1, 0.0), contrastive(2.0));
-    assert_ne!(loss(&by_labels, &rows, &[view.clone()])?, expected);
+    assert_ne!(
+        loss(&by_labels, &rows, std::slice::from_ref(&view))?,
+        expected
+    );
     let stages = [Stage::new(1).with_criterion(related(contrastive(2.0)))];
     let cascade = CascadedEmbeddings::new(trunk(1, 0.0), stages);
-    assert_eq!(loss(&cascade, &rows, &[view.clone()])?, expected);
+    assert_eq!(
+        loss(&cascade, &rows, std::slice::from_ref(&view))?,
+        expected
+    );
     // Between two views a row and its other view are a pair, too: here 0.25 apart.
     let other = column(&[0.25, 0.75, 7.25, 1.5]);
     let views = [view, other];
