@@ -78,7 +78,7 @@ impl UsearchIndex {
     /// An index without references.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] if a knob is outside of its range.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if a number is outside of its range.
     pub fn new(config: UsearchIndexConfig) -> Result<Self> {
         let most = graph_bytes::MOST_CONNECTED;
         check::count_from("connectivity", config.connectivity, 2, most)?;
@@ -108,7 +108,7 @@ impl UsearchIndex {
     /// Searches among so many candidates from now on: more find more and take longer. The graph stays as it is.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] unless it is from 1 to 1,048,576.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) unless it is from 1 to 1,048,576.
     ///
     /// ```
     /// use dml_eval::{UsearchIndex, UsearchIndexConfig};
