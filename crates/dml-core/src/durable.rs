@@ -1,6 +1,6 @@
 //! Files that are whole or absent, whatever happens to the process or the machine.
 //!
-//! Every file of this workspace that is written in one go is written by [`write`] or [`write_with`]: into a temporary file
+//! Every file of this workspace that is written in one go is written by [`write()`] or [`write_with`]: into a temporary file
 //! in the same folder, which is brought to the disk and then renamed. A reader sees the old file or the new one. When the
 //! disk is full, or the writer fails or panics, the temporary file is removed. When the writer is killed, the next writer
 //! in that folder removes it.
@@ -38,10 +38,10 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     write_with(path, |part| part.write_all(bytes))
 }
 
-/// Writes a file as [`write`] does, with contents that `contents` produces piece by piece.
+/// Writes a file as [`write()`] does, with contents that `contents` produces piece by piece.
 ///
 /// # Errors
-/// As [`write`], and the errors of `contents`. After an error the file at `path` is as it was.
+/// As [`write()`], and the errors of `contents`. After an error the file at `path` is as it was.
 ///
 /// ```
 /// use std::io::Write;
@@ -123,7 +123,7 @@ impl Drop for Removed {
 }
 
 /// Removes the temporary files of writers that were killed from a folder that belongs to the caller alone: those of
-/// [`write`], and those called `.tmp` and six letters or digits, as earlier versions wrote them.
+/// [`write()`], and those called `.tmp` and six letters or digits, as earlier versions wrote them.
 ///
 /// A temporary file that another process is writing stays.
 ///
