@@ -21,7 +21,7 @@ use std::cmp::Ordering;
 )]
 #[non_exhaustive]
 pub enum ClassOrder {
-    /// By the bytes of the name: 1, 10, 2. Other libraries order folders of images this way.
+    /// Byte order of the names: 1, 10, 2. Other libraries order folders of images this way.
     #[default]
     Name,
     /// Names that are whole numbers first, by their value: 1, 2, 10; then all others by their bytes.

@@ -42,7 +42,7 @@ impl<T: Real> SoftRank<T> {
             || {
                 for (share, x) in shares.iter_mut().zip(x) {
                     let below = (at - *x) * steepness;
-                    // By comparisons, in which NaN stays NaN.
+                    // The comparisons are written so that NaN stays NaN.
                     let below = if below < -far { -far } else { below };
                     let below = if below > far { far } else { below };
                     *share = T::ONE / (T::ONE + below.quick_exp());

@@ -115,7 +115,7 @@ impl AnchorFormula for MeanCrossEntropy {
         let near = positives.log_sum_exp(false, |x| factor * x);
         positives.weights = weights;
         let far = negatives.log_sum_exp(false, |x| factor * x);
-        // By a comparison in which NaN comes through.
+        // The comparison is written so that NaN comes through.
         let (large, small) = if near > far { (near, far) } else { (far, near) };
         let all = large + (small - large).exp().ln_1p();
         let share = T::from_f64(self.factor * (far - all).exp());

@@ -31,7 +31,7 @@ pub(super) fn hinge(x: &Tensor) -> Result<Tensor> {
         return for_element!(x, "x", |T| fuse::<T>(
             "hinge",
             x,
-            // By comparisons, in which NaN stays NaN.
+            // The comparisons are written so that NaN stays NaN.
             |x| if x <= T::ZERO { T::ZERO } else { x },
             |x| if x > T::ZERO {
                 T::ONE

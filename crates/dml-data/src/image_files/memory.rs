@@ -13,7 +13,7 @@ pub(super) struct Header {
     pub(super) width: u64,
     pub(super) height: u64,
     pub(super) color: ColorType,
-    /// Of a JPEG file.
+    /// Structure of a JPEG file, for JPEG files only.
     pub(super) jpeg: Option<Structure>,
     /// Whether a side turn follows.
     pub(super) is_turned: bool,
