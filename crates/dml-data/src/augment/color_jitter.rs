@@ -24,11 +24,11 @@ use crate::Image;
     serde(default, deny_unknown_fields)
 )]
 pub struct ColorJitterConfig {
-    /// Of brightness. In `[0, 1e30]`. Default 0.
+    /// Strength b of the brightness jitter: the factor is drawn from `[max(0, 1 − b), 1 + b]`. In `[0, 1e30]`. Default 0.
     pub brightness: f64,
-    /// Of contrast. In `[0, 1e30]`. Default 0.
+    /// Strength of the contrast jitter, used as that of brightness. In `[0, 1e30]`. Default 0.
     pub contrast: f64,
-    /// Of saturation. In `[0, 1e30]`. Default 0.
+    /// Strength of the saturation jitter, used as that of brightness. In `[0, 1e30]`. Default 0.
     pub saturation: f64,
 }
 
