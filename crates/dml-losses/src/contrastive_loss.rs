@@ -135,7 +135,7 @@ impl Hinge {
     fn value<T: Real>(&self, x: T) -> PairValue<T> {
         let sign = T::from_f64(self.sign);
         let violation = sign * (x - T::from_f64(self.margin));
-        // By a comparison in which NaN is no 0.
+        // The comparison is written so that NaN does not count as 0.
         if violation <= T::ZERO {
             PairValue::ZERO
         } else {

@@ -123,7 +123,7 @@ impl AnchorFormula for Lifted {
         if !negatives.is_empty() {
             value += negatives.log_sum_exp(false, |x| sign * (neg_margin - x));
         }
-        // By a comparison in which NaN is no 0.
+        // The comparison is written so that NaN does not count as 0.
         let (slope, value) = if value <= 0.0 {
             (T::ZERO, 0.0)
         } else {

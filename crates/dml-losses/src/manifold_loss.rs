@@ -52,7 +52,7 @@ pub struct ManifoldLossConfig {
     /// α, how likely the walk goes on; at least 0 and below 1. Default `0.8`.
     #[cfg_attr(feature = "serde", serde(default = "four_fifths"))]
     pub alpha: f64,
-    /// By how much the own proxy should be nearer; in `[-1e30, 1e30]`. Default `5e-4`.
+    /// Margin by which the own proxy should be nearer; in `[-1e30, 1e30]`. Default `5e-4`.
     #[cfg_attr(feature = "serde", serde(default = "half_a_thousandth"))]
     pub margin: f64,
     /// Where random meta classes come from: successive calls draw differently, runs of one seed alike. Default `0`.

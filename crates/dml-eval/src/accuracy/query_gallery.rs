@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn junk_and_the_same_camera_leave_a_perfect_ranking_perfect() -> Result<()> {
-        // By distance from 0: junk, the same camera, junk, both matches, a distractor.
+        // Gallery in order of distance from 0: junk, the same camera, junk, both matches, a distractor.
         let gallery = [0.1f32, 0.2, 0.3, 0.4, 0.5, 0.6];
         let of_gallery: (&[i64], &[i64]) = (&[JUNK, 3, JUNK, 3, 3, 0], &[2, 1, 1, 2, 3, 1]);
         let relation = query_gallery_relation((&[3], &[1]), of_gallery)?;

@@ -110,7 +110,7 @@ fn beyond_the_bounds_a_cosine_has_the_angle_of_the_nearer_one_and_no_slope() -> 
 #[test]
 fn with_other_norms_a_row_beyond_its_class_is_held_by_the_others_alone() -> Result<()> {
     for p in [3.0, f64::INFINITY] {
-        // By p-norms (1, 1) · (1, 1) / (‖·‖ₚ ‖·‖ₚ) is above 1.
+        // With p-norms, (1, 1) · (1, 1) / (‖·‖ₚ ‖·‖ₚ) is above 1.
         let config = ArcFaceLossConfig {
             scale: 1.0,
             ..ArcFaceLossConfig::new(2, 2)

@@ -257,7 +257,7 @@ fn with_a_mask_the_relation_holds_between_both_parts() -> Result<()> {
     let mask = [true, false, true];
     assert_eq!(value(&memory.terms_with_mask(&related, &mask)?), 0.5);
     memory.clear()?;
-    // By labels it is 0.75 too near.
+    // With labels alone the negative would be 0.75 too near.
     assert_eq!(value(&memory.terms_with_mask(&rows, &mask)?), 0.5 + 0.75);
     Ok(())
 }

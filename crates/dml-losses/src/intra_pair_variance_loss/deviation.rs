@@ -49,7 +49,7 @@ impl<T: Real> Measure<T> {
     /// The hinge of an entry, and whether its square is kept.
     fn hinge(&self, x: T) -> (T, bool) {
         let violation = self.sign * (x - self.middle);
-        // By a comparison in which NaN is no 0.
+        // The comparison is written so that NaN does not count as 0.
         let hinge = if violation <= T::ZERO {
             T::ZERO
         } else {

@@ -30,7 +30,7 @@ struct Lifted {
 impl Lifting {
     /// `x`: the entry of the pair; `anchor` and `positive`: the logarithms of the sums of their negatives, −∞ for none.
     fn value(&self, x: f64, anchor: f64, positive: f64) -> Lifted {
-        // By comparisons in which NaN comes through, here and below.
+        // The comparisons here and below are written so that NaN comes through.
         let top = if positive > anchor { positive } else { anchor };
         let (share, sum) = if anchor == f64::NEG_INFINITY && positive == f64::NEG_INFINITY {
             (0.0, 0.0)
