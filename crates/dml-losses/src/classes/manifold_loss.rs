@@ -1,0 +1,286 @@
+//! Manifold loss: each row should be nearer to the proxy of its meta class than to others, by the paths of a random walk
+//! over all rows and proxies.
+//!
+//! ```text
+//! x: the rows, then the proxies      S = e^{2 max(0, s(x,x))}, 0 on the diagonal      D = the row sums of S
+//! F = (1 − α) (1 − α D^−½ S D^−½)^−1
+//! part(V) = mean over rows i of ln(1 + Σ_j e^{v_ij}),   v_ij = V_ij − V_i,own(i) + margin
+//!           over the proxies j ≠ own(i) with v_ij >= 0
+//! ℓ = part(F of rows and proxies) + lambdaC · part(cosines of the rows of F of rows and proxies)
+//! ```
+//!
+//! `own(i)` is the proxy of row i: its meta class, which are the labels of the batch; without labels every proxy is given
+//! to a row, and the other rows get any, at random. An infinite `lambdaC` leaves only the second part. (PyTorch Metric
+//! Learning multiplies it by infinity.)
+//!
+//! Aziere and Todorovic, "Ensemble Deep Manifold Similarity Learning Using Hard Proxies" (CVPR 2019).
+//!
+//! One inverse and three products of matrices as large as rows and proxies together.
+
+use std::sync::Arc;
+
+use candle_core::{DType, Tensor, Var};
+use candle_nn::VarBuilder;
+use dml_core::{
+    Batch, Distance, Error, Loss, Result, SeedSequence, TensorExt, Term, Terms, Tuples, check,
+};
+use rand::Rng;
+use rand::seq::SliceRandom;
+
+use crate::WeightInit;
+use crate::machinery::demands;
+
+/// Knobs of [`ManifoldLoss`].
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(deny_unknown_fields)
+)]
+#[expect(non_snake_case, reason = "as in the paper, and in configurations")]
+pub struct ManifoldLossConfig {
+    /// The length of an embedding. At most 4,294,967,295.
+    pub l: usize,
+    /// How many proxies there are; 1 to 16,384. Default `50`.
+    #[cfg_attr(feature = "serde", serde(default = "fifty"))]
+    pub K: usize,
+    /// What the second part counts; `>= 0` or infinite. Default `1`.
+    #[cfg_attr(
+        feature = "serde",
+        serde(default = "one", with = "dml_core::extended_real")
+    )]
+    pub lambdaC: f64,
+    /// α, how likely the walk goes on; at least 0 and below 1. Default `0.8`.
+    #[cfg_attr(feature = "serde", serde(default = "four_fifths"))]
+    pub alpha: f64,
+    /// Margin by which the own proxy should be nearer; in `[-1e30, 1e30]`. Default `5e-4`.
+    #[cfg_attr(feature = "serde", serde(default = "half_a_thousandth"))]
+    pub margin: f64,
+    /// Where random meta classes come from: successive calls draw differently, runs of one seed alike. Default `0`.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub seed: u64,
+}
+
+#[cfg(feature = "serde")]
+mod defaults {
+    pub(super) fn fifty() -> usize {
+        50
+    }
+    pub(super) fn one() -> f64 {
+        1.0
+    }
+    pub(super) fn four_fifths() -> f64 {
+        0.8
+    }
+    pub(super) fn half_a_thousandth() -> f64 {
+        5e-4
+    }
+}
+#[cfg(feature = "serde")]
+use defaults::{fifty, four_fifths, half_a_thousandth, one};
+
+impl ManifoldLossConfig {
+    /// The length of an embedding, and PML's defaults for the rest.
+    #[must_use]
+    pub fn new(l: usize) -> Self {
+        Self {
+            l,
+            K: 50,
+            lambdaC: 1.0,
+            alpha: 0.8,
+            margin: 5e-4,
+            seed: 0,
+        }
+    }
+}
+
+/// The walks between all proxies are a matrix, of which the inverse is taken.
+const MOST_PROXIES: usize = 1 << 14;
+
+/// Proxies reached by a random walk ([formula](self)). One term `loss`, a scalar.
+#[derive(Debug)]
+pub struct ManifoldLoss {
+    proxies: Var,
+    context: f64,
+    alpha: f64,
+    margin: f64,
+    seeds: SeedSequence,
+    distance: Arc<dyn Distance>,
+}
+
+impl ManifoldLoss {
+    /// A loss over `distance`. The proxies are the variable `proxies` of `vars`, `[K, l]`; new ones are drawn from the
+    /// standard normal distribution.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`] if a knob is outside of its range, [`Error::Tensor`] if `vars` has `proxies` of
+    /// another shape.
+    pub fn new(
+        config: ManifoldLossConfig,
+        distance: Arc<dyn Distance>,
+        vars: VarBuilder<'_>,
+    ) -> Result<Self> {
+        let shape = (
+            check::count("K", config.K, MOST_PROXIES)?,
+            check::at_least_one("l", config.l)?,
+        );
+        let context = config.lambdaC;
+        let finite = (0.0..=check::LARGEST).contains(&context);
+        if !finite && context != f64::INFINITY {
+            return Err(Error::InvalidParameter {
+                name: "lambdaC",
+                value: context,
+                expected: "a number in [0, 1e30], or infinity",
+            });
+        }
+        Ok(Self {
+            alpha: check::probability_below_one("alpha", config.alpha)?,
+            margin: check::finite("margin", config.margin)?,
+            proxies: WeightInit::STANDARD_NORMAL.variable(&vars, shape, "proxies")?,
+            context,
+            seeds: SeedSequence::new(config.seed),
+            distance,
+        })
+    }
+
+    /// The proxy of each row.
+    fn own(&self, batch: &Batch) -> Result<Vec<u32>> {
+        let (rows, proxies) = (batch.queries(), self.proxies.dims()[0]);
+        if let Some(labels) = batch.labels() {
+            let labels = labels.as_slice().iter().enumerate();
+            return labels
+                .map(|(position, label)| match usize::try_from(*label) {
+                    Ok(class) if class < proxies => Ok(class as u32),
+                    _ => Err(Error::Index {
+                        arg: "labels",
+                        position,
+                        limit: proxies,
+                        got: *label,
+                    }),
+                })
+                .collect();
+        }
+        if rows < proxies {
+            return Err(Error::Unsupported {
+                component: "ManifoldLoss",
+                reason: "without labels as meta classes the batch needs at least K rows",
+            });
+        }
+        let mut rng = self.seeds.next_rng();
+        let mut own: Vec<u32> = (0..proxies as u32).collect();
+        own.resize_with(rows, || rng.random_range(0..proxies as u32));
+        own.shuffle(&mut rng);
+        Ok(own)
+    }
+
+    /// F `[M, M]` of the M rows of `x`, up to its factor 1 − α.
+    fn walks(&self, x: &Tensor) -> Result<Tensor> {
+        let similarities = self.distance.matrix(x, None)?; // [M, M]
+        let exponents = (similarities.hinge()? * 2.0)?;
+        let count = x.dims()[0];
+        let others = Tensor::ones((count, count), DType::U8, x.device())?.sub(&Tensor::eye(
+            count,
+            DType::U8,
+            x.device(),
+        )?)?;
+        // D^−½ S D^−½ from logarithms: similarities of any size neither overflow nor vanish.
+        let half = (exponents.masked_logsumexp(Some(&others), false)? * 0.5)?; // [M]
+        let steps = exponents
+            .broadcast_sub(&half.unsqueeze(1)?)?
+            .broadcast_sub(&half.unsqueeze(0)?)?;
+        let zeros = steps.zeros_like()?;
+        let steps = others.where_cond(&steps, &zeros)?.exp()?;
+        let steps = others.where_cond(&steps, &zeros)?;
+        let one = Tensor::eye(count, x.dtype(), x.device())?;
+        (one - (steps * self.alpha)?)?.inverse()
+    }
+
+    /// The mean of `ln(1 + Σ e^v)` over rows, for `values` `[N, K]`.
+    fn part(&self, values: &Tensor, own: &Tensor) -> Result<Tensor> {
+        let (_, proxies) = values.dims2()?;
+        let of_own = values.gather(own, 1)?; // [N, 1]
+        let violations = (values.broadcast_sub(&of_own)? + self.margin)?;
+        let columns = Tensor::arange(0u32, proxies as u32, values.device())?.unsqueeze(0)?;
+        let others = columns
+            .broadcast_as(values.shape())?
+            .ne(&own.broadcast_as(values.shape())?)?;
+        // What does not count is named, so that NaN counts.
+        let counts = (violations.lt(0f64)?.eq(0u8)? * others)?;
+        Ok(violations
+            .masked_logsumexp(Some(&counts), true)?
+            .mean_all()?)
+    }
+}
+
+impl Loss for ManifoldLoss {
+    fn seeds(&self) -> Vec<SeedSequence> {
+        vec![self.seeds.handle()]
+    }
+
+    fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        check::unweighted("ManifoldLoss", batch)?;
+        if let Some(terms) = batch.spoiled_rows()? {
+            return Ok(terms);
+        }
+        demands::no_tuples("ManifoldLoss", tuples)?;
+        demands::no_reference("ManifoldLoss", batch)?;
+        let embeddings = batch.embeddings(); // [N, l]
+        let (rows, width) = embeddings.dims2()?;
+        let (count, length) = self.proxies.dims2()?;
+        if width != length {
+            return Err(Error::Shape {
+                arg: "embeddings",
+                expected: "[rows, l]",
+                got: embeddings.dims().to_vec(),
+            });
+        }
+        if rows == 0 {
+            return Ok(Term::empty("loss").into());
+        }
+        check::elements("walks [rows + K, rows + K]", &[rows + count; 2], 8)?;
+        let own = self.own(batch)?;
+        let own = Tensor::from_vec(own, (rows, 1), embeddings.device())?;
+        let proxies = self.proxies.as_tensor().to_device(embeddings.device())?;
+        let proxies = proxies.to_dtype(embeddings.dtype())?;
+        let walks = self.walks(&Tensor::cat(&[embeddings, &proxies], 0)?)?;
+        let (from_rows, from_proxies) = (walks.narrow(0, 0, rows)?, walks.narrow(0, rows, count)?);
+        let intrinsic = || {
+            let reached = (from_rows.narrow(1, rows, count)? * (1.0 - self.alpha))?;
+            self.part(&reached, &own)
+        };
+        let context = || {
+            let alike = from_rows
+                .normalize(2.0)?
+                .pairwise_dot(&from_proxies.normalize(2.0)?)?;
+            self.part(&alike, &own)
+        };
+        let value = if self.context == 0.0 {
+            intrinsic()?
+        } else if self.context.is_infinite() {
+            context()?
+        } else {
+            (intrinsic()? + (context()? * self.context)?)?
+        };
+        Ok(Term::scalar("loss", value)?.into())
+    }
+
+    fn parameters(&self) -> Vec<(String, Var)> {
+        vec![("proxies".to_owned(), self.proxies.clone())]
+    }
+
+    fn takes_reference(&self) -> bool {
+        false
+    }
+
+    fn takes_tuples(&self) -> bool {
+        false
+    }
+
+    /// A label is the number of a proxy.
+    fn reads_classes(&self) -> bool {
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests;

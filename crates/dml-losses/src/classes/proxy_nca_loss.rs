@@ -1,0 +1,132 @@
+//! NCA against one learned proxy for each class instead of against the other rows.
+//!
+//! ```text
+//! sⱼ = similarity of the embedding and proxy j; for distances their negative
+//! ℓ = w · −ln( e^{k s_y} / Σⱼ e^{k sⱼ} )          y: the own class, k: softmax_scale
+//! ```
+//!
+//! w is how often the tuples name the row as an anchor, at most 1 ([`Tuples::anchor_weights`]).
+//!
+//! Movshovitz-Attias, Toshev, Leung, Ioffe and Singh, "No Fuss Distance Metric Learning using Proxies", 2017,
+//! arXiv:1703.07464; as in PyTorch Metric Learning, the own proxy is in the sum.
+//!
+//! The quotient is taken in logarithms, so that a row however far from its proxy has a finite loss. A label without a
+//! proxy is an error. (PyTorch Metric Learning leaves both kinds of rows out without a word.)
+
+use std::sync::Arc;
+
+use candle_core::{Tensor, Var};
+use candle_nn::VarBuilder;
+use dml_core::{Batch, ClassLoss, Distance, Loss, Result, Terms, Tuples, check};
+
+use crate::WeightInit;
+use crate::classes::class_softmax::{ClassLogits, Shifted};
+use crate::classes::class_weights::{ClassWeights, Classes, Layout};
+
+/// Knobs of [`ProxyNCALoss`].
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(deny_unknown_fields)
+)]
+pub struct ProxyNCALossConfig {
+    /// Number of classes, 1 to 4,294,967,295.
+    pub num_classes: usize,
+    /// Columns of the embeddings, 1 to 4,294,967,295; with `num_classes` at most 2³⁴ numbers in all.
+    pub embedding_size: usize,
+    /// What similarities are multiplied by; in `[-1e30, 1e30]`. Default `1`.
+    #[cfg_attr(feature = "serde", serde(default = "default_softmax_scale"))]
+    pub softmax_scale: f64,
+    /// How the proxies begin. Default standard normal.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub weight_init_func: Option<WeightInit>,
+}
+
+fn default_softmax_scale() -> f64 {
+    1.0
+}
+
+impl ProxyNCALossConfig {
+    /// The defaults for so many classes and columns.
+    #[must_use]
+    pub fn new(num_classes: usize, embedding_size: usize) -> Self {
+        Self {
+            num_classes,
+            embedding_size,
+            softmax_scale: default_softmax_scale(),
+            weight_init_func: None,
+        }
+    }
+}
+
+/// Cross entropy of picking the own proxy ([formula](self)). One term `loss`, per row. Learns `proxies` `[classes, dim]`.
+#[derive(Clone, Debug)]
+pub struct ProxyNCALoss {
+    softmax_scale: f64,
+    weights: ClassWeights,
+    distance: Arc<dyn Distance>,
+}
+
+impl ProxyNCALoss {
+    /// A loss over any `distance`, whose weights `vars` makes or holds.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for numbers outside of their range,
+    /// [`Error::Tensor`](dml_core::Error::Tensor) if `vars` holds a `proxies` of another shape.
+    pub fn new(
+        config: ProxyNCALossConfig,
+        distance: Arc<dyn Distance>,
+        vars: VarBuilder<'_>,
+    ) -> Result<Self> {
+        let classes = Classes {
+            component: "ProxyNCALoss",
+            num_classes: config.num_classes,
+            centers: 1,
+            dim: config.embedding_size,
+        };
+        let init = config
+            .weight_init_func
+            .unwrap_or(WeightInit::STANDARD_NORMAL);
+        Ok(Self {
+            softmax_scale: check::finite("softmax_scale", config.softmax_scale)?,
+            weights: ClassWeights::new(classes, Layout::Rows, "proxies", &init, &vars)?,
+            distance,
+        })
+    }
+}
+
+impl Loss for ProxyNCALoss {
+    fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        if let Some(terms) = batch.spoiled_rows()? {
+            return Ok(terms);
+        }
+        self.weights.terms(batch, |own| {
+            let factor = -self.distance.order().sign() * self.softmax_scale;
+            let matrix = self.weights.compared(&self.distance, batch.embeddings())?;
+            let logits = ClassLogits::new(&matrix, factor);
+            logits.term(own, &Shifted(0.0), &tuples.anchor_weights(batch)?)
+        })
+    }
+
+    fn parameters(&self) -> Vec<(String, Var)> {
+        self.weights.parameters()
+    }
+
+    fn as_class_loss(&self) -> Option<&dyn ClassLoss> {
+        Some(self)
+    }
+}
+
+impl ClassLoss for ProxyNCALoss {
+    fn logits(&self, embeddings: &Tensor) -> Result<Tensor> {
+        self.weights.compared(&self.distance, embeddings)
+    }
+
+    fn class_rows(&self) -> Result<Tensor> {
+        self.weights.rows()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,174 @@
+//! Softmax over classes that have several centres each: a class is as near as the softmax mean of its centres.
+//!
+//! ```text
+//! S_c = Σₖ softmaxₖ(s(i,ck) / γ) s(i,ck)                      s: similarity of the embedding and centre k of class c
+//! ℓ = w · −ln( e^{λ (S_y − m)} / (e^{λ (S_y − m)} + Σ_{c≠y} e^{λ S_c}) )
+//! ```
+//!
+//! y: the own class, λ: `la`, m: margin. w is how often the tuples name the row, at most 1 ([`Tuples::weights`]).
+//!
+//! Qian, Shang, Sun, Hu, Li and Jin, "`SoftTriple` Loss: Deep Metric Learning Without Triplet Sampling", 2019,
+//! arXiv:1909.05235. The paper's regularizer of centres is `SparseCentersRegularizer`. γ divides, as in PyTorch Metric
+//! Learning.
+
+use std::sync::Arc;
+
+use candle_core::{Tensor, Var};
+use candle_nn::VarBuilder;
+use dml_core::{Batch, ClassLoss, Distance, Error, Loss, Order, Result, Terms, Tuples, check};
+
+use crate::WeightInit;
+use crate::classes::class_softmax::{ClassLogits, Shifted};
+use crate::classes::class_weights::{ClassWeights, Classes, Layout};
+use crate::machinery::softmax_mean_of_groups::softmax_mean_of_groups;
+use crate::weight_init::{Fan, Nonlinearity};
+
+/// Knobs of [`SoftTripleLoss`].
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(deny_unknown_fields)
+)]
+pub struct SoftTripleLossConfig {
+    /// Number of classes, 1 to 4,294,967,295.
+    pub num_classes: usize,
+    /// Columns of the embeddings, 1 to 4,294,967,295; with `num_classes` at most 2³⁴ numbers in all.
+    pub embedding_size: usize,
+    /// Centres of each class, 1 to 4,294,967,295. Default `10`.
+    #[cfg_attr(feature = "serde", serde(default = "default_centers_per_class"))]
+    pub centers_per_class: usize,
+    /// λ, what similarities to classes are multiplied by; in `[-1e30, 1e30]`. Default `20`.
+    #[cfg_attr(feature = "serde", serde(default = "default_la"))]
+    pub la: f64,
+    /// γ, the temperature between the centres of a class; in `[1e-30, 1e30]`. Default `0.1`.
+    #[cfg_attr(feature = "serde", serde(default = "default_gamma"))]
+    pub gamma: f64,
+    /// The margin, in units of the similarity; in `[-1e30, 1e30]`. Default `0.01`.
+    #[cfg_attr(feature = "serde", serde(default = "default_margin"))]
+    pub margin: f64,
+    /// How the centres begin. Default uniform with bound `1 / √(num_classes · centers_per_class)`.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub weight_init_func: Option<WeightInit>,
+}
+
+impl SoftTripleLossConfig {
+    /// The defaults for so many classes and columns.
+    #[must_use]
+    pub fn new(num_classes: usize, embedding_size: usize) -> Self {
+        Self {
+            num_classes,
+            embedding_size,
+            centers_per_class: default_centers_per_class(),
+            la: default_la(),
+            gamma: default_gamma(),
+            margin: default_margin(),
+            weight_init_func: None,
+        }
+    }
+}
+
+fn default_centers_per_class() -> usize {
+    10
+}
+
+fn default_la() -> f64 {
+    20.0
+}
+
+fn default_gamma() -> f64 {
+    0.1
+}
+
+fn default_margin() -> f64 {
+    0.01
+}
+
+/// Softmax over softly chosen centres ([formula](self)). One term `loss`, per row. Learns `fc` `[dim, classes · centres]`, in
+/// which the centres of a class stand side by side.
+#[derive(Clone, Debug)]
+pub struct SoftTripleLoss {
+    la: f64,
+    gamma: f64,
+    margin: f64,
+    centers_per_class: usize,
+    weights: ClassWeights,
+    distance: Arc<dyn Distance>,
+}
+
+impl SoftTripleLoss {
+    /// A loss over the similarity `distance`, whose centres `vars` makes or holds.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for a distance that is no similarity, [`Error::InvalidParameter`] for numbers outside of
+    /// their range, [`Error::Tensor`] if `vars` holds an `fc` of another shape.
+    pub fn new(
+        config: SoftTripleLossConfig,
+        distance: Arc<dyn Distance>,
+        vars: VarBuilder<'_>,
+    ) -> Result<Self> {
+        if distance.order() != Order::LargerIsCloser {
+            return Err(Error::Unsupported {
+                component: "SoftTripleLoss",
+                reason: "it needs a similarity, of which larger means closer",
+            });
+        }
+        let centers_per_class = check::at_least_one("centers_per_class", config.centers_per_class)?;
+        let classes = Classes {
+            component: "SoftTripleLoss",
+            num_classes: config.num_classes,
+            centers: centers_per_class,
+            dim: config.embedding_size,
+        };
+        let init = config
+            .weight_init_func
+            .unwrap_or(WeightInit::KaimingUniform {
+                a: 5f64.sqrt(),
+                mode: Fan::FanIn,
+                nonlinearity: Nonlinearity::LeakyRelu,
+            });
+        Ok(Self {
+            la: check::finite("la", config.la)?,
+            gamma: check::positive("gamma", config.gamma)?,
+            margin: check::finite("margin", config.margin)?,
+            centers_per_class,
+            weights: ClassWeights::new(classes, Layout::Columns, "fc", &init, &vars)?,
+            distance,
+        })
+    }
+}
+
+impl Loss for SoftTripleLoss {
+    fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        if let Some(terms) = batch.spoiled_rows()? {
+            return Ok(terms);
+        }
+        self.weights.terms(batch, |own| {
+            let similarities = self.logits(batch.embeddings())?; // [rows, classes]
+            let logits = ClassLogits::new(&similarities, self.la);
+            logits.term(own, &Shifted(self.margin), &tuples.weights(batch)?)
+        })
+    }
+
+    fn parameters(&self) -> Vec<(String, Var)> {
+        self.weights.parameters()
+    }
+
+    fn as_class_loss(&self) -> Option<&dyn ClassLoss> {
+        Some(self)
+    }
+}
+
+impl ClassLoss for SoftTripleLoss {
+    fn logits(&self, embeddings: &Tensor) -> Result<Tensor> {
+        let centers = self.weights.compared(&self.distance, embeddings)?; // [rows, classes · centres]
+        softmax_mean_of_groups(&centers, self.centers_per_class, self.gamma)
+    }
+
+    fn class_rows(&self) -> Result<Tensor> {
+        self.weights.rows()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,238 @@
+//! `ArcFace` with several centres for each class: an embedding belongs to the nearest of them.
+//!
+//! ```text
+//! cos θⱼ = the largest cosine of the embedding and a centre of class j
+//! ```
+//!
+//! and the rest as in [`ArcFaceLoss`](crate::ArcFaceLoss). Rows that were labelled wrongly gather around a centre of
+//! their own, and [`outliers`](SubCenterArcFaceLoss::outliers) finds them there.
+//!
+//! Deng, Guo, Liu, Gong and Zafeiriou, "Sub-center `ArcFace`: Boosting Face Recognition by Large-scale Noisy Web Faces",
+//! ECCV 2020.
+
+use std::sync::Arc;
+
+use candle_core::{DType, Tensor, Var};
+use candle_nn::VarBuilder;
+use dml_core::{Batch, ClassLoss, Distance, Loss, Result, Terms, Tuples, check};
+
+use crate::WeightInit;
+use crate::arc_face_loss::Angle;
+use crate::classes::class_softmax::ClassLogits;
+use crate::classes::class_weights::{ClassWeights, Classes, Layout};
+use crate::machinery::demands;
+use crate::machinery::largest_of_groups::largest_of_groups;
+
+/// Knobs of [`SubCenterArcFaceLoss`].
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(deny_unknown_fields)
+)]
+pub struct SubCenterArcFaceLossConfig {
+    /// Number of classes, 1 to 4,294,967,295.
+    pub num_classes: usize,
+    /// Columns of the embeddings, 1 to 4,294,967,295; with `num_classes` at most 2³⁴ numbers in all.
+    pub embedding_size: usize,
+    /// The margin in degrees; finite. Default `28.6`.
+    #[cfg_attr(feature = "serde", serde(default = "default_margin"))]
+    pub margin: f64,
+    /// What cosines are multiplied by; in `[-1e30, 1e30]`. Default `64`.
+    #[cfg_attr(feature = "serde", serde(default = "default_scale"))]
+    pub scale: f64,
+    /// Centres of each class, 1 to 4,294,967,295. Default `3`.
+    #[cfg_attr(feature = "serde", serde(default = "default_sub_centers"))]
+    pub sub_centers: usize,
+    /// How the weights begin. Default standard normal.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub weight_init_func: Option<WeightInit>,
+}
+
+fn default_margin() -> f64 {
+    28.6
+}
+
+fn default_scale() -> f64 {
+    64.0
+}
+
+fn default_sub_centers() -> usize {
+    3
+}
+
+impl SubCenterArcFaceLossConfig {
+    /// The defaults for so many classes and columns.
+    #[must_use]
+    pub fn new(num_classes: usize, embedding_size: usize) -> Self {
+        Self {
+            num_classes,
+            embedding_size,
+            margin: default_margin(),
+            scale: default_scale(),
+            sub_centers: default_sub_centers(),
+            weight_init_func: None,
+        }
+    }
+}
+
+/// Softmax over cosines with the nearest centre of each class and an angular margin ([formula](self)). One term `loss`, per
+/// row. Learns `W` `[dim, classes · centres]`, in which the centres of a class stand side by side.
+#[derive(Clone, Debug)]
+pub struct SubCenterArcFaceLoss {
+    margin: Angle,
+    scale: f64,
+    sub_centers: usize,
+    weights: ClassWeights,
+    distance: Arc<dyn Distance>,
+}
+
+impl SubCenterArcFaceLoss {
+    /// A loss over the cosine similarity `distance`, whose weights `vars` makes or holds.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`](dml_core::Error::Unsupported) unless the distance is the cosine similarity,
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for numbers outside of their range,
+    /// [`Error::Tensor`](dml_core::Error::Tensor) if `vars` holds a `W` of another shape.
+    pub fn new(
+        config: SubCenterArcFaceLossConfig,
+        distance: Arc<dyn Distance>,
+        vars: VarBuilder<'_>,
+    ) -> Result<Self> {
+        demands::cosine(
+            "SubCenterArcFaceLoss",
+            &distance,
+            demands::MARGIN_OF_AN_ANGLE,
+        )?;
+        let sub_centers = check::at_least_one("sub_centers", config.sub_centers)?;
+        let classes = Classes {
+            component: "SubCenterArcFaceLoss",
+            num_classes: config.num_classes,
+            centers: sub_centers,
+            dim: config.embedding_size,
+        };
+        let init = config
+            .weight_init_func
+            .unwrap_or(WeightInit::STANDARD_NORMAL);
+        Ok(Self {
+            margin: Angle::degrees(config.margin)?,
+            scale: check::finite("scale", config.scale)?,
+            sub_centers,
+            weights: ClassWeights::new(classes, Layout::Columns, "W", &init, &vars)?,
+            distance,
+        })
+    }
+
+    /// Cosines `[rows, classes]` with the nearest centre of each class.
+    fn cosines(&self, embeddings: &Tensor) -> Result<Tensor> {
+        let centers = self.weights.compared(&self.distance, embeddings)?;
+        largest_of_groups(&centers, self.sub_centers)
+    }
+
+    /// The rows that lie far from the centre that most rows of their class are nearest to.
+    ///
+    /// A row is far if its angle to that centre is wider than `threshold` degrees. Of centres that equally many rows are
+    /// nearest to, the first one counts. Labels are classes.
+    ///
+    /// # Errors
+    /// As [`terms`](Loss::terms), and [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for a threshold that is
+    /// not finite.
+    pub fn outliers(&self, batch: &Batch, threshold: f64) -> Result<Outliers> {
+        let widest = check::finite("threshold", threshold)?.to_radians();
+        let own = self.weights.own_classes(&batch.detach())?;
+        let weights = self.weights.rows()?.detach();
+        let mut rows = Vec::new();
+        let mut dominant = Vec::new();
+        let cosines = self.cosines_of_own_centers(batch, &own)?;
+        let mut members = vec![Vec::new(); self.weights.num_classes()];
+        for (row, class) in own.iter().enumerate() {
+            members[*class as usize].push(row);
+        }
+        for (class, members) in members.iter().enumerate() {
+            let mut nearest = vec![0usize; self.sub_centers];
+            for &row in members {
+                nearest[first_largest(&cosines[row])] += 1;
+            }
+            let center = first_largest(&nearest);
+            dominant.push((class * self.sub_centers + center) as u32);
+            let angle = |row: usize| cosines[row][center].clamp(-1.0, 1.0).acos();
+            let far = |row: &&usize| angle(**row) > widest;
+            rows.extend(members.iter().filter(far).map(|row| *row as u32));
+        }
+        rows.sort_unstable();
+        let dominant = Tensor::new(dominant, weights.device())?;
+        Ok(Outliers {
+            rows,
+            dominant_centers: weights.index_select(&dominant, 0)?.t()?.contiguous()?,
+        })
+    }
+
+    /// For each row its cosines with the centres of its own class.
+    fn cosines_of_own_centers(&self, batch: &Batch, own: &[u32]) -> Result<Vec<Vec<f64>>> {
+        if own.is_empty() {
+            return Ok(Vec::new());
+        }
+        let embeddings = batch.embeddings().detach();
+        let weights = self.weights.rows_for(&embeddings)?.detach();
+        let all = self.distance.matrix(&embeddings, Some(&weights))?;
+        let all: Vec<Vec<f64>> = all.to_dtype(DType::F64)?.to_vec2()?;
+        let of_class = |(cosines, class): (&Vec<f64>, &u32)| {
+            cosines[*class as usize * self.sub_centers..][..self.sub_centers].to_vec()
+        };
+        Ok(all.iter().zip(own).map(of_class).collect())
+    }
+}
+
+impl Loss for SubCenterArcFaceLoss {
+    fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        if let Some(terms) = batch.spoiled_rows()? {
+            return Ok(terms);
+        }
+        self.weights.terms(batch, |own| {
+            let cosines = self.cosines(batch.embeddings())?;
+            let logits = ClassLogits::new(&cosines, self.scale);
+            logits.term(own, &self.margin, &tuples.weights(batch)?)
+        })
+    }
+
+    fn parameters(&self) -> Vec<(String, Var)> {
+        self.weights.parameters()
+    }
+
+    fn as_class_loss(&self) -> Option<&dyn ClassLoss> {
+        Some(self)
+    }
+}
+
+impl ClassLoss for SubCenterArcFaceLoss {
+    fn logits(&self, embeddings: &Tensor) -> Result<Tensor> {
+        ClassLogits::new(&self.cosines(embeddings)?, self.scale).all()
+    }
+
+    fn class_rows(&self) -> Result<Tensor> {
+        self.weights.rows()
+    }
+}
+
+/// What [`outliers`](SubCenterArcFaceLoss::outliers) finds.
+#[derive(Clone, Debug)]
+pub struct Outliers {
+    /// The rows that lie far from the main centre of their class, ascending.
+    pub rows: Vec<u32>,
+    /// The main centre of each class `[dim, classes]`; the first one for a class without rows.
+    pub dominant_centers: Tensor,
+}
+
+/// Where the largest value stands first.
+fn first_largest<T: PartialOrd>(values: &[T]) -> usize {
+    let mut best = 0;
+    for (i, value) in values.iter().enumerate() {
+        if *value > values[best] {
+            best = i;
+        }
+    }
+    best
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,342 @@
+//! Values of pairs that are summed anchor by anchor and never written out.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use candle_core::{DType, Tensor};
+use dml_core::fused::{Element, has_kernel};
+use dml_core::kernels::Real;
+use dml_core::{
+    AnchorSums, ImplicitValues, Indices, Over, Pairs, PartialSum, Result, TensorExt, Term, Tuples,
+};
+
+use crate::machinery::anchor_pairs::{AnchorPairs, Side};
+use crate::machinery::anchor_values::{anchor_values, side_values};
+
+/// The positive or the negative pairs of a batch, with its matrix.
+#[derive(Clone, Debug)]
+pub(crate) struct PairSet {
+    /// The name of the term that their values make.
+    pub(crate) name: &'static str,
+    /// Which pairs: positive or negative ones.
+    pub(crate) over: Over,
+    /// Distances `[Q, R]`.
+    pub(crate) matrix: Tensor,
+    /// The pairs of both kinds.
+    pub(crate) pairs: AnchorPairs,
+    /// Where the pairs came from.
+    pub(crate) tuples: Tuples,
+}
+
+/// From entries of a matrix to values, element by element.
+pub(crate) type EntryFormula<'a> = Box<dyn Fn(&Tensor) -> Result<Tensor> + 'a>;
+
+/// A value for every pair of a set. What a pair weighs is multiplied to its value by the set, except in
+/// [`sums`](PairFormula::sums), which do it on their own.
+pub(crate) trait PairFormula: Debug + Send + Sync + 'static {
+    /// The values of the pairs of a list, by Candle's operations.
+    fn values(&self, set: &PairSet, list: &Pairs) -> Result<Tensor>;
+
+    /// The values of entries of the matrix by Candle's operations, where a pair's value depends on its own entry alone:
+    /// then no list of pairs is needed on any device.
+    fn of_entries(&self) -> Option<EntryFormula<'_>> {
+        None
+    }
+
+    /// The sum of the values of each anchor that are strictly between the bounds, and how many they are, in one go.
+    fn sums(&self, set: &PairSet, low: Option<f64>, high: Option<f64>) -> Result<AnchorSums>;
+}
+
+/// Bounds that a value must be strictly between to be kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Within<T> {
+    low: Option<T>,
+    high: Option<T>,
+}
+
+/// What is kept of the values of an anchor.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Kept {
+    pub(crate) sum: f64,
+    pub(crate) count: u64,
+    /// The slope of the sum in what all values of the anchor share.
+    pub(crate) shared: f64,
+}
+
+/// The value of one pair.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PairValue<T> {
+    pub(crate) value: T,
+    /// Its slope in the pair's own entry of the matrix.
+    pub(crate) slope: T,
+    /// Its slope in what all values of the anchor share, if anything.
+    pub(crate) shared: T,
+}
+
+impl<T: Real> PairValue<T> {
+    /// Nothing, whatever the matrix says.
+    pub(crate) const ZERO: Self = Self {
+        value: T::ZERO,
+        slope: T::ZERO,
+        shared: T::ZERO,
+    };
+}
+
+impl<T: Real> PairValue<T> {
+    /// The slope; NaN where the value is.
+    #[inline(always)]
+    fn slope(&self) -> T {
+        if self.value.is_nan() {
+            self.value
+        } else {
+            self.slope
+        }
+    }
+}
+
+impl<T: Real> Within<T> {
+    pub(crate) fn new(low: Option<f64>, high: Option<f64>) -> Self {
+        Self {
+            low: low.map(T::from_f64),
+            high: high.map(T::from_f64),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn keeps(&self, value: T) -> bool {
+        let inside =
+            self.low.is_none_or(|low| value > low) & self.high.is_none_or(|high| value < high);
+        // NaN is outside of no bounds: it is kept, so that the sum is NaN.
+        inside | value.is_nan()
+    }
+}
+
+impl<T: Real> Side<T> {
+    /// Sums the values that are within bounds, each times its weight, and leaves their slopes.
+    pub(crate) fn sum_within(&mut self, within: Within<T>, f: impl Fn(T) -> PairValue<T>) -> Kept {
+        if self.times.is_empty() && self.weights.is_empty() {
+            return self.sum_singles_within(within, f);
+        }
+        let mut kept = Kept::default();
+        for i in 0..self.x.len() {
+            let pair = f(self.x[i]);
+            let (times, weight) = (self.times(i), self.weight(i));
+            let value = weight * pair.value;
+            if within.keeps(value) {
+                let factor = times * weight;
+                kept.sum += (times * value).to_f64();
+                kept.shared += (factor * pair.shared).to_f64();
+                kept.count += times.to_f64() as u64;
+                self.slopes[i] = factor * pair.slope();
+            }
+        }
+        kept
+    }
+
+    /// The same where every pair counts once, without a branch and with as many sums as a vector has room for.
+    fn sum_singles_within(&mut self, within: Within<T>, f: impl Fn(T) -> PairValue<T>) -> Kept {
+        const LANES: usize = 8;
+        let (mut sums, mut shared, mut counts) = ([0f64; LANES], [0f64; LANES], [0u32; LANES]);
+        for (x, slopes) in self.x.chunks(LANES).zip(self.slopes.chunks_mut(LANES)) {
+            for (k, (x, slope)) in x.iter().zip(slopes).enumerate() {
+                let pair = f(*x);
+                let is_kept = within.keeps(pair.value);
+                let kept = |number: T| if is_kept { number } else { T::ZERO };
+                sums[k] += kept(pair.value).to_f64();
+                shared[k] += kept(pair.shared).to_f64();
+                counts[k] += u32::from(is_kept);
+                *slope = kept(pair.slope());
+            }
+        }
+        Kept {
+            sum: sums.iter().sum(),
+            count: counts.iter().map(|count| u64::from(*count)).sum(),
+            shared: shared.iter().sum(),
+        }
+    }
+}
+
+impl PairSet {
+    /// The values of a formula as a term: not written out where a kernel can sum them.
+    pub(crate) fn term<F: PairFormula>(self, formula: F) -> Result<Term> {
+        let (name, over) = (self.name, self.over);
+        let is_summed = has_kernel(&self.matrix) || formula.of_entries().is_some();
+        let values = PairValues { set: self, formula };
+        if is_summed {
+            return Ok(Term::implicit(name, over, Arc::new(values)));
+        }
+        if values.count() == 0 {
+            return Ok(Term::empty(name));
+        }
+        let (values, indices) = values.expand()?;
+        Term::explicit(name, over, values, indices)
+    }
+
+    /// How many pairs there are, repeats included.
+    pub(crate) fn count(&self) -> u64 {
+        match self.over {
+            Over::NegativePairs => self.pairs.counts().1,
+            _ => self.pairs.counts().0,
+        }
+    }
+
+    /// Anchors and others of the pairs of a list.
+    pub(crate) fn rows<'a>(&self, list: &'a Pairs) -> (&'a [u32], &'a [u32]) {
+        match self.over {
+            Over::NegativePairs => (&list.negative_anchors, &list.negatives),
+            _ => (&list.positive_anchors, &list.positives),
+        }
+    }
+
+    /// What `f(positives, negatives)` keeps of each anchor; it leaves the slopes in the sides.
+    pub(crate) fn sums_of_rows<T: Element>(
+        &self,
+        f: impl Fn(&mut Side<T>, &mut Side<T>) -> Kept + Sync,
+    ) -> Result<AnchorSums> {
+        self.counted(|counts| {
+            anchor_values::<T>(self.name, &self.matrix, &self.pairs, |q, near, far| {
+                let kept = f(near, far);
+                counts[q].store(kept.count, Ordering::Relaxed);
+                kept.sum
+            })
+        })
+    }
+
+    /// What `f` keeps of the set's own pairs of each anchor; it leaves the slopes in them.
+    pub(crate) fn sums_of_sides<T: Element>(
+        &self,
+        f: impl Fn(&mut Side<T>) -> Kept + Sync,
+    ) -> Result<AnchorSums> {
+        self.counted(|counts| {
+            side_values::<T>(
+                self.name,
+                &self.matrix,
+                &self.pairs,
+                self.over,
+                |q, side| {
+                    let kept = f(side);
+                    counts[q].store(kept.count, Ordering::Relaxed);
+                    kept.sum
+                },
+            )
+        })
+    }
+
+    /// The sums of those values `[Q, R]` that are pairs of the set and within the bounds.
+    fn sums_of_entries(
+        &self,
+        values: &Tensor,
+        low: Option<f64>,
+        high: Option<f64>,
+    ) -> Result<AnchorSums> {
+        let (positive, negative) = self.pairs.tensors()?;
+        let mut times = self.own([positive, negative]);
+        let values = &match self.pairs.weight_tensors()? {
+            None => values.clone(),
+            Some(weights) => {
+                let weights = self.own(weights);
+                // What is no pair may be infinite: it is dropped, not multiplied by 0.
+                let is_pair = weights.ne(0f64)?;
+                (is_pair.where_cond(values, &values.zeros_like()?)? * weights)?
+            }
+        };
+        // What lies outside is named, not what lies inside: NaN is neither below nor above a bound, and is kept.
+        let zeros = times.zeros_like()?;
+        if let Some(low) = low {
+            times = values.le(low)?.where_cond(&zeros, &times)?;
+        }
+        if let Some(high) = high {
+            times = values.ge(high)?.where_cond(&zeros, &times)?;
+        }
+        // What does not count may be infinite: it is dropped, not multiplied by 0.
+        let counts = times.ne(0f64)?;
+        let kept = counts.where_cond(values, &values.zeros_like()?)?;
+        let sums = (kept * &times)?.sum(1)?; // [Q]
+        let counts = times.sum(1)?.to_dtype(DType::F64)?.to_vec1::<f64>()?;
+        Ok(AnchorSums {
+            sums,
+            counts: counts.into_iter().map(|count| count as u64).collect(),
+        })
+    }
+
+    /// The values of the pairs of a list, each times its weight.
+    fn weighed(&self, values: Tensor, list: &Pairs) -> Result<Tensor> {
+        let Some(weights) = self.pairs.weight_tensors()? else {
+            return Ok(values);
+        };
+        let (anchors, others) = self.rows(list);
+        Ok((values * self.own(weights).pick(anchors, others)?)?)
+    }
+
+    /// What belongs to the kind of pairs of this set.
+    fn own(&self, [positive, negative]: [Tensor; 2]) -> Tensor {
+        match self.over {
+            Over::NegativePairs => negative,
+            _ => positive,
+        }
+    }
+
+    fn counted(&self, sums: impl FnOnce(&[AtomicU64]) -> Result<Tensor>) -> Result<AnchorSums> {
+        let counts: Vec<AtomicU64> = (0..self.pairs.batch().queries())
+            .map(|_| AtomicU64::new(0))
+            .collect();
+        let sums = sums(&counts)?;
+        let counts = counts.into_iter().map(AtomicU64::into_inner).collect();
+        Ok(AnchorSums { sums, counts })
+    }
+}
+
+/// The values of a formula over a set of pairs.
+#[derive(Clone, Debug)]
+struct PairValues<F> {
+    set: PairSet,
+    formula: F,
+}
+
+impl<F: PairFormula> PairValues<F> {
+    /// By a kernel of the CPU, or by Candle's operations.
+    fn sums(&self, low: Option<f64>, high: Option<f64>) -> Result<AnchorSums> {
+        if !has_kernel(&self.set.matrix)
+            && let Some(of_entries) = self.formula.of_entries()
+        {
+            let values = of_entries(&self.set.matrix)?;
+            return self.set.sums_of_entries(&values, low, high);
+        }
+        self.formula.sums(&self.set, low, high)
+    }
+}
+
+impl<F: PairFormula> ImplicitValues for PairValues<F> {
+    fn count(&self) -> u64 {
+        self.set.count()
+    }
+
+    fn sum_within(&self, low: Option<f64>, high: Option<f64>) -> Result<PartialSum> {
+        let by_anchor = self.sums(low, high)?;
+        Ok(PartialSum {
+            sum: by_anchor.sums.sum_all()?,
+            count: by_anchor.counts.iter().sum(),
+        })
+    }
+
+    fn expand(&self) -> Result<(Tensor, Indices)> {
+        let list = self.set.tuples.pairs(self.set.pairs.batch())?;
+        let values = self.formula.values(&self.set, &list)?;
+        let values = self.set.weighed(values, &list)?;
+        let (anchors, others) = self.set.rows(&list);
+        let indices = Indices::Pairs {
+            anchors: anchors.to_vec(),
+            others: others.to_vec(),
+        };
+        Ok((values, indices))
+    }
+
+    fn sums_by_anchor(&self, anchors: usize) -> Result<AnchorSums> {
+        if anchors == self.set.pairs.batch().queries() {
+            return self.sums(None, None);
+        }
+        let (values, indices) = self.expand()?;
+        AnchorSums::new(&values, indices.anchors(), anchors)
+    }
+}

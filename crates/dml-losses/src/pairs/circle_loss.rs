@@ -1,0 +1,180 @@
+//! Circle loss: every pair is pulled as hard as it is far from its own optimum.
+//!
+//! ```text
+//! ℓ(a) = softplus( ln Σₚ w(a,p) e^{−γ αₚ (s(a,p) − (1 − m))} + ln Σₙ w(a,n) e^{γ αₙ (s(a,n) − m)} )
+//! αₚ = max(0, 1 + m − s(a,p))        αₙ = max(0, s(a,n) + m)        s: the cosine
+//! w: the weight of the pair, 1 by default
+//! ```
+//!
+//! The αs are weights, constant for the gradient. An anchor that lacks a positive or a negative has the value 0;
+//! the divisor of the term is the number of the others. Sun, Cheng,
+//! Zhang, Zhang, Zheng, Wang and Wei, "Circle Loss: A Unified Perspective of Pair Similarity Optimization" (2020,
+//! arXiv:2002.10857), equations 6 and 8.
+//!
+//! One visit of each row: `O(N²)` time, and memory for the matrix and its slopes. Repeated pairs count once.
+
+use std::sync::Arc;
+
+use candle_core::Tensor;
+use dml_core::kernels::Real;
+use dml_core::{Batch, Distance, Loss, Result, TensorExt, Terms, Tuples, check};
+
+use crate::machinery::anchor_pairs::{AnchorPairs, Counted, Side};
+use crate::machinery::anchor_values::{AnchorFormula, term_of_anchors};
+use crate::machinery::demands;
+use crate::machinery::softplus::softplus;
+
+/// Knobs of [`CircleLoss`].
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
+pub struct CircleLossConfig {
+    /// The relaxation: positives aim at cosine 1 − m, negatives at m; in `[-1e30, 1e30]`. Default `0.4`.
+    pub m: f64,
+    /// What exponents are multiplied by; in `[1e-30, 1e30]`. Default `80`.
+    pub gamma: f64,
+}
+
+impl Default for CircleLossConfig {
+    fn default() -> Self {
+        Self {
+            m: 0.4,
+            gamma: 80.0,
+        }
+    }
+}
+
+/// Self-paced weighting of an anchor's pairs ([formula](self)). One term `loss`, per row.
+#[derive(Clone, Debug)]
+pub struct CircleLoss {
+    circle: Circle,
+    distance: Arc<dyn Distance>,
+}
+
+impl CircleLoss {
+    /// A loss over a cosine `distance`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) unless `m` is finite and `gamma` above 0,
+    /// [`Error::Unsupported`](dml_core::Error::Unsupported) for a distance that is no cosine.
+    pub fn new(config: CircleLossConfig, distance: Arc<dyn Distance>) -> Result<Self> {
+        demands::cosine(
+            "CircleLoss",
+            &distance,
+            "its optima are cosines: it needs CosineSimilarity as the distance",
+        )?;
+        Ok(Self {
+            circle: Circle {
+                m: check::finite("m", config.m)?,
+                gamma: check::positive("gamma", config.gamma)?,
+            },
+            distance,
+        })
+    }
+}
+
+impl Loss for CircleLoss {
+    fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        if let Some(terms) = batch.spoiled(tuples)? {
+            return Ok(terms);
+        }
+        let pairs = AnchorPairs::weighted_distinct("CircleLoss", batch, tuples)?;
+        let matrix = batch.distances(&self.distance)?; // [Q, R]
+        Ok(term_of_anchors("loss", &self.circle, &matrix, &pairs)?.into())
+    }
+
+    fn reads_weights(&self) -> bool {
+        true
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Circle {
+    m: f64,
+    gamma: f64,
+}
+
+impl AnchorFormula for Circle {
+    fn values(&self, matrix: &Tensor, positive: &Counted, negative: &Counted) -> Result<Tensor> {
+        let constant = matrix.detach();
+        let pull = (constant.affine(-1.0, 1.0 + self.m)?.hinge()? * -self.gamma)?;
+        let push = ((constant + self.m)?.hinge()? * self.gamma)?;
+        let near = (matrix - (1.0 - self.m))?.mul(&pull)?;
+        let near = positive.log_sum_exp(&near, false)?; // [Q]
+        let far = (matrix - self.m)?.mul(&push)?;
+        let far = negative.log_sum_exp(&far, false)?; // [Q]
+        let values = (near + far)?.softplus()?;
+        let both = (positive.total()?.gt(0.0)? * negative.total()?.gt(0.0)?)?;
+        Ok(both.where_cond(&values, &values.zeros_like()?)?)
+    }
+
+    fn value<T: Real>(&self, positives: &mut Side<T>, negatives: &mut Side<T>) -> f64 {
+        if positives.is_empty() || negatives.is_empty() {
+            return 0.0;
+        }
+        let (m, gamma) = (T::from_f64(self.m), T::from_f64(self.gamma));
+        let pull = |x: T| -gamma * (T::ONE + m - x).max(T::ZERO);
+        let push = |x: T| gamma * (x + m).max(T::ZERO);
+        let near = positives.log_sum_exp(false, |x| pull(x) * (x - (T::ONE - m)));
+        let far = negatives.log_sum_exp(false, |x| push(x) * (x - m));
+        let (value, share) = softplus(near + far);
+        let share = T::from_f64(share);
+        positives.scale(|x| share * pull(x));
+        negatives.scale(|x| share * push(x));
+        value
+    }
+
+    fn has_value(&self, positives: bool, negatives: bool) -> bool {
+        positives && negatives
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dml_core::Error;
+    use dml_core::candle_core::{Device, Var};
+    use dml_distances::{CosineSimilarity, DotProductSimilarity};
+
+    fn loss(m: f64, gamma: f64) -> Result<CircleLoss> {
+        let config = CircleLossConfig { m, gamma };
+        CircleLoss::new(config, Arc::new(CosineSimilarity::default()))
+    }
+
+    #[test]
+    fn by_hand() -> Result<()> {
+        let rows = Var::new(&[[1f64, 0.], [0.8, 0.6], [0., 1.]], &Device::Cpu)?;
+        let batch = Batch::new(&rows, [0i64, 0, 1])?;
+        let terms = loss(0.25, 2.0)?.terms(&batch, &Tuples::All)?;
+        let values = terms.get("loss").unwrap().values()?.0.to_vec1::<f64>()?;
+        // Cosine 0.8 between the positives: −2 · 0.45 · (0.8 − 0.75) = −0.045.
+        // Cosine 0 and 0.6 to the negative: 2 · 0.25 · (0 − 0.25) = −0.125 and 2 · 0.85 · (0.6 − 0.25) = 0.595.
+        let softplus = |x: f64| x.exp().ln_1p();
+        let want = [softplus(-0.045 - 0.125), softplus(-0.045 + 0.595), 0.0];
+        for (got, want) in values.iter().zip(want) {
+            assert!((got - want).abs() < 1e-12, "{got} {want}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn errors_name_their_cause() -> Result<()> {
+        let dot = DotProductSimilarity::default();
+        assert!(matches!(
+            CircleLoss::new(CircleLossConfig::default(), Arc::new(dot)),
+            Err(Error::Unsupported { .. })
+        ));
+        assert!(matches!(
+            loss(f64::NAN, 1.0),
+            Err(Error::InvalidParameter { name: "m", .. })
+        ));
+        assert!(matches!(
+            loss(0.4, 0.0),
+            Err(Error::InvalidParameter { name: "gamma", .. })
+        ));
+        Ok(())
+    }
+}

@@ -1,0 +1,152 @@
+//! Contrastive loss: positives should be closer than one margin, negatives farther than another.
+//!
+//! ```text
+//! pos_loss(a,p) = max(0, h(a,p) − pos_margin)
+//! neg_loss(a,n) = max(0, neg_margin − h(a,n))        h: the distance
+//! ```
+//!
+//! For similarities both differences change their sign. The value of a pair is multiplied by its weight in the relation. Hadsell, Chopra and LeCun, "Dimensionality Reduction by Learning
+//! an Invariant Mapping" (CVPR 2006); here the hinges are not squared.
+//!
+//! Pairs that come as a set are summed without being written out: `O(N²)` time, and memory for the matrix alone.
+
+use std::sync::Arc;
+
+use candle_core::Tensor;
+use dml_core::kernels::Real;
+use dml_core::{
+    AnchorSums, Batch, Distance, Loss, Over, Pairs, Result, TensorExt, Terms, Tuples, check,
+    for_element,
+};
+
+use crate::machinery::anchor_pairs::AnchorPairs;
+use crate::machinery::pair_values::{EntryFormula, PairFormula, PairSet, PairValue, Within};
+
+/// Knobs of [`ContrastiveLoss`].
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
+pub struct ContrastiveLossConfig {
+    /// Positives closer than this cost nothing, in units of the distance; finite. Default `0`. For a similarity take
+    /// the largest one, such as `1`. In `[-1e30, 1e30]`.
+    pub pos_margin: f64,
+    /// Negatives farther than this cost nothing, in units of the distance; finite. Default `1`. For a similarity take
+    /// a small one, such as `0`. In `[-1e30, 1e30]`.
+    pub neg_margin: f64,
+}
+
+impl Default for ContrastiveLossConfig {
+    fn default() -> Self {
+        Self {
+            pos_margin: 0.0,
+            neg_margin: 1.0,
+        }
+    }
+}
+
+/// Hinges on positive and on negative pairs ([formula](self)). Terms `pos_loss` per positive pair and `neg_loss` per
+/// negative pair.
+#[derive(Clone, Debug)]
+pub struct ContrastiveLoss {
+    pos_margin: f64,
+    neg_margin: f64,
+    distance: Arc<dyn Distance>,
+}
+
+impl ContrastiveLoss {
+    /// A loss over `distance`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if a margin is not finite.
+    pub fn new(config: ContrastiveLossConfig, distance: Arc<dyn Distance>) -> Result<Self> {
+        Ok(Self {
+            pos_margin: check::finite("pos_margin", config.pos_margin)?,
+            neg_margin: check::finite("neg_margin", config.neg_margin)?,
+            distance,
+        })
+    }
+}
+
+impl Loss for ContrastiveLoss {
+    fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        if let Some(terms) = batch.spoiled(tuples)? {
+            return Ok(terms);
+        }
+        let pairs = AnchorPairs::weighted("ContrastiveLoss", batch, tuples)?;
+        let matrix = batch.distances(&self.distance)?; // [Q, R]
+        let sign = self.distance.order().sign();
+        let sides = [
+            ("pos_loss", Over::PositivePairs, sign, self.pos_margin),
+            ("neg_loss", Over::NegativePairs, -sign, self.neg_margin),
+        ];
+        let term = |(name, over, sign, margin)| {
+            let set = PairSet {
+                name,
+                over,
+                matrix: matrix.clone(),
+                pairs: pairs.clone(),
+                tuples: tuples.clone(),
+            };
+            set.term(Hinge { sign, margin })
+        };
+        sides.into_iter().map(term).collect()
+    }
+
+    fn reads_weights(&self) -> bool {
+        true
+    }
+}
+
+/// `max(0, sign · (x − margin))` of every pair of a set.
+#[derive(Clone, Copy, Debug)]
+struct Hinge {
+    sign: f64,
+    margin: f64,
+}
+
+impl Hinge {
+    fn of(&self, x: &Tensor) -> Result<Tensor> {
+        ((x - self.margin)? * self.sign)?.hinge()
+    }
+}
+
+impl PairFormula for Hinge {
+    fn values(&self, set: &PairSet, list: &Pairs) -> Result<Tensor> {
+        let (anchors, others) = set.rows(list);
+        self.of(&set.matrix.pick(anchors, others)?) // [P]
+    }
+
+    fn of_entries(&self) -> Option<EntryFormula<'_>> {
+        Some(Box::new(|x| self.of(x)))
+    }
+
+    fn sums(&self, set: &PairSet, low: Option<f64>, high: Option<f64>) -> Result<AnchorSums> {
+        for_element!(set.matrix, "matrix", |T| {
+            let within = Within::<T>::new(low, high);
+            set.sums_of_sides::<T>(|side| side.sum_within(within, |x| self.value(x)))
+        })
+    }
+}
+
+impl Hinge {
+    fn value<T: Real>(&self, x: T) -> PairValue<T> {
+        let sign = T::from_f64(self.sign);
+        let violation = sign * (x - T::from_f64(self.margin));
+        // The comparison is written so that NaN does not count as 0.
+        if violation <= T::ZERO {
+            PairValue::ZERO
+        } else {
+            PairValue {
+                value: violation,
+                slope: sign,
+                shared: T::ZERO,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

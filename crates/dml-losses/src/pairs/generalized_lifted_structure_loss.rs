@@ -1,0 +1,185 @@
+//! Generalised lifted structure loss: all positives of an anchor against all its negatives.
+//!
+//! ```text
+//! ℓ(a) = max(0, ln Σₚ w(a,p) e^{h(a,p) − pos_margin} + ln Σₙ w(a,n) e^{neg_margin − h(a,n)})
+//! h: the distance        w: the weight of the pair, 1 by default
+//! ```
+//!
+//! For similarities both exponents change their sign. The logarithm of a sum over no pair counts 0. A row without any pair
+//! has the value 0, and a mean over all rows counts it, as in PyTorch Metric Learning. For the mean over the rows that have
+//! a pair, reduce with `DivisorReducer`: their number is the divisor of the term.
+//! Hermans, Beyer and Leibe, "In
+//! Defense of the Triplet Loss for Person Re-Identification" (2017, arXiv:1703.07737), page 4.
+//!
+//! One visit of each row: `O(N²)` time, and memory for the matrix and its slopes. Repeated pairs count once.
+
+use std::sync::Arc;
+
+use candle_core::Tensor;
+use dml_core::kernels::Real;
+use dml_core::{Batch, Distance, Loss, Result, TensorExt, Terms, Tuples, check};
+
+use crate::machinery::anchor_pairs::{AnchorPairs, Counted, Side};
+use crate::machinery::anchor_values::{AnchorFormula, term_of_anchors};
+
+/// Knobs of [`GeneralizedLiftedStructureLoss`].
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
+pub struct GeneralizedLiftedStructureLossConfig {
+    /// How far negatives should be, in units of the distance; in `[-1e30, 1e30]`. Default `1`.
+    pub neg_margin: f64,
+    /// How close positives should be, in units of the distance; in `[-1e30, 1e30]`. Default `0`.
+    pub pos_margin: f64,
+}
+
+impl Default for GeneralizedLiftedStructureLossConfig {
+    fn default() -> Self {
+        Self {
+            neg_margin: 1.0,
+            pos_margin: 0.0,
+        }
+    }
+}
+
+/// Hinge on soft maxima of an anchor's pairs ([formula](self)). One term `loss`, per row, with
+/// the number of rows that have a pair as its divisor.
+#[derive(Clone, Debug)]
+pub struct GeneralizedLiftedStructureLoss {
+    neg_margin: f64,
+    pos_margin: f64,
+    distance: Arc<dyn Distance>,
+}
+
+impl GeneralizedLiftedStructureLoss {
+    /// A loss over `distance`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if a margin is not finite.
+    pub fn new(
+        config: GeneralizedLiftedStructureLossConfig,
+        distance: Arc<dyn Distance>,
+    ) -> Result<Self> {
+        Ok(Self {
+            neg_margin: check::finite("neg_margin", config.neg_margin)?,
+            pos_margin: check::finite("pos_margin", config.pos_margin)?,
+            distance,
+        })
+    }
+}
+
+impl Loss for GeneralizedLiftedStructureLoss {
+    fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        if let Some(terms) = batch.spoiled(tuples)? {
+            return Ok(terms);
+        }
+        let pairs =
+            AnchorPairs::weighted_distinct("GeneralizedLiftedStructureLoss", batch, tuples)?;
+        let formula = Lifted {
+            sign: self.distance.order().sign(),
+            neg_margin: self.neg_margin,
+            pos_margin: self.pos_margin,
+        };
+        let matrix = batch.distances(&self.distance)?; // [Q, R]
+        Ok(term_of_anchors("loss", &formula, &matrix, &pairs)?.into())
+    }
+
+    fn reads_weights(&self) -> bool {
+        true
+    }
+}
+
+/// `max(0, ln Σₚ e^{sign (x − pos_margin)} + ln Σₙ e^{sign (neg_margin − x)})`.
+#[derive(Clone, Copy, Debug)]
+struct Lifted {
+    sign: f64,
+    neg_margin: f64,
+    pos_margin: f64,
+}
+
+impl AnchorFormula for Lifted {
+    fn values(&self, matrix: &Tensor, positive: &Counted, negative: &Counted) -> Result<Tensor> {
+        let near = matrix.affine(self.sign, -self.sign * self.pos_margin)?;
+        let far = matrix.affine(-self.sign, self.sign * self.neg_margin)?;
+        let near = positive.log_sum_exp(&near, false)?; // [Q]
+        let far = negative.log_sum_exp(&far, false)?; // [Q]
+        (near + far)?.hinge()
+    }
+
+    fn value<T: Real>(&self, positives: &mut Side<T>, negatives: &mut Side<T>) -> f64 {
+        let number = T::from_f64;
+        let (sign, pos_margin, neg_margin) = (
+            number(self.sign),
+            number(self.pos_margin),
+            number(self.neg_margin),
+        );
+        let mut value = 0.0;
+        if !positives.is_empty() {
+            value += positives.log_sum_exp(false, |x| sign * (x - pos_margin));
+        }
+        if !negatives.is_empty() {
+            value += negatives.log_sum_exp(false, |x| sign * (neg_margin - x));
+        }
+        // The comparison is written so that NaN does not count as 0.
+        let (slope, value) = if value <= 0.0 {
+            (T::ZERO, 0.0)
+        } else {
+            (sign, value)
+        };
+        positives.scale(|_| slope);
+        negatives.scale(|_| -slope);
+        value
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dml_core::Error;
+    use dml_core::candle_core::{Device, Var};
+    use dml_distances::LpDistance;
+
+    fn loss(neg_margin: f64, pos_margin: f64) -> Result<GeneralizedLiftedStructureLoss> {
+        let config = GeneralizedLiftedStructureLossConfig {
+            neg_margin,
+            pos_margin,
+        };
+        GeneralizedLiftedStructureLoss::new(config, Arc::new(LpDistance::unnormalized()))
+    }
+
+    #[test]
+    fn value_and_gradient_by_hand() -> Result<()> {
+        let rows = Var::new(&[[0f64], [2.], [-1.], [-1.]], &Device::Cpu)?;
+        let batch = Batch::new(&rows, [0i64, 0, 1, 2])?;
+        let terms = loss(1.5, 0.5)?.terms(&batch, &Tuples::All)?;
+        let values = terms.get("loss").unwrap().values()?.0;
+        let got = values.to_vec1::<f64>()?;
+        // Row 0: (2 − 0.5) + ln(2 e^{1.5 − 1}); row 1: (2 − 0.5) + ln(2 e^{1.5 − 3}).
+        let ln_2 = 2f64.ln();
+        assert!((got[0] - (2.0 + ln_2)).abs() < 1e-12 && (got[1] - ln_2).abs() < 1e-12);
+        // Row 2 has no positive: ln(e^{0.5} + e^{−1.5} + e^{1.5}).
+        let want = (0.5f64.exp() + (-1.5f64).exp() + 1.5f64.exp()).ln();
+        assert!((got[2] - want).abs() < 1e-12);
+        let gradient = values.narrow(0, 0, 2)?.sum_all()?.backward()?;
+        let gradient = gradient.get(rows.as_tensor()).unwrap().to_vec2::<f64>()?;
+        // The positives are drawn together by both, and each negative is pushed away by half, by both.
+        for (got, want) in gradient.iter().flatten().zip([-3.0, 1.0, 1.0, 1.0]) {
+            assert!((got - want).abs() < 1e-12, "{got} {want}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn margins_are_finite() {
+        assert!(matches!(
+            loss(1.0, f64::INFINITY),
+            Err(Error::InvalidParameter {
+                name: "pos_margin",
+                ..
+            })
+        ));
+    }
+}

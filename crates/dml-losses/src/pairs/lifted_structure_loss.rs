@@ -1,0 +1,104 @@
+//! Lifted structure loss: each positive pair against all negatives of both of its rows.
+//!
+//! ```text
+//! ℓ(i,j) = w(i,j) max(0, ln( Σₙ w(i,n) e^{neg_margin − h(i,n)} + Σₙ w(j,n) e^{neg_margin − h(j,n)} ) + h(i,j) − pos_margin)² / 2
+//! h: the distance        w: the weight of the pair, 1 by default
+//! ```
+//!
+//! For similarities all differences change their sign. A pair whose rows have no negatives counts 0 in place of the
+//! logarithm. With a reference set j is no anchor, and only the negatives of i are there. (PyTorch Metric Learning takes
+//! those of whatever query has j's row number.) Oh Song, Xiang, Jegelka and Savarese, "Deep Metric Learning via Lifted
+//! Structured Feature Embedding" (2015, arXiv:1511.06452), equation 4.
+//!
+//! The sum over the negatives is taken once an anchor, and the values of the pairs are summed without being written out:
+//! `O(N²)` time, and memory for the matrix and its slopes.
+
+mod lifting;
+
+use std::sync::Arc;
+
+use dml_core::{Batch, Distance, Loss, Over, Result, Term, Terms, Tuples, check};
+
+use crate::machinery::anchor_pairs::AnchorPairs;
+use crate::machinery::pair_values::PairSet;
+use lifting::Lifting;
+
+/// Knobs of [`LiftedStructureLoss`].
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
+pub struct LiftedStructureLossConfig {
+    /// How far negatives should be, in units of the distance; in `[-1e30, 1e30]`. Default `1`.
+    pub neg_margin: f64,
+    /// How close positives should be, in units of the distance; in `[-1e30, 1e30]`. Default `0`.
+    pub pos_margin: f64,
+}
+
+impl Default for LiftedStructureLossConfig {
+    fn default() -> Self {
+        Self {
+            neg_margin: 1.0,
+            pos_margin: 0.0,
+        }
+    }
+}
+
+/// Each positive pair against the negatives of its rows ([formula](self)). One term `loss`, per positive pair; empty
+/// without any positive or any negative pair.
+#[derive(Clone, Debug)]
+pub struct LiftedStructureLoss {
+    neg_margin: f64,
+    pos_margin: f64,
+    distance: Arc<dyn Distance>,
+}
+
+impl LiftedStructureLoss {
+    /// A loss over `distance`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if a margin is not finite.
+    pub fn new(config: LiftedStructureLossConfig, distance: Arc<dyn Distance>) -> Result<Self> {
+        Ok(Self {
+            neg_margin: check::finite("neg_margin", config.neg_margin)?,
+            pos_margin: check::finite("pos_margin", config.pos_margin)?,
+            distance,
+        })
+    }
+}
+
+impl Loss for LiftedStructureLoss {
+    fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        if let Some(terms) = batch.spoiled(tuples)? {
+            return Ok(terms);
+        }
+        let pairs = AnchorPairs::weighted("LiftedStructureLoss", batch, tuples)?;
+        if pairs.lacks_a_kind() {
+            return Ok(Term::empty("loss").into());
+        }
+        let set = PairSet {
+            name: "loss",
+            over: Over::PositivePairs,
+            matrix: batch.distances(&self.distance)?, // [Q, R]
+            pairs,
+            tuples: tuples.clone(),
+        };
+        let lifting = Lifting {
+            sign: self.distance.order().sign(),
+            neg_margin: self.neg_margin,
+            pos_margin: self.pos_margin,
+            // A positive is an anchor of its own where the rows are compared among themselves.
+            both_rows: batch.reference().is_none(),
+        };
+        Ok(set.term(lifting)?.into())
+    }
+
+    fn reads_weights(&self) -> bool {
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,181 @@
+//! Multi-similarity loss: soft hinges on an anchor's positives and negatives, each weighed against its siblings.
+//!
+//! ```text
+//! ℓ(a) = ln(1 + Σₚ w(a,p) e^{−α (s(a,p) − base)}) / α + ln(1 + Σₙ w(a,n) e^{β (s(a,n) − base)}) / β
+//! s: the similarity; for distances their negative, and so is the base        w: the weight of the pair, 1 by default
+//! ```
+//!
+//! A row without any pair has the value 0, and a mean over all rows counts it, as in PyTorch Metric Learning. For the mean
+//! over the rows that have a pair, reduce with `DivisorReducer`: their number is the divisor of the term.
+//!
+//! Wang, Han, Huang, Dong and Scott, "Multi-Similarity Loss with General Pair Weighting for Deep Metric Learning" (2019,
+//! arXiv:1904.06627), equation 15.
+//!
+//! One visit of each row: `O(N²)` time, and memory for the matrix and its slopes. Repeated pairs count once.
+
+use std::sync::Arc;
+
+use candle_core::Tensor;
+use dml_core::kernels::Real;
+use dml_core::{Batch, Distance, Loss, Result, Terms, Tuples, check};
+
+use crate::machinery::anchor_pairs::{AnchorPairs, Counted, Side};
+use crate::machinery::anchor_values::{AnchorFormula, term_of_anchors};
+
+/// Knobs of [`MultiSimilarityLoss`].
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
+pub struct MultiSimilarityLossConfig {
+    /// How sharply the hardest positives are picked out; in `[1e-30, 1e30]`. Default `2`.
+    pub alpha: f64,
+    /// How sharply the hardest negatives are picked out; in `[1e-30, 1e30]`. Default `50`.
+    pub beta: f64,
+    /// The similarity that divides good pairs from bad ones, in units of the distance; in `[-1e30, 1e30]`. Default
+    /// `0.5`.
+    pub base: f64,
+}
+
+impl Default for MultiSimilarityLossConfig {
+    fn default() -> Self {
+        Self {
+            alpha: 2.0,
+            beta: 50.0,
+            base: 0.5,
+        }
+    }
+}
+
+/// Soft hinges on an anchor's positives and negatives ([formula](self)). One term `loss`, per row,
+/// with the number of rows that have a pair as its divisor.
+#[derive(Clone, Debug)]
+pub struct MultiSimilarityLoss {
+    alpha: f64,
+    beta: f64,
+    base: f64,
+    distance: Arc<dyn Distance>,
+}
+
+impl MultiSimilarityLoss {
+    /// A loss over `distance`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) unless `alpha` and `beta` are above 0 and all are
+    /// finite.
+    pub fn new(config: MultiSimilarityLossConfig, distance: Arc<dyn Distance>) -> Result<Self> {
+        Ok(Self {
+            alpha: check::positive("alpha", config.alpha)?,
+            beta: check::positive("beta", config.beta)?,
+            base: check::finite("base", config.base)?,
+            distance,
+        })
+    }
+}
+
+impl Loss for MultiSimilarityLoss {
+    fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        if let Some(terms) = batch.spoiled(tuples)? {
+            return Ok(terms);
+        }
+        let pairs = AnchorPairs::weighted_distinct("MultiSimilarityLoss", batch, tuples)?;
+        let sign = self.distance.order().sign();
+        let formula = SoftHinges {
+            near: sign * self.alpha,
+            far: -sign * self.beta,
+            base: self.base,
+        };
+        let matrix = batch.distances(&self.distance)?; // [Q, R]
+        Ok(term_of_anchors("loss", &formula, &matrix, &pairs)?.into())
+    }
+
+    fn reads_weights(&self) -> bool {
+        true
+    }
+}
+
+/// `ln(1 + Σₚ e^{near (x − base)}) / |near| + ln(1 + Σₙ e^{far (x − base)}) / |far|`.
+#[derive(Clone, Copy, Debug)]
+struct SoftHinges {
+    near: f64,
+    far: f64,
+    base: f64,
+}
+
+impl AnchorFormula for SoftHinges {
+    fn values(&self, matrix: &Tensor, positive: &Counted, negative: &Counted) -> Result<Tensor> {
+        let x = (matrix - self.base)?;
+        let near = positive.log_sum_exp(&(&x * self.near)?, true)?; // [Q]
+        let far = negative.log_sum_exp(&(&x * self.far)?, true)?; // [Q]
+        Ok(((near / self.near.abs())? + (far / self.far.abs())?)?)
+    }
+
+    fn value<T: Real>(&self, positives: &mut Side<T>, negatives: &mut Side<T>) -> f64 {
+        let base = T::from_f64(self.base);
+        let soft_hinge = |side: &mut Side<T>, factor: f64| {
+            let (by, sign) = (T::from_f64(factor), T::from_f64(factor.signum()));
+            let value = side.log_sum_exp(true, |x| by * (x - base)) / factor.abs();
+            side.scale(|_| sign);
+            value
+        };
+        soft_hinge(positives, self.near) + soft_hinge(negatives, self.far)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dml_core::Error;
+    use dml_core::candle_core::{Device, Var};
+    use dml_distances::LpDistance;
+
+    fn loss(alpha: f64, beta: f64, base: f64) -> Result<MultiSimilarityLoss> {
+        let config = MultiSimilarityLossConfig { alpha, beta, base };
+        MultiSimilarityLoss::new(config, Arc::new(LpDistance::unnormalized()))
+    }
+
+    #[test]
+    fn value_and_gradient_by_hand() -> Result<()> {
+        let rows = Var::new(&[[0f64], [1.], [3.]], &Device::Cpu)?;
+        let batch = Batch::new(&rows, [0i64, 0, 1])?;
+        let terms = loss(2.0, 4.0, 1.0)?.terms(&batch, &Tuples::All)?;
+        let values = terms.get("loss").unwrap().values()?.0;
+        // Positives are at the base: ln 2 / 2. The negatives are 2 and 1 above it.
+        let half = |x: f64| (1.0 + (-4.0 * x).exp()).ln() / 4.0;
+        let both = (1.0 + (-8f64).exp() + (-4f64).exp()).ln() / 4.0;
+        let want = [
+            2f64.ln() / 2.0 + half(2.0),
+            2f64.ln() / 2.0 + half(1.0),
+            both,
+        ];
+        for (got, want) in values.to_vec1::<f64>()?.iter().zip(want) {
+            assert!((got - want).abs() < 1e-12, "{got} {want}");
+        }
+        let gradient = values.sum_all()?.backward()?;
+        let gradient = gradient.get(rows.as_tensor()).unwrap().to_vec2::<f64>()?;
+        // Row 2 is pushed away by the share of each negative in its sum, once from each side.
+        let share = |x: f64| 1.0 / (1.0 + (4.0 * x).exp());
+        let sum = 1.0 + (-8f64).exp() + (-4f64).exp();
+        let want = -share(2.0) - share(1.0) - ((-8f64).exp() + (-4f64).exp()) / sum;
+        assert!((gradient[2][0] - want).abs() < 1e-12);
+        Ok(())
+    }
+
+    #[test]
+    fn knobs_are_checked() {
+        assert!(matches!(
+            loss(0.0, 1.0, 0.0),
+            Err(Error::InvalidParameter { name: "alpha", .. })
+        ));
+        assert!(matches!(
+            loss(1.0, f64::INFINITY, 0.0),
+            Err(Error::InvalidParameter { name: "beta", .. })
+        ));
+        assert!(matches!(
+            loss(1.0, 1.0, f64::NAN),
+            Err(Error::InvalidParameter { name: "base", .. })
+        ));
+    }
+}

@@ -1,0 +1,220 @@
+//! Supervised contrastive loss: the mean over an anchor's positives of the cross entropy against all its pairs.
+//!
+//! ```text
+//! ℓ(a) = −Σₚ w(a,p) ( s(a,p)/t − Z ) / Σₚ w(a,p),   Z = ln( Σₚ e^{s(a,p)/t} + Σₙ w(a,n) e^{s(a,n)/t} )
+//! p: positives of a, n: its negatives        s: the similarity; for distances their negative
+//! t: temperature        w: the weight of the pair
+//! ```
+//!
+//! Khosla, Teterwak, Wang, Sarna, Tian, Isola, Maschinot, Liu and Krishnan, "Supervised Contrastive Learning" (2020,
+//! arXiv:2004.11362), the outer sum. An anchor without positives has the value 0. Weights are 1
+//! unless the relation of the batch has others: for label sets that of a positive is the Jaccard index, so that a row that
+//! shares all labels pulls more than one that shares a single label. A weight changes how much a positive pulls, not its
+//! part of the denominator.
+//!
+//! One visit of each row: `O(N²)` time, and memory for the matrix and its slopes. Repeated pairs count once.
+
+use std::sync::Arc;
+
+use candle_core::Tensor;
+use dml_core::kernels::Real;
+use dml_core::{Batch, Distance, Loss, Result, TensorExt, Term, Terms, Tuples, check};
+
+use crate::machinery::anchor_pairs::{AnchorPairs, Counted, Side};
+use crate::machinery::anchor_values::{AnchorFormula, term_of_anchors};
+
+/// Knobs of [`SupConLoss`].
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
+pub struct SupConLossConfig {
+    /// What similarities are divided by; in `[1e-30, 1e30]`. Default `0.1`.
+    pub temperature: f64,
+}
+
+impl Default for SupConLossConfig {
+    fn default() -> Self {
+        Self { temperature: 0.1 }
+    }
+}
+
+/// Mean cross entropy of an anchor's positives ([formula](self)). One term `loss`, per row, with the number of rows that have
+/// a positive as its divisor; empty without any positive or any negative pair.
+#[derive(Clone, Debug)]
+pub struct SupConLoss {
+    temperature: f64,
+    distance: Arc<dyn Distance>,
+}
+
+impl SupConLoss {
+    /// A loss over `distance`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) unless the temperature is finite and above 0.
+    pub fn new(config: SupConLossConfig, distance: Arc<dyn Distance>) -> Result<Self> {
+        Ok(Self {
+            temperature: check::positive("temperature", config.temperature)?,
+            distance,
+        })
+    }
+}
+
+impl Loss for SupConLoss {
+    fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        if let Some(terms) = batch.spoiled(tuples)? {
+            return Ok(terms);
+        }
+        let pairs = AnchorPairs::weighted_distinct("SupConLoss", batch, tuples)?;
+        if pairs.lacks_a_kind() {
+            return Ok(Term::empty("loss").into());
+        }
+        let formula = MeanCrossEntropy {
+            factor: -self.distance.order().sign() / self.temperature,
+        };
+        let matrix = batch.distances(&self.distance)?; // [Q, R]
+        Ok(term_of_anchors("loss", &formula, &matrix, &pairs)?.into())
+    }
+
+    fn reads_weights(&self) -> bool {
+        true
+    }
+}
+
+/// `ln Σⱼ e^{k xⱼ} − Σₚ wₚ k xₚ / Σₚ wₚ`.
+#[derive(Clone, Copy, Debug)]
+struct MeanCrossEntropy {
+    factor: f64,
+}
+
+impl AnchorFormula for MeanCrossEntropy {
+    fn values(&self, matrix: &Tensor, positive: &Counted, negative: &Counted) -> Result<Tensor> {
+        let exponents = (matrix * self.factor)?;
+        let pairs = (positive.times() + negative.times())?;
+        let all = negative
+            .weigh(&exponents)?
+            .masked_logsumexp(Some(&pairs), false)?; // [Q]
+        let (total, positive) = (positive.total()?, positive.times());
+        let zeros = exponents.zeros_like()?;
+        let pulls = (positive * positive.ne(0.0)?.where_cond(&exponents, &zeros)?)?;
+        let any = total.gt(0.0)?;
+        let divisor = any.where_cond(&total, &total.ones_like()?)?;
+        let values = (all - (pulls.sum(1)? / divisor)?)?;
+        Ok(any.where_cond(&values, &values.zeros_like()?)?)
+    }
+
+    fn value<T: Real>(&self, positives: &mut Side<T>, negatives: &mut Side<T>) -> f64 {
+        if positives.is_empty() {
+            return 0.0;
+        }
+        let factor = T::from_f64(self.factor);
+        // In the denominator a positive weighs 1.
+        let weights = std::mem::take(&mut positives.weights);
+        let near = positives.log_sum_exp(false, |x| factor * x);
+        positives.weights = weights;
+        let far = negatives.log_sum_exp(false, |x| factor * x);
+        // The comparison is written so that NaN comes through.
+        let (large, small) = if near > far { (near, far) } else { (far, near) };
+        let all = large + (small - large).exp().ln_1p();
+        let share = T::from_f64(self.factor * (far - all).exp());
+        negatives.scale(|_| share);
+        let total = if positives.weights.is_empty() {
+            positives.rows.len() as f64
+        } else {
+            positives.weights.iter().map(|w| w.to_f64()).sum()
+        };
+        let (share, pull) = (
+            T::from_f64(self.factor * (near - all).exp()),
+            T::from_f64(self.factor / total),
+        );
+        // The exponents as they entered the sum: one positive alone is exactly 0.
+        let mut own = 0.0;
+        for i in 0..positives.x.len() {
+            let weight = positives.weight(i);
+            let slope = &mut positives.slopes[i];
+            *slope = share * *slope - weight * pull;
+            own += weight.to_f64() * (factor * positives.x[i]).to_f64();
+        }
+        all - own / total
+    }
+
+    fn has_value(&self, positives: bool, _: bool) -> bool {
+        positives
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dml_core::candle_core::{Device, Var};
+    use dml_core::fused::without_kernels;
+    use dml_core::{Error, Pairs, Relation};
+    use dml_distances::LpDistance;
+
+    fn loss(temperature: f64) -> Result<SupConLoss> {
+        let config = SupConLossConfig { temperature };
+        SupConLoss::new(config, Arc::new(LpDistance::unnormalized()))
+    }
+
+    #[test]
+    fn what_shares_more_labels_pulls_more() -> Result<()> {
+        // Row 0 shares both labels with row 1 and one of two with row 2; distances 1, 3 and, to the negative, 10.
+        let sets = [vec![1, 2], vec![1, 2], vec![1], vec![9]];
+        let rows = Tensor::new(&[[0f64], [1.], [-3.], [10.]], &Device::Cpu)?;
+        let batch = Batch::unlabeled(&rows)?.with_relation(Relation::label_sets(&sets, None))?;
+        let expected =
+            (1.0 * 1.0 + 0.5 * 3.0) / 1.5 + ((-1f64).exp() + (-3f64).exp() + (-10f64).exp()).ln();
+        let first = || -> Result<f64> {
+            let terms = loss(1.0)?.terms(&batch, &Tuples::All)?;
+            Ok(terms.get("loss").unwrap().values()?.0.to_vec1::<f64>()?[0])
+        };
+        for got in [first()?, without_kernels(first)?] {
+            assert!((got - expected).abs() < 1e-12, "{got} {expected}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn value_and_gradient_by_hand() -> Result<()> {
+        let rows = Var::new(&[[0f64], [1.], [-1.], [7.]], &Device::Cpu)?;
+        let batch = Batch::unlabeled(&rows)?;
+        // Row 0 is 1 away from both positives and 7 away from the negative; the repeat counts once.
+        let pairs = Pairs::new(vec![0, 0, 0], vec![1, 2, 2], vec![0], vec![3])?;
+        let terms = loss(1.0)?.terms(&batch, &pairs.into())?;
+        let values = terms.get("loss").unwrap().values()?.0;
+        let e = (-6f64).exp();
+        let got = values.to_vec1::<f64>()?;
+        assert!((got[0] - (2.0 + e).ln()).abs() < 1e-12);
+        assert_eq!(got[1..], [0.0; 3]);
+        let gradient = values.sum_all()?.backward()?;
+        let gradient = gradient.get(rows.as_tensor()).unwrap().to_vec2::<f64>()?;
+        // Row 1 is drawn to row 0 with ½ − 1/(2 + e⁻⁶), row 3 pushed away with e⁻⁶/(2 + e⁻⁶).
+        assert!((gradient[1][0] - (0.5 - 1.0 / (2.0 + e))).abs() < 1e-12);
+        assert!((gradient[3][0] + e / (2.0 + e)).abs() < 1e-12);
+        Ok(())
+    }
+
+    #[test]
+    fn only_one_kind_of_pairs_is_empty_and_contradictions_are_errors() -> Result<()> {
+        let rows = Var::new(&[[0f64], [1.]], &Device::Cpu)?;
+        for labels in [[0i64, 0], [0, 1]] {
+            let terms = loss(1.0)?.terms(&Batch::new(&rows, labels)?, &Tuples::All)?;
+            assert!(terms.get("loss").unwrap().is_empty());
+        }
+        let both = Pairs::new(vec![0], vec![1], vec![0], vec![1])?;
+        assert!(matches!(
+            loss(1.0)?.terms(&Batch::unlabeled(&rows)?, &both.into()),
+            Err(Error::Unsupported { .. })
+        ));
+        assert!(matches!(
+            loss(-1.0),
+            Err(Error::InvalidParameter {
+                name: "temperature",
+                ..
+            })
+        ));
+        Ok(())
+    }
+}

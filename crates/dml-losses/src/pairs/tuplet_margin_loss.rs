@@ -1,0 +1,233 @@
+//! Tuplet margin loss: every negative of an anchor against each positive, whose angle is made harder by a margin.
+//!
+//! ```text
+//! ℓ(a,p) = w(a,p) ln(1 + Σₙ w(a,n) e^{scale (cos θ(a,n) − cos(θ(a,p) − margin))})
+//! θ: the angle between two rows        w: the weight of the pair, 1 by default
+//! ```
+//!
+//! Yu and Tao, "Deep Metric Learning with Tuplet Margin Loss" (ICCV 2019).
+//!
+//! `cos(θ − m) = cos θ cos m + sin θ sin m`, so no angle is ever computed. Rows whose cosine is 1 (or −1) but for the last
+//! digits count as pointing the same way (or opposite ways) exactly, with slope 0: there the angle has none.
+//!
+//! The sum over the negatives is taken once an anchor, and the values of the pairs are summed without being written out:
+//! `O(N²)` time, and memory for the matrix and its slopes.
+
+use std::sync::Arc;
+
+use candle_core::{DType, Tensor};
+use dml_core::kernels::Real;
+use dml_core::{Batch, Distance, Loss, Over, Result, Term, Terms, Tuples, check};
+
+use crate::machinery::anchor_pairs::AnchorPairs;
+use crate::machinery::demands;
+use crate::machinery::negatives_over_positive::{NegativesOverPositive, PositiveCurve};
+use crate::machinery::pair_values::PairSet;
+
+/// Knobs of [`TupletMarginLoss`].
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
+pub struct TupletMarginLossConfig {
+    /// What the angle of positives is made smaller by before it is compared, in degrees; in `[-1e30, 1e30]`. Default
+    /// `5.73`.
+    pub margin: f64,
+    /// What differences of cosines are multiplied by; in `[1e-30, 1e30]`. Default `64`.
+    pub scale: f64,
+}
+
+impl Default for TupletMarginLossConfig {
+    fn default() -> Self {
+        Self {
+            margin: 5.73,
+            scale: 64.0,
+        }
+    }
+}
+
+/// All negatives against each positive, with a margin of the angle ([formula](self)). One term `loss`, per positive pair;
+/// empty without any positive or any negative pair.
+#[derive(Clone, Debug)]
+pub struct TupletMarginLoss {
+    curve: TurnedCosine,
+    distance: Arc<dyn Distance>,
+}
+
+impl TupletMarginLoss {
+    /// A loss over a cosine `distance`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) unless the margin is finite and the scale above 0,
+    /// [`Error::Unsupported`](dml_core::Error::Unsupported) for a distance that is no cosine.
+    pub fn new(config: TupletMarginLossConfig, distance: Arc<dyn Distance>) -> Result<Self> {
+        demands::cosine(
+            "TupletMarginLoss",
+            &distance,
+            "a margin of an angle needs CosineSimilarity as the distance",
+        )?;
+        let (sine, cosine) = check::finite("margin", config.margin)?
+            .to_radians()
+            .sin_cos();
+        let scale = check::positive("scale", config.scale)?;
+        Ok(Self {
+            curve: TurnedCosine {
+                scale,
+                sine,
+                cosine,
+            },
+            distance,
+        })
+    }
+}
+
+impl Loss for TupletMarginLoss {
+    fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        if let Some(terms) = batch.spoiled(tuples)? {
+            return Ok(terms);
+        }
+        let pairs = AnchorPairs::weighted("TupletMarginLoss", batch, tuples)?;
+        if pairs.lacks_a_kind() {
+            return Ok(Term::empty("loss").into());
+        }
+        let set = PairSet {
+            name: "loss",
+            over: Over::PositivePairs,
+            matrix: batch.distances(&self.distance)?, // [Q, R]
+            pairs,
+            tuples: tuples.clone(),
+        };
+        let formula = NegativesOverPositive {
+            factor: self.curve.scale,
+            curve: self.curve,
+        };
+        Ok(set.term(formula)?.into())
+    }
+
+    fn reads_weights(&self) -> bool {
+        true
+    }
+}
+
+/// `scale · cos(θ − margin)` as a function of `cos θ`.
+#[derive(Clone, Copy, Debug)]
+struct TurnedCosine {
+    scale: f64,
+    /// Of the margin.
+    sine: f64,
+    /// Of the margin.
+    cosine: f64,
+}
+
+/// The largest cosine whose angle can be told from 0.
+fn limit(epsilon: f64) -> f64 {
+    1.0 - (2.0 * epsilon).max(1e-12)
+}
+
+impl PositiveCurve for TurnedCosine {
+    fn values(&self, x: &Tensor) -> Result<Tensor> {
+        let limit = limit(match x.dtype() {
+            DType::F64 => f64::EPSILON,
+            _ => f64::from(f32::EPSILON),
+        });
+        let end = (x.detach().sign()? * self.cosine)?;
+        // What has no angle is named, so that NaN comes through.
+        let has_angle = x.abs()?.gt(limit)?.eq(0u8)?;
+        let x = has_angle.where_cond(x, &x.zeros_like()?)?; // [P]
+        let sine = x.sqr()?.affine(-1.0, 1.0)?.sqrt()?;
+        let turned = ((x * self.cosine)? + (sine * self.sine)?)?;
+        Ok((has_angle.where_cond(&turned, &end)? * self.scale)?)
+    }
+
+    fn value<T: Real>(&self, x: T) -> (T, T) {
+        let (x, limit) = (x.to_f64(), limit(T::EPSILON.to_f64()));
+        let (value, slope) = if x.abs() <= limit {
+            let sine = (1.0 - x * x).sqrt();
+            let value = self.cosine * x + self.sine * sine;
+            (value, self.cosine - self.sine * x / sine)
+        } else {
+            (self.cosine * x.signum(), 0.0)
+        };
+        let scaled = |number: f64| T::from_f64(self.scale * number);
+        (scaled(value), scaled(slope))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dml_core::Error;
+    use dml_core::Pairs;
+    use dml_core::candle_core::{Device, Var};
+    use dml_core::fused::without_kernels;
+    use dml_distances::{CosineSimilarity, LpDistance};
+
+    fn loss(margin: f64, scale: f64) -> Result<TupletMarginLoss> {
+        let config = TupletMarginLossConfig { margin, scale };
+        TupletMarginLoss::new(config, Arc::new(CosineSimilarity::default()))
+    }
+
+    #[test]
+    fn by_hand() -> Result<()> {
+        // 60° between the positives, 90° between row 0 and the negative; the margin makes 30° of the 60°.
+        let root = 0.75f64.sqrt();
+        let rows = Var::new(&[[1., 0.], [0.5, root], [0., -1.]], &Device::Cpu)?;
+        let pairs = Tuples::from(Pairs::new(vec![0], vec![1], vec![0], vec![2])?);
+        let want = (1.0 + (2.0 * (0.0 - root)).exp()).ln();
+        let batch = Batch::unlabeled(&rows)?;
+        let value = || -> Result<f64> {
+            let terms = loss(30.0, 2.0)?.terms(&batch, &pairs)?;
+            let part = terms.get("loss").unwrap().sum_within(None, None)?;
+            Ok(part.sum.to_scalar::<f64>()?)
+        };
+        // PyTorch Metric Learning gives 0 for these pairs, as there is but one of each kind.
+        assert!((value()? - want).abs() < 1e-12);
+        assert!((without_kernels(value)? - want).abs() < 1e-12);
+        Ok(())
+    }
+
+    #[test]
+    fn rows_that_point_the_same_way_have_a_finite_gradient() -> Result<()> {
+        let rows = Var::new(
+            &[[0.6f32, 0.8], [0.6, 0.8], [0.6, 0.8], [-0.6, -0.8]],
+            &Device::Cpu,
+        )?;
+        let batch = Batch::new(&rows, [0i64, 0, 1, 0])?;
+        let gradient = || -> Result<Vec<f32>> {
+            let terms = loss(5.73, 64.0)?.terms(&batch, &Tuples::All)?;
+            let part = terms.get("loss").unwrap().sum_within(None, None)?;
+            assert!(part.sum.to_scalar::<f32>()?.is_finite());
+            let gradients = part.sum.backward()?;
+            Ok(gradients
+                .get(rows.as_tensor())
+                .unwrap()
+                .flatten_all()?
+                .to_vec1()?)
+        };
+        // PyTorch Metric Learning's arc cosine has an infinite slope there.
+        for got in [gradient()?, without_kernels(gradient)?] {
+            assert!(got.iter().all(|g| g.abs() < 1e-3), "{got:?}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn errors_name_their_cause() -> Result<()> {
+        let config = TupletMarginLossConfig::default();
+        assert!(matches!(
+            TupletMarginLoss::new(config, Arc::new(LpDistance::default())),
+            Err(Error::Unsupported { .. })
+        ));
+        assert!(matches!(
+            loss(f64::NAN, 1.0),
+            Err(Error::InvalidParameter { name: "margin", .. })
+        ));
+        assert!(matches!(
+            loss(1.0, 0.0),
+            Err(Error::InvalidParameter { name: "scale", .. })
+        ));
+        Ok(())
+    }
+}

@@ -1,0 +1,187 @@
+//! `FastAP` loss: average precision of each row's ranking, counted in bins of distance.
+//!
+//! ```text
+//! h⁺_b, h_b: how many positives, and how many rows at all, lie at bin b (a distance between two bins counts for both)
+//! H: running sums over the bins
+//! FastAP_i = Σ_b h⁺_b · H⁺_b / H_b / |P_i|
+//! ℓ_i = (1 − FastAP_i) · w_i
+//! ```
+//!
+//! Distances of normalised rows raised to a power lie between 0 and 2^power: bins `0..=num_bins` divide that. `w` is how
+//! often the tuples name a row, at most 1: tuples choose no pairs here. Rows without a positive are left out.
+//!
+//! Cakir, He, Xia, Kulis and Sclaroff, "Deep Metric Learning to Rank" (CVPR 2019).
+//!
+//! `O(N²)` time and memory: the distances and their slopes, which one visit of each row gives.
+
+use std::sync::Arc;
+
+use candle_core::Tensor;
+use dml_core::fused::has_kernel;
+use dml_core::kernels::Real;
+use dml_core::kernels::soft_histogram::SoftBins;
+use dml_core::{Batch, Distance, Loss, Result, TensorExt, Term, Terms, Tuples, check, for_element};
+
+use crate::machinery::anchor_pairs::{AnchorPairs, Side};
+use crate::machinery::anchor_values::anchor_values;
+use crate::machinery::demands;
+use crate::machinery::row_terms::term_over_rows;
+
+/// Knobs of [`FastAPLoss`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
+pub struct FastAPLossConfig {
+    /// Into how many steps the range of distances is divided; 1 to 65,536. Default `10`.
+    pub num_bins: usize,
+}
+
+impl Default for FastAPLossConfig {
+    fn default() -> Self {
+        Self { num_bins: 10 }
+    }
+}
+
+/// One minus the average precision in bins ([formula](self)). One term `loss`, per row that has a positive.
+#[derive(Clone, Debug)]
+pub struct FastAPLoss {
+    bins: SoftBins,
+    distance: Arc<dyn Distance>,
+}
+
+impl FastAPLoss {
+    /// A loss over `distance`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if there are no bins,
+    /// [`Error::Unsupported`](dml_core::Error::Unsupported) unless the distance is the Euclidean one of normalised rows,
+    /// to any power.
+    pub fn new(config: FastAPLossConfig, distance: Arc<dyn Distance>) -> Result<Self> {
+        let bins = check::count("num_bins", config.num_bins, check::MOST_BINS)?;
+        let power = demands::unit_euclidean_power("FastAPLoss", &distance)?;
+        Ok(Self {
+            bins: SoftBins::new(0.0, 2f64.powf(power) / bins as f64, bins),
+            distance,
+        })
+    }
+
+    /// `FastAP` of every row `[N]`; 0 for a row without positives.
+    fn precision(&self, matrix: &Tensor, pairs: &AnchorPairs) -> Result<Tensor> {
+        if has_kernel(matrix) {
+            return for_element!(matrix, "matrix", |T| {
+                anchor_values::<T>("fast_ap", matrix, pairs, |_, positives, negatives| {
+                    precision_of_row(self.bins, positives, negatives)
+                })
+            });
+        }
+        let relation = pairs.batch().require_relation("FastAPLoss")?;
+        let pairs = relation.mask();
+        let (positives, negatives) = matrix.soft_histograms(&pairs, self.bins)?; // [N, bins + 1]
+        let found = positives.cumsum(1)?;
+        let seen = (&positives + negatives)?.cumsum(1)?;
+        // Before the first row nothing is found either: 0, whatever it is divided by.
+        let seen = seen.le(0f64)?.where_cond(&seen.ones_like()?, &seen)?;
+        let counts: Vec<f64> = (0..pairs.queries())
+            .map(|q| pairs.positives(q).count().max(1) as f64)
+            .collect();
+        let counts = Tensor::new(counts, matrix.device())?.to_dtype(matrix.dtype())?;
+        let found = ((positives * found)? / seen)?.sum(1)?;
+        Ok((found / counts)?)
+    }
+}
+
+/// `FastAP` of one row, and its slopes.
+fn precision_of_row<T: Real>(
+    bins: SoftBins,
+    positives: &mut Side<T>,
+    negatives: &mut Side<T>,
+) -> f64 {
+    if positives.is_empty() {
+        return 0.0;
+    }
+    let count = positives.x.len() as f64;
+    let (near, far) = (
+        Binned::new(&positives.x, bins),
+        Binned::new(&negatives.x, bins),
+    );
+    // What a node adds to the precision is h⁺ H⁺ / H: its slopes in H⁺ and in H go to all nodes up to it.
+    let (mut found, mut seen, mut precision) = (0.0, 0.0, 0.0);
+    let nodes = near.histogram.iter().zip(&far.histogram);
+    let parts: Vec<[f64; 3]> = nodes
+        .map(|(own, other)| {
+            found += own;
+            seen += own + other;
+            // Before the first row nothing is found either.
+            let (share, part) = if seen <= 0.0 {
+                (0.0, 0.0)
+            } else {
+                (found / seen, own / seen)
+            };
+            precision += own * share;
+            [share, part, part * share]
+        })
+        .collect();
+    let (mut in_found, mut in_seen) = (0.0, 0.0);
+    let (mut of_near, mut of_far) = (vec![T::ZERO; parts.len()], vec![T::ZERO; parts.len()]);
+    for (node, [share, part, both]) in parts.iter().enumerate().rev() {
+        in_found += part;
+        in_seen += both;
+        of_near[node] = T::from_f64((share + in_found - in_seen) / count);
+        of_far[node] = T::from_f64(-in_seen / count);
+    }
+    near.pull_back(&of_near, bins, &mut positives.slopes);
+    far.pull_back(&of_far, bins, &mut negatives.slopes);
+    precision / count
+}
+
+/// Distances as bins.
+struct Binned {
+    bins: Vec<u32>,
+    histogram: Vec<f64>,
+}
+
+impl Binned {
+    fn new<T: Real>(x: &[T], soft: SoftBins) -> Self {
+        let (mut bins, mut histogram) = (Vec::new(), Vec::new());
+        soft.bins(x, &mut bins);
+        soft.histogram(x, &bins, &mut histogram);
+        Self { bins, histogram }
+    }
+
+    /// The slope of each distance, from the gradient of the histogram.
+    fn pull_back<T: Real>(&self, gradient: &[T], soft: SoftBins, slopes: &mut [T]) {
+        let mut of_bins = Vec::new();
+        soft.slopes(gradient, &mut of_bins);
+        for (slope, bin) in slopes.iter_mut().zip(&self.bins) {
+            *slope = of_bins[*bin as usize];
+        }
+    }
+}
+
+impl Loss for FastAPLoss {
+    fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        check::unweighted("FastAPLoss", batch)?;
+        if let Some(terms) = batch.spoiled(&Tuples::All)? {
+            return Ok(terms);
+        }
+        demands::no_reference("FastAPLoss", batch)?;
+        let pairs = AnchorPairs::listed("FastAPLoss", batch, &Tuples::All)?;
+        let rows = pairs.anchors_with_positives();
+        if rows.is_empty() {
+            return Ok(Term::empty("loss").into());
+        }
+        let matrix = batch.distances(&self.distance)?; // [N, N]
+        let values = (1.0 - self.precision(&matrix, &pairs)?)?;
+        Ok(term_over_rows("loss", &values, rows, batch, tuples)?.into())
+    }
+
+    fn takes_reference(&self) -> bool {
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,139 @@
+//! Triplet margin loss: the negative should be farther from the anchor than the positive, by a margin.
+//!
+//! ```text
+//! v = h(a,p) − h(a,n) + margin          h: the distance; for similarities its negative
+//! ℓ = max(0, v)                         smooth_loss: ln(1 + eᵛ)
+//! swap: h(a,n) is replaced by min(h(a,n), h(p,n))
+//! ```
+//!
+//! Schroff, Kalenichenko and Philbin, "FaceNet: A Unified Embedding for Face Recognition and Clustering" (2015,
+//! arXiv:1503.03832); the swap is from Balntas, Riba, Ponsa and Mikolajczyk, "Learning local feature descriptors with
+//! triplets and shallow convolutional neural networks" (BMVC 2016).
+//!
+//! Triplets that come as a set (all of the batch, pairs, or what a miner chose) are summed without being written out,
+//! `O(N² log N)` time and `O(N²)` memory; with `swap` each is visited, still without being stored. A list of triplets
+//! is taken as it is, repeats included. Positives and negatives are reference rows, so with a reference set the swap
+//! compares references with references. (PyTorch Metric Learning compares rows of the batch there.)
+
+mod on_device;
+mod triplet_sum;
+
+use std::sync::Arc;
+
+use dml_core::kernels::triplet_margin::TripletPenalty;
+use dml_core::{Batch, Distance, Loss, Over, Result, SeedSequence, Term, Terms, Tuples, check};
+
+use crate::TripletsPerAnchor;
+use crate::machinery::triplet_form::TripletForm;
+use on_device::DeviceSet;
+use triplet_sum::TripletSum;
+
+/// Knobs of [`TripletMarginLoss`].
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
+pub struct TripletMarginLossConfig {
+    /// The margin, in units of the distance; in `[-1e30, 1e30]`. Default `0.05`.
+    pub margin: f64,
+    /// Whether the positive's distance to the negative counts where it is the smaller one. Default `false`.
+    pub swap: bool,
+    /// Whether a violation costs `ln(1 + eᵛ)` instead of `max(0, v)`. Default `false`.
+    pub smooth_loss: bool,
+    /// How many triplets of each anchor are looked at when no tuples are given. Default all.
+    pub triplets_per_anchor: TripletsPerAnchor,
+    /// Where the random triplets come from: successive calls draw differently, runs of one seed alike. Default `0`.
+    pub seed: u64,
+}
+
+impl Default for TripletMarginLossConfig {
+    fn default() -> Self {
+        Self {
+            margin: 0.05,
+            swap: false,
+            smooth_loss: false,
+            triplets_per_anchor: TripletsPerAnchor::All,
+            seed: 0,
+        }
+    }
+}
+
+/// Triplet hinge or softplus with margin ([formula](self)). One term `loss`, per triplet.
+#[derive(Clone, Debug)]
+pub struct TripletMarginLoss {
+    margin: f64,
+    swap: bool,
+    penalty: TripletPenalty,
+    triplets_per_anchor: TripletsPerAnchor,
+    seeds: SeedSequence,
+    distance: Arc<dyn Distance>,
+}
+
+impl TripletMarginLoss {
+    /// A loss over `distance`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if the margin is not finite or no triplet per
+    /// anchor is asked for.
+    pub fn new(config: TripletMarginLossConfig, distance: Arc<dyn Distance>) -> Result<Self> {
+        Ok(Self {
+            margin: check::finite("margin", config.margin)?,
+            swap: config.swap,
+            penalty: if config.smooth_loss {
+                TripletPenalty::Softplus
+            } else {
+                TripletPenalty::Hinge
+            },
+            triplets_per_anchor: config.triplets_per_anchor.checked()?,
+            seeds: SeedSequence::new(config.seed),
+            distance,
+        })
+    }
+}
+
+impl Loss for TripletMarginLoss {
+    fn seeds(&self) -> Vec<SeedSequence> {
+        vec![self.seeds.handle()]
+    }
+
+    fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        check::unweighted("TripletMarginLoss", batch)?;
+        if let Some(terms) = batch.spoiled(tuples)? {
+            return Ok(terms);
+        }
+        let chosen = self.triplets_per_anchor;
+        let tuples = chosen.of("TripletMarginLoss", batch, tuples, &self.seeds)?;
+        let matrix = batch.distances(&self.distance)?; // [Q, R]
+        let inside = match batch.reference() {
+            _ if !self.swap => None,
+            None => Some(matrix.clone()),
+            Some(reference) => Some(self.distance.matrix(reference, None)?), // [R, R]
+        };
+        let on_device = DeviceSet::of(&tuples, batch, &matrix)?;
+        let set = match &on_device {
+            Some(_) => None,
+            None => TripletForm::of(&tuples, batch, &matrix, self.distance.order())?,
+        };
+        let sum = TripletSum {
+            margin: self.margin,
+            penalty: self.penalty,
+            distance: self.distance.clone(),
+            matrix,
+            inside,
+            batch: batch.clone(),
+            tuples,
+        };
+        let implicit = |values| Term::implicit("loss", Over::Triplets, values);
+        let term = match (on_device, set) {
+            (Some(set), _) => implicit(Arc::new(sum.on_device(set))),
+            (None, Some(set)) => implicit(Arc::new(sum.over(set))),
+            (None, None) => sum.explicit("loss")?,
+        };
+        Ok(term.into())
+    }
+}
+
+#[cfg(test)]
+mod tests;

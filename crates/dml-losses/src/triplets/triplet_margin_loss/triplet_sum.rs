@@ -1,0 +1,151 @@
+//! The values of triplets: summed by intervals, or written out.
+
+use std::sync::Arc;
+
+use candle_core::{Device, Tensor};
+use dml_core::fused::{self, Contribution, Element, with_slice};
+use dml_core::kernels::Real;
+use dml_core::kernels::matrix_gradient::Factor;
+use dml_core::kernels::triplet_margin::{TripletMargin, TripletPenalty};
+use dml_core::{
+    Batch, Distance, ImplicitValues, Indices, Over, PartialSum, Result, TensorExt, Term, Triplets,
+    Tuples, for_element,
+};
+
+use crate::machinery::triplet_form::{TripletForm, on_host, scaled};
+
+/// The triplet values of one batch.
+#[derive(Clone, Debug)]
+pub(super) struct TripletSum {
+    pub(super) margin: f64,
+    pub(super) penalty: TripletPenalty,
+    pub(super) distance: Arc<dyn Distance>,
+    /// Distances `[Q, R]`.
+    pub(super) matrix: Tensor,
+    /// Distances `[R, R]` of positives and negatives, with `swap`.
+    pub(super) inside: Option<Tensor>,
+    pub(super) batch: Batch,
+    pub(super) tuples: Tuples,
+}
+
+/// The same over triplets that are not written out.
+#[derive(Clone, Debug)]
+pub(super) struct ImplicitTripletSum {
+    values: TripletSum,
+    set: TripletForm,
+}
+
+impl TripletSum {
+    pub(super) fn over(self, set: TripletForm) -> ImplicitTripletSum {
+        ImplicitTripletSum { values: self, set }
+    }
+
+    /// One value per triplet of the tuples, in their order.
+    pub(super) fn explicit(&self, name: &'static str) -> Result<Term> {
+        let (values, triplets) = self.written_out()?;
+        Term::explicit(name, Over::Triplets, values, Indices::Triplets(triplets))
+    }
+
+    pub(super) fn written_out(&self) -> Result<(Tensor, Arc<Triplets>)> {
+        let triplets = self.tuples.triplets(&self.batch)?; // T triplets
+        let near = self.matrix.pick(&triplets.anchors, &triplets.positives)?; // [T]
+        let mut far = self.matrix.pick(&triplets.anchors, &triplets.negatives)?; // [T]
+        if let Some(inside) = &self.inside {
+            let other = inside.pick(&triplets.positives, &triplets.negatives)?; // [T]
+            far = self.distance.closer(&far, &other)?;
+        }
+        let violation = (self.distance.gap(&near, &far)? + self.margin)?;
+        let values = match self.penalty {
+            TripletPenalty::Hinge => violation.hinge()?,
+            TripletPenalty::Softplus => violation.softplus()?,
+        };
+        Ok((values, triplets))
+    }
+}
+
+impl ImplicitValues for ImplicitTripletSum {
+    fn count(&self) -> u64 {
+        match &self.set {
+            TripletForm::Ranges(ranges) => ranges.count(),
+            TripletForm::Rule(set) => set.count(),
+        }
+    }
+
+    fn sum_within(&self, low: Option<f64>, high: Option<f64>) -> Result<PartialSum> {
+        let values = &self.values;
+        // The order of the negatives lives on the host: a matrix from a device without kernels is copied here once.
+        let (matrix, inside) = (
+            on_host(&values.matrix)?,
+            values.inside.as_ref().map(on_host).transpose()?,
+        );
+        for_element!(matrix, "matrix", |T| {
+            self.sum::<T>(&matrix, inside.as_ref(), low, high)
+        })
+    }
+
+    fn expand(&self) -> Result<(Tensor, Indices)> {
+        let (values, triplets) = self.values.written_out()?;
+        Ok((values, Indices::Triplets(triplets)))
+    }
+}
+
+impl ImplicitTripletSum {
+    fn sum<T: Element>(
+        &self,
+        matrix: &Tensor,
+        inside: Option<&Tensor>,
+        low: Option<f64>,
+        high: Option<f64>,
+    ) -> Result<PartialSum> {
+        let number = |x: f64| <T as Real>::from_f64(x);
+        let rule = TripletMargin {
+            sign: number(self.values.distance.order().sign()),
+            margin: number(self.values.margin),
+            penalty: self.values.penalty,
+            low: low.map(number),
+            high: high.map(number),
+        };
+        let references = self.values.batch.references();
+        let sum = |matrix: &[T], inside: Option<&[T]>| match &self.set {
+            TripletForm::Ranges(ranges) => rule.sum(matrix, references, ranges, inside),
+            TripletForm::Rule(set) => rule.sum_set(matrix, references, &**set, inside),
+        };
+        let result = with_slice(matrix, |matrix: &[T]| match inside {
+            None => Ok(sum(matrix, None)),
+            Some(inside) => with_slice(inside, |inside: &[T]| sum(matrix, Some(inside))),
+        })??;
+        let value = vec![number(result.sum)];
+        let sum = match inside {
+            None => {
+                let gradient = Arc::new(result.gradient);
+                fused::of_matrix("triplet_sum", matrix, value, (), move |_, _, upstream| {
+                    Ok(Contribution {
+                        entries: Some(gradient.clone()),
+                        factor: Factor::Uniform(with_slice(upstream, |factor: &[T]| factor[0])?),
+                    })
+                })?
+            }
+            Some(inside) => {
+                let gradient = Tensor::from_vec(result.gradient, matrix.shape(), &Device::Cpu)?;
+                let swapped = Tensor::from_vec(result.swap_gradient, inside.shape(), &Device::Cpu)?;
+                fused::binary(
+                    "triplet_sum",
+                    matrix,
+                    inside,
+                    value,
+                    (),
+                    move |_, _, _, upstream| {
+                        Ok((
+                            scaled::<T>(&gradient, upstream)?,
+                            scaled::<T>(&swapped, upstream)?,
+                        ))
+                    },
+                )?
+            }
+        };
+        Ok(PartialSum {
+            sum: sum.to_device(self.values.matrix.device())?,
+            count: result.count,
+        })
+    }
+}
