@@ -41,7 +41,7 @@ fn run(out: &mut dyn Write) -> anyhow::Result<()> {
         ..Default::default()
     })?;
     writeln!(out, "graph: {:.1} s to fill", fill(&mut graph, &rows)?)?;
-    // The knob of every graph of neighbours: how many candidates a search keeps.
+    // The argument of every graph of neighbours: how many candidates a search keeps.
     for candidates in [16, 32, 64, 128, 256] {
         graph.set_expansion_search(candidates)?;
         let (found, speed) = search(&graph, &queries)?;

@@ -26,7 +26,7 @@ fn run(out: &mut dyn Write) -> anyhow::Result<()> {
     let memory_labels = [0i64, 1, 0, 1];
 
     let relation = Relation::cross_labels(labels, memory_labels)?;
-    let told = relation.clone().with_identity(&[Some(2), Some(3)])?;
+    let told = relation.clone().with_self_matches(&[Some(2), Some(3)])?;
     let miner = MinerConfig::from_json(
         r#"{"name": "TripletMarginMiner", "type_of_triplets": "all", "margin": 1}"#,
     )?

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use dml::candle_core::DType;
 use dml::core::cuda::with_runner;
-use dml_testing::{Case, HostKernels, Verdict, cases, run as run_case};
+use dml_testing::{Case, CaseResult, HostKernels, cases, run as run_case};
 use serde::Serialize;
 
 use crate::device;
@@ -19,7 +19,7 @@ pub(crate) struct Args {
     /// Run only cases whose `kind/Name/id` contains this text; may be given several times.
     #[arg(long, value_name = "TEXT")]
     filter: Vec<String>,
-    /// Write the verdict on each case to this file.
+    /// Write the case_result on each case to this file.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// The precision that components are run in.
@@ -36,7 +36,7 @@ pub(crate) struct Args {
 #[derive(Serialize)]
 struct Line<'a> {
     case: &'a str,
-    verdict: &'static str,
+    case_result: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
 }
@@ -51,16 +51,16 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     if args.device == "host-kernels" {
         let kernels = HostKernels::get()?.context("--device host-kernels: no C++ compiler")?;
         let like_a_gpu = |case: Case| case.with_precision(precision).summed_in_another_order();
-        return with_runner(kernels, || judge(args, like_a_gpu));
+        return with_runner(kernels, || pair_kind(args, like_a_gpu));
     }
     let device = device::open(&args.device)?;
-    judge(args, |case| {
+    pair_kind(args, |case| {
         case.with_precision(precision).with_device(device.clone())
     })
 }
 
 /// Runs the chosen cases as `prepare` makes them.
-fn judge(args: &Args, prepare: impl Fn(Case) -> Case) -> anyhow::Result<()> {
+fn pair_kind(args: &Args, prepare: impl Fn(Case) -> Case) -> anyhow::Result<()> {
     let chosen: Vec<Case> = cases(&args.dir)?
         .into_iter()
         .filter(|case| {
@@ -71,14 +71,17 @@ fn judge(args: &Args, prepare: impl Fn(Case) -> Case) -> anyhow::Result<()> {
     if chosen.is_empty() {
         bail!("no case contains {}", args.filter.join(" or "));
     }
-    let verdicts: Vec<(String, Verdict)> = chosen
+    let verdicts: Vec<(String, CaseResult)> = chosen
         .iter()
         .map(|case| (case.path.clone(), run_case(case)))
         .collect();
     let mut failures: BTreeMap<&str, u32> = BTreeMap::new();
-    for (path, verdict) in verdicts.iter().filter(|(_, verdict)| !verdict.is_passed()) {
+    for (path, case_result) in verdicts
+        .iter()
+        .filter(|(_, case_result)| !case_result.is_passed())
+    {
         if !args.summary {
-            println!("{path}: {verdict}");
+            println!("{path}: {case_result}");
         }
         let component = path
             .rsplit_once('/')
@@ -93,7 +96,7 @@ fn judge(args: &Args, prepare: impl Fn(Case) -> Case) -> anyhow::Result<()> {
     if let Some(file) = &args.json {
         let lines: Vec<Line<'_>> = verdicts
             .iter()
-            .map(|(path, verdict)| line(path, verdict))
+            .map(|(path, case_result)| line(path, case_result))
             .collect();
         dml::core::durable::write(file, &serde_json::to_vec_pretty(&lines)?)
             .with_context(|| file.display().to_string())?;
@@ -109,15 +112,15 @@ fn judge(args: &Args, prepare: impl Fn(Case) -> Case) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn line<'a>(case: &'a str, verdict: &'a Verdict) -> Line<'a> {
-    let (verdict, reason) = match verdict {
-        Verdict::Passed => ("passed", None),
-        Verdict::Failed(why) => ("failed", Some(why.as_str())),
-        Verdict::Unsupported(what) => ("unsupported", Some(what.as_str())),
+fn line<'a>(case: &'a str, case_result: &'a CaseResult) -> Line<'a> {
+    let (case_result, reason) = match case_result {
+        CaseResult::Passed => ("passed", None),
+        CaseResult::Failed(why) => ("failed", Some(why.as_str())),
+        CaseResult::Unsupported(what) => ("unsupported", Some(what.as_str())),
     };
     Line {
         case,
-        verdict,
+        case_result,
         reason,
     }
 }

@@ -93,7 +93,7 @@ impl Batch {
     /// Compares the rows with `reference` instead of with each other, by the labels of both.
     ///
     /// The references are other things than the queries, even if they hold the same numbers; where some are the
-    /// same things, use [`Batch::with_relation`] and [`Relation::with_identity`].
+    /// same things, use [`Batch::with_relation`] and [`Relation::with_self_matches`].
     ///
     /// # Errors
     /// As [`Batch::new`], and [`Error::Missing`] if the batch has no labels.

@@ -1,7 +1,7 @@
 //! Who is positive for whom: the one place where labels, pairs and other knowledge become positives and negatives.
 //!
-//! A relation answers for query row `i` and reference row `j`: [`Positive`](Verdict::Positive),
-//! [`Negative`](Verdict::Negative) or [`Ignored`](Verdict::Ignored). Miners and losses read the relation, never raw
+//! A relation answers for query row `i` and reference row `j`: [`Positive`](PairKind::Positive),
+//! [`Negative`](PairKind::Negative) or [`Ignored`](PairKind::Ignored). Miners and losses read the relation, never raw
 //! labels. It also knows which reference row *is* which query row, so that nothing is ever matched with itself:
 //! the diagonal when a batch is compared with itself, any map when the references are a queue or a gallery.
 //!
@@ -11,8 +11,8 @@
 
 mod class_order;
 mod mask_tensors;
+mod pair_kind;
 mod rows;
-mod verdict;
 mod weights;
 
 use std::collections::{HashMap, HashSet};
@@ -24,9 +24,9 @@ use dml_kernels::PairMask;
 use crate::{Error, IntoLabels, Labels, Result, check};
 
 pub use class_order::ClassOrder;
-pub use verdict::Verdict;
+pub use pair_kind::PairKind;
 
-type Judge = dyn Fn(usize, usize) -> Verdict + Send + Sync;
+type Judge = dyn Fn(usize, usize) -> PairKind + Send + Sync;
 
 #[derive(Clone)]
 enum Knowledge {
@@ -38,7 +38,7 @@ enum Knowledge {
         reference: Arc<[Vec<i64>]>,
     },
     /// A verdict for every pair, row by row.
-    Matrix(Arc<[Verdict]>),
+    Matrix(Arc<[PairKind]>),
     /// Anything else.
     Closure(Arc<Judge>),
 }
@@ -46,13 +46,13 @@ enum Knowledge {
 /// Who is positive for whom among `queries` rows and `references` rows; see the [module](self).
 ///
 /// ```
-/// use dml_core::{Relation, Verdict};
+/// use dml_core::{Relation, PairKind};
 ///
 /// // Four images of a batch compared among themselves: two of a cat, two of a dog.
 /// let relation = Relation::labels(&[0i64, 0, 1, 1])?;
-/// assert_eq!(relation.judge(0, 1), Verdict::POSITIVE);
-/// assert_eq!(relation.judge(0, 2), Verdict::NEGATIVE);
-/// assert_eq!(relation.judge(0, 0), Verdict::Ignored);
+/// assert_eq!(relation.pair_kind(0, 1), PairKind::POSITIVE);
+/// assert_eq!(relation.pair_kind(0, 2), PairKind::NEGATIVE);
+/// assert_eq!(relation.pair_kind(0, 0), PairKind::Ignored);
 /// # Ok::<(), dml_core::Error>(())
 /// ```
 #[derive(Clone)]
@@ -60,14 +60,14 @@ pub struct Relation {
     knowledge: Knowledge,
     queries: usize,
     references: usize,
-    identity: Identity,
+    self_matches: SelfMatches,
     /// Whether some pair has a weight other than 1, once somebody asked.
     weighted: OnceLock<bool>,
 }
 
 /// Which reference row is the same thing as a query row.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Identity {
+enum SelfMatches {
     /// None: the references are other things than the queries.
     Apart,
     /// Row i is row i: the queries are compared among themselves.
@@ -93,12 +93,17 @@ impl fmt::Debug for Relation {
 }
 
 impl Relation {
-    fn new(knowledge: Knowledge, queries: usize, references: usize, identity: Identity) -> Self {
+    fn new(
+        knowledge: Knowledge,
+        queries: usize,
+        references: usize,
+        self_matches: SelfMatches,
+    ) -> Self {
         Self {
             knowledge,
             queries,
             references,
-            identity,
+            self_matches,
             weighted: OnceLock::new(),
         }
     }
@@ -122,12 +127,12 @@ impl Relation {
             query: labels.clone(),
             reference: labels,
         };
-        Ok(Self::new(knowledge, rows, rows, Identity::Diagonal))
+        Ok(Self::new(knowledge, rows, rows, SelfMatches::Diagonal))
     }
 
     /// Queries compared with other things: equal labels are positive.
     ///
-    /// Where some references are the queries themselves, say so with [`Relation::with_identity`].
+    /// Where some references are the queries themselves, say so with [`Relation::with_self_matches`].
     ///
     /// # Errors
     /// As [`IntoLabels::into_labels`].
@@ -138,7 +143,7 @@ impl Relation {
             Knowledge::Labels { query, reference },
             queries,
             references,
-            Identity::Apart,
+            SelfMatches::Apart,
         ))
     }
 
@@ -158,10 +163,10 @@ impl Relation {
                 .collect()
         };
         let query = sorted(query);
-        let identity = if reference.is_some() {
-            Identity::Apart
+        let self_matches = if reference.is_some() {
+            SelfMatches::Apart
         } else {
-            Identity::Diagonal
+            SelfMatches::Diagonal
         };
         let reference = reference.map_or_else(|| query.clone(), sorted);
         let (queries, references) = (query.len(), reference.len());
@@ -169,7 +174,7 @@ impl Relation {
             Knowledge::LabelSets { query, reference },
             queries,
             references,
-            identity,
+            self_matches,
         )
     }
 
@@ -189,12 +194,12 @@ impl Relation {
                 got: weights.len(),
             });
         }
-        let verdicts = weights.iter().map(|w| Verdict::weighted(*w)).collect();
+        let verdicts = weights.iter().map(|w| PairKind::weighted(*w)).collect();
         Ok(Self::new(
             Knowledge::Matrix(verdicts),
             queries,
             references,
-            Identity::Apart,
+            SelfMatches::Apart,
         ))
     }
 
@@ -235,11 +240,11 @@ impl Relation {
         Ok(Self::closure(queries, references, move |q, r| {
             let pair = (q as u32, r as u32);
             if positive.contains(&pair) {
-                Verdict::POSITIVE
+                PairKind::POSITIVE
             } else if negative.contains(&pair) {
-                Verdict::NEGATIVE
+                PairKind::NEGATIVE
             } else {
-                Verdict::Ignored
+                PairKind::Ignored
             }
         })
         .unweighted())
@@ -253,44 +258,44 @@ impl Relation {
     /// [`Error::InvalidParameter`] if `threshold` is negative or not finite.
     pub fn targets(query: &[f64], reference: Option<&[f64]>, threshold: f64) -> Result<Self> {
         let threshold = crate::check::non_negative("threshold", threshold)?;
-        let identity = if reference.is_some() {
-            Identity::Apart
+        let self_matches = if reference.is_some() {
+            SelfMatches::Apart
         } else {
-            Identity::Diagonal
+            SelfMatches::Diagonal
         };
         let reference: Vec<f64> = reference.unwrap_or(query).to_vec();
         let query = query.to_vec();
         let (queries, references) = (query.len(), reference.len());
-        let judge = move |q: usize, r: usize| {
+        let pair_kind = move |q: usize, r: usize| {
             let difference = (query[q] - reference[r]).abs();
             if difference.is_nan() {
-                Verdict::Ignored
+                PairKind::Ignored
             } else if difference <= threshold {
-                Verdict::POSITIVE
+                PairKind::POSITIVE
             } else {
-                Verdict::NEGATIVE
+                PairKind::NEGATIVE
             }
         };
         Ok(Self::new(
-            Knowledge::Closure(Arc::new(judge)),
+            Knowledge::Closure(Arc::new(pair_kind)),
             queries,
             references,
-            identity,
+            self_matches,
         )
         .unweighted())
     }
 
-    /// Whatever `judge(query, reference)` says. It must answer the same whenever it is asked.
+    /// Whatever `pair_kind(query, reference)` says. It must answer the same whenever it is asked.
     pub fn closure(
         queries: usize,
         references: usize,
-        judge: impl Fn(usize, usize) -> Verdict + Send + Sync + 'static,
+        pair_kind: impl Fn(usize, usize) -> PairKind + Send + Sync + 'static,
     ) -> Self {
         Self::new(
-            Knowledge::Closure(Arc::new(judge)),
+            Knowledge::Closure(Arc::new(pair_kind)),
             queries,
             references,
-            Identity::Apart,
+            SelfMatches::Apart,
         )
     }
 
@@ -298,10 +303,10 @@ impl Relation {
     ///
     /// # Errors
     /// [`Error::Length`] if there is not one entry per query, [`Error::Index`] for a row that does not exist.
-    pub fn with_identity(mut self, map: &[Option<u32>]) -> Result<Self> {
+    pub fn with_self_matches(mut self, map: &[Option<u32>]) -> Result<Self> {
         if map.len() != self.queries {
             return Err(Error::Length {
-                arg: "identity",
+                arg: "self_matches",
                 expected: self.queries,
                 got: map.len(),
             });
@@ -311,14 +316,14 @@ impl Relation {
                 && row as usize >= self.references
             {
                 return Err(Error::Index {
-                    arg: "identity",
+                    arg: "self_matches",
                     position,
                     limit: self.references,
                     got: i64::from(row),
                 });
             }
         }
-        self.identity = Identity::Map(map.into());
+        self.self_matches = SelfMatches::Map(map.into());
         Ok(self)
     }
 
@@ -326,7 +331,7 @@ impl Relation {
     ///
     /// # Errors
     /// [`Error::Length`] if there are fewer references than queries.
-    pub fn with_diagonal_identity(mut self) -> Result<Self> {
+    pub fn with_diagonal_self_matches(mut self) -> Result<Self> {
         if self.references < self.queries {
             return Err(Error::Length {
                 arg: "references",
@@ -334,7 +339,7 @@ impl Relation {
                 got: self.references,
             });
         }
-        self.identity = Identity::Diagonal;
+        self.self_matches = SelfMatches::Diagonal;
         Ok(self)
     }
 
@@ -370,41 +375,41 @@ impl Relation {
 
     /// The reference row that is query row `q`, if there is one.
     #[must_use]
-    pub fn same_as(&self, q: usize) -> Option<usize> {
-        match &self.identity {
-            Identity::Apart => None,
-            Identity::Diagonal => Some(q),
-            Identity::Map(map) => map.get(q).copied().flatten().map(|row| row as usize),
+    pub fn self_match(&self, q: usize) -> Option<usize> {
+        match &self.self_matches {
+            SelfMatches::Apart => None,
+            SelfMatches::Diagonal => Some(q),
+            SelfMatches::Map(map) => map.get(q).copied().flatten().map(|row| row as usize),
         }
     }
 
     /// What query row `q` and reference row `r` are to each other; rows that don't exist are ignored.
     #[must_use]
-    pub fn judge(&self, q: usize, r: usize) -> Verdict {
-        if self.same_as(q) == Some(r) {
-            Verdict::Ignored
+    pub fn pair_kind(&self, q: usize, r: usize) -> PairKind {
+        if self.self_match(q) == Some(r) {
+            PairKind::Ignored
         } else {
-            self.judge_apart(q, r)
+            self.pair_kind_as_distinct(q, r)
         }
     }
 
     /// What `q` and `r` would be to each other if no reference were a query; rows that don't exist are ignored.
     #[must_use]
-    pub fn judge_apart(&self, q: usize, r: usize) -> Verdict {
+    pub fn pair_kind_as_distinct(&self, q: usize, r: usize) -> PairKind {
         if q >= self.queries || r >= self.references {
-            return Verdict::Ignored;
+            return PairKind::Ignored;
         }
         match &self.knowledge {
             Knowledge::Labels { query, reference } => {
                 if query.as_slice()[q] == reference.as_slice()[r] {
-                    Verdict::POSITIVE
+                    PairKind::POSITIVE
                 } else {
-                    Verdict::NEGATIVE
+                    PairKind::NEGATIVE
                 }
             }
             Knowledge::LabelSets { query, reference } => jaccard(&query[q], &reference[r]),
             Knowledge::Matrix(verdicts) => verdicts[q * self.references + r],
-            Knowledge::Closure(judge) => judge(q, r),
+            Knowledge::Closure(pair_kind) => pair_kind(q, r),
         }
     }
 
@@ -421,7 +426,7 @@ impl Relation {
                 let same = sizes.get(label).copied().unwrap_or(0);
                 positive += same;
                 negative += self.references as u64 - same;
-                let itself = self.same_as(q).and_then(|r| reference.as_slice().get(r));
+                let itself = self.self_match(q).and_then(|r| reference.as_slice().get(r));
                 positive -= u64::from(itself == Some(label));
                 negative -= u64::from(itself.is_some_and(|other| other != label));
             }
@@ -429,10 +434,10 @@ impl Relation {
         }
         for q in 0..self.queries {
             for r in 0..self.references {
-                match self.judge(q, r) {
-                    Verdict::Positive(_) => positive += 1,
-                    Verdict::Negative(_) => negative += 1,
-                    Verdict::Ignored => {}
+                match self.pair_kind(q, r) {
+                    PairKind::Positive(_) => positive += 1,
+                    PairKind::Negative(_) => negative += 1,
+                    PairKind::Ignored => {}
                 }
             }
         }
@@ -442,7 +447,7 @@ impl Relation {
     /// The positive and the negative pairs as one bit each.
     #[must_use]
     pub fn mask(&self) -> PairMask {
-        let same = |q| self.same_as(q);
+        let same = |q| self.self_match(q);
         if let Knowledge::Labels { query, reference } = &self.knowledge {
             let (query, reference) = (query.as_slice(), reference.as_slice());
             return PairMask::select(self.queries, self.references, |q, p, n, _: &mut ()| {
@@ -456,10 +461,10 @@ impl Relation {
         }
         PairMask::select(self.queries, self.references, |q, p, n, _: &mut ()| {
             for r in 0..self.references {
-                match self.judge(q, r) {
-                    Verdict::Positive(_) => p.insert(r),
-                    Verdict::Negative(_) => n.insert(r),
-                    Verdict::Ignored => {}
+                match self.pair_kind(q, r) {
+                    PairKind::Positive(_) => p.insert(r),
+                    PairKind::Negative(_) => n.insert(r),
+                    PairKind::Ignored => {}
                 }
             }
         })
@@ -479,7 +484,7 @@ impl Relation {
         if let Knowledge::Labels { query, reference } = &self.knowledge {
             // One pass over the labels, without a call per pair and without a branch: this runs for every anchor of
             // every batch. Each row is written to the end of both lists and counted in one of them.
-            let (label, same) = (query.as_slice()[q], self.same_as(q));
+            let (label, same) = (query.as_slice()[q], self.self_match(q));
             let reference = reference.as_slice();
             let (mut p, mut n) = (positives.len(), negatives.len());
             positives.resize(p + reference.len(), 0);
@@ -496,10 +501,10 @@ impl Relation {
             return;
         }
         for r in 0..self.references {
-            match self.judge(q, r) {
-                Verdict::Positive(_) => positives.push(r as u32),
-                Verdict::Negative(_) => negatives.push(r as u32),
-                Verdict::Ignored => {}
+            match self.pair_kind(q, r) {
+                PairKind::Positive(_) => positives.push(r as u32),
+                PairKind::Negative(_) => negatives.push(r as u32),
+                PairKind::Ignored => {}
             }
         }
     }
@@ -514,12 +519,12 @@ fn check_rows(queries: usize, references: usize) -> Result<()> {
     Ok(())
 }
 
-fn jaccard(a: &[i64], b: &[i64]) -> Verdict {
+fn jaccard(a: &[i64], b: &[i64]) -> PairKind {
     let shared = a.iter().filter(|x| b.binary_search(x).is_ok()).count();
     if shared == 0 {
-        Verdict::NEGATIVE
+        PairKind::NEGATIVE
     } else {
-        Verdict::Positive(shared as f32 / (a.len() + b.len() - shared) as f32)
+        PairKind::Positive(shared as f32 / (a.len() + b.len() - shared) as f32)
     }
 }
 

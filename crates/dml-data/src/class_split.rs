@@ -1,4 +1,4 @@
-//! Classes to learn from and classes to judge by, with none in common.
+//! Classes to learn from and classes to pair_kind by, with none in common.
 //!
 //! ```text
 //! classes = train ∪ test,   train ∩ test = ∅,   neither empty
@@ -97,7 +97,7 @@ impl ClassSplit {
         &self.train_rows
     }
 
-    /// The rows of the classes to judge by.
+    /// The rows of the classes to pair_kind by.
     #[must_use]
     pub fn test_rows(&self) -> &[usize] {
         &self.test_rows
@@ -109,7 +109,7 @@ impl ClassSplit {
         &self.train_classes
     }
 
-    /// The labels to judge by.
+    /// The labels to pair_kind by.
     #[must_use]
     pub fn test_classes(&self) -> &[i64] {
         &self.test_classes

@@ -70,7 +70,7 @@ pub struct ImageDataset {
 pub struct TrainTest {
     /// The images to learn from.
     pub train: ImageDataset,
-    /// The images to judge by.
+    /// The images to pair_kind by.
     pub test: ImageDataset,
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use dml_core::candle_core::{Tensor, Var};
 use dml_core::{Distance, DistanceKind, Order, Result, check};
 
-/// Knobs of [`BatchedDistance`].
+/// Configuration of [`BatchedDistance`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]

@@ -11,7 +11,7 @@ use dml_core::{Distance, DistanceKind, Formula, Order, Result, TensorExt, check}
 use crate::dot_product::dot_of_pairs;
 use crate::frame::Frame;
 
-/// Knobs of [`CosineSimilarity`].
+/// Configuration of [`CosineSimilarity`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]

@@ -10,7 +10,7 @@ use dml_core::{Distance, DistanceKind, Formula, Order, Result, TensorExt, check}
 
 use crate::frame::Frame;
 
-/// Knobs of [`DotProductSimilarity`].
+/// Configuration of [`DotProductSimilarity`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]

@@ -15,7 +15,7 @@ use crate::frame::Frame;
 /// What [`Distance::raw_pairs`] of an [`LpDistance`] adds to every difference.
 const RAW_SHIFT: f64 = 1e-6;
 
-/// Knobs of [`LpDistance`].
+/// Configuration of [`LpDistance`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]

@@ -13,7 +13,7 @@ use dml_core::{Distance, Error, Result, TensorExt, check};
 
 use crate::frame::Frame;
 
-/// Knobs of [`MahalanobisDistance`].
+/// Configuration of [`MahalanobisDistance`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(deny_unknown_fields))]

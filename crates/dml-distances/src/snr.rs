@@ -20,7 +20,7 @@ use crate::frame::Frame;
 /// distances have gradient 0: what a division by this makes of a gradient says nothing, and overflows for short rows.
 const LEAST_SIGNAL: f64 = 1e-20;
 
-/// Knobs of [`SNRDistance`].
+/// Configuration of [`SNRDistance`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]

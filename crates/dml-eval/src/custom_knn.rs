@@ -14,12 +14,12 @@ use dml_core::{Distance, Error, Order, Result, check, for_element};
 use crate::index_file::{self, Header, IndexFileError, Loaded, Stored};
 use crate::knn_index::{checked_threshold, kept_rows};
 use crate::rows::{check_finite, checked_rows};
-use crate::{KnnIndex, Neighbors, NeighborsWithin, OwnRow};
+use crate::{KnnIndex, Neighbors, NeighborsWithin, SelfMatch};
 
 /// Entries of the distance matrix that are in memory at a time, where the configuration leaves it open.
 const ENTRIES: usize = 1 << 22;
 
-/// Knobs of [`CustomKNN`].
+/// Configuration of [`CustomKNN`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(
     feature = "serde",
@@ -109,7 +109,7 @@ impl KnnIndex for CustomKNN {
         Ok(())
     }
 
-    fn search_others(&self, queries: &Tensor, k: usize, own: OwnRow<'_>) -> Result<Neighbors> {
+    fn search_others(&self, queries: &Tensor, k: usize, own: SelfMatch<'_>) -> Result<Neighbors> {
         let queries = self.checked("queries", queries)?;
         let count = queries.dims()[0];
         own.check(count, self.len(), k)?;
@@ -141,7 +141,7 @@ impl KnnIndex for CustomKNN {
         &self,
         queries: &Tensor,
         threshold: f64,
-        own: OwnRow<'_>,
+        own: SelfMatch<'_>,
     ) -> Result<NeighborsWithin> {
         let threshold = checked_threshold(threshold)?;
         let queries = self.checked("queries", queries)?;

@@ -6,8 +6,8 @@ use candle_core::{DType, Device, Tensor};
 use dml_core::{Distance, Result, TensorExt};
 
 use crate::{
-    Codes, CustomKNN, CustomKNNConfig, FlatIndex, FlatMetric, KnnIndex, OwnRow, QuantizedIndex,
-    QuantizedIndexConfig, RowStorage,
+    Codes, CustomKNN, CustomKNNConfig, FlatIndex, FlatMetric, KnnIndex, QuantizedIndex,
+    QuantizedIndexConfig, RowStorage, SelfMatch,
 };
 
 #[derive(Debug)]
@@ -71,7 +71,7 @@ fn no_rows_are_added_and_no_queries_are_searched_for() -> Result<()> {
         index.add(&none)?;
         assert!(index.is_empty(), "{index:?}");
         assert!(index.search(&rows, 1).is_err(), "{index:?}");
-        let within = index.search_within(&rows, 1.0, OwnRow::None)?;
+        let within = index.search_within(&rows, 1.0, SelfMatch::None)?;
         assert_eq!((within.queries(), within.indices.len()), (3, 0));
         // No rows say nothing of the width of those that come.
         index.add(&wide)?;
@@ -83,7 +83,7 @@ fn no_rows_are_added_and_no_queries_are_searched_for() -> Result<()> {
         let found = index.search(&none, 2)?;
         assert_eq!((found.queries(), found.k), (0, 2), "{index:?}");
         assert!(found.indices.is_empty() && found.distances.is_empty());
-        let within = index.search_within(&none, 1.0, OwnRow::None)?;
+        let within = index.search_within(&none, 1.0, SelfMatch::None)?;
         assert_eq!((within.offsets, within.indices), (vec![0], vec![]));
         assert_eq!(index.remove(&[])?, 0);
         // Of another width, no rows are refused as all others are.
@@ -103,7 +103,7 @@ fn what_is_not_finite_is_refused_by_every_index() -> Result<()> {
             for refused in [
                 index.add(&odd).err(),
                 index.search(&odd, 1).err(),
-                index.search_within(&odd, 1.0, OwnRow::None).err(),
+                index.search_within(&odd, 1.0, SelfMatch::None).err(),
             ] {
                 assert!(
                     matches!(refused, Some(dml_core::Error::InvalidParameter { .. })),

@@ -31,7 +31,7 @@ use crate::half_rows::HalfRows;
 use crate::index_file::{self, IndexFileError};
 use crate::knn_index::{check_count, checked_threshold, kept_rows};
 use crate::rows::{check_squares, checked_rows, finite_rows, unit_rows};
-use crate::{KnnIndex, Neighbors, NeighborsWithin, OwnRow};
+use crate::{KnnIndex, Neighbors, NeighborsWithin, SelfMatch};
 
 /// What makes a reference of a [`FlatIndex`] close; [formulas](self).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -275,7 +275,7 @@ impl FlatIndex {
         given: &Tensor,
         queries: &Tensor,
         k: usize,
-        own: OwnRow<'_>,
+        own: SelfMatch<'_>,
     ) -> Result<Neighbors> {
         if let Some(found) = self.search_on_device(given, queries, k, own)? {
             return Ok(found);
@@ -341,7 +341,7 @@ impl KnnIndex for FlatIndex {
         self.keep(&rows)
     }
 
-    fn search_others(&self, queries: &Tensor, k: usize, own: OwnRow<'_>) -> Result<Neighbors> {
+    fn search_others(&self, queries: &Tensor, k: usize, own: SelfMatch<'_>) -> Result<Neighbors> {
         let given = queries;
         let queries = self.prepare("queries", queries)?;
         own.check(queries.dims()[0], self.len(), k)?;
@@ -357,7 +357,7 @@ impl KnnIndex for FlatIndex {
         &self,
         queries: &Tensor,
         threshold: f64,
-        own: OwnRow<'_>,
+        own: SelfMatch<'_>,
     ) -> Result<NeighborsWithin> {
         let threshold = checked_threshold(threshold)?;
         let queries = self.prepare("queries", queries)?;

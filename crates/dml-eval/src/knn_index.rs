@@ -29,14 +29,14 @@ pub trait KnnIndex: Debug + Send + Sync {
     /// As [`add`](KnnIndex::add), [`Error::InvalidParameter`] if `k` is 0 or larger than the number of references
     /// that a query may find, or queries times `k` is above 2³², [`Error::Length`] and [`Error::Index`] if `own` does not
     /// fit the rows.
-    fn search_others(&self, queries: &Tensor, k: usize, own: OwnRow<'_>) -> Result<Neighbors>;
+    fn search_others(&self, queries: &Tensor, k: usize, own: SelfMatch<'_>) -> Result<Neighbors>;
 
     /// The `k` nearest references of every query. Ties go to the lower row.
     ///
     /// # Errors
     /// As [`search_others`](KnnIndex::search_others).
     fn search(&self, queries: &Tensor, k: usize) -> Result<Neighbors> {
-        self.search_others(queries, k, OwnRow::None)
+        self.search_others(queries, k, SelfMatch::None)
     }
 
     /// All references of every query that are within `threshold`, in the unit of the index: at most so far away, or at
@@ -49,7 +49,7 @@ pub trait KnnIndex: Debug + Send + Sync {
         &self,
         queries: &Tensor,
         threshold: f64,
-        own: OwnRow<'_>,
+        own: SelfMatch<'_>,
     ) -> Result<NeighborsWithin>;
 
     /// Removes the references of those row numbers; those after them move up. Returns how many there were: a row that
@@ -101,7 +101,7 @@ pub(crate) fn check_count(rows: usize, more: usize) -> Result<()> {
 
 /// Which reference is the query itself, and must not be its own neighbour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OwnRow<'a> {
+pub enum SelfMatch<'a> {
     /// None: queries and references are different things.
     #[default]
     None,
@@ -111,7 +111,7 @@ pub enum OwnRow<'a> {
     Rows(&'a [Option<u32>]),
 }
 
-impl OwnRow<'_> {
+impl SelfMatch<'_> {
     pub(crate) fn of(self, query: usize) -> Option<u32> {
         match self {
             Self::None => None,
@@ -218,21 +218,21 @@ mod tests {
     fn own_rows_must_fit() {
         let k_error =
             |result: Result<()>| matches!(result, Err(Error::InvalidParameter { name: "k", .. }));
-        assert!(OwnRow::None.check(2, 3, 3).is_ok());
-        assert!(k_error(OwnRow::None.check(2, 3, 0)));
-        assert!(k_error(OwnRow::None.check(2, 3, 4)));
-        assert!(k_error(OwnRow::Same.check(2, 3, 3)));
+        assert!(SelfMatch::None.check(2, 3, 3).is_ok());
+        assert!(k_error(SelfMatch::None.check(2, 3, 0)));
+        assert!(k_error(SelfMatch::None.check(2, 3, 4)));
+        assert!(k_error(SelfMatch::Same.check(2, 3, 3)));
         assert!(matches!(
-            OwnRow::Same.check(4, 3, 1),
+            SelfMatch::Same.check(4, 3, 1),
             Err(Error::Length { .. })
         ));
         let rows = [None, Some(3)];
         assert!(matches!(
-            OwnRow::Rows(&rows).check(3, 9, 1),
+            SelfMatch::Rows(&rows).check(3, 9, 1),
             Err(Error::Length { .. })
         ));
         assert!(matches!(
-            OwnRow::Rows(&rows).check(2, 3, 1),
+            SelfMatch::Rows(&rows).check(2, 3, 1),
             Err(Error::Index {
                 position: 1,
                 limit: 3,
@@ -240,6 +240,6 @@ mod tests {
                 ..
             })
         ));
-        assert!(OwnRow::Rows(&[None, None]).check(2, 3, 3).is_ok());
+        assert!(SelfMatch::Rows(&[None, None]).check(2, 3, 3).is_ok());
     }
 }

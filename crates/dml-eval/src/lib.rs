@@ -36,7 +36,7 @@ pub use dml_core;
 pub use custom_knn::{CustomKNN, CustomKNNConfig};
 pub use flat_index::{FlatIndex, FlatMetric, RowStorage};
 pub use index_file::IndexFileError;
-pub use knn_index::{KnnIndex, OwnRow};
+pub use knn_index::{KnnIndex, SelfMatch};
 pub use neighbors::{Neighbors, NeighborsWithin};
 pub use quantized_index::{Codes, QuantizedIndex, QuantizedIndexConfig};
 pub use saved_index::load_index;

@@ -31,7 +31,7 @@ use crate::flat_index::{FlatIndex, FlatMetric, RowStorage};
 use crate::index_file::{self, IndexFileError};
 use crate::knn_index::kept_rows;
 use crate::scale::{self, Scale, length};
-use crate::{KnnIndex, Neighbors, NeighborsWithin, OwnRow};
+use crate::{KnnIndex, Neighbors, NeighborsWithin, SelfMatch};
 
 /// Distances of codes that are in memory at a time.
 const ENTRIES: usize = 1 << 22;
@@ -50,7 +50,7 @@ pub enum Codes {
     Binary,
 }
 
-/// Knobs of [`QuantizedIndex`].
+/// Configuration of [`QuantizedIndex`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(
     feature = "serde",
@@ -326,7 +326,7 @@ impl KnnIndex for QuantizedIndex {
         })?
     }
 
-    fn search_others(&self, queries: &Tensor, k: usize, own: OwnRow<'_>) -> Result<Neighbors> {
+    fn search_others(&self, queries: &Tensor, k: usize, own: SelfMatch<'_>) -> Result<Neighbors> {
         let queries = self.rows.prepare_single("queries", queries)?;
         let (count, dim) = queries.dims2()?;
         own.check(count, self.len(), k)?;
@@ -375,7 +375,7 @@ impl KnnIndex for QuantizedIndex {
         for q in far {
             let query = queries.narrow(0, q, 1)?;
             let own = [own.of(q)];
-            let exact = self.rows.search_others(&query, k, OwnRow::Rows(&own))?;
+            let exact = self.rows.search_others(&query, k, SelfMatch::Rows(&own))?;
             found.indices[q * k..(q + 1) * k].copy_from_slice(&exact.indices);
             found.distances[q * k..(q + 1) * k].copy_from_slice(&exact.distances);
         }
@@ -387,7 +387,7 @@ impl KnnIndex for QuantizedIndex {
         &self,
         queries: &Tensor,
         threshold: f64,
-        own: OwnRow<'_>,
+        own: SelfMatch<'_>,
     ) -> Result<NeighborsWithin> {
         self.rows.search_within(queries, threshold, own)
     }

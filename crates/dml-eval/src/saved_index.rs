@@ -8,7 +8,7 @@ use crate::{FlatIndex, KnnIndex, QuantizedIndex};
 /// The index of a file that [`KnnIndex::save`] has written: of the kind, the metric and the storage that the file says.
 ///
 /// A [`CustomKNN`](crate::CustomKNN) needs its distance and is loaded by [`KnnIndex::load`] only. The graph of a
-/// `UsearchIndex` needs a build with the feature `usearch`; it comes with the links that it has, and with default knobs for
+/// `UsearchIndex` needs a build with the feature `usearch`; it comes with the links that it has, and with default arguments for
 /// what is searched and added later: `UsearchIndex::load` keeps those of the index that loads.
 ///
 /// ```

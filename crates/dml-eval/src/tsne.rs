@@ -27,7 +27,7 @@ const EXAGGERATION: f64 = 12.0;
 /// Rows at most: their affinities take 6 GiB.
 const MOST_ROWS: usize = 20_000;
 
-/// Knobs of [`TSne`].
+/// Configuration of [`TSne`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -374,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_rows_and_single_columns_are_placed_and_bad_knobs_refused() -> Result<()> {
+    fn equal_rows_and_single_columns_are_placed_and_bad_arguments_refused() -> Result<()> {
         let config = |perplexity, iterations| TSneConfig {
             perplexity,
             iterations,

@@ -1,11 +1,11 @@
-//! The knobs of the approximate search by a graph of neighbours.
+//! Configuration of the approximate search by a graph of neighbours.
 //!
 //! They are data and need no feature, so that a configuration that names the index reads, and checks its fields, in every
 //! build; `UsearchIndex` itself stands behind the feature `usearch`.
 
 use crate::FlatMetric;
 
-/// Knobs of `UsearchIndex`, by the library's names.
+/// Configuration of `UsearchIndex`, by the library's names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(
     feature = "serde",

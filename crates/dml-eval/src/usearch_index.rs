@@ -32,7 +32,7 @@ use crate::flat_index::{FlatIndex, FlatMetric};
 use crate::index_file::{self, Header, IndexFileError, Stored};
 use crate::knn_index::{check_count, kept_rows};
 use crate::scale::{Scale, longest};
-use crate::{KnnIndex, Neighbors, NeighborsWithin, OwnRow, UsearchIndexConfig};
+use crate::{KnnIndex, Neighbors, NeighborsWithin, SelfMatch, UsearchIndexConfig};
 use equal_rows::EqualRows;
 use graph::Graph;
 
@@ -241,7 +241,7 @@ impl KnnIndex for UsearchIndex {
     }
 
     /// Where the walk finds fewer than `k`, or can't tell which they are, the query is searched for exactly.
-    fn search_others(&self, queries: &Tensor, k: usize, own: OwnRow<'_>) -> Result<Neighbors> {
+    fn search_others(&self, queries: &Tensor, k: usize, own: SelfMatch<'_>) -> Result<Neighbors> {
         let queries = self.rows.prepare_single("queries", queries)?;
         let (count, dim) = queries.dims2()?;
         own.check(count, self.len(), k)?;
@@ -280,7 +280,7 @@ impl KnnIndex for UsearchIndex {
         &self,
         queries: &Tensor,
         threshold: f64,
-        own: OwnRow<'_>,
+        own: SelfMatch<'_>,
     ) -> Result<NeighborsWithin> {
         self.rows.search_within(queries, threshold, own)
     }

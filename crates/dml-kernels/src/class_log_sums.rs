@@ -9,7 +9,7 @@
 
 use rayon::prelude::*;
 
-use crate::here::Here;
+use crate::in_place::InPlace;
 use crate::lengths;
 use crate::row_chunks::worth_a_thread;
 use crate::softmax::softmax_in_place;
@@ -77,7 +77,7 @@ pub fn class_log_sums<T: Real>(
         .zip(slopes.par_chunks_mut((CLASSES * rows).max(1)))
         .enumerate()
         .with_min_len(worth_a_thread(CLASSES * rows))
-        .for_each_here(|(chunk, ((own_values, other_values), slopes))| {
+        .for_each_in_place(|(chunk, ((own_values, other_values), slopes))| {
             let mut exponents = Vec::new();
             let values = own_values.iter_mut().zip(other_values);
             for (k, ((own_value, other_value), slopes)) in

@@ -11,7 +11,7 @@
 
 use rayon::prelude::*;
 
-use crate::here::Here;
+use crate::in_place::InPlace;
 use crate::lengths;
 use crate::row_chunks::worth_a_thread;
 use crate::softmax::softmax_in_place;
@@ -88,7 +88,7 @@ pub fn cross_entropies<T: Real>(
         .enumerate()
         // An exponential costs about two nanoseconds.
         .with_min_len(worth_a_thread(2 * ROWS * width))
-        .for_each_here(|(chunk, ((values, margins), shares))| {
+        .for_each_in_place(|(chunk, ((values, margins), shares))| {
             let rows = values.iter_mut().zip(margins);
             for (k, ((value, margin_of), shares)) in
                 rows.zip(shares.chunks_exact_mut(width)).enumerate()
@@ -232,7 +232,7 @@ fn class_gradients<T: Real>(
     let blocks: Vec<Vec<f64>> = starts
         .into_par_iter()
         .with_min_len(worth_a_thread(BLOCK * width))
-        .map_here(|first| {
+        .map_in_place(|first| {
             let mut sums = vec![0.0; width];
             for i in first..(first + BLOCK).min(logits.own.len()) {
                 let factor = (gradient[i] * logits.row_factor(i)).to_f64();

@@ -8,7 +8,7 @@
 
 use rayon::prelude::*;
 
-use crate::here::Here;
+use crate::in_place::InPlace;
 use crate::lengths;
 use crate::{Real, for_each_row, zeros};
 
@@ -41,7 +41,7 @@ pub fn largest<T: Real>(x: &[T], size: usize) -> (Vec<T>, Vec<u32>) {
         .par_chunks_mut(task)
         .zip(places.par_chunks_mut(task))
         .zip(x.par_chunks((task * size).max(1)))
-        .for_each_here(|((values, places), x)| {
+        .for_each_in_place(|((values, places), x)| {
             let groups = values.iter_mut().zip(places).zip(x.chunks_exact(size));
             for ((value, place), group) in groups {
                 let mut best = 0;
@@ -93,7 +93,7 @@ pub fn softmax_means<T: Real>(x: &[T], size: usize, gamma: f64) -> (Vec<T>, Vec<
         .par_chunks_mut(task)
         .zip(slopes.par_chunks_mut((task * size).max(1)))
         .zip(x.par_chunks((task * size).max(1)))
-        .for_each_here(|((means, slopes), x)| {
+        .for_each_in_place(|((means, slopes), x)| {
             for (slopes, x) in slopes.chunks_exact_mut(size).zip(x.chunks_exact(size)) {
                 let larger = |top: T, x: &T| if *x > top { *x } else { top };
                 let top = x.iter().fold(x[0], larger);

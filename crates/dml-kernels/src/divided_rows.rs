@@ -6,7 +6,7 @@
 
 use rayon::prelude::*;
 
-use crate::here::Here;
+use crate::in_place::InPlace;
 use crate::lengths;
 use crate::row_chunks::worth_a_thread;
 use crate::{Real, for_each_row, zeros};
@@ -58,7 +58,7 @@ pub fn divisor_gradient<T: Real>(
         .zip(gradient.par_chunks(width))
         .zip(divisors)
         .with_min_len(worth_a_thread(width))
-        .map_here(|((quotients, gradient), divisor)| {
+        .map_in_place(|((quotients, gradient), divisor)| {
             let products = quotients.iter().zip(gradient);
             let sum: f64 = products.map(|(y, g)| y.to_f64() * g.to_f64()).sum();
             T::from_f64(-sum / divisor.to_f64())

@@ -4,7 +4,7 @@ use pulp::Arch;
 use rayon::prelude::*;
 
 use crate::Real;
-use crate::here::Here;
+use crate::in_place::InPlace;
 use crate::lengths;
 use crate::row_chunks::worth_a_thread;
 
@@ -19,7 +19,7 @@ pub fn map<T: Real>(x: &[T], f: impl Fn(T) -> T + Sync) -> Vec<T> {
     out.par_chunks_mut(RUN)
         .zip(x.par_chunks(RUN))
         .with_min_len(worth_a_thread(2 * RUN))
-        .for_each_here(|(out, x)| {
+        .for_each_in_place(|(out, x)| {
             arch.dispatch(
                 #[inline(always)]
                 || {
@@ -45,7 +45,7 @@ pub fn zip_map<T: Real>(x: &[T], y: &[T], f: impl Fn(T, T) -> T + Sync) -> Vec<T
         .zip(x.par_chunks(RUN))
         .zip(y.par_chunks(RUN))
         .with_min_len(worth_a_thread(2 * RUN))
-        .for_each_here(|((out, x), y)| {
+        .for_each_in_place(|((out, x), y)| {
             arch.dispatch(
                 #[inline(always)]
                 || {

@@ -17,7 +17,7 @@ use std::ops::Range;
 use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
-use crate::here::Here;
+use crate::in_place::InPlace;
 use crate::lengths;
 use crate::pairwise_lp::direct::{self, EuclideanOfPair};
 use crate::pairwise_lp::gradient;
@@ -180,7 +180,7 @@ impl<T: Real> Centered<T> {
             .zip(rows.par_chunks(64 * dim))
             .zip(squares.par_chunks_mut(64))
             .with_min_len(worth_a_thread(64 * dim))
-            .for_each_here(|((centered, rows), squares)| {
+            .for_each_in_place(|((centered, rows), squares)| {
                 arch.dispatch(
                     #[inline(always)]
                     || {

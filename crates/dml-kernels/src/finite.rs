@@ -4,7 +4,7 @@ use pulp::Arch;
 use rayon::prelude::*;
 
 use crate::Real;
-use crate::here::Here;
+use crate::in_place::InPlace;
 use crate::lengths;
 use crate::row_chunks::worth_a_thread;
 
@@ -26,7 +26,7 @@ pub fn all_finite<T: Real>(x: &[T]) -> bool {
     let runs: Vec<bool> = x
         .par_chunks(RUN)
         .with_min_len(worth_a_thread(RUN / 4))
-        .map_here(|run| {
+        .map_in_place(|run| {
             arch.dispatch(
                 #[inline(always)]
                 || is_finite(run),

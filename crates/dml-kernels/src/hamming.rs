@@ -10,7 +10,7 @@
 use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
-use crate::here::Here;
+use crate::in_place::InPlace;
 use crate::lengths;
 use crate::{Real, zeros};
 
@@ -30,7 +30,7 @@ pub fn pack_signs<T: Real>(x: &[T], dim: usize) -> Vec<u8> {
         .par_chunks_mut(width.max(1))
         .zip(x.par_chunks(dim.max(1)))
         .with_min_len(64)
-        .for_each_here(|(code, row)| {
+        .for_each_in_place(|(code, row)| {
             for (byte, values) in code.iter_mut().zip(row.chunks(8)) {
                 for (bit, value) in values.iter().enumerate() {
                     *byte |= u8::from(*value > T::ZERO) << bit;
@@ -60,7 +60,7 @@ pub fn hamming(x: &[u8], r: &[u8], width: usize) -> Vec<f32> {
     let arch = Arch::new();
     out.par_chunks_mut(references)
         .zip(x.par_chunks(depth))
-        .for_each_here(|(out, code)| {
+        .for_each_in_place(|(out, code)| {
             arch.dispatch(Compare {
                 code,
                 panels: &panels,

@@ -10,7 +10,7 @@ use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
 use crate::Real;
-use crate::here::Here;
+use crate::in_place::InPlace;
 use crate::lengths;
 
 /// Queries of a block, and rows of a tile: both stay in the first-level cache.
@@ -41,23 +41,23 @@ pub struct Int8Rows {
 #[must_use]
 pub fn quantize<T: Real>(x: &[T], dim: usize) -> Int8Rows {
     lengths::rows("x", x.len(), dim);
-    let rows: Vec<(Vec<i8>, f32)> =
-        x.par_chunks_exact(dim.max(1))
-            .with_min_len(64)
-            .map_here(|row| {
-                let largest = row
-                    .iter()
-                    .fold(0.0, |most: f64, x| most.max(x.to_f64().abs()));
-                let step = largest / 127.0;
-                let code = |x: &T| {
-                    if step > 0.0 {
-                        (x.to_f64() / step).round() as i8
-                    } else {
-                        0
-                    }
-                };
-                (row.iter().map(code).collect(), step as f32)
-            });
+    let rows: Vec<(Vec<i8>, f32)> = x
+        .par_chunks_exact(dim.max(1))
+        .with_min_len(64)
+        .map_in_place(|row| {
+            let largest = row
+                .iter()
+                .fold(0.0, |most: f64, x| most.max(x.to_f64().abs()));
+            let step = largest / 127.0;
+            let code = |x: &T| {
+                if step > 0.0 {
+                    (x.to_f64() / step).round() as i8
+                } else {
+                    0
+                }
+            };
+            (row.iter().map(code).collect(), step as f32)
+        });
     let mut all = Int8Rows::default();
     for (codes, step) in rows {
         all.codes.extend(codes);
@@ -86,7 +86,7 @@ pub fn products(x: &[i8], r: &[i8], dim: usize) -> Vec<f32> {
     let arch = Arch::new();
     out.par_chunks_mut(block * references)
         .zip(x.par_chunks(block * dim))
-        .for_each_here(|(out, x)| arch.dispatch(Block { x, r, dim, out }));
+        .for_each_in_place(|(out, x)| arch.dispatch(Block { x, r, dim, out }));
     out
 }
 

@@ -9,7 +9,7 @@
 
 use rayon::prelude::*;
 
-use crate::here::Here;
+use crate::in_place::InPlace;
 use crate::lengths;
 use crate::matrix_product::{Existing, Matrix, MatrixMut, product};
 use crate::{Real, zeros};
@@ -134,7 +134,7 @@ fn subtract_product(
     }
     rows.par_chunks_mut(ROWS * n)
         .zip(left.par_chunks(ROWS * depth))
-        .for_each_here(|(rows, left)| {
+        .for_each_in_place(|(rows, left)| {
             let count = rows.len() / n;
             product(
                 MatrixMut::of_rows(&mut rows[from..], count, columns, n),

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use crate::Real;
 use crate::conv2d::Pooling;
-use crate::here::Here;
+use crate::in_place::InPlace;
 use crate::lengths;
 
 /// The maxima of planes, and where they came from.
@@ -48,7 +48,7 @@ pub fn max_pool2d<T: Real>(input: &[T], image: [usize; 2], pooling: &Pooling) ->
         .par_chunks_mut(run * count)
         .zip(pixels.par_chunks_mut(run * count))
         .zip(input.par_chunks(run * area))
-        .for_each_here(|((values, pixels), input)| {
+        .for_each_in_place(|((values, pixels), input)| {
             let planes = values
                 .chunks_exact_mut(count)
                 .zip(pixels.chunks_exact_mut(count))
@@ -92,7 +92,7 @@ pub fn max_pool2d_backward<T: Real>(
     out.par_chunks_mut(run * area)
         .zip(pixels.par_chunks(run * windows))
         .zip(gradient.par_chunks(run * windows))
-        .for_each_here(|((out, pixels), gradient)| {
+        .for_each_in_place(|((out, pixels), gradient)| {
             let planes = out
                 .chunks_exact_mut(area)
                 .zip(pixels.chunks_exact(windows))

@@ -14,7 +14,7 @@ use std::mem::MaybeUninit;
 use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
-use crate::here::Here;
+use crate::in_place::InPlace;
 use crate::row_chunks::worth_a_thread;
 use crate::zeros::unwritten;
 use crate::{Real, for_each_row, lengths};
@@ -145,7 +145,7 @@ pub fn normalize_rows<T: Real>(x: &[T], dim: usize, p: f64) -> (Vec<T>, Vec<f64>
         .zip(x.par_chunks(run))
         .zip(norms.par_chunks_mut(ROWS))
         .with_min_len(worth_a_thread(run))
-        .for_each_here(|((unit, x), norms)| {
+        .for_each_in_place(|((unit, x), norms)| {
             arch.dispatch(Normalize {
                 x,
                 dim,

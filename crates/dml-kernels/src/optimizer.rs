@@ -4,7 +4,7 @@ use pulp::Arch;
 use rayon::prelude::*;
 
 use crate::Real;
-use crate::here::Here;
+use crate::in_place::InPlace;
 use crate::lengths;
 
 /// How many numbers are worth a thread.
@@ -75,7 +75,7 @@ impl AdamStep {
             .zip(gradient.par_chunks(RUN))
             .zip(first.par_chunks_mut(RUN))
             .zip(second.par_chunks_mut(RUN))
-            .for_each_here(|(((parameter, gradient), first), second)| {
+            .for_each_in_place(|(((parameter, gradient), first), second)| {
                 arch.dispatch(
                     #[inline(always)]
                     || {
@@ -131,7 +131,7 @@ impl SgdStep {
             parameter
                 .par_chunks_mut(RUN)
                 .zip(gradient.par_chunks(RUN))
-                .for_each_here(|(parameter, gradient)| {
+                .for_each_in_place(|(parameter, gradient)| {
                     arch.dispatch(
                         #[inline(always)]
                         || {
@@ -153,7 +153,7 @@ impl SgdStep {
             .par_chunks_mut(RUN)
             .zip(gradient.par_chunks(RUN))
             .zip(buffer.par_chunks_mut(RUN))
-            .for_each_here(|((parameter, gradient), buffer)| {
+            .for_each_in_place(|((parameter, gradient), buffer)| {
                 arch.dispatch(
                     #[inline(always)]
                     || {

@@ -5,7 +5,7 @@
 
 use rayon::prelude::*;
 
-use crate::here::Here;
+use crate::in_place::InPlace;
 use crate::lengths;
 
 /// Rows that one task takes at a time; fixed, so that results do not depend on the number of threads.
@@ -76,7 +76,7 @@ impl PairMask {
                 .par_chunks_mut(words * ROWS)
                 .zip(negative.par_chunks_mut(words * ROWS))
                 .enumerate()
-                .for_each_here(|(chunk, (positive, negative))| {
+                .for_each_in_place(|(chunk, (positive, negative))| {
                     let mut scratch = S::default();
                     for (i, (positive, negative)) in positive
                         .chunks_exact_mut(words)

@@ -4,7 +4,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use crate::here::Here;
+use crate::in_place::InPlace;
 use crate::lengths;
 
 /// Rows that one task takes at a time; fixed, so that results do not depend on the number of threads.
@@ -34,7 +34,7 @@ pub fn random_triplets(
 ) -> DrawnTriplets {
     let generator = ChaCha8Rng::seed_from_u64(seed);
     let starts: Vec<usize> = (0..anchors).step_by(ROWS).collect();
-    let parts: Vec<DrawnTriplets> = starts.into_par_iter().map_here(|first| {
+    let parts: Vec<DrawnTriplets> = starts.into_par_iter().map_in_place(|first| {
         let mut part = DrawnTriplets::default();
         let (mut positives, mut negatives) = (Vec::new(), Vec::new());
         let (mut weights, mut reached) = (Vec::new(), Vec::new());

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::here::Here;
+use crate::in_place::InPlace;
 use crate::lengths;
 use std::ops::Range;
 
@@ -44,7 +44,7 @@ pub fn for_each_row<T: Send>(data: &mut [T], width: usize, f: impl Fn(usize, &mu
     data.par_chunks_mut(rows * width)
         .enumerate()
         .with_min_len(worth_a_thread(rows * width))
-        .for_each_here(|(chunk, block)| {
+        .for_each_in_place(|(chunk, block)| {
             for (i, row) in block.chunks_exact_mut(width).enumerate() {
                 f(chunk * rows + i, row);
             }
@@ -56,7 +56,7 @@ pub fn map_rows<S: Default, R: Send>(rows: usize, f: impl Fn(usize, &mut S) -> R
     /// Rows that one task takes at a time; fixed, so that results do not depend on the number of threads.
     const ROWS: usize = 16;
     let starts: Vec<usize> = (0..rows).step_by(ROWS).collect();
-    let parts: Vec<Vec<R>> = starts.into_par_iter().map_here(|first| {
+    let parts: Vec<Vec<R>> = starts.into_par_iter().map_in_place(|first| {
         let mut scratch = S::default();
         let rows = first..(first + ROWS).min(rows);
         rows.map(|row| f(row, &mut scratch)).collect()

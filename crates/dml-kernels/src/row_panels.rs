@@ -5,7 +5,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use crate::Real;
-use crate::here::Here;
+use crate::in_place::InPlace;
 use crate::row_chunks::worth_a_thread;
 use crate::transpose::transpose;
 
@@ -24,7 +24,7 @@ impl<T: Real> RowPanels<T> {
         data.par_chunks_mut(width * dim)
             .zip(rows.par_chunks(width * dim))
             .with_min_len(worth_a_thread(width * dim))
-            .for_each_here(|(panel, rows)| {
+            .for_each_in_place(|(panel, rows)| {
                 transpose(rows, dim, rows.len() / dim, dim, panel, width);
             });
         Self {

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use crate::here::Here;
+use crate::in_place::InPlace;
 use crate::matrix_product::{Existing, Matrix, MatrixMut, product};
 use crate::row_panels::RowPanels;
 use crate::symmetric_tiles::symmetric_tiles;
@@ -45,7 +45,7 @@ pub(crate) fn row_products<T: Real>(
         .max(16);
     out.par_chunks_mut((height * references).max(1))
         .enumerate()
-        .for_each_here(|(block, out)| {
+        .for_each_in_place(|(block, out)| {
             let first = block * height;
             let rows = out.len() / references;
             let x = Matrix::of_rows(&x[first * dim..], rows, dim, dim);
@@ -111,7 +111,7 @@ pub(crate) fn weighted_sums<T: Real, S: Default>(
         .max(16);
     out.par_chunks_mut(height * dim)
         .enumerate()
-        .for_each_init_here(
+        .for_each_init_in_place(
             || vec![T::ZERO; height * DEPTH],
             |weights, (block, out)| {
                 let count = out.len() / dim;

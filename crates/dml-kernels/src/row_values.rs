@@ -11,7 +11,7 @@ use std::mem::MaybeUninit;
 use rayon::prelude::*;
 
 use crate::Real;
-use crate::here::Here;
+use crate::in_place::InPlace;
 use crate::lengths;
 use crate::row_chunks::worth_a_thread;
 use crate::zeros::unwritten;
@@ -53,7 +53,7 @@ pub fn row_values<T: Real, S: Default>(
         .zip(x.par_chunks(ROWS * width))
         .enumerate()
         .with_min_len(worth_a_thread(COST * ROWS * width))
-        .for_each_here(|(chunk, ((values, slopes), x))| {
+        .for_each_in_place(|(chunk, ((values, slopes), x))| {
             let mut scratch = S::default();
             let rows = slopes.chunks_exact_mut(width).zip(x.chunks_exact(width));
             for (i, (value, (slopes, x))) in values.iter_mut().zip(rows).enumerate() {
@@ -97,7 +97,7 @@ pub fn row_values_alone<T: Real, S: Default>(
         .par_chunks_mut(ROWS)
         .enumerate()
         .with_min_len(worth_a_thread(COST * ROWS * width))
-        .for_each_here(|(chunk, values)| {
+        .for_each_in_place(|(chunk, values)| {
             let mut slopes = vec![T::ZERO; width];
             let mut scratch = S::default();
             for (i, value) in values.iter_mut().enumerate() {

@@ -10,7 +10,7 @@
 use pulp::Arch;
 use rayon::prelude::*;
 
-use crate::here::Here;
+use crate::in_place::InPlace;
 use crate::lengths;
 use crate::{PairMask, Real};
 
@@ -167,7 +167,7 @@ pub fn soft_histograms<T: Real>(x: &[T], pairs: &PairMask, bins: SoftBins) -> Ve
     histograms
         .par_chunks_mut(ROWS * 2 * nodes)
         .enumerate()
-        .for_each_init_here(OfRow::default, |of_row, (chunk, histograms)| {
+        .for_each_init_in_place(OfRow::default, |of_row, (chunk, histograms)| {
             for (i, histograms) in histograms.chunks_exact_mut(2 * nodes).enumerate() {
                 let q = chunk * ROWS + i;
                 let row = &x[q * width..][..width];
@@ -208,7 +208,7 @@ pub fn soft_histograms_backward<T: Real>(
     let mut out = vec![T::ZERO; x.len()];
     out.par_chunks_mut((ROWS * width).max(1))
         .enumerate()
-        .for_each_init_here(OfRow::default, |of_row, (chunk, out)| {
+        .for_each_init_in_place(OfRow::default, |of_row, (chunk, out)| {
             for (i, out) in out.chunks_exact_mut(width).enumerate() {
                 let q = chunk * ROWS + i;
                 let row = &x[q * width..][..width];

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use crate::Real;
-use crate::here::Here;
+use crate::in_place::InPlace;
 use crate::row_chunks::worth_a_thread;
 
 /// Values that one task takes at a time; fixed, so that sums do not depend on the number of threads.
@@ -33,7 +33,7 @@ impl<T: Real> Within<T> {
         let parts: Vec<(f64, u64)> = values
             .par_chunks(RUN)
             .with_min_len(worth_a_thread(RUN))
-            .map_here(|run| {
+            .map_in_place(|run| {
                 // Four sums side by side: one alone would wait for each addition to end before the next.
                 let (mut sums, mut count) = ([0.0; 4], 0);
                 let mut quads = run.chunks_exact(4);
@@ -69,7 +69,7 @@ impl<T: Real> Within<T> {
             .par_chunks_mut(RUN)
             .zip(values.par_chunks(RUN))
             .with_min_len(worth_a_thread(RUN))
-            .for_each_here(|(gradient, values)| {
+            .for_each_in_place(|(gradient, values)| {
                 for (gradient, value) in gradient.iter_mut().zip(values) {
                     *gradient = if value.is_nan() {
                         *value

@@ -5,7 +5,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use crate::Real;
-use crate::here::Here;
+use crate::in_place::InPlace;
 use crate::transpose::transpose;
 use crate::zeros::unwritten;
 
@@ -31,7 +31,7 @@ pub(crate) fn symmetric_tiles<T: Real>(
     let tiles: Vec<(usize, usize)> = (0..rows.div_ceil(width))
         .flat_map(|i| (0..=i).map(move |j| (i, j)))
         .collect();
-    tiles.into_par_iter().for_each_init_here(
+    tiles.into_par_iter().for_each_init_in_place(
         || (vec![T::ZERO; width * width], vec![T::ZERO; STRIP * width]),
         |(tile, strip), (i, j)| {
             let (above, left) = (range(i), range(j));

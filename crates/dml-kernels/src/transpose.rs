@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::here::Here;
+use crate::in_place::InPlace;
 use crate::lengths;
 use crate::row_chunks::worth_a_thread;
 use crate::{Real, zeros};
@@ -75,7 +75,7 @@ pub fn transposed<T: Real>(x: &[T], rows: usize, columns: usize) -> Vec<T> {
     out.par_chunks_mut((COLUMNS * rows).max(1))
         .enumerate()
         .with_min_len(worth_a_thread(COLUMNS * rows))
-        .for_each_here(|(chunk, out)| {
+        .for_each_in_place(|(chunk, out)| {
             let width = out.len() / rows;
             transpose(&x[chunk * COLUMNS..], columns, rows, width, out, rows);
         });

@@ -11,7 +11,7 @@
 mod foreign_order;
 mod sorted_sum;
 
-use crate::here::Here;
+use crate::in_place::InPlace;
 use crate::lengths;
 use crate::triplet_ranges::TripletRanges;
 use crate::{Real, TripletSet};
@@ -133,7 +133,7 @@ impl<T: Real> TripletMargin<T> {
         let parts: Vec<(f64, u64)> = gradient
             .par_chunks_mut((ROWS * references).max(1))
             .enumerate()
-            .map_here(|(chunk, gradient)| {
+            .map_in_place(|(chunk, gradient)| {
                 let mut scratch = Scratch::default();
                 arch.dispatch(
                     #[inline(always)]
@@ -183,17 +183,18 @@ impl<T: Real> TripletMargin<T> {
             jobs.push((chunk, head));
         }
         // The gradient of h(p,n) lands in rows that other anchors share: one buffer a thread, added in order.
-        let parts: Vec<(f64, u64, Vec<T>)> = jobs.into_par_iter().map_here(|(chunk, gradient)| {
-            let mut swap_gradient = vec![T::ZERO; swap.map_or(0, <[T]>::len)];
-            let mut total = (0.0, 0);
-            for (a, gradient) in chunk.zip(gradient.chunks_exact_mut(references.max(1))) {
-                let row = &matrix[a * references..][..references];
-                let (sum, count) =
-                    self.walk_anchor(row, swap, set, a, gradient, &mut swap_gradient);
-                total = (total.0 + sum, total.1 + count);
-            }
-            (total.0, total.1, swap_gradient)
-        });
+        let parts: Vec<(f64, u64, Vec<T>)> =
+            jobs.into_par_iter().map_in_place(|(chunk, gradient)| {
+                let mut swap_gradient = vec![T::ZERO; swap.map_or(0, <[T]>::len)];
+                let mut total = (0.0, 0);
+                for (a, gradient) in chunk.zip(gradient.chunks_exact_mut(references.max(1))) {
+                    let row = &matrix[a * references..][..references];
+                    let (sum, count) =
+                        self.walk_anchor(row, swap, set, a, gradient, &mut swap_gradient);
+                    total = (total.0 + sum, total.1 + count);
+                }
+                (total.0, total.1, swap_gradient)
+            });
         let mut all = TripletSum {
             sum: 0.0,
             count: 0,

@@ -15,7 +15,7 @@
 
 use crate::Real;
 use crate::distance_order::DistanceOrder;
-use crate::here::Here;
+use crate::in_place::InPlace;
 use crate::lengths;
 use rayon::prelude::*;
 use std::ops::Range;
@@ -78,7 +78,7 @@ impl TripletRanges {
     ) -> Self {
         let anchors = lengths::rows("matrix", matrix.len(), references);
         let starts: Vec<usize> = (0..anchors).step_by(ROWS).collect();
-        let parts: Vec<Part> = starts.into_par_iter().map_here(|first| {
+        let parts: Vec<Part> = starts.into_par_iter().map_in_place(|first| {
             let mut part = Part::default();
             let mut scratch = Scratch::default();
             for a in first..(first + ROWS).min(anchors) {

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::here::Here;
+use crate::in_place::InPlace;
 use crate::lengths;
 use crate::triplet_ranges::{PositiveSpan, TripletRanges};
 use crate::{Real, TripletSet};
@@ -102,7 +102,7 @@ impl TripletWalk<'_> {
             rest = tail;
             jobs.push((first..last, head));
         }
-        jobs.into_par_iter().map_here(|(anchors, gradient)| {
+        jobs.into_par_iter().map_in_place(|(anchors, gradient)| {
             let (mut total, mut far) = (A::default(), Vec::new());
             let mut rows = gradient.chunks_exact_mut(references);
             for a in anchors {

@@ -104,7 +104,7 @@ fn bench(c: &mut Criterion) {
             let batch = batch(rows, classes).expect("the batch is well formed");
             for (name, make) in MAKERS {
                 let vars = SeededVars::new(0).builder(DType::F32, &Device::Cpu);
-                let loss = make(classes, vars).expect("the knobs are valid");
+                let loss = make(classes, vars).expect("the arguments are valid");
                 let reducer: Arc<dyn Reducer> = match *name {
                     "ProxyAnchorLoss" => Arc::new(DivisorReducer),
                     _ => Arc::new(MeanReducer),

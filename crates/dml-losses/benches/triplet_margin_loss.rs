@@ -55,7 +55,7 @@ fn bench(c: &mut Criterion) {
             ("smooth", true, false),
             ("swap", false, true),
         ] {
-            let objective = objective(smooth_loss, swap).expect("the knobs are valid");
+            let objective = objective(smooth_loss, swap).expect("the arguments are valid");
             c.bench_function(
                 &format!("loss/TripletMarginLoss/{kind}/N{rows}-D{DIM}"),
                 |b| {

@@ -21,7 +21,7 @@ use crate::host;
 /// What is added to every difference, as in PyTorch's `pairwise_distance`.
 const EPSILON: f64 = 1e-6;
 
-/// Knobs of [`AngularMiner`].
+/// Configuration of [`AngularMiner`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",

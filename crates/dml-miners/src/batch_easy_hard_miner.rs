@@ -56,7 +56,7 @@ impl FromStr for BatchStrategy {
     }
 }
 
-/// Knobs of [`BatchEasyHardMiner`].
+/// Configuration of [`BatchEasyHardMiner`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",

@@ -12,7 +12,7 @@ use dml_core::{Batch, Distance, Miner, Result, Triplets, Tuples};
 
 use crate::{AllowedRange, BatchEasyHardMiner, BatchEasyHardMinerConfig, BatchStrategy};
 
-/// Knobs of [`BatchHardMiner`].
+/// Configuration of [`BatchHardMiner`].
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -108,7 +108,7 @@ mod tests {
         let query = Tensor::new(&[[0f32], [1.]], &Device::Cpu)?;
         let memory = Tensor::new(&[[7f32], [0.], [1.], [2.]], &Device::Cpu)?;
         let relation = dml_core::Relation::cross_labels([0i64, 0], [1i64, 0, 0, 0])?
-            .with_identity(&[Some(1), Some(2)])?;
+            .with_self_matches(&[Some(1), Some(2)])?;
         let batch = Batch::unlabeled(&query)?
             .with_unlabeled_reference(&memory)?
             .with_relation(relation)?;

@@ -22,7 +22,7 @@ use rand::RngCore;
 
 use crate::host;
 
-/// Knobs of [`DistanceWeightedMiner`].
+/// Configuration of [`DistanceWeightedMiner`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",

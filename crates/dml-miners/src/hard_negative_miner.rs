@@ -15,7 +15,7 @@
 //! Models with Positive-aware Hard-negative Mining" (2024, arXiv:2407.15831). The neighbours come from any index.
 
 use dml_core::kernels::map_rows;
-use dml_core::{Error, Order, Relation, Result, Triplets, Verdict, check};
+use dml_core::{Error, Order, PairKind, Relation, Result, Triplets, check};
 use rand::seq::index;
 use rand::{RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -35,7 +35,7 @@ pub enum NegativeSampling {
     Random,
 }
 
-/// Knobs of [`HardNegativeMiner`].
+/// Configuration of [`HardNegativeMiner`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -218,7 +218,7 @@ impl HardNegativeMiner {
         let candidates = neighbors.indices[list.clone()]
             .iter()
             .zip(&neighbors.distances[list])
-            .filter(|(r, _)| matches!(relation.judge(q, **r as usize), Verdict::Negative(_)));
+            .filter(|(r, _)| matches!(relation.pair_kind(q, **r as usize), PairKind::Negative(_)));
         // As distances: whatever is smaller is closer.
         let ceiling = config.max_score.map(|score| sign * score);
         let floor = config.min_score.map(|score| sign * score);

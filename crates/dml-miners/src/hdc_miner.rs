@@ -11,12 +11,12 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dml_core::fused::{Element, with_slice};
-use dml_core::kernels::{Cut, MaskRow, PairMask, Real, map_rows};
+use dml_core::kernels::{KthSmallest, MaskRow, PairMask, Real, map_rows};
 use dml_core::{Batch, Distance, Error, Miner, Pairs, Result, Tuples, for_element};
 
 use crate::host::{self, Sides};
 
-/// Knobs of [`HDCMiner`].
+/// Configuration of [`HDCMiner`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -231,7 +231,7 @@ impl<T: Element> Hardest<'_, T> {
             self.references,
             |q, positives, negatives, sides: &mut Sides| {
                 find(q, sides);
-                let mark = |cut: &Option<(Cut, Vec<u64>)>,
+                let mark = |cut: &Option<(KthSmallest, Vec<u64>)>,
                             rows: &[u32],
                             ease: &[T],
                             chosen: &mut MaskRow<'_>| {
@@ -249,9 +249,9 @@ impl<T: Element> Hardest<'_, T> {
     }
 
     /// The cut through the values of many rows, and the room at the cut of each row.
-    fn cut(&self, rows: Vec<&[T]>) -> Option<(Cut, Vec<u64>)> {
+    fn cut(&self, rows: Vec<&[T]>) -> Option<(KthSmallest, Vec<u64>)> {
         let count = rows.iter().map(|row| row.len() as u64).sum();
-        let cut = Cut::smallest(&rows, self.keep(count))?;
+        let cut = KthSmallest::smallest(&rows, self.keep(count))?;
         Some((cut, cut.room(&rows)))
     }
 

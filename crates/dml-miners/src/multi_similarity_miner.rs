@@ -17,7 +17,7 @@ use dml_core::{Batch, Distance, Miner, Result, Tuples, check, for_element};
 
 use crate::host::{self, Sides};
 
-/// Knobs of [`MultiSimilarityMiner`].
+/// Configuration of [`MultiSimilarityMiner`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",

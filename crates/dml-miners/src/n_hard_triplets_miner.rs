@@ -18,7 +18,7 @@ use dml_core::{Batch, Distance, Miner, Result, Triplets, Tuples, check, for_elem
 
 use crate::host::{self, Sides};
 
-/// Knobs of [`NHardTripletsMiner`].
+/// Configuration of [`NHardTripletsMiner`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(
     feature = "serde",

@@ -13,7 +13,7 @@ use dml_core::{Batch, Distance, Miner, Result, Tuples, check, for_element};
 
 use crate::host::{self, Sides};
 
-/// Knobs of [`PairMarginMiner`].
+/// Configuration of [`PairMarginMiner`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",

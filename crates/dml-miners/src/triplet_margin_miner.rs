@@ -79,7 +79,7 @@ impl TripletType {
     }
 }
 
-/// Knobs of [`TripletMarginMiner`].
+/// Configuration of [`TripletMarginMiner`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",

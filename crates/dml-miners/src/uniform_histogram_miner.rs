@@ -19,7 +19,7 @@ use rand::{Rng, RngCore};
 
 use crate::host::{self, Sides};
 
-/// Knobs of [`UniformHistogramMiner`].
+/// Configuration of [`UniformHistogramMiner`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",

@@ -11,7 +11,7 @@ use dml_core::{Batch, Reduced, Reducer, Result, Term};
 
 use crate::threshold::{mean_within, number};
 
-/// Knobs of [`AvgNonZeroReducer`].
+/// Configuration of [`AvgNonZeroReducer`].
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]

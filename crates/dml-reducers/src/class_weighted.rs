@@ -9,7 +9,7 @@
 use dml_core::candle_core::Tensor;
 use dml_core::{Batch, Error, Reduced, Reducer, Result, Term, check};
 
-/// Knobs of [`ClassWeightedReducer`].
+/// Configuration of [`ClassWeightedReducer`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(deny_unknown_fields))]

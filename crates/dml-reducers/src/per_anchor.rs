@@ -27,7 +27,7 @@ pub enum Aggregation {
     Sum,
 }
 
-/// Knobs of [`PerAnchorReducer`].
+/// Configuration of [`PerAnchorReducer`].
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]

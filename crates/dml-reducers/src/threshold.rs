@@ -6,7 +6,7 @@
 
 use dml_core::{Batch, Error, Reduced, Reducer, Result, Term};
 
-/// Knobs of [`ThresholdReducer`].
+/// Configuration of [`ThresholdReducer`].
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]

@@ -12,7 +12,7 @@ use dml_core::{Reducer, Regularizer, Result, TensorExt, check};
 
 use crate::per_row;
 
-/// Knobs of [`LpRegularizer`].
+/// Configuration of [`LpRegularizer`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]

@@ -16,7 +16,7 @@ use dml_core::{Distance, DistanceKind, Error, Reducer, Regularizer, Result, Tens
 
 use crate::per_row;
 
-/// Knobs of [`SparseCentersRegularizer`].
+/// Configuration of [`SparseCentersRegularizer`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(deny_unknown_fields))]

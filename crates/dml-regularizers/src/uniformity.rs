@@ -17,7 +17,7 @@ use dml_core::{Distance, Error, Order, Regularizer, Result, TensorExt, check};
 
 use crate::per_row;
 
-/// Knobs of [`UniformityRegularizer`].
+/// Configuration of [`UniformityRegularizer`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]

@@ -15,7 +15,7 @@ use crate::classes::{Classes, draw};
 use crate::epoch_rng::{construction_rng, epoch_rng};
 use crate::wrong::wrong;
 
-/// Knobs of [`FixedSetOfTriplets`].
+/// Configuration of [`FixedSetOfTriplets`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",

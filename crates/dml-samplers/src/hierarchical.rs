@@ -54,7 +54,7 @@ mod all {
     }
 }
 
-/// Knobs of [`HierarchicalSampler`].
+/// Configuration of [`HierarchicalSampler`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",

@@ -19,7 +19,7 @@ use crate::deal::deal;
 use crate::epoch_rng::epoch_rng;
 use crate::wrong::wrong;
 
-/// Knobs of [`MPerClassSampler`].
+/// Configuration of [`MPerClassSampler`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",

@@ -16,7 +16,7 @@ use crate::classes::Classes;
 use crate::deal::deal;
 use crate::epoch_rng::epoch_rng;
 
-/// Knobs of [`NoDuplicatesSampler`].
+/// Configuration of [`NoDuplicatesSampler`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",

@@ -22,7 +22,7 @@ pub enum Share {
     Batches,
 }
 
-/// Knobs of [`ShardedSampler`].
+/// Configuration of [`ShardedSampler`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(
     feature = "serde",

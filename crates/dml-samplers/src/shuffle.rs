@@ -6,7 +6,7 @@ use rand::seq::SliceRandom;
 use crate::epoch_rng::epoch_rng;
 use crate::wrong::wrong;
 
-/// Knobs of [`ShuffleSampler`].
+/// Configuration of [`ShuffleSampler`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",

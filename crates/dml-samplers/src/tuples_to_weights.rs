@@ -18,7 +18,7 @@ use rand::seq::index;
 use crate::epoch_rng::epoch_rng;
 use crate::wrong::wrong;
 
-/// Knobs of [`TuplesToWeightsSampler`].
+/// Configuration of [`TuplesToWeightsSampler`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",

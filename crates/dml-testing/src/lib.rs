@@ -3,6 +3,7 @@
 mod answer;
 mod assert;
 mod case;
+mod case_result;
 mod chance;
 mod compare;
 mod deviations;
@@ -12,15 +13,14 @@ mod host_kernels;
 mod kinds;
 mod run;
 mod source;
-mod verdict;
 mod zero_rows;
 
 pub use assert::{assert_conformance, assert_conformance_in};
 pub use case::{Array, Case, Data};
+pub use case_result::CaseResult;
 pub use compare::{Tolerance, compare};
 pub use deviations::reason as deviation;
 pub use device::{open_device, test_device};
 pub use host_kernels::HostKernels;
 pub use run::run;
 pub use source::{cases, packed_cases};
-pub use verdict::Verdict;

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::answer::Answer;
 use crate::compare::{Tolerance, compare};
 use crate::zero_rows::without_division;
-use crate::{Case, Verdict, deviations, kinds};
+use crate::{Case, CaseResult, deviations, kinds};
 
 /// What the case asks for does not exist.
 #[derive(Debug)]
@@ -24,50 +24,54 @@ impl std::error::Error for Unsupported {}
 
 /// Runs one case.
 #[must_use]
-pub fn run(case: &Case) -> Verdict {
+pub fn run(case: &Case) -> CaseResult {
     if let Some(name) = case
         .config()
         .ok()
         .and_then(|config| unknown_component(&config))
     {
-        return Verdict::Unsupported(format!("no component {name}"));
+        return CaseResult::Unsupported(format!("no component {name}"));
     }
     match (kinds::answer(case), case.expects_error()) {
-        (Err(error), _) if error.is::<Unsupported>() => Verdict::Unsupported(format!("{error:#}")),
+        (Err(error), _) if error.is::<Unsupported>() => {
+            CaseResult::Unsupported(format!("{error:#}"))
+        }
         (answer, false) => judge_answer(case, answer),
         (answer, true) => judge_refusal(case, answer),
     }
 }
 
-fn judge_answer(case: &Case, answer: anyhow::Result<Answer>) -> Verdict {
+fn judge_answer(case: &Case, answer: anyhow::Result<Answer>) -> CaseResult {
     let deviation = deviations::reason(case);
     match answer {
         Ok(answer) => match compare_all(case, &answer) {
-            Ok(()) => Verdict::Passed,
-            Err(_) if deviation.is_some() && answer.is_finite() => Verdict::Passed,
-            Err(why) => Verdict::Failed(why),
+            Ok(()) => CaseResult::Passed,
+            Err(_) if deviation.is_some() && answer.is_finite() => CaseResult::Passed,
+            Err(why) => CaseResult::Failed(why),
         },
-        Err(error) if deviation.is_some() && is_typed(&error) => Verdict::Passed,
-        Err(error) => Verdict::Failed(format!("{error:#}")),
+        Err(error) if deviation.is_some() && is_typed(&error) => CaseResult::Passed,
+        Err(error) => CaseResult::Failed(format!("{error:#}")),
     }
 }
 
 /// A call that must fail has to fail with an error of ours; a corrected case has to give the corrected answer.
-fn judge_refusal(case: &Case, answer: anyhow::Result<Answer>) -> Verdict {
+fn judge_refusal(case: &Case, answer: anyhow::Result<Answer>) -> CaseResult {
     match answer {
         Err(error) if deviations::is_built(case) && is_typed(&error) => {
-            Verdict::Failed(format!("listed as built, and refused: {error:#}"))
+            CaseResult::Failed(format!("listed as built, and refused: {error:#}"))
         }
-        Err(_) if deviations::is_built(case) => Verdict::Passed,
-        Err(error) if !is_typed(&error) => Verdict::Failed(format!("{error:#}")),
-        Err(_) if !case.has_correction() => Verdict::Passed,
-        Err(error) => Verdict::Failed(format!("expected the corrected answer, got: {error:#}")),
+        Err(_) if deviations::is_built(case) => CaseResult::Passed,
+        Err(error) if !is_typed(&error) => CaseResult::Failed(format!("{error:#}")),
+        Err(_) if !case.has_correction() => CaseResult::Passed,
+        Err(error) => CaseResult::Failed(format!("expected the corrected answer, got: {error:#}")),
         Ok(answer) if case.has_correction() => match compare_all(case, &answer) {
-            Ok(()) => Verdict::Passed,
-            Err(why) => Verdict::Failed(why),
+            Ok(()) => CaseResult::Passed,
+            Err(why) => CaseResult::Failed(why),
         },
-        Ok(answer) if deviations::reason(case).is_some() && answer.is_finite() => Verdict::Passed,
-        Ok(_) => Verdict::Failed(format!(
+        Ok(answer) if deviations::reason(case).is_some() && answer.is_finite() => {
+            CaseResult::Passed
+        }
+        Ok(_) => CaseResult::Failed(format!(
             "expected an error ({})",
             case.meta("error").unwrap_or("no reason given")
         )),

@@ -168,7 +168,9 @@ impl Criterion {
         let batch = Batch::new(first, labels)?.with_reference(second, labels)?;
         match &self.relation {
             None => Ok(batch),
-            Some(relation) => batch.with_relation(relation.of(rows, labels)?.without_identity()),
+            Some(relation) => {
+                batch.with_relation(relation.of(rows, labels)?.without_self_matches())
+            }
         }
     }
 

@@ -21,7 +21,7 @@ use dml_core::{
 use crate::model::{Model, with_embedder};
 use crate::{Classifier, Criterion, Learner, LossValue, Losses, Method, Part};
 
-/// Knobs of [`DeepAdversarialMetricLearning`].
+/// Configuration of [`DeepAdversarialMetricLearning`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeepAdversarialMetricLearningConfig {
     /// So many epochs the metric is trained without the generator. Default 0.

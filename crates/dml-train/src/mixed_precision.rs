@@ -18,7 +18,7 @@ use candle_core::DType;
 use dml_core::{Result, check};
 use serde::{Deserialize, Serialize};
 
-/// Knobs of the scale s of the loss ([rules](self)), by the names and values of PyTorch's `GradScaler`.
+/// Configuration of the scale s of the loss ([rules](self)), by the names and values of PyTorch's `GradScaler`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LossScaleConfig {
     /// s of the first step; in `[1e-30, 1e30]`. Default 65,536.

@@ -297,10 +297,10 @@ impl<M: Method> Trainer<M> {
         };
         let _span = info_span!("validation").entered();
         let (method, step) = (&self.run.method, self.counters.step);
-        let mut judge = || validation.judge(epoch, step, method);
+        let mut pair_kind = || validation.pair_kind(epoch, step, method);
         let value = match &self.ema {
-            None => judge()?,
-            Some(ema) => ema.while_in_place(judge)??,
+            None => pair_kind()?,
+            Some(ema) => ema.while_in_place(pair_kind)??,
         };
         if let Some(value) = value {
             for learner in learners_mut(&mut self.run.method) {

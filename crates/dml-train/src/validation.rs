@@ -13,7 +13,7 @@ use crate::error::AnyError;
 use crate::schedule::Better;
 use crate::{Method, Result, TrainError};
 
-/// Knobs of [`Validation`].
+/// Configuration of [`Validation`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct ValidationConfig {
     /// Every how many epochs the model is judged, 1 to 4,294,967,295. Default 1. PML's `test_interval`.
@@ -38,7 +38,7 @@ impl Default for ValidationConfig {
 /// ([rules](self)); PML's `HookContainer`.
 pub struct Validation {
     config: ValidationConfig,
-    judge: Box<Judge>,
+    pair_kind: Box<Judge>,
     state: ValidationState,
 }
 
@@ -66,18 +66,18 @@ impl Validation {
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if `every` is 0.
     pub fn new(
         config: ValidationConfig,
-        judge: impl FnMut(&dyn Method) -> std::result::Result<f64, AnyError> + 'static,
+        pair_kind: impl FnMut(&dyn Method) -> std::result::Result<f64, AnyError> + 'static,
     ) -> dml_core::Result<Self> {
         dml_core::check::at_least_one("every", config.every as usize)?;
         Ok(Self {
             config,
-            judge: Box::new(judge),
+            pair_kind: Box::new(pair_kind),
             state: ValidationState::default(),
         })
     }
 
     /// The value of the model, if it is the turn of `epoch`.
-    pub(crate) fn judge(
+    pub(crate) fn pair_kind(
         &mut self,
         epoch: u64,
         step: u64,
@@ -86,7 +86,7 @@ impl Validation {
         if !epoch.is_multiple_of(self.config.every) {
             return Ok(None);
         }
-        let value = (self.judge)(model).map_err(TrainError::Validation)?;
+        let value = (self.pair_kind)(model).map_err(TrainError::Validation)?;
         if !value.is_finite() {
             let sentence = format!("expected a finite number, got {value}");
             return Err(TrainError::Validation(sentence.into()));

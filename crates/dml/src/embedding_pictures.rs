@@ -14,7 +14,7 @@ use dml_eval::pictures::{
     Drawing, confusion_matrix, det_curve, neighbor_sheet, roc_curve, scatter,
 };
 use dml_eval::{
-    Confusion, FlatIndex, FlatMetric, KnnIndex, Neighbors, OwnRow, Pca, TSne, TSneConfig,
+    Confusion, FlatIndex, FlatMetric, KnnIndex, Neighbors, Pca, SelfMatch, TSne, TSneConfig,
     Verification,
 };
 use std::fmt;
@@ -102,9 +102,9 @@ pub const NAMES: [&str; 6] = ["confusion", "pca", "tsne", "roc", "det", "neighbo
 /// rows of finite numbers, images that are not as many, no reference.
 pub fn draw(queries: &Pictured<'_>, references: Option<&Pictured<'_>>) -> Result<Vec<Picture>> {
     let own = if references.is_some() {
-        OwnRow::None
+        SelfMatch::None
     } else {
-        OwnRow::Same
+        SelfMatch::Same
     };
     let references = references.unwrap_or(queries);
     queries.check("query labels")?;
@@ -205,18 +205,18 @@ fn chosen(classes: &[i64], given: &[i64]) -> Vec<usize> {
 fn sheet(
     queries: &Pictured<'_>,
     references: &Pictured<'_>,
-    (index, own): (&FlatIndex, OwnRow<'_>),
+    (index, own): (&FlatIndex, SelfMatch<'_>),
     rows: &[usize],
 ) -> Result<Drawing> {
     let own: Vec<Option<u32>> = rows
         .iter()
-        .map(|&row| matches!(own, OwnRow::Same).then_some(row as u32))
+        .map(|&row| matches!(own, SelfMatch::Same).then_some(row as u32))
         .collect();
     let k = SHEET.min(index.len() - usize::from(own.iter().any(Option::is_some)));
     let places: Vec<u32> = rows.iter().map(|&row| row as u32).collect();
     let places = Tensor::from_vec(places, rows.len(), queries.embeddings.device())?;
     let chosen = queries.embeddings.index_select(&places, 0)?;
-    let found = index.search_others(&chosen, k, OwnRow::Rows(&own))?;
+    let found = index.search_others(&chosen, k, SelfMatch::Rows(&own))?;
     let neighbors: Vec<usize> = found.indices.iter().map(|row| *row as usize).collect();
     // Only the images that are shown, numbered anew.
     let shown = Neighbors {

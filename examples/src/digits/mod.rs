@@ -29,7 +29,7 @@ pub struct Args {
     /// A folder with the four files of MNIST; without it the digits are drawn by a program.
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
-    /// Digits to learn from, at least two batches; a sixth as many judge.
+    /// Digits to learn from, at least two batches; a sixth as many pair_kind.
     #[arg(long, default_value_t = 60_000, value_parser = within(4usize, 1_000_000))]
     pub images: usize,
     /// Passes over them.
@@ -46,7 +46,7 @@ pub struct Args {
     pub seed: u64,
 }
 
-/// Digits to learn from and digits to judge by.
+/// Digits to learn from and digits to pair_kind by.
 struct Digits {
     train: ImageDataset,
     test: NormalizedImages,
@@ -112,7 +112,7 @@ impl Args {
         let mut trainer = Trainer::builder(method, data, sampler)
             .with_seed(self.seed)
             .build()?;
-        let judge = |trainer: &Trainer<M>| -> anyhow::Result<f64> {
+        let pair_kind = |trainer: &Trainer<M>| -> anyhow::Result<f64> {
             let metrics = [AccuracyMetric::PrecisionAt1];
             let embeddings = evaluation::embed(trainer, test, self.batch)?;
             let values = evaluation::evaluate(&embeddings, test.labels(), &metrics)?;
@@ -121,9 +121,9 @@ impl Args {
                 .next()
                 .context("Precision@1 of the test digits")
         };
-        let untrained = judge(&trainer)?;
+        let untrained = pair_kind(&trainer)?;
         trainer.run(self.epochs)?;
-        let trained = judge(&trainer)?;
+        let trained = pair_kind(&trainer)?;
         Ok(Precision { untrained, trained })
     }
 }

@@ -50,7 +50,7 @@ pub struct Args {
     /// and the first sentences of their documentation. Without it, those of an invented language.
     #[arg(long, value_name = "FILE or DIR")]
     pub pairs: Option<PathBuf>,
-    /// How many of the last pairs judge, at least 2.
+    /// How many of the last pairs pair_kind, at least 2.
     #[arg(long, default_value_t = 200, value_parser = within(2usize, 10_000_000))]
     pub test: usize,
     /// Passes over the others.
@@ -115,7 +115,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Accuracy> {
     let train_count = sentences.len().saturating_sub(args.test);
     ensure!(
         train_count >= args.batch,
-        "expected more than {} pairs, {} to judge by and a batch to learn from, got {}",
+        "expected more than {} pairs, {} to pair_kind by and a batch to learn from, got {}",
         args.test + args.batch - 1,
         args.test,
         sentences.len()
@@ -161,7 +161,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Accuracy> {
             0,
         )?)
     };
-    let judge = |trainer: &Trainer<TwoStreamMetricLoss>| -> anyhow::Result<f64> {
+    let pair_kind = |trainer: &Trainer<TwoStreamMetricLoss>| -> anyhow::Result<f64> {
         let mut index = FlatIndex::new(FlatMetric::Cosine);
         index.add(&embed(trainer, 1)?)?;
         let found = index.search(&embed(trainer, 0)?, 1)?;
@@ -170,9 +170,9 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Accuracy> {
             .filter(|(row, first)| *row == **first);
         Ok(right.count() as f64 / test.len() as f64)
     };
-    let before = judge(&trainer)?;
+    let before = pair_kind(&trainer)?;
     trainer.run(args.epochs)?;
-    let after = judge(&trainer)?;
+    let after = pair_kind(&trainer)?;
     writeln!(
         out,
         "an anchor finds its positive first among {}: {after:.4} (before: {before:.4})",

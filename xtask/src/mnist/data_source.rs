@@ -24,7 +24,7 @@ pub(crate) enum Dataset {
     Synthetic,
 }
 
-/// Images to train on and to judge by.
+/// Images to train on and to pair_kind by.
 #[derive(Debug)]
 pub(crate) struct Digits {
     /// The two splits.

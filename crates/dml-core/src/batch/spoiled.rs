@@ -9,7 +9,7 @@ use dml_kernels::finite;
 
 use super::Batch;
 use crate::fused::{has_kernel, with_slice};
-use crate::{Relation, Result, Term, Terms, Tuples, Verdict, for_element};
+use crate::{PairKind, Relation, Result, Term, Terms, Tuples, for_element};
 
 /// The rows that hold NaN or an infinity: queries, references.
 pub(super) type Broken = (Vec<u32>, Vec<u32>);
@@ -152,10 +152,10 @@ fn is_ignored(relation: &Relation, row: usize, is_query: bool) -> bool {
     };
     let mut pairs = (0..others)
         .map(|other| if is_query { (row, other) } else { (other, row) })
-        .filter(|(q, r)| relation.same_as(*q) != Some(*r))
-        .map(|(q, r)| relation.judge(q, r))
+        .filter(|(q, r)| relation.self_match(*q) != Some(*r))
+        .map(|(q, r)| relation.pair_kind(q, r))
         .peekable();
-    pairs.peek().is_some() && pairs.all(|verdict| verdict == Verdict::Ignored)
+    pairs.peek().is_some() && pairs.all(|verdict| verdict == PairKind::Ignored)
 }
 
 fn not_finite(rows: &Tensor) -> Result<Vec<u32>> {
@@ -254,12 +254,12 @@ mod tests {
         // 1 is positive, 0 negative, −1 ignored: nothing is said of row 3, then that it is a negative of row 0.
         let (p, n, i) = (1f32, 0f32, -1f32);
         let mut weights = [i, p, n, i, p, i, n, i, n, n, i, i, i, i, i, i];
-        let ignored = Relation::matrix(&weights, 4, 4)?.with_diagonal_identity()?;
+        let ignored = Relation::matrix(&weights, 4, 4)?.with_diagonal_self_matches()?;
         let batch = batch.with_relation(ignored)?;
         assert!(batch.spoiled(&Tuples::All)?.is_none() && !batch.is_spoiled()?);
         assert!(batch.spoiled_rows()?.is_some(), "classes ask no relation");
         weights[3] = n;
-        let reached = Relation::matrix(&weights, 4, 4)?.with_diagonal_identity()?;
+        let reached = Relation::matrix(&weights, 4, 4)?.with_diagonal_self_matches()?;
         assert!(batch.with_relation(reached)?.is_spoiled()?);
         Ok(())
     }

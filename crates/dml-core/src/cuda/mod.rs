@@ -59,9 +59,9 @@ pub fn with_runner<R>(runner: Arc<dyn Runner>, f: impl FnOnce() -> R) -> R {
 #[must_use]
 pub fn has_kernel(tensor: &Tensor) -> bool {
     let device = tensor.device();
-    let is_here = (cfg!(feature = "cuda") && device.is_cuda())
+    let is_in_place = (cfg!(feature = "cuda") && device.is_cuda())
         || (device.is_cpu() && RUNNER.with_borrow(Option::is_some));
-    is_here && matches!(tensor.dtype(), DType::F32 | DType::F64) && tensor.elem_count() > 0
+    is_in_place && matches!(tensor.dtype(), DType::F32 | DType::F64) && tensor.elem_count() > 0
 }
 
 /// Launches a kernel: its outputs, each a list `[len]` outside of the graph.

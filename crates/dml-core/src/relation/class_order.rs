@@ -38,7 +38,7 @@ impl ClassOrder {
         };
         let classes = query.as_slice().iter().map(class).collect();
         let itself = (0..relation.queries())
-            .map(|q| places.get(relation.same_as(q)?).copied())
+            .map(|q| places.get(relation.self_match(q)?).copied())
             .collect();
         Some(Self {
             order,
@@ -116,12 +116,12 @@ mod tests {
     fn pieces_of_the_order_are_the_pairs_of_the_labels() -> Result<()> {
         let labels = [3i64, -1, 3, 7, -1, 3];
         assert_same(&Relation::labels(labels)?);
-        assert_same(&Relation::labels(labels)?.with_diagonal_identity()?);
+        assert_same(&Relation::labels(labels)?.with_diagonal_self_matches()?);
         let cross = Relation::cross_labels(labels, [7i64, 8, 3, 3])?;
         assert_same(&cross);
         // A query that is the reference of another class is neither positive nor negative to itself.
         let map = [Some(0), None, Some(2), Some(1), None, None];
-        assert_same(&cross.with_identity(&map)?);
+        assert_same(&cross.with_self_matches(&map)?);
         assert_same(&Relation::labels([] as [i64; 0])?);
         Ok(())
     }

@@ -32,7 +32,7 @@ impl Relation {
         let query = Tensor::from_slice(query.as_slice(), (queries, 1), device)?;
         let reference = Tensor::from_slice(reference.as_slice(), (1, references), device)?;
         let same: Vec<i64> = (0..queries)
-            .map(|q| self.same_as(q).map_or(-1, |row| row as i64))
+            .map(|q| self.self_match(q).map_or(-1, |row| row as i64))
             .collect();
         let same = Tensor::from_vec(same, (queries, 1), device)?;
         let rows: Vec<i64> = (0..references as i64).collect();
@@ -52,8 +52,8 @@ mod tests {
     fn labels_on_the_device_are_the_mask_of_the_host() -> Result<()> {
         let device = &Device::Cpu;
         let cross = Relation::cross_labels([1i64, 2, 3], [2i64, 1, 1, 9])?;
-        let map = cross.clone().with_identity(&[Some(1), None, Some(3)])?;
-        let diagonal = cross.clone().with_diagonal_identity()?;
+        let map = cross.clone().with_self_matches(&[Some(1), None, Some(3)])?;
+        let diagonal = cross.clone().with_diagonal_self_matches()?;
         let sets = Relation::label_sets(&[vec![1, 2], vec![2], vec![3]], None);
         for relation in [Relation::labels([4i64, 4, 5])?, cross, map, diagonal, sets] {
             let (positive, negative) = relation.mask_tensors(device)?;

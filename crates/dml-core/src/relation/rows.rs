@@ -2,19 +2,19 @@
 
 use std::sync::{Arc, OnceLock};
 
-use super::{Identity, Knowledge, Relation};
+use super::{Knowledge, Relation, SelfMatches};
 use crate::{Error, IntoLabels, Result, check};
 
 impl Relation {
     /// The relation of some query rows with some reference rows, in the given order.
     ///
     /// ```
-    /// use dml_core::{Relation, Verdict};
+    /// use dml_core::{Relation, PairKind};
     ///
     /// let relation = Relation::labels(&[5i64, 6, 5, 7])?.select(&[2, 1], &[2, 1, 0])?;
     /// assert_eq!((relation.queries(), relation.references()), (2, 3));
-    /// assert_eq!(relation.judge(0, 0), Verdict::Ignored); // row 2 with itself
-    /// assert_eq!(relation.judge(0, 2), Verdict::POSITIVE);
+    /// assert_eq!(relation.pair_kind(0, 0), PairKind::Ignored); // row 2 with itself
+    /// assert_eq!(relation.pair_kind(0, 2), PairKind::POSITIVE);
     /// # Ok::<(), dml_core::Error>(())
     /// ```
     ///
@@ -34,7 +34,7 @@ impl Relation {
                 });
             }
         }
-        let is_same = |q: &usize| self.same_as(*q).and_then(|r| *places.get(r)?);
+        let is_same = |q: &usize| self.self_match(*q).and_then(|r| *places.get(r)?);
         let map: Vec<Option<u32>> = queries.iter().map(is_same).collect();
         let counts = (queries.len(), references.len());
         let mut weighted = OnceLock::new();
@@ -57,16 +57,17 @@ impl Relation {
                     weighted = OnceLock::from(false);
                 }
                 let own = self.clone();
-                let judge = move |q: usize, r: usize| own.judge_apart(queries[q], references[r]);
-                Knowledge::Closure(Arc::new(judge))
+                let pair_kind =
+                    move |q: usize, r: usize| own.pair_kind_as_distinct(queries[q], references[r]);
+                Knowledge::Closure(Arc::new(pair_kind))
             }
         };
-        let identity = if map.iter().all(Option::is_none) {
-            Identity::Apart
+        let self_matches = if map.iter().all(Option::is_none) {
+            SelfMatches::Apart
         } else {
-            Identity::Map(map.into())
+            SelfMatches::Map(map.into())
         };
-        let selected = Self::new(knowledge, counts.0, counts.1, identity);
+        let selected = Self::new(knowledge, counts.0, counts.1, self_matches);
         Ok(Self {
             weighted,
             ..selected
@@ -98,12 +99,12 @@ impl Relation {
         }
         let weighted = self.is_weighted() || block.is_weighted();
         let (outer, inner) = (self.clone(), block.clone());
-        let judge = move |q: usize, r: usize| match columns.get(r).copied().flatten() {
-            Some(column) => inner.judge(q, column),
-            None => outer.judge_apart(q, r),
+        let pair_kind = move |q: usize, r: usize| match columns.get(r).copied().flatten() {
+            Some(column) => inner.pair_kind(q, column),
+            None => outer.pair_kind_as_distinct(q, r),
         };
         Ok(Self {
-            knowledge: Knowledge::Closure(Arc::new(judge)),
+            knowledge: Knowledge::Closure(Arc::new(pair_kind)),
             weighted: OnceLock::from(weighted),
             ..self
         })
@@ -111,9 +112,9 @@ impl Relation {
 
     /// The same relation where no reference *is* a query, such as that of one view with another.
     #[must_use]
-    pub fn without_identity(self) -> Self {
+    pub fn without_self_matches(self) -> Self {
         Self {
-            identity: Identity::Apart,
+            self_matches: SelfMatches::Apart,
             // A pair that did not count may have a weight.
             weighted: match self.weighted.get() {
                 Some(true) => OnceLock::from(true),

@@ -20,14 +20,14 @@ fn labels_split_rows_and_leave_the_row_itself_out() -> Result<()> {
 fn references_are_other_things_unless_said_otherwise() -> Result<()> {
     let relation = Relation::cross_labels([1i64, 2], [1i64, 2, 1])?;
     assert_eq!(split(&relation, 0), (vec![0, 2], vec![1]));
-    let relation = relation.with_identity(&[Some(2), None])?;
+    let relation = relation.with_self_matches(&[Some(2), None])?;
     assert_eq!(split(&relation, 0), (vec![0], vec![1]));
     assert_eq!(split(&relation, 1), (vec![1], vec![0, 2]));
-    assert_eq!(relation.judge(0, 2), Verdict::Ignored);
-    assert_eq!(relation.judge_apart(0, 2), Verdict::POSITIVE);
-    assert_eq!(relation.judge_apart(0, 3), Verdict::Ignored);
+    assert_eq!(relation.pair_kind(0, 2), PairKind::Ignored);
+    assert_eq!(relation.pair_kind_as_distinct(0, 2), PairKind::POSITIVE);
+    assert_eq!(relation.pair_kind_as_distinct(0, 3), PairKind::Ignored);
     assert!(matches!(
-        relation.clone().with_identity(&[Some(3), None]),
+        relation.clone().with_self_matches(&[Some(3), None]),
         Err(Error::Index {
             limit: 3,
             got: 3,
@@ -35,7 +35,7 @@ fn references_are_other_things_unless_said_otherwise() -> Result<()> {
         })
     ));
     assert!(matches!(
-        relation.with_identity(&[None]),
+        relation.with_self_matches(&[None]),
         Err(Error::Length { .. })
     ));
     Ok(())
@@ -45,7 +45,7 @@ fn references_are_other_things_unless_said_otherwise() -> Result<()> {
 fn every_kind_splits_as_it_judges() -> Result<()> {
     let relations = [
         Relation::labels([0i64, 1, 0])?,
-        Relation::cross_labels([1i64, 2, 2], [1i64, 2, 1])?.with_identity(&[
+        Relation::cross_labels([1i64, 2, 2], [1i64, 2, 1])?.with_self_matches(&[
             Some(2),
             None,
             Some(0),
@@ -56,9 +56,9 @@ fn every_kind_splits_as_it_judges() -> Result<()> {
         Relation::targets(&[1.0, 1.5, f64::NAN], None, 0.5)?,
         Relation::closure(3, 3, |q, r| {
             if q < r {
-                Verdict::POSITIVE
+                PairKind::POSITIVE
             } else {
-                Verdict::NEGATIVE
+                PairKind::NEGATIVE
             }
         }),
     ];
@@ -70,14 +70,14 @@ fn every_kind_splits_as_it_judges() -> Result<()> {
             assert_eq!(mask.positives(q).collect::<Vec<_>>(), positives);
             assert_eq!(mask.negatives(q).collect::<Vec<_>>(), negatives);
             for r in 0..3u32 {
-                let verdict = relation.judge(q, r as usize);
+                let verdict = relation.pair_kind(q, r as usize);
                 assert_eq!(
                     positives.contains(&r),
-                    matches!(verdict, Verdict::Positive(_))
+                    matches!(verdict, PairKind::Positive(_))
                 );
                 assert_eq!(
                     negatives.contains(&r),
-                    matches!(verdict, Verdict::Negative(_))
+                    matches!(verdict, PairKind::Negative(_))
                 );
             }
         }
@@ -88,8 +88,8 @@ fn every_kind_splits_as_it_judges() -> Result<()> {
 #[test]
 fn label_sets_weigh_by_jaccard() {
     let relation = Relation::label_sets(&[vec![1, 2], vec![2, 3], vec![4]], None);
-    assert_eq!(relation.judge(0, 1), Verdict::Positive(1.0 / 3.0));
-    assert_eq!(relation.judge(0, 2), Verdict::NEGATIVE);
+    assert_eq!(relation.pair_kind(0, 1), PairKind::Positive(1.0 / 3.0));
+    assert_eq!(relation.pair_kind(0, 2), PairKind::NEGATIVE);
 }
 
 #[test]
@@ -146,23 +146,23 @@ fn only_a_weight_other_than_one_makes_a_relation_weighted() -> Result<()> {
     let (one, other) = ([vec![1, 2]], [vec![1, 2], vec![7]]);
     assert!(!Relation::label_sets(&one, Some(&other)).is_weighted());
     assert!(Relation::label_sets(&one, Some(&[vec![1]])).is_weighted());
-    let heavy = |weight| Relation::closure(2, 2, move |_, _| Verdict::Negative(weight));
+    let heavy = |weight| Relation::closure(2, 2, move |_, _| PairKind::Negative(weight));
     assert!(!heavy(1.0).is_weighted() && heavy(0.5).is_weighted() && heavy(f32::NAN).is_weighted());
     // A row is not compared with itself, so what the diagonal weighs is of no matter.
     let diagonal = |q, r| {
         if q == r {
-            Verdict::Positive(0.5)
+            PairKind::Positive(0.5)
         } else {
-            Verdict::POSITIVE
+            PairKind::POSITIVE
         }
     };
-    let diagonal = Relation::closure(2, 2, diagonal).with_diagonal_identity()?;
+    let diagonal = Relation::closure(2, 2, diagonal).with_diagonal_self_matches()?;
     assert!(!diagonal.is_weighted());
-    assert!(diagonal.without_identity().is_weighted());
+    assert!(diagonal.without_self_matches().is_weighted());
     let plain = heavy(0.5).without_weights();
     assert_eq!(
-        (plain.judge(0, 1), plain.is_weighted()),
-        (Verdict::NEGATIVE, false)
+        (plain.pair_kind(0, 1), plain.is_weighted()),
+        (PairKind::NEGATIVE, false)
     );
     Ok(())
 }
@@ -172,7 +172,12 @@ fn some_rows_are_judged_as_before() -> Result<()> {
     let relations = [
         Relation::labels([0i64, 1, 0, 1])?,
         Relation::label_sets(&[vec![1, 2], vec![3], vec![2, 3], vec![1]], None),
-        Relation::matrix(&[0.5; 16], 4, 4)?.with_identity(&[Some(3), None, Some(0), Some(1)])?,
+        Relation::matrix(&[0.5; 16], 4, 4)?.with_self_matches(&[
+            Some(3),
+            None,
+            Some(0),
+            Some(1),
+        ])?,
         Relation::targets(&[1.0, 1.5, 9.0, 1.2], None, 0.5)?,
     ];
     let (queries, references) = ([3, 0, 0], [1u32, 0, 3]);
@@ -181,8 +186,8 @@ fn some_rows_are_judged_as_before() -> Result<()> {
         assert_eq!((some.queries(), some.references()), (3, 3));
         for (i, q) in queries.iter().enumerate() {
             for (j, r) in references.iter().enumerate() {
-                let expected = relation.judge(*q as usize, *r as usize);
-                assert_eq!(some.judge(i, j), expected, "{relation:?} {q} {r}");
+                let expected = relation.pair_kind(*q as usize, *r as usize);
+                assert_eq!(some.pair_kind(i, j), expected, "{relation:?} {q} {r}");
             }
         }
         assert!(matches!(
@@ -199,13 +204,14 @@ fn some_rows_are_judged_as_before() -> Result<()> {
 
 #[test]
 fn a_block_has_the_last_word_on_its_references() -> Result<()> {
-    let outer = Relation::cross_labels([0i64, 1], [0i64, 1, 0])?.with_identity(&[Some(2), None])?;
+    let outer =
+        Relation::cross_labels([0i64, 1], [0i64, 1, 0])?.with_self_matches(&[Some(2), None])?;
     let block = Relation::matrix(&[0.5, -1.0, 0.0, 1.0], 2, 2)?;
     let whole = outer.clone().with_block(&[2, 0], &block)?;
-    let row = |q| [0, 1, 2].map(|r| whole.judge(q, r));
+    let row = |q| [0, 1, 2].map(|r| whole.pair_kind(q, r));
     // Reference 2 is query 0, whatever the block says of them.
-    let first = [Verdict::Ignored, Verdict::NEGATIVE, Verdict::Ignored];
-    let second = [Verdict::POSITIVE, Verdict::POSITIVE, Verdict::NEGATIVE];
+    let first = [PairKind::Ignored, PairKind::NEGATIVE, PairKind::Ignored];
+    let second = [PairKind::POSITIVE, PairKind::POSITIVE, PairKind::NEGATIVE];
     assert_eq!([row(0), row(1)], [first, second]);
     assert!(whole.is_weighted() && whole.query_labels().is_none());
     assert!(matches!(

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
-use super::{Knowledge, Relation, Verdict};
+use super::{Knowledge, PairKind, Relation};
 
 impl Relation {
     /// Whether some pair has a weight other than 1.
@@ -18,8 +18,8 @@ impl Relation {
                 share_without_being_equal(query, reference)
             }
             Knowledge::Matrix(_) | Knowledge::Closure(_) => (0..self.queries).any(|q| {
-                let mut row = (0..self.references).map(|r| self.judge(q, r));
-                row.any(Verdict::is_weighted)
+                let mut row = (0..self.references).map(|r| self.pair_kind(q, r));
+                row.any(PairKind::is_weighted)
             }),
         })
     }
@@ -27,12 +27,12 @@ impl Relation {
     /// The same positives and negatives, each with weight 1: for losses that read no weights.
     ///
     /// ```
-    /// use dml_core::{Relation, Verdict};
+    /// use dml_core::{Relation, PairKind};
     ///
     /// let weighted = Relation::label_sets(&[vec![1, 2], vec![1], vec![3]], None);
-    /// assert_eq!(weighted.judge(0, 1), Verdict::Positive(0.5));
+    /// assert_eq!(weighted.pair_kind(0, 1), PairKind::Positive(0.5));
     /// let plain = weighted.without_weights();
-    /// assert_eq!(plain.judge(0, 1), Verdict::POSITIVE);
+    /// assert_eq!(plain.pair_kind(0, 1), PairKind::POSITIVE);
     /// assert!(weighted.is_weighted() && !plain.is_weighted());
     /// ```
     #[must_use]
@@ -41,13 +41,13 @@ impl Relation {
             return self.clone();
         }
         let own = self.clone();
-        let judge = move |q: usize, r: usize| match own.judge_apart(q, r) {
-            Verdict::Positive(_) => Verdict::POSITIVE,
-            Verdict::Negative(_) => Verdict::NEGATIVE,
-            Verdict::Ignored => Verdict::Ignored,
+        let pair_kind = move |q: usize, r: usize| match own.pair_kind_as_distinct(q, r) {
+            PairKind::Positive(_) => PairKind::POSITIVE,
+            PairKind::Negative(_) => PairKind::NEGATIVE,
+            PairKind::Ignored => PairKind::Ignored,
         };
         Self {
-            knowledge: Knowledge::Closure(Arc::new(judge)),
+            knowledge: Knowledge::Closure(Arc::new(pair_kind)),
             weighted: OnceLock::from(false),
             ..self.clone()
         }

@@ -55,14 +55,14 @@ impl Pairs {
         pairs
     }
 
-    /// The same pairs without those whose positive is the anchor itself ([`Relation::same_as`]). Order is kept.
+    /// The same pairs without those whose positive is the anchor itself ([`Relation::self_match`]). Order is kept.
     #[must_use]
     pub fn without_self_comparisons(&self, relation: &Relation) -> Self {
         let (positive_anchors, positives) = self
             .positive_anchors
             .iter()
             .zip(&self.positives)
-            .filter(|(a, p)| relation.same_as(**a as usize) != Some(**p as usize))
+            .filter(|(a, p)| relation.self_match(**a as usize) != Some(**p as usize))
             .unzip();
         Self {
             positive_anchors,

@@ -42,7 +42,7 @@ impl Triplets {
     ) -> Self {
         let draws = |a: usize, positives: usize| match per_anchor {
             PerAnchor::Exactly(count) => count,
-            PerAnchor::ClassSize => positives + usize::from(relation.same_as(a).is_some()),
+            PerAnchor::ClassSize => positives + usize::from(relation.self_match(a).is_some()),
         };
         let (anchors, positives, negatives) = random_triplets(
             relation.queries(),

@@ -143,10 +143,10 @@ impl TripletSet for EvenSum {
 fn mask(batch: &Batch) -> PairMask {
     PairMask::select(5, 5, |q, p, n, _: &mut ()| {
         for r in 0..5 {
-            match batch.relation().unwrap().judge(q, r) {
-                crate::Verdict::Positive(_) => p.insert(r),
-                crate::Verdict::Negative(_) => n.insert_if(r, q < r),
-                crate::Verdict::Ignored => {}
+            match batch.relation().unwrap().pair_kind(q, r) {
+                crate::PairKind::Positive(_) => p.insert(r),
+                crate::PairKind::Negative(_) => n.insert_if(r, q < r),
+                crate::PairKind::Ignored => {}
             }
         }
     })
@@ -241,7 +241,7 @@ fn one_positive_pair_per_label_is_the_first_of_its_label() -> Result<()> {
 fn self_comparisons_go_and_the_rest_keeps_its_order() -> Result<()> {
     // Two queries that are references 3 and 0.
     let relation =
-        Relation::cross_labels([1i64, 1], [1i64; 4])?.with_identity(&[Some(3), Some(0)])?;
+        Relation::cross_labels([1i64, 1], [1i64; 4])?.with_self_matches(&[Some(3), Some(0)])?;
     let pairs = Pairs::new(vec![0, 1, 0, 1], vec![3, 3, 0, 0], vec![0], vec![3])?;
     let kept = pairs.without_self_comparisons(&relation);
     assert_eq!(kept.positive_anchors, [1, 0]);

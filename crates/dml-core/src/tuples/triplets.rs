@@ -47,7 +47,7 @@ impl Triplets {
         triplets
     }
 
-    /// The same triplets without those whose positive is the anchor itself ([`Relation::same_as`]). Order is kept.
+    /// The same triplets without those whose positive is the anchor itself ([`Relation::self_match`]). Order is kept.
     #[must_use]
     pub fn without_self_comparisons(&self, relation: &Relation) -> Self {
         let mut kept = Self::default();
@@ -57,7 +57,7 @@ impl Triplets {
             .zip(&self.positives)
             .zip(&self.negatives)
         {
-            if relation.same_as(a as usize) != Some(p as usize) {
+            if relation.self_match(a as usize) != Some(p as usize) {
                 kept.push(a, p, n);
             }
         }

@@ -13,7 +13,7 @@ use dml_core::{Result, check};
 use super::{Augmentation, draw};
 use crate::Image;
 
-/// Knobs of [`Affine`]; the defaults change nothing.
+/// Configuration of [`Affine`]; the defaults change nothing.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",

@@ -16,7 +16,7 @@ use rand::seq::SliceRandom;
 use super::{Augmentation, draw};
 use crate::Image;
 
-/// Knobs of [`ColorJitter`]: strengths, finite and `>= 0`; 0 leaves a property as it is.
+/// Configuration of [`ColorJitter`]: strengths, finite and `>= 0`; 0 leaves a property as it is.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(
     feature = "serde",

@@ -12,7 +12,7 @@ use rand::Rng;
 use super::{Augmentation, draw};
 use crate::Image;
 
-/// Knobs of [`GaussianBlur`].
+/// Configuration of [`GaussianBlur`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",

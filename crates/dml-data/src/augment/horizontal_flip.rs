@@ -10,7 +10,7 @@ use rand::Rng;
 use super::{Augmentation, draw};
 use crate::Image;
 
-/// Knobs of [`HorizontalFlip`].
+/// Configuration of [`HorizontalFlip`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",

@@ -9,7 +9,7 @@ use dml_core::{Error, Result, check};
 use super::Augmentation;
 use crate::Image;
 
-/// Knobs of [`Normalize`].
+/// Configuration of [`Normalize`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",

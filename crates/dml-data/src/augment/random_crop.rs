@@ -8,7 +8,7 @@ use super::{Augmentation, draw};
 use crate::Image;
 use crate::image::check_size;
 
-/// Knobs of [`RandomCrop`].
+/// Configuration of [`RandomCrop`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",

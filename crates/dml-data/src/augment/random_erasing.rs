@@ -17,7 +17,7 @@ use crate::Image;
 /// Draws until a rectangle fits.
 const TRIES: usize = 10;
 
-/// Knobs of [`RandomErasing`].
+/// Configuration of [`RandomErasing`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",

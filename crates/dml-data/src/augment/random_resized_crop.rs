@@ -20,7 +20,7 @@ use crate::image::check_size;
 /// Draws until a part fits.
 const TRIES: usize = 10;
 
-/// Knobs of [`RandomResizedCrop`].
+/// Configuration of [`RandomResizedCrop`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",

@@ -33,7 +33,7 @@ pub use pen::SIZE;
 pub enum Split {
     /// To learn from.
     Train,
-    /// To judge by.
+    /// To pair_kind by.
     Test,
 }
 

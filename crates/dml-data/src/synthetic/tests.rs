@@ -151,7 +151,7 @@ fn without_variation_only_the_styles_differ() {
 }
 
 #[test]
-fn knobs_are_checked_and_extreme_ones_do_no_harm() {
+fn arguments_are_checked_and_extreme_ones_do_no_harm() {
     for (variation, noise, name) in [(-1.0, 1.0, "variation"), (1.0, f64::NAN, "noise")] {
         let config = SyntheticDigitsConfig {
             variation,

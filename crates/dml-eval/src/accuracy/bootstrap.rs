@@ -12,7 +12,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-/// Knobs of [`confidence_interval`].
+/// Configuration of [`confidence_interval`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -65,7 +65,7 @@ pub struct ConfidenceInterval {
 /// ```
 ///
 /// # Errors
-/// [`Error::InvalidParameter`] for a knob outside of its range, [`Error::Unsupported`] if there is no value.
+/// [`Error::InvalidParameter`] for an argument outside of its range, [`Error::Unsupported`] if there is no value.
 pub fn confidence_interval(values: &[f64], config: &BootstrapConfig) -> Result<ConfidenceInterval> {
     check::count("resamples", config.resamples, 1_000_000)?;
     if !(config.level > 0.0 && config.level < 1.0) {
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_knobs_and_no_values_are_refused() {
+    fn bad_arguments_and_no_values_are_refused() {
         for level in [0.0, 1.0, f64::NAN] {
             let config = BootstrapConfig {
                 level,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use candle_core::Tensor;
-use dml_core::{Batch, Error, Labels, Relation, Result, Verdict, check};
+use dml_core::{Batch, Error, Labels, PairKind, Relation, Result, check};
 use rayon::prelude::*;
 
 use super::label_relation::LabelRelation;
@@ -13,7 +13,7 @@ use super::relevance::{Relevance, relevance};
 use super::retrieval::RetrievalMetric;
 use super::score::{Accuracies, Score, class_means, mean, mean_of_classes};
 use crate::rows::{check_finite, checked_rows};
-use crate::{ClusterAgreement, ClusterMetric, Clusterer, Contingency, KMeans, KnnIndex, OwnRow};
+use crate::{ClusterAgreement, ClusterMetric, Clusterer, Contingency, KMeans, KnnIndex, SelfMatch};
 
 /// Neighbours that are in memory at a time.
 const NEIGHBORS: usize = 1 << 22;
@@ -30,7 +30,7 @@ pub enum NeighborCount {
     Exactly(usize),
 }
 
-/// Knobs of [`AccuracyCalculator`].
+/// Configuration of [`AccuracyCalculator`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(
     feature = "serde",
@@ -210,8 +210,8 @@ impl AccuracyCalculator {
         match self.relation(std::slice::from_ref(query), std::slice::from_ref(reference))? {
             None => self.measure(batch),
             Some(relation) => {
-                let own = (0..known.queries()).map(|q| known.same_as(q).map(|r| r as u32));
-                let relation = relation.with_identity(&own.collect::<Vec<_>>())?;
+                let own = (0..known.queries()).map(|q| known.self_match(q).map(|r| r as u32));
+                let relation = relation.with_self_matches(&own.collect::<Vec<_>>())?;
                 self.measure(&batch.clone().with_relation(relation)?)
             }
         }
@@ -267,9 +267,9 @@ impl AccuracyCalculator {
 
     /// R of every query.
     fn counted_matches(&self, relation: &Relation, relevance: &[Relevance]) -> Vec<usize> {
-        let counted = |(q, query): (usize, &Relevance)| match relation.same_as(q) {
+        let counted = |(q, query): (usize, &Relevance)| match relation.self_match(q) {
             Some(r) if self.config.count_matches_as_pml => {
-                let itself = matches!(relation.judge_apart(q, r), Verdict::Positive(_));
+                let itself = matches!(relation.pair_kind_as_distinct(q, r), PairKind::Positive(_));
                 (query.matches + usize::from(itself)).saturating_sub(1)
             }
             _ => query.matches,
@@ -286,7 +286,7 @@ impl AccuracyCalculator {
         per_query: &mut [Vec<Option<f64>>],
     ) -> Result<()> {
         let own: Vec<Option<u32>> = (0..batch.queries())
-            .map(|q| relation.same_as(q).map(|r| r as u32))
+            .map(|q| relation.self_match(q).map(|r| r as u32))
             .collect();
         let mut index = self.index.to_empty();
         index.add(batch.reference().unwrap_or(batch.embeddings()))?;
@@ -305,7 +305,7 @@ impl AccuracyCalculator {
             for queries in group.chunks((self.neighbors_at_a_time / k).max(1)) {
                 let own: Vec<Option<u32>> = queries.iter().map(|q| own[*q]).collect();
                 let rows = rows_of(batch.embeddings(), queries)?;
-                let found = index.search_others(&rows, k, OwnRow::Rows(&own))?;
+                let found = index.search_others(&rows, k, SelfMatch::Rows(&own))?;
                 let values: Vec<Vec<Option<f64>>> = found
                     .indices
                     .par_chunks_exact(k)
@@ -401,11 +401,11 @@ fn rows_of(embeddings: &Tensor, queries: &[usize]) -> Result<Tensor> {
 
 /// Whether each of the first `limit` neighbours that count matches.
 fn hits(relation: &Relation, q: usize, neighbors: &[u32], limit: usize) -> Vec<bool> {
-    let verdicts = neighbors.iter().map(|r| relation.judge(q, *r as usize));
+    let verdicts = neighbors.iter().map(|r| relation.pair_kind(q, *r as usize));
     let hits = verdicts.filter_map(|verdict| match verdict {
-        Verdict::Positive(_) => Some(true),
-        Verdict::Negative(_) => Some(false),
-        Verdict::Ignored => None,
+        PairKind::Positive(_) => Some(true),
+        PairKind::Negative(_) => Some(false),
+        PairKind::Ignored => None,
     });
     hits.take(limit).collect()
 }

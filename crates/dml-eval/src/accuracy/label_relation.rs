@@ -8,7 +8,7 @@ use dml_core::{Labels, Relation, Result};
 ///
 /// ```
 /// use std::sync::Arc;
-/// use dml_core::{Batch, Error, Labels, Relation, Result, Verdict, candle_core::{Device, Tensor}};
+/// use dml_core::{Batch, Error, Labels, Relation, Result, PairKind, candle_core::{Device, Tensor}};
 /// use dml_eval::{AccuracyCalculator, FlatIndex, LabelRelation};
 ///
 /// /// Labels match if they are next to each other.
@@ -20,8 +20,8 @@ use dml_core::{Labels, Relation, Result};
 ///         let (query, reference) = (query[0].clone(), reference[0].clone());
 ///         Ok(Relation::closure(query.len(), reference.len(), move |q, r| {
 ///             match query.as_slice()[q].abs_diff(reference.as_slice()[r]) {
-///                 1 => Verdict::POSITIVE,
-///                 _ => Verdict::NEGATIVE,
+///                 1 => PairKind::POSITIVE,
+///                 _ => PairKind::NEGATIVE,
 ///             }
 ///         }))
 ///     }

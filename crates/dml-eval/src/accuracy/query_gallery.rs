@@ -15,7 +15,7 @@
 
 use std::sync::Arc;
 
-use dml_core::{Error, Relation, Result, Verdict};
+use dml_core::{Error, PairKind, Relation, Result};
 
 /// The identity of images in a gallery that count neither as a match nor as none.
 pub const JUNK: i64 = -1;
@@ -25,15 +25,15 @@ pub const JUNK: i64 = -1;
 ///
 /// `(things, cameras)` say of every row what is seen and where from. Metrics of rankings pass over what does not count.
 /// A row that is both query and gallery does not count for itself, since the same camera saw it;
-/// [`Relation::with_identity`] says so where cameras do not tell.
+/// [`Relation::with_self_matches`] says so where cameras do not tell.
 ///
 /// ```
-/// use dml_core::Verdict;
+/// use dml_core::PairKind;
 /// use dml_eval::query_gallery_relation;
 ///
 /// let relation = query_gallery_relation((&[7], &[0]), (&[7, 7, 8, -1], &[0, 1, 0, 2]))?;
-/// let verdicts: Vec<Verdict> = (0..4).map(|r| relation.judge(0, r)).collect();
-/// let expected = [Verdict::Ignored, Verdict::POSITIVE, Verdict::NEGATIVE, Verdict::Ignored];
+/// let verdicts: Vec<PairKind> = (0..4).map(|r| relation.pair_kind(0, r)).collect();
+/// let expected = [PairKind::Ignored, PairKind::POSITIVE, PairKind::NEGATIVE, PairKind::Ignored];
 /// assert_eq!(verdicts, expected);
 /// # Ok::<(), dml_core::Error>(())
 /// ```
@@ -89,10 +89,10 @@ pub fn query_gallery_relation(
     Ok(Relation::closure(counts.0, counts.1, move |q, r| {
         let ((thing, camera), (other, elsewhere)) = (query[q], gallery[r]);
         match (thing == other, camera == elsewhere) {
-            _ if other == JUNK => Verdict::Ignored,
-            (true, true) => Verdict::Ignored,
-            (true, false) => Verdict::POSITIVE,
-            (false, _) => Verdict::NEGATIVE,
+            _ if other == JUNK => PairKind::Ignored,
+            (true, true) => PairKind::Ignored,
+            (true, false) => PairKind::POSITIVE,
+            (false, _) => PairKind::NEGATIVE,
         }
     }))
 }
@@ -192,7 +192,7 @@ mod tests {
         let (things, cameras): (&[i64], &[i64]) = (&[1, 1, 2, 2], &[0, 1, 0, 1]);
         let places = [0.0, 1.0, 1.1, 2.2];
         let relation = query_gallery_relation((things, cameras), (things, cameras))?;
-        let known = relation.clone().with_diagonal_identity()?;
+        let known = relation.clone().with_diagonal_self_matches()?;
         // The nearest others: 1 (a match); 1.1, then 0 (a match); 1, then 0, then 2.2 (a match); 1.1 (a match).
         let want = [1., 1. / 2., 1. / 3., 1.];
         for relation in [relation, known] {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use dml_core::{Relation, Verdict};
+use dml_core::{PairKind, Relation};
 use rayon::prelude::*;
 
 /// What a query can find at most.
@@ -23,7 +23,7 @@ pub(super) fn relevance(relation: &Relation) -> Vec<Relevance> {
         }
         let relevance = |(q, label): (usize, &i64)| {
             let itself = relation
-                .same_as(q)
+                .self_match(q)
                 .map(|r| reference.as_slice()[r] == *label);
             Relevance {
                 matches: counts.get(label).copied().unwrap_or(0)
@@ -38,10 +38,12 @@ pub(super) fn relevance(relation: &Relation) -> Vec<Relevance> {
         .map(|q| {
             let mut relevance = Relevance::default();
             for r in 0..relation.references() {
-                match relation.judge(q, r) {
-                    Verdict::Positive(_) => relevance.matches += 1,
-                    Verdict::Ignored if relation.same_as(q) != Some(r) => relevance.ignored += 1,
-                    Verdict::Negative(_) | Verdict::Ignored => {}
+                match relation.pair_kind(q, r) {
+                    PairKind::Positive(_) => relevance.matches += 1,
+                    PairKind::Ignored if relation.self_match(q) != Some(r) => {
+                        relevance.ignored += 1
+                    }
+                    PairKind::Negative(_) | PairKind::Ignored => {}
                 }
             }
             relevance
@@ -61,14 +63,14 @@ mod tests {
             let mut relation = Relation::cross_labels(&labels[..3], labels)?;
             let mut closure = Relation::closure(3, 5, move |q, r| {
                 if labels[q] == labels[r] {
-                    Verdict::POSITIVE
+                    PairKind::POSITIVE
                 } else {
-                    Verdict::NEGATIVE
+                    PairKind::NEGATIVE
                 }
             });
             if identity {
-                relation = relation.with_diagonal_identity()?;
-                closure = closure.with_diagonal_identity()?;
+                relation = relation.with_diagonal_self_matches()?;
+                closure = closure.with_diagonal_self_matches()?;
             }
             let matches: Vec<usize> = relevance(&relation).iter().map(|r| r.matches).collect();
             assert_eq!(matches, if identity { [2, 0, 2] } else { [3, 1, 3] });
@@ -80,7 +82,7 @@ mod tests {
     #[test]
     fn ignored_pairs_are_counted_without_the_query_itself() -> Result<()> {
         let weights = [1., -1., -1., 0.];
-        let relation = Relation::matrix(&weights, 2, 2)?.with_diagonal_identity()?;
+        let relation = Relation::matrix(&weights, 2, 2)?.with_diagonal_self_matches()?;
         let expected = Relevance {
             matches: 0,
             ignored: 1,

@@ -23,7 +23,7 @@ pub enum KMeansStart {
     Random,
 }
 
-/// Knobs of [`KMeans`], by faiss's names.
+/// Configuration of [`KMeans`], by faiss's names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(
     feature = "serde",

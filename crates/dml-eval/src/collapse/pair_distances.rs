@@ -1,6 +1,6 @@
 //! How far apart pairs are on average.
 
-use dml_core::{Batch, Distance, Error, Result, Verdict};
+use dml_core::{Batch, Distance, Error, PairKind, Result};
 
 use crate::distance_blocks::each_block;
 
@@ -46,10 +46,10 @@ pub fn mean_pair_distances(batch: &Batch, distance: &dyn Distance) -> Result<Pai
     each_block(batch, distance, |start, matrix| {
         for (q, row) in (start..).zip(matrix.chunks_exact(references)) {
             for (r, value) in row.iter().enumerate() {
-                let (sum, count) = match relation.judge(q, r) {
-                    Verdict::Positive(_) => &mut positive,
-                    Verdict::Negative(_) => &mut negative,
-                    Verdict::Ignored => continue,
+                let (sum, count) = match relation.pair_kind(q, r) {
+                    PairKind::Positive(_) => &mut positive,
+                    PairKind::Negative(_) => &mut negative,
+                    PairKind::Ignored => continue,
                 };
                 *sum += value;
                 *count += 1;

@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 use dml_core::fused::with_slice;
 use dml_core::kernels::nearest::squared_distance;
-use dml_core::{Batch, Error, Result, Verdict, check};
+use dml_core::{Batch, Error, PairKind, Result, check};
 use rayon::prelude::*;
 
 use crate::rows::{check_finite, checked_rows, doubles_on_cpu, unit_rows};
@@ -40,7 +40,7 @@ pub fn alignment(batch: &Batch, alpha: f64) -> Result<f64> {
             let row = |(q, row): (usize, &[f64])| {
                 let (mut sum, mut count) = (0.0, 0);
                 for (r, other) in reference.chunks_exact(dim).enumerate() {
-                    if let Verdict::Positive(_) = relation.judge(q, r) {
+                    if let PairKind::Positive(_) = relation.pair_kind(q, r) {
                         sum += squared_distance(row, other).powf(alpha / 2.0);
                         count += 1;
                     }

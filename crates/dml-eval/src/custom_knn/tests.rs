@@ -50,7 +50,7 @@ fn no_row_finds_itself_in_any_block() -> Result<()> {
         let mut index = index(Order::SmallerIsCloser, batch_size);
         index.add(&rows)?;
         assert_eq!(
-            index.search_others(&rows, 1, OwnRow::Same)?.indices,
+            index.search_others(&rows, 1, SelfMatch::Same)?.indices,
             [1, 0, 1]
         );
     }
@@ -113,15 +113,16 @@ fn within_a_threshold_and_removed() -> Result<()> {
         Ok(index)
     };
     let mut smaller = filled(Order::SmallerIsCloser)?;
-    let found = smaller.search_within(&line(&[0.0, 0.3])?, 0.1, OwnRow::None)?;
+    let found = smaller.search_within(&line(&[0.0, 0.3])?, 0.1, SelfMatch::None)?;
     // 0.1 in single precision is within 0.1.
     assert_eq!(
         (&found.indices[..], &found.offsets[..]),
         (&[0, 1, 2][..], &[0, 2, 3][..])
     );
-    let found = smaller.search_within(&line(&[0.0])?, 0.1, OwnRow::Same)?;
+    let found = smaller.search_within(&line(&[0.0])?, 0.1, SelfMatch::Same)?;
     assert_eq!(found.indices, [1]);
-    let found = filled(Order::LargerIsCloser)?.search_within(&line(&[0.0])?, -0.1, OwnRow::None)?;
+    let found =
+        filled(Order::LargerIsCloser)?.search_within(&line(&[0.0])?, -0.1, SelfMatch::None)?;
     assert_eq!(found.indices, [0, 1]);
     assert!((found.distances[1] + 0.1).abs() < 1e-7);
     assert_eq!(smaller.remove(&[3, 0])?, 2);
@@ -131,7 +132,7 @@ fn within_a_threshold_and_removed() -> Result<()> {
     assert!(smaller.is_empty());
     assert!(
         smaller
-            .search_within(&line(&[0.0])?, 1.0, OwnRow::None)?
+            .search_within(&line(&[0.0])?, 1.0, SelfMatch::None)?
             .indices
             .is_empty()
     );
@@ -181,10 +182,10 @@ fn a_distance_that_is_no_number_is_an_error() -> Result<()> {
     };
     assert!(odd(index.search(&queries(3.)?, 1).err()));
     assert!(odd(index
-        .search_within(&queries(3.)?, 1.0, OwnRow::None)
+        .search_within(&queries(3.)?, 1.0, SelfMatch::None)
         .err()));
     // The row that a query is itself plays no part.
-    let own = OwnRow::Rows(&[None, Some(1)]);
+    let own = SelfMatch::Rows(&[None, Some(1)]);
     assert_eq!(index.search_others(&queries(3.)?, 1, own)?.indices, [1, 2]);
     assert!(index.search_within(&queries(3.)?, 1.0, own).is_ok());
     Ok(())

@@ -8,7 +8,7 @@ use dml_core::Result;
 use dml_core::kernels::nearest::Within;
 
 use super::FlatIndex;
-use crate::{KnnIndex, Neighbors, OwnRow};
+use crate::{KnnIndex, Neighbors, SelfMatch};
 
 /// Where the ties of a ranking at either end begin and end: `..head` are 1, `tail..` are −1.
 fn ends(products: &[f64]) -> (usize, usize) {
@@ -34,7 +34,7 @@ impl FlatIndex {
         given: &Tensor,
         queries: &Tensor,
         k: usize,
-        own: OwnRow<'_>,
+        own: SelfMatch<'_>,
     ) -> Result<Neighbors> {
         let count = queries.dims()[0];
         let excluded = usize::from((0..count).any(|q| own.of(q).is_some()));

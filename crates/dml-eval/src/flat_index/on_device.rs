@@ -14,7 +14,7 @@ use dml_core::kernels::cuda::top_k;
 use dml_core::kernels::nearest::{Affinity, Candidates, Nearest, References};
 
 use super::{FlatIndex, Rows};
-use crate::{Neighbors, OwnRow};
+use crate::{Neighbors, SelfMatch};
 
 /// Queries of a tile.
 const QUERIES: usize = 4096;
@@ -85,7 +85,7 @@ impl FlatIndex {
         given: &Tensor,
         queries: &Tensor,
         k: usize,
-        own: OwnRow<'_>,
+        own: SelfMatch<'_>,
     ) -> Result<Option<Neighbors>> {
         let on_device = queries.to_device(given.device())?;
         if k > top_k::LIMIT || !has_kernel(&on_device) {
@@ -109,7 +109,7 @@ impl FlatIndex {
         queries: &Tensor,
         on_device: &Tensor,
         k: usize,
-        own: OwnRow<'_>,
+        own: SelfMatch<'_>,
     ) -> Result<Nearest> {
         let affinity = self.affinity();
         let copy = self
@@ -148,7 +148,7 @@ fn candidates(
     copy: &Copy,
     affinity: Affinity,
     width: usize,
-    own: OwnRow<'_>,
+    own: SelfMatch<'_>,
 ) -> Result<(Vec<i64>, Vec<f64>)> {
     let (count, references) = (queries.dims()[0], copy.rows.dims()[0]);
     let scale = match affinity {

@@ -43,8 +43,8 @@ fn adding_in_pieces_is_adding_at_once() -> Result<()> {
     whole.add(&rows)?;
     assert_eq!(pieces.len(), 4);
     assert_eq!(
-        pieces.search_others(&rows, 2, OwnRow::Same)?,
-        whole.search_others(&rows, 2, OwnRow::Same)?
+        pieces.search_others(&rows, 2, SelfMatch::Same)?,
+        whole.search_others(&rows, 2, SelfMatch::Same)?
     );
     assert!(whole.to_empty().is_empty());
     Ok(())
@@ -55,9 +55,9 @@ fn no_row_finds_itself() -> Result<()> {
     let rows = tensor(&[[0., 0.], [0., 0.], [5., 0.]]);
     let mut index = FlatIndex::default();
     index.add(&rows)?;
-    let found = index.search_others(&rows, 2, OwnRow::Same)?;
+    let found = index.search_others(&rows, 2, SelfMatch::Same)?;
     assert_eq!(found.indices, [1, 2, 0, 2, 0, 1]);
-    let found = index.search_others(&rows, 1, OwnRow::Rows(&[Some(1), None, Some(2)]))?;
+    let found = index.search_others(&rows, 1, SelfMatch::Rows(&[Some(1), None, Some(2)]))?;
     assert_eq!(found.indices, [0, 0, 0]);
     Ok(())
 }
@@ -79,7 +79,11 @@ fn bad_input_is_refused_by_name() -> Result<()> {
         Err(Error::InvalidParameter { name: "k", .. })
     ));
     index.add(&rows)?;
-    for (k, own) in [(0, OwnRow::None), (3, OwnRow::None), (2, OwnRow::Same)] {
+    for (k, own) in [
+        (0, SelfMatch::None),
+        (3, SelfMatch::None),
+        (2, SelfMatch::Same),
+    ] {
         assert!(matches!(
             index.search_others(&rows, k, own),
             Err(Error::InvalidParameter { name: "k", .. })
@@ -135,20 +139,20 @@ fn all_within_a_threshold_by_hand() -> Result<()> {
         (FlatMetric::Cosine, 0.99, vec![0, 1], [0, 1, 2]),
     ] {
         let mut index = FlatIndex::new(metric);
-        let found = index.search_within(&query, threshold, OwnRow::None)?;
+        let found = index.search_within(&query, threshold, SelfMatch::None)?;
         assert_eq!((found.offsets, found.indices.len()), (vec![0, 0, 0], 0));
         index.add(&references)?;
-        let found = index.search_within(&query, threshold, OwnRow::None)?;
+        let found = index.search_within(&query, threshold, SelfMatch::None)?;
         assert_eq!(
             (&found.indices, &found.offsets[..]),
             (&indices, &offsets[..]),
             "{metric:?}"
         );
-        let own = OwnRow::Rows(&[Some(0), None]);
+        let own = SelfMatch::Rows(&[Some(0), None]);
         let others = index.search_within(&query, threshold, own)?;
         assert_eq!(others.indices, indices[1..]);
         assert!(matches!(
-            index.search_within(&query, f64::NAN, OwnRow::None),
+            index.search_within(&query, f64::NAN, SelfMatch::None),
             Err(Error::InvalidParameter {
                 name: "threshold",
                 ..
@@ -156,7 +160,7 @@ fn all_within_a_threshold_by_hand() -> Result<()> {
         ));
         assert!(
             index
-                .search_within(&query, 1.0, OwnRow::Rows(&[None]))
+                .search_within(&query, 1.0, SelfMatch::Rows(&[None]))
                 .is_err()
         );
     }
@@ -207,12 +211,12 @@ fn half_precision_is_exact_for_the_rounded_rows() -> Result<()> {
     half.add(&rows)?;
     whole.add(&rounded)?;
     assert_eq!(
-        half.search_others(&rows, 9, OwnRow::Same)?,
-        whole.search_others(&rows, 9, OwnRow::Same)?
+        half.search_others(&rows, 9, SelfMatch::Same)?,
+        whole.search_others(&rows, 9, SelfMatch::Same)?
     );
     assert_eq!(
-        half.search_within(&rows, 1.0, OwnRow::Same)?,
-        whole.search_within(&rows, 1.0, OwnRow::Same)?
+        half.search_within(&rows, 1.0, SelfMatch::Same)?,
+        whole.search_within(&rows, 1.0, SelfMatch::Same)?
     );
     assert!(matches!(
         half.add(&rows.to_dtype(DType::F64)?),

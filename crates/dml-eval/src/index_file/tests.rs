@@ -207,7 +207,7 @@ fn exercise(mut index: Box<dyn KnnIndex>) {
         let some = index.len().clamp(1, 3);
         let _ = index.search(&rows, some);
         let _ = index.search(&rows.narrow(0, 0, 1).unwrap(), index.len().max(1));
-        let _ = index.search_within(&rows, 1.0, crate::OwnRow::None);
+        let _ = index.search_within(&rows, 1.0, crate::SelfMatch::None);
         let _ = index.add(&rows);
         let _ = index.search(&rows, some);
     }

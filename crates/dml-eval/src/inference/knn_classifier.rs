@@ -27,7 +27,7 @@ pub enum Vote {
     InverseRank,
 }
 
-/// Knobs of [`KnnClassifier`].
+/// Configuration of [`KnnClassifier`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(
     feature = "serde",

@@ -17,7 +17,7 @@ use crate::rows::{check_finite, checked_rows};
 /// Entries of the distance matrix that are in memory at a time.
 const ENTRIES: usize = 1 << 22;
 
-/// Knobs of [`MatchFinder`].
+/// Configuration of [`MatchFinder`].
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(
     feature = "serde",

@@ -13,7 +13,7 @@ use crate::{IndexFileError, Inputs, KnnIndex, Neighbors};
 /// A network that can be shared among threads.
 type Network = dyn ModuleT + Send + Sync;
 
-/// Knobs of [`InferenceModel`].
+/// Configuration of [`InferenceModel`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(
     feature = "serde",

@@ -54,8 +54,8 @@ fn with_all_rows_as_candidates_it_is_the_exact_search() -> Result<()> {
             );
             let first = references.narrow(0, 0, 30)?;
             assert_eq!(
-                quantized.search_others(&first, k, OwnRow::Same)?,
-                flat.search_others(&first, k, OwnRow::Same)?
+                quantized.search_others(&first, k, SelfMatch::Same)?,
+                flat.search_others(&first, k, SelfMatch::Same)?
             );
         }
         let threshold = if config.metric == FlatMetric::SquaredEuclidean {
@@ -64,8 +64,8 @@ fn with_all_rows_as_candidates_it_is_the_exact_search() -> Result<()> {
             0.8
         };
         assert_eq!(
-            quantized.search_within(&queries, threshold, OwnRow::None)?,
-            flat.search_within(&queries, threshold, OwnRow::None)?
+            quantized.search_within(&queries, threshold, SelfMatch::None)?,
+            flat.search_within(&queries, threshold, SelfMatch::None)?
         );
     }
     Ok(())
@@ -184,7 +184,7 @@ fn bad_rows_and_numbers_are_refused() -> Result<()> {
     assert!(
         index.is_empty()
             && index
-                .search_within(&queries, 1.0, OwnRow::None)?
+                .search_within(&queries, 1.0, SelfMatch::None)?
                 .indices
                 .is_empty()
     );

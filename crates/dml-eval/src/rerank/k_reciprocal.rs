@@ -23,9 +23,9 @@ use rayon::prelude::*;
 
 use super::sparse::{Columns, SparseRow, mean};
 use crate::rows::checked_rows;
-use crate::{FlatIndex, KnnIndex, Neighbors, OwnRow};
+use crate::{FlatIndex, KnnIndex, Neighbors, SelfMatch};
 
-/// Knobs of [`KReciprocal`], by the paper's names.
+/// Configuration of [`KReciprocal`], by the paper's names.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -72,7 +72,7 @@ pub struct KReciprocal {
 
 impl KReciprocal {
     /// # Errors
-    /// [`Error::InvalidParameter`] if a knob is outside of its range.
+    /// [`Error::InvalidParameter`] if an argument is outside of its range.
     pub fn new(config: KReciprocalConfig) -> Result<Self> {
         check::at_least_one("k1", config.k1)?;
         check::at_least_one("k2", config.k2)?;
@@ -104,7 +104,7 @@ impl KReciprocal {
             });
         }
         // As many distances as one search gives at most.
-        OwnRow::None.check(q, g, g)?;
+        SelfMatch::None.check(q, g, g)?;
         let rows = Tensor::cat(&[queries, gallery], 0)?.to_device(&Device::Cpu)?;
         let neighbors = self.neighborhoods(&rows)?;
         let rows = rows.to_dtype(DType::F64)?;
@@ -120,7 +120,7 @@ impl KReciprocal {
     pub fn search(&self, queries: &Tensor, gallery: &Tensor, k: usize) -> Result<Neighbors> {
         let distances = self.distances(queries, gallery)?;
         let (q, g) = distances.dims2()?;
-        OwnRow::None.check(q, g, k)?;
+        SelfMatch::None.check(q, g, k)?;
         let nearest = with_slice::<f32, _>(&distances, |distances| {
             closest_of_rows(distances, g, k, false, |_| None)
         })?;
@@ -137,7 +137,7 @@ impl KReciprocal {
         let mut index = FlatIndex::default();
         index.add(rows)?;
         let wanted = self.config.k1.max(self.config.k2 - 1).min(count - 1);
-        let found = index.search_others(rows, wanted, OwnRow::Same)?;
+        let found = index.search_others(rows, wanted, SelfMatch::Same)?;
         let with_itself = |(row, (others, _)): (u32, (&[u32], &[f64]))| {
             std::iter::once(row).chain(others.iter().copied()).collect()
         };

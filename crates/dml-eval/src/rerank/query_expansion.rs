@@ -12,9 +12,9 @@ use dml_core::fused::with_slice;
 use dml_core::{Result, check};
 
 use crate::rows::{doubles_on_cpu, unit_rows};
-use crate::{FlatIndex, FlatMetric, KnnIndex, OwnRow};
+use crate::{FlatIndex, FlatMetric, KnnIndex, SelfMatch};
 
-/// Knobs of [`QueryExpansion`].
+/// Configuration of [`QueryExpansion`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -58,7 +58,7 @@ pub struct QueryExpansion {
 
 impl QueryExpansion {
     /// # Errors
-    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if a knob is outside of its range.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if an argument is outside of its range.
     pub fn new(config: QueryExpansionConfig) -> Result<Self> {
         check::at_least_one("neighbors", config.neighbors)?;
         check::non_negative("alpha", config.alpha)?;
@@ -74,7 +74,7 @@ impl QueryExpansion {
         let mut index = FlatIndex::new(FlatMetric::Cosine);
         index.add(gallery)?;
         let k = self.config.neighbors.min(index.len());
-        let found = index.search_others(queries, k, OwnRow::None)?;
+        let found = index.search_others(queries, k, SelfMatch::None)?;
         let unit = |rows: &Tensor| unit_rows(&doubles_on_cpu(rows)?);
         let (count, dim) = queries.dims2()?;
         let mut moved: Vec<f64> = with_slice::<f64, _>(&unit(queries)?, <[f64]>::to_vec)?;

@@ -39,7 +39,7 @@ pub struct GlobalEmbeddingSpaceTester(Tester);
 
 impl GlobalEmbeddingSpaceTester {
     /// # Errors
-    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if a knob is outside of its range.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if an argument is outside of its range.
     pub fn new(config: TesterConfig, calculator: AccuracyCalculator) -> Result<Self> {
         Ok(Self(Tester::new(config, calculator)?))
     }

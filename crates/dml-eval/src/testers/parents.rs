@@ -19,7 +19,7 @@ pub struct WithSameParentLabelTester(Tester);
 
 impl WithSameParentLabelTester {
     /// # Errors
-    /// [`Error::InvalidParameter`] if a knob is outside of its range.
+    /// [`Error::InvalidParameter`] if an argument is outside of its range.
     pub fn new(config: TesterConfig, calculator: AccuracyCalculator) -> Result<Self> {
         Ok(Self(Tester::new(config, calculator)?))
     }

@@ -19,7 +19,7 @@ pub enum LabelLevels {
     All,
 }
 
-/// Knobs of the testers, by PML's names.
+/// Configuration of the testers, by PML's names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(
     feature = "serde",

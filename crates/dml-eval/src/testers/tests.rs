@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
-use dml_core::{Error, Labels, Relation, Result, Verdict};
+use dml_core::{Error, Labels, PairKind, Relation, Result};
 
 use super::*;
 use crate::{
@@ -281,9 +281,9 @@ impl LabelRelation for ByParent {
         let (queries, references) = (query.len(), reference.len());
         Ok(Relation::closure(queries, references, move |q, r| {
             if query.as_slice()[q] == reference.as_slice()[r] {
-                Verdict::POSITIVE
+                PairKind::POSITIVE
             } else {
-                Verdict::NEGATIVE
+                PairKind::NEGATIVE
             }
         }))
     }
@@ -355,7 +355,7 @@ fn classes_and_queries_are_kept_beside_the_values() -> Result<()> {
 }
 
 #[test]
-fn bad_knobs_splits_and_levels_are_refused() -> Result<()> {
+fn bad_arguments_splits_and_levels_are_refused() -> Result<()> {
     for config in [
         TesterConfig {
             batch_size: 0,

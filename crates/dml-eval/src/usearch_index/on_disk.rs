@@ -128,7 +128,7 @@ impl UsearchIndex {
         Ok(bytes)
     }
 
-    /// The index of a file, with the file's metric and links, and default knobs otherwise.
+    /// The index of a file, with the file's metric and links, and default arguments otherwise.
     pub(crate) fn from_file(
         path: &Path,
         header: &Header,

@@ -48,7 +48,7 @@ fn nearly_all_neighbours_are_found_with_exact_distances() -> Result<()> {
             found
         );
         let first = references.narrow(0, 0, 50)?;
-        let others = index.search_others(&first, 3, OwnRow::Same)?;
+        let others = index.search_others(&first, 3, SelfMatch::Same)?;
         assert!(
             others
                 .iter()
@@ -153,7 +153,7 @@ fn removed_rows_are_gone_and_files_give_the_same_graph() -> Result<()> {
 }
 
 #[test]
-fn bad_knobs_and_rows_are_refused() -> Result<()> {
+fn bad_arguments_and_rows_are_refused() -> Result<()> {
     let config = UsearchIndexConfig::default;
     for config in [
         UsearchIndexConfig {
@@ -196,7 +196,10 @@ fn bad_knobs_and_rows_are_refused() -> Result<()> {
         ));
     }
     // All of them, which a graph of three finds.
-    assert_eq!(index.search_others(&queries, 2, OwnRow::Same)?.queries(), 3);
+    assert_eq!(
+        index.search_others(&queries, 2, SelfMatch::Same)?.queries(),
+        3
+    );
     assert!(matches!(
         index.add(&queries.narrow(1, 0, 3)?),
         Err(Error::Shape { .. })

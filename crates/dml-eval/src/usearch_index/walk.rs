@@ -14,7 +14,7 @@ use dml_core::Result;
 use super::UsearchIndex;
 use super::graph::{Graph, Walk};
 use crate::scale::{Scale, length};
-use crate::{FlatMetric, KnnIndex, Neighbors, OwnRow};
+use crate::{FlatMetric, KnnIndex, Neighbors, SelfMatch};
 
 /// The powers of two of lengths with which the 1 that products are taken from is nothing.
 pub(super) const LONG: RangeInclusive<i32> = 20..=40;
@@ -131,7 +131,7 @@ impl UsearchIndex {
         queries: &Tensor,
         some: &[usize],
         k: usize,
-        own: OwnRow<'_>,
+        own: SelfMatch<'_>,
     ) -> Result<Neighbors> {
         if some.is_empty() {
             return Ok(Neighbors::default());
@@ -140,6 +140,6 @@ impl UsearchIndex {
         let some: Vec<u32> = some.iter().map(|q| *q as u32).collect();
         let some = Tensor::from_slice(&some, some.len(), &Device::Cpu)?;
         let queries = queries.index_select(&some, 0)?;
-        self.rows.search_others(&queries, k, OwnRow::Rows(&owns))
+        self.rows.search_others(&queries, k, SelfMatch::Rows(&owns))
     }
 }

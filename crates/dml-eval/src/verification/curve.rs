@@ -1,6 +1,6 @@
 //! Rates at every threshold.
 
-use dml_core::{Batch, Distance, Error, Order, Result, Verdict};
+use dml_core::{Batch, Distance, Error, Order, PairKind, Result};
 use rayon::prelude::*;
 
 use crate::distance_blocks::each_block;
@@ -151,10 +151,10 @@ impl Verification {
         let (mut closeness, mut same) = (Vec::new(), Vec::new());
         each_block(batch, distance, |start, matrix| {
             for (i, value) in matrix.iter().enumerate() {
-                match relation.judge(start + i / references, i % references) {
-                    Verdict::Positive(_) => same.push(true),
-                    Verdict::Negative(_) => same.push(false),
-                    Verdict::Ignored => continue,
+                match relation.pair_kind(start + i / references, i % references) {
+                    PairKind::Positive(_) => same.push(true),
+                    PairKind::Negative(_) => same.push(false),
+                    PairKind::Ignored => continue,
                 }
                 closeness.push(*value);
             }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use dml_core::{Batch, Distance, Error, Order, Relation, Result, Verdict};
+use dml_core::{Batch, Distance, Error, Order, PairKind, Relation, Result};
 use rayon::prelude::*;
 
 use super::curve::{Counts, Verification};
@@ -127,10 +127,10 @@ impl Histogram {
         let sign = order.sign();
         for (q, row) in (first..).zip(rows.chunks_exact(references)) {
             for (r, value) in row.iter().enumerate() {
-                let same = match relation.judge(q, r) {
-                    Verdict::Positive(_) => true,
-                    Verdict::Negative(_) => false,
-                    Verdict::Ignored => continue,
+                let same = match relation.pair_kind(q, r) {
+                    PairKind::Positive(_) => true,
+                    PairKind::Negative(_) => false,
+                    PairKind::Ignored => continue,
                 };
                 // Adding 0 turns −0 into 0: they are the same value.
                 let value = sign * value + 0.0;

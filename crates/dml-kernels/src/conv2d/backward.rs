@@ -14,7 +14,7 @@ use super::windows::{Grid, Phase, Windows, gradient_border};
 use super::{Block, Convolution, Filter, Operands};
 use crate::SimdReal;
 use crate::aligned::Aligned;
-use crate::here::Here;
+use crate::in_place::InPlace;
 use crate::lengths;
 use job::Job;
 
@@ -108,11 +108,11 @@ pub fn backward<T: SimdReal>(
             .input
             .par_chunks_mut(run * image_size)
             .enumerate()
-            .map_here(|(number, input)| job(number, input))
+            .map_in_place(|(number, input)| job(number, input))
     } else {
         (0..images.div_ceil(run))
             .into_par_iter()
-            .map_here(|number| job(number, &mut []))
+            .map_in_place(|number| job(number, &mut []))
     };
     pass.add_up(&sums, &mut gradients);
     gradients
@@ -321,7 +321,7 @@ fn total<'a, T: SimdReal>(parts: impl Iterator<Item = &'a [T]>) -> Vec<T> {
     total
         .par_chunks_mut(RUN)
         .enumerate()
-        .for_each_here(|(i, out)| {
+        .for_each_in_place(|(i, out)| {
             for part in &parts {
                 for (out, part) in out.iter_mut().zip(&part[i * RUN..]) {
                     *out += *part;

@@ -128,8 +128,8 @@ fn draw(closest: &[f64], sums: &[f64], uniform: f64) -> Option<usize> {
     for (chunk, (closest, sum)) in closest.chunks(ROWS).zip(sums).enumerate() {
         if *sum > 0.0 {
             // Where rounding leaves nothing, the last row that could be drawn is.
-            let last_here = closest.iter().rposition(|distance| *distance > 0.0);
-            last = last_here.map(|i| chunk * ROWS + i);
+            let last_in_place = closest.iter().rposition(|distance| *distance > 0.0);
+            last = last_in_place.map(|i| chunk * ROWS + i);
             if left < *sum {
                 for (i, distance) in closest.iter().enumerate() {
                     if *distance > 0.0 && left < *distance {

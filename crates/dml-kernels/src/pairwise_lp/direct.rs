@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::exponent::{Exponent, raise};
 use crate::euclidean::Form;
-use crate::here::Here;
+use crate::in_place::InPlace;
 use crate::normalize::norm;
 use crate::row_panels::RowPanels;
 use crate::symmetric_tiles::symmetric_tiles;
@@ -53,7 +53,7 @@ fn measure<T: Real>(x: &[T], r: &[T], dim: usize, measure: Measure) -> Vec<T> {
     let arch = Arch::new();
     out.par_chunks_mut(4 * QUERIES * references)
         .zip(x.par_chunks(4 * QUERIES * dim))
-        .for_each_here(|(out, x)| {
+        .for_each_in_place(|(out, x)| {
             for panel in 0..panels.count() {
                 let columns = panels.rows(panel);
                 arch.dispatch(Tile {

@@ -29,7 +29,7 @@ use crate::classes::class_softmax::{ClassLogits, OwnMargin};
 use crate::classes::class_weights::{ClassWeights, Classes, Layout};
 use crate::machinery::demands;
 
-/// Knobs of [`ArcFaceLoss`].
+/// Configuration of [`ArcFaceLoss`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",

@@ -21,7 +21,7 @@ use crate::classes::class_softmax::{ClassLogits, Shifted};
 use crate::classes::class_weights::{ClassWeights, Classes, Layout};
 use crate::machinery::demands;
 
-/// Knobs of [`CosFaceLoss`].
+/// Configuration of [`CosFaceLoss`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",

@@ -21,7 +21,7 @@ use dml_core::{
 use crate::machinery::demands;
 use crate::machinery::row_terms::term_over_rows;
 
-/// Knobs of [`InstanceLoss`].
+/// Configuration of [`InstanceLoss`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",

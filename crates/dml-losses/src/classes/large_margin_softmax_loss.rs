@@ -24,7 +24,7 @@ use crate::classes::class_weights::{ClassWeights, Classes, Layout};
 use crate::classes::multiple_angle::MultipleAngle;
 use crate::machinery::demands;
 
-/// Knobs of [`LargeMarginSoftmaxLoss`].
+/// Configuration of [`LargeMarginSoftmaxLoss`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",

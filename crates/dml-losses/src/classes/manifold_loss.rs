@@ -30,7 +30,7 @@ use rand::seq::SliceRandom;
 use crate::WeightInit;
 use crate::machinery::demands;
 
-/// Knobs of [`ManifoldLoss`].
+/// Configuration of [`ManifoldLoss`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -113,7 +113,7 @@ impl ManifoldLoss {
     /// standard normal distribution.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] if a knob is outside of its range, [`Error::Tensor`] if `vars` has `proxies` of
+    /// [`Error::InvalidParameter`] if an argument is outside of its range, [`Error::Tensor`] if `vars` has `proxies` of
     /// another shape.
     pub fn new(
         config: ManifoldLossConfig,

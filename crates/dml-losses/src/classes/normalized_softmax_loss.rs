@@ -20,7 +20,7 @@ use crate::classes::class_softmax::{ClassLogits, Shifted};
 use crate::classes::class_weights::{ClassWeights, Classes, Layout};
 use crate::machinery::unit_rows::divided_by_norms;
 
-/// Knobs of [`NormalizedSoftmaxLoss`].
+/// Configuration of [`NormalizedSoftmaxLoss`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",

@@ -22,7 +22,7 @@ use dml_core::{
 use crate::WeightInit;
 use crate::classes::class_weights::{ClassWeights, Classes, Layout};
 
-/// Knobs of [`P2SGradLoss`].
+/// Configuration of [`P2SGradLoss`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(
     feature = "serde",

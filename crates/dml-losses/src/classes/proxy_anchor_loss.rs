@@ -28,7 +28,7 @@ use crate::WeightInit;
 use crate::classes::class_weights::{ClassWeights, Classes, Layout};
 use crate::weight_init::{Fan, Nonlinearity};
 
-/// Knobs of [`ProxyAnchorLoss`].
+/// Configuration of [`ProxyAnchorLoss`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",

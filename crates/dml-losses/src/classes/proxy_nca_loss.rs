@@ -23,7 +23,7 @@ use crate::WeightInit;
 use crate::classes::class_softmax::{ClassLogits, Shifted};
 use crate::classes::class_weights::{ClassWeights, Classes, Layout};
 
-/// Knobs of [`ProxyNCALoss`].
+/// Configuration of [`ProxyNCALoss`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",

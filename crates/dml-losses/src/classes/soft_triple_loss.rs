@@ -23,7 +23,7 @@ use crate::classes::class_weights::{ClassWeights, Classes, Layout};
 use crate::machinery::softmax_mean_of_groups::softmax_mean_of_groups;
 use crate::weight_init::{Fan, Nonlinearity};
 
-/// Knobs of [`SoftTripleLoss`].
+/// Configuration of [`SoftTripleLoss`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",

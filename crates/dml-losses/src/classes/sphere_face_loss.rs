@@ -23,7 +23,7 @@ use crate::classes::class_weights::{ClassWeights, Classes, Layout};
 use crate::classes::multiple_angle::MultipleAngle;
 use crate::machinery::demands;
 
-/// Knobs of [`SphereFaceLoss`].
+/// Configuration of [`SphereFaceLoss`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",

@@ -23,7 +23,7 @@ use crate::classes::class_weights::{ClassWeights, Classes, Layout};
 use crate::machinery::demands;
 use crate::machinery::largest_of_groups::largest_of_groups;
 
-/// Knobs of [`SubCenterArcFaceLoss`].
+/// Configuration of [`SubCenterArcFaceLoss`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use dml_core::kernels::triplet_ranges::TripletRanges;
 use dml_core::kernels::{PairMask, Real, TripletSet};
-use dml_core::{Batch, ClassOrder, Relation, Result, TupleCount, Tuples, Verdict, check};
+use dml_core::{Batch, ClassOrder, PairKind, Relation, Result, TupleCount, Tuples, check};
 
 pub(crate) use tensors::Counted;
 
@@ -264,13 +264,13 @@ impl AnchorPairs {
         }
         if let Some(relation) = &self.weights {
             // A pair that was given against the relation weighs 1.
-            let near = |row: &u32| match relation.judge_apart(q, *row as usize) {
-                Verdict::Positive(weight) => T::from_f64(weight.into()),
-                Verdict::Negative(_) | Verdict::Ignored => T::ONE,
+            let near = |row: &u32| match relation.pair_kind_as_distinct(q, *row as usize) {
+                PairKind::Positive(weight) => T::from_f64(weight.into()),
+                PairKind::Negative(_) | PairKind::Ignored => T::ONE,
             };
-            let far = |row: &u32| match relation.judge_apart(q, *row as usize) {
-                Verdict::Negative(weight) => T::from_f64(weight.into()),
-                Verdict::Positive(_) | Verdict::Ignored => T::ONE,
+            let far = |row: &u32| match relation.pair_kind_as_distinct(q, *row as usize) {
+                PairKind::Negative(weight) => T::from_f64(weight.into()),
+                PairKind::Positive(_) | PairKind::Ignored => T::ONE,
             };
             positives.weights.extend(positives.rows.iter().map(near));
             negatives.weights.extend(negatives.rows.iter().map(far));

@@ -24,7 +24,7 @@ use crate::machinery::anchor_values::{AnchorFormula, term_of_anchors};
 use crate::machinery::demands;
 use crate::machinery::softplus::softplus;
 
-/// Knobs of [`CircleLoss`].
+/// Configuration of [`CircleLoss`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",

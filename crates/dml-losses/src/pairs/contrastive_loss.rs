@@ -22,7 +22,7 @@ use dml_core::{
 use crate::machinery::anchor_pairs::AnchorPairs;
 use crate::machinery::pair_values::{EntryFormula, PairFormula, PairSet, PairValue, Within};
 
-/// Knobs of [`ContrastiveLoss`].
+/// Configuration of [`ContrastiveLoss`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",

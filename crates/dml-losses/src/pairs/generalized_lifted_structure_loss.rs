@@ -22,7 +22,7 @@ use dml_core::{Batch, Distance, Loss, Result, TensorExt, Terms, Tuples, check};
 use crate::machinery::anchor_pairs::{AnchorPairs, Counted, Side};
 use crate::machinery::anchor_values::{AnchorFormula, term_of_anchors};
 
-/// Knobs of [`GeneralizedLiftedStructureLoss`].
+/// Configuration of [`GeneralizedLiftedStructureLoss`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",

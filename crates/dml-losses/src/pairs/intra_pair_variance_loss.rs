@@ -21,7 +21,7 @@ use crate::machinery::anchor_pairs::AnchorPairs;
 use crate::machinery::pair_values::PairSet;
 use deviation::Deviation;
 
-/// Knobs of [`IntraPairVarianceLoss`].
+/// Configuration of [`IntraPairVarianceLoss`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",

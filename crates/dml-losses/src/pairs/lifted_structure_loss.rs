@@ -23,7 +23,7 @@ use crate::machinery::anchor_pairs::AnchorPairs;
 use crate::machinery::pair_values::PairSet;
 use lifting::Lifting;
 
-/// Knobs of [`LiftedStructureLoss`].
+/// Configuration of [`LiftedStructureLoss`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",

@@ -22,7 +22,7 @@ use dml_core::{Batch, Distance, Loss, Result, Terms, Tuples, check};
 use crate::machinery::anchor_pairs::{AnchorPairs, Counted, Side};
 use crate::machinery::anchor_values::{AnchorFormula, term_of_anchors};
 
-/// Knobs of [`MultiSimilarityLoss`].
+/// Configuration of [`MultiSimilarityLoss`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn knobs_are_checked() {
+    fn arguments_are_checked() {
         assert!(matches!(
             loss(0.0, 1.0, 0.0),
             Err(Error::InvalidParameter { name: "alpha", .. })

@@ -24,7 +24,7 @@ use crate::machinery::anchor_values::anchor_values;
 use crate::machinery::row_terms::term_over_rows;
 use crate::machinery::softplus::softplus;
 
-/// Knobs of [`NCALoss`].
+/// Configuration of [`NCALoss`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",

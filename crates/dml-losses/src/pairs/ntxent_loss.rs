@@ -23,7 +23,7 @@ use crate::machinery::anchor_pairs::AnchorPairs;
 use crate::machinery::negatives_over_positive::{NegativesOverPositive, PositiveCurve};
 use crate::machinery::pair_values::PairSet;
 
-/// Knobs of [`NTXentLoss`].
+/// Configuration of [`NTXentLoss`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",

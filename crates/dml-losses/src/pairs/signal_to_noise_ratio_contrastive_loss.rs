@@ -15,7 +15,7 @@ use dml_core::{Batch, Distance, DistanceKind, Error, Loss, Result, Terms, Tuples
 
 use crate::{ContrastiveLoss, ContrastiveLossConfig};
 
-/// Knobs of [`SignalToNoiseRatioContrastiveLoss`].
+/// Configuration of [`SignalToNoiseRatioContrastiveLoss`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",

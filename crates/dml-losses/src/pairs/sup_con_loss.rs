@@ -23,7 +23,7 @@ use dml_core::{Batch, Distance, Loss, Result, TensorExt, Term, Terms, Tuples, ch
 use crate::machinery::anchor_pairs::{AnchorPairs, Counted, Side};
 use crate::machinery::anchor_values::{AnchorFormula, term_of_anchors};
 
-/// Knobs of [`SupConLoss`].
+/// Configuration of [`SupConLoss`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",

@@ -27,7 +27,7 @@ use crate::machinery::anchor_pairs::AnchorPairs;
 use crate::machinery::demands;
 use crate::machinery::pair_values::{Kept, PairSet};
 
-/// Knobs of [`ThresholdConsistentMarginLoss`].
+/// Configuration of [`ThresholdConsistentMarginLoss`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",

@@ -24,7 +24,7 @@ use crate::machinery::demands;
 use crate::machinery::negatives_over_positive::{NegativesOverPositive, PositiveCurve};
 use crate::machinery::pair_values::PairSet;
 
-/// Knobs of [`TupletMarginLoss`].
+/// Configuration of [`TupletMarginLoss`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",

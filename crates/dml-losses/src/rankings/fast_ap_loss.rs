@@ -27,7 +27,7 @@ use crate::machinery::anchor_values::anchor_values;
 use crate::machinery::demands;
 use crate::machinery::row_terms::term_over_rows;
 
-/// Knobs of [`FastAPLoss`].
+/// Configuration of [`FastAPLoss`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(
     feature = "serde",

@@ -23,7 +23,7 @@ use dml_core::{
 
 use crate::machinery::demands;
 
-/// Knobs of [`HistogramLoss`].
+/// Configuration of [`HistogramLoss`].
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -48,7 +48,7 @@ impl HistogramLoss {
     /// A loss over `distance`.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] if there are no bins, or if the knobs contradict each other;
+    /// [`Error::InvalidParameter`] if there are no bins, or if the arguments contradict each other;
     /// [`Error::Unsupported`] unless the distance is a similarity.
     pub fn new(config: HistogramLossConfig, distance: Arc<dyn Distance>) -> Result<Self> {
         let expected = "a number in [2 / 65536, 2]; 2 / n_bins if both are given";

@@ -43,7 +43,7 @@ pub enum PNPVariant {
     O,
 }
 
-/// Knobs of [`PNPLoss`].
+/// Configuration of [`PNPLoss`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -84,7 +84,7 @@ impl PNPLoss {
     /// A loss over `distance`.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if a knob is outside of its range,
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if an argument is outside of its range,
     /// [`Error::Unsupported`](dml_core::Error::Unsupported) unless the distance is the cosine similarity.
     pub fn new(config: PNPLossConfig, distance: Arc<dyn Distance>) -> Result<Self> {
         demands::cosine("PNPLoss", &distance, demands::DEFINED_FOR_COSINE)?;

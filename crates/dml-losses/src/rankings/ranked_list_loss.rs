@@ -33,7 +33,7 @@ use crate::machinery::row_terms::term_over_rows;
 /// ε: what each column adds to the sum of the weights.
 const FLOOR: f64 = 1e-5;
 
-/// Knobs of [`RankedListLoss`].
+/// Configuration of [`RankedListLoss`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -63,7 +63,7 @@ fn half() -> f64 {
 }
 
 impl RankedListLossConfig {
-    /// The knobs that have no default, and PML's defaults for the others.
+    /// The arguments that have no default, and PML's defaults for the others.
     #[must_use]
     pub fn new(margin: f64, negative_temperature: f64) -> Self {
         Self {
@@ -92,7 +92,7 @@ impl RankedListLoss {
     /// A loss over `distance`.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] if a knob is not finite, or `imbalance` is outside of 0 to 1;
+    /// [`Error::InvalidParameter`] if an argument is not finite, or `imbalance` is outside of 0 to 1;
     /// [`Error::Unsupported`] for a similarity.
     pub fn new(config: RankedListLossConfig, distance: Arc<dyn Distance>) -> Result<Self> {
         if distance.order() == Order::LargerIsCloser {

@@ -30,7 +30,7 @@ use crate::machinery::demands;
 use crate::machinery::row_terms::term_over_rows;
 use crate::machinery::soft_rank::{Groups, kept_sum, shares};
 
-/// Knobs of [`SmoothAPLoss`].
+/// Configuration of [`SmoothAPLoss`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",

@@ -18,7 +18,7 @@ use dml_core::{
     Batch, Error, Indices, Loss, Over, Result, TensorExt, Term, Terms, Tuples, check, for_element,
 };
 
-/// Knobs of [`VICRegLoss`].
+/// Configuration of [`VICRegLoss`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",

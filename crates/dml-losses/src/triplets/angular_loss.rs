@@ -22,7 +22,7 @@ use dml_core::{
 
 use sums_of_pairs::PositivePairs;
 
-/// Knobs of [`AngularLoss`].
+/// Configuration of [`AngularLoss`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",

@@ -26,7 +26,7 @@ use rand::Rng;
 
 use crate::TripletsPerAnchor;
 
-/// Knobs of [`CentroidTripletLoss`].
+/// Configuration of [`CentroidTripletLoss`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -245,7 +245,7 @@ impl Classes {
                 continue;
             };
             let itself = relation
-                .same_as(q)
+                .self_match(q)
                 .filter(|&r| of_reference.get(r) == Some(&class));
             if sizes[class as usize] > u32::from(itself.is_some()) {
                 anchors.push(Anchor {

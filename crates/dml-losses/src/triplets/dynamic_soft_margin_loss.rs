@@ -35,7 +35,7 @@ use dml_core::{
 use crate::machinery::demands;
 use crate::machinery::triplet_form::{TripletForm, on_host, scaled};
 
-/// Knobs of [`DynamicSoftMarginLoss`].
+/// Configuration of [`DynamicSoftMarginLoss`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -77,7 +77,7 @@ impl DynamicSoftMarginLoss {
     /// A loss over `distance`.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] if a knob is outside of its range, [`Error::Unsupported`] unless the distance is the
+    /// [`Error::InvalidParameter`] if an argument is outside of its range, [`Error::Unsupported`] unless the distance is the
     /// Euclidean one of normalised rows, to any power.
     pub fn new(config: DynamicSoftMarginLossConfig, distance: Arc<dyn Distance>) -> Result<Self> {
         demands::unit_euclidean_power("DynamicSoftMarginLoss", &distance)?;

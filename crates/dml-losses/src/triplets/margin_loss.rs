@@ -27,7 +27,7 @@ use crate::machinery::triplet_form::TripletForm;
 use boundary::{Boundary, PerTriplet};
 use margin_sum::MarginSum;
 
-/// Knobs of [`MarginLoss`].
+/// Configuration of [`MarginLoss`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -80,7 +80,7 @@ impl MarginLoss {
     /// A loss over `distance`. A learned β is the variable `beta` of `vars`, `[1]` or `[num_classes]`.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if a knob is not finite or 0 where it counts
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if an argument is not finite or 0 where it counts
     /// things, [`Error::Tensor`](dml_core::Error::Tensor) if `vars` has a `beta` of another shape.
     pub fn new(
         config: MarginLossConfig,

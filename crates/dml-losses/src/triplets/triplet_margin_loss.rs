@@ -28,7 +28,7 @@ use crate::machinery::triplet_form::TripletForm;
 use on_device::DeviceSet;
 use triplet_sum::TripletSum;
 
-/// Knobs of [`TripletMarginLoss`].
+/// Configuration of [`TripletMarginLoss`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",

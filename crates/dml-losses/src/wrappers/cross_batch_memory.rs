@@ -25,7 +25,7 @@ use dml_core::{
 
 use crate::wrappers::inner_names::{LOSS, prefixed, unprefixed};
 
-/// Knobs of [`CrossBatchMemory`].
+/// Configuration of [`CrossBatchMemory`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(
     feature = "serde",
@@ -320,7 +320,7 @@ impl Queue {
 /// The relation of the rows among themselves, where it says more than their labels.
 fn own_relation(batch: &Batch) -> Option<&Relation> {
     let says_more = |own: &&Relation| {
-        let is_its_own = |q| own.same_as(q).is_none_or(|row| row == q);
+        let is_its_own = |q| own.self_match(q).is_none_or(|row| row == q);
         let is_of_labels = own.query_labels().is_some()
             && own.query_labels() == batch.labels()
             && own.reference_labels() == batch.labels();
@@ -372,7 +372,8 @@ impl Loss for CrossBatchMemory {
             return Ok(Term::scalar("loss", batch.zero()?)?.into());
         }
         let copies: Vec<Option<u32>> = places.iter().copied().map(Some).collect();
-        let relation = Relation::cross_labels(labels, &reference_labels)?.with_identity(&copies)?;
+        let relation =
+            Relation::cross_labels(labels, &reference_labels)?.with_self_matches(&copies)?;
         let relation = match own_relation(batch) {
             Some(own) => relation.with_block(&places, own)?,
             None => relation,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use dml_core::candle_core::{Device, Tensor, Var};
 use dml_core::fused::without_kernels;
-use dml_core::{Batch, Distance, Loss, Pairs, Reducer, Relation, Result, Tuples, Verdict};
+use dml_core::{Batch, Distance, Loss, PairKind, Pairs, Reducer, Relation, Result, Tuples};
 use dml_distances::{CosineSimilarity, LpDistance};
 use dml_losses::{
     CircleLoss, CircleLossConfig, ContrastiveLoss, ContrastiveLossConfig,
@@ -21,13 +21,13 @@ use dml_reducers::{DivisorReducer, MeanReducer};
 /// Rows 0 and 1 belong together with weights 0.5 and 0.25, row 2 apart with weights 0.2, 0.8, 0.4 and 1.
 fn relation() -> Relation {
     Relation::closure(3, 3, |q, r| match (q, r) {
-        (0, 1) => Verdict::Positive(0.5),
-        (1, 0) => Verdict::Positive(0.25),
-        (0, 2) => Verdict::Negative(0.2),
-        (1, 2) => Verdict::Negative(0.8),
-        (2, 0) => Verdict::Negative(0.4),
-        (2, 1) => Verdict::NEGATIVE,
-        _ => Verdict::Ignored,
+        (0, 1) => PairKind::Positive(0.5),
+        (1, 0) => PairKind::Positive(0.25),
+        (0, 2) => PairKind::Negative(0.2),
+        (1, 2) => PairKind::Negative(0.8),
+        (2, 0) => PairKind::Negative(0.4),
+        (2, 1) => PairKind::NEGATIVE,
+        _ => PairKind::Ignored,
     })
 }
 

@@ -5,9 +5,9 @@ use super::*;
 /// One query of class 0. Corpus rows 0 and 4 are of its class, the rest are not; row 5 is unjudged.
 fn relation() -> Relation {
     Relation::closure(1, 7, |_, r| match r {
-        0 | 4 => Verdict::POSITIVE,
-        5 => Verdict::Ignored,
-        _ => Verdict::NEGATIVE,
+        0 | 4 => PairKind::POSITIVE,
+        5 => PairKind::Ignored,
+        _ => PairKind::NEGATIVE,
     })
 }
 

@@ -1,7 +1,7 @@
 //! The triplets of each type by hand.
 
 use candle_core::{Device, Tensor};
-use dml_core::{Relation, TupleCount, Verdict};
+use dml_core::{PairKind, Relation, TupleCount};
 
 use super::*;
 use crate::example_distance::{DotProduct, Euclidean};
@@ -99,9 +99,9 @@ fn references_and_ignored_pairs_are_respected() -> Result<()> {
         "row 0 lies on the anchor and is a positive of its own right, but too far from the negatives"
     );
     let relation = Relation::closure(1, 4, |_, r| match r {
-        1 => Verdict::POSITIVE,
-        3 => Verdict::NEGATIVE,
-        _ => Verdict::Ignored,
+        1 => PairKind::POSITIVE,
+        3 => PairKind::NEGATIVE,
+        _ => PairKind::Ignored,
     });
     let batch = batch.with_relation(relation)?;
     assert_eq!(mine(&batch, Arc::new(Euclidean), 5.0, "all")?, [[0, 1, 3]]);

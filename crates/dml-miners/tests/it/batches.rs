@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dml_core::candle_core::{Device, Tensor};
-use dml_core::{Batch, Distance, Order, Relation, Result, Tuples, Verdict};
+use dml_core::{Batch, Distance, Order, PairKind, Relation, Result, Tuples};
 use dml_distances::{
     DotProductSimilarity, DotProductSimilarityConfig, LpDistance, LpDistanceConfig,
 };
@@ -114,12 +114,12 @@ impl Recipe {
                 self.query.len(),
                 self.references(),
                 move |q, r| match verdicts[q][r] {
-                    1 => Verdict::POSITIVE,
-                    -1 => Verdict::NEGATIVE,
-                    _ => Verdict::Ignored,
+                    1 => PairKind::POSITIVE,
+                    -1 => PairKind::NEGATIVE,
+                    _ => PairKind::Ignored,
                 },
             );
-        batch.with_relation(relation.with_identity(&self.same)?)
+        batch.with_relation(relation.with_self_matches(&self.same)?)
     }
 
     /// The same batch with its rows in another order: row i of the new one is row `order[i]` of this one.
@@ -170,11 +170,17 @@ pub(crate) fn far(batch: &Batch, distance: &dyn Distance) -> Result<Vec<Vec<f32>
 }
 
 pub(crate) fn is_positive(batch: &Batch, q: usize, r: usize) -> bool {
-    matches!(batch.relation().unwrap().judge(q, r), Verdict::Positive(_))
+    matches!(
+        batch.relation().unwrap().pair_kind(q, r),
+        PairKind::Positive(_)
+    )
 }
 
 pub(crate) fn is_negative(batch: &Batch, q: usize, r: usize) -> bool {
-    matches!(batch.relation().unwrap().judge(q, r), Verdict::Negative(_))
+    matches!(
+        batch.relation().unwrap().pair_kind(q, r),
+        PairKind::Negative(_)
+    )
 }
 
 pub(crate) fn triplets(tuples: &Tuples, batch: &Batch) -> Result<Vec<[u32; 3]>> {

@@ -3,7 +3,7 @@
 use anyhow::Context;
 use dml::candle_core::Tensor;
 use dml::config::{InferenceConfig, KnnConfig, MatchConfig};
-use dml::eval::{InferenceModel, Matches, Neighbors, OwnRow};
+use dml::eval::{InferenceModel, Matches, Neighbors, SelfMatch};
 use serde_json::Value;
 
 use super::unsupported;
@@ -34,9 +34,9 @@ fn search(case: &Case, config: &KnnConfig, call: &Value) -> anyhow::Result<Answe
         }
     }
     let own = if call["ref_includes_query"] == true {
-        OwnRow::Same
+        SelfMatch::Same
     } else {
-        OwnRow::None
+        SelfMatch::None
     };
     let mut found = index.search_others(&queries, k, own)?;
     if case.op() == "train_search_twice" {

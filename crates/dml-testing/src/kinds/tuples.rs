@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use anyhow::{Context, ensure};
 use dml::candle_core::{DType, Device, Tensor};
 use dml::core::tuples::PerAnchor;
-use dml::{Batch, Relation, TensorExt, Triplets, Tuples, Verdict};
+use dml::{Batch, PairKind, Relation, TensorExt, Triplets, Tuples};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -89,16 +89,16 @@ fn without_self_comparisons(case: &Case) -> anyhow::Result<Vec<(&'static str, Ve
         .row_numbers("in.curr_batch_idx")?
         .context("no in.curr_batch_idx")?;
     let ignorant =
-        |queries, references| Relation::closure(queries, references, |_, _| Verdict::Ignored);
+        |queries, references| Relation::closure(queries, references, |_, _| PairKind::Ignored);
     let relation = if config["ref_is_subset"].as_bool() == Some(true) {
         let mut same = vec![None; memory];
         for (row, place) in places.iter().enumerate() {
             same[*place as usize] = Some(row as u32);
         }
-        ignorant(memory, places.len()).with_identity(&same)?
+        ignorant(memory, places.len()).with_self_matches(&same)?
     } else {
         let same: Vec<Option<u32>> = places.iter().copied().map(Some).collect();
-        ignorant(places.len(), memory).with_identity(&same)?
+        ignorant(places.len(), memory).with_self_matches(&same)?
     };
     Ok(match super::loss::tuples(case)? {
         Tuples::Triplets(triplets) => {

@@ -58,7 +58,7 @@ pub enum ThresholdMode {
     Absolute,
 }
 
-/// Knobs of [`Plateau`].
+/// Configuration of [`Plateau`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PlateauConfig {

@@ -438,10 +438,10 @@ fn patience_without_end_is_patience() -> Result<(), TrainError> {
             ..ValidationConfig::default()
         };
         let mut values = [0.7, 0.6, 0.5, 0.4, 0.3].into_iter();
-        let judge = move |_: &dyn Method| Ok(values.next().ok_or("no value")?);
+        let pair_kind = move |_: &dyn Method| Ok(values.next().ok_or("no value")?);
         let order = sampler(&Blobs::new(64, 1));
         let mut trainer = builder(Fuse::never(), Fuse::never(), order)
-            .with_validation(Validation::new(config, judge)?)
+            .with_validation(Validation::new(config, pair_kind)?)
             .build()?;
         assert_eq!(trainer.run(5)?, Ended::Finished);
     }

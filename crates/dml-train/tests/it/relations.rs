@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use dml_core::candle_core::{Device, Tensor};
-use dml_core::{Batch, Error, Examples, IntoLabels, Loss, Objective, Relation, Result, Verdict};
+use dml_core::{Batch, Error, Examples, IntoLabels, Loss, Objective, PairKind, Relation, Result};
 use dml_distances::LpDistance;
 use dml_losses::{
     ContrastiveLoss, ContrastiveLossConfig, CrossBatchMemory, CrossBatchMemoryConfig, VICRegLoss,
@@ -74,12 +74,12 @@ fn by_numbers(rows: &[usize]) -> Relation {
     let numbers: Vec<f64> = rows.iter().map(|row| *row as f64).collect();
     Relation::closure(rows.len(), rows.len(), move |q, r| {
         match (numbers[q] - numbers[r]).abs() {
-            0.0..=1.0 => Verdict::POSITIVE,
-            5.0.. => Verdict::NEGATIVE,
-            _ => Verdict::Ignored,
+            0.0..=1.0 => PairKind::POSITIVE,
+            5.0.. => PairKind::NEGATIVE,
+            _ => PairKind::Ignored,
         }
     })
-    .with_diagonal_identity()
+    .with_diagonal_self_matches()
     .unwrap()
 }
 

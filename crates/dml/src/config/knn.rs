@@ -159,13 +159,16 @@ mod tests {
     }
 
     #[test]
-    fn knobs_of_the_graph_are_read_in_every_build() {
+    fn arguments_of_the_graph_are_read_in_every_build() {
         let text = r#"{"name": "UsearchIndex", "metric": "Cosine", "expansion_search": 64}"#;
         let config = KnnConfig::from_json(text).unwrap();
-        let KnnConfig::UsearchIndex(knobs) = &config else {
+        let KnnConfig::UsearchIndex(arguments) = &config else {
             panic!("{} is another index", config.name());
         };
-        assert_eq!((knobs.connectivity, knobs.expansion_search), (16, 64));
+        assert_eq!(
+            (arguments.connectivity, arguments.expansion_search),
+            (16, 64)
+        );
         assert!(KnnConfig::from_json(r#"{"name": "UsearchIndex", "ef": 3}"#).is_err());
     }
 
@@ -186,7 +189,7 @@ mod tests {
 
     #[cfg(feature = "usearch")]
     #[test]
-    fn the_graph_finds_the_nearest_and_its_knobs_are_checked() {
+    fn the_graph_finds_the_nearest_and_its_arguments_are_checked() {
         let index = KnnConfig::from_json("UsearchIndex").unwrap().build();
         let mut index = index.unwrap().to_empty();
         let rows = Tensor::new(&[[0f32, 2.], [3., 4.], [1., 0.]], &Device::Cpu).unwrap();

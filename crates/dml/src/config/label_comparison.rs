@@ -1,6 +1,6 @@
 //! Comparisons of labels by name: which rows match, where it is not those of equal labels.
 
-use dml_core::{Error, Labels, Relation, Result, Verdict};
+use dml_core::{Error, Labels, PairKind, Relation, Result};
 use dml_eval::LabelRelation;
 use serde::{Deserialize, Serialize};
 
@@ -30,12 +30,12 @@ impl LabelComparison {
     /// with itself.
     ///
     /// ```
-    /// use dml::{Verdict, config::LabelComparison};
+    /// use dml::{PairKind, config::LabelComparison};
     ///
     /// // Item and camera of three pictures.
     /// let relation = LabelComparison::FirstEqualSecondDifferent.relation(&[7., 1., 7., 2., 7., 1.], None)?;
-    /// assert_eq!(relation.judge(0, 1), Verdict::POSITIVE);
-    /// assert_eq!(relation.judge(0, 2), Verdict::NEGATIVE);
+    /// assert_eq!(relation.pair_kind(0, 1), PairKind::POSITIVE);
+    /// assert_eq!(relation.pair_kind(0, 2), PairKind::NEGATIVE);
     /// # Ok::<(), dml::Error>(())
     /// ```
     ///
@@ -61,13 +61,13 @@ impl LabelComparison {
                 [labels[first], labels[first + width - 1]]
             };
             if self.matches(label(&query, q), label(&reference, r)) {
-                Verdict::POSITIVE
+                PairKind::POSITIVE
             } else {
-                Verdict::NEGATIVE
+                PairKind::NEGATIVE
             }
         });
         if among_themselves {
-            relation.with_diagonal_identity()
+            relation.with_diagonal_self_matches()
         } else {
             Ok(relation)
         }
@@ -110,9 +110,9 @@ impl LabelRelation for LabelComparison {
                 Self::CloserThanOne => a == c,
             };
             if matches {
-                Verdict::POSITIVE
+                PairKind::POSITIVE
             } else {
-                Verdict::NEGATIVE
+                PairKind::NEGATIVE
             }
         }))
     }
@@ -135,7 +135,7 @@ mod tests {
             let relation = LabelRelation::relation(&comparison, &query, &reference)?;
             let pairs = (0..9).map(|pair| (pair / 3, pair % 3));
             Ok(pairs
-                .filter(|(q, r)| relation.judge(*q, *r) == Verdict::POSITIVE)
+                .filter(|(q, r)| relation.pair_kind(*q, *r) == PairKind::POSITIVE)
                 .collect())
         };
         assert_eq!(matching(LabelComparison::BothEqual)?, [(0, 0), (2, 2)]);
@@ -158,17 +158,17 @@ mod tests {
     fn each_comparison_by_hand() -> Result<()> {
         let pairs = [1., 1., 1., 2., 2., 1., 1., 1.];
         let both = LabelComparison::BothEqual.relation(&pairs, None)?;
-        assert_eq!(both.judge(0, 3), Verdict::POSITIVE);
-        assert_eq!(both.judge(0, 1), Verdict::NEGATIVE);
-        assert_eq!(both.judge(0, 0), Verdict::Ignored);
+        assert_eq!(both.pair_kind(0, 3), PairKind::POSITIVE);
+        assert_eq!(both.pair_kind(0, 1), PairKind::NEGATIVE);
+        assert_eq!(both.pair_kind(0, 0), PairKind::Ignored);
         let other = LabelComparison::FirstEqualSecondDifferent.relation(&pairs, Some(&pairs))?;
-        assert_eq!(other.judge(0, 1), Verdict::POSITIVE);
-        assert_eq!(other.judge(0, 2), Verdict::NEGATIVE);
-        assert_eq!(other.judge(0, 0), Verdict::NEGATIVE);
+        assert_eq!(other.pair_kind(0, 1), PairKind::POSITIVE);
+        assert_eq!(other.pair_kind(0, 2), PairKind::NEGATIVE);
+        assert_eq!(other.pair_kind(0, 0), PairKind::NEGATIVE);
         let close = LabelComparison::CloserThanOne.relation(&[0.0], Some(&[0.9, 1.0, -0.5]))?;
-        assert_eq!(close.judge(0, 0), Verdict::POSITIVE);
-        assert_eq!(close.judge(0, 1), Verdict::NEGATIVE);
-        assert_eq!(close.judge(0, 2), Verdict::POSITIVE);
+        assert_eq!(close.pair_kind(0, 0), PairKind::POSITIVE);
+        assert_eq!(close.pair_kind(0, 1), PairKind::NEGATIVE);
+        assert_eq!(close.pair_kind(0, 2), PairKind::POSITIVE);
         Ok(())
     }
 

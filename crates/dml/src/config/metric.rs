@@ -346,7 +346,7 @@ mod tests {
         };
         let weights = [0., 0., 1., 0., 0., 0., 1., 0., 0.];
         let relation = dml_core::Relation::matrix(&weights, 3, 3)
-            .and_then(dml_core::Relation::with_diagonal_identity);
+            .and_then(dml_core::Relation::with_diagonal_self_matches);
         let related = labeled.clone().with_relation(relation.unwrap()).unwrap();
         assert_eq!(evaluate(&metrics, &labeled).unwrap()[0].1, 1.0);
         let values = evaluate(&metrics, &related).unwrap();

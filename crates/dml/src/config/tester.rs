@@ -18,7 +18,7 @@ registry! {
     }
 }
 
-/// The knobs of a tester, and what it measures by.
+/// Configuration of a tester, and what it measures by.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TesterConfig {

@@ -1,7 +1,7 @@
 //! Every loss reads the weights of a relation or refuses it: no weight is dropped in silence.
 
 use candle_core::{Device, Tensor};
-use dml_core::{Batch, Error, Relation, Result, Verdict};
+use dml_core::{Batch, Error, PairKind, Relation, Result};
 use serde_json::{Value, json};
 
 use super::{LossConfig, LossKind};
@@ -59,15 +59,15 @@ fn value(config: &LossConfig, relation: Relation) -> Result<f64> {
 /// Two classes of three rows, with weights of positives and of negatives by reference: the two anchors of a pair weigh it
 /// differently, or the changes of their values would cancel out in the mean.
 fn relation(near: fn(usize) -> f32, far: fn(usize) -> f32) -> Relation {
-    let judge = move |q: usize, r: usize| {
+    let pair_kind = move |q: usize, r: usize| {
         if q / 3 == r / 3 {
-            Verdict::Positive(near(r))
+            PairKind::Positive(near(r))
         } else {
-            Verdict::Negative(far(r))
+            PairKind::Negative(far(r))
         }
     };
-    Relation::closure(6, 6, judge)
-        .with_diagonal_identity()
+    Relation::closure(6, 6, pair_kind)
+        .with_diagonal_self_matches()
         .unwrap()
 }
 

@@ -212,13 +212,13 @@ fn any_relation_decides_and_matches_are_counted_rightly_or_as_pml_does() -> Resu
     let (item, camera) = ([0, 0, 0, 1], [0, 1, 2, 0]);
     let relation = Relation::closure(4, 4, move |q, r| {
         if item[q] == item[r] && camera[q] != camera[r] {
-            Verdict::POSITIVE
+            PairKind::POSITIVE
         } else {
-            Verdict::NEGATIVE
+            PairKind::NEGATIVE
         }
     });
     let batch = Batch::unlabeled(&line(&[0., 1., 3., 9.]))?
-        .with_relation(relation.with_diagonal_identity()?)?;
+        .with_relation(relation.with_diagonal_self_matches()?)?;
     let map = |count_matches_as_pml| -> Result<Vec<f64>> {
         let config = AccuracyCalculatorConfig {
             include: vec![AccuracyMetric::MeanAveragePrecision],
@@ -238,7 +238,7 @@ fn any_relation_decides_and_matches_are_counted_rightly_or_as_pml_does() -> Resu
 fn a_count_of_none_as_pml_counts_leaves_the_query_out_of_what_is_divided_by_it() -> Result<()> {
     // Query 0 matches row 2 only, and not itself: PML's count is 1 − 1. Query 1 matches rows 0 and 2.
     let weights = [0., 0., 1., 1., 0., 1., 0., 0., 0.];
-    let relation = Relation::matrix(&weights, 3, 3)?.with_diagonal_identity()?;
+    let relation = Relation::matrix(&weights, 3, 3)?.with_diagonal_self_matches()?;
     let batch = Batch::unlabeled(&line(&[0., 1., 3.]))?.with_relation(relation)?;
     let config = AccuracyCalculatorConfig {
         count_matches_as_pml: true,

@@ -61,9 +61,9 @@ fn cosines_stay_in_their_range_and_ties_at_its_ends_go_by_row() -> Result<()> {
                 }
             }
         }
-        let over = index.search_within(&rows, 1.0 + 1e-9, OwnRow::None)?;
+        let over = index.search_within(&rows, 1.0 + 1e-9, SelfMatch::None)?;
         assert!(over.indices.is_empty());
-        let all = index.search_within(&rows, -1.0, OwnRow::None)?;
+        let all = index.search_within(&rows, -1.0, SelfMatch::None)?;
         assert_eq!(all.indices.len(), 60 * 60);
         assert!(all.distances.iter().all(|x| (-1.0..=1.0).contains(x)));
     }
@@ -75,7 +75,7 @@ fn a_tie_beyond_the_last_neighbour_is_seen_with_and_without_the_row_itself() -> 
     let rows = copies(1, 40, 1.0);
     let index = filled(RowStorage::AsGiven, &rows);
     let own: Vec<Option<u32>> = (0..40).map(|q| (q % 2 == 0).then_some(q)).collect();
-    let found = index.search_others(&rows, 39, OwnRow::Rows(&own))?;
+    let found = index.search_others(&rows, 39, SelfMatch::Rows(&own))?;
     for (q, (rows, values)) in found.iter().enumerate() {
         let exact = values.iter().take_while(|value| **value == 1.0).count();
         assert!(rows[..exact].is_sorted());
@@ -89,7 +89,7 @@ fn directions_don_t_depend_on_lengths() -> Result<()> {
     let of = |size: f32| -> Result<Neighbors> {
         let rows = copies(30, 30, 1.0);
         let short = (rows.to_dtype(DType::F64)? * f64::from(size))?.to_dtype(DType::F32)?;
-        filled(RowStorage::AsGiven, &short).search_others(&short, 5, OwnRow::Same)
+        filled(RowStorage::AsGiven, &short).search_others(&short, 5, SelfMatch::Same)
     };
     let want = of(1.0)?;
     for size in [1e-30, 1e-20, 1e-13, 1e-12, 1e-7, 1e7, 1e19, 1e30, 1e38] {

@@ -1,7 +1,7 @@
 //! Values by hand, and what holds for any batch.
 
 use candle_core::{DType, Device, Var};
-use dml_core::{Triplets, Verdict};
+use dml_core::{PairKind, Triplets};
 use dml_distances::{CosineSimilarity, LpDistance};
 
 use super::*;
@@ -169,7 +169,7 @@ fn references_make_the_centroids() -> Result<()> {
     assert!((values[0] - 4.0 / 3.0).abs() < 1e-12 && anchors == [0]);
     // Reference 3 is query 0: without it the class is at 2.
     let relation =
-        Relation::cross_labels([0i64, 7], [0i64, 0, 1, 0])?.with_identity(&[Some(3), None])?;
+        Relation::cross_labels([0i64, 7], [0i64, 0, 1, 0])?.with_self_matches(&[Some(3), None])?;
     let (values, _) = list(&loss(margin(4.0))?, &batch.with_relation(relation)?)?;
     assert_eq!(values, [2.0]);
     Ok(())
@@ -213,7 +213,7 @@ fn nothing_to_do_is_empty_and_errors_name_their_cause() -> Result<()> {
         loss(margin(1.0))?.terms(&batch, &triplets.into()),
         Err(Error::Unsupported { .. })
     ));
-    let by_hand = batch.with_relation(Relation::closure(2, 2, |_, _| Verdict::POSITIVE))?;
+    let by_hand = batch.with_relation(Relation::closure(2, 2, |_, _| PairKind::POSITIVE))?;
     assert!(matches!(
         loss(margin(1.0))?.terms(&by_hand, &Tuples::All),
         Err(Error::Missing {

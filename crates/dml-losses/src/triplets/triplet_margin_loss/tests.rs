@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Tensor, Var};
 use dml_core::kernels::{PairMask, TripletSet};
-use dml_core::{Error, Indices, Order, Relation, TensorExt, Triplets, Verdict};
+use dml_core::{Error, Indices, Order, PairKind, Relation, TensorExt, Triplets};
 
 use super::*;
 
@@ -191,8 +191,8 @@ fn every_form_of_tuples_gives_the_same_numbers() -> Result<()> {
         let relation = batch.relation().unwrap();
         let mask = PairMask::select(12, 12, |q, p, n, _: &mut ()| {
             for r in 0..12 {
-                p.insert_if(r, matches!(relation.judge(q, r), Verdict::Positive(_)));
-                n.insert_if(r, matches!(relation.judge(q, r), Verdict::Negative(_)));
+                p.insert_if(r, matches!(relation.pair_kind(q, r), PairKind::Positive(_)));
+                n.insert_if(r, matches!(relation.pair_kind(q, r), PairKind::Negative(_)));
             }
         });
         let rule = Tuples::Lazy(Arc::new(Everything(relation.clone())));

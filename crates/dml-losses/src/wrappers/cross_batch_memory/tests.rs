@@ -224,12 +224,12 @@ fn the_relation_of_a_batch_holds_among_its_rows() -> Result<()> {
     let relation = |rows: usize| {
         Relation::closure(rows, rows, |q, r| {
             if q / 2 == r / 2 {
-                dml_core::Verdict::POSITIVE
+                dml_core::PairKind::POSITIVE
             } else {
-                dml_core::Verdict::Ignored
+                dml_core::PairKind::Ignored
             }
         })
-        .with_diagonal_identity()
+        .with_diagonal_self_matches()
     };
     let memory = memory(8);
     let (_, rows) = batch(&[0., 0.5, 0.7], &[0, 0, 1]);

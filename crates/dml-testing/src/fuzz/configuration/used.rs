@@ -122,7 +122,7 @@ pub(super) fn index(config: &KnnConfig) -> Outcome {
     let rows = rows()?;
     index.add(&rows)?;
     index.search(&rows, 2)?;
-    index.search_within(&rows, 0.5, dml::eval::OwnRow::None)?;
+    index.search_within(&rows, 0.5, dml::eval::SelfMatch::None)?;
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use dml::candle_core::{DType, Device, Tensor};
 use dml::core::cuda::Runner;
 use dml::core::kernels::cuda::{Precision, top_k};
-use dml::eval::{FlatIndex, FlatMetric, KnnIndex, OwnRow};
+use dml::eval::{FlatIndex, FlatMetric, KnnIndex, SelfMatch};
 use dml_testing::HostKernels;
 
 use super::{draw, on_cuda, var};
@@ -25,7 +25,7 @@ fn the_index_finds_what_it_finds_on_the_cpu() {
             let own: Vec<Option<u32>> =
                 (100..160).map(|row| (row % 3 > 0).then_some(row)).collect();
             for k in [1, 7, 200, 299] {
-                for own in [OwnRow::None, OwnRow::Rows(&own)] {
+                for own in [SelfMatch::None, SelfMatch::Rows(&own)] {
                     let want = index.search_others(&queries, k, own).unwrap();
                     let Some(got) = on_cuda(|| index.search_others(&queries, k, own)) else {
                         return;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use dml::candle_core::{DType, Tensor, Var};
 use dml::config::{DistanceConfig, LossConfig, MinerConfig};
-use dml::{Batch, Objective, Relation, TupleCount, Tuples, Verdict};
+use dml::{Batch, Objective, PairKind, Relation, TupleCount, Tuples};
 use serde_json::{Value, json};
 
 use super::{assert_alike, draw, on_cuda, var};
@@ -134,9 +134,9 @@ fn mined_triplets_with_references_are_the_same_set() {
 fn relations_without_labels() {
     let (x, _) = rows(40, 3, DType::F64);
     let relation = Relation::closure(40, 40, |q, r| match (q * 7 + r * 3) % 5 {
-        0 | 1 => Verdict::POSITIVE,
-        2 => Verdict::Ignored,
-        _ => Verdict::NEGATIVE,
+        0 | 1 => PairKind::POSITIVE,
+        2 => PairKind::Ignored,
+        _ => PairKind::NEGATIVE,
     });
     let objective = objective(json!({"name": "TripletMarginLoss"}), None);
     assert_alike("a closure", &[&x], &|| {

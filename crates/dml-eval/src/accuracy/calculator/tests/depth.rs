@@ -14,7 +14,7 @@ impl KnnIndex for Spy {
         self.0.add(references)
     }
 
-    fn search_others(&self, queries: &Tensor, k: usize, own: OwnRow<'_>) -> Result<Neighbors> {
+    fn search_others(&self, queries: &Tensor, k: usize, own: SelfMatch<'_>) -> Result<Neighbors> {
         self.1.lock().unwrap().push(k);
         self.0.search_others(queries, k, own)
     }
@@ -23,7 +23,7 @@ impl KnnIndex for Spy {
         &self,
         queries: &Tensor,
         threshold: f64,
-        own: OwnRow<'_>,
+        own: SelfMatch<'_>,
     ) -> Result<NeighborsWithin> {
         self.0.search_within(queries, threshold, own)
     }

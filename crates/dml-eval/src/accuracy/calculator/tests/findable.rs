@@ -8,7 +8,8 @@ fn per_query(accuracies: &Accuracies, metric: &str) -> Vec<f64> {
 
 #[test]
 fn one_reference_that_is_one_of_two_queries() -> Result<()> {
-    let relation = Relation::cross_labels([0i64, 0], [0i64])?.with_identity(&[Some(0), None])?;
+    let relation =
+        Relation::cross_labels([0i64, 0], [0i64])?.with_self_matches(&[Some(0), None])?;
     let batch = Batch::new(&line(&[0., 1.]), [0i64, 0])?
         .with_reference(&line(&[0.]), [0i64])?
         .with_relation(relation)?;
@@ -24,7 +25,7 @@ fn one_reference_that_is_one_of_two_queries() -> Result<()> {
 fn a_query_that_is_no_reference_finds_all_of_them() -> Result<()> {
     // Of the queries at 0, 3 and 1, the first and the last are references.
     let relation = Relation::cross_labels([0i64, 0, 0], [0i64, 0])?;
-    let relation = relation.with_identity(&[Some(0), None, Some(1)])?;
+    let relation = relation.with_self_matches(&[Some(0), None, Some(1)])?;
     let batch = Batch::new(&line(&[0., 3., 1.]), [0i64, 0, 0])?
         .with_reference(&line(&[0., 1.]), [0i64, 0])?
         .with_relation(relation)?;
@@ -47,7 +48,7 @@ fn queries_are_measured_as_if_each_were_alone() -> Result<()> {
         let of = |all: &[f64]| rows.iter().map(|i| all[*i]).collect::<Vec<f64>>();
         let own: Vec<Option<u32>> = rows.iter().map(|i| own[*i]).collect();
         let known: Vec<i64> = rows.iter().map(|i| labels[*i]).collect();
-        let relation = Relation::cross_labels(&known, &labels)?.with_identity(&own)?;
+        let relation = Relation::cross_labels(&known, &labels)?.with_self_matches(&own)?;
         Batch::new(&line(&of(&places)), &known)?
             .with_reference(&line(&references), &labels)?
             .with_relation(relation)

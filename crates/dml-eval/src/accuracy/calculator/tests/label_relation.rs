@@ -14,8 +14,8 @@ impl LabelRelation for Neighboring {
             queries,
             references,
             move |q, r| match query.as_slice()[q].abs_diff(reference.as_slice()[r]) {
-                1 => Verdict::POSITIVE,
-                _ => Verdict::NEGATIVE,
+                1 => PairKind::POSITIVE,
+                _ => PairKind::NEGATIVE,
             },
         ))
     }
@@ -40,7 +40,7 @@ fn a_batch_of_labels_is_measured_by_it_and_every_other_by_its_own_relation() -> 
     assert!(score.per_query[2].is_nan());
     assert_eq!(score.per_class, [(0, 1.0), (1, 1.0)]);
     let other = Relation::matrix(&[0., 0., 1., 0., 0., 1., 1., 1., 0.], 3, 3)?;
-    let batch = batch.with_relation(other.with_diagonal_identity()?)?;
+    let batch = batch.with_relation(other.with_diagonal_self_matches()?)?;
     let accuracies = related.get_accuracy(&batch)?;
     let score = accuracies.get("precision_at_1").unwrap();
     assert_eq!(score.per_query, [0.0, 0.0, 1.0]);

@@ -2,7 +2,7 @@
 
 /// What a query and a reference are to each other.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Verdict {
+pub enum PairKind {
     /// They belong together, with a weight in `(0, 1]`; 1 where nothing else is said.
     Positive(f32),
     /// They belong apart, with a weight in `(0, 1]`; 1 where nothing else is said.
@@ -11,7 +11,7 @@ pub enum Verdict {
     Ignored,
 }
 
-impl Verdict {
+impl PairKind {
     /// Positive with weight 1.
     pub const POSITIVE: Self = Self::Positive(1.0);
     /// Negative with weight 1.

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// The outcome of a case.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum CaseResult {
     /// The component answers as it has to.
     Passed,
     /// It does not; the sentence says where.
@@ -13,7 +13,7 @@ pub enum Verdict {
     Unsupported(String),
 }
 
-impl Verdict {
+impl CaseResult {
     /// Whether the component answers as it has to.
     #[must_use]
     pub fn is_passed(&self) -> bool {
@@ -21,7 +21,7 @@ impl Verdict {
     }
 }
 
-impl fmt::Display for Verdict {
+impl fmt::Display for CaseResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Passed => write!(f, "passed"),

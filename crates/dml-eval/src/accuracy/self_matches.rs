@@ -21,7 +21,7 @@ const ROWS: usize = 1 << 12;
 /// let gallery = Tensor::new(&[[0f32], [1.], [5.]], &Device::Cpu)?;
 /// let batch = Batch::new(&query, [0i64, 1])?.with_reference(&gallery, [0i64, 1, 0])?;
 /// let batch = with_queries_among_references(batch)?;
-/// assert_eq!(batch.relation().unwrap().same_as(1), Some(1));
+/// assert_eq!(batch.relation().unwrap().self_match(1), Some(1));
 /// # Ok::<(), dml_core::Error>(())
 /// ```
 ///
@@ -33,14 +33,14 @@ pub fn with_queries_among_references(batch: Batch) -> Result<Batch> {
         return Ok(batch);
     };
     let relation = batch.require_relation("with_queries_among_references")?;
-    let relation = relation.clone().with_diagonal_identity()?;
+    let relation = relation.clone().with_diagonal_self_matches()?;
     let first = reference.narrow(0, 0, batch.queries())?;
     let equal = first.dims() == batch.embeddings().dims() && same_rows(batch.embeddings(), &first)?;
     if !equal {
         return Err(Error::Unsupported {
             component: "with_queries_among_references",
             reason: "the references do not begin with the queries; put the same rows first, or say which reference is \
-                     which query by Relation::with_identity",
+                     which query by Relation::with_self_matches",
         });
     }
     batch.with_relation(relation)
@@ -80,7 +80,9 @@ mod tests {
             let rows = Tensor::from_slice(&rows, (count, 1), &Device::Cpu)?.to_dtype(dtype)?;
             let batch = Batch::new(&rows, &labels)?.with_reference(&rows, &labels)?;
             let batch = with_queries_among_references(batch)?;
-            let same = batch.relation().and_then(|known| known.same_as(count - 1));
+            let same = batch
+                .relation()
+                .and_then(|known| known.self_match(count - 1));
             assert_eq!(same, Some(count - 1), "{dtype:?}");
         }
         // The last row alone is another one.

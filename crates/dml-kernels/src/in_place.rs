@@ -18,14 +18,14 @@ const PIECES: usize = 8;
 ///
 /// [`with_min_len`](IndexedParallelIterator::with_min_len) says how many items are worth a thread. Items are taken in any
 /// order and by any thread, as with rayon's own loops.
-pub(crate) trait Here: IndexedParallelIterator {
+pub(crate) trait InPlace: IndexedParallelIterator {
     /// `f` on each item.
-    fn for_each_here(self, f: impl Fn(Self::Item) + Sync) {
-        self.for_each_init_here(|| (), |(), item| f(item));
+    fn for_each_in_place(self, f: impl Fn(Self::Item) + Sync) {
+        self.for_each_init_in_place(|| (), |(), item| f(item));
     }
 
     /// `f` on each item, with scratch memory that each thread makes once.
-    fn for_each_init_here<S>(
+    fn for_each_init_in_place<S>(
         self,
         init: impl Fn() -> S + Sync,
         f: impl Fn(&mut S, Self::Item) + Sync,
@@ -35,16 +35,16 @@ pub(crate) trait Here: IndexedParallelIterator {
     }
 
     /// What `f` makes of each item, in order.
-    fn map_here<R: Send>(self, f: impl Fn(Self::Item) -> R + Sync) -> Vec<R> {
+    fn map_in_place<R: Send>(self, f: impl Fn(Self::Item) -> R + Sync) -> Vec<R> {
         let mut results: Vec<Option<R>> = Vec::new();
         results.resize_with(self.len(), || None);
         let slots = results.par_iter_mut().zip(self);
-        slots.for_each_here(|(slot, item)| *slot = Some(f(item)));
+        slots.for_each_in_place(|(slot, item)| *slot = Some(f(item)));
         results.into_iter().flatten().collect()
     }
 }
 
-impl<I: IndexedParallelIterator> Here for I {}
+impl<I: IndexedParallelIterator> InPlace for I {}
 
 struct Loop<I, F> {
     len: usize,
@@ -116,9 +116,9 @@ mod tests {
                 x.par_iter_mut()
                     .enumerate()
                     .with_min_len(min_len)
-                    .for_each_here(|(i, x)| *x += i + 1);
+                    .for_each_in_place(|(i, x)| *x += i + 1);
                 assert!(x.iter().copied().eq(1..=len));
-                let squares = x.par_iter().with_min_len(min_len).map_here(|x| x * x);
+                let squares = x.par_iter().with_min_len(min_len).map_in_place(|x| x * x);
                 assert!(squares.into_iter().eq((1..=len).map(|x| x * x)));
             }
         }
@@ -128,8 +128,8 @@ mod tests {
     fn loops_stand_within_loops_and_within_the_pool() {
         let count = AtomicUsize::new(0);
         let nested = || {
-            (0..10usize).into_par_iter().for_each_here(|_| {
-                (0..10usize).into_par_iter().for_each_here(|_| {
+            (0..10usize).into_par_iter().for_each_in_place(|_| {
+                (0..10usize).into_par_iter().for_each_in_place(|_| {
                     count.fetch_add(1, Ordering::Relaxed);
                 });
             });
@@ -145,14 +145,14 @@ mod tests {
         let made = AtomicUsize::new(0);
         let make = || made.fetch_add(1, Ordering::Relaxed);
         let items = (0..20usize).into_par_iter().with_min_len(11);
-        items.for_each_init_here(make, |_, _| assert_eq!(std::thread::current().id(), own));
+        items.for_each_init_in_place(make, |_, _| assert_eq!(std::thread::current().id(), own));
         assert_eq!(made.into_inner(), 1);
     }
 
     #[test]
     fn a_panic_reaches_the_caller() {
         let loop_that_fails = || {
-            (0..100usize).into_par_iter().for_each_here(|i| {
+            (0..100usize).into_par_iter().for_each_in_place(|i| {
                 assert!(i != 50, "the fiftieth");
             });
         };

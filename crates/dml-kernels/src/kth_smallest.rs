@@ -3,7 +3,7 @@
 //! The k-th smallest value is found digit by digit: one pass counts how many values begin with each digit of 11 bits,
 //! the next looks only at those that begin as the k-th does.
 
-use crate::here::Here;
+use crate::in_place::InPlace;
 use crate::{Real, row_chunks};
 use rayon::prelude::*;
 
@@ -12,12 +12,12 @@ const DIGIT: u32 = 11;
 
 /// Which values are among the smallest: all below the cut, and as many at the cut as there is room for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cut {
+pub struct KthSmallest {
     key: u64,
     at_cut: u64,
 }
 
-impl Cut {
+impl KthSmallest {
     /// Where to cut so that the `keep` smallest values of all rows remain; `None` if none remain.
     #[must_use]
     pub fn smallest<T: Real>(rows: &[&[T]], keep: u64) -> Option<Self> {
@@ -48,7 +48,7 @@ impl Cut {
     #[must_use]
     pub fn room<T: Real>(self, rows: &[&[T]]) -> Vec<u64> {
         let at_cut = |row: &&[T]| row.iter().filter(|v| v.sort_key() == self.key).count() as u64;
-        let mut room: Vec<u64> = rows.par_iter().map_here(at_cut);
+        let mut room: Vec<u64> = rows.par_iter().map_in_place(at_cut);
         let mut left = self.at_cut;
         for at_cut in &mut room {
             *at_cut = (*at_cut).min(left);
@@ -70,15 +70,17 @@ impl Cut {
 /// How many values whose bits above the lowest `open` are `prefix` have each digit in the `width` bits below.
 fn count_digits<T: Real>(rows: &[&[T]], prefix: u64, open: u32, width: u32) -> Vec<u64> {
     let mut sum = vec![0u64; 1 << width];
-    let parts: Vec<Vec<u64>> = row_chunks(rows.len()).into_par_iter().map_here(|chunk| {
-        let mut counts = vec![0u64; 1 << width];
-        for value in rows[chunk].iter().copied().flatten() {
-            let key = value.sort_key();
-            let digit = key >> (open - width) & ((1 << width) - 1);
-            counts[digit as usize] += u64::from(key.checked_shr(open).unwrap_or(0) == prefix);
-        }
-        counts
-    });
+    let parts: Vec<Vec<u64>> = row_chunks(rows.len())
+        .into_par_iter()
+        .map_in_place(|chunk| {
+            let mut counts = vec![0u64; 1 << width];
+            for value in rows[chunk].iter().copied().flatten() {
+                let key = value.sort_key();
+                let digit = key >> (open - width) & ((1 << width) - 1);
+                counts[digit as usize] += u64::from(key.checked_shr(open).unwrap_or(0) == prefix);
+            }
+            counts
+        });
     for part in parts {
         sum.iter_mut().zip(part).for_each(|(s, p)| *s += p);
     }
@@ -97,7 +99,7 @@ mod tests {
         all.sort_unstable();
         all.truncate(keep as usize);
         let mut kept: Vec<u64> = Vec::new();
-        if let Some(cut) = Cut::smallest(&slices, keep) {
+        if let Some(cut) = KthSmallest::smallest(&slices, keep) {
             for (row, mut room) in rows.iter().zip(cut.room(&slices)) {
                 let values = row.iter().filter(|v| cut.keeps(**v, &mut room));
                 kept.extend(values.map(|v| v.sort_key()));
