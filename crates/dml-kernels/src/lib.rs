@@ -25,6 +25,7 @@ pub mod column_groups;
 pub mod conv2d;
 pub mod cuda;
 pub mod divided_rows;
+pub mod elementary;
 pub mod elementwise;
 pub mod euclidean;
 pub mod finite;

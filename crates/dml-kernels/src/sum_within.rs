@@ -19,9 +19,19 @@ pub struct Within<T> {
 }
 
 impl<T: Real> Within<T> {
-    /// NaN is outside of no bounds: it counts, so that the sum is NaN and nothing hides it.
+    /// Bounds that were given in double precision.
+    #[must_use]
+    pub fn new(low: Option<f64>, high: Option<f64>) -> Self {
+        Self {
+            low: low.map(T::from_f64),
+            high: high.map(T::from_f64),
+        }
+    }
+
+    /// Whether a value counts. NaN is outside of no bounds: it counts, so that the sum is NaN and nothing hides it.
     #[inline(always)]
-    fn holds(self, value: T) -> bool {
+    #[must_use]
+    pub fn holds(self, value: T) -> bool {
         let inside =
             self.low.is_none_or(|low| value > low) & self.high.is_none_or(|high| value < high);
         inside | value.is_nan()

@@ -14,9 +14,12 @@ use std::sync::Arc;
 
 use dml_core::kernels::triplet_ranges::TripletRanges;
 use dml_core::kernels::{PairMask, Real, TripletSet};
-use dml_core::{Batch, ClassOrder, PairKind, Relation, Result, TupleCount, Tuples, check};
+use dml_core::{Batch, ClassOrder, Over, PairKind, Relation, Result, TupleCount, Tuples, check};
 
-pub(crate) use tensors::Counted;
+use crate::machinery::anchor_formula::Needs;
+use crate::machinery::side::{Anchor, Side};
+
+pub(crate) use tensors::PairWeights;
 
 /// The pairs of every anchor of a batch.
 #[derive(Clone, Debug)]
@@ -38,56 +41,6 @@ enum Form {
     Lists(Arc<[Vec<u32>]>, Arc<[Vec<u32>]>),
     Ranges(Arc<TripletRanges>),
     Set(Arc<dyn TripletSet>),
-}
-
-/// Reference rows of one kind of one anchor; with values and slopes, one side of a formula.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Side<T> {
-    /// Which reference rows.
-    pub(crate) rows: Vec<u32>,
-    /// How often each counts; empty where each counts once.
-    pub(crate) times: Vec<T>,
-    /// What the relation says that each weighs; empty where each weighs 1.
-    pub(crate) weights: Vec<T>,
-    /// What the anchor's row of the matrix says of each.
-    pub(crate) x: Vec<T>,
-    /// The slope of the anchor's value in each `x`.
-    pub(crate) slopes: Vec<T>,
-}
-
-/// The positives and the negatives of one anchor, in memory that the next one uses again.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Anchor<T> {
-    pub(crate) positives: Side<T>,
-    pub(crate) negatives: Side<T>,
-}
-
-impl<T: Real> Side<T> {
-    pub(crate) fn clear(&mut self) {
-        self.rows.clear();
-        self.times.clear();
-        self.weights.clear();
-    }
-
-    /// How often the i-th row counts.
-    #[inline(always)]
-    pub(crate) fn times(&self, i: usize) -> T {
-        self.times.get(i).copied().unwrap_or(T::ONE)
-    }
-
-    /// The weight of the i-th row.
-    #[inline(always)]
-    pub(crate) fn weight(&self, i: usize) -> T {
-        self.weights.get(i).copied().unwrap_or(T::ONE)
-    }
-
-    /// Keeps the rows that count at all, out of a number for each reference.
-    fn extend_counted(&mut self, counted: impl Iterator<Item = (u32, u64)>) {
-        for (row, times) in counted.filter(|(_, times)| *times > 0) {
-            self.rows.push(row);
-            self.times.push(T::from_f64(times as f64));
-        }
-    }
 }
 
 impl AnchorPairs {
@@ -201,8 +154,8 @@ impl AnchorPairs {
         anchors.filter(|q| has_positives(q)).collect()
     }
 
-    /// How many anchors have a value, given whether they have positives and whether they have negatives.
-    pub(crate) fn count_anchors(&self, has_value: impl Fn(bool, bool) -> bool) -> u64 {
+    /// How many anchors have the pairs that a formula needs.
+    pub(crate) fn count_anchors(&self, needs: Needs) -> u64 {
         let (mut positives, mut negatives) = (Side::<f32>::default(), Side::default());
         let mut count = 0;
         for q in 0..self.batch.queries() {
@@ -213,13 +166,27 @@ impl AnchorPairs {
                     (!positives.is_empty(), !negatives.is_empty())
                 }
             };
-            count += u64::from(has_value(near, far));
+            count += u64::from(needs.are_met(near, far));
         }
         count
     }
 
     pub(crate) fn batch(&self) -> &Batch {
         &self.batch
+    }
+
+    /// The pairs of one kind of anchor `q`, with their entries of its row of the matrix.
+    pub(crate) fn read<'a, T: Real>(
+        &self,
+        q: usize,
+        over: Over,
+        row: &[T],
+        anchor: &'a mut Anchor<T>,
+    ) -> &'a mut Side<T> {
+        self.of(q, &mut anchor.positives, &mut anchor.negatives);
+        let side = anchor.side(over);
+        side.read(row);
+        side
     }
 
     /// The pairs of anchor `q`; the sides are empty before.

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use dml_core::{Batch, Distance, Loss, Order, Over, Result, Terms, Tuples, check};
 
 use crate::machinery::anchor_pairs::AnchorPairs;
-use crate::machinery::pair_values::PairSet;
+use crate::machinery::pair_set::PairSet;
 use deviation::Deviation;
 
 /// Configuration of [`IntraPairVarianceLoss`].
@@ -60,11 +60,14 @@ impl IntraPairVarianceLoss {
     ///
     /// # Errors
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if a tolerance is not finite.
-    pub fn new(config: IntraPairVarianceLossConfig, distance: Arc<dyn Distance>) -> Result<Self> {
+    pub fn new(
+        config: IntraPairVarianceLossConfig,
+        distance: impl Distance + 'static,
+    ) -> Result<Self> {
         Ok(Self {
             pos_eps: check::finite("pos_eps", config.pos_eps)?,
             neg_eps: check::finite("neg_eps", config.neg_eps)?,
-            distance,
+            distance: Arc::new(distance),
         })
     }
 }
@@ -109,7 +112,7 @@ mod tests {
 
     fn loss(pos_eps: f64, neg_eps: f64) -> Result<IntraPairVarianceLoss> {
         let config = IntraPairVarianceLossConfig { pos_eps, neg_eps };
-        IntraPairVarianceLoss::new(config, Arc::new(LpDistance::unnormalized()))
+        IntraPairVarianceLoss::new(config, LpDistance::unnormalized())
     }
 
     #[test]
@@ -176,7 +179,7 @@ mod tests {
             normalize_embeddings: false,
             ..Default::default()
         };
-        let dot = Arc::new(DotProductSimilarity::new(raw)?);
+        let dot = DotProductSimilarity::new(raw)?;
         let config = IntraPairVarianceLossConfig {
             pos_eps: 0.5,
             neg_eps: 0.5,

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use dml_core::{Batch, Distance, Loss, Over, Result, Term, Terms, Tuples, check};
 
 use crate::machinery::anchor_pairs::AnchorPairs;
-use crate::machinery::pair_values::PairSet;
+use crate::machinery::pair_set::PairSet;
 use lifting::Lifting;
 
 /// Configuration of [`LiftedStructureLoss`].
@@ -60,11 +60,14 @@ impl LiftedStructureLoss {
     ///
     /// # Errors
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if a margin is not finite.
-    pub fn new(config: LiftedStructureLossConfig, distance: Arc<dyn Distance>) -> Result<Self> {
+    pub fn new(
+        config: LiftedStructureLossConfig,
+        distance: impl Distance + 'static,
+    ) -> Result<Self> {
         Ok(Self {
             neg_margin: check::finite("neg_margin", config.neg_margin)?,
             pos_margin: check::finite("pos_margin", config.pos_margin)?,
-            distance,
+            distance: Arc::new(distance),
         })
     }
 }

@@ -28,8 +28,10 @@ pub struct NPairsLoss {
 impl NPairsLoss {
     /// A loss over `distance`.
     #[must_use]
-    pub fn new(distance: Arc<dyn Distance>) -> Self {
-        Self { distance }
+    pub fn new(distance: impl Distance + 'static) -> Self {
+        Self {
+            distance: Arc::new(distance),
+        }
     }
 }
 
@@ -80,7 +82,7 @@ mod tests {
     use dml_distances::LpDistance;
 
     fn loss() -> NPairsLoss {
-        NPairsLoss::new(Arc::new(LpDistance::unnormalized()))
+        NPairsLoss::new(LpDistance::unnormalized())
     }
 
     #[test]

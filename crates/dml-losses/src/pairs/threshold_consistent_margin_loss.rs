@@ -13,8 +13,6 @@
 //! references for rows of the batch.) Pairs that come as a set are summed without being written out: `O(N²)` time, and
 //! memory for the matrix and its slopes.
 
-use std::sync::Arc;
-
 use candle_core::{DType, Tensor};
 use dml_core::fused::has_kernel;
 use dml_core::kernels::Real;
@@ -25,7 +23,9 @@ use dml_core::{
 
 use crate::machinery::anchor_pairs::AnchorPairs;
 use crate::machinery::demands;
-use crate::machinery::pair_values::{Kept, PairSet};
+use crate::machinery::expression::Expression;
+use crate::machinery::pair_formula::{PairFormula, sums_where};
+use crate::machinery::pair_set::{PairSet, PairSums};
 
 /// Configuration of [`ThresholdConsistentMarginLoss`].
 #[derive(Clone, Debug, PartialEq)]
@@ -70,7 +70,7 @@ impl ThresholdConsistentMarginLoss {
     /// [`Error::Unsupported`](dml_core::Error::Unsupported) for a distance that is no cosine.
     pub fn new(
         config: ThresholdConsistentMarginLossConfig,
-        distance: Arc<dyn Distance>,
+        distance: impl Distance + 'static,
     ) -> Result<Self> {
         demands::cosine(
             "ThresholdConsistentMarginLoss",
@@ -103,7 +103,7 @@ impl Loss for ThresholdConsistentMarginLoss {
                 pairs: pairs.clone(),
                 tuples: tuples.clone(),
             };
-            let excess = excess(&set, sign, margin)?;
+            let excess = Excess { sign, margin }.sum(&set)?;
             Ok((excess.sum * (weight / excess.count.max(1) as f64))?)
         };
         let ThresholdConsistentMarginLossConfig {
@@ -127,46 +127,45 @@ fn cosines(batch: &Batch) -> Result<Tensor> {
     }
 }
 
-/// Sum and number of the values `sign · (x − margin)` of a set's pairs that are 0 or more.
-fn excess(set: &PairSet, sign: f64, margin: f64) -> Result<PartialSum> {
-    if !has_kernel(&set.matrix) {
+/// `sign · (x − margin)`.
+#[derive(Clone, Copy, Debug)]
+struct Excess {
+    sign: f64,
+    margin: f64,
+}
+
+impl PairFormula for Excess {
+    fn value<E: Expression>(&self, x: E, _: E) -> E {
+        (x - self.margin) * self.sign
+    }
+}
+
+impl Excess {
+    /// Sum and number of the values of a set that are 0 or more.
+    fn sum(&self, set: &PairSet) -> Result<PartialSum> {
+        if has_kernel(&set.matrix) {
+            let sums = for_element!(set.matrix, "matrix", |T| {
+                sums_where(self, set, |value: T| value >= T::ZERO || value.is_nan())
+            })?;
+            return Ok(PartialSum {
+                sum: sums.sums.sum_all()?,
+                count: sums.counts.iter().sum(),
+            });
+        }
         let list = set.tuples.pairs(set.pairs.batch())?;
-        let (anchors, others) = set.rows(&list);
-        if anchors.is_empty() {
+        if set.rows(&list).0.is_empty() {
             let sum = set.matrix.attached_zero()?;
             return Ok(PartialSum { sum, count: 0 });
         }
-        let values = set
-            .matrix
-            .pick(anchors, others)?
-            .affine(sign, -sign * margin)?; // [P]
+        let values = self.values(set, &list)?; // [P]
         // What is not reached is named, so that NaN counts.
         let reached = values.lt(0.0)?.eq(0u8)?.to_dtype(values.dtype())?;
         let count = reached.to_dtype(DType::U32)?.sum_all()?;
-        return Ok(PartialSum {
+        Ok(PartialSum {
             sum: (values * reached)?.sum_all()?,
             count: u64::from(count.to_scalar::<u32>()?),
-        });
-    }
-    let sums = for_element!(set.matrix, "matrix", |T| {
-        let (sign, margin) = (<T as Real>::from_f64(sign), <T as Real>::from_f64(margin));
-        set.sums_of_sides::<T>(|side| {
-            let mut kept = Kept::default();
-            for i in 0..side.x.len() {
-                let (value, times) = (sign * (side.x[i] - margin), side.times(i));
-                if value >= <T as Real>::ZERO || value.is_nan() {
-                    kept.sum += Real::to_f64(times * value);
-                    kept.count += Real::to_f64(times) as u64;
-                    side.slopes[i] = times * sign;
-                }
-            }
-            kept
         })
-    })?;
-    Ok(PartialSum {
-        sum: sums.sums.sum_all()?,
-        count: sums.counts.iter().sum(),
-    })
+    }
 }
 
 #[cfg(test)]
@@ -178,7 +177,7 @@ mod tests {
     use dml_distances::{CosineSimilarity, LpDistance};
 
     fn loss(config: ThresholdConsistentMarginLossConfig) -> Result<ThresholdConsistentMarginLoss> {
-        ThresholdConsistentMarginLoss::new(config, Arc::new(CosineSimilarity::default()))
+        ThresholdConsistentMarginLoss::new(config, CosineSimilarity::default())
     }
 
     fn value(batch: &Batch, config: ThresholdConsistentMarginLossConfig) -> Result<Tensor> {
@@ -247,7 +246,7 @@ mod tests {
     fn errors_name_their_cause() {
         let config = ThresholdConsistentMarginLossConfig::default();
         assert!(matches!(
-            ThresholdConsistentMarginLoss::new(config, Arc::new(LpDistance::default())),
+            ThresholdConsistentMarginLoss::new(config, LpDistance::default()),
             Err(Error::Unsupported { .. })
         ));
         let config = ThresholdConsistentMarginLossConfig {

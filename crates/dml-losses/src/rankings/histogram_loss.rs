@@ -50,7 +50,7 @@ impl HistogramLoss {
     /// # Errors
     /// [`Error::InvalidParameter`] if there are no bins, or if the arguments contradict each other;
     /// [`Error::Unsupported`] unless the distance is a similarity.
-    pub fn new(config: HistogramLossConfig, distance: Arc<dyn Distance>) -> Result<Self> {
+    pub fn new(config: HistogramLossConfig, distance: impl Distance + 'static) -> Result<Self> {
         let expected = "a number in [2 / 65536, 2]; 2 / n_bins if both are given";
         let bins = check::count("n_bins", config.n_bins.unwrap_or(100), check::MOST_BINS)?;
         let of_bins = 2.0 / bins as f64;
@@ -72,7 +72,7 @@ impl HistogramLoss {
         }
         Ok(Self {
             bins: SoftBins::new(-1.0, delta, (2.0 / delta).round_ties_even() as usize),
-            distance,
+            distance: Arc::new(distance),
         })
     }
 }

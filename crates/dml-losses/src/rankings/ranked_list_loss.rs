@@ -25,10 +25,11 @@ use dml_core::{
     Batch, Distance, Error, Loss, Order, Result, Term, Terms, Tuples, check, for_element,
 };
 
-use crate::machinery::anchor_pairs::{AnchorPairs, Side};
-use crate::machinery::anchor_values::anchor_values;
+use crate::machinery::anchor_formula::{Needs, anchor_values};
+use crate::machinery::anchor_pairs::AnchorPairs;
 use crate::machinery::demands;
 use crate::machinery::row_terms::term_over_rows;
+use crate::machinery::side::Side;
 
 /// ε: what each column adds to the sum of the weights.
 const FLOOR: f64 = 1e-5;
@@ -94,7 +95,7 @@ impl RankedListLoss {
     /// # Errors
     /// [`Error::InvalidParameter`] if an argument is not finite, or `imbalance` is outside of 0 to 1;
     /// [`Error::Unsupported`] for a similarity.
-    pub fn new(config: RankedListLossConfig, distance: Arc<dyn Distance>) -> Result<Self> {
+    pub fn new(config: RankedListLossConfig, distance: impl Distance + 'static) -> Result<Self> {
         if distance.order() == Order::LargerIsCloser {
             return Err(Error::Unsupported {
                 component: "RankedListLoss",
@@ -118,7 +119,7 @@ impl RankedListLoss {
                 check::finite("Tn", config.Tn)?,
             ],
             shares: [1.0 - config.imbalance, config.imbalance],
-            distance,
+            distance: Arc::new(distance),
         })
     }
 
@@ -126,8 +127,10 @@ impl RankedListLoss {
         if has_kernel(matrix) {
             let (_, columns) = matrix.dims2()?;
             return for_element!(matrix, "matrix", |T| {
-                anchor_values::<T>("ranked_list", matrix, pairs, |_, positives, negatives| {
-                    self.of_row(positives, negatives, columns)
+                anchor_values::<T>("ranked_list", matrix, pairs, |_, row, anchor| {
+                    anchor.positives.read(row);
+                    anchor.negatives.read(row);
+                    self.of_row(&mut anchor.positives, &mut anchor.negatives, columns)
                 })
             });
         }
@@ -161,14 +164,14 @@ impl RankedListLoss {
     }
 }
 
-/// `Σ w v / (Σ w + ε N)` over the pairs of a side that are violated, N the number of `columns`, and its slopes times
-/// `scale`.
 /// False for NaN, which counts.
 #[inline(always)]
 fn is_at_most_zero<T: Real>(x: T) -> bool {
     x <= T::ZERO
 }
 
+/// `Σ w v / (Σ w + ε N)` over the pairs of a side that are violated, N the number of `columns`; its gradient times `scale`
+/// is left in the side.
 fn weighted_mean_of_row<T: Real>(
     side: &mut Side<T>,
     temperature: f64,
@@ -178,23 +181,25 @@ fn weighted_mean_of_row<T: Real>(
 ) -> f64 {
     let warmth = T::from_f64(temperature);
     let nothing = T::from_f64(f64::NEG_INFINITY);
-    for (x, exponent) in side.x.iter_mut().zip(&mut side.slopes) {
+    let index = side.push_gradient(|_| T::ZERO);
+    let (x, gradient) = side.gradient(index);
+    for (x, exponent) in x.iter_mut().zip(&mut *gradient) {
         let violation = violation(*x);
         let counts = !is_at_most_zero(violation) && !is_at_most_zero(*x);
         *x = if counts { violation } else { T::ZERO };
         *exponent = if counts { warmth * violation } else { nothing };
     }
-    let sum = softmax_in_place(&mut side.slopes, &[], false);
+    let sum = softmax_in_place(gradient, &[], false);
     if sum == f64::NEG_INFINITY {
         return 0.0;
     }
     // Σ w over Σ w + ε N: what the floor leaves of the shares.
     let left = 1.0 / (1.0 + FLOOR * columns as f64 * (-sum).exp());
-    let mean = left * dot(&side.slopes, &side.x);
+    let mean = left * dot(gradient, x);
     let factor = T::from_f64(scale * left);
     let [level, warmth] = [1.0 - temperature * mean, temperature].map(T::from_f64);
-    for (slope, violation) in side.slopes.iter_mut().zip(&side.x) {
-        *slope = factor * *slope * (level + warmth * *violation);
+    for (gradient, violation) in gradient.iter_mut().zip(x) {
+        *gradient = factor * *gradient * (level + warmth * *violation);
     }
     mean
 }
@@ -228,7 +233,7 @@ impl Loss for RankedListLoss {
         }
         let values = self.values(&batch.distances(&self.distance)?, &pairs)?;
         let rows = (0..batch.queries() as u32).collect();
-        let with_pairs = pairs.count_anchors(|near, far| near || far);
+        let with_pairs = pairs.count_anchors(Needs::AnyPair);
         let term = term_over_rows("loss", &values, rows, batch, tuples)?;
         Ok(term.with_divisor(with_pairs as f64).into())
     }

@@ -13,8 +13,6 @@
 
 mod sums_of_pairs;
 
-use std::sync::Arc;
-
 use dml_core::{
     Batch, Distance, Error, Indices, Loss, Over, Relation, Result, TensorExt, Term, Terms, Tuples,
     check,
@@ -54,7 +52,7 @@ impl AngularLoss {
     /// # Errors
     /// [`Error::InvalidParameter`] if the angle is not finite, [`Error::Unsupported`] for a distance that is not the
     /// Euclidean one of normalised rows.
-    pub fn new(config: AngularLossConfig, distance: Arc<dyn Distance>) -> Result<Self> {
+    pub fn new(config: AngularLossConfig, distance: impl Distance + 'static) -> Result<Self> {
         if !distance.kind().is_unit_euclidean() {
             return Err(Error::Unsupported {
                 component: "AngularLoss",

@@ -25,6 +25,7 @@ use dml_core::{
 use rand::Rng;
 
 use crate::TripletsPerAnchor;
+use crate::machinery::triplet_cost::TripletCost;
 
 /// Configuration of [`CentroidTripletLoss`].
 #[derive(Clone, Debug, PartialEq)]
@@ -62,7 +63,6 @@ impl Default for CentroidTripletLossConfig {
 /// class, which belongs to the anchor's row.
 ///
 /// ```
-/// use std::sync::Arc;
 /// use dml_core::{Batch, Distance, Loss, Result, TensorExt, Tuples, candle_core::{Device, Tensor}};
 /// use dml_losses::{CentroidTripletLoss, CentroidTripletLossConfig};
 ///
@@ -75,7 +75,7 @@ impl Default for CentroidTripletLossConfig {
 /// }
 ///
 /// let config = CentroidTripletLossConfig { margin: 1.0, ..Default::default() };
-/// let loss = CentroidTripletLoss::new(config, Arc::new(Euclidean))?;
+/// let loss = CentroidTripletLoss::new(config, Euclidean)?;
 /// let embeddings = Tensor::new(&[[0f32], [1.], [3.], [2.]], &Device::Cpu)?;
 /// let terms = loss.terms(&Batch::new(&embeddings, &[0i64, 0, 0, 1])?, &Tuples::All)?;
 /// // Without itself, row 0 has its class at 2, row 1 at 1.5 and row 2 at 0.5; the other class is at 2.
@@ -85,9 +85,8 @@ impl Default for CentroidTripletLossConfig {
 /// ```
 #[derive(Clone, Debug)]
 pub struct CentroidTripletLoss {
-    margin: f64,
+    cost: TripletCost,
     swap: bool,
-    smooth_loss: bool,
     triplets_per_anchor: TripletsPerAnchor,
     seeds: SeedSequence,
     distance: Arc<dyn Distance>,
@@ -98,14 +97,16 @@ impl CentroidTripletLoss {
     ///
     /// # Errors
     /// [`Error::InvalidParameter`] if the margin is not finite or no triplet per anchor is asked for.
-    pub fn new(config: CentroidTripletLossConfig, distance: Arc<dyn Distance>) -> Result<Self> {
+    pub fn new(
+        config: CentroidTripletLossConfig,
+        distance: impl Distance + 'static,
+    ) -> Result<Self> {
         Ok(Self {
-            margin: check::finite("margin", config.margin)?,
+            cost: TripletCost::new(config.margin, config.smooth_loss)?,
             swap: config.swap,
-            smooth_loss: config.smooth_loss,
             triplets_per_anchor: config.triplets_per_anchor.checked()?,
             seeds: SeedSequence::new(config.seed),
-            distance,
+            distance: Arc::new(distance),
         })
     }
 }
@@ -152,12 +153,7 @@ impl Loss for CentroidTripletLoss {
         if self.swap {
             far = self.distance.closer(&far, &to_classes(&own)?)?;
         }
-        let violation = (self.distance.gap(&near, &far)? + self.margin)?;
-        let values = if self.smooth_loss {
-            violation.softplus()?
-        } else {
-            violation.hinge()?
-        };
+        let values = self.cost.of(&self.distance, &near, &far)?;
         let query = |anchor: &u32| classes.anchors[*anchor as usize].query;
         let indices = Indices::Elements(triplets.anchors.iter().map(query).collect());
         Ok(Term::explicit("loss", Over::Elements, values, indices)?.into())

@@ -79,7 +79,10 @@ impl DynamicSoftMarginLoss {
     /// # Errors
     /// [`Error::InvalidParameter`] if an argument is outside of its range, [`Error::Unsupported`] unless the distance is the
     /// Euclidean one of normalised rows, to any power.
-    pub fn new(config: DynamicSoftMarginLossConfig, distance: Arc<dyn Distance>) -> Result<Self> {
+    pub fn new(
+        config: DynamicSoftMarginLossConfig,
+        distance: impl Distance + 'static,
+    ) -> Result<Self> {
         demands::unit_euclidean_power("DynamicSoftMarginLoss", &distance)?;
         let num_bins = check::count("num_bins", config.num_bins, check::MOST_BINS)?;
         let refuse = |name, value, expected| {
@@ -101,7 +104,7 @@ impl DynamicSoftMarginLoss {
             num_bins,
             momentum,
             histogram: Mutex::new(vec![0.0; num_bins]),
-            distance,
+            distance: Arc::new(distance),
         })
     }
 

@@ -84,7 +84,7 @@ impl MarginLoss {
     /// things, [`Error::Tensor`](dml_core::Error::Tensor) if `vars` has a `beta` of another shape.
     pub fn new(
         config: MarginLossConfig,
-        distance: Arc<dyn Distance>,
+        distance: impl Distance + 'static,
         vars: VarBuilder<'_>,
     ) -> Result<Self> {
         Ok(Self {
@@ -93,7 +93,7 @@ impl MarginLoss {
             boundary: Boundary::new(&config, &vars)?,
             triplets_per_anchor: config.triplets_per_anchor.checked()?,
             seeds: SeedSequence::new(config.seed),
-            distance,
+            distance: Arc::new(distance),
         })
     }
 }

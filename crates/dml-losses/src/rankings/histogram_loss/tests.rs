@@ -8,7 +8,7 @@ use crate::machinery::outcome::{assert_near, circle, values_and_gradient};
 
 fn loss(n_bins: Option<usize>, delta: Option<f64>) -> Result<HistogramLoss> {
     let config = HistogramLossConfig { n_bins, delta };
-    HistogramLoss::new(config, Arc::new(CosineSimilarity::default()))
+    HistogramLoss::new(config, CosineSimilarity::default())
 }
 
 /// The overlap of the rows at 0° and 60° (one class) and 90° with nodes at −1, 0 and 1: the positive pair has ½ at 0
@@ -79,7 +79,7 @@ fn nothing_to_do_and_errors() -> Result<()> {
         assert!(error.to_string().starts_with(name), "{error}");
     }
     assert!(matches!(
-        HistogramLoss::new(Default::default(), Arc::new(LpDistance::default())),
+        HistogramLoss::new(Default::default(), LpDistance::default()),
         Err(Error::Unsupported { .. })
     ));
     Ok(())

@@ -7,7 +7,7 @@ use super::*;
 use crate::machinery::outcome::{assert_near, circle, values_and_gradient};
 
 fn loss(config: PNPLossConfig) -> Result<PNPLoss> {
-    PNPLoss::new(config, Arc::new(CosineSimilarity::default()))
+    PNPLoss::new(config, CosineSimilarity::default())
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn nothing_to_do_and_errors() -> Result<()> {
         assert!(error.to_string().starts_with(name), "{error}");
     }
     assert!(matches!(
-        PNPLoss::new(Default::default(), Arc::new(LpDistance::default())),
+        PNPLoss::new(Default::default(), LpDistance::default()),
         Err(Error::Unsupported { .. })
     ));
     Ok(())

@@ -12,7 +12,7 @@ fn config() -> RankedListLossConfig {
 }
 
 fn loss(config: RankedListLossConfig) -> Result<RankedListLoss> {
-    RankedListLoss::new(config, Arc::new(LpDistance::unnormalized()))
+    RankedListLoss::new(config, LpDistance::unnormalized())
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn what_it_refuses() -> Result<()> {
     assert!(loss(RankedListLossConfig::new(f64::NAN, 0.0)).is_err());
     assert!(loss(RankedListLossConfig::new(0.4, f64::INFINITY)).is_err());
     assert!(matches!(
-        RankedListLoss::new(config(), Arc::new(CosineSimilarity::default())),
+        RankedListLoss::new(config(), CosineSimilarity::default()),
         Err(Error::Unsupported { .. })
     ));
     Ok(())

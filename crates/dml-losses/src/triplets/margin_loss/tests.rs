@@ -10,7 +10,7 @@ use crate::machinery::outcome::{assert_near, rows};
 
 fn loss(config: MarginLossConfig) -> Result<MarginLoss> {
     let vars = SeededVars::new(0).builder(DType::F64, &Device::Cpu);
-    MarginLoss::new(config, Arc::new(LpDistance::unnormalized()), vars)
+    MarginLoss::new(config, LpDistance::unnormalized(), vars)
 }
 
 /// Positives within 0.5, negatives beyond 1.5.

@@ -29,7 +29,7 @@ impl Distance for DotProduct {
 }
 
 fn loss(config: TripletMarginLossConfig) -> Result<TripletMarginLoss> {
-    TripletMarginLoss::new(config, Arc::new(Euclidean))
+    TripletMarginLoss::new(config, Euclidean)
 }
 
 fn margin(margin: f64) -> TripletMarginLossConfig {
@@ -155,7 +155,7 @@ fn similarities_pull_up() -> Result<()> {
     let rows = Var::new(&[[1f32, 0.], [2., 0.], [0., 3.], [3., 0.]], &Device::Cpu)?;
     let batch = Batch::new(&rows, [0i64, 0, 1, 1])?;
     let triplets = Triplets::new(vec![0, 0], vec![1, 1], vec![2, 3])?;
-    let loss = TripletMarginLoss::new(margin(0.5), Arc::new(DotProduct))?;
+    let loss = TripletMarginLoss::new(margin(0.5), DotProduct)?;
     // s(a,p) = 2, s(a,n) = 0 and 3: 0 − 2 + 0.5 < 0 and 3 − 2 + 0.5 = 1.5.
     let got = outcome(&loss, &rows, &batch, &triplets.into(), Some(0.0))?;
     assert_eq!((got.0, got.1), (1.5, 1));
