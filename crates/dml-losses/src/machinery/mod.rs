@@ -5,6 +5,8 @@ pub(crate) mod anchor_values;
 #[cfg(test)]
 pub(crate) mod by_hand;
 pub(crate) mod demands;
+#[allow(dead_code, unused_imports, reason = "its callers come next")]
+pub(crate) mod expression;
 pub(crate) mod largest_of_groups;
 pub(crate) mod negatives_over_positive;
 #[cfg(test)]
