@@ -5,6 +5,7 @@ pub(crate) mod anchor_pairs;
 #[cfg(test)]
 pub(crate) mod by_hand;
 pub(crate) mod demands;
+#[allow(dead_code, unused_imports, reason = "its callers come next")]
 pub(crate) mod expression;
 pub(crate) mod largest_of_groups;
 #[cfg(test)]

@@ -4,9 +4,9 @@ use std::array::from_fn;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 use dml_core::kernels::Real;
+use dml_core::kernels::elementary::softplus;
 
 use crate::machinery::expression::Expression;
-use dml_core::kernels::elementary::softplus;
 
 /// A number and its derivatives with respect to the `N` variables of a formula.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -87,6 +87,10 @@ impl<T: Real, const N: usize> Sub for Dual<T, N> {
     }
 }
 
+#[expect(
+    clippy::suspicious_arithmetic_impl,
+    reason = "products have a rule of their own"
+)]
 impl<T: Real, const N: usize> Mul for Dual<T, N> {
     type Output = Self;
     #[inline(always)]
@@ -98,6 +102,10 @@ impl<T: Real, const N: usize> Mul for Dual<T, N> {
     }
 }
 
+#[expect(
+    clippy::suspicious_arithmetic_impl,
+    reason = "quotients have a rule of their own"
+)]
 impl<T: Real, const N: usize> Div for Dual<T, N> {
     type Output = Self;
     #[inline(always)]
