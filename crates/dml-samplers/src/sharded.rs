@@ -73,7 +73,7 @@ impl ShardedSampler {
     /// # Errors
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if `world` is 0 or `rank` is not below it, or if
     /// under [`Share::Batches`] there are fewer batches than processes.
-    pub fn new(config: ShardedSamplerConfig, sampler: Arc<dyn Sampler>) -> Result<Self> {
+    pub fn new(config: ShardedSamplerConfig, sampler: impl Sampler + 'static) -> Result<Self> {
         check::at_least_one("world", config.world)?;
         if config.rank >= config.world {
             return Err(wrong("rank", config.rank, "a number below world"));
@@ -85,7 +85,10 @@ impl ShardedSampler {
                 "at most the sampler's batches",
             ));
         }
-        Ok(Self { config, sampler })
+        Ok(Self {
+            config,
+            sampler: Arc::new(sampler),
+        })
     }
 }
 
