@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use dml_core::{Result, Sampler, check};
 
-use crate::wrong::wrong;
+use crate::out_of_range::out_of_range;
 
 /// What of a sampler's batches a process takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -76,10 +76,10 @@ impl ShardedSampler {
     pub fn new(config: ShardedSamplerConfig, sampler: impl Sampler + 'static) -> Result<Self> {
         check::at_least_one("world", config.world)?;
         if config.rank >= config.world {
-            return Err(wrong("rank", config.rank, "a number below world"));
+            return Err(out_of_range("rank", config.rank, "a number below world"));
         }
         if config.share == Share::Batches && sampler.batches() < config.world {
-            return Err(wrong(
+            return Err(out_of_range(
                 "world",
                 config.world,
                 "at most the sampler's batches",

@@ -16,7 +16,7 @@ use rand::Rng;
 use rand::seq::index;
 
 use crate::epoch_rng::epoch_rng;
-use crate::wrong::wrong;
+use crate::out_of_range::out_of_range;
 
 /// Configuration of [`TuplesToWeightsSampler`].
 #[derive(Clone, Debug, PartialEq)]
@@ -105,7 +105,7 @@ impl TuplesToWeightsSampler {
         if let Some(size) = config.subset_size
             && (size == 0 || size > labels.len())
         {
-            return Err(wrong(
+            return Err(out_of_range(
                 "subset_size",
                 size,
                 "between 1 and the number of rows",
