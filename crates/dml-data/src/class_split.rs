@@ -24,6 +24,7 @@ use crate::Subset;
     derive(serde::Serialize, serde::Deserialize),
     serde(rename_all = "snake_case", deny_unknown_fields)
 )]
+#[non_exhaustive]
 pub enum TestClasses {
     /// A share of all classes, drawn by a seed.
     Fraction {

@@ -17,6 +17,7 @@ use dml_core::{AnchorSums, Batch, Error, Indices, Over, Reduced, Reducer, Result
 /// How the values of one anchor become one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub enum Aggregation {
     /// Their mean.
     #[default]

@@ -13,6 +13,7 @@ use crate::out_of_range::out_of_range;
     derive(serde::Serialize, serde::Deserialize),
     serde(rename_all = "lowercase")
 )]
+#[non_exhaustive]
 pub enum Share {
     /// Its part of the rows of every batch: for a loss over the gathered embeddings of all processes, which then see
     /// the sampler's batch as a whole.
