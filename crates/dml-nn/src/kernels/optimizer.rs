@@ -3,9 +3,9 @@
 use pulp::Arch;
 use rayon::prelude::*;
 
-use crate::Real;
-use crate::in_place::InPlace;
-use crate::lengths;
+use dml_core::kernels::Real;
+use dml_core::kernels::in_place::InPlace;
+use dml_core::kernels::lengths;
 
 /// How many numbers are worth a thread.
 const RUN: usize = 16_384;
@@ -18,21 +18,21 @@ const RUN: usize = 16_384;
 /// θ ← shrink · θ − step_size · m / (√v / root_correction + ε)
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct AdamStep {
+pub(crate) struct AdamStep {
     /// 1 − β₁.
-    pub first_rate: f64,
+    pub(crate) first_rate: f64,
     /// β₂.
-    pub second_decay: f64,
+    pub(crate) second_decay: f64,
     /// lr / (1 − β₁ᵗ).
-    pub step_size: f64,
+    pub(crate) step_size: f64,
     /// √(1 − β₂ᵗ).
-    pub root_correction: f64,
+    pub(crate) root_correction: f64,
     /// ε.
-    pub eps: f64,
+    pub(crate) eps: f64,
     /// What of the parameter is added to its gradient.
-    pub coupled_decay: f64,
+    pub(crate) coupled_decay: f64,
     /// 1 − lr · decay, where the decay does not pass through the moments; else 1.
-    pub shrink: f64,
+    pub(crate) shrink: f64,
 }
 
 impl AdamStep {
@@ -40,7 +40,7 @@ impl AdamStep {
     ///
     /// # Panics
     /// Unless all are of one length.
-    pub fn apply<T: Real>(
+    pub(crate) fn apply<T: Real>(
         &self,
         parameter: &mut [T],
         gradient: &[T],
@@ -100,19 +100,19 @@ impl AdamStep {
 /// θ ← θ − lr (g + momentum · b)  with Nesterov's momentum,   θ − lr · b without
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct SgdStep {
+pub(crate) struct SgdStep {
     /// The learning rate.
-    pub lr: f64,
+    pub(crate) lr: f64,
     /// How much of the buffer stays; without momentum there is no buffer.
-    pub momentum: f64,
+    pub(crate) momentum: f64,
     /// What of the gradient does not enter the buffer.
-    pub dampening: f64,
+    pub(crate) dampening: f64,
     /// What of the parameter is added to its gradient.
-    pub decay: f64,
+    pub(crate) decay: f64,
     /// Whether the gradient is taken where the momentum will lead.
-    pub nesterov: bool,
+    pub(crate) nesterov: bool,
     /// Whether the buffer holds nothing yet.
-    pub first: bool,
+    pub(crate) first: bool,
 }
 
 impl SgdStep {
@@ -120,7 +120,7 @@ impl SgdStep {
     ///
     /// # Panics
     /// Unless all are of one length, the buffer where there is momentum.
-    pub fn apply<T: Real>(&self, parameter: &mut [T], gradient: &[T], buffer: &mut [T]) {
+    pub(crate) fn apply<T: Real>(&self, parameter: &mut [T], gradient: &[T], buffer: &mut [T]) {
         lengths::length("gradient", gradient.len(), parameter.len());
         if self.momentum != 0.0 {
             lengths::length("buffer", buffer.len(), parameter.len());

@@ -11,10 +11,10 @@
 
 use std::collections::HashMap;
 
+use crate::kernels::optimizer::SgdStep;
 use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
 use dml_core::fused::Element;
-use dml_core::kernels::optimizer::SgdStep;
 use dml_core::{Error, Result, check};
 
 use super::Optimizer;
