@@ -7,10 +7,10 @@ use dml_core::kernels::Real;
 use dml_core::kernels::in_place::InPlace;
 use dml_core::kernels::lengths;
 
-/// How many numbers are worth a thread.
+/// Number of elements that one task updates.
 const RUN: usize = 16_384;
 
-/// The numbers of one step of Adam.
+/// Coefficients of one step of Adam.
 ///
 /// ```text
 /// g ← g + coupled_decay · θ
@@ -29,14 +29,14 @@ pub(crate) struct AdamStep {
     pub(crate) root_correction: f64,
     /// ε.
     pub(crate) eps: f64,
-    /// What of the parameter is added to its gradient.
+    /// Weight decay (L2): `coupled_decay · parameter` is added to the gradient.
     pub(crate) coupled_decay: f64,
-    /// 1 − lr · decay, where the decay does not pass through the moments; else 1.
+    /// Factor of the parameter: 1 − lr · weight decay for decoupled weight decay (`AdamW`), else 1.
     pub(crate) shrink: f64,
 }
 
 impl AdamStep {
-    /// Updates a parameter and its two moments; all of one length.
+    /// Updates a parameter and its two moments.
     ///
     /// # Panics
     /// Unless all are of one length.
@@ -92,7 +92,7 @@ impl AdamStep {
     }
 }
 
-/// The numbers of one step of stochastic gradient descent.
+/// Coefficients of one step of stochastic gradient descent.
 ///
 /// ```text
 /// g ← g + decay · θ
@@ -101,17 +101,17 @@ impl AdamStep {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct SgdStep {
-    /// The learning rate.
+    /// Learning rate.
     pub(crate) lr: f64,
-    /// How much of the buffer stays; without momentum there is no buffer.
+    /// Decay of the momentum buffer in a step; there is no buffer if it is 0.
     pub(crate) momentum: f64,
-    /// What of the gradient does not enter the buffer.
+    /// Dampening of the momentum buffer: `1 − dampening` times the gradient is added.
     pub(crate) dampening: f64,
-    /// What of the parameter is added to its gradient.
+    /// Weight decay (L2): `decay · parameter` is added to the gradient.
     pub(crate) decay: f64,
-    /// Whether the gradient is taken where the momentum will lead.
+    /// Whether the momentum is Nesterov's.
     pub(crate) nesterov: bool,
-    /// Whether the buffer holds nothing yet.
+    /// Whether this is the first step, which sets the buffer to the gradient.
     pub(crate) first: bool,
 }
 
