@@ -4,12 +4,18 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 /// The most images, rows or queries of any command.
-pub(crate) const MANY: usize = 10_000_000;
+pub const MANY: usize = 10_000_000;
 /// The most threads.
-pub(crate) const THREADS: usize = 1024;
+pub const THREADS: usize = 1024;
 
 /// Parses numbers from `low` to `high`, for clap's `value_parser`.
-pub(crate) fn within<T: FromStr + PartialOrd + Display + Copy>(
+///
+/// ```
+/// let size = dml_cli::number::within(8, 512);
+/// assert_eq!(size("64"), Ok(64));
+/// assert_eq!(size("7"), Err("expected a number from 8 to 512".to_owned()));
+/// ```
+pub fn within<T: FromStr + PartialOrd + Display + Copy>(
     low: T,
     high: T,
 ) -> impl Fn(&str) -> Result<T, String> + Clone {
@@ -19,8 +25,11 @@ pub(crate) fn within<T: FromStr + PartialOrd + Display + Copy>(
     }
 }
 
-/// Parses a learning rate.
-pub(crate) fn rate(text: &str) -> Result<f64, String> {
+/// Parses a learning rate: above 0.
+///
+/// # Errors
+/// One sentence for everything else.
+pub fn rate(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(number) if number > 0.0 && number <= 1e6 => Ok(number),
         _ => Err("expected a number above 0 and up to 1000000".to_owned()),

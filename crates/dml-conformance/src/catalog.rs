@@ -48,17 +48,21 @@ const EVALUATION: &[&str] = &[
     "TSne",
 ];
 
-/// Arguments of `cargo xtask catalog`.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+/// Bring the README's table of components up to date.
+#[derive(Debug, clap::Parser)]
+#[command(name = "cargo xtask catalog", bin_name = "cargo xtask catalog")]
+pub struct Args {
     /// Change nothing; fail if the table is not up to date.
     #[arg(long)]
     check: bool,
 }
 
 /// Writes the table, or checks it.
-pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let path = crate::workspace_root().join("README.md");
+///
+/// # Errors
+/// If the README has no place for the table, a component has no file, or the table is out of date under `--check`.
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    let path = workspace_root().join("README.md");
     let readme = fs::read_to_string(&path)?;
     let (before, rest) = readme
         .split_once(BEGIN)
@@ -76,16 +80,16 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     Ok(dml::core::durable::write(&path, fresh.as_bytes())?)
 }
 
+/// The folder of the workspace's manifest, wherever the program is started from.
+fn workspace_root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
 fn table() -> anyhow::Result<String> {
     let cases = count_cases()?;
     let mut text = String::new();
     for (role, package, names) in ROLES {
-        let sources = sources(
-            &crate::workspace_root()
-                .join("crates")
-                .join(package)
-                .join("src"),
-        )?;
+        let sources = sources(&workspace_root().join("crates").join(package).join("src"))?;
         writeln!(text, "\n| {role} | | paper | cases |\n|---|---|---|---|")?;
         for name in *names {
             let source = sources

@@ -6,20 +6,20 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use dml::candle_core::DType;
 use dml::core::cuda::with_runner;
+use dml_cli::{open_device, println};
 use dml_testing::{Case, CaseResult, HostKernels, cases, run as run_case};
 use serde::Serialize;
 
-use crate::device;
-
-/// Arguments of `cargo xtask conformance`.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+/// Run every component against reference cases: values and gradients.
+#[derive(Debug, clap::Parser)]
+#[command(name = "cargo xtask conformance", bin_name = "cargo xtask conformance")]
+pub struct Args {
     /// A folder of cases or archives of cases, one archive, or one case.
     dir: PathBuf,
     /// Run only cases whose `kind/Name/id` contains this text; may be given several times.
     #[arg(long, value_name = "TEXT")]
     filter: Vec<String>,
-    /// Write the case_result on each case to this file.
+    /// Write the verdict on each case to this file.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// The precision that components are run in.
@@ -36,13 +36,16 @@ pub(crate) struct Args {
 #[derive(Serialize)]
 struct Line<'a> {
     case: &'a str,
-    case_result: &'static str,
+    verdict: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
 }
 
 /// Runs the cases and prints what fails.
-pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+///
+/// # Errors
+/// If a case fails, the device or the cases can't be opened, or the file of results can't be written.
+pub fn run(args: &Args) -> anyhow::Result<()> {
     let precision = if args.precision == "f64" {
         DType::F64
     } else {
@@ -51,16 +54,16 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     if args.device == "host-kernels" {
         let kernels = HostKernels::get()?.context("--device host-kernels: no C++ compiler")?;
         let like_a_gpu = |case: Case| case.with_precision(precision).summed_in_another_order();
-        return with_runner(kernels, || pair_kind(args, like_a_gpu));
+        return with_runner(kernels, || run_cases(args, like_a_gpu));
     }
-    let device = device::open(&args.device)?;
-    pair_kind(args, |case| {
+    let device = open_device(&args.device).context("--device")?;
+    run_cases(args, |case| {
         case.with_precision(precision).with_device(device.clone())
     })
 }
 
 /// Runs the chosen cases as `prepare` makes them.
-fn pair_kind(args: &Args, prepare: impl Fn(Case) -> Case) -> anyhow::Result<()> {
+fn run_cases(args: &Args, prepare: impl Fn(Case) -> Case) -> anyhow::Result<()> {
     let chosen: Vec<Case> = cases(&args.dir)?
         .into_iter()
         .filter(|case| {
@@ -71,17 +74,14 @@ fn pair_kind(args: &Args, prepare: impl Fn(Case) -> Case) -> anyhow::Result<()> 
     if chosen.is_empty() {
         bail!("no case contains {}", args.filter.join(" or "));
     }
-    let verdicts: Vec<(String, CaseResult)> = chosen
+    let results: Vec<(String, CaseResult)> = chosen
         .iter()
         .map(|case| (case.path.clone(), run_case(case)))
         .collect();
     let mut failures: BTreeMap<&str, u32> = BTreeMap::new();
-    for (path, case_result) in verdicts
-        .iter()
-        .filter(|(_, case_result)| !case_result.is_passed())
-    {
+    for (path, result) in results.iter().filter(|(_, result)| !result.is_passed()) {
         if !args.summary {
-            println!("{path}: {case_result}");
+            println!("{path}: {result}");
         }
         let component = path
             .rsplit_once('/')
@@ -94,9 +94,9 @@ fn pair_kind(args: &Args, prepare: impl Fn(Case) -> Case) -> anyhow::Result<()> 
         }
     }
     if let Some(file) = &args.json {
-        let lines: Vec<Line<'_>> = verdicts
+        let lines: Vec<Line<'_>> = results
             .iter()
-            .map(|(path, case_result)| line(path, case_result))
+            .map(|(path, result)| line(path, result))
             .collect();
         dml::core::durable::write(file, &serde_json::to_vec_pretty(&lines)?)
             .with_context(|| file.display().to_string())?;
@@ -104,7 +104,7 @@ fn pair_kind(args: &Args, prepare: impl Fn(Case) -> Case) -> anyhow::Result<()> 
     let failed: u32 = failures.values().sum();
     println!(
         "{} passed, {failed} failed",
-        verdicts.len() - failed as usize
+        results.len() - failed as usize
     );
     if failed > 0 {
         bail!("{failed} cases failed");
@@ -112,15 +112,15 @@ fn pair_kind(args: &Args, prepare: impl Fn(Case) -> Case) -> anyhow::Result<()> 
     Ok(())
 }
 
-fn line<'a>(case: &'a str, case_result: &'a CaseResult) -> Line<'a> {
-    let (case_result, reason) = match case_result {
+fn line<'a>(case: &'a str, result: &'a CaseResult) -> Line<'a> {
+    let (verdict, reason) = match result {
         CaseResult::Passed => ("passed", None),
         CaseResult::Failed(why) => ("failed", Some(why.as_str())),
         CaseResult::Unsupported(what) => ("unsupported", Some(what.as_str())),
     };
     Line {
         case,
-        case_result,
+        verdict,
         reason,
     }
 }

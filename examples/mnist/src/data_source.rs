@@ -6,13 +6,14 @@ use anyhow::Context;
 use clap::ValueEnum;
 use dml::data::synthetic::{SyntheticDigits, SyntheticDigitsConfig};
 use dml::data::{DataError, ImageDataset, MnistVariant, Normalization, TrainTest, cache_folder};
+use dml_cli::eprintln;
 
-use super::download;
-use super::interrupt::Interrupt;
+use crate::download;
+use crate::interrupt::Interrupt;
 
 /// A data set by name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Dataset {
+pub enum Dataset {
     /// MNIST from `--data-dir`, the cache or the network; without any of these, synthetic digits and a warning.
     #[default]
     Auto,
@@ -24,19 +25,22 @@ pub(crate) enum Dataset {
     Synthetic,
 }
 
-/// Images to train on and to pair_kind by.
+/// Images to train and test with.
 #[derive(Debug)]
-pub(crate) struct Digits {
+pub struct Digits {
     /// The two splits.
-    pub(crate) sets: TrainTest,
+    pub sets: TrainTest,
     /// `mnist`, `fashion-mnist` or `synthetic`: what every output says.
-    pub(crate) name: &'static str,
+    pub name: &'static str,
     /// How bytes become numbers.
-    pub(crate) normalization: Normalization,
+    pub normalization: Normalization,
 }
 
 /// Opens the data set; `limit` keeps the first images of the training split and a sixth of that of the test split.
-pub(crate) fn open(
+///
+/// # Errors
+/// If a file is missing or damaged, or the download fails.
+pub fn open(
     dataset: Dataset,
     folder: Option<&Path>,
     limit: Option<usize>,

@@ -10,8 +10,8 @@ use dml::eval::{FlatIndex, RetrievalMetric};
 use dml::{Batch, TensorExt};
 use serde_json::{Map, Value};
 
-use super::data_source::Digits;
-use super::network::Network;
+use crate::data_source::Digits;
+use crate::network::Network;
 
 /// Images embedded at a time.
 const BLOCK: usize = 512;

@@ -13,17 +13,20 @@ use dml::nn::{
 use rand::RngCore;
 
 /// Numbers of an embedding.
-pub(super) const EMBEDDING_SIZE: usize = 128;
+pub(crate) const EMBEDDING_SIZE: usize = 128;
 
 /// Images `[n, 1, 28, 28]` to embeddings `[n, 128]`. A clone is the same network: it shares the variables.
 #[derive(Clone, Debug)]
-pub(crate) struct Network {
+pub struct Network {
     layers: Arc<Sequential>,
 }
 
 impl Network {
     /// The network with PyTorch's initialisation; weights and dropout follow `rng`.
-    pub(crate) fn new(rng: &mut dyn RngCore, device: &Device) -> dml::Result<Self> {
+    ///
+    /// # Errors
+    /// If the device has no memory left.
+    pub fn new(rng: &mut dyn RngCore, device: &Device) -> dml::Result<Self> {
         let dtype = DType::F32;
         let dropout = SeedSequence::new(rng.next_u64());
         let layers = Sequential::default()
@@ -58,22 +61,30 @@ impl Network {
     }
 
     /// The embeddings of a batch of images.
-    pub(crate) fn forward(&self, images: &Tensor, train: bool) -> dml::Result<Tensor> {
+    ///
+    /// # Errors
+    /// If the shape is another one.
+    pub fn forward(&self, images: &Tensor, train: bool) -> dml::Result<Tensor> {
         self.layers.forward_t(images, train)
     }
 
-    /// What is learnt, by PyTorch's names.
-    pub(crate) fn parameters(&self) -> Parameters {
+    /// Weights and biases by PyTorch's names.
+    #[must_use]
+    pub fn parameters(&self) -> Parameters {
         self.layers.parameters()
     }
 
-    /// Where dropout stands.
-    pub(crate) fn seeds(&self) -> Vec<SeedSequence> {
+    /// The state of dropout's random numbers.
+    #[must_use]
+    pub fn seeds(&self) -> Vec<SeedSequence> {
         self.layers.seeds()
     }
 
     /// Writes the parameters: the whole file or none.
-    pub(crate) fn save(&self, path: &Path) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// If the file can't be written.
+    pub fn save(&self, path: &Path) -> anyhow::Result<()> {
         self.parameters()
             .save(path)
             .with_context(|| format!("writing {}", path.display()))

@@ -6,11 +6,20 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use dml::core::durable;
 use dml::core::folder_lock::FolderLock;
+use dml::embedding_pictures;
 use dml::train::log::TensorBoard;
 use dml::train::{Checkpoints, CheckpointsConfig};
 
-/// What is written last but the page: where it stands, a run has ended.
+/// The file that marks a run that has ended; only the page is written after it.
 const LAST: &str = "metrics.json";
+
+/// The curves of the training history.
+pub(crate) const CURVES: [&str; 3] = ["loss", "tuples", "precision"];
+
+/// The names of all pictures that a run may have.
+pub(crate) fn picture_names() -> impl Iterator<Item = &'static str> {
+    CURVES.into_iter().chain(embedding_pictures::NAMES)
+}
 
 /// The folder of a run's outputs, which no other run writes to meanwhile.
 #[derive(Debug)]
@@ -64,8 +73,8 @@ impl Outputs {
 
     /// Removes all that is written when training has ended.
     pub(crate) fn remove_results(&self) -> anyhow::Result<()> {
-        let pictures = super::pictures::names()
-            .flat_map(|name| ["svg", "png"].map(|end| format!("{name}.{end}")));
+        let pictures =
+            picture_names().flat_map(|name| ["svg", "png"].map(|end| format!("{name}.{end}")));
         let others = [LAST, "model.safetensors", "report.html"].map(str::to_owned);
         for name in others.into_iter().chain(pictures) {
             self.remove(&name)?;

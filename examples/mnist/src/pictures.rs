@@ -6,8 +6,8 @@ use dml::embedding_pictures::{self, Pictured};
 use dml::eval::pictures::{Drawing, line_chart};
 use dml::report::Figure;
 
-use super::course::Course;
-use super::outputs::Outputs;
+use crate::history::History;
+use crate::outputs::{CURVES, Outputs, picture_names};
 
 /// Pixels as they are.
 const PLAIN: Normalization = Normalization {
@@ -15,24 +15,16 @@ const PLAIN: Normalization = Normalization {
     std: 1.0,
 };
 
-/// The curves of the course.
-const CURVES: [&str; 3] = ["loss", "tuples", "precision"];
-
-/// The names of all pictures that a run may have.
-pub(super) fn names() -> impl Iterator<Item = &'static str> {
-    CURVES.into_iter().chain(embedding_pictures::NAMES)
-}
-
 /// Loss and tuples by iteration, and Precision@1 by epoch where it was measured.
-pub(super) fn curves(
+pub(crate) fn curves(
     outputs: &Outputs,
-    course: &Course,
+    history: &History,
     has_miner: bool,
 ) -> anyhow::Result<Vec<Figure>> {
-    let history = course.iterations();
-    let losses: Vec<f64> = history.iter().map(|done| f64::from(done.loss)).collect();
-    let tuples: Vec<f64> = history.iter().map(|done| done.mined as f64).collect();
-    let precisions = course.precisions();
+    let iterations = history.iterations();
+    let losses: Vec<f64> = iterations.iter().map(|done| f64::from(done.loss)).collect();
+    let tuples: Vec<f64> = iterations.iter().map(|done| done.mined as f64).collect();
+    let precisions = history.precisions();
     let counted = if has_miner { "mined tuples" } else { "values" };
     let all = [
         ("loss", ("iteration", 0), &losses),
@@ -55,7 +47,7 @@ pub(super) fn curves(
 }
 
 /// What the embeddings of test images look like among those of training images.
-pub(super) fn embeddings(
+pub(crate) fn embeddings(
     outputs: &Outputs,
     test: (&Tensor, &ImageDataset),
     train: (&Tensor, &ImageDataset),
@@ -86,7 +78,7 @@ fn save(
     drawing: &Drawing,
 ) -> anyhow::Result<Figure> {
     debug_assert!(
-        names().any(|own| own == name),
+        picture_names().any(|own| own == name),
         "an earlier run's {name} would stay"
     );
     let svg = drawing.to_svg()?;

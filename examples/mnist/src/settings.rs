@@ -10,8 +10,8 @@ use anyhow::{Context, bail};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::outputs::Outputs;
-use super::parts::Parts;
+use crate::components::Components;
+use crate::outputs::Outputs;
 
 /// Under which name they stand in the folder of checkpoints.
 const FILE: &str = "checkpoints/settings.json";
@@ -29,7 +29,7 @@ pub(crate) struct Settings<'a> {
     pub(crate) test_images: usize,
     pub(crate) device: &'a str,
     #[serde(flatten)]
-    pub(crate) parts: &'a Parts,
+    pub(crate) components: &'a Components,
 }
 
 /// The names of [`Settings`] in the order in which differences are told: what has a name of its own first.

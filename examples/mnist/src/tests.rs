@@ -8,13 +8,10 @@ use clap::Parser;
 use dml::train::Flow;
 use serde_json::Value;
 
-use super::*;
-
-#[derive(Parser)]
-struct Cli {
-    #[command(flatten)]
-    args: Args,
-}
+use crate::args::Args;
+use crate::interrupt::Interrupt;
+use crate::outputs::{Outputs, checkpoints_in, picture_names};
+use crate::run::run_until;
 
 /// Two epochs of six iterations, unless `more` says otherwise.
 fn args(out: &Path, more: &[&str]) -> Args {
@@ -33,7 +30,7 @@ fn parsed(out: &Path, more: &[&str]) -> Result<Args, clap::Error> {
     let own = own.flatten().map(str::to_owned);
     let more = more.iter().map(|own| (*own).to_owned());
     let out = ["mnist".to_owned(), format!("--out={}", out.display())];
-    Ok(Cli::try_parse_from(out.into_iter().chain(own).chain(more))?.args)
+    Args::try_parse_from(out.into_iter().chain(own).chain(more))
 }
 
 /// Runs to the end, or until so many iterations are done in all.
@@ -114,7 +111,7 @@ fn an_interrupted_run_ends_as_if_nothing_had_been() -> anyhow::Result<()> {
     ] {
         assert!(page.contains(told), "{told}");
     }
-    for name in pictures::names() {
+    for name in picture_names() {
         let svg = fs::read_to_string(broken.join(format!("{name}.svg")))?;
         assert!(page.contains(&svg), "{name} is not on the page");
         assert!(fs::read(broken.join(format!("{name}.png")))?.starts_with(b"\x89PNG"));
@@ -298,6 +295,19 @@ fn a_run_that_was_killed_before_its_first_checkpoint_begins_anew() -> anyhow::Re
     assert!(error.to_string().contains("begins anew"), "{error}");
     run_for(&args(out, &["--epochs", "1"]), None)?;
     assert!(!part.exists() && !out.join(".tmpAbC123").exists());
+    Ok(())
+}
+
+#[test]
+fn resuming_beside_a_run_without_a_checkpoint_names_that_run() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let first = Outputs::create(folder.path())?;
+    let error = run_for(&args(folder.path(), &["--resume"]), None).unwrap_err();
+    let error = format!("{error:#}");
+    assert!(error.contains("another run is writing here"), "{error}");
+    drop(first);
+    let error = run_for(&args(folder.path(), &["--resume"]), None).unwrap_err();
+    assert!(error.to_string().contains("found no checkpoint"), "{error}");
     Ok(())
 }
 

@@ -7,24 +7,34 @@ use dml::nn::{Adam, AdamConfig};
 use dml::train::{Criterion, MetricLossOnly, Part, Trainer, TrainerBuilder};
 use dml::{Objective, Sampler};
 
-use super::data_source::Digits;
-use super::network::Network;
+use crate::data_source::Digits;
+use crate::network::Network;
 
 /// What is trained, on what, and how fast.
-pub(crate) struct Training<'a> {
-    pub(crate) network: &'a Network,
-    pub(crate) digits: &'a Digits,
-    pub(crate) objective: Objective,
-    pub(crate) sampler: Arc<dyn Sampler>,
-    pub(crate) learning_rate: f64,
-    /// How many rows of a batch have activations at a time; all of them unless it is said.
-    pub(crate) gradient_cache: Option<usize>,
-    pub(crate) device: &'a Device,
+#[derive(Debug)]
+pub struct Training<'a> {
+    /// The network, whose variables the training moves.
+    pub network: &'a Network,
+    /// The data.
+    pub digits: &'a Digits,
+    /// Miner, loss and reducer.
+    pub objective: Objective,
+    /// The batches.
+    pub sampler: Arc<dyn Sampler>,
+    /// Learning rate of Adam.
+    pub learning_rate: f64,
+    /// Number of rows of a batch that have activations at a time; `None` is all of them.
+    pub gradient_cache: Option<usize>,
+    /// Device of the network.
+    pub device: &'a Device,
 }
 
 impl Training<'_> {
     /// The run, to which hooks may be added. It moves the variables of the network itself.
-    pub(crate) fn builder(self) -> dml::Result<TrainerBuilder<MetricLossOnly>> {
+    ///
+    /// # Errors
+    /// If the learning rate is out of range.
+    pub fn builder(self) -> dml::Result<TrainerBuilder<MetricLossOnly>> {
         let config = AdamConfig {
             lr: self.learning_rate,
             ..AdamConfig::default()

@@ -14,8 +14,8 @@ use dml::eval::AccuracyMetric;
 use dml::nn::{Adam, AdamConfig};
 use dml::samplers::{ShuffleSampler, ShuffleSamplerConfig};
 use dml::train::{Method, Part, Trainer};
+use dml_cli::number::{self, within};
 
-use crate::number::{self, within};
 use crate::{evaluation, network};
 
 /// Height and width of a digit.

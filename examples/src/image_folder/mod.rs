@@ -29,9 +29,9 @@ use dml::nn::{Adam, AdamConfig};
 use dml::reducers::AvgNonZeroReducer;
 use dml::samplers::{MPerClassSampler, MPerClassSamplerConfig};
 use dml::train::{Flow, MetricLossOnly, Part, Trainer};
+use dml_cli::number::{self, within};
 use serde::Serialize;
 
-use crate::number::{self, within};
 use crate::{evaluation, network};
 
 pub use results::{FolderSummary, Results};

@@ -30,8 +30,7 @@ use dml::reducers::MeanReducer;
 use dml::samplers::{ShuffleSampler, ShuffleSamplerConfig};
 use dml::train::{Clip, Part, Trainer, TwoStreamMetricLoss};
 use dml::{Dataset, Objective};
-
-use crate::number::{self, within};
+use dml_cli::number::{self, within};
 
 pub use bert::Encoder;
 pub use pairs::SentencePairs;

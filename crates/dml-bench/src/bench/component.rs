@@ -11,12 +11,12 @@ use dml::candle_core::{Device, Tensor, Var};
 use dml::config::{DistanceConfig, LossConfig, LossKind, MinerConfig, MinerKind};
 use dml::losses::SeededVars;
 use dml::{Batch, TensorExt};
+use dml_cli::peak_mb;
 use serde_json::{Map, Value, json};
 
 use super::data::{self, Data};
 use super::worker::{self, Sample};
 use super::{Peer, Workload};
-use crate::memory::peak_mb;
 
 /// What is measured of a role.
 pub(super) struct Role {

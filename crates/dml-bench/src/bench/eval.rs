@@ -12,13 +12,13 @@ use dml::eval::{
     AccuracyCalculator, AccuracyCalculatorConfig, AccuracyMetric, FlatIndex, KMeans, KMeansConfig,
     KMeansStart, KnnIndex,
 };
+use dml_cli::peak_mb;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::data::DIM;
 use super::worker::{self, Sample};
 use super::{Peer, Workload};
-use crate::memory::peak_mb;
 
 /// Updates of the centroids.
 const UPDATES: usize = 20;

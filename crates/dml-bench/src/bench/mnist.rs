@@ -10,13 +10,13 @@ use std::time::Instant;
 use anyhow::{Context, bail};
 use dml::candle_core::Device;
 use dml::train::Flow;
+use dml_cli::peak_mb;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use super::worker::{self, Sample};
 use super::{Peer, Workload};
-use crate::memory::peak_mb;
-use crate::mnist::{Dataset, Digits, Network, PartArgs, Training, open};
+use dml_mnist::{ComponentArgs, Dataset, Digits, Network, Training, open};
 
 const BATCH: usize = 256;
 
@@ -52,7 +52,7 @@ pub(super) fn workloads(folder: Option<&Path>, images: usize) -> Vec<Workload> {
 struct Setup {
     device: Device,
     digits: Digits,
-    parts: crate::mnist::Parts,
+    components: dml_mnist::Components,
 }
 
 impl Setup {
@@ -65,12 +65,12 @@ impl Setup {
             "synthetic" => open(Dataset::Synthetic, None, limit)?,
             folder => open(Dataset::Mnist, Some(Path::new(folder)), limit)?,
         };
-        let parts = PartArgs::default().resolve(batch.parse()?, 0)?;
+        let components = ComponentArgs::default().resolve(batch.parse()?, 0)?;
         let device = device.clone();
         Ok(Self {
             device,
             digits,
-            parts,
+            components,
         })
     }
 
@@ -79,8 +79,8 @@ impl Setup {
         let training = Training {
             network,
             digits: &self.digits,
-            objective: self.parts.objective(&self.device)?,
-            sampler: self.parts.sampler(self.digits.sets.train.labels())?,
+            objective: self.components.objective(&self.device)?,
+            sampler: self.components.sampler(self.digits.sets.train.labels())?,
             learning_rate: LEARNING_RATE,
             gradient_cache: None,
             device: &self.device,
@@ -100,8 +100,8 @@ impl Setup {
 
     /// An epoch by hand.
     fn by_hand(&self, network: &Network) -> anyhow::Result<(f64, u64)> {
-        let objective = self.parts.objective(&self.device)?;
-        let sampler = self.parts.sampler(self.digits.sets.train.labels())?;
+        let objective = self.components.objective(&self.device)?;
+        let sampler = self.components.sampler(self.digits.sets.train.labels())?;
         let digits = &self.digits;
         by_hand::epoch(
             network,

@@ -17,9 +17,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::ValueEnum;
+use dml_cli::number::{self, MANY, within};
+use dml_cli::{open_device, println};
 
-use crate::device;
-use crate::number::{self, MANY, within};
 use table::Row;
 use worker::{Sample, Worker};
 
@@ -124,7 +124,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         rayon::ThreadPoolBuilder::new()
             .num_threads(threads.get())
             .build_global()?;
-        let device = device::open(&args.device)?;
+        let device = open_device(&args.device).context("--device")?;
         return match workload.as_str() {
             "triplet" => triplet::serve(rest, &device),
             "component" => component::serve(rest, &device),

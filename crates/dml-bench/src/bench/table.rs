@@ -1,5 +1,6 @@
 //! The figures of a comparison, and how they are printed.
 
+use dml_cli::println;
 use serde::Serialize;
 
 use super::worker::Sample;

@@ -7,11 +7,11 @@ use anyhow::{Context, bail};
 use dml::candle_core::{Device, Var};
 use dml::config::{LossConfig, MinerConfig};
 use dml::{Batch, TupleCount};
+use dml_cli::peak_mb;
 
 use super::data::{self, Data};
 use super::worker::{self, Sample};
 use super::{Peer, Workload};
-use crate::memory::peak_mb;
 
 const CLASSES: usize = 10;
 /// Beyond this many rows the peer runs out of memory or patience: it writes all triplets out.

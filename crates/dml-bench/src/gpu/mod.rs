@@ -23,9 +23,9 @@ use std::process::Command;
 
 use anyhow::{Context, bail};
 use clap::ValueEnum;
+use dml_cli::number::within;
+use dml_cli::println;
 use serde_json::Value;
-
-use crate::number::within;
 
 /// Arguments of `cargo xtask gpu`.
 #[derive(Debug, clap::Args)]
@@ -83,7 +83,7 @@ impl Part {
         let data_dir = args.data_dir.as_deref().map(text);
         match self {
             Self::Conformance => {
-                let packed = || crate::workspace_root().join("crates/dml-testing/cases");
+                let packed = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../dml-testing/cases");
                 let cases = args.cases.clone().unwrap_or_else(packed);
                 say(&[
                     "conformance",
@@ -162,7 +162,7 @@ impl Part {
 /// Measures the chosen parts and writes the report of all that have been.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     // Before minutes have passed: without the device there is nothing to measure.
-    crate::device::open(&args.device)?;
+    dml_cli::open_device(&args.device).context("--device")?;
     std::fs::create_dir_all(&args.out).with_context(|| args.out.display().to_string())?;
     let mut failed = Vec::new();
     for part in Part::value_variants() {

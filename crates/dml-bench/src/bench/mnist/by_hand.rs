@@ -5,7 +5,7 @@ use dml::candle_core::Device;
 use dml::nn::{Adam, AdamConfig};
 use dml::{Batch, Objective, Optimizer, Sampler, TupleCount};
 
-use crate::mnist::{Digits, Network};
+use dml_mnist::{Digits, Network};
 
 /// Trains for one epoch, and returns the loss and the number of mined tuples of the last batch.
 pub(super) fn epoch(

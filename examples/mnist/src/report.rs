@@ -1,48 +1,56 @@
-//! What a run came to: `metrics.json`, the page, the last line on the terminal.
+//! The results of a run: `metrics.json`, the page, the last line on the terminal.
 
 use std::path::Path;
 
 use dml::report::{Figure, Page};
+use dml_cli::println;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::parts::Parts;
+use crate::components::Components;
 
-/// What `metrics.json` holds.
+/// The content of `metrics.json`.
 #[derive(Serialize)]
-pub(super) struct Metrics<'a> {
-    pub(super) precision_at_1: f64,
-    /// What was asked for besides.
-    pub(super) metrics: Map<String, Value>,
-    pub(super) train_seconds: f64,
-    pub(super) embed_seconds: f64,
-    pub(super) eval_seconds: f64,
-    pub(super) picture_seconds: f64,
-    pub(super) peak_rss_mb: Option<f64>,
-    pub(super) iterations: usize,
-    pub(super) final_loss: f32,
-    pub(super) dataset: &'a str,
-    pub(super) seed: u64,
-    pub(super) config: Config<'a>,
+pub(crate) struct Metrics<'a> {
+    pub(crate) precision_at_1: f64,
+    /// The metrics of `--metrics`.
+    pub(crate) metrics: Map<String, Value>,
+    #[serde(flatten)]
+    pub(crate) seconds: Seconds,
+    pub(crate) peak_rss_mb: Option<f64>,
+    pub(crate) iterations: usize,
+    pub(crate) final_loss: f32,
+    pub(crate) dataset: &'a str,
+    pub(crate) seed: u64,
+    pub(crate) config: Config<'a>,
 }
 
-/// What was run, in full.
+/// Wall-clock seconds of each phase.
 #[derive(Serialize)]
-pub(super) struct Config<'a> {
-    pub(super) epochs: u64,
-    pub(super) batch_size: usize,
-    pub(super) gradient_cache: Option<usize>,
-    pub(super) lr: f64,
-    pub(super) threads: usize,
-    pub(super) device: &'a str,
-    pub(super) train_images: usize,
-    pub(super) test_images: usize,
+pub(crate) struct Seconds {
+    pub(crate) train_seconds: f64,
+    pub(crate) embed_seconds: f64,
+    pub(crate) eval_seconds: f64,
+    pub(crate) picture_seconds: f64,
+}
+
+/// The configuration of the run, in full.
+#[derive(Serialize)]
+pub(crate) struct Config<'a> {
+    pub(crate) epochs: u64,
+    pub(crate) batch_size: usize,
+    pub(crate) gradient_cache: Option<usize>,
+    pub(crate) lr: f64,
+    pub(crate) threads: usize,
+    pub(crate) device: &'a str,
+    pub(crate) train_images: usize,
+    pub(crate) test_images: usize,
     #[serde(flatten)]
-    pub(super) parts: &'a Parts,
+    pub(crate) components: &'a Components,
 }
 
 /// The page of a run; `validation_seconds` if Precision@1 was measured along the way.
-pub(super) fn page_of(
+pub(crate) fn page_of(
     metrics: &Metrics<'_>,
     curves: Vec<Figure>,
     pictures: Vec<Figure>,
@@ -73,11 +81,11 @@ pub(super) fn page_of(
     }
     page.figures("Training", curves);
     page.figures("Embeddings", pictures);
-    let mut times = vec![("training", metrics.train_seconds)];
+    let mut times = vec![("training", metrics.seconds.train_seconds)];
     times.extend(validation_seconds.map(|seconds| ("validation", seconds)));
-    times.push(("embedding", metrics.embed_seconds));
-    times.push(("search and metrics", metrics.eval_seconds));
-    times.push(("pictures", metrics.picture_seconds));
+    times.push(("embedding", metrics.seconds.embed_seconds));
+    times.push(("search and metrics", metrics.seconds.eval_seconds));
+    times.push(("pictures", metrics.seconds.picture_seconds));
     page.times("Where the time went", &times);
     if let Value::Object(config) = serde_json::to_value(config)? {
         let rows = config.iter().map(|(name, value)| {
@@ -93,19 +101,19 @@ pub(super) fn page_of(
 }
 
 /// `1 epoch`, `2 epochs`.
-pub(super) fn count(n: u64, thing: &str) -> String {
+pub(crate) fn count(n: u64, thing: &str) -> String {
     format!("{n} {thing}{}", if n == 1 { "" } else { "s" })
 }
 
-pub(super) fn print_summary(metrics: &Metrics<'_>, out: &Path) {
+pub(crate) fn print_summary(metrics: &Metrics<'_>, out: &Path) {
     let memory = metrics
         .peak_rss_mb
         .map_or_else(String::new, |mb| format!(", peak memory {mb:.0} MB"));
     println!(
         "trained in {:.1} s, embedded in {:.1} s, searched in {:.1} s{memory}; results in {}",
-        metrics.train_seconds,
-        metrics.embed_seconds,
-        metrics.eval_seconds,
+        metrics.seconds.train_seconds,
+        metrics.seconds.embed_seconds,
+        metrics.seconds.eval_seconds,
         out.display()
     );
 }

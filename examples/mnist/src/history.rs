@@ -1,27 +1,27 @@
-//! The course of a run: what is printed, logged and remembered of its iterations and epochs.
+//! The training history: what is printed, logged and kept of iterations and epochs.
 
 use std::cell::{Ref, RefCell};
 use std::rc::Rc;
 use std::time::Instant;
 
 use dml::train::{self, Ended, Epoch, Flow, Hook, HookResult, Method};
+use dml_cli::{println, terminal};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::log::{Iteration, Log};
-use crate::terminal;
+use crate::iteration_log::{Iteration, IterationLog};
 
 /// Every how many iterations a line is printed, as in the example.
 const PRINT_EVERY: u64 = 20;
 
-/// A hook; its clones are the same one, for whoever asks after the run.
+/// A hook that records the history. Clones share it, so that it can be read after the run.
 #[derive(Clone, Debug)]
-pub(crate) struct Course(Rc<RefCell<State>>);
+pub(crate) struct History(Rc<RefCell<State>>);
 
 #[derive(Debug)]
 struct State {
-    log: Log,
+    log: IterationLog,
     bar: ProgressBar,
     has_miner: bool,
     start: Instant,
@@ -34,18 +34,18 @@ struct State {
     precisions: Vec<(u64, f64)>,
 }
 
-/// What a checkpoint remembers; the iterations stand in the log.
+/// The hook's state in a checkpoint; the iterations are in the log.
 #[derive(Debug, Serialize, Deserialize)]
-struct Remembered {
+struct SavedState {
     log_bytes: u64,
     seconds: f64,
     validation_seconds: f64,
     precisions: Vec<(u64, f64)>,
 }
 
-impl Course {
-    /// A course of so many iterations that has not begun.
-    pub(crate) fn new(log: Log, iterations: u64, has_miner: bool) -> Self {
+impl History {
+    /// The empty history of a run of this many iterations.
+    pub(crate) fn new(log: IterationLog, iterations: u64, has_miner: bool) -> Self {
         Self(Rc::new(RefCell::new(State {
             log,
             bar: progress_bar(iterations),
@@ -106,9 +106,9 @@ impl State {
     }
 }
 
-impl Hook for Course {
+impl Hook for History {
     fn name(&self) -> &str {
-        "course"
+        "history"
     }
 
     fn iteration(&mut self, done: &train::Iteration, _: &dyn Method) -> HookResult {
@@ -150,7 +150,7 @@ impl Hook for Course {
 
     fn state(&mut self) -> HookResult<Value> {
         let mut state = self.0.borrow_mut();
-        Ok(serde_json::to_value(Remembered {
+        Ok(serde_json::to_value(SavedState {
             log_bytes: state.log.sync()?,
             seconds: state.seconds(),
             validation_seconds: state.validation,
@@ -158,14 +158,14 @@ impl Hook for Course {
         })?)
     }
 
-    fn load_state(&mut self, remembered: &Value) -> HookResult<()> {
-        let remembered = Remembered::deserialize(remembered)?;
+    fn load_state(&mut self, saved: &Value) -> HookResult<()> {
+        let saved = SavedState::deserialize(saved)?;
         let mut state = self.0.borrow_mut();
-        state.iterations = state.log.resume(remembered.log_bytes)?;
-        state.precisions = remembered.precisions;
+        state.iterations = state.log.resume(saved.log_bytes)?;
+        state.precisions = saved.precisions;
         // The clock runs through validations, which are taken off it.
-        state.before = remembered.seconds + remembered.validation_seconds;
-        state.validation = remembered.validation_seconds;
+        state.before = saved.seconds + saved.validation_seconds;
+        state.validation = saved.validation_seconds;
         state.start = Instant::now();
         state.bar.set_position(state.iterations.len() as u64);
         state.bar.reset_eta();

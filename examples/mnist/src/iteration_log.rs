@@ -10,7 +10,7 @@ use std::str::FromStr;
 use anyhow::{Context, bail};
 use dml::core::durable;
 
-use super::outputs::Outputs;
+use crate::outputs::Outputs;
 
 const HEADER: &str = "epoch,iteration,loss,mined,kept,seconds";
 
@@ -66,7 +66,7 @@ impl FromStr for Iteration {
 
 /// The log of a run. What stands in the folder stays untouched until the first writing.
 #[derive(Debug)]
-pub(crate) struct Log {
+pub(crate) struct IterationLog {
     part: PathBuf,
     whole: PathBuf,
     /// Open once something was written.
@@ -75,7 +75,7 @@ pub(crate) struct Log {
     length: u64,
 }
 
-impl Log {
+impl IterationLog {
     /// A log without lines.
     pub(crate) fn new(outputs: &Outputs) -> Self {
         Self {
@@ -194,7 +194,7 @@ mod tests {
     fn a_resumed_log_has_every_iteration_once() -> anyhow::Result<()> {
         let folder = tempfile::tempdir()?;
         let outputs = Outputs::create(folder.path())?;
-        let mut log = Log::new(&outputs);
+        let mut log = IterationLog::new(&outputs);
         log.push(&done(0))?;
         log.push(&done(1))?;
         let length = log.sync()?;
@@ -202,7 +202,7 @@ mod tests {
         drop(log);
         assert!(!outputs.path("log.csv").exists());
 
-        let mut log = Log::new(&outputs);
+        let mut log = IterationLog::new(&outputs);
         assert_eq!(log.resume(length)?, [done(0), done(1)]);
         log.push(&done(2))?;
         log.finish()?;
@@ -213,7 +213,7 @@ mod tests {
         );
 
         // A log that was whole already goes on, too.
-        let mut log = Log::new(&outputs);
+        let mut log = IterationLog::new(&outputs);
         assert_eq!(log.resume(text.len() as u64)?.len(), 3);
         log.push(&done(3))?;
         log.finish()?;
@@ -230,7 +230,12 @@ mod tests {
         let path = outputs.path("log.csv.part");
         fs::write(&path, format!("{HEADER}\n1,0,x\n"))?;
         let length = fs::metadata(&path)?.len();
-        let refused = |length| format!("{:#}", Log::new(&outputs).resume(length).unwrap_err());
+        let refused = |length| {
+            format!(
+                "{:#}",
+                IterationLog::new(&outputs).resume(length).unwrap_err()
+            )
+        };
         assert!(refused(length + 1).contains("log.csv.part: expected the"));
         assert!(refused(length).contains("log.csv.part, line 2: expected epoch,"));
         assert_eq!(fs::metadata(&path)?.len(), length);
@@ -243,7 +248,7 @@ mod tests {
         // The device that is always full, where a program may write to it.
         if let Ok(file) = File::options().write(true).open("/dev/full") {
             let path = PathBuf::from("/dev/full");
-            let mut log = Log {
+            let mut log = IterationLog {
                 part: path.clone(),
                 whole: path,
                 open: Some(BufWriter::with_capacity(0, file)),

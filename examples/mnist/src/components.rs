@@ -1,4 +1,6 @@
-//! Miner, loss, distance, reducer and sampler: the example's, or what the command line puts in their place.
+//! Miner, loss, distance, reducer and sampler: the example's, or those of the command line.
+
+use std::sync::Arc;
 
 use anyhow::Context;
 use dml::candle_core::{DType, Device};
@@ -9,13 +11,14 @@ use dml::losses::SeededVars;
 use dml::{Labels, Objective, Sampler};
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::sync::Arc;
+
+use crate::network::EMBEDDING_SIZE;
 
 // These comments are also the help on the terminal, where backticks are noise.
 #[allow(clippy::doc_markdown)]
-/// The parts that a command line can name; each a component's name, or its configuration as JSON.
+/// The components that a command line can name; each a name, or a configuration as JSON.
 #[derive(Clone, Debug, Default, clap::Args)]
-pub(crate) struct PartArgs {
+pub struct ComponentArgs {
     /// Loss [default: TripletMarginLoss with margin 0.2].
     #[arg(long, value_name = "NAME|JSON")]
     loss: Option<String>,
@@ -33,21 +36,24 @@ pub(crate) struct PartArgs {
     sampler: Option<String>,
 }
 
-/// Length of the network's embeddings.
-const EMBEDDING_SIZE: usize = super::network::EMBEDDING_SIZE;
-
-/// What is trained with, as it goes into `metrics.json`.
+/// The components of a run, as they stand in `metrics.json`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub(crate) struct Parts {
-    pub(crate) loss: LossConfig,
-    pub(crate) miner: Option<MinerConfig>,
-    pub(crate) sampler: SamplerConfig,
+pub struct Components {
+    /// The loss with its distance and reducer.
+    pub loss: LossConfig,
+    /// The miner; `None` for a loss that weighs all pairs or knows no pairs.
+    pub miner: Option<MinerConfig>,
+    /// The sampler.
+    pub sampler: SamplerConfig,
 }
 
-impl PartArgs {
-    /// The parts, with the example's where nothing is named. A loss or distance of the user's choice brings its own
+impl ComponentArgs {
+    /// The components, with the example's where nothing is named. A loss or distance of the user's choice brings its own
     /// defaults with it: the example's distance and reducer belong to the example's loss.
-    pub(crate) fn resolve(&self, batch_size: usize, seed: u64) -> anyhow::Result<Parts> {
+    ///
+    /// # Errors
+    /// If a name or a configuration is wrong; the error begins with the flag.
+    pub fn resolve(&self, batch_size: usize, seed: u64) -> anyhow::Result<Components> {
         let distance: Option<DistanceConfig> = parse("distance", self.distance.as_deref())?;
         let reducer: Option<ReducerConfig> = parse("reducer", self.reducer.as_deref())?;
         let cosine = || DistanceConfig::from_json("CosineSimilarity");
@@ -89,7 +95,7 @@ impl PartArgs {
             loss.reducer = reducer;
         }
         let sampler = self.sampler(&loss, batch_size, seed)?;
-        Ok(Parts {
+        Ok(Components {
             loss,
             miner,
             sampler,
@@ -122,9 +128,12 @@ impl PartArgs {
     }
 }
 
-impl Parts {
-    /// Miner, loss and reducer as one; what the loss learns lies on the device.
-    pub(crate) fn objective(&self, device: &Device) -> anyhow::Result<Objective> {
+impl Components {
+    /// Miner, loss and reducer as one; the loss's parameters are on the device.
+    ///
+    /// # Errors
+    /// If a configuration is out of range.
+    pub fn objective(&self, device: &Device) -> anyhow::Result<Objective> {
         let vars = SeededVars::new(0).builder(DType::F32, device);
         let objective = self.loss.build_with(&vars).context("--loss")?;
         Ok(match &self.miner {
@@ -134,7 +143,10 @@ impl Parts {
     }
 
     /// The sampler of a data set with these labels.
-    pub(crate) fn sampler(&self, labels: &Labels) -> anyhow::Result<Arc<dyn Sampler>> {
+    ///
+    /// # Errors
+    /// If the labels don't allow it.
+    pub fn sampler(&self, labels: &Labels) -> anyhow::Result<Arc<dyn Sampler>> {
         self.sampler.build(labels).context("--sampler")
     }
 }
@@ -177,58 +189,61 @@ fn parse<T: serde::de::DeserializeOwned>(
 mod tests {
     use super::*;
 
-    fn json(args: &PartArgs) -> anyhow::Result<Value> {
+    fn json(args: &ComponentArgs) -> anyhow::Result<Value> {
         Ok(serde_json::to_value(args.resolve(256, 7)?)?)
     }
 
     #[test]
     fn nothing_named_is_the_example() -> anyhow::Result<()> {
-        let parts = json(&PartArgs::default())?;
-        assert_eq!(parts["loss"]["margin"], 0.2);
-        assert_eq!(parts["loss"]["distance"]["name"], "CosineSimilarity");
-        assert_eq!(parts["loss"]["reducer"]["low"], 0.0);
-        assert_eq!(parts["miner"]["type_of_triplets"], "semihard");
+        let components = json(&ComponentArgs::default())?;
+        assert_eq!(components["loss"]["margin"], 0.2);
+        assert_eq!(components["loss"]["distance"]["name"], "CosineSimilarity");
+        assert_eq!(components["loss"]["reducer"]["low"], 0.0);
+        assert_eq!(components["miner"]["type_of_triplets"], "semihard");
         assert_eq!(
-            (&parts["sampler"]["batch_size"], &parts["sampler"]["seed"]),
+            (
+                &components["sampler"]["batch_size"],
+                &components["sampler"]["seed"]
+            ),
             (&json!(256), &json!(7))
         );
         Ok(())
     }
 
     #[test]
-    fn a_distance_replaces_the_examples_but_not_one_that_a_part_names() -> anyhow::Result<()> {
-        let args = PartArgs {
+    fn a_distance_replaces_the_examples_but_not_one_that_a_component_names() -> anyhow::Result<()> {
+        let args = ComponentArgs {
             distance: Some("LpDistance".to_owned()),
             miner: Some(
                 r#"{"name": "TripletMarginMiner", "distance": {"name": "CosineSimilarity"}}"#
                     .to_owned(),
             ),
-            ..PartArgs::default()
+            ..ComponentArgs::default()
         };
-        let parts = json(&args)?;
-        assert_eq!(parts["loss"]["distance"]["name"], "LpDistance");
-        assert_eq!(parts["miner"]["distance"]["name"], "CosineSimilarity");
+        let components = json(&args)?;
+        assert_eq!(components["loss"]["distance"]["name"], "LpDistance");
+        assert_eq!(components["miner"]["distance"]["name"], "CosineSimilarity");
         Ok(())
     }
 
     #[test]
     fn a_named_loss_brings_its_own_defaults_and_a_miner_can_be_left_out() -> anyhow::Result<()> {
-        let args = PartArgs {
+        let args = ComponentArgs {
             loss: Some("TripletMarginLoss".to_owned()),
             miner: Some("none".to_owned()),
-            ..PartArgs::default()
+            ..ComponentArgs::default()
         };
-        let parts = json(&args)?;
-        assert_eq!(parts["loss"]["margin"], 0.05);
-        assert!(parts["loss"].get("distance").is_none() && parts["miner"].is_null());
+        let components = json(&args)?;
+        assert_eq!(components["loss"]["margin"], 0.05);
+        assert!(components["loss"].get("distance").is_none() && components["miner"].is_null());
         Ok(())
     }
 
     #[test]
     fn a_bare_loss_has_what_it_needs_for_digits() -> anyhow::Result<()> {
-        let args = |loss: &str| PartArgs {
+        let args = |loss: &str| ComponentArgs {
             loss: Some(loss.to_owned()),
-            ..PartArgs::default()
+            ..ComponentArgs::default()
         };
         for name in LossKind::NAMES {
             if *name == "SelfSupervisedLoss" {
@@ -236,25 +251,25 @@ mod tests {
                 assert!(args(name).resolve(256, 0).is_err());
                 continue;
             }
-            let parts = args(name).resolve(256, 0)?;
+            let components = args(name).resolve(256, 0)?;
             assert_eq!(
-                parts.miner.is_some(),
+                components.miner.is_some(),
                 *name == "TripletMarginLoss",
                 "{name}"
             );
-            parts.objective(&Device::Cpu)?;
+            components.objective(&Device::Cpu)?;
         }
-        let parts = json(&args(r#"{"name": "ArcFaceLoss", "num_classes": 12}"#))?;
-        assert_eq!(parts["loss"]["num_classes"], 12);
-        assert_eq!(parts["loss"]["embedding_size"], 128);
+        let components = json(&args(r#"{"name": "ArcFaceLoss", "num_classes": 12}"#))?;
+        assert_eq!(components["loss"]["num_classes"], 12);
+        assert_eq!(components["loss"]["embedding_size"], 128);
         Ok(())
     }
 
     #[test]
     fn mistakes_name_the_flag() {
-        let args = PartArgs {
+        let args = ComponentArgs {
             miner: Some("TripletMarginMinr".to_owned()),
-            ..PartArgs::default()
+            ..ComponentArgs::default()
         };
         assert!(format!("{:#}", args.resolve(1, 0).unwrap_err()).starts_with("--miner: "));
     }
