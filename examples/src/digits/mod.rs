@@ -46,7 +46,7 @@ pub struct Args {
     pub seed: u64,
 }
 
-/// Digits to learn from and digits to pair_kind by.
+/// Digits to learn from and digits to test with.
 struct Digits {
     train: ImageDataset,
     test: NormalizedImages,

@@ -114,7 +114,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Accuracy> {
     let train_count = sentences.len().saturating_sub(args.test);
     ensure!(
         train_count >= args.batch,
-        "expected more than {} pairs, {} to pair_kind by and a batch to learn from, got {}",
+        "expected more than {} pairs, {} to test with and a batch to learn from, got {}",
         args.test + args.batch - 1,
         args.test,
         sentences.len()
