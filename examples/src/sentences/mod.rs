@@ -49,7 +49,7 @@ pub struct Args {
     /// and the first sentences of their documentation. Without it, those of an invented language.
     #[arg(long, value_name = "FILE or DIR")]
     pub pairs: Option<PathBuf>,
-    /// How many of the last pairs pair_kind, at least 2.
+    /// Number of pairs at the end of the file to test with; at least 2.
     #[arg(long, default_value_t = 200, value_parser = within(2usize, 10_000_000))]
     pub test: usize,
     /// Passes over the others.
