@@ -20,7 +20,7 @@ pub use case::{Array, Case, Data};
 pub use case_result::CaseResult;
 pub use compare::{Tolerance, compare};
 pub use deviations::reason as deviation;
-pub use device::{open_device, test_device};
+pub use device::test_device;
 pub use host_kernels::{HostKernels, cuda_sources};
 pub use run::run;
 pub use source::{cases, packed_cases};
