@@ -71,9 +71,9 @@ impl<T: Real> Within<T> {
         self.low.is_none() && self.high.is_none()
     }
 
-    /// The gradient of that sum: `slope` for each value that counts, NaN for NaN, 0 for the others.
+    /// The gradient of that sum: `derivative` for each value that counts, NaN for NaN, 0 for the others.
     #[must_use]
-    pub fn gradient(self, values: &[T], slope: T) -> Vec<T> {
+    pub fn gradient(self, values: &[T], derivative: T) -> Vec<T> {
         let mut gradient = crate::zeros(values.len());
         gradient
             .par_chunks_mut(RUN)
@@ -84,7 +84,7 @@ impl<T: Real> Within<T> {
                     *gradient = if value.is_nan() {
                         *value
                     } else if self.holds(*value) {
-                        slope
+                        derivative
                     } else {
                         T::ZERO
                     };

@@ -26,7 +26,7 @@ fn naive_sum(
         let other = swap.map(|inside| rule.sign * inside[p * n + m]);
         let far = other.map_or(from_anchor, |o| from_anchor.min(o));
         let v = rule.sign * matrix[a * n + p] - far + rule.margin;
-        let (value, slope) = match rule.penalty {
+        let (value, derivative) = match rule.penalty {
             TripletPenalty::Hinge => (v.max(0.0), f64::from(u8::from(v > 0.0))),
             TripletPenalty::Softplus => ((1.0 + v.exp()).ln(), 1.0 / (1.0 + f64::from(-v).exp())),
         };
@@ -36,15 +36,15 @@ fn naive_sum(
         let sign = f64::from(rule.sign);
         out.sum += f64::from(value);
         out.count += 1;
-        out.gradient[a * n + p] += sign * slope;
+        out.gradient[a * n + p] += sign * derivative;
         let share = match other.and_then(|o| o.partial_cmp(&from_anchor)) {
             Some(Ordering::Less) => 0.0,
             Some(Ordering::Equal) => 0.5,
             _ => 1.0,
         };
-        out.gradient[a * n + m] -= sign * slope * share;
+        out.gradient[a * n + m] -= sign * derivative * share;
         if swap.is_some() {
-            out.swap_gradient[p * n + m] -= sign * slope * (1.0 - share);
+            out.swap_gradient[p * n + m] -= sign * derivative * (1.0 - share);
         }
     });
     out

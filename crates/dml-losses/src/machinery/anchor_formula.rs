@@ -47,6 +47,14 @@ pub(crate) trait PairsOfKind: Sized {
 
     /// `Σ w f(x) / Σ w`. Without pairs it is 0.
     fn mean(&mut self, f: impl Fn(Self::Entry) -> Self::Entry) -> Self::Value;
+
+    /// `ln Σ e^{t f(x)}` and `Σ e^{t f(x)} f(x) / Σ e^{t f(x)}` over the pairs whose `f(x)` is not 0 or less, for a
+    /// temperature `t`. Without such a pair both are 0.
+    fn weighted_violations(
+        &mut self,
+        temperature: f64,
+        f: impl Fn(Self::Entry) -> Self::Entry,
+    ) -> [Self::Value; 2];
 }
 
 /// Which pairs an anchor must have for a value; without them its value is 0.

@@ -4,17 +4,17 @@
 //! counts as often as triplets have it; that is a number beside the pair, so a mined set of millions of triplets is
 //! never written out. Losses that take pairs as a set ask for the tuples' mask instead.
 //!
-//! The weight of a pair comes from the relation of the batch. A loss that reads weights asks for
-//! [`weighted`](AnchorPairs::weighted) or [`weighted_distinct`](AnchorPairs::weighted_distinct) pairs;
-//! [`listed`](AnchorPairs::listed) refuses a relation that has some.
+//! The weight of a pair comes from the relation of the batch, for losses that read weights ([`Loss::reads_weights`]).
 
 mod tensors;
 
 use std::sync::Arc;
 
-use dml_core::kernels::triplet_ranges::TripletRanges;
-use dml_core::kernels::{PairMask, Real, TripletSet};
-use dml_core::{Batch, ClassOrder, Over, PairKind, Relation, Result, TupleCount, Tuples, check};
+use dml_core::kernels::Real;
+use dml_core::{
+    Batch, ClassOrder, Loss, Over, PairKind, Relation, Result, RowCounts, TupleCount, TupleSet,
+    Tuples,
+};
 
 use crate::machinery::anchor_formula::Needs;
 use crate::machinery::side::{Anchor, Side};
@@ -25,104 +25,66 @@ pub(crate) use tensors::PairWeights;
 #[derive(Clone, Debug)]
 pub(crate) struct AnchorPairs {
     batch: Batch,
-    form: Form,
+    set: Arc<dyn TupleSet>,
+    /// As `set`, where it is everything that labels allow.
+    classes: Option<Arc<ClassOrder>>,
+    /// Whether `set` is everything that the relation allows.
+    is_all: bool,
+    /// Whether no pair is there twice.
+    is_distinct: bool,
     counts: (u64, u64),
     /// The relation that the weights of the pairs come from; `None` where each is 1.
     weights: Option<Relation>,
 }
 
-#[derive(Clone, Debug)]
-enum Form {
-    /// Everything that the relation allows.
-    Relation,
-    /// As `Relation`, of labels.
-    Classes(Arc<ClassOrder>),
-    Mask(Arc<PairMask>),
-    Lists(Arc<[Vec<u32>]>, Arc<[Vec<u32>]>),
-    Ranges(Arc<TripletRanges>),
-    Set(Arc<dyn TripletSet>),
-}
-
 impl AnchorPairs {
-    /// The pairs of the tuples, with repeats, each of weight 1.
+    /// The pairs of the tuples, with repeats; with the weights of the relation where the loss reads weights, else each of
+    /// weight 1.
     ///
     /// # Errors
-    /// [`Error::Unsupported`](dml_core::Error::Unsupported) for a weighted relation; as [`Tuples::count`] and
-    /// [`Tuples::check`].
-    pub(crate) fn listed(component: &'static str, batch: &Batch, tuples: &Tuples) -> Result<Self> {
-        check::unweighted(component, batch)?;
-        Self::of_tuples(component, batch, tuples)
-    }
-
-    /// The pairs of the tuples, with repeats, with the weights of the relation.
-    ///
-    /// # Errors
-    /// As [`Tuples::count`] and [`Tuples::check`].
-    pub(crate) fn weighted(
+    /// As [`Tuples::by_anchor`].
+    pub(crate) fn listed(
+        loss: &dyn Loss,
         component: &'static str,
         batch: &Batch,
         tuples: &Tuples,
     ) -> Result<Self> {
-        let is_weighted = |relation: &&Relation| relation.is_weighted();
+        let is_read = |relation: &&Relation| loss.reads_weights() && relation.is_weighted();
         Ok(Self {
-            weights: batch.relation().filter(is_weighted).cloned(),
+            weights: batch.relation().filter(is_read).cloned(),
             ..Self::of_tuples(component, batch, tuples)?
         })
     }
 
-    /// As [`weighted`](Self::weighted), of the pairs as a set: repeats count once.
+    /// As [`listed`](Self::listed), of the pairs as a set: repeats count once.
     ///
     /// # Errors
     /// As [`Tuples::mask`].
-    pub(crate) fn weighted_distinct(
+    pub(crate) fn distinct(
+        loss: &dyn Loss,
         component: &'static str,
         batch: &Batch,
         tuples: &Tuples,
     ) -> Result<Self> {
-        match tuples {
-            Tuples::All => Self::weighted(component, batch, tuples),
-            _ => Self::weighted(component, batch, &tuples.mask(batch)?.into()),
+        if tuples.is_all() {
+            return Self::listed(loss, component, batch, tuples);
         }
+        Self::listed(loss, component, batch, &tuples.mask(batch)?.into())
     }
 
     fn of_tuples(component: &'static str, batch: &Batch, tuples: &Tuples) -> Result<Self> {
-        tuples.check(batch)?;
-        let group = |keys: &[u32], values: &[u32]| -> Arc<[Vec<u32>]> {
-            let mut groups = vec![Vec::new(); batch.queries()];
-            for (&key, &value) in keys.iter().zip(values) {
-                groups[key as usize].push(value);
-            }
-            groups.into()
-        };
-        let form = match tuples {
-            Tuples::All => {
-                let order = batch.require_relation(component)?.class_order();
-                order.map_or(Form::Relation, |order| Form::Classes(Arc::new(order)))
-            }
-            Tuples::Mask(mask) => Form::Mask(mask.clone()),
-            Tuples::Pairs(pairs) => Form::Lists(
-                group(&pairs.positive_anchors, &pairs.positives),
-                group(&pairs.negative_anchors, &pairs.negatives),
-            ),
-            Tuples::Triplets(list) => Form::Lists(
-                group(&list.anchors, &list.positives),
-                group(&list.anchors, &list.negatives),
-            ),
-            Tuples::Ranges(ranges) => Form::Ranges(ranges.clone()),
-            Tuples::Gaps(gaps) => Form::Ranges(gaps.ranges()?),
-            Tuples::Lazy(set) => Form::Set(set.clone()),
-        };
-        Self::new(batch, tuples, form)
-    }
-
-    fn new(batch: &Batch, tuples: &Tuples, form: Form) -> Result<Self> {
-        let counts = match tuples.count(batch)? {
+        let set = tuples.by_anchor(component, batch)?;
+        let relation = batch.relation().filter(|_| tuples.is_all());
+        let counts = match set.count() {
             TupleCount::Pairs { positive, negative } => (positive, negative),
             TupleCount::Triplets(count) => (count, count),
         };
         Ok(Self {
             batch: batch.clone(),
-            form,
+            set,
+            classes: relation.and_then(Relation::class_order).map(Arc::new),
+            is_all: tuples.is_all(),
+            is_distinct: !tuples.is_triplets() && tuples.as_pairs().is_none(),
             counts,
             weights: None,
         })
@@ -140,35 +102,29 @@ impl AnchorPairs {
 
     /// The anchors that have a positive, in order.
     pub(crate) fn anchors_with_positives(&self) -> Vec<u32> {
-        let anchors = 0..self.batch.queries() as u32;
-        if let Form::Classes(order) = &self.form {
-            return anchors
-                .filter(|&q| order.has_positives(q as usize))
-                .collect();
-        }
-        let (mut positives, mut negatives) = (Side::<f32>::default(), Side::default());
-        let mut has_positives = |q: &u32| {
-            self.of(*q as usize, &mut positives, &mut negatives);
-            !positives.rows.is_empty()
-        };
-        anchors.filter(|q| has_positives(q)).collect()
+        let mut anchor = Anchor::<f32>::default();
+        let anchors = 0..self.batch.queries();
+        let anchors = anchors.filter(|q| self.has_pairs(*q, &mut anchor).0);
+        anchors.map(|q| q as u32).collect()
     }
 
     /// How many anchors have the pairs that a formula needs.
     pub(crate) fn count_anchors(&self, needs: Needs) -> u64 {
-        let (mut positives, mut negatives) = (Side::<f32>::default(), Side::default());
-        let mut count = 0;
-        for q in 0..self.batch.queries() {
-            let (near, far) = match &self.form {
-                Form::Classes(order) => order.has_pairs(q),
-                _ => {
-                    self.of(q, &mut positives, &mut negatives);
-                    (!positives.is_empty(), !negatives.is_empty())
-                }
-            };
-            count += u64::from(needs.are_met(near, far));
+        let mut anchor = Anchor::<f32>::default();
+        let has_value = |q: &usize| {
+            let (positives, negatives) = self.has_pairs(*q, &mut anchor);
+            needs.are_met(positives, negatives)
+        };
+        (0..self.batch.queries()).filter(has_value).count() as u64
+    }
+
+    /// Whether anchor `q` has positives, and whether it has negatives.
+    fn has_pairs(&self, q: usize, anchor: &mut Anchor<f32>) -> (bool, bool) {
+        if let Some(order) = &self.classes {
+            return order.has_pairs(q);
         }
-        count
+        self.find(q, anchor);
+        (!anchor.positives.is_empty(), !anchor.negatives.is_empty())
     }
 
     pub(crate) fn batch(&self) -> &Batch {
@@ -183,51 +139,28 @@ impl AnchorPairs {
         row: &[T],
         anchor: &'a mut Anchor<T>,
     ) -> &'a mut Side<T> {
-        self.of(q, &mut anchor.positives, &mut anchor.negatives);
+        self.find(q, anchor);
         let side = anchor.side(over);
         side.read(row);
         side
     }
 
-    /// The pairs of anchor `q`; the sides are empty before.
-    pub(crate) fn of<T: Real>(&self, q: usize, positives: &mut Side<T>, negatives: &mut Side<T>) {
+    /// Finds the pairs of anchor `q`.
+    pub(crate) fn find<T: Real>(&self, q: usize, anchor: &mut Anchor<T>) {
+        let Anchor {
+            positives,
+            negatives,
+        } = anchor;
         positives.clear();
         negatives.clear();
-        match &self.form {
-            Form::Relation => {
-                if let Some(relation) = self.batch.relation() {
-                    relation.split(q, &mut positives.rows, &mut negatives.rows);
-                }
-            }
-            Form::Classes(order) => order.split(q, &mut positives.rows, &mut negatives.rows),
-            Form::Mask(mask) => {
-                positives.rows.extend(mask.positives(q));
-                negatives.rows.extend(mask.negatives(q));
-            }
-            Form::Lists(near, far) => {
-                positives.rows.extend_from_slice(&near[q]);
-                negatives.rows.extend_from_slice(&far[q]);
-            }
-            Form::Ranges(ranges) if q < ranges.anchors() => {
-                let spans = ranges.spans(q);
-                let length = |start: u32, end: u32| u64::from(end.saturating_sub(start));
-                let spanned = spans.iter().map(|s| (s.positive, length(s.start, s.end)));
-                positives.extend_counted(spanned);
-                let mut counted = Vec::new();
-                ranges.for_each_negative(q, &mut Vec::new(), |n, times| counted.push((n, times)));
-                negatives.extend_counted(counted.into_iter());
-            }
-            Form::Set(set) if q < set.anchors() => {
-                let mut near = vec![0u64; self.batch.references()];
-                let mut far = near.clone();
-                set.for_anchor(q, &mut |p, negatives| {
-                    near[p as usize] += negatives.len() as u64;
-                    negatives.iter().for_each(|&n| far[n as usize] += 1);
-                });
-                positives.extend_counted((0..).zip(near));
-                negatives.extend_counted((0..).zip(far));
-            }
-            Form::Ranges(_) | Form::Set(_) => {}
+        if let Some(order) = &self.classes {
+            order.split(q, &mut positives.rows, &mut negatives.rows);
+        } else if q < self.set.anchors() {
+            let mut near = RowCounts::appending_to(&mut positives.rows);
+            let mut far = RowCounts::appending_to(&mut negatives.rows);
+            self.set.row_counts(q, &mut near, &mut far);
+            positives.put(near);
+            negatives.put(far);
         }
         if let Some(relation) = &self.weights {
             // A pair that was given against the relation weighs 1.

@@ -1,6 +1,6 @@
 //! What a loss asks of its distance, its batch and its tuples.
 
-use dml_core::{Batch, Distance, DistanceKind, Error, Result, Tuples};
+use dml_core::{Batch, Distance, DistanceKind, Error, Loss, Result, Tuples, check};
 
 /// The distance must be the cosine similarity, for the given reason.
 pub(crate) fn cosine(
@@ -38,6 +38,25 @@ pub(crate) fn unit_euclidean_power(
     }
 }
 
+/// The batch and the tuples must be such as the loss says that it takes: weights that it reads, a reference set, tuples.
+pub(crate) fn check(
+    loss: &dyn Loss,
+    component: &'static str,
+    batch: &Batch,
+    tuples: &Tuples,
+) -> Result<()> {
+    if !loss.reads_weights() {
+        check::unweighted(component, batch)?;
+    }
+    if !loss.takes_tuples() {
+        no_tuples(component, tuples)?;
+    }
+    if !loss.takes_reference() {
+        no_reference(component, batch)?;
+    }
+    Ok(())
+}
+
 /// The batch must be compared with itself.
 pub(crate) fn no_reference(component: &'static str, batch: &Batch) -> Result<()> {
     if batch.reference().is_none() {
@@ -51,7 +70,7 @@ pub(crate) fn no_reference(component: &'static str, batch: &Batch) -> Result<()>
 
 /// No tuples may be chosen: the loss looks at the whole batch.
 pub(crate) fn no_tuples(component: &'static str, tuples: &Tuples) -> Result<()> {
-    if matches!(tuples, Tuples::All) {
+    if tuples.is_all() {
         return Ok(());
     }
     Err(Error::Unsupported {

@@ -1,7 +1,7 @@
 //! The pairs of one kind of one anchor, in memory that the next anchor uses again.
 
-use dml_core::Over;
 use dml_core::kernels::Real;
+use dml_core::{Over, RowCounts};
 
 /// How many gradients a side keeps: one for each number that a formula takes from it.
 pub(crate) const GRADIENTS: usize = 2;
@@ -68,12 +68,11 @@ impl<T: Real> Side<T> {
         self.weights.get(i).copied().unwrap_or(T::ONE)
     }
 
-    /// Keeps the rows that count at all, out of a number for each reference.
-    pub(crate) fn extend_counted(&mut self, counted: impl Iterator<Item = (u32, u64)>) {
-        for (row, times) in counted.filter(|(_, times)| *times > 0) {
-            self.rows.push(row);
-            self.times.push(T::from_f64(times as f64));
-        }
+    /// Takes rows that were appended to the memory of this side.
+    pub(crate) fn put(&mut self, counts: RowCounts) {
+        self.rows = counts.rows;
+        let times = counts.times.iter().map(|times| T::from_f64(*times as f64));
+        self.times.extend(times);
     }
 
     /// Takes the entries of these rows out of the anchor's row of the matrix.

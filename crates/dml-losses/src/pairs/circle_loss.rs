@@ -11,7 +11,7 @@
 //! Zhang, Zhang, Zheng, Wang and Wei, "Circle Loss: A Unified Perspective of Pair Similarity Optimization" (2020,
 //! arXiv:2002.10857), equations 6 and 8.
 //!
-//! One visit of each row: `O(N²)` time, and memory for the matrix and its slopes. Repeated pairs count once.
+//! One visit of each row: `O(N²)` time, and memory for the matrix and its gradient. Repeated pairs count once.
 
 use std::sync::Arc;
 
@@ -76,10 +76,11 @@ impl CircleLoss {
 
 impl Loss for CircleLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        demands::check(self, "CircleLoss", batch, tuples)?;
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }
-        let pairs = AnchorPairs::weighted_distinct("CircleLoss", batch, tuples)?;
+        let pairs = AnchorPairs::distinct(self, "CircleLoss", batch, tuples)?;
         let matrix = batch.distances(&self.distance)?; // [Q, R]
         Ok(term_of_anchors("loss", &self.circle, &matrix, &pairs)?.into())
     }
@@ -128,7 +129,7 @@ mod tests {
     fn by_hand() -> Result<()> {
         let rows = Var::new(&[[1f64, 0.], [0.8, 0.6], [0., 1.]], &Device::Cpu)?;
         let batch = Batch::new(&rows, [0i64, 0, 1])?;
-        let terms = loss(0.25, 2.0)?.terms(&batch, &Tuples::All)?;
+        let terms = loss(0.25, 2.0)?.terms(&batch, &Tuples::all())?;
         let values = terms.get("loss").unwrap().values()?.0.to_vec1::<f64>()?;
         // Cosine 0.8 between the positives: −2 · 0.45 · (0.8 − 0.75) = −0.045.
         // Cosine 0 and 0.6 to the negative: 2 · 0.25 · (0 − 0.25) = −0.125 and 2 · 0.85 · (0.6 − 0.25) = 0.595.

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use dml_core::{Batch, Distance, Loss, Over, Result, Terms, Tuples, check};
 
 use crate::machinery::anchor_pairs::AnchorPairs;
+use crate::machinery::demands;
 use crate::machinery::expression::Expression;
 use crate::machinery::pair_formula::PairFormula;
 use crate::machinery::pair_set::PairSet;
@@ -69,10 +70,11 @@ impl ContrastiveLoss {
 
 impl Loss for ContrastiveLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        demands::check(self, "ContrastiveLoss", batch, tuples)?;
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }
-        let pairs = AnchorPairs::weighted("ContrastiveLoss", batch, tuples)?;
+        let pairs = AnchorPairs::listed(self, "ContrastiveLoss", batch, tuples)?;
         let matrix = batch.distances(&self.distance)?; // [Q, R]
         let sign = self.distance.order().sign();
         let sides = [

@@ -11,7 +11,7 @@
 //! Hermans, Beyer and Leibe, "In
 //! Defense of the Triplet Loss for Person Re-Identification" (2017, arXiv:1703.07737), page 4.
 //!
-//! One visit of each row: `O(N²)` time, and memory for the matrix and its slopes. Repeated pairs count once.
+//! One visit of each row: `O(N²)` time, and memory for the matrix and its gradient. Repeated pairs count once.
 
 use std::sync::Arc;
 
@@ -19,6 +19,7 @@ use dml_core::{Batch, Distance, Loss, Result, Terms, Tuples, check};
 
 use crate::machinery::anchor_formula::{AnchorFormula, Needs, PairsOfKind, term_of_anchors};
 use crate::machinery::anchor_pairs::AnchorPairs;
+use crate::machinery::demands;
 use crate::machinery::expression::Expression;
 
 /// Configuration of [`GeneralizedLiftedStructureLoss`].
@@ -72,11 +73,11 @@ impl GeneralizedLiftedStructureLoss {
 
 impl Loss for GeneralizedLiftedStructureLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        demands::check(self, "GeneralizedLiftedStructureLoss", batch, tuples)?;
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }
-        let pairs =
-            AnchorPairs::weighted_distinct("GeneralizedLiftedStructureLoss", batch, tuples)?;
+        let pairs = AnchorPairs::distinct(self, "GeneralizedLiftedStructureLoss", batch, tuples)?;
         let formula = Lifted {
             sign: self.distance.order().sign(),
             neg_margin: self.neg_margin,
@@ -128,7 +129,7 @@ mod tests {
     fn value_and_gradient_by_hand() -> Result<()> {
         let rows = Var::new(&[[0f64], [2.], [-1.], [-1.]], &Device::Cpu)?;
         let batch = Batch::new(&rows, [0i64, 0, 1, 2])?;
-        let terms = loss(1.5, 0.5)?.terms(&batch, &Tuples::All)?;
+        let terms = loss(1.5, 0.5)?.terms(&batch, &Tuples::all())?;
         let values = terms.get("loss").unwrap().values()?.0;
         let got = values.to_vec1::<f64>()?;
         // Row 0: (2 − 0.5) + ln(2 e^{1.5 − 1}); row 1: (2 − 0.5) + ln(2 e^{1.5 − 3}).

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use dml_core::{Batch, Distance, Loss, Order, Over, Result, Terms, Tuples, check};
 
 use crate::machinery::anchor_pairs::AnchorPairs;
+use crate::machinery::demands;
 use crate::machinery::pair_set::PairSet;
 use deviation::Deviation;
 
@@ -74,11 +75,11 @@ impl IntraPairVarianceLoss {
 
 impl Loss for IntraPairVarianceLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        check::unweighted("IntraPairVarianceLoss", batch)?;
+        demands::check(self, "IntraPairVarianceLoss", batch, tuples)?;
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }
-        let pairs = AnchorPairs::listed("IntraPairVarianceLoss", batch, tuples)?;
+        let pairs = AnchorPairs::listed(self, "IntraPairVarianceLoss", batch, tuples)?;
         let matrix = batch.distances(&self.distance)?; // [Q, R]
         let term = |name, over, sign: f64, eps: f64| {
             let set = PairSet {
@@ -125,7 +126,7 @@ mod tests {
         let near = terms.get("pos_loss").unwrap();
         let summed = near.sum_within(None, None)?.sum;
         let written = near.values()?.0.sum_all()?;
-        // Each of the two has slope 2 · 0.55 in its own entry, less 1.05/3 of all that in every entry.
+        // Each of the two has gradient 2 · 0.55 in its own entry, less 1.05/3 of all that in every entry.
         let own = 1.1 - 2.2 * 0.35;
         let mean = -2.2 * 0.35;
         for sum in [summed, written] {
@@ -149,7 +150,7 @@ mod tests {
     fn anchors_share_the_mean() -> Result<()> {
         let rows = Var::new(&[[0f64], [1.], [3.], [7.]], &Device::Cpu)?;
         let batch = Batch::new(&rows, [0i64, 0, 0, 1])?;
-        let terms = loss(0.1, 0.1)?.terms(&batch, &Tuples::All)?;
+        let terms = loss(0.1, 0.1)?.terms(&batch, &Tuples::all())?;
         let weights = Tensor::new(&[1f64, 2., 3., 4.], &Device::Cpu)?;
         for name in ["pos_loss", "neg_loss"] {
             let term = terms.get(name).unwrap();

@@ -11,7 +11,7 @@
 //! Structured Feature Embedding" (2015, arXiv:1511.06452), equation 4.
 //!
 //! The sum over the negatives is taken once an anchor, and the values of the pairs are summed without being written out:
-//! `O(N²)` time, and memory for the matrix and its slopes.
+//! `O(N²)` time, and memory for the matrix and its gradient.
 
 mod lifting;
 
@@ -20,6 +20,7 @@ use std::sync::Arc;
 use dml_core::{Batch, Distance, Loss, Over, Result, Term, Terms, Tuples, check};
 
 use crate::machinery::anchor_pairs::AnchorPairs;
+use crate::machinery::demands;
 use crate::machinery::pair_set::PairSet;
 use lifting::Lifting;
 
@@ -74,10 +75,11 @@ impl LiftedStructureLoss {
 
 impl Loss for LiftedStructureLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        demands::check(self, "LiftedStructureLoss", batch, tuples)?;
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }
-        let pairs = AnchorPairs::weighted("LiftedStructureLoss", batch, tuples)?;
+        let pairs = AnchorPairs::listed(self, "LiftedStructureLoss", batch, tuples)?;
         if pairs.lacks_a_kind() {
             return Ok(Term::empty("loss").into());
         }

@@ -11,7 +11,7 @@
 //! Wang, Han, Huang, Dong and Scott, "Multi-Similarity Loss with General Pair Weighting for Deep Metric Learning" (2019,
 //! arXiv:1904.06627), equation 15.
 //!
-//! One visit of each row: `O(N²)` time, and memory for the matrix and its slopes. Repeated pairs count once.
+//! One visit of each row: `O(N²)` time, and memory for the matrix and its gradient. Repeated pairs count once.
 
 use std::sync::Arc;
 
@@ -19,6 +19,7 @@ use dml_core::{Batch, Distance, Loss, Result, Terms, Tuples, check};
 
 use crate::machinery::anchor_formula::{AnchorFormula, Needs, PairsOfKind, term_of_anchors};
 use crate::machinery::anchor_pairs::AnchorPairs;
+use crate::machinery::demands;
 
 /// Configuration of [`MultiSimilarityLoss`].
 #[derive(Clone, Debug, PartialEq)]
@@ -78,10 +79,11 @@ impl MultiSimilarityLoss {
 
 impl Loss for MultiSimilarityLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        demands::check(self, "MultiSimilarityLoss", batch, tuples)?;
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }
-        let pairs = AnchorPairs::weighted_distinct("MultiSimilarityLoss", batch, tuples)?;
+        let pairs = AnchorPairs::distinct(self, "MultiSimilarityLoss", batch, tuples)?;
         let sign = self.distance.order().sign();
         let formula = SoftHinges {
             near: sign * self.alpha,
@@ -132,7 +134,7 @@ mod tests {
     fn value_and_gradient_by_hand() -> Result<()> {
         let rows = Var::new(&[[0f64], [1.], [3.]], &Device::Cpu)?;
         let batch = Batch::new(&rows, [0i64, 0, 1])?;
-        let terms = loss(2.0, 4.0, 1.0)?.terms(&batch, &Tuples::All)?;
+        let terms = loss(2.0, 4.0, 1.0)?.terms(&batch, &Tuples::all())?;
         let values = terms.get("loss").unwrap().values()?.0;
         // Positives are at the base: ln 2 / 2. The negatives are 2 and 1 above it.
         let half = |x: f64| (1.0 + (-4.0 * x).exp()).ln() / 4.0;

@@ -12,9 +12,9 @@
 use std::sync::Arc;
 
 use candle_core::Tensor;
-use dml_core::{
-    Batch, Distance, Error, Indices, Loss, Over, Result, TensorExt, Term, Terms, Tuples, check,
-};
+use dml_core::{Batch, Distance, Indices, Loss, Over, Result, TensorExt, Term, Terms, Tuples};
+
+use crate::machinery::demands;
 
 /// Cross entropy over one positive pair a class ([formula](self)). One term `loss`, with a value for the anchor of each
 /// class.
@@ -40,15 +40,9 @@ impl Loss for NPairsLoss {
     /// [`Error::Missing`] for a batch without labels, [`Error::Unsupported`] for one with a reference set: pairs of
     /// several classes are compared across, as anchors and as positives.
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        check::unweighted("NPairsLoss", batch)?;
+        demands::check(self, "NPairsLoss", batch, tuples)?;
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
-        }
-        if batch.reference().is_some() {
-            return Err(Error::Unsupported {
-                component: "NPairsLoss",
-                reason: "it takes no reference set; join both sets to one batch",
-            });
         }
         let pairs = tuples.one_positive_pair_per_label(batch)?; // C pairs
         if pairs.positives.is_empty() {
@@ -77,6 +71,7 @@ impl Loss for NPairsLoss {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dml_core::Error;
     use dml_core::Pairs;
     use dml_core::candle_core::{Device, Var};
     use dml_distances::LpDistance;
@@ -89,7 +84,7 @@ mod tests {
     fn by_hand() -> Result<()> {
         let rows = Var::new(&[[0f64], [5.], [1.], [6.], [0.5]], &Device::Cpu)?;
         let batch = Batch::new(&rows, [7i64, -1, 7, -1, 3])?;
-        let terms = loss().terms(&batch, &Tuples::All)?;
+        let terms = loss().terms(&batch, &Tuples::all())?;
         let (values, indices) = terms.get("loss").unwrap().values()?;
         // Labels in order: −1 has the pair (1, 3), 3 has none, 7 has (0, 2).
         assert_eq!(indices, Indices::Elements(vec![1, 0]));
@@ -125,18 +120,18 @@ mod tests {
         let batch = Batch::new(&rows, [0i64, 1])?;
         assert!(
             loss()
-                .terms(&batch, &Tuples::All)?
+                .terms(&batch, &Tuples::all())?
                 .get("loss")
                 .unwrap()
                 .is_empty()
         );
         let with_reference = batch.with_reference(&rows, [0i64, 1])?;
         assert!(matches!(
-            loss().terms(&with_reference, &Tuples::All),
+            loss().terms(&with_reference, &Tuples::all()),
             Err(Error::Unsupported { .. })
         ));
         assert!(matches!(
-            loss().terms(&Batch::unlabeled(&rows)?, &Tuples::All),
+            loss().terms(&Batch::unlabeled(&rows)?, &Tuples::all()),
             Err(Error::Missing { .. })
         ));
         Ok(())

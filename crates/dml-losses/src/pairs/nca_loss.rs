@@ -18,6 +18,7 @@ use dml_core::{Batch, Distance, Loss, Result, Term, Terms, Tuples, check};
 
 use crate::machinery::anchor_formula::{AnchorFormula, Needs, PairsOfKind, values_of_anchors};
 use crate::machinery::anchor_pairs::AnchorPairs;
+use crate::machinery::demands;
 use crate::machinery::expression::Expression;
 use crate::machinery::row_terms::term_over_rows;
 
@@ -76,11 +77,11 @@ impl AnchorFormula for Surprise {
 
 impl Loss for NCALoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        check::unweighted("NCALoss", batch)?;
-        if let Some(terms) = batch.spoiled(&Tuples::All)? {
+        demands::check(self, "NCALoss", batch, tuples)?;
+        if let Some(terms) = batch.spoiled(&Tuples::all())? {
             return Ok(terms);
         }
-        let pairs = AnchorPairs::listed("NCALoss", batch, &Tuples::All)?;
+        let pairs = AnchorPairs::listed(self, "NCALoss", batch, &Tuples::all())?;
         if batch.queries() <= 1 {
             return Ok(Term::empty("loss").into());
         }

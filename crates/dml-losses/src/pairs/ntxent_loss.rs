@@ -11,13 +11,14 @@
 //! arXiv:2002.05709).
 //!
 //! The sum over the negatives is taken once an anchor, and the values of the pairs are summed without being written out:
-//! `O(N²)` time, and memory for the matrix and its slopes.
+//! `O(N²)` time, and memory for the matrix and its gradient.
 
 use std::sync::Arc;
 
 use dml_core::{Batch, Distance, Loss, Over, Result, Term, Terms, Tuples, check};
 
 use crate::machinery::anchor_pairs::AnchorPairs;
+use crate::machinery::demands;
 use crate::machinery::expression::Expression;
 use crate::machinery::pair_formula::PairFormula;
 use crate::machinery::pair_set::PairSet;
@@ -57,7 +58,7 @@ impl Default for NTXentLossConfig {
 ///
 /// let loss = NTXentLoss::new(NTXentLossConfig { temperature: 1.0 }, Euclidean)?;
 /// let embeddings = Tensor::new(&[[0f32], [1.], [-1.]], &Device::Cpu)?;
-/// let terms = loss.terms(&Batch::new(&embeddings, &[0i64, 0, 1])?, &Tuples::All)?;
+/// let terms = loss.terms(&Batch::new(&embeddings, &[0i64, 0, 1])?, &Tuples::all())?;
 /// // Row 0 is as far from row 2 as from row 1: ln 2. Row 1 is 1 and 2 away: ln(1 + e⁻¹).
 /// let values = terms.get("loss").unwrap().values()?.0.to_vec1::<f32>()?;
 /// assert!((values[0] - 0.6931).abs() < 1e-4 && (values[1] - 0.3133).abs() < 1e-4);
@@ -84,10 +85,11 @@ impl NTXentLoss {
 
 impl Loss for NTXentLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        demands::check(self, "NTXentLoss", batch, tuples)?;
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }
-        let pairs = AnchorPairs::weighted("NTXentLoss", batch, tuples)?;
+        let pairs = AnchorPairs::listed(self, "NTXentLoss", batch, tuples)?;
         if pairs.lacks_a_kind() {
             return Ok(Term::empty("loss").into());
         }
@@ -141,14 +143,14 @@ mod tests {
     fn value_and_gradient_by_hand() -> Result<()> {
         let rows = Var::new(&[[0f64], [1.], [-1.]], &Device::Cpu)?;
         let batch = Batch::new(&rows, [0i64, 0, 1])?;
-        let terms = loss(0.5)?.terms(&batch, &Tuples::All)?;
+        let terms = loss(0.5)?.terms(&batch, &Tuples::all())?;
         let part = terms.get("loss").unwrap().sum_within(None, None)?;
         // Twice the differences: ln 2 for row 0, ln(1 + e⁻²) for row 1. Row 2 has no positive.
         let e = (-2f64).exp();
         let want = 2f64.ln() + (1.0 + e).ln();
         assert!((part.sum.to_scalar::<f64>()? - want).abs() < 1e-12);
         assert_eq!(part.count, 2);
-        // d(0,1) has slope 2 · (½ + e⁻²/(1 + e⁻²)), d(0,2) −2 · ½, d(1,2) −2 · e⁻²/(1 + e⁻²).
+        // d(0,1) has gradient 2 · (½ + e⁻²/(1 + e⁻²)), d(0,2) −2 · ½, d(1,2) −2 · e⁻²/(1 + e⁻²).
         let share = e / (1.0 + e);
         let gradient = part.sum.backward()?;
         let gradient = gradient.get(rows.as_tensor()).unwrap().to_vec2::<f64>()?;
@@ -192,7 +194,7 @@ mod tests {
     fn only_one_kind_of_pairs_is_empty_and_the_temperature_is_checked() -> Result<()> {
         let rows = Var::new(&[[0f64], [1.]], &Device::Cpu)?;
         for labels in [[0i64, 0], [0, 1]] {
-            let terms = loss(1.0)?.terms(&Batch::new(&rows, labels)?, &Tuples::All)?;
+            let terms = loss(1.0)?.terms(&Batch::new(&rows, labels)?, &Tuples::all())?;
             assert!(terms.get("loss").unwrap().is_empty());
         }
         assert!(matches!(

@@ -12,7 +12,7 @@
 //! shares all labels pulls more than one that shares a single label. A weight changes how much a positive pulls, not its
 //! part of the denominator.
 //!
-//! One visit of each row: `O(N²)` time, and memory for the matrix and its slopes. Repeated pairs count once.
+//! One visit of each row: `O(N²)` time, and memory for the matrix and its gradient. Repeated pairs count once.
 
 use std::sync::Arc;
 
@@ -20,6 +20,7 @@ use dml_core::{Batch, Distance, Loss, Result, Term, Terms, Tuples, check};
 
 use crate::machinery::anchor_formula::{AnchorFormula, Needs, PairsOfKind, term_of_anchors};
 use crate::machinery::anchor_pairs::AnchorPairs;
+use crate::machinery::demands;
 
 /// Configuration of [`SupConLoss`].
 #[derive(Clone, Debug, PartialEq)]
@@ -62,10 +63,11 @@ impl SupConLoss {
 
 impl Loss for SupConLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        demands::check(self, "SupConLoss", batch, tuples)?;
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }
-        let pairs = AnchorPairs::weighted_distinct("SupConLoss", batch, tuples)?;
+        let pairs = AnchorPairs::distinct(self, "SupConLoss", batch, tuples)?;
         if pairs.lacks_a_kind() {
             return Ok(Term::empty("loss").into());
         }
@@ -118,7 +120,7 @@ mod tests {
         let expected =
             (1.0 * 1.0 + 0.5 * 3.0) / 1.5 + ((-1f64).exp() + (-3f64).exp() + (-10f64).exp()).ln();
         let first = || -> Result<f64> {
-            let terms = loss(1.0)?.terms(&batch, &Tuples::All)?;
+            let terms = loss(1.0)?.terms(&batch, &Tuples::all())?;
             Ok(terms.get("loss").unwrap().values()?.0.to_vec1::<f64>()?[0])
         };
         for got in [first()?, without_kernels(first)?] {
@@ -151,7 +153,7 @@ mod tests {
     fn only_one_kind_of_pairs_is_empty_and_contradictions_are_errors() -> Result<()> {
         let rows = Var::new(&[[0f64], [1.]], &Device::Cpu)?;
         for labels in [[0i64, 0], [0, 1]] {
-            let terms = loss(1.0)?.terms(&Batch::new(&rows, labels)?, &Tuples::All)?;
+            let terms = loss(1.0)?.terms(&Batch::new(&rows, labels)?, &Tuples::all())?;
             assert!(terms.get("loss").unwrap().is_empty());
         }
         let both = Pairs::new(vec![0], vec![1], vec![0], vec![1])?;

@@ -11,7 +11,7 @@
 //!
 //! With a reference set pairs are of a query and a reference. (PyTorch Metric Learning takes the row numbers of the
 //! references for rows of the batch.) Pairs that come as a set are summed without being written out: `O(N²)` time, and
-//! memory for the matrix and its slopes.
+//! memory for the matrix and its gradient.
 
 use candle_core::{DType, Tensor};
 use dml_core::fused::has_kernel;
@@ -87,10 +87,11 @@ impl ThresholdConsistentMarginLoss {
 
 impl Loss for ThresholdConsistentMarginLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        demands::check(self, "ThresholdConsistentMarginLoss", batch, tuples)?;
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }
-        let pairs = AnchorPairs::listed("ThresholdConsistentMarginLoss", batch, tuples)?;
+        let pairs = AnchorPairs::listed(self, "ThresholdConsistentMarginLoss", batch, tuples)?;
         if pairs.counts() == (0, 0) {
             return Ok(Term::empty("loss").into());
         }
@@ -181,7 +182,7 @@ mod tests {
     }
 
     fn value(batch: &Batch, config: ThresholdConsistentMarginLossConfig) -> Result<Tensor> {
-        let terms = loss(config)?.terms(batch, &Tuples::All)?;
+        let terms = loss(config)?.terms(batch, &Tuples::all())?;
         Ok(terms.get("loss").unwrap().values()?.0.sum_all()?)
     }
 

@@ -8,10 +8,10 @@
 //! Yu and Tao, "Deep Metric Learning with Tuplet Margin Loss" (ICCV 2019).
 //!
 //! `cos(θ − m) = cos θ cos m + sin θ sin m`, so no angle is ever computed. Rows whose cosine is 1 (or −1) but for the last
-//! digits count as pointing the same way (or opposite ways) exactly, with slope 0: there the angle has none.
+//! digits count as pointing the same way (or opposite ways) exactly, with gradient 0: there the angle has none.
 //!
 //! The sum over the negatives is taken once an anchor, and the values of the pairs are summed without being written out:
-//! `O(N²)` time, and memory for the matrix and its slopes.
+//! `O(N²)` time, and memory for the matrix and its gradient.
 
 use std::sync::Arc;
 
@@ -84,10 +84,11 @@ impl TupletMarginLoss {
 
 impl Loss for TupletMarginLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        demands::check(self, "TupletMarginLoss", batch, tuples)?;
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }
-        let pairs = AnchorPairs::weighted("TupletMarginLoss", batch, tuples)?;
+        let pairs = AnchorPairs::listed(self, "TupletMarginLoss", batch, tuples)?;
         if pairs.lacks_a_kind() {
             return Ok(Term::empty("loss").into());
         }
@@ -186,7 +187,7 @@ mod tests {
         )?;
         let batch = Batch::new(&rows, [0i64, 0, 1, 0])?;
         let gradient = || -> Result<Vec<f32>> {
-            let terms = loss(5.73, 64.0)?.terms(&batch, &Tuples::All)?;
+            let terms = loss(5.73, 64.0)?.terms(&batch, &Tuples::all())?;
             let part = terms.get("loss").unwrap().sum_within(None, None)?;
             assert!(part.sum.to_scalar::<f32>()?.is_finite());
             let gradients = part.sum.backward()?;
@@ -196,7 +197,7 @@ mod tests {
                 .flatten_all()?
                 .to_vec1()?)
         };
-        // PyTorch Metric Learning's arc cosine has an infinite slope there.
+        // PyTorch Metric Learning's arc cosine has an infinite gradient there.
         for got in [gradient()?, without_kernels(gradient)?] {
             assert!(got.iter().all(|g| g.abs() < 1e-3), "{got:?}");
         }

@@ -157,7 +157,7 @@ impl Binned {
     /// Leaves the gradient of each distance in its side, from the gradient of the histogram.
     fn pull_back<T: Real>(&self, gradient: &[T], soft: SoftBins, side: &mut Side<T>) {
         let mut of_bins = Vec::new();
-        soft.slopes(gradient, &mut of_bins);
+        soft.gradients(gradient, &mut of_bins);
         let index = side.push_gradient(|_| T::ZERO);
         for (gradient, bin) in side.gradients[index].iter_mut().zip(&self.bins) {
             *gradient = of_bins[*bin as usize];
@@ -167,12 +167,11 @@ impl Binned {
 
 impl Loss for FastAPLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        check::unweighted("FastAPLoss", batch)?;
-        if let Some(terms) = batch.spoiled(&Tuples::All)? {
+        demands::check(self, "FastAPLoss", batch, tuples)?;
+        if let Some(terms) = batch.spoiled(&Tuples::all())? {
             return Ok(terms);
         }
-        demands::no_reference("FastAPLoss", batch)?;
-        let pairs = AnchorPairs::listed("FastAPLoss", batch, &Tuples::All)?;
+        let pairs = AnchorPairs::listed(self, "FastAPLoss", batch, &Tuples::all())?;
         let rows = pairs.anchors_with_positives();
         if rows.is_empty() {
             return Ok(Term::empty("loss").into());

@@ -87,11 +87,10 @@ fn pairs_of_triplets(batch: &Batch, tuples: &Tuples) -> Result<PairMask> {
 
 impl Loss for HistogramLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        check::unweighted("HistogramLoss", batch)?;
+        demands::check(self, "HistogramLoss", batch, tuples)?;
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }
-        demands::no_reference("HistogramLoss", batch)?;
         let pairs = pairs_of_triplets(batch, tuples)?;
         let (positive, negative) = pairs.counts();
         if positive == 0 || negative == 0 {

@@ -114,12 +114,10 @@ impl RankFormula for PNPLossConfig {
 
 impl Loss for PNPLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        check::unweighted("PNPLoss", batch)?;
+        demands::check(self, "PNPLoss", batch, tuples)?;
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }
-        demands::no_tuples("PNPLoss", tuples)?;
-        demands::no_reference("PNPLoss", batch)?;
         let pairs = batch.require_relation("PNPLoss")?.mask();
         let rows = pairs.rows_with_positives();
         if rows.is_empty() {

@@ -82,11 +82,10 @@ impl RankFormula for Imprecision {
 
 impl Loss for SmoothAPLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        check::unweighted("SmoothAPLoss", batch)?;
-        if let Some(terms) = batch.spoiled(&Tuples::All)? {
+        demands::check(self, "SmoothAPLoss", batch, tuples)?;
+        if let Some(terms) = batch.spoiled(&Tuples::all())? {
             return Ok(terms);
         }
-        demands::no_reference("SmoothAPLoss", batch)?;
         let pairs = batch.require_relation("SmoothAPLoss")?.mask();
         let ranks = SoftRanks::new(pairs, self.temperature);
         if !ranks.groups_are_even() {

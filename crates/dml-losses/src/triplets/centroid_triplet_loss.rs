@@ -20,11 +20,12 @@ use std::sync::Arc;
 use candle_core::Tensor;
 use dml_core::{
     Batch, Distance, Error, Indices, Loss, Over, Relation, Result, SeedSequence, TensorExt, Term,
-    Terms, Tuples, check,
+    Terms, Tuples,
 };
 use rand::Rng;
 
 use crate::TripletsPerAnchor;
+use crate::machinery::demands;
 use crate::machinery::triplet_cost::TripletCost;
 
 /// Configuration of [`CentroidTripletLoss`].
@@ -77,7 +78,7 @@ impl Default for CentroidTripletLossConfig {
 /// let config = CentroidTripletLossConfig { margin: 1.0, ..Default::default() };
 /// let loss = CentroidTripletLoss::new(config, Euclidean)?;
 /// let embeddings = Tensor::new(&[[0f32], [1.], [3.], [2.]], &Device::Cpu)?;
-/// let terms = loss.terms(&Batch::new(&embeddings, &[0i64, 0, 0, 1])?, &Tuples::All)?;
+/// let terms = loss.terms(&Batch::new(&embeddings, &[0i64, 0, 0, 1])?, &Tuples::all())?;
 /// // Without itself, row 0 has its class at 2, row 1 at 1.5 and row 2 at 0.5; the other class is at 2.
 /// let values = terms.get("loss").unwrap().values()?.0;
 /// assert_eq!(values.to_vec1::<f32>()?, [2. - 2. + 1., 0.5 - 1. + 1., 2.5 - 1. + 1.]);
@@ -120,15 +121,9 @@ impl Loss for CentroidTripletLoss {
     /// [`Error::Missing`] for a batch whose relation was not made from labels, [`Error::Unsupported`] for tuples: an
     /// anchor is compared with classes, not with rows.
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        check::unweighted("CentroidTripletLoss", batch)?;
+        demands::check(self, "CentroidTripletLoss", batch, tuples)?;
         if let Some(terms) = batch.spoiled_rows()? {
             return Ok(terms);
-        }
-        if !matches!(tuples, Tuples::All) {
-            return Err(Error::Unsupported {
-                component: "CentroidTripletLoss",
-                reason: "an anchor is compared with classes, not with rows, so there are no tuples to choose",
-            });
         }
         let classes = Classes::new(batch.require_relation("CentroidTripletLoss")?)?;
         self.triplets_per_anchor.fits(classes.anchors.len())?;

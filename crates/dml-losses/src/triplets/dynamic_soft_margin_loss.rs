@@ -185,12 +185,12 @@ impl DynamicSoftMarginLoss {
 
 impl Loss for DynamicSoftMarginLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        check::unweighted("DynamicSoftMarginLoss", batch)?;
+        demands::check(self, "DynamicSoftMarginLoss", batch, tuples)?;
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }
         let matrix = batch.distances(&self.distance)?; // [Q, R]
-        if matches!(tuples, Tuples::All) && batch.relation().is_none() {
+        if tuples.is_all() && batch.relation().is_none() {
             let Some((gaps, zeros)) = hardest_gaps::hardest_gaps(&matrix)? else {
                 return Ok(Term::empty("loss").into());
             };

@@ -23,7 +23,7 @@ pub(crate) fn anchor_values<T: Element>(
     f: impl Fn(usize, &[T], &mut Anchor<T>) -> f64 + Sync,
 ) -> Result<Tensor> {
     fused::row_values_with::<T, Anchor<T>>(name, matrix, |q, row, gradient, anchor| {
-        pairs.of(q, &mut anchor.positives, &mut anchor.negatives);
+        pairs.find(q, anchor);
         let value = f(q, row, anchor);
         anchor.positives.add_gradients(gradient);
         anchor.negatives.add_gradients(gradient);
@@ -147,5 +147,36 @@ impl<T: Real> PairsOfKind for SideOfRow<'_, T> {
             *gradient = *gradient * T::from_f64(count / total);
         }
         self.aggregate(index, sum / total)
+    }
+
+    fn weighted_violations(
+        &mut self,
+        temperature: f64,
+        f: impl Fn(Dual<T>) -> Dual<T>,
+    ) -> [AnchorValue; 2] {
+        let side = &mut *self.pairs;
+        let at = |x: T| f(Dual::variable(0, x));
+        let (t, nothing) = (T::from_f64(temperature), T::from_f64(f64::NEG_INFINITY));
+        let in_sum = side.push_gradient(|x| {
+            let value = at(x).value;
+            // The comparison is written so that NaN counts.
+            if value <= T::ZERO { nothing } else { t * value }
+        });
+        let sum = softmax_in_place(&mut side.gradients[in_sum], &side.times, false);
+        if sum == f64::NEG_INFINITY {
+            return [AnchorValue::number(0.0); 2];
+        }
+        let shares = side.gradients[in_sum].iter().zip(&side.x);
+        let mean = shares.map(|(share, x)| (*share * at(*x).value).to_f64());
+        let mean: f64 = mean.sum();
+        let in_mean = side.push_gradient(|_| T::ZERO);
+        let [of_sum, of_mean] = &mut side.gradients;
+        for ((of_sum, of_mean), x) in of_sum.iter_mut().zip(of_mean).zip(&side.x) {
+            let Dual { value, gradient } = at(*x);
+            let share = *of_sum * gradient[0];
+            *of_mean = share * (T::ONE + t * (value - T::from_f64(mean)));
+            *of_sum = share * t;
+        }
+        [self.aggregate(in_sum, sum), self.aggregate(in_mean, mean)]
     }
 }

@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 use dml_core::{Result, TensorExt};
 
-use super::{AnchorPairs, Form, Side};
+use super::{Anchor, AnchorPairs, Side};
 
 /// How much each entry of a matrix counts: how often it is a pair, times the weight of the pair.
 #[derive(Clone, Debug)]
@@ -43,6 +43,11 @@ impl PairWeights {
         Ok((sum / divisor)?)
     }
 
+    /// Which entries are pairs whose value is not 0 or less: `[Q, R]`. NaN is neither.
+    pub(crate) fn above_zero(&self, values: &Tensor) -> Result<Tensor> {
+        Ok((self.weights.ne(0.0)? * values.le(0.0)?.eq(0u8)?)?)
+    }
+
     /// `x + ln w` for the pairs, `x` for all other entries.
     fn weigh(&self, exponents: &Tensor) -> Result<Tensor> {
         if self.is_plain {
@@ -59,9 +64,7 @@ impl AnchorPairs {
     /// of their type.
     pub(crate) fn tensors(&self) -> Result<(Tensor, Tensor)> {
         // Labels are compared where the embeddings are: nothing of the batch's square comes from the host.
-        if let (Form::Relation | Form::Classes(_), Some(relation)) =
-            (&self.form, self.batch.relation())
-        {
+        if let Some(relation) = self.batch.relation().filter(|_| self.is_all) {
             let like = self.batch.embeddings();
             let (near, far) = relation.mask_tensors(like.device())?;
             return Ok((near.to_dtype(like.dtype())?, far.to_dtype(like.dtype())?));
@@ -85,9 +88,8 @@ impl AnchorPairs {
     /// How much each pair counts: first the positives, then the negatives.
     pub(crate) fn pair_weights(&self) -> Result<[PairWeights; 2]> {
         let (near, far) = self.tensors()?;
-        let is_distinct = matches!(self.form, Form::Relation | Form::Classes(_) | Form::Mask(_));
         let (weights, is_plain) = match self.weight_tensors()? {
-            None => ([near, far], is_distinct),
+            None => ([near, far], self.is_distinct),
             Some([near_weights, far_weights]) => {
                 ([(near * near_weights)?, (far * far_weights)?], false)
             }
@@ -112,10 +114,10 @@ impl AnchorPairs {
             vec![0f32; queries * references],
             vec![0f32; queries * references],
         ];
-        let (mut positives, mut negatives) = (Side::<f32>::default(), Side::default());
+        let mut anchor = Anchor::<f32>::default();
         for q in 0..queries {
-            self.of(q, &mut positives, &mut negatives);
-            for (dense, side) in dense.iter_mut().zip([&positives, &negatives]) {
+            self.find(q, &mut anchor);
+            for (dense, side) in dense.iter_mut().zip([&anchor.positives, &anchor.negatives]) {
                 for (i, &row) in side.rows.iter().enumerate() {
                     write(&mut dense[q * references + row as usize], side, i);
                 }

@@ -55,6 +55,17 @@ impl Composite<'_> {
     }
 }
 
+impl Composite<'_> {
+    /// What an operation makes of the tensor and another one.
+    pub(crate) fn with_two(
+        &self,
+        other: &Self,
+        operation: impl FnOnce(&Tensor, &Tensor) -> Result<Tensor>,
+    ) -> Self {
+        self.with(|x| operation(x, &other.tensor))
+    }
+}
+
 /// Operators of two tensors, and of a tensor and a constant.
 macro_rules! operators {
     ($($Operator:ident, $name:ident;)*) => {$(

@@ -65,57 +65,52 @@ impl<T: Real, const N: usize> Dual<T, N> {
     }
 }
 
-impl<T: Real, const N: usize> Add for Dual<T, N> {
-    type Output = Self;
-    #[inline(always)]
-    fn add(self, other: Self) -> Self {
-        Self {
-            value: self.value + other.value,
-            gradient: from_fn(|k| self.gradient[k] + other.gradient[k]),
+/// Operators of two numbers with gradients: the value, and one derivative by the operands `a` and `b` with their own.
+macro_rules! of_two {
+    ($($Operator:ident, $name:ident: |$a:ident, $b:ident| $value:expr, |$da:ident, $db:ident| $derivative:expr;)*) => {$(
+        impl<T: Real, const N: usize> $Operator for Dual<T, N> {
+            type Output = Self;
+            #[inline(always)]
+            fn $name(self, other: Self) -> Self {
+                let ($a, $b) = (self.value, other.value);
+                Self {
+                    value: $value,
+                    gradient: from_fn(|k| {
+                        let ($da, $db) = (self.gradient[k], other.gradient[k]);
+                        $derivative
+                    }),
+                }
+            }
         }
-    }
+    )*};
 }
 
-impl<T: Real, const N: usize> Sub for Dual<T, N> {
-    type Output = Self;
-    #[inline(always)]
-    fn sub(self, other: Self) -> Self {
-        Self {
-            value: self.value - other.value,
-            gradient: from_fn(|k| self.gradient[k] - other.gradient[k]),
-        }
-    }
+of_two! {
+    Add, add: |a, b| a + b, |da, db| da + db;
+    Sub, sub: |a, b| a - b, |da, db| da - db;
+    Mul, mul: |a, b| a * b, |da, db| da * b + a * db;
+    Div, div: |a, b| a / b, |da, db| (da - a / b * db) / b;
 }
 
-#[expect(
-    clippy::suspicious_arithmetic_impl,
-    reason = "products have a rule of their own"
-)]
-impl<T: Real, const N: usize> Mul for Dual<T, N> {
-    type Output = Self;
-    #[inline(always)]
-    fn mul(self, other: Self) -> Self {
-        Self {
-            value: self.value * other.value,
-            gradient: from_fn(|k| self.gradient[k] * other.value + self.value * other.gradient[k]),
+/// Operators of a number with a gradient and a constant: the value, and the derivative.
+macro_rules! of_one {
+    ($($Operator:ident, $name:ident: |$a:ident, $c:ident| $value:expr, $derivative:expr;)*) => {$(
+        impl<T: Real, const N: usize> $Operator<f64> for Dual<T, N> {
+            type Output = Self;
+            #[inline(always)]
+            fn $name(self, constant: f64) -> Self {
+                let ($a, $c) = (self.value, T::from_f64(constant));
+                self.chain($value, $derivative)
+            }
         }
-    }
+    )*};
 }
 
-#[expect(
-    clippy::suspicious_arithmetic_impl,
-    reason = "quotients have a rule of their own"
-)]
-impl<T: Real, const N: usize> Div for Dual<T, N> {
-    type Output = Self;
-    #[inline(always)]
-    fn div(self, other: Self) -> Self {
-        let value = self.value / other.value;
-        Self {
-            value,
-            gradient: from_fn(|k| (self.gradient[k] - value * other.gradient[k]) / other.value),
-        }
-    }
+of_one! {
+    Add, add: |a, c| a + c, T::ONE;
+    Sub, sub: |a, c| a - c, T::ONE;
+    Mul, mul: |a, c| a * c, c;
+    Div, div: |a, c| a / c, T::ONE / c;
 }
 
 impl<T: Real, const N: usize> Neg for Dual<T, N> {
@@ -123,46 +118,6 @@ impl<T: Real, const N: usize> Neg for Dual<T, N> {
     #[inline(always)]
     fn neg(self) -> Self {
         self.chain(-self.value, -T::ONE)
-    }
-}
-
-impl<T: Real, const N: usize> Add<f64> for Dual<T, N> {
-    type Output = Self;
-    #[inline(always)]
-    fn add(self, constant: f64) -> Self {
-        Self {
-            value: self.value + T::from_f64(constant),
-            ..self
-        }
-    }
-}
-
-impl<T: Real, const N: usize> Sub<f64> for Dual<T, N> {
-    type Output = Self;
-    #[inline(always)]
-    fn sub(self, constant: f64) -> Self {
-        Self {
-            value: self.value - T::from_f64(constant),
-            ..self
-        }
-    }
-}
-
-impl<T: Real, const N: usize> Mul<f64> for Dual<T, N> {
-    type Output = Self;
-    #[inline(always)]
-    fn mul(self, constant: f64) -> Self {
-        let constant = T::from_f64(constant);
-        self.chain(self.value * constant, constant)
-    }
-}
-
-impl<T: Real, const N: usize> Div<f64> for Dual<T, N> {
-    type Output = Self;
-    #[inline(always)]
-    fn div(self, constant: f64) -> Self {
-        let constant = T::from_f64(constant);
-        self.chain(self.value / constant, T::ONE / constant)
     }
 }
 
