@@ -18,6 +18,7 @@ mod ci;
 mod conformance;
 mod device;
 mod fuzz;
+mod golden;
 mod gpu;
 mod memory;
 mod mnist;
@@ -52,6 +53,8 @@ enum Command {
     Conformance(conformance::Args),
     /// Hand the readers, the configurations and the tuples what libFuzzer makes up.
     Fuzz(fuzz::Args),
+    /// Make reference cases of a component with PyTorch Metric Learning, and hold the library to them.
+    Golden(golden::Args),
     /// Everything that a GPU is asked for, in one report: numbers against the CPU's, speed against the peers'.
     Gpu(gpu::Args),
 }
@@ -66,6 +69,7 @@ impl Command {
             Self::Catalog(args) => catalog::run(args),
             Self::Conformance(args) => conformance::run(args),
             Self::Fuzz(args) => fuzz::run(args),
+            Self::Golden(args) => golden::run(args),
             Self::Gpu(args) => gpu::run(args),
         }
     }
