@@ -5,6 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, ensure};
 
+use crate::programs::CONFORMANCE;
 use crate::workspace_root;
 
 /// Arguments of `cargo xtask golden`.
@@ -41,8 +42,15 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         }
     };
     // Cases of another run are not what was asked for.
-    let is_free = !out.exists() || out.read_dir().is_ok_and(|mut entries| entries.next().is_none());
-    ensure!(is_free, "--out {}: expected a new or an empty folder", out.display());
+    let is_free = !out.exists()
+        || out
+            .read_dir()
+            .is_ok_and(|mut entries| entries.next().is_none());
+    ensure!(
+        is_free,
+        "--out {}: expected a new or an empty folder",
+        out.display()
+    );
     let mut python = Command::new(&args.peer);
     python
         .arg(root.join("crates/dml-testing/generate/golden.py"))
@@ -57,11 +65,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         .status()
         .with_context(|| format!("--peer {}: can't be started", args.peer.display()))?;
     ensure!(status.success(), "golden.py ended with {status}");
-    let status = Command::new(env!("CARGO"))
-        .current_dir(&root)
-        .args(["xtask", "conformance"])
-        .arg(&out)
-        .status()?;
+    let status = CONFORMANCE.cargo(&[out.into()]).status()?;
     ensure!(status.success(), "conformance ended with {status}");
     Ok(())
 }

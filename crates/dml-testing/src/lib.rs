@@ -23,7 +23,7 @@ pub use assert::{
 pub use case::{Array, Case, Data};
 pub use case_result::CaseResult;
 pub use compare::{Tolerance, compare};
-pub use device::{open_device, test_device};
-pub use host_kernels::HostKernels;
+pub use device::test_device;
+pub use host_kernels::{HostKernels, cuda_sources};
 pub use run::run;
 pub use source::{cases, packed_cases};

@@ -84,7 +84,7 @@ fn no_reducer_hides_what_a_loss_asked_by_itself_says() {
             let x = leaf(&x, DType::F32).unwrap();
             let objective = objective(name, DType::F32);
             let batch = batch(objective.loss(), &x, &labels).unwrap();
-            let terms = objective.loss().terms(&batch, &Tuples::All);
+            let terms = objective.loss().terms(&batch, &Tuples::all());
             let terms = terms.unwrap_or_else(|error| panic!("{name}: {error}"));
             for (reducer_name, reducer) in &reducers {
                 let value = number(&reducer.reduce(&terms, &batch).unwrap().loss);
