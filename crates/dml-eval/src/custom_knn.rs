@@ -6,9 +6,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::kernels::nearest::{Nearest, closest_of_numbers};
 use candle_core::{DType, Device, Tensor};
 use dml_core::fused::{Element, with_slice};
-use dml_core::kernels::nearest::{Nearest, closest_of_numbers};
 use dml_core::{Distance, Error, Order, Result, check, for_element};
 
 use crate::index_file::{self, Header, IndexFileError, Loaded, Stored};

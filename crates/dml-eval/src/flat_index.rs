@@ -10,7 +10,7 @@
 //! is put to its end, and counts as a tie there. Where rows are kept in half precision, the kept rows stand for directions
 //! of length 1. Squares of double precision must be finite: numbers go up to 1e150.
 //!
-//! Every pair is accounted for, at the speed of a matrix product: see [`dml_core::kernels::nearest`]. Queries on a CUDA
+//! Every pair is accounted for, at the speed of a matrix product: see `kernels/nearest`. Queries on a CUDA
 //! device are searched there, to the same result.
 
 mod clamped;
@@ -21,9 +21,10 @@ use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
 
+use crate::kernels::nearest::{Affinity, References, Within};
 use candle_core::{DType, Device, Tensor};
 use dml_core::fused::with_slice;
-use dml_core::kernels::nearest::{Affinity, References, Within, dot, squared_distance};
+use dml_core::kernels::exact::{dot, squared_distance};
 use dml_core::{Error, Result};
 use half::f16;
 

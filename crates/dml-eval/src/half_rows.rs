@@ -1,6 +1,6 @@
 //! Rows that are kept in half precision, and searched a span at a time in single precision.
 
-use dml_core::kernels::nearest::{Affinity, Nearest, References, Within};
+use crate::kernels::nearest::{Affinity, Nearest, References, Within};
 use half::f16;
 use rayon::prelude::*;
 

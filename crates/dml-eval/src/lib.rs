@@ -9,6 +9,7 @@ mod every_index;
 pub mod flat_index;
 mod half_rows;
 pub mod index_file;
+mod kernels;
 mod knn_index;
 mod neighbors;
 pub mod quantized_index;

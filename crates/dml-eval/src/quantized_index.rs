@@ -19,11 +19,12 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::path::Path;
 
+use crate::kernels::int8::{self, Int8Rows};
+use crate::kernels::nearest::closest_of_rows;
 use candle_core::Tensor;
 use dml_core::fused::with_slice;
+use dml_core::kernels::exact::dot;
 use dml_core::kernels::hamming::{hamming, pack_signs};
-use dml_core::kernels::int8::{self, Int8Rows};
-use dml_core::kernels::nearest::{closest_of_rows, dot};
 use dml_core::{Result, check};
 use rayon::prelude::*;
 

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
-use dml_core::kernels::nearest::dot;
+use dml_core::kernels::exact::dot;
 
 use crate::rows::{exponent_of, times_power_of_two};
 

@@ -14,7 +14,7 @@
 
 use candle_core::{Device, Tensor};
 use dml_core::fused::with_slice;
-use dml_core::kernels::nearest::squared_distance;
+use dml_core::kernels::exact::squared_distance;
 use dml_core::{Error, Result, check};
 use rayon::prelude::*;
 

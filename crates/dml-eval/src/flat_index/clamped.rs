@@ -3,9 +3,9 @@
 //! The product of two rows of length 1 may be 1 + 10⁻⁷. It is a cosine of 1 then, and so are all products above 1: they are
 //! ties, which go to the lower row. The same holds at −1.
 
+use crate::kernels::nearest::Within;
 use candle_core::Tensor;
 use dml_core::Result;
-use dml_core::kernels::nearest::Within;
 
 use super::FlatIndex;
 use crate::{KnnIndex, Neighbors, SelfMatch};

@@ -6,12 +6,12 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use crate::kernels::nearest::{Affinity, Candidates, Nearest, References};
 use candle_core::{DType, Device, Tensor};
 use dml_core::Result;
 use dml_core::cuda::{has_kernel, run_for};
 use dml_core::fused::{Element, with_slice};
 use dml_core::kernels::cuda::top_k;
-use dml_core::kernels::nearest::{Affinity, Candidates, Nearest, References};
 
 use super::{FlatIndex, Rows};
 use crate::{Neighbors, SelfMatch};

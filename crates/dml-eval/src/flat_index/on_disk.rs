@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use crate::kernels::nearest::References;
 use dml_core::kernels::Real;
-use dml_core::kernels::nearest::References;
 
 use super::{FlatIndex, FlatMetric, RowStorage, Rows};
 use crate::KnnIndex;

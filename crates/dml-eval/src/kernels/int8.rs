@@ -9,9 +9,9 @@
 use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
-use crate::Real;
-use crate::in_place::InPlace;
-use crate::lengths;
+use dml_core::kernels::Real;
+use dml_core::kernels::in_place::InPlace;
+use dml_core::kernels::lengths;
 
 /// Queries of a block, and rows of a tile: both stay in the first-level cache.
 const QUERIES: usize = 8;
@@ -21,25 +21,19 @@ const LONGEST: usize = 1 << 16;
 
 /// Codes of rows, and their steps.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Int8Rows {
+pub(crate) struct Int8Rows {
     /// `[rows, dim]`.
-    pub codes: Vec<i8>,
+    pub(crate) codes: Vec<i8>,
     /// One a row.
-    pub steps: Vec<f32>,
+    pub(crate) steps: Vec<f32>,
 }
 
 /// The codes of the rows of `x` `[rows, dim]`, which are finite numbers.
 ///
-/// ```
-/// let rows = dml_kernels::int8::quantize(&[1f32, -0.5, 0.0, 0.0], 2);
-/// assert_eq!(rows.codes, [127, -64, 0, 0]);
-/// assert_eq!(rows.steps, [1. / 127., 0.]);
-/// ```
-///
 /// # Panics
 /// If a length does not fit the shapes.
 #[must_use]
-pub fn quantize<T: Real>(x: &[T], dim: usize) -> Int8Rows {
+pub(crate) fn quantize<T: Real>(x: &[T], dim: usize) -> Int8Rows {
     lengths::rows("x", x.len(), dim);
     let rows: Vec<(Vec<i8>, f32)> = x
         .par_chunks_exact(dim.max(1))
@@ -72,7 +66,7 @@ pub fn quantize<T: Real>(x: &[T], dim: usize) -> Int8Rows {
 /// # Panics
 /// If a length does not fit the shapes.
 #[must_use]
-pub fn products(x: &[i8], r: &[i8], dim: usize) -> Vec<f32> {
+pub(crate) fn products(x: &[i8], r: &[i8], dim: usize) -> Vec<f32> {
     lengths::rows("x", x.len(), dim);
     lengths::rows("r", r.len(), dim);
     if dim == 0 || x.is_empty() || r.is_empty() {
@@ -145,6 +139,13 @@ mod tests {
             }
         }
         assert!(products(&[], &[1], 1).is_empty());
+    }
+
+    #[test]
+    fn codes_are_multiples_of_the_rows_step() {
+        let rows = quantize(&[1f32, -0.5, 0.0, 0.0], 2);
+        assert_eq!(rows.codes, [127, -64, 0, 0]);
+        assert_eq!(rows.steps, [1. / 127., 0.]);
     }
 
     #[test]

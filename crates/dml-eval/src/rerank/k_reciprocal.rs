@@ -15,9 +15,10 @@
 //! the paper, "at least 2/3" includes exactly 2/3. Memory `O(n k1²)` beside the result, `[queries, gallery]`, and no matrix of
 //! all pairs.
 
+use crate::kernels::nearest::closest_of_rows;
 use candle_core::{DType, Device, Tensor};
 use dml_core::fused::with_slice;
-use dml_core::kernels::nearest::{closest_of_rows, squared_distance};
+use dml_core::kernels::exact::squared_distance;
 use dml_core::{Error, Result, check};
 use rayon::prelude::*;
 

@@ -19,11 +19,12 @@
 use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
-use crate::Real;
-use crate::lanes::by_halves;
-use crate::matrix_product::{Existing, Matrix, MatrixMut, product};
-use crate::nearest::{Affinity, References, dot, number_error, squared_distance};
-use crate::row_panels::RowPanels;
+use crate::kernels::nearest::{Affinity, References, number_error};
+use dml_core::kernels::Real;
+use dml_core::kernels::exact::{dot, squared_distance};
+use dml_core::kernels::lanes::by_halves;
+use dml_core::kernels::matrix_product::{Existing, Matrix, MatrixMut, product};
+use dml_core::kernels::row_panels::RowPanels;
 
 /// Rows of a panel.
 pub(super) const ROWS: usize = 128;

@@ -18,30 +18,32 @@ mod update;
 
 use rand::RngCore;
 
-use crate::Real;
-use crate::lengths;
+use dml_core::kernels::Real;
+use dml_core::kernels::lengths;
 
-/// Where the centroids begin.
+/// Initial centroids of [`KMeans`](crate::KMeans).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Start {
-    /// At rows drawn one by one, with probability proportional to the squared distance from the closest one so far.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub enum KMeansStart {
+    /// Rows drawn one by one, with probability proportional to the squared distance from the closest one so far.
     #[default]
     PlusPlus,
-    /// At different rows, all equally probable.
+    /// Different rows, all equally probable, as in faiss.
     Random,
 }
 
 /// Rows in clusters.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Clustering<T> {
+pub(crate) struct Clustering<T> {
     /// The centroids `[clusters, dim]`.
-    pub centroids: Vec<T>,
+    pub(crate) centroids: Vec<T>,
     /// The cluster of every row: that of the closest centroid.
-    pub assignments: Vec<u32>,
+    pub(crate) assignments: Vec<u32>,
     /// The sum of the squared distances between rows and their centroids.
-    pub inertia: f64,
+    pub(crate) inertia: f64,
     /// How often the centroids were updated: fewer times than allowed if nothing moved any more.
-    pub updates: usize,
+    pub(crate) updates: usize,
 }
 
 /// The rows `[rows, dim]` in `clusters` clusters, after at most `updates` updates; `1 <= clusters <= rows`, and rows are
@@ -49,26 +51,15 @@ pub struct Clustering<T> {
 ///
 /// With fewer different rows than clusters, some clusters are empty.
 ///
-/// ```
-/// use dml_kernels::kmeans::{Start, kmeans};
-/// use rand::SeedableRng;
-///
-/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
-/// let found = kmeans(&[0f32, 1., 10., 11.], 1, 2, 20, Start::PlusPlus, &mut rng);
-/// assert_eq!(found.inertia, 1.0);
-/// assert_eq!(found.assignments[0], found.assignments[1]);
-/// assert_ne!(found.assignments[1], found.assignments[2]);
-/// ```
-///
 /// # Panics
 /// If the length is no multiple of `dim`, or there are no clusters or more of them than rows.
 #[must_use]
-pub fn kmeans<T: Real>(
+pub(crate) fn kmeans<T: Real>(
     rows: &[T],
     dim: usize,
     clusters: usize,
     updates: usize,
-    start: Start,
+    start: KMeansStart,
     rng: &mut dyn RngCore,
 ) -> Clustering<T> {
     let count = lengths::rows("rows", rows.len(), dim);

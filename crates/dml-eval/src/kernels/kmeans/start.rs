@@ -3,11 +3,12 @@
 use rand::{Rng, RngCore, seq::index};
 use rayon::prelude::*;
 
-use super::Start;
+use super::KMeansStart;
 use super::assign::{ROWS, Rows};
-use crate::Real;
-use crate::matrix_product::{Existing, Matrix, MatrixMut, product};
-use crate::nearest::{dot, number_error, squared_distance};
+use crate::kernels::nearest::number_error;
+use dml_core::kernels::Real;
+use dml_core::kernels::exact::{dot, squared_distance};
+use dml_core::kernels::matrix_product::{Existing, Matrix, MatrixMut, product};
 
 /// Most centroids that are drawn before all rows are compared with them.
 const FRESH: usize = 32;
@@ -18,12 +19,12 @@ const REJECTED: usize = 16;
 pub(super) fn centroids<T: Real>(
     rows: &Rows<'_, T>,
     clusters: usize,
-    start: Start,
+    start: KMeansStart,
     mut rng: &mut dyn RngCore,
 ) -> Vec<T> {
     let chosen = match start {
-        Start::Random => index::sample(&mut rng, rows.count(), clusters).into_vec(),
-        Start::PlusPlus => plus_plus(rows, clusters, rng),
+        KMeansStart::Random => index::sample(&mut rng, rows.count(), clusters).into_vec(),
+        KMeansStart::PlusPlus => plus_plus(rows, clusters, rng),
     };
     chosen
         .iter()
@@ -176,7 +177,7 @@ mod tests {
             let mut chosen = plus_plus(&rows, 6, &mut rng());
             chosen.sort_unstable();
             assert_eq!(chosen, [0, 1, 2, 3, 4, 5]);
-            let mut all = centroids(&rows, 6, Start::Random, &mut rng());
+            let mut all = centroids(&rows, 6, KMeansStart::Random, &mut rng());
             all.sort_by(f64::total_cmp);
             assert_eq!(all, [0., 0., 0., 7., 100., 100.]);
         }

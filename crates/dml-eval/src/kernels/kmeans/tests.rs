@@ -1,5 +1,5 @@
 use super::*;
-use crate::nearest::squared_distance;
+use dml_core::kernels::exact::squared_distance;
 use proptest::prelude::*;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -10,7 +10,7 @@ fn rng(seed: u64) -> ChaCha8Rng {
 
 #[test]
 fn two_pairs_by_hand() {
-    for start in [Start::PlusPlus, Start::Random] {
+    for start in [KMeansStart::PlusPlus, KMeansStart::Random] {
         for seed in 0..10 {
             let found = kmeans(&[0f64, 1., 10., 11.], 1, 2, 20, start, &mut rng(seed));
             let mut centroids = found.centroids.clone();
@@ -26,23 +26,23 @@ fn two_pairs_by_hand() {
 #[test]
 fn one_cluster_is_the_mean_and_as_many_as_rows_is_the_rows() {
     let rows = [1f32, 2., 6.];
-    let one = kmeans(&rows, 1, 1, 5, Start::Random, &mut rng(0));
+    let one = kmeans(&rows, 1, 1, 5, KMeansStart::Random, &mut rng(0));
     assert_eq!((one.centroids, one.inertia), (vec![3.0], 14.0));
-    let all = kmeans(&rows, 1, 3, 5, Start::PlusPlus, &mut rng(0));
+    let all = kmeans(&rows, 1, 3, 5, KMeansStart::PlusPlus, &mut rng(0));
     assert_eq!(all.inertia, 0.0);
     assert_eq!(all.updates, 1);
 }
 
 #[test]
 fn without_updates_the_rows_go_to_the_first_centroids() {
-    let found = kmeans(&[0f32, 1., 5.], 1, 2, 0, Start::Random, &mut rng(1));
+    let found = kmeans(&[0f32, 1., 5.], 1, 2, 0, KMeansStart::Random, &mut rng(1));
     assert_eq!(found.updates, 0);
     assert!(found.centroids.iter().all(|c| [0., 1., 5.].contains(c)));
 }
 
 #[test]
 fn fewer_different_rows_than_clusters_leave_clusters_empty() {
-    for start in [Start::PlusPlus, Start::Random] {
+    for start in [KMeansStart::PlusPlus, KMeansStart::Random] {
         let found = kmeans(&[2f64, 2., 2., 7., 7.], 1, 4, 10, start, &mut rng(5));
         assert_eq!(found.inertia, 0.0);
         assert_eq!(found.assignments[0], found.assignments[2]);
@@ -61,7 +61,7 @@ fn the_number_of_threads_changes_no_bit() {
             .num_threads(threads)
             .build()
             .unwrap();
-        pool.install(|| kmeans(&rows, 5, 40, 6, Start::PlusPlus, &mut rng(2)))
+        pool.install(|| kmeans(&rows, 5, 40, 6, KMeansStart::PlusPlus, &mut rng(2)))
     };
     let one = run(1);
     assert_eq!(one, run(2));
@@ -81,7 +81,7 @@ proptest! {
     ) {
         let rows: Vec<f64> = rows[..rows.len() / 2 * 2].iter().map(|x| f64::from(*x)).collect();
         let clusters = clusters.min(rows.len() / 2);
-        let start = if plus_plus { Start::PlusPlus } else { Start::Random };
+        let start = if plus_plus { KMeansStart::PlusPlus } else { KMeansStart::Random };
         let mut before = f64::INFINITY;
         for updates in 0..6 {
             let found = kmeans(&rows, 2, clusters, updates, start, &mut rng(seed));

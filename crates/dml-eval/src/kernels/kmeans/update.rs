@@ -3,8 +3,8 @@
 use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
-use crate::Real;
-use crate::nearest::squared_distance;
+use dml_core::kernels::Real;
+use dml_core::kernels::exact::squared_distance;
 
 /// Gives each cluster without a row the one that is furthest from its own centroid, out of a cluster of several.
 pub(super) fn fill_empty(members: &mut [u32], squared_distances: &[f64], clusters: usize) {

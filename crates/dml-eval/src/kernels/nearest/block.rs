@@ -3,8 +3,9 @@
 use pulp::{Arch, NullaryFnOnce};
 
 use super::candidates::Candidates;
-use super::{Affinity, Best, References, dot, key};
-use crate::Real;
+use super::{Affinity, Best, References, key};
+use dml_core::kernels::Real;
+use dml_core::kernels::exact::dot;
 
 /// References that are measured at a time for all queries: read from memory once.
 const MEASURED_TOGETHER: usize = 256;

@@ -1,7 +1,7 @@
 //! The references that may still be among the k nearest of one query.
 
 use super::Best;
-use crate::Real;
+use dml_core::kernels::Real;
 
 /// A reference that no number could rule out.
 #[derive(Clone, Copy, Debug)]

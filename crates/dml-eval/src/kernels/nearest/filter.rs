@@ -8,7 +8,7 @@ use super::integer_product::{self, Instructions};
 use super::integer_tiles::IntegerTiles;
 use super::product_tiles::ProductTiles;
 use super::sample::Sample;
-use crate::Real;
+use dml_core::kernels::Real;
 
 /// References that a tile of the matrix product covers.
 pub(super) const TILE: usize = integer_product::TILE;

@@ -26,8 +26,8 @@ use super::integer_product::{
     Instructions, LANES, LaneTerms, Panels, Passing, RowTerms, TILE, compare,
 };
 use super::quantized::{largest_integer, quantize};
-use crate::Real;
-use crate::aligned::Aligned;
+use dml_core::kernels::Real;
+use dml_core::kernels::aligned::Aligned;
 
 /// 64 times the unit roundoff of single precision.
 const SLACK: f64 = 32.0 * f32::EPSILON as f64;

@@ -28,7 +28,6 @@
 mod best;
 mod block;
 mod candidates;
-mod exact;
 mod filter;
 // Elsewhere no instructions are ever available.
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, unused_variables))]
@@ -48,20 +47,20 @@ use rayon::prelude::*;
 use std::fmt;
 use std::ops::Range;
 
-use crate::lengths;
-use crate::{Real, zeros};
 use best::Best;
 use block::Block;
+use dml_core::kernels::exact::{dot, squared_distance};
+use dml_core::kernels::lengths;
+use dml_core::kernels::{Real, zeros};
 use filter::best_of_span;
 use integer_product::Instructions;
 use tasks::{BY_INTEGERS, BY_PRODUCT, tasks};
 
 pub(crate) use number_error::number_error;
 
-pub use exact::{dot, squared_distance};
-pub use of_candidates::Candidates;
-pub use of_rows::{closest_of_numbers, closest_of_rows};
-pub use within::Within;
+pub(crate) use of_candidates::Candidates;
+pub(crate) use of_rows::{closest_of_numbers, closest_of_rows};
+pub(crate) use within::Within;
 
 /// With fewer queries than this, turning the references into integers takes longer than it saves; ...
 const INTEGERS_PAY_FROM_QUERIES: usize = 32;
@@ -72,7 +71,7 @@ const FILTER_PAYS_UNTIL: usize = 8;
 
 /// What makes a reference close.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Affinity {
+pub(crate) enum Affinity {
     /// A small squared Euclidean distance.
     SquaredEuclidean,
     /// A large inner product.
@@ -81,7 +80,7 @@ pub enum Affinity {
 
 /// Reference rows with what the search needs to know of them.
 #[derive(Clone)]
-pub struct References<T> {
+pub(crate) struct References<T> {
     rows: Vec<T>,
     dim: usize,
     squared_norms: Vec<T>,
@@ -99,19 +98,19 @@ impl<T> fmt::Debug for References<T> {
 
 /// The neighbours of every query, closest first: `k` consecutive entries per query.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Nearest {
+pub(crate) struct Nearest {
     /// How many neighbours each query has.
-    pub k: usize,
+    pub(crate) k: usize,
     /// Reference rows `[queries, k]`.
-    pub indices: Vec<u32>,
+    pub(crate) indices: Vec<u32>,
     /// Squared distances or inner products `[queries, k]`.
-    pub values: Vec<f64>,
+    pub(crate) values: Vec<f64>,
 }
 
 impl<T: Real> References<T> {
     /// No rows yet, of `dim` coordinates each.
     #[must_use]
-    pub fn new(dim: usize) -> Self {
+    pub(crate) fn new(dim: usize) -> Self {
         Self {
             rows: Vec::new(),
             dim,
@@ -123,7 +122,7 @@ impl<T: Real> References<T> {
     ///
     /// # Panics
     /// If a length does not fit the shapes.
-    pub fn extend(&mut self, rows: &[T]) {
+    pub(crate) fn extend(&mut self, rows: &[T]) {
         lengths::rows("rows", rows.len(), self.dim);
         let squared_norm = |row: &[T]| T::from_f64(dot(row, row));
         self.squared_norms
@@ -132,7 +131,7 @@ impl<T: Real> References<T> {
     }
 
     /// Keeps the rows that `keep` says, in their order.
-    pub fn retain(&mut self, keep: impl Fn(usize) -> bool) {
+    pub(crate) fn retain(&mut self, keep: impl Fn(usize) -> bool) {
         let dim = self.dim;
         let mut kept = 0;
         for r in 0..self.len() {
@@ -148,31 +147,31 @@ impl<T: Real> References<T> {
 
     /// How many rows there are.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.squared_norms.len()
     }
 
     /// Whether there is no row.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.squared_norms.is_empty()
     }
 
     /// Coordinates per row.
     #[must_use]
-    pub fn dim(&self) -> usize {
+    pub(crate) fn dim(&self) -> usize {
         self.dim
     }
 
     /// All rows, one after the other.
     #[must_use]
-    pub fn rows(&self) -> &[T] {
+    pub(crate) fn rows(&self) -> &[T] {
         &self.rows
     }
 
     /// One row.
     #[must_use]
-    pub fn row(&self, r: usize) -> &[T] {
+    pub(crate) fn row(&self, r: usize) -> &[T] {
         &self.rows[r * self.dim..][..self.dim]
     }
 
@@ -181,19 +180,9 @@ impl<T: Real> References<T> {
     /// `excluded(q)` is a reference that query `q` must not find, such as itself. With fewer references than asked
     /// for (less one, if any query excludes one), each query gets as many as there are. Rows are finite numbers.
     ///
-    /// ```
-    /// use dml_kernels::nearest::{Affinity, References};
-    ///
-    /// let mut references = References::new(2);
-    /// references.extend(&[0f32, 0., 3., 4., 1., 0.]);
-    /// let found = references.nearest(&[1., 1.], 2, Affinity::SquaredEuclidean, |_| None);
-    /// assert_eq!(found.indices, [2, 0]);
-    /// assert_eq!(found.values, [1., 2.]);
-    /// ```
-    ///
     /// # Panics
     /// If a length does not fit the shapes.
-    pub fn nearest(
+    pub(crate) fn nearest(
         &self,
         queries: &[T],
         k: usize,

@@ -1,6 +1,6 @@
 //! How far a number that stands for a distance can be off.
 
-use crate::Real;
+use dml_core::kernels::Real;
 
 /// How far a number `‖r‖² − 2q·r` of a matrix product can be off, with `scale` the sum of both squared norms.
 pub(crate) fn number_error<T: Real>(dim: usize, scale: f64) -> f64 {

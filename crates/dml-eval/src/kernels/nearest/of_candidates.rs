@@ -3,17 +3,18 @@
 use rayon::prelude::*;
 
 use super::best::Best;
-use super::{Affinity, Nearest, References, dot, key, number_error, value};
-use crate::Real;
-use crate::lengths;
+use super::{Affinity, Nearest, References, key, number_error, value};
+use dml_core::kernels::Real;
+use dml_core::kernels::exact::dot;
+use dml_core::kernels::lengths;
 
 /// References chosen by the number `‖r‖² − 2q·r`, or `−q·r` for inner products, in the precision of the rows.
 #[derive(Clone, Copy, Debug)]
-pub struct Candidates<'a> {
+pub(crate) struct Candidates<'a> {
     /// Reference rows `[queries, candidates]`; a negative one is none.
-    pub rows: &'a [i64],
+    pub(crate) rows: &'a [i64],
     /// For each query, a number that no reference beside its candidates is below; infinite if there is no other.
-    pub others: &'a [f64],
+    pub(crate) others: &'a [f64],
 }
 
 impl<T: Real> References<T> {
@@ -23,7 +24,7 @@ impl<T: Real> References<T> {
     /// # Panics
     /// If a length does not fit the shapes, or a candidate is no reference.
     #[must_use]
-    pub fn nearest_of_candidates(
+    pub(crate) fn nearest_of_candidates(
         &self,
         queries: &[T],
         candidates: Candidates<'_>,
@@ -88,7 +89,7 @@ impl<T: Real> References<T> {
 
     /// ‖r‖² of each row, in the precision of the rows.
     #[must_use]
-    pub fn squared_norms(&self) -> &[T] {
+    pub(crate) fn squared_norms(&self) -> &[T] {
         &self.squared_norms
     }
 }

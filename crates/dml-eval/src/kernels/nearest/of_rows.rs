@@ -3,8 +3,8 @@
 use rayon::prelude::*;
 
 use super::{Best, Nearest};
-use crate::Real;
-use crate::lengths;
+use dml_core::kernels::Real;
+use dml_core::kernels::lengths;
 
 /// The `k` closest of every row of a `[queries, references]` matrix; ties go to the lower column.
 ///
@@ -12,17 +12,10 @@ use crate::lengths;
 /// give. A value that is not a number is further than all others. With fewer columns than asked for (less one, if any
 /// row excludes one), each row gives as many as there are.
 ///
-/// ```
-/// use dml_kernels::nearest::closest_of_rows;
-///
-/// let found = closest_of_rows(&[0.3f32, 0.1, 0.2], 3, 2, false, |_| None);
-/// assert_eq!(found.indices, [1, 2]);
-/// ```
-///
 /// # Panics
 /// If a length does not fit the shapes.
 #[must_use]
-pub fn closest_of_rows<T: Real>(
+pub(crate) fn closest_of_rows<T: Real>(
     matrix: &[T],
     references: usize,
     k: usize,
@@ -37,7 +30,7 @@ pub fn closest_of_rows<T: Real>(
 /// # Panics
 /// If a length does not fit the shapes.
 #[must_use]
-pub fn closest_of_numbers<T: Real>(
+pub(crate) fn closest_of_numbers<T: Real>(
     matrix: &[T],
     references: usize,
     k: usize,

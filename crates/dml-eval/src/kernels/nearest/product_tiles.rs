@@ -4,8 +4,8 @@ use pulp::{Arch, NullaryFnOnce};
 
 use super::block::{Block, Found, Tile};
 use super::{Affinity, number_error};
-use crate::Real;
-use crate::matrix_product::{Existing, Matrix, MatrixMut, product};
+use dml_core::kernels::Real;
+use dml_core::kernels::matrix_product::{Existing, Matrix, MatrixMut, product};
 
 /// Queries whose numbers are compared with their thresholds at once, where hardly any passes.
 const WIDE: usize = 64;

@@ -6,8 +6,8 @@
 //!
 //! `B` is the largest integer of which `dim` products of two add up to less than 2³¹: sums of 32 bits are exact.
 
-use crate::Real;
-use crate::lanes::by_halves;
+use dml_core::kernels::Real;
+use dml_core::kernels::lanes::by_halves;
 
 /// Coordinates side by side, in the vector registers.
 const LANES: usize = 16;

@@ -7,23 +7,24 @@ use rayon::prelude::*;
 
 use super::filter::TILE;
 use super::tasks::{WITHIN, cut, tasks};
-use super::{Affinity, References, dot, key, number_error, value};
-use crate::Real;
-use crate::lengths;
-use crate::matrix_product::{Existing, Matrix, MatrixMut, product};
+use super::{Affinity, References, key, number_error, value};
+use dml_core::kernels::Real;
+use dml_core::kernels::exact::dot;
+use dml_core::kernels::lengths;
+use dml_core::kernels::matrix_product::{Existing, Matrix, MatrixMut, product};
 
 /// What is found for each query of a block: closest first.
 type Found = Vec<Vec<(f64, u32)>>;
 
 /// The references within a threshold of every query, closest first.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Within {
+pub(crate) struct Within {
     /// Where the references of query q are: from `offsets[q]` to `offsets[q + 1]`; one more than queries.
-    pub offsets: Vec<usize>,
+    pub(crate) offsets: Vec<usize>,
     /// Reference rows.
-    pub indices: Vec<u32>,
+    pub(crate) indices: Vec<u32>,
     /// Squared distances or inner products.
-    pub values: Vec<f64>,
+    pub(crate) values: Vec<f64>,
 }
 
 impl<T: Real> References<T> {
@@ -33,20 +34,10 @@ impl<T: Real> References<T> {
     /// `excluded(q)` is a reference that query `q` must not find. What is compared is summed in double precision, as in
     /// [`nearest`](References::nearest). Rows are finite numbers.
     ///
-    /// ```
-    /// use dml_kernels::nearest::{Affinity, References};
-    ///
-    /// let mut references = References::new(1);
-    /// references.extend(&[0f32, 3., 1.]);
-    /// let found = references.within(&[1., 9.], 4.0, Affinity::SquaredEuclidean, |_| None);
-    /// assert_eq!(found.offsets, [0, 3, 3]);
-    /// assert_eq!((found.indices, found.values), (vec![2, 0, 1], vec![0., 1., 4.]));
-    /// ```
-    ///
     /// # Panics
     /// If a length does not fit the shapes.
     #[must_use]
-    pub fn within(
+    pub(crate) fn within(
         &self,
         queries: &[T],
         threshold: f64,

@@ -2,7 +2,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::*;
-use crate::nearest::{References, key};
+use crate::kernels::nearest::{References, key};
 
 /// Checks that every key less the shift lies between what its number is at least and at most; gives the widest interval
 /// relative to the lengths of both rows.
