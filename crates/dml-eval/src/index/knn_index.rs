@@ -6,7 +6,9 @@ use std::path::Path;
 use candle_core::Tensor;
 use dml_core::{Error, Result};
 
-use crate::{IndexFileError, Neighbors, NeighborsWithin};
+use super::file::IndexFileError;
+use super::neighbors::{Neighbors, NeighborsWithin};
+use super::self_match::SelfMatch;
 
 /// References that can be searched for the nearest neighbours of queries.
 ///
@@ -59,7 +61,7 @@ pub trait KnnIndex: Debug + Send + Sync {
     /// [`Error::Index`] if there is no such row; nothing is removed then.
     fn remove(&mut self, rows: &[u32]) -> Result<usize>;
 
-    /// Writes the index to a file, which is whole or not there: see [`index_file`](crate::index_file).
+    /// Writes the index to a file, which is whole or not there: see [`index_file`](crate::index::file).
     ///
     /// # Errors
     /// [`IndexFileError::Io`].
@@ -84,9 +86,6 @@ pub trait KnnIndex: Debug + Send + Sync {
     fn to_empty(&self) -> Box<dyn KnnIndex>;
 }
 
-/// Neighbours that one search gives at most: 48 GiB of them.
-const MOST_NEIGHBORS: u128 = 1 << 32;
-
 /// Whether an index of `rows` references can have `more`: row numbers are of 32 bits.
 pub(crate) fn check_count(rows: usize, more: usize) -> Result<()> {
     if rows.saturating_add(more) > u32::MAX as usize {
@@ -97,81 +96,6 @@ pub(crate) fn check_count(rows: usize, more: usize) -> Result<()> {
         });
     }
     Ok(())
-}
-
-/// Which reference is the query itself, and must not be its own neighbour.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum SelfMatch<'a> {
-    /// None: queries and references are different things.
-    #[default]
-    None,
-    /// Query row i is reference row i.
-    Same,
-    /// Query row i is reference row `rows[i]`, if any.
-    Rows(&'a [Option<u32>]),
-}
-
-impl SelfMatch<'_> {
-    pub(crate) fn of(self, query: usize) -> Option<u32> {
-        match self {
-            Self::None => None,
-            Self::Same => Some(query as u32),
-            Self::Rows(rows) => rows.get(query).copied().flatten(),
-        }
-    }
-
-    /// Checks `own` and `k` against the numbers of rows.
-    pub(crate) fn check(self, queries: usize, references: usize, k: usize) -> Result<()> {
-        self.check_rows(queries, references)?;
-        if queries as u128 * k as u128 > MOST_NEIGHBORS {
-            return Err(Error::InvalidParameter {
-                name: "k",
-                value: k as f64,
-                expected: "at most 4,294,967,296 neighbours in all; search for fewer queries at a time",
-            });
-        }
-        let excludes = (0..queries).any(|q| self.of(q).is_some());
-        if k == 0 || k > references.saturating_sub(usize::from(excludes)) {
-            return Err(Error::InvalidParameter {
-                name: "k",
-                value: k as f64,
-                expected: "a number from 1 to the references that a query may find",
-            });
-        }
-        Ok(())
-    }
-
-    /// Checks `own` against the numbers of rows.
-    pub(crate) fn check_rows(self, queries: usize, references: usize) -> Result<()> {
-        if let Self::Rows(rows) = self {
-            if rows.len() != queries {
-                return Err(Error::Length {
-                    arg: "own rows",
-                    expected: queries,
-                    got: rows.len(),
-                });
-            }
-            for (position, row) in rows.iter().enumerate() {
-                if let Some(row) = *row
-                    && row as usize >= references
-                {
-                    return Err(Error::Index {
-                        arg: "own rows",
-                        position,
-                        limit: references,
-                        got: i64::from(row),
-                    });
-                }
-            }
-        } else if self == Self::Same && references < queries {
-            return Err(Error::Length {
-                arg: "references that begin with the queries",
-                expected: queries,
-                got: references,
-            });
-        }
-        Ok(())
-    }
 }
 
 /// Which of `count` rows stay when `rows` go, and how many go.
@@ -212,34 +136,5 @@ mod tests {
     fn indexes_are_objects() {
         fn object(_: &dyn KnnIndex) {}
         object(&crate::FlatIndex::default());
-    }
-
-    #[test]
-    fn own_rows_must_fit() {
-        let k_error =
-            |result: Result<()>| matches!(result, Err(Error::InvalidParameter { name: "k", .. }));
-        assert!(SelfMatch::None.check(2, 3, 3).is_ok());
-        assert!(k_error(SelfMatch::None.check(2, 3, 0)));
-        assert!(k_error(SelfMatch::None.check(2, 3, 4)));
-        assert!(k_error(SelfMatch::Same.check(2, 3, 3)));
-        assert!(matches!(
-            SelfMatch::Same.check(4, 3, 1),
-            Err(Error::Length { .. })
-        ));
-        let rows = [None, Some(3)];
-        assert!(matches!(
-            SelfMatch::Rows(&rows).check(3, 9, 1),
-            Err(Error::Length { .. })
-        ));
-        assert!(matches!(
-            SelfMatch::Rows(&rows).check(2, 3, 1),
-            Err(Error::Index {
-                position: 1,
-                limit: 3,
-                got: 3,
-                ..
-            })
-        ));
-        assert!(SelfMatch::Rows(&[None, None]).check(2, 3, 3).is_ok());
     }
 }

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use crate::index_file::{self, Header, IndexFileError, Loaded};
-use crate::{FlatIndex, KnnIndex, QuantizedIndex};
+use crate::index::file::{self, Header, IndexFileError, Loaded};
+use crate::index::{FlatIndex, KnnIndex, QuantizedIndex};
 
 /// The index of a file that [`KnnIndex::save`] has written: of the kind, the metric and the storage that the file says.
 ///
@@ -28,11 +28,11 @@ use crate::{FlatIndex, KnnIndex, QuantizedIndex};
 /// # Errors
 /// [`IndexFileError`] if the file can't be read, is truncated or altered, or is of an index that needs more than its file.
 pub fn load_index(path: &Path) -> Result<Box<dyn KnnIndex>, IndexFileError> {
-    let (header, rows) = index_file::load(path)?;
+    let (header, rows) = file::load(path)?;
     Ok(match header.kind {
-        index_file::FLAT => Box::new(FlatIndex::from_file(path, header.kind, &header, rows)?),
-        index_file::QUANTIZED => Box::new(QuantizedIndex::from_file(path, &header, rows)?),
-        index_file::USEARCH | index_file::GRAPH => return graph(path, &header, rows),
+        file::FLAT => Box::new(FlatIndex::from_file(path, header.kind, &header, rows)?),
+        file::QUANTIZED => Box::new(QuantizedIndex::from_file(path, &header, rows)?),
+        file::USEARCH | file::GRAPH => return graph(path, &header, rows),
         _ => {
             return Err(IndexFileError::kind(
                 path,
@@ -60,19 +60,19 @@ fn graph(path: &Path, _: &Header, _: Loaded) -> Result<Box<dyn KnnIndex>, IndexF
 #[cfg(all(test, not(feature = "usearch")))]
 mod tests {
     use super::*;
-    use crate::index_file::Stored;
+    use crate::index::file::Stored;
 
     #[test]
     fn without_the_feature_a_graph_is_refused_by_the_name_of_the_feature() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("graph");
         let header = Header {
-            kind: index_file::GRAPH,
+            kind: file::GRAPH,
             dim: 1,
             rows: 3,
             ..Header::default()
         };
-        index_file::save(&path, header, Stored::Bytes(&[1, 2, 3])).unwrap();
+        file::save(&path, header, Stored::Bytes(&[1, 2, 3])).unwrap();
         let error = load_index(&path).unwrap_err();
         assert!(matches!(error, IndexFileError::Kind { .. }), "{error}");
         assert!(error.to_string().contains("feature `usearch`"), "{error}");

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use candle_core::{Device, Tensor};
 use dml_core::{Dataset, Error, Result};
 
-use super::splits::Inputs;
+use super::Inputs;
 
 /// The things of a [`Dataset`] in their order, as they are fetched with seed 0: the first view, on the CPU.
 ///

@@ -18,7 +18,7 @@ use dml_core::kernels::exact::squared_distance;
 use dml_core::{Error, Result, check};
 use rayon::prelude::*;
 
-use crate::Pca;
+use crate::projection::Pca;
 use crate::rows::double_rows;
 
 /// Iterations in which rows are drawn together more than they should be, so that clusters find their place.
@@ -312,7 +312,7 @@ mod tests {
     /// perplexities are right to 1e-5.
     #[test]
     fn neighbourhoods_cost_and_gradients_are_those_of_scikit_learn() {
-        let text = include_str!("../tests/reference/scikit_learn.json");
+        let text = include_str!("../../tests/reference/scikit_learn.json");
         let reference: serde_json::Value = serde_json::from_str(text).unwrap();
         let cases = reference["neighborhoods"].as_array().unwrap();
         assert_eq!(cases.len(), 2);

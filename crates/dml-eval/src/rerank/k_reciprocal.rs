@@ -23,8 +23,8 @@ use dml_core::{Error, Result, check};
 use rayon::prelude::*;
 
 use super::sparse::{Columns, SparseRow, mean};
+use crate::index::{FlatIndex, KnnIndex, Neighbors, SelfMatch};
 use crate::rows::checked_rows;
-use crate::{FlatIndex, KnnIndex, Neighbors, SelfMatch};
 
 /// Configuration of [`KReciprocal`], by the paper's names.
 #[derive(Clone, Debug, PartialEq)]

@@ -11,10 +11,10 @@ use candle_core::{DType, Device, Tensor};
 use dml_core::fused::{Element, with_slice};
 use dml_core::{Distance, Error, Order, Result, check, for_element};
 
-use crate::index_file::{self, Header, IndexFileError, Loaded, Stored};
-use crate::knn_index::{checked_threshold, kept_rows};
+use crate::index::file::{self, Header, IndexFileError, Loaded, Stored};
+use crate::index::knn_index::{checked_threshold, kept_rows};
+use crate::index::{KnnIndex, Neighbors, NeighborsWithin, SelfMatch};
 use crate::rows::{check_finite, checked_rows};
-use crate::{KnnIndex, Neighbors, NeighborsWithin, SelfMatch};
 
 /// Entries of the distance matrix that are in memory at a time, where the configuration leaves it open.
 const ENTRIES: usize = 1 << 22;
@@ -208,13 +208,13 @@ impl KnnIndex for CustomKNN {
         let content = IndexFileError::content(path);
         let Some(references) = &self.references else {
             let header = Header {
-                kind: index_file::CUSTOM,
+                kind: file::CUSTOM,
                 ..Header::default()
             };
-            return index_file::save(path, header, Stored::None);
+            return file::save(path, header, Stored::None);
         };
         let header = Header {
-            kind: index_file::CUSTOM,
+            kind: file::CUSTOM,
             dim: references.dims()[1] as u64,
             rows: references.dims()[0] as u64,
             ..Header::default()
@@ -223,19 +223,15 @@ impl KnnIndex for CustomKNN {
             .to_device(&Device::Cpu)
             .map_err(|error| content(error.into()))?;
         match rows.dtype() {
-            DType::F64 => with_slice(&rows, |rows| {
-                index_file::save(path, header, Stored::F64(rows))
-            }),
-            _ => with_slice(&rows, |rows| {
-                index_file::save(path, header, Stored::F32(rows))
-            }),
+            DType::F64 => with_slice(&rows, |rows| file::save(path, header, Stored::F64(rows))),
+            _ => with_slice(&rows, |rows| file::save(path, header, Stored::F32(rows))),
         }
         .map_err(content)?
     }
 
     fn load(&mut self, path: &Path) -> std::result::Result<(), IndexFileError> {
-        let (header, rows) = index_file::load(path)?;
-        if header.kind != index_file::CUSTOM {
+        let (header, rows) = file::load(path)?;
+        if header.kind != file::CUSTOM {
             return Err(IndexFileError::kind(path, "an index of the same kind"));
         }
         let shape = (header.rows as usize, header.dim as usize);

@@ -13,7 +13,7 @@
 //! Every pair is accounted for, at the speed of a matrix product: see `kernels/nearest`. Queries on a CUDA
 //! device are searched there, to the same result.
 
-mod clamped;
+mod cosine;
 mod on_device;
 mod on_disk;
 
@@ -28,11 +28,11 @@ use dml_core::kernels::exact::{dot, squared_distance};
 use dml_core::{Error, Result};
 use half::f16;
 
-use crate::half_rows::HalfRows;
-use crate::index_file::{self, IndexFileError};
-use crate::knn_index::{check_count, checked_threshold, kept_rows};
+use crate::index::exact::float16_rows::Float16Rows;
+use crate::index::file::{self, IndexFileError};
+use crate::index::knn_index::{check_count, checked_threshold, kept_rows};
+use crate::index::{KnnIndex, Neighbors, NeighborsWithin, SelfMatch};
 use crate::rows::{check_squares, checked_rows, finite_rows, unit_rows};
-use crate::{KnnIndex, Neighbors, NeighborsWithin, SelfMatch};
 
 /// What makes a reference of a [`FlatIndex`] close; [formulas](self).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -117,7 +117,7 @@ impl fmt::Debug for FlatIndex {
 enum Rows {
     #[default]
     None,
-    F16(HalfRows),
+    F16(Float16Rows),
     F32(References<f32>),
     F64(References<f64>),
 }
@@ -221,7 +221,7 @@ impl FlatIndex {
             self.rows = match (rows.dtype(), self.storage) {
                 (DType::F64, _) => Rows::F64(References::new(dim)),
                 (_, RowStorage::AsGiven) => Rows::F32(References::new(dim)),
-                (_, RowStorage::Float16) => Rows::F16(HalfRows::new(dim)),
+                (_, RowStorage::Float16) => Rows::F16(Float16Rows::new(dim)),
             };
         }
         self.on_device.forget();
@@ -347,7 +347,7 @@ impl KnnIndex for FlatIndex {
         let queries = self.prepare("queries", queries)?;
         own.check(queries.dims()[0], self.len(), k)?;
         match self.metric {
-            FlatMetric::Cosine => self.search_clamped(given, &queries, k, own),
+            FlatMetric::Cosine => self.search_cosine(given, &queries, k, own),
             FlatMetric::SquaredEuclidean | FlatMetric::InnerProduct => {
                 self.search_prepared(given, &queries, k, own)
             }
@@ -365,7 +365,7 @@ impl KnnIndex for FlatIndex {
         own.check_rows(queries.dims()[0], self.len())?;
         let own = |q| own.of(q);
         let within = match self.metric {
-            FlatMetric::Cosine => self.within_clamped(&queries, threshold, own),
+            FlatMetric::Cosine => self.within_cosine(&queries, threshold, own),
             FlatMetric::SquaredEuclidean | FlatMetric::InnerProduct => {
                 self.within_prepared(&queries, threshold, own)
             }
@@ -393,12 +393,12 @@ impl KnnIndex for FlatIndex {
     }
 
     fn save(&self, path: &Path) -> std::result::Result<(), IndexFileError> {
-        self.save_as(path, index_file::FLAT, 0)
+        self.save_as(path, file::FLAT, 0)
     }
 
     fn load(&mut self, path: &Path) -> std::result::Result<(), IndexFileError> {
-        let (header, rows) = index_file::load(path)?;
-        let loaded = Self::from_file(path, index_file::FLAT, &header, rows)?;
+        let (header, rows) = file::load(path)?;
+        let loaded = Self::from_file(path, file::FLAT, &header, rows)?;
         if (loaded.metric, loaded.storage) != (self.metric, self.storage) {
             return Err(IndexFileError::kind(
                 path,

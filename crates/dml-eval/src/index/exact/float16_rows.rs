@@ -9,7 +9,7 @@ const SPAN: usize = 1 << 15;
 
 /// Rows `[rows, dim]` of 16-bit numbers.
 #[derive(Clone, Default)]
-pub(crate) struct HalfRows {
+pub(crate) struct Float16Rows {
     rows: Vec<f16>,
     dim: usize,
 }
@@ -17,7 +17,7 @@ pub(crate) struct HalfRows {
 /// A key, the smaller the closer, and a row.
 type Found = (f64, u32);
 
-impl HalfRows {
+impl Float16Rows {
     pub(crate) fn new(dim: usize) -> Self {
         Self {
             rows: Vec::new(),
@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn spans_are_as_if_there_were_one() {
-        let (mut half, mut whole) = (HalfRows::new(2), References::new(2));
+        let (mut half, mut whole) = (Float16Rows::new(2), References::new(2));
         half.extend(&rows());
         whole.extend(&rows().iter().map(|x| x.to_f32()).collect::<Vec<f32>>());
         let queries = [
@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn rows_that_stay_keep_their_order() {
-        let mut half = HalfRows::new(1);
+        let mut half = Float16Rows::new(1);
         half.extend(&[1.0, 2.0, 3.0].map(f16::from_f32));
         half.retain(&[true, false, true]);
         assert_eq!((half.len(), half.row(1)), (2, vec![3.0]));

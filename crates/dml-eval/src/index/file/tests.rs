@@ -1,6 +1,6 @@
 use super::*;
-use crate::every_index::indexes;
-use crate::{FlatIndex, FlatMetric, KnnIndex, RowStorage, load_index};
+use crate::index::tests::indexes;
+use crate::index::{FlatIndex, FlatMetric, KnnIndex, RowStorage, load_index};
 use candle_core::{Device, Tensor};
 use rand::{Rng, RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -250,19 +250,19 @@ fn files_that_made_a_reader_crash_or_hang_are_refused() {
     let files: [(&str, &[u8]); 4] = [
         (
             "a link",
-            include_bytes!("../../tests/files/usearch--11.index"),
+            include_bytes!("../../../tests/files/usearch--11.index"),
         ),
         (
             "keys",
-            include_bytes!("../../tests/files/usearch-hang.index"),
+            include_bytes!("../../../tests/files/usearch-hang.index"),
         ),
         (
             "sizes",
-            include_bytes!("../../tests/files/overflow-flat.index"),
+            include_bytes!("../../../tests/files/overflow-flat.index"),
         ),
         (
             "no rows",
-            include_bytes!("../../tests/files/none-rows.index"),
+            include_bytes!("../../../tests/files/none-rows.index"),
         ),
     ];
     for (name, bytes) in files {

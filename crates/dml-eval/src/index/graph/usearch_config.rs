@@ -3,7 +3,7 @@
 //! They are data and need no feature, so that a configuration that names the index reads, and checks its fields, in every
 //! build; `UsearchIndex` itself stands behind the feature `usearch`.
 
-use crate::FlatMetric;
+use crate::index::FlatMetric;
 
 /// Configuration of `UsearchIndex`, by the library's names.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,7 +11,7 @@
 //! rows, or where many rows are by far shorter than the longest one.
 //!
 //! Any number of threads may search at the same time; of more than there are cores, some wait. A file holds the graph as the
-//! library writes it, behind the checksums of every [index file](crate::index_file). Checksums tell accidents; against a file
+//! library writes it, behind the checksums of every [index file](crate::index::file). Checksums tell accidents; against a file
 //! from somebody who means harm, every size, level and link of the graph is checked before the library reads it.
 
 mod equal_rows;
@@ -28,11 +28,11 @@ use dml_core::fused::with_slice;
 use dml_core::{Result, check};
 use rayon::prelude::*;
 
-use crate::flat_index::{FlatIndex, FlatMetric};
-use crate::index_file::{self, Header, IndexFileError, Stored};
-use crate::knn_index::{check_count, kept_rows};
-use crate::scale::{Scale, longest};
-use crate::{KnnIndex, Neighbors, NeighborsWithin, SelfMatch, UsearchIndexConfig};
+use crate::index::file::{self, Header, IndexFileError, Stored};
+use crate::index::knn_index::{check_count, kept_rows};
+use crate::index::scale::{Scale, longest};
+use crate::index::{FlatIndex, FlatMetric};
+use crate::index::{KnnIndex, Neighbors, NeighborsWithin, SelfMatch, UsearchIndexConfig};
 use equal_rows::EqualRows;
 use graph::Graph;
 
@@ -293,18 +293,18 @@ impl KnnIndex for UsearchIndex {
     fn save(&self, path: &Path) -> std::result::Result<(), IndexFileError> {
         let bytes = self.to_bytes().map_err(IndexFileError::content(path))?;
         let header = Header {
-            kind: index_file::GRAPH,
+            kind: file::GRAPH,
             metric: self.config.metric as u32,
             dim: u64::from(!bytes.is_empty()),
             rows: bytes.len() as u64,
             extra: 0,
         };
-        index_file::save(path, header, Stored::Bytes(&bytes))
+        file::save(path, header, Stored::Bytes(&bytes))
     }
 
     fn load(&mut self, path: &Path) -> std::result::Result<(), IndexFileError> {
-        let (header, bytes) = index_file::load(path)?;
-        let is_graph = matches!(header.kind, index_file::USEARCH | index_file::GRAPH);
+        let (header, bytes) = file::load(path)?;
+        let is_graph = matches!(header.kind, file::USEARCH | file::GRAPH);
         if !is_graph || header.metric != self.config.metric as u32 {
             return Err(IndexFileError::kind(path, "a graph of the same metric"));
         }

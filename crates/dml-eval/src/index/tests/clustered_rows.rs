@@ -4,7 +4,7 @@ use candle_core::{Device, Tensor};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::KnnIndex;
+use crate::index::KnnIndex;
 
 /// Rows `[count, dim]` around so many centres, which are the same for every seed.
 pub(crate) fn around_centres(centres: usize, count: usize, dim: usize, seed: u64) -> Tensor {

@@ -1,11 +1,13 @@
 //! One index of every kind, and what all of them do alike. For tests.
 
+pub(crate) mod clustered_rows;
+
 use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
 use dml_core::{Distance, Result, TensorExt};
 
-use crate::{
+use crate::index::{
     Codes, CustomKNN, CustomKNNConfig, FlatIndex, FlatMetric, KnnIndex, QuantizedIndex,
     QuantizedIndexConfig, RowStorage, SelfMatch,
 };
@@ -142,7 +144,7 @@ fn no_search_asks_for_more_neighbours_than_memory_holds() -> Result<()> {
 
 #[test]
 fn cosines_don_t_depend_on_lengths_in_any_index() -> Result<()> {
-    use crate::clustered_rows::around_centres;
+    use crate::index::tests::clustered_rows::around_centres;
     let (references, queries) = (around_centres(40, 400, 8, 0), around_centres(40, 30, 8, 1));
     let times = |rows: &Tensor, size: f64| -> Result<Tensor> {
         Ok((rows.to_dtype(DType::F64)? * size)?.to_dtype(DType::F32)?)

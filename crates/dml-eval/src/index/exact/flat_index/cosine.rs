@@ -8,7 +8,7 @@ use candle_core::Tensor;
 use dml_core::Result;
 
 use super::FlatIndex;
-use crate::{KnnIndex, Neighbors, SelfMatch};
+use crate::index::{KnnIndex, Neighbors, SelfMatch};
 
 /// Where the ties of a ranking at either end begin and end: `..head` are 1, `tail..` are −1.
 fn ends(products: &[f64]) -> (usize, usize) {
@@ -29,7 +29,7 @@ fn clamp(products: &mut [f64], rows: &mut [u32]) {
 
 impl FlatIndex {
     /// The nearest by cosine of prepared queries, which are the `given` ones.
-    pub(super) fn search_clamped(
+    pub(super) fn search_cosine(
         &self,
         given: &Tensor,
         queries: &Tensor,
@@ -68,7 +68,7 @@ impl FlatIndex {
     }
 
     /// All of prepared queries with a cosine of at least `threshold`.
-    pub(super) fn within_clamped(
+    pub(super) fn within_cosine(
         &self,
         queries: &Tensor,
         threshold: f64,

@@ -14,7 +14,7 @@ use dml_core::fused::{Element, with_slice};
 use dml_core::kernels::cuda::top_k;
 
 use super::{FlatIndex, Rows};
-use crate::{Neighbors, SelfMatch};
+use crate::index::{Neighbors, SelfMatch};
 
 /// Queries of a tile.
 const QUERIES: usize = 4096;

@@ -6,9 +6,9 @@ use crate::kernels::nearest::References;
 use dml_core::kernels::Real;
 
 use super::{FlatIndex, FlatMetric, RowStorage, Rows};
-use crate::KnnIndex;
-use crate::half_rows::HalfRows;
-use crate::index_file::{self, Header, IndexFileError, Loaded, Stored};
+use crate::index::KnnIndex;
+use crate::index::exact::float16_rows::Float16Rows;
+use crate::index::file::{self, Header, IndexFileError, Loaded, Stored};
 use crate::rows::check_numbers;
 
 /// What a message calls the rows of a file.
@@ -41,7 +41,7 @@ impl FlatIndex {
             rows: self.len() as u64,
             extra,
         };
-        index_file::save(path, header, rows)
+        file::save(path, header, rows)
     }
 
     /// The index of a file of that kind.
@@ -75,7 +75,7 @@ impl FlatIndex {
             _ if header.rows == 0 => Rows::None,
             Loaded::None | Loaded::Bytes(_) => Rows::None,
             Loaded::F16(rows) => {
-                let mut references = HalfRows::new(dim);
+                let mut references = Float16Rows::new(dim);
                 references.extend(&rows);
                 Rows::F16(references)
             }

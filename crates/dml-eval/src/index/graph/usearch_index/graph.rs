@@ -5,7 +5,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use dml_core::{Error, Result};
 use usearch::{Index, IndexOptions, MetricKind, ScalarKind};
 
-use crate::{FlatMetric, UsearchIndexConfig};
+use crate::index::{FlatMetric, UsearchIndexConfig};
 
 /// Coordinates of a row at most: a row is 4 MiB then.
 pub(super) const MOST_DIMENSIONS: usize = 1 << 20;

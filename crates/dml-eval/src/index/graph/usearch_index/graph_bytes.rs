@@ -13,8 +13,8 @@
 //! is read from wherever that would be. Here every number is held against the others, and the last node ends where the bytes
 //! may end. What passes can be walked, added to and removed from.
 
-use crate::FlatMetric;
-use crate::scale::{Scale, longest};
+use crate::index::FlatMetric;
+use crate::index::scale::{Scale, longest};
 
 /// Links of a node at most, at the levels above the lowest one.
 pub(crate) const MOST_CONNECTED: usize = 1024;

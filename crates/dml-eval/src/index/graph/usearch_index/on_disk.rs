@@ -16,10 +16,10 @@ use super::UsearchIndex;
 use super::equal_rows::EqualRows;
 use super::graph::{Graph, MOST_DIMENSIONS};
 use super::graph_bytes::{Checked, check};
-use crate::index_file::{self, Header, IndexFileError, Loaded};
+use crate::index::file::{self, Header, IndexFileError, Loaded};
+use crate::index::scale::{Scale, longest};
+use crate::index::{FlatMetric, KnnIndex, UsearchIndexConfig};
 use crate::rows::check_numbers;
-use crate::scale::{Scale, longest};
-use crate::{FlatMetric, KnnIndex, UsearchIndexConfig};
 
 /// Bytes of the numbers behind the graph.
 const NUMBERS: usize = 24;
@@ -163,7 +163,7 @@ impl UsearchIndex {
             return Err(fault("has rows that are too wide"));
         }
         let behind = &bytes[checked.length..];
-        let content = if header.kind == index_file::GRAPH {
+        let content = if header.kind == file::GRAPH {
             content(behind, checked.dim).map_err(&fault)?
         } else {
             older(&checked, header, behind).map_err(&fault)?

@@ -13,8 +13,8 @@ use dml_core::Result;
 
 use super::UsearchIndex;
 use super::graph::{Graph, Walk};
-use crate::scale::{Scale, length};
-use crate::{FlatMetric, KnnIndex, Neighbors, SelfMatch};
+use crate::index::scale::{Scale, length};
+use crate::index::{FlatMetric, KnnIndex, Neighbors, SelfMatch};
 
 /// The powers of two of lengths with which the 1 that products are taken from is nothing.
 pub(super) const LONG: RangeInclusive<i32> = 20..=40;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{FlatMetric, RowStorage};
+use crate::index::{FlatMetric, RowStorage};
 use candle_core::{DType, Device};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;

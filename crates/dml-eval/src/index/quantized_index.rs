@@ -28,11 +28,11 @@ use dml_core::kernels::hamming::{hamming, pack_signs};
 use dml_core::{Result, check};
 use rayon::prelude::*;
 
-use crate::flat_index::{FlatIndex, FlatMetric, RowStorage};
-use crate::index_file::{self, IndexFileError};
-use crate::knn_index::kept_rows;
-use crate::scale::{self, Scale, length};
-use crate::{KnnIndex, Neighbors, NeighborsWithin, SelfMatch};
+use crate::index::file::{self, IndexFileError};
+use crate::index::knn_index::kept_rows;
+use crate::index::scale::{self, Scale, length};
+use crate::index::{FlatIndex, FlatMetric, RowStorage};
+use crate::index::{KnnIndex, Neighbors, NeighborsWithin, SelfMatch};
 
 /// Distances of codes that are in memory at a time.
 const ENTRIES: usize = 1 << 22;
@@ -288,10 +288,10 @@ impl QuantizedIndex {
 
     pub(crate) fn from_file(
         path: &Path,
-        header: &index_file::Header,
-        rows: index_file::Loaded,
+        header: &file::Header,
+        rows: file::Loaded,
     ) -> std::result::Result<Self, IndexFileError> {
-        let rows = FlatIndex::from_file(path, index_file::QUANTIZED, header, rows)?;
+        let rows = FlatIndex::from_file(path, file::QUANTIZED, header, rows)?;
         let codes = match header.extra & 0xff {
             0 => Codes::Int8,
             1 => Codes::Binary,
@@ -406,11 +406,11 @@ impl KnnIndex for QuantizedIndex {
             Codes::Binary => 1,
         };
         let extra = codes | (self.rescore as u64) << 8;
-        self.rows.save_as(path, index_file::QUANTIZED, extra)
+        self.rows.save_as(path, file::QUANTIZED, extra)
     }
 
     fn load(&mut self, path: &Path) -> std::result::Result<(), IndexFileError> {
-        let (header, rows) = index_file::load(path)?;
+        let (header, rows) = file::load(path)?;
         let loaded = Self::from_file(path, &header, rows)?;
         let kind = |index: &Self| (index.rows.metric(), index.rows.storage(), index.codes());
         if kind(&loaded) != kind(self) {

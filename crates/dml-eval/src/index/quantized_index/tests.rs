@@ -1,5 +1,5 @@
 use super::*;
-use crate::clustered_rows::{add_in_two, around_centres};
+use crate::index::tests::clustered_rows::{add_in_two, around_centres};
 use candle_core::{DType, Device};
 use dml_core::Error;
 
