@@ -1,144 +1,62 @@
-//! Everything with parameters, and whether it can learn together.
-
-use std::collections::HashMap;
+//! The parameter groups of a method, in a fixed order: those of its modules, then those of its criteria.
 
 use candle_core::Var;
 
-use crate::mixed_precision::is_half;
-use crate::{Learner, Method, MixedPrecision, Part, Result, TrainError, Validation};
+use super::named_state::average_of_buffer;
+use crate::{Criterion, Method, NamedModule, ParameterGroup};
 
-/// Everything with parameters, in the fixed order of parts and criteria.
-pub(super) fn learners(method: &dyn Method) -> Vec<&Learner> {
-    let parts = method.parts().into_iter().map(|part| &part.learner);
-    let criteria = method.criteria().into_iter().map(|own| &own.learner);
-    parts.chain(criteria).collect()
-}
-
-/// As [`learners`]; parts and criteria are borrowed one after the other.
-pub(super) fn learners_mut(method: &mut dyn Method) -> Vec<&mut Learner> {
-    method.learners_mut()
-}
-
-/// The variables of the parts that learn, under the names that checkpoints use, and what optimisers move in their place.
-pub(super) fn averaged(method: &dyn Method) -> Vec<(String, Var, Var)> {
-    let learning = method
-        .parts()
-        .into_iter()
-        .filter(|part| part.learner.learns());
-    let weights = |part: &Part| {
-        let moved: Vec<Var> = part.learner.moved().cloned().collect();
-        let both = named(&part.learner).into_iter().zip(moved);
-        both.map(|((name, var), moved)| (name, var, moved))
-            .collect::<Vec<_>>()
-    };
-    learning.flat_map(weights).collect()
-}
-
-/// The buffers of the parts that are not frozen, by the names that checkpoints use for their averages.
-pub(super) fn changing(method: &dyn Method) -> Vec<(String, Var)> {
-    let own = |part: &Part| {
-        let name = part.name();
-        let named =
-            |(own, var): &(String, Var)| (average_of_buffer(&format!("{name}/{own}")), var.clone());
-        part.buffers().iter().map(named).collect::<Vec<_>>()
-    };
-    let parts = method.parts().into_iter();
-    parts
-        .filter(|part| !part.learner.is_frozen())
-        .flat_map(own)
+/// All parameter groups of a method.
+pub(super) fn parameter_groups(method: &dyn Method) -> Vec<&ParameterGroup> {
+    let modules = method.modules().into_iter();
+    let criteria = method.criteria().into_iter();
+    modules
+        .map(NamedModule::parameter_group)
+        .chain(criteria.map(Criterion::parameter_group))
         .collect()
 }
 
-/// Name of the average of a buffer, which no parameter has.
-pub(super) fn average_of_buffer(buffer: &str) -> String {
-    format!("buffers/{buffer}")
+/// As [`parameter_groups`], to be changed.
+pub(super) fn parameter_groups_mut(method: &mut dyn Method) -> Vec<&mut ParameterGroup> {
+    method.parameter_groups_mut()
 }
 
-/// The parameters with the learner's name before theirs.
-pub(super) fn named(learner: &Learner) -> Vec<(String, Var)> {
-    let name = |(own, var): &(String, Var)| (format!("{}/{own}", learner.name()), var.clone());
-    learner.parameters().iter().map(name).collect()
+/// The parameters of a group as `group/parameter`.
+pub(super) fn named_parameters(group: &ParameterGroup) -> Vec<(String, Var)> {
+    let named = |(name, var): &(String, Var)| (format!("{}/{name}", group.name()), var.clone());
+    group.parameters().iter().map(named).collect()
 }
 
-/// Whether everything of half precision that learns is of the policy's.
-pub(super) fn check_types(learners: &[&Learner], policy: &MixedPrecision) -> Result<()> {
-    for learner in learners.iter().filter(|learner| learner.learns()) {
-        for (parameter, var) in learner.parameters() {
-            if is_half(var.dtype()) && var.dtype() != policy.dtype {
-                return Err(TrainError::ParameterType {
-                    part: learner.name().to_owned(),
-                    parameter: parameter.clone(),
-                    expected: policy.dtype,
-                    got: var.dtype(),
-                });
-            }
+/// The variables that the optimiser of a group moves, under the names of group and parameter.
+pub(super) fn moved_by_name(group: &ParameterGroup) -> impl Iterator<Item = ((&str, &str), &Var)> {
+    let names = group.parameters().iter();
+    let names = names.map(|(name, _)| (group.name(), name.as_str()));
+    names.zip(group.moved())
+}
+
+/// The parameters of modules that learn, by name, each with the variable that the optimiser moves in its place.
+pub(super) fn averaged_parameters(method: &dyn Method) -> Vec<(String, Var, Var)> {
+    let mut averaged = Vec::new();
+    for module in method.modules() {
+        let group = module.parameter_group();
+        if group.learns() {
+            let named = named_parameters(group).into_iter().zip(group.moved());
+            averaged.extend(named.map(|((name, var), moved)| (name, var, moved.clone())));
         }
     }
-    Ok(())
+    averaged
 }
 
-/// Whether plateau schedules hear of validations, and take them as they are meant.
-pub(super) fn check_plateaus(learners: &[&Learner], validation: Option<&Validation>) -> Result<()> {
-    for learner in learners {
-        let Some(plateau) = learner.plateau() else {
-            continue;
-        };
-        let name = learner.name().to_owned();
-        let Some(validation) = validation else {
-            return Err(TrainError::PlateauWithoutValidation { learner: name });
-        };
-        let (expected, got) = (validation.better(), plateau.better());
-        if expected != got {
-            return Err(TrainError::PlateauDirection {
-                learner: name,
-                expected,
-                got,
-            });
+/// The buffers of modules that are not frozen, by the names of their averages.
+pub(super) fn averaged_buffers(method: &dyn Method) -> Vec<(String, Var)> {
+    let mut averaged = Vec::new();
+    for module in method.modules() {
+        if !module.parameter_group().is_frozen() {
+            let buffers = module.buffers().iter();
+            averaged.extend(buffers.map(|(name, var)| {
+                let name = average_of_buffer(&format!("{}/{name}", module.name()));
+                (name, var.clone())
+            }));
         }
     }
-    Ok(())
-}
-
-/// Whether names are unique, parameters have optimisers, and variables one optimiser each, which has them once.
-pub(super) fn check_learners(learners: &[&Learner]) -> Result<()> {
-    for (i, learner) in learners.iter().enumerate() {
-        let name = learner.name().to_owned();
-        if learners[..i].iter().any(|other| other.name() == name) {
-            return Err(TrainError::SameName { name });
-        }
-        let has_parameters = !learner.parameters().is_empty();
-        if has_parameters && learner.optimizer().is_none() && !learner.is_frozen() {
-            return Err(TrainError::NoOptimizer { learner: name });
-        }
-        if learner.learns() {
-            check_distinct(learner)?;
-        }
-        for other in learners[..i].iter().filter(|other| other.learns()) {
-            for (parameter, var) in learner.parameters() {
-                if learner.learns() && other.variables().any(|own| own.id() == var.id()) {
-                    return Err(TrainError::Shared {
-                        parameter: parameter.clone(),
-                        first: other.name().to_owned(),
-                        second: name,
-                    });
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Whether the optimiser moves every variable once.
-fn check_distinct(learner: &Learner) -> Result<()> {
-    let mut seen = HashMap::new();
-    for (parameter, var) in learner.parameters() {
-        if let Some(first) = seen.insert(var.id(), parameter) {
-            return Err(TrainError::Twice {
-                learner: learner.name().to_owned(),
-                first: first.clone(),
-                second: parameter.clone(),
-            });
-        }
-    }
-    Ok(())
+    averaged
 }

@@ -1,88 +1,134 @@
-//! Parameters that no gradient reaches.
+//! Parameters that should learn and get no gradient.
 
 use candle_core::backprop::GradStore;
+use tracing::warn;
 
-use crate::Learner;
+use super::Trainer;
+use super::parameter_groups::parameter_groups;
+use super::step::Rates;
+use crate::{Method, ParameterGroup, Result, TrainError};
 
-/// Watches which parameters have got a gradient, until all have or the time is up.
+/// Records which parameters have got a gradient, until all of them have or the steps in which they must are over.
 #[derive(Debug, Default)]
-pub(super) struct Reached {
-    learners: Vec<Watch>,
+pub(super) struct UnusedParameters {
+    groups: Vec<Missing>,
     is_done: bool,
 }
 
+/// The parameters of a group that have got no gradient.
 #[derive(Debug)]
-struct Watch {
-    /// Steps in which the learner had its turn.
+struct Missing {
+    /// Number of steps in which a gradient was expected.
     steps: u64,
-    /// Places of the parameters that have got none; `None` when all have, or they were reported.
-    missing: Option<Vec<usize>>,
+    /// Indices of the parameters; `None` when all have got a gradient, or were reported.
+    parameters: Option<Vec<usize>>,
 }
 
-/// What a step is for a learner.
-pub(super) struct Turn<'a> {
-    pub(super) learner: &'a Learner,
-    /// Whether a gradient is to be expected.
-    pub(super) expected: bool,
-    /// In how many steps there must have been one.
-    pub(super) within: u64,
+/// Expectation of a step for a parameter group.
+struct Expectation<'a> {
+    group: &'a ParameterGroup,
+    /// Whether the step should give gradients.
+    is_expected: bool,
+    /// Number of steps in which every parameter must have got one.
+    within: u64,
 }
 
-impl Reached {
-    /// Whether there is nothing left to watch.
-    pub(super) fn is_done(&self) -> bool {
-        self.is_done
-    }
-
-    /// Takes the gradients of a step in, and returns the parameters whose time is up, as `part/parameter`. They are not
-    /// watched any more if `reports_once`.
-    pub(super) fn observe(
+impl<M: Method> Trainer<M> {
+    /// Refuses parameters that have got no gradient in the steps in which they must, or warns of them where the run
+    /// allows them. `left_out` are the groups that a batch did not involve.
+    pub(super) fn check_unused_parameters(
         &mut self,
-        turns: &[Turn<'_>],
+        gradients: &GradStore,
+        rates: &Rates,
+        left_out: &[String],
+    ) -> Result<()> {
+        if self.unused_parameters.is_done {
+            return Ok(());
+        }
+        let is_allowed = self.run.gradients_within.is_none();
+        let within = self.run.gradients_within.unwrap_or(1);
+        let modules = self.run.method.modules().len();
+        let iterations = self.iterations_per_epoch();
+        let groups = parameter_groups(&self.run.method).into_iter().zip(rates);
+        let expectations: Vec<Expectation<'_>> = groups
+            .enumerate()
+            .map(|(i, (group, rate))| Expectation {
+                group,
+                is_expected: rate.is_some()
+                    && !group.is_left_out()
+                    && !left_out.iter().any(|name| name == group.name()),
+                // A batch without pairs reads no parameter of a loss.
+                within: if i < modules {
+                    within
+                } else {
+                    within.max(iterations)
+                },
+            })
+            .collect();
+        let unused = &mut self.unused_parameters;
+        let parameters = unused.observe(&expectations, gradients, is_allowed);
+        if parameters.is_empty() {
+            return Ok(());
+        }
+        let error = TrainError::Unused { parameters };
+        if !is_allowed {
+            return Err(error);
+        }
+        warn!(%error, "parameters stay as they are");
+        Ok(())
+    }
+}
+
+impl UnusedParameters {
+    /// Records the gradients of a step, and returns the parameters that should have got one by now, as
+    /// `group/parameter`. With `reports_once` they are returned once.
+    fn observe(
+        &mut self,
+        expectations: &[Expectation<'_>],
         gradients: &GradStore,
         reports_once: bool,
     ) -> Vec<String> {
-        if self.learners.len() != turns.len() {
-            let watch = |turn: &Turn<'_>| Watch {
+        if self.groups.len() != expectations.len() {
+            let all = |own: &Expectation<'_>| Missing {
                 steps: 0,
-                missing: Some((0..turn.learner.parameters().len()).collect()),
+                parameters: Some((0..own.group.parameters().len()).collect()),
             };
-            self.learners = turns.iter().map(watch).collect();
+            self.groups = expectations.iter().map(all).collect();
         }
         let mut unused = Vec::new();
-        for (watch, turn) in self.learners.iter_mut().zip(turns) {
-            let Some(missing) = &mut watch.missing else {
+        for (missing, expectation) in self.groups.iter_mut().zip(expectations) {
+            let group = expectation.group;
+            let Some(indices) = &mut missing.parameters else {
                 continue;
             };
-            if !turn.learner.learns() {
-                watch.missing = None;
+            if !group.learns() {
+                missing.parameters = None;
                 continue;
             }
-            let moved: Vec<_> = turn.learner.moved().collect();
-            missing.retain(|place| {
+            let moved: Vec<_> = group.moved().collect();
+            indices.retain(|i| {
                 moved
-                    .get(*place)
+                    .get(*i)
                     .is_some_and(|var| gradients.get(var).is_none())
             });
-            if missing.is_empty() {
-                watch.missing = None;
+            if indices.is_empty() {
+                missing.parameters = None;
                 continue;
             }
-            if !turn.expected {
+            if !expectation.is_expected {
                 continue;
             }
-            watch.steps = watch.steps.saturating_add(1);
-            if watch.steps < turn.within {
+            missing.steps = missing.steps.saturating_add(1);
+            if missing.steps < expectation.within {
                 continue;
             }
-            let parameters = turn.learner.parameters();
-            let names = missing.iter().filter_map(|place| parameters.get(*place));
-            unused.extend(names.map(|(name, _)| format!("{}/{name}", turn.learner.name())));
+            let names = indices.iter().filter_map(|i| group.parameters().get(*i));
+            unused.extend(names.map(|(name, _)| format!("{}/{name}", group.name())));
             if reports_once {
-                watch.missing = None;
+                missing.parameters = None;
             }
         }
-        self.is_done = self.learners.iter().all(|watch| watch.missing.is_none());
+        self.is_done = self.groups.iter().all(|own| own.parameters.is_none());
         unused
     }
 }
