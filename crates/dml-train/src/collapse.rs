@@ -15,6 +15,7 @@ use crate::host_numbers::{doubles, norm};
 
 /// Statistics of the directions of embeddings ([formulas](self)).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct CollapseStatistics {
     /// Length of the mean direction, from 0 to 1; 1 for collapsed embeddings.
     pub direction: f64,

@@ -54,6 +54,7 @@ pub trait Method: Debug {
 
 /// One loss of a method: a name, a scalar, and its weight in the sum.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct LossValue {
     /// The name.
     pub name: String,

@@ -9,6 +9,7 @@ use crate::{CollapseStatistics, Losses, NonFinite};
 
 /// What happened in one iteration: a step of the optimisers, over one batch or, accumulated, several.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Iteration {
     /// The epoch, from 1.
     pub epoch: u64,
@@ -49,6 +50,7 @@ pub struct Iteration {
 
 /// Lengths of embeddings.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Norms {
     /// The mean.
     pub mean: f64,
@@ -167,6 +169,7 @@ impl Iteration {
 
 /// What is known at the end of an epoch.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Epoch {
     /// The epoch, from 1.
     pub epoch: u64,
