@@ -3,7 +3,7 @@
 use dml_core::Error;
 
 /// `name` is `value` where `expected` says what it may be.
-pub(crate) fn wrong(name: &'static str, value: usize, expected: &'static str) -> Error {
+pub(crate) fn out_of_range(name: &'static str, value: usize, expected: &'static str) -> Error {
     Error::InvalidParameter {
         name,
         value: value as f64,
