@@ -9,8 +9,8 @@ mod error;
 pub mod extended_real;
 pub mod folder_lock;
 
-pub mod cuda;
-pub mod fused;
+#[doc(hidden)]
+pub mod autograd;
 pub mod tensor_ext;
 
 mod seed_sequence;
@@ -34,6 +34,9 @@ mod sampler;
 mod trainable;
 
 pub use candle_core;
+// The old names, until every crate uses the new ones.
+#[doc(hidden)]
+pub use autograd::{self as fused, cuda};
 pub use dml_kernels as kernels;
 
 pub use causes::with_causes;

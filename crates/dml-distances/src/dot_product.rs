@@ -4,8 +4,8 @@
 //! s(x, r) = (x̂ · r̂)^power,   x̂ = x / ‖x‖ₚ, or x itself without normalisation
 //! ```
 
+use dml_core::autograd::whole;
 use dml_core::candle_core::Tensor;
-use dml_core::fused::whole;
 use dml_core::{Distance, DistanceKind, Formula, Order, Result, TensorExt, check};
 
 use crate::frame::Frame;

@@ -1,7 +1,7 @@
 //! What every distance does around its own formula: rows divided by their norm before it, a power after it.
 
+use dml_core::autograd::whole;
 use dml_core::candle_core::Tensor;
-use dml_core::fused::whole;
 use dml_core::{DistanceKind, Formula, Result, TensorExt, check};
 
 /// Normalisation before and power after, with checked parameters.

@@ -10,8 +10,8 @@
 //! With rows x̄ whose own mean is taken off, this is ‖x̄ − r̄‖² / ‖x̄‖²: a matrix of squared Euclidean distances with
 //! each row scaled, in quadratic memory, and without the cancellation of var(x) + var(r) − 2 cov(x, r).
 
+use dml_core::autograd::whole;
 use dml_core::candle_core::{D, DType, Tensor};
-use dml_core::fused::whole;
 use dml_core::{Distance, DistanceKind, Error, Formula, Result, TensorExt, check};
 
 use crate::frame::Frame;

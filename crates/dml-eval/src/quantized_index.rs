@@ -20,7 +20,7 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 
 use candle_core::Tensor;
-use dml_core::fused::with_slice;
+use dml_core::autograd::with_slice;
 use dml_core::kernels::hamming::{hamming, pack_signs};
 use dml_core::kernels::int8::{self, Int8Rows};
 use dml_core::kernels::nearest::{closest_of_rows, dot};

@@ -1,7 +1,7 @@
 //! Embeddings as searches and clusterings take them.
 
 use candle_core::{DType, Device, Tensor};
-use dml_core::fused::{Element, with_slice};
+use dml_core::autograd::{Element, with_slice};
 use dml_core::kernels::Real;
 use dml_core::{Error, Result, TensorExt, for_element};
 

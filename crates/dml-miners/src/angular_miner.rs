@@ -12,7 +12,7 @@
 use std::sync::Arc;
 
 use candle_core::Tensor;
-use dml_core::fused::with_slice;
+use dml_core::autograd::with_slice;
 use dml_core::kernels::{AngularTriplets, Triangle, TripletSet};
 use dml_core::{Batch, Distance, Error, Miner, Result, TensorExt, Tuples, for_element};
 

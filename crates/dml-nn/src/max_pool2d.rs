@@ -8,7 +8,7 @@
 //! `max_pool2d` shares it out wrongly: of a 2 × 2 window with one maximum, a quarter arrives.
 
 use candle_core::{DType, Tensor};
-use dml_core::fused::{self, has_kernel, with_slice};
+use dml_core::autograd::{self, has_kernel, with_slice};
 use dml_core::kernels::conv2d::Pooling;
 use dml_core::kernels::max_pool2d::{self as kernel, Maxima};
 use dml_core::{Error, Result, check, cuda, for_element};
@@ -166,7 +166,7 @@ impl Layer for MaxPool2d {
             let Maxima { values, pixels } =
                 with_slice(input, |x: &[T]| kernel::max_pool2d(x, image, &self.pooling))?;
             let shape = (batch, channels, rows, columns);
-            fused::unary("max_pool2d", input, values, shape, move |x, _, gradient| {
+            autograd::unary("max_pool2d", input, values, shape, move |x, _, gradient| {
                 let result = with_slice(gradient, |g: &[T]| {
                     kernel::max_pool2d_backward(&pixels, g, image, rows * columns)
                 })?;

@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 use dml_kernels::divided_rows as kernel;
 
-use crate::fused::{self, has_kernel, with_slice};
+use crate::autograd::{self, has_kernel, with_slice};
 use crate::{Error, Result, for_element};
 
 pub(super) fn divide_rows(x: &Tensor, divisors: &Tensor) -> Result<Tensor> {
@@ -22,7 +22,7 @@ pub(super) fn divide_rows(x: &Tensor, divisors: &Tensor) -> Result<Tensor> {
         let value = with_slice(x, |x: &[T]| {
             with_slice(divisors, |d: &[T]| kernel::divided_rows(x, d, width))
         })??;
-        fused::binary(
+        autograd::binary(
             "divide_rows",
             x,
             divisors,

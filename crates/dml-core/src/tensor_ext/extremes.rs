@@ -4,7 +4,7 @@ use candle_core::{DType, Device, Tensor, Var};
 
 use super::{TensorExt, normalize, pairwise};
 use crate::Result;
-use crate::fused::without_kernels;
+use crate::autograd::without_kernels;
 
 /// A function of rows.
 type Function<'a> = &'a dyn Fn(&Tensor) -> Result<Tensor>;

@@ -3,7 +3,7 @@
 use candle_core::{DType, Tensor};
 use dml_kernels::inverse as kernel;
 
-use crate::fused::{self, has_kernel, with_slice};
+use crate::autograd::{self, has_kernel, with_slice};
 use crate::{Error, Result, for_element};
 
 const SINGULAR: Error = Error::Unsupported {
@@ -26,7 +26,7 @@ pub(super) fn inverse(x: &Tensor) -> Result<Tensor> {
     for_element!(x, "x", |T| {
         let value = with_slice(x, |x: &[T]| kernel::inverse(x, rows))?;
         let value = value.ok_or(SINGULAR)?;
-        fused::unary("inverse", x, value, (rows, rows), |_, y, gradient| {
+        autograd::unary("inverse", x, value, (rows, rows), |_, y, gradient| {
             let turned = y.t()?;
             Ok(turned.matmul(gradient)?.matmul(&turned)?.neg()?)
         })

@@ -20,7 +20,7 @@ use candle_core::Tensor;
 use dml_kernels::PairMask;
 use dml_kernels::soft_histogram::SoftBins;
 
-use crate::fused::whole;
+use crate::autograd::whole;
 use crate::{Error, Result};
 
 pub use sum_within::PartialSum;

@@ -4,7 +4,7 @@ use candle_core::{DType, Tensor};
 use dml_kernels::PairMask;
 use dml_kernels::soft_histogram::{self as kernel, SoftBins};
 
-use crate::fused::{self, Contribution, has_kernel, with_slice};
+use crate::autograd::{PartialGradient, has_kernel, of_matrix, with_slice};
 use crate::tuples::mask_tensors;
 use crate::{Error, Result, for_element};
 
@@ -33,13 +33,13 @@ pub(super) fn soft_histograms(
     let both = for_element!(x, "x", |T| {
         let value = with_slice(x, |x: &[T]| kernel::soft_histograms(x, pairs, bins))?;
         let pairs = pairs.clone();
-        fused::of_matrix("soft_histograms", x, value, shape, move |x, _, gradient| {
+        of_matrix("soft_histograms", x, value, shape, move |x, _, gradient| {
             let entries = with_slice(x, |x: &[T]| {
                 with_slice(gradient, |g: &[T]| {
                     kernel::soft_histograms_backward(x, &pairs, bins, g)
                 })
             })??;
-            Ok(Contribution::written_out(entries))
+            Ok(PartialGradient::dense(entries))
         })
     })?;
     let part = |i: usize| both.narrow(1, i, 1)?.squeeze(1);

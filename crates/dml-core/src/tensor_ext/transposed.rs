@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 use dml_kernels::transposed as kernel;
 
-use crate::fused::{self, Element, has_kernel, with_slice};
+use crate::autograd::{self, Element, has_kernel, with_slice};
 use crate::{Result, for_element};
 
 pub(super) fn transposed(x: &Tensor) -> Result<Tensor> {
@@ -13,7 +13,7 @@ pub(super) fn transposed(x: &Tensor) -> Result<Tensor> {
     for_element!(x, "x", |T| {
         let (rows, columns) = x.dims2()?;
         let value = turn::<T>(x)?;
-        fused::unary("transposed", x, value, (columns, rows), |x, _, gradient| {
+        autograd::unary("transposed", x, value, (columns, rows), |x, _, gradient| {
             Ok(Tensor::from_vec(
                 turn::<T>(gradient)?,
                 x.shape(),

@@ -4,7 +4,7 @@ use candle_core::{DType, Device, Tensor};
 use dml_kernels::Real;
 use dml_kernels::triplet_ranges::{GapInterval, TripletRanges};
 
-use crate::fused::with_slice;
+use crate::autograd::with_slice;
 use crate::{Batch, Error, Order, Result, for_element};
 
 /// Selects triplets by their gap from a `[Q, R]` matrix of distances, without writing one out.

@@ -3,7 +3,7 @@
 //! The algorithm is that of [`dml_core::kernels::kmeans`], over tensors.
 
 use candle_core::{Device, Tensor};
-use dml_core::fused::{Element, with_slice};
+use dml_core::autograd::{Element, with_slice};
 use dml_core::kernels::kmeans::{Clustering, Start, kmeans};
 use dml_core::{Error, IntoLabels, Labels, Result, check, for_element};
 use rand::SeedableRng;

@@ -13,7 +13,7 @@
 
 use candle_core::{Tensor, Var};
 use candle_nn::VarBuilder;
-use dml_core::fused::{self, has_kernel};
+use dml_core::autograd::{self, has_kernel};
 use dml_core::kernels::Real;
 use dml_core::{
     Batch, ClassLoss, Error, Loss, Result, TensorExt, Term, Terms, Tuples, check, for_element,
@@ -79,7 +79,7 @@ impl P2SGradLoss {
 fn squared_errors(cosines: &Tensor, own: &[u32]) -> Result<Tensor> {
     if has_kernel(cosines) {
         return for_element!(cosines, "cosines", |T| {
-            fused::row_values::<T>("p2s_grad", cosines, |i, x, slopes| {
+            autograd::row_values::<T>("p2s_grad", cosines, |i, x, slopes| {
                 let own = own[i] as usize;
                 let mut sum = 0.0;
                 for (j, (x, slope)) in x.iter().zip(slopes.iter_mut()).enumerate() {

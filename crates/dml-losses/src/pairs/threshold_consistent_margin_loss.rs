@@ -16,7 +16,7 @@
 use std::sync::Arc;
 
 use candle_core::{DType, Tensor};
-use dml_core::fused::has_kernel;
+use dml_core::autograd::has_kernel;
 use dml_core::kernels::Real;
 use dml_core::{
     Batch, Distance, Loss, Over, PartialSum, Result, TensorExt, Term, Terms, Tuples, check,
@@ -173,8 +173,8 @@ fn excess(set: &PairSet, sign: f64, margin: f64) -> Result<PartialSum> {
 mod tests {
     use super::*;
     use dml_core::Error;
+    use dml_core::autograd::without_kernels;
     use dml_core::candle_core::{Device, Var};
-    use dml_core::fused::without_kernels;
     use dml_distances::{CosineSimilarity, LpDistance};
 
     fn loss(config: ThresholdConsistentMarginLossConfig) -> Result<ThresholdConsistentMarginLoss> {

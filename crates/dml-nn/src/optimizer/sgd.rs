@@ -13,7 +13,7 @@ use std::collections::HashMap;
 
 use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
-use dml_core::fused::Element;
+use dml_core::autograd::Element;
 use dml_core::kernels::optimizer::SgdStep;
 use dml_core::{Error, Result, check};
 

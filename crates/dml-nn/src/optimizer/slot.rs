@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use candle_core::backprop::GradStore;
 use candle_core::{CpuStorage, DType, Device, InplaceOp2, Layout, Tensor, Var};
-use dml_core::fused::{Element, has_kernel};
+use dml_core::autograd::{Element, has_kernel};
 use dml_core::{Error, Result};
 
 use dml_core::checkpoint::{self, CheckpointError};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
-use dml_core::fused::{self, Element, with_slice};
+use dml_core::autograd::{self, Element, with_slice};
 use dml_core::kernels::{Real, boundary_hinges::BoundaryHinges};
 use dml_core::{
     Batch, Distance, ImplicitValues, Indices, Over, PartialSum, Result, TensorExt, Term, Triplets,
@@ -104,7 +104,7 @@ impl ImplicitMarginSum {
         let gradient = Tensor::from_vec(result.gradient, matrix.shape(), &Device::Cpu)?;
         let pull = (boundaries.elem_count(), 1);
         let pull = Tensor::from_vec(result.boundary_gradient, pull, &Device::Cpu)?;
-        let sum = fused::binary(
+        let sum = autograd::binary(
             "margin_sum",
             &matrix,
             &boundaries,

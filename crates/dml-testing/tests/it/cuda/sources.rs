@@ -5,7 +5,7 @@ use std::process::Command;
 
 use dml::Error;
 use dml::candle_core::{DType, Device, Tensor};
-use dml::core::cuda;
+use dml::core::autograd::cuda;
 use dml::core::kernels::cuda::{SOURCES, log_sum_exp};
 
 /// The compiler of `NVCC`, or of the search path; `None`, with a line to the error output, where there is none.
