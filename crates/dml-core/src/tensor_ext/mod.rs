@@ -4,21 +4,15 @@
 //! `dml-kernels`, forward and backward. Both give the same numbers; tests hold them to it. At a kink the gradient is
 //! PyTorch's: 0 for the hinge at 0, for a distance of 0 and for |x| at 0.
 
-mod divide_rows;
 mod elementwise;
-mod inverse;
 mod log_sum_exp;
 mod normalize;
 mod pairwise;
 mod pick;
-mod soft_histograms;
 mod sum_by_group;
 mod sum_within;
-mod transposed;
 
 use candle_core::Tensor;
-use dml_kernels::PairMask;
-use dml_kernels::soft_histogram::SoftBins;
 
 use crate::autograd::whole;
 use crate::{Error, Result};
@@ -68,12 +62,6 @@ pub trait TensorExt {
     /// # Errors
     /// [`Error::Shape`] unless both are of rank 2 with rows of one length.
     fn pairwise_squared(&self, reference: &Tensor) -> Result<Tensor>;
-
-    /// Row i of a matrix divided by number i: `[rows, columns]`, `[rows]` → `[rows, columns]`.
-    ///
-    /// # Errors
-    /// [`Error::Shape`] unless the tensor is of rank 2 and there is one divisor for each row.
-    fn divide_rows(&self, divisors: &Tensor) -> Result<Tensor>;
 
     /// The entries `(rows[t], columns[t])` of a matrix: `[Q, R]` → `[T]`. Entries may be picked repeatedly.
     ///
@@ -128,26 +116,6 @@ pub trait TensorExt {
     /// [`Error::Index`] for a group that is not below `count`.
     fn sum_by_group(&self, groups: &[u32], count: usize) -> Result<Tensor>;
 
-    /// Two histograms of each row, one of its positive and one of its negative pairs: `[Q, R]` → `[Q, nodes]` each. A
-    /// value between two nodes counts for both, more for the nearer one, which gives it a gradient.
-    ///
-    /// # Errors
-    /// [`Error::Shape`] unless the tensor has the shape of the pairs, [`Error::Size`] if the histograms do not fit into
-    /// memory.
-    fn soft_histograms(&self, pairs: &PairMask, bins: SoftBins) -> Result<(Tensor, Tensor)>;
-
-    /// The transposed matrix, written out row by row: `[rows, columns]` → `[columns, rows]`.
-    ///
-    /// # Errors
-    /// [`Error::Shape`] unless the tensor is of rank 2.
-    fn transposed(&self) -> Result<Tensor>;
-
-    /// The inverse of a square matrix `[n, n]`.
-    ///
-    /// # Errors
-    /// [`Error::Shape`] unless the matrix is square, [`Error::Unsupported`] if it has no inverse.
-    fn inverse(&self) -> Result<Tensor>;
-
     /// The scalar 0, attached to the graph of this tensor: its gradient is zero everywhere, even where the tensor
     /// is infinite or NaN.
     ///
@@ -185,12 +153,6 @@ impl TensorExt for Tensor {
         let (x, reference) = pair(self, reference)?;
         check_pair(&x, &reference)?;
         pairwise::pairwise_squared(&x, &reference)
-    }
-
-    fn divide_rows(&self, divisors: &Tensor) -> Result<Tensor> {
-        let x = whole(self)?;
-        check_matrix("x", &x)?;
-        divide_rows::divide_rows(&x, divisors)
     }
 
     fn pick(&self, rows: &[u32], columns: &[u32]) -> Result<Tensor> {
@@ -233,24 +195,6 @@ impl TensorExt for Tensor {
     fn sum_by_group(&self, groups: &[u32], count: usize) -> Result<Tensor> {
         let x = whole(self)?;
         sum_by_group::sum_by_group(&x, groups, count)
-    }
-
-    fn soft_histograms(&self, pairs: &PairMask, bins: SoftBins) -> Result<(Tensor, Tensor)> {
-        let x = whole(self)?;
-        check_matrix("x", &x)?;
-        soft_histograms::soft_histograms(&x, pairs, bins)
-    }
-
-    fn transposed(&self) -> Result<Tensor> {
-        let x = whole(self)?;
-        check_matrix("x", &x)?;
-        transposed::transposed(&x)
-    }
-
-    fn inverse(&self) -> Result<Tensor> {
-        let x = whole(self)?;
-        check_matrix("x", &x)?;
-        inverse::inverse(&x)
     }
 
     fn attached_zero(&self) -> Result<Tensor> {

@@ -284,16 +284,6 @@ fn sums_of_exponentials_agree_with_their_composite_form() {
 }
 
 #[test]
-fn a_transposed_matrix_agrees_with_its_view() {
-    for (rows, columns) in [(1, 1), (3, 70), (70, 3), (33, 40)] {
-        let values = draw(5, rows, columns);
-        check(&values, (rows, columns), &|x| x.transposed(), &|x| {
-            Ok(x.t()?.contiguous()?)
-        });
-    }
-}
-
-#[test]
 fn picked_entries_may_repeat() {
     let (rows, columns) = ([0u32, 2, 2, 1], [3u32, 0, 0, 1]);
     let places = Tensor::new(&[3u32, 8, 8, 5], &Device::Cpu).unwrap();
@@ -418,73 +408,4 @@ fn shapes_are_checked() {
         x.flatten_all().unwrap().normalize(2.0),
         Err(Error::Shape { .. })
     ));
-}
-
-#[test]
-fn soft_histograms_agree_with_their_composite_form() {
-    let pairs = PairMask::select(4, 5, |q, positives, negatives, _: &mut ()| {
-        for r in 0..5 {
-            positives.insert_if(r, (q + r) % 3 == 0);
-            negatives.insert_if(r, (q + r) % 3 == 1);
-        }
-    });
-    let bins = SoftBins::new(-2.0, 0.8, 5);
-    let both = |(positive, negative): (Tensor, Tensor)| -> Result<Tensor> {
-        Ok(Tensor::cat(&[positive, negative], 1)?)
-    };
-    check(
-        &draw(21, 4, 5),
-        (4, 5),
-        &|x| both(x.soft_histograms(&pairs, bins)?),
-        &|x| both(soft_histograms::soft_histograms_composite(x, &pairs, bins)?),
-    );
-    let x = var(&draw(21, 5, 4), (5, 4));
-    assert!(matches!(
-        x.soft_histograms(&pairs, bins),
-        Err(Error::Shape { arg: "x", .. })
-    ));
-}
-
-#[test]
-fn divided_rows_agree_with_their_composite_form_on_both_sides() {
-    let (rows, columns) = (5, 9);
-    let x = var(&draw(23, rows, columns), (rows, columns));
-    let divisors = Tensor::new(&[2f64, -0.5, 3., 1., 7.], &Device::Cpu).unwrap();
-    check(
-        &draw(23, rows, columns),
-        (rows, columns),
-        &|x| x.divide_rows(&divisors),
-        &|x| divide_rows::divide_rows_composite(x, &divisors),
-    );
-    let as_divisors = |x: &Tensor| -> Result<Tensor> { Ok((x.reshape(rows)? + 5.0)?) };
-    check(
-        &draw(24, rows, 1),
-        (rows, 1),
-        &|d| x.divide_rows(&as_divisors(d)?),
-        &|d| divide_rows::divide_rows_composite(&x, &as_divisors(d)?),
-    );
-    assert!(matches!(
-        x.divide_rows(&divisors.narrow(0, 0, 4).unwrap()),
-        Err(Error::Shape {
-            arg: "divisors",
-            ..
-        })
-    ));
-}
-
-#[test]
-fn inverses_agree_with_their_composite_form() {
-    for n in [1, 4, 7, 40] {
-        let mut values = draw(22, n, n);
-        (0..n).for_each(|i| values[i * n + i] += 5.0);
-        check(&values, (n, n), &|x| x.inverse(), &|x| {
-            inverse::inverse_composite(x)
-        });
-    }
-    let singular = var(&[1.0, 2.0, 2.0, 4.0], (2, 2));
-    for inverse in [singular.inverse(), inverse::inverse_composite(&singular)] {
-        assert!(matches!(inverse, Err(Error::Unsupported { .. })));
-    }
-    let wide = var(&draw(22, 2, 3), (2, 3));
-    assert!(matches!(wide.inverse(), Err(Error::Shape { .. })));
 }

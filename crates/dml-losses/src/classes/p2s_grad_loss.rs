@@ -21,6 +21,7 @@ use dml_core::{
 
 use crate::WeightInit;
 use crate::classes::class_weights::{ClassWeights, Classes, Layout};
+use crate::machinery::transposed::transposed;
 
 /// Configuration of [`P2SGradLoss`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,7 +66,7 @@ impl P2SGradLoss {
     /// Scales the weight of each class to length 1.
     fn rescale(&self) -> Result<()> {
         let unit = self.weights.rows()?.detach().normalize(2.0)?; // [classes, dim]
-        Ok(self.weights.var().set(&unit.transposed()?)?)
+        Ok(self.weights.var().set(&transposed(&unit)?)?)
     }
 
     /// Cosines `[rows, classes]` with weights of length 1.

@@ -26,6 +26,7 @@ use dml_core::{
 
 use crate::WeightInit;
 use crate::classes::class_weights::{ClassWeights, Classes, Layout};
+use crate::machinery::transposed::transposed;
 use crate::weight_init::{Fan, Nonlinearity};
 
 /// Configuration of [`ProxyAnchorLoss`].
@@ -123,10 +124,7 @@ impl ProxyAnchorLoss {
             DistanceKind::Cosine | DistanceKind::DotProduct | DistanceKind::Lp { .. } => {
                 self.distance.matrix(&proxies, Some(embeddings))
             }
-            _ => self
-                .distance
-                .matrix(embeddings, Some(&proxies))?
-                .transposed(),
+            _ => transposed(&self.distance.matrix(embeddings, Some(&proxies))?),
         }
     }
 
