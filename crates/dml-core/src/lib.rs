@@ -37,6 +37,8 @@ pub use candle_core;
 // The old names, until every crate uses the new ones.
 #[doc(hidden)]
 pub use autograd::{self as fused, cuda};
+/// The kernels, for dml's own role crates. Exempt from semantic versioning, as `dml-kernels` is.
+#[doc(hidden)]
 pub use dml_kernels as kernels;
 
 pub use causes::with_causes;

@@ -82,7 +82,7 @@ impl Distance for DotProductSimilarity {
     fn matrix(&self, query: &Tensor, reference: Option<&Tensor>) -> Result<Tensor> {
         self.frame
             .matrix(query, reference, TensorExt::pairwise_dot)?
-            .power(self.frame.power)
+            .safe_power(self.frame.power)
     }
 
     fn order(&self) -> Order {

@@ -103,7 +103,7 @@ impl Distance for LpDistance {
             if frame.p == 2.0 {
                 frame.euclidean(x, r)
             } else {
-                x.pairwise_lp(r, frame.p)?.power(frame.power)
+                x.pairwise_lp(r, frame.p)?.safe_power(frame.power)
             }
         })
     }

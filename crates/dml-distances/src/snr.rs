@@ -133,7 +133,7 @@ impl Distance for SNRDistance {
                 .broadcast_as(ratios.shape())?
                 .where_cond(&ratios.detach(), &ratios)?,
         };
-        ratios.power(self.frame.power)
+        ratios.safe_power(self.frame.power)
     }
 
     fn kind(&self) -> DistanceKind {

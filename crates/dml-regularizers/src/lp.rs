@@ -67,7 +67,7 @@ impl LpRegularizer {
 impl Regularizer for LpRegularizer {
     fn penalty(&self, rows: &Tensor) -> Result<Tensor> {
         let rows = &whole(rows)?;
-        let values = rows.row_norms(self.p)?.power(self.power)?; // [rows]
+        let values = rows.row_norms(self.p)?.safe_power(self.power)?; // [rows]
         per_row::reduce(&self.reducer, rows, values, None)
     }
 }

@@ -45,7 +45,7 @@ impl ZeroMeanRegularizer {
 impl Regularizer for ZeroMeanRegularizer {
     fn penalty(&self, rows: &Tensor) -> Result<Tensor> {
         let rows = &whole(rows)?;
-        let values = rows.sum(1)?.magnitude()?; // [rows]
+        let values = rows.sum(1)?.safe_abs()?; // [rows]
         per_row::reduce(&self.reducer, rows, values, None)
     }
 }

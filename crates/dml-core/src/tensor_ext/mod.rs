@@ -3,6 +3,9 @@
 //! Each has a composite form of Candle's own operations, which runs on every device, and a fused CPU form over
 //! `dml-kernels`, forward and backward. Both give the same numbers; tests hold them to it. At a kink the gradient is
 //! PyTorch's: 0 for the hinge at 0, for a distance of 0 and for |x| at 0.
+//!
+//! The trait is sealed. An inherent method of [`Tensor`] wins over a method of a trait with the same name, so names here are
+//! specific enough that a later version of Candle is unlikely to take them.
 
 mod elementwise;
 mod log_sum_exp;
@@ -25,19 +28,19 @@ pub use sum_within::PartialSum;
 /// use dml_core::{TensorExt, candle_core::{Device, Tensor}};
 ///
 /// let x = Tensor::new(&[[3f32, 4.], [0., 2.]], &Device::Cpu)?;
-/// let unit = x.normalize(2.0)?;
+/// let unit = x.normalize_rows(2.0)?;
 /// assert_eq!(unit.to_vec2::<f32>()?, [[0.6, 0.8], [0., 1.]]);
 /// assert_eq!(unit.pairwise_dot(&unit)?.to_vec2::<f32>()?[0][1], 0.8);
 /// assert_eq!(x.pairwise_lp(&x, 2.0)?.to_vec2::<f32>()?[1][1], 0.0);
 /// # Ok::<(), dml_core::Error>(())
 /// ```
-pub trait TensorExt {
+pub trait TensorExt: sealed::Sealed {
     /// Rows divided by their p-norm, for `p >= 1` or infinity: `[rows, dim]`. A row of zeros stays one, with gradient 0; a
     /// row with a NaN becomes NaN.
     ///
     /// # Errors
     /// [`Error::Shape`] unless the tensor is of rank 2.
-    fn normalize(&self, p: f64) -> Result<Tensor>;
+    fn normalize_rows(&self, p: f64) -> Result<Tensor>;
 
     /// The p-norm of each row, with gradient 0 for a zero row: `[rows, dim]` → `[rows]`.
     ///
@@ -67,7 +70,7 @@ pub trait TensorExt {
     ///
     /// # Errors
     /// [`Error::Index`] for an entry outside of the matrix, [`Error::Length`] for lists of unequal length.
-    fn pick(&self, rows: &[u32], columns: &[u32]) -> Result<Tensor>;
+    fn pick_entries(&self, rows: &[u32], columns: &[u32]) -> Result<Tensor>;
 
     /// `max(0, x)`, with gradient 0 at 0; NaN of NaN.
     ///
@@ -79,19 +82,19 @@ pub trait TensorExt {
     ///
     /// # Errors
     /// [`Error::Tensor`] if Candle cannot do it.
-    fn softplus(&self) -> Result<Tensor>;
+    fn safe_softplus(&self) -> Result<Tensor>;
 
     /// `|x|`, with gradient 0 at 0.
     ///
     /// # Errors
     /// [`Error::Tensor`] if Candle cannot do it.
-    fn magnitude(&self) -> Result<Tensor>;
+    fn safe_abs(&self) -> Result<Tensor>;
 
     /// `x^exponent`, with gradient 0 at 0.
     ///
     /// # Errors
     /// [`Error::Tensor`] if Candle cannot do it.
-    fn power(&self, exponent: f64) -> Result<Tensor>;
+    fn safe_power(&self, exponent: f64) -> Result<Tensor>;
 
     /// `ln Σ e^x` over the entries of each row that `keep` (not 0, the shape of the tensor; `None` keeps all) lets
     /// count: `[rows, columns]` → `[rows]`. With `add_one`, `ln(1 + Σ e^x)`. A row with no such entry is 0, with
@@ -124,8 +127,14 @@ pub trait TensorExt {
     fn attached_zero(&self) -> Result<Tensor>;
 }
 
+mod sealed {
+    #[allow(unnameable_types)] // It exists so that it can't be named.
+    pub trait Sealed {}
+    impl Sealed for candle_core::Tensor {}
+}
+
 impl TensorExt for Tensor {
-    fn normalize(&self, p: f64) -> Result<Tensor> {
+    fn normalize_rows(&self, p: f64) -> Result<Tensor> {
         let x = whole(self)?;
         check_matrix("embeddings", &x)?;
         normalize::normalize(&x, p)
@@ -155,7 +164,7 @@ impl TensorExt for Tensor {
         pairwise::pairwise_squared(&x, &reference)
     }
 
-    fn pick(&self, rows: &[u32], columns: &[u32]) -> Result<Tensor> {
+    fn pick_entries(&self, rows: &[u32], columns: &[u32]) -> Result<Tensor> {
         let x = whole(self)?;
         check_matrix("matrix", &x)?;
         pick::pick(&x, rows, columns)
@@ -166,17 +175,17 @@ impl TensorExt for Tensor {
         elementwise::hinge(&x)
     }
 
-    fn softplus(&self) -> Result<Tensor> {
+    fn safe_softplus(&self) -> Result<Tensor> {
         let x = whole(self)?;
         elementwise::softplus(&x)
     }
 
-    fn magnitude(&self) -> Result<Tensor> {
+    fn safe_abs(&self) -> Result<Tensor> {
         let x = whole(self)?;
         elementwise::magnitude(&x)
     }
 
-    fn power(&self, exponent: f64) -> Result<Tensor> {
+    fn safe_power(&self, exponent: f64) -> Result<Tensor> {
         let x = whole(self)?;
         elementwise::power(&x, exponent)
     }

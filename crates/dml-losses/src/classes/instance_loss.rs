@@ -72,7 +72,7 @@ impl InstanceLoss {
         }
         let rows: Vec<u32> = (0..targets.len() as u32).collect();
         let scores = (matrix * self.gamma)?; // [N, N]
-        Ok((scores.masked_logsumexp(None, false)? - scores.pick(&rows, targets)?)?)
+        Ok((scores.masked_logsumexp(None, false)? - scores.pick_entries(&rows, targets)?)?)
     }
 }
 

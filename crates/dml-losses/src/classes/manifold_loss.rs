@@ -253,8 +253,8 @@ impl Loss for ManifoldLoss {
         };
         let context = || {
             let alike = from_rows
-                .normalize(2.0)?
-                .pairwise_dot(&from_proxies.normalize(2.0)?)?;
+                .normalize_rows(2.0)?
+                .pairwise_dot(&from_proxies.normalize_rows(2.0)?)?;
             self.part(&alike, &own)
         };
         let value = if self.context == 0.0 {

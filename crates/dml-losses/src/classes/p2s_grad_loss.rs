@@ -65,14 +65,14 @@ impl P2SGradLoss {
 
     /// Scales the weight of each class to length 1.
     fn rescale(&self) -> Result<()> {
-        let unit = self.weights.rows()?.detach().normalize(2.0)?; // [classes, dim]
+        let unit = self.weights.rows()?.detach().normalize_rows(2.0)?; // [classes, dim]
         Ok(self.weights.var().set(&transposed(&unit)?)?)
     }
 
     /// Cosines `[rows, classes]` with weights of length 1.
     fn cosines(&self, embeddings: &Tensor) -> Result<Tensor> {
         let weights = self.weights.rows_for(embeddings)?;
-        embeddings.normalize(2.0)?.pairwise_dot(&weights)
+        embeddings.normalize_rows(2.0)?.pairwise_dot(&weights)
     }
 }
 

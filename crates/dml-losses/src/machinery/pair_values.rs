@@ -266,7 +266,7 @@ impl PairSet {
             return Ok(values);
         };
         let (anchors, others) = self.rows(list);
-        Ok((values * self.own(weights).pick(anchors, others)?)?)
+        Ok((values * self.own(weights).pick_entries(anchors, others)?)?)
     }
 
     /// What belongs to the kind of pairs of this set.

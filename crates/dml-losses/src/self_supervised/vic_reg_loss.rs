@@ -85,7 +85,7 @@ impl VICRegLoss {
     /// `μ · max(0, 1 − √(var + ε)) / 2` of each coordinate `[D]`, of covariances `[D, D]`.
     fn variance(&self, covariances: &Tensor) -> Result<Tensor> {
         let coordinates: Vec<u32> = (0..covariances.dims()[0] as u32).collect();
-        let variances = covariances.pick(&coordinates, &coordinates)?; // [D]
+        let variances = covariances.pick_entries(&coordinates, &coordinates)?; // [D]
         let deviation = (variances + self.config.eps)?.sqrt()?;
         let short = deviation.affine(-1.0, 1.0)?.hinge()?;
         Ok((short * (self.config.variance_mu / 2.0))?)

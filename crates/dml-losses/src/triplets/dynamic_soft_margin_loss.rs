@@ -206,8 +206,8 @@ impl Loss for DynamicSoftMarginLoss {
                 if triplets.is_empty() {
                     return Ok(Term::empty("loss").into());
                 }
-                let near = matrix.pick(&triplets.anchors, &triplets.positives)?; // [T]
-                let far = matrix.pick(&triplets.anchors, &triplets.negatives)?; // [T]
+                let near = matrix.pick_entries(&triplets.anchors, &triplets.positives)?; // [T]
+                let far = matrix.pick_entries(&triplets.anchors, &triplets.negatives)?; // [T]
                 self.of_list(&(near - far)?, 0)?
             }
         };

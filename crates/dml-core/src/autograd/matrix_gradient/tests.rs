@@ -72,7 +72,7 @@ fn gradients_are_those_of_candles_way_whoever_reads_the_matrix() -> Result<()> {
             }),
             ("all", |m| Ok((m.sum_within(None, None)?.sum * 2.0)?)),
             ("picked", |m| {
-                Ok(m.pick(&[0, 2, 2], &[1, 0, 0])?.sqr()?.sum_all()?)
+                Ok(m.pick_entries(&[0, 2, 2], &[1, 0, 0])?.sqr()?.sum_all()?)
             }),
             ("smooth", |m| {
                 Ok(m.masked_logsumexp(None, false)?.sum_all()?)
@@ -128,7 +128,9 @@ fn fewer_deposits_than_counted_are_an_error() {
 #[test]
 fn threads_go_backward_over_one_graph_at_the_same_time() -> Result<()> {
     let x = Var::from_tensor(&rows(1, 24))?;
-    let matrix = x.normalize(2.0)?.pairwise_lp(&x.normalize(2.0)?, 2.0)?;
+    let matrix = x
+        .normalize_rows(2.0)?
+        .pairwise_lp(&x.normalize_rows(2.0)?, 2.0)?;
     let one = squares(&matrix)?.sum_all()?;
     let two = (squares(&matrix)?.sum_all()? + matrix.sum_within(Some(0.5), None)?.sum)?;
     let gradient = |loss: &Tensor| -> Result<_> {

@@ -88,7 +88,7 @@ impl<T: Real> Measure<T> {
 impl PairFormula for Deviation {
     fn values(&self, set: &PairSet, list: &Pairs) -> Result<Tensor> {
         let (anchors, others) = set.rows(list);
-        let x = set.matrix.pick(anchors, others)?; // [P]
+        let x = set.matrix.pick_entries(anchors, others)?; // [P]
         let middle = (x.mean_all()? * self.factor)?;
         Ok((x.broadcast_sub(&middle)? * self.sign)?.hinge()?.sqr()?)
     }

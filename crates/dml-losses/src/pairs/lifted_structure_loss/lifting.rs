@@ -84,7 +84,9 @@ impl PairFormula for Lifting {
         } else {
             sums.index_select(&anchors, 0)?
         }; // [P]
-        let x = set.matrix.pick(&list.positive_anchors, &list.positives)?; // [P]
+        let x = set
+            .matrix
+            .pick_entries(&list.positive_anchors, &list.positives)?; // [P]
         let hinge = (sums + ((x - self.pos_margin)? * self.sign)?)?.hinge()?;
         Ok((hinge.sqr()? / 2.0)?)
     }

@@ -59,8 +59,12 @@ impl MarginSum {
         let triplets = self.tuples.triplets(&self.batch)?; // T triplets
         let anchors = Tensor::new(triplets.anchors.as_slice(), self.matrix.device())?;
         let boundary = self.boundaries.index_select(&anchors, 0)?; // [T]
-        let near = self.matrix.pick(&triplets.anchors, &triplets.positives)?; // [T]
-        let far = self.matrix.pick(&triplets.anchors, &triplets.negatives)?; // [T]
+        let near = self
+            .matrix
+            .pick_entries(&triplets.anchors, &triplets.positives)?; // [T]
+        let far = self
+            .matrix
+            .pick_entries(&triplets.anchors, &triplets.negatives)?; // [T]
         let positive = (self.distance.gap(&near, &boundary)? + self.margin)?.hinge()?;
         let negative = (self.distance.gap(&boundary, &far)? + self.margin)?.hinge()?;
         Ok((positive, negative, triplets))

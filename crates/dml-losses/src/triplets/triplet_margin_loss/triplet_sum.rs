@@ -47,16 +47,20 @@ impl TripletSum {
 
     pub(super) fn written_out(&self) -> Result<(Tensor, Arc<Triplets>)> {
         let triplets = self.tuples.triplets(&self.batch)?; // T triplets
-        let near = self.matrix.pick(&triplets.anchors, &triplets.positives)?; // [T]
-        let mut far = self.matrix.pick(&triplets.anchors, &triplets.negatives)?; // [T]
+        let near = self
+            .matrix
+            .pick_entries(&triplets.anchors, &triplets.positives)?; // [T]
+        let mut far = self
+            .matrix
+            .pick_entries(&triplets.anchors, &triplets.negatives)?; // [T]
         if let Some(inside) = &self.inside {
-            let other = inside.pick(&triplets.positives, &triplets.negatives)?; // [T]
+            let other = inside.pick_entries(&triplets.positives, &triplets.negatives)?; // [T]
             far = self.distance.closer(&far, &other)?;
         }
         let violation = (self.distance.gap(&near, &far)? + self.margin)?;
         let values = match self.penalty {
             TripletPenalty::Hinge => violation.hinge()?,
-            TripletPenalty::Softplus => violation.softplus()?,
+            TripletPenalty::Softplus => violation.safe_softplus()?,
         };
         Ok((values, triplets))
     }
