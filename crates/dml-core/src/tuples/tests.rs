@@ -287,7 +287,7 @@ fn class_size_counts_the_anchor_where_it_is_among_the_references() -> Result<()>
     let last_only = |_: usize, negatives: &[u32], weights: &mut Vec<f64>| {
         weights.extend(negatives.iter().map(|&n| f64::from(u8::from(n == 3))));
     };
-    let drawn = Triplets::random_weighted(&among, PerAnchor::Exactly(2), &last_only, &mut rng);
+    let drawn = Triplets::random_weighted(&among, PerAnchor::Exactly(2), last_only, &mut rng);
     assert_eq!(drawn.negatives, [3; 6]);
     Ok(())
 }

@@ -167,7 +167,7 @@ pub(super) fn check_property(case: &Case) -> anyhow::Result<Answer> {
                             .map(|n| weights[a * references + *n as usize]),
                     );
                 };
-                Triplets::random_weighted(relation, per_anchor, &weigh, &mut rng)
+                Triplets::random_weighted(relation, per_anchor, weigh, &mut rng)
             }
         };
         counts.fill(0);
