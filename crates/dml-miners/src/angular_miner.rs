@@ -9,8 +9,6 @@
 //! arXiv:1708.01682). No centre is formed and no triplet is stored: squared distances between rows, `O(N²)` of them,
 //! decide every triplet by one addition ([`AngularTriplets`]), and the result is a set by rule.
 
-use std::sync::Arc;
-
 use candle_core::Tensor;
 use dml_core::fused::with_slice;
 use dml_core::kernels::{AngularTriplets, Triangle};
@@ -42,13 +40,12 @@ impl Default for AngularMinerConfig {
 /// Chooses triplets by the angle at the negative ([formula](self)), as a rule that is asked anchor by anchor.
 ///
 /// ```
-/// use std::sync::Arc;
 /// use dml_core::{Batch, Miner, candle_core::{Device, Tensor}};
 /// use dml_distances::LpDistance;
 /// use dml_miners::{AngularMiner, AngularMinerConfig};
 ///
 /// let config = AngularMinerConfig { angle: 40.0 };
-/// let miner = AngularMiner::new(config, Arc::new(LpDistance::default()))?;
+/// let miner = AngularMiner::new(config, LpDistance::default())?;
 /// let embeddings = Tensor::new(&[[-1f32, 0.], [1., 0.], [0., 1.], [0., 2.]], &Device::Cpu)?;
 /// let batch = Batch::new(&embeddings, &[0i64, 0, 1, 2])?;
 /// // Rows 0 and 1 are 2 apart. From row 2 that is atan(2 / 2) = 45°, from row 3 it is atan(2 / 4) ≈ 27°.
@@ -67,7 +64,7 @@ impl AngularMiner {
     ///
     /// # Errors
     /// [`Error::InvalidParameter`] for an angle outside of `[0, 90)`, [`Error::Unsupported`] for another distance.
-    pub fn new(config: AngularMinerConfig, distance: Arc<dyn Distance>) -> Result<Self> {
+    pub fn new(config: AngularMinerConfig, distance: impl Distance + 'static) -> Result<Self> {
         if !distance.kind().is_unit_euclidean() {
             return Err(Error::Unsupported {
                 component: "AngularMiner",
@@ -158,13 +155,10 @@ mod tests {
     use candle_core::Device;
     use dml_core::TupleCount;
     use dml_distances::{CosineSimilarity, LpDistance};
+    use std::sync::Arc;
 
     fn mine(angle: f64, batch: &Batch) -> Result<Tuples> {
-        AngularMiner::new(
-            AngularMinerConfig { angle },
-            Arc::new(LpDistance::default()),
-        )?
-        .mine(batch)
+        AngularMiner::new(AngularMinerConfig { angle }, LpDistance::default())?.mine(batch)
     }
 
     #[test]
@@ -216,10 +210,7 @@ mod tests {
         }
         for angle in [-1.0, 90.0, f64::NAN] {
             assert!(matches!(
-                AngularMiner::new(
-                    AngularMinerConfig { angle },
-                    Arc::new(LpDistance::default())
-                ),
+                AngularMiner::new(AngularMinerConfig { angle }, LpDistance::default()),
                 Err(Error::InvalidParameter { name: "angle", .. })
             ));
         }

@@ -42,12 +42,11 @@ impl Default for HDCMinerConfig {
 /// told once with [`set_tuples`](HDCMiner::set_tuples), and then filters what is left at every call.
 ///
 /// ```
-/// use std::sync::Arc;
 /// use dml_core::{Batch, Miner, Tuples, candle_core::{Device, Tensor}};
 /// use dml_distances::LpDistance;
 /// use dml_miners::{HDCMiner, HDCMinerConfig};
 ///
-/// let miner = HDCMiner::new(HDCMinerConfig::default(), Arc::new(LpDistance::default()))?;
+/// let miner = HDCMiner::new(HDCMinerConfig::default(), LpDistance::default())?;
 /// let embeddings = Tensor::new(&[[1f32, 0.], [0.8, 0.6], [0., 1.], [-1., 0.]], &Device::Cpu)?;
 /// let batch = Batch::new(&embeddings, &[0i64, 0, 0, 1])?;
 /// let hard = miner.mine(&batch)?;
@@ -80,7 +79,7 @@ impl HDCMiner {
     ///
     /// # Errors
     /// [`Error::InvalidParameter`] for a share outside of `[0, 1]`.
-    pub fn new(config: HDCMinerConfig, distance: Arc<dyn Distance>) -> Result<Self> {
+    pub fn new(config: HDCMinerConfig, distance: impl Distance + 'static) -> Result<Self> {
         if !(0.0..=1.0).contains(&config.filter_percentage) {
             return Err(Error::InvalidParameter {
                 name: "filter_percentage",
@@ -90,7 +89,7 @@ impl HDCMiner {
         }
         Ok(Self {
             filter_percentage: config.filter_percentage,
-            distance,
+            distance: Arc::new(distance),
             given: Mutex::new(None),
         })
     }

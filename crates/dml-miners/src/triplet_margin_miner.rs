@@ -114,11 +114,14 @@ impl TripletMarginMiner {
     ///
     /// # Errors
     /// [`Error::InvalidParameter`] if the margin is not finite.
-    pub fn new(config: TripletMarginMinerConfig, distance: Arc<dyn Distance>) -> Result<Self> {
+    pub fn new(
+        config: TripletMarginMinerConfig,
+        distance: impl Distance + 'static,
+    ) -> Result<Self> {
         let margin = check::finite("margin", config.margin)?;
         Ok(Self {
             interval: config.type_of_triplets.interval(margin),
-            distance,
+            distance: Arc::new(distance),
         })
     }
 }
