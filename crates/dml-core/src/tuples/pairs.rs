@@ -1,7 +1,7 @@
 //! Positive and negative pairs by row.
 
 use super::{RowCounts, Triplets, TupleCount, TupleSet};
-use crate::{Batch, Error, Relation, Result};
+use crate::{Batch, Relation, Result, check};
 
 /// Positive pairs `(anchor, positive)` and negative pairs `(anchor, negative)` as lists of rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,15 +20,15 @@ impl Pairs {
     /// Pairs from four lists.
     ///
     /// # Errors
-    /// [`Error::Length`] if the lists of a kind are of unequal length.
+    /// [`Error::Length`](crate::Error::Length) if the lists of a kind are of unequal length.
     pub fn new(
         positive_anchors: Vec<u32>,
         positives: Vec<u32>,
         negative_anchors: Vec<u32>,
         negatives: Vec<u32>,
     ) -> Result<Self> {
-        check_lengths("positives", positive_anchors.len(), positives.len())?;
-        check_lengths("negatives", negative_anchors.len(), negatives.len())?;
+        check::length("positives", positive_anchors.len(), positives.len())?;
+        check::length("negatives", negative_anchors.len(), negatives.len())?;
         Ok(Self {
             positive_anchors,
             positives,
@@ -87,13 +87,13 @@ impl Pairs {
     pub(super) fn check(&self, batch: &Batch) -> Result<()> {
         // The lists are public: they may have been changed since they were made.
         let (anchors, positives) = (self.positive_anchors.len(), self.positives.len());
-        check_lengths("positives", anchors, positives)?;
+        check::length("positives", anchors, positives)?;
         let (anchors, negatives) = (self.negative_anchors.len(), self.negatives.len());
-        check_lengths("negatives", anchors, negatives)?;
-        check_indices("positive anchors", &self.positive_anchors, batch.queries())?;
-        check_indices("positives", &self.positives, batch.references())?;
-        check_indices("negative anchors", &self.negative_anchors, batch.queries())?;
-        check_indices("negatives", &self.negatives, batch.references())
+        check::length("negatives", anchors, negatives)?;
+        check_rows("positive anchors", &self.positive_anchors, batch.queries())?;
+        check_rows("positives", &self.positives, batch.references())?;
+        check_rows("negative anchors", &self.negative_anchors, batch.queries())?;
+        check_rows("negatives", &self.negatives, batch.references())
     }
 
     pub(super) fn to_triplets(&self) -> Triplets {
@@ -116,22 +116,6 @@ impl Pairs {
     }
 }
 
-pub(super) fn check_lengths(arg: &'static str, expected: usize, got: usize) -> Result<()> {
-    if expected == got {
-        Ok(())
-    } else {
-        Err(Error::Length { arg, expected, got })
-    }
-}
-
-pub(super) fn check_indices(arg: &'static str, rows: &[u32], limit: usize) -> Result<()> {
-    match rows.iter().position(|&row| row as usize >= limit) {
-        None => Ok(()),
-        Some(position) => Err(Error::Index {
-            arg,
-            position,
-            limit,
-            got: i64::from(rows[position]),
-        }),
-    }
+pub(super) fn check_rows(arg: &'static str, rows: &[u32], limit: usize) -> Result<()> {
+    check::indices(arg, rows.iter().map(|row| *row as usize), limit)
 }
