@@ -1,4 +1,4 @@
-//! Machinery that several losses share. No loss of its own; nothing here is in the documentation.
+//! Machinery that several losses share. No loss of its own; nothing here is public.
 
 pub(crate) mod anchor_pairs;
 pub(crate) mod anchor_values;
@@ -8,7 +8,7 @@ pub(crate) mod class_order;
 pub(crate) mod demands;
 pub(crate) mod largest_of_groups;
 pub(crate) mod negatives_over_positive;
-pub mod one_positive_pair_per_label;
+pub(crate) mod one_positive_pair_per_label;
 #[cfg(test)]
 pub(crate) mod outcome;
 pub(crate) mod pair_values;
