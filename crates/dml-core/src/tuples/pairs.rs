@@ -96,21 +96,13 @@ impl Pairs {
         check_rows("negatives", &self.negatives, batch.references())
     }
 
-    pub(super) fn to_triplets(&self) -> Triplets {
-        let anchors = self
-            .negative_anchors
-            .iter()
-            .max()
-            .map_or(0, |&a| a as usize + 1);
-        let mut negatives = vec![Vec::new(); anchors];
-        for (&a, &n) in self.negative_anchors.iter().zip(&self.negatives) {
-            negatives[a as usize].push(n);
-        }
+    /// Every positive pair, in order, with every negative of its anchor in the same pairs by anchor.
+    pub(super) fn to_triplets(&self, by_anchor: &dyn TupleSet) -> Triplets {
         let mut triplets = Triplets::default();
         for (&a, &p) in self.positive_anchors.iter().zip(&self.positives) {
-            for &n in negatives.get(a as usize).into_iter().flatten() {
-                triplets.push(a, p, n);
-            }
+            by_anchor.visit(a as usize, &mut |_, negatives| {
+                negatives.iter().for_each(|&n| triplets.push(a, p, n));
+            });
         }
         triplets
     }
