@@ -110,7 +110,7 @@ impl Miner for UniformHistogramMiner {
     fn mine(&self, batch: &Batch) -> Result<Tuples> {
         let relation = batch.require_relation("UniformHistogramMiner")?;
         if batch.is_spoiled()? {
-            return Ok(Tuples::All);
+            return Ok(Tuples::all());
         }
         let matrix = host::distances(batch, &self.distance)?; // [Q, R]
         check::elements("num_bins", &[batch.queries(), self.num_bins], 4)?;

@@ -21,6 +21,6 @@ pub use case_result::CaseResult;
 pub use compare::{Tolerance, compare};
 pub use deviations::reason as deviation;
 pub use device::test_device;
-pub use host_kernels::HostKernels;
+pub use host_kernels::{HostKernels, cuda_sources};
 pub use run::run;
 pub use source::{cases, packed_cases};

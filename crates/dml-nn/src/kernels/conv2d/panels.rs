@@ -2,8 +2,8 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
-use crate::SimdReal;
-use crate::aligned::Aligned;
+use dml_core::kernels::SimdReal;
+use dml_core::kernels::aligned::Aligned;
 
 /// How many registers wide a panel is at most, and how many elements a register holds, on this processor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

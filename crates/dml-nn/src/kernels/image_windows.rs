@@ -1,13 +1,13 @@
-//! Windows of images as columns, and the largest value of each: [`crate::conv2d`] and [`crate::max_pool2d`] on a GPU.
+//! Launches of the CUDA kernels of convolution and pooling: windows of images as columns, and the maximum of each window.
 
-use crate::conv2d::{Convolution, Pooling};
+use dml_core::kernels::cuda::{Buffer, Extent, Launch, Number, Source, blocks_of};
 
-use super::{Buffer, Extent, Launch, Number, Source, blocks_of};
+use super::conv2d::{Convolution, Pooling};
 
-/// `images.cu`.
-pub const SOURCE: Source = Source {
-    name: "images",
-    text: include_str!("images.cu"),
+/// `image_windows.cu`.
+pub(crate) const SOURCE: Source = Source {
+    name: "image_windows",
+    text: include_str!("image_windows.cu"),
     kernels: &[
         "columns",
         "columns_backward",
@@ -18,13 +18,13 @@ pub const SOURCE: Source = Source {
 
 /// Windows that slide over planes; pairs are (height, width).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Windows {
+pub(crate) struct Windows {
     /// How many planes there are.
-    pub planes: usize,
+    pub(crate) planes: usize,
     /// Size of a plane.
-    pub image: [usize; 2],
+    pub(crate) image: [usize; 2],
     /// How many windows there are.
-    pub output: [usize; 2],
+    pub(crate) output: [usize; 2],
     kernel: [usize; 2],
     stride: [usize; 2],
     padding: [usize; 2],
@@ -34,7 +34,11 @@ pub struct Windows {
 impl Windows {
     /// The windows of a convolution; `None` where the image has no room for one.
     #[must_use]
-    pub fn of_convolution(c: &Convolution, planes: usize, image: [usize; 2]) -> Option<Self> {
+    pub(crate) fn of_convolution(
+        c: &Convolution,
+        planes: usize,
+        image: [usize; 2],
+    ) -> Option<Self> {
         Some(Self {
             planes,
             image,
@@ -48,7 +52,7 @@ impl Windows {
 
     /// The windows of a pooling; `None` where the image has no room for one.
     #[must_use]
-    pub fn of_pooling(p: &Pooling, planes: usize, image: [usize; 2]) -> Option<Self> {
+    pub(crate) fn of_pooling(p: &Pooling, planes: usize, image: [usize; 2]) -> Option<Self> {
         Some(Self {
             planes,
             image,
@@ -96,21 +100,21 @@ impl Windows {
 
     /// `x` `[planes, height, width]` → columns `[planes, kernel height, kernel width, windows down, windows across]`.
     #[must_use]
-    pub fn columns(&self) -> Launch {
+    pub(crate) fn columns(&self) -> Launch {
         let (x, out) = (Extent::real(self.pixels()), Extent::real(self.entries()));
         self.launch("columns", vec![x], vec![out])
     }
 
     /// The gradient of the columns → the gradient of `x`.
     #[must_use]
-    pub fn columns_backward(&self) -> Launch {
+    pub(crate) fn columns_backward(&self) -> Launch {
         let (gradient, out) = (Extent::real(self.entries()), Extent::real(self.pixels()));
         self.launch("columns_backward", vec![gradient], vec![out])
     }
 
     /// `x` → the largest value of each window `[planes, windows down, windows across]`, and which pixel of its plane it is.
     #[must_use]
-    pub fn max_pool(&self) -> Launch {
+    pub(crate) fn max_pool(&self) -> Launch {
         let places = Extent::new(Buffer::U32, self.windows());
         let values = Extent::real(self.windows());
         self.launch(
@@ -122,7 +126,7 @@ impl Windows {
 
     /// The pixels of [`max_pool`](Self::max_pool) and the gradient of its values → the gradient of `x`.
     #[must_use]
-    pub fn max_pool_backward(&self) -> Launch {
+    pub(crate) fn max_pool_backward(&self) -> Launch {
         let pixels = Extent::new(Buffer::U32, self.windows());
         let gradient = Extent::real(self.windows());
         let out = Extent::real(self.pixels());

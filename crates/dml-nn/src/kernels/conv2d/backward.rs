@@ -12,30 +12,30 @@ use super::sparse;
 use super::stage::Stage;
 use super::windows::{Grid, Phase, Windows, gradient_border};
 use super::{Block, Convolution, Filter, Operands};
-use crate::SimdReal;
-use crate::aligned::Aligned;
-use crate::in_place::InPlace;
-use crate::lengths;
+use dml_core::kernels::SimdReal;
+use dml_core::kernels::aligned::Aligned;
+use dml_core::kernels::in_place::InPlace;
+use dml_core::kernels::lengths;
 use job::Job;
 
 /// The gradients of a [`Block`].
 #[derive(Clone, Debug, PartialEq)]
-pub struct Gradients<T> {
+pub(crate) struct Gradients<T> {
     /// As the input; empty if it was not asked for.
-    pub input: Vec<T>,
+    pub(crate) input: Vec<T>,
     /// As weights and bias of the first convolution; empty if there is none.
-    pub first: FilterGradient<T>,
+    pub(crate) first: FilterGradient<T>,
     /// As weights and bias of the convolution.
-    pub filter: FilterGradient<T>,
+    pub(crate) filter: FilterGradient<T>,
 }
 
 /// The gradients of the parameters of a convolution.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct FilterGradient<T> {
+pub(crate) struct FilterGradient<T> {
     /// As the weights.
-    pub weight: Vec<T>,
+    pub(crate) weight: Vec<T>,
     /// `[out_channels]`.
-    pub bias: Vec<T>,
+    pub(crate) bias: Vec<T>,
 }
 
 impl<T: SimdReal> FilterGradient<T> {
@@ -63,7 +63,7 @@ const PART_BYTES: usize = 64 << 20;
 /// # Panics
 /// If a size does not fit the others.
 #[must_use]
-pub fn backward<T: SimdReal>(
+pub(crate) fn backward<T: SimdReal>(
     block: &Block,
     operands: &Operands<'_, T>,
     kept: Kept<'_, T>,

@@ -7,8 +7,8 @@ use super::panels::{PanelLayout, Tiling};
 use super::windows::{Grid, Windows};
 use super::winograd::{self, Sink, Winograd};
 use super::{Convolution, Filter};
-use crate::SimdReal;
-use crate::aligned::Aligned;
+use dml_core::kernels::SimdReal;
+use dml_core::kernels::aligned::Aligned;
 
 /// A convolution from the pixels of one grid to those of another.
 pub(super) struct Stage<T> {

@@ -27,31 +27,31 @@ mod weight_gradient;
 mod windows;
 mod winograd;
 
-use crate::lengths;
+use dml_core::kernels::lengths;
 
-pub use backward::{FilterGradient, Gradients, backward};
-pub use forward::{Forward, Kept, forward};
-pub use shape::{Convolution, Pooling};
+pub(crate) use backward::{FilterGradient, backward};
+pub(crate) use forward::{Forward, Kept, forward};
+pub(crate) use shape::{Convolution, Pooling};
 
 /// A convolution and what is done before and after it while an image is in the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Block {
+pub(crate) struct Block {
     /// A convolution and ReLU that come first. Their result is not stored but computed again in the backward pass, and
     /// the input gets no gradient: this is for the first layer of a network, whose windows hold few inputs. Both
     /// convolutions have one group then.
-    pub first: Option<Convolution>,
+    pub(crate) first: Option<Convolution>,
     /// The convolution.
-    pub convolution: Convolution,
+    pub(crate) convolution: Convolution,
     /// Whether negative values become 0; the gradient at 0 is 0.
-    pub relu: bool,
+    pub(crate) relu: bool,
     /// The pooling that follows, with at most 255 places in a window.
-    pub pooling: Option<Pooling>,
+    pub(crate) pooling: Option<Pooling>,
 }
 
 impl Block {
     /// Height and width of the result, or `None` if a window is larger than its padded input.
     #[must_use]
-    pub fn output(&self, image: [usize; 2]) -> Option<[usize; 2]> {
+    pub(crate) fn output(&self, image: [usize; 2]) -> Option<[usize; 2]> {
         let (_, full) = self.sizes(image)?;
         match &self.pooling {
             None => Some(full),
@@ -132,11 +132,11 @@ impl Convolution {
 
 /// The parameters of a convolution.
 #[derive(Clone, Copy, Debug)]
-pub struct Filter<'a, T> {
+pub(crate) struct Filter<'a, T> {
     /// `[out_channels, in_channels / groups, kernel height, kernel width]`.
-    pub weight: &'a [T],
+    pub(crate) weight: &'a [T],
     /// `[out_channels]`, or empty for none.
-    pub bias: &'a [T],
+    pub(crate) bias: &'a [T],
 }
 
 impl<T: Copy> Filter<'_, T> {
@@ -151,17 +151,17 @@ impl<T: Copy> Filter<'_, T> {
 
 /// What a block works on: planes in row-major order.
 #[derive(Clone, Copy, Debug)]
-pub struct Operands<'a, T> {
+pub(crate) struct Operands<'a, T> {
     /// Height and width of the input.
-    pub image: [usize; 2],
+    pub(crate) image: [usize; 2],
     /// `[batch, in_channels, height, width]`.
-    pub input: &'a [T],
+    pub(crate) input: &'a [T],
     /// Of [`Block::first`], and there if that is.
-    pub first: Option<Filter<'a, T>>,
+    pub(crate) first: Option<Filter<'a, T>>,
     /// Of [`Block::convolution`].
-    pub filter: Filter<'a, T>,
+    pub(crate) filter: Filter<'a, T>,
     /// A factor for each channel of each result, `[batch, out_channels]`, or empty for none.
-    pub scale: &'a [T],
+    pub(crate) scale: &'a [T],
 }
 
 #[cfg(test)]

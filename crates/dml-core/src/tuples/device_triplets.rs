@@ -14,8 +14,9 @@ use crate::{Order, Relation, Result};
 /// The triplets that [`triplet_ranges`] would select, by the matrix itself instead of an order of its negatives.
 ///
 /// Whoever needs that order gets it from [`ranges`](Self::ranges), which brings the matrix to the host once.
+#[doc(hidden)]
 #[derive(Debug)]
-pub struct GapTriplets {
+pub struct DeviceTriplets {
     matrix: Tensor,
     order: Order,
     interval: GapInterval,
@@ -26,7 +27,7 @@ pub struct GapTriplets {
     ranges: Mutex<Option<Arc<TripletRanges>>>,
 }
 
-impl GapTriplets {
+impl DeviceTriplets {
     /// Whether kernels can select from that matrix where it is.
     #[must_use]
     pub fn fits(matrix: &Tensor) -> bool {
@@ -46,7 +47,7 @@ impl GapTriplets {
     ) -> Result<Self> {
         let matrix = matrix.detach();
         let (positive, negative) = relation.mask_tensors(matrix.device())?;
-        let mut gaps = Self {
+        let mut device = Self {
             matrix,
             order,
             interval,
@@ -63,9 +64,9 @@ impl GapTriplets {
             low: None,
             high: None,
         };
-        let matrices = gaps.matrices(&gaps.matrix, None);
-        gaps.count = cuda::triplet_count(&gaps.triplets(any, false), &matrices)?;
-        Ok(gaps)
+        let matrices = device.matrices(&device.matrix, None);
+        device.count = cuda::triplet_count(&device.triplets(any, false), &matrices)?;
+        Ok(device)
     }
 
     /// How many rows of the batch are anchors.

@@ -9,36 +9,25 @@ use super::pool::PoolWindows;
 use super::stage::Stage;
 use super::windows::Grid;
 use super::{Block, Operands, Pooling};
-use crate::SimdReal;
-use crate::aligned::Aligned;
+use dml_core::kernels::SimdReal;
+use dml_core::kernels::aligned::Aligned;
 
 /// The result of a [`Block`].
 #[derive(Clone, Debug, PartialEq)]
-pub struct Forward<T> {
+pub(crate) struct Forward<T> {
     /// `[batch, out_channels, height, width]`.
-    pub output: Vec<T>,
+    pub(crate) output: Vec<T>,
     /// With pooling: for each value, the place of its window that it came from, which the backward pass reads.
-    pub places: Vec<u8>,
-}
-
-impl<T> Forward<T> {
-    /// What the backward pass reads.
-    #[must_use]
-    pub fn kept(&self) -> Kept<'_, T> {
-        Kept {
-            output: &self.output,
-            places: &self.places,
-        }
-    }
+    pub(crate) places: Vec<u8>,
 }
 
 /// What the backward pass reads of the result of a [`Block`].
 #[derive(Clone, Copy, Debug)]
-pub struct Kept<'a, T> {
+pub(crate) struct Kept<'a, T> {
     /// [`Forward::output`].
-    pub output: &'a [T],
+    pub(crate) output: &'a [T],
     /// [`Forward::places`].
-    pub places: &'a [u8],
+    pub(crate) places: &'a [u8],
 }
 
 /// How many jobs there are per thread: few, since each has memory of its own to set up, but enough to keep all threads
@@ -50,7 +39,7 @@ const JOBS: usize = 8;
 /// # Panics
 /// If a size does not fit the others.
 #[must_use]
-pub fn forward<T: SimdReal>(block: &Block, operands: &Operands<'_, T>) -> Forward<T> {
+pub(crate) fn forward<T: SimdReal>(block: &Block, operands: &Operands<'_, T>) -> Forward<T> {
     block.check(operands);
     let mut forward = Forward {
         output: Vec::new(),

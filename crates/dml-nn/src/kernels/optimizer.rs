@@ -3,14 +3,14 @@
 use pulp::Arch;
 use rayon::prelude::*;
 
-use crate::Real;
-use crate::in_place::InPlace;
-use crate::lengths;
+use dml_core::kernels::Real;
+use dml_core::kernels::in_place::InPlace;
+use dml_core::kernels::lengths;
 
-/// How many numbers are worth a thread.
+/// Number of elements that one task updates.
 const RUN: usize = 16_384;
 
-/// The numbers of one step of Adam.
+/// Coefficients of one step of Adam.
 ///
 /// ```text
 /// g ← g + coupled_decay · θ
@@ -18,29 +18,29 @@ const RUN: usize = 16_384;
 /// θ ← shrink · θ − step_size · m / (√v / root_correction + ε)
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct AdamStep {
+pub(crate) struct AdamStep {
     /// 1 − β₁.
-    pub first_rate: f64,
+    pub(crate) first_rate: f64,
     /// β₂.
-    pub second_decay: f64,
+    pub(crate) second_decay: f64,
     /// lr / (1 − β₁ᵗ).
-    pub step_size: f64,
+    pub(crate) step_size: f64,
     /// √(1 − β₂ᵗ).
-    pub root_correction: f64,
+    pub(crate) root_correction: f64,
     /// ε.
-    pub eps: f64,
-    /// What of the parameter is added to its gradient.
-    pub coupled_decay: f64,
-    /// 1 − lr · decay, where the decay does not pass through the moments; else 1.
-    pub shrink: f64,
+    pub(crate) eps: f64,
+    /// Weight decay (L2): `coupled_decay · parameter` is added to the gradient.
+    pub(crate) coupled_decay: f64,
+    /// Factor of the parameter: 1 − lr · weight decay for decoupled weight decay (`AdamW`), else 1.
+    pub(crate) shrink: f64,
 }
 
 impl AdamStep {
-    /// Updates a parameter and its two moments; all of one length.
+    /// Updates a parameter and its two moments.
     ///
     /// # Panics
     /// Unless all are of one length.
-    pub fn apply<T: Real>(
+    pub(crate) fn apply<T: Real>(
         &self,
         parameter: &mut [T],
         gradient: &[T],
@@ -92,7 +92,7 @@ impl AdamStep {
     }
 }
 
-/// The numbers of one step of stochastic gradient descent.
+/// Coefficients of one step of stochastic gradient descent.
 ///
 /// ```text
 /// g ← g + decay · θ
@@ -100,19 +100,19 @@ impl AdamStep {
 /// θ ← θ − lr (g + momentum · b)  with Nesterov's momentum,   θ − lr · b without
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct SgdStep {
-    /// The learning rate.
-    pub lr: f64,
-    /// How much of the buffer stays; without momentum there is no buffer.
-    pub momentum: f64,
-    /// What of the gradient does not enter the buffer.
-    pub dampening: f64,
-    /// What of the parameter is added to its gradient.
-    pub decay: f64,
-    /// Whether the gradient is taken where the momentum will lead.
-    pub nesterov: bool,
-    /// Whether the buffer holds nothing yet.
-    pub first: bool,
+pub(crate) struct SgdStep {
+    /// Learning rate.
+    pub(crate) lr: f64,
+    /// Decay of the momentum buffer in a step; there is no buffer if it is 0.
+    pub(crate) momentum: f64,
+    /// Dampening of the momentum buffer: `1 − dampening` times the gradient is added.
+    pub(crate) dampening: f64,
+    /// Weight decay (L2): `decay · parameter` is added to the gradient.
+    pub(crate) decay: f64,
+    /// Whether the momentum is Nesterov's.
+    pub(crate) nesterov: bool,
+    /// Whether this is the first step, which sets the buffer to the gradient.
+    pub(crate) first: bool,
 }
 
 impl SgdStep {
@@ -120,7 +120,7 @@ impl SgdStep {
     ///
     /// # Panics
     /// Unless all are of one length, the buffer where there is momentum.
-    pub fn apply<T: Real>(&self, parameter: &mut [T], gradient: &[T], buffer: &mut [T]) {
+    pub(crate) fn apply<T: Real>(&self, parameter: &mut [T], gradient: &[T], buffer: &mut [T]) {
         lengths::length("gradient", gradient.len(), parameter.len());
         if self.momentum != 0.0 {
             lengths::length("buffer", buffer.len(), parameter.len());

@@ -5,7 +5,7 @@ use pulp::{Simd, WithSimd};
 
 use super::panels::{Panel, PanelLayout};
 use super::windows::Windows;
-use crate::SimdReal;
+use dml_core::kernels::SimdReal;
 
 /// How many bytes of the output's gradient are gone through for one tile after the other before the next lot is
 /// fetched: about half of the first-level cache.

@@ -2,27 +2,27 @@
 
 /// The parameters of a two-dimensional convolution; pairs are (height, width).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Convolution {
+pub(crate) struct Convolution {
     /// Channels of the input.
-    pub in_channels: usize,
+    pub(crate) in_channels: usize,
     /// Channels of the output.
-    pub out_channels: usize,
+    pub(crate) out_channels: usize,
     /// Size of the window.
-    pub kernel: [usize; 2],
+    pub(crate) kernel: [usize; 2],
     /// Distance of neighbouring windows.
-    pub stride: [usize; 2],
+    pub(crate) stride: [usize; 2],
     /// Zeros put around the input.
-    pub padding: [usize; 2],
+    pub(crate) padding: [usize; 2],
     /// Distance of neighbouring pixels of a window.
-    pub dilation: [usize; 2],
+    pub(crate) dilation: [usize; 2],
     /// Into how many parts the channels fall that are convolved apart.
-    pub groups: usize,
+    pub(crate) groups: usize,
 }
 
 impl Convolution {
     /// Height and width of the output, or `None` if the window is empty, does not move, or is larger than the padded input.
     #[must_use]
-    pub fn output(&self, image: [usize; 2]) -> Option<[usize; 2]> {
+    pub(crate) fn output(&self, image: [usize; 2]) -> Option<[usize; 2]> {
         let size = |axis: usize| {
             let (kernel, dilation) = (self.kernel[axis], self.dilation[axis]);
             let room = room(image[axis], self.padding[axis], kernel, dilation)?;
@@ -33,19 +33,19 @@ impl Convolution {
 
     /// Channels of the input that one group reads.
     #[must_use]
-    pub fn group_inputs(&self) -> usize {
+    pub(crate) fn group_inputs(&self) -> usize {
         self.in_channels / self.groups
     }
 
     /// Channels of the output that one group makes.
     #[must_use]
-    pub fn group_outputs(&self) -> usize {
+    pub(crate) fn group_outputs(&self) -> usize {
         self.out_channels / self.groups
     }
 
     /// How many weights make one output channel: `in_channels / groups · kernel height · kernel width`.
     #[must_use]
-    pub fn window(&self) -> usize {
+    pub(crate) fn window(&self) -> usize {
         self.group_inputs() * self.kernel[0] * self.kernel[1]
     }
 }
@@ -62,23 +62,23 @@ fn room(size: usize, padding: usize, kernel: usize, dilation: usize) -> Option<u
 
 /// The parameters of a two-dimensional pooling; pairs are (height, width).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pooling {
+pub(crate) struct Pooling {
     /// Size of the window.
-    pub kernel: [usize; 2],
+    pub(crate) kernel: [usize; 2],
     /// Distance of neighbouring windows.
-    pub stride: [usize; 2],
+    pub(crate) stride: [usize; 2],
     /// How far windows reach over the edge; what lies outside is never the maximum.
-    pub padding: [usize; 2],
+    pub(crate) padding: [usize; 2],
     /// Distance of neighbouring pixels of a window.
-    pub dilation: [usize; 2],
+    pub(crate) dilation: [usize; 2],
     /// Whether a window that reaches over the far edge counts, as long as it begins inside.
-    pub ceil_mode: bool,
+    pub(crate) ceil_mode: bool,
 }
 
 impl Pooling {
     /// Height and width of the output, or `None` if the window is empty, does not move, or is larger than the padded input.
     #[must_use]
-    pub fn output(&self, image: [usize; 2]) -> Option<[usize; 2]> {
+    pub(crate) fn output(&self, image: [usize; 2]) -> Option<[usize; 2]> {
         let size = |axis: usize| {
             let (padding, stride) = (self.padding[axis], self.stride[axis]);
             let room = room(image[axis], padding, self.kernel[axis], self.dilation[axis])?;

@@ -3,11 +3,11 @@
 
 use candle_core::Tensor;
 use dml_core::cuda::{run_for, unary};
-use dml_core::kernels::conv2d::{Convolution, Pooling};
-use dml_core::kernels::cuda::images::Windows;
 use dml_core::{Error, Result};
 
-use crate::grid;
+use crate::kernels::conv2d::{Convolution, Pooling};
+use crate::kernels::image_windows::Windows;
+use crate::pixels;
 
 fn no_room(image: [usize; 4]) -> Error {
     Error::Shape {
@@ -19,7 +19,7 @@ fn no_room(image: [usize; 4]) -> Error {
 
 /// `[N, C, H, W]` → `[N, C, kernel height · kernel width, H' · W']`: what each window holds.
 pub(crate) fn columns(x: &Tensor, convolution: &Convolution) -> Result<Tensor> {
-    let size = grid::image_batch(x)?;
+    let size = pixels::image_batch(x)?;
     let [batch, channels, height, width] = size;
     let windows = Windows::of_convolution(convolution, batch * channels, [height, width])
         .ok_or_else(|| no_room(size))?;
@@ -45,7 +45,7 @@ pub(crate) fn columns(x: &Tensor, convolution: &Convolution) -> Result<Tensor> {
 
 /// The largest value of every window.
 pub(crate) fn max_pool2d(x: &Tensor, pooling: &Pooling) -> Result<Tensor> {
-    let size = grid::image_batch(x)?;
+    let size = pixels::image_batch(x)?;
     let [batch, channels, height, width] = size;
     let windows = Windows::of_pooling(pooling, batch * channels, [height, width])
         .ok_or_else(|| no_room(size))?;

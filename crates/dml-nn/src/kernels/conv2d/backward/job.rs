@@ -3,15 +3,15 @@
 use pulp::{Simd, WithSimd};
 
 use super::{First, Pass, Route, Sums};
-use crate::SimdReal;
-use crate::aligned::Aligned;
-use crate::conv2d::multiply::{Epilogue, multiply};
-use crate::conv2d::planes::{to_pixels, to_planes};
-use crate::conv2d::pool::{NOWHERE, PoolWindows};
-use crate::conv2d::sparse::{self, Entry};
-use crate::conv2d::stage::Stage;
-use crate::conv2d::weight_gradient::{self, SLACK};
-use crate::conv2d::windows::Windows;
+use crate::kernels::conv2d::multiply::{Epilogue, multiply};
+use crate::kernels::conv2d::planes::{to_pixels, to_planes};
+use crate::kernels::conv2d::pool::{NOWHERE, PoolWindows};
+use crate::kernels::conv2d::sparse::{self, Entry};
+use crate::kernels::conv2d::stage::Stage;
+use crate::kernels::conv2d::weight_gradient::{self, SLACK};
+use crate::kernels::conv2d::windows::Windows;
+use dml_core::kernels::SimdReal;
+use dml_core::kernels::aligned::Aligned;
 
 /// Some images.
 pub(super) struct Job<'a, T> {
@@ -87,7 +87,7 @@ impl<T: SimdReal> WithSimd for Job<'_, T> {
 struct Scratch<T> {
     /// The input of the first convolution, as pixels.
     input: Aligned<T>,
-    first: Option<crate::conv2d::winograd::Scratch<T>>,
+    first: Option<crate::kernels::conv2d::winograd::Scratch<T>>,
     /// The input of the convolution, as pixels.
     pixels: Aligned<T>,
     pixels_gradient: Aligned<T>,

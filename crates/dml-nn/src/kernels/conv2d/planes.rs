@@ -1,7 +1,7 @@
 //! Between channel planes `[channels, height, width]` and pixels `[height, width, channels]`.
 
 use super::windows::Grid;
-use crate::Real;
+use dml_core::kernels::Real;
 
 /// How many planes are gone through together.
 const STREAMS: usize = 8;

@@ -8,18 +8,18 @@
 
 use rayon::prelude::*;
 
-use crate::Real;
-use crate::conv2d::Pooling;
-use crate::in_place::InPlace;
-use crate::lengths;
+use crate::kernels::conv2d::Pooling;
+use dml_core::kernels::Real;
+use dml_core::kernels::in_place::InPlace;
+use dml_core::kernels::lengths;
 
 /// The maxima of planes, and where they came from.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Maxima<T> {
+pub(crate) struct Maxima<T> {
     /// `[planes, height, width]` of the result.
-    pub values: Vec<T>,
+    pub(crate) values: Vec<T>,
     /// For each value, the pixel of its plane that it is.
-    pub pixels: Vec<u32>,
+    pub(crate) pixels: Vec<u32>,
 }
 
 /// How many values of a plane are worth a thread.
@@ -30,7 +30,7 @@ const WORK: usize = 16_384;
 /// # Panics
 /// If a length does not fit the shapes.
 #[must_use]
-pub fn max_pool2d<T: Real>(input: &[T], image: [usize; 2], pooling: &Pooling) -> Maxima<T> {
+pub(crate) fn max_pool2d<T: Real>(input: &[T], image: [usize; 2], pooling: &Pooling) -> Maxima<T> {
     let area = lengths::area("image", image[0], image[1]);
     let planes = lengths::rows("input", input.len(), area);
     let windows = pooling.windows(image);
@@ -75,7 +75,7 @@ pub fn max_pool2d<T: Real>(input: &[T], image: [usize; 2], pooling: &Pooling) ->
 /// # Panics
 /// If a length does not fit the shapes, or a pixel lies outside of the image.
 #[must_use]
-pub fn max_pool2d_backward<T: Real>(
+pub(crate) fn max_pool2d_backward<T: Real>(
     pixels: &[u32],
     gradient: &[T],
     image: [usize; 2],

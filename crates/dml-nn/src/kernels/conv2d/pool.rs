@@ -3,7 +3,7 @@
 use pulp::{Simd, WithSimd};
 
 use super::shape::Pooling;
-use crate::{Real, SimdReal};
+use dml_core::kernels::{Real, SimdReal};
 
 /// The place that stands for "none": no place of the window has a gradient.
 pub(super) const NOWHERE: u8 = u8::MAX;

@@ -1,10 +1,10 @@
-//! Pixels of image batches picked by row and column, of Candle's operations.
+//! Selection of the pixels of an image batch by row and column, composed of Candle's operations.
 
 use candle_core::{Device, Tensor};
 use dml_core::{Error, Result};
 
-/// The largest window, stride, padding and dilation of a convolution or a pooling, in pixels.
-pub(crate) const MOST: usize = 1 << 10;
+/// Upper bound on the window, stride, padding and dilation of a convolution or a pooling, in pixels.
+pub(crate) const MAX_WINDOW: usize = 1 << 10;
 
 /// The sizes of `[N, C, H, W]`.
 pub(crate) fn image_batch(input: &Tensor) -> Result<[usize; 4]> {
@@ -26,7 +26,7 @@ pub(crate) fn positions(start: usize, stride: usize, count: usize, padding: usiz
 }
 
 /// `[N, C, rows, columns]` of the pixels there; positions outside read the nearest pixel of the edge.
-pub(crate) fn pick(input: &Tensor, rows: &[i64], columns: &[i64]) -> Result<Tensor> {
+pub(crate) fn select(input: &Tensor, rows: &[i64], columns: &[i64]) -> Result<Tensor> {
     let (_, _, height, width) = input.dims4()?;
     let clamped = |positions: &[i64], size: usize| {
         let positions: Vec<u32> = positions

@@ -7,7 +7,7 @@ use pulp::{Simd, WithSimd};
 
 use super::panels::{Panel, PanelLayout};
 use super::windows::{Segment, Windows};
-use crate::SimdReal;
+use dml_core::kernels::SimdReal;
 
 /// What is added to the product and what is done to the sum.
 #[derive(Clone, Copy, Debug)]

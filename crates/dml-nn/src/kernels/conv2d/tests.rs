@@ -4,6 +4,16 @@ use rand::{Rng, SeedableRng};
 mod gradients;
 mod precision;
 
+impl<T> Forward<T> {
+    /// What the backward pass reads.
+    fn kept(&self) -> Kept<'_, T> {
+        Kept {
+            output: &self.output,
+            places: &self.places,
+        }
+    }
+}
+
 fn draw(rng: &mut impl Rng, n: usize) -> Vec<f64> {
     (0..n).map(|_| rng.random_range(-1.0..1.0)).collect()
 }

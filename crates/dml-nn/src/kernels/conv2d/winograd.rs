@@ -22,8 +22,8 @@ use super::multiply::{Epilogue, multiply};
 use super::panels::{PanelLayout, Tiling};
 use super::pool::NOWHERE;
 use super::windows::{Grid, Segment, Windows};
-use crate::SimdReal;
-use crate::aligned::Aligned;
+use dml_core::kernels::SimdReal;
+use dml_core::kernels::aligned::Aligned;
 
 /// How many tiles go through the three steps together: their numbers stay in the second-level cache.
 const BLOCK: usize = 24;

@@ -11,7 +11,7 @@
 use pulp::{Simd, WithSimd};
 
 use super::windows::Segment;
-use crate::SimdReal;
+use dml_core::kernels::SimdReal;
 
 /// A pixel of the output that has a gradient.
 #[derive(Clone, Copy, Debug, Default)]
