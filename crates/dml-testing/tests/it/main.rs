@@ -5,6 +5,13 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod cuda;
+mod distances;
+mod eval;
+mod losses;
+mod miners;
+mod reducers;
+mod regularizers;
+mod samplers;
 
 use dml_testing::assert_conformance;
 

@@ -1,12 +1,10 @@
 //! The losses against the reference cases.
 
 mod properties;
-mod weights;
 mod without_rows;
-mod wrappers;
 
-use dml_core::candle_core::DType;
-use dml_core::fused::without_kernels;
+use dml::candle_core::DType;
+use dml::core::fused::without_kernels;
 use dml_testing::{assert_conformance, assert_conformance_in};
 
 const CASES: &[&str] = &[

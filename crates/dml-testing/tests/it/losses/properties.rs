@@ -2,10 +2,10 @@
 
 use dml::candle_core::{DType, Result as CandleResult, Tensor, Var};
 use dml::config::{LossConfig, LossKind};
+use dml::core::cuda::with_runner;
+use dml::core::fused::without_kernels;
 use dml::losses::SeededVars;
 use dml::{Batch, Objective};
-use dml_core::cuda::with_runner;
-use dml_core::fused::without_kernels;
 use dml_testing::{HostKernels, test_device};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;

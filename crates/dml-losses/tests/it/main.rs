@@ -1,0 +1,4 @@
+//! Weights of tuples and wrappers of losses.
+
+mod weights;
+mod wrappers;
