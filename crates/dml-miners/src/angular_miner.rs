@@ -155,6 +155,7 @@ mod tests {
     use candle_core::Device;
     use dml_core::TupleCount;
     use dml_distances::{CosineSimilarity, LpDistance};
+    use std::sync::Arc;
 
     fn mine(angle: f64, batch: &Batch) -> Result<Tuples> {
         AngularMiner::new(AngularMinerConfig { angle }, LpDistance::default())?.mine(batch)
