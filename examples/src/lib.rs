@@ -3,13 +3,14 @@
 //! - [`single_crates`]: five lines of each of five crates.
 //! - `own_loss`: a loss of one's own beside the library's reducers and miners.
 //! - `memory`: embeddings compared with a memory that holds copies of themselves.
-//! - [`image_folder`]: an embedding learnt from a folder of pictures and judged by classes that it has never seen.
+//! - `image_folder`, with the feature `images`: an embedding learnt from a folder of pictures and judged by classes that it has never seen.
 //! - `self_supervised_digits`: digits without labels ([`digits::self_supervised`]).
 //! - `two_losses`: `ArcFace` and triplets on the same digits ([`digits::two_losses`]).
 //! - [`sentences`]: a sentence encoder fine-tuned on pairs of sentences.
 //! - [`serve`]: "which are nearest?" from the command line, by a trained model and an index.
 
 pub mod digits;
+#[cfg(feature = "images")]
 pub mod image_folder;
 pub mod sentences;
 pub mod serve;

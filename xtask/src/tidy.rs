@@ -14,12 +14,8 @@ use std::path::{Path, PathBuf};
 use anyhow::bail;
 use xshell::Shell;
 
-/// Arguments of `cargo xtask tidy`.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
-
 /// Prints every violation, and fails if there is one.
-pub(crate) fn run(_: &Args) -> anyhow::Result<()> {
+pub(crate) fn run() -> anyhow::Result<()> {
     let found = check(&crate::workspace_root())?;
     for finding in &found {
         println!("{finding}");

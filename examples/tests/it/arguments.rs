@@ -1,7 +1,7 @@
 //! Numbers on the command line: every flag reads its default, and refuses what is out of range.
 
 use clap::Parser;
-use dml_examples::{digits, image_folder, sentences, serve};
+use dml_examples::{digits, sentences, serve};
 
 #[derive(Debug, Parser)]
 struct Digits {
@@ -59,7 +59,8 @@ fn check<T: Parser + std::fmt::Debug>(needed: &[&str], counts: &[&str], rates: &
 #[test]
 fn numbers_out_of_range_are_refused_by_name() {
     let counts = ["--epochs", "--size", "--batch", "--embedding", "--threads"];
-    check::<image_folder::Args>(&["--train=a", "--test=b"], &counts, &["--lr"]);
+    #[cfg(feature = "images")]
+    check::<dml_examples::image_folder::Args>(&["--train=a", "--test=b"], &counts, &["--lr"]);
     check::<Digits>(&[], &["--images", "--epochs", "--batch"], &["--lr"]);
     check::<Sentences>(
         &[],

@@ -35,7 +35,7 @@ fn check_metadata(metadata: &Metadata, root: &Path) -> Vec<Finding> {
     let members: Vec<&Package> = metadata
         .packages
         .iter()
-        .filter(|package| metadata.workspace_members.contains(&package.id))
+        .filter(|package| package.is_member)
         .collect();
     let names: Vec<&str> = members
         .iter()
@@ -118,9 +118,8 @@ fn gemm(metadata: &Metadata) -> Vec<Finding> {
         ));
     }
     for package in versions {
-        let mut nodes = metadata.resolve.iter().flat_map(|resolve| &resolve.nodes);
-        let node = nodes.find(|node| node.id == package.id);
-        if !node.is_some_and(|node| node.features.iter().any(|feature| feature == "x86-v4")) {
+        let turned_on = metadata.turned_on.get(&package.id);
+        if !turned_on.is_some_and(|features| features.iter().any(|feature| feature == "x86-v4")) {
             found.push("gemm is built without its feature x86-v4.".to_owned());
         }
     }
