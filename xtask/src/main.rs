@@ -17,8 +17,6 @@ mod metadata;
 mod programs;
 mod tidy;
 
-use std::io::Write as _;
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -103,6 +101,7 @@ fn main() -> ExitCode {
     match chosen {
         Some(Err(error)) => {
             // A closed standard error leaves the exit code.
+            use std::io::Write as _;
             writeln!(std::io::stderr(), "error: {error:#}").ok();
             ExitCode::FAILURE
         }

@@ -1,8 +1,9 @@
 //! `cargo xtask tidy`: the shape of the workspace, which no compiler checks.
 //!
-//! Who depends on whom and with what versions ([`graph`], [`manifest`]), and what every source file looks like
-//! ([`source`]). The same check runs as a test, so `cargo test` finds what `cargo xtask tidy` would.
+//! Who depends on whom, and with what versions and features ([`graph`], [`manifest`], [`features`]), and what every source file
+//! looks like ([`source`]). The same check runs as a test, so `cargo test` finds what `cargo xtask tidy` would.
 
+mod features;
 mod graph;
 mod licenses;
 mod manifest;
