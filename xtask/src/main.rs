@@ -13,6 +13,7 @@ macro_rules! println {
 
 mod ci;
 mod fuzz;
+mod golden;
 mod metadata;
 mod programs;
 mod tidy;
@@ -72,6 +73,12 @@ const TASKS: &[Task] = &[
         about: "Run the fuzz targets: file formats, configurations, tuples",
         command: fuzz::command,
         run: fuzz::run,
+    },
+    Task {
+        name: "golden",
+        about: "Make reference cases of a component with PyTorch Metric Learning, and run it against them",
+        command: golden::command,
+        run: golden::run,
     },
     Task {
         name: "gpu",

@@ -3,17 +3,14 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use dml::config::profile;
 use dml_testing::fuzz::{self, Role};
 
 #[test]
 fn every_component_works_with_its_defaults() {
     for (role, config) in fuzz::defaults() {
-        // Approximate search is a feature.
-        if config["name"] == "UsearchIndex" && !cfg!(feature = "usearch") {
-            continue;
-        }
-        // Each of these does what its name says, and a step of training is not that.
-        if config["name"] == "DoNothingReducer" {
+        let profile = config["name"].as_str().and_then(profile);
+        if profile.is_some_and(|profile| !profile.is_available || !profile.reduces) {
             continue;
         }
         if let Err(error) = fuzz::exercise(role, config.clone()) {

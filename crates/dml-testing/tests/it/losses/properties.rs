@@ -1,37 +1,28 @@
 //! What holds for every loss that there is by name: a new one is held to it by its line in the registry.
 
 use dml::candle_core::{DType, Result as CandleResult, Tensor, Var};
-use dml::config::{LossConfig, LossKind};
+use dml::config::{BatchSizes, LossConfig, LossKind, from_value};
 use dml::core::cuda::with_runner;
 use dml::core::fused::without_kernels;
 use dml::losses::SeededVars;
-use dml::{Batch, Objective};
+use dml::{Batch, Loss, Objective};
 use dml_testing::{HostKernels, test_device};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use serde_json::{Value, json};
 
 pub(super) const DIM: usize = 6;
 pub(super) const CLASSES: usize = 4;
 
-/// The configuration of a loss: its defaults, and what it can't do without.
+const SIZES: BatchSizes = BatchSizes {
+    rows: 16,
+    num_classes: CLASSES,
+    embedding_size: DIM,
+};
+
+/// The first example of a loss.
 fn config(name: &str) -> LossConfig {
-    let mut own: Value = match name {
-        "ManifoldLoss" => json!({"K": 5}),
-        "MarginLoss" => json!({"learn_beta": true, "num_classes": CLASSES, "nu": 0.1}),
-        "RankedListLoss" => json!({"margin": 0.4, "Tn": 1.5}),
-        "CrossBatchMemory" => json!({"loss": {"name": "NTXentLoss"}}),
-        "SelfSupervisedLoss" => json!({"loss": {"name": "SupConLoss"}}),
-        "MultipleLosses" => {
-            json!({"losses": [{"name": "TripletMarginLoss"}, {"name": "SupConLoss"}]})
-        }
-        _ => json!({}),
-    };
-    for (key, size) in LossKind::sizes(name, CLASSES, DIM) {
-        own[key] = size;
-    }
-    own["name"] = json!(name);
-    dml::config::from_value(own).unwrap_or_else(|error| panic!("{name}: {error}"))
+    let example = LossKind::examples(name, SIZES).swap_remove(0);
+    from_value(example).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
 pub(super) fn objective(name: &str, dtype: DType) -> Objective {
@@ -63,16 +54,13 @@ fn leaf(x: &[f64], dtype: DType) -> CandleResult<Var> {
     Var::from_tensor(&x.to_dtype(dtype)?)
 }
 
-/// What a loss makes of rows: some read two views and no labels, the others labels.
-fn batch(name: &str, x: &Var, labels: &[i64]) -> dml::Result<Batch> {
-    match name {
-        "VICRegLoss" => Batch::unlabeled(x),
-        "SelfSupervisedLoss" => {
-            let view = (x.as_tensor().flip(&[1])? + 0.1)?;
-            Batch::unlabeled(x)?.with_unlabeled_reference(&view)
-        }
-        _ => Batch::new(x, labels),
+/// What the loss reads: labels, or a second view.
+fn batch(loss: &dyn Loss, x: &Var, labels: &[i64]) -> dml::Result<Batch> {
+    if loss.reads_relation() {
+        return Batch::new(x, labels);
     }
+    let view = (x.as_tensor().flip(&[1])? + 0.1)?;
+    Batch::unlabeled(x)?.with_unlabeled_reference(&view)
 }
 
 /// Value and gradient of a fresh loss.
@@ -83,7 +71,8 @@ fn evaluate(name: &str, x: &[f64], labels: &[i64], dtype: DType) -> dml::Result<
     } else {
         DType::F32
     };
-    let loss = objective(name, precision).forward(&batch(name, &x, labels)?)?;
+    let objective = objective(name, precision);
+    let loss = objective.forward(&batch(objective.loss(), &x, labels)?)?;
     let store = loss.backward()?;
     let gradient = store
         .get(x.as_tensor())
@@ -107,18 +96,9 @@ fn assert_finite(name: &str, what: &str, (value, gradient): (f64, Vec<f64>)) {
 
 #[test]
 fn gradients_are_those_of_central_differences() {
-    /// Losses whose gradient is not that of their value, by definition.
-    const CONSTANT_FACTORS: &[&str] = &[
-        // The weights of its pairs are constants.
-        "CircleLoss",
-        // Its histogram is a constant.
-        "DynamicSoftMarginLoss",
-        // The rows in the memory are constants, those of the batch itself among them.
-        "CrossBatchMemory",
-    ];
     let (x, labels) = rows(16, 1);
     for name in LossKind::NAMES {
-        if CONSTANT_FACTORS.contains(name) {
+        if LossKind::profile(name).is_some_and(|profile| profile.has_constant_factors) {
             continue;
         }
         let (_, gradient) = sound(name, &x, &labels, DType::F64);
@@ -143,13 +123,6 @@ fn gradients_are_those_of_central_differences() {
 
 #[test]
 fn the_order_of_rows_does_not_matter() {
-    /// Losses that read places, by definition.
-    const READ_PLACES: &[&str] = &[
-        // The first positive pair of each label.
-        "NPairsLoss",
-        // The column that a row is drawn to is the rank of its label.
-        "InstanceLoss",
-    ];
     let (x, labels) = rows(12, 2);
     let mut order: Vec<usize> = (0..labels.len()).collect();
     let mut rng = ChaCha8Rng::seed_from_u64(5);
@@ -162,7 +135,7 @@ fn the_order_of_rows_does_not_matter() {
         .collect();
     let moved_labels: Vec<i64> = order.iter().map(|&i| labels[i]).collect();
     for name in LossKind::NAMES {
-        if READ_PLACES.contains(name) {
+        if LossKind::profile(name).is_some_and(|profile| profile.reads_positions) {
             continue;
         }
         let (value, gradient) = sound(name, &x, &labels, DType::F64);

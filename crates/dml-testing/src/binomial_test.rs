@@ -1,6 +1,6 @@
-//! Whether a thing was drawn about as often as it should be.
+//! A binomial test: whether an event occurred about as often as its probability says.
 
-/// `got` of `draws` lies within five standard deviations of the share that it should have.
+/// Whether `got` of `draws` lies within five standard deviations of the expected share.
 pub(crate) fn is_plausible(got: u64, draws: u64, share: f64) -> bool {
     let (got, draws) = (got as f64, draws as f64);
     (got - draws * share).abs() <= 5.0 * (draws * share * (1.0 - share)).sqrt() + 1e-9
