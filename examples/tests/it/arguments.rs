@@ -61,6 +61,7 @@ fn check<T: Parser + std::fmt::Debug>(needed: &[&str], counts: &[&str], rates: &
 
 #[test]
 fn numbers_out_of_range_are_refused_by_name() {
+    #[cfg(feature = "images")]
     let counts = ["--epochs", "--size", "--batch", "--embedding", "--threads"];
     #[cfg(feature = "images")]
     check::<dml_examples::image_folder::Args>(&["--train=a", "--test=b"], &counts, &["--lr"]);
