@@ -10,16 +10,14 @@
 //! Wang, Wang, Zhou, Ji, Gong, Zhou, Li and Liu, "`CosFace`: Large Margin Cosine Loss for Deep Face Recognition", 2018,
 //! arXiv:1801.09414.
 
-use std::sync::Arc;
-
-use candle_core::{Tensor, Var};
 use candle_nn::VarBuilder;
-use dml_core::{Batch, ClassLoss, Distance, Loss, Result, Terms, Tuples, check};
+use dml_core::{Distance, Result, check};
 
 use crate::WeightInit;
-use crate::classes::class_softmax::{ClassLogits, Shifted};
-use crate::classes::class_weights::{ClassWeights, Classes, Layout};
-use crate::machinery::demands;
+use crate::classes::class_softmax::Subtracted;
+use crate::classes::class_weights::Classes;
+use crate::classes::margin_softmax::MarginSoftmaxLoss;
+use crate::classes::over_classes::loss_over_classes;
 
 /// Configuration of [`CosFaceLoss`].
 #[derive(Clone, Debug, PartialEq)]
@@ -68,12 +66,7 @@ impl CosFaceLossConfig {
 
 /// Softmax over cosines with a margin ([formula](self)). One term `loss`, per row. Learns `W` `[dim, classes]`.
 #[derive(Clone, Debug)]
-pub struct CosFaceLoss {
-    margin: f64,
-    scale: f64,
-    weights: ClassWeights,
-    distance: Arc<dyn Distance>,
-}
+pub struct CosFaceLoss(MarginSoftmaxLoss<Subtracted>);
 
 impl CosFaceLoss {
     /// A loss over the cosine similarity `distance`, whose weights `vars` makes or holds.
@@ -84,63 +77,22 @@ impl CosFaceLoss {
     /// [`Error::Tensor`](dml_core::Error::Tensor) if `vars` holds a `W` of another shape.
     pub fn new(
         config: CosFaceLossConfig,
-        distance: Arc<dyn Distance>,
+        distance: impl Distance + 'static,
         vars: VarBuilder<'_>,
     ) -> Result<Self> {
-        demands::cosine("CosFaceLoss", &distance, demands::MARGIN_OF_AN_ANGLE)?;
-        let classes = Classes {
-            component: "CosFaceLoss",
-            num_classes: config.num_classes,
-            centers: 1,
-            dim: config.embedding_size,
-        };
-        let init = config
-            .weight_init_func
-            .unwrap_or(WeightInit::STANDARD_NORMAL);
-        Ok(Self {
-            margin: check::finite("margin", config.margin)?,
-            scale: check::finite("scale", config.scale)?,
-            weights: ClassWeights::new(classes, Layout::Columns, "W", &init, &vars)?,
+        MarginSoftmaxLoss::over_cosines(
+            Classes::new("CosFaceLoss", config.num_classes, config.embedding_size),
+            Subtracted(check::finite("margin", config.margin)?),
+            config.scale,
+            config.weight_init_func,
             distance,
-        })
-    }
-
-    /// Cosines `[rows, classes]`.
-    fn cosines(&self, embeddings: &Tensor) -> Result<Tensor> {
-        self.weights.compared(&self.distance, embeddings)
+            &vars,
+        )
+        .map(Self)
     }
 }
 
-impl Loss for CosFaceLoss {
-    fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        if let Some(terms) = batch.spoiled_rows()? {
-            return Ok(terms);
-        }
-        self.weights.terms(batch, |own| {
-            let cosines = self.cosines(batch.embeddings())?;
-            let logits = ClassLogits::new(&cosines, self.scale);
-            logits.term(own, &Shifted(self.margin), &tuples.weights(batch)?)
-        })
-    }
-
-    fn parameters(&self) -> Vec<(String, Var)> {
-        self.weights.parameters()
-    }
-
-    fn as_class_loss(&self) -> Option<&dyn ClassLoss> {
-        Some(self)
-    }
-}
-
-impl ClassLoss for CosFaceLoss {
-    fn logits(&self, embeddings: &Tensor) -> Result<Tensor> {
-        ClassLogits::new(&self.cosines(embeddings)?, self.scale).all()
-    }
-
-    fn class_rows(&self) -> Result<Tensor> {
-        self.weights.rows()
-    }
-}
+loss_over_classes!(CosFaceLoss<MarginSoftmaxLoss<Subtracted>>);
 
 #[cfg(test)]
 mod tests;

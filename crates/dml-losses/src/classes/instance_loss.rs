@@ -11,13 +11,9 @@
 
 use std::sync::Arc;
 
-use candle_core::Tensor;
-use dml_core::fused::{self, has_kernel};
-use dml_core::kernels::{Real, softmax::softmax_in_place};
-use dml_core::{
-    Batch, Distance, Error, Loss, Result, TensorExt, Term, Terms, Tuples, check, for_element,
-};
+use dml_core::{Batch, Distance, Error, Loss, Result, Term, Terms, Tuples, check};
 
+use crate::classes::class_softmax::{ClassLogits, Subtracted};
 use crate::machinery::demands;
 use crate::machinery::row_terms::term_over_rows;
 
@@ -52,38 +48,13 @@ impl InstanceLoss {
     /// # Errors
     /// [`Error::InvalidParameter`] if γ is not finite, [`Error::Unsupported`] unless the distance is the cosine
     /// similarity.
-    pub fn new(config: InstanceLossConfig, distance: Arc<dyn Distance>) -> Result<Self> {
+    pub fn new(config: InstanceLossConfig, distance: impl Distance + 'static) -> Result<Self> {
         demands::cosine("InstanceLoss", &distance, demands::DEFINED_FOR_COSINE)?;
         Ok(Self {
             gamma: check::finite("gamma", config.gamma)?,
-            distance,
+            distance: Arc::new(distance),
         })
     }
-
-    /// The cross entropy of each row `[N]` with its target.
-    fn cross_entropy(&self, matrix: &Tensor, targets: &[u32]) -> Result<Tensor> {
-        if has_kernel(matrix) {
-            return for_element!(matrix, "matrix", |T| {
-                let gamma = <T as Real>::from_f64(self.gamma);
-                fused::row_values::<T>("cross_entropy", matrix, |row, x, slopes| {
-                    cross_entropy_of_row(gamma, x, slopes, targets[row] as usize)
-                })
-            });
-        }
-        let rows: Vec<u32> = (0..targets.len() as u32).collect();
-        let scores = (matrix * self.gamma)?; // [N, N]
-        Ok((scores.masked_logsumexp(None, false)? - scores.pick(&rows, targets)?)?)
-    }
-}
-
-fn cross_entropy_of_row<T: Real>(gamma: T, x: &[T], slopes: &mut [T], target: usize) -> T {
-    for (slope, x) in slopes.iter_mut().zip(x) {
-        *slope = gamma * *x;
-    }
-    let value = -slopes[target].to_f64() + softmax_in_place(slopes, &[], false);
-    slopes[target] -= T::ONE;
-    slopes.iter_mut().for_each(|slope| *slope = *slope * gamma);
-    T::from_f64(value)
 }
 
 impl Loss for InstanceLoss {
@@ -108,7 +79,8 @@ impl Loss for InstanceLoss {
         // Every label is among the classes, so the search always finds it.
         let rank = |label: &i64| classes.partition_point(|class| class < label) as u32;
         let targets: Vec<u32> = labels.iter().map(rank).collect();
-        let values = self.cross_entropy(&batch.distances(&self.distance)?, &targets)?;
+        let logits = ClassLogits::new(batch.distances(&self.distance)?, self.gamma);
+        let values = logits.cross_entropy(&targets, &Subtracted(0.0))?;
         let rows = (0..batch.queries() as u32).collect();
         Ok(term_over_rows("loss", &values, rows, batch, tuples)?.into())
     }

@@ -12,17 +12,17 @@
 //! Liu, Wen, Yu and Yang, "Large-Margin Softmax Loss for Convolutional Neural Networks", 2016, arXiv:1612.02295. The norms
 //! are those of the distance, so that with p = 2 the logits of the other classes are dot products.
 
-use std::sync::Arc;
-
-use candle_core::{Tensor, Var};
+use candle_core::Tensor;
 use candle_nn::VarBuilder;
-use dml_core::{Batch, ClassLoss, Distance, Loss, Result, Terms, Tuples, check};
+use dml_core::{Distance, Result};
 
 use crate::WeightInit;
-use crate::classes::class_softmax::ClassLogits;
-use crate::classes::class_weights::{ClassWeights, Classes, Layout};
+use crate::classes::class_softmax::{ClassLogits, Margin};
+use crate::classes::class_weights::Classes;
+use crate::classes::margin_softmax::{MarginSoftmax, MarginSoftmaxLoss};
 use crate::classes::multiple_angle::MultipleAngle;
-use crate::machinery::demands;
+use crate::classes::over_classes::loss_over_classes;
+use crate::machinery::expression::Expression;
 
 /// Configuration of [`LargeMarginSoftmaxLoss`].
 #[derive(Clone, Debug, PartialEq)]
@@ -71,12 +71,7 @@ impl LargeMarginSoftmaxLossConfig {
 
 /// Softmax over classes with a multiplied angle ([formula](self)). One term `loss`, per row. Learns `W` `[dim, classes]`.
 #[derive(Clone, Debug)]
-pub struct LargeMarginSoftmaxLoss {
-    margin: MultipleAngle,
-    scale: f64,
-    weights: ClassWeights,
-    distance: Arc<dyn Distance>,
-}
+pub struct LargeMarginSoftmaxLoss(MarginSoftmaxLoss<AngleOfProducts>);
 
 impl LargeMarginSoftmaxLoss {
     /// A loss over the cosine similarity `distance`, whose weights `vars` makes or holds.
@@ -87,78 +82,46 @@ impl LargeMarginSoftmaxLoss {
     /// [`Error::Tensor`](dml_core::Error::Tensor) if `vars` holds a `W` of another shape.
     pub fn new(
         config: LargeMarginSoftmaxLossConfig,
-        distance: Arc<dyn Distance>,
+        distance: impl Distance + 'static,
         vars: VarBuilder<'_>,
     ) -> Result<Self> {
-        demands::cosine(
-            "LargeMarginSoftmaxLoss",
-            &distance,
-            demands::MARGIN_OF_AN_ANGLE,
-        )?;
-        let classes = Classes {
-            component: "LargeMarginSoftmaxLoss",
-            num_classes: config.num_classes,
-            centers: 1,
-            dim: config.embedding_size,
-        };
-        let init = config
-            .weight_init_func
-            .unwrap_or(WeightInit::STANDARD_NORMAL);
-        Ok(Self {
-            margin: MultipleAngle::new(config.margin)?,
-            scale: check::finite("scale", config.scale)?,
-            weights: ClassWeights::new(classes, Layout::Columns, "W", &init, &vars)?,
+        MarginSoftmaxLoss::over_cosines(
+            Classes::new(
+                "LargeMarginSoftmaxLoss",
+                config.num_classes,
+                config.embedding_size,
+            ),
+            AngleOfProducts(MultipleAngle::new(config.margin)?),
+            config.scale,
+            config.weight_init_func,
             distance,
-        })
-    }
-
-    /// `f` of the logits.
-    fn with_logits<R>(
-        &self,
-        embeddings: &Tensor,
-        f: impl FnOnce(ClassLogits<'_>) -> Result<R>,
-    ) -> Result<R> {
-        let weights = self.weights.rows_for(embeddings)?;
-        let matrix = self.distance.matrix(embeddings, Some(&weights))?; // [rows, classes]
-        let rows = self.distance.norms(embeddings)?;
-        let classes = self.distance.norms(&weights)?;
-        f(ClassLogits {
-            matrix: &matrix,
-            scale: self.scale,
-            rows: Some(&rows),
-            classes: Some(&classes),
-        })
+            &vars,
+        )
+        .map(Self)
     }
 }
 
-impl Loss for LargeMarginSoftmaxLoss {
-    fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        if let Some(terms) = batch.spoiled_rows()? {
-            return Ok(terms);
-        }
-        self.weights.terms(batch, |own| {
-            self.with_logits(batch.embeddings(), |logits| {
-                logits.term(own, &self.margin, &tuples.weights(batch)?)
-            })
-        })
-    }
+loss_over_classes!(LargeMarginSoftmaxLoss<MarginSoftmaxLoss<AngleOfProducts>>);
 
-    fn parameters(&self) -> Vec<(String, Var)> {
-        self.weights.parameters()
-    }
+/// A multiple of the angle, in logits that are dot products.
+#[derive(Clone, Debug)]
+struct AngleOfProducts(MultipleAngle);
 
-    fn as_class_loss(&self) -> Option<&dyn ClassLoss> {
-        Some(self)
+impl Margin for AngleOfProducts {
+    fn own<E: Expression>(&self, cosine: E) -> E {
+        self.0.own(cosine)
     }
 }
 
-impl ClassLoss for LargeMarginSoftmaxLoss {
-    fn logits(&self, embeddings: &Tensor) -> Result<Tensor> {
-        self.with_logits(embeddings, |logits| logits.all())
-    }
-
-    fn class_rows(&self) -> Result<Tensor> {
-        self.weights.rows()
+impl MarginSoftmax for AngleOfProducts {
+    fn logits(loss: &MarginSoftmaxLoss<Self>, embeddings: &Tensor) -> Result<ClassLogits> {
+        let weights = loss.weights.rows_for(embeddings)?;
+        let cosines = loss.distance.matrix(embeddings, Some(&weights))?; // [rows, classes]
+        Ok(ClassLogits {
+            rows: Some(loss.distance.norms(embeddings)?),
+            classes: Some(loss.distance.norms(&weights)?),
+            ..ClassLogits::new(cosines, loss.scale)
+        })
     }
 }
 

@@ -28,6 +28,7 @@ use rand::Rng;
 use rand::seq::SliceRandom;
 
 use crate::WeightInit;
+use crate::classes::class_weights::{ClassWeights, Classes, Layout};
 use crate::machinery::demands;
 
 /// Configuration of [`ManifoldLoss`].
@@ -100,7 +101,7 @@ const MOST_PROXIES: usize = 1 << 14;
 /// Proxies reached by a random walk ([formula](self)). One term `loss`, a scalar.
 #[derive(Debug)]
 pub struct ManifoldLoss {
-    proxies: Var,
+    proxies: ClassWeights,
     context: f64,
     alpha: f64,
     margin: f64,
@@ -117,13 +118,15 @@ impl ManifoldLoss {
     /// another shape.
     pub fn new(
         config: ManifoldLossConfig,
-        distance: Arc<dyn Distance>,
+        distance: impl Distance + 'static,
         vars: VarBuilder<'_>,
     ) -> Result<Self> {
-        let shape = (
+        let classes = Classes::new(
+            "ManifoldLoss",
             check::count("K", config.K, MOST_PROXIES)?,
             check::at_least_one("l", config.l)?,
         );
+        let init = WeightInit::STANDARD_NORMAL;
         let context = config.lambdaC;
         let finite = (0.0..=check::LARGEST).contains(&context);
         if !finite && context != f64::INFINITY {
@@ -136,30 +139,19 @@ impl ManifoldLoss {
         Ok(Self {
             alpha: check::probability_below_one("alpha", config.alpha)?,
             margin: check::finite("margin", config.margin)?,
-            proxies: WeightInit::STANDARD_NORMAL.variable(&vars, shape, "proxies")?,
+            proxies: ClassWeights::new(classes, Layout::Rows, "proxies", &init, &vars)?,
             context,
             seeds: SeedSequence::new(config.seed),
-            distance,
+            distance: Arc::new(distance),
         })
     }
 
     /// The proxy of each row.
     fn own(&self, batch: &Batch) -> Result<Vec<u32>> {
-        let (rows, proxies) = (batch.queries(), self.proxies.dims()[0]);
         if let Some(labels) = batch.labels() {
-            let labels = labels.as_slice().iter().enumerate();
-            return labels
-                .map(|(position, label)| match usize::try_from(*label) {
-                    Ok(class) if class < proxies => Ok(class as u32),
-                    _ => Err(Error::Index {
-                        arg: "labels",
-                        position,
-                        limit: proxies,
-                        got: *label,
-                    }),
-                })
-                .collect();
+            return self.proxies.classes_of(labels);
         }
+        let (rows, proxies) = (batch.queries(), self.proxies.num_classes());
         if rows < proxies {
             return Err(Error::Unsupported {
                 component: "ManifoldLoss",
@@ -225,23 +217,16 @@ impl Loss for ManifoldLoss {
         demands::no_tuples("ManifoldLoss", tuples)?;
         demands::no_reference("ManifoldLoss", batch)?;
         let embeddings = batch.embeddings(); // [N, l]
-        let (rows, width) = embeddings.dims2()?;
-        let (count, length) = self.proxies.dims2()?;
-        if width != length {
-            return Err(Error::Shape {
-                arg: "embeddings",
-                expected: "[rows, l]",
-                got: embeddings.dims().to_vec(),
-            });
-        }
+        self.proxies.check_width(embeddings)?;
+        let (rows, count) = (batch.queries(), self.proxies.num_classes());
         if rows == 0 {
             return Ok(Term::empty("loss").into());
         }
         check::elements("walks [rows + K, rows + K]", &[rows + count; 2], 8)?;
         let own = self.own(batch)?;
         let own = Tensor::from_vec(own, (rows, 1), embeddings.device())?;
-        let proxies = self.proxies.as_tensor().to_device(embeddings.device())?;
-        let proxies = proxies.to_dtype(embeddings.dtype())?;
+        let proxies = self.proxies.rows_for(embeddings)?;
+        let proxies = proxies.to_device(embeddings.device())?;
         let walks = self.walks(&Tensor::cat(&[embeddings, &proxies], 0)?)?;
         let (from_rows, from_proxies) = (walks.narrow(0, 0, rows)?, walks.narrow(0, rows, count)?);
         let intrinsic = || {
@@ -265,7 +250,7 @@ impl Loss for ManifoldLoss {
     }
 
     fn parameters(&self) -> Vec<(String, Var)> {
-        vec![("proxies".to_owned(), self.proxies.clone())]
+        self.proxies.parameters()
     }
 
     fn takes_reference(&self) -> bool {

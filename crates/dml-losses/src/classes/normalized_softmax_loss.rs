@@ -11,13 +11,16 @@
 
 use std::sync::Arc;
 
-use candle_core::{Tensor, Var};
+use candle_core::Tensor;
 use candle_nn::VarBuilder;
-use dml_core::{Batch, ClassLoss, Distance, Loss, Result, Terms, Tuples, check};
+use dml_core::{Distance, Result, check};
 
 use crate::WeightInit;
-use crate::classes::class_softmax::{ClassLogits, Shifted};
+use crate::classes::class_softmax::{ClassLogits, Margin};
 use crate::classes::class_weights::{ClassWeights, Classes, Layout};
+use crate::classes::margin_softmax::{MarginSoftmax, MarginSoftmaxLoss};
+use crate::classes::over_classes::loss_over_classes;
+use crate::machinery::expression::Expression;
 use crate::machinery::unit_rows::divided_by_norms;
 
 /// Configuration of [`NormalizedSoftmaxLoss`].
@@ -59,11 +62,7 @@ impl NormalizedSoftmaxLossConfig {
 
 /// Softmax over normalised classes ([formula](self)). One term `loss`, per row. Learns `W` `[dim, classes]`.
 #[derive(Clone, Debug)]
-pub struct NormalizedSoftmaxLoss {
-    temperature: f64,
-    weights: ClassWeights,
-    distance: Arc<dyn Distance>,
-}
+pub struct NormalizedSoftmaxLoss(MarginSoftmaxLoss<UnitClasses>);
 
 impl NormalizedSoftmaxLoss {
     /// A loss over any `distance`, whose weights `vars` makes or holds.
@@ -73,72 +72,52 @@ impl NormalizedSoftmaxLoss {
     /// [`Error::Tensor`](dml_core::Error::Tensor) if `vars` holds a `W` of another shape.
     pub fn new(
         config: NormalizedSoftmaxLossConfig,
-        distance: Arc<dyn Distance>,
+        distance: impl Distance + 'static,
         vars: VarBuilder<'_>,
     ) -> Result<Self> {
-        let classes = Classes {
-            component: "NormalizedSoftmaxLoss",
-            num_classes: config.num_classes,
-            centers: 1,
-            dim: config.embedding_size,
-        };
+        let classes = Classes::new(
+            "NormalizedSoftmaxLoss",
+            config.num_classes,
+            config.embedding_size,
+        );
+        let temperature = check::positive("temperature", config.temperature)?;
         let init = config
             .weight_init_func
             .unwrap_or(WeightInit::STANDARD_NORMAL);
-        Ok(Self {
-            temperature: check::positive("temperature", config.temperature)?,
+        Ok(Self(MarginSoftmaxLoss {
+            margin: UnitClasses,
+            scale: -distance.order().sign() / temperature,
             weights: ClassWeights::new(classes, Layout::Columns, "W", &init, &vars)?,
-            distance,
-        })
+            distance: Arc::new(distance),
+        }))
     }
+}
 
-    /// Distances or similarities `[rows, classes]`, and the factor that makes logits of them.
-    fn matrix(&self, embeddings: &Tensor) -> Result<(Tensor, f64)> {
-        let weights = self.weights.rows_for(embeddings)?;
-        let normalizes = self
-            .distance
-            .formula()
-            .is_some_and(|formula| formula.normalized);
+loss_over_classes!(NormalizedSoftmaxLoss<MarginSoftmaxLoss<UnitClasses>>);
+
+/// No margin, and classes of length 1.
+#[derive(Clone, Copy, Debug)]
+struct UnitClasses;
+
+impl Margin for UnitClasses {
+    fn own<E: Expression>(&self, x: E) -> E {
+        x
+    }
+}
+
+impl MarginSoftmax for UnitClasses {
+    fn logits(loss: &MarginSoftmaxLoss<Self>, embeddings: &Tensor) -> Result<ClassLogits> {
+        let distance = &loss.distance;
+        let weights = loss.weights.rows_for(embeddings)?;
+        let normalizes = distance.formula().is_some_and(|formula| formula.normalized);
         let unit = if normalizes {
             // The distance divides by the same norm.
             weights
         } else {
-            divided_by_norms(&weights, &self.distance.norms(&weights)?)?
+            divided_by_norms(&weights, &distance.norms(&weights)?)?
         };
-        let matrix = self.distance.matrix(embeddings, Some(&unit))?;
-        Ok((matrix, -self.distance.order().sign() / self.temperature))
-    }
-}
-
-impl Loss for NormalizedSoftmaxLoss {
-    fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        if let Some(terms) = batch.spoiled_rows()? {
-            return Ok(terms);
-        }
-        self.weights.terms(batch, |own| {
-            let (matrix, factor) = self.matrix(batch.embeddings())?;
-            let logits = ClassLogits::new(&matrix, factor);
-            logits.term(own, &Shifted(0.0), &tuples.weights(batch)?)
-        })
-    }
-
-    fn parameters(&self) -> Vec<(String, Var)> {
-        self.weights.parameters()
-    }
-
-    fn as_class_loss(&self) -> Option<&dyn ClassLoss> {
-        Some(self)
-    }
-}
-
-impl ClassLoss for NormalizedSoftmaxLoss {
-    fn logits(&self, embeddings: &Tensor) -> Result<Tensor> {
-        let (matrix, factor) = self.matrix(embeddings)?;
-        ClassLogits::new(&matrix, factor).all()
-    }
-
-    fn class_rows(&self) -> Result<Tensor> {
-        self.weights.rows()
+        let matrix = distance.matrix(embeddings, Some(&unit))?;
+        Ok(ClassLogits::new(matrix, loss.scale))
     }
 }
 

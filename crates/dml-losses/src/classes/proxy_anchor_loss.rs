@@ -14,18 +14,19 @@
 
 use std::sync::Arc;
 
-use candle_core::{Tensor, Var};
+use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use dml_core::fused::{self, has_kernel, with_slice};
 use dml_core::kernels::Real;
 use dml_core::kernels::class_log_sums::{Line, class_log_sums, class_log_sums_backward};
 use dml_core::{
-    Batch, ClassLoss, Distance, DistanceKind, Indices, Loss, Over, Result, TensorExt, Term, Terms,
-    Tuples, check, for_element,
+    Batch, Distance, DistanceKind, Indices, Over, Result, TensorExt, Term, Terms, Tuples, check,
+    for_element,
 };
 
 use crate::WeightInit;
 use crate::classes::class_weights::{ClassWeights, Classes, Layout};
+use crate::classes::over_classes::{OverClasses, loss_over_classes};
 use crate::weight_init::{Fan, Nonlinearity};
 
 /// Configuration of [`ProxyAnchorLoss`].
@@ -76,12 +77,7 @@ fn default_alpha() -> f64 {
 /// Soft hinges around proxies ([formula](self)). Terms `pos_loss` and `neg_loss`, per class. Learns `proxies`
 /// `[classes, dim]`.
 #[derive(Clone, Debug)]
-pub struct ProxyAnchorLoss {
-    margin: f64,
-    alpha: f64,
-    weights: ClassWeights,
-    distance: Arc<dyn Distance>,
-}
+pub struct ProxyAnchorLoss(ProxyAnchors);
 
 impl ProxyAnchorLoss {
     /// A loss over any `distance`, whose proxies `vars` makes or holds.
@@ -91,15 +87,10 @@ impl ProxyAnchorLoss {
     /// [`Error::Tensor`](dml_core::Error::Tensor) if `vars` holds `proxies` of another shape.
     pub fn new(
         config: ProxyAnchorLossConfig,
-        distance: Arc<dyn Distance>,
+        distance: impl Distance + 'static,
         vars: VarBuilder<'_>,
     ) -> Result<Self> {
-        let classes = Classes {
-            component: "ProxyAnchorLoss",
-            num_classes: config.num_classes,
-            centers: 1,
-            dim: config.embedding_size,
-        };
+        let classes = Classes::new("ProxyAnchorLoss", config.num_classes, config.embedding_size);
         let init = config
             .weight_init_func
             .unwrap_or(WeightInit::KaimingNormal {
@@ -107,14 +98,26 @@ impl ProxyAnchorLoss {
                 mode: Fan::FanOut,
                 nonlinearity: Nonlinearity::LeakyRelu,
             });
-        Ok(Self {
+        Ok(Self(ProxyAnchors {
             margin: check::finite("margin", config.margin)?,
             alpha: check::finite("alpha", config.alpha)?,
             weights: ClassWeights::new(classes, Layout::Rows, "proxies", &init, &vars)?,
-            distance,
-        })
+            distance: Arc::new(distance),
+        }))
     }
+}
 
+loss_over_classes!(ProxyAnchorLoss<ProxyAnchors>);
+
+#[derive(Clone, Debug)]
+struct ProxyAnchors {
+    margin: f64,
+    alpha: f64,
+    weights: ClassWeights,
+    distance: Arc<dyn Distance>,
+}
+
+impl ProxyAnchors {
     /// Distances or similarities `[classes, rows]`.
     fn by_class(&self, embeddings: &Tensor) -> Result<Tensor> {
         let proxies = self.weights.rows_for(embeddings)?;
@@ -190,20 +193,16 @@ impl ProxyAnchorLoss {
     }
 }
 
-impl Loss for ProxyAnchorLoss {
-    fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        if let Some(terms) = batch.spoiled_rows()? {
-            return Ok(terms);
-        }
-        let own = self.weights.own_classes(batch)?;
-        if own.is_empty() {
-            return Ok(["pos_loss", "neg_loss"]
-                .map(Term::empty)
-                .into_iter()
-                .collect());
-        }
+impl OverClasses for ProxyAnchors {
+    const TERMS: &'static [&'static str] = &["pos_loss", "neg_loss"];
+
+    fn weights(&self) -> &ClassWeights {
+        &self.weights
+    }
+
+    fn terms_of_rows(&self, batch: &Batch, own: &[u32], tuples: &Tuples) -> Result<Terms> {
         let weights: Vec<f64> = tuples.weights(batch)?.iter().map(|w| w - 1.0).collect();
-        let sums = self.sums(&self.by_class(batch.embeddings())?, &own, &weights)?;
+        let sums = self.sums(&self.by_class(batch.embeddings())?, own, &weights)?;
         let classes = self.weights.num_classes();
         let mut present = vec![false; classes];
         own.iter().for_each(|class| present[*class as usize] = true);
@@ -222,22 +221,8 @@ impl Loss for ProxyAnchorLoss {
         .collect()
     }
 
-    fn parameters(&self) -> Vec<(String, Var)> {
-        self.weights.parameters()
-    }
-
-    fn as_class_loss(&self) -> Option<&dyn ClassLoss> {
-        Some(self)
-    }
-}
-
-impl ClassLoss for ProxyAnchorLoss {
     fn logits(&self, embeddings: &Tensor) -> Result<Tensor> {
         self.weights.compared(&self.distance, embeddings)
-    }
-
-    fn class_rows(&self) -> Result<Tensor> {
-        self.weights.rows()
     }
 }
 

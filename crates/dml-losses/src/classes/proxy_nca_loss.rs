@@ -15,13 +15,16 @@
 
 use std::sync::Arc;
 
-use candle_core::{Tensor, Var};
+use candle_core::Tensor;
 use candle_nn::VarBuilder;
-use dml_core::{Batch, ClassLoss, Distance, Loss, Result, Terms, Tuples, check};
+use dml_core::{Batch, Distance, Result, Tuples, check};
 
 use crate::WeightInit;
-use crate::classes::class_softmax::{ClassLogits, Shifted};
+use crate::classes::class_softmax::{ClassLogits, Margin};
 use crate::classes::class_weights::{ClassWeights, Classes, Layout};
+use crate::classes::margin_softmax::{MarginSoftmax, MarginSoftmaxLoss};
+use crate::classes::over_classes::loss_over_classes;
+use crate::machinery::expression::Expression;
 
 /// Configuration of [`ProxyNCALoss`].
 #[derive(Clone, Debug, PartialEq)]
@@ -62,69 +65,52 @@ impl ProxyNCALossConfig {
 
 /// Cross entropy of picking the own proxy ([formula](self)). One term `loss`, per row. Learns `proxies` `[classes, dim]`.
 #[derive(Clone, Debug)]
-pub struct ProxyNCALoss {
-    softmax_scale: f64,
-    weights: ClassWeights,
-    distance: Arc<dyn Distance>,
-}
+pub struct ProxyNCALoss(MarginSoftmaxLoss<OwnProxy>);
 
 impl ProxyNCALoss {
-    /// A loss over any `distance`, whose weights `vars` makes or holds.
+    /// A loss over any `distance`, whose proxies `vars` makes or holds.
     ///
     /// # Errors
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for numbers outside of their range,
-    /// [`Error::Tensor`](dml_core::Error::Tensor) if `vars` holds a `proxies` of another shape.
+    /// [`Error::Tensor`](dml_core::Error::Tensor) if `vars` holds `proxies` of another shape.
     pub fn new(
         config: ProxyNCALossConfig,
-        distance: Arc<dyn Distance>,
+        distance: impl Distance + 'static,
         vars: VarBuilder<'_>,
     ) -> Result<Self> {
-        let classes = Classes {
-            component: "ProxyNCALoss",
-            num_classes: config.num_classes,
-            centers: 1,
-            dim: config.embedding_size,
-        };
+        let classes = Classes::new("ProxyNCALoss", config.num_classes, config.embedding_size);
+        let softmax_scale = check::finite("softmax_scale", config.softmax_scale)?;
         let init = config
             .weight_init_func
             .unwrap_or(WeightInit::STANDARD_NORMAL);
-        Ok(Self {
-            softmax_scale: check::finite("softmax_scale", config.softmax_scale)?,
+        Ok(Self(MarginSoftmaxLoss {
+            margin: OwnProxy,
+            scale: -distance.order().sign() * softmax_scale,
             weights: ClassWeights::new(classes, Layout::Rows, "proxies", &init, &vars)?,
-            distance,
-        })
+            distance: Arc::new(distance),
+        }))
     }
 }
 
-impl Loss for ProxyNCALoss {
-    fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        if let Some(terms) = batch.spoiled_rows()? {
-            return Ok(terms);
-        }
-        self.weights.terms(batch, |own| {
-            let factor = -self.distance.order().sign() * self.softmax_scale;
-            let matrix = self.weights.compared(&self.distance, batch.embeddings())?;
-            let logits = ClassLogits::new(&matrix, factor);
-            logits.term(own, &Shifted(0.0), &tuples.anchor_weights(batch)?)
-        })
-    }
+loss_over_classes!(ProxyNCALoss<MarginSoftmaxLoss<OwnProxy>>);
 
-    fn parameters(&self) -> Vec<(String, Var)> {
-        self.weights.parameters()
-    }
+/// No margin; rows count as anchors, and the distances themselves are the logits for others.
+#[derive(Clone, Copy, Debug)]
+struct OwnProxy;
 
-    fn as_class_loss(&self) -> Option<&dyn ClassLoss> {
-        Some(self)
+impl Margin for OwnProxy {
+    fn own<E: Expression>(&self, x: E) -> E {
+        x
     }
 }
 
-impl ClassLoss for ProxyNCALoss {
-    fn logits(&self, embeddings: &Tensor) -> Result<Tensor> {
-        self.weights.compared(&self.distance, embeddings)
+impl MarginSoftmax for OwnProxy {
+    fn scores(logits: &ClassLogits) -> Result<Tensor> {
+        Ok(logits.matrix.clone())
     }
 
-    fn class_rows(&self) -> Result<Tensor> {
-        self.weights.rows()
+    fn row_weights(tuples: &Tuples, batch: &Batch) -> Result<Vec<f64>> {
+        tuples.anchor_weights(batch)
     }
 }
 

@@ -13,13 +13,16 @@
 
 use std::sync::Arc;
 
-use candle_core::{Tensor, Var};
+use candle_core::Tensor;
 use candle_nn::VarBuilder;
-use dml_core::{Batch, ClassLoss, Distance, Error, Loss, Order, Result, Terms, Tuples, check};
+use dml_core::{Distance, Error, Order, Result, check};
 
 use crate::WeightInit;
-use crate::classes::class_softmax::{ClassLogits, Shifted};
+use crate::classes::class_softmax::{ClassLogits, Margin, Subtracted};
 use crate::classes::class_weights::{ClassWeights, Classes, Layout};
+use crate::classes::margin_softmax::{MarginSoftmax, MarginSoftmaxLoss};
+use crate::classes::over_classes::loss_over_classes;
+use crate::machinery::expression::Expression;
 use crate::machinery::softmax_mean_of_groups::softmax_mean_of_groups;
 use crate::weight_init::{Fan, Nonlinearity};
 
@@ -87,14 +90,7 @@ fn default_margin() -> f64 {
 /// Softmax over softly chosen centres ([formula](self)). One term `loss`, per row. Learns `fc` `[dim, classes · centres]`, in
 /// which the centres of a class stand side by side.
 #[derive(Clone, Debug)]
-pub struct SoftTripleLoss {
-    la: f64,
-    gamma: f64,
-    margin: f64,
-    centers_per_class: usize,
-    weights: ClassWeights,
-    distance: Arc<dyn Distance>,
-}
+pub struct SoftTripleLoss(MarginSoftmaxLoss<SoftCenters>);
 
 impl SoftTripleLoss {
     /// A loss over the similarity `distance`, whose centres `vars` makes or holds.
@@ -104,7 +100,7 @@ impl SoftTripleLoss {
     /// their range, [`Error::Tensor`] if `vars` holds an `fc` of another shape.
     pub fn new(
         config: SoftTripleLossConfig,
-        distance: Arc<dyn Distance>,
+        distance: impl Distance + 'static,
         vars: VarBuilder<'_>,
     ) -> Result<Self> {
         if distance.order() != Order::LargerIsCloser {
@@ -113,12 +109,10 @@ impl SoftTripleLoss {
                 reason: "it needs a similarity, of which larger means closer",
             });
         }
-        let centers_per_class = check::at_least_one("centers_per_class", config.centers_per_class)?;
+        let centers = check::at_least_one("centers_per_class", config.centers_per_class)?;
         let classes = Classes {
-            component: "SoftTripleLoss",
-            num_classes: config.num_classes,
-            centers: centers_per_class,
-            dim: config.embedding_size,
+            centers,
+            ..Classes::new("SoftTripleLoss", config.num_classes, config.embedding_size)
         };
         let init = config
             .weight_init_func
@@ -127,46 +121,45 @@ impl SoftTripleLoss {
                 mode: Fan::FanIn,
                 nonlinearity: Nonlinearity::LeakyRelu,
             });
-        Ok(Self {
-            la: check::finite("la", config.la)?,
-            gamma: check::positive("gamma", config.gamma)?,
-            margin: check::finite("margin", config.margin)?,
-            centers_per_class,
+        Ok(Self(MarginSoftmaxLoss {
+            margin: SoftCenters {
+                margin: Subtracted(check::finite("margin", config.margin)?),
+                centers,
+                gamma: check::positive("gamma", config.gamma)?,
+            },
+            scale: check::finite("la", config.la)?,
             weights: ClassWeights::new(classes, Layout::Columns, "fc", &init, &vars)?,
-            distance,
-        })
+            distance: Arc::new(distance),
+        }))
     }
 }
 
-impl Loss for SoftTripleLoss {
-    fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        if let Some(terms) = batch.spoiled_rows()? {
-            return Ok(terms);
-        }
-        self.weights.terms(batch, |own| {
-            let similarities = self.logits(batch.embeddings())?; // [rows, classes]
-            let logits = ClassLogits::new(&similarities, self.la);
-            logits.term(own, &Shifted(self.margin), &tuples.weights(batch)?)
-        })
-    }
+loss_over_classes!(SoftTripleLoss<MarginSoftmaxLoss<SoftCenters>>);
 
-    fn parameters(&self) -> Vec<(String, Var)> {
-        self.weights.parameters()
-    }
+/// A margin on the softmax mean of the similarities to the centres of a class.
+#[derive(Clone, Copy, Debug)]
+struct SoftCenters {
+    margin: Subtracted,
+    centers: usize,
+    gamma: f64,
+}
 
-    fn as_class_loss(&self) -> Option<&dyn ClassLoss> {
-        Some(self)
+impl Margin for SoftCenters {
+    fn own<E: Expression>(&self, x: E) -> E {
+        self.margin.own(x)
     }
 }
 
-impl ClassLoss for SoftTripleLoss {
-    fn logits(&self, embeddings: &Tensor) -> Result<Tensor> {
-        let centers = self.weights.compared(&self.distance, embeddings)?; // [rows, classes · centres]
-        softmax_mean_of_groups(&centers, self.centers_per_class, self.gamma)
+impl MarginSoftmax for SoftCenters {
+    fn logits(loss: &MarginSoftmaxLoss<Self>, embeddings: &Tensor) -> Result<ClassLogits> {
+        let SoftCenters { centers, gamma, .. } = loss.margin;
+        let similarities = loss.weights.compared(&loss.distance, embeddings)?; // [rows, classes · centres]
+        let means = softmax_mean_of_groups(&similarities, centers, gamma)?;
+        Ok(ClassLogits::new(means, loss.scale))
     }
 
-    fn class_rows(&self) -> Result<Tensor> {
-        self.weights.rows()
+    fn scores(logits: &ClassLogits) -> Result<Tensor> {
+        Ok(logits.matrix.clone())
     }
 }
 

@@ -11,17 +11,17 @@
 //!
 //! Liu, Wen, Yu, Li, Raj and Song, "`SphereFace`: Deep Hypersphere Embedding for Face Recognition", 2017, arXiv:1704.08063.
 
-use std::sync::Arc;
-
-use candle_core::{Tensor, Var};
+use candle_core::Tensor;
 use candle_nn::VarBuilder;
-use dml_core::{Batch, ClassLoss, Distance, Loss, Result, TensorExt, Terms, Tuples, check};
+use dml_core::{Distance, Result, TensorExt};
 
 use crate::WeightInit;
-use crate::classes::class_softmax::ClassLogits;
-use crate::classes::class_weights::{ClassWeights, Classes, Layout};
+use crate::classes::class_softmax::{ClassLogits, Margin};
+use crate::classes::class_weights::Classes;
+use crate::classes::margin_softmax::{MarginSoftmax, MarginSoftmaxLoss};
 use crate::classes::multiple_angle::MultipleAngle;
-use crate::machinery::demands;
+use crate::classes::over_classes::loss_over_classes;
+use crate::machinery::expression::Expression;
 
 /// Configuration of [`SphereFaceLoss`].
 #[derive(Clone, Debug, PartialEq)]
@@ -70,12 +70,7 @@ impl SphereFaceLossConfig {
 
 /// Softmax over classes with a multiplied angle ([formula](self)). One term `loss`, per row. Learns `W` `[dim, classes]`.
 #[derive(Clone, Debug)]
-pub struct SphereFaceLoss {
-    margin: MultipleAngle,
-    scale: f64,
-    weights: ClassWeights,
-    distance: Arc<dyn Distance>,
-}
+pub struct SphereFaceLoss(MarginSoftmaxLoss<AngleOfRows>);
 
 impl SphereFaceLoss {
     /// A loss over the cosine similarity `distance`, whose weights `vars` makes or holds.
@@ -86,72 +81,40 @@ impl SphereFaceLoss {
     /// [`Error::Tensor`](dml_core::Error::Tensor) if `vars` holds a `W` of another shape.
     pub fn new(
         config: SphereFaceLossConfig,
-        distance: Arc<dyn Distance>,
+        distance: impl Distance + 'static,
         vars: VarBuilder<'_>,
     ) -> Result<Self> {
-        demands::cosine("SphereFaceLoss", &distance, demands::MARGIN_OF_AN_ANGLE)?;
-        let classes = Classes {
-            component: "SphereFaceLoss",
-            num_classes: config.num_classes,
-            centers: 1,
-            dim: config.embedding_size,
-        };
-        let init = config
-            .weight_init_func
-            .unwrap_or(WeightInit::STANDARD_NORMAL);
-        Ok(Self {
-            margin: MultipleAngle::new(config.margin)?,
-            scale: check::finite("scale", config.scale)?,
-            weights: ClassWeights::new(classes, Layout::Columns, "W", &init, &vars)?,
+        MarginSoftmaxLoss::over_cosines(
+            Classes::new("SphereFaceLoss", config.num_classes, config.embedding_size),
+            AngleOfRows(MultipleAngle::new(config.margin)?),
+            config.scale,
+            config.weight_init_func,
             distance,
-        })
-    }
-
-    /// `f` of the logits.
-    fn with_logits<R>(
-        &self,
-        embeddings: &Tensor,
-        f: impl FnOnce(ClassLogits<'_>) -> Result<R>,
-    ) -> Result<R> {
-        let matrix = self.weights.compared(&self.distance, embeddings)?; // [rows, classes]
-        let rows = embeddings.row_norms(2.0)?;
-        f(ClassLogits {
-            matrix: &matrix,
-            scale: self.scale,
-            rows: Some(&rows),
-            classes: None,
-        })
+            &vars,
+        )
+        .map(Self)
     }
 }
 
-impl Loss for SphereFaceLoss {
-    fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        if let Some(terms) = batch.spoiled_rows()? {
-            return Ok(terms);
-        }
-        self.weights.terms(batch, |own| {
-            self.with_logits(batch.embeddings(), |logits| {
-                logits.term(own, &self.margin, &tuples.weights(batch)?)
-            })
-        })
-    }
+loss_over_classes!(SphereFaceLoss<MarginSoftmaxLoss<AngleOfRows>>);
 
-    fn parameters(&self) -> Vec<(String, Var)> {
-        self.weights.parameters()
-    }
+/// A multiple of the angle, in logits that are as long as the rows.
+#[derive(Clone, Debug)]
+struct AngleOfRows(MultipleAngle);
 
-    fn as_class_loss(&self) -> Option<&dyn ClassLoss> {
-        Some(self)
+impl Margin for AngleOfRows {
+    fn own<E: Expression>(&self, cosine: E) -> E {
+        self.0.own(cosine)
     }
 }
 
-impl ClassLoss for SphereFaceLoss {
-    fn logits(&self, embeddings: &Tensor) -> Result<Tensor> {
-        self.with_logits(embeddings, |logits| logits.all())
-    }
-
-    fn class_rows(&self) -> Result<Tensor> {
-        self.weights.rows()
+impl MarginSoftmax for AngleOfRows {
+    fn logits(loss: &MarginSoftmaxLoss<Self>, embeddings: &Tensor) -> Result<ClassLogits> {
+        let cosines = loss.weights.compared(&loss.distance, embeddings)?;
+        Ok(ClassLogits {
+            rows: Some(embeddings.row_norms(2.0)?),
+            ..ClassLogits::new(cosines, loss.scale)
+        })
     }
 }
 
