@@ -1,11 +1,11 @@
 #![doc = include_str!("../README.md")]
 
-mod aligned;
+pub mod aligned;
 mod distance_order;
 mod exponential;
-mod in_place;
+pub mod in_place;
 mod lanes;
-mod lengths;
+pub mod lengths;
 pub mod matrix_gradient;
 mod real;
 mod row_chunks;
@@ -22,7 +22,6 @@ mod symmetric_tiles;
 pub mod class_log_sums;
 pub mod class_softmax;
 pub mod column_groups;
-pub mod conv2d;
 pub mod cuda;
 pub mod divided_rows;
 pub mod elementwise;
@@ -33,10 +32,8 @@ pub mod int8;
 pub mod inverse;
 pub mod kmeans;
 pub mod log_sum_exp;
-pub mod max_pool2d;
 pub mod nearest;
 pub mod normalize;
-pub mod optimizer;
 pub mod pairwise_dot;
 pub mod pairwise_lp;
 pub mod row_values;
