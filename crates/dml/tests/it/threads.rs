@@ -18,7 +18,9 @@ const THREADS: [usize; 4] = [1, 2, 3, 7];
 
 fn rows(seed: u64) -> (Var, Vec<i64>) {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let x: Vec<f32> = (0..ROWS * DIM).map(|_| rng.random_range(-1.0..1.0)).collect();
+    let x: Vec<f32> = (0..ROWS * DIM)
+        .map(|_| rng.random_range(-1.0..1.0))
+        .collect();
     let x = Tensor::from_vec(x, (ROWS, DIM), &Device::Cpu).unwrap();
     let labels = (0..ROWS).map(|i| (i % CLASSES) as i64).collect();
     (Var::from_tensor(&x).unwrap(), labels)
@@ -63,7 +65,10 @@ fn losses_and_gradients() {
 fn miners() {
     let (x, labels) = rows(2);
     let batch = Batch::new(&x, labels.as_slice()).unwrap();
-    for name in MinerKind::NAMES.iter().filter(|name| **name != "HardNegativeMiner") {
+    for name in MinerKind::NAMES
+        .iter()
+        .filter(|name| **name != "HardNegativeMiner")
+    {
         assert_same_bits(name, || {
             let miner = miner(name);
             let tuples: Tuples = match miner.mine(&batch) {
@@ -80,7 +85,10 @@ fn miners() {
 #[test]
 fn distances() {
     let (x, _) = rows(3);
-    for name in DistanceConfig::NAMES.iter().filter(|name| **name != "HammingDistance") {
+    for name in DistanceConfig::NAMES
+        .iter()
+        .filter(|name| **name != "HammingDistance")
+    {
         assert_same_bits(name, || {
             let matrix = distance(name, DType::F32).matrix(&x, None).unwrap();
             let mut numbers = gradient(&matrix.sum_all().unwrap(), &x).unwrap();
@@ -97,7 +105,11 @@ fn clusters_and_neighbours() {
     assert_same_bits("KMeans", || {
         let kmeans = KMeans::new(KMeansConfig::default()).unwrap();
         let clusters = kmeans.cluster(&x, 5).unwrap();
-        clusters.as_slice().iter().map(|label| *label as f64).collect()
+        clusters
+            .as_slice()
+            .iter()
+            .map(|label| *label as f64)
+            .collect()
     });
     assert_same_bits("FlatIndex", || {
         let mut index = FlatIndex::new(FlatMetric::Euclidean);
