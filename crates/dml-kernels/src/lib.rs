@@ -19,7 +19,6 @@ mod row_panels;
 mod row_products;
 mod symmetric_tiles;
 
-pub mod class_log_sums;
 pub mod class_softmax;
 pub mod column_groups;
 pub mod cuda;

@@ -12,13 +12,14 @@
 //!
 //! The matrix has a row for each class, which is visited once.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
-use dml_core::fused::{self, has_kernel, with_slice};
+use dml_core::fused::{self, Element, has_kernel};
 use dml_core::kernels::Real;
-use dml_core::kernels::class_log_sums::{Line, class_log_sums, class_log_sums_backward};
+use dml_core::kernels::softmax::softmax_in_place;
 use dml_core::{
     Batch, Distance, DistanceKind, Indices, Over, Result, TensorExt, Term, Terms, Tuples, check,
     for_element,
@@ -27,6 +28,7 @@ use dml_core::{
 use crate::WeightInit;
 use crate::classes::class_weights::{ClassWeights, Classes, Layout};
 use crate::classes::over_classes::{OverClasses, loss_over_classes};
+use crate::machinery::expression::{Composite, Dual, Expression};
 use crate::weight_init::{Fan, Nonlinearity};
 
 /// Configuration of [`ProxyAnchorLoss`].
@@ -133,62 +135,105 @@ impl ProxyAnchors {
         }
     }
 
-    /// The exponents of own rows and of others, as lines of the distance.
-    fn lines(&self) -> [Line<f64>; 2] {
+    /// The exponents of own rows and of others.
+    fn exponents(&self) -> [Exponent; 2] {
         let slope = self.alpha * self.distance.order().sign();
         let offset = -slope * self.margin;
-        [slope, -slope].map(|slope| Line { slope, offset })
+        [slope, -slope].map(|slope| Exponent { slope, offset })
     }
 
-    /// Both sums of every class: `[2 · classes]`.
-    fn sums(&self, matrix: &Tensor, own: &[u32], weights: &[f64]) -> Result<Tensor> {
+    /// The sum of every class over its own rows and that over all others: `[classes]` each.
+    fn sums(&self, matrix: &Tensor, own: &[u32], weights: &[f64]) -> Result<[Tensor; 2]> {
+        let [near, far] = self.exponents();
         if has_kernel(matrix) {
-            return self.fused_sums(matrix, own, weights);
+            return for_element!(matrix, "matrix", |T| {
+                let weights: Vec<T> = weights.iter().map(|w| Real::from_f64(*w)).collect();
+                let members = members(own, matrix.dims()[0]);
+                Ok([
+                    near.sum_of_members(matrix, &weights, &members)?,
+                    far.sum_of_others(matrix, &weights, &members)?,
+                ])
+            });
         }
         let device = matrix.device();
         let weights = Tensor::new(weights, device)?.to_dtype(matrix.dtype())?; // [rows]
         let labels = Tensor::new(own, device)?; // [rows]
         let classes = Tensor::arange(0, matrix.dims()[0] as u32, device)?.unsqueeze(1)?;
         let is_own = classes.broadcast_eq(&labels.unsqueeze(0)?)?;
-        let sum = |line: Line<f64>, keep: &Tensor| {
-            let exponents = ((matrix * line.slope)? + line.offset)?;
+        let sum = |exponent: Exponent, keep: &Tensor| {
+            let exponents = Composite::of(matrix, |x| exponent.of(x))?;
             let exponents = exponents.broadcast_add(&weights)?;
             exponents.masked_logsumexp(Some(keep), true)
         };
-        let [near, far] = self.lines();
-        let sums = [sum(near, &is_own)?, sum(far, &is_own.eq(0u8)?)?];
-        Ok(Tensor::cat(&sums, 0)?)
+        Ok([sum(near, &is_own)?, sum(far, &is_own.eq(0u8)?)?])
+    }
+}
+
+/// The rows of each class.
+fn members(own: &[u32], classes: usize) -> Vec<Vec<usize>> {
+    let mut members = vec![Vec::new(); classes];
+    for (row, class) in own.iter().enumerate() {
+        members[*class as usize].push(row);
+    }
+    members
+}
+
+/// `slope · x + offset`.
+#[derive(Clone, Copy, Debug)]
+struct Exponent {
+    slope: f64,
+    offset: f64,
+}
+
+impl Exponent {
+    fn of<E: Expression>(self, x: E) -> E {
+        x * self.slope + self.offset
     }
 
-    fn fused_sums(&self, matrix: &Tensor, own: &[u32], weights: &[f64]) -> Result<Tensor> {
-        let (classes, rows) = matrix.dims2()?;
-        let mut members = vec![Vec::new(); classes];
-        for (row, class) in own.iter().enumerate() {
-            members[*class as usize].push(row as u32);
-        }
-        for_element!(matrix, "matrix", |T| {
-            let real = <T as Real>::from_f64;
-            let weights: Vec<T> = weights.iter().map(|w| real(*w)).collect();
-            let [near, far] = self.lines().map(|line| Line {
-                slope: real(line.slope),
-                offset: real(line.offset),
-            });
-            let sums = with_slice(matrix, |x: &[T]| {
-                class_log_sums(x, rows, &members, &weights, near, far)
-            })?;
-            let slopes = sums.slopes;
-            fused::unary(
-                "proxy_anchor",
-                matrix,
-                sums.values,
-                2 * classes,
-                move |matrix, _, gradient| {
-                    let result = with_slice(gradient, |gradient: &[T]| {
-                        class_log_sums_backward(&slopes, rows, &members, gradient)
-                    })?;
-                    Ok(Tensor::from_vec(result, matrix.shape(), matrix.device())?)
-                },
-            )
+    fn at<T: Real>(self, x: T, weight: T) -> T {
+        Dual::at(x, |x| self.of(x)).value + weight
+    }
+
+    /// `ln(1 + Σ e^{exponent + w})` of each row of `matrix` `[classes, rows]` over the members of the class: `[classes]`.
+    fn sum_of_members<T: Element>(
+        self,
+        matrix: &Tensor,
+        weights: &[T],
+        members: &[Vec<usize>],
+    ) -> Result<Tensor> {
+        let slope = <T as Real>::from_f64(self.slope);
+        let sum = |class: usize, x: &[T], gradient: &mut [T], shares: &mut Vec<T>| {
+            shares.clear();
+            shares.extend(members[class].iter().map(|&i| self.at(x[i], weights[i])));
+            let value = softmax_in_place(shares, &[], true);
+            for (&i, share) in members[class].iter().zip(shares) {
+                gradient[i] = *share * slope;
+            }
+            <T as Real>::from_f64(value)
+        };
+        fused::row_values_with("proxy_anchor", matrix, sum)
+    }
+
+    /// As [`sum_of_members`](Self::sum_of_members), over all other rows.
+    fn sum_of_others<T: Element>(
+        self,
+        matrix: &Tensor,
+        weights: &[T],
+        members: &[Vec<usize>],
+    ) -> Result<Tensor> {
+        let slope = <T as Real>::from_f64(self.slope);
+        fused::row_values("proxy_anchor", matrix, |class, x, gradient: &mut [T]| {
+            for ((exponent, x), weight) in gradient.iter_mut().zip(x).zip(weights) {
+                *exponent = self.at(*x, *weight);
+            }
+            for &i in &members[class] {
+                gradient[i] = <T as Real>::from_f64(f64::NEG_INFINITY);
+            }
+            let value = softmax_in_place(gradient, &[], true);
+            for share in gradient {
+                *share = *share * slope;
+            }
+            <T as Real>::from_f64(value)
         })
     }
 }
@@ -202,23 +247,20 @@ impl OverClasses for ProxyAnchors {
 
     fn terms_of_rows(&self, batch: &Batch, own: &[u32], tuples: &Tuples) -> Result<Terms> {
         let weights: Vec<f64> = tuples.weights(batch)?.iter().map(|w| w - 1.0).collect();
-        let sums = self.sums(&self.by_class(batch.embeddings())?, own, &weights)?;
+        let matrix = self.by_class(batch.embeddings())?;
+        let [near, far] = self.sums(&matrix, own, &weights)?;
         let classes = self.weights.num_classes();
-        let mut present = vec![false; classes];
-        own.iter().for_each(|class| present[*class as usize] = true);
-        let present = present.iter().filter(|is| **is).count();
-        let term = |name, first, divisor: usize| {
-            let values = sums.narrow(0, first, classes)?;
+        let present = own.iter().collect::<HashSet<_>>().len();
+        let term = |name, values, divisor: usize| {
             let indices = Indices::Elements((0..classes as u32).collect());
             let term = Term::explicit(name, Over::Elements, values, indices)?;
             Ok(term.with_divisor(divisor as f64))
         };
-        [
-            term("pos_loss", 0, present),
-            term("neg_loss", classes, classes),
-        ]
-        .into_iter()
-        .collect()
+        let terms = [
+            term("pos_loss", near, present),
+            term("neg_loss", far, classes),
+        ];
+        terms.into_iter().collect()
     }
 
     fn logits(&self, embeddings: &Tensor) -> Result<Tensor> {
