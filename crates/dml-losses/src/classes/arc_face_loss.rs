@@ -7,13 +7,13 @@
 //! ℓ = w · −ln( e^{s φ} / (e^{s φ} + Σ_{j≠y} e^{s cos θⱼ}) )     m: margin, s: scale
 //! ```
 //!
-//! w is how often the tuples name the row, at most 1 ([`Tuples::weights`]).
+//! w is how often the tuples name the row, at most 1 ([`Tuples::weights`](dml_core::Tuples::weights)).
 //!
 //! Deng, Guo, Xue, Yang, Kotsia and Zafeiriou, "`ArcFace`: Additive Angular Margin Loss for Deep Face Recognition", 2018,
 //! arXiv:1801.07698.
 //!
 //! Beyond ±1, where rounding or a norm with p ≠ 2 may lead, a cosine has the angle of the nearer bound: φ is a constant
-//! there, with slope 0, and so it is at the bounds themselves, where the angle has no slope. The sine comes from the
+//! there, with gradient 0, and so it is at the bounds themselves, where the angle has no derivative. The sine comes from the
 //! cosine without going through the angle. The cost is that of the matrix products of embeddings with weights,
 //! `O(rows · classes · dim)`.
 
@@ -39,15 +39,15 @@ use crate::machinery::expression::Expression;
 pub struct ArcFaceLossConfig {
     /// Number of classes, 1 to 4,294,967,295.
     pub num_classes: usize,
-    /// Columns of the embeddings, 1 to 4,294,967,295; with `num_classes` at most 2³⁴ numbers in all.
+    /// Number of columns of the embeddings, 1 to 4,294,967,295; with `num_classes` at most 2³⁴ numbers in all.
     pub embedding_size: usize,
-    /// The margin in degrees; finite. Default `28.6`.
+    /// Margin in degrees; any finite number. Default `28.6`.
     #[cfg_attr(feature = "serde", serde(default = "default_margin"))]
     pub margin: f64,
-    /// What cosines are multiplied by; in `[-1e30, 1e30]`. Default `64`.
+    /// Factor of the cosines, in `[-1e30, 1e30]`. Default `64`.
     #[cfg_attr(feature = "serde", serde(default = "default_scale"))]
     pub scale: f64,
-    /// How the weights begin. Default standard normal.
+    /// Initialisation of the weights. Default: standard normal.
     #[cfg_attr(feature = "serde", serde(default))]
     pub weight_init_func: Option<WeightInit>,
 }
@@ -61,7 +61,7 @@ fn default_scale() -> f64 {
 }
 
 impl ArcFaceLossConfig {
-    /// The defaults for so many classes and columns.
+    /// The default configuration for `num_classes` and `embedding_size`.
     #[must_use]
     pub fn new(num_classes: usize, embedding_size: usize) -> Self {
         Self {

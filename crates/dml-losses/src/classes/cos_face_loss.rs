@@ -5,7 +5,7 @@
 //! ℓ = w · −ln( e^{s (cos θ_y − m)} / (e^{s (cos θ_y − m)} + Σ_{j≠y} e^{s cos θⱼ}) )       m: margin, s: scale
 //! ```
 //!
-//! w is how often the tuples name the row, at most 1 ([`Tuples::weights`]).
+//! w is how often the tuples name the row, at most 1 ([`Tuples::weights`](dml_core::Tuples::weights)).
 //!
 //! Wang, Wang, Zhou, Ji, Gong, Zhou, Li and Liu, "`CosFace`: Large Margin Cosine Loss for Deep Face Recognition", 2018,
 //! arXiv:1801.09414.
@@ -29,15 +29,15 @@ use crate::classes::over_classes::loss_over_classes;
 pub struct CosFaceLossConfig {
     /// Number of classes, 1 to 4,294,967,295.
     pub num_classes: usize,
-    /// Columns of the embeddings, 1 to 4,294,967,295; with `num_classes` at most 2³⁴ numbers in all.
+    /// Number of columns of the embeddings, 1 to 4,294,967,295; with `num_classes` at most 2³⁴ numbers in all.
     pub embedding_size: usize,
-    /// The margin, in units of the cosine; in `[-1e30, 1e30]`. Default `0.35`.
+    /// Margin in units of the cosine, in `[-1e30, 1e30]`. Default `0.35`.
     #[cfg_attr(feature = "serde", serde(default = "default_margin"))]
     pub margin: f64,
-    /// What cosines are multiplied by; in `[-1e30, 1e30]`. Default `64`.
+    /// Factor of the cosines, in `[-1e30, 1e30]`. Default `64`.
     #[cfg_attr(feature = "serde", serde(default = "default_scale"))]
     pub scale: f64,
-    /// How the weights begin. Default standard normal.
+    /// Initialisation of the weights. Default: standard normal.
     #[cfg_attr(feature = "serde", serde(default))]
     pub weight_init_func: Option<WeightInit>,
 }
@@ -51,7 +51,7 @@ fn default_scale() -> f64 {
 }
 
 impl CosFaceLossConfig {
-    /// The defaults for so many classes and columns.
+    /// The default configuration for `num_classes` and `embedding_size`.
     #[must_use]
     pub fn new(num_classes: usize, embedding_size: usize) -> Self {
         Self {

@@ -25,7 +25,7 @@ use crate::machinery::row_terms::term_over_rows;
     serde(default, deny_unknown_fields)
 )]
 pub struct InstanceLossConfig {
-    /// γ, what similarities are multiplied by; in `[-1e30, 1e30]`. Default `64`.
+    /// γ: factor of the similarities, in `[-1e30, 1e30]`. Default `64`.
     pub gamma: f64,
 }
 

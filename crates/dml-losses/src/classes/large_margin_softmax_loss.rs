@@ -7,7 +7,7 @@
 //! ```
 //!
 //! m: margin, a whole number; what comes after its decimal point is cut off. w is how often the tuples name the row, at
-//! most 1 ([`Tuples::weights`]).
+//! most 1 ([`Tuples::weights`](dml_core::Tuples::weights)).
 //!
 //! Liu, Wen, Yu and Yang, "Large-Margin Softmax Loss for Convolutional Neural Networks", 2016, arXiv:1612.02295. The norms
 //! are those of the distance, so that with p = 2 the logits of the other classes are dot products.
@@ -34,15 +34,15 @@ use crate::machinery::expression::Expression;
 pub struct LargeMarginSoftmaxLossConfig {
     /// Number of classes, 1 to 4,294,967,295.
     pub num_classes: usize,
-    /// Columns of the embeddings, 1 to 4,294,967,295; with `num_classes` at most 2³⁴ numbers in all.
+    /// Number of columns of the embeddings, 1 to 4,294,967,295; with `num_classes` at most 2³⁴ numbers in all.
     pub embedding_size: usize,
-    /// How often the angle counts, 1 to 1,000; a fraction is cut off. Default `4`.
+    /// Factor of the angle, 1 to 1,000, rounded down. Default `4`.
     #[cfg_attr(feature = "serde", serde(default = "default_margin"))]
     pub margin: f64,
-    /// What logits are multiplied by; in `[-1e30, 1e30]`. Default `1`.
+    /// Factor of the logits, in `[-1e30, 1e30]`. Default `1`.
     #[cfg_attr(feature = "serde", serde(default = "default_scale"))]
     pub scale: f64,
-    /// How the weights begin. Default standard normal.
+    /// Initialisation of the weights. Default: standard normal.
     #[cfg_attr(feature = "serde", serde(default))]
     pub weight_init_func: Option<WeightInit>,
 }
@@ -56,7 +56,7 @@ fn default_scale() -> f64 {
 }
 
 impl LargeMarginSoftmaxLossConfig {
-    /// The defaults for so many classes and columns.
+    /// The default configuration for `num_classes` and `embedding_size`.
     #[must_use]
     pub fn new(num_classes: usize, embedding_size: usize) -> Self {
         Self {

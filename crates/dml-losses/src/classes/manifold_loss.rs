@@ -40,24 +40,24 @@ use crate::machinery::demands;
 )]
 #[expect(non_snake_case, reason = "as in the paper, and in configurations")]
 pub struct ManifoldLossConfig {
-    /// The length of an embedding. At most 4,294,967,295.
+    /// Number of columns of the embeddings, 1 to 4,294,967,295.
     pub l: usize,
-    /// How many proxies there are; 1 to 16,384. Default `50`.
+    /// Number of proxies, 1 to 16,384. Default `50`.
     #[cfg_attr(feature = "serde", serde(default = "fifty"))]
     pub K: usize,
-    /// What the second part counts; `>= 0` or infinite. Default `1`.
+    /// Weight of the second part; in `[0, 1e30]` or infinite. Default `1`.
     #[cfg_attr(
         feature = "serde",
         serde(default = "one", with = "dml_core::extended_real")
     )]
     pub lambdaC: f64,
-    /// α, how likely the walk goes on; at least 0 and below 1. Default `0.8`.
+    /// α: probability that the walk goes on, in `[0, 1)`. Default `0.8`.
     #[cfg_attr(feature = "serde", serde(default = "four_fifths"))]
     pub alpha: f64,
-    /// Margin by which the own proxy should be nearer; in `[-1e30, 1e30]`. Default `5e-4`.
+    /// Margin by which the own proxy should be nearer, in `[-1e30, 1e30]`. Default `5e-4`.
     #[cfg_attr(feature = "serde", serde(default = "half_a_thousandth"))]
     pub margin: f64,
-    /// Where random meta classes come from: successive calls draw differently, runs of one seed alike. Default `0`.
+    /// Seed of the random meta classes. Successive calls draw different ones. Default `0`.
     #[cfg_attr(feature = "serde", serde(default))]
     pub seed: u64,
 }
@@ -81,7 +81,7 @@ mod defaults {
 use defaults::{fifty, four_fifths, half_a_thousandth, one};
 
 impl ManifoldLossConfig {
-    /// The length of an embedding, and PML's defaults for the rest.
+    /// The default configuration for embeddings of `l` columns.
     #[must_use]
     pub fn new(l: usize) -> Self {
         Self {

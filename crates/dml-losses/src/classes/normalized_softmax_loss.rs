@@ -5,7 +5,7 @@
 //! ℓ = w · −ln( e^{s_y / t} / Σⱼ e^{sⱼ / t} )      y: the own class, t: temperature
 //! ```
 //!
-//! w is how often the tuples name the row, at most 1 ([`Tuples::weights`]).
+//! w is how often the tuples name the row, at most 1 ([`Tuples::weights`](dml_core::Tuples::weights)).
 //!
 //! Zhai and Wu, "Classification is a Strong Baseline for Deep Metric Learning", 2018, arXiv:1811.12649.
 
@@ -33,12 +33,12 @@ use crate::machinery::unit_rows::divided_by_norms;
 pub struct NormalizedSoftmaxLossConfig {
     /// Number of classes, 1 to 4,294,967,295.
     pub num_classes: usize,
-    /// Columns of the embeddings, 1 to 4,294,967,295; with `num_classes` at most 2³⁴ numbers in all.
+    /// Number of columns of the embeddings, 1 to 4,294,967,295; with `num_classes` at most 2³⁴ numbers in all.
     pub embedding_size: usize,
-    /// What similarities are divided by; in `[1e-30, 1e30]`. Default `0.05`.
+    /// Divisor of the similarities, in `[1e-30, 1e30]`. Default `0.05`.
     #[cfg_attr(feature = "serde", serde(default = "default_temperature"))]
     pub temperature: f64,
-    /// How the weights begin. Default standard normal.
+    /// Initialisation of the weights. Default: standard normal.
     #[cfg_attr(feature = "serde", serde(default))]
     pub weight_init_func: Option<WeightInit>,
 }
@@ -48,7 +48,7 @@ fn default_temperature() -> f64 {
 }
 
 impl NormalizedSoftmaxLossConfig {
-    /// The defaults for so many classes and columns.
+    /// The default configuration for `num_classes` and `embedding_size`.
     #[must_use]
     pub fn new(num_classes: usize, embedding_size: usize) -> Self {
         Self {

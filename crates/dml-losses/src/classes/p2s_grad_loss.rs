@@ -30,7 +30,7 @@ use crate::machinery::expression::{Composite, Dual, Expression};
     serde(deny_unknown_fields)
 )]
 pub struct P2SGradLossConfig {
-    /// Columns of the embeddings, 1 to 4,294,967,295.
+    /// Number of columns of the embeddings, 1 to 4,294,967,295.
     pub descriptors_dim: usize,
     /// Number of classes, 1 to 4,294,967,295.
     pub num_classes: usize,

@@ -41,21 +41,21 @@ use crate::weight_init::{Fan, Nonlinearity};
 pub struct ProxyAnchorLossConfig {
     /// Number of classes, 1 to 4,294,967,295.
     pub num_classes: usize,
-    /// Columns of the embeddings, 1 to 4,294,967,295; with `num_classes` at most 2³⁴ numbers in all.
+    /// Number of columns of the embeddings, 1 to 4,294,967,295; with `num_classes` at most 2³⁴ numbers in all.
     pub embedding_size: usize,
-    /// The margin, in units of the distance; in `[-1e30, 1e30]`. Default `0.1`.
+    /// Margin in units of the distance, in `[-1e30, 1e30]`. Default `0.1`.
     #[cfg_attr(feature = "serde", serde(default = "default_margin"))]
     pub margin: f64,
-    /// What exponents are multiplied by; in `[-1e30, 1e30]`. Default `32`.
+    /// Factor of the exponents, in `[-1e30, 1e30]`. Default `32`.
     #[cfg_attr(feature = "serde", serde(default = "default_alpha"))]
     pub alpha: f64,
-    /// How the proxies begin. Default normal with standard deviation `√(2 / num_classes)`.
+    /// Initialisation of the proxies. Default: normal with standard deviation `√(2 / num_classes)`.
     #[cfg_attr(feature = "serde", serde(default))]
     pub weight_init_func: Option<WeightInit>,
 }
 
 impl ProxyAnchorLossConfig {
-    /// The defaults for so many classes and columns.
+    /// The default configuration for `num_classes` and `embedding_size`.
     #[must_use]
     pub fn new(num_classes: usize, embedding_size: usize) -> Self {
         Self {

@@ -36,12 +36,12 @@ use crate::machinery::expression::Expression;
 pub struct ProxyNCALossConfig {
     /// Number of classes, 1 to 4,294,967,295.
     pub num_classes: usize,
-    /// Columns of the embeddings, 1 to 4,294,967,295; with `num_classes` at most 2³⁴ numbers in all.
+    /// Number of columns of the embeddings, 1 to 4,294,967,295; with `num_classes` at most 2³⁴ numbers in all.
     pub embedding_size: usize,
-    /// What similarities are multiplied by; in `[-1e30, 1e30]`. Default `1`.
+    /// Factor of the similarities, in `[-1e30, 1e30]`. Default `1`.
     #[cfg_attr(feature = "serde", serde(default = "default_softmax_scale"))]
     pub softmax_scale: f64,
-    /// How the proxies begin. Default standard normal.
+    /// Initialisation of the proxies. Default: standard normal.
     #[cfg_attr(feature = "serde", serde(default))]
     pub weight_init_func: Option<WeightInit>,
 }
@@ -51,7 +51,7 @@ fn default_softmax_scale() -> f64 {
 }
 
 impl ProxyNCALossConfig {
-    /// The defaults for so many classes and columns.
+    /// The default configuration for `num_classes` and `embedding_size`.
     #[must_use]
     pub fn new(num_classes: usize, embedding_size: usize) -> Self {
         Self {

@@ -5,7 +5,7 @@
 //! ℓ = w · −ln( e^{λ (S_y − m)} / (e^{λ (S_y − m)} + Σ_{c≠y} e^{λ S_c}) )
 //! ```
 //!
-//! y: the own class, λ: `la`, m: margin. w is how often the tuples name the row, at most 1 ([`Tuples::weights`]).
+//! y: the own class, λ: `la`, m: margin. w is how often the tuples name the row, at most 1 ([`Tuples::weights`](dml_core::Tuples::weights)).
 //!
 //! Qian, Shang, Sun, Hu, Li and Jin, "`SoftTriple` Loss: Deep Metric Learning Without Triplet Sampling", 2019,
 //! arXiv:1909.05235. The paper's regularizer of centres is `SparseCentersRegularizer`. γ divides, as in PyTorch Metric
@@ -36,27 +36,27 @@ use crate::weight_init::{Fan, Nonlinearity};
 pub struct SoftTripleLossConfig {
     /// Number of classes, 1 to 4,294,967,295.
     pub num_classes: usize,
-    /// Columns of the embeddings, 1 to 4,294,967,295; with `num_classes` at most 2³⁴ numbers in all.
+    /// Number of columns of the embeddings, 1 to 4,294,967,295; with `num_classes` at most 2³⁴ numbers in all.
     pub embedding_size: usize,
-    /// Centres of each class, 1 to 4,294,967,295. Default `10`.
+    /// Number of centres of each class, 1 to 4,294,967,295. Default `10`.
     #[cfg_attr(feature = "serde", serde(default = "default_centers_per_class"))]
     pub centers_per_class: usize,
-    /// λ, what similarities to classes are multiplied by; in `[-1e30, 1e30]`. Default `20`.
+    /// λ: factor of the similarities to classes, in `[-1e30, 1e30]`. Default `20`.
     #[cfg_attr(feature = "serde", serde(default = "default_la"))]
     pub la: f64,
-    /// γ, the temperature between the centres of a class; in `[1e-30, 1e30]`. Default `0.1`.
+    /// γ: temperature of the softmax over the centres of a class, in `[1e-30, 1e30]`. Default `0.1`.
     #[cfg_attr(feature = "serde", serde(default = "default_gamma"))]
     pub gamma: f64,
-    /// The margin, in units of the similarity; in `[-1e30, 1e30]`. Default `0.01`.
+    /// Margin in units of the similarity, in `[-1e30, 1e30]`. Default `0.01`.
     #[cfg_attr(feature = "serde", serde(default = "default_margin"))]
     pub margin: f64,
-    /// How the centres begin. Default uniform with bound `1 / √(num_classes · centers_per_class)`.
+    /// Initialisation of the centres. Default: uniform with bound `1 / √(num_classes · centers_per_class)`.
     #[cfg_attr(feature = "serde", serde(default))]
     pub weight_init_func: Option<WeightInit>,
 }
 
 impl SoftTripleLossConfig {
-    /// The defaults for so many classes and columns.
+    /// The default configuration for `num_classes` and `embedding_size`.
     #[must_use]
     pub fn new(num_classes: usize, embedding_size: usize) -> Self {
         Self {

@@ -33,18 +33,18 @@ use crate::machinery::largest_of_groups::largest_of_groups;
 pub struct SubCenterArcFaceLossConfig {
     /// Number of classes, 1 to 4,294,967,295.
     pub num_classes: usize,
-    /// Columns of the embeddings, 1 to 4,294,967,295; with `num_classes` at most 2³⁴ numbers in all.
+    /// Number of columns of the embeddings, 1 to 4,294,967,295; with `num_classes` at most 2³⁴ numbers in all.
     pub embedding_size: usize,
-    /// The margin in degrees; finite. Default `28.6`.
+    /// Margin in degrees; any finite number. Default `28.6`.
     #[cfg_attr(feature = "serde", serde(default = "default_margin"))]
     pub margin: f64,
-    /// What cosines are multiplied by; in `[-1e30, 1e30]`. Default `64`.
+    /// Factor of the cosines, in `[-1e30, 1e30]`. Default `64`.
     #[cfg_attr(feature = "serde", serde(default = "default_scale"))]
     pub scale: f64,
-    /// Centres of each class, 1 to 4,294,967,295. Default `3`.
+    /// Number of centres of each class, 1 to 4,294,967,295. Default `3`.
     #[cfg_attr(feature = "serde", serde(default = "default_sub_centers"))]
     pub sub_centers: usize,
-    /// How the weights begin. Default standard normal.
+    /// Initialisation of the weights. Default: standard normal.
     #[cfg_attr(feature = "serde", serde(default))]
     pub weight_init_func: Option<WeightInit>,
 }
@@ -62,7 +62,7 @@ fn default_sub_centers() -> usize {
 }
 
 impl SubCenterArcFaceLossConfig {
-    /// The defaults for so many classes and columns.
+    /// The default configuration for `num_classes` and `embedding_size`.
     #[must_use]
     pub fn new(num_classes: usize, embedding_size: usize) -> Self {
         Self {
@@ -122,7 +122,7 @@ impl SubCenterArcFaceLoss {
     /// nearest to, the first one counts. Labels are classes.
     ///
     /// # Errors
-    /// As [`terms`](Loss::terms), and [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for a threshold that is
+    /// As [`terms`](dml_core::Loss::terms), and [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for a threshold that is
     /// not finite.
     pub fn outliers(&self, batch: &Batch, threshold: f64) -> Result<Outliers> {
         let widest = check::finite("threshold", threshold)?.to_radians();
