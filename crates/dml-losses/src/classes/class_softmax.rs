@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use candle_core::Tensor;
-use dml_core::fused::{self, Element, has_kernel, with_slice};
+use dml_core::autograd::{self, Element, has_kernel, with_slice};
 use dml_core::kernels::Real;
 use dml_core::kernels::class_softmax::{Logits, cross_entropies, cross_entropies_backward};
 use dml_core::{Indices, Over, Result, TensorExt, Term, for_element};
@@ -99,7 +99,7 @@ impl ClassLogits {
             classes: None,
             own,
         };
-        fused::row_values::<T>("class_cross_entropy", &self.matrix, |i, x, gradient| {
+        autograd::row_values::<T>("class_cross_entropy", &self.matrix, |i, x, gradient| {
             let own = own[i] as usize;
             let phi = Dual::at(Real::to_f64(x[own]), |x| margin.own(x));
             let value = logits.cross_entropy(i, x, phi.value, gradient);
@@ -126,7 +126,7 @@ impl ClassLogits {
             })
         })?;
         let values = entropies.values.clone();
-        fused::ternary(
+        autograd::ternary(
             "class_cross_entropy",
             inputs,
             values,

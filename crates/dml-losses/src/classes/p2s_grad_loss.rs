@@ -13,7 +13,7 @@
 
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
-use dml_core::fused::{self, has_kernel};
+use dml_core::autograd::{self, has_kernel};
 use dml_core::kernels::Real;
 use dml_core::{Batch, Result, TensorExt, Term, Terms, Tuples, check, for_element};
 
@@ -21,6 +21,7 @@ use crate::WeightInit;
 use crate::classes::class_weights::{ClassWeights, Classes, Layout};
 use crate::classes::over_classes::{OverClasses, loss_over_classes};
 use crate::machinery::expression::{Composite, Dual, Expression};
+use crate::machinery::transposed::transposed;
 
 /// Configuration of [`P2SGradLoss`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,8 +69,8 @@ struct SquaredErrors {
 impl SquaredErrors {
     /// Scales the weight of each class to length 1.
     fn rescale(&self) -> Result<()> {
-        let unit = self.weights.rows()?.detach().normalize(2.0)?; // [classes, dim]
-        Ok(self.weights.var().set(&unit.transposed()?)?)
+        let unit = self.weights.rows()?.detach().normalize_rows(2.0)?; // [classes, dim]
+        Ok(self.weights.var().set(&transposed(&unit)?)?)
     }
 }
 
@@ -91,7 +92,7 @@ impl OverClasses for SquaredErrors {
     fn logits(&self, embeddings: &Tensor) -> Result<Tensor> {
         self.rescale()?;
         let weights = self.weights.rows_for(embeddings)?; // of length 1
-        embeddings.normalize(2.0)?.pairwise_dot(&weights)
+        embeddings.normalize_rows(2.0)?.pairwise_dot(&weights)
     }
 }
 
@@ -106,7 +107,7 @@ fn squared_error<E: Expression>(cosine: E, is_own: E::Condition) -> E {
 fn squared_errors(cosines: &Tensor, own: &[u32]) -> Result<Tensor> {
     if has_kernel(cosines) {
         return for_element!(cosines, "cosines", |T| {
-            fused::row_values::<T>("p2s_grad", cosines, |i, x, gradient| {
+            autograd::row_values::<T>("p2s_grad", cosines, |i, x, gradient| {
                 let own = own[i] as usize;
                 let mut sum = 0.0;
                 for (j, (x, gradient)) in x.iter().zip(gradient).enumerate() {

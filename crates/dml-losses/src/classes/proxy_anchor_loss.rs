@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
-use dml_core::fused::{self, Element, has_kernel};
+use dml_core::autograd::{self, Element, has_kernel};
 use dml_core::kernels::Real;
 use dml_core::kernels::softmax::softmax_in_place;
 use dml_core::{
@@ -29,6 +29,7 @@ use crate::WeightInit;
 use crate::classes::class_weights::{ClassWeights, Classes, Layout};
 use crate::classes::over_classes::{OverClasses, loss_over_classes};
 use crate::machinery::expression::{Composite, Dual, Expression};
+use crate::machinery::transposed::transposed;
 use crate::weight_init::{Fan, Nonlinearity};
 
 /// Configuration of [`ProxyAnchorLoss`].
@@ -128,10 +129,7 @@ impl ProxyAnchors {
             DistanceKind::Cosine | DistanceKind::DotProduct | DistanceKind::Lp { .. } => {
                 self.distance.matrix(&proxies, Some(embeddings))
             }
-            _ => self
-                .distance
-                .matrix(embeddings, Some(&proxies))?
-                .transposed(),
+            _ => transposed(&self.distance.matrix(embeddings, Some(&proxies))?),
         }
     }
 
@@ -211,7 +209,7 @@ impl Exponent {
             }
             <T as Real>::from_f64(value)
         };
-        fused::row_values_with("proxy_anchor", matrix, sum)
+        autograd::row_values_with("proxy_anchor", matrix, sum)
     }
 
     /// As [`sum_of_members`](Self::sum_of_members), over all other rows.
@@ -222,7 +220,7 @@ impl Exponent {
         members: &[Vec<usize>],
     ) -> Result<Tensor> {
         let slope = <T as Real>::from_f64(self.slope);
-        fused::row_values("proxy_anchor", matrix, |class, x, gradient: &mut [T]| {
+        autograd::row_values("proxy_anchor", matrix, |class, x, gradient: &mut [T]| {
             for ((exponent, x), weight) in gradient.iter_mut().zip(x).zip(weights) {
                 *exponent = self.at(*x, *weight);
             }

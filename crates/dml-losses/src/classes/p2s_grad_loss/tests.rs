@@ -1,7 +1,7 @@
 //! By hand.
 
 use candle_core::Var;
-use dml_core::fused::without_kernels;
+use dml_core::autograd::without_kernels;
 use dml_core::{ClassLoss, Error, Loss, Pairs};
 
 use super::*;

@@ -1,6 +1,6 @@
 //! By hand.
 
-use dml_core::fused::without_kernels;
+use dml_core::autograd::without_kernels;
 use dml_core::{Error, Loss};
 use dml_distances::{LpDistance, SNRDistance, SNRDistanceConfig};
 
