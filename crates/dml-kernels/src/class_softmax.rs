@@ -305,7 +305,7 @@ mod tests {
                 .sum()
         };
         let h = 1e-6;
-        let slope = |which: usize, at: usize| {
+        let difference = |which: usize, at: usize| {
             let mut sides = [0.0; 2];
             for (side, step) in sides.iter_mut().zip([h, -h]) {
                 let (mut x, mut a, mut b) = (x.clone(), a.clone(), b.clone());
@@ -319,7 +319,7 @@ mod tests {
             .enumerate()
         {
             for (at, got) in got.iter().enumerate() {
-                assert!((got - slope(which, at)).abs() < 1e-7, "{which} {at}");
+                assert!((got - difference(which, at)).abs() < 1e-7, "{which} {at}");
             }
         }
     }

@@ -104,9 +104,9 @@ impl ClassLogits {
             let phi = Dual::at(Real::to_f64(x[own]), |x| margin.own(x));
             let value = logits.cross_entropy(i, x, phi.value, gradient);
             for share in gradient.iter_mut() {
-                *share = scale * *share;
+                *share *= scale;
             }
-            gradient[own] = gradient[own] * <T as Real>::from_f64(phi.gradient);
+            gradient[own] *= <T as Real>::from_f64(phi.gradient);
             <T as Real>::from_f64(value)
         })
     }

@@ -229,7 +229,7 @@ impl Exponent {
             }
             let value = softmax_in_place(gradient, &[], true);
             for share in gradient {
-                *share = *share * slope;
+                *share *= slope;
             }
             <T as Real>::from_f64(value)
         })

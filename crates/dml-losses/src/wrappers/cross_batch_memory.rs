@@ -8,8 +8,8 @@
 //!
 //! Wang, Zhang, Huang and Scott, "Cross-Batch Memory for Embedding Learning" (2020, arXiv:1912.06798).
 //!
-//! Rows of one batch are compared by the relation of the batch, rows of earlier batches by labels: a relation that says more
-//! than labels, such as one that ignores pairs or has weights, holds within the batch and nowhere else.
+//! Rows of one batch are compared by the relation of the batch, and with rows of earlier batches by labels. A relation that
+//! says more than labels, such as one that ignores pairs or has weights, applies within the batch only.
 //!
 //! A row's own copy is left out *before* mining: a miner of easiest positives finds other rows instead of choosing the
 //! copy and ending with nothing. Memory `memory_size · embedding_size`.
@@ -36,9 +36,9 @@ use crate::wrappers::inner_names::{LOSS, prefixed, unprefixed};
     serde(deny_unknown_fields)
 )]
 pub struct CrossBatchMemoryConfig {
-    /// Length of a row; 1 to 4,294,967,295.
+    /// Number of columns of the embeddings, 1 to 4,294,967,295.
     pub embedding_size: usize,
-    /// Rows that the memory holds; 1 to 4,294,967,295. Default `1024`.
+    /// Number of rows that the memory holds, 1 to 4,294,967,295. Default `1024`.
     #[cfg_attr(feature = "serde", serde(default = "default_memory_size"))]
     pub memory_size: usize,
 }
@@ -61,8 +61,8 @@ impl CrossBatchMemoryConfig {
 
 /// A loss against a memory of earlier rows ([formula](self)). One term `loss`, a scalar.
 ///
-/// Its objective says how rows are compared: loss, reducer, regularizers, and a miner if there is one. Tuples that are
-/// given besides name rows of the batch as anchors and places in the memory as positives and negatives.
+/// The objective (loss, reducer, regularizers, and a miner if there is one) compares the rows. Tuples that are passed to
+/// [`terms`](Loss::terms) refer to rows of the batch as anchors and to places in the memory as positives and negatives.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -126,19 +126,19 @@ impl CrossBatchMemory {
         })
     }
 
-    /// How many rows the memory holds.
+    /// Number of rows in the memory.
     #[must_use]
     pub fn len(&self) -> usize {
         self.queue().len()
     }
 
-    /// Whether the memory holds no row.
+    /// Whether the memory is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Forgets every row.
+    /// Removes every row.
     ///
     /// # Errors
     /// [`Error::Tensor`] if Candle cannot do it.
@@ -146,8 +146,8 @@ impl CrossBatchMemory {
         self.queue().clear()
     }
 
-    /// The terms where only the rows of `enqueue_mask` join the memory, and only the others are compared with it: rows
-    /// of a slowly moving copy of the network may be remembered, say, and those of the network itself trained.
+    /// The terms where only the rows of `enqueue_mask` join the memory, and only the others are compared with it. The
+    /// former may come from a slowly moving copy of the network, as in MoCo, and the latter from the network itself.
     ///
     /// # Errors
     /// [`Error::Length`] unless the mask has one entry per row; as [`Loss::terms`].

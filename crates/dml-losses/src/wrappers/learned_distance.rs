@@ -11,8 +11,8 @@ use crate::wrappers::inner_names::prefixed;
 /// What is put before the names of what the distance learns.
 const DISTANCE: &str = "distance.";
 
-/// A loss that also tells what its distance learns, such as the factor of a Mahalanobis distance, so that an optimiser
-/// and a checkpoint find it: under the distance's own names behind `distance.`. In all else it is the loss.
+/// A loss whose parameters include those of its distance, such as the factor of a Mahalanobis distance, so that an
+/// optimiser and a checkpoint find them. Their names have the prefix `distance.`. Everything else is that of the loss.
 ///
 /// ```
 /// use std::sync::Arc;

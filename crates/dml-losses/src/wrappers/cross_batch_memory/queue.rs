@@ -45,7 +45,7 @@ impl Queue {
         }
     }
 
-    /// Forgets every row.
+    /// Removes every row.
     pub(super) fn clear(&mut self) -> Result<()> {
         *self = Self::empty(self.embeddings.zeros_like()?);
         Ok(())
