@@ -77,7 +77,6 @@ impl ArcFaceLossConfig {
 /// Softmax over cosines with an angular margin ([formula](self)). One term `loss`, per row. Learns `W` `[dim, classes]`.
 ///
 /// ```
-/// use std::sync::Arc;
 /// use dml_core::candle_core::{DType, Device, Tensor};
 /// use dml_core::{Batch, Loss, Tuples};
 /// use dml_distances::CosineSimilarity;
@@ -86,7 +85,7 @@ impl ArcFaceLossConfig {
 /// let vars = SeededVars::new(0);
 /// let config = ArcFaceLossConfig { margin: 60.0, scale: 1.0, ..ArcFaceLossConfig::new(2, 2) };
 /// let builder = vars.builder(DType::F32, &Device::Cpu);
-/// let loss = ArcFaceLoss::new(config, Arc::new(CosineSimilarity::default()), builder)?;
+/// let loss = ArcFaceLoss::new(config, CosineSimilarity::default(), builder)?;
 /// let (_, weight) = &loss.parameters()[0];
 /// weight.set(&Tensor::new(&[[1f32, 0.], [0., 1.]], &Device::Cpu)?)?;
 ///

@@ -65,6 +65,26 @@ impl CosFaceLossConfig {
 }
 
 /// Softmax over cosines with a margin ([formula](self)). One term `loss`, per row. Learns `W` `[dim, classes]`.
+///
+/// ```
+/// use dml_core::candle_core::{DType, Device, Tensor};
+/// use dml_core::{Batch, Loss, Tuples};
+/// use dml_distances::CosineSimilarity;
+/// use dml_losses::{CosFaceLoss, CosFaceLossConfig, SeededVars};
+///
+/// let vars = SeededVars::new(0).builder(DType::F32, &Device::Cpu);
+/// let config = CosFaceLossConfig { margin: 0.2, scale: 5.0, ..CosFaceLossConfig::new(2, 2) };
+/// let loss = CosFaceLoss::new(config, CosineSimilarity::default(), vars)?;
+/// let (_, weights) = &loss.parameters()[0];
+/// weights.set(&Tensor::new(&[[3f32, 0.], [0., 2.]], &Device::Cpu)?)?;
+///
+/// let batch = Batch::new(&Tensor::new(&[[4f32, 3.]], &Device::Cpu)?, &[0i64])?;
+/// let terms = loss.terms(&batch, &Tuples::all())?;
+/// // The cosines are 0.8 and 0.6: less the margin, the own class is no better than the other.
+/// let value = terms.get("loss").unwrap().values()?.0.to_vec1::<f32>()?[0];
+/// assert!((value - 2f32.ln()).abs() < 1e-6);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct CosFaceLoss(MarginSoftmaxLoss<Subtracted>);
 

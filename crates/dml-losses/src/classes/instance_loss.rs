@@ -36,6 +36,21 @@ impl Default for InstanceLossConfig {
 }
 
 /// Cross entropy of similarities ([formula](self)). One term `loss`, per row.
+///
+/// ```
+/// use dml_core::candle_core::{Device, Tensor};
+/// use dml_core::{Batch, Loss, Tuples};
+/// use dml_distances::CosineSimilarity;
+/// use dml_losses::{InstanceLoss, InstanceLossConfig};
+///
+/// let loss = InstanceLoss::new(InstanceLossConfig { gamma: 2.0 }, CosineSimilarity::default())?;
+/// let embeddings = Tensor::new(&[[1f32, 0.], [0., 1.], [-1., 0.]], &Device::Cpu)?;
+/// let terms = loss.terms(&Batch::new(&embeddings, &[7i64, -3, 7])?, &Tuples::all())?;
+/// // Label 7 is the second, so row 0 should pick row 1, with score 0 among the scores 2, 0 and −2.
+/// let value = terms.get("loss").unwrap().values()?.0.to_vec1::<f32>()?[0];
+/// assert!((value - (2f32.exp() + 1.0 + (-2f32).exp()).ln()).abs() < 1e-6);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct InstanceLoss {
     gamma: f64,

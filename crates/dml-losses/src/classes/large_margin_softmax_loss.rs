@@ -70,6 +70,26 @@ impl LargeMarginSoftmaxLossConfig {
 }
 
 /// Softmax over classes with a multiplied angle ([formula](self)). One term `loss`, per row. Learns `W` `[dim, classes]`.
+///
+/// ```
+/// use dml_core::candle_core::{DType, Device, Tensor};
+/// use dml_core::{Batch, Loss, Tuples};
+/// use dml_distances::CosineSimilarity;
+/// use dml_losses::{LargeMarginSoftmaxLoss, LargeMarginSoftmaxLossConfig, SeededVars};
+///
+/// let vars = SeededVars::new(0).builder(DType::F32, &Device::Cpu);
+/// let config = LargeMarginSoftmaxLossConfig { margin: 2.0, ..LargeMarginSoftmaxLossConfig::new(2, 2) };
+/// let loss = LargeMarginSoftmaxLoss::new(config, CosineSimilarity::default(), vars)?;
+/// let (_, weights) = &loss.parameters()[0];
+/// weights.set(&Tensor::new(&[[2f32, 0.], [0., 3.]], &Device::Cpu)?)?;
+///
+/// let batch = Batch::new(&Tensor::new(&[[0.8f32, 0.6]], &Device::Cpu)?, &[0i64])?;
+/// let terms = loss.terms(&batch, &Tuples::all())?;
+/// // The cosine of twice the angle to its class is 2 · 0.8² − 1 = 0.28, and the weights are 2 and 3 long.
+/// let value = terms.get("loss").unwrap().values()?.0.to_vec1::<f32>()?[0];
+/// assert!((value - (3f32 * 0.6 - 2.0 * 0.28).exp().ln_1p()).abs() < 1e-6);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct LargeMarginSoftmaxLoss(MarginSoftmaxLoss<AngleOfProducts>);
 

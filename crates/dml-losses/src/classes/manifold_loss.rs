@@ -102,6 +102,26 @@ impl ManifoldLossConfig {
 const MOST_PROXIES: usize = 1 << 14;
 
 /// Proxies reached by a random walk ([formula](self)). One term `loss`, a scalar.
+///
+/// ```
+/// use dml_core::candle_core::{DType, Device, Tensor};
+/// use dml_core::{Batch, Loss, Tuples};
+/// use dml_distances::CosineSimilarity;
+/// use dml_losses::{ManifoldLoss, ManifoldLossConfig, SeededVars};
+///
+/// let vars = SeededVars::new(0).builder(DType::F32, &Device::Cpu);
+/// let config = ManifoldLossConfig { K: 2, lambdaC: 0.0, margin: 0.25, ..ManifoldLossConfig::new(2) };
+/// let loss = ManifoldLoss::new(config, CosineSimilarity::default(), vars)?;
+/// let (_, weights) = &loss.parameters()[0];
+/// weights.set(&Tensor::new(&[[1f32, 0.], [-1., 0.]], &Device::Cpu)?)?;
+///
+/// let batch = Batch::new(&Tensor::new(&[[0f32, 1.]], &Device::Cpu)?, &[1i64])?;
+/// let terms = loss.terms(&batch, &Tuples::all())?;
+/// // The row reaches both proxies alike: the other one violates the margin by all of it.
+/// let value = terms.get("loss").unwrap().values()?.0.to_scalar::<f32>()?;
+/// assert!((value - 0.25f32.exp().ln_1p()).abs() < 1e-6);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct ManifoldLoss {
     proxies: ClassWeights,

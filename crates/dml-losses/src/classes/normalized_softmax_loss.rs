@@ -61,6 +61,26 @@ impl NormalizedSoftmaxLossConfig {
 }
 
 /// Softmax over normalised classes ([formula](self)). One term `loss`, per row. Learns `W` `[dim, classes]`.
+///
+/// ```
+/// use dml_core::candle_core::{DType, Device, Tensor};
+/// use dml_core::{Batch, Loss, Tuples};
+/// use dml_distances::DotProductSimilarity;
+/// use dml_losses::{NormalizedSoftmaxLoss, NormalizedSoftmaxLossConfig, SeededVars};
+///
+/// let vars = SeededVars::new(0).builder(DType::F32, &Device::Cpu);
+/// let config = NormalizedSoftmaxLossConfig { temperature: 0.1, ..NormalizedSoftmaxLossConfig::new(2, 2) };
+/// let loss = NormalizedSoftmaxLoss::new(config, DotProductSimilarity::default(), vars)?;
+/// let (_, weights) = &loss.parameters()[0];
+/// weights.set(&Tensor::new(&[[2f32, 0.], [0., 3.]], &Device::Cpu)?)?;
+///
+/// let batch = Batch::new(&Tensor::new(&[[4f32, 3.]], &Device::Cpu)?, &[0i64])?;
+/// let terms = loss.terms(&batch, &Tuples::all())?;
+/// // Cosines 0.8 and 0.6, divided by the temperature.
+/// let value = terms.get("loss").unwrap().values()?.0.to_vec1::<f32>()?[0];
+/// assert!((value - (6f32 - 8.0).exp().ln_1p()).abs() < 1e-6);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct NormalizedSoftmaxLoss(MarginSoftmaxLoss<UnitClasses>);
 

@@ -39,6 +39,25 @@ pub struct P2SGradLossConfig {
 
 /// Squared error of cosines ([formula](self)). One scalar term `loss`. Learns `weight` `[dim, classes]`. Its logits are the
 /// cosines.
+///
+/// ```
+/// use dml_core::candle_core::{DType, Device, Tensor};
+/// use dml_core::{Batch, Loss, Tuples};
+/// use dml_losses::{P2SGradLoss, P2SGradLossConfig, SeededVars};
+///
+/// let vars = SeededVars::new(0).builder(DType::F32, &Device::Cpu);
+/// let config = P2SGradLossConfig { descriptors_dim: 2, num_classes: 2 };
+/// let loss = P2SGradLoss::new(config, vars)?;
+/// let (_, weights) = &loss.parameters()[0];
+/// weights.set(&Tensor::new(&[[5f32, 0.], [0., 1.]], &Device::Cpu)?)?;
+///
+/// let batch = Batch::new(&Tensor::new(&[[3f32, 4.]], &Device::Cpu)?, &[0i64])?;
+/// let terms = loss.terms(&batch, &Tuples::all())?;
+/// // Cosines 0.6, which should be 1, and 0.8, which should be 0.
+/// let value = terms.get("loss").unwrap().values()?.0.to_scalar::<f32>()?;
+/// assert!((value - (0.4 * 0.4 + 0.8 * 0.8) / 2.0).abs() < 1e-6);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct P2SGradLoss(SquaredErrors);
 

@@ -79,6 +79,27 @@ fn default_alpha() -> f64 {
 
 /// Soft hinges around proxies ([formula](self)). Terms `pos_loss` and `neg_loss`, per class. Learns `proxies`
 /// `[classes, dim]`.
+///
+/// ```
+/// use dml_core::candle_core::{DType, Device, Tensor};
+/// use dml_core::{Batch, Loss, Tuples};
+/// use dml_distances::LpDistance;
+/// use dml_losses::{ProxyAnchorLoss, ProxyAnchorLossConfig, SeededVars};
+///
+/// let vars = SeededVars::new(0).builder(DType::F32, &Device::Cpu);
+/// let config = ProxyAnchorLossConfig { margin: 0.5, alpha: 2.0, ..ProxyAnchorLossConfig::new(2, 1) };
+/// let loss = ProxyAnchorLoss::new(config, LpDistance::unnormalized(), vars)?;
+/// let (_, weights) = &loss.parameters()[0];
+/// weights.set(&Tensor::new(&[[0f32], [3.]], &Device::Cpu)?)?;
+///
+/// let batch = Batch::new(&Tensor::new(&[[1f32]], &Device::Cpu)?, &[0i64])?;
+/// let terms = loss.terms(&batch, &Tuples::all())?;
+/// // The only row is 1 from the proxy of its class and 2 from the other.
+/// let values = |term: &str| terms.get(term).unwrap().values()?.0.to_vec1::<f32>();
+/// assert!((values("pos_loss")?[0] - (2f32 * (1.0 - 0.5)).exp().ln_1p()).abs() < 1e-6);
+/// assert!((values("neg_loss")?[1] - (2f32 * (-0.5 - 2.0)).exp().ln_1p()).abs() < 1e-6);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct ProxyAnchorLoss(ProxyAnchors);
 

@@ -64,6 +64,26 @@ impl ProxyNCALossConfig {
 }
 
 /// Cross entropy of picking the own proxy ([formula](self)). One term `loss`, per row. Learns `proxies` `[classes, dim]`.
+///
+/// ```
+/// use dml_core::candle_core::{DType, Device, Tensor};
+/// use dml_core::{Batch, Loss, Tuples};
+/// use dml_distances::LpDistance;
+/// use dml_losses::{ProxyNCALoss, ProxyNCALossConfig, SeededVars};
+///
+/// let vars = SeededVars::new(0).builder(DType::F32, &Device::Cpu);
+/// let config = ProxyNCALossConfig::new(2, 1);
+/// let loss = ProxyNCALoss::new(config, LpDistance::unnormalized(), vars)?;
+/// let (_, weights) = &loss.parameters()[0];
+/// weights.set(&Tensor::new(&[[0f32], [3.]], &Device::Cpu)?)?;
+///
+/// let batch = Batch::new(&Tensor::new(&[[1f32]], &Device::Cpu)?, &[0i64])?;
+/// let terms = loss.terms(&batch, &Tuples::all())?;
+/// // Distances 1 to the own proxy and 2 to the other.
+/// let value = terms.get("loss").unwrap().values()?.0.to_vec1::<f32>()?[0];
+/// assert!((value - (1f32 - 2.0).exp().ln_1p()).abs() < 1e-6);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct ProxyNCALoss(MarginSoftmaxLoss<OwnProxy>);
 

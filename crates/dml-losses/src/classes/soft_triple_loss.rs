@@ -89,6 +89,31 @@ fn default_margin() -> f64 {
 
 /// Softmax over softly chosen centres ([formula](self)). One term `loss`, per row. Learns `fc` `[dim, classes · centres]`, in
 /// which the centres of a class stand side by side.
+///
+/// ```
+/// use dml_core::candle_core::{DType, Device, Tensor};
+/// use dml_core::{Batch, Loss, Tuples};
+/// use dml_distances::CosineSimilarity;
+/// use dml_losses::{SeededVars, SoftTripleLoss, SoftTripleLossConfig};
+///
+/// let vars = SeededVars::new(0).builder(DType::F32, &Device::Cpu);
+/// let config = SoftTripleLossConfig {
+///     centers_per_class: 2,
+///     la: 3.0,
+///     margin: 0.1,
+///     ..SoftTripleLossConfig::new(2, 2)
+/// };
+/// let loss = SoftTripleLoss::new(config, CosineSimilarity::default(), vars)?;
+/// let (_, weights) = &loss.parameters()[0];
+/// weights.set(&Tensor::new(&[[1f32, 1., 0., 0.], [0., 0., 1., 1.]], &Device::Cpu)?)?;
+///
+/// let batch = Batch::new(&Tensor::new(&[[0.6f32, 0.8]], &Device::Cpu)?, &[1i64])?;
+/// let terms = loss.terms(&batch, &Tuples::all())?;
+/// // Both centres of a class are alike: similarities 0.6 and 0.8.
+/// let value = terms.get("loss").unwrap().values()?.0.to_vec1::<f32>()?[0];
+/// assert!((value - (3f32 * (0.6 - (0.8 - 0.1))).exp().ln_1p()).abs() < 1e-6);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct SoftTripleLoss(MarginSoftmaxLoss<SoftCenters>);
 

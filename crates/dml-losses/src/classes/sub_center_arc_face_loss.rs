@@ -78,6 +78,31 @@ impl SubCenterArcFaceLossConfig {
 
 /// Softmax over cosines with the nearest centre of each class and an angular margin ([formula](self)). One term `loss`, per
 /// row. Learns `W` `[dim, classes · centres]`, in which the centres of a class stand side by side.
+///
+/// ```
+/// use dml_core::candle_core::{DType, Device, Tensor};
+/// use dml_core::{Batch, Loss, Tuples};
+/// use dml_distances::CosineSimilarity;
+/// use dml_losses::{SeededVars, SubCenterArcFaceLoss, SubCenterArcFaceLossConfig};
+///
+/// let vars = SeededVars::new(0).builder(DType::F32, &Device::Cpu);
+/// let config = SubCenterArcFaceLossConfig {
+///     margin: 0.0,
+///     scale: 1.0,
+///     sub_centers: 2,
+///     ..SubCenterArcFaceLossConfig::new(2, 2)
+/// };
+/// let loss = SubCenterArcFaceLoss::new(config, CosineSimilarity::default(), vars)?;
+/// let (_, weights) = &loss.parameters()[0];
+/// weights.set(&Tensor::new(&[[1f32, 0., -1., 0.], [0., 1., 0., -1.]], &Device::Cpu)?)?;
+///
+/// let batch = Batch::new(&Tensor::new(&[[0.6f32, 0.8]], &Device::Cpu)?, &[0i64])?;
+/// let terms = loss.terms(&batch, &Tuples::all())?;
+/// // The nearest centre of class 0 has cosine 0.8, that of class 1 has −0.6.
+/// let value = terms.get("loss").unwrap().values()?.0.to_vec1::<f32>()?[0];
+/// assert!((value - (-0.6f32 - 0.8).exp().ln_1p()).abs() < 1e-6);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct SubCenterArcFaceLoss(MarginSoftmaxLoss<NearestCenters>);
 
