@@ -1,37 +1,47 @@
 //! `cargo xtask golden NAME`: new reference cases of a component, and the library against them.
 
 use std::path::PathBuf;
-use std::process::Command;
+use std::process;
 
 use anyhow::{Context, ensure};
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use crate::programs::CONFORMANCE;
 use crate::workspace_root;
 
-/// Arguments of `cargo xtask golden`.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Args {
-    /// Components by their class names, or `all`.
-    #[arg(required = true, value_name = "NAME")]
-    names: Vec<String>,
-    /// A Python with PyTorch Metric Learning.
-    #[arg(long, value_name = "PYTHON", default_value = "python3")]
-    peer: PathBuf,
-    /// Folder for the cases; new or empty. Default `target/golden`, whose cases are replaced.
-    #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
-    /// Make cases of this kind only; may be given several times.
-    #[arg(long, value_name = "KIND")]
-    kind: Vec<String>,
-    /// Seed of all draws.
-    #[arg(long)]
-    seed: Option<u64>,
+/// The command line of `cargo xtask golden`.
+pub(crate) fn command(command: Command) -> Command {
+    let option = |name, value| Arg::new(name).long(name).value_name(value);
+    let path = |name, value| option(name, value).value_parser(value_parser!(PathBuf));
+    let names = Arg::new("names")
+        .value_name("NAME")
+        .action(ArgAction::Append);
+    command.args([
+        names
+            .num_args(1..)
+            .required(true)
+            .help("Components by their class names, or `all`"),
+        path("peer", "PYTHON")
+            .default_value("python3")
+            .help("A Python with PyTorch Metric Learning"),
+        path("out", "DIR").help(
+            "Folder for the cases; new or empty. Default `target/golden`, whose cases are replaced",
+        ),
+        option("kind", "KIND")
+            .action(ArgAction::Append)
+            .help("Make cases of this kind only; may be given several times"),
+        option("seed", "SEED")
+            .value_parser(value_parser!(u64))
+            .help("Seed of all draws"),
+    ])
 }
 
 /// Runs the generator, then the conformance runner on what it made.
-pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+pub(crate) fn run(args: &ArgMatches) -> anyhow::Result<()> {
     let root = workspace_root();
-    let out = match &args.out {
+    let texts = |name| args.get_many::<String>(name).into_iter().flatten();
+    let peer: &PathBuf = args.get_one("peer").context("--peer has a default")?;
+    let out = match args.get_one::<PathBuf>("out") {
         Some(out) => out.clone(),
         None => {
             let out = root.join("target/golden");
@@ -51,19 +61,19 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         "--out {}: expected a new or an empty folder",
         out.display()
     );
-    let mut python = Command::new(&args.peer);
+    let mut python = process::Command::new(peer);
     python
         .arg(root.join("crates/dml-testing/generate/golden.py"))
         .arg("--out")
         .arg(&out)
-        .args(args.kind.iter().flat_map(|kind| ["--kind", kind]))
-        .args(&args.names);
-    if let Some(seed) = args.seed {
+        .args(texts("kind").flat_map(|kind| ["--kind", kind]))
+        .args(texts("names"));
+    if let Some(seed) = args.get_one::<u64>("seed") {
         python.args(["--seed", &seed.to_string()]);
     }
     let status = python
         .status()
-        .with_context(|| format!("--peer {}: can't be started", args.peer.display()))?;
+        .with_context(|| format!("--peer {}: can't be started", peer.display()))?;
     ensure!(status.success(), "golden.py ended with {status}");
     let status = CONFORMANCE.cargo(&[out.into()]).status()?;
     ensure!(status.success(), "conformance ended with {status}");

@@ -3,6 +3,9 @@
 //! The traits and types of the core, every distance, loss, miner, reducer, regularizer and sampler with its configuration,
 //! optimisers, and Candle's tensors.
 
+// Some crates have modules of one name; the prelude is for types.
+#![allow(ambiguous_glob_reexports)]
+
 pub use candle_core::{DType, Device, Tensor, Var};
 
 pub use crate::distances::*;

@@ -1,9 +1,8 @@
-//! The losses against the reference cases.
+//! Weights of tuples and wrappers of losses.
 
-mod properties;
 mod weights;
-mod without_rows;
 mod wrappers;
+<<<<<<< HEAD
 
 use dml_core::autograd::without_kernels;
 use dml_core::candle_core::DType;
@@ -22,3 +21,5 @@ fn composite_forms_give_the_same_numbers() {
     // In double precision: there the order of a sum shows in no digit that counts, and what differs is the formula.
     without_kernels(|| assert_conformance_of_in(&[DType::F64], KINDS));
 }
+=======
+>>>>>>> main

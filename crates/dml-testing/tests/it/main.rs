@@ -4,7 +4,16 @@
 // An integration test is no unit test, for which clippy allows these by itself. What is left out is said.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
+mod configurations;
 mod cuda;
+mod distances;
+mod eval;
+mod fuzz;
+mod losses;
+mod miners;
+mod reducers;
+mod regularizers;
+mod samplers;
 
 use dml_testing::assert_conformance_of;
 

@@ -8,16 +8,19 @@ fn idx_files() {
 }
 
 #[test]
+#[cfg(feature = "images")]
 fn csv_tables() {
     survives("csv", 300);
 }
 
 #[test]
+#[cfg(feature = "parquet")]
 fn parquet_tables() {
     survives("parquet", 400);
 }
 
 #[test]
+#[cfg(feature = "images")]
 fn images() {
     survives("image", 100);
 }
