@@ -6,11 +6,6 @@ use dml::core::autograd::cuda::with_runner;
 use dml::core::autograd::without_kernels;
 use dml::losses::SeededVars;
 use dml::{Batch, Loss, Objective};
-<<<<<<< HEAD:crates/dml-losses/tests/it/properties.rs
-use dml_core::autograd::cuda::with_runner;
-use dml_core::autograd::without_kernels;
-=======
->>>>>>> main:crates/dml-testing/tests/it/losses/properties.rs
 use dml_testing::{HostKernels, test_device};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
