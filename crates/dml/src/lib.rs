@@ -4,6 +4,7 @@ pub mod config;
 pub mod defaults;
 #[cfg(feature = "pictures")]
 pub mod embedding_pictures;
+pub mod prelude;
 
 pub use candle_core;
 pub use candle_nn;
@@ -26,7 +27,7 @@ pub use dml_core::{
     Batch, Dataset, Distance, DistanceKind, Error, Examples, ImplicitValues, Indices, IntoLabels,
     Labels, Loss, Miner, Objective, Optimizer, Order, Outcome, Over, PairKind, Pairs, PartialSum,
     Reduced, Reducer, Regularizer, Relation, Result, Sampler, TensorExt, Term, Terms, Triplets,
-    TupleCount, Tuples,
+    TupleCount, TupleSet, Tuples,
 };
 
 /// The example of the workspace's README, run as a test.

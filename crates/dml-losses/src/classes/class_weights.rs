@@ -2,9 +2,10 @@
 
 use candle_core::{Tensor, Var};
 use candle_nn::VarBuilder;
-use dml_core::{Batch, Distance, Error, Result, TensorExt, Term, Terms, check};
+use dml_core::{Batch, Distance, Error, Labels, Result, check};
 
 use crate::WeightInit;
+use crate::machinery::transposed::transposed;
 
 /// How the vectors lie in the variable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +36,18 @@ pub(crate) struct ClassWeights {
     var: Var,
 }
 
+impl Classes {
+    /// One vector for each class.
+    pub(crate) fn new(component: &'static str, num_classes: usize, dim: usize) -> Self {
+        Self {
+            component,
+            num_classes,
+            centers: 1,
+            dim,
+        }
+    }
+}
+
 impl ClassWeights {
     pub(crate) fn new(
         classes: Classes,
@@ -60,6 +73,11 @@ impl ClassWeights {
         })
     }
 
+    /// The loss that learns them.
+    pub(crate) fn component(&self) -> &'static str {
+        self.classes.component
+    }
+
     pub(crate) fn num_classes(&self) -> usize {
         self.classes.num_classes
     }
@@ -75,7 +93,7 @@ impl ClassWeights {
     /// `[vectors, dim]`, in the precision of the variable.
     pub(crate) fn rows(&self) -> Result<Tensor> {
         match self.layout {
-            Layout::Columns => self.var.transposed(),
+            Layout::Columns => transposed(&self.var),
             Layout::Rows => Ok(self.var.as_tensor().clone()),
         }
     }
@@ -93,21 +111,6 @@ impl ClassWeights {
         let bytes = usize::from(embeddings.device().is_cpu()) * embeddings.dtype().size_in_bytes();
         check::elements("similarities [rows, classes]", &sizes, bytes)?;
         distance.matrix(embeddings, Some(&vectors))
-    }
-
-    /// The term `loss` that `f` makes of the classes of the rows; without rows an empty one, and `f` is not asked.
-    pub(crate) fn terms(
-        &self,
-        batch: &Batch,
-        f: impl FnOnce(&[u32]) -> Result<Term>,
-    ) -> Result<Terms> {
-        let own = self.own_classes(batch)?;
-        let term = if own.is_empty() {
-            Term::empty("loss")
-        } else {
-            f(&own)?
-        };
-        Ok(term.into())
     }
 
     pub(crate) fn check_width(&self, embeddings: &Tensor) -> Result<()> {
@@ -136,6 +139,11 @@ impl ClassWeights {
             needed: "labels",
         })?;
         self.check_width(batch.embeddings())?;
+        self.classes_of(labels)
+    }
+
+    /// The class that each label names.
+    pub(crate) fn classes_of(&self, labels: &Labels) -> Result<Vec<u32>> {
         let limit = self.num_classes();
         let class = |(position, &got): (usize, &i64)| match u32::try_from(got) {
             Ok(class) if (class as usize) < limit => Ok(class),

@@ -14,7 +14,7 @@ mod rows;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use candle_core::Tensor;
-use dml_core::fused::has_kernel;
+use dml_core::autograd::has_kernel;
 use dml_core::{Indices, Over, Result, Term, for_element};
 
 use crate::machinery::anchor_pairs::AnchorPairs;

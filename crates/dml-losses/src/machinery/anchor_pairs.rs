@@ -12,11 +12,11 @@ use std::sync::Arc;
 
 use dml_core::kernels::Real;
 use dml_core::{
-    Batch, ClassOrder, Loss, Over, PairKind, Relation, Result, RowCounts, TupleCount, TupleSet,
-    Tuples,
+    Batch, Loss, Over, PairKind, Relation, Result, RowCounts, TupleCount, TupleSet, Tuples,
 };
 
 use crate::machinery::anchor_formula::Needs;
+use crate::machinery::class_order::ClassOrder;
 use crate::machinery::side::{Anchor, Side};
 
 pub(crate) use tensors::PairWeights;
@@ -82,7 +82,7 @@ impl AnchorPairs {
         Ok(Self {
             batch: batch.clone(),
             set,
-            classes: relation.and_then(Relation::class_order).map(Arc::new),
+            classes: relation.and_then(ClassOrder::new).map(Arc::new),
             is_all: tuples.is_all(),
             is_distinct: !tuples.is_triplets() && tuples.as_pairs().is_none(),
             counts,

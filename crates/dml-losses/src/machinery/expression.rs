@@ -38,7 +38,7 @@ pub(crate) trait Expression:
     + Div<f64, Output = Self>
 {
     /// The outcome of a comparison, one for each element.
-    type Condition;
+    type Condition: Clone;
 
     /// A constant of this shape and precision.
     fn constant(&self, value: f64) -> Self;

@@ -10,7 +10,7 @@
 use std::fmt::Debug;
 
 use candle_core::Tensor;
-use dml_core::fused::Element;
+use dml_core::autograd::Element;
 use dml_core::kernels::Real;
 use dml_core::kernels::sum_within::Within;
 use dml_core::{AnchorSums, Pairs, Result, TensorExt, for_element};
@@ -57,7 +57,7 @@ struct PairValue<T> {
 impl<F: PairFormula> PairSums for F {
     fn values(&self, set: &PairSet, list: &Pairs) -> Result<Tensor> {
         let (anchors, others) = set.rows(list);
-        let x = set.matrix.pick(anchors, others)?; // [P]
+        let x = set.matrix.pick_entries(anchors, others)?; // [P]
         if !F::READS_NEGATIVES {
             return of_entries(self, &x);
         }

@@ -10,7 +10,7 @@
 //! similarities no more memory than its gradient. `f` is written once, over [`Expression`].
 
 use candle_core::{D, DType, Tensor};
-use dml_core::fused::{self, Element, has_kernel};
+use dml_core::autograd::{self, Element, has_kernel};
 use dml_core::kernels::soft_rank::SoftRank;
 use dml_core::kernels::{PairMask, Real, sum};
 use dml_core::tuples::mask_tensors;
@@ -100,7 +100,7 @@ impl SoftRanks {
         formula: &F,
     ) -> Result<Tensor> {
         let rank = SoftRank::<T>::new(self.temperature);
-        fused::row_values::<T>(name, matrix, |row, x, gradient| {
+        autograd::row_values::<T>(name, matrix, |row, x, gradient| {
             let group = &self.groups[row];
             let counted: &[u32] = if F::COUNTS_GROUP { group } else { &[] };
             let columns = counted.iter().copied().chain(self.pairs.negatives(row));

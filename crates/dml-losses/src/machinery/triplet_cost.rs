@@ -42,7 +42,7 @@ impl TripletCost {
         let violation = (distance.gap(near, far)? + self.margin)?;
         match self.penalty {
             TripletPenalty::Hinge => violation.hinge(),
-            TripletPenalty::Softplus => violation.softplus(),
+            TripletPenalty::Softplus => violation.safe_softplus(),
         }
     }
 }

@@ -14,7 +14,7 @@
 //! memory for the matrix and its gradient.
 
 use candle_core::{DType, Tensor};
-use dml_core::fused::has_kernel;
+use dml_core::autograd::has_kernel;
 use dml_core::kernels::Real;
 use dml_core::{
     Batch, Distance, Loss, Over, PartialSum, Result, TensorExt, Term, Terms, Tuples, check,
@@ -121,10 +121,10 @@ impl Loss for ThresholdConsistentMarginLoss {
 
 /// Cosines of queries and references `[Q, R]`.
 fn cosines(batch: &Batch) -> Result<Tensor> {
-    let queries = batch.embeddings().normalize(2.0)?;
+    let queries = batch.embeddings().normalize_rows(2.0)?;
     match batch.reference() {
         None => queries.pairwise_dot(&queries),
-        Some(reference) => queries.pairwise_dot(&reference.normalize(2.0)?),
+        Some(reference) => queries.pairwise_dot(&reference.normalize_rows(2.0)?),
     }
 }
 
@@ -173,8 +173,8 @@ impl Excess {
 mod tests {
     use super::*;
     use dml_core::Error;
+    use dml_core::autograd::without_kernels;
     use dml_core::candle_core::{Device, Var};
-    use dml_core::fused::without_kernels;
     use dml_distances::{CosineSimilarity, LpDistance};
 
     fn loss(config: ThresholdConsistentMarginLossConfig) -> Result<ThresholdConsistentMarginLoss> {

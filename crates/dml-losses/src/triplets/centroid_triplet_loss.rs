@@ -142,7 +142,7 @@ impl Loss for CentroidTripletLoss {
             .index_select(&of_anchor, 0)?; // [T]
         let to_classes = |from: &Tensor| -> Result<Tensor> {
             let matrix = self.distance.matrix(from, Some(&centroids))?; // [A, C]
-            matrix.pick(&triplets.anchors, &triplets.classes)
+            matrix.pick_entries(&triplets.anchors, &triplets.classes)
         };
         let mut far = to_classes(&anchors)?; // [T]
         if self.swap {

@@ -18,7 +18,9 @@ const THREADS: [usize; 4] = [1, 2, 3, 7];
 
 fn rows(seed: u64) -> (Var, Vec<i64>) {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let x: Vec<f32> = (0..ROWS * DIM).map(|_| rng.random_range(-1.0..1.0)).collect();
+    let x: Vec<f32> = (0..ROWS * DIM)
+        .map(|_| rng.random_range(-1.0..1.0))
+        .collect();
     let x = Tensor::from_vec(x, (ROWS, DIM), &Device::Cpu).unwrap();
     let labels = (0..ROWS).map(|i| (i % CLASSES) as i64).collect();
     (Var::from_tensor(&x).unwrap(), labels)
@@ -50,8 +52,9 @@ fn losses_and_gradients() {
     let (x, labels) = rows(1);
     for name in LossKind::NAMES {
         assert_same_bits(name, || {
-            let batch = batch(name, &x, &labels).unwrap();
-            let loss = objective(name, DType::F32).forward(&batch).unwrap();
+            let objective = objective(name, DType::F32);
+            let batch = batch(objective.loss(), &x, &labels).unwrap();
+            let loss = objective.forward(&batch).unwrap();
             let mut numbers = gradient(&loss, &x).unwrap();
             numbers.push(number(&loss));
             numbers
@@ -63,7 +66,10 @@ fn losses_and_gradients() {
 fn miners() {
     let (x, labels) = rows(2);
     let batch = Batch::new(&x, labels.as_slice()).unwrap();
-    for name in MinerKind::NAMES.iter().filter(|name| **name != "HardNegativeMiner") {
+    for name in MinerKind::NAMES
+        .iter()
+        .filter(|name| **name != "HardNegativeMiner")
+    {
         assert_same_bits(name, || {
             let miner = miner(name);
             let tuples: Tuples = match miner.mine(&batch) {
@@ -80,7 +86,10 @@ fn miners() {
 #[test]
 fn distances() {
     let (x, _) = rows(3);
-    for name in DistanceConfig::NAMES.iter().filter(|name| **name != "HammingDistance") {
+    for name in DistanceConfig::NAMES
+        .iter()
+        .filter(|name| **name != "HammingDistance")
+    {
         assert_same_bits(name, || {
             let matrix = distance(name, DType::F32).matrix(&x, None).unwrap();
             let mut numbers = gradient(&matrix.sum_all().unwrap(), &x).unwrap();
@@ -97,10 +106,14 @@ fn clusters_and_neighbours() {
     assert_same_bits("KMeans", || {
         let kmeans = KMeans::new(KMeansConfig::default()).unwrap();
         let clusters = kmeans.cluster(&x, 5).unwrap();
-        clusters.as_slice().iter().map(|label| *label as f64).collect()
+        clusters
+            .as_slice()
+            .iter()
+            .map(|label| *label as f64)
+            .collect()
     });
     assert_same_bits("FlatIndex", || {
-        let mut index = FlatIndex::new(FlatMetric::Euclidean);
+        let mut index = FlatIndex::new(FlatMetric::SquaredEuclidean);
         index.add(&x).unwrap();
         let found = index.search(&x, 9).unwrap();
         found.distances

@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 use dml_core::Result;
-use dml_core::fused::{self, Element};
+use dml_core::autograd::{self, Element};
 use dml_core::kernels::Real;
 use dml_core::kernels::softmax::softmax_in_place;
 
@@ -22,7 +22,7 @@ pub(crate) fn anchor_values<T: Element>(
     pairs: &AnchorPairs,
     f: impl Fn(usize, &[T], &mut Anchor<T>) -> f64 + Sync,
 ) -> Result<Tensor> {
-    fused::row_values_with::<T, Anchor<T>>(name, matrix, |q, row, gradient, anchor| {
+    autograd::row_values_with::<T, Anchor<T>>(name, matrix, |q, row, gradient, anchor| {
         pairs.find(q, anchor);
         let value = f(q, row, anchor);
         anchor.positives.add_gradients(gradient);

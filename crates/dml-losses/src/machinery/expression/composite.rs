@@ -143,7 +143,7 @@ impl Expression for Composite<'_> {
     }
 
     fn abs(self) -> Self {
-        self.with(TensorExt::magnitude)
+        self.with(TensorExt::safe_abs)
     }
 
     fn sqrt(self) -> Self {
@@ -156,7 +156,7 @@ impl Expression for Composite<'_> {
     }
 
     fn powf(self, exponent: f64) -> Self {
-        self.with(|x| x.power(exponent))
+        self.with(|x| x.safe_power(exponent))
     }
 
     fn exp(self) -> Self {
@@ -168,6 +168,6 @@ impl Expression for Composite<'_> {
     }
 
     fn softplus(self) -> Self {
-        self.with(TensorExt::softplus)
+        self.with(TensorExt::safe_softplus)
     }
 }

@@ -68,6 +68,7 @@ impl<T: Real, const N: usize> Dual<T, N> {
 /// Operators of two numbers with gradients: the value, and one derivative by the operands `a` and `b` with their own.
 macro_rules! of_two {
     ($($Operator:ident, $name:ident: |$a:ident, $b:ident| $value:expr, |$da:ident, $db:ident| $derivative:expr;)*) => {$(
+        #[allow(clippy::suspicious_arithmetic_impl, reason = "derivatives have rules of their own")]
         impl<T: Real, const N: usize> $Operator for Dual<T, N> {
             type Output = Self;
             #[inline(always)]

@@ -1,6 +1,6 @@
 use candle_core::{DType, Device, Tensor, Var};
 use dml_core::Result;
-use dml_core::fused::without_kernels;
+use dml_core::autograd::without_kernels;
 
 use super::{Composite, Dual, Expression};
 

@@ -1,7 +1,7 @@
 //! How far a pair is off the mean of its kind.
 
 use candle_core::Tensor;
-use dml_core::fused::{self, Contribution, Element, with_slice};
+use dml_core::autograd::{self, Element, PartialGradient, with_slice};
 use dml_core::kernels::sum_within::Within;
 use dml_core::kernels::{Real, for_each_row, map_rows};
 use dml_core::{AnchorSums, Pairs, Result, TensorExt, for_element};
@@ -41,7 +41,7 @@ impl Deviation {
 impl PairSums for Deviation {
     fn values(&self, set: &PairSet, list: &Pairs) -> Result<Tensor> {
         let (anchors, others) = set.rows(list);
-        let x = set.matrix.pick(anchors, others)?; // [P]
+        let x = set.matrix.pick_entries(anchors, others)?; // [P]
         let mean = x.mean_all()?.broadcast_as(x.shape())?;
         Composite::of_all([&x, &mean], |[x, mean]| self.value(x, mean))
     }
@@ -106,9 +106,9 @@ impl Deviation {
                     gradient
                 })
             })??;
-            Ok(Contribution::written_out(gradient))
+            Ok(PartialGradient::dense(gradient))
         };
-        let sums = fused::of_matrix(set.name, &set.matrix, sums, queries, backward)?;
+        let sums = autograd::of_matrix(set.name, &set.matrix, sums, queries, backward)?;
         Ok(AnchorSums { sums, counts })
     }
 }

@@ -1,7 +1,7 @@
 //! The value of a positive pair out of the negatives of two anchors.
 
 use candle_core::Tensor;
-use dml_core::fused::{self, Element, with_slice};
+use dml_core::autograd::{self, Element, with_slice};
 use dml_core::kernels::sum_within::Within;
 use dml_core::kernels::{Real, for_each_row, map_rows};
 use dml_core::{AnchorSums, Over, Pairs, Result, TensorExt, for_element};
@@ -81,7 +81,9 @@ impl PairSums for Lifting {
         } else {
             sums.index_select(&anchors, 0)?
         }; // [P]
-        let x = set.matrix.pick(&list.positive_anchors, &list.positives)?; // [P]
+        let x = set
+            .matrix
+            .pick_entries(&list.positive_anchors, &list.positives)?; // [P]
         Composite::of_all([&x, &sums], |[x, sums]| self.value(x, sums))
     }
 
@@ -110,7 +112,7 @@ impl Lifting {
         let counts = kept.iter().map(|kept| kept.count).collect();
         let sums: Vec<T> = kept.iter().map(|kept| number(kept.sum)).collect();
         let queries = sums.len();
-        let sums = fused::binary(
+        let sums = autograd::binary(
             "lifted_pairs",
             &set.matrix,
             &negatives,
