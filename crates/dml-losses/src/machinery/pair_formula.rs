@@ -41,17 +41,7 @@ pub(crate) struct KeptValues {
     pub(crate) sum: f64,
     pub(crate) count: u64,
     /// The derivative of the sum in what all values of the anchor share.
-    shared: f64,
-}
-
-/// The value of one pair, and its derivatives.
-#[derive(Clone, Copy, Debug, Default)]
-struct PairValue<T> {
-    value: T,
-    /// In the pair's own entry of the matrix.
-    gradient: T,
-    /// In what all values of the anchor share, if anything.
-    shared: T,
+    pub(crate) in_shared: f64,
 }
 
 impl<F: PairFormula> PairSums for F {
@@ -96,50 +86,38 @@ pub(crate) fn sums_where<T: Element, F: PairFormula>(
     set: &PairSet,
     keeps: impl Fn(T) -> bool + Sync,
 ) -> Result<AnchorSums> {
+    let value = |x: T, negatives: T| {
+        Dual::at_point([x, negatives], |[x, negatives]| formula.value(x, negatives))
+    };
     set.sums_of_rows::<T>(|row, anchor| {
         let side = anchor.side(set.over);
         side.read(row);
         if !F::READS_NEGATIVES {
-            return side.sum_where(&keeps, |x| {
-                let Dual { value, gradient } =
-                    Dual::at(x, |x: Dual<T>| formula.value(x, Dual::number(T::ZERO)));
-                PairValue {
-                    value,
-                    gradient: gradient[0],
-                    shared: T::ZERO,
-                }
-            });
+            return side.sum_where(&keeps, |x| value(x, T::ZERO));
         }
         let Anchor {
             positives,
             negatives,
         } = anchor;
         if positives.is_empty() || negatives.is_empty() {
-            return positives.sum_where(&keeps, |_| PairValue::default());
+            return positives.sum_where(&keeps, |_| Dual::number(T::ZERO));
         }
         negatives.read(row);
         let (index, sum) = negatives.log_sum_exp(false, true, |x| formula.exponent(x));
         let sum = <T as Real>::from_f64(sum);
-        let kept = positives.sum_where(&keeps, |x| {
-            let Dual { value, gradient } =
-                Dual::at_point([x, sum], |[x, sum]| formula.value(x, sum));
-            PairValue {
-                value,
-                gradient: gradient[0],
-                shared: gradient[1],
-            }
-        });
-        negatives.factors[index] = kept.shared;
+        let kept = positives.sum_where(&keeps, |x| value(x, sum));
+        negatives.factors[index] = kept.in_shared;
         kept
     })
 }
 
 impl<T: Real> Side<T> {
-    /// Sums the values that are kept, each times its weight, and leaves their gradient.
-    fn sum_where(
+    /// Sums the values that are kept, each times its weight, and leaves the gradient of the sum. `f` is a function of the
+    /// entry of a pair and of what all values of the anchor share.
+    pub(crate) fn sum_where(
         &mut self,
         keeps: impl Fn(T) -> bool,
-        f: impl Fn(T) -> PairValue<T>,
+        f: impl Fn(T) -> Dual<T, 2>,
     ) -> KeptValues {
         let index = self.push_gradient(|_| T::ZERO);
         if self.times.is_empty() && self.weights.is_empty() {
@@ -148,15 +126,14 @@ impl<T: Real> Side<T> {
         }
         let mut kept = KeptValues::default();
         for i in 0..self.x.len() {
-            let pair = f(self.x[i]);
+            let Dual { value, gradient } = f(self.x[i]);
             let (times, weight) = (self.times(i), self.weight(i));
-            let value = weight * pair.value;
-            if keeps(value) {
+            if keeps(weight * value) {
                 let factor = times * weight;
-                kept.sum += (times * value).to_f64();
-                kept.shared += (factor * pair.shared).to_f64();
+                kept.sum += (factor * value).to_f64();
+                kept.in_shared += (factor * gradient[1]).to_f64();
                 kept.count += times.to_f64() as u64;
-                self.gradients[index][i] = factor * pair.gradient;
+                self.gradients[index][i] = factor * gradient[0];
             }
         }
         kept
@@ -168,24 +145,24 @@ fn sum_singles_where<T: Real>(
     x: &[T],
     gradient: &mut [T],
     keeps: impl Fn(T) -> bool,
-    f: impl Fn(T) -> PairValue<T>,
+    f: impl Fn(T) -> Dual<T, 2>,
 ) -> KeptValues {
     const LANES: usize = 8;
-    let (mut sums, mut shared, mut counts) = ([0f64; LANES], [0f64; LANES], [0u32; LANES]);
+    let (mut sums, mut in_shared, mut counts) = ([0f64; LANES], [0f64; LANES], [0u32; LANES]);
     for (x, gradient) in x.chunks(LANES).zip(gradient.chunks_mut(LANES)) {
         for (k, (x, gradient)) in x.iter().zip(gradient).enumerate() {
             let pair = f(*x);
             let is_kept = keeps(pair.value);
             let kept = |number: T| if is_kept { number } else { T::ZERO };
             sums[k] += kept(pair.value).to_f64();
-            shared[k] += kept(pair.shared).to_f64();
+            in_shared[k] += kept(pair.gradient[1]).to_f64();
             counts[k] += u32::from(is_kept);
-            *gradient = kept(pair.gradient);
+            *gradient = kept(pair.gradient[0]);
         }
     }
     KeptValues {
         sum: sums.iter().sum(),
         count: counts.iter().map(|count| u64::from(*count)).sum(),
-        shared: shared.iter().sum(),
+        in_shared: in_shared.iter().sum(),
     }
 }

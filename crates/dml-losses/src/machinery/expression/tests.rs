@@ -140,3 +140,30 @@ fn the_first_error_comes_out() -> Result<()> {
     assert!(error.to_string().contains("shape"), "{error}");
     Ok(())
 }
+
+#[test]
+fn each_variable_has_its_own_derivative() -> Result<()> {
+    fn value<E: Expression>(x: E, y: E) -> E {
+        (x.clone() / y.clone() - x.clone() * y.clone() / 4.0).softplus() + y * x
+    }
+    let dual = Dual::at_point([3f64, 2.0], |[x, y]| value(x, y));
+    // x/y − xy/4 = 0: ln 2 + 6. Its derivatives, 0 and −1.5, count half.
+    assert_eq!(dual.value, 2f64.ln() + 6.0);
+    assert_eq!(dual.gradient, [2.0, 3.0 - 0.75]);
+    let composite = || -> Result<()> {
+        let (x, y) = (
+            Var::new(&[3f64], &Device::Cpu)?,
+            Var::new(&[2f64], &Device::Cpu)?,
+        );
+        let sum = Composite::of_all([&x, &y], |[x, y]| value(x, y))?;
+        assert_eq!(sum.to_vec1::<f64>()?, [dual.value]);
+        let gradients = sum.sum_all()?.backward()?;
+        for (variable, want) in [&x, &y].into_iter().zip(dual.gradient) {
+            let gradient = gradients.get(variable).unwrap();
+            assert!((gradient.to_vec1::<f64>()?[0] - want).abs() < 1e-15);
+        }
+        Ok(())
+    };
+    composite()?;
+    without_kernels(composite)
+}

@@ -7,6 +7,7 @@ use dml_core::kernels::{Real, for_each_row, map_rows};
 use dml_core::{AnchorSums, Pairs, Result, TensorExt, for_element};
 
 use crate::machinery::expression::{Composite, Dual, Expression};
+use crate::machinery::pair_formula::KeptValues;
 use crate::machinery::pair_set::{PairSet, PairSums};
 use crate::machinery::side::Anchor;
 
@@ -15,15 +16,6 @@ use crate::machinery::side::Anchor;
 pub(super) struct Deviation {
     pub(super) sign: f64,
     pub(super) factor: f64,
-}
-
-/// The kept pairs of one anchor.
-#[derive(Clone, Copy, Debug, Default)]
-struct KeptPairs {
-    sum: f64,
-    count: u64,
-    /// The derivative of the sum in the mean.
-    in_mean: f64,
 }
 
 impl Deviation {
@@ -67,19 +59,9 @@ impl Deviation {
                 entries.map(|(i, x)| Real::to_f64(side.times(i) * *x)).sum()
             });
             let mean = number(sums.iter().sum::<f64>() / total);
-            let kept: Vec<KeptPairs> = map_rows(queries, |q, anchor| {
+            let kept: Vec<KeptValues> = map_rows(queries, |q, anchor| {
                 let side = pairs.read(q, over, &matrix[row(q)], anchor);
-                let mut kept = KeptPairs::default();
-                for (i, x) in side.x.iter().enumerate() {
-                    let Dual { value, gradient } = this.dual(*x, mean);
-                    if within.holds(value) {
-                        let times = side.times(i);
-                        kept.sum += Real::to_f64(times * value);
-                        kept.in_mean += Real::to_f64(times * gradient[1]);
-                        kept.count += Real::to_f64(times) as u64;
-                    }
-                }
-                kept
+                side.sum_where(|value| within.holds(value), |x| this.dual(x, mean))
             });
             (mean, kept)
         })?;
@@ -89,18 +71,16 @@ impl Deviation {
             let gradient = with_slice(upstream, |upstream: &[T]| {
                 with_slice(matrix, |matrix: &[T]| {
                     let in_mean = kept.iter().zip(upstream);
-                    let in_mean = in_mean.map(|(kept, g)| kept.in_mean * Real::to_f64(*g));
+                    let in_mean = in_mean.map(|(kept, g)| kept.in_shared * Real::to_f64(*g));
                     // Every pair has an equal part in the mean, kept or not.
                     let through_mean = number(in_mean.sum::<f64>() / total);
                     let mut gradient = vec![<T as Real>::ZERO; queries * references];
                     for_each_row(&mut gradient, references, |q, out| {
                         let mut anchor = Anchor::default();
                         let side = pairs.read(q, over, &matrix[row(q)], &mut anchor);
-                        for (i, (&r, x)) in side.rows.iter().zip(&side.x).enumerate() {
-                            let Dual { value, gradient } = this.dual(*x, mean);
-                            let is_kept = within.holds(value);
-                            let own = if is_kept { gradient[0] } else { T::ZERO };
-                            out[r as usize] += side.times(i) * (upstream[q] * own + through_mean);
+                        side.sum_where(|value| within.holds(value), |x| this.dual(x, mean));
+                        for (i, (&r, own)) in side.rows.iter().zip(&side.gradients[0]).enumerate() {
+                            out[r as usize] += upstream[q] * *own + side.times(i) * through_mean;
                         }
                     });
                     gradient
