@@ -4,7 +4,6 @@ pub(crate) mod anchor_pairs;
 pub(crate) mod anchor_values;
 #[cfg(test)]
 pub(crate) mod by_hand;
-pub(crate) mod demands;
 #[allow(dead_code, unused_imports, reason = "its callers come next")]
 pub(crate) mod expression;
 pub(crate) mod largest_of_groups;
@@ -12,6 +11,7 @@ pub(crate) mod negatives_over_positive;
 #[cfg(test)]
 pub(crate) mod outcome;
 pub(crate) mod pair_values;
+pub(crate) mod requirements;
 pub(crate) mod row_terms;
 pub(crate) mod soft_histograms;
 pub(crate) mod soft_rank;
@@ -20,3 +20,5 @@ pub(crate) mod softplus;
 pub(crate) mod transposed;
 pub(crate) mod triplet_form;
 pub(crate) mod unit_rows;
+
+pub(crate) use requirements as demands;
