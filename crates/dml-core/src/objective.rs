@@ -116,7 +116,8 @@ impl Objective {
                 reason: "the loss learns no weights of classes",
             });
         }
-        self.weight_regularizers.push((Arc::new(regularizer), weight));
+        self.weight_regularizers
+            .push((Arc::new(regularizer), weight));
         Ok(self)
     }
 

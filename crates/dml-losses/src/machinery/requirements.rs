@@ -1,4 +1,4 @@
-//! What a loss asks of its distance, its batch and its tuples.
+//! Requirements of losses on their distance, batch and tuples: an error where they are not met.
 
 use dml_core::{Batch, Distance, DistanceKind, Error, Loss, Result, Tuples, check};
 
