@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use candle_core::{DType, Tensor};
 
-use crate::fused::whole;
+use crate::autograd::whole;
 use crate::{Distance, Error, Formula, IntoLabels, Labels, Relation, Result, TensorExt, check};
 
 /// Embeddings `[Q, dim]`, optionally reference embeddings `[R, dim]`, and the [`Relation`] between them.

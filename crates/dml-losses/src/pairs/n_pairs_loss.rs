@@ -63,7 +63,7 @@ impl Loss for NPairsLoss {
         let matrix = self.distance.matrix(&anchors, Some(&positives))?; // [C, C]
         let similarity = (matrix * -self.distance.order().sign())?;
         let classes: Vec<u32> = (0..pairs.positives.len() as u32).collect();
-        let own = similarity.pick(&classes, &classes)?; // [C]
+        let own = similarity.pick_entries(&classes, &classes)?; // [C]
         let values = (similarity.masked_logsumexp(None, false)? - own)?;
         let indices = Indices::Elements(pairs.positive_anchors);
         Ok(Term::explicit("loss", Over::Elements, values, indices)?.into())

@@ -112,7 +112,7 @@ fn clusters_and_neighbours() {
             .collect()
     });
     assert_same_bits("FlatIndex", || {
-        let mut index = FlatIndex::new(FlatMetric::Euclidean);
+        let mut index = FlatIndex::new(FlatMetric::SquaredEuclidean);
         index.add(&x).unwrap();
         let found = index.search(&x, 9).unwrap();
         found.distances
