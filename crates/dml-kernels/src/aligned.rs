@@ -9,14 +9,16 @@ const LINE: usize = 64;
 ///
 /// A register loaded across two lines costs two loads, and kernels whose speed is bound by loads notice.
 #[derive(Debug)]
-pub(crate) struct Aligned<T> {
+pub struct Aligned<T> {
     data: Vec<T>,
     start: usize,
     len: usize,
 }
 
 impl<T: Copy + Default> Aligned<T> {
-    pub(crate) fn zeros(len: usize) -> Self {
+    /// `len` zeros.
+    #[must_use]
+    pub fn zeros(len: usize) -> Self {
         let data = vec![T::default(); len + LINE / size_of::<T>()];
         let start = data.as_ptr().align_offset(LINE).min(data.len() - len);
         Self { data, start, len }

@@ -18,7 +18,7 @@ const PIECES: usize = 8;
 ///
 /// [`with_min_len`](IndexedParallelIterator::with_min_len) says how many items are worth a thread. Items are taken in any
 /// order and by any thread, as with rayon's own loops.
-pub(crate) trait InPlace: IndexedParallelIterator {
+pub trait InPlace: IndexedParallelIterator {
     /// `f` on each item.
     fn for_each_in_place(self, f: impl Fn(Self::Item) + Sync) {
         self.for_each_init_in_place(|| (), |(), item| f(item));

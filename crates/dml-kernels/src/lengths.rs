@@ -10,7 +10,7 @@
 /// Unless `len` is a multiple of `dim`.
 #[inline(always)]
 #[track_caller]
-pub(crate) fn rows(name: &str, len: usize, dim: usize) -> usize {
+pub fn rows(name: &str, len: usize, dim: usize) -> usize {
     let rows = len.checked_div(dim).unwrap_or(0);
     if rows * dim != len {
         wrong(name, format_args!("a multiple of {dim} numbers"), len);
@@ -24,7 +24,7 @@ pub(crate) fn rows(name: &str, len: usize, dim: usize) -> usize {
 /// Unless `len` is `expected`.
 #[inline(always)]
 #[track_caller]
-pub(crate) fn length(name: &str, len: usize, expected: usize) {
+pub fn length(name: &str, len: usize, expected: usize) {
     if len != expected {
         wrong(name, format_args!("{expected} numbers"), len);
     }
@@ -36,7 +36,7 @@ pub(crate) fn length(name: &str, len: usize, expected: usize) {
 /// If that is more than can be counted.
 #[inline(always)]
 #[track_caller]
-pub(crate) fn area(name: &str, rows: usize, width: usize) -> usize {
+pub fn area(name: &str, rows: usize, width: usize) -> usize {
     match rows.checked_mul(width) {
         Some(area) => area,
         None => panic!("{name}: {rows} rows of {width} numbers are more than can be counted"),
@@ -49,7 +49,7 @@ pub(crate) fn area(name: &str, rows: usize, width: usize) -> usize {
 /// At the first number that is not.
 #[inline(always)]
 #[track_caller]
-pub(crate) fn below(name: &str, numbers: &[u32], limit: usize) {
+pub fn below(name: &str, numbers: &[u32], limit: usize) {
     if let Some(number) = numbers.iter().find(|number| **number as usize >= limit) {
         wrong(
             name,

@@ -1,11 +1,12 @@
 #![doc = include_str!("../README.md")]
 
-mod aligned;
+pub mod aligned;
 mod distance_order;
+pub mod exact;
 mod exponential;
-mod in_place;
-mod lanes;
-mod lengths;
+pub mod in_place;
+pub mod lanes;
+pub mod lengths;
 pub mod matrix_gradient;
 mod real;
 mod row_chunks;
@@ -14,29 +15,23 @@ mod simd;
 mod transpose;
 mod zeros;
 
-mod matrix_product;
-mod row_panels;
+pub mod matrix_product;
+pub mod row_panels;
 mod row_products;
 mod symmetric_tiles;
 
 pub mod class_log_sums;
 pub mod class_softmax;
 pub mod column_groups;
-pub mod conv2d;
 pub mod cuda;
 pub mod divided_rows;
 pub mod elementwise;
 pub mod euclidean;
 pub mod finite;
 pub mod hamming;
-pub mod int8;
 pub mod inverse;
-pub mod kmeans;
 pub mod log_sum_exp;
-pub mod max_pool2d;
-pub mod nearest;
 pub mod normalize;
-pub mod optimizer;
 pub mod pairwise_dot;
 pub mod pairwise_lp;
 pub mod row_values;

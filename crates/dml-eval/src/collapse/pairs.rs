@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 use dml_core::autograd::with_slice;
-use dml_core::kernels::nearest::squared_distance;
+use dml_core::kernels::exact::squared_distance;
 use dml_core::{Batch, Error, PairKind, Result, check};
 use rayon::prelude::*;
 

@@ -8,7 +8,8 @@ use candle_core::{ModuleT, Tensor};
 use dml_core::{Result, TensorExt, check};
 
 use super::{MatchFinder, Matches};
-use crate::{IndexFileError, Inputs, KnnIndex, Neighbors};
+use crate::index::{IndexFileError, KnnIndex, Neighbors};
+use crate::inputs::Inputs;
 
 /// A network that can be shared among threads.
 type Network = dyn ModuleT + Send + Sync;

@@ -5,7 +5,7 @@ use dml_core::autograd::with_slice;
 use dml_core::{Error, Result};
 
 use super::drawing::{Anchor, Color, Drawing, Pixels, Shape};
-use crate::Neighbors;
+use crate::index::Neighbors;
 use crate::rows::doubles_on_cpu;
 
 /// Pixels of an image on the sheet, along its longer side.

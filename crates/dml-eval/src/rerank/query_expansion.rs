@@ -11,8 +11,8 @@ use candle_core::{DType, Device, Tensor};
 use dml_core::autograd::with_slice;
 use dml_core::{Result, check};
 
+use crate::index::{FlatIndex, FlatMetric, KnnIndex, SelfMatch};
 use crate::rows::{doubles_on_cpu, unit_rows};
-use crate::{FlatIndex, FlatMetric, KnnIndex, SelfMatch};
 
 /// Configuration of [`QueryExpansion`].
 #[derive(Clone, Debug, PartialEq)]
