@@ -12,8 +12,8 @@ use crate::schedule::{Pace, Plateau, Schedule};
 
 /// Named parameters, and how they learn.
 ///
-/// Every [`Part`](crate::Part) and every [`Criterion`](crate::Criterion) has one; its methods are reached through theirs.
-pub struct Learner {
+/// Every [`NamedModule`](crate::NamedModule) and every [`Criterion`](crate::Criterion) has one; its methods are reached through theirs.
+pub struct ParameterGroup {
     name: String,
     parameters: Vec<(String, Var)>,
     /// For each parameter of half precision, what the optimiser moves in its place; empty without an optimiser.
@@ -29,7 +29,7 @@ pub struct Learner {
     left_out: bool,
 }
 
-impl Learner {
+impl ParameterGroup {
     pub(crate) fn new(
         name: impl Into<String>,
         parameters: impl IntoIterator<Item = (String, Var)>,
@@ -49,7 +49,7 @@ impl Learner {
         }
     }
 
-    /// The name of the part or criterion.
+    /// The name of the module or criterion.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -222,9 +222,9 @@ fn master(var: &Var) -> Result<Option<Var>> {
     Ok(Some(Var::from_tensor(&wide)?))
 }
 
-impl fmt::Debug for Learner {
+impl fmt::Debug for ParameterGroup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Learner")
+        f.debug_struct("ParameterGroup")
             .field("name", &self.name)
             .field("parameters", &self.parameters.len())
             .field("base_rate", &self.base_rate)
@@ -233,8 +233,8 @@ impl fmt::Debug for Learner {
     }
 }
 
-/// Writes the builder methods that parts and criteria have in common.
-macro_rules! learner_methods {
+/// Writes the builder methods that modules and criteria have in common.
+macro_rules! parameter_group_methods {
     () => {
         /// Who changes the parameters. The rate that it comes with is the base of all schedules.
         ///
@@ -248,7 +248,7 @@ macro_rules! learner_methods {
             mut self,
             make: impl FnOnce(Vec<(String, candle_core::Var)>) -> dml_core::Result<O>,
         ) -> dml_core::Result<Self> {
-            self.learner.set_optimizer(make)?;
+            self.group.set_optimizer(make)?;
             Ok(self)
         }
 
@@ -259,7 +259,7 @@ macro_rules! learner_methods {
             pace: crate::schedule::Pace,
             schedule: impl crate::schedule::Schedule + 'static,
         ) -> Self {
-            self.learner.set_schedule(pace, Box::new(schedule));
+            self.group.set_schedule(pace, Box::new(schedule));
             self
         }
 
@@ -267,34 +267,34 @@ macro_rules! learner_methods {
         /// improves the same way.
         #[must_use]
         pub fn with_plateau(mut self, plateau: crate::schedule::Plateau) -> Self {
-            self.learner.set_plateau(plateau);
+            self.group.set_plateau(plateau);
             self
         }
 
         /// Limits the gradients of these parameters before every step.
         #[must_use]
         pub fn with_clip(mut self, clip: crate::Clip) -> Self {
-            self.learner.set_clip(clip);
+            self.group.set_clip(clip);
             self
         }
 
         /// Leaves the parameters as they are, optimiser or not.
         #[must_use]
         pub fn frozen(mut self) -> Self {
-            self.learner.freeze();
+            self.group.freeze();
             self
         }
 
         /// The parameters and how they learn.
         #[must_use]
-        pub fn learner(&self) -> &crate::Learner {
-            &self.learner
+        pub fn parameter_group(&self) -> &crate::ParameterGroup {
+            &self.group
         }
 
-        /// The same, for [`Method::learners_mut`](crate::Method::learners_mut).
-        pub fn learner_mut(&mut self) -> &mut crate::Learner {
-            &mut self.learner
+        /// The same, for [`Method::parameter_groups_mut`](crate::Method::parameter_groups_mut).
+        pub fn parameter_group_mut(&mut self) -> &mut crate::ParameterGroup {
+            &mut self.group
         }
     };
 }
-pub(crate) use learner_methods;
+pub(crate) use parameter_group_methods;

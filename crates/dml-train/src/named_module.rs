@@ -6,12 +6,12 @@ use candle_core::{Tensor, Var};
 use candle_nn::ModuleT;
 use dml_core::{Contents, Result, SeedSequence, Trainable};
 
-use crate::Learner;
-use crate::learner::learner_methods;
+use crate::ParameterGroup;
+use crate::parameter_group::parameter_group_methods;
 
 /// A named module: trunk, embedder, classifier, generator.
 ///
-/// A [`Trainable`] says what it learns, remembers and draws from, and becomes a part by [`Part::of`]. Candle's modules
+/// A [`Trainable`] says what it learns, remembers and draws from, and becomes a module by [`NamedModule::of`]. Candle's modules
 /// say nothing, so all three are given here: parameters, buffers such as running means, and the seeds of dropout. A
 /// checkpoint holds them.
 ///
@@ -19,27 +19,27 @@ use crate::learner::learner_methods;
 /// use candle_core::{DType, Device, Tensor};
 /// use candle_nn::{VarBuilder, VarMap, linear};
 /// use dml_nn::{Adam, AdamConfig};
-/// use dml_train::{Clip, Part};
+/// use dml_train::{Clip, NamedModule};
 ///
 /// let variables = VarMap::new();
 /// let module = linear(4, 2, VarBuilder::from_varmap(&variables, DType::F32, &Device::Cpu))?;
-/// let trunk = Part::from_var_map("trunk", module, &variables)?
+/// let trunk = NamedModule::from_var_map("trunk", module, &variables)?
 ///     .with_optimizer(|parameters| Adam::new(parameters, AdamConfig::default()))?
 ///     .with_clip(Clip::norm(1.0)?);
 /// let embeddings = trunk.forward(&Tensor::zeros((3, 4), DType::F32, &Device::Cpu)?, true)?;
 /// assert_eq!(embeddings.dims(), [3, 2]);
-/// assert_eq!(trunk.learner().parameters().len(), 2);
+/// assert_eq!(trunk.parameter_group().parameters().len(), 2);
 /// # Ok::<(), dml_core::Error>(())
 /// ```
-pub struct Part {
+pub struct NamedModule {
     module: Box<dyn ModuleT>,
-    pub(crate) learner: Learner,
+    pub(crate) group: ParameterGroup,
     buffers: Vec<(String, Var)>,
     seeds: Vec<SeedSequence>,
 }
 
-impl Part {
-    /// A module that knows its parameters, buffers and seeds, such as the layers of `dml-nn`. Every part of a run needs a
+impl NamedModule {
+    /// A module that knows its parameters, buffers and seeds, such as the layers of `dml-nn`. Every module of a run needs a
     /// name of its own.
     pub fn of(name: impl Into<String>, module: impl Trainable + 'static) -> Self {
         let Contents {
@@ -53,7 +53,7 @@ impl Part {
     }
 
     /// Any module, and the parameters that it reads, by name. What else it holds is told by
-    /// [`with_buffers`](Part::with_buffers) and [`with_seeds`](Part::with_seeds). Every part of a run needs a name of its
+    /// [`with_buffers`](NamedModule::with_buffers) and [`with_seeds`](NamedModule::with_seeds). Every module of a run needs a name of its
     /// own.
     pub fn new(
         name: impl Into<String>,
@@ -62,7 +62,7 @@ impl Part {
     ) -> Self {
         Self {
             module: Box::new(module),
-            learner: Learner::new(name, parameters),
+            group: ParameterGroup::new(name, parameters),
             buffers: Vec::new(),
             seeds: Vec::new(),
         }
@@ -79,7 +79,7 @@ impl Part {
     ) -> Result<Self> {
         let data = variables.data().lock();
         let data = data.map_err(|_| dml_core::Error::Unsupported {
-            component: "Part::from_var_map",
+            component: "NamedModule::from_var_map",
             reason: "a thread failed while it changed the map of variables",
         })?;
         let mut parameters: Vec<(String, Var)> = data
@@ -106,37 +106,37 @@ impl Part {
         self
     }
 
-    /// One more sequence that the part draws from.
+    /// One more sequence that the module draws from.
     pub(crate) fn add_seeds(&mut self, seeds: SeedSequence) {
         self.seeds.push(seeds);
     }
 
-    learner_methods!();
+    parameter_group_methods!();
 
-    /// The module's output. A frozen part works as outside of training, and no gradient goes through it.
+    /// The module's output. A frozen module works as outside of training, and no gradient goes through it.
     ///
     /// # Errors
     /// As the module.
     pub fn forward(&self, input: &Tensor, train: bool) -> Result<Tensor> {
-        if self.learner.is_frozen() {
+        if self.group.is_frozen() {
             return Ok(self.module.forward_t(input, false)?.detach());
         }
         Ok(self.module.forward_t(input, train)?)
     }
 
-    /// The output with gradient to the input even if the part is frozen: its parameters stay, what is before learns.
+    /// The output with gradient to the input even if the module is frozen: its parameters stay, what is before learns.
     ///
     /// # Errors
     /// As the module.
     pub fn forward_through(&self, input: &Tensor, train: bool) -> Result<Tensor> {
-        let train = train && !self.learner.is_frozen();
+        let train = train && !self.group.is_frozen();
         Ok(self.module.forward_t(input, train)?)
     }
 
     /// The name.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.learner.name()
+        self.group.name()
     }
 
     /// What the module changes without learning it.
@@ -152,10 +152,10 @@ impl Part {
     }
 }
 
-impl fmt::Debug for Part {
+impl fmt::Debug for NamedModule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Part")
-            .field("learner", &self.learner)
+        f.debug_struct("NamedModule")
+            .field("group", &self.group)
             .field("buffers", &self.buffers.len())
             .field("seeds", &self.seeds)
             .finish_non_exhaustive()

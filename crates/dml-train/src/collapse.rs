@@ -1,4 +1,4 @@
-//! Over how many directions the embeddings of a batch spread, which is where a collapse shows first.
+//! Statistics of the directions of embeddings, in which a collapse shows first.
 //!
 //! ```text
 //! u_i = z_i / ‖z_i‖₂
@@ -13,26 +13,27 @@ use dml_core::Result;
 
 use crate::host_numbers::{doubles, norm};
 
-/// Directions of embeddings ([formulas](self)).
+/// Statistics of the directions of embeddings ([formulas](self)).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Spread {
-    /// The length of the mean direction, from 0 to 1.
+#[non_exhaustive]
+pub struct CollapseStatistics {
+    /// Length of the mean direction, from 0 to 1; 1 for collapsed embeddings.
     pub direction: f64,
-    /// The mean over dimensions of the standard deviation over rows.
+    /// Mean over dimensions of the standard deviation over rows; 0 for collapsed embeddings.
     pub deviation: f64,
 }
 
-impl Spread {
-    /// Of embeddings `[rows, dim]`; all 0 without rows. A row of length 0 has no direction and counts as 0.
+impl CollapseStatistics {
+    /// Statistics of embeddings `[rows, dim]`; all 0 without rows. A row of length 0 has no direction and counts as 0.
     ///
     /// # Errors
     /// [`Error::Tensor`](dml_core::Error::Tensor) if Candle cannot do it.
     ///
     /// ```
     /// use candle_core::{Device, Tensor};
-    /// use dml_train::Spread;
+    /// use dml_train::CollapseStatistics;
     ///
-    /// let collapsed = Spread::of(&Tensor::new(&[[3f32, 4.], [6., 8.]], &Device::Cpu)?)?;
+    /// let collapsed = CollapseStatistics::of(&Tensor::new(&[[3f32, 4.], [6., 8.]], &Device::Cpu)?)?;
     /// assert!((collapsed.direction - 1.0).abs() < 1e-6 && collapsed.deviation < 1e-6);
     /// # Ok::<(), dml_core::Error>(())
     /// ```
@@ -84,9 +85,9 @@ mod tests {
     use super::*;
     use candle_core::{DType, Device};
 
-    fn of(rows: &[[f32; 2]]) -> Spread {
+    fn of(rows: &[[f32; 2]]) -> CollapseStatistics {
         let rows = Tensor::from_slice(rows.as_flattened(), (rows.len(), 2), &Device::Cpu);
-        Spread::of(&rows.unwrap()).unwrap()
+        CollapseStatistics::of(&rows.unwrap()).unwrap()
     }
 
     #[test]
@@ -110,7 +111,10 @@ mod tests {
         approx::assert_relative_eq!(half.deviation, 0.25);
         assert!(of(&[[f32::NAN, 1.0], [0.0, 2.0]]).deviation.is_nan());
         let none = Tensor::zeros((0, 3), DType::F32, &Device::Cpu)?;
-        assert_eq!(Spread::of(&none)?, Spread::default());
+        assert_eq!(
+            CollapseStatistics::of(&none)?,
+            CollapseStatistics::default()
+        );
         Ok(())
     }
 }

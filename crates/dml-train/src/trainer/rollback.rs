@@ -1,4 +1,4 @@
-//! What a step changes besides weights and optimisers, as it was before the step.
+//! State that a step changes beside weights and optimisers, kept so that it can be put back.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,9 +10,11 @@ use tracing::error;
 use crate::host_numbers::first_non_finite;
 use crate::{Criterion, NonFinite};
 
-/// Buffers of parts and losses and positions of random sequences. Unless it is told that the step was made, it puts them
-/// back when it is dropped: after an error and after a panic.
-pub(super) struct BeforeStep {
+/// Buffers of modules and losses and positions of random sequences, as they were before a step.
+///
+/// Dropping it puts all of them back, which is what happens after an error or a panic. [`commit`](Self::commit) keeps the
+/// changes of the step.
+pub(super) struct Rollback {
     buffers: Vec<Buffer>,
     losses: Vec<(Arc<dyn Loss>, HashMap<String, Tensor>)>,
     seeds: Vec<(SeedSequence, u64)>,
@@ -24,8 +26,9 @@ struct Buffer {
     copy: Tensor,
 }
 
-impl BeforeStep {
-    pub(super) fn of(
+impl Rollback {
+    /// Copies buffers by name, the buffers of the criteria's losses, and the positions of random sequences by name.
+    pub(super) fn new(
         buffers: Vec<(String, Var)>,
         criteria: &[&Criterion],
         seeds: Vec<(String, Vec<SeedSequence>)>,
@@ -54,15 +57,16 @@ impl BeforeStep {
         })
     }
 
-    /// A buffer of a part that was finite and is no longer. A buffer may hold infinities from the start, as masks do.
-    pub(super) fn fault(&self) -> Result<Option<NonFinite>> {
+    /// The first buffer of a module that was finite and is no longer. A buffer may hold infinities from the start, as
+    /// masks do.
+    pub(super) fn buffer_fault(&self) -> Result<Option<NonFinite>> {
         let latest = self.buffers.iter().map(|own| ((), own.var.as_tensor()));
         if first_non_finite(latest)?.is_none() {
             return Ok(None);
         }
+        let is_finite =
+            |tensor: &Tensor| -> Result<bool> { Ok(first_non_finite([((), tensor)])?.is_none()) };
         for Buffer { name, var, copy } in &self.buffers {
-            let is_finite =
-                |tensor| Ok::<bool, dml_core::Error>(first_non_finite([((), tensor)])?.is_none());
             if !is_finite(var.as_tensor())? && is_finite(copy)? {
                 let buffer = name.clone();
                 return Ok(Some(NonFinite::Buffer { buffer }));
@@ -71,12 +75,12 @@ impl BeforeStep {
         Ok(None)
     }
 
-    /// The step was made: what it changed stays.
-    pub(super) fn forget(mut self) {
+    /// Keeps the changes of a step that was made.
+    pub(super) fn commit(mut self) {
         self.clear();
     }
 
-    /// The step is skipped: buffers are put back, random sequences go on.
+    /// Puts buffers back after a step that is skipped. Random sequences go on.
     pub(super) fn skip(mut self) -> Result<()> {
         self.seeds.clear();
         self.put_back()
@@ -88,26 +92,26 @@ impl BeforeStep {
         self.seeds.clear();
     }
 
-    /// Puts all back, even if something can't be, and returns the first error.
+    /// Puts everything back, even if some of it can't be, and returns the first error.
     fn put_back(&mut self) -> Result<()> {
-        let mut all = Ok(());
+        let mut result = Ok(());
         for Buffer { var, copy, .. } in &self.buffers {
             let set = var.set(copy).map_err(dml_core::Error::from);
-            all = all.and(set);
+            result = result.and(set);
         }
         for (loss, buffers) in &self.losses {
             let set = loss.set_buffers(buffers);
-            all = all.and(set);
+            result = result.and(set);
         }
         for (seeds, calls) in &self.seeds {
             seeds.resume(*calls);
         }
         self.clear();
-        all
+        result
     }
 }
 
-impl Drop for BeforeStep {
+impl Drop for Rollback {
     fn drop(&mut self) {
         if let Err(error) = self.put_back() {
             error!(%error, "buffers could not be put back after a step that failed");
