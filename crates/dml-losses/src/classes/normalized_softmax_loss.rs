@@ -95,11 +95,7 @@ impl NormalizedSoftmaxLoss {
     /// Distances or similarities `[rows, classes]`, and the factor that makes logits of them.
     fn matrix(&self, embeddings: &Tensor) -> Result<(Tensor, f64)> {
         let weights = self.weights.rows_for(embeddings)?;
-        let normalizes = self
-            .distance
-            .formula()
-            .is_some_and(|formula| formula.normalized);
-        let unit = if normalizes {
+        let unit = if self.distance.kind().is_normalized() {
             // The distance divides by the same norm.
             weights
         } else {
