@@ -6,8 +6,17 @@ use std::sync::Arc;
 use candle_core::{Tensor, Var};
 
 use crate::Result;
+use crate::forward::forward;
 
 /// Whether smaller or larger values mean closer.
+///
+/// ```
+/// use dml_core::Order;
+///
+/// let farther = |order: Order, a: f64, b: f64| order.sign() * a > order.sign() * b;
+/// assert!(farther(Order::SmallerIsCloser, 3.0, 1.0)); // distances
+/// assert!(farther(Order::LargerIsCloser, 0.1, 0.9)); // similarities
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
     /// A distance: 0 is closest.
@@ -32,6 +41,14 @@ impl Order {
 /// Distances of equal kind give equal matrices, so that a miner and a loss of one kind share the matrix of a step.
 /// Components whose own formula holds for one geometry only check the kind of their distance: a margin added to an angle needs
 /// cosines, and the law of distances between random unit vectors needs Euclidean ones.
+///
+/// ```
+/// use dml_core::DistanceKind;
+///
+/// let kind = DistanceKind::Lp { p: 2.0, power: 1.0, normalized: true };
+/// assert!(kind.is_unit_euclidean() && kind.is_normalized());
+/// assert!(!DistanceKind::Other.is_normalized());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum DistanceKind {
@@ -208,43 +225,18 @@ pub trait Distance: Debug + Send + Sync {
     }
 }
 
-macro_rules! forward {
-    ($($t:ty),*) => {$(
-        impl<D: Distance + ?Sized> Distance for $t {
-            fn matrix(&self, query: &Tensor, reference: Option<&Tensor>) -> Result<Tensor> {
-                (**self).matrix(query, reference)
-            }
-            fn order(&self) -> Order {
-                (**self).order()
-            }
-            fn kind(&self) -> DistanceKind {
-                (**self).kind()
-            }
-            fn parameters(&self) -> Vec<(String, Var)> {
-                (**self).parameters()
-            }
-            fn prepare(&self, embeddings: &Tensor) -> Result<Tensor> {
-                (**self).prepare(embeddings)
-            }
-            fn norms(&self, embeddings: &Tensor) -> Result<Tensor> {
-                (**self).norms(embeddings)
-            }
-            fn pairs(&self, query: &Tensor, reference: &Tensor) -> Result<Tensor> {
-                (**self).pairs(query, reference)
-            }
-            fn raw_pairs(&self, query: &Tensor, reference: &Tensor) -> Result<Tensor> {
-                (**self).raw_pairs(query, reference)
-            }
-            fn gap(&self, near: &Tensor, far: &Tensor) -> Result<Tensor> {
-                (**self).gap(near, far)
-            }
-            fn closer(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
-                (**self).closer(a, b)
-            }
-        }
-    )*};
-}
-forward!(&D, Box<D>, Arc<D>);
+forward!(Distance for [&T, Box<T>, Arc<T>] {
+    fn matrix(&self, query: &Tensor, reference: Option<&Tensor>) -> Result<Tensor>;
+    fn order(&self) -> Order;
+    fn kind(&self) -> DistanceKind;
+    fn parameters(&self) -> Vec<(String, Var)>;
+    fn prepare(&self, embeddings: &Tensor) -> Result<Tensor>;
+    fn norms(&self, embeddings: &Tensor) -> Result<Tensor>;
+    fn pairs(&self, query: &Tensor, reference: &Tensor) -> Result<Tensor>;
+    fn raw_pairs(&self, query: &Tensor, reference: &Tensor) -> Result<Tensor>;
+    fn gap(&self, near: &Tensor, far: &Tensor) -> Result<Tensor>;
+    fn closer(&self, a: &Tensor, b: &Tensor) -> Result<Tensor>;
+});
 
 #[cfg(test)]
 mod tests {

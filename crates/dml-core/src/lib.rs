@@ -13,6 +13,7 @@ pub mod folder_lock;
 pub mod autograd;
 pub mod tensor_ext;
 
+mod forward;
 mod seed_sequence;
 
 mod batch;
