@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use candle_core::{DType, Tensor};
 
 use crate::autograd::whole;
-use crate::{Distance, DistanceKind, Error, IntoLabels, Labels, Relation, Result, TensorExt};
+use crate::{
+    Distance, DistanceKind, Error, IntoLabels, Labels, Relation, Result, TensorExt, check,
+};
 
 /// Embeddings `[Q, dim]`, optionally reference embeddings `[R, dim]`, and the [`Relation`] between them.
 ///
@@ -163,9 +165,7 @@ impl Batch {
                 relation.references(),
             ),
         ] {
-            if expected != got {
-                return Err(Error::Length { arg, expected, got });
-            }
+            check::length(arg, expected, got)?;
         }
         Ok(Self {
             labels: relation.query_labels().cloned().or(self.labels),

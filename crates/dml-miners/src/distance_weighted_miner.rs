@@ -157,7 +157,7 @@ impl Miner for DistanceWeightedMiner {
                         };
                     }
                 };
-                Triplets::random_weighted(relation, PerAnchor::ClassSize, &weigh, rng)
+                Triplets::random_weighted(relation, PerAnchor::ClassSize, weigh, rng)
             }
         ))?;
         Ok(triplets.into())

@@ -3,17 +3,11 @@
 use candle_core::Tensor;
 
 use crate::autograd::{PartialGradient, has_kernel, of_matrix, with_slice};
-use crate::{Error, Result, check, for_element};
+use crate::{Result, check, for_element};
 
 pub(super) fn pick(matrix: &Tensor, rows: &[u32], columns: &[u32]) -> Result<Tensor> {
     let (height, width) = matrix.dims2()?;
-    if rows.len() != columns.len() {
-        return Err(Error::Length {
-            arg: "columns",
-            expected: rows.len(),
-            got: columns.len(),
-        });
-    }
+    check::length("columns", rows.len(), columns.len())?;
     for (arg, list, limit) in [("rows", rows, height), ("columns", columns, width)] {
         check::indices(arg, list.iter().map(|&i| i as usize), limit)?;
     }

@@ -5,9 +5,10 @@ use dml::config::DistanceConfig;
 use dml::core::check;
 use dml::{Distance, DistanceKind, Order, TensorExt};
 
-use super::unsupported;
 use crate::Case;
-use crate::answer::{Answer, Inputs};
+use crate::answer::Answer;
+use crate::inputs::Inputs;
+use crate::unsupported::unsupported;
 
 pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
     let config: DistanceConfig = dml::config::from_value(case.config()?)?;

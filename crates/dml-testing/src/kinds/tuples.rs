@@ -5,16 +5,18 @@ use std::collections::{HashMap, HashSet};
 use anyhow::{Context, ensure};
 use dml::candle_core::{DType, Device, Tensor};
 use dml::core::tuples::PerAnchor;
+use dml::losses::one_positive_pair_per_label;
 use dml::{Batch, PairKind, Relation, TensorExt, Triplets};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use super::miner::{pair_columns, sorted_pairs, sorted_triplets, triplet_columns};
-use super::unsupported;
 use crate::Case;
-use crate::answer::{Answer, Inputs};
+use crate::answer::Answer;
+use crate::binomial_test::is_plausible;
 use crate::case::Array;
-use crate::chance::is_plausible;
+use crate::inputs::{Inputs, tuples};
+use crate::unsupported::unsupported;
 
 /// What the cases call.
 pub(super) const FUNCTIONS: &[&str] = &[
@@ -40,14 +42,14 @@ pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
         return Ok(answer);
     }
     let batch = labelled(case)?;
-    let tuples = super::loss::tuples(case)?;
+    let tuples = tuples(case)?;
     let columns = match case.op() {
         "get_all_pairs_indices" => sorted_pairs(&*tuples.pairs(&batch)?),
         "get_all_triplets_indices" => sorted_triplets(&*tuples.triplets(&batch)?),
         "convert_to_pairs" => pair_columns(&*tuples.pairs(&batch)?),
         "convert_to_triplets" => triplet_columns(&*tuples.triplets(&batch)?),
         "convert_to_pos_pairs_with_unique_labels" => {
-            let pairs = tuples.one_positive_pair_per_label(&batch)?;
+            let pairs = one_positive_pair_per_label(&batch, &tuples)?;
             vec![("a", pairs.positive_anchors), ("p", pairs.positives)]
         }
         "convert_to_weights" => {
@@ -100,7 +102,7 @@ fn without_self_comparisons(case: &Case) -> anyhow::Result<Vec<(&'static str, Ve
         let same: Vec<Option<u32>> = places.iter().copied().map(Some).collect();
         ignorant(places.len(), memory).with_self_matches(&same)?
     };
-    let tuples = super::loss::tuples(case)?;
+    let tuples = tuples(case)?;
     if let Some(triplets) = tuples.as_triplets() {
         return Ok(triplet_columns(
             &triplets.without_self_comparisons(&relation),
@@ -167,7 +169,7 @@ pub(super) fn check_property(case: &Case) -> anyhow::Result<Answer> {
                             .map(|n| weights[a * references + *n as usize]),
                     );
                 };
-                Triplets::random_weighted(relation, per_anchor, &weigh, &mut rng)
+                Triplets::random_weighted(relation, per_anchor, weigh, &mut rng)
             }
         };
         counts.fill(0);

@@ -5,13 +5,16 @@ use std::sync::Arc;
 use dml_core::Error;
 use dml_eval::{AccuracyCalculator, AccuracyMetric, ClusterMetric, NeighborCount, RetrievalMetric};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::{ClustererConfig, ConfigError, KnnConfig, LabelComparison, registry};
 
 registry! {
     /// What measures how good embeddings are.
     pub enum EvaluationConfig {
-        AccuracyCalculator(AccuracyCalculatorConfig),
+        AccuracyCalculator(AccuracyCalculatorConfig) {
+            examples: |_| json!([{"k": 3, "retrieval": ["precision_at_2", "ndcg_at_3"]}]),
+        },
     }
 }
 

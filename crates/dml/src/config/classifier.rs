@@ -2,13 +2,16 @@
 
 use dml_eval::{KnnClassifier, Vote};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::{ConfigError, KnnConfig, registry};
 
 registry! {
     /// What tells the class of an embedding.
     pub enum ClassifierConfig {
-        KnnClassifier(KnnClassifierConfig),
+        KnnClassifier(KnnClassifierConfig) {
+            examples: |_| json!([{"k": 2}]),
+        },
     }
 }
 

@@ -11,6 +11,7 @@ use dml_distances::{
     MahalanobisDistanceConfig, SNRDistance, SNRDistanceConfig,
 };
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::{ConfigError, NoArguments, registry};
 
@@ -21,9 +22,15 @@ registry! {
         DotProductSimilarity(DotProductSimilarityConfig),
         LpDistance(LpDistanceConfig),
         SNRDistance(SNRDistanceConfig),
-        BatchedDistance(BatchedDistanceConfig),
+        BatchedDistance(BatchedDistanceConfig) {
+            required: |_| json!({"distance": {"name": "LpDistance"}}),
+            examples: |_| json!([{"batch_size": 5}]),
+        },
         HammingDistance(NoArguments),
-        MahalanobisDistance(MahalanobisDistanceConfig),
+        MahalanobisDistance(MahalanobisDistanceConfig) {
+            required: |sizes| json!({"embedding_size": sizes.embedding_size}),
+            examples: |_| json!([{}, {"rank": 2}]),
+        },
     }
 }
 

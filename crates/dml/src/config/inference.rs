@@ -5,6 +5,7 @@ use std::sync::Arc;
 use candle_core::{ModuleT, Tensor};
 use dml_eval::{InferenceModel, MatchFinder};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::{ConfigError, DistanceConfig, KnnConfig, NoArguments, registry};
 use crate::defaults::cosine;
@@ -12,14 +13,22 @@ use crate::defaults::cosine;
 registry! {
     /// What finds rows that match.
     pub enum MatchConfig {
-        MatchFinder(MatchFinderConfig),
+        MatchFinder(MatchFinderConfig) {
+            required: |_| json!({"distance": {"name": "CosineSimilarity"}}),
+            examples: |_| json!([{"threshold": 0.5}]),
+        },
     }
 }
 
 registry! {
     /// What embeds, finds neighbours and finds matches.
     pub enum InferenceConfig {
-        InferenceModel(InferenceModelConfig),
+        InferenceModel(InferenceModelConfig) {
+            required: |_| json!({"trunk": {"name": "Identity"}}),
+            examples: |_| json!([
+                {"match_finder": {"name": "MatchFinder", "distance": {"name": "LpDistance"}, "threshold": 0.5}},
+            ]),
+        },
     }
 }
 

@@ -10,6 +10,7 @@ use dml_reducers::{
     ThresholdReducer, ThresholdReducerConfig,
 };
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::{ConfigError, NoArguments, registry};
 use crate::defaults::mean;
@@ -21,13 +22,24 @@ registry! {
     pub enum ReducerConfig {
         MeanReducer(NoArguments),
         SumReducer(NoArguments),
-        ThresholdReducer(ThresholdReducerConfig),
+        ThresholdReducer(ThresholdReducerConfig) {
+            required: |_| json!({"low": 0.0}),
+            examples: |_| json!([{}, {"low": 0.1, "high": 2}]),
+        },
         AvgNonZeroReducer(AvgNonZeroReducerConfig),
-        ClassWeightedReducer(ClassWeightedReducerConfig),
+        ClassWeightedReducer(ClassWeightedReducerConfig) {
+            required: |sizes| {
+                let weights = [1.0, 2.0, 0.5, 0.0].into_iter().cycle();
+                json!({"weights": weights.take(sizes.num_classes).collect::<Vec<f64>>()})
+            },
+        },
         DivisorReducer(NoArguments),
         PerAnchorReducer(PerAnchorReducerConfig),
-        MultipleReducers(MultipleReducersConfig),
-        DoNothingReducer(NoArguments),
+        MultipleReducers(MultipleReducersConfig) {
+            required: |_| json!({"reducers": {"loss": {"name": "AvgNonZeroReducer"}}}),
+            examples: |_| json!([{}, {"reducers": {"loss": {"name": "ThresholdReducer", "low": 0.1}}}]),
+        },
+        DoNothingReducer(NoArguments) { reduces: false },
     }
 }
 

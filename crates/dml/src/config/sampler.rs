@@ -10,6 +10,7 @@ use dml_samplers::{
     ShuffleSampler, ShuffleSamplerConfig, TuplesToWeightsSampler,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::json;
 
 use super::parts::Parts;
 use super::{ConfigError, MinerConfig, registry};
@@ -17,12 +18,24 @@ use super::{ConfigError, MinerConfig, registry};
 registry! {
     /// A sampler and its arguments.
     pub enum SamplerConfig {
-        MPerClassSampler(MPerClassSamplerConfig),
+        MPerClassSampler(MPerClassSamplerConfig) {
+            required: |_| json!({"m": 2}),
+            examples: |_| json!([{"batch_size": 4, "length_before_new_iter": 8}, {"coverage": true}]),
+        },
         ShuffleSampler(ShuffleSamplerConfig),
-        HierarchicalSampler(HierarchicalSamplerConfig),
-        FixedSetOfTriplets(FixedSetOfTripletsConfig),
+        HierarchicalSampler(HierarchicalSamplerConfig) {
+            required: |_| json!({"batch_size": 4, "samples_per_class": 1}),
+            examples: |_| json!([{}, {"samples_per_class": "all"}]),
+        },
+        FixedSetOfTriplets(FixedSetOfTripletsConfig) {
+            required: |_| json!({"num_triplets": 5}),
+            examples: |_| json!([{"batch_size": 6}]),
+        },
         NoDuplicatesSampler(NoDuplicatesSamplerConfig),
-        TuplesToWeightsSampler(TuplesToWeightsSamplerConfig),
+        TuplesToWeightsSampler(TuplesToWeightsSamplerConfig) {
+            required: |_| json!({"miner": {"name": "MultiSimilarityMiner"}}),
+            examples: |_| json!([{"subset_size": 6}]),
+        },
     }
 }
 
