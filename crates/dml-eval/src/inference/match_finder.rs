@@ -9,7 +9,7 @@ use std::sync::Arc;
 use candle_core::{Device, Tensor};
 use dml_core::autograd::{Element, with_slice};
 use dml_core::kernels::Real;
-use dml_core::{Distance, Error, Order, Result, check, for_element};
+use dml_core::{Distance, DistanceKind, Error, Order, Result, TensorExt, check, for_element};
 
 use super::Matches;
 use crate::rows::{check_finite, checked_rows};
@@ -129,8 +129,8 @@ impl MatchFinder {
         })
     }
 
-    /// Whether row i of `query` `[N, dim]` matches row i of `reference` `[N, dim]`, by the distance's
-    /// [`raw_pairs`](Distance::raw_pairs): on the rows as they come, as PML has it.
+    /// Whether row i of `query` `[N, dim]` matches row i of `reference` `[N, dim]`. As in PML the rows are compared as they
+    /// come ([`raw_pairs`](Distance::raw_pairs)), and p-norms add 1e-6 to every difference.
     ///
     /// # Errors
     /// As [`get_matching_pairs`](MatchFinder::get_matching_pairs).
@@ -147,7 +147,15 @@ impl MatchFinder {
         check::same_shape("reference", &reference, &query)?;
         check_finite("query", &query)?;
         check_finite("reference", &reference)?;
-        self.matches(&self.distance.raw_pairs(&query, &reference)?, threshold)
+        self.matches(&self.pairwise(&query, &reference)?, threshold)
+    }
+
+    /// Row i with row i as PML's `pairwise_distance` compares them.
+    fn pairwise(&self, query: &Tensor, reference: &Tensor) -> Result<Tensor> {
+        match self.distance.kind() {
+            DistanceKind::Lp { p, .. } => ((query - reference)? + 1e-6)?.row_norms(p),
+            _ => self.distance.raw_pairs(query, reference),
+        }
     }
 
     fn threshold(&self, of_call: Option<f64>) -> Result<f64> {
@@ -275,6 +283,40 @@ mod tests {
         assert_eq!(finder.is_match(&a, &b, Some(5e9))?, [false; 3]);
         let matches = finder.get_matching_pairs(&a, Some(&b), None)?;
         assert_eq!(matches.pairs, [(0, 0), (1, 0), (2, 2)]);
+        Ok(())
+    }
+
+    /// Σ |q − r|, under the name of its formula.
+    #[derive(Debug)]
+    struct Manhattan;
+
+    impl Distance for Manhattan {
+        fn matrix(&self, query: &Tensor, reference: Option<&Tensor>) -> Result<Tensor> {
+            query.pairwise_lp(reference.unwrap_or(query), 1.0)
+        }
+
+        fn kind(&self) -> DistanceKind {
+            DistanceKind::Lp {
+                p: 1.0,
+                power: 1.0,
+                normalized: false,
+            }
+        }
+    }
+
+    #[test]
+    fn a_norm_adds_a_millionth_to_every_difference_of_a_pair() -> Result<()> {
+        let config = MatchFinderConfig { threshold: None };
+        let finder = MatchFinder::new(config, Arc::new(Manhattan))?;
+        let rows = Tensor::new(&[[0f64, 0.]], &Device::Cpu)?;
+        let moved = Tensor::new(&[[-3f64, -4.]], &Device::Cpu)?;
+        for (reference, exact) in [(&rows, 0.0), (&moved, 7.0)] {
+            let matches = |threshold| finder.is_match(&rows, reference, Some(exact + threshold));
+            assert_eq!(
+                (matches(1.9e-6)?, matches(2.1e-6)?),
+                (vec![false], vec![true])
+            );
+        }
         Ok(())
     }
 

@@ -8,7 +8,7 @@ pub(crate) fn cosine(
     distance: &dyn Distance,
     reason: &'static str,
 ) -> Result<()> {
-    if distance.kind() == DistanceKind::Cosine {
+    if matches!(distance.kind(), DistanceKind::Cosine { .. }) {
         return Ok(());
     }
     Err(Error::Unsupported { component, reason })
