@@ -448,7 +448,7 @@ mod tests {
     fn a_batch_without_rows_has_no_tuples_and_a_zero_loss() -> Result<()> {
         let none = Var::from_tensor(&rows(0))?;
         let batch = Batch::new(&none, Vec::<i64>::new())?;
-        assert_eq!(crate::Tuples::All.count(&batch)?.total(), 0);
+        assert_eq!(crate::Tuples::all().count(&batch)?.total(), 0);
         let zero = batch.zero()?;
         approx::assert_abs_diff_eq!(zero.to_scalar::<f32>()?, 0.0);
         assert_eq!(

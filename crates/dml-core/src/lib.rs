@@ -47,7 +47,7 @@ pub use seed_sequence::{SeedSequence, mix_seed};
 pub use batch::Batch;
 pub use labels::{IntoLabels, Labels};
 pub use relation::{ClassOrder, PairKind, Relation};
-pub use tuples::{Pairs, PerAnchor, Triplets, TupleCount, Tuples};
+pub use tuples::{Pairs, PerAnchor, RowCounts, Triplets, TupleCount, TupleSet, Tuples};
 
 pub use terms::{AnchorSums, ImplicitValues, Indices, Over, Term, Terms};
 

@@ -13,6 +13,7 @@ mod class_order;
 mod mask_tensors;
 mod pair_kind;
 mod rows;
+mod tuple_set;
 mod weights;
 
 use std::collections::{HashMap, HashSet};
@@ -445,6 +446,7 @@ impl Relation {
     }
 
     /// The positive and the negative pairs as one bit each.
+    #[doc(hidden)]
     #[must_use]
     pub fn mask(&self) -> PairMask {
         let same = |q| self.self_match(q);

@@ -1,4 +1,4 @@
-//! Classes to learn from and classes to pair_kind by, with none in common.
+//! Classes to learn from and classes to test with, with none in common.
 //!
 //! ```text
 //! classes = train ∪ test,   train ∩ test = ∅,   neither empty
@@ -24,6 +24,7 @@ use crate::Subset;
     derive(serde::Serialize, serde::Deserialize),
     serde(rename_all = "snake_case", deny_unknown_fields)
 )]
+#[non_exhaustive]
 pub enum TestClasses {
     /// A share of all classes, drawn by a seed.
     Fraction {
@@ -70,7 +71,7 @@ impl ClassSplit {
         let classes: BTreeSet<i64> = labels.as_slice().iter().copied().collect();
         if classes.len() < 2 {
             let expected = "labels of at least 2 classes";
-            return Err(wrong("labels", classes.len() as f64, expected));
+            return Err(out_of_range("labels", classes.len() as f64, expected));
         }
         let test = match test {
             TestClasses::Fraction { fraction, seed } => draw(&classes, *fraction, *seed)?,
@@ -97,7 +98,7 @@ impl ClassSplit {
         &self.train_rows
     }
 
-    /// The rows of the classes to pair_kind by.
+    /// The rows of the classes to test with.
     #[must_use]
     pub fn test_rows(&self) -> &[usize] {
         &self.test_rows
@@ -109,7 +110,7 @@ impl ClassSplit {
         &self.train_classes
     }
 
-    /// The labels to pair_kind by.
+    /// The labels to test with.
     #[must_use]
     pub fn test_classes(&self) -> &[i64] {
         &self.test_classes
@@ -153,7 +154,7 @@ impl ClassSplit {
 fn draw(classes: &BTreeSet<i64>, fraction: f64, seed: u64) -> Result<BTreeSet<i64>> {
     // Written so that NaN is refused, too.
     if !(fraction > 0.0 && fraction < 1.0) {
-        return Err(wrong(
+        return Err(out_of_range(
             "fraction",
             fraction,
             "a number between 0 and 1, both excluded",
@@ -168,7 +169,7 @@ fn draw(classes: &BTreeSet<i64>, fraction: f64, seed: u64) -> Result<BTreeSet<i6
 
 fn listed(classes: &BTreeSet<i64>, given: &[i64]) -> Result<BTreeSet<i64>> {
     if let Some(&unknown) = given.iter().find(|label| !classes.contains(label)) {
-        return Err(wrong(
+        return Err(out_of_range(
             "test_classes",
             unknown as f64,
             "labels that a row has",
@@ -177,12 +178,12 @@ fn listed(classes: &BTreeSet<i64>, given: &[i64]) -> Result<BTreeSet<i64>> {
     let test: BTreeSet<i64> = given.iter().copied().collect();
     if test.is_empty() || test.len() == classes.len() {
         let expected = "at least one class for each half";
-        return Err(wrong("test_classes", test.len() as f64, expected));
+        return Err(out_of_range("test_classes", test.len() as f64, expected));
     }
     Ok(test)
 }
 
-fn wrong(name: &'static str, value: f64, expected: &'static str) -> Error {
+fn out_of_range(name: &'static str, value: f64, expected: &'static str) -> Error {
     Error::InvalidParameter {
         name,
         value,

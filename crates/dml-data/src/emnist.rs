@@ -11,6 +11,7 @@ use crate::{ImageDataset, Result, TrainTest};
 /// One of EMNIST's ways to divide its characters into classes. Its files hold every image column by column; loading
 /// turns them, so that characters stand upright as in MNIST.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Emnist {
     /// 62 unbalanced classes: digits, capital and small letters.
     ByClass,

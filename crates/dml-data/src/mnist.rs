@@ -12,6 +12,7 @@ use crate::{ImageDataset, Normalization, Result, TrainTest};
 
 /// A data set of 60,000 + 10,000 grey images of 28 × 28 pixels in ten classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum MnistVariant {
     /// Handwritten digits.
     Mnist,
@@ -32,6 +33,7 @@ pub struct MnistFile {
 
 /// A digest in hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Digest {
     /// SHA-256 of the uncompressed bytes: the same for every compression.
     Sha256(&'static str),

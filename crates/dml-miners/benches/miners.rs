@@ -63,7 +63,7 @@ fn miners() -> Result<Vec<(&'static str, Arc<dyn Miner>)>> {
             "MultiSimilarityMiner",
             Arc::new(MultiSimilarityMiner::new(
                 Default::default(),
-                Arc::new(CosineSimilarity::default()),
+                CosineSimilarity::default(),
             )?),
         ),
         (

@@ -7,13 +7,11 @@
 //!
 //! The angle is that of Wang, Zhou, Wen, Liu and Lin, "Deep Metric Learning with Angular Loss" (2017,
 //! arXiv:1708.01682). No centre is formed and no triplet is stored: squared distances between rows, `O(N²)` of them,
-//! decide every triplet by one addition ([`AngularTriplets`]), and the result is [`Tuples::Lazy`].
-
-use std::sync::Arc;
+//! decide every triplet by one addition ([`AngularTriplets`]), and the result is a set by rule.
 
 use candle_core::Tensor;
 use dml_core::fused::with_slice;
-use dml_core::kernels::{AngularTriplets, Triangle, TripletSet};
+use dml_core::kernels::{AngularTriplets, Triangle};
 use dml_core::{Batch, Distance, Error, Miner, Result, TensorExt, Tuples, for_element};
 
 use crate::host;
@@ -42,13 +40,12 @@ impl Default for AngularMinerConfig {
 /// Chooses triplets by the angle at the negative ([formula](self)), as a rule that is asked anchor by anchor.
 ///
 /// ```
-/// use std::sync::Arc;
 /// use dml_core::{Batch, Miner, candle_core::{Device, Tensor}};
 /// use dml_distances::LpDistance;
 /// use dml_miners::{AngularMiner, AngularMinerConfig};
 ///
 /// let config = AngularMinerConfig { angle: 40.0 };
-/// let miner = AngularMiner::new(config, Arc::new(LpDistance::default()))?;
+/// let miner = AngularMiner::new(config, LpDistance::default())?;
 /// let embeddings = Tensor::new(&[[-1f32, 0.], [1., 0.], [0., 1.], [0., 2.]], &Device::Cpu)?;
 /// let batch = Batch::new(&embeddings, &[0i64, 0, 1, 2])?;
 /// // Rows 0 and 1 are 2 apart. From row 2 that is atan(2 / 2) = 45°, from row 3 it is atan(2 / 4) ≈ 27°.
@@ -67,7 +64,7 @@ impl AngularMiner {
     ///
     /// # Errors
     /// [`Error::InvalidParameter`] for an angle outside of `[0, 90)`, [`Error::Unsupported`] for another distance.
-    pub fn new(config: AngularMinerConfig, distance: Arc<dyn Distance>) -> Result<Self> {
+    pub fn new(config: AngularMinerConfig, distance: impl Distance + 'static) -> Result<Self> {
         if !distance.kind().is_unit_euclidean() {
             return Err(Error::Unsupported {
                 component: "AngularMiner",
@@ -91,7 +88,7 @@ impl Miner for AngularMiner {
     fn mine(&self, batch: &Batch) -> Result<Tuples> {
         let relation = batch.require_relation("AngularMiner")?.clone();
         if batch.is_spoiled()? {
-            return Ok(Tuples::All);
+            return Ok(Tuples::all());
         }
         let anchors = host::on_host(batch.embeddings())?; // [Q, dim]
         let references = batch.reference().map(host::on_host).transpose()?; // [R, dim]
@@ -102,7 +99,7 @@ impl Miner for AngularMiner {
             Some(references) => Some(euclidean(references, references)?), // [R, R]
         };
         let dim = anchors.dims()[1];
-        let set: Arc<dyn TripletSet> = for_element!(anchors, "embeddings", |T| {
+        for_element!(anchors, "embeddings", |T| {
             slices::<T, _>(
                 [
                     &anchors,
@@ -120,12 +117,10 @@ impl Miner for AngularMiner {
                     };
                     let split =
                         move |q: usize, p: &mut Vec<u32>, n: &mut Vec<u32>| relation.split(q, p, n);
-                    Arc::new(AngularTriplets::new(rows, self.angle, EPSILON, split))
-                        as Arc<dyn TripletSet>
+                    Tuples::from_set(AngularTriplets::new(rows, self.angle, EPSILON, split))
                 },
             )
-        })?;
-        Ok(Tuples::Lazy(set))
+        })
     }
 }
 
@@ -160,13 +155,10 @@ mod tests {
     use candle_core::Device;
     use dml_core::TupleCount;
     use dml_distances::{CosineSimilarity, LpDistance};
+    use std::sync::Arc;
 
     fn mine(angle: f64, batch: &Batch) -> Result<Tuples> {
-        AngularMiner::new(
-            AngularMinerConfig { angle },
-            Arc::new(LpDistance::default()),
-        )?
-        .mine(batch)
+        AngularMiner::new(AngularMinerConfig { angle }, LpDistance::default())?.mine(batch)
     }
 
     #[test]
@@ -218,10 +210,7 @@ mod tests {
         }
         for angle in [-1.0, 90.0, f64::NAN] {
             assert!(matches!(
-                AngularMiner::new(
-                    AngularMinerConfig { angle },
-                    Arc::new(LpDistance::default())
-                ),
+                AngularMiner::new(AngularMinerConfig { angle }, LpDistance::default()),
                 Err(Error::InvalidParameter { name: "angle", .. })
             ));
         }

@@ -93,13 +93,12 @@ impl Default for BatchEasyHardMinerConfig {
 /// the anchors for which there is one, and the result is a mask.
 ///
 /// ```
-/// use std::sync::Arc;
 /// use dml_core::{Batch, Miner, candle_core::{Device, Tensor}};
 /// use dml_distances::LpDistance;
 /// use dml_miners::{BatchEasyHardMiner, BatchEasyHardMinerConfig};
 ///
 /// let config = BatchEasyHardMinerConfig::default();
-/// let miner = BatchEasyHardMiner::new(config, Arc::new(LpDistance::default()))?;
+/// let miner = BatchEasyHardMiner::new(config, LpDistance::default())?;
 /// let embeddings = Tensor::new(&[[1f32, 0.], [0.8, 0.6], [0., 1.], [-1., 0.]], &Device::Cpu)?;
 /// let batch = Batch::new(&embeddings, &[0i64, 0, 1, 2])?;
 /// // Rows 0 and 1 are 0.63 apart. The nearest negative beyond that is row 2, at 1.41 from the one, 0.89 from the other.
@@ -122,7 +121,10 @@ impl BatchEasyHardMiner {
     /// # Errors
     /// [`Error::Unsupported`] if semihard is combined with semihard or all, [`Error::InvalidParameter`] for a range
     /// whose ends are not in order.
-    pub fn new(config: BatchEasyHardMinerConfig, distance: Arc<dyn Distance>) -> Result<Self> {
+    pub fn new(
+        config: BatchEasyHardMinerConfig,
+        distance: impl Distance + 'static,
+    ) -> Result<Self> {
         use BatchStrategy::{All, Semihard};
         let refuse = |reason| {
             Err(Error::Unsupported {
@@ -143,7 +145,10 @@ impl BatchEasyHardMiner {
         }
         allowed_range::checked("allowed_pos_range", config.allowed_pos_range)?;
         allowed_range::checked("allowed_neg_range", config.allowed_neg_range)?;
-        Ok(Self { config, distance })
+        Ok(Self {
+            config,
+            distance: Arc::new(distance),
+        })
     }
 
     /// The positive and the negative of every anchor; none of a kind of which all are wanted.
@@ -249,7 +254,7 @@ impl Miner for BatchEasyHardMiner {
     fn mine(&self, batch: &Batch) -> Result<Tuples> {
         let relation = batch.require_relation("BatchEasyHardMiner")?;
         if batch.is_spoiled()? {
-            return Ok(Tuples::All);
+            return Ok(Tuples::all());
         }
         let choices = self.choices(batch, relation)?;
         let all = |strategy| strategy == BatchStrategy::All;
@@ -278,7 +283,7 @@ impl Miner for BatchEasyHardMiner {
                     n.into_iter().for_each(|n| negatives.insert(n as usize));
                 },
             );
-            return Ok(mask.into());
+            return Ok(Tuples::from_set(mask));
         }
         let mut pairs = Pairs::default();
         for (a, choice) in choices.into_iter().enumerate() {

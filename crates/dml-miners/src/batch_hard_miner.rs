@@ -6,8 +6,6 @@
 //!
 //! Hermans, Beyer and Leibe, "In Defense of the Triplet Loss for Person Re-Identification" (2017, arXiv:1703.07737).
 
-use std::sync::Arc;
-
 use dml_core::{Batch, Distance, Miner, Result, Triplets, Tuples};
 
 use crate::{AllowedRange, BatchEasyHardMiner, BatchEasyHardMinerConfig, BatchStrategy};
@@ -31,12 +29,11 @@ pub struct BatchHardMinerConfig {
 /// Chooses the hardest triplet of each anchor that has a positive and a negative ([formula](self)).
 ///
 /// ```
-/// use std::sync::Arc;
 /// use dml_core::{Batch, Miner, candle_core::{Device, Tensor}};
 /// use dml_distances::LpDistance;
 /// use dml_miners::{BatchHardMiner, BatchHardMinerConfig};
 ///
-/// let miner = BatchHardMiner::new(BatchHardMinerConfig::default(), Arc::new(LpDistance::default()))?;
+/// let miner = BatchHardMiner::new(BatchHardMinerConfig::default(), LpDistance::default())?;
 /// let embeddings = Tensor::new(&[[1f32, 0.], [0.8, 0.6], [0., 1.], [-1., 0.]], &Device::Cpu)?;
 /// let batch = Batch::new(&embeddings, &[0i64, 0, 0, 1])?;
 /// let triplets = miner.mine(&batch)?.triplets(&batch)?;
@@ -51,7 +48,7 @@ impl BatchHardMiner {
     ///
     /// # Errors
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for a range whose ends are not in order.
-    pub fn new(config: BatchHardMinerConfig, distance: Arc<dyn Distance>) -> Result<Self> {
+    pub fn new(config: BatchHardMinerConfig, distance: impl Distance + 'static) -> Result<Self> {
         let config = BatchEasyHardMinerConfig {
             pos_strategy: BatchStrategy::Hard,
             neg_strategy: BatchStrategy::Hard,
@@ -66,7 +63,7 @@ impl Miner for BatchHardMiner {
     fn mine(&self, batch: &Batch) -> Result<Tuples> {
         let relation = batch.require_relation("BatchHardMiner")?;
         if batch.is_spoiled()? {
-            return Ok(Tuples::All);
+            return Ok(Tuples::all());
         }
         let mut triplets = Triplets::default();
         for (a, choice) in self.0.choices(batch, relation)?.into_iter().enumerate() {
@@ -90,12 +87,12 @@ mod tests {
     fn anchors_that_lack_a_kind_are_left_out() -> Result<()> {
         let embeddings = Tensor::new(&[[0f32], [1.], [3.], [4.], [5.]], &Device::Cpu)?;
         let batch = Batch::new(&embeddings, [0i64, 0, 0, 1, 2])?;
-        let miner = BatchHardMiner::new(BatchHardMinerConfig::default(), Arc::new(Euclidean))?;
+        let miner = BatchHardMiner::new(BatchHardMinerConfig::default(), Euclidean)?;
         assert_eq!(
             triplets(&miner.mine(&batch)?, &batch)?,
             [[0, 2, 3], [1, 2, 3], [2, 0, 3]]
         );
-        let miner = BatchHardMiner::new(BatchHardMinerConfig::default(), Arc::new(DotProduct))?;
+        let miner = BatchHardMiner::new(BatchHardMinerConfig::default(), DotProduct)?;
         assert_eq!(
             triplets(&miner.mine(&batch)?, &batch)?,
             [[0, 1, 3], [1, 0, 4], [2, 0, 4]]
@@ -117,7 +114,7 @@ mod tests {
             neg_strategy: BatchStrategy::Hard,
             ..Default::default()
         };
-        let mined = BatchEasyHardMiner::new(easiest, Arc::new(Euclidean))?.mine(&batch)?;
+        let mined = BatchEasyHardMiner::new(easiest, Euclidean)?.mine(&batch)?;
         // The copies at rows 1 and 2 would be nearest, at distance 0.
         assert_eq!(mined.pairs(&batch)?.positives, [2, 1]);
         Ok(())

@@ -51,13 +51,12 @@ impl Default for DistanceWeightedMinerConfig {
 /// Draws triplets by the distance of their negatives ([weights](self)).
 ///
 /// ```
-/// use std::sync::Arc;
 /// use dml_core::{Batch, Miner, TupleCount, candle_core::{Device, Tensor}};
 /// use dml_distances::LpDistance;
 /// use dml_miners::{DistanceWeightedMiner, DistanceWeightedMinerConfig};
 ///
 /// let config = DistanceWeightedMinerConfig::default();
-/// let miner = DistanceWeightedMiner::new(config, Arc::new(LpDistance::default()))?;
+/// let miner = DistanceWeightedMiner::new(config, LpDistance::default())?;
 /// let embeddings = Tensor::new(&[[1f32, 0.], [0.8, 0.6], [0.6, 0.8], [-1., 0.]], &Device::Cpu)?;
 /// let batch = Batch::new(&embeddings, &[0i64, 0, 1, 2])?;
 /// // Two triplets for each of the two anchors that have a positive; row 3 is too far from both to be drawn.
@@ -79,7 +78,10 @@ impl DistanceWeightedMiner {
     /// # Errors
     /// [`Error::InvalidParameter`] for a cutoff that is negative or not finite, [`Error::Unsupported`] for another
     /// distance.
-    pub fn new(config: DistanceWeightedMinerConfig, distance: Arc<dyn Distance>) -> Result<Self> {
+    pub fn new(
+        config: DistanceWeightedMinerConfig,
+        distance: impl Distance + 'static,
+    ) -> Result<Self> {
         if !distance.kind().is_unit_euclidean() {
             return Err(Error::Unsupported {
                 component: "DistanceWeightedMiner",
@@ -93,7 +95,7 @@ impl DistanceWeightedMiner {
                 config.nonzero_loss_cutoff,
             )?,
             seeds: SeedSequence::new(config.seed),
-            distance,
+            distance: Arc::new(distance),
         })
     }
 
@@ -120,7 +122,7 @@ impl Miner for DistanceWeightedMiner {
     fn mine(&self, batch: &Batch) -> Result<Tuples> {
         let relation = batch.require_relation("DistanceWeightedMiner")?;
         if batch.is_spoiled()? {
-            return Ok(Tuples::All);
+            return Ok(Tuples::all());
         }
         let matrix = host::distances(batch, &self.distance)?; // [Q, R]
         let references = batch.references();
@@ -170,7 +172,7 @@ mod tests {
     use dml_distances::LpDistance;
 
     fn miner(config: DistanceWeightedMinerConfig) -> Result<DistanceWeightedMiner> {
-        DistanceWeightedMiner::new(config, Arc::new(LpDistance::default()))
+        DistanceWeightedMiner::new(config, LpDistance::default())
     }
 
     /// Rows of the unit sphere in four dimensions, all within a quarter turn of the first, at growing angles.
@@ -264,7 +266,7 @@ mod tests {
     #[test]
     fn errors_name_their_cause() {
         assert!(matches!(
-            DistanceWeightedMiner::new(Default::default(), Arc::new(Euclidean)),
+            DistanceWeightedMiner::new(Default::default(), Euclidean),
             Err(Error::Unsupported { .. })
         ));
         let negative = DistanceWeightedMinerConfig {

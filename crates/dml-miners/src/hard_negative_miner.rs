@@ -27,6 +27,7 @@ use rand_chacha::ChaCha8Rng;
     derive(serde::Serialize, serde::Deserialize),
     serde(rename_all = "lowercase")
 )]
+#[non_exhaustive]
 pub enum NegativeSampling {
     /// The nearest.
     #[default]

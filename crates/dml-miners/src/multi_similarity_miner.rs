@@ -39,13 +39,12 @@ impl Default for MultiSimilarityMinerConfig {
 /// Chooses pairs that are hard beside the other kind ([conditions](self)), as a mask.
 ///
 /// ```
-/// use std::sync::Arc;
 /// use dml_core::{Batch, Miner, TupleCount, candle_core::{Device, Tensor}};
 /// use dml_distances::CosineSimilarity;
 /// use dml_miners::{MultiSimilarityMiner, MultiSimilarityMinerConfig};
 ///
 /// let config = MultiSimilarityMinerConfig::default();
-/// let miner = MultiSimilarityMiner::new(config, Arc::new(CosineSimilarity::default()))?;
+/// let miner = MultiSimilarityMiner::new(config, CosineSimilarity::default())?;
 /// let embeddings = Tensor::new(&[[1f32, 0.], [0.8, 0.6], [0., 1.]], &Device::Cpu)?;
 /// let batch = Batch::new(&embeddings, &[0i64, 0, 1])?;
 /// // Row 1 has similarity 0.8 to its positive and 0.6 to its negative: neither is within 0.1 of the other.
@@ -64,10 +63,13 @@ impl MultiSimilarityMiner {
     ///
     /// # Errors
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if `epsilon` is not finite.
-    pub fn new(config: MultiSimilarityMinerConfig, distance: Arc<dyn Distance>) -> Result<Self> {
+    pub fn new(
+        config: MultiSimilarityMinerConfig,
+        distance: impl Distance + 'static,
+    ) -> Result<Self> {
         Ok(Self {
             epsilon: check::finite("epsilon", config.epsilon)?,
-            distance,
+            distance: Arc::new(distance),
         })
     }
 }
@@ -76,7 +78,7 @@ impl Miner for MultiSimilarityMiner {
     fn mine(&self, batch: &Batch) -> Result<Tuples> {
         let relation = batch.require_relation("MultiSimilarityMiner")?;
         if batch.is_spoiled()? {
-            return Ok(Tuples::All);
+            return Ok(Tuples::all());
         }
         let matrix = host::distances(batch, &self.distance)?; // [Q, R]
         let references = batch.references();
@@ -118,7 +120,7 @@ impl Miner for MultiSimilarityMiner {
                 )
             }
         ))?;
-        Ok(mask.into())
+        Ok(Tuples::from_set(mask))
     }
 }
 
@@ -129,7 +131,7 @@ mod tests {
     use candle_core::{Device, Tensor};
     use dml_core::Error;
 
-    fn miner(epsilon: f64, distance: Arc<dyn Distance>) -> Result<MultiSimilarityMiner> {
+    fn miner(epsilon: f64, distance: impl Distance + 'static) -> Result<MultiSimilarityMiner> {
         MultiSimilarityMiner::new(MultiSimilarityMinerConfig { epsilon }, distance)
     }
 
@@ -139,7 +141,7 @@ mod tests {
         let batch = Batch::new(&embeddings, [0i64, 0, 0, 1, 2])?;
         // Anchor 0: positives at 1 and 4, negatives at 2 and 6. With ε = 1: 1 + 1 > 2 fails, 4 + 1 > 2 holds;
         // 2 − 1 < 4 holds, 6 − 1 < 4 fails. Rows 3 and 4 have no positive.
-        let (positive, negative) = pairs(&miner(1.0, Arc::new(Euclidean))?.mine(&batch)?, &batch)?;
+        let (positive, negative) = pairs(&miner(1.0, Euclidean)?.mine(&batch)?, &batch)?;
         let of = |a: u32, list: &[[u32; 2]]| -> Vec<u32> {
             list.iter()
                 .filter(|pair| pair[0] == a)
@@ -158,8 +160,7 @@ mod tests {
         // Anchor 0: positive 5, negatives 3 and 4. 5 − 1 < 4 fails; 4 + 1 > 5 fails; with ε = 1.5 both hold, and
         // 3 + 1.5 > 5 still fails.
         let mined = |epsilon| -> Result<_> {
-            let (positive, negative) =
-                pairs(&miner(epsilon, Arc::new(DotProduct))?.mine(&batch)?, &batch)?;
+            let (positive, negative) = pairs(&miner(epsilon, DotProduct)?.mine(&batch)?, &batch)?;
             let first = |list: Vec<[u32; 2]>| -> Vec<[u32; 2]> {
                 list.into_iter().filter(|pair| pair[0] == 0).collect()
             };
@@ -173,7 +174,7 @@ mod tests {
     #[test]
     fn errors_name_their_cause() {
         assert!(matches!(
-            miner(f64::INFINITY, Arc::new(Euclidean)),
+            miner(f64::INFINITY, Euclidean),
             Err(Error::InvalidParameter {
                 name: "epsilon",
                 ..

@@ -50,13 +50,12 @@ impl Default for NHardTripletsMinerConfig {
 /// Chooses the hardest few positives and negatives of each anchor ([definition](self)), hardest first.
 ///
 /// ```
-/// use std::sync::Arc;
 /// use dml_core::{Batch, Miner, candle_core::{Device, Tensor}};
 /// use dml_distances::LpDistance;
 /// use dml_miners::{NHardTripletsMiner, NHardTripletsMinerConfig};
 ///
 /// let config = NHardTripletsMinerConfig { n_negative: 2, ..Default::default() };
-/// let miner = NHardTripletsMiner::new(config, Arc::new(LpDistance::default()))?;
+/// let miner = NHardTripletsMiner::new(config, LpDistance::default())?;
 /// let embeddings = Tensor::new(&[[1f32, 0.], [0.8, 0.6], [0., 1.], [-1., 0.], [0., -1.]], &Device::Cpu)?;
 /// let batch = Batch::new(&embeddings, &[0i64, 0, 1, 2, 3])?;
 /// // Nearest to row 0 are rows 2 and 4, both a quarter turn away; to row 1 rows 2 and 4 or 3: it is 4.
@@ -75,10 +74,16 @@ impl NHardTripletsMiner {
     ///
     /// # Errors
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if no positive or no negative is asked for.
-    pub fn new(config: NHardTripletsMinerConfig, distance: Arc<dyn Distance>) -> Result<Self> {
+    pub fn new(
+        config: NHardTripletsMinerConfig,
+        distance: impl Distance + 'static,
+    ) -> Result<Self> {
         check::at_least_one("n_positive", config.n_positive)?;
         check::at_least_one("n_negative", config.n_negative)?;
-        Ok(Self { config, distance })
+        Ok(Self {
+            config,
+            distance: Arc::new(distance),
+        })
     }
 }
 
@@ -107,7 +112,7 @@ impl Miner for NHardTripletsMiner {
     fn mine(&self, batch: &Batch) -> Result<Tuples> {
         let relation = batch.require_relation("NHardTripletsMiner")?;
         if batch.is_spoiled()? {
-            return Ok(Tuples::All);
+            return Ok(Tuples::all());
         }
         let matrix = host::distances(batch, &self.distance)?; // [Q, R]
         let references = batch.references();
@@ -196,7 +201,7 @@ mod tests {
             ..Default::default()
         };
         assert!(matches!(
-            NHardTripletsMiner::new(none, Arc::new(Euclidean)),
+            NHardTripletsMiner::new(none, Euclidean),
             Err(Error::InvalidParameter {
                 name: "n_negative",
                 ..

@@ -39,13 +39,12 @@ impl Default for PairMarginMinerConfig {
 /// Chooses pairs on the wrong side of a margin ([conditions](self)), as a mask.
 ///
 /// ```
-/// use std::sync::Arc;
 /// use dml_core::{Batch, Miner, candle_core::{Device, Tensor}};
 /// use dml_distances::CosineSimilarity;
 /// use dml_miners::{PairMarginMiner, PairMarginMinerConfig};
 ///
 /// let config = PairMarginMinerConfig { pos_margin: 0.9, neg_margin: 0.5 };
-/// let miner = PairMarginMiner::new(config, Arc::new(CosineSimilarity::default()))?;
+/// let miner = PairMarginMiner::new(config, CosineSimilarity::default())?;
 /// let embeddings = Tensor::new(&[[1f32, 0.], [0.8, 0.6], [0., 1.]], &Device::Cpu)?;
 /// let batch = Batch::new(&embeddings, &[0i64, 0, 1])?;
 /// // The positive pair has similarity 0.8, below 0.9; of the negatives only 0.6 is above 0.5.
@@ -66,11 +65,11 @@ impl PairMarginMiner {
     ///
     /// # Errors
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if a margin is not finite.
-    pub fn new(config: PairMarginMinerConfig, distance: Arc<dyn Distance>) -> Result<Self> {
+    pub fn new(config: PairMarginMinerConfig, distance: impl Distance + 'static) -> Result<Self> {
         Ok(Self {
             pos_margin: check::finite("pos_margin", config.pos_margin)?,
             neg_margin: check::finite("neg_margin", config.neg_margin)?,
-            distance,
+            distance: Arc::new(distance),
         })
     }
 }
@@ -79,7 +78,7 @@ impl Miner for PairMarginMiner {
     fn mine(&self, batch: &Batch) -> Result<Tuples> {
         let relation = batch.require_relation("PairMarginMiner")?;
         if batch.is_spoiled()? {
-            return Ok(Tuples::All);
+            return Ok(Tuples::all());
         }
         let matrix = host::distances(batch, &self.distance)?; // [Q, R]
         let references = batch.references();
@@ -111,7 +110,7 @@ impl Miner for PairMarginMiner {
                 )
             }
         ))?;
-        Ok(mask.into())
+        Ok(Tuples::from_set(mask))
     }
 }
 
@@ -122,7 +121,11 @@ mod tests {
     use candle_core::{Device, Tensor};
     use dml_core::Error;
 
-    fn miner(pos_margin: f64, neg_margin: f64, distance: Arc<dyn Distance>) -> PairMarginMiner {
+    fn miner(
+        pos_margin: f64,
+        neg_margin: f64,
+        distance: impl Distance + 'static,
+    ) -> PairMarginMiner {
         let config = PairMarginMinerConfig {
             pos_margin,
             neg_margin,
@@ -134,7 +137,7 @@ mod tests {
     fn pairs_at_a_margin_are_not_chosen() -> Result<()> {
         let embeddings = Tensor::new(&[[0f32], [1.], [3.], [4.]], &Device::Cpu)?;
         let batch = Batch::new(&embeddings, [0i64, 0, 0, 1])?;
-        let mined = miner(1.0, 3.0, Arc::new(Euclidean)).mine(&batch)?;
+        let mined = miner(1.0, 3.0, Euclidean).mine(&batch)?;
         // d = 1 is at the positive margin, d = 3 at the negative one.
         let (positive, negative) = pairs(&mined, &batch)?;
         assert_eq!(positive, [[0, 2], [1, 2], [2, 0], [2, 1]]);
@@ -146,9 +149,9 @@ mod tests {
     fn similarities_count_the_other_way_round() -> Result<()> {
         let embeddings = Tensor::new(&[[1f32], [2.], [3.]], &Device::Cpu)?;
         let batch = Batch::new(&embeddings, [0i64, 0, 1])?;
-        let mined = miner(2.0, 3.0, Arc::new(DotProduct)).mine(&batch)?;
+        let mined = miner(2.0, 3.0, DotProduct).mine(&batch)?;
         assert_eq!(pairs(&mined, &batch)?, (vec![], vec![[1, 2], [2, 1]]));
-        let mined = miner(2.5, 6.0, Arc::new(DotProduct)).mine(&batch)?;
+        let mined = miner(2.5, 6.0, DotProduct).mine(&batch)?;
         assert_eq!(pairs(&mined, &batch)?, (vec![[0, 1], [1, 0]], vec![]));
         Ok(())
     }
@@ -160,7 +163,7 @@ mod tests {
             ..Default::default()
         };
         assert!(matches!(
-            PairMarginMiner::new(config, Arc::new(Euclidean)),
+            PairMarginMiner::new(config, Euclidean),
             Err(Error::InvalidParameter {
                 name: "neg_margin",
                 ..
@@ -168,7 +171,7 @@ mod tests {
         ));
         let unlabeled = Batch::unlabeled(&Tensor::new(&[[0f32]], &Device::Cpu)?)?;
         assert!(matches!(
-            miner(0.2, 0.8, Arc::new(Euclidean)).mine(&unlabeled),
+            miner(0.2, 0.8, Euclidean).mine(&unlabeled),
             Err(Error::Missing {
                 component: "PairMarginMiner",
                 ..

@@ -51,13 +51,12 @@ impl Default for UniformHistogramMinerConfig {
 /// Draws pairs evenly over the range of distances ([definition](self)).
 ///
 /// ```
-/// use std::sync::Arc;
 /// use dml_core::{Batch, Miner, TupleCount, candle_core::{Device, Tensor}};
 /// use dml_distances::LpDistance;
 /// use dml_miners::{UniformHistogramMiner, UniformHistogramMinerConfig};
 ///
 /// let config = UniformHistogramMinerConfig { num_bins: 2, pos_per_bin: 3, neg_per_bin: 4, seed: 7 };
-/// let miner = UniformHistogramMiner::new(config, Arc::new(LpDistance::default()))?;
+/// let miner = UniformHistogramMiner::new(config, LpDistance::default())?;
 /// let embeddings = Tensor::new(&[[1f32, 0.], [0.8, 0.6], [0., 1.], [-1., 0.]], &Device::Cpu)?;
 /// let batch = Batch::new(&embeddings, &[0i64, 0, 0, 1])?;
 /// // Both kinds have pairs in both halves of their range.
@@ -82,7 +81,10 @@ impl UniformHistogramMiner {
     /// # Errors
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) without a bin, [`Error::Count`](dml_core::Error::Count)
     /// with more than 65,536, or for more than 2²⁴ pairs of a kind.
-    pub fn new(config: UniformHistogramMinerConfig, distance: Arc<dyn Distance>) -> Result<Self> {
+    pub fn new(
+        config: UniformHistogramMinerConfig,
+        distance: impl Distance + 'static,
+    ) -> Result<Self> {
         let num_bins = check::count("num_bins", config.num_bins, check::MOST_BINS)?;
         for (name, per_bin) in [
             ("pos_per_bin", config.pos_per_bin),
@@ -95,7 +97,7 @@ impl UniformHistogramMiner {
             pos_per_bin: config.pos_per_bin,
             neg_per_bin: config.neg_per_bin,
             seeds: SeedSequence::new(config.seed),
-            distance,
+            distance: Arc::new(distance),
         })
     }
 }
@@ -108,7 +110,7 @@ impl Miner for UniformHistogramMiner {
     fn mine(&self, batch: &Batch) -> Result<Tuples> {
         let relation = batch.require_relation("UniformHistogramMiner")?;
         if batch.is_spoiled()? {
-            return Ok(Tuples::All);
+            return Ok(Tuples::all());
         }
         let matrix = host::distances(batch, &self.distance)?; // [Q, R]
         check::elements("num_bins", &[batch.queries(), self.num_bins], 4)?;

@@ -1,12 +1,12 @@
 //! A convolution with the layers around it that are computed while an image is in the cache.
 
+use crate::kernels::conv2d::{self as kernel, Filter, FilterGradient, Operands};
 use candle_core::{DType, Device, Tensor};
 use dml_core::fused::{self, Element, has_kernel, with_slice};
 use dml_core::kernels::SimdReal;
-use dml_core::kernels::conv2d::{self as kernel, Filter, FilterGradient, Operands};
 use dml_core::{Result, for_element};
 
-use crate::{Conv2d, Dropout2d, Layer, MaxPool2d, Relu, Role, grid};
+use crate::{Conv2d, Dropout2d, Layer, MaxPool2d, Relu, Role, pixels};
 
 /// The most places of a pooling window whose number fits in a byte, with one left for "none".
 const PLACES: usize = 255;
@@ -107,10 +107,10 @@ impl<'a> Block<'a> {
 
     fn fused<T: Element + SimdReal>(&self, input: &Tensor, train: bool) -> Result<Tensor> {
         let inner = match self.first {
-            None => grid::image_batch(input)?,
+            None => pixels::image_batch(input)?,
             Some(first) => {
-                let [rows, columns] = first.output(grid::image_batch(input)?)?;
-                let batch = grid::image_batch(input)?[0];
+                let [rows, columns] = first.output(pixels::image_batch(input)?)?;
+                let batch = pixels::image_batch(input)?[0];
                 [batch, first.convolution().out_channels, rows, columns]
             }
         };

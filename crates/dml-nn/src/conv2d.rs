@@ -4,13 +4,13 @@
 //! y[n,o,i,j] = b[o] + Σ_(c,a,b) W[o,c,a,b] · x[n, c, i·stride + a·dilation − padding, …]
 //! ```
 
+use crate::kernels::conv2d::Convolution;
 use candle_core::{DType, Device, Tensor, Var};
-use dml_core::kernels::conv2d::Convolution;
 use dml_core::{Error, Result, check, cuda};
 use rand::RngCore;
 
 use crate::block::Block;
-use crate::{Layer, Parameters, Role, grid, images, init};
+use crate::{Layer, Parameters, Role, init, pixels, windows_on_device};
 
 /// The parameters of a [`Conv2d`]; pairs are (height, width).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,10 +64,10 @@ impl Conv2dConfig {
         check::at_least_one("out_channels", self.out_channels)?;
         check::at_least_one("groups", self.groups)?;
         for axis in [0, 1] {
-            check::count("kernel_size", self.kernel_size[axis], grid::MOST)?;
-            check::count("stride", self.stride[axis], grid::MOST)?;
-            check::count_from("padding", self.padding[axis], 0, grid::MOST)?;
-            check::count("dilation", self.dilation[axis], grid::MOST)?;
+            check::count("kernel_size", self.kernel_size[axis], pixels::MAX_WINDOW)?;
+            check::count("stride", self.stride[axis], pixels::MAX_WINDOW)?;
+            check::count_from("padding", self.padding[axis], 0, pixels::MAX_WINDOW)?;
+            check::count("dilation", self.dilation[axis], pixels::MAX_WINDOW)?;
         }
         if !self.in_channels.is_multiple_of(self.groups)
             || !self.out_channels.is_multiple_of(self.groups)
@@ -201,12 +201,12 @@ impl Conv2d {
 
     /// The same of Candle's operations.
     pub(crate) fn composite(&self, input: &Tensor) -> Result<Tensor> {
-        let output = self.output(grid::image_batch(input)?)?;
+        let output = self.output(pixels::image_batch(input)?)?;
         let product = crate::in_single_precision(input, &self.weight, |x, weight| {
             let c = &self.convolution;
             let even = |pair: [usize; 2]| pair[0] == pair[1];
             if cuda::has_kernel(x) {
-                return self.by_columns(x, &images::columns(x, c)?, weight, output);
+                return self.by_columns(x, &windows_on_device::columns(x, c)?, weight, output);
             }
             // With a stride, the gradient that Candle gives is an error wherever the windows leave another rest in the
             // height than in the width.
@@ -232,10 +232,10 @@ impl Conv2d {
         for place in (0..c.kernel[0]).flat_map(|a| (0..c.kernel[1]).map(move |b| [a, b])) {
             let [rows, columns] = [0, 1].map(|axis| {
                 let start = place[axis] * c.dilation[axis];
-                grid::positions(start, c.stride[axis], output[axis], c.padding[axis])
+                pixels::positions(start, c.stride[axis], output[axis], c.padding[axis])
             });
-            let inside = grid::inside(&rows, &columns, [height, width], x.device())?;
-            let pixels = grid::pick(x, &rows, &columns)?;
+            let inside = pixels::inside(&rows, &columns, [height, width], x.device())?;
+            let pixels = pixels::select(x, &rows, &columns)?;
             places.push(pixels.broadcast_mul(&inside.to_dtype(x.dtype())?)?);
         }
         self.by_columns(x, &Tensor::stack(&places, 2)?, weight, output)

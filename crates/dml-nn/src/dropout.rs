@@ -14,7 +14,7 @@ use dml_core::{Result, SeedSequence, check, for_element};
 use rand::RngCore;
 use rayon::prelude::*;
 
-use crate::{Layer, Role, grid};
+use crate::{Layer, Role, pixels};
 
 /// The parameters of a [`Dropout`].
 #[derive(Clone, Debug, PartialEq)]
@@ -208,7 +208,7 @@ impl Layer for Dropout2d {
     }
 
     fn forward_t(&self, input: &Tensor, train: bool) -> Result<Tensor> {
-        let [batch, channels, _, _] = grid::image_batch(input)?;
+        let [batch, channels, _, _] = pixels::image_batch(input)?;
         if !train || self.p == 0.0 {
             return Ok(input.clone());
         }

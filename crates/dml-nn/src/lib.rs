@@ -16,8 +16,9 @@ pub mod relu;
 mod block;
 mod sequential;
 
-mod grid;
-mod images;
+mod kernels;
+mod pixels;
+mod windows_on_device;
 
 pub mod optimizer;
 
@@ -39,6 +40,10 @@ pub use relu::Relu;
 pub use sequential::Sequential;
 
 pub use dml_core::CheckpointError;
+
+/// Kernels for CUDA that this crate brings, for programs that compile all of them.
+#[doc(hidden)]
+pub const CUDA_SOURCES: [&dml_core::kernels::cuda::Source; 1] = [&kernels::image_windows::SOURCE];
 
 pub use optimizer::{Adam, AdamConfig, AdamW, AdamWConfig, Optimizer, Sgd, SgdConfig};
 
@@ -85,4 +90,4 @@ fn in_single_precision(
 }
 
 #[cfg(test)]
-mod odd_sizes;
+mod size_limits;

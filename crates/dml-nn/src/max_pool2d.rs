@@ -7,13 +7,13 @@
 //! The gradient of a window goes whole to its first maximum in row-major order, as in PyTorch. Candle's own
 //! `max_pool2d` shares it out wrongly: of a 2 × 2 window with one maximum, a quarter arrives.
 
+use crate::kernels::conv2d::Pooling;
+use crate::kernels::max_pool2d::{self as kernel, Maxima};
 use candle_core::{DType, Tensor};
 use dml_core::fused::{self, has_kernel, with_slice};
-use dml_core::kernels::conv2d::Pooling;
-use dml_core::kernels::max_pool2d::{self as kernel, Maxima};
 use dml_core::{Error, Result, check, cuda, for_element};
 
-use crate::{Layer, Role, grid, images};
+use crate::{Layer, Role, pixels, windows_on_device};
 
 /// The parameters of a [`MaxPool2d`]; pairs are (height, width).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,9 +75,9 @@ impl MaxPool2d {
     pub fn new(config: MaxPool2dConfig) -> Result<Self> {
         let stride = config.stride.unwrap_or(config.kernel_size);
         for axis in [0, 1] {
-            check::count("kernel_size", config.kernel_size[axis], grid::MOST)?;
-            check::count("stride", stride[axis], grid::MOST)?;
-            check::count("dilation", config.dilation[axis], grid::MOST)?;
+            check::count("kernel_size", config.kernel_size[axis], pixels::MAX_WINDOW)?;
+            check::count("stride", stride[axis], pixels::MAX_WINDOW)?;
+            check::count("dilation", config.dilation[axis], pixels::MAX_WINDOW)?;
             if config.padding[axis] > config.kernel_size[axis] / 2 {
                 return Err(Error::InvalidParameter {
                     name: "padding",
@@ -123,12 +123,12 @@ impl MaxPool2d {
         for place in (0..p.kernel[0]).flat_map(|a| (0..p.kernel[1]).map(move |b| [a, b])) {
             let [rows, columns] = [0, 1].map(|axis| {
                 let start = place[axis] * p.dilation[axis];
-                grid::positions(start, p.stride[axis], output[axis], p.padding[axis])
+                pixels::positions(start, p.stride[axis], output[axis], p.padding[axis])
             });
             // What lies outside is read from anywhere inside and replaced.
-            let inside = grid::inside(&rows, &columns, [height, width], input.device())?;
-            let values = grid::pick(input, &rows, &columns)?;
-            let outside = grid::pick(&lowest, &rows, &columns)?;
+            let inside = pixels::inside(&rows, &columns, [height, width], input.device())?;
+            let values = pixels::select(input, &rows, &columns)?;
+            let outside = pixels::select(&lowest, &rows, &columns)?;
             let values = inside
                 .broadcast_as(values.shape())?
                 .where_cond(&values, &outside)?;
@@ -149,11 +149,11 @@ impl MaxPool2d {
 
 impl Layer for MaxPool2d {
     fn forward_t(&self, input: &Tensor, _: bool) -> Result<Tensor> {
-        let [batch, channels, height, width] = grid::image_batch(input)?;
+        let [batch, channels, height, width] = pixels::image_batch(input)?;
         let image = [height, width];
         let [rows, columns] = self.output(image)?;
         if cuda::has_kernel(input) {
-            return images::max_pool2d(input, &self.pooling);
+            return windows_on_device::max_pool2d(input, &self.pooling);
         }
         if !has_kernel(input) {
             if input.device().is_cpu() && matches!(input.dtype(), DType::F16 | DType::BF16) {

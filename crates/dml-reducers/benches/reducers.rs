@@ -24,7 +24,7 @@ fn reducers() -> Result<Vec<(&'static str, Arc<dyn Reducer>)>> {
     let weights = ClassWeightedReducerConfig {
         weights: vec![1.0, 2.0, 0.5],
     };
-    let by_name = MultipleReducers::new(Arc::new(MeanReducer)).with("loss", Arc::new(SumReducer));
+    let by_name = MultipleReducers::new(MeanReducer).with("loss", SumReducer);
     Ok(vec![
         ("MeanReducer", Arc::new(MeanReducer)),
         ("SumReducer", Arc::new(SumReducer)),
@@ -40,10 +40,7 @@ fn reducers() -> Result<Vec<(&'static str, Arc<dyn Reducer>)>> {
         ("DivisorReducer", Arc::new(DivisorReducer)),
         (
             "PerAnchorReducer",
-            Arc::new(PerAnchorReducer::new(
-                Default::default(),
-                Arc::new(MeanReducer),
-            )),
+            Arc::new(PerAnchorReducer::new(Default::default(), MeanReducer)),
         ),
         ("MultipleReducers", Arc::new(by_name)),
     ])

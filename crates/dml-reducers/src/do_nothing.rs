@@ -6,7 +6,6 @@ use dml_core::{Batch, Error, Reduced, Reducer, Result, Term, Terms};
 /// terms of a loss with their rows, unreduced, without asking any reducer.
 ///
 /// ```
-/// use std::sync::Arc;
 /// use dml_core::{Batch, Error, Reducer, Terms, candle_core::{Device, Tensor}};
 /// use dml_reducers::DoNothingReducer;
 ///

@@ -10,11 +10,10 @@ use dml_core::{Batch, Reduced, Reducer, Result, Term};
 /// A name that no term has changes nothing, as losses name their terms by what they found in the batch.
 ///
 /// ```
-/// use std::sync::Arc;
 /// use dml_core::{Batch, Indices, Over, Reducer, Term, Terms, candle_core::{Device, Tensor}};
 /// use dml_reducers::{MeanReducer, MultipleReducers, SumReducer};
 ///
-/// let reducer = MultipleReducers::new(Arc::new(MeanReducer)).with("neg_loss", Arc::new(SumReducer));
+/// let reducer = MultipleReducers::new(MeanReducer).with("neg_loss", SumReducer);
 /// let batch = Batch::new(&Tensor::new(&[[0f32], [1.]], &Device::Cpu)?, &[0i64, 1])?;
 /// let term = |name, values: [f32; 2]| Term::explicit(
 ///     name, Over::Elements, Tensor::new(&values, &Device::Cpu)?, Indices::Elements(vec![0, 1]));
@@ -31,17 +30,17 @@ pub struct MultipleReducers {
 impl MultipleReducers {
     /// `default_reducer` reduces terms without a reducer of their own; PyTorch Metric Learning takes the mean.
     #[must_use]
-    pub fn new(default_reducer: Arc<dyn Reducer>) -> Self {
+    pub fn new(default_reducer: impl Reducer + 'static) -> Self {
         Self {
             reducers: BTreeMap::new(),
-            default: default_reducer,
+            default: Arc::new(default_reducer),
         }
     }
 
     /// Reduces the term called `name`, such as `pos_loss`, with `reducer`.
     #[must_use]
-    pub fn with(mut self, name: impl Into<String>, reducer: Arc<dyn Reducer>) -> Self {
-        self.reducers.insert(name.into(), reducer);
+    pub fn with(mut self, name: impl Into<String>, reducer: impl Reducer + 'static) -> Self {
+        self.reducers.insert(name.into(), Arc::new(reducer));
         self
     }
 
@@ -71,13 +70,12 @@ mod tests {
     fn a_term_is_reduced_by_the_reducer_of_its_name() -> Result<()> {
         for values in Values::of_every_kind(&[1.0, 2.0, 6.0]) {
             // The terms of `values` are called `loss`.
-            let by_name = MultipleReducers::new(Arc::new(MeanReducer))
-                .with("loss", Arc::new(SumReducer))
-                .with("absent", Arc::new(DivisorReducer));
+            let by_name = MultipleReducers::new(MeanReducer)
+                .with("loss", SumReducer)
+                .with("absent", DivisorReducer);
             let reduced = gradient_and_loss(&by_name, &values)?.1;
             assert_eq!(reduced.loss.to_scalar::<f64>()?, 9.0);
-            let other =
-                MultipleReducers::new(Arc::new(MeanReducer)).with("pos_loss", Arc::new(SumReducer));
+            let other = MultipleReducers::new(MeanReducer).with("pos_loss", SumReducer);
             let reduced = gradient_and_loss(&other, &values)?.1;
             assert_eq!(reduced.loss.to_scalar::<f64>()?, 3.0);
         }
@@ -87,8 +85,7 @@ mod tests {
     #[test]
     fn an_empty_term_is_zero_whoever_reduces_it() -> Result<()> {
         let values = Values::of_every_kind(&[1.0, 2.0, 6.0]).remove(0);
-        let reducer =
-            MultipleReducers::new(Arc::new(MeanReducer)).with("loss", Arc::new(DivisorReducer));
+        let reducer = MultipleReducers::new(MeanReducer).with("loss", DivisorReducer);
         let terms: Terms = Term::empty("loss").into();
         let reduced = reducer.reduce(&terms, &values.batch)?;
         assert_eq!(reduced.loss.to_scalar::<f64>()?, 0.0);

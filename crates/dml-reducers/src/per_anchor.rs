@@ -17,6 +17,7 @@ use dml_core::{AnchorSums, Batch, Error, Indices, Over, Reduced, Reducer, Result
 /// How the values of one anchor become one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub enum Aggregation {
     /// Their mean.
     #[default]
@@ -39,11 +40,10 @@ pub struct PerAnchorReducerConfig {
 /// One value per anchor, then an inner reducer ([formula](self)).
 ///
 /// ```
-/// use std::sync::Arc;
 /// use dml_core::{Batch, Indices, Over, Reducer, Term, candle_core::{Device, Tensor}};
 /// use dml_reducers::{MeanReducer, PerAnchorReducer, PerAnchorReducerConfig};
 ///
-/// let reducer = PerAnchorReducer::new(PerAnchorReducerConfig::default(), Arc::new(MeanReducer));
+/// let reducer = PerAnchorReducer::new(PerAnchorReducerConfig::default(), MeanReducer);
 /// let batch = Batch::new(&Tensor::new(&[[0f32], [1.], [2.]], &Device::Cpu)?, &[0i64, 0, 0])?;
 /// let values = Tensor::new(&[1f32, 5., 6.], &Device::Cpu)?;
 /// let pairs = Indices::Pairs { anchors: vec![0, 0, 2], others: vec![1, 2, 0] };
@@ -62,10 +62,10 @@ pub struct PerAnchorReducer {
 impl PerAnchorReducer {
     /// `reducer` reduces the values of the anchors.
     #[must_use]
-    pub fn new(config: PerAnchorReducerConfig, reducer: Arc<dyn Reducer>) -> Self {
+    pub fn new(config: PerAnchorReducerConfig, reducer: impl Reducer + 'static) -> Self {
         Self {
             aggregation: config.aggregation_func,
-            reducer,
+            reducer: Arc::new(reducer),
             triplets: false,
         }
     }

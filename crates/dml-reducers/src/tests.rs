@@ -119,9 +119,9 @@ fn all() -> Vec<Arc<dyn Reducer>> {
         Arc::new(ClassWeightedReducer::new(weights).unwrap()),
         Arc::new(PerAnchorReducer::new(
             PerAnchorReducerConfig::default(),
-            Arc::new(MeanReducer),
+            MeanReducer,
         )),
-        Arc::new(MultipleReducers::new(Arc::new(SumReducer))),
+        Arc::new(MultipleReducers::new(SumReducer)),
     ]
 }
 

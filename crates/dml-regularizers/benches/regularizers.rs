@@ -45,7 +45,7 @@ fn regularizers(rows: usize) -> Result<Vec<(&'static str, Arc<dyn Regularizer>)>
         (
             "CenterInvariantRegularizer",
             Arc::new(CenterInvariantRegularizer::new(
-                Arc::new(LpDistance::unnormalized()),
+                LpDistance::unnormalized(),
                 mean(),
             )?),
         ),
@@ -58,7 +58,7 @@ fn regularizers(rows: usize) -> Result<Vec<(&'static str, Arc<dyn Regularizer>)>
             Arc::new(SparseCentersRegularizer::new(
                 centers,
                 cosine(),
-                Arc::new(DivisorReducer),
+                DivisorReducer,
             )?),
         ),
         (
@@ -67,10 +67,7 @@ fn regularizers(rows: usize) -> Result<Vec<(&'static str, Arc<dyn Regularizer>)>
         ),
         (
             "UniformityRegularizer",
-            Arc::new(UniformityRegularizer::new(
-                Default::default(),
-                Arc::new(squared),
-            )?),
+            Arc::new(UniformityRegularizer::new(Default::default(), squared)?),
         ),
     ])
 }

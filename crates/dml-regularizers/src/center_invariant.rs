@@ -18,14 +18,13 @@ use crate::per_row;
 /// Keeps rows of one length ([formula](self)).
 ///
 /// ```
-/// use std::sync::Arc;
 /// use dml_core::{Regularizer, candle_core::{Device, Tensor}};
 /// use dml_distances::{LpDistance, LpDistanceConfig};
 /// use dml_reducers::MeanReducer;
 /// use dml_regularizers::CenterInvariantRegularizer;
 ///
 /// let norm = LpDistance::new(LpDistanceConfig { normalize_embeddings: false, ..Default::default() })?;
-/// let regularizer = CenterInvariantRegularizer::new(Arc::new(norm), Arc::new(MeanReducer))?;
+/// let regularizer = CenterInvariantRegularizer::new(norm, MeanReducer)?;
 /// // Squared lengths 1 and 9, so both are 4 away from the mean: 4² / 4.
 /// let rows = Tensor::new(&[[1f32, 0.], [0., 3.]], &Device::Cpu)?;
 /// assert_eq!(regularizer.penalty(&rows)?.to_scalar::<f32>()?, 4.0);
@@ -43,7 +42,7 @@ impl CenterInvariantRegularizer {
     /// # Errors
     /// [`Error::Unsupported`] unless the distance is a p-norm of rows as they come, with power 1: normalised rows
     /// would all have one length.
-    pub fn new(distance: Arc<dyn Distance>, reducer: Arc<dyn Reducer>) -> Result<Self> {
+    pub fn new(distance: impl Distance + 'static, reducer: impl Reducer + 'static) -> Result<Self> {
         let DistanceKind::Lp {
             power: 1.0,
             normalized: false,
@@ -55,7 +54,10 @@ impl CenterInvariantRegularizer {
                 reason: "needs LpDistance with power 1 and normalize_embeddings false",
             });
         };
-        Ok(Self { distance, reducer })
+        Ok(Self {
+            distance: Arc::new(distance),
+            reducer: Arc::new(reducer),
+        })
     }
 }
 
@@ -82,7 +84,7 @@ mod tests {
             Arc::new(CosineSimilarity::default()),
         ];
         for distance in distances {
-            let made = CenterInvariantRegularizer::new(distance, Arc::new(MeanReducer));
+            let made = CenterInvariantRegularizer::new(distance, MeanReducer);
             assert!(matches!(made, Err(Error::Unsupported { .. })));
         }
     }
@@ -95,8 +97,7 @@ mod tests {
         };
         let norm = Arc::new(LpDistance::new(config)?);
         let rows = Tensor::new(&[[3f64, 4.], [5., 0.]], &Device::Cpu)?;
-        let penalty =
-            CenterInvariantRegularizer::new(norm, Arc::new(MeanReducer))?.penalty(&rows)?;
+        let penalty = CenterInvariantRegularizer::new(norm, MeanReducer)?.penalty(&rows)?;
         assert_eq!(penalty.to_scalar::<f64>()?, 0.0);
         Ok(())
     }

@@ -24,13 +24,12 @@ const LEAST: f64 = 1e-8;
 /// Spreads rows evenly ([formula](self)). Rows that are closer than `1e-8`, and a single row, have gradient 0.
 ///
 /// ```
-/// use std::sync::Arc;
 /// use dml_core::{Regularizer, candle_core::{Device, Tensor}};
 /// use dml_distances::LpDistance;
 /// use dml_reducers::MeanReducer;
 /// use dml_regularizers::KoLeoRegularizer;
 ///
-/// let regularizer = KoLeoRegularizer::new(Arc::new(LpDistance::unnormalized()), Arc::new(MeanReducer))?;
+/// let regularizer = KoLeoRegularizer::new(LpDistance::unnormalized(), MeanReducer)?;
 /// // Nearest neighbours at distance 1, 1 and 4.
 /// let rows = Tensor::new(&[[0f32, 0.], [0., 1.], [0., 5.]], &Device::Cpu)?;
 /// assert!((regularizer.penalty(&rows)?.to_scalar::<f32>()? + 4f32.ln() / 3.).abs() < 1e-6);
@@ -48,14 +47,17 @@ impl KoLeoRegularizer {
     ///
     /// # Errors
     /// [`Error::Unsupported`] unless smaller values of the distance mean closer.
-    pub fn new(distance: Arc<dyn Distance>, reducer: Arc<dyn Reducer>) -> Result<Self> {
+    pub fn new(distance: impl Distance + 'static, reducer: impl Reducer + 'static) -> Result<Self> {
         if distance.order() != Order::SmallerIsCloser {
             return Err(Error::Unsupported {
                 component: "KoLeoRegularizer",
                 reason: "needs a distance, such as LpDistance: a similarity has no logarithm",
             });
         }
-        Ok(Self { distance, reducer })
+        Ok(Self {
+            distance: Arc::new(distance),
+            reducer: Arc::new(reducer),
+        })
     }
 }
 
@@ -87,7 +89,7 @@ mod tests {
     use dml_reducers::{MeanReducer, SumReducer};
 
     fn raw() -> KoLeoRegularizer {
-        KoLeoRegularizer::new(Arc::new(LpDistance::unnormalized()), Arc::new(SumReducer)).unwrap()
+        KoLeoRegularizer::new(LpDistance::unnormalized(), SumReducer).unwrap()
     }
 
     fn gradient(regularizer: &KoLeoRegularizer, rows: &Var) -> Result<Vec<Vec<f64>>> {
@@ -112,8 +114,7 @@ mod tests {
             let rows = Tensor::from_slice(values, (4, 2), &Device::Cpu)?;
             Ok(Var::from_tensor(&rows)?)
         };
-        let regularizer =
-            KoLeoRegularizer::new(Arc::new(LpDistance::default()), Arc::new(MeanReducer))?;
+        let regularizer = KoLeoRegularizer::new(LpDistance::default(), MeanReducer)?;
         let slopes = gradient(&regularizer, &rows(&values)?)?.concat();
         for (k, slope) in slopes.iter().enumerate() {
             let at = |step: f64| -> Result<f64> {
@@ -141,8 +142,7 @@ mod tests {
 
     #[test]
     fn similarities_are_refused() {
-        let made =
-            KoLeoRegularizer::new(Arc::new(CosineSimilarity::default()), Arc::new(MeanReducer));
+        let made = KoLeoRegularizer::new(CosineSimilarity::default(), MeanReducer);
         assert!(matches!(made, Err(Error::Unsupported { .. })));
     }
 }

@@ -33,13 +33,12 @@ impl Default for LpRegularizerConfig {
 /// Keeps rows short ([formula](self)). A row of zeros has gradient 0; tied maxima share it for p = ∞.
 ///
 /// ```
-/// use std::sync::Arc;
 /// use dml_core::{Regularizer, candle_core::{Device, Tensor}};
 /// use dml_reducers::MeanReducer;
 /// use dml_regularizers::{LpRegularizer, LpRegularizerConfig};
 ///
 /// let rows = Tensor::new(&[[3f32, 4.], [0., 1.]], &Device::Cpu)?;
-/// let regularizer = LpRegularizer::new(LpRegularizerConfig::default(), Arc::new(MeanReducer))?;
+/// let regularizer = LpRegularizer::new(LpRegularizerConfig::default(), MeanReducer)?;
 /// assert_eq!(regularizer.penalty(&rows)?.to_scalar::<f32>()?, 3.0);
 /// # Ok::<(), dml_core::Error>(())
 /// ```
@@ -55,11 +54,11 @@ impl LpRegularizer {
     ///
     /// # Errors
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if `p` is below 1 or `power` is not above 0.
-    pub fn new(config: LpRegularizerConfig, reducer: Arc<dyn Reducer>) -> Result<Self> {
+    pub fn new(config: LpRegularizerConfig, reducer: impl Reducer + 'static) -> Result<Self> {
         Ok(Self {
             p: check::norm_exponent("p", config.p)?,
             power: check::positive("power", config.power)?,
-            reducer,
+            reducer: Arc::new(reducer),
         })
     }
 }
@@ -83,7 +82,7 @@ mod tests {
         let rows = Tensor::new(&[[3f64, -4.], [1., 0.]], &Device::Cpu)?;
         for (p, power, want) in [(1.0, 1.0, 8.0), (2.0, 2.0, 26.0), (f64::INFINITY, 1.0, 5.0)] {
             let config = LpRegularizerConfig { p, power };
-            let penalty = LpRegularizer::new(config, Arc::new(SumReducer))?.penalty(&rows)?;
+            let penalty = LpRegularizer::new(config, SumReducer)?.penalty(&rows)?;
             assert!((penalty.to_scalar::<f64>()? - want).abs() < 1e-12);
         }
         Ok(())
@@ -93,7 +92,7 @@ mod tests {
     fn arguments_are_checked() {
         for (p, power) in [(0.5, 1.0), (2.0, 0.0), (f64::NAN, 1.0)] {
             let config = LpRegularizerConfig { p, power };
-            assert!(LpRegularizer::new(config, Arc::new(SumReducer)).is_err());
+            assert!(LpRegularizer::new(config, SumReducer).is_err());
         }
     }
 }

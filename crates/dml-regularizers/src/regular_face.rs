@@ -20,13 +20,12 @@ use crate::per_row;
 /// Keeps rows apart ([formula](self)). Both rows of a pair get a gradient; a single row is compared with itself.
 ///
 /// ```
-/// use std::sync::Arc;
 /// use dml_core::{Regularizer, candle_core::{Device, Tensor}};
 /// use dml_distances::CosineSimilarity;
 /// use dml_reducers::MeanReducer;
 /// use dml_regularizers::RegularFaceRegularizer;
 ///
-/// let regularizer = RegularFaceRegularizer::new(Arc::new(CosineSimilarity::default()), Arc::new(MeanReducer))?;
+/// let regularizer = RegularFaceRegularizer::new(CosineSimilarity::default(), MeanReducer)?;
 /// // The first two have cosine 0.8, the third is nearest to the second with cosine 0.6.
 /// let rows = Tensor::new(&[[1f32, 0.], [0.8, 0.6], [0., 1.]], &Device::Cpu)?;
 /// assert!((regularizer.penalty(&rows)?.to_scalar::<f32>()? - 2.2 / 3.).abs() < 1e-6);
@@ -43,14 +42,17 @@ impl RegularFaceRegularizer {
     ///
     /// # Errors
     /// [`Error::Unsupported`] unless larger values of the distance mean closer.
-    pub fn new(distance: Arc<dyn Distance>, reducer: Arc<dyn Reducer>) -> Result<Self> {
+    pub fn new(distance: impl Distance + 'static, reducer: impl Reducer + 'static) -> Result<Self> {
         if distance.order() != Order::LargerIsCloser {
             return Err(Error::Unsupported {
                 component: "RegularFaceRegularizer",
                 reason: "needs a similarity, such as CosineSimilarity",
             });
         }
-        Ok(Self { distance, reducer })
+        Ok(Self {
+            distance: Arc::new(distance),
+            reducer: Arc::new(reducer),
+        })
     }
 }
 
@@ -76,8 +78,7 @@ mod tests {
 
     #[test]
     fn distances_are_refused() {
-        let made =
-            RegularFaceRegularizer::new(Arc::new(LpDistance::default()), Arc::new(MeanReducer));
+        let made = RegularFaceRegularizer::new(LpDistance::default(), MeanReducer);
         assert!(matches!(made, Err(Error::Unsupported { .. })));
     }
 
@@ -88,7 +89,7 @@ mod tests {
             normalize_embeddings: false,
             ..Default::default()
         })?;
-        let regularizer = RegularFaceRegularizer::new(Arc::new(dot), Arc::new(SumReducer))?;
+        let regularizer = RegularFaceRegularizer::new(dot, SumReducer)?;
         let gradients = regularizer.penalty(&rows)?.backward()?;
         let gradient = gradients.get(rows.as_tensor()).unwrap().to_vec2::<f64>()?;
         // Each row is the other's nearest: x₀·x₁ counts twice.
@@ -100,7 +101,7 @@ mod tests {
     fn a_single_row_is_compared_with_itself() -> Result<()> {
         let rows = Tensor::new(&[[3f64, 4.]], &Device::Cpu)?;
         let cosine = Arc::new(CosineSimilarity::default());
-        let regularizer = RegularFaceRegularizer::new(cosine, Arc::new(MeanReducer))?;
+        let regularizer = RegularFaceRegularizer::new(cosine, MeanReducer)?;
         assert_eq!(regularizer.penalty(&rows)?.to_scalar::<f64>()?, 1.0);
         Ok(())
     }

@@ -30,7 +30,6 @@ pub struct SparseCentersRegularizerConfig {
 /// Draws the centres of a class together ([formula](self)), with gradient 0 for centres that point the same way.
 ///
 /// ```
-/// use std::sync::Arc;
 /// use dml_core::{Regularizer, candle_core::{Device, Tensor}};
 /// use dml_distances::CosineSimilarity;
 /// use dml_reducers::DivisorReducer;
@@ -38,7 +37,7 @@ pub struct SparseCentersRegularizerConfig {
 ///
 /// let config = SparseCentersRegularizerConfig { num_classes: 2, centers_per_class: 2 };
 /// let regularizer =
-///     SparseCentersRegularizer::new(config, Arc::new(CosineSimilarity::default()), Arc::new(DivisorReducer))?;
+///     SparseCentersRegularizer::new(config, CosineSimilarity::default(), DivisorReducer)?;
 /// // The centres of the first class are opposite (√4), those of the second are the same (0); two pairs.
 /// let rows = Tensor::new(&[[1f32, 0.], [-1., 0.], [0., 1.], [0., 2.]], &Device::Cpu)?;
 /// assert_eq!(regularizer.penalty(&rows)?.to_scalar::<f32>()?, 0.5);
@@ -61,8 +60,8 @@ impl SparseCentersRegularizer {
     /// is the cosine similarity.
     pub fn new(
         config: SparseCentersRegularizerConfig,
-        distance: Arc<dyn Distance>,
-        reducer: Arc<dyn Reducer>,
+        distance: impl Distance + 'static,
+        reducer: impl Reducer + 'static,
     ) -> Result<Self> {
         let classes = check::at_least_one("num_classes", config.num_classes)?;
         let centers = config.centers_per_class;
@@ -97,8 +96,8 @@ impl SparseCentersRegularizer {
             rows: classes * centers,
             left,
             right,
-            distance,
-            reducer,
+            distance: Arc::new(distance),
+            reducer: Arc::new(reducer),
         })
     }
 }
@@ -135,11 +134,7 @@ mod tests {
             num_classes,
             centers_per_class,
         };
-        SparseCentersRegularizer::new(
-            config,
-            Arc::new(CosineSimilarity::default()),
-            Arc::new(DivisorReducer),
-        )
+        SparseCentersRegularizer::new(config, CosineSimilarity::default(), DivisorReducer)
     }
 
     #[test]
@@ -163,7 +158,7 @@ mod tests {
             centers_per_class: 2,
         };
         let lp = Arc::new(LpDistance::default());
-        let made = SparseCentersRegularizer::new(config, lp, Arc::new(DivisorReducer));
+        let made = SparseCentersRegularizer::new(config, lp, DivisorReducer);
         assert!(matches!(made, Err(Error::Unsupported { .. })));
     }
 

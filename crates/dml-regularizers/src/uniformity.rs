@@ -35,13 +35,12 @@ impl Default for UniformityRegularizerConfig {
 /// Spreads rows evenly over the sphere ([formula](self)). A single row costs nothing.
 ///
 /// ```
-/// use std::sync::Arc;
 /// use dml_core::{Regularizer, candle_core::{Device, Tensor}};
 /// use dml_distances::{LpDistance, LpDistanceConfig};
 /// use dml_regularizers::{UniformityRegularizer, UniformityRegularizerConfig};
 ///
 /// let squared = LpDistance::new(LpDistanceConfig { power: 2.0, ..Default::default() })?;
-/// let regularizer = UniformityRegularizer::new(UniformityRegularizerConfig::default(), Arc::new(squared))?;
+/// let regularizer = UniformityRegularizer::new(UniformityRegularizerConfig::default(), squared)?;
 /// // Two opposite points: squared distance 4, and t is 2.
 /// let rows = Tensor::new(&[[1f32, 0.], [-3., 0.]], &Device::Cpu)?;
 /// assert_eq!(regularizer.penalty(&rows)?.to_scalar::<f32>()?, -8.0);
@@ -59,7 +58,10 @@ impl UniformityRegularizer {
     /// # Errors
     /// [`Error::InvalidParameter`] unless `t` is above 0, [`Error::Unsupported`] unless smaller values of the distance
     /// mean closer.
-    pub fn new(config: UniformityRegularizerConfig, distance: Arc<dyn Distance>) -> Result<Self> {
+    pub fn new(
+        config: UniformityRegularizerConfig,
+        distance: impl Distance + 'static,
+    ) -> Result<Self> {
         if distance.order() != Order::SmallerIsCloser {
             return Err(Error::Unsupported {
                 component: "UniformityRegularizer",
@@ -67,7 +69,10 @@ impl UniformityRegularizer {
             });
         }
         let t = check::positive("t", config.t)?;
-        Ok(Self { t, distance })
+        Ok(Self {
+            t,
+            distance: Arc::new(distance),
+        })
     }
 }
 
@@ -102,7 +107,7 @@ mod tests {
             power: 2.0,
             ..Default::default()
         })?;
-        UniformityRegularizer::new(UniformityRegularizerConfig { t }, Arc::new(squared))
+        UniformityRegularizer::new(UniformityRegularizerConfig { t }, squared)
     }
 
     #[test]

@@ -19,13 +19,12 @@ use crate::per_row;
 /// Keeps the coordinates of each row centred ([formula](self)), with gradient 0 where they are.
 ///
 /// ```
-/// use std::sync::Arc;
 /// use dml_core::{Regularizer, candle_core::{Device, Tensor}};
 /// use dml_reducers::MeanReducer;
 /// use dml_regularizers::ZeroMeanRegularizer;
 ///
 /// let rows = Tensor::new(&[[3f32, -1.], [-4., 1.], [2., -2.]], &Device::Cpu)?;
-/// let penalty = ZeroMeanRegularizer::new(Arc::new(MeanReducer)).penalty(&rows)?;
+/// let penalty = ZeroMeanRegularizer::new(MeanReducer).penalty(&rows)?;
 /// assert!((penalty.to_scalar::<f32>()? - 5. / 3.).abs() < 1e-6);
 /// # Ok::<(), dml_core::Error>(())
 /// ```
@@ -37,8 +36,10 @@ pub struct ZeroMeanRegularizer {
 impl ZeroMeanRegularizer {
     /// The penalty of the rows' sums, reduced by `reducer`.
     #[must_use]
-    pub fn new(reducer: Arc<dyn Reducer>) -> Self {
-        Self { reducer }
+    pub fn new(reducer: impl Reducer + 'static) -> Self {
+        Self {
+            reducer: Arc::new(reducer),
+        }
     }
 }
 
@@ -60,7 +61,7 @@ mod tests {
     #[test]
     fn a_centred_row_has_no_gradient() -> Result<()> {
         let rows = Var::new(&[[1f64, -1.], [2., 1.]], &Device::Cpu)?;
-        let penalty = ZeroMeanRegularizer::new(Arc::new(SumReducer)).penalty(&rows)?;
+        let penalty = ZeroMeanRegularizer::new(SumReducer).penalty(&rows)?;
         assert_eq!(penalty.to_scalar::<f64>()?, 3.0);
         let gradients = penalty.backward()?;
         let gradient = gradients.get(rows.as_tensor()).map(Tensor::to_vec2::<f64>);
@@ -74,7 +75,7 @@ mod tests {
     #[test]
     fn rows_are_a_matrix() -> Result<()> {
         let line = Tensor::new(&[1f64, 2.], &Device::Cpu)?;
-        let penalty = ZeroMeanRegularizer::new(Arc::new(SumReducer)).penalty(&line);
+        let penalty = ZeroMeanRegularizer::new(SumReducer).penalty(&line);
         assert!(matches!(
             penalty,
             Err(Error::Tensor(_) | Error::Shape { .. })

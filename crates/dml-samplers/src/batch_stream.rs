@@ -4,7 +4,7 @@ use std::fmt;
 
 use dml_core::{Result, Sampler};
 
-use crate::wrong::wrong;
+use crate::out_of_range::out_of_range;
 
 /// A place in the batches of all epochs: all that has to be stored to take up a run where it stopped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,7 +50,7 @@ impl<'a> BatchStream<'a> {
     /// it was stored with another sampler.
     pub fn new(sampler: &'a dyn Sampler, position: Position) -> Result<Self> {
         if position.batch > 0 && position.batch >= sampler.batches() {
-            return Err(wrong(
+            return Err(out_of_range(
                 "batch",
                 position.batch,
                 "a batch of the sampler's epochs",

@@ -13,7 +13,7 @@ use rand::seq::SliceRandom;
 
 use crate::classes::{Classes, draw};
 use crate::epoch_rng::{construction_rng, epoch_rng};
-use crate::wrong::wrong;
+use crate::out_of_range::out_of_range;
 
 /// Configuration of [`FixedSetOfTriplets`].
 #[derive(Clone, Debug, PartialEq)]
@@ -84,11 +84,15 @@ impl FixedSetOfTriplets {
         let per_batch = match config.batch_size {
             None => count,
             Some(size) if size > 0 && size.is_multiple_of(3) => size / 3,
-            Some(size) => return Err(wrong("batch_size", size, "a multiple of 3")),
+            Some(size) => return Err(out_of_range("batch_size", size, "a multiple of 3")),
         };
         let classes = Classes::new(&labels.into_labels()?)?;
         if classes.len() < 2 {
-            return Err(wrong("classes of labels", classes.len(), "at least 2"));
+            return Err(out_of_range(
+                "classes of labels",
+                classes.len(),
+                "at least 2",
+            ));
         }
         let mut rng = construction_rng(config.seed);
         let mut rows = Vec::with_capacity(3);

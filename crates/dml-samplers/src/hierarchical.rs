@@ -20,7 +20,7 @@ use crate::batch_rows;
 use crate::classes::draw;
 use crate::combinations::{binomial, combination};
 use crate::epoch_rng::epoch_rng;
-use crate::wrong::wrong;
+use crate::out_of_range::out_of_range;
 
 /// How many rows of an inner class [`HierarchicalSampler`] takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,7 +160,7 @@ impl HierarchicalSampler {
         check::at_least_one("batches_per_super_tuple", config.batches_per_super_tuple)?;
         let size = check::count("batch_size", config.batch_size, batch_rows::MOST)?;
         if !size.is_multiple_of(k) {
-            return Err(wrong(
+            return Err(out_of_range(
                 "batch_size",
                 size,
                 "a multiple of super_classes_per_batch",
@@ -170,7 +170,7 @@ impl HierarchicalSampler {
             check::at_least_one("samples_per_class", samples)?;
             if !(size / k).is_multiple_of(samples) {
                 let expected = "a divisor of batch_size / super_classes_per_batch";
-                return Err(wrong("samples_per_class", samples, expected));
+                return Err(out_of_range("samples_per_class", samples, expected));
             }
         }
         let super_classes = group(
@@ -181,17 +181,17 @@ impl HierarchicalSampler {
         let several = super_classes.len() > 1 || super_classes.iter().any(|own| own.len() > 1);
         if is_of_one_class && several {
             let expected = "a number below batch_size: a batch of one class has no negatives";
-            return Err(wrong("samples_per_class", size, expected));
+            return Err(out_of_range("samples_per_class", size, expected));
         }
         if super_classes.len() < k {
             let expected = "at most the number of super classes";
-            return Err(wrong("super_classes_per_batch", k, expected));
+            return Err(out_of_range("super_classes_per_batch", k, expected));
         }
         let combinations = binomial(super_classes.len(), k);
         let batches = combinations.saturating_mul(config.batches_per_super_tuple as u128);
         if batches > batch_rows::MOST as u128 {
             let expected = "at most 16777216 batches";
-            return Err(wrong("super_classes_per_batch", k, expected));
+            return Err(out_of_range("super_classes_per_batch", k, expected));
         }
         let sampler = Self {
             config,
@@ -202,7 +202,7 @@ impl HierarchicalSampler {
         let barren = |classes: &&SuperClass| classes.iter().all(|rows| !sampler.fits(rows, 0));
         if sampler.super_classes.iter().filter(barren).count() >= k {
             let expected = "room for all rows of an inner class of each super class";
-            return Err(wrong("batch_size", size, expected));
+            return Err(out_of_range("batch_size", size, expected));
         }
         Ok(sampler)
     }

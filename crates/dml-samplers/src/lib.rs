@@ -3,9 +3,9 @@
 mod batch_rows;
 mod classes;
 mod combinations;
-mod deal;
+mod distribute;
 mod epoch_rng;
-mod wrong;
+mod out_of_range;
 
 pub mod fixed_set_of_triplets;
 pub mod hierarchical;

@@ -15,9 +15,9 @@ use rand::{Rng, RngCore};
 
 use crate::batch_rows;
 use crate::classes::{Classes, draw};
-use crate::deal::deal;
+use crate::distribute::distribute;
 use crate::epoch_rng::epoch_rng;
-use crate::wrong::wrong;
+use crate::out_of_range::out_of_range;
 
 /// Configuration of [`MPerClassSampler`].
 #[derive(Clone, Debug, PartialEq)]
@@ -118,10 +118,14 @@ impl MPerClassSampler {
         check::count_from("length_before_new_iter", length, 0, check::MOST)?;
         let classes_per_batch = match config.batch_size {
             Some(size) if size == 0 || !size.is_multiple_of(m) => {
-                return Err(wrong("batch_size", size, "a multiple of m"));
+                return Err(out_of_range("batch_size", size, "a multiple of m"));
             }
             Some(size) if size / m > classes.len() => {
-                return Err(wrong("batch_size", size, "at most m * (number of classes)"));
+                return Err(out_of_range(
+                    "batch_size",
+                    size,
+                    "at most m * (number of classes)",
+                ));
             }
             Some(size) => size / m,
             None if config.coverage => classes.len(),
@@ -130,7 +134,7 @@ impl MPerClassSampler {
         if classes_per_batch == 1 && classes.len() > 1 && !config.one_class_batches {
             let expected =
                 "at least 2 * m, or one_class_batches: a batch of one class has no negatives";
-            return Err(wrong("batch_size", m, expected));
+            return Err(out_of_range("batch_size", m, expected));
         }
         let rows = m * classes_per_batch;
         check::count_from("batch_size", rows, 0, batch_rows::MOST)?;
@@ -140,7 +144,7 @@ impl MPerClassSampler {
             let size = m * classes_per_batch.max(1);
             if length < size {
                 let expected = "at least batch_size, or at least m without one";
-                return Err(wrong("length_before_new_iter", length, expected));
+                return Err(out_of_range("length_before_new_iter", length, expected));
             }
             length / size
         };
@@ -189,7 +193,7 @@ impl MPerClassSampler {
     fn cover_in_batches(&self, epoch: u64) -> impl Iterator<Item = Vec<usize>> + Send + '_ {
         let mut rng = epoch_rng(self.seed, epoch);
         let runs = self.runs_per_class(&mut rng);
-        let dealt = deal(&runs, self.batches, &mut rng);
+        let distributed = distribute(&runs, self.batches, &mut rng);
         let mut unseen: Vec<Vec<usize>> = self
             .classes
             .iter()
@@ -199,7 +203,7 @@ impl MPerClassSampler {
                 rows
             })
             .collect();
-        dealt.into_iter().map(move |classes| {
+        distributed.into_iter().map(move |classes| {
             let mut batch = Vec::with_capacity(self.batch_size());
             for class in classes {
                 self.next_run(
@@ -213,7 +217,7 @@ impl MPerClassSampler {
         })
     }
 
-    /// Runs of each class: what its rows need, and as many more as fill the batches, dealt out at random.
+    /// Runs of each class: what its rows need, and as many more as fill the batches, distributed at random.
     fn runs_per_class(&self, rng: &mut impl Rng) -> Vec<usize> {
         let mut runs: Vec<usize> = self
             .classes

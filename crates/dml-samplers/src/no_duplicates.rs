@@ -13,7 +13,7 @@ use dml_core::{IntoLabels, Result, Sampler, check};
 use rand::seq::SliceRandom;
 
 use crate::classes::Classes;
-use crate::deal::deal;
+use crate::distribute::distribute;
 use crate::epoch_rng::epoch_rng;
 
 /// Configuration of [`NoDuplicatesSampler`].
@@ -94,8 +94,8 @@ impl NoDuplicatesSampler {
 impl Sampler for NoDuplicatesSampler {
     fn epoch(&self, epoch: u64) -> Box<dyn Iterator<Item = Vec<usize>> + Send + '_> {
         let mut rng = epoch_rng(self.seed, epoch);
-        let cards: Vec<usize> = self.classes.iter().map(<[usize]>::len).collect();
-        let dealt = deal(&cards, self.batches, &mut rng);
+        let counts: Vec<usize> = self.classes.iter().map(<[usize]>::len).collect();
+        let distributed = distribute(&counts, self.batches, &mut rng);
         let mut unseen: Vec<Vec<usize>> = self
             .classes
             .iter()
@@ -105,7 +105,7 @@ impl Sampler for NoDuplicatesSampler {
                 rows
             })
             .collect();
-        Box::new(dealt.into_iter().map(move |keys| {
+        Box::new(distributed.into_iter().map(move |keys| {
             let batch = keys.iter().filter_map(|&key| unseen[key as usize].pop());
             batch.collect()
         }))

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use dml_core::{Result, Sampler, check};
 
-use crate::wrong::wrong;
+use crate::out_of_range::out_of_range;
 
 /// What of a sampler's batches a process takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -13,6 +13,7 @@ use crate::wrong::wrong;
     derive(serde::Serialize, serde::Deserialize),
     serde(rename_all = "lowercase")
 )]
+#[non_exhaustive]
 pub enum Share {
     /// Its part of the rows of every batch: for a loss over the gathered embeddings of all processes, which then see
     /// the sampler's batch as a whole.
@@ -73,19 +74,22 @@ impl ShardedSampler {
     /// # Errors
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if `world` is 0 or `rank` is not below it, or if
     /// under [`Share::Batches`] there are fewer batches than processes.
-    pub fn new(config: ShardedSamplerConfig, sampler: Arc<dyn Sampler>) -> Result<Self> {
+    pub fn new(config: ShardedSamplerConfig, sampler: impl Sampler + 'static) -> Result<Self> {
         check::at_least_one("world", config.world)?;
         if config.rank >= config.world {
-            return Err(wrong("rank", config.rank, "a number below world"));
+            return Err(out_of_range("rank", config.rank, "a number below world"));
         }
         if config.share == Share::Batches && sampler.batches() < config.world {
-            return Err(wrong(
+            return Err(out_of_range(
                 "world",
                 config.world,
                 "at most the sampler's batches",
             ));
         }
-        Ok(Self { config, sampler })
+        Ok(Self {
+            config,
+            sampler: Arc::new(sampler),
+        })
     }
 }
 

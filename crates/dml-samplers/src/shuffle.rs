@@ -4,7 +4,7 @@ use dml_core::{Result, Sampler, check};
 use rand::seq::SliceRandom;
 
 use crate::epoch_rng::epoch_rng;
-use crate::wrong::wrong;
+use crate::out_of_range::out_of_range;
 
 /// Configuration of [`ShuffleSampler`].
 #[derive(Clone, Debug, PartialEq)]
@@ -64,7 +64,7 @@ impl ShuffleSampler {
             1
         };
         if rows < least {
-            return Err(wrong("rows", rows, "enough rows for one batch"));
+            return Err(out_of_range("rows", rows, "enough rows for one batch"));
         }
         Ok(Self { config, rows })
     }

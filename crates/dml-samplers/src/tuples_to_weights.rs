@@ -16,7 +16,7 @@ use rand::Rng;
 use rand::seq::index;
 
 use crate::epoch_rng::epoch_rng;
-use crate::wrong::wrong;
+use crate::out_of_range::out_of_range;
 
 /// Configuration of [`TuplesToWeightsSampler`].
 #[derive(Clone, Debug, PartialEq)]
@@ -54,7 +54,6 @@ impl Default for TuplesToWeightsSamplerConfig {
 /// [state](Sampler::state), so a run with checkpoints goes on with those that it had.
 ///
 /// ```
-/// use std::sync::Arc;
 /// use dml_core::{Batch, Miner, Pairs, Result, Sampler, Tuples, candle_core::{Device, Tensor}};
 /// use dml_samplers::{TuplesToWeightsSampler, TuplesToWeightsSamplerConfig};
 ///
@@ -69,7 +68,7 @@ impl Default for TuplesToWeightsSamplerConfig {
 ///
 /// let model = |rows: &[usize]| Ok(Tensor::zeros((rows.len(), 2), dml_core::candle_core::DType::F32, &Device::Cpu)?);
 /// let config = TuplesToWeightsSamplerConfig::default();
-/// let sampler = TuplesToWeightsSampler::new(config, Arc::new(Picky), [0i64, 0, 1], model)?;
+/// let sampler = TuplesToWeightsSampler::new(config, Picky, [0i64, 0, 1], model)?;
 /// assert_eq!(*sampler.weights(), [1., 1. / 3., 0.]);
 /// assert!(sampler.epoch(0).flatten().all(|row| row != 2));
 /// # Ok::<(), dml_core::Error>(())
@@ -90,7 +89,7 @@ impl TuplesToWeightsSampler {
     /// [`Error::Shape`] if there are no rows; and as [`refresh`](Self::refresh).
     pub fn new(
         config: TuplesToWeightsSamplerConfig,
-        miner: Arc<dyn Miner>,
+        miner: impl Miner + 'static,
         labels: impl IntoLabels,
         embed: impl FnOnce(&[usize]) -> Result<Tensor>,
     ) -> Result<Self> {
@@ -106,7 +105,7 @@ impl TuplesToWeightsSampler {
         if let Some(size) = config.subset_size
             && (size == 0 || size > labels.len())
         {
-            return Err(wrong(
+            return Err(out_of_range(
                 "subset_size",
                 size,
                 "between 1 and the number of rows",
@@ -115,7 +114,7 @@ impl TuplesToWeightsSampler {
         let weights = RwLock::new(Arc::from(vec![0.0; labels.len()]));
         let sampler = Self {
             config,
-            miner,
+            miner: Arc::new(miner),
             labels,
             weights,
         };

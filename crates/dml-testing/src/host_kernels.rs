@@ -9,9 +9,15 @@ use anyhow::{Context, bail, ensure};
 use dml::candle_core::{DType, Device, Tensor};
 use dml::core::cuda::Runner;
 use dml::core::kernels::cuda::{
-    Buffer, Extent, Launch, Number, Precision, host_program, kernel_names,
+    Buffer, Extent, Launch, Number, Precision, SOURCES, Source, host_program, kernel_names,
 };
 use tempfile::TempDir;
+
+/// The sources of all CUDA kernels of the workspace.
+#[must_use]
+pub fn cuda_sources() -> Vec<&'static Source> {
+    [&SOURCES[..], &dml::nn::CUDA_SOURCES].concat()
+}
 
 /// A program that runs the kernels for CUDA on the host, block after block and thread after thread.
 #[derive(Debug)]
@@ -47,7 +53,7 @@ impl HostKernels {
             folder.path().join("kernels.cpp"),
             folder.path().join("kernels"),
         );
-        std::fs::write(&text, host_program())?;
+        std::fs::write(&text, host_program(&cuda_sources()))?;
         let done = Command::new(&compiler)
             .args(["-std=c++17", "-O2", "-ffp-contract=off", "-o"])
             .args([&program, &text])
@@ -71,7 +77,9 @@ impl HostKernels {
         inputs: &[Vec<u8>],
     ) -> anyhow::Result<Vec<u8>> {
         let name = launch.name(precision);
-        let number = kernel_names().iter().position(|kernel| *kernel == name);
+        let number = kernel_names(&cuda_sources())
+            .iter()
+            .position(|kernel| *kernel == name);
         let number = number.with_context(|| format!("no kernel {name}"))?;
         let mut message = Vec::new();
         let word = |message: &mut Vec<u8>, word: usize| {

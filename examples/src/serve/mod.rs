@@ -22,8 +22,8 @@ use dml::data::{ImageFiles, ImageFilesConfig, Normalization, Resize};
 use dml::eval::{FlatIndex, FlatMetric, KnnIndex, load_index};
 use dml::nn::{Layer, Sequential};
 use dml::{Dataset, Labels};
+use dml_cli::number::within;
 
-use crate::number::within;
 use gallery::Gallery;
 
 /// Pictures embedded at a time.

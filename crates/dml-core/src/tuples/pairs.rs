@@ -1,8 +1,6 @@
 //! Positive and negative pairs by row.
 
-use dml_kernels::PairMask;
-
-use super::Triplets;
+use super::{RowCounts, Triplets, TupleCount, TupleSet};
 use crate::{Batch, Error, Relation, Result};
 
 /// Positive pairs `(anchor, positive)` and negative pairs `(anchor, negative)` as lists of rows.
@@ -42,17 +40,31 @@ impl Pairs {
     /// Every pair that the relation allows, row by row.
     #[must_use]
     pub fn all(relation: &Relation) -> Self {
-        let mut pairs = Self::default();
-        for q in 0..relation.queries() {
-            relation.split(q, &mut pairs.positives, &mut pairs.negatives);
-            pairs
-                .positive_anchors
-                .resize(pairs.positives.len(), q as u32);
-            pairs
-                .negative_anchors
-                .resize(pairs.negatives.len(), q as u32);
+        Self::of_set(relation)
+    }
+
+    /// The pairs of a set of pairs, anchor by anchor.
+    pub(super) fn of_set(set: &dyn TupleSet) -> Self {
+        let (mut positives, mut negatives) = (RowCounts::default(), RowCounts::default());
+        let (mut positive_anchors, mut negative_anchors) = (Vec::new(), Vec::new());
+        for anchor in 0..set.anchors() {
+            set.row_counts(anchor, &mut positives, &mut negatives);
+            positive_anchors.resize(positives.rows.len(), anchor as u32);
+            negative_anchors.resize(negatives.rows.len(), anchor as u32);
         }
-        pairs
+        Self {
+            positive_anchors,
+            positives: positives.rows,
+            negative_anchors,
+            negatives: negatives.rows,
+        }
+    }
+
+    pub(super) fn count(&self) -> TupleCount {
+        TupleCount::Pairs {
+            positive: self.positives.len() as u64,
+            negative: self.negatives.len() as u64,
+        }
     }
 
     /// The same pairs without those whose positive is the anchor itself ([`Relation::self_match`]). Order is kept.
@@ -84,21 +96,6 @@ impl Pairs {
         check_indices("negatives", &self.negatives, batch.references())
     }
 
-    /// The positives and the negatives of each anchor, in the order of the lists.
-    pub(super) fn by_anchor(&self, anchors: usize) -> (Vec<Vec<u32>>, Vec<Vec<u32>>) {
-        let group = |keys: &[u32], values: &[u32]| {
-            let mut groups = vec![Vec::new(); anchors];
-            for (&key, &value) in keys.iter().zip(values) {
-                groups[key as usize].push(value);
-            }
-            groups
-        };
-        (
-            group(&self.positive_anchors, &self.positives),
-            group(&self.negative_anchors, &self.negatives),
-        )
-    }
-
     pub(super) fn to_triplets(&self) -> Triplets {
         let anchors = self
             .negative_anchors
@@ -116,27 +113,6 @@ impl Pairs {
             }
         }
         triplets
-    }
-}
-
-impl From<&PairMask> for Pairs {
-    fn from(mask: &PairMask) -> Self {
-        let (positive, negative) = mask.counts();
-        let list = |count: u64| Vec::with_capacity(count as usize);
-        let mut pairs = Self {
-            positive_anchors: list(positive),
-            positives: list(positive),
-            negative_anchors: list(negative),
-            negatives: list(negative),
-        };
-        for q in 0..mask.queries() {
-            pairs.positives.extend(mask.positives(q));
-            pairs.negatives.extend(mask.negatives(q));
-            let (positive, negative) = (pairs.positives.len(), pairs.negatives.len());
-            pairs.positive_anchors.resize(positive, q as u32);
-            pairs.negative_anchors.resize(negative, q as u32);
-        }
-        pairs
     }
 }
 

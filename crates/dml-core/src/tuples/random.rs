@@ -1,6 +1,6 @@
 //! Triplets drawn at random.
 
-use dml_kernels::{Weigh, random_triplets};
+use dml_kernels::random_triplets;
 use rand::RngCore;
 
 use super::Triplets;
@@ -28,7 +28,7 @@ impl Triplets {
     pub fn random_weighted(
         relation: &Relation,
         per_anchor: PerAnchor,
-        weigh: &Weigh<'_>,
+        weigh: &(dyn Fn(usize, &[u32], &mut Vec<f64>) + Sync),
         rng: &mut dyn RngCore,
     ) -> Self {
         Self::draw(relation, per_anchor, Some(weigh), rng)
@@ -37,7 +37,7 @@ impl Triplets {
     fn draw(
         relation: &Relation,
         per_anchor: PerAnchor,
-        weigh: Option<&Weigh<'_>>,
+        weigh: Option<&(dyn Fn(usize, &[u32], &mut Vec<f64>) + Sync)>,
         rng: &mut dyn RngCore,
     ) -> Self {
         let draws = |a: usize, positives: usize| match per_anchor {

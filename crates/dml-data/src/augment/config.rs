@@ -19,6 +19,7 @@ use super::{
     derive(serde::Serialize, serde::Deserialize),
     serde(tag = "name")
 )]
+#[non_exhaustive]
 pub enum AugmentationConfig {
     /// [`RandomResizedCrop`].
     RandomResizedCrop(RandomResizedCropConfig),

@@ -39,6 +39,7 @@ pub use skipped::{SkippedFile, SkippedKind};
     derive(serde::Serialize, serde::Deserialize),
     serde(rename_all = "snake_case")
 )]
+#[non_exhaustive]
 pub enum Resize {
     /// Height and width each by a factor of its own: nothing is lost, proportions are.
     #[default]
@@ -56,6 +57,7 @@ pub enum Resize {
     derive(serde::Serialize, serde::Deserialize),
     serde(rename_all = "snake_case")
 )]
+#[non_exhaustive]
 pub enum Unreadable {
     /// Nothing is decoded ahead of time; reading such an image is an error with the file's name. A folder that can't be
     /// read is an error at once.

@@ -50,12 +50,14 @@ pub enum Number {
 
 impl Number {
     /// A size.
-    pub(super) fn size(size: usize) -> Self {
+    #[must_use]
+    pub fn size(size: usize) -> Self {
         Self::Size(size as i64)
     }
 
     /// A condition.
-    pub(super) fn flag(condition: bool) -> Self {
+    #[must_use]
+    pub fn flag(condition: bool) -> Self {
         Self::Flags(i32::from(condition))
     }
 }
@@ -70,11 +72,15 @@ pub struct Extent {
 }
 
 impl Extent {
-    pub(super) fn new(buffer: Buffer, len: usize) -> Self {
+    /// `len` numbers of a kind.
+    #[must_use]
+    pub fn new(buffer: Buffer, len: usize) -> Self {
         Self { buffer, len }
     }
 
-    pub(super) fn real(len: usize) -> Self {
+    /// `len` numbers of the kernel's precision.
+    #[must_use]
+    pub fn real(len: usize) -> Self {
         Self::new(Buffer::Real, len)
     }
 }

@@ -14,7 +14,6 @@
 //! ```
 
 pub mod euclidean;
-pub mod images;
 mod launch;
 pub mod log_sum_exp;
 pub mod top_k;
@@ -30,7 +29,8 @@ pub const BLOCK: usize = 256;
 pub struct Source {
     /// The name of the file, without its ending.
     pub name: &'static str,
-    text: &'static str,
+    /// What follows `device.cuh` and `arithmetic.cuh`, or `host.hpp` in their place.
+    pub text: &'static str,
     /// The kernels in it, without the suffix of their precision.
     pub kernels: &'static [&'static str],
 }
@@ -47,21 +47,20 @@ impl Source {
     }
 }
 
-/// Every source.
-pub const SOURCES: [&Source; 5] = [
+/// The sources of this crate. Crates with kernels of their own have a list beside it.
+pub const SOURCES: [&Source; 4] = [
     &euclidean::SOURCE,
-    &images::SOURCE,
     &log_sum_exp::SOURCE,
     &top_k::SOURCE,
     &triplet_margin::SOURCE,
 ];
 
-/// A program in C++ of all kernels, for tests on a machine without a GPU: it reads one launch from its input and writes
+/// A program in C++ of the kernels in `sources`, for tests on a machine without a GPU: it reads one launch from its input and writes
 /// the buffers after it to its output. The number of a kernel is its place in [`kernel_names`].
 #[must_use]
-pub fn host_program() -> String {
+pub fn host_program(sources: &[&'static Source]) -> String {
     let mut text = [HOST, ARITHMETIC].join("\n");
-    for source in SOURCES {
+    for source in sources {
         // Sources have macros of the same names.
         text += &format!(
             "\n#undef FOR_TYPE\nnamespace {}_source {{\n{}\n}}\n",
@@ -69,7 +68,7 @@ pub fn host_program() -> String {
         );
     }
     text += "\nint main() {\n  return serve([](i64 kernel, i64 blocks, std::vector<Argument> &arguments) {\n    switch (kernel) {\n";
-    for (number, (source, name)) in kernels().enumerate() {
+    for (number, (source, name)) in kernels(sources).enumerate() {
         text += &format!(
             "    case {number}: return launch(&{}_source::{name}, blocks, arguments);\n",
             source.name
@@ -78,14 +77,14 @@ pub fn host_program() -> String {
     text + "    default: give_up(\"no such kernel\");\n    }\n  });\n}\n"
 }
 
-/// The kernels of the program in the order of their numbers.
+/// The kernels of [`host_program`] in the order of their numbers.
 #[must_use]
-pub fn kernel_names() -> Vec<String> {
-    kernels().map(|(_, name)| name).collect()
+pub fn kernel_names(sources: &[&'static Source]) -> Vec<String> {
+    kernels(sources).map(|(_, name)| name).collect()
 }
 
-fn kernels() -> impl Iterator<Item = (&'static Source, String)> {
-    SOURCES.into_iter().flat_map(|source| {
+fn kernels(sources: &[&'static Source]) -> impl Iterator<Item = (&'static Source, String)> {
+    sources.iter().copied().flat_map(|source| {
         source.kernels.iter().flat_map(move |kernel| {
             [Precision::F32, Precision::F64].map(|precision| (source, precision.kernel(kernel)))
         })
@@ -93,6 +92,7 @@ fn kernels() -> impl Iterator<Item = (&'static Source, String)> {
 }
 
 /// Blocks for one thread a number.
-fn blocks_of(numbers: usize) -> usize {
+#[must_use]
+pub fn blocks_of(numbers: usize) -> usize {
     numbers.div_ceil(BLOCK)
 }

@@ -8,12 +8,10 @@ use std::path::Path;
 use crate::boundary_hinges::BoundaryHinges;
 use crate::class_log_sums::{Line, class_log_sums, class_log_sums_backward};
 use crate::class_softmax::{Logits, cross_entropies, cross_entropies_backward};
-use crate::conv2d::{self, Block, Convolution, Filter, Kept, Operands, Pooling};
 use crate::euclidean::{Form, euclidean, euclidean_among, euclidean_backward};
 use crate::exact::{dot, squared_distance};
 use crate::matrix_gradient::{Factor, Summand};
 use crate::matrix_product::{Matrix, MatrixMut};
-use crate::optimizer::{AdamStep, SgdStep};
 use crate::pairwise_lp::{pairwise_lp, pairwise_lp_among, pairwise_lp_backward};
 use crate::row_panels::RowPanels;
 use crate::soft_histogram::{SoftBins, soft_histograms, soft_histograms_backward};
@@ -22,8 +20,8 @@ use crate::triplet_margin::{TripletMargin, TripletPenalty};
 use crate::triplet_ranges::{GapInterval, TripletRanges};
 use crate::{
     AngularTriplets, MatrixGradient, PairMask, Side, Triangle, TripletWalk, column_groups,
-    divided_rows, elementwise, finite, hamming, inverse, lengths, log_sum_exp, max_pool2d,
-    normalize, pairwise_dot, row_values, softmax,
+    divided_rows, elementwise, finite, hamming, inverse, lengths, log_sum_exp, normalize,
+    pairwise_dot, row_values, softmax,
 };
 
 /// The message that a call panics with.
@@ -162,32 +160,6 @@ fn of_rows(calls: &mut Calls) {
     });
     calls.add("spread", || {
         SoftRank::new(1.).spread(&mut [0f32; 5], 1., &mut [0.; 6]);
-    });
-    let adam = AdamStep {
-        first_rate: 0.1,
-        second_decay: 0.9,
-        step_size: 0.1,
-        root_correction: 1.,
-        eps: 1e-8,
-        coupled_decay: 0.,
-        shrink: 1.,
-    };
-    calls.add("apply", move || {
-        adam.apply(&mut [0f32; 3], &[0.; 2], &mut [0.; 3], &mut [0.; 3]);
-    });
-    calls.add("apply", move || {
-        adam.apply(&mut [0f32; 3], &[0.; 3], &mut [0.; 3], &mut [0.; 2]);
-    });
-    let sgd = SgdStep {
-        lr: 0.1,
-        momentum: 0.9,
-        dampening: 0.,
-        decay: 0.,
-        nesterov: false,
-        first: false,
-    };
-    calls.add("apply", move || {
-        sgd.apply(&mut [0f32; 3], &[0.; 3], &mut []);
     });
 }
 
@@ -418,85 +390,12 @@ fn of_triplets(calls: &mut Calls) {
     });
 }
 
-fn of_images(calls: &mut Calls) {
-    const POOLING: Pooling = Pooling {
-        kernel: [2, 2],
-        stride: [2, 2],
-        padding: [0, 0],
-        dilation: [1, 1],
-        ceil_mode: false,
-    };
-    const CONVOLUTION: Convolution = Convolution {
-        in_channels: 1,
-        out_channels: 2,
-        kernel: [1, 1],
-        stride: [1, 1],
-        padding: [0, 0],
-        dilation: [1, 1],
-        groups: 1,
-    };
-    const BLOCK: Block = Block {
-        first: None,
-        convolution: CONVOLUTION,
-        relu: false,
-        pooling: None,
-    };
-    fn operands<'a>(input: &'a [f32], weight: &'a [f32]) -> Operands<'a, f32> {
-        Operands {
-            image: [2, 2],
-            input,
-            first: None,
-            filter: Filter { weight, bias: &[] },
-            scale: &[],
-        }
-    }
-    calls.add("max_pool2d", || {
-        drop(max_pool2d::max_pool2d(&FIVE, [2, 2], &POOLING));
-    });
-    calls.add("max_pool2d_backward", || {
-        drop(max_pool2d::max_pool2d_backward(&[0; 2], &FIVE, [2, 2], 1));
-    });
-    calls.add("forward", || {
-        drop(conv2d::forward(&BLOCK, &operands(&FIVE, &[1.; 2])));
-    });
-    calls.add("forward", || {
-        drop(conv2d::forward(&BLOCK, &operands(&FOUR, &[1.; 1])));
-    });
-    calls.add("forward", || {
-        let grouped = Convolution {
-            groups: 2,
-            ..CONVOLUTION
-        };
-        let block = Block {
-            convolution: grouped,
-            ..BLOCK
-        };
-        drop(conv2d::forward(&block, &operands(&FOUR, &[1.; 2])));
-    });
-    calls.add("forward", || {
-        let scale = Operands {
-            scale: &[1.; 3],
-            ..operands(&FOUR, &[1.; 2])
-        };
-        drop(conv2d::forward(&BLOCK, &scale));
-    });
-    calls.add("backward", || {
-        let kept = Kept {
-            output: &[0.; 8],
-            places: &[],
-        };
-        let operands = operands(&FOUR, &[1.; 2]);
-        drop(conv2d::backward(&BLOCK, &operands, kept, &SIX, true));
-    });
-}
-
 fn calls() -> Calls {
     let mut calls = Calls::default();
     of_rows(&mut calls);
     of_pairs(&mut calls);
     of_classes(&mut calls);
     of_triplets(&mut calls);
-    of_images(&mut calls);
     calls
 }
 
@@ -512,7 +411,7 @@ fn every_public_kernel_refuses_slices_that_do_not_fit() {
 }
 
 /// Public functions that read slices of any length.
-const ANY_LENGTH: [&str; 12] = [
+const ANY_LENGTH: [&str; 11] = [
     "all_finite",
     "bins",
     "gradient",
@@ -520,7 +419,6 @@ const ANY_LENGTH: [&str; 12] = [
     "keeps",
     "map",
     "norm",
-    "of_pooling",
     "room",
     "slopes",
     "smallest",
@@ -542,7 +440,7 @@ fn public_functions(text: &str, names: &mut BTreeSet<String>) {
         let reads = [
             "&[T]", "&mut [T]", "&[u8]", "&[i8]", "&[u32]", "&[f64]", "&[&[T]]",
         ];
-        let bundles = ["Operands<", "Triangle<"];
+        let bundles = ["Triangle<"];
         if reads
             .iter()
             .chain(&bundles)
@@ -571,7 +469,7 @@ fn no_public_kernel_is_left_out() {
         &Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
         &mut names,
     );
-    assert!(names.contains("normalize_rows") && names.contains("forward"));
+    assert!(names.contains("normalize_rows") && names.contains("nearest"));
     let tried: BTreeSet<&str> = calls().0.iter().map(|(name, _)| *name).collect();
     let left: Vec<&String> = names
         .iter()

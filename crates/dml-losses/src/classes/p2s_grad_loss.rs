@@ -116,7 +116,7 @@ impl Loss for P2SGradLoss {
         if let Some(terms) = batch.spoiled_rows()? {
             return Ok(terms);
         }
-        if !matches!(tuples, Tuples::All) {
+        if !tuples.is_all() {
             return Err(Error::Unsupported {
                 component: "P2SGradLoss",
                 reason: "every row is compared with every class: there is no place for tuples",

@@ -26,12 +26,9 @@ impl TripletForm {
         matrix: &Tensor,
         order: Order,
     ) -> Result<Option<Self>> {
-        Ok(match tuples {
-            Tuples::Lazy(set) => {
-                tuples.check(batch)?;
-                Some(Self::Rule(set.clone()))
-            }
-            _ => tuples.ranges(batch, matrix, order)?.map(Self::Ranges),
+        Ok(match tuples.ranges(batch, matrix, order)? {
+            Some(ranges) => Some(Self::Ranges(ranges)),
+            None => tuples.rule(batch)?.map(Self::Rule),
         })
     }
 

@@ -87,7 +87,7 @@ mod tests {
     fn by_hand() -> Result<()> {
         let rows = Var::new(&[[0f64], [5.], [1.], [6.], [0.5]], &Device::Cpu)?;
         let batch = Batch::new(&rows, [7i64, -1, 7, -1, 3])?;
-        let terms = loss().terms(&batch, &Tuples::All)?;
+        let terms = loss().terms(&batch, &Tuples::all())?;
         let (values, indices) = terms.get("loss").unwrap().values()?;
         // Labels in order: −1 has the pair (1, 3), 3 has none, 7 has (0, 2).
         assert_eq!(indices, Indices::Elements(vec![1, 0]));
@@ -123,18 +123,18 @@ mod tests {
         let batch = Batch::new(&rows, [0i64, 1])?;
         assert!(
             loss()
-                .terms(&batch, &Tuples::All)?
+                .terms(&batch, &Tuples::all())?
                 .get("loss")
                 .unwrap()
                 .is_empty()
         );
         let with_reference = batch.with_reference(&rows, [0i64, 1])?;
         assert!(matches!(
-            loss().terms(&with_reference, &Tuples::All),
+            loss().terms(&with_reference, &Tuples::all()),
             Err(Error::Unsupported { .. })
         ));
         assert!(matches!(
-            loss().terms(&Batch::unlabeled(&rows)?, &Tuples::All),
+            loss().terms(&Batch::unlabeled(&rows)?, &Tuples::all()),
             Err(Error::Missing { .. })
         ));
         Ok(())

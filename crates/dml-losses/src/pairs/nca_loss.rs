@@ -98,10 +98,10 @@ fn surprise_of_row<T: Real>(scale: T, positives: &mut Side<T>, negatives: &mut S
 impl Loss for NCALoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
         check::unweighted("NCALoss", batch)?;
-        if let Some(terms) = batch.spoiled(&Tuples::All)? {
+        if let Some(terms) = batch.spoiled(&Tuples::all())? {
             return Ok(terms);
         }
-        let pairs = AnchorPairs::listed("NCALoss", batch, &Tuples::All)?;
+        let pairs = AnchorPairs::listed("NCALoss", batch, &Tuples::all())?;
         if batch.queries() <= 1 {
             return Ok(Term::empty("loss").into());
         }

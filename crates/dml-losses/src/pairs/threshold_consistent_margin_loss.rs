@@ -182,7 +182,7 @@ mod tests {
     }
 
     fn value(batch: &Batch, config: ThresholdConsistentMarginLossConfig) -> Result<Tensor> {
-        let terms = loss(config)?.terms(batch, &Tuples::All)?;
+        let terms = loss(config)?.terms(batch, &Tuples::all())?;
         Ok(terms.get("loss").unwrap().values()?.0.sum_all()?)
     }
 

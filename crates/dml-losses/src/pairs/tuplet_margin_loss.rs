@@ -196,7 +196,7 @@ mod tests {
         )?;
         let batch = Batch::new(&rows, [0i64, 0, 1, 0])?;
         let gradient = || -> Result<Vec<f32>> {
-            let terms = loss(5.73, 64.0)?.terms(&batch, &Tuples::All)?;
+            let terms = loss(5.73, 64.0)?.terms(&batch, &Tuples::all())?;
             let part = terms.get("loss").unwrap().sum_within(None, None)?;
             assert!(part.sum.to_scalar::<f32>()?.is_finite());
             let gradients = part.sum.backward()?;

@@ -164,11 +164,11 @@ impl Binned {
 impl Loss for FastAPLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
         check::unweighted("FastAPLoss", batch)?;
-        if let Some(terms) = batch.spoiled(&Tuples::All)? {
+        if let Some(terms) = batch.spoiled(&Tuples::all())? {
             return Ok(terms);
         }
         demands::no_reference("FastAPLoss", batch)?;
-        let pairs = AnchorPairs::listed("FastAPLoss", batch, &Tuples::All)?;
+        let pairs = AnchorPairs::listed("FastAPLoss", batch, &Tuples::all())?;
         let rows = pairs.anchors_with_positives();
         if rows.is_empty() {
             return Ok(Term::empty("loss").into());

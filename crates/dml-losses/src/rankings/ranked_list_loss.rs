@@ -222,7 +222,7 @@ impl Loss for RankedListLoss {
         }
         demands::no_tuples("RankedListLoss", tuples)?;
         demands::no_reference("RankedListLoss", batch)?;
-        let pairs = AnchorPairs::listed("RankedListLoss", batch, &Tuples::All)?;
+        let pairs = AnchorPairs::listed("RankedListLoss", batch, &Tuples::all())?;
         if batch.queries() == 0 {
             return Ok(Term::empty("loss").into());
         }

@@ -135,7 +135,7 @@ impl SmoothAPLoss {
 impl Loss for SmoothAPLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
         check::unweighted("SmoothAPLoss", batch)?;
-        if let Some(terms) = batch.spoiled(&Tuples::All)? {
+        if let Some(terms) = batch.spoiled(&Tuples::all())? {
             return Ok(terms);
         }
         demands::no_reference("SmoothAPLoss", batch)?;

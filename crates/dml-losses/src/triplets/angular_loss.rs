@@ -73,7 +73,7 @@ impl Loss for AngularLoss {
     /// [`Error::Missing`] for a batch without a relation, whatever the tuples: the negatives come from it.
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
         check::unweighted("AngularLoss", batch)?;
-        if let Some(terms) = batch.spoiled(&Tuples::All)? {
+        if let Some(terms) = batch.spoiled(&Tuples::all())? {
             return Ok(terms);
         }
         let relation = batch.require_relation("AngularLoss")?;
@@ -122,7 +122,7 @@ fn positive_pairs(
 ) -> Result<Option<PositivePairs>> {
     let (mut anchors, mut positives) = (Vec::new(), Vec::new());
     let mut has_negatives = false;
-    if let Tuples::All = tuples {
+    if tuples.is_all() {
         let mut negatives = Vec::new();
         for q in 0..relation.queries() {
             negatives.clear();

@@ -187,7 +187,7 @@ impl Loss for DynamicSoftMarginLoss {
             return Ok(terms);
         }
         let matrix = batch.distances(&self.distance)?; // [Q, R]
-        if matches!(tuples, Tuples::All) && batch.relation().is_none() {
+        if tuples.is_all() && batch.relation().is_none() {
             let Some((gaps, zeros)) = hardest_gaps::hardest_gaps(&matrix)? else {
                 return Ok(Term::empty("loss").into());
             };

@@ -18,7 +18,7 @@ fn first(config: BatchEasyHardMinerConfig) -> Result<Option<(u32, u32)>> {
     // Positives of row 0 at 1, 3 and 6; negatives at 2, 4 and 9.
     let embeddings = Tensor::new(&[[0f32], [1.], [3.], [6.], [2.], [4.], [9.]], &Device::Cpu)?;
     let batch = Batch::new(&embeddings, [0i64, 0, 0, 0, 1, 2, 3])?;
-    let miner = BatchEasyHardMiner::new(config, Arc::new(Euclidean))?;
+    let miner = BatchEasyHardMiner::new(config, Euclidean)?;
     let (positive, negative) = pairs(&miner.mine(&batch)?, &batch)?;
     let p = positive.iter().find(|pair| pair[0] == 0);
     let n = negative.iter().find(|pair| pair[0] == 0);
@@ -65,7 +65,7 @@ fn ranges_include_their_ends_and_may_leave_an_anchor_empty() -> Result<()> {
 fn semihard_is_strict() -> Result<()> {
     let embeddings = Tensor::new(&[[0f32], [2.], [-2.], [2.]], &Device::Cpu)?;
     let batch = Batch::new(&embeddings, [0i64, 0, 1, 2])?;
-    let miner = BatchEasyHardMiner::new(config("easy", "semihard")?, Arc::new(Euclidean))?;
+    let miner = BatchEasyHardMiner::new(config("easy", "semihard")?, Euclidean)?;
     // Both negatives of row 0 are as near as its positive; of row 1 (positive at 2) row 2 is beyond it.
     let mined = miner.mine(&batch)?;
     assert_eq!(pairs(&mined, &batch)?, (vec![[1, 0]], vec![[1, 2]]));
@@ -77,7 +77,7 @@ fn all_on_one_side_leaves_the_other_with_one_each() -> Result<()> {
     let embeddings = Tensor::new(&[[0f32], [1.], [5.], [6.]], &Device::Cpu)?;
     let batch = Batch::new(&embeddings, [0i64, 0, 0, 1])?;
     let mine = |pos, neg| -> Result<_> {
-        let miner = BatchEasyHardMiner::new(config(pos, neg)?, Arc::new(Euclidean))?;
+        let miner = BatchEasyHardMiner::new(config(pos, neg)?, Euclidean)?;
         pairs(&miner.mine(&batch)?, &batch)
     };
     let (positive, negative) = mine("all", "hard")?;
@@ -95,7 +95,7 @@ fn all_on_one_side_leaves_the_other_with_one_each() -> Result<()> {
 fn similarities_count_the_other_way_round() -> Result<()> {
     let embeddings = Tensor::new(&[[1f32], [2.], [5.], [3.], [4.]], &Device::Cpu)?;
     let batch = Batch::new(&embeddings, [0i64, 0, 0, 1, 2])?;
-    let miner = BatchEasyHardMiner::new(config("hard", "hard")?, Arc::new(DotProduct))?;
+    let miner = BatchEasyHardMiner::new(config("hard", "hard")?, DotProduct)?;
     let (positive, negative) = pairs(&miner.mine(&batch)?, &batch)?;
     // Of row 0 the least similar positive is 2, the most similar negative 4.
     assert_eq!((positive[0], negative[0]), ([0, 1], [0, 4]));
@@ -128,7 +128,7 @@ fn a_distance_that_is_no_number_is_chosen_before_all_others() -> Result<()> {
         ("hard", "semihard"),
         ("semihard", "easy"),
     ] {
-        let miner = BatchEasyHardMiner::new(config(near, far)?, Arc::new(Holed))?;
+        let miner = BatchEasyHardMiner::new(config(near, far)?, Holed)?;
         let (positive, negative) = pairs(&miner.mine(&batch)?, &batch)?;
         assert_eq!(positive[..2], [[0, 1], [1, 0]], "{near} {far}");
         assert_eq!(negative[..2], [[0, 3], [1, 3]], "{near} {far}");
@@ -144,7 +144,7 @@ fn strategies_that_wait_for_each_other_are_refused() -> Result<()> {
         ("semihard", "all"),
     ] {
         assert!(matches!(
-            BatchEasyHardMiner::new(config(pos, neg)?, Arc::new(Euclidean)),
+            BatchEasyHardMiner::new(config(pos, neg)?, Euclidean),
             Err(Error::Unsupported { .. })
         ));
     }
@@ -154,7 +154,7 @@ fn strategies_that_wait_for_each_other_are_refused() -> Result<()> {
         ..Default::default()
     };
     assert!(matches!(
-        BatchEasyHardMiner::new(backwards, Arc::new(Euclidean)),
+        BatchEasyHardMiner::new(backwards, Euclidean),
         Err(Error::InvalidParameter {
             name: "allowed_neg_range",
             ..

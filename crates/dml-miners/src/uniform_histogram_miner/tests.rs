@@ -13,7 +13,7 @@ fn miner(num_bins: usize, per_bin: usize, seed: u64) -> Result<UniformHistogramM
         neg_per_bin: per_bin,
         seed,
     };
-    UniformHistogramMiner::new(config, Arc::new(Euclidean))
+    UniformHistogramMiner::new(config, Euclidean)
 }
 
 #[test]

@@ -35,7 +35,7 @@ fn deterministic(distance: &Arc<dyn Distance>) -> Result<Vec<Arc<dyn Miner>>> {
         Arc::new(NHardTripletsMiner::new(few, d())?),
         Arc::new(AngularMiner::new(
             AngularMinerConfig::default(),
-            Arc::new(LpDistance::default()),
+            LpDistance::default(),
         )?),
     ])
 }

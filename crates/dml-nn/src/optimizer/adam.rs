@@ -6,22 +6,22 @@
 //! θ ← θ − lr · m̂ / (√v̂ + ε)                 m̂ = m / (1 − β₁ᵗ),  v̂ = v / (1 − β₂ᵗ)
 //! ```
 //!
-//! Kingma & Ba 2015 (arXiv 1412.6980); Loshchilov & Hutter 2019 (arXiv 1711.05101). t counts the steps of each
+//! Kingma & Ba 2015 (arXiv 1412.6980); Loshchilov & Hutter 2019 (arXiv 1711.05101). Steps t are counted for each
 //! parameter.
 
 use std::collections::HashMap;
 
 use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
+use dml_core::checkpoint::CheckpointError;
 use dml_core::fused::Element;
-use dml_core::kernels::optimizer::AdamStep;
 use dml_core::{Error, Result, check};
 
 use super::Optimizer;
-use super::slot::{self, Slot, Update};
-use dml_core::checkpoint::CheckpointError;
+use super::parameter_states::{ParameterStates, Update};
+use crate::kernels::optimizer::AdamStep;
 
-/// The parameters of [`Adam`].
+/// Configuration of [`Adam`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -29,13 +29,13 @@ use dml_core::checkpoint::CheckpointError;
     serde(default, deny_unknown_fields)
 )]
 pub struct AdamConfig {
-    /// The learning rate. In `[0, 1e30]`.
+    /// Learning rate, in `[0, 1e30]`. Default 0.001.
     pub lr: f64,
-    /// β₁ and β₂: what remains of the running means after a step.
+    /// β₁ and β₂, the decay rates of the first and the second moment, in `[0, 1)`. Default 0.9 and 0.999.
     pub betas: [f64; 2],
-    /// ε, added to the root. In `[0, 1e30]`.
+    /// ε, added to the root of the second moment, in `[0, 1e30]`. Default 1e-8.
     pub eps: f64,
-    /// λ, the weight of the parameter in its own gradient. In `[0, 1e30]`.
+    /// λ, the weight decay (L2), in `[0, 1e30]`: `weight_decay · parameter` is added to the gradient. Default 0.
     pub weight_decay: f64,
 }
 
@@ -50,7 +50,7 @@ impl Default for AdamConfig {
     }
 }
 
-/// The parameters of [`AdamW`].
+/// Configuration of [`AdamW`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -58,13 +58,13 @@ impl Default for AdamConfig {
     serde(default, deny_unknown_fields)
 )]
 pub struct AdamWConfig {
-    /// The learning rate.
+    /// Learning rate, in `[0, 1e30]`. Default 0.001.
     pub lr: f64,
-    /// β₁ and β₂: what remains of the running means after a step.
+    /// β₁ and β₂, the decay rates of the first and the second moment, in `[0, 1)`. Default 0.9 and 0.999.
     pub betas: [f64; 2],
-    /// ε, added to the root.
+    /// ε, added to the root of the second moment, in `[0, 1e30]`. Default 1e-8.
     pub eps: f64,
-    /// λ, the share of the parameter that a step of learning rate 1 takes away.
+    /// λ, the decoupled weight decay, in `[0, 1e30]`: a step subtracts `lr · weight_decay · parameter`. Default 0.01.
     pub weight_decay: f64,
 }
 
@@ -97,11 +97,24 @@ impl Default for AdamWConfig {
 pub struct Adam(Moments);
 
 /// Adam with decoupled weight decay ([formula](self)).
+///
+/// ```
+/// use candle_core::{Device, Var};
+/// use dml_nn::{AdamW, AdamWConfig, Optimizer};
+///
+/// let x = Var::new(2f64, &Device::Cpu)?;
+/// let config = AdamWConfig { lr: 0.5, weight_decay: 0.1, ..Default::default() };
+/// let mut adam = AdamW::new([("x".to_owned(), x.clone())], config)?;
+/// adam.step(&x.sqr()?.backward()?)?;
+/// // Weight decay: (1 − 0.5 · 0.1) · 2 = 1.9. The first step of Adam is the learning rate.
+/// assert!((x.to_scalar::<f64>()? - 1.4).abs() < 1e-6);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct AdamW(Moments);
 
 impl Adam {
-    /// Optimises the named parameters.
+    /// An optimiser of named parameters.
     ///
     /// # Errors
     /// [`Error::InvalidParameter`] for a negative rate, ε or decay or a β outside [0, 1), [`Error::Unsupported`] for
@@ -115,7 +128,7 @@ impl Adam {
 }
 
 impl AdamW {
-    /// Optimises the named parameters.
+    /// An optimiser of named parameters.
     ///
     /// # Errors
     /// As [`Adam::new`].
@@ -133,16 +146,16 @@ impl AdamW {
     }
 }
 
-/// What both have in common.
+/// The state that [`Adam`] and [`AdamW`] share.
 #[derive(Debug)]
 struct Moments {
-    slots: Vec<Slot<2>>,
+    parameters: ParameterStates,
     config: AdamConfig,
     decoupled: bool,
 }
 
-/// PyTorch's names of the two running means.
-const NAMES: [&str; 2] = ["exp_avg", "exp_avg_sq"];
+/// PyTorch's names of the first and the second moment.
+const BUFFERS: &[&str] = &["exp_avg", "exp_avg_sq"];
 
 impl Moments {
     fn new(
@@ -163,7 +176,7 @@ impl Moments {
             }
         }
         Ok(Self {
-            slots: slot::slots(parameters)?,
+            parameters: ParameterStates::new(parameters, BUFFERS)?,
             config,
             decoupled,
         })
@@ -171,49 +184,44 @@ impl Moments {
 
     fn step(&mut self, gradients: &GradStore) -> Result<()> {
         let (config, decoupled) = (&self.config, self.decoupled);
-        for slot in &mut self.slots {
-            slot.step(gradients, |step| {
-                let [first, second] = config.betas;
-                let step = step as f64;
-                AdamStep {
-                    first_rate: 1.0 - first,
-                    second_decay: second,
-                    step_size: config.lr / (1.0 - first.powf(step)),
-                    root_correction: (1.0 - second.powf(step)).sqrt(),
-                    eps: config.eps,
-                    coupled_decay: if decoupled { 0.0 } else { config.weight_decay },
-                    shrink: if decoupled {
-                        1.0 - config.lr * config.weight_decay
-                    } else {
-                        1.0
-                    },
-                }
-            })?;
-        }
-        Ok(())
+        let [beta1, beta2] = config.betas;
+        self.parameters.step(gradients, |step| AdamStep {
+            first_rate: 1.0 - beta1,
+            second_decay: beta2,
+            step_size: config.lr / (1.0 - beta1.powf(step as f64)),
+            root_correction: (1.0 - beta2.powf(step as f64)).sqrt(),
+            eps: config.eps,
+            coupled_decay: if decoupled { 0.0 } else { config.weight_decay },
+            shrink: if decoupled {
+                1.0 - config.lr * config.weight_decay
+            } else {
+                1.0
+            },
+        })
     }
 }
 
-impl Update<2> for AdamStep {
-    fn apply<T: Element>(&self, parameter: &mut [T], gradient: &[T], kept: [&mut [T]; 2]) {
-        let [first, second] = kept;
-        AdamStep::apply(self, parameter, gradient, first, second);
+impl Update for AdamStep {
+    fn apply<T: Element>(&self, parameter: &mut [T], gradient: &[T], buffers: &mut [&mut [T]]) {
+        if let [first, second] = buffers {
+            AdamStep::apply(self, parameter, gradient, first, second);
+        }
     }
 
     fn composite(
         &self,
         parameter: &Tensor,
         gradient: &Tensor,
-        kept: &[Tensor; 2],
-    ) -> Result<(Tensor, [Tensor; 2])> {
-        let [first, second] = kept;
+        buffers: &[Tensor],
+    ) -> Result<(Tensor, Vec<Tensor>)> {
+        let (first, second) = (&buffers[0], &buffers[1]);
         let gradient = (gradient + (parameter * self.coupled_decay)?)?;
         let first = (first + ((&gradient - first)? * self.first_rate)?)?;
         let squares = (gradient.sqr()? * (1.0 - self.second_decay))?;
         let second = ((second * self.second_decay)? + squares)?;
         let root = ((second.sqrt()? / self.root_correction)? + self.eps)?;
         let change = ((&first * self.step_size)? / root)?;
-        Ok((((parameter * self.shrink)? - change)?, [first, second]))
+        Ok((((parameter * self.shrink)? - change)?, vec![first, second]))
     }
 }
 
@@ -233,14 +241,14 @@ macro_rules! optimizer {
             }
 
             fn state(&self) -> Result<HashMap<String, Tensor>> {
-                slot::state(&self.0.slots, NAMES, self.0.config.lr)
+                self.0.parameters.state(self.0.config.lr)
             }
 
             fn load_state(
                 &mut self,
                 state: &HashMap<String, Tensor>,
             ) -> std::result::Result<(), CheckpointError> {
-                self.0.config.lr = slot::load_state(&mut self.0.slots, NAMES, state)?;
+                self.0.config.lr = self.0.parameters.load_state(state)?;
                 Ok(())
             }
         }

@@ -1,8 +1,9 @@
-//! Optimisers: parameters changed in place, one pass over memory per parameter and step.
+//! Optimisers that update parameters in place, in one pass over memory for each parameter and step.
 
 pub mod adam;
+mod in_place;
+mod parameter_states;
 pub mod sgd;
-mod slot;
 
 pub use dml_core::Optimizer;
 

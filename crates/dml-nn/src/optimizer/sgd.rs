@@ -13,15 +13,15 @@ use std::collections::HashMap;
 
 use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
+use dml_core::checkpoint::CheckpointError;
 use dml_core::fused::Element;
-use dml_core::kernels::optimizer::SgdStep;
 use dml_core::{Error, Result, check};
 
 use super::Optimizer;
-use super::slot::{self, Slot, Update};
-use dml_core::checkpoint::CheckpointError;
+use super::parameter_states::{ParameterStates, Update};
+use crate::kernels::optimizer::SgdStep;
 
-/// The parameters of [`Sgd`].
+/// Configuration of [`Sgd`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -29,15 +29,15 @@ use dml_core::checkpoint::CheckpointError;
     serde(default, deny_unknown_fields)
 )]
 pub struct SgdConfig {
-    /// The learning rate. In `[0, 1e30]`.
+    /// Learning rate, in `[0, 1e30]`. Default 0.001.
     pub lr: f64,
-    /// μ, what remains of the running direction after a step. In `[0, 1e30]`.
+    /// μ, the momentum, in `[0, 1e30]`: the decay of the momentum buffer in a step. Default 0, without a buffer.
     pub momentum: f64,
-    /// d, what of the gradient does not enter the running direction. In `[-1e30, 1e30]`.
+    /// d, the dampening of the momentum buffer, in `[-1e30, 1e30]`: `1 − d` times the gradient is added. Default 0.
     pub dampening: f64,
-    /// λ, the weight of the parameter in its own gradient. In `[0, 1e30]`.
+    /// λ, the weight decay (L2), in `[0, 1e30]`: `weight_decay · parameter` is added to the gradient. Default 0.
     pub weight_decay: f64,
-    /// Whether the gradient counts where the momentum will lead; needs momentum and no dampening.
+    /// Nesterov's momentum; requires momentum and no dampening. Default false.
     pub nesterov: bool,
 }
 
@@ -67,21 +67,12 @@ impl Default for SgdConfig {
 /// ```
 #[derive(Debug)]
 pub struct Sgd {
-    slots: Slots,
+    parameters: ParameterStates,
     config: SgdConfig,
 }
 
-#[derive(Debug)]
-enum Slots {
-    Plain(Vec<Slot<0>>),
-    Momentum(Vec<Slot<1>>),
-}
-
-/// PyTorch's name of the running direction.
-const NAME: [&str; 1] = ["momentum_buffer"];
-
 impl Sgd {
-    /// Optimises the named parameters.
+    /// An optimiser of named parameters.
     ///
     /// # Errors
     /// [`Error::InvalidParameter`] for a negative rate, momentum or decay, or Nesterov's momentum without momentum or
@@ -108,54 +99,36 @@ impl Sgd {
                 expected: "0 with nesterov",
             });
         }
-        let slots = if config.momentum == 0.0 {
-            Slots::Plain(slot::slots(parameters)?)
+        let buffers: &[&str] = if config.momentum == 0.0 {
+            &[]
         } else {
-            Slots::Momentum(slot::slots(parameters)?)
+            &["momentum_buffer"]
         };
-        Ok(Self { slots, config })
+        Ok(Self {
+            parameters: ParameterStates::new(parameters, buffers)?,
+            config,
+        })
     }
+}
 
-    fn numbers(config: &SgdConfig, step: u64) -> SgdStep {
-        SgdStep {
-            lr: config.lr,
-            momentum: config.momentum,
-            dampening: config.dampening,
-            decay: config.weight_decay,
-            nesterov: config.nesterov,
-            first: step == 1,
+impl Update for SgdStep {
+    fn apply<T: Element>(&self, parameter: &mut [T], gradient: &[T], buffers: &mut [&mut [T]]) {
+        match buffers {
+            [buffer] => SgdStep::apply(self, parameter, gradient, buffer),
+            _ => SgdStep::apply(self, parameter, gradient, &mut []),
         }
     }
-}
-
-impl Update<0> for SgdStep {
-    fn apply<T: Element>(&self, parameter: &mut [T], gradient: &[T], _: [&mut [T]; 0]) {
-        SgdStep::apply(self, parameter, gradient, &mut []);
-    }
 
     fn composite(
         &self,
         parameter: &Tensor,
         gradient: &Tensor,
-        _: &[Tensor; 0],
-    ) -> Result<(Tensor, [Tensor; 0])> {
+        buffers: &[Tensor],
+    ) -> Result<(Tensor, Vec<Tensor>)> {
         let gradient = (gradient + (parameter * self.decay)?)?;
-        Ok(((parameter - (gradient * self.lr)?)?, []))
-    }
-}
-
-impl Update<1> for SgdStep {
-    fn apply<T: Element>(&self, parameter: &mut [T], gradient: &[T], [buffer]: [&mut [T]; 1]) {
-        SgdStep::apply(self, parameter, gradient, buffer);
-    }
-
-    fn composite(
-        &self,
-        parameter: &Tensor,
-        gradient: &Tensor,
-        [buffer]: &[Tensor; 1],
-    ) -> Result<(Tensor, [Tensor; 1])> {
-        let gradient = (gradient + (parameter * self.decay)?)?;
+        let [buffer] = buffers else {
+            return Ok(((parameter - (gradient * self.lr)?)?, Vec::new()));
+        };
         let buffer = if self.first {
             gradient.clone()
         } else {
@@ -166,21 +139,21 @@ impl Update<1> for SgdStep {
         } else {
             buffer.clone()
         };
-        Ok(((parameter - (direction * self.lr)?)?, [buffer]))
+        Ok(((parameter - (direction * self.lr)?)?, vec![buffer]))
     }
 }
 
 impl Optimizer for Sgd {
     fn step(&mut self, gradients: &GradStore) -> Result<()> {
         let config = &self.config;
-        match &mut self.slots {
-            Slots::Plain(slots) => slots
-                .iter_mut()
-                .try_for_each(|slot| slot.step(gradients, |step| Self::numbers(config, step))),
-            Slots::Momentum(slots) => slots
-                .iter_mut()
-                .try_for_each(|slot| slot.step(gradients, |step| Self::numbers(config, step))),
-        }
+        self.parameters.step(gradients, |step| SgdStep {
+            lr: config.lr,
+            momentum: config.momentum,
+            dampening: config.dampening,
+            decay: config.weight_decay,
+            nesterov: config.nesterov,
+            first: step == 1,
+        })
     }
 
     fn learning_rate(&self) -> f64 {
@@ -192,20 +165,14 @@ impl Optimizer for Sgd {
     }
 
     fn state(&self) -> Result<HashMap<String, Tensor>> {
-        match &self.slots {
-            Slots::Plain(slots) => slot::state(slots, [], self.config.lr),
-            Slots::Momentum(slots) => slot::state(slots, NAME, self.config.lr),
-        }
+        self.parameters.state(self.config.lr)
     }
 
     fn load_state(
         &mut self,
         state: &HashMap<String, Tensor>,
     ) -> std::result::Result<(), CheckpointError> {
-        self.config.lr = match &mut self.slots {
-            Slots::Plain(slots) => slot::load_state(slots, [], state)?,
-            Slots::Momentum(slots) => slot::load_state(slots, NAME, state)?,
-        };
+        self.config.lr = self.parameters.load_state(state)?;
         Ok(())
     }
 }

@@ -6,7 +6,7 @@ use crate::{AvgNonZeroReducer, ClassWeightedReducer, ClassWeightedReducerConfig,
 use dml_core::candle_core::{Device, Var};
 
 fn per_anchor(aggregation_func: Aggregation, inner: impl Reducer + 'static) -> PerAnchorReducer {
-    PerAnchorReducer::new(PerAnchorReducerConfig { aggregation_func }, Arc::new(inner))
+    PerAnchorReducer::new(PerAnchorReducerConfig { aggregation_func }, inner)
 }
 
 fn pairs(values: &[f64; 3], lazy: bool) -> Values {

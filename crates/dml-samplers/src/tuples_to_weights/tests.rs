@@ -41,12 +41,8 @@ fn plain() -> TuplesToWeightsSamplerConfig {
 #[test]
 fn weights_are_appearances_and_follow_the_model() -> Result<()> {
     // Row 1 is near both neighbours, row 3 near nothing: 2, 4, 2 and 0 appearances.
-    let sampler = TuplesToWeightsSampler::new(
-        plain(),
-        Arc::new(Near),
-        [0i64; 4],
-        embed(&[0., 0.9, 1.8, 9.]),
-    )?;
+    let sampler =
+        TuplesToWeightsSampler::new(plain(), Near, [0i64; 4], embed(&[0., 0.9, 1.8, 9.]))?;
     assert_eq!(*sampler.weights(), [0.5, 1.0, 0.5, 0.0]);
     assert_eq!((sampler.length(), sampler.batches()), (4, 1));
     sampler.refresh(1, embed(&[0., 5., 9., 9.]))?;
@@ -62,9 +58,9 @@ fn embeddings_are_normalised_unless_told_otherwise() -> Result<()> {
     // (3, 1) and (30, 1) point almost the same way, (-3, 1) another.
     let at = [3., 30., -3.];
     let config = TuplesToWeightsSamplerConfig::default();
-    let unit = TuplesToWeightsSampler::new(config, Arc::new(Near), [0i64; 3], embed(&at))?;
+    let unit = TuplesToWeightsSampler::new(config, Near, [0i64; 3], embed(&at))?;
     assert_eq!(*unit.weights(), [1.0, 1.0, 0.0]);
-    let raw = TuplesToWeightsSampler::new(plain(), Arc::new(Near), [0i64; 3], embed(&at))?;
+    let raw = TuplesToWeightsSampler::new(plain(), Near, [0i64; 3], embed(&at))?;
     assert_eq!(*raw.weights(), [1.0; 3]);
     Ok(())
 }
@@ -77,15 +73,10 @@ fn only_the_subset_is_embedded_and_drawn() -> Result<()> {
         batch_size: 4,
         ..plain()
     };
-    let sampler = TuplesToWeightsSampler::new(
-        config,
-        Arc::new(Near),
-        vec![0i64; 50],
-        |rows: &[usize]| {
-            assert_eq!(rows.len(), 10);
-            embed(&at)(rows)
-        },
-    )?;
+    let sampler = TuplesToWeightsSampler::new(config, Near, vec![0i64; 50], |rows: &[usize]| {
+        assert_eq!(rows.len(), 10);
+        embed(&at)(rows)
+    })?;
     let first = sampler.weights();
     assert_eq!(first.iter().filter(|&&weight| weight > 0.0).count(), 10);
     let sizes: Vec<usize> = sampler.epoch(0).map(|batch| batch.len()).collect();
@@ -134,7 +125,7 @@ impl Miner for FirstFive {
 #[test]
 fn what_does_not_fit_is_an_error() {
     let new = |config, embed: &dyn Fn(&[usize]) -> Result<Tensor>| {
-        TuplesToWeightsSampler::new(config, Arc::new(Near), [0i64; 3], embed)
+        TuplesToWeightsSampler::new(config, Near, [0i64; 3], embed)
     };
     let good = embed(&[0.; 3]);
     for (subset_size, batch_size, message) in [
@@ -171,15 +162,14 @@ fn what_does_not_fit_is_an_error() {
         new(plain(), &broken),
         Err(Error::Unsupported { .. })
     ));
-    let none = TuplesToWeightsSampler::new(plain(), Arc::new(Near), Vec::<i64>::new(), good);
+    let none = TuplesToWeightsSampler::new(plain(), Near, Vec::<i64>::new(), good);
     assert!(matches!(none, Err(Error::Shape { arg: "labels", .. })));
 }
 
 #[test]
 fn weights_are_the_state() -> Result<()> {
-    let sampler = |at: &'static [f32]| {
-        TuplesToWeightsSampler::new(plain(), Arc::new(Near), [0i64; 4], embed(at))
-    };
+    let sampler =
+        |at: &'static [f32]| TuplesToWeightsSampler::new(plain(), Near, [0i64; 4], embed(at));
     let one = sampler(&[0., 0.9, 1.8, 9.])?;
     let other = sampler(&[0., 5., 9., 9.])?;
     let batches = |sampler: &dyn Sampler| sampler.epoch(1).collect::<Vec<_>>();

@@ -94,7 +94,7 @@ impl Case {
                 Self {
                     // A mask of the first rows only says nothing about the others.
                     is_valid: queries.max(references) <= ROWS as usize,
-                    tuples: mask.into(),
+                    tuples: Tuples::from_set(mask),
                 }
             }
         })

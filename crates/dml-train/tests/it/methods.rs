@@ -149,7 +149,7 @@ fn a_cascade_hands_its_tuples_down() -> Result<(), TrainError> {
     let (first, second) = (slice(0, 3)?, slice(3, 2)?);
     let batches = [&first, &second].map(|slice| Batch::new(slice, examples.labels()).unwrap());
     let miner = HDCMiner::new(HDCMinerConfig::default(), Arc::new(LpDistance::default()))?;
-    let all = miner.filter(&batches[0], &Tuples::All)?;
+    let all = miner.filter(&batches[0], &Tuples::all())?;
     let harder = miner.filter(&batches[1], &all)?;
     let count = |tuples: &Tuples, batch: &Batch| tuples.count(batch).map(TupleCount::total);
     let (of_first, of_second) = (count(&all, &batches[0])?, count(&harder, &batches[1])?);

@@ -202,7 +202,7 @@ fn what_the_loss_cannot_do_is_a_typed_error() -> Result<()> {
     )?;
     assert!(
         loss(1.0, 1.0)?
-            .terms(&empty, &Tuples::All)?
+            .terms(&empty, &Tuples::all())?
             .get("loss")
             .unwrap()
             .is_empty()

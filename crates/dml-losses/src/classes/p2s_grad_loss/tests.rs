@@ -20,7 +20,7 @@ fn loss() -> Result<P2SGradLoss> {
 
 fn numbers(x: &Var, labels: &[i64]) -> Result<[Vec<f64>; 3]> {
     let loss = loss()?;
-    let terms = loss.terms(&Batch::new(x, labels)?, &Tuples::All)?;
+    let terms = loss.terms(&Batch::new(x, labels)?, &Tuples::all())?;
     let (value, _) = terms.get("loss").unwrap().values()?;
     let gradients = value.backward()?;
     let flat = |x: &Tensor| x.flatten_all()?.to_vec1::<f64>();

@@ -6,7 +6,8 @@ use std::process::Command;
 use dml::Error;
 use dml::candle_core::{DType, Device, Tensor};
 use dml::core::cuda;
-use dml::core::kernels::cuda::{SOURCES, log_sum_exp};
+use dml::core::kernels::cuda::log_sum_exp;
+use dml_testing::cuda_sources;
 
 /// The compiler of `NVCC`, or of the search path; `None`, with a line to the error output, where there is none.
 fn nvcc() -> Option<PathBuf> {
@@ -24,7 +25,7 @@ fn nvcc() -> Option<PathBuf> {
 fn every_source_compiles_for_gpus() {
     let Some(nvcc) = nvcc() else { return };
     let folder = tempfile::tempdir().unwrap();
-    for source in SOURCES {
+    for source in cuda_sources() {
         let text = folder.path().join(source.name).with_extension("cu");
         std::fs::write(&text, source.for_device()).unwrap();
         for architecture in ["80", "90"] {

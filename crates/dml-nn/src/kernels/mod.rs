@@ -1,0 +1,12 @@
+//! Arithmetic of the layers and optimisers on slices, and the CUDA text of convolution and pooling.
+//!
+//! Nothing here knows a tensor. The layers hand slices to [`conv2d`] and [`max_pool2d`] by [`dml_core::fused`], and CUDA
+//! tensors to the launches of [`image_windows`] by [`dml_core::cuda`].
+
+pub(crate) mod conv2d;
+pub(crate) mod image_windows;
+pub(crate) mod max_pool2d;
+pub(crate) mod optimizer;
+
+#[cfg(test)]
+mod tests;
