@@ -22,6 +22,7 @@ const NEIGHBORS: usize = 1 << 22;
 /// How many neighbours of a query are looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub enum NeighborCount {
     /// As many as the query with the most matches has.
     #[cfg_attr(feature = "serde", serde(rename = "max_bin_count"))]
@@ -74,14 +75,13 @@ pub struct AccuracyCalculatorConfig {
 /// bounded even where all references are ranked.
 ///
 /// ```
-/// use std::sync::Arc;
 /// use dml_core::{Batch, candle_core::{Device, Tensor}};
 /// use dml_eval::{AccuracyCalculator, AccuracyCalculatorConfig, FlatIndex};
 ///
 /// // Two classes on a line; the nearest neighbour of the third row is of the other class.
 /// let embeddings = Tensor::new(&[[0f32], [1.], [4.], [6.], [6.5]], &Device::Cpu)?;
 /// let batch = Batch::new(&embeddings, [0i64, 0, 0, 1, 1])?;
-/// let calculator = AccuracyCalculator::new(AccuracyCalculatorConfig::default(), Arc::new(FlatIndex::default()))?;
+/// let calculator = AccuracyCalculator::new(AccuracyCalculatorConfig::default(), FlatIndex::default())?;
 /// let accuracies = calculator.get_accuracy(&batch)?;
 /// assert_eq!(accuracies.get("precision_at_1").unwrap().value, 0.8);
 /// # Ok::<(), dml_core::Error>(())
@@ -104,7 +104,11 @@ impl AccuracyCalculator {
     /// # Errors
     /// [`Error::Unsupported`] if `avg_of_avgs` and `return_per_class` are both set, [`Error::InvalidParameter`] if
     /// `k`, or that of a metric, is 0.
-    pub fn new(config: AccuracyCalculatorConfig, index: Arc<dyn KnnIndex>) -> Result<Self> {
+    pub fn new(config: AccuracyCalculatorConfig, index: impl KnnIndex + 'static) -> Result<Self> {
+        Self::with_index(config, Arc::new(index))
+    }
+
+    fn with_index(config: AccuracyCalculatorConfig, index: Arc<dyn KnnIndex>) -> Result<Self> {
         if config.avg_of_avgs && config.return_per_class {
             return Err(Error::Unsupported {
                 component: "AccuracyCalculator",
@@ -143,15 +147,15 @@ impl AccuracyCalculator {
 
     /// Makes clusters in another way.
     #[must_use]
-    pub fn with_clusterer(mut self, clusterer: Arc<dyn Clusterer>) -> Self {
-        self.clusterer = clusterer;
+    pub fn with_clusterer(mut self, clusterer: impl Clusterer + 'static) -> Self {
+        self.clusterer = Arc::new(clusterer);
         self
     }
 
     /// Computes a metric of clusters of your own besides.
     #[must_use]
-    pub fn with_cluster_metric(mut self, metric: Arc<dyn ClusterAgreement>) -> Self {
-        self.cluster_metrics.push(metric);
+    pub fn with_cluster_metric(mut self, metric: impl ClusterAgreement + 'static) -> Self {
+        self.cluster_metrics.push(Arc::new(metric));
         self.names_cluster_metrics = true;
         self
     }
@@ -159,15 +163,15 @@ impl AccuracyCalculator {
     /// Says by labels who matches whom: instead of equal ones, where a batch brings labels. A relation that a batch brings
     /// is not asked again. Metrics of clusters have no meaning then.
     #[must_use]
-    pub fn with_label_relation(mut self, relation: Arc<dyn LabelRelation>) -> Self {
-        self.label_relation = Some(relation);
+    pub fn with_label_relation(mut self, relation: impl LabelRelation + 'static) -> Self {
+        self.label_relation = Some(Arc::new(relation));
         self
     }
 
     /// Computes a metric of your own besides.
     #[must_use]
-    pub fn with_metric(mut self, metric: Arc<dyn RankMetric>) -> Self {
-        self.metrics.push(metric);
+    pub fn with_metric(mut self, metric: impl RankMetric + 'static) -> Self {
+        self.metrics.push(Arc::new(metric));
         self
     }
 

@@ -1,9 +1,11 @@
 //! What a metric of a ranking is.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 /// How many neighbours a metric looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RankDepth {
     /// The first so many.
     First(usize),
@@ -27,4 +29,18 @@ pub trait RankMetric: Debug + Send + Sync {
     ///
     /// There may be fewer neighbours than [`depth`](RankMetric::depth) asks for, and there may be more.
     fn of_query(&self, hits: &[bool], relevant: usize) -> f64;
+}
+
+impl<M: RankMetric + ?Sized> RankMetric for Arc<M> {
+    fn name(&self) -> String {
+        (**self).name()
+    }
+
+    fn depth(&self) -> RankDepth {
+        (**self).depth()
+    }
+
+    fn of_query(&self, hits: &[bool], relevant: usize) -> f64 {
+        (**self).of_query(hits, relevant)
+    }
 }

@@ -12,6 +12,7 @@ pub struct Accuracies(Vec<Score>);
 
 /// One metric: its average, and what it is made of.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Score {
     /// The metric's name, such as `precision_at_1`.
     pub metric: String,

@@ -1,6 +1,7 @@
 //! The contract of clustering.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use candle_core::Tensor;
 use dml_core::{Error, IntoLabels, Labels, Result};
@@ -12,6 +13,12 @@ pub trait Clusterer: Debug + Send + Sync {
     /// # Errors
     /// If the rows can't be clustered, or not into so many clusters.
     fn cluster(&self, embeddings: &Tensor, clusters: usize) -> Result<Labels>;
+}
+
+impl<C: Clusterer + ?Sized> Clusterer for Arc<C> {
+    fn cluster(&self, embeddings: &Tensor, clusters: usize) -> Result<Labels> {
+        (**self).cluster(embeddings, clusters)
+    }
 }
 
 /// Clusters that are known already, such as those of another program.

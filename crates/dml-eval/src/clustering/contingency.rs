@@ -46,6 +46,7 @@ pub struct Contingency {
 
 /// Precision, recall and F1 of [`Contingency::bcubed`], each in `[0, 1]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct BCubed {
     /// How much of a row's cluster is of its class, on average.
     pub precision: f64,

@@ -60,6 +60,7 @@ pub struct KMeans {
 
 /// What [`KMeans::fit`] finds.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct RowClusters {
     /// The centroids `[clusters, dim]`, in the element type of the rows.
     pub centroids: Tensor,

@@ -1,12 +1,14 @@
 //! Metrics of clusters, by name.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use super::Contingency;
 
 /// A number that says how well clusters agree with classes; see [`contingency`](super::contingency) for the formulas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub enum ClusterMetric {
     /// Adjusted mutual information, as PML has it.
     AMI,
@@ -96,6 +98,16 @@ pub trait ClusterAgreement: Debug + Send + Sync {
 
     /// The number for these classes and clusters, of which there is at least one row.
     fn of(&self, table: &Contingency) -> f64;
+}
+
+impl<A: ClusterAgreement + ?Sized> ClusterAgreement for Arc<A> {
+    fn name(&self) -> String {
+        (**self).name()
+    }
+
+    fn of(&self, table: &Contingency) -> f64 {
+        (**self).of(table)
+    }
 }
 
 impl ClusterAgreement for ClusterMetric {

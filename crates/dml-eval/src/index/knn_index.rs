@@ -86,6 +86,53 @@ pub trait KnnIndex: Debug + Send + Sync {
     fn to_empty(&self) -> Box<dyn KnnIndex>;
 }
 
+impl<I: KnnIndex + ?Sized> KnnIndex for Box<I> {
+    fn add(&mut self, references: &Tensor) -> Result<()> {
+        (**self).add(references)
+    }
+
+    fn search_others(&self, queries: &Tensor, k: usize, own: SelfMatch<'_>) -> Result<Neighbors> {
+        (**self).search_others(queries, k, own)
+    }
+
+    fn search(&self, queries: &Tensor, k: usize) -> Result<Neighbors> {
+        (**self).search(queries, k)
+    }
+
+    fn search_within(
+        &self,
+        queries: &Tensor,
+        threshold: f64,
+        own: SelfMatch<'_>,
+    ) -> Result<NeighborsWithin> {
+        (**self).search_within(queries, threshold, own)
+    }
+
+    fn remove(&mut self, rows: &[u32]) -> Result<usize> {
+        (**self).remove(rows)
+    }
+
+    fn save(&self, path: &Path) -> std::result::Result<(), IndexFileError> {
+        (**self).save(path)
+    }
+
+    fn load(&mut self, path: &Path) -> std::result::Result<(), IndexFileError> {
+        (**self).load(path)
+    }
+
+    fn len(&self) -> usize {
+        (**self).len()
+    }
+
+    fn is_empty(&self) -> bool {
+        (**self).is_empty()
+    }
+
+    fn to_empty(&self) -> Box<dyn KnnIndex> {
+        (**self).to_empty()
+    }
+}
+
 /// Whether an index of `rows` references can have `more`: row numbers are of 32 bits.
 pub(crate) fn check_count(rows: usize, more: usize) -> Result<()> {
     if rows.saturating_add(more) > u32::MAX as usize {

@@ -43,6 +43,7 @@ const ORDINARY: RangeInclusive<i32> = -40..=40;
 /// What stands for a row when candidates are searched; see the [module](self).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub enum Codes {
     /// One byte a coordinate.
     #[default]

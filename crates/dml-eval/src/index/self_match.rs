@@ -7,6 +7,7 @@ const MOST_NEIGHBORS: u128 = 1 << 32;
 
 /// Which reference is the query itself, and must not be its own neighbour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SelfMatch<'a> {
     /// None: queries and references are different things.
     #[default]

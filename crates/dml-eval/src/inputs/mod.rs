@@ -6,6 +6,7 @@ pub use dataset_inputs::DatasetInputs;
 
 use std::fmt::Debug;
 use std::ops::Range;
+use std::sync::Arc;
 
 use candle_core::Tensor;
 use dml_core::Result;
@@ -30,5 +31,15 @@ impl Inputs for Tensor {
 
     fn batch(&self, rows: Range<usize>) -> Result<Tensor> {
         Ok(self.narrow(0, rows.start, rows.len())?)
+    }
+}
+
+impl<I: Inputs + ?Sized> Inputs for Arc<I> {
+    fn rows(&self) -> usize {
+        (**self).rows()
+    }
+
+    fn batch(&self, rows: Range<usize>) -> Result<Tensor> {
+        (**self).batch(rows)
     }
 }

@@ -22,12 +22,12 @@ impl TestSplit {
     /// [`Error::Length`] if there is not one label for each input; as [`IntoLabels::into_labels`].
     pub fn new(
         name: impl Into<String>,
-        inputs: Arc<dyn Inputs>,
+        inputs: impl Inputs + 'static,
         labels: impl IntoLabels,
     ) -> Result<Self> {
         let split = Self {
             name: name.into(),
-            inputs,
+            inputs: Arc::new(inputs),
             second: None,
             levels: Vec::new(),
         };
@@ -55,7 +55,7 @@ impl TestSplit {
     ///
     /// # Errors
     /// [`Error::Length`] if there are not as many as first ones.
-    pub fn with_second_inputs(mut self, inputs: Arc<dyn Inputs>) -> Result<Self> {
+    pub fn with_second_inputs(mut self, inputs: impl Inputs + 'static) -> Result<Self> {
         if inputs.rows() != self.inputs.rows() {
             return Err(Error::Length {
                 arg: "second inputs",
@@ -63,7 +63,7 @@ impl TestSplit {
                 got: inputs.rows(),
             });
         }
-        self.second = Some(inputs);
+        self.second = Some(Arc::new(inputs));
         Ok(self)
     }
 }

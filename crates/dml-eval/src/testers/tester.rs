@@ -12,6 +12,7 @@ use crate::projection::Pca;
 /// Which levels of labels are measured; 0 is the finest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub enum LabelLevels {
     /// One.
     One(usize),

@@ -50,12 +50,12 @@ impl CustomKNN {
     ///
     /// # Errors
     /// [`Error::InvalidParameter`] if `batch_size` is 0.
-    pub fn new(config: CustomKNNConfig, distance: Arc<dyn Distance>) -> Result<Self> {
+    pub fn new(config: CustomKNNConfig, distance: impl Distance + 'static) -> Result<Self> {
         let batch_size = config.batch_size;
         let batch_size = batch_size.map(|size| check::at_least_one("batch_size", size));
         Ok(Self {
             batch_size: batch_size.transpose()?,
-            distance,
+            distance: Arc::new(distance),
             references: None,
         })
     }

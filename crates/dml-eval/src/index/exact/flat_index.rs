@@ -37,6 +37,7 @@ use crate::rows::{check_squares, checked_rows, finite_rows, unit_rows};
 /// What makes a reference of a [`FlatIndex`] close; [formulas](self).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub enum FlatMetric {
     /// A small squared Euclidean distance.
     #[default]
@@ -67,6 +68,7 @@ impl FlatMetric {
 /// In what numbers references are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub enum RowStorage {
     /// In those in which the first of them came: single or double precision; half precision is kept in single.
     #[default]
