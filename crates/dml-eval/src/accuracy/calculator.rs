@@ -33,6 +33,18 @@ pub enum NeighborCount {
 }
 
 /// Configuration of [`AccuracyCalculator`].
+///
+/// ```
+/// use dml_eval::{AccuracyCalculatorConfig, AccuracyMetric, NeighborCount, RetrievalMetric};
+///
+/// // Precision@1 and NDCG@10, among the first ten neighbours.
+/// let config = AccuracyCalculatorConfig {
+///     include: vec![AccuracyMetric::PrecisionAt1],
+///     retrieval: vec![RetrievalMetric::NdcgAt(10)],
+///     k: Some(NeighborCount::Exactly(10)),
+///     ..Default::default()
+/// };
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(
     feature = "serde",

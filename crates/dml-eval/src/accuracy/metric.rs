@@ -16,6 +16,33 @@ pub enum RankDepth {
 }
 
 /// A number for the ranking that one query gets; the average over queries is the metric.
+///
+/// ```
+/// use dml_core::{Batch, candle_core::{Device, Tensor}};
+/// use dml_eval::{AccuracyCalculator, FlatIndex, RankDepth, RankMetric};
+///
+/// /// Whether both of the two nearest neighbours match.
+/// #[derive(Debug)]
+/// struct BothOfTwo;
+///
+/// impl RankMetric for BothOfTwo {
+///     fn name(&self) -> String {
+///         "both_of_two".to_owned()
+///     }
+///     fn depth(&self) -> RankDepth {
+///         RankDepth::First(2)
+///     }
+///     fn of_query(&self, hits: &[bool], _relevant: usize) -> f64 {
+///         f64::from(hits.iter().take(2).filter(|hit| **hit).count() == 2)
+///     }
+/// }
+///
+/// let calculator = AccuracyCalculator::new(Default::default(), FlatIndex::default())?.with_metric(BothOfTwo);
+/// let rows = Tensor::new(&[[0f32], [1.], [2.], [9.]], &Device::Cpu)?;
+/// let found = calculator.get_accuracy(&Batch::new(&rows, [0i64, 0, 0, 1])?)?;
+/// assert_eq!(found.get("both_of_two").unwrap().value, 1.0);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 pub trait RankMetric: Debug + Send + Sync {
     /// The metric's name in results.
     fn name(&self) -> String;

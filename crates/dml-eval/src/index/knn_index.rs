@@ -14,6 +14,22 @@ use super::self_match::SelfMatch;
 ///
 /// Embeddings are `[rows, dim]` tensors of any floating-point type on any device; half precision is searched in
 /// single precision.
+///
+/// ```
+/// use dml_core::candle_core::{Device, Tensor};
+/// use dml_eval::{FlatIndex, KnnIndex};
+///
+/// /// Searches whatever index it is given.
+/// fn nearest(index: &mut dyn KnnIndex, rows: &Tensor, query: &Tensor) -> dml_core::Result<u32> {
+///     index.add(rows)?;
+///     Ok(index.search(query, 1)?.indices[0])
+/// }
+///
+/// let rows = Tensor::new(&[[0f32], [5.], [9.]], &Device::Cpu)?;
+/// let query = Tensor::new(&[[6f32]], &Device::Cpu)?;
+/// assert_eq!(nearest(&mut FlatIndex::default(), &rows, &query)?, 1);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 pub trait KnnIndex: Debug + Send + Sync {
     /// Appends references; they get the next row numbers. Without references an index takes rows of any `dim` and element
     /// type, whatever it held or refused before; no rows may be added, and change nothing.
@@ -24,14 +40,19 @@ pub trait KnnIndex: Debug + Send + Sync {
     /// above 1e150), or there would be more than 2³² − 1 rows.
     fn add(&mut self, references: &Tensor) -> Result<()>;
 
-    /// The `k` nearest references of every query, except the one that `own` names. Ties go to the lower row. Of no
+    /// The `k` nearest references of every query, except the one that `self_matches` names. Ties go to the lower row. Of no
     /// queries there are none.
     ///
     /// # Errors
     /// As [`add`](KnnIndex::add), [`Error::InvalidParameter`] if `k` is 0 or larger than the number of references
-    /// that a query may find, or queries times `k` is above 2³², [`Error::Length`] and [`Error::Index`] if `own` does not
+    /// that a query may find, or queries times `k` is above 2³², [`Error::Length`] and [`Error::Index`] if `self_matches` does not
     /// fit the rows.
-    fn search_others(&self, queries: &Tensor, k: usize, own: SelfMatch<'_>) -> Result<Neighbors>;
+    fn search_others(
+        &self,
+        queries: &Tensor,
+        k: usize,
+        self_matches: SelfMatch<'_>,
+    ) -> Result<Neighbors>;
 
     /// The `k` nearest references of every query. Ties go to the lower row.
     ///
@@ -42,16 +63,16 @@ pub trait KnnIndex: Debug + Send + Sync {
     }
 
     /// All references of every query that are within `threshold`, in the unit of the index: at most so far away, or at
-    /// least so alike; except the one that `own` names. Closest first, ties by row. An empty index has none.
+    /// least so alike; except the one that `self_matches` names. Closest first, ties by row. An empty index has none.
     ///
     /// # Errors
     /// As [`add`](KnnIndex::add), [`Error::InvalidParameter`] if the threshold is not a number, [`Error::Length`] and
-    /// [`Error::Index`] if `own` does not fit the rows.
+    /// [`Error::Index`] if `self_matches` does not fit the rows.
     fn search_within(
         &self,
         queries: &Tensor,
         threshold: f64,
-        own: SelfMatch<'_>,
+        self_matches: SelfMatch<'_>,
     ) -> Result<NeighborsWithin>;
 
     /// Removes the references of those row numbers; those after them move up. Returns how many there were: a row that
@@ -91,8 +112,13 @@ impl<I: KnnIndex + ?Sized> KnnIndex for Box<I> {
         (**self).add(references)
     }
 
-    fn search_others(&self, queries: &Tensor, k: usize, own: SelfMatch<'_>) -> Result<Neighbors> {
-        (**self).search_others(queries, k, own)
+    fn search_others(
+        &self,
+        queries: &Tensor,
+        k: usize,
+        self_matches: SelfMatch<'_>,
+    ) -> Result<Neighbors> {
+        (**self).search_others(queries, k, self_matches)
     }
 
     fn search(&self, queries: &Tensor, k: usize) -> Result<Neighbors> {
@@ -103,9 +129,9 @@ impl<I: KnnIndex + ?Sized> KnnIndex for Box<I> {
         &self,
         queries: &Tensor,
         threshold: f64,
-        own: SelfMatch<'_>,
+        self_matches: SelfMatch<'_>,
     ) -> Result<NeighborsWithin> {
-        (**self).search_within(queries, threshold, own)
+        (**self).search_within(queries, threshold, self_matches)
     }
 
     fn remove(&mut self, rows: &[u32]) -> Result<usize> {

@@ -328,10 +328,15 @@ impl KnnIndex for QuantizedIndex {
         })?
     }
 
-    fn search_others(&self, queries: &Tensor, k: usize, own: SelfMatch<'_>) -> Result<Neighbors> {
+    fn search_others(
+        &self,
+        queries: &Tensor,
+        k: usize,
+        self_matches: SelfMatch<'_>,
+    ) -> Result<Neighbors> {
         let queries = self.rows.prepare_single("queries", queries)?;
         let (count, dim) = queries.dims2()?;
-        own.check(count, self.len(), k)?;
+        self_matches.check(count, self.len(), k)?;
         let candidates = k.saturating_mul(self.rescore);
         let mut found = Neighbors {
             distances: Vec::with_capacity(count * k),
@@ -352,8 +357,8 @@ impl KnnIndex for QuantizedIndex {
                     .zip(block.par_chunks_exact(dim))
                     .enumerate()
                     .map(|(q, (rows, query))| {
-                        let own = own.of(start + q);
-                        let others = rows.iter().filter(|row| own != Some(**row));
+                        let self_matches = self_matches.of(start + q);
+                        let others = rows.iter().filter(|row| self_matches != Some(**row));
                         let others = others.take(candidates);
                         let mut measured: Vec<(f64, u32)> = others
                             .map(|row| (self.rows.key(query, *row as usize), *row))
@@ -376,8 +381,10 @@ impl KnnIndex for QuantizedIndex {
         })?;
         for q in far {
             let query = queries.narrow(0, q, 1)?;
-            let own = [own.of(q)];
-            let exact = self.rows.search_others(&query, k, SelfMatch::Rows(&own))?;
+            let self_matches = [self_matches.of(q)];
+            let exact = self
+                .rows
+                .search_others(&query, k, SelfMatch::Rows(&self_matches))?;
             found.indices[q * k..(q + 1) * k].copy_from_slice(&exact.indices);
             found.distances[q * k..(q + 1) * k].copy_from_slice(&exact.distances);
         }
@@ -389,9 +396,9 @@ impl KnnIndex for QuantizedIndex {
         &self,
         queries: &Tensor,
         threshold: f64,
-        own: SelfMatch<'_>,
+        self_matches: SelfMatch<'_>,
     ) -> Result<NeighborsWithin> {
-        self.rows.search_within(queries, threshold, own)
+        self.rows.search_within(queries, threshold, self_matches)
     }
 
     fn remove(&mut self, rows: &[u32]) -> Result<usize> {

@@ -6,6 +6,16 @@ use super::{MatchFinder, MatchFinderConfig};
 use crate::verification::Verification;
 
 /// What a threshold is to reach.
+///
+/// ```
+/// use dml_core::Order;
+/// use dml_eval::{ThresholdTarget, Verification};
+///
+/// let pairs = Verification::new(&[0.1, 0.2, 0.6, 0.5], &[true, true, true, false], Order::SmallerIsCloser)?;
+/// assert_eq!(ThresholdTarget::FalseAcceptRate(0.0).threshold(&pairs)?, 0.2);
+/// assert_eq!(ThresholdTarget::F1.threshold(&pairs)?, 0.6);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]

@@ -17,6 +17,21 @@ use dml_core::{Error, IntoLabels, Result, check};
 use crate::index::KnnIndex;
 
 /// How much a neighbour counts; [formulas](self).
+///
+/// ```
+/// use dml_core::candle_core::{Device, Tensor};
+/// use dml_eval::{FlatIndex, KnnClassifier, KnnClassifierConfig, Vote};
+///
+/// let rows = Tensor::new(&[[0f32], [2.], [3.]], &Device::Cpu)?;
+/// let query = Tensor::new(&[[0.5f32]], &Device::Cpu)?;
+/// for (vote, label) in [(Vote::Majority, 8), (Vote::InverseRank, 7)] {
+///     let config = KnnClassifierConfig { k: 3, vote };
+///     let mut classifier = KnnClassifier::new(config, FlatIndex::default())?;
+///     classifier.add(&rows, [7i64, 8, 8])?;
+///     assert_eq!(classifier.predict(&query)?[0].label, label);
+/// }
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]

@@ -7,6 +7,16 @@ use dml_core::{Error, IntoLabels, Labels, Result};
 use crate::inputs::Inputs;
 
 /// A part of a data set.
+///
+/// ```
+/// use dml_core::candle_core::{Device, Tensor};
+/// use dml_eval::TestSplit;
+///
+/// let rows = Tensor::new(&[[0f32], [1.], [2.]], &Device::Cpu)?;
+/// // Breeds, and one level up animals.
+/// let split = TestSplit::new("test", rows, [3i64, 4, 9])?.with_parent_labels([0i64, 0, 1])?;
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct TestSplit {
     pub(super) name: String,

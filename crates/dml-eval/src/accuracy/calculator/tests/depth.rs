@@ -14,18 +14,23 @@ impl KnnIndex for Spy {
         self.0.add(references)
     }
 
-    fn search_others(&self, queries: &Tensor, k: usize, own: SelfMatch<'_>) -> Result<Neighbors> {
+    fn search_others(
+        &self,
+        queries: &Tensor,
+        k: usize,
+        self_matches: SelfMatch<'_>,
+    ) -> Result<Neighbors> {
         self.1.lock().unwrap().push(k);
-        self.0.search_others(queries, k, own)
+        self.0.search_others(queries, k, self_matches)
     }
 
     fn search_within(
         &self,
         queries: &Tensor,
         threshold: f64,
-        own: SelfMatch<'_>,
+        self_matches: SelfMatch<'_>,
     ) -> Result<NeighborsWithin> {
-        self.0.search_within(queries, threshold, own)
+        self.0.search_within(queries, threshold, self_matches)
     }
 
     fn remove(&mut self, rows: &[u32]) -> Result<usize> {

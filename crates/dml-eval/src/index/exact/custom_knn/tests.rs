@@ -185,8 +185,15 @@ fn a_distance_that_is_no_number_is_an_error() -> Result<()> {
         .search_within(&queries(3.)?, 1.0, SelfMatch::None)
         .err()));
     // The row that a query is itself plays no part.
-    let own = SelfMatch::Rows(&[None, Some(1)]);
-    assert_eq!(index.search_others(&queries(3.)?, 1, own)?.indices, [1, 2]);
-    assert!(index.search_within(&queries(3.)?, 1.0, own).is_ok());
+    let self_matches = SelfMatch::Rows(&[None, Some(1)]);
+    assert_eq!(
+        index.search_others(&queries(3.)?, 1, self_matches)?.indices,
+        [1, 2]
+    );
+    assert!(
+        index
+            .search_within(&queries(3.)?, 1.0, self_matches)
+            .is_ok()
+    );
     Ok(())
 }
