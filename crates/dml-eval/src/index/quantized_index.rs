@@ -19,8 +19,6 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::path::Path;
 
-use crate::kernels::int8::{self, Int8Rows};
-use crate::kernels::nearest::closest_of_rows;
 use candle_core::Tensor;
 use dml_core::fused::with_slice;
 use dml_core::kernels::exact::dot;
@@ -33,6 +31,8 @@ use crate::index::knn_index::kept_rows;
 use crate::index::scale::{self, Scale, length};
 use crate::index::{FlatIndex, FlatMetric, RowStorage};
 use crate::index::{KnnIndex, Neighbors, NeighborsWithin, SelfMatch};
+use crate::kernels::int8::{self, Int8Rows};
+use crate::kernels::nearest::closest_of_rows;
 
 /// Distances of codes that are in memory at a time.
 const ENTRIES: usize = 1 << 22;

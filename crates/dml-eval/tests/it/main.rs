@@ -1,5 +1,6 @@
 //! Searches, matches and accuracies against the reference cases.
 
+mod rooms;
 mod scikit_learn;
 
 use dml_testing::assert_conformance;

@@ -1,6 +1,7 @@
+use candle_core::{Device, Tensor};
+
 use super::*;
 use crate::index::FlatIndex;
-use candle_core::{Device, Tensor};
 
 mod clusters;
 mod depth;

@@ -6,7 +6,6 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::kernels::nearest::{Nearest, closest_of_numbers};
 use candle_core::{DType, Device, Tensor};
 use dml_core::fused::{Element, with_slice};
 use dml_core::{Distance, Error, Order, Result, check, for_element};
@@ -14,6 +13,7 @@ use dml_core::{Distance, Error, Order, Result, check, for_element};
 use crate::index::file::{self, Header, IndexFileError, Loaded, Stored};
 use crate::index::knn_index::{checked_threshold, kept_rows};
 use crate::index::{KnnIndex, Neighbors, NeighborsWithin, SelfMatch};
+use crate::kernels::nearest::{Nearest, closest_of_numbers};
 use crate::rows::{check_finite, checked_rows};
 
 /// Entries of the distance matrix that are in memory at a time, where the configuration leaves it open.

@@ -21,7 +21,6 @@ use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
 
-use crate::kernels::nearest::{Affinity, References, Within};
 use candle_core::{DType, Device, Tensor};
 use dml_core::fused::with_slice;
 use dml_core::kernels::exact::{dot, squared_distance};
@@ -32,6 +31,7 @@ use crate::index::exact::float16_rows::Float16Rows;
 use crate::index::file::{self, IndexFileError};
 use crate::index::knn_index::{check_count, checked_threshold, kept_rows};
 use crate::index::{KnnIndex, Neighbors, NeighborsWithin, SelfMatch};
+use crate::kernels::nearest::{Affinity, References, Within};
 use crate::rows::{check_squares, checked_rows, finite_rows, unit_rows};
 
 /// What makes a reference of a [`FlatIndex`] close; [formulas](self).

@@ -1,8 +1,9 @@
 //! Rows that are kept in half precision, and searched a span at a time in single precision.
 
-use crate::kernels::nearest::{Affinity, Nearest, References, Within};
 use half::f16;
 use rayon::prelude::*;
+
+use crate::kernels::nearest::{Affinity, Nearest, References, Within};
 
 /// Rows that are in memory in single precision at a time.
 const SPAN: usize = 1 << 15;

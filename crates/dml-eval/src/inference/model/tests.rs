@@ -1,12 +1,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use candle_core::{Device, Var};
+use dml_core::{Dataset, Distance, Error, Examples, IntoLabels, Labels};
+
 use super::*;
 use crate::index::FlatIndex;
 use crate::inference::MatchFinderConfig;
 use crate::inputs::DatasetInputs;
-use candle_core::{Device, Var};
-use dml_core::{Dataset, Distance, Error, Examples, IntoLabels, Labels};
 
 #[derive(Debug)]
 struct Euclidean;

@@ -3,12 +3,12 @@
 //! The product of two rows of length 1 may be 1 + 10⁻⁷. It is a cosine of 1 then, and so are all products above 1: they are
 //! ties, which go to the lower row. The same holds at −1.
 
-use crate::kernels::nearest::Within;
 use candle_core::Tensor;
 use dml_core::Result;
 
 use super::FlatIndex;
 use crate::index::{KnnIndex, Neighbors, SelfMatch};
+use crate::kernels::nearest::Within;
 
 /// Where the ties of a ranking at either end begin and end: `..head` are 1, `tail..` are −1.
 fn ends(products: &[f64]) -> (usize, usize) {

@@ -6,7 +6,6 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use crate::kernels::nearest::{Affinity, Candidates, Nearest, References};
 use candle_core::{DType, Device, Tensor};
 use dml_core::Result;
 use dml_core::cuda::{has_kernel, run_for};
@@ -15,6 +14,7 @@ use dml_core::kernels::cuda::top_k;
 
 use super::{FlatIndex, Rows};
 use crate::index::{Neighbors, SelfMatch};
+use crate::kernels::nearest::{Affinity, Candidates, Nearest, References};
 
 /// Queries of a tile.
 const QUERIES: usize = 4096;

@@ -1,8 +1,9 @@
-use super::*;
-use crate::index::{FlatMetric, RowStorage};
 use candle_core::{DType, Device};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+
+use super::*;
+use crate::index::{FlatMetric, RowStorage};
 
 const DIM: usize = 9;
 
