@@ -52,6 +52,7 @@ pub trait Layer: Debug + Send + Sync {
 
 /// The layers that a [`Sequential`](crate::Sequential) computes together with their neighbours.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub enum Role<'a> {
     /// A convolution.
     Conv2d(&'a Conv2d),

@@ -19,7 +19,7 @@ use dml_nn::{
 };
 use dml_reducers::MeanReducer;
 use dml_samplers::{ShuffleSampler, ShuffleSamplerConfig};
-use dml_train::{Loader, MetricLossOnly, Part, Position, Trainer, TrainerBuilder};
+use dml_train::{Loader, MetricLossOnly, NamedModule, Position, Trainer, TrainerBuilder};
 use rand::SeedableRng;
 
 const DIGITS: usize = 1_024;
@@ -75,7 +75,7 @@ fn trainer() -> TrainerBuilder<MetricLossOnly> {
         .with("flatten", Flatten)
         .with("fc1", Linear::new(linear, rng, dtype, device).unwrap());
     let parameters = network.parameters();
-    let trunk = Part::new("trunk", network, parameters)
+    let trunk = NamedModule::new("trunk", network, parameters)
         .with_optimizer(|parameters| Adam::new(parameters, AdamConfig::default()))
         .unwrap();
     let distance = Arc::new(CosineSimilarity::default());

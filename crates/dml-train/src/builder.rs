@@ -33,7 +33,7 @@ pub struct TrainerBuilder<M> {
     pub(crate) clip: Option<Clip>,
     pub(crate) measures_gradients: bool,
     pub(crate) ema: Option<EmaConfig>,
-    /// In how many steps gradients must have reached every parameter of a part; `None` if they need not.
+    /// In how many steps gradients must have reached every parameter of a module; `None` if they need not.
     pub(crate) gradients_within: Option<u64>,
     pub(crate) validation: Option<Validation>,
     pub(crate) checkpoints: Option<Checkpoints>,
@@ -88,7 +88,7 @@ impl<M: Method> TrainerBuilder<M> {
     }
 
     /// Computes in half precision and learns in single. Inputs are put into its element type, as by
-    /// [`with_input_dtype`](Self::with_input_dtype), and all parts that learn must have parameters in it, or in single
+    /// [`with_input_dtype`](Self::with_input_dtype), and all modules that learn must have parameters in it, or in single
     /// precision.
     #[must_use]
     pub fn with_mixed_precision(self, policy: MixedPrecision) -> Self {
@@ -130,8 +130,8 @@ impl<M: Method> TrainerBuilder<M> {
     /// Computes the gradients of a batch `rows` rows at a time, at least 1: batches of any size in the memory of `rows`
     /// rows, for the price of a second forward pass.
     ///
-    /// Unlike accumulation, the loss sees the whole batch: every row meets every other. The parts must treat each row
-    /// by itself, which batch normalisation in training does not: where buffers of a part show that, the run ends with an
+    /// Unlike accumulation, the loss sees the whole batch: every row meets every other. The modules must treat each row
+    /// by itself, which batch normalisation in training does not: where buffers of a module show that, the run ends with an
     /// error, and freezing its statistics helps. Gao et al. 2021 (arXiv 2101.06983).
     #[must_use]
     pub fn with_gradient_cache(self, rows: usize) -> Self {
@@ -150,7 +150,7 @@ impl<M: Method> TrainerBuilder<M> {
         }
     }
 
-    /// Limits the gradients of everything that learns together, before the limits of parts and criteria.
+    /// Limits the gradients of everything that learns together, before the limits of modules and criteria.
     #[must_use]
     pub fn with_clip(self, clip: Clip) -> Self {
         Self {
@@ -168,7 +168,7 @@ impl<M: Method> TrainerBuilder<M> {
         }
     }
 
-    /// Averages the weights and buffers of the parts that learn: by a decay in [0, 1), or an [`EmaConfig`]. Validation then
+    /// Averages the weights and buffers of the modules that learn: by a decay in [0, 1), or an [`EmaConfig`]. Validation then
     /// judges the averages.
     ///
     /// A decay alone rises from 2/11 over the first steps, so that the average of a short run is not its first weights.
@@ -184,9 +184,9 @@ impl<M: Method> TrainerBuilder<M> {
     /// Lets parameters be that no gradient reaches: a warning by [`tracing`] names them instead of
     /// [`TrainError::Unused`](crate::TrainError::Unused).
     ///
-    /// By default every parameter that is not frozen must get a gradient: those of a part in the first step in which the
-    /// part has its turn, those of a criterion within the first epoch, since a batch without pairs reads none of them. A
-    /// gradient of zeros counts. Criteria and classifiers of weight 0, and parts that a method
+    /// By default every parameter that is not frozen must get a gradient: those of a module in the first step in which the
+    /// module has its turn, those of a criterion within the first epoch, since a batch without pairs reads none of them. A
+    /// gradient of zeros counts. Criteria and classifiers of weight 0, and modules that a method
     /// [leaves out](crate::Losses::leaving_out) of a batch, are not expected to get any.
     #[must_use]
     pub fn allow_unused_parameters(self) -> Self {
@@ -196,8 +196,8 @@ impl<M: Method> TrainerBuilder<M> {
         }
     }
 
-    /// Number of steps in which every parameter of a part must have got a gradient at least once, at least 1. Default 1.
-    /// For parts of which a batch uses some parameters only, such as a mixture of experts.
+    /// Number of steps in which every parameter of a module must have got a gradient at least once, at least 1. Default 1.
+    /// For modules of which a batch uses some parameters only, such as a mixture of experts.
     #[must_use]
     pub fn require_gradients_within(self, steps: u64) -> Self {
         Self {
@@ -249,7 +249,7 @@ impl<M: Method> TrainerBuilder<M> {
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for a count out of its range, or a decay
     /// outside of [0, 1); [`Error::Unsupported`](dml_core::Error::Unsupported) for a miner before a loss that takes no
     /// tuples; [`TrainError`](crate::TrainError) for parameters without an optimiser, a variable that two
-    /// optimisers would move or one would twice, two parts or criteria of one name, a
+    /// optimisers would move or one would twice, two modules or criteria of one name, a
     /// plateau schedule without a validation or of another direction than its, parameters of another half precision than the run's.
     pub fn build(self) -> Result<Trainer<M>> {
         let batches = self.accumulation;

@@ -11,7 +11,7 @@ use candle_core::Tensor;
 use dml_core::{Batch, Error, Examples, Result, Tuples};
 
 use crate::model::{Model, with_embedder};
-use crate::{Classifier, Criterion, Learner, Losses, Method, Part};
+use crate::{Classifier, Criterion, Losses, Method, NamedModule, ParameterGroup};
 
 /// One slice of a [`CascadedEmbeddings`].
 #[derive(Debug)]
@@ -63,7 +63,7 @@ pub struct CascadedEmbeddings {
 
 impl CascadedEmbeddings {
     /// A trunk whose outputs are the embeddings, unless there is an embedder.
-    pub fn new(trunk: Part, stages: impl Into<Vec<Stage>>) -> Self {
+    pub fn new(trunk: NamedModule, stages: impl Into<Vec<Stage>>) -> Self {
         Self {
             model: Model::new(trunk),
             stages: stages.into(),
@@ -120,14 +120,14 @@ impl Method for CascadedEmbeddings {
         Ok(losses)
     }
 
-    fn parts(&self) -> Vec<&Part> {
+    fn modules(&self) -> Vec<&NamedModule> {
         let classifiers = self
             .stages
             .iter()
             .filter_map(|stage| stage.classifier.as_ref());
-        let mut parts = self.model.parts();
-        parts.extend(classifiers.map(|classifier| &classifier.part));
-        parts
+        let mut modules = self.model.modules();
+        modules.extend(classifiers.map(|classifier| &classifier.module));
+        modules
     }
 
     fn criteria(&self) -> Vec<&Criterion> {
@@ -137,15 +137,15 @@ impl Method for CascadedEmbeddings {
             .collect()
     }
 
-    fn learners_mut(&mut self) -> Vec<&mut Learner> {
-        let mut learners = self.model.learners_mut();
+    fn parameter_groups_mut(&mut self) -> Vec<&mut ParameterGroup> {
+        let mut groups = self.model.parameter_groups_mut();
         let mut criteria = Vec::new();
         for stage in &mut self.stages {
             let classifier = stage.classifier.as_mut();
-            learners.extend(classifier.map(|own| own.part.learner_mut()));
-            criteria.extend(stage.criterion.as_mut().map(Criterion::learner_mut));
+            groups.extend(classifier.map(|own| own.module.parameter_group_mut()));
+            criteria.extend(stage.criterion.as_mut().map(Criterion::parameter_group_mut));
         }
-        learners.extend(criteria);
-        learners
+        groups.extend(criteria);
+        groups
     }
 }

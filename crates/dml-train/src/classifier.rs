@@ -7,12 +7,12 @@
 use candle_core::{D, Tensor};
 use dml_core::{Error, Labels, Result, TensorExt};
 
-use crate::{LossValue, Part};
+use crate::{LossValue, NamedModule};
 
-/// A part that gives one number per class, with the weight of its cross-entropy ([formula](self)).
+/// A module that gives one number per class, with the weight of its cross-entropy ([formula](self)).
 #[derive(Debug)]
 pub struct Classifier {
-    pub(crate) part: Part,
+    pub(crate) module: NamedModule,
     weight: f64,
 }
 
@@ -20,15 +20,15 @@ impl Classifier {
     /// A classifier whose loss has weight 1: embeddings `[rows, dim]` → logits `[rows, classes]`. Labels are classes,
     /// from 0.
     #[must_use]
-    pub fn new(part: Part) -> Self {
+    pub fn new(module: NamedModule) -> Self {
         let weight = 1.0;
-        Self { part, weight }
+        Self { module, weight }
     }
 
     /// What its loss is multiplied with; 0 leaves the classifier out.
     #[must_use]
     pub fn with_weight(mut self, weight: f64) -> Self {
-        self.part.learner.set_left_out(weight == 0.0);
+        self.module.group.set_left_out(weight == 0.0);
         Self { weight, ..self }
     }
 
@@ -42,7 +42,7 @@ impl Classifier {
         if self.weight == 0.0 {
             return Ok(LossValue::new(name, embeddings.attached_zero()?, 0.0));
         }
-        let logits = self.part.forward_through(embeddings, true)?;
+        let logits = self.module.forward_through(embeddings, true)?;
         Ok(LossValue::new(
             name,
             cross_entropy(&logits, labels)?,
@@ -78,7 +78,7 @@ fn cross_entropy(logits: &Tensor, labels: &Labels) -> Result<Tensor> {
     }
     let columns: Vec<u32> = labels.iter().map(|label| *label as u32).collect();
     let own: Vec<u32> = (0..rows as u32).collect();
-    let chosen = candle_nn::ops::log_softmax(logits, D::Minus1)?.pick(&own, &columns)?;
+    let chosen = candle_nn::ops::log_softmax(logits, D::Minus1)?.pick_entries(&own, &columns)?;
     Ok(chosen.mean_all()?.neg()?)
 }
 

@@ -103,7 +103,7 @@ pub(crate) fn gradient_norm<'a>(
     Ok(norm(&norms))
 }
 
-/// Every variable once: a frozen part may share some with one that learns, and there is one gradient for both.
+/// Every variable once: a frozen module may share some with one that learns, and there is one gradient for both.
 fn distinct<'a>(parameters: impl IntoIterator<Item = &'a Var>) -> impl Iterator<Item = &'a Var> {
     let mut seen = HashSet::new();
     let parameters = parameters.into_iter();

@@ -4,8 +4,8 @@ use candle_core::Tensor;
 use dml_core::{Batch, Error, Labels, Objective, Outcome, Relation, Result, Tuples};
 
 use crate::batch_relation::BatchRelation;
-use crate::learner::learner_methods;
-use crate::{Learner, LossValue};
+use crate::parameter_group::parameter_group_methods;
+use crate::{LossValue, ParameterGroup};
 
 /// An [`Objective`] with a name, a weight, and an optimiser for what its loss learns, such as the weights of classes.
 ///
@@ -16,7 +16,7 @@ pub struct Criterion {
     objective: Objective,
     weight: f64,
     relation: Option<BatchRelation>,
-    pub(crate) learner: Learner,
+    pub(crate) group: ParameterGroup,
 }
 
 impl From<Objective> for Criterion {
@@ -29,19 +29,19 @@ impl From<Objective> for Criterion {
 impl Criterion {
     /// An objective under a name, with weight 1. Every criterion of a run needs a name of its own.
     pub fn new(name: impl Into<String>, objective: Objective) -> Self {
-        let learner = Learner::new(name, objective.loss().parameters());
+        let group = ParameterGroup::new(name, objective.loss().parameters());
         Self {
             objective,
             weight: 1.0,
             relation: None,
-            learner,
+            group,
         }
     }
 
     /// What its loss is multiplied with in the sum that is minimised.
     #[must_use]
     pub fn with_weight(mut self, weight: f64) -> Self {
-        self.learner.set_left_out(weight == 0.0);
+        self.group.set_left_out(weight == 0.0);
         Self { weight, ..self }
     }
 
@@ -79,7 +79,7 @@ impl Criterion {
         Self { relation, ..self }
     }
 
-    learner_methods!();
+    parameter_group_methods!();
 
     /// The objective.
     #[must_use]
@@ -96,7 +96,7 @@ impl Criterion {
     /// The name.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.learner.name()
+        self.group.name()
     }
 
     /// Who is positive for whom among rows of the data set with these labels.

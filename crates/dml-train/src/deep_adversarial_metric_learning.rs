@@ -19,7 +19,7 @@ use dml_core::{
 };
 
 use crate::model::{Model, with_embedder};
-use crate::{Classifier, Criterion, Learner, LossValue, Losses, Method, Part};
+use crate::{Classifier, Criterion, LossValue, Losses, Method, NamedModule, ParameterGroup};
 
 /// Configuration of [`DeepAdversarialMetricLearning`].
 #[derive(Clone, Debug, PartialEq)]
@@ -76,7 +76,7 @@ impl Phase {
 #[derive(Debug)]
 pub struct DeepAdversarialMetricLearning {
     model: Model,
-    generator: Part,
+    generator: NamedModule,
     classifier: Option<Classifier>,
     metric: Criterion,
     synth: Criterion,
@@ -95,8 +95,8 @@ impl DeepAdversarialMetricLearning {
     /// not finite.
     pub fn new(
         config: DeepAdversarialMetricLearningConfig,
-        trunk: Part,
-        mut generator: Part,
+        trunk: NamedModule,
+        mut generator: NamedModule,
         metric: impl Into<Criterion>,
         synth: Objective,
         adversary_reducer: Arc<dyn Reducer>,
@@ -202,9 +202,9 @@ impl DeepAdversarialMetricLearning {
             self.without(&SYNTHETIC[..1], outputs, losses)?
         };
         losses = losses.with_outcome(self.adversary.evaluate_tuples(&batch, &tuples)?);
-        let unit = synthetic.normalize(2.0)?;
+        let unit = synthetic.normalize_rows(2.0)?;
         let near = |to: &Tensor| -> Result<Tensor> {
-            Ok((&unit - to.normalize(2.0)?)?.sqr()?.mean_all()?)
+            Ok((&unit - to.normalize_rows(2.0)?)?.sqr()?.mean_all()?)
         };
         let hard = LossValue::new("g_hard_loss", near(&anchors)?, self.config.g_hard_weight);
         let close = LossValue::new("g_reg_loss", near(&negatives)?, self.config.g_reg_weight);
@@ -263,26 +263,26 @@ impl Method for DeepAdversarialMetricLearning {
         self.model.embed(view, false)
     }
 
-    fn parts(&self) -> Vec<&Part> {
-        let mut parts = self.model.parts();
-        parts.push(&self.generator);
-        parts.extend(self.classifier.iter().map(|classifier| &classifier.part));
-        parts
+    fn modules(&self) -> Vec<&NamedModule> {
+        let mut modules = self.model.modules();
+        modules.push(&self.generator);
+        modules.extend(self.classifier.iter().map(|classifier| &classifier.module));
+        modules
     }
 
     fn criteria(&self) -> Vec<&Criterion> {
         vec![&self.metric, &self.synth, &self.adversary]
     }
 
-    fn learners_mut(&mut self) -> Vec<&mut Learner> {
-        let mut learners = self.model.learners_mut();
-        learners.push(self.generator.learner_mut());
+    fn parameter_groups_mut(&mut self) -> Vec<&mut ParameterGroup> {
+        let mut groups = self.model.parameter_groups_mut();
+        groups.push(self.generator.parameter_group_mut());
         let classifier = self.classifier.as_mut();
-        learners.extend(classifier.map(|own| own.part.learner_mut()));
-        learners.push(self.metric.learner_mut());
-        learners.push(self.synth.learner_mut());
-        learners.push(self.adversary.learner_mut());
-        learners
+        groups.extend(classifier.map(|own| own.module.parameter_group_mut()));
+        groups.push(self.metric.parameter_group_mut());
+        groups.push(self.synth.parameter_group_mut());
+        groups.push(self.adversary.parameter_group_mut());
+        groups
     }
 
     fn trains(&self, name: &str, epoch: u64) -> bool {
@@ -304,7 +304,7 @@ struct Adversary {
 impl Loss for Adversary {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
         let triplets = tuples.triplets(batch)?;
-        let rows = batch.embeddings().normalize(2.0)?;
+        let rows = batch.embeddings().normalize_rows(2.0)?;
         let take = |places: &[u32]| -> Result<Tensor> {
             let places = Tensor::from_slice(places, places.len(), rows.device())?;
             Ok(rows.index_select(&places, 0)?)

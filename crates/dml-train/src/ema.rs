@@ -48,6 +48,7 @@ impl From<f64> for EmaConfig {
 
 /// Buffers that averaged weights work with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum EmaBuffers {
     /// Averages of their own, with the decay of the weights. Buffers of whole numbers are the latest.
     #[default]

@@ -1,4 +1,4 @@
-//! What can go wrong in a run: every message names the part, file or hook.
+//! What can go wrong in a run: every message names the module, file or hook.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -23,33 +23,33 @@ pub enum TrainError {
     #[error(transparent)]
     Core(#[from] dml_core::Error),
     /// Parameters have no optimiser and are not frozen.
-    #[error("{learner}: has parameters and no optimizer; give it one, or freeze it")]
+    #[error("{group}: has parameters and no optimizer; give it one, or freeze it")]
     NoOptimizer {
-        /// The part or criterion.
-        learner: String,
+        /// The module or criterion.
+        group: String,
     },
     /// A plateau schedule would never hear of a value.
     #[error(
-        "{learner}: has a plateau schedule, and the run no validation; give it one by with_validation"
+        "{group}: has a plateau schedule, and the run no validation; give it one by with_validation"
     )]
     PlateauWithoutValidation {
-        /// The part or criterion.
-        learner: String,
+        /// The module or criterion.
+        group: String,
     },
     /// A plateau schedule would take what is better for worse.
     #[error(
-        "{learner}: expected a plateau schedule whose better is {expected:?}, as the validation's, got {got:?}"
+        "{group}: expected a plateau schedule whose better is {expected:?}, as the validation's, got {got:?}"
     )]
     PlateauDirection {
-        /// The part or criterion.
-        learner: String,
+        /// The module or criterion.
+        group: String,
         /// That of the validation.
         expected: Better,
         /// That of the schedule.
         got: Better,
     },
-    /// Two parts or criteria have the same name, which checkpoints go by.
-    #[error("{name}: two parts or criteria have this name")]
+    /// Two modules or criteria have the same name, which checkpoints go by.
+    #[error("{name}: two modules or criteria have this name")]
     SameName {
         /// The name.
         name: String,
@@ -59,28 +59,28 @@ pub enum TrainError {
     Shared {
         /// The variable's name in the second.
         parameter: String,
-        /// The first part or criterion.
+        /// The first module or criterion.
         first: String,
-        /// The second part or criterion.
+        /// The second module or criterion.
         second: String,
     },
     /// An optimiser would move a variable twice a step.
     #[error(
-        "{second} of {learner}: is the variable that is called {first}; expected every variable once"
+        "{second} of {group}: is the variable that is called {first}; expected every variable once"
     )]
     Twice {
-        /// The part or criterion.
-        learner: String,
+        /// The module or criterion.
+        group: String,
         /// One name of the variable.
         first: String,
         /// Another.
         second: String,
     },
     /// A parameter has another element type than mixed precision computes in.
-    #[error("{parameter} of {part}: expected element type {expected:?} or F32, got {got:?}")]
+    #[error("{parameter} of {group}: expected element type {expected:?} or F32, got {got:?}")]
     ParameterType {
-        /// The part or criterion.
-        part: String,
+        /// The module or criterion.
+        group: String,
         /// The parameter.
         parameter: String,
         /// That of the policy.
@@ -115,7 +115,7 @@ pub enum TrainError {
         iteration: u64,
         /// Weighted sum of all losses.
         loss: f64,
-        /// Learning rate of every part and criterion whose turn it was.
+        /// Learning rate of every module and criterion whose turn it was.
         learning_rates: Vec<(String, f64)>,
     },
     /// Steps in half precision were skipped until the loss scale reached its minimum.
@@ -133,7 +133,7 @@ pub enum TrainError {
         iteration: u64,
         /// Weighted sum of all losses.
         loss: f64,
-        /// Learning rate of every part and criterion whose turn it was.
+        /// Learning rate of every module and criterion whose turn it was.
         learning_rates: Vec<(String, f64)>,
         /// Loss scale of the iteration.
         scale: f64,
@@ -142,11 +142,11 @@ pub enum TrainError {
     },
     /// Schedules and base rate give a learning rate that is NaN or infinite.
     #[error(
-        "{learner}: expected a finite learning rate, got {got} after {steps} steps; check its schedules"
+        "{group}: expected a finite learning rate, got {got} after {steps} steps; check its schedules"
     )]
     LearningRate {
-        /// The part or criterion.
-        learner: String,
+        /// The module or criterion.
+        group: String,
         /// The learning rate.
         got: f64,
         /// Steps made so far.
@@ -156,11 +156,11 @@ pub enum TrainError {
     #[error(
         "no gradient reaches {}; some operations of Candle have no backward pass and cut the graph without an error \
          (layer_norm, rms_norm, softmax_last_dim, rope, and the modules LayerNorm and RmsNorm): use forms made of basic \
-         operations, such as layer_norm_slow, freeze the parts, or call allow_unused_parameters",
+         operations, such as layer_norm_slow, freeze the modules, or call allow_unused_parameters",
         listed(parameters)
     )]
     Unused {
-        /// All of them, as `part/parameter`.
+        /// All of them, as `group/parameter`.
         parameters: Vec<String>,
     },
     /// Code of a data set or sampler panicked.
@@ -228,7 +228,7 @@ pub enum TrainError {
     /// The checkpoint is of a run with other random numbers.
     #[error("{name}: expected the random sequences {expected:?} of the checkpoint, got {got:?}")]
     Seeds {
-        /// The part or criterion, or `data set`.
+        /// The module or criterion, or `data set`.
         name: String,
         /// The seeds in the checkpoint.
         expected: Vec<u64>,
@@ -282,24 +282,24 @@ pub enum NonFinite {
     #[error("the embeddings hold NaN or infinity")]
     Embeddings,
     /// The gradient of a parameter.
-    #[error("the gradient of {parameter} of {part} holds NaN or infinity")]
+    #[error("the gradient of {parameter} of {group} holds NaN or infinity")]
     Gradient {
-        /// The part or criterion.
-        part: String,
+        /// The module or criterion.
+        group: String,
         /// The parameter.
         parameter: String,
     },
     /// A buffer, such as a running variance, that was finite before the step.
     #[error("the buffer {buffer} became NaN or infinite")]
     Buffer {
-        /// Part and name, as `part/buffer`.
+        /// Module and name, as `module/buffer`.
         buffer: String,
     },
     /// A parameter itself, after an earlier step.
-    #[error("the parameter {parameter} of {part} is NaN or infinite")]
+    #[error("the parameter {parameter} of {group} is NaN or infinite")]
     Parameter {
-        /// The part or criterion.
-        part: String,
+        /// The module or criterion.
+        group: String,
         /// The parameter.
         parameter: String,
     },
@@ -350,6 +350,14 @@ impl TrainError {
         match &self {
             Self::Core(dml_core::Error::Tensor(error)) => cause(error).unwrap_or(self),
             _ => self,
+        }
+    }
+
+    /// An error of a hook.
+    pub(crate) fn hook(name: &str, source: AnyError) -> Self {
+        Self::Hook {
+            name: name.to_owned(),
+            source,
         }
     }
 

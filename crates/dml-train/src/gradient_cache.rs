@@ -8,7 +8,7 @@
 //!
 //! Gao, Zhang, Han, Callan 2021, "Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup" (arXiv
 //! 2101.06983), §3.2. The gradient is that of the whole batch for any loss, as long as f treats each row by itself; the
-//! forward pass is done twice. Dropout draws the same masks both times, by the seeds of the parts.
+//! forward pass is done twice. Dropout draws the same masks both times, by the seeds of the modules.
 
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Tensor, Var};
@@ -41,9 +41,9 @@ pub(crate) fn cached(
     rows: usize,
 ) -> Result<(GradStore, Losses)> {
     let seeds: Vec<SeedSequence> = method
-        .parts()
+        .modules()
         .iter()
-        .flat_map(|part| part.seeds().iter().map(SeedSequence::handle))
+        .flat_map(|module| module.seeds().iter().map(SeedSequence::handle))
         .collect();
     let calls = || -> Vec<u64> { seeds.iter().map(SeedSequence::calls).collect() };
     let resume = |calls: &[u64]| {
@@ -70,9 +70,9 @@ pub(crate) fn cached(
     let losses = losses.detached();
     drop(representations);
     let variables: Vec<Var> = method
-        .parts()
+        .modules()
         .iter()
-        .flat_map(|part| part.learner.variables().cloned())
+        .flat_map(|module| module.group.variables().cloned())
         .collect();
     let after = calls();
     let mut before = before.iter();
@@ -109,13 +109,14 @@ pub(crate) fn cached(
     Ok((gradients, losses))
 }
 
-/// What parts remember, as it was before the first chunk.
+/// What modules remember, as it was before the first chunk.
 struct Memory(Vec<(Var, Tensor)>);
 
 impl Memory {
     fn of(method: &dyn Method) -> Result<Self> {
-        let parts = method.parts().into_iter();
-        let buffers = parts.flat_map(|part| part.buffers().iter().map(|(_, var)| var.clone()));
+        let modules = method.modules().into_iter();
+        let buffers =
+            modules.flat_map(|module| module.buffers().iter().map(|(_, var)| var.clone()));
         let with_copy = |var: Var| {
             let copy = var.as_detached_tensor().copy()?;
             Ok((var, copy))
@@ -137,7 +138,7 @@ impl Memory {
         if changed {
             return Err(Error::Unsupported {
                 component: "gradient cache",
-                reason: "a part measures its batch, as batch normalisation in training does, and would measure chunks: \
+                reason: "a module measures its batch, as batch normalisation in training does, and would measure chunks: \
                          call freeze_statistics of its layers first",
             });
         }
@@ -174,7 +175,7 @@ fn check_repeats(second: &Tensor, first: &Tensor) -> Result<()> {
     if change > 1e-2 * largest {
         return Err(Error::Unsupported {
             component: "gradient cache",
-            reason: "a part gave other numbers for the same rows: tell Part::with_seeds what it draws from",
+            reason: "a module gave other numbers for the same rows: tell NamedModule::with_seeds what it draws from",
         });
     }
     Ok(())

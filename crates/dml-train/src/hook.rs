@@ -116,6 +116,7 @@ pub struct RefuseNonFinite;
 /// A loss is no finite number.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("epoch {epoch}, iteration {iteration}: the loss is {loss}")]
+#[non_exhaustive]
 pub struct NonFiniteLoss {
     /// The epoch, from 1.
     pub epoch: u64,

@@ -6,10 +6,10 @@ pub mod schedule;
 
 pub mod clip;
 mod host_numbers;
-mod learner;
+mod parameter_group;
 
 mod criterion;
-mod part;
+mod named_module;
 
 mod candle_optimizer;
 
@@ -32,9 +32,9 @@ pub mod loader;
 pub mod mixed_precision;
 pub mod subset_batch_miner;
 
+pub mod collapse;
 pub mod ema;
 mod progress;
-pub mod spread;
 
 mod hook;
 pub mod validation;
@@ -51,11 +51,11 @@ pub use dml_core;
 pub use error::{AnyError, NonFinite, Result, TrainError};
 
 pub use clip::Clip;
-pub use learner::Learner;
+pub use parameter_group::ParameterGroup;
 pub use schedule::{Pace, Schedule};
 
 pub use criterion::Criterion;
-pub use part::Part;
+pub use named_module::NamedModule;
 
 pub use candle_optimizer::CandleOptimizer;
 
@@ -76,9 +76,9 @@ pub use loader::{Loader, Position};
 pub use mixed_precision::{LossScaleConfig, MixedPrecision};
 pub use subset_batch_miner::{ChooseRows, MaximumLoss, SubsetBatchMiner};
 
+pub use collapse::CollapseStatistics;
 pub use ema::{Ema, EmaBuffers, EmaConfig};
 pub use progress::{Epoch, Iteration, Norms};
-pub use spread::Spread;
 
 pub use hook::{Flow, Hook, HookResult, NonFiniteLoss, RefuseNonFinite, StopWhen};
 pub use validation::{Validation, ValidationConfig};

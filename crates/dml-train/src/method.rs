@@ -5,9 +5,9 @@ use std::fmt::Debug;
 use candle_core::{DType, Tensor};
 use dml_core::{Batch, Examples, Outcome, Result, TupleCount};
 
-use crate::{Criterion, Learner, Part};
+use crate::{Criterion, NamedModule, ParameterGroup};
 
-/// A way to train: which parts there are, and what of a batch is minimised.
+/// A way to train: which modules there are, and what of a batch is minimised.
 ///
 /// The work is cut in two where rows stop being independent, so that a
 /// [gradient cache](crate::TrainerBuilder::with_gradient_cache) can do the first half chunk by chunk. Training is all
@@ -19,7 +19,7 @@ pub trait Method: Debug {
     /// The rows of a view, each by itself, as the losses read them: `[rows, …]` → `[rows, width]`.
     ///
     /// # Errors
-    /// As the parts.
+    /// As the modules.
     fn represent(&self, view: &Tensor, train: bool) -> Result<Tensor>;
 
     /// The losses of a batch; `epoch` counts from 1.
@@ -32,21 +32,21 @@ pub trait Method: Debug {
     /// The embeddings of rows, outside of training: what is searched with in the end.
     ///
     /// # Errors
-    /// As the parts.
+    /// As the modules.
     fn embed(&self, view: &Tensor) -> Result<Tensor> {
         self.represent(view, false)
     }
 
-    /// The parts in a fixed order.
-    fn parts(&self) -> Vec<&Part>;
+    /// The modules in a fixed order.
+    fn modules(&self) -> Vec<&NamedModule>;
 
     /// The criteria in a fixed order.
     fn criteria(&self) -> Vec<&Criterion>;
 
-    /// What learns: parts, then criteria. Both at once, which two borrows can't give.
-    fn learners_mut(&mut self) -> Vec<&mut Learner>;
+    /// What learns: modules, then criteria. Both at once, which two borrows can't give.
+    fn parameter_groups_mut(&mut self) -> Vec<&mut ParameterGroup>;
 
-    /// Whether the parameters of the part or criterion of that name make steps in that epoch.
+    /// Whether the parameters of the module or criterion of that name make steps in that epoch.
     fn trains(&self, _name: &str, _epoch: u64) -> bool {
         true
     }
@@ -54,6 +54,7 @@ pub trait Method: Debug {
 
 /// One loss of a method: a name, a scalar, and its weight in the sum.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct LossValue {
     /// The name.
     pub name: String,
@@ -128,7 +129,7 @@ impl Losses {
         Ok(self.with_outcome(criterion.evaluate(batch)?))
     }
 
-    /// Declares that this batch does not involve the part or criterion of that name. The trainer then expects no gradient
+    /// Declares that this batch does not involve the module or criterion of that name. The trainer then expects no gradient
     /// for its parameters, and does not report them as unused.
     #[must_use]
     pub fn leaving_out(mut self, name: impl Into<String>) -> Self {

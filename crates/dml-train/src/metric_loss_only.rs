@@ -8,7 +8,7 @@ use candle_core::Tensor;
 use dml_core::{Examples, Objective, Result};
 
 use crate::model::{Model, of_model_and_criterion, with_embedder};
-use crate::{Criterion, Losses, Method, Part};
+use crate::{Criterion, Losses, Method, NamedModule};
 
 /// Trains trunk and embedder by one objective ([formula](self)); PML's `MetricLossOnly`.
 ///
@@ -21,7 +21,7 @@ pub struct MetricLossOnly {
 
 impl MetricLossOnly {
     /// A trunk whose outputs are the embeddings, unless there is an embedder.
-    pub fn new(trunk: Part, objective: impl Into<Criterion>) -> Self {
+    pub fn new(trunk: NamedModule, objective: impl Into<Criterion>) -> Self {
         Self {
             model: Model::new(trunk),
             criterion: objective.into(),

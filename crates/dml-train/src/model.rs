@@ -3,17 +3,17 @@
 use candle_core::Tensor;
 use dml_core::Result;
 
-use crate::{Learner, Part};
+use crate::{NamedModule, ParameterGroup};
 
 /// A trunk, and an embedder on its outputs if there is one.
 #[derive(Debug)]
 pub(crate) struct Model {
-    pub(crate) trunk: Part,
-    pub(crate) embedder: Option<Part>,
+    pub(crate) trunk: NamedModule,
+    pub(crate) embedder: Option<NamedModule>,
 }
 
 impl Model {
-    pub(crate) fn new(trunk: Part) -> Self {
+    pub(crate) fn new(trunk: NamedModule) -> Self {
         let embedder = None;
         Self { trunk, embedder }
     }
@@ -31,13 +31,13 @@ impl Model {
         }
     }
 
-    pub(crate) fn parts(&self) -> Vec<&Part> {
+    pub(crate) fn modules(&self) -> Vec<&NamedModule> {
         [&self.trunk].into_iter().chain(&self.embedder).collect()
     }
 
-    pub(crate) fn learners_mut(&mut self) -> Vec<&mut Learner> {
-        let parts = [&mut self.trunk].into_iter().chain(&mut self.embedder);
-        parts.map(Part::learner_mut).collect()
+    pub(crate) fn parameter_groups_mut(&mut self) -> Vec<&mut ParameterGroup> {
+        let modules = [&mut self.trunk].into_iter().chain(&mut self.embedder);
+        modules.map(NamedModule::parameter_group_mut).collect()
     }
 }
 
@@ -46,7 +46,7 @@ macro_rules! with_embedder {
     () => {
         /// Embeds the outputs of the trunk.
         #[must_use]
-        pub fn with_embedder(mut self, embedder: crate::Part) -> Self {
+        pub fn with_embedder(mut self, embedder: crate::NamedModule) -> Self {
             self.model.embedder = Some(embedder);
             self
         }
@@ -57,18 +57,18 @@ pub(crate) use with_embedder;
 /// What a method of one `model` and one `criterion` is made of.
 macro_rules! of_model_and_criterion {
     () => {
-        fn parts(&self) -> Vec<&crate::Part> {
-            self.model.parts()
+        fn modules(&self) -> Vec<&crate::NamedModule> {
+            self.model.modules()
         }
 
         fn criteria(&self) -> Vec<&crate::Criterion> {
             vec![&self.criterion]
         }
 
-        fn learners_mut(&mut self) -> Vec<&mut crate::Learner> {
-            let mut learners = self.model.learners_mut();
-            learners.push(self.criterion.learner_mut());
-            learners
+        fn parameter_groups_mut(&mut self) -> Vec<&mut crate::ParameterGroup> {
+            let mut groups = self.model.parameter_groups_mut();
+            groups.push(self.criterion.parameter_group_mut());
+            groups
         }
     };
 }

@@ -5,10 +5,11 @@ use dml_core::Result;
 
 use crate::host_numbers::{doubles, larger, norm, smaller};
 use crate::method::number;
-use crate::{Losses, NonFinite, Spread};
+use crate::{CollapseStatistics, Losses, NonFinite};
 
 /// What happened in one iteration: a step of the optimisers, over one batch or, accumulated, several.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Iteration {
     /// The epoch, from 1.
     pub epoch: u64,
@@ -30,8 +31,8 @@ pub struct Iteration {
     pub total: u64,
     /// Lengths of the embeddings.
     pub norms: Norms,
-    /// Over how many directions the embeddings of a batch spread; the mean of it over accumulated batches.
-    pub spread: Spread,
+    /// Statistics of the directions of embeddings that show a collapse; their mean over accumulated batches.
+    pub collapse: CollapseStatistics,
     /// The norm of all gradients together, before clipping; only where it was asked for.
     pub gradient_norm: Option<f64>,
     /// Factor of the loss before gradients were taken, in mixed precision with a loss scale. `None` without one.
@@ -39,7 +40,7 @@ pub struct Iteration {
     /// Whether the step was skipped, which only a loss scale does: a loss, embedding, gradient or running statistic was
     /// not finite. Weights, buffers and schedules are as before the iteration, and the next loss scale is smaller.
     pub skipped: bool,
-    /// The learning rate of each part and criterion that has one.
+    /// The learning rate of each module and criterion that has one.
     pub learning_rates: Vec<(String, f64)>,
     /// How many rows there were.
     pub examples: usize,
@@ -49,6 +50,7 @@ pub struct Iteration {
 
 /// Lengths of embeddings.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Norms {
     /// The mean.
     pub mean: f64,
@@ -88,6 +90,29 @@ impl Norms {
 }
 
 impl Iteration {
+    /// An iteration without any numbers yet.
+    pub(crate) fn new(epoch: u64, iteration: u64, step: u64) -> Self {
+        Self {
+            epoch,
+            iteration,
+            step,
+            loss: 0.0,
+            losses: Vec::new(),
+            terms: Vec::new(),
+            mined: None,
+            kept: 0,
+            total: 0,
+            norms: Norms::default(),
+            collapse: CollapseStatistics::default(),
+            gradient_norm: None,
+            loss_scale: None,
+            skipped: false,
+            learning_rates: Vec::new(),
+            examples: 0,
+            seconds: 0.0,
+        }
+    }
+
     /// Which share of the values took part in the loss; 0 if there was none.
     #[must_use]
     pub fn active_fraction(&self) -> f64 {
@@ -123,10 +148,10 @@ impl Iteration {
         scalars.push(("embedding_norm/mean".to_owned(), self.norms.mean));
         scalars.push(("embedding_norm/min".to_owned(), self.norms.min));
         scalars.push(("embedding_norm/max".to_owned(), self.norms.max));
-        let Spread {
+        let CollapseStatistics {
             direction,
             deviation,
-        } = self.spread;
+        } = self.collapse;
         scalars.push(("embedding_spread/direction".to_owned(), direction));
         scalars.push(("embedding_spread/deviation".to_owned(), deviation));
         if let Some(norm) = self.gradient_norm {
@@ -144,6 +169,7 @@ impl Iteration {
 
 /// What is known at the end of an epoch.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Epoch {
     /// The epoch, from 1.
     pub epoch: u64,
@@ -168,7 +194,7 @@ pub(crate) struct Sums {
     mined: Option<u64>,
     kept: u64,
     total: u64,
-    norms: Vec<(Norms, Spread, usize)>,
+    norms: Vec<(Norms, CollapseStatistics, usize)>,
     pub(crate) examples: usize,
     batches: f64,
     /// The first loss or batch of embeddings that is not finite.
@@ -216,7 +242,7 @@ impl Sums {
                 self.fault.get_or_insert(NonFinite::Embeddings);
             }
             self.norms
-                .push((norms, Spread::of_rows(&values, dim), rows));
+                .push((norms, CollapseStatistics::of_rows(&values, dim), rows));
         }
         self.left_out.extend_from_slice(losses.left_out());
         self.examples += examples;
@@ -250,8 +276,8 @@ impl Sums {
         let rows: usize = self.norms.iter().map(|(_, _, rows)| rows).sum();
         if rows > 0 {
             let batches = self.norms.iter().filter(|(_, _, rows)| *rows > 0);
-            let mean = |of: &dyn Fn(&Norms, &Spread) -> f64| -> f64 {
-                let share = |(norms, spread, own): &(Norms, Spread, usize)| {
+            let mean = |of: &dyn Fn(&Norms, &CollapseStatistics) -> f64| -> f64 {
+                let share = |(norms, spread, own): &(Norms, CollapseStatistics, usize)| {
                     of(norms, spread) * *own as f64 / rows as f64
                 };
                 batches.clone().map(share).sum()
@@ -262,7 +288,7 @@ impl Sums {
                 min: norms.clone().map(|n| n.min).fold(f64::INFINITY, smaller),
                 max: norms.map(|n| n.max).fold(0.0, larger),
             };
-            iteration.spread = Spread {
+            iteration.collapse = CollapseStatistics {
                 direction: mean(&|_, spread| spread.direction),
                 deviation: mean(&|_, spread| spread.deviation),
             };
@@ -294,7 +320,7 @@ mod tests {
                 .with(LossValue::new("off", scalar(f32::NAN)?, 0.0));
             sums.add(&losses, 2)?;
         }
-        let mut iteration = crate::trainer::blank(1, 0, 1);
+        let mut iteration = Iteration::new(1, 0, 1);
         sums.finish(&mut iteration);
         assert_eq!(iteration.loss, 6.5);
         assert_eq!(
@@ -305,10 +331,10 @@ mod tests {
         let Norms { mean, min, max } = iteration.norms;
         assert_eq!((mean, min, max), (2.0, 0.0, 5.0));
         // (0.6, 0.8) and (0, 1), then (0, 1) and nothing: lengths of (0.3, 0.9) and (0, 0.5), deviations 0.2 and 0.25.
-        let Spread {
+        let CollapseStatistics {
             direction,
             deviation,
-        } = iteration.spread;
+        } = iteration.collapse;
         approx::assert_relative_eq!(direction, (0.9f64.sqrt() + 0.5) / 2.0, epsilon = 1e-7);
         approx::assert_relative_eq!(deviation, (0.2 + 0.25) / 2.0, epsilon = 1e-7);
         assert_eq!(iteration.active_fraction(), 0.0);

@@ -8,7 +8,7 @@ use candle_core::Tensor;
 use dml_core::{Examples, Result};
 
 use crate::model::{Model, with_embedder};
-use crate::{Classifier, Criterion, Learner, Losses, Method, Part};
+use crate::{Classifier, Criterion, Losses, Method, NamedModule, ParameterGroup};
 
 /// Trains trunk, embedder and classifier ([formula](self)); PML's `TrainWithClassifier`.
 ///
@@ -22,7 +22,11 @@ pub struct TrainWithClassifier {
 
 impl TrainWithClassifier {
     /// A trunk whose outputs are the embeddings, unless there is an embedder.
-    pub fn new(trunk: Part, classifier: Classifier, objective: impl Into<Criterion>) -> Self {
+    pub fn new(
+        trunk: NamedModule,
+        classifier: Classifier,
+        objective: impl Into<Criterion>,
+    ) -> Self {
         Self {
             model: Model::new(trunk),
             classifier,
@@ -51,20 +55,20 @@ impl Method for TrainWithClassifier {
         Ok(losses.with(classified))
     }
 
-    fn parts(&self) -> Vec<&Part> {
-        let mut parts = self.model.parts();
-        parts.push(&self.classifier.part);
-        parts
+    fn modules(&self) -> Vec<&NamedModule> {
+        let mut modules = self.model.modules();
+        modules.push(&self.classifier.module);
+        modules
     }
 
     fn criteria(&self) -> Vec<&Criterion> {
         vec![&self.criterion]
     }
 
-    fn learners_mut(&mut self) -> Vec<&mut Learner> {
-        let mut learners = self.model.learners_mut();
-        learners.push(self.classifier.part.learner_mut());
-        learners.push(self.criterion.learner_mut());
-        learners
+    fn parameter_groups_mut(&mut self) -> Vec<&mut ParameterGroup> {
+        let mut groups = self.model.parameter_groups_mut();
+        groups.push(self.classifier.module.parameter_group_mut());
+        groups.push(self.criterion.parameter_group_mut());
+        groups
     }
 }

@@ -1,37 +1,53 @@
-//! The loop: load, differentiate, step, tell.
+//! The training loop: epochs of steps, with hooks, validation and checkpoints between them.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | `epoch` | the iterations of an epoch, then validation, hooks and a checkpoint |
+//! | `step` | one iteration: batch, gradients, checks, optimisers |
+//! | `batches` | batches of the data set, on the right device and of the right type |
+//! | `gradients` | gradients of the batches of a step, averaged |
+//! | `finiteness`, `unused_parameters` | checks before anything moves |
+//! | `group_checks` | whether the parameter groups can learn together, checked when the run is built |
+//! | `rollback` | buffers and random sequences, put back after a step that failed |
+//! | `parameter_groups`, `named_state` | everything that learns or has state, by name |
+//! | `checkpoints`, `snapshot`, `restore`, `weights` | the state of a run to and from the disk |
 
-mod before_step;
+mod batches;
+mod checkpoints;
+mod epoch;
+mod finiteness;
 mod gradients;
-mod learners;
-mod reached;
+mod group_checks;
+mod named_state;
+mod parameter_groups;
+mod restore;
+mod rollback;
 mod snapshot;
 mod step;
+mod unused_parameters;
+mod weights;
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use candle_core::Tensor;
 use dml_core::{Dataset, Sampler};
-use tracing::info_span;
 
 use crate::checkpoint::{Counters, DamagedCheckpoint, Fingerprint};
 use crate::mixed_precision::LossScale;
-use crate::{
-    Ema, Epoch, Flow, Iteration, Loader, Method, Norms, Result, Spread, TrainError, TrainerBuilder,
-};
-use learners::{
-    averaged, changing, check_learners, check_plateaus, check_types, learners, learners_mut,
-};
-use reached::Reached;
+use crate::{Ema, Flow, Loader, Method, Result, TrainError, TrainerBuilder};
+use group_checks::check_groups;
+use parameter_groups::{averaged_buffers, averaged_parameters, parameter_groups};
+use unused_parameters::UnusedParameters;
 
 /// Why a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Ended {
     /// All epochs are done.
     Finished,
     /// A hook asked for it.
     Stopped,
-    /// Validation waited in vain for a better epoch.
+    /// Early stopping: validation did not improve for longer than its patience.
     OutOfPatience,
 }
 
@@ -46,19 +62,19 @@ pub struct Trainer<M> {
     /// The steps of the checkpoints that this run has written or resumed from.
     owned_steps: Vec<u64>,
     damaged_checkpoints: Vec<DamagedCheckpoint>,
-    /// Whether optimisers failed halfway.
-    is_torn: bool,
-    /// The state that the sampler had when the pass of the current position was drawn.
-    drawn_with: Option<Arc<[f64]>>,
-    reached: Reached,
-    /// Of data and sampler, once it was asked for.
+    /// Whether optimisers failed halfway, so that the weights belong to no step.
+    is_inconsistent: bool,
+    /// State of the sampler before the pass of the current position was drawn.
+    pass_drawn_with: Option<Arc<[f64]>>,
+    unused_parameters: UnusedParameters,
+    /// Fingerprint of data and sampler, once it was needed.
     fingerprint: Option<Fingerprint>,
     /// Sum and number of the losses of the steps that the epoch has made.
     epoch_loss: (f64, u64),
 }
 
 impl<M: Method> Trainer<M> {
-    /// Starts to describe a run.
+    /// Begins the description of a run.
     pub fn builder(
         method: M,
         dataset: impl Dataset + 'static,
@@ -68,19 +84,17 @@ impl<M: Method> Trainer<M> {
     }
 
     pub(crate) fn new(run: TrainerBuilder<M>) -> Result<Self> {
-        check_learners(&learners(&run.method))?;
-        check_plateaus(&learners(&run.method), run.validation.as_ref())?;
-        if let Some(policy) = &run.mixed_precision {
-            check_types(&learners(&run.method), policy)?;
-        }
+        let groups = parameter_groups(&run.method);
+        let policy = run.mixed_precision.as_ref();
+        check_groups(&groups, run.validation.as_ref(), policy)?;
         let ema = match &run.ema {
             None => None,
-            Some(config) => {
-                let (weights, buffers) = (averaged(&run.method), changing(&run.method));
-                Some(Ema::new(config.clone(), weights, buffers)?)
-            }
+            Some(config) => Some(Ema::new(
+                config.clone(),
+                averaged_parameters(&run.method),
+                averaged_buffers(&run.method),
+            )?),
         };
-        let policy = run.mixed_precision.as_ref();
         let loss_scale = policy.and_then(|policy| policy.loss_scale.clone());
         Ok(Self {
             loss_scale: loss_scale.map(LossScale::new),
@@ -90,39 +104,39 @@ impl<M: Method> Trainer<M> {
             ema,
             owned_steps: Vec::new(),
             damaged_checkpoints: Vec::new(),
-            is_torn: false,
-            drawn_with: None,
-            reached: Reached::default(),
+            is_inconsistent: false,
+            pass_drawn_with: None,
+            unused_parameters: UnusedParameters::default(),
             fingerprint: None,
             epoch_loss: (0.0, 0),
         })
     }
 
-    /// What is trained.
+    /// The method in training.
     #[must_use]
     pub fn method(&self) -> &M {
         &self.run.method
     }
 
-    /// What was trained.
+    /// The trained method, without the run around it.
     #[must_use]
     pub fn into_method(self) -> M {
         self.run.method
     }
 
-    /// The averaged weights, if they were asked for.
+    /// The averaged weights, if the run averages.
     #[must_use]
     pub fn ema(&self) -> Option<&Ema> {
         self.ema.as_ref()
     }
 
-    /// How many epochs are done.
+    /// Number of epochs that are done.
     #[must_use]
     pub fn epochs(&self) -> u64 {
         self.counters.epoch
     }
 
-    /// How many iterations are done.
+    /// Number of iterations that are done.
     #[must_use]
     pub fn steps(&self) -> u64 {
         self.counters.step
@@ -135,7 +149,7 @@ impl<M: Method> Trainer<M> {
         Some((best.epoch, best.value))
     }
 
-    /// How many iterations an epoch has.
+    /// Number of iterations of an epoch.
     #[must_use]
     pub fn iterations_per_epoch(&self) -> u64 {
         let pass = self.run.sampler.batches() / self.run.accumulation;
@@ -143,16 +157,16 @@ impl<M: Method> Trainer<M> {
         self.run.iterations_per_epoch.unwrap_or(pass)
     }
 
-    /// Embeddings of rows by the weights as they are: `[rows, …]` → `[rows, dim]`.
+    /// Embeddings of rows by the latest weights: `[rows, …]` → `[rows, dim]`.
     ///
     /// # Errors
-    /// As the parts.
+    /// As the modules of the method.
     pub fn embed(&self, view: &Tensor) -> Result<Tensor> {
         let view = self.prepared(view.clone())?;
         Ok(self.run.method.embed(&view)?)
     }
 
-    /// Runs `f` with the averaged weights in place of the latest ones; without averages, with these.
+    /// Runs `f` with the averaged weights in place of the latest ones. Without averages, `f` sees the latest.
     ///
     /// # Errors
     /// [`TrainError::Core`] if Candle cannot copy the weights.
@@ -175,17 +189,17 @@ impl<M: Method> Trainer<M> {
     ///   on to the caller.
     /// - The errors of data set, method, optimisers, validation and hooks.
     ///
-    /// After an error, or a panic that the caller catches, another call goes on as if it had not been: an iteration whose
-    /// step was not made is repeated with the same batch and the same random numbers, a validation that failed is repeated
-    /// too, and after a hook that failed the next iteration or epoch follows. If optimisers failed halfway the call is
-    /// refused with [`TrainError::Interrupted`] until [`resume`](Trainer::resume) has read a checkpoint.
+    /// After an error, or a panic that the caller catches, another call continues the run. An iteration whose step was not
+    /// made is repeated with the same batch and the same random numbers. A validation that failed is repeated too. After a
+    /// hook that failed, the next iteration or epoch follows. If optimisers failed halfway, the call returns
+    /// [`TrainError::Interrupted`] until [`resume`](Trainer::resume) has read a checkpoint.
     pub fn run(&mut self, epochs: u64) -> Result<Ended> {
-        if self.is_torn {
+        if self.is_inconsistent {
             return Err(TrainError::Interrupted);
         }
         let _lock = self.claim_folder()?;
-        for learner in learners(&self.run.method) {
-            learner.adopt_parameters()?;
+        for group in parameter_groups(&self.run.method) {
+            group.adopt_parameters()?;
         }
         if self.counters.step == 0
             && let Some(ema) = &mut self.ema
@@ -208,137 +222,8 @@ impl<M: Method> Trainer<M> {
         };
         for hook in &mut self.run.hooks {
             let result = hook.finish(ended);
-            result.map_err(|source| failed(hook.name(), source))?;
+            result.map_err(|source| TrainError::hook(hook.name(), source))?;
         }
         Ok(ended)
-    }
-
-    /// One epoch, or what is left of it.
-    fn epoch(&mut self) -> Result<Flow> {
-        let start = Instant::now();
-        let epoch = self.counters.epoch + 1;
-        let _span = info_span!("epoch", epoch).entered();
-        let iterations = self.iterations_per_epoch();
-        self.run.method.begin_epoch(epoch);
-        while self.counters.iteration < iterations {
-            let done = self.iteration(epoch)?;
-            let mut flow = Flow::Continue;
-            for hook in &mut self.run.hooks {
-                let answer = hook.iteration(&done, &self.run.method);
-                if answer.map_err(|source| failed(hook.name(), source))? == Flow::Stop {
-                    flow = Flow::Stop;
-                }
-            }
-            let is_last = self.counters.iteration == iterations;
-            if flow == Flow::Stop {
-                self.check_parameters(epoch)?;
-                self.write_checkpoint()?;
-                return Ok(Flow::Stop);
-            }
-            let due = |own: &crate::Checkpoints| own.is_due(self.counters.step);
-            // The last iteration's is written when validation has had its say.
-            if !is_last && self.run.checkpoints.as_ref().is_some_and(due) {
-                self.check_parameters(epoch)?;
-                self.write_checkpoint()?;
-            }
-        }
-        self.check_parameters(epoch)?;
-        let validation = self.validate(epoch)?;
-        // Only now: a validation that fails is repeated when the run goes on.
-        self.counters.epoch = epoch;
-        self.counters.iteration = 0;
-        let (sum, count) = std::mem::take(&mut self.epoch_loss);
-        let done = Epoch {
-            epoch,
-            step: self.counters.step,
-            mean_loss: sum / count as f64,
-            validation,
-            best: self.best(),
-            seconds: start.elapsed().as_secs_f64(),
-        };
-        let mut flow = Flow::Continue;
-        for hook in &mut self.run.hooks {
-            let answer = hook.epoch(&done, &self.run.method);
-            if answer.map_err(|source| failed(hook.name(), source))? == Flow::Stop {
-                flow = Flow::Stop;
-            }
-        }
-        if done.best.is_some_and(|(best, _)| best == epoch) && self.tell_best(&done)? == Flow::Stop
-        {
-            flow = Flow::Stop;
-        }
-        self.write_checkpoint()?;
-        Ok(flow)
-    }
-
-    /// Tells hooks of the best epoch so far, with the weights that validation judged.
-    fn tell_best(&mut self, done: &Epoch) -> Result<Flow> {
-        let (method, hooks) = (&self.run.method, &mut self.run.hooks);
-        let tell = || {
-            let mut flow = Flow::Continue;
-            for hook in hooks {
-                let answer = hook.best(done, method);
-                if answer.map_err(|source| failed(hook.name(), source))? == Flow::Stop {
-                    flow = Flow::Stop;
-                }
-            }
-            Ok(flow)
-        };
-        match &self.ema {
-            None => tell(),
-            Some(ema) => ema.while_in_place(tell)?,
-        }
-    }
-
-    /// Judges the averaged weights, if there are any, else the latest; and tells the plateau schedules.
-    fn validate(&mut self, epoch: u64) -> Result<Option<f64>> {
-        let Some(validation) = &mut self.run.validation else {
-            return Ok(None);
-        };
-        let _span = info_span!("validation").entered();
-        let (method, step) = (&self.run.method, self.counters.step);
-        let mut pair_kind = || validation.pair_kind(epoch, step, method);
-        let value = match &self.ema {
-            None => pair_kind()?,
-            Some(ema) => ema.while_in_place(pair_kind)??,
-        };
-        if let Some(value) = value {
-            for learner in learners_mut(&mut self.run.method) {
-                if let Some(plateau) = learner.plateau_mut() {
-                    plateau.observe(value);
-                }
-            }
-        }
-        Ok(value)
-    }
-}
-
-/// An iteration of which nothing is known yet.
-pub(crate) fn blank(epoch: u64, iteration: u64, step: u64) -> Iteration {
-    Iteration {
-        epoch,
-        iteration,
-        step,
-        loss: 0.0,
-        losses: Vec::new(),
-        terms: Vec::new(),
-        mined: None,
-        kept: 0,
-        total: 0,
-        norms: Norms::default(),
-        spread: Spread::default(),
-        gradient_norm: None,
-        loss_scale: None,
-        skipped: false,
-        learning_rates: Vec::new(),
-        examples: 0,
-        seconds: 0.0,
-    }
-}
-
-fn failed(name: &str, source: crate::error::AnyError) -> TrainError {
-    TrainError::Hook {
-        name: name.to_owned(),
-        source,
     }
 }

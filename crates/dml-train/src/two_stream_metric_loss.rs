@@ -10,7 +10,7 @@ use candle_core::Tensor;
 use dml_core::{Error, Examples, IntoLabels, Result};
 
 use crate::model::{Model, of_model_and_criterion, with_embedder};
-use crate::{Criterion, Losses, Method, Part};
+use crate::{Criterion, Losses, Method, NamedModule};
 
 /// Trains anchors of the first view against positives and negatives of the second ([formula](self)); PML's
 /// `TwoStreamMetricLoss`.
@@ -25,7 +25,7 @@ pub struct TwoStreamMetricLoss {
 
 impl TwoStreamMetricLoss {
     /// A trunk whose outputs are the embeddings, unless there is an embedder; both views go through it.
-    pub fn new(trunk: Part, objective: impl Into<Criterion>) -> Self {
+    pub fn new(trunk: NamedModule, objective: impl Into<Criterion>) -> Self {
         Self {
             model: Model::new(trunk),
             criterion: objective.into(),

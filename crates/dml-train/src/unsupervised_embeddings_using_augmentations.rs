@@ -15,7 +15,7 @@ use dml_core::{Examples, IntoLabels, Result};
 
 use crate::model::{Model, of_model_and_criterion, with_embedder};
 use crate::two_stream_metric_loss::{check_views, joined};
-use crate::{Criterion, Losses, Method, Part};
+use crate::{Criterion, Losses, Method, NamedModule};
 
 /// Trains views of a row to be alike ([formula](self)); PML's `UnsupervisedEmbeddingsUsingAugmentations`.
 ///
@@ -29,7 +29,7 @@ pub struct UnsupervisedEmbeddingsUsingAugmentations {
 
 impl UnsupervisedEmbeddingsUsingAugmentations {
     /// A trunk whose outputs are the embeddings, unless there is an embedder.
-    pub fn new(trunk: Part, objective: impl Into<Criterion>) -> Self {
+    pub fn new(trunk: NamedModule, objective: impl Into<Criterion>) -> Self {
         Self {
             model: Model::new(trunk),
             criterion: objective.into(),

@@ -38,11 +38,11 @@ impl Default for ValidationConfig {
 /// ([rules](self)); PML's `HookContainer`.
 pub struct Validation {
     config: ValidationConfig,
-    pair_kind: Box<Judge>,
+    evaluate: Box<Evaluate>,
     state: ValidationState,
 }
 
-type Judge = dyn FnMut(&dyn Method) -> std::result::Result<f64, AnyError>;
+type Evaluate = dyn FnMut(&dyn Method) -> std::result::Result<f64, AnyError>;
 
 /// What a [`Validation`] remembers.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -66,18 +66,18 @@ impl Validation {
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if `every` is 0.
     pub fn new(
         config: ValidationConfig,
-        pair_kind: impl FnMut(&dyn Method) -> std::result::Result<f64, AnyError> + 'static,
+        evaluate: impl FnMut(&dyn Method) -> std::result::Result<f64, AnyError> + 'static,
     ) -> dml_core::Result<Self> {
         dml_core::check::at_least_one("every", config.every as usize)?;
         Ok(Self {
             config,
-            pair_kind: Box::new(pair_kind),
+            evaluate: Box::new(evaluate),
             state: ValidationState::default(),
         })
     }
 
     /// The value of the model, if it is the turn of `epoch`.
-    pub(crate) fn pair_kind(
+    pub(crate) fn evaluate(
         &mut self,
         epoch: u64,
         step: u64,
@@ -86,7 +86,7 @@ impl Validation {
         if !epoch.is_multiple_of(self.config.every) {
             return Ok(None);
         }
-        let value = (self.pair_kind)(model).map_err(TrainError::Validation)?;
+        let value = (self.evaluate)(model).map_err(TrainError::Validation)?;
         if !value.is_finite() {
             let sentence = format!("expected a finite number, got {value}");
             return Err(TrainError::Validation(sentence.into()));

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use blobs::{Blobs, adam, network, part, sampler};
+use blobs::{Blobs, adam, named_module, network, sampler};
 use dml_core::Objective;
 use dml_distances::LpDistance;
 use dml_losses::{
@@ -80,7 +80,7 @@ fn train(folder: &Path) {
         ..PlateauConfig::default()
     };
     let warm_up = WarmUp::new(10, 0.1).unwrap();
-    let trunk = part("trunk", network(3, blobs::WIDTH, 7, 0.3))
+    let trunk = named_module("trunk", network(3, blobs::WIDTH, 7, 0.3))
         .with_optimizer(adam)
         .unwrap()
         .with_schedule(Pace::Iteration, warm_up.then(Cosine::new(80, 0.1).unwrap()))
@@ -96,7 +96,7 @@ fn train(folder: &Path) {
     ];
     let validation = Validation::new(ValidationConfig::default(), |model| {
         // Any number that follows from the weights alone.
-        let first = &model.parts()[0].learner().parameters()[0].1;
+        let first = &model.modules()[0].parameter_group().parameters()[0].1;
         let sum = first.abs()?.mean_all()?.to_scalar::<f32>()?;
         Ok(f64::from(sum.sin()))
     });

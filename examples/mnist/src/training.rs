@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use dml::candle_core::{Device, Var};
 use dml::nn::{Adam, AdamConfig};
-use dml::train::{Criterion, MetricLossOnly, Part, Trainer, TrainerBuilder};
+use dml::train::{Criterion, MetricLossOnly, NamedModule, Trainer, TrainerBuilder};
 use dml::{Objective, Sampler};
 
 use crate::data_source::Digits;
@@ -40,7 +40,7 @@ impl Training<'_> {
             ..AdamConfig::default()
         };
         let adam = |parameters: Vec<(String, Var)>| Adam::new(parameters, config.clone());
-        let trunk = Part::new("network", self.network.clone(), self.network.parameters())
+        let trunk = NamedModule::new("network", self.network.clone(), self.network.parameters())
             .with_seeds(self.network.seeds())
             .with_optimizer(adam)?;
         let criterion = Criterion::from(self.objective).with_optimizer(adam)?;

@@ -13,7 +13,7 @@ use dml::data::{ImageDataset, MnistVariant, Normalization, NormalizedImages};
 use dml::eval::AccuracyMetric;
 use dml::nn::{Adam, AdamConfig};
 use dml::samplers::{ShuffleSampler, ShuffleSamplerConfig};
-use dml::train::{Method, Part, Trainer};
+use dml::train::{Method, NamedModule, Trainer};
 use dml_cli::number::{self, within};
 
 use crate::{evaluation, network};
@@ -83,9 +83,9 @@ impl Args {
     }
 
     /// The network as a part that learns.
-    fn trunk(&self) -> anyhow::Result<Part> {
+    fn trunk(&self) -> anyhow::Result<NamedModule> {
         let network = network::build(1, SIZE, EMBEDDING, self.seed)?;
-        Ok(Part::of("trunk", network).with_optimizer(|p| self.adam(p))?)
+        Ok(NamedModule::of("trunk", network).with_optimizer(|p| self.adam(p))?)
     }
 
     fn adam(&self, parameters: Vec<(String, Var)>) -> dml::Result<Adam> {

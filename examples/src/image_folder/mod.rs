@@ -28,7 +28,7 @@ use dml::miners::{TripletMarginMiner, TripletMarginMinerConfig, TripletType};
 use dml::nn::{Adam, AdamConfig};
 use dml::reducers::AvgNonZeroReducer;
 use dml::samplers::{MPerClassSampler, MPerClassSamplerConfig};
-use dml::train::{Flow, MetricLossOnly, Part, Trainer};
+use dml::train::{Flow, MetricLossOnly, NamedModule, Trainer};
 use dml_cli::number::{self, within};
 use serde::Serialize;
 
@@ -113,7 +113,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Results> {
 
     let network = network::build(3, args.size, args.embedding, args.seed)?;
     let parameters = dml::nn::Layer::parameters(&network);
-    let trunk = Part::of("trunk", network).with_optimizer(|parameters| {
+    let trunk = NamedModule::of("trunk", network).with_optimizer(|parameters| {
         let config = AdamConfig {
             lr: args.lr,
             ..AdamConfig::default()

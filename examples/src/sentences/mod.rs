@@ -28,7 +28,7 @@ use dml::losses::{NTXentLoss, NTXentLossConfig};
 use dml::nn::{AdamW, AdamWConfig};
 use dml::reducers::MeanReducer;
 use dml::samplers::{ShuffleSampler, ShuffleSamplerConfig};
-use dml::train::{Clip, Part, Trainer, TwoStreamMetricLoss};
+use dml::train::{Clip, NamedModule, Trainer, TwoStreamMetricLoss};
 use dml::{Dataset, Objective};
 use dml_cli::number::{self, within};
 
@@ -126,7 +126,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Accuracy> {
     let (train, test) = (data(train)?, data(test)?);
 
     let weights = encoder.weights().clone();
-    let trunk = Part::new("encoder", encoder, weights.variables())
+    let trunk = NamedModule::new("encoder", encoder, weights.variables())
         .with_optimizer(|parameters| {
             let config = AdamWConfig {
                 lr: args.lr,

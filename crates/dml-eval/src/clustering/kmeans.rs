@@ -1,7 +1,7 @@
 //! k-means: every row in the cluster of the closest mean.
 
 use candle_core::{Device, Tensor};
-use dml_core::fused::{Element, with_slice};
+use dml_core::autograd::{Element, with_slice};
 use dml_core::{Error, IntoLabels, Labels, Result, check, for_element};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;

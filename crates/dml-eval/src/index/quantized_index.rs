@@ -20,7 +20,7 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 
 use candle_core::Tensor;
-use dml_core::fused::with_slice;
+use dml_core::autograd::with_slice;
 use dml_core::kernels::exact::dot;
 use dml_core::kernels::hamming::{hamming, pack_signs};
 use dml_core::{Result, check};

@@ -16,7 +16,7 @@
 //! all pairs.
 
 use candle_core::{DType, Device, Tensor};
-use dml_core::fused::with_slice;
+use dml_core::autograd::with_slice;
 use dml_core::kernels::exact::squared_distance;
 use dml_core::{Error, Result, check};
 use rayon::prelude::*;

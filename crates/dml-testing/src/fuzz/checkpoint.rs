@@ -10,7 +10,7 @@ use dml::losses::{TripletMarginLoss, TripletMarginLossConfig, TripletsPerAnchor}
 use dml::nn::{Adam, AdamConfig, Linear, LinearConfig};
 use dml::reducers::AvgNonZeroReducer;
 use dml::samplers::{MPerClassSampler, MPerClassSamplerConfig};
-use dml::train::{Checkpoints, CheckpointsConfig, Method, MetricLossOnly, Part, Trainer};
+use dml::train::{Checkpoints, CheckpointsConfig, Method, MetricLossOnly, NamedModule, Trainer};
 use dml::{Objective, Result};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -108,10 +108,10 @@ fn trainer(folder: &Path) -> std::result::Result<Trainer<MetricLossOnly>, dml::t
         .build()
 }
 
-fn trunk() -> Result<Part> {
+fn trunk() -> Result<NamedModule> {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     let layer = Linear::new(LinearConfig::new(4, 2), &mut rng, DType::F32, &Device::Cpu)?;
-    Part::of("trunk", layer).with_optimizer(|parameters| {
+    NamedModule::of("trunk", layer).with_optimizer(|parameters| {
         let config = AdamConfig {
             lr: 0.02,
             ..AdamConfig::default()
@@ -132,8 +132,10 @@ fn objective() -> Result<Objective> {
 }
 
 fn weights(trainer: &Trainer<MetricLossOnly>) -> Vec<Vec<f32>> {
-    let parts = trainer.method().parts();
-    let parameters = parts.iter().flat_map(|part| part.learner().parameters());
+    let parts = trainer.method().modules();
+    let parameters = parts
+        .iter()
+        .flat_map(|part| part.parameter_group().parameters());
     parameters
         .map(|(_, var)| {
             let values = var.flatten_all().and_then(|values| values.to_vec1());

@@ -185,6 +185,7 @@ pub(crate) struct Latest {
 
 /// A checkpoint that [`Trainer::resume`](crate::Trainer::resume) passed over because it is damaged.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DamagedCheckpoint {
     /// Number of iterations after which it was written.
     pub step: u64,

@@ -67,7 +67,7 @@ pub(crate) struct State {
     /// Which data and batches these are.
     #[serde(default)]
     pub(crate) fingerprint: Option<Fingerprint>,
-    /// Seeds and calls of the random sequences of each part and criterion.
+    /// Seeds and calls of the random sequences of each module and criterion.
     pub(crate) sequences: BTreeMap<String, Vec<Sequence>>,
     pub(crate) plateaus: BTreeMap<String, PlateauState>,
     pub(crate) validation: Option<ValidationState>,

@@ -10,7 +10,7 @@ use crate::{Ended, Epoch, Flow, Hook, HookResult, Iteration, Method, Result};
 
 /// Writes `iterations.csv` and `epochs.csv`; the first line names the columns.
 ///
-/// Names of parts and criteria that hold commas or quotes are quoted as in RFC 4180. A name that comes later, as when
+/// Names of modules and criteria that hold commas or quotes are quoted as in RFC 4180. A name that comes later, as when
 /// another loss has its turn, gets a column at the end, which is empty before.
 #[derive(Debug)]
 pub struct CsvLog {

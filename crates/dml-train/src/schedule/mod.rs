@@ -34,6 +34,7 @@ impl<S: Schedule + ?Sized> Schedule for Box<S> {
 
 /// What a [`Schedule`] counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Pace {
     /// The factor changes after every iteration.
     Iteration,

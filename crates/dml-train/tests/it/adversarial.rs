@@ -12,14 +12,14 @@ use dml_reducers::MeanReducer;
 use dml_train::log::CsvLog;
 use dml_train::{
     Classifier, DeepAdversarialMetricLearning, DeepAdversarialMetricLearningConfig, Flow, Method,
-    Part, TrainError, Trainer,
+    NamedModule, TrainError, Trainer,
 };
 
 use crate::blobs::{
-    Blobs, CLASSES, WIDTH, adam, network, normalized_network, part, sampler, triplets, trunk,
-    weights,
+    Blobs, CLASSES, WIDTH, adam, named_module, network, normalized_network, sampler, triplets,
+    trunk, weights,
 };
-use crate::methods::{contrastive, learner, number, represent};
+use crate::methods::{contrastive, group, number, represent};
 
 fn adversarial(
     metric_alone_epochs: u64,
@@ -36,18 +36,18 @@ fn adversarial(
         let loss = TripletMarginLoss::new(TripletMarginLossConfig::default(), distance).unwrap();
         Objective::new(Arc::new(loss), Arc::new(MeanReducer))
     };
-    let trunk = part("trunk", network(2, WIDTH, 5, 0.3)).with_optimizer(adam)?;
+    let trunk = named_module("trunk", network(2, WIDTH, 5, 0.3)).with_optimizer(adam)?;
     let method = DeepAdversarialMetricLearning::new(
         config,
         trunk,
-        learner("generator", 15, 5),
+        group("generator", 15, 5),
         triplet(),
         triplet(),
         Arc::new(MeanReducer),
     )?;
     Ok(method
-        .with_embedder(learner("embedder", 5, 4))
-        .with_classifier(Classifier::new(learner("classifier", 4, CLASSES))))
+        .with_embedder(group("embedder", 5, 4))
+        .with_classifier(Classifier::new(group("classifier", 4, CLASSES))))
 }
 
 #[test]
@@ -79,10 +79,10 @@ fn the_adversary_has_its_epochs() -> Result<(), TrainError> {
         let before = weights(&trainer);
         trainer.run(epoch)?;
         for ((name, before), (_, after)) in before.iter().zip(weights(&trainer)) {
-            let part = name.split('/').next().unwrap();
+            let module = name.split('/').next().unwrap();
             assert_eq!(
                 *before != after,
-                moving.contains(&part),
+                moving.contains(&module),
                 "epoch {epoch}: {name}"
             );
         }
@@ -106,7 +106,7 @@ fn the_adversary_has_its_epochs() -> Result<(), TrainError> {
     let refused = DeepAdversarialMetricLearning::new(
         few,
         trunk(1, 0.0),
-        learner("generator", 12, 4),
+        group("generator", 12, 4),
         triplets(),
         triplets(),
         Arc::new(MeanReducer),
@@ -140,7 +140,7 @@ fn a_table_takes_in_the_terms_of_a_later_phase() -> Result<(), TrainError> {
     let method = DeepAdversarialMetricLearning::new(
         config,
         trunk(1, 0.0),
-        learner("generator", 12, 4),
+        group("generator", 12, 4),
         triplets(),
         contrastive(),
         Arc::new(MeanReducer),
@@ -178,12 +178,12 @@ fn while_the_generator_learns_alone_the_embedder_stands_still() -> Result<(), Tr
         g_triplets_per_anchor: 3,
         ..DeepAdversarialMetricLearningConfig::default()
     };
-    let trunk = part("trunk", network(2, WIDTH, WIDTH, 0.0)).with_optimizer(adam)?;
-    let embedder = Part::of("embedder", normalized_network(1, 0.3)).with_optimizer(adam)?;
+    let trunk = named_module("trunk", network(2, WIDTH, WIDTH, 0.0)).with_optimizer(adam)?;
+    let embedder = NamedModule::of("embedder", normalized_network(1, 0.3)).with_optimizer(adam)?;
     let method = DeepAdversarialMetricLearning::new(
         config,
         trunk,
-        learner("generator", 3 * WIDTH, WIDTH),
+        group("generator", 3 * WIDTH, WIDTH),
         triplets(),
         triplets(),
         Arc::new(MeanReducer),
@@ -192,7 +192,7 @@ fn while_the_generator_learns_alone_the_embedder_stands_still() -> Result<(), Tr
     let order = sampler(&data);
     let mut trainer = Trainer::builder(method.with_embedder(embedder), data, order).build()?;
     let remembered = |trainer: &Trainer<DeepAdversarialMetricLearning>| {
-        let embedder = trainer.method().parts()[1];
+        let embedder = trainer.method().modules()[1];
         let values = |var: &Var| var.to_vec1::<f32>().unwrap();
         let buffers: Vec<Vec<f32>> = embedder
             .buffers()

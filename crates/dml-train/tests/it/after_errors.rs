@@ -15,7 +15,7 @@ use dml_reducers::AvgNonZeroReducer;
 use dml_train::schedule::{Plateau, PlateauConfig};
 use dml_train::{
     AnyError, Checkpoints, CheckpointsConfig, Ended, Epoch, Flow, Hook, HookResult, Iteration,
-    Method, MetricLossOnly, Part, TrainError, Trainer, TrainerBuilder, Validation,
+    Method, MetricLossOnly, NamedModule, TrainError, Trainer, TrainerBuilder, Validation,
     ValidationConfig,
 };
 
@@ -119,7 +119,7 @@ fn builder(
         factor: 0.5,
         ..PlateauConfig::default()
     };
-    let trunk = Part::of("trunk", normalized_network(1, 0.3))
+    let trunk = NamedModule::of("trunk", normalized_network(1, 0.3))
         .with_optimizer(adam)
         .unwrap()
         .with_plateau(Plateau::new(plateau).unwrap());
@@ -146,7 +146,7 @@ fn plain() -> TrainerBuilder<MetricLossOnly> {
 /// Weights, buffers and averages.
 fn learnt(trainer: &Trainer<MetricLossOnly>) -> Vec<(String, Vec<f32>)> {
     let mut all = weights(trainer);
-    let buffers = trainer.method().parts()[0].buffers();
+    let buffers = trainer.method().modules()[0].buffers();
     all.extend(
         buffers
             .iter()
@@ -402,7 +402,7 @@ fn an_optimiser_that_fails_leaves_a_run_that_has_to_be_resumed() {
             let fuse = fuse.lock().unwrap().take();
             Ok(FusedAdam(adam(parameters)?, fuse.unwrap_or(Fuse::never())))
         };
-        let trunk = Part::of("trunk", normalized_network(1, 0.3));
+        let trunk = NamedModule::of("trunk", normalized_network(1, 0.3));
         let method = MetricLossOnly::new(trunk.with_optimizer(make).unwrap(), random_triplets());
         let data = Blobs::new(64, 1);
         let order = sampler(&data);
@@ -438,10 +438,10 @@ fn patience_without_end_is_patience() -> Result<(), TrainError> {
             ..ValidationConfig::default()
         };
         let mut values = [0.7, 0.6, 0.5, 0.4, 0.3].into_iter();
-        let pair_kind = move |_: &dyn Method| Ok(values.next().ok_or("no value")?);
+        let evaluate = move |_: &dyn Method| Ok(values.next().ok_or("no value")?);
         let order = sampler(&Blobs::new(64, 1));
         let mut trainer = builder(Fuse::never(), Fuse::never(), order)
-            .with_validation(Validation::new(config, pair_kind)?)
+            .with_validation(Validation::new(config, evaluate)?)
             .build()?;
         assert_eq!(trainer.run(5)?, Ended::Finished);
     }

@@ -12,7 +12,7 @@ use dml_nn::{
 };
 use dml_reducers::AvgNonZeroReducer;
 use dml_samplers::{MPerClassSampler, MPerClassSamplerConfig};
-use dml_train::Part;
+use dml_train::NamedModule;
 use rand::{Rng, RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -131,14 +131,14 @@ pub(crate) fn adam(parameters: Vec<(String, candle_core::Var)>) -> Result<Adam> 
     Adam::new(parameters, config)
 }
 
-/// A network as a part without optimiser.
-pub(crate) fn part(name: &str, network: Sequential) -> Part {
-    Part::of(name, network)
+/// A network as a module without optimiser.
+pub(crate) fn named_module(name: &str, network: Sequential) -> NamedModule {
+    NamedModule::of(name, network)
 }
 
 /// The network as a trunk under Adam.
-pub(crate) fn trunk(seed: u64, dropout: f64) -> Part {
-    part("trunk", network(seed, WIDTH, 4, dropout))
+pub(crate) fn trunk(seed: u64, dropout: f64) -> NamedModule {
+    named_module("trunk", network(seed, WIDTH, 4, dropout))
         .with_optimizer(adam)
         .unwrap()
 }
@@ -166,11 +166,11 @@ pub(crate) fn weights<M: dml_train::Method>(
     trainer: &dml_train::Trainer<M>,
 ) -> Vec<(String, Vec<f32>)> {
     let mut weights = Vec::new();
-    for part in trainer.method().parts() {
-        for (name, var) in part.learner().parameters() {
+    for module in trainer.method().modules() {
+        for (name, var) in module.parameter_group().parameters() {
             let values = var.flatten_all().unwrap().to_dtype(DType::F32).unwrap();
             let values = values.to_vec1::<f32>().unwrap();
-            weights.push((format!("{}/{name}", part.name()), values));
+            weights.push((format!("{}/{name}", module.name()), values));
         }
     }
     weights

@@ -13,9 +13,11 @@ use dml_losses::{
 use dml_miners::{TripletMarginMiner, TripletMarginMinerConfig};
 use dml_nn::{Layer, Sgd, SgdConfig};
 use dml_reducers::{AvgNonZeroReducer, MeanReducer};
-use dml_train::{Criterion, MetricLossOnly, Part, TrainError, Trainer};
+use dml_train::{Criterion, MetricLossOnly, NamedModule, TrainError, Trainer};
 
-use crate::blobs::{Blobs, CLASSES, WIDTH, network, normalized_network, part, sampler, weights};
+use crate::blobs::{
+    Blobs, CLASSES, WIDTH, named_module, network, normalized_network, sampler, weights,
+};
 
 type Parameters = Vec<(String, dml_core::candle_core::Var)>;
 
@@ -90,7 +92,7 @@ fn objectives() -> Vec<(&'static str, Objective)> {
 fn after_a_step(
     objective: Objective,
     chunk: Option<usize>,
-    trunk: Part,
+    trunk: NamedModule,
 ) -> Result<Vec<Vec<f32>>, TrainError> {
     let learned: Parameters = objective.loss().parameters();
     let criterion = Criterion::from(objective).with_optimizer(descent)?;
@@ -110,8 +112,8 @@ fn after_a_step(
     Ok(all)
 }
 
-fn trunk(dropout: f64) -> Part {
-    let trunk = part("trunk", network(7, WIDTH, 4, dropout));
+fn trunk(dropout: f64) -> NamedModule {
+    let trunk = named_module("trunk", network(7, WIDTH, 4, dropout));
     trunk.with_optimizer(descent).unwrap()
 }
 
@@ -182,7 +184,7 @@ fn dropout_is_the_same_in_both_passes() -> Result<(), TrainError> {
 fn dropout_that_nobody_told_of_is_noticed() {
     let network = network(7, WIDTH, 4, 0.5);
     let parameters = network.parameters();
-    let trunk = Part::new("trunk", network, parameters);
+    let trunk = NamedModule::new("trunk", network, parameters);
     let trunk = trunk.with_optimizer(descent).unwrap();
     let objective = objectives().swap_remove(1).1;
     let error = after_a_step(objective, Some(5), trunk).unwrap_err();
@@ -202,7 +204,9 @@ fn batch_normalisation_in_training_is_refused() -> Result<(), TrainError> {
     let frozen = || {
         let network = normalized_network(7, 0.0);
         network.freeze_statistics();
-        Part::of("trunk", network).with_optimizer(descent).unwrap()
+        NamedModule::of("trunk", network)
+            .with_optimizer(descent)
+            .unwrap()
     };
     let (whole, cached) = (
         after_a_step(objective(), None, frozen())?,
@@ -215,7 +219,7 @@ fn batch_normalisation_in_training_is_refused() -> Result<(), TrainError> {
 }
 
 /// A trunk with batch normalisation, under plain descent.
-fn normalized(seed: u64) -> Part {
-    let part = Part::of("trunk", normalized_network(seed, 0.0));
-    part.with_optimizer(descent).unwrap()
+fn normalized(seed: u64) -> NamedModule {
+    let module = NamedModule::of("trunk", normalized_network(seed, 0.0));
+    module.with_optimizer(descent).unwrap()
 }

@@ -108,8 +108,8 @@ fn patience_ends_the_run_and_the_best_comes_back() -> Result<(), TrainError> {
                 let values = |(_, var): &(String, candle_core::Var)| {
                     var.flatten_all().unwrap().to_vec1::<f32>().unwrap()
                 };
-                let learner = model.parts()[0].learner();
-                *own.borrow_mut() = learner.parameters().iter().map(values).collect();
+                let group = model.modules()[0].parameter_group();
+                *own.borrow_mut() = group.parameters().iter().map(values).collect();
             }
             Ok(Flow::Continue)
         })
@@ -203,7 +203,7 @@ impl Hook for Diary {
 
     fn best(&mut self, done: &Epoch, model: &dyn Method) -> HookResult {
         self.0.borrow_mut().push(format!("best {}", done.epoch));
-        let first = &model.parts()[0].learner().parameters()[0].1;
+        let first = &model.modules()[0].parameter_group().parameters()[0].1;
         *self.1.borrow_mut() = first.flatten_all()?.to_vec1()?;
         Ok(if done.epoch == 5 {
             Flow::Stop

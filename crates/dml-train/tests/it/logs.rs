@@ -44,7 +44,7 @@ fn builder(folder: &Path) -> TrainerBuilder<MetricLossOnly> {
         .with_hook(CsvLog::new(folder))
         .with_hook(JsonLines::new(folder.join("log.jsonl")))
         .with_hook(board.every(2).with_epoch_scalars(|model| {
-            let weights = &model.parts()[0].learner().parameters()[0].1;
+            let weights = &model.modules()[0].parameter_group().parameters()[0].1;
             let first = weights.flatten_all()?.get(0)?.to_scalar::<f32>()?;
             Ok(vec![("epoch/first_weight".to_owned(), f64::from(first))])
         }))

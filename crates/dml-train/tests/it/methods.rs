@@ -11,15 +11,18 @@ use dml_losses::{ContrastiveLoss, ContrastiveLossConfig, NTXentLoss, NTXentLossC
 use dml_miners::{HDCMiner, HDCMinerConfig};
 use dml_reducers::{AvgNonZeroReducer, MeanReducer};
 use dml_train::{
-    CascadedEmbeddings, Classifier, Criterion, Flow, Iteration, Method, Part, Stage, TrainError,
-    TrainWithClassifier, Trainer, TwoStreamMetricLoss, UnsupervisedEmbeddingsUsingAugmentations,
+    CascadedEmbeddings, Classifier, Criterion, Flow, Iteration, Method, NamedModule, Stage,
+    TrainError, TrainWithClassifier, Trainer, TwoStreamMetricLoss,
+    UnsupervisedEmbeddingsUsingAugmentations,
 };
 
-use crate::blobs::{Blobs, CLASSES, WIDTH, adam, network, part, sampler, triplets, trunk, weights};
+use crate::blobs::{
+    Blobs, CLASSES, WIDTH, adam, named_module, network, sampler, triplets, trunk, weights,
+};
 
-pub(crate) fn learner(name: &str, inputs: usize, outputs: usize) -> Part {
-    let part = part(name, network(11, inputs, outputs, 0.0));
-    part.with_optimizer(adam).unwrap()
+pub(crate) fn group(name: &str, inputs: usize, outputs: usize) -> NamedModule {
+    let module = named_module(name, network(11, inputs, outputs, 0.0));
+    module.with_optimizer(adam).unwrap()
 }
 
 pub(crate) fn contrastive() -> Objective {
@@ -84,7 +87,7 @@ pub(crate) fn number(tensor: &Tensor) -> f32 {
 #[test]
 fn a_classifier_learns_beside_the_metric() -> Result<(), TrainError> {
     let method = || {
-        let classifier = Classifier::new(learner("classifier", 4, CLASSES)).with_weight(0.5);
+        let classifier = Classifier::new(group("classifier", 4, CLASSES)).with_weight(0.5);
         TrainWithClassifier::new(trunk(1, 0.0), classifier, triplets())
     };
     let (trainer, log) = run(method(), 1, 8)?;
@@ -100,7 +103,7 @@ fn a_classifier_learns_beside_the_metric() -> Result<(), TrainError> {
     );
     assert_eq!(weights(&trainer).len(), 8);
     // Without weight it is left out, and stays.
-    let classifier = Classifier::new(learner("classifier", 4, CLASSES)).with_weight(0.0);
+    let classifier = Classifier::new(group("classifier", 4, CLASSES)).with_weight(0.0);
     let method = TrainWithClassifier::new(trunk(1, 0.0), classifier, triplets());
     let (trainer, _) = run(method, 1, 1)?;
     let fresh = network(11, 4, CLASSES, 0.0);
@@ -112,7 +115,7 @@ fn a_classifier_learns_beside_the_metric() -> Result<(), TrainError> {
         }
     }
     // Labels must be classes.
-    let few = Classifier::new(learner("classifier", 4, CLASSES - 1));
+    let few = Classifier::new(group("classifier", 4, CLASSES - 1));
     let refused = run(
         TrainWithClassifier::new(trunk(1, 0.0), few, triplets()),
         1,
@@ -129,14 +132,14 @@ fn a_classifier_learns_beside_the_metric() -> Result<(), TrainError> {
 fn a_cascade_hands_its_tuples_down() -> Result<(), TrainError> {
     let method = || {
         CascadedEmbeddings::new(
-            part("trunk", network(2, WIDTH, 7, 0.0))
+            named_module("trunk", network(2, WIDTH, 7, 0.0))
                 .with_optimizer(adam)
                 .unwrap(),
             [
                 Stage::new(3).with_criterion(Criterion::new("metric_loss_0", hdc())),
                 Stage::new(2)
                     .with_criterion(Criterion::new("metric_loss_1", hdc()).with_weight(0.5))
-                    .with_classifier(Classifier::new(learner("classifier_1", 2, CLASSES))),
+                    .with_classifier(Classifier::new(group("classifier_1", 2, CLASSES))),
             ],
         )
     };
@@ -229,7 +232,7 @@ fn views_of_a_row_are_each_others_positives() -> Result<(), TrainError> {
     let views = represent(&method, &examples);
     let losses = method.losses(&views, &examples, 1)?;
     // SimCLR by hand: each view's partner against all other views, at temperature 0.07.
-    let unit = Tensor::cat(&views, 0)?.normalize(2.0)?;
+    let unit = Tensor::cat(&views, 0)?.normalize_rows(2.0)?;
     let rows = unit.to_vec2::<f32>()?;
     let dot = |i: usize, j: usize| -> f64 {
         let products = rows[i].iter().zip(&rows[j]);

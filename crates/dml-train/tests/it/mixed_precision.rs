@@ -9,17 +9,17 @@ use dml_core::Dataset;
 use dml_nn::Layer;
 use dml_train::{
     Checkpoints, CheckpointsConfig, Flow, LossScaleConfig, Method, MetricLossOnly, MixedPrecision,
-    Part, TrainError, Trainer, TrainerBuilder,
+    NamedModule, TrainError, Trainer, TrainerBuilder,
 };
 
-use crate::blobs::{Blobs, WIDTH, adam, network_in, part, sampler, triplets, weights};
+use crate::blobs::{Blobs, WIDTH, adam, named_module, network_in, sampler, triplets, weights};
 use crate::steps::{Count, InOrder, slope_from, w};
 
 /// A network of an element type on blobs.
 fn blobs(dtype: DType) -> TrainerBuilder<MetricLossOnly> {
     let data = Blobs::new(64, 1);
     let order = sampler(&data);
-    let trunk = part("trunk", network_in(dtype, 3, WIDTH, 4, 0.2));
+    let trunk = named_module("trunk", network_in(dtype, 3, WIDTH, 4, 0.2));
     let method = MetricLossOnly::new(trunk.with_optimizer(adam).unwrap(), triplets());
     Trainer::builder(method, data, order)
 }
@@ -78,7 +78,7 @@ fn steps_that_half_precision_can_not_tell_apart_are_not_lost() -> Result<(), Tra
     // The gradient is 2; near 1, neighbours in bf16 are 2⁻⁸ = 0.0039 apart below and steps are 0.0005.
     let from_one = |dtype| -> Result<f32, TrainError> {
         let one = Tensor::ones((1, 1), dtype, &Device::Cpu)?;
-        let method = slope_from(Var::from_tensor(&one)?, 0.000_25, |part| part);
+        let method = slope_from(Var::from_tensor(&one)?, 0.000_25, |module| module);
         let mut trainer = Trainer::builder(method, Ones(Count::new()), InOrder(4))
             .with_input_dtype(dtype)
             .build()?;
@@ -166,7 +166,7 @@ fn a_run_in_half_precision_goes_on_as_if_nothing_had_been() -> Result<(), TrainE
             .build()?;
         assert!(failing.run(3).is_err());
         let mut resumed = kept(broken.path(), policy.clone()).build()?;
-        for (_, var) in resumed.method().parts()[0].learner().parameters() {
+        for (_, var) in resumed.method().modules()[0].parameter_group().parameters() {
             var.set(&var.zeros_like()?)?;
         }
         assert_eq!(resumed.resume()?, Some(12));
@@ -200,7 +200,7 @@ fn weights_that_were_loaded_count() -> Result<(), TrainError> {
         .with_mixed_precision(MixedPrecision::bf16())
         .with_iterations_per_epoch(1)
         .build()?;
-    for (_, var) in trainer.method().parts()[0].learner().parameters() {
+    for (_, var) in trainer.method().modules()[0].parameter_group().parameters() {
         var.set(&(var.ones_like()? * 3.0)?)?;
     }
     trainer.run(1)?;
@@ -231,7 +231,7 @@ fn what_can_not_be_computed_in_half_precision_is_named() -> Result<(), TrainErro
         let eight = |x: &Tensor| x.to_dtype(DType::F8E4M3);
         eight(x)?.matmul(&eight(&own.t()?)?)
     };
-    let trunk = Part::new("trunk", module, [("weight".to_owned(), weight)]);
+    let trunk = NamedModule::new("trunk", module, [("weight".to_owned(), weight)]);
     let data = Blobs::new(64, 1);
     let order = sampler(&data);
     let method = MetricLossOnly::new(trunk.with_optimizer(adam)?, triplets());

@@ -7,11 +7,14 @@ use candle_core::{DType, Device, Tensor, Var};
 use dml_core::{Dataset, Examples, Labels};
 use dml_nn::{BatchNorm, BatchNormConfig, Layer};
 use dml_train::{
-    Checkpoints, CheckpointsConfig, Criterion, Method, MetricLossOnly, MixedPrecision, NonFinite,
-    Norms, Pace, Part, RefuseNonFinite, Schedule, Spread, TrainError, Trainer, TrainerBuilder,
+    Checkpoints, CheckpointsConfig, CollapseStatistics, Criterion, Method, MetricLossOnly,
+    MixedPrecision, NamedModule, NonFinite, Norms, Pace, RefuseNonFinite, Schedule, TrainError,
+    Trainer, TrainerBuilder,
 };
 
-use crate::blobs::{Blobs, WIDTH, adam, network_in, part, sampler, triplets, trunk, weights};
+use crate::blobs::{
+    Blobs, WIDTH, adam, named_module, network_in, sampler, triplets, trunk, weights,
+};
 use crate::steps::{Count, InOrder, slope_from, w};
 
 fn kept(folder: &Path, every: u64) -> Checkpoints {
@@ -23,7 +26,7 @@ fn kept(folder: &Path, every: u64) -> Checkpoints {
 }
 
 fn poison(method: &dyn Method, value: f64) {
-    let (_, var) = &method.parts()[0].learner().parameters()[0];
+    let (_, var) = &method.modules()[0].parameter_group().parameters()[0];
     let bad = (var.ones_like().unwrap() * value).unwrap();
     var.set(&bad).unwrap();
 }
@@ -31,7 +34,7 @@ fn poison(method: &dyn Method, value: f64) {
 fn network_of(dtype: DType) -> TrainerBuilder<MetricLossOnly> {
     let data = Blobs::new(64, 1);
     let order = sampler(&data);
-    let trunk = part("trunk", network_in(dtype, 3, WIDTH, 4, 0.2));
+    let trunk = named_module("trunk", network_in(dtype, 3, WIDTH, 4, 0.2));
     let method = MetricLossOnly::new(trunk.with_optimizer(adam).unwrap(), triplets());
     Trainer::builder(method, data, order).with_input_dtype(dtype)
 }
@@ -63,10 +66,10 @@ fn weights_that_became_nan_end_the_run_and_keep_the_good_checkpoint() {
                 learning_rates,
                 ..
             }) => {
-                let learner = trainer.method().parts()[0].learner();
+                let group = trainer.method().modules()[0].parameter_group();
                 let parameter = NonFinite::Parameter {
-                    part: "trunk".to_owned(),
-                    parameter: learner.parameters()[0].0.clone(),
+                    group: "trunk".to_owned(),
+                    parameter: group.parameters()[0].0.clone(),
                 };
                 assert_eq!(*what, parameter, "{dtype:?}");
                 assert_eq!(learning_rates, [("trunk".to_owned(), 0.02)]);
@@ -89,8 +92,8 @@ fn the_last_step_is_checked_too() {
         let rate = 1e30 * factor(0);
         let folder = tempfile::tempdir().unwrap();
         let zero = Tensor::zeros((1, 1), dtype, &Device::Cpu).unwrap();
-        let method = slope_from(Var::from_tensor(&zero).unwrap(), 1e30, |part| {
-            part.with_schedule(Pace::Iteration, Factors(factor))
+        let method = slope_from(Var::from_tensor(&zero).unwrap(), 1e30, |module| {
+            module.with_schedule(Pace::Iteration, Factors(factor))
         });
         let mut trainer = Trainer::builder(method, Count::new(), InOrder(1))
             .with_input_dtype(dtype)
@@ -119,10 +122,10 @@ fn a_gradient_that_is_not_finite_is_named_though_the_loss_is() {
         let var = Var::from_tensor(&zero).unwrap();
         let own = var.clone();
         let module = move |x: &Tensor| x.broadcast_mul(&own)?.sqr()?.sqrt();
-        let part = Part::new("root", module, [("w".to_owned(), var)]);
-        let part = part.with_optimizer(adam).unwrap();
+        let module = NamedModule::new("root", module, [("w".to_owned(), var)]);
+        let module = module.with_optimizer(adam).unwrap();
         let unused = dml_train::Criterion::new("unused", triplets());
-        let method = crate::steps::Slope(part, unused);
+        let method = crate::steps::Slope(module, unused);
         let mut trainer = Trainer::builder(method, Count::new(), InOrder(3))
             .with_input_dtype(dtype)
             .build()
@@ -214,7 +217,7 @@ fn running_statistics_that_overflow_end_the_run() {
         let network = dml_nn::Sequential::default()
             .with("norm", norm)
             .with("rest", crate::blobs::network(1, WIDTH, 4, 0.0));
-        let trunk = part("trunk", network).with_optimizer(adam).unwrap();
+        let trunk = named_module("trunk", network).with_optimizer(adam).unwrap();
         (MetricLossOnly::new(trunk, triplets()), buffers)
     };
     let (method, buffers) = build();
@@ -295,7 +298,7 @@ fn too_steep() -> Factors {
 fn trunk_at_zero_rate() -> TrainerBuilder<MetricLossOnly> {
     let data = Blobs::new(64, 1);
     let order = sampler(&data);
-    let still = part("trunk", crate::blobs::network(1, WIDTH, 4, 0.0))
+    let still = named_module("trunk", crate::blobs::network(1, WIDTH, 4, 0.0))
         .with_optimizer(|parameters| {
             let config = dml_nn::SgdConfig {
                 lr: 0.0,
@@ -309,19 +312,19 @@ fn trunk_at_zero_rate() -> TrainerBuilder<MetricLossOnly> {
 }
 
 #[test]
-fn norms_and_spread_keep_nan() -> Result<(), TrainError> {
+fn norms_and_collapse_statistics_keep_nan() -> Result<(), TrainError> {
     for bad in [f32::NAN, f32::INFINITY] {
         for place in 0..3 {
             let mut rows = [[1f32, 0.0], [0.0, 2.0], [3.0, 4.0]];
             rows[place][1] = bad;
             let rows = Tensor::new(&rows, &Device::Cpu)?;
-            let Norms { mean, min, max } = Norms::of(&rows)?;
+            let Norms { mean, min, max, .. } = Norms::of(&rows)?;
             if bad.is_nan() {
                 assert!(mean.is_nan() && min.is_nan() && max.is_nan(), "{place}");
             } else {
                 assert_eq!((mean, max), (f64::INFINITY, f64::INFINITY));
             }
-            let spread = Spread::of(&rows)?;
+            let spread = CollapseStatistics::of(&rows)?;
             assert!(spread.direction.is_nan() && spread.deviation.is_nan());
         }
     }
@@ -330,14 +333,18 @@ fn norms_and_spread_keep_nan() -> Result<(), TrainError> {
     approx::assert_relative_eq!(Norms::of(&rows)?.max, 5e30, max_relative = 1e-6);
     let rows = Tensor::new(&[[3e200f64, 4e200], [3e200, 4e200]], &Device::Cpu)?;
     approx::assert_relative_eq!(Norms::of(&rows)?.max, 5e200, max_relative = 1e-12);
-    approx::assert_relative_eq!(Spread::of(&rows)?.direction, 1.0, max_relative = 1e-12);
+    approx::assert_relative_eq!(
+        CollapseStatistics::of(&rows)?.direction,
+        1.0,
+        max_relative = 1e-12
+    );
     Ok(())
 }
 
 #[test]
 fn a_hook_refuses_what_a_loss_scale_would_skip() -> Result<(), TrainError> {
     let builder = || -> Result<TrainerBuilder<MetricLossOnly>, TrainError> {
-        let trunk = part("trunk", network_in(DType::F16, 3, WIDTH, 4, 0.2));
+        let trunk = named_module("trunk", network_in(DType::F16, 3, WIDTH, 4, 0.2));
         let criterion = Criterion::from(triplets()).with_weight(f64::INFINITY);
         let method = MetricLossOnly::new(trunk.with_optimizer(adam)?, criterion);
         let data = Blobs::new(64, 1);

@@ -9,8 +9,8 @@ use dml_distances::{MahalanobisDistance, MahalanobisDistanceConfig};
 use dml_losses::{LearnedDistance, TripletMarginLoss, TripletMarginLossConfig, TripletsPerAnchor};
 use dml_reducers::AvgNonZeroReducer;
 use dml_train::{
-    Checkpoints, CheckpointsConfig, Criterion, Flow, Method, MetricLossOnly, Part, TrainError,
-    Trainer, TrainerBuilder,
+    Checkpoints, CheckpointsConfig, Criterion, Flow, Method, MetricLossOnly, NamedModule,
+    TrainError, Trainer, TrainerBuilder,
 };
 
 use crate::blobs::{Blobs, adam, normalized_network, sampler, triplets, trunk, weights};
@@ -49,7 +49,7 @@ fn a_run_that_failed_goes_on_as_if_nothing_had_been() -> Result<(), TrainError> 
     assert!(matches!(failing.run(3), Err(TrainError::Hook { .. })));
     // Another beginning, of which nothing is left after the resumption.
     let mut resumed = builder(broken.path(), 1).build()?;
-    for (_, var) in resumed.method().parts()[0].learner().parameters() {
+    for (_, var) in resumed.method().modules()[0].parameter_group().parameters() {
         var.set(&var.zeros_like()?)?;
     }
     assert_eq!(resumed.resume()?, Some(12));
@@ -87,7 +87,7 @@ fn a_damaged_checkpoint_is_passed_over() -> Result<(), TrainError> {
 #[test]
 fn the_running_numbers_of_batch_normalisation_go_on() -> Result<(), TrainError> {
     let built = |folder: &Path| -> Result<Trainer<MetricLossOnly>, TrainError> {
-        let trunk = Part::of("trunk", normalized_network(1, 0.3)).with_optimizer(adam)?;
+        let trunk = NamedModule::of("trunk", normalized_network(1, 0.3)).with_optimizer(adam)?;
         let data = Blobs::new(64, 1);
         let order = sampler(&data);
         let checkpoints = Checkpoints::new(folder, CheckpointsConfig::default())?;
@@ -102,7 +102,7 @@ fn the_running_numbers_of_batch_normalisation_go_on() -> Result<(), TrainError> 
     let mut resumed = built(broken.path())?;
     assert_eq!(resumed.resume()?, Some(16));
     let buffers = |trainer: &Trainer<MetricLossOnly>| -> Vec<(String, Vec<f32>)> {
-        let buffers = trainer.method().parts()[0].buffers();
+        let buffers = trainer.method().modules()[0].buffers();
         let values = |(name, var): &(String, Var)| (name.clone(), var.to_vec1().unwrap());
         buffers.iter().map(values).collect()
     };
@@ -160,7 +160,7 @@ fn a_learned_distance_and_its_random_triplets_go_on() -> Result<(), TrainError> 
     resumed.run(2)?;
     assert_eq!(weights(&resumed), weights(&expected));
     let factor = |trainer: &Trainer<MetricLossOnly>| -> Vec<f32> {
-        let criterion = trainer.method().criteria()[0].learner();
+        let criterion = trainer.method().criteria()[0].parameter_group();
         let factor = &criterion.parameters()[0].1;
         factor.flatten_all().unwrap().to_vec1().unwrap()
     };
@@ -184,7 +184,7 @@ fn folders_of_other_runs_are_left_alone() -> Result<(), TrainError> {
     // Another model.
     let data = Blobs::new(64, 1);
     let order = sampler(&data);
-    let wide = crate::blobs::part("trunk", crate::blobs::network(1, 6, 5, 0.4));
+    let wide = crate::blobs::named_module("trunk", crate::blobs::network(1, 6, 5, 0.4));
     let wide = wide.with_optimizer(crate::blobs::adam)?;
     let mut other = Trainer::builder(MetricLossOnly::new(wide, triplets()), data, order)
         .with_checkpoints(Checkpoints::new(

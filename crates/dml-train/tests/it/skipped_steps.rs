@@ -23,7 +23,7 @@ use dml_train::{
 };
 use rand::SeedableRng;
 
-use crate::blobs::{Blobs, WIDTH, adam, part, sampler, weights};
+use crate::blobs::{Blobs, WIDTH, adam, named_module, sampler, weights};
 use crate::non_finite::Spoilt;
 
 /// Batch normalisation and dropout before a memory and a histogram, everything in f16.
@@ -43,7 +43,7 @@ fn builder(data: Spoilt) -> TrainerBuilder<CascadedEmbeddings> {
             Dropout::new(DropoutConfig { p: 0.2 }, SeedSequence::new(3)).unwrap(),
         )
         .with("fc2", linear(8, 7));
-    let trunk = part("trunk", network)
+    let trunk = named_module("trunk", network)
         .with_optimizer(adam)
         .unwrap()
         .with_schedule(Pace::Iteration, WarmUp::new(6, 0.0).unwrap());
@@ -85,8 +85,13 @@ fn values(tensor: &candle_core::Tensor) -> Vec<f64> {
 
 fn state(method: &dyn Method) -> State {
     let mut state = State::new();
-    for part in method.parts() {
-        for (name, var) in part.learner().parameters().iter().chain(part.buffers()) {
+    for module in method.modules() {
+        for (name, var) in module
+            .parameter_group()
+            .parameters()
+            .iter()
+            .chain(module.buffers())
+        {
             state.insert(name.clone(), values(var));
         }
     }

@@ -9,7 +9,7 @@ use dml_nn::{Layer, Sgd, SgdConfig};
 use dml_train::schedule::{Step, WarmUp};
 use dml_train::{
     Clip, Criterion, EmaConfig, Ended, Flow, Iteration, LossValue, Losses, Method, MetricLossOnly,
-    Pace, Part, Position, TrainError, Trainer,
+    NamedModule, Pace, Position, TrainError, Trainer,
 };
 
 use crate::blobs::{self, Blobs, WIDTH, adam, network, sampler, triplets, trunk, weights};
@@ -76,7 +76,7 @@ fn a_run_is_the_loop_that_one_would_write() -> Result<(), Box<dyn std::error::Er
 
 /// One number that is learnt: the loss is the mean of x · w, whose gradient is the mean of x.
 #[derive(Debug)]
-pub(crate) struct Slope(pub(crate) Part, pub(crate) Criterion);
+pub(crate) struct Slope(pub(crate) NamedModule, pub(crate) Criterion);
 
 impl Method for Slope {
     fn represent(&self, view: &Tensor, train: bool) -> dml_core::Result<Tensor> {
@@ -93,7 +93,7 @@ impl Method for Slope {
         Ok(Losses::of(&representations[0]).with(LossValue::new("slope", loss, 2.0)))
     }
 
-    fn parts(&self) -> Vec<&Part> {
+    fn modules(&self) -> Vec<&NamedModule> {
         vec![&self.0]
     }
 
@@ -101,12 +101,12 @@ impl Method for Slope {
         vec![&self.1]
     }
 
-    fn learners_mut(&mut self) -> Vec<&mut dml_train::Learner> {
-        vec![self.0.learner_mut(), self.1.learner_mut()]
+    fn parameter_groups_mut(&mut self) -> Vec<&mut dml_train::ParameterGroup> {
+        vec![self.0.parameter_group_mut(), self.1.parameter_group_mut()]
     }
 }
 
-fn slope(change: impl FnOnce(Part) -> Part) -> Slope {
+fn slope(change: impl FnOnce(NamedModule) -> NamedModule) -> Slope {
     slope_from(
         candle_core::Var::new(&[[0f32]], &Device::Cpu).unwrap(),
         1.0,
@@ -115,7 +115,11 @@ fn slope(change: impl FnOnce(Part) -> Part) -> Slope {
 }
 
 /// Beginning at `w`, with a learning rate.
-pub(crate) fn slope_from(w: candle_core::Var, lr: f64, change: impl FnOnce(Part) -> Part) -> Slope {
+pub(crate) fn slope_from(
+    w: candle_core::Var,
+    lr: f64,
+    change: impl FnOnce(NamedModule) -> NamedModule,
+) -> Slope {
     let own = w.clone();
     let module = move |x: &Tensor| x.broadcast_mul(&own);
     let sgd = move |parameters| {
@@ -127,9 +131,9 @@ pub(crate) fn slope_from(w: candle_core::Var, lr: f64, change: impl FnOnce(Part)
             },
         )
     };
-    let part = Part::new("w", module, [("w".to_owned(), w)]);
+    let module = NamedModule::new("w", module, [("w".to_owned(), w)]);
     Slope(
-        change(part.with_optimizer(sgd).unwrap()),
+        change(module.with_optimizer(sgd).unwrap()),
         Criterion::new("unused", triplets()),
     )
 }
@@ -174,9 +178,9 @@ pub(crate) fn w(trainer: &Trainer<Slope>) -> f32 {
     weights(trainer)[0].1[0]
 }
 
-/// A frozen part before the one that learns, over all variables of one map.
+/// A frozen module before the one that learns, over all variables of one map.
 #[derive(Debug)]
-struct Shared(Part, Slope);
+struct Shared(NamedModule, Slope);
 
 impl Method for Shared {
     fn represent(&self, view: &Tensor, train: bool) -> dml_core::Result<Tensor> {
@@ -192,7 +196,7 @@ impl Method for Shared {
         self.1.losses(representations, examples, epoch)
     }
 
-    fn parts(&self) -> Vec<&Part> {
+    fn modules(&self) -> Vec<&NamedModule> {
         vec![&self.0, &self.1.0]
     }
 
@@ -200,10 +204,10 @@ impl Method for Shared {
         self.1.criteria()
     }
 
-    fn learners_mut(&mut self) -> Vec<&mut dml_train::Learner> {
-        let mut learners = vec![self.0.learner_mut()];
-        learners.extend(self.1.learners_mut());
-        learners
+    fn parameter_groups_mut(&mut self) -> Vec<&mut dml_train::ParameterGroup> {
+        let mut groups = vec![self.0.parameter_group_mut()];
+        groups.extend(self.1.parameter_groups_mut());
+        groups
     }
 }
 
@@ -211,9 +215,9 @@ impl Method for Shared {
 fn a_variable_that_a_frozen_part_shares_has_one_gradient() -> Result<(), TrainError> {
     for dtype in [DType::F32, DType::BF16] {
         let w = Var::from_tensor(&Tensor::zeros((1, 1), dtype, &Device::Cpu)?)?;
-        let learning = slope_from(w.clone(), 1.0, |part| part);
+        let learning = slope_from(w.clone(), 1.0, |module| module);
         // Optimiser or not, it stays as it is.
-        let frozen = Part::new("frozen", |x: &Tensor| Ok(x.clone()), [("w".to_owned(), w)])
+        let frozen = NamedModule::new("frozen", |x: &Tensor| Ok(x.clone()), [("w".to_owned(), w)])
             .with_optimizer(adam)?
             .frozen();
         let mut trainer = Trainer::builder(Shared(frozen, learning), Count::new(), InOrder(4))
@@ -231,12 +235,13 @@ fn a_variable_that_a_frozen_part_shares_has_one_gradient() -> Result<(), TrainEr
 fn a_variable_under_two_names_of_a_part_is_refused() -> Result<(), TrainError> {
     let w = Var::new(&[[0f32]], &Device::Cpu)?;
     let both = [("a".to_owned(), w.clone()), ("b".to_owned(), w)];
-    let part = Part::new("trunk", |x: &Tensor| Ok(x.clone()), both).with_optimizer(adam)?;
-    let built = |part| {
+    let module =
+        NamedModule::new("trunk", |x: &Tensor| Ok(x.clone()), both).with_optimizer(adam)?;
+    let built = |module| {
         let order = InOrder(4);
-        Trainer::builder(MetricLossOnly::new(part, triplets()), Count::new(), order).build()
+        Trainer::builder(MetricLossOnly::new(module, triplets()), Count::new(), order).build()
     };
-    let error = built(part).unwrap_err();
+    let error = built(module).unwrap_err();
     assert!(matches!(error, TrainError::Twice { .. }), "{error}");
     assert_eq!(
         error.to_string(),
@@ -303,7 +308,7 @@ fn schedules_multiply_and_clips_hold() -> Result<(), TrainError> {
 fn frozen_parts_stay_and_let_nothing_through() -> Result<(), TrainError> {
     let data = Blobs::new(64, 1);
     let order = sampler(&data);
-    let embedder = blobs::part("embedder", network(5, 4, 2, 0.0)).with_optimizer(adam)?;
+    let embedder = blobs::named_module("embedder", network(5, 4, 2, 0.0)).with_optimizer(adam)?;
     let method = MetricLossOnly::new(trunk(1, 0.5).frozen(), triplets()).with_embedder(embedder);
     let mut trainer = Trainer::builder(method, data, order).build()?;
     let before = weights(&trainer);
@@ -324,7 +329,7 @@ fn frozen_parts_stay_and_let_nothing_through() -> Result<(), TrainError> {
 fn a_frozen_embedder_still_teaches_the_trunk() -> Result<(), TrainError> {
     let data = Blobs::new(64, 1);
     let order = sampler(&data);
-    let embedder = blobs::part("embedder", network(5, 4, 2, 0.0)).frozen();
+    let embedder = blobs::named_module("embedder", network(5, 4, 2, 0.0)).frozen();
     let method = MetricLossOnly::new(trunk(1, 0.0), triplets()).with_embedder(embedder);
     let mut trainer = Trainer::builder(method, data, order).build()?;
     let before = weights(&trainer);
@@ -365,7 +370,7 @@ fn averages_begin_with_weights_that_were_loaded() -> Result<(), TrainError> {
     let mut trainer = Trainer::builder(slope(|w| w), Count::new(), InOrder(2))
         .with_ema(without_ramp(0.5))
         .build()?;
-    let w = trainer.method().parts()[0].learner().parameters()[0]
+    let w = trainer.method().modules()[0].parameter_group().parameters()[0]
         .1
         .clone();
     w.set(&(w.ones_like()? * 8.0)?)?;
@@ -386,16 +391,16 @@ fn averages_begin_with_weights_that_were_loaded() -> Result<(), TrainError> {
 fn what_can_not_work_is_said_before_the_run() {
     let order = || InOrder(2);
     let build = |method| Trainer::builder(method, Count::new(), order()).build();
-    let bare = || blobs::part("trunk", network(1, WIDTH, 4, 0.0));
+    let bare = || blobs::named_module("trunk", network(1, WIDTH, 4, 0.0));
     let error = build(MetricLossOnly::new(bare(), triplets())).unwrap_err();
-    assert!(matches!(error, TrainError::NoOptimizer { learner } if learner == "trunk"));
+    assert!(matches!(error, TrainError::NoOptimizer { group } if group == "trunk"));
     let same = MetricLossOnly::new(trunk(1, 0.0), Criterion::new("trunk", triplets()));
     assert!(matches!(build(same), Err(TrainError::SameName { name }) if name == "trunk"));
     let network = network(1, WIDTH, 4, 0.0);
     let parameters = network.parameters();
     let module = |name, module| {
-        let part = Part::new(name, module, parameters.clone());
-        part.with_optimizer(adam).unwrap()
+        let module = NamedModule::new(name, module, parameters.clone());
+        module.with_optimizer(adam).unwrap()
     };
     let twice = MetricLossOnly::new(module("trunk", network), triplets())
         .with_embedder(module("embedder", self::network(2, 4, 4, 0.0)));

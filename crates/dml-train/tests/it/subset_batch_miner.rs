@@ -31,13 +31,17 @@ fn a_step_sees_the_chosen_rows_alone() -> Result<(), TrainError> {
         );
         Ok(vec![3, 2])
     });
-    let mut trainer = Trainer::builder(slope_from(start, 1.0, |part| part), Count::new(), AllFour)
-        .with_subset_batch_miner(miner)
-        .on_iteration(|done| {
-            assert_eq!(done.examples, 2);
-            Ok(Flow::Continue)
-        })
-        .build()?;
+    let mut trainer = Trainer::builder(
+        slope_from(start, 1.0, |module| module),
+        Count::new(),
+        AllFour,
+    )
+    .with_subset_batch_miner(miner)
+    .on_iteration(|done| {
+        assert_eq!(done.examples, 2);
+        Ok(Flow::Continue)
+    })
+    .build()?;
     trainer.run(1)?;
     // 2 · (4 + 3) / 2
     assert_eq!(w(&trainer), -7.0);

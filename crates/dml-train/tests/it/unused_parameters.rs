@@ -7,8 +7,8 @@ use candle_nn::{Module, VarBuilder, VarMap, layer_norm, linear};
 use dml_core::{Batch, Examples, Loss, Objective, Term, Terms, Tuples};
 use dml_reducers::SumReducer;
 use dml_train::{
-    CascadedEmbeddings, Criterion, Ended, Learner, LossValue, Losses, Method, MetricLossOnly, Part,
-    Stage, TrainError, Trainer, TrainerBuilder,
+    CascadedEmbeddings, Criterion, Ended, LossValue, Losses, Method, MetricLossOnly, NamedModule,
+    ParameterGroup, Stage, TrainError, Trainer, TrainerBuilder,
 };
 
 use crate::blobs::{Blobs, WIDTH, adam, sampler, triplets, trunk, weights};
@@ -21,7 +21,7 @@ fn normalised() -> TrainerBuilder<MetricLossOnly> {
     let norm = layer_norm(8, 1e-5, builder.pp("norm")).unwrap();
     let last = linear(8, 4, builder.pp("last")).unwrap();
     let module = move |x: &Tensor| last.forward(&norm.forward(&first.forward(x)?)?);
-    let trunk = Part::from_var_map("trunk", module, &variables).unwrap();
+    let trunk = NamedModule::from_var_map("trunk", module, &variables).unwrap();
     let data = Blobs::new(64, 1);
     let order = sampler(&data);
     let trunk = trunk.with_optimizer(adam).unwrap();
@@ -42,12 +42,12 @@ fn operations_without_a_backward_pass_are_found_in_the_first_step() -> Result<()
         other => panic!("{other}"),
     }
     let message = error.to_string();
-    for part in [
+    for module in [
         "trunk/first.weight",
         "layer_norm_slow",
         "allow_unused_parameters",
     ] {
-        assert!(message.contains(part), "{message}");
+        assert!(message.contains(module), "{message}");
     }
     assert_eq!(weights(&trainer), before);
     assert_eq!(trainer.steps(), 0);
@@ -66,7 +66,7 @@ fn operations_without_a_backward_pass_are_found_in_the_first_step() -> Result<()
 /// One number for each of several experts, of which each batch uses some.
 #[derive(Debug)]
 struct Experts {
-    part: Part,
+    module: NamedModule,
     criterion: Criterion,
     variables: Vec<Var>,
     uses: fn(u64) -> Vec<usize>,
@@ -81,9 +81,9 @@ impl Experts {
             .collect();
         let named = variables.iter().cloned().enumerate();
         let named = named.map(|(i, var)| (format!("expert{i}"), var));
-        let part = Part::new("experts", |x: &Tensor| Ok(x.clone()), named);
+        let module = NamedModule::new("experts", |x: &Tensor| Ok(x.clone()), named);
         Self {
-            part: part.with_optimizer(adam).unwrap(),
+            module: module.with_optimizer(adam).unwrap(),
             criterion: Criterion::new("none", triplets()),
             variables,
             uses,
@@ -101,7 +101,7 @@ impl Experts {
 
 impl Method for Experts {
     fn represent(&self, view: &Tensor, train: bool) -> dml_core::Result<Tensor> {
-        self.part.forward(view, train)
+        self.module.forward(view, train)
     }
 
     fn losses(&self, rows: &[Tensor], _: &Examples, _: u64) -> dml_core::Result<Losses> {
@@ -119,16 +119,19 @@ impl Method for Experts {
         })
     }
 
-    fn parts(&self) -> Vec<&Part> {
-        vec![&self.part]
+    fn modules(&self) -> Vec<&NamedModule> {
+        vec![&self.module]
     }
 
     fn criteria(&self) -> Vec<&Criterion> {
         vec![&self.criterion]
     }
 
-    fn learners_mut(&mut self) -> Vec<&mut Learner> {
-        vec![self.part.learner_mut(), self.criterion.learner_mut()]
+    fn parameter_groups_mut(&mut self) -> Vec<&mut ParameterGroup> {
+        vec![
+            self.module.parameter_group_mut(),
+            self.criterion.parameter_group_mut(),
+        ]
     }
 }
 
@@ -247,7 +250,7 @@ fn what_a_loss_learns_has_an_epoch() -> Result<(), TrainError> {
 
 #[test]
 fn frozen_parts_are_not_waited_for() -> Result<(), TrainError> {
-    let embedder = crate::blobs::part("embedder", crate::blobs::network(5, 4, 2, 0.0));
+    let embedder = crate::blobs::named_module("embedder", crate::blobs::network(5, 4, 2, 0.0));
     let method = MetricLossOnly::new(trunk(1, 0.0).frozen(), triplets())
         .with_embedder(embedder.with_optimizer(adam)?);
     let data = Blobs::new(64, 1);

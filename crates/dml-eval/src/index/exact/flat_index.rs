@@ -22,7 +22,7 @@ use std::fmt;
 use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
-use dml_core::fused::with_slice;
+use dml_core::autograd::with_slice;
 use dml_core::kernels::exact::{dot, squared_distance};
 use dml_core::{Error, Result};
 use half::f16;
