@@ -1,7 +1,9 @@
 use candle_core::{Device, Tensor};
+use dml_core::PairKind;
 
 use super::*;
-use crate::index::FlatIndex;
+use crate::accuracy::RankDepth;
+use crate::index::{FlatIndex, SelfMatch};
 
 mod clusters;
 mod depth;
