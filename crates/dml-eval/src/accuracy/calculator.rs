@@ -190,11 +190,11 @@ impl AccuracyCalculator {
 
     /// The metrics' names, in the order in which a batch of labels gets them.
     pub(crate) fn names(&self) -> Vec<String> {
-        let rankings = self.metrics.iter().map(|metric| metric.name());
+        let rankings = self.metrics.iter().map(RankMetric::name);
         let left_out = self.label_relation.is_some() && !self.names_cluster_metrics;
         let clusters = self.cluster_metrics.iter().filter(|_| !left_out);
         rankings
-            .chain(clusters.map(|metric| metric.name()))
+            .chain(clusters.map(ClusterAgreement::name))
             .collect()
     }
 
