@@ -180,6 +180,12 @@ macro_rules! forward {
             fn fetch(&self, rows: &[usize], seed: u64) -> Result<Examples> {
                 (**self).fetch(rows, seed)
             }
+            fn len(&self) -> usize {
+                (**self).len()
+            }
+            fn is_empty(&self) -> bool {
+                (**self).is_empty()
+            }
         }
     )*};
 }

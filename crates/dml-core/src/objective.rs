@@ -13,7 +13,6 @@ use crate::{
 /// weights of a class loss.
 ///
 /// ```
-/// use std::sync::Arc;
 /// use dml_core::candle_core::{Device, Tensor, Var};
 /// use dml_core::{Batch, Indices, Loss, Objective, Over, Reduced, Reducer, Result, Term, Terms, Tuples};
 ///
@@ -38,7 +37,7 @@ use crate::{
 /// }
 ///
 /// let embeddings = Var::new(&[[3f32, 4.], [0., 1.]], &Device::Cpu)?;
-/// let objective = Objective::new(Arc::new(Length), Arc::new(Total));
+/// let objective = Objective::new(Length, Total);
 /// let loss = objective.forward(&Batch::new(&embeddings, &[0i64, 1])?)?;
 /// assert_eq!(loss.to_scalar::<f32>()?, 26.0);
 /// let gradients = loss.backward()?;
@@ -72,11 +71,11 @@ pub struct Outcome {
 impl Objective {
     /// A loss with its reducer, over everything that the relation of a batch allows.
     #[must_use]
-    pub fn new(loss: Arc<dyn Loss>, reducer: Arc<dyn Reducer>) -> Self {
+    pub fn new(loss: impl Loss + 'static, reducer: impl Reducer + 'static) -> Self {
         Self {
             miner: None,
-            loss,
-            reducer,
+            loss: Arc::new(loss),
+            reducer: Arc::new(reducer),
             regularizers: Vec::new(),
             weight_regularizers: Vec::new(),
         }
@@ -84,17 +83,21 @@ impl Objective {
 
     /// Looks only at the tuples that `miner` chooses.
     #[must_use]
-    pub fn with_miner(self, miner: Arc<dyn Miner>) -> Self {
+    pub fn with_miner(self, miner: impl Miner + 'static) -> Self {
         Self {
-            miner: Some(miner),
+            miner: Some(Arc::new(miner)),
             ..self
         }
     }
 
     /// Adds `weight · regularizer(embeddings)`, also where the loss itself is empty.
     #[must_use]
-    pub fn with_regularizer(mut self, regularizer: Arc<dyn Regularizer>, weight: f64) -> Self {
-        self.regularizers.push((regularizer, weight));
+    pub fn with_regularizer(
+        mut self,
+        regularizer: impl Regularizer + 'static,
+        weight: f64,
+    ) -> Self {
+        self.regularizers.push((Arc::new(regularizer), weight));
         self
     }
 
@@ -104,7 +107,7 @@ impl Objective {
     /// [`Error::Unsupported`] if the loss learns no weights of classes.
     pub fn with_weight_regularizer(
         mut self,
-        regularizer: Arc<dyn Regularizer>,
+        regularizer: impl Regularizer + 'static,
         weight: f64,
     ) -> Result<Self> {
         if self.loss.as_class_loss().is_none() {
@@ -113,7 +116,8 @@ impl Objective {
                 reason: "the loss learns no weights of classes",
             });
         }
-        self.weight_regularizers.push((regularizer, weight));
+        self.weight_regularizers
+            .push((Arc::new(regularizer), weight));
         Ok(self)
     }
 

@@ -80,6 +80,12 @@ macro_rules! forward {
             ) -> std::result::Result<(), CheckpointError> {
                 (**self).load_state(state)
             }
+            fn save(&self, path: &Path) -> std::result::Result<(), CheckpointError> {
+                (**self).save(path)
+            }
+            fn load(&mut self, path: &Path) -> std::result::Result<(), CheckpointError> {
+                (**self).load(path)
+            }
         }
     )*};
 }

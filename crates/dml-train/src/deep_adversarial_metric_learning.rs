@@ -10,8 +10,6 @@
 //!
 //! Duan, Zheng, Lin, Lu, Zhou 2018, "Deep Adversarial Metric Learning" (CVPR 2018).
 
-use std::sync::Arc;
-
 use candle_core::Tensor;
 use dml_core::{
     Batch, Examples, Indices, IntoLabels, Loss, Objective, Over, PerAnchor, Reducer, Result,
@@ -99,7 +97,7 @@ impl DeepAdversarialMetricLearning {
         mut generator: NamedModule,
         metric: impl Into<Criterion>,
         synth: Objective,
-        adversary_reducer: Arc<dyn Reducer>,
+        adversary_reducer: impl Reducer + 'static,
     ) -> Result<Self> {
         check::count(
             "g_triplets_per_anchor",
@@ -111,7 +109,7 @@ impl DeepAdversarialMetricLearning {
         check::finite("g_reg_weight", config.g_reg_weight)?;
         let seeds = SeedSequence::new(config.seed);
         generator.add_seeds(seeds.handle());
-        let adversary = Objective::new(Arc::new(Adversary { margin }), adversary_reducer);
+        let adversary = Objective::new(Adversary { margin }, adversary_reducer);
         Ok(Self {
             model: Model::new(trunk),
             generator,
