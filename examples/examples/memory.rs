@@ -35,7 +35,7 @@ fn run(out: &mut dyn Write) -> anyhow::Result<()> {
         let batch = Batch::unlabeled(&batch)?
             .with_unlabeled_reference(&memory)?
             .with_relation(relation)?;
-        let all = Tuples::All.count(&batch)?;
+        let all = Tuples::all().count(&batch)?;
         let mined = miner.mine(&batch)?.count(&batch)?;
         let TupleCount::Pairs { positive, .. } = all else {
             anyhow::bail!("all tuples are counted as pairs");

@@ -11,7 +11,6 @@
 
 pub mod digits;
 pub mod image_folder;
-pub mod number;
 pub mod sentences;
 pub mod serve;
 pub mod single_crates;

@@ -128,12 +128,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_target_of_the_tests_is_one_for_cargo_fuzz_too() {
+    fn every_target_has_a_program_of_its_name() {
         let folder = crate::workspace_root().join("fuzz");
         let names = names(&folder).unwrap();
-        for target in dml_testing::fuzz::TARGETS {
-            assert!(names.iter().any(|name| name == target.name), "{target:?}");
-        }
         let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).unwrap();
         for name in &names {
             assert!(manifest.contains(&format!(

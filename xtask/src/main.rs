@@ -1,29 +1,23 @@
-//! The project's own commands: `cargo xtask COMMAND`.
+//! The project's task runner: `cargo xtask COMMAND`.
 //!
-//! One file per command, with `Args` and `run`. A new command is its `mod` line, its line in [`Command`] and its
-//! line in [`Command::run`].
+//! The checks are in this package, one file per command, and know no crate of the library: they run where it does not
+//! compile. The other commands start [`programs`] of other packages.
 
-// These are programs for a terminal: what they print is their result.
-#![allow(clippy::print_stdout, clippy::print_stderr)]
+/// Prints a line to standard output. A reader that has closed it, as `| head -1` does, ends no check.
+macro_rules! println {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        writeln!(std::io::stdout(), $($text)*).ok();
+    }};
+}
 
-// First, since its macros take the place of the standard library's in all that follow.
-#[macro_use]
-mod terminal;
-
-mod allocator;
-mod bench;
-mod candle_threads;
-mod catalog;
 mod ci;
-mod conformance;
-mod device;
 mod fuzz;
-mod gpu;
-mod memory;
-mod mnist;
-mod number;
+mod metadata;
+mod programs;
 mod tidy;
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -41,57 +35,63 @@ enum Command {
     /// Run every check that a change must pass, cheapest first.
     Ci(ci::Args),
     /// Train on MNIST as PyTorch Metric Learning's example does, and measure Precision@1.
-    Mnist(mnist::Args),
-    /// Measure speed, as a ratio to PyTorch Metric Learning's where it is at hand.
-    Bench(bench::Args),
-    /// Check the shape of the workspace: dependencies, manifests, module names.
+    Mnist(programs::Args),
+    /// Measure speed, as a ratio to PyTorch Metric Learning's where `--peer` is given.
+    Bench(programs::Args),
+    /// Check the shape of the workspace: dependencies, features, manifests, module names.
     Tidy(tidy::Args),
     /// Bring the README's table of components up to date.
-    Catalog(catalog::Args),
-    /// Hold every component to the reference cases.
-    Conformance(conformance::Args),
-    /// Hand the readers, the configurations and the tuples what libFuzzer makes up.
+    Catalog(programs::Args),
+    /// Run every component against reference cases.
+    Conformance(programs::Args),
+    /// Run the fuzz targets: file formats, configurations, tuples.
     Fuzz(fuzz::Args),
-    /// Everything that a GPU is asked for, in one report: numbers against the CPU's, speed against the peers'.
-    Gpu(gpu::Args),
+    /// Write one report of everything that runs on a GPU: numbers against the CPU's, speed against the peers'.
+    Gpu(programs::Args),
 }
 
 impl Command {
     fn run(&self) -> anyhow::Result<()> {
         match self {
             Self::Ci(args) => ci::run(args),
-            Self::Mnist(args) => mnist::run(args),
-            Self::Bench(args) => bench::run(args),
+            Self::Mnist(args) => programs::MNIST.run(args),
+            Self::Bench(args) => programs::BENCH.run(args),
             Self::Tidy(args) => tidy::run(args),
-            Self::Catalog(args) => catalog::run(args),
-            Self::Conformance(args) => conformance::run(args),
+            Self::Catalog(args) => programs::CATALOG.run(args),
+            Self::Conformance(args) => programs::CONFORMANCE.run(args),
             Self::Fuzz(args) => fuzz::run(args),
-            Self::Gpu(args) => gpu::run(args),
+            Self::Gpu(args) => programs::GPU.run(args),
         }
     }
 }
 
 fn main() -> ExitCode {
-    allocator::keep_freed_memory();
-    candle_threads::none_for_candle();
     match Cli::parse().command.run() {
-        Ok(()) => match terminal::failure() {
-            Some(failure) if !terminal::is_unread(failure) => {
-                eprintln!("error: can't write to standard output: {failure}");
-                ExitCode::FAILURE
-            }
-            _ => ExitCode::SUCCESS,
-        },
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {}", dml::core::with_causes(&*error));
+            // A closed standard error leaves the exit code.
+            writeln!(std::io::stderr(), "error: {error:#}").ok();
             ExitCode::FAILURE
         }
     }
 }
 
 /// The folder of the workspace's manifest, wherever the command is started from.
-pub(crate) fn workspace_root() -> PathBuf {
+fn workspace_root() -> PathBuf {
     let mut root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     root.pop();
     root
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_gets_its_help_and_its_flags() {
+        let parsed = Cli::try_parse_from(["xtask", "mnist", "--help"]);
+        assert!(matches!(parsed.unwrap().command, Command::Mnist(_)));
+        assert!(Cli::try_parse_from(["xtask", "bench", "--only", "eval", "--runs=1"]).is_ok());
+        assert!(Cli::try_parse_from(["xtask", "tidy", "--only"]).is_err());
+    }
 }

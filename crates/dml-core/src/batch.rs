@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use candle_core::{DType, Tensor};
 
-use crate::fused::whole;
-use crate::{Distance, Error, Formula, IntoLabels, Labels, Relation, Result, TensorExt};
+use crate::autograd::whole;
+use crate::{Distance, Error, Formula, IntoLabels, Labels, Relation, Result, TensorExt, check};
 
 /// Embeddings `[Q, dim]`, optionally reference embeddings `[R, dim]`, and the [`Relation`] between them.
 ///
@@ -162,9 +162,7 @@ impl Batch {
                 relation.references(),
             ),
         ] {
-            if expected != got {
-                return Err(Error::Length { arg, expected, got });
-            }
+            check::length(arg, expected, got)?;
         }
         Ok(Self {
             labels: relation.query_labels().cloned().or(self.labels),
@@ -448,7 +446,7 @@ mod tests {
     fn a_batch_without_rows_has_no_tuples_and_a_zero_loss() -> Result<()> {
         let none = Var::from_tensor(&rows(0))?;
         let batch = Batch::new(&none, Vec::<i64>::new())?;
-        assert_eq!(crate::Tuples::All.count(&batch)?.total(), 0);
+        assert_eq!(crate::Tuples::all().count(&batch)?.total(), 0);
         let zero = batch.zero()?;
         approx::assert_abs_diff_eq!(zero.to_scalar::<f32>()?, 0.0);
         assert_eq!(

@@ -13,7 +13,7 @@ use crate::{Batch, Result, SeedSequence, Terms, Tuples};
 /// Only [`terms`](Loss::terms) must be written for a new one. It begins with [`Batch::spoiled`], so that comparisons never
 /// drop a row that is no number; an [`Objective`](crate::Objective) asks in any case.
 pub trait Loss: Debug + Send + Sync {
-    /// The terms of the loss over `tuples` of `batch`; [`Tuples::All`] stands for everything the relation allows.
+    /// The terms of the loss over `tuples` of `batch`; [`Tuples::all`] stands for everything the relation allows.
     ///
     /// # Errors
     /// [`Error::Missing`](crate::Error::Missing) if the batch lacks what the loss reads,
@@ -59,7 +59,7 @@ pub trait Loss: Debug + Send + Sync {
         self.as_class_loss().is_some()
     }
 
-    /// Whether the loss takes tuples other than [`Tuples::All`], as miners and memories hand them over.
+    /// Whether the loss takes tuples other than [`Tuples::all`], as miners and memories hand them over.
     fn takes_tuples(&self) -> bool {
         true
     }

@@ -165,11 +165,11 @@ impl Objective {
         let batch = &batch.sharing();
         let tuples = match &self.miner {
             // A miner of one's own need not know what to do with NaN, and could mine nothing: all tuples are kept.
-            Some(_) if self.spoiled(batch, &Tuples::All)?.is_some() => Tuples::All,
+            Some(_) if self.spoiled(batch, &Tuples::all())?.is_some() => Tuples::all(),
             Some(miner) => miner.mine(&batch.detach())?,
-            None => Tuples::All,
+            None => Tuples::all(),
         };
-        let countable = batch.relation().is_some() || !matches!(tuples, Tuples::All);
+        let countable = batch.relation().is_some() || !tuples.is_all();
         let mined = (self.miner.is_some() && countable)
             .then(|| tuples.count(batch))
             .transpose()?;
@@ -299,7 +299,7 @@ mod tests {
         let objective = Objective::new(Arc::new(Nothing), Arc::new(Refusing));
         let terms = |relation: Relation| -> Result<Terms> {
             let batch = Batch::unlabeled(&embeddings)?.with_relation(relation)?;
-            objective.terms(&batch, &Tuples::All)
+            objective.terms(&batch, &Tuples::all())
         };
         let weighted = Relation::matrix(&[-1.0, 0.5, 0.5, -1.0], 2, 2)?;
         terms(weighted.without_weights())?;

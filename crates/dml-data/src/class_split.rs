@@ -1,4 +1,4 @@
-//! Classes to learn from and classes to pair_kind by, with none in common.
+//! Classes to learn from and classes to test with, with none in common.
 //!
 //! ```text
 //! classes = train ∪ test,   train ∩ test = ∅,   neither empty
@@ -98,7 +98,7 @@ impl ClassSplit {
         &self.train_rows
     }
 
-    /// The rows of the classes to pair_kind by.
+    /// The rows of the classes to test with.
     #[must_use]
     pub fn test_rows(&self) -> &[usize] {
         &self.test_rows
@@ -110,7 +110,7 @@ impl ClassSplit {
         &self.train_classes
     }
 
-    /// The labels to pair_kind by.
+    /// The labels to test with.
     #[must_use]
     pub fn test_classes(&self) -> &[i64] {
         &self.test_classes

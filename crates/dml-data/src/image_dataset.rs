@@ -70,7 +70,7 @@ pub struct ImageDataset {
 pub struct TrainTest {
     /// The images to learn from.
     pub train: ImageDataset,
-    /// The images to pair_kind by.
+    /// The images to test with.
     pub test: ImageDataset,
 }
 

@@ -1,48 +1,33 @@
 #![doc = include_str!("../README.md")]
 
-#[cfg(test)]
-mod clustered_rows;
-mod custom_knn;
-mod distance_blocks;
-#[cfg(test)]
-mod every_index;
-pub mod flat_index;
-mod half_rows;
-pub mod index_file;
-mod knn_index;
-mod neighbors;
-pub mod quantized_index;
+mod kernels;
 mod rows;
-mod saved_index;
-mod scale;
-mod usearch_config;
-#[cfg(feature = "usearch")]
-pub mod usearch_index;
 
-pub mod accuracy;
+pub mod index;
+
 pub mod clustering;
 pub mod collapse;
+pub mod inputs;
+pub mod projection;
+pub mod rerank;
+pub mod verification;
+
+pub mod accuracy;
 pub mod inference;
-pub mod pca;
+pub mod testers;
+
 #[cfg(feature = "pictures")]
 pub mod pictures;
-pub mod rerank;
-pub mod testers;
-pub mod tsne;
-pub mod verification;
 
 pub use dml_core;
 
-pub use custom_knn::{CustomKNN, CustomKNNConfig};
-pub use flat_index::{FlatIndex, FlatMetric, RowStorage};
-pub use index_file::IndexFileError;
-pub use knn_index::{KnnIndex, SelfMatch};
-pub use neighbors::{Neighbors, NeighborsWithin};
-pub use quantized_index::{Codes, QuantizedIndex, QuantizedIndexConfig};
-pub use saved_index::load_index;
-pub use usearch_config::UsearchIndexConfig;
 #[cfg(feature = "usearch")]
-pub use usearch_index::UsearchIndex;
+pub use index::UsearchIndex;
+pub use index::{
+    Codes, CustomKNN, CustomKNNConfig, FlatIndex, FlatMetric, IndexFileError, KnnIndex, Neighbors,
+    NeighborsWithin, QuantizedIndex, QuantizedIndexConfig, RowStorage, SelfMatch,
+    UsearchIndexConfig, load_index,
+};
 
 pub use inference::{
     InferenceModel, InferenceModelConfig, KnnClassifier, KnnClassifierConfig, MatchFinder,
@@ -54,17 +39,16 @@ pub use collapse::{
     uniformity,
 };
 
-pub use pca::Pca;
+pub use inputs::{DatasetInputs, Inputs};
+
+pub use projection::{Pca, TSne, TSneConfig};
 
 pub use rerank::{KReciprocal, KReciprocalConfig, QueryExpansion, QueryExpansionConfig};
 
 pub use testers::{
-    DatasetInputs, GlobalEmbeddingSpaceTester, GlobalTwoStreamEmbeddingSpaceTester, Inputs,
-    LabelLevels, LevelScores, SplitAccuracies, SplitsToEval, TestSplit, TesterConfig,
-    WithSameParentLabelTester,
+    GlobalEmbeddingSpaceTester, GlobalTwoStreamEmbeddingSpaceTester, LabelLevels, LevelScores,
+    SplitAccuracies, SplitsToEval, TestSplit, TesterConfig, WithSameParentLabelTester,
 };
-
-pub use tsne::{TSne, TSneConfig};
 
 pub use verification::{
     Best, EqualErrorRate, FoldAccuracies, OperatingPoint, Verification, VerificationMetric,

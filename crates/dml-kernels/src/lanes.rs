@@ -33,7 +33,7 @@ pub fn sum<T: Real>(x: &[T]) -> f64 {
 /// All lanes in one, half of them with the other half again and again: steps that don't wait for each other, as those of
 /// a chain would. There are a power of two.
 #[inline(always)]
-pub(crate) fn by_halves<T: Copy, const N: usize>(mut lanes: [T; N], both: impl Fn(T, T) -> T) -> T {
+pub fn by_halves<T: Copy, const N: usize>(mut lanes: [T; N], both: impl Fn(T, T) -> T) -> T {
     const { assert!(N.is_power_of_two()) };
     let mut half = N / 2;
     while half > 0 {

@@ -2,9 +2,10 @@
 
 pub mod aligned;
 mod distance_order;
+pub mod exact;
 mod exponential;
 pub mod in_place;
-mod lanes;
+pub mod lanes;
 pub mod lengths;
 pub mod matrix_gradient;
 mod real;
@@ -14,8 +15,8 @@ mod simd;
 mod transpose;
 mod zeros;
 
-mod matrix_product;
-mod row_panels;
+pub mod matrix_product;
+pub mod row_panels;
 mod row_products;
 mod symmetric_tiles;
 
@@ -28,11 +29,8 @@ pub mod elementwise;
 pub mod euclidean;
 pub mod finite;
 pub mod hamming;
-pub mod int8;
 pub mod inverse;
-pub mod kmeans;
 pub mod log_sum_exp;
-pub mod nearest;
 pub mod normalize;
 pub mod pairwise_dot;
 pub mod pairwise_lp;

@@ -5,7 +5,7 @@ use gemm::Parallelism;
 
 /// A matrix in a slice: rows of `columns` elements, `stride` elements apart.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Matrix<'a, T> {
+pub struct Matrix<'a, T> {
     data: &'a [T],
     rows: usize,
     columns: usize,
@@ -13,10 +13,16 @@ pub(crate) struct Matrix<'a, T> {
 }
 
 impl<'a, T> Matrix<'a, T> {
-    pub(crate) fn of_rows(data: &'a [T], rows: usize, columns: usize, stride: usize) -> Self {
+    /// The matrix `[rows, columns]` whose rows begin `stride` elements apart in `data`.
+    ///
+    /// # Panics
+    /// If a row reaches beyond the slice.
+    #[must_use]
+    pub fn of_rows(data: &'a [T], rows: usize, columns: usize, stride: usize) -> Self {
         assert!(
             fits(data.len(), rows, columns, stride),
-            "rows reach beyond the slice"
+            "data: expected {rows} rows of {columns} numbers, {stride} apart, got {} numbers",
+            data.len()
         );
         Self {
             data,
@@ -29,7 +35,7 @@ impl<'a, T> Matrix<'a, T> {
 
 /// A matrix to be written, in a slice: rows of `columns` elements, `stride` elements apart.
 #[derive(Debug)]
-pub(crate) struct MatrixMut<'a, T> {
+pub struct MatrixMut<'a, T> {
     data: &'a mut [T],
     rows: usize,
     columns: usize,
@@ -37,10 +43,16 @@ pub(crate) struct MatrixMut<'a, T> {
 }
 
 impl<'a, T> MatrixMut<'a, T> {
-    pub(crate) fn of_rows(data: &'a mut [T], rows: usize, columns: usize, stride: usize) -> Self {
+    /// The matrix `[rows, columns]` whose rows begin `stride` elements apart in `data`.
+    ///
+    /// # Panics
+    /// If a row reaches beyond the slice, or rows overlap.
+    #[must_use]
+    pub fn of_rows(data: &'a mut [T], rows: usize, columns: usize, stride: usize) -> Self {
         assert!(
             fits(data.len(), rows, columns, stride) && (rows < 2 || columns <= stride),
-            "rows reach beyond the slice or overlap"
+            "data: expected {rows} rows of {columns} numbers, {stride} apart without overlap, got {} numbers",
+            data.len()
         );
         Self {
             data,
@@ -57,15 +69,20 @@ fn fits(len: usize, rows: usize, columns: usize, stride: usize) -> bool {
 
 /// What becomes of the numbers that stand in the output already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Existing {
+pub enum Existing {
+    /// They are replaced.
     Overwrite,
+    /// The product is added to them.
     AddTo,
 }
 
 /// `out = factor · left · right`, added to what is there or instead of it.
 ///
 /// With all three in rows, vectors run along the rows of `right` and `out`, and nothing is repacked.
-pub(crate) fn product<T: Real>(
+///
+/// # Panics
+/// If the shapes do not fit each other.
+pub fn product<T: Real>(
     out: MatrixMut<'_, T>,
     left: Matrix<'_, T>,
     right: Matrix<'_, T>,

@@ -6,11 +6,13 @@ use rayon::prelude::*;
 
 use crate::Real;
 use crate::in_place::InPlace;
+use crate::lengths;
 use crate::row_chunks::worth_a_thread;
 use crate::transpose::transpose;
 
 /// Rows in panels of `width`; the last panel is filled up with zeros.
-pub(crate) struct RowPanels<T> {
+#[derive(Debug)]
+pub struct RowPanels<T> {
     data: Vec<T>,
     rows: usize,
     dim: usize,
@@ -18,8 +20,13 @@ pub(crate) struct RowPanels<T> {
 }
 
 impl<T: Real> RowPanels<T> {
-    pub(crate) fn new(rows: &[T], dim: usize, width: usize) -> Self {
-        let count = rows.len() / dim;
+    /// The panels of the rows `[rows, dim]`, for a `dim` and a `width` of at least 1.
+    ///
+    /// # Panics
+    /// If the length does not fit `dim`.
+    #[must_use]
+    pub fn new(rows: &[T], dim: usize, width: usize) -> Self {
+        let count = lengths::rows("rows", rows.len(), dim);
         let mut data = vec![T::ZERO; count.div_ceil(width) * width * dim];
         data.par_chunks_mut(width * dim)
             .zip(rows.par_chunks(width * dim))
@@ -35,22 +42,28 @@ impl<T: Real> RowPanels<T> {
         }
     }
 
-    pub(crate) fn count(&self) -> usize {
+    /// Number of panels.
+    #[must_use]
+    pub fn count(&self) -> usize {
         self.rows.div_ceil(self.width)
     }
 
     /// The rows that a panel holds.
-    pub(crate) fn rows(&self, panel: usize) -> Range<usize> {
+    #[must_use]
+    pub fn rows(&self, panel: usize) -> Range<usize> {
         panel * self.width..((panel + 1) * self.width).min(self.rows)
     }
 
     /// The elements of a panel: `dim` times `width`.
-    pub(crate) fn panel(&self, panel: usize) -> &[T] {
+    #[must_use]
+    pub fn panel(&self, panel: usize) -> &[T] {
         let size = self.width * self.dim;
         &self.data[panel * size..][..size]
     }
 
-    pub(crate) fn width(&self) -> usize {
+    /// Rows of a panel.
+    #[must_use]
+    pub fn width(&self) -> usize {
         self.width
     }
 }

@@ -7,13 +7,11 @@
 //!
 //! The angle is that of Wang, Zhou, Wen, Liu and Lin, "Deep Metric Learning with Angular Loss" (2017,
 //! arXiv:1708.01682). No centre is formed and no triplet is stored: squared distances between rows, `O(N²)` of them,
-//! decide every triplet by one addition ([`AngularTriplets`]), and the result is [`Tuples::Lazy`].
-
-use std::sync::Arc;
+//! decide every triplet by one addition ([`AngularTriplets`]), and the result is a set by rule.
 
 use candle_core::Tensor;
-use dml_core::fused::with_slice;
-use dml_core::kernels::{AngularTriplets, Triangle, TripletSet};
+use dml_core::autograd::with_slice;
+use dml_core::kernels::{AngularTriplets, Triangle};
 use dml_core::{Batch, Distance, Error, Miner, Result, TensorExt, Tuples, for_element};
 
 use crate::host;
@@ -90,7 +88,7 @@ impl Miner for AngularMiner {
     fn mine(&self, batch: &Batch) -> Result<Tuples> {
         let relation = batch.require_relation("AngularMiner")?.clone();
         if batch.is_spoiled()? {
-            return Ok(Tuples::All);
+            return Ok(Tuples::all());
         }
         let anchors = host::on_host(batch.embeddings())?; // [Q, dim]
         let references = batch.reference().map(host::on_host).transpose()?; // [R, dim]
@@ -101,7 +99,7 @@ impl Miner for AngularMiner {
             Some(references) => Some(euclidean(references, references)?), // [R, R]
         };
         let dim = anchors.dims()[1];
-        let set: Arc<dyn TripletSet> = for_element!(anchors, "embeddings", |T| {
+        for_element!(anchors, "embeddings", |T| {
             slices::<T, _>(
                 [
                     &anchors,
@@ -119,12 +117,10 @@ impl Miner for AngularMiner {
                     };
                     let split =
                         move |q: usize, p: &mut Vec<u32>, n: &mut Vec<u32>| relation.split(q, p, n);
-                    Arc::new(AngularTriplets::new(rows, self.angle, EPSILON, split))
-                        as Arc<dyn TripletSet>
+                    Tuples::from_set(AngularTriplets::new(rows, self.angle, EPSILON, split))
                 },
             )
-        })?;
-        Ok(Tuples::Lazy(set))
+        })
     }
 }
 
@@ -159,6 +155,7 @@ mod tests {
     use candle_core::Device;
     use dml_core::TupleCount;
     use dml_distances::{CosineSimilarity, LpDistance};
+    use std::sync::Arc;
 
     fn mine(angle: f64, batch: &Batch) -> Result<Tuples> {
         AngularMiner::new(AngularMinerConfig { angle }, LpDistance::default())?.mine(batch)

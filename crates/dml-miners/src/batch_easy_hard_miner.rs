@@ -13,7 +13,7 @@
 use std::str::FromStr;
 use std::sync::Arc;
 
-use dml_core::fused::{Element, with_slice};
+use dml_core::autograd::{Element, with_slice};
 use dml_core::kernels::{PairMask, Real, map_rows};
 use dml_core::{Batch, Distance, Error, Miner, Pairs, Relation, Result, Tuples, for_element};
 
@@ -254,7 +254,7 @@ impl Miner for BatchEasyHardMiner {
     fn mine(&self, batch: &Batch) -> Result<Tuples> {
         let relation = batch.require_relation("BatchEasyHardMiner")?;
         if batch.is_spoiled()? {
-            return Ok(Tuples::All);
+            return Ok(Tuples::all());
         }
         let choices = self.choices(batch, relation)?;
         let all = |strategy| strategy == BatchStrategy::All;
@@ -283,7 +283,7 @@ impl Miner for BatchEasyHardMiner {
                     n.into_iter().for_each(|n| negatives.insert(n as usize));
                 },
             );
-            return Ok(mask.into());
+            return Ok(Tuples::from_set(mask));
         }
         let mut pairs = Pairs::default();
         for (a, choice) in choices.into_iter().enumerate() {

@@ -63,7 +63,7 @@ impl Miner for BatchHardMiner {
     fn mine(&self, batch: &Batch) -> Result<Tuples> {
         let relation = batch.require_relation("BatchHardMiner")?;
         if batch.is_spoiled()? {
-            return Ok(Tuples::All);
+            return Ok(Tuples::all());
         }
         let mut triplets = Triplets::default();
         for (a, choice) in self.0.choices(batch, relation)?.into_iter().enumerate() {

@@ -12,7 +12,7 @@
 
 use std::sync::Arc;
 
-use dml_core::fused::with_slice;
+use dml_core::autograd::with_slice;
 use dml_core::kernels::Real;
 use dml_core::{
     Batch, Distance, Error, Miner, PerAnchor, Result, SeedSequence, Triplets, Tuples, check,
@@ -122,7 +122,7 @@ impl Miner for DistanceWeightedMiner {
     fn mine(&self, batch: &Batch) -> Result<Tuples> {
         let relation = batch.require_relation("DistanceWeightedMiner")?;
         if batch.is_spoiled()? {
-            return Ok(Tuples::All);
+            return Ok(Tuples::all());
         }
         let matrix = host::distances(batch, &self.distance)?; // [Q, R]
         let references = batch.references();
@@ -157,7 +157,7 @@ impl Miner for DistanceWeightedMiner {
                         };
                     }
                 };
-                Triplets::random_weighted(relation, PerAnchor::ClassSize, &weigh, rng)
+                Triplets::random_weighted(relation, PerAnchor::ClassSize, weigh, rng)
             }
         ))?;
         Ok(triplets.into())

@@ -10,9 +10,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use dml_core::fused::{Element, with_slice};
+use dml_core::autograd::{Element, with_slice};
 use dml_core::kernels::{KthSmallest, MaskRow, PairMask, Real, map_rows};
-use dml_core::{Batch, Distance, Error, Miner, Pairs, Result, Tuples, for_element};
+use dml_core::{Batch, Distance, Error, Miner, Pairs, Result, TupleSet, Tuples, for_element};
 
 use crate::host::{self, Sides};
 
@@ -120,7 +120,7 @@ impl HDCMiner {
     /// Lists stay lists, in their order; all pairs and masks become a mask.
     ///
     /// # Errors
-    /// [`Error::Missing`] for [`Tuples::All`] of a batch without a relation, [`Error::Index`] for a row outside of the
+    /// [`Error::Missing`] for [`Tuples::all`] of a batch without a relation, [`Error::Index`] for a row outside of the
     /// batch, and as the distance.
     pub fn filter(&self, batch: &Batch, tuples: &Tuples) -> Result<Tuples> {
         tuples.check(batch)?;
@@ -128,13 +128,10 @@ impl HDCMiner {
             return Ok(tuples.clone());
         }
         let matrix = host::distances(batch, &self.distance)?; // [Q, R]
-        let relation = match tuples {
-            Tuples::All => Some(batch.require_relation("HDCMiner")?),
-            _ => None,
-        };
-        let listed = match tuples {
-            Tuples::All | Tuples::Mask(_) => None,
-            _ => Some(tuples.pairs(batch)?),
+        let among = if tuples.is_triplets() || tuples.as_pairs().is_some() {
+            Among::List(tuples.pairs(batch)?)
+        } else {
+            Among::Rows(tuples.by_anchor("HDCMiner", batch)?)
         };
         for_element!(matrix, "matrix", |T| with_slice(
             &matrix,
@@ -145,22 +142,16 @@ impl HDCMiner {
                     sign: <T as Real>::from_f64(self.distance.order().sign()),
                     share: self.filter_percentage,
                 };
-                match (tuples, relation, &listed) {
-                    (_, Some(relation), _) => hardest
-                        .of_rows(batch.queries(), |q, sides| {
-                            sides.of(relation, q);
-                        })
-                        .into(),
-                    (Tuples::Mask(mask), ..) => hardest
-                        .of_rows(batch.queries(), |q, sides| {
+                match &among {
+                    Among::List(pairs) => hardest.of_list(pairs).into(),
+                    Among::Rows(set) => {
+                        let mask = hardest.of_rows(batch.queries(), |q, sides| {
                             sides.positives.clear();
                             sides.negatives.clear();
-                            sides.positives.extend(mask.positives(q));
-                            sides.negatives.extend(mask.negatives(q));
-                        })
-                        .into(),
-                    (_, _, Some(pairs)) => hardest.of_list(pairs).into(),
-                    (_, None, None) => Tuples::All,
+                            set.split(q, &mut sides.positives, &mut sides.negatives);
+                        });
+                        Tuples::from_set(mask)
+                    }
                 }
             }
         ))
@@ -170,7 +161,7 @@ impl HDCMiner {
 impl Miner for HDCMiner {
     fn mine(&self, batch: &Batch) -> Result<Tuples> {
         match self.given() {
-            None => self.filter(batch, &Tuples::All),
+            None => self.filter(batch, &Tuples::all()),
             Some(given) => {
                 let chosen = self.filter(batch, &given)?;
                 self.put(Some(chosen.clone()));
@@ -182,6 +173,14 @@ impl Miner for HDCMiner {
     fn mine_among(&self, batch: &Batch, tuples: &Tuples) -> Result<Tuples> {
         self.filter(batch, tuples)
     }
+}
+
+/// The pairs that are chosen among.
+enum Among {
+    /// In the order of a list, repeats included.
+    List(Arc<Pairs>),
+    /// Row by row, each once.
+    Rows(Arc<dyn TupleSet>),
 }
 
 struct Hardest<'a, T> {

@@ -11,7 +11,7 @@
 
 use std::sync::Arc;
 
-use dml_core::fused::with_slice;
+use dml_core::autograd::with_slice;
 use dml_core::kernels::{PairMask, Real};
 use dml_core::{Batch, Distance, Miner, Result, Tuples, check, for_element};
 
@@ -78,7 +78,7 @@ impl Miner for MultiSimilarityMiner {
     fn mine(&self, batch: &Batch) -> Result<Tuples> {
         let relation = batch.require_relation("MultiSimilarityMiner")?;
         if batch.is_spoiled()? {
-            return Ok(Tuples::All);
+            return Ok(Tuples::all());
         }
         let matrix = host::distances(batch, &self.distance)?; // [Q, R]
         let references = batch.references();
@@ -120,7 +120,7 @@ impl Miner for MultiSimilarityMiner {
                 )
             }
         ))?;
-        Ok(mask.into())
+        Ok(Tuples::from_set(mask))
     }
 }
 

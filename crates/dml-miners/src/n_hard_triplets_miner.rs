@@ -12,7 +12,7 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use dml_core::fused::{Element, with_slice};
+use dml_core::autograd::{Element, with_slice};
 use dml_core::kernels::{Real, map_rows};
 use dml_core::{Batch, Distance, Miner, Result, Triplets, Tuples, check, for_element};
 
@@ -112,7 +112,7 @@ impl Miner for NHardTripletsMiner {
     fn mine(&self, batch: &Batch) -> Result<Tuples> {
         let relation = batch.require_relation("NHardTripletsMiner")?;
         if batch.is_spoiled()? {
-            return Ok(Tuples::All);
+            return Ok(Tuples::all());
         }
         let matrix = host::distances(batch, &self.distance)?; // [Q, R]
         let references = batch.references();

@@ -10,14 +10,14 @@
 //!
 //! Semihard negatives are those of Schroff, Kalenichenko and Philbin, "FaceNet: A Unified Embedding for Face
 //! Recognition and Clustering" (2015, arXiv:1503.03832). No triplet is written out: for each anchor and positive the
-//! chosen negatives are an interval of the anchor's negatives in order of distance ([`Tuples::Ranges`]), at
+//! chosen negatives are an interval of the anchor's negatives in order of distance (`TripletRanges` of the kernels), at
 //! `O(N² log N)` time and `O(N²)` memory.
 
 use std::str::FromStr;
 use std::sync::Arc;
 
 use dml_core::kernels::triplet_ranges::GapInterval;
-use dml_core::tuples::{GapTriplets, triplet_ranges};
+use dml_core::tuples::{DeviceTriplets, triplet_ranges};
 use dml_core::{Batch, Distance, Error, Miner, Result, Tuples, check};
 
 /// Which triplets within or outside of the margin are chosen ([conditions](self)).
@@ -130,19 +130,18 @@ impl Miner for TripletMarginMiner {
     fn mine(&self, batch: &Batch) -> Result<Tuples> {
         let relation = batch.require_relation("TripletMarginMiner")?;
         if batch.is_spoiled()? {
-            return Ok(Tuples::All);
+            return Ok(Tuples::all());
         }
         let matrix = batch.detach().distances(&self.distance)?; // [Q, R]
         // Where kernels can select from the matrix, it stays where it is.
-        if GapTriplets::fits(&matrix) {
+        if DeviceTriplets::fits(&matrix) {
             let order = self.distance.order();
-            let gaps = GapTriplets::new(&matrix, order, self.interval, relation)?;
-            return Ok(Tuples::Gaps(Arc::new(gaps)));
+            return Ok(DeviceTriplets::new(&matrix, order, self.interval, relation)?.into());
         }
         let ranges = triplet_ranges(&matrix, self.distance.order(), self.interval, |q, p, n| {
             relation.split(q, p, n);
         })?;
-        Ok(ranges.into())
+        Ok(Tuples::from_set(ranges))
     }
 }
 

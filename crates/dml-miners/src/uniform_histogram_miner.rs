@@ -10,7 +10,7 @@
 
 use std::sync::Arc;
 
-use dml_core::fused::{Element, with_slice};
+use dml_core::autograd::{Element, with_slice};
 use dml_core::kernels::{Real, map_rows};
 use dml_core::{
     Batch, Distance, Miner, Pairs, Relation, Result, SeedSequence, Tuples, check, for_element,
@@ -110,7 +110,7 @@ impl Miner for UniformHistogramMiner {
     fn mine(&self, batch: &Batch) -> Result<Tuples> {
         let relation = batch.require_relation("UniformHistogramMiner")?;
         if batch.is_spoiled()? {
-            return Ok(Tuples::All);
+            return Ok(Tuples::all());
         }
         let matrix = host::distances(batch, &self.distance)?; // [Q, R]
         check::elements("num_bins", &[batch.queries(), self.num_bins], 4)?;

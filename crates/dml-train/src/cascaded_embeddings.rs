@@ -106,8 +106,8 @@ impl Method for CascadedEmbeddings {
                     (Some(miner), None) => Some(miner.mine(&batch.detach())?),
                     (Some(miner), Some(before)) => Some(miner.mine_among(&batch.detach(), before)?),
                 };
-                let tuples = mined.as_ref().unwrap_or(&Tuples::All);
-                let (value, mut outcome) = criterion.evaluate_tuples(&batch, tuples)?;
+                let tuples = mined.clone().unwrap_or_default();
+                let (value, mut outcome) = criterion.evaluate_tuples(&batch, &tuples)?;
                 outcome.mined = mined.as_ref().map(|own| own.count(&batch)).transpose()?;
                 losses = losses.with_outcome((value, outcome));
             }

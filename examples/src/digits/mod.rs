@@ -14,8 +14,8 @@ use dml::eval::AccuracyMetric;
 use dml::nn::{Adam, AdamConfig};
 use dml::samplers::{ShuffleSampler, ShuffleSamplerConfig};
 use dml::train::{Method, NamedModule, Trainer};
+use dml_cli::number::{self, within};
 
-use crate::number::{self, within};
 use crate::{evaluation, network};
 
 /// Height and width of a digit.
@@ -29,7 +29,7 @@ pub struct Args {
     /// A folder with the four files of MNIST; without it the digits are drawn by a program.
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
-    /// Digits to learn from, at least two batches; a sixth as many pair_kind.
+    /// Digits to learn from, at least two batches; a sixth as many to test with.
     #[arg(long, default_value_t = 60_000, value_parser = within(4usize, 1_000_000))]
     pub images: usize,
     /// Passes over them.
@@ -46,7 +46,7 @@ pub struct Args {
     pub seed: u64,
 }
 
-/// Digits to learn from and digits to pair_kind by.
+/// Digits to learn from and digits to test with.
 struct Digits {
     train: ImageDataset,
     test: NormalizedImages,

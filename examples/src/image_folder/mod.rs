@@ -29,9 +29,9 @@ use dml::nn::{Adam, AdamConfig};
 use dml::reducers::AvgNonZeroReducer;
 use dml::samplers::{MPerClassSampler, MPerClassSamplerConfig};
 use dml::train::{Flow, MetricLossOnly, NamedModule, Trainer};
+use dml_cli::number::{self, within};
 use serde::Serialize;
 
-use crate::number::{self, within};
 use crate::{evaluation, network};
 
 pub use results::{FolderSummary, Results};
@@ -41,7 +41,7 @@ const MARGIN: f64 = 0.2;
 /// Pictures of a class in a batch, unless there are too few classes to fill it.
 const PER_CLASS: usize = 4;
 
-/// What to learn from, what to pair_kind by, and how.
+/// What to learn from, what to test with, and how.
 #[derive(Clone, Debug, PartialEq, Serialize, clap::Parser)]
 #[command(
     name = "image_folder",
@@ -52,7 +52,7 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     #[serde(serialize_with = "results::shown")]
     pub train: PathBuf,
-    /// The folder to pair_kind by: the same with other classes.
+    /// The folder to test with: the same with other classes.
     #[arg(long, value_name = "DIR")]
     #[serde(serialize_with = "results::shown")]
     pub test: PathBuf,
@@ -95,7 +95,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Results> {
     let train = data::open(&args.train, args.size)?;
     let test = data::open(&args.test, args.size)?;
     let _lock = results::create_folder(&args.out)?;
-    for (what, folder) in [("to learn from", &train), ("to pair_kind by", &test)] {
+    for (what, folder) in [("to learn from", &train), ("to test with", &test)] {
         let summary = FolderSummary::of(folder);
         writeln!(out, "{summary} {what}")?;
         for skipped in folder.skipped() {

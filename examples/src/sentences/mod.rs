@@ -30,8 +30,7 @@ use dml::reducers::MeanReducer;
 use dml::samplers::{ShuffleSampler, ShuffleSamplerConfig};
 use dml::train::{Clip, NamedModule, Trainer, TwoStreamMetricLoss};
 use dml::{Dataset, Objective};
-
-use crate::number::{self, within};
+use dml_cli::number::{self, within};
 
 pub use bert::Encoder;
 pub use pairs::SentencePairs;
@@ -50,7 +49,7 @@ pub struct Args {
     /// and the first sentences of their documentation. Without it, those of an invented language.
     #[arg(long, value_name = "FILE or DIR")]
     pub pairs: Option<PathBuf>,
-    /// How many of the last pairs pair_kind, at least 2.
+    /// Number of pairs at the end of the file to test with; at least 2.
     #[arg(long, default_value_t = 200, value_parser = within(2usize, 10_000_000))]
     pub test: usize,
     /// Passes over the others.
@@ -115,7 +114,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Accuracy> {
     let train_count = sentences.len().saturating_sub(args.test);
     ensure!(
         train_count >= args.batch,
-        "expected more than {} pairs, {} to pair_kind by and a batch to learn from, got {}",
+        "expected more than {} pairs, {} to test with and a batch to learn from, got {}",
         args.test + args.batch - 1,
         args.test,
         sentences.len()

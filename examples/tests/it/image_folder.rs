@@ -72,7 +72,7 @@ fn it_learns_classes_that_it_has_never_seen() -> anyhow::Result<()> {
     assert_eq!((results.train.images, results.test.images), (96, 48));
 
     assert!(
-        printed.contains("48 pictures of 4 classes to pair_kind by"),
+        printed.contains("48 pictures of 4 classes to test with"),
         "{printed}"
     );
     assert!(

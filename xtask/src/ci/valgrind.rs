@@ -8,6 +8,9 @@
 use anyhow::{Context as _, ensure};
 use xshell::{Shell, cmd};
 
+/// Packages that have kernels, and which of their tests run.
+const PACKAGES: [(&str, &[&str]); 2] = [("dml-kernels", &[]), ("dml-eval", &["kernels::"])];
+
 /// Tests that take longer than all others together, by parts of their names. Others run the same kernels.
 const SKIPPED: &[&str] = &[
     "nearest::tests::every_dim_is_searched_exactly",
@@ -32,19 +35,23 @@ pub(super) fn run(sh: &Shell) -> anyhow::Result<()> {
         version.ignore_stdout().run().is_ok(),
         "no valgrind: install the package `valgrind` of your system, such as by `apt-get install valgrind`"
     );
-    let built = cmd!(
-        sh,
-        "cargo test -p dml-kernels --lib --no-run --message-format json"
-    );
-    let program = test_program(&built.read()?).context("cargo names no program of the tests")?;
     // The fewer threads, the less valgrind has to switch between them: it runs one at a time.
     let _threads = sh.push_env("RAYON_NUM_THREADS", "2");
-    let skipped = SKIPPED.iter().flat_map(|name| ["--skip", name]);
-    let tests = cmd!(
-        sh,
-        "valgrind --quiet --leak-check=no {SEEN} {program} {skipped...} --test-threads=1"
-    );
-    Ok(tests.run()?)
+    for (package, tests) in PACKAGES {
+        let built = cmd!(
+            sh,
+            "cargo test -p {package} --lib --no-run --message-format json"
+        );
+        let program =
+            test_program(&built.read()?).context("cargo names no program of the tests")?;
+        let skipped = SKIPPED.iter().flat_map(|name| ["--skip", name]);
+        let valgrind = cmd!(
+            sh,
+            "valgrind --quiet --leak-check=no {SEEN} {program} {tests...} {skipped...} --test-threads=1"
+        );
+        valgrind.run()?;
+    }
+    Ok(())
 }
 
 /// The program among cargo's messages, one JSON object a line.

@@ -2,65 +2,25 @@
 
 use std::path::Path;
 
-use anyhow::Context as _;
-use serde::Deserialize;
-use xshell::{Shell, cmd};
+use xshell::Shell;
 
 use super::{Finding, licenses};
+use crate::metadata::{Metadata, Package};
 
 /// Those that may see every crate.
-const SEE_ALL: &[&str] = &["dml", "dml-testing", "dml-examples", "xtask"];
+const SEE_ALL: &[&str] = &[
+    "dml",
+    "dml-testing",
+    "dml-conformance",
+    "dml-bench",
+    "dml-mnist",
+    "dml-examples",
+];
 /// Features that belong to Candle, and may only be handed on to it.
 const FORWARDED: &[&str] = &["cuda", "cudnn", "metal", "accelerate", "mkl"];
 
-#[derive(Debug, Deserialize)]
-struct Metadata {
-    packages: Vec<Package>,
-    workspace_members: Vec<String>,
-    resolve: Resolve,
-}
-
-#[derive(Debug, Deserialize)]
-struct Package {
-    id: String,
-    name: String,
-    description: Option<String>,
-    license: Option<String>,
-    readme: Option<String>,
-    manifest_path: std::path::PathBuf,
-    dependencies: Vec<Dependency>,
-    features: std::collections::BTreeMap<String, Vec<String>>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Dependency {
-    name: String,
-    kind: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Resolve {
-    nodes: Vec<Node>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Node {
-    id: String,
-    features: Vec<String>,
-}
-
 pub(super) fn check(sh: &Shell, root: &Path) -> anyhow::Result<Vec<Finding>> {
-    // Only this machine's packages: those of other platforms need not be downloaded.
-    let version = cmd!(sh, "rustc -vV").quiet().read()?;
-    let host = version
-        .lines()
-        .find_map(|line| line.strip_prefix("host: "))
-        .context("rustc -vV names no host")?;
-    let json = cmd!(
-        sh,
-        "cargo metadata --format-version 1 --filter-platform {host}"
-    );
-    let metadata: Metadata = serde_json::from_str(&json.quiet().read()?)?;
+    let metadata = Metadata::with_dependencies(sh)?;
     let mut found = check_metadata(&metadata, root);
     let deny = sh.read_file(root.join("deny.toml"))?;
     let packages = metadata.packages.iter();
@@ -125,7 +85,10 @@ fn forwarding(package: &Package) -> impl Iterator<Item = String> {
 }
 
 fn missing_fields(package: &Package) -> impl Iterator<Item = String> {
-    let needs_readme = !matches!(package.name.as_str(), "dml-examples" | "xtask");
+    let needs_readme = !matches!(
+        package.name.as_str(),
+        "dml-examples" | "dml-mnist" | "xtask"
+    );
     let readme = package
         .readme
         .as_ref()
@@ -155,11 +118,8 @@ fn gemm(metadata: &Metadata) -> Vec<Finding> {
         ));
     }
     for package in versions {
-        let node = metadata
-            .resolve
-            .nodes
-            .iter()
-            .find(|node| node.id == package.id);
+        let mut nodes = metadata.resolve.iter().flat_map(|resolve| &resolve.nodes);
+        let node = nodes.find(|node| node.id == package.id);
         if !node.is_some_and(|node| node.features.iter().any(|feature| feature == "x86-v4")) {
             found.push("gemm is built without its feature x86-v4.".to_owned());
         }

@@ -8,7 +8,7 @@ use candle_core::{DType, Tensor};
 use dml_kernels::finite;
 
 use super::Batch;
-use crate::fused::{has_kernel, with_slice};
+use crate::autograd::{has_kernel, with_slice};
 use crate::{PairKind, Relation, Result, Term, Terms, Tuples, for_element};
 
 /// The rows that hold NaN or an infinity: queries, references.
@@ -18,7 +18,7 @@ impl Batch {
     /// The terms of any loss over `tuples` if a row that takes part is not finite: one scalar, NaN, with gradient NaN in
     /// every entry of the rows. `None` if all that take part are finite: then the loss is computed.
     ///
-    /// A row takes part if it is in one of the tuples; with [`Tuples::All`], unless the relation ignores all of its
+    /// A row takes part if it is in one of the tuples; with [`Tuples::all`], unless the relation ignores all of its
     /// pairs. A loss that compares rows asks first, a miner by [`is_spoiled`](Batch::is_spoiled):
     ///
     /// ```
@@ -33,7 +33,7 @@ impl Batch {
     /// }
     ///
     /// let embeddings = Tensor::new(&[[1f32, f32::NAN], [0.9, 0.1]], &Device::Cpu)?;
-    /// let terms = terms(&Batch::new(&embeddings, &[0i64, 0])?, &Tuples::All)?;
+    /// let terms = terms(&Batch::new(&embeddings, &[0i64, 0])?, &Tuples::all())?;
     /// let (value, _) = terms.get("loss").unwrap().values()?;
     /// assert!(value.to_scalar::<f32>()?.is_nan());
     /// # Ok::<(), dml_core::Error>(())
@@ -52,7 +52,7 @@ impl Batch {
     /// # Errors
     /// As [`spoiled`](Batch::spoiled).
     pub fn spoiled_rows(&self) -> Result<Option<Terms>> {
-        self.terms_if(&Tuples::All, |_, _, _| Ok(true))
+        self.terms_if(&Tuples::all(), |_, _, _| Ok(true))
     }
 
     /// Whether a row that takes part is not finite. Nothing can be said of what is hard or easy then: a miner keeps
@@ -62,7 +62,7 @@ impl Batch {
     /// [`Error::Tensor`](crate::Error::Tensor) if Candle cannot do it.
     pub fn is_spoiled(&self) -> Result<bool> {
         let broken = self.broken()?;
-        Ok(!is_empty(&broken) && self.takes_part(&broken, &Tuples::All)?)
+        Ok(!is_empty(&broken) && self.takes_part(&broken, &Tuples::all())?)
     }
 
     fn terms_if(
@@ -105,10 +105,11 @@ impl Batch {
     }
 
     fn takes_part(&self, broken: &Broken, tuples: &Tuples) -> Result<bool> {
-        let relation = match (tuples, self.relation()) {
-            (Tuples::All, Some(relation)) => relation,
-            (Tuples::All, None) => return Ok(true),
-            _ => return self.is_named(broken, tuples),
+        if !tuples.is_all() {
+            return self.is_named(broken, tuples);
+        }
+        let Some(relation) = self.relation() else {
+            return Ok(true);
         };
         let (queries, references) = broken;
         let mut sides = queries.iter().map(|row| (*row, true)).chain(
@@ -182,7 +183,7 @@ fn not_finite(rows: &Tensor) -> Result<Vec<u32>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fused::without_kernels;
+    use crate::autograd::without_kernels;
     use crate::{Pairs, Triplets};
     use candle_core::{Device, Var};
 
@@ -204,7 +205,7 @@ mod tests {
                 let x = rows(&[[1.0, 0.0], [0.0, broken], [1.0, 1.0]]);
                 let batch = Batch::new(&x, [0i64, 0, 1])?;
                 assert!(batch.is_spoiled()?);
-                let terms = batch.spoiled(&Tuples::All)?.unwrap();
+                let terms = batch.spoiled(&Tuples::all())?.unwrap();
                 let (value, _) = terms.get("loss").unwrap().values()?;
                 assert!(value.to_scalar::<f64>()?.is_nan());
                 let store = value.backward()?;
@@ -214,7 +215,7 @@ mod tests {
             let x = rows(&[[f64::MAX, f64::MIN], [0.0, -0.0], [1e-320, 1.0]]);
             assert!(
                 Batch::new(&x, [0i64, 0, 1])?
-                    .spoiled(&Tuples::All)?
+                    .spoiled(&Tuples::all())?
                     .is_none()
             );
             Ok(())
@@ -227,7 +228,7 @@ mod tests {
             let (x, r) = (rows(&[[1.0, 0.0]]), rows(&[[0.0, 1.0], [NAN, 1.0]]));
             let batch = Batch::new(&x, [0i64])?.with_reference(&r, [0i64, 1])?;
             let (value, _) = batch
-                .spoiled(&Tuples::All)?
+                .spoiled(&Tuples::all())?
                 .unwrap()
                 .iter()
                 .next()
@@ -256,7 +257,7 @@ mod tests {
         let mut weights = [i, p, n, i, p, i, n, i, n, n, i, i, i, i, i, i];
         let ignored = Relation::matrix(&weights, 4, 4)?.with_diagonal_self_matches()?;
         let batch = batch.with_relation(ignored)?;
-        assert!(batch.spoiled(&Tuples::All)?.is_none() && !batch.is_spoiled()?);
+        assert!(batch.spoiled(&Tuples::all())?.is_none() && !batch.is_spoiled()?);
         assert!(batch.spoiled_rows()?.is_some(), "classes ask no relation");
         weights[3] = n;
         let reached = Relation::matrix(&weights, 4, 4)?.with_diagonal_self_matches()?;

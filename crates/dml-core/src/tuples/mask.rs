@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
-use dml_kernels::{PairMask, TripletSet};
+use dml_kernels::PairMask;
 
-use super::{Pairs, Tuples};
+use super::{RowCounts, TupleCount, TupleSet, Tuples};
 use crate::{Batch, Error, Result};
 
 impl Tuples {
@@ -14,6 +14,7 @@ impl Tuples {
     ///
     /// # Errors
     /// [`Error::Unsupported`] if a pair is given as positive and as negative; as [`Tuples::triplets`].
+    #[doc(hidden)]
     pub fn mask(&self, batch: &Batch) -> Result<Arc<PairMask>> {
         let mask = self.pair_sets(batch)?;
         if mask.has_both() {
@@ -29,62 +30,70 @@ impl Tuples {
     ///
     /// # Errors
     /// As [`Tuples::triplets`].
+    #[doc(hidden)]
     pub fn pair_sets(&self, batch: &Batch) -> Result<Arc<PairMask>> {
-        self.check(batch)?;
-        Ok(match self {
-            Self::All => Arc::new(batch.require_relation("mask")?.mask()),
-            Self::Pairs(pairs) => Arc::new(of_list(pairs, batch)),
-            Self::Triplets(triplets) => Arc::new(of_list(&triplets.to_pairs(), batch)),
-            Self::Mask(mask) => mask.clone(),
-            Self::Gaps(gaps) => Self::Ranges(gaps.ranges()?).pair_sets(batch)?,
-            Self::Ranges(ranges) => Arc::new(PairMask::select(
-                batch.queries(),
-                batch.references(),
-                |q, positives, negatives, ends: &mut Vec<i64>| {
-                    for span in ranges.spans(q) {
-                        positives.insert_if(span.positive as usize, span.start < span.end);
-                    }
-                    ranges.for_each_negative(q, ends, |n, times| {
-                        negatives.insert_if(n as usize, times > 0);
-                    });
-                },
-            )),
-            Self::Lazy(set) => Arc::new(of_set(&**set, batch)),
-        })
+        let set = self.by_anchor("mask", batch)?;
+        if let Some(mask) = set.clone().as_mask() {
+            return Ok(mask);
+        }
+        Ok(Arc::new(PairMask::select(
+            batch.queries(),
+            batch.references(),
+            |q, p, n, (positives, negatives): &mut (RowCounts, RowCounts)| {
+                positives.clear();
+                negatives.clear();
+                if q < set.anchors() {
+                    set.row_counts(q, positives, negatives);
+                }
+                positives
+                    .rows
+                    .iter()
+                    .for_each(|&row| p.insert(row as usize));
+                negatives
+                    .rows
+                    .iter()
+                    .for_each(|&row| n.insert(row as usize));
+            },
+        )))
     }
 }
 
-fn of_list(pairs: &Pairs, batch: &Batch) -> PairMask {
-    let (positives, negatives) = pairs.by_anchor(batch.queries());
-    PairMask::select(
-        batch.queries(),
-        batch.references(),
-        |q, p, n, _: &mut ()| {
-            positives[q].iter().for_each(|&row| p.insert(row as usize));
-            negatives[q].iter().for_each(|&row| n.insert(row as usize));
-        },
-    )
-}
+/// Pairs of either kind, two bits for each pair of the batch.
+impl TupleSet for PairMask {
+    fn anchors(&self) -> usize {
+        self.queries()
+    }
 
-fn of_set(set: &dyn TripletSet, batch: &Batch) -> PairMask {
-    PairMask::select(
-        batch.queries(),
-        batch.references(),
-        |q, p, n, _: &mut ()| {
-            if q < set.anchors() {
-                set.for_anchor(q, &mut |positive, negatives| {
-                    p.insert(positive as usize);
-                    negatives.iter().for_each(|&row| n.insert(row as usize));
-                });
-            }
-        },
-    )
+    fn references(&self) -> usize {
+        self.references()
+    }
+
+    fn count(&self) -> TupleCount {
+        let (positive, negative) = self.counts();
+        TupleCount::Pairs { positive, negative }
+    }
+
+    fn visit(&self, anchor: usize, f: &mut dyn FnMut(&[u32], &[u32])) {
+        let positives: Vec<u32> = self.positives(anchor).collect();
+        let negatives: Vec<u32> = self.negatives(anchor).collect();
+        f(&positives, &negatives);
+    }
+
+    fn row_counts(&self, anchor: usize, positives: &mut RowCounts, negatives: &mut RowCounts) {
+        positives.rows.extend(self.positives(anchor));
+        negatives.rows.extend(self.negatives(anchor));
+    }
+
+    fn as_mask(self: Arc<Self>) -> Option<Arc<PairMask>> {
+        Some(self)
+    }
 }
 
 /// Positive and negative pairs as tensors `[Q, R]` of `u8`, 1 where a pair is chosen.
 ///
 /// # Errors
 /// [`Error::Tensor`] if the device can't hold them.
+#[doc(hidden)]
 pub fn mask_tensors(mask: &PairMask, device: &Device) -> Result<(Tensor, Tensor)> {
     let (queries, references) = (mask.queries(), mask.references());
     let mut positive = vec![0u8; queries * references];

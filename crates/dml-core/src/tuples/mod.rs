@@ -1,224 +1,237 @@
 //! Which pairs or triplets count: one set, in the form that costs least.
 //!
-//! - [`Tuples::All`]: everything the batch's relation allows; nothing is stored.
-//! - [`Tuples::Pairs`], [`Tuples::Triplets`]: lists of rows, as a user hands them in; order and duplicates are kept.
-//! - [`Tuples::Mask`]: two bits for each pair of the batch.
-//! - [`Tuples::Ranges`]: intervals of each anchor's sorted negatives. At batch 1,024 with 10 classes there are 43
-//!   million triplets; as ranges they take 5 MB, and counting them is free.
-//! - [`Tuples::Gaps`]: what ranges would hold, while the distances stay on a device that has kernels for it.
-//! - [`Tuples::Lazy`]: triplets known by a rule that is asked anchor by anchor.
+//! - [`Tuples::all`]: everything the batch's relation allows; nothing is stored.
+//! - [`Pairs`], [`Triplets`]: lists of rows, as a user hands them in; order and duplicates are kept.
+//! - [`TupleSet`]: pairs or triplets that are known by a rule. Miners choose pairs as bits of a mask, two for each pair of
+//!   the batch, and triplets as intervals of each anchor's sorted negatives.
+//!
+//! A triplet miner on a device that has kernels for it leaves the distances there and selects the triplets anew where
+//! they are summed.
 //!
 //! Anchors are query rows; positives and negatives are reference rows.
 
-mod appearances;
-mod gaps;
+mod by_anchor;
+mod device_triplets;
 mod mask;
+mod occurrences;
 mod pairs;
 mod random;
 mod ranges;
+mod rule;
+mod set;
 mod triplets;
 
 use std::sync::Arc;
 
-use dml_kernels::triplet_ranges::{GapInterval, TripletRanges};
-use dml_kernels::{PairMask, TripletSet};
-
-use crate::{Batch, Error, Order, Result};
 use candle_core::Tensor;
+use dml_kernels::TripletSet;
+use dml_kernels::triplet_ranges::{GapInterval, TripletRanges};
 
-pub use gaps::GapTriplets;
+use crate::{Batch, Error, Order, Result, check};
+
+use by_anchor::ListByAnchor;
+
+pub use device_triplets::DeviceTriplets;
 pub use mask::mask_tensors;
 pub use pairs::Pairs;
 pub use random::PerAnchor;
 pub use ranges::triplet_ranges;
+pub use set::{RowCounts, TupleCount, TupleSet};
 pub use triplets::Triplets;
 
 /// Pairs or triplets of a batch; see the [module](self). Cloning is cheap.
+///
+/// ```
+/// use dml_core::candle_core::{Device, Tensor};
+/// use dml_core::{Batch, Triplets, TupleCount, Tuples};
+///
+/// let embeddings = Tensor::new(&[[1f32, 0.], [0.9, 0.1], [0., 1.]], &Device::Cpu)?;
+/// let batch = Batch::new(&embeddings, &[0i64, 0, 1])?;
+/// let all = Tuples::all();
+/// assert_eq!(all.count(&batch)?, TupleCount::Pairs { positive: 2, negative: 4 });
+/// let one = Tuples::from(Triplets::new(vec![0], vec![1], vec![2])?);
+/// assert_eq!(one.count(&batch)?, TupleCount::Triplets(1));
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug, Default)]
-pub enum Tuples {
+pub struct Tuples(Form);
+
+#[derive(Clone, Debug, Default)]
+enum Form {
     /// Everything the relation of the batch allows.
     #[default]
     All,
-    /// Positive and negative pairs by row.
     Pairs(Arc<Pairs>),
-    /// Triplets by row.
     Triplets(Arc<Triplets>),
-    /// Positive and negative pairs as one bit each.
-    Mask(Arc<PairMask>),
-    /// Triplets as intervals of sorted negatives.
-    Ranges(Arc<TripletRanges>),
-    /// Triplets by their gap in a matrix that stays on its device.
-    Gaps(Arc<GapTriplets>),
-    /// Triplets by a rule.
-    Lazy(Arc<dyn TripletSet>),
-}
-
-/// How many tuples there are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TupleCount {
-    /// Pairs of either kind.
-    Pairs {
-        /// Positive pairs.
-        positive: u64,
-        /// Negative pairs.
-        negative: u64,
-    },
-    /// Triplets.
-    Triplets(u64),
-}
-
-impl TupleCount {
-    /// All tuples together.
-    #[must_use]
-    pub fn total(self) -> u64 {
-        match self {
-            Self::Pairs { positive, negative } => positive + negative,
-            Self::Triplets(count) => count,
-        }
-    }
+    Set(Arc<dyn TupleSet>),
+    /// Triplets that a device selects; to visit them on the host can fail.
+    Device(Arc<DeviceTriplets>),
 }
 
 impl From<Pairs> for Tuples {
     fn from(pairs: Pairs) -> Self {
-        Self::Pairs(Arc::new(pairs))
+        Arc::new(pairs).into()
+    }
+}
+
+impl From<Arc<Pairs>> for Tuples {
+    fn from(pairs: Arc<Pairs>) -> Self {
+        Self(Form::Pairs(pairs))
     }
 }
 
 impl From<Triplets> for Tuples {
     fn from(triplets: Triplets) -> Self {
-        Self::Triplets(Arc::new(triplets))
+        Arc::new(triplets).into()
     }
 }
 
-impl From<PairMask> for Tuples {
-    fn from(mask: PairMask) -> Self {
-        Self::Mask(Arc::new(mask))
+impl From<Arc<Triplets>> for Tuples {
+    fn from(triplets: Arc<Triplets>) -> Self {
+        Self(Form::Triplets(triplets))
     }
 }
 
-impl From<Arc<PairMask>> for Tuples {
-    fn from(mask: Arc<PairMask>) -> Self {
-        Self::Mask(mask)
+impl<S: TupleSet + 'static> From<Arc<S>> for Tuples {
+    fn from(set: Arc<S>) -> Self {
+        Self(Form::Set(set))
     }
 }
 
-impl From<TripletRanges> for Tuples {
-    fn from(ranges: TripletRanges) -> Self {
-        Self::Ranges(Arc::new(ranges))
+#[doc(hidden)]
+impl From<DeviceTriplets> for Tuples {
+    fn from(triplets: DeviceTriplets) -> Self {
+        Self(Form::Device(Arc::new(triplets)))
     }
 }
 
 impl Tuples {
+    /// Everything that the relation of the batch allows.
+    #[must_use]
+    pub const fn all() -> Self {
+        Self(Form::All)
+    }
+
+    /// The pairs or triplets of a set: a user's own, or a relation that says which pairs count.
+    pub fn from_set(set: impl TupleSet + 'static) -> Self {
+        Self(Form::Set(Arc::new(set)))
+    }
+
+    /// Whether these are all tuples of the batch ([`Tuples::all`]).
+    #[must_use]
+    pub fn is_all(&self) -> bool {
+        matches!(self.0, Form::All)
+    }
+
+    /// Whether these are triplets; everything that a relation allows counts as pairs.
+    #[must_use]
+    pub fn is_triplets(&self) -> bool {
+        match &self.0 {
+            Form::All | Form::Pairs(_) => false,
+            Form::Triplets(_) | Form::Device(_) => true,
+            Form::Set(set) => matches!(set.count(), TupleCount::Triplets(_)),
+        }
+    }
+
+    /// The list of pairs, if the tuples are one.
+    #[must_use]
+    pub fn as_pairs(&self) -> Option<&Pairs> {
+        match &self.0 {
+            Form::Pairs(pairs) => Some(pairs),
+            _ => None,
+        }
+    }
+
+    /// The list of triplets, if the tuples are one.
+    #[must_use]
+    pub fn as_triplets(&self) -> Option<&Triplets> {
+        match &self.0 {
+            Form::Triplets(triplets) => Some(triplets),
+            _ => None,
+        }
+    }
+
+    /// The triplets that a device selects, if the tuples are such.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn on_device(&self) -> Option<&Arc<DeviceTriplets>> {
+        match &self.0 {
+            Form::Device(triplets) => Some(triplets),
+            _ => None,
+        }
+    }
+
     /// Checks that every row exists in `batch`.
     ///
     /// # Errors
     /// [`Error::Index`] for a row outside of the batch, [`Error::Length`] for a set over more rows than there are.
     pub fn check(&self, batch: &Batch) -> Result<()> {
-        match self {
-            Self::All => Ok(()),
-            Self::Pairs(pairs) => pairs.check(batch),
-            Self::Triplets(triplets) => triplets.check(batch),
-            Self::Mask(mask) => {
-                check_rows("queries", mask.queries(), batch.queries())?;
-                check_rows("references", mask.references(), batch.references())
-            }
-            Self::Ranges(ranges) => ranges::check(ranges, batch),
-            Self::Gaps(gaps) => {
-                check_rows("anchors", gaps.anchors(), batch.queries())?;
-                check_rows("references", gaps.references(), batch.references())
-            }
-            Self::Lazy(set) => {
-                check_rows("anchors", set.anchors(), batch.queries())?;
-                check_rows("references", set.references(), batch.references())
-            }
-        }
+        let (anchors, references) = match &self.0 {
+            Form::All => return Ok(()),
+            Form::Pairs(pairs) => return pairs.check(batch),
+            Form::Triplets(triplets) => return triplets.check(batch),
+            Form::Set(set) => (set.anchors(), set.references()),
+            Form::Device(triplets) => (triplets.anchors(), triplets.references()),
+        };
+        check_rows("anchors", anchors, batch.queries())?;
+        check_rows("references", references, batch.references())
     }
 
     /// How many tuples there are. Nothing is expanded.
     ///
     /// # Errors
-    /// [`Error::Missing`] for [`Tuples::All`] of a batch without a relation.
+    /// [`Error::Missing`] for [`Tuples::all`] of a batch without a relation.
     pub fn count(&self, batch: &Batch) -> Result<TupleCount> {
-        Ok(match self {
-            Self::All => {
-                let (positive, negative) = batch.require_relation("Tuples::count")?.counts();
-                TupleCount::Pairs { positive, negative }
-            }
-            Self::Pairs(pairs) => TupleCount::Pairs {
-                positive: pairs.positives.len() as u64,
-                negative: pairs.negatives.len() as u64,
-            },
-            Self::Triplets(triplets) => TupleCount::Triplets(triplets.len() as u64),
-            Self::Mask(mask) => {
-                let (positive, negative) = mask.counts();
-                TupleCount::Pairs { positive, negative }
-            }
-            Self::Ranges(ranges) => TupleCount::Triplets(ranges.count()),
-            Self::Gaps(gaps) => TupleCount::Triplets(gaps.count()),
-            Self::Lazy(set) => TupleCount::Triplets(set.count()),
+        Ok(match &self.0 {
+            Form::All => TupleSet::count(batch.require_relation("Tuples::count")?),
+            Form::Pairs(pairs) => pairs.count(),
+            Form::Triplets(triplets) => TupleCount::Triplets(triplets.len() as u64),
+            Form::Set(set) => set.count(),
+            Form::Device(triplets) => TupleCount::Triplets(triplets.count()),
         })
     }
 
-    /// The same set as a list of triplets, cubic in the batch where it was lazy.
+    /// The same tuples as a set that is visited anchor by anchor, whatever form they have.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] in the name of the component for [`Tuples::all`] of a batch without a relation, as
+    /// [`Tuples::check`], and [`Error::Tensor`] if triplets can't be brought from their device.
+    pub fn by_anchor(&self, component: &'static str, batch: &Batch) -> Result<Arc<dyn TupleSet>> {
+        self.check(batch)?;
+        let (anchors, references) = (batch.queries(), batch.references());
+        Ok(match &self.0 {
+            Form::All => Arc::new(batch.require_relation(component)?.clone()),
+            Form::Pairs(pairs) => Arc::new(ListByAnchor::of_pairs(pairs, anchors, references)),
+            Form::Triplets(list) => Arc::new(ListByAnchor::of_triplets(list, anchors, references)),
+            Form::Set(set) => set.clone(),
+            Form::Device(triplets) => triplets.ranges()?,
+        })
+    }
+
+    /// The same set as a list of triplets, cubic in the batch where it was none.
     ///
     /// Pairs become every positive pair with every negative pair of the same anchor, positive pairs outermost.
     ///
     /// # Errors
-    /// [`Error::Missing`] for [`Tuples::All`] of a batch without a relation,
+    /// [`Error::Missing`] for [`Tuples::all`] of a batch without a relation,
     /// [`Error::Index`] for a row outside of the batch, [`Error::Length`] for lists of unequal length,
     /// [`Error::Size`] if the list does not fit into memory.
     pub fn triplets(&self, batch: &Batch) -> Result<Arc<Triplets>> {
-        self.check(batch)?;
-        let count = usize::try_from(self.written_out(batch)?).unwrap_or(usize::MAX);
-        crate::check::elements("triplets", &[count], TRIPLET)?;
-        Ok(match self {
-            Self::All => Arc::new(Triplets::all(batch.require_relation("triplets")?)),
-            Self::Pairs(pairs) => Arc::new(pairs.to_triplets()),
-            Self::Triplets(triplets) => triplets.clone(),
-            Self::Mask(mask) => Arc::new(Pairs::from(&**mask).to_triplets()),
-            Self::Ranges(ranges) => Arc::new(Triplets::from(&**ranges)),
-            Self::Gaps(gaps) => Arc::new(Triplets::from(&*gaps.ranges()?)),
-            Self::Lazy(set) => Arc::new(Triplets::from(&**set)),
-        })
-    }
-
-    /// How many triplets the list of all of them has.
-    fn written_out(&self, batch: &Batch) -> Result<u64> {
-        let products = |counts: &mut dyn Iterator<Item = (usize, usize)>| -> u64 {
-            let products = counts.map(|(p, n)| (p as u64).saturating_mul(n as u64));
-            products.fold(0, u64::saturating_add)
+        if let Form::Triplets(triplets) = &self.0 {
+            triplets.check(batch)?;
+            return Ok(triplets.clone());
+        }
+        let set = self.by_anchor("triplets", batch)?;
+        let count = if self.is_triplets() {
+            set.count().total()
+        } else {
+            products(&*set)
         };
-        Ok(match self {
-            Self::All => {
-                let relation = batch.require_relation("triplets")?;
-                let (mut positives, mut negatives) = (Vec::new(), Vec::new());
-                products(&mut (0..relation.queries()).map(|q| {
-                    positives.clear();
-                    negatives.clear();
-                    relation.split(q, &mut positives, &mut negatives);
-                    (positives.len(), negatives.len())
-                }))
-            }
-            Self::Pairs(pairs) => {
-                let mut counts = vec![(0, 0); batch.queries()];
-                pairs
-                    .positive_anchors
-                    .iter()
-                    .for_each(|&a| counts[a as usize].0 += 1);
-                pairs
-                    .negative_anchors
-                    .iter()
-                    .for_each(|&a| counts[a as usize].1 += 1);
-                products(&mut counts.into_iter())
-            }
-            Self::Mask(mask) => products(
-                &mut (0..mask.queries())
-                    .map(|q| (mask.positives(q).count(), mask.negatives(q).count())),
-            ),
-            Self::Triplets(_) | Self::Ranges(_) | Self::Gaps(_) | Self::Lazy(_) => {
-                self.count(batch)?.total()
-            }
-        })
+        fits("triplets", count)?;
+        Ok(Arc::new(match self.as_pairs() {
+            Some(pairs) => pairs.to_triplets(&*set),
+            None => Triplets::of_set(&*set),
+        }))
     }
 
     /// The same set as a list of pairs: a triplet becomes its positive and its negative pair, repeats are kept.
@@ -226,63 +239,75 @@ impl Tuples {
     /// # Errors
     /// As [`Tuples::triplets`].
     pub fn pairs(&self, batch: &Batch) -> Result<Arc<Pairs>> {
-        self.check(batch)?;
-        let count = usize::try_from(self.count(batch)?.total()).unwrap_or(usize::MAX);
-        crate::check::elements("pairs", &[count], TRIPLET)?;
-        Ok(match self {
-            Self::All => Arc::new(Pairs::all(batch.require_relation("pairs")?)),
-            Self::Pairs(pairs) => pairs.clone(),
-            Self::Triplets(triplets) => Arc::new(triplets.to_pairs()),
-            Self::Mask(mask) => Arc::new(Pairs::from(&**mask)),
-            Self::Ranges(ranges) => Arc::new(Triplets::from(&**ranges).to_pairs()),
-            Self::Gaps(gaps) => Arc::new(Triplets::from(&*gaps.ranges()?).to_pairs()),
-            Self::Lazy(set) => Arc::new(Triplets::from(&**set).to_pairs()),
-        })
+        if let Form::Pairs(pairs) = &self.0 {
+            pairs.check(batch)?;
+            return Ok(pairs.clone());
+        }
+        fits("pairs", self.count(batch)?.total())?;
+        Ok(Arc::new(if self.is_triplets() {
+            self.triplets(batch)?.to_pairs()
+        } else {
+            Pairs::of_set(&*self.by_anchor("pairs", batch)?)
+        }))
     }
 
-    /// The same set as ranges over `matrix` `[Q, R]`; `None` for a list of triplets, whose repeats ranges can't hold,
-    /// and for triplets by a rule, which may choose any negatives and not an interval of them.
+    /// The same set as intervals of the negatives in the order of `matrix` `[Q, R]`; `None` for triplets in a list, whose
+    /// repeats intervals can't hold, and by a rule, which may choose any negatives.
     ///
     /// # Errors
     /// As [`Tuples::triplets`].
+    #[doc(hidden)]
     pub fn ranges(
         &self,
         batch: &Batch,
         matrix: &Tensor,
         order: Order,
     ) -> Result<Option<Arc<TripletRanges>>> {
-        self.check(batch)?;
+        let set = self.by_anchor("triplets", batch)?;
+        if self.is_triplets() {
+            return Ok(set.as_ranges());
+        }
         let all = GapInterval::default();
-        Ok(match self {
-            Self::All => {
-                let relation = batch.require_relation("triplets")?;
-                let ranges = triplet_ranges(matrix, order, all, |q, p, n| relation.split(q, p, n))?;
-                Some(Arc::new(ranges))
-            }
-            Self::Pairs(pairs) => {
-                let (positives, negatives) = pairs.by_anchor(batch.queries());
-                let ranges = triplet_ranges(matrix, order, all, |q, p, n| {
-                    p.extend_from_slice(&positives[q]);
-                    n.extend_from_slice(&negatives[q]);
-                })?;
-                Some(Arc::new(ranges))
-            }
-            Self::Mask(mask) => {
-                let ranges = triplet_ranges(matrix, order, all, |q, p, n| {
-                    p.extend(mask.positives(q));
-                    n.extend(mask.negatives(q));
-                })?;
-                Some(Arc::new(ranges))
-            }
-            Self::Triplets(_) | Self::Lazy(_) => None,
-            Self::Ranges(ranges) => Some(ranges.clone()),
-            Self::Gaps(gaps) => Some(gaps.ranges()?),
+        let ranges = triplet_ranges(matrix, order, all, |q, p, n| set.split(q, p, n))?;
+        Ok(Some(Arc::new(ranges)))
+    }
+
+    /// The same triplets as kernels visit them; `None` for a list, and for pairs.
+    ///
+    /// # Errors
+    /// As [`Tuples::check`].
+    #[doc(hidden)]
+    pub fn rule(&self, batch: &Batch) -> Result<Option<Arc<dyn TripletSet>>> {
+        self.check(batch)?;
+        Ok(match &self.0 {
+            Form::Set(set) if self.is_triplets() => Some(Arc::new(rule::Rule(set.clone()))),
+            _ => None,
         })
     }
 }
 
-/// Bytes of a triplet in a list.
-const TRIPLET: usize = 12;
+/// How many triplets the pairs of a set make.
+fn products(set: &dyn TupleSet) -> u64 {
+    let (mut positives, mut negatives) = (Vec::new(), Vec::new());
+    let of_anchor = |anchor| {
+        positives.clear();
+        negatives.clear();
+        set.split(anchor, &mut positives, &mut negatives);
+        (positives.len() as u64).saturating_mul(negatives.len() as u64)
+    };
+    (0..set.anchors())
+        .map(of_anchor)
+        .fold(0, u64::saturating_add)
+}
+
+/// Whether a list of that many tuples fits into memory.
+fn fits(name: &'static str, count: u64) -> Result<()> {
+    /// Bytes of a triplet in a list.
+    const TRIPLET: usize = 12;
+    let count = usize::try_from(count).unwrap_or(usize::MAX);
+    check::elements(name, &[count], TRIPLET)?;
+    Ok(())
+}
 
 fn check_rows(arg: &'static str, got: usize, limit: usize) -> Result<()> {
     if got <= limit {

@@ -28,10 +28,10 @@ impl Triplets {
     pub fn random_weighted(
         relation: &Relation,
         per_anchor: PerAnchor,
-        weigh: &Weigh<'_>,
+        weigh: impl Fn(usize, &[u32], &mut Vec<f64>) + Sync,
         rng: &mut dyn RngCore,
     ) -> Self {
-        Self::draw(relation, per_anchor, Some(weigh), rng)
+        Self::draw(relation, per_anchor, Some(&weigh), rng)
     }
 
     fn draw(

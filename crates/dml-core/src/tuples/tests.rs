@@ -1,6 +1,7 @@
 //! The forms of tuples mean the same set.
 
 use candle_core::{Device, Tensor};
+use dml_kernels::PairMask;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -20,19 +21,19 @@ fn matrix() -> Tensor {
 #[test]
 fn all_triplets_are_the_same_in_every_form() -> Result<()> {
     let batch = batch();
-    let listed = Tuples::All.triplets(&batch)?;
+    let listed = Tuples::all().triplets(&batch)?;
     // Two positives with two negatives for each of three anchors, one with three for each of two: 3·4 + 2·3.
     assert_eq!(listed.len(), 18);
-    let ranges = Tuples::All
+    let ranges = Tuples::all()
         .ranges(&batch, &matrix(), Order::SmallerIsCloser)?
         .unwrap();
-    assert_eq!(Tuples::Ranges(ranges).triplets(&batch)?, listed);
-    let pairs = Tuples::All.pairs(&batch)?;
-    assert_eq!(Tuples::Pairs(pairs.clone()).triplets(&batch)?, listed);
-    let ranges = Tuples::Pairs(pairs)
+    assert_eq!(Tuples::from(ranges).triplets(&batch)?, listed);
+    let pairs = Tuples::all().pairs(&batch)?;
+    assert_eq!(Tuples::from(pairs.clone()).triplets(&batch)?, listed);
+    let ranges = Tuples::from(pairs)
         .ranges(&batch, &matrix(), Order::LargerIsCloser)?
         .unwrap();
-    assert_eq!(Tuples::Ranges(ranges).triplets(&batch)?, listed);
+    assert_eq!(Tuples::from(ranges).triplets(&batch)?, listed);
     Ok(())
 }
 
@@ -74,7 +75,7 @@ fn rows_outside_of_the_batch_are_refused() -> Result<()> {
 fn counting_expands_nothing() -> Result<()> {
     let batch = batch();
     assert_eq!(
-        Tuples::All.count(&batch)?,
+        Tuples::all().count(&batch)?,
         TupleCount::Pairs {
             positive: 8,
             negative: 12
@@ -82,7 +83,7 @@ fn counting_expands_nothing() -> Result<()> {
     );
     let unlabeled = Batch::unlabeled(batch.embeddings())?;
     assert!(matches!(
-        Tuples::All.count(&unlabeled),
+        Tuples::all().count(&unlabeled),
         Err(Error::Missing { .. })
     ));
     Ok(())
@@ -114,7 +115,7 @@ fn random_triplets_are_allowed_ones_and_as_many_as_asked() -> Result<()> {
 #[derive(Debug)]
 struct EvenSum(Relation);
 
-impl TripletSet for EvenSum {
+impl TupleSet for EvenSum {
     fn anchors(&self) -> usize {
         self.0.queries()
     }
@@ -123,20 +124,40 @@ impl TripletSet for EvenSum {
         self.0.references()
     }
 
-    fn count(&self) -> u64 {
-        Triplets::from(self as &dyn TripletSet).len() as u64
+    fn count(&self) -> TupleCount {
+        TupleCount::Triplets(Triplets::of_set(self).len() as u64)
     }
 
-    fn for_anchor(&self, a: usize, f: &mut dyn FnMut(u32, &[u32])) {
+    fn visit(&self, a: usize, f: &mut dyn FnMut(&[u32], &[u32])) {
         let (mut positives, mut negatives) = (Vec::new(), Vec::new());
         self.0.split(a, &mut positives, &mut negatives);
         for p in positives {
             let even = |n: &u32| (a as u32 + p + n).is_multiple_of(2);
             let chosen: Vec<u32> = negatives.iter().copied().filter(even).collect();
-            if !chosen.is_empty() {
-                f(p, &chosen);
-            }
+            f(&[p], &chosen);
         }
+    }
+}
+
+/// Triplets of ranges by a rule that doesn't say that they are.
+#[derive(Debug)]
+struct ByRule(Arc<TripletRanges>);
+
+impl TupleSet for ByRule {
+    fn anchors(&self) -> usize {
+        self.0.anchors()
+    }
+
+    fn references(&self) -> usize {
+        self.0.references()
+    }
+
+    fn count(&self) -> TupleCount {
+        TupleSet::count(&*self.0)
+    }
+
+    fn visit(&self, anchor: usize, f: &mut dyn FnMut(&[u32], &[u32])) {
+        self.0.visit(anchor, f);
     }
 }
 
@@ -166,15 +187,15 @@ fn forms() -> Result<Vec<(Tuples, Tuples)>> {
         |q, p, n| batch.relation().unwrap().split(q, p, n),
     )?;
     Ok([
-        Tuples::from(mask(&batch)),
-        ranges.into(),
-        Tuples::Lazy(Arc::new(set)),
+        Tuples::from_set(mask(&batch)),
+        Tuples::from_set(ranges),
+        Tuples::from_set(set),
     ]
     .into_iter()
     .map(|tuples| {
         let list = match tuples.count(&batch).unwrap() {
-            TupleCount::Pairs { .. } => Tuples::Pairs(tuples.pairs(&batch).unwrap()),
-            TupleCount::Triplets(_) => Tuples::Triplets(tuples.triplets(&batch).unwrap()),
+            TupleCount::Pairs { .. } => Tuples::from(tuples.pairs(&batch).unwrap()),
+            TupleCount::Triplets(_) => Tuples::from(tuples.triplets(&batch).unwrap()),
         };
         (tuples, list)
     })
@@ -190,10 +211,6 @@ fn lazy_forms_are_their_lists() -> Result<()> {
         assert_eq!(tuples.pairs(&batch)?, list.pairs(&batch)?);
         assert_eq!(tuples.triplets(&batch)?, list.triplets(&batch)?);
         assert_eq!(tuples.weights(&batch)?, list.weights(&batch)?);
-        assert_eq!(
-            tuples.one_positive_pair_per_label(&batch)?,
-            list.one_positive_pair_per_label(&batch)?
-        );
         let small = Batch::new(&Tensor::new(&[[0f32]], &Device::Cpu)?, [0i64])?;
         assert!(matches!(tuples.check(&small), Err(Error::Length { .. })));
     }
@@ -204,7 +221,7 @@ fn lazy_forms_are_their_lists() -> Result<()> {
 }
 
 #[test]
-fn weights_are_appearances_over_the_most_frequent() -> Result<()> {
+fn weights_are_occurrences_over_the_most_frequent() -> Result<()> {
     let batch = batch();
     let triplets = Tuples::from(Triplets::new(vec![0, 0, 1], vec![1, 4, 0], vec![2, 2, 2])?);
     // Row 0 appears three times, as does row 2; row 1 twice, row 4 once.
@@ -218,22 +235,9 @@ fn weights_are_appearances_over_the_most_frequent() -> Result<()> {
         .with_reference(batch.embeddings(), [0i64, 0, 1, 1, 0])?;
     assert_eq!(triplets.weights(&apart)?, [1.0, 0.5, 0.0, 0.0, 0.0]);
     assert_eq!(triplets.anchor_weights(&batch)?, [1.0, 0.5, 0.0, 0.0, 0.0]);
-    for nothing in [Tuples::All, Triplets::default().into()] {
+    for nothing in [Tuples::all(), Triplets::default().into()] {
         assert_eq!(nothing.weights(&batch)?, [1.0; 5]);
     }
-    Ok(())
-}
-
-#[test]
-fn one_positive_pair_per_label_is_the_first_of_its_label() -> Result<()> {
-    let batch = batch();
-    let pairs = Pairs::new(vec![3, 4, 0], vec![2, 0, 1], vec![], vec![])?;
-    let first = Tuples::from(pairs).one_positive_pair_per_label(&batch)?;
-    assert_eq!(first.positive_anchors, [4, 3]);
-    assert_eq!(first.positives, [0, 2]);
-    let first = Tuples::All.one_positive_pair_per_label(&batch)?;
-    assert_eq!(first.positive_anchors, [0, 2]);
-    assert_eq!(first.positives, [1, 3]);
     Ok(())
 }
 
@@ -266,7 +270,7 @@ fn class_size_counts_the_anchor_where_it_is_among_the_references() -> Result<()>
     let last_only = |_: usize, negatives: &[u32], weights: &mut Vec<f64>| {
         weights.extend(negatives.iter().map(|&n| f64::from(u8::from(n == 3))));
     };
-    let drawn = Triplets::random_weighted(&among, PerAnchor::Exactly(2), &last_only, &mut rng);
+    let drawn = Triplets::random_weighted(&among, PerAnchor::Exactly(2), last_only, &mut rng);
     assert_eq!(drawn.negatives, [3; 6]);
     Ok(())
 }
@@ -274,7 +278,7 @@ fn class_size_counts_the_anchor_where_it_is_among_the_references() -> Result<()>
 #[test]
 fn every_form_has_the_same_mask() -> Result<()> {
     let batch = batch();
-    let (positives, negatives) = mask_tensors(&*Tuples::All.mask(&batch)?, &Device::Cpu)?;
+    let (positives, negatives) = mask_tensors(&*Tuples::all().mask(&batch)?, &Device::Cpu)?;
     assert_eq!(
         positives.to_vec2::<u8>()?,
         [
@@ -286,16 +290,16 @@ fn every_form_has_the_same_mask() -> Result<()> {
         ]
     );
     assert_eq!(negatives.to_vec2::<u8>()?[0], [0, 0, 1, 1, 0]);
-    let all = Tuples::All.mask(&batch)?;
-    let ranges = Tuples::All
+    let all = Tuples::all().mask(&batch)?;
+    let ranges = Tuples::all()
         .ranges(&batch, &matrix(), Order::SmallerIsCloser)?
         .unwrap();
     for tuples in [
-        Tuples::Pairs(Tuples::All.pairs(&batch)?),
-        Tuples::Triplets(Tuples::All.triplets(&batch)?),
-        Tuples::Mask(all.clone()),
-        Tuples::Ranges(ranges.clone()),
-        Tuples::Lazy(ranges),
+        Tuples::from(Tuples::all().pairs(&batch)?),
+        Tuples::from(Tuples::all().triplets(&batch)?),
+        Tuples::from(all.clone()),
+        Tuples::from(ranges.clone()),
+        Tuples::from_set(ByRule(ranges)),
     ] {
         assert_eq!(tuples.mask(&batch)?, all, "{tuples:?}");
     }
@@ -314,10 +318,10 @@ fn ranges_cover_exactly_the_pairs_of_their_triplets() -> Result<()> {
     let ranges = triplet_ranges(&matrix(), order, interval, |q, p, n| {
         relation.split(q, p, n);
     })?;
-    let ranges = Tuples::from(ranges);
-    let listed = Tuples::Triplets(ranges.triplets(&batch)?);
+    let ranges = Tuples::from_set(ranges);
+    let listed = Tuples::from(ranges.triplets(&batch)?);
     assert_eq!(ranges.mask(&batch)?, listed.mask(&batch)?);
-    assert_ne!(ranges.mask(&batch)?, Tuples::All.mask(&batch)?);
+    assert_ne!(ranges.mask(&batch)?, Tuples::all().mask(&batch)?);
     Ok(())
 }
 

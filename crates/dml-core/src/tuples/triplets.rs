@@ -1,11 +1,8 @@
 //! Triplets by row.
 
-use dml_kernels::TripletSet;
-use dml_kernels::triplet_ranges::TripletRanges;
-
-use super::Pairs;
-use super::pairs::{check_indices, check_lengths};
-use crate::{Batch, Relation, Result};
+use super::pairs::check_rows;
+use super::{Pairs, TupleSet};
+use crate::{Batch, Relation, Result, check};
 
 /// Triplets `(anchor, positive, negative)` as lists of rows. Order and duplicates are kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,8 +21,8 @@ impl Triplets {
     /// # Errors
     /// [`Error::Length`](crate::Error::Length) if the lists are of unequal length.
     pub fn new(anchors: Vec<u32>, positives: Vec<u32>, negatives: Vec<u32>) -> Result<Self> {
-        check_lengths("positives", anchors.len(), positives.len())?;
-        check_lengths("negatives", anchors.len(), negatives.len())?;
+        check::length("positives", anchors.len(), positives.len())?;
+        check::length("negatives", anchors.len(), negatives.len())?;
         Ok(Self {
             anchors,
             positives,
@@ -36,14 +33,21 @@ impl Triplets {
     /// Every triplet that the relation allows, in lexicographic order.
     #[must_use]
     pub fn all(relation: &Relation) -> Self {
+        Self::of_set(relation)
+    }
+
+    /// The triplets of a set, anchor by anchor; of pairs, every positive with every negative of the same anchor.
+    pub(super) fn of_set(set: &dyn TupleSet) -> Self {
         let mut triplets = Self::default();
-        each_anchor(relation, |a, positives, negatives| {
-            for &p in positives {
-                for &n in negatives {
-                    triplets.push(a, p, n);
+        for a in 0..set.anchors() {
+            set.visit(a, &mut |positives, negatives| {
+                for &p in positives {
+                    for &n in negatives {
+                        triplets.push(a as u32, p, n);
+                    }
                 }
-            }
-        });
+            });
+        }
         triplets
     }
 
@@ -83,11 +87,11 @@ impl Triplets {
     }
 
     pub(super) fn check(&self, batch: &Batch) -> Result<()> {
-        check_lengths("positives", self.anchors.len(), self.positives.len())?;
-        check_lengths("negatives", self.anchors.len(), self.negatives.len())?;
-        check_indices("anchors", &self.anchors, batch.queries())?;
-        check_indices("positives", &self.positives, batch.references())?;
-        check_indices("negatives", &self.negatives, batch.references())
+        check::length("positives", self.anchors.len(), self.positives.len())?;
+        check::length("negatives", self.anchors.len(), self.negatives.len())?;
+        check_rows("anchors", &self.anchors, batch.queries())?;
+        check_rows("positives", &self.positives, batch.references())?;
+        check_rows("negatives", &self.negatives, batch.references())
     }
 
     pub(super) fn to_pairs(&self) -> Pairs {
@@ -97,41 +101,5 @@ impl Triplets {
             negative_anchors: self.anchors.clone(),
             negatives: self.negatives.clone(),
         }
-    }
-}
-
-/// `f(anchor, positives, negatives)` for each anchor that has both.
-fn each_anchor(relation: &Relation, mut f: impl FnMut(u32, &[u32], &[u32])) {
-    let (mut positives, mut negatives) = (Vec::new(), Vec::new());
-    for a in 0..relation.queries() {
-        positives.clear();
-        negatives.clear();
-        relation.split(a, &mut positives, &mut negatives);
-        if !positives.is_empty() && !negatives.is_empty() {
-            f(a as u32, &positives, &negatives);
-        }
-    }
-}
-
-impl From<&TripletRanges> for Triplets {
-    fn from(ranges: &TripletRanges) -> Self {
-        let mut triplets = Self::default();
-        ranges.for_each(|a, p, n| triplets.push(a, p, n));
-        triplets
-    }
-}
-
-/// Positives ascending, and the negatives of each in the order in which the set names them.
-impl From<&dyn TripletSet> for Triplets {
-    fn from(set: &dyn TripletSet) -> Self {
-        let mut triplets = Self::default();
-        for a in 0..set.anchors() {
-            set.for_anchor(a, &mut |p, negatives| {
-                for &n in negatives {
-                    triplets.push(a as u32, p, n);
-                }
-            });
-        }
-        triplets
     }
 }

@@ -33,7 +33,7 @@ pub use pen::SIZE;
 pub enum Split {
     /// To learn from.
     Train,
-    /// To pair_kind by.
+    /// To test with.
     Test,
 }
 

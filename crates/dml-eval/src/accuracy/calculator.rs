@@ -12,8 +12,9 @@ use super::named::AccuracyMetric;
 use super::relevance::{Relevance, relevance};
 use super::retrieval::RetrievalMetric;
 use super::score::{Accuracies, Score, class_means, mean, mean_of_classes};
+use crate::clustering::{ClusterAgreement, ClusterMetric, Clusterer, Contingency, KMeans};
+use crate::index::{KnnIndex, SelfMatch};
 use crate::rows::{check_finite, checked_rows};
-use crate::{ClusterAgreement, ClusterMetric, Clusterer, Contingency, KMeans, KnnIndex, SelfMatch};
 
 /// Neighbours that are in memory at a time.
 const NEIGHBORS: usize = 1 << 22;

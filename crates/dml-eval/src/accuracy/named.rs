@@ -1,7 +1,7 @@
 //! PML's metrics, by PML's names.
 
 use super::RetrievalMetric;
-use crate::ClusterMetric;
+use crate::clustering::ClusterMetric;
 
 /// The metrics of PML's `AccuracyCalculator`: five of the ranking that each query gets
 /// ([formulas](super::retrieval)), and two of clusters ([formulas](crate::clustering::contingency)).

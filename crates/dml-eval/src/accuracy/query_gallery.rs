@@ -100,7 +100,8 @@ pub fn query_gallery_relation(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{AccuracyCalculator, AccuracyCalculatorConfig, AccuracyMetric, FlatIndex};
+    use crate::accuracy::{AccuracyCalculator, AccuracyCalculatorConfig, AccuracyMetric};
+    use crate::index::FlatIndex;
     use candle_core::{Device, Tensor};
     use dml_core::Batch;
 

@@ -1,27 +1,15 @@
 //! k-means: every row in the cluster of the closest mean.
-//!
-//! The algorithm is that of [`dml_core::kernels::kmeans`], over tensors.
 
+pub use crate::kernels::kmeans::KMeansStart;
+use crate::kernels::kmeans::{Clustering, kmeans};
 use candle_core::{Device, Tensor};
-use dml_core::fused::{Element, with_slice};
-use dml_core::kernels::kmeans::{Clustering, Start, kmeans};
+use dml_core::autograd::{Element, with_slice};
 use dml_core::{Error, IntoLabels, Labels, Result, check, for_element};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use super::Clusterer;
 use crate::rows::{check_squares, checked_rows};
-
-/// Where the centroids begin.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub enum KMeansStart {
-    /// At rows drawn one by one, with probability proportional to the squared distance from the closest one so far.
-    #[default]
-    PlusPlus,
-    /// At different rows, all equally probable, as faiss does it.
-    Random,
-}
 
 /// Configuration of [`KMeans`], by faiss's names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,10 +99,7 @@ impl KMeans {
     fn fit_rows<T: Element>(&self, rows: &Tensor, clusters: usize) -> Result<RowClusters> {
         check_squares("embeddings", rows)?;
         let dim = rows.dims()[1];
-        let start = match self.config.start {
-            KMeansStart::PlusPlus => Start::PlusPlus,
-            KMeansStart::Random => Start::Random,
-        };
+        let start = self.config.start;
         let mut rng = ChaCha8Rng::seed_from_u64(self.config.seed);
         let best = with_slice::<T, _>(rows, |rows| {
             let mut run = || kmeans(rows, dim, clusters, self.config.niter, start, &mut rng);

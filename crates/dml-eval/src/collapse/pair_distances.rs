@@ -2,7 +2,7 @@
 
 use dml_core::{Batch, Distance, Error, PairKind, Result};
 
-use crate::distance_blocks::each_block;
+use crate::rows::distance_blocks::each_block;
 
 /// What [`mean_pair_distances`] finds.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use dml_core::{Batch, Distance, Result};
 
 use super::{MatchFinder, MatchFinderConfig};
-use crate::Verification;
+use crate::verification::Verification;
 
 /// What a threshold is to reach.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

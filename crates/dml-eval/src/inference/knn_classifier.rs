@@ -14,7 +14,7 @@ use std::fmt;
 use candle_core::Tensor;
 use dml_core::{Error, IntoLabels, Result, check};
 
-use crate::KnnIndex;
+use crate::index::KnnIndex;
 
 /// How much a neighbour counts; [formulas](self).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -159,7 +159,7 @@ impl KnnClassifier {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::FlatIndex;
+    use crate::index::FlatIndex;
     use candle_core::Device;
 
     fn line(places: &[f32]) -> Tensor {

@@ -8,7 +8,8 @@ use candle_core::{ModuleT, Tensor};
 use dml_core::{Result, TensorExt, check};
 
 use super::{MatchFinder, Matches};
-use crate::{IndexFileError, Inputs, KnnIndex, Neighbors};
+use crate::index::{IndexFileError, KnnIndex, Neighbors};
+use crate::inputs::Inputs;
 
 /// A network that can be shared among threads.
 type Network = dyn ModuleT + Send + Sync;
@@ -130,7 +131,7 @@ impl InferenceModel {
             embeddings = embedder.forward_t(&embeddings, false)?;
         }
         if self.normalize_embeddings {
-            embeddings = embeddings.normalize(2.0)?;
+            embeddings = embeddings.normalize_rows(2.0)?;
         }
         Ok(embeddings.detach())
     }

@@ -1,7 +1,7 @@
 //! Classes taken for classes, as a table of shades.
 
 use super::drawing::{Anchor, Color, Drawing};
-use crate::Confusion;
+use crate::clustering::Confusion;
 
 /// Pixels that the table may have.
 const SIDE: f64 = 520.0;

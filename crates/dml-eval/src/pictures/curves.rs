@@ -2,7 +2,7 @@
 
 use super::axes::{Axes, Scale, short};
 use super::drawing::{Color, Drawing};
-use crate::{OperatingPoint, Verification};
+use crate::verification::{OperatingPoint, Verification};
 
 /// True accepts over false accepts (ROC), with the area under the curve in the title.
 ///

@@ -1,11 +1,11 @@
 //! Queries and what they find, as images.
 
 use candle_core::Tensor;
-use dml_core::fused::with_slice;
+use dml_core::autograd::with_slice;
 use dml_core::{Error, Result};
 
 use super::drawing::{Anchor, Color, Drawing, Pixels, Shape};
-use crate::Neighbors;
+use crate::index::Neighbors;
 use crate::rows::doubles_on_cpu;
 
 /// Pixels of an image on the sheet, along its longer side.

@@ -15,15 +15,16 @@
 //! the paper, "at least 2/3" includes exactly 2/3. Memory `O(n k1²)` beside the result, `[queries, gallery]`, and no matrix of
 //! all pairs.
 
+use crate::kernels::nearest::closest_of_rows;
 use candle_core::{DType, Device, Tensor};
-use dml_core::fused::with_slice;
-use dml_core::kernels::nearest::{closest_of_rows, squared_distance};
+use dml_core::autograd::with_slice;
+use dml_core::kernels::exact::squared_distance;
 use dml_core::{Error, Result, check};
 use rayon::prelude::*;
 
 use super::sparse::{Columns, SparseRow, mean};
+use crate::index::{FlatIndex, KnnIndex, Neighbors, SelfMatch};
 use crate::rows::checked_rows;
-use crate::{FlatIndex, KnnIndex, Neighbors, SelfMatch};
 
 /// Configuration of [`KReciprocal`], by the paper's names.
 #[derive(Clone, Debug, PartialEq)]

@@ -8,11 +8,11 @@
 //! average query expansion; Chum et al., "Total Recall" (2007).
 
 use candle_core::{DType, Device, Tensor};
-use dml_core::fused::with_slice;
+use dml_core::autograd::with_slice;
 use dml_core::{Result, check};
 
+use crate::index::{FlatIndex, FlatMetric, KnnIndex, SelfMatch};
 use crate::rows::{doubles_on_cpu, unit_rows};
-use crate::{FlatIndex, FlatMetric, KnnIndex, SelfMatch};
 
 /// Configuration of [`QueryExpansion`].
 #[derive(Clone, Debug, PartialEq)]

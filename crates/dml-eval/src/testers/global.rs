@@ -5,7 +5,7 @@ use dml_core::Result;
 
 use super::tester::{SplitsToEval, Tester, TesterConfig, pairing, pairs, report};
 use super::{SplitAccuracies, TestSplit};
-use crate::AccuracyCalculator;
+use crate::accuracy::AccuracyCalculator;
 
 /// Measures every query split among all rows of its reference splits: PML's `GlobalEmbeddingSpaceTester`.
 ///

@@ -14,7 +14,6 @@
 //! PML fits its PCA to every split by itself, so that the same row lands in different places; here one is fitted to the rows
 //! of all reference splits, and used for all.
 
-mod dataset_inputs;
 mod global;
 mod parents;
 mod report;
@@ -22,11 +21,10 @@ mod splits;
 mod tester;
 mod two_stream;
 
-pub use dataset_inputs::DatasetInputs;
 pub use global::GlobalEmbeddingSpaceTester;
 pub use parents::WithSameParentLabelTester;
 pub use report::{LevelScores, SplitAccuracies};
-pub use splits::{Inputs, TestSplit};
+pub use splits::TestSplit;
 pub use tester::{LabelLevels, SplitsToEval, TesterConfig};
 pub use two_stream::GlobalTwoStreamEmbeddingSpaceTester;
 

@@ -3,11 +3,10 @@
 use candle_core::{Device, ModuleT, Tensor};
 use dml_core::{Error, IntoLabels, Labels, Result};
 
-use super::tester::{
-    LevelMetrics, Pairing, SplitsToEval, Tester, TesterConfig, pairing, pairs, report,
-};
+use super::report::LevelMetrics;
+use super::tester::{Pairing, SplitsToEval, Tester, TesterConfig, pairing, pairs, report};
 use super::{LevelScores, SplitAccuracies, TestSplit};
-use crate::AccuracyCalculator;
+use crate::accuracy::AccuracyCalculator;
 
 /// Measures each query among the references with the same label one level up, such as a breed of dog among dogs, and takes
 /// the mean over these labels: PML's `WithSameParentLabelTester`. The coarsest level has no parents and is left out.

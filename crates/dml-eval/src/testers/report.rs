@@ -1,7 +1,6 @@
 //! What a test finds.
 
-use super::tester::LevelMetrics;
-use crate::Accuracies;
+use crate::accuracy::Accuracies;
 
 /// The metrics of one query split.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +26,13 @@ pub struct LevelScores {
     pub parent: Option<i64>,
     /// A score for each metric. Queries are in the order of the split.
     pub accuracies: Accuracies,
+}
+
+/// A level of labels, its metrics by name, and what they are made of.
+pub(super) struct LevelMetrics {
+    pub(super) level: usize,
+    pub(super) values: Vec<(String, f64)>,
+    pub(super) scores: Vec<LevelScores>,
 }
 
 impl SplitAccuracies {

@@ -3,9 +3,11 @@
 use candle_core::{ModuleT, Tensor};
 use dml_core::{Batch, Error, IntoLabels, Labels, Result, TensorExt, check};
 
-use super::report::{LevelScores, SplitAccuracies};
-use super::splits::{Inputs, TestSplit};
-use crate::{Accuracies, AccuracyCalculator, Pca, with_queries_among_references};
+use super::report::{LevelMetrics, LevelScores, SplitAccuracies};
+use super::splits::TestSplit;
+use crate::accuracy::{Accuracies, AccuracyCalculator, with_queries_among_references};
+use crate::inputs::Inputs;
+use crate::projection::Pca;
 
 /// Which levels of labels are measured; 0 is the finest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,13 +55,6 @@ impl Default for TesterConfig {
 
 /// Query splits with their reference splits; `None` is each split by itself.
 pub type SplitsToEval<'a> = Option<&'a [(&'a str, &'a [&'a str])]>;
-
-/// A level of labels, its metrics by name, and what they are made of.
-pub(super) struct LevelMetrics {
-    pub(super) level: usize,
-    pub(super) values: Vec<(String, f64)>,
-    pub(super) scores: Vec<LevelScores>,
-}
 
 /// Embeddings of a split.
 pub(super) struct Embedded<'a> {
@@ -169,9 +164,9 @@ impl Tester {
         }
         if self.config.normalize_embeddings {
             for embedded in &mut embedded {
-                embedded.first = embedded.first.normalize(2.0)?;
+                embedded.first = embedded.first.normalize_rows(2.0)?;
                 if let Some(second) = &mut embedded.second {
-                    *second = second.normalize(2.0)?;
+                    *second = second.normalize_rows(2.0)?;
                 }
             }
         }

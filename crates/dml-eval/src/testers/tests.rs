@@ -4,9 +4,10 @@ use candle_core::{Device, Tensor};
 use dml_core::{Error, Labels, PairKind, Relation, Result};
 
 use super::*;
-use crate::{
-    AccuracyCalculator, AccuracyCalculatorConfig, AccuracyMetric, FlatIndex, LabelRelation,
+use crate::accuracy::{
+    AccuracyCalculator, AccuracyCalculatorConfig, AccuracyMetric, LabelRelation,
 };
+use crate::index::FlatIndex;
 
 fn calculator() -> AccuracyCalculator {
     let config = AccuracyCalculatorConfig {

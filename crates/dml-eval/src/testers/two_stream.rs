@@ -5,7 +5,7 @@ use dml_core::{Error, Result};
 
 use super::tester::{Pairing, SplitsToEval, Tester, TesterConfig, pairs, report};
 use super::{SplitAccuracies, TestSplit};
-use crate::AccuracyCalculator;
+use crate::accuracy::AccuracyCalculator;
 
 /// Measures the first inputs of every split among its second ones, such as sketches among photographs: PML's
 /// `GlobalTwoStreamEmbeddingSpaceTester`. A row is not its own partner: both are different things of the same label.

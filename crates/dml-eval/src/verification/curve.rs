@@ -3,7 +3,7 @@
 use dml_core::{Batch, Distance, Error, Order, PairKind, Result};
 use rayon::prelude::*;
 
-use crate::distance_blocks::each_block;
+use crate::rows::distance_blocks::each_block;
 
 /// Pairs sorted by closeness, with the rates at every threshold; see the [module](super) for the terms.
 ///

@@ -10,7 +10,7 @@ use dml_core::{Batch, Distance, Error, Order, PairKind, Relation, Result};
 use rayon::prelude::*;
 
 use super::curve::{Counts, Verification};
-use crate::distance_blocks::each_block;
+use crate::rows::distance_blocks::each_block;
 
 /// Binary digits that are told apart.
 const DIGITS: u32 = 16;

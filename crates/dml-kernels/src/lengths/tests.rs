@@ -9,18 +9,18 @@ use crate::boundary_hinges::BoundaryHinges;
 use crate::class_log_sums::{Line, class_log_sums, class_log_sums_backward};
 use crate::class_softmax::{Logits, cross_entropies, cross_entropies_backward};
 use crate::euclidean::{Form, euclidean, euclidean_among, euclidean_backward};
+use crate::exact::{dot, squared_distance};
 use crate::matrix_gradient::{Factor, Summand};
-use crate::nearest::{
-    Affinity, Candidates, References, closest_of_numbers, closest_of_rows, dot, squared_distance,
-};
+use crate::matrix_product::{Matrix, MatrixMut};
 use crate::pairwise_lp::{pairwise_lp, pairwise_lp_among, pairwise_lp_backward};
+use crate::row_panels::RowPanels;
 use crate::soft_histogram::{SoftBins, soft_histograms, soft_histograms_backward};
 use crate::soft_rank::SoftRank;
 use crate::triplet_margin::{TripletMargin, TripletPenalty};
 use crate::triplet_ranges::{GapInterval, TripletRanges};
 use crate::{
     AngularTriplets, MatrixGradient, PairMask, Side, Triangle, TripletWalk, column_groups,
-    divided_rows, elementwise, finite, hamming, int8, inverse, kmeans, log_sum_exp, normalize,
+    divided_rows, elementwise, finite, hamming, inverse, lengths, log_sum_exp, normalize,
     pairwise_dot, row_values, softmax,
 };
 
@@ -227,8 +227,20 @@ fn of_pairs(calls: &mut Calls) {
     calls.add("hamming_of_pairs", || {
         drop(hamming::hamming_of_pairs(&[0; 6], &[0; 4], 2));
     });
-    calls.add("quantize", || drop(int8::quantize(&FIVE, 2)));
-    calls.add("products", || drop(int8::products(&[0; 6], &[0; 5], 2)));
+    calls.add("squared_distance", || {
+        let _ = squared_distance(&FIVE, &SIX);
+    });
+    calls.add("dot", || {
+        let _ = dot(&FIVE, &SIX);
+    });
+    calls.add("below", || lengths::below("numbers", &[0, 3], 3));
+    calls.add("of_rows", || {
+        let _ = Matrix::of_rows(&FIVE, 2, 3, 3);
+    });
+    calls.add("of_rows", || {
+        drop(MatrixMut::of_rows(&mut FIVE.clone(), 2, 3, 2));
+    });
+    calls.add("new", || drop(RowPanels::new(&FIVE, 2, 2)));
     calls.add("select", || {
         drop(PairMask::select(usize::MAX, 65, |_, _, _, (): &mut ()| {}));
     });
@@ -242,68 +254,6 @@ fn of_pairs(calls: &mut Calls) {
     });
     calls.add("histogram", move || {
         bins.histogram(&SIX, &[0; 5], &mut Vec::new());
-    });
-    calls.add("kmeans", || {
-        use rand::SeedableRng;
-        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
-        drop(kmeans::kmeans(
-            &FIVE,
-            2,
-            1,
-            1,
-            kmeans::Start::PlusPlus,
-            &mut rng,
-        ));
-    });
-    for clusters in [0, 4] {
-        calls.add("kmeans", move || {
-            use rand::SeedableRng;
-            let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
-            drop(kmeans::kmeans(
-                &SIX,
-                2,
-                clusters,
-                1,
-                kmeans::Start::PlusPlus,
-                &mut rng,
-            ));
-        });
-    }
-}
-
-fn of_search(calls: &mut Calls) {
-    let references = || {
-        let mut references = References::<f32>::new(2);
-        references.extend(&SIX);
-        references
-    };
-    let affinity = Affinity::SquaredEuclidean;
-    calls.add("extend", || References::<f32>::new(2).extend(&FIVE));
-    calls.add("extend", || References::<f32>::new(0).extend(&FIVE));
-    calls.add("nearest", move || {
-        drop(references().nearest(&FIVE, 1, affinity, |_| None));
-    });
-    calls.add("within", move || {
-        drop(references().within(&FIVE, 1., affinity, |_| None));
-    });
-    calls.add("nearest_of_candidates", move || {
-        let candidates = Candidates {
-            rows: &[0, 1, 2],
-            others: &[1., 1.],
-        };
-        drop(references().nearest_of_candidates(&FOUR, candidates, 1, affinity));
-    });
-    calls.add("closest_of_rows", || {
-        drop(closest_of_rows(&FIVE, 2, 1, false, |_| None));
-    });
-    calls.add("closest_of_numbers", || {
-        drop(closest_of_numbers(&FIVE, 2, 1, false, |_| None));
-    });
-    calls.add("squared_distance", || {
-        let _ = squared_distance(&FIVE, &SIX);
-    });
-    calls.add("dot", || {
-        let _ = dot(&FIVE, &SIX);
     });
 }
 
@@ -444,7 +394,6 @@ fn calls() -> Calls {
     let mut calls = Calls::default();
     of_rows(&mut calls);
     of_pairs(&mut calls);
-    of_search(&mut calls);
     of_classes(&mut calls);
     of_triplets(&mut calls);
     calls
@@ -491,7 +440,7 @@ fn public_functions(text: &str, names: &mut BTreeSet<String>) {
         let reads = [
             "&[T]", "&mut [T]", "&[u8]", "&[i8]", "&[u32]", "&[f64]", "&[&[T]]",
         ];
-        let bundles = ["Triangle<", "Candidates<"];
+        let bundles = ["Triangle<"];
         if reads
             .iter()
             .chain(&bundles)

@@ -91,7 +91,7 @@ impl ArcFaceLossConfig {
 /// weight.set(&Tensor::new(&[[1f32, 0.], [0., 1.]], &Device::Cpu)?)?;
 ///
 /// let embeddings = Tensor::new(&[[2f32, 0.]], &Device::Cpu)?;
-/// let terms = loss.terms(&Batch::new(&embeddings, &[0i64])?, &Tuples::All)?;
+/// let terms = loss.terms(&Batch::new(&embeddings, &[0i64])?, &Tuples::all())?;
 /// // The angle to the own class is 0, so its cosine counts as cos 60° = ½, and that of the other is 0.
 /// let value = terms.get("loss").unwrap().values()?.0.to_vec1::<f32>()?[0];
 /// assert!((value - (1.0 + (-0.5f32).exp()).ln()).abs() < 1e-6);

@@ -12,9 +12,10 @@ mod tensors;
 
 use std::sync::Arc;
 
-use dml_core::kernels::triplet_ranges::TripletRanges;
-use dml_core::kernels::{PairMask, Real, TripletSet};
-use dml_core::{Batch, ClassOrder, PairKind, Relation, Result, TupleCount, Tuples, check};
+use dml_core::kernels::Real;
+use dml_core::{Batch, PairKind, Relation, Result, RowCounts, TupleCount, TupleSet, Tuples, check};
+
+use super::class_order::ClassOrder;
 
 pub(crate) use tensors::Counted;
 
@@ -22,22 +23,16 @@ pub(crate) use tensors::Counted;
 #[derive(Clone, Debug)]
 pub(crate) struct AnchorPairs {
     batch: Batch,
-    form: Form,
+    set: Arc<dyn TupleSet>,
+    /// As `set`, where it is everything that labels allow.
+    classes: Option<Arc<ClassOrder>>,
+    /// Whether `set` is everything that the relation allows.
+    is_all: bool,
+    /// Whether no pair is there twice.
+    is_distinct: bool,
     counts: (u64, u64),
     /// The relation that the weights of the pairs come from; `None` where each is 1.
     weights: Option<Relation>,
-}
-
-#[derive(Clone, Debug)]
-enum Form {
-    /// Everything that the relation allows.
-    Relation,
-    /// As `Relation`, of labels.
-    Classes(Arc<ClassOrder>),
-    Mask(Arc<PairMask>),
-    Lists(Arc<[Vec<u32>]>, Arc<[Vec<u32>]>),
-    Ranges(Arc<TripletRanges>),
-    Set(Arc<dyn TripletSet>),
 }
 
 /// Reference rows of one kind of one anchor; with values and slopes, one side of a formula.
@@ -81,12 +76,11 @@ impl<T: Real> Side<T> {
         self.weights.get(i).copied().unwrap_or(T::ONE)
     }
 
-    /// Keeps the rows that count at all, out of a number for each reference.
-    fn extend_counted(&mut self, counted: impl Iterator<Item = (u32, u64)>) {
-        for (row, times) in counted.filter(|(_, times)| *times > 0) {
-            self.rows.push(row);
-            self.times.push(T::from_f64(times as f64));
-        }
+    /// Takes rows that were appended to the memory of this side.
+    fn put(&mut self, counts: RowCounts) {
+        self.rows = counts.rows;
+        let times = counts.times.iter().map(|times| T::from_f64(*times as f64));
+        self.times.extend(times);
     }
 }
 
@@ -126,50 +120,25 @@ impl AnchorPairs {
         batch: &Batch,
         tuples: &Tuples,
     ) -> Result<Self> {
-        match tuples {
-            Tuples::All => Self::weighted(component, batch, tuples),
-            _ => Self::weighted(component, batch, &tuples.mask(batch)?.into()),
+        if tuples.is_all() {
+            return Self::weighted(component, batch, tuples);
         }
+        Self::weighted(component, batch, &tuples.mask(batch)?.into())
     }
 
     fn of_tuples(component: &'static str, batch: &Batch, tuples: &Tuples) -> Result<Self> {
-        tuples.check(batch)?;
-        let group = |keys: &[u32], values: &[u32]| -> Arc<[Vec<u32>]> {
-            let mut groups = vec![Vec::new(); batch.queries()];
-            for (&key, &value) in keys.iter().zip(values) {
-                groups[key as usize].push(value);
-            }
-            groups.into()
-        };
-        let form = match tuples {
-            Tuples::All => {
-                let order = batch.require_relation(component)?.class_order();
-                order.map_or(Form::Relation, |order| Form::Classes(Arc::new(order)))
-            }
-            Tuples::Mask(mask) => Form::Mask(mask.clone()),
-            Tuples::Pairs(pairs) => Form::Lists(
-                group(&pairs.positive_anchors, &pairs.positives),
-                group(&pairs.negative_anchors, &pairs.negatives),
-            ),
-            Tuples::Triplets(list) => Form::Lists(
-                group(&list.anchors, &list.positives),
-                group(&list.anchors, &list.negatives),
-            ),
-            Tuples::Ranges(ranges) => Form::Ranges(ranges.clone()),
-            Tuples::Gaps(gaps) => Form::Ranges(gaps.ranges()?),
-            Tuples::Lazy(set) => Form::Set(set.clone()),
-        };
-        Self::new(batch, tuples, form)
-    }
-
-    fn new(batch: &Batch, tuples: &Tuples, form: Form) -> Result<Self> {
-        let counts = match tuples.count(batch)? {
+        let set = tuples.by_anchor(component, batch)?;
+        let relation = batch.relation().filter(|_| tuples.is_all());
+        let counts = match set.count() {
             TupleCount::Pairs { positive, negative } => (positive, negative),
             TupleCount::Triplets(count) => (count, count),
         };
         Ok(Self {
             batch: batch.clone(),
-            form,
+            set,
+            classes: relation.and_then(ClassOrder::new).map(Arc::new),
+            is_all: tuples.is_all(),
+            is_distinct: !tuples.is_triplets() && tuples.as_pairs().is_none(),
             counts,
             weights: None,
         })
@@ -188,7 +157,7 @@ impl AnchorPairs {
     /// The anchors that have a positive, in order.
     pub(crate) fn anchors_with_positives(&self) -> Vec<u32> {
         let anchors = 0..self.batch.queries() as u32;
-        if let Form::Classes(order) = &self.form {
+        if let Some(order) = &self.classes {
             return anchors
                 .filter(|&q| order.has_positives(q as usize))
                 .collect();
@@ -206,9 +175,9 @@ impl AnchorPairs {
         let (mut positives, mut negatives) = (Side::<f32>::default(), Side::default());
         let mut count = 0;
         for q in 0..self.batch.queries() {
-            let (near, far) = match &self.form {
-                Form::Classes(order) => order.has_pairs(q),
-                _ => {
+            let (near, far) = match &self.classes {
+                Some(order) => order.has_pairs(q),
+                None => {
                     self.of(q, &mut positives, &mut negatives);
                     (!positives.is_empty(), !negatives.is_empty())
                 }
@@ -226,41 +195,14 @@ impl AnchorPairs {
     pub(crate) fn of<T: Real>(&self, q: usize, positives: &mut Side<T>, negatives: &mut Side<T>) {
         positives.clear();
         negatives.clear();
-        match &self.form {
-            Form::Relation => {
-                if let Some(relation) = self.batch.relation() {
-                    relation.split(q, &mut positives.rows, &mut negatives.rows);
-                }
-            }
-            Form::Classes(order) => order.split(q, &mut positives.rows, &mut negatives.rows),
-            Form::Mask(mask) => {
-                positives.rows.extend(mask.positives(q));
-                negatives.rows.extend(mask.negatives(q));
-            }
-            Form::Lists(near, far) => {
-                positives.rows.extend_from_slice(&near[q]);
-                negatives.rows.extend_from_slice(&far[q]);
-            }
-            Form::Ranges(ranges) if q < ranges.anchors() => {
-                let spans = ranges.spans(q);
-                let length = |start: u32, end: u32| u64::from(end.saturating_sub(start));
-                let spanned = spans.iter().map(|s| (s.positive, length(s.start, s.end)));
-                positives.extend_counted(spanned);
-                let mut counted = Vec::new();
-                ranges.for_each_negative(q, &mut Vec::new(), |n, times| counted.push((n, times)));
-                negatives.extend_counted(counted.into_iter());
-            }
-            Form::Set(set) if q < set.anchors() => {
-                let mut near = vec![0u64; self.batch.references()];
-                let mut far = near.clone();
-                set.for_anchor(q, &mut |p, negatives| {
-                    near[p as usize] += negatives.len() as u64;
-                    negatives.iter().for_each(|&n| far[n as usize] += 1);
-                });
-                positives.extend_counted((0..).zip(near));
-                negatives.extend_counted((0..).zip(far));
-            }
-            Form::Ranges(_) | Form::Set(_) => {}
+        if let Some(order) = &self.classes {
+            order.split(q, &mut positives.rows, &mut negatives.rows);
+        } else if q < self.set.anchors() {
+            let mut near = RowCounts::appending_to(&mut positives.rows);
+            let mut far = RowCounts::appending_to(&mut negatives.rows);
+            self.set.row_counts(q, &mut near, &mut far);
+            positives.put(near);
+            negatives.put(far);
         }
         if let Some(relation) = &self.weights {
             // A pair that was given against the relation weighs 1.

@@ -27,7 +27,7 @@ pub(crate) fn value_and_gradients(
     rows: &Var,
     labels: &[i64],
 ) -> Result<[Vec<f64>; 3]> {
-    let terms = loss.terms(&Batch::new(rows, labels)?, &Tuples::All)?;
+    let terms = loss.terms(&Batch::new(rows, labels)?, &Tuples::all())?;
     let (values, _) = terms.get(term).expect("a term of that name").values()?;
     let gradients = values.sum_all()?.backward()?;
     let flat = |tensor: &Tensor| tensor.flatten_all()?.to_vec1::<f64>();

@@ -51,7 +51,7 @@ pub(crate) fn no_reference(component: &'static str, batch: &Batch) -> Result<()>
 
 /// No tuples may be chosen: the loss looks at the whole batch.
 pub(crate) fn no_tuples(component: &'static str, tuples: &Tuples) -> Result<()> {
-    if matches!(tuples, Tuples::All) {
+    if tuples.is_all() {
         return Ok(());
     }
     Err(Error::Unsupported {

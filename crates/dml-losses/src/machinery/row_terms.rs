@@ -12,12 +12,11 @@ pub(crate) fn term_over_rows(
     batch: &Batch,
     tuples: &Tuples,
 ) -> Result<Term> {
-    let weighted = match tuples {
-        Tuples::All => values.clone(),
-        _ => {
-            let weights = Tensor::new(tuples.weights(batch)?, values.device())?;
-            (values * weights.to_dtype(values.dtype())?)?
-        }
+    let weighted = if tuples.is_all() {
+        values.clone()
+    } else {
+        let weights = Tensor::new(tuples.weights(batch)?, values.device())?;
+        (values * weights.to_dtype(values.dtype())?)?
     };
     let kept = if rows.len() == batch.queries() {
         weighted

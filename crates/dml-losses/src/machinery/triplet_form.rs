@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
-use dml_core::fused::{Element, with_slice};
+use dml_core::autograd::{Element, with_slice};
 use dml_core::kernels::elementwise::scale_rows;
 use dml_core::kernels::triplet_ranges::TripletRanges;
 use dml_core::kernels::{TripletSet, TripletWalk};
@@ -26,12 +26,9 @@ impl TripletForm {
         matrix: &Tensor,
         order: Order,
     ) -> Result<Option<Self>> {
-        Ok(match tuples {
-            Tuples::Lazy(set) => {
-                tuples.check(batch)?;
-                Some(Self::Rule(set.clone()))
-            }
-            _ => tuples.ranges(batch, matrix, order)?.map(Self::Ranges),
+        Ok(match tuples.ranges(batch, matrix, order)? {
+            Some(ranges) => Some(Self::Ranges(ranges)),
+            None => tuples.rule(batch)?.map(Self::Rule),
         })
     }
 

@@ -106,7 +106,7 @@ impl AnchorFormula for Circle {
         let near = positive.log_sum_exp(&near, false)?; // [Q]
         let far = (matrix - self.m)?.mul(&push)?;
         let far = negative.log_sum_exp(&far, false)?; // [Q]
-        let values = (near + far)?.softplus()?;
+        let values = (near + far)?.safe_softplus()?;
         let both = (positive.total()?.gt(0.0)? * negative.total()?.gt(0.0)?)?;
         Ok(both.where_cond(&values, &values.zeros_like()?)?)
     }
@@ -148,7 +148,7 @@ mod tests {
     fn by_hand() -> Result<()> {
         let rows = Var::new(&[[1f64, 0.], [0.8, 0.6], [0., 1.]], &Device::Cpu)?;
         let batch = Batch::new(&rows, [0i64, 0, 1])?;
-        let terms = loss(0.25, 2.0)?.terms(&batch, &Tuples::All)?;
+        let terms = loss(0.25, 2.0)?.terms(&batch, &Tuples::all())?;
         let values = terms.get("loss").unwrap().values()?.0.to_vec1::<f64>()?;
         // Cosine 0.8 between the positives: −2 · 0.45 · (0.8 − 0.75) = −0.045.
         // Cosine 0 and 0.6 to the negative: 2 · 0.25 · (0 − 0.25) = −0.125 and 2 · 0.85 · (0.6 − 0.25) = 0.595.

@@ -154,7 +154,7 @@ mod tests {
     fn value_and_gradient_by_hand() -> Result<()> {
         let rows = Var::new(&[[0f64], [2.], [-1.], [-1.]], &Device::Cpu)?;
         let batch = Batch::new(&rows, [0i64, 0, 1, 2])?;
-        let terms = loss(1.5, 0.5)?.terms(&batch, &Tuples::All)?;
+        let terms = loss(1.5, 0.5)?.terms(&batch, &Tuples::all())?;
         let values = terms.get("loss").unwrap().values()?.0;
         let got = values.to_vec1::<f64>()?;
         // Row 0: (2 − 0.5) + ln(2 e^{1.5 − 1}); row 1: (2 − 0.5) + ln(2 e^{1.5 − 3}).

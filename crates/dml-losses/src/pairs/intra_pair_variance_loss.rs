@@ -146,7 +146,7 @@ mod tests {
     fn anchors_share_the_mean() -> Result<()> {
         let rows = Var::new(&[[0f64], [1.], [3.], [7.]], &Device::Cpu)?;
         let batch = Batch::new(&rows, [0i64, 0, 0, 1])?;
-        let terms = loss(0.1, 0.1)?.terms(&batch, &Tuples::All)?;
+        let terms = loss(0.1, 0.1)?.terms(&batch, &Tuples::all())?;
         let weights = Tensor::new(&[1f64, 2., 3., 4.], &Device::Cpu)?;
         for name in ["pos_loss", "neg_loss"] {
             let term = terms.get(name).unwrap();

@@ -140,7 +140,7 @@ mod tests {
     fn value_and_gradient_by_hand() -> Result<()> {
         let rows = Var::new(&[[0f64], [1.], [3.]], &Device::Cpu)?;
         let batch = Batch::new(&rows, [0i64, 0, 1])?;
-        let terms = loss(2.0, 4.0, 1.0)?.terms(&batch, &Tuples::All)?;
+        let terms = loss(2.0, 4.0, 1.0)?.terms(&batch, &Tuples::all())?;
         let values = terms.get("loss").unwrap().values()?.0;
         // Positives are at the base: ln 2 / 2. The negatives are 2 and 1 above it.
         let half = |x: f64| (1.0 + (-4.0 * x).exp()).ln() / 4.0;

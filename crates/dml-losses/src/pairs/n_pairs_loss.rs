@@ -16,6 +16,8 @@ use dml_core::{
     Batch, Distance, Error, Indices, Loss, Over, Result, TensorExt, Term, Terms, Tuples, check,
 };
 
+use crate::machinery::one_positive_pair_per_label::one_positive_pair_per_label;
+
 /// Cross entropy over one positive pair a class ([formula](self)). One term `loss`, with a value for the anchor of each
 /// class.
 ///
@@ -48,7 +50,7 @@ impl Loss for NPairsLoss {
                 reason: "it takes no reference set; join both sets to one batch",
             });
         }
-        let pairs = tuples.one_positive_pair_per_label(batch)?; // C pairs
+        let pairs = one_positive_pair_per_label(batch, tuples)?; // C pairs
         if pairs.positives.is_empty() {
             return Ok(Term::empty("loss").into());
         }
@@ -61,7 +63,7 @@ impl Loss for NPairsLoss {
         let matrix = self.distance.matrix(&anchors, Some(&positives))?; // [C, C]
         let similarity = (matrix * -self.distance.order().sign())?;
         let classes: Vec<u32> = (0..pairs.positives.len() as u32).collect();
-        let own = similarity.pick(&classes, &classes)?; // [C]
+        let own = similarity.pick_entries(&classes, &classes)?; // [C]
         let values = (similarity.masked_logsumexp(None, false)? - own)?;
         let indices = Indices::Elements(pairs.positive_anchors);
         Ok(Term::explicit("loss", Over::Elements, values, indices)?.into())
@@ -87,7 +89,7 @@ mod tests {
     fn by_hand() -> Result<()> {
         let rows = Var::new(&[[0f64], [5.], [1.], [6.], [0.5]], &Device::Cpu)?;
         let batch = Batch::new(&rows, [7i64, -1, 7, -1, 3])?;
-        let terms = loss().terms(&batch, &Tuples::All)?;
+        let terms = loss().terms(&batch, &Tuples::all())?;
         let (values, indices) = terms.get("loss").unwrap().values()?;
         // Labels in order: −1 has the pair (1, 3), 3 has none, 7 has (0, 2).
         assert_eq!(indices, Indices::Elements(vec![1, 0]));
@@ -123,18 +125,18 @@ mod tests {
         let batch = Batch::new(&rows, [0i64, 1])?;
         assert!(
             loss()
-                .terms(&batch, &Tuples::All)?
+                .terms(&batch, &Tuples::all())?
                 .get("loss")
                 .unwrap()
                 .is_empty()
         );
         let with_reference = batch.with_reference(&rows, [0i64, 1])?;
         assert!(matches!(
-            loss().terms(&with_reference, &Tuples::All),
+            loss().terms(&with_reference, &Tuples::all()),
             Err(Error::Unsupported { .. })
         ));
         assert!(matches!(
-            loss().terms(&Batch::unlabeled(&rows)?, &Tuples::All),
+            loss().terms(&Batch::unlabeled(&rows)?, &Tuples::all()),
             Err(Error::Missing { .. })
         ));
         Ok(())

@@ -15,7 +15,7 @@
 use std::sync::Arc;
 
 use candle_core::Tensor;
-use dml_core::fused::has_kernel;
+use dml_core::autograd::has_kernel;
 use dml_core::kernels::Real;
 use dml_core::{Batch, Distance, Loss, Result, TensorExt, Term, Terms, Tuples, check, for_element};
 
@@ -98,10 +98,10 @@ fn surprise_of_row<T: Real>(scale: T, positives: &mut Side<T>, negatives: &mut S
 impl Loss for NCALoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
         check::unweighted("NCALoss", batch)?;
-        if let Some(terms) = batch.spoiled(&Tuples::All)? {
+        if let Some(terms) = batch.spoiled(&Tuples::all())? {
             return Ok(terms);
         }
-        let pairs = AnchorPairs::listed("NCALoss", batch, &Tuples::All)?;
+        let pairs = AnchorPairs::listed("NCALoss", batch, &Tuples::all())?;
         if batch.queries() <= 1 {
             return Ok(Term::empty("loss").into());
         }

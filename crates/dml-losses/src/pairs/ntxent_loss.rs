@@ -59,7 +59,7 @@ impl Default for NTXentLossConfig {
 ///
 /// let loss = NTXentLoss::new(NTXentLossConfig { temperature: 1.0 }, Arc::new(Euclidean))?;
 /// let embeddings = Tensor::new(&[[0f32], [1.], [-1.]], &Device::Cpu)?;
-/// let terms = loss.terms(&Batch::new(&embeddings, &[0i64, 0, 1])?, &Tuples::All)?;
+/// let terms = loss.terms(&Batch::new(&embeddings, &[0i64, 0, 1])?, &Tuples::all())?;
 /// // Row 0 is as far from row 2 as from row 1: ln 2. Row 1 is 1 and 2 away: ln(1 + e⁻¹).
 /// let values = terms.get("loss").unwrap().values()?.0.to_vec1::<f32>()?;
 /// assert!((values[0] - 0.6931).abs() < 1e-4 && (values[1] - 0.3133).abs() < 1e-4);
@@ -144,7 +144,7 @@ mod tests {
     fn value_and_gradient_by_hand() -> Result<()> {
         let rows = Var::new(&[[0f64], [1.], [-1.]], &Device::Cpu)?;
         let batch = Batch::new(&rows, [0i64, 0, 1])?;
-        let terms = loss(0.5)?.terms(&batch, &Tuples::All)?;
+        let terms = loss(0.5)?.terms(&batch, &Tuples::all())?;
         let part = terms.get("loss").unwrap().sum_within(None, None)?;
         // Twice the differences: ln 2 for row 0, ln(1 + e⁻²) for row 1. Row 2 has no positive.
         let e = (-2f64).exp();
@@ -195,7 +195,7 @@ mod tests {
     fn only_one_kind_of_pairs_is_empty_and_the_temperature_is_checked() -> Result<()> {
         let rows = Var::new(&[[0f64], [1.]], &Device::Cpu)?;
         for labels in [[0i64, 0], [0, 1]] {
-            let terms = loss(1.0)?.terms(&Batch::new(&rows, labels)?, &Tuples::All)?;
+            let terms = loss(1.0)?.terms(&Batch::new(&rows, labels)?, &Tuples::all())?;
             assert!(terms.get("loss").unwrap().is_empty());
         }
         assert!(matches!(

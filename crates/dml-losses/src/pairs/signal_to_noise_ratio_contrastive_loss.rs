@@ -96,7 +96,7 @@ mod tests {
         // Variances about the mean: [0, 2] has 2, [0, 4] has 8, their difference [0, 2] has 2; [3, 4] has ½.
         let rows = Var::new(&[[0f64, 2.], [0., 4.], [3., 4.]], &Device::Cpu)?;
         let batch = Batch::new(&rows, [0i64, 0, 1])?;
-        let terms = loss.terms(&batch, &Tuples::All)?;
+        let terms = loss.terms(&batch, &Tuples::all())?;
         // d(0,1) = 2/2 and d(1,0) = 2/8.
         let positives = terms.get("pos_loss").unwrap().values()?.0;
         assert_eq!(positives.to_vec1::<f64>()?, [1.0, 0.25]);

@@ -148,8 +148,8 @@ impl AnchorFormula for MeanCrossEntropy {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dml_core::autograd::without_kernels;
     use dml_core::candle_core::{Device, Var};
-    use dml_core::fused::without_kernels;
     use dml_core::{Error, Pairs, Relation};
     use dml_distances::LpDistance;
 
@@ -167,7 +167,7 @@ mod tests {
         let expected =
             (1.0 * 1.0 + 0.5 * 3.0) / 1.5 + ((-1f64).exp() + (-3f64).exp() + (-10f64).exp()).ln();
         let first = || -> Result<f64> {
-            let terms = loss(1.0)?.terms(&batch, &Tuples::All)?;
+            let terms = loss(1.0)?.terms(&batch, &Tuples::all())?;
             Ok(terms.get("loss").unwrap().values()?.0.to_vec1::<f64>()?[0])
         };
         for got in [first()?, without_kernels(first)?] {
@@ -200,7 +200,7 @@ mod tests {
     fn only_one_kind_of_pairs_is_empty_and_contradictions_are_errors() -> Result<()> {
         let rows = Var::new(&[[0f64], [1.]], &Device::Cpu)?;
         for labels in [[0i64, 0], [0, 1]] {
-            let terms = loss(1.0)?.terms(&Batch::new(&rows, labels)?, &Tuples::All)?;
+            let terms = loss(1.0)?.terms(&Batch::new(&rows, labels)?, &Tuples::all())?;
             assert!(terms.get("loss").unwrap().is_empty());
         }
         let both = Pairs::new(vec![0], vec![1], vec![0], vec![1])?;

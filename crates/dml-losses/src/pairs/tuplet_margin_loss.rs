@@ -160,8 +160,8 @@ mod tests {
     use super::*;
     use dml_core::Error;
     use dml_core::Pairs;
+    use dml_core::autograd::without_kernels;
     use dml_core::candle_core::{Device, Var};
-    use dml_core::fused::without_kernels;
     use dml_distances::{CosineSimilarity, LpDistance};
 
     fn loss(margin: f64, scale: f64) -> Result<TupletMarginLoss> {
@@ -196,7 +196,7 @@ mod tests {
         )?;
         let batch = Batch::new(&rows, [0i64, 0, 1, 0])?;
         let gradient = || -> Result<Vec<f32>> {
-            let terms = loss(5.73, 64.0)?.terms(&batch, &Tuples::All)?;
+            let terms = loss(5.73, 64.0)?.terms(&batch, &Tuples::all())?;
             let part = terms.get("loss").unwrap().sum_within(None, None)?;
             assert!(part.sum.to_scalar::<f32>()?.is_finite());
             let gradients = part.sum.backward()?;

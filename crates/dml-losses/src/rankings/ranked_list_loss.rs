@@ -17,9 +17,9 @@
 use std::sync::Arc;
 
 use candle_core::Tensor;
-use dml_core::fused::has_kernel;
+use dml_core::autograd::has_kernel;
 use dml_core::kernels::Real;
-use dml_core::kernels::nearest::dot;
+use dml_core::kernels::exact::dot;
 use dml_core::kernels::softmax::softmax_in_place;
 use dml_core::{
     Batch, Distance, Error, Loss, Order, Result, Term, Terms, Tuples, check, for_element,
@@ -222,7 +222,7 @@ impl Loss for RankedListLoss {
         }
         demands::no_tuples("RankedListLoss", tuples)?;
         demands::no_reference("RankedListLoss", batch)?;
-        let pairs = AnchorPairs::listed("RankedListLoss", batch, &Tuples::All)?;
+        let pairs = AnchorPairs::listed("RankedListLoss", batch, &Tuples::all())?;
         if batch.queries() == 0 {
             return Ok(Term::empty("loss").into());
         }

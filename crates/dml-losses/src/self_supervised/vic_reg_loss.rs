@@ -13,7 +13,7 @@
 //! Nothing is compared across rows: `O(N D²)` time and `O(D²)` memory beside the embeddings.
 
 use candle_core::{DType, Tensor};
-use dml_core::fused::{self, has_kernel};
+use dml_core::autograd::{self, has_kernel};
 use dml_core::{
     Batch, Error, Indices, Loss, Over, Result, TensorExt, Term, Terms, Tuples, check, for_element,
 };
@@ -61,7 +61,7 @@ impl Default for VICRegLossConfig {
 /// let view = Tensor::new(&[[0f32, 0.], [4., 2.]], &Device::Cpu)?;
 /// let other = Tensor::new(&[[1f32, 0.], [4., 4.]], &Device::Cpu)?;
 /// let batch = Batch::unlabeled(&view)?.with_unlabeled_reference(&other)?;
-/// let terms = loss.terms(&batch, &Tuples::All)?;
+/// let terms = loss.terms(&batch, &Tuples::all())?;
 /// let invariance = terms.get("invariance_loss").unwrap().values()?.0;
 /// assert_eq!(invariance.to_vec1::<f32>()?, [12.5, 50.]);
 /// # Ok::<(), dml_core::Error>(())
@@ -85,7 +85,7 @@ impl VICRegLoss {
     /// `μ · max(0, 1 − √(var + ε)) / 2` of each coordinate `[D]`, of covariances `[D, D]`.
     fn variance(&self, covariances: &Tensor) -> Result<Tensor> {
         let coordinates: Vec<u32> = (0..covariances.dims()[0] as u32).collect();
-        let variances = covariances.pick(&coordinates, &coordinates)?; // [D]
+        let variances = covariances.pick_entries(&coordinates, &coordinates)?; // [D]
         let deviation = (variances + self.config.eps)?.sqrt()?;
         let short = deviation.affine(-1.0, 1.0)?.hinge()?;
         Ok((short * (self.config.variance_mu / 2.0))?)
@@ -119,7 +119,7 @@ fn covariances(rows: &Tensor) -> Result<Tensor> {
     let value = product(&centered)?.flatten_all()?;
     for_element!(rows, "embeddings", |T| {
         let value = value.to_vec1::<T>()?;
-        fused::unary(
+        autograd::unary(
             "covariances",
             rows,
             value,
@@ -163,7 +163,7 @@ impl Loss for VICRegLoss {
                 "it knows no classes; make the batch with Batch::unlabeled",
             ));
         }
-        if !matches!(tuples, Tuples::All) {
+        if !tuples.is_all() {
             return Err(refused("it compares no pairs, and takes no tuples"));
         }
         let first = batch.embeddings(); // [N, D]
@@ -256,7 +256,7 @@ mod tests {
         let first = view([[1., 2., 0.], [0., -1., 3.], [2., 0.5, 1.], [-1., 0., 0.25]])?;
         let second = view([[1., 2., 0.5], [0., -2., 3.], [2., 1., 1.], [-1., 1., 0.]])?;
         let batch = Batch::unlabeled(&first)?.with_unlabeled_reference(&second)?;
-        let terms = loss().terms(&batch, &Tuples::All)?;
+        let terms = loss().terms(&batch, &Tuples::all())?;
         let (mut values, mut sum) = (Vec::new(), Tensor::zeros((), dtype, &Device::Cpu)?);
         for name in [
             "invariance_loss",
@@ -314,11 +314,11 @@ mod tests {
         for (kernels, length) in [(true, 1e7), (false, 1e7), (true, 1e30), (false, 1e30)] {
             let rows = Var::new(&[[1f32], [3.], [-2.]], &Device::Cpu)?;
             let batch = Batch::unlabeled(&(rows.as_tensor() * length)?)?;
-            let terms = || loss().terms(&batch, &Tuples::All);
+            let terms = || loss().terms(&batch, &Tuples::all());
             let terms = if kernels {
                 terms()?
             } else {
-                fused::without_kernels(terms)?
+                autograd::without_kernels(terms)?
             };
             let covariance = terms.get("covariance_loss").unwrap().values()?.0;
             assert_eq!(covariance.to_scalar::<f32>()?, 0.0);
@@ -331,7 +331,7 @@ mod tests {
         let view = Var::new(&[[0f64, 0.], [0.5, 0.], [1., 0.]], &Device::Cpu)?;
         let other = Var::new(&[[0f64, 0.], [3., 2.], [3., 4.]], &Device::Cpu)?;
         let batch = Batch::unlabeled(&view)?.with_unlabeled_reference(&other)?;
-        let terms = loss().terms(&batch, &Tuples::All)?;
+        let terms = loss().terms(&batch, &Tuples::all())?;
         let list = |name: &str| -> Result<Vec<f64>> {
             Ok(terms
                 .get(name)
@@ -365,7 +365,7 @@ mod tests {
     fn one_row_does_not_vary() -> Result<()> {
         // PyTorch Metric Learning divides by 0 rows and answers NaN.
         let view = Var::new(&[[1f64, 2.]], &Device::Cpu)?;
-        let terms = loss().terms(&Batch::unlabeled(&view)?, &Tuples::All)?;
+        let terms = loss().terms(&Batch::unlabeled(&view)?, &Tuples::all())?;
         for term in terms.iter() {
             let sum = term.values()?.0.sum_all()?;
             assert!(sum.to_scalar::<f64>()?.is_finite());
@@ -386,19 +386,22 @@ mod tests {
         let refused = |batch: &Batch, tuples: &Tuples| loss().terms(batch, tuples).unwrap_err();
         let labeled = Batch::new(&view, [0i64, 1])?;
         assert!(matches!(
-            refused(&labeled, &Tuples::All),
+            refused(&labeled, &Tuples::all()),
             Error::Unsupported { .. }
         ));
         let related = Batch::unlabeled(&view)?.with_relation(Relation::labels([0i64, 1])?)?;
         assert!(matches!(
-            refused(&related, &Tuples::All),
+            refused(&related, &Tuples::all()),
             Error::Unsupported { .. }
         ));
         let batch = Batch::unlabeled(&view)?;
         let pairs = Tuples::from(Pairs::default());
         assert!(matches!(refused(&batch, &pairs), Error::Unsupported { .. }));
         let wide = batch.with_unlabeled_reference(&view.as_tensor().narrow(0, 0, 1)?)?;
-        assert!(matches!(refused(&wide, &Tuples::All), Error::Shape { .. }));
+        assert!(matches!(
+            refused(&wide, &Tuples::all()),
+            Error::Shape { .. }
+        ));
         let config = VICRegLossConfig {
             eps: 0.0,
             ..Default::default()

@@ -77,7 +77,7 @@ impl Default for CentroidTripletLossConfig {
 /// let config = CentroidTripletLossConfig { margin: 1.0, ..Default::default() };
 /// let loss = CentroidTripletLoss::new(config, Arc::new(Euclidean))?;
 /// let embeddings = Tensor::new(&[[0f32], [1.], [3.], [2.]], &Device::Cpu)?;
-/// let terms = loss.terms(&Batch::new(&embeddings, &[0i64, 0, 0, 1])?, &Tuples::All)?;
+/// let terms = loss.terms(&Batch::new(&embeddings, &[0i64, 0, 0, 1])?, &Tuples::all())?;
 /// // Without itself, row 0 has its class at 2, row 1 at 1.5 and row 2 at 0.5; the other class is at 2.
 /// let values = terms.get("loss").unwrap().values()?.0;
 /// assert_eq!(values.to_vec1::<f32>()?, [2. - 2. + 1., 0.5 - 1. + 1., 2.5 - 1. + 1.]);
@@ -123,7 +123,7 @@ impl Loss for CentroidTripletLoss {
         if let Some(terms) = batch.spoiled_rows()? {
             return Ok(terms);
         }
-        if !matches!(tuples, Tuples::All) {
+        if !tuples.is_all() {
             return Err(Error::Unsupported {
                 component: "CentroidTripletLoss",
                 reason: "an anchor is compared with classes, not with rows, so there are no tuples to choose",
@@ -146,7 +146,7 @@ impl Loss for CentroidTripletLoss {
             .index_select(&of_anchor, 0)?; // [T]
         let to_classes = |from: &Tensor| -> Result<Tensor> {
             let matrix = self.distance.matrix(from, Some(&centroids))?; // [A, C]
-            matrix.pick(&triplets.anchors, &triplets.classes)
+            matrix.pick_entries(&triplets.anchors, &triplets.classes)
         };
         let mut far = to_classes(&anchors)?; // [T]
         if self.swap {
@@ -154,7 +154,7 @@ impl Loss for CentroidTripletLoss {
         }
         let violation = (self.distance.gap(&near, &far)? + self.margin)?;
         let values = if self.smooth_loss {
-            violation.softplus()?
+            violation.safe_softplus()?
         } else {
             violation.hinge()?
         };

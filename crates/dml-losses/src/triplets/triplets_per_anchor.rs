@@ -42,8 +42,8 @@ impl TripletsPerAnchor {
         tuples: &Tuples,
         seeds: &SeedSequence,
     ) -> Result<Tuples> {
-        Ok(match (tuples, self) {
-            (Tuples::All, Self::Random(count)) => {
+        Ok(match self {
+            Self::Random(count) if tuples.is_all() => {
                 let relation = batch.require_relation(component)?;
                 self.fits(relation.queries())?;
                 let per_anchor = PerAnchor::Exactly(count);

@@ -74,7 +74,7 @@ impl CrossBatchMemoryConfig {
 /// let memory = CrossBatchMemory::new(CrossBatchMemoryConfig::new(1), objective)?;
 /// let value = |x: [[f32; 1]; 2], labels: [i64; 2]| -> dml_core::Result<f32> {
 ///     let batch = Batch::new(&Tensor::new(&x, &Device::Cpu)?, labels)?;
-///     let terms = memory.terms(&batch, &Tuples::All)?;
+///     let terms = memory.terms(&batch, &Tuples::all())?;
 ///     Ok(terms.get("loss").unwrap().sum_within(None, None)?.sum.to_scalar()?)
 /// };
 /// // Two classes, 0.5 apart, which is 0.5 too near, seen from both sides.
@@ -212,7 +212,7 @@ impl CrossBatchMemory {
         let batch = Batch::new(&select(&compared)?, of(&compared))?
             .with_reference(&reference.0, &reference.1)?
             .with_relation(relation)?;
-        self.compare(&batch, &Tuples::All)
+        self.compare(&batch, &Tuples::all())
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
@@ -259,7 +259,7 @@ impl CrossBatchMemory {
     fn compare(&self, batch: &Batch, given: &Tuples) -> Result<Terms> {
         let mined = match self.objective.miner() {
             Some(miner) => miner.mine(&batch.detach())?,
-            None => Tuples::from(batch.require_relation("CrossBatchMemory")?.mask()),
+            None => Tuples::from_set(batch.require_relation("CrossBatchMemory")?.mask()),
         };
         let tuples = joined(&mined, given, batch)?;
         let loss = self.objective.evaluate_tuples(batch, &tuples)?.loss;
@@ -334,26 +334,24 @@ fn joined(mined: &Tuples, given: &Tuples, batch: &Batch) -> Result<Tuples> {
     fn append(to: &mut Vec<u32>, more: &[u32]) {
         to.extend_from_slice(more);
     }
-    Ok(match (mined, given) {
-        (_, Tuples::All) => mined.clone(),
-        (Tuples::Triplets(_) | Tuples::Ranges(_) | Tuples::Gaps(_) | Tuples::Lazy(_), _) => {
-            let mut all = Triplets::clone(&*mined.triplets(batch)?);
-            let given = given.triplets(batch)?;
-            append(&mut all.anchors, &given.anchors);
-            append(&mut all.positives, &given.positives);
-            append(&mut all.negatives, &given.negatives);
-            all.into()
-        }
-        (Tuples::All | Tuples::Pairs(_) | Tuples::Mask(_), _) => {
-            let mut all = Pairs::clone(&*mined.pairs(batch)?);
-            let given = given.pairs(batch)?;
-            append(&mut all.positive_anchors, &given.positive_anchors);
-            append(&mut all.positives, &given.positives);
-            append(&mut all.negative_anchors, &given.negative_anchors);
-            append(&mut all.negatives, &given.negatives);
-            all.into()
-        }
-    })
+    if given.is_all() {
+        return Ok(mined.clone());
+    }
+    if mined.is_triplets() {
+        let mut all = Triplets::clone(&*mined.triplets(batch)?);
+        let given = given.triplets(batch)?;
+        append(&mut all.anchors, &given.anchors);
+        append(&mut all.positives, &given.positives);
+        append(&mut all.negatives, &given.negatives);
+        return Ok(all.into());
+    }
+    let mut all = Pairs::clone(&*mined.pairs(batch)?);
+    let given = given.pairs(batch)?;
+    append(&mut all.positive_anchors, &given.positive_anchors);
+    append(&mut all.positives, &given.positives);
+    append(&mut all.negative_anchors, &given.negative_anchors);
+    append(&mut all.negatives, &given.negatives);
+    Ok(all.into())
 }
 
 impl Loss for CrossBatchMemory {

@@ -139,7 +139,7 @@ mod tests {
         let rows = Tensor::new(&[[0f64, 1.], [1., 0.2]], &Device::Cpu)?;
         let batch = Batch::new(&rows, [0i64, 1])?;
         let values = |loss: &dyn Loss| -> Result<Vec<f64>> {
-            let terms = loss.terms(&batch, &Tuples::All)?;
+            let terms = loss.terms(&batch, &Tuples::all())?;
             let term = terms.get("loss").unwrap();
             assert_eq!(term.over(), Over::Elements);
             Ok(term.values()?.0.to_vec1()?)

@@ -55,7 +55,7 @@ impl WeightedObjective {
 /// let embeddings = Tensor::new(&[[0f32], [0.5], [0.25]], &Device::Cpu)?;
 /// let batch = Batch::new(&embeddings, &[0i64, 0, 1])?;
 /// // The positives are 0.5 apart, the negatives 0.25, which is 0.75 too near: 1.5 · (0.5 + 0.75).
-/// let terms = losses.terms(&batch, &Tuples::All)?;
+/// let terms = losses.terms(&batch, &Tuples::all())?;
 /// assert_eq!(terms.get("loss").unwrap().sum_within(None, None)?.sum.to_scalar::<f32>()?, 1.875);
 /// # Ok::<(), dml_core::Error>(())
 /// ```
@@ -101,7 +101,7 @@ impl MultipleLosses {
 impl Loss for MultipleLosses {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
         let mines = |part: &WeightedObjective| part.objective.miner().is_some();
-        if !matches!(tuples, Tuples::All) && self.parts.iter().any(mines) {
+        if !tuples.is_all() && self.parts.iter().any(mines) {
             return Err(Error::Unsupported {
                 component: "MultipleLosses",
                 reason: "tuples are given, and some of the losses mine their own",

@@ -128,7 +128,7 @@ impl Loss for SelfSupervisedLoss {
         if let Some(terms) = batch.spoiled_rows()? {
             return Ok(terms);
         }
-        if !matches!(tuples, Tuples::All) {
+        if !tuples.is_all() {
             return Err(Error::Unsupported {
                 component: "SelfSupervisedLoss",
                 reason: "which rows belong together is said by their order, not by tuples",

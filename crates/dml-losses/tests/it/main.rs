@@ -5,8 +5,8 @@ mod weights;
 mod without_rows;
 mod wrappers;
 
+use dml_core::autograd::without_kernels;
 use dml_core::candle_core::DType;
-use dml_core::fused::without_kernels;
 use dml_testing::{assert_conformance, assert_conformance_in};
 
 const CASES: &[&str] = &[

@@ -4,8 +4,8 @@
 
 use std::sync::Arc;
 
+use dml_core::autograd::without_kernels;
 use dml_core::candle_core::{Device, Tensor, Var};
-use dml_core::fused::without_kernels;
 use dml_core::{Batch, Distance, Loss, PairKind, Pairs, Reducer, Relation, Result, Tuples};
 use dml_distances::{CosineSimilarity, LpDistance};
 use dml_losses::{
@@ -93,7 +93,7 @@ fn contrastive_values_are_multiplied() -> Result<()> {
         ("pos_loss", vec![0.5, 0.25]),
         ("neg_loss", vec![0.2, 1.6, 0.4, 2.0]),
     ];
-    assert_terms(&loss, &line(), &Tuples::All, &expected);
+    assert_terms(&loss, &line(), &Tuples::all(), &expected);
     // Tuples hold no weights: those of chosen pairs are the relation's, repeats have the weight of the pair, and a pair
     // that the relation calls a negative has weight 1 as a positive.
     let pairs = Pairs::new(vec![0, 0, 0], vec![1, 1, 2], vec![1], vec![2])?;
@@ -129,7 +129,7 @@ fn positives_against_weighed_negatives() -> Result<()> {
     let first = 0.5 * (1.0 + 0.2 * (-2f64).exp()).ln();
     let second = 0.25 * (1.0 + 0.8 * (-1f64).exp()).ln();
     let expected = [("loss", vec![first, second])];
-    assert_terms(&loss, &line(), &Tuples::All, &expected);
+    assert_terms(&loss, &line(), &Tuples::all(), &expected);
 
     let config = LiftedStructureLossConfig {
         neg_margin: 5.0,
@@ -140,7 +140,7 @@ fn positives_against_weighed_negatives() -> Result<()> {
     let hinge = (0.2 * 2f64.exp() + 0.8 * 3f64.exp()).ln() + 1.0;
     let whole = hinge * hinge / 2.0;
     let expected = [("loss", vec![0.5 * whole, 0.25 * whole])];
-    assert_terms(&loss, &line(), &Tuples::All, &expected);
+    assert_terms(&loss, &line(), &Tuples::all(), &expected);
     Ok(())
 }
 
@@ -158,7 +158,7 @@ fn exponentials_of_an_anchor_are_multiplied() -> Result<()> {
         1.25f64.ln() / 2.0 + (1.0 + 0.8 * e(-4.0)).ln() / 4.0,
         (1.0 + 0.4 * e(-8.0) + e(-4.0)).ln() / 4.0,
     ];
-    assert_terms(&loss, &line(), &Tuples::All, &[("loss", expected)]);
+    assert_terms(&loss, &line(), &Tuples::all(), &[("loss", expected)]);
 
     let config = GeneralizedLiftedStructureLossConfig {
         neg_margin: 5.0,
@@ -170,7 +170,7 @@ fn exponentials_of_an_anchor_are_multiplied() -> Result<()> {
         (0.25 * e(1.0)).ln() + (0.8 * e(3.0)).ln(),
         (0.4 * e(2.0) + e(3.0)).ln(),
     ];
-    assert_terms(&loss, &line(), &Tuples::All, &[("loss", expected)]);
+    assert_terms(&loss, &line(), &Tuples::all(), &[("loss", expected)]);
 
     // A single positive pulls the same whatever it weighs; negatives enter the denominator with their weights.
     let loss = SupConLoss::new(SupConLossConfig { temperature: 1.0 }, lp())?;
@@ -179,7 +179,7 @@ fn exponentials_of_an_anchor_are_multiplied() -> Result<()> {
         1.0 + (e(-1.0) + 0.8 * e(-2.0)).ln(),
         0.0,
     ];
-    assert_terms(&loss, &line(), &Tuples::All, &[("loss", expected)]);
+    assert_terms(&loss, &line(), &Tuples::all(), &[("loss", expected)]);
     Ok(())
 }
 
@@ -198,7 +198,7 @@ fn losses_of_cosines_read_weights() -> Result<()> {
         (1.0 + near(0.25, 0.6) * far(0.8, 0.8)).ln(),
         0.0,
     ];
-    assert_terms(&loss, &rows, &Tuples::All, &[("loss", expected)]);
+    assert_terms(&loss, &rows, &Tuples::all(), &[("loss", expected)]);
 
     let config = TupletMarginLossConfig {
         margin: 0.0,
@@ -209,7 +209,7 @@ fn losses_of_cosines_read_weights() -> Result<()> {
         0.5 * (1.0 + 0.2 * e(-1.2)).ln(),
         0.25 * (1.0 + 0.8 * e(2.0 * (0.8 - 0.6))).ln(),
     ];
-    assert_terms(&loss, &rows, &Tuples::All, &[("loss", expected)]);
+    assert_terms(&loss, &rows, &Tuples::all(), &[("loss", expected)]);
     Ok(())
 }
 
@@ -251,7 +251,7 @@ fn rows_without_a_pair_are_in_the_mean_and_not_in_the_divisor() -> Result<()> {
     ];
     for (loss, with_value) in losses {
         let check = || -> Result<()> {
-            let terms = loss.terms(&batch, &Tuples::All)?;
+            let terms = loss.terms(&batch, &Tuples::all())?;
             let term = terms.get("loss").unwrap();
             assert_eq!(term.divisor(), Some(with_value), "{loss:?}");
             let sum: f64 = term.values()?.0.sum_all()?.to_scalar()?;

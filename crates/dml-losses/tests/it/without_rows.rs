@@ -3,7 +3,7 @@
 use dml::candle_core::{DType, Device, Tensor, Var};
 use dml::config::{LossKind, MinerKind, RegularizerKind};
 use dml::{Batch, Relation};
-use dml_core::fused::without_kernels;
+use dml_core::autograd::without_kernels;
 use serde_json::json;
 
 use super::properties::{CLASSES, DIM, objective};

@@ -43,16 +43,19 @@ fn similarities_count_the_other_way_round() -> Result<()> {
 fn every_form_of_all_pairs_gives_the_same() -> Result<()> {
     let batch = batch()?;
     let miner = miner(0.35, Euclidean)?;
-    let listed = Tuples::Pairs(Tuples::All.pairs(&batch)?);
+    let listed = Tuples::from(Tuples::all().pairs(&batch)?);
     let relation = batch.relation().unwrap();
     let mask = PairMask::select(5, 5, |q, p, n, sides: &mut Sides| {
         sides.of(relation, q);
         sides.positives.iter().for_each(|r| p.insert(*r as usize));
         sides.negatives.iter().for_each(|r| n.insert(*r as usize));
     });
-    let of_all = pairs(&miner.filter(&batch, &Tuples::All)?, &batch)?;
+    let of_all = pairs(&miner.filter(&batch, &Tuples::all())?, &batch)?;
     assert_eq!(pairs(&miner.filter(&batch, &listed)?, &batch)?, of_all);
-    assert_eq!(pairs(&miner.filter(&batch, &mask.into())?, &batch)?, of_all);
+    assert_eq!(
+        pairs(&miner.filter(&batch, &Tuples::from_set(mask))?, &batch)?,
+        of_all
+    );
     Ok(())
 }
 

@@ -128,3 +128,17 @@ fn shown(input: &[u8]) -> String {
 fn one_of<T: Copy>(values: &[T], rng: &mut impl Rng) -> T {
     values[rng.random_range(0..values.len())]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_target_has_a_program_for_cargo_fuzz() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/fuzz_targets");
+        for target in TARGETS {
+            let program = std::path::Path::new(folder).join(target.name);
+            assert!(program.with_extension("rs").is_file(), "{target:?}");
+        }
+    }
+}

@@ -1,7 +1,5 @@
 //! Losses: value and gradients of one call.
 
-use std::sync::Arc;
-
 use anyhow::Context;
 use dml::candle_core::{DType, Tensor};
 use dml::config::{LossConfig, LossKind, ReducerConfig};
@@ -131,10 +129,8 @@ pub(super) fn tuples(case: &Case) -> anyhow::Result<Tuples> {
         column("n")?,
     );
     Ok(match (a, a1, p, a2, n) {
-        (Some(a), _, Some(p), _, Some(n)) => Tuples::Triplets(Arc::new(Triplets::new(a, p, n)?)),
-        (_, Some(a1), Some(p), Some(a2), Some(n)) => {
-            Tuples::Pairs(Arc::new(Pairs::new(a1, p, a2, n)?))
-        }
-        _ => Tuples::All,
+        (Some(a), _, Some(p), _, Some(n)) => Triplets::new(a, p, n)?.into(),
+        (_, Some(a1), Some(p), Some(a2), Some(n)) => Pairs::new(a1, p, a2, n)?.into(),
+        _ => Tuples::all(),
     })
 }

@@ -6,7 +6,7 @@ use anyhow::Context;
 use dml::candle_core::DType;
 use dml::config::{LossConfig, LossKind};
 use dml::losses::{CrossBatchMemory, SeededVars};
-use dml::{Loss, Reducer, Tuples, defaults};
+use dml::{Loss, Reducer, defaults};
 
 use crate::Case;
 use crate::answer::{Answer, Inputs};
@@ -35,7 +35,7 @@ pub(super) fn answer(case: &Case, config: &LossConfig) -> anyhow::Result<Answer>
         let terms = match call.whole("in.enqueue_mask")? {
             None => loss.terms(&batch, &tuples)?,
             Some(mask) => {
-                if !matches!(tuples, Tuples::All) {
+                if !tuples.is_all() {
                     return Err(dml::Error::Unsupported {
                         component: "CrossBatchMemory::terms_with_mask",
                         reason: "it takes no tuples",

@@ -5,7 +5,8 @@ use std::collections::{HashMap, HashSet};
 use anyhow::{Context, ensure};
 use dml::candle_core::{DType, Device, Tensor};
 use dml::core::tuples::PerAnchor;
-use dml::{Batch, PairKind, Relation, TensorExt, Triplets, Tuples};
+use dml::losses::one_positive_pair_per_label;
+use dml::{Batch, PairKind, Relation, TensorExt, Triplets};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -47,7 +48,7 @@ pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
         "convert_to_pairs" => pair_columns(&*tuples.pairs(&batch)?),
         "convert_to_triplets" => triplet_columns(&*tuples.triplets(&batch)?),
         "convert_to_pos_pairs_with_unique_labels" => {
-            let pairs = tuples.one_positive_pair_per_label(&batch)?;
+            let pairs = one_positive_pair_per_label(&batch, &tuples)?;
             vec![("a", pairs.positive_anchors), ("p", pairs.positives)]
         }
         "convert_to_weights" => {
@@ -100,13 +101,15 @@ fn without_self_comparisons(case: &Case) -> anyhow::Result<Vec<(&'static str, Ve
         let same: Vec<Option<u32>> = places.iter().copied().map(Some).collect();
         ignorant(places.len(), memory).with_self_matches(&same)?
     };
-    Ok(match super::loss::tuples(case)? {
-        Tuples::Triplets(triplets) => {
-            triplet_columns(&triplets.without_self_comparisons(&relation))
-        }
-        Tuples::Pairs(pairs) => pair_columns(&pairs.without_self_comparisons(&relation)),
-        _ => return Err(unsupported("self-comparisons of no tuples")),
-    })
+    let tuples = super::loss::tuples(case)?;
+    if let Some(triplets) = tuples.as_triplets() {
+        return Ok(triplet_columns(
+            &triplets.without_self_comparisons(&relation),
+        ));
+    }
+    let pairs = tuples.as_pairs();
+    let pairs = pairs.ok_or_else(|| unsupported("self-comparisons of no tuples"))?;
+    Ok(pair_columns(&pairs.without_self_comparisons(&relation)))
 }
 
 fn log_sum_exp(case: &Case, answer: &mut Answer) -> anyhow::Result<()> {
@@ -165,7 +168,7 @@ pub(super) fn check_property(case: &Case) -> anyhow::Result<Answer> {
                             .map(|n| weights[a * references + *n as usize]),
                     );
                 };
-                Triplets::random_weighted(relation, per_anchor, &weigh, &mut rng)
+                Triplets::random_weighted(relation, per_anchor, weigh, &mut rng)
             }
         };
         counts.fill(0);

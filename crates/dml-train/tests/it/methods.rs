@@ -152,7 +152,7 @@ fn a_cascade_hands_its_tuples_down() -> Result<(), TrainError> {
     let (first, second) = (slice(0, 3)?, slice(3, 2)?);
     let batches = [&first, &second].map(|slice| Batch::new(slice, examples.labels()).unwrap());
     let miner = HDCMiner::new(HDCMinerConfig::default(), Arc::new(LpDistance::default()))?;
-    let all = miner.filter(&batches[0], &Tuples::All)?;
+    let all = miner.filter(&batches[0], &Tuples::all())?;
     let harder = miner.filter(&batches[1], &all)?;
     let count = |tuples: &Tuples, batch: &Batch| tuples.count(batch).map(TupleCount::total);
     let (of_first, of_second) = (count(&all, &batches[0])?, count(&harder, &batches[1])?);
@@ -232,7 +232,7 @@ fn views_of_a_row_are_each_others_positives() -> Result<(), TrainError> {
     let views = represent(&method, &examples);
     let losses = method.losses(&views, &examples, 1)?;
     // SimCLR by hand: each view's partner against all other views, at temperature 0.07.
-    let unit = Tensor::cat(&views, 0)?.normalize(2.0)?;
+    let unit = Tensor::cat(&views, 0)?.normalize_rows(2.0)?;
     let rows = unit.to_vec2::<f32>()?;
     let dot = |i: usize, j: usize| -> f64 {
         let products = rows[i].iter().zip(&rows[j]);

@@ -7,3 +7,4 @@ mod finite_input;
 mod fuzz;
 mod not_a_number;
 mod registry;
+mod threads;

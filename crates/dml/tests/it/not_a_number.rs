@@ -78,7 +78,7 @@ fn no_reducer_hides_what_a_loss_asked_by_itself_says() {
             let batch = batch(name, &x, &labels).unwrap();
             let terms = objective(name, DType::F32)
                 .loss()
-                .terms(&batch, &Tuples::All);
+                .terms(&batch, &Tuples::all());
             let terms = terms.unwrap_or_else(|error| panic!("{name}: {error}"));
             for (reducer_name, reducer) in &reducers {
                 let value = number(&reducer.reduce(&terms, &batch).unwrap().loss);

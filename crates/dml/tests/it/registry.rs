@@ -7,7 +7,7 @@ use dml::config::{
     DistanceConfig, LossConfig, LossKind, MinerConfig, ReducerConfig, RegularizerConfig,
     RegularizerKind,
 };
-use dml::core::fused::without_kernels;
+use dml::core::autograd::without_kernels;
 use dml::losses::SeededVars;
 use dml::{Batch, Distance, Miner, Objective, Reducer, Regularizer};
 use rand::seq::SliceRandom;

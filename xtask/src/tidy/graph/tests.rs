@@ -1,4 +1,5 @@
 use super::*;
+use crate::metadata::{Dependency, Node, Resolve};
 
 fn package(name: &str, dependencies: &[(&str, Option<&str>)]) -> Package {
     Package {
@@ -16,6 +17,7 @@ fn package(name: &str, dependencies: &[(&str, Option<&str>)]) -> Package {
             })
             .collect(),
         features: Default::default(),
+        publish: None,
     }
 }
 
@@ -26,12 +28,12 @@ fn sentences(mut members: Vec<Package>) -> Vec<String> {
     let metadata = Metadata {
         packages: members,
         workspace_members,
-        resolve: Resolve {
+        resolve: Some(Resolve {
             nodes: vec![Node {
                 id: "gemm".to_owned(),
                 features: vec!["x86-v4".to_owned()],
             }],
-        },
+        }),
     };
     let found = check_metadata(&metadata, Path::new("nowhere"));
     found
@@ -121,9 +123,9 @@ fn there_is_one_gemm_and_it_is_fast() {
     let metadata = |versions: usize, features: &[&str]| Metadata {
         packages: (0..versions).map(|_| package("gemm", &[])).collect(),
         workspace_members: Vec::new(),
-        resolve: Resolve {
+        resolve: Some(Resolve {
             nodes: vec![node(features)],
-        },
+        }),
     };
     assert!(gemm(&metadata(1, &["std", "x86-v4"])).is_empty());
     assert_eq!(gemm(&metadata(1, &["std"])).len(), 1);

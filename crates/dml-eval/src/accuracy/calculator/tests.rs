@@ -1,5 +1,5 @@
 use super::*;
-use crate::FlatIndex;
+use crate::index::FlatIndex;
 use candle_core::{Device, Tensor};
 
 mod clusters;

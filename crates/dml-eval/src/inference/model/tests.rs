@@ -1,7 +1,9 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
-use crate::{DatasetInputs, FlatIndex, MatchFinderConfig};
+use crate::index::FlatIndex;
+use crate::inference::MatchFinderConfig;
+use crate::inputs::DatasetInputs;
 use candle_core::{Device, Var};
 use dml_core::{Dataset, Distance, Error, Examples, IntoLabels, Labels};
 

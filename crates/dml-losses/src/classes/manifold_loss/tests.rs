@@ -42,13 +42,13 @@ fn by_hand() -> Result<()> {
         (3.0, 4.0 * violation(0.25)),
     ] {
         let loss = loss(config(2, context), &proxies)?;
-        let (values, gradient) = values_and_gradient(&loss, &batch, &Tuples::All, &x)?;
+        let (values, gradient) = values_and_gradient(&loss, &batch, &Tuples::all(), &x)?;
         assert_near(&values, &[want]);
         assert!(gradient.iter().flatten().all(|slope| slope.is_finite()));
     }
     // A proxy that is nearer than the own one counts more: F by hand from its own definition.
     let loss = loss(config(2, 0.0), &[[1.0, 1.0], [-1.0, 0.0]])?;
-    let (values, _) = values_and_gradient(&loss, &batch, &Tuples::All, &x)?;
+    let (values, _) = values_and_gradient(&loss, &batch, &Tuples::all(), &x)?;
     let s = 2f64.sqrt().exp();
     let (row, near, far) = (s + 1.0, s + 1.0, 2.0);
     // α B between row and near proxy, row and far proxy, near and far proxy.
@@ -75,7 +75,7 @@ fn similarities_of_any_size_have_a_finite_loss() -> Result<()> {
     let loss = ManifoldLoss::new(config(2, 1.0), distance, vars)?;
     let x = rows(&[[1e4, 0.0], [0.0, 1e4], [9e3, 1e3]])?;
     let batch = Batch::new(&x, [0i64, 1, 0])?;
-    let (values, gradient) = values_and_gradient(&loss, &batch, &Tuples::All, &x)?;
+    let (values, gradient) = values_and_gradient(&loss, &batch, &Tuples::all(), &x)?;
     let numbers = values.iter().chain(gradient.iter().flatten());
     assert!(numbers.into_iter().all(|x| x.is_finite()));
     Ok(())
@@ -96,7 +96,7 @@ fn without_labels_every_proxy_has_a_row() -> Result<()> {
     draws.sort_unstable();
     draws.dedup();
     assert!(draws.len() > 1, "successive calls draw differently");
-    loss.terms(&batch, &Tuples::All)?;
+    loss.terms(&batch, &Tuples::all())?;
     Ok(())
 }
 
@@ -110,13 +110,13 @@ fn what_it_refuses() -> Result<()> {
     let loss_of_two = loss(config(2, 1.0), &two)?;
     for (batch, tuples) in [
         (batch.clone(), triplets.into()),
-        (batch.with_reference(&x, [0i64])?, Tuples::All),
-        (Batch::unlabeled(&x)?, Tuples::All),
+        (batch.with_reference(&x, [0i64])?, Tuples::all()),
+        (Batch::unlabeled(&x)?, Tuples::all()),
     ] {
         let error = loss_of_two.terms(&batch, &tuples).unwrap_err();
         assert!(error.to_string().starts_with("ManifoldLoss: "), "{error}");
     }
-    let of = |batch: &Batch| loss_of_two.terms(batch, &Tuples::All).unwrap_err();
+    let of = |batch: &Batch| loss_of_two.terms(batch, &Tuples::all()).unwrap_err();
     assert!(matches!(
         of(&Batch::new(&x, [2i64])?),
         Error::Index {

@@ -46,7 +46,7 @@ fn labels_are_classes_and_the_temperature_is_above_zero() -> Result<()> {
     let distance = || Arc::new(DotProductSimilarity::default());
     let x = rows(&[[1., 0.]])?;
     // PyTorch's cross entropy would leave this label out.
-    let outside = loss(distance(), 1.0)?.terms(&Batch::new(&x, [-100i64])?, &Tuples::All);
+    let outside = loss(distance(), 1.0)?.terms(&Batch::new(&x, [-100i64])?, &Tuples::all());
     assert!(matches!(
         outside,
         Err(Error::Index {

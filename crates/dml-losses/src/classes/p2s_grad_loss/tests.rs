@@ -1,7 +1,7 @@
 //! By hand.
 
 use dml_core::Pairs;
-use dml_core::fused::without_kernels;
+use dml_core::autograd::without_kernels;
 
 use super::*;
 use crate::machinery::by_hand::{set, vars};
@@ -20,7 +20,7 @@ fn loss() -> Result<P2SGradLoss> {
 
 fn numbers(x: &Var, labels: &[i64]) -> Result<[Vec<f64>; 3]> {
     let loss = loss()?;
-    let terms = loss.terms(&Batch::new(x, labels)?, &Tuples::All)?;
+    let terms = loss.terms(&Batch::new(x, labels)?, &Tuples::all())?;
     let (value, _) = terms.get("loss").unwrap().values()?;
     let gradients = value.backward()?;
     let flat = |x: &Tensor| x.flatten_all()?.to_vec1::<f64>();

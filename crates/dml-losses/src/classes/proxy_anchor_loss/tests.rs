@@ -1,7 +1,7 @@
 //! By hand.
 
 use dml_core::Error;
-use dml_core::fused::without_kernels;
+use dml_core::autograd::without_kernels;
 use dml_distances::{LpDistance, SNRDistance, SNRDistanceConfig};
 
 use super::*;
@@ -33,7 +33,7 @@ fn proxies_draw_their_own_rows_and_push_others() -> Result<()> {
     // Distances 2 and 1 to proxy 1, 9 and 8 to proxy 2.
     let of = |a: f64, b: f64| ((-2.0 * a - 1.0).exp() + (-2.0 * b - 1.0).exp()).ln_1p();
     assert_near(&far, &[0.0, of(2.0, 1.0), of(9.0, 8.0)]);
-    let terms = loss.terms(&Batch::new(&x, [0i64, 0])?, &Tuples::All)?;
+    let terms = loss.terms(&Batch::new(&x, [0i64, 0])?, &Tuples::all())?;
     let divisor = |name| terms.get(name).unwrap().divisor();
     assert_eq!(
         (divisor("pos_loss"), divisor("neg_loss")),
@@ -72,7 +72,7 @@ fn the_kernel_agrees_with_the_composite_form_whatever_the_distance() -> Result<(
 fn no_rows_are_empty_terms_and_alpha_is_finite() -> Result<()> {
     let distance = || Arc::new(LpDistance::default());
     let none = Tensor::zeros((0, 1), candle_core::DType::F64, &candle_core::Device::Cpu)?;
-    let terms = loss(distance())?.terms(&Batch::new(&none, Vec::<i64>::new())?, &Tuples::All)?;
+    let terms = loss(distance())?.terms(&Batch::new(&none, Vec::<i64>::new())?, &Tuples::all())?;
     assert!(terms.iter().all(Term::is_empty) && terms.iter().count() == 2);
     let config = ProxyAnchorLossConfig {
         alpha: f64::NAN,

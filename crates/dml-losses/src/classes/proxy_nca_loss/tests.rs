@@ -41,7 +41,7 @@ fn a_row_however_far_has_a_finite_loss() -> Result<()> {
 #[test]
 fn a_label_without_a_proxy_is_an_error() -> Result<()> {
     let x = rows(&[[1.], [2.]])?;
-    let outside = loss(1.0)?.terms(&Batch::new(&x, [0i64, 99])?, &Tuples::All);
+    let outside = loss(1.0)?.terms(&Batch::new(&x, [0i64, 99])?, &Tuples::all());
     assert!(matches!(
         outside,
         Err(Error::Index {

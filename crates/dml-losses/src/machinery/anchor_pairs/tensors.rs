@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 use dml_core::{Result, TensorExt};
 
-use super::{AnchorPairs, Form, Side};
+use super::{AnchorPairs, Side};
 
 /// How much each entry of a matrix counts: how often it is a pair, times what the pair weighs.
 #[derive(Clone, Debug)]
@@ -48,9 +48,7 @@ impl AnchorPairs {
     /// of their type.
     pub(crate) fn tensors(&self) -> Result<(Tensor, Tensor)> {
         // Labels are compared where the embeddings are: nothing of the batch's square comes from the host.
-        if let (Form::Relation | Form::Classes(_), Some(relation)) =
-            (&self.form, self.batch.relation())
-        {
+        if let Some(relation) = self.batch.relation().filter(|_| self.is_all) {
             let like = self.batch.embeddings();
             let (near, far) = relation.mask_tensors(like.device())?;
             return Ok((near.to_dtype(like.dtype())?, far.to_dtype(like.dtype())?));
@@ -74,9 +72,8 @@ impl AnchorPairs {
     /// How much each pair counts: first the positives, then the negatives.
     pub(crate) fn counted(&self) -> Result<[Counted; 2]> {
         let (near, far) = self.tensors()?;
-        let is_distinct = matches!(self.form, Form::Relation | Form::Classes(_) | Form::Mask(_));
         let (times, is_plain) = match self.weight_tensors()? {
-            None => ([near, far], is_distinct),
+            None => ([near, far], self.is_distinct),
             Some([near_weights, far_weights]) => {
                 ([(near * near_weights)?, (far * far_weights)?], false)
             }

@@ -1,8 +1,9 @@
 //! Values and gradients by hand, and over every form of tuples.
 
 use candle_core::{DType, Device, Var};
-use dml_core::fused::without_kernels;
-use dml_core::{Error, Relation, Term, Triplets};
+use dml_core::autograd::without_kernels;
+use dml_core::kernels::triplet_ranges::TripletRanges;
+use dml_core::{Error, Relation, Term, Triplets, TupleCount, TupleSet};
 use dml_distances::{CosineSimilarity, LpDistance};
 
 use super::*;
@@ -23,7 +24,7 @@ fn list(term: &Term) -> Result<Vec<f32>> {
 fn hinges_and_gradient_by_hand() -> Result<()> {
     let rows = Var::new(&[[0f32], [1.], [1.5]], &Device::Cpu)?;
     let batch = Batch::new(&rows, [0i64, 0, 1])?;
-    let terms = loss(0.25, 1.0)?.terms(&batch, &Tuples::All)?;
+    let terms = loss(0.25, 1.0)?.terms(&batch, &Tuples::all())?;
     let (near, far) = (
         terms.get("pos_loss").unwrap(),
         terms.get("neg_loss").unwrap(),
@@ -56,7 +57,7 @@ fn similarities_turn_the_differences_round() -> Result<()> {
     let loss = ContrastiveLoss::new(config, Arc::new(CosineSimilarity::default()))?;
     let rows = Var::new(&[[1f32, 0.], [3., 4.], [4., 3.]], &Device::Cpu)?;
     let batch = Batch::new(&rows, [0i64, 0, 1])?;
-    let terms = loss.terms(&batch, &Tuples::All)?;
+    let terms = loss.terms(&batch, &Tuples::all())?;
     let near = list(terms.get("pos_loss").unwrap())?;
     let far = list(terms.get("neg_loss").unwrap())?;
     for (got, want) in near
@@ -81,6 +82,28 @@ fn one_positive_and_one_negative_pair_are_a_loss() -> Result<()> {
     Ok(())
 }
 
+/// Triplets of ranges by a rule that doesn't say that they are.
+#[derive(Debug)]
+struct ByRule(Arc<TripletRanges>);
+
+impl TupleSet for ByRule {
+    fn anchors(&self) -> usize {
+        self.0.anchors()
+    }
+
+    fn references(&self) -> usize {
+        self.0.references()
+    }
+
+    fn count(&self) -> TupleCount {
+        TupleSet::count(&*self.0)
+    }
+
+    fn visit(&self, anchor: usize, f: &mut dyn FnMut(&[u32], &[u32])) {
+        self.0.visit(anchor, f);
+    }
+}
+
 #[test]
 fn repeats_count_in_lists_and_in_ranges_of_triplets() -> Result<()> {
     let rows = Var::new(&[[0f32], [1.], [1.5], [1.75]], &Device::Cpu)?;
@@ -88,14 +111,12 @@ fn repeats_count_in_lists_and_in_ranges_of_triplets() -> Result<()> {
     let loss = loss(0.0, 1.0)?;
     let matrix = batch.distances(&loss.distance)?;
     let order = loss.distance.order();
-    let ranges = Tuples::Ranges(Tuples::All.ranges(&batch, &matrix, order)?.unwrap());
-    let lazy = match &ranges {
-        Tuples::Ranges(ranges) => Tuples::Lazy(ranges.clone()),
-        _ => unreachable!("they are ranges"),
-    };
-    let listed = Tuples::Triplets(ranges.triplets(&batch)?);
+    let ranges = Tuples::all().ranges(&batch, &matrix, order)?.unwrap();
+    let by_rule = Tuples::from_set(ByRule(ranges.clone()));
+    let ranges = Tuples::from(ranges);
+    let listed = Tuples::from(ranges.triplets(&batch)?);
     // (0,1,2), (0,1,3), (1,0,2), (1,0,3), (2,3,0), …: each positive pair twice, each negative pair once.
-    for tuples in [ranges, lazy, listed] {
+    for tuples in [ranges, by_rule, listed] {
         let terms = loss.terms(&batch, &tuples)?;
         let near = terms.get("pos_loss").unwrap();
         let part = near.sum_within(None, None)?;
@@ -130,10 +151,10 @@ fn every_form_of_tuples_gives_the_same_numbers() -> Result<()> {
         let gradient = sum.backward()?.get(rows.as_tensor()).unwrap().to_vec2()?;
         Ok((sum.to_scalar()?, near.count + far.count, gradient))
     };
-    let pairs = Tuples::Pairs(Tuples::All.pairs(&batch)?);
+    let pairs = Tuples::from(Tuples::all().pairs(&batch)?);
     let want = without_kernels(|| outcome(&pairs))?;
     let mask = Relation::labels(labels)?.mask();
-    for tuples in [Tuples::All, pairs, mask.into()] {
+    for tuples in [Tuples::all(), pairs, Tuples::from_set(mask)] {
         let got = outcome(&tuples)?;
         assert_eq!(got.1, want.1);
         approx::assert_relative_eq!(got.0, want.0, max_relative = 1e-5);
@@ -149,13 +170,13 @@ fn nothing_to_do_is_empty_and_errors_name_their_cause() -> Result<()> {
     for rows in [0, 1] {
         let embeddings = Tensor::zeros((rows, 2), DType::F32, &Device::Cpu)?;
         let batch = Batch::new(&embeddings, vec![4i64; rows])?;
-        let terms = loss(0.0, 1.0)?.terms(&batch, &Tuples::All)?;
+        let terms = loss(0.0, 1.0)?.terms(&batch, &Tuples::all())?;
         assert!(terms.iter().all(Term::is_empty));
     }
     let embeddings = Tensor::zeros((2, 2), DType::F32, &Device::Cpu)?;
     let unlabeled = Batch::unlabeled(&embeddings)?;
     assert!(matches!(
-        loss(0.0, 1.0)?.terms(&unlabeled, &Tuples::All),
+        loss(0.0, 1.0)?.terms(&unlabeled, &Tuples::all()),
         Err(Error::Missing {
             component: "ContrastiveLoss",
             ..

@@ -31,7 +31,7 @@ fn outcomes(term: &Term, rows: &Var) -> Result<[(f64, Vec<f64>); 2]> {
 fn both_rows_of_a_pair_bring_their_negatives() -> Result<()> {
     let rows = Var::new(&[[0f64], [1.], [-2.]], &Device::Cpu)?;
     let batch = Batch::new(&rows, [0i64, 0, 1])?;
-    let terms = loss(2.0, 0.5)?.terms(&batch, &Tuples::All)?;
+    let terms = loss(2.0, 0.5)?.terms(&batch, &Tuples::all())?;
     let term = terms.get("loss").unwrap();
     assert_eq!(term.count(), 2);
     // Negatives are 2 and 3 away: ln(e⁰ + e⁻¹), and the positive is 0.5 too far. Both orders of the pair give the same.
@@ -86,7 +86,7 @@ fn repeats_count_and_a_row_may_be_its_own_positive() -> Result<()> {
 fn only_one_kind_of_pairs_is_empty_and_margins_are_finite() -> Result<()> {
     let rows = Var::new(&[[0f64], [1.]], &Device::Cpu)?;
     for labels in [[0i64, 0], [0, 1]] {
-        let terms = loss(1.0, 0.0)?.terms(&Batch::new(&rows, labels)?, &Tuples::All)?;
+        let terms = loss(1.0, 0.0)?.terms(&Batch::new(&rows, labels)?, &Tuples::all())?;
         assert!(terms.get("loss").unwrap().is_empty());
     }
     assert!(matches!(

@@ -22,7 +22,7 @@ fn by_hand() -> Result<()> {
     let far = (3f64.ln() + 1.0).sqrt();
     let x = rows(&[[0.0], [1.0], [-far]])?;
     let batch = Batch::new(&x, [7i64, 7, 2])?;
-    let (values, gradient) = values_and_gradient(&loss(1.0)?, &batch, &Tuples::All, &x)?;
+    let (values, gradient) = values_and_gradient(&loss(1.0)?, &batch, &Tuples::all(), &x)?;
     let other = (-(1.0 + far).powi(2)).exp();
     let q1 = (-1f64).exp() / ((-1f64).exp() + other);
     assert_near(&values, &[(4f64 / 3.0).ln(), -q1.ln()]);
@@ -38,7 +38,7 @@ fn by_hand() -> Result<()> {
 fn tuples_only_weigh_rows() -> Result<()> {
     let x = rows(&[[0.0], [1.0], [0.5]])?;
     let batch = Batch::new(&x, [0i64, 0, 1])?;
-    let (all, _) = values_and_gradient(&loss(1.0)?, &batch, &Tuples::All, &x)?;
+    let (all, _) = values_and_gradient(&loss(1.0)?, &batch, &Tuples::all(), &x)?;
     let triplets = Triplets::new(vec![0, 0], vec![1, 2], vec![2, 2])?;
     let (weighted, _) = values_and_gradient(&loss(1.0)?, &batch, &triplets.into(), &x)?;
     assert_near(&weighted, &[all[0] * 2.0 / 3.0, all[1] / 3.0]);
@@ -49,7 +49,7 @@ fn tuples_only_weigh_rows() -> Result<()> {
 fn rows_beyond_the_range_of_exponentials_keep_their_value() -> Result<()> {
     let x = rows(&[[0.0], [100.0], [1.0]])?;
     let batch = Batch::new(&x, [0i64, 0, 1])?;
-    let (values, gradient) = values_and_gradient(&loss(1.0)?, &batch, &Tuples::All, &x)?;
+    let (values, gradient) = values_and_gradient(&loss(1.0)?, &batch, &Tuples::all(), &x)?;
     // 100² − 1² from row 0, 100² − 99² from row 1.
     assert_near(&values, &[9_999.0, 199.0]);
     assert!(gradient.iter().flatten().all(|slope| slope.is_finite()));
@@ -62,14 +62,14 @@ fn nothing_to_do_and_errors() -> Result<()> {
     let lonely = Batch::new(&x, [0i64, 1])?;
     assert!(
         loss(1.0)?
-            .terms(&lonely, &Tuples::All)?
+            .terms(&lonely, &Tuples::all())?
             .get("loss")
             .unwrap()
             .is_empty()
     );
     let unlabeled = Batch::unlabeled(&x)?;
     assert!(matches!(
-        loss(1.0)?.terms(&unlabeled, &Tuples::All),
+        loss(1.0)?.terms(&unlabeled, &Tuples::all()),
         Err(Error::Missing {
             component: "NCALoss",
             ..

@@ -20,7 +20,7 @@ fn by_hand() -> Result<()> {
     // nearer, in bins 0 and 1: up to bin 1 one of two rows is a positive. Row 2 is alone in its class.
     let x = circle([0.0, 60.0, 90.0])?;
     let batch = Batch::new(&x, [4i64, 4, -1])?;
-    let (values, _) = values_and_gradient(&loss()?, &batch, &Tuples::All, &x)?;
+    let (values, _) = values_and_gradient(&loss()?, &batch, &Tuples::all(), &x)?;
     assert_near(&values, &[0.0, 0.5]);
     let triplets = Triplets::new(vec![0, 0], vec![1, 2], vec![2, 2])?;
     let (values, _) = values_and_gradient(&loss()?, &batch, &triplets.into(), &x)?;
@@ -33,7 +33,7 @@ fn the_relation_says_who_counts() -> Result<()> {
     let x = circle([0.0, 60.0, 90.0])?;
     let pairs = Relation::pairs(&[(1, 0)], &[], 3, 3)?;
     let batch = Batch::unlabeled(&x)?.with_relation(pairs)?;
-    let (values, _) = values_and_gradient(&loss()?, &batch, &Tuples::All, &x)?;
+    let (values, _) = values_and_gradient(&loss()?, &batch, &Tuples::all(), &x)?;
     assert_near(&values, &[0.0]);
     Ok(())
 }
@@ -42,15 +42,15 @@ fn the_relation_says_who_counts() -> Result<()> {
 fn nothing_to_do_and_errors() -> Result<()> {
     let x = circle([0.0, 60.0])?;
     let lonely = Batch::new(&x, [0i64, 1])?;
-    let terms = loss()?.terms(&lonely, &Tuples::All)?;
+    let terms = loss()?.terms(&lonely, &Tuples::all())?;
     assert!(terms.get("loss").unwrap().is_empty());
     let with_reference = Batch::new(&x, [0i64, 0])?.with_reference(&x, [0i64, 0])?;
     assert!(matches!(
-        loss()?.terms(&with_reference, &Tuples::All),
+        loss()?.terms(&with_reference, &Tuples::all()),
         Err(Error::Unsupported { .. })
     ));
     assert!(matches!(
-        loss()?.terms(&Batch::unlabeled(&x)?, &Tuples::All),
+        loss()?.terms(&Batch::unlabeled(&x)?, &Tuples::all()),
         Err(Error::Missing { .. })
     ));
     for distance in [

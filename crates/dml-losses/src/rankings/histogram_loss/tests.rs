@@ -25,10 +25,10 @@ fn by_hand_over_every_form_of_tuples() -> Result<()> {
     let triplets = Triplets::new(vec![0, 0, 1], vec![1, 1, 0], vec![2, 2, 2])?;
     let pairs = Pairs::new(vec![0, 1, 2], vec![1, 0, 1], vec![0, 1], vec![2, 2])?;
     for tuples in [
-        Tuples::All,
+        Tuples::all(),
         triplets.into(),
         pairs.into(),
-        Tuples::Mask(Tuples::All.mask(&batch)?),
+        Tuples::from(Tuples::all().mask(&batch)?),
     ] {
         for loss in [loss(Some(2), None)?, loss(None, Some(1.0))?] {
             let (values, gradient) = values_and_gradient(&loss, &batch, &tuples, &x)?;
@@ -46,7 +46,7 @@ fn by_hand_over_every_form_of_tuples() -> Result<()> {
 fn rows_that_point_the_same_way_belong_to_the_last_node() -> Result<()> {
     let x = circle([0.0, 0.0, 0.0])?;
     let batch = Batch::new(&x, [0i64, 0, 1])?;
-    let (values, gradient) = values_and_gradient(&loss(None, None)?, &batch, &Tuples::All, &x)?;
+    let (values, gradient) = values_and_gradient(&loss(None, None)?, &batch, &Tuples::all(), &x)?;
     assert_near(&values, &[1.0]);
     assert!(gradient.iter().flatten().all(|slope| slope.is_finite()));
     Ok(())
@@ -56,16 +56,16 @@ fn rows_that_point_the_same_way_belong_to_the_last_node() -> Result<()> {
 fn nothing_to_do_and_errors() -> Result<()> {
     let x = circle([0.0, 60.0])?;
     for labels in [[0i64, 0], [0, 1]] {
-        let terms = loss(None, None)?.terms(&Batch::new(&x, labels)?, &Tuples::All)?;
+        let terms = loss(None, None)?.terms(&Batch::new(&x, labels)?, &Tuples::all())?;
         assert!(terms.get("loss").unwrap().is_empty());
     }
     let with_reference = Batch::new(&x, [0i64, 0])?.with_reference(&x, [0i64, 0])?;
     assert!(matches!(
-        loss(None, None)?.terms(&with_reference, &Tuples::All),
+        loss(None, None)?.terms(&with_reference, &Tuples::all()),
         Err(Error::Unsupported { .. })
     ));
     assert!(matches!(
-        loss(None, None)?.terms(&Batch::unlabeled(&x)?, &Tuples::All),
+        loss(None, None)?.terms(&Batch::unlabeled(&x)?, &Tuples::all()),
         Err(Error::Missing { .. })
     ));
     assert!(loss(Some(20), Some(0.1)).is_ok());

@@ -31,7 +31,7 @@ fn every_variant_by_hand() -> Result<()> {
             anneal: 1.0 / 3f64.ln(),
             variant,
         })?;
-        let (values, gradient) = values_and_gradient(&loss, &batch, &Tuples::All, &x)?;
+        let (values, gradient) = values_and_gradient(&loss, &batch, &Tuples::all(), &x)?;
         let want = before.iter().map(|r| cost(*r)).sum::<f64>() / 4.0;
         assert_near(&values, &[want]);
         // Turning row 2 towards row 1 brings it nearer to it and not yet farther from row 0: the slopes of ¼ and ½
@@ -48,13 +48,13 @@ fn nothing_to_do_and_errors() -> Result<()> {
     let x = circle([0.0, 90.0])?;
     let lonely = Batch::new(&x, [0i64, 1])?;
     let default = loss(PNPLossConfig::default())?;
-    let terms = default.terms(&lonely, &Tuples::All)?;
+    let terms = default.terms(&lonely, &Tuples::all())?;
     assert!(terms.get("loss").unwrap().is_empty());
     let triplets = Triplets::new(vec![0], vec![1], vec![1])?;
     for (batch, tuples) in [
         (lonely.clone(), triplets.into()),
-        (lonely.with_reference(&x, [0i64, 1])?, Tuples::All),
-        (Batch::unlabeled(&x)?, Tuples::All),
+        (lonely.with_reference(&x, [0i64, 1])?, Tuples::all()),
+        (Batch::unlabeled(&x)?, Tuples::all()),
     ] {
         let error = default.terms(&batch, &tuples).unwrap_err();
         assert!(error.to_string().starts_with("PNPLoss: "), "{error}");

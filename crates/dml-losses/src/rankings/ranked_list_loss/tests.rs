@@ -23,7 +23,7 @@ fn by_hand() -> Result<()> {
         imbalance: 0.25,
         ..config()
     };
-    let (values, gradient) = values_and_gradient(&loss(config)?, &batch, &Tuples::All, &x)?;
+    let (values, gradient) = values_and_gradient(&loss(config)?, &batch, &Tuples::all(), &x)?;
     // The positive pair is 0.2 too far for both of its rows; of the negative pairs one is 0.7 too near.
     let total = 1.0 + 3e-5;
     let (positive, negative) = (0.75 * 0.2 / total, 0.25 * 0.7 / total);
@@ -44,7 +44,8 @@ fn nearer_negatives_weigh_more_and_the_weights_have_slopes() -> Result<()> {
         imbalance: 1.0,
         ..config()
     };
-    let (values, gradient) = values_and_gradient(&loss(config.clone())?, &batch, &Tuples::All, &x)?;
+    let (values, gradient) =
+        values_and_gradient(&loss(config.clone())?, &batch, &Tuples::all(), &x)?;
     let mean = |a: f64, b: f64| {
         let weights = [(3.0 * a).exp(), (3.0 * b).exp()];
         (weights[0] * a + weights[1] * b) / (weights[0] + weights[1] + 3e-5)
@@ -69,7 +70,7 @@ fn no_temperature_overflows() -> Result<()> {
         Tn: 1e4,
         ..config()
     };
-    let (values, gradient) = values_and_gradient(&loss(config)?, &batch, &Tuples::All, &x)?;
+    let (values, gradient) = values_and_gradient(&loss(config)?, &batch, &Tuples::all(), &x)?;
     assert_near(
         &values,
         &[(8_999.2 + 1.199) / 2.0, 8_999.2 / 2.0, 1.199 / 2.0],
@@ -85,8 +86,8 @@ fn what_it_refuses() -> Result<()> {
     let triplets = Triplets::new(vec![0], vec![1], vec![1])?;
     for (batch, tuples) in [
         (batch.clone(), triplets.into()),
-        (batch.with_reference(&x, [0i64, 1])?, Tuples::All),
-        (Batch::unlabeled(&x)?, Tuples::All),
+        (batch.with_reference(&x, [0i64, 1])?, Tuples::all()),
+        (Batch::unlabeled(&x)?, Tuples::all()),
     ] {
         let error = loss(config())?.terms(&batch, &tuples).unwrap_err();
         assert!(error.to_string().starts_with("RankedListLoss: "), "{error}");

@@ -25,7 +25,7 @@ fn groups_are_given_by_the_labels_wherever_the_rows_stand() -> Result<()> {
         let x = circle(degrees)?;
         let batch = Batch::new(&x, labels)?;
         let loss = loss(1.0 / 3f64.ln())?;
-        let (values, _) = values_and_gradient(&loss, &batch, &Tuples::All, &x)?;
+        let (values, _) = values_and_gradient(&loss, &batch, &Tuples::all(), &x)?;
         assert_near(&values, &[1.0 - precision; 4]);
         let triplets = Triplets::new(vec![0, 0], vec![1, 1], vec![2, 3])?;
         let (values, _) = values_and_gradient(&loss, &batch, &triplets.into(), &x)?;
@@ -45,7 +45,7 @@ fn what_it_refuses() -> Result<()> {
         (even.with_reference(&x, [0i64; 3])?, "reference set"),
         (Batch::unlabeled(&x)?, "labels"),
     ] {
-        let error = loss(0.01)?.terms(&batch, &Tuples::All).unwrap_err();
+        let error = loss(0.01)?.terms(&batch, &Tuples::all()).unwrap_err();
         assert!(error.to_string().contains(cause), "{error}");
     }
     assert!(loss(0.0).is_err());

@@ -2,7 +2,7 @@
 
 use candle_core::{Device, Tensor, Var};
 use dml_core::Pairs;
-use dml_core::fused::without_kernels;
+use dml_core::autograd::without_kernels;
 use dml_distances::{CosineSimilarity, LpDistance};
 
 use super::*;
@@ -15,7 +15,7 @@ fn loss(alpha: f64) -> Result<AngularLoss> {
 fn by_hand() -> Result<()> {
     let rows = Var::new(&[[2f64, 0.], [0., 3.], [1., 2.]], &Device::Cpu)?;
     let batch = Batch::new(&rows, [0i64, 0, 1])?;
-    let terms = loss(45.0)?.terms(&batch, &Tuples::All)?;
+    let terms = loss(45.0)?.terms(&batch, &Tuples::all())?;
     let (values, indices) = terms.get("loss").unwrap().values()?;
     let pairs = Indices::Pairs {
         anchors: vec![0, 1],
@@ -55,7 +55,7 @@ fn fused_and_composite_form_agree() -> Result<()> {
     let among = Batch::new(&rows, labels)?;
     let across = Batch::new(&rows, labels)?.with_reference(&other, [0i64; 12])?;
     let lists = [
-        Tuples::All,
+        Tuples::all(),
         Pairs::new(vec![0, 5, 0], vec![1, 5, 1], vec![0], vec![2])?.into(),
     ];
     let weigh = |x: &Tensor| -> Result<Tensor> {
@@ -96,14 +96,14 @@ fn exponents_far_apart_keep_their_sum() -> Result<()> {
     let rows = Var::new(&[[1f32, 0.], [0., 1.], [-1e3, 0.5]], &Device::Cpu)?;
     let batch = Batch::new(&rows, [0i64, 0, 1])?;
     let value = || -> Result<Vec<f32>> {
-        let terms = loss(45.0)?.terms(&batch, &Tuples::All)?;
+        let terms = loss(45.0)?.terms(&batch, &Tuples::all())?;
         Ok(terms.get("loss").unwrap().values()?.0.to_vec1()?)
     };
     assert_eq!(value()?, [0.0, 0.0]);
     assert_eq!(without_kernels(value)?, [0.0, 0.0]);
     let rows = Var::new(&[[1f32, 0.], [0., 1.], [-1e3, 1e3]], &Device::Cpu)?;
     let batch = Batch::new(&rows, [0i64, 0, 1])?;
-    let terms = loss(45.0)?.terms(&batch, &Tuples::All)?;
+    let terms = loss(45.0)?.terms(&batch, &Tuples::all())?;
     // 4 (−1000 + 1000) for both: ln 2.
     for value in terms.get("loss").unwrap().values()?.0.to_vec1::<f32>()? {
         approx::assert_relative_eq!(value, 2f32.ln(), max_relative = 1e-5);
@@ -118,7 +118,7 @@ fn an_anchor_without_negatives_is_zero() -> Result<()> {
     // Everything is positive for query 0.
     let batch = Batch::new(&rows, [0i64, 1])?.with_reference(&reference, [0i64, 0])?;
     let value = || -> Result<Vec<f64>> {
-        let terms = loss(40.0)?.terms(&batch, &Tuples::All)?;
+        let terms = loss(40.0)?.terms(&batch, &Tuples::all())?;
         Ok(terms.get("loss").unwrap().values()?.0.to_vec1()?)
     };
     assert_eq!(value()?, [0.0, 0.0]);
@@ -130,7 +130,7 @@ fn an_anchor_without_negatives_is_zero() -> Result<()> {
 fn what_it_cannot_do_is_said() -> Result<()> {
     let rows = Var::new(&[[0f64, 1.], [1., 0.]], &Device::Cpu)?;
     for labels in [[0i64, 0], [0, 1]] {
-        let terms = loss(40.0)?.terms(&Batch::new(&rows, labels)?, &Tuples::All)?;
+        let terms = loss(40.0)?.terms(&Batch::new(&rows, labels)?, &Tuples::all())?;
         assert!(terms.get("loss").unwrap().is_empty());
     }
     let pairs = Pairs::new(vec![0], vec![1], vec![0], vec![1])?;

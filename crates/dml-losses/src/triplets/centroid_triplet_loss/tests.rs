@@ -18,7 +18,7 @@ fn loss(config: CentroidTripletLossConfig) -> Result<CentroidTripletLoss> {
 }
 
 fn list(loss: &CentroidTripletLoss, batch: &Batch) -> Result<(Vec<f64>, Vec<u32>)> {
-    let terms = loss.terms(batch, &Tuples::All)?;
+    let terms = loss.terms(batch, &Tuples::all())?;
     let (values, indices) = terms.get("loss").unwrap().values()?;
     Ok((values.to_vec1()?, indices.anchors().to_vec()))
 }
@@ -34,7 +34,7 @@ fn scattered() -> Result<(Var, Vec<i64>)> {
 fn value_and_gradient_by_hand() -> Result<()> {
     let rows = Var::new(&[[0f64], [1.], [3.], [2.]], &Device::Cpu)?;
     let batch = Batch::new(&rows, [0i64, 0, 0, 1])?;
-    let terms = loss(margin(1.0))?.terms(&batch, &Tuples::All)?;
+    let terms = loss(margin(1.0))?.terms(&batch, &Tuples::all())?;
     let (values, _) = terms.get("loss").unwrap().values()?;
     // Row 1: its class is at (0 + 3) / 2, the other at 2; row 3 is alone and no anchor.
     assert_eq!(values.to_vec1::<f64>()?, [1.0, 0.5, 2.5]);
@@ -132,7 +132,7 @@ fn the_gradient_is_that_of_central_differences() -> Result<()> {
     };
     let loss = loss(config)?;
     let value = |rows: &Tensor| -> Result<Tensor> {
-        let terms = loss.terms(&Batch::new(rows, labels.as_slice())?, &Tuples::All)?;
+        let terms = loss.terms(&Batch::new(rows, labels.as_slice())?, &Tuples::all())?;
         Ok(terms.get("loss").unwrap().values()?.0.sum_all()?)
     };
     let gradient = value(&rows)?.backward()?;
@@ -201,11 +201,11 @@ fn random_classes_are_as_many_as_asked_and_never_the_own_one() -> Result<()> {
 fn nothing_to_do_is_empty_and_errors_name_their_cause() -> Result<()> {
     let rows = Tensor::zeros((2, 2), DType::F32, &Device::Cpu)?;
     for labels in [[0i64, 0], [0, 1]] {
-        let terms = loss(margin(1.0))?.terms(&Batch::new(&rows, labels)?, &Tuples::All)?;
+        let terms = loss(margin(1.0))?.terms(&Batch::new(&rows, labels)?, &Tuples::all())?;
         assert!(terms.get("loss").unwrap().is_empty());
     }
     let none = Tensor::zeros((0, 2), DType::F32, &Device::Cpu)?;
-    let terms = loss(margin(1.0))?.terms(&Batch::new(&none, Vec::<i64>::new())?, &Tuples::All)?;
+    let terms = loss(margin(1.0))?.terms(&Batch::new(&none, Vec::<i64>::new())?, &Tuples::all())?;
     assert!(terms.get("loss").unwrap().is_empty());
     let batch = Batch::new(&rows, [0i64, 0])?;
     let triplets = Triplets::new(vec![0], vec![1], vec![1])?;
@@ -215,7 +215,7 @@ fn nothing_to_do_is_empty_and_errors_name_their_cause() -> Result<()> {
     ));
     let by_hand = batch.with_relation(Relation::closure(2, 2, |_, _| PairKind::POSITIVE))?;
     assert!(matches!(
-        loss(margin(1.0))?.terms(&by_hand, &Tuples::All),
+        loss(margin(1.0))?.terms(&by_hand, &Tuples::all()),
         Err(Error::Missing {
             needed: "labels",
             ..

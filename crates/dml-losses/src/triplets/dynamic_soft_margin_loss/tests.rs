@@ -38,7 +38,7 @@ fn by_hand_over_every_form_of_tuples() -> Result<()> {
         let triplets = Triplets::new(vec![0, 1], vec![1, 0], vec![2, 2])?;
         let pairs = Pairs::new(vec![0, 1], vec![1, 0], vec![0, 1], vec![2, 2])?;
         let mut gradients = Vec::new();
-        for tuples in [Tuples::All, triplets.into(), pairs.into()] {
+        for tuples in [Tuples::all(), triplets.into(), pairs.into()] {
             let loss = loss(0.5)?;
             let (values, gradient) = values_and_gradient(&loss, &batch, &tuples, &x)?;
             assert_near(&values, &[want]);
@@ -57,7 +57,7 @@ fn a_batch_is_mixed_in_by_its_momentum_whatever_its_size() -> Result<()> {
     assert_near(&loss.histogram(), &[0.0; 4]);
     // All rows alike: every gap is 0, the third bin.
     let alike = circle([0.0; 6])?;
-    loss.terms(&Batch::new(&alike, [0i64, 0, 0, 1, 1, 1])?, &Tuples::All)?;
+    loss.terms(&Batch::new(&alike, [0i64, 0, 0, 1, 1, 1])?, &Tuples::all())?;
     assert_near(&loss.histogram(), &[0.0, 0.0, 1.0, 0.0]);
     // One triplet of gap 0 − 2: the first bin.
     let x = circle([0.0, 0.0, 90.0])?;
@@ -91,7 +91,7 @@ fn without_labels_rows_belong_together_by_their_place() -> Result<()> {
     // Row 0: 1 less 0 from the third reference. Row 1: 0 less the squared distance c of 30°. The third has gap 0.
     let c = 2.0 - 2.0 * 30f64.to_radians().cos();
     let loss = loss(0.5)?;
-    let (values, gradient) = values_and_gradient(&loss, &batch, &Tuples::All, &x)?;
+    let (values, gradient) = values_and_gradient(&loss, &batch, &Tuples::all(), &x)?;
     // 1 is at the last bin, −c is c below the third one, 0 at the third: shares c/3, (2 − c)/3 and 1/3.
     assert_near(
         &loss.histogram(),
@@ -108,9 +108,9 @@ fn nothing_to_do_leaves_the_histogram_alone() -> Result<()> {
     let x = circle([0.0, 90.0])?;
     let one = circle([0.0])?;
     for (batch, tuples) in [
-        (Batch::new(&x, [0i64, 0])?, Tuples::All),
+        (Batch::new(&x, [0i64, 0])?, Tuples::all()),
         (Batch::unlabeled(&x)?, Triplets::default().into()),
-        (Batch::unlabeled(&one)?, Tuples::All),
+        (Batch::unlabeled(&one)?, Tuples::all()),
     ] {
         assert!(loss.terms(&batch, &tuples)?.get("loss").unwrap().is_empty());
         assert_near(&loss.histogram(), &[0.0; 4]);

@@ -33,7 +33,7 @@ fn by_hand_over_every_form_of_tuples() -> Result<()> {
     let batch = Batch::new(&x, [0i64, 0, 1, 2])?;
     let pairs = Pairs::new(vec![0, 1], vec![1, 0], vec![0, 0, 1, 1], vec![2, 3, 2, 3])?;
     let listed = Triplets::new(vec![0, 0, 1, 1], vec![1, 1, 0, 0], vec![2, 3, 2, 3])?;
-    for tuples in [Tuples::All, pairs.into(), listed.into()] {
+    for tuples in [Tuples::all(), pairs.into(), listed.into()] {
         let loss = loss(MarginLossConfig {
             learn_beta: true,
             nu: 0.1,
@@ -79,7 +79,7 @@ fn a_boundary_for_each_class_is_that_of_the_anchor() -> Result<()> {
     beta.set(&Tensor::new(&[1.0, 100.0, 0.25], &Device::Cpu)?)?;
     // Row 2 is no anchor: that its label has no boundary does not matter. Class 0 as above, with three negatives for
     // each anchor: 6 · 0.25 + 0.25 + 1. Class 2: 0.75 − 0.25 + 0.5 from each positive, six times, no near negative.
-    let terms = loss.terms(&batch, &Tuples::All)?;
+    let terms = loss.terms(&batch, &Tuples::all())?;
     let term = terms.get("margin_loss").unwrap();
     assert_eq!((term.count(), term.divisor()), (12, Some(14.0)));
     let part = term.sum_within(None, None)?;
@@ -115,7 +115,7 @@ fn a_given_boundary_is_not_learned_and_costs_nothing() -> Result<()> {
         ..config()
     })?;
     assert!(loss.parameters().is_empty());
-    let terms = loss.terms(&batch, &Tuples::All)?;
+    let terms = loss.terms(&batch, &Tuples::all())?;
     assert!(terms.get("beta_reg_loss").unwrap().is_empty());
     let part = terms.get("margin_loss").unwrap().sum_within(None, None)?;
     assert_near(&[number(&part.sum)?], &[0.5 + 1.25]);
@@ -126,7 +126,7 @@ fn a_given_boundary_is_not_learned_and_costs_nothing() -> Result<()> {
 fn nothing_to_do_and_errors() -> Result<()> {
     let x = rows(&[[0.0], [0.75], [1.25]])?;
     for batch in [Batch::new(&x, [0i64, 0, 0])?, Batch::new(&x, [0i64, 1, 2])?] {
-        let terms = loss(config())?.terms(&batch, &Tuples::All)?;
+        let terms = loss(config())?.terms(&batch, &Tuples::all())?;
         assert!(terms.iter().count() == 2 && terms.iter().all(Term::is_empty));
     }
     let per_class = |num_classes| {
@@ -137,7 +137,7 @@ fn nothing_to_do_and_errors() -> Result<()> {
     };
     let batch = Batch::new(&x, [5i64, 5, 1])?;
     assert!(matches!(
-        per_class(4)?.terms(&batch, &Tuples::All),
+        per_class(4)?.terms(&batch, &Tuples::all()),
         Err(Error::Index {
             arg: "labels",
             position: 0,
@@ -154,7 +154,7 @@ fn nothing_to_do_and_errors() -> Result<()> {
             ..
         })
     ));
-    assert!(loss(config())?.terms(&unlabeled, &Tuples::All).is_err());
+    assert!(loss(config())?.terms(&unlabeled, &Tuples::all()).is_err());
     assert!(per_class(0).is_err());
     for broken in [
         MarginLossConfig {

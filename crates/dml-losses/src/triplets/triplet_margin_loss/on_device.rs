@@ -3,17 +3,17 @@
 use std::sync::Arc;
 
 use candle_core::Tensor;
-use dml_core::cuda;
+use dml_core::autograd::cuda;
 use dml_core::kernels::triplet_margin::TripletMargin;
 use dml_core::kernels::triplet_ranges::GapInterval;
-use dml_core::tuples::GapTriplets;
+use dml_core::tuples::DeviceTriplets;
 use dml_core::{Batch, ImplicitValues, Indices, PartialSum, Result, Tuples};
 
 use super::triplet_sum::TripletSum;
 
 /// Triplets that the kernels can walk.
 #[derive(Clone, Debug)]
-pub(super) struct DeviceSet(Arc<GapTriplets>);
+pub(super) struct DeviceSet(Arc<DeviceTriplets>);
 
 impl DeviceSet {
     /// All triplets of a relation, or what a miner has left on the device; `None` where there is no kernel for them.
@@ -21,24 +21,21 @@ impl DeviceSet {
         if !cuda::has_kernel(matrix) {
             return Ok(None);
         }
-        Ok(match tuples {
-            Tuples::All => {
-                let relation = batch.require_relation("triplets")?;
-                // Without a bound no gap is looked at, and the order has no meaning.
-                let (order, all) = (dml_core::Order::SmallerIsCloser, GapInterval::default());
-                let gaps = GapTriplets::new(matrix, order, all, relation)?;
-                Some(Self(Arc::new(gaps)))
-            }
-            Tuples::Gaps(gaps) => {
-                tuples.check(batch)?;
-                // Mined from rows of another number, or in another precision: the host can do that.
-                let fits = gaps.anchors() == batch.queries()
-                    && gaps.references() == batch.references()
-                    && gaps.dtype() == matrix.dtype();
-                fits.then(|| Self(gaps.clone()))
-            }
-            _ => None,
-        })
+        if tuples.is_all() {
+            let relation = batch.require_relation("triplets")?;
+            // Without a bound no gap is looked at, and the order has no meaning.
+            let (order, all) = (dml_core::Order::SmallerIsCloser, GapInterval::default());
+            let triplets = DeviceTriplets::new(matrix, order, all, relation)?;
+            return Ok(Some(Self(Arc::new(triplets))));
+        }
+        tuples.check(batch)?;
+        // Mined from rows of another number, or in another precision: the host can do that.
+        let fits = |mined: &&Arc<DeviceTriplets>| {
+            mined.anchors() == batch.queries()
+                && mined.references() == batch.references()
+                && mined.dtype() == matrix.dtype()
+        };
+        Ok(tuples.on_device().filter(fits).cloned().map(Self))
     }
 }
 
@@ -61,7 +58,7 @@ impl ImplicitValues for DeviceTripletSum {
     }
 
     fn sum_within(&self, low: Option<f64>, high: Option<f64>) -> Result<PartialSum> {
-        let (values, gaps) = (&self.values, &self.set.0);
+        let (values, triplets) = (&self.values, &self.set.0);
         let rule = TripletMargin {
             sign: values.distance.order().sign(),
             margin: values.margin,
@@ -70,8 +67,8 @@ impl ImplicitValues for DeviceTripletSum {
             high,
         };
         let inside = values.inside.as_ref();
-        let matrices = gaps.matrices(&values.matrix, inside);
-        cuda::triplet_sum(gaps.triplets(rule, inside.is_some()), &matrices)
+        let matrices = triplets.matrices(&values.matrix, inside);
+        cuda::triplet_sum(triplets.triplets(rule, inside.is_some()), &matrices)
     }
 
     fn expand(&self) -> Result<(Tensor, Indices)> {

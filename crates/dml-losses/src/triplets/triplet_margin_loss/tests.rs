@@ -1,8 +1,10 @@
 //! Values and gradients by hand, and over every form of tuples.
 
 use candle_core::{DType, Device, Tensor, Var};
-use dml_core::kernels::{PairMask, TripletSet};
-use dml_core::{Error, Indices, Order, PairKind, Relation, TensorExt, Triplets};
+use dml_core::kernels::PairMask;
+use dml_core::{
+    Error, Indices, Order, PairKind, Relation, TensorExt, Triplets, TupleCount, TupleSet,
+};
 
 use super::*;
 
@@ -43,7 +45,7 @@ fn margin(margin: f64) -> TripletMarginLossConfig {
 #[derive(Debug)]
 struct Everything(Relation);
 
-impl TripletSet for Everything {
+impl TupleSet for Everything {
     fn anchors(&self) -> usize {
         self.0.queries()
     }
@@ -52,14 +54,14 @@ impl TripletSet for Everything {
         self.0.references()
     }
 
-    fn count(&self) -> u64 {
-        Triplets::all(&self.0).len() as u64
+    fn count(&self) -> TupleCount {
+        TupleCount::Triplets(Triplets::all(&self.0).len() as u64)
     }
 
-    fn for_anchor(&self, a: usize, f: &mut dyn FnMut(u32, &[u32])) {
+    fn visit(&self, a: usize, f: &mut dyn FnMut(&[u32], &[u32])) {
         let (mut positives, mut negatives) = (Vec::new(), Vec::new());
         self.0.split(a, &mut positives, &mut negatives);
-        positives.iter().for_each(|&p| f(p, &negatives));
+        f(&positives, &negatives);
     }
 }
 
@@ -84,10 +86,16 @@ fn hinge_and_gradient_by_hand() -> Result<()> {
     let batch = Batch::new(&rows, [0i64, 0, 1])?;
     // (0,1,2): 1 − 1.5 + 1 = 0.5 and (1,0,2): 1 − 0.5 + 1 = 1.5. d(0,1) counts twice, d(0,2) and d(1,2) once:
     // row 0: −1 − 1 + 1, row 1: 1 + 1 + 1, row 2: −1 − 1.
-    let got = outcome(&loss(margin(1.0))?, &rows, &batch, &Tuples::All, None)?;
+    let got = outcome(&loss(margin(1.0))?, &rows, &batch, &Tuples::all(), None)?;
     assert_eq!(got, (2.0, 2, vec![vec![-1.], vec![3.], vec![-2.]]));
     // With margin 0.5 the first is exactly at the hinge: value 0, no gradient, and not above 0.
-    let got = outcome(&loss(margin(0.5))?, &rows, &batch, &Tuples::All, Some(0.0))?;
+    let got = outcome(
+        &loss(margin(0.5))?,
+        &rows,
+        &batch,
+        &Tuples::all(),
+        Some(0.0),
+    )?;
     assert_eq!(got, (1.0, 1, vec![vec![-1.], vec![2.], vec![-1.]]));
     Ok(())
 }
@@ -101,7 +109,7 @@ fn smooth_loss_by_hand() -> Result<()> {
         ..margin(0.5)
     };
     // v = 0 and 1: ln 2 + ln(1 + e); slopes ½ and e / (1 + e).
-    let (sum, count, gradient) = outcome(&loss(config)?, &rows, &batch, &Tuples::All, None)?;
+    let (sum, count, gradient) = outcome(&loss(config)?, &rows, &batch, &Tuples::all(), None)?;
     let e = 1f32.exp();
     approx::assert_relative_eq!(sum, 2f32.ln() + (1.0 + e).ln(), max_relative = 1e-6);
     assert_eq!(count, 2);
@@ -118,7 +126,7 @@ fn swap_takes_the_nearer_of_anchor_and_positive() -> Result<()> {
         ..margin(1.0)
     };
     // Row 2 is 0.5 from row 1: both triplets see 1 − 0.5 + 1.
-    let got = outcome(&loss(config)?, &rows, &batch, &Tuples::All, None)?;
+    let got = outcome(&loss(config)?, &rows, &batch, &Tuples::all(), None)?;
     assert_eq!(got, (3.0, 2, vec![vec![-2.], vec![4.], vec![-2.]]));
     Ok(())
 }
@@ -135,7 +143,7 @@ fn with_references_the_swap_compares_references() -> Result<()> {
         ..margin(2.0)
     };
     for tuples in [
-        Tuples::All,
+        Tuples::all(),
         Triplets::new(vec![0, 0], vec![0, 0], vec![1, 2])?.into(),
     ] {
         let terms = loss(config.clone())?.terms(&batch, &tuples)?;
@@ -184,10 +192,10 @@ fn every_form_of_tuples_gives_the_same_numbers() -> Result<()> {
             &loss,
             &rows,
             &batch,
-            &Tuples::Triplets(Tuples::All.triplets(&batch)?),
+            &Tuples::from(Tuples::all().triplets(&batch)?),
             Some(0.0),
         )?;
-        let pairs = Tuples::Pairs(Tuples::All.pairs(&batch)?);
+        let pairs = Tuples::from(Tuples::all().pairs(&batch)?);
         let relation = batch.relation().unwrap();
         let mask = PairMask::select(12, 12, |q, p, n, _: &mut ()| {
             for r in 0..12 {
@@ -195,8 +203,8 @@ fn every_form_of_tuples_gives_the_same_numbers() -> Result<()> {
                 n.insert_if(r, matches!(relation.pair_kind(q, r), PairKind::Negative(_)));
             }
         });
-        let rule = Tuples::Lazy(Arc::new(Everything(relation.clone())));
-        for tuples in [Tuples::All, pairs, mask.into(), rule] {
+        let rule = Tuples::from_set(Everything(relation.clone()));
+        for tuples in [Tuples::all(), pairs, Tuples::from_set(mask), rule] {
             let (sum, count, gradient) = outcome(&loss, &rows, &batch, &tuples, Some(0.0))?;
             assert_eq!(count, listed.1);
             approx::assert_relative_eq!(sum, listed.0, max_relative = 1e-5);
@@ -206,7 +214,9 @@ fn every_form_of_tuples_gives_the_same_numbers() -> Result<()> {
             let terms = loss.terms(&batch, &tuples)?;
             let (values, indices) = terms.get("loss").unwrap().values()?;
             assert_eq!(values.dims(), [terms.get("loss").unwrap().count() as usize]);
-            assert!(matches!(indices, Indices::Triplets(t) if t == Tuples::All.triplets(&batch)?));
+            assert!(
+                matches!(indices, Indices::Triplets(t) if t == Tuples::all().triplets(&batch)?)
+            );
         }
     }
     Ok(())
@@ -235,7 +245,7 @@ fn random_triplets_are_as_many_as_asked_and_differ_from_call_to_call() -> Result
         ..margin(0.2)
     };
     let drawn = |loss: &TripletMarginLoss| -> Result<Arc<Triplets>> {
-        let terms = loss.terms(&batch, &Tuples::All)?;
+        let terms = loss.terms(&batch, &Tuples::all())?;
         match terms.get("loss").unwrap().values()?.1 {
             Indices::Triplets(triplets) => Ok(triplets),
             _ => unreachable!("a triplet loss has triplets"),
@@ -258,7 +268,7 @@ fn nothing_to_do_is_an_empty_term_and_errors_name_their_cause() -> Result<()> {
             swap: true,
             ..margin(1.0)
         };
-        let terms = loss(config)?.terms(&batch, &Tuples::All)?;
+        let terms = loss(config)?.terms(&batch, &Tuples::all())?;
         assert!(terms.get("loss").unwrap().is_empty());
         let terms = loss(margin(1.0))?.terms(&batch, &Triplets::default().into())?;
         assert!(terms.get("loss").unwrap().is_empty());
@@ -266,7 +276,7 @@ fn nothing_to_do_is_an_empty_term_and_errors_name_their_cause() -> Result<()> {
     let embeddings = Tensor::zeros((2, 2), DType::F32, &Device::Cpu)?;
     let unlabeled = Batch::unlabeled(&embeddings)?;
     assert!(matches!(
-        loss(margin(1.0))?.terms(&unlabeled, &Tuples::All),
+        loss(margin(1.0))?.terms(&unlabeled, &Tuples::all()),
         Err(Error::Missing { .. })
     ));
     let outside = Triplets::new(vec![0], vec![1], vec![2])?;

@@ -50,7 +50,7 @@ fn the_oldest_rows_leave_and_the_ring_goes_round() -> Result<()> {
     for (i, rows) in [2usize, 2, 2, 5, 1].into_iter().enumerate() {
         let first = 10.0 * i as f32;
         let x: Vec<f32> = (0..rows).map(|r| first + r as f32).collect();
-        memory.terms(&batch(&x, &vec![i as i64; rows]).1, &Tuples::All)?;
+        memory.terms(&batch(&x, &vec![i as i64; rows]).1, &Tuples::all())?;
         assert_eq!(memory.len(), [2, 4, 5, 5, 5][i]);
         let held = named(&memory)["embedding_memory"]
             .flatten_all()?
@@ -78,9 +78,9 @@ fn earlier_batches_are_constants_and_own_copies_no_positives() -> Result<()> {
     let memory = memory(8);
     let (first, one) = batch(&[0., 0.25], &[0, 1]);
     let (second, two) = batch(&[0.5], &[0]);
-    memory.terms(&one, &Tuples::All)?;
+    memory.terms(&one, &Tuples::all())?;
     // Against [0, 0.25, itself]: the positive at 0.5, the negative at 0.25, which is 0.75 too near.
-    let terms = memory.terms(&two, &Tuples::All)?;
+    let terms = memory.terms(&two, &Tuples::all())?;
     assert_eq!(value(&terms), 0.5 + 0.75);
     let (loss, _) = terms.get("loss").unwrap().values()?;
     let store = loss.backward()?;
@@ -105,7 +105,7 @@ fn easy_positives_are_other_rows_than_the_own_copy() -> Result<()> {
     let memory = CrossBatchMemory::new(config, objective().with_miner(Arc::new(miner)))?;
     let (_, batch) = batch(&[0., 0.25, 9.], &[0, 0, 1]);
     // Rows 0 and 1 find each other; removing own copies after mining would leave nothing.
-    assert_eq!(value(&memory.terms(&batch, &Tuples::All)?), 0.5);
+    assert_eq!(value(&memory.terms(&batch, &Tuples::all())?), 0.5);
     Ok(())
 }
 
@@ -116,10 +116,10 @@ fn a_softmax_over_the_memory_leaves_the_own_copy_out() -> Result<()> {
     let nca = NCALoss::new(NCALossConfig::default(), distance())?;
     let objective = Objective::new(Arc::new(nca), Arc::new(SumReducer));
     let memory = CrossBatchMemory::new(CrossBatchMemoryConfig::new(1), objective)?;
-    memory.terms(&batch(&[3., 1.], &[0, 1]).1, &Tuples::All)?;
+    memory.terms(&batch(&[3., 1.], &[0, 1]).1, &Tuples::all())?;
     // Row 0 against 3 (positive), 1 (negative), its own copy, and what is 100 away; row 1 has no positive:
     // −ln(e⁻³ / (e⁻³ + e⁻¹)) = ln(1 + e²).
-    let terms = memory.terms(&batch(&[0., 100.], &[0, 9]).1, &Tuples::All)?;
+    let terms = memory.terms(&batch(&[0., 100.], &[0, 9]).1, &Tuples::all())?;
     assert!((value(&terms) - (1.0 + 2f32.exp()).ln()).abs() < 1e-6);
     Ok(())
 }
@@ -159,11 +159,11 @@ fn what_is_saved_goes_on_where_it_was() -> Result<()> {
     let (one, two) = (memory(3), memory(3));
     let first = batch(&[0., 0.5], &[0, 1]).1;
     let second = batch(&[0.25, 0.75], &[1, 0]).1;
-    one.terms(&first, &Tuples::All)?;
+    one.terms(&first, &Tuples::all())?;
     two.set_buffers(&named(&one))?;
     let values = [
-        value(&one.terms(&second, &Tuples::All)?),
-        value(&two.terms(&second, &Tuples::All)?),
+        value(&one.terms(&second, &Tuples::all())?),
+        value(&two.terms(&second, &Tuples::all())?),
     ];
     assert_eq!(values[0], values[1]);
     assert_eq!(named(&one)["queue_idx"].to_vec1::<i64>()?, [1]);
@@ -196,17 +196,17 @@ fn what_does_not_fit_is_refused_and_nothing_is_enqueued() -> Result<()> {
     let memory = memory(2);
     let (_, large) = batch(&[0., 1., 2.], &[0, 0, 0]);
     assert!(matches!(
-        memory.terms(&large, &Tuples::All),
+        memory.terms(&large, &Tuples::all()),
         Err(Error::Length { .. })
     ));
     let wide = Tensor::zeros((1, 2), DType::F32, &Device::Cpu)?;
     assert!(matches!(
-        memory.terms(&Batch::new(&wide, [0i64])?, &Tuples::All),
+        memory.terms(&Batch::new(&wide, [0i64])?, &Tuples::all()),
         Err(Error::Shape { .. })
     ));
     let narrow = Tensor::zeros((1, 1), DType::F32, &Device::Cpu)?;
     assert!(matches!(
-        memory.terms(&Batch::unlabeled(&narrow)?, &Tuples::All),
+        memory.terms(&Batch::unlabeled(&narrow)?, &Tuples::all()),
         Err(Error::Missing { .. })
     ));
     assert!(memory.is_empty());
@@ -235,11 +235,11 @@ fn the_relation_of_a_batch_holds_among_its_rows() -> Result<()> {
     let (_, rows) = batch(&[0., 0.5, 0.7], &[0, 0, 1]);
     let related = rows.clone().with_relation(relation(3)?)?;
     let alone = objective().forward(&related)?.to_scalar::<f32>()?;
-    let first = value(&memory.terms(&related, &Tuples::All)?);
+    let first = value(&memory.terms(&related, &Tuples::all())?);
     assert_eq!((alone, first), (1.0, 1.0));
     // Older rows are compared by their labels: row 0 is 0.5 from its older positive and 0.3 too near to the older
     // negative, row 1 as far from the positive and 0.8 too near; row 2 is 0.3 and 0.8 too near to both older rows.
-    let second = value(&memory.terms(&related, &Tuples::All)?);
+    let second = value(&memory.terms(&related, &Tuples::all())?);
     assert!(
         (second - (1.0 + 0.5 + 0.3 + 0.5 + 0.8 + 0.3 + 0.8)).abs() < 1e-6,
         "{second}"
@@ -268,9 +268,9 @@ fn weights_hold_within_the_batch() -> Result<()> {
     let (_, rows) = batch(&[0., 0.5], &[0, 0]);
     let relation = Relation::matrix(&[-1., 0.2, 0.8, -1.], 2, 2)?;
     let weighted = rows.with_relation(relation)?;
-    assert!((value(&memory.terms(&weighted, &Tuples::All)?) - 0.5).abs() < 1e-6);
+    assert!((value(&memory.terms(&weighted, &Tuples::all())?) - 0.5).abs() < 1e-6);
     // The second time each row has two older positives of weight 1, one of them where it is itself.
-    let second = value(&memory.terms(&weighted, &Tuples::All)?);
+    let second = value(&memory.terms(&weighted, &Tuples::all())?);
     assert!((second - (0.5 + 1.0)).abs() < 1e-6, "{second}");
     Ok(())
 }

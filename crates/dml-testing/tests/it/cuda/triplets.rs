@@ -99,7 +99,7 @@ fn mined_triplets_with_references_are_the_same_set() {
     let Some(got) = on_cuda(|| miner.mine(&batch).unwrap()) else {
         return;
     };
-    assert!(matches!(got, Tuples::Gaps(_)));
+    assert!(got.on_device().is_some());
     let number = got.count(&batch).unwrap();
     assert_eq!(number, want.count(&batch).unwrap());
     assert!(number.total() > 0 && matches!(number, TupleCount::Triplets(_)));
@@ -156,7 +156,7 @@ fn what_is_not_a_number_shows_in_the_loss() {
     let distance = distance.build().unwrap();
     let loss =
         dml::losses::TripletMarginLoss::new(Default::default(), Arc::clone(&distance)).unwrap();
-    let terms = || dml::Loss::terms(&loss, &batch, &Tuples::All).unwrap();
+    let terms = || dml::Loss::terms(&loss, &batch, &Tuples::all()).unwrap();
     let sum = |low| {
         let sum = terms()
             .get("loss")

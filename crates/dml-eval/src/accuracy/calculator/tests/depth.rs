@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::*;
-use crate::{IndexFileError, Neighbors, NeighborsWithin};
+use crate::index::{IndexFileError, Neighbors, NeighborsWithin};
 
 /// Notes how many neighbours are asked for.
 #[derive(Clone, Debug, Default)]

@@ -1,0 +1,162 @@
+//! Exact search, k-means and whole rankings on random rows of length 1 with 128 coordinates; the peer is faiss.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+use dml::Batch;
+use dml::candle_core::{Device, Tensor};
+use dml::eval::{
+    AccuracyCalculator, AccuracyCalculatorConfig, AccuracyMetric, FlatIndex, KMeans, KMeansConfig,
+    KMeansStart, KnnIndex,
+};
+use dml_cli::peak_mb;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::data::DIM;
+use super::worker::{self, Sample};
+use super::{Peer, Workload};
+
+/// Updates of the centroids.
+const UPDATES: usize = 20;
+/// Classes of the rankings.
+const CLASSES: usize = 10;
+
+/// Searches for 1, 10, 100 and 1,000 of `rows` references by a sixth as many queries, k-means of `rows` rows into a sixtieth
+/// as many clusters, and all metrics of rankings with every row ranked for every row.
+pub(super) fn workloads(
+    folder: &Path,
+    rows: usize,
+    queries: Option<usize>,
+) -> anyhow::Result<Vec<Workload>> {
+    let (queries, clusters) = (queries.unwrap_or(rows / 6).max(1), (rows / 60).max(1));
+    let references = write(folder, "references", rows, 0)?;
+    let asked = write(folder, "queries", queries, 1)?;
+    let mut workloads: Vec<Workload> = [1, 10, 100, 1_000]
+        .into_iter()
+        .filter(|k| *k <= rows)
+        .map(|k| {
+            let told = told("search", &references, &[&asked, &k.to_string()]);
+            Workload {
+                id: format!("eval/search/k{k}/Q{queries}-R{rows}-D{DIM}"),
+                same_work: true,
+                ours: told.clone(),
+                peer: Some(Peer::Python(told)),
+            }
+        })
+        .collect();
+    let kmeans = told(
+        "kmeans",
+        &references,
+        &[&clusters.to_string(), &UPDATES.to_string()],
+    );
+    workloads.push(Workload {
+        id: format!("eval/kmeans/N{rows}-D{DIM}-C{clusters}"),
+        // They begin at other rows.
+        same_work: false,
+        ours: kmeans.clone(),
+        peer: Some(Peer::Python(kmeans)),
+    });
+    workloads.push(Workload {
+        id: format!("eval/whole-ranking/N{rows}-D{DIM}"),
+        same_work: true,
+        ours: told("ranking", &references, &[]),
+        // It holds all pairs in memory, several times.
+        peer: None,
+    });
+    Ok(workloads)
+}
+
+fn told(what: &str, references: &str, rest: &[&str]) -> Vec<String> {
+    let mut told = vec!["eval".to_owned(), what.to_owned(), references.to_owned()];
+    told.extend(rest.iter().map(|word| (*word).to_owned()));
+    told
+}
+
+/// Writes random rows of length 1; returns where.
+fn write(folder: &Path, name: &str, rows: usize, seed: u64) -> anyhow::Result<String> {
+    let path: PathBuf = folder.join(format!("{name}.f32"));
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    // The sum of twelve uniform numbers is close enough to a normal one.
+    let mut normal = || (0..12).map(|_| rng.random_range(-0.5f32..0.5)).sum::<f32>();
+    let mut bytes = Vec::with_capacity(4 * rows * DIM);
+    for _ in 0..rows {
+        let row: Vec<f32> = (0..DIM).map(|_| normal()).collect();
+        let length = row.iter().map(|x| x * x).sum::<f32>().sqrt();
+        bytes.extend(row.iter().flat_map(|x| (x / length).to_le_bytes()));
+    }
+    fs::write(&path, bytes)?;
+    Ok(path.to_string_lossy().into_owned())
+}
+
+fn read(path: &str, device: &Device) -> anyhow::Result<Tensor> {
+    let bytes = fs::read(path).with_context(|| path.to_owned())?;
+    let numbers = bytes
+        .chunks_exact(4)
+        .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+    let rows = bytes.len() / 4 / DIM;
+    Ok(Tensor::from_vec(
+        numbers.collect::<Vec<f32>>(),
+        (rows, DIM),
+        device,
+    )?)
+}
+
+/// The worker.
+pub(super) fn serve(told: &[String], device: &Device) -> anyhow::Result<()> {
+    let told: Vec<&str> = told.iter().map(String::as_str).collect();
+    match told[..] {
+        ["search", references, queries, k] => {
+            let (queries, k) = (read(queries, device)?, k.parse::<usize>()?);
+            let mut index = FlatIndex::default();
+            index.add(&read(references, device)?)?;
+            timed(|| {
+                let found = index.search(&queries, k)?;
+                Ok(found.distances.iter().sum::<f64>() / found.distances.len() as f64)
+            })
+        }
+        ["kmeans", rows, clusters, updates] => {
+            let (rows, clusters) = (read(rows, device)?, clusters.parse()?);
+            let kmeans = KMeans::new(KMeansConfig {
+                niter: updates.parse()?,
+                start: KMeansStart::Random,
+                ..KMeansConfig::default()
+            })?;
+            timed(|| Ok(kmeans.fit(&rows, clusters)?.inertia))
+        }
+        ["ranking", rows] => {
+            let rows = read(rows, device)?;
+            let labels: Vec<i64> = (0..rows.dims()[0])
+                .map(|row| (row % CLASSES) as i64)
+                .collect();
+            let batch = Batch::new(&rows, labels)?;
+            let config = AccuracyCalculatorConfig {
+                exclude: vec![AccuracyMetric::AMI, AccuracyMetric::NMI],
+                ..AccuracyCalculatorConfig::default()
+            };
+            let calculator = AccuracyCalculator::new(config, Arc::new(FlatIndex::default()))?;
+            timed(|| {
+                let accuracies = calculator.get_accuracy(&batch)?;
+                let score = accuracies.get("mean_average_precision");
+                Ok(score.context("it was asked for")?.value)
+            })
+        }
+        _ => bail!("eval: no workload {told:?}"),
+    }
+}
+
+fn timed(mut work: impl FnMut() -> anyhow::Result<f64>) -> anyhow::Result<()> {
+    worker::serve(|| {
+        let start = Instant::now();
+        let loss = work()?;
+        Ok(Sample {
+            ms: 1000.0 * start.elapsed().as_secs_f64(),
+            loss,
+            tuples: 0,
+            peak_mb: peak_mb().unwrap_or(0.0),
+        })
+    })
+}

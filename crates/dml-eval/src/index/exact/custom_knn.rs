@@ -1,0 +1,291 @@
+//! Exact search by any distance.
+//!
+//! The distance's own matrix is taken in blocks of queries, and the closest of each row are picked: the smallest of a
+//! distance, the largest of a similarity. Slower than [`FlatIndex`](crate::FlatIndex), whose three metrics are known.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::kernels::nearest::{Nearest, closest_of_numbers};
+use candle_core::{DType, Device, Tensor};
+use dml_core::autograd::{Element, with_slice};
+use dml_core::{Distance, Error, Order, Result, check, for_element};
+
+use crate::index::file::{self, Header, IndexFileError, Loaded, Stored};
+use crate::index::knn_index::{checked_threshold, kept_rows};
+use crate::index::{KnnIndex, Neighbors, NeighborsWithin, SelfMatch};
+use crate::rows::{check_finite, checked_rows};
+
+/// Entries of the distance matrix that are in memory at a time, where the configuration leaves it open.
+const ENTRIES: usize = 1 << 22;
+
+/// Configuration of [`CustomKNN`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
+pub struct CustomKNNConfig {
+    /// Queries whose distances are in memory at a time; 1 to 4,294,967,295. Default: as many as make a matrix of about four
+    /// million entries.
+    pub batch_size: Option<usize>,
+}
+
+/// Exact nearest neighbours by any [`Distance`]; its values are the distances that are found.
+///
+/// Rows are kept on the device of the first of them, where they are compared.
+///
+/// A distance that is not a number has no place in an order: a search that meets one is an error. A file holds the references
+/// and not the distance: it is loaded into an index of the distance that it was saved from.
+#[derive(Clone, Debug)]
+pub struct CustomKNN {
+    batch_size: Option<usize>,
+    distance: Arc<dyn Distance>,
+    references: Option<Tensor>,
+}
+
+impl CustomKNN {
+    /// An index without references.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`] if `batch_size` is 0.
+    pub fn new(config: CustomKNNConfig, distance: Arc<dyn Distance>) -> Result<Self> {
+        let batch_size = config.batch_size;
+        let batch_size = batch_size.map(|size| check::at_least_one("batch_size", size));
+        Ok(Self {
+            batch_size: batch_size.transpose()?,
+            distance,
+            references: None,
+        })
+    }
+
+    /// Rows that can be compared with those that are there, on their device.
+    fn checked(&self, arg: &'static str, rows: &Tensor) -> Result<Tensor> {
+        let rows = match &self.references {
+            None => checked_rows(arg, rows, None, None)?,
+            Some(references) => {
+                let (dim, dtype) = (references.dims()[1], references.dtype());
+                let rows = checked_rows(arg, rows, Some(dim), Some(dtype))?;
+                rows.to_device(references.device())?
+            }
+        };
+        check_finite(arg, &rows)?;
+        Ok(rows)
+    }
+
+    /// The distance matrix on the CPU, a block of queries at a time: `take` gets the first query and the matrix.
+    fn for_each_block(
+        &self,
+        queries: &Tensor,
+        references: &Tensor,
+        mut take: impl FnMut(usize, Tensor) -> Result<()>,
+    ) -> Result<()> {
+        let count = queries.dims()[0];
+        let block = self
+            .batch_size
+            .unwrap_or(ENTRIES / references.dims()[0].max(1))
+            .max(1);
+        for start in (0..count).step_by(block) {
+            let queries = queries.narrow(0, start, block.min(count - start))?;
+            let matrix = self.distance.matrix(&queries, Some(references))?;
+            take(start, matrix.to_device(&Device::Cpu)?)?;
+        }
+        Ok(())
+    }
+}
+
+impl KnnIndex for CustomKNN {
+    fn add(&mut self, references: &Tensor) -> Result<()> {
+        let new = self.checked("references", references)?;
+        if new.dims()[0] == 0 {
+            return Ok(());
+        }
+        self.references = Some(match &self.references {
+            // A copy: what was given may be a variable that changes.
+            None => new.copy()?,
+            Some(old) => Tensor::cat(&[old, &new], 0)?,
+        });
+        Ok(())
+    }
+
+    fn search_others(&self, queries: &Tensor, k: usize, own: SelfMatch<'_>) -> Result<Neighbors> {
+        let queries = self.checked("queries", queries)?;
+        let count = queries.dims()[0];
+        own.check(count, self.len(), k)?;
+        let Some(references) = &self.references else {
+            return Ok(Neighbors::default());
+        };
+        let largest_first = self.distance.order() == Order::LargerIsCloser;
+        let mut found = Neighbors {
+            distances: Vec::with_capacity(count * k),
+            indices: Vec::with_capacity(count * k),
+            k,
+        };
+        self.for_each_block(&queries, references, |start, matrix| {
+            let own = |q: usize| own.of(start + q);
+            let nearest = for_element!(matrix, "distance matrix", |T| closest::<T>(
+                &matrix,
+                k,
+                largest_first,
+                own
+            ))?;
+            found.distances.extend(nearest.values);
+            found.indices.extend(nearest.indices);
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    fn search_within(
+        &self,
+        queries: &Tensor,
+        threshold: f64,
+        own: SelfMatch<'_>,
+    ) -> Result<NeighborsWithin> {
+        let threshold = checked_threshold(threshold)?;
+        let queries = self.checked("queries", queries)?;
+        own.check_rows(queries.dims()[0], self.len())?;
+        let Some(references) = &self.references else {
+            return Ok(NeighborsWithin::none(queries.dims()[0]));
+        };
+        let sign = self.distance.order().sign();
+        let mut within = NeighborsWithin::none(0);
+        self.for_each_block(&queries, references, |start, matrix| {
+            // In the precision of the distances, in which they can be equal to the threshold.
+            let threshold = match matrix.dtype() {
+                DType::F32 => f64::from(threshold as f32),
+                _ => threshold,
+            };
+            let matrix = matrix.to_dtype(DType::F64)?;
+            let mut all_numbers = true;
+            with_slice::<f64, _>(&matrix, |matrix| {
+                for (q, row) in (start..).zip(matrix.chunks_exact(references.dims()[0])) {
+                    let own = own.of(q);
+                    let mut found: Vec<(f64, u32)> = (0..)
+                        .zip(row)
+                        .map(|(r, value)| (sign * value + 0.0, r))
+                        .filter(|(_, r)| own != Some(*r))
+                        .inspect(|(key, _)| all_numbers &= !key.is_nan())
+                        .filter(|(key, _)| *key <= sign * threshold)
+                        .collect();
+                    found.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+                    within.indices.extend(found.iter().map(|(_, r)| *r));
+                    let values = found.iter().map(|(key, _)| sign * key + 0.0);
+                    within.distances.extend(values);
+                    within.offsets.push(within.indices.len());
+                }
+            })?;
+            if all_numbers {
+                Ok(())
+            } else {
+                Err(no_number())
+            }
+        })?;
+        Ok(within)
+    }
+
+    fn remove(&mut self, rows: &[u32]) -> Result<usize> {
+        let (keep, gone) = kept_rows(rows, self.len())?;
+        let Some(references) = &self.references else {
+            return Ok(gone);
+        };
+        let kept: Vec<u32> = (0..)
+            .zip(&keep)
+            .filter(|(_, keep)| **keep)
+            .map(|(row, _)| row)
+            .collect();
+        self.references = if kept.is_empty() {
+            None
+        } else {
+            let kept = Tensor::from_slice(&kept, kept.len(), references.device())?;
+            Some(references.index_select(&kept, 0)?)
+        };
+        Ok(gone)
+    }
+
+    fn save(&self, path: &Path) -> std::result::Result<(), IndexFileError> {
+        let content = IndexFileError::content(path);
+        let Some(references) = &self.references else {
+            let header = Header {
+                kind: file::CUSTOM,
+                ..Header::default()
+            };
+            return file::save(path, header, Stored::None);
+        };
+        let header = Header {
+            kind: file::CUSTOM,
+            dim: references.dims()[1] as u64,
+            rows: references.dims()[0] as u64,
+            ..Header::default()
+        };
+        let rows = references
+            .to_device(&Device::Cpu)
+            .map_err(|error| content(error.into()))?;
+        match rows.dtype() {
+            DType::F64 => with_slice(&rows, |rows| file::save(path, header, Stored::F64(rows))),
+            _ => with_slice(&rows, |rows| file::save(path, header, Stored::F32(rows))),
+        }
+        .map_err(content)?
+    }
+
+    fn load(&mut self, path: &Path) -> std::result::Result<(), IndexFileError> {
+        let (header, rows) = file::load(path)?;
+        if header.kind != file::CUSTOM {
+            return Err(IndexFileError::kind(path, "an index of the same kind"));
+        }
+        let shape = (header.rows as usize, header.dim as usize);
+        let content = IndexFileError::content(path);
+        let references = match rows {
+            _ if header.rows == 0 => None,
+            Loaded::None => None,
+            Loaded::F32(rows) => Some(Tensor::from_vec(rows, shape, &Device::Cpu)),
+            Loaded::F64(rows) => Some(Tensor::from_vec(rows, shape, &Device::Cpu)),
+            Loaded::F16(_) | Loaded::Bytes(_) => {
+                return Err(IndexFileError::kind(path, "rows of float32 or float64"));
+            }
+        };
+        let references = references.transpose();
+        let references = references.map_err(|error| content(error.into()))?;
+        if let Some(references) = &references {
+            check_finite("references", references).map_err(content)?;
+        }
+        self.references = references;
+        Ok(())
+    }
+
+    fn len(&self) -> usize {
+        self.references.as_ref().map_or(0, |rows| rows.dims()[0])
+    }
+
+    fn to_empty(&self) -> Box<dyn KnnIndex> {
+        Box::new(Self {
+            references: None,
+            ..self.clone()
+        })
+    }
+}
+
+fn no_number() -> Error {
+    Error::InvalidParameter {
+        name: "distance",
+        value: f64::NAN,
+        expected: "numbers",
+    }
+}
+
+fn closest<T: Element>(
+    matrix: &Tensor,
+    k: usize,
+    largest_first: bool,
+    own: impl Fn(usize) -> Option<u32> + Sync,
+) -> Result<Nearest> {
+    let references = matrix.dims()[1];
+    let nearest = with_slice::<T, _>(matrix, |matrix| {
+        closest_of_numbers(matrix, references, k, largest_first, own)
+    })?;
+    nearest.ok_or_else(no_number)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,96 @@
+//! Cosines in [−1, 1], however the rows' lengths were rounded.
+//!
+//! The product of two rows of length 1 may be 1 + 10⁻⁷. It is a cosine of 1 then, and so are all products above 1: they are
+//! ties, which go to the lower row. The same holds at −1.
+
+use crate::kernels::nearest::Within;
+use candle_core::Tensor;
+use dml_core::Result;
+
+use super::FlatIndex;
+use crate::index::{KnnIndex, Neighbors, SelfMatch};
+
+/// Where the ties of a ranking at either end begin and end: `..head` are 1, `tail..` are −1.
+fn ends(products: &[f64]) -> (usize, usize) {
+    (
+        products.partition_point(|product| *product >= 1.0),
+        products.partition_point(|product| *product > -1.0),
+    )
+}
+
+/// Puts the ends of a ranking, closest first, into [−1, 1] and the order of their rows.
+fn clamp(products: &mut [f64], rows: &mut [u32]) {
+    let (head, tail) = ends(products);
+    rows[..head].sort_unstable();
+    products[..head].fill(1.0);
+    rows[tail..].sort_unstable();
+    products[tail..].fill(-1.0);
+}
+
+impl FlatIndex {
+    /// The nearest by cosine of prepared queries, which are the `given` ones.
+    pub(super) fn search_cosine(
+        &self,
+        given: &Tensor,
+        queries: &Tensor,
+        k: usize,
+        own: SelfMatch<'_>,
+    ) -> Result<Neighbors> {
+        let count = queries.dims()[0];
+        let excluded = usize::from((0..count).any(|q| own.of(q).is_some()));
+        // One more shows whether a tie goes on behind the last one.
+        let wide = (k + 1).min(self.len() - excluded.min(self.len()));
+        let found = self.search_prepared(given, queries, wide, own)?;
+        let mut nearest = Neighbors {
+            distances: Vec::with_capacity(count * k),
+            indices: Vec::with_capacity(count * k),
+            k,
+        };
+        for (q, (rows, products)) in found.iter().enumerate() {
+            let is_all = self.len() - usize::from(own.of(q).is_some()) == k;
+            let last = products.get(k).copied().unwrap_or(products[k - 1]);
+            let (mut products, mut rows) = (products[..k].to_vec(), rows[..k].to_vec());
+            let (head, tail) = ends(&products);
+            if !is_all && (last >= 1.0 || tail < k) {
+                let sign = if last >= 1.0 { 1.0 } else { -1.0 };
+                let query = (queries.narrow(0, q, 1)? * sign)?;
+                let mut ties = self.within_prepared(&query, 1.0, |_| own.of(q))?.indices;
+                ties.sort_unstable();
+                let place = if sign > 0.0 { 0..head } else { tail..k };
+                let count = place.len();
+                rows[place].copy_from_slice(&ties[..count]);
+            }
+            clamp(&mut products, &mut rows);
+            nearest.indices.extend(rows);
+            nearest.distances.extend(products);
+        }
+        Ok(nearest)
+    }
+
+    /// All of prepared queries with a cosine of at least `threshold`.
+    pub(super) fn within_cosine(
+        &self,
+        queries: &Tensor,
+        threshold: f64,
+        own: impl Fn(usize) -> Option<u32> + Sync,
+    ) -> Result<Within> {
+        // No cosine is above 1, and none below −1.
+        let threshold = match threshold {
+            above if above > 1.0 => f64::INFINITY,
+            below if below <= -1.0 => f64::NEG_INFINITY,
+            threshold => threshold,
+        };
+        let mut within = self.within_prepared(queries, threshold, own)?;
+        for ends in within.offsets.windows(2) {
+            let range = ends[0]..ends[1];
+            clamp(
+                &mut within.values[range.clone()],
+                &mut within.indices[range],
+            );
+        }
+        Ok(within)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,145 @@
+//! A walk through the graph, and the neighbours that it finds.
+//!
+//! The graph gives nodes by distances of single precision; their rows are measured exactly. Which of two nodes is nearer is
+//! certain only beyond the error of those distances, so that all nodes are measured that may be as near as the last one that
+//! is needed. Where these do not end within what the walk has found, it is made longer, and in the end the query is searched
+//! for exactly.
+
+use std::borrow::Cow;
+use std::ops::RangeInclusive;
+
+use candle_core::{Device, Tensor};
+use dml_core::Result;
+
+use super::UsearchIndex;
+use super::graph::{Graph, Walk};
+use crate::index::scale::{Scale, length};
+use crate::index::{FlatMetric, KnnIndex, Neighbors, SelfMatch};
+
+/// The powers of two of lengths with which the 1 that products are taken from is nothing.
+pub(super) const LONG: RangeInclusive<i32> = 20..=40;
+/// How often a walk is made twice as long.
+const LONGER: usize = 3;
+
+impl UsearchIndex {
+    /// The `k` nearest of one prepared query, by their exact keys; `None` if the graph can't tell.
+    pub(super) fn walk(
+        &self,
+        graph: &Graph,
+        query: &[f32],
+        k: usize,
+        own: Option<u32>,
+    ) -> Result<Option<Vec<(f64, u32)>>> {
+        let Some(scaled) = self.scaled_query(query) else {
+            return Ok(None);
+        };
+        // One more for the one that may be the query itself, and one behind the last.
+        let mut wanted = (k + 2).max(self.config.expansion_search);
+        for _ in 0..=LONGER {
+            wanted = wanted.min(graph.len());
+            let walk = graph.search(&scaled, wanted)?;
+            let is_all = walk.keys.len() >= graph.len();
+            if let Some(needed) = self.needed(&walk, &scaled, k, own, is_all) {
+                return Ok(Some(self.measured(&walk.keys[..needed], query, k, own)));
+            }
+            if is_all || walk.keys.len() < wanted {
+                // No longer walk finds more.
+                return Ok(None);
+            }
+            wanted = wanted.saturating_mul(2);
+        }
+        Ok(None)
+    }
+
+    /// The query as the graph compares it; `None` where all rows would seem equally far.
+    fn scaled_query<'a>(&self, query: &'a [f32]) -> Option<Cow<'a, [f32]>> {
+        let length = length(query);
+        // A crowd of rows that are one to the graph hides others, as copies would.
+        if self.vanishing > self.config.connectivity {
+            return None;
+        }
+        match self.config.metric {
+            FlatMetric::SquaredEuclidean => {
+                self.scale.reaches(length).then(|| self.scale.apply(query))
+            }
+            _ if length == 0.0 => None,
+            // The order of a query's products does not change with its length.
+            FlatMetric::InnerProduct => Some(Scale::new(length, LONG, *LONG.start()).apply(query)),
+            FlatMetric::Cosine => Some(Cow::Borrowed(query)),
+        }
+    }
+
+    /// How many of the nodes hold the `k` nearest; `None` if more may be as near as these.
+    fn needed(
+        &self,
+        walk: &Walk,
+        scaled: &[f32],
+        k: usize,
+        own: Option<u32>,
+        is_all: bool,
+    ) -> Option<usize> {
+        let mut rows = 0;
+        let last = walk.keys.iter().position(|key| {
+            rows += self
+                .nodes
+                .rows_of(*key)
+                .filter(|row| own != Some(*row))
+                .count();
+            rows >= k
+        })?;
+        let reach = f64::from(walk.distances[last]) + self.error(walk, last, scaled);
+        let beyond = walk.distances[last..].iter();
+        let beyond = beyond.take_while(|distance| f64::from(**distance) <= reach);
+        let needed = last + beyond.count();
+        // Something is further than all that is needed, or there is nothing else.
+        (needed < walk.keys.len() || is_all).then_some(needed)
+    }
+
+    /// How far distances around that of a node can be off.
+    fn error(&self, walk: &Walk, node: usize, scaled: &[f32]) -> f64 {
+        let distance = f64::from(walk.distances[node]).abs();
+        let size = match self.config.metric {
+            FlatMetric::SquaredEuclidean => distance,
+            FlatMetric::Cosine => 1.0 + distance,
+            FlatMetric::InnerProduct => {
+                let row = self.nodes.rows_of(walk.keys[node]).next();
+                let row = row.map_or(0.0, |row| length(self.rows.single_row(row as usize)));
+                let row = row * crate::rows::power_of_two(self.scale.exponent);
+                length(scaled) * row + distance
+            }
+        };
+        // Roundings of as many terms as a row has coordinates add up as steps at random do.
+        let roundings = 16.0 + 4.0 * (scaled.len() as f64).sqrt();
+        roundings * f64::from(f32::EPSILON) / 2.0 * size
+    }
+
+    /// The `k` nearest of the nodes' rows by their exact keys.
+    fn measured(&self, keys: &[u64], query: &[f32], k: usize, own: Option<u32>) -> Vec<(f64, u32)> {
+        let rows = keys.iter().flat_map(|key| self.nodes.rows_of(*key));
+        let others = rows.filter(|row| own != Some(*row));
+        let mut measured: Vec<(f64, u32)> = others
+            .map(|row| (self.rows.key(query, row as usize), row))
+            .collect();
+        measured.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        measured.truncate(k);
+        measured
+    }
+
+    /// The `k` nearest of some of the prepared queries, by looking at all rows.
+    pub(super) fn search_exactly(
+        &self,
+        queries: &Tensor,
+        some: &[usize],
+        k: usize,
+        own: SelfMatch<'_>,
+    ) -> Result<Neighbors> {
+        if some.is_empty() {
+            return Ok(Neighbors::default());
+        }
+        let owns: Vec<Option<u32>> = some.iter().map(|q| own.of(*q)).collect();
+        let some: Vec<u32> = some.iter().map(|q| *q as u32).collect();
+        let some = Tensor::from_slice(&some, some.len(), &Device::Cpu)?;
+        let queries = queries.index_select(&some, 0)?;
+        self.rows.search_others(&queries, k, SelfMatch::Rows(&owns))
+    }
+}

@@ -1,0 +1,440 @@
+//! Search by short codes, and once more by the rows themselves.
+//!
+//! ```text
+//! Int8      one byte a coordinate; a candidate is close by the distance or product of the codes
+//! Binary    one bit a coordinate, its sign; a candidate is close if few bits differ
+//! ```
+//!
+//! The codes find `rescore · k` candidates, and the rows of these give the `k` nearest and their exact distances. What a
+//! search of few queries waits for is memory, and codes are a quarter or a 32nd of it. Neighbours that the codes do not
+//! bring among the candidates are missed: the larger `rescore`, the fewer.
+//!
+//! Codes are compared in single precision. Rows that are very long or short are coded times one power of two; a query whose
+//! squared distances from the rows single precision can't tell apart is searched for exactly.
+//!
+//! Signs tell how alike rows are in direction: binary codes are for embeddings around the origin and of about the same
+//! length.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::path::Path;
+
+use crate::kernels::int8::{self, Int8Rows};
+use crate::kernels::nearest::closest_of_rows;
+use candle_core::Tensor;
+use dml_core::autograd::with_slice;
+use dml_core::kernels::exact::dot;
+use dml_core::kernels::hamming::{hamming, pack_signs};
+use dml_core::{Result, check};
+use rayon::prelude::*;
+
+use crate::index::file::{self, IndexFileError};
+use crate::index::knn_index::kept_rows;
+use crate::index::scale::{self, Scale, length};
+use crate::index::{FlatIndex, FlatMetric, RowStorage};
+use crate::index::{KnnIndex, Neighbors, NeighborsWithin, SelfMatch};
+
+/// Distances of codes that are in memory at a time.
+const ENTRIES: usize = 1 << 22;
+
+/// The powers of two of the longest row, with which rows are coded as they are.
+const ORDINARY: RangeInclusive<i32> = -40..=40;
+
+/// What stands for a row when candidates are searched; see the [module](self).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Codes {
+    /// One byte a coordinate.
+    #[default]
+    Int8,
+    /// One bit a coordinate.
+    Binary,
+}
+
+/// Configuration of [`QuantizedIndex`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
+pub struct QuantizedIndexConfig {
+    /// What makes a reference close. Default: a small squared Euclidean distance.
+    pub metric: FlatMetric,
+    /// What candidates are searched by. Default: one byte a coordinate.
+    pub codes: Codes,
+    /// How the rows are kept that candidates are measured by. Default: as given, which is in single precision.
+    pub storage: RowStorage,
+    /// Candidates for each neighbour; 1 to 4,294,967,295. Default 4.
+    pub rescore: usize,
+}
+
+impl Default for QuantizedIndexConfig {
+    fn default() -> Self {
+        Self {
+            metric: FlatMetric::default(),
+            codes: Codes::default(),
+            storage: RowStorage::default(),
+            rescore: 4,
+        }
+    }
+}
+
+/// Nearest neighbours among candidates that [codes](self) find; their distances are exact. Single precision only.
+///
+/// ```
+/// use dml_core::candle_core::{Device, Tensor};
+/// use dml_eval::{Codes, KnnIndex, QuantizedIndex, QuantizedIndexConfig};
+///
+/// let config = QuantizedIndexConfig { codes: Codes::Binary, rescore: 2, ..Default::default() };
+/// let mut index = QuantizedIndex::new(config)?;
+/// index.add(&Tensor::new(&[[1f32, 9.], [2., -3.], [3., 4.], [-1., -2.]], &Device::Cpu)?)?;
+/// // The first and the third have the signs of the query; the third is closer.
+/// let found = index.search(&Tensor::new(&[[3f32, 5.]], &Device::Cpu)?, 1)?;
+/// assert_eq!((found.indices[0], found.distances[0]), (2, 1.0));
+/// # Ok::<(), dml_core::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct QuantizedIndex {
+    rows: FlatIndex,
+    codes: Encoded,
+    rescore: usize,
+}
+
+/// What the index is, without its numbers.
+impl fmt::Debug for QuantizedIndex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QuantizedIndex")
+            .field("codes", &self.codes.kind())
+            .field("rescore", &self.rescore)
+            .field("rows", &self.rows)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The codes of all references.
+#[derive(Clone)]
+enum Encoded {
+    Int8 {
+        rows: Int8Rows,
+        squared_norms: Vec<f32>,
+        /// The length of the longest row so far.
+        longest: f64,
+        /// What the rows are multiplied by.
+        scale: Scale,
+    },
+    Binary(Vec<u8>),
+}
+
+impl Encoded {
+    fn none(codes: Codes) -> Self {
+        match codes {
+            Codes::Int8 => Self::Int8 {
+                rows: Int8Rows::default(),
+                squared_norms: Vec::new(),
+                longest: 0.0,
+                scale: Scale::default(),
+            },
+            Codes::Binary => Self::Binary(Vec::new()),
+        }
+    }
+
+    fn kind(&self) -> Codes {
+        match self {
+            Self::Int8 { .. } => Codes::Int8,
+            Self::Binary(_) => Codes::Binary,
+        }
+    }
+
+    /// Appends the codes of `[rows, dim]`.
+    fn extend(&mut self, new: &[f32], dim: usize) {
+        match self {
+            Self::Int8 {
+                rows,
+                squared_norms,
+                longest,
+                scale,
+            } => {
+                if rows.steps.is_empty() {
+                    *longest = 0.0;
+                }
+                let before = *longest;
+                *longest = before.max(scale::longest(new, dim));
+                if before == 0.0 || !scale.holds(*longest) {
+                    let fresh = Scale::new(*longest, ORDINARY, 0);
+                    let more = Scale {
+                        exponent: fresh.exponent - scale.exponent,
+                    };
+                    if more != Scale::default() {
+                        rows.steps = more.apply(&rows.steps).into_owned();
+                        *squared_norms = more.apply(&more.apply(squared_norms)).into_owned();
+                    }
+                    *scale = fresh;
+                }
+                let new = scale.apply(new);
+                let codes = int8::quantize(&new, dim);
+                rows.codes.extend(codes.codes);
+                rows.steps.extend(codes.steps);
+                let norms = new.chunks_exact(dim).map(|row| dot(row, row) as f32);
+                squared_norms.extend(norms);
+            }
+            Self::Binary(codes) => codes.extend(pack_signs(new, dim)),
+        }
+    }
+
+    fn retain(&mut self, keep: &[bool]) {
+        match self {
+            Self::Int8 {
+                rows,
+                squared_norms,
+                ..
+            } => {
+                retain_rows(&mut rows.codes, keep);
+                retain_rows(&mut rows.steps, keep);
+                retain_rows(squared_norms, keep);
+            }
+            Self::Binary(codes) => retain_rows(codes, keep),
+        }
+    }
+
+    /// Whether distances from a query can be told apart by the codes.
+    fn reach(&self, query: &[f32], metric: FlatMetric) -> bool {
+        match (self, metric) {
+            (Self::Int8 { scale, .. }, FlatMetric::SquaredEuclidean) => {
+                scale.reaches(length(query))
+            }
+            _ => true,
+        }
+    }
+
+    /// How far each reference is from each of the queries by their codes: `[queries, references]`, smallest first, and on
+    /// a scale that is the query's own.
+    fn distances(&self, queries: &[f32], dim: usize, metric: FlatMetric) -> Vec<f32> {
+        match self {
+            Self::Binary(codes) => hamming(&pack_signs(queries, dim), codes, dim.div_ceil(8)),
+            Self::Int8 {
+                rows,
+                squared_norms,
+                scale,
+                ..
+            } => {
+                let queries = match metric {
+                    FlatMetric::SquaredEuclidean => scale.apply(queries),
+                    // A query's products keep their order whatever it is multiplied by.
+                    FlatMetric::InnerProduct | FlatMetric::Cosine => queries
+                        .chunks_exact(dim)
+                        .flat_map(|query| {
+                            Scale::new(length(query), ORDINARY, 0)
+                                .apply(query)
+                                .into_owned()
+                        })
+                        .collect(),
+                };
+                let queries = int8::quantize(&queries, dim);
+                let mut products = int8::products(&queries.codes, &rows.codes, dim);
+                products
+                    .par_chunks_exact_mut(rows.steps.len())
+                    .zip(&queries.steps)
+                    .for_each(|(products, query_step)| {
+                        let references = rows.steps.iter().zip(squared_norms);
+                        for (product, (step, norm)) in products.iter_mut().zip(references) {
+                            let inner = *product * query_step * step;
+                            *product = match metric {
+                                FlatMetric::SquaredEuclidean => norm - 2.0 * inner,
+                                FlatMetric::InnerProduct | FlatMetric::Cosine => -inner,
+                            };
+                        }
+                    });
+                products
+            }
+        }
+    }
+}
+
+/// Keeps the rows that `keep` says, of as many entries each as there are.
+fn retain_rows<T: Copy>(entries: &mut Vec<T>, keep: &[bool]) {
+    let width = (entries.len() / keep.len().max(1)).max(1);
+    let rows = entries.chunks_exact(width).zip(keep);
+    *entries = rows
+        .filter(|(_, keep)| **keep)
+        .flat_map(|(row, _)| row.iter().copied())
+        .collect();
+}
+
+impl QuantizedIndex {
+    /// An index without references.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if `rescore` is outside of its range.
+    pub fn new(config: QuantizedIndexConfig) -> Result<Self> {
+        Ok(Self {
+            rescore: check::at_least_one("rescore", config.rescore)?,
+            rows: FlatIndex::with_storage(config.metric, config.storage),
+            codes: Encoded::none(config.codes),
+        })
+    }
+
+    /// The rows, which are searched exactly.
+    #[must_use]
+    pub fn rows(&self) -> &FlatIndex {
+        &self.rows
+    }
+
+    /// What candidates are searched by.
+    #[must_use]
+    pub fn codes(&self) -> Codes {
+        self.codes.kind()
+    }
+
+    pub(crate) fn from_file(
+        path: &Path,
+        header: &file::Header,
+        rows: file::Loaded,
+    ) -> std::result::Result<Self, IndexFileError> {
+        let rows = FlatIndex::from_file(path, file::QUANTIZED, header, rows)?;
+        let codes = match header.extra & 0xff {
+            0 => Codes::Int8,
+            1 => Codes::Binary,
+            _ => return Err(IndexFileError::kind(path, "codes of a byte or a bit")),
+        };
+        let content = IndexFileError::content(path);
+        let config = QuantizedIndexConfig {
+            metric: rows.metric(),
+            codes,
+            storage: rows.storage(),
+            rescore: (header.extra >> 8) as usize,
+        };
+        let mut index = Self::new(config).map_err(&content)?;
+        rows.for_each_single_row(|row| index.codes.extend(row, row.len()))
+            .map_err(&content)?;
+        index.rows = rows;
+        Ok(index)
+    }
+}
+
+impl KnnIndex for QuantizedIndex {
+    fn add(&mut self, references: &Tensor) -> Result<()> {
+        let before = self.rows.len();
+        let new = self.rows.prepare_single("references", references)?;
+        self.rows.keep(&new)?;
+        let dim = new.dims()[1];
+        debug_assert_eq!(self.rows.len(), before + new.dims()[0]);
+        // Codes are of the rows that are kept, as they are when a file is read.
+        with_slice(&new, |new| {
+            let kept = self.rows.as_kept(new)?;
+            self.codes.extend(&kept, dim);
+            Ok(())
+        })?
+    }
+
+    fn search_others(&self, queries: &Tensor, k: usize, own: SelfMatch<'_>) -> Result<Neighbors> {
+        let queries = self.rows.prepare_single("queries", queries)?;
+        let (count, dim) = queries.dims2()?;
+        own.check(count, self.len(), k)?;
+        let candidates = k.saturating_mul(self.rescore);
+        let mut found = Neighbors {
+            distances: Vec::with_capacity(count * k),
+            indices: Vec::with_capacity(count * k),
+            k,
+        };
+        let metric = self.rows.metric();
+        let block = (ENTRIES / self.len().max(1)).max(1);
+        with_slice::<f32, _>(&queries, |queries| {
+            for (start, block) in (0..).step_by(block).zip(queries.chunks(block * dim)) {
+                let distances = self.codes.distances(block, dim, metric);
+                // One more, for the one that may be the query itself.
+                let wanted = candidates.saturating_add(1).min(self.len());
+                let near = closest_of_rows(&distances, self.len(), wanted, false, |_| None);
+                let nearest: Vec<Vec<(f64, u32)>> = near
+                    .indices
+                    .par_chunks_exact(wanted)
+                    .zip(block.par_chunks_exact(dim))
+                    .enumerate()
+                    .map(|(q, (rows, query))| {
+                        let own = own.of(start + q);
+                        let others = rows.iter().filter(|row| own != Some(**row));
+                        let others = others.take(candidates);
+                        let mut measured: Vec<(f64, u32)> = others
+                            .map(|row| (self.rows.key(query, *row as usize), *row))
+                            .collect();
+                        measured.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+                        measured.truncate(k);
+                        measured
+                    })
+                    .collect();
+                for (key, row) in nearest.into_iter().flatten() {
+                    found.indices.push(row);
+                    found.distances.push(metric.value(key));
+                }
+            }
+        })?;
+        let far: Vec<usize> = with_slice::<f32, _>(&queries, |queries| {
+            let queries = queries.chunks_exact(dim).enumerate();
+            let far = queries.filter(|(_, query)| !self.codes.reach(query, metric));
+            far.map(|(q, _)| q).collect()
+        })?;
+        for q in far {
+            let query = queries.narrow(0, q, 1)?;
+            let own = [own.of(q)];
+            let exact = self.rows.search_others(&query, k, SelfMatch::Rows(&own))?;
+            found.indices[q * k..(q + 1) * k].copy_from_slice(&exact.indices);
+            found.distances[q * k..(q + 1) * k].copy_from_slice(&exact.distances);
+        }
+        Ok(found)
+    }
+
+    /// By the rows themselves: all that are within the threshold are found.
+    fn search_within(
+        &self,
+        queries: &Tensor,
+        threshold: f64,
+        own: SelfMatch<'_>,
+    ) -> Result<NeighborsWithin> {
+        self.rows.search_within(queries, threshold, own)
+    }
+
+    fn remove(&mut self, rows: &[u32]) -> Result<usize> {
+        let (keep, gone) = kept_rows(rows, self.len())?;
+        self.codes.retain(&keep);
+        self.rows.remove(rows)?;
+        Ok(gone)
+    }
+
+    fn save(&self, path: &Path) -> std::result::Result<(), IndexFileError> {
+        let codes = match self.codes.kind() {
+            Codes::Int8 => 0,
+            Codes::Binary => 1,
+        };
+        let extra = codes | (self.rescore as u64) << 8;
+        self.rows.save_as(path, file::QUANTIZED, extra)
+    }
+
+    fn load(&mut self, path: &Path) -> std::result::Result<(), IndexFileError> {
+        let (header, rows) = file::load(path)?;
+        let loaded = Self::from_file(path, &header, rows)?;
+        let kind = |index: &Self| (index.rows.metric(), index.rows.storage(), index.codes());
+        if kind(&loaded) != kind(self) {
+            return Err(IndexFileError::kind(
+                path,
+                "a quantized index of the same metric, codes and storage",
+            ));
+        }
+        (self.rows, self.codes) = (loaded.rows, loaded.codes);
+        Ok(())
+    }
+
+    fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn to_empty(&self) -> Box<dyn KnnIndex> {
+        Box::new(Self {
+            rows: FlatIndex::with_storage(self.rows.metric(), self.rows.storage()),
+            codes: Encoded::none(self.codes.kind()),
+            rescore: self.rescore,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,115 @@
+//! References that are the queries themselves.
+
+use dml_core::{Error, Result};
+
+/// Neighbours that one search gives at most: 48 GiB of them.
+const MOST_NEIGHBORS: u128 = 1 << 32;
+
+/// Which reference is the query itself, and must not be its own neighbour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SelfMatch<'a> {
+    /// None: queries and references are different things.
+    #[default]
+    None,
+    /// Query row i is reference row i.
+    Same,
+    /// Query row i is reference row `rows[i]`, if any.
+    Rows(&'a [Option<u32>]),
+}
+
+impl SelfMatch<'_> {
+    pub(crate) fn of(self, query: usize) -> Option<u32> {
+        match self {
+            Self::None => None,
+            Self::Same => Some(query as u32),
+            Self::Rows(rows) => rows.get(query).copied().flatten(),
+        }
+    }
+
+    /// Checks `own` and `k` against the numbers of rows.
+    pub(crate) fn check(self, queries: usize, references: usize, k: usize) -> Result<()> {
+        self.check_rows(queries, references)?;
+        if queries as u128 * k as u128 > MOST_NEIGHBORS {
+            return Err(Error::InvalidParameter {
+                name: "k",
+                value: k as f64,
+                expected: "at most 4,294,967,296 neighbours in all; search for fewer queries at a time",
+            });
+        }
+        let excludes = (0..queries).any(|q| self.of(q).is_some());
+        if k == 0 || k > references.saturating_sub(usize::from(excludes)) {
+            return Err(Error::InvalidParameter {
+                name: "k",
+                value: k as f64,
+                expected: "a number from 1 to the references that a query may find",
+            });
+        }
+        Ok(())
+    }
+
+    /// Checks `own` against the numbers of rows.
+    pub(crate) fn check_rows(self, queries: usize, references: usize) -> Result<()> {
+        if let Self::Rows(rows) = self {
+            if rows.len() != queries {
+                return Err(Error::Length {
+                    arg: "self-matches",
+                    expected: queries,
+                    got: rows.len(),
+                });
+            }
+            for (position, row) in rows.iter().enumerate() {
+                if let Some(row) = *row
+                    && row as usize >= references
+                {
+                    return Err(Error::Index {
+                        arg: "self-matches",
+                        position,
+                        limit: references,
+                        got: i64::from(row),
+                    });
+                }
+            }
+        } else if self == Self::Same && references < queries {
+            return Err(Error::Length {
+                arg: "references that begin with the queries",
+                expected: queries,
+                got: references,
+            });
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn self_matches_must_fit() {
+        let k_error =
+            |result: Result<()>| matches!(result, Err(Error::InvalidParameter { name: "k", .. }));
+        assert!(SelfMatch::None.check(2, 3, 3).is_ok());
+        assert!(k_error(SelfMatch::None.check(2, 3, 0)));
+        assert!(k_error(SelfMatch::None.check(2, 3, 4)));
+        assert!(k_error(SelfMatch::Same.check(2, 3, 3)));
+        assert!(matches!(
+            SelfMatch::Same.check(4, 3, 1),
+            Err(Error::Length { .. })
+        ));
+        let rows = [None, Some(3)];
+        assert!(matches!(
+            SelfMatch::Rows(&rows).check(3, 9, 1),
+            Err(Error::Length { .. })
+        ));
+        assert!(matches!(
+            SelfMatch::Rows(&rows).check(2, 3, 1),
+            Err(Error::Index {
+                position: 1,
+                limit: 3,
+                got: 3,
+                ..
+            })
+        ));
+        assert!(SelfMatch::Rows(&[None, None]).check(2, 3, 3).is_ok());
+    }
+}

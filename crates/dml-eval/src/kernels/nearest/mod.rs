@@ -1,0 +1,315 @@
+//! Exact nearest neighbours: the k closest references of every query, by brute force at the speed of a matrix product.
+//!
+//! ```text
+//! squared Euclidean   key(q, r) = Σₖ (qₖ − rₖ)²
+//! inner product       key(q, r) = −Σₖ qₖ rₖ
+//! neighbours of q     = the k references of smallest (key, row)
+//! ```
+//!
+//! Keys are summed in double precision from the coordinates themselves, so near-duplicates are ordered rightly and a
+//! duplicate has distance exactly 0. That would be slow for all pairs; most are ruled out by a cheaper number first:
+//!
+//! ```text
+//! squared Euclidean   number(q, r) = ‖r‖² − 2q·r
+//! inner product       number(q, r) = −q·r
+//! r is ruled out      if number(q, r) − error(q, r) > the k-th smallest number(q, s) + error(q, s) of others
+//! ```
+//!
+//! Products `q·r` come from the rows as integers of 16 bits, where the processor has instructions for these and there
+//! are coordinates and queries enough; what rounding takes from a row is measured and bounds the error (`integer_tiles`
+//! has the formula). Else they come from a matrix product in the precision of the input, whose error is at most
+//! `3 (dim + 16) u (‖q‖² + max ‖r‖²)`, `u` the unit roundoff. Only what is left is measured, so the result is that of
+//! measuring all pairs, bit for bit, whatever the processor, the block sizes and the number of threads.
+//!
+//! ```text
+//! memory O(k · queries) for the result, and a fixed block per thread
+//! ```
+
+mod best;
+mod block;
+mod candidates;
+mod filter;
+// Elsewhere no instructions are ever available.
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, unused_variables))]
+mod integer_product;
+mod integer_tiles;
+mod number_error;
+mod of_candidates;
+mod of_rows;
+mod product_tiles;
+mod quantized;
+mod sample;
+mod tasks;
+mod within;
+
+use pulp::{Arch, NullaryFnOnce};
+use rayon::prelude::*;
+use std::fmt;
+use std::ops::Range;
+
+use best::Best;
+use block::Block;
+use dml_core::kernels::exact::{dot, squared_distance};
+use dml_core::kernels::lengths;
+use dml_core::kernels::{Real, zeros};
+use filter::best_of_span;
+use integer_product::Instructions;
+use tasks::{BY_INTEGERS, BY_PRODUCT, tasks};
+
+pub(crate) use number_error::number_error;
+
+pub(crate) use of_candidates::Candidates;
+pub(crate) use of_rows::{closest_of_numbers, closest_of_rows};
+pub(crate) use within::Within;
+
+/// With fewer queries than this, turning the references into integers takes longer than it saves; ...
+const INTEGERS_PAY_FROM_QUERIES: usize = 32;
+/// ... with fewer coordinates, what is done once for a pair and not for a coordinate does.
+const INTEGERS_PAY_FROM_DIM: usize = 64;
+/// From this share of the references on, filtering would hardly rule anything out.
+const FILTER_PAYS_UNTIL: usize = 8;
+
+/// What makes a reference close.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Affinity {
+    /// A small squared Euclidean distance.
+    SquaredEuclidean,
+    /// A large inner product.
+    InnerProduct,
+}
+
+/// Reference rows with what the search needs to know of them.
+#[derive(Clone)]
+pub(crate) struct References<T> {
+    rows: Vec<T>,
+    dim: usize,
+    squared_norms: Vec<T>,
+}
+
+/// How many rows there are, without their numbers.
+impl<T> fmt::Debug for References<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("References")
+            .field("rows", &self.squared_norms.len())
+            .field("dim", &self.dim)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The neighbours of every query, closest first: `k` consecutive entries per query.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Nearest {
+    /// How many neighbours each query has.
+    pub(crate) k: usize,
+    /// Reference rows `[queries, k]`.
+    pub(crate) indices: Vec<u32>,
+    /// Squared distances or inner products `[queries, k]`.
+    pub(crate) values: Vec<f64>,
+}
+
+impl<T: Real> References<T> {
+    /// No rows yet, of `dim` coordinates each.
+    #[must_use]
+    pub(crate) fn new(dim: usize) -> Self {
+        Self {
+            rows: Vec::new(),
+            dim,
+            squared_norms: Vec::new(),
+        }
+    }
+
+    /// Appends `[rows, dim]`.
+    ///
+    /// # Panics
+    /// If a length does not fit the shapes.
+    pub(crate) fn extend(&mut self, rows: &[T]) {
+        lengths::rows("rows", rows.len(), self.dim);
+        let squared_norm = |row: &[T]| T::from_f64(dot(row, row));
+        self.squared_norms
+            .extend(rows.chunks_exact(self.dim.max(1)).map(squared_norm));
+        self.rows.extend_from_slice(rows);
+    }
+
+    /// Keeps the rows that `keep` says, in their order.
+    pub(crate) fn retain(&mut self, keep: impl Fn(usize) -> bool) {
+        let dim = self.dim;
+        let mut kept = 0;
+        for r in 0..self.len() {
+            if keep(r) {
+                self.rows.copy_within(r * dim..(r + 1) * dim, kept * dim);
+                self.squared_norms[kept] = self.squared_norms[r];
+                kept += 1;
+            }
+        }
+        self.rows.truncate(kept * dim);
+        self.squared_norms.truncate(kept);
+    }
+
+    /// How many rows there are.
+    #[must_use]
+    pub(crate) fn len(&self) -> usize {
+        self.squared_norms.len()
+    }
+
+    /// Whether there is no row.
+    #[must_use]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.squared_norms.is_empty()
+    }
+
+    /// Coordinates per row.
+    #[must_use]
+    pub(crate) fn dim(&self) -> usize {
+        self.dim
+    }
+
+    /// All rows, one after the other.
+    #[must_use]
+    pub(crate) fn rows(&self) -> &[T] {
+        &self.rows
+    }
+
+    /// One row.
+    #[must_use]
+    pub(crate) fn row(&self, r: usize) -> &[T] {
+        &self.rows[r * self.dim..][..self.dim]
+    }
+
+    /// The `k` nearest references of each of the `queries` `[queries, dim]`.
+    ///
+    /// `excluded(q)` is a reference that query `q` must not find, such as itself. With fewer references than asked
+    /// for (less one, if any query excludes one), each query gets as many as there are. Rows are finite numbers.
+    ///
+    /// # Panics
+    /// If a length does not fit the shapes.
+    pub(crate) fn nearest(
+        &self,
+        queries: &[T],
+        k: usize,
+        affinity: Affinity,
+        excluded: impl Fn(usize) -> Option<u32> + Sync,
+    ) -> Nearest {
+        lengths::rows("queries", queries.len(), self.dim);
+        let pays = self.dim >= INTEGERS_PAY_FROM_DIM
+            && queries.len() >= INTEGERS_PAY_FROM_QUERIES * self.dim;
+        let instructions = Instructions::available().next().filter(|_| pays);
+        self.nearest_by(instructions, queries, k, affinity, excluded)
+    }
+
+    /// By integer products where there are instructions for them.
+    fn nearest_by(
+        &self,
+        instructions: Option<Instructions>,
+        queries: &[T],
+        k: usize,
+        affinity: Affinity,
+        excluded: impl Fn(usize) -> Option<u32> + Sync,
+    ) -> Nearest {
+        let count = queries.len() / self.dim.max(1);
+        let any_excluded = (0..count).any(|q| excluded(q).is_some());
+        let k = k.min(self.len().saturating_sub(usize::from(any_excluded)));
+        if k == 0 || count == 0 {
+            return Nearest::default();
+        }
+        let sizes = instructions.map_or(BY_PRODUCT, |_| BY_INTEGERS);
+        let (blocks, spans) = tasks(count, self.len(), sizes, rayon::current_num_threads());
+        let tasks: Vec<(Range<usize>, Range<usize>)> = blocks
+            .iter()
+            .flat_map(|block| spans.iter().map(|span| (block.clone(), span.clone())))
+            .collect();
+        let mut found: Vec<Vec<Best>> = tasks
+            .into_par_iter()
+            .map(|(block, span)| {
+                let rows = &queries[block.start * self.dim..block.end * self.dim];
+                let excluded: Vec<Option<u32>> = block.map(&excluded).collect();
+                if k >= span.len() / FILTER_PAYS_UNTIL {
+                    Arch::new().dispatch(MeasureAll {
+                        references: self,
+                        span,
+                        queries: rows,
+                        k,
+                        affinity,
+                        excluded: &excluded,
+                    })
+                } else {
+                    let block = Block::new(self, affinity, rows, &excluded);
+                    best_of_span(&block, span, k, instructions)
+                }
+            })
+            .collect();
+        let (mut indices, mut values) = (vec![0; count * k], zeros(count * k));
+        // Sorting a thousand neighbours of each query is work for all threads, too.
+        let block = blocks[0].len() * k;
+        let out = indices
+            .par_chunks_mut(block)
+            .zip(values.par_chunks_mut(block));
+        found
+            .par_chunks_mut(spans.len())
+            .zip(out)
+            .for_each(|(parts, (indices, values))| {
+                let (first, others) = parts.split_at_mut(1);
+                let queries = std::mem::take(&mut first[0]).into_iter().enumerate();
+                let out = indices.chunks_exact_mut(k).zip(values.chunks_exact_mut(k));
+                for ((q, mut best), (indices, values)) in queries.zip(out) {
+                    for part in &mut *others {
+                        best.merge(std::mem::replace(&mut part[q], Best::new(1)));
+                    }
+                    for (i, (key, r)) in best.into_sorted().into_iter().enumerate() {
+                        (indices[i], values[i]) = (r, value(affinity, key));
+                    }
+                }
+            });
+        Nearest { k, indices, values }
+    }
+}
+
+/// The best of a span without a filter, for a `k` so large that most references must be measured anyway.
+struct MeasureAll<'a, T> {
+    references: &'a References<T>,
+    span: Range<usize>,
+    queries: &'a [T],
+    k: usize,
+    affinity: Affinity,
+    excluded: &'a [Option<u32>],
+}
+
+impl<T: Real> NullaryFnOnce for MeasureAll<'_, T> {
+    type Output = Vec<Best>;
+
+    #[inline(always)]
+    fn call(self) -> Vec<Best> {
+        let queries = self.queries.chunks_exact(self.references.dim);
+        queries
+            .zip(self.excluded)
+            .map(|(query, excluded)| {
+                let mut best = Best::new(self.k);
+                for r in self.span.clone() {
+                    if *excluded != Some(r as u32) {
+                        best.push(key(self.affinity, query, self.references.row(r)), r as u32);
+                    }
+                }
+                best
+            })
+            .collect()
+    }
+}
+
+/// The number that orders references: the smaller, the closer.
+#[inline(always)]
+fn key<T: Real>(affinity: Affinity, query: &[T], reference: &[T]) -> f64 {
+    match affinity {
+        Affinity::SquaredEuclidean => squared_distance(query, reference),
+        Affinity::InnerProduct => -dot(query, reference),
+    }
+}
+
+fn value(affinity: Affinity, key: f64) -> f64 {
+    match affinity {
+        Affinity::SquaredEuclidean => key,
+        // Not `-key`: a product of 0 is 0 and not −0.
+        Affinity::InnerProduct => 0.0 - key,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,150 @@
+//! Programs of other packages: `cargo xtask mnist` is `cargo run --release -p dml-mnist`.
+//!
+//! Arguments are passed on as they are, `--help` included. On Unix, cargo takes the place of this process and the program
+//! takes cargo's, so that signals reach the program and its exit code is the command's.
+
+use std::ffi::OsString;
+use std::process::Command;
+
+use anyhow::Context as _;
+
+/// A program: its package and how cargo starts it.
+pub(crate) struct Program {
+    package: &'static str,
+    /// The program of a package with several.
+    binary: Option<&'static str>,
+    /// The command of a program with several.
+    command: Option<&'static str>,
+    /// The device where the arguments name none; `None` for a program that uses none.
+    device: Option<&'static str>,
+}
+
+pub(crate) const MNIST: Program = Program {
+    package: "dml-mnist",
+    binary: None,
+    command: None,
+    device: Some("cpu"),
+};
+
+pub(crate) const BENCH: Program = Program {
+    package: "dml-bench",
+    binary: None,
+    command: Some("bench"),
+    device: Some("cpu"),
+};
+
+pub(crate) const GPU: Program = Program {
+    command: Some("gpu"),
+    device: Some("cuda"),
+    ..BENCH
+};
+
+pub(crate) const CONFORMANCE: Program = Program {
+    package: "dml-conformance",
+    binary: Some("conformance"),
+    command: None,
+    device: Some("cpu"),
+};
+
+pub(crate) const CATALOG: Program = Program {
+    binary: Some("catalog"),
+    device: None,
+    ..CONFORMANCE
+};
+
+/// The arguments of a program, which reads them itself.
+#[derive(Debug, clap::Args)]
+#[command(disable_help_flag = true)]
+pub(crate) struct Args {
+    /// Arguments of the program; `--help` lists them.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    args: Vec<OsString>,
+}
+
+impl Program {
+    /// Builds the program and becomes it; on Windows, runs it and ends with its exit code.
+    pub(crate) fn run(&self, args: &Args) -> anyhow::Result<()> {
+        let mut cargo = self.cargo(&args.args);
+        #[cfg(unix)]
+        let error = std::os::unix::process::CommandExt::exec(&mut cargo);
+        #[cfg(not(unix))]
+        let error = match cargo.status() {
+            Ok(status) => std::process::exit(status.code().unwrap_or(1)),
+            Err(error) => error,
+        };
+        Err(error).context("can't start cargo")
+    }
+
+    /// The call of cargo.
+    pub(crate) fn cargo(&self, args: &[OsString]) -> Command {
+        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo.args(["run", "--release", "--manifest-path"]);
+        cargo.arg(crate::workspace_root().join("Cargo.toml"));
+        cargo.args(["--package", self.package]);
+        cargo.args(self.binary.iter().flat_map(|name| ["--bin", name]));
+        cargo.args(
+            self.feature(args)
+                .iter()
+                .flat_map(|name| ["--features", name]),
+        );
+        cargo.arg("--").args(self.command).args(args);
+        cargo
+    }
+
+    /// The feature that the device of the arguments needs.
+    fn feature(&self, args: &[OsString]) -> Option<&'static str> {
+        let mut device = self.device?.to_owned();
+        let mut args = args.iter().map(|arg| arg.to_string_lossy());
+        while let Some(arg) = args.next() {
+            match arg.strip_prefix("--device") {
+                Some("") => device = args.next()?.into_owned(),
+                Some(value) => device = value.strip_prefix('=')?.to_owned(),
+                None => {}
+            }
+        }
+        ["cuda", "metal"]
+            .into_iter()
+            .find(|name| device.split(':').next() == Some(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(program: &Program, args: &[&str]) -> String {
+        let args: Vec<OsString> = args.iter().map(Into::into).collect();
+        let cargo = program.cargo(&args);
+        let words = cargo
+            .get_args()
+            .map(|word| word.to_string_lossy().into_owned());
+        let words: Vec<String> = words.skip(4).collect();
+        words.join(" ")
+    }
+
+    #[test]
+    fn arguments_are_passed_on() {
+        let mnist = "--package dml-mnist -- --help";
+        assert_eq!(words(&MNIST, &["--help"]), mnist);
+        let catalog = "--package dml-conformance --bin catalog -- --check";
+        assert_eq!(words(&CATALOG, &["--check"]), catalog);
+        assert_eq!(
+            words(&BENCH, &["--only", "eval"]),
+            "--package dml-bench -- bench --only eval"
+        );
+    }
+
+    #[test]
+    fn a_device_brings_its_feature() {
+        for args in [
+            &["--device", "cuda:1"][..],
+            &["--seed", "1", "--device=cuda"],
+        ] {
+            assert!(words(&MNIST, args).starts_with("--package dml-mnist --features cuda -- "));
+        }
+        assert!(!words(&MNIST, &["--device", "cpu"]).contains("--features"));
+        assert!(words(&GPU, &[]).contains("--features cuda"));
+        assert!(!words(&GPU, &["--device", "cpu"]).contains("--features"));
+        assert!(words(&BENCH, &["--device", "metal"]).contains("--features metal"));
+    }
+}
