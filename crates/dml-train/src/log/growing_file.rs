@@ -199,4 +199,19 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).unwrap(), "new");
         Ok(())
     }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_full_disk_is_an_error() {
+        // The device that is always full, where a program may write to it.
+        if let Ok(device) = File::options().write(true).open("/dev/full") {
+            let mut file = GrowingFile {
+                open: Some(BufWriter::with_capacity(0, device)),
+                length: 1,
+                ..GrowingFile::new("/dev/full")
+            };
+            let error = file.append(b"row").unwrap_err();
+            assert!(error.to_string().contains("/dev/full"));
+        }
+    }
 }
