@@ -17,6 +17,26 @@ use crate::{
 const MAX_ACCUMULATION: usize = 1 << 20;
 
 /// Builds a [`Trainer`]: [`Trainer::builder`], any of the methods here, [`build`](TrainerBuilder::build).
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // `module(name, inputs, outputs)` is a linear layer with an optimiser, `objective()` a triplet loss.
+/// use dml_train::{Clip, MetricLossOnly, Trainer};
+///
+/// let method = MetricLossOnly::new(module("trunk", 784, 16)?, objective()?);
+/// let mut trainer = Trainer::builder(method, digits()?, sampler()?)
+///     .with_seed(7)
+///     .with_iterations_per_epoch(3)
+///     .with_accumulation(2)
+///     .with_clip(Clip::norm(1.0)?)
+///     .with_ema(0.999)
+///     .build()?;
+/// trainer.run(1)?;
+/// assert_eq!(trainer.steps(), 3);
+/// # Ok(())
+/// # }
+/// ```
 pub struct TrainerBuilder<M> {
     pub(crate) method: M,
     pub(crate) dataset: Arc<dyn Dataset>,

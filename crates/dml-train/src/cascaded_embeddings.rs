@@ -14,6 +14,20 @@ use crate::model::{Model, with_embedder};
 use crate::{Classifier, Criterion, Losses, Method, NamedModule, ParameterGroup};
 
 /// One slice of a [`CascadedEmbeddings`].
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // `module(name, inputs, outputs)` is a linear layer with an optimiser, `objective()` a triplet loss.
+/// use dml_train::{Classifier, Criterion, Stage};
+///
+/// let stage = Stage::new(8)
+///     .with_criterion(Criterion::new("triplets", objective()?))
+///     .with_classifier(Classifier::new(module("classifier", 8, 10)?));
+/// # let _ = stage;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Stage {
     size: usize,
@@ -55,6 +69,23 @@ impl Stage {
 ///
 /// The losses of classifiers are called `classifier_loss_0`, …; those of objectives as their criteria, which need
 /// different names. Numbers of the embedding beyond the last slice are in no loss.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // `module(name, inputs, outputs)` is a linear layer with an optimiser, `objective()` a triplet loss.
+/// use dml_train::{CascadedEmbeddings, Criterion, Stage, Trainer};
+///
+/// let stages = [
+///     Stage::new(8).with_criterion(Criterion::new("first", objective()?)),
+///     Stage::new(8).with_criterion(Criterion::new("second", objective()?)),
+/// ];
+/// let method = CascadedEmbeddings::new(module("trunk", 784, 16)?, stages);
+/// let mut trainer = Trainer::builder(method, digits()?, sampler()?).build()?;
+/// trainer.run(1)?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct CascadedEmbeddings {
     model: Model,

@@ -11,6 +11,17 @@ use crate::{LossValue, ParameterGroup};
 ///
 /// A loss without parameters needs no optimiser; for one with parameters, forgetting it is an error when the
 /// [`Trainer`](crate::Trainer) is built.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use dml_train::Criterion;
+///
+/// let criterion = Criterion::new("triplets", objective()?).with_weight(0.5);
+/// assert_eq!((criterion.name(), criterion.weight()), ("triplets", 0.5));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Criterion {
     objective: Objective,

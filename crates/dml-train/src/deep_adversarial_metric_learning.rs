@@ -71,6 +71,29 @@ impl Phase {
 /// Trains a model against a generator of negatives ([formula](self)); PML's `DeepAdversarialMetricLearning`.
 ///
 /// Every loss is minimised through everything that it depends on, as in PML: so the adversary's reaches the embedder too.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // `module(name, inputs, outputs)` is a linear layer with an optimiser, `objective()` a triplet loss.
+/// use dml_reducers::MeanReducer;
+/// use dml_train::{DeepAdversarialMetricLearning, Trainer};
+///
+/// // The generator makes a negative of width 16 from anchor, positive and negative.
+/// let (trunk, generator) = (module("trunk", 784, 16)?, module("generator", 48, 16)?);
+/// let method = DeepAdversarialMetricLearning::new(
+///     Default::default(),
+///     trunk,
+///     generator,
+///     objective()?,
+///     objective()?,
+///     MeanReducer,
+/// )?;
+/// let mut trainer = Trainer::builder(method, digits()?, sampler()?).build()?;
+/// trainer.run(1)?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct DeepAdversarialMetricLearning {
     model: Model,

@@ -16,6 +16,21 @@ pub type Result<T> = std::result::Result<T, TrainError>;
 pub type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What can go wrong in a run.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use dml_train::{MetricLossOnly, NamedModule, TrainError, Trainer};
+///
+/// // A module with parameters, and no optimiser.
+/// # let parameters = module("trunk", 784, 16)?.parameter_group().parameters().to_vec();
+/// let trunk = NamedModule::new("trunk", |x: &candle_core::Tensor| x.flatten_from(1), parameters);
+/// let method = MetricLossOnly::new(trunk, objective()?);
+/// let error = Trainer::builder(method, digits()?, sampler()?).build().unwrap_err();
+/// assert!(matches!(error, TrainError::NoOptimizer { group } if group == "trunk"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrainError {

@@ -25,6 +25,35 @@ pub type HookResult<T = Flow> = Result<T, AnyError>;
 /// Called at the end of every iteration, epoch and run, and when an epoch is the best so far: logs, progress bars, stopping rules.
 ///
 /// Each method does nothing unless it is written.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // `module(name, inputs, outputs)` is a linear layer with an optimiser, `objective()` a triplet loss.
+/// use dml_train::{Ended, Epoch, Flow, Hook, HookResult, Method, MetricLossOnly, Trainer};
+///
+/// /// Ends the run when the mean loss of an epoch is small enough.
+/// #[derive(Debug)]
+/// struct SmallLoss(f64);
+///
+/// impl Hook for SmallLoss {
+///     fn name(&self) -> &str {
+///         "small_loss"
+///     }
+///
+///     fn epoch(&mut self, done: &Epoch, _: &dyn Method) -> HookResult {
+///         Ok(if done.mean_loss < self.0 { Flow::Stop } else { Flow::Continue })
+///     }
+/// }
+///
+/// let method = MetricLossOnly::new(module("trunk", 784, 16)?, objective()?);
+/// let mut trainer = Trainer::builder(method, digits()?, sampler()?)
+///     .with_hook(SmallLoss(1.0))
+///     .build()?;
+/// assert_eq!(trainer.run(100)?, Ended::Stopped);
+/// # Ok(())
+/// # }
+/// ```
 pub trait Hook: fmt::Debug {
     /// What errors, and the hook's state in checkpoints, go by; hooks of one name are told apart by their order.
     fn name(&self) -> &str;
@@ -82,6 +111,24 @@ pub trait Hook: fmt::Debug {
 }
 
 /// Ends the run when a flag is set, as by Ctrl-C.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicBool, Ordering};
+/// use dml_train::{Ended, MetricLossOnly, StopWhen, Trainer};
+///
+/// let is_interrupted = Arc::new(AtomicBool::new(false));
+/// let method = MetricLossOnly::new(module("trunk", 784, 16)?, objective()?);
+/// let mut trainer = Trainer::builder(method, digits()?, sampler()?)
+///     .with_hook(StopWhen::new(is_interrupted.clone()))
+///     .build()?;
+/// is_interrupted.store(true, Ordering::Relaxed);
+/// assert_eq!(trainer.run(100)?, Ended::Stopped);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct StopWhen(Arc<AtomicBool>);
 
@@ -110,6 +157,20 @@ impl Hook for StopWhen {
 /// Fails when a loss is no finite number.
 ///
 /// The trainer refuses such a step itself, unless a loss scale skips it; with this hook the first of these ends the run too.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use dml_train::{MetricLossOnly, RefuseNonFinite, Trainer};
+///
+/// let method = MetricLossOnly::new(module("trunk", 784, 16)?, objective()?);
+/// let mut trainer = Trainer::builder(method, digits()?, sampler()?)
+///     .with_hook(RefuseNonFinite)
+///     .build()?;
+/// trainer.run(1)?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RefuseNonFinite;
 

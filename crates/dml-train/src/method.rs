@@ -12,6 +12,52 @@ use crate::{Criterion, NamedModule, ParameterGroup};
 /// The work is cut in two where rows stop being independent, so that a
 /// [gradient cache](crate::TrainerBuilder::with_gradient_cache) can do the first half chunk by chunk. Training is all
 /// that a method knows; counting, stepping, saving and reporting are the [`Trainer`](crate::Trainer)'s.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // `module(name, inputs, outputs)` is a linear layer with an optimiser, `objective()` a triplet loss.
+/// use candle_core::Tensor;
+/// use dml_core::{Examples, Result};
+/// use dml_train::{Criterion, Losses, Method, NamedModule, ParameterGroup, Trainer};
+///
+/// /// One module, and a loss on the labels of its rows.
+/// #[derive(Debug)]
+/// struct Simple {
+///     trunk: NamedModule,
+///     criterion: Criterion,
+/// }
+///
+/// impl Method for Simple {
+///     fn represent(&self, view: &Tensor, train: bool) -> Result<Tensor> {
+///         self.trunk.forward(view, train)
+///     }
+///
+///     fn losses(&self, embeddings: &[Tensor], examples: &Examples, _epoch: u64) -> Result<Losses> {
+///         let (rows, labels) = (examples.rows(), examples.labels());
+///         let batch = self.criterion.batch(&embeddings[0], rows, labels)?;
+///         Losses::of(&embeddings[0]).with_criterion(&self.criterion, &batch)
+///     }
+///
+///     fn modules(&self) -> Vec<&NamedModule> {
+///         vec![&self.trunk]
+///     }
+///
+///     fn criteria(&self) -> Vec<&Criterion> {
+///         vec![&self.criterion]
+///     }
+///
+///     fn parameter_groups_mut(&mut self) -> Vec<&mut ParameterGroup> {
+///         vec![self.trunk.parameter_group_mut(), self.criterion.parameter_group_mut()]
+///     }
+/// }
+///
+/// let (trunk, criterion) = (module("trunk", 784, 16)?, Criterion::from(objective()?));
+/// let mut trainer = Trainer::builder(Simple { trunk, criterion }, digits()?, sampler()?).build()?;
+/// trainer.run(1)?;
+/// # Ok(())
+/// # }
+/// ```
 pub trait Method: Debug {
     /// Before the first iteration of an epoch, which counts from 1, and before what is left of one after an interruption.
     fn begin_epoch(&mut self, _epoch: u64) {}
@@ -77,6 +123,18 @@ impl LossValue {
 }
 
 /// The losses of a batch, and what there is to know of them.
+///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use dml_train::{LossValue, Losses};
+///
+/// let embeddings = Tensor::new(&[[1f32, 0.], [0., 1.]], &Device::Cpu)?;
+/// let losses = Losses::of(&embeddings)
+///     .with(LossValue::new("triplets", Tensor::new(0.5f32, &Device::Cpu)?, 1.0))
+///     .with(LossValue::new("classes", Tensor::new(2f32, &Device::Cpu)?, 0.25));
+/// assert_eq!(losses.total()?.to_scalar::<f32>()?, 1.0);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Losses {
     values: Vec<LossValue>,

@@ -13,6 +13,20 @@ use crate::schedule::{Pace, Plateau, Schedule};
 /// Named parameters, and how they learn.
 ///
 /// Every [`NamedModule`](crate::NamedModule) and every [`Criterion`](crate::Criterion) has one; its methods are reached through theirs.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // `module(name, inputs, outputs)` is a linear layer with an optimiser, `objective()` a triplet loss.
+/// let trunk = module("trunk", 4, 2)?;
+/// let group = trunk.parameter_group();
+/// let names = group.parameters().iter().map(|(name, _)| name.as_str());
+/// assert!(names.eq(["fc1.weight", "fc1.bias"]));
+/// assert_eq!(group.learning_rate(), Some(0.001));
+/// assert!(trunk.frozen().parameter_group().is_frozen());
+/// # Ok(())
+/// # }
+/// ```
 pub struct ParameterGroup {
     name: String,
     parameters: Vec<(String, Var)>,

@@ -8,6 +8,25 @@ use crate::method::number;
 use crate::{CollapseStatistics, Losses, NonFinite};
 
 /// What happened in one iteration: a step of the optimisers, over one batch or, accumulated, several.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use dml_train::{Flow, MetricLossOnly, Trainer};
+///
+/// let method = MetricLossOnly::new(module("trunk", 784, 16)?, objective()?);
+/// let mut trainer = Trainer::builder(method, digits()?, sampler()?)
+///     .on_iteration(|done| {
+///         assert_eq!((done.epoch, done.examples), (1, 8));
+///         let names: Vec<String> = done.scalars().into_iter().map(|(name, _)| name).collect();
+///         assert_eq!(names[..2], ["loss", "losses/metric_loss"]);
+///         Ok(Flow::Continue)
+///     })
+///     .build()?;
+/// trainer.run(1)?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Iteration {
@@ -49,6 +68,15 @@ pub struct Iteration {
 }
 
 /// Lengths of embeddings.
+///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use dml_train::Norms;
+///
+/// let norms = Norms::of(&Tensor::new(&[[3f32, 4.], [0., 1.]], &Device::Cpu)?)?;
+/// assert_eq!((norms.mean, norms.min, norms.max), (3.0, 1.0, 5.0));
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Norms {
@@ -168,6 +196,23 @@ impl Iteration {
 }
 
 /// What is known at the end of an epoch.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use dml_train::{Flow, MetricLossOnly, Trainer};
+///
+/// let method = MetricLossOnly::new(module("trunk", 784, 16)?, objective()?);
+/// let mut trainer = Trainer::builder(method, digits()?, sampler()?)
+///     .on_epoch(|done, _| {
+///         assert_eq!((done.epoch, done.step, done.validation), (1, 5, None));
+///         Ok(Flow::Continue)
+///     })
+///     .build()?;
+/// trainer.run(1)?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Epoch {

@@ -26,6 +26,21 @@ pub trait SubsetBatchMiner: Debug + Send + Sync {
 }
 
 /// A closure as a [`SubsetBatchMiner`].
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use dml_train::{ChooseRows, MetricLossOnly, Trainer};
+///
+/// // The first six rows of every batch.
+/// let method = MetricLossOnly::new(module("trunk", 784, 16)?, objective()?);
+/// let mut trainer = Trainer::builder(method, digits()?, sampler()?)
+///     .with_subset_batch_miner(ChooseRows(|_batch| Ok((0..6).collect())))
+///     .build()?;
+/// trainer.run(1)?;
+/// # Ok(())
+/// # }
+/// ```
 pub struct ChooseRows<F>(pub F);
 
 impl<F: Fn(&Batch) -> Result<Vec<usize>> + Send + Sync> SubsetBatchMiner for ChooseRows<F> {
@@ -41,6 +56,20 @@ impl<F> fmt::Debug for ChooseRows<F> {
 }
 
 /// Of some random subsets of a batch, the one with the largest loss; PML had it as `MaximumLossMiner`.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use dml_train::{MaximumLoss, MetricLossOnly, Trainer};
+///
+/// let method = MetricLossOnly::new(module("trunk", 784, 16)?, objective()?);
+/// let mut trainer = Trainer::builder(method, digits()?, sampler()?)
+///     .with_subset_batch_miner(MaximumLoss::new(objective()?, 6, 3, 0)?)
+///     .build()?;
+/// trainer.run(1)?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct MaximumLoss {
     objective: Objective,

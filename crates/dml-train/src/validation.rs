@@ -36,6 +36,29 @@ impl Default for ValidationConfig {
 
 /// A judgement of the model: it drives plateau schedules, the choice of the best checkpoint and early stopping
 /// ([rules](self)); PML's `HookContainer`.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // `module(name, inputs, outputs)` is a linear layer with an optimiser, `objective()` a triplet loss.
+/// use candle_core::{DType, Device, Tensor};
+/// use dml_train::{MetricLossOnly, Trainer, Validation, ValidationConfig};
+///
+/// let images = Tensor::zeros((3, 1, 28, 28), DType::F32, &Device::Cpu)?;
+/// let config = ValidationConfig { patience: Some(3), ..ValidationConfig::default() };
+/// let validation = Validation::new(config, move |model| {
+///     let embeddings = model.embed(&images)?;
+///     Ok(embeddings.dims()[1] as f64)
+/// })?;
+/// let method = MetricLossOnly::new(module("trunk", 784, 16)?, objective()?);
+/// let mut trainer = Trainer::builder(method, digits()?, sampler()?)
+///     .with_validation(validation)
+///     .build()?;
+/// trainer.run(2)?;
+/// assert_eq!(trainer.best(), Some((1, 16.0)));
+/// # Ok(())
+/// # }
+/// ```
 pub struct Validation {
     config: ValidationConfig,
     evaluate: Box<Evaluate>,

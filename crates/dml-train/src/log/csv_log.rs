@@ -12,6 +12,23 @@ use crate::{Ended, Epoch, Flow, Hook, HookResult, Iteration, Method, Result};
 ///
 /// A name that comes later, as when another loss has its turn, gets a column at the end, which is empty before. For
 /// columns of your own, write a [`CsvTable`] in a [`Hook`].
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use dml_train::{MetricLossOnly, Trainer, log::CsvLog};
+///
+/// # let folder = tempfile::tempdir()?;
+/// let method = MetricLossOnly::new(module("trunk", 784, 16)?, objective()?);
+/// let mut trainer = Trainer::builder(method, digits()?, sampler()?)
+///     .with_hook(CsvLog::new(folder.path()))
+///     .build()?;
+/// trainer.run(1)?;
+/// let lines = std::fs::read_to_string(folder.path().join("iterations.csv"))?;
+/// assert_eq!(lines.lines().count(), 6);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct CsvLog {
     iterations: CsvTable,
