@@ -36,7 +36,7 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// The next `size` numbers of the embedding, without a loss yet.
+    /// A slice of the next `size` coordinates of the embedding, without a loss yet.
     #[must_use]
     pub fn new(size: usize) -> Self {
         Self {
@@ -46,7 +46,7 @@ impl Stage {
         }
     }
 
-    /// Minimises an objective on the slice. A miner that can choose among given tuples gets those of the stage before.
+    /// Minimises an objective on the slice. Its miner chooses among the tuples of the stage before, if it can.
     #[must_use]
     pub fn with_criterion(self, criterion: Criterion) -> Self {
         Self {
