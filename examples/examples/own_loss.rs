@@ -28,8 +28,8 @@ impl Loss for QuadraticGap {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
         let triplets = tuples.triplets(batch)?; // T triplets
         let matrix = batch.distances(&self.distance)?; // [Q, R]
-        let near = matrix.pick(&triplets.anchors, &triplets.positives)?; // [T]
-        let far = matrix.pick(&triplets.anchors, &triplets.negatives)?; // [T]
+        let near = matrix.pick_entries(&triplets.anchors, &triplets.positives)?; // [T]
+        let far = matrix.pick_entries(&triplets.anchors, &triplets.negatives)?; // [T]
         let violation = (self.distance.gap(&near, &far)? + self.margin)?.hinge()?;
         let indices = Indices::Triplets(triplets);
         Ok(Term::explicit("loss", Over::Triplets, violation.sqr()?, indices)?.into())

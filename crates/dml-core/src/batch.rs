@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use candle_core::{DType, Tensor};
 
-use crate::fused::whole;
-use crate::{Distance, Error, Formula, IntoLabels, Labels, Relation, Result, TensorExt};
+use crate::autograd::whole;
+use crate::{Distance, Error, Formula, IntoLabels, Labels, Relation, Result, TensorExt, check};
 
 /// Embeddings `[Q, dim]`, optionally reference embeddings `[R, dim]`, and the [`Relation`] between them.
 ///
@@ -162,9 +162,7 @@ impl Batch {
                 relation.references(),
             ),
         ] {
-            if expected != got {
-                return Err(Error::Length { arg, expected, got });
-            }
+            check::length(arg, expected, got)?;
         }
         Ok(Self {
             labels: relation.query_labels().cloned().or(self.labels),

@@ -165,6 +165,18 @@ pub fn same_shape(arg: &'static str, tensor: &Tensor, partner: &Tensor) -> Resul
     }
 }
 
+/// Whether two lengths are equal.
+///
+/// # Errors
+/// [`Error::Length`] if they are not.
+pub fn length(arg: &'static str, expected: usize, got: usize) -> Result<()> {
+    if expected == got {
+        Ok(())
+    } else {
+        Err(Error::Length { arg, expected, got })
+    }
+}
+
 /// Whether every index is below `limit`.
 ///
 /// # Errors

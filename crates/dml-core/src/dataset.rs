@@ -88,13 +88,7 @@ impl Examples {
         }
         for view in &views {
             let got = view.dims().first().copied().unwrap_or(0);
-            if got != rows.len() {
-                return Err(Error::Length {
-                    arg: "views",
-                    expected: rows.len(),
-                    got,
-                });
-            }
+            check::length("views", rows.len(), got)?;
         }
         let labels = labels.as_slice();
         check::indices("rows", rows.iter().copied(), labels.len())?;

@@ -130,7 +130,7 @@ pub trait Distance: Debug + Send + Sync {
     /// As [`matrix`](Distance::matrix).
     fn pairs(&self, query: &Tensor, reference: &Tensor) -> Result<Tensor> {
         let rows: Vec<u32> = (0..query.dims()[0] as u32).collect();
-        crate::TensorExt::pick(&self.matrix(query, Some(reference))?, &rows, &rows)
+        crate::TensorExt::pick_entries(&self.matrix(query, Some(reference))?, &rows, &rows)
     }
 
     /// Row i with row i as PML's `pairwise_distance` has it: on the rows as they come, neither normalised nor raised

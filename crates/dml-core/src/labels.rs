@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use candle_core::{DType, Tensor};
 
-use crate::{Error, Result};
+use crate::{Error, Result, check};
 
 /// Labels of a list of rows: any whole numbers, negative and huge ones included.
 ///
@@ -40,15 +40,7 @@ impl Labels {
     }
 
     pub(crate) fn check_length(&self, arg: &'static str, rows: usize) -> Result<()> {
-        if self.len() == rows {
-            Ok(())
-        } else {
-            Err(Error::Length {
-                arg,
-                expected: rows,
-                got: self.len(),
-            })
-        }
+        check::length(arg, rows, self.len())
     }
 }
 

@@ -9,8 +9,8 @@ mod error;
 pub mod extended_real;
 pub mod folder_lock;
 
-pub mod cuda;
-pub mod fused;
+#[doc(hidden)]
+pub mod autograd;
 pub mod tensor_ext;
 
 mod seed_sequence;
@@ -34,6 +34,11 @@ mod sampler;
 mod trainable;
 
 pub use candle_core;
+// The old names, until every crate uses the new ones.
+#[doc(hidden)]
+pub use autograd::{self as fused, cuda};
+/// The kernels, for dml's own role crates. Exempt from semantic versioning, as `dml-kernels` is.
+#[doc(hidden)]
 pub use dml_kernels as kernels;
 
 pub use causes::with_causes;
@@ -46,7 +51,7 @@ pub use seed_sequence::{SeedSequence, mix_seed};
 
 pub use batch::Batch;
 pub use labels::{IntoLabels, Labels};
-pub use relation::{ClassOrder, PairKind, Relation};
+pub use relation::{PairKind, Relation};
 pub use tuples::{Pairs, PerAnchor, RowCounts, Triplets, TupleCount, TupleSet, Tuples};
 
 pub use terms::{AnchorSums, ImplicitValues, Indices, Over, Term, Terms};

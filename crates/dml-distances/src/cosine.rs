@@ -4,8 +4,8 @@
 //! s(x, r) = (x / ‖x‖ₚ · r / ‖r‖ₚ)^power
 //! ```
 
+use dml_core::autograd::whole;
 use dml_core::candle_core::Tensor;
-use dml_core::fused::whole;
 use dml_core::{Distance, DistanceKind, Formula, Order, Result, TensorExt, check};
 
 use crate::dot_product::dot_of_pairs;
@@ -72,7 +72,7 @@ impl Distance for CosineSimilarity {
     fn matrix(&self, query: &Tensor, reference: Option<&Tensor>) -> Result<Tensor> {
         self.frame
             .matrix(query, reference, TensorExt::pairwise_dot)?
-            .power(self.frame.power)
+            .safe_power(self.frame.power)
     }
 
     fn order(&self) -> Order {

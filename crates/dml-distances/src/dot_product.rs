@@ -4,8 +4,8 @@
 //! s(x, r) = (x̂ · r̂)^power,   x̂ = x / ‖x‖ₚ, or x itself without normalisation
 //! ```
 
+use dml_core::autograd::whole;
 use dml_core::candle_core::Tensor;
-use dml_core::fused::whole;
 use dml_core::{Distance, DistanceKind, Formula, Order, Result, TensorExt, check};
 
 use crate::frame::Frame;
@@ -82,7 +82,7 @@ impl Distance for DotProductSimilarity {
     fn matrix(&self, query: &Tensor, reference: Option<&Tensor>) -> Result<Tensor> {
         self.frame
             .matrix(query, reference, TensorExt::pairwise_dot)?
-            .power(self.frame.power)
+            .safe_power(self.frame.power)
     }
 
     fn order(&self) -> Order {

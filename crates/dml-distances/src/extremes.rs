@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use dml_core::autograd::without_kernels;
 use dml_core::candle_core::{DType, Device, Tensor, Var};
-use dml_core::fused::without_kernels;
 use dml_core::{Distance, Result};
 
 use crate::tests::flat;

@@ -1,7 +1,7 @@
 //! What every distance does around its own formula: rows divided by their norm before it, a power after it.
 
+use dml_core::autograd::whole;
 use dml_core::candle_core::Tensor;
-use dml_core::fused::whole;
 use dml_core::{DistanceKind, Formula, Result, TensorExt, check};
 
 /// Normalisation before and power after, with checked parameters.
@@ -33,7 +33,7 @@ impl Frame {
 
     pub(crate) fn prepare(self, embeddings: &Tensor) -> Result<Tensor> {
         if self.normalized {
-            embeddings.normalize(self.p)
+            embeddings.normalize_rows(self.p)
         } else {
             whole(embeddings)
         }
@@ -58,7 +58,7 @@ impl Frame {
         if self.power == 2.0 {
             return query.pairwise_squared(reference);
         }
-        query.pairwise_lp(reference, 2.0)?.power(self.power)
+        query.pairwise_lp(reference, 2.0)?.safe_power(self.power)
     }
 
     /// As [`Frame::matrix`] for row i with row i.
@@ -69,6 +69,6 @@ impl Frame {
         formula: impl FnOnce(&Tensor, &Tensor) -> Result<Tensor>,
     ) -> Result<Tensor> {
         check::same_shape("reference", reference, query)?;
-        formula(&self.prepare(query)?, &self.prepare(reference)?)?.power(self.power)
+        formula(&self.prepare(query)?, &self.prepare(reference)?)?.safe_power(self.power)
     }
 }

@@ -6,8 +6,8 @@
 //!
 //! A code of 128 bits takes 16 bytes where 128 numbers take 512, and is compared in a few instructions.
 
+use dml_core::autograd::with_slice;
 use dml_core::candle_core::{DType, Device, Tensor};
-use dml_core::fused::with_slice;
 use dml_core::kernels::finite::rows_not_finite;
 use dml_core::kernels::{Real, hamming as kernel};
 use dml_core::{Distance, Error, Result, check, for_element};

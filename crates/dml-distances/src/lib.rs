@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(test, allow(clippy::float_cmp, reason = "numbers by hand are exact"))]
 
+mod divide_rows;
 mod frame;
 
 pub mod cosine;

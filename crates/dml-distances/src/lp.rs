@@ -6,8 +6,8 @@
 //!
 //! The gradient is 0 where the distance is 0; for p = ∞ coordinates tied for the maximum share the gradient.
 
+use dml_core::autograd::whole;
 use dml_core::candle_core::Tensor;
-use dml_core::fused::whole;
 use dml_core::{Distance, DistanceKind, Formula, Result, TensorExt, check};
 
 use crate::frame::Frame;
@@ -103,7 +103,7 @@ impl Distance for LpDistance {
             if frame.p == 2.0 {
                 frame.euclidean(x, r)
             } else {
-                x.pairwise_lp(r, frame.p)?.power(frame.power)
+                x.pairwise_lp(r, frame.p)?.safe_power(frame.power)
             }
         })
     }

@@ -190,7 +190,7 @@ impl Distance for MahalanobisDistance {
     fn pairs(&self, query: &Tensor, reference: &Tensor) -> Result<Tensor> {
         check::same_shape("reference", reference, query)?;
         norms_of_differences(&self.prepare(query)?, &self.prepare(reference)?)?
-            .power(self.frame.power)
+            .safe_power(self.frame.power)
     }
 
     /// `‖L (x − r)‖₂` of the rows as they come.
@@ -268,7 +268,7 @@ mod tests {
                 assert!((pair - matrix[i][i]).abs() < 1e-12);
             }
             let mapped = (distance.prepare(&x)?, distance.prepare(&r)?);
-            let euclidean = mapped.0.pairwise_lp(&mapped.1, 2.0)?.power(power)?;
+            let euclidean = mapped.0.pairwise_lp(&mapped.1, 2.0)?.safe_power(power)?;
             for (a, b) in flat(&euclidean).iter().zip(matrix.concat()) {
                 assert!((a - b).abs() < 1e-12);
             }

@@ -10,10 +10,11 @@
 //! With rows x̄ whose own mean is taken off, this is ‖x̄ − r̄‖² / ‖x̄‖²: a matrix of squared Euclidean distances with
 //! each row scaled, in quadratic memory, and without the cancellation of var(x) + var(r) − 2 cov(x, r).
 
+use dml_core::autograd::whole;
 use dml_core::candle_core::{D, DType, Tensor};
-use dml_core::fused::whole;
 use dml_core::{Distance, DistanceKind, Error, Formula, Result, TensorExt, check};
 
+use crate::divide_rows::divide_rows;
 use crate::frame::Frame;
 
 /// The smallest ‖x̄‖² that is divided by: a row of equal coordinates has no variance, and distance 0 from its like. Its
@@ -124,7 +125,7 @@ impl Distance for SNRDistance {
             .transpose()?;
         let noise = query.pairwise_squared(reference.as_ref().unwrap_or(&query))?;
         let (signal, silent) = signal(&query)?;
-        let ratios = noise.divide_rows(&signal)?;
+        let ratios = divide_rows(&noise, &signal)?;
         let ratios = match silent {
             None => ratios,
             Some(silent) => silent
@@ -132,7 +133,7 @@ impl Distance for SNRDistance {
                 .broadcast_as(ratios.shape())?
                 .where_cond(&ratios.detach(), &ratios)?,
         };
-        ratios.power(self.frame.power)
+        ratios.safe_power(self.frame.power)
     }
 
     fn kind(&self) -> DistanceKind {

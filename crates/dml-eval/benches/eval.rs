@@ -29,8 +29,8 @@ struct Cosine;
 
 impl Distance for Cosine {
     fn matrix(&self, query: &Tensor, reference: Option<&Tensor>) -> Result<Tensor> {
-        let query = query.normalize(2.0)?;
-        let reference = reference.map(|rows| rows.normalize(2.0)).transpose()?;
+        let query = query.normalize_rows(2.0)?;
+        let reference = reference.map(|rows| rows.normalize_rows(2.0)).transpose()?;
         query.pairwise_dot(reference.as_ref().unwrap_or(&query))
     }
 

@@ -11,6 +11,9 @@ pub mod wrappers;
 
 pub use candle_nn;
 pub use dml_core;
+// One of the functions that the reference cases compare, beside the loss that is made of it.
+#[doc(hidden)]
+pub use machinery::one_positive_pair_per_label::one_positive_pair_per_label;
 
 pub use classes::*;
 pub use pairs::*;

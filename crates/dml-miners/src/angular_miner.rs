@@ -10,7 +10,7 @@
 //! decide every triplet by one addition ([`AngularTriplets`]), and the result is a set by rule.
 
 use candle_core::Tensor;
-use dml_core::fused::with_slice;
+use dml_core::autograd::with_slice;
 use dml_core::kernels::{AngularTriplets, Triangle};
 use dml_core::{Batch, Distance, Error, Miner, Result, TensorExt, Tuples, for_element};
 

@@ -13,7 +13,7 @@
 use std::str::FromStr;
 use std::sync::Arc;
 
-use dml_core::fused::{Element, with_slice};
+use dml_core::autograd::{Element, with_slice};
 use dml_core::kernels::{PairMask, Real, map_rows};
 use dml_core::{Batch, Distance, Error, Miner, Pairs, Relation, Result, Tuples, for_element};
 

@@ -12,7 +12,7 @@
 
 use std::sync::Arc;
 
-use dml_core::fused::with_slice;
+use dml_core::autograd::with_slice;
 use dml_core::kernels::Real;
 use dml_core::{
     Batch, Distance, Error, Miner, PerAnchor, Result, SeedSequence, Triplets, Tuples, check,
@@ -157,7 +157,7 @@ impl Miner for DistanceWeightedMiner {
                         };
                     }
                 };
-                Triplets::random_weighted(relation, PerAnchor::ClassSize, &weigh, rng)
+                Triplets::random_weighted(relation, PerAnchor::ClassSize, weigh, rng)
             }
         ))?;
         Ok(triplets.into())

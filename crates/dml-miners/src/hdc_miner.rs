@@ -10,7 +10,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use dml_core::fused::{Element, with_slice};
+use dml_core::autograd::{Element, with_slice};
 use dml_core::kernels::{KthSmallest, MaskRow, PairMask, Real, map_rows};
 use dml_core::{Batch, Distance, Error, Miner, Pairs, Result, TupleSet, Tuples, for_element};
 

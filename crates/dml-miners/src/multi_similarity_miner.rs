@@ -11,7 +11,7 @@
 
 use std::sync::Arc;
 
-use dml_core::fused::with_slice;
+use dml_core::autograd::with_slice;
 use dml_core::kernels::{PairMask, Real};
 use dml_core::{Batch, Distance, Miner, Result, Tuples, check, for_element};
 

@@ -12,7 +12,7 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use dml_core::fused::{Element, with_slice};
+use dml_core::autograd::{Element, with_slice};
 use dml_core::kernels::{Real, map_rows};
 use dml_core::{Batch, Distance, Miner, Result, Triplets, Tuples, check, for_element};
 

@@ -10,7 +10,7 @@
 
 use std::sync::Arc;
 
-use dml_core::fused::{Element, with_slice};
+use dml_core::autograd::{Element, with_slice};
 use dml_core::kernels::{Real, map_rows};
 use dml_core::{
     Batch, Distance, Miner, Pairs, Relation, Result, SeedSequence, Tuples, check, for_element,

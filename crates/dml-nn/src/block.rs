@@ -2,7 +2,7 @@
 
 use crate::kernels::conv2d::{self as kernel, Filter, FilterGradient, Operands};
 use candle_core::{DType, Device, Tensor};
-use dml_core::fused::{self, Element, has_kernel, with_slice};
+use dml_core::autograd::{self, Element, has_kernel, with_slice};
 use dml_core::kernels::SimdReal;
 use dml_core::{Result, for_element};
 
@@ -150,7 +150,7 @@ impl<'a> Block<'a> {
             places,
         } = memory.with(inputs, |operands| kernel::forward(&block, operands))?;
         let shape = (batch, channels, rows, columns);
-        fused::ternary(
+        autograd::ternary(
             "conv2d",
             inputs,
             value,

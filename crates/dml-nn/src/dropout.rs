@@ -8,7 +8,7 @@
 //! call follow from the seed and from k alone, whatever the number of threads.
 
 use candle_core::Tensor;
-use dml_core::fused::{self, Element, has_kernel, with_slice};
+use dml_core::autograd::{self, Element, has_kernel, with_slice};
 use dml_core::kernels::{Real, elementwise};
 use dml_core::{Result, SeedSequence, check, for_element};
 use rand::RngCore;
@@ -103,7 +103,7 @@ fn fused_scaled<T: Element>(
     width: usize,
 ) -> Result<Tensor> {
     let value = with_slice(input, |x: &[T]| elementwise::scale_rows(x, &factors, width))?;
-    fused::unary(name, input, value, input.shape(), move |x, _, gradient| {
+    autograd::unary(name, input, value, input.shape(), move |x, _, gradient| {
         let product = with_slice(gradient, |g: &[T]| {
             elementwise::scale_rows(g, &factors, width)
         })?;

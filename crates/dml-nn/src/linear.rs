@@ -5,7 +5,7 @@
 //! ```
 
 use candle_core::{DType, Device, Tensor, Var};
-use dml_core::fused::{self, Element, has_kernel, with_slice};
+use dml_core::autograd::{self, Element, has_kernel, with_slice};
 use dml_core::{Error, Result, check, for_element};
 use rand::RngCore;
 use rayon::prelude::*;
@@ -181,7 +181,7 @@ impl Linear {
             })
         })??;
         let inputs = [rows, self.weight.as_tensor(), bias];
-        fused::ternary(
+        autograd::ternary(
             "linear",
             inputs,
             value,

@@ -10,7 +10,7 @@
 use crate::kernels::conv2d::Pooling;
 use crate::kernels::max_pool2d::{self as kernel, Maxima};
 use candle_core::{DType, Tensor};
-use dml_core::fused::{self, has_kernel, with_slice};
+use dml_core::autograd::{self, has_kernel, with_slice};
 use dml_core::{Error, Result, check, cuda, for_element};
 
 use crate::{Layer, Role, pixels, windows_on_device};
@@ -166,7 +166,7 @@ impl Layer for MaxPool2d {
             let Maxima { values, pixels } =
                 with_slice(input, |x: &[T]| kernel::max_pool2d(x, image, &self.pooling))?;
             let shape = (batch, channels, rows, columns);
-            fused::unary("max_pool2d", input, values, shape, move |x, _, gradient| {
+            autograd::unary("max_pool2d", input, values, shape, move |x, _, gradient| {
                 let result = with_slice(gradient, |g: &[T]| {
                     kernel::max_pool2d_backward(&pixels, g, image, rows * columns)
                 })?;

@@ -5,7 +5,7 @@
 //! ```
 
 use candle_core::Tensor;
-use dml_core::fused::{self, has_kernel, with_slice};
+use dml_core::autograd::{self, has_kernel, with_slice};
 use dml_core::kernels::{Real, elementwise};
 use dml_core::{Result, for_element};
 
@@ -34,7 +34,7 @@ impl Layer for Relu {
             let value = with_slice(input, |x: &[T]| {
                 elementwise::map(x, |x| if x <= T::ZERO { T::ZERO } else { x })
             })?;
-            fused::unary("relu", input, value, input.shape(), |_, y, gradient| {
+            autograd::unary("relu", input, value, input.shape(), |_, y, gradient| {
                 let product = with_slice(y, |y: &[T]| {
                     with_slice(gradient, |g: &[T]| {
                         elementwise::zip_map(y, g, |y, g| if y > T::ZERO { g } else { T::ZERO })

@@ -2,7 +2,8 @@
 //! pooling, and a convolution's are slow.
 
 use candle_core::Tensor;
-use dml_core::cuda::{run_for, unary};
+use dml_core::autograd::cuda::run_for;
+use dml_core::autograd::node;
 use dml_core::{Error, Result};
 
 use crate::kernels::conv2d::{Convolution, Pooling};
@@ -32,15 +33,11 @@ pub(crate) fn columns(x: &Tensor, convolution: &Convolution) -> Result<Tensor> {
         rows * columns,
     );
     let [value] = run_for(&windows.columns(), &[x])?;
-    unary(
-        "columns",
-        x,
-        value.reshape(shape)?,
-        move |_, _, gradient| {
-            let [gradient] = run_for(&windows.columns_backward(), &[gradient])?;
-            Ok(gradient.reshape(&size[..])?)
-        },
-    )
+    let value = value.reshape(shape)?;
+    node("columns", [x], value, move |_, _, gradient| {
+        let [gradient] = run_for(&windows.columns_backward(), &[gradient])?;
+        Ok([Some(gradient.reshape(&size[..])?)])
+    })
 }
 
 /// The largest value of every window.
@@ -52,8 +49,8 @@ pub(crate) fn max_pool2d(x: &Tensor, pooling: &Pooling) -> Result<Tensor> {
     let [rows, columns] = windows.output;
     let [value, pixels] = run_for(&windows.max_pool(), &[x])?;
     let value = value.reshape((batch, channels, rows, columns))?;
-    unary("max_pool2d", x, value, move |_, _, gradient| {
+    node("max_pool2d", [x], value, move |_, _, gradient| {
         let [gradient] = run_for(&windows.max_pool_backward(), &[&pixels, gradient])?;
-        Ok(gradient.reshape(&size[..])?)
+        Ok([Some(gradient.reshape(&size[..])?)])
     })
 }

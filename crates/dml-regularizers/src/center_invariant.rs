@@ -9,8 +9,8 @@
 
 use std::sync::Arc;
 
+use dml_core::autograd::whole;
 use dml_core::candle_core::Tensor;
-use dml_core::fused::whole;
 use dml_core::{Distance, DistanceKind, Error, Reducer, Regularizer, Result};
 
 use crate::per_row;

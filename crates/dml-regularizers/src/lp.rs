@@ -6,8 +6,8 @@
 
 use std::sync::Arc;
 
+use dml_core::autograd::whole;
 use dml_core::candle_core::Tensor;
-use dml_core::fused::whole;
 use dml_core::{Reducer, Regularizer, Result, TensorExt, check};
 
 use crate::per_row;
@@ -66,7 +66,7 @@ impl LpRegularizer {
 impl Regularizer for LpRegularizer {
     fn penalty(&self, rows: &Tensor) -> Result<Tensor> {
         let rows = &whole(rows)?;
-        let values = rows.row_norms(self.p)?.power(self.power)?; // [rows]
+        let values = rows.row_norms(self.p)?.safe_power(self.power)?; // [rows]
         per_row::reduce(&self.reducer, rows, values, None)
     }
 }

@@ -1,7 +1,7 @@
 //! The row closest to each row, a block of rows at a time: linear memory for any number of rows.
 
+use dml_core::autograd::with_slice;
 use dml_core::candle_core::{Device, Tensor};
-use dml_core::fused::with_slice;
 use dml_core::{Distance, Error, Result, for_element, kernels};
 
 /// How many rows are compared with all others at a time.

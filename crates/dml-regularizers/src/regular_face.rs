@@ -10,8 +10,8 @@
 
 use std::sync::Arc;
 
+use dml_core::autograd::whole;
 use dml_core::candle_core::Tensor;
-use dml_core::fused::whole;
 use dml_core::{Distance, Error, Order, Reducer, Regularizer, Result};
 
 use crate::nearest_other::nearest_others;

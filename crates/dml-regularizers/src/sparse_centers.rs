@@ -10,8 +10,8 @@
 
 use std::sync::Arc;
 
+use dml_core::autograd::whole;
 use dml_core::candle_core::Tensor;
-use dml_core::fused::whole;
 use dml_core::{Distance, DistanceKind, Error, Reducer, Regularizer, Result, TensorExt, check};
 
 use crate::per_row;
@@ -116,7 +116,7 @@ impl Regularizer for SparseCentersRegularizer {
         let similarity = self
             .distance
             .pairs(&side(&self.left)?, &side(&self.right)?)?; // [pairs]
-        let values = ((similarity * -2.0)? + 2.0)?.hinge()?.power(0.5)?;
+        let values = ((similarity * -2.0)? + 2.0)?.hinge()?.safe_power(0.5)?;
         let divisor = 2.0 * self.left.len() as f64;
         per_row::reduce(&self.reducer, rows, values, Some(divisor))
     }

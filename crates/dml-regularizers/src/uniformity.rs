@@ -11,8 +11,8 @@
 
 use std::sync::Arc;
 
+use dml_core::autograd::whole;
 use dml_core::candle_core::{DType, Tensor};
-use dml_core::fused::whole;
 use dml_core::{Distance, Error, Order, Regularizer, Result, TensorExt, check};
 
 use crate::per_row;

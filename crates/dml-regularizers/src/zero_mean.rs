@@ -10,8 +10,8 @@
 
 use std::sync::Arc;
 
+use dml_core::autograd::whole;
 use dml_core::candle_core::Tensor;
-use dml_core::fused::whole;
 use dml_core::{Reducer, Regularizer, Result, TensorExt};
 
 use crate::per_row;
@@ -46,7 +46,7 @@ impl ZeroMeanRegularizer {
 impl Regularizer for ZeroMeanRegularizer {
     fn penalty(&self, rows: &Tensor) -> Result<Tensor> {
         let rows = &whole(rows)?;
-        let values = rows.sum(1)?.magnitude()?; // [rows]
+        let values = rows.sum(1)?.safe_abs()?; // [rows]
         per_row::reduce(&self.reducer, rows, values, None)
     }
 }

@@ -144,7 +144,7 @@ impl TuplesToWeightsSampler {
         };
         let mut embeddings = embed(&rows)?.detach();
         if self.config.normalize_embeddings {
-            embeddings = embeddings.normalize(2.0)?;
+            embeddings = embeddings.normalize_rows(2.0)?;
         }
         let labels: Vec<i64> = rows
             .iter()

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context, bail, ensure};
 use dml::candle_core::{DType, Device, Tensor};
-use dml::core::cuda::Runner;
+use dml::core::autograd::cuda::Runner;
 use dml::core::kernels::cuda::{
     Buffer, Extent, Launch, Number, Precision, SOURCES, Source, host_program, kernel_names,
 };

@@ -78,7 +78,7 @@ fn cross_entropy(logits: &Tensor, labels: &Labels) -> Result<Tensor> {
     }
     let columns: Vec<u32> = labels.iter().map(|label| *label as u32).collect();
     let own: Vec<u32> = (0..rows as u32).collect();
-    let chosen = candle_nn::ops::log_softmax(logits, D::Minus1)?.pick(&own, &columns)?;
+    let chosen = candle_nn::ops::log_softmax(logits, D::Minus1)?.pick_entries(&own, &columns)?;
     Ok(chosen.mean_all()?.neg()?)
 }
 

@@ -202,9 +202,9 @@ impl DeepAdversarialMetricLearning {
             self.without(&SYNTHETIC[..1], outputs, losses)?
         };
         losses = losses.with_outcome(self.adversary.evaluate_tuples(&batch, &tuples)?);
-        let unit = synthetic.normalize(2.0)?;
+        let unit = synthetic.normalize_rows(2.0)?;
         let near = |to: &Tensor| -> Result<Tensor> {
-            Ok((&unit - to.normalize(2.0)?)?.sqr()?.mean_all()?)
+            Ok((&unit - to.normalize_rows(2.0)?)?.sqr()?.mean_all()?)
         };
         let hard = LossValue::new("g_hard_loss", near(&anchors)?, self.config.g_hard_weight);
         let close = LossValue::new("g_reg_loss", near(&negatives)?, self.config.g_reg_weight);
@@ -304,7 +304,7 @@ struct Adversary {
 impl Loss for Adversary {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
         let triplets = tuples.triplets(batch)?;
-        let rows = batch.embeddings().normalize(2.0)?;
+        let rows = batch.embeddings().normalize_rows(2.0)?;
         let take = |places: &[u32]| -> Result<Tensor> {
             let places = Tensor::from_slice(places, places.len(), rows.device())?;
             Ok(rows.index_select(&places, 0)?)

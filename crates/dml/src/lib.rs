@@ -26,7 +26,7 @@ pub use dml_core::{
     Batch, Dataset, Distance, DistanceKind, Error, Examples, ImplicitValues, Indices, IntoLabels,
     Labels, Loss, Miner, Objective, Optimizer, Order, Outcome, Over, PairKind, Pairs, PartialSum,
     Reduced, Reducer, Regularizer, Relation, Result, Sampler, TensorExt, Term, Terms, Triplets,
-    TupleCount, Tuples,
+    TupleCount, TupleSet, Tuples,
 };
 
 /// The example of the workspace's README, run as a test.

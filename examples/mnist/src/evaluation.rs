@@ -32,7 +32,7 @@ fn embed(
             Ok(network
                 .forward(&images, false)?
                 .detach()
-                .normalize(2.0)?
+                .normalize_rows(2.0)?
                 .detach())
         })
         .collect::<anyhow::Result<Vec<_>>>()?;

@@ -136,7 +136,7 @@ fn build(args: &Args, network: &Sequential) -> anyhow::Result<(Gallery, FlatInde
 
 /// Embeddings as `cargo xtask mnist` measures them: of length 1, and outside of the graph.
 fn embed(network: &Sequential, images: &Tensor) -> anyhow::Result<Tensor> {
-    Ok(network.forward(images)?.detach().normalize(2.0)?)
+    Ok(network.forward(images)?.detach().normalize_rows(2.0)?)
 }
 
 /// Pictures as the network knows digits: grey, 28 × 28, normalised.

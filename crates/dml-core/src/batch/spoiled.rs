@@ -8,7 +8,7 @@ use candle_core::{DType, Tensor};
 use dml_kernels::finite;
 
 use super::Batch;
-use crate::fused::{has_kernel, with_slice};
+use crate::autograd::{has_kernel, with_slice};
 use crate::{PairKind, Relation, Result, Term, Terms, Tuples, for_element};
 
 /// The rows that hold NaN or an infinity: queries, references.
@@ -183,7 +183,7 @@ fn not_finite(rows: &Tensor) -> Result<Vec<u32>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fused::without_kernels;
+    use crate::autograd::without_kernels;
     use crate::{Pairs, Triplets};
     use candle_core::{Device, Var};
 

@@ -87,9 +87,7 @@ impl Relation {
             ("block references", references.len(), block.references),
         ];
         for (arg, expected, got) in lengths {
-            if expected != got {
-                return Err(Error::Length { arg, expected, got });
-            }
+            check::length(arg, expected, got)?;
         }
         let rows = references.iter().map(|row| *row as usize);
         check::indices("references", rows.clone(), self.references)?;
@@ -108,19 +106,5 @@ impl Relation {
             weighted: OnceLock::from(weighted),
             ..self
         })
-    }
-
-    /// The same relation where no reference *is* a query, such as that of one view with another.
-    #[must_use]
-    pub fn without_self_matches(self) -> Self {
-        Self {
-            self_matches: SelfMatches::Apart,
-            // A pair that did not count may have a weight.
-            weighted: match self.weighted.get() {
-                Some(true) => OnceLock::from(true),
-                _ => OnceLock::new(),
-            },
-            ..self
-        }
     }
 }

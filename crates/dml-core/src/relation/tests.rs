@@ -1,6 +1,7 @@
 //! What every kind of relation says of its rows.
 
 use super::*;
+use crate::{Error, Result};
 
 fn split(relation: &Relation, q: usize) -> (Vec<u32>, Vec<u32>) {
     let (mut positives, mut negatives) = (Vec::new(), Vec::new());

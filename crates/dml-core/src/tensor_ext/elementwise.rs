@@ -3,7 +3,7 @@
 use candle_core::{DType, Tensor};
 use dml_kernels::Real;
 
-use crate::fused::{self, Element, has_kernel, with_slice};
+use crate::autograd::{self, Element, has_kernel, with_slice};
 use crate::{Result, for_element};
 
 fn fuse<T: Element>(
@@ -13,7 +13,7 @@ fn fuse<T: Element>(
     slope: impl Fn(T) -> T + Send + Sync + 'static,
 ) -> Result<Tensor> {
     let result = with_slice(x, |x: &[T]| x.iter().map(|x| value(*x)).collect::<Vec<T>>())?;
-    fused::unary(name, x, result, x.shape(), move |x, _, gradient| {
+    autograd::unary(name, x, result, x.shape(), move |x, _, gradient| {
         let product = with_slice(x, |x: &[T]| {
             with_slice(gradient, |g: &[T]| {
                 x.iter()
@@ -138,7 +138,7 @@ pub(super) fn power_composite(x: &Tensor, exponent: f64) -> Result<Tensor> {
 
 pub(super) fn attached_zero(x: &Tensor) -> Result<Tensor> {
     if has_kernel(x) {
-        return for_element!(x, "x", |T| fused::unary(
+        return for_element!(x, "x", |T| autograd::unary(
             "attached_zero",
             x,
             vec![T::ZERO],

@@ -3,8 +3,8 @@
 use candle_core::{DType, Tensor};
 use dml_kernels::log_sum_exp as kernel;
 
-use crate::cuda;
-use crate::fused::{self, Contribution, has_kernel, with_slice};
+use crate::autograd::cuda;
+use crate::autograd::{PartialGradient, has_kernel, of_matrix, with_slice};
 use crate::{Error, Result, TensorExt, for_element};
 
 pub(super) fn masked_logsumexp(x: &Tensor, keep: Option<&Tensor>, add_one: bool) -> Result<Tensor> {
@@ -27,7 +27,7 @@ pub(super) fn masked_logsumexp(x: &Tensor, keep: Option<&Tensor>, add_one: bool)
         let value = with_slice(x, |x: &[T]| {
             kernel::log_sum_exp(x, keep.as_deref(), width, add_one)
         })?;
-        fused::of_matrix("masked_logsumexp", x, value, rows, move |x, y, gradient| {
+        of_matrix("masked_logsumexp", x, value, rows, move |x, y, gradient| {
             let result = with_slice(x, |x: &[T]| {
                 with_slice(y, |y: &[T]| {
                     with_slice(gradient, |g: &[T]| {
@@ -35,7 +35,7 @@ pub(super) fn masked_logsumexp(x: &Tensor, keep: Option<&Tensor>, add_one: bool)
                     })
                 })
             })???;
-            Ok(Contribution::written_out(result))
+            Ok(PartialGradient::dense(result))
         })
     })
 }

@@ -3,24 +3,21 @@
 //! Each has a composite form of Candle's own operations, which runs on every device, and a fused CPU form over
 //! `dml-kernels`, forward and backward. Both give the same numbers; tests hold them to it. At a kink the gradient is
 //! PyTorch's: 0 for the hinge at 0, for a distance of 0 and for |x| at 0.
+//!
+//! The trait is sealed. An inherent method of [`Tensor`] wins over a method of a trait with the same name, so names here are
+//! specific enough that a later version of Candle is unlikely to take them.
 
-mod divide_rows;
 mod elementwise;
-mod inverse;
 mod log_sum_exp;
 mod normalize;
 mod pairwise;
 mod pick;
-mod soft_histograms;
 mod sum_by_group;
 mod sum_within;
-mod transposed;
 
 use candle_core::Tensor;
-use dml_kernels::PairMask;
-use dml_kernels::soft_histogram::SoftBins;
 
-use crate::fused::whole;
+use crate::autograd::whole;
 use crate::{Error, Result};
 
 pub use sum_within::PartialSum;
@@ -31,19 +28,19 @@ pub use sum_within::PartialSum;
 /// use dml_core::{TensorExt, candle_core::{Device, Tensor}};
 ///
 /// let x = Tensor::new(&[[3f32, 4.], [0., 2.]], &Device::Cpu)?;
-/// let unit = x.normalize(2.0)?;
+/// let unit = x.normalize_rows(2.0)?;
 /// assert_eq!(unit.to_vec2::<f32>()?, [[0.6, 0.8], [0., 1.]]);
 /// assert_eq!(unit.pairwise_dot(&unit)?.to_vec2::<f32>()?[0][1], 0.8);
 /// assert_eq!(x.pairwise_lp(&x, 2.0)?.to_vec2::<f32>()?[1][1], 0.0);
 /// # Ok::<(), dml_core::Error>(())
 /// ```
-pub trait TensorExt {
+pub trait TensorExt: sealed::Sealed {
     /// Rows divided by their p-norm, for `p >= 1` or infinity: `[rows, dim]`. A row of zeros stays one, with gradient 0; a
     /// row with a NaN becomes NaN.
     ///
     /// # Errors
     /// [`Error::Shape`] unless the tensor is of rank 2.
-    fn normalize(&self, p: f64) -> Result<Tensor>;
+    fn normalize_rows(&self, p: f64) -> Result<Tensor>;
 
     /// The p-norm of each row, with gradient 0 for a zero row: `[rows, dim]` → `[rows]`.
     ///
@@ -69,17 +66,11 @@ pub trait TensorExt {
     /// [`Error::Shape`] unless both are of rank 2 with rows of one length.
     fn pairwise_squared(&self, reference: &Tensor) -> Result<Tensor>;
 
-    /// Row i of a matrix divided by number i: `[rows, columns]`, `[rows]` → `[rows, columns]`.
-    ///
-    /// # Errors
-    /// [`Error::Shape`] unless the tensor is of rank 2 and there is one divisor for each row.
-    fn divide_rows(&self, divisors: &Tensor) -> Result<Tensor>;
-
     /// The entries `(rows[t], columns[t])` of a matrix: `[Q, R]` → `[T]`. Entries may be picked repeatedly.
     ///
     /// # Errors
     /// [`Error::Index`] for an entry outside of the matrix, [`Error::Length`] for lists of unequal length.
-    fn pick(&self, rows: &[u32], columns: &[u32]) -> Result<Tensor>;
+    fn pick_entries(&self, rows: &[u32], columns: &[u32]) -> Result<Tensor>;
 
     /// `max(0, x)`, with gradient 0 at 0; NaN of NaN.
     ///
@@ -91,19 +82,19 @@ pub trait TensorExt {
     ///
     /// # Errors
     /// [`Error::Tensor`] if Candle cannot do it.
-    fn softplus(&self) -> Result<Tensor>;
+    fn safe_softplus(&self) -> Result<Tensor>;
 
     /// `|x|`, with gradient 0 at 0.
     ///
     /// # Errors
     /// [`Error::Tensor`] if Candle cannot do it.
-    fn magnitude(&self) -> Result<Tensor>;
+    fn safe_abs(&self) -> Result<Tensor>;
 
     /// `x^exponent`, with gradient 0 at 0.
     ///
     /// # Errors
     /// [`Error::Tensor`] if Candle cannot do it.
-    fn power(&self, exponent: f64) -> Result<Tensor>;
+    fn safe_power(&self, exponent: f64) -> Result<Tensor>;
 
     /// `ln Σ e^x` over the entries of each row that `keep` (not 0, the shape of the tensor; `None` keeps all) lets
     /// count: `[rows, columns]` → `[rows]`. With `add_one`, `ln(1 + Σ e^x)`. A row with no such entry is 0, with
@@ -128,26 +119,6 @@ pub trait TensorExt {
     /// [`Error::Index`] for a group that is not below `count`.
     fn sum_by_group(&self, groups: &[u32], count: usize) -> Result<Tensor>;
 
-    /// Two histograms of each row, one of its positive and one of its negative pairs: `[Q, R]` → `[Q, nodes]` each. A
-    /// value between two nodes counts for both, more for the nearer one, which gives it a gradient.
-    ///
-    /// # Errors
-    /// [`Error::Shape`] unless the tensor has the shape of the pairs, [`Error::Size`] if the histograms do not fit into
-    /// memory.
-    fn soft_histograms(&self, pairs: &PairMask, bins: SoftBins) -> Result<(Tensor, Tensor)>;
-
-    /// The transposed matrix, written out row by row: `[rows, columns]` → `[columns, rows]`.
-    ///
-    /// # Errors
-    /// [`Error::Shape`] unless the tensor is of rank 2.
-    fn transposed(&self) -> Result<Tensor>;
-
-    /// The inverse of a square matrix `[n, n]`.
-    ///
-    /// # Errors
-    /// [`Error::Shape`] unless the matrix is square, [`Error::Unsupported`] if it has no inverse.
-    fn inverse(&self) -> Result<Tensor>;
-
     /// The scalar 0, attached to the graph of this tensor: its gradient is zero everywhere, even where the tensor
     /// is infinite or NaN.
     ///
@@ -156,8 +127,14 @@ pub trait TensorExt {
     fn attached_zero(&self) -> Result<Tensor>;
 }
 
+mod sealed {
+    #[allow(unnameable_types)] // It exists so that it can't be named.
+    pub trait Sealed {}
+    impl Sealed for candle_core::Tensor {}
+}
+
 impl TensorExt for Tensor {
-    fn normalize(&self, p: f64) -> Result<Tensor> {
+    fn normalize_rows(&self, p: f64) -> Result<Tensor> {
         let x = whole(self)?;
         check_matrix("embeddings", &x)?;
         normalize::normalize(&x, p)
@@ -187,13 +164,7 @@ impl TensorExt for Tensor {
         pairwise::pairwise_squared(&x, &reference)
     }
 
-    fn divide_rows(&self, divisors: &Tensor) -> Result<Tensor> {
-        let x = whole(self)?;
-        check_matrix("x", &x)?;
-        divide_rows::divide_rows(&x, divisors)
-    }
-
-    fn pick(&self, rows: &[u32], columns: &[u32]) -> Result<Tensor> {
+    fn pick_entries(&self, rows: &[u32], columns: &[u32]) -> Result<Tensor> {
         let x = whole(self)?;
         check_matrix("matrix", &x)?;
         pick::pick(&x, rows, columns)
@@ -204,17 +175,17 @@ impl TensorExt for Tensor {
         elementwise::hinge(&x)
     }
 
-    fn softplus(&self) -> Result<Tensor> {
+    fn safe_softplus(&self) -> Result<Tensor> {
         let x = whole(self)?;
         elementwise::softplus(&x)
     }
 
-    fn magnitude(&self) -> Result<Tensor> {
+    fn safe_abs(&self) -> Result<Tensor> {
         let x = whole(self)?;
         elementwise::magnitude(&x)
     }
 
-    fn power(&self, exponent: f64) -> Result<Tensor> {
+    fn safe_power(&self, exponent: f64) -> Result<Tensor> {
         let x = whole(self)?;
         elementwise::power(&x, exponent)
     }
@@ -233,24 +204,6 @@ impl TensorExt for Tensor {
     fn sum_by_group(&self, groups: &[u32], count: usize) -> Result<Tensor> {
         let x = whole(self)?;
         sum_by_group::sum_by_group(&x, groups, count)
-    }
-
-    fn soft_histograms(&self, pairs: &PairMask, bins: SoftBins) -> Result<(Tensor, Tensor)> {
-        let x = whole(self)?;
-        check_matrix("x", &x)?;
-        soft_histograms::soft_histograms(&x, pairs, bins)
-    }
-
-    fn transposed(&self) -> Result<Tensor> {
-        let x = whole(self)?;
-        check_matrix("x", &x)?;
-        transposed::transposed(&x)
-    }
-
-    fn inverse(&self) -> Result<Tensor> {
-        let x = whole(self)?;
-        check_matrix("x", &x)?;
-        inverse::inverse(&x)
     }
 
     fn attached_zero(&self) -> Result<Tensor> {

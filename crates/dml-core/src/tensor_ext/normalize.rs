@@ -7,7 +7,7 @@ use dml_kernels::normalize as kernel;
 use dml_kernels::{Real, for_each_row, map_rows};
 
 use super::elementwise::{magnitude_composite, power_composite};
-use crate::fused::{self, ByTensor, Element, has_kernel, with_slice};
+use crate::autograd::{self, Element, SideTable, has_kernel, with_slice};
 use crate::{Result, for_element};
 
 /// What is known of rows that were divided by their norm. What is computed from them next can send its gradient
@@ -20,7 +20,7 @@ pub(super) struct Unit {
 
 thread_local! {
     /// Of the rows that were divided on this thread and that somebody still holds.
-    static UNITS: ByTensor<Unit> = ByTensor::new();
+    static UNITS: SideTable<Unit> = SideTable::new();
 }
 
 impl Unit {
@@ -56,7 +56,7 @@ pub(super) fn normalize(x: &Tensor, p: f64) -> Result<Tensor> {
         let source = x.clone();
         let known = Arc::new(Unit { source, norms, p });
         let pull = known.clone();
-        let unit = fused::unary("normalize", x, values, x.shape(), move |x, _, gradient| {
+        let unit = autograd::unary("normalize", x, values, x.shape(), move |x, _, gradient| {
             let mut result = with_slice(gradient, <[T]>::to_vec)?;
             pull.pull_back(&mut result)?;
             Ok(Tensor::from_vec(result, x.shape(), x.device())?)
@@ -106,7 +106,7 @@ pub(super) fn row_norms(x: &Tensor, p: f64) -> Result<Tensor> {
             map_rows(rows, |i, (): &mut ()| kernel::norm(&x[i * dim..][..dim], p))
         })?;
         let value: Vec<T> = norms.iter().map(|n| T::from_f64(*n)).collect();
-        fused::unary("row_norms", x, value, rows, move |x, _, gradient| {
+        autograd::unary("row_norms", x, value, rows, move |x, _, gradient| {
             let mut result = vec![T::ZERO; rows * dim];
             with_slice(x, |x: &[T]| {
                 with_slice(gradient, |g: &[T]| {

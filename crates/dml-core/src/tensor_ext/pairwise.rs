@@ -12,8 +12,9 @@ use dml_kernels::{MatrixGradient, Side, pairwise_dot as dot, pairwise_lp as lp};
 
 use super::elementwise::magnitude_composite;
 use super::normalize::{Unit, is_half, norm_over_last};
-use crate::cuda;
-use crate::fused::{Element, has_kernel, inlet, with_slice};
+use crate::autograd::cuda;
+use crate::autograd::matrix_gradient::matrix_node;
+use crate::autograd::{Element, has_kernel, with_slice};
 use crate::{Result, TensorExt, for_element};
 
 /// A kernel for all pairs of rows, forward and backward.
@@ -49,7 +50,7 @@ impl Kernel {
         }
     }
 
-    /// The gradient of `source`, which the `rows` of `side` come from.
+    /// The gradient of `source`, which the `rows` of `side` come from; `None` if it is a constant.
     fn backward<T: Element>(
         self,
         source: &Tensor,
@@ -58,10 +59,9 @@ impl Kernel {
         values: &Tensor,
         gradient: &MatrixGradient<'_, T>,
         side: Side,
-    ) -> Result<Tensor> {
-        // A side that nothing upstream needs costs nothing.
+    ) -> Result<Option<Tensor>> {
         if !source.track_op() {
-            return Ok(source.zeros_like()?);
+            return Ok(None);
         }
         let dim = source.dims()[1];
         let mut result = with_slice(&rows.values, |rows: &[T]| {
@@ -81,7 +81,8 @@ impl Kernel {
         if let Some(unit) = &rows.unit {
             unit.pull_back(&mut result)?;
         }
-        Ok(Tensor::from_vec(result, source.shape(), source.device())?)
+        let gradient = Tensor::from_vec(result, source.shape(), source.device())?;
+        Ok(Some(gradient))
     }
 }
 
@@ -106,25 +107,25 @@ impl Rows {
 
 fn fuse(kernel: Kernel, x: &Tensor, r: &Tensor) -> Result<Tensor> {
     let (name, dim) = (kernel.name(), x.dims()[1]);
+    let shape = (x.dims()[0], r.dims()[0]);
     let (query, x_source) = Rows::new(x);
     for_element!(x, "query", |T| {
         if x.id() == r.id() {
             let values = with_slice(x, |x: &[T]| kernel.among(x, dim))?;
-            return inlet::matrix(name, &x_source, None, values, move |x, _, values, g| {
-                let gradient = kernel.backward::<T>(x, &query, &query, values, g, Side::Both)?;
-                Ok((gradient.clone(), gradient))
+            return matrix_node(name, [&x_source], values, shape, move |[x], values, g| {
+                Ok([kernel.backward::<T>(x, &query, &query, values, g, Side::Both)?])
             });
         }
         let values = with_slice(x, |x: &[T]| {
             with_slice(r, |r: &[T]| kernel.between(x, r, dim))
         })??;
         let (reference, r_source) = Rows::new(r);
-        let source = Some(&r_source);
-        inlet::matrix(name, &x_source, source, values, move |x, r, values, g| {
-            Ok((
+        let sources = [&x_source, &r_source];
+        matrix_node(name, sources, values, shape, move |[x, r], values, g| {
+            Ok([
                 kernel.backward::<T>(x, &query, &reference, values, g, Side::Query)?,
                 kernel.backward::<T>(r, &reference, &query, values, g, Side::Reference)?,
-            ))
+            ])
         })
     })
 }

@@ -2,18 +2,12 @@
 
 use candle_core::Tensor;
 
-use crate::fused::{self, Contribution, has_kernel, with_slice};
-use crate::{Error, Result, check, for_element};
+use crate::autograd::{PartialGradient, has_kernel, of_matrix, with_slice};
+use crate::{Result, check, for_element};
 
 pub(super) fn pick(matrix: &Tensor, rows: &[u32], columns: &[u32]) -> Result<Tensor> {
     let (height, width) = matrix.dims2()?;
-    if rows.len() != columns.len() {
-        return Err(Error::Length {
-            arg: "columns",
-            expected: rows.len(),
-            got: columns.len(),
-        });
-    }
+    check::length("columns", rows.len(), columns.len())?;
     for (arg, list, limit) in [("rows", rows, height), ("columns", columns, width)] {
         check::indices(arg, list.iter().map(|&i| i as usize), limit)?;
     }
@@ -28,14 +22,14 @@ pub(super) fn pick(matrix: &Tensor, rows: &[u32], columns: &[u32]) -> Result<Ten
             let values: Vec<T> = with_slice(matrix, |m: &[T]| {
                 places.iter().map(|&place| m[place]).collect()
             })?;
-            fused::of_matrix("pick", matrix, values, count, move |_, _, gradient| {
+            of_matrix("pick", matrix, values, count, move |_, _, gradient| {
                 let mut result = vec![<T as dml_kernels::Real>::ZERO; height * width];
                 with_slice(gradient, |g: &[T]| {
                     for (&place, g) in places.iter().zip(g) {
                         result[place] += *g;
                     }
                 })?;
-                Ok(Contribution::written_out(result))
+                Ok(PartialGradient::dense(result))
             })
         });
     }

@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 use dml_kernels::Real;
 
-use crate::fused::{self, has_kernel, with_slice};
+use crate::autograd::{self, has_kernel, with_slice};
 use crate::{Error, Result, for_element};
 
 pub(super) fn sum_by_group(values: &Tensor, groups: &[u32], count: usize) -> Result<Tensor> {
@@ -41,7 +41,7 @@ pub(super) fn sum_by_group(values: &Tensor, groups: &[u32], count: usize) -> Res
         })?;
         let sums: Vec<T> = sums.into_iter().map(T::from_f64).collect();
         let groups = groups.to_vec();
-        fused::unary(
+        autograd::unary(
             "sum_by_group",
             values,
             sums,

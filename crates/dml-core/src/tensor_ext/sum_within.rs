@@ -2,10 +2,9 @@
 
 use candle_core::{DType, Tensor};
 use dml_kernels::Real;
-use dml_kernels::matrix_gradient::Factor;
 use dml_kernels::sum_within::Within;
 
-use crate::fused::{self, Contribution, has_kernel, with_slice};
+use crate::autograd::{PartialGradient, has_kernel, of_matrix, with_slice};
 use crate::{Result, for_element};
 
 /// The sum of some values as a scalar of the graph, and how many they are.
@@ -32,16 +31,13 @@ pub(super) fn sum_within(
         };
         let (sum, count) = with_slice(values, |values: &[T]| within.sum(values))?;
         let sum = vec![<T as Real>::from_f64(sum)];
-        let sum = fused::of_matrix("sum_within", values, sum, (), move |values, _, gradient| {
+        let sum = of_matrix("sum_within", values, sum, (), move |values, _, gradient| {
             let slope = with_slice(gradient, |g: &[T]| g[0])?;
             if within.holds_all() {
-                return Ok(Contribution {
-                    entries: None,
-                    factor: Factor::Uniform(slope),
-                });
+                return Ok(PartialGradient::uniform(slope));
             }
             let slopes = with_slice(values, |values: &[T]| within.gradient(values, slope))?;
-            Ok(Contribution::written_out(slopes))
+            Ok(PartialGradient::dense(slopes))
         })?;
         Ok(PartialSum { sum, count })
     })

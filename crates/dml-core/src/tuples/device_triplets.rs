@@ -8,7 +8,7 @@ use dml_kernels::triplet_margin::{TripletMargin, TripletPenalty};
 use dml_kernels::triplet_ranges::{GapInterval, TripletRanges};
 
 use super::triplet_ranges;
-use crate::cuda::{self, TripletMatrices};
+use crate::autograd::cuda::{self, TripletMatrices};
 use crate::{Order, Relation, Result};
 
 /// The triplets that [`triplet_ranges`] would select, by the matrix itself instead of an order of its negatives.

@@ -229,7 +229,7 @@ impl Tuples {
         };
         fits("triplets", count)?;
         Ok(Arc::new(match self.as_pairs() {
-            Some(pairs) => pairs.to_triplets(),
+            Some(pairs) => pairs.to_triplets(&*set),
             None => Triplets::of_set(&*set),
         }))
     }

@@ -1,9 +1,7 @@
-//! What tuples say about single rows: how often each occurs, and one positive pair for each label.
+//! How often each row occurs in tuples.
 
-use std::collections::BTreeMap;
-
-use super::{Pairs, RowCounts, Tuples};
-use crate::{Batch, Error, Result};
+use super::{RowCounts, Tuples};
+use crate::{Batch, Result};
 
 impl Tuples {
     /// How often each query occurs in the tuples, divided by the largest number of occurrences.
@@ -23,8 +21,11 @@ impl Tuples {
     /// As [`weights`](Tuples::weights), counting queries as anchors alone: for losses that compare rows with something
     /// else than each other.
     ///
+    /// Of one loss, and here because it counts as [`weights`](Tuples::weights) does.
+    ///
     /// # Errors
     /// As [`Tuples::check`].
+    #[doc(hidden)]
     pub fn anchor_weights(&self, batch: &Batch) -> Result<Vec<f64>> {
         self.check(batch)?;
         Ok(shares(&self.occurrences(batch, false)?))
@@ -70,45 +71,6 @@ impl Tuples {
             }
         }
         Ok(counts)
-    }
-
-    /// For each label, ascending, the first positive pair whose anchor has it; the list of negatives stays empty.
-    ///
-    /// # Errors
-    /// [`Error::Missing`] if the batch has no labels, and as [`Tuples::check`].
-    pub fn one_positive_pair_per_label(&self, batch: &Batch) -> Result<Pairs> {
-        self.check(batch)?;
-        let labels = batch.labels().ok_or(Error::Missing {
-            component: "one_positive_pair_per_label",
-            needed: "labels",
-        })?;
-        let labels = labels.as_slice();
-        let mut first = BTreeMap::new();
-        let mut offer = |anchors: &[u32], positives: &[u32]| {
-            for (&a, &p) in anchors.iter().zip(positives) {
-                first.entry(labels[a as usize]).or_insert((a, p));
-            }
-        };
-        if let Some(list) = self.as_pairs() {
-            offer(&list.positive_anchors, &list.positives);
-        } else if let Some(list) = self.as_triplets() {
-            offer(&list.anchors, &list.positives);
-        } else {
-            let set = self.by_anchor("one_positive_pair_per_label", batch)?;
-            let (mut positives, mut negatives) = (Vec::new(), Vec::new());
-            for q in 0..set.anchors() {
-                positives.clear();
-                negatives.clear();
-                set.split(q, &mut positives, &mut negatives);
-                offer(&[q as u32], &positives);
-            }
-        }
-        let (positive_anchors, positives) = first.into_values().unzip();
-        Ok(Pairs {
-            positive_anchors,
-            positives,
-            ..Pairs::default()
-        })
     }
 }
 

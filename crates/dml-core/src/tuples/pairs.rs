@@ -1,7 +1,7 @@
 //! Positive and negative pairs by row.
 
 use super::{RowCounts, Triplets, TupleCount, TupleSet};
-use crate::{Batch, Error, Relation, Result};
+use crate::{Batch, Relation, Result, check};
 
 /// Positive pairs `(anchor, positive)` and negative pairs `(anchor, negative)` as lists of rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,15 +20,15 @@ impl Pairs {
     /// Pairs from four lists.
     ///
     /// # Errors
-    /// [`Error::Length`] if the lists of a kind are of unequal length.
+    /// [`Error::Length`](crate::Error::Length) if the lists of a kind are of unequal length.
     pub fn new(
         positive_anchors: Vec<u32>,
         positives: Vec<u32>,
         negative_anchors: Vec<u32>,
         negatives: Vec<u32>,
     ) -> Result<Self> {
-        check_lengths("positives", positive_anchors.len(), positives.len())?;
-        check_lengths("negatives", negative_anchors.len(), negatives.len())?;
+        check::length("positives", positive_anchors.len(), positives.len())?;
+        check::length("negatives", negative_anchors.len(), negatives.len())?;
         Ok(Self {
             positive_anchors,
             positives,
@@ -87,51 +87,27 @@ impl Pairs {
     pub(super) fn check(&self, batch: &Batch) -> Result<()> {
         // The lists are public: they may have been changed since they were made.
         let (anchors, positives) = (self.positive_anchors.len(), self.positives.len());
-        check_lengths("positives", anchors, positives)?;
+        check::length("positives", anchors, positives)?;
         let (anchors, negatives) = (self.negative_anchors.len(), self.negatives.len());
-        check_lengths("negatives", anchors, negatives)?;
-        check_indices("positive anchors", &self.positive_anchors, batch.queries())?;
-        check_indices("positives", &self.positives, batch.references())?;
-        check_indices("negative anchors", &self.negative_anchors, batch.queries())?;
-        check_indices("negatives", &self.negatives, batch.references())
+        check::length("negatives", anchors, negatives)?;
+        check_rows("positive anchors", &self.positive_anchors, batch.queries())?;
+        check_rows("positives", &self.positives, batch.references())?;
+        check_rows("negative anchors", &self.negative_anchors, batch.queries())?;
+        check_rows("negatives", &self.negatives, batch.references())
     }
 
-    pub(super) fn to_triplets(&self) -> Triplets {
-        let anchors = self
-            .negative_anchors
-            .iter()
-            .max()
-            .map_or(0, |&a| a as usize + 1);
-        let mut negatives = vec![Vec::new(); anchors];
-        for (&a, &n) in self.negative_anchors.iter().zip(&self.negatives) {
-            negatives[a as usize].push(n);
-        }
+    /// Every positive pair, in order, with every negative of its anchor in the same pairs by anchor.
+    pub(super) fn to_triplets(&self, by_anchor: &dyn TupleSet) -> Triplets {
         let mut triplets = Triplets::default();
         for (&a, &p) in self.positive_anchors.iter().zip(&self.positives) {
-            for &n in negatives.get(a as usize).into_iter().flatten() {
-                triplets.push(a, p, n);
-            }
+            by_anchor.visit(a as usize, &mut |_, negatives| {
+                negatives.iter().for_each(|&n| triplets.push(a, p, n));
+            });
         }
         triplets
     }
 }
 
-pub(super) fn check_lengths(arg: &'static str, expected: usize, got: usize) -> Result<()> {
-    if expected == got {
-        Ok(())
-    } else {
-        Err(Error::Length { arg, expected, got })
-    }
-}
-
-pub(super) fn check_indices(arg: &'static str, rows: &[u32], limit: usize) -> Result<()> {
-    match rows.iter().position(|&row| row as usize >= limit) {
-        None => Ok(()),
-        Some(position) => Err(Error::Index {
-            arg,
-            position,
-            limit,
-            got: i64::from(rows[position]),
-        }),
-    }
+pub(super) fn check_rows(arg: &'static str, rows: &[u32], limit: usize) -> Result<()> {
+    check::indices(arg, rows.iter().map(|row| *row as usize), limit)
 }

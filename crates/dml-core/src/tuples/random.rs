@@ -1,6 +1,6 @@
 //! Triplets drawn at random.
 
-use dml_kernels::random_triplets;
+use dml_kernels::{Weigh, random_triplets};
 use rand::RngCore;
 
 use super::Triplets;
@@ -28,16 +28,16 @@ impl Triplets {
     pub fn random_weighted(
         relation: &Relation,
         per_anchor: PerAnchor,
-        weigh: &(dyn Fn(usize, &[u32], &mut Vec<f64>) + Sync),
+        weigh: impl Fn(usize, &[u32], &mut Vec<f64>) + Sync,
         rng: &mut dyn RngCore,
     ) -> Self {
-        Self::draw(relation, per_anchor, Some(weigh), rng)
+        Self::draw(relation, per_anchor, Some(&weigh), rng)
     }
 
     fn draw(
         relation: &Relation,
         per_anchor: PerAnchor,
-        weigh: Option<&(dyn Fn(usize, &[u32], &mut Vec<f64>) + Sync)>,
+        weigh: Option<&Weigh<'_>>,
         rng: &mut dyn RngCore,
     ) -> Self {
         let draws = |a: usize, positives: usize| match per_anchor {

@@ -7,7 +7,7 @@ use dml_kernels::Real;
 use dml_kernels::triplet_ranges::{GapInterval, TripletRanges};
 
 use super::{RowCounts, TupleCount, TupleSet};
-use crate::fused::with_slice;
+use crate::autograd::with_slice;
 use crate::{Error, Order, Result, for_element};
 
 /// Selects triplets by their gap from a `[Q, R]` matrix of distances, without writing one out.

@@ -211,10 +211,6 @@ fn lazy_forms_are_their_lists() -> Result<()> {
         assert_eq!(tuples.pairs(&batch)?, list.pairs(&batch)?);
         assert_eq!(tuples.triplets(&batch)?, list.triplets(&batch)?);
         assert_eq!(tuples.weights(&batch)?, list.weights(&batch)?);
-        assert_eq!(
-            tuples.one_positive_pair_per_label(&batch)?,
-            list.one_positive_pair_per_label(&batch)?
-        );
         let small = Batch::new(&Tensor::new(&[[0f32]], &Device::Cpu)?, [0i64])?;
         assert!(matches!(tuples.check(&small), Err(Error::Length { .. })));
     }
@@ -242,19 +238,6 @@ fn weights_are_occurrences_over_the_most_frequent() -> Result<()> {
     for nothing in [Tuples::all(), Triplets::default().into()] {
         assert_eq!(nothing.weights(&batch)?, [1.0; 5]);
     }
-    Ok(())
-}
-
-#[test]
-fn one_positive_pair_per_label_is_the_first_of_its_label() -> Result<()> {
-    let batch = batch();
-    let pairs = Pairs::new(vec![3, 4, 0], vec![2, 0, 1], vec![], vec![])?;
-    let first = Tuples::from(pairs).one_positive_pair_per_label(&batch)?;
-    assert_eq!(first.positive_anchors, [4, 3]);
-    assert_eq!(first.positives, [0, 2]);
-    let first = Tuples::all().one_positive_pair_per_label(&batch)?;
-    assert_eq!(first.positive_anchors, [0, 2]);
-    assert_eq!(first.positives, [1, 3]);
     Ok(())
 }
 
@@ -287,7 +270,7 @@ fn class_size_counts_the_anchor_where_it_is_among_the_references() -> Result<()>
     let last_only = |_: usize, negatives: &[u32], weights: &mut Vec<f64>| {
         weights.extend(negatives.iter().map(|&n| f64::from(u8::from(n == 3))));
     };
-    let drawn = Triplets::random_weighted(&among, PerAnchor::Exactly(2), &last_only, &mut rng);
+    let drawn = Triplets::random_weighted(&among, PerAnchor::Exactly(2), last_only, &mut rng);
     assert_eq!(drawn.negatives, [3; 6]);
     Ok(())
 }

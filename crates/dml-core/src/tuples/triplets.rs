@@ -1,8 +1,8 @@
 //! Triplets by row.
 
-use super::pairs::{check_indices, check_lengths};
+use super::pairs::check_rows;
 use super::{Pairs, TupleSet};
-use crate::{Batch, Relation, Result};
+use crate::{Batch, Relation, Result, check};
 
 /// Triplets `(anchor, positive, negative)` as lists of rows. Order and duplicates are kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,8 +21,8 @@ impl Triplets {
     /// # Errors
     /// [`Error::Length`](crate::Error::Length) if the lists are of unequal length.
     pub fn new(anchors: Vec<u32>, positives: Vec<u32>, negatives: Vec<u32>) -> Result<Self> {
-        check_lengths("positives", anchors.len(), positives.len())?;
-        check_lengths("negatives", anchors.len(), negatives.len())?;
+        check::length("positives", anchors.len(), positives.len())?;
+        check::length("negatives", anchors.len(), negatives.len())?;
         Ok(Self {
             anchors,
             positives,
@@ -87,11 +87,11 @@ impl Triplets {
     }
 
     pub(super) fn check(&self, batch: &Batch) -> Result<()> {
-        check_lengths("positives", self.anchors.len(), self.positives.len())?;
-        check_lengths("negatives", self.anchors.len(), self.negatives.len())?;
-        check_indices("anchors", &self.anchors, batch.queries())?;
-        check_indices("positives", &self.positives, batch.references())?;
-        check_indices("negatives", &self.negatives, batch.references())
+        check::length("positives", self.anchors.len(), self.positives.len())?;
+        check::length("negatives", self.anchors.len(), self.negatives.len())?;
+        check_rows("anchors", &self.anchors, batch.queries())?;
+        check_rows("positives", &self.positives, batch.references())?;
+        check_rows("negatives", &self.negatives, batch.references())
     }
 
     pub(super) fn to_pairs(&self) -> Pairs {

@@ -20,7 +20,7 @@ pub(crate) fn rows(count: usize, seed: u64) -> Result<Tensor> {
     // The sum of four uniform numbers is close enough to a normal one.
     let mut normal = || (0..4).map(|_| rng.random_range(-0.5f32..0.5)).sum::<f32>();
     let values: Vec<f32> = (0..count * DIM).map(|_| normal()).collect();
-    Tensor::from_vec(values, (count, DIM), &Device::Cpu)?.normalize(2.0)
+    Tensor::from_vec(values, (count, DIM), &Device::Cpu)?.normalize_rows(2.0)
 }
 
 /// Points around a centre each, of a thousand that are always the same.

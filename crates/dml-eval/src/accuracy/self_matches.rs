@@ -1,7 +1,7 @@
 //! Saying that the references contain the queries themselves.
 
 use candle_core::Tensor;
-use dml_core::fused::with_slice;
+use dml_core::autograd::with_slice;
 use dml_core::{Batch, Error, Result};
 
 use crate::rows::doubles_on_cpu;

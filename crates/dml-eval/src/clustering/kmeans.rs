@@ -3,7 +3,7 @@
 pub use crate::kernels::kmeans::KMeansStart;
 use crate::kernels::kmeans::{Clustering, kmeans};
 use candle_core::{Device, Tensor};
-use dml_core::fused::{Element, with_slice};
+use dml_core::autograd::{Element, with_slice};
 use dml_core::{Error, IntoLabels, Labels, Result, check, for_element};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;

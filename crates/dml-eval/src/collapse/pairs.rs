@@ -1,7 +1,7 @@
 //! How far apart positive pairs are, and all pairs.
 
 use candle_core::Tensor;
-use dml_core::fused::with_slice;
+use dml_core::autograd::with_slice;
 use dml_core::kernels::exact::squared_distance;
 use dml_core::{Batch, Error, PairKind, Result, check};
 use rayon::prelude::*;

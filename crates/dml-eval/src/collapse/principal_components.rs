@@ -1,7 +1,7 @@
 //! How many directions hold most of the variance.
 
 use candle_core::Tensor;
-use dml_core::fused::with_slice;
+use dml_core::autograd::with_slice;
 use dml_core::{Error, Result};
 
 use super::eigenvalues::symmetric_eigenvalues;

@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 use dml_core::Result;
-use dml_core::fused::with_slice;
+use dml_core::autograd::with_slice;
 
 use super::eigenvalues::symmetric_eigenvalues;
 use crate::rows::{double_rows, of_ordinary_size};

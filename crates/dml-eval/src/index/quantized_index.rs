@@ -22,7 +22,7 @@ use std::path::Path;
 use crate::kernels::int8::{self, Int8Rows};
 use crate::kernels::nearest::closest_of_rows;
 use candle_core::Tensor;
-use dml_core::fused::with_slice;
+use dml_core::autograd::with_slice;
 use dml_core::kernels::exact::dot;
 use dml_core::kernels::hamming::{hamming, pack_signs};
 use dml_core::{Result, check};

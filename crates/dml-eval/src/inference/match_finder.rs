@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
-use dml_core::fused::{Element, with_slice};
+use dml_core::autograd::{Element, with_slice};
 use dml_core::kernels::Real;
 use dml_core::{Distance, Error, Order, Result, check, for_element};
 

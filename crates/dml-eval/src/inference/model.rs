@@ -131,7 +131,7 @@ impl InferenceModel {
             embeddings = embedder.forward_t(&embeddings, false)?;
         }
         if self.normalize_embeddings {
-            embeddings = embeddings.normalize(2.0)?;
+            embeddings = embeddings.normalize_rows(2.0)?;
         }
         Ok(embeddings.detach())
     }

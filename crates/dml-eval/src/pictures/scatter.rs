@@ -1,7 +1,7 @@
 //! Rows as dots in the plane.
 
 use candle_core::Tensor;
-use dml_core::fused::with_slice;
+use dml_core::autograd::with_slice;
 use dml_core::{Error, IntoLabels, Result};
 
 use super::axes::{Axes, Scale};

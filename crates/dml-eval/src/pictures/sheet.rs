@@ -1,7 +1,7 @@
 //! Queries and what they find, as images.
 
 use candle_core::Tensor;
-use dml_core::fused::with_slice;
+use dml_core::autograd::with_slice;
 use dml_core::{Error, Result};
 
 use super::drawing::{Anchor, Color, Drawing, Pixels, Shape};

@@ -10,7 +10,7 @@
 //! closest fit to systems of points in space" (1901).
 
 use candle_core::{Device, Tensor};
-use dml_core::fused::with_slice;
+use dml_core::autograd::with_slice;
 use dml_core::{Error, Result};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;

@@ -13,7 +13,7 @@
 //! optimized parameters for T-distributed stochastic neighbor embedding" (2019), found better.
 
 use candle_core::{Device, Tensor};
-use dml_core::fused::with_slice;
+use dml_core::autograd::with_slice;
 use dml_core::kernels::exact::squared_distance;
 use dml_core::{Error, Result, check};
 use rayon::prelude::*;

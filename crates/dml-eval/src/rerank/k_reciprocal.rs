@@ -17,7 +17,7 @@
 
 use crate::kernels::nearest::closest_of_rows;
 use candle_core::{DType, Device, Tensor};
-use dml_core::fused::with_slice;
+use dml_core::autograd::with_slice;
 use dml_core::kernels::exact::squared_distance;
 use dml_core::{Error, Result, check};
 use rayon::prelude::*;

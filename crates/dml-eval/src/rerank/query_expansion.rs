@@ -8,7 +8,7 @@
 //! average query expansion; Chum et al., "Total Recall" (2007).
 
 use candle_core::{DType, Device, Tensor};
-use dml_core::fused::with_slice;
+use dml_core::autograd::with_slice;
 use dml_core::{Result, check};
 
 use crate::index::{FlatIndex, FlatMetric, KnnIndex, SelfMatch};

@@ -1,7 +1,7 @@
 //! Checks of the rows that come in.
 
 use candle_core::{DType, Device, Tensor};
-use dml_core::fused::with_slice;
+use dml_core::autograd::with_slice;
 use dml_core::kernels::Real;
 use dml_core::{Error, Result, for_element};
 

@@ -1,6 +1,6 @@
 //! The distances of all queries and references, a block of queries at a time.
 
-use dml_core::fused::with_slice;
+use dml_core::autograd::with_slice;
 use dml_core::{Batch, Distance, Result};
 
 use crate::rows::doubles_on_cpu;

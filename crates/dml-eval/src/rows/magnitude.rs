@@ -1,7 +1,7 @@
 //! Rows of any magnitude, brought near 1 by powers of two, which lose no digit.
 
 use candle_core::{Device, Tensor};
-use dml_core::fused::{Element, with_slice};
+use dml_core::autograd::{Element, with_slice};
 use dml_core::kernels::Real;
 use dml_core::{Result, TensorExt, for_element};
 
@@ -55,7 +55,7 @@ pub(crate) fn exponent_of(size: f64) -> i32 {
 /// length 1, and a row of zeros stays one.
 pub(crate) fn unit_rows(rows: &Tensor) -> Result<Tensor> {
     let ordinary = for_element!(rows, "rows", |T| ordinary_rows::<T>(rows))?;
-    ordinary.unwrap_or_else(|| rows.clone()).normalize(2.0)
+    ordinary.unwrap_or_else(|| rows.clone()).normalize_rows(2.0)
 }
 
 /// The rows with those that are very short or long multiplied by a power of two, which changes no direction; `None` if no

@@ -164,9 +164,9 @@ impl Tester {
         }
         if self.config.normalize_embeddings {
             for embedded in &mut embedded {
-                embedded.first = embedded.first.normalize(2.0)?;
+                embedded.first = embedded.first.normalize_rows(2.0)?;
                 if let Some(second) = &mut embedded.second {
-                    *second = second.normalize(2.0)?;
+                    *second = second.normalize_rows(2.0)?;
                 }
             }
         }

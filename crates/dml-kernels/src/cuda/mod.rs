@@ -1,6 +1,6 @@
 //! Kernels for CUDA as text, and what it takes to launch them.
 //!
-//! The text is compiled at run time where there is a GPU (`dml_core::cuda`), so building needs no compiler of CUDA's.
+//! The text is compiled at run time where there is a GPU (`dml_core::autograd::cuda`), so building needs no compiler of CUDA's.
 //! A [`Launch`] says which kernel runs on how many blocks with which arguments; whoever has a GPU hands these on, and
 //! tests without one hand the same launch to the same text compiled for the host. `device.cuh` says how kernels are
 //! written so that this is possible.

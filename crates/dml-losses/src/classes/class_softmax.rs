@@ -1,7 +1,7 @@
 //! Cross entropy of rows over classes, with a margin on a row's own class.
 
 use candle_core::Tensor;
-use dml_core::fused::{self, Element, has_kernel, with_slice};
+use dml_core::autograd::{self, Element, has_kernel, with_slice};
 use dml_core::kernels::Real;
 use dml_core::kernels::class_softmax::{Logits, cross_entropies, cross_entropies_backward};
 use dml_core::{Indices, Over, Result, TensorExt, Term, for_element};
@@ -104,7 +104,7 @@ impl<'a> ClassLogits<'a> {
             cross_entropies(x, width, logits, |x| margin.at(x))
         })?;
         let values = entropies.values.clone();
-        fused::ternary(
+        autograd::ternary(
             "class_cross_entropy",
             inputs,
             values,

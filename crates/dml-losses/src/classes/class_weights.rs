@@ -2,9 +2,10 @@
 
 use candle_core::{Tensor, Var};
 use candle_nn::VarBuilder;
-use dml_core::{Batch, Distance, Error, Result, TensorExt, Term, Terms, check};
+use dml_core::{Batch, Distance, Error, Result, Term, Terms, check};
 
 use crate::WeightInit;
+use crate::machinery::transposed::transposed;
 
 /// How the vectors lie in the variable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +76,7 @@ impl ClassWeights {
     /// `[vectors, dim]`, in the precision of the variable.
     pub(crate) fn rows(&self) -> Result<Tensor> {
         match self.layout {
-            Layout::Columns => self.var.transposed(),
+            Layout::Columns => transposed(&self.var),
             Layout::Rows => Ok(self.var.as_tensor().clone()),
         }
     }

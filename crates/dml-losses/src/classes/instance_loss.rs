@@ -12,7 +12,7 @@
 use std::sync::Arc;
 
 use candle_core::Tensor;
-use dml_core::fused::{self, has_kernel};
+use dml_core::autograd::{self, has_kernel};
 use dml_core::kernels::{Real, softmax::softmax_in_place};
 use dml_core::{
     Batch, Distance, Error, Loss, Result, TensorExt, Term, Terms, Tuples, check, for_element,
@@ -65,14 +65,14 @@ impl InstanceLoss {
         if has_kernel(matrix) {
             return for_element!(matrix, "matrix", |T| {
                 let gamma = <T as Real>::from_f64(self.gamma);
-                fused::row_values::<T>("cross_entropy", matrix, |row, x, slopes| {
+                autograd::row_values::<T>("cross_entropy", matrix, |row, x, slopes| {
                     cross_entropy_of_row(gamma, x, slopes, targets[row] as usize)
                 })
             });
         }
         let rows: Vec<u32> = (0..targets.len() as u32).collect();
         let scores = (matrix * self.gamma)?; // [N, N]
-        Ok((scores.masked_logsumexp(None, false)? - scores.pick(&rows, targets)?)?)
+        Ok((scores.masked_logsumexp(None, false)? - scores.pick_entries(&rows, targets)?)?)
     }
 }
 

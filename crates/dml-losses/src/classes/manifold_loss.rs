@@ -17,6 +17,8 @@
 //!
 //! One inverse and three products of matrices as large as rows and proxies together.
 
+mod inverse;
+
 use std::sync::Arc;
 
 use candle_core::{DType, Tensor, Var};
@@ -29,6 +31,7 @@ use rand::seq::SliceRandom;
 
 use crate::WeightInit;
 use crate::machinery::demands;
+use inverse::inverse;
 
 /// Configuration of [`ManifoldLoss`].
 #[derive(Clone, Debug, PartialEq)]
@@ -192,7 +195,7 @@ impl ManifoldLoss {
         let steps = others.where_cond(&steps, &zeros)?.exp()?;
         let steps = others.where_cond(&steps, &zeros)?;
         let one = Tensor::eye(count, x.dtype(), x.device())?;
-        (one - (steps * self.alpha)?)?.inverse()
+        inverse(&(one - (steps * self.alpha)?)?)
     }
 
     /// The mean of `ln(1 + Σ e^v)` over rows, for `values` `[N, K]`.
@@ -250,8 +253,8 @@ impl Loss for ManifoldLoss {
         };
         let context = || {
             let alike = from_rows
-                .normalize(2.0)?
-                .pairwise_dot(&from_proxies.normalize(2.0)?)?;
+                .normalize_rows(2.0)?
+                .pairwise_dot(&from_proxies.normalize_rows(2.0)?)?;
             self.part(&alike, &own)
         };
         let value = if self.context == 0.0 {

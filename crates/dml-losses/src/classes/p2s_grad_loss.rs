@@ -13,7 +13,7 @@
 
 use candle_core::{Tensor, Var};
 use candle_nn::VarBuilder;
-use dml_core::fused::{self, has_kernel};
+use dml_core::autograd::{self, has_kernel};
 use dml_core::kernels::Real;
 use dml_core::{
     Batch, ClassLoss, Error, Loss, Result, TensorExt, Term, Terms, Tuples, check, for_element,
@@ -21,6 +21,7 @@ use dml_core::{
 
 use crate::WeightInit;
 use crate::classes::class_weights::{ClassWeights, Classes, Layout};
+use crate::machinery::transposed::transposed;
 
 /// Configuration of [`P2SGradLoss`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,14 +65,14 @@ impl P2SGradLoss {
 
     /// Scales the weight of each class to length 1.
     fn rescale(&self) -> Result<()> {
-        let unit = self.weights.rows()?.detach().normalize(2.0)?; // [classes, dim]
-        Ok(self.weights.var().set(&unit.transposed()?)?)
+        let unit = self.weights.rows()?.detach().normalize_rows(2.0)?; // [classes, dim]
+        Ok(self.weights.var().set(&transposed(&unit)?)?)
     }
 
     /// Cosines `[rows, classes]` with weights of length 1.
     fn cosines(&self, embeddings: &Tensor) -> Result<Tensor> {
         let weights = self.weights.rows_for(embeddings)?;
-        embeddings.normalize(2.0)?.pairwise_dot(&weights)
+        embeddings.normalize_rows(2.0)?.pairwise_dot(&weights)
     }
 }
 
@@ -79,7 +80,7 @@ impl P2SGradLoss {
 fn squared_errors(cosines: &Tensor, own: &[u32]) -> Result<Tensor> {
     if has_kernel(cosines) {
         return for_element!(cosines, "cosines", |T| {
-            fused::row_values::<T>("p2s_grad", cosines, |i, x, slopes| {
+            autograd::row_values::<T>("p2s_grad", cosines, |i, x, slopes| {
                 let own = own[i] as usize;
                 let mut sum = 0.0;
                 for (j, (x, slope)) in x.iter().zip(slopes.iter_mut()).enumerate() {

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use candle_core::{Tensor, Var};
 use candle_nn::VarBuilder;
-use dml_core::fused::{self, has_kernel, with_slice};
+use dml_core::autograd::{self, has_kernel, with_slice};
 use dml_core::kernels::Real;
 use dml_core::kernels::class_log_sums::{Line, class_log_sums, class_log_sums_backward};
 use dml_core::{
@@ -26,6 +26,7 @@ use dml_core::{
 
 use crate::WeightInit;
 use crate::classes::class_weights::{ClassWeights, Classes, Layout};
+use crate::machinery::transposed::transposed;
 use crate::weight_init::{Fan, Nonlinearity};
 
 /// Configuration of [`ProxyAnchorLoss`].
@@ -123,10 +124,7 @@ impl ProxyAnchorLoss {
             DistanceKind::Cosine | DistanceKind::DotProduct | DistanceKind::Lp { .. } => {
                 self.distance.matrix(&proxies, Some(embeddings))
             }
-            _ => self
-                .distance
-                .matrix(embeddings, Some(&proxies))?
-                .transposed(),
+            _ => transposed(&self.distance.matrix(embeddings, Some(&proxies))?),
         }
     }
 
@@ -174,7 +172,7 @@ impl ProxyAnchorLoss {
                 class_log_sums(x, rows, &members, &weights, near, far)
             })?;
             let slopes = sums.slopes;
-            fused::unary(
+            autograd::unary(
                 "proxy_anchor",
                 matrix,
                 sums.values,

@@ -13,9 +13,9 @@ mod tensors;
 use std::sync::Arc;
 
 use dml_core::kernels::Real;
-use dml_core::{
-    Batch, ClassOrder, PairKind, Relation, Result, RowCounts, TupleCount, TupleSet, Tuples, check,
-};
+use dml_core::{Batch, PairKind, Relation, Result, RowCounts, TupleCount, TupleSet, Tuples, check};
+
+use super::class_order::ClassOrder;
 
 pub(crate) use tensors::Counted;
 
@@ -136,7 +136,7 @@ impl AnchorPairs {
         Ok(Self {
             batch: batch.clone(),
             set,
-            classes: relation.and_then(Relation::class_order).map(Arc::new),
+            classes: relation.and_then(ClassOrder::new).map(Arc::new),
             is_all: tuples.is_all(),
             is_distinct: !tuples.is_triplets() && tuples.as_pairs().is_none(),
             counts,

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use candle_core::Tensor;
-use dml_core::fused::{self, Element, has_kernel};
+use dml_core::autograd::{self, Element, has_kernel};
 use dml_core::kernels::Real;
 use dml_core::kernels::softmax::softmax_in_place;
 use dml_core::{Indices, Over, Result, Term, for_element};
@@ -18,7 +18,7 @@ pub(crate) fn anchor_values<T: Element>(
     pairs: &AnchorPairs,
     f: impl Fn(usize, &mut Side<T>, &mut Side<T>) -> f64 + Sync,
 ) -> Result<Tensor> {
-    fused::row_values_with::<T, Anchor<T>>(name, matrix, |q, row, slopes, anchor| {
+    autograd::row_values_with::<T, Anchor<T>>(name, matrix, |q, row, slopes, anchor| {
         let Anchor {
             positives,
             negatives,
@@ -41,7 +41,7 @@ pub(crate) fn side_values<T: Element>(
     over: Over,
     f: impl Fn(usize, &mut Side<T>) -> f64 + Sync,
 ) -> Result<Tensor> {
-    fused::row_values_with::<T, Anchor<T>>(name, matrix, |q, row, slopes, anchor| {
+    autograd::row_values_with::<T, Anchor<T>>(name, matrix, |q, row, slopes, anchor| {
         pairs.of(q, &mut anchor.positives, &mut anchor.negatives);
         let side = match over {
             Over::NegativePairs => &mut anchor.negatives,

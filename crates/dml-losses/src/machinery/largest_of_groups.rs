@@ -1,7 +1,7 @@
 //! The largest of every few neighbours.
 
 use candle_core::Tensor;
-use dml_core::fused::{self, has_kernel, with_slice};
+use dml_core::autograd::{self, has_kernel, with_slice};
 use dml_core::kernels::column_groups as kernel;
 use dml_core::{Result, for_element};
 
@@ -17,7 +17,7 @@ pub(crate) fn largest_of_groups(x: &Tensor, size: usize) -> Result<Tensor> {
     }
     for_element!(x, "x", |T| {
         let (values, places) = with_slice(x, |x: &[T]| kernel::largest(x, size))?;
-        fused::unary(
+        autograd::unary(
             "largest_of_groups",
             x,
             values,
@@ -36,7 +36,7 @@ pub(crate) fn largest_of_groups(x: &Tensor, size: usize) -> Result<Tensor> {
 mod tests {
     use super::*;
     use candle_core::{Device, Var};
-    use dml_core::fused::without_kernels;
+    use dml_core::autograd::without_kernels;
 
     #[test]
     fn the_largest_of_each_pair_gets_the_gradient() -> Result<()> {

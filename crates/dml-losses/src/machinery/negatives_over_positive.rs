@@ -38,9 +38,9 @@ impl<C: PositiveCurve> PairFormula for NegativesOverPositive<C> {
         let matrix = &set.matrix;
         let (sums, any) = set.pairs.negative_log_sum_exp(&(matrix * self.factor)?)?; // [Q]
         let anchors = Tensor::new(list.positive_anchors.as_slice(), matrix.device())?;
-        let positives = matrix.pick(&list.positive_anchors, &list.positives)?; // [P]
+        let positives = matrix.pick_entries(&list.positive_anchors, &list.positives)?; // [P]
         let over = (sums.index_select(&anchors, 0)? - self.curve.values(&positives)?)?; // [P]
-        let values = over.softplus()?;
+        let values = over.safe_softplus()?;
         let any = any.index_select(&anchors, 0)?;
         Ok(any.where_cond(&values, &values.zeros_like()?)?)
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use candle_core::{DType, Tensor};
-use dml_core::fused::{Element, has_kernel};
+use dml_core::autograd::{Element, has_kernel};
 use dml_core::kernels::Real;
 use dml_core::{
     AnchorSums, ImplicitValues, Indices, Over, Pairs, PartialSum, Result, TensorExt, Term, Tuples,
@@ -266,7 +266,7 @@ impl PairSet {
             return Ok(values);
         };
         let (anchors, others) = self.rows(list);
-        Ok((values * self.own(weights).pick(anchors, others)?)?)
+        Ok((values * self.own(weights).pick_entries(anchors, others)?)?)
     }
 
     /// What belongs to the kind of pairs of this set.

@@ -1,7 +1,7 @@
 //! The mean of every few neighbours, weighted by their own softmax.
 
 use candle_core::Tensor;
-use dml_core::fused::{self, has_kernel, with_slice};
+use dml_core::autograd::{self, has_kernel, with_slice};
 use dml_core::kernels::{column_groups as kernel, elementwise::scale_rows};
 use dml_core::{Result, for_element};
 
@@ -18,7 +18,7 @@ pub(crate) fn softmax_mean_of_groups(x: &Tensor, size: usize, gamma: f64) -> Res
     }
     for_element!(x, "x", |T| {
         let (means, slopes) = with_slice(x, |x: &[T]| kernel::softmax_means(x, size, gamma))?;
-        fused::unary(
+        autograd::unary(
             "softmax_mean_of_groups",
             x,
             means,
@@ -37,7 +37,7 @@ pub(crate) fn softmax_mean_of_groups(x: &Tensor, size: usize, gamma: f64) -> Res
 mod tests {
     use super::*;
     use candle_core::{Device, Var};
-    use dml_core::fused::without_kernels;
+    use dml_core::autograd::without_kernels;
 
     #[test]
     fn equal_shares_make_the_mean() -> Result<()> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
-use dml_core::fused::{Element, with_slice};
+use dml_core::autograd::{Element, with_slice};
 use dml_core::kernels::elementwise::scale_rows;
 use dml_core::kernels::triplet_ranges::TripletRanges;
 use dml_core::kernels::{TripletSet, TripletWalk};

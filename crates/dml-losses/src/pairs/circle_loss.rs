@@ -106,7 +106,7 @@ impl AnchorFormula for Circle {
         let near = positive.log_sum_exp(&near, false)?; // [Q]
         let far = (matrix - self.m)?.mul(&push)?;
         let far = negative.log_sum_exp(&far, false)?; // [Q]
-        let values = (near + far)?.softplus()?;
+        let values = (near + far)?.safe_softplus()?;
         let both = (positive.total()?.gt(0.0)? * negative.total()?.gt(0.0)?)?;
         Ok(both.where_cond(&values, &values.zeros_like()?)?)
     }

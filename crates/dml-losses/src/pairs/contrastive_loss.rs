@@ -116,7 +116,7 @@ impl Hinge {
 impl PairFormula for Hinge {
     fn values(&self, set: &PairSet, list: &Pairs) -> Result<Tensor> {
         let (anchors, others) = set.rows(list);
-        self.of(&set.matrix.pick(anchors, others)?) // [P]
+        self.of(&set.matrix.pick_entries(anchors, others)?) // [P]
     }
 
     fn of_entries(&self) -> Option<EntryFormula<'_>> {

@@ -16,6 +16,8 @@ use dml_core::{
     Batch, Distance, Error, Indices, Loss, Over, Result, TensorExt, Term, Terms, Tuples, check,
 };
 
+use crate::machinery::one_positive_pair_per_label::one_positive_pair_per_label;
+
 /// Cross entropy over one positive pair a class ([formula](self)). One term `loss`, with a value for the anchor of each
 /// class.
 ///
@@ -48,7 +50,7 @@ impl Loss for NPairsLoss {
                 reason: "it takes no reference set; join both sets to one batch",
             });
         }
-        let pairs = tuples.one_positive_pair_per_label(batch)?; // C pairs
+        let pairs = one_positive_pair_per_label(batch, tuples)?; // C pairs
         if pairs.positives.is_empty() {
             return Ok(Term::empty("loss").into());
         }
@@ -61,7 +63,7 @@ impl Loss for NPairsLoss {
         let matrix = self.distance.matrix(&anchors, Some(&positives))?; // [C, C]
         let similarity = (matrix * -self.distance.order().sign())?;
         let classes: Vec<u32> = (0..pairs.positives.len() as u32).collect();
-        let own = similarity.pick(&classes, &classes)?; // [C]
+        let own = similarity.pick_entries(&classes, &classes)?; // [C]
         let values = (similarity.masked_logsumexp(None, false)? - own)?;
         let indices = Indices::Elements(pairs.positive_anchors);
         Ok(Term::explicit("loss", Over::Elements, values, indices)?.into())

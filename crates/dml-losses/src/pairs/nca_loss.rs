@@ -15,7 +15,7 @@
 use std::sync::Arc;
 
 use candle_core::Tensor;
-use dml_core::fused::has_kernel;
+use dml_core::autograd::has_kernel;
 use dml_core::kernels::Real;
 use dml_core::{Batch, Distance, Loss, Result, TensorExt, Term, Terms, Tuples, check, for_element};
 

@@ -148,8 +148,8 @@ impl AnchorFormula for MeanCrossEntropy {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dml_core::autograd::without_kernels;
     use dml_core::candle_core::{Device, Var};
-    use dml_core::fused::without_kernels;
     use dml_core::{Error, Pairs, Relation};
     use dml_distances::LpDistance;
 

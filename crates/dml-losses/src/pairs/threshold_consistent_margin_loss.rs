@@ -16,7 +16,7 @@
 use std::sync::Arc;
 
 use candle_core::{DType, Tensor};
-use dml_core::fused::has_kernel;
+use dml_core::autograd::has_kernel;
 use dml_core::kernels::Real;
 use dml_core::{
     Batch, Distance, Loss, Over, PartialSum, Result, TensorExt, Term, Terms, Tuples, check,
@@ -120,10 +120,10 @@ impl Loss for ThresholdConsistentMarginLoss {
 
 /// Cosines of queries and references `[Q, R]`.
 fn cosines(batch: &Batch) -> Result<Tensor> {
-    let queries = batch.embeddings().normalize(2.0)?;
+    let queries = batch.embeddings().normalize_rows(2.0)?;
     match batch.reference() {
         None => queries.pairwise_dot(&queries),
-        Some(reference) => queries.pairwise_dot(&reference.normalize(2.0)?),
+        Some(reference) => queries.pairwise_dot(&reference.normalize_rows(2.0)?),
     }
 }
 
@@ -138,7 +138,7 @@ fn excess(set: &PairSet, sign: f64, margin: f64) -> Result<PartialSum> {
         }
         let values = set
             .matrix
-            .pick(anchors, others)?
+            .pick_entries(anchors, others)?
             .affine(sign, -sign * margin)?; // [P]
         // What is not reached is named, so that NaN counts.
         let reached = values.lt(0.0)?.eq(0u8)?.to_dtype(values.dtype())?;
@@ -173,8 +173,8 @@ fn excess(set: &PairSet, sign: f64, margin: f64) -> Result<PartialSum> {
 mod tests {
     use super::*;
     use dml_core::Error;
+    use dml_core::autograd::without_kernels;
     use dml_core::candle_core::{Device, Var};
-    use dml_core::fused::without_kernels;
     use dml_distances::{CosineSimilarity, LpDistance};
 
     fn loss(config: ThresholdConsistentMarginLossConfig) -> Result<ThresholdConsistentMarginLoss> {

@@ -160,8 +160,8 @@ mod tests {
     use super::*;
     use dml_core::Error;
     use dml_core::Pairs;
+    use dml_core::autograd::without_kernels;
     use dml_core::candle_core::{Device, Var};
-    use dml_core::fused::without_kernels;
     use dml_distances::{CosineSimilarity, LpDistance};
 
     fn loss(margin: f64, scale: f64) -> Result<TupletMarginLoss> {

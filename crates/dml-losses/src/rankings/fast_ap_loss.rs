@@ -17,15 +17,16 @@
 use std::sync::Arc;
 
 use candle_core::Tensor;
-use dml_core::fused::has_kernel;
+use dml_core::autograd::has_kernel;
 use dml_core::kernels::Real;
 use dml_core::kernels::soft_histogram::SoftBins;
-use dml_core::{Batch, Distance, Loss, Result, TensorExt, Term, Terms, Tuples, check, for_element};
+use dml_core::{Batch, Distance, Loss, Result, Term, Terms, Tuples, check, for_element};
 
 use crate::machinery::anchor_pairs::{AnchorPairs, Side};
 use crate::machinery::anchor_values::anchor_values;
 use crate::machinery::demands;
 use crate::machinery::row_terms::term_over_rows;
+use crate::machinery::soft_histograms::soft_histograms;
 
 /// Configuration of [`FastAPLoss`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,7 +80,7 @@ impl FastAPLoss {
         }
         let relation = pairs.batch().require_relation("FastAPLoss")?;
         let pairs = relation.mask();
-        let (positives, negatives) = matrix.soft_histograms(&pairs, self.bins)?; // [N, bins + 1]
+        let (positives, negatives) = soft_histograms(matrix, &pairs, self.bins)?; // [N, bins + 1]
         let found = positives.cumsum(1)?;
         let seen = (&positives + negatives)?.cumsum(1)?;
         // Before the first row nothing is found either: 0, whatever it is divided by.

@@ -17,11 +17,10 @@ use std::sync::Arc;
 
 use dml_core::kernels::PairMask;
 use dml_core::kernels::soft_histogram::SoftBins;
-use dml_core::{
-    Batch, Distance, Error, Loss, Order, Result, TensorExt, Term, Terms, Tuples, check,
-};
+use dml_core::{Batch, Distance, Error, Loss, Order, Result, Term, Terms, Tuples, check};
 
 use crate::machinery::demands;
+use crate::machinery::soft_histograms::soft_histograms;
 
 /// Configuration of [`HistogramLoss`].
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -98,7 +97,7 @@ impl Loss for HistogramLoss {
             return Ok(Term::empty("loss").into());
         }
         let matrix = batch.distances(&self.distance)?; // [N, N]
-        let (positives, negatives) = matrix.soft_histograms(&pairs, self.bins)?;
+        let (positives, negatives) = soft_histograms(&matrix, &pairs, self.bins)?;
         let positives = (positives.sum(0)? / positive as f64)?; // [nodes]
         let negatives = (negatives.sum(0)? / negative as f64)?;
         let overlap = (negatives * positives.cumsum(0)?)?.sum_all()?;

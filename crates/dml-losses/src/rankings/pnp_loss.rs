@@ -17,7 +17,7 @@
 use std::sync::Arc;
 
 use candle_core::Tensor;
-use dml_core::fused::{self, has_kernel};
+use dml_core::autograd::{self, has_kernel};
 use dml_core::kernels::soft_rank::SoftRank;
 use dml_core::kernels::{PairMask, Real, sum};
 use dml_core::tuples::mask_tensors;
@@ -99,7 +99,7 @@ impl PNPLoss {
         let groups = Groups::new(pairs);
         if has_kernel(matrix) {
             return for_element!(matrix, "matrix", |T| {
-                fused::row_values::<T>("pnp", matrix, |row, x, slopes| {
+                autograd::row_values::<T>("pnp", matrix, |row, x, slopes| {
                     self.of_row(x, slopes, groups.of(row), pairs.negatives(row).collect())
                 })
             });

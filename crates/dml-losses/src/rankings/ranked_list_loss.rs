@@ -17,7 +17,7 @@
 use std::sync::Arc;
 
 use candle_core::Tensor;
-use dml_core::fused::has_kernel;
+use dml_core::autograd::has_kernel;
 use dml_core::kernels::Real;
 use dml_core::kernels::exact::dot;
 use dml_core::kernels::softmax::softmax_in_place;

@@ -20,7 +20,7 @@
 use std::sync::Arc;
 
 use candle_core::{DType, Tensor};
-use dml_core::fused::{self, has_kernel};
+use dml_core::autograd::{self, has_kernel};
 use dml_core::kernels::soft_rank::SoftRank;
 use dml_core::kernels::{PairMask, Real, sum};
 use dml_core::tuples::mask_tensors;
@@ -74,7 +74,7 @@ impl SmoothAPLoss {
     fn values(&self, matrix: &Tensor, pairs: &PairMask, groups: &Groups) -> Result<Tensor> {
         if has_kernel(matrix) {
             return for_element!(matrix, "matrix", |T| {
-                fused::row_values::<T>("smooth_ap", matrix, |row, x, slopes| {
+                autograd::row_values::<T>("smooth_ap", matrix, |row, x, slopes| {
                     self.of_row(x, slopes, groups.of(row), pairs.negatives(row))
                 })
             });

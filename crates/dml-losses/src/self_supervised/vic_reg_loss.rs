@@ -13,7 +13,7 @@
 //! Nothing is compared across rows: `O(N D²)` time and `O(D²)` memory beside the embeddings.
 
 use candle_core::{DType, Tensor};
-use dml_core::fused::{self, has_kernel};
+use dml_core::autograd::{self, has_kernel};
 use dml_core::{
     Batch, Error, Indices, Loss, Over, Result, TensorExt, Term, Terms, Tuples, check, for_element,
 };
@@ -85,7 +85,7 @@ impl VICRegLoss {
     /// `μ · max(0, 1 − √(var + ε)) / 2` of each coordinate `[D]`, of covariances `[D, D]`.
     fn variance(&self, covariances: &Tensor) -> Result<Tensor> {
         let coordinates: Vec<u32> = (0..covariances.dims()[0] as u32).collect();
-        let variances = covariances.pick(&coordinates, &coordinates)?; // [D]
+        let variances = covariances.pick_entries(&coordinates, &coordinates)?; // [D]
         let deviation = (variances + self.config.eps)?.sqrt()?;
         let short = deviation.affine(-1.0, 1.0)?.hinge()?;
         Ok((short * (self.config.variance_mu / 2.0))?)
@@ -119,7 +119,7 @@ fn covariances(rows: &Tensor) -> Result<Tensor> {
     let value = product(&centered)?.flatten_all()?;
     for_element!(rows, "embeddings", |T| {
         let value = value.to_vec1::<T>()?;
-        fused::unary(
+        autograd::unary(
             "covariances",
             rows,
             value,
@@ -318,7 +318,7 @@ mod tests {
             let terms = if kernels {
                 terms()?
             } else {
-                fused::without_kernels(terms)?
+                autograd::without_kernels(terms)?
             };
             let covariance = terms.get("covariance_loss").unwrap().values()?.0;
             assert_eq!(covariance.to_scalar::<f32>()?, 0.0);

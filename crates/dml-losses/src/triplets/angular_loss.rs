@@ -83,12 +83,12 @@ impl Loss for AngularLoss {
         let tangent = self.squared_tangent;
         // Unit rows times rows as they come: [Q, R] and [R, R].
         let (rows, reference) = (batch.embeddings(), batch.reference());
-        let unit = rows.normalize(2.0)?;
+        let unit = rows.normalize_rows(2.0)?;
         let from_anchor = unit.pairwise_dot(reference.unwrap_or(rows))?;
         let (unit_reference, from_positive) = match reference {
             None => (unit.clone(), from_anchor.clone()),
             Some(reference) => {
-                let unit = reference.normalize(2.0)?;
+                let unit = reference.normalize_rows(2.0)?;
                 let dots = unit.pairwise_dot(reference)?;
                 (unit, dots)
             }
@@ -100,8 +100,8 @@ impl Loss for AngularLoss {
         // A product of its own: the dot product divided by the length of the positive has a gradient divided by the square
         // of that length, which is 0 for short rows.
         let cosines = unit.pairwise_dot(&unit_reference)?; // [Q, R]
-        let cosines = cosines.pick(&pairs.anchors, &pairs.positives)?; // [P]
-        let values = (sums - (cosines * (2.0 * (1.0 + tangent)))?)?.softplus()?;
+        let cosines = cosines.pick_entries(&pairs.anchors, &pairs.positives)?; // [P]
+        let values = (sums - (cosines * (2.0 * (1.0 + tangent)))?)?.safe_softplus()?;
         let values = match any {
             None => values,
             Some(any) => any.where_cond(&values, &values.zeros_like()?)?,

@@ -146,7 +146,7 @@ impl Loss for CentroidTripletLoss {
             .index_select(&of_anchor, 0)?; // [T]
         let to_classes = |from: &Tensor| -> Result<Tensor> {
             let matrix = self.distance.matrix(from, Some(&centroids))?; // [A, C]
-            matrix.pick(&triplets.anchors, &triplets.classes)
+            matrix.pick_entries(&triplets.anchors, &triplets.classes)
         };
         let mut far = to_classes(&anchors)?; // [T]
         if self.swap {
@@ -154,7 +154,7 @@ impl Loss for CentroidTripletLoss {
         }
         let violation = (self.distance.gap(&near, &far)? + self.margin)?;
         let values = if self.smooth_loss {
-            violation.softplus()?
+            violation.safe_softplus()?
         } else {
             violation.hinge()?
         };

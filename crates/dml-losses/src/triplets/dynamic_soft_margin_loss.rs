@@ -26,7 +26,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use candle_core::{DType, Device, Tensor};
-use dml_core::fused::{self, Element, with_slice};
+use dml_core::autograd::{self, Element, with_slice};
 use dml_core::kernels::{Real, binned_gaps::GapBins};
 use dml_core::{
     Batch, Distance, Error, Loss, Result, TensorExt, Term, Terms, Tuples, check, for_element,
@@ -170,7 +170,7 @@ impl DynamicSoftMarginLoss {
         })?;
         let gradient = Tensor::from_vec(gradient, matrix.shape(), &Device::Cpu)?;
         let value = vec![<T as Real>::from_f64(sum)];
-        fused::unary(
+        autograd::unary(
             "dynamic_soft_margin",
             matrix,
             value,
@@ -206,8 +206,8 @@ impl Loss for DynamicSoftMarginLoss {
                 if triplets.is_empty() {
                     return Ok(Term::empty("loss").into());
                 }
-                let near = matrix.pick(&triplets.anchors, &triplets.positives)?; // [T]
-                let far = matrix.pick(&triplets.anchors, &triplets.negatives)?; // [T]
+                let near = matrix.pick_entries(&triplets.anchors, &triplets.positives)?; // [T]
+                let far = matrix.pick_entries(&triplets.anchors, &triplets.negatives)?; // [T]
                 self.of_list(&(near - far)?, 0)?
             }
         };

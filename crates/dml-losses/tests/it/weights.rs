@@ -4,8 +4,8 @@
 
 use std::sync::Arc;
 
+use dml_core::autograd::without_kernels;
 use dml_core::candle_core::{Device, Tensor, Var};
-use dml_core::fused::without_kernels;
 use dml_core::{Batch, Distance, Loss, PairKind, Pairs, Reducer, Relation, Result, Tuples};
 use dml_distances::{CosineSimilarity, LpDistance};
 use dml_losses::{

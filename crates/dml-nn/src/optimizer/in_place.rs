@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use candle_core::{CpuStorage, InplaceOp2, Layout, Tensor, Var};
 use dml_core::Result;
-use dml_core::fused::Element;
+use dml_core::autograd::Element;
 
 use super::parameter_states::Update;
 

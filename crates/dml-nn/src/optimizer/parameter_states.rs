@@ -7,8 +7,8 @@ use std::collections::HashMap;
 
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Tensor, Var};
+use dml_core::autograd::{Element, has_kernel};
 use dml_core::checkpoint::{self, CheckpointError};
-use dml_core::fused::{Element, has_kernel};
 use dml_core::{Error, Result};
 
 use super::in_place::update_in_place;

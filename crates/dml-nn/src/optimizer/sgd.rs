@@ -13,8 +13,8 @@ use std::collections::HashMap;
 
 use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
+use dml_core::autograd::Element;
 use dml_core::checkpoint::CheckpointError;
-use dml_core::fused::Element;
 use dml_core::{Error, Result, check};
 
 use super::Optimizer;

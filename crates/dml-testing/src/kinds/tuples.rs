@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use anyhow::{Context, ensure};
 use dml::candle_core::{DType, Device, Tensor};
 use dml::core::tuples::PerAnchor;
+use dml::losses::one_positive_pair_per_label;
 use dml::{Batch, PairKind, Relation, TensorExt, Triplets};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -48,7 +49,7 @@ pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
         "convert_to_pairs" => pair_columns(&*tuples.pairs(&batch)?),
         "convert_to_triplets" => triplet_columns(&*tuples.triplets(&batch)?),
         "convert_to_pos_pairs_with_unique_labels" => {
-            let pairs = tuples.one_positive_pair_per_label(&batch)?;
+            let pairs = one_positive_pair_per_label(&batch, &tuples)?;
             vec![("a", pairs.positive_anchors), ("p", pairs.positives)]
         }
         "convert_to_weights" => {
@@ -168,7 +169,7 @@ pub(super) fn check_property(case: &Case) -> anyhow::Result<Answer> {
                             .map(|n| weights[a * references + *n as usize]),
                     );
                 };
-                Triplets::random_weighted(relation, per_anchor, &weigh, &mut rng)
+                Triplets::random_weighted(relation, per_anchor, weigh, &mut rng)
             }
         };
         counts.fill(0);

@@ -232,7 +232,7 @@ fn views_of_a_row_are_each_others_positives() -> Result<(), TrainError> {
     let views = represent(&method, &examples);
     let losses = method.losses(&views, &examples, 1)?;
     // SimCLR by hand: each view's partner against all other views, at temperature 0.07.
-    let unit = Tensor::cat(&views, 0)?.normalize(2.0)?;
+    let unit = Tensor::cat(&views, 0)?.normalize_rows(2.0)?;
     let rows = unit.to_vec2::<f32>()?;
     let dot = |i: usize, j: usize| -> f64 {
         let products = rows[i].iter().zip(&rows[j]);

@@ -7,7 +7,7 @@ use dml::config::{
     BatchSizes, DistanceConfig, LossConfig, LossKind, MinerConfig, MinerKind, ReducerConfig,
     RegularizerConfig, RegularizerKind, from_value,
 };
-use dml::core::fused::without_kernels;
+use dml::core::autograd::without_kernels;
 use dml::losses::SeededVars;
 use dml::{Batch, Distance, Loss, Miner, Objective, Reducer, Regularizer};
 use rand::seq::SliceRandom;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::kernels::nearest::{Nearest, closest_of_numbers};
 use candle_core::{DType, Device, Tensor};
-use dml_core::fused::{Element, with_slice};
+use dml_core::autograd::{Element, with_slice};
 use dml_core::{Distance, Error, Order, Result, check, for_element};
 
 use crate::index::file::{self, Header, IndexFileError, Loaded, Stored};

@@ -23,7 +23,7 @@ use std::path::Path;
 
 use crate::kernels::nearest::{Affinity, References, Within};
 use candle_core::{DType, Device, Tensor};
-use dml_core::fused::with_slice;
+use dml_core::autograd::with_slice;
 use dml_core::kernels::exact::{dot, squared_distance};
 use dml_core::{Error, Result};
 use half::f16;

@@ -24,7 +24,7 @@ use std::fmt;
 use std::path::Path;
 
 use candle_core::Tensor;
-use dml_core::fused::with_slice;
+use dml_core::autograd::with_slice;
 use dml_core::{Result, check};
 use rayon::prelude::*;
 

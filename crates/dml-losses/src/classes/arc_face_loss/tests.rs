@@ -74,7 +74,7 @@ fn a_row_on_its_weight_has_a_finite_gradient() -> Result<()> {
             let numbers = if kernels {
                 numbers()?
             } else {
-                dml_core::fused::without_kernels(numbers)?
+                dml_core::autograd::without_kernels(numbers)?
             };
             assert!(
                 numbers.iter().flatten().all(|x| x.is_finite()),
@@ -126,7 +126,7 @@ fn with_other_norms_a_row_beyond_its_class_is_held_by_the_others_alone() -> Resu
             let [values, gradient, weights] = if kernels {
                 numbers()?
             } else {
-                dml_core::fused::without_kernels(numbers)?
+                dml_core::autograd::without_kernels(numbers)?
             };
             assert_near(&values, &[(other - own).exp().ln_1p()]);
             // The columns of W: nothing moves the weight of the own class.

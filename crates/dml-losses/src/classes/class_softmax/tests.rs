@@ -1,7 +1,7 @@
 //! By hand, and the kernel against Candle's operations.
 
 use candle_core::{DType, Device, Var};
-use dml_core::fused::without_kernels;
+use dml_core::autograd::without_kernels;
 
 use super::*;
 

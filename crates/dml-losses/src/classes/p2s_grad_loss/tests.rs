@@ -1,7 +1,7 @@
 //! By hand.
 
 use dml_core::Pairs;
-use dml_core::fused::without_kernels;
+use dml_core::autograd::without_kernels;
 
 use super::*;
 use crate::machinery::by_hand::{set, vars};

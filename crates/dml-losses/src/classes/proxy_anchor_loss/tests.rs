@@ -1,7 +1,7 @@
 //! By hand.
 
 use dml_core::Error;
-use dml_core::fused::without_kernels;
+use dml_core::autograd::without_kernels;
 use dml_distances::{LpDistance, SNRDistance, SNRDistanceConfig};
 
 use super::*;

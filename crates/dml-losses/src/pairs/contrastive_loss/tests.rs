@@ -1,7 +1,7 @@
 //! Values and gradients by hand, and over every form of tuples.
 
 use candle_core::{DType, Device, Var};
-use dml_core::fused::without_kernels;
+use dml_core::autograd::without_kernels;
 use dml_core::kernels::triplet_ranges::TripletRanges;
 use dml_core::{Error, Relation, Term, Triplets, TupleCount, TupleSet};
 use dml_distances::{CosineSimilarity, LpDistance};

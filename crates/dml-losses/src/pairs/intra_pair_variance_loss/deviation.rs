@@ -1,7 +1,7 @@
 //! How far a pair is off the mean of its kind.
 
 use candle_core::Tensor;
-use dml_core::fused::{self, Contribution, Element, with_slice};
+use dml_core::autograd::{self, Element, PartialGradient, with_slice};
 use dml_core::kernels::{Real, for_each_row, map_rows};
 use dml_core::{AnchorSums, Over, Pairs, Result, TensorExt, for_element};
 
@@ -88,7 +88,7 @@ impl<T: Real> Measure<T> {
 impl PairFormula for Deviation {
     fn values(&self, set: &PairSet, list: &Pairs) -> Result<Tensor> {
         let (anchors, others) = set.rows(list);
-        let x = set.matrix.pick(anchors, others)?; // [P]
+        let x = set.matrix.pick_entries(anchors, others)?; // [P]
         let middle = (x.mean_all()? * self.factor)?;
         Ok((x.broadcast_sub(&middle)? * self.sign)?.hinge()?.sqr()?)
     }
@@ -143,9 +143,9 @@ impl Deviation {
                     slopes
                 })
             })??;
-            Ok(Contribution::written_out(slopes))
+            Ok(PartialGradient::dense(slopes))
         };
-        let sums = fused::of_matrix(set.name, &set.matrix, sums, queries, backward)?;
+        let sums = autograd::of_matrix(set.name, &set.matrix, sums, queries, backward)?;
         Ok(AnchorSums { sums, counts })
     }
 }

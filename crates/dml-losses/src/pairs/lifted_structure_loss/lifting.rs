@@ -1,7 +1,7 @@
 //! The value of a positive pair out of the negatives of two anchors.
 
 use candle_core::Tensor;
-use dml_core::fused::{self, Element, with_slice};
+use dml_core::autograd::{self, Element, with_slice};
 use dml_core::kernels::{Real, for_each_row, map_rows};
 use dml_core::{AnchorSums, Pairs, Result, TensorExt, for_element};
 
@@ -84,7 +84,9 @@ impl PairFormula for Lifting {
         } else {
             sums.index_select(&anchors, 0)?
         }; // [P]
-        let x = set.matrix.pick(&list.positive_anchors, &list.positives)?; // [P]
+        let x = set
+            .matrix
+            .pick_entries(&list.positive_anchors, &list.positives)?; // [P]
         let hinge = (sums + ((x - self.pos_margin)? * self.sign)?)?.hinge()?;
         Ok((hinge.sqr()? / 2.0)?)
     }
@@ -113,7 +115,7 @@ impl Lifting {
         let counts = parts.iter().map(|part| part.count).collect();
         let sums: Vec<T> = parts.iter().map(|part| number(part.sum)).collect();
         let queries = sums.len();
-        let sums = fused::binary(
+        let sums = autograd::binary(
             "lifted_pairs",
             &set.matrix,
             &negatives,

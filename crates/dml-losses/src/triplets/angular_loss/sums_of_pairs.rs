@@ -7,7 +7,7 @@
 //! Each sum is taken in one stretch of memory that stays in the cache; nothing of the size pairs × references exists.
 
 use candle_core::Tensor;
-use dml_core::fused::{self, Element, has_kernel, with_slice};
+use dml_core::autograd::{self, Element, has_kernel, with_slice};
 use dml_core::kernels::softmax::{add_softmax_of_sums, softmax_in_place, sum_of_exponentials};
 use dml_core::kernels::{Real, for_each_row, map_rows};
 use dml_core::{Relation, Result, TensorExt, for_element};
@@ -126,7 +126,7 @@ impl PositivePairs {
             ))
         };
         let count = sums.len();
-        fused::binary("sums_of_pairs", x, y, sums, count, backward)
+        autograd::binary("sums_of_pairs", x, y, sums, count, backward)
     }
 
     fn sums_by_anchor<T: Real>(&self, masked: &[T], y: &[T], of_anchor: &[Vec<u32>]) -> Vec<T> {

@@ -2,7 +2,7 @@
 
 use candle_core::{Device, Tensor, Var};
 use dml_core::Pairs;
-use dml_core::fused::without_kernels;
+use dml_core::autograd::without_kernels;
 use dml_distances::{CosineSimilarity, LpDistance};
 
 use super::*;

@@ -53,13 +53,13 @@ pub(super) fn hardest_gaps(matrix: &Tensor) -> Result<Option<(Tensor, usize)>> {
         places.unzip::<u32, u32, Vec<u32>, Vec<u32>>()
     };
     let (rows, columns) = either(&in_row, &in_column);
-    let across = matrix.pick(&rows, &columns)?;
+    let across = matrix.pick_entries(&rows, &columns)?;
     let (rows, columns) = either(&in_column, &in_row);
-    let down = matrix.pick(&rows, &columns)?;
+    let down = matrix.pick_entries(&rows, &columns)?;
     let own: Vec<u32> = (0..pairs as u32).collect();
     let nearest = across.minimum(&down)?;
     let is_number = down.eq(&down)?;
     let nearest = is_number.where_cond(&nearest, &down)?;
-    let gaps = (matrix.pick(&own, &own)? - nearest)?;
+    let gaps = (matrix.pick_entries(&own, &own)? - nearest)?;
     Ok(Some((gaps, longer - pairs)))
 }

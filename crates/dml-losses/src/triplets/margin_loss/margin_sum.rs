@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
-use dml_core::fused::{self, Element, with_slice};
+use dml_core::autograd::{self, Element, with_slice};
 use dml_core::kernels::{Real, boundary_hinges::BoundaryHinges};
 use dml_core::{
     Batch, Distance, ImplicitValues, Indices, Over, PartialSum, Result, TensorExt, Term, Triplets,
@@ -59,8 +59,12 @@ impl MarginSum {
         let triplets = self.tuples.triplets(&self.batch)?; // T triplets
         let anchors = Tensor::new(triplets.anchors.as_slice(), self.matrix.device())?;
         let boundary = self.boundaries.index_select(&anchors, 0)?; // [T]
-        let near = self.matrix.pick(&triplets.anchors, &triplets.positives)?; // [T]
-        let far = self.matrix.pick(&triplets.anchors, &triplets.negatives)?; // [T]
+        let near = self
+            .matrix
+            .pick_entries(&triplets.anchors, &triplets.positives)?; // [T]
+        let far = self
+            .matrix
+            .pick_entries(&triplets.anchors, &triplets.negatives)?; // [T]
         let positive = (self.distance.gap(&near, &boundary)? + self.margin)?.hinge()?;
         let negative = (self.distance.gap(&boundary, &far)? + self.margin)?.hinge()?;
         Ok((positive, negative, triplets))
@@ -104,7 +108,7 @@ impl ImplicitMarginSum {
         let gradient = Tensor::from_vec(result.gradient, matrix.shape(), &Device::Cpu)?;
         let pull = (boundaries.elem_count(), 1);
         let pull = Tensor::from_vec(result.boundary_gradient, pull, &Device::Cpu)?;
-        let sum = fused::binary(
+        let sum = autograd::binary(
             "margin_sum",
             &matrix,
             &boundaries,

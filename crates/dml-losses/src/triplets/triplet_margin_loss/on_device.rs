@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use candle_core::Tensor;
-use dml_core::cuda;
+use dml_core::autograd::cuda;
 use dml_core::kernels::triplet_margin::TripletMargin;
 use dml_core::kernels::triplet_ranges::GapInterval;
 use dml_core::tuples::DeviceTriplets;

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
-use dml_core::fused::{self, Contribution, Element, with_slice};
+use dml_core::autograd::{self, Element, PartialGradient, with_slice};
 use dml_core::kernels::Real;
-use dml_core::kernels::matrix_gradient::Factor;
 use dml_core::kernels::triplet_margin::{TripletMargin, TripletPenalty};
 use dml_core::{
     Batch, Distance, ImplicitValues, Indices, Over, PartialSum, Result, TensorExt, Term, Triplets,
@@ -48,16 +47,20 @@ impl TripletSum {
 
     pub(super) fn written_out(&self) -> Result<(Tensor, Arc<Triplets>)> {
         let triplets = self.tuples.triplets(&self.batch)?; // T triplets
-        let near = self.matrix.pick(&triplets.anchors, &triplets.positives)?; // [T]
-        let mut far = self.matrix.pick(&triplets.anchors, &triplets.negatives)?; // [T]
+        let near = self
+            .matrix
+            .pick_entries(&triplets.anchors, &triplets.positives)?; // [T]
+        let mut far = self
+            .matrix
+            .pick_entries(&triplets.anchors, &triplets.negatives)?; // [T]
         if let Some(inside) = &self.inside {
-            let other = inside.pick(&triplets.positives, &triplets.negatives)?; // [T]
+            let other = inside.pick_entries(&triplets.positives, &triplets.negatives)?; // [T]
             far = self.distance.closer(&far, &other)?;
         }
         let violation = (self.distance.gap(&near, &far)? + self.margin)?;
         let values = match self.penalty {
             TripletPenalty::Hinge => violation.hinge()?,
-            TripletPenalty::Softplus => violation.softplus()?,
+            TripletPenalty::Softplus => violation.safe_softplus()?,
         };
         Ok((values, triplets))
     }
@@ -118,17 +121,15 @@ impl ImplicitTripletSum {
         let sum = match inside {
             None => {
                 let gradient = Arc::new(result.gradient);
-                fused::of_matrix("triplet_sum", matrix, value, (), move |_, _, upstream| {
-                    Ok(Contribution {
-                        entries: Some(gradient.clone()),
-                        factor: Factor::Uniform(with_slice(upstream, |factor: &[T]| factor[0])?),
-                    })
+                autograd::of_matrix("triplet_sum", matrix, value, (), move |_, _, upstream| {
+                    let factor = with_slice(upstream, |factor: &[T]| factor[0])?;
+                    Ok(PartialGradient::scaled(gradient.clone(), factor))
                 })?
             }
             Some(inside) => {
                 let gradient = Tensor::from_vec(result.gradient, matrix.shape(), &Device::Cpu)?;
                 let swapped = Tensor::from_vec(result.swap_gradient, inside.shape(), &Device::Cpu)?;
-                fused::binary(
+                autograd::binary(
                     "triplet_sum",
                     matrix,
                     inside,

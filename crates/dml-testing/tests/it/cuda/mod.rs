@@ -9,7 +9,7 @@ mod triplets;
 use std::sync::Arc;
 
 use dml::candle_core::{DType, Device, Tensor, Var};
-use dml::core::cuda::with_runner;
+use dml::core::autograd::cuda::with_runner;
 use dml_testing::HostKernels;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;

@@ -1,7 +1,7 @@
 //! Exact search.
 
 use dml::candle_core::{DType, Device, Tensor};
-use dml::core::cuda::Runner;
+use dml::core::autograd::cuda::Runner;
 use dml::core::kernels::cuda::{Precision, top_k};
 use dml::eval::{FlatIndex, FlatMetric, KnnIndex, SelfMatch};
 use dml_testing::HostKernels;

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use dml::Error;
 use dml::candle_core::{DType, Device, Tensor};
-use dml::core::cuda;
+use dml::core::autograd::cuda;
 use dml::core::kernels::cuda::log_sum_exp;
 use dml_testing::cuda_sources;
 

@@ -4,7 +4,7 @@ mod properties;
 mod without_rows;
 
 use dml::candle_core::DType;
-use dml::core::fused::without_kernels;
+use dml::core::autograd::without_kernels;
 use dml_testing::{assert_conformance_of, assert_conformance_of_in};
 
 /// The kinds of cases that losses have.

@@ -2,8 +2,8 @@
 
 use dml::candle_core::{DType, Result as CandleResult, Tensor, Var};
 use dml::config::{BatchSizes, LossConfig, LossKind, from_value};
-use dml::core::cuda::with_runner;
-use dml::core::fused::without_kernels;
+use dml::core::autograd::cuda::with_runner;
+use dml::core::autograd::without_kernels;
 use dml::losses::SeededVars;
 use dml::{Batch, Loss, Objective};
 use dml_testing::{HostKernels, test_device};

@@ -2,7 +2,7 @@
 
 use dml::candle_core::{DType, Device, Tensor, Var};
 use dml::config::{LossKind, MinerKind, RegularizerKind};
-use dml::core::fused::without_kernels;
+use dml::core::autograd::without_kernels;
 use dml::{Batch, Relation};
 use serde_json::json;
 

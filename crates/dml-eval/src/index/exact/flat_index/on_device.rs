@@ -9,8 +9,8 @@ use std::sync::{Mutex, PoisonError};
 use crate::kernels::nearest::{Affinity, Candidates, Nearest, References};
 use candle_core::{DType, Device, Tensor};
 use dml_core::Result;
-use dml_core::cuda::{has_kernel, run_for};
-use dml_core::fused::{Element, with_slice};
+use dml_core::autograd::cuda::{has_kernel, run_for};
+use dml_core::autograd::{Element, with_slice};
 use dml_core::kernels::cuda::top_k;
 
 use super::{FlatIndex, Rows};

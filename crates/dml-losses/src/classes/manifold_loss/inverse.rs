@@ -1,16 +1,16 @@
 //! The inverse of a square matrix.
 
 use candle_core::{DType, Tensor};
-use dml_kernels::inverse as kernel;
-
-use crate::fused::{self, has_kernel, with_slice};
-use crate::{Error, Result, for_element};
+use dml_core::autograd::{has_kernel, unary, with_slice};
+use dml_core::kernels::inverse as kernel;
+use dml_core::{Error, Result, for_element};
 
 const SINGULAR: Error = Error::Unsupported {
-    component: "TensorExt::inverse",
+    component: "ManifoldLoss",
     reason: "the matrix is singular or not finite",
 };
 
+/// The inverse of `[n, n]`, with gradient.
 pub(super) fn inverse(x: &Tensor) -> Result<Tensor> {
     let (rows, columns) = x.dims2()?;
     if rows != columns {
@@ -26,7 +26,7 @@ pub(super) fn inverse(x: &Tensor) -> Result<Tensor> {
     for_element!(x, "x", |T| {
         let value = with_slice(x, |x: &[T]| kernel::inverse(x, rows))?;
         let value = value.ok_or(SINGULAR)?;
-        fused::unary("inverse", x, value, (rows, rows), |_, y, gradient| {
+        unary("inverse", x, value, (rows, rows), |_, y, gradient| {
             let turned = y.t()?;
             Ok(turned.matmul(gradient)?.matmul(&turned)?.neg()?)
         })
@@ -35,7 +35,7 @@ pub(super) fn inverse(x: &Tensor) -> Result<Tensor> {
 
 /// After Newton and Schulz (1933): `y ← y (2 − x y)` doubles the right digits of an inverse, and the last step gives
 /// the gradient.
-pub(super) fn inverse_composite(x: &Tensor) -> Result<Tensor> {
+fn inverse_composite(x: &Tensor) -> Result<Tensor> {
     /// So many steps reach a condition number of 10¹² and more.
     const STEPS: usize = 100;
     let a = x.detach();
@@ -63,4 +63,29 @@ pub(super) fn inverse_composite(x: &Tensor) -> Result<Tensor> {
         return Err(SINGULAR);
     }
     Ok(((&y * 2.0)? - y.matmul(x)?.matmul(&y)?)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Device;
+    use dml_assert::assert_forms_agree;
+    use dml_core::autograd::without_kernels;
+
+    #[test]
+    fn inverses_agree_with_their_composite_form() -> Result<()> {
+        for n in [1, 4, 7, 40] {
+            assert_forms_agree(22, (n, n), |x| {
+                let diagonal = Tensor::eye(n, x.dtype(), x.device())?;
+                inverse(&(x + (diagonal * 5.0)?)?)
+            });
+        }
+        let singular = Tensor::new(&[[1f64, 2.], [2., 4.]], &Device::Cpu)?;
+        for inverse in [inverse(&singular), without_kernels(|| inverse(&singular))] {
+            assert!(matches!(inverse, Err(Error::Unsupported { .. })));
+        }
+        let wide = Tensor::ones((2, 3), DType::F64, &Device::Cpu)?;
+        assert!(matches!(inverse(&wide), Err(Error::Shape { .. })));
+        Ok(())
+    }
 }

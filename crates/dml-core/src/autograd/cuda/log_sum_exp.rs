@@ -3,8 +3,9 @@
 use candle_core::{DType, Tensor};
 use dml_kernels::cuda::log_sum_exp as kernel;
 
-use super::{run_for, unary};
+use super::run_for;
 use crate::Result;
+use crate::autograd::node;
 
 /// `[rows, columns]` → `[rows]`, as a node of the graph; `keep` has the shape of `x`.
 pub(crate) fn masked_logsumexp(x: &Tensor, keep: Option<&Tensor>, add_one: bool) -> Result<Tensor> {
@@ -16,9 +17,14 @@ pub(crate) fn masked_logsumexp(x: &Tensor, keep: Option<&Tensor>, add_one: bool)
     };
     let launch = kernel::forward(rows, width, has_keep, add_one);
     let [value] = run_for(&launch, &[x, &keep])?;
-    unary("masked_logsumexp", x, value, move |x, value, gradient| {
-        let launch = kernel::backward(rows, width, has_keep);
-        let [slopes] = run_for(&launch, &[x, &keep, value, gradient])?;
-        Ok(slopes.reshape((rows, width))?)
-    })
+    node(
+        "masked_logsumexp",
+        [x],
+        value,
+        move |[x], value, upstream| {
+            let launch = kernel::backward(rows, width, has_keep);
+            let [gradient] = run_for(&launch, &[x, &keep, value, upstream])?;
+            Ok([Some(gradient.reshape((rows, width))?)])
+        },
+    )
 }

@@ -6,7 +6,7 @@ use candle_core::{Device, Var};
 
 use super::*;
 use crate::TensorExt;
-use crate::fused;
+use crate::autograd;
 
 /// Remembers the kernels that it was asked for, and gives ones.
 #[derive(Debug, Default)]
@@ -30,7 +30,7 @@ fn a_runner_takes_what_has_a_kernel_and_only_while_it_is_there() -> Result<()> {
     let recorder = Arc::new(Recorder::default());
     with_runner(recorder.clone(), || {
         assert!(has_kernel(&x) && !has_kernel(&half) && !has_kernel(&none));
-        assert!(!fused::has_kernel(&x));
+        assert!(!autograd::has_kernel(&x));
         let distances = x.pairwise_lp(&x, 2.0)?;
         assert_eq!(distances.to_vec2::<f32>()?, [[1.0; 2]; 2]);
         // The gradient as a query and that as a reference.
@@ -45,7 +45,7 @@ fn a_runner_takes_what_has_a_kernel_and_only_while_it_is_there() -> Result<()> {
         "euclidean_backward_f32",
     ];
     assert_eq!(*recorder.0.lock().unwrap(), asked);
-    assert!(!has_kernel(&x) && fused::has_kernel(&x));
+    assert!(!has_kernel(&x) && autograd::has_kernel(&x));
     assert_eq!(x.pairwise_lp(&x, 1.0)?.to_vec2::<f32>()?[0][1], 5.0);
     Ok(())
 }

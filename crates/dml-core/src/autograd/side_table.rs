@@ -1,4 +1,4 @@
-//! What is known of tensors, for as long as somebody holds it.
+//! Data about tensors, beside the tensors.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
@@ -6,24 +6,24 @@ use std::sync::{Arc, Weak};
 
 use candle_core::{Tensor, TensorId};
 
-/// How many old entries an insertion looks at: more than it adds, so that entries nobody holds are gone after as many
-/// insertions as there are entries.
+/// Number of old entries that an insertion visits. It is larger than the number that an insertion adds, so that dead entries
+/// are removed after as many insertions as there are entries.
 const VISITED: usize = 2;
 
-/// What is known of tensors, by their ids: one map a thread. It holds nothing alive; who hands something over does, in
-/// the node of the graph that made the tensor.
+/// Data about tensors by their ids. The table holds weak references: the node of the graph that made a tensor keeps the
+/// data alive.
 ///
-/// An insertion takes the same time however many entries there are: it visits a few of the old ones in turn, and forgets
-/// those that nobody holds any more.
-pub(crate) struct ByTensor<K: ?Sized>(RefCell<Entries<K>>);
+/// The time of an insertion does not depend on the number of entries: it visits a few of the old ones in turn, and removes the
+/// dead ones among them.
+pub(crate) struct SideTable<K: ?Sized>(RefCell<Entries<K>>);
 
 struct Entries<K: ?Sized> {
     map: HashMap<TensorId, Weak<K>>,
-    /// Every key of the map once, the one to be visited next in front.
+    /// Every key of the map once, the next one to visit in front.
     turn: VecDeque<TensorId>,
 }
 
-impl<K: ?Sized> ByTensor<K> {
+impl<K: ?Sized> SideTable<K> {
     pub(crate) fn new() -> Self {
         Self(RefCell::new(Entries {
             map: HashMap::new(),
@@ -31,30 +31,30 @@ impl<K: ?Sized> ByTensor<K> {
         }))
     }
 
-    /// What is known of a tensor.
+    /// The data of a tensor, if they are still alive.
     pub(crate) fn get(&self, tensor: &Tensor) -> Option<Arc<K>> {
         self.0.borrow().map.get(&tensor.id())?.upgrade()
     }
 
-    /// Remembers what is known of a tensor; returns how many old entries were visited.
-    pub(crate) fn insert(&self, tensor: &Tensor, known: &Arc<K>) -> usize {
+    /// Sets the data of a tensor; returns how many old entries were visited.
+    pub(crate) fn insert(&self, tensor: &Tensor, data: &Arc<K>) -> usize {
         let Entries { map, turn } = &mut *self.0.borrow_mut();
         let visits = VISITED.min(turn.len());
         for _ in 0..visits {
             let Some(id) = turn.pop_front() else { break };
-            if map.get(&id).is_some_and(|known| known.strong_count() > 0) {
+            if map.get(&id).is_some_and(|data| data.strong_count() > 0) {
                 turn.push_back(id);
             } else {
                 map.remove(&id);
             }
         }
-        if map.insert(tensor.id(), Arc::downgrade(known)).is_none() {
+        if map.insert(tensor.id(), Arc::downgrade(data)).is_none() {
             turn.push_back(tensor.id());
         }
         visits
     }
 
-    /// Of how many tensors something is remembered.
+    /// Number of entries, dead ones included.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.0.borrow().map.len()
@@ -73,12 +73,12 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_holds_is_forgotten() -> Result<()> {
+    fn dead_entries_are_removed() -> Result<()> {
         let tensors = numbers(3)?;
         let [a, b, c] = tensors.as_slice() else {
             unreachable!()
         };
-        let known = ByTensor::new();
+        let known = SideTable::new();
         let (one, two) = (Arc::new(1), Arc::new(2));
         known.insert(a, &one);
         assert_eq!((known.get(a), known.get(b)), (Some(one.clone()), None));
@@ -86,7 +86,7 @@ mod tests {
         assert_eq!(known.get(a), None);
         known.insert(b, &two);
         assert_eq!((known.get(b), known.len()), (Some(two.clone()), 1));
-        // What is known of a tensor anew takes the place of what was.
+        // New data replace the old.
         known.insert(b, &two);
         known.insert(c, &two);
         assert_eq!(
@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn an_insertion_visits_as_many_entries_however_many_are_kept() -> Result<()> {
         let tensors = numbers(4000)?;
-        let known = ByTensor::new();
+        let known = SideTable::new();
         let mut kept = Vec::new();
         for tensor in &tensors[..2000] {
             let value = Arc::new(());

@@ -1,26 +1,25 @@
-//! Losses and other numbers that belong to the rows of a matrix.
+//! Functions of the rows of a matrix, one value a row.
 
 use std::sync::Arc;
 
 use candle_core::Tensor;
-use dml_kernels::matrix_gradient::Factor;
 use dml_kernels::row_values as kernel;
 
-use super::{Contribution, Element, of_matrix, with_slice};
+use super::{Element, PartialGradient, of_matrix, with_slice};
 use crate::Result;
 
 /// One number for each row of `x` `[rows, columns]`: `[rows]`.
 ///
-/// `f(i, row, slopes)` gives the value of row i and writes `∂ value / ∂ row` to `slopes`, which is 0 before. Rows are
-/// visited in parallel. Slopes are kept until the gradient comes down; where none will, they are not kept.
+/// `f(i, row, gradients)` gives the value of row i and writes `∂ value / ∂ row` to `gradients`, which is 0 before. Rows are
+/// visited in parallel. The gradients are kept for the backward pass if `x` is tracked.
 ///
 /// ```
 /// use dml_core::candle_core::{Device, Var};
-/// use dml_core::fused::row_values;
+/// use dml_core::autograd::row_values;
 ///
 /// let x = Var::new(&[[1f32, 2.], [3., 4.]], &Device::Cpu)?;
-/// let squares = row_values::<f32>("squares", &x, |_, row, slopes| {
-///     slopes.iter_mut().zip(row).for_each(|(slope, x)| *slope = 2.0 * x);
+/// let squares = row_values::<f32>("squares", &x, |_, row, gradients| {
+///     gradients.iter_mut().zip(row).for_each(|(gradient, x)| *gradient = 2.0 * x);
 ///     row.iter().map(|x| x * x).sum()
 /// })?;
 /// assert_eq!(squares.to_vec1::<f32>()?, [5., 25.]);
@@ -37,7 +36,7 @@ pub fn row_values<T: Element>(
     x: &Tensor,
     f: impl Fn(usize, &[T], &mut [T]) -> T + Sync,
 ) -> Result<Tensor> {
-    row_values_with::<T, ()>(name, x, |i, row, slopes, ()| f(i, row, slopes))
+    row_values_with::<T, ()>(name, x, |i, row, gradients, ()| f(i, row, gradients))
 }
 
 /// As [`row_values`], with scratch memory that each task brings and reuses from row to row.
@@ -54,13 +53,11 @@ pub fn row_values_with<T: Element, S: Default>(
         let values = with_slice(x, |x| kernel::row_values_alone(x, rows, width, f))?;
         return Ok(Tensor::from_vec(values, rows, x.device())?);
     }
-    let (values, slopes) = with_slice(x, |x| kernel::row_values(x, rows, width, f))?;
-    let slopes = Arc::new(slopes);
+    let (values, gradients) = with_slice(x, |x| kernel::row_values(x, rows, width, f))?;
+    let gradients = Arc::new(gradients);
     of_matrix(name, x, values, rows, move |_, _, gradient| {
-        Ok(Contribution {
-            entries: Some(slopes.clone()),
-            factor: Factor::OfRows(with_slice(gradient, <[T]>::to_vec)?),
-        })
+        let factors = with_slice(gradient, <[T]>::to_vec)?;
+        Ok(PartialGradient::scaled_rows(gradients.clone(), factors))
     })
 }
 
@@ -72,8 +69,8 @@ mod tests {
     #[test]
     fn each_row_gets_its_own_share_of_the_gradient() -> Result<()> {
         let x = Var::new(&[[1f64, 2., 3.], [4., 5., 6.]], &Device::Cpu)?;
-        let product = |_: usize, row: &[f64], slopes: &mut [f64]| {
-            (slopes[0], slopes[2]) = (row[2], row[0]);
+        let product = |_: usize, row: &[f64], gradients: &mut [f64]| {
+            (gradients[0], gradients[2]) = (row[2], row[0]);
             row[0] * row[2]
         };
         let values = row_values("product", &x, product)?;

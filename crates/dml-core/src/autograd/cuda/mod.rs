@@ -1,16 +1,15 @@
-//! The kernels of [`dml_kernels::cuda`] on tensors, where there is one for what a CUDA tensor is asked.
+//! The kernels of [`dml_kernels::cuda`] on tensors.
 //!
-//! [`has_kernel`] says whether a tensor can be given to a kernel, [`run`] launches one, and [`unary`] and [`binary`] make
-//! its result a node of Candle's graph. Without the feature `cuda` no tensor has a kernel. The text is compiled once a
-//! process and kind of device, by NVRTC, when the first kernel of a file is asked for.
+//! [`has_kernel`] says whether a tensor can be given to a kernel, [`run`] launches one, and [`node()`](super::node()) makes its
+//! result a node of Candle's graph. Without the feature `cuda` no tensor has a kernel. NVRTC compiles the text of a kernel
+//! at its first launch, once a process and kind of device.
 //!
-//! What has no kernel takes the composite form of Candle's operations, which stays on the device.
+//! Operations without a kernel take the composite form of Candle's operations, which stays on the device.
 
 #[cfg(feature = "cuda")]
 mod device;
 pub(crate) mod euclidean;
 pub(crate) mod log_sum_exp;
-mod node;
 mod triplet_sum;
 
 use std::cell::RefCell;
@@ -20,13 +19,12 @@ use std::sync::Arc;
 use candle_core::{DType, Tensor};
 use dml_kernels::cuda::{Buffer, Launch, Precision};
 
-use crate::fused::without_kernels;
+use crate::autograd::without_kernels;
 use crate::{Error, Result};
 
-pub use node::{binary, unary};
 pub use triplet_sum::{TripletMatrices, triplet_count, triplet_sum};
 
-/// Who computes launches in the place of a GPU: for tests on machines without one.
+/// Computes launches in place of a GPU, for tests on machines without one.
 pub trait Runner: Debug + Send + Sync {
     /// The outputs of a launch, each a list of its own; inputs are contiguous and fit the launch.
     ///

@@ -2,14 +2,14 @@
 
 use std::ops::Range;
 
-use super::{Knowledge, Relation};
+use dml_core::{Labels, Relation};
 
 /// The references of a relation of labels, class by class.
 ///
 /// Every query has the positives side by side and the negatives in two pieces around them. Who asks for the pairs of
 /// every anchor copies these pieces instead of comparing each label with each.
 #[derive(Clone, Debug)]
-pub struct ClassOrder {
+pub(crate) struct ClassOrder {
     /// Reference rows by label, and in order within one.
     order: Vec<u32>,
     /// For each query, where its class stands in `order`.
@@ -20,11 +20,9 @@ pub struct ClassOrder {
 
 impl ClassOrder {
     /// `None` where the relation is not one of labels.
-    pub(super) fn new(relation: &Relation) -> Option<Self> {
-        let Knowledge::Labels { query, reference } = &relation.knowledge else {
-            return None;
-        };
-        let labels = reference.as_slice();
+    pub(crate) fn new(relation: &Relation) -> Option<Self> {
+        let query = relation.query_labels()?;
+        let labels = relation.reference_labels().map(Labels::as_slice)?;
         let mut order: Vec<u32> = (0..labels.len() as u32).collect();
         order.sort_by_key(|&r| labels[r as usize]);
         let mut places = vec![0; order.len()];
@@ -48,7 +46,7 @@ impl ClassOrder {
     }
 
     /// Appends the reference rows that are positive and negative for query row `q`, ordered by class.
-    pub fn split(&self, q: usize, positives: &mut Vec<u32>, negatives: &mut Vec<u32>) {
+    pub(crate) fn split(&self, q: usize, positives: &mut Vec<u32>, negatives: &mut Vec<u32>) {
         let Some(class) = self.classes.get(q).cloned() else {
             return;
         };
@@ -59,14 +57,12 @@ impl ClassOrder {
     }
 
     /// Whether query row `q` has a positive.
-    #[must_use]
-    pub fn has_positives(&self, q: usize) -> bool {
+    pub(crate) fn has_positives(&self, q: usize) -> bool {
         self.has_pairs(q).0
     }
 
     /// Whether query row `q` has a positive, and whether it has a negative.
-    #[must_use]
-    pub fn has_pairs(&self, q: usize) -> (bool, bool) {
+    pub(crate) fn has_pairs(&self, q: usize) -> (bool, bool) {
         let Some(class) = self.classes.get(q) else {
             return (false, false);
         };
@@ -93,11 +89,11 @@ impl ClassOrder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Result;
+    use dml_core::Result;
 
     /// The same pairs, sorted, as the relation itself names.
     fn assert_same(relation: &Relation) {
-        let order = relation.class_order().unwrap();
+        let order = ClassOrder::new(relation).unwrap();
         for q in 0..relation.queries() + 1 {
             let (mut expected, mut got) = ([vec![], vec![]], [vec![], vec![]]);
             let [p, n] = &mut expected;
@@ -128,7 +124,7 @@ mod tests {
 
     #[test]
     fn other_relations_have_no_order() -> Result<()> {
-        assert!(Relation::matrix(&[1.0], 1, 1)?.class_order().is_none());
+        assert!(ClassOrder::new(&Relation::matrix(&[1.0], 1, 1)?).is_none());
         Ok(())
     }
 }

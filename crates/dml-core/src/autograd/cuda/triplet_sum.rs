@@ -3,8 +3,9 @@
 use candle_core::Tensor;
 use dml_kernels::cuda::triplet_margin::Triplets;
 
-use super::{binary, run_for, unary};
+use super::run_for;
 use crate::Result;
+use crate::autograd::node;
 use crate::tensor_ext::PartialSum;
 
 /// What a triplet loss is computed from; see [`Triplets`].
@@ -41,13 +42,13 @@ impl TripletMatrices {
 /// As [`run`](super::run).
 pub fn triplet_sum(triplets: Triplets, of: &TripletMatrices) -> Result<PartialSum> {
     let shape = of.matrix.shape().clone();
-    let [slopes, sums, counts] = run_for(&triplets.sum(), &of.inputs())?;
+    let [gradient, sums, counts] = run_for(&triplets.sum(), &of.inputs())?;
     let count = total(&counts)?;
     let sum = sums.sum_all()?.to_dtype(of.matrix.dtype())?;
-    let slopes = slopes.reshape(&shape)?;
+    let gradient = gradient.reshape(&shape)?;
     let sum = match &of.inside {
-        None => unary("triplet_sum", &of.matrix, sum, move |_, _, gradient| {
-            Ok(slopes.broadcast_mul(gradient)?)
+        None => node("triplet_sum", [&of.matrix], sum, move |_, _, upstream| {
+            Ok([Some(gradient.broadcast_mul(upstream)?)])
         })?,
         Some(inside) => {
             let detached = TripletMatrices {
@@ -55,12 +56,17 @@ pub fn triplet_sum(triplets: Triplets, of: &TripletMatrices) -> Result<PartialSu
                 inside: Some(inside.detach()),
                 ..of.clone()
             };
-            let both = move |_: &Tensor, inside: &Tensor, _: &Tensor, gradient: &Tensor| {
-                let [swapped] = run_for(&triplets.swap_gradient(), &detached.inputs())?;
-                let swapped = swapped.reshape(inside.shape())?.broadcast_mul(gradient)?;
-                Ok((Some(slopes.broadcast_mul(gradient)?), Some(swapped)))
-            };
-            binary("triplet_sum", &of.matrix, inside, sum, both)?
+            let inputs = [&of.matrix, inside];
+            node(
+                "triplet_sum",
+                inputs,
+                sum,
+                move |[_, inside], _, upstream| {
+                    let [swapped] = run_for(&triplets.swap_gradient(), &detached.inputs())?;
+                    let swapped = swapped.reshape(inside.shape())?.broadcast_mul(upstream)?;
+                    Ok([Some(gradient.broadcast_mul(upstream)?), Some(swapped)])
+                },
+            )?
         }
     };
     Ok(PartialSum { sum, count })

@@ -2,7 +2,7 @@ use candle_core::{DType, Device, Var};
 
 use super::*;
 use crate::TensorExt;
-use crate::fused::row_values;
+use crate::autograd::row_values;
 
 fn rows(seed: u32, count: usize) -> Tensor {
     let values: Vec<f64> = (0..count * 5)
@@ -22,7 +22,7 @@ fn squares(matrix: &Tensor) -> Result<Tensor> {
     })
 }
 
-/// The gradients of a function of a matrix with respect to both sides, once by inlets and once by Candle's way.
+/// The gradients of a function of a matrix with respect to both sides, once by deposits and once as Candle's tensors.
 fn both_ways(
     of_matrix: impl Fn(&Tensor) -> Result<Tensor>,
     among: bool,
@@ -35,7 +35,7 @@ fn both_ways(
         let matrix = x.pairwise_lp(if among { &x } else { &r }, 2.0)?;
         // What comes out of an operation of Candle's is no matrix that anybody knows.
         let matrix = if by_candle { (matrix * 1.0)? } else { matrix };
-        assert_eq!(Inlet::<f64>::of(&matrix).is_none(), by_candle);
+        assert_eq!(Counter::<f64>::of(&matrix).is_none(), by_candle);
         let store = of_matrix(&matrix)?.backward()?;
         let sides = if among { vec![&x] } else { vec![&x, &r] };
         sides
@@ -72,15 +72,15 @@ fn gradients_are_those_of_candles_way_whoever_reads_the_matrix() -> Result<()> {
             }),
             ("all", |m| Ok((m.sum_within(None, None)?.sum * 2.0)?)),
             ("picked", |m| {
-                Ok(m.pick(&[0, 2, 2], &[1, 0, 0])?.sqr()?.sum_all()?)
+                Ok(m.pick_entries(&[0, 2, 2], &[1, 0, 0])?.sqr()?.sum_all()?)
             }),
             ("smooth", |m| {
                 Ok(m.masked_logsumexp(None, false)?.sum_all()?)
             }),
         ] {
-            let [by_inlet, by_candle] = both_ways(f, among)?;
+            let [by_deposit, by_candle] = both_ways(f, among)?;
             println!("{name} {among}");
-            assert_close(&by_inlet, &by_candle);
+            assert_close(&by_deposit, &by_candle);
         }
     }
     Ok(())
@@ -108,29 +108,29 @@ fn what_a_pass_that_failed_has_left_changes_no_later_gradient() -> Result<()> {
     let matrix = x.pairwise_dot(&x)?;
     let loss = squares(&matrix)?.sum_all()?;
     let undisturbed = gradient(&loss)?;
-    let inlet = Inlet::<f64>::of(&matrix).unwrap();
+    let counter = Counter::<f64>::of(&matrix).unwrap();
     for _ in 0..3 {
-        inlet.leave(Contribution::written_out(vec![1.0; 16]))?;
-        inlet.leave(Contribution::written_out(vec![f64::NAN; 16]))?;
+        counter.deposit(PartialGradient::dense(vec![1.0; 16]))?;
+        counter.deposit(PartialGradient::dense(vec![f64::NAN; 16]))?;
         assert_eq!(gradient(&loss)?, undisturbed);
     }
-    assert!(inlet.left.lock().unwrap().is_empty());
+    assert!(counter.deposits.0.lock().unwrap().is_empty());
     Ok(())
 }
 
 #[test]
-fn fewer_contributions_than_announced_are_an_error() -> Result<()> {
-    let left = Left::<f64>::default();
-    let error = take(&left, &Tensor::new(2f64, &Device::Cpu)?).unwrap_err();
-    let message = "2 gradients of a matrix were announced and 0 came";
+fn fewer_deposits_than_counted_are_an_error() {
+    let error = Deposits::<f64>::new().withdraw(2).unwrap_err();
+    let message = "expected 2 gradients of a matrix, got 0";
     assert!(error.to_string().contains(message), "{error}");
-    Ok(())
 }
 
 #[test]
 fn threads_go_backward_over_one_graph_at_the_same_time() -> Result<()> {
     let x = Var::from_tensor(&rows(1, 24))?;
-    let matrix = x.normalize(2.0)?.pairwise_lp(&x.normalize(2.0)?, 2.0)?;
+    let matrix = x
+        .normalize_rows(2.0)?
+        .pairwise_lp(&x.normalize_rows(2.0)?, 2.0)?;
     let one = squares(&matrix)?.sum_all()?;
     let two = (squares(&matrix)?.sum_all()? + matrix.sum_within(Some(0.5), None)?.sum)?;
     let gradient = |loss: &Tensor| -> Result<_> {
@@ -164,12 +164,12 @@ fn matrices_are_forgotten_with_their_last_tensor() -> Result<()> {
         drop(x.pairwise_dot(&x)?);
     }
     let kept = x.pairwise_dot(&x)?;
-    assert_eq!(INLETS.with(ByTensor::len), 1);
-    assert!(Inlet::<f64>::of(&kept).is_some());
-    assert!(Inlet::<f32>::of(&kept).is_none());
-    assert!(Inlet::<f64>::of(&kept.detach()).is_none());
+    assert_eq!(COUNTERS.with(SideTable::len), 1);
+    assert!(Counter::<f64>::of(&kept).is_some());
+    assert!(Counter::<f32>::of(&kept).is_none());
+    assert!(Counter::<f64>::of(&kept.detach()).is_none());
     let constant = x.as_tensor().detach();
-    assert!(Inlet::<f64>::of(&constant.pairwise_dot(&constant)?).is_none());
+    assert!(Counter::<f64>::of(&constant.pairwise_dot(&constant)?).is_none());
     assert_eq!(kept.dtype(), DType::F64);
     Ok(())
 }

@@ -1,18 +1,20 @@
 //! Histograms of the positive and of the negative pairs of each row, with gradient.
 
 use candle_core::{DType, Tensor};
-use dml_kernels::PairMask;
-use dml_kernels::soft_histogram::{self as kernel, SoftBins};
+use dml_core::autograd::{PartialGradient, has_kernel, of_matrix, whole, with_slice};
+use dml_core::kernels::PairMask;
+use dml_core::kernels::soft_histogram::{self as kernel, SoftBins};
+use dml_core::tuples::mask_tensors;
+use dml_core::{Error, Result, check, for_element};
 
-use crate::fused::{self, Contribution, has_kernel, with_slice};
-use crate::tuples::mask_tensors;
-use crate::{Error, Result, for_element};
-
-pub(super) fn soft_histograms(
+/// Two histograms of each row of a matrix, one of its positive and one of its negative pairs: `[Q, R]` → `[Q, nodes]` each. A
+/// value between two nodes counts for both, more for the nearer one, which gives it a gradient.
+pub(crate) fn soft_histograms(
     x: &Tensor,
     pairs: &PairMask,
     bins: SoftBins,
 ) -> Result<(Tensor, Tensor)> {
+    let x = &whole(x)?;
     let (queries, references) = x.dims2()?;
     if (pairs.queries(), pairs.references()) != (queries, references) {
         return Err(Error::Shape {
@@ -21,7 +23,7 @@ pub(super) fn soft_histograms(
             got: x.dims().to_vec(),
         });
     }
-    crate::check::elements(
+    check::elements(
         "histograms [rows, 2, nodes]",
         &[queries, 2, bins.nodes()],
         8,
@@ -33,20 +35,20 @@ pub(super) fn soft_histograms(
     let both = for_element!(x, "x", |T| {
         let value = with_slice(x, |x: &[T]| kernel::soft_histograms(x, pairs, bins))?;
         let pairs = pairs.clone();
-        fused::of_matrix("soft_histograms", x, value, shape, move |x, _, gradient| {
+        of_matrix("soft_histograms", x, value, shape, move |x, _, gradient| {
             let entries = with_slice(x, |x: &[T]| {
                 with_slice(gradient, |g: &[T]| {
                     kernel::soft_histograms_backward(x, &pairs, bins, g)
                 })
             })??;
-            Ok(Contribution::written_out(entries))
+            Ok(PartialGradient::dense(entries))
         })
     })?;
     let part = |i: usize| both.narrow(1, i, 1)?.squeeze(1);
     Ok((part(0)?, part(1)?))
 }
 
-pub(super) fn soft_histograms_composite(
+fn soft_histograms_composite(
     x: &Tensor,
     pairs: &PairMask,
     bins: SoftBins,
@@ -84,4 +86,31 @@ pub(super) fn soft_histograms_composite(
     };
     let (positives, negatives) = mask_tensors(pairs, device)?;
     Ok((histogram(positives)?, histogram(negatives)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dml_assert::assert_forms_agree;
+
+    #[test]
+    fn the_kernel_agrees_with_the_composite_form() -> Result<()> {
+        let pairs = PairMask::select(4, 5, |q, positives, negatives, _: &mut ()| {
+            for r in 0..5 {
+                positives.insert_if(r, (q + r) % 3 == 0);
+                negatives.insert_if(r, (q + r) % 3 == 1);
+            }
+        });
+        let bins = SoftBins::new(-2.0, 0.8, 5);
+        assert_forms_agree(21, (4, 5), |x| {
+            let (positive, negative) = soft_histograms(x, &pairs, bins)?;
+            Ok(Tensor::cat(&[positive, negative], 1)?)
+        });
+        let other = Tensor::ones((5, 4), DType::F64, &candle_core::Device::Cpu)?;
+        assert!(matches!(
+            soft_histograms(&other, &pairs, bins),
+            Err(Error::Shape { arg: "x", .. })
+        ));
+        Ok(())
+    }
 }

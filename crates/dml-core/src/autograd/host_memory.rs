@@ -1,0 +1,56 @@
+//! The memory of CPU tensors as slices.
+
+use candle_core::{Storage, Tensor, WithDType};
+
+use super::{has_kernel, unary};
+use crate::{Error, Result, for_element};
+
+/// `f` on the elements of a CPU tensor in row-major order, without a copy where the tensor is contiguous.
+///
+/// # Errors
+/// [`Error::Device`] for a tensor that is not on the CPU, [`Error::Tensor`] for another element type.
+pub fn with_slice<T: WithDType, R>(tensor: &Tensor, f: impl FnOnce(&[T]) -> R) -> Result<R> {
+    if tensor.elem_count() == 0 {
+        // A view without elements may begin beyond the end of its storage.
+        let (storage, _) = tensor.storage_and_layout();
+        return match &*storage {
+            Storage::Cpu(cpu) => Ok(f(&cpu.as_slice::<T>()?[..0])),
+            _ => Err(not_on_the_cpu(tensor)),
+        };
+    }
+    let tensor = tensor.contiguous()?;
+    let (storage, layout) = tensor.storage_and_layout();
+    let (Storage::Cpu(cpu), Some((start, end))) = (&*storage, layout.contiguous_offsets()) else {
+        return Err(not_on_the_cpu(&tensor));
+    };
+    Ok(f(&cpu.as_slice::<T>()?[start..end]))
+}
+
+fn not_on_the_cpu(tensor: &Tensor) -> Error {
+    Error::Device {
+        arg: "tensor",
+        expected: "the CPU".to_owned(),
+        got: format!("{:?}", tensor.device().location()),
+    }
+}
+
+/// The tensor, or where it is a view without elements, one that has a storage of its own.
+///
+/// Such a view may begin beyond the end of the storage that it looks into, which Candle's operations do not survive.
+///
+/// # Errors
+/// [`Error::Tensor`] if the device can't hold an empty tensor.
+pub fn whole(tensor: &Tensor) -> Result<Tensor> {
+    if tensor.elem_count() > 0 || tensor.layout().start_offset() == 0 {
+        return Ok(tensor.clone());
+    }
+    if has_kernel(tensor) {
+        return for_element!(tensor, "tensor", |T| {
+            let nothing =
+                |x: &Tensor, _: &Tensor, _: &Tensor| -> Result<Tensor> { Ok(x.zeros_like()?) };
+            unary("whole", tensor, Vec::<T>::new(), tensor.shape(), nothing)
+        });
+    }
+    let (shape, device) = (tensor.shape(), tensor.device());
+    Ok(Tensor::zeros(shape, tensor.dtype(), device)?)
+}

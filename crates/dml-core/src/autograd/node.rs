@@ -1,0 +1,313 @@
+//! A value that a kernel has computed, as a node of Candle's graph.
+
+use std::fmt;
+use std::sync::Mutex;
+
+use candle_core::backend::BackendStorage;
+use candle_core::op::BackpropOp;
+use candle_core::{
+    CpuStorage, CudaStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Shape, Storage, Tensor,
+    WithDType,
+};
+
+use crate::{Error, Result};
+
+/// The value of a node, computed before the node is made.
+#[derive(Debug)]
+pub struct Value(Memory);
+
+#[derive(Debug)]
+enum Memory {
+    /// Memory of the host that Candle takes over, once.
+    Host(Mutex<Option<CpuStorage>>, Shape),
+    /// A tensor of any device. A node needs memory of its own, so Candle gets a copy within the device.
+    Tensor(Tensor),
+}
+
+impl Value {
+    /// The result of a kernel of the host.
+    ///
+    /// # Errors
+    /// [`Error::Length`] if the shape does not hold the value.
+    pub fn host<T: WithDType>(value: Vec<T>, shape: impl Into<Shape>) -> Result<Self> {
+        // Candle takes the shape on trust, and would read beyond the end of a value that is too short.
+        let shape = shape.into();
+        if value.len() != shape.elem_count() {
+            return Err(Error::Length {
+                arg: "value",
+                expected: shape.elem_count(),
+                got: value.len(),
+            });
+        }
+        let storage = T::to_cpu_storage_owned(value);
+        Ok(Self(Memory::Host(Mutex::new(Some(storage)), shape)))
+    }
+
+    /// The value outside of the graph.
+    fn constant(self) -> Result<Tensor> {
+        if let Memory::Tensor(tensor) = self.0 {
+            return Ok(tensor);
+        }
+        let (storage, shape) = self.on_cpu()?;
+        let (storage, no_op) = (Storage::Cpu(storage), BackpropOp::none());
+        Ok(Tensor::from_storage(storage, shape, no_op, false))
+    }
+
+    fn on_cpu(&self) -> candle_core::Result<(CpuStorage, Shape)> {
+        match &self.0 {
+            Memory::Host(value, shape) => {
+                let value = value.lock().ok().and_then(|mut value| value.take());
+                let value = value.ok_or_else(|| message("the value of a node was taken twice"))?;
+                Ok((value, shape.clone()))
+            }
+            Memory::Tensor(tensor) => {
+                let (storage, layout) = tensor.storage_and_layout();
+                let Storage::Cpu(storage) = &*storage else {
+                    return Err(message("the value is not on the CPU"));
+                };
+                Ok((storage.try_clone(layout)?, tensor.shape().clone()))
+            }
+        }
+    }
+
+    fn on_cuda(&self) -> candle_core::Result<(CudaStorage, Shape)> {
+        if let Memory::Tensor(tensor) = &self.0 {
+            let (storage, layout) = tensor.storage_and_layout();
+            if let Storage::Cuda(storage) = &*storage {
+                return Ok((storage.try_clone(layout)?, tensor.shape().clone()));
+            }
+        }
+        Err(message("the value is not on a CUDA device"))
+    }
+}
+
+impl From<Tensor> for Value {
+    fn from(tensor: Tensor) -> Self {
+        Self(Memory::Tensor(tensor))
+    }
+}
+
+fn message(text: &str) -> candle_core::Error {
+    candle_core::Error::Msg(text.to_owned())
+}
+
+/// The node of a value of one to three inputs; `backward(inputs, value, gradient)` gives the gradient of each input, `None`
+/// for one that needs none. If no input is tracked, the value outside of the graph.
+///
+/// # Errors
+/// [`Error::Tensor`] if the value is not on the device of the inputs.
+pub fn node<const N: usize>(
+    name: &'static str,
+    inputs: [&Tensor; N],
+    value: impl Into<Value>,
+    backward: impl Fn([&Tensor; N], &Tensor, &Tensor) -> Result<[Option<Tensor>; N]>
+    + Send
+    + Sync
+    + 'static,
+) -> Result<Tensor> {
+    const { assert!(0 < N && N < 4, "a node of Candle has one to three inputs") };
+    let value = value.into();
+    if !inputs.iter().any(|input| input.track_op()) {
+        return value.constant();
+    }
+    let backward = move |inputs: &[&Tensor], value: &Tensor, gradient: &Tensor| {
+        let inputs = std::array::from_fn(|i| inputs[i]);
+        Ok(Vec::from(backward(inputs, value, gradient)?))
+    };
+    let node = Node {
+        name,
+        value,
+        backward: Box::new(backward),
+    };
+    Ok(match inputs[..] {
+        [first] => first.apply_op1(node)?,
+        [first, second] => first.apply_op2(second, node)?,
+        [first, second, third] => first.apply_op3(second, third, node)?,
+        _ => unreachable!("the number of inputs is checked at compile time"),
+    })
+}
+
+/// The node of a value of the host; `backward(input, value, gradient)` gives the gradient of the input.
+///
+/// # Errors
+/// [`Error::Tensor`] if the input is not on the CPU, [`Error::Length`] if the shape does not hold the value.
+pub fn unary<T: WithDType>(
+    name: &'static str,
+    input: &Tensor,
+    value: Vec<T>,
+    shape: impl Into<Shape>,
+    backward: impl Fn(&Tensor, &Tensor, &Tensor) -> Result<Tensor> + Send + Sync + 'static,
+) -> Result<Tensor> {
+    let value = Value::host(value, shape)?;
+    node(name, [input], value, move |[input], value, gradient| {
+        Ok([Some(backward(input, value, gradient)?)])
+    })
+}
+
+/// The node of a value of the host with two inputs; `backward(left, right, value, gradient)` gives the gradients of both.
+///
+/// # Errors
+/// As [`unary`].
+pub fn binary<T: WithDType>(
+    name: &'static str,
+    left: &Tensor,
+    right: &Tensor,
+    value: Vec<T>,
+    shape: impl Into<Shape>,
+    backward: impl Fn(&Tensor, &Tensor, &Tensor, &Tensor) -> Result<(Tensor, Tensor)>
+    + Send
+    + Sync
+    + 'static,
+) -> Result<Tensor> {
+    let (inputs, value) = ([left, right], Value::host(value, shape)?);
+    node(
+        name,
+        inputs,
+        value,
+        move |[left, right], value, gradient| {
+            let (left, right) = backward(left, right, value, gradient)?;
+            Ok([Some(left), Some(right)])
+        },
+    )
+}
+
+/// The node of a value of the host with three inputs; see [`node()`].
+///
+/// # Errors
+/// As [`unary`].
+pub fn ternary<T: WithDType>(
+    name: &'static str,
+    inputs: [&Tensor; 3],
+    value: Vec<T>,
+    shape: impl Into<Shape>,
+    backward: impl Fn([&Tensor; 3], &Tensor, &Tensor) -> Result<[Option<Tensor>; 3]>
+    + Send
+    + Sync
+    + 'static,
+) -> Result<Tensor> {
+    node(name, inputs, Value::host(value, shape)?, backward)
+}
+
+type Backward = dyn Fn(&[&Tensor], &Tensor, &Tensor) -> Result<Vec<Option<Tensor>>> + Send + Sync;
+
+/// One operation for any number of inputs: its value does not depend on them any more.
+struct Node {
+    name: &'static str,
+    value: Value,
+    backward: Box<Backward>,
+}
+
+impl Node {
+    fn gradients<const N: usize>(
+        &self,
+        inputs: [&Tensor; N],
+        value: &Tensor,
+        gradient: &Tensor,
+    ) -> candle_core::Result<[Option<Tensor>; N]> {
+        let mut gradients = (self.backward)(&inputs, value, gradient)?.into_iter();
+        Ok([(); N].map(|()| gradients.next().flatten()))
+    }
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Node").field(&self.name).finish()
+    }
+}
+
+/// Implements one of Candle's traits of custom operations, which differ in their number of inputs alone.
+macro_rules! custom_op {
+    ($trait:ident, $gradients:ty, $($input:ident),+) => {
+        #[allow(unused_variables)] // The forward pass is over before the node is made.
+        impl $trait for Node {
+            fn name(&self) -> &'static str {
+                self.name
+            }
+
+            fn cpu_fwd(
+                &self,
+                $($input: &CpuStorage, _: &Layout),+
+            ) -> candle_core::Result<(CpuStorage, Shape)> {
+                self.value.on_cpu()
+            }
+
+            fn cuda_fwd(
+                &self,
+                $($input: &CudaStorage, _: &Layout),+
+            ) -> candle_core::Result<(CudaStorage, Shape)> {
+                self.value.on_cuda()
+            }
+
+            fn bwd(
+                &self,
+                $($input: &Tensor,)+
+                value: &Tensor,
+                gradient: &Tensor,
+            ) -> candle_core::Result<$gradients> {
+                let [$($input),+] = self.gradients([$($input),+], value, gradient)?;
+                Ok(($($input),+))
+            }
+        }
+    };
+}
+
+type Gradient = Option<Tensor>;
+custom_op!(CustomOp1, Gradient, first);
+custom_op!(CustomOp2, (Gradient, Gradient), first, second);
+custom_op!(
+    CustomOp3,
+    (Gradient, Gradient, Gradient),
+    first,
+    second,
+    third
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::{Device, Var};
+
+    #[test]
+    fn a_value_that_does_not_fill_its_shape_is_an_error() -> Result<()> {
+        let x = Var::new(&[1f32, 2.], &Device::Cpu)?;
+        for length in [0, 1, 3] {
+            let value = vec![0f32; length];
+            let refused = unary("short", &x, value.clone(), 2, |x, _, _| Ok(x.clone()));
+            assert!(matches!(refused, Err(Error::Length { expected: 2, .. })));
+            let both = |x: &Tensor, r: &Tensor, _: &Tensor, _: &Tensor| Ok((x.clone(), r.clone()));
+            assert!(binary("short", &x, &x, value, 2, both).is_err());
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_ternary_node_gives_each_input_its_gradient_or_none() -> Result<()> {
+        let [a, b] = [3f64, 5.].map(|x| Var::new(x, &Device::Cpu));
+        let (a, b) = (a?, b?);
+        let constant = Tensor::new(7f64, &Device::Cpu)?;
+        let inputs = [a.as_tensor(), b.as_tensor(), &constant];
+        let product = ternary(
+            "product",
+            inputs,
+            vec![105f64],
+            (),
+            |[a, b, c], _, gradient| {
+                let a_gradient = ((gradient * b)? * c)?;
+                let b_gradient = ((gradient * a)? * c)?;
+                Ok([Some(a_gradient), Some(b_gradient), None])
+            },
+        )?;
+        assert_eq!(product.to_scalar::<f64>()?, 105.0);
+        let store = product.backward()?;
+        let slope = |x: &Tensor| store.get(x).map(Tensor::to_scalar::<f64>).transpose();
+        assert_eq!(slope(&a)?, Some(35.0));
+        assert_eq!(slope(&b)?, Some(21.0));
+        assert!(store.get(&constant).is_none());
+        let [a, b] = [&a, &b].map(|x| x.as_tensor().detach());
+        let outside = ternary("product", [&a, &b, &constant], vec![1f64], (), |_, _, _| {
+            Ok([None, None, None])
+        })?;
+        assert!(!outside.track_op());
+        Ok(())
+    }
+}
