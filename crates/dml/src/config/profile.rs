@@ -23,6 +23,11 @@ pub struct BatchSizes {
 }
 
 /// What holds for a component, for those that write its configuration, and for tests.
+///
+/// ```
+/// let circle = dml::config::profile("CircleLoss").expect("a loss of that name");
+/// assert!(circle.has_constant_factors && !circle.reads_positions);
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Profile {
