@@ -5,8 +5,6 @@ pub(crate) mod anchor_pairs;
 #[cfg(test)]
 pub(crate) mod by_hand;
 pub(crate) mod class_order;
-pub(crate) mod demands;
-#[allow(dead_code, unused_imports, reason = "its callers come next")]
 pub(crate) mod expression;
 pub(crate) mod largest_of_groups;
 pub(crate) mod one_positive_pair_per_label;
@@ -14,6 +12,7 @@ pub(crate) mod one_positive_pair_per_label;
 pub(crate) mod outcome;
 pub(crate) mod pair_formula;
 pub(crate) mod pair_set;
+pub(crate) mod requirements;
 pub(crate) mod row_terms;
 pub(crate) mod side;
 pub(crate) mod soft_histograms;

@@ -19,8 +19,8 @@ use dml_core::{Batch, Distance, Loss, Result, Terms, Tuples, check};
 
 use crate::machinery::anchor_formula::{AnchorFormula, Needs, PairsOfKind, term_of_anchors};
 use crate::machinery::anchor_pairs::AnchorPairs;
-use crate::machinery::demands;
 use crate::machinery::expression::Expression;
+use crate::machinery::requirements;
 
 /// Configuration of [`CircleLoss`].
 #[derive(Clone, Debug, PartialEq)]
@@ -59,7 +59,7 @@ impl CircleLoss {
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) unless `m` is finite and `gamma` above 0,
     /// [`Error::Unsupported`](dml_core::Error::Unsupported) for a distance that is no cosine.
     pub fn new(config: CircleLossConfig, distance: impl Distance + 'static) -> Result<Self> {
-        demands::cosine(
+        requirements::cosine(
             "CircleLoss",
             &distance,
             "its optima are cosines: it needs CosineSimilarity as the distance",
@@ -76,7 +76,7 @@ impl CircleLoss {
 
 impl Loss for CircleLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        demands::check(self, "CircleLoss", batch, tuples)?;
+        requirements::check(self, "CircleLoss", batch, tuples)?;
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }

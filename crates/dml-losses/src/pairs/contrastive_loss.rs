@@ -15,10 +15,10 @@ use std::sync::Arc;
 use dml_core::{Batch, Distance, Loss, Over, Result, Terms, Tuples, check};
 
 use crate::machinery::anchor_pairs::AnchorPairs;
-use crate::machinery::demands;
 use crate::machinery::expression::Expression;
 use crate::machinery::pair_formula::PairFormula;
 use crate::machinery::pair_set::PairSet;
+use crate::machinery::requirements;
 
 /// Configuration of [`ContrastiveLoss`].
 #[derive(Clone, Debug, PartialEq)]
@@ -70,7 +70,7 @@ impl ContrastiveLoss {
 
 impl Loss for ContrastiveLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        demands::check(self, "ContrastiveLoss", batch, tuples)?;
+        requirements::check(self, "ContrastiveLoss", batch, tuples)?;
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }

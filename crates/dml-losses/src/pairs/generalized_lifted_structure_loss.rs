@@ -19,8 +19,8 @@ use dml_core::{Batch, Distance, Loss, Result, Terms, Tuples, check};
 
 use crate::machinery::anchor_formula::{AnchorFormula, Needs, PairsOfKind, term_of_anchors};
 use crate::machinery::anchor_pairs::AnchorPairs;
-use crate::machinery::demands;
 use crate::machinery::expression::Expression;
+use crate::machinery::requirements;
 
 /// Configuration of [`GeneralizedLiftedStructureLoss`].
 #[derive(Clone, Debug, PartialEq)]
@@ -73,7 +73,7 @@ impl GeneralizedLiftedStructureLoss {
 
 impl Loss for GeneralizedLiftedStructureLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        demands::check(self, "GeneralizedLiftedStructureLoss", batch, tuples)?;
+        requirements::check(self, "GeneralizedLiftedStructureLoss", batch, tuples)?;
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }

@@ -18,8 +18,8 @@ use std::sync::Arc;
 use dml_core::{Batch, Distance, Loss, Order, Over, Result, Terms, Tuples, check};
 
 use crate::machinery::anchor_pairs::AnchorPairs;
-use crate::machinery::demands;
 use crate::machinery::pair_set::PairSet;
+use crate::machinery::requirements;
 use deviation::Deviation;
 
 /// Configuration of [`IntraPairVarianceLoss`].
@@ -75,7 +75,7 @@ impl IntraPairVarianceLoss {
 
 impl Loss for IntraPairVarianceLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        demands::check(self, "IntraPairVarianceLoss", batch, tuples)?;
+        requirements::check(self, "IntraPairVarianceLoss", batch, tuples)?;
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }

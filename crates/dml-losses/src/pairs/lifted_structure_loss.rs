@@ -20,8 +20,8 @@ use std::sync::Arc;
 use dml_core::{Batch, Distance, Loss, Over, Result, Term, Terms, Tuples, check};
 
 use crate::machinery::anchor_pairs::AnchorPairs;
-use crate::machinery::demands;
 use crate::machinery::pair_set::PairSet;
+use crate::machinery::requirements;
 use lifting::Lifting;
 
 /// Configuration of [`LiftedStructureLoss`].
@@ -75,7 +75,7 @@ impl LiftedStructureLoss {
 
 impl Loss for LiftedStructureLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        demands::check(self, "LiftedStructureLoss", batch, tuples)?;
+        requirements::check(self, "LiftedStructureLoss", batch, tuples)?;
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }

@@ -19,7 +19,7 @@ use dml_core::{Batch, Distance, Loss, Result, Terms, Tuples, check};
 
 use crate::machinery::anchor_formula::{AnchorFormula, Needs, PairsOfKind, term_of_anchors};
 use crate::machinery::anchor_pairs::AnchorPairs;
-use crate::machinery::demands;
+use crate::machinery::requirements;
 
 /// Configuration of [`MultiSimilarityLoss`].
 #[derive(Clone, Debug, PartialEq)]
@@ -79,7 +79,7 @@ impl MultiSimilarityLoss {
 
 impl Loss for MultiSimilarityLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        demands::check(self, "MultiSimilarityLoss", batch, tuples)?;
+        requirements::check(self, "MultiSimilarityLoss", batch, tuples)?;
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }

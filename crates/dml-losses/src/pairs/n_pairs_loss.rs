@@ -14,8 +14,8 @@ use std::sync::Arc;
 use candle_core::Tensor;
 use dml_core::{Batch, Distance, Indices, Loss, Over, Result, TensorExt, Term, Terms, Tuples};
 
-use crate::machinery::demands;
 use crate::machinery::one_positive_pair_per_label::one_positive_pair_per_label;
+use crate::machinery::requirements;
 
 /// Cross entropy over one positive pair a class ([formula](self)). One term `loss`, with a value for the anchor of each
 /// class.
@@ -41,7 +41,7 @@ impl Loss for NPairsLoss {
     /// [`Error::Missing`] for a batch without labels, [`Error::Unsupported`] for one with a reference set: pairs of
     /// several classes are compared across, as anchors and as positives.
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        demands::check(self, "NPairsLoss", batch, tuples)?;
+        requirements::check(self, "NPairsLoss", batch, tuples)?;
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }

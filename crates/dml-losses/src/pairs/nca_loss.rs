@@ -18,8 +18,8 @@ use dml_core::{Batch, Distance, Loss, Result, Term, Terms, Tuples, check};
 
 use crate::machinery::anchor_formula::{AnchorFormula, Needs, PairsOfKind, values_of_anchors};
 use crate::machinery::anchor_pairs::AnchorPairs;
-use crate::machinery::demands;
 use crate::machinery::expression::Expression;
+use crate::machinery::requirements;
 use crate::machinery::row_terms::term_over_rows;
 
 /// Configuration of [`NCALoss`].
@@ -77,7 +77,7 @@ impl AnchorFormula for Surprise {
 
 impl Loss for NCALoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        demands::check(self, "NCALoss", batch, tuples)?;
+        requirements::check(self, "NCALoss", batch, tuples)?;
         if let Some(terms) = batch.spoiled(&Tuples::all())? {
             return Ok(terms);
         }

@@ -18,10 +18,10 @@ use std::sync::Arc;
 use dml_core::{Batch, Distance, Loss, Over, Result, Term, Terms, Tuples, check};
 
 use crate::machinery::anchor_pairs::AnchorPairs;
-use crate::machinery::demands;
 use crate::machinery::expression::Expression;
 use crate::machinery::pair_formula::PairFormula;
 use crate::machinery::pair_set::PairSet;
+use crate::machinery::requirements;
 
 /// Configuration of [`NTXentLoss`].
 #[derive(Clone, Debug, PartialEq)]
@@ -85,7 +85,7 @@ impl NTXentLoss {
 
 impl Loss for NTXentLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        demands::check(self, "NTXentLoss", batch, tuples)?;
+        requirements::check(self, "NTXentLoss", batch, tuples)?;
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }

@@ -50,7 +50,7 @@ impl SignalToNoiseRatioContrastiveLoss {
         config: SignalToNoiseRatioContrastiveLossConfig,
         distance: impl Distance + 'static,
     ) -> Result<Self> {
-        if distance.kind() != DistanceKind::SignalToNoise {
+        if !matches!(distance.kind(), DistanceKind::SignalToNoise { .. }) {
             return Err(Error::Unsupported {
                 component: "SignalToNoiseRatioContrastiveLoss",
                 reason: "the distance has to be a signal-to-noise ratio; for others take ContrastiveLoss",

@@ -20,7 +20,7 @@ use dml_core::{Batch, Distance, Loss, Result, Term, Terms, Tuples, check};
 
 use crate::machinery::anchor_formula::{AnchorFormula, Needs, PairsOfKind, term_of_anchors};
 use crate::machinery::anchor_pairs::AnchorPairs;
-use crate::machinery::demands;
+use crate::machinery::requirements;
 
 /// Configuration of [`SupConLoss`].
 #[derive(Clone, Debug, PartialEq)]
@@ -63,7 +63,7 @@ impl SupConLoss {
 
 impl Loss for SupConLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        demands::check(self, "SupConLoss", batch, tuples)?;
+        requirements::check(self, "SupConLoss", batch, tuples)?;
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }

@@ -22,10 +22,10 @@ use dml_core::{
 };
 
 use crate::machinery::anchor_pairs::AnchorPairs;
-use crate::machinery::demands;
 use crate::machinery::expression::Expression;
 use crate::machinery::pair_formula::{PairFormula, sums_where};
 use crate::machinery::pair_set::{PairSet, PairSums};
+use crate::machinery::requirements;
 
 /// Configuration of [`ThresholdConsistentMarginLoss`].
 #[derive(Clone, Debug, PartialEq)]
@@ -72,7 +72,7 @@ impl ThresholdConsistentMarginLoss {
         config: ThresholdConsistentMarginLossConfig,
         distance: impl Distance + 'static,
     ) -> Result<Self> {
-        demands::cosine(
+        requirements::cosine(
             "ThresholdConsistentMarginLoss",
             &distance,
             "its thresholds are cosines: it needs CosineSimilarity as the distance",
@@ -87,7 +87,7 @@ impl ThresholdConsistentMarginLoss {
 
 impl Loss for ThresholdConsistentMarginLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        demands::check(self, "ThresholdConsistentMarginLoss", batch, tuples)?;
+        requirements::check(self, "ThresholdConsistentMarginLoss", batch, tuples)?;
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }

@@ -18,10 +18,10 @@ use std::sync::Arc;
 use dml_core::{Batch, Distance, Loss, Over, Result, Term, Terms, Tuples, check};
 
 use crate::machinery::anchor_pairs::AnchorPairs;
-use crate::machinery::demands;
 use crate::machinery::expression::Expression;
 use crate::machinery::pair_formula::PairFormula;
 use crate::machinery::pair_set::PairSet;
+use crate::machinery::requirements;
 
 /// Configuration of [`TupletMarginLoss`].
 #[derive(Clone, Debug, PartialEq)]
@@ -62,7 +62,7 @@ impl TupletMarginLoss {
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) unless the margin is finite and the scale above 0,
     /// [`Error::Unsupported`](dml_core::Error::Unsupported) for a distance that is no cosine.
     pub fn new(config: TupletMarginLossConfig, distance: impl Distance + 'static) -> Result<Self> {
-        demands::cosine(
+        requirements::cosine(
             "TupletMarginLoss",
             &distance,
             "a margin of an angle needs CosineSimilarity as the distance",
@@ -84,7 +84,7 @@ impl TupletMarginLoss {
 
 impl Loss for TupletMarginLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        demands::check(self, "TupletMarginLoss", batch, tuples)?;
+        requirements::check(self, "TupletMarginLoss", batch, tuples)?;
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }

@@ -24,7 +24,7 @@ use dml_core::{Batch, Distance, Loss, Result, Term, Terms, Tuples, check, for_el
 
 use crate::machinery::anchor_formula::anchor_values;
 use crate::machinery::anchor_pairs::AnchorPairs;
-use crate::machinery::demands;
+use crate::machinery::requirements;
 use crate::machinery::row_terms::term_over_rows;
 use crate::machinery::side::{Anchor, Side};
 use crate::machinery::soft_histograms::soft_histograms;
@@ -63,7 +63,7 @@ impl FastAPLoss {
     /// to any power.
     pub fn new(config: FastAPLossConfig, distance: impl Distance + 'static) -> Result<Self> {
         let bins = check::count("num_bins", config.num_bins, check::MOST_BINS)?;
-        let power = demands::unit_euclidean_power("FastAPLoss", &distance)?;
+        let power = requirements::unit_euclidean_power("FastAPLoss", &distance)?;
         Ok(Self {
             bins: SoftBins::new(0.0, 2f64.powf(power) / bins as f64, bins),
             distance: Arc::new(distance),
@@ -168,7 +168,7 @@ impl Binned {
 
 impl Loss for FastAPLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        demands::check(self, "FastAPLoss", batch, tuples)?;
+        requirements::check(self, "FastAPLoss", batch, tuples)?;
         if let Some(terms) = batch.spoiled(&Tuples::all())? {
             return Ok(terms);
         }

@@ -19,7 +19,7 @@ use dml_core::kernels::PairMask;
 use dml_core::kernels::soft_histogram::SoftBins;
 use dml_core::{Batch, Distance, Error, Loss, Order, Result, Term, Terms, Tuples, check};
 
-use crate::machinery::demands;
+use crate::machinery::requirements;
 use crate::machinery::soft_histograms::soft_histograms;
 
 /// Configuration of [`HistogramLoss`].
@@ -86,7 +86,7 @@ fn pairs_of_triplets(batch: &Batch, tuples: &Tuples) -> Result<PairMask> {
 
 impl Loss for HistogramLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        demands::check(self, "HistogramLoss", batch, tuples)?;
+        requirements::check(self, "HistogramLoss", batch, tuples)?;
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }

@@ -19,8 +19,8 @@ use std::sync::Arc;
 use candle_core::Tensor;
 use dml_core::{Batch, Distance, Loss, Result, Term, Terms, Tuples, check};
 
-use crate::machinery::demands;
 use crate::machinery::expression::Expression;
+use crate::machinery::requirements;
 use crate::machinery::soft_rank::{RankFormula, SoftRanks};
 
 /// What R negatives before a positive cost.
@@ -84,7 +84,7 @@ impl PNPLoss {
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if an argument is outside of its range,
     /// [`Error::Unsupported`](dml_core::Error::Unsupported) unless the distance is the cosine similarity.
     pub fn new(config: PNPLossConfig, distance: impl Distance + 'static) -> Result<Self> {
-        demands::cosine("PNPLoss", &distance, demands::DEFINED_FOR_COSINE)?;
+        requirements::cosine("PNPLoss", &distance, requirements::DEFINED_FOR_COSINE)?;
         check::positive("b", config.b)?;
         check::finite("alpha", config.alpha)?;
         check::positive("anneal", config.anneal)?;
@@ -114,7 +114,7 @@ impl RankFormula for PNPLossConfig {
 
 impl Loss for PNPLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        demands::check(self, "PNPLoss", batch, tuples)?;
+        requirements::check(self, "PNPLoss", batch, tuples)?;
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }

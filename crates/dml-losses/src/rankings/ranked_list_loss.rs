@@ -20,8 +20,8 @@ use dml_core::{Batch, Distance, Error, Loss, Order, Result, Term, Terms, Tuples,
 
 use crate::machinery::anchor_formula::{AnchorFormula, Needs, PairsOfKind, values_of_anchors};
 use crate::machinery::anchor_pairs::AnchorPairs;
-use crate::machinery::demands;
 use crate::machinery::expression::Expression;
+use crate::machinery::requirements;
 use crate::machinery::row_terms::term_over_rows;
 
 /// ε: what each column adds to the sum of the weights.
@@ -147,7 +147,7 @@ fn apart<E: Expression>(x: &E, violation: E) -> E {
 
 impl Loss for RankedListLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        demands::check(self, "RankedListLoss", batch, tuples)?;
+        requirements::check(self, "RankedListLoss", batch, tuples)?;
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }

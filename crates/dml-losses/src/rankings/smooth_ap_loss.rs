@@ -21,8 +21,8 @@ use std::sync::Arc;
 
 use dml_core::{Batch, Distance, Error, Loss, Result, Term, Terms, Tuples, check};
 
-use crate::machinery::demands;
 use crate::machinery::expression::Expression;
+use crate::machinery::requirements;
 use crate::machinery::row_terms::term_over_rows;
 use crate::machinery::soft_rank::{RankFormula, SoftRanks};
 
@@ -59,7 +59,7 @@ impl SmoothAPLoss {
     /// [`Error::InvalidParameter`] if the temperature is not above 0, [`Error::Unsupported`] unless the distance is the
     /// cosine similarity.
     pub fn new(config: SmoothAPLossConfig, distance: impl Distance + 'static) -> Result<Self> {
-        demands::cosine("SmoothAPLoss", &distance, demands::DEFINED_FOR_COSINE)?;
+        requirements::cosine("SmoothAPLoss", &distance, requirements::DEFINED_FOR_COSINE)?;
         Ok(Self {
             temperature: check::positive("temperature", config.temperature)?,
             distance: Arc::new(distance),
@@ -82,7 +82,7 @@ impl RankFormula for Imprecision {
 
 impl Loss for SmoothAPLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        demands::check(self, "SmoothAPLoss", batch, tuples)?;
+        requirements::check(self, "SmoothAPLoss", batch, tuples)?;
         if let Some(terms) = batch.spoiled(&Tuples::all())? {
             return Ok(terms);
         }

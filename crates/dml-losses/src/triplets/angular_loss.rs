@@ -18,7 +18,7 @@ use dml_core::{
     check,
 };
 
-use crate::machinery::demands;
+use crate::machinery::requirements;
 
 use sums_of_pairs::PositivePairs;
 
@@ -72,7 +72,7 @@ impl Loss for AngularLoss {
     /// # Errors
     /// [`Error::Missing`] for a batch without a relation, whatever the tuples: the negatives come from it.
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        demands::check(self, "AngularLoss", batch, tuples)?;
+        requirements::check(self, "AngularLoss", batch, tuples)?;
         if let Some(terms) = batch.spoiled(&Tuples::all())? {
             return Ok(terms);
         }

@@ -25,7 +25,7 @@ use dml_core::{
 use rand::Rng;
 
 use crate::TripletsPerAnchor;
-use crate::machinery::demands;
+use crate::machinery::requirements;
 use crate::machinery::triplet_cost::TripletCost;
 
 /// Configuration of [`CentroidTripletLoss`].
@@ -121,7 +121,7 @@ impl Loss for CentroidTripletLoss {
     /// [`Error::Missing`] for a batch whose relation was not made from labels, [`Error::Unsupported`] for tuples: an
     /// anchor is compared with classes, not with rows.
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        demands::check(self, "CentroidTripletLoss", batch, tuples)?;
+        requirements::check(self, "CentroidTripletLoss", batch, tuples)?;
         if let Some(terms) = batch.spoiled_rows()? {
             return Ok(terms);
         }

@@ -32,7 +32,7 @@ use dml_core::{
     Batch, Distance, Error, Loss, Result, TensorExt, Term, Terms, Tuples, check, for_element,
 };
 
-use crate::machinery::demands;
+use crate::machinery::requirements;
 use crate::machinery::triplet_form::{TripletForm, on_host, scaled};
 
 /// Configuration of [`DynamicSoftMarginLoss`].
@@ -83,7 +83,7 @@ impl DynamicSoftMarginLoss {
         config: DynamicSoftMarginLossConfig,
         distance: impl Distance + 'static,
     ) -> Result<Self> {
-        demands::unit_euclidean_power("DynamicSoftMarginLoss", &distance)?;
+        requirements::unit_euclidean_power("DynamicSoftMarginLoss", &distance)?;
         let num_bins = check::count("num_bins", config.num_bins, check::MOST_BINS)?;
         let refuse = |name, value, expected| {
             Err(Error::InvalidParameter {
@@ -185,7 +185,7 @@ impl DynamicSoftMarginLoss {
 
 impl Loss for DynamicSoftMarginLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        demands::check(self, "DynamicSoftMarginLoss", batch, tuples)?;
+        requirements::check(self, "DynamicSoftMarginLoss", batch, tuples)?;
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }

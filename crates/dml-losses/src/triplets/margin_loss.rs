@@ -23,7 +23,7 @@ use candle_nn::VarBuilder;
 use dml_core::{Batch, Distance, Loss, Over, Result, SeedSequence, Term, Terms, Tuples, check};
 
 use crate::TripletsPerAnchor;
-use crate::machinery::demands;
+use crate::machinery::requirements;
 use crate::machinery::triplet_form::TripletForm;
 use boundary::{Boundary, PerTriplet};
 use margin_sum::MarginSum;
@@ -105,7 +105,7 @@ impl Loss for MarginLoss {
     }
 
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        demands::check(self, "MarginLoss", batch, tuples)?;
+        requirements::check(self, "MarginLoss", batch, tuples)?;
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }

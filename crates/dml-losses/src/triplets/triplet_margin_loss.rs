@@ -23,7 +23,7 @@ use std::sync::Arc;
 use dml_core::{Batch, Distance, Loss, Over, Result, SeedSequence, Term, Terms, Tuples};
 
 use crate::TripletsPerAnchor;
-use crate::machinery::demands;
+use crate::machinery::requirements;
 use crate::machinery::triplet_cost::TripletCost;
 use crate::machinery::triplet_form::TripletForm;
 use on_device::DeviceSet;
@@ -94,7 +94,7 @@ impl Loss for TripletMarginLoss {
     }
 
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        demands::check(self, "TripletMarginLoss", batch, tuples)?;
+        requirements::check(self, "TripletMarginLoss", batch, tuples)?;
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }

@@ -1,4 +1,4 @@
-//! What a loss asks of its distance, its batch and its tuples.
+//! Requirements of losses on their distance, batch and tuples: an error where they are not met.
 
 use dml_core::{Batch, Distance, DistanceKind, Error, Loss, Result, Tuples, check};
 
@@ -8,7 +8,7 @@ pub(crate) fn cosine(
     distance: &dyn Distance,
     reason: &'static str,
 ) -> Result<()> {
-    if distance.kind() == DistanceKind::Cosine {
+    if matches!(distance.kind(), DistanceKind::Cosine { .. }) {
         return Ok(());
     }
     Err(Error::Unsupported { component, reason })
