@@ -12,7 +12,7 @@ use super::{ClustererConfig, ConfigError, KnnConfig, LabelComparison, registry};
 registry! {
     /// What measures how good embeddings are.
     pub enum EvaluationConfig {
-        AccuracyCalculator(AccuracyCalculatorConfig) {
+        AccuracyCalculator(AccuracyCalculatorSpec) {
             examples: |_| json!([{"k": 3, "retrieval": ["precision_at_2", "ndcg_at_3"]}]),
         },
     }
@@ -32,7 +32,7 @@ impl EvaluationConfig {
 /// Metrics of nearest neighbours and of clusters.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct AccuracyCalculatorConfig {
+pub struct AccuracyCalculatorSpec {
     /// PML's metrics to compute; none named means all.
     pub include: Vec<AccuracyMetric>,
     /// PML's metrics to leave out.
@@ -62,7 +62,7 @@ pub struct AccuracyCalculatorConfig {
     pub count_matches_as_pml: bool,
 }
 
-impl AccuracyCalculatorConfig {
+impl AccuracyCalculatorSpec {
     /// The calculator.
     ///
     /// # Errors
