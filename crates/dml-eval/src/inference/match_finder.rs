@@ -32,7 +32,6 @@ pub struct MatchFinderConfig {
 /// Finds the rows that match: PML's `MatchFinder`; [formula](self).
 ///
 /// ```
-/// use std::sync::Arc;
 /// use dml_core::{Distance, Result, TensorExt, candle_core::{Device, Tensor}};
 /// use dml_eval::{MatchFinder, MatchFinderConfig};
 ///
@@ -45,7 +44,7 @@ pub struct MatchFinderConfig {
 ///     }
 /// }
 ///
-/// let finder = MatchFinder::new(MatchFinderConfig { threshold: Some(2.0) }, Arc::new(Manhattan))?;
+/// let finder = MatchFinder::new(MatchFinderConfig { threshold: Some(2.0) }, Manhattan)?;
 /// let rows = Tensor::new(&[[0f32, 0.], [1., 1.], [5., 0.]], &Device::Cpu)?;
 /// let gallery = Tensor::new(&[[1f32, 0.], [5., 2.]], &Device::Cpu)?;
 /// let matches = finder.get_matching_pairs(&rows, Some(&gallery), None)?;
@@ -63,13 +62,13 @@ pub struct MatchFinder {
 impl MatchFinder {
     /// # Errors
     /// [`Error::InvalidParameter`] if the threshold is not a number.
-    pub fn new(config: MatchFinderConfig, distance: Arc<dyn Distance>) -> Result<Self> {
+    pub fn new(config: MatchFinderConfig, distance: impl Distance + 'static) -> Result<Self> {
         if let Some(threshold) = config.threshold {
             checked_threshold(threshold)?;
         }
         Ok(Self {
             threshold: config.threshold,
-            distance,
+            distance: Arc::new(distance),
         })
     }
 
@@ -254,7 +253,7 @@ mod tests {
     }
 
     fn finder(threshold: Option<f64>) -> MatchFinder {
-        MatchFinder::new(MatchFinderConfig { threshold }, Arc::new(Gap)).unwrap()
+        MatchFinder::new(MatchFinderConfig { threshold }, Gap).unwrap()
     }
 
     #[test]
@@ -276,7 +275,7 @@ mod tests {
             MatchFinderConfig {
                 threshold: Some(6.0),
             },
-            Arc::new(Product),
+            Product,
         )?;
         let (a, b) = (line(&[1., 2., -3.]), line(&[6., 2., -3.]));
         assert_eq!(finder.is_match(&a, &b, None)?, [true, false, true]);
@@ -354,7 +353,7 @@ mod tests {
         let config = MatchFinderConfig {
             threshold: Some(f64::NAN),
         };
-        assert!(MatchFinder::new(config, Arc::new(Gap)).is_err());
+        assert!(MatchFinder::new(config, Gap).is_err());
         let finder = finder(Some(1.0));
         assert!(matches!(
             finder.is_match(&rows, &line(&[0.]), None),
@@ -381,7 +380,7 @@ mod tests {
         let config = MatchFinderConfig {
             threshold: Some(1.0),
         };
-        let products = MatchFinder::new(config, Arc::new(Infinite)).unwrap();
+        let products = MatchFinder::new(config, Infinite).unwrap();
         assert!(matches!(
             products.get_matching_pairs(&long, Some(&turned), None),
             Err(Error::InvalidParameter {
