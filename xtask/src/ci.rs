@@ -9,30 +9,38 @@ use std::ffi::OsString;
 use std::time::Instant;
 
 use anyhow::{Context as _, bail, ensure};
+use clap::{Arg, ArgAction, ArgMatches, Command};
 use xshell::{Shell, cmd};
 
 use crate::metadata::Metadata;
 use crate::programs::{self, Program};
 use crate::tidy;
 
-/// Arguments of `cargo xtask ci`.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Args {
-    /// Go on after a failure, and fail at the end.
-    #[arg(long)]
-    keep_going: bool,
-    /// Run this step only; may be given several times.
-    #[arg(long, value_name = "STEP")]
-    only: Vec<String>,
-    /// Lint with the feature `cuda`, too: needs nvcc, and the first time ten minutes.
-    #[arg(long)]
-    cuda: bool,
-    /// Run tests of the kernels under valgrind, too: takes minutes.
-    #[arg(long)]
-    valgrind: bool,
-    /// Print the steps and run none.
-    #[arg(long)]
-    list: bool,
+/// The command line of `cargo xtask ci`.
+pub(crate) fn command(command: Command) -> Command {
+    let flag = |name, help| {
+        Arg::new(name)
+            .long(name)
+            .help(help)
+            .action(ArgAction::SetTrue)
+    };
+    let only = Arg::new("only")
+        .long("only")
+        .value_name("STEP")
+        .action(ArgAction::Append);
+    command.args([
+        flag("keep-going", "Go on after a failure, and fail at the end"),
+        only.help("Run this step only; may be given several times"),
+        flag(
+            "cuda",
+            "Lint with the feature `cuda`, too: needs nvcc, and the first time ten minutes",
+        ),
+        flag(
+            "valgrind",
+            "Run tests of the kernels under valgrind, too: takes minutes",
+        ),
+        flag("list", "Print the steps and run none"),
+    ])
 }
 
 /// One check: its name, what it does, and what to do when it fails.
@@ -54,7 +62,7 @@ const STEPS: &[Step] = &[
         name: "tidy",
         what: "dependencies, manifests, module names",
         on_failure: "each line above says what is wrong where; `cargo xtask tidy` repeats it",
-        run: |_| tidy::run(&tidy::Args {}),
+        run: |_| tidy::run(),
     },
     Step {
         name: "clippy",
@@ -152,17 +160,23 @@ const VALGRIND: Step = Step {
 };
 
 /// Runs the steps in order.
-pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+pub(crate) fn run(args: &ArgMatches) -> anyhow::Result<()> {
     let sh = Shell::new()?;
     sh.change_dir(crate::workspace_root());
-    let mut chosen = choose(&args.only)?;
-    if args.cuda {
+    let only: Vec<String> = args
+        .get_many("only")
+        .into_iter()
+        .flatten()
+        .cloned()
+        .collect();
+    let mut chosen = choose(&only)?;
+    if args.get_flag("cuda") {
         chosen.push(&CUDA);
     }
-    if args.valgrind {
+    if args.get_flag("valgrind") {
         chosen.push(&VALGRIND);
     }
-    if args.list {
+    if args.get_flag("list") {
         for step in chosen {
             println!("{:<8} {}", step.name, step.what);
         }
@@ -187,7 +201,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
                     step.on_failure
                 );
                 failed.push(*name);
-                if !args.keep_going {
+                if !args.get_flag("keep-going") {
                     break;
                 }
             }
@@ -218,7 +232,7 @@ fn choose(only: &[String]) -> anyhow::Result<Vec<&'static Step>> {
 /// The crates of the library, as a user who wants only one of them builds it: without optional features.
 fn library(sh: &Shell) -> anyhow::Result<Vec<String>> {
     let packages = Metadata::members(sh)?.packages.into_iter();
-    let library = packages.filter(|package| package.is_published() && package.name != "dml");
+    let library = packages.filter(|package| package.is_published && package.name != "dml");
     Ok(library.map(|package| package.name).collect())
 }
 

@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use xshell::{Shell, cmd};
 
 /// Memory in MiB from which on a target fails. An input has kilobytes.
@@ -16,32 +17,42 @@ const HANGS: u32 = 20;
 /// The longest input in bytes.
 const LONGEST: u32 = 1 << 16;
 
-/// Arguments of `cargo xtask fuzz`.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Args {
-    /// Minutes for all targets together.
-    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=10_080))]
-    minutes: u64,
-    /// Run this target only; may be given several times.
-    #[arg(long, value_name = "NAME")]
-    target: Vec<String>,
-    /// Print the targets and run none.
-    #[arg(long)]
-    list: bool,
+/// The command line of `cargo xtask fuzz`.
+pub(crate) fn command(command: Command) -> Command {
+    let minutes = Arg::new("minutes").long("minutes").default_value("8");
+    let target = Arg::new("target")
+        .long("target")
+        .value_name("NAME")
+        .action(ArgAction::Append);
+    let list = Arg::new("list").long("list").action(ArgAction::SetTrue);
+    command.args([
+        minutes
+            .help("Minutes for all targets together")
+            .value_parser(value_parser!(u64).range(1..=10_080)),
+        target.help("Run this target only; may be given several times"),
+        list.help("Print the targets and run none"),
+    ])
 }
 
 /// Runs the targets one after the other, and fails after the last one if one has.
-pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+pub(crate) fn run(args: &ArgMatches) -> anyhow::Result<()> {
     let folder = crate::workspace_root().join("fuzz");
-    let chosen = choose(&names(&folder)?, &args.target)?;
-    if args.list {
+    let only: Vec<String> = args
+        .get_many("target")
+        .into_iter()
+        .flatten()
+        .cloned()
+        .collect();
+    let chosen = choose(&names(&folder)?, &only)?;
+    if args.get_flag("list") {
         chosen.iter().for_each(|name| println!("{name}"));
         return Ok(());
     }
     let sh = Shell::new()?;
     sh.change_dir(&folder);
     check_tools(&sh)?;
-    let seconds = (60 * args.minutes / chosen.len() as u64).max(1);
+    let minutes: u64 = args.get_one("minutes").copied().unwrap_or(8);
+    let seconds = (60 * minutes / chosen.len() as u64).max(1);
     let limits = [
         format!("-max_total_time={seconds}"),
         format!("-rss_limit_mb={MEMORY}"),

@@ -13,66 +13,106 @@ macro_rules! println {
 
 mod ci;
 mod fuzz;
+mod golden;
 mod metadata;
 mod programs;
 mod tidy;
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{ArgMatches, Command};
 
-#[derive(Debug, Parser)]
-#[command(name = "cargo xtask", bin_name = "cargo xtask", about, version)]
-struct Cli {
-    #[command(subcommand)]
-    command: Command,
+/// A command: its name, what it does, its command line, and what it runs.
+struct Task {
+    name: &'static str,
+    about: &'static str,
+    command: fn(Command) -> Command,
+    run: fn(&ArgMatches) -> anyhow::Result<()>,
 }
 
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Run every check that a change must pass, cheapest first.
-    Ci(ci::Args),
-    /// Train on MNIST as PyTorch Metric Learning's example does, and measure Precision@1.
-    Mnist(programs::Args),
-    /// Measure speed, as a ratio to PyTorch Metric Learning's where `--peer` is given.
-    Bench(programs::Args),
-    /// Check the shape of the workspace: dependencies, features, manifests, module names.
-    Tidy(tidy::Args),
-    /// Bring the README's table of components up to date.
-    Catalog(programs::Args),
-    /// Run every component against reference cases.
-    Conformance(programs::Args),
-    /// Run the fuzz targets: file formats, configurations, tuples.
-    Fuzz(fuzz::Args),
-    /// Write one report of everything that runs on a GPU: numbers against the CPU's, speed against the peers'.
-    Gpu(programs::Args),
-}
+const TASKS: &[Task] = &[
+    Task {
+        name: "ci",
+        about: "Run every check that a change must pass, cheapest first",
+        command: ci::command,
+        run: ci::run,
+    },
+    Task {
+        name: "mnist",
+        about: "Train on MNIST as PyTorch Metric Learning's example does, and measure Precision@1",
+        command: programs::command,
+        run: |args| programs::MNIST.run(args),
+    },
+    Task {
+        name: "bench",
+        about: "Measure speed, as a ratio to PyTorch Metric Learning's where `--peer` is given",
+        command: programs::command,
+        run: |args| programs::BENCH.run(args),
+    },
+    Task {
+        name: "tidy",
+        about: "Check the shape of the workspace: dependencies, features, manifests, module names",
+        command: |command| command,
+        run: |_| tidy::run(),
+    },
+    Task {
+        name: "catalog",
+        about: "Bring the README's table of components up to date",
+        command: programs::command,
+        run: |args| programs::CATALOG.run(args),
+    },
+    Task {
+        name: "conformance",
+        about: "Run every component against reference cases",
+        command: programs::command,
+        run: |args| programs::CONFORMANCE.run(args),
+    },
+    Task {
+        name: "fuzz",
+        about: "Run the fuzz targets: file formats, configurations, tuples",
+        command: fuzz::command,
+        run: fuzz::run,
+    },
+    Task {
+        name: "golden",
+        about: "Make reference cases of a component with PyTorch Metric Learning, and run it against them",
+        command: golden::command,
+        run: golden::run,
+    },
+    Task {
+        name: "gpu",
+        about: "Write one report of everything that runs on a GPU: numbers and speed",
+        command: programs::command,
+        run: |args| programs::GPU.run(args),
+    },
+];
 
-impl Command {
-    fn run(&self) -> anyhow::Result<()> {
-        match self {
-            Self::Ci(args) => ci::run(args),
-            Self::Mnist(args) => programs::MNIST.run(args),
-            Self::Bench(args) => programs::BENCH.run(args),
-            Self::Tidy(args) => tidy::run(args),
-            Self::Catalog(args) => programs::CATALOG.run(args),
-            Self::Conformance(args) => programs::CONFORMANCE.run(args),
-            Self::Fuzz(args) => fuzz::run(args),
-            Self::Gpu(args) => programs::GPU.run(args),
-        }
-    }
+fn command() -> Command {
+    let task = |task: &Task| (task.command)(Command::new(task.name).about(task.about));
+    Command::new("cargo xtask")
+        .bin_name("cargo xtask")
+        .about(env!("CARGO_PKG_DESCRIPTION"))
+        .version(env!("CARGO_PKG_VERSION"))
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommands(TASKS.iter().map(task))
 }
 
 fn main() -> ExitCode {
-    match Cli::parse().command.run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
+    let matches = command().get_matches();
+    let chosen = matches.subcommand().and_then(|(name, args)| {
+        let task = TASKS.iter().find(|task| task.name == name)?;
+        Some((task.run)(args))
+    });
+    match chosen {
+        Some(Err(error)) => {
             // A closed standard error leaves the exit code.
+            use std::io::Write as _;
             writeln!(std::io::stderr(), "error: {error:#}").ok();
             ExitCode::FAILURE
         }
+        _ => ExitCode::SUCCESS,
     }
 }
 
@@ -89,9 +129,24 @@ mod tests {
 
     #[test]
     fn a_program_gets_its_help_and_its_flags() {
-        let parsed = Cli::try_parse_from(["xtask", "mnist", "--help"]);
-        assert!(matches!(parsed.unwrap().command, Command::Mnist(_)));
-        assert!(Cli::try_parse_from(["xtask", "bench", "--only", "eval", "--runs=1"]).is_ok());
-        assert!(Cli::try_parse_from(["xtask", "tidy", "--only"]).is_err());
+        command().debug_assert();
+        for words in [
+            "mnist --help",
+            "bench --only eval --runs=1",
+            "conformance DIR --summary",
+        ] {
+            let words: Vec<&str> = words.split(' ').collect();
+            let matches = command().try_get_matches_from(["xtask"].iter().chain(&words));
+            let matches = matches.unwrap();
+            let (name, args) = matches.subcommand().unwrap();
+            assert_eq!(name, words[0]);
+            let passed: Vec<&std::ffi::OsString> = args.get_many("args").unwrap().collect();
+            assert_eq!(passed, words[1..]);
+        }
+        assert!(
+            command()
+                .try_get_matches_from(["xtask", "tidy", "--only"])
+                .is_err()
+        );
     }
 }

@@ -4,46 +4,42 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use serde::Deserialize;
+use serde_json::Value;
 use xshell::{Shell, cmd};
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 pub(crate) struct Metadata {
     pub(crate) packages: Vec<Package>,
-    pub(crate) workspace_members: Vec<String>,
-    /// `None` for the members alone.
-    pub(crate) resolve: Option<Resolve>,
+    /// The features that are turned on in each package, by its id; empty for the members alone.
+    pub(crate) turned_on: BTreeMap<String, Vec<String>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 pub(crate) struct Package {
     pub(crate) id: String,
     pub(crate) name: String,
+    pub(crate) is_member: bool,
+    pub(crate) is_published: bool,
     pub(crate) description: Option<String>,
     pub(crate) license: Option<String>,
     pub(crate) readme: Option<String>,
     pub(crate) manifest_path: PathBuf,
     pub(crate) dependencies: Vec<Dependency>,
     pub(crate) features: BTreeMap<String, Vec<String>>,
-    /// The registries that the package may be published to; `None` is all.
-    pub(crate) publish: Option<Vec<String>>,
+    pub(crate) targets: Vec<Target>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 pub(crate) struct Dependency {
     pub(crate) name: String,
+    /// `dev` or `build`; `None` for a normal one.
     pub(crate) kind: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
-pub(crate) struct Resolve {
-    pub(crate) nodes: Vec<Node>,
-}
-
-#[derive(Debug, Deserialize)]
-pub(crate) struct Node {
-    pub(crate) id: String,
-    pub(crate) features: Vec<String>,
+#[derive(Debug)]
+pub(crate) struct Target {
+    /// `lib`, `bin`, `bench` and others.
+    pub(crate) kind: String,
 }
 
 impl Metadata {
@@ -61,15 +57,60 @@ impl Metadata {
     }
 
     fn read(sh: &Shell, args: &[&str]) -> anyhow::Result<Self> {
-        let json = cmd!(sh, "cargo metadata --format-version 1 {args...}");
-        Ok(serde_json::from_str(&json.quiet().read()?)?)
+        let json = cmd!(sh, "cargo metadata --format-version 1 {args...}").quiet();
+        let json: Value = serde_json::from_str(&json.read()?)?;
+        let members = texts(&json["workspace_members"]);
+        let packages = list(&json["packages"]).iter();
+        let nodes = list(&json["resolve"]["nodes"]).iter();
+        let turned_on = nodes.map(|node| (text(&node["id"]), texts(&node["features"])));
+        Ok(Self {
+            packages: packages.map(|json| Package::new(json, &members)).collect(),
+            turned_on: turned_on.collect(),
+        })
     }
 }
 
 impl Package {
-    pub(crate) fn is_published(&self) -> bool {
-        self.publish
-            .as_ref()
-            .is_none_or(|registries| !registries.is_empty())
+    fn new(json: &Value, members: &[String]) -> Self {
+        let optional = |key: &str| json[key].as_str().map(str::to_owned);
+        let dependency = |json: &Value| Dependency {
+            name: text(&json["name"]),
+            kind: json["kind"].as_str().map(str::to_owned),
+        };
+        let target = |json: &Value| Target {
+            kind: text(&json["kind"][0]),
+        };
+        let features = json["features"].as_object().into_iter().flatten();
+        let id = text(&json["id"]);
+        Self {
+            is_member: members.contains(&id),
+            id,
+            name: text(&json["name"]),
+            // `publish = false` is an empty list of registries.
+            is_published: json["publish"]
+                .as_array()
+                .is_none_or(|list| !list.is_empty()),
+            description: optional("description"),
+            license: optional("license"),
+            readme: optional("readme"),
+            manifest_path: text(&json["manifest_path"]).into(),
+            dependencies: list(&json["dependencies"]).iter().map(dependency).collect(),
+            features: features
+                .map(|(name, on)| (name.clone(), texts(on)))
+                .collect(),
+            targets: list(&json["targets"]).iter().map(target).collect(),
+        }
     }
+}
+
+fn list(json: &Value) -> &[Value] {
+    json.as_array().map_or(&[], Vec::as_slice)
+}
+
+fn text(json: &Value) -> String {
+    json.as_str().unwrap_or_default().to_owned()
+}
+
+fn texts(json: &Value) -> Vec<String> {
+    list(json).iter().map(text).collect()
 }

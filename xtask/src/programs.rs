@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::process::Command;
 
 use anyhow::Context as _;
+use clap::{Arg, ArgAction, ArgMatches, value_parser};
 
 /// A program: its package and how cargo starts it.
 pub(crate) struct Program {
@@ -52,19 +53,26 @@ pub(crate) const CATALOG: Program = Program {
     ..CONFORMANCE
 };
 
-/// The arguments of a program, which reads them itself.
-#[derive(Debug, clap::Args)]
-#[command(disable_help_flag = true)]
-pub(crate) struct Args {
-    /// Arguments of the program; `--help` lists them.
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    args: Vec<OsString>,
+/// The command line of a program: any arguments, which the program parses itself.
+pub(crate) fn command(command: clap::Command) -> clap::Command {
+    let args = Arg::new("args").action(ArgAction::Append).num_args(0..);
+    let args = args.value_parser(value_parser!(OsString));
+    let args = args.trailing_var_arg(true).allow_hyphen_values(true);
+    command
+        .disable_help_flag(true)
+        .arg(args.help("Arguments of the program; `--help` lists them"))
 }
 
 impl Program {
     /// Builds the program and becomes it; on Windows, runs it and ends with its exit code.
-    pub(crate) fn run(&self, args: &Args) -> anyhow::Result<()> {
-        let mut cargo = self.cargo(&args.args);
+    pub(crate) fn run(&self, args: &ArgMatches) -> anyhow::Result<()> {
+        let args: Vec<OsString> = args
+            .get_many("args")
+            .into_iter()
+            .flatten()
+            .cloned()
+            .collect();
+        let mut cargo = self.cargo(&args);
         #[cfg(unix)]
         let error = std::os::unix::process::CommandExt::exec(&mut cargo);
         #[cfg(not(unix))]

@@ -1,8 +1,9 @@
 //! `cargo xtask tidy`: the shape of the workspace, which no compiler checks.
 //!
-//! Who depends on whom and with what versions ([`graph`], [`manifest`]), and what every source file looks like
-//! ([`source`]). The same check runs as a test, so `cargo test` finds what `cargo xtask tidy` would.
+//! Who depends on whom, and with what versions and features ([`graph`], [`manifest`], [`features`]), and what every source file
+//! looks like ([`source`]). The same check runs as a test, so `cargo test` finds what `cargo xtask tidy` would.
 
+mod features;
 mod graph;
 mod licenses;
 mod manifest;
@@ -14,12 +15,8 @@ use std::path::{Path, PathBuf};
 use anyhow::bail;
 use xshell::Shell;
 
-/// Arguments of `cargo xtask tidy`.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
-
 /// Prints every violation, and fails if there is one.
-pub(crate) fn run(_: &Args) -> anyhow::Result<()> {
+pub(crate) fn run() -> anyhow::Result<()> {
     let found = check(&crate::workspace_root())?;
     for finding in &found {
         println!("{finding}");

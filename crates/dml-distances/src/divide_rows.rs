@@ -50,8 +50,8 @@ pub(crate) fn divide_rows(x: &Tensor, divisors: &Tensor) -> Result<Tensor> {
 mod tests {
     use super::*;
     use candle_core::{DType, Device};
+    use dml_core::autograd::assert_forms_agree;
     use dml_core::autograd::without_kernels;
-    use dml_testing::assert_forms_agree;
 
     #[test]
     fn divided_rows_agree_with_their_composite_form_on_both_sides() -> Result<()> {

@@ -20,7 +20,6 @@ pub mod row_panels;
 mod row_products;
 mod symmetric_tiles;
 
-pub mod class_log_sums;
 pub mod class_softmax;
 pub mod column_groups;
 pub mod cuda;

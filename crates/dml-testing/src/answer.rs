@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, ensure};
 use dml::Loss;
+use dml::candle_core::Tensor;
 use dml::candle_core::backprop::GradStore;
-use dml::candle_core::{Tensor, Var};
 
-use crate::case::{Array, Case, Data};
+use crate::case::{Array, Case};
+use crate::inputs::Inputs;
 
 /// Values by the names that the case gives them: `out.loss`, `grad.embeddings`, …
 #[derive(Clone, Debug, Default)]
@@ -20,15 +20,6 @@ impl Answer {
     #[must_use]
     pub(crate) fn get(&self, name: &str) -> Option<&Array> {
         self.values.get(name)
-    }
-
-    /// Whether every real value is a finite number.
-    #[must_use]
-    pub(crate) fn is_finite(&self) -> bool {
-        self.values.values().all(|array| match &array.data {
-            Data::Real(values) => values.iter().all(|x| x.is_finite()),
-            Data::Whole(_) => true,
-        })
     }
 
     pub(crate) fn put(&mut self, name: impl Into<String>, value: Array) {
@@ -75,7 +66,7 @@ impl Answer {
         inputs: &Inputs,
         gradients: &GradStore,
     ) -> anyhow::Result<()> {
-        for (name, var) in &inputs.vars {
+        for (name, var) in inputs.variables() {
             let gradient = match gradients.get(var.as_tensor()) {
                 Some(gradient) => gradient.clone(),
                 None => var.zeros_like()?,
@@ -83,50 +74,5 @@ impl Answer {
             self.put_tensor(format!("grad.{name}"), &gradient)?;
         }
         Ok(())
-    }
-}
-
-/// The inputs of a case that gradients are asked of, by name.
-#[derive(Debug, Default)]
-pub(crate) struct Inputs {
-    vars: Vec<(String, Var)>,
-}
-
-impl Inputs {
-    /// The input `in.NAME` as a variable; `None` if the case has none.
-    pub(crate) fn optional(&mut self, case: &Case, name: &str) -> anyhow::Result<Option<Var>> {
-        let var = case.var(&format!("in.{name}"))?;
-        if let Some(var) = &var {
-            self.vars.push((name.to_owned(), var.clone()));
-        }
-        Ok(var)
-    }
-
-    /// What a loss learns, set to the `param.NAME` of the case.
-    pub(crate) fn parameters(&mut self, case: &Case, loss: &dyn Loss) -> anyhow::Result<()> {
-        let parameters = loss.parameters();
-        for (name, var) in &parameters {
-            let name = format!("param.{name}");
-            if let Some(value) = case.tensor(&name)? {
-                var.set(&value.to_dtype(var.dtype())?)?;
-                self.vars.push((name, var.clone()));
-            }
-        }
-        for name in case.arrays().keys() {
-            if let Some(name) = name.strip_prefix("param.") {
-                ensure!(
-                    parameters.iter().any(|(known, _)| known == name),
-                    "{}: the loss learns no {name}",
-                    case.path
-                );
-            }
-        }
-        Ok(())
-    }
-
-    /// The input `in.NAME` as a variable.
-    pub(crate) fn required(&mut self, case: &Case, name: &str) -> anyhow::Result<Var> {
-        self.optional(case, name)?
-            .with_context(|| format!("{}: no in.{name}", case.path))
     }
 }

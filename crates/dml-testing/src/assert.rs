@@ -2,7 +2,7 @@
 
 use dml::candle_core::DType;
 
-use crate::{packed_cases, run, test_device};
+use crate::{Case, packed_cases, run, test_device};
 
 /// Runs every packed case whose path `kind/Name/id` starts with one of `prefixes`, in single and in double precision.
 ///
@@ -13,28 +13,47 @@ pub fn assert_conformance(prefixes: &[&str]) {
     assert_conformance_in(&[DType::F32, DType::F64], prefixes);
 }
 
-/// The same in given precisions only.
+/// The same for every packed case of these kinds, calls that must fail included.
+///
+/// # Panics
+/// As [`assert_conformance`].
+pub fn assert_conformance_of(kinds: &[&str]) {
+    assert_conformance_of_in(&[DType::F32, DType::F64], kinds);
+}
+
+/// [`assert_conformance_of`] in given precisions only.
+///
+/// # Panics
+/// As [`assert_conformance`].
+pub fn assert_conformance_of_in(precisions: &[DType], kinds: &[&str]) {
+    for kind in kinds {
+        hold(precisions, |case| case.kind() == *kind);
+    }
+}
+
+/// [`assert_conformance`] in given precisions only.
 ///
 /// # Panics
 /// As [`assert_conformance`].
 pub fn assert_conformance_in(precisions: &[DType], prefixes: &[&str]) {
-    let cases = packed_cases().unwrap_or_else(|error| panic!("{error:#}"));
+    for prefix in prefixes {
+        hold(precisions, |case| case.path.starts_with(prefix));
+    }
+}
+
+fn hold(precisions: &[DType], is_chosen: impl Fn(&Case) -> bool) {
+    let mut cases = packed_cases().unwrap_or_else(|error| panic!("{error:#}"));
+    cases.retain(is_chosen);
+    assert!(!cases.is_empty(), "no case was chosen");
     let device = test_device();
     let mut failures = Vec::new();
-    for prefix in prefixes {
-        let chosen: Vec<_> = cases
-            .iter()
-            .filter(|case| case.path.starts_with(prefix))
-            .collect();
-        assert!(!chosen.is_empty(), "no case starts with {prefix}");
-        for case in chosen {
-            for &precision in precisions {
-                let case = case.clone().with_precision(precision);
-                let case = case.with_device(device.clone());
-                let verdict = run(&case);
-                if !verdict.is_passed() {
-                    failures.push(format!("{} ({precision:?}): {verdict}", case.path));
-                }
+    for case in cases {
+        for &precision in precisions {
+            let case = case.clone().with_precision(precision);
+            let case = case.with_device(device.clone());
+            let result = run(&case);
+            if !result.is_passed() {
+                failures.push(format!("{} ({precision:?}): {result}", case.path));
             }
         }
     }

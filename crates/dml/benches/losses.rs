@@ -1,23 +1,19 @@
 //! Every loss with its gradient, by name: `cargo bench -p dml --bench losses`.
 //!
-//! Ids are `loss/<name>/N<rows>`, of 8 classes and 128 columns, with the defaults of the configuration. 256 rows run by
+//! Ids are `loss/<name>/N<rows>`, of 8 classes and 128 columns, with the defaults of the configuration and what the registry gives for arguments without a default. 256 rows run by
 //! default: set `DML_BENCH_ROWS=1024` for others.
 
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use dml::candle_core::{Device, Tensor, Var};
-use dml::config::{LossConfig, LossKind};
+use dml::config::{BatchSizes, LossConfig, LossKind, from_value};
 use dml::{Batch, Result};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use serde_json::{Map, Value};
 
 const CLASSES: usize = 8;
 const DIM: usize = 128;
-
-/// Losses around another loss, whose time it is.
-const WRAPPERS: &[&str] = &["CrossBatchMemory", "MultipleLosses", "SelfSupervisedLoss"];
 
 /// Rows of random classes in equal numbers, as SmoothAP asks for.
 fn rows(count: usize) -> Result<Var> {
@@ -32,35 +28,28 @@ fn rows(count: usize) -> Result<Var> {
     )?)?)
 }
 
-/// The configuration of a loss: its name, and what it can't do without.
-fn config(name: &str) -> String {
-    let mut config = Map::from_iter([("name".to_owned(), Value::from(name))]);
-    config.extend(LossKind::sizes(name, CLASSES, DIM));
-    if name == "RankedListLoss" {
-        config.extend([
-            ("margin".to_owned(), 1.into()),
-            ("Tn".to_owned(), 10.into()),
-        ]);
-    }
-    Value::Object(config).to_string()
-}
-
 fn bench(c: &mut Criterion) {
     let sizes = std::env::var("DML_BENCH_ROWS").unwrap_or_else(|_| "256".to_owned());
     for count in sizes.split(',').filter_map(|n| n.trim().parse().ok()) {
         let leaf = rows(count).expect("the rows are well formed");
         let labels: Vec<i64> = (0..count).map(|row| (row % CLASSES) as i64).collect();
         for name in LossKind::NAMES {
-            if WRAPPERS.contains(name) {
-                continue;
-            }
-            let objective = LossConfig::from_json(&config(name))
+            let sizes = BatchSizes {
+                rows: count,
+                num_classes: CLASSES,
+                embedding_size: DIM,
+            };
+            let mut config = LossKind::required(name, sizes);
+            config.insert("name".to_owned(), (*name).into());
+            let objective = from_value::<LossConfig>(config.into())
                 .and_then(|config| config.build())
                 .expect("the defaults are valid");
-            // VICReg compares two views, whatever their labels.
-            let batch = match *name {
-                "VICRegLoss" => Batch::unlabeled(&leaf),
-                _ => Batch::new(&leaf, &labels),
+            // Some losses compare two views, whatever their labels.
+            let batch = match objective.loss().reads_relation() {
+                true => Batch::new(&leaf, &labels),
+                false => {
+                    Batch::unlabeled(&leaf).and_then(|batch| batch.with_unlabeled_reference(&leaf))
+                }
             };
             let batch = batch.expect("the batch is well formed");
             c.bench_function(&format!("loss/{name}/N{count}"), |b| {

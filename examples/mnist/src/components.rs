@@ -5,7 +5,8 @@ use std::sync::Arc;
 use anyhow::Context;
 use dml::candle_core::{DType, Device};
 use dml::config::{
-    DistanceConfig, LossConfig, LossKind, MinerConfig, ReducerConfig, SamplerConfig, from_text,
+    BatchSizes, DistanceConfig, LossConfig, LossKind, MinerConfig, ReducerConfig, SamplerConfig,
+    from_text,
 };
 use dml::losses::SeededVars;
 use dml::{Labels, Objective, Sampler};
@@ -159,18 +160,14 @@ fn loss_for_digits(text: &str) -> anyhow::Result<LossConfig> {
     } else {
         json!({ "name": text })
     };
-    let name = config["name"].as_str().unwrap_or_default();
-    let sizes = LossKind::sizes(name, 10, EMBEDDING_SIZE);
-    let needed = match name {
-        "RankedListLoss" => json!({"margin": 0.4, "Tn": 10}),
-        "CrossBatchMemory" => json!({"loss": {"name": "ContrastiveLoss"}}),
-        "MultipleLosses" => {
-            json!({"losses": [{"name": "TripletMarginLoss"}, {"name": "NTXentLoss"}]})
-        }
-        _ => json!({}),
+    let sizes = BatchSizes {
+        rows: 256,
+        num_classes: 10,
+        embedding_size: EMBEDDING_SIZE,
     };
-    if let (Value::Object(config), Value::Object(needed)) = (&mut config, needed) {
-        for (key, value) in sizes.into_iter().chain(needed) {
+    let required = LossKind::required(config["name"].as_str().unwrap_or_default(), sizes);
+    if let Value::Object(config) = &mut config {
+        for (key, value) in required {
             config.entry(key).or_insert(value);
         }
     }

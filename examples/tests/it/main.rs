@@ -4,10 +4,15 @@
 
 mod arguments;
 mod digits;
+#[cfg(feature = "images")]
 mod image_folder;
+#[cfg(feature = "images")]
 mod loading;
+#[cfg(feature = "images")]
 mod pictures;
+#[cfg(feature = "images")]
 mod re_identification;
 mod sentences;
+#[cfg(feature = "images")]
 mod serve;
 mod single_crates;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use xshell::Shell;
 
-use super::{Finding, licenses};
+use super::{Finding, features, licenses};
 use crate::metadata::{Metadata, Package};
 
 /// Those that may see every crate.
@@ -16,12 +16,15 @@ const SEE_ALL: &[&str] = &[
     "dml-mnist",
     "dml-examples",
 ];
+/// The package without code that turns features on, for benches and for programs.
+const FEATURES: &str = "dml-features";
 /// Features that belong to Candle, and may only be handed on to it.
 const FORWARDED: &[&str] = &["cuda", "cudnn", "metal", "accelerate", "mkl"];
 
 pub(super) fn check(sh: &Shell, root: &Path) -> anyhow::Result<Vec<Finding>> {
     let metadata = Metadata::with_dependencies(sh)?;
     let mut found = check_metadata(&metadata, root);
+    found.extend(features::check(sh, &metadata)?);
     let deny = sh.read_file(root.join("deny.toml"))?;
     let packages = metadata.packages.iter();
     found.extend(licenses::check(
@@ -35,7 +38,7 @@ fn check_metadata(metadata: &Metadata, root: &Path) -> Vec<Finding> {
     let members: Vec<&Package> = metadata
         .packages
         .iter()
-        .filter(|package| metadata.workspace_members.contains(&package.id))
+        .filter(|package| package.is_member)
         .collect();
     let names: Vec<&str> = members
         .iter()
@@ -65,6 +68,7 @@ fn check_metadata(metadata: &Metadata, root: &Path) -> Vec<Finding> {
 fn may_depend(package: &str, sibling: &str) -> bool {
     match package {
         _ if SEE_ALL.contains(&package) => true,
+        "dml-cli" => matches!(sibling, "dml-core" | FEATURES),
         "dml-kernels" => false,
         "dml-core" => sibling == "dml-kernels",
         _ => sibling == "dml-core",
@@ -118,9 +122,8 @@ fn gemm(metadata: &Metadata) -> Vec<Finding> {
         ));
     }
     for package in versions {
-        let mut nodes = metadata.resolve.iter().flat_map(|resolve| &resolve.nodes);
-        let node = nodes.find(|node| node.id == package.id);
-        if !node.is_some_and(|node| node.features.iter().any(|feature| feature == "x86-v4")) {
+        let turned_on = metadata.turned_on.get(&package.id);
+        if !turned_on.is_some_and(|features| features.iter().any(|feature| feature == "x86-v4")) {
             found.push("gemm is built without its feature x86-v4.".to_owned());
         }
     }

@@ -1,16 +1,17 @@
-//! What every `Cargo.toml` says, line by line.
+//! The settings of every `Cargo.toml`, line by line.
 
 use std::path::Path;
 
 use super::Finding;
 
-/// Checks a manifest: lints and dependencies come from the workspace.
+/// Checks a manifest: lints and dependencies come from the workspace, and only benches are benched.
 pub(super) fn check(path: &Path, text: &str) -> Vec<Finding> {
     let mut found = switched_off(path, text);
     if path.starts_with("fuzz") {
         // A workspace of its own, of cargo-fuzz.
         return found;
     }
+    found.extend(benched(path, text));
     let (mut section, mut has_lints) = ("", false);
     for (line, content) in (1..).zip(text.lines()) {
         let content = content.trim();
@@ -44,6 +45,36 @@ pub(super) fn check(path: &Path, text: &str) -> Vec<Finding> {
     }
     if !has_lints && text.contains("[package]") {
         let sentence = "no lints: add `[lints]` with `workspace = true`.";
+        found.push(Finding::violation(path, 1, sentence));
+    }
+    found
+}
+
+/// Libraries and programs that `cargo bench` would run beside the benches. Their test harness refuses criterion's arguments.
+fn benched(path: &Path, text: &str) -> Vec<Finding> {
+    // Each section, and the line of its header.
+    let mut sections: Vec<(usize, &str, bool)> = Vec::new();
+    for (line, content) in (1..).zip(text.lines()) {
+        if content.starts_with('[') {
+            sections.push((line, content.trim_matches(['[', ']']), false));
+        } else if content == "bench = false" {
+            sections
+                .iter_mut()
+                .rev()
+                .take(1)
+                .for_each(|last| last.2 = true);
+        }
+    }
+    let has = |name| sections.iter().any(|section| section.1 == name);
+    let mut found = Vec::new();
+    for (line, name, is_off) in &sections {
+        if matches!(*name, "lib" | "bin") && !is_off {
+            let sentence = format!("{name}: add `bench = false`.");
+            found.push(Finding::violation(path, *line, sentence));
+        }
+    }
+    if has("package") && !has("lib") && !has("bin") {
+        let sentence = "no `[lib]` with `bench = false`.";
         found.push(Finding::violation(path, 1, sentence));
     }
     found
@@ -100,7 +131,7 @@ mod tests {
 
     #[test]
     fn inherited_lints_and_versions_are_right() {
-        let text = "[package]\nname = \"a\"\n\n[lints]\nworkspace = true\n\n[dependencies]\n# why\nrand.workspace = true\n\
+        let text = "[package]\nname = \"a\"\n\n[lib]\nbench = false\n\n[lints]\nworkspace = true\n\n[dependencies]\n# why\nrand.workspace = true\n\
                     serde = { workspace = true, optional = true }\n[target.'cfg(unix)'.dependencies]\nlibc.workspace = true\n";
         assert!(lines(text).is_empty());
         assert!(lines("[workspace.dependencies]\nrand = \"0.9\"\n").is_empty());
@@ -108,11 +139,11 @@ mod tests {
 
     #[test]
     fn versions_of_ones_own_are_not() {
-        let text = "[package]\n[lints]\nworkspace = true\n[dev-dependencies]\nrand = \"0.9\"\n[dependencies.tar]\nversion = \"1\"\n";
+        let text = "[package]\n[lib]\nbench = false\n[lints]\nworkspace = true\n[dev-dependencies]\nrand = \"0.9\"\n[dependencies.tar]\nversion = \"1\"\n";
         let found = lines(text);
         assert_eq!(
             found.iter().map(|(line, _)| *line).collect::<Vec<_>>(),
-            [5, 6]
+            [7, 8]
         );
         assert!(found[0].1.starts_with("rand:"));
         assert!(found[1].1.contains("tar.workspace = true"));
@@ -132,10 +163,20 @@ mod tests {
 
     #[test]
     fn lints_must_be_inherited() {
-        assert_eq!(lines("[package]\nname = \"a\"\n").len(), 1);
+        assert_eq!(lines("[package]\n[lib]\nbench = false\n").len(), 1);
         assert_eq!(
-            lines("[package]\n[lints.rust]\nunsafe_code = \"warn\"\n").len(),
+            lines("[package]\n[lib]\nbench = false\n[lints.rust]\nunsafe_code = \"warn\"\n").len(),
             1
         );
+    }
+
+    #[test]
+    fn only_benches_are_benched() {
+        let text =
+            "[package]\n[lib]\nbench = false\n[[bin]]\nname = \"a\"\n[lints]\nworkspace = true\n";
+        let found = lines(text);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0], (4, "bin: add `bench = false`.".to_owned()));
+        assert_eq!(lines("[package]\n[lints]\nworkspace = true\n").len(), 1);
     }
 }

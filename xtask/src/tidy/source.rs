@@ -36,10 +36,7 @@ pub(super) fn check(path: &Path, text: &str) -> Vec<Finding> {
         found.extend(check_name(path));
         found.extend(check_module(path, text));
     }
-    // Tests may name folders that need not exist.
-    let mut in_tests = is_test(path);
     for (line, content) in (1..).zip(text.lines()) {
-        in_tests |= is_rust && content.trim() == "#[cfg(test)]";
         if is_rust {
             for (leftover, why) in LEFTOVERS {
                 if content.contains(leftover) {
@@ -52,18 +49,13 @@ pub(super) fn check(path: &Path, text: &str) -> Vec<Finding> {
             }
         }
         for folder in MACHINE_PATHS {
-            if !in_tests && content.contains(folder) {
+            if content.contains(folder) {
                 let sentence = format!("`{folder}` is a folder of one machine.");
                 found.push(Finding::violation(path, line, sentence));
             }
         }
     }
     found
-}
-
-fn is_test(path: &Path) -> bool {
-    path.file_stem().is_some_and(|stem| stem == "tests")
-        || path.components().any(|part| part.as_os_str() == "tests")
 }
 
 fn check_name(path: &Path) -> Option<Finding> {
@@ -151,14 +143,15 @@ mod tests {
     }
 
     #[test]
-    fn machine_paths_are_found_outside_of_tests() {
+    fn machine_paths_are_found_everywhere() {
         for folder in MACHINE_PATHS {
             let text = format!(
-                "//! x\nconst A: &str = \"{folder}a\";\n#[cfg(test)]\nconst B: &str = \"{folder}b\";\n"
+                "//! x\nconst A: &str = \"{folder}a\";\n#[cfg(test)]\nmod tests;\nconst B: &str = \"{folder}b\";\n"
             );
-            assert_eq!(lines("a/src/x.rs", &text), [2]);
+            for path in ["a/src/x.rs", "a/tests/it/main.rs"] {
+                assert_eq!(lines(path, &text), [2, 5]);
+            }
             assert_eq!(lines("README.md", &format!("cd {folder}x\n")), [1]);
-            assert!(lines("a/tests/it/main.rs", &text).is_empty());
         }
     }
 

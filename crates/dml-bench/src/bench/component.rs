@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use anyhow::{Context, bail};
 use dml::candle_core::{Device, Tensor, Var};
-use dml::config::{DistanceConfig, LossConfig, LossKind, MinerConfig, MinerKind};
+use dml::config::{BatchSizes, DistanceConfig, LossConfig, LossKind, MinerConfig, MinerKind};
 use dml::losses::SeededVars;
 use dml::{Batch, TensorExt};
 use dml_cli::peak_mb;
@@ -26,8 +26,8 @@ pub(super) struct Role {
     sizes: &'static [(usize, usize, bool)],
     /// Arguments beside the defaults, by name, rows and classes; a name may come several times.
     variants: fn(&str, usize, usize) -> Vec<Value>,
-    /// Sizes that a component can't do without, by its name and the number of classes.
-    sizes_of: fn(&str, usize) -> Map<String, Value>,
+    /// Arguments without a default, by the component's name.
+    required: fn(&str, BatchSizes) -> Map<String, Value>,
 }
 
 pub(super) const DISTANCES: Role = Role {
@@ -35,10 +35,7 @@ pub(super) const DISTANCES: Role = Role {
     names: DistanceConfig::NAMES,
     sizes: &[(256, 10, true), (1024, 10, true), (4096, 10, true)],
     variants: distance_variants,
-    sizes_of: |name, _| match name {
-        "MahalanobisDistance" => Map::from_iter([("embedding_size".to_owned(), data::DIM.into())]),
-        _ => Map::new(),
-    },
+    required: DistanceConfig::required,
 };
 
 pub(super) const MINERS: Role = Role {
@@ -54,7 +51,7 @@ pub(super) const MINERS: Role = Role {
         (8192, 10, false),
     ],
     variants: miner_variants,
-    sizes_of: no_sizes,
+    required: MinerKind::required,
 };
 
 pub(super) const LOSSES: Role = Role {
@@ -70,12 +67,8 @@ pub(super) const LOSSES: Role = Role {
         (16384, 10, false),
     ],
     variants: loss_variants,
-    sizes_of: |name, classes| LossKind::sizes(name, classes, data::DIM),
+    required: LossKind::required,
 };
-
-fn no_sizes(_: &str, _: usize) -> Map<String, Value> {
-    Map::new()
-}
 
 fn distance_variants(name: &str, _: usize, _: usize) -> Vec<Value> {
     match name {
@@ -140,11 +133,16 @@ impl Role {
                         continue;
                     }
                     let mut config = Map::from_iter([("name".to_owned(), Value::from(*name))]);
+                    let sizes = BatchSizes {
+                        rows,
+                        num_classes: classes,
+                        embedding_size: data::DIM,
+                    };
+                    let required = (self.required)(name, sizes);
+                    // What has the length of a row among its arguments learns weights, which begin at random.
+                    let learns = required.values().any(|value| *value == data::DIM);
+                    config.extend(required);
                     config.extend(arguments.as_object().cloned().unwrap_or_default());
-                    let sizes = (self.sizes_of)(name, classes);
-                    // What has a size learns weights of it, which begin at random.
-                    let learns = !sizes.is_empty();
-                    config.extend(sizes);
                     let mut told = vec![
                         "component".to_owned(),
                         self.name.to_owned(),

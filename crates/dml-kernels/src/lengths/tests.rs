@@ -6,7 +6,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use crate::boundary_hinges::BoundaryHinges;
-use crate::class_log_sums::{Line, class_log_sums, class_log_sums_backward};
 use crate::class_softmax::{Logits, cross_entropies, cross_entropies_backward};
 use crate::euclidean::{Form, euclidean, euclidean_among, euclidean_backward};
 use crate::exact::{dot, squared_distance};
@@ -258,33 +257,6 @@ fn of_pairs(calls: &mut Calls) {
 }
 
 fn of_classes(calls: &mut Calls) {
-    let line = Line {
-        slope: 1f32,
-        offset: 0.,
-    };
-    calls.add("class_log_sums", move || {
-        drop(class_log_sums(
-            &FIVE,
-            3,
-            &[vec![0], vec![1]],
-            &[],
-            line,
-            line,
-        ));
-    });
-    calls.add("class_log_sums", move || {
-        drop(class_log_sums(
-            &SIX,
-            3,
-            &[vec![0], vec![3]],
-            &[],
-            line,
-            line,
-        ));
-    });
-    calls.add("class_log_sums_backward", || {
-        drop(class_log_sums_backward(&SIX, 3, &[vec![0], vec![1]], &FIVE));
-    });
     fn logits(own: &[u32]) -> Logits<'_, f32> {
         Logits {
             scale: 1.,

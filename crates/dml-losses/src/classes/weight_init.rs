@@ -17,6 +17,16 @@ use dml_core::{Result, check};
 /// Any backend of a [`VarBuilder`] can draw by it: what Candle's own hints can't say is made of a draw that they can.
 /// In configurations it is written as PyTorch Metric Learning's wrapper:
 /// `{"name": "TorchInitWrapper", "init_func": "uniform_", "a": -0.25, "b": 0.5}`.
+///
+/// ```
+/// use dml_core::candle_core::{DType, Device};
+/// use dml_losses::{SeededVars, WeightInit};
+///
+/// let vars = SeededVars::new(0).builder(DType::F32, &Device::Cpu);
+/// let weight = WeightInit::Uniform { a: 1.0, b: 2.0 }.variable(&vars, (2, 3), "W")?;
+/// assert!(weight.flatten_all()?.to_vec1::<f32>()?.iter().all(|x| (1.0..2.0).contains(x)));
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",

@@ -6,6 +6,8 @@ pub(crate) mod anchor_values;
 pub(crate) mod by_hand;
 pub(crate) mod class_order;
 pub(crate) mod demands;
+#[allow(dead_code, unused_imports, reason = "its callers come next")]
+pub(crate) mod expression;
 pub(crate) mod largest_of_groups;
 pub(crate) mod negatives_over_positive;
 pub(crate) mod one_positive_pair_per_label;

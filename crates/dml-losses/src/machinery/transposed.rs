@@ -33,8 +33,8 @@ fn turn<T: Element>(x: &Tensor) -> Result<Vec<T>> {
 mod tests {
     use super::*;
     use candle_core::{DType, Device};
+    use dml_core::autograd::assert_forms_agree;
     use dml_core::autograd::without_kernels;
-    use dml_testing::assert_forms_agree;
 
     #[test]
     fn a_transposed_matrix_agrees_with_its_view() {

@@ -9,8 +9,9 @@ use dml::eval::{AccuracyMetric, with_queries_among_references};
 use serde_json::{Value, json};
 
 use crate::Case;
-use crate::answer::{Answer, Inputs};
+use crate::answer::Answer;
 use crate::case::{Array, Data};
+use crate::inputs::Inputs;
 
 /// The name that stands for the clusters which the case itself gives.
 pub(super) const GIVEN_CLUSTERS: &str = "given_cluster_labels";

@@ -4,9 +4,10 @@ use dml::candle_core::{D, Tensor};
 use dml::config::DistanceConfig;
 use dml::{Distance, Order};
 
-use super::unsupported;
 use crate::Case;
-use crate::answer::{Answer, Inputs};
+use crate::answer::Answer;
+use crate::inputs::Inputs;
+use crate::unsupported::unsupported;
 
 pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
     let config: DistanceConfig = dml::config::from_value(case.config()?)?;

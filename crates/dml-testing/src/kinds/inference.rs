@@ -6,10 +6,10 @@ use dml::config::{InferenceConfig, KnnConfig, MatchConfig};
 use dml::eval::{InferenceModel, Matches, Neighbors, SelfMatch};
 use serde_json::Value;
 
-use super::unsupported;
 use crate::Case;
 use crate::answer::Answer;
 use crate::case::{Array, Data};
+use crate::unsupported::unsupported;
 
 pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
     let (config, call) = (case.config()?, case.json("call")?);

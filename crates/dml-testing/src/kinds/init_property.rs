@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use crate::Case;
 use crate::answer::Answer;
+use crate::binomial_test::is_plausible;
 use crate::case::Array;
-use crate::chance::is_plausible;
 
 pub(super) fn check(case: &Case) -> anyhow::Result<Answer> {
     let config: LossConfig = dml::config::from_value(case.config()?)?;

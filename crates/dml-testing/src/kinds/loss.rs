@@ -1,22 +1,21 @@
 //! Losses: value and gradients of one call.
 
 use anyhow::Context;
-use dml::candle_core::{DType, Tensor};
+use dml::candle_core::Tensor;
 use dml::config::{LossConfig, LossKind, ReducerConfig};
 use dml::losses::{SeededVars, SubCenterArcFaceLoss};
-use dml::{Batch, Loss, Objective, Pairs, Triplets, Tuples};
+use dml::{Loss, Objective};
 
-use super::unsupported;
+use super::objective::{build, evaluate};
 use crate::Case;
-use crate::answer::{Answer, Inputs};
+use crate::answer::Answer;
 use crate::case::Array;
+use crate::inputs::{Inputs, batch, batch_labeled, tuples};
+use crate::unsupported::unsupported;
 
 pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
     let config: LossConfig = dml::config::from_value(case.config()?)?;
-    if case.op() == "sequence" {
-        return super::sequence::answer(case, &config);
-    }
-    let objective = built(case, &config)?;
+    let objective = build(case, &config)?;
     match case.op() {
         "forward" | "self_supervised" | "multiple" => forward(case, &config, &objective),
         "get_logits" => logits(case, objective.loss()),
@@ -25,16 +24,10 @@ pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
     }
 }
 
-/// The loss, with what it learns on the device of the case.
-pub(super) fn built(case: &Case, config: &LossConfig) -> anyhow::Result<Objective> {
-    let vars = SeededVars::new(0).builder(DType::F32, &case.device);
-    Ok(config.build_with(&vars)?)
-}
-
 fn forward(case: &Case, config: &LossConfig, objective: &Objective) -> anyhow::Result<Answer> {
     let mut inputs = Inputs::default();
     inputs.parameters(case, objective.loss())?;
-    let batch = super::batch_labeled(case, &mut inputs, labels(case)?)?;
+    let batch = batch_labeled(case, &mut inputs, labels(case)?)?;
     let tuples = tuples(case)?;
     let mut answer = Answer::default();
     let loss = if matches!(config.reducer, Some(ReducerConfig::DoNothingReducer(_))) {
@@ -58,7 +51,7 @@ fn logits(case: &Case, loss: &dyn Loss) -> anyhow::Result<Answer> {
         .ok_or_else(|| unsupported("logits of a loss that learns no classes"))?;
     let mut inputs = Inputs::default();
     inputs.parameters(case, loss)?;
-    let batch = super::batch(case, &mut inputs)?;
+    let batch = batch(case, &mut inputs)?;
     let logits = classes.logits(batch.embeddings())?;
     let weights = case
         .tensor("in.weights")?
@@ -83,7 +76,7 @@ fn outliers(case: &Case, config: &LossConfig) -> anyhow::Result<Answer> {
     let loss = SubCenterArcFaceLoss::new(arguments.clone(), distance, vars)?;
     let mut inputs = Inputs::default();
     inputs.parameters(case, &loss)?;
-    let batch = super::batch(case, &mut inputs)?;
+    let batch = batch(case, &mut inputs)?;
     let threshold = case
         .meta("threshold")
         .with_context(|| format!("{}: no threshold", case.path))?;
@@ -104,33 +97,4 @@ fn labels(case: &Case) -> anyhow::Result<Option<Tensor>> {
         .into()),
         (labels, meta_classes) => Ok(labels.or(meta_classes)),
     }
-}
-
-/// The reduced loss, put as `out.loss`.
-pub(super) fn evaluate(
-    objective: &Objective,
-    batch: &Batch,
-    tuples: &Tuples,
-    answer: &mut Answer,
-) -> anyhow::Result<Tensor> {
-    let loss = objective.evaluate_tuples(batch, tuples)?.loss;
-    answer.put_tensor("out.loss", &loss)?;
-    Ok(loss)
-}
-
-/// The tuples of a case; all of them if it has none.
-pub(super) fn tuples(case: &Case) -> anyhow::Result<Tuples> {
-    let column = |name: &str| case.row_numbers(&format!("in.tuples.{name}"));
-    let (a, a1, p, a2, n) = (
-        column("a")?,
-        column("a1")?,
-        column("p")?,
-        column("a2")?,
-        column("n")?,
-    );
-    Ok(match (a, a1, p, a2, n) {
-        (Some(a), _, Some(p), _, Some(n)) => Triplets::new(a, p, n)?.into(),
-        (_, Some(a1), Some(p), Some(a2), Some(n)) => Pairs::new(a1, p, a2, n)?.into(),
-        _ => Tuples::all(),
-    })
 }

@@ -5,22 +5,23 @@ use dml::config::{MinerConfig, MinerKind};
 use dml::miners::HDCMiner;
 use dml::{Batch, Miner, Pairs, Triplets, TupleCount, Tuples};
 
-use super::unsupported;
 use crate::Case;
-use crate::answer::{Answer, Inputs};
+use crate::answer::Answer;
 use crate::case::Array;
+use crate::inputs::{Inputs, batch, tuples};
+use crate::unsupported::unsupported;
 
 pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
     let config: MinerConfig = dml::config::from_value(case.config()?)?;
     // Before the inputs are read: a case that is about the arguments has none.
     let miner = config.build()?;
-    let batch = super::batch(case, &mut Inputs::default())?;
+    let batch = batch(case, &mut Inputs::default())?;
     let mut answer = Answer::default();
     match (case.op(), &config.miner) {
         ("mine", _) => put_tuples(&miner.mine(&batch)?, &batch, "", &mut answer)?,
         ("mine_external", MinerKind::HDCMiner(own)) => {
             let miner = HDCMiner::new(own.clone(), config.build_distance()?)?;
-            miner.set_tuples(super::loss::tuples(case)?);
+            miner.set_tuples(tuples(case)?);
             let calls = case.json("calls")?.as_u64().context("no calls")?;
             for call in 0..calls {
                 put_tuples(

@@ -6,11 +6,12 @@ use anyhow::{Context, bail, ensure};
 use dml::config::{MinerConfig, MinerKind};
 use dml::{Batch, Miner};
 
-use super::unsupported;
 use crate::Case;
-use crate::answer::{Answer, Inputs};
+use crate::answer::Answer;
+use crate::binomial_test::is_plausible;
 use crate::case::{Array, Data};
-use crate::chance::is_plausible;
+use crate::inputs::{Inputs, batch};
+use crate::unsupported::unsupported;
 
 /// Calls whose choices are counted together.
 const ROUNDS: usize = 300;
@@ -18,7 +19,7 @@ const ROUNDS: usize = 300;
 pub(super) fn check(case: &Case) -> anyhow::Result<Answer> {
     let config: MinerConfig = dml::config::from_value(case.config()?)?;
     let miner = config.build()?;
-    let batch = super::batch(case, &mut Inputs::default())?;
+    let batch = batch(case, &mut Inputs::default())?;
     match &config.miner {
         MinerKind::UniformHistogramMiner(_) => uniform_histogram(case, &*miner, &batch),
         MinerKind::DistanceWeightedMiner(_) => distance_weighted(case, &*miner, &batch),

@@ -5,8 +5,9 @@ use dml::config::{LossConfig, MinerConfig};
 use dml::{Miner, TupleCount};
 
 use crate::Case;
-use crate::answer::{Answer, Inputs};
+use crate::answer::Answer;
 use crate::case::Array;
+use crate::inputs::{Inputs, batch};
 
 pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
     let config = case.config()?;
@@ -19,7 +20,7 @@ pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
     let miner: MinerConfig = dml::config::from_value(part("miner")?)?;
     let loss: LossConfig = dml::config::from_value(part("loss")?)?;
     let mut inputs = Inputs::default();
-    let batch = super::batch(case, &mut inputs)?;
+    let batch = batch(case, &mut inputs)?;
     let tuples = miner.build()?.mine(&batch.detach())?;
     let count = match tuples.count(&batch)? {
         TupleCount::Triplets(n) => vec![n as i64],
@@ -27,9 +28,9 @@ pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
     };
     let mut answer = Answer::default();
     answer.put("out.num_tuples", Array::whole(count));
-    let objective = super::loss::built(case, &loss)?;
+    let objective = super::objective::build(case, &loss)?;
     inputs.parameters(case, objective.loss())?;
-    let loss = super::loss::evaluate(&objective, &batch, &tuples, &mut answer)?;
+    let loss = super::objective::evaluate(&objective, &batch, &tuples, &mut answer)?;
     answer.put_gradients(&inputs, &loss.backward()?)?;
     Ok(answer)
 }

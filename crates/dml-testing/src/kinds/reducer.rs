@@ -9,13 +9,14 @@ use dml::config::ReducerConfig;
 use dml::{Indices, Over, Term, Terms, Triplets};
 
 use crate::Case;
-use crate::answer::{Answer, Inputs};
+use crate::answer::Answer;
+use crate::inputs::{Inputs, batch};
 
 pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
     let config: ReducerConfig = dml::config::from_value(case.config()?)?;
     let reducer = config.build()?;
     let mut inputs = Inputs::default();
-    let batch = super::batch(case, &mut inputs)?;
+    let batch = batch(case, &mut inputs)?;
     let kinds: BTreeMap<String, String> = serde_json::from_value(case.json("reduction_types")?)?;
     let mut terms = Terms::default();
     for (name, kind) in &kinds {

@@ -3,7 +3,8 @@
 use dml::config::RegularizerConfig;
 
 use crate::Case;
-use crate::answer::{Answer, Inputs};
+use crate::answer::Answer;
+use crate::inputs::Inputs;
 
 pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
     let config: RegularizerConfig = dml::config::from_value(case.config()?)?;

@@ -9,11 +9,11 @@ use dml::samplers::{HierarchicalSamplerConfig, SamplesPerClass, TuplesToWeightsS
 use dml::{Error, IntoLabels, Labels, Sampler};
 use serde_json::Value;
 
-use super::unsupported;
 use crate::Case;
 use crate::answer::Answer;
+use crate::binomial_test::is_plausible;
 use crate::case::{Array, Data};
-use crate::chance::is_plausible;
+use crate::unsupported::unsupported;
 
 /// Epochs that are looked at.
 const EPOCHS: u64 = 3;

@@ -9,9 +9,11 @@ use dml::losses::{CrossBatchMemory, SeededVars};
 use dml::{Loss, Reducer, defaults};
 
 use crate::Case;
-use crate::answer::{Answer, Inputs};
+use crate::answer::Answer;
+use crate::inputs::{Inputs, batch, tuples};
 
-pub(super) fn answer(case: &Case, config: &LossConfig) -> anyhow::Result<Answer> {
+pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
+    let config: LossConfig = dml::config::from_value(case.config()?)?;
     let mut answer = Answer::default();
     let memory: Option<Arc<CrossBatchMemory>> = match &config.loss {
         LossKind::CrossBatchMemory(config) => {
@@ -22,7 +24,7 @@ pub(super) fn answer(case: &Case, config: &LossConfig) -> anyhow::Result<Answer>
     };
     let loss: Arc<dyn Loss> = match &memory {
         Some(memory) => memory.clone(),
-        None => super::loss::built(case, config)?.loss().clone(),
+        None => super::objective::build(case, &config)?.loss().clone(),
     };
     // A case of a call that must fail has one step and does not say so.
     let steps = case.meta("steps").map_or(Ok(1), str::parse::<usize>)?;
@@ -30,8 +32,8 @@ pub(super) fn answer(case: &Case, config: &LossConfig) -> anyhow::Result<Answer>
         let call = case.step(step);
         let mut inputs = Inputs::default();
         inputs.parameters(&call, &*loss)?;
-        let batch = super::batch(&call, &mut inputs)?;
-        let tuples = super::loss::tuples(&call)?;
+        let batch = batch(&call, &mut inputs)?;
+        let tuples = tuples(&call)?;
         let terms = match call.whole("in.enqueue_mask")? {
             None => loss.terms(&batch, &tuples)?,
             Some(mask) => {

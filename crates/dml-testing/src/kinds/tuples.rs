@@ -11,11 +11,12 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use super::miner::{pair_columns, sorted_pairs, sorted_triplets, triplet_columns};
-use super::unsupported;
 use crate::Case;
-use crate::answer::{Answer, Inputs};
+use crate::answer::Answer;
+use crate::binomial_test::is_plausible;
 use crate::case::Array;
-use crate::chance::is_plausible;
+use crate::inputs::{Inputs, tuples};
+use crate::unsupported::unsupported;
 
 /// What the cases call.
 pub(super) const FUNCTIONS: &[&str] = &[
@@ -41,7 +42,7 @@ pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
         return Ok(answer);
     }
     let batch = labelled(case)?;
-    let tuples = super::loss::tuples(case)?;
+    let tuples = tuples(case)?;
     let columns = match case.op() {
         "get_all_pairs_indices" => sorted_pairs(&*tuples.pairs(&batch)?),
         "get_all_triplets_indices" => sorted_triplets(&*tuples.triplets(&batch)?),
@@ -101,7 +102,7 @@ fn without_self_comparisons(case: &Case) -> anyhow::Result<Vec<(&'static str, Ve
         let same: Vec<Option<u32>> = places.iter().copied().map(Some).collect();
         ignorant(places.len(), memory).with_self_matches(&same)?
     };
-    let tuples = super::loss::tuples(case)?;
+    let tuples = tuples(case)?;
     if let Some(triplets) = tuples.as_triplets() {
         return Ok(triplet_columns(
             &triplets.without_self_comparisons(&relation),

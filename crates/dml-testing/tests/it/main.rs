@@ -4,11 +4,20 @@
 // An integration test is no unit test, for which clippy allows these by itself. What is left out is said.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
+mod configurations;
 mod cuda;
+mod distances;
+mod eval;
+mod fuzz;
+mod losses;
+mod miners;
+mod reducers;
+mod regularizers;
+mod samplers;
 
-use dml_testing::assert_conformance;
+use dml_testing::assert_conformance_of;
 
 #[test]
 fn tuples_convert_as_in_the_reference() {
-    assert_conformance(&["tuples/", "tuples_property/"]);
+    assert_conformance_of(&["tuples", "tuples_property"]);
 }

@@ -5,13 +5,16 @@ use std::sync::Arc;
 use dml_core::Error;
 use dml_eval::{AccuracyCalculator, AccuracyMetric, ClusterMetric, NeighborCount, RetrievalMetric};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::{ClustererConfig, ConfigError, KnnConfig, LabelComparison, registry};
 
 registry! {
     /// What measures how good embeddings are.
     pub enum EvaluationConfig {
-        AccuracyCalculator(AccuracyCalculatorConfig),
+        AccuracyCalculator(AccuracyCalculatorSpec) {
+            examples: |_| json!([{"k": 3, "retrieval": ["precision_at_2", "ndcg_at_3"]}]),
+        },
     }
 }
 
@@ -29,7 +32,7 @@ impl EvaluationConfig {
 /// Metrics of nearest neighbours and of clusters.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct AccuracyCalculatorConfig {
+pub struct AccuracyCalculatorSpec {
     /// PML's metrics to compute; none named means all.
     pub include: Vec<AccuracyMetric>,
     /// PML's metrics to leave out.
@@ -59,7 +62,7 @@ pub struct AccuracyCalculatorConfig {
     pub count_matches_as_pml: bool,
 }
 
-impl AccuracyCalculatorConfig {
+impl AccuracyCalculatorSpec {
     /// The calculator.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use dml_eval::{Clusterer, GivenClusters, KMeans, KMeansConfig};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::{ConfigError, registry};
 
@@ -11,7 +12,12 @@ registry! {
     /// How embeddings are sorted into clusters.
     pub enum ClustererConfig {
         FaissKMeans(KMeansConfig),
-        GivenClusters(GivenClustersConfig),
+        GivenClusters(GivenClustersConfig) {
+            required: |sizes| {
+                let labels = (0..sizes.rows).map(|row| row % sizes.num_classes.max(1));
+                json!({"labels": labels.collect::<Vec<_>>()})
+            },
+        },
     }
 }
 

@@ -11,6 +11,7 @@ use dml_distances::{
     MahalanobisDistanceConfig, SNRDistance, SNRDistanceConfig,
 };
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::{ConfigError, NoArguments, registry};
 
@@ -21,9 +22,15 @@ registry! {
         DotProductSimilarity(DotProductSimilarityConfig),
         LpDistance(LpDistanceConfig),
         SNRDistance(SNRDistanceConfig),
-        BatchedDistance(BatchedDistanceConfig),
+        BatchedDistance(BatchedDistanceSpec) {
+            required: |_| json!({"distance": {"name": "LpDistance"}}),
+            examples: |_| json!([{"batch_size": 5}]),
+        },
         HammingDistance(NoArguments),
-        MahalanobisDistance(MahalanobisDistanceConfig),
+        MahalanobisDistance(MahalanobisDistanceConfig) {
+            required: |sizes| json!({"embedding_size": sizes.embedding_size}),
+            examples: |_| json!([{}, {"rank": 2}]),
+        },
     }
 }
 
@@ -107,7 +114,7 @@ fn mahalanobis(
 /// Another distance, block by block of query rows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct BatchedDistanceConfig {
+pub struct BatchedDistanceSpec {
     /// The distance within a block.
     pub distance: Box<DistanceConfig>,
     /// Query rows of a block. Default 32.
@@ -119,7 +126,7 @@ fn default_batch_size() -> usize {
     dml_distances::BatchedDistanceConfig::default().batch_size
 }
 
-impl BatchedDistanceConfig {
+impl BatchedDistanceSpec {
     /// The distance with its method that hands out the blocks.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use candle_core::{ModuleT, Tensor};
 use dml_eval::{InferenceModel, MatchFinder};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::{ConfigError, DistanceConfig, KnnConfig, NoArguments, registry};
 use crate::defaults::cosine;
@@ -12,19 +13,27 @@ use crate::defaults::cosine;
 registry! {
     /// What finds rows that match.
     pub enum MatchConfig {
-        MatchFinder(MatchFinderConfig),
+        MatchFinder(MatchFinderSpec) {
+            required: |_| json!({"distance": {"name": "CosineSimilarity"}}),
+            examples: |_| json!([{"threshold": 0.5}]),
+        },
     }
 }
 
 registry! {
     /// What embeds, finds neighbours and finds matches.
     pub enum InferenceConfig {
-        InferenceModel(InferenceModelConfig),
+        InferenceModel(InferenceModelSpec) {
+            required: |_| json!({"trunk": {"name": "Identity"}}),
+            examples: |_| json!([
+                {"match_finder": {"name": "MatchFinder", "distance": {"name": "LpDistance"}, "threshold": 0.5}},
+            ]),
+        },
     }
 }
 
 registry! {
-    /// A network that needs no weights. Others are given to [`InferenceModelConfig::build_with`].
+    /// A network that needs no weights. Others are given to [`InferenceModelSpec::build_with`].
     pub enum NetworkConfig {
         Identity(NoArguments),
     }
@@ -43,7 +52,7 @@ impl NetworkConfig {
 /// Rows that are close enough.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct MatchFinderConfig {
+pub struct MatchFinderSpec {
     /// What rows are compared by.
     pub distance: DistanceConfig,
     /// From where on rows match. Default: it is given with every call.
@@ -62,7 +71,7 @@ impl MatchConfig {
     }
 }
 
-impl MatchFinderConfig {
+impl MatchFinderSpec {
     /// The match finder.
     ///
     /// # Errors
@@ -78,7 +87,7 @@ impl MatchFinderConfig {
 /// A network, an index and a threshold.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct InferenceModelConfig {
+pub struct InferenceModelSpec {
     /// The network.
     pub trunk: NetworkConfig,
     /// The network after it. Default: none.
@@ -114,7 +123,7 @@ impl InferenceConfig {
     }
 }
 
-impl InferenceModelConfig {
+impl InferenceModelSpec {
     /// The model of another trunk than the one that is named, and without an embedder.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ use dml_eval::{
     UsearchIndexConfig,
 };
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::{ConfigError, DistanceConfig, registry};
 
@@ -14,10 +15,13 @@ registry! {
     /// How nearest neighbours are searched for.
     pub enum KnnConfig {
         FaissKNN(FaissKNNConfig),
-        CustomKNN(CustomKNNConfig),
+        CustomKNN(CustomKNNSpec) {
+            required: |_| json!({"distance": {"name": "LpDistance", "p": 1}}),
+            examples: |_| json!([{"batch_size": 3}]),
+        },
         FlatIndex(FlatIndexConfig),
         QuantizedIndex(QuantizedIndexConfig),
-        UsearchIndex(UsearchIndexConfig),
+        UsearchIndex(UsearchIndexConfig) { is_available: cfg!(feature = "usearch") },
     }
 }
 
@@ -106,7 +110,7 @@ pub enum FaissIndex {
 /// Exact search by any distance.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct CustomKNNConfig {
+pub struct CustomKNNSpec {
     /// The distance.
     pub distance: DistanceConfig,
     /// Queries that are compared at a time. Default: as many as memory is well used by.

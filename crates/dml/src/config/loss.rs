@@ -8,29 +8,37 @@ use dml_core::{Distance, Error, Loss, Objective, Reducer, check};
 // Every loss: a new one is its line in the registry below and nothing else here.
 use dml_losses::*;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::{Map, Value};
+use serde_json::json;
 
 use super::parts::Parts;
-use super::wrapper::{CrossBatchMemoryConfig, MultipleLossesConfig, SelfSupervisedLossConfig};
+use super::profile::of_classes;
+use super::wrapper::{CrossBatchMemorySpec, MultipleLossesSpec, SelfSupervisedLossSpec};
 use super::{ConfigError, DistanceConfig, NoArguments, ReducerConfig, RegularizerConfig, registry};
 use crate::defaults::{avg_non_zero, cosine, divisor, dot, lp, mean, snr, squared_lp};
 
-/// Name(arguments): constructor, default distance, default reducer, what it learns.
+/// Name(arguments): constructor, default distance, default reducer, what it learns, and fields of its profile in braces.
 ///
 /// A loss that compares no rows has `_` for its distance, and its constructor takes none. What a loss learns is nothing,
 /// `parameters`, or `class_weights`, which may be regularized; a constructor of one that learns takes a builder of
 /// variables.
 macro_rules! losses {
-    ($($Name:ident($Config:ty): $new:expr, $distance:tt, $reducer:path $(, $learns:ident)?;)*) => {
+    (
+        $($Name:ident($Config:ty): $new:expr, $distance:tt, $reducer:path $(, $learns:ident)?
+            $({ $($profile:tt)* })?;)*
+    ) => {
         registry! {
             /// A loss and its own arguments.
             pub enum LossKind {
-                $($Name($Config),)*
+                $($Name($Config) $({ $($profile)* })?,)*
             }
         }
 
         impl LossKind {
-            fn build(
+            /// The loss over that distance, or over its own default; what it learns is made by `vars`.
+            ///
+            /// # Errors
+            /// [`ConfigError::Component`] for arguments outside of their range.
+            pub fn build_over(
                 &self,
                 distance: Option<&Arc<dyn Distance>>,
                 vars: &VarBuilder<'_>,
@@ -40,6 +48,14 @@ macro_rules! losses {
                         Arc::new(construct!($new, config.clone(), $distance, distance, vars $(, $learns)?))
                     })*
                 })
+            }
+
+            /// The distance of the loss where a configuration names none; `None` if it takes none.
+            #[must_use]
+            pub fn default_distance(&self) -> Option<Arc<dyn Distance>> {
+                match self {
+                    $(Self::$Name(_) => default_distance!($distance),)*
+                }
             }
 
             fn default_reducer(&self) -> Arc<dyn Reducer> {
@@ -82,6 +98,15 @@ macro_rules! construct {
     };
 }
 
+macro_rules! default_distance {
+    (_) => {
+        None
+    };
+    ($default:ident) => {
+        Some($default())
+    };
+}
+
 macro_rules! takes {
     (_ $(, $learns:ident)?) => {
         Takes {
@@ -113,72 +138,78 @@ struct Takes {
 
 losses! {
     AngularLoss(AngularLossConfig): AngularLoss::new, lp, mean;
-    ArcFaceLoss(ArcFaceLossConfig): ArcFaceLoss::new, cosine, mean, class_weights;
+    ArcFaceLoss(ArcFaceLossConfig): ArcFaceLoss::new, cosine, mean, class_weights {
+        required: of_classes,
+        examples: |_| json!([{}, {
+            "weight_init_func": {"name": "TorchInitWrapper", "init_func": "trunc_normal_"},
+            "weight_regularizer": {"name": "RegularFaceRegularizer"}, "weight_reg_weight": 0.5,
+        }]),
+    };
     CentroidTripletLoss(CentroidTripletLossConfig): CentroidTripletLoss::new, lp, avg_non_zero;
-    CircleLoss(CircleLossConfig): CircleLoss::new, cosine, avg_non_zero;
-    ContrastiveLoss(ContrastiveLossConfig): ContrastiveLoss::new, lp, avg_non_zero;
-    CosFaceLoss(CosFaceLossConfig): CosFaceLoss::new, cosine, mean, class_weights;
-    CrossBatchMemory(CrossBatchMemoryConfig): |config: CrossBatchMemoryConfig, vars| config.build_memory(&vars), _, mean, parameters;
-    DynamicSoftMarginLoss(DynamicSoftMarginLossConfig): DynamicSoftMarginLoss::new, lp, mean;
+    CircleLoss(CircleLossConfig): CircleLoss::new, cosine, avg_non_zero { has_constant_factors: true };
+    ContrastiveLoss(ContrastiveLossConfig): ContrastiveLoss::new, lp, avg_non_zero {
+        examples: |_| json!([{}, {"distance": {"name": "CosineSimilarity"}, "pos_margin": 1, "neg_margin": 0}]),
+    };
+    CosFaceLoss(CosFaceLossConfig): CosFaceLoss::new, cosine, mean, class_weights { required: of_classes };
+    CrossBatchMemory(CrossBatchMemorySpec): |config: CrossBatchMemorySpec, vars| config.build_memory(&vars), _, mean, parameters {
+        required: |sizes| json!({"loss": {"name": "ContrastiveLoss"}, "embedding_size": sizes.embedding_size}),
+        examples: |_| json!([{}, {"memory_size": 16, "miner": {"name": "PairMarginMiner"}}]),
+        has_constant_factors: true,
+    };
+    DynamicSoftMarginLoss(DynamicSoftMarginLossConfig): DynamicSoftMarginLoss::new, lp, mean { has_constant_factors: true };
     FastAPLoss(FastAPLossConfig): FastAPLoss::new, squared_lp, mean;
     GeneralizedLiftedStructureLoss(GeneralizedLiftedStructureLossConfig): GeneralizedLiftedStructureLoss::new, lp, mean;
-    HistogramLoss(HistogramLossConfig): HistogramLoss::new, cosine, mean;
-    InstanceLoss(InstanceLossConfig): InstanceLoss::new, cosine, mean;
+    HistogramLoss(HistogramLossConfig): HistogramLoss::new, cosine, mean { examples: |_| json!([{"n_bins": 10}, {"delta": 0.1}]) };
+    InstanceLoss(InstanceLossConfig): InstanceLoss::new, cosine, mean { reads_positions: true };
     IntraPairVarianceLoss(IntraPairVarianceLossConfig): IntraPairVarianceLoss::new, cosine, mean;
-    LargeMarginSoftmaxLoss(LargeMarginSoftmaxLossConfig): LargeMarginSoftmaxLoss::new, cosine, mean, class_weights;
+    LargeMarginSoftmaxLoss(LargeMarginSoftmaxLossConfig): LargeMarginSoftmaxLoss::new, cosine, mean, class_weights { required: of_classes };
     LiftedStructureLoss(LiftedStructureLossConfig): LiftedStructureLoss::new, lp, mean;
-    ManifoldLoss(ManifoldLossConfig): ManifoldLoss::new, cosine, mean, parameters;
-    MarginLoss(MarginLossConfig): MarginLoss::new, lp, divisor, parameters;
-    MultipleLosses(MultipleLossesConfig): |config: MultipleLossesConfig, vars| config.build_parts(&vars), _, mean, parameters;
+    ManifoldLoss(ManifoldLossConfig): ManifoldLoss::new, cosine, mean, parameters {
+        required: |sizes| json!({"l": sizes.embedding_size}),
+        examples: |sizes| json!([{"K": sizes.num_classes + 1}]),
+    };
+    MarginLoss(MarginLossConfig): MarginLoss::new, lp, divisor, parameters { examples: |sizes| json!([{"num_classes": sizes.num_classes, "learn_beta": true, "nu": 0.1}]) };
+    MultipleLosses(MultipleLossesSpec): |config: MultipleLossesSpec, vars| config.build_parts(&vars), _, mean, parameters {
+        required: |_| json!({"losses": [{"name": "ContrastiveLoss"}, {"name": "SupConLoss"}]}),
+        examples: |_| json!([{}, {"weights": [1, 0.5]}]),
+    };
     MultiSimilarityLoss(MultiSimilarityLossConfig): MultiSimilarityLoss::new, cosine, mean;
     NCALoss(NCALossConfig): NCALoss::new, squared_lp, mean;
-    NormalizedSoftmaxLoss(NormalizedSoftmaxLossConfig): NormalizedSoftmaxLoss::new, dot, mean, class_weights;
-    NPairsLoss(NoArguments): |_, distance| Ok::<_, Error>(NPairsLoss::new(distance)), dot, mean;
+    NormalizedSoftmaxLoss(NormalizedSoftmaxLossConfig): NormalizedSoftmaxLoss::new, dot, mean, class_weights { required: of_classes };
+    NPairsLoss(NoArguments): |_, distance| Ok::<_, Error>(NPairsLoss::new(distance)), dot, mean { reads_positions: true };
     NTXentLoss(NTXentLossConfig): NTXentLoss::new, cosine, mean;
-    P2SGradLoss(P2SGradLossConfig): |config, _, vars| P2SGradLoss::new(config, vars), lp, mean, parameters;
+    P2SGradLoss(P2SGradLossConfig): |config, _, vars| P2SGradLoss::new(config, vars), lp, mean, parameters {
+        required: |sizes| json!({"descriptors_dim": sizes.embedding_size, "num_classes": sizes.num_classes}),
+    };
     PNPLoss(PNPLossConfig): PNPLoss::new, cosine, mean;
-    ProxyAnchorLoss(ProxyAnchorLossConfig): ProxyAnchorLoss::new, cosine, divisor, class_weights;
-    ProxyNCALoss(ProxyNCALossConfig): ProxyNCALoss::new, squared_lp, mean, class_weights;
-    RankedListLoss(RankedListLossConfig): RankedListLoss::new, lp, mean;
-    SelfSupervisedLoss(SelfSupervisedLossConfig): |config: SelfSupervisedLossConfig, vars| config.build_views(&vars), _, mean, parameters;
-    SignalToNoiseRatioContrastiveLoss(SignalToNoiseRatioContrastiveLossConfig): SignalToNoiseRatioContrastiveLoss::new, snr, avg_non_zero;
+    ProxyAnchorLoss(ProxyAnchorLossConfig): ProxyAnchorLoss::new, cosine, divisor, class_weights { required: of_classes };
+    ProxyNCALoss(ProxyNCALossConfig): ProxyNCALoss::new, squared_lp, mean, class_weights { required: of_classes };
+    RankedListLoss(RankedListLossConfig): RankedListLoss::new, lp, mean { required: |_| json!({"margin": 0.4, "Tn": 10}) };
+    SelfSupervisedLoss(SelfSupervisedLossSpec): |config: SelfSupervisedLossSpec, vars| config.build_views(&vars), _, mean, parameters { required: |_| json!({"loss": {"name": "SupConLoss"}}) };
+    SignalToNoiseRatioContrastiveLoss(SignalToNoiseRatioContrastiveLossConfig): SignalToNoiseRatioContrastiveLoss::new, snr, avg_non_zero { examples: |_| json!([{}, {"neg_margin": 9}]) };
     SmoothAPLoss(SmoothAPLossConfig): SmoothAPLoss::new, cosine, mean;
-    SoftTripleLoss(SoftTripleLossConfig): SoftTripleLoss::new, cosine, mean, class_weights;
-    SphereFaceLoss(SphereFaceLossConfig): SphereFaceLoss::new, cosine, mean, class_weights;
-    SubCenterArcFaceLoss(SubCenterArcFaceLossConfig): SubCenterArcFaceLoss::new, cosine, mean, class_weights;
+    SoftTripleLoss(SoftTripleLossConfig): SoftTripleLoss::new, cosine, mean, class_weights { required: of_classes };
+    SphereFaceLoss(SphereFaceLossConfig): SphereFaceLoss::new, cosine, mean, class_weights { required: of_classes };
+    SubCenterArcFaceLoss(SubCenterArcFaceLossConfig): SubCenterArcFaceLoss::new, cosine, mean, class_weights { required: of_classes };
     SupConLoss(SupConLossConfig): SupConLoss::new, cosine, avg_non_zero;
     ThresholdConsistentMarginLoss(ThresholdConsistentMarginLossConfig): ThresholdConsistentMarginLoss::new, cosine, mean;
-    TripletMarginLoss(TripletMarginLossConfig): TripletMarginLoss::new, lp, avg_non_zero;
+    TripletMarginLoss(TripletMarginLossConfig): TripletMarginLoss::new, lp, avg_non_zero {
+        examples: |sizes| json!([
+            {},
+            {"swap": true},
+            {"smooth_loss": true},
+            {"triplets_per_anchor": 3},
+            {
+                "distance": {"name": "LpDistance", "p": 3},
+                "reducer": {"name": "PerAnchorReducer", "reducer": {"name": "ThresholdReducer", "low": 0.1}},
+                "embedding_regularizer": {"name": "LpRegularizer"},
+                "embedding_reg_weight": 0.5,
+            },
+            {"distance": {"name": "MahalanobisDistance", "embedding_size": sizes.embedding_size, "rank": 2}},
+        ]),
+    };
     TupletMarginLoss(TupletMarginLossConfig): TupletMarginLoss::new, cosine, mean;
-    VICRegLoss(VICRegLossConfig): VICRegLoss::new, _, mean;
-}
-
-impl LossKind {
-    /// The sizes that the loss of that name can't do without, as its arguments.
-    ///
-    /// ```
-    /// let sizes = dml::config::LossKind::sizes("P2SGradLoss", 10, 128);
-    /// assert_eq!(serde_json::to_string(&sizes)?, r#"{"descriptors_dim":128,"num_classes":10}"#);
-    /// # Ok::<(), serde_json::Error>(())
-    /// ```
-    #[must_use]
-    pub fn sizes(name: &str, num_classes: usize, embedding_size: usize) -> Map<String, Value> {
-        let sizes: &[(&str, usize)] = match name {
-            "P2SGradLoss" => &[
-                ("descriptors_dim", embedding_size),
-                ("num_classes", num_classes),
-            ],
-            "ManifoldLoss" => &[("l", embedding_size)],
-            "CrossBatchMemory" => &[("embedding_size", embedding_size)],
-            _ if Self::takes(name).weight_regularizer => &[
-                ("embedding_size", embedding_size),
-                ("num_classes", num_classes),
-            ],
-            _ => &[],
-        };
-        let entry = |(key, size): &(&str, usize)| ((*key).to_owned(), Value::from(*size));
-        sizes.iter().map(entry).collect()
-    }
+    VICRegLoss(VICRegLossConfig): VICRegLoss::new, _, mean { squares_embeddings: true };
 }
 
 /// A loss with its collaborators; what is `None` has PML's default for that loss.
@@ -241,7 +272,7 @@ impl LossConfig {
         let distance = self.distance.as_ref();
         let distance = distance.map(|distance| distance.build_with(&vars.pp("distance")));
         let distance = distance.transpose()?;
-        let loss = self.loss.build(distance.as_ref(), vars)?;
+        let loss = self.loss.build_over(distance.as_ref(), vars)?;
         let loss: Arc<dyn Loss> = match distance {
             Some(distance) if !distance.parameters().is_empty() => {
                 Arc::new(LearnedDistance::new(loss, distance))

@@ -12,29 +12,39 @@ use dml_miners::{
     UniformHistogramMinerConfig,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::json;
 
 use super::parts::Parts;
 use super::{ConfigError, DistanceConfig, NoArguments, registry};
 use crate::defaults::{cosine, lp};
 
-/// Name(arguments): constructor, default distance.
+/// Name(arguments): constructor, default distance, and fields of the profile in braces.
 macro_rules! miners {
-    ($($Name:ident($Config:ty): $new:expr, $distance:path;)*) => {
+    ($($Name:ident($Config:ty): $new:expr, $distance:path $({ $($profile:tt)* })?;)*) => {
         registry! {
             /// A miner and its own arguments.
             pub enum MinerKind {
-                $($Name($Config),)*
+                $($Name($Config) $({ $($profile)* })?,)*
             }
         }
 
         impl MinerKind {
-            fn build(&self, distance: Arc<dyn Distance>) -> Result<Arc<dyn Miner>, ConfigError> {
+            /// The miner over that distance.
+            ///
+            /// # Errors
+            /// [`ConfigError::Component`] for arguments outside of their range.
+            pub fn build_over(
+                &self,
+                distance: Arc<dyn Distance>,
+            ) -> Result<Arc<dyn Miner>, ConfigError> {
                 Ok(match self {
                     $(Self::$Name(config) => Arc::new($new(config.clone(), distance)?),)*
                 })
             }
 
-            fn default_distance(&self) -> Arc<dyn Distance> {
+            /// The distance of the miner where a configuration names none.
+            #[must_use]
+            pub fn default_distance(&self) -> Arc<dyn Distance> {
                 match self {
                     $(Self::$Name(_) => $distance(),)*
                 }
@@ -44,12 +54,24 @@ macro_rules! miners {
 }
 
 miners! {
-    TripletMarginMiner(TripletMarginMinerConfig): TripletMarginMiner::new, lp;
+    TripletMarginMiner(TripletMarginMinerConfig): TripletMarginMiner::new, lp {
+        examples: |_| json!(["all", "hard", "semihard", "easy"].map(|kind| json!({"type_of_triplets": kind}))),
+    };
     PairMarginMiner(PairMarginMinerConfig): PairMarginMiner::new, lp;
     MultiSimilarityMiner(MultiSimilarityMinerConfig): MultiSimilarityMiner::new, cosine;
     AngularMiner(AngularMinerConfig): AngularMiner::new, lp;
     BatchHardMiner(BatchHardMinerConfig): BatchHardMiner::new, lp;
-    BatchEasyHardMiner(BatchEasyHardMinerConfig): BatchEasyHardMiner::new, lp;
+    BatchEasyHardMiner(BatchEasyHardMinerConfig): BatchEasyHardMiner::new, lp {
+        examples: |_| json!([
+            {},
+            {"pos_strategy": "hard", "neg_strategy": "easy"},
+            {"pos_strategy": "semihard", "neg_strategy": "hard"},
+            {"pos_strategy": "all", "neg_strategy": "hard"},
+            {"pos_strategy": "easy", "neg_strategy": "all"},
+            {"pos_strategy": "all", "neg_strategy": "all"},
+            {"allowed_pos_range": [0, 2]},
+        ]),
+    };
     HDCMiner(HDCMinerConfig): HDCMiner::new, lp;
     DistanceWeightedMiner(DistanceWeightedMinerConfig): DistanceWeightedMiner::new, lp;
     UniformHistogramMiner(UniformHistogramMinerConfig): UniformHistogramMiner::new, lp;
@@ -88,7 +110,7 @@ impl MinerConfig {
     /// # Errors
     /// [`ConfigError::Component`] for arguments outside of their range.
     pub fn build(&self) -> Result<Arc<dyn Miner>, ConfigError> {
-        self.miner.build(self.build_distance()?)
+        self.miner.build_over(self.build_distance()?)
     }
 
     /// The miner's distance.

@@ -30,6 +30,7 @@ mod loss;
 mod metric;
 mod miner;
 mod parts;
+mod profile;
 mod projection;
 mod reducer;
 mod regularizer;
@@ -42,28 +43,27 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-pub use accuracy::{AccuracyCalculatorConfig, EvaluationConfig};
-pub use classifier::{ClassifierConfig, KnnClassifierConfig};
+pub use accuracy::{AccuracyCalculatorSpec, EvaluationConfig};
+pub use classifier::{ClassifierConfig, KnnClassifierSpec};
 pub use clustering::{ClustererConfig, GivenClustersConfig};
-pub use distance::{BatchedDistanceConfig, DistanceConfig};
+pub use distance::{BatchedDistanceSpec, DistanceConfig};
 pub use error::ConfigError;
 pub use inference::{
-    InferenceConfig, InferenceModelConfig, MatchConfig, MatchFinderConfig, NetworkConfig,
+    InferenceConfig, InferenceModelSpec, MatchConfig, MatchFinderSpec, NetworkConfig,
 };
-pub use knn::{CustomKNNConfig, FaissIndex, FaissKNNConfig, FlatIndexConfig, KnnConfig};
+pub use knn::{CustomKNNSpec, FaissIndex, FaissKNNConfig, FlatIndexConfig, KnnConfig};
 pub use label_comparison::LabelComparison;
 pub use loss::{LossConfig, LossKind};
 pub use metric::MetricName;
 pub use miner::{MinerConfig, MinerKind};
+pub use profile::{BatchSizes, Profile};
 pub use projection::{PcaConfig, Projection, ProjectionConfig};
-pub use reducer::{Aggregation, MultipleReducersConfig, PerAnchorReducerConfig, ReducerConfig};
+pub use reducer::{Aggregation, MultipleReducersSpec, PerAnchorReducerSpec, ReducerConfig};
 pub use regularizer::{RegularizerConfig, RegularizerKind};
 pub use rerank::{Rerank, RerankConfig};
-pub use sampler::{Embed, SampledData, SamplerConfig, TuplesToWeightsSamplerConfig};
-pub use tester::{Tester, TesterConfig, TesterKind};
-pub use wrapper::{
-    CrossBatchMemoryConfig, LossParts, MultipleLossesConfig, SelfSupervisedLossConfig,
-};
+pub use sampler::{Embed, SampledData, SamplerConfig, TuplesToWeightsSamplerSpec};
+pub use tester::{Tester, TesterKind, TesterSpec};
+pub use wrapper::{CrossBatchMemorySpec, LossParts, MultipleLossesSpec, SelfSupervisedLossSpec};
 
 /// The arguments of a component that has none. Any field is an error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, Deserialize)]
@@ -93,38 +93,44 @@ pub fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, ConfigError> {
     Ok(serde_json::from_value(value)?)
 }
 
+/// What the registries say of the component of that name, in any role; `None` if there is none.
+#[must_use]
+pub fn profile(name: &str) -> Option<Profile> {
+    [
+        DistanceConfig::profile,
+        ReducerConfig::profile,
+        MinerKind::profile,
+        RegularizerKind::profile,
+        LossKind::profile,
+        SamplerConfig::profile,
+        KnnConfig::profile,
+        ClassifierConfig::profile,
+        ClustererConfig::profile,
+        MatchConfig::profile,
+        InferenceConfig::profile,
+        NetworkConfig::profile,
+        EvaluationConfig::profile,
+        ProjectionConfig::profile,
+        RerankConfig::profile,
+        TesterKind::profile,
+    ]
+    .iter()
+    .find_map(|of_role| of_role(name))
+}
+
 /// Whether there is a component of that name, in any role.
 #[must_use]
 pub fn is_known(name: &str) -> bool {
-    [
-        DistanceConfig::NAMES,
-        ReducerConfig::NAMES,
-        MinerKind::NAMES,
-        RegularizerKind::NAMES,
-        LossKind::NAMES,
-        SamplerConfig::NAMES,
-        KnnConfig::NAMES,
-        ClassifierConfig::NAMES,
-        ClustererConfig::NAMES,
-        MatchConfig::NAMES,
-        InferenceConfig::NAMES,
-        NetworkConfig::NAMES,
-        EvaluationConfig::NAMES,
-        ProjectionConfig::NAMES,
-        RerankConfig::NAMES,
-        TesterKind::NAMES,
-        dml_losses::WeightInit::NAMES,
-    ]
-    .iter()
-    .any(|names| names.contains(&name))
+    profile(name).is_some() || dml_losses::WeightInit::NAMES.contains(&name)
 }
 
-/// Declares the components of a role: one line each. The variant's name is the name in the configuration.
+/// Declares the components of a role: one line each. The variant's name is the name in the configuration; the braces
+/// after it hold fields of its [`Profile`].
 macro_rules! registry {
     (
         $(#[$doc:meta])*
         pub enum $Role:ident {
-            $($Name:ident($Config:ty)),* $(,)?
+            $($Name:ident($Config:ty) $({ $($field:ident: $value:expr),* $(,)? })?),* $(,)?
         }
     ) => {
         $(#[$doc])*
@@ -147,6 +153,39 @@ macro_rules! registry {
                 match self {
                     $(Self::$Name(_) => stringify!($Name),)*
                 }
+            }
+
+            /// What the registry says of the component of that name; `None` if there is none.
+            #[must_use]
+            pub fn profile(name: &str) -> Option<crate::config::Profile> {
+                match name {
+                    $(stringify!($Name) => Some(crate::config::Profile {
+                        $($($field: $value,)*)?
+                        ..crate::config::Profile::DEFAULT
+                    }),)*
+                    _ => None,
+                }
+            }
+
+            /// The arguments that the component of that name has no default for, with values for a batch of these
+            /// sizes.
+            #[must_use]
+            pub fn required(
+                name: &str,
+                sizes: crate::config::BatchSizes,
+            ) -> serde_json::Map<String, serde_json::Value> {
+                Self::profile(name).map(|profile| profile.required(sizes)).unwrap_or_default()
+            }
+
+            /// Configurations of the component of that name, which works with them on a batch of these sizes.
+            #[must_use]
+            pub fn examples(name: &str, sizes: crate::config::BatchSizes) -> Vec<serde_json::Value> {
+                let sets = Self::profile(name).map(|profile| profile.examples(sizes));
+                let named = |mut set: serde_json::Map<_, _>| {
+                    set.insert("name".to_owned(), name.into());
+                    serde_json::Value::Object(set)
+                };
+                sets.unwrap_or_default().into_iter().map(named).collect()
             }
 
             /// The component from JSON, or from its bare name.

@@ -3,6 +3,7 @@
 use candle_core::Tensor;
 use dml_eval::{Pca, TSne, TSneConfig};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::{ConfigError, registry};
 
@@ -10,7 +11,9 @@ registry! {
     /// What places embeddings in fewer dimensions.
     pub enum ProjectionConfig {
         PCA(PcaConfig),
-        TSne(TSneConfig),
+        TSne(TSneConfig) {
+            examples: |_| json!([{"perplexity": 1.5, "iterations": 20}]),
+        },
     }
 }
 

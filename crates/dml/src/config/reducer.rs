@@ -10,6 +10,7 @@ use dml_reducers::{
     ThresholdReducer, ThresholdReducerConfig,
 };
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::{ConfigError, NoArguments, registry};
 use crate::defaults::mean;
@@ -21,13 +22,24 @@ registry! {
     pub enum ReducerConfig {
         MeanReducer(NoArguments),
         SumReducer(NoArguments),
-        ThresholdReducer(ThresholdReducerConfig),
+        ThresholdReducer(ThresholdReducerConfig) {
+            required: |_| json!({"low": 0.0}),
+            examples: |_| json!([{}, {"low": 0.1, "high": 2}]),
+        },
         AvgNonZeroReducer(AvgNonZeroReducerConfig),
-        ClassWeightedReducer(ClassWeightedReducerConfig),
+        ClassWeightedReducer(ClassWeightedReducerConfig) {
+            required: |sizes| {
+                let weights = [1.0, 2.0, 0.5, 0.0].into_iter().cycle();
+                json!({"weights": weights.take(sizes.num_classes).collect::<Vec<f64>>()})
+            },
+        },
         DivisorReducer(NoArguments),
-        PerAnchorReducer(PerAnchorReducerConfig),
-        MultipleReducers(MultipleReducersConfig),
-        DoNothingReducer(NoArguments),
+        PerAnchorReducer(PerAnchorReducerSpec),
+        MultipleReducers(MultipleReducersSpec) {
+            required: |_| json!({"reducers": {"loss": {"name": "AvgNonZeroReducer"}}}),
+            examples: |_| json!([{}, {"reducers": {"loss": {"name": "ThresholdReducer", "low": 0.1}}}]),
+        },
+        DoNothingReducer(NoArguments) { reduces: false },
     }
 }
 
@@ -77,7 +89,7 @@ impl ReducerConfig {
 /// Values are first brought together per anchor, then reduced.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct PerAnchorReducerConfig {
+pub struct PerAnchorReducerSpec {
     /// Reduces the value of every anchor. Default `MeanReducer`.
     pub reducer: Option<Box<ReducerConfig>>,
     /// How the values of an anchor become one.
@@ -87,7 +99,7 @@ pub struct PerAnchorReducerConfig {
 /// One reducer for each part of a loss.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct MultipleReducersConfig {
+pub struct MultipleReducersSpec {
     /// A reducer by the name of the part, such as `pos_loss`.
     pub reducers: BTreeMap<String, ReducerConfig>,
     /// Reduces the parts that are not named. Default `MeanReducer`.

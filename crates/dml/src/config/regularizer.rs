@@ -9,18 +9,19 @@ use dml_regularizers::{
     UniformityRegularizer, UniformityRegularizerConfig, ZeroMeanRegularizer,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::json;
 
 use super::parts::Parts;
 use super::{ConfigError, DistanceConfig, NoArguments, ReducerConfig, registry};
 use crate::defaults::{cosine, divisor, lp, mean, raw_lp, squared_lp};
 
-/// Name(arguments): constructor, default distance, default reducer.
+/// Name(arguments): constructor, default distance, default reducer, and fields of the profile in braces.
 macro_rules! regularizers {
-    ($($Name:ident($Config:ty): $new:expr, $distance:path, $reducer:path;)*) => {
+    ($($Name:ident($Config:ty): $new:expr, $distance:path, $reducer:path $({ $($profile:tt)* })?;)*) => {
         registry! {
             /// A regularizer and its own arguments.
             pub enum RegularizerKind {
-                $($Name($Config),)*
+                $($Name($Config) $({ $($profile)* })?,)*
             }
         }
 
@@ -57,7 +58,9 @@ regularizers! {
         |_, distance, reducer| CenterInvariantRegularizer::new(distance, reducer), raw_lp, mean;
     RegularFaceRegularizer(NoArguments):
         |_, distance, reducer| RegularFaceRegularizer::new(distance, reducer), cosine, mean;
-    SparseCentersRegularizer(SparseCentersRegularizerConfig): SparseCentersRegularizer::new, cosine, divisor;
+    SparseCentersRegularizer(SparseCentersRegularizerConfig): SparseCentersRegularizer::new, cosine, divisor {
+        required: |sizes| json!({"num_classes": 2, "centers_per_class": sizes.rows / 2}),
+    };
     KoLeoRegularizer(NoArguments): |_, distance, reducer| KoLeoRegularizer::new(distance, reducer), lp, mean;
     UniformityRegularizer(UniformityRegularizerConfig):
         |config, distance, _| UniformityRegularizer::new(config, distance), squared_lp, mean;

@@ -10,6 +10,7 @@ use dml_samplers::{
     ShuffleSampler, ShuffleSamplerConfig, TuplesToWeightsSampler,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::json;
 
 use super::parts::Parts;
 use super::{ConfigError, MinerConfig, registry};
@@ -17,12 +18,24 @@ use super::{ConfigError, MinerConfig, registry};
 registry! {
     /// A sampler and its arguments.
     pub enum SamplerConfig {
-        MPerClassSampler(MPerClassSamplerConfig),
+        MPerClassSampler(MPerClassSamplerConfig) {
+            required: |_| json!({"m": 2}),
+            examples: |_| json!([{"batch_size": 4, "length_before_new_iter": 8}, {"coverage": true}]),
+        },
         ShuffleSampler(ShuffleSamplerConfig),
-        HierarchicalSampler(HierarchicalSamplerConfig),
-        FixedSetOfTriplets(FixedSetOfTripletsConfig),
+        HierarchicalSampler(HierarchicalSamplerConfig) {
+            required: |_| json!({"batch_size": 4, "samples_per_class": 1}),
+            examples: |_| json!([{}, {"samples_per_class": "all"}]),
+        },
+        FixedSetOfTriplets(FixedSetOfTripletsConfig) {
+            required: |_| json!({"num_triplets": 5}),
+            examples: |_| json!([{"batch_size": 6}]),
+        },
         NoDuplicatesSampler(NoDuplicatesSamplerConfig),
-        TuplesToWeightsSampler(TuplesToWeightsSamplerConfig),
+        TuplesToWeightsSampler(TuplesToWeightsSamplerSpec) {
+            required: |_| json!({"miner": {"name": "MultiSimilarityMiner"}}),
+            examples: |_| json!([{"subset_size": 6}]),
+        },
     }
 }
 
@@ -93,14 +106,14 @@ impl SamplerConfig {
 
 /// Rows drawn by how often a miner chooses them; see [`TuplesToWeightsSampler`].
 #[derive(Clone, Debug, PartialEq)]
-pub struct TuplesToWeightsSamplerConfig {
+pub struct TuplesToWeightsSamplerSpec {
     /// The sampler's own arguments.
     pub own: dml_samplers::TuplesToWeightsSamplerConfig,
     /// Whose tuples are counted.
     pub miner: MinerConfig,
 }
 
-impl TuplesToWeightsSamplerConfig {
+impl TuplesToWeightsSamplerSpec {
     /// The sampler with its own methods.
     ///
     /// # Errors
@@ -122,7 +135,7 @@ impl TuplesToWeightsSamplerConfig {
     }
 }
 
-impl<'de> Deserialize<'de> for TuplesToWeightsSamplerConfig {
+impl<'de> Deserialize<'de> for TuplesToWeightsSamplerSpec {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut parts = Parts::deserialize(deserializer)?;
         let miner = parts.take("miner")?;
@@ -133,7 +146,7 @@ impl<'de> Deserialize<'de> for TuplesToWeightsSamplerConfig {
     }
 }
 
-impl Serialize for TuplesToWeightsSamplerConfig {
+impl Serialize for TuplesToWeightsSamplerSpec {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         Parts::of(&self.own)?
             .put("miner", Some(&self.miner))?

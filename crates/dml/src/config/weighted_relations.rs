@@ -2,43 +2,14 @@
 
 use candle_core::{Device, Tensor};
 use dml_core::{Batch, Error, PairKind, Relation, Result};
-use serde_json::{Value, json};
 
-use super::{LossConfig, LossKind};
+use super::{BatchSizes, LossConfig, LossKind, from_value};
 
-const READERS: &[&str] = &[
-    "CircleLoss",
-    "ContrastiveLoss",
-    "CrossBatchMemory",
-    "GeneralizedLiftedStructureLoss",
-    "LiftedStructureLoss",
-    "MultiSimilarityLoss",
-    "MultipleLosses",
-    "NTXentLoss",
-    "SignalToNoiseRatioContrastiveLoss",
-    "SupConLoss",
-    "TupletMarginLoss",
-];
-
-/// The loss of that name with what it can't do without; wrappers are around a loss that reads weights.
-fn config(name: &str) -> LossConfig {
-    let mut text = LossKind::sizes(name, 2, 3);
-    text.insert("name".to_owned(), name.into());
-    let required = match name {
-        "CrossBatchMemory" | "SelfSupervisedLoss" => json!({"loss": {"name": "NTXentLoss"}}),
-        "MultipleLosses" => {
-            json!({"losses": [{"name": "ContrastiveLoss"}, {"name": "SupConLoss"}]})
-        }
-        // Far enough for negatives to count.
-        "SignalToNoiseRatioContrastiveLoss" => json!({"neg_margin": 9.0}),
-        "RankedListLoss" => json!({"margin": 0.4, "Tn": 10.0}),
-        _ => json!({}),
-    };
-    if let Value::Object(required) = required {
-        text.extend(required);
-    }
-    LossConfig::from_json(&Value::Object(text).to_string()).unwrap()
-}
+const SIZES: BatchSizes = BatchSizes {
+    rows: 6,
+    num_classes: 2,
+    embedding_size: 3,
+};
 
 fn value(config: &LossConfig, relation: Relation) -> Result<f64> {
     let x = [
@@ -76,31 +47,34 @@ fn a_weight_changes_the_loss_or_is_refused() {
     let one = |_| 1.0;
     let some = |row| [0.2, 0.8, 0.5][row % 3];
     for name in LossKind::NAMES {
-        let config = config(name);
-        let plain = value(&config, relation(one, one));
+        let examples = LossKind::examples(name, SIZES).into_iter();
+        let examples: Vec<LossConfig> = examples.map(|text| from_value(text).unwrap()).collect();
         for (near, far) in [
             (some as fn(usize) -> f32, one as fn(usize) -> f32),
             (one, some),
         ] {
-            let weighted = value(&config, relation(near, far));
-            if READERS.contains(name) {
-                let (plain, weighted) = (plain.as_ref().unwrap(), weighted.unwrap());
-                assert!(
-                    (plain - weighted).abs() > 1e-4 * plain.abs(),
-                    "{name}: {plain}"
-                );
-                // The weights can be dropped by name, and only so.
-                let dropped = value(&config, relation(near, far).without_weights()).unwrap();
-                assert!(
-                    (plain - dropped).abs() < 1e-6 * plain.abs(),
-                    "{name}: {dropped}"
-                );
-                continue;
-            }
-            match weighted {
-                Err(Error::Unsupported { component, .. }) => assert_eq!(component, *name),
-                other => panic!("{name}: {other:?}"),
-            }
+            // Negatives count in one of the examples at least.
+            let changes = examples.iter().map(|config| {
+                let plain = value(config, relation(one, one));
+                let weighted = value(config, relation(near, far));
+                if config.build().unwrap().loss().reads_weights() {
+                    let plain = plain.unwrap();
+                    // The weights can be dropped by name, and only so.
+                    let dropped = value(config, relation(near, far).without_weights()).unwrap();
+                    assert!(
+                        (plain - dropped).abs() < 1e-6 * plain.abs(),
+                        "{name}: {dropped}"
+                    );
+                    return (plain - weighted.unwrap()).abs() > 1e-4 * plain.abs();
+                }
+                match weighted {
+                    Err(Error::Unsupported { component, .. }) => assert_eq!(component, *name),
+                    other => panic!("{name}: {other:?}"),
+                }
+                true
+            });
+            let changes: Vec<bool> = changes.collect();
+            assert!(changes.contains(&true), "{name}: {changes:?}");
         }
     }
 }

@@ -2,9 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // A test that meets an error has failed.
 
-mod configurations;
 mod finite_input;
-mod fuzz;
 mod not_a_number;
 mod registry;
 mod threads;

@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use dml::candle_core::{DType, Device, Result as CandleResult, Tensor, Var};
 use dml::config::{
-    DistanceConfig, LossConfig, LossKind, MinerConfig, ReducerConfig, RegularizerConfig,
-    RegularizerKind,
+    BatchSizes, DistanceConfig, LossConfig, LossKind, MinerConfig, MinerKind, ReducerConfig,
+    RegularizerConfig, RegularizerKind, from_value,
 };
 use dml::core::autograd::without_kernels;
 use dml::losses::SeededVars;
-use dml::{Batch, Distance, Miner, Objective, Reducer, Regularizer};
+use dml::{Batch, Distance, Loss, Miner, Objective, Reducer, Regularizer};
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// Length of a row.
 pub(crate) const DIM: usize = 6;
@@ -24,78 +24,50 @@ pub(crate) const ROWS: usize = 12;
 /// Every element type that embeddings may have.
 pub(crate) const DTYPES: [DType; 4] = [DType::F32, DType::F64, DType::F16, DType::BF16];
 
-fn read<T: serde::de::DeserializeOwned>(name: &str, mut own: Value) -> T {
-    own["name"] = json!(name);
-    dml::config::from_value(own).unwrap_or_else(|error| panic!("{name}: {error}"))
+/// The batches of these tests.
+pub(crate) const SIZES: BatchSizes = BatchSizes {
+    rows: ROWS,
+    num_classes: CLASSES,
+    embedding_size: DIM,
+};
+
+/// The first example of a component.
+fn first<T: serde::de::DeserializeOwned>(name: &str, mut examples: Vec<Value>) -> T {
+    from_value(examples.swap_remove(0)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
 /// The loss of that name with its reducer, and what it learns in the precision that such rows are computed in.
 pub(crate) fn objective(name: &str, dtype: DType) -> Objective {
-    let mut own: Value = match name {
-        "ManifoldLoss" => json!({"K": 5}),
-        "MarginLoss" => json!({"learn_beta": true, "num_classes": CLASSES, "nu": 0.1}),
-        "RankedListLoss" => json!({"margin": 0.4, "Tn": 1.5}),
-        "CrossBatchMemory" => json!({"loss": {"name": "NTXentLoss"}}),
-        "SelfSupervisedLoss" => json!({"loss": {"name": "SupConLoss"}}),
-        "MultipleLosses" => {
-            json!({"losses": [{"name": "TripletMarginLoss"}, {"name": "SupConLoss"}]})
-        }
-        _ => json!({}),
-    };
-    for (key, size) in LossKind::sizes(name, CLASSES, DIM) {
-        own[key] = size;
-    }
     let precision = match dtype {
         DType::F64 => DType::F64,
         _ => DType::F32,
     };
     let vars = SeededVars::new(3).builder(precision, &Device::Cpu);
-    read::<LossConfig>(name, own)
+    first::<LossConfig>(name, LossKind::examples(name, SIZES))
         .build_with(&vars)
         .unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
 pub(crate) fn miner(name: &str) -> Arc<dyn Miner> {
-    let built = read::<MinerConfig>(name, json!({})).build();
+    let built = first::<MinerConfig>(name, MinerKind::examples(name, SIZES)).build();
     built.unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-/// The reducer of that name; one by bounds leaves out what is at most 0.
 pub(crate) fn reducer(name: &str) -> Arc<dyn Reducer> {
-    let own = match name {
-        "ThresholdReducer" => json!({"low": 0.0}),
-        "ClassWeightedReducer" => json!({"weights": [1.0, 2.0, 0.5, 0.0]}),
-        "MultipleReducers" => {
-            json!({"reducers": {"loss": {"name": "AvgNonZeroReducer"}}})
-        }
-        _ => json!({}),
-    };
-    let built = read::<ReducerConfig>(name, own).build();
+    let built = first::<ReducerConfig>(name, ReducerConfig::examples(name, SIZES)).build();
     built.unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
 pub(crate) fn regularizer(name: &str) -> Arc<dyn Regularizer> {
-    let own = match name {
-        "SparseCentersRegularizer" => {
-            json!({"num_classes": CLASSES, "centers_per_class": ROWS / CLASSES})
-        }
-        _ => json!({}),
-    };
-    let built = read::<RegularizerConfig>(name, own).build();
+    let built = first::<RegularizerConfig>(name, RegularizerKind::examples(name, SIZES)).build();
     built.unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-pub(crate) const REGULARIZERS: &[&str] = RegularizerKind::NAMES;
-
 /// The distance of that name, one that learns as the identity.
 pub(crate) fn distance(name: &str, dtype: DType) -> Arc<dyn Distance> {
-    let own = match name {
-        "BatchedDistance" => json!({"distance": {"name": "LpDistance"}, "batch_size": 5}),
-        "MahalanobisDistance" => json!({"embedding_size": DIM}),
-        _ => json!({}),
-    };
     let vars = SeededVars::new(3).builder(dtype, &Device::Cpu);
-    let built = read::<DistanceConfig>(name, own).build_with(&vars);
+    let config = first::<DistanceConfig>(name, DistanceConfig::examples(name, SIZES));
+    let built = config.build_with(&vars);
     built.unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
@@ -140,16 +112,13 @@ pub(crate) fn leaf(x: &[f64], dtype: DType) -> CandleResult<Var> {
     Var::from_tensor(&x.to_dtype(dtype)?)
 }
 
-/// What a loss makes of rows: some read two views and no labels, the others labels.
-pub(crate) fn batch(name: &str, x: &Var, labels: &[i64]) -> dml::Result<Batch> {
-    match name {
-        "VICRegLoss" => Batch::unlabeled(x),
-        "SelfSupervisedLoss" => {
-            let view = (x.as_tensor().flip(&[1])? * 0.5)?;
-            Batch::unlabeled(x)?.with_unlabeled_reference(&view)
-        }
-        _ => Batch::new(x, labels),
+/// What the loss reads: labels, or a second view.
+pub(crate) fn batch(loss: &dyn Loss, x: &Var, labels: &[i64]) -> dml::Result<Batch> {
+    if loss.reads_relation() {
+        return Batch::new(x, labels);
     }
+    let view = (x.as_tensor().flip(&[1])? * 0.5)?;
+    Batch::unlabeled(x)?.with_unlabeled_reference(&view)
 }
 
 pub(crate) fn number(scalar: &Tensor) -> f64 {

@@ -52,8 +52,9 @@ fn losses_and_gradients() {
     let (x, labels) = rows(1);
     for name in LossKind::NAMES {
         assert_same_bits(name, || {
-            let batch = batch(name, &x, &labels).unwrap();
-            let loss = objective(name, DType::F32).forward(&batch).unwrap();
+            let objective = objective(name, DType::F32);
+            let batch = batch(objective.loss(), &x, &labels).unwrap();
+            let loss = objective.forward(&batch).unwrap();
             let mut numbers = gradient(&loss, &x).unwrap();
             numbers.push(number(&loss));
             numbers

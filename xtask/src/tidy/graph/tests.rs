@@ -1,5 +1,7 @@
 use super::*;
-use crate::metadata::{Dependency, Node, Resolve};
+use std::collections::BTreeMap;
+
+use crate::metadata::Dependency;
 
 fn package(name: &str, dependencies: &[(&str, Option<&str>)]) -> Package {
     Package {
@@ -16,24 +18,22 @@ fn package(name: &str, dependencies: &[(&str, Option<&str>)]) -> Package {
                 kind: kind.map(str::to_owned),
             })
             .collect(),
-        features: Default::default(),
-        publish: None,
+        features: BTreeMap::new(),
+        targets: Vec::new(),
+        is_member: true,
+        is_published: true,
     }
 }
 
 /// The sentences about a workspace of these crates, and a gemm that is as it should be.
 fn sentences(mut members: Vec<Package>) -> Vec<String> {
-    let workspace_members = members.iter().map(|package| package.id.clone()).collect();
-    members.push(package("gemm", &[]));
+    members.push(Package {
+        is_member: false,
+        ..package("gemm", &[])
+    });
     let metadata = Metadata {
         packages: members,
-        workspace_members,
-        resolve: Some(Resolve {
-            nodes: vec![Node {
-                id: "gemm".to_owned(),
-                features: vec!["x86-v4".to_owned()],
-            }],
-        }),
+        turned_on: BTreeMap::from([("gemm".to_owned(), vec!["x86-v4".to_owned()])]),
     };
     let found = check_metadata(&metadata, Path::new("nowhere"));
     found
@@ -113,19 +113,12 @@ fn fields_must_be_there() {
 
 #[test]
 fn there_is_one_gemm_and_it_is_fast() {
-    let node = |features: &[&str]| Node {
-        id: "gemm".to_owned(),
-        features: features
-            .iter()
-            .map(|feature| (*feature).to_owned())
-            .collect(),
-    };
     let metadata = |versions: usize, features: &[&str]| Metadata {
         packages: (0..versions).map(|_| package("gemm", &[])).collect(),
-        workspace_members: Vec::new(),
-        resolve: Some(Resolve {
-            nodes: vec![node(features)],
-        }),
+        turned_on: BTreeMap::from([(
+            "gemm".to_owned(),
+            features.iter().map(|name| (*name).to_owned()).collect(),
+        )]),
     };
     assert!(gemm(&metadata(1, &["std", "x86-v4"])).is_empty());
     assert_eq!(gemm(&metadata(1, &["std"])).len(), 1);

@@ -69,8 +69,8 @@ fn inverse_composite(x: &Tensor) -> Result<Tensor> {
 mod tests {
     use super::*;
     use candle_core::Device;
+    use dml_core::autograd::assert_forms_agree;
     use dml_core::autograd::without_kernels;
-    use dml_testing::assert_forms_agree;
 
     #[test]
     fn inverses_agree_with_their_composite_form() -> Result<()> {

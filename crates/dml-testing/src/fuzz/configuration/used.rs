@@ -4,28 +4,30 @@ use std::sync::Arc;
 
 use dml::candle_core::{DType, Device, Tensor, Var};
 use dml::config::{
-    ClassifierConfig, ClustererConfig, DistanceConfig, EvaluationConfig, InferenceConfig,
-    KnnConfig, LossConfig, MatchConfig, MinerConfig, ProjectionConfig, ReducerConfig,
-    RegularizerConfig, RerankConfig, SampledData, SamplerConfig, TesterKind,
+    BatchSizes, ClassifierConfig, ClustererConfig, DistanceConfig, EvaluationConfig,
+    InferenceConfig, KnnConfig, LossConfig, MatchConfig, MinerConfig, ProjectionConfig,
+    ReducerConfig, RegularizerConfig, RerankConfig, SampledData, SamplerConfig, TesterKind,
 };
 use dml::defaults::lp;
 use dml::eval::TestSplit;
 use dml::losses::{SeededVars, TripletMarginLoss, TripletMarginLossConfig, WeightInit};
 use dml::{Batch, IntoLabels, Objective};
 
-/// Numbers of a row.
-pub(crate) const DIM: usize = 4;
-/// Classes of the rows.
-pub(crate) const CLASSES: usize = 3;
+/// The batch that components are used on.
+pub(super) const SIZES: BatchSizes = BatchSizes {
+    rows: LABELS.len(),
+    num_classes: 3,
+    embedding_size: 4,
+};
 const LABELS: [i64; 8] = [0, 0, 1, 1, 2, 2, 0, 1];
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
 fn rows() -> dml::Result<Var> {
-    let rows: Vec<f32> = (0..LABELS.len() * DIM)
+    let rows: Vec<f32> = (0..LABELS.len() * SIZES.embedding_size)
         .map(|i| (i as f32 * 1.3).sin())
         .collect();
-    let rows = Tensor::from_vec(rows, (LABELS.len(), DIM), &Device::Cpu)?;
+    let rows = Tensor::from_vec(rows, (LABELS.len(), SIZES.embedding_size), &Device::Cpu)?;
     Ok(Var::from_tensor(&rows)?)
 }
 
@@ -136,7 +138,7 @@ pub(super) fn classifier(config: &ClassifierConfig) -> Outcome {
 
 pub(super) fn clusterer(config: &ClustererConfig) -> Outcome {
     let rows = rows()?;
-    config.build()?.cluster(&rows, CLASSES)?;
+    config.build()?.cluster(&rows, SIZES.num_classes)?;
     Ok(())
 }
 
@@ -187,6 +189,6 @@ pub(super) fn tester(config: &TesterKind) -> Outcome {
 }
 
 pub(super) fn weight_init(config: &WeightInit) -> Outcome {
-    config.variable(&vars(), (CLASSES, DIM), "W")?;
+    config.variable(&vars(), (SIZES.num_classes, SIZES.embedding_size), "W")?;
     Ok(())
 }
