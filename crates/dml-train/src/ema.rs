@@ -71,7 +71,7 @@ struct Averaged {
 /// Running means of variables ([formula](self)).
 ///
 /// ```
-/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/setup.rs"));
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use dml_train::{EmaConfig, MetricLossOnly, Trainer};
 ///

@@ -51,7 +51,7 @@ impl Default for CheckpointsConfig {
 /// A folder of [checkpoints](self), one after every epoch at least. It belongs to one run.
 ///
 /// ```
-/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/setup.rs"));
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// // `module(name, inputs, outputs)` is a linear layer with an optimiser, `objective()` a triplet loss.
 /// use dml_train::{Checkpoints, CheckpointsConfig, MetricLossOnly, Trainer};
