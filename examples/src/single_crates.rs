@@ -83,7 +83,7 @@ pub fn precision_at_1() -> Result<f64> {
         include: vec![AccuracyMetric::PrecisionAt1],
         ..Default::default()
     };
-    let calculator = AccuracyCalculator::new(config, Arc::new(FlatIndex::default()))?;
+    let calculator = AccuracyCalculator::new(config, FlatIndex::default())?;
     let accuracies = calculator.get_accuracy(&batch)?;
     Ok(accuracies
         .iter()

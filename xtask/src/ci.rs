@@ -39,6 +39,10 @@ pub(crate) fn command(command: Command) -> Command {
             "valgrind",
             "Run tests of the kernels under valgrind, too: takes minutes",
         ),
+        flag(
+            "each-feature",
+            "Check each optional feature of each crate alone, too: takes minutes",
+        ),
         flag("list", "Print the steps and run none"),
     ])
 }
@@ -151,6 +155,14 @@ const CUDA: Step = Step {
     run: cuda,
 };
 
+/// Apart from the others: only `--each-feature` asks for it.
+const EACH_FEATURE: Step = Step {
+    name: "each-feature",
+    what: "every optional feature of every published crate, alone",
+    on_failure: "the command above repeats it: something needs another feature, and must turn it on",
+    run: each_feature,
+};
+
 /// Apart from the others: only `--valgrind` asks for it.
 const VALGRIND: Step = Step {
     name: "valgrind",
@@ -173,6 +185,9 @@ pub(crate) fn run(args: &ArgMatches) -> anyhow::Result<()> {
     if args.get_flag("cuda") {
         chosen.push(&CUDA);
     }
+    if args.get_flag("each-feature") {
+        chosen.push(&EACH_FEATURE);
+    }
     if args.get_flag("valgrind") {
         chosen.push(&VALGRIND);
     }
@@ -182,10 +197,11 @@ pub(crate) fn run(args: &ArgMatches) -> anyhow::Result<()> {
         }
         return Ok(());
     }
-    if features(&sh).is_empty() {
-        println!(
-            "── no C++ compiler (g++, or the one in CXX): the approximate index goes UNCHECKED"
-        );
+    let skipped = (!has_cxx(&sh)).then_some(
+        "no C++ compiler (g++, or the one in CXX): the kernels for CUDA and the approximate index are SKIPPED",
+    );
+    if let Some(skipped) = skipped {
+        println!("── {skipped}");
     }
     let (mut failed, start) = (Vec::new(), Instant::now());
     for step in chosen {
@@ -211,6 +227,9 @@ pub(crate) fn run(args: &ArgMatches) -> anyhow::Result<()> {
         bail!("failed: {}", failed.join(", "));
     }
     println!("── all passed in {:.1} s", start.elapsed().as_secs_f64());
+    if let Some(skipped) = skipped {
+        println!("── {skipped}");
+    }
     Ok(())
 }
 
@@ -244,22 +263,48 @@ fn start(program: &Program, args: &[&str]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The optional features that every step turns on, the same in all, so that nothing is built twice: the approximate index,
-/// the one part that takes more than Rust, where there is a C++ compiler.
+/// The optional features that every step turns on, the same in all, so that nothing is built twice. The approximate index is
+/// among them where there is a C++ compiler.
 fn features(sh: &Shell) -> &'static str {
-    let compiler = std::env::var("CXX").unwrap_or_else(|_| "c++".to_owned());
-    let version = cmd!(sh, "{compiler} --version");
-    if version
-        .quiet()
-        .ignore_stdout()
-        .ignore_stderr()
-        .run()
-        .is_ok()
-    {
-        "dml/usearch,dml-examples/usearch"
+    if has_cxx(sh) {
+        "dml-examples/images,dml-testing/parquet,dml/usearch,dml-examples/usearch"
     } else {
-        ""
+        "dml-examples/images,dml-testing/parquet"
     }
+}
+
+/// Whether there is a C++ compiler: `CXX`, or `c++`.
+pub(crate) fn has_cxx(sh: &Shell) -> bool {
+    let compiler = std::env::var("CXX").unwrap_or_else(|_| "c++".to_owned());
+    let version = cmd!(sh, "{compiler} --version").quiet();
+    version.ignore_stdout().ignore_stderr().run().is_ok()
+}
+
+/// Checks each optional feature of each published crate alone, those of GPUs and of C++ libraries excepted.
+fn each_feature(sh: &Shell) -> anyhow::Result<()> {
+    const EXCEPTED: &[&str] = &[
+        "default",
+        "cuda",
+        "cudnn",
+        "metal",
+        "accelerate",
+        "mkl",
+        "usearch",
+        "usearch-simd",
+    ];
+    let packages = Metadata::members(sh)?.packages;
+    for package in packages.iter().filter(|package| package.is_published) {
+        let features = package.features.keys();
+        for feature in features.filter(|name| !EXCEPTED.contains(&name.as_str())) {
+            let name = &package.name;
+            let check = cmd!(
+                sh,
+                "cargo check --lib -p {name} --no-default-features --features {feature}"
+            );
+            check.run()?;
+        }
+    }
+    Ok(())
 }
 
 /// Candle compiles its kernels by nvcc, so there has to be one; a GPU there need not be.

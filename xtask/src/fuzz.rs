@@ -59,7 +59,7 @@ pub(crate) fn run(args: &ArgMatches) -> anyhow::Result<()> {
         format!("-timeout={HANGS}"),
         format!("-max_len={LONGEST}"),
     ];
-    let features = if has_compiler(&sh) {
+    let features = if crate::ci::has_cxx(&sh) {
         &["--features", "usearch"][..]
     } else {
         println!("── no C++ compiler (g++, or the one in CXX): graph indexes are left out");
@@ -126,12 +126,6 @@ fn check_tools(sh: &Shell) -> anyhow::Result<()> {
         "no cargo-fuzz: run `cargo install cargo-fuzz --locked`"
     );
     Ok(())
-}
-
-fn has_compiler(sh: &Shell) -> bool {
-    let compiler = std::env::var("CXX").unwrap_or_else(|_| "c++".to_owned());
-    let version = cmd!(sh, "{compiler} --version").quiet();
-    version.ignore_stdout().ignore_stderr().run().is_ok()
 }
 
 #[cfg(test)]

@@ -23,6 +23,8 @@ pub(crate) struct Package {
     pub(crate) description: Option<String>,
     pub(crate) license: Option<String>,
     pub(crate) readme: Option<String>,
+    /// The oldest compiler that the package promises to work with, such as `1.89`.
+    pub(crate) rust_version: Option<String>,
     pub(crate) manifest_path: PathBuf,
     pub(crate) dependencies: Vec<Dependency>,
     pub(crate) features: BTreeMap<String, Vec<String>>,
@@ -93,6 +95,7 @@ impl Package {
             description: optional("description"),
             license: optional("license"),
             readme: optional("readme"),
+            rust_version: optional("rust_version"),
             manifest_path: text(&json["manifest_path"]).into(),
             dependencies: list(&json["dependencies"]).iter().map(dependency).collect(),
             features: features

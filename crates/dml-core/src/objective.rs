@@ -32,7 +32,7 @@ use crate::{
 /// impl Reducer for Total {
 ///     fn reduce_term(&self, term: &Term, _: &Batch) -> Result<Reduced> {
 ///         let part = term.sum_within(None, None)?;
-///         Ok(Reduced { loss: part.sum, kept: part.count, total: term.count() })
+///         Ok(Reduced::new(part.sum, part.count, term.count()))
 ///     }
 /// }
 ///
@@ -53,16 +53,46 @@ pub struct Objective {
     weight_regularizers: Vec<(Arc<dyn Regularizer>, f64)>,
 }
 
-/// A loss with what led to it.
+/// A reduced loss with the numbers of tuples and values that it is made of; see [`Objective::evaluate`].
+///
+/// ```
+/// use dml_core::candle_core::{Device, Tensor};
+/// use dml_core::{Batch, Loss, Objective, Reduced, Reducer, Result, Term, Terms, Tuples};
+///
+/// #[derive(Debug)]
+/// struct Length;
+/// impl Loss for Length {
+///     fn terms(&self, batch: &Batch, _: &Tuples) -> Result<Terms> {
+///         Ok(Term::scalar("length", batch.embeddings().sqr()?.sum_all()?)?.into())
+///     }
+/// }
+///
+/// #[derive(Debug)]
+/// struct Sum;
+/// impl Reducer for Sum {
+///     fn reduce_term(&self, term: &Term, _: &Batch) -> Result<Reduced> {
+///         let part = term.sum_within(None, None)?;
+///         Ok(Reduced::new(part.sum, part.count, term.count()))
+///     }
+/// }
+///
+/// let batch = Batch::new(&Tensor::new(&[[3f32, 4.]], &Device::Cpu)?, &[0i64])?;
+/// let outcome = Objective::new(Length, Sum).evaluate(&batch)?;
+/// assert_eq!(outcome.loss.to_scalar::<f32>()?, 25.);
+/// assert_eq!(outcome.parts[0].0, "length");
+/// assert_eq!((outcome.kept, outcome.total, outcome.mined), (1, 1, None));
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Outcome {
-    /// The scalar to be minimised.
+    /// Scalar to be minimised.
     pub loss: Tensor,
-    /// How many tuples were mined; `None` without a miner.
+    /// Number of mined tuples; `None` without a miner.
     pub mined: Option<TupleCount>,
-    /// How many values of the loss took part in the mean or sum.
+    /// Number of values of the loss that took part in the reduction.
     pub kept: u64,
-    /// How many values the loss had.
+    /// Number of values of the loss.
     pub total: u64,
     /// The terms of the loss by name, each reduced; their sum is `loss`.
     pub parts: Vec<(&'static str, Tensor)>,
@@ -81,7 +111,7 @@ impl Objective {
         }
     }
 
-    /// Looks only at the tuples that `miner` chooses.
+    /// Restricts the loss to the tuples that `miner` chooses.
     #[must_use]
     pub fn with_miner(self, miner: impl Miner + 'static) -> Self {
         Self {
@@ -296,7 +326,7 @@ mod tests {
     #[test]
     fn weights_that_nobody_reads_are_refused() -> Result<()> {
         let embeddings = Tensor::zeros((2, 1), candle_core::DType::F32, &Device::Cpu)?;
-        let objective = Objective::new(Arc::new(Nothing), Arc::new(Refusing));
+        let objective = Objective::new(Nothing, Refusing);
         let terms = |relation: Relation| -> Result<Terms> {
             let batch = Batch::unlabeled(&embeddings)?.with_relation(relation)?;
             objective.terms(&batch, &Tuples::all())
@@ -311,14 +341,13 @@ mod tests {
     fn weights_are_regularized_class_by_class() -> Result<()> {
         let weight = Var::new(&[[1f32, 2., 3.], [10., 20., 30.]], &Device::Cpu)?;
         let embeddings = Var::new(&[[1f32, 1.]], &Device::Cpu)?;
-        let objective = Objective::new(Arc::new(Sum(weight)), Arc::new(Refusing))
-            .with_weight_regularizer(Arc::new(FirstColumn), 0.5)?;
+        let objective =
+            Objective::new(Sum(weight), Refusing).with_weight_regularizer(FirstColumn, 0.5)?;
         // 66 + 0.5 · (1 + 2 + 3): the first number of each class.
         let loss = objective.forward(&Batch::unlabeled(&embeddings)?)?;
         assert_eq!(loss.to_scalar::<f32>()?, 69.0);
         assert_eq!(objective.loss().parameters()[0].0, "W");
-        let refused = Objective::new(Arc::new(Nothing), Arc::new(Refusing))
-            .with_weight_regularizer(Arc::new(FirstColumn), 0.5);
+        let refused = Objective::new(Nothing, Refusing).with_weight_regularizer(FirstColumn, 0.5);
         assert!(matches!(refused, Err(Error::Unsupported { .. })));
         Ok(())
     }

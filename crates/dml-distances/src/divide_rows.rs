@@ -50,7 +50,7 @@ pub(crate) fn divide_rows(x: &Tensor, divisors: &Tensor) -> Result<Tensor> {
 mod tests {
     use super::*;
     use candle_core::{DType, Device};
-    use dml_core::autograd::assert_forms_agree;
+    use dml_assert::assert_forms_agree;
     use dml_core::autograd::without_kernels;
 
     #[test]

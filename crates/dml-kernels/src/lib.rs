@@ -24,6 +24,7 @@ pub mod class_softmax;
 pub mod column_groups;
 pub mod cuda;
 pub mod divided_rows;
+pub mod elementary;
 pub mod elementwise;
 pub mod euclidean;
 pub mod finite;

@@ -33,19 +33,19 @@ pub(super) fn check(sh: &Shell, metadata: &Metadata) -> anyhow::Result<Vec<Findi
     for package in members.filter(|package| !APART.contains(&package.name.as_str())) {
         let name = package.name.as_str();
         let has = |kind| package.targets.iter().any(|target| target.kind == kind);
-        if has("bench") {
-            // Of our own crates, one that is benched alone has no feature that it does not need.
-            let benches = turned_on(sh, &["-p", name, "-e", "normal,build,dev"])?;
-            found.extend(differences(
-                &format!("{name}'s benches"),
-                &benches,
-                &first,
-                &names,
-            ));
-        } else if has("bin") || has("example") {
-            let program = turned_on(sh, &["-p", name, "-e", "normal,build"])?;
-            found.extend(differences(name, &program, &first, &[]));
-        }
+        // Of our own crates, one that is benched alone has no feature that it does not need.
+        let except = if package.is_published {
+            &names[..]
+        } else {
+            &[]
+        };
+        let edges = match () {
+            () if has("bench") || has("example") => "normal,build,dev",
+            () if has("bin") => "normal,build",
+            () => continue,
+        };
+        let build = turned_on(sh, &["-p", name, "-e", edges])?;
+        found.extend(differences(name, &build, &first, except));
     }
     let finding = |sentence| Finding::violation("Cargo.toml", 1, sentence);
     Ok(found.into_iter().map(finding).collect())

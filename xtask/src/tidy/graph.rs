@@ -62,6 +62,7 @@ fn check_metadata(metadata: &Metadata, root: &Path) -> Vec<Finding> {
         found.extend(sentences.map(|sentence| Finding::violation(manifest, 1, sentence)));
     }
     found.extend(gemm(metadata));
+    found.extend(newer_compilers(metadata));
     found
 }
 
@@ -105,6 +106,35 @@ fn missing_fields(package: &Package) -> impl Iterator<Item = String> {
     .into_iter()
     .filter(|(missing, _)| *missing)
     .map(|(_, sentence)| sentence.to_owned())
+}
+
+/// Dependencies that need a newer compiler than the oldest one that the workspace promises to work with.
+fn newer_compilers(metadata: &Metadata) -> Vec<Finding> {
+    // Major and minor: a patch changes nothing for a dependency.
+    let number = |version: &str| {
+        let mut parts = version
+            .split('.')
+            .map(|part| part.parse::<u32>().unwrap_or(0));
+        (parts.next(), parts.next())
+    };
+    let members = metadata.packages.iter().filter(|package| package.is_member);
+    let Some(oldest) = members
+        .flat_map(|package| &package.rust_version)
+        .map(|own| number(own))
+        .min()
+    else {
+        return Vec::new();
+    };
+    let newer = metadata.packages.iter().filter_map(|package| {
+        let version = package.rust_version.as_deref()?;
+        let sentence = format!(
+            "{} needs Rust {version}, newer than rust-version.",
+            package.name
+        );
+        (!package.is_member && number(version) > oldest)
+            .then(|| Finding::violation("Cargo.toml", 1, sentence))
+    });
+    newer.collect()
 }
 
 /// Candle's products run at half speed without `x86-v4`, and a second version would not get it from us.

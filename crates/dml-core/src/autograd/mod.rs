@@ -55,7 +55,6 @@
 
 pub mod cuda;
 mod dispatch;
-mod forms;
 mod host_memory;
 pub mod matrix_gradient;
 mod node;
@@ -63,8 +62,6 @@ mod row_values;
 mod side_table;
 
 pub use dispatch::{Element, has_kernel, without_kernels};
-#[doc(hidden)]
-pub use forms::assert_forms_agree;
 pub use host_memory::{whole, with_slice};
 pub use matrix_gradient::{PartialGradient, of_matrix};
 pub use node::{Value, binary, node, ternary, unary};

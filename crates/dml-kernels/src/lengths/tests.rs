@@ -310,18 +310,17 @@ fn of_triplets(calls: &mut Calls) {
         low: None,
         high: None,
     };
-    calls.add("sum", move || drop(margin.sum(&FIVE, 3, &ranges(), None)));
     calls.add("sum", move || {
-        drop(margin.sum(&[0f32; 3], 3, &ranges(), None));
+        drop(margin.sum(&FIVE, 3, TripletWalk::Ranges(&ranges())));
     });
     calls.add("sum", move || {
-        drop(margin.sum(&SIX, 3, &ranges(), Some(&SIX)));
+        drop(margin.sum(&[0f32; 3], 3, TripletWalk::Set(&ranges())));
     });
-    calls.add("sum_set", move || {
-        drop(margin.sum_set(&FIVE, 3, &ranges(), None));
+    calls.add("sum_with_swap", move || {
+        drop(margin.sum_with_swap(&SIX, &SIX, 3, &ranges()));
     });
-    calls.add("values", move || {
-        drop(margin.values(&FIVE, 3, &ranges(), None));
+    calls.add("sum_with_swap", move || {
+        drop(margin.sum_with_swap(&FIVE, &[0f32; 9], 3, &ranges()));
     });
     let hinges = BoundaryHinges {
         sign: 1f32,
@@ -387,12 +386,12 @@ const ANY_LENGTH: [&str; 11] = [
     "all_finite",
     "bins",
     "gradient",
+    "gradients",
     "histogram_of",
     "keeps",
     "map",
     "norm",
     "room",
-    "slopes",
     "smallest",
     "sum",
 ];

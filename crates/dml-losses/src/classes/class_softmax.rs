@@ -106,7 +106,7 @@ impl ClassLogits {
             for share in gradient.iter_mut() {
                 *share *= scale;
             }
-            gradient[own] *= <T as Real>::from_f64(phi.gradient);
+            gradient[own] *= <T as Real>::from_f64(phi.gradient[0]);
             <T as Real>::from_f64(value)
         })
     }
@@ -122,7 +122,7 @@ impl ClassLogits {
         let entropies = with_logits(inputs, scale, &own, |x, logits| {
             cross_entropies(x, width, logits, |x| {
                 let phi = Dual::at(x, |x| margin.own(x));
-                (phi.value, phi.gradient)
+                (phi.value, phi.gradient[0])
             })
         })?;
         let values = entropies.values.clone();

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use dml_core::{Batch, Distance, Error, Loss, Result, Term, Terms, Tuples, check};
 
 use crate::classes::class_softmax::{ClassLogits, Subtracted};
-use crate::machinery::demands;
+use crate::machinery::requirements;
 use crate::machinery::row_terms::term_over_rows;
 
 /// Configuration of [`InstanceLoss`].
@@ -64,7 +64,7 @@ impl InstanceLoss {
     /// [`Error::InvalidParameter`] if γ is not finite, [`Error::Unsupported`] unless the distance is the cosine
     /// similarity.
     pub fn new(config: InstanceLossConfig, distance: impl Distance + 'static) -> Result<Self> {
-        demands::cosine("InstanceLoss", &distance, demands::DEFINED_FOR_COSINE)?;
+        requirements::cosine("InstanceLoss", &distance, requirements::DEFINED_FOR_COSINE)?;
         Ok(Self {
             gamma: check::finite("gamma", config.gamma)?,
             distance: Arc::new(distance),
@@ -78,8 +78,8 @@ impl Loss for InstanceLoss {
         if let Some(terms) = batch.spoiled_rows()? {
             return Ok(terms);
         }
-        demands::no_tuples("InstanceLoss", tuples)?;
-        demands::no_reference("InstanceLoss", batch)?;
+        requirements::no_tuples("InstanceLoss", tuples)?;
+        requirements::no_reference("InstanceLoss", batch)?;
         let labels = batch.labels().ok_or(Error::Missing {
             component: "InstanceLoss",
             needed: "labels",

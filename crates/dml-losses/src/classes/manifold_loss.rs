@@ -31,7 +31,7 @@ use rand::seq::SliceRandom;
 
 use crate::WeightInit;
 use crate::classes::class_weights::{ClassWeights, Classes, Layout};
-use crate::machinery::demands;
+use crate::machinery::requirements;
 use inverse::inverse;
 
 /// Configuration of [`ManifoldLoss`].
@@ -237,8 +237,8 @@ impl Loss for ManifoldLoss {
         if let Some(terms) = batch.spoiled_rows()? {
             return Ok(terms);
         }
-        demands::no_tuples("ManifoldLoss", tuples)?;
-        demands::no_reference("ManifoldLoss", batch)?;
+        requirements::no_tuples("ManifoldLoss", tuples)?;
+        requirements::no_reference("ManifoldLoss", batch)?;
         let embeddings = batch.embeddings(); // [N, l]
         self.proxies.check_width(embeddings)?;
         let (rows, count) = (batch.queries(), self.proxies.num_classes());

@@ -14,7 +14,7 @@ use crate::WeightInit;
 use crate::classes::class_softmax::{ClassLogits, Margin, Subtracted};
 use crate::classes::class_weights::{ClassWeights, Classes, Layout};
 use crate::classes::over_classes::OverClasses;
-use crate::machinery::demands;
+use crate::machinery::requirements;
 
 /// What tells one softmax loss over classes from another, beside the formula of its margin.
 pub(crate) trait MarginSoftmax: Margin {
@@ -57,7 +57,11 @@ impl<M: MarginSoftmax> MarginSoftmaxLoss<M> {
         distance: impl Distance + 'static,
         vars: &VarBuilder<'_>,
     ) -> Result<Self> {
-        demands::cosine(classes.component, &distance, demands::MARGIN_OF_AN_ANGLE)?;
+        requirements::cosine(
+            classes.component,
+            &distance,
+            requirements::MARGIN_OF_AN_ANGLE,
+        )?;
         let init = init.unwrap_or(WeightInit::STANDARD_NORMAL);
         Ok(Self {
             margin,

@@ -58,7 +58,7 @@ mod tests {
 
     fn at(angle: &MultipleAngle, cosine: f64) -> (f64, f64) {
         let phi = Dual::at(cosine, |x| angle.own(x));
-        (phi.value, phi.gradient)
+        (phi.value, phi.gradient[0])
     }
 
     #[test]

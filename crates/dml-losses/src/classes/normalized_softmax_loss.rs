@@ -129,8 +129,7 @@ impl MarginSoftmax for UnitClasses {
     fn logits(loss: &MarginSoftmaxLoss<Self>, embeddings: &Tensor) -> Result<ClassLogits> {
         let distance = &loss.distance;
         let weights = loss.weights.rows_for(embeddings)?;
-        let normalizes = distance.formula().is_some_and(|formula| formula.normalized);
-        let unit = if normalizes {
+        let unit = if distance.kind().is_normalized() {
             // The distance divides by the same norm.
             weights
         } else {

@@ -4,7 +4,7 @@ use candle_core::Tensor;
 use dml_core::{Batch, Result, Term, Terms, Tuples};
 
 use crate::classes::class_weights::ClassWeights;
-use crate::machinery::demands;
+use crate::machinery::requirements;
 
 /// A loss that compares the rows of a batch with the learned vectors of their classes.
 ///
@@ -31,7 +31,7 @@ pub(crate) trait OverClasses {
             return Ok(terms);
         }
         if !Self::TAKES_TUPLES {
-            demands::no_tuples(self.weights().component(), tuples)?;
+            requirements::no_tuples(self.weights().component(), tuples)?;
         }
         let own = self.weights().own_classes(batch)?;
         if own.is_empty() {

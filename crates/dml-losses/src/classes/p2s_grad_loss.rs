@@ -132,7 +132,7 @@ fn squared_errors(cosines: &Tensor, own: &[u32]) -> Result<Tensor> {
                 for (j, (x, gradient)) in x.iter().zip(gradient).enumerate() {
                     let error = Dual::at(x.to_f64(), |x| squared_error(x, j == own));
                     sum += error.value;
-                    *gradient = <T as Real>::from_f64(error.gradient);
+                    *gradient = <T as Real>::from_f64(error.gradient[0]);
                 }
                 <T as Real>::from_f64(sum)
             })

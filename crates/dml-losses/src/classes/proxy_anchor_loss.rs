@@ -147,9 +147,9 @@ impl ProxyAnchors {
         let proxies = self.weights.rows_for(embeddings)?;
         match self.distance.kind() {
             // The same from both sides.
-            DistanceKind::Cosine | DistanceKind::DotProduct | DistanceKind::Lp { .. } => {
-                self.distance.matrix(&proxies, Some(embeddings))
-            }
+            DistanceKind::Cosine { .. }
+            | DistanceKind::DotProduct { .. }
+            | DistanceKind::Lp { .. } => self.distance.matrix(&proxies, Some(embeddings)),
             _ => transposed(&self.distance.matrix(embeddings, Some(&proxies))?),
         }
     }

@@ -218,8 +218,9 @@ impl MarginSoftmax for NearestCenters {
     }
 }
 
-/// What [`outliers`](SubCenterArcFaceLoss::outliers) finds.
+/// Result of [`outliers`](SubCenterArcFaceLoss::outliers).
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Outliers {
     /// The rows that lie far from the main centre of their class, ascending.
     pub rows: Vec<u32>,

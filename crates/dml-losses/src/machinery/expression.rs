@@ -19,7 +19,7 @@
 mod composite;
 mod dual;
 
-use std::ops::{Add, Mul, Neg, Sub};
+use std::ops::{Add, Div, Mul, Neg, Sub};
 
 pub(crate) use composite::Composite;
 pub(crate) use dual::Dual;
@@ -30,10 +30,12 @@ pub(crate) trait Expression:
     + Add<Output = Self>
     + Sub<Output = Self>
     + Mul<Output = Self>
+    + Div<Output = Self>
     + Neg<Output = Self>
     + Add<f64, Output = Self>
     + Sub<f64, Output = Self>
     + Mul<f64, Output = Self>
+    + Div<f64, Output = Self>
 {
     /// The outcome of a comparison, one for each element.
     type Condition: Clone;
@@ -43,6 +45,9 @@ pub(crate) trait Expression:
 
     /// The same values as constants: no gradient passes through.
     fn detach(&self) -> Self;
+
+    /// The gap between 1 and the next larger number of this precision.
+    fn epsilon(&self) -> f64;
 
     /// `x < bound`.
     fn is_below(&self, bound: f64) -> Self::Condition;

@@ -91,7 +91,7 @@ fn soft_histograms_composite(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dml_core::autograd::assert_forms_agree;
+    use dml_assert::assert_forms_agree;
 
     #[test]
     fn the_kernel_agrees_with_the_composite_form() -> Result<()> {

@@ -33,7 +33,7 @@ fn turn<T: Element>(x: &Tensor) -> Result<Vec<T>> {
 mod tests {
     use super::*;
     use candle_core::{DType, Device};
-    use dml_core::autograd::assert_forms_agree;
+    use dml_assert::assert_forms_agree;
     use dml_core::autograd::without_kernels;
 
     #[test]

@@ -29,7 +29,7 @@ def recipe(name, id, config, reference):
         if reference:
             others = labels[draw.rows_in_order(10)]
             tensors |= {"in.ref_emb": draw.rows(others, dim=4), "in.ref_labels": others}
-        return Inputs(pml.written_out(config), tensors)
+        return Inputs(variants.shown(id, config), tensors)
 
     return Recipe("miner_property", name, id, "what may be chosen, and how often", make, "property")
 

@@ -1,7 +1,5 @@
 //! Evaluation by name.
 
-use std::sync::Arc;
-
 use dml_core::Error;
 use dml_eval::{AccuracyCalculator, AccuracyMetric, ClusterMetric, NeighborCount, RetrievalMetric};
 use serde::{Deserialize, Serialize};
@@ -94,11 +92,11 @@ impl AccuracyCalculatorSpec {
             count_matches_as_pml: self.count_matches_as_pml,
         };
         let clusterer = self.kmeans_func.clone().unwrap_or_default().build()?;
-        let calculator = AccuracyCalculator::new(own, self.knn_func.build()?)?;
+        let calculator = AccuracyCalculator::new(own, self.knn_func.build()?.to_empty())?;
         let calculator = calculator.with_clusterer(clusterer);
         Ok(match self.label_comparison_fn {
             None => calculator,
-            Some(comparison) => calculator.with_label_relation(Arc::new(comparison)),
+            Some(comparison) => calculator.with_label_relation(comparison),
         })
     }
 }

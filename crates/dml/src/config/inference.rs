@@ -117,7 +117,10 @@ impl InferenceConfig {
         let Self::InferenceModel(config) = self;
         let model = config.build_with(config.trunk.build())?;
         Ok(match &config.embedder {
-            Some(embedder) => model.with_embedder(embedder.build()),
+            Some(embedder) => {
+                let embedder = embedder.build();
+                model.with_embedder(move |inputs: &Tensor| embedder.forward_t(inputs, false))
+            }
             None => model,
         })
     }
@@ -150,7 +153,12 @@ impl InferenceModelSpec {
             .unwrap_or_default()
             .build()?
             .to_empty();
-        Ok(InferenceModel::new(own, trunk, match_finder, index))
+        Ok(InferenceModel::new(
+            own,
+            move |inputs: &Tensor| trunk.forward_t(inputs, false),
+            match_finder,
+            index,
+        ))
     }
 }
 

@@ -145,7 +145,7 @@ losses! {
             "weight_regularizer": {"name": "RegularFaceRegularizer"}, "weight_reg_weight": 0.5,
         }]),
     };
-    CentroidTripletLoss(CentroidTripletLossConfig): CentroidTripletLoss::new, lp, avg_non_zero;
+    CentroidTripletLoss(CentroidTripletLossConfig): CentroidTripletLoss::new, lp, avg_non_zero { reads_all_distances: false };
     CircleLoss(CircleLossConfig): CircleLoss::new, cosine, avg_non_zero { has_constant_factors: true };
     ContrastiveLoss(ContrastiveLossConfig): ContrastiveLoss::new, lp, avg_non_zero {
         examples: |_| json!([{}, {"distance": {"name": "CosineSimilarity"}, "pos_margin": 1, "neg_margin": 0}]),

@@ -10,6 +10,7 @@ fn package(name: &str, dependencies: &[(&str, Option<&str>)]) -> Package {
         description: Some("words".to_owned()),
         license: Some("MIT".to_owned()),
         readme: Some("README.md".to_owned()),
+        rust_version: Some("1.89".to_owned()),
         manifest_path: format!("{}/Cargo.toml", env!("CARGO_MANIFEST_DIR")).into(),
         dependencies: dependencies
             .iter()
@@ -124,4 +125,21 @@ fn there_is_one_gemm_and_it_is_fast() {
     assert_eq!(gemm(&metadata(1, &["std"])).len(), 1);
     assert_eq!(gemm(&metadata(2, &["x86-v4"])).len(), 1);
     assert_eq!(gemm(&metadata(0, &[])).len(), 1);
+}
+
+#[test]
+fn a_dependency_that_needs_a_newer_compiler_is_found() {
+    let of = |rust_version: &str| Package {
+        is_member: false,
+        rust_version: Some(rust_version.to_owned()),
+        ..package("a", &[])
+    };
+    let packages = vec![package("dml-nn", &[]), of("1.89.0"), of("1.9"), of("1.90")];
+    let turned_on = BTreeMap::new();
+    let found = newer_compilers(&Metadata {
+        packages,
+        turned_on,
+    });
+    assert_eq!(found.len(), 1);
+    assert!(found[0].sentence.starts_with("a needs Rust 1.90,"));
 }

@@ -69,7 +69,7 @@ fn inverse_composite(x: &Tensor) -> Result<Tensor> {
 mod tests {
     use super::*;
     use candle_core::Device;
-    use dml_core::autograd::assert_forms_agree;
+    use dml_assert::assert_forms_agree;
     use dml_core::autograd::without_kernels;
 
     #[test]

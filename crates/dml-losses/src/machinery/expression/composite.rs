@@ -1,9 +1,9 @@
 //! Formulas of tensors by Candle's operations.
 
 use std::cell::OnceCell;
-use std::ops::{Add, Mul, Neg, Sub};
+use std::ops::{Add, Div, Mul, Neg, Sub};
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 use dml_core::{Error, Result, TensorExt};
 
 use crate::machinery::expression::Expression;
@@ -19,24 +19,33 @@ pub(crate) struct Composite<'a> {
 }
 
 impl Composite<'_> {
-    /// The values of `formula` for each element of `x`.
+    /// The values of a formula of one variable for each element of `x`.
     pub(crate) fn of(
         x: &Tensor,
         formula: impl FnOnce(Composite<'_>) -> Composite<'_>,
     ) -> Result<Tensor> {
+        Self::of_all([x], |[x]| formula(x))
+    }
+
+    /// The values of a formula of several variables.
+    pub(crate) fn of_all<const N: usize>(
+        variables: [&Tensor; N],
+        formula: impl FnOnce([Composite<'_>; N]) -> Composite<'_>,
+    ) -> Result<Tensor> {
         let error = OnceCell::new();
-        let variable = Composite {
-            tensor: x.clone(),
+        let variables = variables.map(|tensor| Composite {
+            tensor: tensor.clone(),
             error: &error,
-        };
-        let values = formula(variable).tensor;
+        });
+        let values = formula(variables).tensor;
         match error.into_inner() {
             Some(error) => Err(error),
             None => Ok(values),
         }
     }
 
-    pub(super) fn with(&self, operation: impl FnOnce(&Tensor) -> Result<Tensor>) -> Self {
+    /// What an operation makes of the tensor.
+    pub(crate) fn with(&self, operation: impl FnOnce(&Tensor) -> Result<Tensor>) -> Self {
         let tensor = operation(&self.tensor).unwrap_or_else(|error| {
             // Only the first error is kept: those after it are its consequences.
             let _ = self.error.set(error);
@@ -46,52 +55,47 @@ impl Composite<'_> {
     }
 }
 
-impl Add for Composite<'_> {
-    type Output = Self;
-    fn add(self, other: Self) -> Self {
-        self.with(|x| Ok((x + &other.tensor)?))
+impl Composite<'_> {
+    /// What an operation makes of the tensor and another one.
+    pub(crate) fn with_two(
+        &self,
+        other: &Self,
+        operation: impl FnOnce(&Tensor, &Tensor) -> Result<Tensor>,
+    ) -> Self {
+        self.with(|x| operation(x, &other.tensor))
     }
 }
 
-impl Sub for Composite<'_> {
-    type Output = Self;
-    fn sub(self, other: Self) -> Self {
-        self.with(|x| Ok((x - &other.tensor)?))
-    }
+/// Operators of two tensors, and of a tensor and a constant.
+macro_rules! operators {
+    ($($Operator:ident, $name:ident;)*) => {$(
+        impl $Operator for Composite<'_> {
+            type Output = Self;
+            fn $name(self, other: Self) -> Self {
+                self.with(|x| Ok($Operator::$name(x, &other.tensor)?))
+            }
+        }
+
+        impl $Operator<f64> for Composite<'_> {
+            type Output = Self;
+            fn $name(self, constant: f64) -> Self {
+                self.with(|x| Ok($Operator::$name(x, constant)?))
+            }
+        }
+    )*};
 }
 
-impl Mul for Composite<'_> {
-    type Output = Self;
-    fn mul(self, other: Self) -> Self {
-        self.with(|x| Ok((x * &other.tensor)?))
-    }
+operators! {
+    Add, add;
+    Sub, sub;
+    Mul, mul;
+    Div, div;
 }
 
 impl Neg for Composite<'_> {
     type Output = Self;
     fn neg(self) -> Self {
         self.with(|x| Ok(x.neg()?))
-    }
-}
-
-impl Add<f64> for Composite<'_> {
-    type Output = Self;
-    fn add(self, constant: f64) -> Self {
-        self.with(|x| Ok((x + constant)?))
-    }
-}
-
-impl Sub<f64> for Composite<'_> {
-    type Output = Self;
-    fn sub(self, constant: f64) -> Self {
-        self.with(|x| Ok((x - constant)?))
-    }
-}
-
-impl Mul<f64> for Composite<'_> {
-    type Output = Self;
-    fn mul(self, constant: f64) -> Self {
-        self.with(|x| Ok((x * constant)?))
     }
 }
 
@@ -105,6 +109,13 @@ impl Expression for Composite<'_> {
 
     fn detach(&self) -> Self {
         self.with(|x| Ok(x.detach()))
+    }
+
+    fn epsilon(&self) -> f64 {
+        match self.tensor.dtype() {
+            DType::F64 => f64::EPSILON,
+            _ => f64::from(f32::EPSILON),
+        }
     }
 
     fn is_below(&self, bound: f64) -> Tensor {

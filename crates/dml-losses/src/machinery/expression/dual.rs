@@ -1,35 +1,57 @@
 //! Numbers with their gradient: forward-mode differentiation.
 
-use std::ops::{Add, Mul, Neg, Sub};
+use std::array::from_fn;
+use std::ops::{Add, Div, Mul, Neg, Sub};
 
 use dml_core::kernels::Real;
+use dml_core::kernels::elementary::softplus;
 
 use crate::machinery::expression::Expression;
-use crate::machinery::softplus::softplus;
 
-/// A number and its derivative with respect to the variable of the formula.
+/// A number and its derivatives with respect to the `N` variables of a formula.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Dual<T> {
+pub(crate) struct Dual<T, const N: usize = 1> {
     pub(crate) value: T,
-    pub(crate) gradient: T,
+    pub(crate) gradient: [T; N],
 }
 
 impl<T: Real> Dual<T> {
-    /// The value and gradient of `formula` at `x`. Where the value is NaN, so is the gradient.
+    /// The value and gradient of a formula of one variable at `x`. Where the value is NaN, so is the gradient.
     #[inline(always)]
     pub(crate) fn at(x: T, formula: impl FnOnce(Self) -> Self) -> Self {
-        let result = formula(Self {
-            value: x,
-            gradient: T::ONE,
-        });
+        Self::at_point([x], |[x]| formula(x))
+    }
+}
+
+impl<T: Real, const N: usize> Dual<T, N> {
+    /// The value and gradient of a formula of `N` variables at a point. Where the value is NaN, so is the gradient.
+    #[inline(always)]
+    pub(crate) fn at_point(point: [T; N], formula: impl FnOnce([Self; N]) -> Self) -> Self {
+        let result = formula(from_fn(|k| Self::variable(k, point[k])));
         let is_nan = result.value.is_nan();
         Self {
-            gradient: if is_nan {
-                result.value
-            } else {
-                result.gradient
-            },
-            ..result
+            value: result.value,
+            gradient: result
+                .gradient
+                .map(|g| if is_nan { result.value } else { g }),
+        }
+    }
+
+    /// A constant: its gradient is 0.
+    #[inline(always)]
+    pub(crate) fn number(value: T) -> Self {
+        Self {
+            value,
+            gradient: [T::ZERO; N],
+        }
+    }
+
+    /// A variable by its index.
+    #[inline(always)]
+    pub(crate) fn variable(index: usize, value: T) -> Self {
+        Self {
+            value,
+            gradient: from_fn(|k| if k == index { T::ONE } else { T::ZERO }),
         }
     }
 
@@ -38,53 +60,61 @@ impl<T: Real> Dual<T> {
     fn chain(self, value: T, derivative: T) -> Self {
         Self {
             value,
-            gradient: derivative * self.gradient,
-        }
-    }
-
-    #[inline(always)]
-    fn number(value: f64) -> Self {
-        Self {
-            value: T::from_f64(value),
-            gradient: T::ZERO,
+            gradient: self.gradient.map(|g| derivative * g),
         }
     }
 }
 
-impl<T: Real> Add for Dual<T> {
-    type Output = Self;
-    #[inline(always)]
-    fn add(self, other: Self) -> Self {
-        Self {
-            value: self.value + other.value,
-            gradient: self.gradient + other.gradient,
+/// Operators of two numbers with gradients: the value, and one derivative by the operands `a` and `b` with their own.
+macro_rules! of_two {
+    ($($Operator:ident, $name:ident: |$a:ident, $b:ident| $value:expr, |$da:ident, $db:ident| $derivative:expr;)*) => {$(
+        #[allow(clippy::suspicious_arithmetic_impl, reason = "derivatives have rules of their own")]
+        impl<T: Real, const N: usize> $Operator for Dual<T, N> {
+            type Output = Self;
+            #[inline(always)]
+            fn $name(self, other: Self) -> Self {
+                let ($a, $b) = (self.value, other.value);
+                Self {
+                    value: $value,
+                    gradient: from_fn(|k| {
+                        let ($da, $db) = (self.gradient[k], other.gradient[k]);
+                        $derivative
+                    }),
+                }
+            }
         }
-    }
+    )*};
 }
 
-impl<T: Real> Sub for Dual<T> {
-    type Output = Self;
-    #[inline(always)]
-    fn sub(self, other: Self) -> Self {
-        Self {
-            value: self.value - other.value,
-            gradient: self.gradient - other.gradient,
-        }
-    }
+of_two! {
+    Add, add: |a, b| a + b, |da, db| da + db;
+    Sub, sub: |a, b| a - b, |da, db| da - db;
+    Mul, mul: |a, b| a * b, |da, db| da * b + a * db;
+    Div, div: |a, b| a / b, |da, db| (da - a / b * db) / b;
 }
 
-impl<T: Real> Mul for Dual<T> {
-    type Output = Self;
-    #[inline(always)]
-    fn mul(self, other: Self) -> Self {
-        Self {
-            value: self.value * other.value,
-            gradient: self.gradient * other.value + self.value * other.gradient,
+/// Operators of a number with a gradient and a constant: the value, and the derivative.
+macro_rules! of_one {
+    ($($Operator:ident, $name:ident: |$a:ident, $c:ident| $value:expr, $derivative:expr;)*) => {$(
+        impl<T: Real, const N: usize> $Operator<f64> for Dual<T, N> {
+            type Output = Self;
+            #[inline(always)]
+            fn $name(self, constant: f64) -> Self {
+                let ($a, $c) = (self.value, T::from_f64(constant));
+                self.chain($value, $derivative)
+            }
         }
-    }
+    )*};
 }
 
-impl<T: Real> Neg for Dual<T> {
+of_one! {
+    Add, add: |a, c| a + c, T::ONE;
+    Sub, sub: |a, c| a - c, T::ONE;
+    Mul, mul: |a, c| a * c, c;
+    Div, div: |a, c| a / c, T::ONE / c;
+}
+
+impl<T: Real, const N: usize> Neg for Dual<T, N> {
     type Output = Self;
     #[inline(always)]
     fn neg(self) -> Self {
@@ -92,42 +122,22 @@ impl<T: Real> Neg for Dual<T> {
     }
 }
 
-impl<T: Real> Add<f64> for Dual<T> {
-    type Output = Self;
-    #[inline(always)]
-    fn add(self, constant: f64) -> Self {
-        self.chain(self.value + T::from_f64(constant), T::ONE)
-    }
-}
-
-impl<T: Real> Sub<f64> for Dual<T> {
-    type Output = Self;
-    #[inline(always)]
-    fn sub(self, constant: f64) -> Self {
-        self.chain(self.value - T::from_f64(constant), T::ONE)
-    }
-}
-
-impl<T: Real> Mul<f64> for Dual<T> {
-    type Output = Self;
-    #[inline(always)]
-    fn mul(self, constant: f64) -> Self {
-        let constant = T::from_f64(constant);
-        self.chain(self.value * constant, constant)
-    }
-}
-
-impl<T: Real> Expression for Dual<T> {
+impl<T: Real, const N: usize> Expression for Dual<T, N> {
     type Condition = bool;
 
     #[inline(always)]
     fn constant(&self, value: f64) -> Self {
-        Self::number(value)
+        Self::number(T::from_f64(value))
     }
 
     #[inline(always)]
     fn detach(&self) -> Self {
-        self.chain(self.value, T::ZERO)
+        Self::number(self.value)
+    }
+
+    #[inline(always)]
+    fn epsilon(&self) -> f64 {
+        T::EPSILON.to_f64()
     }
 
     #[inline(always)]
@@ -155,7 +165,13 @@ impl<T: Real> Expression for Dual<T> {
         // Number by number, which becomes two instructions without a branch.
         Self {
             value: if condition { yes.value } else { no.value },
-            gradient: if condition { yes.gradient } else { no.gradient },
+            gradient: from_fn(|k| {
+                if condition {
+                    yes.gradient[k]
+                } else {
+                    no.gradient[k]
+                }
+            }),
         }
     }
 

@@ -1,6 +1,6 @@
 use candle_core::{DType, Device, Tensor, Var};
 use dml_core::Result;
-use dml_core::fused::without_kernels;
+use dml_core::autograd::without_kernels;
 
 use super::{Composite, Dual, Expression};
 
@@ -20,7 +20,7 @@ fn evaluated<F: Formula>(points: &[f64]) -> Vec<(f64, f64)> {
     let dual: Vec<(f64, f64)> = points
         .iter()
         .map(|x| Dual::at(*x, F::value))
-        .map(|dual| (dual.value, dual.gradient))
+        .map(|dual| (dual.value, dual.gradient[0]))
         .collect();
     let composite = || -> Result<(Vec<f64>, Vec<f64>)> {
         let x = Var::new(points, &Device::Cpu)?;
@@ -126,7 +126,7 @@ fn nan_stays_nan_in_value_and_gradient() {
         assert!(values[0].0.is_nan() && values[0].1.is_nan());
     }
     let clamped = Dual::at(f32::NAN, Clamp::value);
-    assert!(clamped.value.is_nan() && clamped.gradient.is_nan());
+    assert!(clamped.value.is_nan() && clamped.gradient[0].is_nan());
 }
 
 #[test]
@@ -139,4 +139,31 @@ fn the_first_error_comes_out() -> Result<()> {
     let error = Composite::of(&numbers, |x| x.with(|x| Ok((x + &other)?)) * 2.0).unwrap_err();
     assert!(error.to_string().contains("shape"), "{error}");
     Ok(())
+}
+
+#[test]
+fn each_variable_has_its_own_derivative() -> Result<()> {
+    fn value<E: Expression>(x: E, y: E) -> E {
+        (x.clone() / y.clone() - x.clone() * y.clone() / 4.0).softplus() + y * x
+    }
+    let dual = Dual::at_point([3f64, 2.0], |[x, y]| value(x, y));
+    // x/y − xy/4 = 0: ln 2 + 6. Its derivatives, 0 and −1.5, count half.
+    assert_eq!(dual.value, 2f64.ln() + 6.0);
+    assert_eq!(dual.gradient, [2.0, 3.0 - 0.75]);
+    let composite = || -> Result<()> {
+        let (x, y) = (
+            Var::new(&[3f64], &Device::Cpu)?,
+            Var::new(&[2f64], &Device::Cpu)?,
+        );
+        let sum = Composite::of_all([&x, &y], |[x, y]| value(x, y))?;
+        assert_eq!(sum.to_vec1::<f64>()?, [dual.value]);
+        let gradients = sum.sum_all()?.backward()?;
+        for (variable, want) in [&x, &y].into_iter().zip(dual.gradient) {
+            let gradient = gradients.get(variable).unwrap();
+            assert!((gradient.to_vec1::<f64>()?[0] - want).abs() < 1e-15);
+        }
+        Ok(())
+    };
+    composite()?;
+    without_kernels(composite)
 }

@@ -1,11 +1,9 @@
-//! A function that has a kernel and a composite form.
+//! Assertions for unit tests of the role crates: a function that has a kernel and a composite form.
 
-use candle_core::{DType, Device, Tensor, Var};
+use dml_core::autograd::without_kernels;
+use dml_core::candle_core::{DType, Device, Tensor, Var};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-
-use super::without_kernels;
-use crate::Result;
 
 /// Holds the value and the gradient of `f` at random entries in `[-2, 2)` to those of its composite form, and the gradient
 /// to central differences.
@@ -13,7 +11,11 @@ use crate::Result;
 /// # Panics
 /// If they differ, or `f` fails.
 #[track_caller]
-pub fn assert_forms_agree(seed: u64, shape: (usize, usize), f: impl Fn(&Tensor) -> Result<Tensor>) {
+pub fn assert_forms_agree(
+    seed: u64,
+    shape: (usize, usize),
+    f: impl Fn(&Tensor) -> dml_core::Result<Tensor>,
+) {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let count = shape.0 * shape.1;
     let entries: Vec<f64> = (0..count).map(|_| rng.random_range(-2.0..2.0)).collect();
@@ -47,8 +49,8 @@ fn weighted(value: &[f64]) -> f64 {
 fn value_and_gradient(
     entries: &[f64],
     shape: (usize, usize),
-    f: &impl Fn(&Tensor) -> Result<Tensor>,
-) -> Result<(Vec<f64>, Vec<f64>)> {
+    f: &impl Fn(&Tensor) -> dml_core::Result<Tensor>,
+) -> dml_core::Result<(Vec<f64>, Vec<f64>)> {
     let flat = |x: &Tensor| x.to_dtype(DType::F64)?.flatten_all()?.to_vec1::<f64>();
     let x = Var::from_tensor(&Tensor::from_slice(entries, shape, &Device::Cpu)?)?;
     let value = f(&x)?;
