@@ -52,7 +52,7 @@ impl TensorBoard {
         }
     }
 
-    /// Writes every so many iterations only. Default 1.
+    /// Writes every `iterations`-th iteration only. Default 1.
     #[must_use]
     pub fn every(self, iterations: u64) -> Self {
         Self {
