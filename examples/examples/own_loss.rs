@@ -45,7 +45,7 @@ fn run(out: &mut dyn Write) -> anyhow::Result<()> {
         margin: 0.5,
         distance: dml::defaults::lp(),
     };
-    let objective = Objective::new(Arc::new(loss), Arc::new(AvgNonZeroReducer::default()));
+    let objective = Objective::new(loss, AvgNonZeroReducer::default());
     let rows = [
         [1f32, 0.2],
         [0.3, 1.],

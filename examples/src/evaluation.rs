@@ -1,7 +1,6 @@
 //! How good the embeddings are: each picture looks for its own class among all others.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use dml::candle_core::Tensor;
 use dml::eval::{AccuracyCalculator, AccuracyCalculatorConfig, AccuracyMetric, FlatIndex};
@@ -38,8 +37,7 @@ pub(crate) fn evaluate(
         include: metrics.to_vec(),
         ..AccuracyCalculatorConfig::default()
     };
-    let index = Arc::new(FlatIndex::default());
-    let calculator = AccuracyCalculator::new(config, index)?;
+    let calculator = AccuracyCalculator::new(config, FlatIndex::default())?;
     let accuracies = calculator.get_accuracy(&batch)?;
     let named = accuracies
         .iter()

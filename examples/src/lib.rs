@@ -7,12 +7,13 @@
 //! - `self_supervised_digits`: digits without labels ([`digits::self_supervised`]).
 //! - `two_losses`: `ArcFace` and triplets on the same digits ([`digits::two_losses`]).
 //! - [`sentences`]: a sentence encoder fine-tuned on pairs of sentences.
-//! - [`serve`]: "which are nearest?" from the command line, by a trained model and an index.
+//! - `serve`, with the feature `images`: "which are nearest?" from the command line, by a trained model and an index.
 
 pub mod digits;
 #[cfg(feature = "images")]
 pub mod image_folder;
 pub mod sentences;
+#[cfg(feature = "images")]
 pub mod serve;
 pub mod single_crates;
 pub mod terminal;

@@ -37,8 +37,7 @@ pub fn loss() -> Result<(f32, Vec<Vec<f32>>)> {
         ..Default::default()
     };
     let loss = TripletMarginLoss::new(config, Arc::new(CosineSimilarity::default()))?;
-    let value = Objective::new(Arc::new(loss), Arc::new(MeanReducer))
-        .forward(&Batch::new(&rows, LABELS)?)?;
+    let value = Objective::new(loss, MeanReducer).forward(&Batch::new(&rows, LABELS)?)?;
     let gradients = value.backward()?;
     let gradient = gradients
         .get(rows.as_tensor())
@@ -84,7 +83,7 @@ pub fn precision_at_1() -> Result<f64> {
         include: vec![AccuracyMetric::PrecisionAt1],
         ..Default::default()
     };
-    let calculator = AccuracyCalculator::new(config, Arc::new(FlatIndex::default()))?;
+    let calculator = AccuracyCalculator::new(config, FlatIndex::default())?;
     let accuracies = calculator.get_accuracy(&batch)?;
     Ok(accuracies
         .iter()

@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use candle_core::{DType, Tensor};
 
 use crate::autograd::whole;
-use crate::{Distance, Error, Formula, IntoLabels, Labels, Relation, Result, TensorExt, check};
+use crate::{
+    Distance, DistanceKind, Error, IntoLabels, Labels, Relation, Result, TensorExt, check,
+};
 
 /// Embeddings `[Q, dim]`, optionally reference embeddings `[R, dim]`, and the [`Relation`] between them.
 ///
@@ -38,20 +40,21 @@ struct SharedMatrix {
     /// The rows with their graph: what the miner makes, without asking for gradients, the loss can use.
     embeddings: Tensor,
     reference: Option<Tensor>,
-    latest: Mutex<Option<(Formula, Tensor)>>,
+    latest: Mutex<Option<(DistanceKind, Tensor)>>,
     /// The rows that are not finite, once somebody asked.
     broken: OnceLock<spoiled::Broken>,
 }
 
 impl SharedMatrix {
-    fn get(&self, distance: &dyn Distance, formula: Formula) -> Result<Tensor> {
+    fn get(&self, distance: &dyn Distance) -> Result<Tensor> {
+        let kind = distance.kind();
         // A panic while it was locked can't have left half a matrix: use what is there.
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
         match &*latest {
-            Some((own, matrix)) if *own == formula => Ok(matrix.clone()),
+            Some((known, matrix)) if *known == kind => Ok(matrix.clone()),
             _ => {
                 let matrix = distance.matrix(&self.embeddings, self.reference.as_ref())?;
-                *latest = Some((formula, matrix.clone()));
+                *latest = Some((kind, matrix.clone()));
                 Ok(matrix)
             }
         }
@@ -248,10 +251,11 @@ impl Batch {
         };
         let name = "distances [queries, references]";
         crate::check::elements(name, &[shape.0, shape.1], bytes)?;
-        let (Some(shared), Some(formula)) = (&self.shared, distance.formula()) else {
-            return distance.matrix(&self.embeddings, self.reference.as_ref());
+        let shared = match &self.shared {
+            Some(shared) if distance.kind() != DistanceKind::Other => shared,
+            _ => return distance.matrix(&self.embeddings, self.reference.as_ref()),
         };
-        let matrix = shared.get(distance, formula)?;
+        let matrix = shared.get(distance)?;
         let has_graph = |tensor: &Tensor| tensor.track_op();
         if has_graph(&self.embeddings) || self.reference.as_ref().is_some_and(has_graph) {
             Ok(matrix)
@@ -386,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn copies_that_share_measure_once_and_only_for_one_formula() -> Result<()> {
+    fn copies_that_share_measure_once_and_only_for_one_kind() -> Result<()> {
         /// Counts how often it is asked.
         #[derive(Debug)]
         struct Counting(f64, std::sync::atomic::AtomicUsize);
@@ -395,13 +399,12 @@ mod tests {
                 self.1.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                 query.pairwise_lp(reference.unwrap_or(query), self.0)
             }
-            fn formula(&self) -> Option<Formula> {
-                Some(Formula {
-                    kind: crate::DistanceKind::Other,
+            fn kind(&self) -> DistanceKind {
+                DistanceKind::Lp {
                     p: self.0,
                     power: 1.0,
                     normalized: false,
-                })
+                }
             }
         }
         let asked = |distance: &Counting| distance.1.load(std::sync::atomic::Ordering::Relaxed);

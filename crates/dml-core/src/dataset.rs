@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use candle_core::Tensor;
 
+use crate::forward::forward;
 use crate::{Error, IntoLabels, Labels, Result, check};
 
 /// Things with a label each, fetched by their numbers.
@@ -57,7 +58,19 @@ pub trait Dataset: Debug + Send + Sync {
     }
 }
 
-/// What a data set gives for a list of rows: tensors whose first dimension is the rows, and the labels.
+/// The examples of a list of rows: tensors whose first dimension is the rows, and labels.
+///
+/// ```
+/// use dml_core::candle_core::{Device, Tensor};
+/// use dml_core::{Examples, IntoLabels};
+///
+/// let labels = [7i64, 8, 9].into_labels()?; // of the whole data set
+/// let view = Tensor::new(&[[2f32], [0.]], &Device::Cpu)?;
+/// let examples = Examples::new(view, &[2, 0], &labels)?;
+/// assert_eq!(examples.labels().as_slice(), [9, 7]);
+/// assert_eq!(examples.select(&[1])?.rows(), [0]);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Examples {
     views: Vec<Tensor>,
@@ -165,19 +178,12 @@ impl Examples {
     }
 }
 
-macro_rules! forward {
-    ($($t:ty),*) => {$(
-        impl<D: Dataset + ?Sized> Dataset for $t {
-            fn labels(&self) -> &Labels {
-                (**self).labels()
-            }
-            fn fetch(&self, rows: &[usize], seed: u64) -> Result<Examples> {
-                (**self).fetch(rows, seed)
-            }
-        }
-    )*};
-}
-forward!(&D, Box<D>, Arc<D>);
+forward!(Dataset for [&T, Box<T>, Arc<T>] {
+    fn labels(&self) -> &Labels;
+    fn fetch(&self, rows: &[usize], seed: u64) -> Result<Examples>;
+    fn len(&self) -> usize;
+    fn is_empty(&self) -> bool;
+});
 
 #[cfg(test)]
 mod tests {

@@ -1,4 +1,4 @@
-//! How far apart, or how alike, two embeddings are.
+//! Distances and similarities between embeddings.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -6,8 +6,17 @@ use std::sync::Arc;
 use candle_core::{Tensor, Var};
 
 use crate::Result;
+use crate::forward::forward;
 
 /// Whether smaller or larger values mean closer.
+///
+/// ```
+/// use dml_core::Order;
+///
+/// let farther = |order: Order, a: f64, b: f64| order.sign() * a > order.sign() * b;
+/// assert!(farther(Order::SmallerIsCloser, 3.0, 1.0)); // distances
+/// assert!(farther(Order::LargerIsCloser, 0.1, 0.9)); // similarities
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
     /// A distance: 0 is closest.
@@ -27,27 +36,57 @@ impl Order {
     }
 }
 
-/// Which formula a distance is, for components whose own formula holds for one geometry only: a margin added to an
-/// angle needs cosines, and the law of distances between random unit vectors needs Euclidean ones.
+/// The formula of a distance: everything that decides the numbers of its matrix.
+///
+/// Distances of equal kind give equal matrices, so that a miner and a loss of one kind share the matrix of a step.
+/// Components whose own formula holds for one geometry only check the kind of their distance: a margin added to an angle needs
+/// cosines, and the law of distances between random unit vectors needs Euclidean ones.
+///
+/// ```
+/// use dml_core::DistanceKind;
+///
+/// let kind = DistanceKind::Lp { p: 2.0, power: 1.0, normalized: true };
+/// assert!(kind.is_unit_euclidean() && kind.is_normalized());
+/// assert!(!DistanceKind::Other.is_normalized());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum DistanceKind {
-    /// Dot products of rows that are divided by their norm first.
-    Cosine,
-    /// Dot products of rows as they come, or of normalised rows.
-    DotProduct,
-    /// `‖x − r‖ₚ^power`.
-    Lp {
-        /// The norm's exponent.
+    /// `(x · r / (‖x‖ₚ ‖r‖ₚ))^power`.
+    Cosine {
+        /// Exponent of the norm that rows are divided by.
         p: f64,
-        /// The power that the norm is raised to.
+        /// Power that the similarity is raised to.
+        power: f64,
+    },
+    /// `(x · r)^power`.
+    DotProduct {
+        /// Exponent of the norm that rows are divided by.
+        p: f64,
+        /// Power that the similarity is raised to.
         power: f64,
         /// Whether rows are divided by their p-norm first.
         normalized: bool,
     },
-    /// `var(x − r) / var(x)`.
-    SignalToNoise,
-    /// Anything else.
+    /// `‖x − r‖ₚ^power`.
+    Lp {
+        /// Exponent of the norm.
+        p: f64,
+        /// Power that the norm is raised to.
+        power: f64,
+        /// Whether rows are divided by their p-norm first.
+        normalized: bool,
+    },
+    /// `(var(x − r) / var(x))^power`.
+    SignalToNoise {
+        /// Exponent of the norm that rows are divided by.
+        p: f64,
+        /// Power that the ratio is raised to.
+        power: f64,
+        /// Whether rows are divided by their p-norm first.
+        normalized: bool,
+    },
+    /// Any other formula. Its matrix is shared with no other distance.
     Other,
 }
 
@@ -61,24 +100,48 @@ impl DistanceKind {
             normalized: true,
         }
     }
-}
 
-/// Everything that decides the numbers of a distance matrix: equal formulas give equal matrices.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Formula {
-    /// The kind of distance.
-    pub kind: DistanceKind,
-    /// The exponent of the norm that rows are measured or divided by.
-    pub p: f64,
-    /// The power that values are raised to.
-    pub power: f64,
-    /// Whether rows are divided by their norm first.
-    pub normalized: bool,
+    /// Whether the distance divides rows by their norm first; `false` if that is unknown.
+    #[must_use]
+    pub fn is_normalized(self) -> bool {
+        match self {
+            Self::Cosine { .. } => true,
+            Self::DotProduct { normalized, .. }
+            | Self::Lp { normalized, .. }
+            | Self::SignalToNoise { normalized, .. } => normalized,
+            Self::Other => false,
+        }
+    }
 }
 
 /// A distance or a similarity between embeddings.
 ///
-/// Only [`matrix`](Distance::matrix) must be written for a new one.
+/// Only [`matrix`](Distance::matrix) must be written for a new one. Here is the Canberra distance,
+/// `Σ |xₖ − rₖ| / (|xₖ| + |rₖ|)`, in Candle's operations and with its gradient:
+///
+/// ```
+/// use dml_core::candle_core::{Device, Tensor, Var};
+/// use dml_core::{Distance, Result, TensorExt};
+///
+/// #[derive(Debug)]
+/// struct Canberra;
+///
+/// impl Distance for Canberra {
+///     fn matrix(&self, query: &Tensor, reference: Option<&Tensor>) -> Result<Tensor> {
+///         let x = query.unsqueeze(1)?; // [Q, 1, dim]
+///         let r = reference.unwrap_or(query).unsqueeze(0)?; // [1, R, dim]
+///         let scale = x.safe_abs()?.broadcast_add(&r.safe_abs()?)?;
+///         let shares = (x.broadcast_sub(&r)?.safe_abs()? / (scale + 1e-12)?)?;
+///         Ok(shares.sum(2)?)
+///     }
+/// }
+///
+/// let x = Var::new(&[[1f64, 0.], [3., 4.]], &Device::Cpu)?;
+/// let matrix = Canberra.matrix(&x, None)?;
+/// assert_eq!(matrix.to_vec2::<f64>()?[0][1], 1.5);
+/// assert!(matrix.sum_all()?.backward()?.get(x.as_tensor()).is_some());
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 pub trait Distance: Debug + Send + Sync {
     /// All distances `[Q, R]` between rows of `query` `[Q, dim]` and `reference` `[R, dim]`; `None` compares the
     /// queries among themselves.
@@ -92,23 +155,17 @@ pub trait Distance: Debug + Send + Sync {
         Order::SmallerIsCloser
     }
 
-    /// Which formula this is; a distance of one's own may leave it at [`DistanceKind::Other`].
+    /// The formula. Any kind but [`DistanceKind::Other`] promises the matrix of that formula.
     fn kind(&self) -> DistanceKind {
         DistanceKind::Other
     }
 
-    /// What decides the numbers of the matrix, so that a miner and a loss of one formula can share it; `None` shares
-    /// with nobody.
-    fn formula(&self) -> Option<Formula> {
-        None
-    }
-
-    /// What the distance learns, by name: for an optimiser, and for a checkpoint.
+    /// Learned parameters by name, for an optimiser and for checkpoints.
     fn parameters(&self) -> Vec<(String, Var)> {
         Vec::new()
     }
 
-    /// What is done to embeddings before they are compared, such as dividing them by their norm.
+    /// Embeddings as they are compared: divided by their norm, for example. An index of prepared rows searches by this distance.
     ///
     /// # Errors
     /// As [`matrix`](Distance::matrix).
@@ -116,7 +173,7 @@ pub trait Distance: Debug + Send + Sync {
         Ok(embeddings.clone())
     }
 
-    /// The norm of each row of `[rows, dim]` that belongs to this distance, before any preparation: `[rows]`.
+    /// Norm of each row before any preparation, in the norm of this distance: `[rows, dim]` to `[rows]`.
     ///
     /// # Errors
     /// As [`matrix`](Distance::matrix).
@@ -133,8 +190,8 @@ pub trait Distance: Debug + Send + Sync {
         crate::TensorExt::pick_entries(&self.matrix(query, Some(reference))?, &rows, &rows)
     }
 
-    /// Row i with row i as PML's `pairwise_distance` has it: on the rows as they come, neither normalised nor raised
-    /// to a power, and for p-norms with 1e-6 added to every difference.
+    /// Row i with row i, `[N, dim]` and `[N, dim]` to `[N]`, of the rows as they come: neither normalised nor raised to a
+    /// power.
     ///
     /// # Errors
     /// As [`matrix`](Distance::matrix).
@@ -142,7 +199,7 @@ pub trait Distance: Debug + Send + Sync {
         self.pairs(query, reference)
     }
 
-    /// How much further `far` is than `near`, negated: `near − far` for distances, `far − near` for similarities.
+    /// Signed gap: `near − far` for distances, `far − near` for similarities. Negative if `near` is closer than `far`.
     ///
     /// # Errors
     /// [`Error::Tensor`](crate::Error::Tensor) if the shapes differ.
@@ -153,7 +210,7 @@ pub trait Distance: Debug + Send + Sync {
         })
     }
 
-    /// The closer of two distances: the smaller one, or the larger similarity; NaN where one is.
+    /// The closer of two values, entry by entry: the smaller distance or the larger similarity. NaN if one of them is NaN.
     ///
     /// # Errors
     /// [`Error::Tensor`](crate::Error::Tensor) if the shapes differ.
@@ -168,46 +225,18 @@ pub trait Distance: Debug + Send + Sync {
     }
 }
 
-macro_rules! forward {
-    ($($t:ty),*) => {$(
-        impl<D: Distance + ?Sized> Distance for $t {
-            fn matrix(&self, query: &Tensor, reference: Option<&Tensor>) -> Result<Tensor> {
-                (**self).matrix(query, reference)
-            }
-            fn order(&self) -> Order {
-                (**self).order()
-            }
-            fn kind(&self) -> DistanceKind {
-                (**self).kind()
-            }
-            fn formula(&self) -> Option<Formula> {
-                (**self).formula()
-            }
-            fn parameters(&self) -> Vec<(String, Var)> {
-                (**self).parameters()
-            }
-            fn prepare(&self, embeddings: &Tensor) -> Result<Tensor> {
-                (**self).prepare(embeddings)
-            }
-            fn norms(&self, embeddings: &Tensor) -> Result<Tensor> {
-                (**self).norms(embeddings)
-            }
-            fn pairs(&self, query: &Tensor, reference: &Tensor) -> Result<Tensor> {
-                (**self).pairs(query, reference)
-            }
-            fn raw_pairs(&self, query: &Tensor, reference: &Tensor) -> Result<Tensor> {
-                (**self).raw_pairs(query, reference)
-            }
-            fn gap(&self, near: &Tensor, far: &Tensor) -> Result<Tensor> {
-                (**self).gap(near, far)
-            }
-            fn closer(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
-                (**self).closer(a, b)
-            }
-        }
-    )*};
-}
-forward!(&D, Box<D>, Arc<D>);
+forward!(Distance for [&T, Box<T>, Arc<T>] {
+    fn matrix(&self, query: &Tensor, reference: Option<&Tensor>) -> Result<Tensor>;
+    fn order(&self) -> Order;
+    fn kind(&self) -> DistanceKind;
+    fn parameters(&self) -> Vec<(String, Var)>;
+    fn prepare(&self, embeddings: &Tensor) -> Result<Tensor>;
+    fn norms(&self, embeddings: &Tensor) -> Result<Tensor>;
+    fn pairs(&self, query: &Tensor, reference: &Tensor) -> Result<Tensor>;
+    fn raw_pairs(&self, query: &Tensor, reference: &Tensor) -> Result<Tensor>;
+    fn gap(&self, near: &Tensor, far: &Tensor) -> Result<Tensor>;
+    fn closer(&self, a: &Tensor, b: &Tensor) -> Result<Tensor>;
+});
 
 #[cfg(test)]
 mod tests {
@@ -225,7 +254,7 @@ mod tests {
             lp(1.0, 1.0, true),
             lp(2.0, 2.0, true),
             lp(2.0, 1.0, false),
-            DistanceKind::Cosine,
+            DistanceKind::Cosine { p: 2.0, power: 1.0 },
             DistanceKind::Other,
         ] {
             assert!(!other.is_unit_euclidean());

@@ -45,6 +45,15 @@ impl Labels {
 }
 
 /// What can be read as [`Labels`]: integer tensors `[rows]`, and slices, arrays and vectors of integers.
+///
+/// ```
+/// use dml_core::{IntoLabels, candle_core::{Device, Tensor}};
+///
+/// let labels = [3i64, 1].into_labels()?;
+/// let tensor = Tensor::new(&[3u32, 1], &Device::Cpu)?;
+/// assert_eq!((&tensor).into_labels()?.as_slice(), labels.as_slice());
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 pub trait IntoLabels {
     /// Reads the labels.
     ///

@@ -13,6 +13,7 @@ pub mod folder_lock;
 pub mod autograd;
 pub mod tensor_ext;
 
+mod forward;
 mod seed_sequence;
 
 mod batch;
@@ -57,7 +58,7 @@ pub use tuples::{Pairs, PerAnchor, RowCounts, Triplets, TupleCount, TupleSet, Tu
 pub use terms::{AnchorSums, ImplicitValues, Indices, Over, Term, Terms};
 
 pub use dataset::{Dataset, Examples};
-pub use distance::{Distance, DistanceKind, Formula, Order};
+pub use distance::{Distance, DistanceKind, Order};
 pub use loss::{ClassLoss, Loss};
 pub use miner::Miner;
 pub use objective::{Objective, Outcome};

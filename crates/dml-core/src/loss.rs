@@ -1,4 +1,4 @@
-//! Turning a batch and its tuples into terms to be reduced.
+//! Losses: from a batch and its tuples to terms that a reducer makes a number of.
 
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -6,12 +6,57 @@ use std::sync::Arc;
 
 use candle_core::{Tensor, Var};
 
+use crate::forward::forward;
 use crate::{Batch, Result, SeedSequence, Terms, Tuples};
 
 /// A loss: one value per element, pair or triplet, with gradient. A loss never reduces.
 ///
-/// Only [`terms`](Loss::terms) must be written for a new one. It begins with [`Batch::spoiled`], so that comparisons never
-/// drop a row that is no number; an [`Objective`](crate::Objective) asks in any case.
+/// Only [`terms`](Loss::terms) must be written for a new one. It begins with [`Batch::spoiled`], so that rows that are not
+/// finite make the loss NaN instead of being dropped by a comparison. Here is `max(0, d(a,p) − d(a,n) + margin)²`:
+///
+/// ```
+/// use dml_core::candle_core::{Device, Tensor, Var};
+/// use dml_core::{Batch, Distance, Indices, Loss, Over, Result, Term, TensorExt, Terms, Tuples};
+///
+/// #[derive(Debug)]
+/// struct SquaredHinge<D> {
+///     distance: D,
+///     margin: f64,
+/// }
+///
+/// impl<D: Distance> Loss for SquaredHinge<D> {
+///     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+///         if let Some(terms) = batch.spoiled(tuples)? {
+///             return Ok(terms);
+///         }
+///         let triplets = tuples.triplets(batch)?; // T triplets
+///         let matrix = batch.distances(&self.distance)?; // [Q, R]
+///         let near = matrix.pick_entries(&triplets.anchors, &triplets.positives)?; // [T]
+///         let far = matrix.pick_entries(&triplets.anchors, &triplets.negatives)?; // [T]
+///         let values = (self.distance.gap(&near, &far)? + self.margin)?.hinge()?.sqr()?;
+///         Ok(Term::explicit("loss", Over::Triplets, values, Indices::Triplets(triplets))?.into())
+///     }
+/// }
+///
+/// #[derive(Debug)]
+/// struct Euclidean;
+///
+/// impl Distance for Euclidean {
+///     fn matrix(&self, query: &Tensor, reference: Option<&Tensor>) -> Result<Tensor> {
+///         query.pairwise_lp(reference.unwrap_or(query), 2.0)
+///     }
+/// }
+///
+/// let embeddings = Var::new(&[[0f32], [1.], [3.]], &Device::Cpu)?;
+/// let batch = Batch::new(&embeddings, &[0i64, 0, 1])?;
+/// let loss = SquaredHinge { distance: Euclidean, margin: 2.0 };
+/// let terms = loss.terms(&batch, &Tuples::all())?;
+/// let (values, _) = terms.get("loss").unwrap().values()?;
+/// // d(0,1) − d(0,2) + 2 and d(1,0) − d(1,2) + 2, squared.
+/// assert_eq!(values.to_vec1::<f32>()?, [0., 1.]);
+/// assert!(values.sum_all()?.backward()?.get(embeddings.as_tensor()).is_some());
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 pub trait Loss: Debug + Send + Sync {
     /// The terms of the loss over `tuples` of `batch`; [`Tuples::all`] stands for everything the relation allows.
     ///
@@ -20,12 +65,12 @@ pub trait Loss: Debug + Send + Sync {
     /// [`Error::Unsupported`](crate::Error::Unsupported) for tuples that it has no meaning for.
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms>;
 
-    /// What the loss learns, by name: for an optimiser, and for a checkpoint.
+    /// Learned parameters by name, for an optimiser and for checkpoints.
     fn parameters(&self) -> Vec<(String, Var)> {
         Vec::new()
     }
 
-    /// What the loss remembers from call to call without learning it, by name: queues, running histograms.
+    /// State that is kept from call to call without being learned, by name: queues, running histograms.
     ///
     /// # Errors
     /// [`Error::Tensor`](crate::Error::Tensor) if Candle cannot do it.
@@ -83,6 +128,48 @@ pub trait Loss: Debug + Send + Sync {
 }
 
 /// A loss that compares embeddings with learned weights of classes instead of with each other.
+///
+/// ```
+/// use dml_core::candle_core::{DType, Device, Tensor, Var};
+/// use dml_core::{Batch, ClassLoss, Indices, Loss, Over, Result, Term, TensorExt, Terms, Tuples};
+///
+/// /// `−⟨embedding, weights of its class⟩`.
+/// #[derive(Debug)]
+/// struct Alignment(Var); // [classes, dim]
+///
+/// impl Loss for Alignment {
+///     fn terms(&self, batch: &Batch, _: &Tuples) -> Result<Terms> {
+///         if let Some(terms) = batch.spoiled_rows()? {
+///             return Ok(terms);
+///         }
+///         let classes: Vec<u32> = batch.labels().unwrap().as_slice().iter().map(|&c| c as u32).collect();
+///         let rows: Vec<u32> = (0..batch.queries() as u32).collect();
+///         let values = self.logits(batch.embeddings())?.pick_entries(&rows, &classes)?.neg()?;
+///         Ok(Term::explicit("loss", Over::Elements, values, Indices::Elements(rows))?.into())
+///     }
+///     fn parameters(&self) -> Vec<(String, Var)> {
+///         vec![("W".to_owned(), self.0.clone())]
+///     }
+///     fn as_class_loss(&self) -> Option<&dyn ClassLoss> {
+///         Some(self)
+///     }
+/// }
+///
+/// impl ClassLoss for Alignment {
+///     fn logits(&self, embeddings: &Tensor) -> Result<Tensor> {
+///         embeddings.pairwise_dot(&self.0)
+///     }
+///     fn class_rows(&self) -> Result<Tensor> {
+///         Ok(self.0.as_tensor().clone())
+///     }
+/// }
+///
+/// let loss = Alignment(Var::ones((3, 2), DType::F32, &Device::Cpu)?);
+/// let batch = Batch::new(&Tensor::new(&[[1f32, 2.]], &Device::Cpu)?, &[2i64])?;
+/// let terms = loss.terms(&batch, &Tuples::all())?;
+/// assert_eq!(terms.get("loss").unwrap().values()?.0.to_vec1::<f32>()?, [-3.]);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 pub trait ClassLoss: Loss {
     /// How near each embedding is to each class, before any margin: `[rows, dim]` → `[rows, classes]`.
     ///
@@ -97,43 +184,21 @@ pub trait ClassLoss: Loss {
     fn class_rows(&self) -> Result<Tensor>;
 }
 
-macro_rules! forward {
-    ($($t:ty),*) => {$(
-        impl<L: Loss + ?Sized> Loss for $t {
-            fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-                (**self).terms(batch, tuples)
-            }
-            fn parameters(&self) -> Vec<(String, Var)> {
-                (**self).parameters()
-            }
-            fn buffers(&self) -> Result<Vec<(String, Tensor)>> {
-                (**self).buffers()
-            }
-            fn set_buffers(&self, buffers: &HashMap<String, Tensor>) -> Result<()> {
-                (**self).set_buffers(buffers)
-            }
-            fn seeds(&self) -> Vec<SeedSequence> {
-                (**self).seeds()
-            }
-            fn takes_reference(&self) -> bool {
-                (**self).takes_reference()
-            }
-            fn reads_classes(&self) -> bool {
-                (**self).reads_classes()
-            }
-            fn takes_tuples(&self) -> bool {
-                (**self).takes_tuples()
-            }
-            fn reads_relation(&self) -> bool {
-                (**self).reads_relation()
-            }
-            fn reads_weights(&self) -> bool {
-                (**self).reads_weights()
-            }
-            fn as_class_loss(&self) -> Option<&dyn ClassLoss> {
-                (**self).as_class_loss()
-            }
-        }
-    )*};
-}
-forward!(&L, Box<L>, Arc<L>);
+forward!(Loss for [&T, Box<T>, Arc<T>] {
+    fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms>;
+    fn parameters(&self) -> Vec<(String, Var)>;
+    fn buffers(&self) -> Result<Vec<(String, Tensor)>>;
+    fn set_buffers(&self, buffers: &HashMap<String, Tensor>) -> Result<()>;
+    fn seeds(&self) -> Vec<SeedSequence>;
+    fn takes_reference(&self) -> bool;
+    fn reads_classes(&self) -> bool;
+    fn takes_tuples(&self) -> bool;
+    fn reads_relation(&self) -> bool;
+    fn reads_weights(&self) -> bool;
+    fn as_class_loss(&self) -> Option<&dyn ClassLoss>;
+});
+
+forward!(ClassLoss for [&T, Box<T>, Arc<T>] {
+    fn logits(&self, embeddings: &Tensor) -> Result<Tensor>;
+    fn class_rows(&self) -> Result<Tensor>;
+});

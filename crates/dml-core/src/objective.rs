@@ -13,7 +13,6 @@ use crate::{
 /// weights of a class loss.
 ///
 /// ```
-/// use std::sync::Arc;
 /// use dml_core::candle_core::{Device, Tensor, Var};
 /// use dml_core::{Batch, Indices, Loss, Objective, Over, Reduced, Reducer, Result, Term, Terms, Tuples};
 ///
@@ -33,12 +32,12 @@ use crate::{
 /// impl Reducer for Total {
 ///     fn reduce_term(&self, term: &Term, _: &Batch) -> Result<Reduced> {
 ///         let part = term.sum_within(None, None)?;
-///         Ok(Reduced { loss: part.sum, kept: part.count, total: term.count() })
+///         Ok(Reduced::new(part.sum, part.count, term.count()))
 ///     }
 /// }
 ///
 /// let embeddings = Var::new(&[[3f32, 4.], [0., 1.]], &Device::Cpu)?;
-/// let objective = Objective::new(Arc::new(Length), Arc::new(Total));
+/// let objective = Objective::new(Length, Total);
 /// let loss = objective.forward(&Batch::new(&embeddings, &[0i64, 1])?)?;
 /// assert_eq!(loss.to_scalar::<f32>()?, 26.0);
 /// let gradients = loss.backward()?;
@@ -54,16 +53,46 @@ pub struct Objective {
     weight_regularizers: Vec<(Arc<dyn Regularizer>, f64)>,
 }
 
-/// A loss with what led to it.
+/// A reduced loss with the numbers of tuples and values that it is made of; see [`Objective::evaluate`].
+///
+/// ```
+/// use dml_core::candle_core::{Device, Tensor};
+/// use dml_core::{Batch, Loss, Objective, Reduced, Reducer, Result, Term, Terms, Tuples};
+///
+/// #[derive(Debug)]
+/// struct Length;
+/// impl Loss for Length {
+///     fn terms(&self, batch: &Batch, _: &Tuples) -> Result<Terms> {
+///         Ok(Term::scalar("length", batch.embeddings().sqr()?.sum_all()?)?.into())
+///     }
+/// }
+///
+/// #[derive(Debug)]
+/// struct Sum;
+/// impl Reducer for Sum {
+///     fn reduce_term(&self, term: &Term, _: &Batch) -> Result<Reduced> {
+///         let part = term.sum_within(None, None)?;
+///         Ok(Reduced::new(part.sum, part.count, term.count()))
+///     }
+/// }
+///
+/// let batch = Batch::new(&Tensor::new(&[[3f32, 4.]], &Device::Cpu)?, &[0i64])?;
+/// let outcome = Objective::new(Length, Sum).evaluate(&batch)?;
+/// assert_eq!(outcome.loss.to_scalar::<f32>()?, 25.);
+/// assert_eq!(outcome.parts[0].0, "length");
+/// assert_eq!((outcome.kept, outcome.total, outcome.mined), (1, 1, None));
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Outcome {
-    /// The scalar to be minimised.
+    /// Scalar to be minimised.
     pub loss: Tensor,
-    /// How many tuples were mined; `None` without a miner.
+    /// Number of mined tuples; `None` without a miner.
     pub mined: Option<TupleCount>,
-    /// How many values of the loss took part in the mean or sum.
+    /// Number of values of the loss that took part in the reduction.
     pub kept: u64,
-    /// How many values the loss had.
+    /// Number of values of the loss.
     pub total: u64,
     /// The terms of the loss by name, each reduced; their sum is `loss`.
     pub parts: Vec<(&'static str, Tensor)>,
@@ -72,29 +101,33 @@ pub struct Outcome {
 impl Objective {
     /// A loss with its reducer, over everything that the relation of a batch allows.
     #[must_use]
-    pub fn new(loss: Arc<dyn Loss>, reducer: Arc<dyn Reducer>) -> Self {
+    pub fn new(loss: impl Loss + 'static, reducer: impl Reducer + 'static) -> Self {
         Self {
             miner: None,
-            loss,
-            reducer,
+            loss: Arc::new(loss),
+            reducer: Arc::new(reducer),
             regularizers: Vec::new(),
             weight_regularizers: Vec::new(),
         }
     }
 
-    /// Looks only at the tuples that `miner` chooses.
+    /// Restricts the loss to the tuples that `miner` chooses.
     #[must_use]
-    pub fn with_miner(self, miner: Arc<dyn Miner>) -> Self {
+    pub fn with_miner(self, miner: impl Miner + 'static) -> Self {
         Self {
-            miner: Some(miner),
+            miner: Some(Arc::new(miner)),
             ..self
         }
     }
 
     /// Adds `weight · regularizer(embeddings)`, also where the loss itself is empty.
     #[must_use]
-    pub fn with_regularizer(mut self, regularizer: Arc<dyn Regularizer>, weight: f64) -> Self {
-        self.regularizers.push((regularizer, weight));
+    pub fn with_regularizer(
+        mut self,
+        regularizer: impl Regularizer + 'static,
+        weight: f64,
+    ) -> Self {
+        self.regularizers.push((Arc::new(regularizer), weight));
         self
     }
 
@@ -104,7 +137,7 @@ impl Objective {
     /// [`Error::Unsupported`] if the loss learns no weights of classes.
     pub fn with_weight_regularizer(
         mut self,
-        regularizer: Arc<dyn Regularizer>,
+        regularizer: impl Regularizer + 'static,
         weight: f64,
     ) -> Result<Self> {
         if self.loss.as_class_loss().is_none() {
@@ -113,7 +146,8 @@ impl Objective {
                 reason: "the loss learns no weights of classes",
             });
         }
-        self.weight_regularizers.push((regularizer, weight));
+        self.weight_regularizers
+            .push((Arc::new(regularizer), weight));
         Ok(self)
     }
 
@@ -292,7 +326,7 @@ mod tests {
     #[test]
     fn weights_that_nobody_reads_are_refused() -> Result<()> {
         let embeddings = Tensor::zeros((2, 1), candle_core::DType::F32, &Device::Cpu)?;
-        let objective = Objective::new(Arc::new(Nothing), Arc::new(Refusing));
+        let objective = Objective::new(Nothing, Refusing);
         let terms = |relation: Relation| -> Result<Terms> {
             let batch = Batch::unlabeled(&embeddings)?.with_relation(relation)?;
             objective.terms(&batch, &Tuples::all())
@@ -307,14 +341,13 @@ mod tests {
     fn weights_are_regularized_class_by_class() -> Result<()> {
         let weight = Var::new(&[[1f32, 2., 3.], [10., 20., 30.]], &Device::Cpu)?;
         let embeddings = Var::new(&[[1f32, 1.]], &Device::Cpu)?;
-        let objective = Objective::new(Arc::new(Sum(weight)), Arc::new(Refusing))
-            .with_weight_regularizer(Arc::new(FirstColumn), 0.5)?;
+        let objective =
+            Objective::new(Sum(weight), Refusing).with_weight_regularizer(FirstColumn, 0.5)?;
         // 66 + 0.5 · (1 + 2 + 3): the first number of each class.
         let loss = objective.forward(&Batch::unlabeled(&embeddings)?)?;
         assert_eq!(loss.to_scalar::<f32>()?, 69.0);
         assert_eq!(objective.loss().parameters()[0].0, "W");
-        let refused = Objective::new(Arc::new(Nothing), Arc::new(Refusing))
-            .with_weight_regularizer(Arc::new(FirstColumn), 0.5);
+        let refused = Objective::new(Nothing, Refusing).with_weight_regularizer(FirstColumn, 0.5);
         assert!(matches!(refused, Err(Error::Unsupported { .. })));
         Ok(())
     }

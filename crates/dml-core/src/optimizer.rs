@@ -1,4 +1,4 @@
-//! Changing parameters by their gradients, and going on where an earlier run ended.
+//! Optimisers: steps along gradients, with a state that checkpoints hold.
 
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -12,7 +12,49 @@ use crate::checkpoint::{self, CheckpointError};
 
 /// Changes parameters by their gradients.
 ///
-/// Parameters without a gradient are left alone, as if the step had not been for them.
+/// Parameters without a gradient are left as they are.
+///
+/// ```
+/// use std::collections::HashMap;
+/// use dml_core::candle_core::{Device, Tensor, Var, backprop::GradStore};
+/// use dml_core::{CheckpointError, Optimizer, Result};
+///
+/// /// Gradient descent, which has no state.
+/// #[derive(Debug)]
+/// struct Descent {
+///     parameters: Vec<Var>,
+///     learning_rate: f64,
+/// }
+///
+/// impl Optimizer for Descent {
+///     fn step(&mut self, gradients: &GradStore) -> Result<()> {
+///         for parameter in &self.parameters {
+///             if let Some(gradient) = gradients.get(parameter.as_tensor()) {
+///                 parameter.set(&(parameter.as_tensor() - (gradient * self.learning_rate)?)?)?;
+///             }
+///         }
+///         Ok(())
+///     }
+///     fn learning_rate(&self) -> f64 {
+///         self.learning_rate
+///     }
+///     fn set_learning_rate(&mut self, learning_rate: f64) {
+///         self.learning_rate = learning_rate;
+///     }
+///     fn state(&self) -> Result<HashMap<String, Tensor>> {
+///         Ok(HashMap::new())
+///     }
+///     fn load_state(&mut self, _: &HashMap<String, Tensor>) -> std::result::Result<(), CheckpointError> {
+///         Ok(())
+///     }
+/// }
+///
+/// let x = Var::new(3f32, &Device::Cpu)?;
+/// let mut descent = Descent { parameters: vec![x.clone()], learning_rate: 0.25 };
+/// descent.step(&x.sqr()?.backward()?)?;
+/// assert_eq!(x.to_scalar::<f32>()?, 1.5);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 pub trait Optimizer: Debug + Send {
     /// One step.
     ///
@@ -26,13 +68,13 @@ pub trait Optimizer: Debug + Send {
     /// Sets the learning rate of the next step, for schedules.
     fn set_learning_rate(&mut self, learning_rate: f64);
 
-    /// All that the next step depends on besides parameters and gradients, by name.
+    /// State that the next step depends on besides parameters and gradients, by name.
     ///
     /// # Errors
     /// [`Error::Tensor`](crate::Error::Tensor) if Candle can't hold it.
     fn state(&self) -> Result<HashMap<String, Tensor>>;
 
-    /// Goes on from a state that an optimiser of the same parameters had. Nothing is changed unless all of it fits.
+    /// Restores a state that an optimiser of the same parameters had. Nothing is changed unless all of it fits.
     ///
     /// # Errors
     /// [`CheckpointError`] for a tensor that is missing, has no place, or is of another shape or element type.
@@ -41,7 +83,7 @@ pub trait Optimizer: Debug + Send {
         state: &HashMap<String, Tensor>,
     ) -> std::result::Result<(), CheckpointError>;
 
-    /// Writes the state to a safetensors file, in place of what stands there, when all of it is written.
+    /// Writes the state to a safetensors file. A file that is there is replaced once all of the state is written.
     ///
     /// # Errors
     /// [`CheckpointError`] if the file can't be written.
@@ -50,7 +92,7 @@ pub trait Optimizer: Debug + Send {
         checkpoint::save(path, &state)
     }
 
-    /// Goes on from the state in a safetensors file: the next steps are the very ones that would have followed.
+    /// Restores the state from a safetensors file: the next steps are those that would have followed.
     ///
     /// # Errors
     /// As [`load_state`](Optimizer::load_state), and if the file can't be read.
@@ -80,20 +122,13 @@ macro_rules! forward {
             ) -> std::result::Result<(), CheckpointError> {
                 (**self).load_state(state)
             }
+            fn save(&self, path: &Path) -> std::result::Result<(), CheckpointError> {
+                (**self).save(path)
+            }
+            fn load(&mut self, path: &Path) -> std::result::Result<(), CheckpointError> {
+                (**self).load(path)
+            }
         }
     )*};
 }
 forward!(&mut O, Box<O>);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn optimizers_are_objects() {
-        fn _object(_: &dyn Optimizer) {}
-        fn takes<O: Optimizer>() {}
-        takes::<Box<dyn Optimizer>>();
-        takes::<&mut dyn Optimizer>();
-    }
-}

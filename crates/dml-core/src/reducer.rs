@@ -1,24 +1,43 @@
-//! Turning the terms of a loss into one number.
+//! Reducers: from the terms of a loss to one number.
 
 use std::fmt::Debug;
 use std::sync::Arc;
 
 use candle_core::Tensor;
 
+use crate::forward::forward;
 use crate::{Batch, Over, Result, Term, Terms};
 
-/// What a reducer made of a term.
+/// Result of a reduction.
+///
+/// ```
+/// use dml_core::{Batch, Reduced, candle_core::{Device, Tensor}};
+///
+/// let number = |x: f32| Tensor::new(x, &Device::Cpu);
+/// let parts = [("pos_loss", Reduced::new(number(1.)?, 2, 4)), ("neg_loss", Reduced::new(number(3.)?, 5, 6))];
+/// let batch = Batch::new(&Tensor::new(&[[1f32, 0.]], &Device::Cpu)?, &[0i64])?;
+/// let sum = Reduced::sum(&parts, &batch)?;
+/// assert_eq!((sum.loss.to_scalar::<f32>()?, sum.kept, sum.total), (4., 7, 10));
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Reduced {
-    /// The scalar to be minimised.
+    /// Scalar to be minimised.
     pub loss: Tensor,
-    /// How many values took part.
+    /// Number of values that took part.
     pub kept: u64,
-    /// How many values there were.
+    /// Number of values before the reduction.
     pub total: u64,
 }
 
 impl Reduced {
+    /// A scalar that `kept` of `total` values took part in.
+    #[must_use]
+    pub fn new(loss: Tensor, kept: u64, total: u64) -> Self {
+        Self { loss, kept, total }
+    }
+
     /// The sum of the reduced terms of a loss; 0, attached to the graph, if there are none.
     ///
     /// # Errors
@@ -41,6 +60,34 @@ impl Reduced {
 
 /// Reduces the terms of a loss to a scalar. A reducer knows no loss. NaN among the values makes the scalar NaN: it lies
 /// outside of no bounds ([`Term::sum_within`]).
+///
+/// ```
+/// use dml_core::candle_core::{Device, Tensor};
+/// use dml_core::{Batch, Indices, Over, Reduced, Reducer, Result, Term};
+///
+/// /// The mean of the values above 0.
+/// #[derive(Debug)]
+/// struct MeanOfPositives;
+///
+/// impl Reducer for MeanOfPositives {
+///     fn reduce_term(&self, term: &Term, batch: &Batch) -> Result<Reduced> {
+///         let part = term.sum_within(Some(0.0), None)?;
+///         let mean = match part.count {
+///             0 => batch.zero()?,
+///             count => (part.sum / count as f64)?,
+///         };
+///         Ok(Reduced::new(mean, part.count, term.count()))
+///     }
+/// }
+///
+/// let rows = Tensor::new(&[[1f32], [2.], [3.]], &Device::Cpu)?;
+/// let batch = Batch::new(&rows, &[0i64, 1, 2])?;
+/// let values = Tensor::new(&[0f32, 2., 4.], &Device::Cpu)?;
+/// let term = Term::explicit("loss", Over::Elements, values, Indices::Elements(vec![0, 1, 2]))?;
+/// let reduced = MeanOfPositives.reduce(&term.into(), &batch)?;
+/// assert_eq!((reduced.loss.to_scalar::<f32>()?, reduced.kept, reduced.total), (3., 2, 3));
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 pub trait Reducer: Debug + Send + Sync {
     /// Reduces one term that is neither empty nor reduced already.
     ///
@@ -75,44 +122,19 @@ pub trait Reducer: Debug + Send + Sync {
         }
         if term.over() == Over::Scalar {
             let (values, _) = term.values()?;
-            return Ok(Reduced {
-                loss: values.sum_all()?,
-                kept: 1,
-                total: 1,
-            });
+            return Ok(Reduced::new(values.sum_all()?, 1, 1));
         }
         self.reduce_term(term, batch)
     }
 }
 
 fn empty(batch: &Batch) -> Result<Reduced> {
-    Ok(Reduced {
-        loss: batch.zero()?,
-        kept: 0,
-        total: 0,
-    })
+    Ok(Reduced::new(batch.zero()?, 0, 0))
 }
 
-macro_rules! forward {
-    ($($t:ty),*) => {$(
-        impl<R: Reducer + ?Sized> Reducer for $t {
-            fn reduce_term(&self, term: &Term, batch: &Batch) -> Result<Reduced> {
-                (**self).reduce_term(term, batch)
-            }
-            fn reduce(&self, terms: &Terms, batch: &Batch) -> Result<Reduced> {
-                (**self).reduce(terms, batch)
-            }
-            fn reduce_each(
-                &self,
-                terms: &Terms,
-                batch: &Batch,
-            ) -> Result<Vec<(&'static str, Reduced)>> {
-                (**self).reduce_each(terms, batch)
-            }
-            fn reduce_any(&self, term: &Term, batch: &Batch) -> Result<Reduced> {
-                (**self).reduce_any(term, batch)
-            }
-        }
-    )*};
-}
-forward!(&R, Box<R>, Arc<R>);
+forward!(Reducer for [&T, Box<T>, Arc<T>] {
+    fn reduce_term(&self, term: &Term, batch: &Batch) -> Result<Reduced>;
+    fn reduce(&self, terms: &Terms, batch: &Batch) -> Result<Reduced>;
+    fn reduce_each(&self, terms: &Terms, batch: &Batch) -> Result<Vec<(&'static str, Reduced)>>;
+    fn reduce_any(&self, term: &Term, batch: &Batch) -> Result<Reduced>;
+});

@@ -27,7 +27,7 @@ use self_matches::SelfMatches;
 
 pub use pair_kind::PairKind;
 
-type Judge = dyn Fn(usize, usize) -> PairKind + Send + Sync;
+type KindOfPair = dyn Fn(usize, usize) -> PairKind + Send + Sync;
 
 #[derive(Clone)]
 enum Knowledge {
@@ -38,10 +38,10 @@ enum Knowledge {
         query: Arc<[Vec<i64>]>,
         reference: Arc<[Vec<i64>]>,
     },
-    /// A verdict for every pair, row by row.
+    /// The kind of every pair, row by row.
     Matrix(Arc<[PairKind]>),
     /// Anything else.
-    Closure(Arc<Judge>),
+    Closure(Arc<KindOfPair>),
 }
 
 /// Who is positive for whom among `queries` rows and `references` rows; see the [module](self).
@@ -161,7 +161,7 @@ impl Relation {
                 }
             }
             Knowledge::LabelSets { query, reference } => jaccard(&query[q], &reference[r]),
-            Knowledge::Matrix(verdicts) => verdicts[q * self.references + r],
+            Knowledge::Matrix(kinds) => kinds[q * self.references + r],
             Knowledge::Closure(pair_kind) => pair_kind(q, r),
         }
     }

@@ -1,4 +1,4 @@
-//! What a loss hands to a reducer: one value per element, pair or triplet, written out or not.
+//! Terms: the values of a loss before their reduction, one per element, pair or triplet.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -8,8 +8,17 @@ use candle_core::Tensor;
 use crate::tensor_ext::PartialSum;
 use crate::{Error, Result, TensorExt, Triplets};
 
-/// What the values of a term belong to.
+/// What the values of a term belong to: see [`Term::explicit`].
+///
+/// ```
+/// use dml_core::{Over, Term, candle_core::{Device, Tensor}};
+///
+/// let term = Term::scalar("loss", Tensor::new(2f32, &Device::Cpu)?)?;
+/// assert_eq!(term.over(), Over::Scalar);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Over {
     /// The term is one number already.
     Scalar,
@@ -24,7 +33,15 @@ pub enum Over {
 }
 
 /// Which rows each value of a term belongs to.
+///
+/// ```
+/// use dml_core::Indices;
+///
+/// let pairs = Indices::Pairs { anchors: vec![0, 0, 1], others: vec![1, 2, 0] };
+/// assert_eq!(pairs.anchors(), [0, 0, 1]);
+/// ```
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Indices {
     /// None: the term is a scalar.
     None,
@@ -61,6 +78,16 @@ impl Indices {
 }
 
 /// The sums of the values of a term, anchor by anchor.
+///
+/// ```
+/// use dml_core::{AnchorSums, candle_core::{Device, Tensor}};
+///
+/// let values = Tensor::new(&[1f32, 2., 4.], &Device::Cpu)?;
+/// let by_anchor = AnchorSums::new(&values, &[0, 2, 2], 3)?;
+/// assert_eq!(by_anchor.sums.to_vec1::<f32>()?, [1., 0., 6.]);
+/// assert_eq!(by_anchor.counts, [1, 0, 2]);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct AnchorSums {
     /// The sum of the values of each anchor `[anchors]`, with gradient; 0 for an anchor without values.
@@ -84,7 +111,42 @@ impl AnchorSums {
     }
 }
 
-/// Values that are never written out unless somebody asks, such as those of all triplets of a batch.
+/// Values that are not written out unless [`expand`](ImplicitValues::expand) is called, such as those of all triplets of a
+/// batch.
+///
+/// ```
+/// use std::sync::Arc;
+/// use dml_core::candle_core::{Device, Tensor};
+/// use dml_core::{ImplicitValues, Indices, Over, PartialSum, Result, Term, TensorExt};
+///
+/// /// The same value for each of `rows` rows.
+/// #[derive(Debug)]
+/// struct Constant {
+///     value: Tensor,
+///     rows: usize,
+/// }
+///
+/// impl ImplicitValues for Constant {
+///     fn count(&self) -> u64 {
+///         self.rows as u64
+///     }
+///     fn sum_within(&self, low: Option<f64>, high: Option<f64>) -> Result<PartialSum> {
+///         let one = self.value.sum_within(low, high)?;
+///         let sum = (one.sum * self.rows as f64)?;
+///         Ok(PartialSum { sum, count: one.count * self.count() })
+///     }
+///     fn expand(&self) -> Result<(Tensor, Indices)> {
+///         let rows = (0..self.rows as u32).collect();
+///         Ok((self.value.broadcast_as(self.rows)?, Indices::Elements(rows)))
+///     }
+/// }
+///
+/// let values = Constant { value: Tensor::new(0.5f32, &Device::Cpu)?, rows: 1000 };
+/// let term = Term::implicit("loss", Over::Elements, Arc::new(values));
+/// let part = term.sum_within(Some(0.0), None)?;
+/// assert_eq!((part.sum.to_scalar::<f32>()?, part.count), (500., 1000));
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 pub trait ImplicitValues: Debug + Send + Sync {
     /// How many values there are.
     fn count(&self) -> u64;
@@ -102,8 +164,8 @@ pub trait ImplicitValues: Debug + Send + Sync {
     /// [`Error::Tensor`] if Candle cannot do it.
     fn expand(&self) -> Result<(Tensor, Indices)>;
 
-    /// Sum and number of the values of each of `anchors` anchors. Written here by expanding; a form that can do
-    /// without should say so.
+    /// Sum and number of the values of each of `anchors` anchors. The default expands the values; override it where the sums
+    /// are known without.
     ///
     /// # Errors
     /// [`Error::Index`] if there is an anchor beyond `anchors`, [`Error::Tensor`] if Candle cannot do it.
@@ -120,7 +182,18 @@ enum Values {
     Implicit(Arc<dyn ImplicitValues>),
 }
 
-/// One named part of a loss.
+/// One named part of a loss: values, and what they belong to.
+///
+/// ```
+/// use dml_core::{Indices, Over, Term, candle_core::{Device, Tensor}};
+///
+/// let values = Tensor::new(&[0f32, 2., 3.], &Device::Cpu)?;
+/// let term = Term::explicit("loss", Over::Elements, values, Indices::Elements(vec![0, 1, 2]))?;
+/// assert_eq!((term.name(), term.count()), ("loss", 3));
+/// let positive = term.sum_within(Some(0.0), None)?;
+/// assert_eq!((positive.sum.to_scalar::<f32>()?, positive.count), (5., 2));
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Term {
     name: &'static str,
@@ -312,6 +385,17 @@ impl Term {
 }
 
 /// The named parts of a loss, each reduced on its own.
+///
+/// ```
+/// use dml_core::{Term, Terms, candle_core::{Device, Tensor}};
+///
+/// let mut terms = Terms::from(Term::scalar("pos_loss", Tensor::new(1f32, &Device::Cpu)?)?);
+/// terms.push(Term::empty("neg_loss"));
+/// let names: Vec<&str> = terms.iter().map(Term::name).collect();
+/// assert_eq!(names, ["pos_loss", "neg_loss"]);
+/// assert!(terms.get("neg_loss").unwrap().is_empty());
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Terms(Vec<Term>);
 

@@ -1,22 +1,28 @@
-//! Modules that say what a training loop has to know of them.
+//! Modules that list what a training loop saves and restores.
 
 use candle_core::{ModuleT, Var};
 
 use crate::SeedSequence;
 
-/// What a module has beside its computation.
+/// Parameters, buffers and seeds of a module.
+///
+/// ```
+/// use dml_core::{Contents, SeedSequence};
+///
+/// let dropout = Contents { seeds: vec![SeedSequence::new(7)], ..Contents::default() };
+/// assert!(dropout.parameters.is_empty() && dropout.buffers.is_empty());
+/// ```
 #[derive(Debug, Default)]
 pub struct Contents {
-    /// What it learns, by name.
+    /// Learned parameters by name.
     pub parameters: Vec<(String, Var)>,
-    /// What it changes without learning it, by name: the running numbers of batch normalisation.
+    /// Tensors that change without being learned, by name: the running statistics of batch normalisation.
     pub buffers: Vec<(String, Var)>,
-    /// Where its randomness comes from: [handles](SeedSequence::handle).
+    /// Sources of randomness: [handles](SeedSequence::handle).
     pub seeds: Vec<SeedSequence>,
 }
 
-/// A module that knows its [`Contents`], so that nobody has to list them beside it and forget some: what is not told is
-/// neither saved nor repeated by a run that is taken up again.
+/// A module that lists its [`Contents`], which checkpoints save and resumed runs restore.
 ///
 /// ```
 /// use dml_core::candle_core::{Device, ModuleT, Result, Tensor, Var};
@@ -39,6 +45,6 @@ pub struct Contents {
 /// # Ok::<(), dml_core::Error>(())
 /// ```
 pub trait Trainable: ModuleT {
-    /// What the module learns, changes and draws from.
+    /// Parameters, buffers and seeds.
     fn contents(&self) -> Contents;
 }

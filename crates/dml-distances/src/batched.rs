@@ -29,11 +29,10 @@ impl Default for BatchedDistanceConfig {
 /// beside the result stays as small as a block.
 ///
 /// ```
-/// use std::sync::Arc;
 /// use dml_core::candle_core::{Device, Tensor};
 /// use dml_distances::{BatchedDistance, BatchedDistanceConfig, LpDistance};
 ///
-/// let batched = BatchedDistance::new(BatchedDistanceConfig { batch_size: 2 }, Arc::new(LpDistance::default()))?;
+/// let batched = BatchedDistance::new(BatchedDistanceConfig { batch_size: 2 }, LpDistance::default())?;
 /// let x = Tensor::new(&[[1f32, 0.], [0., 1.], [0., 3.]], &Device::Cpu)?;
 /// let mut nearest = Vec::new();
 /// batched.for_each_block(&x, None, |block, _| {
@@ -52,9 +51,9 @@ pub struct BatchedDistance {
 impl BatchedDistance {
     /// # Errors
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if `batch_size` is 0.
-    pub fn new(config: BatchedDistanceConfig, distance: Arc<dyn Distance>) -> Result<Self> {
+    pub fn new(config: BatchedDistanceConfig, distance: impl Distance + 'static) -> Result<Self> {
         Ok(Self {
-            distance,
+            distance: Arc::new(distance),
             batch_size: check::at_least_one("batch_size", config.batch_size)?,
         })
     }
@@ -105,8 +104,6 @@ impl Distance for BatchedDistance {
         self.distance.kind()
     }
 
-    // No formula: a matrix shared with others would be computed at once, which blocks are there to avoid.
-
     fn parameters(&self) -> Vec<(String, Var)> {
         self.distance.parameters()
     }
@@ -145,7 +142,7 @@ mod tests {
     use dml_core::candle_core::{DType, Device};
 
     fn batched(batch_size: usize, distance: impl Distance + 'static) -> BatchedDistance {
-        BatchedDistance::new(BatchedDistanceConfig { batch_size }, Arc::new(distance)).unwrap()
+        BatchedDistance::new(BatchedDistanceConfig { batch_size }, distance).unwrap()
     }
 
     #[test]
@@ -223,7 +220,7 @@ mod tests {
     fn a_block_has_at_least_one_row() {
         let config = BatchedDistanceConfig { batch_size: 0 };
         assert!(matches!(
-            BatchedDistance::new(config, Arc::new(LpDistance::default())),
+            BatchedDistance::new(config, LpDistance::default()),
             Err(Error::InvalidParameter {
                 name: "batch_size",
                 ..

@@ -4,12 +4,11 @@
 //! s(x, r) = (x / ‖x‖ₚ · r / ‖r‖ₚ)^power
 //! ```
 
-use dml_core::autograd::whole;
 use dml_core::candle_core::Tensor;
-use dml_core::{Distance, DistanceKind, Formula, Order, Result, TensorExt, check};
+use dml_core::{DistanceKind, Order, Result};
 
-use crate::dot_product::dot_of_pairs;
-use crate::frame::Frame;
+use crate::dot_product::{products, products_of_pairs};
+use crate::frame::{Frame, framed_distance};
 
 /// Configuration of [`CosineSimilarity`].
 #[derive(Clone, Debug, PartialEq)]
@@ -43,7 +42,7 @@ impl Default for CosineSimilarityConfig {
 /// assert_eq!(similarity.to_vec2::<f64>()?, [[0.96, -1., 0.]]);
 /// # Ok::<(), dml_core::Error>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct CosineSimilarity {
     frame: Frame,
 }
@@ -57,59 +56,19 @@ impl CosineSimilarity {
     }
 }
 
-impl Default for CosineSimilarity {
-    fn default() -> Self {
-        let frame = Frame {
-            normalized: true,
-            p: 2.0,
-            power: 1.0,
-        };
-        Self { frame }
-    }
-}
-
-impl Distance for CosineSimilarity {
-    fn matrix(&self, query: &Tensor, reference: Option<&Tensor>) -> Result<Tensor> {
-        self.frame
-            .matrix(query, reference, TensorExt::pairwise_dot)?
-            .safe_power(self.frame.power)
-    }
-
-    fn order(&self) -> Order {
-        Order::LargerIsCloser
-    }
-
-    fn kind(&self) -> DistanceKind {
-        DistanceKind::Cosine
-    }
-
-    fn formula(&self) -> Option<Formula> {
-        Some(self.frame.formula(self.kind()))
-    }
-
-    fn prepare(&self, embeddings: &Tensor) -> Result<Tensor> {
-        self.frame.prepare(embeddings)
-    }
-
-    fn norms(&self, embeddings: &Tensor) -> Result<Tensor> {
-        embeddings.row_norms(self.frame.p)
-    }
-
-    fn pairs(&self, query: &Tensor, reference: &Tensor) -> Result<Tensor> {
-        self.frame.pairs(query, reference, dot_of_pairs)
-    }
-
-    /// The dot product of the rows as they come.
-    fn raw_pairs(&self, query: &Tensor, reference: &Tensor) -> Result<Tensor> {
-        check::same_shape("reference", reference, query)?;
-        let (query, reference) = (&whole(query)?, &whole(reference)?);
-        dot_of_pairs(query, reference)
-    }
-}
+framed_distance!(
+    CosineSimilarity,
+    Order::LargerIsCloser,
+    |Frame { p, power, .. }| DistanceKind::Cosine { p, power },
+    products,
+    products_of_pairs
+);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dml_core::Distance;
+
     use crate::tests::{flat, rows};
 
     #[test]

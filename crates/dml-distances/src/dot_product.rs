@@ -4,11 +4,10 @@
 //! s(x, r) = (x̂ · r̂)^power,   x̂ = x / ‖x‖ₚ, or x itself without normalisation
 //! ```
 
-use dml_core::autograd::whole;
 use dml_core::candle_core::Tensor;
-use dml_core::{Distance, DistanceKind, Formula, Order, Result, TensorExt, check};
+use dml_core::{DistanceKind, Order, Result, TensorExt};
 
-use crate::frame::Frame;
+use crate::frame::{Frame, framed_distance};
 
 /// Configuration of [`DotProductSimilarity`].
 #[derive(Clone, Debug, PartialEq)]
@@ -48,7 +47,7 @@ impl Default for DotProductSimilarityConfig {
 /// assert_eq!(similarity.matrix(&x, None)?.to_vec2::<f32>()?, [[5., 11.], [11., 25.]]);
 /// # Ok::<(), dml_core::Error>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct DotProductSimilarity {
     frame: Frame,
 }
@@ -62,63 +61,37 @@ impl DotProductSimilarity {
     }
 }
 
-impl Default for DotProductSimilarity {
-    fn default() -> Self {
-        let frame = Frame {
-            normalized: true,
-            p: 2.0,
-            power: 1.0,
-        };
-        Self { frame }
-    }
+/// `(x · r)^power` of all prepared rows.
+pub(crate) fn products(frame: Frame, query: &Tensor, reference: &Tensor) -> Result<Tensor> {
+    query.pairwise_dot(reference)?.safe_power(frame.power)
 }
 
-/// `x · r` of equal rows: `[N, dim]` and `[N, dim]` to `[N]`.
-pub(crate) fn dot_of_pairs(query: &Tensor, reference: &Tensor) -> Result<Tensor> {
+/// `x · r` of row i with row i: `[N, dim]` and `[N, dim]` to `[N]`.
+pub(crate) fn products_of_pairs(_: Frame, query: &Tensor, reference: &Tensor) -> Result<Tensor> {
     Ok((query * reference)?.sum(1)?)
 }
 
-impl Distance for DotProductSimilarity {
-    fn matrix(&self, query: &Tensor, reference: Option<&Tensor>) -> Result<Tensor> {
-        self.frame
-            .matrix(query, reference, TensorExt::pairwise_dot)?
-            .safe_power(self.frame.power)
-    }
-
-    fn order(&self) -> Order {
-        Order::LargerIsCloser
-    }
-
-    fn kind(&self) -> DistanceKind {
-        DistanceKind::DotProduct
-    }
-
-    fn formula(&self) -> Option<Formula> {
-        Some(self.frame.formula(self.kind()))
-    }
-
-    fn prepare(&self, embeddings: &Tensor) -> Result<Tensor> {
-        self.frame.prepare(embeddings)
-    }
-
-    fn norms(&self, embeddings: &Tensor) -> Result<Tensor> {
-        embeddings.row_norms(self.frame.p)
-    }
-
-    fn pairs(&self, query: &Tensor, reference: &Tensor) -> Result<Tensor> {
-        self.frame.pairs(query, reference, dot_of_pairs)
-    }
-
-    fn raw_pairs(&self, query: &Tensor, reference: &Tensor) -> Result<Tensor> {
-        check::same_shape("reference", reference, query)?;
-        let (query, reference) = (&whole(query)?, &whole(reference)?);
-        dot_of_pairs(query, reference)
-    }
-}
+framed_distance!(
+    DotProductSimilarity,
+    Order::LargerIsCloser,
+    |Frame {
+         normalized,
+         p,
+         power,
+     }| DistanceKind::DotProduct {
+        p,
+        power,
+        normalized
+    },
+    products,
+    products_of_pairs
+);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dml_core::Distance;
+
     use crate::tests::{flat, rows};
 
     fn raw(power: f64) -> DotProductSimilarity {

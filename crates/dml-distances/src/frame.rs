@@ -1,8 +1,9 @@
-//! What every distance does around its own formula: rows divided by their norm before it, a power after it.
+//! What the distances of PyTorch Metric Learning have in common: rows divided by their norm before the formula, a power after
+//! it.
 
 use dml_core::autograd::whole;
 use dml_core::candle_core::Tensor;
-use dml_core::{DistanceKind, Formula, Result, TensorExt, check};
+use dml_core::{Result, TensorExt, check};
 
 /// Normalisation before and power after, with checked parameters.
 #[derive(Clone, Copy, Debug)]
@@ -10,6 +11,16 @@ pub(crate) struct Frame {
     pub(crate) normalized: bool,
     pub(crate) p: f64,
     pub(crate) power: f64,
+}
+
+impl Default for Frame {
+    fn default() -> Self {
+        Self {
+            normalized: true,
+            p: 2.0,
+            power: 1.0,
+        }
+    }
 }
 
 impl Frame {
@@ -21,34 +32,12 @@ impl Frame {
         })
     }
 
-    /// What decides the numbers of a distance of this kind.
-    pub(crate) fn formula(self, kind: DistanceKind) -> Formula {
-        Formula {
-            kind,
-            p: self.p,
-            power: self.power,
-            normalized: self.normalized,
-        }
-    }
-
     pub(crate) fn prepare(self, embeddings: &Tensor) -> Result<Tensor> {
         if self.normalized {
             embeddings.normalize_rows(self.p)
         } else {
             whole(embeddings)
         }
-    }
-
-    /// The matrix of prepared rows. Rows compared among themselves are prepared once.
-    pub(crate) fn matrix(
-        self,
-        query: &Tensor,
-        reference: Option<&Tensor>,
-        formula: impl FnOnce(&Tensor, &Tensor) -> Result<Tensor>,
-    ) -> Result<Tensor> {
-        let query = self.prepare(query)?;
-        let reference = reference.map(|r| self.prepare(r)).transpose()?;
-        formula(&query, reference.as_ref().unwrap_or(&query))
     }
 
     /// Euclidean distances of prepared rows, raised to the power.
@@ -60,15 +49,50 @@ impl Frame {
         }
         query.pairwise_lp(reference, 2.0)?.safe_power(self.power)
     }
-
-    /// As [`Frame::matrix`] for row i with row i.
-    pub(crate) fn pairs(
-        self,
-        query: &Tensor,
-        reference: &Tensor,
-        formula: impl FnOnce(&Tensor, &Tensor) -> Result<Tensor>,
-    ) -> Result<Tensor> {
-        check::same_shape("reference", reference, query)?;
-        formula(&self.prepare(query)?, &self.prepare(reference)?)?.safe_power(self.power)
-    }
 }
+
+/// Implements `Distance` for a type with a `frame`.
+///
+/// `matrix` and `pairs` are functions of the frame and two matrices of prepared rows: `matrix` gives all distances, raised to the
+/// power; `pairs` those of row i with row i, without the power. Rows compared among themselves are one tensor.
+macro_rules! framed_distance {
+    ($distance:ty, $order:expr, $kind:expr, $matrix:expr, $pairs:expr) => {
+        impl dml_core::Distance for $distance {
+            fn matrix(&self, query: &Tensor, reference: Option<&Tensor>) -> Result<Tensor> {
+                let query = self.frame.prepare(query)?;
+                let reference = reference.map(|r| self.frame.prepare(r)).transpose()?;
+                $matrix(self.frame, &query, reference.as_ref().unwrap_or(&query))
+            }
+
+            fn order(&self) -> dml_core::Order {
+                $order
+            }
+
+            fn kind(&self) -> dml_core::DistanceKind {
+                $kind(self.frame)
+            }
+
+            fn prepare(&self, embeddings: &Tensor) -> Result<Tensor> {
+                self.frame.prepare(embeddings)
+            }
+
+            fn norms(&self, embeddings: &Tensor) -> Result<Tensor> {
+                dml_core::TensorExt::row_norms(embeddings, self.frame.p)
+            }
+
+            fn pairs(&self, query: &Tensor, reference: &Tensor) -> Result<Tensor> {
+                dml_core::check::same_shape("reference", reference, query)?;
+                let (query, reference) = (self.prepare(query)?, self.prepare(reference)?);
+                let values = $pairs(self.frame, &query, &reference)?;
+                dml_core::TensorExt::safe_power(&values, self.frame.power)
+            }
+
+            fn raw_pairs(&self, query: &Tensor, reference: &Tensor) -> Result<Tensor> {
+                use dml_core::autograd::whole;
+                dml_core::check::same_shape("reference", reference, query)?;
+                $pairs(self.frame, &whole(query)?, &whole(reference)?)
+            }
+        }
+    };
+}
+pub(crate) use framed_distance;

@@ -6,14 +6,10 @@
 //!
 //! The gradient is 0 where the distance is 0; for p = ∞ coordinates tied for the maximum share the gradient.
 
-use dml_core::autograd::whole;
 use dml_core::candle_core::Tensor;
-use dml_core::{Distance, DistanceKind, Formula, Result, TensorExt, check};
+use dml_core::{DistanceKind, Order, Result, TensorExt};
 
-use crate::frame::Frame;
-
-/// What [`Distance::raw_pairs`] of an [`LpDistance`] adds to every difference.
-const RAW_SHIFT: f64 = 1e-6;
+use crate::frame::{Frame, framed_distance};
 
 /// Configuration of [`LpDistance`].
 #[derive(Clone, Debug, PartialEq)]
@@ -50,7 +46,7 @@ impl Default for LpDistanceConfig {
 /// assert_eq!(LpDistance::new(raw)?.matrix(&x, None)?.to_vec2::<f32>()?, [[0., 5.], [5., 0.]]);
 /// # Ok::<(), dml_core::Error>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct LpDistance {
     frame: Frame,
 }
@@ -68,7 +64,7 @@ impl LpDistance {
     pub fn unnormalized() -> Self {
         let frame = Frame {
             normalized: false,
-            ..Self::default().frame
+            ..Frame::default()
         };
         Self { frame }
     }
@@ -78,72 +74,47 @@ impl LpDistance {
     pub fn squared() -> Self {
         let frame = Frame {
             power: 2.0,
-            ..Self::default().frame
+            ..Frame::default()
         };
         Self { frame }
     }
 }
 
-impl Default for LpDistance {
-    fn default() -> Self {
-        let frame = Frame {
-            normalized: true,
-            p: 2.0,
-            power: 1.0,
-        };
-        Self { frame }
+fn distances(frame: Frame, query: &Tensor, reference: &Tensor) -> Result<Tensor> {
+    #[expect(clippy::float_cmp, reason = "the very number that was given")]
+    if frame.p == 2.0 {
+        return frame.euclidean(query, reference);
     }
+    query
+        .pairwise_lp(reference, frame.p)?
+        .safe_power(frame.power)
 }
 
-impl Distance for LpDistance {
-    fn matrix(&self, query: &Tensor, reference: Option<&Tensor>) -> Result<Tensor> {
-        let frame = self.frame;
-        frame.matrix(query, reference, |x, r| {
-            #[expect(clippy::float_cmp, reason = "the very number that was given")]
-            if frame.p == 2.0 {
-                frame.euclidean(x, r)
-            } else {
-                x.pairwise_lp(r, frame.p)?.safe_power(frame.power)
-            }
-        })
-    }
-
-    fn kind(&self) -> DistanceKind {
-        DistanceKind::Lp {
-            p: self.frame.p,
-            power: self.frame.power,
-            normalized: self.frame.normalized,
-        }
-    }
-
-    fn formula(&self) -> Option<Formula> {
-        Some(self.frame.formula(self.kind()))
-    }
-
-    fn prepare(&self, embeddings: &Tensor) -> Result<Tensor> {
-        self.frame.prepare(embeddings)
-    }
-
-    fn norms(&self, embeddings: &Tensor) -> Result<Tensor> {
-        embeddings.row_norms(self.frame.p)
-    }
-
-    fn pairs(&self, query: &Tensor, reference: &Tensor) -> Result<Tensor> {
-        let p = self.frame.p;
-        self.frame
-            .pairs(query, reference, |x, r| (x - r)?.row_norms(p))
-    }
-
-    fn raw_pairs(&self, query: &Tensor, reference: &Tensor) -> Result<Tensor> {
-        check::same_shape("reference", reference, query)?;
-        let (query, reference) = (&whole(query)?, &whole(reference)?);
-        ((query - reference)? + RAW_SHIFT)?.row_norms(self.frame.p)
-    }
+fn norms_of_differences(frame: Frame, query: &Tensor, reference: &Tensor) -> Result<Tensor> {
+    (query - reference)?.row_norms(frame.p)
 }
+
+framed_distance!(
+    LpDistance,
+    Order::SmallerIsCloser,
+    |Frame {
+         normalized,
+         p,
+         power,
+     }| DistanceKind::Lp {
+        p,
+        power,
+        normalized
+    },
+    distances,
+    norms_of_differences
+);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dml_core::Distance;
+
     use crate::tests::{flat, rows};
 
     fn raw(p: f64, power: f64) -> LpDistance {
@@ -171,15 +142,15 @@ mod tests {
     }
 
     #[test]
-    fn raw_pairs_are_neither_normalised_nor_raised_and_shifted_by_a_millionth() -> Result<()> {
+    fn raw_pairs_are_neither_normalised_nor_raised() -> Result<()> {
         let distance = LpDistance::new(LpDistanceConfig {
             p: 1.0,
             power: 2.0,
             ..Default::default()
         })?;
         let (x, r) = (rows(&[[0., 0.]])?, rows(&[[-3., -4.]])?);
-        assert!((flat(&distance.raw_pairs(&x, &r)?)[0] - 7.000_002).abs() < 1e-12);
-        assert!((flat(&distance.raw_pairs(&x, &x)?)[0] - 2e-6).abs() < 1e-15);
+        assert_eq!(flat(&distance.raw_pairs(&x, &r)?), [7.0]);
+        assert_eq!(flat(&distance.raw_pairs(&x, &x)?), [0.0]);
         Ok(())
     }
 

@@ -10,12 +10,11 @@
 //! With rows x̄ whose own mean is taken off, this is ‖x̄ − r̄‖² / ‖x̄‖²: a matrix of squared Euclidean distances with
 //! each row scaled, in quadratic memory, and without the cancellation of var(x) + var(r) − 2 cov(x, r).
 
-use dml_core::autograd::whole;
 use dml_core::candle_core::{D, DType, Tensor};
-use dml_core::{Distance, DistanceKind, Error, Formula, Result, TensorExt, check};
+use dml_core::{DistanceKind, Error, Order, Result, TensorExt};
 
 use crate::divide_rows::divide_rows;
-use crate::frame::Frame;
+use crate::frame::{Frame, framed_distance};
 
 /// The smallest ‖x̄‖² that is divided by: a row of equal coordinates has no variance, and distance 0 from its like. Its
 /// distances have gradient 0: what a division by this makes of a gradient says nothing, and overflows for short rows.
@@ -58,7 +57,7 @@ impl Default for SNRDistanceConfig {
 /// assert_eq!(SNRDistance::new(raw)?.matrix(&x, Some(&r))?.to_vec2::<f32>()?, [[1., 0.]]);
 /// # Ok::<(), dml_core::Error>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct SNRDistance {
     frame: Frame,
 }
@@ -69,17 +68,6 @@ impl SNRDistance {
     pub fn new(config: SNRDistanceConfig) -> Result<Self> {
         let frame = Frame::new(config.normalize_embeddings, config.p, config.power)?;
         Ok(Self { frame })
-    }
-}
-
-impl Default for SNRDistance {
-    fn default() -> Self {
-        let frame = Frame {
-            normalized: true,
-            p: 2.0,
-            power: 1.0,
-        };
-        Self { frame }
     }
 }
 
@@ -106,7 +94,27 @@ fn signal(centered: &Tensor) -> Result<(Tensor, Option<Tensor>)> {
     Ok((signal, silent.then_some(is_silent)))
 }
 
-fn ratios_of_pairs(query: &Tensor, reference: &Tensor) -> Result<Tensor> {
+fn ratios(frame: Frame, query: &Tensor, reference: &Tensor) -> Result<Tensor> {
+    let is_own = query.id() == reference.id();
+    let query = centered("query", query)?;
+    let reference = match is_own {
+        true => query.clone(),
+        false => centered("reference", reference)?,
+    };
+    let noise = query.pairwise_squared(&reference)?;
+    let (signal, silent) = signal(&query)?;
+    let ratios = divide_rows(&noise, &signal)?;
+    let ratios = match silent {
+        None => ratios,
+        Some(silent) => silent
+            .unsqueeze(1)?
+            .broadcast_as(ratios.shape())?
+            .where_cond(&ratios.detach(), &ratios)?,
+    };
+    ratios.safe_power(frame.power)
+}
+
+fn ratios_of_pairs(_: Frame, query: &Tensor, reference: &Tensor) -> Result<Tensor> {
     let (query, reference) = (centered("query", query)?, centered("reference", reference)?);
     let noise = (&query - reference)?.sqr()?.sum(1)?;
     let (signal, silent) = signal(&query)?;
@@ -117,56 +125,27 @@ fn ratios_of_pairs(query: &Tensor, reference: &Tensor) -> Result<Tensor> {
     })
 }
 
-impl Distance for SNRDistance {
-    fn matrix(&self, query: &Tensor, reference: Option<&Tensor>) -> Result<Tensor> {
-        let query = centered("query", &self.frame.prepare(query)?)?;
-        let reference = reference
-            .map(|r| centered("reference", &self.frame.prepare(r)?))
-            .transpose()?;
-        let noise = query.pairwise_squared(reference.as_ref().unwrap_or(&query))?;
-        let (signal, silent) = signal(&query)?;
-        let ratios = divide_rows(&noise, &signal)?;
-        let ratios = match silent {
-            None => ratios,
-            Some(silent) => silent
-                .unsqueeze(1)?
-                .broadcast_as(ratios.shape())?
-                .where_cond(&ratios.detach(), &ratios)?,
-        };
-        ratios.safe_power(self.frame.power)
-    }
-
-    fn kind(&self) -> DistanceKind {
-        DistanceKind::SignalToNoise
-    }
-
-    fn formula(&self) -> Option<Formula> {
-        Some(self.frame.formula(self.kind()))
-    }
-
-    fn prepare(&self, embeddings: &Tensor) -> Result<Tensor> {
-        self.frame.prepare(embeddings)
-    }
-
-    fn norms(&self, embeddings: &Tensor) -> Result<Tensor> {
-        embeddings.row_norms(self.frame.p)
-    }
-
-    fn pairs(&self, query: &Tensor, reference: &Tensor) -> Result<Tensor> {
-        self.frame.pairs(query, reference, ratios_of_pairs)
-    }
-
-    fn raw_pairs(&self, query: &Tensor, reference: &Tensor) -> Result<Tensor> {
-        check::same_shape("reference", reference, query)?;
-        let (query, reference) = (&whole(query)?, &whole(reference)?);
-        ratios_of_pairs(query, reference)
-    }
-}
+framed_distance!(
+    SNRDistance,
+    Order::SmallerIsCloser,
+    |Frame {
+         normalized,
+         p,
+         power,
+     }| DistanceKind::SignalToNoise {
+        p,
+        power,
+        normalized
+    },
+    ratios,
+    ratios_of_pairs
+);
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::tests::{flat, rows, scattered};
+    use dml_core::Distance;
     use dml_core::candle_core::Var;
 
     fn raw(power: f64) -> SNRDistance {

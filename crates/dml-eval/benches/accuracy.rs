@@ -8,7 +8,6 @@
 mod data;
 
 use std::hint::black_box;
-use std::sync::Arc;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use data::{DIM, rows};
@@ -34,8 +33,7 @@ fn accuracies(c: &mut Criterion) {
             include,
             ..Default::default()
         };
-        let index = Arc::new(FlatIndex::default());
-        let calculator = AccuracyCalculator::new(config, index).unwrap();
+        let calculator = AccuracyCalculator::new(config, FlatIndex::default()).unwrap();
         c.bench_function(&format!("accuracy/{id}/Q{q}-R{r}-D{DIM}"), |b| {
             b.iter(|| black_box(calculator.get_accuracy(&batch)).unwrap());
         });

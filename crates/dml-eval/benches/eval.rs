@@ -10,7 +10,6 @@
 mod data;
 
 use std::hint::black_box;
-use std::sync::Arc;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use data::{DIM, rows};
@@ -57,7 +56,7 @@ fn searches(c: &mut Criterion) {
         let one = queries.narrow(0, 0, 1).unwrap();
         search(c, &format!("FlatIndex-{metric:?}"), &index, &one, 10);
     }
-    let mut index = CustomKNN::new(CustomKNNConfig::default(), Arc::new(Cosine)).unwrap();
+    let mut index = CustomKNN::new(CustomKNNConfig::default(), Cosine).unwrap();
     index.add(&references).unwrap();
     search(c, "CustomKNN-Cosine", &index, &queries, 10);
 }

@@ -9,8 +9,9 @@
 //! sums of the other.
 
 use crate::Real;
+use crate::elementary::hinge;
 use crate::lengths;
-use crate::triplet_margin::hinge;
+use crate::sum_within::Within;
 use crate::triplet_walk::TripletWalk;
 
 /// The two hinges around a boundary, and which values count.
@@ -51,28 +52,16 @@ struct Part {
     cover: Vec<f64>,
 }
 
-/// Whether a hinge has a slope, or is NaN.
-#[inline(always)]
-fn is_active<T: Real>(hinge: T) -> bool {
-    hinge > T::ZERO || hinge.is_nan()
-}
-
-/// The slope of an active hinge: 1, or NaN.
-#[inline(always)]
-fn slope_of<T: Real>(hinge: T) -> f64 {
-    if hinge.is_nan() { f64::NAN } else { 1.0 }
-}
-
 impl<T: Real> BoundaryHinges<T> {
-    /// `max(0, h(a,p) − b + margin)`.
+    /// `max(0, h(a,p) − b + margin)`, and its derivative in `h(a,p)`.
     #[inline(always)]
-    fn positive(&self, near: T, boundary: T) -> T {
+    fn positive(&self, near: T, boundary: T) -> (T, T) {
         hinge(near - boundary + self.margin)
     }
 
-    /// `max(0, b − h(a,n) + margin)`.
+    /// `max(0, b − h(a,n) + margin)`, and its derivative in `b`.
     #[inline(always)]
-    fn negative(&self, far: T, boundary: T) -> T {
+    fn negative(&self, far: T, boundary: T) -> (T, T) {
         hinge(boundary - far + self.margin)
     }
 
@@ -100,10 +89,10 @@ impl<T: Real> BoundaryHinges<T> {
                 for span in group.spans {
                     let near = self.sign * row[span.positive as usize];
                     let (start, end) = (span.start as usize, span.end as usize);
-                    if is_active(self.positive(near, boundary)) {
+                    if self.positive(near, boundary).1 != T::ZERO {
                         *active += (end - start) as u64;
                     }
-                    let inside = |far: T| is_active(self.negative(far, boundary));
+                    let inside = |far: T| self.negative(far, boundary).1 != T::ZERO;
                     *active += if group.ordered && boundary.to_f64().is_finite() {
                         group.holds_up_to(start, end, inside) - start
                     } else {
@@ -140,7 +129,11 @@ impl<T: Real> BoundaryHinges<T> {
             &mut gradient,
             |part: &mut Part, a, row, gradient, group| {
                 let boundary = self.sign * boundaries[a];
-                let hinge = |far: T| self.negative(far, boundary);
+                let hinge = |far: T| self.negative(far, boundary).0;
+                let within = Within {
+                    low: self.low,
+                    high: self.high,
+                };
                 part.sums.clear();
                 part.sums.push(0.0);
                 let mut total = 0.0;
@@ -153,7 +146,8 @@ impl<T: Real> BoundaryHinges<T> {
                 // How much the sum rises when the boundary comes nearer to the anchor.
                 let mut pull = 0.0;
                 for span in group.spans {
-                    let near = self.positive(self.sign * row[span.positive as usize], boundary);
+                    let (near, derivative) =
+                        self.positive(self.sign * row[span.positive as usize], boundary);
                     // Values with NaN in them have no order.
                     let ordered =
                         group.ordered && near.to_f64().is_finite() && boundary.to_f64().is_finite();
@@ -170,10 +164,7 @@ impl<T: Real> BoundaryHinges<T> {
                             });
                             (first, last.max(first))
                         } else {
-                            let value = near + hinge(group.far[start]);
-                            let counts = self.low.is_none_or(|low| value > low)
-                                && self.high.is_none_or(|high| value < high)
-                                || value.is_nan();
+                            let counts = within.holds(near + hinge(group.far[start]));
                             (start, start + usize::from(counts))
                         };
                         covered += last - first;
@@ -187,20 +178,19 @@ impl<T: Real> BoundaryHinges<T> {
                         start = if ordered { end } else { start + 1 };
                     }
                     part.count += covered as u64;
-                    if is_active(near) && covered > 0 {
-                        let slope = covered as f64 * slope_of(near);
-                        gradient[span.positive as usize] += self.sign * T::from_f64(slope);
-                        pull += slope;
+                    if covered > 0 {
+                        let rise = covered as f64 * derivative.to_f64();
+                        gradient[span.positive as usize] += self.sign * T::from_f64(rise);
+                        pull += rise;
                     }
                 }
                 let mut running = 0.0;
                 for ((&n, far), change) in group.negatives.iter().zip(group.far).zip(&part.cover) {
                     running += change;
-                    let value = hinge(*far);
-                    if is_active(value) && running > 0.0 {
-                        let slope = running * slope_of(value);
-                        gradient[n as usize] -= self.sign * T::from_f64(slope);
-                        pull -= slope;
+                    if running > 0.0 {
+                        let rise = running * self.negative(*far, boundary).1.to_f64();
+                        gradient[n as usize] -= self.sign * T::from_f64(rise);
+                        pull -= rise;
                     }
                 }
                 part.boundary.push((a, pull));

@@ -40,9 +40,9 @@ pub struct Logits<'a, T> {
 pub struct CrossEntropies<T> {
     /// The value of each row.
     pub values: Vec<T>,
-    /// The slope of each value in each logit `[rows, classes]`.
+    /// The gradient of each value with respect to each logit `[rows, classes]`.
     pub shares: Vec<T>,
-    /// φ of each row's own entry, and its slope.
+    /// φ of each row's own entry, and its gradient.
     pub margins: Vec<(T, T)>,
 }
 
@@ -57,7 +57,7 @@ pub struct LogitGradients<T> {
     pub classes: Vec<T>,
 }
 
-/// The cross entropy of each row of `x` `[rows, width]`; `margin` is φ with its slope.
+/// The cross entropy of each row of `x` `[rows, width]`; `margin` is φ with its gradient.
 ///
 /// ```
 /// use dml_kernels::class_softmax::{Logits, cross_entropies};
@@ -96,8 +96,8 @@ pub fn cross_entropies<T: Real>(
                 let i = chunk * ROWS + k;
                 let x = &x[i * width..][..width];
                 let own = logits.own[i] as usize;
-                let (phi, slope) = margin(x[own].to_f64());
-                *margin_of = (T::from_f64(phi), T::from_f64(slope));
+                let (phi, gradient) = margin(x[own].to_f64());
+                *margin_of = (T::from_f64(phi), T::from_f64(gradient));
                 *value = T::from_f64(logits.cross_entropy(i, x, phi, shares));
             }
         });
@@ -127,8 +127,10 @@ impl<T: Real> Logits<'_, T> {
         self.rows.map_or(self.scale, |rows| self.scale * rows[i])
     }
 
+    /// The value of row i, `x`, where `phi` takes the place of its own entry; `shares` become its gradient with respect to
+    /// the logits.
     #[inline(always)]
-    fn cross_entropy(&self, i: usize, x: &[T], phi: f64, shares: &mut [T]) -> f64 {
+    pub fn cross_entropy(&self, i: usize, x: &[T], phi: f64, shares: &mut [T]) -> f64 {
         let own = self.own[i] as usize;
         let factor = self.row_factor(i);
         let own_factor = self.classes.map_or(T::ONE, |classes| classes[own]);
@@ -303,7 +305,7 @@ mod tests {
                 .sum()
         };
         let h = 1e-6;
-        let slope = |which: usize, at: usize| {
+        let difference = |which: usize, at: usize| {
             let mut sides = [0.0; 2];
             for (side, step) in sides.iter_mut().zip([h, -h]) {
                 let (mut x, mut a, mut b) = (x.clone(), a.clone(), b.clone());
@@ -317,7 +319,7 @@ mod tests {
             .enumerate()
         {
             for (at, got) in got.iter().enumerate() {
-                assert!((got - slope(which, at)).abs() < 1e-7, "{which} {at}");
+                assert!((got - difference(which, at)).abs() < 1e-7, "{which} {at}");
             }
         }
     }

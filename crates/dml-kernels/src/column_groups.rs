@@ -70,13 +70,13 @@ pub fn largest_backward<T: Real>(places: &[u32], gradient: &[T], size: usize) ->
     out
 }
 
-/// The softmax mean of each group at temperature γ, and its slopes in the shape of the matrix.
+/// The softmax mean of each group at temperature γ, and its gradients in the shape of the matrix.
 ///
 /// ```
 /// use dml_kernels::column_groups::softmax_means;
 ///
-/// let (means, slopes) = softmax_means(&[1f64, 1.0], 2, 0.5);
-/// assert_eq!((means, slopes), (vec![1.0], vec![0.5, 0.5]));
+/// let (means, gradients) = softmax_means(&[1f64, 1.0], 2, 0.5);
+/// assert_eq!((means, gradients), (vec![1.0], vec![0.5, 0.5]));
 /// ```
 ///
 /// # Panics
@@ -87,37 +87,37 @@ pub fn softmax_means<T: Real>(x: &[T], size: usize, gamma: f64) -> (Vec<T>, Vec<
     let sharpness = T::from_f64(1.0 / gamma);
     let arch = pulp::Arch::new();
     let mut means = vec![T::ZERO; x.len().checked_div(size).unwrap_or(0)];
-    let mut slopes = zeros(x.len());
+    let mut gradients = zeros(x.len());
     let task = groups_per_task(size);
     means
         .par_chunks_mut(task)
-        .zip(slopes.par_chunks_mut((task * size).max(1)))
+        .zip(gradients.par_chunks_mut((task * size).max(1)))
         .zip(x.par_chunks((task * size).max(1)))
-        .for_each_in_place(|((means, slopes), x)| {
-            for (slopes, x) in slopes.chunks_exact_mut(size).zip(x.chunks_exact(size)) {
+        .for_each_in_place(|((means, gradients), x)| {
+            for (gradients, x) in gradients.chunks_exact_mut(size).zip(x.chunks_exact(size)) {
                 let larger = |top: T, x: &T| if *x > top { *x } else { top };
                 let top = x.iter().fold(x[0], larger);
-                for (slope, x) in slopes.iter_mut().zip(x) {
-                    *slope = (*x - top) * sharpness;
+                for (gradient, x) in gradients.iter_mut().zip(x) {
+                    *gradient = (*x - top) * sharpness;
                 }
             }
             arch.dispatch(
                 #[inline(always)]
                 || {
-                    for slope in slopes.iter_mut() {
-                        *slope = slope.quick_exp();
+                    for gradient in gradients.iter_mut() {
+                        *gradient = gradient.quick_exp();
                     }
                 },
             );
-            let groups = slopes.chunks_exact_mut(size).zip(x.chunks_exact(size));
-            for (mean, (slopes, x)) in means.iter_mut().zip(groups) {
-                *mean = of_group(x, slopes, sharpness);
+            let groups = gradients.chunks_exact_mut(size).zip(x.chunks_exact(size));
+            for (mean, (gradients, x)) in means.iter_mut().zip(groups) {
+                *mean = of_group(x, gradients, sharpness);
             }
         });
-    (means, slopes)
+    (means, gradients)
 }
 
-/// The mean of a group; its shares, which do not add up to 1 yet, become slopes.
+/// The mean of a group; its shares, which do not add up to 1 yet, become gradients.
 #[inline(always)]
 fn of_group<T: Real>(x: &[T], shares: &mut [T], sharpness: T) -> T {
     let share = T::ONE / shares.iter().copied().sum();
@@ -140,8 +140,8 @@ mod tests {
             x[place] = f32::NAN;
             let (values, places) = largest(&x, 3);
             assert!(values[0].is_nan() && places == [place as u32]);
-            let (means, slopes) = softmax_means(&x, 3, 0.5);
-            assert!(means[0].is_nan() && slopes.iter().all(|slope| slope.is_nan()));
+            let (means, gradients) = softmax_means(&x, 3, 0.5);
+            assert!(means[0].is_nan() && gradients.iter().all(|gradient| gradient.is_nan()));
         }
     }
 
@@ -149,7 +149,7 @@ mod tests {
     fn every_group_of_a_long_list_has_its_own() {
         let x: Vec<f64> = (0..60_000).map(|i| (f64::from(i) * 0.7).sin()).collect();
         let (values, places) = largest(&x, 3);
-        let (means, slopes) = softmax_means(&x, 3, 0.2);
+        let (means, gradients) = softmax_means(&x, 3, 0.2);
         for (g, group) in x.chunks(3).enumerate() {
             let top = group.iter().copied().fold(f64::MIN, f64::max);
             assert_eq!((values[g], group[places[g] as usize]), (top, top));
@@ -162,8 +162,8 @@ mod tests {
                 .sum::<f64>();
             assert!((means[g] - mean).abs() < 1e-12);
             for k in 0..3 {
-                let slope = shares[k] / sum * (1.0 + (group[k] - mean) / 0.2);
-                assert!((slopes[3 * g + k] - slope).abs() < 1e-12);
+                let gradient = shares[k] / sum * (1.0 + (group[k] - mean) / 0.2);
+                assert!((gradients[3 * g + k] - gradient).abs() < 1e-12);
             }
         }
         let back = largest_backward(&places, &values, 3);

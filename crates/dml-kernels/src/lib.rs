@@ -20,11 +20,11 @@ pub mod row_panels;
 mod row_products;
 mod symmetric_tiles;
 
-pub mod class_log_sums;
 pub mod class_softmax;
 pub mod column_groups;
 pub mod cuda;
 pub mod divided_rows;
+pub mod elementary;
 pub mod elementwise;
 pub mod euclidean;
 pub mod finite;

@@ -1,10 +1,10 @@
-//! One number for each row of a matrix, with its slope in every entry of the row.
+//! One number for each row of a matrix, with its gradient in the row.
 //!
 //! ```text
-//! value[i] = f(i, x[i])        slopes[i][j] = ∂ value[i] / ∂ x[i][j]
+//! value[i] = f(i, x[i])        gradients[i][j] = ∂ value[i] / ∂ x[i][j]
 //! ```
 //!
-//! Value and slopes come out of one visit of a row, while it lies in the cache.
+//! Value and gradients come out of one visit of a row, while it lies in the cache.
 
 use std::mem::MaybeUninit;
 
@@ -21,9 +21,9 @@ const ROWS: usize = 8;
 /// Nanoseconds that an entry is taken to cost: an exponential or two.
 const COST: usize = 3;
 
-/// The value of each row of `x` `[rows, width]`, and the slopes `[rows, width]`.
+/// The value of each row of `x` `[rows, width]`, and the gradients `[rows, width]`.
 ///
-/// `f(i, row, slopes, scratch)` gives the value of row i and writes the slopes, which are 0 before. Each task brings
+/// `f(i, row, gradients, scratch)` gives the value of row i and writes the gradients, which are 0 before. Each task brings
 /// scratch memory of its own.
 ///
 /// # Panics
@@ -45,29 +45,29 @@ pub fn row_values<T: Real, S: Default>(
         }
         return (values, Vec::new());
     }
-    let mut slopes = unwritten::<T>(area);
-    let room = &mut slopes.spare_capacity_mut()[..area];
+    let mut gradients = unwritten::<T>(area);
+    let room = &mut gradients.spare_capacity_mut()[..area];
     values
         .par_chunks_mut(ROWS)
         .zip(room.par_chunks_mut(ROWS * width))
         .zip(x.par_chunks(ROWS * width))
         .enumerate()
         .with_min_len(worth_a_thread(COST * ROWS * width))
-        .for_each_in_place(|(chunk, ((values, slopes), x))| {
+        .for_each_in_place(|(chunk, ((values, gradients), x))| {
             let mut scratch = S::default();
-            let rows = slopes.chunks_exact_mut(width).zip(x.chunks_exact(width));
-            for (i, (value, (slopes, x))) in values.iter_mut().zip(rows).enumerate() {
+            let rows = gradients.chunks_exact_mut(width).zip(x.chunks_exact(width));
+            for (i, (value, (gradients, x))) in values.iter_mut().zip(rows).enumerate() {
                 // Row by row: the zeros are still in the cache when `f` writes over them.
-                let slopes = filled(slopes);
-                *value = f(chunk * ROWS + i, x, slopes, &mut scratch);
+                let gradients = filled(gradients);
+                *value = f(chunk * ROWS + i, x, gradients, &mut scratch);
             }
         });
     // SAFETY: the chunks are as many as those of the values, together all of `room`, and each row of them was filled.
     #[allow(unsafe_code)]
     unsafe {
-        slopes.set_len(area);
+        gradients.set_len(area);
     }
-    (values, slopes)
+    (values, gradients)
 }
 
 /// Room filled with zeros.
@@ -80,7 +80,7 @@ fn filled<T: Real>(room: &mut [MaybeUninit<T>]) -> &mut [T] {
     }
 }
 
-/// The value of each row of `x` `[rows, width]` where nobody asks for slopes: one row of them is written over and over.
+/// The value of each row of `x` `[rows, width]` where nobody asks for gradients: one row of them is written over and over.
 ///
 /// # Panics
 /// If `x` has not `rows · width` entries.
@@ -98,15 +98,15 @@ pub fn row_values_alone<T: Real, S: Default>(
         .enumerate()
         .with_min_len(worth_a_thread(COST * ROWS * width))
         .for_each_in_place(|(chunk, values)| {
-            let mut slopes = vec![T::ZERO; width];
+            let mut gradients = vec![T::ZERO; width];
             let mut scratch = S::default();
             for (i, value) in values.iter_mut().enumerate() {
                 let row = chunk * ROWS + i;
-                slopes.fill(T::ZERO);
+                gradients.fill(T::ZERO);
                 *value = f(
                     row,
                     &x[row * width..(row + 1) * width],
-                    &mut slopes,
+                    &mut gradients,
                     &mut scratch,
                 );
             }
@@ -120,25 +120,25 @@ mod tests {
     use crate::elementwise::scale_rows;
 
     /// `x₀² + i x₁`, for any number of rows.
-    fn f(i: usize, x: &[f64], slopes: &mut [f64], _: &mut ()) -> f64 {
-        slopes[0] = 2.0 * x[0];
-        slopes[1] = i as f64;
+    fn f(i: usize, x: &[f64], gradients: &mut [f64], _: &mut ()) -> f64 {
+        gradients[0] = 2.0 * x[0];
+        gradients[1] = i as f64;
         x[0] * x[0] + i as f64 * x[1]
     }
 
     #[test]
-    fn every_row_has_its_value_and_its_slopes() {
+    fn every_row_has_its_value_and_its_gradients() {
         for rows in [0, 1, 7, 8, 9, 40] {
             let x: Vec<f64> = (0..3 * rows).map(|i| i as f64).collect();
-            let (values, slopes) = row_values(&x, rows, 3, f);
+            let (values, gradients) = row_values(&x, rows, 3, f);
             assert_eq!(values, row_values_alone(&x, rows, 3, f));
             for i in 0..rows {
                 let (x0, x1) = ((3 * i) as f64, (3 * i + 1) as f64);
                 assert_eq!(values[i], x0 * x0 + i as f64 * x1);
-                assert_eq!(slopes[3 * i..3 * i + 3], [2.0 * x0, i as f64, 0.0]);
+                assert_eq!(gradients[3 * i..3 * i + 3], [2.0 * x0, i as f64, 0.0]);
             }
-            let twice = scale_rows(&slopes, &vec![2.0; rows], 3);
-            assert!(twice.iter().zip(&slopes).all(|(a, b)| *a == 2.0 * b));
+            let twice = scale_rows(&gradients, &vec![2.0; rows], 3);
+            assert!(twice.iter().zip(&gradients).all(|(a, b)| *a == 2.0 * b));
         }
     }
 

@@ -123,10 +123,10 @@ impl SoftBins {
     }
 
     /// What a number of each bin has of the gradient of its histogram `[bins]`.
-    pub fn slopes<T: Real>(self, gradient: &[T], slopes: &mut Vec<T>) {
-        let slope = |nodes: &[T]| T::from_f64((nodes[1] - nodes[0]).to_f64() / self.width);
-        slopes.clear();
-        slopes.extend(gradient.windows(2).map(slope));
+    pub fn gradients<T: Real>(self, gradient: &[T], gradients: &mut Vec<T>) {
+        let gradient_of = |nodes: &[T]| T::from_f64((nodes[1] - nodes[0]).to_f64() / self.width);
+        gradients.clear();
+        gradients.extend(gradient.windows(2).map(gradient_of));
     }
 }
 
@@ -137,7 +137,7 @@ struct OfRow<T> {
     x: Vec<T>,
     bins: Vec<u32>,
     histogram: Vec<f64>,
-    slopes: Vec<T>,
+    gradients: Vec<T>,
 }
 
 impl<T: Real> OfRow<T> {
@@ -215,9 +215,9 @@ pub fn soft_histograms_backward<T: Real>(
                 let gradient = &gradient[q * 2 * nodes..][..2 * nodes];
                 let (positive, negative) = gradient.split_at(nodes);
                 let mut add = |of_row: &mut OfRow<T>, gradient: &[T]| {
-                    bins.slopes(gradient, &mut of_row.slopes);
+                    bins.gradients(gradient, &mut of_row.gradients);
                     for (column, bin) in of_row.columns.iter().zip(&of_row.bins) {
-                        out[*column as usize] += of_row.slopes[*bin as usize];
+                        out[*column as usize] += of_row.gradients[*bin as usize];
                     }
                 };
                 of_row.read(row, pairs.positives(q), bins);
@@ -246,8 +246,8 @@ mod tests {
         assert_eq!(histograms[..5], [0.75, 0.25, 1.0, 0.0, 0.0]);
         assert_eq!(histograms[5..], [0.0, 0.0, 0.0, 0.0, 1.0]);
         let gradient = [0.0, 1.0, 3.0, 3.5, 10.0, 0.0, 0.0, 0.0, 1.0, 4.0];
-        let slopes = soft_histograms_backward(&x, &pairs, bins, &gradient);
-        assert_eq!(slopes, [2.0, 1.0, 0.0, 6.0]);
+        let gradients = soft_histograms_backward(&x, &pairs, bins, &gradient);
+        assert_eq!(gradients, [2.0, 1.0, 0.0, 6.0]);
     }
 
     #[test]

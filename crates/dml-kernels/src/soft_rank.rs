@@ -51,21 +51,21 @@ impl<T: Real> SoftRank<T> {
         );
     }
 
-    /// Adds `weight` times the slopes of a count to `slopes`, and returns what `at` gets: their sum, negated. The
+    /// Adds `weight` times the gradient of a count to `gradient`, and returns what `at` gets: their sum, negated. The
     /// shares are used up.
     ///
     /// # Panics
     /// Unless the slices are of one length.
     #[inline(always)]
-    pub fn spread(self, shares: &mut [T], weight: T, slopes: &mut [T]) -> f64 {
-        lengths::length("slopes", slopes.len(), shares.len());
+    pub fn spread(self, shares: &mut [T], weight: T, gradient: &mut [T]) -> f64 {
+        lengths::length("gradient", gradient.len(), shares.len());
         let factor = weight * self.per_temperature;
         Arch::new().dispatch(
             #[inline(always)]
             || {
-                for (share, slope) in shares.iter_mut().zip(slopes) {
+                for (share, sum) in shares.iter_mut().zip(gradient) {
                     *share = *share * (T::ONE - *share) * factor;
-                    *slope += *share;
+                    *sum += *share;
                 }
             },
         );
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_count_and_its_slopes_by_hand() {
+    fn a_count_and_its_gradient_by_hand() {
         let rank = SoftRank::<f64>::new(0.5);
         let x = [3f64.ln() / 2.0, 0.0, -1e9, 1e9];
         let mut shares = [0.0; 4];
@@ -96,10 +96,10 @@ mod tests {
         for (share, want) in shares.iter().zip([0.75, 0.5, 0.0, 1.0]) {
             assert!((share - want).abs() < 1e-15, "{shares:?}");
         }
-        let mut slopes = [1.0; 4];
-        let own = rank.spread(&mut shares, 10.0, &mut slopes);
-        for (slope, want) in slopes.iter().zip([4.75, 6.0, 1.0, 1.0]) {
-            assert!((slope - want).abs() < 1e-12, "{slopes:?}");
+        let mut gradient = [1.0; 4];
+        let own = rank.spread(&mut shares, 10.0, &mut gradient);
+        for (sum, want) in gradient.iter().zip([4.75, 6.0, 1.0, 1.0]) {
+            assert!((sum - want).abs() < 1e-12, "{gradient:?}");
         }
         assert!((own + 8.75).abs() < 1e-12);
     }

@@ -16,7 +16,7 @@ use crate::lengths;
 /// Sums that run side by side, so that a processor with wide registers fills them.
 const LANES: usize = 16;
 
-/// The logarithm of the sum of exponentials; `exponents` become its slopes.
+/// The logarithm of the sum of exponentials; `exponents` become its gradient.
 ///
 /// `times` says how often each exponent counts, above 0; empty stands for once each. Without an exponent and without
 /// the one the sum is empty, and its logarithm −∞.
@@ -66,7 +66,7 @@ pub fn softmax_in_place<T: Real>(exponents: &mut [T], times: &[T], add_one: bool
 }
 
 /// The logarithm where the largest exponent is none that others can be compared with. No exponent counts at −∞, so
-/// slopes are 0; at +∞ and NaN there are no slopes, so they are NaN.
+/// the gradient is 0; at +∞ and NaN there is none, so it is NaN.
 #[cold]
 fn without_shares<T: Real>(exponents: &mut [T], top: T) -> f64 {
     let nan = T::from_f64(f64::NAN);
@@ -163,8 +163,8 @@ mod tests {
                 let lse = softmax_in_place(&mut got, &times, add_one);
                 assert!((lse - want).abs() < 1e-6, "{lse} {want}");
                 for ((got, x), t) in got.iter().zip(&x).zip(&times) {
-                    let slope = f64::from(*t) * (f64::from(*x) - want).exp();
-                    assert!((f64::from(*got) - slope).abs() < 1e-6 * (slope + 1e-3));
+                    let share = f64::from(*t) * (f64::from(*x) - want).exp();
+                    assert!((f64::from(*got) - share).abs() < 1e-6 * (share + 1e-3));
                 }
             }
         }
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_comes_through_and_has_no_slopes() {
+    fn what_is_no_number_comes_through_and_has_no_gradient() {
         for add_one in [false, true] {
             for length in [1, 2, 16, 33] {
                 for place in [0, length / 2, length - 1] {

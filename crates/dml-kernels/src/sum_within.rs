@@ -19,9 +19,19 @@ pub struct Within<T> {
 }
 
 impl<T: Real> Within<T> {
-    /// NaN is outside of no bounds: it counts, so that the sum is NaN and nothing hides it.
+    /// Bounds that were given in double precision.
+    #[must_use]
+    pub fn new(low: Option<f64>, high: Option<f64>) -> Self {
+        Self {
+            low: low.map(T::from_f64),
+            high: high.map(T::from_f64),
+        }
+    }
+
+    /// Whether a value counts. NaN is outside of no bounds: it counts, so that the sum is NaN and nothing hides it.
     #[inline(always)]
-    fn holds(self, value: T) -> bool {
+    #[must_use]
+    pub fn holds(self, value: T) -> bool {
         let inside =
             self.low.is_none_or(|low| value > low) & self.high.is_none_or(|high| value < high);
         inside | value.is_nan()
@@ -61,9 +71,9 @@ impl<T: Real> Within<T> {
         self.low.is_none() && self.high.is_none()
     }
 
-    /// The gradient of that sum: `slope` for each value that counts, NaN for NaN, 0 for the others.
+    /// The gradient of that sum: `derivative` for each value that counts, NaN for NaN, 0 for the others.
     #[must_use]
-    pub fn gradient(self, values: &[T], slope: T) -> Vec<T> {
+    pub fn gradient(self, values: &[T], derivative: T) -> Vec<T> {
         let mut gradient = crate::zeros(values.len());
         gradient
             .par_chunks_mut(RUN)
@@ -74,7 +84,7 @@ impl<T: Real> Within<T> {
                     *gradient = if value.is_nan() {
                         *value
                     } else if self.holds(*value) {
-                        slope
+                        derivative
                     } else {
                         T::ZERO
                     };

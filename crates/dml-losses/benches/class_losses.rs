@@ -10,7 +10,7 @@ use std::sync::Arc;
 use candle_nn::VarBuilder;
 use criterion::{Criterion, criterion_group, criterion_main};
 use dml_core::candle_core::{DType, Device, Tensor, Var};
-use dml_core::{Batch, Distance, Loss, Objective, Reducer, Result};
+use dml_core::{Batch, Loss, Objective, Reducer, Result};
 use dml_distances::{CosineSimilarity, DotProductSimilarity, LpDistance};
 use dml_losses::{
     ArcFaceLoss, ArcFaceLossConfig, CosFaceLoss, CosFaceLossConfig, LargeMarginSoftmaxLoss,
@@ -43,8 +43,8 @@ type Maker = (
     fn(usize, VarBuilder<'_>) -> Result<Arc<dyn Loss>>,
 );
 
-fn cosine() -> Arc<dyn Distance> {
-    Arc::new(CosineSimilarity::default())
+fn cosine() -> CosineSimilarity {
+    CosineSimilarity::default()
 }
 
 /// A loss with its default arguments.
@@ -71,7 +71,7 @@ const MAKERS: &[Maker] = &[
     maker!(
         NormalizedSoftmaxLoss,
         NormalizedSoftmaxLossConfig,
-        Arc::new(DotProductSimilarity::default())
+        DotProductSimilarity::default()
     ),
     ("P2SGradLoss", |num_classes, vars| {
         let config = P2SGradLossConfig {
@@ -81,11 +81,7 @@ const MAKERS: &[Maker] = &[
         Ok(Arc::new(P2SGradLoss::new(config, vars)?))
     }),
     maker!(ProxyAnchorLoss, ProxyAnchorLossConfig, cosine()),
-    maker!(
-        ProxyNCALoss,
-        ProxyNCALossConfig,
-        Arc::new(LpDistance::squared())
-    ),
+    maker!(ProxyNCALoss, ProxyNCALossConfig, LpDistance::squared()),
     maker!(SoftTripleLoss, SoftTripleLossConfig, cosine()),
     maker!(SphereFaceLoss, SphereFaceLossConfig, cosine()),
     maker!(SubCenterArcFaceLoss, SubCenterArcFaceLossConfig, cosine()),

@@ -1,4 +1,4 @@
-//! Channels brought to a mean and a spread that are learnt.
+//! Batch normalisation.
 //!
 //! ```text
 //! y = γ (x − μ) / √(σ² + ε) + β          for each channel
@@ -17,7 +17,7 @@ use dml_core::{Error, Result, check};
 
 use crate::{Layer, Parameters};
 
-/// The parameters of a [`BatchNorm`].
+/// Configuration of [`BatchNorm`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -25,12 +25,12 @@ use crate::{Layer, Parameters};
     serde(deny_unknown_fields)
 )]
 pub struct BatchNormConfig {
-    /// Size of the second dimension. At most 4,294,967,295.
+    /// Number of channels, the size of the second dimension; 1 to 4,294,967,295.
     pub channels: usize,
     /// ε, added to the variance; in `[1e-30, 1e30]`. Default 10⁻⁵.
     #[cfg_attr(feature = "serde", serde(default = "eps"))]
     pub eps: f64,
-    /// m, the share of a batch in the running numbers, in [0, 1]. Default 0.1.
+    /// m, the weight of a batch in the running statistics, in [0, 1]. Default 0.1.
     #[cfg_attr(feature = "serde", serde(default = "momentum"))]
     pub momentum: f64,
 }
@@ -44,7 +44,7 @@ fn momentum() -> f64 {
 }
 
 impl BatchNormConfig {
-    /// So many channels, and the defaults.
+    /// The defaults for a number of channels.
     #[must_use]
     pub fn new(channels: usize) -> Self {
         Self {
@@ -57,9 +57,9 @@ impl BatchNormConfig {
 
 /// Batch normalisation ([formula](self)) of `[n, channels]` or `[n, channels, …]`.
 ///
-/// The running numbers are [buffers](Layer::buffers): a checkpoint holds them, no optimiser moves them. They are written
-/// in training, so that a layer that is shared by threads that train at once has none of its own for each. Half
-/// precision is computed in single.
+/// The running statistics are [buffers](Layer::buffers), which checkpoints contain and optimisers do not change. They are
+/// updated in training; threads that train at once and share the layer share them, too. Half precision is computed in
+/// single.
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
@@ -85,8 +85,8 @@ pub struct BatchNorm {
 }
 
 impl BatchNorm {
-    /// A layer that has seen nothing: γ and running variance 1, β and running mean 0. The running numbers of half
-    /// precision are kept in single.
+    /// A new layer: γ and running variance 1, β and running mean 0. The running statistics of half precision are kept in
+    /// single.
     ///
     /// # Errors
     /// [`Error::InvalidParameter`] for a number out of its range.
@@ -108,7 +108,7 @@ impl BatchNorm {
         })
     }
 
-    /// Mean and variance `[1, channels, 1, …]` of the batch, which the running numbers take in.
+    /// Mean and variance `[1, channels, 1, …]` of the batch, with which the running statistics are updated.
     fn statistics(&self, x: &Tensor) -> Result<[Tensor; 2]> {
         let dims: Vec<usize> = (0..x.rank()).filter(|dim| *dim != 1).collect();
         let count = x.elem_count() / self.config.channels;
@@ -136,7 +136,7 @@ impl BatchNorm {
     }
 }
 
-/// What half precision is computed in.
+/// The element type that a tensor is computed in.
 fn wide(dtype: DType) -> DType {
     match dtype {
         DType::F16 | DType::BF16 => DType::F32,

@@ -1,4 +1,4 @@
-//! A convolution with the layers around it that are computed while an image is in the cache.
+//! A convolution fused with the layers around it, computed while an image is in the cache.
 
 use crate::kernels::conv2d::{self as kernel, Filter, FilterGradient, Operands};
 use candle_core::{DType, Device, Tensor};
@@ -8,15 +8,15 @@ use dml_core::{Result, for_element};
 
 use crate::{Conv2d, Dropout2d, Layer, MaxPool2d, Relu, Role, pixels};
 
-/// The most places of a pooling window whose number fits in a byte, with one left for "none".
+/// Most places of a pooling window: their numbers fit in a byte, with one left for "none".
 const PLACES: usize = 255;
 
-/// The most inputs of a window with which a convolution is computed again rather than stored: to write a number, to
-/// read it twice and to do the same with its gradient takes longer than so many multiplications.
+/// Most inputs of the window of a convolution that is computed again instead of stored: to write a number, read it twice
+/// and do the same with its gradient takes longer than this number of multiplications.
 const CHEAP: usize = 32;
 
-/// A convolution, and what is done before and after it, in this order: a cheap convolution and ReLU; ReLU, pooling,
-/// dropout of channels.
+/// A convolution with the layers before and after it: a cheap convolution and ReLU before; ReLU, pooling and dropout of
+/// channels after.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Block<'a> {
     first: Option<&'a Conv2d>,
@@ -37,7 +37,7 @@ impl<'a> Block<'a> {
         }
     }
 
-    /// The block with one more layer, if that can be joined; `input` is what the block will be given.
+    /// The block with one more layer, if it can be fused; `input` is the input of the block.
     pub(crate) fn with(self, layer: &'a dyn Layer, input: &Tensor) -> Option<Self> {
         let ends_in_convolution = !self.relu && self.pooling.is_none() && self.dropout.is_none();
         match layer.role() {
@@ -176,7 +176,7 @@ impl Conv2d {
     }
 }
 
-/// What the backward pass has to know again.
+/// State that the backward pass reads.
 struct Memory<T> {
     block: kernel::Block,
     image: [usize; 2],

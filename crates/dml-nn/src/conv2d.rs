@@ -12,7 +12,7 @@ use rand::RngCore;
 use crate::block::Block;
 use crate::{Layer, Parameters, Role, init, pixels, windows_on_device};
 
-/// The parameters of a [`Conv2d`]; pairs are (height, width).
+/// Configuration of [`Conv2d`]; pairs are (height, width).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(
     feature = "serde",
@@ -20,25 +20,25 @@ use crate::{Layer, Parameters, Role, init, pixels, windows_on_device};
     serde(deny_unknown_fields)
 )]
 pub struct Conv2dConfig {
-    /// Channels of the input. At most 4,294,967,295.
+    /// Number of channels of the input, 1 to 4,294,967,295.
     pub in_channels: usize,
-    /// Channels of the output. At most 4,294,967,295.
+    /// Number of channels of the output, 1 to 4,294,967,295.
     pub out_channels: usize,
-    /// Size of the window, 1 to 1,024.
+    /// Size of the window in pixels, 1 to 1,024.
     pub kernel_size: [usize; 2],
-    /// Distance of neighbouring windows, 1 to 1,024.
+    /// Distance of neighbouring windows in pixels, 1 to 1,024. Default 1.
     #[cfg_attr(feature = "serde", serde(default = "crate::defaults::ones"))]
     pub stride: [usize; 2],
-    /// Zeros put around the input, 0 to 1,024.
+    /// Width of the border of zeros around the input in pixels, 0 to 1,024. Default 0.
     #[cfg_attr(feature = "serde", serde(default))]
     pub padding: [usize; 2],
-    /// Distance of neighbouring pixels of a window, 1 to 1,024.
+    /// Distance of neighbouring pixels of a window, 1 to 1,024. Default 1.
     #[cfg_attr(feature = "serde", serde(default = "crate::defaults::ones"))]
     pub dilation: [usize; 2],
-    /// Into how many parts the channels fall that are convolved apart. At most 4,294,967,295.
+    /// Number of groups of channels, which are convolved separately; a divisor of both numbers of channels. Default 1.
     #[cfg_attr(feature = "serde", serde(default = "crate::defaults::one"))]
     pub groups: usize,
-    /// Whether a number is added to each channel.
+    /// Whether a bias is added to each output channel. Default true.
     #[cfg_attr(feature = "serde", serde(default = "crate::defaults::yes"))]
     pub bias: bool,
 }
@@ -133,7 +133,7 @@ impl Conv2d {
         Self::from_parameters(config, weight, bias)
     }
 
-    /// A layer of given parameters; `config.bias` says nothing here.
+    /// A layer with given parameters; `config.bias` is not read.
     ///
     /// # Errors
     /// As [`Conv2d::new`], and [`Error::Shape`] unless the weight is
@@ -199,7 +199,7 @@ impl Conv2d {
         Ok(output)
     }
 
-    /// The same of Candle's operations.
+    /// The same, composed of Candle's operations.
     pub(crate) fn composite(&self, input: &Tensor) -> Result<Tensor> {
         let output = self.output(pixels::image_batch(input)?)?;
         let product = crate::in_single_precision(input, &self.weight, |x, weight| {
@@ -223,7 +223,7 @@ impl Conv2d {
         }
     }
 
-    /// For parameters that Candle's own convolution does not know, or has no right gradient for: one picture of the
+    /// For parameters that Candle's own convolution does not know, or has no right gradient for: one copy of the
     /// input per place of the window, and a product of matrices.
     fn by_places(&self, x: &Tensor, weight: &Tensor, output: [usize; 2]) -> Result<Tensor> {
         let c = &self.convolution;

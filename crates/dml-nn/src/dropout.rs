@@ -1,4 +1,4 @@
-//! Numbers, or whole channels, left out at random in training.
+//! Dropout of single numbers or whole channels in training.
 //!
 //! ```text
 //! y = x · m / (1 − p),   m = 0 with probability p, else 1
@@ -16,7 +16,7 @@ use rayon::prelude::*;
 
 use crate::{Layer, Role, pixels};
 
-/// The parameters of a [`Dropout`].
+/// Configuration of [`Dropout`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -24,7 +24,7 @@ use crate::{Layer, Role, pixels};
     serde(default, deny_unknown_fields)
 )]
 pub struct DropoutConfig {
-    /// The probability that a number is left out, in [0, 1).
+    /// Probability that a number becomes 0, in [0, 1). Default 0.5.
     pub p: f64,
 }
 
@@ -34,7 +34,7 @@ impl Default for DropoutConfig {
     }
 }
 
-/// The parameters of a [`Dropout2d`].
+/// Configuration of [`Dropout2d`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -42,7 +42,7 @@ impl Default for DropoutConfig {
     serde(default, deny_unknown_fields)
 )]
 pub struct Dropout2dConfig {
-    /// The probability that a channel is left out, in [0, 1).
+    /// Probability that a channel becomes 0, in [0, 1). Default 0.5.
     pub p: f64,
 }
 
@@ -52,7 +52,7 @@ impl Default for Dropout2dConfig {
     }
 }
 
-/// How many words of the generator one job draws.
+/// Number of words of the generator that one job draws.
 const RUN: usize = 16_384;
 
 /// `count` factors of the next call: 0 with probability p, else 1 / (1 − p).
@@ -111,7 +111,7 @@ fn fused_scaled<T: Element>(
     })
 }
 
-/// Numbers left out one by one ([formula](self)). Any shape; outside of training, nothing happens.
+/// Dropout of single numbers ([formula](self)), for tensors of any shape. Outside of training it is the identity.
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
@@ -139,8 +139,8 @@ impl Dropout {
         Ok(Self { p, sequence })
     }
 
-    /// Where the masks come from, and how many were drawn: to go on later, start with the same seed and
-    /// [`skip`](SeedSequence::skip) as many.
+    /// The random sequence of the masks. To continue later, start with the same seed and [`skip`](SeedSequence::skip) as
+    /// many calls.
     #[must_use]
     pub fn sequence(&self) -> &SeedSequence {
         &self.sequence
@@ -160,7 +160,7 @@ impl Layer for Dropout {
     }
 }
 
-/// Whole channels left out ([formula](self)): `[N, C, H, W]`; outside of training, nothing happens.
+/// Dropout of whole channels ([formula](self)) of `[N, C, H, W]`. Outside of training it is the identity.
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};

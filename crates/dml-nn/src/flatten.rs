@@ -1,4 +1,4 @@
-//! All dimensions after the first made one.
+//! Flattening of all dimensions after the first.
 
 use candle_core::Tensor;
 use dml_core::{Error, Result};

@@ -1,4 +1,4 @@
-//! The numbers that parameters begin with: PyTorch's, from an explicit generator.
+//! PyTorch's initialisation of parameters, from an explicit generator.
 //!
 //! ```text
 //! weight, bias ~ U(−1/√fan_in, 1/√fan_in)

@@ -1,4 +1,4 @@
-//! What every layer has in common.
+//! The trait of layers.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -8,16 +8,44 @@ use dml_core::{Contents, Result, SeedSequence, Trainable};
 
 use crate::{Conv2d, Dropout2d, MaxPool2d, Parameters};
 
-/// A piece of a network.
+/// A layer of a network.
+///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use dml_core::Result;
+/// use dml_nn::{Layer, Linear, LinearConfig};
+/// use rand::SeedableRng;
+///
+/// /// A linear layer that doubles its input first.
+/// #[derive(Debug)]
+/// struct Doubled(Linear);
+///
+/// impl Layer for Doubled {
+///     fn forward_t(&self, input: &Tensor, train: bool) -> Result<Tensor> {
+///         self.0.forward_t(&(input * 2.0)?, train)
+///     }
+///
+///     fn parameters(&self) -> dml_nn::Parameters {
+///         self.0.parameters()
+///     }
+/// }
+///
+/// let rng = &mut rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let linear = Linear::new(LinearConfig::new(3, 2), rng, candle_core::DType::F32, &Device::Cpu)?;
+/// let layer = Doubled(linear);
+/// assert_eq!(layer.forward(&Tensor::new(&[[1f32, 2., 3.]], &Device::Cpu)?)?.dims(), [1, 2]);
+/// assert_eq!(layer.parameters().element_count(), 8);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 pub trait Layer: Debug + Send + Sync {
-    /// The result for `input`; `train` says whether layers that behave differently in training do so.
+    /// The output for `input`; `train` selects the behaviour of training, of dropout say.
     ///
     /// # Errors
     /// [`Error::Shape`](dml_core::Error::Shape) for an input that the layer can't work with,
     /// [`Error::Tensor`](dml_core::Error::Tensor) if Candle can't do it.
     fn forward_t(&self, input: &Tensor, train: bool) -> Result<Tensor>;
 
-    /// The result outside of training.
+    /// The output outside of training.
     ///
     /// # Errors
     /// As [`forward_t`](Layer::forward_t).
@@ -25,38 +53,38 @@ pub trait Layer: Debug + Send + Sync {
         self.forward_t(input, false)
     }
 
-    /// What the layer learns, by name.
+    /// Parameters: the variables that the layer learns, by name.
     fn parameters(&self) -> Parameters {
         Parameters::default()
     }
 
-    /// What the layer changes without learning it, by name: the running numbers of batch normalisation.
+    /// Buffers: the variables that the layer changes without learning them, by name, such as running statistics.
     fn buffers(&self) -> Parameters {
         Parameters::default()
     }
 
-    /// From now on, what is measured of batches in training is left as it is, and used as outside of training; what is
-    /// learnt goes on learning. PML's `freeze_trunk_batchnorm`.
+    /// Freezes running statistics: from now on they are used in training, too, and not updated. Parameters still learn.
+    /// PML's `freeze_trunk_batchnorm`.
     fn freeze_statistics(&self) {}
 
-    /// Where the layer's randomness comes from: [handles](SeedSequence::handle) for a checkpoint.
+    /// [Handles](SeedSequence::handle) of the random sequences of the layer, for checkpoints.
     fn seeds(&self) -> Vec<SeedSequence> {
         Vec::new()
     }
 
-    /// What a [`Sequential`](crate::Sequential) may join with the layers beside it.
+    /// Kind of the layer, by which a [`Sequential`](crate::Sequential) fuses it with its neighbours.
     fn role(&self) -> Role<'_> {
         Role::Other
     }
 }
 
-/// The layers that a [`Sequential`](crate::Sequential) computes together with their neighbours.
+/// Kinds of layers that a [`Sequential`](crate::Sequential) fuses with their neighbours.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Role<'a> {
     /// A convolution.
     Conv2d(&'a Conv2d),
-    /// Negative numbers become 0.
+    /// A rectified linear unit.
     Relu,
     /// A max pooling.
     MaxPool2d(&'a MaxPool2d),
@@ -92,7 +120,7 @@ macro_rules! forward {
 }
 forward!(&L, Box<L>, Arc<L>);
 
-/// Makes layers usable wherever Candle asks for a module, and a training loop for one that knows its contents.
+/// Implements the traits of Candle's modules and of trainable modules for layers.
 macro_rules! candle_module {
     ($($t:ty),*) => {$(
         impl candle_core::ModuleT for $t {

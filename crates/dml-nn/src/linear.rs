@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use crate::{Layer, Parameters, init};
 
-/// The parameters of a [`Linear`] layer.
+/// Configuration of [`Linear`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(
     feature = "serde",
@@ -20,11 +20,11 @@ use crate::{Layer, Parameters, init};
     serde(deny_unknown_fields)
 )]
 pub struct LinearConfig {
-    /// Size of the last dimension of the input. At most 4,294,967,295.
+    /// Size of the last dimension of the input, 1 to 4,294,967,295.
     pub in_features: usize,
-    /// Size of the last dimension of the output. At most 4,294,967,295.
+    /// Size of the last dimension of the output, 1 to 4,294,967,295.
     pub out_features: usize,
-    /// Whether a vector is added.
+    /// Whether a bias is added. Default true.
     #[cfg_attr(feature = "serde", serde(default = "crate::defaults::yes"))]
     pub bias: bool,
 }
@@ -80,7 +80,7 @@ impl Linear {
         Self::from_parameters(weight, bias)
     }
 
-    /// A layer of given parameters.
+    /// A layer with given parameters.
     ///
     /// # Errors
     /// [`Error::Shape`] unless the weight is `[out_features, in_features]` and the bias `[out_features]`.

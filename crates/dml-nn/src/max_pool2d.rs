@@ -1,4 +1,4 @@
-//! The largest value of every window of a plane.
+//! Max pooling over the windows of a plane.
 //!
 //! ```text
 //! y[n,c,i,j] = max_(a,b) x[n, c, i·stride + a·dilation − padding, …]
@@ -15,7 +15,7 @@ use dml_core::{Error, Result, check, cuda, for_element};
 
 use crate::{Layer, Role, pixels, windows_on_device};
 
-/// The parameters of a [`MaxPool2d`]; pairs are (height, width).
+/// Configuration of [`MaxPool2d`]; pairs are (height, width).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(
     feature = "serde",
@@ -23,18 +23,18 @@ use crate::{Layer, Role, pixels, windows_on_device};
     serde(deny_unknown_fields)
 )]
 pub struct MaxPool2dConfig {
-    /// Size of a window, 1 to 1,024.
+    /// Size of a window in pixels, 1 to 1,024.
     pub kernel_size: [usize; 2],
-    /// Distance of neighbouring windows, 1 to 1,024; `None` for the size of a window.
+    /// Distance of neighbouring windows in pixels, 1 to 1,024; `None` for the size of a window. Default `None`.
     #[cfg_attr(feature = "serde", serde(default))]
     pub stride: Option<[usize; 2]>,
-    /// How far windows reach over the edge, at most half a window.
+    /// Pixels that windows reach over the edge, at most half a window. Default 0.
     #[cfg_attr(feature = "serde", serde(default))]
     pub padding: [usize; 2],
-    /// Distance of neighbouring pixels of a window, 1 to 1,024.
+    /// Distance of neighbouring pixels of a window, 1 to 1,024. Default 1.
     #[cfg_attr(feature = "serde", serde(default = "crate::defaults::ones"))]
     pub dilation: [usize; 2],
-    /// Whether a window that reaches over the far edge counts, as long as it begins inside.
+    /// Whether windows that begin inside and reach over the far edge count. Default false.
     #[cfg_attr(feature = "serde", serde(default))]
     pub ceil_mode: bool,
 }
@@ -113,7 +113,7 @@ impl MaxPool2d {
         }
     }
 
-    /// The same of Candle's operations.
+    /// The same, composed of Candle's operations.
     pub(crate) fn composite(&self, input: &Tensor) -> Result<Tensor> {
         let (_, _, height, width) = input.dims4()?;
         let output = self.output([height, width])?;

@@ -1,4 +1,4 @@
-//! Negative numbers become 0.
+//! Rectified linear unit.
 //!
 //! ```text
 //! y = max(0, x),   ∂y/∂x = 1 for x > 0, else 0
@@ -50,7 +50,7 @@ impl Layer for Relu {
     }
 }
 
-/// The same of Candle's operations, whose own `relu` has gradient 1 at 0.
+/// The same, composed of Candle's operations, whose own `relu` has gradient 1 at 0.
 pub(crate) fn composite(x: &Tensor) -> Result<Tensor> {
     let zeros = x.zeros_like()?;
     Ok(x.le(&zeros)?.where_cond(&zeros, x)?)

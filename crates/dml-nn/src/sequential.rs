@@ -1,4 +1,4 @@
-//! Layers one after the other, neighbours joined where that is faster.
+//! Layers in sequence, with neighbours fused where that is faster.
 
 use candle_core::Tensor;
 use dml_core::{Result, SeedSequence};
@@ -37,7 +37,7 @@ pub struct Sequential {
 }
 
 impl Sequential {
-    /// The layers so far and one more.
+    /// Adds a layer.
     #[must_use]
     pub fn with(mut self, name: impl Into<String>, layer: impl Layer + 'static) -> Self {
         self.layers.push((name.into(), Box::new(layer)));

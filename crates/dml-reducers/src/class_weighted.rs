@@ -81,11 +81,11 @@ impl Reducer for ClassWeightedReducer {
         let sums = by_anchor.sums;
         let weights = Tensor::new(weights, sums.device())?.to_dtype(sums.dtype())?;
         let total = term.count();
-        Ok(Reduced {
-            loss: ((sums * weights)?.sum_all()? / total as f64)?,
-            kept: total,
+        Ok(Reduced::new(
+            ((sums * weights)?.sum_all()? / total as f64)?,
             total,
-        })
+            total,
+        ))
     }
 }
 

@@ -40,17 +40,9 @@ impl Reducer for DivisorReducer {
         if divisor == 0.0 {
             // 0, unless there is NaN among the values, or an infinity.
             let nothing = (part.sum * 0.0)?;
-            return Ok(Reduced {
-                loss: (batch.zero()? + nothing)?,
-                kept: 0,
-                total,
-            });
+            return Ok(Reduced::new((batch.zero()? + nothing)?, 0, total));
         }
-        Ok(Reduced {
-            loss: (part.sum / divisor)?,
-            kept: part.count,
-            total,
-        })
+        Ok(Reduced::new((part.sum / divisor)?, part.count, total))
     }
 }
 

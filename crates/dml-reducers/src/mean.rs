@@ -24,11 +24,11 @@ pub struct MeanReducer;
 impl Reducer for MeanReducer {
     fn reduce_term(&self, term: &Term, _: &Batch) -> Result<Reduced> {
         let part = term.sum_within(None, None)?;
-        Ok(Reduced {
-            loss: (part.sum / part.count as f64)?,
-            kept: part.count,
-            total: term.count(),
-        })
+        Ok(Reduced::new(
+            (part.sum / part.count as f64)?,
+            part.count,
+            term.count(),
+        ))
     }
 }
 

@@ -151,13 +151,13 @@ impl Reducer for PerAnchorReducer {
         let by_anchor = match term.over() {
             Over::Scalar | Over::Elements => return self.reducer.reduce_any(term, batch),
             Over::PositivePairs | Over::NegativePairs => sums_of_distinct_pairs(term, batch)?,
-            Over::Triplets if self.triplets => term.sums_by_anchor(batch.queries())?,
-            Over::Triplets => {
+            Over::Triplets if !self.triplets => {
                 return Err(Error::Unsupported {
                     component: "PerAnchorReducer",
                     reason: "triplets are reduced per anchor only after `with_triplets`",
                 });
             }
+            _ => term.sums_by_anchor(batch.queries())?,
         };
         self.reducer
             .reduce_any(&self.element_per_anchor(by_anchor)?, batch)

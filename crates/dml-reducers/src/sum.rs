@@ -13,11 +13,7 @@ pub struct SumReducer;
 impl Reducer for SumReducer {
     fn reduce_term(&self, term: &Term, _: &Batch) -> Result<Reduced> {
         let part = term.sum_within(None, None)?;
-        Ok(Reduced {
-            loss: part.sum,
-            kept: part.count,
-            total: term.count(),
-        })
+        Ok(Reduced::new(part.sum, part.count, term.count()))
     }
 }
 

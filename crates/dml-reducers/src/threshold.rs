@@ -80,11 +80,7 @@ pub(crate) fn mean_within(
     } else {
         (part.sum / part.count as f64)?
     };
-    Ok(Reduced {
-        loss,
-        kept: part.count,
-        total: term.count(),
-    })
+    Ok(Reduced::new(loss, part.count, term.count()))
 }
 
 impl Reducer for ThresholdReducer {

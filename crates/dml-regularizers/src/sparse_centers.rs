@@ -79,7 +79,7 @@ impl SparseCentersRegularizer {
             classes * centers,
             check::MOST,
         )?;
-        if distance.kind() != DistanceKind::Cosine {
+        if !matches!(distance.kind(), DistanceKind::Cosine { .. }) {
             return Err(Error::Unsupported {
                 component: "SparseCentersRegularizer",
                 reason: "needs CosineSimilarity: its formula is that of the chord between unit vectors",

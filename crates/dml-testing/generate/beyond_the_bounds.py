@@ -1,21 +1,27 @@
 """Reference cases where a cosine leaves [-1, 1], a row has no length, or a row is NaN.
 
-    python beyond_the_bounds.py REFERENCE cases/beyond_the_bounds.tar.gz
+    python beyond_the_bounds.py ../cases/beyond_the_bounds.tar.gz
 
-REFERENCE is the folder with casebook.py, compute.py and pmlbuild.py, which run PyTorch Metric Learning itself and write
-the format dml-conformance-1. Made with pytorch-metric-learning 2.9.0 and torch 2.15.0; the draws depend on SEED and the
-names of the cases alone, and the archive on the cases alone, so another run gives the same bytes.
+The same seed as golden.py and the same files give the same archive, byte for byte.
 """
+
+import argparse
 import gzip
 import io
-import os
+import pathlib
 import sys
 import tarfile
 import tempfile
 
 import torch
 
-SEED = 20261130
+import check
+import pml
+from case import Case, Inputs, Recipe, store
+from draw import CLASSES, DIM, Draw
+from golden import ATTEMPTS, SEED
+from kinds import loss, variants
+
 ZERO_ROW = (
     "PML divides rows by at least 1e-12, so that the gradient of a row of zeros is 1e12 times the one that reaches it; "
     "alt.*: a row of zeros has gradient 0"
@@ -24,170 +30,172 @@ NAN_ROW = (
     "PML loses NaN in comparisons, or leaves the gradient of the other rows finite; alt.*: the loss of a batch in which a "
     "row is NaN is NaN, with gradient NaN in every row"
 )
-
-reference, target = sys.argv[1:3]
-sys.path.insert(0, reference)
-from casebook import Book, Level  # noqa: E402
-from pmlbuild import full  # noqa: E402
-
-P = {"3": 3, "inf": float("inf")}
-CENTERS = {"SubCenterArcFaceLoss": 2, "SoftTripleLoss": 2}
-WEIGHT = {"ProxyNCALoss": "proxies", "ProxyAnchorLoss": "proxies", "SoftTripleLoss": "fc"}
-
-
-def drawn(data, name, sign, distance, **args):
-    """configuration and tensors of a loss over classes whose weights point the way of their rows, or the other way"""
-    classes, dim, n = 4, int(data.pick([4, 6])), data.n()
-    labels = data.labels(n, c=classes, values=list(range(classes)))
-    centers = data.f(classes, dim)
-    rows = centers[labels] + 0.5 * data.f(n, dim)
-    per_class = CENTERS.get(name, 1)
-    if name == "SubCenterArcFaceLoss":
-        args["sub_centers"] = per_class
-    if name == "SoftTripleLoss":
-        args["centers_per_class"] = per_class
-    weights = sign * centers.repeat_interleave(per_class, dim=0) + 0.4 * data.f(classes * per_class, dim)
-    parameter = WEIGHT.get(name, "W")
-    if parameter != "proxies":
-        weights = weights.t()
-    config = full(
-        name, num_classes=classes, embedding_size=dim, distance=distance, reducer=full("MeanReducer"), **args
-    )
-    tensors = {"in.embeddings": rows, "in.labels": labels, f"param.{parameter}": weights.contiguous()}
-    return config, tensors
+#: Beside a bound the slope of an angle is steep.
+WIDEST = 1e-3
+NORMS = {"3": 3, "inf": "inf"}
+#: Losses over classes: centres of a class, and the parameter's name.
+OVER_CLASSES = {
+    "ArcFaceLoss": (1, "W"),
+    "CosFaceLoss": (1, "W"),
+    "LargeMarginSoftmaxLoss": (1, "W"),
+    "NormalizedSoftmaxLoss": (1, "W"),
+    "ProxyAnchorLoss": (1, "proxies"),
+    "ProxyNCALoss": (1, "proxies"),
+    "SoftTripleLoss": (2, "fc"),
+    "SphereFaceLoss": (1, "W"),
+    "SubCenterArcFaceLoss": (2, "W"),
+}
+ROW_OF_ZEROS, ROW_OF_NAN = 2, 1
+MARGINS = {
+    "ArcFaceLoss": [(28.6, 64), (57.3, 4), (-20, 8), (200, 2)],
+    "CosFaceLoss": [(0.35, 64), (0.2, 4)],
+    "LargeMarginSoftmaxLoss": [(2, 1), (3, 0.5), (4, 0.2)],
+    "SphereFaceLoss": [(2, 1), (3, 0.5), (4, 0.2)],
+    "SubCenterArcFaceLoss": [(28.6, 64), (57.3, 4), (0, 8)],
+}
 
 
-def beyond(p, least):
-    """whether enough own cosines are beyond the bounds, and some are within"""
-
-    def check(case, _):
-        T = case["tensors"]
-        unit = lambda rows: rows / rows.norm(p=p, dim=1, keepdim=True)
-        rows, weights = unit(T["in.embeddings"].double()), unit(T["param.W"].double().t())
-        per_class = len(weights) // 4
-        own = (rows @ weights.t()).view(len(rows), 4, per_class).max(2).values
-        own = own.gather(1, T["in.labels"].view(-1, 1)).abs()
-        if (own > 1).sum() < least:
-            return "too few cosines beyond the bounds"
-        if ((own - 1).abs() < 1e-3).any():
-            return "a cosine at a bound"
-        return None
-
-    return check
+def over_classes(draw, name, p, sign=1.0, **further) -> Inputs:
+    """A batch whose rows point the way of their class, or the opposite way."""
+    centers, parameter = OVER_CLASSES[name]
+    key = "sub_centers" if name == "SubCenterArcFaceLoss" else "centers_per_class"
+    config = {"name": name, "num_classes": CLASSES, "embedding_size": DIM, **further}
+    config |= {key: centers} if centers > 1 else {}
+    config |= {"distance": {"name": "CosineSimilarity", "p": p}, "reducer": {"name": "MeanReducer"}}
+    labels = draw.classes()
+    directions = draw.normal(CLASSES, DIM)
+    rows = directions[labels] + draw.normal(len(labels), DIM, scale=0.5)
+    weights = sign * directions.repeat_interleave(centers, dim=0)
+    weights = weights + draw.normal(*weights.shape, scale=0.4)
+    weights = weights if parameter == "proxies" else weights.t().contiguous()
+    tensors = {"in.embeddings": rows, "in.labels": labels, f"param.{parameter}": weights}
+    return Inputs(pml.written_out(config), tensors)
 
 
-def zero_row(row):
-    def alt(case):
-        gradient = case["out"]["grad.embeddings"].clone()
-        gradient[row] = 0
-        return {"grad.embeddings": gradient}
+def is_beyond(inputs: Inputs, p: float, least: int) -> bool:
+    """Whether at least so many rows have a cosine with their own class beyond ±1, and none is near ±1."""
+    rows, weights = (tensor.double() for tensor in (inputs.tensors["in.embeddings"], inputs.tensors["param.W"].t()))
+    rows, weights = (x / x.norm(p=p, dim=1, keepdim=True) for x in (rows, weights))
+    cosines = (rows @ weights.t()).reshape(len(rows), CLASSES, -1).amax(dim=2)
+    own = cosines.gather(1, inputs.tensors["in.labels"].reshape(-1, 1)).abs()
+    return int((own > 1).sum()) >= least and not bool(((own - 1).abs() < 1e-3).any())
 
-    return alt
 
-
-def margins(book):
-    arguments = {
-        "ArcFaceLoss": [dict(margin=28.6, scale=64), dict(margin=57.3, scale=4), dict(margin=-20, scale=8), dict(margin=200, scale=2)],
-        "SubCenterArcFaceLoss": [dict(margin=28.6, scale=64), dict(margin=57.3, scale=4), dict(margin=0, scale=8)],
-        "CosFaceLoss": [dict(margin=0.35, scale=64), dict(margin=0.2, scale=4)],
-        "SphereFaceLoss": [dict(margin=2, scale=1), dict(margin=3, scale=0.5), dict(margin=4, scale=0.2)],
-        "LargeMarginSoftmaxLoss": [dict(margin=2, scale=1), dict(margin=3, scale=0.5), dict(margin=4, scale=0.2)],
-    }
-    for name, choices in arguments.items():
-        for args in choices:
-            for text, p in P.items():
+def beyond_one():
+    for name, choices in MARGINS.items():
+        for margin, scale in choices:
+            for text, p in NORMS.items():
                 for way, sign in (("near", 1.0), ("far", -1.0)):
-                    # The nearest of several centres of a class that all point away is rarely beyond −1.
+                    # The nearest of several centres that all point away is rarely beyond -1.
                     least = 1 if sign < 0 else 3
 
-                    def make(data, name=name, args=args, p=p, sign=sign):
-                        return drawn(data, name, sign, full("CosineSimilarity", p=p), **args)
+                    def make(draw, name=name, p=p, sign=sign, least=least, margin=margin, scale=scale):
+                        while True:
+                            inputs = over_classes(draw, name, p, sign, margin=margin, scale=scale)
+                            if is_beyond(inputs, float(p), least):
+                                return inputs
 
-                    book.add(
-                        "loss", name, f"beyond-cosp{text}-m{args['margin']}-{way}",
-                        f"cosines by the {text}-norm, beyond {'1' if sign > 0 else '-1'} for some rows",
-                        make, check=beyond(p, least), cap=1e-3,
-                    )
-
-
-def zero_rows(book):
-    losses = {
-        "ArcFaceLoss": {}, "SubCenterArcFaceLoss": {}, "CosFaceLoss": {}, "NormalizedSoftmaxLoss": {},
-        "ProxyNCALoss": {}, "ProxyAnchorLoss": {}, "SoftTripleLoss": {},
-    }
-    for name, args in losses.items():
-        for text, p in P.items():
-            row = 2
-
-            def make(data, name=name, args=args, p=p):
-                config, tensors = drawn(data, name, 1.0, full("CosineSimilarity", p=p), **args)
-                tensors["in.embeddings"][row] = 0
-                return config, tensors
-
-            book.add(
-                "loss", name, f"zero-row-cosp{text}", f"one embedding is the zero vector, cosines by the {text}-norm",
-                make, exact=True, disputed=ZERO_ROW, alt=zero_row(row), one_precision=True,
-            )
+                    id = f"beyond-cosp{text}-m{margin}-{way}".replace("--", "-minus-")
+                    bound = "1" if sign > 0 else "-1"
+                    yield recipe(name, id, f"cosines by the {text}-norm, beyond {bound} for some rows", make)
 
 
-def nan_rows(book):
-    def of_rows_alone(_, out):
-        """the weights of the classes take no part where nothing can be said of the rows"""
-        out.pop("grad.param.W", None)
+def rows_of_zeros():
+    names = set(OVER_CLASSES) - {"LargeMarginSoftmaxLoss", "SphereFaceLoss"}
+    for name in sorted(names):
+        for text, p in NORMS.items():
 
-    def alt(case):
-        nan = float("nan")
-        gradient = torch.full_like(case["out"]["grad.embeddings"], nan)
-        return {"out.loss": torch.tensor([nan]), "grad.embeddings": gradient}
+            def make(draw, name=name, p=p):
+                inputs = over_classes(draw, name, p)
+                inputs.tensors["in.embeddings"][ROW_OF_ZEROS] = 0
+                inputs.metadata["disputed"] = ZERO_ROW
+                return inputs
 
-    def add(name, text, make):
-        book.add(
-            "loss", name, f"nan-row{text}", "one embedding is NaN", make, exact=True, allow_nan=True,
-            one_precision=True, check=of_rows_alone, disputed=NAN_ROW, alt=alt,
-        )
+            yield recipe(name, f"zero-row-cosp{text}", f"a row of zeros, cosines by the {text}-norm", make, exact=True)
 
-    for name in ("ArcFaceLoss", "CosFaceLoss", "SphereFaceLoss", "LargeMarginSoftmaxLoss"):
-        for text, p in {"2": 2, "3": 3}.items():
 
-            def make(data, name=name, p=p):
-                config, tensors = drawn(data, name, 1.0, full("CosineSimilarity", p=p))
-                tensors["in.embeddings"][1] = float("nan")
-                return config, tensors
+def rows_of_nan():
+    def spoiled(inputs: Inputs) -> Inputs:
+        inputs.tensors["in.embeddings"][ROW_OF_NAN] = float("nan")
+        inputs.metadata["disputed"] = NAN_ROW
+        return inputs
 
-            add(name, f"-cosp{text}", make)
+    for name in ("ArcFaceLoss", "CosFaceLoss", "LargeMarginSoftmaxLoss", "SphereFaceLoss"):
+        for p in (2, 3):
+
+            def make(draw, name=name, p=p):
+                return spoiled(over_classes(draw, name, p))
+
+            yield recipe(name, f"nan-row-cosp{p}", "a row is NaN", make, exact=True)
     for name in ("CircleLoss", "ContrastiveLoss", "MultiSimilarityLoss", "NTXentLoss", "SupConLoss", "TripletMarginLoss"):
 
-        def make_pairs(data, name=name):
-            labels = data.labels(data.n(), c=3, min_count=2)
-            rows = data.emb(labels, 6)
-            rows[1] = float("nan")
-            return full(name), {"in.embeddings": rows, "in.labels": labels}
+        def make_pairs(draw, name=name):
+            config = variants.required(name)
+            return spoiled(Inputs(pml.written_out(config), loss.batch(draw, config, {})))
 
-        add(name, "", make_pairs)
+        yield recipe(name, "nan-row", "a row is NaN", make_pairs, exact=True)
 
 
-def pack(folder, path):
-    """an archive whose bytes depend on the files only"""
+def recipe(name, id, description, make, exact=False):
+    return Recipe("loss", name, id, description, make, "forward", exact)
+
+
+def corrected(case: Case, outputs: dict) -> dict:
+    """`alt.*` of a disputed case, beside the reference's own outputs."""
+    disputed = case.inputs.metadata.get("disputed")
+    gradient = outputs["grad.embeddings"].clone()
+    if disputed == ZERO_ROW:
+        gradient[ROW_OF_ZEROS] = 0
+        return outputs | {"alt.grad.embeddings": gradient}
+    if disputed == NAN_ROW:
+        # Where nothing can be said of the rows, the weights of the classes take no part.
+        kept = {name: value for name, value in outputs.items() if not name.startswith("grad.param")}
+        nan = float("nan")
+        return kept | {"alt.out.loss": torch.tensor([nan]), "alt.grad.embeddings": torch.full_like(gradient, nan)}
+    return outputs
+
+
+def made(recipe: Recipe, folder: pathlib.Path) -> bool:
+    """Writes the first draw that single precision can be held to; disputed cases are taken as they are."""
+    for attempt in range(ATTEMPTS):
+        case = Case(recipe, recipe.make(Draw(SEED, recipe.path, attempt)))
+        outputs = {name: value.detach() for name, value in loss.evaluate(case, torch.float64).items()}
+        wider: dict | str = {}
+        if not recipe.exact:
+            wider = check.tolerances(outputs, loss.evaluate(case, torch.float32), widest=WIDEST)
+        unstable = None if recipe.exact else check.instability(loss.evaluate, case, outputs, curvature=WIDEST)
+        if isinstance(wider, dict) and unstable is None:
+            store(folder, case, corrected(case, outputs), wider, SEED, pml.REFERENCE)
+            return True
+    print(f"{recipe.path}: no draw is of use: {unstable or wider}", file=sys.stderr)
+    return False
+
+
+def pack(folder: pathlib.Path, target: pathlib.Path) -> None:
+    """An archive whose bytes follow from the files."""
     plain = io.BytesIO()
     with tarfile.open(fileobj=plain, mode="w", format=tarfile.USTAR_FORMAT) as archive:
-        names = sorted(os.path.join(d, f) for d, _, files in os.walk(folder) for f in files)
-        for name in names:
-            info = tarfile.TarInfo(os.path.relpath(name, folder))
-            info.size = os.path.getsize(name)
-            info.mode = 0o644
-            with open(name, "rb") as file:
-                archive.addfile(info, file)
-    with open(path, "wb") as file, gzip.GzipFile("", "wb", 9, file, mtime=0) as packed:
+        for path in sorted(folder.rglob("*.safetensors")):
+            entry = tarfile.TarInfo(str(path.relative_to(folder)))
+            entry.size = path.stat().st_size
+            entry.mode = 0o644
+            with path.open("rb") as file:
+                archive.addfile(entry, file)
+    with target.open("wb") as file, gzip.GzipFile("", "wb", 9, file, mtime=0) as packed:
         packed.write(plain.getvalue())
-    return len(names)
 
 
-with tempfile.TemporaryDirectory() as folder:
-    torch.set_num_threads(1)
-    book = Book(folder, Level("public", SEED))
-    margins(book)
-    zero_rows(book)
-    nan_rows(book)
-    for key, why in book.failures:
-        print(f"{key}: {why}", file=sys.stderr)
-    print(pack(folder, target), "cases")
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Make the cases beyond the bounds.")
+    parser.add_argument("archive", type=pathlib.Path, help="the archive to write")
+    target = parser.parse_args().archive
+    recipes = [*beyond_one(), *rows_of_zeros(), *rows_of_nan()]
+    with tempfile.TemporaryDirectory() as folder:
+        written = [made(recipe, pathlib.Path(folder)) for recipe in recipes]
+        pack(pathlib.Path(folder), target)
+    print(f"{sum(written)} of {len(recipes)} cases in {target}")
+    return 0 if all(written) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -20,7 +20,7 @@ STEP = 4e-6
 CURVATURE = 3e-5
 
 
-def tolerances(exact: dict, single: dict) -> dict | str:
+def tolerances(exact: dict, single: dict, widest: float = WIDEST) -> dict | str:
     """Wider tolerances where rounding asks for them, by tensor; a sentence if the draw is no use."""
     wider = {}
     if exact.keys() != single.keys():
@@ -41,13 +41,13 @@ def tolerances(exact: dict, single: dict) -> dict | str:
         needed = float((MARGIN * (want - got).abs() - RTOL * want.abs()).max())
         if needed <= ATOL:
             continue
-        if needed > WIDEST * float(want.abs().max()):
+        if needed > widest * float(want.abs().max()):
             return f"{name} loses too many digits in single precision"
         wider[name] = {"atol": rounded_up(needed)}
     return wider
 
 
-def instability(evaluate, case: Case, outputs: dict) -> str | None:
+def instability(evaluate, case: Case, outputs: dict, curvature: float = CURVATURE) -> str | None:
     """Which output changes its course when the inputs move a little; None if none does."""
     ahead, behind = (evaluate(moved(case, step), torch.float64) for step in (STEP, -STEP))
     for name, here in outputs.items():
@@ -61,7 +61,7 @@ def instability(evaluate, case: Case, outputs: dict) -> str | None:
         if here.numel() == 0:
             continue
         bend = (before.double() + after.double() - 2.0 * here.double()).abs().max()
-        if float(bend) > 1e-7 + CURVATURE * float(here.abs().max()):
+        if float(bend) > 1e-7 + curvature * float(here.abs().max()):
             return f"{name} has a kink close by"
     return None
 

@@ -107,7 +107,9 @@ def make(config, given: dict | None = None):
         return {key: make(part, given) for key, part in config.items()}
     if config["name"] == GIVEN_CLUSTERS:
         return lambda rows, clusters: given["cluster_labels"]
-    values = {key: value(config["name"], key, part, given) for key, part in config.items() if key != "name"}
+    inner = {key: part for key, part in (given or {}).items() if key != "arguments"}
+    values = {key: value(config["name"], key, part, inner) for key, part in config.items() if key != "name"}
+    # Only the outermost component takes what no configuration can hold.
     extra = (given or {}).get("arguments", {})
     return find(config["name"])(**values, **extra)
 

@@ -80,7 +80,7 @@ fn trainer() -> TrainerBuilder<MetricLossOnly> {
         .unwrap();
     let distance = Arc::new(CosineSimilarity::default());
     let loss = NTXentLoss::new(NTXentLossConfig::default(), distance).unwrap();
-    let objective = Objective::new(Arc::new(loss), Arc::new(MeanReducer));
+    let objective = Objective::new(loss, MeanReducer);
     let digits = digits().normalized(Normalization::MNIST);
     Trainer::builder(MetricLossOnly::new(trunk, objective), digits, sampler())
         .with_iterations_per_epoch(1)

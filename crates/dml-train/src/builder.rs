@@ -1,4 +1,4 @@
-//! What a run is made of, before it begins.
+//! The builder of a trainer: method, data, and the options of a run.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,10 +13,30 @@ use crate::{
     Result, SubsetBatchMiner, Trainer, Validation,
 };
 
-/// Most batches of a step.
+/// Most batches that a step accumulates.
 const MAX_ACCUMULATION: usize = 1 << 20;
 
 /// Builds a [`Trainer`]: [`Trainer::builder`], any of the methods here, [`build`](TrainerBuilder::build).
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // `module(name, inputs, outputs)` is a linear layer with an optimiser, `objective()` a triplet loss.
+/// use dml_train::{Clip, MetricLossOnly, Trainer};
+///
+/// let method = MetricLossOnly::new(module("trunk", 784, 16)?, objective()?);
+/// let mut trainer = Trainer::builder(method, digits()?, sampler()?)
+///     .with_seed(7)
+///     .with_iterations_per_epoch(3)
+///     .with_accumulation(2)
+///     .with_clip(Clip::norm(1.0)?)
+///     .with_ema(0.999)
+///     .build()?;
+/// trainer.run(1)?;
+/// assert_eq!(trainer.steps(), 3);
+/// # Ok(())
+/// # }
+/// ```
 pub struct TrainerBuilder<M> {
     pub(crate) method: M,
     pub(crate) dataset: Arc<dyn Dataset>,
@@ -33,7 +53,7 @@ pub struct TrainerBuilder<M> {
     pub(crate) clip: Option<Clip>,
     pub(crate) measures_gradients: bool,
     pub(crate) ema: Option<EmaConfig>,
-    /// In how many steps gradients must have reached every parameter of a module; `None` if they need not.
+    /// Number of steps in which every parameter of a module must have got a gradient; `None` if they need not.
     pub(crate) gradients_within: Option<u64>,
     pub(crate) validation: Option<Validation>,
     pub(crate) checkpoints: Option<Checkpoints>,
@@ -65,20 +85,20 @@ impl<M: Method> TrainerBuilder<M> {
         }
     }
 
-    /// The seed of what the data set draws, such as augmentations. Default 0.
+    /// Seed of the random numbers of the data set, such as those of augmentations. Default 0.
     #[must_use]
     pub fn with_seed(self, seed: u64) -> Self {
         Self { seed, ..self }
     }
 
-    /// Where inputs are put: the device of the parameters. Default: the CPU.
+    /// Device of inputs and parameters. Default: the CPU.
     #[must_use]
     pub fn with_device(self, device: Device) -> Self {
         Self { device, ..self }
     }
 
-    /// The element type that real-valued inputs are put into, such as that of half-precision parameters. Default: as
-    /// they come.
+    /// Element type that floating-point inputs are converted to, such as that of half-precision parameters. Default: no
+    /// conversion.
     #[must_use]
     pub fn with_input_dtype(self, dtype: DType) -> Self {
         Self {
@@ -87,9 +107,9 @@ impl<M: Method> TrainerBuilder<M> {
         }
     }
 
-    /// Computes in half precision and learns in single. Inputs are put into its element type, as by
-    /// [`with_input_dtype`](Self::with_input_dtype), and all modules that learn must have parameters in it, or in single
-    /// precision.
+    /// Computes in half precision and learns in single. Inputs are converted, as by
+    /// [`with_input_dtype`](Self::with_input_dtype). All modules that learn must have parameters in the same half precision,
+    /// or in single precision.
     #[must_use]
     pub fn with_mixed_precision(self, policy: MixedPrecision) -> Self {
         Self {
@@ -99,7 +119,8 @@ impl<M: Method> TrainerBuilder<M> {
         }
     }
 
-    /// How many threads fetch batches ahead, at most 1,024; 0 fetches between the steps. Default 1. No result depends on it.
+    /// Number of threads that fetch batches ahead, at most 1,024; with 0, batches are fetched between the steps. Default 1.
+    /// Results do not depend on it.
     #[must_use]
     pub fn with_loading_threads(self, loading_threads: usize) -> Self {
         Self {
@@ -108,8 +129,8 @@ impl<M: Method> TrainerBuilder<M> {
         }
     }
 
-    /// How many iterations an epoch has, at least 1. Default: a pass over the sampler. A shorter epoch is followed by
-    /// one that goes on where it ended, a longer one begins another pass.
+    /// Number of iterations of an epoch, at least 1. Default: a pass over the sampler. After a shorter epoch, the next one
+    /// continues the pass; a longer one begins another pass.
     #[must_use]
     pub fn with_iterations_per_epoch(self, iterations: u64) -> Self {
         Self {
@@ -118,7 +139,7 @@ impl<M: Method> TrainerBuilder<M> {
         }
     }
 
-    /// How many batches make a step, from 1 to 2²⁰: their gradients are averaged. Default 1.
+    /// Number of batches of a step, 1 to 2²⁰, whose gradients are averaged. Default 1.
     #[must_use]
     pub fn with_accumulation(self, batches: usize) -> Self {
         Self {
@@ -130,9 +151,9 @@ impl<M: Method> TrainerBuilder<M> {
     /// Computes the gradients of a batch `rows` rows at a time, at least 1: batches of any size in the memory of `rows`
     /// rows, for the price of a second forward pass.
     ///
-    /// Unlike accumulation, the loss sees the whole batch: every row meets every other. The modules must treat each row
-    /// by itself, which batch normalisation in training does not: where buffers of a module show that, the run ends with an
-    /// error, and freezing its statistics helps. Gao et al. 2021 (arXiv 2101.06983).
+    /// Unlike with accumulation, the loss compares all rows of the batch. The modules must treat each row by itself, which
+    /// batch normalisation in training does not. The run ends with an error where a buffer of a module shows this; freeze
+    /// its statistics then. Gao et al. 2021 (arXiv 2101.06983).
     #[must_use]
     pub fn with_gradient_cache(self, rows: usize) -> Self {
         Self {
@@ -141,7 +162,8 @@ impl<M: Method> TrainerBuilder<M> {
         }
     }
 
-    /// Learns from a part of every batch, chosen by the embeddings of all of it. Of several views, it is by the first.
+    /// Learns from a part of every batch, which the miner chooses by the embeddings of the whole batch (of the first view,
+    /// if there are several).
     #[must_use]
     pub fn with_subset_batch_miner(self, miner: impl SubsetBatchMiner + 'static) -> Self {
         Self {
@@ -150,7 +172,7 @@ impl<M: Method> TrainerBuilder<M> {
         }
     }
 
-    /// Limits the gradients of everything that learns together, before the limits of modules and criteria.
+    /// Clips the gradients of all parameters together, before modules and criteria clip theirs.
     #[must_use]
     pub fn with_clip(self, clip: Clip) -> Self {
         Self {
@@ -159,7 +181,7 @@ impl<M: Method> TrainerBuilder<M> {
         }
     }
 
-    /// Reports the norm of all gradients together; it costs a pass over them.
+    /// Reports the norm of all gradients together, which costs a pass over them.
     #[must_use]
     pub fn with_gradient_norm(self) -> Self {
         Self {
@@ -168,8 +190,8 @@ impl<M: Method> TrainerBuilder<M> {
         }
     }
 
-    /// Averages the weights and buffers of the modules that learn: by a decay in [0, 1), or an [`EmaConfig`]. Validation then
-    /// judges the averages.
+    /// Averages the weights and buffers of the modules that learn, by a decay in [0, 1) or an [`EmaConfig`]. Validation
+    /// evaluates the averages.
     ///
     /// A decay alone rises from 2/11 over the first steps, so that the average of a short run is not its first weights.
     /// `EmaConfig { ramp: false, .. }` has the same decay from the first step on.
@@ -181,7 +203,7 @@ impl<M: Method> TrainerBuilder<M> {
         }
     }
 
-    /// Lets parameters be that no gradient reaches: a warning by [`tracing`] names them instead of
+    /// Allows parameters that no gradient reaches: they are named in a warning of [`tracing`] instead of
     /// [`TrainError::Unused`](crate::TrainError::Unused).
     ///
     /// By default every parameter that is not frozen must get a gradient: those of a module in the first step in which the
@@ -206,7 +228,7 @@ impl<M: Method> TrainerBuilder<M> {
         }
     }
 
-    /// Judges the model between epochs.
+    /// Evaluates the model between epochs.
     #[must_use]
     pub fn with_validation(self, validation: Validation) -> Self {
         Self {

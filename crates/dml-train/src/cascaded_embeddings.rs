@@ -14,6 +14,20 @@ use crate::model::{Model, with_embedder};
 use crate::{Classifier, Criterion, Losses, Method, NamedModule, ParameterGroup};
 
 /// One slice of a [`CascadedEmbeddings`].
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // `module(name, inputs, outputs)` is a linear layer with an optimiser, `objective()` a triplet loss.
+/// use dml_train::{Classifier, Criterion, Stage};
+///
+/// let stage = Stage::new(8)
+///     .with_criterion(Criterion::new("triplets", objective()?))
+///     .with_classifier(Classifier::new(module("classifier", 8, 10)?));
+/// # let _ = stage;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Stage {
     size: usize,
@@ -22,7 +36,7 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// The next `size` numbers of the embedding, without a loss yet.
+    /// A slice of the next `size` coordinates of the embedding, without a loss yet.
     #[must_use]
     pub fn new(size: usize) -> Self {
         Self {
@@ -32,7 +46,7 @@ impl Stage {
         }
     }
 
-    /// Minimises an objective on the slice. A miner that can choose among given tuples gets those of the stage before.
+    /// Minimises an objective on the slice. Its miner chooses among the tuples of the stage before, if it can.
     #[must_use]
     pub fn with_criterion(self, criterion: Criterion) -> Self {
         Self {
@@ -55,6 +69,23 @@ impl Stage {
 ///
 /// The losses of classifiers are called `classifier_loss_0`, …; those of objectives as their criteria, which need
 /// different names. Numbers of the embedding beyond the last slice are in no loss.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // `module(name, inputs, outputs)` is a linear layer with an optimiser, `objective()` a triplet loss.
+/// use dml_train::{CascadedEmbeddings, Criterion, Stage, Trainer};
+///
+/// let stages = [
+///     Stage::new(8).with_criterion(Criterion::new("first", objective()?)),
+///     Stage::new(8).with_criterion(Criterion::new("second", objective()?)),
+/// ];
+/// let method = CascadedEmbeddings::new(module("trunk", 784, 16)?, stages);
+/// let mut trainer = Trainer::builder(method, digits()?, sampler()?).build()?;
+/// trainer.run(1)?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct CascadedEmbeddings {
     model: Model,

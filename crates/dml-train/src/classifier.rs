@@ -9,7 +9,20 @@ use dml_core::{Error, Labels, Result, TensorExt};
 
 use crate::{LossValue, NamedModule};
 
-/// A module that gives one number per class, with the weight of its cross-entropy ([formula](self)).
+/// A module that returns one logit per class, with the weight of its cross-entropy ([formula](self)).
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // `module(name, inputs, outputs)` is a linear layer with an optimiser, `objective()` a triplet loss.
+/// use dml_train::{Classifier, TrainWithClassifier};
+///
+/// let classifier = Classifier::new(module("classifier", 16, 10)?).with_weight(0.5);
+/// let method = TrainWithClassifier::new(module("trunk", 784, 16)?, classifier, objective()?);
+/// # let _ = method;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Classifier {
     pub(crate) module: NamedModule,
@@ -25,7 +38,7 @@ impl Classifier {
         Self { module, weight }
     }
 
-    /// What its loss is multiplied with; 0 leaves the classifier out.
+    /// Weight of its loss; 0 leaves the classifier out.
     #[must_use]
     pub fn with_weight(mut self, weight: f64) -> Self {
         self.module.group.set_left_out(weight == 0.0);

@@ -1,4 +1,4 @@
-//! What is minimised, with the parameters that it learns itself.
+//! Criteria: objectives with a name, a weight, and an optimiser for the parameters of their loss.
 
 use candle_core::Tensor;
 use dml_core::{Batch, Error, Labels, Objective, Outcome, Relation, Result, Tuples};
@@ -9,8 +9,19 @@ use crate::{LossValue, ParameterGroup};
 
 /// An [`Objective`] with a name, a weight, and an optimiser for what its loss learns, such as the weights of classes.
 ///
-/// A loss without parameters needs no optimiser; for one with parameters, forgetting it is an error when the
+/// A loss without parameters needs no optimiser. A loss with parameters and without optimiser is an error when the
 /// [`Trainer`](crate::Trainer) is built.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use dml_train::Criterion;
+///
+/// let criterion = Criterion::new("triplets", objective()?).with_weight(0.5);
+/// assert_eq!((criterion.name(), criterion.weight()), ("triplets", 0.5));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Criterion {
     objective: Objective,
@@ -27,7 +38,7 @@ impl From<Objective> for Criterion {
 }
 
 impl Criterion {
-    /// An objective under a name, with weight 1. Every criterion of a run needs a name of its own.
+    /// An objective under a name, with weight 1. Names are unique in a run.
     pub fn new(name: impl Into<String>, objective: Objective) -> Self {
         let group = ParameterGroup::new(name, objective.loss().parameters());
         Self {
@@ -38,14 +49,14 @@ impl Criterion {
         }
     }
 
-    /// What its loss is multiplied with in the sum that is minimised.
+    /// Weight of the loss in the sum that is minimised.
     #[must_use]
     pub fn with_weight(mut self, weight: f64) -> Self {
         self.group.set_left_out(weight == 0.0);
         Self { weight, ..self }
     }
 
-    /// Says who is positive for whom in a batch by any [`Relation`] instead of by labels.
+    /// Decides positives and negatives of a batch by any [`Relation`] instead of by labels.
     ///
     /// `relation` gets the rows of the data set that the embeddings of the batch belong to and their labels, in order; a
     /// row of several views comes once for each. It must give the same relation for the same rows. Rows of a memory of
@@ -62,7 +73,7 @@ impl Criterion {
     /// // Ages of four people, one for each row of the data set: positives are less than 5 years apart.
     /// let ages = [31.0, 33.0, 64.0, 65.5];
     /// let loss = ContrastiveLoss::new(ContrastiveLossConfig::default(), Arc::new(LpDistance::default()))?;
-    /// let criterion = Criterion::from(Objective::new(Arc::new(loss), Arc::new(MeanReducer)))
+    /// let criterion = Criterion::from(Objective::new(loss, MeanReducer))
     ///     .with_relation(move |rows, _labels| {
     ///         let ages: Vec<f64> = rows.iter().map(|&row| ages[row]).collect();
     ///         Relation::targets(&ages, None, 5.0)
@@ -99,7 +110,7 @@ impl Criterion {
         self.group.name()
     }
 
-    /// Who is positive for whom among rows of the data set with these labels.
+    /// The relation among rows of the data set with these labels.
     ///
     /// # Errors
     /// As the function given to [`with_relation`](Self::with_relation).
@@ -184,7 +195,7 @@ impl Criterion {
         Batch::unlabeled(embeddings)
     }
 
-    /// Whether the loss takes what the miner chooses.
+    /// Checks that the loss takes the tuples of the miner.
     pub(crate) fn check_miner(&self) -> Result<()> {
         if self.objective.miner().is_none() || self.objective.loss().takes_tuples() {
             return Ok(());

@@ -10,8 +10,6 @@
 //!
 //! Duan, Zheng, Lin, Lu, Zhou 2018, "Deep Adversarial Metric Learning" (CVPR 2018).
 
-use std::sync::Arc;
-
 use candle_core::Tensor;
 use dml_core::{
     Batch, Examples, Indices, IntoLabels, Loss, Objective, Over, PerAnchor, Reducer, Result,
@@ -73,6 +71,29 @@ impl Phase {
 /// Trains a model against a generator of negatives ([formula](self)); PML's `DeepAdversarialMetricLearning`.
 ///
 /// Every loss is minimised through everything that it depends on, as in PML: so the adversary's reaches the embedder too.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // `module(name, inputs, outputs)` is a linear layer with an optimiser, `objective()` a triplet loss.
+/// use dml_reducers::MeanReducer;
+/// use dml_train::{DeepAdversarialMetricLearning, Trainer};
+///
+/// // The generator makes a negative of width 16 from anchor, positive and negative.
+/// let (trunk, generator) = (module("trunk", 784, 16)?, module("generator", 48, 16)?);
+/// let method = DeepAdversarialMetricLearning::new(
+///     Default::default(),
+///     trunk,
+///     generator,
+///     objective()?,
+///     objective()?,
+///     MeanReducer,
+/// )?;
+/// let mut trainer = Trainer::builder(method, digits()?, sampler()?).build()?;
+/// trainer.run(1)?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct DeepAdversarialMetricLearning {
     model: Model,
@@ -99,7 +120,7 @@ impl DeepAdversarialMetricLearning {
         mut generator: NamedModule,
         metric: impl Into<Criterion>,
         synth: Objective,
-        adversary_reducer: Arc<dyn Reducer>,
+        adversary_reducer: impl Reducer + 'static,
     ) -> Result<Self> {
         check::count(
             "g_triplets_per_anchor",
@@ -111,7 +132,7 @@ impl DeepAdversarialMetricLearning {
         check::finite("g_reg_weight", config.g_reg_weight)?;
         let seeds = SeedSequence::new(config.seed);
         generator.add_seeds(seeds.handle());
-        let adversary = Objective::new(Arc::new(Adversary { margin }), adversary_reducer);
+        let adversary = Objective::new(Adversary { margin }, adversary_reducer);
         Ok(Self {
             model: Model::new(trunk),
             generator,

@@ -69,6 +69,22 @@ struct Averaged {
 }
 
 /// Running means of variables ([formula](self)).
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use dml_train::{EmaConfig, MetricLossOnly, Trainer};
+///
+/// let method = MetricLossOnly::new(module("trunk", 784, 16)?, objective()?);
+/// let mut trainer = Trainer::builder(method, digits()?, sampler()?)
+///     .with_ema(EmaConfig { decay: 0.99, ramp: false, ..EmaConfig::default() })
+///     .build()?;
+/// trainer.run(1)?;
+/// let ema = trainer.ema().ok_or("no averages")?;
+/// assert!(ema.averages().map(|(name, _)| name).eq(["trunk/fc1.weight", "trunk/fc1.bias"]));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Ema {
     config: EmaConfig,

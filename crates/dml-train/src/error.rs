@@ -1,4 +1,4 @@
-//! What can go wrong in a run: every message names the module, file or hook.
+//! Errors of a run. Every message names the module, file or hook.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,6 +16,21 @@ pub type Result<T> = std::result::Result<T, TrainError>;
 pub type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What can go wrong in a run.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use dml_train::{MetricLossOnly, NamedModule, TrainError, Trainer};
+///
+/// // A module with parameters, and no optimiser.
+/// # let parameters = module("trunk", 784, 16)?.parameter_group().parameters().to_vec();
+/// let trunk = NamedModule::new("trunk", |x: &candle_core::Tensor| x.flatten_from(1), parameters);
+/// let method = MetricLossOnly::new(trunk, objective()?);
+/// let error = Trainer::builder(method, digits()?, sampler()?).build().unwrap_err();
+/// assert!(matches!(error, TrainError::NoOptimizer { group } if group == "trunk"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrainError {
@@ -28,7 +43,7 @@ pub enum TrainError {
         /// The module or criterion.
         group: String,
     },
-    /// A plateau schedule would never hear of a value.
+    /// A plateau schedule gets no value, since the run has no validation.
     #[error(
         "{group}: has a plateau schedule, and the run no validation; give it one by with_validation"
     )]
@@ -36,19 +51,19 @@ pub enum TrainError {
         /// The module or criterion.
         group: String,
     },
-    /// A plateau schedule would take what is better for worse.
+    /// A plateau schedule and the validation improve in different directions.
     #[error(
         "{group}: expected a plateau schedule whose better is {expected:?}, as the validation's, got {got:?}"
     )]
     PlateauDirection {
         /// The module or criterion.
         group: String,
-        /// That of the validation.
+        /// Direction of the validation.
         expected: Better,
-        /// That of the schedule.
+        /// Direction of the schedule.
         got: Better,
     },
-    /// Two modules or criteria have the same name, which checkpoints go by.
+    /// Two modules or criteria have the same name, which is their key in checkpoints.
     #[error("{name}: two modules or criteria have this name")]
     SameName {
         /// The name.
@@ -83,12 +98,12 @@ pub enum TrainError {
         group: String,
         /// The parameter.
         parameter: String,
-        /// That of the policy.
+        /// Element type of mixed precision.
         expected: DType,
-        /// That of the parameter.
+        /// Element type of the parameter.
         got: DType,
     },
-    /// Candle has an operation of the model, or of its gradient, not in half precision on this device.
+    /// An operation of the model, or of its gradient, is not available in half precision on this device.
     #[error(
         "mixed precision: {operation} can't be computed in {dtype:?} on this device; use another, or single precision"
     )]
@@ -98,7 +113,8 @@ pub enum TrainError {
         /// The element type.
         dtype: DType,
     },
-    /// A step has no finite numbers to go by: it was not made, and no checkpoint was written after it. Weights, buffers,
+    /// A loss, embedding, gradient, buffer or parameter is not finite. The step was not made, and no checkpoint was written
+    /// after it. Weights, buffers,
     /// random sequences and the position in the data are as before the iteration. The exception is a parameter that an
     /// earlier step made infinite or NaN: it stays so, and the latest checkpoint is the last good state.
     #[error(
@@ -107,7 +123,7 @@ pub enum TrainError {
         rates(learning_rates)
     )]
     NonFinite {
-        /// What is not finite.
+        /// The value that is not finite.
         what: Box<NonFinite>,
         /// The epoch, from 1.
         epoch: u64,
@@ -115,7 +131,7 @@ pub enum TrainError {
         iteration: u64,
         /// Weighted sum of all losses.
         loss: f64,
-        /// Learning rate of every module and criterion whose turn it was.
+        /// Learning rate of every module and criterion that makes steps.
         learning_rates: Vec<(String, f64)>,
     },
     /// Steps in half precision were skipped until the loss scale reached its minimum.
@@ -125,7 +141,7 @@ pub enum TrainError {
         rates(learning_rates)
     )]
     LossScale {
-        /// What is not finite.
+        /// The value that is not finite.
         what: Box<NonFinite>,
         /// The epoch, from 1.
         epoch: u64,
@@ -133,14 +149,14 @@ pub enum TrainError {
         iteration: u64,
         /// Weighted sum of all losses.
         loss: f64,
-        /// Learning rate of every module and criterion whose turn it was.
+        /// Learning rate of every module and criterion that makes steps.
         learning_rates: Vec<(String, f64)>,
         /// Loss scale of the iteration.
         scale: f64,
         /// Smallest loss scale of the configuration.
         min_scale: f64,
     },
-    /// Schedules and base rate give a learning rate that is NaN or infinite.
+    /// The learning rate by base rate and schedules is NaN or infinite.
     #[error(
         "{group}: expected a finite learning rate, got {got} after {steps} steps; check its schedules"
     )]
@@ -152,7 +168,7 @@ pub enum TrainError {
         /// Steps made so far.
         steps: u64,
     },
-    /// Parameters that should learn got no gradient, so that they would stay as they are.
+    /// Parameters that should learn got no gradient.
     #[error(
         "no gradient reaches {}; some operations of Candle have no backward pass and cut the graph without an error \
          (layer_norm, rms_norm, softmax_last_dim, rope, and the modules LayerNorm and RmsNorm): use forms made of basic \
@@ -171,7 +187,7 @@ pub enum TrainError {
         /// What the panic said.
         message: String,
     },
-    /// An earlier step failed while optimisers were moving the parameters: some have moved and others have not.
+    /// An earlier step failed while optimisers moved the parameters, so that some have moved and others have not.
     #[error(
         "an earlier step failed halfway, so the weights belong to no step; resume from the latest checkpoint"
     )]
@@ -179,17 +195,17 @@ pub enum TrainError {
     /// The sampler has no batch, so an epoch would never end.
     #[error("sampler: expected at least one batch in pass {pass}, got none")]
     NoBatches {
-        /// Which pass over the data.
+        /// The pass over the data, from 1.
         pass: u64,
     },
-    /// The operating system could not do something with a file.
+    /// An operation on a file failed.
     #[error("can't {action} {}", path.display())]
     Io {
-        /// What was tried, such as `read`.
+        /// The operation, such as `read`.
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// What the operating system answered.
+        /// Error of the operating system.
         source: io::Error,
     },
     /// Tensors of a checkpoint do not fit the run, or can't be written or read.
@@ -200,7 +216,7 @@ pub enum TrainError {
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The damage.
         problem: String,
     },
     /// A checkpoint was written by another version of this crate.
@@ -209,7 +225,7 @@ pub enum TrainError {
         path.display()
     )]
     Format {
-        /// The file that says so.
+        /// The file.
         path: PathBuf,
         /// The format that this version reads and writes.
         expected: u32,
@@ -225,7 +241,7 @@ pub enum TrainError {
         /// The folder.
         folder: PathBuf,
     },
-    /// The checkpoint is of a run with other random numbers.
+    /// The checkpoint belongs to a run with other random numbers.
     #[error("{name}: expected the random sequences {expected:?} of the checkpoint, got {got:?}")]
     Seeds {
         /// The module or criterion, or `data set`.
@@ -235,22 +251,22 @@ pub enum TrainError {
         /// The seeds of the run.
         got: Vec<u64>,
     },
-    /// The checkpoint is of a run over other data, or in other batches.
+    /// The checkpoint belongs to a run over other data, or with other batches.
     #[error("{what}: expected {expected} as in the checkpoint, got {got}")]
     OtherData {
         /// Rows, labels, batches, or what a pass holds.
         what: &'static str,
-        /// That of the checkpoint.
+        /// Value in the checkpoint.
         expected: String,
-        /// That of the run.
+        /// Value of the run.
         got: String,
     },
-    /// There is no checkpoint to go back to.
+    /// There is no checkpoint to read.
     #[error("{}: found no {wanted} checkpoint", folder.display())]
     NoCheckpoint {
         /// The folder.
         folder: PathBuf,
-        /// Which one was asked for.
+        /// The wanted one: `latest`, `best` or `such`.
         wanted: &'static str,
     },
     /// A hook failed.
@@ -266,7 +282,7 @@ pub enum TrainError {
     Validation(#[source] AnyError),
 }
 
-/// What of a step is NaN or infinite.
+/// A value of a step that is NaN or infinite.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NonFinite {
@@ -278,7 +294,7 @@ pub enum NonFinite {
         /// Its value.
         value: f64,
     },
-    /// Embeddings, whatever the losses say of them.
+    /// Embeddings.
     #[error("the embeddings hold NaN or infinity")]
     Embeddings,
     /// The gradient of a parameter.

@@ -1,4 +1,4 @@
-//! Code of one's own in the course of a run.
+//! Hooks: code of the user that runs after iterations and epochs.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,18 +15,48 @@ pub enum Flow {
     /// It goes on.
     #[default]
     Continue,
-    /// It ends here, in order: with a last checkpoint.
+    /// It ends here, with a last checkpoint.
     Stop,
 }
 
-/// What a hook answers.
+/// Result of a method of a [`Hook`].
 pub type HookResult<T = Flow> = Result<T, AnyError>;
 
-/// Called at the end of every iteration, epoch and run, and when an epoch is the best so far: logs, progress bars, stopping rules.
+/// Called after every iteration, epoch and run, and after an epoch that is the best so far: logs, progress bars, stopping
+/// rules.
 ///
-/// Each method does nothing unless it is written.
+/// Every method but [`name`](Hook::name) has a default that does nothing.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // `module(name, inputs, outputs)` is a linear layer with an optimiser, `objective()` a triplet loss.
+/// use dml_train::{Ended, Epoch, Flow, Hook, HookResult, Method, MetricLossOnly, Trainer};
+///
+/// /// Ends the run when the mean loss of an epoch is small enough.
+/// #[derive(Debug)]
+/// struct SmallLoss(f64);
+///
+/// impl Hook for SmallLoss {
+///     fn name(&self) -> &str {
+///         "small_loss"
+///     }
+///
+///     fn epoch(&mut self, done: &Epoch, _: &dyn Method) -> HookResult {
+///         Ok(if done.mean_loss < self.0 { Flow::Stop } else { Flow::Continue })
+///     }
+/// }
+///
+/// let method = MetricLossOnly::new(module("trunk", 784, 16)?, objective()?);
+/// let mut trainer = Trainer::builder(method, digits()?, sampler()?)
+///     .with_hook(SmallLoss(1.0))
+///     .build()?;
+/// assert_eq!(trainer.run(100)?, Ended::Stopped);
+/// # Ok(())
+/// # }
+/// ```
 pub trait Hook: fmt::Debug {
-    /// What errors, and the hook's state in checkpoints, go by; hooks of one name are told apart by their order.
+    /// Name used in error messages and as the key of the hook's state in checkpoints. Hooks with equal names are numbered.
     fn name(&self) -> &str;
 
     /// After an iteration.
@@ -45,10 +75,9 @@ pub trait Hook: fmt::Debug {
         Ok(Flow::Continue)
     }
 
-    /// After an epoch that validation found better than all before, when every hook has had its
-    /// [`epoch`](Hook::epoch): for whatever shall follow the best model, such as an export. The weights are those that
-    /// were judged, the averages where there are some. The checkpoint of the epoch, which is the one that is kept as the
-    /// best, is written after this, with what the hook then remembers.
+    /// After an epoch whose validation is better than all before, and after [`epoch`](Hook::epoch) of every hook: for an
+    /// export of the best model, say. The weights are those that validation evaluated: the averages, if the run averages.
+    /// The checkpoint of the epoch is written after this, with the state that the hook then has.
     ///
     /// # Errors
     /// Any, which ends the run without a checkpoint.
@@ -56,7 +85,7 @@ pub trait Hook: fmt::Debug {
         Ok(Flow::Continue)
     }
 
-    /// What the hook remembers, for a checkpoint. Whatever it wrote so far must be on the disk when this returns.
+    /// State of the hook for a checkpoint. What the hook wrote so far must be on the disk when this returns.
     ///
     /// # Errors
     /// Any, which ends the run without a checkpoint.
@@ -64,7 +93,7 @@ pub trait Hook: fmt::Debug {
         Ok(Value::Null)
     }
 
-    /// Goes on from what [`state`](Hook::state) gave.
+    /// Restores a state that [`state`](Hook::state) returned.
     ///
     /// # Errors
     /// Any, which ends the resumption.
@@ -72,7 +101,7 @@ pub trait Hook: fmt::Debug {
         Ok(())
     }
 
-    /// When the run ends in order, and why. After an error it is not called.
+    /// After the run, with the reason for its end. It is not called after an error.
     ///
     /// # Errors
     /// Any.
@@ -82,11 +111,29 @@ pub trait Hook: fmt::Debug {
 }
 
 /// Ends the run when a flag is set, as by Ctrl-C.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicBool, Ordering};
+/// use dml_train::{Ended, MetricLossOnly, StopWhen, Trainer};
+///
+/// let is_interrupted = Arc::new(AtomicBool::new(false));
+/// let method = MetricLossOnly::new(module("trunk", 784, 16)?, objective()?);
+/// let mut trainer = Trainer::builder(method, digits()?, sampler()?)
+///     .with_hook(StopWhen::new(is_interrupted.clone()))
+///     .build()?;
+/// is_interrupted.store(true, Ordering::Relaxed);
+/// assert_eq!(trainer.run(100)?, Ended::Stopped);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct StopWhen(Arc<AtomicBool>);
 
 impl StopWhen {
-    /// Looks at `flag` after every iteration.
+    /// A hook that reads `flag` after every iteration.
     #[must_use]
     pub fn new(flag: Arc<AtomicBool>) -> Self {
         Self(flag)
@@ -107,13 +154,27 @@ impl Hook for StopWhen {
     }
 }
 
-/// Fails when a loss is no finite number.
+/// Ends the run with an error when a loss is NaN or infinite.
 ///
-/// The trainer refuses such a step itself, unless a loss scale skips it; with this hook the first of these ends the run too.
+/// Without a loss scale the trainer does so itself. With one, it skips the step; this hook ends the run then, too.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use dml_train::{MetricLossOnly, RefuseNonFinite, Trainer};
+///
+/// let method = MetricLossOnly::new(module("trunk", 784, 16)?, objective()?);
+/// let mut trainer = Trainer::builder(method, digits()?, sampler()?)
+///     .with_hook(RefuseNonFinite)
+///     .build()?;
+/// trainer.run(1)?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RefuseNonFinite;
 
-/// A loss is no finite number.
+/// Error of [`RefuseNonFinite`]: a loss is NaN or infinite.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("epoch {epoch}, iteration {iteration}: the loss is {loss}")]
 #[non_exhaustive]

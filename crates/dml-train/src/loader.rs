@@ -38,7 +38,6 @@ impl Position {
 /// The endless sequence of a sampler's batches, fetched ([order](self)).
 ///
 /// ```
-/// use std::sync::Arc;
 /// use dml_data::Normalization;
 /// use dml_data::synthetic::{SyntheticDigits, SyntheticDigitsConfig};
 /// use dml_samplers::{MPerClassSampler, MPerClassSamplerConfig};
@@ -48,7 +47,7 @@ impl Position {
 /// let config = MPerClassSamplerConfig { batch_size: Some(4), ..MPerClassSamplerConfig::new(2) };
 /// let sampler = MPerClassSampler::new(config, digits.labels())?;
 /// let digits = digits.normalized(Normalization::MNIST);
-/// let mut loader = Loader::new(Arc::new(digits), Arc::new(sampler), 0, Position::START, 2);
+/// let mut loader = Loader::new(digits, sampler, 0, Position::START, 2);
 /// let (examples, next) = loader.next_batch()?;
 /// assert_eq!(examples.views()[0].dims(), [4, 1, 28, 28]);
 /// assert_eq!(next, Position { pass: 1, batch: 1 });
@@ -69,8 +68,8 @@ struct Failed {
 }
 
 struct Shared {
-    dataset: Arc<dyn Dataset>,
-    sampler: Arc<dyn Sampler>,
+    dataset: Box<dyn Dataset>,
+    sampler: Box<dyn Sampler>,
     /// Whether passes depend on when they are asked for.
     has_state: bool,
     seed: u64,
@@ -107,16 +106,16 @@ impl Loader {
     /// started, and fewer if the operating system refuses one; the batches are the same.
     #[must_use]
     pub fn new(
-        dataset: Arc<dyn Dataset>,
-        sampler: Arc<dyn Sampler>,
+        dataset: impl Dataset + 'static,
+        sampler: impl Sampler + 'static,
         seed: u64,
         position: Position,
         threads: usize,
     ) -> Self {
         let mut shared = Shared {
             has_state: sampler.state().is_some(),
-            dataset,
-            sampler,
+            dataset: Box::new(dataset),
+            sampler: Box::new(sampler),
             seed,
             state: Mutex::new(State {
                 position,

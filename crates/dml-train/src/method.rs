@@ -1,4 +1,4 @@
-//! What a training method is: how rows become representations, and representations losses.
+//! Training methods: from rows to representations, and from representations to losses.
 
 use std::fmt::Debug;
 
@@ -7,16 +7,63 @@ use dml_core::{Batch, Examples, Outcome, Result, TupleCount};
 
 use crate::{Criterion, NamedModule, ParameterGroup};
 
-/// A way to train: which modules there are, and what of a batch is minimised.
+/// A training method: its modules, and the losses of a batch that are minimised.
 ///
-/// The work is cut in two where rows stop being independent, so that a
-/// [gradient cache](crate::TrainerBuilder::with_gradient_cache) can do the first half chunk by chunk. Training is all
-/// that a method knows; counting, stepping, saving and reporting are the [`Trainer`](crate::Trainer)'s.
+/// [`represent`](Method::represent) treats each row by itself, so that a
+/// [gradient cache](crate::TrainerBuilder::with_gradient_cache) can call it chunk by chunk; [`losses`](Method::losses)
+/// compares rows. Steps, counters, checkpoints and reports are part of the [`Trainer`](crate::Trainer).
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // `module(name, inputs, outputs)` is a linear layer with an optimiser, `objective()` a triplet loss.
+/// use candle_core::Tensor;
+/// use dml_core::{Examples, Result};
+/// use dml_train::{Criterion, Losses, Method, NamedModule, ParameterGroup, Trainer};
+///
+/// /// One module, and a loss on the labels of its rows.
+/// #[derive(Debug)]
+/// struct Simple {
+///     trunk: NamedModule,
+///     criterion: Criterion,
+/// }
+///
+/// impl Method for Simple {
+///     fn represent(&self, view: &Tensor, train: bool) -> Result<Tensor> {
+///         self.trunk.forward(view, train)
+///     }
+///
+///     fn losses(&self, embeddings: &[Tensor], examples: &Examples, _epoch: u64) -> Result<Losses> {
+///         let (rows, labels) = (examples.rows(), examples.labels());
+///         let batch = self.criterion.batch(&embeddings[0], rows, labels)?;
+///         Losses::of(&embeddings[0]).with_criterion(&self.criterion, &batch)
+///     }
+///
+///     fn modules(&self) -> Vec<&NamedModule> {
+///         vec![&self.trunk]
+///     }
+///
+///     fn criteria(&self) -> Vec<&Criterion> {
+///         vec![&self.criterion]
+///     }
+///
+///     fn parameter_groups_mut(&mut self) -> Vec<&mut ParameterGroup> {
+///         vec![self.trunk.parameter_group_mut(), self.criterion.parameter_group_mut()]
+///     }
+/// }
+///
+/// let (trunk, criterion) = (module("trunk", 784, 16)?, Criterion::from(objective()?));
+/// let mut trainer = Trainer::builder(Simple { trunk, criterion }, digits()?, sampler()?).build()?;
+/// trainer.run(1)?;
+/// # Ok(())
+/// # }
+/// ```
 pub trait Method: Debug {
-    /// Before the first iteration of an epoch, which counts from 1, and before what is left of one after an interruption.
+    /// Called before the first iteration of an epoch, and before the rest of one after an interruption. Epochs count from
+    /// 1.
     fn begin_epoch(&mut self, _epoch: u64) {}
 
-    /// The rows of a view, each by itself, as the losses read them: `[rows, …]` → `[rows, width]`.
+    /// Representations of the rows of a view, each by itself, as the losses read them: `[rows, …]` → `[rows, width]`.
     ///
     /// # Errors
     /// As the modules.
@@ -29,7 +76,7 @@ pub trait Method: Debug {
     fn losses(&self, representations: &[Tensor], examples: &Examples, epoch: u64)
     -> Result<Losses>;
 
-    /// The embeddings of rows, outside of training: what is searched with in the end.
+    /// Embeddings of rows outside of training, as they are used for search.
     ///
     /// # Errors
     /// As the modules.
@@ -43,22 +90,23 @@ pub trait Method: Debug {
     /// The criteria in a fixed order.
     fn criteria(&self) -> Vec<&Criterion>;
 
-    /// What learns: modules, then criteria. Both at once, which two borrows can't give.
+    /// The parameter groups of the modules and then of the criteria, in the order of [`modules`](Method::modules) and
+    /// [`criteria`](Method::criteria).
     fn parameter_groups_mut(&mut self) -> Vec<&mut ParameterGroup>;
 
-    /// Whether the parameters of the module or criterion of that name make steps in that epoch.
+    /// Whether the parameter group of that name makes steps in that epoch.
     fn trains(&self, _name: &str, _epoch: u64) -> bool {
         true
     }
 }
 
-/// One loss of a method: a name, a scalar, and its weight in the sum.
+/// One loss of a method, with its weight in the sum.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct LossValue {
     /// The name.
     pub name: String,
-    /// The scalar, unweighted.
+    /// Value as a scalar, before it is weighted.
     pub value: Tensor,
     /// The weight.
     pub weight: f64,
@@ -76,7 +124,19 @@ impl LossValue {
     }
 }
 
-/// The losses of a batch, and what there is to know of them.
+/// The losses of a batch, with the counts and embeddings that logs report.
+///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use dml_train::{LossValue, Losses};
+///
+/// let embeddings = Tensor::new(&[[1f32, 0.], [0., 1.]], &Device::Cpu)?;
+/// let losses = Losses::of(&embeddings)
+///     .with(LossValue::new("triplets", Tensor::new(0.5f32, &Device::Cpu)?, 1.0))
+///     .with(LossValue::new("classes", Tensor::new(2f32, &Device::Cpu)?, 0.25));
+/// assert_eq!(losses.total()?.to_scalar::<f32>()?, 1.0);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Losses {
     values: Vec<LossValue>,
@@ -89,7 +149,7 @@ pub struct Losses {
 }
 
 impl Losses {
-    /// No loss yet, of these embeddings.
+    /// No losses yet, for a batch of these embeddings.
     #[must_use]
     pub fn of(embeddings: &Tensor) -> Self {
         Self {
@@ -98,14 +158,14 @@ impl Losses {
         }
     }
 
-    /// The losses so far and one more.
+    /// Adds a loss.
     #[must_use]
     pub fn with(mut self, value: LossValue) -> Self {
         self.values.push(value);
         self
     }
 
-    /// The losses so far and one of an objective, with its counts.
+    /// Adds the loss of an objective, with its counts.
     #[must_use]
     pub fn with_outcome(mut self, (value, outcome): (LossValue, Outcome)) -> Self {
         if let Some(mined) = outcome.mined {
@@ -121,7 +181,7 @@ impl Losses {
         self.with(value)
     }
 
-    /// The losses so far and one that a criterion gives for a batch.
+    /// Adds the loss of a criterion for a batch.
     ///
     /// # Errors
     /// As the criterion.
@@ -165,19 +225,19 @@ impl Losses {
         &self.terms
     }
 
-    /// How many tuples were mined; `None` if nothing mines.
+    /// Number of mined tuples; `None` without a miner.
     #[must_use]
     pub fn mined(&self) -> Option<u64> {
         self.mined
     }
 
-    /// How many values took part in means and sums.
+    /// Number of values that took part in means and sums.
     #[must_use]
     pub fn kept(&self) -> u64 {
         self.kept
     }
 
-    /// How many values there were.
+    /// Number of values of the losses.
     #[must_use]
     pub fn total_values(&self) -> u64 {
         self.total
@@ -189,7 +249,7 @@ impl Losses {
         self.embeddings.as_ref()
     }
 
-    /// `Σ weight · loss`, what is minimised. Losses of weight 0 are left out: not even a NaN of theirs counts.
+    /// `Σ weight · loss`, which is minimised. Losses with weight 0 are skipped, so a NaN in one of them has no effect.
     ///
     /// # Errors
     /// [`Error::Missing`](dml_core::Error::Missing) if every weight is 0.

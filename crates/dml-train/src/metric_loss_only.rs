@@ -13,6 +13,21 @@ use crate::{Criterion, Losses, Method, NamedModule};
 /// Trains trunk and embedder by one objective ([formula](self)); PML's `MetricLossOnly`.
 ///
 /// See the [crate's example](crate).
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // `module(name, inputs, outputs)` is a linear layer with an optimiser, `objective()` a triplet loss.
+/// use dml_train::{MetricLossOnly, Trainer};
+///
+/// let method = MetricLossOnly::new(module("trunk", 784, 32)?, objective()?)
+///     .with_embedder(module("embedder", 32, 16)?);
+/// let mut trainer = Trainer::builder(method, digits()?, sampler()?).build()?;
+/// trainer.run(1)?;
+/// assert_eq!(trainer.steps(), 5);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct MetricLossOnly {
     model: Model,

@@ -56,6 +56,16 @@ impl Default for LossScaleConfig {
 ///
 /// Which operations there are in half precision is Candle's affair and the device's; on the CPU, dml-nn's layers compute in
 /// single precision and round. What can't be done is [`TrainError::Precision`](crate::TrainError::Precision).
+///
+/// ```
+/// use candle_core::DType;
+/// use dml_train::{LossScaleConfig, MixedPrecision};
+///
+/// let config = LossScaleConfig { min_scale: 1.0, ..LossScaleConfig::default() };
+/// let policy = MixedPrecision::f16().with_loss_scale(config)?;
+/// assert_eq!(policy.dtype(), DType::F16);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct MixedPrecision {
     pub(crate) dtype: DType,

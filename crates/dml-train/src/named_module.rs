@@ -1,4 +1,4 @@
-//! Pieces of the model: a Candle module with what a run has to know of it.
+//! Modules of a run: Candle modules with their parameters, buffers and random sequences.
 
 use std::fmt;
 
@@ -11,9 +11,9 @@ use crate::parameter_group::parameter_group_methods;
 
 /// A named module: trunk, embedder, classifier, generator.
 ///
-/// A [`Trainable`] says what it learns, remembers and draws from, and becomes a module by [`NamedModule::of`]. Candle's modules
-/// say nothing, so all three are given here: parameters, buffers such as running means, and the seeds of dropout. A
-/// checkpoint holds them.
+/// [`NamedModule::of`] takes a [`Trainable`], which has its parameters, buffers and seeds. Candle's modules do not have them,
+/// so they are given with the module: parameters, buffers such as running means, and the seeds of dropout. Checkpoints
+/// contain all three.
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
@@ -39,8 +39,7 @@ pub struct NamedModule {
 }
 
 impl NamedModule {
-    /// A module that knows its parameters, buffers and seeds, such as the layers of `dml-nn`. Every module of a run needs a
-    /// name of its own.
+    /// A module that has its parameters, buffers and seeds, such as the layers of `dml-nn`. Names are unique in a run.
     pub fn of(name: impl Into<String>, module: impl Trainable + 'static) -> Self {
         let Contents {
             parameters,
@@ -52,9 +51,8 @@ impl NamedModule {
             .with_seeds(seeds)
     }
 
-    /// Any module, and the parameters that it reads, by name. What else it holds is told by
-    /// [`with_buffers`](NamedModule::with_buffers) and [`with_seeds`](NamedModule::with_seeds). Every module of a run needs a name of its
-    /// own.
+    /// Any module, with the parameters that it reads, by name. Set its buffers and random sequences by
+    /// [`with_buffers`](NamedModule::with_buffers) and [`with_seeds`](NamedModule::with_seeds). Names are unique in a run.
     pub fn new(
         name: impl Into<String>,
         module: impl ModuleT + 'static,
@@ -91,29 +89,29 @@ impl NamedModule {
         Ok(Self::new(name, module, parameters))
     }
 
-    /// What the module changes without learning it, such as running means: goes into checkpoints.
+    /// Sets the buffers: variables that the module changes without learning them, such as running means.
     #[must_use]
     pub fn with_buffers(mut self, buffers: impl IntoIterator<Item = (String, Var)>) -> Self {
         self.buffers = buffers.into_iter().collect();
         self
     }
 
-    /// [Handles](SeedSequence::handle) of what the module draws from: without those of its dropout, a run can neither
-    /// be taken up again exactly nor use a gradient cache.
+    /// Sets [handles](SeedSequence::handle) of the random sequences of the module. Without those of its dropout, a run can
+    /// neither be resumed exactly nor use a gradient cache.
     #[must_use]
     pub fn with_seeds(mut self, seeds: impl IntoIterator<Item = SeedSequence>) -> Self {
         self.seeds = seeds.into_iter().collect();
         self
     }
 
-    /// One more sequence that the module draws from.
+    /// Adds a random sequence of the module.
     pub(crate) fn add_seeds(&mut self, seeds: SeedSequence) {
         self.seeds.push(seeds);
     }
 
     parameter_group_methods!();
 
-    /// The module's output. A frozen module works as outside of training, and no gradient goes through it.
+    /// The output of the module. A frozen module works as outside of training, and no gradient passes it.
     ///
     /// # Errors
     /// As the module.
@@ -124,7 +122,7 @@ impl NamedModule {
         Ok(self.module.forward_t(input, train)?)
     }
 
-    /// The output with gradient to the input even if the module is frozen: its parameters stay, what is before learns.
+    /// The output of the module. Gradients pass to its input even if it is frozen, so that modules before it learn.
     ///
     /// # Errors
     /// As the module.
@@ -139,13 +137,13 @@ impl NamedModule {
         self.group.name()
     }
 
-    /// What the module changes without learning it.
+    /// The buffers: variables that the module changes without learning them.
     #[must_use]
     pub fn buffers(&self) -> &[(String, Var)] {
         &self.buffers
     }
 
-    /// What the module draws from.
+    /// The random sequences of the module.
     #[must_use]
     pub fn seeds(&self) -> &[SeedSequence] {
         &self.seeds

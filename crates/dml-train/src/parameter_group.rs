@@ -1,4 +1,4 @@
-//! Parameters with all that moves them: optimiser, learning rate, clipping.
+//! Parameter groups: parameters with their optimiser, learning rate and clipping.
 
 use std::fmt;
 
@@ -10,13 +10,27 @@ use crate::Clip;
 use crate::mixed_precision::is_half;
 use crate::schedule::{Pace, Plateau, Schedule};
 
-/// Named parameters, and how they learn.
+/// Named parameters with an optimiser, schedules and clipping, as a parameter group of PyTorch.
 ///
 /// Every [`NamedModule`](crate::NamedModule) and every [`Criterion`](crate::Criterion) has one; its methods are reached through theirs.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // `module(name, inputs, outputs)` is a linear layer with an optimiser, `objective()` a triplet loss.
+/// let trunk = module("trunk", 4, 2)?;
+/// let group = trunk.parameter_group();
+/// let names = group.parameters().iter().map(|(name, _)| name.as_str());
+/// assert!(names.eq(["fc1.weight", "fc1.bias"]));
+/// assert_eq!(group.learning_rate(), Some(0.001));
+/// assert!(trunk.frozen().parameter_group().is_frozen());
+/// # Ok(())
+/// # }
+/// ```
 pub struct ParameterGroup {
     name: String,
     parameters: Vec<(String, Var)>,
-    /// For each parameter of half precision, what the optimiser moves in its place; empty without an optimiser.
+    /// For each parameter, its single-precision master if it is of half precision; empty without an optimiser.
     masters: Vec<Option<Var>>,
     optimizer: Option<Box<dyn Optimizer>>,
     base_rate: f64,
@@ -25,7 +39,7 @@ pub struct ParameterGroup {
     plateau: Option<Plateau>,
     clip: Option<Clip>,
     frozen: bool,
-    /// Whether nothing that is minimised reads the parameters, as in a criterion of weight 0.
+    /// Whether no loss reads the parameters, as in a criterion of weight 0.
     left_out: bool,
 }
 
@@ -66,7 +80,7 @@ impl ParameterGroup {
         self.parameters.iter().map(|(_, var)| var)
     }
 
-    /// Whether the parameters stay as they are.
+    /// Whether the parameters are frozen.
     #[must_use]
     pub fn is_frozen(&self) -> bool {
         self.frozen
@@ -84,7 +98,7 @@ impl ParameterGroup {
         self.optimizer.as_ref().map(Optimizer::learning_rate)
     }
 
-    /// Whether steps change anything.
+    /// Whether steps change the parameters.
     pub(crate) fn learns(&self) -> bool {
         self.optimizer.is_some() && !self.frozen
     }
@@ -142,7 +156,7 @@ impl ParameterGroup {
         self.optimizer.as_deref_mut()
     }
 
-    /// What the optimiser moves: the parameters, or their masters where they have some.
+    /// The variables that the optimiser moves: the parameters, or their masters.
     pub(crate) fn moved(&self) -> impl Iterator<Item = &Var> {
         let masters = self.masters.iter().map(Option::as_ref);
         let masters = masters.chain(std::iter::repeat(None));
@@ -156,8 +170,8 @@ impl ParameterGroup {
         both.filter_map(|((name, var), master)| Some((name.as_str(), var, master.as_ref()?)))
     }
 
-    /// Takes over what was put into parameters from outside, such as weights from a file. Elsewhere masters know more
-    /// digits than their parameters.
+    /// Sets masters to parameters that were changed from outside, such as by weights from a file. Other masters keep their
+    /// digits.
     pub(crate) fn adopt_parameters(&self) -> Result<()> {
         for (_, var, master) in self.masters() {
             let rounded = master.as_detached_tensor().to_dtype(var.dtype())?;
@@ -174,7 +188,7 @@ impl ParameterGroup {
         Ok(())
     }
 
-    /// Puts the gradients of parameters of half precision, in single precision, into the place of their masters'.
+    /// Replaces gradients of parameters of half precision by gradients of their masters, in single precision.
     pub(crate) fn widen(&self, gradients: &mut GradStore) -> Result<()> {
         for (_, var, master) in self.masters() {
             if let Some(gradient) = gradients.remove(var) {
@@ -184,7 +198,7 @@ impl ParameterGroup {
         Ok(())
     }
 
-    /// Learning rate that the schedules ask for after so many steps and epochs.
+    /// Learning rate by the schedules after this number of steps and epochs.
     pub(crate) fn rate(&self, steps: u64, epochs: u64) -> f64 {
         let factor = |schedule: &Option<Box<dyn Schedule>>, done| {
             schedule.as_ref().map_or(1.0, |own| own.factor(done))
@@ -195,7 +209,7 @@ impl ParameterGroup {
             * self.plateau.as_ref().map_or(1.0, Plateau::factor)
     }
 
-    /// Limits the own gradients and makes a step at a learning rate.
+    /// Clips the gradients of the group and makes a step at a learning rate.
     pub(crate) fn step(&mut self, gradients: &mut GradStore, rate: f64) -> Result<()> {
         if let Some(clip) = self.clip {
             clip.apply(gradients, self.moved())?;
@@ -213,7 +227,7 @@ impl ParameterGroup {
     }
 }
 
-/// A parameter of half precision in single precision.
+/// A master in single precision for a parameter of half precision.
 fn master(var: &Var) -> Result<Option<Var>> {
     if !is_half(var.dtype()) {
         return Ok(None);
@@ -236,11 +250,10 @@ impl fmt::Debug for ParameterGroup {
 /// Writes the builder methods that modules and criteria have in common.
 macro_rules! parameter_group_methods {
     () => {
-        /// Who changes the parameters. The rate that it comes with is the base of all schedules.
+        /// The optimiser of the parameters. Its learning rate is the base of all schedules.
         ///
-        /// Parameters of half precision learn by masters: single-precision copies, which the optimiser gets and moves,
-        /// and which are rounded to the parameters after every step. A step that is too small to change the rounded
-        /// number is so not lost.
+        /// Parameters of half precision learn by masters: copies in single precision, which the optimiser moves and which
+        /// are rounded to the parameters after every step. So steps that are too small for half precision add up.
         ///
         /// # Errors
         /// As `make`, which gets the named parameters.
@@ -252,7 +265,8 @@ macro_rules! parameter_group_methods {
             Ok(self)
         }
 
-        /// Changes the learning rate after every iteration or epoch; one schedule of each pace, whose factors multiply.
+        /// Changes the learning rate after every iteration or epoch. There is one schedule of each pace; their factors
+        /// multiply.
         #[must_use]
         pub fn with_schedule(
             mut self,
@@ -263,35 +277,35 @@ macro_rules! parameter_group_methods {
             self
         }
 
-        /// Lowers the learning rate when [validation](crate::Validation) gets no better; the run must have one that
-        /// improves the same way.
+        /// Lowers the learning rate when [validation](crate::Validation) does not improve. The run must have a validation
+        /// that improves in the same direction.
         #[must_use]
         pub fn with_plateau(mut self, plateau: crate::schedule::Plateau) -> Self {
             self.group.set_plateau(plateau);
             self
         }
 
-        /// Limits the gradients of these parameters before every step.
+        /// Clips the gradients of these parameters before every step.
         #[must_use]
         pub fn with_clip(mut self, clip: crate::Clip) -> Self {
             self.group.set_clip(clip);
             self
         }
 
-        /// Leaves the parameters as they are, optimiser or not.
+        /// Freezes the parameters, with or without an optimiser.
         #[must_use]
         pub fn frozen(mut self) -> Self {
             self.group.freeze();
             self
         }
 
-        /// The parameters and how they learn.
+        /// The parameter group.
         #[must_use]
         pub fn parameter_group(&self) -> &crate::ParameterGroup {
             &self.group
         }
 
-        /// The same, for [`Method::parameter_groups_mut`](crate::Method::parameter_groups_mut).
+        /// The parameter group, for [`Method::parameter_groups_mut`](crate::Method::parameter_groups_mut).
         pub fn parameter_group_mut(&mut self) -> &mut crate::ParameterGroup {
             &mut self.group
         }

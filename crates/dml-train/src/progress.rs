@@ -1,4 +1,4 @@
-//! What a run tells its hooks.
+//! Reports of iterations and epochs, which hooks get.
 
 use candle_core::Tensor;
 use dml_core::Result;
@@ -7,7 +7,26 @@ use crate::host_numbers::{doubles, larger, norm, smaller};
 use crate::method::number;
 use crate::{CollapseStatistics, Losses, NonFinite};
 
-/// What happened in one iteration: a step of the optimisers, over one batch or, accumulated, several.
+/// Report of one iteration: a step of the optimisers over one batch, or several accumulated ones.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use dml_train::{Flow, MetricLossOnly, Trainer};
+///
+/// let method = MetricLossOnly::new(module("trunk", 784, 16)?, objective()?);
+/// let mut trainer = Trainer::builder(method, digits()?, sampler()?)
+///     .on_iteration(|done| {
+///         assert_eq!((done.epoch, done.examples), (1, 8));
+///         let names: Vec<String> = done.scalars().into_iter().map(|(name, _)| name).collect();
+///         assert_eq!(names[..2], ["loss", "losses/metric_loss"]);
+///         Ok(Flow::Continue)
+///     })
+///     .build()?;
+/// trainer.run(1)?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Iteration {
@@ -15,25 +34,26 @@ pub struct Iteration {
     pub epoch: u64,
     /// The iteration of the epoch, from 0.
     pub iteration: u64,
-    /// How many iterations there have been, this one and those of earlier epochs included.
+    /// Number of iterations so far, this one and those of earlier epochs included.
     pub step: u64,
-    /// What was minimised: Σ weight · loss, before the step.
+    /// Weighted sum of the losses before the step, `Σ weight · loss`.
     pub loss: f64,
     /// Each loss by name, unweighted; 0 where the method left it out.
     pub losses: Vec<(String, f64)>,
     /// The terms of losses that have several.
     pub terms: Vec<(String, f64)>,
-    /// How many tuples were mined; `None` if nothing mines.
+    /// Number of mined tuples; `None` without a miner.
     pub mined: Option<u64>,
-    /// How many values took part in the loss.
+    /// Number of values that took part in the loss.
     pub kept: u64,
-    /// How many values the loss had.
+    /// Number of values of the loss.
     pub total: u64,
-    /// Lengths of the embeddings.
+    /// Norms of the embeddings.
     pub norms: Norms,
     /// Statistics of the directions of embeddings that show a collapse; their mean over accumulated batches.
     pub collapse: CollapseStatistics,
-    /// The norm of all gradients together, before clipping; only where it was asked for.
+    /// Norm of all gradients together, before clipping;
+    /// `None` unless [`with_gradient_norm`](crate::TrainerBuilder::with_gradient_norm) is set.
     pub gradient_norm: Option<f64>,
     /// Factor of the loss before gradients were taken, in mixed precision with a loss scale. `None` without one.
     pub loss_scale: Option<f64>,
@@ -42,26 +62,35 @@ pub struct Iteration {
     pub skipped: bool,
     /// The learning rate of each module and criterion that has one.
     pub learning_rates: Vec<(String, f64)>,
-    /// How many rows there were.
+    /// Number of rows.
     pub examples: usize,
-    /// Seconds that the iteration took, loading included.
+    /// Duration of the iteration in seconds, loading included.
     pub seconds: f64,
 }
 
-/// Lengths of embeddings.
+/// Euclidean norms of embeddings.
+///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use dml_train::Norms;
+///
+/// let norms = Norms::of(&Tensor::new(&[[3f32, 4.], [0., 1.]], &Device::Cpu)?)?;
+/// assert_eq!((norms.mean, norms.min, norms.max), (3.0, 1.0, 5.0));
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Norms {
-    /// The mean.
+    /// Mean.
     pub mean: f64,
-    /// The smallest.
+    /// Smallest.
     pub min: f64,
-    /// The largest.
+    /// Largest.
     pub max: f64,
 }
 
 impl Norms {
-    /// Lengths of the rows of embeddings `[rows, dim]`; all 0 without rows, NaN where a row holds NaN.
+    /// Norms of the rows of embeddings `[rows, dim]`; all 0 without rows, NaN if a row holds NaN.
     ///
     /// # Errors
     /// [`Error::Tensor`](dml_core::Error::Tensor) if Candle cannot do it.
@@ -70,7 +99,7 @@ impl Norms {
         Ok(Self::of_rows(&doubles(embeddings)?, dim))
     }
 
-    /// Lengths of rows of `dim` numbers.
+    /// Norms of rows of `dim` numbers.
     pub(crate) fn of_rows(values: &[f64], dim: usize) -> Self {
         if values.is_empty() {
             return Self::default();
@@ -83,7 +112,7 @@ impl Norms {
         }
     }
 
-    /// Whether every length is a finite number.
+    /// Whether every norm is finite.
     fn is_finite(&self) -> bool {
         self.min.is_finite() && self.max.is_finite()
     }
@@ -113,7 +142,7 @@ impl Iteration {
         }
     }
 
-    /// Which share of the values took part in the loss; 0 if there was none.
+    /// Fraction of the values that took part in the loss; 0 without values.
     #[must_use]
     pub fn active_fraction(&self) -> f64 {
         if self.total == 0 {
@@ -167,21 +196,38 @@ impl Iteration {
     }
 }
 
-/// What is known at the end of an epoch.
+/// Report of one epoch.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use dml_train::{Flow, MetricLossOnly, Trainer};
+///
+/// let method = MetricLossOnly::new(module("trunk", 784, 16)?, objective()?);
+/// let mut trainer = Trainer::builder(method, digits()?, sampler()?)
+///     .on_epoch(|done, _| {
+///         assert_eq!((done.epoch, done.step, done.validation), (1, 5, None));
+///         Ok(Flow::Continue)
+///     })
+///     .build()?;
+/// trainer.run(1)?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Epoch {
     /// The epoch, from 1.
     pub epoch: u64,
-    /// How many iterations there have been.
+    /// Number of iterations so far.
     pub step: u64,
     /// Mean loss of the steps that were made, those before an interruption included; NaN if there was none.
     pub mean_loss: f64,
-    /// What validation found, if it was its turn.
+    /// Value of the validation, if the model was evaluated.
     pub validation: Option<f64>,
-    /// The best that validation has found so far, and in which epoch.
+    /// The best epoch so far and its validation.
     pub best: Option<(u64, f64)>,
-    /// Seconds that the epoch took, validation included; those before an interruption are left out.
+    /// Duration of the epoch in seconds, validation included, without the time before an interruption.
     pub seconds: f64,
 }
 
@@ -199,7 +245,7 @@ pub(crate) struct Sums {
     batches: f64,
     /// The first loss or batch of embeddings that is not finite.
     fault: Option<NonFinite>,
-    /// Parts that a batch did not involve.
+    /// Modules and criteria that a batch did not involve.
     left_out: Vec<String>,
 }
 
@@ -255,7 +301,7 @@ impl Sums {
         self.fault.as_ref()
     }
 
-    /// Parts that a batch did not involve, so that no gradient was to be expected.
+    /// Modules and criteria that a batch did not involve, so that no gradient is expected for them.
     pub(crate) fn left_out(&self) -> &[String] {
         &self.left_out
     }

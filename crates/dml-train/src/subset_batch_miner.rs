@@ -10,22 +10,37 @@ use candle_core::Tensor;
 use dml_core::{Batch, Error, IntoLabels, Objective, Result, SeedSequence, check};
 use rand::seq::index::sample;
 
-/// Chooses the rows of a batch that are worth a step ([where](self)); PML's `subset_batch_miner`. Closures are miners, in
-/// [`ChooseRows`].
+/// Chooses the rows of a batch that a step learns from ([where](self)); PML's `subset_batch_miner`. [`ChooseRows`] makes a
+/// closure one.
 pub trait SubsetBatchMiner: Debug + Send + Sync {
-    /// The chosen rows of a batch of embeddings with labels, in the order in which the step is to see them.
+    /// The chosen rows of a batch of embeddings with labels, in the order of the step's batch.
     ///
     /// # Errors
-    /// Whatever keeps the miner from choosing.
+    /// As the miner.
     fn choose(&self, batch: &Batch) -> Result<Vec<usize>>;
 
-    /// Where the miner's randomness comes from: [handles](SeedSequence::handle) for a checkpoint.
+    /// [Handles](SeedSequence::handle) of the random sequences of the miner, for checkpoints.
     fn seeds(&self) -> Vec<SeedSequence> {
         Vec::new()
     }
 }
 
 /// A closure as a [`SubsetBatchMiner`].
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use dml_train::{ChooseRows, MetricLossOnly, Trainer};
+///
+/// // The first six rows of every batch.
+/// let method = MetricLossOnly::new(module("trunk", 784, 16)?, objective()?);
+/// let mut trainer = Trainer::builder(method, digits()?, sampler()?)
+///     .with_subset_batch_miner(ChooseRows(|_batch| Ok((0..6).collect())))
+///     .build()?;
+/// trainer.run(1)?;
+/// # Ok(())
+/// # }
+/// ```
 pub struct ChooseRows<F>(pub F);
 
 impl<F: Fn(&Batch) -> Result<Vec<usize>> + Send + Sync> SubsetBatchMiner for ChooseRows<F> {
@@ -40,7 +55,21 @@ impl<F> fmt::Debug for ChooseRows<F> {
     }
 }
 
-/// Of some random subsets of a batch, the one with the largest loss; PML had it as `MaximumLossMiner`.
+/// Chooses the one with the largest loss of several random subsets of a batch; formerly PML's `MaximumLossMiner`.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use dml_train::{MaximumLoss, MetricLossOnly, Trainer};
+///
+/// let method = MetricLossOnly::new(module("trunk", 784, 16)?, objective()?);
+/// let mut trainer = Trainer::builder(method, digits()?, sampler()?)
+///     .with_subset_batch_miner(MaximumLoss::new(objective()?, 6, 3, 0)?)
+///     .build()?;
+/// trainer.run(1)?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct MaximumLoss {
     objective: Objective,
@@ -50,7 +79,7 @@ pub struct MaximumLoss {
 }
 
 impl MaximumLoss {
-    /// `trials` subsets of `rows` rows each, judged by an objective; a batch with no more rows is left as it is.
+    /// Draws `trials` subsets of `rows` rows and compares their losses. A batch of at most `rows` rows is used whole.
     ///
     /// # Errors
     /// [`Error::InvalidParameter`] for a number of 0.

@@ -13,6 +13,26 @@ use crate::{Classifier, Criterion, Losses, Method, NamedModule, ParameterGroup};
 /// Trains trunk, embedder and classifier ([formula](self)); PML's `TrainWithClassifier`.
 ///
 /// The losses are called `metric_loss`, or as the criterion is, and `classifier_loss`.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // `module(name, inputs, outputs)` is a linear layer with an optimiser, `objective()` a triplet loss.
+/// use dml_train::{Classifier, Flow, TrainWithClassifier, Trainer};
+///
+/// let classifier = Classifier::new(module("classifier", 16, 10)?);
+/// let method = TrainWithClassifier::new(module("trunk", 784, 16)?, classifier, objective()?);
+/// let mut trainer = Trainer::builder(method, digits()?, sampler()?)
+///     .on_iteration(|done| {
+///         let names = done.losses.iter().map(|(name, _)| name.as_str());
+///         assert!(names.eq(["metric_loss", "classifier_loss"]));
+///         Ok(Flow::Continue)
+///     })
+///     .build()?;
+/// trainer.run(1)?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct TrainWithClassifier {
     model: Model,

@@ -52,6 +52,22 @@ pub enum Ended {
 }
 
 /// A [`Method`] in training: data, sampler, hooks and counters around it. See the [crate's example](crate).
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // `module(name, inputs, outputs)` is a linear layer with an optimiser, `objective()` a triplet loss.
+/// use candle_core::{DType, Device, Tensor};
+/// use dml_train::{Ended, MetricLossOnly, Trainer};
+///
+/// let method = MetricLossOnly::new(module("trunk", 784, 16)?, objective()?);
+/// let mut trainer = Trainer::builder(method, digits()?, sampler()?).build()?;
+/// assert_eq!(trainer.run(2)?, Ended::Finished);
+/// let images = Tensor::zeros((3, 1, 28, 28), DType::F32, &Device::Cpu)?;
+/// assert_eq!(trainer.embed(&images)?.dims(), [3, 16]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Trainer<M> {
     run: TrainerBuilder<M>,

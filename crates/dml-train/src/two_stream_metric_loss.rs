@@ -17,6 +17,20 @@ use crate::{Criterion, Losses, Method, NamedModule};
 ///
 /// A loss that takes no reference set, such as one with weights of classes, gets the rows of both views as one batch. A
 /// loss that compares views row by row, such as VICReg, gets the second view as its reference set and no labels.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // `module(name, inputs, outputs)` is a linear layer with an optimiser, `objective()` a triplet loss.
+/// use dml_train::{Trainer, TwoStreamMetricLoss};
+///
+/// // `TwoViews` is a data set with two views of every row.
+/// let method = TwoStreamMetricLoss::new(module("trunk", 784, 16)?, objective()?);
+/// let mut trainer = Trainer::builder(method, TwoViews(digits()?), sampler()?).build()?;
+/// trainer.run(1)?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct TwoStreamMetricLoss {
     model: Model,

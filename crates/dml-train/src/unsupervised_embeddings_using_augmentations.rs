@@ -21,6 +21,20 @@ use crate::{Criterion, Losses, Method, NamedModule};
 ///
 /// The data set gives two or more views of every row, such as augmentations of an image. A loss that compares
 /// two views row by row, such as VICReg, gets the second as its reference set and no labels.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // `module(name, inputs, outputs)` is a linear layer with an optimiser, `objective()` a triplet loss.
+/// use dml_train::{Trainer, UnsupervisedEmbeddingsUsingAugmentations};
+///
+/// // `TwoViews` is a data set with two views of every row.
+/// let method = UnsupervisedEmbeddingsUsingAugmentations::new(module("trunk", 784, 16)?, objective()?);
+/// let mut trainer = Trainer::builder(method, TwoViews(digits()?), sampler()?).build()?;
+/// trainer.run(1)?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct UnsupervisedEmbeddingsUsingAugmentations {
     model: Model,

@@ -1,8 +1,8 @@
-//! Judging the model between epochs: which epoch is best, and when to give up.
+//! Evaluation of the model between epochs: the best epoch, and early stopping.
 //!
 //! ```text
 //! best  = the first epoch whose value no other exceeds
-//! stop when  latest judged epoch − best > patience
+//! stop when  latest evaluated epoch − best > patience
 //! ```
 
 use std::fmt;
@@ -16,11 +16,11 @@ use crate::{Method, Result, TrainError};
 /// Configuration of [`Validation`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct ValidationConfig {
-    /// Every how many epochs the model is judged, 1 to 4,294,967,295. Default 1. PML's `test_interval`.
+    /// Number of epochs from one evaluation to the next, 1 to 4,294,967,295. Default 1. PML's `test_interval`.
     pub every: u64,
-    /// After how many epochs without a new best the run ends. Default: never.
+    /// Patience of early stopping: the run ends when more epochs than this pass without a new best. Default: none.
     pub patience: Option<u64>,
-    /// Which way the value improves. Default: higher.
+    /// Direction in which the value improves. Default: higher.
     pub better: Better,
 }
 
@@ -34,8 +34,31 @@ impl Default for ValidationConfig {
     }
 }
 
-/// A judgement of the model: it drives plateau schedules, the choice of the best checkpoint and early stopping
-/// ([rules](self)); PML's `HookContainer`.
+/// Evaluates the model between epochs, for plateau schedules, the best checkpoint and early stopping ([rules](self)); PML's
+/// `HookContainer`.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // `module(name, inputs, outputs)` is a linear layer with an optimiser, `objective()` a triplet loss.
+/// use candle_core::{DType, Device, Tensor};
+/// use dml_train::{MetricLossOnly, Trainer, Validation, ValidationConfig};
+///
+/// let images = Tensor::zeros((3, 1, 28, 28), DType::F32, &Device::Cpu)?;
+/// let config = ValidationConfig { patience: Some(3), ..ValidationConfig::default() };
+/// let validation = Validation::new(config, move |model| {
+///     let embeddings = model.embed(&images)?;
+///     Ok(embeddings.dims()[1] as f64)
+/// })?;
+/// let method = MetricLossOnly::new(module("trunk", 784, 16)?, objective()?);
+/// let mut trainer = Trainer::builder(method, digits()?, sampler()?)
+///     .with_validation(validation)
+///     .build()?;
+/// trainer.run(2)?;
+/// assert_eq!(trainer.best(), Some((1, 16.0)));
+/// # Ok(())
+/// # }
+/// ```
 pub struct Validation {
     config: ValidationConfig,
     evaluate: Box<Evaluate>,
@@ -44,7 +67,7 @@ pub struct Validation {
 
 type Evaluate = dyn FnMut(&dyn Method) -> std::result::Result<f64, AnyError>;
 
-/// What a [`Validation`] remembers.
+/// State of a [`Validation`] in a checkpoint.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ValidationState {
     pub(crate) best: Option<Best>,
@@ -60,7 +83,7 @@ pub(crate) struct Best {
 }
 
 impl Validation {
-    /// Judges by a closure, which may embed with [`Method::embed`]: precision at 1, say, of a validation set.
+    /// A validation by a closure, which may embed with [`Method::embed`]: Precision@1 of a validation set, say.
     ///
     /// # Errors
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if `every` is 0.
@@ -76,7 +99,7 @@ impl Validation {
         })
     }
 
-    /// The value of the model, if it is the turn of `epoch`.
+    /// The value of the model, if `epoch` is one in which it is evaluated.
     pub(crate) fn evaluate(
         &mut self,
         epoch: u64,
@@ -99,7 +122,7 @@ impl Validation {
         Ok(Some(value))
     }
 
-    /// Which way the value improves.
+    /// Direction in which the value improves.
     pub(crate) fn better(&self) -> Better {
         self.config.better
     }
@@ -108,7 +131,7 @@ impl Validation {
         self.state.best
     }
 
-    /// Whether the run has waited long enough for a new best.
+    /// Whether early stopping ends the run.
     pub(crate) fn is_exhausted(&self) -> bool {
         match (self.config.patience, self.state.best) {
             (Some(patience), Some(best)) => {

@@ -53,15 +53,15 @@ fn train(folder: &Path) {
     let triplet = TripletMarginLoss::new(TripletMarginLossConfig::default(), distance()).unwrap();
     let miner =
         DistanceWeightedMiner::new(DistanceWeightedMinerConfig::default(), distance()).unwrap();
-    let remembered = Objective::new(Arc::new(triplet), Arc::new(AvgNonZeroReducer::default()));
+    let remembered = Objective::new(triplet, AvgNonZeroReducer::default());
     let memory = CrossBatchMemory::new(
         CrossBatchMemoryConfig {
             memory_size: 40,
             ..CrossBatchMemoryConfig::new(4)
         },
-        remembered.with_miner(Arc::new(miner)),
+        remembered.with_miner(miner),
     );
-    let memory = Objective::new(Arc::new(memory.unwrap()), Arc::new(SumReducer));
+    let memory = Objective::new(memory.unwrap(), SumReducer);
     let margin = MarginLossConfig {
         learn_beta: true,
         ..MarginLossConfig::default()
@@ -73,7 +73,7 @@ fn train(folder: &Path) {
         &candle_core::Device::Cpu,
     );
     let margin = MarginLoss::new(margin, distance(), builder).unwrap();
-    let margin = Objective::new(Arc::new(margin), Arc::new(AvgNonZeroReducer::default()));
+    let margin = Objective::new(margin, AvgNonZeroReducer::default());
     let plateau = PlateauConfig {
         patience: 0,
         factor: 0.7,

@@ -4,6 +4,7 @@ pub mod config;
 pub mod defaults;
 #[cfg(feature = "pictures")]
 pub mod embedding_pictures;
+pub mod prelude;
 
 pub use candle_core;
 pub use candle_nn;

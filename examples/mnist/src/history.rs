@@ -37,7 +37,7 @@ struct State {
 /// The hook's state in a checkpoint; the iterations are in the log.
 #[derive(Debug, Serialize, Deserialize)]
 struct SavedState {
-    log_bytes: u64,
+    log: Value,
     seconds: f64,
     validation_seconds: f64,
     precisions: Vec<(u64, f64)>,
@@ -151,7 +151,7 @@ impl Hook for History {
     fn state(&mut self) -> HookResult<Value> {
         let mut state = self.0.borrow_mut();
         Ok(serde_json::to_value(SavedState {
-            log_bytes: state.log.sync()?,
+            log: state.log.state()?,
             seconds: state.seconds(),
             validation_seconds: state.validation,
             precisions: state.precisions.clone(),
@@ -161,7 +161,7 @@ impl Hook for History {
     fn load_state(&mut self, saved: &Value) -> HookResult<()> {
         let saved = SavedState::deserialize(saved)?;
         let mut state = self.0.borrow_mut();
-        state.iterations = state.log.resume(saved.log_bytes)?;
+        state.iterations = state.log.resume(&saved.log)?;
         state.precisions = saved.precisions;
         // The clock runs through validations, which are taken off it.
         state.before = saved.seconds + saved.validation_seconds;

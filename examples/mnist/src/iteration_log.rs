@@ -1,18 +1,16 @@
-//! The training log: a line for every iteration, from which a resumed run learns what was before.
+//! The training log: a row for every iteration, from which a resumed run learns what was before.
 //!
-//! It is called `log.csv.part` until the run has ended, so that an interrupted one keeps its lines.
+//! It is called `log.csv.part` until the run has ended, so that an interrupted one keeps its rows.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::str::FromStr;
 
-use anyhow::{Context, bail};
-use dml::core::durable;
+use anyhow::Context;
+use dml::train::log::CsvTable;
+use serde_json::Value;
 
 use crate::outputs::Outputs;
-
-const HEADER: &str = "epoch,iteration,loss,mined,kept,seconds";
 
 /// What happened in one iteration.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -32,152 +30,80 @@ pub(crate) struct Iteration {
 }
 
 impl Iteration {
-    fn line(&self) -> String {
-        let Self {
-            epoch,
-            iteration,
-            loss,
-            mined,
-            kept,
-            seconds,
-        } = self;
-        format!("{epoch},{iteration},{loss},{mined},{kept},{seconds:.3}")
-    }
-}
-
-impl FromStr for Iteration {
-    type Err = anyhow::Error;
-
-    fn from_str(line: &str) -> anyhow::Result<Self> {
-        let cells: Vec<&str> = line.split(',').collect();
-        let [epoch, iteration, loss, mined, kept, seconds] = cells[..] else {
-            bail!("expected {HEADER}, found {line:?}");
-        };
+    fn from_row(row: &BTreeMap<String, String>) -> anyhow::Result<Self> {
         Ok(Self {
-            epoch: epoch.parse()?,
-            iteration: iteration.parse()?,
-            loss: loss.parse()?,
-            mined: mined.parse()?,
-            kept: kept.parse()?,
-            seconds: seconds.parse()?,
+            epoch: cell(row, "epoch")?,
+            iteration: cell(row, "iteration")?,
+            loss: cell(row, "loss")?,
+            mined: cell(row, "mined")?,
+            kept: cell(row, "kept")?,
+            seconds: cell(row, "seconds")?,
         })
     }
 }
 
-/// The log of a run. What stands in the folder stays untouched until the first writing.
-#[derive(Debug)]
-pub(crate) struct IterationLog {
-    part: PathBuf,
-    whole: PathBuf,
-    /// Open once something was written.
-    open: Option<BufWriter<File>>,
-    /// How many bytes of the file are this run's.
-    length: u64,
+/// The number in a column of a row.
+fn cell<T: FromStr<Err: Display>>(
+    row: &BTreeMap<String, String>,
+    column: &str,
+) -> anyhow::Result<T> {
+    let text = row.get(column).map_or("", String::as_str);
+    let number = text.parse().map_err(|why| anyhow::anyhow!("{why}"));
+    number.with_context(|| format!("column {column}: expected a number, found {text:?}"))
 }
 
+/// The log of a run. Files in the folder stay untouched until the first row is written.
+#[derive(Debug)]
+pub(crate) struct IterationLog(CsvTable);
+
 impl IterationLog {
-    /// A log without lines.
+    /// A log without rows.
     pub(crate) fn new(outputs: &Outputs) -> Self {
-        Self {
-            part: outputs.path("log.csv.part"),
-            whole: outputs.path("log.csv"),
-            open: None,
-            length: 0,
-        }
+        Self(CsvTable::partial(outputs.path("log.csv")))
     }
 
-    /// Goes on after the first `length` bytes, and returns what they tell.
-    pub(crate) fn resume(&mut self, length: u64) -> anyhow::Result<Vec<Iteration>> {
-        // A run that has ended may go on for more epochs.
-        let path = if self.part.exists() {
-            &self.part
-        } else {
-            &self.whole
+    /// Continues from a state that [`state`](Self::state) returned, and returns the iterations before.
+    pub(crate) fn resume(&mut self, state: &Value) -> anyhow::Result<Vec<Iteration>> {
+        self.0
+            .load_state(state)
+            .map_err(anyhow::Error::from_boxed)?;
+        let rows = self.0.rows()?.into_iter().enumerate();
+        let read = |(number, row)| {
+            Iteration::from_row(&row).with_context(|| format!("log.csv, row {}", number + 1))
         };
-        let shown = || format!("can't read {}", path.display());
-        let mut text = String::new();
-        let file = File::open(path).with_context(shown)?;
-        file.take(length)
-            .read_to_string(&mut text)
-            .with_context(shown)?;
-        if (text.len() as u64) < length {
-            bail!(
-                "{}: expected the {length} bytes that the checkpoint knows of, found {}",
-                path.display(),
-                text.len()
-            );
-        }
-        self.open = None;
-        self.length = length;
-        let lines = text.lines().enumerate().skip(1);
-        let read = |(number, line): (usize, &str)| {
-            let place = || format!("{}, line {}", path.display(), number + 1);
-            line.parse().with_context(place)
-        };
-        lines.map(read).collect()
+        rows.map(read).collect()
     }
 
-    /// Adds a line.
+    /// Adds a row.
     pub(crate) fn push(&mut self, done: &Iteration) -> anyhow::Result<()> {
-        if self.length == 0 {
-            self.write(HEADER)?;
-        }
-        self.write(&done.line())
+        Ok(self.0.push(&[
+            ("epoch", &done.epoch),
+            ("iteration", &done.iteration),
+            ("loss", &done.loss),
+            ("mined", &done.mined),
+            ("kept", &done.kept),
+            ("seconds", &format_args!("{:.3}", done.seconds)),
+        ])?)
     }
 
-    /// Brings the lines to the disk, and returns how many bytes they are.
-    pub(crate) fn sync(&mut self) -> anyhow::Result<u64> {
-        if let Some(file) = &mut self.open {
-            let shown = || format!("can't write {}", self.part.display());
-            file.flush().with_context(shown)?;
-            file.get_ref().sync_all().with_context(shown)?;
-        }
-        Ok(self.length)
+    /// Brings the rows to the disk, and returns what a checkpoint keeps of the log.
+    pub(crate) fn state(&mut self) -> anyhow::Result<Value> {
+        Ok(self.0.state()?)
     }
 
     /// Ends the log: from here on it is `log.csv`.
     pub(crate) fn finish(&mut self) -> anyhow::Result<()> {
-        if self.length == 0 {
-            self.write(HEADER)?;
-        }
-        self.file()?;
-        self.sync()?;
-        self.open = None;
-        durable::replace(&self.part, &self.whole)
-            .with_context(|| format!("can't write {}", self.whole.display()))
-    }
-
-    fn write(&mut self, line: &str) -> anyhow::Result<()> {
-        let shown = format!("can't write {}", self.part.display());
-        writeln!(self.file()?, "{line}").context(shown)?;
-        self.length += line.len() as u64 + 1;
-        Ok(())
-    }
-
-    /// The file under its working name, with nothing after the bytes of this run.
-    fn file(&mut self) -> anyhow::Result<&mut BufWriter<File>> {
-        if self.open.is_none() {
-            let shown = || format!("can't write {}", self.part.display());
-            if self.length > 0 && !self.part.exists() {
-                fs::rename(&self.whole, &self.part).with_context(shown)?;
-            }
-            let mut file = OpenOptions::new()
-                .create(true)
-                .truncate(false)
-                .write(true)
-                .open(&self.part)
-                .with_context(shown)?;
-            file.set_len(self.length).with_context(shown)?;
-            file.seek(SeekFrom::End(0)).with_context(shown)?;
-            self.open = Some(BufWriter::new(file));
-        }
-        self.open.as_mut().context("the log was opened just now")
+        Ok(self.0.finish()?)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+
+    const HEADER: &str = "epoch,iteration,loss,mined,kept,seconds";
 
     fn done(iteration: u64) -> Iteration {
         Iteration {
@@ -197,14 +123,15 @@ mod tests {
         let mut log = IterationLog::new(&outputs);
         log.push(&done(0))?;
         log.push(&done(1))?;
-        let length = log.sync()?;
+        let state = log.state()?;
         log.push(&done(2))?;
         drop(log);
         assert!(!outputs.path("log.csv").exists());
 
         let mut log = IterationLog::new(&outputs);
-        assert_eq!(log.resume(length)?, [done(0), done(1)]);
+        assert_eq!(log.resume(&state)?, [done(0), done(1)]);
         log.push(&done(2))?;
+        let state = log.state()?;
         log.finish()?;
         let text = fs::read_to_string(outputs.path("log.csv"))?;
         assert_eq!(
@@ -214,7 +141,7 @@ mod tests {
 
         // A log that was whole already goes on, too.
         let mut log = IterationLog::new(&outputs);
-        assert_eq!(log.resume(text.len() as u64)?.len(), 3);
+        assert_eq!(log.resume(&state)?.len(), 3);
         log.push(&done(3))?;
         log.finish()?;
         let text = fs::read_to_string(outputs.path("log.csv"))?;
@@ -224,38 +151,23 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_lost_lines_is_refused_and_left_alone() -> anyhow::Result<()> {
+    fn a_log_that_lost_rows_is_refused_and_left_alone() -> anyhow::Result<()> {
         let folder = tempfile::tempdir()?;
         let outputs = Outputs::create(folder.path())?;
         let path = outputs.path("log.csv.part");
-        fs::write(&path, format!("{HEADER}\n1,0,x\n"))?;
+        fs::write(&path, format!("{HEADER}\n1,0,x,0,0,0\n"))?;
         let length = fs::metadata(&path)?.len();
-        let refused = |length| {
-            format!(
-                "{:#}",
-                IterationLog::new(&outputs).resume(length).unwrap_err()
-            )
+        let columns: Vec<&str> = HEADER.split(',').collect();
+        let refused = |length: u64| {
+            let state = serde_json::json!({"length": length, "columns": columns});
+            let error = IterationLog::new(&outputs).resume(&state).unwrap_err();
+            format!("{error:#}")
         };
         assert!(refused(length + 1).contains("log.csv.part: expected the"));
-        assert!(refused(length).contains("log.csv.part, line 2: expected epoch,"));
+        assert!(
+            refused(length).contains("log.csv, row 1: column loss: expected a number, found \"x\"")
+        );
         assert_eq!(fs::metadata(&path)?.len(), length);
         Ok(())
-    }
-
-    #[test]
-    #[cfg(target_os = "linux")]
-    fn a_full_disk_is_an_error() {
-        // The device that is always full, where a program may write to it.
-        if let Ok(file) = File::options().write(true).open("/dev/full") {
-            let path = PathBuf::from("/dev/full");
-            let mut log = IterationLog {
-                part: path.clone(),
-                whole: path,
-                open: Some(BufWriter::with_capacity(0, file)),
-                length: 1,
-            };
-            let error = log.push(&done(0)).unwrap_err();
-            assert!(error.to_string().contains("/dev/full"));
-        }
     }
 }

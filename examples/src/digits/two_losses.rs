@@ -51,7 +51,7 @@ fn arc_face(args: &Args) -> anyhow::Result<Criterion> {
         Arc::new(CosineSimilarity::default()),
         vars.builder(DType::F32, &Device::Cpu),
     )?;
-    let objective = Objective::new(Arc::new(loss), Arc::new(MeanReducer));
+    let objective = Objective::new(loss, MeanReducer);
     Ok(Criterion::new("arc_face", objective).with_optimizer(|parameters| args.adam(parameters))?)
 }
 
@@ -67,7 +67,7 @@ fn triplets() -> anyhow::Result<Criterion> {
         type_of_triplets: TripletType::Semihard,
     };
     let loss = TripletMarginLoss::new(loss, distance.clone())?;
-    let objective = Objective::new(Arc::new(loss), Arc::new(AvgNonZeroReducer::default()));
+    let objective = Objective::new(loss, AvgNonZeroReducer::default());
     let miner = TripletMarginMiner::new(miner, distance)?;
-    Ok(Criterion::from(objective.with_miner(Arc::new(miner))))
+    Ok(Criterion::from(objective.with_miner(miner)))
 }

@@ -201,8 +201,8 @@ fn objective() -> anyhow::Result<Objective> {
         type_of_triplets: TripletType::Semihard,
     };
     let loss = TripletMarginLoss::new(loss, distance.clone())?;
-    let objective = Objective::new(Arc::new(loss), Arc::new(AvgNonZeroReducer::default()));
-    Ok(objective.with_miner(Arc::new(TripletMarginMiner::new(miner, distance)?)))
+    let objective = Objective::new(loss, AvgNonZeroReducer::default());
+    Ok(objective.with_miner(TripletMarginMiner::new(miner, distance)?))
 }
 
 /// Balanced batches of at most `args.batch` pictures, such that an epoch is a pass over all of them.

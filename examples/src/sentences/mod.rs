@@ -139,7 +139,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Accuracy> {
         temperature: TEMPERATURE,
     };
     let loss = NTXentLoss::new(config, Arc::new(CosineSimilarity::default()))?;
-    let objective = Objective::new(Arc::new(loss), Arc::new(MeanReducer));
+    let objective = Objective::new(loss, MeanReducer);
     let order = ShuffleSamplerConfig {
         batch_size: args.batch,
         seed: args.seed,

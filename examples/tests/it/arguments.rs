@@ -1,7 +1,9 @@
 //! Numbers on the command line: every flag reads its default, and refuses what is out of range.
 
 use clap::Parser;
-use dml_examples::{digits, sentences, serve};
+#[cfg(feature = "images")]
+use dml_examples::serve;
+use dml_examples::{digits, sentences};
 
 #[derive(Debug, Parser)]
 struct Digits {
@@ -15,6 +17,7 @@ struct Sentences {
     args: sentences::Args,
 }
 
+#[cfg(feature = "images")]
 #[derive(Debug, Parser)]
 struct Serve {
     #[command(flatten)]
@@ -58,6 +61,7 @@ fn check<T: Parser + std::fmt::Debug>(needed: &[&str], counts: &[&str], rates: &
 
 #[test]
 fn numbers_out_of_range_are_refused_by_name() {
+    #[cfg(feature = "images")]
     let counts = ["--epochs", "--size", "--batch", "--embedding", "--threads"];
     #[cfg(feature = "images")]
     check::<dml_examples::image_folder::Args>(&["--train=a", "--test=b"], &counts, &["--lr"]);
@@ -67,14 +71,17 @@ fn numbers_out_of_range_are_refused_by_name() {
         &["--test", "--epochs", "--batch", "--tokens"],
         &["--lr"],
     );
-    check::<Serve>(&["--model=a", "--index=b"], &["--limit", "-k"], &[]);
-    assert!(parsed::<Serve>(&["--model=a", "--index=b"], &["--limit=0"]).is_err());
     let read = parsed::<Digits>(&[], &["--images=512"]).unwrap().args;
     assert_eq!((read.images, read.batch), (512, 128));
     let read = parsed::<Sentences>(&[], &["--tokens=9"]).unwrap().args;
     assert_eq!((read.tokens, read.batch), (9, 32));
-    let read = parsed::<Serve>(&["--model=a", "--index=b"], &["-k=7"])
-        .unwrap()
-        .args;
-    assert_eq!(read.k, 7);
+}
+
+#[cfg(feature = "images")]
+#[test]
+fn numbers_of_a_search_out_of_range_are_refused_by_name() {
+    let needed = ["--model=a", "--index=b"];
+    check::<Serve>(&needed, &["--limit", "-k"], &[]);
+    assert!(parsed::<Serve>(&needed, &["--limit=0"]).is_err());
+    assert_eq!(parsed::<Serve>(&needed, &["-k=7"]).unwrap().args.k, 7);
 }

@@ -1,7 +1,5 @@
 //! Re-identification from a table to the mean average precision: cameras, junk, and rows that are query and gallery.
 
-use std::sync::Arc;
-
 use dml::data::{ImageFiles, ImageFilesConfig, ImageSource, Manifest, Role};
 use dml::eval::{
     AccuracyCalculator, AccuracyCalculatorConfig, AccuracyMetric, FlatIndex, query_gallery_relation,
@@ -64,7 +62,7 @@ fn the_protocol_of_market_1501_counts_only_what_counts() {
         ],
         ..Default::default()
     };
-    let calculator = AccuracyCalculator::new(config, Arc::new(FlatIndex::default())).unwrap();
+    let calculator = AccuracyCalculator::new(config, FlatIndex::default()).unwrap();
     let accuracies = calculator.get_accuracy(&batch).unwrap();
     for metric in ["mean_average_precision", "precision_at_1"] {
         assert_eq!(

@@ -9,7 +9,11 @@ use anyhow::{Context as _, ensure};
 use xshell::{Shell, cmd};
 
 /// Packages that have kernels, and which of their tests run.
-const PACKAGES: [(&str, &[&str]); 2] = [("dml-kernels", &[]), ("dml-eval", &["kernels::"])];
+const PACKAGES: [(&str, &[&str]); 3] = [
+    ("dml-kernels", &[]),
+    ("dml-nn", &["kernels::"]),
+    ("dml-eval", &["kernels::"]),
+];
 
 /// Tests that take longer than all others together, by parts of their names. Others run the same kernels.
 const SKIPPED: &[&str] = &[

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, bail};
@@ -137,7 +136,7 @@ pub(super) fn serve(told: &[String], device: &Device) -> anyhow::Result<()> {
                 exclude: vec![AccuracyMetric::AMI, AccuracyMetric::NMI],
                 ..AccuracyCalculatorConfig::default()
             };
-            let calculator = AccuracyCalculator::new(config, Arc::new(FlatIndex::default()))?;
+            let calculator = AccuracyCalculator::new(config, FlatIndex::default())?;
             timed(|| {
                 let accuracies = calculator.get_accuracy(&batch)?;
                 let score = accuracies.get("mean_average_precision");

@@ -226,6 +226,23 @@ pub(crate) fn matrix_node<T: Element, const N: usize>(
 /// The node of a value that was computed from `matrix`; `backward(matrix, value, gradient)` gives the gradient with respect to
 /// the matrix. The input may be a tensor of any rank if the gradient has no factors of rows.
 ///
+/// ```
+/// use dml_core::autograd::{PartialGradient, of_matrix, with_slice};
+/// use dml_core::{TensorExt, candle_core::{Device, Var}};
+///
+/// let x = Var::new(&[[0f32], [1.], [3.]], &Device::Cpu)?;
+/// let matrix = x.pairwise_lp(&x, 2.0)?;
+/// let sum = with_slice(&matrix, |entries: &[f32]| entries.iter().sum())?;
+/// let sum = of_matrix("sum", &matrix, vec![sum], (), |_, _, gradient| {
+///     let gradient = with_slice(gradient, |gradient: &[f32]| gradient[0])?;
+///     Ok(PartialGradient::uniform(gradient)) // the same for every entry: nothing of N × N is written
+/// })?;
+/// assert_eq!(sum.to_scalar::<f32>()?, 12.0);
+/// let gradients = sum.backward()?;
+/// assert_eq!(gradients.get(x.as_tensor()).unwrap().to_vec2::<f32>()?, [[-4.], [0.], [4.]]);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
+///
 /// # Errors
 /// [`Error::Tensor`] if the matrix is not on the CPU, [`Error::Length`] if the shape does not hold the value.
 pub fn of_matrix<T: Element>(

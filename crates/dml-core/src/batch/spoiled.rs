@@ -156,7 +156,7 @@ fn is_ignored(relation: &Relation, row: usize, is_query: bool) -> bool {
         .filter(|(q, r)| relation.self_match(*q) != Some(*r))
         .map(|(q, r)| relation.pair_kind(q, r))
         .peekable();
-    pairs.peek().is_some() && pairs.all(|verdict| verdict == PairKind::Ignored)
+    pairs.peek().is_some() && pairs.all(|kind| kind == PairKind::Ignored)
 }
 
 fn not_finite(rows: &Tensor) -> Result<Vec<u32>> {

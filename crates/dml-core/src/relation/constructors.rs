@@ -75,9 +75,9 @@ impl Relation {
         // More pairs than can be counted are more than there are weights.
         let expected = queries.saturating_mul(references);
         check::length("weights", expected, weights.len())?;
-        let verdicts = weights.iter().map(|w| PairKind::weighted(*w)).collect();
+        let kinds = weights.iter().map(|w| PairKind::weighted(*w)).collect();
         Ok(Self::new(
-            Knowledge::Matrix(verdicts),
+            Knowledge::Matrix(kinds),
             queries,
             references,
             SelfMatches::Apart,

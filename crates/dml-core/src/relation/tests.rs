@@ -43,7 +43,7 @@ fn references_are_other_things_unless_said_otherwise() -> Result<()> {
 }
 
 #[test]
-fn every_kind_splits_as_it_judges() -> Result<()> {
+fn every_relation_splits_as_its_pair_kinds_say() -> Result<()> {
     let relations = [
         Relation::labels([0i64, 1, 0])?,
         Relation::cross_labels([1i64, 2, 2], [1i64, 2, 1])?.with_self_matches(&[
@@ -71,14 +71,14 @@ fn every_kind_splits_as_it_judges() -> Result<()> {
             assert_eq!(mask.positives(q).collect::<Vec<_>>(), positives);
             assert_eq!(mask.negatives(q).collect::<Vec<_>>(), negatives);
             for r in 0..3u32 {
-                let verdict = relation.pair_kind(q, r as usize);
+                let kind = relation.pair_kind(q, r as usize);
                 assert_eq!(
                     positives.contains(&r),
-                    matches!(verdict, PairKind::Positive(_))
+                    matches!(kind, PairKind::Positive(_))
                 );
                 assert_eq!(
                     negatives.contains(&r),
-                    matches!(verdict, PairKind::Negative(_))
+                    matches!(kind, PairKind::Negative(_))
                 );
             }
         }
@@ -169,7 +169,7 @@ fn only_a_weight_other_than_one_makes_a_relation_weighted() -> Result<()> {
 }
 
 #[test]
-fn some_rows_are_judged_as_before() -> Result<()> {
+fn some_rows_have_the_pair_kinds_of_before() -> Result<()> {
     let relations = [
         Relation::labels([0i64, 1, 0, 1])?,
         Relation::label_sets(&[vec![1, 2], vec![3], vec![2, 3], vec![1]], None),

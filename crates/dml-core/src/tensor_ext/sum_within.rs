@@ -7,12 +7,20 @@ use dml_kernels::sum_within::Within;
 use crate::autograd::{PartialGradient, has_kernel, of_matrix, with_slice};
 use crate::{Result, for_element};
 
-/// The sum of some values as a scalar of the graph, and how many they are.
+/// The sum of some values as a scalar of the graph, and their number.
+///
+/// ```
+/// use dml_core::{TensorExt, candle_core::{Device, Tensor}};
+///
+/// let part = Tensor::new(&[0f32, 1., 2., 5.], &Device::Cpu)?.sum_within(Some(0.0), Some(5.0))?;
+/// assert_eq!((part.sum.to_scalar::<f32>()?, part.count), (3., 2));
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct PartialSum {
-    /// Their sum, a scalar; 0 with gradient 0 if there are none.
+    /// Sum, a scalar; 0 with gradient 0 if there are no values.
     pub sum: Tensor,
-    /// How many values were summed.
+    /// Number of values that were summed.
     pub count: u64,
 }
 

@@ -26,7 +26,8 @@ impl Tuples {
         Ok(mask)
     }
 
-    /// The same, where a pair may be in both sets.
+    /// As [`mask`](Tuples::mask), where a pair may be positive and negative at once: for [`Batch::spoiled`], and for losses
+    /// that count the kinds apart.
     ///
     /// # Errors
     /// As [`Tuples::triplets`].
@@ -59,6 +60,7 @@ impl Tuples {
 }
 
 /// Pairs of either kind, two bits for each pair of the batch.
+#[doc(hidden)]
 impl TupleSet for PairMask {
     fn anchors(&self) -> usize {
         self.queries()

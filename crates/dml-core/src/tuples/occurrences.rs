@@ -65,8 +65,12 @@ impl Tuples {
             set.row_counts(anchor, &mut positives, &mut negatives);
             for (rows, is_anchor) in [(&positives, true), (&negatives, is_pairs)] {
                 for (row, times) in rows.iter() {
-                    counts[anchor] += if is_anchor { times } else { 0 };
-                    counts[row] += if others { times } else { 0 };
+                    if is_anchor {
+                        counts[anchor] += times;
+                    }
+                    if others {
+                        counts[row] += times;
+                    }
                 }
             }
         }

@@ -43,6 +43,7 @@ pub fn triplet_ranges(
 
 /// Triplets as intervals of each anchor's sorted negatives. At batch 1,024 with 10 classes there are 43 million triplets;
 /// as ranges they take 5 MB, and counting them is free.
+#[doc(hidden)]
 impl TupleSet for TripletRanges {
     fn anchors(&self) -> usize {
         self.anchors()

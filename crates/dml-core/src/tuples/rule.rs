@@ -6,6 +6,7 @@ use dml_kernels::{AngularTriplets, Real, TripletSet};
 
 use super::{TupleCount, TupleSet};
 
+#[doc(hidden)]
 impl<T: Real> TupleSet for AngularTriplets<T> {
     fn anchors(&self) -> usize {
         TripletSet::anchors(self)

@@ -235,6 +235,13 @@ fn weights_are_occurrences_over_the_most_frequent() -> Result<()> {
         .with_reference(batch.embeddings(), [0i64, 0, 1, 1, 0])?;
     assert_eq!(triplets.weights(&apart)?, [1.0, 0.5, 0.0, 0.0, 0.0]);
     assert_eq!(triplets.anchor_weights(&batch)?, [1.0, 0.5, 0.0, 0.0, 0.0]);
+    // More references than queries: they are no rows to count.
+    let two = Tensor::new(&[[0f32], [1.]], &Device::Cpu)?;
+    let few =
+        Batch::new(&two, [0i64, 1])?.with_reference(batch.embeddings(), [0i64, 1, 1, 1, 2])?;
+    let mask = Tuples::from(Tuples::all().mask(&few)?);
+    let list = Tuples::from(mask.pairs(&few)?);
+    assert_eq!(mask.weights(&few)?, list.weights(&few)?);
     for nothing in [Tuples::all(), Triplets::default().into()] {
         assert_eq!(nothing.weights(&batch)?, [1.0; 5]);
     }

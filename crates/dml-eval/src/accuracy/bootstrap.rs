@@ -40,6 +40,7 @@ impl Default for BootstrapConfig {
 
 /// Where a mean lies, most likely.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct ConfidenceInterval {
     /// The lower end.
     pub low: f64,

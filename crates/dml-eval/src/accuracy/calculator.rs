@@ -1,20 +1,21 @@
 //! Metrics of nearest neighbours, averaged over queries or classes, and of clusters.
 
+mod ranking;
+
 use std::sync::Arc;
 
-use candle_core::Tensor;
-use dml_core::{Batch, Error, Labels, PairKind, Relation, Result, check};
-use rayon::prelude::*;
+use dml_core::{Batch, Error, Labels, Relation, Result, check};
 
 use super::label_relation::LabelRelation;
-use super::metric::{RankDepth, RankMetric};
+use super::metric::RankMetric;
 use super::named::AccuracyMetric;
-use super::relevance::{Relevance, relevance};
+use super::relevance::relevance;
 use super::retrieval::RetrievalMetric;
 use super::score::{Accuracies, Score, class_means, mean, mean_of_classes};
 use crate::clustering::{ClusterAgreement, ClusterMetric, Clusterer, Contingency, KMeans};
-use crate::index::{KnnIndex, SelfMatch};
+use crate::index::KnnIndex;
 use crate::rows::{check_finite, checked_rows};
+use ranking::Matches;
 
 /// Neighbours that are in memory at a time.
 const NEIGHBORS: usize = 1 << 22;
@@ -22,6 +23,7 @@ const NEIGHBORS: usize = 1 << 22;
 /// How many neighbours of a query are looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub enum NeighborCount {
     /// As many as the query with the most matches has.
     #[cfg_attr(feature = "serde", serde(rename = "max_bin_count"))]
@@ -32,6 +34,18 @@ pub enum NeighborCount {
 }
 
 /// Configuration of [`AccuracyCalculator`].
+///
+/// ```
+/// use dml_eval::{AccuracyCalculatorConfig, AccuracyMetric, NeighborCount, RetrievalMetric};
+///
+/// // Precision@1 and NDCG@10, among the first ten neighbours.
+/// let config = AccuracyCalculatorConfig {
+///     include: vec![AccuracyMetric::PrecisionAt1],
+///     retrieval: vec![RetrievalMetric::NdcgAt(10)],
+///     k: Some(NeighborCount::Exactly(10)),
+///     ..Default::default()
+/// };
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(
     feature = "serde",
@@ -74,14 +88,13 @@ pub struct AccuracyCalculatorConfig {
 /// bounded even where all references are ranked.
 ///
 /// ```
-/// use std::sync::Arc;
 /// use dml_core::{Batch, candle_core::{Device, Tensor}};
 /// use dml_eval::{AccuracyCalculator, AccuracyCalculatorConfig, FlatIndex};
 ///
 /// // Two classes on a line; the nearest neighbour of the third row is of the other class.
 /// let embeddings = Tensor::new(&[[0f32], [1.], [4.], [6.], [6.5]], &Device::Cpu)?;
 /// let batch = Batch::new(&embeddings, [0i64, 0, 0, 1, 1])?;
-/// let calculator = AccuracyCalculator::new(AccuracyCalculatorConfig::default(), Arc::new(FlatIndex::default()))?;
+/// let calculator = AccuracyCalculator::new(AccuracyCalculatorConfig::default(), FlatIndex::default())?;
 /// let accuracies = calculator.get_accuracy(&batch)?;
 /// assert_eq!(accuracies.get("precision_at_1").unwrap().value, 0.8);
 /// # Ok::<(), dml_core::Error>(())
@@ -104,7 +117,11 @@ impl AccuracyCalculator {
     /// # Errors
     /// [`Error::Unsupported`] if `avg_of_avgs` and `return_per_class` are both set, [`Error::InvalidParameter`] if
     /// `k`, or that of a metric, is 0.
-    pub fn new(config: AccuracyCalculatorConfig, index: Arc<dyn KnnIndex>) -> Result<Self> {
+    pub fn new(config: AccuracyCalculatorConfig, index: impl KnnIndex + 'static) -> Result<Self> {
+        Self::with_index(config, Arc::new(index))
+    }
+
+    fn with_index(config: AccuracyCalculatorConfig, index: Arc<dyn KnnIndex>) -> Result<Self> {
         if config.avg_of_avgs && config.return_per_class {
             return Err(Error::Unsupported {
                 component: "AccuracyCalculator",
@@ -143,15 +160,15 @@ impl AccuracyCalculator {
 
     /// Makes clusters in another way.
     #[must_use]
-    pub fn with_clusterer(mut self, clusterer: Arc<dyn Clusterer>) -> Self {
-        self.clusterer = clusterer;
+    pub fn with_clusterer(mut self, clusterer: impl Clusterer + 'static) -> Self {
+        self.clusterer = Arc::new(clusterer);
         self
     }
 
     /// Computes a metric of clusters of your own besides.
     #[must_use]
-    pub fn with_cluster_metric(mut self, metric: Arc<dyn ClusterAgreement>) -> Self {
-        self.cluster_metrics.push(metric);
+    pub fn with_cluster_metric(mut self, metric: impl ClusterAgreement + 'static) -> Self {
+        self.cluster_metrics.push(Arc::new(metric));
         self.names_cluster_metrics = true;
         self
     }
@@ -159,25 +176,25 @@ impl AccuracyCalculator {
     /// Says by labels who matches whom: instead of equal ones, where a batch brings labels. A relation that a batch brings
     /// is not asked again. Metrics of clusters have no meaning then.
     #[must_use]
-    pub fn with_label_relation(mut self, relation: Arc<dyn LabelRelation>) -> Self {
-        self.label_relation = Some(relation);
+    pub fn with_label_relation(mut self, relation: impl LabelRelation + 'static) -> Self {
+        self.label_relation = Some(Arc::new(relation));
         self
     }
 
     /// Computes a metric of your own besides.
     #[must_use]
-    pub fn with_metric(mut self, metric: Arc<dyn RankMetric>) -> Self {
-        self.metrics.push(metric);
+    pub fn with_metric(mut self, metric: impl RankMetric + 'static) -> Self {
+        self.metrics.push(Arc::new(metric));
         self
     }
 
     /// The metrics' names, in the order in which a batch of labels gets them.
     pub(crate) fn names(&self) -> Vec<String> {
-        let rankings = self.metrics.iter().map(|metric| metric.name());
+        let rankings = self.metrics.iter().map(RankMetric::name);
         let left_out = self.label_relation.is_some() && !self.names_cluster_metrics;
         let clusters = self.cluster_metrics.iter().filter(|_| !left_out);
         rankings
-            .chain(clusters.map(|metric| metric.name()))
+            .chain(clusters.map(ClusterAgreement::name))
             .collect()
     }
 
@@ -211,8 +228,10 @@ impl AccuracyCalculator {
         match self.relation(std::slice::from_ref(query), std::slice::from_ref(reference))? {
             None => self.measure(batch),
             Some(relation) => {
-                let own = (0..known.queries()).map(|q| known.self_match(q).map(|r| r as u32));
-                let relation = relation.with_self_matches(&own.collect::<Vec<_>>())?;
+                let self_matches: Vec<Option<u32>> = (0..known.queries())
+                    .map(|q| known.self_match(q).map(|r| r as u32))
+                    .collect();
+                let relation = relation.with_self_matches(&self_matches)?;
                 self.measure(&batch.clone().with_relation(relation)?)
             }
         }
@@ -222,11 +241,13 @@ impl AccuracyCalculator {
     pub(crate) fn measure(&self, batch: &Batch) -> Result<Accuracies> {
         let relation = batch.require_relation("AccuracyCalculator")?;
         let relevance = relevance(relation);
-        let counted = self.counted_matches(relation, &relevance);
-        let mut per_query = vec![vec![None; batch.queries()]; self.metrics.len()];
-        if !self.metrics.is_empty() && relevance.iter().any(|query| query.matches > 0) {
-            self.rank(batch, relation, &relevance, &counted, &mut per_query)?;
-        }
+        let per_query =
+            if !self.metrics.is_empty() && relevance.iter().any(|query| query.matches > 0) {
+                let as_pml = self.config.count_matches_as_pml;
+                self.rank(batch, &Matches::new(relation, &relevance, as_pml))?
+            } else {
+                vec![vec![None; batch.queries()]; self.metrics.len()]
+            };
         let scores = self.metrics.iter().zip(per_query);
         let scores = scores.map(|(metric, per_query)| self.score(metric.name(), batch, per_query));
         let mut scores: Vec<Score> = scores.collect::<Result<_>>()?;
@@ -266,94 +287,6 @@ impl AccuracyCalculator {
         Ok(scores.collect())
     }
 
-    /// R of every query.
-    fn counted_matches(&self, relation: &Relation, relevance: &[Relevance]) -> Vec<usize> {
-        let counted = |(q, query): (usize, &Relevance)| match relation.self_match(q) {
-            Some(r) if self.config.count_matches_as_pml => {
-                let itself = matches!(relation.pair_kind_as_distinct(q, r), PairKind::Positive(_));
-                (query.matches + usize::from(itself)).saturating_sub(1)
-            }
-            _ => query.matches,
-        };
-        relevance.iter().enumerate().map(counted).collect()
-    }
-
-    fn rank(
-        &self,
-        batch: &Batch,
-        relation: &Relation,
-        relevance: &[Relevance],
-        counted: &[usize],
-        per_query: &mut [Vec<Option<f64>>],
-    ) -> Result<()> {
-        let own: Vec<Option<u32>> = (0..batch.queries())
-            .map(|q| relation.self_match(q).map(|r| r as u32))
-            .collect();
-        let mut index = self.index.to_empty();
-        index.add(batch.reference().unwrap_or(batch.embeddings()))?;
-        // A query that is itself a reference may find one reference less than another.
-        let (among, apart): (Vec<usize>, Vec<usize>) =
-            (0..batch.queries()).partition(|q| own[*q].is_some());
-        for (group, itself) in [(among, 1), (apart, 0)] {
-            let findable = batch.references() - itself.min(batch.references());
-            let limit = self.limit(counted, findable);
-            let ignored = group.iter().map(|q| relevance[*q].ignored).max();
-            let k = (limit + ignored.unwrap_or(0)).min(findable);
-            if k == 0 {
-                // Nothing to be found: no query of the group has a match.
-                continue;
-            }
-            for queries in group.chunks((self.neighbors_at_a_time / k).max(1)) {
-                let own: Vec<Option<u32>> = queries.iter().map(|q| own[*q]).collect();
-                let rows = rows_of(batch.embeddings(), queries)?;
-                let found = index.search_others(&rows, k, SelfMatch::Rows(&own))?;
-                let values: Vec<Vec<Option<f64>>> = found
-                    .indices
-                    .par_chunks_exact(k)
-                    .zip(queries)
-                    .map(|(neighbors, q)| {
-                        if relevance[*q].matches == 0 {
-                            return Vec::new();
-                        }
-                        let hits = hits(relation, *q, neighbors, limit);
-                        let values = self.metrics.iter();
-                        values
-                            .map(|metric| metric.of_query(&hits, counted[*q]))
-                            .map(|value| {
-                                // Divided by a count of 0, of matches that are there.
-                                let beyond = counted[*q] == 0 && !value.is_finite();
-                                (!beyond).then_some(value)
-                            })
-                            .collect()
-                    })
-                    .collect();
-                for (q, values) in queries.iter().zip(values) {
-                    for (per_query, value) in per_query.iter_mut().zip(values) {
-                        per_query[*q] = value;
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// How many neighbours that count are looked at: what the metrics need, and no more than `k`; at least 1.
-    fn limit(&self, counted: &[usize], findable: usize) -> usize {
-        let most = counted.iter().copied().max().unwrap_or(0);
-        let depths = self.metrics.iter().map(|metric| match metric.depth() {
-            RankDepth::First(count) => count,
-            RankDepth::Relevant => most,
-            RankDepth::All => findable,
-        });
-        let needed = depths.max().unwrap_or(0);
-        let allowed = match self.config.k {
-            None => findable,
-            Some(NeighborCount::MaxBinCount) => most,
-            Some(NeighborCount::Exactly(k)) => k,
-        };
-        needed.min(allowed).min(findable).max(1)
-    }
-
     /// The score of what each query has, if it has something to find.
     fn score(&self, metric: String, batch: &Batch, per_query: Vec<Option<f64>>) -> Result<Score> {
         let per_class = if self.config.avg_of_avgs || self.config.return_per_class {
@@ -384,31 +317,6 @@ impl AccuracyCalculator {
                 .collect(),
         })
     }
-}
-
-/// The rows of those queries, which ascend: a part of the tensor where they follow one another.
-fn rows_of(embeddings: &Tensor, queries: &[usize]) -> Result<Tensor> {
-    match (queries.first(), queries.last()) {
-        (Some(first), Some(last)) if last - first + 1 == queries.len() => {
-            Ok(embeddings.narrow(0, *first, queries.len())?)
-        }
-        _ => {
-            let rows: Vec<u32> = queries.iter().map(|q| *q as u32).collect();
-            let rows = Tensor::from_vec(rows, queries.len(), embeddings.device())?;
-            Ok(embeddings.index_select(&rows, 0)?)
-        }
-    }
-}
-
-/// Whether each of the first `limit` neighbours that count matches.
-fn hits(relation: &Relation, q: usize, neighbors: &[u32], limit: usize) -> Vec<bool> {
-    let verdicts = neighbors.iter().map(|r| relation.pair_kind(q, *r as usize));
-    let hits = verdicts.filter_map(|verdict| match verdict {
-        PairKind::Positive(_) => Some(true),
-        PairKind::Negative(_) => Some(false),
-        PairKind::Ignored => None,
-    });
-    hits.take(limit).collect()
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! Which labels match, where it is not equal ones.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use dml_core::{Labels, Relation, Result};
 
 /// Makes the relation of rows from their labels: PML's `label_comparison_fn`.
 ///
 /// ```
-/// use std::sync::Arc;
 /// use dml_core::{Batch, Error, Labels, Relation, Result, PairKind, candle_core::{Device, Tensor}};
 /// use dml_eval::{AccuracyCalculator, FlatIndex, LabelRelation};
 ///
@@ -28,8 +28,8 @@ use dml_core::{Labels, Relation, Result};
 /// }
 ///
 /// let rows = Tensor::new(&[[0f32], [1.], [1.5], [9.]], &Device::Cpu)?;
-/// let calculator = AccuracyCalculator::new(Default::default(), Arc::new(FlatIndex::default()))?
-///     .with_label_relation(Arc::new(Neighboring));
+/// let calculator = AccuracyCalculator::new(Default::default(), FlatIndex::default())?
+///     .with_label_relation(Neighboring);
 /// let accuracies = calculator.get_accuracy(&Batch::new(&rows, [3i64, 4, 6, 5])?)?;
 /// // The nearest of 0 is 1, which matches; that of 1 is 1.5, which does not; nor do those of 1.5; 9 finds 1.5.
 /// assert_eq!(accuracies.get("precision_at_1").unwrap().per_query, [1., 0., 0., 1.]);
@@ -42,4 +42,10 @@ pub trait LabelRelation: Debug + Send + Sync {
     /// # Errors
     /// [`Error::Missing`](dml_core::Error::Missing) if more levels are needed than there are.
     fn relation(&self, query: &[Labels], reference: &[Labels]) -> Result<Relation>;
+}
+
+impl<L: LabelRelation + ?Sized> LabelRelation for Arc<L> {
+    fn relation(&self, query: &[Labels], reference: &[Labels]) -> Result<Relation> {
+        (**self).relation(query, reference)
+    }
 }

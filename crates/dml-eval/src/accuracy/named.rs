@@ -7,6 +7,7 @@ use crate::clustering::ClusterMetric;
 /// ([formulas](super::retrieval)), and two of clusters ([formulas](crate::clustering::contingency)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub enum AccuracyMetric {
     /// Whether the nearest neighbour matches.
     #[cfg_attr(feature = "serde", serde(rename = "precision_at_1"))]

@@ -41,7 +41,6 @@ pub const JUNK: i64 = -1;
 /// The evaluation of Market-1501:
 ///
 /// ```
-/// use std::sync::Arc;
 /// use dml_core::{Batch, candle_core::{Device, Tensor}};
 /// use dml_eval::{
 ///     AccuracyCalculator, AccuracyCalculatorConfig, FlatIndex, FlatMetric, RetrievalMetric, query_gallery_relation,
@@ -58,7 +57,7 @@ pub const JUNK: i64 = -1;
 ///     retrieval: vec![RetrievalMetric::MeanAveragePrecision, RetrievalMetric::HitRateAt(1)],
 ///     ..Default::default()
 /// };
-/// let index = Arc::new(FlatIndex::new(FlatMetric::Cosine));
+/// let index = FlatIndex::new(FlatMetric::Cosine);
 /// let found = AccuracyCalculator::new(config, index)?.get_accuracy(&batch)?;
 /// // The ranking that counts is match, distractor, match.
 /// assert_eq!(found.get("hit_rate_at_1").unwrap().value, 1.0);
@@ -121,7 +120,7 @@ mod tests {
             ],
             ..Default::default()
         };
-        let calculator = AccuracyCalculator::new(config, Arc::new(FlatIndex::default()))?;
+        let calculator = AccuracyCalculator::new(config, FlatIndex::default())?;
         let accuracies = calculator.get_accuracy(&batch)?;
         let per_query = |metric| accuracies.get(metric).map(|score| score.per_query.clone());
         assert_eq!(per_query("precision_at_1"), Some(vec![0.0, 1.0]));
@@ -147,7 +146,7 @@ mod tests {
             ],
             ..Default::default()
         };
-        let calculator = AccuracyCalculator::new(config, Arc::new(FlatIndex::default()))?;
+        let calculator = AccuracyCalculator::new(config, FlatIndex::default())?;
         let found = calculator.get_accuracy(&batch)?;
         let score = |name| {
             let score = found.get(name).unwrap();
@@ -222,7 +221,7 @@ mod tests {
             include: vec![AccuracyMetric::MeanAveragePrecision],
             ..Default::default()
         };
-        let calculator = AccuracyCalculator::new(config, Arc::new(FlatIndex::default()))?;
+        let calculator = AccuracyCalculator::new(config, FlatIndex::default())?;
         let accuracies = calculator.get_accuracy(&batch)?;
         let score = accuracies.get("mean_average_precision").unwrap();
         // Junk and the view of the same camera come first and don't count: the third is the first.

@@ -41,7 +41,7 @@ pub(super) fn relevance(relation: &Relation) -> Vec<Relevance> {
                 match relation.pair_kind(q, r) {
                     PairKind::Positive(_) => relevance.matches += 1,
                     PairKind::Ignored if relation.self_match(q) != Some(r) => {
-                        relevance.ignored += 1
+                        relevance.ignored += 1;
                     }
                     PairKind::Negative(_) | PairKind::Ignored => {}
                 }

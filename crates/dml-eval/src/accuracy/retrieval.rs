@@ -55,6 +55,7 @@ use super::metric::{RankDepth, RankMetric};
     derive(serde::Serialize, serde::Deserialize),
     serde(try_from = "String", into = "String")
 )]
+#[non_exhaustive]
 pub enum RetrievalMetric {
     /// The share of matches among the first k neighbours.
     PrecisionAt(usize),

@@ -7,11 +7,25 @@ use dml_core::{Labels, Result};
 use super::bootstrap::{BootstrapConfig, ConfidenceInterval, confidence_interval};
 
 /// One [`Score`] per metric.
+///
+/// ```
+/// use dml_core::{Batch, candle_core::{Device, Tensor}};
+/// use dml_eval::{AccuracyCalculator, FlatIndex};
+///
+/// let calculator = AccuracyCalculator::new(Default::default(), FlatIndex::default())?;
+/// let rows = Tensor::new(&[[0f32], [1.], [8.], [9.]], &Device::Cpu)?;
+/// let found = calculator.get_accuracy(&Batch::new(&rows, [0i64, 0, 1, 1])?)?;
+/// let values: Vec<(&str, f64)> = found.iter().map(|score| (score.metric.as_str(), score.value)).collect();
+/// assert_eq!(values[0], ("precision_at_1", 1.0));
+/// assert_eq!(found.get("precision_at_1").unwrap().per_query, [1.0; 4]);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Accuracies(Vec<Score>);
 
 /// One metric: its average, and what it is made of.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Score {
     /// The metric's name, such as `precision_at_1`.
     pub metric: String,

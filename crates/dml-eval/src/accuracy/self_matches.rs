@@ -102,7 +102,7 @@ mod tests {
         let rows = Tensor::new(&[[f32::NAN], [1.]], &Device::Cpu)?;
         let batch = Batch::new(&rows, [0i64, 0])?.with_reference(&rows, [0i64, 0])?;
         let batch = with_queries_among_references(batch)?;
-        let index = std::sync::Arc::new(crate::FlatIndex::default());
+        let index = crate::FlatIndex::default();
         let calculator = crate::AccuracyCalculator::new(Default::default(), index)?;
         let refused = calculator.get_accuracy(&batch);
         assert!(matches!(

@@ -1,17 +1,45 @@
 //! The contract of clustering.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use candle_core::Tensor;
 use dml_core::{Error, IntoLabels, Labels, Result};
 
 /// Something that sorts rows into clusters: PML's `kmeans_func`.
+///
+/// ```
+/// use dml_core::candle_core::{Device, Tensor};
+/// use dml_core::{IntoLabels, Labels, Result};
+/// use dml_eval::Clusterer;
+///
+/// /// Two clusters, by the sign of the first coordinate.
+/// #[derive(Debug)]
+/// struct BySign;
+///
+/// impl Clusterer for BySign {
+///     fn cluster(&self, embeddings: &Tensor, _clusters: usize) -> Result<Labels> {
+///         let first = embeddings.narrow(1, 0, 1)?.flatten_all()?.to_vec1::<f32>()?;
+///         first.iter().map(|x| i64::from(*x > 0.0)).collect::<Vec<i64>>().into_labels()
+///     }
+/// }
+///
+/// let rows = Tensor::new(&[[-3f32], [2.], [-1.]], &Device::Cpu)?;
+/// assert_eq!(BySign.cluster(&rows, 2)?.as_slice(), [0, 1, 0]);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 pub trait Clusterer: Debug + Send + Sync {
     /// The cluster of every row of `embeddings` `[rows, dim]`; there are to be `clusters` of them.
     ///
     /// # Errors
     /// If the rows can't be clustered, or not into so many clusters.
     fn cluster(&self, embeddings: &Tensor, clusters: usize) -> Result<Labels>;
+}
+
+impl<C: Clusterer + ?Sized> Clusterer for Arc<C> {
+    fn cluster(&self, embeddings: &Tensor, clusters: usize) -> Result<Labels> {
+        (**self).cluster(embeddings, clusters)
+    }
 }
 
 /// Clusters that are known already, such as those of another program.

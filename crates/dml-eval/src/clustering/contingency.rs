@@ -45,7 +45,16 @@ pub struct Contingency {
 }
 
 /// Precision, recall and F1 of [`Contingency::bcubed`], each in `[0, 1]`.
+///
+/// ```
+/// use dml_eval::Contingency;
+///
+/// let found = Contingency::new([0i64, 0, 1, 1], [5i64, 5, 5, 5])?.bcubed();
+/// assert_eq!((found.precision, found.recall), (0.5, 1.0));
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct BCubed {
     /// How much of a row's cluster is of its class, on average.
     pub precision: f64,

@@ -1,7 +1,5 @@
 //! k-means: every row in the cluster of the closest mean.
 
-pub use crate::kernels::kmeans::KMeansStart;
-use crate::kernels::kmeans::{Clustering, kmeans};
 use candle_core::{Device, Tensor};
 use dml_core::autograd::{Element, with_slice};
 use dml_core::{Error, IntoLabels, Labels, Result, check, for_element};
@@ -9,7 +7,10 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use super::Clusterer;
+use crate::kernels::kmeans::{Clustering, kmeans};
 use crate::rows::{check_squares, checked_rows};
+
+pub use crate::kernels::kmeans::KMeansStart;
 
 /// Configuration of [`KMeans`], by faiss's names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +61,7 @@ pub struct KMeans {
 
 /// What [`KMeans::fit`] finds.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct RowClusters {
     /// The centroids `[clusters, dim]`, in the element type of the rows.
     pub centroids: Tensor,

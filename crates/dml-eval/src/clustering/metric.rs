@@ -1,12 +1,23 @@
 //! Metrics of clusters, by name.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use super::Contingency;
 
 /// A number that says how well clusters agree with classes; see [`contingency`](super::contingency) for the formulas.
+///
+/// ```
+/// use dml_eval::{ClusterMetric, Contingency};
+///
+/// let table = Contingency::new([0i64, 0, 1, 1], [5i64, 5, 6, 6])?;
+/// assert_eq!(ClusterMetric::ARI.of(&table), 1.0);
+/// assert_eq!(ClusterMetric::VMeasure.name(), "v_measure");
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub enum ClusterMetric {
     /// Adjusted mutual information, as PML has it.
     AMI,
@@ -90,12 +101,45 @@ impl ClusterMetric {
 }
 
 /// A number for the table of classes and clusters, as [`RankMetric`](crate::RankMetric) is one for a ranking.
+///
+/// ```
+/// use dml_eval::{AccuracyCalculator, ClusterAgreement, Contingency, FlatIndex};
+///
+/// /// The square root of B-cubed precision times recall.
+/// #[derive(Debug)]
+/// struct Geometric;
+///
+/// impl ClusterAgreement for Geometric {
+///     fn name(&self) -> String {
+///         "bcubed_geometric".to_owned()
+///     }
+///     fn of(&self, table: &Contingency) -> f64 {
+///         let found = table.bcubed();
+///         (found.precision * found.recall).sqrt()
+///     }
+/// }
+///
+/// assert_eq!(Geometric.of(&Contingency::new([0i64, 1], [3i64, 4])?), 1.0);
+/// let calculator = AccuracyCalculator::new(Default::default(), FlatIndex::default())?;
+/// let calculator = calculator.with_cluster_metric(Geometric);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 pub trait ClusterAgreement: Debug + Send + Sync {
     /// The metric's name in results.
     fn name(&self) -> String;
 
     /// The number for these classes and clusters, of which there is at least one row.
     fn of(&self, table: &Contingency) -> f64;
+}
+
+impl<A: ClusterAgreement + ?Sized> ClusterAgreement for Arc<A> {
+    fn name(&self) -> String {
+        (**self).name()
+    }
+
+    fn of(&self, table: &Contingency) -> f64 {
+        (**self).of(table)
+    }
 }
 
 impl ClusterAgreement for ClusterMetric {

@@ -10,7 +10,6 @@
 //! Garrido et al., "`RankMe`" (2023, arXiv:2210.02885), whose ε in `p` is left out; Wang and Isola, "Understanding
 //! Contrastive Representation Learning through Alignment and Uniformity on the Hypersphere" (2020, arXiv:2005.10242).
 
-mod eigenvalues;
 mod pair_distances;
 mod pairs;
 mod principal_components;

@@ -6,6 +6,7 @@ use crate::rows::distance_blocks::each_block;
 
 /// What [`mean_pair_distances`] finds.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct PairDistances {
     /// The mean distance of positive pairs; NaN if there is none.
     pub positive: f64,

@@ -4,7 +4,7 @@ use candle_core::Tensor;
 use dml_core::autograd::with_slice;
 use dml_core::{Error, Result};
 
-use super::eigenvalues::symmetric_eigenvalues;
+use crate::kernels::symmetric_eigen::eigenvalues;
 use crate::rows::{double_rows, of_ordinary_size};
 
 /// PCF of the [module](super): the fewest principal components of `embeddings` `[rows, dim]` that hold at least `share` of
@@ -43,10 +43,8 @@ pub fn principal_components_fraction(embeddings: &Tensor, share: f64) -> Result<
     } else {
         rows.t()?.matmul(&rows)?
     };
-    let mut variances = with_slice::<f64, _>(&gram, |gram| {
-        symmetric_eigenvalues(gram.to_vec(), count.min(dim))
-    })?;
-    variances.reverse();
+    let mut variances =
+        with_slice::<f64, _>(&gram, |gram| eigenvalues(gram.to_vec(), count.min(dim)))?;
     // What can't be told from rounding is no variance.
     let largest = variances.first().copied().unwrap_or(0.0);
     let noise = largest * variances.len() as f64 * f64::EPSILON;

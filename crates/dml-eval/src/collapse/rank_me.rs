@@ -4,7 +4,7 @@ use candle_core::Tensor;
 use dml_core::Result;
 use dml_core::autograd::with_slice;
 
-use super::eigenvalues::symmetric_eigenvalues;
+use crate::kernels::symmetric_eigen::eigenvalues;
 use crate::rows::{double_rows, of_ordinary_size};
 
 /// `RankMe` of the [module](super): over how many directions `embeddings` `[rows, dim]` spread, from 1 to
@@ -37,12 +37,10 @@ pub fn rank_me(embeddings: &Tensor) -> Result<f64> {
     } else {
         rows.t()?.matmul(&rows)?
     };
-    let eigenvalues = with_slice::<f64, _>(&gram, |gram| {
-        symmetric_eigenvalues(gram.to_vec(), count.min(dim))
-    })?;
-    let largest = eigenvalues.last().copied().unwrap_or(0.0);
-    let noise = largest * eigenvalues.len() as f64 * f64::EPSILON;
-    let singular = eigenvalues.iter().filter(|x| **x > noise);
+    let variances = with_slice::<f64, _>(&gram, |gram| eigenvalues(gram.to_vec(), count.min(dim)))?;
+    let largest = variances.first().copied().unwrap_or(0.0);
+    let noise = largest * variances.len() as f64 * f64::EPSILON;
+    let singular = variances.iter().rev().filter(|x| **x > noise);
     let singular: Vec<f64> = singular.map(|x| x.sqrt()).collect();
     let sum: f64 = singular.iter().sum();
     if sum == 0.0 {

@@ -26,6 +26,16 @@ const TRAILER: usize = 4;
 const BYTES: u32 = 4;
 
 /// Why an index could not be saved or loaded.
+///
+/// ```
+/// use dml_eval::{IndexFileError, load_index};
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("notes.txt");
+/// std::fs::write(&path, "no index")?;
+/// assert!(matches!(load_index(&path), Err(IndexFileError::NotAnIndex { .. })));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum IndexFileError {

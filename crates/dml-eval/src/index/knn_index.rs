@@ -14,24 +14,44 @@ use super::self_match::SelfMatch;
 ///
 /// Embeddings are `[rows, dim]` tensors of any floating-point type on any device; half precision is searched in
 /// single precision.
+///
+/// ```
+/// use dml_core::candle_core::{Device, Tensor};
+/// use dml_eval::{FlatIndex, KnnIndex};
+///
+/// /// Searches whatever index it is given.
+/// fn nearest(index: &mut dyn KnnIndex, rows: &Tensor, query: &Tensor) -> dml_core::Result<u32> {
+///     index.add(rows)?;
+///     Ok(index.search(query, 1)?.indices[0])
+/// }
+///
+/// let rows = Tensor::new(&[[0f32], [5.], [9.]], &Device::Cpu)?;
+/// let query = Tensor::new(&[[6f32]], &Device::Cpu)?;
+/// assert_eq!(nearest(&mut FlatIndex::default(), &rows, &query)?, 1);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 pub trait KnnIndex: Debug + Send + Sync {
-    /// Appends references; they get the next row numbers. Without references an index takes rows of any `dim` and element
-    /// type, whatever it held or refused before; no rows may be added, and change nothing.
+    /// Appends references; they get the next row numbers. The first rows of an empty index determine its `dim` and element
+    /// type. Adding no rows changes nothing.
     ///
     /// # Errors
-    /// [`Error::Shape`] unless they are `[rows, dim]` with the `dim` of those that are there, [`Error::DType`] if
-    /// they are of another element type, [`Error::InvalidParameter`] if a number is not finite (or, of double precision,
-    /// above 1e150), or there would be more than 2³² − 1 rows.
+    /// [`Error::Shape`] unless they are `[rows, dim]` with the `dim` of the index, [`Error::DType`] if they are of
+    /// another element type, [`Error::InvalidParameter`] if a number is not finite (or, of double precision, above
+    /// 1e150), or the index would have more than 2³² − 1 rows.
     fn add(&mut self, references: &Tensor) -> Result<()>;
 
-    /// The `k` nearest references of every query, except the one that `own` names. Ties go to the lower row. Of no
-    /// queries there are none.
+    /// The `k` nearest references of every query, without its self-match. Ties go to the lower row. `k` must be from 1 to
+    /// the number of references that a query may find.
     ///
     /// # Errors
-    /// As [`add`](KnnIndex::add), [`Error::InvalidParameter`] if `k` is 0 or larger than the number of references
-    /// that a query may find, or queries times `k` is above 2³², [`Error::Length`] and [`Error::Index`] if `own` does not
-    /// fit the rows.
-    fn search_others(&self, queries: &Tensor, k: usize, own: SelfMatch<'_>) -> Result<Neighbors>;
+    /// As [`add`](KnnIndex::add), [`Error::InvalidParameter`] if `k` is out of range or queries times `k` is above 2³²,
+    /// [`Error::Length`] and [`Error::Index`] if `self_matches` does not fit the rows.
+    fn search_others(
+        &self,
+        queries: &Tensor,
+        k: usize,
+        self_matches: SelfMatch<'_>,
+    ) -> Result<Neighbors>;
 
     /// The `k` nearest references of every query. Ties go to the lower row.
     ///
@@ -41,27 +61,27 @@ pub trait KnnIndex: Debug + Send + Sync {
         self.search_others(queries, k, SelfMatch::None)
     }
 
-    /// All references of every query that are within `threshold`, in the unit of the index: at most so far away, or at
-    /// least so alike; except the one that `own` names. Closest first, ties by row. An empty index has none.
+    /// All references of every query within `threshold`, without its self-match: at most that far for a distance, at least
+    /// that similar for a similarity. Closest first, ties by row. An empty index finds none.
     ///
     /// # Errors
-    /// As [`add`](KnnIndex::add), [`Error::InvalidParameter`] if the threshold is not a number, [`Error::Length`] and
-    /// [`Error::Index`] if `own` does not fit the rows.
+    /// As [`add`](KnnIndex::add), [`Error::InvalidParameter`] if the threshold is NaN, [`Error::Length`] and
+    /// [`Error::Index`] if `self_matches` does not fit the rows.
     fn search_within(
         &self,
         queries: &Tensor,
         threshold: f64,
-        own: SelfMatch<'_>,
+        self_matches: SelfMatch<'_>,
     ) -> Result<NeighborsWithin>;
 
-    /// Removes the references of those row numbers; those after them move up. Returns how many there were: a row that
-    /// comes twice is one.
+    /// Removes references by row number; the rows after them move up. Returns how many were removed: a row that is listed
+    /// twice counts once.
     ///
     /// # Errors
     /// [`Error::Index`] if there is no such row; nothing is removed then.
     fn remove(&mut self, rows: &[u32]) -> Result<usize>;
 
-    /// Writes the index to a file, which is whole or not there: see [`index_file`](crate::index::file).
+    /// Writes the index to a file, which appears whole or not at all: see [`index::file`](crate::index::file).
     ///
     /// # Errors
     /// [`IndexFileError::Io`].
@@ -70,20 +90,72 @@ pub trait KnnIndex: Debug + Send + Sync {
     /// Replaces the references by those of a file that an index of the same kind and metric has written.
     ///
     /// # Errors
-    /// [`IndexFileError`] if it can't be read, is truncated or altered, or is of another index; the references are then
-    /// as they were.
+    /// [`IndexFileError`] if the file can't be read, is truncated or altered, or is of another index; the references are
+    /// unchanged then.
     fn load(&mut self, path: &Path) -> std::result::Result<(), IndexFileError>;
 
-    /// How many references there are.
+    /// Number of references.
     fn len(&self) -> usize;
 
-    /// Whether there is no reference.
+    /// Whether there are no references.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// An index of the same kind without references.
+    /// An index of the same kind and configuration without references.
     fn to_empty(&self) -> Box<dyn KnnIndex>;
+}
+
+impl<I: KnnIndex + ?Sized> KnnIndex for Box<I> {
+    fn add(&mut self, references: &Tensor) -> Result<()> {
+        (**self).add(references)
+    }
+
+    fn search_others(
+        &self,
+        queries: &Tensor,
+        k: usize,
+        self_matches: SelfMatch<'_>,
+    ) -> Result<Neighbors> {
+        (**self).search_others(queries, k, self_matches)
+    }
+
+    fn search(&self, queries: &Tensor, k: usize) -> Result<Neighbors> {
+        (**self).search(queries, k)
+    }
+
+    fn search_within(
+        &self,
+        queries: &Tensor,
+        threshold: f64,
+        self_matches: SelfMatch<'_>,
+    ) -> Result<NeighborsWithin> {
+        (**self).search_within(queries, threshold, self_matches)
+    }
+
+    fn remove(&mut self, rows: &[u32]) -> Result<usize> {
+        (**self).remove(rows)
+    }
+
+    fn save(&self, path: &Path) -> std::result::Result<(), IndexFileError> {
+        (**self).save(path)
+    }
+
+    fn load(&mut self, path: &Path) -> std::result::Result<(), IndexFileError> {
+        (**self).load(path)
+    }
+
+    fn len(&self) -> usize {
+        (**self).len()
+    }
+
+    fn is_empty(&self) -> bool {
+        (**self).is_empty()
+    }
+
+    fn to_empty(&self) -> Box<dyn KnnIndex> {
+        (**self).to_empty()
+    }
 }
 
 /// Whether an index of `rows` references can have `more`: row numbers are of 32 bits.

@@ -44,7 +44,7 @@ pub fn load_index(path: &Path) -> Result<Box<dyn KnnIndex>, IndexFileError> {
 
 #[cfg(feature = "usearch")]
 fn graph(path: &Path, header: &Header, bytes: Loaded) -> Result<Box<dyn KnnIndex>, IndexFileError> {
-    Ok(Box::new(crate::UsearchIndex::from_file(
+    Ok(Box::new(super::UsearchIndex::from_file(
         path, header, bytes,
     )?))
 }

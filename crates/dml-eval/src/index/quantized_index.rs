@@ -15,34 +15,31 @@
 //! Signs tell how alike rows are in direction: binary codes are for embeddings around the origin and of about the same
 //! length.
 
+mod encoded;
+
 use std::fmt;
-use std::ops::RangeInclusive;
 use std::path::Path;
 
-use crate::kernels::int8::{self, Int8Rows};
-use crate::kernels::nearest::closest_of_rows;
 use candle_core::Tensor;
 use dml_core::autograd::with_slice;
-use dml_core::kernels::exact::dot;
-use dml_core::kernels::hamming::{hamming, pack_signs};
 use dml_core::{Result, check};
 use rayon::prelude::*;
 
 use crate::index::file::{self, IndexFileError};
 use crate::index::knn_index::kept_rows;
-use crate::index::scale::{self, Scale, length};
-use crate::index::{FlatIndex, FlatMetric, RowStorage};
-use crate::index::{KnnIndex, Neighbors, NeighborsWithin, SelfMatch};
+use crate::index::{
+    FlatIndex, FlatMetric, KnnIndex, Neighbors, NeighborsWithin, RowStorage, SelfMatch,
+};
+use crate::kernels::nearest::closest_of_rows;
+use encoded::Encoded;
 
 /// Distances of codes that are in memory at a time.
 const ENTRIES: usize = 1 << 22;
 
-/// The powers of two of the longest row, with which rows are coded as they are.
-const ORDINARY: RangeInclusive<i32> = -40..=40;
-
 /// What stands for a row when candidates are searched; see the [module](self).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub enum Codes {
     /// One byte a coordinate.
     #[default]
@@ -112,155 +109,6 @@ impl fmt::Debug for QuantizedIndex {
     }
 }
 
-/// The codes of all references.
-#[derive(Clone)]
-enum Encoded {
-    Int8 {
-        rows: Int8Rows,
-        squared_norms: Vec<f32>,
-        /// The length of the longest row so far.
-        longest: f64,
-        /// What the rows are multiplied by.
-        scale: Scale,
-    },
-    Binary(Vec<u8>),
-}
-
-impl Encoded {
-    fn none(codes: Codes) -> Self {
-        match codes {
-            Codes::Int8 => Self::Int8 {
-                rows: Int8Rows::default(),
-                squared_norms: Vec::new(),
-                longest: 0.0,
-                scale: Scale::default(),
-            },
-            Codes::Binary => Self::Binary(Vec::new()),
-        }
-    }
-
-    fn kind(&self) -> Codes {
-        match self {
-            Self::Int8 { .. } => Codes::Int8,
-            Self::Binary(_) => Codes::Binary,
-        }
-    }
-
-    /// Appends the codes of `[rows, dim]`.
-    fn extend(&mut self, new: &[f32], dim: usize) {
-        match self {
-            Self::Int8 {
-                rows,
-                squared_norms,
-                longest,
-                scale,
-            } => {
-                if rows.steps.is_empty() {
-                    *longest = 0.0;
-                }
-                let before = *longest;
-                *longest = before.max(scale::longest(new, dim));
-                if before == 0.0 || !scale.holds(*longest) {
-                    let fresh = Scale::new(*longest, ORDINARY, 0);
-                    let more = Scale {
-                        exponent: fresh.exponent - scale.exponent,
-                    };
-                    if more != Scale::default() {
-                        rows.steps = more.apply(&rows.steps).into_owned();
-                        *squared_norms = more.apply(&more.apply(squared_norms)).into_owned();
-                    }
-                    *scale = fresh;
-                }
-                let new = scale.apply(new);
-                let codes = int8::quantize(&new, dim);
-                rows.codes.extend(codes.codes);
-                rows.steps.extend(codes.steps);
-                let norms = new.chunks_exact(dim).map(|row| dot(row, row) as f32);
-                squared_norms.extend(norms);
-            }
-            Self::Binary(codes) => codes.extend(pack_signs(new, dim)),
-        }
-    }
-
-    fn retain(&mut self, keep: &[bool]) {
-        match self {
-            Self::Int8 {
-                rows,
-                squared_norms,
-                ..
-            } => {
-                retain_rows(&mut rows.codes, keep);
-                retain_rows(&mut rows.steps, keep);
-                retain_rows(squared_norms, keep);
-            }
-            Self::Binary(codes) => retain_rows(codes, keep),
-        }
-    }
-
-    /// Whether distances from a query can be told apart by the codes.
-    fn reach(&self, query: &[f32], metric: FlatMetric) -> bool {
-        match (self, metric) {
-            (Self::Int8 { scale, .. }, FlatMetric::SquaredEuclidean) => {
-                scale.reaches(length(query))
-            }
-            _ => true,
-        }
-    }
-
-    /// How far each reference is from each of the queries by their codes: `[queries, references]`, smallest first, and on
-    /// a scale that is the query's own.
-    fn distances(&self, queries: &[f32], dim: usize, metric: FlatMetric) -> Vec<f32> {
-        match self {
-            Self::Binary(codes) => hamming(&pack_signs(queries, dim), codes, dim.div_ceil(8)),
-            Self::Int8 {
-                rows,
-                squared_norms,
-                scale,
-                ..
-            } => {
-                let queries = match metric {
-                    FlatMetric::SquaredEuclidean => scale.apply(queries),
-                    // A query's products keep their order whatever it is multiplied by.
-                    FlatMetric::InnerProduct | FlatMetric::Cosine => queries
-                        .chunks_exact(dim)
-                        .flat_map(|query| {
-                            Scale::new(length(query), ORDINARY, 0)
-                                .apply(query)
-                                .into_owned()
-                        })
-                        .collect(),
-                };
-                let queries = int8::quantize(&queries, dim);
-                let mut products = int8::products(&queries.codes, &rows.codes, dim);
-                products
-                    .par_chunks_exact_mut(rows.steps.len())
-                    .zip(&queries.steps)
-                    .for_each(|(products, query_step)| {
-                        let references = rows.steps.iter().zip(squared_norms);
-                        for (product, (step, norm)) in products.iter_mut().zip(references) {
-                            let inner = *product * query_step * step;
-                            *product = match metric {
-                                FlatMetric::SquaredEuclidean => norm - 2.0 * inner,
-                                FlatMetric::InnerProduct | FlatMetric::Cosine => -inner,
-                            };
-                        }
-                    });
-                products
-            }
-        }
-    }
-}
-
-/// Keeps the rows that `keep` says, of as many entries each as there are.
-fn retain_rows<T: Copy>(entries: &mut Vec<T>, keep: &[bool]) {
-    let width = (entries.len() / keep.len().max(1)).max(1);
-    let rows = entries.chunks_exact(width).zip(keep);
-    *entries = rows
-        .filter(|(_, keep)| **keep)
-        .flat_map(|(row, _)| row.iter().copied())
-        .collect();
-}
-
 impl QuantizedIndex {
     /// An index without references.
     ///
@@ -284,6 +132,39 @@ impl QuantizedIndex {
     #[must_use]
     pub fn codes(&self) -> Codes {
         self.codes.kind()
+    }
+
+    /// The `k` nearest candidates of each query of `block` `[queries, dim]`: keys, the smaller the closer, and rows.
+    fn nearest_of_block(
+        &self,
+        block: &[f32],
+        dim: usize,
+        k: usize,
+        self_match: impl Fn(usize) -> Option<u32> + Sync,
+    ) -> Vec<(f64, u32)> {
+        let distances = self.codes.distances(block, dim, self.rows.metric());
+        let candidates = k.saturating_mul(self.rescore);
+        // One more, for the one that may be the query itself.
+        let wanted = candidates.saturating_add(1).min(self.len());
+        let near = closest_of_rows(&distances, self.len(), wanted, false, |_| None);
+        let nearest: Vec<Vec<(f64, u32)>> = near
+            .indices
+            .par_chunks_exact(wanted)
+            .zip(block.par_chunks_exact(dim))
+            .enumerate()
+            .map(|(q, (rows, query))| {
+                let self_match = self_match(q);
+                let others = rows.iter().filter(|row| self_match != Some(**row));
+                let mut measured: Vec<(f64, u32)> = others
+                    .take(candidates)
+                    .map(|row| (self.rows.key(query, *row as usize), *row))
+                    .collect();
+                measured.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+                measured.truncate(k);
+                measured
+            })
+            .collect();
+        nearest.concat()
     }
 
     pub(crate) fn from_file(
@@ -327,11 +208,15 @@ impl KnnIndex for QuantizedIndex {
         })?
     }
 
-    fn search_others(&self, queries: &Tensor, k: usize, own: SelfMatch<'_>) -> Result<Neighbors> {
+    fn search_others(
+        &self,
+        queries: &Tensor,
+        k: usize,
+        self_matches: SelfMatch<'_>,
+    ) -> Result<Neighbors> {
         let queries = self.rows.prepare_single("queries", queries)?;
         let (count, dim) = queries.dims2()?;
-        own.check(count, self.len(), k)?;
-        let candidates = k.saturating_mul(self.rescore);
+        self_matches.check(count, self.len(), k)?;
         let mut found = Neighbors {
             distances: Vec::with_capacity(count * k),
             indices: Vec::with_capacity(count * k),
@@ -339,44 +224,24 @@ impl KnnIndex for QuantizedIndex {
         };
         let metric = self.rows.metric();
         let block = (ENTRIES / self.len().max(1)).max(1);
-        with_slice::<f32, _>(&queries, |queries| {
+        let far: Vec<usize> = with_slice::<f32, _>(&queries, |queries| {
             for (start, block) in (0..).step_by(block).zip(queries.chunks(block * dim)) {
-                let distances = self.codes.distances(block, dim, metric);
-                // One more, for the one that may be the query itself.
-                let wanted = candidates.saturating_add(1).min(self.len());
-                let near = closest_of_rows(&distances, self.len(), wanted, false, |_| None);
-                let nearest: Vec<Vec<(f64, u32)>> = near
-                    .indices
-                    .par_chunks_exact(wanted)
-                    .zip(block.par_chunks_exact(dim))
-                    .enumerate()
-                    .map(|(q, (rows, query))| {
-                        let own = own.of(start + q);
-                        let others = rows.iter().filter(|row| own != Some(**row));
-                        let others = others.take(candidates);
-                        let mut measured: Vec<(f64, u32)> = others
-                            .map(|row| (self.rows.key(query, *row as usize), *row))
-                            .collect();
-                        measured.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-                        measured.truncate(k);
-                        measured
-                    })
-                    .collect();
-                for (key, row) in nearest.into_iter().flatten() {
+                let nearest = self.nearest_of_block(block, dim, k, |q| self_matches.of(start + q));
+                for (key, row) in nearest {
                     found.indices.push(row);
                     found.distances.push(metric.value(key));
                 }
             }
-        })?;
-        let far: Vec<usize> = with_slice::<f32, _>(&queries, |queries| {
             let queries = queries.chunks_exact(dim).enumerate();
             let far = queries.filter(|(_, query)| !self.codes.reach(query, metric));
             far.map(|(q, _)| q).collect()
         })?;
         for q in far {
             let query = queries.narrow(0, q, 1)?;
-            let own = [own.of(q)];
-            let exact = self.rows.search_others(&query, k, SelfMatch::Rows(&own))?;
+            let self_match = [self_matches.of(q)];
+            let exact = self
+                .rows
+                .search_others(&query, k, SelfMatch::Rows(&self_match))?;
             found.indices[q * k..(q + 1) * k].copy_from_slice(&exact.indices);
             found.distances[q * k..(q + 1) * k].copy_from_slice(&exact.distances);
         }
@@ -388,9 +253,9 @@ impl KnnIndex for QuantizedIndex {
         &self,
         queries: &Tensor,
         threshold: f64,
-        own: SelfMatch<'_>,
+        self_matches: SelfMatch<'_>,
     ) -> Result<NeighborsWithin> {
-        self.rows.search_within(queries, threshold, own)
+        self.rows.search_within(queries, threshold, self_matches)
     }
 
     fn remove(&mut self, rows: &[u32]) -> Result<usize> {

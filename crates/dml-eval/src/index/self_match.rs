@@ -5,8 +5,24 @@ use dml_core::{Error, Result};
 /// Neighbours that one search gives at most: 48 GiB of them.
 const MOST_NEIGHBORS: u128 = 1 << 32;
 
-/// Which reference is the query itself, and must not be its own neighbour.
+/// Which reference is the query itself, which a search must not return.
+///
+/// ```
+/// use dml_core::candle_core::{Device, Tensor};
+/// use dml_eval::{FlatIndex, KnnIndex, SelfMatch};
+///
+/// let rows = Tensor::new(&[[0f32], [1.], [5.]], &Device::Cpu)?;
+/// let mut index = FlatIndex::default();
+/// index.add(&rows)?;
+/// // No row is its own neighbour.
+/// assert_eq!(index.search_others(&rows, 1, SelfMatch::Same)?.indices, [1, 0, 1]);
+/// // The query is a copy of row 1.
+/// let query = rows.narrow(0, 1, 1)?;
+/// assert_eq!(index.search_others(&query, 1, SelfMatch::Rows(&[Some(1)]))?.indices, [0]);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SelfMatch<'a> {
     /// None: queries and references are different things.
     #[default]
@@ -26,7 +42,7 @@ impl SelfMatch<'_> {
         }
     }
 
-    /// Checks `own` and `k` against the numbers of rows.
+    /// Checks `self_matches` and `k` against the numbers of rows.
     pub(crate) fn check(self, queries: usize, references: usize, k: usize) -> Result<()> {
         self.check_rows(queries, references)?;
         if queries as u128 * k as u128 > MOST_NEIGHBORS {
@@ -47,7 +63,7 @@ impl SelfMatch<'_> {
         Ok(())
     }
 
-    /// Checks `own` against the numbers of rows.
+    /// Checks `self_matches` against the numbers of rows.
     pub(crate) fn check_rows(self, queries: usize, references: usize) -> Result<()> {
         if let Self::Rows(rows) = self {
             if rows.len() != queries {

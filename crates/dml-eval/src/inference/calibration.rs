@@ -1,15 +1,24 @@
 //! The threshold that pairs of a known batch ask for.
 
-use std::sync::Arc;
-
 use dml_core::{Batch, Distance, Result};
 
 use super::{MatchFinder, MatchFinderConfig};
 use crate::verification::Verification;
 
 /// What a threshold is to reach.
+///
+/// ```
+/// use dml_core::Order;
+/// use dml_eval::{ThresholdTarget, Verification};
+///
+/// let pairs = Verification::new(&[0.1, 0.2, 0.6, 0.5], &[true, true, true, false], Order::SmallerIsCloser)?;
+/// assert_eq!(ThresholdTarget::FalseAcceptRate(0.0).threshold(&pairs)?, 0.2);
+/// assert_eq!(ThresholdTarget::F1.threshold(&pairs)?, 0.6);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub enum ThresholdTarget {
     /// At most this share of the negative pairs accepted, and else as many positive pairs as can be.
     FalseAcceptRate(f64),
@@ -38,7 +47,6 @@ impl MatchFinder {
     /// A match finder with the threshold that reaches `target` on the pairs of a known batch, such as one of validation.
     ///
     /// ```
-    /// use std::sync::Arc;
     /// use dml_core::{Batch, Distance, Result, TensorExt, candle_core::{Device, Tensor}};
     /// use dml_eval::{MatchFinder, ThresholdTarget};
     /// # #[derive(Debug)]
@@ -51,7 +59,7 @@ impl MatchFinder {
     ///
     /// let known = Tensor::new(&[[0f32], [1.], [5.], [7.]], &Device::Cpu)?;
     /// let batch = Batch::new(&known, [0i64, 0, 1, 1])?;
-    /// let finder = MatchFinder::calibrated(&batch, Arc::new(Euclidean), ThresholdTarget::F1)?;
+    /// let finder = MatchFinder::calibrated(&batch, Euclidean, ThresholdTarget::F1)?;
     /// // All positive pairs are within 2, no negative one is.
     /// assert_eq!(finder.default_threshold(), Some(2.0));
     /// # Ok::<(), dml_core::Error>(())
@@ -61,10 +69,10 @@ impl MatchFinder {
     /// As [`Verification::of_batch`] and [`ThresholdTarget::threshold`].
     pub fn calibrated(
         batch: &Batch,
-        distance: Arc<dyn Distance>,
+        distance: impl Distance + 'static,
         target: ThresholdTarget,
     ) -> Result<Self> {
-        let threshold = target.threshold(&Verification::of_batch(batch, &*distance)?)?;
+        let threshold = target.threshold(&Verification::of_batch(batch, &distance)?)?;
         let config = MatchFinderConfig {
             threshold: Some(threshold),
         };

@@ -17,8 +17,24 @@ use dml_core::{Error, IntoLabels, Result, check};
 use crate::index::KnnIndex;
 
 /// How much a neighbour counts; [formulas](self).
+///
+/// ```
+/// use dml_core::candle_core::{Device, Tensor};
+/// use dml_eval::{FlatIndex, KnnClassifier, KnnClassifierConfig, Vote};
+///
+/// let rows = Tensor::new(&[[0f32], [2.], [3.]], &Device::Cpu)?;
+/// let query = Tensor::new(&[[0.5f32]], &Device::Cpu)?;
+/// for (vote, label) in [(Vote::Majority, 8), (Vote::InverseRank, 7)] {
+///     let config = KnnClassifierConfig { k: 3, vote };
+///     let mut classifier = KnnClassifier::new(config, FlatIndex::default())?;
+///     classifier.add(&rows, [7i64, 8, 8])?;
+///     assert_eq!(classifier.predict(&query)?[0].label, label);
+/// }
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub enum Vote {
     /// All neighbours count alike.
     #[default]
@@ -52,6 +68,7 @@ impl Default for KnnClassifierConfig {
 
 /// What [`KnnClassifier::predict`] says of a query.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Prediction {
     /// The class.
     pub label: i64,
@@ -66,7 +83,7 @@ pub struct Prediction {
 /// use dml_eval::{FlatIndex, KnnClassifier, KnnClassifierConfig};
 ///
 /// let config = KnnClassifierConfig { k: 3, ..Default::default() };
-/// let mut classifier = KnnClassifier::new(config, Box::new(FlatIndex::default()))?;
+/// let mut classifier = KnnClassifier::new(config, FlatIndex::default())?;
 /// let rows = Tensor::new(&[[0f32], [1.], [9.], [10.]], &Device::Cpu)?;
 /// classifier.add(&rows, [7i64, 7, 8, 8])?;
 /// let found = classifier.predict(&Tensor::new(&[[2f32]], &Device::Cpu)?)?;
@@ -94,7 +111,7 @@ impl KnnClassifier {
     ///
     /// # Errors
     /// [`Error::InvalidParameter`] if `k` is 0.
-    pub fn new(config: KnnClassifierConfig, index: Box<dyn KnnIndex>) -> Result<Self> {
+    pub fn new(config: KnnClassifierConfig, index: impl KnnIndex + 'static) -> Result<Self> {
         check::at_least_one("k", config.k)?;
         Ok(Self {
             config,
@@ -168,7 +185,7 @@ mod tests {
 
     fn classifier(k: usize, vote: Vote) -> KnnClassifier {
         let config = KnnClassifierConfig { k, vote };
-        let mut classifier = KnnClassifier::new(config, Box::new(FlatIndex::default())).unwrap();
+        let mut classifier = KnnClassifier::new(config, FlatIndex::default()).unwrap();
         classifier.add(&line(&[1., 2.]), [5i64, -3]).unwrap();
         classifier.add(&line(&[3., 40.]), [-3i64, 5]).unwrap();
         classifier
@@ -198,7 +215,7 @@ mod tests {
             ..Default::default()
         };
         assert!(matches!(
-            KnnClassifier::new(config, Box::new(FlatIndex::default())),
+            KnnClassifier::new(config, FlatIndex::default()),
             Err(Error::InvalidParameter { name: "k", .. })
         ));
         assert!(matches!(

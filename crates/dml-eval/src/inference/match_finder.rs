@@ -9,7 +9,7 @@ use std::sync::Arc;
 use candle_core::{Device, Tensor};
 use dml_core::autograd::{Element, with_slice};
 use dml_core::kernels::Real;
-use dml_core::{Distance, Error, Order, Result, check, for_element};
+use dml_core::{Distance, DistanceKind, Error, Order, Result, TensorExt, check, for_element};
 
 use super::Matches;
 use crate::rows::{check_finite, checked_rows};
@@ -32,7 +32,6 @@ pub struct MatchFinderConfig {
 /// Finds the rows that match: PML's `MatchFinder`; [formula](self).
 ///
 /// ```
-/// use std::sync::Arc;
 /// use dml_core::{Distance, Result, TensorExt, candle_core::{Device, Tensor}};
 /// use dml_eval::{MatchFinder, MatchFinderConfig};
 ///
@@ -45,7 +44,7 @@ pub struct MatchFinderConfig {
 ///     }
 /// }
 ///
-/// let finder = MatchFinder::new(MatchFinderConfig { threshold: Some(2.0) }, Arc::new(Manhattan))?;
+/// let finder = MatchFinder::new(MatchFinderConfig { threshold: Some(2.0) }, Manhattan)?;
 /// let rows = Tensor::new(&[[0f32, 0.], [1., 1.], [5., 0.]], &Device::Cpu)?;
 /// let gallery = Tensor::new(&[[1f32, 0.], [5., 2.]], &Device::Cpu)?;
 /// let matches = finder.get_matching_pairs(&rows, Some(&gallery), None)?;
@@ -63,13 +62,13 @@ pub struct MatchFinder {
 impl MatchFinder {
     /// # Errors
     /// [`Error::InvalidParameter`] if the threshold is not a number.
-    pub fn new(config: MatchFinderConfig, distance: Arc<dyn Distance>) -> Result<Self> {
+    pub fn new(config: MatchFinderConfig, distance: impl Distance + 'static) -> Result<Self> {
         if let Some(threshold) = config.threshold {
             checked_threshold(threshold)?;
         }
         Ok(Self {
             threshold: config.threshold,
-            distance,
+            distance: Arc::new(distance),
         })
     }
 
@@ -129,8 +128,8 @@ impl MatchFinder {
         })
     }
 
-    /// Whether row i of `query` `[N, dim]` matches row i of `reference` `[N, dim]`, by the distance's
-    /// [`raw_pairs`](Distance::raw_pairs): on the rows as they come, as PML has it.
+    /// Whether row i of `query` `[N, dim]` matches row i of `reference` `[N, dim]`. As in PML the rows are compared as they
+    /// come ([`raw_pairs`](Distance::raw_pairs)), and p-norms add 1e-6 to every difference.
     ///
     /// # Errors
     /// As [`get_matching_pairs`](MatchFinder::get_matching_pairs).
@@ -147,7 +146,15 @@ impl MatchFinder {
         check::same_shape("reference", &reference, &query)?;
         check_finite("query", &query)?;
         check_finite("reference", &reference)?;
-        self.matches(&self.distance.raw_pairs(&query, &reference)?, threshold)
+        self.matches(&self.pairwise(&query, &reference)?, threshold)
+    }
+
+    /// Row i with row i as PML's `pairwise_distance` compares them.
+    fn pairwise(&self, query: &Tensor, reference: &Tensor) -> Result<Tensor> {
+        match self.distance.kind() {
+            DistanceKind::Lp { p, .. } => ((query - reference)? + 1e-6)?.row_norms(p),
+            _ => self.distance.raw_pairs(query, reference),
+        }
     }
 
     fn threshold(&self, of_call: Option<f64>) -> Result<f64> {
@@ -246,7 +253,7 @@ mod tests {
     }
 
     fn finder(threshold: Option<f64>) -> MatchFinder {
-        MatchFinder::new(MatchFinderConfig { threshold }, Arc::new(Gap)).unwrap()
+        MatchFinder::new(MatchFinderConfig { threshold }, Gap).unwrap()
     }
 
     #[test]
@@ -268,13 +275,47 @@ mod tests {
             MatchFinderConfig {
                 threshold: Some(6.0),
             },
-            Arc::new(Product),
+            Product,
         )?;
         let (a, b) = (line(&[1., 2., -3.]), line(&[6., 2., -3.]));
         assert_eq!(finder.is_match(&a, &b, None)?, [true, false, true]);
         assert_eq!(finder.is_match(&a, &b, Some(5e9))?, [false; 3]);
         let matches = finder.get_matching_pairs(&a, Some(&b), None)?;
         assert_eq!(matches.pairs, [(0, 0), (1, 0), (2, 2)]);
+        Ok(())
+    }
+
+    /// Σ |q − r|, under the name of its formula.
+    #[derive(Debug)]
+    struct Manhattan;
+
+    impl Distance for Manhattan {
+        fn matrix(&self, query: &Tensor, reference: Option<&Tensor>) -> Result<Tensor> {
+            query.pairwise_lp(reference.unwrap_or(query), 1.0)
+        }
+
+        fn kind(&self) -> DistanceKind {
+            DistanceKind::Lp {
+                p: 1.0,
+                power: 1.0,
+                normalized: false,
+            }
+        }
+    }
+
+    #[test]
+    fn a_norm_adds_a_millionth_to_every_difference_of_a_pair() -> Result<()> {
+        let config = MatchFinderConfig { threshold: None };
+        let finder = MatchFinder::new(config, Arc::new(Manhattan))?;
+        let rows = Tensor::new(&[[0f64, 0.]], &Device::Cpu)?;
+        let moved = Tensor::new(&[[-3f64, -4.]], &Device::Cpu)?;
+        for (reference, exact) in [(&rows, 0.0), (&moved, 7.0)] {
+            let matches = |threshold| finder.is_match(&rows, reference, Some(exact + threshold));
+            assert_eq!(
+                (matches(1.9e-6)?, matches(2.1e-6)?),
+                (vec![false], vec![true])
+            );
+        }
         Ok(())
     }
 
@@ -312,7 +353,7 @@ mod tests {
         let config = MatchFinderConfig {
             threshold: Some(f64::NAN),
         };
-        assert!(MatchFinder::new(config, Arc::new(Gap)).is_err());
+        assert!(MatchFinder::new(config, Gap).is_err());
         let finder = finder(Some(1.0));
         assert!(matches!(
             finder.is_match(&rows, &line(&[0.]), None),
@@ -339,7 +380,7 @@ mod tests {
         let config = MatchFinderConfig {
             threshold: Some(1.0),
         };
-        let products = MatchFinder::new(config, Arc::new(Infinite)).unwrap();
+        let products = MatchFinder::new(config, Infinite).unwrap();
         assert!(matches!(
             products.get_matching_pairs(&long, Some(&turned), None),
             Err(Error::InvalidParameter {

@@ -9,6 +9,7 @@
 /// assert_eq!(matches.mask(), [false, true, false, false, true, false]);
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Matches {
     /// Query row and reference row of each match.
     pub pairs: Vec<(u32, u32)>,

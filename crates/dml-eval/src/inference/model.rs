@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
 
 use candle_core::{ModuleT, Tensor};
 use dml_core::{Result, TensorExt, check};
@@ -39,7 +38,6 @@ impl Default for InferenceModelConfig {
 /// Networks run as at inference: `forward_t` with `train` false, outside of the graph.
 ///
 /// ```
-/// use std::sync::Arc;
 /// use dml_core::{Distance, Result, TensorExt, candle_core::{Device, Tensor}};
 /// use dml_eval::{
 ///     FlatIndex, InferenceModel, InferenceModelConfig, MatchFinder, MatchFinderConfig,
@@ -57,12 +55,12 @@ impl Default for InferenceModelConfig {
 /// // A network that turns the plane by a quarter.
 /// let turn = Tensor::new(&[[0f32, 1.], [-1., 0.]], &Device::Cpu)?;
 /// let network = move |x: &Tensor| x.matmul(&turn);
-/// let finder = MatchFinder::new(MatchFinderConfig { threshold: Some(0.5) }, Arc::new(Euclidean))?;
+/// let finder = MatchFinder::new(MatchFinderConfig { threshold: Some(0.5) }, Euclidean)?;
 /// let mut model = InferenceModel::new(
 ///     InferenceModelConfig::default(),
-///     Arc::new(network),
+///     network,
 ///     finder,
-///     Box::new(FlatIndex::default()),
+///     FlatIndex::default(),
 /// );
 ///
 /// let gallery = Tensor::new(&[[3f32, 0.], [0., 2.], [1., 1.]], &Device::Cpu)?;
@@ -73,8 +71,8 @@ impl Default for InferenceModelConfig {
 /// # Ok::<(), dml_core::Error>(())
 /// ```
 pub struct InferenceModel {
-    trunk: Arc<Network>,
-    embedder: Option<Arc<Network>>,
+    trunk: Box<Network>,
+    embedder: Option<Box<Network>>,
     match_finder: MatchFinder,
     normalize_embeddings: bool,
     index: Box<dyn KnnIndex>,
@@ -95,23 +93,23 @@ impl InferenceModel {
     #[must_use]
     pub fn new(
         config: InferenceModelConfig,
-        trunk: Arc<Network>,
+        trunk: impl ModuleT + Send + Sync + 'static,
         match_finder: MatchFinder,
-        index: Box<dyn KnnIndex>,
+        index: impl KnnIndex + 'static,
     ) -> Self {
         Self {
-            trunk,
+            trunk: Box::new(trunk),
             embedder: None,
             match_finder,
             normalize_embeddings: config.normalize_embeddings,
-            index,
+            index: Box::new(index),
         }
     }
 
     /// Embeds what the trunk gives by another network.
     #[must_use]
-    pub fn with_embedder(mut self, embedder: Arc<Network>) -> Self {
-        self.embedder = Some(embedder);
+    pub fn with_embedder(mut self, embedder: impl ModuleT + Send + Sync + 'static) -> Self {
+        self.embedder = Some(Box::new(embedder));
         self
     }
 

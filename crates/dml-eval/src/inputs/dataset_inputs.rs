@@ -33,7 +33,7 @@ use super::Inputs;
 /// let numbers = Arc::new(Numbers([0i64, 1, 0].into_labels()?));
 /// let inputs = DatasetInputs::new(numbers.clone());
 /// assert_eq!(inputs.batch(1..3)?.to_vec2::<f32>()?, [[1.], [2.]]);
-/// let split = TestSplit::new("numbers", Arc::new(inputs), numbers.labels())?;
+/// let split = TestSplit::new("numbers", inputs, numbers.labels())?;
 /// # Ok::<(), dml_core::Error>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -47,9 +47,9 @@ pub struct DatasetInputs {
 impl DatasetInputs {
     /// The first view of every thing.
     #[must_use]
-    pub fn new(dataset: Arc<dyn Dataset>) -> Self {
+    pub fn new(dataset: impl Dataset + 'static) -> Self {
         Self {
-            dataset,
+            dataset: Arc::new(dataset),
             view: 0,
             seed: 0,
             device: Device::Cpu,

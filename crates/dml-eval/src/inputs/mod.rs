@@ -6,11 +6,35 @@ pub use dataset_inputs::DatasetInputs;
 
 use std::fmt::Debug;
 use std::ops::Range;
+use std::sync::Arc;
 
 use candle_core::Tensor;
 use dml_core::Result;
 
 /// Inputs of a network that are made when they are needed.
+///
+/// ```
+/// use std::ops::Range;
+/// use dml_core::{Result, candle_core::{Device, Tensor}};
+/// use dml_eval::Inputs;
+///
+/// /// The numbers below a limit, one a row.
+/// #[derive(Debug)]
+/// struct Below(usize);
+///
+/// impl Inputs for Below {
+///     fn rows(&self) -> usize {
+///         self.0
+///     }
+///     fn batch(&self, rows: Range<usize>) -> Result<Tensor> {
+///         let values: Vec<f32> = rows.map(|row| row as f32).collect();
+///         Ok(Tensor::from_vec(values.clone(), (values.len(), 1), &Device::Cpu)?)
+///     }
+/// }
+///
+/// assert_eq!(Below(9).batch(7..9)?.to_vec2::<f32>()?, [[7.], [8.]]);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 pub trait Inputs: Debug + Send + Sync {
     /// How many there are.
     fn rows(&self) -> usize;
@@ -30,5 +54,15 @@ impl Inputs for Tensor {
 
     fn batch(&self, rows: Range<usize>) -> Result<Tensor> {
         Ok(self.narrow(0, rows.start, rows.len())?)
+    }
+}
+
+impl<I: Inputs + ?Sized> Inputs for Arc<I> {
+    fn rows(&self) -> usize {
+        (**self).rows()
+    }
+
+    fn batch(&self, rows: Range<usize>) -> Result<Tensor> {
+        (**self).batch(rows)
     }
 }

@@ -34,6 +34,15 @@ pub fn roc_curve(pairs: &Verification) -> Drawing {
 /// False rejects over false accepts (DET), both in powers of ten, with the equal error rate in the title.
 ///
 /// Rates below a ten-thousandth, or below what one pair is, stand at the edge.
+///
+/// ```
+/// use dml_core::Order;
+/// use dml_eval::{Verification, pictures::det_curve};
+///
+/// let pairs = Verification::new(&[0.1, 0.9], &[true, false], Order::SmallerIsCloser)?;
+/// assert!(det_curve(&pairs).to_svg()?.contains("DET, EER 0"));
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[must_use]
 pub fn det_curve(pairs: &Verification) -> Drawing {
     let points = pairs.roc();

@@ -1,6 +1,13 @@
 //! Shapes on a white ground.
 
 /// Red, green and blue.
+///
+/// ```
+/// use dml_eval::pictures::Color;
+///
+/// assert_eq!(Color::of_class(0), Color(0, 114, 178));
+/// assert_ne!(Color::of_class(100), Color::of_class(101));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Color(pub u8, pub u8, pub u8);
 
@@ -88,6 +95,16 @@ pub(super) enum Shape {
 }
 
 /// A picture: [`to_svg`](Drawing::to_svg) and [`to_png`](Drawing::to_png) make files of it.
+///
+/// ```
+/// use dml_eval::pictures::line_chart;
+///
+/// let drawing = line_chart("loss", ("epoch", 1), &[2.0, 1.0]);
+/// let (width, height) = drawing.size();
+/// assert!(drawing.to_svg()?.contains(&format!("width=\"{width}\" height=\"{height}\"")));
+/// assert_eq!(drawing.to_png()?[1..4], *b"PNG");
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Drawing {
     pub(super) width: usize,

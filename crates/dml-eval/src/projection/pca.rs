@@ -15,6 +15,7 @@ use dml_core::{Error, Result};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use crate::kernels::symmetric_eigen::eigenvectors;
 use crate::rows::{check_finite, double_rows};
 
 /// Directions beyond those asked for, which hasten the iteration.
@@ -131,9 +132,12 @@ fn leading(matrix: &Tensor, count: usize) -> Result<(Tensor, Vec<f64>)> {
         let rows = Tensor::from_slice(&basis, (block, n), &Device::Cpu)?;
         let images = rows.matmul(matrix)?;
         let small = with_slice::<f64, _>(&images.matmul(&rows.t()?)?, <[f64]>::to_vec)?;
-        let (now, turn) = jacobi(small, block);
+        let (now, turn) = eigenvectors(small, block);
         let turn = Tensor::from_vec(turn, (block, block), &Device::Cpu)?;
-        let moved = |(now, before): (&f64, &f64)| (now - before).abs() > 1e-14 * now.abs();
+        // Smaller changes are rounding errors of the matrix products.
+        let rounding = 4.0 * f64::EPSILON * now[0].abs();
+        let moved =
+            |(now, before): (&f64, &f64)| (now - before).abs() > 1e-14 * now.abs() + rounding;
         let settled = block == n || now[0] <= 0.0 || !now[..count].iter().zip(&values).any(moved);
         values = now;
         basis = with_slice::<f64, _>(&turn.matmul(&rows)?, <[f64]>::to_vec)?;
@@ -181,59 +185,6 @@ fn orthonormalize(rows: &mut [f64], n: usize) {
             row[coordinate % n] = 1.0;
             coordinate += 1;
         }
-    }
-}
-
-/// The eigenvalues of a symmetric matrix `[n, n]`, largest first, and their eigenvectors as rows: by rotations that make one
-/// entry beside the diagonal 0 at a time (Jacobi).
-fn jacobi(mut matrix: Vec<f64>, n: usize) -> (Vec<f64>, Vec<f64>) {
-    const SWEEPS: usize = 60;
-    let mut vectors = vec![0.0; n * n];
-    (0..n).for_each(|i| vectors[i * n + i] = 1.0);
-    let size: f64 = matrix.iter().map(|x| x * x).sum::<f64>().sqrt();
-    for _ in 0..SWEEPS {
-        let beside = |i: usize| (i + 1..n).map(move |j| i * n + j);
-        let off: f64 = (0..n)
-            .flat_map(beside)
-            .map(|at| matrix[at] * matrix[at])
-            .sum();
-        if off.sqrt() <= f64::EPSILON * size {
-            break;
-        }
-        for p in 0..n {
-            for q in p + 1..n {
-                let entry = matrix[p * n + q];
-                if entry == 0.0 {
-                    continue;
-                }
-                let half = (matrix[q * n + q] - matrix[p * n + p]) / (2.0 * entry);
-                // hypot does not overflow where the entry is tiny.
-                let tangent = half.signum() / (half.abs() + half.hypot(1.0));
-                let cosine = 1.0 / tangent.hypot(1.0);
-                let sine = tangent * cosine;
-                for k in 0..n {
-                    let (a, b) = (matrix[k * n + p], matrix[k * n + q]);
-                    matrix[k * n + p] = cosine * a - sine * b;
-                    matrix[k * n + q] = sine * a + cosine * b;
-                }
-                rotate_rows(&mut matrix, n, (p, q), (cosine, sine));
-                rotate_rows(&mut vectors, n, (p, q), (cosine, sine));
-            }
-        }
-    }
-    let mut order: Vec<usize> = (0..n).collect();
-    order.sort_by(|a, b| matrix[b * n + b].total_cmp(&matrix[a * n + a]));
-    let values = order.iter().map(|i| matrix[i * n + i]).collect();
-    let rows = order
-        .iter()
-        .flat_map(|i| vectors[i * n..(i + 1) * n].iter().copied());
-    (values, rows.collect())
-}
-
-fn rotate_rows(matrix: &mut [f64], n: usize, (p, q): (usize, usize), (cosine, sine): (f64, f64)) {
-    let (before, rest) = matrix.split_at_mut(q * n);
-    for (a, b) in before[p * n..][..n].iter_mut().zip(&mut rest[..n]) {
-        (*a, *b) = (cosine * *a - sine * *b, sine * *a + cosine * *b);
     }
 }
 

@@ -15,7 +15,6 @@
 //! the paper, "at least 2/3" includes exactly 2/3. Memory `O(n k1²)` beside the result, `[queries, gallery]`, and no matrix of
 //! all pairs.
 
-use crate::kernels::nearest::closest_of_rows;
 use candle_core::{DType, Device, Tensor};
 use dml_core::autograd::with_slice;
 use dml_core::kernels::exact::squared_distance;
@@ -24,6 +23,7 @@ use rayon::prelude::*;
 
 use super::sparse::{Columns, SparseRow, mean};
 use crate::index::{FlatIndex, KnnIndex, Neighbors, SelfMatch};
+use crate::kernels::nearest::closest_of_rows;
 use crate::rows::checked_rows;
 
 /// Configuration of [`KReciprocal`], by the paper's names.

@@ -10,7 +10,6 @@ use crate::accuracy::AccuracyCalculator;
 /// Measures every query split among all rows of its reference splits: PML's `GlobalEmbeddingSpaceTester`.
 ///
 /// ```
-/// use std::sync::Arc;
 /// use dml_core::candle_core::{Device, Tensor};
 /// use dml_eval::{
 ///     AccuracyCalculator, AccuracyCalculatorConfig, AccuracyMetric, FlatIndex,
@@ -21,13 +20,13 @@ use crate::accuracy::AccuracyCalculator;
 ///     include: vec![AccuracyMetric::PrecisionAt1],
 ///     ..Default::default()
 /// };
-/// let calculator = AccuracyCalculator::new(config, Arc::new(FlatIndex::default()))?;
+/// let calculator = AccuracyCalculator::new(config, FlatIndex::default())?;
 /// let tester = GlobalEmbeddingSpaceTester::new(TesterConfig::default(), calculator)?;
 /// let train = Tensor::new(&[[1f32, 0.], [0., 1.]], &Device::Cpu)?;
 /// let test = Tensor::new(&[[2f32, 0.1], [0.1, 9.], [5., 1.]], &Device::Cpu)?;
 /// let splits = [
-///     TestSplit::new("train", Arc::new(train), [0i64, 1])?,
-///     TestSplit::new("test", Arc::new(test), [0i64, 1, 1])?,
+///     TestSplit::new("train", train, [0i64, 1])?,
+///     TestSplit::new("test", test, [0i64, 1, 1])?,
 /// ];
 /// let network = |x: &Tensor| Ok(x.clone());
 /// let found = tester.test(&splits, Some(&[("test", &["train"])]), &network, None)?;

@@ -13,6 +13,21 @@ use crate::accuracy::AccuracyCalculator;
 ///
 /// Parents for which a metric has no value are left out of its mean: those whose queries are all lone, and those without
 /// references. Where no parent has a value, the mean is NaN.
+///
+/// ```
+/// use dml_core::candle_core::{Device, Tensor};
+/// use dml_eval::{AccuracyCalculator, FlatIndex, TestSplit, TesterConfig, WithSameParentLabelTester};
+///
+/// let calculator = AccuracyCalculator::new(Default::default(), FlatIndex::default())?;
+/// let tester = WithSameParentLabelTester::new(TesterConfig::default(), calculator)?;
+/// let rows = Tensor::new(&[[9f32, 0.], [8., 1.], [1., 9.], [0., 9.]], &Device::Cpu)?;
+/// // Two breeds, both of the same animal.
+/// let split = TestSplit::new("test", rows, [0i64, 0, 1, 1])?.with_parent_labels([0i64; 4])?;
+/// let network = |x: &Tensor| Ok(x.clone());
+/// let found = tester.test(&[split], None, &network, None)?;
+/// assert_eq!(found[0].get("precision_at_1_level0"), Some(1.0));
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct WithSameParentLabelTester(Tester);
 

@@ -4,6 +4,7 @@ use crate::accuracy::Accuracies;
 
 /// The metrics of one query split.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct SplitAccuracies {
     /// The query split.
     pub query: String,
@@ -18,6 +19,7 @@ pub struct SplitAccuracies {
 
 /// The metrics of queries that were measured together: those of a split, or of a parent.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct LevelScores {
     /// The level of their labels; 0 is the finest.
     pub level: usize,

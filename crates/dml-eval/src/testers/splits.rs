@@ -7,6 +7,16 @@ use dml_core::{Error, IntoLabels, Labels, Result};
 use crate::inputs::Inputs;
 
 /// A part of a data set.
+///
+/// ```
+/// use dml_core::candle_core::{Device, Tensor};
+/// use dml_eval::TestSplit;
+///
+/// let rows = Tensor::new(&[[0f32], [1.], [2.]], &Device::Cpu)?;
+/// // Breeds, and one level up animals.
+/// let split = TestSplit::new("test", rows, [3i64, 4, 9])?.with_parent_labels([0i64, 0, 1])?;
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct TestSplit {
     pub(super) name: String,
@@ -22,12 +32,12 @@ impl TestSplit {
     /// [`Error::Length`] if there is not one label for each input; as [`IntoLabels::into_labels`].
     pub fn new(
         name: impl Into<String>,
-        inputs: Arc<dyn Inputs>,
+        inputs: impl Inputs + 'static,
         labels: impl IntoLabels,
     ) -> Result<Self> {
         let split = Self {
             name: name.into(),
-            inputs,
+            inputs: Arc::new(inputs),
             second: None,
             levels: Vec::new(),
         };
@@ -55,7 +65,7 @@ impl TestSplit {
     ///
     /// # Errors
     /// [`Error::Length`] if there are not as many as first ones.
-    pub fn with_second_inputs(mut self, inputs: Arc<dyn Inputs>) -> Result<Self> {
+    pub fn with_second_inputs(mut self, inputs: impl Inputs + 'static) -> Result<Self> {
         if inputs.rows() != self.inputs.rows() {
             return Err(Error::Length {
                 arg: "second inputs",
@@ -63,7 +73,7 @@ impl TestSplit {
                 got: inputs.rows(),
             });
         }
-        self.second = Some(inputs);
+        self.second = Some(Arc::new(inputs));
         Ok(self)
     }
 }

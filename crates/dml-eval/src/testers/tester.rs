@@ -10,8 +10,15 @@ use crate::inputs::Inputs;
 use crate::projection::Pca;
 
 /// Which levels of labels are measured; 0 is the finest.
+///
+/// ```
+/// use dml_eval::{LabelLevels, TesterConfig};
+///
+/// let config = TesterConfig { label_hierarchy_level: LabelLevels::All, ..Default::default() };
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub enum LabelLevels {
     /// One.
     One(usize),

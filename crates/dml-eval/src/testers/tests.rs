@@ -14,7 +14,7 @@ fn calculator() -> AccuracyCalculator {
         include: vec![AccuracyMetric::PrecisionAt1],
         ..Default::default()
     };
-    AccuracyCalculator::new(config, Arc::new(FlatIndex::default())).unwrap()
+    AccuracyCalculator::new(config, FlatIndex::default()).unwrap()
 }
 
 fn plain() -> TesterConfig {
@@ -112,7 +112,7 @@ fn parents_without_a_value_are_left_out_and_none_with_one_is_nan() -> Result<()>
         include: vec![AccuracyMetric::PrecisionAt1, AccuracyMetric::NMI],
         ..Default::default()
     };
-    let calculator = AccuracyCalculator::new(config, Arc::new(FlatIndex::default()))?;
+    let calculator = AccuracyCalculator::new(config, FlatIndex::default())?;
     let all = TesterConfig {
         label_hierarchy_level: LabelLevels::All,
         ..plain()
@@ -292,7 +292,7 @@ impl LabelRelation for ByParent {
 
 #[test]
 fn testers_ask_the_relation_of_labels() -> Result<()> {
-    let related = || calculator().with_label_relation(Arc::new(ByParent));
+    let related = || calculator().with_label_relation(ByParent);
     let tester = GlobalEmbeddingSpaceTester::new(plain(), related())?;
     let (train, both): (&[&str], &[&str]) = (&["train"], &["train", "test"]);
     let found = tester.test(&splits(), Some(&[("test", train)]), &identity, None)?;
@@ -331,7 +331,7 @@ fn classes_and_queries_are_kept_beside_the_values() -> Result<()> {
         return_per_class: true,
         ..Default::default()
     };
-    let calculator = AccuracyCalculator::new(config, Arc::new(FlatIndex::default()))?;
+    let calculator = AccuracyCalculator::new(config, FlatIndex::default())?;
     let train: &[&str] = &["train"];
     let asked: SplitsToEval<'_> = Some(&[("test", train)]);
     let tester = GlobalEmbeddingSpaceTester::new(plain(), calculator.clone())?;

@@ -40,6 +40,7 @@ pub(super) struct Counts {
 
 /// What happens at one threshold.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct OperatingPoint {
     /// The value up to which (a distance) or from which on (a similarity) pairs are accepted; infinite where none is.
     pub threshold: f64,
@@ -59,6 +60,7 @@ impl OperatingPoint {
 
 /// The best value of something, and where it is reached: at the strictest such threshold.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Best {
     /// The value.
     pub value: f64,
@@ -68,6 +70,7 @@ pub struct Best {
 
 /// Where both errors are alike.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct EqualErrorRate {
     /// The rate at which the line through the two closest points of the curve has FAR = FRR.
     pub rate: f64,

@@ -6,6 +6,7 @@ use super::Verification;
 
 /// What [`fold_accuracies`] finds.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct FoldAccuracies {
     /// The accuracy on each fold.
     pub accuracies: Vec<f64>,

@@ -40,6 +40,7 @@ use super::Verification;
     derive(serde::Serialize, serde::Deserialize),
     serde(try_from = "String", into = "String")
 )]
+#[non_exhaustive]
 pub enum VerificationMetric {
     /// The area under the curve.
     RocAuc,

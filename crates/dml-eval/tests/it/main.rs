@@ -1,3 +1,4 @@
 //! Accuracies against scikit-learn.
 
+mod rooms;
 mod scikit_learn;

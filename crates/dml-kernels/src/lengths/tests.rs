@@ -6,7 +6,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use crate::boundary_hinges::BoundaryHinges;
-use crate::class_log_sums::{Line, class_log_sums, class_log_sums_backward};
 use crate::class_softmax::{Logits, cross_entropies, cross_entropies_backward};
 use crate::euclidean::{Form, euclidean, euclidean_among, euclidean_backward};
 use crate::exact::{dot, squared_distance};
@@ -258,33 +257,6 @@ fn of_pairs(calls: &mut Calls) {
 }
 
 fn of_classes(calls: &mut Calls) {
-    let line = Line {
-        slope: 1f32,
-        offset: 0.,
-    };
-    calls.add("class_log_sums", move || {
-        drop(class_log_sums(
-            &FIVE,
-            3,
-            &[vec![0], vec![1]],
-            &[],
-            line,
-            line,
-        ));
-    });
-    calls.add("class_log_sums", move || {
-        drop(class_log_sums(
-            &SIX,
-            3,
-            &[vec![0], vec![3]],
-            &[],
-            line,
-            line,
-        ));
-    });
-    calls.add("class_log_sums_backward", || {
-        drop(class_log_sums_backward(&SIX, 3, &[vec![0], vec![1]], &FIVE));
-    });
     fn logits(own: &[u32]) -> Logits<'_, f32> {
         Logits {
             scale: 1.,
@@ -338,18 +310,17 @@ fn of_triplets(calls: &mut Calls) {
         low: None,
         high: None,
     };
-    calls.add("sum", move || drop(margin.sum(&FIVE, 3, &ranges(), None)));
     calls.add("sum", move || {
-        drop(margin.sum(&[0f32; 3], 3, &ranges(), None));
+        drop(margin.sum(&FIVE, 3, TripletWalk::Ranges(&ranges())));
     });
     calls.add("sum", move || {
-        drop(margin.sum(&SIX, 3, &ranges(), Some(&SIX)));
+        drop(margin.sum(&[0f32; 3], 3, TripletWalk::Set(&ranges())));
     });
-    calls.add("sum_set", move || {
-        drop(margin.sum_set(&FIVE, 3, &ranges(), None));
+    calls.add("sum_with_swap", move || {
+        drop(margin.sum_with_swap(&SIX, &SIX, 3, &ranges()));
     });
-    calls.add("values", move || {
-        drop(margin.values(&FIVE, 3, &ranges(), None));
+    calls.add("sum_with_swap", move || {
+        drop(margin.sum_with_swap(&FIVE, &[0f32; 9], 3, &ranges()));
     });
     let hinges = BoundaryHinges {
         sign: 1f32,
@@ -415,12 +386,12 @@ const ANY_LENGTH: [&str; 11] = [
     "all_finite",
     "bins",
     "gradient",
+    "gradients",
     "histogram_of",
     "keeps",
     "map",
     "norm",
     "room",
-    "slopes",
     "smallest",
     "sum",
 ];

@@ -1,8 +1,8 @@
 //! Sums against a naive loop over all triplets: the same values, the same gradients.
 
 use super::*;
-use crate::triplet_ranges::GapInterval;
 use crate::triplet_ranges::tests::{batch, splitter};
+use crate::triplet_ranges::{GapInterval, TripletRanges};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use std::cmp::Ordering;
@@ -26,7 +26,7 @@ fn naive_sum(
         let other = swap.map(|inside| rule.sign * inside[p * n + m]);
         let far = other.map_or(from_anchor, |o| from_anchor.min(o));
         let v = rule.sign * matrix[a * n + p] - far + rule.margin;
-        let (value, slope) = match rule.penalty {
+        let (value, derivative) = match rule.penalty {
             TripletPenalty::Hinge => (v.max(0.0), f64::from(u8::from(v > 0.0))),
             TripletPenalty::Softplus => ((1.0 + v.exp()).ln(), 1.0 / (1.0 + f64::from(-v).exp())),
         };
@@ -36,15 +36,15 @@ fn naive_sum(
         let sign = f64::from(rule.sign);
         out.sum += f64::from(value);
         out.count += 1;
-        out.gradient[a * n + p] += sign * slope;
+        out.gradient[a * n + p] += sign * derivative;
         let share = match other.and_then(|o| o.partial_cmp(&from_anchor)) {
             Some(Ordering::Less) => 0.0,
             Some(Ordering::Equal) => 0.5,
             _ => 1.0,
         };
-        out.gradient[a * n + m] -= sign * slope * share;
+        out.gradient[a * n + m] -= sign * derivative * share;
         if swap.is_some() {
-            out.swap_gradient[p * n + m] -= sign * slope * (1.0 - share);
+            out.swap_gradient[p * n + m] -= sign * derivative * (1.0 - share);
         }
     });
     out
@@ -84,7 +84,10 @@ fn sums_and_gradients_are_those_of_a_naive_loop() {
                         low,
                         high,
                     };
-                    let got = rule.sum(&matrix, n, &ranges, swap);
+                    let got = match swap {
+                        None => rule.sum(&matrix, n, TripletWalk::Ranges(&ranges)),
+                        Some(swap) => rule.sum_with_swap(&matrix, swap, n, &ranges),
+                    };
                     let want = naive_sum(&rule, &matrix, n, &ranges, swap);
                     assert_eq!(got.count, want.count);
                     assert!(
@@ -101,15 +104,11 @@ fn sums_and_gradients_are_those_of_a_naive_loop() {
                     {
                         assert!((f64::from(*g) - w).abs() < 1e-4, "{g} {w}");
                     }
-                    let walked = rule.sum_set(&matrix, n, &ranges, swap);
-                    assert_eq!(walked.count, want.count);
-                    assert!((walked.sum - want.sum).abs() <= 1e-5 * (1.0 + want.sum.abs()));
-                    let values = rule.values(&matrix, n, &ranges, swap);
-                    assert_eq!(values.len() as u64, ranges.count());
-                    assert_eq!(
-                        values.iter().filter(|v| rule.counts(**v)).count() as u64,
-                        got.count
-                    );
+                    if swap.is_none() {
+                        let walked = rule.sum(&matrix, n, TripletWalk::Set(&ranges));
+                        assert_eq!(walked.count, want.count);
+                        assert!((walked.sum - want.sum).abs() <= 1e-5 * (1.0 + want.sum.abs()));
+                    }
                 }
             }
         }
@@ -140,7 +139,7 @@ fn softplus_survives_distances_of_any_size() {
             low: None,
             high: None,
         };
-        let got = rule.sum(&matrix, 3, &ranges, None);
+        let got = rule.sum(&matrix, 3, TripletWalk::Ranges(&ranges));
         let softplus = |v: f32| f64::from(v.max(0.0)) + f64::from((-v.abs()).exp().ln_1p());
         let want = softplus(3. * scale - scale + 0.1) + softplus(3. * scale - 2. * scale + 0.1);
         assert!(
@@ -192,7 +191,7 @@ fn distances_that_are_no_numbers_are_selected_counted_and_summed() {
                         low: Some(0.0),
                         high: None,
                     };
-                    let sum = rule.sum(&matrix, 4, &ranges, None);
+                    let sum = rule.sum(&matrix, 4, TripletWalk::Ranges(&ranges));
                     assert!(sum.count > 0 && sum.sum.is_nan(), "{value} at {places:?}");
                     assert!(sum.gradient.iter().any(|g| g.is_nan()));
                 }

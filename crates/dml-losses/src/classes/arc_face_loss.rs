@@ -7,27 +7,27 @@
 //! ℓ = w · −ln( e^{s φ} / (e^{s φ} + Σ_{j≠y} e^{s cos θⱼ}) )     m: margin, s: scale
 //! ```
 //!
-//! w is how often the tuples name the row, at most 1 ([`Tuples::weights`]).
+//! w is how often the tuples name the row, at most 1 ([`Tuples::weights`](dml_core::Tuples::weights)).
 //!
 //! Deng, Guo, Xue, Yang, Kotsia and Zafeiriou, "`ArcFace`: Additive Angular Margin Loss for Deep Face Recognition", 2018,
 //! arXiv:1801.07698.
 //!
 //! Beyond ±1, where rounding or a norm with p ≠ 2 may lead, a cosine has the angle of the nearer bound: φ is a constant
-//! there, with slope 0, and so it is at the bounds themselves, where the angle has no slope. The sine comes from the
+//! there, with gradient 0, and so it is at the bounds themselves, where the angle has no derivative. The sine comes from the
 //! cosine without going through the angle. The cost is that of the matrix products of embeddings with weights,
 //! `O(rows · classes · dim)`.
 
 use std::f64::consts::PI;
-use std::sync::Arc;
 
-use candle_core::{Tensor, Var};
 use candle_nn::VarBuilder;
-use dml_core::{Batch, ClassLoss, Distance, Loss, Result, Terms, Tuples, check};
+use dml_core::{Distance, Result, check};
 
 use crate::WeightInit;
-use crate::classes::class_softmax::{ClassLogits, OwnMargin};
-use crate::classes::class_weights::{ClassWeights, Classes, Layout};
-use crate::machinery::demands;
+use crate::classes::class_softmax::Margin;
+use crate::classes::class_weights::Classes;
+use crate::classes::margin_softmax::{MarginSoftmax, MarginSoftmaxLoss};
+use crate::classes::over_classes::loss_over_classes;
+use crate::machinery::expression::Expression;
 
 /// Configuration of [`ArcFaceLoss`].
 #[derive(Clone, Debug, PartialEq)]
@@ -39,15 +39,15 @@ use crate::machinery::demands;
 pub struct ArcFaceLossConfig {
     /// Number of classes, 1 to 4,294,967,295.
     pub num_classes: usize,
-    /// Columns of the embeddings, 1 to 4,294,967,295; with `num_classes` at most 2³⁴ numbers in all.
+    /// Number of columns of the embeddings, 1 to 4,294,967,295; with `num_classes` at most 2³⁴ numbers in all.
     pub embedding_size: usize,
-    /// The margin in degrees; finite. Default `28.6`.
+    /// Margin in degrees; any finite number. Default `28.6`.
     #[cfg_attr(feature = "serde", serde(default = "default_margin"))]
     pub margin: f64,
-    /// What cosines are multiplied by; in `[-1e30, 1e30]`. Default `64`.
+    /// Factor of the cosines, in `[-1e30, 1e30]`. Default `64`.
     #[cfg_attr(feature = "serde", serde(default = "default_scale"))]
     pub scale: f64,
-    /// How the weights begin. Default standard normal.
+    /// Initialisation of the weights. Default: standard normal.
     #[cfg_attr(feature = "serde", serde(default))]
     pub weight_init_func: Option<WeightInit>,
 }
@@ -61,7 +61,7 @@ fn default_scale() -> f64 {
 }
 
 impl ArcFaceLossConfig {
-    /// The defaults for so many classes and columns.
+    /// The default configuration for `num_classes` and `embedding_size`.
     #[must_use]
     pub fn new(num_classes: usize, embedding_size: usize) -> Self {
         Self {
@@ -77,7 +77,6 @@ impl ArcFaceLossConfig {
 /// Softmax over cosines with an angular margin ([formula](self)). One term `loss`, per row. Learns `W` `[dim, classes]`.
 ///
 /// ```
-/// use std::sync::Arc;
 /// use dml_core::candle_core::{DType, Device, Tensor};
 /// use dml_core::{Batch, Loss, Tuples};
 /// use dml_distances::CosineSimilarity;
@@ -86,7 +85,7 @@ impl ArcFaceLossConfig {
 /// let vars = SeededVars::new(0);
 /// let config = ArcFaceLossConfig { margin: 60.0, scale: 1.0, ..ArcFaceLossConfig::new(2, 2) };
 /// let builder = vars.builder(DType::F32, &Device::Cpu);
-/// let loss = ArcFaceLoss::new(config, Arc::new(CosineSimilarity::default()), builder)?;
+/// let loss = ArcFaceLoss::new(config, CosineSimilarity::default(), builder)?;
 /// let (_, weight) = &loss.parameters()[0];
 /// weight.set(&Tensor::new(&[[1f32, 0.], [0., 1.]], &Device::Cpu)?)?;
 ///
@@ -98,12 +97,7 @@ impl ArcFaceLossConfig {
 /// # Ok::<(), dml_core::Error>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct ArcFaceLoss {
-    margin: Angle,
-    scale: f64,
-    weights: ClassWeights,
-    distance: Arc<dyn Distance>,
-}
+pub struct ArcFaceLoss(MarginSoftmaxLoss<AngularMargin>);
 
 impl ArcFaceLoss {
     /// A loss over the cosine similarity `distance`, whose weights `vars` makes or holds.
@@ -114,67 +108,26 @@ impl ArcFaceLoss {
     /// [`Error::Tensor`](dml_core::Error::Tensor) if `vars` holds a `W` of another shape.
     pub fn new(
         config: ArcFaceLossConfig,
-        distance: Arc<dyn Distance>,
+        distance: impl Distance + 'static,
         vars: VarBuilder<'_>,
     ) -> Result<Self> {
-        demands::cosine("ArcFaceLoss", &distance, demands::MARGIN_OF_AN_ANGLE)?;
-        let classes = Classes {
-            component: "ArcFaceLoss",
-            num_classes: config.num_classes,
-            centers: 1,
-            dim: config.embedding_size,
-        };
-        let init = config
-            .weight_init_func
-            .unwrap_or(WeightInit::STANDARD_NORMAL);
-        Ok(Self {
-            margin: Angle::degrees(config.margin)?,
-            scale: check::finite("scale", config.scale)?,
-            weights: ClassWeights::new(classes, Layout::Columns, "W", &init, &vars)?,
+        MarginSoftmaxLoss::over_cosines(
+            Classes::new("ArcFaceLoss", config.num_classes, config.embedding_size),
+            AngularMargin::degrees(config.margin)?,
+            config.scale,
+            config.weight_init_func,
             distance,
-        })
-    }
-
-    /// Cosines `[rows, classes]`.
-    fn cosines(&self, embeddings: &Tensor) -> Result<Tensor> {
-        self.weights.compared(&self.distance, embeddings)
+            &vars,
+        )
+        .map(Self)
     }
 }
 
-impl Loss for ArcFaceLoss {
-    fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        if let Some(terms) = batch.spoiled_rows()? {
-            return Ok(terms);
-        }
-        self.weights.terms(batch, |own| {
-            let cosines = self.cosines(batch.embeddings())?;
-            let logits = ClassLogits::new(&cosines, self.scale);
-            logits.term(own, &self.margin, &tuples.weights(batch)?)
-        })
-    }
+loss_over_classes!(ArcFaceLoss<MarginSoftmaxLoss<AngularMargin>>);
 
-    fn parameters(&self) -> Vec<(String, Var)> {
-        self.weights.parameters()
-    }
-
-    fn as_class_loss(&self) -> Option<&dyn ClassLoss> {
-        Some(self)
-    }
-}
-
-impl ClassLoss for ArcFaceLoss {
-    fn logits(&self, embeddings: &Tensor) -> Result<Tensor> {
-        ClassLogits::new(&self.cosines(embeddings)?, self.scale).all()
-    }
-
-    fn class_rows(&self) -> Result<Tensor> {
-        self.weights.rows()
-    }
-}
-
-/// A margin added to an angle whose cosine is given.
+/// A margin that is added to the angle.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Angle {
+pub(crate) struct AngularMargin {
     sin: f64,
     cos: f64,
     /// What the cosine loses where the angle is too wide to add the margin.
@@ -183,7 +136,7 @@ pub(crate) struct Angle {
     lowest: f64,
 }
 
-impl Angle {
+impl AngularMargin {
     pub(crate) fn degrees(margin: f64) -> Result<Self> {
         let margin = check::finite("margin", margin)?.to_radians();
         Ok(Self {
@@ -201,44 +154,19 @@ impl Angle {
     }
 }
 
-impl OwnMargin for Angle {
-    fn at(&self, x: f64) -> (f64, f64) {
-        let cosine = x.clamp(-1.0, 1.0);
-        let is_inside = x.abs() < 1.0;
-        if cosine < self.lowest {
-            let slope = if is_inside { 1.0 } else { 0.0 };
-            return (cosine - self.loss_beyond, slope);
-        }
-        if is_inside {
-            let sin = (1.0 - x * x).sqrt();
-            (x * self.cos - sin * self.sin, self.cos + x / sin * self.sin)
-        } else {
-            // Also where it is NaN, which the slope has to show, too.
-            (cosine * self.cos, if x.is_nan() { x } else { 0.0 })
-        }
-    }
-
-    fn of(&self, x: &Tensor) -> Result<Tensor> {
-        // Beyond the bounds a constant takes the place of the cosine; NaN is on neither side.
-        let is_outside = x.abs()?.ge(1.0)?;
-        let x = is_outside.where_cond(&x.detach().clamp(-1.0, 1.0)?, x)?;
-        let square = (x.sqr()?.neg()? + 1.0)?;
-        // Near the bounds rounding may leave nothing under the root, which has no slope there.
-        let has_root = square.gt(0.0)?;
-        let sin = has_root.where_cond(&square, &square.ones_like()?)?.sqrt()?;
-        let sin = has_root.where_cond(&sin, &sin.zeros_like()?)?;
-        let added = ((&x * self.cos)? - (sin * self.sin)?)?;
-        if self.lowest.is_infinite() {
-            return Ok(if self.lowest > 0.0 {
-                (x - self.loss_beyond)?
-            } else {
-                added
-            });
-        }
-        Ok(x.lt(self.lowest)?
-            .where_cond(&(&x - self.loss_beyond)?, &added)?)
+impl Margin for AngularMargin {
+    fn own<E: Expression>(&self, cosine: E) -> E {
+        let bound = cosine.detach().clamp(-1.0, 1.0);
+        let cosine = E::select(cosine.clone().abs().is_at_least(1.0), bound, cosine);
+        // Near the bounds rounding may leave less than 0 under the root.
+        let sine = (-(cosine.clone() * cosine.clone()) + 1.0).hinge().sqrt();
+        let added = cosine.clone() * self.cos - sine * self.sin;
+        let beyond = cosine.clone() - self.loss_beyond;
+        E::select(cosine.is_below(self.lowest), beyond, added)
     }
 }
+
+impl MarginSoftmax for AngularMargin {}
 
 #[cfg(test)]
 mod tests;

@@ -1,49 +1,46 @@
 //! Cross entropy of rows over classes, with a margin on a row's own class.
 
+use std::fmt::Debug;
+
 use candle_core::Tensor;
 use dml_core::autograd::{self, Element, has_kernel, with_slice};
 use dml_core::kernels::Real;
 use dml_core::kernels::class_softmax::{Logits, cross_entropies, cross_entropies_backward};
 use dml_core::{Indices, Over, Result, TensorExt, Term, for_element};
 
-/// What a row's similarity to its own class counts as.
-pub(crate) trait OwnMargin: Clone + Send + Sync + 'static {
-    /// φ(x) and its slope.
-    fn at(&self, x: f64) -> (f64, f64);
+use crate::machinery::expression::{Composite, Dual, Expression};
 
-    /// φ of a tensor, from Candle's operations.
-    fn of(&self, x: &Tensor) -> Result<Tensor>;
+/// The margin by which a row's own class has to win.
+pub(crate) trait Margin: Clone + Debug + Send + Sync + 'static {
+    /// φ: what the similarity of a row and its own class counts as.
+    fn own<E: Expression>(&self, x: E) -> E;
 }
 
-/// `x − margin`.
+/// A margin that is subtracted from the similarity.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Shifted(pub(crate) f64);
+pub(crate) struct Subtracted(pub(crate) f64);
 
-impl OwnMargin for Shifted {
-    fn at(&self, x: f64) -> (f64, f64) {
-        (x - self.0, 1.0)
-    }
-
-    fn of(&self, x: &Tensor) -> Result<Tensor> {
-        Ok((x - self.0)?)
+impl Margin for Subtracted {
+    fn own<E: Expression>(&self, x: E) -> E {
+        x - self.0
     }
 }
 
 /// Logits `scale · rows[i] · classes[j] · matrix[i][j]`; factors that are left out are 1.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ClassLogits<'a> {
+#[derive(Clone, Debug)]
+pub(crate) struct ClassLogits {
     /// `[rows, classes]`.
-    pub(crate) matrix: &'a Tensor,
+    pub(crate) matrix: Tensor,
     pub(crate) scale: f64,
     /// `[rows]`.
-    pub(crate) rows: Option<&'a Tensor>,
+    pub(crate) rows: Option<Tensor>,
     /// `[classes]`.
-    pub(crate) classes: Option<&'a Tensor>,
+    pub(crate) classes: Option<Tensor>,
 }
 
-impl<'a> ClassLogits<'a> {
+impl ClassLogits {
     /// Logits without factors of rows or classes.
-    pub(crate) fn new(matrix: &'a Tensor, scale: f64) -> Self {
+    pub(crate) fn new(matrix: Tensor, scale: f64) -> Self {
         Self {
             matrix,
             scale,
@@ -54,31 +51,32 @@ impl<'a> ClassLogits<'a> {
 
     /// The logits of all classes, without a margin.
     pub(crate) fn all(&self) -> Result<Tensor> {
-        let mut logits = (self.matrix * self.scale)?;
-        if let Some(rows) = self.rows {
+        let mut logits = (&self.matrix * self.scale)?;
+        if let Some(rows) = &self.rows {
             logits = logits.broadcast_mul(&rows.unsqueeze(1)?)?;
         }
-        if let Some(classes) = self.classes {
+        if let Some(classes) = &self.classes {
             logits = logits.broadcast_mul(classes)?;
         }
         Ok(logits)
     }
 
     /// `ln Σⱼ e^{z_ij} − z_iy` of each row `[rows]`, where the margin holds for the row's own class y.
-    pub(crate) fn cross_entropy<M: OwnMargin>(&self, own: &[u32], margin: &M) -> Result<Tensor> {
-        if has_kernel(self.matrix) {
-            return for_element!(self.matrix, "matrix", |T| self.fused::<T, M>(own, margin));
+    pub(crate) fn cross_entropy<M: Margin>(&self, own: &[u32], margin: &M) -> Result<Tensor> {
+        if !has_kernel(&self.matrix) {
+            return self.composite(own, margin);
         }
-        self.composite(own, margin)
+        for_element!(self.matrix, "matrix", |T| {
+            if self.rows.is_none() && self.classes.is_none() {
+                self.of_rows::<T>(own, margin)
+            } else {
+                self.fused::<T>(own, margin)
+            }
+        })
     }
 
     /// The cross entropies as a term `loss`, each times the weight of its row.
-    pub(crate) fn term<M: OwnMargin>(
-        &self,
-        own: &[u32],
-        margin: &M,
-        weights: &[f64],
-    ) -> Result<Term> {
+    pub(crate) fn term<M: Margin>(&self, own: &[u32], margin: &M, weights: &[f64]) -> Result<Term> {
         let mut values = self.cross_entropy(own, margin)?;
         #[expect(
             clippy::float_cmp,
@@ -92,16 +90,40 @@ impl<'a> ClassLogits<'a> {
         Term::explicit("loss", Over::Elements, values, Indices::Elements(rows))
     }
 
-    fn fused<T: Element, M: OwnMargin>(&self, own: &[u32], margin: &M) -> Result<Tensor> {
+    /// Without factors: one visit of each row gives its value and its gradient.
+    fn of_rows<T: Element>(&self, own: &[u32], margin: &impl Margin) -> Result<Tensor> {
+        let scale = <T as Real>::from_f64(self.scale);
+        let logits = Logits {
+            scale,
+            rows: None,
+            classes: None,
+            own,
+        };
+        autograd::row_values::<T>("class_cross_entropy", &self.matrix, |i, x, gradient| {
+            let own = own[i] as usize;
+            let phi = Dual::at(Real::to_f64(x[own]), |x| margin.own(x));
+            let value = logits.cross_entropy(i, x, phi.value, gradient);
+            for share in gradient.iter_mut() {
+                *share *= scale;
+            }
+            gradient[own] *= <T as Real>::from_f64(phi.gradient[0]);
+            <T as Real>::from_f64(value)
+        })
+    }
+
+    fn fused<T: Element>(&self, own: &[u32], margin: &impl Margin) -> Result<Tensor> {
         let (count, width) = self.matrix.dims2()?;
         // A factor that is left out is an input without elements.
         let none = Tensor::zeros(0, self.matrix.dtype(), self.matrix.device())?;
-        let (rows, classes) = (self.rows.unwrap_or(&none), self.classes.unwrap_or(&none));
-        let inputs = [self.matrix, rows, classes];
+        let [rows, classes] = [&self.rows, &self.classes].map(|x| x.as_ref().unwrap_or(&none));
+        let inputs = [&self.matrix, rows, classes];
         let scale = <T as Real>::from_f64(self.scale);
         let own = own.to_vec();
         let entropies = with_logits(inputs, scale, &own, |x, logits| {
-            cross_entropies(x, width, logits, |x| margin.at(x))
+            cross_entropies(x, width, logits, |x| {
+                let phi = Dual::at(x, |x| margin.own(x));
+                (phi.value, phi.gradient[0])
+            })
         })?;
         let values = entropies.values.clone();
         autograd::ternary(
@@ -132,19 +154,18 @@ impl<'a> ClassLogits<'a> {
         )
     }
 
-    fn composite<M: OwnMargin>(&self, own: &[u32], margin: &M) -> Result<Tensor> {
+    fn composite(&self, own: &[u32], margin: &impl Margin) -> Result<Tensor> {
         let (count, width) = self.matrix.dims2()?;
         let column = Tensor::from_slice(own, (count, 1), self.matrix.device())?;
-        let at_own = |matrix: &Tensor| matrix.contiguous()?.gather(&column, 1);
-        let phi = margin.of(&at_own(self.matrix)?)?; // [rows, 1]
-        let bare = ClassLogits {
-            matrix: &phi,
+        let at_own = self.matrix.contiguous()?.gather(&column, 1)?; // [rows, 1]
+        let mut own_logits = Self {
+            matrix: Composite::of(&at_own, |x| margin.own(x))?,
             scale: self.scale,
-            rows: self.rows,
+            rows: self.rows.clone(),
             classes: None,
-        };
-        let mut own_logits = bare.all()?;
-        if let Some(classes) = self.classes {
+        }
+        .all()?;
+        if let Some(classes) = &self.classes {
             let of_rows = classes.index_select(&column.flatten_all()?, 0)?;
             own_logits = (own_logits * of_rows.unsqueeze(1)?)?;
         }

@@ -2,7 +2,7 @@
 
 use candle_core::{Tensor, Var};
 use candle_nn::VarBuilder;
-use dml_core::{Batch, Distance, Error, Result, Term, Terms, check};
+use dml_core::{Batch, Distance, Error, Labels, Result, check};
 
 use crate::WeightInit;
 use crate::machinery::transposed::transposed;
@@ -36,6 +36,18 @@ pub(crate) struct ClassWeights {
     var: Var,
 }
 
+impl Classes {
+    /// One vector for each class.
+    pub(crate) fn new(component: &'static str, num_classes: usize, dim: usize) -> Self {
+        Self {
+            component,
+            num_classes,
+            centers: 1,
+            dim,
+        }
+    }
+}
+
 impl ClassWeights {
     pub(crate) fn new(
         classes: Classes,
@@ -59,6 +71,11 @@ impl ClassWeights {
             name,
             var: init.variable(vars, shape, name)?,
         })
+    }
+
+    /// The loss that learns them.
+    pub(crate) fn component(&self) -> &'static str {
+        self.classes.component
     }
 
     pub(crate) fn num_classes(&self) -> usize {
@@ -96,21 +113,6 @@ impl ClassWeights {
         distance.matrix(embeddings, Some(&vectors))
     }
 
-    /// The term `loss` that `f` makes of the classes of the rows; without rows an empty one, and `f` is not asked.
-    pub(crate) fn terms(
-        &self,
-        batch: &Batch,
-        f: impl FnOnce(&[u32]) -> Result<Term>,
-    ) -> Result<Terms> {
-        let own = self.own_classes(batch)?;
-        let term = if own.is_empty() {
-            Term::empty("loss")
-        } else {
-            f(&own)?
-        };
-        Ok(term.into())
-    }
-
     pub(crate) fn check_width(&self, embeddings: &Tensor) -> Result<()> {
         if embeddings.rank() == 2 && embeddings.dims()[1] == self.classes.dim {
             return Ok(());
@@ -137,6 +139,11 @@ impl ClassWeights {
             needed: "labels",
         })?;
         self.check_width(batch.embeddings())?;
+        self.classes_of(labels)
+    }
+
+    /// The class that each label names.
+    pub(crate) fn classes_of(&self, labels: &Labels) -> Result<Vec<u32>> {
         let limit = self.num_classes();
         let class = |(position, &got): (usize, &i64)| match u32::try_from(got) {
             Ok(class) if (class as usize) < limit => Ok(class),

@@ -5,21 +5,19 @@
 //! ℓ = w · −ln( e^{s (cos θ_y − m)} / (e^{s (cos θ_y − m)} + Σ_{j≠y} e^{s cos θⱼ}) )       m: margin, s: scale
 //! ```
 //!
-//! w is how often the tuples name the row, at most 1 ([`Tuples::weights`]).
+//! w is how often the tuples name the row, at most 1 ([`Tuples::weights`](dml_core::Tuples::weights)).
 //!
 //! Wang, Wang, Zhou, Ji, Gong, Zhou, Li and Liu, "`CosFace`: Large Margin Cosine Loss for Deep Face Recognition", 2018,
 //! arXiv:1801.09414.
 
-use std::sync::Arc;
-
-use candle_core::{Tensor, Var};
 use candle_nn::VarBuilder;
-use dml_core::{Batch, ClassLoss, Distance, Loss, Result, Terms, Tuples, check};
+use dml_core::{Distance, Result, check};
 
 use crate::WeightInit;
-use crate::classes::class_softmax::{ClassLogits, Shifted};
-use crate::classes::class_weights::{ClassWeights, Classes, Layout};
-use crate::machinery::demands;
+use crate::classes::class_softmax::Subtracted;
+use crate::classes::class_weights::Classes;
+use crate::classes::margin_softmax::MarginSoftmaxLoss;
+use crate::classes::over_classes::loss_over_classes;
 
 /// Configuration of [`CosFaceLoss`].
 #[derive(Clone, Debug, PartialEq)]
@@ -31,15 +29,15 @@ use crate::machinery::demands;
 pub struct CosFaceLossConfig {
     /// Number of classes, 1 to 4,294,967,295.
     pub num_classes: usize,
-    /// Columns of the embeddings, 1 to 4,294,967,295; with `num_classes` at most 2³⁴ numbers in all.
+    /// Number of columns of the embeddings, 1 to 4,294,967,295; with `num_classes` at most 2³⁴ numbers in all.
     pub embedding_size: usize,
-    /// The margin, in units of the cosine; in `[-1e30, 1e30]`. Default `0.35`.
+    /// Margin in units of the cosine, in `[-1e30, 1e30]`. Default `0.35`.
     #[cfg_attr(feature = "serde", serde(default = "default_margin"))]
     pub margin: f64,
-    /// What cosines are multiplied by; in `[-1e30, 1e30]`. Default `64`.
+    /// Factor of the cosines, in `[-1e30, 1e30]`. Default `64`.
     #[cfg_attr(feature = "serde", serde(default = "default_scale"))]
     pub scale: f64,
-    /// How the weights begin. Default standard normal.
+    /// Initialisation of the weights. Default: standard normal.
     #[cfg_attr(feature = "serde", serde(default))]
     pub weight_init_func: Option<WeightInit>,
 }
@@ -53,7 +51,7 @@ fn default_scale() -> f64 {
 }
 
 impl CosFaceLossConfig {
-    /// The defaults for so many classes and columns.
+    /// The default configuration for `num_classes` and `embedding_size`.
     #[must_use]
     pub fn new(num_classes: usize, embedding_size: usize) -> Self {
         Self {
@@ -67,13 +65,28 @@ impl CosFaceLossConfig {
 }
 
 /// Softmax over cosines with a margin ([formula](self)). One term `loss`, per row. Learns `W` `[dim, classes]`.
+///
+/// ```
+/// use dml_core::candle_core::{DType, Device, Tensor};
+/// use dml_core::{Batch, Loss, Tuples};
+/// use dml_distances::CosineSimilarity;
+/// use dml_losses::{CosFaceLoss, CosFaceLossConfig, SeededVars};
+///
+/// let vars = SeededVars::new(0).builder(DType::F32, &Device::Cpu);
+/// let config = CosFaceLossConfig { margin: 0.2, scale: 5.0, ..CosFaceLossConfig::new(2, 2) };
+/// let loss = CosFaceLoss::new(config, CosineSimilarity::default(), vars)?;
+/// let (_, weights) = &loss.parameters()[0];
+/// weights.set(&Tensor::new(&[[3f32, 0.], [0., 2.]], &Device::Cpu)?)?;
+///
+/// let batch = Batch::new(&Tensor::new(&[[4f32, 3.]], &Device::Cpu)?, &[0i64])?;
+/// let terms = loss.terms(&batch, &Tuples::all())?;
+/// // The cosines are 0.8 and 0.6: less the margin, the own class is no better than the other.
+/// let value = terms.get("loss").unwrap().values()?.0.to_vec1::<f32>()?[0];
+/// assert!((value - 2f32.ln()).abs() < 1e-6);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
-pub struct CosFaceLoss {
-    margin: f64,
-    scale: f64,
-    weights: ClassWeights,
-    distance: Arc<dyn Distance>,
-}
+pub struct CosFaceLoss(MarginSoftmaxLoss<Subtracted>);
 
 impl CosFaceLoss {
     /// A loss over the cosine similarity `distance`, whose weights `vars` makes or holds.
@@ -84,63 +97,22 @@ impl CosFaceLoss {
     /// [`Error::Tensor`](dml_core::Error::Tensor) if `vars` holds a `W` of another shape.
     pub fn new(
         config: CosFaceLossConfig,
-        distance: Arc<dyn Distance>,
+        distance: impl Distance + 'static,
         vars: VarBuilder<'_>,
     ) -> Result<Self> {
-        demands::cosine("CosFaceLoss", &distance, demands::MARGIN_OF_AN_ANGLE)?;
-        let classes = Classes {
-            component: "CosFaceLoss",
-            num_classes: config.num_classes,
-            centers: 1,
-            dim: config.embedding_size,
-        };
-        let init = config
-            .weight_init_func
-            .unwrap_or(WeightInit::STANDARD_NORMAL);
-        Ok(Self {
-            margin: check::finite("margin", config.margin)?,
-            scale: check::finite("scale", config.scale)?,
-            weights: ClassWeights::new(classes, Layout::Columns, "W", &init, &vars)?,
+        MarginSoftmaxLoss::over_cosines(
+            Classes::new("CosFaceLoss", config.num_classes, config.embedding_size),
+            Subtracted(check::finite("margin", config.margin)?),
+            config.scale,
+            config.weight_init_func,
             distance,
-        })
-    }
-
-    /// Cosines `[rows, classes]`.
-    fn cosines(&self, embeddings: &Tensor) -> Result<Tensor> {
-        self.weights.compared(&self.distance, embeddings)
+            &vars,
+        )
+        .map(Self)
     }
 }
 
-impl Loss for CosFaceLoss {
-    fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        if let Some(terms) = batch.spoiled_rows()? {
-            return Ok(terms);
-        }
-        self.weights.terms(batch, |own| {
-            let cosines = self.cosines(batch.embeddings())?;
-            let logits = ClassLogits::new(&cosines, self.scale);
-            logits.term(own, &Shifted(self.margin), &tuples.weights(batch)?)
-        })
-    }
-
-    fn parameters(&self) -> Vec<(String, Var)> {
-        self.weights.parameters()
-    }
-
-    fn as_class_loss(&self) -> Option<&dyn ClassLoss> {
-        Some(self)
-    }
-}
-
-impl ClassLoss for CosFaceLoss {
-    fn logits(&self, embeddings: &Tensor) -> Result<Tensor> {
-        ClassLogits::new(&self.cosines(embeddings)?, self.scale).all()
-    }
-
-    fn class_rows(&self) -> Result<Tensor> {
-        self.weights.rows()
-    }
-}
+loss_over_classes!(CosFaceLoss<MarginSoftmaxLoss<Subtracted>>);
 
 #[cfg(test)]
 mod tests;

@@ -11,14 +11,10 @@
 
 use std::sync::Arc;
 
-use candle_core::Tensor;
-use dml_core::autograd::{self, has_kernel};
-use dml_core::kernels::{Real, softmax::softmax_in_place};
-use dml_core::{
-    Batch, Distance, Error, Loss, Result, TensorExt, Term, Terms, Tuples, check, for_element,
-};
+use dml_core::{Batch, Distance, Error, Loss, Result, Term, Terms, Tuples, check};
 
-use crate::machinery::demands;
+use crate::classes::class_softmax::{ClassLogits, Subtracted};
+use crate::machinery::requirements;
 use crate::machinery::row_terms::term_over_rows;
 
 /// Configuration of [`InstanceLoss`].
@@ -29,7 +25,7 @@ use crate::machinery::row_terms::term_over_rows;
     serde(default, deny_unknown_fields)
 )]
 pub struct InstanceLossConfig {
-    /// γ, what similarities are multiplied by; in `[-1e30, 1e30]`. Default `64`.
+    /// γ: factor of the similarities, in `[-1e30, 1e30]`. Default `64`.
     pub gamma: f64,
 }
 
@@ -40,6 +36,21 @@ impl Default for InstanceLossConfig {
 }
 
 /// Cross entropy of similarities ([formula](self)). One term `loss`, per row.
+///
+/// ```
+/// use dml_core::candle_core::{Device, Tensor};
+/// use dml_core::{Batch, Loss, Tuples};
+/// use dml_distances::CosineSimilarity;
+/// use dml_losses::{InstanceLoss, InstanceLossConfig};
+///
+/// let loss = InstanceLoss::new(InstanceLossConfig { gamma: 2.0 }, CosineSimilarity::default())?;
+/// let embeddings = Tensor::new(&[[1f32, 0.], [0., 1.], [-1., 0.]], &Device::Cpu)?;
+/// let terms = loss.terms(&Batch::new(&embeddings, &[7i64, -3, 7])?, &Tuples::all())?;
+/// // Label 7 is the second, so row 0 should pick row 1, with score 0 among the scores 2, 0 and −2.
+/// let value = terms.get("loss").unwrap().values()?.0.to_vec1::<f32>()?[0];
+/// assert!((value - (2f32.exp() + 1.0 + (-2f32).exp()).ln()).abs() < 1e-6);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct InstanceLoss {
     gamma: f64,
@@ -52,38 +63,13 @@ impl InstanceLoss {
     /// # Errors
     /// [`Error::InvalidParameter`] if γ is not finite, [`Error::Unsupported`] unless the distance is the cosine
     /// similarity.
-    pub fn new(config: InstanceLossConfig, distance: Arc<dyn Distance>) -> Result<Self> {
-        demands::cosine("InstanceLoss", &distance, demands::DEFINED_FOR_COSINE)?;
+    pub fn new(config: InstanceLossConfig, distance: impl Distance + 'static) -> Result<Self> {
+        requirements::cosine("InstanceLoss", &distance, requirements::DEFINED_FOR_COSINE)?;
         Ok(Self {
             gamma: check::finite("gamma", config.gamma)?,
-            distance,
+            distance: Arc::new(distance),
         })
     }
-
-    /// The cross entropy of each row `[N]` with its target.
-    fn cross_entropy(&self, matrix: &Tensor, targets: &[u32]) -> Result<Tensor> {
-        if has_kernel(matrix) {
-            return for_element!(matrix, "matrix", |T| {
-                let gamma = <T as Real>::from_f64(self.gamma);
-                autograd::row_values::<T>("cross_entropy", matrix, |row, x, slopes| {
-                    cross_entropy_of_row(gamma, x, slopes, targets[row] as usize)
-                })
-            });
-        }
-        let rows: Vec<u32> = (0..targets.len() as u32).collect();
-        let scores = (matrix * self.gamma)?; // [N, N]
-        Ok((scores.masked_logsumexp(None, false)? - scores.pick_entries(&rows, targets)?)?)
-    }
-}
-
-fn cross_entropy_of_row<T: Real>(gamma: T, x: &[T], slopes: &mut [T], target: usize) -> T {
-    for (slope, x) in slopes.iter_mut().zip(x) {
-        *slope = gamma * *x;
-    }
-    let value = -slopes[target].to_f64() + softmax_in_place(slopes, &[], false);
-    slopes[target] -= T::ONE;
-    slopes.iter_mut().for_each(|slope| *slope = *slope * gamma);
-    T::from_f64(value)
 }
 
 impl Loss for InstanceLoss {
@@ -92,8 +78,8 @@ impl Loss for InstanceLoss {
         if let Some(terms) = batch.spoiled_rows()? {
             return Ok(terms);
         }
-        demands::no_tuples("InstanceLoss", tuples)?;
-        demands::no_reference("InstanceLoss", batch)?;
+        requirements::no_tuples("InstanceLoss", tuples)?;
+        requirements::no_reference("InstanceLoss", batch)?;
         let labels = batch.labels().ok_or(Error::Missing {
             component: "InstanceLoss",
             needed: "labels",
@@ -108,7 +94,8 @@ impl Loss for InstanceLoss {
         // Every label is among the classes, so the search always finds it.
         let rank = |label: &i64| classes.partition_point(|class| class < label) as u32;
         let targets: Vec<u32> = labels.iter().map(rank).collect();
-        let values = self.cross_entropy(&batch.distances(&self.distance)?, &targets)?;
+        let logits = ClassLogits::new(batch.distances(&self.distance)?, self.gamma);
+        let values = logits.cross_entropy(&targets, &Subtracted(0.0))?;
         let rows = (0..batch.queries() as u32).collect();
         Ok(term_over_rows("loss", &values, rows, batch, tuples)?.into())
     }

@@ -7,22 +7,22 @@
 //! ```
 //!
 //! m: margin, a whole number; what comes after its decimal point is cut off. w is how often the tuples name the row, at
-//! most 1 ([`Tuples::weights`]).
+//! most 1 ([`Tuples::weights`](dml_core::Tuples::weights)).
 //!
 //! Liu, Wen, Yu and Yang, "Large-Margin Softmax Loss for Convolutional Neural Networks", 2016, arXiv:1612.02295. The norms
 //! are those of the distance, so that with p = 2 the logits of the other classes are dot products.
 
-use std::sync::Arc;
-
-use candle_core::{Tensor, Var};
+use candle_core::Tensor;
 use candle_nn::VarBuilder;
-use dml_core::{Batch, ClassLoss, Distance, Loss, Result, Terms, Tuples, check};
+use dml_core::{Distance, Result};
 
 use crate::WeightInit;
-use crate::classes::class_softmax::ClassLogits;
-use crate::classes::class_weights::{ClassWeights, Classes, Layout};
+use crate::classes::class_softmax::{ClassLogits, Margin};
+use crate::classes::class_weights::Classes;
+use crate::classes::margin_softmax::{MarginSoftmax, MarginSoftmaxLoss};
 use crate::classes::multiple_angle::MultipleAngle;
-use crate::machinery::demands;
+use crate::classes::over_classes::loss_over_classes;
+use crate::machinery::expression::Expression;
 
 /// Configuration of [`LargeMarginSoftmaxLoss`].
 #[derive(Clone, Debug, PartialEq)]
@@ -34,15 +34,15 @@ use crate::machinery::demands;
 pub struct LargeMarginSoftmaxLossConfig {
     /// Number of classes, 1 to 4,294,967,295.
     pub num_classes: usize,
-    /// Columns of the embeddings, 1 to 4,294,967,295; with `num_classes` at most 2³⁴ numbers in all.
+    /// Number of columns of the embeddings, 1 to 4,294,967,295; with `num_classes` at most 2³⁴ numbers in all.
     pub embedding_size: usize,
-    /// How often the angle counts, 1 to 1,000; a fraction is cut off. Default `4`.
+    /// Factor of the angle, 1 to 1,000, rounded down. Default `4`.
     #[cfg_attr(feature = "serde", serde(default = "default_margin"))]
     pub margin: f64,
-    /// What logits are multiplied by; in `[-1e30, 1e30]`. Default `1`.
+    /// Factor of the logits, in `[-1e30, 1e30]`. Default `1`.
     #[cfg_attr(feature = "serde", serde(default = "default_scale"))]
     pub scale: f64,
-    /// How the weights begin. Default standard normal.
+    /// Initialisation of the weights. Default: standard normal.
     #[cfg_attr(feature = "serde", serde(default))]
     pub weight_init_func: Option<WeightInit>,
 }
@@ -56,7 +56,7 @@ fn default_scale() -> f64 {
 }
 
 impl LargeMarginSoftmaxLossConfig {
-    /// The defaults for so many classes and columns.
+    /// The default configuration for `num_classes` and `embedding_size`.
     #[must_use]
     pub fn new(num_classes: usize, embedding_size: usize) -> Self {
         Self {
@@ -70,13 +70,28 @@ impl LargeMarginSoftmaxLossConfig {
 }
 
 /// Softmax over classes with a multiplied angle ([formula](self)). One term `loss`, per row. Learns `W` `[dim, classes]`.
+///
+/// ```
+/// use dml_core::candle_core::{DType, Device, Tensor};
+/// use dml_core::{Batch, Loss, Tuples};
+/// use dml_distances::CosineSimilarity;
+/// use dml_losses::{LargeMarginSoftmaxLoss, LargeMarginSoftmaxLossConfig, SeededVars};
+///
+/// let vars = SeededVars::new(0).builder(DType::F32, &Device::Cpu);
+/// let config = LargeMarginSoftmaxLossConfig { margin: 2.0, ..LargeMarginSoftmaxLossConfig::new(2, 2) };
+/// let loss = LargeMarginSoftmaxLoss::new(config, CosineSimilarity::default(), vars)?;
+/// let (_, weights) = &loss.parameters()[0];
+/// weights.set(&Tensor::new(&[[2f32, 0.], [0., 3.]], &Device::Cpu)?)?;
+///
+/// let batch = Batch::new(&Tensor::new(&[[0.8f32, 0.6]], &Device::Cpu)?, &[0i64])?;
+/// let terms = loss.terms(&batch, &Tuples::all())?;
+/// // The cosine of twice the angle to its class is 2 · 0.8² − 1 = 0.28, and the weights are 2 and 3 long.
+/// let value = terms.get("loss").unwrap().values()?.0.to_vec1::<f32>()?[0];
+/// assert!((value - (3f32 * 0.6 - 2.0 * 0.28).exp().ln_1p()).abs() < 1e-6);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
-pub struct LargeMarginSoftmaxLoss {
-    margin: MultipleAngle,
-    scale: f64,
-    weights: ClassWeights,
-    distance: Arc<dyn Distance>,
-}
+pub struct LargeMarginSoftmaxLoss(MarginSoftmaxLoss<AngleOfProducts>);
 
 impl LargeMarginSoftmaxLoss {
     /// A loss over the cosine similarity `distance`, whose weights `vars` makes or holds.
@@ -87,78 +102,46 @@ impl LargeMarginSoftmaxLoss {
     /// [`Error::Tensor`](dml_core::Error::Tensor) if `vars` holds a `W` of another shape.
     pub fn new(
         config: LargeMarginSoftmaxLossConfig,
-        distance: Arc<dyn Distance>,
+        distance: impl Distance + 'static,
         vars: VarBuilder<'_>,
     ) -> Result<Self> {
-        demands::cosine(
-            "LargeMarginSoftmaxLoss",
-            &distance,
-            demands::MARGIN_OF_AN_ANGLE,
-        )?;
-        let classes = Classes {
-            component: "LargeMarginSoftmaxLoss",
-            num_classes: config.num_classes,
-            centers: 1,
-            dim: config.embedding_size,
-        };
-        let init = config
-            .weight_init_func
-            .unwrap_or(WeightInit::STANDARD_NORMAL);
-        Ok(Self {
-            margin: MultipleAngle::new(config.margin)?,
-            scale: check::finite("scale", config.scale)?,
-            weights: ClassWeights::new(classes, Layout::Columns, "W", &init, &vars)?,
+        MarginSoftmaxLoss::over_cosines(
+            Classes::new(
+                "LargeMarginSoftmaxLoss",
+                config.num_classes,
+                config.embedding_size,
+            ),
+            AngleOfProducts(MultipleAngle::new(config.margin)?),
+            config.scale,
+            config.weight_init_func,
             distance,
-        })
-    }
-
-    /// `f` of the logits.
-    fn with_logits<R>(
-        &self,
-        embeddings: &Tensor,
-        f: impl FnOnce(ClassLogits<'_>) -> Result<R>,
-    ) -> Result<R> {
-        let weights = self.weights.rows_for(embeddings)?;
-        let matrix = self.distance.matrix(embeddings, Some(&weights))?; // [rows, classes]
-        let rows = self.distance.norms(embeddings)?;
-        let classes = self.distance.norms(&weights)?;
-        f(ClassLogits {
-            matrix: &matrix,
-            scale: self.scale,
-            rows: Some(&rows),
-            classes: Some(&classes),
-        })
+            &vars,
+        )
+        .map(Self)
     }
 }
 
-impl Loss for LargeMarginSoftmaxLoss {
-    fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        if let Some(terms) = batch.spoiled_rows()? {
-            return Ok(terms);
-        }
-        self.weights.terms(batch, |own| {
-            self.with_logits(batch.embeddings(), |logits| {
-                logits.term(own, &self.margin, &tuples.weights(batch)?)
-            })
-        })
-    }
+loss_over_classes!(LargeMarginSoftmaxLoss<MarginSoftmaxLoss<AngleOfProducts>>);
 
-    fn parameters(&self) -> Vec<(String, Var)> {
-        self.weights.parameters()
-    }
+/// A multiple of the angle, in logits that are dot products.
+#[derive(Clone, Debug)]
+struct AngleOfProducts(MultipleAngle);
 
-    fn as_class_loss(&self) -> Option<&dyn ClassLoss> {
-        Some(self)
+impl Margin for AngleOfProducts {
+    fn own<E: Expression>(&self, cosine: E) -> E {
+        self.0.own(cosine)
     }
 }
 
-impl ClassLoss for LargeMarginSoftmaxLoss {
-    fn logits(&self, embeddings: &Tensor) -> Result<Tensor> {
-        self.with_logits(embeddings, |logits| logits.all())
-    }
-
-    fn class_rows(&self) -> Result<Tensor> {
-        self.weights.rows()
+impl MarginSoftmax for AngleOfProducts {
+    fn logits(loss: &MarginSoftmaxLoss<Self>, embeddings: &Tensor) -> Result<ClassLogits> {
+        let weights = loss.weights.rows_for(embeddings)?;
+        let cosines = loss.distance.matrix(embeddings, Some(&weights))?; // [rows, classes]
+        Ok(ClassLogits {
+            rows: Some(loss.distance.norms(embeddings)?),
+            classes: Some(loss.distance.norms(&weights)?),
+            ..ClassLogits::new(cosines, loss.scale)
+        })
     }
 }
 

@@ -30,7 +30,8 @@ use rand::Rng;
 use rand::seq::SliceRandom;
 
 use crate::WeightInit;
-use crate::machinery::demands;
+use crate::classes::class_weights::{ClassWeights, Classes, Layout};
+use crate::machinery::requirements;
 use inverse::inverse;
 
 /// Configuration of [`ManifoldLoss`].
@@ -42,24 +43,24 @@ use inverse::inverse;
 )]
 #[expect(non_snake_case, reason = "as in the paper, and in configurations")]
 pub struct ManifoldLossConfig {
-    /// The length of an embedding. At most 4,294,967,295.
+    /// Number of columns of the embeddings, 1 to 4,294,967,295.
     pub l: usize,
-    /// How many proxies there are; 1 to 16,384. Default `50`.
+    /// Number of proxies, 1 to 16,384. Default `50`.
     #[cfg_attr(feature = "serde", serde(default = "fifty"))]
     pub K: usize,
-    /// What the second part counts; `>= 0` or infinite. Default `1`.
+    /// Weight of the second part; in `[0, 1e30]` or infinite. Default `1`.
     #[cfg_attr(
         feature = "serde",
         serde(default = "one", with = "dml_core::extended_real")
     )]
     pub lambdaC: f64,
-    /// α, how likely the walk goes on; at least 0 and below 1. Default `0.8`.
+    /// α: probability that the walk goes on, in `[0, 1)`. Default `0.8`.
     #[cfg_attr(feature = "serde", serde(default = "four_fifths"))]
     pub alpha: f64,
-    /// Margin by which the own proxy should be nearer; in `[-1e30, 1e30]`. Default `5e-4`.
+    /// Margin by which the own proxy should be nearer, in `[-1e30, 1e30]`. Default `5e-4`.
     #[cfg_attr(feature = "serde", serde(default = "half_a_thousandth"))]
     pub margin: f64,
-    /// Where random meta classes come from: successive calls draw differently, runs of one seed alike. Default `0`.
+    /// Seed of the random meta classes. Successive calls draw different ones. Default `0`.
     #[cfg_attr(feature = "serde", serde(default))]
     pub seed: u64,
 }
@@ -83,7 +84,7 @@ mod defaults {
 use defaults::{fifty, four_fifths, half_a_thousandth, one};
 
 impl ManifoldLossConfig {
-    /// The length of an embedding, and PML's defaults for the rest.
+    /// The default configuration for embeddings of `l` columns.
     #[must_use]
     pub fn new(l: usize) -> Self {
         Self {
@@ -101,9 +102,29 @@ impl ManifoldLossConfig {
 const MOST_PROXIES: usize = 1 << 14;
 
 /// Proxies reached by a random walk ([formula](self)). One term `loss`, a scalar.
+///
+/// ```
+/// use dml_core::candle_core::{DType, Device, Tensor};
+/// use dml_core::{Batch, Loss, Tuples};
+/// use dml_distances::CosineSimilarity;
+/// use dml_losses::{ManifoldLoss, ManifoldLossConfig, SeededVars};
+///
+/// let vars = SeededVars::new(0).builder(DType::F32, &Device::Cpu);
+/// let config = ManifoldLossConfig { K: 2, lambdaC: 0.0, margin: 0.25, ..ManifoldLossConfig::new(2) };
+/// let loss = ManifoldLoss::new(config, CosineSimilarity::default(), vars)?;
+/// let (_, weights) = &loss.parameters()[0];
+/// weights.set(&Tensor::new(&[[1f32, 0.], [-1., 0.]], &Device::Cpu)?)?;
+///
+/// let batch = Batch::new(&Tensor::new(&[[0f32, 1.]], &Device::Cpu)?, &[1i64])?;
+/// let terms = loss.terms(&batch, &Tuples::all())?;
+/// // The row reaches both proxies alike: the other one violates the margin by all of it.
+/// let value = terms.get("loss").unwrap().values()?.0.to_scalar::<f32>()?;
+/// assert!((value - 0.25f32.exp().ln_1p()).abs() < 1e-6);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct ManifoldLoss {
-    proxies: Var,
+    proxies: ClassWeights,
     context: f64,
     alpha: f64,
     margin: f64,
@@ -120,13 +141,15 @@ impl ManifoldLoss {
     /// another shape.
     pub fn new(
         config: ManifoldLossConfig,
-        distance: Arc<dyn Distance>,
+        distance: impl Distance + 'static,
         vars: VarBuilder<'_>,
     ) -> Result<Self> {
-        let shape = (
+        let classes = Classes::new(
+            "ManifoldLoss",
             check::count("K", config.K, MOST_PROXIES)?,
             check::at_least_one("l", config.l)?,
         );
+        let init = WeightInit::STANDARD_NORMAL;
         let context = config.lambdaC;
         let finite = (0.0..=check::LARGEST).contains(&context);
         if !finite && context != f64::INFINITY {
@@ -139,30 +162,19 @@ impl ManifoldLoss {
         Ok(Self {
             alpha: check::probability_below_one("alpha", config.alpha)?,
             margin: check::finite("margin", config.margin)?,
-            proxies: WeightInit::STANDARD_NORMAL.variable(&vars, shape, "proxies")?,
+            proxies: ClassWeights::new(classes, Layout::Rows, "proxies", &init, &vars)?,
             context,
             seeds: SeedSequence::new(config.seed),
-            distance,
+            distance: Arc::new(distance),
         })
     }
 
     /// The proxy of each row.
     fn own(&self, batch: &Batch) -> Result<Vec<u32>> {
-        let (rows, proxies) = (batch.queries(), self.proxies.dims()[0]);
         if let Some(labels) = batch.labels() {
-            let labels = labels.as_slice().iter().enumerate();
-            return labels
-                .map(|(position, label)| match usize::try_from(*label) {
-                    Ok(class) if class < proxies => Ok(class as u32),
-                    _ => Err(Error::Index {
-                        arg: "labels",
-                        position,
-                        limit: proxies,
-                        got: *label,
-                    }),
-                })
-                .collect();
+            return self.proxies.classes_of(labels);
         }
+        let (rows, proxies) = (batch.queries(), self.proxies.num_classes());
         if rows < proxies {
             return Err(Error::Unsupported {
                 component: "ManifoldLoss",
@@ -225,26 +237,19 @@ impl Loss for ManifoldLoss {
         if let Some(terms) = batch.spoiled_rows()? {
             return Ok(terms);
         }
-        demands::no_tuples("ManifoldLoss", tuples)?;
-        demands::no_reference("ManifoldLoss", batch)?;
+        requirements::no_tuples("ManifoldLoss", tuples)?;
+        requirements::no_reference("ManifoldLoss", batch)?;
         let embeddings = batch.embeddings(); // [N, l]
-        let (rows, width) = embeddings.dims2()?;
-        let (count, length) = self.proxies.dims2()?;
-        if width != length {
-            return Err(Error::Shape {
-                arg: "embeddings",
-                expected: "[rows, l]",
-                got: embeddings.dims().to_vec(),
-            });
-        }
+        self.proxies.check_width(embeddings)?;
+        let (rows, count) = (batch.queries(), self.proxies.num_classes());
         if rows == 0 {
             return Ok(Term::empty("loss").into());
         }
         check::elements("walks [rows + K, rows + K]", &[rows + count; 2], 8)?;
         let own = self.own(batch)?;
         let own = Tensor::from_vec(own, (rows, 1), embeddings.device())?;
-        let proxies = self.proxies.as_tensor().to_device(embeddings.device())?;
-        let proxies = proxies.to_dtype(embeddings.dtype())?;
+        let proxies = self.proxies.rows_for(embeddings)?;
+        let proxies = proxies.to_device(embeddings.device())?;
         let walks = self.walks(&Tensor::cat(&[embeddings, &proxies], 0)?)?;
         let (from_rows, from_proxies) = (walks.narrow(0, 0, rows)?, walks.narrow(0, rows, count)?);
         let intrinsic = || {
@@ -268,7 +273,7 @@ impl Loss for ManifoldLoss {
     }
 
     fn parameters(&self) -> Vec<(String, Var)> {
-        vec![("proxies".to_owned(), self.proxies.clone())]
+        self.proxies.parameters()
     }
 
     fn takes_reference(&self) -> bool {

@@ -2,7 +2,9 @@
 
 pub(crate) mod class_softmax;
 pub(crate) mod class_weights;
+pub(crate) mod margin_softmax;
 pub(crate) mod multiple_angle;
+pub(crate) mod over_classes;
 mod seeded_vars;
 
 pub mod arc_face_loss;

@@ -2,17 +2,16 @@
 
 use std::f64::consts::PI;
 
-use candle_core::Tensor;
 use dml_core::{Result, check};
 
-use crate::classes::class_softmax::OwnMargin;
+use crate::machinery::expression::Expression;
 
 /// The largest multiple: each one more is a pass over all similarities.
 const MOST: f64 = 1_000.0;
 
 /// `φ = (−1)ᵏ cos(m θ) − 2k` with `k = ⌊m θ / π⌋`, of the cosine of θ.
 ///
-/// cos(m θ) is the Chebyshev polynomial `T_m` of the cosine, and its slope is `m U_{m−1}`. k is how many of the angles
+/// cos(m θ) is the Chebyshev polynomial `T_m` of the cosine. k is how many of the angles
 /// π/m, 2π/m, …, π the angle has reached, which its cosine tells.
 #[derive(Clone, Debug)]
 pub(crate) struct MultipleAngle {
@@ -34,39 +33,33 @@ impl MultipleAngle {
     }
 }
 
-impl OwnMargin for MultipleAngle {
-    fn at(&self, x: f64) -> (f64, f64) {
-        let (mut t_before, mut t) = (1.0, x);
-        let (mut u_before, mut u) = (0.0, 1.0);
+impl MultipleAngle {
+    pub(crate) fn own<E: Expression>(&self, x: E) -> E {
+        let (mut before, mut t) = (x.constant(1.0), x.clone());
         for _ in 1..self.times {
-            (t_before, t) = (t, 2.0 * x * t - t_before);
-            (u_before, u) = (u, 2.0 * x * u - u_before);
+            (before, t) = (t.clone(), x.clone() * t * 2.0 - before);
         }
-        let k = self.steps.iter().filter(|step| x <= **step).count();
-        let sign = if k % 2 == 0 { 1.0 } else { -1.0 };
-        (sign * t - 2.0 * k as f64, sign * f64::from(self.times) * u)
-    }
-
-    fn of(&self, x: &Tensor) -> Result<Tensor> {
-        let (mut before, mut t) = (x.ones_like()?, x.clone());
-        for _ in 1..self.times {
-            (before, t) = (t.clone(), (((x * 2.0)? * &t)? - before)?);
-        }
-        let mut k = x.zeros_like()?;
-        let mut sign = x.ones_like()?;
+        let (mut sign, mut k) = (x.constant(1.0), x.constant(0.0));
         for step in &self.steps {
-            let reached = x.le(*step)?.to_dtype(x.dtype())?;
-            sign = (sign * ((&reached * -2.0)? + 1.0)?)?;
-            k = (k + reached)?;
+            let is_reached = x.is_at_most(*step);
+            sign = E::select(is_reached.clone(), -sign.clone(), sign);
+            k = E::select(is_reached, k.clone() + 1.0, k);
         }
-        Ok(((t * sign)? - (k * 2.0)?)?)
+        t * sign - k * 2.0
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_core::Device;
+    use candle_core::{Device, Tensor};
+
+    use crate::machinery::expression::{Composite, Dual};
+
+    fn at(angle: &MultipleAngle, cosine: f64) -> (f64, f64) {
+        let phi = Dual::at(cosine, |x| angle.own(x));
+        (phi.value, phi.gradient[0])
+    }
 
     #[test]
     fn it_falls_from_one_to_one_minus_twice_the_margin() -> Result<()> {
@@ -74,7 +67,7 @@ mod tests {
         let mut last = f64::INFINITY;
         for degrees in 0..=180 {
             let angle = f64::from(degrees).to_radians();
-            let (value, slope) = four.at(angle.cos());
+            let (value, gradient) = at(&four, angle.cos());
             let k = (4.0 * angle / PI + 1e-12).floor();
             let want = (-1f64).powf(k) * (4.0 * angle).cos() - 2.0 * k;
             assert!((value - want).abs() < 1e-9, "{degrees}: {value} {want}");
@@ -82,13 +75,13 @@ mod tests {
             last = value;
             if degrees % 45 != 0 {
                 let h = 1e-6;
-                let rise = four.at(angle.cos() + h).0 - four.at(angle.cos() - h).0;
-                assert!((rise / (2.0 * h) - slope).abs() < 1e-5, "{degrees}");
+                let rise = at(&four, angle.cos() + h).0 - at(&four, angle.cos() - h).0;
+                assert!((rise / (2.0 * h) - gradient).abs() < 1e-5, "{degrees}");
             }
         }
         assert!((last + 7.0).abs() < 1e-12);
         let one = MultipleAngle::new(1.0)?;
-        assert_eq!((one.at(0.3), one.at(-0.3)), ((0.3, 1.0), (-0.3, 1.0)));
+        assert_eq!((at(&one, 0.3), at(&one, -0.3)), ((0.3, 1.0), (-0.3, 1.0)));
         assert!(MultipleAngle::new(0.9).is_err() && MultipleAngle::new(f64::NAN).is_err());
         Ok(())
     }
@@ -98,9 +91,10 @@ mod tests {
         for margin in [1.0, 2.0, 3.0, 4.0, 5.0] {
             let margin = MultipleAngle::new(margin)?;
             let x: Vec<f64> = (-99..=99).map(|i| f64::from(i) / 100.0 + 1e-4).collect();
-            let values = margin.of(&Tensor::new(x.as_slice(), &Device::Cpu)?)?;
+            let values =
+                Composite::of(&Tensor::new(x.as_slice(), &Device::Cpu)?, |x| margin.own(x))?;
             for (x, got) in x.iter().zip(values.to_vec1::<f64>()?) {
-                assert!((got - margin.at(*x).0).abs() < 1e-12);
+                assert!((got - at(&margin, *x).0).abs() < 1e-12);
             }
         }
         Ok(())

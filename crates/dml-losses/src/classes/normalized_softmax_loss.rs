@@ -5,19 +5,22 @@
 //! ℓ = w · −ln( e^{s_y / t} / Σⱼ e^{sⱼ / t} )      y: the own class, t: temperature
 //! ```
 //!
-//! w is how often the tuples name the row, at most 1 ([`Tuples::weights`]).
+//! w is how often the tuples name the row, at most 1 ([`Tuples::weights`](dml_core::Tuples::weights)).
 //!
 //! Zhai and Wu, "Classification is a Strong Baseline for Deep Metric Learning", 2018, arXiv:1811.12649.
 
 use std::sync::Arc;
 
-use candle_core::{Tensor, Var};
+use candle_core::Tensor;
 use candle_nn::VarBuilder;
-use dml_core::{Batch, ClassLoss, Distance, Loss, Result, Terms, Tuples, check};
+use dml_core::{Distance, Result, check};
 
 use crate::WeightInit;
-use crate::classes::class_softmax::{ClassLogits, Shifted};
+use crate::classes::class_softmax::{ClassLogits, Margin};
 use crate::classes::class_weights::{ClassWeights, Classes, Layout};
+use crate::classes::margin_softmax::{MarginSoftmax, MarginSoftmaxLoss};
+use crate::classes::over_classes::loss_over_classes;
+use crate::machinery::expression::Expression;
 use crate::machinery::unit_rows::divided_by_norms;
 
 /// Configuration of [`NormalizedSoftmaxLoss`].
@@ -30,12 +33,12 @@ use crate::machinery::unit_rows::divided_by_norms;
 pub struct NormalizedSoftmaxLossConfig {
     /// Number of classes, 1 to 4,294,967,295.
     pub num_classes: usize,
-    /// Columns of the embeddings, 1 to 4,294,967,295; with `num_classes` at most 2³⁴ numbers in all.
+    /// Number of columns of the embeddings, 1 to 4,294,967,295; with `num_classes` at most 2³⁴ numbers in all.
     pub embedding_size: usize,
-    /// What similarities are divided by; in `[1e-30, 1e30]`. Default `0.05`.
+    /// Divisor of the similarities, in `[1e-30, 1e30]`. Default `0.05`.
     #[cfg_attr(feature = "serde", serde(default = "default_temperature"))]
     pub temperature: f64,
-    /// How the weights begin. Default standard normal.
+    /// Initialisation of the weights. Default: standard normal.
     #[cfg_attr(feature = "serde", serde(default))]
     pub weight_init_func: Option<WeightInit>,
 }
@@ -45,7 +48,7 @@ fn default_temperature() -> f64 {
 }
 
 impl NormalizedSoftmaxLossConfig {
-    /// The defaults for so many classes and columns.
+    /// The default configuration for `num_classes` and `embedding_size`.
     #[must_use]
     pub fn new(num_classes: usize, embedding_size: usize) -> Self {
         Self {
@@ -58,12 +61,28 @@ impl NormalizedSoftmaxLossConfig {
 }
 
 /// Softmax over normalised classes ([formula](self)). One term `loss`, per row. Learns `W` `[dim, classes]`.
+///
+/// ```
+/// use dml_core::candle_core::{DType, Device, Tensor};
+/// use dml_core::{Batch, Loss, Tuples};
+/// use dml_distances::DotProductSimilarity;
+/// use dml_losses::{NormalizedSoftmaxLoss, NormalizedSoftmaxLossConfig, SeededVars};
+///
+/// let vars = SeededVars::new(0).builder(DType::F32, &Device::Cpu);
+/// let config = NormalizedSoftmaxLossConfig { temperature: 0.1, ..NormalizedSoftmaxLossConfig::new(2, 2) };
+/// let loss = NormalizedSoftmaxLoss::new(config, DotProductSimilarity::default(), vars)?;
+/// let (_, weights) = &loss.parameters()[0];
+/// weights.set(&Tensor::new(&[[2f32, 0.], [0., 3.]], &Device::Cpu)?)?;
+///
+/// let batch = Batch::new(&Tensor::new(&[[4f32, 3.]], &Device::Cpu)?, &[0i64])?;
+/// let terms = loss.terms(&batch, &Tuples::all())?;
+/// // Cosines 0.8 and 0.6, divided by the temperature.
+/// let value = terms.get("loss").unwrap().values()?.0.to_vec1::<f32>()?[0];
+/// assert!((value - (6f32 - 8.0).exp().ln_1p()).abs() < 1e-6);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
-pub struct NormalizedSoftmaxLoss {
-    temperature: f64,
-    weights: ClassWeights,
-    distance: Arc<dyn Distance>,
-}
+pub struct NormalizedSoftmaxLoss(MarginSoftmaxLoss<UnitClasses>);
 
 impl NormalizedSoftmaxLoss {
     /// A loss over any `distance`, whose weights `vars` makes or holds.
@@ -73,72 +92,51 @@ impl NormalizedSoftmaxLoss {
     /// [`Error::Tensor`](dml_core::Error::Tensor) if `vars` holds a `W` of another shape.
     pub fn new(
         config: NormalizedSoftmaxLossConfig,
-        distance: Arc<dyn Distance>,
+        distance: impl Distance + 'static,
         vars: VarBuilder<'_>,
     ) -> Result<Self> {
-        let classes = Classes {
-            component: "NormalizedSoftmaxLoss",
-            num_classes: config.num_classes,
-            centers: 1,
-            dim: config.embedding_size,
-        };
+        let classes = Classes::new(
+            "NormalizedSoftmaxLoss",
+            config.num_classes,
+            config.embedding_size,
+        );
+        let temperature = check::positive("temperature", config.temperature)?;
         let init = config
             .weight_init_func
             .unwrap_or(WeightInit::STANDARD_NORMAL);
-        Ok(Self {
-            temperature: check::positive("temperature", config.temperature)?,
+        Ok(Self(MarginSoftmaxLoss {
+            margin: UnitClasses,
+            scale: -distance.order().sign() / temperature,
             weights: ClassWeights::new(classes, Layout::Columns, "W", &init, &vars)?,
-            distance,
-        })
+            distance: Arc::new(distance),
+        }))
     }
+}
 
-    /// Distances or similarities `[rows, classes]`, and the factor that makes logits of them.
-    fn matrix(&self, embeddings: &Tensor) -> Result<(Tensor, f64)> {
-        let weights = self.weights.rows_for(embeddings)?;
-        let normalizes = self
-            .distance
-            .formula()
-            .is_some_and(|formula| formula.normalized);
-        let unit = if normalizes {
+loss_over_classes!(NormalizedSoftmaxLoss<MarginSoftmaxLoss<UnitClasses>>);
+
+/// No margin, and classes of length 1.
+#[derive(Clone, Copy, Debug)]
+struct UnitClasses;
+
+impl Margin for UnitClasses {
+    fn own<E: Expression>(&self, x: E) -> E {
+        x
+    }
+}
+
+impl MarginSoftmax for UnitClasses {
+    fn logits(loss: &MarginSoftmaxLoss<Self>, embeddings: &Tensor) -> Result<ClassLogits> {
+        let distance = &loss.distance;
+        let weights = loss.weights.rows_for(embeddings)?;
+        let unit = if distance.kind().is_normalized() {
             // The distance divides by the same norm.
             weights
         } else {
-            divided_by_norms(&weights, &self.distance.norms(&weights)?)?
+            divided_by_norms(&weights, &distance.norms(&weights)?)?
         };
-        let matrix = self.distance.matrix(embeddings, Some(&unit))?;
-        Ok((matrix, -self.distance.order().sign() / self.temperature))
-    }
-}
-
-impl Loss for NormalizedSoftmaxLoss {
-    fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        if let Some(terms) = batch.spoiled_rows()? {
-            return Ok(terms);
-        }
-        self.weights.terms(batch, |own| {
-            let (matrix, factor) = self.matrix(batch.embeddings())?;
-            let logits = ClassLogits::new(&matrix, factor);
-            logits.term(own, &Shifted(0.0), &tuples.weights(batch)?)
-        })
-    }
-
-    fn parameters(&self) -> Vec<(String, Var)> {
-        self.weights.parameters()
-    }
-
-    fn as_class_loss(&self) -> Option<&dyn ClassLoss> {
-        Some(self)
-    }
-}
-
-impl ClassLoss for NormalizedSoftmaxLoss {
-    fn logits(&self, embeddings: &Tensor) -> Result<Tensor> {
-        let (matrix, factor) = self.matrix(embeddings)?;
-        ClassLogits::new(&matrix, factor).all()
-    }
-
-    fn class_rows(&self) -> Result<Tensor> {
-        self.weights.rows()
+        let matrix = distance.matrix(embeddings, Some(&unit))?;
+        Ok(ClassLogits::new(matrix, loss.scale))
     }
 }
 

@@ -11,16 +11,16 @@
 //! than 1e-5 is scaled, too, and an embedding of length 0 has cosine 0 with every class. (PyTorch Metric Learning fails at
 //! the former, and has NaN for the latter.)
 
-use candle_core::{Tensor, Var};
+use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use dml_core::autograd::{self, has_kernel};
 use dml_core::kernels::Real;
-use dml_core::{
-    Batch, ClassLoss, Error, Loss, Result, TensorExt, Term, Terms, Tuples, check, for_element,
-};
+use dml_core::{Batch, Result, TensorExt, Term, Terms, Tuples, check, for_element};
 
 use crate::WeightInit;
 use crate::classes::class_weights::{ClassWeights, Classes, Layout};
+use crate::classes::over_classes::{OverClasses, loss_over_classes};
+use crate::machinery::expression::{Composite, Dual, Expression};
 use crate::machinery::transposed::transposed;
 
 /// Configuration of [`P2SGradLoss`].
@@ -31,68 +31,108 @@ use crate::machinery::transposed::transposed;
     serde(deny_unknown_fields)
 )]
 pub struct P2SGradLossConfig {
-    /// Columns of the embeddings, 1 to 4,294,967,295.
+    /// Number of columns of the embeddings, 1 to 4,294,967,295.
     pub descriptors_dim: usize,
     /// Number of classes, 1 to 4,294,967,295.
     pub num_classes: usize,
 }
 
-/// Squared error of cosines ([formula](self)). One scalar term `loss`. Learns `weight` `[dim, classes]`.
+/// Squared error of cosines ([formula](self)). One scalar term `loss`. Learns `weight` `[dim, classes]`. Its logits are the
+/// cosines.
+///
+/// ```
+/// use dml_core::candle_core::{DType, Device, Tensor};
+/// use dml_core::{Batch, Loss, Tuples};
+/// use dml_losses::{P2SGradLoss, P2SGradLossConfig, SeededVars};
+///
+/// let vars = SeededVars::new(0).builder(DType::F32, &Device::Cpu);
+/// let config = P2SGradLossConfig { descriptors_dim: 2, num_classes: 2 };
+/// let loss = P2SGradLoss::new(config, vars)?;
+/// let (_, weights) = &loss.parameters()[0];
+/// weights.set(&Tensor::new(&[[5f32, 0.], [0., 1.]], &Device::Cpu)?)?;
+///
+/// let batch = Batch::new(&Tensor::new(&[[3f32, 4.]], &Device::Cpu)?, &[0i64])?;
+/// let terms = loss.terms(&batch, &Tuples::all())?;
+/// // Cosines 0.6, which should be 1, and 0.8, which should be 0.
+/// let value = terms.get("loss").unwrap().values()?.0.to_scalar::<f32>()?;
+/// assert!((value - (0.4 * 0.4 + 0.8 * 0.8) / 2.0).abs() < 1e-6);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
-pub struct P2SGradLoss {
-    weights: ClassWeights,
-}
+pub struct P2SGradLoss(SquaredErrors);
 
 impl P2SGradLoss {
     /// A loss whose weights `vars` makes or holds.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] for no classes or columns, [`Error::Tensor`] if `vars` holds a `weight` of another
-    /// shape.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for no classes or columns,
+    /// [`Error::Tensor`](dml_core::Error::Tensor) if `vars` holds a `weight` of another shape.
     pub fn new(config: P2SGradLossConfig, vars: VarBuilder<'_>) -> Result<Self> {
-        let classes = Classes {
-            component: "P2SGradLoss",
-            num_classes: config.num_classes,
-            centers: 1,
-            dim: check::at_least_one("descriptors_dim", config.descriptors_dim)?,
-        };
+        let dim = check::at_least_one("descriptors_dim", config.descriptors_dim)?;
+        let classes = Classes::new("P2SGradLoss", config.num_classes, dim);
         let init = WeightInit::Uniform { a: -1.0, b: 1.0 };
         let weights = ClassWeights::new(classes, Layout::Columns, "weight", &init, &vars)?;
-        let loss = Self { weights };
+        let loss = SquaredErrors { weights };
         loss.rescale()?;
-        Ok(loss)
+        Ok(Self(loss))
     }
+}
 
+loss_over_classes!(P2SGradLoss<SquaredErrors>);
+
+#[derive(Clone, Debug)]
+struct SquaredErrors {
+    weights: ClassWeights,
+}
+
+impl SquaredErrors {
     /// Scales the weight of each class to length 1.
     fn rescale(&self) -> Result<()> {
         let unit = self.weights.rows()?.detach().normalize_rows(2.0)?; // [classes, dim]
         Ok(self.weights.var().set(&transposed(&unit)?)?)
     }
+}
 
-    /// Cosines `[rows, classes]` with weights of length 1.
-    fn cosines(&self, embeddings: &Tensor) -> Result<Tensor> {
-        let weights = self.weights.rows_for(embeddings)?;
+impl OverClasses for SquaredErrors {
+    const TAKES_TUPLES: bool = false;
+
+    fn weights(&self) -> &ClassWeights {
+        &self.weights
+    }
+
+    fn terms_of_rows(&self, batch: &Batch, own: &[u32], _: &Tuples) -> Result<Terms> {
+        let cosines = self.logits(batch.embeddings())?;
+        let count = cosines.elem_count() as f64;
+        let mean = (squared_errors(&cosines, own)?.sum_all()? / count)?;
+        Ok(Term::scalar("loss", mean)?.into())
+    }
+
+    /// Cosines `[rows, classes]`.
+    fn logits(&self, embeddings: &Tensor) -> Result<Tensor> {
+        self.rescale()?;
+        let weights = self.weights.rows_for(embeddings)?; // of length 1
         embeddings.normalize_rows(2.0)?.pairwise_dot(&weights)
     }
 }
 
-/// `Σⱼ (clamp(xⱼ, −1, 1) − [j = own])²` of each row `[rows]`.
+/// `(clamp(cosine, −1, 1) − [own])²`.
+fn squared_error<E: Expression>(cosine: E, is_own: E::Condition) -> E {
+    let cosine = cosine.clamp(-1.0, 1.0);
+    let error = E::select(is_own, cosine.clone() - 1.0, cosine);
+    error.clone() * error
+}
+
+/// The sum of the squared errors of each row `[rows]`.
 fn squared_errors(cosines: &Tensor, own: &[u32]) -> Result<Tensor> {
     if has_kernel(cosines) {
         return for_element!(cosines, "cosines", |T| {
-            autograd::row_values::<T>("p2s_grad", cosines, |i, x, slopes| {
+            autograd::row_values::<T>("p2s_grad", cosines, |i, x, gradient| {
                 let own = own[i] as usize;
                 let mut sum = 0.0;
-                for (j, (x, slope)) in x.iter().zip(slopes.iter_mut()).enumerate() {
-                    let x = x.to_f64();
-                    let difference = x.clamp(-1.0, 1.0) - if j == own { 1.0 } else { 0.0 };
-                    sum += difference * difference;
-                    // NaN is not outside.
-                    *slope = if x.abs() > 1.0 {
-                        <T as Real>::ZERO
-                    } else {
-                        <T as Real>::from_f64(2.0 * difference)
-                    };
+                for (j, (x, gradient)) in x.iter().zip(gradient).enumerate() {
+                    let error = Dual::at(x.to_f64(), |x| squared_error(x, j == own));
+                    sum += error.value;
+                    *gradient = <T as Real>::from_f64(error.gradient[0]);
                 }
                 <T as Real>::from_f64(sum)
             })
@@ -101,60 +141,10 @@ fn squared_errors(cosines: &Tensor, own: &[u32]) -> Result<Tensor> {
     let (rows, classes) = cosines.dims2()?;
     let device = cosines.device();
     let own = Tensor::from_slice(own, (rows, 1), device)?;
-    let target = Tensor::arange(0, classes as u32, device)?
+    let is_own = Tensor::arange(0, classes as u32, device)?
         .broadcast_as((rows, classes))?
-        .broadcast_eq(&own)?
-        .to_dtype(cosines.dtype())?;
-    // Outside of [−1, 1] the nearest bound stands, and a constant has no gradient.
-    let bound = cosines.detach().clamp(-1.0, 1.0)?;
-    let outside = cosines.abs()?.gt(1.0)?;
-    let clamped = outside.where_cond(&bound, cosines)?;
-    Ok((clamped - target)?.sqr()?.sum(1)?)
-}
-
-impl Loss for P2SGradLoss {
-    fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        if let Some(terms) = batch.spoiled_rows()? {
-            return Ok(terms);
-        }
-        if !tuples.is_all() {
-            return Err(Error::Unsupported {
-                component: "P2SGradLoss",
-                reason: "every row is compared with every class: there is no place for tuples",
-            });
-        }
-        self.weights.terms(batch, |own| {
-            self.rescale()?;
-            let cosines = self.cosines(batch.embeddings())?;
-            let count = cosines.elem_count() as f64;
-            let mean = (squared_errors(&cosines, own)?.sum_all()? / count)?;
-            Term::scalar("loss", mean)
-        })
-    }
-
-    fn parameters(&self) -> Vec<(String, Var)> {
-        self.weights.parameters()
-    }
-
-    fn as_class_loss(&self) -> Option<&dyn ClassLoss> {
-        Some(self)
-    }
-
-    fn takes_tuples(&self) -> bool {
-        false
-    }
-}
-
-impl ClassLoss for P2SGradLoss {
-    /// The cosines.
-    fn logits(&self, embeddings: &Tensor) -> Result<Tensor> {
-        self.rescale()?;
-        self.cosines(embeddings)
-    }
-
-    fn class_rows(&self) -> Result<Tensor> {
-        self.weights.rows()
-    }
+        .broadcast_eq(&own)?;
+    Ok(Composite::of(cosines, |x| squared_error(x, is_own))?.sum(1)?)
 }
 
 #[cfg(test)]

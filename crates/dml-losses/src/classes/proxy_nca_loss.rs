@@ -15,13 +15,16 @@
 
 use std::sync::Arc;
 
-use candle_core::{Tensor, Var};
+use candle_core::Tensor;
 use candle_nn::VarBuilder;
-use dml_core::{Batch, ClassLoss, Distance, Loss, Result, Terms, Tuples, check};
+use dml_core::{Batch, Distance, Result, Tuples, check};
 
 use crate::WeightInit;
-use crate::classes::class_softmax::{ClassLogits, Shifted};
+use crate::classes::class_softmax::{ClassLogits, Margin};
 use crate::classes::class_weights::{ClassWeights, Classes, Layout};
+use crate::classes::margin_softmax::{MarginSoftmax, MarginSoftmaxLoss};
+use crate::classes::over_classes::loss_over_classes;
+use crate::machinery::expression::Expression;
 
 /// Configuration of [`ProxyNCALoss`].
 #[derive(Clone, Debug, PartialEq)]
@@ -33,12 +36,12 @@ use crate::classes::class_weights::{ClassWeights, Classes, Layout};
 pub struct ProxyNCALossConfig {
     /// Number of classes, 1 to 4,294,967,295.
     pub num_classes: usize,
-    /// Columns of the embeddings, 1 to 4,294,967,295; with `num_classes` at most 2³⁴ numbers in all.
+    /// Number of columns of the embeddings, 1 to 4,294,967,295; with `num_classes` at most 2³⁴ numbers in all.
     pub embedding_size: usize,
-    /// What similarities are multiplied by; in `[-1e30, 1e30]`. Default `1`.
+    /// Factor of the similarities, in `[-1e30, 1e30]`. Default `1`.
     #[cfg_attr(feature = "serde", serde(default = "default_softmax_scale"))]
     pub softmax_scale: f64,
-    /// How the proxies begin. Default standard normal.
+    /// Initialisation of the proxies. Default: standard normal.
     #[cfg_attr(feature = "serde", serde(default))]
     pub weight_init_func: Option<WeightInit>,
 }
@@ -48,7 +51,7 @@ fn default_softmax_scale() -> f64 {
 }
 
 impl ProxyNCALossConfig {
-    /// The defaults for so many classes and columns.
+    /// The default configuration for `num_classes` and `embedding_size`.
     #[must_use]
     pub fn new(num_classes: usize, embedding_size: usize) -> Self {
         Self {
@@ -61,70 +64,73 @@ impl ProxyNCALossConfig {
 }
 
 /// Cross entropy of picking the own proxy ([formula](self)). One term `loss`, per row. Learns `proxies` `[classes, dim]`.
+///
+/// ```
+/// use dml_core::candle_core::{DType, Device, Tensor};
+/// use dml_core::{Batch, Loss, Tuples};
+/// use dml_distances::LpDistance;
+/// use dml_losses::{ProxyNCALoss, ProxyNCALossConfig, SeededVars};
+///
+/// let vars = SeededVars::new(0).builder(DType::F32, &Device::Cpu);
+/// let config = ProxyNCALossConfig::new(2, 1);
+/// let loss = ProxyNCALoss::new(config, LpDistance::unnormalized(), vars)?;
+/// let (_, weights) = &loss.parameters()[0];
+/// weights.set(&Tensor::new(&[[0f32], [3.]], &Device::Cpu)?)?;
+///
+/// let batch = Batch::new(&Tensor::new(&[[1f32]], &Device::Cpu)?, &[0i64])?;
+/// let terms = loss.terms(&batch, &Tuples::all())?;
+/// // Distances 1 to the own proxy and 2 to the other.
+/// let value = terms.get("loss").unwrap().values()?.0.to_vec1::<f32>()?[0];
+/// assert!((value - (1f32 - 2.0).exp().ln_1p()).abs() < 1e-6);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
-pub struct ProxyNCALoss {
-    softmax_scale: f64,
-    weights: ClassWeights,
-    distance: Arc<dyn Distance>,
-}
+pub struct ProxyNCALoss(MarginSoftmaxLoss<OwnProxy>);
 
 impl ProxyNCALoss {
-    /// A loss over any `distance`, whose weights `vars` makes or holds.
+    /// A loss over any `distance`, whose proxies `vars` makes or holds.
     ///
     /// # Errors
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for numbers outside of their range,
-    /// [`Error::Tensor`](dml_core::Error::Tensor) if `vars` holds a `proxies` of another shape.
+    /// [`Error::Tensor`](dml_core::Error::Tensor) if `vars` holds `proxies` of another shape.
     pub fn new(
         config: ProxyNCALossConfig,
-        distance: Arc<dyn Distance>,
+        distance: impl Distance + 'static,
         vars: VarBuilder<'_>,
     ) -> Result<Self> {
-        let classes = Classes {
-            component: "ProxyNCALoss",
-            num_classes: config.num_classes,
-            centers: 1,
-            dim: config.embedding_size,
-        };
+        let classes = Classes::new("ProxyNCALoss", config.num_classes, config.embedding_size);
+        let softmax_scale = check::finite("softmax_scale", config.softmax_scale)?;
         let init = config
             .weight_init_func
             .unwrap_or(WeightInit::STANDARD_NORMAL);
-        Ok(Self {
-            softmax_scale: check::finite("softmax_scale", config.softmax_scale)?,
+        Ok(Self(MarginSoftmaxLoss {
+            margin: OwnProxy,
+            scale: -distance.order().sign() * softmax_scale,
             weights: ClassWeights::new(classes, Layout::Rows, "proxies", &init, &vars)?,
-            distance,
-        })
+            distance: Arc::new(distance),
+        }))
     }
 }
 
-impl Loss for ProxyNCALoss {
-    fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        if let Some(terms) = batch.spoiled_rows()? {
-            return Ok(terms);
-        }
-        self.weights.terms(batch, |own| {
-            let factor = -self.distance.order().sign() * self.softmax_scale;
-            let matrix = self.weights.compared(&self.distance, batch.embeddings())?;
-            let logits = ClassLogits::new(&matrix, factor);
-            logits.term(own, &Shifted(0.0), &tuples.anchor_weights(batch)?)
-        })
-    }
+loss_over_classes!(ProxyNCALoss<MarginSoftmaxLoss<OwnProxy>>);
 
-    fn parameters(&self) -> Vec<(String, Var)> {
-        self.weights.parameters()
-    }
+/// No margin; rows count as anchors, and the distances themselves are the logits for others.
+#[derive(Clone, Copy, Debug)]
+struct OwnProxy;
 
-    fn as_class_loss(&self) -> Option<&dyn ClassLoss> {
-        Some(self)
+impl Margin for OwnProxy {
+    fn own<E: Expression>(&self, x: E) -> E {
+        x
     }
 }
 
-impl ClassLoss for ProxyNCALoss {
-    fn logits(&self, embeddings: &Tensor) -> Result<Tensor> {
-        self.weights.compared(&self.distance, embeddings)
+impl MarginSoftmax for OwnProxy {
+    fn scores(logits: &ClassLogits) -> Result<Tensor> {
+        Ok(logits.matrix.clone())
     }
 
-    fn class_rows(&self) -> Result<Tensor> {
-        self.weights.rows()
+    fn row_weights(tuples: &Tuples, batch: &Batch) -> Result<Vec<f64>> {
+        tuples.anchor_weights(batch)
     }
 }
 

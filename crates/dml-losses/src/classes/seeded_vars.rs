@@ -37,7 +37,7 @@ pub struct SeededVars {
 }
 
 impl SeededVars {
-    /// No variables yet.
+    /// A builder without variables.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self {
@@ -46,7 +46,7 @@ impl SeededVars {
         }
     }
 
-    /// A builder that makes variables here, and finds those that are here.
+    /// A builder of Candle's that creates variables here, and finds those that exist.
     #[must_use]
     pub fn builder(&self, dtype: DType, device: &Device) -> VarBuilder<'static> {
         VarBuilder::from_backend(Box::new(self.clone()), dtype, device.clone())

@@ -5,7 +5,7 @@
 //! ℓ = w · −ln( e^{λ (S_y − m)} / (e^{λ (S_y − m)} + Σ_{c≠y} e^{λ S_c}) )
 //! ```
 //!
-//! y: the own class, λ: `la`, m: margin. w is how often the tuples name the row, at most 1 ([`Tuples::weights`]).
+//! y: the own class, λ: `la`, m: margin. w is how often the tuples name the row, at most 1 ([`Tuples::weights`](dml_core::Tuples::weights)).
 //!
 //! Qian, Shang, Sun, Hu, Li and Jin, "`SoftTriple` Loss: Deep Metric Learning Without Triplet Sampling", 2019,
 //! arXiv:1909.05235. The paper's regularizer of centres is `SparseCentersRegularizer`. γ divides, as in PyTorch Metric
@@ -13,13 +13,16 @@
 
 use std::sync::Arc;
 
-use candle_core::{Tensor, Var};
+use candle_core::Tensor;
 use candle_nn::VarBuilder;
-use dml_core::{Batch, ClassLoss, Distance, Error, Loss, Order, Result, Terms, Tuples, check};
+use dml_core::{Distance, Error, Order, Result, check};
 
 use crate::WeightInit;
-use crate::classes::class_softmax::{ClassLogits, Shifted};
+use crate::classes::class_softmax::{ClassLogits, Margin, Subtracted};
 use crate::classes::class_weights::{ClassWeights, Classes, Layout};
+use crate::classes::margin_softmax::{MarginSoftmax, MarginSoftmaxLoss};
+use crate::classes::over_classes::loss_over_classes;
+use crate::machinery::expression::Expression;
 use crate::machinery::softmax_mean_of_groups::softmax_mean_of_groups;
 use crate::weight_init::{Fan, Nonlinearity};
 
@@ -33,27 +36,27 @@ use crate::weight_init::{Fan, Nonlinearity};
 pub struct SoftTripleLossConfig {
     /// Number of classes, 1 to 4,294,967,295.
     pub num_classes: usize,
-    /// Columns of the embeddings, 1 to 4,294,967,295; with `num_classes` at most 2³⁴ numbers in all.
+    /// Number of columns of the embeddings, 1 to 4,294,967,295; with `num_classes` at most 2³⁴ numbers in all.
     pub embedding_size: usize,
-    /// Centres of each class, 1 to 4,294,967,295. Default `10`.
+    /// Number of centres of each class, 1 to 4,294,967,295. Default `10`.
     #[cfg_attr(feature = "serde", serde(default = "default_centers_per_class"))]
     pub centers_per_class: usize,
-    /// λ, what similarities to classes are multiplied by; in `[-1e30, 1e30]`. Default `20`.
+    /// λ: factor of the similarities to classes, in `[-1e30, 1e30]`. Default `20`.
     #[cfg_attr(feature = "serde", serde(default = "default_la"))]
     pub la: f64,
-    /// γ, the temperature between the centres of a class; in `[1e-30, 1e30]`. Default `0.1`.
+    /// γ: temperature of the softmax over the centres of a class, in `[1e-30, 1e30]`. Default `0.1`.
     #[cfg_attr(feature = "serde", serde(default = "default_gamma"))]
     pub gamma: f64,
-    /// The margin, in units of the similarity; in `[-1e30, 1e30]`. Default `0.01`.
+    /// Margin in units of the similarity, in `[-1e30, 1e30]`. Default `0.01`.
     #[cfg_attr(feature = "serde", serde(default = "default_margin"))]
     pub margin: f64,
-    /// How the centres begin. Default uniform with bound `1 / √(num_classes · centers_per_class)`.
+    /// Initialisation of the centres. Default: uniform with bound `1 / √(num_classes · centers_per_class)`.
     #[cfg_attr(feature = "serde", serde(default))]
     pub weight_init_func: Option<WeightInit>,
 }
 
 impl SoftTripleLossConfig {
-    /// The defaults for so many classes and columns.
+    /// The default configuration for `num_classes` and `embedding_size`.
     #[must_use]
     pub fn new(num_classes: usize, embedding_size: usize) -> Self {
         Self {
@@ -86,15 +89,33 @@ fn default_margin() -> f64 {
 
 /// Softmax over softly chosen centres ([formula](self)). One term `loss`, per row. Learns `fc` `[dim, classes · centres]`, in
 /// which the centres of a class stand side by side.
+///
+/// ```
+/// use dml_core::candle_core::{DType, Device, Tensor};
+/// use dml_core::{Batch, Loss, Tuples};
+/// use dml_distances::CosineSimilarity;
+/// use dml_losses::{SeededVars, SoftTripleLoss, SoftTripleLossConfig};
+///
+/// let vars = SeededVars::new(0).builder(DType::F32, &Device::Cpu);
+/// let config = SoftTripleLossConfig {
+///     centers_per_class: 2,
+///     la: 3.0,
+///     margin: 0.1,
+///     ..SoftTripleLossConfig::new(2, 2)
+/// };
+/// let loss = SoftTripleLoss::new(config, CosineSimilarity::default(), vars)?;
+/// let (_, weights) = &loss.parameters()[0];
+/// weights.set(&Tensor::new(&[[1f32, 1., 0., 0.], [0., 0., 1., 1.]], &Device::Cpu)?)?;
+///
+/// let batch = Batch::new(&Tensor::new(&[[0.6f32, 0.8]], &Device::Cpu)?, &[1i64])?;
+/// let terms = loss.terms(&batch, &Tuples::all())?;
+/// // Both centres of a class are alike: similarities 0.6 and 0.8.
+/// let value = terms.get("loss").unwrap().values()?.0.to_vec1::<f32>()?[0];
+/// assert!((value - (3f32 * (0.6 - (0.8 - 0.1))).exp().ln_1p()).abs() < 1e-6);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
-pub struct SoftTripleLoss {
-    la: f64,
-    gamma: f64,
-    margin: f64,
-    centers_per_class: usize,
-    weights: ClassWeights,
-    distance: Arc<dyn Distance>,
-}
+pub struct SoftTripleLoss(MarginSoftmaxLoss<SoftCenters>);
 
 impl SoftTripleLoss {
     /// A loss over the similarity `distance`, whose centres `vars` makes or holds.
@@ -104,7 +125,7 @@ impl SoftTripleLoss {
     /// their range, [`Error::Tensor`] if `vars` holds an `fc` of another shape.
     pub fn new(
         config: SoftTripleLossConfig,
-        distance: Arc<dyn Distance>,
+        distance: impl Distance + 'static,
         vars: VarBuilder<'_>,
     ) -> Result<Self> {
         if distance.order() != Order::LargerIsCloser {
@@ -113,12 +134,10 @@ impl SoftTripleLoss {
                 reason: "it needs a similarity, of which larger means closer",
             });
         }
-        let centers_per_class = check::at_least_one("centers_per_class", config.centers_per_class)?;
+        let centers = check::at_least_one("centers_per_class", config.centers_per_class)?;
         let classes = Classes {
-            component: "SoftTripleLoss",
-            num_classes: config.num_classes,
-            centers: centers_per_class,
-            dim: config.embedding_size,
+            centers,
+            ..Classes::new("SoftTripleLoss", config.num_classes, config.embedding_size)
         };
         let init = config
             .weight_init_func
@@ -127,46 +146,45 @@ impl SoftTripleLoss {
                 mode: Fan::FanIn,
                 nonlinearity: Nonlinearity::LeakyRelu,
             });
-        Ok(Self {
-            la: check::finite("la", config.la)?,
-            gamma: check::positive("gamma", config.gamma)?,
-            margin: check::finite("margin", config.margin)?,
-            centers_per_class,
+        Ok(Self(MarginSoftmaxLoss {
+            margin: SoftCenters {
+                margin: Subtracted(check::finite("margin", config.margin)?),
+                centers,
+                gamma: check::positive("gamma", config.gamma)?,
+            },
+            scale: check::finite("la", config.la)?,
             weights: ClassWeights::new(classes, Layout::Columns, "fc", &init, &vars)?,
-            distance,
-        })
+            distance: Arc::new(distance),
+        }))
     }
 }
 
-impl Loss for SoftTripleLoss {
-    fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        if let Some(terms) = batch.spoiled_rows()? {
-            return Ok(terms);
-        }
-        self.weights.terms(batch, |own| {
-            let similarities = self.logits(batch.embeddings())?; // [rows, classes]
-            let logits = ClassLogits::new(&similarities, self.la);
-            logits.term(own, &Shifted(self.margin), &tuples.weights(batch)?)
-        })
-    }
+loss_over_classes!(SoftTripleLoss<MarginSoftmaxLoss<SoftCenters>>);
 
-    fn parameters(&self) -> Vec<(String, Var)> {
-        self.weights.parameters()
-    }
+/// A margin on the softmax mean of the similarities to the centres of a class.
+#[derive(Clone, Copy, Debug)]
+struct SoftCenters {
+    margin: Subtracted,
+    centers: usize,
+    gamma: f64,
+}
 
-    fn as_class_loss(&self) -> Option<&dyn ClassLoss> {
-        Some(self)
+impl Margin for SoftCenters {
+    fn own<E: Expression>(&self, x: E) -> E {
+        self.margin.own(x)
     }
 }
 
-impl ClassLoss for SoftTripleLoss {
-    fn logits(&self, embeddings: &Tensor) -> Result<Tensor> {
-        let centers = self.weights.compared(&self.distance, embeddings)?; // [rows, classes · centres]
-        softmax_mean_of_groups(&centers, self.centers_per_class, self.gamma)
+impl MarginSoftmax for SoftCenters {
+    fn logits(loss: &MarginSoftmaxLoss<Self>, embeddings: &Tensor) -> Result<ClassLogits> {
+        let SoftCenters { centers, gamma, .. } = loss.margin;
+        let similarities = loss.weights.compared(&loss.distance, embeddings)?; // [rows, classes · centres]
+        let means = softmax_mean_of_groups(&similarities, centers, gamma)?;
+        Ok(ClassLogits::new(means, loss.scale))
     }
 
-    fn class_rows(&self) -> Result<Tensor> {
-        self.weights.rows()
+    fn scores(logits: &ClassLogits) -> Result<Tensor> {
+        Ok(logits.matrix.clone())
     }
 }
 

@@ -7,21 +7,21 @@
 //! ```
 //!
 //! m: margin, a whole number; what comes after its decimal point is cut off. w is how often the tuples name the row, at
-//! most 1 ([`Tuples::weights`]).
+//! most 1 ([`Tuples::weights`](dml_core::Tuples::weights)).
 //!
 //! Liu, Wen, Yu, Li, Raj and Song, "`SphereFace`: Deep Hypersphere Embedding for Face Recognition", 2017, arXiv:1704.08063.
 
-use std::sync::Arc;
-
-use candle_core::{Tensor, Var};
+use candle_core::Tensor;
 use candle_nn::VarBuilder;
-use dml_core::{Batch, ClassLoss, Distance, Loss, Result, TensorExt, Terms, Tuples, check};
+use dml_core::{Distance, Result, TensorExt};
 
 use crate::WeightInit;
-use crate::classes::class_softmax::ClassLogits;
-use crate::classes::class_weights::{ClassWeights, Classes, Layout};
+use crate::classes::class_softmax::{ClassLogits, Margin};
+use crate::classes::class_weights::Classes;
+use crate::classes::margin_softmax::{MarginSoftmax, MarginSoftmaxLoss};
 use crate::classes::multiple_angle::MultipleAngle;
-use crate::machinery::demands;
+use crate::classes::over_classes::loss_over_classes;
+use crate::machinery::expression::Expression;
 
 /// Configuration of [`SphereFaceLoss`].
 #[derive(Clone, Debug, PartialEq)]
@@ -33,15 +33,15 @@ use crate::machinery::demands;
 pub struct SphereFaceLossConfig {
     /// Number of classes, 1 to 4,294,967,295.
     pub num_classes: usize,
-    /// Columns of the embeddings, 1 to 4,294,967,295; with `num_classes` at most 2³⁴ numbers in all.
+    /// Number of columns of the embeddings, 1 to 4,294,967,295; with `num_classes` at most 2³⁴ numbers in all.
     pub embedding_size: usize,
-    /// How often the angle counts, 1 to 1,000; a fraction is cut off. Default `4`.
+    /// Factor of the angle, 1 to 1,000, rounded down. Default `4`.
     #[cfg_attr(feature = "serde", serde(default = "default_margin"))]
     pub margin: f64,
-    /// What logits are multiplied by; in `[-1e30, 1e30]`. Default `1`.
+    /// Factor of the logits, in `[-1e30, 1e30]`. Default `1`.
     #[cfg_attr(feature = "serde", serde(default = "default_scale"))]
     pub scale: f64,
-    /// How the weights begin. Default standard normal.
+    /// Initialisation of the weights. Default: standard normal.
     #[cfg_attr(feature = "serde", serde(default))]
     pub weight_init_func: Option<WeightInit>,
 }
@@ -55,7 +55,7 @@ fn default_scale() -> f64 {
 }
 
 impl SphereFaceLossConfig {
-    /// The defaults for so many classes and columns.
+    /// The default configuration for `num_classes` and `embedding_size`.
     #[must_use]
     pub fn new(num_classes: usize, embedding_size: usize) -> Self {
         Self {
@@ -69,13 +69,28 @@ impl SphereFaceLossConfig {
 }
 
 /// Softmax over classes with a multiplied angle ([formula](self)). One term `loss`, per row. Learns `W` `[dim, classes]`.
+///
+/// ```
+/// use dml_core::candle_core::{DType, Device, Tensor};
+/// use dml_core::{Batch, Loss, Tuples};
+/// use dml_distances::CosineSimilarity;
+/// use dml_losses::{SeededVars, SphereFaceLoss, SphereFaceLossConfig};
+///
+/// let vars = SeededVars::new(0).builder(DType::F32, &Device::Cpu);
+/// let config = SphereFaceLossConfig { margin: 2.0, ..SphereFaceLossConfig::new(2, 2) };
+/// let loss = SphereFaceLoss::new(config, CosineSimilarity::default(), vars)?;
+/// let (_, weights) = &loss.parameters()[0];
+/// weights.set(&Tensor::new(&[[2f32, 0.], [0., 3.]], &Device::Cpu)?)?;
+///
+/// let batch = Batch::new(&Tensor::new(&[[4f32, 3.]], &Device::Cpu)?, &[0i64])?;
+/// let terms = loss.terms(&batch, &Tuples::all())?;
+/// // The row is 5 long. The cosine of twice the angle to its class is 2 · 0.8² − 1 = 0.28, that to the other class 0.6.
+/// let value = terms.get("loss").unwrap().values()?.0.to_vec1::<f32>()?[0];
+/// assert!((value - (5f32 * (0.6 - 0.28)).exp().ln_1p()).abs() < 1e-6);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
-pub struct SphereFaceLoss {
-    margin: MultipleAngle,
-    scale: f64,
-    weights: ClassWeights,
-    distance: Arc<dyn Distance>,
-}
+pub struct SphereFaceLoss(MarginSoftmaxLoss<AngleOfRows>);
 
 impl SphereFaceLoss {
     /// A loss over the cosine similarity `distance`, whose weights `vars` makes or holds.
@@ -86,72 +101,40 @@ impl SphereFaceLoss {
     /// [`Error::Tensor`](dml_core::Error::Tensor) if `vars` holds a `W` of another shape.
     pub fn new(
         config: SphereFaceLossConfig,
-        distance: Arc<dyn Distance>,
+        distance: impl Distance + 'static,
         vars: VarBuilder<'_>,
     ) -> Result<Self> {
-        demands::cosine("SphereFaceLoss", &distance, demands::MARGIN_OF_AN_ANGLE)?;
-        let classes = Classes {
-            component: "SphereFaceLoss",
-            num_classes: config.num_classes,
-            centers: 1,
-            dim: config.embedding_size,
-        };
-        let init = config
-            .weight_init_func
-            .unwrap_or(WeightInit::STANDARD_NORMAL);
-        Ok(Self {
-            margin: MultipleAngle::new(config.margin)?,
-            scale: check::finite("scale", config.scale)?,
-            weights: ClassWeights::new(classes, Layout::Columns, "W", &init, &vars)?,
+        MarginSoftmaxLoss::over_cosines(
+            Classes::new("SphereFaceLoss", config.num_classes, config.embedding_size),
+            AngleOfRows(MultipleAngle::new(config.margin)?),
+            config.scale,
+            config.weight_init_func,
             distance,
-        })
-    }
-
-    /// `f` of the logits.
-    fn with_logits<R>(
-        &self,
-        embeddings: &Tensor,
-        f: impl FnOnce(ClassLogits<'_>) -> Result<R>,
-    ) -> Result<R> {
-        let matrix = self.weights.compared(&self.distance, embeddings)?; // [rows, classes]
-        let rows = embeddings.row_norms(2.0)?;
-        f(ClassLogits {
-            matrix: &matrix,
-            scale: self.scale,
-            rows: Some(&rows),
-            classes: None,
-        })
+            &vars,
+        )
+        .map(Self)
     }
 }
 
-impl Loss for SphereFaceLoss {
-    fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        if let Some(terms) = batch.spoiled_rows()? {
-            return Ok(terms);
-        }
-        self.weights.terms(batch, |own| {
-            self.with_logits(batch.embeddings(), |logits| {
-                logits.term(own, &self.margin, &tuples.weights(batch)?)
-            })
-        })
-    }
+loss_over_classes!(SphereFaceLoss<MarginSoftmaxLoss<AngleOfRows>>);
 
-    fn parameters(&self) -> Vec<(String, Var)> {
-        self.weights.parameters()
-    }
+/// A multiple of the angle, in logits that are as long as the rows.
+#[derive(Clone, Debug)]
+struct AngleOfRows(MultipleAngle);
 
-    fn as_class_loss(&self) -> Option<&dyn ClassLoss> {
-        Some(self)
+impl Margin for AngleOfRows {
+    fn own<E: Expression>(&self, cosine: E) -> E {
+        self.0.own(cosine)
     }
 }
 
-impl ClassLoss for SphereFaceLoss {
-    fn logits(&self, embeddings: &Tensor) -> Result<Tensor> {
-        self.with_logits(embeddings, |logits| logits.all())
-    }
-
-    fn class_rows(&self) -> Result<Tensor> {
-        self.weights.rows()
+impl MarginSoftmax for AngleOfRows {
+    fn logits(loss: &MarginSoftmaxLoss<Self>, embeddings: &Tensor) -> Result<ClassLogits> {
+        let cosines = loss.weights.compared(&loss.distance, embeddings)?;
+        Ok(ClassLogits {
+            rows: Some(embeddings.row_norms(2.0)?),
+            ..ClassLogits::new(cosines, loss.scale)
+        })
     }
 }
 

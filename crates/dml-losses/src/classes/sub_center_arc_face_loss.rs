@@ -10,17 +10,17 @@
 //! Deng, Guo, Liu, Gong and Zafeiriou, "Sub-center `ArcFace`: Boosting Face Recognition by Large-scale Noisy Web Faces",
 //! ECCV 2020.
 
-use std::sync::Arc;
-
-use candle_core::{DType, Tensor, Var};
+use candle_core::{DType, Tensor};
 use candle_nn::VarBuilder;
-use dml_core::{Batch, ClassLoss, Distance, Loss, Result, Terms, Tuples, check};
+use dml_core::{Batch, Distance, Result, check};
 
 use crate::WeightInit;
-use crate::arc_face_loss::Angle;
-use crate::classes::class_softmax::ClassLogits;
-use crate::classes::class_weights::{ClassWeights, Classes, Layout};
-use crate::machinery::demands;
+use crate::classes::arc_face_loss::AngularMargin;
+use crate::classes::class_softmax::{ClassLogits, Margin};
+use crate::classes::class_weights::Classes;
+use crate::classes::margin_softmax::{MarginSoftmax, MarginSoftmaxLoss};
+use crate::classes::over_classes::loss_over_classes;
+use crate::machinery::expression::Expression;
 use crate::machinery::largest_of_groups::largest_of_groups;
 
 /// Configuration of [`SubCenterArcFaceLoss`].
@@ -33,18 +33,18 @@ use crate::machinery::largest_of_groups::largest_of_groups;
 pub struct SubCenterArcFaceLossConfig {
     /// Number of classes, 1 to 4,294,967,295.
     pub num_classes: usize,
-    /// Columns of the embeddings, 1 to 4,294,967,295; with `num_classes` at most 2³⁴ numbers in all.
+    /// Number of columns of the embeddings, 1 to 4,294,967,295; with `num_classes` at most 2³⁴ numbers in all.
     pub embedding_size: usize,
-    /// The margin in degrees; finite. Default `28.6`.
+    /// Margin in degrees; any finite number. Default `28.6`.
     #[cfg_attr(feature = "serde", serde(default = "default_margin"))]
     pub margin: f64,
-    /// What cosines are multiplied by; in `[-1e30, 1e30]`. Default `64`.
+    /// Factor of the cosines, in `[-1e30, 1e30]`. Default `64`.
     #[cfg_attr(feature = "serde", serde(default = "default_scale"))]
     pub scale: f64,
-    /// Centres of each class, 1 to 4,294,967,295. Default `3`.
+    /// Number of centres of each class, 1 to 4,294,967,295. Default `3`.
     #[cfg_attr(feature = "serde", serde(default = "default_sub_centers"))]
     pub sub_centers: usize,
-    /// How the weights begin. Default standard normal.
+    /// Initialisation of the weights. Default: standard normal.
     #[cfg_attr(feature = "serde", serde(default))]
     pub weight_init_func: Option<WeightInit>,
 }
@@ -62,7 +62,7 @@ fn default_sub_centers() -> usize {
 }
 
 impl SubCenterArcFaceLossConfig {
-    /// The defaults for so many classes and columns.
+    /// The default configuration for `num_classes` and `embedding_size`.
     #[must_use]
     pub fn new(num_classes: usize, embedding_size: usize) -> Self {
         Self {
@@ -78,14 +78,33 @@ impl SubCenterArcFaceLossConfig {
 
 /// Softmax over cosines with the nearest centre of each class and an angular margin ([formula](self)). One term `loss`, per
 /// row. Learns `W` `[dim, classes · centres]`, in which the centres of a class stand side by side.
+///
+/// ```
+/// use dml_core::candle_core::{DType, Device, Tensor};
+/// use dml_core::{Batch, Loss, Tuples};
+/// use dml_distances::CosineSimilarity;
+/// use dml_losses::{SeededVars, SubCenterArcFaceLoss, SubCenterArcFaceLossConfig};
+///
+/// let vars = SeededVars::new(0).builder(DType::F32, &Device::Cpu);
+/// let config = SubCenterArcFaceLossConfig {
+///     margin: 0.0,
+///     scale: 1.0,
+///     sub_centers: 2,
+///     ..SubCenterArcFaceLossConfig::new(2, 2)
+/// };
+/// let loss = SubCenterArcFaceLoss::new(config, CosineSimilarity::default(), vars)?;
+/// let (_, weights) = &loss.parameters()[0];
+/// weights.set(&Tensor::new(&[[1f32, 0., -1., 0.], [0., 1., 0., -1.]], &Device::Cpu)?)?;
+///
+/// let batch = Batch::new(&Tensor::new(&[[0.6f32, 0.8]], &Device::Cpu)?, &[0i64])?;
+/// let terms = loss.terms(&batch, &Tuples::all())?;
+/// // The nearest centre of class 0 has cosine 0.8, that of class 1 has −0.6.
+/// let value = terms.get("loss").unwrap().values()?.0.to_vec1::<f32>()?[0];
+/// assert!((value - (-0.6f32 - 0.8).exp().ln_1p()).abs() < 1e-6);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
-pub struct SubCenterArcFaceLoss {
-    margin: Angle,
-    scale: f64,
-    sub_centers: usize,
-    weights: ClassWeights,
-    distance: Arc<dyn Distance>,
-}
+pub struct SubCenterArcFaceLoss(MarginSoftmaxLoss<NearestCenters>);
 
 impl SubCenterArcFaceLoss {
     /// A loss over the cosine similarity `distance`, whose weights `vars` makes or holds.
@@ -96,37 +115,30 @@ impl SubCenterArcFaceLoss {
     /// [`Error::Tensor`](dml_core::Error::Tensor) if `vars` holds a `W` of another shape.
     pub fn new(
         config: SubCenterArcFaceLossConfig,
-        distance: Arc<dyn Distance>,
+        distance: impl Distance + 'static,
         vars: VarBuilder<'_>,
     ) -> Result<Self> {
-        demands::cosine(
-            "SubCenterArcFaceLoss",
-            &distance,
-            demands::MARGIN_OF_AN_ANGLE,
-        )?;
-        let sub_centers = check::at_least_one("sub_centers", config.sub_centers)?;
+        let centers = check::at_least_one("sub_centers", config.sub_centers)?;
         let classes = Classes {
-            component: "SubCenterArcFaceLoss",
-            num_classes: config.num_classes,
-            centers: sub_centers,
-            dim: config.embedding_size,
+            centers,
+            ..Classes::new(
+                "SubCenterArcFaceLoss",
+                config.num_classes,
+                config.embedding_size,
+            )
         };
-        let init = config
-            .weight_init_func
-            .unwrap_or(WeightInit::STANDARD_NORMAL);
-        Ok(Self {
-            margin: Angle::degrees(config.margin)?,
-            scale: check::finite("scale", config.scale)?,
-            sub_centers,
-            weights: ClassWeights::new(classes, Layout::Columns, "W", &init, &vars)?,
+        MarginSoftmaxLoss::over_cosines(
+            classes,
+            NearestCenters {
+                margin: AngularMargin::degrees(config.margin)?,
+                centers,
+            },
+            config.scale,
+            config.weight_init_func,
             distance,
-        })
-    }
-
-    /// Cosines `[rows, classes]` with the nearest centre of each class.
-    fn cosines(&self, embeddings: &Tensor) -> Result<Tensor> {
-        let centers = self.weights.compared(&self.distance, embeddings)?;
-        largest_of_groups(&centers, self.sub_centers)
+            &vars,
+        )
+        .map(Self)
     }
 
     /// The rows that lie far from the centre that most rows of their class are nearest to.
@@ -135,26 +147,26 @@ impl SubCenterArcFaceLoss {
     /// nearest to, the first one counts. Labels are classes.
     ///
     /// # Errors
-    /// As [`terms`](Loss::terms), and [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for a threshold that is
+    /// As [`terms`](dml_core::Loss::terms), and [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for a threshold that is
     /// not finite.
     pub fn outliers(&self, batch: &Batch, threshold: f64) -> Result<Outliers> {
         let widest = check::finite("threshold", threshold)?.to_radians();
-        let own = self.weights.own_classes(&batch.detach())?;
-        let weights = self.weights.rows()?.detach();
+        let own = self.0.weights.own_classes(&batch.detach())?;
+        let weights = self.0.weights.rows()?.detach();
         let mut rows = Vec::new();
         let mut dominant = Vec::new();
         let cosines = self.cosines_of_own_centers(batch, &own)?;
-        let mut members = vec![Vec::new(); self.weights.num_classes()];
+        let mut members = vec![Vec::new(); self.0.weights.num_classes()];
         for (row, class) in own.iter().enumerate() {
             members[*class as usize].push(row);
         }
         for (class, members) in members.iter().enumerate() {
-            let mut nearest = vec![0usize; self.sub_centers];
+            let mut nearest = vec![0usize; self.0.margin.centers];
             for &row in members {
                 nearest[first_largest(&cosines[row])] += 1;
             }
             let center = first_largest(&nearest);
-            dominant.push((class * self.sub_centers + center) as u32);
+            dominant.push((class * self.0.margin.centers + center) as u32);
             let angle = |row: usize| cosines[row][center].clamp(-1.0, 1.0).acos();
             let far = |row: &&usize| angle(**row) > widest;
             rows.extend(members.iter().filter(far).map(|row| *row as u32));
@@ -173,49 +185,42 @@ impl SubCenterArcFaceLoss {
             return Ok(Vec::new());
         }
         let embeddings = batch.embeddings().detach();
-        let weights = self.weights.rows_for(&embeddings)?.detach();
-        let all = self.distance.matrix(&embeddings, Some(&weights))?;
+        let weights = self.0.weights.rows_for(&embeddings)?.detach();
+        let all = self.0.distance.matrix(&embeddings, Some(&weights))?;
         let all: Vec<Vec<f64>> = all.to_dtype(DType::F64)?.to_vec2()?;
         let of_class = |(cosines, class): (&Vec<f64>, &u32)| {
-            cosines[*class as usize * self.sub_centers..][..self.sub_centers].to_vec()
+            cosines[*class as usize * self.0.margin.centers..][..self.0.margin.centers].to_vec()
         };
         Ok(all.iter().zip(own).map(of_class).collect())
     }
 }
 
-impl Loss for SubCenterArcFaceLoss {
-    fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        if let Some(terms) = batch.spoiled_rows()? {
-            return Ok(terms);
-        }
-        self.weights.terms(batch, |own| {
-            let cosines = self.cosines(batch.embeddings())?;
-            let logits = ClassLogits::new(&cosines, self.scale);
-            logits.term(own, &self.margin, &tuples.weights(batch)?)
-        })
-    }
+loss_over_classes!(SubCenterArcFaceLoss<MarginSoftmaxLoss<NearestCenters>>);
 
-    fn parameters(&self) -> Vec<(String, Var)> {
-        self.weights.parameters()
-    }
+/// The margin of `ArcFace`, between a row and the nearest centre of its class.
+#[derive(Clone, Copy, Debug)]
+struct NearestCenters {
+    margin: AngularMargin,
+    centers: usize,
+}
 
-    fn as_class_loss(&self) -> Option<&dyn ClassLoss> {
-        Some(self)
+impl Margin for NearestCenters {
+    fn own<E: Expression>(&self, cosine: E) -> E {
+        self.margin.own(cosine)
     }
 }
 
-impl ClassLoss for SubCenterArcFaceLoss {
-    fn logits(&self, embeddings: &Tensor) -> Result<Tensor> {
-        ClassLogits::new(&self.cosines(embeddings)?, self.scale).all()
-    }
-
-    fn class_rows(&self) -> Result<Tensor> {
-        self.weights.rows()
+impl MarginSoftmax for NearestCenters {
+    fn logits(loss: &MarginSoftmaxLoss<Self>, embeddings: &Tensor) -> Result<ClassLogits> {
+        let cosines = loss.weights.compared(&loss.distance, embeddings)?;
+        let nearest = largest_of_groups(&cosines, loss.margin.centers)?;
+        Ok(ClassLogits::new(nearest, loss.scale))
     }
 }
 
-/// What [`outliers`](SubCenterArcFaceLoss::outliers) finds.
+/// Result of [`outliers`](SubCenterArcFaceLoss::outliers).
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Outliers {
     /// The rows that lie far from the main centre of their class, ascending.
     pub rows: Vec<u32>,

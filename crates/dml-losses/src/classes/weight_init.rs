@@ -1,4 +1,4 @@
-//! How the weights that a loss learns begin.
+//! Initialisation of the weights that a loss learns.
 //!
 //! The functions of `torch.nn.init` with their names, arguments and defaults. For a weight of shape `[out, in]` PyTorch
 //! calls `in` the fan in and `out` the fan out, whatever the rows and columns mean to the loss.
@@ -12,11 +12,22 @@ use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::{Init, VarBuilder};
 use dml_core::{Result, check};
 
-/// The function that weights are drawn by.
+/// Initialisation of a weight, by the functions of `torch.nn.init`.
 ///
-/// Any backend of a [`VarBuilder`] can draw by it: what Candle's own hints can't say is made of a draw that they can.
-/// In configurations it is written as PyTorch Metric Learning's wrapper:
+/// It works with any backend of a [`VarBuilder`]: distributions that Candle's hints lack are transformed from one that they
+/// have.
+/// The form in configurations is that of PyTorch Metric Learning's wrapper:
 /// `{"name": "TorchInitWrapper", "init_func": "uniform_", "a": -0.25, "b": 0.5}`.
+///
+/// ```
+/// use dml_core::candle_core::{DType, Device};
+/// use dml_losses::{SeededVars, WeightInit};
+///
+/// let vars = SeededVars::new(0).builder(DType::F32, &Device::Cpu);
+/// let weight = WeightInit::Uniform { a: 1.0, b: 2.0 }.variable(&vars, (2, 3), "W")?;
+/// assert!(weight.flatten_all()?.to_vec1::<f32>()?.iter().all(|x| (1.0..2.0).contains(x)));
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -44,13 +55,13 @@ pub enum WeightInit {
         #[cfg_attr(feature = "serde", serde(default = "wrapped::one"))]
         std: f64,
     },
-    /// Normal within `[a, b]`: draws beyond do not occur.
+    /// Normal, truncated to `[a, b]`.
     #[cfg_attr(feature = "serde", serde(rename = "trunc_normal_"))]
     TruncatedNormal {
-        /// The mean before cutting. Default 0.
+        /// Mean before the truncation. Default 0.
         #[cfg_attr(feature = "serde", serde(default))]
         mean: f64,
-        /// The standard deviation before cutting. Default 1.
+        /// Standard deviation before the truncation. Default 1.
         #[cfg_attr(feature = "serde", serde(default = "wrapped::one"))]
         std: f64,
         /// The smallest value. Default −2.
@@ -60,16 +71,16 @@ pub enum WeightInit {
         #[cfg_attr(feature = "serde", serde(default = "wrapped::two"))]
         b: f64,
     },
-    /// One number everywhere.
+    /// Constant.
     #[cfg_attr(feature = "serde", serde(rename = "constant_"))]
     Constant {
         /// The number.
         val: f64,
     },
-    /// 1 everywhere.
+    /// Ones.
     #[cfg_attr(feature = "serde", serde(rename = "ones_"))]
     Ones {},
-    /// 0 everywhere.
+    /// Zeros.
     #[cfg_attr(feature = "serde", serde(rename = "zeros_"))]
     Zeros {},
     /// Uniform with standard deviation `gain · √(2 / (fan in + fan out))`.
@@ -93,26 +104,26 @@ pub enum WeightInit {
     /// He, Zhang, Ren and Sun, "Delving Deep into Rectifiers", 2015, arXiv:1502.01852.
     #[cfg_attr(feature = "serde", serde(rename = "kaiming_uniform_"))]
     KaimingUniform {
-        /// The slope below 0 of a leaky rectifier. Default 0.
+        /// Slope of the leaky rectifier below 0. Default 0.
         #[cfg_attr(feature = "serde", serde(default))]
         a: f64,
-        /// Which fan. Default the fan in.
+        /// Fan that the spread depends on. Default: fan in.
         #[cfg_attr(feature = "serde", serde(default))]
         mode: Fan,
-        /// What the gain is for. Default the leaky rectifier.
+        /// Nonlinearity that the gain is for. Default: leaky rectifier.
         #[cfg_attr(feature = "serde", serde(default))]
         nonlinearity: Nonlinearity,
     },
     /// Normal with standard deviation `gain / √fan`.
     #[cfg_attr(feature = "serde", serde(rename = "kaiming_normal_"))]
     KaimingNormal {
-        /// The slope below 0 of a leaky rectifier. Default 0.
+        /// Slope of the leaky rectifier below 0. Default 0.
         #[cfg_attr(feature = "serde", serde(default))]
         a: f64,
-        /// Which fan. Default the fan in.
+        /// Fan that the spread depends on. Default: fan in.
         #[cfg_attr(feature = "serde", serde(default))]
         mode: Fan,
-        /// What the gain is for. Default the leaky rectifier.
+        /// Nonlinearity that the gain is for. Default: leaky rectifier.
         #[cfg_attr(feature = "serde", serde(default))]
         nonlinearity: Nonlinearity,
     },
@@ -128,7 +139,7 @@ pub enum WeightInit {
     },
 }
 
-/// Which side of a weight the spread is measured by.
+/// Side of a weight that the spread depends on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
@@ -140,7 +151,7 @@ pub enum Fan {
     FanOut,
 }
 
-/// What a weight is followed by, which decides how much wider it is drawn.
+/// Nonlinearity after a weight, which determines the gain of its initialisation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
@@ -183,7 +194,7 @@ fn uniform(stdev: f64) -> Init {
 }
 
 impl WeightInit {
-    /// The names of this role in a configuration.
+    /// Names in configurations.
     pub const NAMES: &'static [&'static str] = &["TorchInitWrapper"];
 
     /// The standard normal distribution.
@@ -192,7 +203,7 @@ impl WeightInit {
         std: 1.0,
     };
 
-    /// The variable `name` of a builder: the one that is there, or a new one drawn by this function.
+    /// The variable `name` of a builder; drawn by this function if the builder does not hold it yet.
     ///
     /// # Errors
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for arguments outside of their range,
@@ -215,7 +226,7 @@ impl WeightInit {
         Ok(var)
     }
 
-    /// What a backend is asked to draw.
+    /// The hint for the backend.
     fn hint(&self, (rows, columns): (usize, usize)) -> Result<Init> {
         let fan = |mode| match mode {
             Fan::FanIn => columns as f64,
@@ -278,7 +289,7 @@ impl WeightInit {
         })
     }
 
-    /// What is made of the draw; `None` if it stays as it is.
+    /// The values that the draw is transformed to; `None` if it stays as it is.
     fn finish(&self, drawn: &Tensor) -> Result<Option<Tensor>> {
         let make = |f: &dyn Fn(Vec<f64>) -> Vec<f64>| -> Result<Option<Tensor>> {
             let values = drawn.flatten_all()?.to_dtype(DType::F64)?;

@@ -4,20 +4,22 @@
 //! counts as often as triplets have it; that is a number beside the pair, so a mined set of millions of triplets is
 //! never written out. Losses that take pairs as a set ask for the tuples' mask instead.
 //!
-//! The weight of a pair comes from the relation of the batch. A loss that reads weights asks for
-//! [`weighted`](AnchorPairs::weighted) or [`weighted_distinct`](AnchorPairs::weighted_distinct) pairs;
-//! [`listed`](AnchorPairs::listed) refuses a relation that has some.
+//! The weight of a pair comes from the relation of the batch, for losses that read weights ([`Loss::reads_weights`]).
 
 mod tensors;
 
 use std::sync::Arc;
 
 use dml_core::kernels::Real;
-use dml_core::{Batch, PairKind, Relation, Result, RowCounts, TupleCount, TupleSet, Tuples, check};
+use dml_core::{
+    Batch, Loss, Over, PairKind, Relation, Result, RowCounts, TupleCount, TupleSet, Tuples,
+};
 
-use super::class_order::ClassOrder;
+use crate::machinery::anchor_formula::Needs;
+use crate::machinery::class_order::ClassOrder;
+use crate::machinery::side::{Anchor, Side};
 
-pub(crate) use tensors::Counted;
+pub(crate) use tensors::PairWeights;
 
 /// The pairs of every anchor of a batch.
 #[derive(Clone, Debug)]
@@ -35,95 +37,39 @@ pub(crate) struct AnchorPairs {
     weights: Option<Relation>,
 }
 
-/// Reference rows of one kind of one anchor; with values and slopes, one side of a formula.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Side<T> {
-    /// Which reference rows.
-    pub(crate) rows: Vec<u32>,
-    /// How often each counts; empty where each counts once.
-    pub(crate) times: Vec<T>,
-    /// What the relation says that each weighs; empty where each weighs 1.
-    pub(crate) weights: Vec<T>,
-    /// What the anchor's row of the matrix says of each.
-    pub(crate) x: Vec<T>,
-    /// The slope of the anchor's value in each `x`.
-    pub(crate) slopes: Vec<T>,
-}
-
-/// The positives and the negatives of one anchor, in memory that the next one uses again.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Anchor<T> {
-    pub(crate) positives: Side<T>,
-    pub(crate) negatives: Side<T>,
-}
-
-impl<T: Real> Side<T> {
-    pub(crate) fn clear(&mut self) {
-        self.rows.clear();
-        self.times.clear();
-        self.weights.clear();
-    }
-
-    /// How often the i-th row counts.
-    #[inline(always)]
-    pub(crate) fn times(&self, i: usize) -> T {
-        self.times.get(i).copied().unwrap_or(T::ONE)
-    }
-
-    /// The weight of the i-th row.
-    #[inline(always)]
-    pub(crate) fn weight(&self, i: usize) -> T {
-        self.weights.get(i).copied().unwrap_or(T::ONE)
-    }
-
-    /// Takes rows that were appended to the memory of this side.
-    fn put(&mut self, counts: RowCounts) {
-        self.rows = counts.rows;
-        let times = counts.times.iter().map(|times| T::from_f64(*times as f64));
-        self.times.extend(times);
-    }
-}
-
 impl AnchorPairs {
-    /// The pairs of the tuples, with repeats, each of weight 1.
+    /// The pairs of the tuples, with repeats; with the weights of the relation where the loss reads weights, else each of
+    /// weight 1.
     ///
     /// # Errors
-    /// [`Error::Unsupported`](dml_core::Error::Unsupported) for a weighted relation; as [`Tuples::count`] and
-    /// [`Tuples::check`].
-    pub(crate) fn listed(component: &'static str, batch: &Batch, tuples: &Tuples) -> Result<Self> {
-        check::unweighted(component, batch)?;
-        Self::of_tuples(component, batch, tuples)
-    }
-
-    /// The pairs of the tuples, with repeats, with the weights of the relation.
-    ///
-    /// # Errors
-    /// As [`Tuples::count`] and [`Tuples::check`].
-    pub(crate) fn weighted(
+    /// As [`Tuples::by_anchor`].
+    pub(crate) fn listed(
+        loss: &dyn Loss,
         component: &'static str,
         batch: &Batch,
         tuples: &Tuples,
     ) -> Result<Self> {
-        let is_weighted = |relation: &&Relation| relation.is_weighted();
+        let is_read = |relation: &&Relation| loss.reads_weights() && relation.is_weighted();
         Ok(Self {
-            weights: batch.relation().filter(is_weighted).cloned(),
+            weights: batch.relation().filter(is_read).cloned(),
             ..Self::of_tuples(component, batch, tuples)?
         })
     }
 
-    /// As [`weighted`](Self::weighted), of the pairs as a set: repeats count once.
+    /// As [`listed`](Self::listed), of the pairs as a set: repeats count once.
     ///
     /// # Errors
     /// As [`Tuples::mask`].
-    pub(crate) fn weighted_distinct(
+    pub(crate) fn distinct(
+        loss: &dyn Loss,
         component: &'static str,
         batch: &Batch,
         tuples: &Tuples,
     ) -> Result<Self> {
         if tuples.is_all() {
-            return Self::weighted(component, batch, tuples);
+            return Self::listed(loss, component, batch, tuples);
         }
-        Self::weighted(component, batch, &tuples.mask(batch)?.into())
+        Self::listed(loss, component, batch, &tuples.mask(batch)?.into())
     }
 
     fn of_tuples(component: &'static str, batch: &Batch, tuples: &Tuples) -> Result<Self> {
@@ -156,43 +102,55 @@ impl AnchorPairs {
 
     /// The anchors that have a positive, in order.
     pub(crate) fn anchors_with_positives(&self) -> Vec<u32> {
-        let anchors = 0..self.batch.queries() as u32;
-        if let Some(order) = &self.classes {
-            return anchors
-                .filter(|&q| order.has_positives(q as usize))
-                .collect();
-        }
-        let (mut positives, mut negatives) = (Side::<f32>::default(), Side::default());
-        let mut has_positives = |q: &u32| {
-            self.of(*q as usize, &mut positives, &mut negatives);
-            !positives.rows.is_empty()
-        };
-        anchors.filter(|q| has_positives(q)).collect()
+        let mut anchor = Anchor::<f32>::default();
+        let anchors = 0..self.batch.queries();
+        let anchors = anchors.filter(|q| self.has_pairs(*q, &mut anchor).0);
+        anchors.map(|q| q as u32).collect()
     }
 
-    /// How many anchors have a value, given whether they have positives and whether they have negatives.
-    pub(crate) fn count_anchors(&self, has_value: impl Fn(bool, bool) -> bool) -> u64 {
-        let (mut positives, mut negatives) = (Side::<f32>::default(), Side::default());
-        let mut count = 0;
-        for q in 0..self.batch.queries() {
-            let (near, far) = match &self.classes {
-                Some(order) => order.has_pairs(q),
-                None => {
-                    self.of(q, &mut positives, &mut negatives);
-                    (!positives.is_empty(), !negatives.is_empty())
-                }
-            };
-            count += u64::from(has_value(near, far));
+    /// How many anchors have the pairs that a formula needs.
+    pub(crate) fn count_anchors(&self, needs: Needs) -> u64 {
+        let mut anchor = Anchor::<f32>::default();
+        let has_value = |q: &usize| {
+            let (positives, negatives) = self.has_pairs(*q, &mut anchor);
+            needs.are_met(positives, negatives)
+        };
+        (0..self.batch.queries()).filter(has_value).count() as u64
+    }
+
+    /// Whether anchor `q` has positives, and whether it has negatives.
+    fn has_pairs(&self, q: usize, anchor: &mut Anchor<f32>) -> (bool, bool) {
+        if let Some(order) = &self.classes {
+            return order.has_pairs(q);
         }
-        count
+        self.find(q, anchor);
+        (!anchor.positives.is_empty(), !anchor.negatives.is_empty())
     }
 
     pub(crate) fn batch(&self) -> &Batch {
         &self.batch
     }
 
-    /// The pairs of anchor `q`; the sides are empty before.
-    pub(crate) fn of<T: Real>(&self, q: usize, positives: &mut Side<T>, negatives: &mut Side<T>) {
+    /// The pairs of one kind of anchor `q`, with their entries of its row of the matrix.
+    pub(crate) fn read<'a, T: Real>(
+        &self,
+        q: usize,
+        over: Over,
+        row: &[T],
+        anchor: &'a mut Anchor<T>,
+    ) -> &'a mut Side<T> {
+        self.find(q, anchor);
+        let side = anchor.side(over);
+        side.read(row);
+        side
+    }
+
+    /// Finds the pairs of anchor `q`.
+    pub(crate) fn find<T: Real>(&self, q: usize, anchor: &mut Anchor<T>) {
+        let Anchor {
+            positives,
+            negatives,
+        } = anchor;
         positives.clear();
         negatives.clear();
         if let Some(order) = &self.classes {

@@ -56,11 +56,6 @@ impl ClassOrder {
         self.append(q, class.end..end, negatives);
     }
 
-    /// Whether query row `q` has a positive.
-    pub(crate) fn has_positives(&self, q: usize) -> bool {
-        self.has_pairs(q).0
-    }
-
     /// Whether query row `q` has a positive, and whether it has a negative.
     pub(crate) fn has_pairs(&self, q: usize) -> (bool, bool) {
         let Some(class) = self.classes.get(q) else {
@@ -104,7 +99,6 @@ mod tests {
             assert_eq!(got, expected);
             let has_pairs = (!expected[0].is_empty(), !expected[1].is_empty());
             assert_eq!(order.has_pairs(q), has_pairs);
-            assert_eq!(order.has_positives(q), has_pairs.0);
         }
     }
 

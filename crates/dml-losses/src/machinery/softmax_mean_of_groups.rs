@@ -17,7 +17,7 @@ pub(crate) fn softmax_mean_of_groups(x: &Tensor, size: usize, gamma: f64) -> Res
         return Ok(means);
     }
     for_element!(x, "x", |T| {
-        let (means, slopes) = with_slice(x, |x: &[T]| kernel::softmax_means(x, size, gamma))?;
+        let (means, gradients) = with_slice(x, |x: &[T]| kernel::softmax_means(x, size, gamma))?;
         autograd::unary(
             "softmax_mean_of_groups",
             x,
@@ -25,7 +25,7 @@ pub(crate) fn softmax_mean_of_groups(x: &Tensor, size: usize, gamma: f64) -> Res
             (rows, groups),
             move |x, _, gradient| {
                 let result = with_slice(gradient, |gradient: &[T]| {
-                    scale_rows(&slopes, gradient, size)
+                    scale_rows(&gradients, gradient, size)
                 })?;
                 Ok(Tensor::from_vec(result, x.shape(), x.device())?)
             },

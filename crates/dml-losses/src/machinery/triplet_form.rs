@@ -32,6 +32,14 @@ impl TripletForm {
         })
     }
 
+    /// The triplets as a set that is visited one by one.
+    pub(crate) fn set(&self) -> &dyn TripletSet {
+        match self {
+            Self::Ranges(ranges) => &**ranges,
+            Self::Rule(set) => &**set,
+        }
+    }
+
     pub(crate) fn walk(&self) -> TripletWalk<'_> {
         match self {
             Self::Ranges(ranges) => TripletWalk::Ranges(ranges),

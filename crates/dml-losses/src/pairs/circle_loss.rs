@@ -11,18 +11,16 @@
 //! Zhang, Zhang, Zheng, Wang and Wei, "Circle Loss: A Unified Perspective of Pair Similarity Optimization" (2020,
 //! arXiv:2002.10857), equations 6 and 8.
 //!
-//! One visit of each row: `O(N²)` time, and memory for the matrix and its slopes. Repeated pairs count once.
+//! One visit of each row: `O(N²)` time, and memory for the matrix and its gradient. Repeated pairs count once.
 
 use std::sync::Arc;
 
-use candle_core::Tensor;
-use dml_core::kernels::Real;
-use dml_core::{Batch, Distance, Loss, Result, TensorExt, Terms, Tuples, check};
+use dml_core::{Batch, Distance, Loss, Result, Terms, Tuples, check};
 
-use crate::machinery::anchor_pairs::{AnchorPairs, Counted, Side};
-use crate::machinery::anchor_values::{AnchorFormula, term_of_anchors};
-use crate::machinery::demands;
-use crate::machinery::softplus::softplus;
+use crate::machinery::anchor_formula::{AnchorFormula, Needs, PairsOfKind, term_of_anchors};
+use crate::machinery::anchor_pairs::AnchorPairs;
+use crate::machinery::expression::Expression;
+use crate::machinery::requirements;
 
 /// Configuration of [`CircleLoss`].
 #[derive(Clone, Debug, PartialEq)]
@@ -60,8 +58,8 @@ impl CircleLoss {
     /// # Errors
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) unless `m` is finite and `gamma` above 0,
     /// [`Error::Unsupported`](dml_core::Error::Unsupported) for a distance that is no cosine.
-    pub fn new(config: CircleLossConfig, distance: Arc<dyn Distance>) -> Result<Self> {
-        demands::cosine(
+    pub fn new(config: CircleLossConfig, distance: impl Distance + 'static) -> Result<Self> {
+        requirements::cosine(
             "CircleLoss",
             &distance,
             "its optima are cosines: it needs CosineSimilarity as the distance",
@@ -71,17 +69,18 @@ impl CircleLoss {
                 m: check::finite("m", config.m)?,
                 gamma: check::positive("gamma", config.gamma)?,
             },
-            distance,
+            distance: Arc::new(distance),
         })
     }
 }
 
 impl Loss for CircleLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        requirements::check(self, "CircleLoss", batch, tuples)?;
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }
-        let pairs = AnchorPairs::weighted_distinct("CircleLoss", batch, tuples)?;
+        let pairs = AnchorPairs::distinct(self, "CircleLoss", batch, tuples)?;
         let matrix = batch.distances(&self.distance)?; // [Q, R]
         Ok(term_of_anchors("loss", &self.circle, &matrix, &pairs)?.into())
     }
@@ -98,37 +97,19 @@ struct Circle {
 }
 
 impl AnchorFormula for Circle {
-    fn values(&self, matrix: &Tensor, positive: &Counted, negative: &Counted) -> Result<Tensor> {
-        let constant = matrix.detach();
-        let pull = (constant.affine(-1.0, 1.0 + self.m)?.hinge()? * -self.gamma)?;
-        let push = ((constant + self.m)?.hinge()? * self.gamma)?;
-        let near = (matrix - (1.0 - self.m))?.mul(&pull)?;
-        let near = positive.log_sum_exp(&near, false)?; // [Q]
-        let far = (matrix - self.m)?.mul(&push)?;
-        let far = negative.log_sum_exp(&far, false)?; // [Q]
-        let values = (near + far)?.safe_softplus()?;
-        let both = (positive.total()?.gt(0.0)? * negative.total()?.gt(0.0)?)?;
-        Ok(both.where_cond(&values, &values.zeros_like()?)?)
-    }
+    const NEEDS: Needs = Needs::Both;
 
-    fn value<T: Real>(&self, positives: &mut Side<T>, negatives: &mut Side<T>) -> f64 {
-        if positives.is_empty() || negatives.is_empty() {
-            return 0.0;
-        }
-        let (m, gamma) = (T::from_f64(self.m), T::from_f64(self.gamma));
-        let pull = |x: T| -gamma * (T::ONE + m - x).max(T::ZERO);
-        let push = |x: T| gamma * (x + m).max(T::ZERO);
-        let near = positives.log_sum_exp(false, |x| pull(x) * (x - (T::ONE - m)));
-        let far = negatives.log_sum_exp(false, |x| push(x) * (x - m));
-        let (value, share) = softplus(near + far);
-        let share = T::from_f64(share);
-        positives.scale(|x| share * pull(x));
-        negatives.scale(|x| share * push(x));
-        value
-    }
-
-    fn has_value(&self, positives: bool, negatives: bool) -> bool {
-        positives && negatives
+    fn value<P: PairsOfKind>(&self, positives: &mut P, negatives: &mut P) -> P::Value {
+        let Self { m, gamma } = *self;
+        let near = positives.log_sum_exp(false, |s| {
+            let pull = (-s.detach() + (1.0 + m)).hinge() * -gamma;
+            pull * (s - (1.0 - m))
+        });
+        let far = negatives.log_sum_exp(false, |s| {
+            let push = (s.detach() + m).hinge() * gamma;
+            push * (s - m)
+        });
+        (near + far).softplus()
     }
 }
 
@@ -141,7 +122,7 @@ mod tests {
 
     fn loss(m: f64, gamma: f64) -> Result<CircleLoss> {
         let config = CircleLossConfig { m, gamma };
-        CircleLoss::new(config, Arc::new(CosineSimilarity::default()))
+        CircleLoss::new(config, CosineSimilarity::default())
     }
 
     #[test]
@@ -164,7 +145,7 @@ mod tests {
     fn errors_name_their_cause() -> Result<()> {
         let dot = DotProductSimilarity::default();
         assert!(matches!(
-            CircleLoss::new(CircleLossConfig::default(), Arc::new(dot)),
+            CircleLoss::new(CircleLossConfig::default(), dot),
             Err(Error::Unsupported { .. })
         ));
         assert!(matches!(

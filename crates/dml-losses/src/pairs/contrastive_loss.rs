@@ -12,15 +12,13 @@
 
 use std::sync::Arc;
 
-use candle_core::Tensor;
-use dml_core::kernels::Real;
-use dml_core::{
-    AnchorSums, Batch, Distance, Loss, Over, Pairs, Result, TensorExt, Terms, Tuples, check,
-    for_element,
-};
+use dml_core::{Batch, Distance, Loss, Over, Result, Terms, Tuples, check};
 
 use crate::machinery::anchor_pairs::AnchorPairs;
-use crate::machinery::pair_values::{EntryFormula, PairFormula, PairSet, PairValue, Within};
+use crate::machinery::expression::Expression;
+use crate::machinery::pair_formula::PairFormula;
+use crate::machinery::pair_set::PairSet;
+use crate::machinery::requirements;
 
 /// Configuration of [`ContrastiveLoss`].
 #[derive(Clone, Debug, PartialEq)]
@@ -61,21 +59,22 @@ impl ContrastiveLoss {
     ///
     /// # Errors
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if a margin is not finite.
-    pub fn new(config: ContrastiveLossConfig, distance: Arc<dyn Distance>) -> Result<Self> {
+    pub fn new(config: ContrastiveLossConfig, distance: impl Distance + 'static) -> Result<Self> {
         Ok(Self {
             pos_margin: check::finite("pos_margin", config.pos_margin)?,
             neg_margin: check::finite("neg_margin", config.neg_margin)?,
-            distance,
+            distance: Arc::new(distance),
         })
     }
 }
 
 impl Loss for ContrastiveLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        requirements::check(self, "ContrastiveLoss", batch, tuples)?;
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }
-        let pairs = AnchorPairs::weighted("ContrastiveLoss", batch, tuples)?;
+        let pairs = AnchorPairs::listed(self, "ContrastiveLoss", batch, tuples)?;
         let matrix = batch.distances(&self.distance)?; // [Q, R]
         let sign = self.distance.order().sign();
         let sides = [
@@ -100,51 +99,16 @@ impl Loss for ContrastiveLoss {
     }
 }
 
-/// `max(0, sign · (x − margin))` of every pair of a set.
+/// `max(0, sign · (x − margin))`.
 #[derive(Clone, Copy, Debug)]
 struct Hinge {
     sign: f64,
     margin: f64,
 }
 
-impl Hinge {
-    fn of(&self, x: &Tensor) -> Result<Tensor> {
-        ((x - self.margin)? * self.sign)?.hinge()
-    }
-}
-
 impl PairFormula for Hinge {
-    fn values(&self, set: &PairSet, list: &Pairs) -> Result<Tensor> {
-        let (anchors, others) = set.rows(list);
-        self.of(&set.matrix.pick_entries(anchors, others)?) // [P]
-    }
-
-    fn of_entries(&self) -> Option<EntryFormula<'_>> {
-        Some(Box::new(|x| self.of(x)))
-    }
-
-    fn sums(&self, set: &PairSet, low: Option<f64>, high: Option<f64>) -> Result<AnchorSums> {
-        for_element!(set.matrix, "matrix", |T| {
-            let within = Within::<T>::new(low, high);
-            set.sums_of_sides::<T>(|side| side.sum_within(within, |x| self.value(x)))
-        })
-    }
-}
-
-impl Hinge {
-    fn value<T: Real>(&self, x: T) -> PairValue<T> {
-        let sign = T::from_f64(self.sign);
-        let violation = sign * (x - T::from_f64(self.margin));
-        // The comparison is written so that NaN does not count as 0.
-        if violation <= T::ZERO {
-            PairValue::ZERO
-        } else {
-            PairValue {
-                value: violation,
-                slope: sign,
-                shared: T::ZERO,
-            }
-        }
+    fn value<E: Expression>(&self, x: E, _: E) -> E {
+        ((x - self.margin) * self.sign).hinge()
     }
 }
 

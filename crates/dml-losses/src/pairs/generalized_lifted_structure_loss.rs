@@ -11,16 +11,16 @@
 //! Hermans, Beyer and Leibe, "In
 //! Defense of the Triplet Loss for Person Re-Identification" (2017, arXiv:1703.07737), page 4.
 //!
-//! One visit of each row: `O(N²)` time, and memory for the matrix and its slopes. Repeated pairs count once.
+//! One visit of each row: `O(N²)` time, and memory for the matrix and its gradient. Repeated pairs count once.
 
 use std::sync::Arc;
 
-use candle_core::Tensor;
-use dml_core::kernels::Real;
-use dml_core::{Batch, Distance, Loss, Result, TensorExt, Terms, Tuples, check};
+use dml_core::{Batch, Distance, Loss, Result, Terms, Tuples, check};
 
-use crate::machinery::anchor_pairs::{AnchorPairs, Counted, Side};
-use crate::machinery::anchor_values::{AnchorFormula, term_of_anchors};
+use crate::machinery::anchor_formula::{AnchorFormula, Needs, PairsOfKind, term_of_anchors};
+use crate::machinery::anchor_pairs::AnchorPairs;
+use crate::machinery::expression::Expression;
+use crate::machinery::requirements;
 
 /// Configuration of [`GeneralizedLiftedStructureLoss`].
 #[derive(Clone, Debug, PartialEq)]
@@ -61,23 +61,23 @@ impl GeneralizedLiftedStructureLoss {
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if a margin is not finite.
     pub fn new(
         config: GeneralizedLiftedStructureLossConfig,
-        distance: Arc<dyn Distance>,
+        distance: impl Distance + 'static,
     ) -> Result<Self> {
         Ok(Self {
             neg_margin: check::finite("neg_margin", config.neg_margin)?,
             pos_margin: check::finite("pos_margin", config.pos_margin)?,
-            distance,
+            distance: Arc::new(distance),
         })
     }
 }
 
 impl Loss for GeneralizedLiftedStructureLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        requirements::check(self, "GeneralizedLiftedStructureLoss", batch, tuples)?;
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }
-        let pairs =
-            AnchorPairs::weighted_distinct("GeneralizedLiftedStructureLoss", batch, tuples)?;
+        let pairs = AnchorPairs::distinct(self, "GeneralizedLiftedStructureLoss", batch, tuples)?;
         let formula = Lifted {
             sign: self.distance.order().sign(),
             neg_margin: self.neg_margin,
@@ -101,37 +101,12 @@ struct Lifted {
 }
 
 impl AnchorFormula for Lifted {
-    fn values(&self, matrix: &Tensor, positive: &Counted, negative: &Counted) -> Result<Tensor> {
-        let near = matrix.affine(self.sign, -self.sign * self.pos_margin)?;
-        let far = matrix.affine(-self.sign, self.sign * self.neg_margin)?;
-        let near = positive.log_sum_exp(&near, false)?; // [Q]
-        let far = negative.log_sum_exp(&far, false)?; // [Q]
-        (near + far)?.hinge()
-    }
+    const NEEDS: Needs = Needs::AnyPair;
 
-    fn value<T: Real>(&self, positives: &mut Side<T>, negatives: &mut Side<T>) -> f64 {
-        let number = T::from_f64;
-        let (sign, pos_margin, neg_margin) = (
-            number(self.sign),
-            number(self.pos_margin),
-            number(self.neg_margin),
-        );
-        let mut value = 0.0;
-        if !positives.is_empty() {
-            value += positives.log_sum_exp(false, |x| sign * (x - pos_margin));
-        }
-        if !negatives.is_empty() {
-            value += negatives.log_sum_exp(false, |x| sign * (neg_margin - x));
-        }
-        // The comparison is written so that NaN does not count as 0.
-        let (slope, value) = if value <= 0.0 {
-            (T::ZERO, 0.0)
-        } else {
-            (sign, value)
-        };
-        positives.scale(|_| slope);
-        negatives.scale(|_| -slope);
-        value
+    fn value<P: PairsOfKind>(&self, positives: &mut P, negatives: &mut P) -> P::Value {
+        let near = positives.log_sum_exp(false, |x| (x - self.pos_margin) * self.sign);
+        let far = negatives.log_sum_exp(false, |x| (x - self.neg_margin) * -self.sign);
+        (near + far).hinge()
     }
 }
 
@@ -147,7 +122,7 @@ mod tests {
             neg_margin,
             pos_margin,
         };
-        GeneralizedLiftedStructureLoss::new(config, Arc::new(LpDistance::unnormalized()))
+        GeneralizedLiftedStructureLoss::new(config, LpDistance::unnormalized())
     }
 
     #[test]

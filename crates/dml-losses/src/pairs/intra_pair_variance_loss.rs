@@ -18,7 +18,8 @@ use std::sync::Arc;
 use dml_core::{Batch, Distance, Loss, Order, Over, Result, Terms, Tuples, check};
 
 use crate::machinery::anchor_pairs::AnchorPairs;
-use crate::machinery::pair_values::PairSet;
+use crate::machinery::pair_set::PairSet;
+use crate::machinery::requirements;
 use deviation::Deviation;
 
 /// Configuration of [`IntraPairVarianceLoss`].
@@ -60,22 +61,25 @@ impl IntraPairVarianceLoss {
     ///
     /// # Errors
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if a tolerance is not finite.
-    pub fn new(config: IntraPairVarianceLossConfig, distance: Arc<dyn Distance>) -> Result<Self> {
+    pub fn new(
+        config: IntraPairVarianceLossConfig,
+        distance: impl Distance + 'static,
+    ) -> Result<Self> {
         Ok(Self {
             pos_eps: check::finite("pos_eps", config.pos_eps)?,
             neg_eps: check::finite("neg_eps", config.neg_eps)?,
-            distance,
+            distance: Arc::new(distance),
         })
     }
 }
 
 impl Loss for IntraPairVarianceLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        check::unweighted("IntraPairVarianceLoss", batch)?;
+        requirements::check(self, "IntraPairVarianceLoss", batch, tuples)?;
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }
-        let pairs = AnchorPairs::listed("IntraPairVarianceLoss", batch, tuples)?;
+        let pairs = AnchorPairs::listed(self, "IntraPairVarianceLoss", batch, tuples)?;
         let matrix = batch.distances(&self.distance)?; // [Q, R]
         let term = |name, over, sign: f64, eps: f64| {
             let set = PairSet {
@@ -109,7 +113,7 @@ mod tests {
 
     fn loss(pos_eps: f64, neg_eps: f64) -> Result<IntraPairVarianceLoss> {
         let config = IntraPairVarianceLossConfig { pos_eps, neg_eps };
-        IntraPairVarianceLoss::new(config, Arc::new(LpDistance::unnormalized()))
+        IntraPairVarianceLoss::new(config, LpDistance::unnormalized())
     }
 
     #[test]
@@ -122,7 +126,7 @@ mod tests {
         let near = terms.get("pos_loss").unwrap();
         let summed = near.sum_within(None, None)?.sum;
         let written = near.values()?.0.sum_all()?;
-        // Each of the two has slope 2 · 0.55 in its own entry, less 1.05/3 of all that in every entry.
+        // Each of the two has gradient 2 · 0.55 in its own entry, less 1.05/3 of all that in every entry.
         let own = 1.1 - 2.2 * 0.35;
         let mean = -2.2 * 0.35;
         for sum in [summed, written] {
@@ -176,7 +180,7 @@ mod tests {
             normalize_embeddings: false,
             ..Default::default()
         };
-        let dot = Arc::new(DotProductSimilarity::new(raw)?);
+        let dot = DotProductSimilarity::new(raw)?;
         let config = IntraPairVarianceLossConfig {
             pos_eps: 0.5,
             neg_eps: 0.5,

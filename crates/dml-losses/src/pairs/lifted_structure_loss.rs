@@ -11,7 +11,7 @@
 //! Structured Feature Embedding" (2015, arXiv:1511.06452), equation 4.
 //!
 //! The sum over the negatives is taken once an anchor, and the values of the pairs are summed without being written out:
-//! `O(N²)` time, and memory for the matrix and its slopes.
+//! `O(N²)` time, and memory for the matrix and its gradient.
 
 mod lifting;
 
@@ -20,7 +20,8 @@ use std::sync::Arc;
 use dml_core::{Batch, Distance, Loss, Over, Result, Term, Terms, Tuples, check};
 
 use crate::machinery::anchor_pairs::AnchorPairs;
-use crate::machinery::pair_values::PairSet;
+use crate::machinery::pair_set::PairSet;
+use crate::machinery::requirements;
 use lifting::Lifting;
 
 /// Configuration of [`LiftedStructureLoss`].
@@ -60,21 +61,25 @@ impl LiftedStructureLoss {
     ///
     /// # Errors
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if a margin is not finite.
-    pub fn new(config: LiftedStructureLossConfig, distance: Arc<dyn Distance>) -> Result<Self> {
+    pub fn new(
+        config: LiftedStructureLossConfig,
+        distance: impl Distance + 'static,
+    ) -> Result<Self> {
         Ok(Self {
             neg_margin: check::finite("neg_margin", config.neg_margin)?,
             pos_margin: check::finite("pos_margin", config.pos_margin)?,
-            distance,
+            distance: Arc::new(distance),
         })
     }
 }
 
 impl Loss for LiftedStructureLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        requirements::check(self, "LiftedStructureLoss", batch, tuples)?;
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }
-        let pairs = AnchorPairs::weighted("LiftedStructureLoss", batch, tuples)?;
+        let pairs = AnchorPairs::listed(self, "LiftedStructureLoss", batch, tuples)?;
         if pairs.lacks_a_kind() {
             return Ok(Term::empty("loss").into());
         }

@@ -11,16 +11,15 @@
 //! Wang, Han, Huang, Dong and Scott, "Multi-Similarity Loss with General Pair Weighting for Deep Metric Learning" (2019,
 //! arXiv:1904.06627), equation 15.
 //!
-//! One visit of each row: `O(N²)` time, and memory for the matrix and its slopes. Repeated pairs count once.
+//! One visit of each row: `O(N²)` time, and memory for the matrix and its gradient. Repeated pairs count once.
 
 use std::sync::Arc;
 
-use candle_core::Tensor;
-use dml_core::kernels::Real;
 use dml_core::{Batch, Distance, Loss, Result, Terms, Tuples, check};
 
-use crate::machinery::anchor_pairs::{AnchorPairs, Counted, Side};
-use crate::machinery::anchor_values::{AnchorFormula, term_of_anchors};
+use crate::machinery::anchor_formula::{AnchorFormula, Needs, PairsOfKind, term_of_anchors};
+use crate::machinery::anchor_pairs::AnchorPairs;
+use crate::machinery::requirements;
 
 /// Configuration of [`MultiSimilarityLoss`].
 #[derive(Clone, Debug, PartialEq)]
@@ -65,22 +64,26 @@ impl MultiSimilarityLoss {
     /// # Errors
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) unless `alpha` and `beta` are above 0 and all are
     /// finite.
-    pub fn new(config: MultiSimilarityLossConfig, distance: Arc<dyn Distance>) -> Result<Self> {
+    pub fn new(
+        config: MultiSimilarityLossConfig,
+        distance: impl Distance + 'static,
+    ) -> Result<Self> {
         Ok(Self {
             alpha: check::positive("alpha", config.alpha)?,
             beta: check::positive("beta", config.beta)?,
             base: check::finite("base", config.base)?,
-            distance,
+            distance: Arc::new(distance),
         })
     }
 }
 
 impl Loss for MultiSimilarityLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        requirements::check(self, "MultiSimilarityLoss", batch, tuples)?;
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }
-        let pairs = AnchorPairs::weighted_distinct("MultiSimilarityLoss", batch, tuples)?;
+        let pairs = AnchorPairs::distinct(self, "MultiSimilarityLoss", batch, tuples)?;
         let sign = self.distance.order().sign();
         let formula = SoftHinges {
             near: sign * self.alpha,
@@ -105,20 +108,11 @@ struct SoftHinges {
 }
 
 impl AnchorFormula for SoftHinges {
-    fn values(&self, matrix: &Tensor, positive: &Counted, negative: &Counted) -> Result<Tensor> {
-        let x = (matrix - self.base)?;
-        let near = positive.log_sum_exp(&(&x * self.near)?, true)?; // [Q]
-        let far = negative.log_sum_exp(&(&x * self.far)?, true)?; // [Q]
-        Ok(((near / self.near.abs())? + (far / self.far.abs())?)?)
-    }
+    const NEEDS: Needs = Needs::AnyPair;
 
-    fn value<T: Real>(&self, positives: &mut Side<T>, negatives: &mut Side<T>) -> f64 {
-        let base = T::from_f64(self.base);
-        let soft_hinge = |side: &mut Side<T>, factor: f64| {
-            let (by, sign) = (T::from_f64(factor), T::from_f64(factor.signum()));
-            let value = side.log_sum_exp(true, |x| by * (x - base)) / factor.abs();
-            side.scale(|_| sign);
-            value
+    fn value<P: PairsOfKind>(&self, positives: &mut P, negatives: &mut P) -> P::Value {
+        let soft_hinge = |pairs: &mut P, factor: f64| {
+            pairs.log_sum_exp(true, |x| (x - self.base) * factor) / factor.abs()
         };
         soft_hinge(positives, self.near) + soft_hinge(negatives, self.far)
     }
@@ -133,7 +127,7 @@ mod tests {
 
     fn loss(alpha: f64, beta: f64, base: f64) -> Result<MultiSimilarityLoss> {
         let config = MultiSimilarityLossConfig { alpha, beta, base };
-        MultiSimilarityLoss::new(config, Arc::new(LpDistance::unnormalized()))
+        MultiSimilarityLoss::new(config, LpDistance::unnormalized())
     }
 
     #[test]

@@ -12,11 +12,10 @@
 use std::sync::Arc;
 
 use candle_core::Tensor;
-use dml_core::{
-    Batch, Distance, Error, Indices, Loss, Over, Result, TensorExt, Term, Terms, Tuples, check,
-};
+use dml_core::{Batch, Distance, Indices, Loss, Over, Result, TensorExt, Term, Terms, Tuples};
 
 use crate::machinery::one_positive_pair_per_label::one_positive_pair_per_label;
+use crate::machinery::requirements;
 
 /// Cross entropy over one positive pair a class ([formula](self)). One term `loss`, with a value for the anchor of each
 /// class.
@@ -30,8 +29,10 @@ pub struct NPairsLoss {
 impl NPairsLoss {
     /// A loss over `distance`.
     #[must_use]
-    pub fn new(distance: Arc<dyn Distance>) -> Self {
-        Self { distance }
+    pub fn new(distance: impl Distance + 'static) -> Self {
+        Self {
+            distance: Arc::new(distance),
+        }
     }
 }
 
@@ -40,15 +41,9 @@ impl Loss for NPairsLoss {
     /// [`Error::Missing`] for a batch without labels, [`Error::Unsupported`] for one with a reference set: pairs of
     /// several classes are compared across, as anchors and as positives.
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        check::unweighted("NPairsLoss", batch)?;
+        requirements::check(self, "NPairsLoss", batch, tuples)?;
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
-        }
-        if batch.reference().is_some() {
-            return Err(Error::Unsupported {
-                component: "NPairsLoss",
-                reason: "it takes no reference set; join both sets to one batch",
-            });
         }
         let pairs = one_positive_pair_per_label(batch, tuples)?; // C pairs
         if pairs.positives.is_empty() {
@@ -77,12 +72,13 @@ impl Loss for NPairsLoss {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dml_core::Error;
     use dml_core::Pairs;
     use dml_core::candle_core::{Device, Var};
     use dml_distances::LpDistance;
 
     fn loss() -> NPairsLoss {
-        NPairsLoss::new(Arc::new(LpDistance::unnormalized()))
+        NPairsLoss::new(LpDistance::unnormalized())
     }
 
     #[test]

@@ -14,15 +14,13 @@
 
 use std::sync::Arc;
 
-use candle_core::Tensor;
-use dml_core::autograd::has_kernel;
-use dml_core::kernels::Real;
-use dml_core::{Batch, Distance, Loss, Result, TensorExt, Term, Terms, Tuples, check, for_element};
+use dml_core::{Batch, Distance, Loss, Result, Term, Terms, Tuples, check};
 
-use crate::machinery::anchor_pairs::{AnchorPairs, Side};
-use crate::machinery::anchor_values::anchor_values;
+use crate::machinery::anchor_formula::{AnchorFormula, Needs, PairsOfKind, values_of_anchors};
+use crate::machinery::anchor_pairs::AnchorPairs;
+use crate::machinery::expression::Expression;
+use crate::machinery::requirements;
 use crate::machinery::row_terms::term_over_rows;
-use crate::machinery::softplus::softplus;
 
 /// Configuration of [`NCALoss`].
 #[derive(Clone, Debug, PartialEq)]
@@ -54,58 +52,44 @@ impl NCALoss {
     ///
     /// # Errors
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if the scale is not finite.
-    pub fn new(config: NCALossConfig, distance: Arc<dyn Distance>) -> Result<Self> {
+    pub fn new(config: NCALossConfig, distance: impl Distance + 'static) -> Result<Self> {
         Ok(Self {
             softmax_scale: check::finite("softmax_scale", config.softmax_scale)?,
-            distance,
+            distance: Arc::new(distance),
         })
-    }
-
-    /// `−ln q` of every row `[Q]`; 0 for a row without positives.
-    fn surprise(&self, matrix: &Tensor, pairs: &AnchorPairs) -> Result<Tensor> {
-        let scale = -self.distance.order().sign() * self.softmax_scale;
-        if has_kernel(matrix) {
-            return for_element!(matrix, "matrix", |T| {
-                let scale = <T as Real>::from_f64(scale);
-                anchor_values::<T>("nca", matrix, pairs, |_, positives, negatives| {
-                    surprise_of_row(scale, positives, negatives)
-                })
-            });
-        }
-        let (positives, negatives) = pairs.tensors()?;
-        let scores = (matrix * scale)?; // [Q, R]
-        let all = scores.masked_logsumexp(Some(&(&positives + negatives)?), false)?; // [Q]
-        let own = scores.masked_logsumexp(Some(&positives), false)?; // [Q]
-        Ok((all - own)?)
     }
 }
 
 /// `−ln(e^p / (e^p + e^n)) = ln(1 + e^(n − p))` with p and n the logarithms of the sums over positives and negatives.
-fn surprise_of_row<T: Real>(scale: T, positives: &mut Side<T>, negatives: &mut Side<T>) -> f64 {
-    if positives.is_empty() || negatives.is_empty() {
-        return 0.0;
+struct Surprise {
+    scale: f64,
+}
+
+impl AnchorFormula for Surprise {
+    const NEEDS: Needs = Needs::Both;
+
+    fn value<P: PairsOfKind>(&self, positives: &mut P, negatives: &mut P) -> P::Value {
+        let own = positives.log_sum_exp(false, |x| x * self.scale);
+        let other = negatives.log_sum_exp(false, |x| x * self.scale);
+        (other - own).softplus()
     }
-    let own = positives.log_sum_exp(false, |x| scale * x);
-    let other = negatives.log_sum_exp(false, |x| scale * x);
-    // 1 − q, what the negatives have of all, is the slope in the difference.
-    let (value, missing) = softplus(other - own);
-    let slope = T::from_f64(missing * scale.to_f64());
-    positives.scale(|_| -slope);
-    negatives.scale(|_| slope);
-    value
 }
 
 impl Loss for NCALoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        check::unweighted("NCALoss", batch)?;
+        requirements::check(self, "NCALoss", batch, tuples)?;
         if let Some(terms) = batch.spoiled(&Tuples::all())? {
             return Ok(terms);
         }
-        let pairs = AnchorPairs::listed("NCALoss", batch, &Tuples::all())?;
+        let pairs = AnchorPairs::listed(self, "NCALoss", batch, &Tuples::all())?;
         if batch.queries() <= 1 {
             return Ok(Term::empty("loss").into());
         }
-        let values = self.surprise(&batch.distances(&self.distance)?, &pairs)?;
+        let surprise = Surprise {
+            scale: -self.distance.order().sign() * self.softmax_scale,
+        };
+        let matrix = batch.distances(&self.distance)?; // [Q, R]
+        let (values, _) = values_of_anchors("nca", &surprise, &matrix, &pairs)?;
         let rows = pairs.anchors_with_positives();
         Ok(term_over_rows("loss", &values, rows, batch, tuples)?.into())
     }

@@ -11,17 +11,17 @@
 //! arXiv:2002.05709).
 //!
 //! The sum over the negatives is taken once an anchor, and the values of the pairs are summed without being written out:
-//! `O(N²)` time, and memory for the matrix and its slopes.
+//! `O(N²)` time, and memory for the matrix and its gradient.
 
 use std::sync::Arc;
 
-use candle_core::Tensor;
-use dml_core::kernels::Real;
 use dml_core::{Batch, Distance, Loss, Over, Result, Term, Terms, Tuples, check};
 
 use crate::machinery::anchor_pairs::AnchorPairs;
-use crate::machinery::negatives_over_positive::{NegativesOverPositive, PositiveCurve};
-use crate::machinery::pair_values::PairSet;
+use crate::machinery::expression::Expression;
+use crate::machinery::pair_formula::PairFormula;
+use crate::machinery::pair_set::PairSet;
+use crate::machinery::requirements;
 
 /// Configuration of [`NTXentLoss`].
 #[derive(Clone, Debug, PartialEq)]
@@ -45,7 +45,6 @@ impl Default for NTXentLossConfig {
 /// without any positive or any negative pair.
 ///
 /// ```
-/// use std::sync::Arc;
 /// use dml_core::{Batch, Distance, Loss, Result, TensorExt, Tuples, candle_core::{Device, Tensor}};
 /// use dml_losses::{NTXentLoss, NTXentLossConfig};
 ///
@@ -57,7 +56,7 @@ impl Default for NTXentLossConfig {
 ///     }
 /// }
 ///
-/// let loss = NTXentLoss::new(NTXentLossConfig { temperature: 1.0 }, Arc::new(Euclidean))?;
+/// let loss = NTXentLoss::new(NTXentLossConfig { temperature: 1.0 }, Euclidean)?;
 /// let embeddings = Tensor::new(&[[0f32], [1.], [-1.]], &Device::Cpu)?;
 /// let terms = loss.terms(&Batch::new(&embeddings, &[0i64, 0, 1])?, &Tuples::all())?;
 /// // Row 0 is as far from row 2 as from row 1: ln 2. Row 1 is 1 and 2 away: ln(1 + e⁻¹).
@@ -76,20 +75,21 @@ impl NTXentLoss {
     ///
     /// # Errors
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) unless the temperature is finite and above 0.
-    pub fn new(config: NTXentLossConfig, distance: Arc<dyn Distance>) -> Result<Self> {
+    pub fn new(config: NTXentLossConfig, distance: impl Distance + 'static) -> Result<Self> {
         Ok(Self {
             temperature: check::positive("temperature", config.temperature)?,
-            distance,
+            distance: Arc::new(distance),
         })
     }
 }
 
 impl Loss for NTXentLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        requirements::check(self, "NTXentLoss", batch, tuples)?;
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }
-        let pairs = AnchorPairs::weighted("NTXentLoss", batch, tuples)?;
+        let pairs = AnchorPairs::listed(self, "NTXentLoss", batch, tuples)?;
         if pairs.lacks_a_kind() {
             return Ok(Term::empty("loss").into());
         }
@@ -101,11 +101,7 @@ impl Loss for NTXentLoss {
             pairs,
             tuples: tuples.clone(),
         };
-        let formula = NegativesOverPositive {
-            factor,
-            curve: Line(factor),
-        };
-        Ok(set.term(formula)?.into())
+        Ok(set.term(CrossEntropy { factor })?.into())
     }
 
     fn reads_weights(&self) -> bool {
@@ -113,18 +109,21 @@ impl Loss for NTXentLoss {
     }
 }
 
-/// A positive counts as a negative does: its entry times the factor.
+/// `ln(1 + Σₙ e^{k x(a,n) − k x(a,p)})`.
 #[derive(Clone, Copy, Debug)]
-struct Line(f64);
+struct CrossEntropy {
+    factor: f64,
+}
 
-impl PositiveCurve for Line {
-    fn values(&self, x: &Tensor) -> Result<Tensor> {
-        Ok((x * self.0)?)
+impl PairFormula for CrossEntropy {
+    const READS_NEGATIVES: bool = true;
+
+    fn value<E: Expression>(&self, x: E, negatives: E) -> E {
+        (negatives - self.exponent(x)).softplus()
     }
 
-    fn value<T: Real>(&self, x: T) -> (T, T) {
-        let factor = T::from_f64(self.0);
-        (factor * x, factor)
+    fn exponent<E: Expression>(&self, x: E) -> E {
+        x * self.factor
     }
 }
 
@@ -137,7 +136,7 @@ mod tests {
 
     fn loss(temperature: f64) -> Result<NTXentLoss> {
         let config = NTXentLossConfig { temperature };
-        NTXentLoss::new(config, Arc::new(LpDistance::unnormalized()))
+        NTXentLoss::new(config, LpDistance::unnormalized())
     }
 
     #[test]
@@ -151,7 +150,7 @@ mod tests {
         let want = 2f64.ln() + (1.0 + e).ln();
         assert!((part.sum.to_scalar::<f64>()? - want).abs() < 1e-12);
         assert_eq!(part.count, 2);
-        // d(0,1) has slope 2 · (½ + e⁻²/(1 + e⁻²)), d(0,2) −2 · ½, d(1,2) −2 · e⁻²/(1 + e⁻²).
+        // d(0,1) has gradient 2 · (½ + e⁻²/(1 + e⁻²)), d(0,2) −2 · ½, d(1,2) −2 · e⁻²/(1 + e⁻²).
         let share = e / (1.0 + e);
         let gradient = part.sum.backward()?;
         let gradient = gradient.get(rows.as_tensor()).unwrap().to_vec2::<f64>()?;
@@ -174,7 +173,7 @@ mod tests {
         let pairs = Pairs::new(vec![0, 1], vec![1, 2], vec![0, 0], vec![2, 2])?;
         let loss = NTXentLoss::new(
             NTXentLossConfig { temperature: 1.0 },
-            Arc::new(CosineSimilarity::default()),
+            CosineSimilarity::default(),
         )?;
         let terms = loss.terms(&batch, &pairs.into())?;
         let term = terms.get("loss").unwrap();

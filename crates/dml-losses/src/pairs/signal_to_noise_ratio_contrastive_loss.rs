@@ -9,8 +9,6 @@
 //! Yuan, Deng, Tang, Tang and Chen, "Signal-to-Noise Ratio: A Robust Distance Metric for Deep Metric Learning" (CVPR 2019,
 //! arXiv:1904.02616). It is [`ContrastiveLoss`] with the distance fixed; weights of pairs are read alike.
 
-use std::sync::Arc;
-
 use dml_core::{Batch, Distance, DistanceKind, Error, Loss, Result, Terms, Tuples};
 
 use crate::{ContrastiveLoss, ContrastiveLossConfig};
@@ -50,9 +48,9 @@ impl SignalToNoiseRatioContrastiveLoss {
     /// [`Error::InvalidParameter`] if a margin is not finite, [`Error::Unsupported`] for another kind of distance.
     pub fn new(
         config: SignalToNoiseRatioContrastiveLossConfig,
-        distance: Arc<dyn Distance>,
+        distance: impl Distance + 'static,
     ) -> Result<Self> {
-        if distance.kind() != DistanceKind::SignalToNoise {
+        if !matches!(distance.kind(), DistanceKind::SignalToNoise { .. }) {
             return Err(Error::Unsupported {
                 component: "SignalToNoiseRatioContrastiveLoss",
                 reason: "the distance has to be a signal-to-noise ratio; for others take ContrastiveLoss",
@@ -82,12 +80,12 @@ mod tests {
     use dml_core::candle_core::{Device, Var};
     use dml_distances::{CosineSimilarity, SNRDistance, SNRDistanceConfig};
 
-    fn raw() -> Result<Arc<dyn Distance>> {
+    fn raw() -> Result<SNRDistance> {
         let raw = SNRDistanceConfig {
             normalize_embeddings: false,
             ..Default::default()
         };
-        Ok(Arc::new(SNRDistance::new(raw)?))
+        SNRDistance::new(raw)
     }
 
     #[test]
@@ -108,10 +106,8 @@ mod tests {
 
     #[test]
     fn other_distances_and_infinite_margins_are_refused() -> Result<()> {
-        let cosine = SignalToNoiseRatioContrastiveLoss::new(
-            Default::default(),
-            Arc::new(CosineSimilarity::default()),
-        );
+        let cosine =
+            SignalToNoiseRatioContrastiveLoss::new(Default::default(), CosineSimilarity::default());
         assert!(matches!(cosine, Err(Error::Unsupported { .. })));
         let config = SignalToNoiseRatioContrastiveLossConfig {
             neg_margin: f64::INFINITY,

@@ -12,16 +12,15 @@
 //! shares all labels pulls more than one that shares a single label. A weight changes how much a positive pulls, not its
 //! part of the denominator.
 //!
-//! One visit of each row: `O(N²)` time, and memory for the matrix and its slopes. Repeated pairs count once.
+//! One visit of each row: `O(N²)` time, and memory for the matrix and its gradient. Repeated pairs count once.
 
 use std::sync::Arc;
 
-use candle_core::Tensor;
-use dml_core::kernels::Real;
-use dml_core::{Batch, Distance, Loss, Result, TensorExt, Term, Terms, Tuples, check};
+use dml_core::{Batch, Distance, Loss, Result, Term, Terms, Tuples, check};
 
-use crate::machinery::anchor_pairs::{AnchorPairs, Counted, Side};
-use crate::machinery::anchor_values::{AnchorFormula, term_of_anchors};
+use crate::machinery::anchor_formula::{AnchorFormula, Needs, PairsOfKind, term_of_anchors};
+use crate::machinery::anchor_pairs::AnchorPairs;
+use crate::machinery::requirements;
 
 /// Configuration of [`SupConLoss`].
 #[derive(Clone, Debug, PartialEq)]
@@ -54,20 +53,21 @@ impl SupConLoss {
     ///
     /// # Errors
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) unless the temperature is finite and above 0.
-    pub fn new(config: SupConLossConfig, distance: Arc<dyn Distance>) -> Result<Self> {
+    pub fn new(config: SupConLossConfig, distance: impl Distance + 'static) -> Result<Self> {
         Ok(Self {
             temperature: check::positive("temperature", config.temperature)?,
-            distance,
+            distance: Arc::new(distance),
         })
     }
 }
 
 impl Loss for SupConLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        requirements::check(self, "SupConLoss", batch, tuples)?;
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }
-        let pairs = AnchorPairs::weighted_distinct("SupConLoss", batch, tuples)?;
+        let pairs = AnchorPairs::distinct(self, "SupConLoss", batch, tuples)?;
         if pairs.lacks_a_kind() {
             return Ok(Term::empty("loss").into());
         }
@@ -90,58 +90,11 @@ struct MeanCrossEntropy {
 }
 
 impl AnchorFormula for MeanCrossEntropy {
-    fn values(&self, matrix: &Tensor, positive: &Counted, negative: &Counted) -> Result<Tensor> {
-        let exponents = (matrix * self.factor)?;
-        let pairs = (positive.times() + negative.times())?;
-        let all = negative
-            .weigh(&exponents)?
-            .masked_logsumexp(Some(&pairs), false)?; // [Q]
-        let (total, positive) = (positive.total()?, positive.times());
-        let zeros = exponents.zeros_like()?;
-        let pulls = (positive * positive.ne(0.0)?.where_cond(&exponents, &zeros)?)?;
-        let any = total.gt(0.0)?;
-        let divisor = any.where_cond(&total, &total.ones_like()?)?;
-        let values = (all - (pulls.sum(1)? / divisor)?)?;
-        Ok(any.where_cond(&values, &values.zeros_like()?)?)
-    }
+    const NEEDS: Needs = Needs::Positive;
 
-    fn value<T: Real>(&self, positives: &mut Side<T>, negatives: &mut Side<T>) -> f64 {
-        if positives.is_empty() {
-            return 0.0;
-        }
-        let factor = T::from_f64(self.factor);
-        // In the denominator a positive weighs 1.
-        let weights = std::mem::take(&mut positives.weights);
-        let near = positives.log_sum_exp(false, |x| factor * x);
-        positives.weights = weights;
-        let far = negatives.log_sum_exp(false, |x| factor * x);
-        // The comparison is written so that NaN comes through.
-        let (large, small) = if near > far { (near, far) } else { (far, near) };
-        let all = large + (small - large).exp().ln_1p();
-        let share = T::from_f64(self.factor * (far - all).exp());
-        negatives.scale(|_| share);
-        let total = if positives.weights.is_empty() {
-            positives.rows.len() as f64
-        } else {
-            positives.weights.iter().map(|w| w.to_f64()).sum()
-        };
-        let (share, pull) = (
-            T::from_f64(self.factor * (near - all).exp()),
-            T::from_f64(self.factor / total),
-        );
-        // The exponents as they entered the sum: one positive alone is exactly 0.
-        let mut own = 0.0;
-        for i in 0..positives.x.len() {
-            let weight = positives.weight(i);
-            let slope = &mut positives.slopes[i];
-            *slope = share * *slope - weight * pull;
-            own += weight.to_f64() * (factor * positives.x[i]).to_f64();
-        }
-        all - own / total
-    }
-
-    fn has_value(&self, positives: bool, _: bool) -> bool {
-        positives
+    fn value<P: PairsOfKind>(&self, positives: &mut P, negatives: &mut P) -> P::Value {
+        let all = P::log_sum_exp_of_both(positives, negatives, |x| x * self.factor);
+        all - positives.mean(|x| x * self.factor)
     }
 }
 
@@ -149,13 +102,13 @@ impl AnchorFormula for MeanCrossEntropy {
 mod tests {
     use super::*;
     use dml_core::autograd::without_kernels;
-    use dml_core::candle_core::{Device, Var};
+    use dml_core::candle_core::{Device, Tensor, Var};
     use dml_core::{Error, Pairs, Relation};
     use dml_distances::LpDistance;
 
     fn loss(temperature: f64) -> Result<SupConLoss> {
         let config = SupConLossConfig { temperature };
-        SupConLoss::new(config, Arc::new(LpDistance::unnormalized()))
+        SupConLoss::new(config, LpDistance::unnormalized())
     }
 
     #[test]

@@ -11,9 +11,7 @@
 //!
 //! With a reference set pairs are of a query and a reference. (PyTorch Metric Learning takes the row numbers of the
 //! references for rows of the batch.) Pairs that come as a set are summed without being written out: `O(N²)` time, and
-//! memory for the matrix and its slopes.
-
-use std::sync::Arc;
+//! memory for the matrix and its gradient.
 
 use candle_core::{DType, Tensor};
 use dml_core::autograd::has_kernel;
@@ -24,8 +22,10 @@ use dml_core::{
 };
 
 use crate::machinery::anchor_pairs::AnchorPairs;
-use crate::machinery::demands;
-use crate::machinery::pair_values::{Kept, PairSet};
+use crate::machinery::expression::Expression;
+use crate::machinery::pair_formula::{PairFormula, sums_where};
+use crate::machinery::pair_set::{PairSet, PairSums};
+use crate::machinery::requirements;
 
 /// Configuration of [`ThresholdConsistentMarginLoss`].
 #[derive(Clone, Debug, PartialEq)]
@@ -70,9 +70,9 @@ impl ThresholdConsistentMarginLoss {
     /// [`Error::Unsupported`](dml_core::Error::Unsupported) for a distance that is no cosine.
     pub fn new(
         config: ThresholdConsistentMarginLossConfig,
-        distance: Arc<dyn Distance>,
+        distance: impl Distance + 'static,
     ) -> Result<Self> {
-        demands::cosine(
+        requirements::cosine(
             "ThresholdConsistentMarginLoss",
             &distance,
             "its thresholds are cosines: it needs CosineSimilarity as the distance",
@@ -87,10 +87,11 @@ impl ThresholdConsistentMarginLoss {
 
 impl Loss for ThresholdConsistentMarginLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        requirements::check(self, "ThresholdConsistentMarginLoss", batch, tuples)?;
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }
-        let pairs = AnchorPairs::listed("ThresholdConsistentMarginLoss", batch, tuples)?;
+        let pairs = AnchorPairs::listed(self, "ThresholdConsistentMarginLoss", batch, tuples)?;
         if pairs.counts() == (0, 0) {
             return Ok(Term::empty("loss").into());
         }
@@ -103,7 +104,7 @@ impl Loss for ThresholdConsistentMarginLoss {
                 pairs: pairs.clone(),
                 tuples: tuples.clone(),
             };
-            let excess = excess(&set, sign, margin)?;
+            let excess = Excess { sign, margin }.sum(&set)?;
             Ok((excess.sum * (weight / excess.count.max(1) as f64))?)
         };
         let ThresholdConsistentMarginLossConfig {
@@ -127,46 +128,45 @@ fn cosines(batch: &Batch) -> Result<Tensor> {
     }
 }
 
-/// Sum and number of the values `sign · (x − margin)` of a set's pairs that are 0 or more.
-fn excess(set: &PairSet, sign: f64, margin: f64) -> Result<PartialSum> {
-    if !has_kernel(&set.matrix) {
+/// `sign · (x − margin)`.
+#[derive(Clone, Copy, Debug)]
+struct Excess {
+    sign: f64,
+    margin: f64,
+}
+
+impl PairFormula for Excess {
+    fn value<E: Expression>(&self, x: E, _: E) -> E {
+        (x - self.margin) * self.sign
+    }
+}
+
+impl Excess {
+    /// Sum and number of the values of a set that are 0 or more.
+    fn sum(&self, set: &PairSet) -> Result<PartialSum> {
+        if has_kernel(&set.matrix) {
+            let sums = for_element!(set.matrix, "matrix", |T| {
+                sums_where(self, set, |value: T| value >= T::ZERO || value.is_nan())
+            })?;
+            return Ok(PartialSum {
+                sum: sums.sums.sum_all()?,
+                count: sums.counts.iter().sum(),
+            });
+        }
         let list = set.tuples.pairs(set.pairs.batch())?;
-        let (anchors, others) = set.rows(&list);
-        if anchors.is_empty() {
+        if set.rows(&list).0.is_empty() {
             let sum = set.matrix.attached_zero()?;
             return Ok(PartialSum { sum, count: 0 });
         }
-        let values = set
-            .matrix
-            .pick_entries(anchors, others)?
-            .affine(sign, -sign * margin)?; // [P]
+        let values = self.values(set, &list)?; // [P]
         // What is not reached is named, so that NaN counts.
         let reached = values.lt(0.0)?.eq(0u8)?.to_dtype(values.dtype())?;
         let count = reached.to_dtype(DType::U32)?.sum_all()?;
-        return Ok(PartialSum {
+        Ok(PartialSum {
             sum: (values * reached)?.sum_all()?,
             count: u64::from(count.to_scalar::<u32>()?),
-        });
-    }
-    let sums = for_element!(set.matrix, "matrix", |T| {
-        let (sign, margin) = (<T as Real>::from_f64(sign), <T as Real>::from_f64(margin));
-        set.sums_of_sides::<T>(|side| {
-            let mut kept = Kept::default();
-            for i in 0..side.x.len() {
-                let (value, times) = (sign * (side.x[i] - margin), side.times(i));
-                if value >= <T as Real>::ZERO || value.is_nan() {
-                    kept.sum += Real::to_f64(times * value);
-                    kept.count += Real::to_f64(times) as u64;
-                    side.slopes[i] = times * sign;
-                }
-            }
-            kept
         })
-    })?;
-    Ok(PartialSum {
-        sum: sums.sums.sum_all()?,
-        count: sums.counts.iter().sum(),
-    })
+    }
 }
 
 #[cfg(test)]
@@ -178,7 +178,7 @@ mod tests {
     use dml_distances::{CosineSimilarity, LpDistance};
 
     fn loss(config: ThresholdConsistentMarginLossConfig) -> Result<ThresholdConsistentMarginLoss> {
-        ThresholdConsistentMarginLoss::new(config, Arc::new(CosineSimilarity::default()))
+        ThresholdConsistentMarginLoss::new(config, CosineSimilarity::default())
     }
 
     fn value(batch: &Batch, config: ThresholdConsistentMarginLossConfig) -> Result<Tensor> {
@@ -247,7 +247,7 @@ mod tests {
     fn errors_name_their_cause() {
         let config = ThresholdConsistentMarginLossConfig::default();
         assert!(matches!(
-            ThresholdConsistentMarginLoss::new(config, Arc::new(LpDistance::default())),
+            ThresholdConsistentMarginLoss::new(config, LpDistance::default()),
             Err(Error::Unsupported { .. })
         ));
         let config = ThresholdConsistentMarginLossConfig {

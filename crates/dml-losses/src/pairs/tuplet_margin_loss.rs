@@ -8,21 +8,20 @@
 //! Yu and Tao, "Deep Metric Learning with Tuplet Margin Loss" (ICCV 2019).
 //!
 //! `cos(θ − m) = cos θ cos m + sin θ sin m`, so no angle is ever computed. Rows whose cosine is 1 (or −1) but for the last
-//! digits count as pointing the same way (or opposite ways) exactly, with slope 0: there the angle has none.
+//! digits count as pointing the same way (or opposite ways) exactly, with gradient 0: there the angle has none.
 //!
 //! The sum over the negatives is taken once an anchor, and the values of the pairs are summed without being written out:
-//! `O(N²)` time, and memory for the matrix and its slopes.
+//! `O(N²)` time, and memory for the matrix and its gradient.
 
 use std::sync::Arc;
 
-use candle_core::{DType, Tensor};
-use dml_core::kernels::Real;
 use dml_core::{Batch, Distance, Loss, Over, Result, Term, Terms, Tuples, check};
 
 use crate::machinery::anchor_pairs::AnchorPairs;
-use crate::machinery::demands;
-use crate::machinery::negatives_over_positive::{NegativesOverPositive, PositiveCurve};
-use crate::machinery::pair_values::PairSet;
+use crate::machinery::expression::Expression;
+use crate::machinery::pair_formula::PairFormula;
+use crate::machinery::pair_set::PairSet;
+use crate::machinery::requirements;
 
 /// Configuration of [`TupletMarginLoss`].
 #[derive(Clone, Debug, PartialEq)]
@@ -52,7 +51,7 @@ impl Default for TupletMarginLossConfig {
 /// empty without any positive or any negative pair.
 #[derive(Clone, Debug)]
 pub struct TupletMarginLoss {
-    curve: TurnedCosine,
+    formula: TurnedCosine,
     distance: Arc<dyn Distance>,
 }
 
@@ -62,8 +61,8 @@ impl TupletMarginLoss {
     /// # Errors
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) unless the margin is finite and the scale above 0,
     /// [`Error::Unsupported`](dml_core::Error::Unsupported) for a distance that is no cosine.
-    pub fn new(config: TupletMarginLossConfig, distance: Arc<dyn Distance>) -> Result<Self> {
-        demands::cosine(
+    pub fn new(config: TupletMarginLossConfig, distance: impl Distance + 'static) -> Result<Self> {
+        requirements::cosine(
             "TupletMarginLoss",
             &distance,
             "a margin of an angle needs CosineSimilarity as the distance",
@@ -73,22 +72,23 @@ impl TupletMarginLoss {
             .sin_cos();
         let scale = check::positive("scale", config.scale)?;
         Ok(Self {
-            curve: TurnedCosine {
+            formula: TurnedCosine {
                 scale,
                 sine,
                 cosine,
             },
-            distance,
+            distance: Arc::new(distance),
         })
     }
 }
 
 impl Loss for TupletMarginLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
+        requirements::check(self, "TupletMarginLoss", batch, tuples)?;
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }
-        let pairs = AnchorPairs::weighted("TupletMarginLoss", batch, tuples)?;
+        let pairs = AnchorPairs::listed(self, "TupletMarginLoss", batch, tuples)?;
         if pairs.lacks_a_kind() {
             return Ok(Term::empty("loss").into());
         }
@@ -99,11 +99,7 @@ impl Loss for TupletMarginLoss {
             pairs,
             tuples: tuples.clone(),
         };
-        let formula = NegativesOverPositive {
-            factor: self.curve.scale,
-            curve: self.curve,
-        };
-        Ok(set.term(formula)?.into())
+        Ok(set.term(self.formula)?.into())
     }
 
     fn reads_weights(&self) -> bool {
@@ -111,7 +107,7 @@ impl Loss for TupletMarginLoss {
     }
 }
 
-/// `scale · cos(θ − margin)` as a function of `cos θ`.
+/// `ln(1 + Σₙ e^{scale (cos θ(a,n) − cos(θ(a,p) − margin))})`, given `cos θ`.
 #[derive(Clone, Copy, Debug)]
 struct TurnedCosine {
     scale: f64,
@@ -121,37 +117,32 @@ struct TurnedCosine {
     cosine: f64,
 }
 
-/// The largest cosine whose angle can be told from 0.
-fn limit(epsilon: f64) -> f64 {
-    1.0 - (2.0 * epsilon).max(1e-12)
+impl TurnedCosine {
+    /// `cos(θ − margin)`.
+    fn turned<E: Expression>(&self, x: E) -> E {
+        // The largest cosine whose angle can be told from 0.
+        let limit = 1.0 - (2.0 * x.epsilon()).max(1e-12);
+        let end = |sign: f64| x.constant(sign * self.cosine);
+        let (same, opposite) = (|| x.is_above(limit), || x.is_below(-limit));
+        // Without an angle it is 0 before the root is taken, whose derivative would be infinite.
+        let inner = E::select(opposite(), x.constant(0.0), x.clone());
+        let inner = E::select(same(), x.constant(0.0), inner);
+        let sine = (-(inner.clone() * inner.clone()) + 1.0).sqrt();
+        let turned = inner * self.cosine + sine * self.sine;
+        let turned = E::select(opposite(), end(-1.0), turned);
+        E::select(same(), end(1.0), turned)
+    }
 }
 
-impl PositiveCurve for TurnedCosine {
-    fn values(&self, x: &Tensor) -> Result<Tensor> {
-        let limit = limit(match x.dtype() {
-            DType::F64 => f64::EPSILON,
-            _ => f64::from(f32::EPSILON),
-        });
-        let end = (x.detach().sign()? * self.cosine)?;
-        // What has no angle is named, so that NaN comes through.
-        let has_angle = x.abs()?.gt(limit)?.eq(0u8)?;
-        let x = has_angle.where_cond(x, &x.zeros_like()?)?; // [P]
-        let sine = x.sqr()?.affine(-1.0, 1.0)?.sqrt()?;
-        let turned = ((x * self.cosine)? + (sine * self.sine)?)?;
-        Ok((has_angle.where_cond(&turned, &end)? * self.scale)?)
+impl PairFormula for TurnedCosine {
+    const READS_NEGATIVES: bool = true;
+
+    fn value<E: Expression>(&self, x: E, negatives: E) -> E {
+        (negatives - self.turned(x) * self.scale).softplus()
     }
 
-    fn value<T: Real>(&self, x: T) -> (T, T) {
-        let (x, limit) = (x.to_f64(), limit(T::EPSILON.to_f64()));
-        let (value, slope) = if x.abs() <= limit {
-            let sine = (1.0 - x * x).sqrt();
-            let value = self.cosine * x + self.sine * sine;
-            (value, self.cosine - self.sine * x / sine)
-        } else {
-            (self.cosine * x.signum(), 0.0)
-        };
-        let scaled = |number: f64| T::from_f64(self.scale * number);
-        (scaled(value), scaled(slope))
+    fn exponent<E: Expression>(&self, x: E) -> E {
+        x * self.scale
     }
 }
 
@@ -166,7 +157,7 @@ mod tests {
 
     fn loss(margin: f64, scale: f64) -> Result<TupletMarginLoss> {
         let config = TupletMarginLossConfig { margin, scale };
-        TupletMarginLoss::new(config, Arc::new(CosineSimilarity::default()))
+        TupletMarginLoss::new(config, CosineSimilarity::default())
     }
 
     #[test]
@@ -206,7 +197,7 @@ mod tests {
                 .flatten_all()?
                 .to_vec1()?)
         };
-        // PyTorch Metric Learning's arc cosine has an infinite slope there.
+        // PyTorch Metric Learning's arc cosine has an infinite gradient there.
         for got in [gradient()?, without_kernels(gradient)?] {
             assert!(got.iter().all(|g| g.abs() < 1e-3), "{got:?}");
         }
@@ -217,7 +208,7 @@ mod tests {
     fn errors_name_their_cause() -> Result<()> {
         let config = TupletMarginLossConfig::default();
         assert!(matches!(
-            TupletMarginLoss::new(config, Arc::new(LpDistance::default())),
+            TupletMarginLoss::new(config, LpDistance::default()),
             Err(Error::Unsupported { .. })
         ));
         assert!(matches!(

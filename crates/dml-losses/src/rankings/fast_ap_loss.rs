@@ -12,7 +12,7 @@
 //!
 //! Cakir, He, Xia, Kulis and Sclaroff, "Deep Metric Learning to Rank" (CVPR 2019).
 //!
-//! `O(N²)` time and memory: the distances and their slopes, which one visit of each row gives.
+//! `O(N²)` time and memory: the distances and their gradients, which one visit of each row gives.
 
 use std::sync::Arc;
 
@@ -22,10 +22,11 @@ use dml_core::kernels::Real;
 use dml_core::kernels::soft_histogram::SoftBins;
 use dml_core::{Batch, Distance, Loss, Result, Term, Terms, Tuples, check, for_element};
 
-use crate::machinery::anchor_pairs::{AnchorPairs, Side};
-use crate::machinery::anchor_values::anchor_values;
-use crate::machinery::demands;
+use crate::machinery::anchor_formula::anchor_values;
+use crate::machinery::anchor_pairs::AnchorPairs;
+use crate::machinery::requirements;
 use crate::machinery::row_terms::term_over_rows;
+use crate::machinery::side::{Anchor, Side};
 use crate::machinery::soft_histograms::soft_histograms;
 
 /// Configuration of [`FastAPLoss`].
@@ -60,12 +61,12 @@ impl FastAPLoss {
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if there are no bins,
     /// [`Error::Unsupported`](dml_core::Error::Unsupported) unless the distance is the Euclidean one of normalised rows,
     /// to any power.
-    pub fn new(config: FastAPLossConfig, distance: Arc<dyn Distance>) -> Result<Self> {
+    pub fn new(config: FastAPLossConfig, distance: impl Distance + 'static) -> Result<Self> {
         let bins = check::count("num_bins", config.num_bins, check::MOST_BINS)?;
-        let power = demands::unit_euclidean_power("FastAPLoss", &distance)?;
+        let power = requirements::unit_euclidean_power("FastAPLoss", &distance)?;
         Ok(Self {
             bins: SoftBins::new(0.0, 2f64.powf(power) / bins as f64, bins),
-            distance,
+            distance: Arc::new(distance),
         })
     }
 
@@ -73,8 +74,8 @@ impl FastAPLoss {
     fn precision(&self, matrix: &Tensor, pairs: &AnchorPairs) -> Result<Tensor> {
         if has_kernel(matrix) {
             return for_element!(matrix, "matrix", |T| {
-                anchor_values::<T>("fast_ap", matrix, pairs, |_, positives, negatives| {
-                    precision_of_row(self.bins, positives, negatives)
+                anchor_values::<T>("fast_ap", matrix, pairs, |_, row, anchor| {
+                    precision_of_row(self.bins, row, anchor)
                 })
             });
         }
@@ -94,21 +95,23 @@ impl FastAPLoss {
     }
 }
 
-/// `FastAP` of one row, and its slopes.
-fn precision_of_row<T: Real>(
-    bins: SoftBins,
-    positives: &mut Side<T>,
-    negatives: &mut Side<T>,
-) -> f64 {
+/// `FastAP` of one row; its gradient is left in the sides.
+fn precision_of_row<T: Real>(bins: SoftBins, row: &[T], anchor: &mut Anchor<T>) -> f64 {
+    let Anchor {
+        positives,
+        negatives,
+    } = anchor;
     if positives.is_empty() {
         return 0.0;
     }
+    positives.read(row);
+    negatives.read(row);
     let count = positives.x.len() as f64;
     let (near, far) = (
         Binned::new(&positives.x, bins),
         Binned::new(&negatives.x, bins),
     );
-    // What a node adds to the precision is h⁺ H⁺ / H: its slopes in H⁺ and in H go to all nodes up to it.
+    // What a node adds to the precision is h⁺ H⁺ / H: its derivatives in H⁺ and in H go to all nodes up to it.
     let (mut found, mut seen, mut precision) = (0.0, 0.0, 0.0);
     let nodes = near.histogram.iter().zip(&far.histogram);
     let parts: Vec<[f64; 3]> = nodes
@@ -133,8 +136,8 @@ fn precision_of_row<T: Real>(
         of_near[node] = T::from_f64((share + in_found - in_seen) / count);
         of_far[node] = T::from_f64(-in_seen / count);
     }
-    near.pull_back(&of_near, bins, &mut positives.slopes);
-    far.pull_back(&of_far, bins, &mut negatives.slopes);
+    near.pull_back(&of_near, bins, positives);
+    far.pull_back(&of_far, bins, negatives);
     precision / count
 }
 
@@ -152,24 +155,24 @@ impl Binned {
         Self { bins, histogram }
     }
 
-    /// The slope of each distance, from the gradient of the histogram.
-    fn pull_back<T: Real>(&self, gradient: &[T], soft: SoftBins, slopes: &mut [T]) {
+    /// Leaves the gradient of each distance in its side, from the gradient of the histogram.
+    fn pull_back<T: Real>(&self, gradient: &[T], soft: SoftBins, side: &mut Side<T>) {
         let mut of_bins = Vec::new();
-        soft.slopes(gradient, &mut of_bins);
-        for (slope, bin) in slopes.iter_mut().zip(&self.bins) {
-            *slope = of_bins[*bin as usize];
+        soft.gradients(gradient, &mut of_bins);
+        let index = side.push_gradient(|_| T::ZERO);
+        for (gradient, bin) in side.gradients[index].iter_mut().zip(&self.bins) {
+            *gradient = of_bins[*bin as usize];
         }
     }
 }
 
 impl Loss for FastAPLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        check::unweighted("FastAPLoss", batch)?;
+        requirements::check(self, "FastAPLoss", batch, tuples)?;
         if let Some(terms) = batch.spoiled(&Tuples::all())? {
             return Ok(terms);
         }
-        demands::no_reference("FastAPLoss", batch)?;
-        let pairs = AnchorPairs::listed("FastAPLoss", batch, &Tuples::all())?;
+        let pairs = AnchorPairs::listed(self, "FastAPLoss", batch, &Tuples::all())?;
         let rows = pairs.anchors_with_positives();
         if rows.is_empty() {
             return Ok(Term::empty("loss").into());

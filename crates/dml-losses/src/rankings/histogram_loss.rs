@@ -19,7 +19,7 @@ use dml_core::kernels::PairMask;
 use dml_core::kernels::soft_histogram::SoftBins;
 use dml_core::{Batch, Distance, Error, Loss, Order, Result, Term, Terms, Tuples, check};
 
-use crate::machinery::demands;
+use crate::machinery::requirements;
 use crate::machinery::soft_histograms::soft_histograms;
 
 /// Configuration of [`HistogramLoss`].
@@ -49,7 +49,7 @@ impl HistogramLoss {
     /// # Errors
     /// [`Error::InvalidParameter`] if there are no bins, or if the arguments contradict each other;
     /// [`Error::Unsupported`] unless the distance is a similarity.
-    pub fn new(config: HistogramLossConfig, distance: Arc<dyn Distance>) -> Result<Self> {
+    pub fn new(config: HistogramLossConfig, distance: impl Distance + 'static) -> Result<Self> {
         let expected = "a number in [2 / 65536, 2]; 2 / n_bins if both are given";
         let bins = check::count("n_bins", config.n_bins.unwrap_or(100), check::MOST_BINS)?;
         let of_bins = 2.0 / bins as f64;
@@ -71,7 +71,7 @@ impl HistogramLoss {
         }
         Ok(Self {
             bins: SoftBins::new(-1.0, delta, (2.0 / delta).round_ties_even() as usize),
-            distance,
+            distance: Arc::new(distance),
         })
     }
 }
@@ -86,11 +86,10 @@ fn pairs_of_triplets(batch: &Batch, tuples: &Tuples) -> Result<PairMask> {
 
 impl Loss for HistogramLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        check::unweighted("HistogramLoss", batch)?;
+        requirements::check(self, "HistogramLoss", batch, tuples)?;
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }
-        demands::no_reference("HistogramLoss", batch)?;
         let pairs = pairs_of_triplets(batch, tuples)?;
         let (positive, negative) = pairs.counts();
         if positive == 0 || negative == 0 {

@@ -16,18 +16,12 @@
 
 use std::sync::Arc;
 
-use candle_core::Tensor;
-use dml_core::autograd::has_kernel;
-use dml_core::kernels::Real;
-use dml_core::kernels::exact::dot;
-use dml_core::kernels::softmax::softmax_in_place;
-use dml_core::{
-    Batch, Distance, Error, Loss, Order, Result, Term, Terms, Tuples, check, for_element,
-};
+use dml_core::{Batch, Distance, Error, Loss, Order, Result, Term, Terms, Tuples, check};
 
-use crate::machinery::anchor_pairs::{AnchorPairs, Side};
-use crate::machinery::anchor_values::anchor_values;
-use crate::machinery::demands;
+use crate::machinery::anchor_formula::{AnchorFormula, Needs, PairsOfKind, values_of_anchors};
+use crate::machinery::anchor_pairs::AnchorPairs;
+use crate::machinery::expression::Expression;
+use crate::machinery::requirements;
 use crate::machinery::row_terms::term_over_rows;
 
 /// ε: what each column adds to the sum of the weights.
@@ -94,7 +88,7 @@ impl RankedListLoss {
     /// # Errors
     /// [`Error::InvalidParameter`] if an argument is not finite, or `imbalance` is outside of 0 to 1;
     /// [`Error::Unsupported`] for a similarity.
-    pub fn new(config: RankedListLossConfig, distance: Arc<dyn Distance>) -> Result<Self> {
+    pub fn new(config: RankedListLossConfig, distance: impl Distance + 'static) -> Result<Self> {
         if distance.order() == Order::LargerIsCloser {
             return Err(Error::Unsupported {
                 component: "RankedListLoss",
@@ -118,117 +112,56 @@ impl RankedListLoss {
                 check::finite("Tn", config.Tn)?,
             ],
             shares: [1.0 - config.imbalance, config.imbalance],
-            distance,
+            distance: Arc::new(distance),
         })
     }
+}
 
-    fn values(&self, matrix: &Tensor, pairs: &AnchorPairs) -> Result<Tensor> {
-        if has_kernel(matrix) {
-            let (_, columns) = matrix.dims2()?;
-            return for_element!(matrix, "matrix", |T| {
-                anchor_values::<T>("ranked_list", matrix, pairs, |_, positives, negatives| {
-                    self.of_row(positives, negatives, columns)
-                })
-            });
-        }
-        let (positives, negatives) = pairs.tensors()?;
-        // What does not count is named, so that NaN counts.
-        let apart = matrix.le(0f64)?.eq(0u8)?;
-        let beyond = matrix.le(self.inner)?.eq(0u8)?;
-        let within = matrix.ge(self.outer)?.eq(0u8)?;
-        let positives = ((positives.ne(0f64)? * beyond)? * &apart)?;
-        let negatives = ((negatives.ne(0f64)? * within)? * apart)?;
-        let positive = weighted_mean(&(matrix - self.inner)?, &positives, self.temperatures[0])?;
-        let negative = weighted_mean(
-            &matrix.affine(-1.0, self.outer)?,
-            &negatives,
-            self.temperatures[1],
-        )?;
-        Ok(((positive * self.shares[0])? + (negative * self.shares[1])?)?)
-    }
+/// The formula of a row, with ε N.
+struct Spheres<'a> {
+    loss: &'a RankedListLoss,
+    floor: f64,
+}
 
-    fn of_row<T: Real>(
-        &self,
-        positives: &mut Side<T>,
-        negatives: &mut Side<T>,
-        columns: usize,
-    ) -> f64 {
-        let ([near, far], [warm, cold]) = (self.shares, self.temperatures);
-        let (inner, outer) = (T::from_f64(self.inner), T::from_f64(self.outer));
-        let positive = weighted_mean_of_row(positives, warm, columns, near, |x| x - inner);
-        let negative = weighted_mean_of_row(negatives, cold, columns, -far, |x| outer - x);
-        near * positive + far * negative
+impl AnchorFormula for Spheres<'_> {
+    const NEEDS: Needs = Needs::AnyPair;
+
+    fn value<P: PairsOfKind>(&self, positives: &mut P, negatives: &mut P) -> P::Value {
+        let RankedListLoss { inner, outer, .. } = *self.loss;
+        let ([warm, cold], [near, far]) = (self.loss.temperatures, self.loss.shares);
+        let positive = positives.weighted_violations(warm, |x| apart(&x, x.clone() - inner));
+        let negative = negatives.weighted_violations(cold, |x| apart(&x, -x.clone() + outer));
+        // Σ w / (Σ w + ε N) = e^{−ln(1 + e^{ln ε N − ln Σ w})}: what the floor leaves of the mean.
+        let mean = |[sum, mean]: [P::Value; 2]| {
+            let floor = -sum + self.floor.ln();
+            mean * (-floor.softplus()).exp()
+        };
+        mean(positive) * near + mean(negative) * far
     }
 }
 
-/// `Σ w v / (Σ w + ε N)` over the pairs of a side that are violated, N the number of `columns`, and its slopes times
-/// `scale`.
-/// False for NaN, which counts.
-#[inline(always)]
-fn is_at_most_zero<T: Real>(x: T) -> bool {
-    x <= T::ZERO
-}
-
-fn weighted_mean_of_row<T: Real>(
-    side: &mut Side<T>,
-    temperature: f64,
-    columns: usize,
-    scale: f64,
-    violation: impl Fn(T) -> T,
-) -> f64 {
-    let warmth = T::from_f64(temperature);
-    let nothing = T::from_f64(f64::NEG_INFINITY);
-    for (x, exponent) in side.x.iter_mut().zip(&mut side.slopes) {
-        let violation = violation(*x);
-        let counts = !is_at_most_zero(violation) && !is_at_most_zero(*x);
-        *x = if counts { violation } else { T::ZERO };
-        *exponent = if counts { warmth * violation } else { nothing };
-    }
-    let sum = softmax_in_place(&mut side.slopes, &[], false);
-    if sum == f64::NEG_INFINITY {
-        return 0.0;
-    }
-    // Σ w over Σ w + ε N: what the floor leaves of the shares.
-    let left = 1.0 / (1.0 + FLOOR * columns as f64 * (-sum).exp());
-    let mean = left * dot(&side.slopes, &side.x);
-    let factor = T::from_f64(scale * left);
-    let [level, warmth] = [1.0 - temperature * mean, temperature].map(T::from_f64);
-    for (slope, violation) in side.slopes.iter_mut().zip(&side.x) {
-        *slope = factor * *slope * (level + warmth * *violation);
-    }
-    mean
-}
-
-/// The same of every row `[N]`, over the columns that count.
-fn weighted_mean(violations: &Tensor, counts: &Tensor, temperature: f64) -> Result<Tensor> {
-    let zeros = violations.zeros_like()?;
-    // What does not count is 0 before it is an exponent, so that none of them is infinite.
-    let violations = counts.where_cond(violations, &zeros)?; // [N, N]
-    let exponents = (&violations * temperature)?;
-    let top = exponents.detach().max_keepdim(1)?;
-    let top = top.maximum(&top.zeros_like()?)?; // [N, 1]
-    let weights = exponents.broadcast_sub(&top)?.exp()?;
-    let weights = counts.where_cond(&weights, &zeros)?;
-    let floor = (top.neg()?.exp()? * (FLOOR * violations.dims()[1] as f64))?.squeeze(1)?;
-    let total = (weights.sum(1)? + floor)?;
-    Ok(((weights * violations)?.sum(1)? / total)?)
+/// The violation of a row at the distance `x`; at distance 0 it does not count.
+fn apart<E: Expression>(x: &E, violation: E) -> E {
+    E::select(x.is_at_most(0.0), x.constant(0.0), violation)
 }
 
 impl Loss for RankedListLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        check::unweighted("RankedListLoss", batch)?;
+        requirements::check(self, "RankedListLoss", batch, tuples)?;
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }
-        demands::no_tuples("RankedListLoss", tuples)?;
-        demands::no_reference("RankedListLoss", batch)?;
-        let pairs = AnchorPairs::listed("RankedListLoss", batch, &Tuples::all())?;
+        let pairs = AnchorPairs::listed(self, "RankedListLoss", batch, &Tuples::all())?;
         if batch.queries() == 0 {
             return Ok(Term::empty("loss").into());
         }
-        let values = self.values(&batch.distances(&self.distance)?, &pairs)?;
+        let matrix = batch.distances(&self.distance)?; // [N, N]
+        let spheres = Spheres {
+            loss: self,
+            floor: FLOOR * batch.references() as f64,
+        };
+        let (values, with_pairs) = values_of_anchors("ranked_list", &spheres, &matrix, &pairs)?;
         let rows = (0..batch.queries() as u32).collect();
-        let with_pairs = pairs.count_anchors(|near, far| near || far);
         let term = term_over_rows("loss", &values, rows, batch, tuples)?;
         Ok(term.with_divisor(with_pairs as f64).into())
     }

@@ -13,12 +13,12 @@
 
 mod sums_of_pairs;
 
-use std::sync::Arc;
-
 use dml_core::{
     Batch, Distance, Error, Indices, Loss, Over, Relation, Result, TensorExt, Term, Terms, Tuples,
     check,
 };
+
+use crate::machinery::requirements;
 
 use sums_of_pairs::PositivePairs;
 
@@ -54,7 +54,7 @@ impl AngularLoss {
     /// # Errors
     /// [`Error::InvalidParameter`] if the angle is not finite, [`Error::Unsupported`] for a distance that is not the
     /// Euclidean one of normalised rows.
-    pub fn new(config: AngularLossConfig, distance: Arc<dyn Distance>) -> Result<Self> {
+    pub fn new(config: AngularLossConfig, distance: impl Distance + 'static) -> Result<Self> {
         if !distance.kind().is_unit_euclidean() {
             return Err(Error::Unsupported {
                 component: "AngularLoss",
@@ -72,7 +72,7 @@ impl Loss for AngularLoss {
     /// # Errors
     /// [`Error::Missing`] for a batch without a relation, whatever the tuples: the negatives come from it.
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        check::unweighted("AngularLoss", batch)?;
+        requirements::check(self, "AngularLoss", batch, tuples)?;
         if let Some(terms) = batch.spoiled(&Tuples::all())? {
             return Ok(terms);
         }

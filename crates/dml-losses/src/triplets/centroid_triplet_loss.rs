@@ -20,11 +20,13 @@ use std::sync::Arc;
 use candle_core::Tensor;
 use dml_core::{
     Batch, Distance, Error, Indices, Loss, Over, Relation, Result, SeedSequence, TensorExt, Term,
-    Terms, Tuples, check,
+    Terms, Tuples,
 };
 use rand::Rng;
 
 use crate::TripletsPerAnchor;
+use crate::machinery::requirements;
+use crate::machinery::triplet_cost::TripletCost;
 
 /// Configuration of [`CentroidTripletLoss`].
 #[derive(Clone, Debug, PartialEq)]
@@ -62,7 +64,6 @@ impl Default for CentroidTripletLossConfig {
 /// class, which belongs to the anchor's row.
 ///
 /// ```
-/// use std::sync::Arc;
 /// use dml_core::{Batch, Distance, Loss, Result, TensorExt, Tuples, candle_core::{Device, Tensor}};
 /// use dml_losses::{CentroidTripletLoss, CentroidTripletLossConfig};
 ///
@@ -75,7 +76,7 @@ impl Default for CentroidTripletLossConfig {
 /// }
 ///
 /// let config = CentroidTripletLossConfig { margin: 1.0, ..Default::default() };
-/// let loss = CentroidTripletLoss::new(config, Arc::new(Euclidean))?;
+/// let loss = CentroidTripletLoss::new(config, Euclidean)?;
 /// let embeddings = Tensor::new(&[[0f32], [1.], [3.], [2.]], &Device::Cpu)?;
 /// let terms = loss.terms(&Batch::new(&embeddings, &[0i64, 0, 0, 1])?, &Tuples::all())?;
 /// // Without itself, row 0 has its class at 2, row 1 at 1.5 and row 2 at 0.5; the other class is at 2.
@@ -85,9 +86,8 @@ impl Default for CentroidTripletLossConfig {
 /// ```
 #[derive(Clone, Debug)]
 pub struct CentroidTripletLoss {
-    margin: f64,
+    cost: TripletCost,
     swap: bool,
-    smooth_loss: bool,
     triplets_per_anchor: TripletsPerAnchor,
     seeds: SeedSequence,
     distance: Arc<dyn Distance>,
@@ -98,14 +98,16 @@ impl CentroidTripletLoss {
     ///
     /// # Errors
     /// [`Error::InvalidParameter`] if the margin is not finite or no triplet per anchor is asked for.
-    pub fn new(config: CentroidTripletLossConfig, distance: Arc<dyn Distance>) -> Result<Self> {
+    pub fn new(
+        config: CentroidTripletLossConfig,
+        distance: impl Distance + 'static,
+    ) -> Result<Self> {
         Ok(Self {
-            margin: check::finite("margin", config.margin)?,
+            cost: TripletCost::new(config.margin, config.smooth_loss)?,
             swap: config.swap,
-            smooth_loss: config.smooth_loss,
             triplets_per_anchor: config.triplets_per_anchor.checked()?,
             seeds: SeedSequence::new(config.seed),
-            distance,
+            distance: Arc::new(distance),
         })
     }
 }
@@ -119,15 +121,9 @@ impl Loss for CentroidTripletLoss {
     /// [`Error::Missing`] for a batch whose relation was not made from labels, [`Error::Unsupported`] for tuples: an
     /// anchor is compared with classes, not with rows.
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        check::unweighted("CentroidTripletLoss", batch)?;
+        requirements::check(self, "CentroidTripletLoss", batch, tuples)?;
         if let Some(terms) = batch.spoiled_rows()? {
             return Ok(terms);
-        }
-        if !tuples.is_all() {
-            return Err(Error::Unsupported {
-                component: "CentroidTripletLoss",
-                reason: "an anchor is compared with classes, not with rows, so there are no tuples to choose",
-            });
         }
         let classes = Classes::new(batch.require_relation("CentroidTripletLoss")?)?;
         self.triplets_per_anchor.fits(classes.anchors.len())?;
@@ -152,12 +148,7 @@ impl Loss for CentroidTripletLoss {
         if self.swap {
             far = self.distance.closer(&far, &to_classes(&own)?)?;
         }
-        let violation = (self.distance.gap(&near, &far)? + self.margin)?;
-        let values = if self.smooth_loss {
-            violation.safe_softplus()?
-        } else {
-            violation.hinge()?
-        };
+        let values = self.cost.of(&self.distance, &near, &far)?;
         let query = |anchor: &u32| classes.anchors[*anchor as usize].query;
         let indices = Indices::Elements(triplets.anchors.iter().map(query).collect());
         Ok(Term::explicit("loss", Over::Elements, values, indices)?.into())

@@ -32,7 +32,7 @@ use dml_core::{
     Batch, Distance, Error, Loss, Result, TensorExt, Term, Terms, Tuples, check, for_element,
 };
 
-use crate::machinery::demands;
+use crate::machinery::requirements;
 use crate::machinery::triplet_form::{TripletForm, on_host, scaled};
 
 /// Configuration of [`DynamicSoftMarginLoss`].
@@ -79,8 +79,11 @@ impl DynamicSoftMarginLoss {
     /// # Errors
     /// [`Error::InvalidParameter`] if an argument is outside of its range, [`Error::Unsupported`] unless the distance is the
     /// Euclidean one of normalised rows, to any power.
-    pub fn new(config: DynamicSoftMarginLossConfig, distance: Arc<dyn Distance>) -> Result<Self> {
-        demands::unit_euclidean_power("DynamicSoftMarginLoss", &distance)?;
+    pub fn new(
+        config: DynamicSoftMarginLossConfig,
+        distance: impl Distance + 'static,
+    ) -> Result<Self> {
+        requirements::unit_euclidean_power("DynamicSoftMarginLoss", &distance)?;
         let num_bins = check::count("num_bins", config.num_bins, check::MOST_BINS)?;
         let refuse = |name, value, expected| {
             Err(Error::InvalidParameter {
@@ -101,7 +104,7 @@ impl DynamicSoftMarginLoss {
             num_bins,
             momentum,
             histogram: Mutex::new(vec![0.0; num_bins]),
-            distance,
+            distance: Arc::new(distance),
         })
     }
 
@@ -182,7 +185,7 @@ impl DynamicSoftMarginLoss {
 
 impl Loss for DynamicSoftMarginLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        check::unweighted("DynamicSoftMarginLoss", batch)?;
+        requirements::check(self, "DynamicSoftMarginLoss", batch, tuples)?;
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }

@@ -23,6 +23,7 @@ use candle_nn::VarBuilder;
 use dml_core::{Batch, Distance, Loss, Over, Result, SeedSequence, Term, Terms, Tuples, check};
 
 use crate::TripletsPerAnchor;
+use crate::machinery::requirements;
 use crate::machinery::triplet_form::TripletForm;
 use boundary::{Boundary, PerTriplet};
 use margin_sum::MarginSum;
@@ -84,7 +85,7 @@ impl MarginLoss {
     /// things, [`Error::Tensor`](dml_core::Error::Tensor) if `vars` has a `beta` of another shape.
     pub fn new(
         config: MarginLossConfig,
-        distance: Arc<dyn Distance>,
+        distance: impl Distance + 'static,
         vars: VarBuilder<'_>,
     ) -> Result<Self> {
         Ok(Self {
@@ -93,7 +94,7 @@ impl MarginLoss {
             boundary: Boundary::new(&config, &vars)?,
             triplets_per_anchor: config.triplets_per_anchor.checked()?,
             seeds: SeedSequence::new(config.seed),
-            distance,
+            distance: Arc::new(distance),
         })
     }
 }
@@ -104,7 +105,7 @@ impl Loss for MarginLoss {
     }
 
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        check::unweighted("MarginLoss", batch)?;
+        requirements::check(self, "MarginLoss", batch, tuples)?;
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }

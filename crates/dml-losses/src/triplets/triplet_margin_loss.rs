@@ -20,10 +20,11 @@ mod triplet_sum;
 
 use std::sync::Arc;
 
-use dml_core::kernels::triplet_margin::TripletPenalty;
-use dml_core::{Batch, Distance, Loss, Over, Result, SeedSequence, Term, Terms, Tuples, check};
+use dml_core::{Batch, Distance, Loss, Over, Result, SeedSequence, Term, Terms, Tuples};
 
 use crate::TripletsPerAnchor;
+use crate::machinery::requirements;
+use crate::machinery::triplet_cost::TripletCost;
 use crate::machinery::triplet_form::TripletForm;
 use on_device::DeviceSet;
 use triplet_sum::TripletSum;
@@ -63,9 +64,8 @@ impl Default for TripletMarginLossConfig {
 /// Triplet hinge or softplus with margin ([formula](self)). One term `loss`, per triplet.
 #[derive(Clone, Debug)]
 pub struct TripletMarginLoss {
-    margin: f64,
+    cost: TripletCost,
     swap: bool,
-    penalty: TripletPenalty,
     triplets_per_anchor: TripletsPerAnchor,
     seeds: SeedSequence,
     distance: Arc<dyn Distance>,
@@ -77,18 +77,13 @@ impl TripletMarginLoss {
     /// # Errors
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if the margin is not finite or no triplet per
     /// anchor is asked for.
-    pub fn new(config: TripletMarginLossConfig, distance: Arc<dyn Distance>) -> Result<Self> {
+    pub fn new(config: TripletMarginLossConfig, distance: impl Distance + 'static) -> Result<Self> {
         Ok(Self {
-            margin: check::finite("margin", config.margin)?,
+            cost: TripletCost::new(config.margin, config.smooth_loss)?,
             swap: config.swap,
-            penalty: if config.smooth_loss {
-                TripletPenalty::Softplus
-            } else {
-                TripletPenalty::Hinge
-            },
             triplets_per_anchor: config.triplets_per_anchor.checked()?,
             seeds: SeedSequence::new(config.seed),
-            distance,
+            distance: Arc::new(distance),
         })
     }
 }
@@ -99,7 +94,7 @@ impl Loss for TripletMarginLoss {
     }
 
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        check::unweighted("TripletMarginLoss", batch)?;
+        requirements::check(self, "TripletMarginLoss", batch, tuples)?;
         if let Some(terms) = batch.spoiled(tuples)? {
             return Ok(terms);
         }
@@ -117,8 +112,7 @@ impl Loss for TripletMarginLoss {
             None => TripletForm::of(&tuples, batch, &matrix, self.distance.order())?,
         };
         let sum = TripletSum {
-            margin: self.margin,
-            penalty: self.penalty,
+            cost: self.cost,
             distance: self.distance.clone(),
             matrix,
             inside,

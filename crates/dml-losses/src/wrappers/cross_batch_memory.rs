@@ -8,11 +8,13 @@
 //!
 //! Wang, Zhang, Huang and Scott, "Cross-Batch Memory for Embedding Learning" (2020, arXiv:1912.06798).
 //!
-//! Rows of one batch are compared by the relation of the batch, rows of earlier batches by labels: a relation that says more
-//! than labels, such as one that ignores pairs or has weights, holds within the batch and nowhere else.
+//! Rows of one batch are compared by the relation of the batch, and with rows of earlier batches by labels. A relation that
+//! says more than labels, such as one that ignores pairs or has weights, applies within the batch only.
 //!
 //! A row's own copy is left out *before* mining: a miner of easiest positives finds other rows instead of choosing the
 //! copy and ending with nothing. Memory `memory_size · embedding_size`.
+
+mod queue;
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -23,6 +25,7 @@ use dml_core::{
     Tuples, check,
 };
 
+use self::queue::{Queue, Rows};
 use crate::wrappers::inner_names::{LOSS, prefixed, unprefixed};
 
 /// Configuration of [`CrossBatchMemory`].
@@ -33,9 +36,9 @@ use crate::wrappers::inner_names::{LOSS, prefixed, unprefixed};
     serde(deny_unknown_fields)
 )]
 pub struct CrossBatchMemoryConfig {
-    /// Length of a row; 1 to 4,294,967,295.
+    /// Number of columns of the embeddings, 1 to 4,294,967,295.
     pub embedding_size: usize,
-    /// Rows that the memory holds; 1 to 4,294,967,295. Default `1024`.
+    /// Number of rows that the memory holds, 1 to 4,294,967,295. Default `1024`.
     #[cfg_attr(feature = "serde", serde(default = "default_memory_size"))]
     pub memory_size: usize,
 }
@@ -58,8 +61,8 @@ impl CrossBatchMemoryConfig {
 
 /// A loss against a memory of earlier rows ([formula](self)). One term `loss`, a scalar.
 ///
-/// Its objective says how rows are compared: loss, reducer, regularizers, and a miner if there is one. Tuples that are
-/// given besides name rows of the batch as anchors and places in the memory as positives and negatives.
+/// The objective (loss, reducer, regularizers, and a miner if there is one) compares the rows. Tuples that are passed to
+/// [`terms`](Loss::terms) refer to rows of the batch as anchors and to places in the memory as positives and negatives.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -91,17 +94,6 @@ pub struct CrossBatchMemory {
     queue: Mutex<Queue>,
 }
 
-/// A ring of rows.
-#[derive(Clone, Debug)]
-struct Queue {
-    /// `[memory_size, embedding_size]`.
-    embeddings: Tensor,
-    labels: Vec<i64>,
-    /// Where the next row goes.
-    next: usize,
-    filled: bool,
-}
-
 impl CrossBatchMemory {
     /// An empty memory around `objective`.
     ///
@@ -126,12 +118,7 @@ impl CrossBatchMemory {
             });
         }
         let shape = (config.memory_size, config.embedding_size);
-        let queue = Queue {
-            embeddings: Tensor::zeros(shape, DType::F32, &Device::Cpu)?,
-            labels: vec![0; config.memory_size],
-            next: 0,
-            filled: false,
-        };
+        let queue = Queue::empty(Tensor::zeros(shape, DType::F32, &Device::Cpu)?);
         Ok(Self {
             objective,
             config,
@@ -139,35 +126,28 @@ impl CrossBatchMemory {
         })
     }
 
-    /// How many rows the memory holds.
+    /// Number of rows in the memory.
     #[must_use]
     pub fn len(&self) -> usize {
         self.queue().len()
     }
 
-    /// Whether the memory holds no row.
+    /// Whether the memory is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Forgets every row.
+    /// Removes every row.
     ///
     /// # Errors
     /// [`Error::Tensor`] if Candle cannot do it.
     pub fn clear(&self) -> Result<()> {
-        let mut queue = self.queue();
-        *queue = Queue {
-            embeddings: queue.embeddings.zeros_like()?,
-            labels: vec![0; self.config.memory_size],
-            next: 0,
-            filled: false,
-        };
-        Ok(())
+        self.queue().clear()
     }
 
-    /// The terms where only the rows of `enqueue_mask` join the memory, and only the others are compared with it: rows
-    /// of a slowly moving copy of the network may be remembered, say, and those of the network itself trained.
+    /// The terms where only the rows of `enqueue_mask` join the memory, and only the others are compared with it. The
+    /// former may come from a slowly moving copy of the network, as in MoCo, and the latter from the network itself.
     ///
     /// # Errors
     /// [`Error::Length`] unless the mask has one entry per row; as [`Loss::terms`].
@@ -183,36 +163,30 @@ impl CrossBatchMemory {
         if let Some(terms) = batch.spoiled_rows()? {
             return Ok(terms);
         }
-        let rows = |kept: bool| -> Vec<u32> {
-            (0..labels.len() as u32)
-                .filter(|&i| enqueue_mask[i as usize] == kept)
-                .collect()
+        let (enqueued, compared): (Vec<u32>, Vec<u32>) =
+            (0..labels.len() as u32).partition(|&row| enqueue_mask[row as usize]);
+        let select = |rows: &[u32]| -> Result<(Tensor, Vec<i64>)> {
+            let labels = rows.iter().map(|&row| labels[row as usize]).collect();
+            let rows = Tensor::from_slice(rows, rows.len(), batch.embeddings().device())?;
+            Ok((batch.embeddings().index_select(&rows, 0)?, labels))
         };
-        let of = |rows: &[u32]| -> Vec<i64> { rows.iter().map(|&i| labels[i as usize]).collect() };
-        let embeddings = batch.embeddings();
-        let select = |rows: &[u32]| -> Result<Tensor> {
-            let rows = Tensor::from_slice(rows, rows.len(), embeddings.device())?;
-            Ok(embeddings.index_select(&rows, 0)?)
-        };
-        let (enqueued, compared) = (rows(true), rows(false));
-        self.check_fits(enqueued.len())?;
-        let (places, reference) = {
-            let mut queue = self.queue();
-            let places = queue.push(&select(&enqueued)?.detach(), &of(&enqueued))?;
-            (places, queue.rows()?)
-        };
-        if compared.is_empty() || reference.1.is_empty() {
+        let (new, new_labels) = select(&enqueued)?;
+        let memory = self.queue().push(&new.detach(), &new_labels)?;
+        if compared.is_empty() || memory.labels.is_empty() {
             return Ok(Term::scalar("loss", batch.zero()?)?.into());
         }
-        let relation = Relation::cross_labels(of(&compared), &reference.1)?;
-        let relation = match own_relation(batch) {
-            Some(own) => relation.with_block(&places, &own.select(&compared, &enqueued)?)?,
-            None => relation,
-        };
-        let batch = Batch::new(&select(&compared)?, of(&compared))?
-            .with_reference(&reference.0, &reference.1)?
-            .with_relation(relation)?;
-        self.compare(&batch, &Tuples::all())
+        let (rows, labels) = select(&compared)?;
+        let mut relation = Relation::cross_labels(&labels, &memory.labels)?;
+        if let Some(own) = own_relation(batch) {
+            let own = own.select(&compared, &enqueued)?;
+            relation = relation.with_block(&memory.pushed, &own)?;
+        }
+        self.compare(
+            Batch::new(&rows, labels)?,
+            &memory,
+            relation,
+            &Tuples::all(),
+        )
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
@@ -220,17 +194,7 @@ impl CrossBatchMemory {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn check_fits(&self, rows: usize) -> Result<()> {
-        if rows <= self.config.memory_size {
-            return Ok(());
-        }
-        Err(Error::Length {
-            arg: "embeddings (rows that fit into the memory)",
-            expected: self.config.memory_size,
-            got: rows,
-        })
-    }
-
+    /// The labels of a batch that the memory can take.
     fn checked_labels<'a>(&self, batch: &'a Batch) -> Result<&'a [i64]> {
         if batch.reference().is_some() {
             return Err(Error::Unsupported {
@@ -255,65 +219,24 @@ impl CrossBatchMemory {
         Ok(labels.as_slice())
     }
 
-    /// The loss of a batch whose reference set is the memory.
-    fn compare(&self, batch: &Batch, given: &Tuples) -> Result<Terms> {
+    /// The loss of a batch against the memory.
+    fn compare(
+        &self,
+        batch: Batch,
+        memory: &Rows,
+        relation: Relation,
+        given: &Tuples,
+    ) -> Result<Terms> {
+        let batch = batch
+            .with_reference(&memory.embeddings, &memory.labels)?
+            .with_relation(relation)?;
         let mined = match self.objective.miner() {
             Some(miner) => miner.mine(&batch.detach())?,
             None => Tuples::from_set(batch.require_relation("CrossBatchMemory")?.mask()),
         };
-        let tuples = joined(&mined, given, batch)?;
-        let loss = self.objective.evaluate_tuples(batch, &tuples)?.loss;
+        let tuples = joined(&mined, given, &batch)?;
+        let loss = self.objective.evaluate_tuples(&batch, &tuples)?.loss;
         Ok(Term::scalar("loss", loss)?.into())
-    }
-}
-
-impl Queue {
-    fn len(&self) -> usize {
-        if self.filled {
-            self.labels.len()
-        } else {
-            self.next
-        }
-    }
-
-    /// Puts rows where the oldest are, and returns their places.
-    fn push(&mut self, rows: &Tensor, labels: &[i64]) -> Result<Vec<u32>> {
-        let (size, count, next) = (self.labels.len(), labels.len(), self.next);
-        let places = (next..next + count)
-            .map(|place| (place % size) as u32)
-            .collect();
-        if count == 0 {
-            return Ok(places);
-        }
-        let old = self
-            .embeddings
-            .to_dtype(rows.dtype())?
-            .to_device(rows.device())?;
-        // The memory is made anew instead of written to: the graph of an earlier loss may still hold it.
-        let until_end = count.min(size - next);
-        let wrapped = count - until_end;
-        let parts = [
-            rows.narrow(0, until_end, wrapped)?,
-            old.narrow(0, wrapped, next - wrapped)?,
-            rows.narrow(0, 0, until_end)?,
-            old.narrow(0, next + until_end, size - next - until_end)?,
-        ];
-        self.embeddings = Tensor::cat(&parts, 0)?;
-        for (i, label) in labels.iter().enumerate() {
-            self.labels[(next + i) % size] = *label;
-        }
-        self.filled |= next + count >= size;
-        self.next = (next + count) % size;
-        Ok(places)
-    }
-
-    /// The rows that are filled, with their labels.
-    fn rows(&self) -> Result<(Tensor, Vec<i64>)> {
-        let len = self.len();
-        Ok((
-            self.embeddings.narrow(0, 0, len)?,
-            self.labels[..len].to_vec(),
-        ))
     }
 }
 
@@ -331,27 +254,26 @@ fn own_relation(batch: &Batch) -> Option<&Relation> {
 
 /// Mined tuples followed by given ones, in the form of the mined.
 fn joined(mined: &Tuples, given: &Tuples, batch: &Batch) -> Result<Tuples> {
-    fn append(to: &mut Vec<u32>, more: &[u32]) {
-        to.extend_from_slice(more);
-    }
     if given.is_all() {
         return Ok(mined.clone());
     }
     if mined.is_triplets() {
-        let mut all = Triplets::clone(&*mined.triplets(batch)?);
-        let given = given.triplets(batch)?;
-        append(&mut all.anchors, &given.anchors);
-        append(&mut all.positives, &given.positives);
-        append(&mut all.negatives, &given.negatives);
-        return Ok(all.into());
+        let (mined, given) = (mined.triplets(batch)?, given.triplets(batch)?);
+        return Ok(Triplets::new(
+            [&*mined.anchors, &given.anchors].concat(),
+            [&*mined.positives, &given.positives].concat(),
+            [&*mined.negatives, &given.negatives].concat(),
+        )?
+        .into());
     }
-    let mut all = Pairs::clone(&*mined.pairs(batch)?);
-    let given = given.pairs(batch)?;
-    append(&mut all.positive_anchors, &given.positive_anchors);
-    append(&mut all.positives, &given.positives);
-    append(&mut all.negative_anchors, &given.negative_anchors);
-    append(&mut all.negatives, &given.negatives);
-    Ok(all.into())
+    let (mined, given) = (mined.pairs(batch)?, given.pairs(batch)?);
+    Ok(Pairs::new(
+        [&*mined.positive_anchors, &given.positive_anchors].concat(),
+        [&*mined.positives, &given.positives].concat(),
+        [&*mined.negative_anchors, &given.negative_anchors].concat(),
+        [&*mined.negatives, &given.negatives].concat(),
+    )?
+    .into())
 }
 
 impl Loss for CrossBatchMemory {
@@ -360,27 +282,17 @@ impl Loss for CrossBatchMemory {
             return Ok(terms);
         }
         let labels = self.checked_labels(batch)?;
-        self.check_fits(labels.len())?;
-        let (places, (reference, reference_labels)) = {
-            let mut queue = self.queue();
-            let places = queue.push(&batch.embeddings().detach(), labels)?;
-            (places, queue.rows()?)
-        };
+        let memory = self.queue().push(&batch.embeddings().detach(), labels)?;
         if labels.is_empty() {
             return Ok(Term::scalar("loss", batch.zero()?)?.into());
         }
-        let copies: Vec<Option<u32>> = places.iter().copied().map(Some).collect();
-        let relation =
-            Relation::cross_labels(labels, &reference_labels)?.with_self_matches(&copies)?;
-        let relation = match own_relation(batch) {
-            Some(own) => relation.with_block(&places, own)?,
-            None => relation,
-        };
-        let batch = batch
-            .clone()
-            .with_reference(&reference, &reference_labels)?
-            .with_relation(relation)?;
-        self.compare(&batch, tuples)
+        let copies: Vec<Option<u32>> = memory.pushed.iter().copied().map(Some).collect();
+        let mut relation = Relation::cross_labels(labels, &memory.labels)?;
+        relation = relation.with_self_matches(&copies)?;
+        if let Some(own) = own_relation(batch) {
+            relation = relation.with_block(&memory.pushed, own)?;
+        }
+        self.compare(batch.clone(), &memory, relation, tuples)
     }
 
     fn parameters(&self) -> Vec<(String, Var)> {
@@ -392,70 +304,18 @@ impl Loss for CrossBatchMemory {
     }
 
     fn buffers(&self) -> Result<Vec<(String, Tensor)>> {
-        let queue = self.queue();
-        let numbers = |x: &[i64]| Tensor::from_slice(x, x.len(), &Device::Cpu);
-        let mut buffers = vec![
-            ("embedding_memory".to_owned(), queue.embeddings.clone()),
-            ("label_memory".to_owned(), numbers(&queue.labels)?),
-            ("queue_idx".to_owned(), numbers(&[queue.next as i64])?),
-            (
-                "has_been_filled".to_owned(),
-                numbers(&[i64::from(queue.filled)])?,
-            ),
-        ];
+        let mut buffers = self.queue().buffers()?;
         buffers.extend(prefixed(LOSS, self.objective.loss().buffers()?));
         Ok(buffers)
     }
 
     fn set_buffers(&self, buffers: &HashMap<String, Tensor>) -> Result<()> {
-        let find = |name: &'static str| {
-            buffers.get(name).ok_or(Error::Missing {
-                component: "CrossBatchMemory",
-                needed: name,
-            })
-        };
-        let embeddings = find("embedding_memory")?;
-        let (rows, dim) = (self.config.memory_size, self.config.embedding_size);
-        if embeddings.dims() != [rows, dim] {
-            return Err(Error::Shape {
-                arg: "embedding_memory",
-                expected: "[memory_size, embedding_size]",
-                got: embeddings.dims().to_vec(),
-            });
-        }
-        let numbers = |name: &'static str, expected: usize| -> Result<Vec<i64>> {
-            let values = find(name)?.flatten_all()?.to_dtype(DType::I64)?;
-            let values = values.to_vec1::<i64>()?;
-            if values.len() == expected {
-                Ok(values)
-            } else {
-                Err(Error::Length {
-                    arg: name,
-                    expected,
-                    got: values.len(),
-                })
-            }
-        };
-        let labels = numbers("label_memory", rows)?;
-        let next = numbers("queue_idx", 1)?[0];
-        let filled = numbers("has_been_filled", 1)?[0] != 0;
-        if !(0..rows as i64).contains(&next) {
-            return Err(Error::Index {
-                arg: "queue_idx",
-                position: 0,
-                limit: rows,
-                got: next,
-            });
-        }
+        let shape = [self.config.memory_size, self.config.embedding_size];
+        let queue = Queue::from_buffers(buffers, shape)?;
         self.objective
             .loss()
             .set_buffers(&unprefixed(LOSS, buffers))?;
-        *self.queue() = Queue {
-            embeddings: embeddings.detach(),
-            labels,
-            next: next as usize,
-            filled,
-        };
+        *self.queue() = queue;
         Ok(())
     }
 

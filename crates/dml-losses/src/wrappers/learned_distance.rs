@@ -11,8 +11,8 @@ use crate::wrappers::inner_names::prefixed;
 /// What is put before the names of what the distance learns.
 const DISTANCE: &str = "distance.";
 
-/// A loss that also tells what its distance learns, such as the factor of a Mahalanobis distance, so that an optimiser
-/// and a checkpoint find it: under the distance's own names behind `distance.`. In all else it is the loss.
+/// A loss whose parameters include those of its distance, such as the factor of a Mahalanobis distance, so that an
+/// optimiser and a checkpoint find them. Their names have the prefix `distance.`. Everything else is that of the loss.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -24,7 +24,7 @@ const DISTANCE: &str = "distance.";
 /// let config = MahalanobisDistanceConfig::new(3);
 /// let distance: Arc<dyn Distance> = Arc::new(MahalanobisDistance::new(config, DType::F32, &Device::Cpu)?);
 /// let loss = ContrastiveLoss::new(Default::default(), distance.clone())?;
-/// let loss = LearnedDistance::new(Arc::new(loss), distance);
+/// let loss = LearnedDistance::new(loss, distance);
 /// assert_eq!(loss.parameters()[0].0, "distance.factor");
 /// # Ok::<(), dml_core::Error>(())
 /// ```
@@ -37,8 +37,11 @@ pub struct LearnedDistance {
 impl LearnedDistance {
     /// A loss with the distance that it was made of.
     #[must_use]
-    pub fn new(loss: Arc<dyn Loss>, distance: Arc<dyn Distance>) -> Self {
-        Self { loss, distance }
+    pub fn new(loss: impl Loss + 'static, distance: impl Distance + 'static) -> Self {
+        Self {
+            loss: Arc::new(loss),
+            distance: Arc::new(distance),
+        }
     }
 }
 
@@ -110,7 +113,7 @@ mod tests {
             ..Default::default()
         };
         let loss = MarginLoss::new(margin, distance.clone(), vars)?;
-        let loss = LearnedDistance::new(Arc::new(loss), distance);
+        let loss = LearnedDistance::new(loss, distance);
         let names: Vec<String> = loss
             .parameters()
             .into_iter()
@@ -123,8 +126,8 @@ mod tests {
         let batch = Batch::new(&rows, [0i64, 0, 1, 1])?;
         let before = objective.forward(&batch)?;
         let gradients = before.backward()?;
-        let slope = gradients.get(factor.as_tensor()).unwrap();
-        factor.set(&(factor.as_tensor() - (slope * 0.01)?)?)?;
+        let gradient = gradients.get(factor.as_tensor()).unwrap();
+        factor.set(&(factor.as_tensor() - (gradient * 0.01)?)?)?;
         let after = objective.forward(&batch)?.to_scalar::<f64>()?;
         assert!(after < before.to_scalar::<f64>()?);
         Ok(())
@@ -135,7 +138,7 @@ mod tests {
         let distance: Arc<dyn Distance> = Arc::new(CosineSimilarity::default());
         let vars = SeededVars::new(0).builder(DType::F64, &Device::Cpu);
         let own = ArcFaceLoss::new(ArcFaceLossConfig::new(2, 2), distance.clone(), vars)?;
-        let loss = LearnedDistance::new(Arc::new(own.clone()), distance);
+        let loss = LearnedDistance::new(own.clone(), distance);
         let rows = Tensor::new(&[[0f64, 1.], [1., 0.2]], &Device::Cpu)?;
         let batch = Batch::new(&rows, [0i64, 1])?;
         let values = |loss: &dyn Loss| -> Result<Vec<f64>> {

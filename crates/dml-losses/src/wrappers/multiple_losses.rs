@@ -17,11 +17,11 @@ use crate::wrappers::inner_names::{prefixed, unprefixed};
 /// One of several losses.
 #[derive(Clone, Debug)]
 pub struct WeightedObjective {
-    /// What the part is called in the names of its parameters.
+    /// Name of the part, used in the names of its parameters.
     pub name: String,
-    /// The loss, reduced.
+    /// Loss and reducer, and what else belongs to them.
     pub objective: Objective,
-    /// What it is multiplied by; any finite number.
+    /// Weight of the loss; any finite number.
     pub weight: f64,
 }
 

@@ -1,7 +1,7 @@
 //! Arithmetic of the layers and optimisers on slices, and the CUDA text of convolution and pooling.
 //!
 //! Nothing here knows a tensor. The layers hand slices to [`conv2d`] and [`max_pool2d`] by [`dml_core::autograd`], and CUDA
-//! tensors to the launches of [`image_windows`] by [`dml_core::cuda`].
+//! tensors to the launches of [`image_windows`] by [`dml_core::autograd::cuda`].
 
 pub(crate) mod conv2d;
 pub(crate) mod image_windows;

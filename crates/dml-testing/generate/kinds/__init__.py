@@ -11,10 +11,13 @@ from kinds import (
     init_property,
     loss,
     miner,
+    miner_property,
     pipeline,
     reducer,
     regularizer,
+    sampler_property,
     tuples,
+    tuples_property,
 )
 
 KINDS = {
@@ -27,9 +30,12 @@ KINDS = {
         init_property,
         loss,
         miner,
+        miner_property,
         pipeline,
         reducer,
         regularizer,
+        sampler_property,
         tuples,
+        tuples_property,
     )
 }

@@ -6,6 +6,7 @@ import torch
 
 import pml
 from case import Inputs, Recipe
+from kinds import variants
 
 
 def names() -> list[str]:
@@ -42,7 +43,7 @@ def recipe(name, id, config, way, clusters=False):
         if clusters:
             tensors["in.cluster_labels"] = draw.classes(20)
         given = {"cluster_labels": tensors.get("in.cluster_labels")}
-        return Inputs(pml.written_out(config, given), tensors, {"call": json.dumps(call)})
+        return Inputs(variants.shown(id, config, given), tensors, {"call": json.dumps(call)})
 
     return Recipe("accuracy", name, id, "metrics of the neighbours of every row", make, "get_accuracy")
 

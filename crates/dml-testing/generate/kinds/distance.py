@@ -36,7 +36,7 @@ def recipe(name, id, description, config, op, reference):
             tensors["in.ref_emb"] = draw.normal(others, 5)
         width = others if reference else rows
         tensors["in.weights"] = draw.normal(rows) if op == "pairwise" else draw.normal(rows, width)
-        return Inputs(pml.written_out(config), tensors)
+        return Inputs(variants.shown(id, config), tensors)
 
     return Recipe("distance", name, id, description, make, op)
 

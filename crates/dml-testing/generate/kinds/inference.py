@@ -33,7 +33,7 @@ def search(name, id, config, k):
     def make(draw):
         tensors = {"in.embeddings": draw.normal(7, DIM), "in.ref_emb": draw.normal(15, DIM)}
         call = {"k": k, "ref_includes_query": False}
-        return Inputs(pml.written_out(config), tensors, {"call": json.dumps(call)})
+        return Inputs(variants.shown(id, config), tensors, {"call": json.dumps(call)})
 
     return Recipe("inference", name, id, f"the {k} nearest references", make, "knn")
 
@@ -41,7 +41,7 @@ def search(name, id, config, k):
 def matches(name, id, config, op):
     def make(draw):
         tensors = {"in.embeddings": draw.normal(8, DIM), "in.ref_emb": draw.normal(8, DIM)}
-        return Inputs(pml.written_out(config), tensors, {"call": "{}"})
+        return Inputs(variants.shown(id, config), tensors, {"call": "{}"})
 
     return Recipe("inference", name, id, "which rows match", make, op)
 

@@ -87,7 +87,7 @@ def forward(name, id, description, config, reference=False, tuples=None):
             columns = dict(zip(("in.tuples.a1", "in.tuples.p"), positives))
             tensors |= columns | dict(zip(("in.tuples.a2", "in.tuples.n"), negatives))
         tensors |= variants.parameters(pml.make(config), draw)
-        return Inputs(pml.written_out(config), tensors)
+        return Inputs(variants.shown(id, config), tensors)
 
     return Recipe("loss", name, id, description, make, "forward")
 

@@ -32,7 +32,7 @@ def recipe(name, id, description, config, reference):
         if reference:
             others = labels[draw.rows_in_order(14)]
             tensors |= {"in.ref_emb": draw.rows(others), "in.ref_labels": others}
-        return Inputs(pml.written_out(config), tensors)
+        return Inputs(variants.shown(id, config), tensors)
 
     return Recipe("miner", name, id, description, make, "mine")
 

@@ -47,7 +47,7 @@ def recipe(name, id, description, config, types):
                 tensors[f"in.{term}.indices.{column}"] = rows
             if name == "DivisorReducer":
                 tensors[f"in.{term}.divisor"] = draw.uniform(2.0, 9.0, 1)
-        return Inputs(pml.written_out(config), tensors, {"reduction_types": json.dumps(types)})
+        return Inputs(variants.shown(id, config), tensors, {"reduction_types": json.dumps(types)})
 
     return Recipe("reducer", name, id, description, make, "reduce")
 

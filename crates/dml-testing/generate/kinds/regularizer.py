@@ -27,7 +27,7 @@ def recipes(name: str):
 def recipe(name, id, config):
     def make(draw):
         rows = config.get("num_classes", ROWS) * config.get("centers_per_class", 1)
-        return Inputs(pml.written_out(config), {"in.embeddings": draw.normal(rows, DIM)})
+        return Inputs(variants.shown(id, config), {"in.embeddings": draw.normal(rows, DIM)})
 
     return Recipe("regularizer", name, id, "a penalty on random rows", make, "regularize")
 

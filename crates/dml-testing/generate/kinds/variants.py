@@ -61,7 +61,7 @@ def changed(name: str, sizes: dict | None = None):
         if key in SIZES:
             continue
         for other in other_values(key, base.get(key, default)):
-            yield f"{key}-{other}", {**base, key: other}
+            yield f"{key}-{other}".lower(), {**base, key: other}
 
 
 def other_values(key: str, default) -> list:
@@ -76,6 +76,11 @@ def other_values(key: str, default) -> list:
     if isinstance(default, float):
         return [round(default * 1.25, 6) or 0.1]
     return []
+
+
+def shown(id: str, config: dict, given: dict | None = None) -> dict:
+    """The configuration as it stands in the file: with every argument, unless the case is about the defaults."""
+    return config if id.startswith("defaults") else pml.written_out(config, given)
 
 
 def is_refused(config: dict) -> str | None:

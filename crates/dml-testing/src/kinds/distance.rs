@@ -2,7 +2,8 @@
 
 use dml::candle_core::{D, Tensor};
 use dml::config::DistanceConfig;
-use dml::{Distance, Order};
+use dml::core::check;
+use dml::{Distance, DistanceKind, Order, TensorExt};
 
 use crate::Case;
 use crate::answer::Answer;
@@ -49,7 +50,7 @@ pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
             matrix
         }
         "pairwise" => {
-            let values = distance.raw_pairs(&query, reference.unwrap_or(&query))?;
+            let values = pairwise(&*distance, &query, reference.unwrap_or(&query))?;
             answer.put_tensor("out.pairwise", &values)?;
             values
         }
@@ -60,6 +61,15 @@ pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
         answer.put_gradients(&inputs, &gradients)?;
     }
     Ok(answer)
+}
+
+/// Row i with row i as PML's `pairwise_distance` compares them: p-norms add 1e-6 to every difference.
+fn pairwise(distance: &dyn Distance, query: &Tensor, reference: &Tensor) -> dml::Result<Tensor> {
+    let DistanceKind::Lp { p, .. } = distance.kind() else {
+        return distance.raw_pairs(query, reference);
+    };
+    check::same_shape("reference", reference, query)?;
+    ((query - reference)? + 1e-6)?.row_norms(p)
 }
 
 /// What else a distance says of the rows and of the matrix.

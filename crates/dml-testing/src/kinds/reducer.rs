@@ -50,10 +50,10 @@ pub(super) fn put_terms(
         let (values, indices) = term.values()?;
         answer.put_tensor(format!("out.sub.{name}"), &values.flatten_all()?)?;
         let columns: Vec<&[u32]> = match &indices {
-            Indices::None => vec![],
             Indices::Elements(rows) => vec![rows],
             Indices::Pairs { anchors, others } => vec![anchors, others],
             Indices::Triplets(t) => vec![&t.anchors, &t.positives, &t.negatives],
+            _ => vec![],
         };
         for (i, column) in columns.into_iter().enumerate() {
             answer.put(

@@ -49,6 +49,31 @@ impl Default for CheckpointsConfig {
 }
 
 /// A folder of [checkpoints](self), one after every epoch at least. It belongs to one run.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // `module(name, inputs, outputs)` is a linear layer with an optimiser, `objective()` a triplet loss.
+/// use dml_train::{Checkpoints, CheckpointsConfig, MetricLossOnly, Trainer};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let folder = folder.path();
+/// let trainer = || -> Result<_, Box<dyn std::error::Error>> {
+///     let method = MetricLossOnly::new(module("trunk", 784, 16)?, objective()?);
+///     let checkpoints = Checkpoints::new(folder, CheckpointsConfig::default())?;
+///     let builder = Trainer::builder(method, digits()?, sampler()?);
+///     Ok(builder.with_checkpoints(checkpoints).build()?)
+/// };
+/// trainer()?.run(1)?;
+///
+/// // Another process goes on where the first one ended.
+/// let mut resumed = trainer()?;
+/// assert_eq!(resumed.resume()?, Some(5));
+/// resumed.run(2)?;
+/// assert_eq!(resumed.steps(), 10);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Checkpoints {
     folder: PathBuf,

@@ -43,13 +43,7 @@ impl Sampler for Pairs {
 
 fn loader(position: Position, threads: usize) -> Loader {
     let labels = vec![0i64; 100].into_labels().unwrap();
-    Loader::new(
-        Arc::new(Slow(labels)),
-        Arc::new(Pairs(7)),
-        5,
-        position,
-        threads,
-    )
+    Loader::new(Slow(labels), Pairs(7), 5, position, threads)
 }
 
 fn take(loader: &mut Loader, count: usize) -> Vec<(Vec<usize>, Vec<i64>, Position)> {
@@ -86,7 +80,7 @@ fn a_sampler_without_batches_is_an_error() {
     let labels = vec![0i64; 2].into_labels().unwrap();
     for threads in [0, 1] {
         let dataset = Arc::new(Slow(labels.clone()));
-        let mut loader = Loader::new(dataset, Arc::new(Pairs(0)), 0, Position::START, threads);
+        let mut loader = Loader::new(dataset, Pairs(0), 0, Position::START, threads);
         let error = loader.next_batch().unwrap_err();
         assert!(matches!(error, TrainError::NoBatches { .. }), "{error}");
     }

@@ -1,4 +1,4 @@
-//! A file that only grows, and is cut back when a run is taken up at an earlier point.
+//! A file that only grows, and is cut back when a run is resumed at an earlier point.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufWriter, Seek, SeekFrom, Write};
@@ -12,6 +12,8 @@ use crate::{Result, TrainError};
 #[derive(Debug)]
 pub(super) struct GrowingFile {
     path: PathBuf,
+    /// Name of the finished file, if it is another.
+    finished: Option<PathBuf>,
     /// Open once something was written.
     open: Option<BufWriter<File>>,
     length: u64,
@@ -22,8 +24,28 @@ impl GrowingFile {
     pub(super) fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
+            finished: None,
             open: None,
             length: 0,
+        }
+    }
+
+    /// A file that is called `PATH.part` until [`finish`](Self::finish).
+    pub(super) fn partial(path: impl Into<PathBuf>) -> Self {
+        let finished = path.into();
+        let mut part = finished.clone().into_os_string();
+        part.push(".part");
+        Self {
+            finished: Some(finished),
+            ..Self::new(part)
+        }
+    }
+
+    /// The file that is there: the finished one if there is no part.
+    fn present(&self) -> &Path {
+        match &self.finished {
+            Some(finished) if !self.path.exists() => finished,
+            _ => &self.path,
         }
     }
 
@@ -39,6 +61,13 @@ impl GrowingFile {
             none => {
                 if let Some(folder) = self.path.parent() {
                     fs::create_dir_all(folder).map_err(TrainError::io("make", folder))?;
+                }
+                if let Some(finished) = &self.finished
+                    && self.length > 0
+                    && !self.path.exists()
+                {
+                    fs::rename(finished, &self.path)
+                        .map_err(TrainError::io("write", &self.path))?;
                 }
                 let opened = open_at(&self.path, self.length);
                 let opened = opened.map_err(TrainError::io("write", &self.path))?;
@@ -69,15 +98,32 @@ impl GrowingFile {
         Ok(self.length)
     }
 
+    /// Brings everything to the disk, under its last name.
+    pub(super) fn finish(&mut self) -> Result<()> {
+        if self.finished.is_some() && self.open.is_none() {
+            // What a run that was resumed at its end has to give its name.
+            self.append(&[])?;
+        }
+        self.sync()?;
+        self.open = None;
+        match &self.finished {
+            None => Ok(()),
+            Some(finished) => {
+                durable::replace(&self.path, finished).map_err(TrainError::io("write", finished))
+            }
+        }
+    }
+
     /// What was written so far.
     pub(super) fn content(&mut self) -> Result<String> {
         if self.length == 0 {
             return Ok(String::new());
         }
         self.flush()?;
-        let mut content = fs::read(&self.path).map_err(TrainError::io("read", &self.path))?;
+        let path = self.present();
+        let mut content = fs::read(path).map_err(TrainError::io("read", path))?;
         content.truncate(self.length as usize);
-        String::from_utf8(content).map_err(TrainError::damaged(&self.path))
+        String::from_utf8(content).map_err(TrainError::damaged(path))
     }
 
     /// Puts other content in the place of what is there: all of it, or none.
@@ -91,7 +137,7 @@ impl GrowingFile {
 
     /// The file's bytes, those after what was written here included; none if it is not there.
     pub(super) fn found(&self) -> Result<Vec<u8>> {
-        match fs::read(&self.path) {
+        match fs::read(self.present()) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
             found => found.map_err(TrainError::io("read", &self.path)),
         }
@@ -100,7 +146,7 @@ impl GrowingFile {
     /// Goes on after `length` bytes.
     pub(super) fn rewind(&mut self, length: u64) -> Result<()> {
         self.open = None;
-        let found = match fs::metadata(&self.path) {
+        let found = match fs::metadata(self.present()) {
             Err(error) if length == 0 && error.kind() == std::io::ErrorKind::NotFound => 0,
             found => found.map_err(TrainError::io("read", &self.path))?.len(),
         };
@@ -152,5 +198,20 @@ mod tests {
         new.flush()?;
         assert_eq!(fs::read_to_string(&path).unwrap(), "new");
         Ok(())
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_full_disk_is_an_error() {
+        // The device that is always full, where a program may write to it.
+        if let Ok(device) = File::options().write(true).open("/dev/full") {
+            let mut file = GrowingFile {
+                open: Some(BufWriter::with_capacity(0, device)),
+                length: 1,
+                ..GrowingFile::new("/dev/full")
+            };
+            let error = file.append(b"row").unwrap_err();
+            assert!(error.to_string().contains("/dev/full"));
+        }
     }
 }

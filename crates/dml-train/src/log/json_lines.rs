@@ -11,6 +11,23 @@ use crate::{Ended, Epoch, Flow, Hook, HookResult, Iteration, Method, Result};
 /// Writes `{"event":"iteration","epoch":1,"iteration":0,"step":1,"loss":…}` and `{"event":"epoch",…}`, one a line.
 ///
 /// What is no finite number is `null`, as JSON has no other word for it.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use dml_train::{MetricLossOnly, Trainer, log::JsonLines};
+///
+/// # let folder = tempfile::tempdir()?;
+/// let method = MetricLossOnly::new(module("trunk", 784, 16)?, objective()?);
+/// let mut trainer = Trainer::builder(method, digits()?, sampler()?)
+///     .with_hook(JsonLines::new(folder.path().join("log.jsonl")))
+///     .build()?;
+/// trainer.run(1)?;
+/// let lines = std::fs::read_to_string(folder.path().join("log.jsonl"))?;
+/// assert_eq!(lines.lines().count(), 6);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct JsonLines {
     file: GrowingFile,

@@ -5,12 +5,14 @@
 
 mod crc;
 mod csv_log;
+mod csv_table;
 mod event;
 mod growing_file;
 mod json_lines;
 mod tensor_board;
 
 pub use csv_log::CsvLog;
+pub use csv_table::CsvTable;
 pub use json_lines::JsonLines;
 pub use tensor_board::TensorBoard;
 

@@ -14,6 +14,22 @@ use crate::{Ended, Epoch, Flow, Hook, HookResult, Iteration, Method, Result};
 ///
 /// A folder is a run, and its file is always called `events.out.tfevents.dml`: a run that begins anew replaces it, one
 /// that is resumed goes on in it.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use dml_train::{MetricLossOnly, Trainer, log::TensorBoard};
+///
+/// # let folder = tempfile::tempdir()?;
+/// let method = MetricLossOnly::new(module("trunk", 784, 16)?, objective()?);
+/// let mut trainer = Trainer::builder(method, digits()?, sampler()?)
+///     .with_hook(TensorBoard::new(folder.path()))
+///     .build()?;
+/// trainer.run(1)?;
+/// assert!(folder.path().join(TensorBoard::FILE_NAME).exists());
+/// # Ok(())
+/// # }
+/// ```
 pub struct TensorBoard {
     file: GrowingFile,
     every: u64,

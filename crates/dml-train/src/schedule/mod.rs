@@ -21,6 +21,22 @@ pub use step::{MultiStep, Step};
 pub use warm_up::WarmUp;
 
 /// The factor of a learning rate.
+///
+/// ```
+/// use dml_train::schedule::Schedule;
+///
+/// /// The rate of the inverse square root.
+/// #[derive(Debug)]
+/// struct InverseRoot;
+///
+/// impl Schedule for InverseRoot {
+///     fn factor(&self, done: u64) -> f64 {
+///         1.0 / (1.0 + done as f64).sqrt()
+///     }
+/// }
+///
+/// assert_eq!(InverseRoot.factor(3), 0.5);
+/// ```
 pub trait Schedule: Debug + Send {
     /// The factor after `done` iterations or epochs.
     fn factor(&self, done: u64) -> f64;

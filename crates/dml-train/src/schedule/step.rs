@@ -42,6 +42,15 @@ impl Schedule for Step {
 }
 
 /// A factor γ at each milestone ([formula](self)); PyTorch's `MultiStepLR`.
+///
+/// ```
+/// use dml_train::schedule::{MultiStep, Schedule};
+///
+/// let schedule = MultiStep::new([2, 5], 0.1)?;
+/// assert_eq!((schedule.factor(1), schedule.factor(2)), (1.0, 0.1));
+/// assert!((schedule.factor(5) - 0.01).abs() < 1e-12);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct MultiStep {
     milestones: Vec<u64>,

@@ -34,7 +34,7 @@ fn adversarial(
     let triplet = || {
         let distance = Arc::new(LpDistance::default());
         let loss = TripletMarginLoss::new(TripletMarginLossConfig::default(), distance).unwrap();
-        Objective::new(Arc::new(loss), Arc::new(MeanReducer))
+        Objective::new(loss, MeanReducer)
     };
     let trunk = named_module("trunk", network(2, WIDTH, 5, 0.3)).with_optimizer(adam)?;
     let method = DeepAdversarialMetricLearning::new(
@@ -43,7 +43,7 @@ fn adversarial(
         group("generator", 15, 5),
         triplet(),
         triplet(),
-        Arc::new(MeanReducer),
+        MeanReducer,
     )?;
     Ok(method
         .with_embedder(group("embedder", 5, 4))
@@ -109,7 +109,7 @@ fn the_adversary_has_its_epochs() -> Result<(), TrainError> {
         group("generator", 12, 4),
         triplets(),
         triplets(),
-        Arc::new(MeanReducer),
+        MeanReducer,
     );
     assert!(refused.is_err());
     Ok(())
@@ -143,7 +143,7 @@ fn a_table_takes_in_the_terms_of_a_later_phase() -> Result<(), TrainError> {
         group("generator", 12, 4),
         triplets(),
         contrastive(),
-        Arc::new(MeanReducer),
+        MeanReducer,
     )?;
     let folder = tempfile::tempdir().unwrap();
     let data = Blobs::new(64, 1);
@@ -186,7 +186,7 @@ fn while_the_generator_learns_alone_the_embedder_stands_still() -> Result<(), Tr
         group("generator", 3 * WIDTH, WIDTH),
         triplets(),
         triplets(),
-        Arc::new(MeanReducer),
+        MeanReducer,
     )?;
     let data = Blobs::new(64, 1);
     let order = sampler(&data);

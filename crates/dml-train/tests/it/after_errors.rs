@@ -124,7 +124,7 @@ fn builder(
         .unwrap()
         .with_plateau(Plateau::new(plateau).unwrap());
     let loss = FusedLoss(random_triplets().loss().clone(), loss);
-    let objective = Objective::new(Arc::new(loss), Arc::new(AvgNonZeroReducer::default()));
+    let objective = Objective::new(loss, AvgNonZeroReducer::default());
     let data = FusedData(Blobs::new(64, 1), data);
     Trainer::builder(MetricLossOnly::new(trunk, objective), data, sampler).with_ema(0.9)
 }

@@ -147,7 +147,7 @@ pub(crate) fn trunk(seed: u64, dropout: f64) -> NamedModule {
 pub(crate) fn triplets() -> Objective {
     let distance = Arc::new(LpDistance::unnormalized());
     let loss = TripletMarginLoss::new(TripletMarginLossConfig::default(), distance).unwrap();
-    Objective::new(Arc::new(loss), Arc::new(AvgNonZeroReducer::default()))
+    Objective::new(loss, AvgNonZeroReducer::default())
 }
 
 /// Random triplets of a batch, under seed 11.
@@ -158,7 +158,7 @@ pub(crate) fn random_triplets() -> Objective {
         ..Default::default()
     };
     let loss = TripletMarginLoss::new(config, Arc::new(LpDistance::unnormalized())).unwrap();
-    Objective::new(Arc::new(loss), Arc::new(AvgNonZeroReducer::default()))
+    Objective::new(loss, AvgNonZeroReducer::default())
 }
 
 /// All weights of a trainer, by name.

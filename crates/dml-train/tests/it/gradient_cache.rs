@@ -46,7 +46,7 @@ fn objectives() -> Vec<(&'static str, Objective)> {
             memory_size: 64,
             ..CrossBatchMemoryConfig::new(4)
         },
-        Objective::new(Arc::new(contrastive()), mean()),
+        Objective::new(contrastive(), mean()),
     );
     let variables = candle_nn::VarMap::new();
     let builder = candle_nn::VarBuilder::from_varmap(&variables, DType::F32, &Device::Cpu);
@@ -62,29 +62,25 @@ fn objectives() -> Vec<(&'static str, Objective)> {
     vec![
         (
             "triplet",
-            Objective::new(Arc::new(triplet), Arc::new(AvgNonZeroReducer::default()))
-                .with_miner(Arc::new(miner)),
+            Objective::new(triplet, AvgNonZeroReducer::default()).with_miner(miner),
         ),
-        (
-            "contrastive",
-            Objective::new(Arc::new(contrastive()), mean()),
-        ),
-        ("memory", Objective::new(Arc::new(memory.unwrap()), mean())),
+        ("contrastive", Objective::new(contrastive(), mean())),
+        ("memory", Objective::new(memory.unwrap(), mean())),
         (
             "multi-similarity",
             Objective::new(
-                Arc::new(MultiSimilarityLoss::new(similarity, cosine()).unwrap()),
+                MultiSimilarityLoss::new(similarity, cosine()).unwrap(),
                 mean(),
             ),
         ),
         (
             "ntxent",
             Objective::new(
-                Arc::new(NTXentLoss::new(NTXentLossConfig::default(), cosine()).unwrap()),
+                NTXentLoss::new(NTXentLossConfig::default(), cosine()).unwrap(),
                 mean(),
             ),
         ),
-        ("arcface", Objective::new(Arc::new(arc_face), mean())),
+        ("arcface", Objective::new(arc_face, mean())),
     ]
 }
 

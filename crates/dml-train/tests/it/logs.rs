@@ -22,8 +22,7 @@ fn objective() -> Objective {
     let distance = Arc::new(LpDistance::default());
     let loss = ContrastiveLoss::new(ContrastiveLossConfig::default(), distance.clone()).unwrap();
     let miner = HDCMiner::new(HDCMinerConfig::default(), distance).unwrap();
-    Objective::new(Arc::new(loss), Arc::new(AvgNonZeroReducer::default()))
-        .with_miner(Arc::new(miner))
+    Objective::new(loss, AvgNonZeroReducer::default()).with_miner(miner)
 }
 
 fn builder(folder: &Path) -> TrainerBuilder<MetricLossOnly> {

@@ -28,12 +28,12 @@ pub(crate) fn group(name: &str, inputs: usize, outputs: usize) -> NamedModule {
 pub(crate) fn contrastive() -> Objective {
     let distance = Arc::new(LpDistance::default());
     let loss = ContrastiveLoss::new(ContrastiveLossConfig::default(), distance).unwrap();
-    Objective::new(Arc::new(loss), Arc::new(AvgNonZeroReducer::default()))
+    Objective::new(loss, AvgNonZeroReducer::default())
 }
 
 fn hdc() -> Objective {
     let miner = HDCMiner::new(HDCMinerConfig::default(), Arc::new(LpDistance::default()));
-    contrastive().with_miner(Arc::new(miner.unwrap()))
+    contrastive().with_miner(miner.unwrap())
 }
 
 /// Runs some epochs and gives back what happened.
@@ -225,7 +225,7 @@ fn views_of_a_row_are_each_others_positives() -> Result<(), TrainError> {
     let objective = || {
         let cosine = Arc::new(CosineSimilarity::default());
         let loss = NTXentLoss::new(NTXentLossConfig::default(), cosine).unwrap();
-        Objective::new(Arc::new(loss), Arc::new(MeanReducer))
+        Objective::new(loss, MeanReducer)
     };
     let method = UnsupervisedEmbeddingsUsingAugmentations::new(trunk(1, 0.0), objective());
     let examples = examples(2);

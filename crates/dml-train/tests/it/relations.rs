@@ -23,12 +23,12 @@ fn contrastive(neg_margin: f64) -> Objective {
         ..Default::default()
     };
     let loss = ContrastiveLoss::new(config, Arc::new(LpDistance::unnormalized())).unwrap();
-    Objective::new(Arc::new(loss), Arc::new(SumReducer))
+    Objective::new(loss, SumReducer)
 }
 
 fn vicreg() -> Objective {
     let loss = VICRegLoss::new(VICRegLossConfig::default()).unwrap();
-    Objective::new(Arc::new(loss), Arc::new(MeanReducer))
+    Objective::new(loss, MeanReducer)
 }
 
 fn column(x: &[f32]) -> Tensor {
@@ -50,7 +50,7 @@ fn loss(method: &dyn Method, rows: &[usize], views: &[Tensor]) -> Result<f32> {
 fn views_of_other_batches_belong_together_where_they_show_the_same_row() -> Result<()> {
     let inner = contrastive(0.0);
     let memory = CrossBatchMemory::new(CrossBatchMemoryConfig::new(1), inner)?;
-    let objective = Objective::new(Arc::new(memory), Arc::new(MeanReducer));
+    let objective = Objective::new(memory, MeanReducer);
     let method = UnsupervisedEmbeddingsUsingAugmentations::new(trunk(1, 0.0), objective);
     // Both views of a row are alike, and rows are far from each other: only a wrong positive costs something.
     for first in [0usize, 4, 8] {
@@ -209,7 +209,7 @@ fn a_miner_before_a_loss_that_takes_no_tuples_is_refused_before_the_run() {
     let loss: Arc<dyn Loss> = Arc::new(VICRegLoss::new(VICRegLossConfig::default()).unwrap());
     let config = dml_miners::HDCMinerConfig::default();
     let miner = dml_miners::HDCMiner::new(config, Arc::new(LpDistance::default())).unwrap();
-    let objective = Objective::new(loss, Arc::new(MeanReducer)).with_miner(Arc::new(miner));
+    let objective = Objective::new(loss, MeanReducer).with_miner(miner);
     let data = Blobs::new(64, 2);
     let order = sampler(&data);
     let method = TwoStreamMetricLoss::new(trunk(1, 0.0), objective);

@@ -133,7 +133,7 @@ fn a_learned_distance_and_its_random_triplets_go_on() -> Result<(), TrainError> 
         };
         let loss = TripletMarginLoss::new(config, distance.clone())?;
         let loss = LearnedDistance::new(Arc::new(loss), distance);
-        let objective = Objective::new(Arc::new(loss), Arc::new(AvgNonZeroReducer::default()));
+        let objective = Objective::new(loss, AvgNonZeroReducer::default());
         let criterion = Criterion::from(objective).with_optimizer(adam)?;
         let data = Blobs::new(64, 1);
         let order = sampler(&data);

@@ -50,16 +50,16 @@ fn builder(data: Spoilt) -> TrainerBuilder<CascadedEmbeddings> {
     let distance = || Arc::new(LpDistance::unnormalized());
     let contrastive = ContrastiveLoss::new(ContrastiveLossConfig::default(), distance()).unwrap();
     let reducer = Arc::new(AvgNonZeroReducer::default());
-    let remembered = Objective::new(Arc::new(contrastive), reducer);
+    let remembered = Objective::new(contrastive, reducer);
     let config = CrossBatchMemoryConfig {
         memory_size: 30,
         ..CrossBatchMemoryConfig::new(4)
     };
     let memory = CrossBatchMemory::new(config, remembered).unwrap();
-    let memory = Objective::new(Arc::new(memory), Arc::new(SumReducer));
+    let memory = Objective::new(memory, SumReducer);
     let unit = Arc::new(LpDistance::default());
     let dynamic = DynamicSoftMarginLoss::new(DynamicSoftMarginLossConfig::default(), unit);
-    let dynamic = Objective::new(Arc::new(dynamic.unwrap()), Arc::new(SumReducer));
+    let dynamic = Objective::new(dynamic.unwrap(), SumReducer);
     let stages = [
         Stage::new(4).with_criterion(Criterion::new("memory", memory)),
         Stage::new(3).with_criterion(Criterion::new("dynamic", dynamic)),

@@ -39,13 +39,8 @@ fn a_run_is_the_loop_that_one_would_write() -> Result<(), Box<dyn std::error::Er
 
     let by_hand = network(3, WIDTH, 4, 0.0);
     let mut optimizer = adam(by_hand.parameters().into_iter().collect())?;
-    let mut loader = dml_train::Loader::new(
-        std::sync::Arc::new(Blobs::new(64, 1)),
-        std::sync::Arc::new(sampler(&data)),
-        9,
-        Position::START,
-        0,
-    );
+    let mut loader =
+        dml_train::Loader::new(Blobs::new(64, 1), sampler(&data), 9, Position::START, 0);
     let mut losses = Vec::new();
     for epoch in 1..=2u64 {
         for rows in sampler(&data).epoch(epoch) {

@@ -1,7 +1,5 @@
 //! Parameters that no gradient reaches are named instead of left as they are.
 
-use std::sync::Arc;
-
 use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::{Module, VarBuilder, VarMap, layer_norm, linear};
 use dml_core::{Batch, Examples, Loss, Objective, Term, Terms, Tuples};
@@ -219,7 +217,7 @@ fn sometimes(read_at: Option<u64>, weight: f64) -> TrainerBuilder<CascadedEmbedd
         read_at,
         calls: Default::default(),
     };
-    let objective = Objective::new(Arc::new(loss), Arc::new(SumReducer));
+    let objective = Objective::new(loss, SumReducer);
     let criterion = Criterion::new("sometimes", objective).with_weight(weight);
     let stages = [
         Stage::new(2).with_criterion(Criterion::new("always", triplets())),

@@ -1,7 +1,5 @@
 //! Evaluation by name.
 
-use std::sync::Arc;
-
 use dml_core::Error;
 use dml_eval::{AccuracyCalculator, AccuracyMetric, ClusterMetric, NeighborCount, RetrievalMetric};
 use serde::{Deserialize, Serialize};
@@ -12,7 +10,7 @@ use super::{ClustererConfig, ConfigError, KnnConfig, LabelComparison, registry};
 registry! {
     /// What measures how good embeddings are.
     pub enum EvaluationConfig {
-        AccuracyCalculator(AccuracyCalculatorConfig) {
+        AccuracyCalculator(AccuracyCalculatorSpec) {
             examples: |_| json!([{"k": 3, "retrieval": ["precision_at_2", "ndcg_at_3"]}]),
         },
     }
@@ -32,7 +30,7 @@ impl EvaluationConfig {
 /// Metrics of nearest neighbours and of clusters.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct AccuracyCalculatorConfig {
+pub struct AccuracyCalculatorSpec {
     /// PML's metrics to compute; none named means all.
     pub include: Vec<AccuracyMetric>,
     /// PML's metrics to leave out.
@@ -62,7 +60,7 @@ pub struct AccuracyCalculatorConfig {
     pub count_matches_as_pml: bool,
 }
 
-impl AccuracyCalculatorConfig {
+impl AccuracyCalculatorSpec {
     /// The calculator.
     ///
     /// # Errors
@@ -94,11 +92,11 @@ impl AccuracyCalculatorConfig {
             count_matches_as_pml: self.count_matches_as_pml,
         };
         let clusterer = self.kmeans_func.clone().unwrap_or_default().build()?;
-        let calculator = AccuracyCalculator::new(own, self.knn_func.build()?)?;
+        let calculator = AccuracyCalculator::new(own, self.knn_func.build()?.to_empty())?;
         let calculator = calculator.with_clusterer(clusterer);
         Ok(match self.label_comparison_fn {
             None => calculator,
-            Some(comparison) => calculator.with_label_relation(Arc::new(comparison)),
+            Some(comparison) => calculator.with_label_relation(comparison),
         })
     }
 }

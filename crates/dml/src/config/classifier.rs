@@ -9,7 +9,7 @@ use super::{ConfigError, KnnConfig, registry};
 registry! {
     /// What tells the class of an embedding.
     pub enum ClassifierConfig {
-        KnnClassifier(KnnClassifierConfig) {
+        KnnClassifier(KnnClassifierSpec) {
             examples: |_| json!([{"k": 2}]),
         },
     }
@@ -29,7 +29,7 @@ impl ClassifierConfig {
 /// The votes of the nearest neighbours.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct KnnClassifierConfig {
+pub struct KnnClassifierSpec {
     /// How many neighbours vote; 1 to 4,294,967,295. Default 5.
     pub k: usize,
     /// How much each counts. Default: all alike.
@@ -38,7 +38,7 @@ pub struct KnnClassifierConfig {
     pub knn_func: KnnConfig,
 }
 
-impl Default for KnnClassifierConfig {
+impl Default for KnnClassifierSpec {
     fn default() -> Self {
         let dml_eval::KnnClassifierConfig { k, vote } = Default::default();
         Self {
@@ -49,7 +49,7 @@ impl Default for KnnClassifierConfig {
     }
 }
 
-impl KnnClassifierConfig {
+impl KnnClassifierSpec {
     /// The classifier.
     ///
     /// # Errors

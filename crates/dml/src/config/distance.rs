@@ -22,7 +22,7 @@ registry! {
         DotProductSimilarity(DotProductSimilarityConfig),
         LpDistance(LpDistanceConfig),
         SNRDistance(SNRDistanceConfig),
-        BatchedDistance(BatchedDistanceConfig) {
+        BatchedDistance(BatchedDistanceSpec) {
             required: |_| json!({"distance": {"name": "LpDistance"}}),
             examples: |_| json!([{"batch_size": 5}]),
         },
@@ -114,7 +114,7 @@ fn mahalanobis(
 /// Another distance, block by block of query rows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct BatchedDistanceConfig {
+pub struct BatchedDistanceSpec {
     /// The distance within a block.
     pub distance: Box<DistanceConfig>,
     /// Query rows of a block. Default 32.
@@ -126,7 +126,7 @@ fn default_batch_size() -> usize {
     dml_distances::BatchedDistanceConfig::default().batch_size
 }
 
-impl BatchedDistanceConfig {
+impl BatchedDistanceSpec {
     /// The distance with its method that hands out the blocks.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ use crate::defaults::cosine;
 registry! {
     /// What finds rows that match.
     pub enum MatchConfig {
-        MatchFinder(MatchFinderConfig) {
+        MatchFinder(MatchFinderSpec) {
             required: |_| json!({"distance": {"name": "CosineSimilarity"}}),
             examples: |_| json!([{"threshold": 0.5}]),
         },
@@ -23,7 +23,7 @@ registry! {
 registry! {
     /// What embeds, finds neighbours and finds matches.
     pub enum InferenceConfig {
-        InferenceModel(InferenceModelConfig) {
+        InferenceModel(InferenceModelSpec) {
             required: |_| json!({"trunk": {"name": "Identity"}}),
             examples: |_| json!([
                 {"match_finder": {"name": "MatchFinder", "distance": {"name": "LpDistance"}, "threshold": 0.5}},
@@ -33,7 +33,7 @@ registry! {
 }
 
 registry! {
-    /// A network that needs no weights. Others are given to [`InferenceModelConfig::build_with`].
+    /// A network that needs no weights. Others are given to [`InferenceModelSpec::build_with`].
     pub enum NetworkConfig {
         Identity(NoArguments),
     }
@@ -52,7 +52,7 @@ impl NetworkConfig {
 /// Rows that are close enough.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct MatchFinderConfig {
+pub struct MatchFinderSpec {
     /// What rows are compared by.
     pub distance: DistanceConfig,
     /// From where on rows match. Default: it is given with every call.
@@ -71,7 +71,7 @@ impl MatchConfig {
     }
 }
 
-impl MatchFinderConfig {
+impl MatchFinderSpec {
     /// The match finder.
     ///
     /// # Errors
@@ -87,7 +87,7 @@ impl MatchFinderConfig {
 /// A network, an index and a threshold.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct InferenceModelConfig {
+pub struct InferenceModelSpec {
     /// The network.
     pub trunk: NetworkConfig,
     /// The network after it. Default: none.
@@ -117,13 +117,16 @@ impl InferenceConfig {
         let Self::InferenceModel(config) = self;
         let model = config.build_with(config.trunk.build())?;
         Ok(match &config.embedder {
-            Some(embedder) => model.with_embedder(embedder.build()),
+            Some(embedder) => {
+                let embedder = embedder.build();
+                model.with_embedder(move |inputs: &Tensor| embedder.forward_t(inputs, false))
+            }
             None => model,
         })
     }
 }
 
-impl InferenceModelConfig {
+impl InferenceModelSpec {
     /// The model of another trunk than the one that is named, and without an embedder.
     ///
     /// # Errors
@@ -150,7 +153,12 @@ impl InferenceModelConfig {
             .unwrap_or_default()
             .build()?
             .to_empty();
-        Ok(InferenceModel::new(own, trunk, match_finder, index))
+        Ok(InferenceModel::new(
+            own,
+            move |inputs: &Tensor| trunk.forward_t(inputs, false),
+            match_finder,
+            index,
+        ))
     }
 }
 

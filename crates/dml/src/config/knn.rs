@@ -15,7 +15,7 @@ registry! {
     /// How nearest neighbours are searched for.
     pub enum KnnConfig {
         FaissKNN(FaissKNNConfig),
-        CustomKNN(CustomKNNConfig) {
+        CustomKNN(CustomKNNSpec) {
             required: |_| json!({"distance": {"name": "LpDistance", "p": 1}}),
             examples: |_| json!([{"batch_size": 3}]),
         },
@@ -110,7 +110,7 @@ pub enum FaissIndex {
 /// Exact search by any distance.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct CustomKNNConfig {
+pub struct CustomKNNSpec {
     /// The distance.
     pub distance: DistanceConfig,
     /// Queries that are compared at a time. Default: as many as memory is well used by.

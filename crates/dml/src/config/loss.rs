@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::parts::Parts;
 use super::profile::of_classes;
-use super::wrapper::{CrossBatchMemoryConfig, MultipleLossesConfig, SelfSupervisedLossConfig};
+use super::wrapper::{CrossBatchMemorySpec, MultipleLossesSpec, SelfSupervisedLossSpec};
 use super::{ConfigError, DistanceConfig, NoArguments, ReducerConfig, RegularizerConfig, registry};
 use crate::defaults::{avg_non_zero, cosine, divisor, dot, lp, mean, snr, squared_lp};
 
@@ -145,13 +145,13 @@ losses! {
             "weight_regularizer": {"name": "RegularFaceRegularizer"}, "weight_reg_weight": 0.5,
         }]),
     };
-    CentroidTripletLoss(CentroidTripletLossConfig): CentroidTripletLoss::new, lp, avg_non_zero;
+    CentroidTripletLoss(CentroidTripletLossConfig): CentroidTripletLoss::new, lp, avg_non_zero { reads_all_distances: false };
     CircleLoss(CircleLossConfig): CircleLoss::new, cosine, avg_non_zero { has_constant_factors: true };
     ContrastiveLoss(ContrastiveLossConfig): ContrastiveLoss::new, lp, avg_non_zero {
         examples: |_| json!([{}, {"distance": {"name": "CosineSimilarity"}, "pos_margin": 1, "neg_margin": 0}]),
     };
     CosFaceLoss(CosFaceLossConfig): CosFaceLoss::new, cosine, mean, class_weights { required: of_classes };
-    CrossBatchMemory(CrossBatchMemoryConfig): |config: CrossBatchMemoryConfig, vars| config.build_memory(&vars), _, mean, parameters {
+    CrossBatchMemory(CrossBatchMemorySpec): |config: CrossBatchMemorySpec, vars| config.build_memory(&vars), _, mean, parameters {
         required: |sizes| json!({"loss": {"name": "ContrastiveLoss"}, "embedding_size": sizes.embedding_size}),
         examples: |_| json!([{}, {"memory_size": 16, "miner": {"name": "PairMarginMiner"}}]),
         has_constant_factors: true,
@@ -169,7 +169,7 @@ losses! {
         examples: |sizes| json!([{"K": sizes.num_classes + 1}]),
     };
     MarginLoss(MarginLossConfig): MarginLoss::new, lp, divisor, parameters { examples: |sizes| json!([{"num_classes": sizes.num_classes, "learn_beta": true, "nu": 0.1}]) };
-    MultipleLosses(MultipleLossesConfig): |config: MultipleLossesConfig, vars| config.build_parts(&vars), _, mean, parameters {
+    MultipleLosses(MultipleLossesSpec): |config: MultipleLossesSpec, vars| config.build_parts(&vars), _, mean, parameters {
         required: |_| json!({"losses": [{"name": "ContrastiveLoss"}, {"name": "SupConLoss"}]}),
         examples: |_| json!([{}, {"weights": [1, 0.5]}]),
     };
@@ -185,7 +185,7 @@ losses! {
     ProxyAnchorLoss(ProxyAnchorLossConfig): ProxyAnchorLoss::new, cosine, divisor, class_weights { required: of_classes };
     ProxyNCALoss(ProxyNCALossConfig): ProxyNCALoss::new, squared_lp, mean, class_weights { required: of_classes };
     RankedListLoss(RankedListLossConfig): RankedListLoss::new, lp, mean { required: |_| json!({"margin": 0.4, "Tn": 10}) };
-    SelfSupervisedLoss(SelfSupervisedLossConfig): |config: SelfSupervisedLossConfig, vars| config.build_views(&vars), _, mean, parameters { required: |_| json!({"loss": {"name": "SupConLoss"}}) };
+    SelfSupervisedLoss(SelfSupervisedLossSpec): |config: SelfSupervisedLossSpec, vars| config.build_views(&vars), _, mean, parameters { required: |_| json!({"loss": {"name": "SupConLoss"}}) };
     SignalToNoiseRatioContrastiveLoss(SignalToNoiseRatioContrastiveLossConfig): SignalToNoiseRatioContrastiveLoss::new, snr, avg_non_zero { examples: |_| json!([{}, {"neg_margin": 9}]) };
     SmoothAPLoss(SmoothAPLossConfig): SmoothAPLoss::new, cosine, mean;
     SoftTripleLoss(SoftTripleLossConfig): SoftTripleLoss::new, cosine, mean, class_weights { required: of_classes };

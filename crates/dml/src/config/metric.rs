@@ -89,7 +89,7 @@ impl MetricName {
             clustering: metrics.iter().filter_map(|m| m.clustering()).collect(),
             ..AccuracyCalculatorConfig::default()
         };
-        let accuracies = AccuracyCalculator::new(config, index)?.get_accuracy(batch)?;
+        let accuracies = AccuracyCalculator::new(config, index.to_empty())?.get_accuracy(batch)?;
         let among_themselves = |component: &'static str| {
             let relation = batch.require_relation(component)?;
             match (batch.reference(), relation.query_labels()) {

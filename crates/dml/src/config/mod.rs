@@ -43,29 +43,27 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-pub use accuracy::{AccuracyCalculatorConfig, EvaluationConfig};
-pub use classifier::{ClassifierConfig, KnnClassifierConfig};
+pub use accuracy::{AccuracyCalculatorSpec, EvaluationConfig};
+pub use classifier::{ClassifierConfig, KnnClassifierSpec};
 pub use clustering::{ClustererConfig, GivenClustersConfig};
-pub use distance::{BatchedDistanceConfig, DistanceConfig};
+pub use distance::{BatchedDistanceSpec, DistanceConfig};
 pub use error::ConfigError;
 pub use inference::{
-    InferenceConfig, InferenceModelConfig, MatchConfig, MatchFinderConfig, NetworkConfig,
+    InferenceConfig, InferenceModelSpec, MatchConfig, MatchFinderSpec, NetworkConfig,
 };
-pub use knn::{CustomKNNConfig, FaissIndex, FaissKNNConfig, FlatIndexConfig, KnnConfig};
+pub use knn::{CustomKNNSpec, FaissIndex, FaissKNNConfig, FlatIndexConfig, KnnConfig};
 pub use label_comparison::LabelComparison;
 pub use loss::{LossConfig, LossKind};
 pub use metric::MetricName;
 pub use miner::{MinerConfig, MinerKind};
 pub use profile::{BatchSizes, Profile};
 pub use projection::{PcaConfig, Projection, ProjectionConfig};
-pub use reducer::{Aggregation, MultipleReducersConfig, PerAnchorReducerConfig, ReducerConfig};
+pub use reducer::{Aggregation, MultipleReducersSpec, PerAnchorReducerSpec, ReducerConfig};
 pub use regularizer::{RegularizerConfig, RegularizerKind};
 pub use rerank::{Rerank, RerankConfig};
-pub use sampler::{Embed, SampledData, SamplerConfig, TuplesToWeightsSamplerConfig};
-pub use tester::{Tester, TesterConfig, TesterKind};
-pub use wrapper::{
-    CrossBatchMemoryConfig, LossParts, MultipleLossesConfig, SelfSupervisedLossConfig,
-};
+pub use sampler::{Embed, SampledData, SamplerConfig, TuplesToWeightsSamplerSpec};
+pub use tester::{Tester, TesterKind, TesterSpec};
+pub use wrapper::{CrossBatchMemorySpec, LossParts, MultipleLossesSpec, SelfSupervisedLossSpec};
 
 /// The arguments of a component that has none. Any field is an error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, Deserialize)]

@@ -23,6 +23,11 @@ pub struct BatchSizes {
 }
 
 /// What holds for a component, for those that write its configuration, and for tests.
+///
+/// ```
+/// let circle = dml::config::profile("CircleLoss").expect("a loss of that name");
+/// assert!(circle.has_constant_factors && !circle.reads_positions);
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Profile {
@@ -36,6 +41,8 @@ pub struct Profile {
     pub reduces: bool,
     /// Whether the gradient takes factors of the value for constants, so that it is not the value's derivative.
     pub has_constant_factors: bool,
+    /// Whether every number of a matrix of distances that the component asks for has a part in the value.
+    pub reads_all_distances: bool,
     /// Whether the value depends on the order of the rows.
     pub reads_positions: bool,
     /// Whether the value consists of squares of embeddings as they come, so that it overflows for rows of 10¹⁹ and more in
@@ -51,6 +58,7 @@ impl Profile {
         is_available: true,
         reduces: true,
         has_constant_factors: false,
+        reads_all_distances: true,
         reads_positions: false,
         squares_embeddings: false,
     };

@@ -34,8 +34,8 @@ registry! {
             },
         },
         DivisorReducer(NoArguments),
-        PerAnchorReducer(PerAnchorReducerConfig),
-        MultipleReducers(MultipleReducersConfig) {
+        PerAnchorReducer(PerAnchorReducerSpec),
+        MultipleReducers(MultipleReducersSpec) {
             required: |_| json!({"reducers": {"loss": {"name": "AvgNonZeroReducer"}}}),
             examples: |_| json!([{}, {"reducers": {"loss": {"name": "ThresholdReducer", "low": 0.1}}}]),
         },
@@ -89,7 +89,7 @@ impl ReducerConfig {
 /// Values are first brought together per anchor, then reduced.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct PerAnchorReducerConfig {
+pub struct PerAnchorReducerSpec {
     /// Reduces the value of every anchor. Default `MeanReducer`.
     pub reducer: Option<Box<ReducerConfig>>,
     /// How the values of an anchor become one.
@@ -99,7 +99,7 @@ pub struct PerAnchorReducerConfig {
 /// One reducer for each part of a loss.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct MultipleReducersConfig {
+pub struct MultipleReducersSpec {
     /// A reducer by the name of the part, such as `pos_loss`.
     pub reducers: BTreeMap<String, ReducerConfig>,
     /// Reduces the parts that are not named. Default `MeanReducer`.

@@ -32,7 +32,7 @@ registry! {
             examples: |_| json!([{"batch_size": 6}]),
         },
         NoDuplicatesSampler(NoDuplicatesSamplerConfig),
-        TuplesToWeightsSampler(TuplesToWeightsSamplerConfig) {
+        TuplesToWeightsSampler(TuplesToWeightsSamplerSpec) {
             required: |_| json!({"miner": {"name": "MultiSimilarityMiner"}}),
             examples: |_| json!([{"subset_size": 6}]),
         },
@@ -106,14 +106,14 @@ impl SamplerConfig {
 
 /// Rows drawn by how often a miner chooses them; see [`TuplesToWeightsSampler`].
 #[derive(Clone, Debug, PartialEq)]
-pub struct TuplesToWeightsSamplerConfig {
+pub struct TuplesToWeightsSamplerSpec {
     /// The sampler's own arguments.
     pub own: dml_samplers::TuplesToWeightsSamplerConfig,
     /// Whose tuples are counted.
     pub miner: MinerConfig,
 }
 
-impl TuplesToWeightsSamplerConfig {
+impl TuplesToWeightsSamplerSpec {
     /// The sampler with its own methods.
     ///
     /// # Errors
@@ -135,7 +135,7 @@ impl TuplesToWeightsSamplerConfig {
     }
 }
 
-impl<'de> Deserialize<'de> for TuplesToWeightsSamplerConfig {
+impl<'de> Deserialize<'de> for TuplesToWeightsSamplerSpec {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut parts = Parts::deserialize(deserializer)?;
         let miner = parts.take("miner")?;
@@ -146,7 +146,7 @@ impl<'de> Deserialize<'de> for TuplesToWeightsSamplerConfig {
     }
 }
 
-impl Serialize for TuplesToWeightsSamplerConfig {
+impl Serialize for TuplesToWeightsSamplerSpec {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         Parts::of(&self.own)?
             .put("miner", Some(&self.miner))?

@@ -7,25 +7,25 @@ use dml_eval::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{AccuracyCalculatorConfig, ConfigError, registry};
+use super::{AccuracyCalculatorSpec, ConfigError, registry};
 
 registry! {
     /// What tests a network on the splits of a data set.
     pub enum TesterKind {
-        GlobalEmbeddingSpaceTester(TesterConfig),
-        WithSameParentLabelTester(TesterConfig),
-        GlobalTwoStreamEmbeddingSpaceTester(TesterConfig),
+        GlobalEmbeddingSpaceTester(TesterSpec),
+        WithSameParentLabelTester(TesterSpec),
+        GlobalTwoStreamEmbeddingSpaceTester(TesterSpec),
     }
 }
 
 /// Configuration of a tester, and what it measures by.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct TesterConfig {
+pub struct TesterSpec {
     /// How it embeds, and what it looks at.
     pub settings: dml_eval::TesterConfig,
     /// The metrics. Default: all of PML's.
-    pub accuracy_calculator: AccuracyCalculatorConfig,
+    pub accuracy_calculator: AccuracyCalculatorSpec,
 }
 
 impl TesterKind {
@@ -34,7 +34,7 @@ impl TesterKind {
     /// # Errors
     /// [`ConfigError::Component`] for arguments outside of their range.
     pub fn build(&self) -> Result<Tester, ConfigError> {
-        let parts = |config: &TesterConfig| -> Result<_, ConfigError> {
+        let parts = |config: &TesterSpec| -> Result<_, ConfigError> {
             let calculator: AccuracyCalculator = config.accuracy_calculator.build()?;
             Ok((config.settings.clone(), calculator))
         };

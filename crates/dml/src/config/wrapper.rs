@@ -12,7 +12,7 @@ use super::{ConfigError, LossConfig, MinerConfig};
 /// A loss against a memory of earlier rows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct CrossBatchMemoryConfig {
+pub struct CrossBatchMemorySpec {
     /// How rows are compared with the memory.
     pub loss: Box<LossConfig>,
     /// Length of a row.
@@ -29,7 +29,7 @@ fn default_memory_size() -> usize {
     dml_losses::CrossBatchMemoryConfig::new(1).memory_size
 }
 
-impl CrossBatchMemoryConfig {
+impl CrossBatchMemorySpec {
     /// The loss with its methods that a loss by name has not; what it learns is made by `vars`.
     ///
     /// # Errors
@@ -48,7 +48,7 @@ impl CrossBatchMemoryConfig {
 /// A loss of two views of the same things.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct SelfSupervisedLossConfig {
+pub struct SelfSupervisedLossSpec {
     /// How views are compared.
     pub loss: Box<LossConfig>,
     /// Whether rows of both views are anchors. Default `true`.
@@ -60,7 +60,7 @@ fn default_symmetric() -> bool {
     true
 }
 
-impl SelfSupervisedLossConfig {
+impl SelfSupervisedLossSpec {
     /// The loss with its methods that a loss by name has not; what it learns is made by `vars`.
     ///
     /// # Errors
@@ -74,7 +74,7 @@ impl SelfSupervisedLossConfig {
 /// The weighted sum of several losses.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct MultipleLossesConfig {
+pub struct MultipleLossesSpec {
     /// The losses, as a list or by names of one's own.
     pub losses: LossParts<LossConfig>,
     /// A miner for some of the losses: a list of the same length, or by the same names.
@@ -131,7 +131,7 @@ fn check_keys<T>(
     }))
 }
 
-impl MultipleLossesConfig {
+impl MultipleLossesSpec {
     /// The loss with its methods that a loss by name has not; what its parts learn is made by `vars`.
     ///
     /// # Errors

@@ -379,6 +379,11 @@ impl Distance for Holed {
         Ok((&matrix + hole.to_dtype(matrix.dtype())?)?)
     }
 
+    /// No hole lies between a row and itself.
+    fn pairs(&self, query: &Tensor, reference: &Tensor) -> Result<Tensor> {
+        self.inner.pairs(query, reference)
+    }
+
     fn order(&self) -> Order {
         self.inner.order()
     }
@@ -420,10 +425,16 @@ fn losses_over(holes: &[(usize, usize)]) -> Vec<(String, Arc<dyn Loss>, Arc<Atom
         .enumerate()
     {
         let what = example.to_string();
+        // Triplets that are drawn may leave a hole out.
+        let is_drawn = example.get("triplets_per_anchor").is_some();
         let config: LossConfig = from_value(example).unwrap();
+        let profile = LossKind::profile(config.loss.name()).unwrap();
         let Some(default) = config.loss.default_distance() else {
             continue;
         };
+        if is_drawn || !profile.reads_all_distances {
+            continue;
+        }
         let vars = vars.pp(number);
         let distance = config.distance.as_ref();
         let inner = distance.map_or(Ok(default), |given| given.build_with(&vars.pp("distance")));
@@ -482,6 +493,9 @@ fn distances_that_are_no_numbers_come_through_every_loss() {
                         continue;
                     }
                     reached.borrow_mut().insert(name.clone());
+                    if matches!(outcome, Err(dml::Error::NotANumber { .. })) {
+                        continue;
+                    }
                     let outcome = outcome.unwrap_or_else(|error| panic!("{name}: {error}"));
                     let value = number(&outcome.loss);
                     assert!(

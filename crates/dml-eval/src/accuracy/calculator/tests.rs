@@ -1,6 +1,9 @@
-use super::*;
-use crate::index::FlatIndex;
 use candle_core::{Device, Tensor};
+use dml_core::PairKind;
+
+use super::*;
+use crate::accuracy::RankDepth;
+use crate::index::{FlatIndex, SelfMatch};
 
 mod clusters;
 mod depth;
@@ -9,7 +12,7 @@ mod findable;
 mod label_relation;
 
 fn calculator(config: AccuracyCalculatorConfig) -> AccuracyCalculator {
-    AccuracyCalculator::new(config, Arc::new(FlatIndex::default())).unwrap()
+    AccuracyCalculator::new(config, FlatIndex::default()).unwrap()
 }
 
 /// Everything but metrics of clusters.
@@ -280,7 +283,7 @@ fn a_metric_of_your_own() -> Result<()> {
         include: vec![AccuracyMetric::PrecisionAt1],
         ..Default::default()
     };
-    let calculator = calculator(config).with_metric(Arc::new(PrecisionAt2));
+    let calculator = calculator(config).with_metric(PrecisionAt2);
     assert_eq!(
         values(&calculator.get_accuracy(&two_queries())?),
         [0.5, 0.5]
@@ -311,7 +314,7 @@ fn further_metrics_of_rankings() -> Result<()> {
         ..Default::default()
     };
     assert!(matches!(
-        AccuracyCalculator::new(config, Arc::new(FlatIndex::default())),
+        AccuracyCalculator::new(config, FlatIndex::default()),
         Err(Error::InvalidParameter { name: "k", .. })
     ));
     Ok(())
@@ -319,7 +322,7 @@ fn further_metrics_of_rankings() -> Result<()> {
 
 #[test]
 fn bad_configurations_and_batches_are_refused() -> Result<()> {
-    let new = |config| AccuracyCalculator::new(config, Arc::new(FlatIndex::default()));
+    let new = |config| AccuracyCalculator::new(config, FlatIndex::default());
     let both = AccuracyCalculatorConfig {
         avg_of_avgs: true,
         return_per_class: true,

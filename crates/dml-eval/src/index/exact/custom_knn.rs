@@ -6,7 +6,6 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::kernels::nearest::{Nearest, closest_of_numbers};
 use candle_core::{DType, Device, Tensor};
 use dml_core::autograd::{Element, with_slice};
 use dml_core::{Distance, Error, Order, Result, check, for_element};
@@ -14,6 +13,7 @@ use dml_core::{Distance, Error, Order, Result, check, for_element};
 use crate::index::file::{self, Header, IndexFileError, Loaded, Stored};
 use crate::index::knn_index::{checked_threshold, kept_rows};
 use crate::index::{KnnIndex, Neighbors, NeighborsWithin, SelfMatch};
+use crate::kernels::nearest::{Nearest, closest_of_numbers};
 use crate::rows::{check_finite, checked_rows};
 
 /// Entries of the distance matrix that are in memory at a time, where the configuration leaves it open.
@@ -38,6 +38,26 @@ pub struct CustomKNNConfig {
 ///
 /// A distance that is not a number has no place in an order: a search that meets one is an error. A file holds the references
 /// and not the distance: it is loaded into an index of the distance that it was saved from.
+///
+/// ```
+/// use dml_core::{Distance, Result, TensorExt, candle_core::{Device, Tensor}};
+/// use dml_eval::{CustomKNN, CustomKNNConfig, KnnIndex};
+///
+/// #[derive(Debug)]
+/// struct Manhattan;
+///
+/// impl Distance for Manhattan {
+///     fn matrix(&self, query: &Tensor, reference: Option<&Tensor>) -> Result<Tensor> {
+///         query.pairwise_lp(reference.unwrap_or(query), 1.0)
+///     }
+/// }
+///
+/// let mut index = CustomKNN::new(CustomKNNConfig::default(), Manhattan)?;
+/// index.add(&Tensor::new(&[[0f32, 0.], [3., 4.], [1., 0.]], &Device::Cpu)?)?;
+/// let found = index.search(&Tensor::new(&[[2f32, 2.]], &Device::Cpu)?, 2)?;
+/// assert_eq!((found.indices, found.distances), (vec![1, 2], vec![3.0, 3.0]));
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct CustomKNN {
     batch_size: Option<usize>,
@@ -50,12 +70,12 @@ impl CustomKNN {
     ///
     /// # Errors
     /// [`Error::InvalidParameter`] if `batch_size` is 0.
-    pub fn new(config: CustomKNNConfig, distance: Arc<dyn Distance>) -> Result<Self> {
+    pub fn new(config: CustomKNNConfig, distance: impl Distance + 'static) -> Result<Self> {
         let batch_size = config.batch_size;
         let batch_size = batch_size.map(|size| check::at_least_one("batch_size", size));
         Ok(Self {
             batch_size: batch_size.transpose()?,
-            distance,
+            distance: Arc::new(distance),
             references: None,
         })
     }
@@ -109,10 +129,15 @@ impl KnnIndex for CustomKNN {
         Ok(())
     }
 
-    fn search_others(&self, queries: &Tensor, k: usize, own: SelfMatch<'_>) -> Result<Neighbors> {
+    fn search_others(
+        &self,
+        queries: &Tensor,
+        k: usize,
+        self_matches: SelfMatch<'_>,
+    ) -> Result<Neighbors> {
         let queries = self.checked("queries", queries)?;
         let count = queries.dims()[0];
-        own.check(count, self.len(), k)?;
+        self_matches.check(count, self.len(), k)?;
         let Some(references) = &self.references else {
             return Ok(Neighbors::default());
         };
@@ -123,12 +148,12 @@ impl KnnIndex for CustomKNN {
             k,
         };
         self.for_each_block(&queries, references, |start, matrix| {
-            let own = |q: usize| own.of(start + q);
+            let self_matches = |q: usize| self_matches.of(start + q);
             let nearest = for_element!(matrix, "distance matrix", |T| closest::<T>(
                 &matrix,
                 k,
                 largest_first,
-                own
+                self_matches
             ))?;
             found.distances.extend(nearest.values);
             found.indices.extend(nearest.indices);
@@ -141,11 +166,11 @@ impl KnnIndex for CustomKNN {
         &self,
         queries: &Tensor,
         threshold: f64,
-        own: SelfMatch<'_>,
+        self_matches: SelfMatch<'_>,
     ) -> Result<NeighborsWithin> {
         let threshold = checked_threshold(threshold)?;
         let queries = self.checked("queries", queries)?;
-        own.check_rows(queries.dims()[0], self.len())?;
+        self_matches.check_rows(queries.dims()[0], self.len())?;
         let Some(references) = &self.references else {
             return Ok(NeighborsWithin::none(queries.dims()[0]));
         };
@@ -161,11 +186,11 @@ impl KnnIndex for CustomKNN {
             let mut all_numbers = true;
             with_slice::<f64, _>(&matrix, |matrix| {
                 for (q, row) in (start..).zip(matrix.chunks_exact(references.dims()[0])) {
-                    let own = own.of(q);
+                    let self_matches = self_matches.of(q);
                     let mut found: Vec<(f64, u32)> = (0..)
                         .zip(row)
                         .map(|(r, value)| (sign * value + 0.0, r))
-                        .filter(|(_, r)| own != Some(*r))
+                        .filter(|(_, r)| self_matches != Some(*r))
                         .inspect(|(key, _)| all_numbers &= !key.is_nan())
                         .filter(|(key, _)| *key <= sign * threshold)
                         .collect();
@@ -278,11 +303,11 @@ fn closest<T: Element>(
     matrix: &Tensor,
     k: usize,
     largest_first: bool,
-    own: impl Fn(usize) -> Option<u32> + Sync,
+    self_matches: impl Fn(usize) -> Option<u32> + Sync,
 ) -> Result<Nearest> {
     let references = matrix.dims()[1];
     let nearest = with_slice::<T, _>(matrix, |matrix| {
-        closest_of_numbers(matrix, references, k, largest_first, own)
+        closest_of_numbers(matrix, references, k, largest_first, self_matches)
     })?;
     nearest.ok_or_else(no_number)
 }

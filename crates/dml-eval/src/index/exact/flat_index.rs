@@ -21,7 +21,6 @@ use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
 
-use crate::kernels::nearest::{Affinity, References, Within};
 use candle_core::{DType, Device, Tensor};
 use dml_core::autograd::with_slice;
 use dml_core::kernels::exact::{dot, squared_distance};
@@ -32,11 +31,27 @@ use crate::index::exact::float16_rows::Float16Rows;
 use crate::index::file::{self, IndexFileError};
 use crate::index::knn_index::{check_count, checked_threshold, kept_rows};
 use crate::index::{KnnIndex, Neighbors, NeighborsWithin, SelfMatch};
+use crate::kernels::nearest::{Affinity, References, Within};
 use crate::rows::{check_squares, checked_rows, finite_rows, unit_rows};
 
 /// What makes a reference of a [`FlatIndex`] close; [formulas](self).
+///
+/// ```
+/// use dml_core::candle_core::{Device, Tensor};
+/// use dml_eval::{FlatIndex, FlatMetric, KnnIndex};
+///
+/// let rows = Tensor::new(&[[1f32, 1.], [9., 0.]], &Device::Cpu)?;
+/// let query = Tensor::new(&[[2f32, 2.]], &Device::Cpu)?;
+/// for (metric, nearest) in [(FlatMetric::InnerProduct, 1), (FlatMetric::Cosine, 0)] {
+///     let mut index = FlatIndex::new(metric);
+///     index.add(&rows)?;
+///     assert_eq!(index.search(&query, 1)?.indices, [nearest]);
+/// }
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub enum FlatMetric {
     /// A small squared Euclidean distance.
     #[default]
@@ -65,8 +80,19 @@ impl FlatMetric {
 }
 
 /// In what numbers references are kept.
+///
+/// ```
+/// use dml_core::candle_core::{Device, Tensor};
+/// use dml_eval::{FlatIndex, FlatMetric, KnnIndex, RowStorage};
+///
+/// let mut index = FlatIndex::with_storage(FlatMetric::Cosine, RowStorage::Float16);
+/// index.add(&Tensor::new(&[[0f32, 1.], [1., 0.]], &Device::Cpu)?)?;
+/// assert_eq!(index.search(&Tensor::new(&[[0f32, 7.]], &Device::Cpu)?, 1)?.distances, [1.0]);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub enum RowStorage {
     /// In those in which the first of them came: single or double precision; half precision is kept in single.
     #[default]
@@ -276,18 +302,18 @@ impl FlatIndex {
         given: &Tensor,
         queries: &Tensor,
         k: usize,
-        own: SelfMatch<'_>,
+        self_matches: SelfMatch<'_>,
     ) -> Result<Neighbors> {
-        if let Some(found) = self.search_on_device(given, queries, k, own)? {
+        if let Some(found) = self.search_on_device(given, queries, k, self_matches)? {
             return Ok(found);
         }
         let affinity = self.affinity();
-        let own = |q| own.of(q);
+        let self_matches = |q| self_matches.of(q);
         let nearest = match &self.rows {
             Rows::None => Ok(Default::default()),
-            Rows::F16(rows) => with_slice(queries, |q| rows.nearest(q, k, affinity, own)),
-            Rows::F32(rows) => with_slice(queries, |q| rows.nearest(q, k, affinity, own)),
-            Rows::F64(rows) => with_slice(queries, |q| rows.nearest(q, k, affinity, own)),
+            Rows::F16(rows) => with_slice(queries, |q| rows.nearest(q, k, affinity, self_matches)),
+            Rows::F32(rows) => with_slice(queries, |q| rows.nearest(q, k, affinity, self_matches)),
+            Rows::F64(rows) => with_slice(queries, |q| rows.nearest(q, k, affinity, self_matches)),
         }?;
         Ok(Neighbors {
             distances: nearest.values,
@@ -301,7 +327,7 @@ impl FlatIndex {
         &self,
         queries: &Tensor,
         threshold: f64,
-        own: impl Fn(usize) -> Option<u32> + Sync,
+        self_matches: impl Fn(usize) -> Option<u32> + Sync,
     ) -> Result<Within> {
         let affinity = self.affinity();
         match &self.rows {
@@ -309,9 +335,15 @@ impl FlatIndex {
                 offsets: vec![0; queries.dims()[0] + 1],
                 ..Within::default()
             }),
-            Rows::F16(rows) => with_slice(queries, |q| rows.within(q, threshold, affinity, own)),
-            Rows::F32(rows) => with_slice(queries, |q| rows.within(q, threshold, affinity, own)),
-            Rows::F64(rows) => with_slice(queries, |q| rows.within(q, threshold, affinity, own)),
+            Rows::F16(rows) => with_slice(queries, |q| {
+                rows.within(q, threshold, affinity, self_matches)
+            }),
+            Rows::F32(rows) => with_slice(queries, |q| {
+                rows.within(q, threshold, affinity, self_matches)
+            }),
+            Rows::F64(rows) => with_slice(queries, |q| {
+                rows.within(q, threshold, affinity, self_matches)
+            }),
         }
     }
 
@@ -342,14 +374,19 @@ impl KnnIndex for FlatIndex {
         self.keep(&rows)
     }
 
-    fn search_others(&self, queries: &Tensor, k: usize, own: SelfMatch<'_>) -> Result<Neighbors> {
+    fn search_others(
+        &self,
+        queries: &Tensor,
+        k: usize,
+        self_matches: SelfMatch<'_>,
+    ) -> Result<Neighbors> {
         let given = queries;
         let queries = self.prepare("queries", queries)?;
-        own.check(queries.dims()[0], self.len(), k)?;
+        self_matches.check(queries.dims()[0], self.len(), k)?;
         match self.metric {
-            FlatMetric::Cosine => self.search_cosine(given, &queries, k, own),
+            FlatMetric::Cosine => self.search_cosine(given, &queries, k, self_matches),
             FlatMetric::SquaredEuclidean | FlatMetric::InnerProduct => {
-                self.search_prepared(given, &queries, k, own)
+                self.search_prepared(given, &queries, k, self_matches)
             }
         }
     }
@@ -358,16 +395,16 @@ impl KnnIndex for FlatIndex {
         &self,
         queries: &Tensor,
         threshold: f64,
-        own: SelfMatch<'_>,
+        self_matches: SelfMatch<'_>,
     ) -> Result<NeighborsWithin> {
         let threshold = checked_threshold(threshold)?;
         let queries = self.prepare("queries", queries)?;
-        own.check_rows(queries.dims()[0], self.len())?;
-        let own = |q| own.of(q);
+        self_matches.check_rows(queries.dims()[0], self.len())?;
+        let self_matches = |q| self_matches.of(q);
         let within = match self.metric {
-            FlatMetric::Cosine => self.within_cosine(&queries, threshold, own),
+            FlatMetric::Cosine => self.within_cosine(&queries, threshold, self_matches),
             FlatMetric::SquaredEuclidean | FlatMetric::InnerProduct => {
-                self.within_prepared(&queries, threshold, own)
+                self.within_prepared(&queries, threshold, self_matches)
             }
         }?;
         Ok(NeighborsWithin {

@@ -1,8 +1,9 @@
 //! Rows that are kept in half precision, and searched a span at a time in single precision.
 
-use crate::kernels::nearest::{Affinity, Nearest, References, Within};
 use half::f16;
 use rayon::prelude::*;
+
+use crate::kernels::nearest::{Affinity, Nearest, References, Within};
 
 /// Rows that are in memory in single precision at a time.
 const SPAN: usize = 1 << 15;
@@ -174,20 +175,23 @@ mod tests {
             half.row(SPAN + 5)[0],
             half.row(SPAN + 5)[1],
         ];
-        let own = |q: usize| [None, Some(3), Some(SPAN as u32 + 5)][q];
+        let self_matches = |q: usize| [None, Some(3), Some(SPAN as u32 + 5)][q];
         for affinity in [Affinity::SquaredEuclidean, Affinity::InnerProduct] {
             for k in [1, 50, 2000] {
-                let found = half.nearest(&queries, k, affinity, own);
-                assert_eq!(found, whole.nearest(&queries, k, affinity, own));
+                let found = half.nearest(&queries, k, affinity, self_matches);
+                assert_eq!(found, whole.nearest(&queries, k, affinity, self_matches));
             }
             let threshold = if affinity == Affinity::InnerProduct {
                 9.0
             } else {
                 0.5
             };
-            let found = half.within(&queries, threshold, affinity, own);
+            let found = half.within(&queries, threshold, affinity, self_matches);
             assert!(!found.indices.is_empty());
-            assert_eq!(found, whole.within(&queries, threshold, affinity, own));
+            assert_eq!(
+                found,
+                whole.within(&queries, threshold, affinity, self_matches)
+            );
         }
     }
 

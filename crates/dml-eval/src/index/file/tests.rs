@@ -1,9 +1,10 @@
-use super::*;
-use crate::index::tests::indexes;
-use crate::index::{FlatIndex, FlatMetric, KnnIndex, RowStorage, load_index};
 use candle_core::{Device, Tensor};
 use rand::{Rng, RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+
+use super::*;
+use crate::index::tests::indexes;
+use crate::index::{FlatIndex, FlatMetric, KnnIndex, RowStorage, load_index};
 
 fn rows() -> Tensor {
     let values: Vec<f32> = (0..60)

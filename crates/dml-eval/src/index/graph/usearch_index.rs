@@ -241,20 +241,25 @@ impl KnnIndex for UsearchIndex {
     }
 
     /// Where the walk finds fewer than `k`, or can't tell which they are, the query is searched for exactly.
-    fn search_others(&self, queries: &Tensor, k: usize, own: SelfMatch<'_>) -> Result<Neighbors> {
+    fn search_others(
+        &self,
+        queries: &Tensor,
+        k: usize,
+        self_matches: SelfMatch<'_>,
+    ) -> Result<Neighbors> {
         let queries = self.rows.prepare_single("queries", queries)?;
         let (count, dim) = queries.dims2()?;
-        own.check(count, self.len(), k)?;
+        self_matches.check(count, self.len(), k)?;
         let Some(graph) = &self.graph else {
             return Ok(Neighbors::default());
         };
         let found = with_slice::<f32, _>(&queries, |queries| {
-            let walk = |(q, query)| self.walk(graph, query, k, own.of(q));
+            let walk = |(q, query)| self.walk(graph, query, k, self_matches.of(q));
             let queries = queries.par_chunks_exact(dim).enumerate();
             queries.map(walk).collect::<Result<Vec<_>>>()
         })??;
         let astray: Vec<usize> = (0..count).filter(|q| found[*q].is_none()).collect();
-        let exact = self.search_exactly(&queries, &astray, k, own)?;
+        let exact = self.search_exactly(&queries, &astray, k, self_matches)?;
         let mut exact = exact.iter();
         let metric = self.config.metric;
         let mut neighbors = Neighbors {
@@ -280,9 +285,9 @@ impl KnnIndex for UsearchIndex {
         &self,
         queries: &Tensor,
         threshold: f64,
-        own: SelfMatch<'_>,
+        self_matches: SelfMatch<'_>,
     ) -> Result<NeighborsWithin> {
-        self.rows.search_within(queries, threshold, own)
+        self.rows.search_within(queries, threshold, self_matches)
     }
 
     fn remove(&mut self, rows: &[u32]) -> Result<usize> {

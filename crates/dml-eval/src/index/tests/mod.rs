@@ -2,8 +2,6 @@
 
 pub(crate) mod clustered_rows;
 
-use std::sync::Arc;
-
 use candle_core::{DType, Device, Tensor};
 use dml_core::{Distance, Result, TensorExt};
 
@@ -56,7 +54,7 @@ pub(crate) fn indexes() -> Vec<(Box<dyn KnnIndex>, DType)> {
         }
     }
     for dtype in [DType::F32, DType::F64] {
-        let custom = CustomKNN::new(CustomKNNConfig::default(), Arc::new(Manhattan)).unwrap();
+        let custom = CustomKNN::new(CustomKNNConfig::default(), Manhattan).unwrap();
         indexes.push((Box::new(custom), dtype));
     }
     indexes

@@ -1,11 +1,13 @@
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+use candle_core::{Device, Var};
+use dml_core::{Dataset, Distance, Error, Examples, IntoLabels, Labels};
 
 use super::*;
 use crate::index::FlatIndex;
 use crate::inference::MatchFinderConfig;
 use crate::inputs::DatasetInputs;
-use candle_core::{Device, Var};
-use dml_core::{Dataset, Distance, Error, Examples, IntoLabels, Labels};
 
 #[derive(Debug)]
 struct Euclidean;
@@ -17,7 +19,8 @@ impl Distance for Euclidean {
 }
 
 /// Doubles at inference, counts calls, and gives something else in training.
-struct Doubler(AtomicUsize);
+#[derive(Clone, Default)]
+struct Doubler(Arc<AtomicUsize>);
 
 impl ModuleT for Doubler {
     fn forward_t(&self, xs: &Tensor, train: bool) -> candle_core::Result<Tensor> {
@@ -34,7 +37,10 @@ fn rows() -> Tensor {
     .unwrap()
 }
 
-fn model(normalize_embeddings: bool, trunk: Arc<Network>) -> InferenceModel {
+fn model(
+    normalize_embeddings: bool,
+    trunk: impl ModuleT + Send + Sync + 'static,
+) -> InferenceModel {
     let config = MatchFinderConfig {
         threshold: Some(0.7),
     };
@@ -43,14 +49,14 @@ fn model(normalize_embeddings: bool, trunk: Arc<Network>) -> InferenceModel {
             normalize_embeddings,
         },
         trunk,
-        MatchFinder::new(config, Arc::new(Euclidean)).unwrap(),
-        Box::new(FlatIndex::default()),
+        MatchFinder::new(config, Euclidean).unwrap(),
+        FlatIndex::default(),
     )
 }
 
 #[test]
 fn networks_run_as_at_inference_one_after_the_other() -> Result<()> {
-    let doubler = || Arc::new(Doubler(AtomicUsize::new(0)));
+    let doubler = Doubler::default;
     let raw = model(false, doubler()).with_embedder(doubler());
     let embeddings = raw.get_embeddings(&rows())?;
     assert_eq!(embeddings.to_vec2::<f32>()?[0], [12., 16.]);
@@ -64,7 +70,7 @@ fn networks_run_as_at_inference_one_after_the_other() -> Result<()> {
 
 #[test]
 fn batches_are_joined_in_order() -> Result<()> {
-    let doubler = Arc::new(Doubler(AtomicUsize::new(0)));
+    let doubler = Doubler::default();
     let model = model(false, doubler.clone());
     let whole = model.get_embeddings(&rows())?.to_vec2::<f32>()?;
     for (batch_size, batches) in [(1, 5), (2, 3), (5, 1), (64, 1)] {
@@ -90,7 +96,7 @@ fn batches_are_joined_in_order() -> Result<()> {
 
 #[test]
 fn training_fills_the_index_anew_and_adding_adds() -> Result<()> {
-    let mut model = model(true, Arc::new(|x: &Tensor| Ok(x.clone())));
+    let mut model = model(true, |x: &Tensor| Ok(x.clone()));
     model.add_to_knn(&rows(), 2)?;
     model.train_knn(&rows().narrow(0, 0, 2)?, 64)?;
     assert_eq!(model.index().len(), 2);
@@ -117,7 +123,7 @@ fn training_fills_the_index_anew_and_adding_adds() -> Result<()> {
 fn what_is_saved_is_found_by_another_model_of_the_same_network() -> Result<()> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("gallery.index");
-    let turn = || Arc::new(|x: &Tensor| Ok(x.clone()));
+    let turn = || |x: &Tensor| Ok(x.clone());
     let (mut first, mut second) = (model(true, turn()), model(true, turn()));
     first.train_knn(&rows(), 2)?;
     first.save_knn(&path).unwrap();
@@ -139,8 +145,8 @@ fn what_is_saved_is_found_by_another_model_of_the_same_network() -> Result<()> {
 #[test]
 fn data_sets_are_embedded_as_their_rows_are() -> Result<()> {
     let labels = [0i64; 5].into_labels()?;
-    let dataset = DatasetInputs::new(Arc::new(Rows(labels)));
-    let mut model = model(true, Arc::new(|x: &Tensor| Ok(x.clone())));
+    let dataset = DatasetInputs::new(Rows(labels));
+    let mut model = model(true, |x: &Tensor| Ok(x.clone()));
     let joined = model.get_embeddings_in_batches(&dataset, 2)?;
     let whole = model.get_embeddings(&rows())?;
     assert_eq!(joined.to_vec2::<f32>()?, whole.to_vec2::<f32>()?);
@@ -168,7 +174,7 @@ impl Dataset for Rows {
 
 #[test]
 fn matches_are_those_of_the_embeddings() -> Result<()> {
-    let model = model(true, Arc::new(|x: &Tensor| Ok(x.clone())));
+    let model = model(true, |x: &Tensor| Ok(x.clone()));
     let matches = model.get_matches(&rows(), None, None)?;
     // Unit rows: (0.6, 0.8) twice, (0, 1) twice, (1, 0); √0.4 = 0.63 apart, (1, 0) √0.8 = 0.89 from the first.
     assert!(matches.pairs.contains(&(0, 1)) && matches.pairs.contains(&(4, 1)));

@@ -16,15 +16,15 @@
 //! Ding, Zhao, Shen, Musuvathi and Mytkowicz, "Yinyang K-Means: A Drop-In Replacement of the Classic K-Means with
 //! Consistent Speedup", ICML 2015. Bounds are rounded down and movements up, so that no rounding changes a result.
 
-use pulp::{Arch, NullaryFnOnce};
-use rayon::prelude::*;
-
-use crate::kernels::nearest::{Affinity, References, number_error};
 use dml_core::kernels::Real;
 use dml_core::kernels::exact::{dot, squared_distance};
 use dml_core::kernels::lanes::by_halves;
 use dml_core::kernels::matrix_product::{Existing, Matrix, MatrixMut, product};
 use dml_core::kernels::row_panels::RowPanels;
+use pulp::{Arch, NullaryFnOnce};
+use rayon::prelude::*;
+
+use crate::kernels::nearest::{Affinity, References, number_error};
 
 /// Rows of a panel.
 pub(super) const ROWS: usize = 128;

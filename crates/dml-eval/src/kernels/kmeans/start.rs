@@ -1,14 +1,14 @@
 //! Where the centroids begin: at rows.
 
+use dml_core::kernels::Real;
+use dml_core::kernels::exact::{dot, squared_distance};
+use dml_core::kernels::matrix_product::{Existing, Matrix, MatrixMut, product};
 use rand::{Rng, RngCore, seq::index};
 use rayon::prelude::*;
 
 use super::KMeansStart;
 use super::assign::{ROWS, Rows};
 use crate::kernels::nearest::number_error;
-use dml_core::kernels::Real;
-use dml_core::kernels::exact::{dot, squared_distance};
-use dml_core::kernels::matrix_product::{Existing, Matrix, MatrixMut, product};
 
 /// Most centroids that are drawn before all rows are compared with them.
 const FRESH: usize = 32;

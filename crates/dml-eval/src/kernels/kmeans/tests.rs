@@ -1,8 +1,9 @@
-use super::*;
 use dml_core::kernels::exact::squared_distance;
 use proptest::prelude::*;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
+
+use super::*;
 
 fn rng(seed: u64) -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(seed)

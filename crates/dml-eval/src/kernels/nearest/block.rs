@@ -1,11 +1,11 @@
 //! A block of queries on its way through the references, and what it has found so far.
 
+use dml_core::kernels::Real;
+use dml_core::kernels::exact::dot;
 use pulp::{Arch, NullaryFnOnce};
 
 use super::candidates::Candidates;
 use super::{Affinity, Best, References, key};
-use dml_core::kernels::Real;
-use dml_core::kernels::exact::dot;
 
 /// References that are measured at a time for all queries: read from memory once.
 const MEASURED_TOGETHER: usize = 256;

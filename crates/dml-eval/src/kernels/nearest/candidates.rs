@@ -1,7 +1,8 @@
 //! The references that may still be among the k nearest of one query.
 
-use super::Best;
 use dml_core::kernels::Real;
+
+use super::Best;
 
 /// A reference that no number could rule out.
 #[derive(Clone, Copy, Debug)]

@@ -2,13 +2,14 @@
 
 use std::ops::Range;
 
+use dml_core::kernels::Real;
+
 use super::Best;
 use super::block::{Block, Found, Tile};
 use super::integer_product::{self, Instructions};
 use super::integer_tiles::IntegerTiles;
 use super::product_tiles::ProductTiles;
 use super::sample::Sample;
-use dml_core::kernels::Real;
 
 /// References that a tile of the matrix product covers.
 pub(super) const TILE: usize = integer_product::TILE;

@@ -18,6 +18,8 @@
 //! in double precision, of the norms and of what is measured, are less than one of them. Nothing overflows or loses
 //! digits near 0, because a row's largest coordinate is between 2⁻⁴⁰ and 2⁴⁰, or the row is never ruled out.
 
+use dml_core::kernels::Real;
+use dml_core::kernels::aligned::Aligned;
 use pulp::{Arch, NullaryFnOnce};
 
 use super::Affinity;
@@ -26,8 +28,6 @@ use super::integer_product::{
     Instructions, LANES, LaneTerms, Panels, Passing, RowTerms, TILE, compare,
 };
 use super::quantized::{largest_integer, quantize};
-use dml_core::kernels::Real;
-use dml_core::kernels::aligned::Aligned;
 
 /// 64 times the unit roundoff of single precision.
 const SLACK: f64 = 32.0 * f32::EPSILON as f64;

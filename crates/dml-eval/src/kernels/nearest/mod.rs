@@ -42,22 +42,22 @@ mod sample;
 mod tasks;
 mod within;
 
-use pulp::{Arch, NullaryFnOnce};
-use rayon::prelude::*;
 use std::fmt;
 use std::ops::Range;
 
-use best::Best;
-use block::Block;
 use dml_core::kernels::exact::{dot, squared_distance};
 use dml_core::kernels::lengths;
 use dml_core::kernels::{Real, zeros};
+use pulp::{Arch, NullaryFnOnce};
+use rayon::prelude::*;
+
+use best::Best;
+use block::Block;
 use filter::best_of_span;
 use integer_product::Instructions;
 use tasks::{BY_INTEGERS, BY_PRODUCT, tasks};
 
 pub(crate) use number_error::number_error;
-
 pub(crate) use of_candidates::Candidates;
 pub(crate) use of_rows::{closest_of_numbers, closest_of_rows};
 pub(crate) use within::Within;

@@ -1,12 +1,12 @@
 //! The nearest of some references that somebody else has chosen by their numbers, and whether they are the nearest of all.
 
+use dml_core::kernels::Real;
+use dml_core::kernels::exact::dot;
+use dml_core::kernels::lengths;
 use rayon::prelude::*;
 
 use super::best::Best;
 use super::{Affinity, Nearest, References, key, number_error, value};
-use dml_core::kernels::Real;
-use dml_core::kernels::exact::dot;
-use dml_core::kernels::lengths;
 
 /// References chosen by the number `‖r‖² − 2q·r`, or `−q·r` for inner products, in the precision of the rows.
 #[derive(Clone, Copy, Debug)]

@@ -1,10 +1,10 @@
 //! The closest entries of distances that are known already.
 
+use dml_core::kernels::Real;
+use dml_core::kernels::lengths;
 use rayon::prelude::*;
 
 use super::{Best, Nearest};
-use dml_core::kernels::Real;
-use dml_core::kernels::lengths;
 
 /// The `k` closest of every row of a `[queries, references]` matrix; ties go to the lower column.
 ///

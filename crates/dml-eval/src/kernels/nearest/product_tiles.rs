@@ -1,11 +1,11 @@
 //! Numbers of a tile of references by a matrix product in the precision of the rows.
 
+use dml_core::kernels::Real;
+use dml_core::kernels::matrix_product::{Existing, Matrix, MatrixMut, product};
 use pulp::{Arch, NullaryFnOnce};
 
 use super::block::{Block, Found, Tile};
 use super::{Affinity, number_error};
-use dml_core::kernels::Real;
-use dml_core::kernels::matrix_product::{Existing, Matrix, MatrixMut, product};
 
 /// Queries whose numbers are compared with their thresholds at once, where hardly any passes.
 const WIDE: usize = 64;

@@ -1,6 +1,7 @@
-use super::*;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+
+use super::*;
 
 /// Every pair measured and sorted: what the search must give, bit for bit.
 fn by_sorting<T: Real>(

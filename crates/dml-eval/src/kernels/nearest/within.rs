@@ -2,16 +2,16 @@
 
 use std::ops::Range;
 
+use dml_core::kernels::Real;
+use dml_core::kernels::exact::dot;
+use dml_core::kernels::lengths;
+use dml_core::kernels::matrix_product::{Existing, Matrix, MatrixMut, product};
 use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
 use super::filter::TILE;
 use super::tasks::{WITHIN, cut, tasks};
 use super::{Affinity, References, key, number_error, value};
-use dml_core::kernels::Real;
-use dml_core::kernels::exact::dot;
-use dml_core::kernels::lengths;
-use dml_core::kernels::matrix_product::{Existing, Matrix, MatrixMut, product};
 
 /// What is found for each query of a block: closest first.
 type Found = Vec<Vec<(f64, u32)>>;

@@ -1,12 +1,12 @@
 //! By hand, and where the angle ends.
 
-use std::sync::Arc;
-
-use dml_core::{Batch, Error, Pairs, Tuples};
+use candle_core::{Tensor, Var};
+use dml_core::{Batch, Error, Loss, Pairs, Tuples};
 use dml_distances::{CosineSimilarity, CosineSimilarityConfig, LpDistance};
 
 use super::*;
 use crate::machinery::by_hand::{set, value_and_gradients, vars};
+use crate::machinery::expression::{Composite, Dual};
 use crate::machinery::outcome::{assert_near, rows};
 
 fn loss(margin: f64, scale: f64) -> Result<ArcFaceLoss> {
@@ -15,9 +15,15 @@ fn loss(margin: f64, scale: f64) -> Result<ArcFaceLoss> {
         scale,
         ..ArcFaceLossConfig::new(2, 2)
     };
-    let loss = ArcFaceLoss::new(config, Arc::new(CosineSimilarity::default()), vars())?;
+    let loss = ArcFaceLoss::new(config, CosineSimilarity::default(), vars())?;
     set(&loss, &[[1., 0.], [0., 1.]])?;
     Ok(loss)
+}
+
+/// φ of a cosine, and its gradient.
+fn at(margin: AngularMargin, cosine: f64) -> [f64; 2] {
+    let phi = Dual::at(cosine, |x| margin.own(x));
+    [phi.value, phi.gradient[0]]
 }
 
 #[test]
@@ -37,7 +43,7 @@ fn the_margin_widens_the_angle() -> Result<()> {
 
 #[test]
 fn beyond_the_straight_angle_the_cosine_goes_on_falling() -> Result<()> {
-    let angle = Angle::degrees(60.0)?;
+    let angle = AngularMargin::degrees(60.0)?;
     let m = 60f64.to_radians();
     for degrees in [119.9f64, 120.1, 150.0, 180.0] {
         let cosine = degrees.to_radians().cos();
@@ -46,14 +52,14 @@ fn beyond_the_straight_angle_the_cosine_goes_on_falling() -> Result<()> {
         } else {
             cosine - m * m.sin()
         };
-        assert_near(&[angle.at(cosine).0], &[want]);
+        assert_near(&at(angle, cosine)[..1], &[want]);
     }
-    assert!(angle.at(-0.4999).0 > angle.at(-0.5001).0);
+    assert!(at(angle, -0.4999)[0] > at(angle, -0.5001)[0]);
     // No margin adds nothing, and one beyond 180° is never added.
-    assert_near(&[Angle::degrees(0.0)?.at(-1.0).0], &[-1.0]);
+    assert_near(&at(AngularMargin::degrees(0.0)?, -1.0)[..1], &[-1.0]);
     let wide = 200f64.to_radians();
     assert_near(
-        &[Angle::degrees(200.0)?.at(1.0).0],
+        &at(AngularMargin::degrees(200.0)?, 1.0)[..1],
         &[1.0 - wide * wide.sin()],
     );
     Ok(())
@@ -86,24 +92,20 @@ fn a_row_on_its_weight_has_a_finite_gradient() -> Result<()> {
 }
 
 #[test]
-fn beyond_the_bounds_a_cosine_has_the_angle_of_the_nearer_one_and_no_slope() -> Result<()> {
+fn beyond_the_bounds_a_cosine_has_the_angle_of_the_nearer_one_and_no_gradient() -> Result<()> {
     let m = 28.6f64.to_radians();
-    let angle = Angle::degrees(28.6)?;
+    let angle = AngularMargin::degrees(28.6)?;
     for x in [1.0, 1.0 + 1e-7, 1.3, 40.0, f64::INFINITY] {
-        assert_near(&[angle.at(x).0, angle.at(x).1], &[m.cos(), 0.0]);
-        assert_near(
-            &[angle.at(-x).0, angle.at(-x).1],
-            &[-1.0 - m * m.sin(), 0.0],
-        );
+        assert_near(&at(angle, x), &[m.cos(), 0.0]);
+        assert_near(&at(angle, -x), &[-1.0 - m * m.sin(), 0.0]);
     }
     // A margin below 0 is added at every angle, and one beyond 180° at none.
-    let below = Angle::degrees(-20.0)?.at(-1.5);
-    assert_near(&[below.0, below.1], &[-20f64.to_radians().cos(), 0.0]);
+    let below = at(AngularMargin::degrees(-20.0)?, -1.5);
+    assert_near(&below, &[-20f64.to_radians().cos(), 0.0]);
     let wide = 200f64.to_radians();
-    let above = Angle::degrees(200.0)?.at(1.5);
-    assert_near(&[above.0, above.1], &[1.0 - wide * wide.sin(), 0.0]);
-    let (value, slope) = angle.at(f64::NAN);
-    assert!(value.is_nan() && slope.is_nan());
+    let above = at(AngularMargin::degrees(200.0)?, 1.5);
+    assert_near(&above, &[1.0 - wide * wide.sin(), 0.0]);
+    assert!(at(angle, f64::NAN).iter().all(|x| x.is_nan()));
     Ok(())
 }
 
@@ -116,7 +118,7 @@ fn with_other_norms_a_row_beyond_its_class_is_held_by_the_others_alone() -> Resu
             ..ArcFaceLossConfig::new(2, 2)
         };
         let distance = CosineSimilarity::new(CosineSimilarityConfig { p, power: 1.0 })?;
-        let loss = ArcFaceLoss::new(config, Arc::new(distance), vars())?;
+        let loss = ArcFaceLoss::new(config, distance, vars())?;
         set(&loss, &[[1., 1.], [1., 0.]])?;
         let x = rows(&[[2., 2.]])?;
         let root = 2f64.powf(1.0 / p);
@@ -140,15 +142,14 @@ fn with_other_norms_a_row_beyond_its_class_is_held_by_the_others_alone() -> Resu
 #[test]
 fn both_forms_of_the_margin_are_one() -> Result<()> {
     for margin in [-20.0, 0.0, 28.6, 90.0, 170.0, 190.0] {
-        let angle = Angle::degrees(margin)?;
+        let angle = AngularMargin::degrees(margin)?;
         let x: Vec<f64> = (-16..=16).map(|i| f64::from(i) / 10.0).collect();
         let var = Var::new(x.as_slice(), &dml_core::candle_core::Device::Cpu)?;
-        let values = angle.of(&var)?;
-        let slopes = values.sum_all()?.backward()?;
-        let slopes = slopes.get(var.as_tensor()).unwrap().to_vec1::<f64>()?;
-        for ((x, value), slope) in x.iter().zip(values.to_vec1::<f64>()?).zip(slopes) {
-            let want = angle.at(*x);
-            assert_near(&[value, slope], &[want.0, want.1]);
+        let values = Composite::of(&var, |x| angle.own(x))?;
+        let gradients = values.sum_all()?.backward()?;
+        let gradients = gradients.get(var.as_tensor()).unwrap().to_vec1::<f64>()?;
+        for ((x, value), gradient) in x.iter().zip(values.to_vec1::<f64>()?).zip(gradients) {
+            assert_near(&[value, gradient], &at(angle, *x));
         }
     }
     Ok(())
@@ -169,9 +170,8 @@ fn rows_weigh_as_often_as_tuples_name_them() -> Result<()> {
 
 #[test]
 fn what_the_loss_cannot_do_is_a_typed_error() -> Result<()> {
-    let new = |config, distance: Arc<dyn Distance>| ArcFaceLoss::new(config, distance, vars());
     let config = ArcFaceLossConfig::new(2, 2);
-    let refused = new(config.clone(), Arc::new(LpDistance::default()));
+    let refused = ArcFaceLoss::new(config.clone(), LpDistance::default(), vars());
     assert!(matches!(
         refused,
         Err(Error::Unsupported {
@@ -179,18 +179,17 @@ fn what_the_loss_cannot_do_is_a_typed_error() -> Result<()> {
             ..
         })
     ));
-    let cosine = || Arc::new(CosineSimilarity::default());
     let infinite = ArcFaceLossConfig {
         scale: f64::INFINITY,
         ..config
     };
     assert!(matches!(
-        new(infinite, cosine()),
+        ArcFaceLoss::new(infinite, CosineSimilarity::default(), vars()),
         Err(Error::InvalidParameter { name: "scale", .. })
     ));
     let none = ArcFaceLossConfig::new(0, 2);
     assert!(matches!(
-        new(none, cosine()),
+        ArcFaceLoss::new(none, CosineSimilarity::default(), vars()),
         Err(Error::InvalidParameter {
             name: "num_classes",
             ..

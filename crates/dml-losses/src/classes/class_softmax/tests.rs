@@ -8,13 +8,9 @@ use super::*;
 /// φ(x) = 2x − x³.
 #[derive(Clone, Copy, Debug)]
 struct Bent;
-impl OwnMargin for Bent {
-    fn at(&self, x: f64) -> (f64, f64) {
-        (2.0 * x - x * x * x, 2.0 - 3.0 * x * x)
-    }
-
-    fn of(&self, x: &Tensor) -> Result<Tensor> {
-        Ok(((x * 2.0)? - ((x * x)? * x)?)?)
+impl Margin for Bent {
+    fn own<E: Expression>(&self, x: E) -> E {
+        x.clone() * 2.0 - x.clone() * x.clone() * x
     }
 }
 
@@ -31,9 +27,9 @@ fn numbers(dtype: DType, with: [bool; 2]) -> Result<Vec<f64>> {
     };
     let (matrix, rows, classes) = (var(12, &[3, 4])?, var(3, &[3])?, var(4, &[4])?);
     let logits = ClassLogits {
-        rows: with[0].then_some(rows.as_tensor()),
-        classes: with[1].then_some(classes.as_tensor()),
-        ..ClassLogits::new(&matrix, 3.0)
+        rows: with[0].then(|| rows.as_tensor().clone()),
+        classes: with[1].then(|| classes.as_tensor().clone()),
+        ..ClassLogits::new(matrix.as_tensor().clone(), 3.0)
     };
     let values = logits.cross_entropy(&[3, 0, 1], &Bent)?;
     let weights = Tensor::new(&[1f64, -2., 0.5], &Device::Cpu)?.to_dtype(dtype)?;
@@ -69,14 +65,15 @@ fn the_kernel_agrees_with_the_composite_form() -> Result<()> {
 #[test]
 fn a_margin_lowers_the_own_logit() -> Result<()> {
     let matrix = Var::new(&[[1f64, 0.5]], &Device::Cpu)?;
-    let value = ClassLogits::new(&matrix, 2.0).cross_entropy(&[0], &Shifted(0.5))?;
+    let value =
+        ClassLogits::new(matrix.as_tensor().clone(), 2.0).cross_entropy(&[0], &Subtracted(0.5))?;
     // Both logits are 1.
     assert!((flat(&value)?[0] - 2f64.ln()).abs() < 1e-12);
     let store = value.sum_all()?.backward()?;
     let gradient = flat(store.get(matrix.as_tensor()).unwrap())?;
     assert!((gradient[0] + 1.0).abs() < 1e-12 && (gradient[1] - 1.0).abs() < 1e-12);
     let one_class = Tensor::new(&[[7f64]], &Device::Cpu)?;
-    let value = ClassLogits::new(&one_class, 2.0).cross_entropy(&[0], &Shifted(0.5))?;
+    let value = ClassLogits::new(one_class, 2.0).cross_entropy(&[0], &Subtracted(0.5))?;
     assert_eq!(flat(&value)?, [0.0]);
     Ok(())
 }

@@ -7,10 +7,7 @@ use super::*;
 use crate::machinery::outcome::{assert_near, circle, values_and_gradient};
 
 fn loss(gamma: f64) -> Result<InstanceLoss> {
-    InstanceLoss::new(
-        InstanceLossConfig { gamma },
-        Arc::new(CosineSimilarity::default()),
-    )
+    InstanceLoss::new(InstanceLossConfig { gamma }, CosineSimilarity::default())
 }
 
 #[test]
@@ -47,7 +44,7 @@ fn what_it_refuses() -> Result<()> {
     }
     assert!(loss(f64::INFINITY).is_err());
     assert!(matches!(
-        InstanceLoss::new(Default::default(), Arc::new(LpDistance::default())),
+        InstanceLoss::new(Default::default(), LpDistance::default()),
         Err(Error::Unsupported { .. })
     ));
     Ok(())

@@ -1,6 +1,6 @@
 //! By hand.
 
-use dml_core::Error;
+use dml_core::{ClassLoss, Error};
 use dml_distances::{CosineSimilarity, LpDistance};
 
 use super::*;
@@ -12,7 +12,7 @@ fn loss(margin: f64) -> Result<LargeMarginSoftmaxLoss> {
         margin,
         ..LargeMarginSoftmaxLossConfig::new(2, 2)
     };
-    let loss = LargeMarginSoftmaxLoss::new(config, Arc::new(CosineSimilarity::default()), vars())?;
+    let loss = LargeMarginSoftmaxLoss::new(config, CosineSimilarity::default(), vars())?;
     set(&loss, &[[2., 0.], [0., 3.]])?;
     Ok(loss)
 }
@@ -51,7 +51,7 @@ fn rows_without_length_are_finite_and_errors_are_typed() -> Result<()> {
         Err(Error::InvalidParameter { name: "margin", .. })
     ));
     let config = LargeMarginSoftmaxLossConfig::new(2, 2);
-    let refused = LargeMarginSoftmaxLoss::new(config, Arc::new(LpDistance::default()), vars());
+    let refused = LargeMarginSoftmaxLoss::new(config, LpDistance::default(), vars());
     assert!(matches!(refused, Err(Error::Unsupported { .. })));
     Ok(())
 }

@@ -10,9 +10,9 @@ use crate::machinery::outcome::{assert_near, rows, values_and_gradient};
 
 fn loss(config: ManifoldLossConfig, proxies: &[[f64; 2]]) -> Result<ManifoldLoss> {
     let vars = SeededVars::new(0).builder(DType::F64, &Device::Cpu);
-    let loss = ManifoldLoss::new(config, Arc::new(CosineSimilarity::default()), vars)?;
+    let loss = ManifoldLoss::new(config, CosineSimilarity::default(), vars)?;
     let values = Tensor::from_vec(proxies.concat(), (proxies.len(), 2), &Device::Cpu)?;
-    loss.proxies.set(&values)?;
+    loss.proxies.var().set(&values)?;
     Ok(loss)
 }
 
@@ -71,7 +71,7 @@ fn similarities_of_any_size_have_a_finite_loss() -> Result<()> {
         ..Default::default()
     };
     let vars = SeededVars::new(0).builder(DType::F32, &Device::Cpu);
-    let distance = Arc::new(DotProductSimilarity::new(raw)?);
+    let distance = DotProductSimilarity::new(raw)?;
     let loss = ManifoldLoss::new(config(2, 1.0), distance, vars)?;
     let x = rows(&[[1e4, 0.0], [0.0, 1e4], [9e3, 1e3]])?;
     let batch = Batch::new(&x, [0i64, 1, 0])?;

@@ -1,7 +1,8 @@
 //! By hand.
 
-use dml_core::Pairs;
+use candle_core::Var;
 use dml_core::autograd::without_kernels;
+use dml_core::{ClassLoss, Error, Loss, Pairs};
 
 use super::*;
 use crate::machinery::by_hand::{set, vars};

@@ -1,14 +1,14 @@
 //! By hand.
 
-use dml_core::Error;
 use dml_core::autograd::without_kernels;
+use dml_core::{Error, Loss};
 use dml_distances::{LpDistance, SNRDistance, SNRDistanceConfig};
 
 use super::*;
 use crate::machinery::by_hand::{set, value_and_gradients, vars};
 use crate::machinery::outcome::{assert_near, rows};
 
-fn loss(distance: Arc<dyn Distance>) -> Result<ProxyAnchorLoss> {
+fn loss(distance: impl Distance + 'static) -> Result<ProxyAnchorLoss> {
     let config = ProxyAnchorLossConfig {
         margin: 0.5,
         alpha: 2.0,
@@ -21,7 +21,7 @@ fn loss(distance: Arc<dyn Distance>) -> Result<ProxyAnchorLoss> {
 
 #[test]
 fn proxies_draw_their_own_rows_and_push_others() -> Result<()> {
-    let loss = loss(Arc::new(LpDistance::unnormalized()))?;
+    let loss = loss(LpDistance::unnormalized())?;
     let x = rows(&[[1.], [2.]])?;
     let [near, gradient, _] = value_and_gradients(&loss, "pos_loss", &x, &[0, 0])?;
     // Distances 1 and 2 to proxy 0, less the margin, times 2.
@@ -70,7 +70,7 @@ fn the_kernel_agrees_with_the_composite_form_whatever_the_distance() -> Result<(
 
 #[test]
 fn no_rows_are_empty_terms_and_alpha_is_finite() -> Result<()> {
-    let distance = || Arc::new(LpDistance::default());
+    let distance = || LpDistance::default();
     let none = Tensor::zeros((0, 1), candle_core::DType::F64, &candle_core::Device::Cpu)?;
     let terms = loss(distance())?.terms(&Batch::new(&none, Vec::<i64>::new())?, &Tuples::all())?;
     assert!(terms.iter().all(Term::is_empty) && terms.iter().count() == 2);

@@ -1,6 +1,6 @@
 //! By hand.
 
-use dml_core::{Error, Pairs};
+use dml_core::{ClassLoss, Error, Loss, Pairs};
 use dml_distances::LpDistance;
 
 use super::*;
@@ -12,7 +12,7 @@ fn loss(softmax_scale: f64) -> Result<ProxyNCALoss> {
         softmax_scale,
         ..ProxyNCALossConfig::new(2, 1)
     };
-    let loss = ProxyNCALoss::new(config, Arc::new(LpDistance::unnormalized()), vars())?;
+    let loss = ProxyNCALoss::new(config, LpDistance::unnormalized(), vars())?;
     set(&loss, &[[0.], [3.]])?;
     Ok(loss)
 }

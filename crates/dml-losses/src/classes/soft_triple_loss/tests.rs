@@ -1,6 +1,6 @@
 //! By hand.
 
-use dml_core::Error;
+use dml_core::ClassLoss;
 use dml_distances::{CosineSimilarity, LpDistance};
 
 use super::*;
@@ -19,7 +19,7 @@ fn config() -> SoftTripleLossConfig {
 
 #[test]
 fn a_class_is_as_near_as_the_softmax_mean_of_its_centres() -> Result<()> {
-    let loss = SoftTripleLoss::new(config(), Arc::new(CosineSimilarity::default()), vars())?;
+    let loss = SoftTripleLoss::new(config(), CosineSimilarity::default(), vars())?;
     // Centres of class 0 lie along and across the row, both of class 1 across it.
     set(&loss, &[[1., 0., 0., 0.], [0., 1., 1., -1.]])?;
     let x = rows(&[[2., 0.]])?;
@@ -35,7 +35,7 @@ fn a_class_is_as_near_as_the_softmax_mean_of_its_centres() -> Result<()> {
 
 #[test]
 fn distances_and_a_temperature_of_zero_are_refused() {
-    let refused = SoftTripleLoss::new(config(), Arc::new(LpDistance::default()), vars());
+    let refused = SoftTripleLoss::new(config(), LpDistance::default(), vars());
     assert!(matches!(
         refused,
         Err(Error::Unsupported {
@@ -47,7 +47,7 @@ fn distances_and_a_temperature_of_zero_are_refused() {
         gamma: 0.0,
         ..config()
     };
-    let refused = SoftTripleLoss::new(frozen, Arc::new(CosineSimilarity::default()), vars());
+    let refused = SoftTripleLoss::new(frozen, CosineSimilarity::default(), vars());
     assert!(matches!(
         refused,
         Err(Error::InvalidParameter { name: "gamma", .. })

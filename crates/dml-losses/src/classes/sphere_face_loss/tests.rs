@@ -1,6 +1,6 @@
 //! By hand.
 
-use dml_core::Error;
+use dml_core::{ClassLoss, Error};
 use dml_distances::{CosineSimilarity, LpDistance};
 
 use super::*;
@@ -13,7 +13,7 @@ fn the_own_angle_counts_twice_and_lengths_of_weights_do_not() -> Result<()> {
         margin: 2.0,
         ..SphereFaceLossConfig::new(2, 2)
     };
-    let loss = SphereFaceLoss::new(config, Arc::new(CosineSimilarity::default()), vars())?;
+    let loss = SphereFaceLoss::new(config, CosineSimilarity::default(), vars())?;
     set(&loss, &[[2., 0.], [0., 3.]])?;
     let x = rows(&[[4., 3.]])?;
     // 5 cos 2θ = 5 · 0.28 against 3.
@@ -24,7 +24,7 @@ fn the_own_angle_counts_twice_and_lengths_of_weights_do_not() -> Result<()> {
     let p = 1.0 / (1.0 + (1.4f64 - 3.0).exp());
     assert_near(&gradient, &[-p * 1.376, p * 1.368 + p]);
     let config = SphereFaceLossConfig::new(2, 2);
-    let refused = SphereFaceLoss::new(config, Arc::new(LpDistance::default()), vars());
+    let refused = SphereFaceLoss::new(config, LpDistance::default(), vars());
     assert!(matches!(refused, Err(Error::Unsupported { .. })));
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! By hand.
 
-use dml_core::Error;
+use dml_core::{ClassLoss, Error};
 use dml_distances::{CosineSimilarity, LpDistance};
 
 use super::*;
@@ -14,7 +14,7 @@ fn loss() -> Result<SubCenterArcFaceLoss> {
         sub_centers: 2,
         ..SubCenterArcFaceLossConfig::new(2, 2)
     };
-    let loss = SubCenterArcFaceLoss::new(config, Arc::new(CosineSimilarity::default()), vars())?;
+    let loss = SubCenterArcFaceLoss::new(config, CosineSimilarity::default(), vars())?;
     // Class 0 to the right and upwards, class 1 to the left and downwards.
     set(&loss, &[[1., 0., -1., 0.], [0., 1., 0., -1.]])?;
     Ok(loss)
@@ -73,7 +73,7 @@ fn a_class_has_a_centre_and_angles_need_cosines() {
         sub_centers: 0,
         ..SubCenterArcFaceLossConfig::new(2, 2)
     };
-    let refused = SubCenterArcFaceLoss::new(config, Arc::new(CosineSimilarity::default()), vars());
+    let refused = SubCenterArcFaceLoss::new(config, CosineSimilarity::default(), vars());
     assert!(matches!(
         refused,
         Err(Error::InvalidParameter {
@@ -82,6 +82,6 @@ fn a_class_has_a_centre_and_angles_need_cosines() {
         })
     ));
     let config = SubCenterArcFaceLossConfig::new(2, 2);
-    let refused = SubCenterArcFaceLoss::new(config, Arc::new(LpDistance::default()), vars());
+    let refused = SubCenterArcFaceLoss::new(config, LpDistance::default(), vars());
     assert!(matches!(refused, Err(Error::Unsupported { .. })));
 }

@@ -3,42 +3,58 @@
 use candle_core::Tensor;
 use dml_core::{Result, TensorExt};
 
-use super::{AnchorPairs, Side};
+use super::{Anchor, AnchorPairs, Side};
 
-/// How much each entry of a matrix counts: how often it is a pair, times what the pair weighs.
+/// How much each entry of a matrix counts: how often it is a pair, times the weight of the pair.
 #[derive(Clone, Debug)]
-pub(crate) struct Counted {
+pub(crate) struct PairWeights {
     /// `[Q, R]`, 0 for what is no pair.
-    times: Tensor,
+    weights: Tensor,
     /// Whether nothing but 0 and 1 is there.
     is_plain: bool,
 }
 
-impl Counted {
-    /// `[Q, R]`, 0 for what is no pair.
-    pub(crate) fn times(&self) -> &Tensor {
-        &self.times
+impl PairWeights {
+    /// Which rows have a pair: `[Q]`.
+    pub(crate) fn has_pairs(&self) -> Result<Tensor> {
+        Ok(self.weights.sum(1)?.gt(0f64)?)
     }
 
-    /// The sum of each row: `[Q]`, 0 for a row without pairs.
-    pub(crate) fn total(&self) -> Result<Tensor> {
-        Ok(self.times.sum(1)?)
-    }
-
-    /// `ln Σ times · e^x` over the pairs of each row, with `add_one` `ln(1 + Σ times · e^x)`: `[Q, R]` → `[Q]`. A row
-    /// without pairs is 0.
+    /// `ln Σ w e^x` over the pairs of each row, with `add_one` `ln(1 + Σ w e^x)`: `[Q, R]` → `[Q]`. A row without pairs
+    /// is 0.
     pub(crate) fn log_sum_exp(&self, exponents: &Tensor, add_one: bool) -> Result<Tensor> {
         self.weigh(exponents)?
-            .masked_logsumexp(Some(&self.times), add_one)
+            .masked_logsumexp(Some(&self.weights), add_one)
     }
 
-    /// `x + ln times` for the pairs, `x` for all other entries.
-    pub(crate) fn weigh(&self, exponents: &Tensor) -> Result<Tensor> {
+    /// As [`log_sum_exp`](Self::log_sum_exp), over these pairs and over others that weigh 1.
+    pub(crate) fn log_sum_exp_with(&self, others: &Self, exponents: &Tensor) -> Result<Tensor> {
+        let pairs = (&self.weights + &others.weights)?;
+        self.weigh(exponents)?.masked_logsumexp(Some(&pairs), false)
+    }
+
+    /// `Σ w x / Σ w` over the pairs of each row: `[Q, R]` → `[Q]`. A row without pairs is 0.
+    pub(crate) fn mean(&self, x: &Tensor) -> Result<Tensor> {
+        // What is no pair may be infinite: it is dropped, not multiplied by 0.
+        let is_pair = self.weights.ne(0.0)?;
+        let sum = (&self.weights * is_pair.where_cond(x, &x.zeros_like()?)?)?.sum(1)?;
+        let total = self.weights.sum(1)?;
+        let divisor = total.gt(0.0)?.where_cond(&total, &total.ones_like()?)?;
+        Ok((sum / divisor)?)
+    }
+
+    /// Which entries are pairs whose value is not 0 or less: `[Q, R]`. NaN is neither.
+    pub(crate) fn above_zero(&self, values: &Tensor) -> Result<Tensor> {
+        Ok((self.weights.ne(0.0)? * values.le(0.0)?.eq(0u8)?)?)
+    }
+
+    /// `x + ln w` for the pairs, `x` for all other entries.
+    fn weigh(&self, exponents: &Tensor) -> Result<Tensor> {
         if self.is_plain {
             return Ok(exponents.clone());
         }
-        let is_pair = self.times.gt(0f64)?;
-        let factors = is_pair.where_cond(&self.times, &self.times.ones_like()?)?;
+        let is_pair = self.weights.gt(0f64)?;
+        let factors = is_pair.where_cond(&self.weights, &self.weights.ones_like()?)?;
         Ok((exponents + factors.log()?)?)
     }
 }
@@ -70,23 +86,25 @@ impl AnchorPairs {
     }
 
     /// How much each pair counts: first the positives, then the negatives.
-    pub(crate) fn counted(&self) -> Result<[Counted; 2]> {
+    pub(crate) fn pair_weights(&self) -> Result<[PairWeights; 2]> {
         let (near, far) = self.tensors()?;
-        let (times, is_plain) = match self.weight_tensors()? {
+        let (weights, is_plain) = match self.weight_tensors()? {
             None => ([near, far], self.is_distinct),
             Some([near_weights, far_weights]) => {
                 ([(near * near_weights)?, (far * far_weights)?], false)
             }
         };
-        Ok(times.map(|times| Counted { times, is_plain }))
+        Ok(weights.map(|weights| PairWeights { weights, is_plain }))
     }
 
-    /// `ln Σ e^x` over the negatives of each anchor, repeats and weights included: `[Q, R]` → `[Q]`, and whether an anchor
-    /// has any, 0 or 1. Without negatives the sum is empty, and what stands for its logarithm is 0.
+    /// `ln Σ w e^x` over the negatives of each anchor, repeats and weights included: `[Q, R]` → `[Q]`, and whether an
+    /// anchor has any, 0 or 1. Without negatives the sum is empty, and what stands for its logarithm is 0.
     pub(crate) fn negative_log_sum_exp(&self, exponents: &Tensor) -> Result<(Tensor, Tensor)> {
-        let [_, negatives] = self.counted()?;
-        let sums = negatives.log_sum_exp(exponents, false)?; // [Q]
-        Ok((sums, negatives.total()?.gt(0.0)?))
+        let [_, negatives] = self.pair_weights()?;
+        Ok((
+            negatives.log_sum_exp(exponents, false)?,
+            negatives.has_pairs()?,
+        ))
     }
 
     /// Numbers of the positive and of the negative pairs `[Q, R]`, 0 elsewhere.
@@ -96,10 +114,10 @@ impl AnchorPairs {
             vec![0f32; queries * references],
             vec![0f32; queries * references],
         ];
-        let (mut positives, mut negatives) = (Side::<f32>::default(), Side::default());
+        let mut anchor = Anchor::<f32>::default();
         for q in 0..queries {
-            self.of(q, &mut positives, &mut negatives);
-            for (dense, side) in dense.iter_mut().zip([&positives, &negatives]) {
+            self.find(q, &mut anchor);
+            for (dense, side) in dense.iter_mut().zip([&anchor.positives, &anchor.negatives]) {
                 for (i, &row) in side.rows.iter().enumerate() {
                     write(&mut dense[q * references + row as usize], side, i);
                 }

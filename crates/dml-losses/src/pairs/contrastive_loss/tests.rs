@@ -1,9 +1,9 @@
 //! Values and gradients by hand, and over every form of tuples.
 
-use candle_core::{DType, Device, Var};
+use candle_core::{DType, Device, Tensor, Var};
 use dml_core::autograd::without_kernels;
 use dml_core::kernels::triplet_ranges::TripletRanges;
-use dml_core::{Error, Relation, Term, Triplets, TupleCount, TupleSet};
+use dml_core::{Error, Pairs, Relation, Term, Triplets, TupleCount, TupleSet};
 use dml_distances::{CosineSimilarity, LpDistance};
 
 use super::*;
@@ -13,7 +13,7 @@ fn loss(pos_margin: f64, neg_margin: f64) -> Result<ContrastiveLoss> {
         pos_margin,
         neg_margin,
     };
-    ContrastiveLoss::new(config, Arc::new(LpDistance::unnormalized()))
+    ContrastiveLoss::new(config, LpDistance::unnormalized())
 }
 
 fn list(term: &Term) -> Result<Vec<f32>> {
@@ -54,7 +54,7 @@ fn similarities_turn_the_differences_round() -> Result<()> {
         pos_margin: 1.0,
         neg_margin: 0.5,
     };
-    let loss = ContrastiveLoss::new(config, Arc::new(CosineSimilarity::default()))?;
+    let loss = ContrastiveLoss::new(config, CosineSimilarity::default())?;
     let rows = Var::new(&[[1f32, 0.], [3., 4.], [4., 3.]], &Device::Cpu)?;
     let batch = Batch::new(&rows, [0i64, 0, 1])?;
     let terms = loss.terms(&batch, &Tuples::all())?;

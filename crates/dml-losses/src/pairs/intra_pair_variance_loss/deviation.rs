@@ -2,11 +2,14 @@
 
 use candle_core::Tensor;
 use dml_core::autograd::{self, Element, PartialGradient, with_slice};
+use dml_core::kernels::sum_within::Within;
 use dml_core::kernels::{Real, for_each_row, map_rows};
-use dml_core::{AnchorSums, Over, Pairs, Result, TensorExt, for_element};
+use dml_core::{AnchorSums, Pairs, Result, TensorExt, for_element};
 
-use crate::machinery::anchor_pairs::{Anchor, AnchorPairs, Side};
-use crate::machinery::pair_values::{PairFormula, PairSet, Within};
+use crate::machinery::expression::{Composite, Dual, Expression};
+use crate::machinery::pair_formula::KeptValues;
+use crate::machinery::pair_set::{PairSet, PairSums};
+use crate::machinery::side::Anchor;
 
 /// `max(0, sign · (x − factor · mean))²` of every pair of a set; the mean is that of the set.
 #[derive(Clone, Copy, Debug)]
@@ -15,82 +18,24 @@ pub(super) struct Deviation {
     pub(super) factor: f64,
 }
 
-/// The kept pairs of one anchor.
-#[derive(Clone, Copy, Debug, Default)]
-struct AnchorPart {
-    sum: f64,
-    count: u64,
-    /// The sum of the hinges.
-    hinges: f64,
-}
-
-/// What is known of the values once the mean is.
-#[derive(Clone, Debug)]
-struct Measure<T> {
-    over: Over,
-    sign: T,
-    /// `factor · mean`.
-    middle: T,
-    within: Within<T>,
-    pairs: AnchorPairs,
-}
-
-impl<T: Real> Measure<T> {
-    /// The pairs of the measured kind of anchor `q`.
-    fn side<'a>(&self, q: usize, anchor: &'a mut Anchor<T>) -> &'a Side<T> {
-        self.pairs
-            .of(q, &mut anchor.positives, &mut anchor.negatives);
-        match self.over {
-            Over::NegativePairs => &anchor.negatives,
-            _ => &anchor.positives,
-        }
+impl Deviation {
+    fn value<E: Expression>(&self, x: E, mean: E) -> E {
+        let violation = ((x - mean * self.factor) * self.sign).hinge();
+        violation.clone() * violation
     }
 
-    /// The hinge of an entry, and whether its square is kept.
-    fn hinge(&self, x: T) -> (T, bool) {
-        let violation = self.sign * (x - self.middle);
-        // The comparison is written so that NaN does not count as 0.
-        let hinge = if violation <= T::ZERO {
-            T::ZERO
-        } else {
-            violation
-        };
-        (hinge, self.within.keeps(hinge * hinge))
-    }
-
-    fn part(&self, q: usize, row: &[T], anchor: &mut Anchor<T>) -> AnchorPart {
-        let side = self.side(q, anchor);
-        let mut part = AnchorPart::default();
-        for (i, &r) in side.rows.iter().enumerate() {
-            let (hinge, is_kept) = self.hinge(row[r as usize]);
-            if is_kept {
-                let times = side.times(i).to_f64();
-                part.sum += times * (hinge * hinge).to_f64();
-                part.hinges += times * hinge.to_f64();
-                part.count += times as u64;
-            }
-        }
-        part
-    }
-
-    /// Writes the slopes of a row: `own` for each hinge of a kept pair, and `shared` for every pair through the mean.
-    fn slopes(&self, q: usize, row: &[T], own: T, shared: T, out: &mut [T]) {
-        let mut anchor = Anchor::default();
-        let side = self.side(q, &mut anchor);
-        for (i, &r) in side.rows.iter().enumerate() {
-            let (hinge, is_kept) = self.hinge(row[r as usize]);
-            let own = if is_kept { own * hinge } else { T::ZERO };
-            out[r as usize] += side.times(i) * (own + shared);
-        }
+    /// The value of an entry, with its derivatives in the entry and in the mean.
+    fn dual<T: Real>(&self, x: T, mean: T) -> Dual<T, 2> {
+        Dual::at_point([x, mean], |[x, mean]| self.value(x, mean))
     }
 }
 
-impl PairFormula for Deviation {
+impl PairSums for Deviation {
     fn values(&self, set: &PairSet, list: &Pairs) -> Result<Tensor> {
         let (anchors, others) = set.rows(list);
         let x = set.matrix.pick_entries(anchors, others)?; // [P]
-        let middle = (x.mean_all()? * self.factor)?;
-        Ok((x.broadcast_sub(&middle)? * self.sign)?.hinge()?.sqr()?)
+        let mean = x.mean_all()?.broadcast_as(x.shape())?;
+        Composite::of_all([&x, &mean], |[x, mean]| self.value(x, mean))
     }
 
     fn sums(&self, set: &PairSet, low: Option<f64>, high: Option<f64>) -> Result<AnchorSums> {
@@ -103,47 +48,45 @@ impl PairFormula for Deviation {
 impl Deviation {
     fn sums_of<T: Element>(&self, set: &PairSet, within: Within<T>) -> Result<AnchorSums> {
         let number = |x: f64| <T as Real>::from_f64(x);
+        let (this, total) = (*self, set.count() as f64);
         let (queries, references) = set.matrix.dims2()?;
-        let mut measure = Measure {
-            over: set.over,
-            sign: number(self.sign),
-            middle: T::ZERO,
-            within,
-            pairs: set.pairs.clone(),
-        };
-        let total = set.count() as f64;
-        let parts: Vec<AnchorPart> = with_slice(&set.matrix, |matrix: &[T]| {
-            let row = |q: usize| &matrix[q * references..(q + 1) * references];
-            let sums: Vec<f64> = map_rows(queries, |q, anchor: &mut Anchor<T>| {
-                let side = measure.side(q, anchor);
-                let entry = |(i, &r): (usize, &u32)| side.times(i) * row(q)[r as usize];
-                let entries = side.rows.iter().enumerate().map(entry);
-                entries.map(|x| Real::to_f64(x)).sum()
+        let row = move |q: usize| q * references..(q + 1) * references;
+        let (pairs, over) = (set.pairs.clone(), set.over);
+        let (mean, kept) = with_slice(&set.matrix, |matrix: &[T]| {
+            let sums: Vec<f64> = map_rows(queries, |q, anchor| {
+                let side = pairs.read(q, over, &matrix[row(q)], anchor);
+                let entries = side.x.iter().enumerate();
+                entries.map(|(i, x)| Real::to_f64(side.times(i) * *x)).sum()
             });
-            let mean = sums.iter().sum::<f64>() / total;
-            measure.middle = number(self.factor * mean);
-            map_rows(queries, |q, anchor| measure.part(q, row(q), anchor))
+            let mean = number(sums.iter().sum::<f64>() / total);
+            let kept: Vec<KeptValues> = map_rows(queries, |q, anchor| {
+                let side = pairs.read(q, over, &matrix[row(q)], anchor);
+                side.sum_where(|value| within.holds(value), |x| this.dual(x, mean))
+            });
+            (mean, kept)
         })?;
-        let counts = parts.iter().map(|part| part.count).collect();
-        let sums: Vec<T> = parts.iter().map(|part| number(part.sum)).collect();
-        let Self { sign, factor } = *self;
-        let backward = move |matrix: &Tensor, _: &Tensor, gradient: &Tensor| {
-            let slopes = with_slice(gradient, |g: &[T]| {
+        let counts = kept.iter().map(|kept| kept.count).collect();
+        let sums: Vec<T> = kept.iter().map(|kept| number(kept.sum)).collect();
+        let backward = move |matrix: &Tensor, _: &Tensor, upstream: &Tensor| {
+            let gradient = with_slice(upstream, |upstream: &[T]| {
                 with_slice(matrix, |matrix: &[T]| {
-                    let hinges = parts.iter().zip(g);
-                    let hinges = hinges.map(|(part, g)| part.hinges * Real::to_f64(*g));
-                    let hinges: f64 = hinges.sum();
-                    let shared = number(-2.0 * sign * factor * hinges / total);
-                    let mut slopes = vec![<T as Real>::ZERO; queries * references];
-                    for_each_row(&mut slopes, references, |q, out| {
-                        let row = &matrix[q * references..(q + 1) * references];
-                        let own = number(2.0 * sign) * g[q];
-                        measure.slopes(q, row, own, shared, out);
+                    let in_mean = kept.iter().zip(upstream);
+                    let in_mean = in_mean.map(|(kept, g)| kept.in_shared * Real::to_f64(*g));
+                    // Every pair has an equal part in the mean, kept or not.
+                    let through_mean = number(in_mean.sum::<f64>() / total);
+                    let mut gradient = vec![<T as Real>::ZERO; queries * references];
+                    for_each_row(&mut gradient, references, |q, out| {
+                        let mut anchor = Anchor::default();
+                        let side = pairs.read(q, over, &matrix[row(q)], &mut anchor);
+                        side.sum_where(|value| within.holds(value), |x| this.dual(x, mean));
+                        for (i, (&r, own)) in side.rows.iter().zip(&side.gradients[0]).enumerate() {
+                            out[r as usize] += upstream[q] * *own + side.times(i) * through_mean;
+                        }
                     });
-                    slopes
+                    gradient
                 })
             })??;
-            Ok(PartialGradient::dense(slopes))
+            Ok(PartialGradient::dense(gradient))
         };
         let sums = autograd::of_matrix(set.name, &set.matrix, sums, queries, backward)?;
         Ok(AnchorSums { sums, counts })

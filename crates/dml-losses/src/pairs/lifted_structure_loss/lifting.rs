@@ -2,12 +2,15 @@
 
 use candle_core::Tensor;
 use dml_core::autograd::{self, Element, with_slice};
+use dml_core::kernels::sum_within::Within;
 use dml_core::kernels::{Real, for_each_row, map_rows};
-use dml_core::{AnchorSums, Pairs, Result, TensorExt, for_element};
+use dml_core::{AnchorSums, Over, Pairs, Result, TensorExt, for_element};
 
-use crate::machinery::anchor_pairs::{Anchor, AnchorPairs};
-use crate::machinery::anchor_values::anchor_values;
-use crate::machinery::pair_values::{PairFormula, PairSet, Within};
+use crate::machinery::anchor_formula::anchor_values;
+use crate::machinery::anchor_pairs::AnchorPairs;
+use crate::machinery::expression::{Composite, Dual, Expression};
+use crate::machinery::pair_set::{PairSet, PairSums};
+use crate::machinery::side::Anchor;
 
 /// The formula of a pair.
 #[derive(Clone, Copy, Debug)]
@@ -19,55 +22,49 @@ pub(super) struct Lifting {
     pub(super) both_rows: bool,
 }
 
-/// The value of one pair with its slopes.
-struct Lifted {
-    value: f64,
-    in_entry: f64,
-    in_anchor: f64,
-    in_positive: f64,
-}
-
 impl Lifting {
-    /// `x`: the entry of the pair; `anchor` and `positive`: the logarithms of the sums of their negatives, −∞ for none.
-    fn value(&self, x: f64, anchor: f64, positive: f64) -> Lifted {
-        // The comparisons here and below are written so that NaN comes through.
-        let top = if positive > anchor { positive } else { anchor };
-        let (share, sum) = if anchor == f64::NEG_INFINITY && positive == f64::NEG_INFINITY {
-            (0.0, 0.0)
-        } else {
-            let sum = top + ((anchor - top).exp() + (positive - top).exp()).ln();
-            ((anchor - sum).exp(), sum)
-        };
-        let violation = sum + self.sign * (x - self.pos_margin);
-        let hinge = if violation <= 0.0 { 0.0 } else { violation };
-        Lifted {
-            value: hinge * hinge / 2.0,
-            in_entry: hinge * self.sign,
-            in_anchor: hinge * share,
-            in_positive: if positive == f64::NEG_INFINITY {
-                0.0
-            } else {
-                hinge * (positive - sum).exp()
-            },
-        }
+    /// The exponent of a negative.
+    fn exponent<E: Expression>(&self, x: E) -> E {
+        (x - self.neg_margin) * -self.sign
+    }
+
+    /// The value of a positive pair with the entry `x`, given the logarithm of the sum of its negatives.
+    fn value<E: Expression>(&self, x: E, negatives: E) -> E {
+        let hinge = (negatives + (x - self.pos_margin) * self.sign).hinge();
+        hinge.clone() * hinge / 2.0
+    }
+
+    /// The value of a pair with its derivatives in its entry and in the sums of both rows; `None` for a row without
+    /// negatives.
+    fn dual(&self, x: f64, anchor: Option<f64>, positive: Option<f64>) -> Dual<f64, 3> {
+        let point = [x, anchor.unwrap_or(0.0), positive.unwrap_or(0.0)];
+        Dual::at_point(point, |[x, of_anchor, of_positive]| {
+            let negatives = match (anchor, positive) {
+                (None, None) => x.constant(0.0),
+                (Some(_), None) => of_anchor,
+                (None, Some(_)) => of_positive,
+                (Some(_), Some(_)) => of_anchor + (of_positive - of_anchor).softplus(),
+            };
+            self.value(x, negatives)
+        })
     }
 }
 
-/// The kept pairs of one anchor: their sum, and the slopes by positive.
+/// The kept pairs of one anchor: their sum, and its derivatives by positive.
 #[derive(Clone, Debug, Default)]
-struct AnchorPart<T> {
+struct KeptPairs<T> {
     sum: f64,
     count: u64,
-    /// The slope in the anchor's own sum of negatives.
+    /// In the anchor's own sum of negatives.
     in_anchor: f64,
     rows: Vec<u32>,
     in_entries: Vec<T>,
     in_positives: Vec<T>,
 }
 
-impl PairFormula for Lifting {
+impl PairSums for Lifting {
     fn values(&self, set: &PairSet, list: &Pairs) -> Result<Tensor> {
-        let exponents = set.matrix.affine(-self.sign, self.sign * self.neg_margin)?;
+        let exponents = Composite::of(&set.matrix, |x| self.exponent(x))?;
         let (sums, any) = set.pairs.negative_log_sum_exp(&exponents)?; // [Q]
         let rows = |rows: &[u32]| Tensor::new(rows, set.matrix.device());
         let anchors = rows(&list.positive_anchors)?;
@@ -87,8 +84,7 @@ impl PairFormula for Lifting {
         let x = set
             .matrix
             .pick_entries(&list.positive_anchors, &list.positives)?; // [P]
-        let hinge = (sums + ((x - self.pos_margin)? * self.sign)?)?.hinge()?;
-        Ok((hinge.sqr()? / 2.0)?)
+        Composite::of_all([&x, &sums], |[x, sums]| self.value(x, sums))
     }
 
     fn sums(&self, set: &PairSet, low: Option<f64>, high: Option<f64>) -> Result<AnchorSums> {
@@ -101,19 +97,20 @@ impl PairFormula for Lifting {
 impl Lifting {
     fn sums_of<T: Element>(&self, set: &PairSet, within: Within<T>) -> Result<AnchorSums> {
         let number = |x: f64| <T as Real>::from_f64(x);
-        let (sign, margin) = (number(self.sign), number(self.neg_margin));
-        let negatives = anchor_values::<T>("negatives", &set.matrix, &set.pairs, |_, _, far| {
-            let sum = far.log_sum_exp(false, |x| sign * (margin - x));
-            far.scale(|_| -sign);
-            sum
-        })?; // [Q]
-        let parts = with_slice(&set.matrix, |matrix: &[T]| {
+        let negatives =
+            anchor_values::<T>("negatives", &set.matrix, &set.pairs, |_, row, anchor| {
+                anchor.negatives.read(row);
+                let exponent = |x| self.exponent(x);
+                let (_, sum) = anchor.negatives.log_sum_exp(false, true, exponent);
+                sum
+            })?; // [Q]
+        let kept = with_slice(&set.matrix, |matrix: &[T]| {
             with_slice(&negatives, |negatives: &[T]| {
-                self.parts(&set.pairs, matrix, negatives, within)
+                self.kept_pairs(&set.pairs, matrix, negatives, within)
             })
         })??;
-        let counts = parts.iter().map(|part| part.count).collect();
-        let sums: Vec<T> = parts.iter().map(|part| number(part.sum)).collect();
+        let counts = kept.iter().map(|kept| kept.count).collect();
+        let sums: Vec<T> = kept.iter().map(|kept| number(kept.sum)).collect();
         let queries = sums.len();
         let sums = autograd::binary(
             "lifted_pairs",
@@ -121,66 +118,65 @@ impl Lifting {
             &negatives,
             sums,
             queries,
-            move |matrix, negatives, _, gradient| {
-                let (matrix_slopes, negative_slopes) =
-                    with_slice(gradient, |g: &[T]| spread(&parts, g, matrix.elem_count()))?;
-                let tensor =
-                    |slopes, like: &Tensor| Tensor::from_vec(slopes, like.shape(), like.device());
-                Ok((
-                    tensor(matrix_slopes, matrix)?,
-                    tensor(negative_slopes, negatives)?,
-                ))
+            move |matrix, negatives, _, upstream| {
+                let (of_matrix, of_negatives) =
+                    with_slice(upstream, |g: &[T]| spread(&kept, g, matrix.elem_count()))?;
+                let tensor = |gradient, like: &Tensor| {
+                    Tensor::from_vec(gradient, like.shape(), like.device())
+                };
+                Ok((tensor(of_matrix, matrix)?, tensor(of_negatives, negatives)?))
             },
         )?;
         Ok(AnchorSums { sums, counts })
     }
 
-    fn parts<T: Real>(
+    fn kept_pairs<T: Real>(
         &self,
         pairs: &AnchorPairs,
         matrix: &[T],
         negatives: &[T],
         within: Within<T>,
-    ) -> Vec<AnchorPart<T>> {
+    ) -> Vec<KeptPairs<T>> {
         let references = pairs.batch().references();
+        // Without negatives the sum is empty, and its logarithm −∞.
+        let sum_of = |row: usize| {
+            let sum = negatives[row].to_f64();
+            (sum != f64::NEG_INFINITY).then_some(sum)
+        };
         map_rows(negatives.len(), |q, anchor: &mut Anchor<T>| {
-            pairs.of(q, &mut anchor.positives, &mut anchor.negatives);
-            let side = &anchor.positives;
-            let mut part = AnchorPart::default();
-            for (i, &p) in side.rows.iter().enumerate() {
-                let other = if self.both_rows && p as usize != q {
-                    negatives[p as usize].to_f64()
-                } else {
-                    f64::NEG_INFINITY
-                };
-                let x = matrix[q * references + p as usize].to_f64();
-                let pair = self.value(x, negatives[q].to_f64(), other);
+            let row = &matrix[q * references..(q + 1) * references];
+            let side = pairs.read(q, Over::PositivePairs, row, anchor);
+            let mut kept = KeptPairs::default();
+            for (i, (&p, x)) in side.rows.iter().zip(&side.x).enumerate() {
+                let is_another = self.both_rows && p as usize != q;
+                let other = if is_another { sum_of(p as usize) } else { None };
+                let pair = self.dual(x.to_f64(), sum_of(q), other);
                 let weight = side.weight(i).to_f64();
-                if within.keeps(T::from_f64(weight * pair.value)) {
+                if within.holds(T::from_f64(weight * pair.value)) {
                     let times = side.times(i).to_f64();
-                    part.count += times as u64;
-                    let times = times * weight;
-                    part.sum += times * pair.value;
-                    part.in_anchor += times * pair.in_anchor;
-                    part.rows.push(p);
-                    part.in_entries.push(T::from_f64(times * pair.in_entry));
-                    part.in_positives
-                        .push(T::from_f64(times * pair.in_positive));
+                    kept.count += times as u64;
+                    let [in_entry, in_anchor, in_positive] =
+                        pair.gradient.map(|gradient| times * weight * gradient);
+                    kept.sum += times * weight * pair.value;
+                    kept.in_anchor += in_anchor;
+                    kept.rows.push(p);
+                    kept.in_entries.push(T::from_f64(in_entry));
+                    kept.in_positives.push(T::from_f64(in_positive));
                 }
             }
-            part
+            kept
         })
     }
 }
 
 /// The gradient of the matrix and of the sums of negatives, given that of each anchor's sum.
-fn spread<T: Real>(parts: &[AnchorPart<T>], gradient: &[T], entries: usize) -> (Vec<T>, Vec<T>) {
+fn spread<T: Real>(parts: &[KeptPairs<T>], gradient: &[T], entries: usize) -> (Vec<T>, Vec<T>) {
     let mut matrix = vec![T::ZERO; entries];
     let width = entries.checked_div(parts.len()).unwrap_or(0);
     for_each_row(&mut matrix, width, |q, row| {
         let part = &parts[q];
-        for (&p, slope) in part.rows.iter().zip(&part.in_entries) {
-            row[p as usize] += gradient[q] * *slope;
+        for (&p, derivative) in part.rows.iter().zip(&part.in_entries) {
+            row[p as usize] += gradient[q] * *derivative;
         }
     });
     let mut negatives: Vec<f64> = parts
@@ -189,10 +185,10 @@ fn spread<T: Real>(parts: &[AnchorPart<T>], gradient: &[T], entries: usize) -> (
         .map(|(part, g)| part.in_anchor * g.to_f64())
         .collect();
     for (part, g) in parts.iter().zip(gradient) {
-        for (&p, slope) in part.rows.iter().zip(&part.in_positives) {
-            // A reference that is no anchor has slope 0.
+        for (&p, derivative) in part.rows.iter().zip(&part.in_positives) {
+            // A reference that is no anchor has gradient 0.
             if let Some(sum) = negatives.get_mut(p as usize) {
-                *sum += (*g * *slope).to_f64();
+                *sum += (*g * *derivative).to_f64();
             }
         }
     }

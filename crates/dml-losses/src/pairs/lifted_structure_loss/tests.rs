@@ -11,7 +11,7 @@ fn loss(neg_margin: f64, pos_margin: f64) -> Result<LiftedStructureLoss> {
         neg_margin,
         pos_margin,
     };
-    LiftedStructureLoss::new(config, Arc::new(LpDistance::unnormalized()))
+    LiftedStructureLoss::new(config, LpDistance::unnormalized())
 }
 
 /// Sum and gradient over the values, once as summed and once as written out.

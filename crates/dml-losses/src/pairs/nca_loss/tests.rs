@@ -52,7 +52,7 @@ fn rows_beyond_the_range_of_exponentials_keep_their_value() -> Result<()> {
     let (values, gradient) = values_and_gradient(&loss(1.0)?, &batch, &Tuples::all(), &x)?;
     // 100² − 1² from row 0, 100² − 99² from row 1.
     assert_near(&values, &[9_999.0, 199.0]);
-    assert!(gradient.iter().flatten().all(|slope| slope.is_finite()));
+    assert!(gradient.iter().flatten().all(|g| g.is_finite()));
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use crate::machinery::outcome::{assert_near, circle, values_and_gradient};
 
 fn loss(n_bins: Option<usize>, delta: Option<f64>) -> Result<HistogramLoss> {
     let config = HistogramLossConfig { n_bins, delta };
-    HistogramLoss::new(config, Arc::new(CosineSimilarity::default()))
+    HistogramLoss::new(config, CosineSimilarity::default())
 }
 
 /// The overlap of the rows at 0° and 60° (one class) and 90° with nodes at −1, 0 and 1: the positive pair has ½ at 0
@@ -34,7 +34,7 @@ fn by_hand_over_every_form_of_tuples() -> Result<()> {
             let (values, gradient) = values_and_gradient(&loss, &batch, &tuples, &x)?;
             assert_near(&values, &[overlap()]);
             // ∂ (½ + cos(θ₂ − θ₁)/4 − cos(θ₁ − θ₀)/4 …) turned by a small angle of row 2: −sin 30° / 4 and, for the
-            // pair at the very node 0, the slope towards the next one: −½ · ½ · sin 90°.
+            // pair at the very node 0, the gradient towards the next one: −½ · ½ · sin 90°.
             let tangent = -gradient[2][0];
             assert_near(&[tangent], &[-0.125 - 0.25]);
         }
@@ -48,7 +48,7 @@ fn rows_that_point_the_same_way_belong_to_the_last_node() -> Result<()> {
     let batch = Batch::new(&x, [0i64, 0, 1])?;
     let (values, gradient) = values_and_gradient(&loss(None, None)?, &batch, &Tuples::all(), &x)?;
     assert_near(&values, &[1.0]);
-    assert!(gradient.iter().flatten().all(|slope| slope.is_finite()));
+    assert!(gradient.iter().flatten().all(|g| g.is_finite()));
     Ok(())
 }
 
@@ -79,7 +79,7 @@ fn nothing_to_do_and_errors() -> Result<()> {
         assert!(error.to_string().starts_with(name), "{error}");
     }
     assert!(matches!(
-        HistogramLoss::new(Default::default(), Arc::new(LpDistance::default())),
+        HistogramLoss::new(Default::default(), LpDistance::default()),
         Err(Error::Unsupported { .. })
     ));
     Ok(())

@@ -7,7 +7,7 @@ use super::*;
 use crate::machinery::outcome::{assert_near, circle, values_and_gradient};
 
 fn loss(config: PNPLossConfig) -> Result<PNPLoss> {
-    PNPLoss::new(config, Arc::new(CosineSimilarity::default()))
+    PNPLoss::new(config, CosineSimilarity::default())
 }
 
 #[test]
@@ -34,7 +34,7 @@ fn every_variant_by_hand() -> Result<()> {
         let (values, gradient) = values_and_gradient(&loss, &batch, &Tuples::all(), &x)?;
         let want = before.iter().map(|r| cost(*r)).sum::<f64>() / 4.0;
         assert_near(&values, &[want]);
-        // Turning row 2 towards row 1 brings it nearer to it and not yet farther from row 0: the slopes of ¼ and ½
+        // Turning row 2 towards row 1 brings it nearer to it and not yet farther from row 0: the gradients of ¼ and ½
         // before row 1's own, σ(1 − σ) / anneal.
         let slope = |r: f64| (cost(r + 1e-6) - cost(r - 1e-6)) / 2e-6 * r * (1.0 - r) * 3f64.ln();
         let want = (slope(0.25) + slope(0.5)) / 4.0;
@@ -74,7 +74,7 @@ fn nothing_to_do_and_errors() -> Result<()> {
         assert!(error.to_string().starts_with(name), "{error}");
     }
     assert!(matches!(
-        PNPLoss::new(Default::default(), Arc::new(LpDistance::default())),
+        PNPLoss::new(Default::default(), LpDistance::default()),
         Err(Error::Unsupported { .. })
     ));
     Ok(())

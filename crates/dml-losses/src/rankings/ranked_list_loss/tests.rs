@@ -12,7 +12,7 @@ fn config() -> RankedListLossConfig {
 }
 
 fn loss(config: RankedListLossConfig) -> Result<RankedListLoss> {
-    RankedListLoss::new(config, Arc::new(LpDistance::unnormalized()))
+    RankedListLoss::new(config, LpDistance::unnormalized())
 }
 
 #[test]
@@ -36,7 +36,7 @@ fn by_hand() -> Result<()> {
 }
 
 #[test]
-fn nearer_negatives_weigh_more_and_the_weights_have_slopes() -> Result<()> {
+fn nearer_negatives_weigh_more_and_the_weights_have_gradients() -> Result<()> {
     let x = rows(&[[0.0], [0.2], [0.7]])?;
     let batch = Batch::new(&x, [0i64, 1, 2])?;
     let config = RankedListLossConfig {
@@ -75,7 +75,7 @@ fn no_temperature_overflows() -> Result<()> {
         &values,
         &[(8_999.2 + 1.199) / 2.0, 8_999.2 / 2.0, 1.199 / 2.0],
     );
-    assert!(gradient.iter().flatten().all(|slope| slope.is_finite()));
+    assert!(gradient.iter().flatten().all(|g| g.is_finite()));
     Ok(())
 }
 
@@ -107,7 +107,7 @@ fn what_it_refuses() -> Result<()> {
     assert!(loss(RankedListLossConfig::new(f64::NAN, 0.0)).is_err());
     assert!(loss(RankedListLossConfig::new(0.4, f64::INFINITY)).is_err());
     assert!(matches!(
-        RankedListLoss::new(config(), Arc::new(CosineSimilarity::default())),
+        RankedListLoss::new(config(), CosineSimilarity::default()),
         Err(Error::Unsupported { .. })
     ));
     Ok(())

@@ -9,7 +9,7 @@ use crate::machinery::outcome::{assert_near, circle, values_and_gradient};
 fn loss(temperature: f64) -> Result<SmoothAPLoss> {
     SmoothAPLoss::new(
         SmoothAPLossConfig { temperature },
-        Arc::new(CosineSimilarity::default()),
+        CosineSimilarity::default(),
     )
 }
 
@@ -50,7 +50,7 @@ fn what_it_refuses() -> Result<()> {
     }
     assert!(loss(0.0).is_err());
     assert!(matches!(
-        SmoothAPLoss::new(Default::default(), Arc::new(LpDistance::default())),
+        SmoothAPLoss::new(Default::default(), LpDistance::default()),
         Err(Error::Unsupported { .. })
     ));
     Ok(())

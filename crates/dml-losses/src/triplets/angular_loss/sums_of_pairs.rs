@@ -106,10 +106,10 @@ impl PositivePairs {
         let of_positive = places(&self.positives, self.references);
         let this = self.clone();
         let backward = move |x: &Tensor, y: &Tensor, sums: &Tensor, gradient: &Tensor| {
-            let (x_slopes, y_slopes) = with_slice(y, |y: &[T]| {
+            let (of_x, of_y) = with_slice(y, |y: &[T]| {
                 with_slice(sums, |sums: &[T]| {
                     with_slice(gradient, |g: &[T]| {
-                        let pairs = Slopes {
+                        let pairs = Gradients {
                             pairs: &this,
                             masked: &masked,
                             y,
@@ -121,8 +121,8 @@ impl PositivePairs {
                 })
             })???;
             Ok((
-                Tensor::from_vec(x_slopes, x.shape(), x.device())?,
-                Tensor::from_vec(y_slopes, y.shape(), y.device())?,
+                Tensor::from_vec(of_x, x.shape(), x.device())?,
+                Tensor::from_vec(of_y, y.shape(), y.device())?,
             ))
         };
         let count = sums.len();
@@ -180,7 +180,7 @@ fn places(keys: &[u32], count: usize) -> Vec<Vec<u32>> {
 }
 
 /// What the backward pass reads.
-struct Slopes<'a, T> {
+struct Gradients<'a, T> {
     pairs: &'a PositivePairs,
     masked: &'a [T],
     y: &'a [T],
@@ -188,7 +188,7 @@ struct Slopes<'a, T> {
     gradient: &'a [T],
 }
 
-impl<T: Real> Slopes<'_, T> {
+impl<T: Real> Gradients<'_, T> {
     /// Adds what a pair gives to each negative: its gradient times `e^{x + y − E}`.
     fn add(&self, place: u32, out: &mut [T]) {
         let (place, width) = (place as usize, self.pairs.references);
@@ -202,20 +202,20 @@ impl<T: Real> Slopes<'_, T> {
     }
 
     fn of_x(&self, of_anchor: &[Vec<u32>]) -> Vec<T> {
-        let mut slopes = vec![T::ZERO; self.masked.len()];
-        for_each_row(&mut slopes, self.pairs.references, |q, out| {
+        let mut gradient = vec![T::ZERO; self.masked.len()];
+        for_each_row(&mut gradient, self.pairs.references, |q, out| {
             of_anchor[q].iter().for_each(|&place| self.add(place, out));
         });
-        slopes
+        gradient
     }
 
     fn of_y(&self, of_positive: &[Vec<u32>]) -> Vec<T> {
-        let mut slopes = vec![T::ZERO; self.y.len()];
-        for_each_row(&mut slopes, self.pairs.references, |p, out| {
+        let mut gradient = vec![T::ZERO; self.y.len()];
+        for_each_row(&mut gradient, self.pairs.references, |p, out| {
             of_positive[p]
                 .iter()
                 .for_each(|&place| self.add(place, out));
         });
-        slopes
+        gradient
     }
 }

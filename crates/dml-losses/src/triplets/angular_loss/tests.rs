@@ -1,5 +1,7 @@
 //! Values and gradients by hand, and the fused form against the composite one.
 
+use std::sync::Arc;
+
 use candle_core::{Device, Tensor, Var};
 use dml_core::Pairs;
 use dml_core::autograd::without_kernels;

@@ -10,7 +10,7 @@ use crate::machinery::outcome::{assert_near, rows};
 
 fn loss(config: MarginLossConfig) -> Result<MarginLoss> {
     let vars = SeededVars::new(0).builder(DType::F64, &Device::Cpu);
-    MarginLoss::new(config, Arc::new(LpDistance::unnormalized()), vars)
+    MarginLoss::new(config, LpDistance::unnormalized(), vars)
 }
 
 /// Positives within 0.5, negatives beyond 1.5.
@@ -55,8 +55,8 @@ fn by_hand_over_every_form_of_tuples() -> Result<()> {
         let gradient = gradients.get(x.as_tensor()).unwrap().flatten_all()?;
         assert_near(&gradient.to_vec1()?, &[-4.0 + 1.0, 4.0 + 1.0, -2.0, 0.0]);
         let beta = loss.parameters().pop().unwrap().1;
-        let slope = gradients.get(beta.as_tensor()).unwrap();
-        assert_near(&slope.to_vec1()?, &[-4.0 + 2.0]);
+        let gradient = gradients.get(beta.as_tensor()).unwrap();
+        assert_near(&gradient.to_vec1()?, &[-4.0 + 2.0]);
         let regularizer = terms.get("beta_reg_loss").unwrap();
         assert_eq!(regularizer.over(), Over::Scalar);
         assert_near(&regularizer.values()?.0.to_vec1()?, &[0.1]);
@@ -85,8 +85,8 @@ fn a_boundary_for_each_class_is_that_of_the_anchor() -> Result<()> {
     let part = term.sum_within(None, None)?;
     assert_near(&[number(&part.sum)?], &[1.5 + 1.25 + 6.0]);
     let gradients = part.sum.backward()?;
-    let slopes = gradients.get(beta.as_tensor()).unwrap();
-    assert_near(&slopes.to_vec1()?, &[-4.0, 0.0, -6.0]);
+    let gradients = gradients.get(beta.as_tensor()).unwrap();
+    assert_near(&gradients.to_vec1()?, &[-4.0, 0.0, -6.0]);
     let prices = terms.get("beta_reg_loss").unwrap();
     assert_eq!((prices.count(), prices.divisor()), (12, Some(14.0)));
     let sum = prices.sum_within(None, None)?;

@@ -61,8 +61,8 @@ impl ImplicitValues for DeviceTripletSum {
         let (values, triplets) = (&self.values, &self.set.0);
         let rule = TripletMargin {
             sign: values.distance.order().sign(),
-            margin: values.margin,
-            penalty: values.penalty,
+            margin: values.cost.margin,
+            penalty: values.cost.penalty,
             low,
             high,
         };

@@ -31,7 +31,7 @@ impl Distance for DotProduct {
 }
 
 fn loss(config: TripletMarginLossConfig) -> Result<TripletMarginLoss> {
-    TripletMarginLoss::new(config, Arc::new(Euclidean))
+    TripletMarginLoss::new(config, Euclidean)
 }
 
 fn margin(margin: f64) -> TripletMarginLossConfig {
@@ -108,7 +108,7 @@ fn smooth_loss_by_hand() -> Result<()> {
         smooth_loss: true,
         ..margin(0.5)
     };
-    // v = 0 and 1: ln 2 + ln(1 + e); slopes ½ and e / (1 + e).
+    // v = 0 and 1: ln 2 + ln(1 + e); gradients ½ and e / (1 + e).
     let (sum, count, gradient) = outcome(&loss(config)?, &rows, &batch, &Tuples::all(), None)?;
     let e = 1f32.exp();
     approx::assert_relative_eq!(sum, 2f32.ln() + (1.0 + e).ln(), max_relative = 1e-6);
@@ -163,7 +163,7 @@ fn similarities_pull_up() -> Result<()> {
     let rows = Var::new(&[[1f32, 0.], [2., 0.], [0., 3.], [3., 0.]], &Device::Cpu)?;
     let batch = Batch::new(&rows, [0i64, 0, 1, 1])?;
     let triplets = Triplets::new(vec![0, 0], vec![1, 1], vec![2, 3])?;
-    let loss = TripletMarginLoss::new(margin(0.5), Arc::new(DotProduct))?;
+    let loss = TripletMarginLoss::new(margin(0.5), DotProduct)?;
     // s(a,p) = 2, s(a,n) = 0 and 3: 0 − 2 + 0.5 < 0 and 3 − 2 + 0.5 = 1.5.
     let got = outcome(&loss, &rows, &batch, &triplets.into(), Some(0.0))?;
     assert_eq!((got.0, got.1), (1.5, 1));

@@ -5,19 +5,19 @@ use std::sync::Arc;
 use candle_core::{Device, Tensor};
 use dml_core::autograd::{self, Element, PartialGradient, with_slice};
 use dml_core::kernels::Real;
-use dml_core::kernels::triplet_margin::{TripletMargin, TripletPenalty};
+use dml_core::kernels::triplet_margin::TripletMargin;
 use dml_core::{
     Batch, Distance, ImplicitValues, Indices, Over, PartialSum, Result, TensorExt, Term, Triplets,
     Tuples, for_element,
 };
 
+use crate::machinery::triplet_cost::TripletCost;
 use crate::machinery::triplet_form::{TripletForm, on_host, scaled};
 
 /// The triplet values of one batch.
 #[derive(Clone, Debug)]
 pub(super) struct TripletSum {
-    pub(super) margin: f64,
-    pub(super) penalty: TripletPenalty,
+    pub(super) cost: TripletCost,
     pub(super) distance: Arc<dyn Distance>,
     /// Distances `[Q, R]`.
     pub(super) matrix: Tensor,
@@ -57,21 +57,13 @@ impl TripletSum {
             let other = inside.pick_entries(&triplets.positives, &triplets.negatives)?; // [T]
             far = self.distance.closer(&far, &other)?;
         }
-        let violation = (self.distance.gap(&near, &far)? + self.margin)?;
-        let values = match self.penalty {
-            TripletPenalty::Hinge => violation.hinge()?,
-            TripletPenalty::Softplus => violation.safe_softplus()?,
-        };
-        Ok((values, triplets))
+        Ok((self.cost.of(&self.distance, &near, &far)?, triplets))
     }
 }
 
 impl ImplicitValues for ImplicitTripletSum {
     fn count(&self) -> u64 {
-        match &self.set {
-            TripletForm::Ranges(ranges) => ranges.count(),
-            TripletForm::Rule(set) => set.count(),
-        }
+        self.set.walk().count()
     }
 
     fn sum_within(&self, low: Option<f64>, high: Option<f64>) -> Result<PartialSum> {
@@ -103,19 +95,17 @@ impl ImplicitTripletSum {
         let number = |x: f64| <T as Real>::from_f64(x);
         let rule = TripletMargin {
             sign: number(self.values.distance.order().sign()),
-            margin: number(self.values.margin),
-            penalty: self.values.penalty,
+            margin: number(self.values.cost.margin),
+            penalty: self.values.cost.penalty,
             low: low.map(number),
             high: high.map(number),
         };
         let references = self.values.batch.references();
-        let sum = |matrix: &[T], inside: Option<&[T]>| match &self.set {
-            TripletForm::Ranges(ranges) => rule.sum(matrix, references, ranges, inside),
-            TripletForm::Rule(set) => rule.sum_set(matrix, references, &**set, inside),
-        };
         let result = with_slice(matrix, |matrix: &[T]| match inside {
-            None => Ok(sum(matrix, None)),
-            Some(inside) => with_slice(inside, |inside: &[T]| sum(matrix, Some(inside))),
+            None => Ok(rule.sum(matrix, references, self.set.walk())),
+            Some(inside) => with_slice(inside, |inside: &[T]| {
+                rule.sum_with_swap(matrix, inside, references, self.set.set())
+            }),
         })??;
         let value = vec![number(result.sum)];
         let sum = match inside {

@@ -4,10 +4,10 @@ use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::panels::Tiling;
+use super::pixel_grid::PixelGrid;
 use super::planes::{to_pixels, to_planes};
 use super::pool::PoolWindows;
 use super::stage::Stage;
-use super::windows::Grid;
 use super::{Block, Operands, Pooling};
 use dml_core::kernels::SimdReal;
 use dml_core::kernels::aligned::Aligned;
@@ -97,7 +97,7 @@ struct Pass<'a, T> {
     first: Option<Stage<T>>,
     stage: Stage<T>,
     /// The result before pooling, as pixels whose channels fill whole registers.
-    result: Grid,
+    result: PixelGrid,
     pool: Pool,
 }
 
@@ -109,7 +109,7 @@ impl<'a, T: SimdReal> Pass<'a, T> {
         let width = conv
             .group_outputs()
             .next_multiple_of(Tiling::detect::<T>().lanes);
-        let result = Grid::padded(full, [0, 0], width);
+        let result = PixelGrid::padded(full, [0, 0], width);
         let stage = Stage::new(conv, inner, full, &operands.filter, &result);
         let first = match (&block.first, &operands.first) {
             (Some(conv), Some(filter)) => {
@@ -177,7 +177,7 @@ impl<T: SimdReal> WithSimd for Job<'_, T> {
         let mut pixels = Aligned::<T>::zeros(stage.grid.len);
         let mut scratch = stage.scratch();
         let mut first_scratch = pass.first.as_ref().and_then(Stage::scratch);
-        let pooled = Grid::padded(pass.output, [0, 0], result.channels);
+        let pooled = PixelGrid::padded(pass.output, [0, 0], result.channels);
         let lens = match pass.pool {
             Pool::None => [result.len, 0],
             Pool::Tiles => [0, pooled.len],

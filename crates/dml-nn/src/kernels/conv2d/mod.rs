@@ -18,6 +18,7 @@ mod backward;
 mod forward;
 mod multiply;
 mod panels;
+mod pixel_grid;
 mod planes;
 mod pool;
 mod shape;

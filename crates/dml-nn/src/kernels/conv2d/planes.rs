@@ -1,6 +1,6 @@
 //! Between channel planes `[channels, height, width]` and pixels `[height, width, channels]`.
 
-use super::windows::Grid;
+use super::pixel_grid::PixelGrid;
 use dml_core::kernels::Real;
 
 /// How many planes are gone through together.
@@ -10,7 +10,7 @@ const BLOCK: usize = 16;
 
 /// Writes the planes to the pixels of the grid; its border stays as it is.
 #[inline(always)]
-pub(super) fn to_pixels<T: Real>(planes: &[T], image: [usize; 2], grid: &Grid, out: &mut [T]) {
+pub(super) fn to_pixels<T: Real>(planes: &[T], image: [usize; 2], grid: &PixelGrid, out: &mut [T]) {
     let [height, width] = image;
     if grid.channels == 1 {
         for (y, line) in planes.chunks_exact(width.max(1)).enumerate() {
@@ -43,7 +43,7 @@ pub(super) fn to_pixels<T: Real>(planes: &[T], image: [usize; 2], grid: &Grid, o
 pub(super) fn to_planes<T: Copy, U>(
     pixels: &[T],
     image: [usize; 2],
-    grid: &Grid,
+    grid: &PixelGrid,
     out: &mut [U],
     f: impl Fn(T) -> U,
 ) {

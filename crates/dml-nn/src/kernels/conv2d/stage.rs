@@ -4,7 +4,8 @@ use pulp::Simd;
 
 use super::multiply::{Epilogue, multiply};
 use super::panels::{PanelLayout, Tiling};
-use super::windows::{Grid, Windows};
+use super::pixel_grid::PixelGrid;
+use super::windows::Windows;
 use super::winograd::{self, Sink, Winograd};
 use super::{Convolution, Filter};
 use dml_core::kernels::SimdReal;
@@ -15,7 +16,7 @@ pub(super) struct Stage<T> {
     pub(super) conv: Convolution,
     pub(super) output: [usize; 2],
     /// The pixels that it reads, with their border.
-    pub(super) grid: Grid,
+    pub(super) grid: PixelGrid,
     engine: Engine,
     /// Per group.
     weights: Vec<Aligned<T>>,
@@ -38,14 +39,14 @@ impl<T: SimdReal> Stage<T> {
         image: [usize; 2],
         output: [usize; 2],
         filter: &Filter<'_, T>,
-        result: &Grid,
+        result: &PixelGrid,
     ) -> Self {
         let tiling = Tiling::detect::<T>();
         let by_tiles = winograd::fits::<T>(conv, output, tiling);
-        let mut grid = Grid::padded(image, conv.padding, conv.group_inputs());
+        let mut grid = PixelGrid::padded(image, conv.padding, conv.group_inputs());
         if by_tiles {
             let [height, width] = winograd::room(output);
-            grid = Grid::with_room(image, conv.padding, conv.group_inputs(), [height, width]);
+            grid = PixelGrid::with_room(image, conv.padding, conv.group_inputs(), [height, width]);
         }
         let engine = if by_tiles {
             Engine::Winograd(Winograd::new(conv, output, &grid, 0, tiling))
@@ -118,7 +119,7 @@ impl<T: SimdReal> Stage<T> {
         relu: bool,
         pixels: &[T],
         scratch: &mut Option<winograd::Scratch<T>>,
-        result: &Grid,
+        result: &PixelGrid,
         out: &mut [T],
     ) {
         let (weights, epilogue) = (&self.weights[group], self.epilogue(group, relu));

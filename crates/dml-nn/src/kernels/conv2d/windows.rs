@@ -5,6 +5,7 @@
 //! product whose left side is read in place: row q of it begins at `sources[q]`.
 
 use super::Convolution;
+use super::pixel_grid::PixelGrid;
 
 /// One contiguous piece of every window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,44 +26,6 @@ pub(super) struct Windows {
     pub(super) segments: Vec<Segment>,
 }
 
-/// A channels-last image in memory: `origin` is where pixel (0, 0) begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Grid {
-    pub(super) channels: usize,
-    /// Pixels from one row to the next.
-    pub(super) row: usize,
-    pub(super) origin: usize,
-    /// Elements in all, borders included.
-    pub(super) len: usize,
-}
-
-impl Grid {
-    /// An image with a border of zeros.
-    pub(super) fn padded(image: [usize; 2], border: [usize; 2], channels: usize) -> Self {
-        Self::with_room(image, border, channels, [0, 0])
-    }
-
-    /// As [`padded`](Grid::padded), with more zeros on the far side if less than `room` rows and columns result.
-    pub(super) fn with_room(
-        image: [usize; 2],
-        border: [usize; 2],
-        channels: usize,
-        room: [usize; 2],
-    ) -> Self {
-        let row = (image[1] + 2 * border[1]).max(room[1]);
-        Self {
-            channels,
-            row,
-            origin: (border[0] * row + border[1]) * channels,
-            len: (image[0] + 2 * border[0]).max(room[0]) * row * channels,
-        }
-    }
-
-    pub(super) fn at(&self, y: usize, x: usize) -> usize {
-        self.origin + (y * self.row + x) * self.channels
-    }
-}
-
 fn merge(segments: impl Iterator<Item = Segment>) -> Vec<Segment> {
     let mut merged: Vec<Segment> = Vec::new();
     for segment in segments {
@@ -79,8 +42,8 @@ impl Windows {
     pub(super) fn of_outputs(
         conv: &Convolution,
         output: [usize; 2],
-        input: &Grid,
-        result: &Grid,
+        input: &PixelGrid,
+        result: &PixelGrid,
     ) -> Self {
         let pixels = || (0..output[0]).flat_map(|y| (0..output[1]).map(move |x| (y, x)));
         let places = (0..conv.kernel[0]).flat_map(|ky| (0..conv.kernel[1]).map(move |kx| (ky, kx)));
@@ -137,8 +100,8 @@ impl Phase {
     pub(super) fn all(
         conv: &Convolution,
         image: [usize; 2],
-        gradient: &Grid,
-        result: &Grid,
+        gradient: &PixelGrid,
+        result: &PixelGrid,
     ) -> Vec<Self> {
         let mut phases = Vec::new();
         for (a, b) in (0..conv.stride[0]).flat_map(|a| (0..conv.stride[1]).map(move |b| (a, b))) {

@@ -20,8 +20,9 @@ use pulp::{Simd, WithSimd};
 use super::Convolution;
 use super::multiply::{Epilogue, multiply};
 use super::panels::{PanelLayout, Tiling};
+use super::pixel_grid::PixelGrid;
 use super::pool::NOWHERE;
-use super::windows::{Grid, Segment, Windows};
+use super::windows::{Segment, Windows};
 use dml_core::kernels::SimdReal;
 use dml_core::kernels::aligned::Aligned;
 
@@ -59,7 +60,7 @@ pub(super) enum Sink<'a, T> {
     /// To the pixels of a grid.
     Pixels {
         /// The grid.
-        grid: &'a Grid,
+        grid: &'a PixelGrid,
         /// Its memory.
         pixels: &'a mut [T],
     },
@@ -96,7 +97,7 @@ impl Winograd {
     pub(super) fn new(
         conv: &Convolution,
         output: [usize; 2],
-        image: &Grid,
+        image: &PixelGrid,
         start: usize,
         tiling: Tiling,
     ) -> Self {
@@ -336,7 +337,7 @@ fn store<T: SimdReal, S: Simd>(
     values: [T::Lanes<S>; 4],
     tile: usize,
     vector: usize,
-    grid: &Grid,
+    grid: &PixelGrid,
     pixels: &mut [T],
 ) {
     let lanes = T::lanes::<S>();

@@ -50,8 +50,8 @@ impl ClusterAgreement for LargestCluster {
 fn a_metric_of_clusters_of_your_own() -> Result<()> {
     let given = crate::GivenClusters::new([5i64, 5, 7, 7, 7, 7])?;
     let calculator = calculator(rankings())
-        .with_cluster_metric(Arc::new(LargestCluster))
-        .with_clusterer(Arc::new(given));
+        .with_cluster_metric(LargestCluster)
+        .with_clusterer(given);
     let accuracies = calculator.get_accuracy(&two_groups())?;
     assert_eq!(accuracies.get("largest_cluster").unwrap().value, 4. / 6.);
     // It was asked for, and is not left out without a word.
@@ -70,7 +70,7 @@ fn any_clusterer_will_do() -> Result<()> {
         ..Default::default()
     };
     let given = crate::GivenClusters::new([5i64, 5, 7, 7, 7, 5])?;
-    let calculator = calculator(config).with_clusterer(Arc::new(given));
+    let calculator = calculator(config).with_clusterer(given);
     assert_eq!(values(&calculator.get_accuracy(&two_groups())?), [1.0]);
     let two = Batch::new(&line(&[0., 1.]), [0i64, 1])?;
     assert!(matches!(

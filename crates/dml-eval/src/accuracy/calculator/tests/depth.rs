@@ -14,18 +14,23 @@ impl KnnIndex for Spy {
         self.0.add(references)
     }
 
-    fn search_others(&self, queries: &Tensor, k: usize, own: SelfMatch<'_>) -> Result<Neighbors> {
+    fn search_others(
+        &self,
+        queries: &Tensor,
+        k: usize,
+        self_matches: SelfMatch<'_>,
+    ) -> Result<Neighbors> {
         self.1.lock().unwrap().push(k);
-        self.0.search_others(queries, k, own)
+        self.0.search_others(queries, k, self_matches)
     }
 
     fn search_within(
         &self,
         queries: &Tensor,
         threshold: f64,
-        own: SelfMatch<'_>,
+        self_matches: SelfMatch<'_>,
     ) -> Result<NeighborsWithin> {
-        self.0.search_within(queries, threshold, own)
+        self.0.search_within(queries, threshold, self_matches)
     }
 
     fn remove(&mut self, rows: &[u32]) -> Result<usize> {
@@ -61,7 +66,7 @@ fn no_more_neighbours_are_searched_for_than_the_metrics_need() -> Result<()> {
             include: vec![metric],
             ..Default::default()
         };
-        AccuracyCalculator::new(config, Arc::new(spy.clone()))?.get_accuracy(&two_queries())?;
+        AccuracyCalculator::new(config, spy.clone())?.get_accuracy(&two_queries())?;
         assert_eq!(*spy.1.lock().unwrap(), [expected]);
     }
     Ok(())
@@ -79,7 +84,7 @@ fn whole_rankings_in_blocks_are_whole_rankings_at_once() -> Result<()> {
         exclude: vec![AccuracyMetric::AMI, AccuracyMetric::NMI],
         ..Default::default()
     };
-    let mut calculator = AccuracyCalculator::new(config, Arc::new(spy.clone()))?;
+    let mut calculator = AccuracyCalculator::new(config, spy.clone())?;
     let whole = calculator.get_accuracy(&batch)?;
     assert_eq!(spy.1.lock().unwrap().len(), 1);
     // Two queries at a time: 90 rows by 89 neighbours are never in memory together.

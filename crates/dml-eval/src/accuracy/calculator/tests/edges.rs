@@ -93,7 +93,7 @@ fn a_metric_without_a_number_is_not_averaged_away() -> Result<()> {
         return_per_class: true,
         ..Default::default()
     };
-    let calculator = calculator(config).with_metric(Arc::new(NoNumber));
+    let calculator = calculator(config).with_metric(NoNumber);
     // The first two find each other, the third finds them, the last has no match.
     let batch = Batch::new(&line(&[0., 1., 3., 5.9, 7.]), [0i64, 0, 1, 2, 1])?;
     let found = calculator.get_accuracy(&batch)?;
@@ -111,7 +111,7 @@ fn clusters_that_are_given_do_not_hide_what_is_not_finite() -> Result<()> {
         ..Default::default()
     };
     let given = crate::GivenClusters::new([0i64, 1])?;
-    let calculator = calculator(config).with_clusterer(Arc::new(given));
+    let calculator = calculator(config).with_clusterer(given);
     let batch = |x| Batch::new(&line(&[0., x]), [0i64, 1]);
     assert_eq!(values(&calculator.get_accuracy(&batch(1.)?)?), [1.0]);
     assert!(calculator.get_accuracy(&batch(f64::NAN)?).is_err());

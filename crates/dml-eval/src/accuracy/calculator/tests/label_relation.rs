@@ -31,7 +31,7 @@ fn precision_at_1() -> AccuracyCalculatorConfig {
 
 #[test]
 fn a_batch_of_labels_is_measured_by_it_and_every_other_by_its_own_relation() -> Result<()> {
-    let related = calculator(precision_at_1()).with_label_relation(Arc::new(Neighboring));
+    let related = calculator(precision_at_1()).with_label_relation(Neighboring);
     // Nearest: 1, 0 and 1; no row is its own neighbour.
     let batch = Batch::new(&line(&[0., 1., 3.]), [0i64, 1, 3])?;
     let accuracies = related.get_accuracy(&batch)?;
@@ -50,14 +50,14 @@ fn a_batch_of_labels_is_measured_by_it_and_every_other_by_its_own_relation() -> 
 #[test]
 fn clusters_are_left_out_or_refused() -> Result<()> {
     let labeled = Batch::new(&line(&[0., 1.]), [0i64, 1])?;
-    let all = calculator(Default::default()).with_label_relation(Arc::new(Neighboring));
+    let all = calculator(Default::default()).with_label_relation(Neighboring);
     assert_eq!(all.get_accuracy(&labeled)?.iter().count(), 5);
     assert_eq!(all.names().len(), 5);
     let config = AccuracyCalculatorConfig {
         include: vec![AccuracyMetric::NMI],
         ..precision_at_1()
     };
-    let named = calculator(config).with_label_relation(Arc::new(Neighboring));
+    let named = calculator(config).with_label_relation(Neighboring);
     assert!(matches!(
         named.get_accuracy(&labeled),
         Err(Error::Unsupported { .. })

@@ -19,7 +19,7 @@ impl Distance for Gap {
 }
 
 fn index(order: Order, batch_size: Option<usize>) -> CustomKNN {
-    CustomKNN::new(CustomKNNConfig { batch_size }, Arc::new(Gap(order))).unwrap()
+    CustomKNN::new(CustomKNNConfig { batch_size }, Gap(order)).unwrap()
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn bad_input_is_refused_by_name() -> Result<()> {
         batch_size: Some(0),
     };
     assert!(matches!(
-        CustomKNN::new(config, Arc::new(Gap(Order::SmallerIsCloser))),
+        CustomKNN::new(config, Gap(Order::SmallerIsCloser)),
         Err(Error::InvalidParameter {
             name: "batch_size",
             ..
@@ -164,7 +164,7 @@ impl Distance for Root {
 
 #[test]
 fn a_distance_that_is_no_number_is_an_error() -> Result<()> {
-    let mut index = CustomKNN::new(CustomKNNConfig::default(), Arc::new(Root))?;
+    let mut index = CustomKNN::new(CustomKNNConfig::default(), Root)?;
     index.add(&Tensor::new(&[[0f32], [5.], [1.]], &Device::Cpu)?)?;
     let queries = |place: f32| Tensor::new(&[[9f32], [place]], &Device::Cpu);
     assert_eq!(index.search(&queries(6.)?, 1)?.indices, [1, 1]);
@@ -185,8 +185,15 @@ fn a_distance_that_is_no_number_is_an_error() -> Result<()> {
         .search_within(&queries(3.)?, 1.0, SelfMatch::None)
         .err()));
     // The row that a query is itself plays no part.
-    let own = SelfMatch::Rows(&[None, Some(1)]);
-    assert_eq!(index.search_others(&queries(3.)?, 1, own)?.indices, [1, 2]);
-    assert!(index.search_within(&queries(3.)?, 1.0, own).is_ok());
+    let self_matches = SelfMatch::Rows(&[None, Some(1)]);
+    assert_eq!(
+        index.search_others(&queries(3.)?, 1, self_matches)?.indices,
+        [1, 2]
+    );
+    assert!(
+        index
+            .search_within(&queries(3.)?, 1.0, self_matches)
+            .is_ok()
+    );
     Ok(())
 }

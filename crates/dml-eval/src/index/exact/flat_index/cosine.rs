@@ -3,12 +3,12 @@
 //! The product of two rows of length 1 may be 1 + 10⁻⁷. It is a cosine of 1 then, and so are all products above 1: they are
 //! ties, which go to the lower row. The same holds at −1.
 
-use crate::kernels::nearest::Within;
 use candle_core::Tensor;
 use dml_core::Result;
 
 use super::FlatIndex;
 use crate::index::{KnnIndex, Neighbors, SelfMatch};
+use crate::kernels::nearest::Within;
 
 /// Where the ties of a ranking at either end begin and end: `..head` are 1, `tail..` are −1.
 fn ends(products: &[f64]) -> (usize, usize) {
@@ -34,27 +34,29 @@ impl FlatIndex {
         given: &Tensor,
         queries: &Tensor,
         k: usize,
-        own: SelfMatch<'_>,
+        self_matches: SelfMatch<'_>,
     ) -> Result<Neighbors> {
         let count = queries.dims()[0];
-        let excluded = usize::from((0..count).any(|q| own.of(q).is_some()));
+        let excluded = usize::from((0..count).any(|q| self_matches.of(q).is_some()));
         // One more shows whether a tie goes on behind the last one.
         let wide = (k + 1).min(self.len() - excluded.min(self.len()));
-        let found = self.search_prepared(given, queries, wide, own)?;
+        let found = self.search_prepared(given, queries, wide, self_matches)?;
         let mut nearest = Neighbors {
             distances: Vec::with_capacity(count * k),
             indices: Vec::with_capacity(count * k),
             k,
         };
         for (q, (rows, products)) in found.iter().enumerate() {
-            let is_all = self.len() - usize::from(own.of(q).is_some()) == k;
+            let is_all = self.len() - usize::from(self_matches.of(q).is_some()) == k;
             let last = products.get(k).copied().unwrap_or(products[k - 1]);
             let (mut products, mut rows) = (products[..k].to_vec(), rows[..k].to_vec());
             let (head, tail) = ends(&products);
             if !is_all && (last >= 1.0 || tail < k) {
                 let sign = if last >= 1.0 { 1.0 } else { -1.0 };
                 let query = (queries.narrow(0, q, 1)? * sign)?;
-                let mut ties = self.within_prepared(&query, 1.0, |_| own.of(q))?.indices;
+                let mut ties = self
+                    .within_prepared(&query, 1.0, |_| self_matches.of(q))?
+                    .indices;
                 ties.sort_unstable();
                 let place = if sign > 0.0 { 0..head } else { tail..k };
                 let count = place.len();
@@ -72,7 +74,7 @@ impl FlatIndex {
         &self,
         queries: &Tensor,
         threshold: f64,
-        own: impl Fn(usize) -> Option<u32> + Sync,
+        self_matches: impl Fn(usize) -> Option<u32> + Sync,
     ) -> Result<Within> {
         // No cosine is above 1, and none below −1.
         let threshold = match threshold {
@@ -80,7 +82,7 @@ impl FlatIndex {
             below if below <= -1.0 => f64::NEG_INFINITY,
             threshold => threshold,
         };
-        let mut within = self.within_prepared(queries, threshold, own)?;
+        let mut within = self.within_prepared(queries, threshold, self_matches)?;
         for ends in within.offsets.windows(2) {
             let range = ends[0]..ends[1];
             clamp(

@@ -6,7 +6,6 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use crate::kernels::nearest::{Affinity, Candidates, Nearest, References};
 use candle_core::{DType, Device, Tensor};
 use dml_core::Result;
 use dml_core::autograd::cuda::{has_kernel, run_for};
@@ -15,6 +14,7 @@ use dml_core::kernels::cuda::top_k;
 
 use super::{FlatIndex, Rows};
 use crate::index::{Neighbors, SelfMatch};
+use crate::kernels::nearest::{Affinity, Candidates, Nearest, References};
 
 /// Queries of a tile.
 const QUERIES: usize = 4096;
@@ -85,15 +85,19 @@ impl FlatIndex {
         given: &Tensor,
         queries: &Tensor,
         k: usize,
-        own: SelfMatch<'_>,
+        self_matches: SelfMatch<'_>,
     ) -> Result<Option<Neighbors>> {
         let on_device = queries.to_device(given.device())?;
         if k > top_k::LIMIT || !has_kernel(&on_device) {
             return Ok(None);
         }
         let nearest = match &self.rows {
-            Rows::F32(references) => self.nearest(references, queries, &on_device, k, own)?,
-            Rows::F64(references) => self.nearest(references, queries, &on_device, k, own)?,
+            Rows::F32(references) => {
+                self.nearest(references, queries, &on_device, k, self_matches)?
+            }
+            Rows::F64(references) => {
+                self.nearest(references, queries, &on_device, k, self_matches)?
+            }
             Rows::None | Rows::F16(_) => return Ok(None),
         };
         Ok(Some(Neighbors {
@@ -109,7 +113,7 @@ impl FlatIndex {
         queries: &Tensor,
         on_device: &Tensor,
         k: usize,
-        own: SelfMatch<'_>,
+        self_matches: SelfMatch<'_>,
     ) -> Result<Nearest> {
         let affinity = self.affinity();
         let copy = self
@@ -117,7 +121,7 @@ impl FlatIndex {
             .get(references, affinity, on_device.device())?;
         // Half as many more as asked for rarely leave a query uncertain, even where many references are alike.
         let width = (k + (k / 2).max(16)).min(top_k::LIMIT);
-        let (rows, others) = candidates(on_device, &copy, affinity, width, own)?;
+        let (rows, others) = candidates(on_device, &copy, affinity, width, self_matches)?;
         let candidates = Candidates {
             rows: &rows,
             others: &others,
@@ -131,7 +135,7 @@ impl FlatIndex {
                 .iter()
                 .flat_map(|&q| rows(q).iter().copied())
                 .collect();
-            let found = references.nearest(&again, k, affinity, |i| own.of(uncertain[i]));
+            let found = references.nearest(&again, k, affinity, |i| self_matches.of(uncertain[i]));
             for (i, q) in uncertain.into_iter().enumerate() {
                 let (from, to) = (i * k..(i + 1) * k, q * k..(q + 1) * k);
                 nearest.indices[to.clone()].copy_from_slice(&found.indices[from.clone()]);
@@ -148,7 +152,7 @@ fn candidates(
     copy: &Copy,
     affinity: Affinity,
     width: usize,
-    own: SelfMatch<'_>,
+    self_matches: SelfMatch<'_>,
 ) -> Result<(Vec<i64>, Vec<f64>)> {
     let (count, references) = (queries.dims()[0], copy.rows.dims()[0]);
     let scale = match affinity {
@@ -160,7 +164,7 @@ fn candidates(
         let block = QUERIES.min(count - first);
         let of_block = queries.narrow(0, first, block)?;
         let itself: Vec<i64> = (first..first + block)
-            .map(|q| own.of(q).map_or(-1, i64::from))
+            .map(|q| self_matches.of(q).map_or(-1, i64::from))
             .collect();
         let itself = Tensor::from_vec(itself, block, queries.device())?;
         let shape = (block, width);

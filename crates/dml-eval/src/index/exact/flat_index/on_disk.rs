@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use crate::kernels::nearest::References;
 use dml_core::kernels::Real;
 
 use super::{FlatIndex, FlatMetric, RowStorage, Rows};
 use crate::index::KnnIndex;
 use crate::index::exact::float16_rows::Float16Rows;
 use crate::index::file::{self, Header, IndexFileError, Loaded, Stored};
+use crate::kernels::nearest::References;
 use crate::rows::check_numbers;
 
 /// What a message calls the rows of a file.

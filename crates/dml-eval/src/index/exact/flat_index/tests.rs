@@ -79,13 +79,13 @@ fn bad_input_is_refused_by_name() -> Result<()> {
         Err(Error::InvalidParameter { name: "k", .. })
     ));
     index.add(&rows)?;
-    for (k, own) in [
+    for (k, self_matches) in [
         (0, SelfMatch::None),
         (3, SelfMatch::None),
         (2, SelfMatch::Same),
     ] {
         assert!(matches!(
-            index.search_others(&rows, k, own),
+            index.search_others(&rows, k, self_matches),
             Err(Error::InvalidParameter { name: "k", .. })
         ));
     }
@@ -148,8 +148,8 @@ fn all_within_a_threshold_by_hand() -> Result<()> {
             (&indices, &offsets[..]),
             "{metric:?}"
         );
-        let own = SelfMatch::Rows(&[Some(0), None]);
-        let others = index.search_within(&query, threshold, own)?;
+        let self_matches = SelfMatch::Rows(&[Some(0), None]);
+        let others = index.search_within(&query, threshold, self_matches)?;
         assert_eq!(others.indices, indices[1..]);
         assert!(matches!(
             index.search_within(&query, f64::NAN, SelfMatch::None),

@@ -1,7 +1,8 @@
-use super::*;
-use crate::index::tests::clustered_rows::{add_in_two, around_centres};
 use candle_core::{DType, Device};
 use dml_core::Error;
+
+use super::*;
+use crate::index::tests::clustered_rows::{add_in_two, around_centres};
 
 const DIM: usize = 16;
 

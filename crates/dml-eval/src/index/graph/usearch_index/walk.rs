@@ -28,7 +28,7 @@ impl UsearchIndex {
         graph: &Graph,
         query: &[f32],
         k: usize,
-        own: Option<u32>,
+        self_matches: Option<u32>,
     ) -> Result<Option<Vec<(f64, u32)>>> {
         let Some(scaled) = self.scaled_query(query) else {
             return Ok(None);
@@ -39,8 +39,13 @@ impl UsearchIndex {
             wanted = wanted.min(graph.len());
             let walk = graph.search(&scaled, wanted)?;
             let is_all = walk.keys.len() >= graph.len();
-            if let Some(needed) = self.needed(&walk, &scaled, k, own, is_all) {
-                return Ok(Some(self.measured(&walk.keys[..needed], query, k, own)));
+            if let Some(needed) = self.needed(&walk, &scaled, k, self_matches, is_all) {
+                return Ok(Some(self.measured(
+                    &walk.keys[..needed],
+                    query,
+                    k,
+                    self_matches,
+                )));
             }
             if is_all || walk.keys.len() < wanted {
                 // No longer walk finds more.
@@ -75,7 +80,7 @@ impl UsearchIndex {
         walk: &Walk,
         scaled: &[f32],
         k: usize,
-        own: Option<u32>,
+        self_matches: Option<u32>,
         is_all: bool,
     ) -> Option<usize> {
         let mut rows = 0;
@@ -83,7 +88,7 @@ impl UsearchIndex {
             rows += self
                 .nodes
                 .rows_of(*key)
-                .filter(|row| own != Some(*row))
+                .filter(|row| self_matches != Some(*row))
                 .count();
             rows >= k
         })?;
@@ -114,9 +119,15 @@ impl UsearchIndex {
     }
 
     /// The `k` nearest of the nodes' rows by their exact keys.
-    fn measured(&self, keys: &[u64], query: &[f32], k: usize, own: Option<u32>) -> Vec<(f64, u32)> {
+    fn measured(
+        &self,
+        keys: &[u64],
+        query: &[f32],
+        k: usize,
+        self_matches: Option<u32>,
+    ) -> Vec<(f64, u32)> {
         let rows = keys.iter().flat_map(|key| self.nodes.rows_of(*key));
-        let others = rows.filter(|row| own != Some(*row));
+        let others = rows.filter(|row| self_matches != Some(*row));
         let mut measured: Vec<(f64, u32)> = others
             .map(|row| (self.rows.key(query, row as usize), row))
             .collect();
@@ -131,15 +142,16 @@ impl UsearchIndex {
         queries: &Tensor,
         some: &[usize],
         k: usize,
-        own: SelfMatch<'_>,
+        self_matches: SelfMatch<'_>,
     ) -> Result<Neighbors> {
         if some.is_empty() {
             return Ok(Neighbors::default());
         }
-        let owns: Vec<Option<u32>> = some.iter().map(|q| own.of(*q)).collect();
+        let of_some: Vec<Option<u32>> = some.iter().map(|q| self_matches.of(*q)).collect();
         let some: Vec<u32> = some.iter().map(|q| *q as u32).collect();
         let some = Tensor::from_slice(&some, some.len(), &Device::Cpu)?;
         let queries = queries.index_select(&some, 0)?;
-        self.rows.search_others(&queries, k, SelfMatch::Rows(&owns))
+        self.rows
+            .search_others(&queries, k, SelfMatch::Rows(&of_some))
     }
 }

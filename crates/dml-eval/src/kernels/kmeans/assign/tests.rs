@@ -1,8 +1,9 @@
 //! Assignments by products and bounds against every pair, measured.
 
-use super::*;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+
+use super::*;
 
 fn exact<T: Real>(rows: &[T], centroids: &[T], dim: usize) -> Assigned {
     let closest = rows.chunks_exact(dim).map(|row| {

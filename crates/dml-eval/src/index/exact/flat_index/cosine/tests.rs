@@ -1,8 +1,9 @@
-use super::*;
-use crate::index::{FlatMetric, RowStorage};
 use candle_core::{DType, Device};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+
+use super::*;
+use crate::index::{FlatMetric, RowStorage};
 
 const DIM: usize = 9;
 
@@ -74,8 +75,8 @@ fn cosines_stay_in_their_range_and_ties_at_its_ends_go_by_row() -> Result<()> {
 fn a_tie_beyond_the_last_neighbour_is_seen_with_and_without_the_row_itself() -> Result<()> {
     let rows = copies(1, 40, 1.0);
     let index = filled(RowStorage::AsGiven, &rows);
-    let own: Vec<Option<u32>> = (0..40).map(|q| (q % 2 == 0).then_some(q)).collect();
-    let found = index.search_others(&rows, 39, SelfMatch::Rows(&own))?;
+    let self_matches: Vec<Option<u32>> = (0..40).map(|q| (q % 2 == 0).then_some(q)).collect();
+    let found = index.search_others(&rows, 39, SelfMatch::Rows(&self_matches))?;
     for (q, (rows, values)) in found.iter().enumerate() {
         let exact = values.iter().take_while(|value| **value == 1.0).count();
         assert!(rows[..exact].is_sorted());

@@ -33,8 +33,8 @@ fn a_thousand_copies_push_no_other_row_out_of_reach() -> Result<()> {
         // The copies are all there, in their order.
         let copies = index.search(&copy.narrow(0, 0, 1)?, 1000)?;
         assert_eq!(copies.indices, (0..1000).collect::<Vec<u32>>());
-        let own = index.search_others(&copy.narrow(0, 0, 3)?, 2, SelfMatch::Same)?;
-        assert_eq!(own.indices, [1, 2, 0, 2, 0, 1]);
+        let self_matches = index.search_others(&copy.narrow(0, 0, 3)?, 2, SelfMatch::Same)?;
+        assert_eq!(self_matches.indices, [1, 2, 0, 2, 0, 1]);
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Hinges summed over triplets whose negatives stand in the order of another distance than the one that is summed.
+//! Hinges over negatives in the order of another distance than the one that is summed.
 //!
 //! ```text
 //! Σₚ Σᵢ max(0, h(a,p) − h(a,i) + margin)      i: place in [startₚ, endₚ), rank in [firstₚ, activeₚ)
@@ -15,16 +15,17 @@
 
 use std::ops::AddAssign;
 
-use super::TripletMargin;
+use super::{Partial, TripletMargin};
 use crate::Real;
 use crate::distance_order::DistanceOrder;
 use crate::triplet_ranges::PositiveSpan;
+use crate::triplet_walk::Group;
 
 /// From how many triplets for each positive and negative on the trees pay.
 const MANY: u64 = 48;
 
 /// Memory that is used again for the next anchor.
-pub(super) struct ForeignScratch<T> {
+pub(super) struct AnotherOrder<T> {
     order: DistanceOrder<T>,
     /// Places of the negatives in the miner's order, nearest by the loss first.
     places: Vec<u32>,
@@ -38,7 +39,7 @@ pub(super) struct ForeignScratch<T> {
     violated: Vec<f64>,
 }
 
-impl<T> Default for ForeignScratch<T> {
+impl<T> Default for AnotherOrder<T> {
     fn default() -> Self {
         Self {
             order: DistanceOrder::default(),
@@ -102,13 +103,13 @@ impl<const N: usize> Tree<[f64; N]> {
     }
 }
 
-/// Whether an anchor has so many triplets that trees are faster than a walk.
-pub(super) fn pays(spans: &[PositiveSpan], negatives: usize) -> bool {
-    let triplets: u64 = spans
+/// Whether there are so many triplets that trees are faster than a walk.
+pub(super) fn pays<T>(group: &Group<'_, T>) -> bool {
+    let lengths = group
+        .spans
         .iter()
-        .map(|span| u64::from(span.end - span.start))
-        .sum();
-    triplets > MANY * (spans.len() + negatives) as u64
+        .map(|span| u64::from(span.end - span.start));
+    lengths.sum::<u64>() > MANY * (group.spans.len() + group.negatives.len()) as u64
 }
 
 /// Which ranks of the order of the loss count for a positive: values fall along it.
@@ -123,8 +124,8 @@ struct Ranks {
 
 impl<T: Real> TripletMargin<T> {
     fn ranks(&self, sorted: &[T], near: T) -> Ranks {
-        let violation = |far: &T| near - *far + self.margin;
-        let value = |far: &T| self.penalty.value(violation(far));
+        let violation = |far: &T| self.violation(near, *far);
+        let value = |far: &T| self.value(near, *far).0;
         let first = self
             .high
             .map_or(0, |high| sorted.partition_point(|far| value(far) >= high));
@@ -140,18 +141,22 @@ impl<T: Real> TripletMargin<T> {
         }
     }
 
-    /// Sum and number of the hinges of one anchor, whose negatives are `far` away, all finite; their gradient is added to
-    /// `gradient`.
+    /// The hinges of some positives, whose negatives are all at finite distances.
     #[inline(always)]
-    pub(super) fn sum_foreign(
+    pub(super) fn sum_in_another_order(
         &self,
         row: &[T],
-        (negatives, far): (&[u32], &[T]),
-        spans: &[PositiveSpan],
+        group: &Group<'_, T>,
         gradient: &mut [T],
-        scratch: &mut ForeignScratch<T>,
-    ) -> (f64, u64) {
-        let ForeignScratch {
+        scratch: &mut AnotherOrder<T>,
+    ) -> Partial {
+        let Group {
+            negatives,
+            spans,
+            far,
+            ..
+        } = *group;
+        let AnotherOrder {
             order,
             places,
             events,
@@ -162,7 +167,7 @@ impl<T: Real> TripletMargin<T> {
         places.clear();
         places.extend(0..far.len() as u32);
         let sorted = order.sort(places, far, T::ONE);
-        let near = |span: &PositiveSpan| self.sign * row[span.positive as usize];
+        let near = |span: &PositiveSpan| self.near(row, span.positive);
         let (mut sum, mut count) = (0.0, 0.0);
         events.clear();
         for (number, span) in (0..).zip(spans) {
@@ -223,7 +228,10 @@ impl<T: Real> TripletMargin<T> {
         for (span, violated) in spans.iter().zip(&*violated) {
             gradient[span.positive as usize] += self.sign * T::from_f64(*violated);
         }
-        (sum, count as u64)
+        Partial {
+            sum,
+            count: count as u64,
+        }
     }
 }
 
@@ -239,7 +247,7 @@ mod tests {
     #[test]
     fn trees_give_what_a_walk_gives() {
         let mut rng = ChaCha8Rng::seed_from_u64(3);
-        let mut scratch = ForeignScratch::default();
+        let mut scratch = AnotherOrder::default();
         for round in 0..300 {
             let n = rng.random_range(2..90);
             let labels: Vec<u8> = (0..n).map(|_| rng.random_range(0..3)).collect();
@@ -274,14 +282,18 @@ mod tests {
                 };
                 let negatives = ranges.negatives(0);
                 let far: Vec<f64> = negatives.iter().map(|&n| -row[n as usize]).collect();
+                let group = Group {
+                    negatives,
+                    spans: ranges.spans(0),
+                    far: &far,
+                    ordered: false,
+                };
                 let (mut by_trees, mut by_walk) = (vec![0.0; n], vec![0.0; n]);
-                let spans = ranges.spans(0);
-                let got =
-                    rule.sum_foreign(&row, (negatives, &far), spans, &mut by_trees, &mut scratch);
-                let want = rule.walk_anchor(&row, None, &ranges, 0, &mut by_walk, &mut []);
-                assert_eq!((got.1, by_trees), (want.1, by_walk), "{rule:?}");
+                let got = rule.sum_in_another_order(&row, &group, &mut by_trees, &mut scratch);
+                let want = rule.walk(&row, &group, &mut by_walk);
+                assert_eq!((got.count, by_trees), (want.count, by_walk), "{rule:?}");
                 assert!(
-                    (got.0 - want.0).abs() < 1e-9 * (1.0 + want.0),
+                    (got.sum - want.sum).abs() < 1e-9 * (1.0 + want.sum),
                     "{got:?} {want:?}"
                 );
             }

@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use candle_core::{DType, Tensor};
 use dml_core::autograd::{Element, has_kernel};
-use dml_core::kernels::Real;
 use dml_core::{
     AnchorSums, ImplicitValues, Indices, Over, Pairs, PartialSum, Result, TensorExt, Term, Tuples,
 };
 
-use crate::machinery::anchor_pairs::{AnchorPairs, Side};
-use crate::machinery::anchor_values::{anchor_values, side_values};
+use crate::machinery::anchor_formula::anchor_values;
+use crate::machinery::anchor_pairs::AnchorPairs;
+use crate::machinery::pair_formula::KeptValues;
+use crate::machinery::side::Anchor;
 
 /// The positive or the negative pairs of a batch, with its matrix.
 #[derive(Clone, Debug)]
@@ -29,137 +30,25 @@ pub(crate) struct PairSet {
     pub(crate) tuples: Tuples,
 }
 
-/// From entries of a matrix to values, element by element.
-pub(crate) type EntryFormula<'a> = Box<dyn Fn(&Tensor) -> Result<Tensor> + 'a>;
-
-/// A value for every pair of a set. What a pair weighs is multiplied to its value by the set, except in
-/// [`sums`](PairFormula::sums), which do it on their own.
-pub(crate) trait PairFormula: Debug + Send + Sync + 'static {
+/// The values of the pairs of a set. What a pair weighs is multiplied to its value by the set, except in
+/// [`sums`](PairSums::sums), which do it on their own.
+pub(crate) trait PairSums: Debug + Send + Sync + 'static {
     /// The values of the pairs of a list, by Candle's operations.
     fn values(&self, set: &PairSet, list: &Pairs) -> Result<Tensor>;
 
     /// The values of entries of the matrix by Candle's operations, where a pair's value depends on its own entry alone:
     /// then no list of pairs is needed on any device.
-    fn of_entries(&self) -> Option<EntryFormula<'_>> {
-        None
+    fn of_entries(&self) -> Option<impl Fn(&Tensor) -> Result<Tensor>> {
+        None::<fn(&Tensor) -> Result<Tensor>>
     }
 
-    /// The sum of the values of each anchor that are strictly between the bounds, and how many they are, in one go.
+    /// The sum of the values of each anchor that are strictly between the bounds, and how many they are, by a kernel.
     fn sums(&self, set: &PairSet, low: Option<f64>, high: Option<f64>) -> Result<AnchorSums>;
-}
-
-/// Bounds that a value must be strictly between to be kept.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Within<T> {
-    low: Option<T>,
-    high: Option<T>,
-}
-
-/// What is kept of the values of an anchor.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Kept {
-    pub(crate) sum: f64,
-    pub(crate) count: u64,
-    /// The slope of the sum in what all values of the anchor share.
-    pub(crate) shared: f64,
-}
-
-/// The value of one pair.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct PairValue<T> {
-    pub(crate) value: T,
-    /// Its slope in the pair's own entry of the matrix.
-    pub(crate) slope: T,
-    /// Its slope in what all values of the anchor share, if anything.
-    pub(crate) shared: T,
-}
-
-impl<T: Real> PairValue<T> {
-    /// Nothing, whatever the matrix says.
-    pub(crate) const ZERO: Self = Self {
-        value: T::ZERO,
-        slope: T::ZERO,
-        shared: T::ZERO,
-    };
-}
-
-impl<T: Real> PairValue<T> {
-    /// The slope; NaN where the value is.
-    #[inline(always)]
-    fn slope(&self) -> T {
-        if self.value.is_nan() {
-            self.value
-        } else {
-            self.slope
-        }
-    }
-}
-
-impl<T: Real> Within<T> {
-    pub(crate) fn new(low: Option<f64>, high: Option<f64>) -> Self {
-        Self {
-            low: low.map(T::from_f64),
-            high: high.map(T::from_f64),
-        }
-    }
-
-    #[inline(always)]
-    pub(crate) fn keeps(&self, value: T) -> bool {
-        let inside =
-            self.low.is_none_or(|low| value > low) & self.high.is_none_or(|high| value < high);
-        // NaN is outside of no bounds: it is kept, so that the sum is NaN.
-        inside | value.is_nan()
-    }
-}
-
-impl<T: Real> Side<T> {
-    /// Sums the values that are within bounds, each times its weight, and leaves their slopes.
-    pub(crate) fn sum_within(&mut self, within: Within<T>, f: impl Fn(T) -> PairValue<T>) -> Kept {
-        if self.times.is_empty() && self.weights.is_empty() {
-            return self.sum_singles_within(within, f);
-        }
-        let mut kept = Kept::default();
-        for i in 0..self.x.len() {
-            let pair = f(self.x[i]);
-            let (times, weight) = (self.times(i), self.weight(i));
-            let value = weight * pair.value;
-            if within.keeps(value) {
-                let factor = times * weight;
-                kept.sum += (times * value).to_f64();
-                kept.shared += (factor * pair.shared).to_f64();
-                kept.count += times.to_f64() as u64;
-                self.slopes[i] = factor * pair.slope();
-            }
-        }
-        kept
-    }
-
-    /// The same where every pair counts once, without a branch and with as many sums as a vector has room for.
-    fn sum_singles_within(&mut self, within: Within<T>, f: impl Fn(T) -> PairValue<T>) -> Kept {
-        const LANES: usize = 8;
-        let (mut sums, mut shared, mut counts) = ([0f64; LANES], [0f64; LANES], [0u32; LANES]);
-        for (x, slopes) in self.x.chunks(LANES).zip(self.slopes.chunks_mut(LANES)) {
-            for (k, (x, slope)) in x.iter().zip(slopes).enumerate() {
-                let pair = f(*x);
-                let is_kept = within.keeps(pair.value);
-                let kept = |number: T| if is_kept { number } else { T::ZERO };
-                sums[k] += kept(pair.value).to_f64();
-                shared[k] += kept(pair.shared).to_f64();
-                counts[k] += u32::from(is_kept);
-                *slope = kept(pair.slope());
-            }
-        }
-        Kept {
-            sum: sums.iter().sum(),
-            count: counts.iter().map(|count| u64::from(*count)).sum(),
-            shared: shared.iter().sum(),
-        }
-    }
 }
 
 impl PairSet {
     /// The values of a formula as a term: not written out where a kernel can sum them.
-    pub(crate) fn term<F: PairFormula>(self, formula: F) -> Result<Term> {
+    pub(crate) fn term<F: PairSums>(self, formula: F) -> Result<Term> {
         let (name, over) = (self.name, self.over);
         let is_summed = has_kernel(&self.matrix) || formula.of_entries().is_some();
         let values = PairValues { set: self, formula };
@@ -189,38 +78,21 @@ impl PairSet {
         }
     }
 
-    /// What `f(positives, negatives)` keeps of each anchor; it leaves the slopes in the sides.
+    /// What `f(row, anchor)` keeps of each anchor; it leaves the gradient in the sides.
     pub(crate) fn sums_of_rows<T: Element>(
         &self,
-        f: impl Fn(&mut Side<T>, &mut Side<T>) -> Kept + Sync,
+        f: impl Fn(&[T], &mut Anchor<T>) -> KeptValues + Sync,
     ) -> Result<AnchorSums> {
-        self.counted(|counts| {
-            anchor_values::<T>(self.name, &self.matrix, &self.pairs, |q, near, far| {
-                let kept = f(near, far);
-                counts[q].store(kept.count, Ordering::Relaxed);
-                kept.sum
-            })
-        })
-    }
-
-    /// What `f` keeps of the set's own pairs of each anchor; it leaves the slopes in them.
-    pub(crate) fn sums_of_sides<T: Element>(
-        &self,
-        f: impl Fn(&mut Side<T>) -> Kept + Sync,
-    ) -> Result<AnchorSums> {
-        self.counted(|counts| {
-            side_values::<T>(
-                self.name,
-                &self.matrix,
-                &self.pairs,
-                self.over,
-                |q, side| {
-                    let kept = f(side);
-                    counts[q].store(kept.count, Ordering::Relaxed);
-                    kept.sum
-                },
-            )
-        })
+        let counts: Vec<AtomicU64> = (0..self.pairs.batch().queries())
+            .map(|_| AtomicU64::new(0))
+            .collect();
+        let sums = anchor_values::<T>(self.name, &self.matrix, &self.pairs, |q, row, anchor| {
+            let kept = f(row, anchor);
+            counts[q].store(kept.count, Ordering::Relaxed);
+            kept.sum
+        })?;
+        let counts = counts.into_iter().map(AtomicU64::into_inner).collect();
+        Ok(AnchorSums { sums, counts })
     }
 
     /// The sums of those values `[Q, R]` that are pairs of the set and within the bounds.
@@ -276,15 +148,6 @@ impl PairSet {
             _ => positive,
         }
     }
-
-    fn counted(&self, sums: impl FnOnce(&[AtomicU64]) -> Result<Tensor>) -> Result<AnchorSums> {
-        let counts: Vec<AtomicU64> = (0..self.pairs.batch().queries())
-            .map(|_| AtomicU64::new(0))
-            .collect();
-        let sums = sums(&counts)?;
-        let counts = counts.into_iter().map(AtomicU64::into_inner).collect();
-        Ok(AnchorSums { sums, counts })
-    }
 }
 
 /// The values of a formula over a set of pairs.
@@ -294,7 +157,7 @@ struct PairValues<F> {
     formula: F,
 }
 
-impl<F: PairFormula> PairValues<F> {
+impl<F: PairSums> PairValues<F> {
     /// By a kernel of the CPU, or by Candle's operations.
     fn sums(&self, low: Option<f64>, high: Option<f64>) -> Result<AnchorSums> {
         if !has_kernel(&self.set.matrix)
@@ -307,7 +170,7 @@ impl<F: PairFormula> PairValues<F> {
     }
 }
 
-impl<F: PairFormula> ImplicitValues for PairValues<F> {
+impl<F: PairSums> ImplicitValues for PairValues<F> {
     fn count(&self) -> u64 {
         self.set.count()
     }

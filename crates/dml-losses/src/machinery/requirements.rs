@@ -1,6 +1,6 @@
-//! What a loss asks of its distance, its batch and its tuples.
+//! Requirements of losses on their distance, batch and tuples: an error where they are not met.
 
-use dml_core::{Batch, Distance, DistanceKind, Error, Result, Tuples};
+use dml_core::{Batch, Distance, DistanceKind, Error, Loss, Result, Tuples, check};
 
 /// The distance must be the cosine similarity, for the given reason.
 pub(crate) fn cosine(
@@ -8,7 +8,7 @@ pub(crate) fn cosine(
     distance: &dyn Distance,
     reason: &'static str,
 ) -> Result<()> {
-    if distance.kind() == DistanceKind::Cosine {
+    if matches!(distance.kind(), DistanceKind::Cosine { .. }) {
         return Ok(());
     }
     Err(Error::Unsupported { component, reason })
@@ -36,6 +36,25 @@ pub(crate) fn unit_euclidean_power(
             reason: "it is defined for LpDistance of normalised rows with p = 2 only",
         }),
     }
+}
+
+/// The batch and the tuples must be such as the loss says that it takes: weights that it reads, a reference set, tuples.
+pub(crate) fn check(
+    loss: &dyn Loss,
+    component: &'static str,
+    batch: &Batch,
+    tuples: &Tuples,
+) -> Result<()> {
+    if !loss.reads_weights() {
+        check::unweighted(component, batch)?;
+    }
+    if !loss.takes_tuples() {
+        no_tuples(component, tuples)?;
+    }
+    if !loss.takes_reference() {
+        no_reference(component, batch)?;
+    }
+    Ok(())
 }
 
 /// The batch must be compared with itself.

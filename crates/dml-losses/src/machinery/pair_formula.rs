@@ -1,0 +1,168 @@
+//! Losses with a value for each pair, as a formula of its entry of the matrix and of the anchor's negatives.
+//!
+//! ```text
+//! ℓ(a,p) = f(x(a,p), N(a))        N(a) = ln Σₙ w e^{g(x(a,n))}
+//! ```
+//!
+//! The formula is written once, over [`Expression`]. On the CPU each row of the matrix is visited once, and `N` is taken
+//! once an anchor; what all values of an anchor have as derivative in it is added up and scales the gradient of `N`.
+
+use std::fmt::Debug;
+
+use candle_core::Tensor;
+use dml_core::autograd::Element;
+use dml_core::kernels::Real;
+use dml_core::kernels::sum_within::Within;
+use dml_core::{AnchorSums, Pairs, Result, TensorExt, for_element};
+
+use crate::machinery::expression::{Composite, Dual, Expression};
+use crate::machinery::pair_set::{PairSet, PairSums};
+use crate::machinery::side::{Anchor, Side};
+
+/// The value of a pair.
+pub(crate) trait PairFormula: Debug + Send + Sync + 'static {
+    /// Whether a value depends on the anchor's negatives, and not on its own entry alone. Then a pair whose anchor has no
+    /// negative has the value 0.
+    const READS_NEGATIVES: bool = false;
+
+    /// The value of a pair with the entry `x`, given `N` of its anchor, which is a number without meaning where it is not
+    /// read.
+    fn value<E: Expression>(&self, x: E, negatives: E) -> E;
+
+    /// `g`, the exponent of a negative with the entry `x`.
+    fn exponent<E: Expression>(&self, x: E) -> E {
+        x
+    }
+}
+
+/// The kept values of one anchor.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct KeptValues {
+    pub(crate) sum: f64,
+    pub(crate) count: u64,
+    /// The derivative of the sum in what all values of the anchor share.
+    pub(crate) in_shared: f64,
+}
+
+impl<F: PairFormula> PairSums for F {
+    fn values(&self, set: &PairSet, list: &Pairs) -> Result<Tensor> {
+        let (anchors, others) = set.rows(list);
+        let x = set.matrix.pick_entries(anchors, others)?; // [P]
+        if !F::READS_NEGATIVES {
+            return of_entries(self, &x);
+        }
+        let exponents = Composite::of(&set.matrix, |x| self.exponent(x))?;
+        let (negatives, any) = set.pairs.negative_log_sum_exp(&exponents)?; // [Q]
+        let anchors = Tensor::new(anchors, set.matrix.device())?;
+        let negatives = negatives.index_select(&anchors, 0)?; // [P]
+        let values = Composite::of_all([&x, &negatives], |[x, n]| self.value(x, n))?;
+        let any = any.index_select(&anchors, 0)?;
+        Ok(any.where_cond(&values, &values.zeros_like()?)?)
+    }
+
+    fn of_entries(&self) -> Option<impl Fn(&Tensor) -> Result<Tensor>> {
+        (!F::READS_NEGATIVES).then_some(|x: &Tensor| of_entries(self, x))
+    }
+
+    fn sums(&self, set: &PairSet, low: Option<f64>, high: Option<f64>) -> Result<AnchorSums> {
+        for_element!(set.matrix, "matrix", |T| {
+            let within = Within::<T>::new(low, high);
+            sums_where(self, set, |value| within.holds(value))
+        })
+    }
+}
+
+/// The values of entries of a matrix, each of which depends on its own entry alone.
+fn of_entries<F: PairFormula>(formula: &F, x: &Tensor) -> Result<Tensor> {
+    Composite::of(x, |x| {
+        let unread = x.constant(0.0);
+        formula.value(x, unread)
+    })
+}
+
+/// The sum of the values of each anchor that `keeps` keeps, and how many they are.
+pub(crate) fn sums_where<T: Element, F: PairFormula>(
+    formula: &F,
+    set: &PairSet,
+    keeps: impl Fn(T) -> bool + Sync,
+) -> Result<AnchorSums> {
+    let value = |x: T, negatives: T| {
+        Dual::at_point([x, negatives], |[x, negatives]| formula.value(x, negatives))
+    };
+    set.sums_of_rows::<T>(|row, anchor| {
+        let side = anchor.side(set.over);
+        side.read(row);
+        if !F::READS_NEGATIVES {
+            return side.sum_where(&keeps, |x| value(x, T::ZERO));
+        }
+        let Anchor {
+            positives,
+            negatives,
+        } = anchor;
+        if positives.is_empty() || negatives.is_empty() {
+            return positives.sum_where(&keeps, |_| Dual::number(T::ZERO));
+        }
+        negatives.read(row);
+        let (index, sum) = negatives.log_sum_exp(false, true, |x| formula.exponent(x));
+        let sum = <T as Real>::from_f64(sum);
+        let kept = positives.sum_where(&keeps, |x| value(x, sum));
+        negatives.factors[index] = kept.in_shared;
+        kept
+    })
+}
+
+impl<T: Real> Side<T> {
+    /// Sums the values that are kept, each times its weight, and leaves the gradient of the sum. `f` is a function of the
+    /// entry of a pair and of what all values of the anchor share.
+    pub(crate) fn sum_where(
+        &mut self,
+        keeps: impl Fn(T) -> bool,
+        f: impl Fn(T) -> Dual<T, 2>,
+    ) -> KeptValues {
+        let index = self.push_gradient(|_| T::ZERO);
+        if self.times.is_empty() && self.weights.is_empty() {
+            let (x, gradient) = self.gradient(index);
+            return sum_singles_where(x, gradient, keeps, f);
+        }
+        let mut kept = KeptValues::default();
+        for i in 0..self.x.len() {
+            let Dual { value, gradient } = f(self.x[i]);
+            let (times, weight) = (self.times(i), self.weight(i));
+            if keeps(weight * value) {
+                let factor = times * weight;
+                kept.sum += (factor * value).to_f64();
+                kept.in_shared += (factor * gradient[1]).to_f64();
+                kept.count += times.to_f64() as u64;
+                self.gradients[index][i] = factor * gradient[0];
+            }
+        }
+        kept
+    }
+}
+
+/// The same where every pair counts once, without a branch and with as many sums as a vector has room for.
+fn sum_singles_where<T: Real>(
+    x: &[T],
+    gradient: &mut [T],
+    keeps: impl Fn(T) -> bool,
+    f: impl Fn(T) -> Dual<T, 2>,
+) -> KeptValues {
+    const LANES: usize = 8;
+    let (mut sums, mut in_shared, mut counts) = ([0f64; LANES], [0f64; LANES], [0u32; LANES]);
+    for (x, gradient) in x.chunks(LANES).zip(gradient.chunks_mut(LANES)) {
+        for (k, (x, gradient)) in x.iter().zip(gradient).enumerate() {
+            let pair = f(*x);
+            let is_kept = keeps(pair.value);
+            let kept = |number: T| if is_kept { number } else { T::ZERO };
+            sums[k] += kept(pair.value).to_f64();
+            in_shared[k] += kept(pair.gradient[1]).to_f64();
+            counts[k] += u32::from(is_kept);
+            *gradient = kept(pair.gradient[0]);
+        }
+    }
+    KeptValues {
+        sum: sums.iter().sum(),
+        count: counts.iter().map(|count| u64::from(*count)).sum(),
+        in_shared: in_shared.iter().sum(),
+    }
+}
