@@ -3,6 +3,7 @@
 //! Who depends on whom, and with what versions and features ([`graph`], [`manifest`], [`features`]), and what every source file
 //! looks like ([`source`]). The same check runs as a test, so `cargo test` finds what `cargo xtask tidy` would.
 
+mod examples;
 mod features;
 mod graph;
 mod licenses;
@@ -83,6 +84,7 @@ fn check(root: &Path) -> anyhow::Result<Vec<Finding>> {
             Some("rs" | "md" | "toml")
         ) {
             found.extend(source::check(&path, &text));
+            found.extend(examples::check(&path, &text));
         }
     }
     found.sort();
