@@ -12,29 +12,15 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-/// Configuration of [`confidence_interval`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct BootstrapConfig {
-    /// How many resamples are drawn, 1 to 1,000,000. Default 1,000.
-    pub resamples: usize,
-    /// How often such an interval holds the true mean; between 0 and 1. Default 0.95.
-    pub level: f64,
-    /// The seed of what is drawn. Default 0.
-    pub seed: u64,
-}
-
-impl Default for BootstrapConfig {
-    fn default() -> Self {
-        Self {
-            resamples: 1_000,
-            level: 0.95,
-            seed: 0,
-        }
+dml_core::config! {
+    /// Configuration of [`confidence_interval`].
+    pub struct BootstrapConfig {
+        /// How many resamples are drawn, 1 to 1,000,000. Default 1,000.
+        pub resamples: usize = 1_000,
+        /// How often such an interval holds the true mean; between 0 and 1. Default 0.95.
+        pub level: f64 = 0.95,
+        /// The seed of what is drawn. Default 0.
+        pub seed: u64 = 0,
     }
 }
 

@@ -12,32 +12,18 @@ use crate::rows::{check_squares, checked_rows};
 
 pub use crate::kernels::kmeans::KMeansStart;
 
-/// Configuration of [`KMeans`], by faiss's names.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct KMeansConfig {
-    /// How often the centroids are updated at most, 0 to 1,000,000. Default 20, as PML's `AccuracyCalculator` has it.
-    pub niter: usize,
-    /// How many times it is begun anew; the clusters of the smallest inertia are kept. 1 to 10,000. Default 1.
-    pub nredo: usize,
-    /// The seed of what is drawn. Default 1234, faiss's.
-    pub seed: u64,
-    /// Where the centroids begin. Default: k-means++.
-    pub start: KMeansStart,
-}
-
-impl Default for KMeansConfig {
-    fn default() -> Self {
-        Self {
-            niter: 20,
-            nredo: 1,
-            seed: 1234,
-            start: KMeansStart::PlusPlus,
-        }
+dml_core::config! {
+    /// Configuration of [`KMeans`], by faiss's names.
+    #[derive(Eq)]
+    pub struct KMeansConfig {
+        /// How often the centroids are updated at most, 0 to 1,000,000. Default 20, as PML's `AccuracyCalculator` has it.
+        pub niter: usize = 20,
+        /// How many times it is begun anew; the clusters of the smallest inertia are kept. 1 to 10,000. Default 1.
+        pub nredo: usize = 1,
+        /// The seed of what is drawn. Default 1234, faiss's.
+        pub seed: u64 = 1234,
+        /// Where the centroids begin. Default: k-means++.
+        pub start: KMeansStart = KMeansStart::PlusPlus,
     }
 }
 

@@ -48,32 +48,18 @@ pub enum Codes {
     Binary,
 }
 
-/// Configuration of [`QuantizedIndex`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct QuantizedIndexConfig {
-    /// What makes a reference close. Default: a small squared Euclidean distance.
-    pub metric: FlatMetric,
-    /// What candidates are searched by. Default: one byte a coordinate.
-    pub codes: Codes,
-    /// How the rows are kept that candidates are measured by. Default: as given, which is in single precision.
-    pub storage: RowStorage,
-    /// Candidates for each neighbour; 1 to 4,294,967,295. Default 4.
-    pub rescore: usize,
-}
-
-impl Default for QuantizedIndexConfig {
-    fn default() -> Self {
-        Self {
-            metric: FlatMetric::default(),
-            codes: Codes::default(),
-            storage: RowStorage::default(),
-            rescore: 4,
-        }
+dml_core::config! {
+    /// Configuration of [`QuantizedIndex`].
+    #[derive(Eq)]
+    pub struct QuantizedIndexConfig {
+        /// What makes a reference close. Default: a small squared Euclidean distance.
+        pub metric: FlatMetric = FlatMetric::default(),
+        /// What candidates are searched by. Default: one byte a coordinate.
+        pub codes: Codes = Codes::default(),
+        /// How the rows are kept that candidates are measured by. Default: as given, which is in single precision.
+        pub storage: RowStorage = RowStorage::default(),
+        /// Candidates for each neighbour; 1 to 4,294,967,295. Default 4.
+        pub rescore: usize = 4,
     }
 }
 

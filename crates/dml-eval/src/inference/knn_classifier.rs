@@ -43,26 +43,14 @@ pub enum Vote {
     InverseRank,
 }
 
-/// Configuration of [`KnnClassifier`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct KnnClassifierConfig {
-    /// How many neighbours vote; 1 to 4,294,967,295. Default 5.
-    pub k: usize,
-    /// How much each counts. Default: all alike.
-    pub vote: Vote,
-}
-
-impl Default for KnnClassifierConfig {
-    fn default() -> Self {
-        Self {
-            k: 5,
-            vote: Vote::Majority,
-        }
+dml_core::config! {
+    /// Configuration of [`KnnClassifier`].
+    #[derive(Eq)]
+    pub struct KnnClassifierConfig {
+        /// How many neighbours vote; 1 to 4,294,967,295. Default 5.
+        pub k: usize = 5,
+        /// How much each counts. Default: all alike.
+        pub vote: Vote = Vote::Majority,
     }
 }
 
