@@ -3,16 +3,16 @@
 /// The nearest references of each query, closest first: `k` consecutive entries per query.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Neighbors {
-    /// How far away, or how alike: `[queries, k]`, in the unit of the index (see its documentation).
+    /// Distances or similarities `[queries, k]`, in the unit of the index (see its documentation).
     pub distances: Vec<f64>,
     /// Reference rows, in the order in which they were added to the index: `[queries, k]`.
     pub indices: Vec<u32>,
-    /// Neighbours per query, at least 1.
+    /// Number of neighbours per query, at least 1.
     pub k: usize,
 }
 
 impl Neighbors {
-    /// How many queries were searched for.
+    /// Number of queries.
     #[must_use]
     pub fn queries(&self) -> usize {
         self.indices.len().checked_div(self.k).unwrap_or(0)
@@ -40,7 +40,7 @@ impl Neighbors {
 pub struct NeighborsWithin {
     /// Where the entries of query q are: from `offsets[q]` to `offsets[q + 1]`. One more than there are queries.
     pub offsets: Vec<usize>,
-    /// How far away, or how alike, in the unit of the index.
+    /// Distances or similarities, in the unit of the index.
     pub distances: Vec<f64>,
     /// Reference rows, in the order in which they were added to the index.
     pub indices: Vec<u32>,
@@ -56,7 +56,7 @@ impl NeighborsWithin {
         }
     }
 
-    /// How many queries were searched for.
+    /// Number of queries.
     #[must_use]
     pub fn queries(&self) -> usize {
         self.offsets.len().saturating_sub(1)

@@ -16,7 +16,7 @@ use dml_core::{Error, IntoLabels, Result, check};
 
 use crate::index::KnnIndex;
 
-/// How much a neighbour counts; [formulas](self).
+/// Weight of a neighbour's vote; [formulas](self).
 ///
 /// ```
 /// use dml_core::candle_core::{Device, Tensor};
@@ -36,10 +36,10 @@ use crate::index::KnnIndex;
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Vote {
-    /// All neighbours count alike.
+    /// Equal weights.
     #[default]
     Majority,
-    /// The closer, the more.
+    /// One over the rank of the neighbour.
     InverseRank,
 }
 
@@ -47,9 +47,9 @@ dml_core::config! {
     /// Configuration of [`KnnClassifier`].
     #[derive(Eq)]
     pub struct KnnClassifierConfig {
-        /// How many neighbours vote; 1 to 4,294,967,295. Default 5.
+        /// Number of neighbours that vote; 1 to 4,294,967,295. Default 5.
         pub k: usize = 5,
-        /// How much each counts. Default: all alike.
+        /// Weights of their votes. Default: equal.
         pub vote: Vote = Vote::Majority,
     }
 }
