@@ -25,6 +25,14 @@ dml_core::config! {
 }
 
 /// Confidence interval of a mean.
+///
+/// ```
+/// use dml_eval::confidence_interval;
+///
+/// let interval = confidence_interval(&[1.0, 0.0, 1.0, 1.0], &Default::default())?;
+/// assert!(interval.low <= interval.mean && interval.mean <= interval.high);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ConfidenceInterval {

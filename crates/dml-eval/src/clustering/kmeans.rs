@@ -46,6 +46,17 @@ pub struct KMeans {
 }
 
 /// What [`KMeans::fit`] finds.
+///
+/// ```
+/// use dml_core::candle_core::{Device, Tensor};
+/// use dml_eval::KMeans;
+///
+/// let rows = Tensor::new(&[[0f32], [2.], [9.], [9.]], &Device::Cpu)?;
+/// let found = KMeans::default().fit(&rows, 2)?;
+/// assert_eq!((found.centroids.dims(), found.inertia), (&[2, 1][..], 2.0));
+/// assert_ne!(found.clusters[0], found.clusters[3]);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RowClusters {

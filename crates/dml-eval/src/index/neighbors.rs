@@ -1,6 +1,18 @@
 //! What a search finds.
 
 /// The nearest references of each query, closest first: `k` consecutive entries per query.
+///
+/// ```
+/// use dml_core::candle_core::{Device, Tensor};
+/// use dml_eval::{FlatIndex, KnnIndex};
+///
+/// let mut index = FlatIndex::default();
+/// index.add(&Tensor::new(&[[0f32], [3.], [4.]], &Device::Cpu)?)?;
+/// let found = index.search(&Tensor::new(&[[1f32], [9.]], &Device::Cpu)?, 2)?;
+/// assert_eq!((found.k, found.queries()), (2, 2));
+/// assert_eq!((found.indices, found.distances), (vec![0, 1, 2, 1], vec![1., 4., 25., 36.]));
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Neighbors {
     /// Distances or similarities `[queries, k]`, in the unit of the index (see its documentation).
@@ -36,6 +48,18 @@ impl Neighbors {
 }
 
 /// All references of each query that are close enough, closest first.
+///
+/// ```
+/// use dml_core::candle_core::{Device, Tensor};
+/// use dml_eval::{FlatIndex, KnnIndex, SelfMatch};
+///
+/// let mut index = FlatIndex::default();
+/// index.add(&Tensor::new(&[[0f32], [3.], [4.]], &Device::Cpu)?)?;
+/// let queries = Tensor::new(&[[1f32], [9.]], &Device::Cpu)?;
+/// let found = index.search_within(&queries, 4.0, SelfMatch::None)?;
+/// assert_eq!((found.offsets, found.indices), (vec![0, 2, 2], vec![0, 1]));
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct NeighborsWithin {
     /// Where the entries of query q are: from `offsets[q]` to `offsets[q + 1]`. One more than there are queries.

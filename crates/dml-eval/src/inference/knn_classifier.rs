@@ -55,6 +55,18 @@ dml_core::config! {
 }
 
 /// What [`KnnClassifier::predict`] says of a query.
+///
+/// ```
+/// use dml_core::candle_core::{Device, Tensor};
+/// use dml_eval::{FlatIndex, KnnClassifier, KnnClassifierConfig};
+///
+/// let config = KnnClassifierConfig { k: 1, ..Default::default() };
+/// let mut classifier = KnnClassifier::new(config, FlatIndex::default())?;
+/// classifier.add(&Tensor::new(&[[0f32], [9.]], &Device::Cpu)?, [7i64, 8])?;
+/// let found = classifier.predict(&Tensor::new(&[[8f32]], &Device::Cpu)?)?;
+/// assert_eq!((found[0].label, found[0].share), (8, 1.0));
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Prediction {
