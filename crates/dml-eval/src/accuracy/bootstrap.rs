@@ -15,16 +15,24 @@ use rayon::prelude::*;
 dml_core::config! {
     /// Configuration of [`confidence_interval`].
     pub struct BootstrapConfig {
-        /// How many resamples are drawn, 1 to 1,000,000. Default 1,000.
+        /// Number of resamples, 1 to 1,000,000. Default 1,000.
         pub resamples: usize = 1_000,
-        /// How often such an interval holds the true mean; between 0 and 1. Default 0.95.
+        /// Confidence level, between 0 and 1. Default 0.95.
         pub level: f64 = 0.95,
-        /// The seed of what is drawn. Default 0.
+        /// Seed of the resamples. Default 0.
         pub seed: u64 = 0,
     }
 }
 
-/// Where a mean lies, most likely.
+/// Confidence interval of a mean.
+///
+/// ```
+/// use dml_eval::confidence_interval;
+///
+/// let interval = confidence_interval(&[1.0, 0.0, 1.0, 1.0], &Default::default())?;
+/// assert!(interval.low <= interval.mean && interval.mean <= interval.high);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ConfidenceInterval {
