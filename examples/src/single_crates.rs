@@ -55,7 +55,7 @@ pub fn hard_triplets() -> Result<u64> {
         margin: 0.0,
         type_of_triplets: TripletType::Hard,
     };
-    let miner = TripletMarginMiner::new(config, Arc::new(CosineSimilarity::default()))?;
+    let miner = TripletMarginMiner::new(config, CosineSimilarity::default())?;
     Ok(miner.mine(&batch)?.count(&batch)?.total())
 }
 

@@ -11,7 +11,7 @@
 
 use crate::Real;
 use crate::lengths;
-use crate::triplet_walk::{Group, TripletWalk};
+use crate::triplet_walk::{Group, TripletWalk, prefix_sums};
 
 /// Bins of gaps.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -92,7 +92,7 @@ impl GapBins {
             none,
             |part: &mut Part, _, row, _, group| {
                 part.histogram.resize(self.bins, 0.0);
-                part.sum_up(group.far);
+                prefix_sums(group.far.iter().map(|far| far.to_f64()), &mut part.sums);
                 self.pieces(row, group, &part.sums, |_, piece| {
                     let count = (piece.end - piece.start) as f64;
                     let steps = (piece.sum / count - self.low) / self.width;
@@ -131,7 +131,7 @@ impl GapBins {
             T::ONE,
             &mut gradient,
             |part: &mut Part, _, row, gradient, group| {
-                part.sum_up(group.far);
+                prefix_sums(group.far.iter().map(|far| far.to_f64()), &mut part.sums);
                 part.cover.clear();
                 part.cover.resize(group.far.len() + 1, 0.0);
                 self.pieces(row, group, &part.sums, |positive, piece| {
@@ -139,15 +139,12 @@ impl GapBins {
                     part.total += weight * piece.sum;
                     let pull = weight * (piece.end - piece.start) as f64;
                     gradient[positive] += T::from_f64(pull);
-                    // Only the ends are marked; a running sum below tells how much weight lies on each negative.
                     part.cover[piece.start] += weight;
                     part.cover[piece.end] -= weight;
                 });
-                let mut running = 0.0;
-                for (&n, change) in group.negatives.iter().zip(&part.cover) {
-                    running += change;
-                    gradient[n as usize] -= T::from_f64(running);
-                }
+                group.for_each_covered(&part.cover, |n, _, weight| {
+                    gradient[n as usize] -= T::from_f64(weight);
+                });
             },
         );
         (parts.iter().map(|part| part.total).sum(), gradient)
@@ -199,18 +196,6 @@ struct Part {
     /// Prefix sums of the distances of the negatives.
     sums: Vec<f64>,
     cover: Vec<f64>,
-}
-
-impl Part {
-    fn sum_up<T: Real>(&mut self, far: &[T]) {
-        self.sums.clear();
-        self.sums.push(0.0);
-        let mut sum = 0.0;
-        self.sums.extend(far.iter().map(|far| {
-            sum += far.to_f64();
-            sum
-        }));
-    }
 }
 
 #[cfg(test)]

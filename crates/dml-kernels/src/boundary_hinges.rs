@@ -12,7 +12,7 @@ use crate::Real;
 use crate::elementary::hinge;
 use crate::lengths;
 use crate::sum_within::Within;
-use crate::triplet_walk::TripletWalk;
+use crate::triplet_walk::{TripletWalk, prefix_sums};
 
 /// The two hinges around a boundary, and which values count.
 #[derive(Clone, Copy, Debug)]
@@ -134,13 +134,8 @@ impl<T: Real> BoundaryHinges<T> {
                     low: self.low,
                     high: self.high,
                 };
-                part.sums.clear();
-                part.sums.push(0.0);
-                let mut total = 0.0;
-                part.sums.extend(group.far.iter().map(|far| {
-                    total += hinge(*far).to_f64();
-                    total
-                }));
+                let hinges = group.far.iter().map(|far| hinge(*far).to_f64());
+                prefix_sums(hinges, &mut part.sums);
                 part.cover.clear();
                 part.cover.resize(group.far.len() + 1, 0.0);
                 // How much the sum rises when the boundary comes nearer to the anchor.
@@ -172,7 +167,6 @@ impl<T: Real> BoundaryHinges<T> {
                             part.sum += (last - first) as f64 * near.to_f64() + part.sums[last]
                                 - part.sums[first];
                         }
-                        // Only the ends are marked; a running sum below tells how often each negative was covered.
                         part.cover[first] += 1.0;
                         part.cover[last] -= 1.0;
                         start = if ordered { end } else { start + 1 };
@@ -184,15 +178,13 @@ impl<T: Real> BoundaryHinges<T> {
                         pull += rise;
                     }
                 }
-                let mut running = 0.0;
-                for ((&n, far), change) in group.negatives.iter().zip(group.far).zip(&part.cover) {
-                    running += change;
-                    if running > 0.0 {
-                        let rise = running * self.negative(*far, boundary).1.to_f64();
+                group.for_each_covered(&part.cover, |n, far, times| {
+                    if times > 0.0 {
+                        let rise = times * self.negative(far, boundary).1.to_f64();
                         gradient[n as usize] -= self.sign * T::from_f64(rise);
                         pull -= rise;
                     }
-                }
+                });
                 part.boundary.push((a, pull));
             },
         );

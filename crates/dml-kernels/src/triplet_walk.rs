@@ -30,7 +30,30 @@ pub(crate) struct Group<'a, T> {
     pub(crate) ordered: bool,
 }
 
+/// The sums of the first i numbers, for each i from 0 on.
+#[inline(always)]
+pub(crate) fn prefix_sums(numbers: impl Iterator<Item = f64>, sums: &mut Vec<f64>) {
+    sums.clear();
+    sums.push(0.0);
+    let mut sum = 0.0;
+    sums.extend(numbers.map(|number| {
+        sum += number;
+        sum
+    }));
+}
+
 impl<T: Real> Group<'_, T> {
+    /// `f(negative, far, cover)` for each negative: `marks` has what pieces of the order add to the cover where they begin
+    /// and take from it where they end.
+    #[inline(always)]
+    pub(crate) fn for_each_covered(&self, marks: &[f64], mut f: impl FnMut(u32, T, f64)) {
+        let mut cover = 0.0;
+        for ((&negative, &far), mark) in self.negatives.iter().zip(self.far).zip(marks) {
+            cover += mark;
+            f(negative, far, cover);
+        }
+    }
+
     /// How many places of a piece of `far`, from its beginning, `holds` holds for, where it never holds again once it
     /// fails along the order; one place at a time where there is no order.
     #[inline(always)]

@@ -19,7 +19,7 @@ const MAX_ACCUMULATION: usize = 1 << 20;
 /// Builds a [`Trainer`]: [`Trainer::builder`], any of the methods here, [`build`](TrainerBuilder::build).
 ///
 /// ```
-/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/setup.rs"));
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// // `module(name, inputs, outputs)` is a linear layer with an optimiser, `objective()` a triplet loss.
 /// use dml_train::{Clip, MetricLossOnly, Trainer};

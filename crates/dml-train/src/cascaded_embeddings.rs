@@ -16,7 +16,7 @@ use crate::{Classifier, Criterion, Losses, Method, NamedModule, ParameterGroup};
 /// One slice of a [`CascadedEmbeddings`].
 ///
 /// ```
-/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/setup.rs"));
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// // `module(name, inputs, outputs)` is a linear layer with an optimiser, `objective()` a triplet loss.
 /// use dml_train::{Classifier, Criterion, Stage};
@@ -71,7 +71,7 @@ impl Stage {
 /// different names. Numbers of the embedding beyond the last slice are in no loss.
 ///
 /// ```
-/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/setup.rs"));
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// // `module(name, inputs, outputs)` is a linear layer with an optimiser, `objective()` a triplet loss.
 /// use dml_train::{CascadedEmbeddings, Criterion, Stage, Trainer};

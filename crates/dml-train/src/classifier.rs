@@ -12,7 +12,7 @@ use crate::{LossValue, NamedModule};
 /// A module that returns one logit per class, with the weight of its cross-entropy ([formula](self)).
 ///
 /// ```
-/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/setup.rs"));
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// // `module(name, inputs, outputs)` is a linear layer with an optimiser, `objective()` a triplet loss.
 /// use dml_train::{Classifier, TrainWithClassifier};

@@ -13,7 +13,7 @@ use crate::{LossValue, ParameterGroup};
 /// [`Trainer`](crate::Trainer) is built.
 ///
 /// ```
-/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/setup.rs"));
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use dml_train::Criterion;
 ///

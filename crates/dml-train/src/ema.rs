@@ -1,4 +1,4 @@
-//! Averaged weights, which often search better than the latest ones.
+//! Exponential moving averages of the weights.
 //!
 //! ```text
 //! w̄ ← dₜ · w̄ + (1 − dₜ) · w      after the t-th step, t = 1, 2, …;   w̄ = w before the first
@@ -21,9 +21,9 @@ use serde::{Deserialize, Serialize};
 pub struct EmaConfig {
     /// d, the share of the average that remains after a step, in [0, 1). Default 0.999.
     pub decay: f64,
-    /// Whether the decay rises to d with the number of steps. Default yes.
+    /// Whether the decay rises to d with the number of steps. Default true.
     pub ramp: bool,
-    /// What becomes of buffers such as running statistics. Default: averaged like weights.
+    /// Treatment of buffers such as running statistics. Default: averaged like weights.
     pub buffers: EmaBuffers,
 }
 
@@ -46,11 +46,11 @@ impl From<f64> for EmaConfig {
     }
 }
 
-/// Buffers that averaged weights work with.
+/// Buffers that are used with averaged weights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum EmaBuffers {
-    /// Averages of their own, with the decay of the weights. Buffers of whole numbers are the latest.
+    /// Averages with the decay of the weights. Buffers of whole numbers are the latest.
     #[default]
     Average,
     /// The latest, which belong to the latest weights.
@@ -61,9 +61,9 @@ pub enum EmaBuffers {
 #[derive(Debug)]
 struct Averaged {
     name: String,
-    /// What the model reads.
+    /// The variable that the model reads.
     var: Var,
-    /// What the optimiser moves: the same, or its master.
+    /// The variable that the optimiser moves: the same, or its master.
     moved: Var,
     average: Tensor,
 }
@@ -71,7 +71,7 @@ struct Averaged {
 /// Running means of variables ([formula](self)).
 ///
 /// ```
-/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/setup.rs"));
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use dml_train::{EmaConfig, MetricLossOnly, Trainer};
 ///
@@ -92,7 +92,7 @@ pub struct Ema {
 }
 
 impl Ema {
-    /// Of weights by name, each as the model reads it and as the optimiser moves it, and of buffers by name.
+    /// Averages of weights by name, each with the variable that the optimiser moves, and of buffers by name.
     pub(crate) fn new(
         config: EmaConfig,
         weights: impl IntoIterator<Item = (String, Var, Var)>,
@@ -124,7 +124,7 @@ impl Ema {
         })
     }
 
-    /// Begins anew with the weights as they are.
+    /// Sets the averages to the latest weights.
     pub(crate) fn restart(&mut self) -> Result<()> {
         for Averaged { moved, average, .. } in &mut self.averages {
             *average = wide(&moved.as_detached_tensor())?;
@@ -132,7 +132,7 @@ impl Ema {
         Ok(())
     }
 
-    /// Takes the weights after a step in, which is the `step`-th, from 1.
+    /// Updates the averages after step number `step`, from 1.
     pub(crate) fn update(&mut self, step: u64) -> Result<()> {
         let decay = self.decay(step);
         for Averaged { moved, average, .. } in &mut self.averages {
@@ -189,7 +189,7 @@ impl Ema {
     }
 }
 
-/// Weights whose place averages take for a while.
+/// The latest weights, while averages are in their place.
 struct Latest<'a>(Vec<(&'a Var, Tensor)>);
 
 impl Latest<'_> {

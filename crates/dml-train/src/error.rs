@@ -18,7 +18,7 @@ pub type AnyError = Box<dyn std::error::Error + Send + Sync>;
 /// What can go wrong in a run.
 ///
 /// ```
-/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/setup.rs"));
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use dml_train::{MetricLossOnly, NamedModule, TrainError, Trainer};
 ///

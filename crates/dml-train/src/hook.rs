@@ -28,7 +28,7 @@ pub type HookResult<T = Flow> = Result<T, AnyError>;
 /// Every method but [`name`](Hook::name) has a default that does nothing.
 ///
 /// ```
-/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/setup.rs"));
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// // `module(name, inputs, outputs)` is a linear layer with an optimiser, `objective()` a triplet loss.
 /// use dml_train::{Ended, Epoch, Flow, Hook, HookResult, Method, MetricLossOnly, Trainer};
@@ -113,7 +113,7 @@ pub trait Hook: fmt::Debug {
 /// Ends the run when a flag is set, as by Ctrl-C.
 ///
 /// ```
-/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/setup.rs"));
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use std::sync::Arc;
 /// use std::sync::atomic::{AtomicBool, Ordering};
@@ -159,7 +159,7 @@ impl Hook for StopWhen {
 /// Without a loss scale the trainer does so itself. With one, it skips the step; this hook ends the run then, too.
 ///
 /// ```
-/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/setup.rs"));
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use dml_train::{MetricLossOnly, RefuseNonFinite, Trainer};
 ///

@@ -24,9 +24,9 @@ use crate::{Result, TrainError};
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
 )]
 pub struct Position {
-    /// Which pass over the sampler, from 1.
+    /// Number of the pass over the sampler, from 1.
     pub pass: u64,
-    /// How many batches of the pass are done.
+    /// Number of batches of the pass that are done.
     pub batch: u64,
 }
 
@@ -58,7 +58,7 @@ pub struct Loader {
     threads: Vec<JoinHandle<()>>,
 }
 
-/// What a fetch came to: examples and the position after them, or an error.
+/// Result of a fetch: examples and the position after them, or an error.
 type Fetched = std::result::Result<(Examples, Position), Box<Failed>>;
 
 /// Why there is no batch, and which one there should be, unless the sampler already failed.
@@ -70,7 +70,7 @@ struct Failed {
 struct Shared {
     dataset: Box<dyn Dataset>,
     sampler: Box<dyn Sampler>,
-    /// Whether passes depend on when they are asked for.
+    /// Whether passes depend on the state of the sampler.
     has_state: bool,
     seed: u64,
     state: Mutex<State>,

@@ -14,7 +14,7 @@ use crate::{Criterion, NamedModule, ParameterGroup};
 /// compares rows. Steps, counters, checkpoints and reports are part of the [`Trainer`](crate::Trainer).
 ///
 /// ```
-/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/setup.rs"));
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// // `module(name, inputs, outputs)` is a linear layer with an optimiser, `objective()` a triplet loss.
 /// use candle_core::Tensor;

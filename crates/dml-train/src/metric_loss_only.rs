@@ -15,7 +15,7 @@ use crate::{Criterion, Losses, Method, NamedModule};
 /// See the [crate's example](crate).
 ///
 /// ```
-/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/setup.rs"));
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// // `module(name, inputs, outputs)` is a linear layer with an optimiser, `objective()` a triplet loss.
 /// use dml_train::{MetricLossOnly, Trainer};

@@ -21,13 +21,13 @@ use serde::{Deserialize, Serialize};
 /// Configuration of the scale s of the loss ([rules](self)), by the names and values of PyTorch's `GradScaler`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LossScaleConfig {
-    /// s of the first step; in `[1e-30, 1e30]`. Default 65,536.
+    /// s of the first step, in `[1e-30, 1e30]`. Default 65,536.
     pub init_scale: f64,
-    /// What s is multiplied with after `growth_interval` steps in a row; in `[1, 1e30]`. Default 2.
+    /// Factor of s after `growth_interval` steps in a row, in `[1, 1e30]`. Default 2.
     pub growth_factor: f64,
-    /// What s is multiplied with after a gradient that is not finite, in (0, 1). Default 0.5.
+    /// Factor of s after a gradient that is not finite, in (0, 1). Default 0.5.
     pub backoff_factor: f64,
-    /// How many steps in a row let s grow, 1 to 4,294,967,295. Default 2,000.
+    /// Number of steps in a row after which s grows, 1 to 4,294,967,295. Default 2,000.
     pub growth_interval: u64,
     /// Smallest s, a finite number in (0, `init_scale`]. A run that would need a smaller one ends with
     /// [`TrainError::LossScale`](crate::TrainError::LossScale). Default 2⁻¹⁴, the smallest normal number of f16: 30 skipped
@@ -47,7 +47,7 @@ impl Default for LossScaleConfig {
     }
 }
 
-/// In which half precision a run computes ([formula](self)); for
+/// Mixed precision of a run ([formula](self)), for
 /// [`with_mixed_precision`](crate::TrainerBuilder::with_mixed_precision).
 ///
 /// The network itself is built in that element type, as by the `dtype` of the layers of dml-nn or of Candle's

@@ -10,7 +10,7 @@ use crate::{CollapseStatistics, Losses, NonFinite};
 /// Report of one iteration: a step of the optimisers over one batch, or several accumulated ones.
 ///
 /// ```
-/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/setup.rs"));
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use dml_train::{Flow, MetricLossOnly, Trainer};
 ///
@@ -199,7 +199,7 @@ impl Iteration {
 /// Report of one epoch.
 ///
 /// ```
-/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/setup.rs"));
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use dml_train::{Flow, MetricLossOnly, Trainer};
 ///

@@ -28,7 +28,7 @@ pub trait SubsetBatchMiner: Debug + Send + Sync {
 /// A closure as a [`SubsetBatchMiner`].
 ///
 /// ```
-/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/setup.rs"));
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use dml_train::{ChooseRows, MetricLossOnly, Trainer};
 ///
@@ -58,7 +58,7 @@ impl<F> fmt::Debug for ChooseRows<F> {
 /// Chooses the one with the largest loss of several random subsets of a batch; formerly PML's `MaximumLossMiner`.
 ///
 /// ```
-/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/setup.rs"));
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use dml_train::{MaximumLoss, MetricLossOnly, Trainer};
 ///

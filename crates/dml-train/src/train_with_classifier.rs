@@ -15,7 +15,7 @@ use crate::{Classifier, Criterion, Losses, Method, NamedModule, ParameterGroup};
 /// The losses are called `metric_loss`, or as the criterion is, and `classifier_loss`.
 ///
 /// ```
-/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/setup.rs"));
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// // `module(name, inputs, outputs)` is a linear layer with an optimiser, `objective()` a triplet loss.
 /// use dml_train::{Classifier, Flow, TrainWithClassifier, Trainer};

@@ -19,7 +19,7 @@ use crate::{Criterion, Losses, Method, NamedModule};
 /// loss that compares views row by row, such as VICReg, gets the second view as its reference set and no labels.
 ///
 /// ```
-/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/setup.rs"));
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// // `module(name, inputs, outputs)` is a linear layer with an optimiser, `objective()` a triplet loss.
 /// use dml_train::{Trainer, TwoStreamMetricLoss};

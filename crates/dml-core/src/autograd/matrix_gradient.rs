@@ -6,7 +6,7 @@
 //!
 //! # The graph
 //!
-//! [`matrix_node`] puts a scalar between the rows and the matrix, the *counter*. Consumers of the matrix that are nodes of
+//! `matrix_node` puts a scalar between the rows and the matrix, the *counter*. Consumers of the matrix that are nodes of
 //! [`of_matrix`] are attached to the counter; those of Candle's operations to the matrix:
 //!
 //! ```text
@@ -17,7 +17,7 @@
 //!
 //! # The backward pass
 //!
-//! 1. Every consumer deposits a [`PartialGradient`] in the counter's [`Deposits`] and returns 1 as its gradient. The
+//! 1. Every consumer deposits a [`PartialGradient`] in the side table and returns 1 as its gradient. The
 //!    matrix does the same with the gradient that Candle's operations have summed up for it, if there are any.
 //! 2. Candle adds the ones, and visits the counter after all of them: the gradient of the counter is the number of deposits.
 //! 3. The counter withdraws that many deposits. The kernel computes the gradient of the rows from their sum, one tile at a time

@@ -8,7 +8,7 @@ use dml_core::{Result, TensorExt, check};
 
 use super::{MatchFinder, Matches};
 use crate::index::{IndexFileError, KnnIndex, Neighbors};
-use crate::inputs::Inputs;
+use crate::inputs::{Inputs, embedded};
 
 /// A network that can be shared among threads.
 type Network = dyn ModuleT + Send + Sync;
@@ -146,19 +146,9 @@ impl InferenceModel {
         batch_size: usize,
     ) -> Result<Tensor> {
         let batch_size = check::at_least_one("batch_size", batch_size)?;
-        let rows = inputs.rows();
-        if rows == 0 {
-            return Err(dml_core::Error::Shape {
-                arg: "inputs",
-                expected: "[rows, …] with at least one row",
-                got: vec![0],
-            });
-        }
-        let batches = (0..rows).step_by(batch_size).map(|start| {
-            let end = (start + batch_size).min(rows);
-            self.get_embeddings(&inputs.batch(start..end)?)
-        });
-        Ok(Tensor::cat(&batches.collect::<Result<Vec<_>>>()?, 0)?)
+        embedded("inputs", inputs, batch_size, |batch| {
+            self.get_embeddings(batch)
+        })
     }
 
     /// Fills the index anew with the embeddings of inputs.

@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use candle_core::Tensor;
-use dml_core::Result;
+use dml_core::{Error, Result};
 
 /// Inputs of a network that are made when they are needed.
 ///
@@ -65,4 +65,26 @@ impl<I: Inputs + ?Sized> Inputs for Arc<I> {
     fn batch(&self, rows: Range<usize>) -> Result<Tensor> {
         (**self).batch(rows)
     }
+}
+
+/// The embeddings `[rows, dim]` of all inputs, `batch_size` at a time.
+pub(crate) fn embedded(
+    arg: &'static str,
+    inputs: &dyn Inputs,
+    batch_size: usize,
+    embed: impl Fn(&Tensor) -> Result<Tensor>,
+) -> Result<Tensor> {
+    let rows = inputs.rows();
+    if rows == 0 {
+        return Err(Error::Shape {
+            arg,
+            expected: "[rows, …] with at least one row",
+            got: vec![0],
+        });
+    }
+    let batches = (0..rows).step_by(batch_size).map(|start| {
+        let end = (start + batch_size).min(rows);
+        embed(&inputs.batch(start..end)?)
+    });
+    Ok(Tensor::cat(&batches.collect::<Result<Vec<_>>>()?, 0)?)
 }

@@ -6,7 +6,7 @@ use dml_core::{Batch, Error, IntoLabels, Labels, Result, TensorExt, check};
 use super::report::{LevelMetrics, LevelScores, SplitAccuracies};
 use super::splits::TestSplit;
 use crate::accuracy::{Accuracies, AccuracyCalculator, with_queries_among_references};
-use crate::inputs::Inputs;
+use crate::inputs::{Inputs, embedded};
 use crate::projection::Pca;
 
 /// Which levels of labels are measured; 0 is the finest.
@@ -186,23 +186,14 @@ impl Tester {
         trunk: Network<'_>,
         embedder: Option<Network<'_>>,
     ) -> Result<Tensor> {
-        let count = inputs.rows();
-        if count == 0 {
-            return Err(Error::Shape {
-                arg: "inputs of a split",
-                expected: "[rows, …] with at least one row",
-                got: vec![0],
-            });
-        }
-        let batches = (0..count).step_by(self.config.batch_size).map(|start| {
-            let rows = start..(start + self.config.batch_size).min(count);
-            let mut rows = trunk.forward_t(&inputs.batch(rows)?, false)?;
+        let batch_size = self.config.batch_size;
+        embedded("inputs of a split", inputs, batch_size, |batch| {
+            let mut rows = trunk.forward_t(batch, false)?;
             if let (Some(embedder), false) = (embedder, self.config.use_trunk_output) {
                 rows = embedder.forward_t(&rows, false)?;
             }
             Ok(rows.detach())
-        });
-        Ok(Tensor::cat(&batches.collect::<Result<Vec<_>>>()?, 0)?)
+        })
     }
 
     /// The metrics of every level to measure.

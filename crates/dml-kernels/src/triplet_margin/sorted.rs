@@ -4,7 +4,7 @@
 use super::{Partial, TripletMargin, TripletPenalty};
 use crate::Real;
 use crate::triplet_ranges::PositiveSpan;
-use crate::triplet_walk::Group;
+use crate::triplet_walk::{Group, prefix_sums};
 
 /// Memory that is used again for the next anchor.
 #[derive(Default)]
@@ -64,13 +64,7 @@ impl<T: Real> TripletMargin<T> {
         gradient: &mut [T],
         SortedSums { sums, weights }: &mut SortedSums,
     ) -> Partial {
-        sums.clear();
-        sums.push(0.0);
-        let mut sum = 0.0;
-        sums.extend(group.far.iter().map(|far| {
-            sum += far.to_f64();
-            sum
-        }));
+        prefix_sums(group.far.iter().map(|far| far.to_f64()), sums);
         let mut total = Partial::default();
         for span in group.spans {
             let near = self.near(row, span.positive);
@@ -85,15 +79,12 @@ impl<T: Real> TripletMargin<T> {
             total.sum += violated * (near.to_f64() + self.margin.to_f64());
             total.sum -= sums[active] - sums[first];
             gradient[span.positive as usize] += self.sign * T::from_f64(violated);
-            // Only the ends are marked; a running sum below tells how often each negative was covered.
             weights[first] += 1.0;
             weights[active] -= 1.0;
         }
-        let mut covering = 0.0;
-        for (&n, &change) in group.negatives.iter().zip(&*weights) {
-            covering += change;
-            gradient[n as usize] -= self.sign * T::from_f64(covering);
-        }
+        group.for_each_covered(weights, |n, _, times| {
+            gradient[n as usize] -= self.sign * T::from_f64(times);
+        });
         total
     }
 

@@ -13,8 +13,8 @@
 //!   differentiated by Candle.
 //!
 //! At a kink the gradient is PyTorch's: 0 for the hinge, `|x|` and `√x` at 0, and 1 for [`clamp`](Expression::clamp) at
-//! its bounds. No comparison holds for NaN, so NaN takes the last branch of a selection; it stays NaN in value and
-//! gradient.
+//! its bounds. No comparison holds for NaN, so NaN takes the last branch of a selection and stays NaN. A [`Dual`] whose
+//! value is NaN has gradient NaN.
 
 mod composite;
 mod dual;

@@ -30,11 +30,12 @@ pub(crate) use state::{Counters, Sequence, Snapshot, State};
 /// Configuration of [`Checkpoints`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckpointsConfig {
-    /// Also after every so many iterations of a run, at least 1. Default: after epochs only.
+    /// Number of iterations from one checkpoint to the next, at least 1. There is one after every epoch, too. Default:
+    /// after epochs only.
     pub every_iterations: Option<u64>,
-    /// How many of the latest stay, 1 to 4,294,967,295. Default 2.
+    /// Number of latest checkpoints to keep, 1 to 4,294,967,295. Default 2.
     pub keep_last: usize,
-    /// Whether the one of the best [validation](crate::Validation) stays besides. Default yes.
+    /// Whether to keep the checkpoint of the best [validation](crate::Validation) as well. Default true.
     pub keep_best: bool,
 }
 
@@ -48,10 +49,10 @@ impl Default for CheckpointsConfig {
     }
 }
 
-/// A folder of [checkpoints](self), one after every epoch at least. It belongs to one run.
+/// The folder of [checkpoints](self) of one run, which has at least one checkpoint per epoch.
 ///
 /// ```
-/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/setup.rs"));
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// // `module(name, inputs, outputs)` is a linear layer with an optimiser, `objective()` a triplet loss.
 /// use dml_train::{Checkpoints, CheckpointsConfig, MetricLossOnly, Trainer};
@@ -81,7 +82,7 @@ pub struct Checkpoints {
 }
 
 impl Checkpoints {
-    /// Checkpoints in `folder`, which is made when the first is written.
+    /// Checkpoints in `folder`, which is created with the first of them.
     ///
     /// # Errors
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for a number of 0.
@@ -102,7 +103,7 @@ impl Checkpoints {
         &self.folder
     }
 
-    /// The steps of which there is a checkpoint, in order.
+    /// The steps that have a checkpoint, in order.
     ///
     /// # Errors
     /// [`TrainError::Io`] if the folder can't be read.

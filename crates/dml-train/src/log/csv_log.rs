@@ -14,7 +14,7 @@ use crate::{Ended, Epoch, Flow, Hook, HookResult, Iteration, Method, Result};
 /// columns of your own, write a [`CsvTable`] in a [`Hook`].
 ///
 /// ```
-/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/setup.rs"));
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use dml_train::{MetricLossOnly, Trainer, log::CsvLog};
 ///

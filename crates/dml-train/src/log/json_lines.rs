@@ -13,7 +13,7 @@ use crate::{Ended, Epoch, Flow, Hook, HookResult, Iteration, Method, Result};
 /// What is no finite number is `null`, as JSON has no other word for it.
 ///
 /// ```
-/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/setup.rs"));
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use dml_train::{MetricLossOnly, Trainer, log::JsonLines};
 ///
@@ -44,7 +44,7 @@ impl JsonLines {
         }
     }
 
-    /// Writes every so many iterations only. Default 1.
+    /// Writes every `iterations`-th iteration only. Default 1.
     #[must_use]
     pub fn every(self, iterations: u64) -> Self {
         Self {

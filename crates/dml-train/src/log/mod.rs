@@ -1,4 +1,4 @@
-//! What a run leaves to be looked at: CSV, JSON lines, `TensorBoard`.
+//! Logs of a run: CSV, JSON lines, `TensorBoard`.
 //!
 //! Each log is a [`Hook`](crate::Hook). With checkpoints, a log remembers how long its file was, and a resumed run cuts
 //! off what was written after that: every iteration stands in it once.

@@ -16,7 +16,7 @@ use crate::{Ended, Epoch, Flow, Hook, HookResult, Iteration, Method, Result};
 /// that is resumed goes on in it.
 ///
 /// ```
-/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/setup.rs"));
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use dml_train::{MetricLossOnly, Trainer, log::TensorBoard};
 ///
@@ -52,7 +52,7 @@ impl TensorBoard {
         }
     }
 
-    /// Writes every so many iterations only. Default 1.
+    /// Writes every `iterations`-th iteration only. Default 1.
     #[must_use]
     pub fn every(self, iterations: u64) -> Self {
         Self {

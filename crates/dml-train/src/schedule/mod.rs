@@ -1,11 +1,11 @@
-//! Learning rates that change in the course of a run.
+//! Schedules of the learning rate.
 //!
 //! ```text
 //! rate = base · Π factor(t),   t: iterations or epochs done
 //! ```
 //!
-//! A [`Schedule`] is a function of t and remembers nothing, so a run that is taken up again needs only its counters.
-//! [`Plateau`] alone depends on what happened, and keeps it in the checkpoint.
+//! A [`Schedule`] is a function of t without state, so a resumed run needs only its counters. Only [`Plateau`] has a state,
+//! which is part of the checkpoint.
 
 pub mod cosine;
 pub mod plateau;
@@ -48,7 +48,7 @@ impl<S: Schedule + ?Sized> Schedule for Box<S> {
     }
 }
 
-/// What a [`Schedule`] counts.
+/// Unit of time of a [`Schedule`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Pace {

@@ -36,7 +36,7 @@ fn objectives() -> Vec<(&'static str, Objective)> {
     let margin = TripletMarginLossConfig::default();
     let triplet = TripletMarginLoss::new(margin, Arc::new(LpDistance::default())).unwrap();
     let semihard = TripletMarginMinerConfig::default();
-    let miner = TripletMarginMiner::new(semihard, Arc::new(LpDistance::default())).unwrap();
+    let miner = TripletMarginMiner::new(semihard, LpDistance::default()).unwrap();
     let contrastive = || {
         let config = ContrastiveLossConfig::default();
         ContrastiveLoss::new(config, Arc::new(LpDistance::default())).unwrap()

@@ -32,7 +32,7 @@ pub(crate) fn contrastive() -> Objective {
 }
 
 fn hdc() -> Objective {
-    let miner = HDCMiner::new(HDCMinerConfig::default(), Arc::new(LpDistance::default()));
+    let miner = HDCMiner::new(HDCMinerConfig::default(), LpDistance::default());
     contrastive().with_miner(miner.unwrap())
 }
 
@@ -151,7 +151,7 @@ fn a_cascade_hands_its_tuples_down() -> Result<(), TrainError> {
     let slice = |start, len| embeddings[0].narrow(1, start, len)?.contiguous();
     let (first, second) = (slice(0, 3)?, slice(3, 2)?);
     let batches = [&first, &second].map(|slice| Batch::new(slice, examples.labels()).unwrap());
-    let miner = HDCMiner::new(HDCMinerConfig::default(), Arc::new(LpDistance::default()))?;
+    let miner = HDCMiner::new(HDCMinerConfig::default(), LpDistance::default())?;
     let all = miner.filter(&batches[0], &Tuples::all())?;
     let harder = miner.filter(&batches[1], &all)?;
     let count = |tuples: &Tuples, batch: &Batch| tuples.count(batch).map(TupleCount::total);

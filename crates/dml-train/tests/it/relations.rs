@@ -208,7 +208,7 @@ fn the_hardest_subset_is_judged_by_the_relation() -> Result<()> {
 fn a_miner_before_a_loss_that_takes_no_tuples_is_refused_before_the_run() {
     let loss: Arc<dyn Loss> = Arc::new(VICRegLoss::new(VICRegLossConfig::default()).unwrap());
     let config = dml_miners::HDCMinerConfig::default();
-    let miner = dml_miners::HDCMiner::new(config, Arc::new(LpDistance::default())).unwrap();
+    let miner = dml_miners::HDCMiner::new(config, LpDistance::default()).unwrap();
     let objective = Objective::new(loss, MeanReducer).with_miner(miner);
     let data = Blobs::new(64, 2);
     let order = sampler(&data);

@@ -49,7 +49,7 @@ fn hard_rows() -> TuplesToWeightsSampler {
             &Device::Cpu,
         )?)
     };
-    TuplesToWeightsSampler::new(config, Arc::new(Signs), data.labels(), first).unwrap()
+    TuplesToWeightsSampler::new(config, Signs, data.labels(), first).unwrap()
 }
 
 type Seen = Rc<RefCell<Vec<f64>>>;

@@ -4,6 +4,7 @@ use candle_core::Tensor;
 use dml_core::Result;
 use dml_core::autograd::{self, Element};
 use dml_core::kernels::Real;
+use dml_core::kernels::exact::dot;
 use dml_core::kernels::softmax::softmax_in_place;
 
 use super::{AnchorFormula, PairsOfKind};
@@ -155,26 +156,21 @@ impl<T: Real> PairsOfKind for SideOfRow<'_, T> {
         f: impl Fn(Dual<T>) -> Dual<T>,
     ) -> [AnchorValue; 2] {
         let side = &mut *self.pairs;
+        // The comparison is written so that NaN counts.
+        let counts = |value: T| if value <= T::ZERO { None } else { Some(value) };
         let at = |x: T| f(Dual::variable(0, x));
         let (t, nothing) = (T::from_f64(temperature), T::from_f64(f64::NEG_INFINITY));
-        let in_sum = side.push_gradient(|x| {
-            let value = at(x).value;
-            // The comparison is written so that NaN counts.
-            if value <= T::ZERO { nothing } else { t * value }
-        });
+        let in_sum = side.push_gradient(|x| counts(at(x).value).map_or(nothing, |value| t * value));
         let sum = softmax_in_place(&mut side.gradients[in_sum], &side.times, false);
         if sum == f64::NEG_INFINITY {
             return [AnchorValue::number(0.0); 2];
         }
-        let shares = side.gradients[in_sum].iter().zip(&side.x);
-        let mean = shares.map(|(share, x)| (*share * at(*x).value).to_f64());
-        let mean: f64 = mean.sum();
-        let in_mean = side.push_gradient(|_| T::ZERO);
+        let in_mean = side.push_gradient(|x| counts(at(x).value).unwrap_or(T::ZERO));
         let [of_sum, of_mean] = &mut side.gradients;
+        let mean = dot(of_sum, of_mean);
         for ((of_sum, of_mean), x) in of_sum.iter_mut().zip(of_mean).zip(&side.x) {
-            let Dual { value, gradient } = at(*x);
-            let share = *of_sum * gradient[0];
-            *of_mean = share * (T::ONE + t * (value - T::from_f64(mean)));
+            let share = *of_sum * at(*x).gradient[0];
+            *of_mean = share * (T::ONE + t * (*of_mean - T::from_f64(mean)));
             *of_sum = share * t;
         }
         [self.aggregate(in_sum, sum), self.aggregate(in_mean, mean)]

@@ -137,7 +137,9 @@ impl Queue {
             })
         };
         let [size, _] = shape;
+        let labels = numbers("label_memory", size)?;
         let next = numbers("queue_idx", 1)?[0];
+        let filled = numbers("has_been_filled", 1)?[0] != 0;
         if !(0..size as i64).contains(&next) {
             return Err(Error::Index {
                 arg: "queue_idx",
@@ -148,9 +150,9 @@ impl Queue {
         }
         Ok(Self {
             embeddings: embeddings.detach(),
-            labels: numbers("label_memory", size)?,
+            labels,
             next: next as usize,
-            filled: numbers("has_been_filled", 1)?[0] != 0,
+            filled,
         })
     }
 }
