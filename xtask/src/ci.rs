@@ -307,8 +307,8 @@ fn each_feature(sh: &Shell) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Candle compiles its kernels by nvcc, so there has to be one; a GPU there need not be.
-fn cuda(sh: &Shell) -> anyhow::Result<()> {
+/// Fails with what to install, where there is no nvcc: `NVCC`, or `nvcc`.
+pub(crate) fn require_nvcc(sh: &Shell) -> anyhow::Result<()> {
     let nvcc = std::env::var("NVCC").unwrap_or_else(|_| "nvcc".to_owned());
     ensure!(
         cmd!(sh, "{nvcc} --version")
@@ -319,6 +319,12 @@ fn cuda(sh: &Shell) -> anyhow::Result<()> {
         "no nvcc: install the CUDA toolkit 12 or 13, or its compiler from PyPI (nvidia-cuda-nvcc, nvidia-cuda-crt, \
          nvidia-nvvm, nvidia-cuda-runtime, nvidia-cuda-cccl, nvidia-curand), and put nvcc on PATH or into NVCC"
     );
+    Ok(())
+}
+
+/// Candle compiles its kernels by nvcc, so there has to be one; a GPU there need not be.
+fn cuda(sh: &Shell) -> anyhow::Result<()> {
+    require_nvcc(sh)?;
     let _folder = sh.push_env(
         "CARGO_TARGET_DIR",
         crate::workspace_root().join("target/cuda"),

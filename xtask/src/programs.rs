@@ -72,6 +72,10 @@ impl Program {
             .flatten()
             .cloned()
             .collect();
+        if self.feature(&args) == Some("cuda") {
+            // Candle's build script would fail without saying what to install.
+            crate::ci::require_nvcc(&xshell::Shell::new()?).context("--device cuda")?;
+        }
         let mut cargo = self.cargo(&args);
         #[cfg(unix)]
         let error = std::os::unix::process::CommandExt::exec(&mut cargo);

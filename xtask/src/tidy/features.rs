@@ -30,6 +30,16 @@ pub(super) fn check(sh: &Shell, metadata: &Metadata) -> anyhow::Result<Vec<Findi
     let mut found = Vec::new();
     let whole = turned_on(sh, &["--workspace", "-e", "normal,build"])?;
     found.extend(differences("the workspace", &whole, &first, &[]));
+    let images = [
+        "-p",
+        "dml-examples",
+        "--features",
+        "images",
+        "-e",
+        "normal,build,dev",
+    ];
+    let images = turned_on(sh, &images)?;
+    found.extend(differences("image_folder", &images, &first, &names));
     for package in members.filter(|package| !APART.contains(&package.name.as_str())) {
         let name = package.name.as_str();
         let has = |kind| package.targets.iter().any(|target| target.kind == kind);

@@ -79,7 +79,7 @@ fn check_module(path: &Path, text: &str) -> Vec<Finding> {
     let is_documented = first.starts_with("//!") || first.starts_with("#![doc");
     // The tests of a module are described by their names; the lines before each example of a crate are part of a function.
     let needs_none = path.file_stem().is_none_or(|stem| stem == "tests")
-        || path.iter().any(|part| part == "doctests");
+        || path.iter().any(|part| part == "doctests" || part == "doc");
     if !is_documented && !needs_none {
         let sentence = "a module opens with `//!` and what it is.";
         found.push(Finding::violation(path, 1, sentence));
