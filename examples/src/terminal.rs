@@ -3,11 +3,11 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use dml_cli::terminal::Output;
+use dml_program::terminal::Output;
 
 /// Runs a program that prints to standard output, and prints its error to standard error.
 pub fn main_of<T>(program: impl FnOnce(&mut dyn Write) -> anyhow::Result<T>) -> ExitCode {
-    dml_cli::program(|| {
+    dml_program::program(|| {
         program(&mut Output)?;
         Ok(Output.flush()?)
     })

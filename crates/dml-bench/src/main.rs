@@ -31,7 +31,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let command = Cli::parse().command;
-    dml_cli::training_program(|| match &command {
+    dml_program::training_program(|| match &command {
         Command::Bench(args) => bench::run(args),
         Command::Conformance(args) => dml_conformance::conformance::run(args),
         Command::Gpu(args) => gpu::run(args),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use dml::candle_core::DType;
 use dml::core::autograd::cuda::with_runner;
-use dml_cli::{open_device, println};
+use dml_program::{open_device, println};
 use dml_testing::{Case, CaseResult, HostKernels, cases, run as run_case};
 use serde::Serialize;
 

@@ -1,7 +1,7 @@
 //! Which device is tested.
 
 use dml::candle_core::Device;
-use dml_cli::open_device;
+use dml_program::open_device;
 
 /// The device of the environment variable `DML_TEST_DEVICE`, else the CPU.
 ///

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use dml::config::MetricName;
-use dml_cli::number::{self, MANY, within};
+use dml_program::number::{self, MANY, within};
 
 use crate::components::ComponentArgs;
 use crate::data_source::Dataset;

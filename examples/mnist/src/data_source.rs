@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::ValueEnum;
 use dml::data::synthetic::{SyntheticDigits, SyntheticDigitsConfig};
 use dml::data::{DataError, ImageDataset, MnistVariant, Normalization, TrainTest, cache_folder};
-use dml_cli::eprintln;
+use dml_program::eprintln;
 
 use crate::download;
 use crate::interrupt::Interrupt;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use dml::data::MnistVariant;
 use dml::data::download::{DownloadConfig, DownloadEvent};
-use dml_cli::eprintln;
+use dml_program::eprintln;
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Downloads what is missing into the cache, and returns the folder.

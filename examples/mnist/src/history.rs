@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use dml::train::{self, Ended, Epoch, Flow, Hook, HookResult, Method};
-use dml_cli::{println, terminal};
+use dml_program::{println, terminal};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

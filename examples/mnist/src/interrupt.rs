@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::{process, thread};
 
 use anyhow::bail;
-use dml_cli::eprintln;
+use dml_program::eprintln;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 

@@ -6,5 +6,5 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     let args = dml_mnist::Args::parse();
-    dml_cli::training_program(|| dml_mnist::run(&args))
+    dml_program::training_program(|| dml_mnist::run(&args))
 }

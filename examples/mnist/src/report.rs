@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use dml::report::{Figure, Page};
-use dml_cli::println;
+use dml_program::println;
 use serde::Serialize;
 use serde_json::{Map, Value};
 

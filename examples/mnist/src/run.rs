@@ -12,7 +12,7 @@ use dml::train::{
     Checkpoints, CheckpointsConfig, Ended, MetricLossOnly, StopWhen, Trainer, TrainerBuilder,
     Validation, ValidationConfig,
 };
-use dml_cli::{eprintln, limit_threads, open_device, peak_mb, println, terminal};
+use dml_program::{eprintln, limit_threads, open_device, peak_mb, println, terminal};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 

@@ -14,7 +14,7 @@ use dml::eval::AccuracyMetric;
 use dml::nn::{Adam, AdamConfig};
 use dml::samplers::{ShuffleSampler, ShuffleSamplerConfig};
 use dml::train::{Method, NamedModule, Trainer};
-use dml_cli::number::{self, within};
+use dml_program::number::{self, within};
 
 use crate::{evaluation, network};
 

@@ -29,7 +29,7 @@ use dml::nn::{Adam, AdamConfig};
 use dml::reducers::AvgNonZeroReducer;
 use dml::samplers::{MPerClassSampler, MPerClassSamplerConfig};
 use dml::train::{Flow, MetricLossOnly, NamedModule, Trainer};
-use dml_cli::number::{self, within};
+use dml_program::number::{self, within};
 use serde::Serialize;
 
 use crate::{evaluation, network};

@@ -29,7 +29,7 @@ use dml::reducers::MeanReducer;
 use dml::samplers::{ShuffleSampler, ShuffleSamplerConfig};
 use dml::train::{Clip, NamedModule, Trainer, TwoStreamMetricLoss};
 use dml::{Dataset, Objective};
-use dml_cli::number::{self, within};
+use dml_program::number::{self, within};
 
 pub use bert::Encoder;
 pub use pairs::SentencePairs;

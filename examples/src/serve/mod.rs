@@ -22,7 +22,7 @@ use dml::data::{ImageFiles, ImageFilesConfig, Normalization, Resize};
 use dml::eval::{FlatIndex, FlatMetric, KnnIndex, load_index};
 use dml::nn::{Layer, Sequential};
 use dml::{Dataset, Labels};
-use dml_cli::number::within;
+use dml_program::number::within;
 
 use gallery::Gallery;
 

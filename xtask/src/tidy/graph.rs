@@ -69,7 +69,7 @@ fn check_metadata(metadata: &Metadata, root: &Path) -> Vec<Finding> {
 fn may_depend(package: &str, sibling: &str) -> bool {
     match package {
         _ if SEE_ALL.contains(&package) => true,
-        "dml-cli" => matches!(sibling, "dml-core" | FEATURES),
+        "dml-program" => matches!(sibling, "dml-core" | FEATURES),
         "dml-kernels" => false,
         "dml-core" => sibling == "dml-kernels",
         _ => sibling == "dml-core",

@@ -11,7 +11,7 @@ use dml::candle_core::{Device, Tensor, Var};
 use dml::config::{BatchSizes, DistanceConfig, LossConfig, LossKind, MinerConfig, MinerKind};
 use dml::losses::SeededVars;
 use dml::{Batch, TensorExt};
-use dml_cli::peak_mb;
+use dml_program::peak_mb;
 use serde_json::{Map, Value, json};
 
 use super::data::{self, Data};

@@ -11,7 +11,7 @@ use dml::eval::{
     AccuracyCalculator, AccuracyCalculatorConfig, AccuracyMetric, FlatIndex, KMeans, KMeansConfig,
     KMeansStart, KnnIndex,
 };
-use dml_cli::peak_mb;
+use dml_program::peak_mb;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 

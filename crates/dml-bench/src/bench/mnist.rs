@@ -10,7 +10,7 @@ use std::time::Instant;
 use anyhow::{Context, bail};
 use dml::candle_core::Device;
 use dml::train::Flow;
-use dml_cli::peak_mb;
+use dml_program::peak_mb;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 

@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::ValueEnum;
-use dml_cli::number::{self, MANY, within};
-use dml_cli::{open_device, println};
+use dml_program::number::{self, MANY, within};
+use dml_program::{open_device, println};
 
 use table::Row;
 use worker::{Sample, Worker};

@@ -1,6 +1,6 @@
 //! The figures of a comparison, and how they are printed.
 
-use dml_cli::println;
+use dml_program::println;
 use serde::Serialize;
 
 use super::worker::Sample;

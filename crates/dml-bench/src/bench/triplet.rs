@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use dml::candle_core::{Device, Var};
 use dml::config::{LossConfig, MinerConfig};
 use dml::{Batch, TupleCount};
-use dml_cli::peak_mb;
+use dml_program::peak_mb;
 
 use super::data::{self, Data};
 use super::worker::{self, Sample};

@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use anyhow::{Context, bail};
-use dml_cli::println;
+use dml_program::println;
 use serde::{Deserialize, Serialize};
 
 /// What one run of a workload came to.

@@ -23,8 +23,8 @@ use std::process::Command;
 
 use anyhow::{Context, bail};
 use clap::ValueEnum;
-use dml_cli::number::within;
-use dml_cli::println;
+use dml_program::number::within;
+use dml_program::println;
 use serde_json::Value;
 
 /// Arguments of `cargo xtask gpu`.
@@ -162,7 +162,7 @@ impl Part {
 /// Measures the chosen parts and writes the report of all that have been.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     // Before minutes have passed: without the device there is nothing to measure.
-    dml_cli::open_device(&args.device).context("--device")?;
+    dml_program::open_device(&args.device).context("--device")?;
     std::fs::create_dir_all(&args.out).with_context(|| args.out.display().to_string())?;
     let mut failed = Vec::new();
     for part in Part::value_variants() {

@@ -6,5 +6,5 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     let args = dml_conformance::catalog::Args::parse();
-    dml_cli::program(|| dml_conformance::catalog::run(&args))
+    dml_program::program(|| dml_conformance::catalog::run(&args))
 }

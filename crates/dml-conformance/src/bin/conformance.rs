@@ -6,5 +6,5 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     let args = dml_conformance::conformance::Args::parse();
-    dml_cli::training_program(|| dml_conformance::conformance::run(&args))
+    dml_program::training_program(|| dml_conformance::conformance::run(&args))
 }

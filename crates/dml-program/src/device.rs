@@ -6,8 +6,8 @@ use candle_core::Device;
 /// The device called `cpu`, `cuda`, `cuda:N` or `metal`.
 ///
 /// ```
-/// assert!(dml_cli::open_device("cpu").is_ok());
-/// assert!(dml_cli::open_device("abacus").is_err());
+/// assert!(dml_program::open_device("cpu").is_ok());
+/// assert!(dml_program::open_device("abacus").is_err());
 /// ```
 ///
 /// # Errors

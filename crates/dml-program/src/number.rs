@@ -11,7 +11,7 @@ pub const THREADS: usize = 1024;
 /// Parses numbers from `low` to `high`, for clap's `value_parser`.
 ///
 /// ```
-/// let size = dml_cli::number::within(8, 512);
+/// let size = dml_program::number::within(8, 512);
 /// assert_eq!(size("64"), Ok(64));
 /// assert_eq!(size("7"), Err("expected a number from 8 to 512".to_owned()));
 /// ```
