@@ -1,7 +1,6 @@
 //! Single crates, five lines each: what is needed when one thing is needed.
 
 use std::io::Write;
-use std::sync::Arc;
 
 use dml_core::candle_core::{Device, Tensor, Var};
 use dml_core::{Batch, Distance, Miner, Objective, Result, Sampler};
@@ -36,7 +35,7 @@ pub fn loss() -> Result<(f32, Vec<Vec<f32>>)> {
         margin: 0.2,
         ..Default::default()
     };
-    let loss = TripletMarginLoss::new(config, Arc::new(CosineSimilarity::default()))?;
+    let loss = TripletMarginLoss::new(config, CosineSimilarity::default())?;
     let value = Objective::new(loss, MeanReducer).forward(&Batch::new(&rows, LABELS)?)?;
     let gradients = value.backward()?;
     let gradient = gradients

@@ -3,6 +3,7 @@
 mod causes;
 pub mod check;
 pub mod checkpoint;
+mod config;
 pub mod durable;
 mod error;
 #[cfg(feature = "serde")]
@@ -35,9 +36,6 @@ mod sampler;
 mod trainable;
 
 pub use candle_core;
-// The old names, until every crate uses the new ones.
-#[doc(hidden)]
-pub use autograd::{self as fused, cuda};
 /// The kernels, for dml's own role crates. Exempt from semantic versioning, as `dml-kernels` is.
 #[doc(hidden)]
 pub use dml_kernels as kernels;

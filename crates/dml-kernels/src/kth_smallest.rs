@@ -7,6 +7,9 @@ use crate::in_place::InPlace;
 use crate::{Real, row_chunks};
 use rayon::prelude::*;
 
+/// Pieces that the rows are cut into for counting.
+const PARTS: usize = 16;
+
 /// Bits of a digit: its counts stay in the first-level cache.
 const DIGIT: u32 = 11;
 
@@ -70,7 +73,7 @@ impl KthSmallest {
 /// How many values whose bits above the lowest `open` are `prefix` have each digit in the `width` bits below.
 fn count_digits<T: Real>(rows: &[&[T]], prefix: u64, open: u32, width: u32) -> Vec<u64> {
     let mut sum = vec![0u64; 1 << width];
-    let parts: Vec<Vec<u64>> = row_chunks(rows.len())
+    let parts: Vec<Vec<u64>> = row_chunks(rows.len(), PARTS)
         .into_par_iter()
         .map_in_place(|chunk| {
             let mut counts = vec![0u64; 1 << width];

@@ -1,4 +1,4 @@
-//! How rows are shared among threads: fixed, contiguous chunks, so that the same thread count gives the same bits.
+//! How rows are shared among threads: in fixed, contiguous chunks, so that any number of threads gives the same bits.
 
 use rayon::prelude::*;
 
@@ -6,19 +6,16 @@ use crate::in_place::InPlace;
 use crate::lengths;
 use std::ops::Range;
 
-/// Rows `0..rows` cut into one contiguous range per thread, of nearly equal length; none is empty.
+/// Rows `0..rows` cut into `parts` contiguous ranges of nearly equal length, or one per row if there are fewer rows.
+///
+/// The number of parts may depend on sizes, never on the number of threads: sums over parts are added in their order.
 ///
 /// ```
-/// let chunks = dml_kernels::row_chunks(10);
-/// assert_eq!(chunks.first().unwrap().start, 0);
-/// assert_eq!(chunks.last().unwrap().end, 10);
+/// let chunks = dml_kernels::row_chunks(10, 4);
+/// assert_eq!(chunks, [0..2, 2..5, 5..7, 7..10]);
 /// ```
 #[must_use]
-pub fn row_chunks(rows: usize) -> Vec<Range<usize>> {
-    split(rows, rayon::current_num_threads())
-}
-
-fn split(rows: usize, parts: usize) -> Vec<Range<usize>> {
+pub fn row_chunks(rows: usize, parts: usize) -> Vec<Range<usize>> {
     let parts = parts.clamp(1, rows.max(1));
     (0..parts)
         .map(|i| i * rows / parts..(i + 1) * rows / parts)
@@ -72,7 +69,7 @@ mod tests {
     fn chunks_cover_every_row_once() {
         for rows in [0, 1, 2, 3, 7, 64] {
             for parts in [1, 2, 3, 8] {
-                let joined: Vec<usize> = split(rows, parts).into_iter().flatten().collect();
+                let joined: Vec<usize> = row_chunks(rows, parts).into_iter().flatten().collect();
                 assert_eq!(joined, (0..rows).collect::<Vec<_>>());
             }
         }

@@ -19,21 +19,11 @@ use crate::host;
 /// What is added to every difference, as in PyTorch's `pairwise_distance`.
 const EPSILON: f64 = 1e-6;
 
-/// Configuration of [`AngularMiner`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct AngularMinerConfig {
-    /// The angle that a triplet must exceed, in degrees, in `[0, 90)`. Default `20`.
-    pub angle: f64,
-}
-
-impl Default for AngularMinerConfig {
-    fn default() -> Self {
-        Self { angle: 20.0 }
+dml_core::config! {
+    /// Configuration of [`AngularMiner`].
+    pub struct AngularMinerConfig {
+        /// The angle that a triplet must exceed, in degrees, in `[0, 90)`. Default `20`.
+        pub angle: f64 = 20.0,
     }
 }
 

@@ -56,34 +56,19 @@ impl FromStr for BatchStrategy {
     }
 }
 
-/// Configuration of [`BatchEasyHardMiner`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct BatchEasyHardMinerConfig {
-    /// Which positive is chosen. Default [`BatchStrategy::Easy`].
-    pub pos_strategy: BatchStrategy,
-    /// Which negative is chosen. Default [`BatchStrategy::Semihard`].
-    pub neg_strategy: BatchStrategy,
-    /// Only positives whose distance or similarity is within are looked at, unless all are. Default none.
-    #[cfg_attr(feature = "serde", serde(with = "allowed_range::extended"))]
-    pub allowed_pos_range: Option<AllowedRange>,
-    /// Only negatives whose distance or similarity is within are looked at, unless all are. Default none.
-    #[cfg_attr(feature = "serde", serde(with = "allowed_range::extended"))]
-    pub allowed_neg_range: Option<AllowedRange>,
-}
-
-impl Default for BatchEasyHardMinerConfig {
-    fn default() -> Self {
-        Self {
-            pos_strategy: BatchStrategy::Easy,
-            neg_strategy: BatchStrategy::Semihard,
-            allowed_pos_range: None,
-            allowed_neg_range: None,
-        }
+dml_core::config! {
+    /// Configuration of [`BatchEasyHardMiner`].
+    pub struct BatchEasyHardMinerConfig {
+        /// Which positive is chosen. Default [`BatchStrategy::Easy`].
+        pub pos_strategy: BatchStrategy = BatchStrategy::Easy,
+        /// Which negative is chosen. Default [`BatchStrategy::Semihard`].
+        pub neg_strategy: BatchStrategy = BatchStrategy::Semihard,
+        /// Only positives whose distance or similarity is within are looked at, unless all are. Default none.
+        #[cfg_attr(feature = "serde", serde(with = "allowed_range::extended"))]
+        pub allowed_pos_range: Option<AllowedRange> = None,
+        /// Only negatives whose distance or similarity is within are looked at, unless all are. Default none.
+        #[cfg_attr(feature = "serde", serde(with = "allowed_range::extended"))]
+        pub allowed_neg_range: Option<AllowedRange> = None,
     }
 }
 

@@ -22,29 +22,15 @@ use rand::RngCore;
 
 use crate::host;
 
-/// Configuration of [`DistanceWeightedMiner`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct DistanceWeightedMinerConfig {
-    /// Nearer negatives count as if they were this far; in `[0, 1e30]`. Default `0.5`.
-    pub cutoff: f64,
-    /// Negatives this far or farther are never drawn; in `[0, 1e30]`. Default `1.4`.
-    pub nonzero_loss_cutoff: f64,
-    /// Where the draws come from: successive calls draw differently, runs of one seed alike. Default `0`.
-    pub seed: u64,
-}
-
-impl Default for DistanceWeightedMinerConfig {
-    fn default() -> Self {
-        Self {
-            cutoff: 0.5,
-            nonzero_loss_cutoff: 1.4,
-            seed: 0,
-        }
+dml_core::config! {
+    /// Configuration of [`DistanceWeightedMiner`].
+    pub struct DistanceWeightedMinerConfig {
+        /// Nearer negatives count as if they were this far; in `[0, 1e30]`. Default `0.5`.
+        pub cutoff: f64 = 0.5,
+        /// Negatives this far or farther are never drawn; in `[0, 1e30]`. Default `1.4`.
+        pub nonzero_loss_cutoff: f64 = 1.4,
+        /// Where the draws come from: successive calls draw differently, runs of one seed alike. Default `0`.
+        pub seed: u64 = 0,
     }
 }
 

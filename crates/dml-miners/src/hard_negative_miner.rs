@@ -36,48 +36,28 @@ pub enum NegativeSampling {
     Random,
 }
 
-/// Configuration of [`HardNegativeMiner`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct HardNegativeMinerConfig {
-    /// How many negatives for each pair of query and positive, 1 to 4,294,967,295; fewer where fewer are left. Default
-    /// `3`.
-    pub num_negatives: usize,
-    /// How many of the nearest candidates are passed over. Default `0`.
-    pub range_min: usize,
-    /// The rank from which candidates are too far; `None` for the end of the list. Default `None`.
-    pub range_max: Option<usize>,
-    /// Candidates closer than this are taken for positives; finite. Default `None`.
-    pub max_score: Option<f64>,
-    /// Candidates farther than this are too easy; finite. Default `None`.
-    pub min_score: Option<f64>,
-    /// How much farther than the positive a negative must be; finite. Default `None`.
-    pub absolute_margin: Option<f64>,
-    /// The same as a share of the positive's distance or similarity; finite and `>= 0`. Default `None`.
-    pub relative_margin: Option<f64>,
-    /// Which of the kept candidates become negatives. Default [`NegativeSampling::Top`].
-    pub sampling_strategy: NegativeSampling,
-    /// Where random negatives come from. Default `0`.
-    pub seed: u64,
-}
-
-impl Default for HardNegativeMinerConfig {
-    fn default() -> Self {
-        Self {
-            num_negatives: 3,
-            range_min: 0,
-            range_max: None,
-            max_score: None,
-            min_score: None,
-            absolute_margin: None,
-            relative_margin: None,
-            sampling_strategy: NegativeSampling::Top,
-            seed: 0,
-        }
+dml_core::config! {
+    /// Configuration of [`HardNegativeMiner`].
+    pub struct HardNegativeMinerConfig {
+        /// How many negatives for each pair of query and positive, 1 to 4,294,967,295; fewer where fewer are left. Default
+        /// `3`.
+        pub num_negatives: usize = 3,
+        /// How many of the nearest candidates are passed over. Default `0`.
+        pub range_min: usize = 0,
+        /// The rank from which candidates are too far; `None` for the end of the list. Default `None`.
+        pub range_max: Option<usize> = None,
+        /// Candidates closer than this are taken for positives; finite. Default `None`.
+        pub max_score: Option<f64> = None,
+        /// Candidates farther than this are too easy; finite. Default `None`.
+        pub min_score: Option<f64> = None,
+        /// How much farther than the positive a negative must be; finite. Default `None`.
+        pub absolute_margin: Option<f64> = None,
+        /// The same as a share of the positive's distance or similarity; finite and `>= 0`. Default `None`.
+        pub relative_margin: Option<f64> = None,
+        /// Which of the kept candidates become negatives. Default [`NegativeSampling::Top`].
+        pub sampling_strategy: NegativeSampling = NegativeSampling::Top,
+        /// Where random negatives come from. Default `0`.
+        pub seed: u64 = 0,
     }
 }
 

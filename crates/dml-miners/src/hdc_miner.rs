@@ -16,23 +16,11 @@ use dml_core::{Batch, Distance, Error, Miner, Pairs, Result, TupleSet, Tuples, f
 
 use crate::host::{self, Sides};
 
-/// Configuration of [`HDCMiner`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct HDCMinerConfig {
-    /// The share of pairs that stays, in `[0, 1]`. Default `0.5`.
-    pub filter_percentage: f64,
-}
-
-impl Default for HDCMinerConfig {
-    fn default() -> Self {
-        Self {
-            filter_percentage: 0.5,
-        }
+dml_core::config! {
+    /// Configuration of [`HDCMiner`].
+    pub struct HDCMinerConfig {
+        /// The share of pairs that stays, in `[0, 1]`. Default `0.5`.
+        pub filter_percentage: f64 = 0.5,
     }
 }
 

@@ -17,22 +17,12 @@ use dml_core::{Batch, Distance, Miner, Result, Tuples, check, for_element};
 
 use crate::host::{self, Sides};
 
-/// Configuration of [`MultiSimilarityMiner`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct MultiSimilarityMinerConfig {
-    /// How much easier than the hardest pair of the other kind a pair may be, in units of the distance; finite. In
-    /// `[-1e30, 1e30]`. Default `0.1`.
-    pub epsilon: f64,
-}
-
-impl Default for MultiSimilarityMinerConfig {
-    fn default() -> Self {
-        Self { epsilon: 0.1 }
+dml_core::config! {
+    /// Configuration of [`MultiSimilarityMiner`].
+    pub struct MultiSimilarityMinerConfig {
+        /// How much easier than the hardest pair of the other kind a pair may be, in units of the distance; finite. In
+        /// `[-1e30, 1e30]`. Default `0.1`.
+        pub epsilon: f64 = 0.1,
     }
 }
 

@@ -18,32 +18,18 @@ use dml_core::{Batch, Distance, Miner, Result, Triplets, Tuples, check, for_elem
 
 use crate::host::{self, Sides};
 
-/// Configuration of [`NHardTripletsMiner`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct NHardTripletsMinerConfig {
-    /// How many positives of each anchor, 1 to 4,294,967,295. Default `1`.
-    pub n_positive: usize,
-    /// How many negatives of each anchor, 1 to 4,294,967,295. Default `1`.
-    pub n_negative: usize,
-    /// How many of the hardest positives are left out. Default `0`.
-    pub skip_positive: usize,
-    /// How many of the hardest negatives are left out. Default `0`.
-    pub skip_negative: usize,
-}
-
-impl Default for NHardTripletsMinerConfig {
-    fn default() -> Self {
-        Self {
-            n_positive: 1,
-            n_negative: 1,
-            skip_positive: 0,
-            skip_negative: 0,
-        }
+dml_core::config! {
+    /// Configuration of [`NHardTripletsMiner`].
+    #[derive(Eq)]
+    pub struct NHardTripletsMinerConfig {
+        /// How many positives of each anchor, 1 to 4,294,967,295. Default `1`.
+        pub n_positive: usize = 1,
+        /// How many negatives of each anchor, 1 to 4,294,967,295. Default `1`.
+        pub n_negative: usize = 1,
+        /// How many of the hardest positives are left out. Default `0`.
+        pub skip_positive: usize = 0,
+        /// How many of the hardest negatives are left out. Default `0`.
+        pub skip_negative: usize = 0,
     }
 }
 

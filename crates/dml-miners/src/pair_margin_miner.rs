@@ -13,26 +13,13 @@ use dml_core::{Batch, Distance, Miner, Result, Tuples, check, for_element};
 
 use crate::host::{self, Sides};
 
-/// Configuration of [`PairMarginMiner`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct PairMarginMinerConfig {
-    /// Positives beyond it are chosen, in units of the distance; in `[-1e30, 1e30]`. Default `0.2`.
-    pub pos_margin: f64,
-    /// Negatives within it are chosen, in units of the distance; in `[-1e30, 1e30]`. Default `0.8`.
-    pub neg_margin: f64,
-}
-
-impl Default for PairMarginMinerConfig {
-    fn default() -> Self {
-        Self {
-            pos_margin: 0.2,
-            neg_margin: 0.8,
-        }
+dml_core::config! {
+    /// Configuration of [`PairMarginMiner`].
+    pub struct PairMarginMinerConfig {
+        /// Positives beyond it are chosen, in units of the distance; in `[-1e30, 1e30]`. Default `0.2`.
+        pub pos_margin: f64 = 0.2,
+        /// Negatives within it are chosen, in units of the distance; in `[-1e30, 1e30]`. Default `0.8`.
+        pub neg_margin: f64 = 0.8,
     }
 }
 

@@ -79,26 +79,13 @@ impl TripletType {
     }
 }
 
-/// Configuration of [`TripletMarginMiner`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct TripletMarginMinerConfig {
-    /// The margin, in units of the distance; in `[-1e30, 1e30]`. Default `0.2`.
-    pub margin: f64,
-    /// Which triplets are chosen. Default [`TripletType::All`].
-    pub type_of_triplets: TripletType,
-}
-
-impl Default for TripletMarginMinerConfig {
-    fn default() -> Self {
-        Self {
-            margin: 0.2,
-            type_of_triplets: TripletType::All,
-        }
+dml_core::config! {
+    /// Configuration of [`TripletMarginMiner`].
+    pub struct TripletMarginMinerConfig {
+        /// The margin, in units of the distance; in `[-1e30, 1e30]`. Default `0.2`.
+        pub margin: f64 = 0.2,
+        /// Which triplets are chosen. Default [`TripletType::All`].
+        pub type_of_triplets: TripletType = TripletType::All,
     }
 }
 

@@ -19,32 +19,17 @@ use rand::{Rng, RngCore};
 
 use crate::host::{self, Sides};
 
-/// Configuration of [`UniformHistogramMiner`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct UniformHistogramMinerConfig {
-    /// Number of bins, 1 to 65,536. Default `100`.
-    pub num_bins: usize,
-    /// Positive pairs drawn from each bin; at most 16,777,216 from all bins. Default `10`.
-    pub pos_per_bin: usize,
-    /// Negative pairs drawn from each bin; at most 16,777,216 from all bins. Default `10`.
-    pub neg_per_bin: usize,
-    /// Where the draws come from: successive calls draw differently, runs of one seed alike. Default `0`.
-    pub seed: u64,
-}
-
-impl Default for UniformHistogramMinerConfig {
-    fn default() -> Self {
-        Self {
-            num_bins: 100,
-            pos_per_bin: 10,
-            neg_per_bin: 10,
-            seed: 0,
-        }
+dml_core::config! {
+    /// Configuration of [`UniformHistogramMiner`].
+    pub struct UniformHistogramMinerConfig {
+        /// Number of bins, 1 to 65,536. Default `100`.
+        pub num_bins: usize = 100,
+        /// Positive pairs drawn from each bin; at most 16,777,216 from all bins. Default `10`.
+        pub pos_per_bin: usize = 10,
+        /// Negative pairs drawn from each bin; at most 16,777,216 from all bins. Default `10`.
+        pub neg_per_bin: usize = 10,
+        /// Where the draws come from: successive calls draw differently, runs of one seed alike. Default `0`.
+        pub seed: u64 = 0,
     }
 }
 

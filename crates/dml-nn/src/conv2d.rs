@@ -6,7 +6,7 @@
 
 use crate::kernels::conv2d::Convolution;
 use candle_core::{DType, Device, Tensor, Var};
-use dml_core::{Error, Result, check, cuda};
+use dml_core::{Error, Result, check};
 use rand::RngCore;
 
 use crate::block::Block;
@@ -205,7 +205,7 @@ impl Conv2d {
         let product = crate::in_single_precision(input, &self.weight, |x, weight| {
             let c = &self.convolution;
             let even = |pair: [usize; 2]| pair[0] == pair[1];
-            if cuda::has_kernel(x) {
+            if dml_core::autograd::cuda::has_kernel(x) {
                 return self.by_columns(x, &windows_on_device::columns(x, c)?, weight, output);
             }
             // With a stride, the gradient that Candle gives is an error wherever the windows leave another rest in the

@@ -16,39 +16,19 @@ use rayon::prelude::*;
 
 use crate::{Layer, Role, pixels};
 
-/// Configuration of [`Dropout`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct DropoutConfig {
-    /// Probability that a number becomes 0, in [0, 1). Default 0.5.
-    pub p: f64,
-}
-
-impl Default for DropoutConfig {
-    fn default() -> Self {
-        Self { p: 0.5 }
+dml_core::config! {
+    /// Configuration of [`Dropout`].
+    pub struct DropoutConfig {
+        /// Probability that a number becomes 0, in [0, 1). Default 0.5.
+        pub p: f64 = 0.5,
     }
 }
 
-/// Configuration of [`Dropout2d`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct Dropout2dConfig {
-    /// Probability that a channel becomes 0, in [0, 1). Default 0.5.
-    pub p: f64,
-}
-
-impl Default for Dropout2dConfig {
-    fn default() -> Self {
-        Self { p: 0.5 }
+dml_core::config! {
+    /// Configuration of [`Dropout2d`].
+    pub struct Dropout2dConfig {
+        /// Probability that a channel becomes 0, in [0, 1). Default 0.5.
+        pub p: f64 = 0.5,
     }
 }
 

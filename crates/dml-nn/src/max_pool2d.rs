@@ -11,7 +11,7 @@ use crate::kernels::conv2d::Pooling;
 use crate::kernels::max_pool2d::{self as kernel, Maxima};
 use candle_core::{DType, Tensor};
 use dml_core::autograd::{self, has_kernel, with_slice};
-use dml_core::{Error, Result, check, cuda, for_element};
+use dml_core::{Error, Result, check, for_element};
 
 use crate::{Layer, Role, pixels, windows_on_device};
 
@@ -152,7 +152,7 @@ impl Layer for MaxPool2d {
         let [batch, channels, height, width] = pixels::image_batch(input)?;
         let image = [height, width];
         let [rows, columns] = self.output(image)?;
-        if cuda::has_kernel(input) {
+        if autograd::cuda::has_kernel(input) {
             return windows_on_device::max_pool2d(input, &self.pooling);
         }
         if !has_kernel(input) {

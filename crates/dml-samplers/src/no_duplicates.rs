@@ -16,26 +16,13 @@ use crate::classes::Classes;
 use crate::distribute::distribute;
 use crate::epoch_rng::epoch_rng;
 
-/// Configuration of [`NoDuplicatesSampler`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct NoDuplicatesSamplerConfig {
-    /// Rows in a batch at most, 1 to 4,294,967,295. Default 32.
-    pub batch_size: usize,
-    /// Seed of all draws. Default 0.
-    pub seed: u64,
-}
-
-impl Default for NoDuplicatesSamplerConfig {
-    fn default() -> Self {
-        Self {
-            batch_size: 32,
-            seed: 0,
-        }
+dml_core::config! {
+    /// Configuration of [`NoDuplicatesSampler`].
+    pub struct NoDuplicatesSamplerConfig {
+        /// Rows in a batch at most, 1 to 4,294,967,295. Default 32.
+        pub batch_size: usize = 32,
+        /// Seed of all draws. Default 0.
+        pub seed: u64 = 0,
     }
 }
 

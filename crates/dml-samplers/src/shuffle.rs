@@ -6,29 +6,15 @@ use rand::seq::SliceRandom;
 use crate::epoch_rng::epoch_rng;
 use crate::out_of_range::out_of_range;
 
-/// Configuration of [`ShuffleSampler`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct ShuffleSamplerConfig {
-    /// Rows in a batch, 1 to 4,294,967,295. Default 32.
-    pub batch_size: usize,
-    /// Whether a last batch of fewer rows is left out. Default `false`.
-    pub drop_last: bool,
-    /// Seed of the permutations. Default 0.
-    pub seed: u64,
-}
-
-impl Default for ShuffleSamplerConfig {
-    fn default() -> Self {
-        Self {
-            batch_size: 32,
-            drop_last: false,
-            seed: 0,
-        }
+dml_core::config! {
+    /// Configuration of [`ShuffleSampler`].
+    pub struct ShuffleSamplerConfig {
+        /// Rows in a batch, 1 to 4,294,967,295. Default 32.
+        pub batch_size: usize = 32,
+        /// Whether a last batch of fewer rows is left out. Default `false`.
+        pub drop_last: bool = false,
+        /// Seed of the permutations. Default 0.
+        pub seed: u64 = 0,
     }
 }
 

@@ -18,32 +18,17 @@ use rand::seq::index;
 use crate::epoch_rng::epoch_rng;
 use crate::out_of_range::out_of_range;
 
-/// Configuration of [`TuplesToWeightsSampler`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct TuplesToWeightsSamplerConfig {
-    /// Rows that are embedded and mined, drawn anew each time, and rows in an epoch. Default: all.
-    pub subset_size: Option<usize>,
-    /// Whether embeddings are divided by their length before they are mined. Default `true`.
-    pub normalize_embeddings: bool,
-    /// Rows in a batch, 1 to 4,294,967,295; the last batch of an epoch may be shorter. Default 32.
-    pub batch_size: usize,
-    /// Seed of all draws. Default 0.
-    pub seed: u64,
-}
-
-impl Default for TuplesToWeightsSamplerConfig {
-    fn default() -> Self {
-        Self {
-            subset_size: None,
-            normalize_embeddings: true,
-            batch_size: 32,
-            seed: 0,
-        }
+dml_core::config! {
+    /// Configuration of [`TuplesToWeightsSampler`].
+    pub struct TuplesToWeightsSamplerConfig {
+        /// Rows that are embedded and mined, drawn anew each time, and rows in an epoch. Default: all.
+        pub subset_size: Option<usize> = None,
+        /// Whether embeddings are divided by their length before they are mined. Default `true`.
+        pub normalize_embeddings: bool = true,
+        /// Rows in a batch, 1 to 4,294,967,295; the last batch of an epoch may be shorter. Default 32.
+        pub batch_size: usize = 32,
+        /// Seed of all draws. Default 0.
+        pub seed: u64 = 0,
     }
 }
 

@@ -19,6 +19,8 @@ from pytorch_metric_learning import distances, losses, miners, reducers, regular
 from pytorch_metric_learning.reducers import per_anchor_reducer  # noqa: E402
 from pytorch_metric_learning.utils import accuracy_calculator, common_functions, inference  # noqa: E402
 
+import beyond_pml  # noqa: E402
+
 torch.set_num_threads(1)
 # Above 25 rows `torch.cdist` takes squared norms and products apart, which loses half of the digits near 0.
 torch.cdist = functools.partial(torch.cdist, compute_mode="donot_use_mm_for_euclid_dist")
@@ -63,17 +65,17 @@ FUNCTIONS = {
 
 
 def find(name: str):
-    """The class of that name."""
-    for module in MODULES.values():
+    """The class of that name: PML's, or one that stands in for what PML lacks."""
+    for module in [*MODULES.values(), beyond_pml]:
         if hasattr(module, name):
             return getattr(module, name)
-    raise LookupError(f"PyTorch Metric Learning has no {name}")
+    raise LookupError(f"neither PyTorch Metric Learning nor beyond_pml.py has {name}")
 
 
 def names(kind: str, base: type) -> list[str]:
     """The components of a kind: the concrete classes that its module exports."""
-    module = MODULES[kind]
-    exported = (getattr(module, name) for name in dir(module))
+    modules = (MODULES[kind], beyond_pml)
+    exported = (getattr(module, name) for module in modules for name in dir(module))
     classes = {cls for cls in exported if inspect.isclass(cls) and issubclass(cls, base)}
     return sorted(cls.__name__ for cls in classes if not cls.__name__.startswith(("Base", "Generic")))
 

@@ -78,7 +78,7 @@ fn trainer() -> TrainerBuilder<MetricLossOnly> {
     let trunk = NamedModule::new("trunk", network, parameters)
         .with_optimizer(|parameters| Adam::new(parameters, AdamConfig::default()))
         .unwrap();
-    let distance = Arc::new(CosineSimilarity::default());
+    let distance = CosineSimilarity::default();
     let loss = NTXentLoss::new(NTXentLossConfig::default(), distance).unwrap();
     let objective = Objective::new(loss, MeanReducer);
     let digits = digits().normalized(Normalization::MNIST);

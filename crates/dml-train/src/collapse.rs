@@ -14,6 +14,15 @@ use dml_core::Result;
 use crate::host_numbers::{doubles, norm};
 
 /// Statistics of the directions of embeddings ([formulas](self)).
+///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use dml_train::CollapseStatistics;
+///
+/// let statistics = CollapseStatistics::of(&Tensor::new(&[[1f32, 0.], [0., 1.]], &Device::Cpu)?)?;
+/// assert!((statistics.deviation - 0.5).abs() < 1e-6);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct CollapseStatistics {

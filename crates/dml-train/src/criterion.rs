@@ -72,7 +72,7 @@ impl Criterion {
     ///
     /// // Ages of four people, one for each row of the data set: positives are less than 5 years apart.
     /// let ages = [31.0, 33.0, 64.0, 65.5];
-    /// let loss = ContrastiveLoss::new(ContrastiveLossConfig::default(), Arc::new(LpDistance::default()))?;
+    /// let loss = ContrastiveLoss::new(ContrastiveLossConfig::default(), LpDistance::default())?;
     /// let criterion = Criterion::from(Objective::new(loss, MeanReducer))
     ///     .with_relation(move |rows, _labels| {
     ///         let ages: Vec<f64> = rows.iter().map(|&row| ages[row]).collect();

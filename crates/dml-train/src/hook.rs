@@ -175,6 +175,16 @@ impl Hook for StopWhen {
 pub struct RefuseNonFinite;
 
 /// Error of [`RefuseNonFinite`]: a loss is NaN or infinite.
+///
+/// ```
+/// use dml_train::{AnyError, NonFiniteLoss};
+///
+/// // Whether a hook failed because of its loss.
+/// fn is_loss(source: &AnyError) -> bool {
+///     source.downcast_ref::<NonFiniteLoss>().is_some()
+/// }
+/// # assert!(!is_loss(&"another".into()));
+/// ```
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("epoch {epoch}, iteration {iteration}: the loss is {loss}")]
 #[non_exhaustive]

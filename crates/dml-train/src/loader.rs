@@ -23,6 +23,12 @@ use crate::{Result, TrainError};
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
 )]
+///
+/// ```
+/// use dml_train::Position;
+///
+/// assert_eq!(Position::START, Position { pass: 1, batch: 0 });
+/// ```
 pub struct Position {
     /// Number of the pass over the sampler, from 1.
     pub pass: u64,

@@ -101,6 +101,15 @@ pub trait Method: Debug {
 }
 
 /// One loss of a method, with its weight in the sum.
+///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use dml_train::LossValue;
+///
+/// let loss = LossValue::new("triplets", Tensor::new(0.5f32, &Device::Cpu)?, 2.0);
+/// assert_eq!((loss.name.as_str(), loss.weight), ("triplets", 2.0));
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct LossValue {

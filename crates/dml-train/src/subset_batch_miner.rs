@@ -12,6 +12,31 @@ use rand::seq::index::sample;
 
 /// Chooses the rows of a batch that a step learns from ([where](self)); PML's `subset_batch_miner`. [`ChooseRows`] makes a
 /// closure one.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use dml_core::{Batch, Result};
+/// use dml_train::{MetricLossOnly, SubsetBatchMiner, Trainer};
+///
+/// /// Every second row of a batch.
+/// #[derive(Debug)]
+/// struct EverySecond;
+///
+/// impl SubsetBatchMiner for EverySecond {
+///     fn choose(&self, batch: &Batch) -> Result<Vec<usize>> {
+///         Ok((0..batch.queries()).step_by(2).collect())
+///     }
+/// }
+///
+/// let method = MetricLossOnly::new(module("trunk", 784, 16)?, objective()?);
+/// let mut trainer = Trainer::builder(method, digits()?, sampler()?)
+///     .with_subset_batch_miner(EverySecond)
+///     .build()?;
+/// trainer.run(1)?;
+/// # Ok(())
+/// # }
+/// ```
 pub trait SubsetBatchMiner: Debug + Send + Sync {
     /// The chosen rows of a batch of embeddings with labels, in the order of the step's batch.
     ///

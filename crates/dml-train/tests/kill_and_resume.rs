@@ -13,7 +13,6 @@ mod blobs;
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command};
-use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -49,7 +48,7 @@ fn main() {
 /// Everything that has a memory: dropout, a random miner, a queue, learned boundaries, moments, averages, schedules, a
 /// plateau, logs.
 fn train(folder: &Path) {
-    let distance = || Arc::new(LpDistance::default());
+    let distance = || LpDistance::default();
     let triplet = TripletMarginLoss::new(TripletMarginLossConfig::default(), distance()).unwrap();
     let miner =
         DistanceWeightedMiner::new(DistanceWeightedMinerConfig::default(), distance()).unwrap();

@@ -12,7 +12,6 @@
 //! needed to see anything.
 
 use std::io::Write;
-use std::sync::Arc;
 
 use dml::Objective;
 use dml::data::AugmentedImages;
@@ -39,7 +38,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Precision> {
     })?;
     let pairs = AugmentedImages::two_views(digits.train, affine)?;
     let config = NTXentLossConfig { temperature: 0.2 };
-    let loss = NTXentLoss::new(config, Arc::new(CosineSimilarity::default()))?;
+    let loss = NTXentLoss::new(config, CosineSimilarity::default())?;
     let objective = Objective::new(loss, MeanReducer);
     let method = UnsupervisedEmbeddingsUsingAugmentations::new(args.trunk()?, objective);
     let precision = args.learn(method, pairs, &digits.test)?;

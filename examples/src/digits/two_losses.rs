@@ -48,7 +48,7 @@ fn arc_face(args: &Args) -> anyhow::Result<Criterion> {
     let vars = SeededVars::new(args.seed);
     let loss = ArcFaceLoss::new(
         ArcFaceLossConfig::new(CLASSES, EMBEDDING),
-        Arc::new(CosineSimilarity::default()),
+        CosineSimilarity::default(),
         vars.builder(DType::F32, &Device::Cpu),
     )?;
     let objective = Objective::new(loss, MeanReducer);
@@ -57,7 +57,7 @@ fn arc_face(args: &Args) -> anyhow::Result<Criterion> {
 
 /// Semihard triplets by cosine.
 fn triplets() -> anyhow::Result<Criterion> {
-    let distance = Arc::new(CosineSimilarity::default());
+    let distance = CosineSimilarity::default();
     let loss = TripletMarginLossConfig {
         margin: 0.2,
         ..TripletMarginLossConfig::default()

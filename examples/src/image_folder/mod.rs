@@ -191,7 +191,7 @@ fn check(args: &Args) -> anyhow::Result<()> {
 
 /// Semihard triplets by cosine.
 fn objective() -> anyhow::Result<Objective> {
-    let distance = Arc::new(CosineSimilarity::default());
+    let distance = CosineSimilarity::default();
     let loss = TripletMarginLossConfig {
         margin: MARGIN,
         ..TripletMarginLossConfig::default()

@@ -18,7 +18,6 @@ mod weights;
 
 use std::io::Write;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use dml::candle_core::{Device, Tensor};
@@ -138,7 +137,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Accuracy> {
     let config = NTXentLossConfig {
         temperature: TEMPERATURE,
     };
-    let loss = NTXentLoss::new(config, Arc::new(CosineSimilarity::default()))?;
+    let loss = NTXentLoss::new(config, CosineSimilarity::default())?;
     let objective = Objective::new(loss, MeanReducer);
     let order = ShuffleSamplerConfig {
         batch_size: args.batch,

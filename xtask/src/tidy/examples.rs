@@ -4,9 +4,10 @@ use std::path::Path;
 
 use super::Finding;
 
-/// The trait core, the losses and the trainers.
+/// The trait core, evaluation, the losses and the trainers.
 const CRATES: &[&str] = &[
     "crates/dml-core/src",
+    "crates/dml-eval/src",
     "crates/dml-losses/src",
     "crates/dml-train/src",
 ];

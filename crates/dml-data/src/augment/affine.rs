@@ -13,35 +13,19 @@ use dml_core::{Result, check};
 use super::{Augmentation, draw};
 use crate::Image;
 
-/// Configuration of [`Affine`]; the defaults change nothing.
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct AffineConfig {
-    /// The largest angle in degrees, either way; in `[0, 1e30]`. Default 0.
-    pub degrees: f64,
-    /// The largest shift either way, down and to the right, as a share of height and width in `[0, 1]`. Default 0.
-    pub translate: [f64; 2],
-    /// The smallest and the largest factor, `> 0`. Default 1 and 1.
-    pub scale: [f64; 2],
-    /// The largest angle of the shear in degrees, either way: in `[0, 89]`. Default 0.
-    pub shear: f64,
-    /// The value beyond the edge; in `[-1e30, 1e30]`. Default 0.
-    pub fill: f64,
-}
-
-impl Default for AffineConfig {
-    fn default() -> Self {
-        Self {
-            degrees: 0.0,
-            translate: [0.0, 0.0],
-            scale: [1.0, 1.0],
-            shear: 0.0,
-            fill: 0.0,
-        }
+dml_core::config! {
+    /// Configuration of [`Affine`]; the defaults change nothing.
+    pub struct AffineConfig {
+        /// The largest angle in degrees, either way; in `[0, 1e30]`. Default 0.
+        pub degrees: f64 = 0.0,
+        /// The largest shift either way, down and to the right, as a share of height and width in `[0, 1]`. Default 0.
+        pub translate: [f64; 2] = [0.0, 0.0],
+        /// The smallest and the largest factor, `> 0`. Default 1 and 1.
+        pub scale: [f64; 2] = [1.0, 1.0],
+        /// The largest angle of the shear in degrees, either way: in `[0, 89]`. Default 0.
+        pub shear: f64 = 0.0,
+        /// The value beyond the edge; in `[-1e30, 1e30]`. Default 0.
+        pub fill: f64 = 0.0,
     }
 }
 

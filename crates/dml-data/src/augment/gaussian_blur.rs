@@ -12,26 +12,13 @@ use rand::Rng;
 use super::{Augmentation, draw};
 use crate::Image;
 
-/// Configuration of [`GaussianBlur`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct GaussianBlurConfig {
-    /// The smallest and the largest standard deviation in pixels, `> 0` and at most 100. Default 0.1 and 2.
-    pub sigma: [f64; 2],
-    /// How likely a picture is blurred, in `[0, 1]`. Default 0.5.
-    pub p: f64,
-}
-
-impl Default for GaussianBlurConfig {
-    fn default() -> Self {
-        Self {
-            sigma: [0.1, 2.0],
-            p: 0.5,
-        }
+dml_core::config! {
+    /// Configuration of [`GaussianBlur`].
+    pub struct GaussianBlurConfig {
+        /// The smallest and the largest standard deviation in pixels, `> 0` and at most 100. Default 0.1 and 2.
+        pub sigma: [f64; 2] = [0.1, 2.0],
+        /// How likely a picture is blurred, in `[0, 1]`. Default 0.5.
+        pub p: f64 = 0.5,
     }
 }
 

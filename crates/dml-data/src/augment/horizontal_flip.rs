@@ -10,21 +10,11 @@ use rand::Rng;
 use super::{Augmentation, draw};
 use crate::Image;
 
-/// Configuration of [`HorizontalFlip`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct HorizontalFlipConfig {
-    /// How likely a picture is flipped, in `[0, 1]`. Default 0.5.
-    pub p: f64,
-}
-
-impl Default for HorizontalFlipConfig {
-    fn default() -> Self {
-        Self { p: 0.5 }
+dml_core::config! {
+    /// Configuration of [`HorizontalFlip`].
+    pub struct HorizontalFlipConfig {
+        /// How likely a picture is flipped, in `[0, 1]`. Default 0.5.
+        pub p: f64 = 0.5,
     }
 }
 

@@ -17,32 +17,17 @@ use crate::Image;
 /// Draws until a rectangle fits.
 const TRIES: usize = 10;
 
-/// Configuration of [`RandomErasing`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct RandomErasingConfig {
-    /// How likely a picture gets a rectangle, in `[0, 1]`. Default 0.5.
-    pub p: f64,
-    /// The smallest and the largest share of the picture's area, in (0, 1]. Default 0.02 and 0.33.
-    pub scale: [f64; 2],
-    /// The smallest and the largest height by width, `> 0`. Default 0.3 and 3.3.
-    pub ratio: [f64; 2],
-    /// What is painted; in `[-1e30, 1e30]`. Default 0.
-    pub value: f64,
-}
-
-impl Default for RandomErasingConfig {
-    fn default() -> Self {
-        Self {
-            p: 0.5,
-            scale: [0.02, 0.33],
-            ratio: [0.3, 3.3],
-            value: 0.0,
-        }
+dml_core::config! {
+    /// Configuration of [`RandomErasing`].
+    pub struct RandomErasingConfig {
+        /// How likely a picture gets a rectangle, in `[0, 1]`. Default 0.5.
+        pub p: f64 = 0.5,
+        /// The smallest and the largest share of the picture's area, in (0, 1]. Default 0.02 and 0.33.
+        pub scale: [f64; 2] = [0.02, 0.33],
+        /// The smallest and the largest height by width, `> 0`. Default 0.3 and 3.3.
+        pub ratio: [f64; 2] = [0.3, 3.3],
+        /// What is painted; in `[-1e30, 1e30]`. Default 0.
+        pub value: f64 = 0.0,
     }
 }
 

@@ -29,58 +29,37 @@ use crate::{MnistVariant, Result, cache_folder};
 
 pub use attempt::{Attempt, Fault};
 
-/// How patiently to download, from where and to where.
-///
-/// ```
-/// use dml_data::download::DownloadConfig;
-///
-/// let config = DownloadConfig { folder: Some("datasets/mnist".into()), ..Default::default() };
-/// assert_eq!(config.attempts, 4);
-/// ```
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct DownloadConfig {
-    /// Addresses of folders with the files, tried in order. Default: none, which means the data set's own mirrors.
-    pub mirrors: Vec<String>,
-    /// The folder to keep the files in. Default: one of the data set's name in [`cache_folder`].
-    pub folder: Option<PathBuf>,
-    /// Attempts at one mirror, at least 1; those that bring 64 KiB or more do not count. Default 4.
-    pub attempts: u32,
-    /// The wait after the first failed attempt; it doubles with each. Default half a second.
-    pub first_wait: Duration,
-    /// The longest wait. Default 8 seconds.
-    pub longest_wait: Duration,
-    /// How long to wait for a connection. Default 10 seconds.
-    pub connect_timeout: Duration,
-    /// How long to wait for the next byte. Default 20 seconds.
-    pub stall_timeout: Duration,
-    /// Fewest bytes per second, averaged over each span of `stall_timeout`; a slower request fails and is tried again.
-    /// 0 sets no limit. Default 1000.
-    pub min_bytes_per_second: u32,
-    /// How long to wait for another download of the same file. Default 10 minutes.
-    pub lock_timeout: Duration,
-    /// Whether the environment's `HTTPS_PROXY` and the like are heeded. Default `true`.
-    pub proxy_from_environment: bool,
-}
-
-impl Default for DownloadConfig {
-    fn default() -> Self {
-        Self {
-            mirrors: Vec::new(),
-            folder: None,
-            attempts: 4,
-            first_wait: Duration::from_millis(500),
-            longest_wait: Duration::from_secs(8),
-            connect_timeout: Duration::from_secs(10),
-            stall_timeout: Duration::from_secs(20),
-            min_bytes_per_second: 1000,
-            lock_timeout: Duration::from_secs(600),
-            proxy_from_environment: true,
-        }
+dml_core::config! {
+    /// How patiently to download, from where and to where.
+    ///
+    /// ```
+    /// use dml_data::download::DownloadConfig;
+    ///
+    /// let config = DownloadConfig { folder: Some("datasets/mnist".into()), ..Default::default() };
+    /// assert_eq!(config.attempts, 4);
+    /// ```
+    pub struct DownloadConfig {
+        /// Addresses of folders with the files, tried in order. Default: none, which means the data set's own mirrors.
+        pub mirrors: Vec<String> = Vec::new(),
+        /// The folder to keep the files in. Default: one of the data set's name in [`cache_folder`].
+        pub folder: Option<PathBuf> = None,
+        /// Attempts at one mirror, at least 1; those that bring 64 KiB or more do not count. Default 4.
+        pub attempts: u32 = 4,
+        /// The wait after the first failed attempt; it doubles with each. Default half a second.
+        pub first_wait: Duration = Duration::from_millis(500),
+        /// The longest wait. Default 8 seconds.
+        pub longest_wait: Duration = Duration::from_secs(8),
+        /// How long to wait for a connection. Default 10 seconds.
+        pub connect_timeout: Duration = Duration::from_secs(10),
+        /// How long to wait for the next byte. Default 20 seconds.
+        pub stall_timeout: Duration = Duration::from_secs(20),
+        /// Fewest bytes per second, averaged over each span of `stall_timeout`; a slower request fails and is tried again.
+        /// 0 sets no limit. Default 1000.
+        pub min_bytes_per_second: u32 = 1000,
+        /// How long to wait for another download of the same file. Default 10 minutes.
+        pub lock_timeout: Duration = Duration::from_secs(600),
+        /// Whether the environment's `HTTPS_PROXY` and the like are heeded. Default `true`.
+        pub proxy_from_environment: bool = true,
     }
 }
 

@@ -68,39 +68,23 @@ pub enum Unreadable {
     Skip,
 }
 
-/// How files become images.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct ImageFilesConfig {
-    /// Height and width in pixels, 1 to 16,384. Default 64 and 64.
-    pub size: [usize; 2],
-    /// 1 for grey, 3 for red, green and blue. Default 3.
-    pub channels: usize,
-    /// How images get their size. Default: stretched.
-    pub resize: Resize,
-    /// What to do about files that can't be decoded. Default: refuse them.
-    pub unreadable: Unreadable,
-    /// How many classes there must be. Default 1; to train on, at least 2.
-    pub min_classes: usize,
-    /// Most bytes of memory that one image may take while it is read, apart from the result. 1 MiB to 1 TiB; default
-    /// 512 MiB, enough for a photo of 100 megapixels. A loader reads one image a thread.
-    pub memory_limit: u64,
-}
-
-impl Default for ImageFilesConfig {
-    fn default() -> Self {
-        Self {
-            size: [64, 64],
-            channels: 3,
-            resize: Resize::default(),
-            unreadable: Unreadable::default(),
-            min_classes: 1,
-            memory_limit: 1 << 29,
-        }
+dml_core::config! {
+    /// How files become images.
+    #[derive(Eq)]
+    pub struct ImageFilesConfig {
+        /// Height and width in pixels, 1 to 16,384. Default 64 and 64.
+        pub size: [usize; 2] = [64, 64],
+        /// 1 for grey, 3 for red, green and blue. Default 3.
+        pub channels: usize = 3,
+        /// How images get their size. Default: stretched.
+        pub resize: Resize = Resize::default(),
+        /// What to do about files that can't be decoded. Default: refuse them.
+        pub unreadable: Unreadable = Unreadable::default(),
+        /// How many classes there must be. Default 1; to train on, at least 2.
+        pub min_classes: usize = 1,
+        /// Most bytes of memory that one image may take while it is read, apart from the result. 1 MiB to 1 TiB; default
+        /// 512 MiB, enough for a photo of 100 megapixels. A loader reads one image a thread.
+        pub memory_limit: u64 = 1 << 29,
     }
 }
 

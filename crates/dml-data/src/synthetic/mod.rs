@@ -37,29 +37,15 @@ pub enum Split {
     Test,
 }
 
-/// How far the images differ from the glyphs.
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct SyntheticDigitsConfig {
-    /// Seed of everything. Default 0.
-    pub seed: u64,
-    /// How much the writing varies: 0 draws every digit of a style alike; in `[0, 1e30]`. Default 1.
-    pub variation: f64,
-    /// How much noise is laid over the image; in `[0, 1e30]`. Default 1.
-    pub noise: f64,
-}
-
-impl Default for SyntheticDigitsConfig {
-    fn default() -> Self {
-        Self {
-            seed: 0,
-            variation: 1.0,
-            noise: 1.0,
-        }
+dml_core::config! {
+    /// How far the images differ from the glyphs.
+    pub struct SyntheticDigitsConfig {
+        /// Seed of everything. Default 0.
+        pub seed: u64 = 0,
+        /// How much the writing varies: 0 draws every digit of a style alike; in `[0, 1e30]`. Default 1.
+        pub variation: f64 = 1.0,
+        /// How much noise is laid over the image; in `[0, 1e30]`. Default 1.
+        pub noise: f64 = 1.0,
     }
 }
 

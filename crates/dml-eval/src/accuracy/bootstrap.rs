@@ -12,33 +12,27 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-/// Configuration of [`confidence_interval`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct BootstrapConfig {
-    /// How many resamples are drawn, 1 to 1,000,000. Default 1,000.
-    pub resamples: usize,
-    /// How often such an interval holds the true mean; between 0 and 1. Default 0.95.
-    pub level: f64,
-    /// The seed of what is drawn. Default 0.
-    pub seed: u64,
-}
-
-impl Default for BootstrapConfig {
-    fn default() -> Self {
-        Self {
-            resamples: 1_000,
-            level: 0.95,
-            seed: 0,
-        }
+dml_core::config! {
+    /// Configuration of [`confidence_interval`].
+    pub struct BootstrapConfig {
+        /// Number of resamples, 1 to 1,000,000. Default 1,000.
+        pub resamples: usize = 1_000,
+        /// Confidence level, between 0 and 1. Default 0.95.
+        pub level: f64 = 0.95,
+        /// Seed of the resamples. Default 0.
+        pub seed: u64 = 0,
     }
 }
 
-/// Where a mean lies, most likely.
+/// Confidence interval of a mean.
+///
+/// ```
+/// use dml_eval::confidence_interval;
+///
+/// let interval = confidence_interval(&[1.0, 0.0, 1.0, 1.0], &Default::default())?;
+/// assert!(interval.low <= interval.mean && interval.mean <= interval.high);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ConfidenceInterval {

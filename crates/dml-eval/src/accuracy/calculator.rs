@@ -20,7 +20,7 @@ use ranking::Matches;
 /// Neighbours that are in memory at a time.
 const NEIGHBORS: usize = 1 << 22;
 
-/// How many neighbours of a query are looked at.
+/// Number of neighbours of a query that metrics see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
@@ -28,7 +28,7 @@ pub enum NeighborCount {
     /// As many as the query with the most matches has.
     #[cfg_attr(feature = "serde", serde(rename = "max_bin_count"))]
     MaxBinCount,
-    /// So many, or all references if there are fewer; 1 to 4,294,967,295.
+    /// This number, clamped to the number of references; 1 to 4,294,967,295.
     #[cfg_attr(feature = "serde", serde(untagged))]
     Exactly(usize),
 }
@@ -66,7 +66,7 @@ pub struct AccuracyCalculatorConfig {
     pub avg_of_avgs: bool,
     /// Give the average of each class besides. Excludes `avg_of_avgs`.
     pub return_per_class: bool,
-    /// How many neighbours are looked at. Default: as many as each metric's formula needs.
+    /// Number of neighbours that metrics see. Default: as many as the formulas need.
     pub k: Option<NeighborCount>,
     /// Count the matches of a query as PML does: with the query itself among the references, all that match, less
     /// one. That is one too few where the relation does not match a row with itself. Where none is left by that count,
@@ -158,14 +158,14 @@ impl AccuracyCalculator {
         })
     }
 
-    /// Makes clusters in another way.
+    /// Clusters by `clusterer` instead of k-means.
     #[must_use]
     pub fn with_clusterer(mut self, clusterer: impl Clusterer + 'static) -> Self {
         self.clusterer = Arc::new(clusterer);
         self
     }
 
-    /// Computes a metric of clusters of your own besides.
+    /// Adds a metric of clusters.
     #[must_use]
     pub fn with_cluster_metric(mut self, metric: impl ClusterAgreement + 'static) -> Self {
         self.cluster_metrics.push(Arc::new(metric));
@@ -173,15 +173,15 @@ impl AccuracyCalculator {
         self
     }
 
-    /// Says by labels who matches whom: instead of equal ones, where a batch brings labels. A relation that a batch brings
-    /// is not asked again. Metrics of clusters have no meaning then.
+    /// Derives the relation from labels by `relation` instead of by equality. Batches with a relation that is not one of
+    /// labels keep it. Metrics of clusters are left out, unless they are requested by name.
     #[must_use]
     pub fn with_label_relation(mut self, relation: impl LabelRelation + 'static) -> Self {
         self.label_relation = Some(Arc::new(relation));
         self
     }
 
-    /// Computes a metric of your own besides.
+    /// Adds a metric of rankings.
     #[must_use]
     pub fn with_metric(mut self, metric: impl RankMetric + 'static) -> Self {
         self.metrics.push(Arc::new(metric));

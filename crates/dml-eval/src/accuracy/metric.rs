@@ -3,11 +3,11 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-/// How many neighbours a metric looks at.
+/// Number of neighbours that a metric sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RankDepth {
-    /// The first so many.
+    /// The first neighbours, this number of them.
     First(usize),
     /// As many as there are matches of the query.
     Relevant,
@@ -47,7 +47,7 @@ pub trait RankMetric: Debug + Send + Sync {
     /// The metric's name in results.
     fn name(&self) -> String;
 
-    /// How many neighbours it looks at: no more are searched for.
+    /// Number of neighbours that it sees: no more are searched for.
     fn depth(&self) -> RankDepth;
 
     /// The number for one query: whether each neighbour matches, closest first, and how many references match at

@@ -24,6 +24,19 @@ use super::bootstrap::{BootstrapConfig, ConfidenceInterval, confidence_interval}
 pub struct Accuracies(Vec<Score>);
 
 /// One metric: its average, and what it is made of.
+///
+/// ```
+/// use dml_core::{Batch, candle_core::{Device, Tensor}};
+/// use dml_eval::{AccuracyCalculator, FlatIndex};
+///
+/// let calculator = AccuracyCalculator::new(Default::default(), FlatIndex::default())?;
+/// let rows = Tensor::new(&[[0f32], [1.], [3.]], &Device::Cpu)?;
+/// let found = calculator.get_accuracy(&Batch::new(&rows, [0i64, 0, 1])?)?;
+/// let score = found.get("precision_at_1").unwrap();
+/// // The third row has no other of its class.
+/// assert_eq!((score.value, score.per_query[2].is_nan()), (1.0, true));
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Score {

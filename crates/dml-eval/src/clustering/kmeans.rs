@@ -12,32 +12,18 @@ use crate::rows::{check_squares, checked_rows};
 
 pub use crate::kernels::kmeans::KMeansStart;
 
-/// Configuration of [`KMeans`], by faiss's names.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct KMeansConfig {
-    /// How often the centroids are updated at most, 0 to 1,000,000. Default 20, as PML's `AccuracyCalculator` has it.
-    pub niter: usize,
-    /// How many times it is begun anew; the clusters of the smallest inertia are kept. 1 to 10,000. Default 1.
-    pub nredo: usize,
-    /// The seed of what is drawn. Default 1234, faiss's.
-    pub seed: u64,
-    /// Where the centroids begin. Default: k-means++.
-    pub start: KMeansStart,
-}
-
-impl Default for KMeansConfig {
-    fn default() -> Self {
-        Self {
-            niter: 20,
-            nredo: 1,
-            seed: 1234,
-            start: KMeansStart::PlusPlus,
-        }
+dml_core::config! {
+    /// Configuration of [`KMeans`], by faiss's names.
+    #[derive(Eq)]
+    pub struct KMeansConfig {
+        /// Maximum number of updates of the centroids, 0 to 1,000,000. Default 20, as in PML's `AccuracyCalculator`.
+        pub niter: usize = 20,
+        /// Number of runs, each from new centroids; the run with the smallest inertia is kept. 1 to 10,000. Default 1.
+        pub nredo: usize = 1,
+        /// Seed of the initial centroids. Default 1234, as in faiss.
+        pub seed: u64 = 1234,
+        /// Initial centroids. Default: k-means++.
+        pub start: KMeansStart = KMeansStart::PlusPlus,
     }
 }
 
@@ -60,6 +46,17 @@ pub struct KMeans {
 }
 
 /// What [`KMeans::fit`] finds.
+///
+/// ```
+/// use dml_core::candle_core::{Device, Tensor};
+/// use dml_eval::KMeans;
+///
+/// let rows = Tensor::new(&[[0f32], [2.], [9.], [9.]], &Device::Cpu)?;
+/// let found = KMeans::default().fit(&rows, 2)?;
+/// assert_eq!((found.centroids.dims(), found.inertia), (&[2, 1][..], 2.0));
+/// assert_ne!(found.clusters[0], found.clusters[3]);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RowClusters {

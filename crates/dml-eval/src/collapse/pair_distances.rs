@@ -5,6 +5,22 @@ use dml_core::{Batch, Distance, Error, PairKind, Result};
 use crate::rows::distance_blocks::each_block;
 
 /// What [`mean_pair_distances`] finds.
+///
+/// ```
+/// use dml_core::{Batch, Distance, Result, TensorExt, candle_core::{Device, Tensor}};
+/// # #[derive(Debug)]
+/// # struct Euclidean;
+/// # impl Distance for Euclidean {
+/// #     fn matrix(&self, query: &Tensor, reference: Option<&Tensor>) -> Result<Tensor> {
+/// #         query.pairwise_lp(reference.unwrap_or(query), 2.0)
+/// #     }
+/// # }
+///
+/// let rows = Tensor::new(&[[0f32], [1.], [5.]], &Device::Cpu)?;
+/// let found = dml_eval::mean_pair_distances(&Batch::new(&rows, [0i64, 0, 1])?, &Euclidean)?;
+/// assert!(found.positive_pairs > 0 && found.negative_pairs > found.positive_pairs);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct PairDistances {

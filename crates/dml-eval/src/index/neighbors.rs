@@ -1,18 +1,30 @@
 //! What a search finds.
 
 /// The nearest references of each query, closest first: `k` consecutive entries per query.
+///
+/// ```
+/// use dml_core::candle_core::{Device, Tensor};
+/// use dml_eval::{FlatIndex, KnnIndex};
+///
+/// let mut index = FlatIndex::default();
+/// index.add(&Tensor::new(&[[0f32], [3.], [4.]], &Device::Cpu)?)?;
+/// let found = index.search(&Tensor::new(&[[1f32], [9.]], &Device::Cpu)?, 2)?;
+/// assert_eq!((found.k, found.queries()), (2, 2));
+/// assert_eq!((found.indices, found.distances), (vec![0, 1, 2, 1], vec![1., 4., 25., 36.]));
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Neighbors {
-    /// How far away, or how alike: `[queries, k]`, in the unit of the index (see its documentation).
+    /// Distances or similarities `[queries, k]`, in the unit of the index (see its documentation).
     pub distances: Vec<f64>,
     /// Reference rows, in the order in which they were added to the index: `[queries, k]`.
     pub indices: Vec<u32>,
-    /// Neighbours per query, at least 1.
+    /// Number of neighbours per query, at least 1.
     pub k: usize,
 }
 
 impl Neighbors {
-    /// How many queries were searched for.
+    /// Number of queries.
     #[must_use]
     pub fn queries(&self) -> usize {
         self.indices.len().checked_div(self.k).unwrap_or(0)
@@ -36,11 +48,23 @@ impl Neighbors {
 }
 
 /// All references of each query that are close enough, closest first.
+///
+/// ```
+/// use dml_core::candle_core::{Device, Tensor};
+/// use dml_eval::{FlatIndex, KnnIndex, SelfMatch};
+///
+/// let mut index = FlatIndex::default();
+/// index.add(&Tensor::new(&[[0f32], [3.], [4.]], &Device::Cpu)?)?;
+/// let queries = Tensor::new(&[[1f32], [9.]], &Device::Cpu)?;
+/// let found = index.search_within(&queries, 4.0, SelfMatch::None)?;
+/// assert_eq!((found.offsets, found.indices), (vec![0, 2, 2], vec![0, 1]));
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct NeighborsWithin {
     /// Where the entries of query q are: from `offsets[q]` to `offsets[q + 1]`. One more than there are queries.
     pub offsets: Vec<usize>,
-    /// How far away, or how alike, in the unit of the index.
+    /// Distances or similarities, in the unit of the index.
     pub distances: Vec<f64>,
     /// Reference rows, in the order in which they were added to the index.
     pub indices: Vec<u32>,
@@ -56,7 +80,7 @@ impl NeighborsWithin {
         }
     }
 
-    /// How many queries were searched for.
+    /// Number of queries.
     #[must_use]
     pub fn queries(&self) -> usize {
         self.offsets.len().saturating_sub(1)

@@ -36,7 +36,7 @@ use encoded::Encoded;
 /// Distances of codes that are in memory at a time.
 const ENTRIES: usize = 1 << 22;
 
-/// What stands for a row when candidates are searched; see the [module](self).
+/// Codes by which candidates are found; see the [module](self).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
@@ -48,32 +48,18 @@ pub enum Codes {
     Binary,
 }
 
-/// Configuration of [`QuantizedIndex`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct QuantizedIndexConfig {
-    /// What makes a reference close. Default: a small squared Euclidean distance.
-    pub metric: FlatMetric,
-    /// What candidates are searched by. Default: one byte a coordinate.
-    pub codes: Codes,
-    /// How the rows are kept that candidates are measured by. Default: as given, which is in single precision.
-    pub storage: RowStorage,
-    /// Candidates for each neighbour; 1 to 4,294,967,295. Default 4.
-    pub rescore: usize,
-}
-
-impl Default for QuantizedIndexConfig {
-    fn default() -> Self {
-        Self {
-            metric: FlatMetric::default(),
-            codes: Codes::default(),
-            storage: RowStorage::default(),
-            rescore: 4,
-        }
+dml_core::config! {
+    /// Configuration of [`QuantizedIndex`].
+    #[derive(Eq)]
+    pub struct QuantizedIndexConfig {
+        /// What makes a reference close. Default: a small squared Euclidean distance.
+        pub metric: FlatMetric = FlatMetric::default(),
+        /// Codes by which candidates are found. Default: one byte a coordinate.
+        pub codes: Codes = Codes::default(),
+        /// Precision in which rows are kept for the exact distances. Default: single, as given.
+        pub storage: RowStorage = RowStorage::default(),
+        /// Number of candidates for each neighbour; 1 to 4,294,967,295. Default 4.
+        pub rescore: usize = 4,
     }
 }
 

@@ -5,7 +5,7 @@ use dml_core::{Batch, Distance, Result};
 use super::{MatchFinder, MatchFinderConfig};
 use crate::verification::Verification;
 
-/// What a threshold is to reach.
+/// Criterion by which a threshold is chosen from labelled pairs.
 ///
 /// ```
 /// use dml_core::Order;

@@ -16,7 +16,7 @@ use dml_core::{Error, IntoLabels, Result, check};
 
 use crate::index::KnnIndex;
 
-/// How much a neighbour counts; [formulas](self).
+/// Weight of a neighbour's vote; [formulas](self).
 ///
 /// ```
 /// use dml_core::candle_core::{Device, Tensor};
@@ -36,37 +36,37 @@ use crate::index::KnnIndex;
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Vote {
-    /// All neighbours count alike.
+    /// Equal weights.
     #[default]
     Majority,
-    /// The closer, the more.
+    /// One over the rank of the neighbour.
     InverseRank,
 }
 
-/// Configuration of [`KnnClassifier`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct KnnClassifierConfig {
-    /// How many neighbours vote; 1 to 4,294,967,295. Default 5.
-    pub k: usize,
-    /// How much each counts. Default: all alike.
-    pub vote: Vote,
-}
-
-impl Default for KnnClassifierConfig {
-    fn default() -> Self {
-        Self {
-            k: 5,
-            vote: Vote::Majority,
-        }
+dml_core::config! {
+    /// Configuration of [`KnnClassifier`].
+    #[derive(Eq)]
+    pub struct KnnClassifierConfig {
+        /// Number of neighbours that vote; 1 to 4,294,967,295. Default 5.
+        pub k: usize = 5,
+        /// Weights of their votes. Default: equal.
+        pub vote: Vote = Vote::Majority,
     }
 }
 
 /// What [`KnnClassifier::predict`] says of a query.
+///
+/// ```
+/// use dml_core::candle_core::{Device, Tensor};
+/// use dml_eval::{FlatIndex, KnnClassifier, KnnClassifierConfig};
+///
+/// let config = KnnClassifierConfig { k: 1, ..Default::default() };
+/// let mut classifier = KnnClassifier::new(config, FlatIndex::default())?;
+/// classifier.add(&Tensor::new(&[[0f32], [9.]], &Device::Cpu)?, [7i64, 8])?;
+/// let found = classifier.predict(&Tensor::new(&[[8f32]], &Device::Cpu)?)?;
+/// assert_eq!((found[0].label, found[0].share), (8, 1.0));
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Prediction {

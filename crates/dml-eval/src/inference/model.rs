@@ -13,23 +13,12 @@ use crate::inputs::{Inputs, embedded};
 /// A network that can be shared among threads.
 type Network = dyn ModuleT + Send + Sync;
 
-/// Configuration of [`InferenceModel`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct InferenceModelConfig {
-    /// Whether embeddings are divided by their Euclidean norm. Default `true`.
-    pub normalize_embeddings: bool,
-}
-
-impl Default for InferenceModelConfig {
-    fn default() -> Self {
-        Self {
-            normalize_embeddings: true,
-        }
+dml_core::config! {
+    /// Configuration of [`InferenceModel`].
+    #[derive(Eq)]
+    pub struct InferenceModelConfig {
+        /// Whether embeddings are divided by their Euclidean norm. Default `true`.
+        pub normalize_embeddings: bool = true,
     }
 }
 

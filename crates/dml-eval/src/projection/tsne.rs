@@ -27,26 +27,13 @@ const EXAGGERATION: f64 = 12.0;
 /// Rows at most: their affinities take 6 GiB.
 const MOST_ROWS: usize = 20_000;
 
-/// Configuration of [`TSne`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct TSneConfig {
-    /// How many neighbours a row has, about; above 1 and less than a third of the rows. Default 30.
-    pub perplexity: f64,
-    /// Steps of gradient descent, 1 to 100,000. Default 1,000.
-    pub iterations: usize,
-}
-
-impl Default for TSneConfig {
-    fn default() -> Self {
-        Self {
-            perplexity: 30.0,
-            iterations: 1_000,
-        }
+dml_core::config! {
+    /// Configuration of [`TSne`].
+    pub struct TSneConfig {
+        /// How many neighbours a row has, about; above 1 and less than a third of the rows. Default 30.
+        pub perplexity: f64 = 30.0,
+        /// Steps of gradient descent, 1 to 100,000. Default 1,000.
+        pub iterations: usize = 1_000,
     }
 }
 

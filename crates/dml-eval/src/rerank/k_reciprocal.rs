@@ -26,29 +26,15 @@ use crate::index::{FlatIndex, KnnIndex, Neighbors, SelfMatch};
 use crate::kernels::nearest::closest_of_rows;
 use crate::rows::checked_rows;
 
-/// Configuration of [`KReciprocal`], by the paper's names.
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct KReciprocalConfig {
-    /// Neighbours that may be reciprocal; 1 to 4,294,967,295. Default 20.
-    pub k1: usize,
-    /// Rows, the row itself among them, whose encodings are averaged; 1 to 4,294,967,295. Default 6.
-    pub k2: usize,
-    /// `λ`, how much the distance itself counts; in `[0, 1]`. Default 0.3.
-    pub lambda: f64,
-}
-
-impl Default for KReciprocalConfig {
-    fn default() -> Self {
-        Self {
-            k1: 20,
-            k2: 6,
-            lambda: 0.3,
-        }
+dml_core::config! {
+    /// Configuration of [`KReciprocal`], by the paper's names.
+    pub struct KReciprocalConfig {
+        /// Neighbours that may be reciprocal; 1 to 4,294,967,295. Default 20.
+        pub k1: usize = 20,
+        /// Rows, the row itself among them, whose encodings are averaged; 1 to 4,294,967,295. Default 6.
+        pub k2: usize = 6,
+        /// `λ`, how much the distance itself counts; in `[0, 1]`. Default 0.3.
+        pub lambda: f64 = 0.3,
     }
 }
 

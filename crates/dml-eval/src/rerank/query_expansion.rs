@@ -14,26 +14,13 @@ use dml_core::{Result, check};
 use crate::index::{FlatIndex, FlatMetric, KnnIndex, SelfMatch};
 use crate::rows::{doubles_on_cpu, unit_rows};
 
-/// Configuration of [`QueryExpansion`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct QueryExpansionConfig {
-    /// `n`, how many neighbours a query is moved towards; 1 to 4,294,967,295. Default 10.
-    pub neighbors: usize,
-    /// `α`, how much the closer ones count more; in `[0, 1e30]`. Default 3, the paper's.
-    pub alpha: f64,
-}
-
-impl Default for QueryExpansionConfig {
-    fn default() -> Self {
-        Self {
-            neighbors: 10,
-            alpha: 3.0,
-        }
+dml_core::config! {
+    /// Configuration of [`QueryExpansion`].
+    pub struct QueryExpansionConfig {
+        /// `n`, how many neighbours a query is moved towards; 1 to 4,294,967,295. Default 10.
+        pub neighbors: usize = 10,
+        /// `α`, how much the closer ones count more; in `[0, 1e30]`. Default 3, the paper's.
+        pub alpha: f64 = 3.0,
     }
 }
 

@@ -3,6 +3,21 @@
 use crate::accuracy::Accuracies;
 
 /// The metrics of one query split.
+///
+/// ```
+/// use dml_core::candle_core::{Device, Tensor};
+/// use dml_eval::{AccuracyCalculator, FlatIndex, GlobalEmbeddingSpaceTester, TestSplit, TesterConfig};
+///
+/// let calculator = AccuracyCalculator::new(Default::default(), FlatIndex::default())?;
+/// let tester = GlobalEmbeddingSpaceTester::new(TesterConfig::default(), calculator)?;
+/// let rows = Tensor::new(&[[9f32, 0.], [8., 1.], [1., 9.], [0., 9.]], &Device::Cpu)?;
+/// let split = TestSplit::new("test", rows, [0i64, 0, 1, 1])?;
+/// let network = |x: &Tensor| Ok(x.clone());
+/// let found = tester.test(&[split], None, &network, None)?;
+/// assert_eq!((found[0].query.as_str(), found[0].references.len()), ("test", 1));
+/// assert_eq!(found[0].get("precision_at_1_level0"), Some(1.0));
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SplitAccuracies {
@@ -18,6 +33,22 @@ pub struct SplitAccuracies {
 }
 
 /// The metrics of queries that were measured together: those of a split, or of a parent.
+///
+/// ```
+/// use dml_core::candle_core::{Device, Tensor};
+/// use dml_eval::{AccuracyCalculator, FlatIndex, GlobalEmbeddingSpaceTester, TestSplit, TesterConfig};
+///
+/// let calculator = AccuracyCalculator::new(Default::default(), FlatIndex::default())?;
+/// let tester = GlobalEmbeddingSpaceTester::new(TesterConfig::default(), calculator)?;
+/// let rows = Tensor::new(&[[9f32, 0.], [8., 1.], [1., 9.], [0., 9.]], &Device::Cpu)?;
+/// let split = TestSplit::new("test", rows, [0i64, 0, 1, 1])?;
+/// let network = |x: &Tensor| Ok(x.clone());
+/// let found = tester.test(&[split], None, &network, None)?;
+/// let scores = &found[0].scores[0];
+/// assert_eq!((scores.level, scores.parent), (0, None));
+/// assert_eq!(scores.accuracies.get("precision_at_1").unwrap().per_query.len(), 4);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct LevelScores {

@@ -9,7 +9,7 @@ use crate::accuracy::{Accuracies, AccuracyCalculator, with_queries_among_referen
 use crate::inputs::{Inputs, embedded};
 use crate::projection::Pca;
 
-/// Which levels of labels are measured; 0 is the finest.
+/// Levels of labels to measure; 0 is the finest.
 ///
 /// ```
 /// use dml_eval::{LabelLevels, TesterConfig};
@@ -28,35 +28,20 @@ pub enum LabelLevels {
     All,
 }
 
-/// Configuration of the testers, by PML's names.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct TesterConfig {
-    /// Whether embeddings are divided by their Euclidean norm, after the PCA if there is one. Default `true`.
-    pub normalize_embeddings: bool,
-    /// Whether the trunk's output is measured, and the embedder plays no part. Default `false`.
-    pub use_trunk_output: bool,
-    /// Inputs that are embedded at a time; 1 to 4,294,967,295. Default 32.
-    pub batch_size: usize,
-    /// How many principal components of the standardised embeddings are kept. Default: the embeddings as they are.
-    pub pca: Option<usize>,
-    /// Which levels of labels are measured. Default: the finest.
-    pub label_hierarchy_level: LabelLevels,
-}
-
-impl Default for TesterConfig {
-    fn default() -> Self {
-        Self {
-            normalize_embeddings: true,
-            use_trunk_output: false,
-            batch_size: 32,
-            pca: None,
-            label_hierarchy_level: LabelLevels::One(0),
-        }
+dml_core::config! {
+    /// Configuration of the testers, by PML's names.
+    #[derive(Eq)]
+    pub struct TesterConfig {
+        /// Whether embeddings are divided by their Euclidean norm, after the PCA if there is one. Default `true`.
+        pub normalize_embeddings: bool = true,
+        /// Whether to measure the trunk's output and skip the embedder. Default `false`.
+        pub use_trunk_output: bool = false,
+        /// Number of inputs in a batch; 1 to 4,294,967,295. Default 32.
+        pub batch_size: usize = 32,
+        /// Number of principal components of the standardised embeddings to keep. Default: no PCA.
+        pub pca: Option<usize> = None,
+        /// Levels of labels to measure. Default: the finest.
+        pub label_hierarchy_level: LabelLevels = LabelLevels::One(0),
     }
 }
 

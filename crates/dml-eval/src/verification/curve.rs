@@ -39,6 +39,18 @@ pub(super) struct Counts {
 }
 
 /// What happens at one threshold.
+///
+/// ```
+/// use dml_core::Order;
+/// use dml_eval::Verification;
+///
+/// let distances = [0.1, 0.2, 0.6, 0.5, 0.8, 0.9];
+/// let same = [true, true, true, false, false, false];
+/// let pairs = Verification::new(&distances, &same, Order::SmallerIsCloser)?;
+/// let point = pairs.at_false_accept_rate(0.0)?;
+/// assert_eq!((point.threshold, point.false_reject_rate()), (0.2, 1.0 - 2. / 3.));
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct OperatingPoint {
@@ -59,6 +71,18 @@ impl OperatingPoint {
 }
 
 /// The best value of something, and where it is reached: at the strictest such threshold.
+///
+/// ```
+/// use dml_core::Order;
+/// use dml_eval::Verification;
+///
+/// let distances = [0.1, 0.2, 0.6, 0.5, 0.8, 0.9];
+/// let same = [true, true, true, false, false, false];
+/// let pairs = Verification::new(&distances, &same, Order::SmallerIsCloser)?;
+/// let best = pairs.best_accuracy();
+/// assert_eq!((best.value, best.threshold), (5. / 6., 0.2));
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Best {
@@ -69,6 +93,15 @@ pub struct Best {
 }
 
 /// Where both errors are alike.
+///
+/// ```
+/// use dml_core::Order;
+/// use dml_eval::Verification;
+///
+/// let pairs = Verification::new(&[0.1, 0.9], &[true, false], Order::SmallerIsCloser)?;
+/// assert_eq!(pairs.equal_error_rate().rate, 0.0);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct EqualErrorRate {

@@ -5,6 +5,16 @@ use dml_core::{Error, Order, Result};
 use super::Verification;
 
 /// What [`fold_accuracies`] finds.
+///
+/// ```
+/// use dml_core::Order;
+/// use dml_eval::fold_accuracies;
+///
+/// let distances = [0.1, 0.9, 0.2, 0.8];
+/// let found = fold_accuracies(&distances, &[true, false, true, false], Order::SmallerIsCloser, 2)?;
+/// assert_eq!((found.accuracies.len(), found.thresholds.len()), (2, 2));
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct FoldAccuracies {

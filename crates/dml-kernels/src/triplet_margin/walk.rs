@@ -13,6 +13,14 @@ fn nearer<T: Real>(a: T, b: T) -> T {
     if b < a || b.is_nan() { b } else { a }
 }
 
+/// Number of parts that the anchors are cut into where each part takes a buffer of that many bytes: enough for a machine's
+/// threads, within the memory below. It depends on sizes alone, so that the sums do.
+fn parts(buffer: usize) -> usize {
+    /// Memory for the buffers of all parts, unless two of them take more.
+    const BYTES: usize = 1 << 28;
+    (BYTES / buffer.max(1)).clamp(2, 16)
+}
+
 impl<T: Real> TripletMargin<T> {
     /// The triplets of some positives of an anchor.
     pub(super) fn walk(&self, row: &[T], group: &Group<'_, T>, gradient: &mut [T]) -> Partial {
@@ -74,12 +82,12 @@ impl<T: Real> TripletMargin<T> {
         let mut gradient = vec![T::ZERO; matrix.len()];
         let mut rest: &mut [T] = &mut gradient;
         let mut jobs = Vec::new();
-        for chunk in crate::row_chunks(anchors) {
+        for chunk in crate::row_chunks(anchors, parts(size_of_val(swap))) {
             let (head, tail) = rest.split_at_mut(chunk.len() * references);
             rest = tail;
             jobs.push((chunk, head));
         }
-        // The gradient of h(p,n) lands in rows that other anchors share: one buffer a thread, added in order.
+        // The gradient of h(p,n) lands in rows that other anchors share: one buffer a part, added in order.
         let parts: Vec<(Partial, Vec<T>)> =
             jobs.into_par_iter().map_in_place(|(chunk, gradient)| {
                 let mut swap_gradient = vec![T::ZERO; swap.len()];

@@ -17,21 +17,11 @@ use crate::classes::class_softmax::{ClassLogits, Subtracted};
 use crate::machinery::requirements;
 use crate::machinery::row_terms::term_over_rows;
 
-/// Configuration of [`InstanceLoss`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct InstanceLossConfig {
-    /// γ: factor of the similarities, in `[-1e30, 1e30]`. Default `64`.
-    pub gamma: f64,
-}
-
-impl Default for InstanceLossConfig {
-    fn default() -> Self {
-        Self { gamma: 64.0 }
+dml_core::config! {
+    /// Configuration of [`InstanceLoss`].
+    pub struct InstanceLossConfig {
+        /// γ: factor of the similarities, in `[-1e30, 1e30]`. Default `64`.
+        pub gamma: f64 = 64.0,
     }
 }
 

@@ -22,26 +22,13 @@ use crate::machinery::anchor_pairs::AnchorPairs;
 use crate::machinery::expression::Expression;
 use crate::machinery::requirements;
 
-/// Configuration of [`CircleLoss`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct CircleLossConfig {
-    /// The relaxation: positives aim at cosine 1 − m, negatives at m; in `[-1e30, 1e30]`. Default `0.4`.
-    pub m: f64,
-    /// What exponents are multiplied by; in `[1e-30, 1e30]`. Default `80`.
-    pub gamma: f64,
-}
-
-impl Default for CircleLossConfig {
-    fn default() -> Self {
-        Self {
-            m: 0.4,
-            gamma: 80.0,
-        }
+dml_core::config! {
+    /// Configuration of [`CircleLoss`].
+    pub struct CircleLossConfig {
+        /// The relaxation: positives aim at cosine 1 − m, negatives at m; in `[-1e30, 1e30]`. Default `0.4`.
+        pub m: f64 = 0.4,
+        /// What exponents are multiplied by; in `[1e-30, 1e30]`. Default `80`.
+        pub gamma: f64 = 80.0,
     }
 }
 

@@ -20,28 +20,15 @@ use crate::machinery::pair_formula::PairFormula;
 use crate::machinery::pair_set::PairSet;
 use crate::machinery::requirements;
 
-/// Configuration of [`ContrastiveLoss`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct ContrastiveLossConfig {
-    /// Positives closer than this cost nothing, in units of the distance; finite. Default `0`. For a similarity take
-    /// the largest one, such as `1`. In `[-1e30, 1e30]`.
-    pub pos_margin: f64,
-    /// Negatives farther than this cost nothing, in units of the distance; finite. Default `1`. For a similarity take
-    /// a small one, such as `0`. In `[-1e30, 1e30]`.
-    pub neg_margin: f64,
-}
-
-impl Default for ContrastiveLossConfig {
-    fn default() -> Self {
-        Self {
-            pos_margin: 0.0,
-            neg_margin: 1.0,
-        }
+dml_core::config! {
+    /// Configuration of [`ContrastiveLoss`].
+    pub struct ContrastiveLossConfig {
+        /// Positives closer than this cost nothing, in units of the distance; finite. Default `0`. For a similarity take
+        /// the largest one, such as `1`. In `[-1e30, 1e30]`.
+        pub pos_margin: f64 = 0.0,
+        /// Negatives farther than this cost nothing, in units of the distance; finite. Default `1`. For a similarity take
+        /// a small one, such as `0`. In `[-1e30, 1e30]`.
+        pub neg_margin: f64 = 1.0,
     }
 }
 

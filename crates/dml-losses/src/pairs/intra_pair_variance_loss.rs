@@ -22,28 +22,15 @@ use crate::machinery::pair_set::PairSet;
 use crate::machinery::requirements;
 use deviation::Deviation;
 
-/// Configuration of [`IntraPairVarianceLoss`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct IntraPairVarianceLossConfig {
-    /// How far a positive pair may be beyond the mean of its kind, as a part of that mean; in `[-1e30, 1e30]`. Default
-    /// `0.01`.
-    pub pos_eps: f64,
-    /// How far a negative pair may be short of the mean of its kind, as a part of that mean; in `[-1e30, 1e30]`.
-    /// Default `0.01`.
-    pub neg_eps: f64,
-}
-
-impl Default for IntraPairVarianceLossConfig {
-    fn default() -> Self {
-        Self {
-            pos_eps: 0.01,
-            neg_eps: 0.01,
-        }
+dml_core::config! {
+    /// Configuration of [`IntraPairVarianceLoss`].
+    pub struct IntraPairVarianceLossConfig {
+        /// How far a positive pair may be beyond the mean of its kind, as a part of that mean; in `[-1e30, 1e30]`. Default
+        /// `0.01`.
+        pub pos_eps: f64 = 0.01,
+        /// How far a negative pair may be short of the mean of its kind, as a part of that mean; in `[-1e30, 1e30]`.
+        /// Default `0.01`.
+        pub neg_eps: f64 = 0.01,
     }
 }
 

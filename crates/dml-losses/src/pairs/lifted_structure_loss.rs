@@ -24,26 +24,13 @@ use crate::machinery::pair_set::PairSet;
 use crate::machinery::requirements;
 use lifting::Lifting;
 
-/// Configuration of [`LiftedStructureLoss`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct LiftedStructureLossConfig {
-    /// How far negatives should be, in units of the distance; in `[-1e30, 1e30]`. Default `1`.
-    pub neg_margin: f64,
-    /// How close positives should be, in units of the distance; in `[-1e30, 1e30]`. Default `0`.
-    pub pos_margin: f64,
-}
-
-impl Default for LiftedStructureLossConfig {
-    fn default() -> Self {
-        Self {
-            neg_margin: 1.0,
-            pos_margin: 0.0,
-        }
+dml_core::config! {
+    /// Configuration of [`LiftedStructureLoss`].
+    pub struct LiftedStructureLossConfig {
+        /// How far negatives should be, in units of the distance; in `[-1e30, 1e30]`. Default `1`.
+        pub neg_margin: f64 = 1.0,
+        /// How close positives should be, in units of the distance; in `[-1e30, 1e30]`. Default `0`.
+        pub pos_margin: f64 = 0.0,
     }
 }
 

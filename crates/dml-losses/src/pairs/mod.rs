@@ -2,6 +2,7 @@
 
 pub mod circle_loss;
 pub mod contrastive_loss;
+pub mod decoupled_contrastive_loss;
 pub mod generalized_lifted_structure_loss;
 pub mod intra_pair_variance_loss;
 pub mod lifted_structure_loss;
@@ -16,6 +17,7 @@ pub mod tuplet_margin_loss;
 
 pub use circle_loss::{CircleLoss, CircleLossConfig};
 pub use contrastive_loss::{ContrastiveLoss, ContrastiveLossConfig};
+pub use decoupled_contrastive_loss::{DecoupledContrastiveLoss, DecoupledContrastiveLossConfig};
 pub use generalized_lifted_structure_loss::{
     GeneralizedLiftedStructureLoss, GeneralizedLiftedStructureLossConfig,
 };

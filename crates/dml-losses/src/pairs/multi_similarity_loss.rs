@@ -21,30 +21,16 @@ use crate::machinery::anchor_formula::{AnchorFormula, Needs, PairsOfKind, term_o
 use crate::machinery::anchor_pairs::AnchorPairs;
 use crate::machinery::requirements;
 
-/// Configuration of [`MultiSimilarityLoss`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct MultiSimilarityLossConfig {
-    /// How sharply the hardest positives are picked out; in `[1e-30, 1e30]`. Default `2`.
-    pub alpha: f64,
-    /// How sharply the hardest negatives are picked out; in `[1e-30, 1e30]`. Default `50`.
-    pub beta: f64,
-    /// The similarity that divides good pairs from bad ones, in units of the distance; in `[-1e30, 1e30]`. Default
-    /// `0.5`.
-    pub base: f64,
-}
-
-impl Default for MultiSimilarityLossConfig {
-    fn default() -> Self {
-        Self {
-            alpha: 2.0,
-            beta: 50.0,
-            base: 0.5,
-        }
+dml_core::config! {
+    /// Configuration of [`MultiSimilarityLoss`].
+    pub struct MultiSimilarityLossConfig {
+        /// How sharply the hardest positives are picked out; in `[1e-30, 1e30]`. Default `2`.
+        pub alpha: f64 = 2.0,
+        /// How sharply the hardest negatives are picked out; in `[1e-30, 1e30]`. Default `50`.
+        pub beta: f64 = 50.0,
+        /// The similarity that divides good pairs from bad ones, in units of the distance; in `[-1e30, 1e30]`. Default
+        /// `0.5`.
+        pub base: f64 = 0.5,
     }
 }
 

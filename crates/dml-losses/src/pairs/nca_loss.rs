@@ -22,21 +22,11 @@ use crate::machinery::expression::Expression;
 use crate::machinery::requirements;
 use crate::machinery::row_terms::term_over_rows;
 
-/// Configuration of [`NCALoss`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct NCALossConfig {
-    /// What distances are multiplied by; in `[-1e30, 1e30]`. Default `1`.
-    pub softmax_scale: f64,
-}
-
-impl Default for NCALossConfig {
-    fn default() -> Self {
-        Self { softmax_scale: 1.0 }
+dml_core::config! {
+    /// Configuration of [`NCALoss`].
+    pub struct NCALossConfig {
+        /// What distances are multiplied by; in `[-1e30, 1e30]`. Default `1`.
+        pub softmax_scale: f64 = 1.0,
     }
 }
 

@@ -23,21 +23,11 @@ use crate::machinery::pair_formula::PairFormula;
 use crate::machinery::pair_set::PairSet;
 use crate::machinery::requirements;
 
-/// Configuration of [`NTXentLoss`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct NTXentLossConfig {
-    /// What similarities are divided by; in `[1e-30, 1e30]`. Default `0.07`.
-    pub temperature: f64,
-}
-
-impl Default for NTXentLossConfig {
-    fn default() -> Self {
-        Self { temperature: 0.07 }
+dml_core::config! {
+    /// Configuration of [`NTXentLoss`].
+    pub struct NTXentLossConfig {
+        /// What similarities are divided by; in `[1e-30, 1e30]`. Default `0.07`.
+        pub temperature: f64 = 0.07,
     }
 }
 

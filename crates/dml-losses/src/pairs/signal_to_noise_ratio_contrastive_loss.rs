@@ -13,26 +13,13 @@ use dml_core::{Batch, Distance, DistanceKind, Error, Loss, Result, Terms, Tuples
 
 use crate::{ContrastiveLoss, ContrastiveLossConfig};
 
-/// Configuration of [`SignalToNoiseRatioContrastiveLoss`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct SignalToNoiseRatioContrastiveLossConfig {
-    /// Positives with less noise than this cost nothing; finite. Default `0`.
-    pub pos_margin: f64,
-    /// Negatives with more noise than this cost nothing; finite. Default `1`.
-    pub neg_margin: f64,
-}
-
-impl Default for SignalToNoiseRatioContrastiveLossConfig {
-    fn default() -> Self {
-        Self {
-            pos_margin: 0.0,
-            neg_margin: 1.0,
-        }
+dml_core::config! {
+    /// Configuration of [`SignalToNoiseRatioContrastiveLoss`].
+    pub struct SignalToNoiseRatioContrastiveLossConfig {
+        /// Positives with less noise than this cost nothing; finite. Default `0`.
+        pub pos_margin: f64 = 0.0,
+        /// Negatives with more noise than this cost nothing; finite. Default `1`.
+        pub neg_margin: f64 = 1.0,
     }
 }
 

@@ -22,21 +22,11 @@ use crate::machinery::anchor_formula::{AnchorFormula, Needs, PairsOfKind, term_o
 use crate::machinery::anchor_pairs::AnchorPairs;
 use crate::machinery::requirements;
 
-/// Configuration of [`SupConLoss`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct SupConLossConfig {
-    /// What similarities are divided by; in `[1e-30, 1e30]`. Default `0.1`.
-    pub temperature: f64,
-}
-
-impl Default for SupConLossConfig {
-    fn default() -> Self {
-        Self { temperature: 0.1 }
+dml_core::config! {
+    /// Configuration of [`SupConLoss`].
+    pub struct SupConLossConfig {
+        /// What similarities are divided by; in `[1e-30, 1e30]`. Default `0.1`.
+        pub temperature: f64 = 0.1,
     }
 }
 

@@ -27,32 +27,17 @@ use crate::machinery::pair_formula::{PairFormula, sums_where};
 use crate::machinery::pair_set::{PairSet, PairSums};
 use crate::machinery::requirements;
 
-/// Configuration of [`ThresholdConsistentMarginLoss`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct ThresholdConsistentMarginLossConfig {
-    /// What the part of the positives is multiplied by; in `[-1e30, 1e30]`. Default `1`.
-    pub lambda_plus: f64,
-    /// What the part of the negatives is multiplied by; in `[-1e30, 1e30]`. Default `1`.
-    pub lambda_minus: f64,
-    /// The cosine that positives should exceed; in `[-1e30, 1e30]`. Default `0.9`.
-    pub margin_plus: f64,
-    /// The cosine that negatives should stay below; in `[-1e30, 1e30]`. Default `0.5`.
-    pub margin_minus: f64,
-}
-
-impl Default for ThresholdConsistentMarginLossConfig {
-    fn default() -> Self {
-        Self {
-            lambda_plus: 1.0,
-            lambda_minus: 1.0,
-            margin_plus: 0.9,
-            margin_minus: 0.5,
-        }
+dml_core::config! {
+    /// Configuration of [`ThresholdConsistentMarginLoss`].
+    pub struct ThresholdConsistentMarginLossConfig {
+        /// What the part of the positives is multiplied by; in `[-1e30, 1e30]`. Default `1`.
+        pub lambda_plus: f64 = 1.0,
+        /// What the part of the negatives is multiplied by; in `[-1e30, 1e30]`. Default `1`.
+        pub lambda_minus: f64 = 1.0,
+        /// The cosine that positives should exceed; in `[-1e30, 1e30]`. Default `0.9`.
+        pub margin_plus: f64 = 0.9,
+        /// The cosine that negatives should stay below; in `[-1e30, 1e30]`. Default `0.5`.
+        pub margin_minus: f64 = 0.5,
     }
 }
 

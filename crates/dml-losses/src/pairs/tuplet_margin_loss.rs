@@ -23,27 +23,14 @@ use crate::machinery::pair_formula::PairFormula;
 use crate::machinery::pair_set::PairSet;
 use crate::machinery::requirements;
 
-/// Configuration of [`TupletMarginLoss`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct TupletMarginLossConfig {
-    /// What the angle of positives is made smaller by before it is compared, in degrees; in `[-1e30, 1e30]`. Default
-    /// `5.73`.
-    pub margin: f64,
-    /// What differences of cosines are multiplied by; in `[1e-30, 1e30]`. Default `64`.
-    pub scale: f64,
-}
-
-impl Default for TupletMarginLossConfig {
-    fn default() -> Self {
-        Self {
-            margin: 5.73,
-            scale: 64.0,
-        }
+dml_core::config! {
+    /// Configuration of [`TupletMarginLoss`].
+    pub struct TupletMarginLossConfig {
+        /// What the angle of positives is made smaller by before it is compared, in degrees; in `[-1e30, 1e30]`. Default
+        /// `5.73`.
+        pub margin: f64 = 5.73,
+        /// What differences of cosines are multiplied by; in `[1e-30, 1e30]`. Default `64`.
+        pub scale: f64 = 64.0,
     }
 }
 

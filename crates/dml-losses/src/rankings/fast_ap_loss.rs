@@ -29,21 +29,12 @@ use crate::machinery::row_terms::term_over_rows;
 use crate::machinery::side::{Anchor, Side};
 use crate::machinery::soft_histograms::soft_histograms;
 
-/// Configuration of [`FastAPLoss`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct FastAPLossConfig {
-    /// Into how many steps the range of distances is divided; 1 to 65,536. Default `10`.
-    pub num_bins: usize,
-}
-
-impl Default for FastAPLossConfig {
-    fn default() -> Self {
-        Self { num_bins: 10 }
+dml_core::config! {
+    /// Configuration of [`FastAPLoss`].
+    #[derive(Eq)]
+    pub struct FastAPLossConfig {
+        /// Into how many steps the range of distances is divided; 1 to 65,536. Default `10`.
+        pub num_bins: usize = 10,
     }
 }
 

@@ -40,33 +40,18 @@ pub enum PNPVariant {
     O,
 }
 
-/// Configuration of [`PNPLoss`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct PNPLossConfig {
-    /// b of variant `Ib`; in `[1e-30, 1e30]`. Default `2`.
-    pub b: f64,
-    /// α of variant `Dq`; in `[-1e30, 1e30]`. Default `1`.
-    pub alpha: f64,
-    /// How far apart, in units of similarity, two values must be to be clearly ordered; in `[1e-30, 1e30]`. Default
-    /// `0.01`.
-    pub anneal: f64,
-    /// What R negatives before a positive cost. Default `O`.
-    pub variant: PNPVariant,
-}
-
-impl Default for PNPLossConfig {
-    fn default() -> Self {
-        Self {
-            b: 2.0,
-            alpha: 1.0,
-            anneal: 0.01,
-            variant: PNPVariant::O,
-        }
+dml_core::config! {
+    /// Configuration of [`PNPLoss`].
+    pub struct PNPLossConfig {
+        /// b of variant `Ib`; in `[1e-30, 1e30]`. Default `2`.
+        pub b: f64 = 2.0,
+        /// α of variant `Dq`; in `[-1e30, 1e30]`. Default `1`.
+        pub alpha: f64 = 1.0,
+        /// How far apart, in units of similarity, two values must be to be clearly ordered; in `[1e-30, 1e30]`. Default
+        /// `0.01`.
+        pub anneal: f64 = 0.01,
+        /// What R negatives before a positive cost. Default `O`.
+        pub variant: PNPVariant = PNPVariant::O,
     }
 }
 

@@ -26,22 +26,12 @@ use crate::machinery::requirements;
 use crate::machinery::row_terms::term_over_rows;
 use crate::machinery::soft_rank::{RankFormula, SoftRanks};
 
-/// Configuration of [`SmoothAPLoss`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct SmoothAPLossConfig {
-    /// t: how far apart, in units of similarity, two values must be to be clearly ordered; in `[1e-30, 1e30]`. Default
-    /// `0.01`.
-    pub temperature: f64,
-}
-
-impl Default for SmoothAPLossConfig {
-    fn default() -> Self {
-        Self { temperature: 0.01 }
+dml_core::config! {
+    /// Configuration of [`SmoothAPLoss`].
+    pub struct SmoothAPLossConfig {
+        /// t: how far apart, in units of similarity, two values must be to be clearly ordered; in `[1e-30, 1e30]`. Default
+        /// `0.01`.
+        pub temperature: f64 = 0.01,
     }
 }
 

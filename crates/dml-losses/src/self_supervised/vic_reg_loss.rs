@@ -18,32 +18,17 @@ use dml_core::{
     Batch, Error, Indices, Loss, Over, Result, TensorExt, Term, Terms, Tuples, check, for_element,
 };
 
-/// Configuration of [`VICRegLoss`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct VICRegLossConfig {
-    /// λ, the weight of the invariance; in `[-1e30, 1e30]`. Default `25`.
-    pub invariance_lambda: f64,
-    /// μ, the weight of the variance; in `[-1e30, 1e30]`. Default `25`.
-    pub variance_mu: f64,
-    /// ν, the weight of the covariance; in `[-1e30, 1e30]`. Default `1`.
-    pub covariance_v: f64,
-    /// ε, what is added to variances before the root is taken; in `[1e-30, 1e30]`. Default `1e-4`.
-    pub eps: f64,
-}
-
-impl Default for VICRegLossConfig {
-    fn default() -> Self {
-        Self {
-            invariance_lambda: 25.0,
-            variance_mu: 25.0,
-            covariance_v: 1.0,
-            eps: 1e-4,
-        }
+dml_core::config! {
+    /// Configuration of [`VICRegLoss`].
+    pub struct VICRegLossConfig {
+        /// λ, the weight of the invariance; in `[-1e30, 1e30]`. Default `25`.
+        pub invariance_lambda: f64 = 25.0,
+        /// μ, the weight of the variance; in `[-1e30, 1e30]`. Default `25`.
+        pub variance_mu: f64 = 25.0,
+        /// ν, the weight of the covariance; in `[-1e30, 1e30]`. Default `1`.
+        pub covariance_v: f64 = 1.0,
+        /// ε, what is added to variances before the root is taken; in `[1e-30, 1e30]`. Default `1e-4`.
+        pub eps: f64 = 1e-4,
     }
 }
 

@@ -22,21 +22,11 @@ use crate::machinery::requirements;
 
 use sums_of_pairs::PositivePairs;
 
-/// Configuration of [`AngularLoss`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct AngularLossConfig {
-    /// The largest angle at the negative that costs nothing, in degrees; in `[-1e30, 1e30]`. Default `40`.
-    pub alpha: f64,
-}
-
-impl Default for AngularLossConfig {
-    fn default() -> Self {
-        Self { alpha: 40.0 }
+dml_core::config! {
+    /// Configuration of [`AngularLoss`].
+    pub struct AngularLossConfig {
+        /// The largest angle at the negative that costs nothing, in degrees; in `[-1e30, 1e30]`. Default `40`.
+        pub alpha: f64 = 40.0,
     }
 }
 

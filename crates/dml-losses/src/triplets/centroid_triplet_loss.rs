@@ -28,35 +28,19 @@ use crate::TripletsPerAnchor;
 use crate::machinery::requirements;
 use crate::machinery::triplet_cost::TripletCost;
 
-/// Configuration of [`CentroidTripletLoss`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct CentroidTripletLossConfig {
-    /// The margin, in units of the distance; in `[-1e30, 1e30]`. Default `0.05`.
-    pub margin: f64,
-    /// Whether the distance between the two centroids counts where it is the smaller one. Default `false`.
-    pub swap: bool,
-    /// Whether a violation costs `ln(1 + eᵛ)` instead of `max(0, v)`. Default `false`.
-    pub smooth_loss: bool,
-    /// How many other classes each anchor is compared with. Default all.
-    pub triplets_per_anchor: TripletsPerAnchor,
-    /// Where the random classes come from: successive calls draw differently, runs of one seed alike. Default `0`.
-    pub seed: u64,
-}
-
-impl Default for CentroidTripletLossConfig {
-    fn default() -> Self {
-        Self {
-            margin: 0.05,
-            swap: false,
-            smooth_loss: false,
-            triplets_per_anchor: TripletsPerAnchor::All,
-            seed: 0,
-        }
+dml_core::config! {
+    /// Configuration of [`CentroidTripletLoss`].
+    pub struct CentroidTripletLossConfig {
+        /// The margin, in units of the distance; in `[-1e30, 1e30]`. Default `0.05`.
+        pub margin: f64 = 0.05,
+        /// Whether the distance between the two centroids counts where it is the smaller one. Default `false`.
+        pub swap: bool = false,
+        /// Whether a violation costs `ln(1 + eᵛ)` instead of `max(0, v)`. Default `false`.
+        pub smooth_loss: bool = false,
+        /// How many other classes each anchor is compared with. Default all.
+        pub triplets_per_anchor: TripletsPerAnchor = TripletsPerAnchor::All,
+        /// Where the random classes come from: successive calls draw differently, runs of one seed alike. Default `0`.
+        pub seed: u64 = 0,
     }
 }
 

@@ -35,29 +35,15 @@ use dml_core::{
 use crate::machinery::requirements;
 use crate::machinery::triplet_form::{TripletForm, on_host, scaled};
 
-/// Configuration of [`DynamicSoftMarginLoss`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct DynamicSoftMarginLossConfig {
-    /// The gap of the first bin, in `[-1e30, -1e-30]`. Default `-2`, the smallest gap of distances of normalised rows.
-    pub min_val: f64,
-    /// Number of bins, 1 to 65,536. Default `10`.
-    pub num_bins: usize,
-    /// How much of the histogram a batch replaces, above 0 and at most 1. Default `0.01`.
-    pub momentum: f64,
-}
-
-impl Default for DynamicSoftMarginLossConfig {
-    fn default() -> Self {
-        Self {
-            min_val: -2.0,
-            num_bins: 10,
-            momentum: 0.01,
-        }
+dml_core::config! {
+    /// Configuration of [`DynamicSoftMarginLoss`].
+    pub struct DynamicSoftMarginLossConfig {
+        /// The gap of the first bin, in `[-1e30, -1e-30]`. Default `-2`, the smallest gap of distances of normalised rows.
+        pub min_val: f64 = -2.0,
+        /// Number of bins, 1 to 65,536. Default `10`.
+        pub num_bins: usize = 10,
+        /// How much of the histogram a batch replaces, above 0 and at most 1. Default `0.01`.
+        pub momentum: f64 = 0.01,
     }
 }
 

@@ -28,41 +28,23 @@ use crate::machinery::triplet_form::TripletForm;
 use boundary::{Boundary, PerTriplet};
 use margin_sum::MarginSum;
 
-/// Configuration of [`MarginLoss`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct MarginLossConfig {
-    /// How far within or outside of the boundary, in units of the distance; in `[-1e30, 1e30]`. Default `0.2`.
-    pub margin: f64,
-    /// ν, the price of a large boundary; in `[-1e30, 1e30]`. Default `0`.
-    pub nu: f64,
-    /// β, the boundary, or where it begins if it is learned; finite. Default `1.2`.
-    pub beta: f64,
-    /// How many triplets of each anchor are looked at when no tuples are given. Default all.
-    pub triplets_per_anchor: TripletsPerAnchor,
-    /// Whether β is learned. Default `false`.
-    pub learn_beta: bool,
-    /// For how many classes there is a β each; labels are below it. Default none: one β for all.
-    pub num_classes: Option<usize>,
-    /// Where the random triplets come from: successive calls draw differently, runs of one seed alike. Default `0`.
-    pub seed: u64,
-}
-
-impl Default for MarginLossConfig {
-    fn default() -> Self {
-        Self {
-            margin: 0.2,
-            nu: 0.0,
-            beta: 1.2,
-            triplets_per_anchor: TripletsPerAnchor::All,
-            learn_beta: false,
-            num_classes: None,
-            seed: 0,
-        }
+dml_core::config! {
+    /// Configuration of [`MarginLoss`].
+    pub struct MarginLossConfig {
+        /// How far within or outside of the boundary, in units of the distance; in `[-1e30, 1e30]`. Default `0.2`.
+        pub margin: f64 = 0.2,
+        /// ν, the price of a large boundary; in `[-1e30, 1e30]`. Default `0`.
+        pub nu: f64 = 0.0,
+        /// β, the boundary, or where it begins if it is learned; finite. Default `1.2`.
+        pub beta: f64 = 1.2,
+        /// How many triplets of each anchor are looked at when no tuples are given. Default all.
+        pub triplets_per_anchor: TripletsPerAnchor = TripletsPerAnchor::All,
+        /// Whether β is learned. Default `false`.
+        pub learn_beta: bool = false,
+        /// For how many classes there is a β each; labels are below it. Default none: one β for all.
+        pub num_classes: Option<usize> = None,
+        /// Where the random triplets come from: successive calls draw differently, runs of one seed alike. Default `0`.
+        pub seed: u64 = 0,
     }
 }
 

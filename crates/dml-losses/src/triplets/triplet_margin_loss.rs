@@ -29,35 +29,19 @@ use crate::machinery::triplet_form::TripletForm;
 use on_device::DeviceSet;
 use triplet_sum::TripletSum;
 
-/// Configuration of [`TripletMarginLoss`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct TripletMarginLossConfig {
-    /// The margin, in units of the distance; in `[-1e30, 1e30]`. Default `0.05`.
-    pub margin: f64,
-    /// Whether the positive's distance to the negative counts where it is the smaller one. Default `false`.
-    pub swap: bool,
-    /// Whether a violation costs `ln(1 + eᵛ)` instead of `max(0, v)`. Default `false`.
-    pub smooth_loss: bool,
-    /// How many triplets of each anchor are looked at when no tuples are given. Default all.
-    pub triplets_per_anchor: TripletsPerAnchor,
-    /// Where the random triplets come from: successive calls draw differently, runs of one seed alike. Default `0`.
-    pub seed: u64,
-}
-
-impl Default for TripletMarginLossConfig {
-    fn default() -> Self {
-        Self {
-            margin: 0.05,
-            swap: false,
-            smooth_loss: false,
-            triplets_per_anchor: TripletsPerAnchor::All,
-            seed: 0,
-        }
+dml_core::config! {
+    /// Configuration of [`TripletMarginLoss`].
+    pub struct TripletMarginLossConfig {
+        /// The margin, in units of the distance; in `[-1e30, 1e30]`. Default `0.05`.
+        pub margin: f64 = 0.05,
+        /// Whether the positive's distance to the negative counts where it is the smaller one. Default `false`.
+        pub swap: bool = false,
+        /// Whether a violation costs `ln(1 + eᵛ)` instead of `max(0, v)`. Default `false`.
+        pub smooth_loss: bool = false,
+        /// How many triplets of each anchor are looked at when no tuples are given. Default all.
+        pub triplets_per_anchor: TripletsPerAnchor = TripletsPerAnchor::All,
+        /// Where the random triplets come from: successive calls draw differently, runs of one seed alike. Default `0`.
+        pub seed: u64 = 0,
     }
 }
 

@@ -147,7 +147,7 @@ impl CrossBatchMemory {
     }
 
     /// The terms where only the rows of `enqueue_mask` join the memory, and only the others are compared with it. The
-    /// former may come from a slowly moving copy of the network, as in MoCo, and the latter from the network itself.
+    /// former may come from a slowly moving copy of the network (as in `MoCo`), and the latter from the network itself.
     ///
     /// # Errors
     /// [`Error::Length`] unless the mask has one entry per row; as [`Loss::terms`].

@@ -21,61 +21,31 @@ use super::Optimizer;
 use super::parameter_states::{ParameterStates, Update};
 use crate::kernels::optimizer::AdamStep;
 
-/// Configuration of [`Adam`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct AdamConfig {
-    /// Learning rate, in `[0, 1e30]`. Default 0.001.
-    pub lr: f64,
-    /// β₁ and β₂, the decay rates of the first and the second moment, in `[0, 1)`. Default 0.9 and 0.999.
-    pub betas: [f64; 2],
-    /// ε, added to the root of the second moment, in `[0, 1e30]`. Default 1e-8.
-    pub eps: f64,
-    /// λ, the weight decay (L2), in `[0, 1e30]`: `weight_decay · parameter` is added to the gradient. Default 0.
-    pub weight_decay: f64,
-}
-
-impl Default for AdamConfig {
-    fn default() -> Self {
-        Self {
-            lr: 1e-3,
-            betas: [0.9, 0.999],
-            eps: 1e-8,
-            weight_decay: 0.0,
-        }
+dml_core::config! {
+    /// Configuration of [`Adam`].
+    pub struct AdamConfig {
+        /// Learning rate, in `[0, 1e30]`. Default 0.001.
+        pub lr: f64 = 1e-3,
+        /// β₁ and β₂, the decay rates of the first and the second moment, in `[0, 1)`. Default 0.9 and 0.999.
+        pub betas: [f64; 2] = [0.9, 0.999],
+        /// ε, added to the root of the second moment, in `[0, 1e30]`. Default 1e-8.
+        pub eps: f64 = 1e-8,
+        /// λ, the weight decay (L2), in `[0, 1e30]`: `weight_decay · parameter` is added to the gradient. Default 0.
+        pub weight_decay: f64 = 0.0,
     }
 }
 
-/// Configuration of [`AdamW`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct AdamWConfig {
-    /// Learning rate, in `[0, 1e30]`. Default 0.001.
-    pub lr: f64,
-    /// β₁ and β₂, the decay rates of the first and the second moment, in `[0, 1)`. Default 0.9 and 0.999.
-    pub betas: [f64; 2],
-    /// ε, added to the root of the second moment, in `[0, 1e30]`. Default 1e-8.
-    pub eps: f64,
-    /// λ, the decoupled weight decay, in `[0, 1e30]`: a step subtracts `lr · weight_decay · parameter`. Default 0.01.
-    pub weight_decay: f64,
-}
-
-impl Default for AdamWConfig {
-    fn default() -> Self {
-        Self {
-            lr: 1e-3,
-            betas: [0.9, 0.999],
-            eps: 1e-8,
-            weight_decay: 1e-2,
-        }
+dml_core::config! {
+    /// Configuration of [`AdamW`].
+    pub struct AdamWConfig {
+        /// Learning rate, in `[0, 1e30]`. Default 0.001.
+        pub lr: f64 = 1e-3,
+        /// β₁ and β₂, the decay rates of the first and the second moment, in `[0, 1)`. Default 0.9 and 0.999.
+        pub betas: [f64; 2] = [0.9, 0.999],
+        /// ε, added to the root of the second moment, in `[0, 1e30]`. Default 1e-8.
+        pub eps: f64 = 1e-8,
+        /// λ, the decoupled weight decay, in `[0, 1e30]`: a step subtracts `lr · weight_decay · parameter`. Default 0.01.
+        pub weight_decay: f64 = 1e-2,
     }
 }
 

@@ -21,35 +21,19 @@ use super::Optimizer;
 use super::parameter_states::{ParameterStates, Update};
 use crate::kernels::optimizer::SgdStep;
 
-/// Configuration of [`Sgd`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct SgdConfig {
-    /// Learning rate, in `[0, 1e30]`. Default 0.001.
-    pub lr: f64,
-    /// μ, the momentum, in `[0, 1e30]`: the decay of the momentum buffer in a step. Default 0, without a buffer.
-    pub momentum: f64,
-    /// d, the dampening of the momentum buffer, in `[-1e30, 1e30]`: `1 − d` times the gradient is added. Default 0.
-    pub dampening: f64,
-    /// λ, the weight decay (L2), in `[0, 1e30]`: `weight_decay · parameter` is added to the gradient. Default 0.
-    pub weight_decay: f64,
-    /// Nesterov's momentum; requires momentum and no dampening. Default false.
-    pub nesterov: bool,
-}
-
-impl Default for SgdConfig {
-    fn default() -> Self {
-        Self {
-            lr: 1e-3,
-            momentum: 0.0,
-            dampening: 0.0,
-            weight_decay: 0.0,
-            nesterov: false,
-        }
+dml_core::config! {
+    /// Configuration of [`Sgd`].
+    pub struct SgdConfig {
+        /// Learning rate, in `[0, 1e30]`. Default 0.001.
+        pub lr: f64 = 1e-3,
+        /// μ, the momentum, in `[0, 1e30]`: the decay of the momentum buffer in a step. Default 0, without a buffer.
+        pub momentum: f64 = 0.0,
+        /// d, the dampening of the momentum buffer, in `[-1e30, 1e30]`: `1 − d` times the gradient is added. Default 0.
+        pub dampening: f64 = 0.0,
+        /// λ, the weight decay (L2), in `[0, 1e30]`: `weight_decay · parameter` is added to the gradient. Default 0.
+        pub weight_decay: f64 = 0.0,
+        /// Nesterov's momentum; requires momentum and no dampening. Default false.
+        pub nesterov: bool = false,
     }
 }
 

@@ -210,6 +210,25 @@ pub(crate) struct Latest {
 }
 
 /// A checkpoint that [`Trainer::resume`](crate::Trainer::resume) passed over because it is damaged.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use dml_train::{Checkpoints, CheckpointsConfig, MetricLossOnly, Trainer};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let folder = folder.path();
+/// let method = MetricLossOnly::new(module("trunk", 784, 16)?, objective()?);
+/// let mut trainer = Trainer::builder(method, digits()?, sampler()?)
+///     .with_checkpoints(Checkpoints::new(folder, CheckpointsConfig::default())?)
+///     .build()?;
+/// trainer.resume()?;
+/// for damaged in trainer.damaged_checkpoints() {
+///     println!("step {} is now {}: {}", damaged.step, damaged.moved_to.display(), damaged.problem);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DamagedCheckpoint {

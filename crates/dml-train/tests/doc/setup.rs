@@ -17,7 +17,7 @@ fn module(name: &str, inputs: usize, outputs: usize) -> dml_core::Result<dml_tra
 
 /// Triplets by cosine similarity.
 fn objective() -> dml_core::Result<dml_core::Objective> {
-    let distance = std::sync::Arc::new(dml_distances::CosineSimilarity::default());
+    let distance = dml_distances::CosineSimilarity::default();
     let loss = dml_losses::TripletMarginLoss::new(Default::default(), distance)?;
     Ok(dml_core::Objective::new(loss, dml_reducers::MeanReducer))
 }

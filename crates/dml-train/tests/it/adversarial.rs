@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use candle_core::Var;
 use dml_core::{Dataset, Objective};
@@ -32,7 +31,7 @@ fn adversarial(
         ..DeepAdversarialMetricLearningConfig::default()
     };
     let triplet = || {
-        let distance = Arc::new(LpDistance::default());
+        let distance = LpDistance::default();
         let loss = TripletMarginLoss::new(TripletMarginLossConfig::default(), distance).unwrap();
         Objective::new(loss, MeanReducer)
     };

@@ -1,7 +1,5 @@
 //! A small task to train on: noisy points around one centre per class.
 
-use std::sync::Arc;
-
 use candle_core::{DType, Device, Tensor};
 use dml_core::{Dataset, Examples, IntoLabels, Labels, Objective, Result, SeedSequence};
 use dml_distances::LpDistance;
@@ -145,7 +143,7 @@ pub(crate) fn trunk(seed: u64, dropout: f64) -> NamedModule {
 
 /// All triplets of a batch by Euclidean distance, without normalisation.
 pub(crate) fn triplets() -> Objective {
-    let distance = Arc::new(LpDistance::unnormalized());
+    let distance = LpDistance::unnormalized();
     let loss = TripletMarginLoss::new(TripletMarginLossConfig::default(), distance).unwrap();
     Objective::new(loss, AvgNonZeroReducer::default())
 }
@@ -157,7 +155,7 @@ pub(crate) fn random_triplets() -> Objective {
         seed: 11,
         ..Default::default()
     };
-    let loss = TripletMarginLoss::new(config, Arc::new(LpDistance::unnormalized())).unwrap();
+    let loss = TripletMarginLoss::new(config, LpDistance::unnormalized()).unwrap();
     Objective::new(loss, AvgNonZeroReducer::default())
 }
 

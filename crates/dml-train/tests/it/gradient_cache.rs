@@ -34,12 +34,12 @@ fn objectives() -> Vec<(&'static str, Objective)> {
     let cosine = || Arc::new(CosineSimilarity::default());
     let mean = || -> Arc<dyn Reducer> { Arc::new(MeanReducer) };
     let margin = TripletMarginLossConfig::default();
-    let triplet = TripletMarginLoss::new(margin, Arc::new(LpDistance::default())).unwrap();
+    let triplet = TripletMarginLoss::new(margin, LpDistance::default()).unwrap();
     let semihard = TripletMarginMinerConfig::default();
     let miner = TripletMarginMiner::new(semihard, LpDistance::default()).unwrap();
     let contrastive = || {
         let config = ContrastiveLossConfig::default();
-        ContrastiveLoss::new(config, Arc::new(LpDistance::default())).unwrap()
+        ContrastiveLoss::new(config, LpDistance::default()).unwrap()
     };
     let memory = CrossBatchMemory::new(
         CrossBatchMemoryConfig {

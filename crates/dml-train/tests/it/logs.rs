@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
 
 use dml_core::Objective;
 use dml_distances::LpDistance;
@@ -19,7 +18,7 @@ use crate::blobs::{Blobs, sampler, trunk};
 
 /// A loss of two terms over mined pairs.
 fn objective() -> Objective {
-    let distance = Arc::new(LpDistance::default());
+    let distance = LpDistance::default();
     let loss = ContrastiveLoss::new(ContrastiveLossConfig::default(), distance.clone()).unwrap();
     let miner = HDCMiner::new(HDCMinerConfig::default(), distance).unwrap();
     Objective::new(loss, AvgNonZeroReducer::default()).with_miner(miner)

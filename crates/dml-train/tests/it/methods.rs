@@ -26,7 +26,7 @@ pub(crate) fn group(name: &str, inputs: usize, outputs: usize) -> NamedModule {
 }
 
 pub(crate) fn contrastive() -> Objective {
-    let distance = Arc::new(LpDistance::default());
+    let distance = LpDistance::default();
     let loss = ContrastiveLoss::new(ContrastiveLossConfig::default(), distance).unwrap();
     Objective::new(loss, AvgNonZeroReducer::default())
 }

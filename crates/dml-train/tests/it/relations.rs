@@ -22,7 +22,7 @@ fn contrastive(neg_margin: f64) -> Objective {
         neg_margin,
         ..Default::default()
     };
-    let loss = ContrastiveLoss::new(config, Arc::new(LpDistance::unnormalized())).unwrap();
+    let loss = ContrastiveLoss::new(config, LpDistance::unnormalized()).unwrap();
     Objective::new(loss, SumReducer)
 }
 

@@ -47,7 +47,7 @@ fn builder(data: Spoilt) -> TrainerBuilder<CascadedEmbeddings> {
         .with_optimizer(adam)
         .unwrap()
         .with_schedule(Pace::Iteration, WarmUp::new(6, 0.0).unwrap());
-    let distance = || Arc::new(LpDistance::unnormalized());
+    let distance = || LpDistance::unnormalized();
     let contrastive = ContrastiveLoss::new(ContrastiveLossConfig::default(), distance()).unwrap();
     let reducer = Arc::new(AvgNonZeroReducer::default());
     let remembered = Objective::new(contrastive, reducer);

@@ -156,6 +156,7 @@ losses! {
         examples: |_| json!([{}, {"memory_size": 16, "miner": {"name": "PairMarginMiner"}}]),
         has_constant_factors: true,
     };
+    DecoupledContrastiveLoss(DecoupledContrastiveLossConfig): DecoupledContrastiveLoss::new, cosine, mean;
     DynamicSoftMarginLoss(DynamicSoftMarginLossConfig): DynamicSoftMarginLoss::new, lp, mean { has_constant_factors: true };
     FastAPLoss(FastAPLossConfig): FastAPLoss::new, squared_lp, mean;
     GeneralizedLiftedStructureLoss(GeneralizedLiftedStructureLossConfig): GeneralizedLiftedStructureLoss::new, lp, mean;

@@ -27,8 +27,8 @@ const ENTRIES: usize = 1 << 22;
     serde(default, deny_unknown_fields)
 )]
 pub struct CustomKNNConfig {
-    /// Queries whose distances are in memory at a time; 1 to 4,294,967,295. Default: as many as make a matrix of about four
-    /// million entries.
+    /// Number of queries whose distances are in memory at once; 1 to 4,294,967,295. Default: a distance matrix of about
+    /// four million entries.
     pub batch_size: Option<usize>,
 }
 
@@ -36,8 +36,8 @@ pub struct CustomKNNConfig {
 ///
 /// Rows are kept on the device of the first of them, where they are compared.
 ///
-/// A distance that is not a number has no place in an order: a search that meets one is an error. A file holds the references
-/// and not the distance: it is loaded into an index of the distance that it was saved from.
+/// A search returns an error if a distance is NaN. A file holds the references and not the distance: load it into an index
+/// with the distance that it was saved with.
 ///
 /// ```
 /// use dml_core::{Distance, Result, TensorExt, candle_core::{Device, Tensor}};

@@ -79,7 +79,7 @@ impl FlatMetric {
     }
 }
 
-/// In what numbers references are kept.
+/// Precision in which references are kept.
 ///
 /// ```
 /// use dml_core::candle_core::{Device, Tensor};
@@ -94,7 +94,7 @@ impl FlatMetric {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum RowStorage {
-    /// In those in which the first of them came: single or double precision; half precision is kept in single.
+    /// That of the first references: single or double; half precision is widened to single.
     #[default]
     AsGiven,
     /// Rounded to half precision, in half the memory; single precision only, and numbers up to 65,504. What is searched
@@ -166,7 +166,7 @@ impl FlatIndex {
         }
     }
 
-    /// In what numbers references are kept.
+    /// Precision in which references are kept.
     #[must_use]
     pub fn storage(&self) -> RowStorage {
         self.storage

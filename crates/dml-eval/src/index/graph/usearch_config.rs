@@ -5,34 +5,19 @@
 
 use crate::index::FlatMetric;
 
-/// Configuration of `UsearchIndex`, by the library's names.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct UsearchIndexConfig {
-    /// What makes a reference close. Default: a small squared Euclidean distance.
-    pub metric: FlatMetric,
-    /// Neighbours of a row in the graph, 2 to 1,024. Default 16.
-    pub connectivity: usize,
-    /// Candidates when a row is added, 1 to 1,048,576. Default 128.
-    pub expansion_add: usize,
-    /// Candidates when a query is searched for, or as many as neighbours if these are more; 1 to 1,048,576. Default 128.
-    pub expansion_search: usize,
-    /// Whether all threads add rows. The graph, and with it what is found, then differs from run to run. Default `false`.
-    pub parallel_build: bool,
-}
-
-impl Default for UsearchIndexConfig {
-    fn default() -> Self {
-        Self {
-            metric: FlatMetric::default(),
-            connectivity: 16,
-            expansion_add: 128,
-            expansion_search: 128,
-            parallel_build: false,
-        }
+dml_core::config! {
+    /// Configuration of `UsearchIndex`, by the library's names.
+    #[derive(Eq)]
+    pub struct UsearchIndexConfig {
+        /// What makes a reference close. Default: a small squared Euclidean distance.
+        pub metric: FlatMetric = FlatMetric::default(),
+        /// Neighbours of a row in the graph, 2 to 1,024. Default 16.
+        pub connectivity: usize = 16,
+        /// Candidates when a row is added, 1 to 1,048,576. Default 128.
+        pub expansion_add: usize = 128,
+        /// Candidates when a query is searched for, or as many as neighbours if these are more; 1 to 1,048,576. Default 128.
+        pub expansion_search: usize = 128,
+        /// Whether all threads add rows. The graph, and with it what is found, then differs from run to run. Default `false`.
+        pub parallel_build: bool = false,
     }
 }
