@@ -73,17 +73,19 @@ impl KthSmallest {
 /// How many values whose bits above the lowest `open` are `prefix` have each digit in the `width` bits below.
 fn count_digits<T: Real>(rows: &[&[T]], prefix: u64, open: u32, width: u32) -> Vec<u64> {
     let mut sum = vec![0u64; 1 << width];
-    let parts: Vec<Vec<u64>> = row_chunks(rows.len(), PARTS)
-        .into_par_iter()
-        .map_in_place(|chunk| {
-            let mut counts = vec![0u64; 1 << width];
-            for value in rows[chunk].iter().copied().flatten() {
-                let key = value.sort_key();
-                let digit = key >> (open - width) & ((1 << width) - 1);
-                counts[digit as usize] += u64::from(key.checked_shr(open).unwrap_or(0) == prefix);
-            }
-            counts
-        });
+    let parts: Vec<Vec<u64>> =
+        row_chunks(rows.len(), PARTS)
+            .into_par_iter()
+            .map_in_place(|chunk| {
+                let mut counts = vec![0u64; 1 << width];
+                for value in rows[chunk].iter().copied().flatten() {
+                    let key = value.sort_key();
+                    let digit = key >> (open - width) & ((1 << width) - 1);
+                    counts[digit as usize] +=
+                        u64::from(key.checked_shr(open).unwrap_or(0) == prefix);
+                }
+                counts
+            });
     for part in parts {
         sum.iter_mut().zip(part).for_each(|(s, p)| *s += p);
     }
