@@ -4,7 +4,6 @@
 //! Deng, Guo, Xue and Zafeiriou, "`ArcFace`" (2018, arXiv:1801.07698); Schroff, Kalenichenko and Philbin, "`FaceNet`" (2015, arXiv:1503.03832).
 
 use std::io::Write;
-use std::sync::Arc;
 
 use dml::Objective;
 use dml::candle_core::{DType, Device};
