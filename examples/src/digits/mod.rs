@@ -112,7 +112,7 @@ impl Args {
         let mut trainer = Trainer::builder(method, data, sampler)
             .with_seed(self.seed)
             .build()?;
-        let pair_kind = |trainer: &Trainer<M>| -> anyhow::Result<f64> {
+        let precision = |trainer: &Trainer<M>| -> anyhow::Result<f64> {
             let metrics = [AccuracyMetric::PrecisionAt1];
             let embeddings = evaluation::embed(trainer, test, self.batch)?;
             let values = evaluation::evaluate(&embeddings, test.labels(), &metrics)?;
@@ -121,9 +121,9 @@ impl Args {
                 .next()
                 .context("Precision@1 of the test digits")
         };
-        let untrained = pair_kind(&trainer)?;
+        let untrained = precision(&trainer)?;
         trainer.run(self.epochs)?;
-        let trained = pair_kind(&trainer)?;
+        let trained = precision(&trainer)?;
         Ok(Precision { untrained, trained })
     }
 }

@@ -159,7 +159,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Accuracy> {
             0,
         )?)
     };
-    let pair_kind = |trainer: &Trainer<TwoStreamMetricLoss>| -> anyhow::Result<f64> {
+    let precision = |trainer: &Trainer<TwoStreamMetricLoss>| -> anyhow::Result<f64> {
         let mut index = FlatIndex::new(FlatMetric::Cosine);
         index.add(&embed(trainer, 1)?)?;
         let found = index.search(&embed(trainer, 0)?, 1)?;
@@ -168,9 +168,9 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Accuracy> {
             .filter(|(row, first)| *row == **first);
         Ok(right.count() as f64 / test.len() as f64)
     };
-    let before = pair_kind(&trainer)?;
+    let before = precision(&trainer)?;
     trainer.run(args.epochs)?;
-    let after = pair_kind(&trainer)?;
+    let after = precision(&trainer)?;
     writeln!(
         out,
         "an anchor finds its positive first among {}: {after:.4} (before: {before:.4})",
