@@ -35,10 +35,13 @@ mod regularizer;
 mod sampler;
 mod trainable;
 
+// Public dependencies: their types stand in signatures, so their major versions are part of this crate's.
 pub use candle_core;
 /// The kernels, for dml's own role crates. Exempt from semantic versioning, as `dml-kernels` is.
 #[doc(hidden)]
 pub use dml_kernels as kernels;
+pub use rand;
+pub use rand_chacha;
 
 pub use causes::with_causes;
 pub use checkpoint::CheckpointError;

@@ -94,7 +94,7 @@ pub fn log_sum_exp_backward<T: Real>(
     let mut out = vec![T::ZERO; x.len()];
     for_each_row(&mut out, width, |i, out| {
         let (row, y, g) = (&x[i * width..][..width], y[i], gradient[i]);
-        // Where nothing counts, slopes are 0; the shares of an infinite sum, and of NaN, are no numbers.
+        // Where nothing counts, gradients are 0; the shares of an infinite sum, and of NaN, are no numbers.
         if y == T::from_f64(f64::NEG_INFINITY) {
             return;
         }

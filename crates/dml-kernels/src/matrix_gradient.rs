@@ -4,7 +4,7 @@
 //! g[i][j] = Σₖ fₖ(i) · eₖ[i][j]
 //! ```
 //!
-//! A loss knows the slopes of each row's value and, once the gradient comes down, one factor for each row. Multiplied
+//! A loss knows the gradients of each row's value and, once the gradient comes down, one factor for each row. Multiplied
 //! out that is a matrix to write and to read again; here it is multiplied where a tile of it is needed.
 
 use std::ops::Range;

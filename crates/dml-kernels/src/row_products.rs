@@ -39,10 +39,7 @@ pub(crate) fn row_products<T: Real>(
     // Few rows fill no panel, and one register of any size takes a multiple of sixteen.
     let panels = RowPanels::new(r, dim, PANEL.min(references.next_multiple_of(16)));
     let mut out = zeros(queries * references);
-    // At least four blocks a thread, so that no thread waits long for the last one.
-    let height = QUERIES
-        .min(queries.div_ceil(4 * rayon::current_num_threads()))
-        .max(16);
+    let height = block_height(queries);
     out.par_chunks_mut((height * references).max(1))
         .enumerate()
         .for_each_in_place(|(block, out)| {
@@ -93,6 +90,19 @@ pub(crate) fn row_products_among<T: Real>(
     })
 }
 
+/// Number of rows of a block: at least four blocks a thread, so that no thread waits long for the last one.
+///
+/// No block has a single row, which the product would compute in another order: so the bits don't depend on the number of
+/// threads.
+fn block_height(rows: usize) -> usize {
+    let threads = rayon::current_num_threads();
+    let mut height = QUERIES.min(rows.div_ceil(4 * threads)).max(16);
+    while rows > 1 && rows % height == 1 {
+        height += 1;
+    }
+    height
+}
+
 /// `out[i] = Σⱼ wᵢⱼ · others[j]` for rows of `out` and `others`, both `[_, dim]`.
 ///
 /// `weigh(rows, columns, weights, state)` writes the row-major weights of some rows and columns; for one block of rows
@@ -106,9 +116,7 @@ pub(crate) fn weighted_sums<T: Real, S: Default>(
 ) -> Vec<T> {
     let columns = others.len() / dim;
     let mut out = vec![T::ZERO; rows * dim];
-    let height = QUERIES
-        .min(rows.div_ceil(4 * rayon::current_num_threads()))
-        .max(16);
+    let height = block_height(rows);
     out.par_chunks_mut(height * dim)
         .enumerate()
         .for_each_init_in_place(

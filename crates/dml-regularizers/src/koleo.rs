@@ -102,7 +102,7 @@ mod tests {
     fn close_pairs_are_pushed_apart_by_the_inverse_of_their_distance() -> Result<()> {
         let rows = Var::new(&[[0f64], [0.25]], &Device::Cpu)?;
         assert_eq!(raw().penalty(&rows)?.to_scalar::<f64>()?, 2.0 * 4f64.ln());
-        // Each row is the other's neighbour: −2 ln d has slope −2 / d.
+        // Each row is the other's neighbour: −2 ln d has gradient −2 / d.
         assert_eq!(gradient(&raw(), &rows)?, [[8.0], [-8.0]]);
         Ok(())
     }

@@ -8,6 +8,7 @@ pub mod prelude;
 
 pub use candle_core;
 pub use candle_nn;
+pub use dml_core::{rand, rand_chacha};
 
 pub use dml_core as core;
 pub use dml_data as data;

@@ -243,11 +243,6 @@ mod tests {
             ..ComponentArgs::default()
         };
         for name in LossKind::NAMES {
-            if *name == "SelfSupervisedLoss" {
-                // It wraps a loss of the user's choice, over views that the example does not make.
-                assert!(args(name).resolve(256, 0).is_err());
-                continue;
-            }
             let components = args(name).resolve(256, 0)?;
             assert_eq!(
                 components.miner.is_some(),

@@ -1,4 +1,4 @@
-//! Functions of one number at a time, each with its slope.
+//! Functions of one number at a time, each with its gradient.
 
 use candle_core::{DType, Tensor};
 use dml_kernels::Real;
@@ -68,7 +68,7 @@ pub(super) fn softplus_composite(x: &Tensor) -> Result<Tensor> {
     // What rounding took from the sum is given back, so that the logarithm of nearly 1 is right to its last digits.
     let lost = ((small.detach() - (sum.detach() - 1.0)?)? / sum.detach())?;
     let smooth = (sum.log()? + lost)?;
-    // At 0 both the hinge and |x| have gradient 0, where the slope is ½: the straight part carries it.
+    // At 0, where the derivative is ½, the hinge and |x| have gradient 0: the straight part carries it.
     let half = (x * 0.5)?;
     Ok((half + (magnitude_composite(x)? * 0.5)? + smooth)?)
 }
@@ -129,7 +129,7 @@ pub(super) fn power(x: &Tensor, exponent: f64) -> Result<Tensor> {
 }
 
 pub(super) fn power_composite(x: &Tensor, exponent: f64) -> Result<Tensor> {
-    // Where x is 0 the power is taken of 1 instead and thrown away, so that no slope of x^(e−1) at 0 is met.
+    // Where x is 0 the power is taken of 1 instead and thrown away, so that no gradient of x^(e−1) at 0 is met.
     let zeros = x.zeros_like()?;
     let is_zero = x.eq(&zeros)?;
     let safe = is_zero.where_cond(&x.ones_like()?, x)?;

@@ -147,7 +147,7 @@ impl<'a, T: Real> Passed<'a, T> {
 
 /// What becomes of the differences of two rows in their gradient.
 trait Slopes<T>: Copy + Sync {
-    /// From differences to slopes, for a distance and its gradient.
+    /// From differences to gradients, for a distance and its gradient.
     fn turn(self, differences: &mut [T; LANES], distance: T, gradient: T);
 }
 
@@ -208,7 +208,7 @@ impl<T: Real> Slopes<T> for Differences {
     }
 }
 
-/// Adds up the slopes of the differences of a row to each other row. A type, to be compiled into the code for each
+/// Adds up the gradients of the differences of a row to each other row. A type, to be compiled into the code for each
 /// instruction set.
 struct SumUp<'a, T, S> {
     x: &'a [T],

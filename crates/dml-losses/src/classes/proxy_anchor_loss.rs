@@ -197,7 +197,7 @@ fn members(own: &[u32], classes: usize) -> Vec<Vec<usize>> {
     members
 }
 
-/// `slope · x + offset`.
+/// `gradient · x + offset`.
 #[derive(Clone, Copy, Debug)]
 struct Exponent {
     slope: f64,

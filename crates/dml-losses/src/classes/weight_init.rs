@@ -104,7 +104,7 @@ pub enum WeightInit {
     /// He, Zhang, Ren and Sun, "Delving Deep into Rectifiers", 2015, arXiv:1502.01852.
     #[cfg_attr(feature = "serde", serde(rename = "kaiming_uniform_"))]
     KaimingUniform {
-        /// Slope of the leaky rectifier below 0. Default 0.
+        /// Gradient of the leaky rectifier below 0. Default 0.
         #[cfg_attr(feature = "serde", serde(default))]
         a: f64,
         /// Fan that the spread depends on. Default: fan in.
@@ -117,7 +117,7 @@ pub enum WeightInit {
     /// Normal with standard deviation `gain / √fan`.
     #[cfg_attr(feature = "serde", serde(rename = "kaiming_normal_"))]
     KaimingNormal {
-        /// Slope of the leaky rectifier below 0. Default 0.
+        /// Gradient of the leaky rectifier below 0. Default 0.
         #[cfg_attr(feature = "serde", serde(default))]
         a: f64,
         /// Fan that the spread depends on. Default: fan in.
@@ -168,7 +168,7 @@ pub enum Nonlinearity {
     Tanh,
     /// The rectifier: gain √2.
     Relu,
-    /// The leaky rectifier of slope `a`: gain `√(2 / (1 + a²))`.
+    /// The leaky rectifier of gradient `a`: gain `√(2 / (1 + a²))`.
     #[default]
     LeakyRelu,
     /// The scaled exponential unit: gain 3/4.

@@ -10,8 +10,8 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::registry::{CLASSES, DIM, batch, distance, gradient, miner, number, objective};
 
-/// Enough rows that every loop is cut into several pieces, and one more than a multiple of 16, so that a piece has one row.
-const ROWS: usize = 337;
+/// Enough rows that every loop is cut into several pieces, and one more than a multiple of 16, so that a piece could have one row.
+const ROWS: usize = 321;
 
 /// Numbers of threads; one of them divides nothing.
 const THREADS: [usize; 4] = [1, 2, 3, 7];

@@ -19,7 +19,7 @@ fn a_label_stands_for_the_column_of_its_rank() -> Result<()> {
     let sum = 2f64.exp() + 1.0 + (-2f64).exp();
     let middle = (2f64.exp() + 2.0).ln();
     assert_near(&values, &[sum.ln(), middle, sum.ln()]);
-    // Turning row 0 towards row 1 raises s(0,1) and s(1,0) at slope 1: both are targets.
+    // Turning row 0 towards row 1 raises s(0,1) and s(1,0) at gradient 1: both are targets.
     let slope = 2.0 * (1.0 / sum - 1.0) + 2.0 * (1.0 / (2f64.exp() + 2.0) - 1.0);
     assert_near(&[gradient[0][1]], &[slope]);
     Ok(())

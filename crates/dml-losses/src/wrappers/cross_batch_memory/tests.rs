@@ -84,7 +84,7 @@ fn earlier_batches_are_constants_and_own_copies_no_positives() -> Result<()> {
     assert_eq!(value(&terms), 0.5 + 0.75);
     let (loss, _) = terms.get("loss").unwrap().values()?;
     let store = loss.backward()?;
-    // The positive pulls down with slope 1, the negative pushes up with slope 1.
+    // The positive pulls down with gradient 1, the negative pushes up with gradient 1.
     assert_eq!(
         store.get(second.as_tensor()).unwrap().to_vec2::<f32>()?,
         [[0.0]]
