@@ -47,7 +47,8 @@ dml_core::config! {
 /// let loss = LiftedStructureLoss::new(config, LpDistance::unnormalized())?;
 /// let embeddings = Tensor::new(&[[0f64], [1.], [3.]], &Device::Cpu)?;
 /// let terms = loss.terms(&Batch::new(&embeddings, &[0i64, 0, 1])?, &Tuples::all())?;
-/// // The positives are 1 apart; the negative is 3 away from row 0 and 2 from row 1: ln(e^{2 − 3} + e^{2 − 2}) + 1, both ways.
+/// // The positives are 1 apart; the negative is 3 away from row 0 and 2 from row 1. Squared and halved, both ways:
+/// // ln(e^{2 − 3} + e^{2 − 2}) + 1.
 /// let want = ((-1f64).exp().ln_1p() + 1.).powi(2) / 2.;
 /// let values = terms.get("loss").unwrap().values()?.0.to_vec1::<f64>()?;
 /// for (value, want) in values.iter().zip([want, want]) {

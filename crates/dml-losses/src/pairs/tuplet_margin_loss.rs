@@ -47,8 +47,8 @@ dml_core::config! {
 /// let loss = TupletMarginLoss::new(config, CosineSimilarity::default())?;
 /// let embeddings = Tensor::new(&[[1f64, 0.], [1., 1.], [0., 1.]], &Device::Cpu)?;
 /// let terms = loss.terms(&Batch::new(&embeddings, &[0i64, 0, 1])?, &Tuples::all())?;
-/// // The positives are 45° apart, of which the margin makes 30°: cosine √¾. The negative is 90° away from row 0 and 45° from
-/// // row 1: cosines 0 and √½.
+/// // The positives are 45° apart, of which the margin makes 30°: cosine √¾. The negative is 90° away from row 0 and 45°
+/// // from row 1: cosines 0 and √½.
 /// let value = |negative: f64| (4. * (negative - 0.75f64.sqrt())).exp().ln_1p();
 /// let want = [value(0.), value(0.5f64.sqrt())];
 /// let values = terms.get("loss").unwrap().values()?.0.to_vec1::<f64>()?;

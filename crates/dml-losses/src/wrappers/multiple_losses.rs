@@ -17,7 +17,6 @@ use crate::wrappers::inner_names::{prefixed, unprefixed};
 /// One of several losses.
 ///
 /// ```
-/// use std::sync::Arc;
 /// use dml_core::candle_core::{Device, Tensor};
 /// use dml_core::{Batch, Loss, Objective, Tuples};
 /// use dml_distances::LpDistance;
@@ -31,19 +30,19 @@ use crate::wrappers::inner_names::{prefixed, unprefixed};
 /// let losses = MultipleLosses::new(vec![
 ///     WeightedObjective {
 ///         name: "contrastive".to_owned(),
-///         objective: Objective::new(Arc::new(contrastive), Arc::new(MeanReducer)),
+///         objective: Objective::new(contrastive, MeanReducer),
 ///         weight: 1.0,
 ///     },
 ///     WeightedObjective {
 ///         name: "variance".to_owned(),
-///         objective: Objective::new(Arc::new(variance), Arc::new(MeanReducer)),
+///         objective: Objective::new(variance, MeanReducer),
 ///         weight: 0.5,
 ///     },
 /// ])?;
 /// let embeddings = Tensor::new(&[[0f64], [1.], [4.], [7.]], &Device::Cpu)?;
 /// let terms = losses.terms(&Batch::new(&embeddings, &[0i64, 0, 1, 1])?, &Tuples::all())?;
-/// // The positives are 1 and 3 apart, the negatives 3 or more: 2 for the first loss. For the second one of two positive pairs
-/// // costs 0.5² and one of four negative pairs 0.75².
+/// // The first loss: the positives are 1 and 3 apart, 2 in the mean; the negatives, 3 or more apart, cost nothing. The
+/// // second: one of two positive pairs costs 0.5² and one of four negative pairs 0.75².
 /// let want = 1. * 2. + 0.5 * (0.25 / 2. + 0.5625 / 4.);
 /// let value = terms.get("loss").unwrap().sum_within(None, None)?.sum.to_scalar::<f64>()?;
 /// assert!((value - want).abs() < 1e-12);
