@@ -219,6 +219,31 @@ impl MarginSoftmax for NearestCenters {
 }
 
 /// Result of [`outliers`](SubCenterArcFaceLoss::outliers).
+///
+/// ```
+/// use dml_core::candle_core::{DType, Device, Tensor};
+/// use dml_core::{Batch, Loss};
+/// use dml_distances::CosineSimilarity;
+/// use dml_losses::{SeededVars, SubCenterArcFaceLoss, SubCenterArcFaceLossConfig};
+///
+/// let vars = SeededVars::new(0).builder(DType::F32, &Device::Cpu);
+/// let config = SubCenterArcFaceLossConfig {
+///     sub_centers: 2,
+///     ..SubCenterArcFaceLossConfig::new(2, 2)
+/// };
+/// let loss = SubCenterArcFaceLoss::new(config, CosineSimilarity::default(), vars)?;
+/// // The centres of class 0 point right and up, those of class 1 left and down.
+/// let (_, weights) = &loss.parameters()[0];
+/// weights.set(&Tensor::new(&[[1f32, 0., -1., 0.], [0., 1., 0., -1.]], &Device::Cpu)?)?;
+///
+/// let rows = Tensor::new(&[[0.96f32, 0.28], [0.8, 0.6], [0., 1.], [0., -1.]], &Device::Cpu)?;
+/// let outliers = loss.outliers(&Batch::new(&rows, &[0i64, 0, 0, 1])?, 60.0)?;
+/// // Two of three rows of class 0 are nearest to its right centre, at 16° and 37°; row 2 is 90° away from it.
+/// assert_eq!(outliers.rows, [2]);
+/// // The main centres point right and down.
+/// assert_eq!(outliers.dominant_centers.to_vec2::<f32>()?, [[1., 0.], [0., -1.]]);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Outliers {

@@ -33,6 +33,27 @@ dml_core::config! {
 }
 
 /// Self-paced weighting of an anchor's pairs ([formula](self)). One term `loss`, per row.
+///
+/// ```
+/// use dml_core::candle_core::{Device, Tensor};
+/// use dml_core::{Batch, Loss, Tuples};
+/// use dml_distances::CosineSimilarity;
+/// use dml_losses::{CircleLoss, CircleLossConfig};
+///
+/// let config = CircleLossConfig { m: 0.5, gamma: 1.0 };
+/// let loss = CircleLoss::new(config, CosineSimilarity::default())?;
+/// let embeddings = Tensor::new(&[[1f64, 0.], [0.6, 0.8], [0., 1.]], &Device::Cpu)?;
+/// let terms = loss.terms(&Batch::new(&embeddings, &[0i64, 0, 1])?, &Tuples::all())?;
+/// // The positives have cosine 0.6: −0.9 · (0.6 − 0.5) = −0.09. The negative has cosine 0 with row 0 and 0.8 with row 1:
+/// // 0.5 · (0 − 0.5) = −0.25 and 1.3 · (0.8 − 0.5) = 0.39. Row 2 has no positive.
+/// let softplus = |x: f64| x.exp().ln_1p();
+/// let want = [softplus(-0.09 - 0.25), softplus(-0.09 + 0.39), 0.];
+/// let values = terms.get("loss").unwrap().values()?.0.to_vec1::<f64>()?;
+/// for (value, want) in values.iter().zip(want) {
+///     assert!((value - want).abs() < 1e-12);
+/// }
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct CircleLoss {
     circle: Circle,

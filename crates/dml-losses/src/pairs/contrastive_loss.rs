@@ -34,6 +34,25 @@ dml_core::config! {
 
 /// Hinges on positive and on negative pairs ([formula](self)). Terms `pos_loss` per positive pair and `neg_loss` per
 /// negative pair.
+///
+/// ```
+/// use dml_core::candle_core::{Device, Tensor};
+/// use dml_core::{Batch, Loss, Tuples};
+/// use dml_distances::LpDistance;
+/// use dml_losses::{ContrastiveLoss, ContrastiveLossConfig};
+///
+/// let config = ContrastiveLossConfig { pos_margin: 0.25, neg_margin: 2.0 };
+/// let loss = ContrastiveLoss::new(config, LpDistance::unnormalized())?;
+/// let embeddings = Tensor::new(&[[0f64], [1.], [2.5]], &Device::Cpu)?;
+/// let terms = loss.terms(&Batch::new(&embeddings, &[0i64, 0, 1])?, &Tuples::all())?;
+/// // The positives are 1 apart, 0.75 more than their margin.
+/// let positives = terms.get("pos_loss").unwrap().values()?.0.to_vec1::<f64>()?;
+/// assert_eq!(positives, [0.75, 0.75]);
+/// // The negative is 2.5 away from row 0 and 1.5 from row 1, which is 0.5 short of the margin; then the same from row 2.
+/// let negatives = terms.get("neg_loss").unwrap().values()?.0.to_vec1::<f64>()?;
+/// assert_eq!(negatives, [0., 0.5, 0., 0.5]);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct ContrastiveLoss {
     pos_margin: f64,

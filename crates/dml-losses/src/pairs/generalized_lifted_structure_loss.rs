@@ -34,6 +34,25 @@ dml_core::config! {
 
 /// Hinge on soft maxima of an anchor's pairs ([formula](self)). One term `loss`, per row, with
 /// the number of rows that have a pair as its divisor.
+///
+/// ```
+/// use dml_core::candle_core::{Device, Tensor};
+/// use dml_core::{Batch, Loss, Tuples};
+/// use dml_distances::LpDistance;
+/// use dml_losses::{GeneralizedLiftedStructureLoss, GeneralizedLiftedStructureLossConfig};
+///
+/// let config = GeneralizedLiftedStructureLossConfig { neg_margin: 3.0, pos_margin: 0.0 };
+/// let loss = GeneralizedLiftedStructureLoss::new(config, LpDistance::unnormalized())?;
+/// let embeddings = Tensor::new(&[[0f64], [1.], [3.]], &Device::Cpu)?;
+/// let terms = loss.terms(&Batch::new(&embeddings, &[0i64, 0, 1])?, &Tuples::all())?;
+/// // Row 0: 1 + (3 − 3). Row 1: 1 + (3 − 2). Row 2 has no positive: ln(e^{3 − 3} + e^{3 − 2}).
+/// let want = [1., 2., 1f64.exp().ln_1p()];
+/// let values = terms.get("loss").unwrap().values()?.0.to_vec1::<f64>()?;
+/// for (value, want) in values.iter().zip(want) {
+///     assert!((value - want).abs() < 1e-12);
+/// }
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct GeneralizedLiftedStructureLoss {
     neg_margin: f64,

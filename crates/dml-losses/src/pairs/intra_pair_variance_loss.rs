@@ -36,6 +36,25 @@ dml_core::config! {
 
 /// Squared hinges about the mean of each kind of pairs ([formula](self)). Terms `pos_loss` per positive pair and
 /// `neg_loss` per negative pair.
+///
+/// ```
+/// use dml_core::candle_core::{Device, Tensor};
+/// use dml_core::{Batch, Loss, Tuples};
+/// use dml_distances::LpDistance;
+/// use dml_losses::{IntraPairVarianceLoss, IntraPairVarianceLossConfig};
+///
+/// let config = IntraPairVarianceLossConfig { pos_eps: 0.25, neg_eps: 0.25 };
+/// let loss = IntraPairVarianceLoss::new(config, LpDistance::unnormalized())?;
+/// let embeddings = Tensor::new(&[[0f64], [1.], [4.], [7.]], &Device::Cpu)?;
+/// let terms = loss.terms(&Batch::new(&embeddings, &[0i64, 0, 1, 1])?, &Tuples::all())?;
+/// // The positives are 1 and 3 apart, 2 in the mean: up to 1.25 · 2 costs nothing, and 3 is 0.5 beyond.
+/// let positives = terms.get("pos_loss").unwrap().values()?.0.to_vec1::<f64>()?;
+/// assert_eq!(positives, [0., 0., 0.25, 0.25]);
+/// // The negatives are 4, 7, 3 and 6 apart, 5 in the mean: down to 0.75 · 5 costs nothing, and 3 is 0.75 short.
+/// let negatives = terms.get("neg_loss").unwrap().values()?.0.to_vec1::<f64>()?;
+/// assert_eq!(negatives, [0., 0., 0.5625, 0., 0., 0.5625, 0., 0.]);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct IntraPairVarianceLoss {
     pos_eps: f64,

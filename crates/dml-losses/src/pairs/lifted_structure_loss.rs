@@ -36,6 +36,26 @@ dml_core::config! {
 
 /// Each positive pair against the negatives of its rows ([formula](self)). One term `loss`, per positive pair; empty
 /// without any positive or any negative pair.
+///
+/// ```
+/// use dml_core::candle_core::{Device, Tensor};
+/// use dml_core::{Batch, Loss, Tuples};
+/// use dml_distances::LpDistance;
+/// use dml_losses::{LiftedStructureLoss, LiftedStructureLossConfig};
+///
+/// let config = LiftedStructureLossConfig { neg_margin: 2.0, pos_margin: 0.0 };
+/// let loss = LiftedStructureLoss::new(config, LpDistance::unnormalized())?;
+/// let embeddings = Tensor::new(&[[0f64], [1.], [3.]], &Device::Cpu)?;
+/// let terms = loss.terms(&Batch::new(&embeddings, &[0i64, 0, 1])?, &Tuples::all())?;
+/// // The positives are 1 apart; the negative is 3 away from row 0 and 2 from row 1. Squared and halved, both ways:
+/// // ln(e^{2 − 3} + e^{2 − 2}) + 1.
+/// let want = ((-1f64).exp().ln_1p() + 1.).powi(2) / 2.;
+/// let values = terms.get("loss").unwrap().values()?.0.to_vec1::<f64>()?;
+/// for (value, want) in values.iter().zip([want, want]) {
+///     assert!((value - want).abs() < 1e-12);
+/// }
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct LiftedStructureLoss {
     neg_margin: f64,

@@ -36,6 +36,31 @@ dml_core::config! {
 
 /// Soft hinges on an anchor's positives and negatives ([formula](self)). One term `loss`, per row,
 /// with the number of rows that have a pair as its divisor.
+///
+/// ```
+/// use dml_core::candle_core::{Device, Tensor};
+/// use dml_core::{Batch, Loss, Tuples};
+/// use dml_distances::LpDistance;
+/// use dml_losses::{MultiSimilarityLoss, MultiSimilarityLossConfig};
+///
+/// let config = MultiSimilarityLossConfig { alpha: 1.0, beta: 2.0, base: 1.0 };
+/// let loss = MultiSimilarityLoss::new(config, LpDistance::unnormalized())?;
+/// let embeddings = Tensor::new(&[[0f64], [2.], [3.]], &Device::Cpu)?;
+/// let terms = loss.terms(&Batch::new(&embeddings, &[0i64, 0, 1])?, &Tuples::all())?;
+/// // The positives are 2 apart, 1 beyond the base: ln(1 + e). The negative is 3 away from row 0, 2 beyond the base:
+/// // ln(1 + e⁻⁴) / 2. From row 1 it is 1 away, as far as the base: ln 2 / 2. Row 2 has both as negatives.
+/// let softplus = |x: f64| x.exp().ln_1p();
+/// let want = [
+///     softplus(1.) + softplus(-4.) / 2.,
+///     softplus(1.) + softplus(0.) / 2.,
+///     (1. + (-4f64).exp() + 1.).ln() / 2.,
+/// ];
+/// let values = terms.get("loss").unwrap().values()?.0.to_vec1::<f64>()?;
+/// for (value, want) in values.iter().zip(want) {
+///     assert!((value - want).abs() < 1e-12);
+/// }
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct MultiSimilarityLoss {
     alpha: f64,

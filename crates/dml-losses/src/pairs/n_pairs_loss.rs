@@ -21,6 +21,24 @@ use crate::machinery::requirements;
 /// class.
 ///
 /// The pairs are the first ones of each label in the order of the tuples, classes in the order of their labels.
+///
+/// ```
+/// use dml_core::candle_core::{Device, Tensor};
+/// use dml_core::{Batch, Loss, Tuples};
+/// use dml_distances::LpDistance;
+/// use dml_losses::NPairsLoss;
+///
+/// let loss = NPairsLoss::new(LpDistance::unnormalized());
+/// let embeddings = Tensor::new(&[[0f64], [1.], [3.], [5.]], &Device::Cpu)?;
+/// let terms = loss.terms(&Batch::new(&embeddings, &[0i64, 0, 1, 1])?, &Tuples::all())?;
+/// // The pairs are (0, 1) and (3, 5). From 0 it is 1 to 1 and 5 to 5: ln(1 + e⁻⁴). From 3 it is 2 to either: ln 2.
+/// let want = [(-4f64).exp().ln_1p(), 2f64.ln()];
+/// let values = terms.get("loss").unwrap().values()?.0.to_vec1::<f64>()?;
+/// for (value, want) in values.iter().zip(want) {
+///     assert!((value - want).abs() < 1e-12);
+/// }
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct NPairsLoss {
     distance: Arc<dyn Distance>,

@@ -31,6 +31,26 @@ dml_core::config! {
 }
 
 /// Cross entropy of picking a positive ([formula](self)). One term `loss`, per row.
+///
+/// ```
+/// use dml_core::candle_core::{Device, Tensor};
+/// use dml_core::{Batch, Loss, Tuples};
+/// use dml_distances::LpDistance;
+/// use dml_losses::{NCALoss, NCALossConfig};
+///
+/// let config = NCALossConfig { softmax_scale: 2.0 };
+/// let loss = NCALoss::new(config, LpDistance::unnormalized())?;
+/// let embeddings = Tensor::new(&[[0f64], [1.], [3.]], &Device::Cpu)?;
+/// let terms = loss.terms(&Batch::new(&embeddings, &[0i64, 0, 1])?, &Tuples::all())?;
+/// // Row 0: its positive is 1 away and its negative 3: ln(1 + e⁻⁴). Row 1: 1 and 2: ln(1 + e⁻²). Row 2 has no positive.
+/// let want = [(-4f64).exp().ln_1p(), (-2f64).exp().ln_1p()];
+/// let values = terms.get("loss").unwrap().values()?.0.to_vec1::<f64>()?;
+/// assert_eq!(values.len(), 2);
+/// for (value, want) in values.iter().zip(want) {
+///     assert!((value - want).abs() < 1e-12);
+/// }
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct NCALoss {
     softmax_scale: f64,

@@ -25,6 +25,25 @@ dml_core::config! {
 
 /// [`ContrastiveLoss`] over a signal-to-noise ratio ([formula](self)). Terms `pos_loss` per positive pair and `neg_loss`
 /// per negative pair.
+///
+/// ```
+/// use dml_core::candle_core::{Device, Tensor};
+/// use dml_core::{Batch, Loss, Tuples};
+/// use dml_distances::{SNRDistance, SNRDistanceConfig};
+/// use dml_losses::SignalToNoiseRatioContrastiveLoss;
+///
+/// let raw = SNRDistanceConfig { normalize_embeddings: false, ..Default::default() };
+/// let loss = SignalToNoiseRatioContrastiveLoss::new(Default::default(), SNRDistance::new(raw)?)?;
+/// let embeddings = Tensor::new(&[[0f64, 4.], [1., 3.], [2., 3.]], &Device::Cpu)?;
+/// let terms = loss.terms(&Batch::new(&embeddings, &[0i64, 0, 1])?, &Tuples::all())?;
+/// // The rows have variance 8, 2 and ½. The positives differ by [−1, 1], which has variance 2: 2/8 and 2/2.
+/// let positives = terms.get("pos_loss").unwrap().values()?.0.to_vec1::<f64>()?;
+/// assert_eq!(positives, [0.25, 1.]);
+/// // Rows 0 and 2 differ by [−2, 1], variance 4.5: 4.5/8 and 9. Rows 1 and 2 by [−1, 0], variance ½: ½/2 and 1.
+/// let negatives = terms.get("neg_loss").unwrap().values()?.0.to_vec1::<f64>()?;
+/// assert_eq!(negatives, [1. - 0.5625, 1. - 0.25, 0., 0.]);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct SignalToNoiseRatioContrastiveLoss(ContrastiveLoss);
 

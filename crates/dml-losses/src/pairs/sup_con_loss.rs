@@ -32,6 +32,27 @@ dml_core::config! {
 
 /// Mean cross entropy of an anchor's positives ([formula](self)). One term `loss`, per row, with the number of rows that have
 /// a positive as its divisor; empty without any positive or any negative pair.
+///
+/// ```
+/// use dml_core::candle_core::{Device, Tensor};
+/// use dml_core::{Batch, Loss, Tuples};
+/// use dml_distances::LpDistance;
+/// use dml_losses::{SupConLoss, SupConLossConfig};
+///
+/// let config = SupConLossConfig { temperature: 1.0 };
+/// let loss = SupConLoss::new(config, LpDistance::unnormalized())?;
+/// let embeddings = Tensor::new(&[[0f64], [1.], [3.], [-2.]], &Device::Cpu)?;
+/// let terms = loss.terms(&Batch::new(&embeddings, &[0i64, 0, 0, 1])?, &Tuples::all())?;
+/// // Row 0: its positives are 1 and 3 away, 2 in the mean, and its negative 2. Row 1: 1 and 2, and 3. Row 2: 3 and 2,
+/// // and 5. Row 3 has no positive.
+/// let z = |a: f64, b: f64, c: f64| ((-a).exp() + (-b).exp() + (-c).exp()).ln();
+/// let want = [2. + z(1., 3., 2.), 1.5 + z(1., 2., 3.), 2.5 + z(3., 2., 5.), 0.];
+/// let values = terms.get("loss").unwrap().values()?.0.to_vec1::<f64>()?;
+/// for (value, want) in values.iter().zip(want) {
+///     assert!((value - want).abs() < 1e-12);
+/// }
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct SupConLoss {
     temperature: f64,

@@ -42,6 +42,28 @@ dml_core::config! {
 }
 
 /// Mean excess of pairs on the wrong side of their threshold ([formula](self)). One term `loss`, a scalar already.
+///
+/// ```
+/// use dml_core::candle_core::{Device, Tensor};
+/// use dml_core::{Batch, Loss, Tuples};
+/// use dml_distances::CosineSimilarity;
+/// use dml_losses::{ThresholdConsistentMarginLoss, ThresholdConsistentMarginLossConfig};
+///
+/// let config = ThresholdConsistentMarginLossConfig {
+///     lambda_plus: 1.0,
+///     lambda_minus: 2.0,
+///     margin_plus: 0.8,
+///     margin_minus: 0.5,
+/// };
+/// let loss = ThresholdConsistentMarginLoss::new(config, CosineSimilarity::default())?;
+/// let embeddings = Tensor::new(&[[1f64, 0.], [0.6, 0.8], [0., 1.]], &Device::Cpu)?;
+/// let terms = loss.terms(&Batch::new(&embeddings, &[0i64, 0, 1])?, &Tuples::all())?;
+/// // The positives have cosine 0.6. Of the negatives, with 0 and 0.8, only the second is above its threshold.
+/// let want = 1. * (0.8 - 0.6) + 2. * (0.8 - 0.5);
+/// let value = terms.get("loss").unwrap().sum_within(None, None)?.sum.to_scalar::<f64>()?;
+/// assert!((value - want).abs() < 1e-12);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct ThresholdConsistentMarginLoss {
     config: ThresholdConsistentMarginLossConfig,

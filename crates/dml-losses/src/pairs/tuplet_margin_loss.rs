@@ -36,6 +36,27 @@ dml_core::config! {
 
 /// All negatives against each positive, with a margin of the angle ([formula](self)). One term `loss`, per positive pair;
 /// empty without any positive or any negative pair.
+///
+/// ```
+/// use dml_core::candle_core::{Device, Tensor};
+/// use dml_core::{Batch, Loss, Tuples};
+/// use dml_distances::CosineSimilarity;
+/// use dml_losses::{TupletMarginLoss, TupletMarginLossConfig};
+///
+/// let config = TupletMarginLossConfig { margin: 15.0, scale: 4.0 };
+/// let loss = TupletMarginLoss::new(config, CosineSimilarity::default())?;
+/// let embeddings = Tensor::new(&[[1f64, 0.], [1., 1.], [0., 1.]], &Device::Cpu)?;
+/// let terms = loss.terms(&Batch::new(&embeddings, &[0i64, 0, 1])?, &Tuples::all())?;
+/// // The positives are 45° apart, of which the margin makes 30°: cosine √¾. The negative is 90° away from row 0 and 45°
+/// // from row 1: cosines 0 and √½.
+/// let value = |negative: f64| (4. * (negative - 0.75f64.sqrt())).exp().ln_1p();
+/// let want = [value(0.), value(0.5f64.sqrt())];
+/// let values = terms.get("loss").unwrap().values()?.0.to_vec1::<f64>()?;
+/// for (value, want) in values.iter().zip(want) {
+///     assert!((value - want).abs() < 1e-12);
+/// }
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct TupletMarginLoss {
     formula: TurnedCosine,

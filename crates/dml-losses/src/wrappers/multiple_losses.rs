@@ -15,6 +15,39 @@ use dml_core::{Batch, Error, Loss, Objective, Result, SeedSequence, Term, Terms,
 use crate::wrappers::inner_names::{prefixed, unprefixed};
 
 /// One of several losses.
+///
+/// ```
+/// use dml_core::candle_core::{Device, Tensor};
+/// use dml_core::{Batch, Loss, Objective, Tuples};
+/// use dml_distances::LpDistance;
+/// use dml_losses::{ContrastiveLoss, IntraPairVarianceLoss, IntraPairVarianceLossConfig};
+/// use dml_losses::{MultipleLosses, WeightedObjective};
+/// use dml_reducers::MeanReducer;
+///
+/// let contrastive = ContrastiveLoss::new(Default::default(), LpDistance::unnormalized())?;
+/// let config = IntraPairVarianceLossConfig { pos_eps: 0.25, neg_eps: 0.25 };
+/// let variance = IntraPairVarianceLoss::new(config, LpDistance::unnormalized())?;
+/// let losses = MultipleLosses::new(vec![
+///     WeightedObjective {
+///         name: "contrastive".to_owned(),
+///         objective: Objective::new(contrastive, MeanReducer),
+///         weight: 1.0,
+///     },
+///     WeightedObjective {
+///         name: "variance".to_owned(),
+///         objective: Objective::new(variance, MeanReducer),
+///         weight: 0.5,
+///     },
+/// ])?;
+/// let embeddings = Tensor::new(&[[0f64], [1.], [4.], [7.]], &Device::Cpu)?;
+/// let terms = losses.terms(&Batch::new(&embeddings, &[0i64, 0, 1, 1])?, &Tuples::all())?;
+/// // The first loss: the positives are 1 and 3 apart, 2 in the mean; the negatives, 3 or more apart, cost nothing. The
+/// // second: one of two positive pairs costs 0.5² and one of four negative pairs 0.75².
+/// let want = 1. * 2. + 0.5 * (0.25 / 2. + 0.5625 / 4.);
+/// let value = terms.get("loss").unwrap().sum_within(None, None)?.sum.to_scalar::<f64>()?;
+/// assert!((value - want).abs() < 1e-12);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct WeightedObjective {
     /// Name of the part, used in the names of its parameters.
