@@ -51,7 +51,7 @@ dml_core::config! {
 /// let rows = &[[1f64, 0.], [0., 1.], [0., -1.], [0., -1.]];
 /// let embeddings = Tensor::new(rows, &Device::Cpu)?;
 /// let terms = loss.terms(&Batch::new(&embeddings, &[0i64, 0, 1, 2])?, &Tuples::all())?;
-/// // Row 0: its positive and both negatives are at bin 2, precision 1/3. Row 1: 2, before the negatives at 4.
+/// // Row 0: its positive and both negatives are at 2, so 1 − 1/3. Row 1: its positive is at 2, its negatives at 4.
 /// let values = terms.get("loss").unwrap().values()?.0.to_vec1::<f64>()?;
 /// assert!((values[0] - 2. / 3.).abs() < 1e-12 && values[1].abs() < 1e-12);
 /// # Ok::<(), dml_core::Error>(())

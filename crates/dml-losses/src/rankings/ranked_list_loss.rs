@@ -85,9 +85,9 @@ impl RankedListLossConfig {
 /// let terms = loss.terms(&Batch::new(&embeddings, &[0i64, 0, 1])?, &Tuples::all())?;
 /// // Rows 0 and 1 are 4 apart, 3 too far; rows 0 and 2 are 1 apart, 1 too near; rows 1 and 2 are 3 apart.
 /// let values = terms.get("loss").unwrap().values()?.0.to_vec1::<f64>()?;
-/// let floor = 1. + 1e-5 * 3.;
-/// for (value, want) in values.iter().zip([(3. + 1.) / 2., 3. / 2., 1. / 2.]) {
-///     assert!((value - want / floor).abs() < 1e-12);
+/// let weights = 1. + 3e-5; // One violation, and ε for each of three rows.
+/// for (value, want) in values.iter().zip([(3. + 1.) / 2., 3. / 2., 1f64 / 2.]) {
+///     assert!((value - want / weights).abs() < 1e-12);
 /// }
 /// # Ok::<(), dml_core::Error>(())
 /// ```

@@ -48,9 +48,9 @@ dml_core::config! {
 /// let rows = &[[1f64, 0.], [0., 1.], [0.8, 0.6], [-0.8, -0.6]];
 /// let embeddings = Tensor::new(rows, &Device::Cpu)?;
 /// let terms = loss.terms(&Batch::new(&embeddings, &[0i64, 0, 1, 1])?, &Tuples::all())?;
-/// // Each row is first of its group; its positive is second there, and third or fourth of all: (1 + 2/3)/2 or (1 + 2/4)/2.
+/// // A positive is second in its group. Rows 0 and 1 rank it third of all, AP (1 + 2/3)/2; rows 2 and 3 fourth.
 /// let values = terms.get("ap_loss").unwrap().values()?.0.to_vec1::<f64>()?;
-/// for (value, want) in values.iter().zip([1. / 6., 1. / 6., 1. / 4., 1. / 4.]) {
+/// for (value, want) in values.iter().zip([1f64 / 6., 1. / 6., 1. / 4., 1. / 4.]) {
 ///     assert!((value - want).abs() < 1e-12);
 /// }
 /// # Ok::<(), dml_core::Error>(())

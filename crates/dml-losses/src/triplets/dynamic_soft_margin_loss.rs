@@ -59,7 +59,7 @@ dml_core::config! {
 /// let loss = DynamicSoftMarginLoss::new(config, LpDistance::squared())?;
 /// let embeddings = Tensor::new(&[[1f64, 0.], [0.6, 0.8], [0., 1.]], &Device::Cpu)?;
 /// let terms = loss.terms(&Batch::new(&embeddings, &[0i64, 0, 1])?, &Tuples::all())?;
-/// // The gaps 0.8 − 2 and 0.8 − 0.4, in bins from −2, −1, 0 and 1 on: shares 0.1, 0.4, 0.3, 0.2, so F is 0.1 and 0.8.
+/// // The gaps are 0.8 − 2, in the first bin, and 0.8 − 0.4, in the third. Shares of the bins: 0.1, 0.4, 0.3, 0.2.
 /// let value = terms.get("loss").unwrap().values()?.0.to_scalar::<f64>()?;
 /// assert!((value - (0.1 * -1.2 + 0.8 * 0.4) / 2.).abs() < 1e-12);
 /// # Ok::<(), dml_core::Error>(())
