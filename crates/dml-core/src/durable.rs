@@ -83,6 +83,21 @@ pub fn write_with<E: From<Error>>(
 }
 
 /// A file that is being written, under a temporary name.
+///
+/// ```
+/// use std::io::Write;
+///
+/// use dml_core::durable::{self, Part};
+///
+/// let path = std::env::temp_dir().join(format!("dml-durable-part-{}", std::process::id()));
+/// durable::write_with(&path, |part: &mut Part| {
+///     assert!(part.path().exists() && !path.exists());
+///     part.write_all(b"1 2 3")
+/// })?;
+/// assert_eq!(std::fs::read(&path)?, b"1 2 3");
+/// # std::fs::remove_file(&path)?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Part {
     buffer: BufWriter<File>,

@@ -14,7 +14,8 @@ const CRATES: &[&str] = &[
 /// Folders whose types no user names: they are private, or hidden from the documentation.
 const INTERNAL: &[&str] = &["machinery", "autograd", "kernels"];
 
-/// Finds public structs and traits without a code block that runs. A configuration's example is its component's.
+/// Finds public structs and traits without a code block that runs. A configuration's example is its component's; an item
+/// hidden from the documentation needs none.
 pub(super) fn check(path: &Path, text: &str) -> Vec<Finding> {
     let is_internal = path
         .iter()
@@ -23,19 +24,22 @@ pub(super) fn check(path: &Path, text: &str) -> Vec<Finding> {
         return Vec::new();
     }
     let mut found = Vec::new();
-    // Whether the item that the attributes and comments so far belong to has an example.
-    let mut has_example = false;
+    // Whether the item that the attributes and comments so far belong to has an example, or is hidden.
+    let (mut has_example, mut is_hidden) = (false, false);
     for (line, content) in (1..).zip(text.lines()) {
         if let Some(comment) = content.strip_prefix("///") {
             has_example |= matches!(comment.trim(), "```" | "```no_run" | "```rust");
         } else if let Some(name) = declared(content) {
-            if !has_example && !name.ends_with("Config") && !name.ends_with("Error") {
+            let is_exempt = is_hidden || name.ends_with("Config") || name.ends_with("Error");
+            if !has_example && !is_exempt {
                 let sentence = format!("{name} has no example that runs.");
-                found.push(Finding::advice(path, line, sentence));
+                found.push(Finding::violation(path, line, sentence));
             }
         }
         let is_attribute = content.starts_with("#[") || content.starts_with([' ', ')', ']']);
-        has_example &= content.starts_with("///") || is_attribute;
+        let continues = content.starts_with("///") || is_attribute;
+        has_example &= continues;
+        is_hidden = continues && (is_hidden || content == "#[doc(hidden)]");
     }
     found
 }
@@ -55,12 +59,13 @@ mod tests {
     #[test]
     fn a_type_without_an_example_is_found() {
         let text = "/// A.\n///\n/// ```\n/// let a = 1;\n/// ```\n#[derive(\n    Debug\n)]\npub struct A;\n/// B.\npub trait B {}\n\
-                    /// C.\n/// ```text\n/// c\n/// ```\npub struct C<T> {}\n/// D.\npub struct DConfig {}\npub(crate) struct E;\n";
+                    /// C.\n/// ```text\n/// c\n/// ```\npub struct C<T> {}\n/// D.\npub struct DConfig {}\npub(crate) struct E;\n\
+                    /// F.\n#[doc(hidden)]\n#[derive(Debug)]\npub struct F {\n    f: u8,\n}\n/// G.\npub struct G;\n";
         let lines = |path: &str| -> Vec<usize> {
             let found = check(Path::new(path), text);
             found.iter().map(|finding| finding.line).collect()
         };
-        assert_eq!(lines("crates/dml-core/src/a.rs"), [11]);
+        assert_eq!(lines("crates/dml-core/src/a.rs"), [11, 27]);
         assert!(lines("crates/dml-core/src/autograd/a.rs").is_empty());
         assert!(lines("crates/dml-eval/src/a.rs").is_empty());
     }

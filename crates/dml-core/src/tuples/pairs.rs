@@ -4,6 +4,17 @@ use super::{RowCounts, Triplets, TupleCount, TupleSet};
 use crate::{Batch, Relation, Result, check};
 
 /// Positive pairs `(anchor, positive)` and negative pairs `(anchor, negative)` as lists of rows.
+///
+/// ```
+/// use dml_core::{Pairs, Relation};
+///
+/// let pairs = Pairs::all(&Relation::labels(&[7i64, 7, 8])?);
+/// assert_eq!(pairs.positive_anchors, [0, 1]);
+/// assert_eq!(pairs.positives, [1, 0]);
+/// assert_eq!(pairs.negative_anchors, [0, 1, 2, 2]);
+/// assert_eq!(pairs.negatives, [2, 2, 0, 1]);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pairs {
     /// Query row of each positive pair.

@@ -157,6 +157,23 @@ impl dyn TupleSet + '_ {
 }
 
 /// Reference rows, each with the number of tuples that it is in. A row may stand there several times.
+///
+/// ```
+/// use dml_core::{Relation, RowCounts, TupleSet};
+///
+/// // Pairs: each row is in one pair with the anchor.
+/// let relation = Relation::labels(&[7i64, 7, 8, 7])?;
+/// let (mut positives, mut negatives) = (RowCounts::default(), RowCounts::default());
+/// relation.row_counts(0, &mut positives, &mut negatives);
+/// assert_eq!((positives.rows, negatives.rows), (vec![1, 3], vec![2]));
+/// assert!(positives.times.is_empty() && negatives.times.is_empty());
+///
+/// // Triplets (0, 1, 2) and (0, 3, 2): the negative is in both.
+/// let mut negatives = RowCounts::default();
+/// negatives.extend_counted((0..).zip([0, 0, 2, 0]));
+/// assert_eq!((negatives.rows, negatives.times), (vec![2], vec![2]));
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RowCounts {
     /// Reference rows.

@@ -5,6 +5,17 @@ use super::{Pairs, TupleSet};
 use crate::{Batch, Relation, Result, check};
 
 /// Triplets `(anchor, positive, negative)` as lists of rows. Order and duplicates are kept.
+///
+/// ```
+/// use dml_core::{Relation, Triplets};
+///
+/// // Rows 0, 1 and 3 are positive for each other, and row 2 is negative for each of them.
+/// let triplets = Triplets::all(&Relation::labels(&[7i64, 7, 8, 7])?);
+/// assert_eq!(triplets.anchors, [0, 0, 1, 1, 3, 3]);
+/// assert_eq!(triplets.positives, [1, 3, 0, 3, 0, 1]);
+/// assert_eq!(triplets.negatives, [2; 6]);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Triplets {
     /// Query row of each triplet.

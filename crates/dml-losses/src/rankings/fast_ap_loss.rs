@@ -39,6 +39,23 @@ dml_core::config! {
 }
 
 /// One minus the average precision in bins ([formula](self)). One term `loss`, per row that has a positive.
+///
+/// ```
+/// use dml_core::candle_core::{Device, Tensor};
+/// use dml_core::{Batch, Loss, Tuples};
+/// use dml_distances::LpDistance;
+/// use dml_losses::{FastAPLoss, FastAPLossConfig};
+///
+/// let config = FastAPLossConfig { num_bins: 2 };
+/// let loss = FastAPLoss::new(config, LpDistance::squared())?;
+/// let rows = &[[1f64, 0.], [0., 1.], [0., -1.], [0., -1.]];
+/// let embeddings = Tensor::new(rows, &Device::Cpu)?;
+/// let terms = loss.terms(&Batch::new(&embeddings, &[0i64, 0, 1, 2])?, &Tuples::all())?;
+/// // Row 0: its positive and both negatives are at 2, so 1 − 1/3. Row 1: its positive is at 2, its negatives at 4.
+/// let values = terms.get("loss").unwrap().values()?.0.to_vec1::<f64>()?;
+/// assert!((values[0] - 2. / 3.).abs() < 1e-12 && values[1].abs() < 1e-12);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct FastAPLoss {
     bins: SoftBins,

@@ -37,6 +37,22 @@ pub struct HistogramLossConfig {
 }
 
 /// Overlap of the histograms of similarities ([formula](self)). One term `loss`, a scalar.
+///
+/// ```
+/// use dml_core::candle_core::{Device, Tensor};
+/// use dml_core::{Batch, Loss, Tuples};
+/// use dml_distances::CosineSimilarity;
+/// use dml_losses::{HistogramLoss, HistogramLossConfig};
+///
+/// let config = HistogramLossConfig { n_bins: Some(2), ..Default::default() };
+/// let loss = HistogramLoss::new(config, CosineSimilarity::default())?;
+/// let embeddings = Tensor::new(&[[1f64, 0.], [0.6, 0.8], [0., 1.]], &Device::Cpu)?;
+/// let terms = loss.terms(&Batch::new(&embeddings, &[0i64, 0, 1])?, &Tuples::all())?;
+/// // Nodes −1, 0, 1. The positive pair at 0.6: 0, 0.4, 0.6. The negative pairs at 0 and 0.8: 0, 0.6, 0.4.
+/// let value = terms.get("loss").unwrap().values()?.0.to_scalar::<f64>()?;
+/// assert!((value - (0.6 * 0.4 + 0.4 * 1.)).abs() < 1e-12);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct HistogramLoss {
     bins: SoftBins,

@@ -56,6 +56,21 @@ dml_core::config! {
 }
 
 /// Negatives before positives ([formula](self)). One term `loss`, a scalar.
+///
+/// ```
+/// use dml_core::candle_core::{Device, Tensor};
+/// use dml_core::{Batch, Loss, Tuples};
+/// use dml_distances::CosineSimilarity;
+/// use dml_losses::{PNPLoss, PNPLossConfig};
+///
+/// let loss = PNPLoss::new(PNPLossConfig::default(), CosineSimilarity::default())?;
+/// let embeddings = Tensor::new(&[[1f64, 0.], [0.6, 0.8], [0., 1.]], &Device::Cpu)?;
+/// let terms = loss.terms(&Batch::new(&embeddings, &[0i64, 0, 1])?, &Tuples::all())?;
+/// // Row 0 ranks the negative last: 0. Row 1 ranks it behind itself and before its positive: the mean of 0 and 1.
+/// let value = terms.get("loss").unwrap().values()?.0.to_scalar::<f64>()?;
+/// assert!((value - (0. + 0.5) / 2.).abs() < 1e-12);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct PNPLoss {
     config: PNPLossConfig,

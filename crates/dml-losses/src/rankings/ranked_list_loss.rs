@@ -71,6 +71,26 @@ impl RankedListLossConfig {
 }
 
 /// Weighted violations of two spheres ([formula](self)). One term `loss`, per row.
+///
+/// ```
+/// use dml_core::candle_core::{Device, Tensor};
+/// use dml_core::{Batch, Loss, Tuples};
+/// use dml_distances::LpDistance;
+/// use dml_losses::{RankedListLoss, RankedListLossConfig};
+///
+/// // Positives within 1, negatives beyond 2.
+/// let config = RankedListLossConfig { alpha: Some(2.0), ..RankedListLossConfig::new(1.0, 0.0) };
+/// let loss = RankedListLoss::new(config, LpDistance::unnormalized())?;
+/// let embeddings = Tensor::new(&[[0f64], [4.], [1.]], &Device::Cpu)?;
+/// let terms = loss.terms(&Batch::new(&embeddings, &[0i64, 0, 1])?, &Tuples::all())?;
+/// // Rows 0 and 1 are 4 apart, 3 too far; rows 0 and 2 are 1 apart, 1 too near; rows 1 and 2 are 3 apart.
+/// let values = terms.get("loss").unwrap().values()?.0.to_vec1::<f64>()?;
+/// let weights = 1. + 3e-5; // One violation, and ε for each of three rows.
+/// for (value, want) in values.iter().zip([(3. + 1.) / 2., 3. / 2., 1f64 / 2.]) {
+///     assert!((value - want / weights).abs() < 1e-12);
+/// }
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct RankedListLoss {
     /// Positives: farther than this.

@@ -36,6 +36,25 @@ dml_core::config! {
 }
 
 /// One minus the average precision of soft ranks ([formula](self)). One term `ap_loss`, per row.
+///
+/// ```
+/// use dml_core::candle_core::{Device, Tensor};
+/// use dml_core::{Batch, Loss, Tuples};
+/// use dml_distances::CosineSimilarity;
+/// use dml_losses::{SmoothAPLoss, SmoothAPLossConfig};
+///
+/// let config = SmoothAPLossConfig { temperature: 0.001 };
+/// let loss = SmoothAPLoss::new(config, CosineSimilarity::default())?;
+/// let rows = &[[1f64, 0.], [0., 1.], [0.8, 0.6], [-0.8, -0.6]];
+/// let embeddings = Tensor::new(rows, &Device::Cpu)?;
+/// let terms = loss.terms(&Batch::new(&embeddings, &[0i64, 0, 1, 1])?, &Tuples::all())?;
+/// // A positive is second in its group. Rows 0 and 1 rank it third of all, AP (1 + 2/3)/2; rows 2 and 3 fourth.
+/// let values = terms.get("ap_loss").unwrap().values()?.0.to_vec1::<f64>()?;
+/// for (value, want) in values.iter().zip([1f64 / 6., 1. / 6., 1. / 4., 1. / 4.]) {
+///     assert!((value - want).abs() < 1e-12);
+/// }
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct SmoothAPLoss {
     temperature: f64,

@@ -32,6 +32,23 @@ dml_core::config! {
 
 /// Soft bound of the angle at all negatives ([formula](self)). One term `loss`, per positive pair; empty without any
 /// positive or any negative pair.
+///
+/// ```
+/// use dml_core::candle_core::{Device, Tensor};
+/// use dml_core::{Batch, Loss, Tuples};
+/// use dml_distances::LpDistance;
+/// use dml_losses::{AngularLoss, AngularLossConfig};
+///
+/// let config = AngularLossConfig { alpha: 45.0 };
+/// let loss = AngularLoss::new(config, LpDistance::default())?;
+/// let embeddings = Tensor::new(&[[2f64, 0.], [0., 3.], [0.25, 0.]], &Device::Cpu)?;
+/// let terms = loss.terms(&Batch::new(&embeddings, &[0i64, 0, 1])?, &Tuples::all())?;
+/// // T = 1, â + p̂ = (1, 1) and â·p̂ = 0 for both pairs: the exponent is 4 · 0.25 − 0.
+/// let values = terms.get("loss").unwrap().values()?.0.to_vec1::<f64>()?;
+/// let want = (1. + 1f64.exp()).ln();
+/// assert!((values[0] - want).abs() < 1e-12 && (values[1] - want).abs() < 1e-12);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct AngularLoss {
     /// tan²(alpha).

@@ -49,6 +49,22 @@ dml_core::config! {
 
 /// Gaps weighted by their rank ([formula](self)). One term `loss`, a scalar.
 ///
+/// ```
+/// use dml_core::candle_core::{Device, Tensor};
+/// use dml_core::{Batch, Loss, Tuples};
+/// use dml_distances::LpDistance;
+/// use dml_losses::{DynamicSoftMarginLoss, DynamicSoftMarginLossConfig};
+///
+/// let config = DynamicSoftMarginLossConfig { num_bins: 4, ..Default::default() };
+/// let loss = DynamicSoftMarginLoss::new(config, LpDistance::squared())?;
+/// let embeddings = Tensor::new(&[[1f64, 0.], [0.6, 0.8], [0., 1.]], &Device::Cpu)?;
+/// let terms = loss.terms(&Batch::new(&embeddings, &[0i64, 0, 1])?, &Tuples::all())?;
+/// // The gaps are 0.8 − 2, in the first bin, and 0.8 − 0.4, in the third. Shares of the bins: 0.1, 0.4, 0.3, 0.2.
+/// let value = terms.get("loss").unwrap().values()?.0.to_scalar::<f64>()?;
+/// assert!((value - (0.1 * -1.2 + 0.8 * 0.4) / 2.).abs() < 1e-12);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
+///
 /// The histogram is what the loss remembers: buffer `hist`, all 0 before the first batch.
 #[derive(Debug)]
 pub struct DynamicSoftMarginLoss {

@@ -49,6 +49,25 @@ dml_core::config! {
 }
 
 /// Hinges on both sides of a boundary ([formula](self)). Terms `margin_loss`, per triplet, and `beta_reg_loss`.
+///
+/// ```
+/// use dml_core::candle_core::{DType, Device, Tensor};
+/// use dml_core::{Batch, Loss, Tuples};
+/// use dml_distances::LpDistance;
+/// use dml_losses::{MarginLoss, MarginLossConfig, SeededVars};
+///
+/// let vars = SeededVars::new(0).builder(DType::F64, &Device::Cpu);
+/// // Positives within 1.5, negatives beyond 2.5.
+/// let config = MarginLossConfig { margin: 0.5, beta: 2.0, ..Default::default() };
+/// let loss = MarginLoss::new(config, LpDistance::unnormalized(), vars)?;
+/// let embeddings = Tensor::new(&[[0f64], [2.], [4.]], &Device::Cpu)?;
+/// let terms = loss.terms(&Batch::new(&embeddings, &[0i64, 0, 1])?, &Tuples::all())?;
+/// // Row 0: its positive is at 2 and its negative at 4. Row 1: both are at 2. Three of the four hinges are above 0.
+/// let term = terms.get("margin_loss").unwrap();
+/// assert_eq!(term.values()?.0.to_vec1::<f64>()?, [0.5 + 0., 0.5 + 0.5]);
+/// assert_eq!(term.divisor(), Some(3.0));
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct MarginLoss {
     margin: f64,

@@ -46,6 +46,22 @@ dml_core::config! {
 }
 
 /// Triplet hinge or softplus with margin ([formula](self)). One term `loss`, per triplet.
+///
+/// ```
+/// use dml_core::candle_core::{Device, Tensor};
+/// use dml_core::{Batch, Loss, Tuples};
+/// use dml_distances::LpDistance;
+/// use dml_losses::{TripletMarginLoss, TripletMarginLossConfig};
+///
+/// let config = TripletMarginLossConfig { margin: 0.5, ..Default::default() };
+/// let loss = TripletMarginLoss::new(config, LpDistance::unnormalized())?;
+/// let embeddings = Tensor::new(&[[0f64], [2.], [3.]], &Device::Cpu)?;
+/// let terms = loss.terms(&Batch::new(&embeddings, &[0i64, 0, 1])?, &Tuples::all())?;
+/// // Row 0: 2 − 3 + 0.5 is below 0. Row 1: 2 − 1 + 0.5.
+/// let values = terms.get("loss").unwrap().values()?.0.to_vec1::<f64>()?;
+/// assert_eq!(values, [0., 1.5]);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct TripletMarginLoss {
     cost: TripletCost,
