@@ -67,6 +67,6 @@ mod tests {
         };
         assert_eq!(lines("crates/dml-core/src/a.rs"), [11, 27]);
         assert!(lines("crates/dml-core/src/autograd/a.rs").is_empty());
-        assert!(lines("crates/dml-eval/src/a.rs").is_empty());
+        assert!(lines("crates/dml-data/src/a.rs").is_empty());
     }
 }

@@ -5,7 +5,9 @@
 //! neg_loss(a,n) = max(0, neg_margin − h(a,n))        h: the distance
 //! ```
 //!
-//! For similarities both differences change their sign. The value of a pair is multiplied by its weight in the relation. Hadsell, Chopra and LeCun, "Dimensionality Reduction by Learning
+//! For similarities both differences change their sign. The value of a pair is multiplied by its weight in the relation.
+//!
+//! Hadsell, Chopra and LeCun, "Dimensionality Reduction by Learning
 //! an Invariant Mapping" (CVPR 2006); here the hinges are not squared.
 //!
 //! Pairs that come as a set are summed without being written out: `O(N²)` time, and memory for the matrix alone.
