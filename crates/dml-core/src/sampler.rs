@@ -21,8 +21,10 @@ use crate::{Error, Result};
 /// impl Sampler for Blocks {
 ///     fn epoch(&self, epoch: u64) -> Box<dyn Iterator<Item = Vec<usize>> + Send + '_> {
 ///         let first = epoch as usize % self.batches();
-///         let block = move |i| (first + i) % self.batches() * self.size;
-///         let batch = move |i| (block(i)..(block(i) + self.size).min(self.rows)).collect();
+///         let batch = move |i: usize| {
+///             let start = (first + i) % self.batches() * self.size;
+///             (start..(start + self.size).min(self.rows)).collect()
+///         };
 ///         Box::new((0..self.batches()).map(batch))
 ///     }
 ///     fn batches(&self) -> usize {

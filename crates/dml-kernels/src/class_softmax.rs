@@ -129,8 +129,12 @@ impl<T: Real> Logits<'_, T> {
 
     /// The value of row i, `x`, where `phi` takes the place of its own entry; `shares` become its gradient with respect to
     /// the logits.
+    ///
+    /// # Panics
+    /// Unless there is a share for each value.
     #[inline(always)]
     pub fn cross_entropy(&self, i: usize, x: &[T], phi: f64, shares: &mut [T]) -> f64 {
+        lengths::length("shares", shares.len(), x.len());
         let own = self.own[i] as usize;
         let factor = self.row_factor(i);
         let own_factor = self.classes.map_or(T::ONE, |classes| classes[own]);

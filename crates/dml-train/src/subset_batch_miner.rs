@@ -14,7 +14,7 @@ use rand::seq::index::sample;
 /// closure one.
 ///
 /// ```
-/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/setup.rs"));
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use dml_core::{Batch, Result};
 /// use dml_train::{MetricLossOnly, SubsetBatchMiner, Trainer};
@@ -60,7 +60,7 @@ pub trait SubsetBatchMiner: Debug + Send + Sync {
 /// // The first six rows of every batch.
 /// let method = MetricLossOnly::new(module("trunk", 784, 16)?, objective()?);
 /// let mut trainer = Trainer::builder(method, digits()?, sampler()?)
-///     .with_subset_batch_miner(ChooseRows(|_batch| Ok((0..6).collect())))
+///     .with_subset_batch_miner(ChooseRows(|_batch: &dml_core::Batch| Ok((0..6).collect())))
 ///     .build()?;
 /// trainer.run(1)?;
 /// # Ok(())

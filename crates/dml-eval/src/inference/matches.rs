@@ -3,10 +3,25 @@
 /// The pairs of rows that match, in the order of the queries and then of the references.
 ///
 /// ```
-/// use dml_eval::Matches;
+/// use dml_core::{Distance, Result, TensorExt, candle_core::{Device, Tensor}};
+/// use dml_eval::{MatchFinder, MatchFinderConfig};
 ///
-/// let matches = Matches { pairs: vec![(0, 1), (2, 0)], queries: 3, references: 2 };
+/// #[derive(Debug)]
+/// struct Euclidean;
+///
+/// impl Distance for Euclidean {
+///     fn matrix(&self, query: &Tensor, reference: Option<&Tensor>) -> Result<Tensor> {
+///         query.pairwise_lp(reference.unwrap_or(query), 2.0)
+///     }
+/// }
+///
+/// let finder = MatchFinder::new(MatchFinderConfig { threshold: Some(1.0) }, Euclidean)?;
+/// let rows = Tensor::new(&[[0f32], [2.], [5.]], &Device::Cpu)?;
+/// let gallery = Tensor::new(&[[4.5f32], [0.5]], &Device::Cpu)?;
+/// let matches = finder.get_matching_pairs(&rows, Some(&gallery), None)?;
+/// assert_eq!(matches.pairs, [(0, 1), (2, 0)]);
 /// assert_eq!(matches.mask(), [false, true, false, false, true, false]);
+/// # Ok::<(), dml_core::Error>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]

@@ -275,6 +275,9 @@ fn of_classes(calls: &mut Calls) {
     calls.add("cross_entropies", move || {
         drop(cross_entropies(&[0f32; 0], 0, logits(&[0]), margin));
     });
+    calls.add("cross_entropy", move || {
+        logits(&[0, 1]).cross_entropy(0, &FIVE[..3], 1., &mut [0.; 2]);
+    });
     calls.add("cross_entropies_backward", move || {
         let entropies = cross_entropies(&SIX, 3, logits(&[0, 1]), margin);
         drop(cross_entropies_backward(

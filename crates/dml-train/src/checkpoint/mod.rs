@@ -212,7 +212,7 @@ pub(crate) struct Latest {
 /// A checkpoint that [`Trainer::resume`](crate::Trainer::resume) passed over because it is damaged.
 ///
 /// ```
-/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctests/setup.rs"));
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/setup.rs"));
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use dml_train::{Checkpoints, CheckpointsConfig, MetricLossOnly, Trainer};
 ///

@@ -8,7 +8,7 @@ use dml::{Batch, Tuples};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::registry::{CLASSES, DIM, batch, distance, gradient, miner, number, objective};
+use crate::registry::{DIM, batch, distance, gradient, miner, number, objective};
 
 /// Enough rows that every loop is cut into several pieces, and one more than a multiple of 16, so that a piece could have one row.
 const ROWS: usize = 321;
@@ -22,7 +22,7 @@ fn rows(seed: u64) -> (Var, Vec<i64>) {
         .map(|_| rng.random_range(-1.0..1.0))
         .collect();
     let x = Tensor::from_vec(x, (ROWS, DIM), &Device::Cpu).unwrap();
-    let labels = (0..ROWS).map(|i| (i % CLASSES) as i64).collect();
+    let labels = (0..ROWS).map(|i| (i % 3) as i64).collect();
     (Var::from_tensor(&x).unwrap(), labels)
 }
 
