@@ -1,4 +1,4 @@
-//! `cargo run --release -p dml-examples --example serve -- --model FILE --index FILE [--build] [PICTURE …]`: which digits
+//! `cargo run --release -p dml-examples --features images --example serve -- --model FILE --index FILE [--build] [PICTURE …]`: which digits
 //! of a gallery are nearest to pictures.
 //!
 //! See the module `serve` of this package for what it does; `--help` lists the arguments.

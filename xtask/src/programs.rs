@@ -90,6 +90,13 @@ impl Program {
     /// The call of cargo.
     pub(crate) fn cargo(&self, args: &[OsString]) -> Command {
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        // What cargo has told this process about itself would make build scripts run anew that look at it.
+        for (name, _) in std::env::vars_os() {
+            let text = name.to_string_lossy();
+            if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+                cargo.env_remove(&name);
+            }
+        }
         cargo.args(["run", "--release", "--manifest-path"]);
         cargo.arg(crate::workspace_root().join("Cargo.toml"));
         cargo.args(["--package", self.package]);
@@ -106,6 +113,9 @@ impl Program {
     /// The feature that the device of the arguments needs.
     fn feature(&self, args: &[OsString]) -> Option<&'static str> {
         let mut device = self.device?.to_owned();
+        if args.iter().any(|arg| arg == "-h" || arg == "--help") {
+            return None;
+        }
         let mut args = args.iter().map(|arg| arg.to_string_lossy());
         while let Some(arg) = args.next() {
             match arg.strip_prefix("--device") {

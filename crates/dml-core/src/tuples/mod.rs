@@ -263,6 +263,10 @@ impl Tuples {
         matrix: &Tensor,
         order: Order,
     ) -> Result<Option<Arc<TripletRanges>>> {
+        if let Form::Triplets(triplets) = &self.0 {
+            triplets.check(batch)?;
+            return Ok(None);
+        }
         let set = self.by_anchor("triplets", batch)?;
         if self.is_triplets() {
             return Ok(set.as_ranges());

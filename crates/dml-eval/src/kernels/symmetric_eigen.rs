@@ -40,6 +40,9 @@ pub(crate) fn eigenvectors(mut matrix: Vec<f64>, n: usize) -> (Vec<f64>, Vec<f64
 fn tridiagonal(matrix: &mut [f64], n: usize) -> (Vec<f64>, Vec<f64>, Vec<f64>) {
     let (mut diagonal, mut beside) = (Vec::with_capacity(n), Vec::with_capacity(n));
     let mut factors = Vec::with_capacity(n);
+    // Once the rank is used up, rounding is all that is left. Reflections of it would go on until its squares vanish.
+    let largest = matrix.iter().fold(0.0, |most: f64, x| most.max(x.abs()));
+    let negligible = f64::EPSILON * largest;
     for k in 0..n {
         diagonal.push(matrix[k * n + k]);
         if k + 1 == n {
@@ -48,14 +51,17 @@ fn tridiagonal(matrix: &mut [f64], n: usize) -> (Vec<f64>, Vec<f64>, Vec<f64>) {
         // The reflection that leaves nothing of the column beyond its first element.
         let rest = k + 1..n;
         let mut v: Vec<f64> = matrix[k * n..][rest.clone()].to_vec();
-        if v[1..].iter().all(|x| *x == 0.0) {
+        if v[1..].iter().all(|x| x.abs() <= negligible) {
             beside.push(v[0]);
             factors.push(0.0);
             continue;
         }
+        // In units of the largest entry: its square could vanish or overflow.
+        let size = v.iter().fold(0.0, |most: f64, x| most.max(x.abs()));
+        v.iter_mut().for_each(|x| *x /= size);
         let norm = dot(&v, &v).sqrt();
         let turned = if v[0] > 0.0 { -norm } else { norm };
-        beside.push(turned);
+        beside.push(turned * size);
         v[0] -= turned;
         let factor = 2.0 / dot(&v, &v);
         let mut w: Vec<f64> = rest
@@ -167,6 +173,41 @@ mod tests {
         assert_close(&eigenvalues(diagonal, 3), &[5., 2., -1.]);
         // All ones: 4 and three times 0.
         assert_close(&eigenvalues(vec![1.; 16], 4), &[4., 0., 0., 0.]);
+    }
+
+    /// What is left of a matrix after its rank is rounding, the reflections of which once ended in 0 / 0.
+    #[test]
+    fn matrices_of_low_rank_and_repeated_blocks_stay_finite() {
+        for (distinct, n) in [(2, 64), (2, 128), (4, 64), (10, 128)] {
+            for scale in [1.0, 1e-170, 1e150] {
+                // Row i of the data is one of a few patterns of signs; the matrix is their second moment.
+                let sign = |pattern: usize, j: usize| {
+                    if (j * (pattern + 3) / 7 + pattern) % 2 == 0 {
+                        1.0
+                    } else {
+                        -0.25
+                    }
+                };
+                let entry = |i: usize, j: usize| {
+                    scale * (0..distinct).map(|k| sign(k, i) * sign(k, j)).sum::<f64>()
+                };
+                let matrix: Vec<f64> = (0..n * n)
+                    .map(|place| entry(place / n, place % n))
+                    .collect();
+                let trace: f64 = (0..n).map(|i| matrix[i * n + i]).sum();
+                let (values, vectors) = eigenvectors(matrix.clone(), n);
+                assert!(values.iter().chain(&vectors).all(|x| x.is_finite()));
+                assert!((values.iter().sum::<f64>() - trace).abs() < 1e-12 * trace);
+                assert!(values[distinct..].iter().all(|x| x.abs() < 1e-12 * trace));
+                let alone = eigenvalues(matrix, n);
+                assert!(
+                    alone
+                        .iter()
+                        .zip(&values)
+                        .all(|(a, b)| (a - b).abs() < 1e-12 * trace)
+                );
+            }
+        }
     }
 
     #[test]

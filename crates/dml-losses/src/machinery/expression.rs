@@ -90,6 +90,9 @@ pub(crate) trait Expression:
     /// `ln(1 + x)`.
     fn ln_1p(self) -> Self;
 
+    /// `x − ln(1 + x)`, whose derivative `x / (1 + x)` keeps its digits near 0.
+    fn minus_ln_1p(self) -> Self;
+
     /// `ln(1 + eˣ)` without overflow.
     fn softplus(self) -> Self;
 }

@@ -105,8 +105,8 @@ impl RankFormula for PNPLossConfig {
             PNPVariant::Dq => -(before + 1.0).powf(-self.alpha) + 1.0,
             PNPVariant::Iu => (before.clone() + 1.0) * before.ln_1p(),
             PNPVariant::Ib => {
-                let scaled = before * self.b;
-                (scaled.clone() - scaled.ln_1p()) / (self.b * self.b)
+                // Divided by b twice: its square may vanish.
+                (before * self.b).minus_ln_1p() / self.b / self.b
             }
         }
     }

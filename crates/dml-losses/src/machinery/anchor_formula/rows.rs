@@ -121,9 +121,10 @@ impl<T: Real> PairsOfKind for SideOfRow<'_, T> {
         let (far_index, far) = negatives.pairs.log_sum_exp(false, true, &exponent);
         // The comparison is written so that NaN comes through.
         let (large, small) = if near > far { (near, far) } else { (far, near) };
-        if large == f64::NEG_INFINITY {
+        if positives.pairs.is_empty() && negatives.pairs.is_empty() {
             return AnchorValue::number(0.0);
         }
+        // Where all similarities are −∞, small − large is NaN, and so is the value: the gap of two infinite distances.
         let value = large + (small - large).exp().ln_1p();
         let mut both = AnchorValue::number(value);
         both.gradient[positives.first + near_index] = (near - value).exp();

@@ -167,6 +167,16 @@ impl Expression for Composite<'_> {
         self.with(|x| Ok((x + 1.0)?.log()?))
     }
 
+    fn minus_ln_1p(self) -> Self {
+        self.with(|x| {
+            // Candle would take the derivative as 1 − 1 / (1 + x): the value hangs on x times the derivative instead.
+            let sum = (x + 1.0)?;
+            let linear = (x * (x / &sum)?.detach())?;
+            let value = (x - sum.log()?)?.detach();
+            Ok((value + (&linear - linear.detach())?)?)
+        })
+    }
+
     fn softplus(self) -> Self {
         self.with(TensorExt::safe_softplus)
     }

@@ -220,6 +220,12 @@ impl<T: Real, const N: usize> Expression for Dual<T, N> {
     }
 
     #[inline(always)]
+    fn minus_ln_1p(self) -> Self {
+        let x = self.value;
+        self.chain(x - x.ln_1p(), x / (T::ONE + x))
+    }
+
+    #[inline(always)]
     fn softplus(self) -> Self {
         let (value, derivative) = softplus(self.value);
         self.chain(value, derivative)

@@ -36,14 +36,19 @@ impl Lifting {
 
     /// The value of a pair with its derivatives in its entry and in the sums of both rows; `None` for a row without
     /// negatives.
-    fn dual(&self, x: f64, anchor: Option<f64>, positive: Option<f64>) -> Dual<f64, 3> {
+    pub(super) fn dual(&self, x: f64, anchor: Option<f64>, positive: Option<f64>) -> Dual<f64, 3> {
         let point = [x, anchor.unwrap_or(0.0), positive.unwrap_or(0.0)];
         Dual::at_point(point, |[x, of_anchor, of_positive]| {
             let negatives = match (anchor, positive) {
                 (None, None) => x.constant(0.0),
                 (Some(_), None) => of_anchor,
                 (None, Some(_)) => of_positive,
-                (Some(_), Some(_)) => of_anchor + (of_positive - of_anchor).softplus(),
+                (Some(_), Some(_)) => {
+                    // The larger one is taken out, so that neither is lost in the other's rounding.
+                    let ahead = of_anchor.clone() - of_positive.clone();
+                    let larger = Dual::select(ahead.is_at_least(0.0), of_anchor, of_positive);
+                    larger + (-ahead.abs()).softplus()
+                }
             };
             self.value(x, negatives)
         })

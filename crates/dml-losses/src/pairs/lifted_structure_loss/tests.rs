@@ -51,6 +51,26 @@ fn both_rows_of_a_pair_bring_their_negatives() -> Result<()> {
     Ok(())
 }
 
+/// A row whose negatives are far away leaves the sum of the other row as it is, whichever of the two is the anchor.
+#[test]
+fn a_sum_far_below_the_other_takes_nothing_from_it() -> Result<()> {
+    // The pair is (0, 1), 1 apart. Row 2 is a negative of both, 2 from row 1; the logarithms of the sums differ by 1e17.
+    let sums = [(-1e17, 2.0), (2.0, -1e17), (-1e20, 5.0)];
+    for (anchor, positive) in sums {
+        let lifting = Lifting {
+            sign: 1.0,
+            neg_margin: 0.0,
+            pos_margin: 0.0,
+            both_rows: true,
+        };
+        let value = lifting.dual(1.0, Some(anchor), Some(positive));
+        let larger = f64::max(anchor, positive);
+        assert_eq!(value.value, (1.0 + larger).powi(2) / 2.0);
+        assert_eq!(value.gradient[0], 1.0 + larger);
+    }
+    Ok(())
+}
+
 #[test]
 fn with_references_only_the_anchor_brings_negatives() -> Result<()> {
     // PyTorch Metric Learning would add the negatives of query 1 to the pair (0, 1), as the positive is row 1 of the

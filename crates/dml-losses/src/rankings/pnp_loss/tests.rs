@@ -1,5 +1,6 @@
 //! Values by hand for every variant, and what the loss refuses.
 
+use dml_core::autograd::without_kernels;
 use dml_core::{Error, Triplets};
 use dml_distances::{CosineSimilarity, LpDistance};
 
@@ -39,6 +40,32 @@ fn every_variant_by_hand() -> Result<()> {
         let slope = |r: f64| (cost(r + 1e-6) - cost(r - 1e-6)) / 2e-6 * r * (1.0 - r) * 3f64.ln();
         let want = (slope(0.25) + slope(0.5)) / 4.0;
         assert!((gradient[2][1] - want).abs() < 1e-8, "{gradient:?} {want}");
+    }
+    Ok(())
+}
+
+/// As b goes to 0, `Ib` goes to r² / 2, and its derivative must not be lost in the difference of two large numbers.
+#[test]
+fn a_small_b_keeps_its_gradient() -> Result<()> {
+    let x = circle([0.0, 90.0, 0.0])?;
+    let batch = Batch::new(&x, [0i64, 0, 1])?;
+    let gradient_at = |b: f64| -> Result<f64> {
+        let config = PNPLossConfig {
+            b,
+            anneal: 1.0 / 3f64.ln(),
+            variant: PNPVariant::Ib,
+            ..PNPLossConfig::default()
+        };
+        let (_, gradient) = values_and_gradient(&loss(config)?, &batch, &Tuples::all(), &x)?;
+        Ok(gradient[2][1])
+    };
+    let turned = |r: f64| r * r * (1.0 - r) * 3f64.ln();
+    let want = (turned(0.25) + turned(0.5)) / 4.0;
+    for b in [1e-12, 1e-16, 1e-30] {
+        let got = gradient_at(b)?;
+        assert!((got - want).abs() < 1e-9, "{b:e}: {got} {want}");
+        let got = without_kernels(|| gradient_at(b))?;
+        assert!((got - want).abs() < 1e-9, "composite, {b:e}: {got} {want}");
     }
     Ok(())
 }
