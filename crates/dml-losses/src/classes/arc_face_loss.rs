@@ -155,6 +155,7 @@ impl AngularMargin {
 }
 
 impl Margin for AngularMargin {
+    #[inline(always)]
     fn own<E: Expression>(&self, cosine: E) -> E {
         let bound = cosine.detach().clamp(-1.0, 1.0);
         let cosine = E::select(cosine.clone().abs().is_at_least(1.0), bound, cosine);

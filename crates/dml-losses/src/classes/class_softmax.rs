@@ -21,6 +21,7 @@ pub(crate) trait Margin: Clone + Debug + Send + Sync + 'static {
 pub(crate) struct Subtracted(pub(crate) f64);
 
 impl Margin for Subtracted {
+    #[inline(always)]
     fn own<E: Expression>(&self, x: E) -> E {
         x - self.0
     }

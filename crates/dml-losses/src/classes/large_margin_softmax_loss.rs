@@ -128,6 +128,7 @@ loss_over_classes!(LargeMarginSoftmaxLoss<MarginSoftmaxLoss<AngleOfProducts>>);
 struct AngleOfProducts(MultipleAngle);
 
 impl Margin for AngleOfProducts {
+    #[inline(always)]
     fn own<E: Expression>(&self, cosine: E) -> E {
         self.0.own(cosine)
     }

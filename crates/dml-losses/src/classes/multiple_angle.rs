@@ -34,6 +34,7 @@ impl MultipleAngle {
 }
 
 impl MultipleAngle {
+    #[inline(always)]
     pub(crate) fn own<E: Expression>(&self, x: E) -> E {
         let (mut before, mut t) = (x.constant(1.0), x.clone());
         for _ in 1..self.times {

@@ -120,6 +120,7 @@ loss_over_classes!(NormalizedSoftmaxLoss<MarginSoftmaxLoss<UnitClasses>>);
 struct UnitClasses;
 
 impl Margin for UnitClasses {
+    #[inline(always)]
     fn own<E: Expression>(&self, x: E) -> E {
         x
     }

@@ -119,6 +119,7 @@ loss_over_classes!(ProxyNCALoss<MarginSoftmaxLoss<OwnProxy>>);
 struct OwnProxy;
 
 impl Margin for OwnProxy {
+    #[inline(always)]
     fn own<E: Expression>(&self, x: E) -> E {
         x
     }

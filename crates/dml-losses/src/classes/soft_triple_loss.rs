@@ -170,6 +170,7 @@ struct SoftCenters {
 }
 
 impl Margin for SoftCenters {
+    #[inline(always)]
     fn own<E: Expression>(&self, x: E) -> E {
         self.margin.own(x)
     }

@@ -123,6 +123,7 @@ loss_over_classes!(SphereFaceLoss<MarginSoftmaxLoss<AngleOfRows>>);
 struct AngleOfRows(MultipleAngle);
 
 impl Margin for AngleOfRows {
+    #[inline(always)]
     fn own<E: Expression>(&self, cosine: E) -> E {
         self.0.own(cosine)
     }

@@ -205,6 +205,7 @@ struct NearestCenters {
 }
 
 impl Margin for NearestCenters {
+    #[inline(always)]
     fn own<E: Expression>(&self, cosine: E) -> E {
         self.margin.own(cosine)
     }

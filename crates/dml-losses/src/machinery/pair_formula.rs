@@ -30,6 +30,7 @@ pub(crate) trait PairFormula: Debug + Send + Sync + 'static {
     fn value<E: Expression>(&self, x: E, negatives: E) -> E;
 
     /// `g`, the exponent of a negative with the entry `x`.
+    #[inline(always)]
     fn exponent<E: Expression>(&self, x: E) -> E {
         x
     }
@@ -114,6 +115,7 @@ pub(crate) fn sums_where<T: Element, F: PairFormula>(
 impl<T: Real> Side<T> {
     /// Sums the values that are kept, each times its weight, and leaves the gradient of the sum. `f` is a function of the
     /// entry of a pair and of what all values of the anchor share.
+    #[inline(always)]
     pub(crate) fn sum_where(
         &mut self,
         keeps: impl Fn(T) -> bool,
@@ -141,6 +143,7 @@ impl<T: Real> Side<T> {
 }
 
 /// The same where every pair counts once, without a branch and with as many sums as a vector has room for.
+#[inline(always)]
 fn sum_singles_where<T: Real>(
     x: &[T],
     gradient: &mut [T],

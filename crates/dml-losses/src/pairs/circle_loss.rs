@@ -107,6 +107,7 @@ struct Circle {
 impl AnchorFormula for Circle {
     const NEEDS: Needs = Needs::Both;
 
+    #[inline(always)]
     fn value<P: PairsOfKind>(&self, positives: &mut P, negatives: &mut P) -> P::Value {
         let Self { m, gamma } = *self;
         let near = positives.log_sum_exp(false, |s| {

@@ -115,6 +115,7 @@ struct Hinge {
 }
 
 impl PairFormula for Hinge {
+    #[inline(always)]
     fn value<E: Expression>(&self, x: E, _: E) -> E {
         ((x - self.margin) * self.sign).hinge()
     }

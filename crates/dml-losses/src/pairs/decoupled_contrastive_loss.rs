@@ -106,10 +106,12 @@ struct Decoupled {
 impl PairFormula for Decoupled {
     const READS_NEGATIVES: bool = true;
 
+    #[inline(always)]
     fn value<E: Expression>(&self, x: E, negatives: E) -> E {
         negatives - self.exponent(x)
     }
 
+    #[inline(always)]
     fn exponent<E: Expression>(&self, x: E) -> E {
         x * self.factor
     }

@@ -109,6 +109,7 @@ struct Lifted {
 impl AnchorFormula for Lifted {
     const NEEDS: Needs = Needs::AnyPair;
 
+    #[inline(always)]
     fn value<P: PairsOfKind>(&self, positives: &mut P, negatives: &mut P) -> P::Value {
         let near = positives.log_sum_exp(false, |x| (x - self.pos_margin) * self.sign);
         let far = negatives.log_sum_exp(false, |x| (x - self.neg_margin) * -self.sign);

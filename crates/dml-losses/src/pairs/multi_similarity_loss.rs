@@ -121,6 +121,7 @@ struct SoftHinges {
 impl AnchorFormula for SoftHinges {
     const NEEDS: Needs = Needs::AnyPair;
 
+    #[inline(always)]
     fn value<P: PairsOfKind>(&self, positives: &mut P, negatives: &mut P) -> P::Value {
         let soft_hinge = |pairs: &mut P, factor: f64| {
             pairs.log_sum_exp(true, |x| (x - self.base) * factor) / factor.abs()

@@ -78,6 +78,7 @@ struct Surprise {
 impl AnchorFormula for Surprise {
     const NEEDS: Needs = Needs::Both;
 
+    #[inline(always)]
     fn value<P: PairsOfKind>(&self, positives: &mut P, negatives: &mut P) -> P::Value {
         let own = positives.log_sum_exp(false, |x| x * self.scale);
         let other = negatives.log_sum_exp(false, |x| x * self.scale);

@@ -108,10 +108,12 @@ struct CrossEntropy {
 impl PairFormula for CrossEntropy {
     const READS_NEGATIVES: bool = true;
 
+    #[inline(always)]
     fn value<E: Expression>(&self, x: E, negatives: E) -> E {
         (negatives - self.exponent(x)).softplus()
     }
 
+    #[inline(always)]
     fn exponent<E: Expression>(&self, x: E) -> E {
         x * self.factor
     }

@@ -103,6 +103,7 @@ struct MeanCrossEntropy {
 impl AnchorFormula for MeanCrossEntropy {
     const NEEDS: Needs = Needs::Positive;
 
+    #[inline(always)]
     fn value<P: PairsOfKind>(&self, positives: &mut P, negatives: &mut P) -> P::Value {
         let all = P::log_sum_exp_of_both(positives, negatives, |x| x * self.factor);
         all - positives.mean(|x| x * self.factor)

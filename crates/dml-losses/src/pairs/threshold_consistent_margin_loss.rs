@@ -143,6 +143,7 @@ struct Excess {
 }
 
 impl PairFormula for Excess {
+    #[inline(always)]
     fn value<E: Expression>(&self, x: E, _: E) -> E {
         (x - self.margin) * self.sign
     }

@@ -127,6 +127,7 @@ struct TurnedCosine {
 
 impl TurnedCosine {
     /// `cos(θ − margin)`.
+    #[inline(always)]
     fn turned<E: Expression>(&self, x: E) -> E {
         // The largest cosine whose angle can be told from 0.
         let limit = 1.0 - (2.0 * x.epsilon()).max(1e-12);
@@ -145,10 +146,12 @@ impl TurnedCosine {
 impl PairFormula for TurnedCosine {
     const READS_NEGATIVES: bool = true;
 
+    #[inline(always)]
     fn value<E: Expression>(&self, x: E, negatives: E) -> E {
         (negatives - self.turned(x) * self.scale).softplus()
     }
 
+    #[inline(always)]
     fn exponent<E: Expression>(&self, x: E) -> E {
         x * self.scale
     }

@@ -98,6 +98,7 @@ impl PNPLoss {
 impl RankFormula for PNPLossConfig {
     const COUNTS_GROUP: bool = false;
 
+    #[inline(always)]
     fn value<E: Expression>(&self, _: E, before: E) -> E {
         match self.variant {
             PNPVariant::O => before,

@@ -146,6 +146,7 @@ struct Spheres<'a> {
 impl AnchorFormula for Spheres<'_> {
     const NEEDS: Needs = Needs::AnyPair;
 
+    #[inline(always)]
     fn value<P: PairsOfKind>(&self, positives: &mut P, negatives: &mut P) -> P::Value {
         let RankedListLoss { inner, outer, .. } = *self.loss;
         let ([warm, cold], [near, far]) = (self.loss.temperatures, self.loss.shares);

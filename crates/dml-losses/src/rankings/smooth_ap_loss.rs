@@ -82,6 +82,7 @@ struct Imprecision;
 impl RankFormula for Imprecision {
     const COUNTS_GROUP: bool = true;
 
+    #[inline(always)]
     fn value<E: Expression>(&self, group: E, negatives: E) -> E {
         let among_group = group + 1.0;
         let among_all = among_group.clone() + negatives;

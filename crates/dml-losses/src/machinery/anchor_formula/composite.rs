@@ -22,6 +22,7 @@ impl<'e> PairsOfKind for CompositeSide<'_, 'e> {
     type Entry = Composite<'e>;
     type Value = Composite<'e>;
 
+    #[inline(always)]
     fn log_sum_exp(
         &mut self,
         add_one: bool,
@@ -30,6 +31,7 @@ impl<'e> PairsOfKind for CompositeSide<'_, 'e> {
         exponent(self.x.clone()).with(|exponents| self.pairs.log_sum_exp(exponents, add_one))
     }
 
+    #[inline(always)]
     fn log_sum_exp_of_both(
         positives: &mut Self,
         negatives: &mut Self,
@@ -39,6 +41,7 @@ impl<'e> PairsOfKind for CompositeSide<'_, 'e> {
         exponents.with(|exponents| negatives.pairs.log_sum_exp_with(positives.pairs, exponents))
     }
 
+    #[inline(always)]
     fn mean(&mut self, f: impl Fn(Composite<'e>) -> Composite<'e>) -> Composite<'e> {
         f(self.x.clone()).with(|values| self.pairs.mean(values))
     }

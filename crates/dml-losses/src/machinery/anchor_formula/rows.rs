@@ -78,6 +78,7 @@ impl<T: Real> SideOfRow<'_, T> {
 
 impl<T: Real> Side<T> {
     /// `ln Σ w e^{exponent(x)}`, or of one more than the sum; −∞ for no summand at all. Its gradient is left in the side.
+    #[inline(always)]
     pub(crate) fn log_sum_exp(
         &mut self,
         add_one: bool,
@@ -104,6 +105,7 @@ impl<T: Real> PairsOfKind for SideOfRow<'_, T> {
     type Entry = Dual<T>;
     type Value = AnchorValue;
 
+    #[inline(always)]
     fn log_sum_exp(&mut self, add_one: bool, exponent: impl Fn(Dual<T>) -> Dual<T>) -> AnchorValue {
         if self.pairs.is_empty() {
             return AnchorValue::number(0.0);
@@ -112,6 +114,7 @@ impl<T: Real> PairsOfKind for SideOfRow<'_, T> {
         self.aggregate(index, value)
     }
 
+    #[inline(always)]
     fn log_sum_exp_of_both(
         positives: &mut Self,
         negatives: &mut Self,
@@ -132,6 +135,7 @@ impl<T: Real> PairsOfKind for SideOfRow<'_, T> {
         both
     }
 
+    #[inline(always)]
     fn mean(&mut self, f: impl Fn(Dual<T>) -> Dual<T>) -> AnchorValue {
         let side = &mut *self.pairs;
         let count = |side: &Side<T>, i| (side.times(i) * side.weight(i)).to_f64();

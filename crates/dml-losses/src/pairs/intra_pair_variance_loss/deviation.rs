@@ -19,12 +19,14 @@ pub(super) struct Deviation {
 }
 
 impl Deviation {
+    #[inline(always)]
     fn value<E: Expression>(&self, x: E, mean: E) -> E {
         let violation = ((x - mean * self.factor) * self.sign).hinge();
         violation.clone() * violation
     }
 
     /// The value of an entry, with its derivatives in the entry and in the mean.
+    #[inline(always)]
     fn dual<T: Real>(&self, x: T, mean: T) -> Dual<T, 2> {
         Dual::at_point([x, mean], |[x, mean]| self.value(x, mean))
     }

@@ -24,11 +24,13 @@ pub(super) struct Lifting {
 
 impl Lifting {
     /// The exponent of a negative.
+    #[inline(always)]
     fn exponent<E: Expression>(&self, x: E) -> E {
         (x - self.neg_margin) * -self.sign
     }
 
     /// The value of a positive pair with the entry `x`, given the logarithm of the sum of its negatives.
+    #[inline(always)]
     fn value<E: Expression>(&self, x: E, negatives: E) -> E {
         let hinge = (negatives + (x - self.pos_margin) * self.sign).hinge();
         hinge.clone() * hinge / 2.0
@@ -36,6 +38,7 @@ impl Lifting {
 
     /// The value of a pair with its derivatives in its entry and in the sums of both rows; `None` for a row without
     /// negatives.
+    #[inline(always)]
     pub(super) fn dual(&self, x: f64, anchor: Option<f64>, positive: Option<f64>) -> Dual<f64, 3> {
         let point = [x, anchor.unwrap_or(0.0), positive.unwrap_or(0.0)];
         Dual::at_point(point, |[x, of_anchor, of_positive]| {
