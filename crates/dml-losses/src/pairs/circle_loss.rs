@@ -110,14 +110,22 @@ impl AnchorFormula for Circle {
     #[inline(always)]
     fn value<P: PairsOfKind>(&self, positives: &mut P, negatives: &mut P) -> P::Value {
         let Self { m, gamma } = *self;
-        let near = positives.log_sum_exp(false, |s| {
-            let pull = (-s.detach() + (1.0 + m)).hinge() * -gamma;
-            pull * (s - (1.0 - m))
-        });
-        let far = negatives.log_sum_exp(false, |s| {
-            let push = (s.detach() + m).hinge() * gamma;
-            push * (s - m)
-        });
+        let near = positives.log_sum_exp(
+            false,
+            #[inline(always)]
+            |s| {
+                let pull = (-s.detach() + (1.0 + m)).hinge() * -gamma;
+                pull * (s - (1.0 - m))
+            },
+        );
+        let far = negatives.log_sum_exp(
+            false,
+            #[inline(always)]
+            |s| {
+                let push = (s.detach() + m).hinge() * gamma;
+                push * (s - m)
+            },
+        );
         (near + far).softplus()
     }
 }

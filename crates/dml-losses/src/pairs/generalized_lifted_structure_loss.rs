@@ -111,8 +111,16 @@ impl AnchorFormula for Lifted {
 
     #[inline(always)]
     fn value<P: PairsOfKind>(&self, positives: &mut P, negatives: &mut P) -> P::Value {
-        let near = positives.log_sum_exp(false, |x| (x - self.pos_margin) * self.sign);
-        let far = negatives.log_sum_exp(false, |x| (x - self.neg_margin) * -self.sign);
+        let near = positives.log_sum_exp(
+            false,
+            #[inline(always)]
+            |x| (x - self.pos_margin) * self.sign,
+        );
+        let far = negatives.log_sum_exp(
+            false,
+            #[inline(always)]
+            |x| (x - self.neg_margin) * -self.sign,
+        );
         (near + far).hinge()
     }
 }

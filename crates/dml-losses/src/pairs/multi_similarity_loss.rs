@@ -124,7 +124,11 @@ impl AnchorFormula for SoftHinges {
     #[inline(always)]
     fn value<P: PairsOfKind>(&self, positives: &mut P, negatives: &mut P) -> P::Value {
         let soft_hinge = |pairs: &mut P, factor: f64| {
-            pairs.log_sum_exp(true, |x| (x - self.base) * factor) / factor.abs()
+            pairs.log_sum_exp(
+                true,
+                #[inline(always)]
+                |x| (x - self.base) * factor,
+            ) / factor.abs()
         };
         soft_hinge(positives, self.near) + soft_hinge(negatives, self.far)
     }

@@ -80,8 +80,16 @@ impl AnchorFormula for Surprise {
 
     #[inline(always)]
     fn value<P: PairsOfKind>(&self, positives: &mut P, negatives: &mut P) -> P::Value {
-        let own = positives.log_sum_exp(false, |x| x * self.scale);
-        let other = negatives.log_sum_exp(false, |x| x * self.scale);
+        let own = positives.log_sum_exp(
+            false,
+            #[inline(always)]
+            |x| x * self.scale,
+        );
+        let other = negatives.log_sum_exp(
+            false,
+            #[inline(always)]
+            |x| x * self.scale,
+        );
         (other - own).softplus()
     }
 }
