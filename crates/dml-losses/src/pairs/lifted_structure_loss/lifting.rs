@@ -48,7 +48,7 @@ impl Lifting {
                 (None, Some(_)) => of_positive,
                 (Some(_), Some(_)) => {
                     // The larger one is taken out, so that neither is lost in the other's rounding.
-                    let ahead = of_anchor.clone() - of_positive.clone();
+                    let ahead = of_anchor - of_positive;
                     let larger = Dual::select(ahead.is_at_least(0.0), of_anchor, of_positive);
                     larger + (-ahead.abs()).softplus()
                 }
