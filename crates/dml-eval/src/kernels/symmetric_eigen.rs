@@ -182,7 +182,7 @@ mod tests {
             for scale in [1.0, 1e-170, 1e150] {
                 // Row i of the data is one of a few patterns of signs; the matrix is their second moment.
                 let sign = |pattern: usize, j: usize| {
-                    if (j * (pattern + 3) / 7 + pattern) % 2 == 0 {
+                    if (j * (pattern + 3) / 7 + pattern).is_multiple_of(2) {
                         1.0
                     } else {
                         -0.25
