@@ -56,8 +56,9 @@ impl NPairsLoss {
 
 impl Loss for NPairsLoss {
     /// # Errors
-    /// [`Error::Missing`] for a batch without labels, [`Error::Unsupported`] for one with a reference set: pairs of
-    /// several classes are compared across, as anchors and as positives.
+    /// [`Error::Missing`](dml_core::Error::Missing) for a batch without labels,
+    /// [`Error::Unsupported`](dml_core::Error::Unsupported) for one with a reference set: pairs of several classes are
+    /// compared across, as anchors and as positives.
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
         requirements::check(self, "NPairsLoss", batch, tuples)?;
         if let Some(terms) = batch.spoiled(tuples)? {
