@@ -13,7 +13,7 @@ use crate::Real;
 #[inline(always)]
 #[must_use]
 pub fn hinge<T: Real>(x: T) -> (T, T) {
-    // By comparisons in which NaN stays NaN.
+    // No comparison holds for NaN, so NaN comes out as value and derivative.
     let derivative = if x > T::ZERO { T::ONE } else { x };
     if x <= T::ZERO {
         (T::ZERO, T::ZERO)

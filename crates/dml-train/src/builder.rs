@@ -206,9 +206,9 @@ impl<M: Method> TrainerBuilder<M> {
     /// Allows parameters that no gradient reaches: they are named in a warning of [`tracing`] instead of
     /// [`TrainError::Unused`](crate::TrainError::Unused).
     ///
-    /// By default every parameter that is not frozen must get a gradient: those of a module in the first step in which the
-    /// module has its turn, those of a criterion within the first epoch, since a batch without pairs reads none of them. A
-    /// gradient of zeros counts. Criteria and classifiers of weight 0, and modules that a method
+    /// Without this, every parameter that is not frozen must get a gradient: a parameter of a module in the first step in
+    /// which the module has its turn, a parameter of a criterion within the first epoch, since a batch without pairs reads
+    /// none of them. A gradient of zeros counts. Criteria and classifiers of weight 0, and modules that a method
     /// [leaves out](crate::Losses::leaving_out) of a batch, are not expected to get any.
     #[must_use]
     pub fn allow_unused_parameters(self) -> Self {

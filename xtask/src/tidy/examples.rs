@@ -27,6 +27,11 @@ pub(super) fn check(path: &Path, text: &str) -> Vec<Finding> {
     // Whether the item that the attributes and comments so far belong to has an example, or is hidden.
     let (mut has_example, mut is_hidden) = (false, false);
     for (line, content) in (1..).zip(text.lines()) {
+        // Items that a macro declares are indented once.
+        let starts = ["///", "#[", "pub struct ", "pub trait "];
+        let inner = content.strip_prefix("    ");
+        let inner = inner.filter(|inner| starts.iter().any(|start| inner.starts_with(start)));
+        let content = inner.unwrap_or(content);
         if let Some(comment) = content.strip_prefix("///") {
             has_example |= matches!(comment.trim(), "```" | "```no_run" | "```rust");
         } else if let Some(name) = declared(content) {
@@ -60,12 +65,13 @@ mod tests {
     fn a_type_without_an_example_is_found() {
         let text = "/// A.\n///\n/// ```\n/// let a = 1;\n/// ```\n#[derive(\n    Debug\n)]\npub struct A;\n/// B.\npub trait B {}\n\
                     /// C.\n/// ```text\n/// c\n/// ```\npub struct C<T> {}\n/// D.\npub struct DConfig {}\npub(crate) struct E;\n\
-                    /// F.\n#[doc(hidden)]\n#[derive(Debug)]\npub struct F {\n    f: u8,\n}\n/// G.\npub struct G;\n";
+                    /// F.\n#[doc(hidden)]\n#[derive(Debug)]\npub struct F {\n    f: u8,\n}\n/// G.\npub struct G;\n\
+                    declared! {\n    /// H.\n    pub struct H;\n}\n";
         let lines = |path: &str| -> Vec<usize> {
             let found = check(Path::new(path), text);
             found.iter().map(|finding| finding.line).collect()
         };
-        assert_eq!(lines("crates/dml-core/src/a.rs"), [11, 27]);
+        assert_eq!(lines("crates/dml-core/src/a.rs"), [11, 27, 30]);
         assert!(lines("crates/dml-core/src/autograd/a.rs").is_empty());
         assert!(lines("crates/dml-data/src/a.rs").is_empty());
     }

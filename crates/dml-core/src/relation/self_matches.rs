@@ -17,7 +17,7 @@ pub(super) enum SelfMatches {
 }
 
 impl SelfMatches {
-    /// Of queries that are compared with references, or else among themselves.
+    /// Self-matches of a relation: none between queries and references; each row with itself if there are no references.
     pub(super) fn with_references(has_references: bool) -> Self {
         if has_references {
             Self::Apart

@@ -129,6 +129,7 @@ pub trait TensorExt: sealed::Sealed {
 
 mod sealed {
     #[allow(unnameable_types)] // It exists so that it can't be named.
+    #[doc(hidden)]
     pub trait Sealed {}
     impl Sealed for candle_core::Tensor {}
 }

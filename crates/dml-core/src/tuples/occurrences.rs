@@ -21,7 +21,7 @@ impl Tuples {
     /// As [`weights`](Tuples::weights), counting queries as anchors alone: for losses that compare rows with something
     /// else than each other.
     ///
-    /// Of one loss, and here because it counts as [`weights`](Tuples::weights) does.
+    /// Used by one loss; it is in this crate because it shares the counting of [`weights`](Tuples::weights).
     ///
     /// # Errors
     /// As [`Tuples::check`].

@@ -234,7 +234,7 @@ impl KnnIndex for QuantizedIndex {
         Ok(found)
     }
 
-    /// By the rows themselves: all that are within the threshold are found.
+    /// Compares the rows themselves, so that every row within the threshold is found.
     fn search_within(
         &self,
         queries: &Tensor,

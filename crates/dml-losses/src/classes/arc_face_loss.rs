@@ -19,111 +19,45 @@
 
 use std::f64::consts::PI;
 
-use candle_nn::VarBuilder;
-use dml_core::{Distance, Result, check};
+use dml_core::{Result, check};
 
-use crate::WeightInit;
 use crate::classes::class_softmax::Margin;
-use crate::classes::class_weights::Classes;
-use crate::classes::margin_softmax::{MarginSoftmax, MarginSoftmaxLoss};
-use crate::classes::over_classes::loss_over_classes;
+use crate::classes::margin_softmax::{MarginSoftmax, margin_softmax_loss};
 use crate::machinery::expression::Expression;
 
-/// Configuration of [`ArcFaceLoss`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(deny_unknown_fields)
-)]
-pub struct ArcFaceLossConfig {
-    /// Number of classes, 1 to 4,294,967,295.
-    pub num_classes: usize,
-    /// Number of columns of the embeddings, 1 to 4,294,967,295; with `num_classes` at most 2³⁴ numbers in all.
-    pub embedding_size: usize,
-    /// Margin in degrees; any finite number. Default `28.6`.
-    #[cfg_attr(feature = "serde", serde(default = "default_margin"))]
-    pub margin: f64,
-    /// Factor of the cosines, in `[-1e30, 1e30]`. Default `64`.
-    #[cfg_attr(feature = "serde", serde(default = "default_scale"))]
-    pub scale: f64,
-    /// Initialisation of the weights. Default: standard normal.
-    #[cfg_attr(feature = "serde", serde(default))]
-    pub weight_init_func: Option<WeightInit>,
-}
-
-fn default_margin() -> f64 {
-    28.6
-}
-
-fn default_scale() -> f64 {
-    64.0
-}
-
-impl ArcFaceLossConfig {
-    /// The default configuration for `num_classes` and `embedding_size`.
-    #[must_use]
-    pub fn new(num_classes: usize, embedding_size: usize) -> Self {
-        Self {
-            num_classes,
-            embedding_size,
-            margin: default_margin(),
-            scale: default_scale(),
-            weight_init_func: None,
-        }
+margin_softmax_loss! {
+    /// Configuration of [`ArcFaceLoss`].
+    pub struct ArcFaceLossConfig {
+        /// Margin in degrees; any finite number. Default `28.6`.
+        margin = 28.6,
+        /// Factor of the cosines, in `[-1e30, 1e30]`. Default `64`.
+        scale = 64.0,
     }
-}
 
-/// Softmax over cosines with an angular margin ([formula](self)). One term `loss`, per row. Learns `W` `[dim, classes]`.
-///
-/// ```
-/// use dml_core::candle_core::{DType, Device, Tensor};
-/// use dml_core::{Batch, Loss, Tuples};
-/// use dml_distances::CosineSimilarity;
-/// use dml_losses::{ArcFaceLoss, ArcFaceLossConfig, SeededVars};
-///
-/// let vars = SeededVars::new(0);
-/// let config = ArcFaceLossConfig { margin: 60.0, scale: 1.0, ..ArcFaceLossConfig::new(2, 2) };
-/// let builder = vars.builder(DType::F32, &Device::Cpu);
-/// let loss = ArcFaceLoss::new(config, CosineSimilarity::default(), builder)?;
-/// let (_, weight) = &loss.parameters()[0];
-/// weight.set(&Tensor::new(&[[1f32, 0.], [0., 1.]], &Device::Cpu)?)?;
-///
-/// let embeddings = Tensor::new(&[[2f32, 0.]], &Device::Cpu)?;
-/// let terms = loss.terms(&Batch::new(&embeddings, &[0i64])?, &Tuples::all())?;
-/// // The angle to the own class is 0, so its cosine counts as cos 60° = ½, and that of the other is 0.
-/// let value = terms.get("loss").unwrap().values()?.0.to_vec1::<f32>()?[0];
-/// assert!((value - (1.0 + (-0.5f32).exp()).ln()).abs() < 1e-6);
-/// # Ok::<(), dml_core::Error>(())
-/// ```
-#[derive(Clone, Debug)]
-pub struct ArcFaceLoss(MarginSoftmaxLoss<AngularMargin>);
-
-impl ArcFaceLoss {
-    /// A loss over the cosine similarity `distance`, whose weights `vars` makes or holds.
+    /// Softmax over cosines with an angular margin ([formula](self)). One term `loss`, per row. Learns `W` `[dim, classes]`.
     ///
-    /// # Errors
-    /// [`Error::Unsupported`](dml_core::Error::Unsupported) unless the distance is the cosine similarity,
-    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for numbers outside of their range,
-    /// [`Error::Tensor`](dml_core::Error::Tensor) if `vars` holds a `W` of another shape.
-    pub fn new(
-        config: ArcFaceLossConfig,
-        distance: impl Distance + 'static,
-        vars: VarBuilder<'_>,
-    ) -> Result<Self> {
-        MarginSoftmaxLoss::over_cosines(
-            Classes::new("ArcFaceLoss", config.num_classes, config.embedding_size),
-            AngularMargin::degrees(config.margin)?,
-            config.scale,
-            config.weight_init_func,
-            distance,
-            &vars,
-        )
-        .map(Self)
-    }
+    /// ```
+    /// use dml_core::candle_core::{DType, Device, Tensor};
+    /// use dml_core::{Batch, Loss, Tuples};
+    /// use dml_distances::CosineSimilarity;
+    /// use dml_losses::{ArcFaceLoss, ArcFaceLossConfig, SeededVars};
+    ///
+    /// let vars = SeededVars::new(0);
+    /// let config = ArcFaceLossConfig { margin: 60.0, scale: 1.0, ..ArcFaceLossConfig::new(2, 2) };
+    /// let builder = vars.builder(DType::F32, &Device::Cpu);
+    /// let loss = ArcFaceLoss::new(config, CosineSimilarity::default(), builder)?;
+    /// let (_, weight) = &loss.parameters()[0];
+    /// weight.set(&Tensor::new(&[[1f32, 0.], [0., 1.]], &Device::Cpu)?)?;
+    ///
+    /// let embeddings = Tensor::new(&[[2f32, 0.]], &Device::Cpu)?;
+    /// let terms = loss.terms(&Batch::new(&embeddings, &[0i64])?, &Tuples::all())?;
+    /// // The angle to the own class is 0, so its cosine counts as cos 60° = ½, and that of the other is 0.
+    /// let value = terms.get("loss").unwrap().values()?.0.to_vec1::<f32>()?[0];
+    /// assert!((value - (1.0 + (-0.5f32).exp()).ln()).abs() < 1e-6);
+    /// # Ok::<(), dml_core::Error>(())
+    /// ```
+    pub struct ArcFaceLoss(AngularMargin) = AngularMargin::degrees;
 }
-
-loss_over_classes!(ArcFaceLoss<MarginSoftmaxLoss<AngularMargin>>);
 
 /// A margin that is added to the angle.
 #[derive(Clone, Copy, Debug)]

@@ -13,115 +13,45 @@
 //! are those of the distance, so that with p = 2 the logits of the other classes are dot products.
 
 use candle_core::Tensor;
-use candle_nn::VarBuilder;
-use dml_core::{Distance, Result};
+use dml_core::Result;
 
-use crate::WeightInit;
 use crate::classes::class_softmax::{ClassLogits, Margin};
-use crate::classes::class_weights::Classes;
-use crate::classes::margin_softmax::{MarginSoftmax, MarginSoftmaxLoss};
+use crate::classes::margin_softmax::{MarginSoftmax, MarginSoftmaxLoss, margin_softmax_loss};
 use crate::classes::multiple_angle::MultipleAngle;
-use crate::classes::over_classes::loss_over_classes;
 use crate::machinery::expression::Expression;
 
-/// Configuration of [`LargeMarginSoftmaxLoss`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(deny_unknown_fields)
-)]
-pub struct LargeMarginSoftmaxLossConfig {
-    /// Number of classes, 1 to 4,294,967,295.
-    pub num_classes: usize,
-    /// Number of columns of the embeddings, 1 to 4,294,967,295; with `num_classes` at most 2³⁴ numbers in all.
-    pub embedding_size: usize,
-    /// Factor of the angle, 1 to 1,000, rounded down. Default `4`.
-    #[cfg_attr(feature = "serde", serde(default = "default_margin"))]
-    pub margin: f64,
-    /// Factor of the logits, in `[-1e30, 1e30]`. Default `1`.
-    #[cfg_attr(feature = "serde", serde(default = "default_scale"))]
-    pub scale: f64,
-    /// Initialisation of the weights. Default: standard normal.
-    #[cfg_attr(feature = "serde", serde(default))]
-    pub weight_init_func: Option<WeightInit>,
-}
-
-fn default_margin() -> f64 {
-    4.0
-}
-
-fn default_scale() -> f64 {
-    1.0
-}
-
-impl LargeMarginSoftmaxLossConfig {
-    /// The default configuration for `num_classes` and `embedding_size`.
-    #[must_use]
-    pub fn new(num_classes: usize, embedding_size: usize) -> Self {
-        Self {
-            num_classes,
-            embedding_size,
-            margin: default_margin(),
-            scale: default_scale(),
-            weight_init_func: None,
-        }
+margin_softmax_loss! {
+    /// Configuration of [`LargeMarginSoftmaxLoss`].
+    pub struct LargeMarginSoftmaxLossConfig {
+        /// Factor of the angle, 1 to 1,000, rounded down. Default `4`.
+        margin = 4.0,
+        /// Factor of the logits, in `[-1e30, 1e30]`. Default `1`.
+        scale = 1.0,
     }
-}
 
-/// Softmax over classes with a multiplied angle ([formula](self)). One term `loss`, per row. Learns `W` `[dim, classes]`.
-///
-/// ```
-/// use dml_core::candle_core::{DType, Device, Tensor};
-/// use dml_core::{Batch, Loss, Tuples};
-/// use dml_distances::CosineSimilarity;
-/// use dml_losses::{LargeMarginSoftmaxLoss, LargeMarginSoftmaxLossConfig, SeededVars};
-///
-/// let vars = SeededVars::new(0).builder(DType::F32, &Device::Cpu);
-/// let config = LargeMarginSoftmaxLossConfig { margin: 2.0, ..LargeMarginSoftmaxLossConfig::new(2, 2) };
-/// let loss = LargeMarginSoftmaxLoss::new(config, CosineSimilarity::default(), vars)?;
-/// let (_, weights) = &loss.parameters()[0];
-/// weights.set(&Tensor::new(&[[2f32, 0.], [0., 3.]], &Device::Cpu)?)?;
-///
-/// let batch = Batch::new(&Tensor::new(&[[0.8f32, 0.6]], &Device::Cpu)?, &[0i64])?;
-/// let terms = loss.terms(&batch, &Tuples::all())?;
-/// // The cosine of twice the angle to its class is 2 · 0.8² − 1 = 0.28, and the weights are 2 and 3 long.
-/// let value = terms.get("loss").unwrap().values()?.0.to_vec1::<f32>()?[0];
-/// assert!((value - (3f32 * 0.6 - 2.0 * 0.28).exp().ln_1p()).abs() < 1e-6);
-/// # Ok::<(), dml_core::Error>(())
-/// ```
-#[derive(Clone, Debug)]
-pub struct LargeMarginSoftmaxLoss(MarginSoftmaxLoss<AngleOfProducts>);
-
-impl LargeMarginSoftmaxLoss {
-    /// A loss over the cosine similarity `distance`, whose weights `vars` makes or holds.
+    /// Softmax over classes with a multiplied angle ([formula](self)). One term `loss`, per row. Learns `W` `[dim, classes]`.
     ///
-    /// # Errors
-    /// [`Error::Unsupported`](dml_core::Error::Unsupported) unless the distance is the cosine similarity,
-    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for numbers outside of their range,
-    /// [`Error::Tensor`](dml_core::Error::Tensor) if `vars` holds a `W` of another shape.
-    pub fn new(
-        config: LargeMarginSoftmaxLossConfig,
-        distance: impl Distance + 'static,
-        vars: VarBuilder<'_>,
-    ) -> Result<Self> {
-        MarginSoftmaxLoss::over_cosines(
-            Classes::new(
-                "LargeMarginSoftmaxLoss",
-                config.num_classes,
-                config.embedding_size,
-            ),
-            AngleOfProducts(MultipleAngle::new(config.margin)?),
-            config.scale,
-            config.weight_init_func,
-            distance,
-            &vars,
-        )
-        .map(Self)
-    }
+    /// ```
+    /// use dml_core::candle_core::{DType, Device, Tensor};
+    /// use dml_core::{Batch, Loss, Tuples};
+    /// use dml_distances::CosineSimilarity;
+    /// use dml_losses::{LargeMarginSoftmaxLoss, LargeMarginSoftmaxLossConfig, SeededVars};
+    ///
+    /// let vars = SeededVars::new(0).builder(DType::F32, &Device::Cpu);
+    /// let config = LargeMarginSoftmaxLossConfig { margin: 2.0, ..LargeMarginSoftmaxLossConfig::new(2, 2) };
+    /// let loss = LargeMarginSoftmaxLoss::new(config, CosineSimilarity::default(), vars)?;
+    /// let (_, weights) = &loss.parameters()[0];
+    /// weights.set(&Tensor::new(&[[2f32, 0.], [0., 3.]], &Device::Cpu)?)?;
+    ///
+    /// let batch = Batch::new(&Tensor::new(&[[0.8f32, 0.6]], &Device::Cpu)?, &[0i64])?;
+    /// let terms = loss.terms(&batch, &Tuples::all())?;
+    /// // The cosine of twice the angle to its class is 2 · 0.8² − 1 = 0.28, and the weights are 2 and 3 long.
+    /// let value = terms.get("loss").unwrap().values()?.0.to_vec1::<f32>()?[0];
+    /// assert!((value - (3f32 * 0.6 - 2.0 * 0.28).exp().ln_1p()).abs() < 1e-6);
+    /// # Ok::<(), dml_core::Error>(())
+    /// ```
+    pub struct LargeMarginSoftmaxLoss(AngleOfProducts) = |margin| MultipleAngle::new(margin).map(AngleOfProducts);
 }
-
-loss_over_classes!(LargeMarginSoftmaxLoss<MarginSoftmaxLoss<AngleOfProducts>>);
 
 /// A multiple of the angle, in logits that are dot products.
 #[derive(Clone, Debug)]

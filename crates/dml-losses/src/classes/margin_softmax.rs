@@ -87,3 +87,103 @@ impl<M: MarginSoftmax> OverClasses for MarginSoftmaxLoss<M> {
         M::scores(&M::logits(self, embeddings)?)
     }
 }
+
+/// Declares a loss over cosines and its configuration, which differ from their siblings in the margin and the defaults.
+///
+/// A loss with more arguments writes its configuration out and calls [`MarginSoftmaxLoss::over_cosines`].
+macro_rules! margin_softmax_loss {
+    (
+        $(#[$of_config:meta])*
+        pub struct $Config:ident {
+            $(#[$of_margin:meta])*
+            margin = $margin:expr,
+            $(#[$of_scale:meta])*
+            scale = $scale:expr,
+        }
+
+        $(#[$of_loss:meta])*
+        pub struct $Loss:ident($Margin:ty) = $make:expr;
+    ) => {
+        $(#[$of_config])*
+        #[derive(Clone, Debug, PartialEq)]
+        #[cfg_attr(
+            feature = "serde",
+            derive(serde::Serialize, serde::Deserialize),
+            serde(deny_unknown_fields)
+        )]
+        pub struct $Config {
+            /// Number of classes, 1 to 4,294,967,295.
+            pub num_classes: usize,
+            /// Number of columns of the embeddings, 1 to 4,294,967,295; with `num_classes` at most 2³⁴ numbers in all.
+            pub embedding_size: usize,
+            $(#[$of_margin])*
+            #[cfg_attr(feature = "serde", serde(default = "default_margin"))]
+            pub margin: f64,
+            $(#[$of_scale])*
+            #[cfg_attr(feature = "serde", serde(default = "default_scale"))]
+            pub scale: f64,
+            /// Initialisation of the weights. Default: standard normal.
+            #[cfg_attr(feature = "serde", serde(default))]
+            pub weight_init_func: Option<$crate::WeightInit>,
+        }
+
+        fn default_margin() -> f64 {
+            $margin
+        }
+
+        fn default_scale() -> f64 {
+            $scale
+        }
+
+        impl $Config {
+            /// The default configuration for `num_classes` and `embedding_size`.
+            #[must_use]
+            pub fn new(num_classes: usize, embedding_size: usize) -> Self {
+                Self {
+                    num_classes,
+                    embedding_size,
+                    margin: default_margin(),
+                    scale: default_scale(),
+                    weight_init_func: None,
+                }
+            }
+        }
+
+        $(#[$of_loss])*
+        #[derive(Clone, Debug)]
+        pub struct $Loss($crate::classes::margin_softmax::MarginSoftmaxLoss<$Margin>);
+
+        impl $Loss {
+            /// A loss over the cosine similarity `distance`, whose weights `vars` makes or holds.
+            ///
+            /// # Errors
+            /// [`Error::Unsupported`](dml_core::Error::Unsupported) unless the distance is the cosine similarity,
+            /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for numbers outside of their range,
+            /// [`Error::Tensor`](dml_core::Error::Tensor) if `vars` holds a `W` of another shape.
+            pub fn new(
+                config: $Config,
+                distance: impl dml_core::Distance + 'static,
+                vars: candle_nn::VarBuilder<'_>,
+            ) -> dml_core::Result<Self> {
+                $crate::classes::margin_softmax::MarginSoftmaxLoss::over_cosines(
+                    $crate::classes::class_weights::Classes::new(
+                        stringify!($Loss),
+                        config.num_classes,
+                        config.embedding_size,
+                    ),
+                    ($make)(config.margin)?,
+                    config.scale,
+                    config.weight_init_func,
+                    distance,
+                    &vars,
+                )
+                .map(Self)
+            }
+        }
+
+        $crate::classes::over_classes::loss_over_classes!(
+            $Loss<$crate::classes::margin_softmax::MarginSoftmaxLoss<$Margin>>
+        );
+    };
+}
+pub(crate) use margin_softmax_loss;

@@ -280,7 +280,7 @@ impl KnnIndex for UsearchIndex {
         Ok(neighbors)
     }
 
-    /// By the rows themselves: all that are within the threshold are found.
+    /// Compares the rows themselves, so that every row within the threshold is found.
     fn search_within(
         &self,
         queries: &Tensor,

@@ -1,6 +1,6 @@
 //! By hand.
 
-use dml_core::{ClassLoss, Error};
+use dml_core::{ClassLoss, Error, Result};
 use dml_distances::{CosineSimilarity, LpDistance};
 
 use super::*;

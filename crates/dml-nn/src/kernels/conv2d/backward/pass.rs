@@ -31,9 +31,9 @@ pub(super) struct Pass<'a, T> {
 
 /// The way from the gradient of the output to those of weights and pixels.
 pub(super) enum Route<T> {
-    /// By products of matrices over all pixels.
+    /// Matrix products over all pixels.
     Dense(Dense<T>),
-    /// By lists of the pixels that have a gradient, which are few behind a max pooling.
+    /// Lists of the pixels that have a gradient; a max pooling leaves few.
     Pooled(Pooled<T>),
 }
 

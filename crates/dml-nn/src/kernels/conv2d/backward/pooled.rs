@@ -1,7 +1,7 @@
-//! Gradients of weights and pixels behind a max pooling, without the zeros: by lists of the pixels that have a gradient.
+//! Gradients of weights and pixels behind a max pooling, from lists of the pixels that have a gradient.
 //!
-//! Of a 2 × 2 window one pixel in four has a gradient at most. For each of them, its window of the input is added to the
-//! gradient of the weights of its channel, and these weights to the gradient of the window.
+//! At most one pixel of a 2 × 2 window has a gradient. For each of them, its window of the input is added to the gradient of
+//! the weights of its channel, and these weights to the gradient of the window.
 
 use dml_core::kernels::SimdReal;
 use dml_core::kernels::aligned::Aligned;
