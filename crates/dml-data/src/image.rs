@@ -55,6 +55,12 @@ impl Image {
         Self { shape, values }
     }
 
+    /// A picture from one value per pixel and channel, which is the caller's to hold.
+    pub(crate) fn from_values(shape: [usize; 3], values: Vec<f32>) -> Self {
+        debug_assert_eq!(values.len(), shape.iter().product::<usize>());
+        Self { shape, values }
+    }
+
     /// `[channels, height, width]`.
     #[must_use]
     pub fn shape(&self) -> [usize; 3] {
@@ -123,7 +129,7 @@ impl Image {
 }
 
 /// Pixels of the longest side that is asked for in earnest; beyond it a typing mistake would fill the memory.
-const LONGEST: usize = 1 << 14;
+pub(crate) const LONGEST: usize = 1 << 14;
 
 /// `[height, width]`, if it is a size that pictures may be asked to have.
 pub(crate) fn check_size(

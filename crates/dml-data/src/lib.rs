@@ -16,6 +16,7 @@ mod image_source;
 mod label_level;
 #[cfg(test)]
 mod mutation;
+mod resampling;
 mod tensor_dataset;
 
 pub mod augment;

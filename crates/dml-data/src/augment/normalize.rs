@@ -4,7 +4,7 @@
 //! y[c, i, j] = (x[c, i, j] − mean[c]) / std[c]
 //! ```
 
-use dml_core::{Error, Result, check};
+use dml_core::{Error, ImageInput, Result, check};
 
 use super::Augmentation;
 use crate::Image;
@@ -31,6 +31,15 @@ impl NormalizeConfig {
         Self {
             mean: vec![0.485, 0.456, 0.406],
             std: vec![0.229, 0.224, 0.225],
+        }
+    }
+
+    /// Mean and standard deviation that a pretrained network expects.
+    #[must_use]
+    pub fn of_input(input: &ImageInput) -> Self {
+        Self {
+            mean: input.mean.to_vec(),
+            std: input.std.to_vec(),
         }
     }
 }

@@ -1,14 +1,9 @@
-//! Parts of pictures brought to another size.
-//!
-//! ```text
-//! y[i] = Σ_j k((j + ½ − c) / s) · x[j] / Σ_j k((j + ½ − c) / s)      k(t) = max(0, 1 − |t|)
-//! c = (i + ½) · old / new,   s = max(1, old / new)
-//! ```
-//!
-//! Linear between neighbours where the picture grows; where it shrinks, the triangle is as wide as a new pixel, so that
-//! every old one counts.
+//! Parts of pictures brought to another size, by the [filters](crate::resampling) of this crate.
+
+use dml_core::Interpolation;
 
 use crate::Image;
+use crate::resampling::{self, Span};
 
 /// A part of a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,59 +22,20 @@ pub(super) fn crop(image: &Image, part: Part) -> Image {
     })
 }
 
-/// The part in the size `[height, width]` ([formula](self)), columns first, then rows.
+/// The part in the size `[height, width]`.
 pub(super) fn resized(image: &Image, part: Part, [height, width]: [usize; 2]) -> Image {
     if [part.height, part.width] == [height, width] {
         return crop(image, part);
     }
-    let (rows, columns) = (weights(part.height, height), weights(part.width, width));
-    let mut values = Vec::with_capacity(image.channels() * height * width);
-    let mut narrow = vec![0f32; part.height * width];
-    for channel in 0..image.channels() {
-        let plane = image.plane(channel);
-        for (y, line) in narrow.chunks_exact_mut(width).enumerate() {
-            let start = (part.top + y) * image.width() + part.left;
-            let line_of_part = &plane[start..][..part.width];
-            for (out, (first, weights)) in line.iter_mut().zip(&columns) {
-                let pixels = &line_of_part[*first..];
-                *out = pixels
-                    .iter()
-                    .zip(weights)
-                    .map(|(x, weight)| x * weight)
-                    .sum();
-            }
-        }
-        for (first, weights) in &rows {
-            values.extend((0..width).map(|x| {
-                let terms = weights.iter().enumerate();
-                terms
-                    .map(|(i, weight)| narrow[(first + i) * width + x] * weight)
-                    .sum::<f32>()
-            }));
-        }
-    }
-    let mut values = values.into_iter();
-    Image::from_fn([image.channels(), height, width], |_, _, _| {
-        values.next().unwrap_or_default()
-    })
-}
-
-/// For each new pixel, the first old one that counts and the weights from there on.
-fn weights(old: usize, new: usize) -> Vec<(usize, Vec<f32>)> {
-    let ratio = old as f64 / new as f64;
-    let reach = ratio.max(1.0);
-    (0..new)
-        .map(|i| {
-            let centre = (i as f64 + 0.5) * ratio;
-            let first = (centre - reach).floor().max(0.0) as usize;
-            let last = ((centre + reach).ceil() as usize).min(old);
-            let weight = |j: usize| 1.0 - ((j as f64 + 0.5 - centre) / reach).abs();
-            let weights: Vec<f64> = (first..last).map(|j| weight(j).max(0.0)).collect();
-            let sum: f64 = weights.iter().sum();
-            let scaled = weights.iter().map(|weight| (weight / sum) as f32);
-            (first, scaled.collect())
-        })
-        .collect()
+    let span = |start, length| Span { start, length };
+    let values = resampling::planes(
+        image.values(),
+        [image.height(), image.width()],
+        [span(part.top, part.height), span(part.left, part.width)],
+        [height, width],
+        Interpolation::Bilinear,
+    );
+    Image::from_values([image.channels(), height, width], values)
 }
 
 #[cfg(test)]

@@ -23,7 +23,8 @@ pub(super) struct Header {
 /// result.
 ///
 /// ```text
-/// file + max(decoder + decoded, decoded + converted, 2 · converted, converted + part, part + 16 · width · new height)
+/// file + max(decoder + decoded, decoded + converted, 2 · converted, converted + part,
+///            part + new width · height + max(resized, eight rows))
 /// ```
 pub(super) fn peak(header: &Header, config: &ImageFilesConfig) -> u64 {
     let pixels = header.width.saturating_mul(header.height);
@@ -54,20 +55,27 @@ pub(super) fn peak(header: &Header, config: &ImageFilesConfig) -> u64 {
     if header.is_turned {
         stages.push(converted.saturating_mul(2));
     }
-    if (new_height, new_width) != (height, width) {
-        if config.resize == Resize::CenterCrop {
-            let part = super::decoding::within((new_height, new_width), (height, width));
-            let bytes = part.0.saturating_mul(part.1).saturating_mul(channels);
-            stages.push(converted.saturating_add(bytes));
-            (height, width) = part;
+    if config.resize == Resize::CenterCrop {
+        let part = super::decoding::within((new_height, new_width), (height, width));
+        let bytes = part.0.saturating_mul(part.1).saturating_mul(channels);
+        stages.push(converted.saturating_add(bytes));
+        (height, width) = part;
+    }
+    // Height and width that the resizing gives.
+    let (rows, columns) = match config.resize {
+        Resize::Pad => super::decoding::within((height, width), (new_height, new_width)),
+        Resize::ShortestSide(side) => {
+            super::decoding::with_shortest_side((height, width), side as u64)
         }
-        // Rows are weighed first, into numbers of four channels.
-        let rows = match config.resize {
-            Resize::Pad => super::decoding::within((height, width), (new_height, new_width)).0,
-            Resize::Stretch | Resize::CenterCrop => new_height,
-        };
-        let weighed = width.saturating_mul(rows).saturating_mul(16);
-        stages.push(converted.saturating_add(weighed));
+        Resize::Stretch | Resize::CenterCrop => (new_height, new_width),
+    };
+    if (rows, columns) != (height, width) {
+        // Columns come first, and eight rows are held in 16 bits.
+        let narrow = height.saturating_mul(columns).saturating_mul(channels);
+        let result = rows.saturating_mul(columns).saturating_mul(channels);
+        let block = width.saturating_mul(16 * channels);
+        let resized = narrow.saturating_add(result.max(block));
+        stages.push(converted.saturating_add(resized));
     }
     let most = stages.into_iter().max().unwrap_or(u64::MAX);
     most.saturating_add(header.file)

@@ -7,8 +7,7 @@
 //! The formats are PNG, JPEG, WebP, GIF, BMP and TIFF. The first bytes of a file decide its format, whatever its name
 //! says. Of an animation the first frame is read, of a TIFF file the first image. Grey is the sRGB luminance
 //! `0.2126 R + 0.7152 G + 0.0722 B`; a grey image has its one channel three times where colour is asked for.
-//! Transparency is left out. Resizing weighs all pixels under each new one by a triangle, so that a small copy of a
-//! large photo doesn't flicker.
+//! Transparency is left out. Resizing is antialiased, and gives the bytes that Pillow gives.
 //!
 //! A file that ends before its image does is refused. So is an image that would take more memory than
 //! [`memory_limit`](ImageFilesConfig::memory_limit): file, decoded pixels, their conversion, turning and resizing are
@@ -24,10 +23,10 @@ mod skipped;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use dml_core::{Dataset, Examples, IntoLabels, Labels, check};
+use dml_core::{Crop, Dataset, Examples, ImageInput, Interpolation, IntoLabels, Labels, check};
 use rayon::prelude::*;
 
-use crate::image::check_size;
+use crate::image::{LONGEST, check_size};
 use crate::{ClassOrder, DataError, Image, ImageSource, Result};
 
 pub use skipped::{SkippedFile, SkippedKind};
@@ -48,6 +47,10 @@ pub enum Resize {
     CenterCrop,
     /// The whole image in its own proportions, in the middle of black.
     Pad,
+    /// The shortest side gets this length in pixels, at least that of the longer side of the size that is asked for, at
+    /// most 16,384; the other side keeps the proportions. Then the middle is cut out. It is how torchvision prepares the
+    /// images of most pretrained networks.
+    ShortestSide(usize),
 }
 
 /// What to do about files that can't be decoded.
@@ -78,6 +81,8 @@ dml_core::config! {
         pub channels: usize = 3,
         /// How images get their size. Default: stretched.
         pub resize: Resize = Resize::default(),
+        /// Filter of the resizing. Default: bilinear.
+        pub interpolation: Interpolation = Interpolation::Bilinear,
         /// What to do about files that can't be decoded. Default: refuse them.
         pub unreadable: Unreadable = Unreadable::default(),
         /// How many classes there must be. Default 1; to train on, at least 2.
@@ -89,8 +94,34 @@ dml_core::config! {
 }
 
 impl ImageFilesConfig {
+    /// Colour images as a pretrained network expects them, but for the normalisation
+    /// ([`NormalizeConfig::of_input`](crate::augment::NormalizeConfig::of_input)).
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for an input out of range.
+    pub fn of_input(input: &ImageInput) -> dml_core::Result<Self> {
+        input.check()?;
+        let config = Self {
+            size: input.size,
+            resize: match input.crop {
+                Crop::None => Resize::Stretch,
+                _ => Resize::ShortestSide(input.resize),
+            },
+            interpolation: input.interpolation,
+            ..Self::default()
+        };
+        config.check()?;
+        Ok(config)
+    }
+
     fn check(&self) -> dml_core::Result<()> {
         check_size("size", self.size)?;
+        if let Resize::ShortestSide(side) = self.resize {
+            let longer = self.size[0].max(self.size[1]);
+            let expected = "a length in pixels from the longer side of size to 16384";
+            let fits = (longer..=LONGEST).contains(&side);
+            check::parameter(fits, "resize", side as f64, expected)?;
+        }
         let channels = self.channels;
         check::parameter(
             matches!(channels, 1 | 3),
