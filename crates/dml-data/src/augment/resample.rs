@@ -8,16 +8,8 @@
 //! Linear between neighbours where the picture grows; where it shrinks, the triangle is as wide as a new pixel, so that
 //! every old one counts.
 
+use super::part::Part;
 use crate::Image;
-
-/// A part of a picture.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Part {
-    pub(super) top: usize,
-    pub(super) left: usize,
-    pub(super) height: usize,
-    pub(super) width: usize,
-}
 
 /// The part as a picture of its own size.
 pub(super) fn crop(image: &Image, part: Part) -> Image {
