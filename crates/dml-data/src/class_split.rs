@@ -10,7 +10,7 @@
 
 use std::collections::BTreeSet;
 
-use dml_core::{Dataset, Error, IntoLabels, Result};
+use dml_core::{Dataset, IntoLabels, Result, check};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -64,15 +64,13 @@ impl ClassSplit {
     /// Splits the rows that `labels` label.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] for labels of fewer than two classes, a fraction outside of its range, a label that
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for labels of fewer than two classes, a fraction outside of its range, a label that
     /// no row has, no test class at all, or all of them.
     pub fn new(labels: impl IntoLabels, test: &TestClasses) -> Result<Self> {
         let labels = labels.into_labels()?;
         let classes: BTreeSet<i64> = labels.as_slice().iter().copied().collect();
-        if classes.len() < 2 {
-            let expected = "labels of at least 2 classes";
-            return Err(out_of_range("labels", classes.len() as f64, expected));
-        }
+        let (count, expected) = (classes.len(), "labels of at least 2 classes");
+        check::parameter(count >= 2, "labels", count as f64, expected)?;
         let test = match test {
             TestClasses::Fraction { fraction, seed } => draw(&classes, *fraction, *seed)?,
             TestClasses::Labels(given) => listed(&classes, given)?,
@@ -119,7 +117,7 @@ impl ClassSplit {
     /// The two halves of `whole`, whose labels were split. The halves keep their labels.
     ///
     /// # Errors
-    /// [`Error::Index`] if `whole` has fewer rows than there were labels.
+    /// [`Error::Index`](dml_core::Error::Index) if `whole` has fewer rows than there were labels.
     pub fn apply<D: Dataset + Clone>(&self, whole: &D) -> Result<(Subset<D>, Subset<D>)> {
         Ok((
             Subset::new(whole.clone(), self.train_rows.clone())?,
@@ -152,14 +150,9 @@ impl ClassSplit {
 }
 
 fn draw(classes: &BTreeSet<i64>, fraction: f64, seed: u64) -> Result<BTreeSet<i64>> {
-    // Written so that NaN is refused, too.
-    if !(fraction > 0.0 && fraction < 1.0) {
-        return Err(out_of_range(
-            "fraction",
-            fraction,
-            "a number between 0 and 1, both excluded",
-        ));
-    }
+    let expected = "a number between 0 and 1, both excluded";
+    let is_part = fraction > 0.0 && fraction < 1.0;
+    check::parameter(is_part, "fraction", fraction, expected)?;
     let most = classes.len() - 1;
     let count = ((classes.len() as f64 * fraction).round() as usize).clamp(1, most);
     let mut shuffled: Vec<i64> = classes.iter().copied().collect();
@@ -168,27 +161,15 @@ fn draw(classes: &BTreeSet<i64>, fraction: f64, seed: u64) -> Result<BTreeSet<i6
 }
 
 fn listed(classes: &BTreeSet<i64>, given: &[i64]) -> Result<BTreeSet<i64>> {
-    if let Some(&unknown) = given.iter().find(|label| !classes.contains(label)) {
-        return Err(out_of_range(
-            "test_classes",
-            unknown as f64,
-            "labels that a row has",
-        ));
+    for label in given {
+        let (is_known, expected) = (classes.contains(label), "labels that a row has");
+        check::parameter(is_known, "test_classes", *label as f64, expected)?;
     }
     let test: BTreeSet<i64> = given.iter().copied().collect();
-    if test.is_empty() || test.len() == classes.len() {
-        let expected = "at least one class for each half";
-        return Err(out_of_range("test_classes", test.len() as f64, expected));
-    }
+    let expected = "at least one class for each half";
+    let is_split = (1..classes.len()).contains(&test.len());
+    check::parameter(is_split, "test_classes", test.len() as f64, expected)?;
     Ok(test)
-}
-
-fn out_of_range(name: &'static str, value: f64, expected: &'static str) -> Error {
-    Error::InvalidParameter {
-        name,
-        value,
-        expected,
-    }
 }
 
 #[cfg(test)]

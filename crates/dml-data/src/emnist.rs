@@ -5,8 +5,8 @@
 
 use std::path::Path;
 
-use crate::idx_images::{IdxPair, home};
-use crate::{ImageDataset, Result, TrainTest};
+use crate::idx_images::IdxDataset;
+use crate::{Result, TrainTest};
 
 /// One of EMNIST's ways to divide its characters into classes. Its files hold every image column by column; loading
 /// turns them, so that characters stand upright as in MNIST.
@@ -63,29 +63,20 @@ impl Emnist {
     /// # Errors
     /// As [`MnistVariant::load`](crate::MnistVariant::load).
     pub fn load(self, folder: impl AsRef<Path>) -> Result<TrainTest> {
-        let name = |split: &str, part: &str| format!("emnist-{}-{split}-{part}", self.name());
-        let images = |split: &str| name(split, "images-idx3-ubyte");
-        let labels = |split: &str| name(split, "labels-idx1-ubyte");
-        let below = ["raw", "gzip", "raw/gzip", "EMNIST/raw", "EMNIST/raw/gzip"];
-        let names = [
-            images("train"),
-            labels("train"),
-            images("test"),
-            labels("test"),
-        ];
-        let folder = home(folder.as_ref(), &below, &names);
-        both(|split| {
-            IdxPair {
-                source: format!("EMNIST {}, {split}", self.name()),
-                folder: &folder,
-                images: images(split),
-                labels: labels(split),
-                first_label: i64::from(self == Self::Letters),
-                is_transposed: true,
-                class_names: self.class_names(),
-            }
-            .read()
-        })
+        let name = self.name();
+        let files = |split: &str| {
+            ["images-idx3-ubyte", "labels-idx1-ubyte"]
+                .map(|part| format!("emnist-{name}-{split}-{part}"))
+        };
+        let files = IdxDataset {
+            name: format!("EMNIST {name}"),
+            below: &["raw", "gzip", "raw/gzip", "EMNIST/raw", "EMNIST/raw/gzip"],
+            files: ["train", "test"].map(files),
+            first_label: i64::from(self == Self::Letters),
+            is_transposed: true,
+            class_names: self.class_names(),
+        };
+        files.load(folder.as_ref())
     }
 }
 
@@ -96,35 +87,18 @@ impl Emnist {
 /// # Errors
 /// As [`MnistVariant::load`](crate::MnistVariant::load).
 pub fn load_qmnist(folder: impl AsRef<Path>) -> Result<TrainTest> {
-    let images = |split: &str| format!("qmnist-{split}-images-idx3-ubyte");
-    let labels = |split: &str| format!("qmnist-{split}-labels-idx2-int");
-    let names = [
-        images("train"),
-        labels("train"),
-        images("test"),
-        labels("test"),
-    ];
-    let folder = home(folder.as_ref(), &["raw", "QMNIST/raw"], &names);
-    both(|split| {
-        IdxPair {
-            source: format!("QMNIST, {split}"),
-            folder: &folder,
-            images: images(split),
-            labels: labels(split),
-            first_label: 0,
-            is_transposed: false,
-            class_names: (0..10).map(|digit| digit.to_string()).collect(),
-        }
-        .read()
-    })
-}
-
-fn both(read: impl Fn(&str) -> Result<ImageDataset> + Sync) -> Result<TrainTest> {
-    let (train, test) = rayon::join(|| read("train"), || read("test"));
-    Ok(TrainTest {
-        train: train?,
-        test: test?,
-    })
+    let files = |split: &str| {
+        ["images-idx3-ubyte", "labels-idx2-int"].map(|part| format!("qmnist-{split}-{part}"))
+    };
+    let files = IdxDataset {
+        name: "QMNIST".to_owned(),
+        below: &["raw", "QMNIST/raw"],
+        files: ["train", "test"].map(files),
+        first_label: 0,
+        is_transposed: false,
+        class_names: (0..10).map(|digit| digit.to_string()).collect(),
+    };
+    files.load(folder.as_ref())
 }
 
 #[cfg(test)]

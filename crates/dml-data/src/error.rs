@@ -289,6 +289,26 @@ impl DataError {
     }
 }
 
+#[cfg(feature = "images")]
+impl DataError {
+    /// What is wrong with a cell of a table.
+    pub(crate) fn table(
+        file: &Path,
+        line: u64,
+        column: impl Into<String>,
+        expected: &'static str,
+        found: impl Into<String>,
+    ) -> Self {
+        Self::Table {
+            file: file.to_path_buf(),
+            line,
+            column: column.into(),
+            expected,
+            found: found.into(),
+        }
+    }
+}
+
 /// What a [`Dataset`](dml_core::Dataset) may answer.
 impl From<DataError> for dml_core::Error {
     fn from(error: DataError) -> Self {

@@ -23,36 +23,24 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 /// What is reserved before any data was seen; beyond it, memory grows with what really comes.
 const TRUSTED: u64 = 1 << 26;
 
-/// Type of the numbers in an IDX file.
+/// Type of the numbers in an IDX file, with its code there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum IdxElement {
     /// Bytes, 0 to 255.
-    U8,
+    U8 = 8,
     /// Signed bytes.
-    I8,
+    I8 = 9,
     /// Signed integers of 16 bits.
-    I16,
+    I16 = 11,
     /// Signed integers of 32 bits.
-    I32,
+    I32 = 12,
 }
 
 impl IdxElement {
-    const CODES: [(u8, Self); 4] = [
-        (8, Self::U8),
-        (9, Self::I8),
-        (11, Self::I16),
-        (12, Self::I32),
-    ];
-
     fn of(code: u8) -> Option<Self> {
-        let own = Self::CODES.iter().find(|(own, _)| *own == code);
-        own.map(|(_, element)| *element)
-    }
-
-    fn code(self) -> u8 {
-        let own = Self::CODES.iter().find(|(_, element)| *element == self);
-        own.map_or(0, |(code, _)| *code)
+        let all = [Self::U8, Self::I8, Self::I16, Self::I32];
+        all.into_iter().find(|element| *element as u8 == code)
     }
 
     /// Bytes of a number.
@@ -148,15 +136,18 @@ impl Idx {
             IdxElement::U8 => self.data.iter().map(|&x| x.into()).collect(),
             IdxElement::I8 => self.data.iter().map(|&x| (x as i8).into()).collect(),
             IdxElement::I16 => {
-                let pairs = self.data.chunks_exact(2);
-                pairs
-                    .map(|b| i16::from_be_bytes([b[0], b[1]]).into())
+                let (numbers, _) = self.data.as_chunks();
+                numbers
+                    .iter()
+                    .map(|x| i16::from_be_bytes(*x).into())
                     .collect()
             }
             IdxElement::I32 => {
-                let fours = self.data.chunks_exact(4);
-                let number = |b: &[u8]| i32::from_be_bytes([b[0], b[1], b[2], b[3]]).into();
-                fours.map(number).collect()
+                let (numbers, _) = self.data.as_chunks();
+                numbers
+                    .iter()
+                    .map(|x| i32::from_be_bytes(*x).into())
+                    .collect()
             }
         }
     }
@@ -176,7 +167,7 @@ impl Idx {
     /// What stands before the data in an uncompressed file.
     #[must_use]
     pub fn header(&self) -> Vec<u8> {
-        let mut header = vec![0, 0, self.element.code(), self.dims.len() as u8];
+        let mut header = vec![0, 0, self.element as u8, self.dims.len() as u8];
         for &dim in &self.dims {
             header.extend((dim as u32).to_be_bytes());
         }
@@ -227,23 +218,21 @@ fn read_plain(name: &Path, plain: &mut dyn Read, limit: u64) -> Result<Idx> {
         [0, 0, code, rank] if rank > 0 => IdxElement::of(code).map(|element| (element, rank)),
         _ => None,
     };
-    let (element, rank) = match magic {
-        Some(magic) => magic,
-        None => {
-            return Err(DataError::Magic {
-                file: name.to_path_buf(),
-                found: header,
-            });
-        }
+    let Some((element, rank)) = magic else {
+        return Err(DataError::Magic {
+            file: name.to_path_buf(),
+            found: header,
+        });
     };
     let header_len = 4 + 4 * u64::from(rank);
     read_up_to(header_len - 4, &mut header)?;
     if (header.len() as u64) < header_len {
         return Err(truncated(header_len, header.len()));
     }
-    let dims: Vec<usize> = header[4..]
-        .chunks_exact(4)
-        .map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]) as usize)
+    let (dims, _) = header[4..].as_chunks();
+    let dims: Vec<usize> = dims
+        .iter()
+        .map(|dim| u32::from_be_bytes(*dim) as usize)
         .collect();
     let expected = dims
         .iter()

@@ -1,23 +1,22 @@
-//! Images and labels in a pair of IDX files.
+//! Data sets of four IDX files: images and labels, for training and for test.
 
 use std::path::{Path, PathBuf};
 
-use crate::{DataError, Idx, IdxElement, ImageDataset, Result};
+use crate::class_labels::check_labels;
+use crate::{DataError, Idx, IdxElement, ImageDataset, Result, TrainTest};
 
 /// Height and width of the images.
 const SIDE: usize = 28;
 
-/// A pair of files, and what it means.
+/// A published data set of four IDX files, and what they mean.
 #[derive(Debug)]
-pub(crate) struct IdxPair<'a> {
-    /// What the data set is called, such as `MNIST, test`.
-    pub(crate) source: String,
-    /// The folder of the files.
-    pub(crate) folder: &'a Path,
-    /// Usual name of the file of images.
-    pub(crate) images: String,
-    /// Usual name of the file of labels.
-    pub(crate) labels: String,
+pub(crate) struct IdxDataset<'a> {
+    /// What the data set is called, such as `MNIST`.
+    pub(crate) name: String,
+    /// The folders below the given one that may hold the files instead.
+    pub(crate) below: &'a [&'a str],
+    /// Usual names of the files of images and labels, for training and for test.
+    pub(crate) files: [[String; 2]; 2],
     /// The label of the first class.
     pub(crate) first_label: i64,
     /// Whether the images stand column by column.
@@ -25,11 +24,37 @@ pub(crate) struct IdxPair<'a> {
     pub(crate) class_names: Vec<String>,
 }
 
-impl IdxPair<'_> {
-    /// Reads the pair. Labels are `[images]`, or the first column of `[images, columns]`.
-    pub(crate) fn read(self) -> Result<ImageDataset> {
-        let images = find(self.folder, &self.images)?;
-        let labels = find(self.folder, &self.labels)?;
+impl IdxDataset<'_> {
+    /// Reads the four files from `folder` or one below it.
+    pub(crate) fn load(&self, folder: &Path) -> Result<TrainTest> {
+        let home = self.home(folder);
+        let [train, test] = &self.files;
+        let (train, test) = rayon::join(
+            || self.read(&home, "train", train),
+            || self.read(&home, "test", test),
+        );
+        Ok(TrainTest {
+            train: train?,
+            test: test?,
+        })
+    }
+
+    /// The first of `folder` and the folders below it that has one of the files; `folder` itself if none has.
+    fn home(&self, folder: &Path) -> PathBuf {
+        let below = self.below.iter().map(|below| folder.join(below));
+        let has_one = |candidate: &PathBuf| {
+            let mut names = self.files.iter().flatten();
+            names.any(|name| find(candidate, name).is_ok())
+        };
+        let mut candidates = std::iter::once(folder.to_path_buf()).chain(below);
+        let home = candidates.find(has_one);
+        home.unwrap_or_else(|| folder.to_path_buf())
+    }
+
+    /// Reads a pair of files. Labels are `[images]`, or the first column of `[images, columns]`.
+    fn read(&self, folder: &Path, split: &str, files: &[String; 2]) -> Result<ImageDataset> {
+        let [images, labels] = files.each_ref().map(|name| find(folder, name));
+        let (images, labels) = (images?, labels?);
         let (pixels, classes) = rayon::join(|| Idx::open(&images), || Idx::open(&labels));
         let (pixels, classes) = (pixels?, classes?);
         let wrong = |file: &Path, array: &Idx, expected: &str| DataError::Dimensions {
@@ -47,35 +72,22 @@ impl IdxPair<'_> {
         let &[count, SIDE, SIDE] = pixels.dims() else {
             return Err(wrong(&images, &pixels, "[images, 28, 28]"));
         };
-        let (found, columns) = match *classes.dims() {
-            [found] => (found, 1),
-            [found, columns] if columns > 0 => (found, columns),
+        let columns = match *classes.dims() {
+            [_] => 1,
+            [_, columns] if columns > 0 => columns,
             _ => return Err(wrong(&labels, &classes, "[labels] or [labels, columns]")),
         };
-        if count != found {
-            return Err(DataError::LabelCount {
-                labels: labels.display().to_string(),
-                expected: count,
-                found,
-            });
-        }
         let own = classes.integers();
         let own = own.iter().step_by(columns);
         let own: Vec<i64> = own.map(|label| label - self.first_label).collect();
-        let known = 0..self.class_names.len() as i64;
-        if let Some(position) = own.iter().position(|label| !known.contains(label)) {
-            return Err(DataError::Label {
-                labels: labels.display().to_string(),
-                classes: self.class_names.len(),
-                position,
-                found: own[position],
-            });
-        }
+        let names = self.class_names.iter().map(String::as_str);
+        check_labels(labels.display(), &own, count, 0..names.len() as i64)?;
         let mut pixels = pixels.into_data();
         if self.is_transposed {
             pixels.chunks_exact_mut(SIDE * SIDE).for_each(transpose);
         }
-        ImageDataset::new(&self.source, (SIDE, SIDE), pixels, own, self.class_names)
+        let source = format!("{}, {split}", self.name);
+        ImageDataset::new(&source, (SIDE, SIDE), pixels, own, names)
     }
 }
 
@@ -86,15 +98,6 @@ fn transpose(image: &mut [u8]) {
             image.swap(y * SIDE + x, x * SIDE + y);
         }
     }
-}
-
-/// The first of `folder` and these folders below it that has one of the files; `folder` itself if none has.
-pub(crate) fn home(folder: &Path, below: &[&str], names: &[String]) -> PathBuf {
-    let candidates = below.iter().map(|below| folder.join(below));
-    std::iter::once(folder.to_path_buf())
-        .chain(candidates)
-        .find(|candidate| names.iter().any(|name| find(candidate, name).is_ok()))
-        .unwrap_or_else(|| folder.to_path_buf())
 }
 
 /// The file called `name`, whichever of its usual names it goes by.

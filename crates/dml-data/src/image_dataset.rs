@@ -7,6 +7,8 @@ use dml_core::candle_core::{Device, Tensor};
 use dml_core::{IntoLabels, Labels, check};
 use rayon::prelude::*;
 
+use crate::class_labels::check_labels;
+use crate::subset::pick;
 use crate::{DataError, Result};
 
 /// How bytes become numbers: `(x / 255 − mean) / std`.
@@ -99,24 +101,9 @@ impl ImageDataset {
             });
         }
         let class_names: Arc<[String]> = class_names.into_iter().map(Into::into).collect();
-        let count = pixels.len() / area;
         let labels = labels.into_labels()?;
-        if labels.len() != count {
-            return Err(DataError::LabelCount {
-                labels: source.to_owned(),
-                expected: count,
-                found: labels.len(),
-            });
-        }
-        let known = |&label: &i64| (0..class_names.len() as i64).contains(&label);
-        if let Some(position) = labels.as_slice().iter().position(|label| !known(label)) {
-            return Err(DataError::Label {
-                labels: source.to_owned(),
-                classes: class_names.len(),
-                position,
-                found: labels.as_slice()[position],
-            });
-        }
+        let known = 0..class_names.len() as i64;
+        check_labels(source, labels.as_slice(), pixels.len() / area, known)?;
         Ok(Self {
             source: source.into(),
             height,
@@ -217,10 +204,7 @@ impl ImageDataset {
     /// # Errors
     /// [`Error::Index`](dml_core::Error::Index) for a row without an image.
     pub fn batch_labels(&self, rows: &[usize]) -> dml_core::Result<Labels> {
-        check::indices("rows", rows.iter().copied(), self.len())?;
-        let labels = self.labels.as_slice();
-        let picked: Vec<i64> = rows.iter().map(|&row| labels[row]).collect();
-        picked.into_labels()
+        pick(&self.labels, rows)
     }
 
     /// The data set of `rows` alone, in their order.

@@ -1,7 +1,7 @@
 //! One level of a hierarchy of labels as the labels of a data set.
 
 use dml_core::candle_core::Tensor;
-use dml_core::{Dataset, Error, Examples, IntoLabels, Labels, Result};
+use dml_core::{Dataset, Error, Examples, IntoLabels, Labels, Result, check};
 
 /// A data set whose labels are one level of a hierarchy, PML's `label_hierarchy_level`: species, say, or genus.
 ///
@@ -41,21 +41,8 @@ impl<D: Dataset> LabelLevel<D> {
                 got: hierarchy.dims().to_vec(),
             });
         };
-        if rows != dataset.len() {
-            return Err(Error::Length {
-                arg: "hierarchy",
-                expected: dataset.len(),
-                got: rows,
-            });
-        }
-        if level >= levels {
-            return Err(Error::Index {
-                arg: "level",
-                position: 0,
-                limit: levels,
-                got: level as i64,
-            });
-        }
+        check::length("hierarchy", dataset.len(), rows)?;
+        check::indices("level", [level], levels)?;
         if !hierarchy.dtype().is_int() {
             return Err(Error::DType {
                 arg: "hierarchy",

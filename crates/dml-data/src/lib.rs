@@ -4,6 +4,7 @@ mod error;
 #[cfg(any(feature = "download", feature = "images"))]
 mod file_kind;
 
+mod class_labels;
 pub mod idx;
 mod image_dataset;
 mod normalized_images;

@@ -7,8 +7,8 @@
 use std::fmt;
 use std::path::Path;
 
-use crate::idx_images::{IdxPair, home};
-use crate::{ImageDataset, Normalization, Result, TrainTest};
+use crate::idx_images::IdxDataset;
+use crate::{Normalization, Result, TrainTest};
 
 /// A data set of 60,000 + 10,000 grey images of 28 × 28 pixels in ten classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -158,29 +158,16 @@ impl MnistVariant {
             Self::Mnist => ["raw", "MNIST/raw"],
             Self::FashionMnist => ["raw", "FashionMNIST/raw"],
         };
-        let folder = home(folder.as_ref(), &below, &NAMES.map(str::to_owned));
-        let [train_images, train_labels, test_images, test_labels] = NAMES;
-        let (train, test) = rayon::join(
-            || self.split(&folder, "train", train_images, train_labels),
-            || self.split(&folder, "test", test_images, test_labels),
-        );
-        Ok(TrainTest {
-            train: train?,
-            test: test?,
-        })
-    }
-
-    fn split(self, folder: &Path, split: &str, images: &str, labels: &str) -> Result<ImageDataset> {
-        IdxPair {
-            source: format!("{}, {split}", self.name()),
-            folder,
-            images: images.to_owned(),
-            labels: labels.to_owned(),
+        let [train_images, train_labels, test_images, test_labels] = NAMES.map(str::to_owned);
+        let files = IdxDataset {
+            name: self.name().to_owned(),
+            below: &below,
+            files: [[train_images, train_labels], [test_images, test_labels]],
             first_label: 0,
             is_transposed: false,
             class_names: self.class_names().map(str::to_owned).to_vec(),
-        }
-        .read()
+        };
+        files.load(folder.as_ref())
     }
 }
 

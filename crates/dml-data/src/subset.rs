@@ -103,7 +103,8 @@ impl<D> Subset<D> {
     }
 }
 
-fn pick(labels: &Labels, rows: &[usize]) -> Result<Labels> {
+/// The labels of these rows.
+pub(crate) fn pick(labels: &Labels, rows: &[usize]) -> Result<Labels> {
     check::indices("rows", rows.iter().copied(), labels.len())?;
     let labels: Vec<i64> = rows.iter().map(|&row| labels.as_slice()[row]).collect();
     labels.into_labels()

@@ -46,13 +46,7 @@ impl TensorDataset {
         }
         for view in &views {
             let rows = view.dims().first().copied().unwrap_or(0);
-            if rows != labels.len() {
-                return Err(Error::Length {
-                    arg: "labels",
-                    expected: rows,
-                    got: labels.len(),
-                });
-            }
+            check::length("labels", rows, labels.len())?;
         }
         // Without the graph that made them, which every batch would otherwise hold on to.
         let views = views

@@ -1,11 +1,11 @@
 //! The builder of a trainer: method, data, and the options of a run.
 
-use std::fmt;
 use std::sync::Arc;
 
 use candle_core::{DType, Device};
 use dml_core::{Dataset, Sampler, check};
 
+use crate::closure::Closure;
 use crate::hook::{OnEpoch, OnIteration};
 use crate::loader::MAX_THREADS;
 use crate::{
@@ -37,6 +37,7 @@ const MAX_ACCUMULATION: usize = 1 << 20;
 /// # Ok(())
 /// # }
 /// ```
+#[derive(Debug)]
 pub struct TrainerBuilder<M> {
     pub(crate) method: M,
     pub(crate) dataset: Arc<dyn Dataset>,
@@ -100,52 +101,42 @@ impl<M: Method> TrainerBuilder<M> {
     /// Element type that floating-point inputs are converted to, such as that of half-precision parameters. Default: no
     /// conversion.
     #[must_use]
-    pub fn with_input_dtype(self, dtype: DType) -> Self {
-        Self {
-            input_dtype: Some(dtype),
-            ..self
-        }
+    pub fn with_input_dtype(mut self, dtype: DType) -> Self {
+        self.input_dtype = Some(dtype);
+        self
     }
 
     /// Computes in half precision and learns in single. Inputs are converted, as by
     /// [`with_input_dtype`](Self::with_input_dtype). All modules that learn must have parameters in the same half precision,
     /// or in single precision.
     #[must_use]
-    pub fn with_mixed_precision(self, policy: MixedPrecision) -> Self {
-        Self {
-            input_dtype: Some(policy.dtype),
-            mixed_precision: Some(policy),
-            ..self
-        }
+    pub fn with_mixed_precision(mut self, policy: MixedPrecision) -> Self {
+        self.input_dtype = Some(policy.dtype);
+        self.mixed_precision = Some(policy);
+        self
     }
 
     /// Number of threads that fetch batches ahead, at most 1,024; with 0, batches are fetched between the steps. Default 1.
     /// Results do not depend on it.
     #[must_use]
-    pub fn with_loading_threads(self, loading_threads: usize) -> Self {
-        Self {
-            loading_threads,
-            ..self
-        }
+    pub fn with_loading_threads(mut self, loading_threads: usize) -> Self {
+        self.loading_threads = loading_threads;
+        self
     }
 
     /// Number of iterations of an epoch, at least 1. Default: a pass over the sampler. After a shorter epoch, the next one
     /// continues the pass; a longer one begins another pass.
     #[must_use]
-    pub fn with_iterations_per_epoch(self, iterations: u64) -> Self {
-        Self {
-            iterations_per_epoch: Some(iterations),
-            ..self
-        }
+    pub fn with_iterations_per_epoch(mut self, iterations: u64) -> Self {
+        self.iterations_per_epoch = Some(iterations);
+        self
     }
 
     /// Number of batches of a step, 1 to 2²⁰, whose gradients are averaged. Default 1.
     #[must_use]
-    pub fn with_accumulation(self, batches: usize) -> Self {
-        Self {
-            accumulation: batches,
-            ..self
-        }
+    pub fn with_accumulation(mut self, batches: usize) -> Self {
+        self.accumulation = batches;
+        self
     }
 
     /// Computes the gradients of a batch `rows` rows at a time, at least 1: batches of any size in the memory of `rows`
@@ -155,39 +146,31 @@ impl<M: Method> TrainerBuilder<M> {
     /// batch normalisation in training does not. The run ends with an error where a buffer of a module shows this; freeze
     /// its statistics then. Gao et al. 2021 (arXiv 2101.06983).
     #[must_use]
-    pub fn with_gradient_cache(self, rows: usize) -> Self {
-        Self {
-            gradient_cache: Some(rows),
-            ..self
-        }
+    pub fn with_gradient_cache(mut self, rows: usize) -> Self {
+        self.gradient_cache = Some(rows);
+        self
     }
 
     /// Learns from a part of every batch, which the miner chooses by the embeddings of the whole batch (of the first view,
     /// if there are several).
     #[must_use]
-    pub fn with_subset_batch_miner(self, miner: impl SubsetBatchMiner + 'static) -> Self {
-        Self {
-            subset_batch_miner: Some(Box::new(miner)),
-            ..self
-        }
+    pub fn with_subset_batch_miner(mut self, miner: impl SubsetBatchMiner + 'static) -> Self {
+        self.subset_batch_miner = Some(Box::new(miner));
+        self
     }
 
     /// Clips the gradients of all parameters together, before modules and criteria clip theirs.
     #[must_use]
-    pub fn with_clip(self, clip: Clip) -> Self {
-        Self {
-            clip: Some(clip),
-            ..self
-        }
+    pub fn with_clip(mut self, clip: Clip) -> Self {
+        self.clip = Some(clip);
+        self
     }
 
     /// Reports the norm of all gradients together, which costs a pass over them.
     #[must_use]
-    pub fn with_gradient_norm(self) -> Self {
-        Self {
-            measures_gradients: true,
-            ..self
-        }
+    pub fn with_gradient_norm(mut self) -> Self {
+        self.measures_gradients = true;
+        self
     }
 
     /// Averages the weights and buffers of the modules that learn, by a decay in [0, 1) or an [`EmaConfig`]. Validation
@@ -196,11 +179,9 @@ impl<M: Method> TrainerBuilder<M> {
     /// A decay alone rises from 2/11 over the first steps, so that the average of a short run is not its first weights.
     /// `EmaConfig { ramp: false, .. }` has the same decay from the first step on.
     #[must_use]
-    pub fn with_ema(self, config: impl Into<EmaConfig>) -> Self {
-        Self {
-            ema: Some(config.into()),
-            ..self
-        }
+    pub fn with_ema(mut self, config: impl Into<EmaConfig>) -> Self {
+        self.ema = Some(config.into());
+        self
     }
 
     /// Allows parameters that no gradient reaches: they are named in a warning of [`tracing`] instead of
@@ -211,39 +192,31 @@ impl<M: Method> TrainerBuilder<M> {
     /// none of them. A gradient of zeros counts. Criteria and classifiers of weight 0, and modules that a method
     /// [leaves out](crate::Losses::leaving_out) of a batch, are not expected to get any.
     #[must_use]
-    pub fn allow_unused_parameters(self) -> Self {
-        Self {
-            gradients_within: None,
-            ..self
-        }
+    pub fn allow_unused_parameters(mut self) -> Self {
+        self.gradients_within = None;
+        self
     }
 
     /// Number of steps in which every parameter of a module must have got a gradient at least once, at least 1. Default 1.
     /// For modules of which a batch uses some parameters only, such as a mixture of experts.
     #[must_use]
-    pub fn require_gradients_within(self, steps: u64) -> Self {
-        Self {
-            gradients_within: Some(steps),
-            ..self
-        }
+    pub fn require_gradients_within(mut self, steps: u64) -> Self {
+        self.gradients_within = Some(steps);
+        self
     }
 
     /// Evaluates the model between epochs.
     #[must_use]
-    pub fn with_validation(self, validation: Validation) -> Self {
-        Self {
-            validation: Some(validation),
-            ..self
-        }
+    pub fn with_validation(mut self, validation: Validation) -> Self {
+        self.validation = Some(validation);
+        self
     }
 
     /// Writes checkpoints.
     #[must_use]
-    pub fn with_checkpoints(self, checkpoints: Checkpoints) -> Self {
-        Self {
-            checkpoints: Some(checkpoints),
-            ..self
-        }
+    pub fn with_checkpoints(mut self, checkpoints: Checkpoints) -> Self {
+        self.checkpoints = Some(checkpoints);
+        self
     }
 
     /// One more hook; they are called in the order in which they came.
@@ -256,13 +229,13 @@ impl<M: Method> TrainerBuilder<M> {
     /// Calls a closure after every iteration.
     #[must_use]
     pub fn on_iteration(self, call: impl FnMut(&Iteration) -> HookResult + 'static) -> Self {
-        self.with_hook(OnIteration(call))
+        self.with_hook(OnIteration(Box::new(Closure(call))))
     }
 
     /// Calls a closure after every epoch, with the model.
     #[must_use]
     pub fn on_epoch(self, call: impl FnMut(&Epoch, &dyn Method) -> HookResult + 'static) -> Self {
-        self.with_hook(OnEpoch(call))
+        self.with_hook(OnEpoch(Box::new(Closure(call))))
     }
 
     /// The trainer.
@@ -299,16 +272,5 @@ impl<M: Method> TrainerBuilder<M> {
             criterion.check_miner()?;
         }
         Trainer::new(self)
-    }
-}
-
-impl<M: fmt::Debug> fmt::Debug for TrainerBuilder<M> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TrainerBuilder")
-            .field("method", &self.method)
-            .field("dataset", &self.dataset)
-            .field("sampler", &self.sampler)
-            .field("hooks", &self.hooks)
-            .finish_non_exhaustive()
     }
 }

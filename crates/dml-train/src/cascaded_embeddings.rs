@@ -48,20 +48,16 @@ impl Stage {
 
     /// Minimises an objective on the slice. Its miner chooses among the tuples of the stage before, if it can.
     #[must_use]
-    pub fn with_criterion(self, criterion: Criterion) -> Self {
-        Self {
-            criterion: Some(criterion),
-            ..self
-        }
+    pub fn with_criterion(mut self, criterion: Criterion) -> Self {
+        self.criterion = Some(criterion);
+        self
     }
 
     /// Classifies the slice.
     #[must_use]
-    pub fn with_classifier(self, classifier: Classifier) -> Self {
-        Self {
-            classifier: Some(classifier),
-            ..self
-        }
+    pub fn with_classifier(mut self, classifier: Classifier) -> Self {
+        self.classifier = Some(classifier);
+        self
     }
 }
 

@@ -41,8 +41,9 @@ impl Classifier {
     /// Weight of its loss; 0 leaves the classifier out.
     #[must_use]
     pub fn with_weight(mut self, weight: f64) -> Self {
-        self.module.group.set_left_out(weight == 0.0);
-        Self { weight, ..self }
+        self.module.group.left_out = weight == 0.0;
+        self.weight = weight;
+        self
     }
 
     /// The loss of embeddings, under a name.

@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 use dml_core::{Batch, Error, Labels, Objective, Outcome, Relation, Result, Tuples};
 
-use crate::batch_relation::BatchRelation;
+use crate::closure::Closure;
 use crate::parameter_group::parameter_group_methods;
 use crate::{LossValue, ParameterGroup};
 
@@ -26,9 +26,12 @@ use crate::{LossValue, ParameterGroup};
 pub struct Criterion {
     objective: Objective,
     weight: f64,
-    relation: Option<BatchRelation>,
+    relation: Option<Box<Closure<MakeRelation>>>,
     pub(crate) group: ParameterGroup,
 }
+
+/// Makes the relation of a batch from the rows of the data set in it and their labels.
+type MakeRelation = dyn Fn(&[usize], &Labels) -> Result<Relation> + Send + Sync;
 
 impl From<Objective> for Criterion {
     /// Under the name `metric_loss`, with weight 1.
@@ -52,8 +55,9 @@ impl Criterion {
     /// Weight of the loss in the sum that is minimised.
     #[must_use]
     pub fn with_weight(mut self, weight: f64) -> Self {
-        self.group.set_left_out(weight == 0.0);
-        Self { weight, ..self }
+        self.group.left_out = weight == 0.0;
+        self.weight = weight;
+        self
     }
 
     /// Decides positives and negatives of a batch by any [`Relation`] instead of by labels.
@@ -83,11 +87,11 @@ impl Criterion {
     /// ```
     #[must_use]
     pub fn with_relation(
-        self,
+        mut self,
         relation: impl Fn(&[usize], &Labels) -> Result<Relation> + Send + Sync + 'static,
     ) -> Self {
-        let relation = Some(BatchRelation::new(relation));
-        Self { relation, ..self }
+        self.relation = Some(Box::new(Closure(relation)));
+        self
     }
 
     parameter_group_methods!();
@@ -117,7 +121,7 @@ impl Criterion {
     pub fn relation(&self, rows: &[usize], labels: &Labels) -> Result<Relation> {
         match &self.relation {
             None => Relation::labels(labels),
-            Some(relation) => relation.of(rows, labels),
+            Some(relation) => (relation.0)(rows, labels),
         }
     }
 
@@ -129,7 +133,7 @@ impl Criterion {
         let batch = Batch::new(embeddings, labels)?;
         match &self.relation {
             None => Ok(batch),
-            Some(relation) => batch.with_relation(relation.of(rows, labels)?),
+            Some(relation) => batch.with_relation((relation.0)(rows, labels)?),
         }
     }
 
@@ -180,7 +184,7 @@ impl Criterion {
         match &self.relation {
             None => Ok(batch),
             Some(relation) => {
-                batch.with_relation(relation.of(rows, labels)?.without_self_matches())
+                batch.with_relation((relation.0)(rows, labels)?.without_self_matches())
             }
         }
     }

@@ -16,40 +16,28 @@ use dml_core::{
     SeedSequence, TensorExt, Term, Terms, Triplets, Tuples, check,
 };
 
+use crate::config::config;
 use crate::model::{Model, with_embedder};
 use crate::{Classifier, Criterion, LossValue, Losses, Method, NamedModule, ParameterGroup};
 
-/// Configuration of [`DeepAdversarialMetricLearning`].
-#[derive(Clone, Debug, PartialEq)]
-pub struct DeepAdversarialMetricLearningConfig {
-    /// So many epochs the metric is trained without the generator. Default 0.
-    pub metric_alone_epochs: u64,
-    /// So many epochs after these the generator is trained alone. Default 0.
-    pub g_alone_epochs: u64,
-    /// Random triplets of each row, 1 to 1,048,576. Default 100. The losses of synthetic negatives compare all rows of all
-    /// triplets, so memory grows with the square of their number.
-    pub g_triplets_per_anchor: usize,
-    /// m of the adversarial loss; in `[-1e30, 1e30]`. Default 0.05.
-    pub g_adv_margin: f64,
-    /// `w_h`, the weight of nearness to the anchor. In `[-1e30, 1e30]`. Default 1.
-    pub g_hard_weight: f64,
-    /// `w_r`, the weight of nearness to the negative that it was made of. In `[-1e30, 1e30]`. Default 1.
-    pub g_reg_weight: f64,
-    /// Seed of the triplets. Default 0.
-    pub seed: u64,
-}
-
-impl Default for DeepAdversarialMetricLearningConfig {
-    fn default() -> Self {
-        Self {
-            metric_alone_epochs: 0,
-            g_alone_epochs: 0,
-            g_triplets_per_anchor: 100,
-            g_adv_margin: 0.05,
-            g_hard_weight: 1.0,
-            g_reg_weight: 1.0,
-            seed: 0,
-        }
+config! {
+    /// Configuration of [`DeepAdversarialMetricLearning`].
+    pub struct DeepAdversarialMetricLearningConfig {
+        /// So many epochs the metric is trained without the generator. Default 0.
+        pub metric_alone_epochs: u64 = 0,
+        /// So many epochs after these the generator is trained alone. Default 0.
+        pub g_alone_epochs: u64 = 0,
+        /// Random triplets of each row, 1 to 1,048,576. Default 100. The losses of synthetic negatives compare all rows of all
+        /// triplets, so memory grows with the square of their number.
+        pub g_triplets_per_anchor: usize = 100,
+        /// m of the adversarial loss; in `[-1e30, 1e30]`. Default 0.05.
+        pub g_adv_margin: f64 = 0.05,
+        /// `w_h`, the weight of nearness to the anchor. In `[-1e30, 1e30]`. Default 1.
+        pub g_hard_weight: f64 = 1.0,
+        /// `w_r`, the weight of nearness to the negative that it was made of. In `[-1e30, 1e30]`. Default 1.
+        pub g_reg_weight: f64 = 1.0,
+        /// Seed of the triplets. Default 0.
+        pub seed: u64 = 0,
     }
 }
 
@@ -150,22 +138,16 @@ impl DeepAdversarialMetricLearning {
 
     /// Classifies the embeddings of real rows.
     #[must_use]
-    pub fn with_classifier(self, classifier: Classifier) -> Self {
-        Self {
-            classifier: Some(classifier),
-            ..self
-        }
+    pub fn with_classifier(mut self, classifier: Classifier) -> Self {
+        self.classifier = Some(classifier);
+        self
     }
 
     fn phase(&self, epoch: u64) -> Phase {
-        let config = &self.config;
-        if epoch <= config.metric_alone_epochs {
+        let metric_alone = self.config.metric_alone_epochs;
+        if epoch <= metric_alone {
             Phase::MetricAlone
-        } else if epoch
-            <= config
-                .metric_alone_epochs
-                .saturating_add(config.g_alone_epochs)
-        {
+        } else if epoch <= metric_alone.saturating_add(self.config.g_alone_epochs) {
             Phase::GeneratorAlone
         } else {
             Phase::Both
@@ -196,18 +178,13 @@ impl DeepAdversarialMetricLearning {
             let losses = losses.leaving_out(self.generator.name());
             return self.without(&SYNTHETIC, outputs, losses);
         }
-        let take = |rows: &[u32]| -> Result<Tensor> {
-            let rows = Tensor::from_slice(rows, rows.len(), outputs.device())?;
-            Ok(outputs.index_select(&rows, 0)?)
-        };
-        let anchors = take(&triplets.anchors)?; // [T, D]
-        let positives = take(&triplets.positives)?;
-        let negatives = take(&triplets.negatives)?;
+        let sides = [&triplets.anchors, &triplets.positives, &triplets.negatives];
+        let [anchors, positives, negatives] = sides.map(|rows| take(outputs, rows)); // [T, D]
+        let (anchors, positives, negatives) = (anchors?, positives?, negatives?);
         let real = Tensor::cat(&[&anchors, &positives, &negatives], 1)?; // [T, 3 D]
         let synthetic = self.generator.forward_through(&real, true)?; // [T, D]
         let all = Tensor::cat(&[&anchors, &positives, &synthetic], 0)?;
         let embeddings = self.model.embed_outputs(&all, phase.teaches_model())?; // [3 T, dim]
-        let sides = [&triplets.anchors, &triplets.positives, &triplets.negatives];
         let labels: Vec<i64> = sides
             .into_iter()
             .flatten()
@@ -322,17 +299,18 @@ struct Adversary {
     margin: f64,
 }
 
+fn take(rows: &Tensor, places: &[u32]) -> Result<Tensor> {
+    let places = Tensor::from_slice(places, places.len(), rows.device())?;
+    Ok(rows.index_select(&places, 0)?)
+}
+
 impl Loss for Adversary {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
         let triplets = tuples.triplets(batch)?;
         let rows = batch.embeddings().normalize_rows(2.0)?;
-        let take = |places: &[u32]| -> Result<Tensor> {
-            let places = Tensor::from_slice(places, places.len(), rows.device())?;
-            Ok(rows.index_select(&places, 0)?)
-        };
-        let anchors = take(&triplets.anchors)?;
-        let near = (&anchors - take(&triplets.positives)?)?.row_norms(2.0)?; // [T]
-        let far = (&anchors - take(&triplets.negatives)?)?.row_norms(2.0)?; // [T]
+        let anchors = take(&rows, &triplets.anchors)?;
+        let near = (&anchors - take(&rows, &triplets.positives)?)?.row_norms(2.0)?; // [T]
+        let far = (&anchors - take(&rows, &triplets.negatives)?)?.row_norms(2.0)?; // [T]
         let values = ((far - near)? - self.margin)?.hinge()?;
         Ok(Term::explicit("loss", Over::Triplets, values, Indices::Triplets(triplets))?.into())
     }

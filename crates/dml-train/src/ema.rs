@@ -12,28 +12,22 @@
 //! 1703.01780); the ramp is that of TensorFlow's `ExponentialMovingAverage` with `num_updates`.
 
 use candle_core::{DType, Tensor, Var};
-use dml_core::{Error, Result};
+use dml_core::{Result, check};
 use serde::{Deserialize, Serialize};
 
-/// Configuration of [`Ema`] ([formula](self)); a number stands for a decay with the defaults.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct EmaConfig {
-    /// d, the share of the average that remains after a step, in [0, 1). Default 0.999.
-    pub decay: f64,
-    /// Whether the decay rises to d with the number of steps. Default true.
-    pub ramp: bool,
-    /// Treatment of buffers such as running statistics. Default: averaged like weights.
-    pub buffers: EmaBuffers,
-}
+use crate::config::config;
 
-impl Default for EmaConfig {
-    fn default() -> Self {
-        Self {
-            decay: 0.999,
-            ramp: true,
-            buffers: EmaBuffers::Average,
-        }
+config! {
+    /// Configuration of [`Ema`] ([formula](self)); a number stands for a decay with the defaults.
+    #[derive(Serialize, Deserialize)]
+    #[serde(default, deny_unknown_fields)]
+    pub struct EmaConfig {
+        /// d, the share of the average that remains after a step, in [0, 1). Default 0.999.
+        pub decay: f64 = 0.999,
+        /// Whether the decay rises to d with the number of steps. Default true.
+        pub ramp: bool = true,
+        /// Treatment of buffers such as running statistics. Default: averaged like weights.
+        pub buffers: EmaBuffers = EmaBuffers::Average,
     }
 }
 
@@ -98,13 +92,8 @@ impl Ema {
         weights: impl IntoIterator<Item = (String, Var, Var)>,
         buffers: impl IntoIterator<Item = (String, Var)>,
     ) -> Result<Self> {
-        if !(0.0..1.0).contains(&config.decay) {
-            return Err(Error::InvalidParameter {
-                name: "decay",
-                value: config.decay,
-                expected: "a number in [0, 1)",
-            });
-        }
+        let is_share = (0.0..1.0).contains(&config.decay);
+        check::parameter(is_share, "decay", config.decay, "a number in [0, 1)")?;
         let average = |(name, var, moved): (String, Var, Var)| {
             Ok(Averaged {
                 average: wide(&moved.as_detached_tensor())?,
@@ -156,19 +145,6 @@ impl Ema {
         }
     }
 
-    /// Puts the averages in the place of the weights while `f` runs. The weights come back even if `f` panics.
-    pub(crate) fn while_in_place<T>(&self, f: impl FnOnce() -> T) -> Result<T> {
-        let mut latest = Latest(Vec::new());
-        for Averaged { var, average, .. } in &self.averages {
-            let average = average.to_dtype(var.dtype())?;
-            latest.0.push((var, var.as_tensor().copy()?.detach()));
-            var.set(&average)?;
-        }
-        let result = f();
-        latest.put_back()?;
-        Ok(result)
-    }
-
     /// The averages by name.
     pub fn averages(&self) -> impl ExactSizeIterator<Item = (&str, &Tensor)> + Clone {
         let averages = self.averages.iter();
@@ -187,6 +163,19 @@ impl Ema {
         }
         Ok(())
     }
+}
+
+/// Runs `f` with the averages, if there are any, in the place of the weights. The weights come back even if `f` panics.
+pub(crate) fn with_averages<T>(ema: Option<&Ema>, f: impl FnOnce() -> T) -> Result<T> {
+    let mut latest = Latest(Vec::new());
+    for Averaged { var, average, .. } in ema.iter().flat_map(|ema| &ema.averages) {
+        let average = average.to_dtype(var.dtype())?;
+        latest.0.push((var, var.as_tensor().copy()?.detach()));
+        var.set(&average)?;
+    }
+    let result = f();
+    latest.put_back()?;
+    Ok(result)
 }
 
 /// The latest weights, while averages are in their place.
@@ -268,7 +257,9 @@ mod tests {
             floats.set(&Tensor::new(&[4f32], &Device::Cpu)?)?;
             counts.set(&Tensor::new(&[4u32], &Device::Cpu)?)?;
             ema.update(1)?;
-            let seen = ema.while_in_place(|| (floats.to_vec1::<f32>(), counts.to_vec1::<u32>()))?;
+            let seen = with_averages(Some(&ema), || {
+                (floats.to_vec1::<f32>(), counts.to_vec1::<u32>())
+            })?;
             assert_eq!((seen.0?, seen.1?), (vec![expected], vec![4]));
             assert_eq!(floats.to_vec1::<f32>()?, [4.0]);
         }
@@ -280,7 +271,8 @@ mod tests {
         let w = Var::new(&[0f64], &Device::Cpu)?;
         let ema = Ema::new(0.5.into(), [("w".to_owned(), w.clone(), w.clone())], [])?;
         w.set(&Tensor::new(&[4f64], &Device::Cpu)?)?;
-        let judged = std::panic::AssertUnwindSafe(|| ema.while_in_place(|| panic!("a fault")));
+        let judged =
+            std::panic::AssertUnwindSafe(|| with_averages(Some(&ema), || panic!("a fault")));
         std::panic::catch_unwind(judged).unwrap_err();
         assert_eq!(w.to_vec1::<f64>()?, [4.0]);
         Ok(())
@@ -293,7 +285,7 @@ mod tests {
         w.set(&Tensor::new(&[4f64, 8.], &Device::Cpu)?)?;
         ema.update(1)?;
         ema.update(2)?;
-        let seen = ema.while_in_place(|| w.to_vec1::<f64>())??;
+        let seen = with_averages(Some(&ema), || w.to_vec1::<f64>())??;
         assert_eq!(seen, [1.75, 8.0]); // 0.25 · 4 = 1, then 0.75 · 1 + 0.25 · 4
         assert_eq!(w.to_vec1::<f64>()?, [4.0, 8.0]);
         assert!(Ema::new(1.0.into(), [], []).is_err());

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
 
+use crate::closure::Closure;
 use crate::error::AnyError;
 use crate::{Ended, Epoch, Iteration, Method};
 
@@ -215,38 +216,28 @@ impl Hook for RefuseNonFinite {
 }
 
 /// A closure called after every iteration.
-pub(crate) struct OnIteration<F>(pub(crate) F);
+#[derive(Debug)]
+pub(crate) struct OnIteration(pub(crate) Box<Closure<dyn FnMut(&Iteration) -> HookResult>>);
 /// A closure called after every epoch.
-pub(crate) struct OnEpoch<F>(pub(crate) F);
+#[derive(Debug)]
+pub(crate) struct OnEpoch(pub(crate) Box<Closure<dyn FnMut(&Epoch, &dyn Method) -> HookResult>>);
 
-impl<F: FnMut(&Iteration) -> HookResult> Hook for OnIteration<F> {
+impl Hook for OnIteration {
     fn name(&self) -> &str {
         "on_iteration"
     }
 
     fn iteration(&mut self, done: &Iteration, _: &dyn Method) -> HookResult {
-        (self.0)(done)
+        (self.0.0)(done)
     }
 }
 
-impl<F: FnMut(&Epoch, &dyn Method) -> HookResult> Hook for OnEpoch<F> {
+impl Hook for OnEpoch {
     fn name(&self) -> &str {
         "on_epoch"
     }
 
     fn epoch(&mut self, done: &Epoch, model: &dyn Method) -> HookResult {
-        (self.0)(done, model)
-    }
-}
-
-impl<F> fmt::Debug for OnIteration<F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("OnIteration")
-    }
-}
-
-impl<F> fmt::Debug for OnEpoch<F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("OnEpoch")
+        (self.0.0)(done, model)
     }
 }

@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+mod closure;
+mod config;
 mod error;
 
 pub mod schedule;
@@ -42,7 +44,6 @@ pub mod validation;
 pub mod checkpoint;
 pub mod log;
 
-mod batch_relation;
 mod builder;
 mod trainer;
 

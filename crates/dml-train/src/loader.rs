@@ -7,8 +7,7 @@
 //! pass whose batches may still change.
 
 use std::any::Any;
-use std::collections::BTreeMap;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -39,6 +38,18 @@ pub struct Position {
 impl Position {
     /// The first batch of the first pass.
     pub const START: Self = Self { pass: 1, batch: 0 };
+
+    fn next_pass(self) -> Self {
+        let pass = self.pass + 1;
+        Self { pass, batch: 0 }
+    }
+}
+
+impl Default for Position {
+    /// [`Position::START`].
+    fn default() -> Self {
+        Self::START
+    }
 }
 
 /// The endless sequence of a sampler's batches, fetched ([order](self)).
@@ -277,10 +288,7 @@ impl Shared {
                 state.position.batch += 1;
                 state.rest = Some(rest).filter(|rest| !rest.is_empty());
                 if state.rest.is_none() {
-                    state.position = Position {
-                        pass: pass + 1,
-                        batch: 0,
-                    };
+                    state.position = state.position.next_pass();
                 }
                 return Ok((rows, seed_of(self.seed, pass, batch), state.position));
             }
@@ -288,10 +296,7 @@ impl Shared {
             if empty_passes > 1 {
                 return Err(TrainError::NoBatches { pass });
             }
-            state.position = Position {
-                pass: pass + 1,
-                batch: 0,
-            };
+            state.position = state.position.next_pass();
         }
     }
 

@@ -154,7 +154,7 @@ pub struct Losses {
     kept: u64,
     total: u64,
     embeddings: Option<Tensor>,
-    left_out: Vec<String>,
+    pub(crate) left_out: Vec<String>,
 }
 
 impl Losses {
@@ -204,11 +204,6 @@ impl Losses {
     pub fn leaving_out(mut self, name: impl Into<String>) -> Self {
         self.left_out.push(name.into());
         self
-    }
-
-    /// Parts and criteria that the batch does not involve.
-    pub(crate) fn left_out(&self) -> &[String] {
-        &self.left_out
     }
 
     /// The same numbers without the graph, which holds the matrices of the batch.

@@ -53,10 +53,6 @@ impl MetricLossOnly {
 }
 
 impl Method for MetricLossOnly {
-    fn represent(&self, view: &Tensor, train: bool) -> Result<Tensor> {
-        self.model.embed(view, train)
-    }
-
     fn losses(&self, embeddings: &[Tensor], examples: &Examples, _: u64) -> Result<Losses> {
         let (rows, labels) = (examples.rows(), examples.labels());
         let batch = self

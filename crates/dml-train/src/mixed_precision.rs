@@ -18,32 +18,23 @@ use candle_core::DType;
 use dml_core::{Result, check};
 use serde::{Deserialize, Serialize};
 
-/// Configuration of the scale s of the loss ([rules](self)), by the names and values of PyTorch's `GradScaler`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LossScaleConfig {
-    /// s of the first step, in `[1e-30, 1e30]`. Default 65,536.
-    pub init_scale: f64,
-    /// Factor of s after `growth_interval` steps in a row, in `[1, 1e30]`. Default 2.
-    pub growth_factor: f64,
-    /// Factor of s after a gradient that is not finite, in (0, 1). Default 0.5.
-    pub backoff_factor: f64,
-    /// Number of steps in a row after which s grows, 1 to 4,294,967,295. Default 2,000.
-    pub growth_interval: u64,
-    /// Smallest s, a finite number in (0, `init_scale`]. A run that would need a smaller one ends with
-    /// [`TrainError::LossScale`](crate::TrainError::LossScale). Default 2⁻¹⁴, the smallest normal number of f16: 30 skipped
-    /// steps below the default `init_scale`.
-    pub min_scale: f64,
-}
+use crate::config::config;
 
-impl Default for LossScaleConfig {
-    fn default() -> Self {
-        Self {
-            init_scale: 65_536.0,
-            growth_factor: 2.0,
-            backoff_factor: 0.5,
-            growth_interval: 2_000,
-            min_scale: 1.0 / 16_384.0,
-        }
+config! {
+    /// Configuration of the scale s of the loss ([rules](self)), by the names and values of PyTorch's `GradScaler`.
+    pub struct LossScaleConfig {
+        /// s of the first step, in `[1e-30, 1e30]`. Default 65,536.
+        pub init_scale: f64 = 65_536.0,
+        /// Factor of s after `growth_interval` steps in a row, in `[1, 1e30]`. Default 2.
+        pub growth_factor: f64 = 2.0,
+        /// Factor of s after a gradient that is not finite, in (0, 1). Default 0.5.
+        pub backoff_factor: f64 = 0.5,
+        /// Number of steps in a row after which s grows, 1 to 4,294,967,295. Default 2,000.
+        pub growth_interval: u64 = 2_000,
+        /// Smallest s, a finite number in (0, `init_scale`]. A run that would need a smaller one ends with
+        /// [`TrainError::LossScale`](crate::TrainError::LossScale). Default 2⁻¹⁴, the smallest normal number of f16: 30 skipped
+        /// steps below the default `init_scale`.
+        pub min_scale: f64 = 1.0 / 16_384.0,
     }
 }
 
@@ -129,7 +120,7 @@ pub(crate) fn is_half(dtype: DType) -> bool {
 #[derive(Clone, Debug)]
 pub(crate) struct LossScale {
     config: LossScaleConfig,
-    state: LossScaleState,
+    pub(crate) state: LossScaleState,
 }
 
 /// What a checkpoint remembers of it.
@@ -146,14 +137,6 @@ impl LossScale {
             steps_in_a_row: 0,
         };
         Self { config, state }
-    }
-
-    pub(crate) fn state(&self) -> LossScaleState {
-        self.state
-    }
-
-    pub(crate) fn set_state(&mut self, state: LossScaleState) {
-        self.state = state;
     }
 
     /// What the next loss is multiplied with.

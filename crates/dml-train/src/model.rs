@@ -57,6 +57,10 @@ pub(crate) use with_embedder;
 /// What a method of one `model` and one `criterion` is made of.
 macro_rules! of_model_and_criterion {
     () => {
+        fn represent(&self, view: &Tensor, train: bool) -> Result<Tensor> {
+            self.model.embed(view, train)
+        }
+
         fn modules(&self) -> Vec<&crate::NamedModule> {
             self.model.modules()
         }

@@ -32,15 +32,15 @@ pub struct ParameterGroup {
     parameters: Vec<(String, Var)>,
     /// For each parameter, its single-precision master if it is of half precision; empty without an optimiser.
     masters: Vec<Option<Var>>,
-    optimizer: Option<Box<dyn Optimizer>>,
+    pub(crate) optimizer: Option<Box<dyn Optimizer>>,
     base_rate: f64,
     by_iteration: Option<Box<dyn Schedule>>,
     by_epoch: Option<Box<dyn Schedule>>,
-    plateau: Option<Plateau>,
-    clip: Option<Clip>,
-    frozen: bool,
+    pub(crate) plateau: Option<Plateau>,
+    pub(crate) clip: Option<Clip>,
+    pub(crate) frozen: bool,
     /// Whether no loss reads the parameters, as in a criterion of weight 0.
-    left_out: bool,
+    pub(crate) left_out: bool,
 }
 
 impl ParameterGroup {
@@ -122,38 +122,6 @@ impl ParameterGroup {
             Pace::Iteration => self.by_iteration = Some(schedule),
             Pace::Epoch => self.by_epoch = Some(schedule),
         }
-    }
-
-    pub(crate) fn set_plateau(&mut self, plateau: Plateau) {
-        self.plateau = Some(plateau);
-    }
-
-    pub(crate) fn set_clip(&mut self, clip: Clip) {
-        self.clip = Some(clip);
-    }
-
-    pub(crate) fn freeze(&mut self) {
-        self.frozen = true;
-    }
-
-    pub(crate) fn set_left_out(&mut self, left_out: bool) {
-        self.left_out = left_out;
-    }
-
-    pub(crate) fn is_left_out(&self) -> bool {
-        self.left_out
-    }
-
-    pub(crate) fn plateau_mut(&mut self) -> Option<&mut Plateau> {
-        self.plateau.as_mut()
-    }
-
-    pub(crate) fn plateau(&self) -> Option<&Plateau> {
-        self.plateau.as_ref()
-    }
-
-    pub(crate) fn optimizer_mut(&mut self) -> Option<&mut (dyn Optimizer + 'static)> {
-        self.optimizer.as_deref_mut()
     }
 
     /// The variables that the optimiser moves: the parameters, or their masters.
@@ -281,21 +249,21 @@ macro_rules! parameter_group_methods {
         /// that improves in the same direction.
         #[must_use]
         pub fn with_plateau(mut self, plateau: crate::schedule::Plateau) -> Self {
-            self.group.set_plateau(plateau);
+            self.group.plateau = Some(plateau);
             self
         }
 
         /// Clips the gradients of these parameters before every step.
         #[must_use]
         pub fn with_clip(mut self, clip: crate::Clip) -> Self {
-            self.group.set_clip(clip);
+            self.group.clip = Some(clip);
             self
         }
 
         /// Freezes the parameters, with or without an optimiser.
         #[must_use]
         pub fn frozen(mut self) -> Self {
-            self.group.freeze();
+            self.group.frozen = true;
             self
         }
 

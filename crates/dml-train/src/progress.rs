@@ -27,7 +27,7 @@ use crate::{CollapseStatistics, Losses, NonFinite};
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Iteration {
     /// The epoch, from 1.
@@ -125,20 +125,7 @@ impl Iteration {
             epoch,
             iteration,
             step,
-            loss: 0.0,
-            losses: Vec::new(),
-            terms: Vec::new(),
-            mined: None,
-            kept: 0,
-            total: 0,
-            norms: Norms::default(),
-            collapse: CollapseStatistics::default(),
-            gradient_norm: None,
-            loss_scale: None,
-            skipped: false,
-            learning_rates: Vec::new(),
-            examples: 0,
-            seconds: 0.0,
+            ..Self::default()
         }
     }
 
@@ -168,27 +155,29 @@ impl Iteration {
         };
         scalars.extend(self.losses.iter().map(named("losses")));
         scalars.extend(self.terms.iter().map(named("terms")));
-        if let Some(mined) = self.mined {
-            scalars.push(("tuples/mined".to_owned(), mined as f64));
-        }
-        scalars.push(("tuples/kept".to_owned(), self.kept as f64));
-        scalars.push(("tuples/total".to_owned(), self.total as f64));
-        scalars.push(("tuples/active_fraction".to_owned(), self.active_fraction()));
-        scalars.push(("embedding_norm/mean".to_owned(), self.norms.mean));
-        scalars.push(("embedding_norm/min".to_owned(), self.norms.min));
-        scalars.push(("embedding_norm/max".to_owned(), self.norms.max));
-        let CollapseStatistics {
-            direction,
-            deviation,
-        } = self.collapse;
-        scalars.push(("embedding_spread/direction".to_owned(), direction));
-        scalars.push(("embedding_spread/deviation".to_owned(), deviation));
-        if let Some(norm) = self.gradient_norm {
-            scalars.push(("gradient_norm".to_owned(), norm));
-        }
-        if let Some(scale) = self.loss_scale {
-            scalars.push(("loss_scale".to_owned(), scale));
-        }
+        scalars.extend(
+            self.mined
+                .map(|mined| ("tuples/mined".to_owned(), mined as f64)),
+        );
+        let always = [
+            ("tuples/kept", self.kept as f64),
+            ("tuples/total", self.total as f64),
+            ("tuples/active_fraction", self.active_fraction()),
+            ("embedding_norm/mean", self.norms.mean),
+            ("embedding_norm/min", self.norms.min),
+            ("embedding_norm/max", self.norms.max),
+            ("embedding_spread/direction", self.collapse.direction),
+            ("embedding_spread/deviation", self.collapse.deviation),
+        ];
+        scalars.extend(always.map(|(name, value)| (name.to_owned(), value)));
+        scalars.extend(
+            self.gradient_norm
+                .map(|norm| ("gradient_norm".to_owned(), norm)),
+        );
+        scalars.extend(
+            self.loss_scale
+                .map(|scale| ("loss_scale".to_owned(), scale)),
+        );
         scalars.extend(self.learning_rates.iter().map(named("learning_rate")));
         let rate = self.examples_per_second();
         scalars.push(("examples_per_second".to_owned(), rate));
@@ -231,27 +220,33 @@ pub struct Epoch {
     pub seconds: f64,
 }
 
-/// The losses of one batch as numbers.
-#[derive(Debug, Default)]
+/// The report of an iteration while its batches are added up.
+#[derive(Debug)]
 pub(crate) struct Sums {
-    pub(crate) loss: f64,
-    losses: Vec<(String, f64)>,
-    terms: Vec<(String, f64)>,
-    mined: Option<u64>,
-    kept: u64,
-    total: u64,
+    /// The report, with sums over batches in the place of means.
+    report: Iteration,
     norms: Vec<(Norms, CollapseStatistics, usize)>,
-    pub(crate) examples: usize,
     batches: f64,
     /// The first loss or batch of embeddings that is not finite.
-    fault: Option<NonFinite>,
-    /// Modules and criteria that a batch did not involve.
-    left_out: Vec<String>,
+    pub(crate) fault: Option<NonFinite>,
+    /// Modules and criteria that a batch did not involve, so that no gradient is expected for them.
+    pub(crate) left_out: Vec<String>,
 }
 
 impl Sums {
+    pub(crate) fn new(report: Iteration) -> Self {
+        Self {
+            report,
+            norms: Vec::new(),
+            batches: 0.0,
+            fault: None,
+            left_out: Vec::new(),
+        }
+    }
+
     /// Adds a batch.
     pub(crate) fn add(&mut self, losses: &Losses, examples: usize) -> Result<()> {
+        let report = &mut self.report;
         let mut total = 0.0;
         for value in losses.values() {
             let loss = number(&value.value)?;
@@ -264,22 +259,23 @@ impl Sums {
                 }
                 total += weighted;
             }
-            add_named(&mut self.losses, &value.name, loss);
+            add_named(&mut report.losses, &value.name, loss);
         }
         if !total.is_finite() {
             let name = "(sum of all)".to_owned();
             let fault = NonFinite::Loss { name, value: total };
             self.fault.get_or_insert(fault);
         }
-        self.loss += total;
+        report.loss += total;
         for (name, term) in losses.terms() {
-            add_named(&mut self.terms, name, number(term)?);
+            add_named(&mut report.terms, name, number(term)?);
         }
         if let Some(mined) = losses.mined() {
-            *self.mined.get_or_insert(0) += mined;
+            *report.mined.get_or_insert(0) += mined;
         }
-        self.kept += losses.kept();
-        self.total += losses.total_values();
+        report.kept += losses.kept();
+        report.total += losses.total_values();
+        report.examples += examples;
         if let Some(embeddings) = losses.embeddings() {
             let (rows, dim) = embeddings.dims2()?;
             let values = doubles(embeddings)?;
@@ -290,35 +286,18 @@ impl Sums {
             self.norms
                 .push((norms, CollapseStatistics::of_rows(&values, dim), rows));
         }
-        self.left_out.extend_from_slice(losses.left_out());
-        self.examples += examples;
+        self.left_out.extend_from_slice(&losses.left_out);
         self.batches += 1.0;
         Ok(())
     }
 
-    /// The first loss or batch of embeddings that is not finite.
-    pub(crate) fn fault(&self) -> Option<&NonFinite> {
-        self.fault.as_ref()
-    }
-
-    /// Modules and criteria that a batch did not involve, so that no gradient is expected for them.
-    pub(crate) fn left_out(&self) -> &[String] {
-        &self.left_out
-    }
-
-    /// The mean over the batches, written into `iteration`.
-    pub(crate) fn finish(self, iteration: &mut Iteration) {
-        let mean = |named: Vec<(String, f64)>| {
-            let mean = |(name, sum)| (name, sum / self.batches);
-            named.into_iter().map(mean).collect()
-        };
-        iteration.loss = self.loss / self.batches;
-        iteration.losses = mean(self.losses);
-        iteration.terms = mean(self.terms);
-        iteration.mined = self.mined;
-        iteration.kept = self.kept;
-        iteration.total = self.total;
-        iteration.examples = self.examples;
+    /// The report with the means over the batches.
+    pub(crate) fn finish(self) -> Iteration {
+        let mut report = self.report;
+        report.loss /= self.batches;
+        for (_, sum) in report.losses.iter_mut().chain(&mut report.terms) {
+            *sum /= self.batches;
+        }
         let rows: usize = self.norms.iter().map(|(_, _, rows)| rows).sum();
         if rows > 0 {
             let batches = self.norms.iter().filter(|(_, _, rows)| *rows > 0);
@@ -329,16 +308,17 @@ impl Sums {
                 batches.clone().map(share).sum()
             };
             let norms = batches.clone().map(|(norms, _, _)| norms);
-            iteration.norms = Norms {
+            report.norms = Norms {
                 mean: mean(&|norms, _| norms.mean),
                 min: norms.clone().map(|n| n.min).fold(f64::INFINITY, smaller),
                 max: norms.map(|n| n.max).fold(0.0, larger),
             };
-            iteration.collapse = CollapseStatistics {
+            report.collapse = CollapseStatistics {
                 direction: mean(&|_, spread| spread.direction),
                 deviation: mean(&|_, spread| spread.deviation),
             };
         }
+        report
     }
 }
 
@@ -358,7 +338,7 @@ mod tests {
     #[test]
     fn accumulated_batches_are_averaged() -> Result<()> {
         let scalar = |x: f32| Tensor::new(x, &Device::Cpu);
-        let mut sums = Sums::default();
+        let mut sums = Sums::new(Iteration::new(1, 0, 1));
         for (loss, rows) in [(1.0, [[3f32, 4.], [0., 1.]]), (2.0, [[0., 2.], [0., 0.]])] {
             let losses = Losses::of(&Tensor::new(&rows, &Device::Cpu)?)
                 .with(LossValue::new("a", scalar(loss)?, 1.0))
@@ -366,8 +346,7 @@ mod tests {
                 .with(LossValue::new("off", scalar(f32::NAN)?, 0.0));
             sums.add(&losses, 2)?;
         }
-        let mut iteration = Iteration::new(1, 0, 1);
-        sums.finish(&mut iteration);
+        let iteration = sums.finish();
         assert_eq!(iteration.loss, 6.5);
         assert_eq!(
             iteration.losses[..2],

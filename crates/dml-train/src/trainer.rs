@@ -33,6 +33,7 @@ use candle_core::Tensor;
 use dml_core::{Dataset, Sampler};
 
 use crate::checkpoint::{Counters, DamagedCheckpoint, Fingerprint};
+use crate::ema::with_averages;
 use crate::mixed_precision::LossScale;
 use crate::{Ema, Flow, Loader, Method, Result, TrainError, TrainerBuilder};
 use group_checks::check_groups;
@@ -103,21 +104,21 @@ impl<M: Method> Trainer<M> {
         let groups = parameter_groups(&run.method);
         let policy = run.mixed_precision.as_ref();
         check_groups(&groups, run.validation.as_ref(), policy)?;
-        let ema = match &run.ema {
-            None => None,
-            Some(config) => Some(Ema::new(
-                config.clone(),
-                averaged_parameters(&run.method),
-                averaged_buffers(&run.method),
-            )?),
-        };
+        let (weights, buffers) = (
+            averaged_parameters(&run.method),
+            averaged_buffers(&run.method),
+        );
+        let ema = run
+            .ema
+            .clone()
+            .map(|config| Ema::new(config, weights, buffers));
         let loss_scale = policy.and_then(|policy| policy.loss_scale.clone());
         Ok(Self {
             loss_scale: loss_scale.map(LossScale::new),
             run,
             counters: Counters::default(),
             loader: None,
-            ema,
+            ema: ema.transpose()?,
             owned_steps: Vec::new(),
             damaged_checkpoints: Vec::new(),
             is_inconsistent: false,
@@ -187,10 +188,7 @@ impl<M: Method> Trainer<M> {
     /// # Errors
     /// [`TrainError::Core`] if Candle cannot copy the weights.
     pub fn with_averages<T>(&self, f: impl FnOnce(&M) -> T) -> Result<T> {
-        match &self.ema {
-            None => Ok(f(&self.run.method)),
-            Some(ema) => Ok(ema.while_in_place(|| f(&self.run.method))?),
-        }
+        Ok(with_averages(self.ema.as_ref(), || f(&self.run.method))?)
     }
 
     /// Trains until `epochs` epochs are done, those before an interruption or an earlier call included.

@@ -65,10 +65,6 @@ pub(crate) fn check_views(component: &'static str, embeddings: &[Tensor]) -> Res
 }
 
 impl Method for TwoStreamMetricLoss {
-    fn represent(&self, view: &Tensor, train: bool) -> Result<Tensor> {
-        self.model.embed(view, train)
-    }
-
     fn losses(&self, embeddings: &[Tensor], examples: &Examples, _: u64) -> Result<Losses> {
         check_views("TwoStreamMetricLoss", embeddings)?;
         let (rows, labels) = (examples.rows(), examples.labels());

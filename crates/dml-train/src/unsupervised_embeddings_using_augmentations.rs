@@ -54,10 +54,6 @@ impl UnsupervisedEmbeddingsUsingAugmentations {
 }
 
 impl Method for UnsupervisedEmbeddingsUsingAugmentations {
-    fn represent(&self, view: &Tensor, train: bool) -> Result<Tensor> {
-        self.model.embed(view, train)
-    }
-
     fn losses(&self, embeddings: &[Tensor], examples: &Examples, _: u64) -> Result<Losses> {
         check_views("UnsupervisedEmbeddingsUsingAugmentations", embeddings)?;
         let criterion = &self.criterion;

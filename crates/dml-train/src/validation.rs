@@ -5,32 +5,23 @@
 //! stop when  latest evaluated epoch − best > patience
 //! ```
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
+use crate::closure::Closure;
+use crate::config::config;
 use crate::error::AnyError;
 use crate::schedule::Better;
 use crate::{Method, Result, TrainError};
 
-/// Configuration of [`Validation`].
-#[derive(Clone, Debug, PartialEq)]
-pub struct ValidationConfig {
-    /// Number of epochs from one evaluation to the next, 1 to 4,294,967,295. Default 1. PML's `test_interval`.
-    pub every: u64,
-    /// Patience of early stopping: the run ends when more epochs than this pass without a new best. Default: none.
-    pub patience: Option<u64>,
-    /// Direction in which the value improves. Default: higher.
-    pub better: Better,
-}
-
-impl Default for ValidationConfig {
-    fn default() -> Self {
-        Self {
-            every: 1,
-            patience: None,
-            better: Better::Higher,
-        }
+config! {
+    /// Configuration of [`Validation`].
+    pub struct ValidationConfig {
+        /// Number of epochs from one evaluation to the next, 1 to 4,294,967,295. Default 1. PML's `test_interval`.
+        pub every: u64 = 1,
+        /// Patience of early stopping: the run ends when more epochs than this pass without a new best. Default: none.
+        pub patience: Option<u64> = None,
+        /// Direction in which the value improves. Default: higher.
+        pub better: Better = Better::Higher,
     }
 }
 
@@ -59,10 +50,11 @@ impl Default for ValidationConfig {
 /// # Ok(())
 /// # }
 /// ```
+#[derive(Debug)]
 pub struct Validation {
-    config: ValidationConfig,
-    evaluate: Box<Evaluate>,
-    state: ValidationState,
+    pub(crate) config: ValidationConfig,
+    evaluate: Box<Closure<Evaluate>>,
+    pub(crate) state: ValidationState,
 }
 
 type Evaluate = dyn FnMut(&dyn Method) -> std::result::Result<f64, AnyError>;
@@ -94,7 +86,7 @@ impl Validation {
         dml_core::check::at_least_one("every", config.every as usize)?;
         Ok(Self {
             config,
-            evaluate: Box::new(evaluate),
+            evaluate: Box::new(Closure(evaluate)),
             state: ValidationState::default(),
         })
     }
@@ -109,7 +101,7 @@ impl Validation {
         if !epoch.is_multiple_of(self.config.every) {
             return Ok(None);
         }
-        let value = (self.evaluate)(model).map_err(TrainError::Validation)?;
+        let value = (self.evaluate.0)(model).map_err(TrainError::Validation)?;
         if !value.is_finite() {
             let sentence = format!("expected a finite number, got {value}");
             return Err(TrainError::Validation(sentence.into()));
@@ -120,11 +112,6 @@ impl Validation {
         }
         self.state.last_epoch = epoch;
         Ok(Some(value))
-    }
-
-    /// Direction in which the value improves.
-    pub(crate) fn better(&self) -> Better {
-        self.config.better
     }
 
     pub(crate) fn best(&self) -> Option<Best> {
@@ -139,22 +126,5 @@ impl Validation {
             }
             _ => false,
         }
-    }
-
-    pub(crate) fn state(&self) -> &ValidationState {
-        &self.state
-    }
-
-    pub(crate) fn set_state(&mut self, state: ValidationState) {
-        self.state = state;
-    }
-}
-
-impl fmt::Debug for Validation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Validation")
-            .field("config", &self.config)
-            .field("state", &self.state)
-            .finish_non_exhaustive()
     }
 }

@@ -16,20 +16,16 @@ use rand::seq::SliceRandom;
 use super::{Augmentation, draw};
 use crate::Image;
 
-/// Configuration of [`ColorJitter`]: strengths, finite and `>= 0`; 0 leaves a property as it is.
-#[derive(Clone, Debug, Default, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct ColorJitterConfig {
-    /// Strength b of the brightness jitter: the factor is drawn from `[max(0, 1 − b), 1 + b]`. In `[0, 1e30]`. Default 0.
-    pub brightness: f64,
-    /// Strength of the contrast jitter, used as that of brightness. In `[0, 1e30]`. Default 0.
-    pub contrast: f64,
-    /// Strength of the saturation jitter, used as that of brightness. In `[0, 1e30]`. Default 0.
-    pub saturation: f64,
+dml_core::config! {
+    /// Configuration of [`ColorJitter`]: strengths, finite and `>= 0`; 0 leaves a property as it is.
+    pub struct ColorJitterConfig {
+        /// Strength b of the brightness jitter: the factor is drawn from `[max(0, 1 − b), 1 + b]`. In `[0, 1e30]`. Default 0.
+        pub brightness: f64 = 0.0,
+        /// Strength of the contrast jitter, used as that of brightness. In `[0, 1e30]`. Default 0.
+        pub contrast: f64 = 0.0,
+        /// Strength of the saturation jitter, used as that of brightness. In `[0, 1e30]`. Default 0.
+        pub saturation: f64 = 0.0,
+    }
 }
 
 /// Random changes of colour ([formulas](self)) of pictures with one or three channels.
@@ -51,12 +47,8 @@ pub struct ColorJitter {
     config: ColorJitterConfig,
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Property {
-    Brightness,
-    Contrast,
-    Saturation,
-}
+/// Changes one property of a picture by a factor.
+type Change = fn(&mut Image, f32);
 
 impl ColorJitter {
     /// Changes colours.
@@ -75,17 +67,17 @@ impl Augmentation for ColorJitter {
     fn apply(&self, mut image: Image, seed: u64) -> Result<Image> {
         self.output_shape(image.shape())?;
         let rng = &mut draw::generator(seed);
-        let mut order = [
-            (Property::Brightness, self.config.brightness),
-            (Property::Contrast, self.config.contrast),
-            (Property::Saturation, self.config.saturation),
+        let mut order: [(Change, f64); 3] = [
+            (brightness, self.config.brightness),
+            (contrast, self.config.contrast),
+            (saturation, self.config.saturation),
         ];
         order.shuffle(rng);
-        for (property, strength) in order {
+        for (change, strength) in order {
             if strength > 0.0 {
                 let low = (1.0 - strength).max(0.0);
                 let factor = draw::between(low, 1.0 + strength, rng) as f32;
-                change(&mut image, property, factor);
+                change(&mut image, factor);
             }
         }
         Ok(image)
@@ -103,30 +95,30 @@ impl Augmentation for ColorJitter {
     }
 }
 
-fn change(image: &mut Image, property: Property, factor: f32) {
-    match property {
-        Property::Brightness => {
-            for x in image.values_mut() {
-                *x = (*x * factor).clamp(0.0, 1.0);
-            }
+fn brightness(image: &mut Image, factor: f32) {
+    for x in image.values_mut() {
+        *x = (*x * factor).clamp(0.0, 1.0);
+    }
+}
+
+fn contrast(image: &mut Image, factor: f32) {
+    let luminance = luminance(image);
+    let sum: f64 = luminance.iter().map(|&x| f64::from(x)).sum();
+    let mean = (sum / luminance.len() as f64) as f32;
+    for x in image.values_mut() {
+        *x = (mean + factor * (*x - mean)).clamp(0.0, 1.0);
+    }
+}
+
+fn saturation(image: &mut Image, factor: f32) {
+    if image.channels() == 1 {
+        return;
+    }
+    let luminance = luminance(image);
+    for plane in image.values_mut().chunks_exact_mut(luminance.len()) {
+        for (x, grey) in plane.iter_mut().zip(&luminance) {
+            *x = (grey + factor * (*x - grey)).clamp(0.0, 1.0);
         }
-        Property::Contrast => {
-            let luminance = luminance(image);
-            let sum: f64 = luminance.iter().map(|&x| f64::from(x)).sum();
-            let mean = (sum / luminance.len() as f64) as f32;
-            for x in image.values_mut() {
-                *x = (mean + factor * (*x - mean)).clamp(0.0, 1.0);
-            }
-        }
-        Property::Saturation if image.channels() == 3 => {
-            let luminance = luminance(image);
-            for plane in image.values_mut().chunks_exact_mut(luminance.len()) {
-                for (x, grey) in plane.iter_mut().zip(&luminance) {
-                    *x = (grey + factor * (*x - grey)).clamp(0.0, 1.0);
-                }
-            }
-        }
-        Property::Saturation => {}
     }
 }
 
@@ -146,10 +138,10 @@ fn luminance(image: &Image) -> Vec<f32> {
 mod tests {
     use super::*;
 
-    fn changed(values: &[f32], channels: usize, property: Property, factor: f32) -> Vec<f32> {
+    fn changed(values: &[f32], channels: usize, change: Change, factor: f32) -> Vec<f32> {
         let shape = [channels, 1, values.len() / channels];
         let mut image = Image::new(shape, values.to_vec()).unwrap();
-        change(&mut image, property, factor);
+        change(&mut image, factor);
         image.values().to_vec()
     }
 
@@ -162,17 +154,17 @@ mod tests {
     #[test]
     fn each_property_by_hand() {
         let grey = [0.2, 0.6];
-        assert_close(&changed(&grey, 1, Property::Brightness, 1.5), &[0.3, 0.9]);
-        assert_close(&changed(&grey, 1, Property::Brightness, 2.0), &[0.4, 1.0]);
-        assert_close(&changed(&grey, 1, Property::Contrast, 0.5), &[0.3, 0.5]);
-        assert_close(&changed(&grey, 1, Property::Contrast, 4.0), &[0.0, 1.0]);
-        assert_close(&changed(&grey, 1, Property::Saturation, 0.0), &grey);
+        assert_close(&changed(&grey, 1, brightness, 1.5), &[0.3, 0.9]);
+        assert_close(&changed(&grey, 1, brightness, 2.0), &[0.4, 1.0]);
+        assert_close(&changed(&grey, 1, contrast, 0.5), &[0.3, 0.5]);
+        assert_close(&changed(&grey, 1, contrast, 4.0), &[0.0, 1.0]);
+        assert_close(&changed(&grey, 1, saturation, 0.0), &grey);
         // Luminance 0.299.
         let red = [1.0, 0.0, 0.0];
-        assert_close(&changed(&red, 3, Property::Saturation, 0.0), &[0.299; 3]);
+        assert_close(&changed(&red, 3, saturation, 0.0), &[0.299; 3]);
         let half = [0.6495, 0.1495, 0.1495];
-        assert_close(&changed(&red, 3, Property::Saturation, 0.5), &half);
-        assert_close(&changed(&red, 3, Property::Contrast, 0.0), &[0.299; 3]);
+        assert_close(&changed(&red, 3, saturation, 0.5), &half);
+        assert_close(&changed(&red, 3, contrast, 0.0), &[0.299; 3]);
     }
 
     #[test]

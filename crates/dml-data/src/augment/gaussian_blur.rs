@@ -36,8 +36,7 @@ dml_core::config! {
 /// ```
 #[derive(Clone, Debug)]
 pub struct GaussianBlur {
-    sigma: [f64; 2],
-    p: f64,
+    config: GaussianBlurConfig,
 }
 
 impl GaussianBlur {
@@ -46,23 +45,21 @@ impl GaussianBlur {
     /// # Errors
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for a range or a probability out of bounds.
     pub fn new(config: GaussianBlurConfig) -> Result<Self> {
-        let [low, high] = draw::positive_range("sigma", config.sigma)?;
+        let [_, high] = draw::positive_range("sigma", config.sigma)?;
         check::parameter(high <= 100.0, "sigma", high, "at most 100 pixels")?;
-        Ok(Self {
-            sigma: [low, high],
-            p: draw::probability("p", config.p)?,
-        })
+        draw::probability("p", config.p)?;
+        Ok(Self { config })
     }
 }
 
 impl Augmentation for GaussianBlur {
     fn apply(&self, image: Image, seed: u64) -> Result<Image> {
         let rng = &mut draw::generator(seed);
-        if !rng.random_bool(self.p) {
+        let GaussianBlurConfig { sigma, p } = self.config;
+        if !rng.random_bool(p) {
             return Ok(image);
         }
-        let sigma = draw::between(self.sigma[0], self.sigma[1], rng);
-        let weights = weights(sigma);
+        let weights = weights(draw::between(sigma[0], sigma[1], rng));
         Ok(along(&along(&image, &weights, [0, 1]), &weights, [1, 0]))
     }
 }

@@ -28,6 +28,7 @@ mod draw;
 pub mod gaussian_blur;
 pub mod horizontal_flip;
 pub mod normalize;
+mod part;
 pub mod random_crop;
 pub mod random_erasing;
 pub mod random_resized_crop;
@@ -100,7 +101,5 @@ macro_rules! forward {
 }
 forward!(&A, Box<A>, Arc<A>);
 
-#[cfg(test)]
-mod odd_arguments;
 #[cfg(test)]
 mod tests;

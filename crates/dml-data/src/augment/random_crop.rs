@@ -3,7 +3,8 @@
 use dml_core::{Error, Result, check};
 use rand::Rng;
 
-use super::resample::{Part, crop};
+use super::part::Part;
+use super::resample::crop;
 use super::{Augmentation, draw};
 use crate::Image;
 use crate::image::check_size;
@@ -45,8 +46,7 @@ impl RandomCropConfig {
 /// ```
 #[derive(Clone, Debug)]
 pub struct RandomCrop {
-    size: [usize; 2],
-    padding: usize,
+    config: RandomCropConfig,
 }
 
 impl RandomCrop {
@@ -58,10 +58,8 @@ impl RandomCrop {
         let expected = "at most 16384 pixels";
         let padding = config.padding;
         check::parameter(padding <= 1 << 14, "padding", padding as f64, expected)?;
-        Ok(Self {
-            size: check_size("size", config.size)?,
-            padding,
-        })
+        check_size("size", config.size)?;
+        Ok(Self { config })
     }
 }
 
@@ -69,11 +67,12 @@ impl Augmentation for RandomCrop {
     fn apply(&self, image: Image, seed: u64) -> Result<Image> {
         self.output_shape(image.shape())?;
         let rng = &mut draw::generator(seed);
-        let [height, width] = self.size;
-        let around = 2 * self.padding;
+        let RandomCropConfig { size, padding } = self.config;
+        let [height, width] = size;
+        let around = 2 * padding;
         let top = rng.random_range(0..=(image.height() + around - height) as u64) as usize;
         let left = rng.random_range(0..=(image.width() + around - width) as u64) as usize;
-        if self.padding == 0 {
+        if padding == 0 {
             let part = Part {
                 top,
                 left,
@@ -82,7 +81,7 @@ impl Augmentation for RandomCrop {
             };
             return Ok(crop(&image, part));
         }
-        let (padding, columns) = (self.padding, image.width());
+        let columns = image.width();
         Ok(Image::from_fn(
             [image.channels(), height, width],
             |channel, y, x| match (
@@ -99,14 +98,15 @@ impl Augmentation for RandomCrop {
 
     fn output_shape(&self, input: [usize; 3]) -> Result<[usize; 3]> {
         let [channels, height, width] = input;
-        let around = 2 * self.padding;
-        if height + around < self.size[0] || width + around < self.size[1] {
+        let [own_height, own_width] = self.config.size;
+        let around = 2 * self.config.padding;
+        if height + around < own_height || width + around < own_width {
             return Err(Error::Shape {
                 arg: "image",
                 expected: "[channels, height, width], with padding at least as large as the part",
                 got: input.to_vec(),
             });
         }
-        Ok([channels, self.size[0], self.size[1]])
+        Ok([channels, own_height, own_width])
     }
 }

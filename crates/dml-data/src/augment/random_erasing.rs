@@ -11,11 +11,9 @@
 use dml_core::{Result, check};
 use rand::Rng;
 
+use super::part::Part;
 use super::{Augmentation, draw};
 use crate::Image;
-
-/// Draws until a rectangle fits.
-const TRIES: usize = 10;
 
 dml_core::config! {
     /// Configuration of [`RandomErasing`].
@@ -45,10 +43,7 @@ dml_core::config! {
 /// ```
 #[derive(Clone, Debug)]
 pub struct RandomErasing {
-    p: f64,
-    scale: [f64; 2],
-    ratio: [f64; 2],
-    value: f32,
+    config: RandomErasingConfig,
 }
 
 impl RandomErasing {
@@ -57,39 +52,38 @@ impl RandomErasing {
     /// # Errors
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for a probability, a range or a value out of bounds.
     pub fn new(config: RandomErasingConfig) -> Result<Self> {
-        Ok(Self {
-            p: draw::probability("p", config.p)?,
-            scale: draw::share_range("scale", config.scale)?,
-            ratio: draw::positive_range("ratio", config.ratio)?,
-            value: check::finite("value", config.value)? as f32,
-        })
+        draw::probability("p", config.p)?;
+        draw::share_range("scale", config.scale)?;
+        draw::positive_range("ratio", config.ratio)?;
+        check::finite("value", config.value)?;
+        Ok(Self { config })
     }
 }
 
 impl Augmentation for RandomErasing {
     fn apply(&self, mut image: Image, seed: u64) -> Result<Image> {
         let rng = &mut draw::generator(seed);
-        if !rng.random_bool(self.p) {
+        let RandomErasingConfig {
+            p,
+            scale,
+            ratio,
+            value,
+        } = self.config;
+        if !rng.random_bool(p) {
             return Ok(image);
         }
-        let (height, width) = (image.height(), image.width());
-        for _ in 0..TRIES {
-            let share = draw::between(self.scale[0], self.scale[1], rng);
-            let area = share * (height * width) as f64;
-            let ratio = draw::log_between(self.ratio[0], self.ratio[1], rng);
-            let rows = (area * ratio).sqrt().round() as usize;
-            let columns = (area / ratio).sqrt().round() as usize;
-            if !(1..=height).contains(&rows) || !(1..=width).contains(&columns) {
-                continue;
-            }
-            let top = rng.random_range(0..=(height - rows) as u64) as usize;
-            let left = rng.random_range(0..=(width - columns) as u64) as usize;
+        let [_, height, width] = image.shape();
+        let sides = |area: f64, ratio: f64| [area * ratio, area / ratio];
+        if let Some(part) = Part::draw([height, width], scale, ratio, sides, rng) {
             for plane in image.values_mut().chunks_exact_mut(height * width) {
-                for row in plane.chunks_exact_mut(width).skip(top).take(rows) {
-                    row[left..][..columns].fill(self.value);
+                for row in plane
+                    .chunks_exact_mut(width)
+                    .skip(part.top)
+                    .take(part.height)
+                {
+                    row[part.left..][..part.width].fill(value as f32);
                 }
             }
-            break;
         }
         Ok(image)
     }

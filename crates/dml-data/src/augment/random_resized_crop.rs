@@ -12,13 +12,11 @@
 use dml_core::Result;
 use rand::Rng;
 
-use super::resample::{Part, resized};
+use super::part::Part;
+use super::resample::resized;
 use super::{Augmentation, draw};
 use crate::Image;
 use crate::image::check_size;
-
-/// Draws until a part fits.
-const TRIES: usize = 10;
 
 /// Configuration of [`RandomResizedCrop`].
 #[derive(Clone, Debug, PartialEq)]
@@ -71,9 +69,7 @@ impl RandomResizedCropConfig {
 /// ```
 #[derive(Clone, Debug)]
 pub struct RandomResizedCrop {
-    size: [usize; 2],
-    scale: [f64; 2],
-    ratio: [f64; 2],
+    config: RandomResizedCropConfig,
 }
 
 impl RandomResizedCrop {
@@ -82,36 +78,23 @@ impl RandomResizedCrop {
     /// # Errors
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for a size or a range outside of its bounds.
     pub fn new(config: RandomResizedCropConfig) -> Result<Self> {
-        Ok(Self {
-            size: check_size("size", config.size)?,
-            scale: draw::share_range("scale", config.scale)?,
-            ratio: draw::positive_range("ratio", config.ratio)?,
-        })
+        check_size("size", config.size)?;
+        draw::share_range("scale", config.scale)?;
+        draw::positive_range("ratio", config.ratio)?;
+        Ok(Self { config })
     }
 
     fn draw(&self, height: usize, width: usize, rng: &mut impl Rng) -> Part {
-        let area = (height * width) as f64;
-        for _ in 0..TRIES {
-            let part = draw::between(self.scale[0], self.scale[1], rng) * area;
-            let ratio = draw::log_between(self.ratio[0], self.ratio[1], rng);
-            let columns = (part * ratio).sqrt().round() as usize;
-            let rows = (part / ratio).sqrt().round() as usize;
-            if (1..=height).contains(&rows) && (1..=width).contains(&columns) {
-                return Part {
-                    top: rng.random_range(0..=(height - rows) as u64) as usize,
-                    left: rng.random_range(0..=(width - columns) as u64) as usize,
-                    height: rows,
-                    width: columns,
-                };
-            }
-        }
-        self.middle(height, width)
+        let RandomResizedCropConfig { scale, ratio, .. } = self.config;
+        let sides = |area: f64, ratio: f64| [area / ratio, area * ratio];
+        let drawn = Part::draw([height, width], scale, ratio, sides, rng);
+        drawn.unwrap_or_else(|| self.middle(height, width))
     }
 
     /// The largest part from the middle with proportions within the range.
     fn middle(&self, height: usize, width: usize) -> Part {
         let own = width as f64 / height as f64;
-        let ratio = own.clamp(self.ratio[0], self.ratio[1]);
+        let ratio = own.clamp(self.config.ratio[0], self.config.ratio[1]);
         let rows = if own < ratio {
             (width as f64 / ratio).round().max(1.0) as usize
         } else {
@@ -135,11 +118,12 @@ impl RandomResizedCrop {
 impl Augmentation for RandomResizedCrop {
     fn apply(&self, image: Image, seed: u64) -> Result<Image> {
         let part = self.draw(image.height(), image.width(), &mut draw::generator(seed));
-        Ok(resized(&image, part, self.size))
+        Ok(resized(&image, part, self.config.size))
     }
 
     fn output_shape(&self, [channels, ..]: [usize; 3]) -> Result<[usize; 3]> {
-        Ok([channels, self.size[0], self.size[1]])
+        let [height, width] = self.config.size;
+        Ok([channels, height, width])
     }
 }
 

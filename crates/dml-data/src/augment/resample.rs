@@ -2,17 +2,9 @@
 
 use dml_core::Interpolation;
 
+use super::part::Part;
 use crate::Image;
 use crate::resampling::{self, Span};
-
-/// A part of a picture.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Part {
-    pub(super) top: usize,
-    pub(super) left: usize,
-    pub(super) height: usize,
-    pub(super) width: usize,
-}
 
 /// The part as a picture of its own size.
 pub(super) fn crop(image: &Image, part: Part) -> Image {

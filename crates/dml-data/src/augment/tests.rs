@@ -2,6 +2,8 @@ use dml_core::Error;
 
 use super::*;
 
+mod odd_arguments;
+
 /// Every augmentation with settings under which it changes something, on pictures of 12 × 10 pixels.
 fn all() -> Vec<AugmentationConfig> {
     use AugmentationConfig as Config;

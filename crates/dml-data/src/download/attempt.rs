@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::time::Duration;
 
+use dml_core::with_causes;
+
 use crate::DataError;
 
 /// A request that failed. Its message names the address; the source says why.
@@ -95,13 +97,7 @@ impl Fault {
 impl Attempt {
     /// The address and the whole chain of causes, for a message that is no link of that chain.
     fn in_full(&self) -> String {
-        let mut text = format!("{}: {}", self.url, self.fault);
-        let mut cause = self.fault.source();
-        while let Some(error) = cause {
-            text.push_str(&format!(": {error}"));
-            cause = error.source();
-        }
-        text
+        format!("{}: {}", self.url, with_causes(&self.fault))
     }
 
     /// All attempts in one line, for an error message; those that went alike one after the other are counted.

@@ -7,13 +7,14 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use dml_core::durable;
 use md5::Md5;
 use sha2::{Digest as _, Sha256};
 
 use super::backoff;
-use super::lock::Lock;
+use super::lock::lock;
 use super::own_file::{open_own, own_len};
-use super::transfer::{End, Interrupt, Request, TICK, agent, transfer};
+use super::transfer::{End, Interrupt, Report, Request, TICK, agent, transfer};
 use super::{Attempt, DownloadConfig, DownloadEvent, Fault, Progress};
 use crate::{DataError, Digest, Idx, MnistFile, Result};
 
@@ -21,9 +22,6 @@ use crate::{DataError, Digest, Idx, MnistFile, Result};
 const PROGRESS: u64 = 1 << 16;
 /// Compression makes no file larger than this beyond its contents.
 const OVERHEAD: u64 = 1 << 20;
-
-/// A progress function whose wish to stop has become an error.
-type Report<'a> = dyn FnMut(DownloadEvent<'_>) -> Result<()> + 'a;
 
 /// A file to fetch into a folder.
 #[derive(Debug)]
@@ -41,27 +39,25 @@ impl Download<'_> {
         let path = self.folder.join(&name);
         let part = self.folder.join(format!("{name}.part"));
         fs::create_dir_all(self.folder).map_err(DataError::io("create", self.folder))?;
-        let lock = self.folder.join(format!(".{name}.lock"));
+        let lock_file = self.folder.join(format!(".{name}.lock"));
         let mut progress = |event: DownloadEvent<'_>| match progress(event) {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(()) => Err(DataError::Stopped { file: name.clone() }),
         };
         let progress: &mut Report<'_> = &mut progress;
-        let _lock = Lock::acquire(&lock, self.config.lock_timeout, &mut || {
+        let _lock = lock(&lock_file, self.config.lock_timeout, &mut || {
             progress(DownloadEvent::Waiting { file: &name })
         })?;
         if path.exists() {
             match self.check(&path) {
-                Ok(()) => {
-                    return progress(DownloadEvent::Cached { file: &name });
-                }
+                Ok(()) => return progress(DownloadEvent::Cached { file: &name }),
                 Err(error @ DataError::Io { .. }) => return Err(error),
                 // Damaged since: fetched anew, and replaced when the new one is whole.
                 Err(_) => {}
             }
         }
         self.fetch(&name, &part, progress)?;
-        self.settle(&part, &path)?;
+        durable::replace(&part, &path).map_err(DataError::io("rename", &part))?;
         progress(DownloadEvent::Done { file: &name })
     }
 
@@ -83,7 +79,7 @@ impl Download<'_> {
                 let received = own_len(part)?.saturating_sub(have);
                 let wrong = matches!(fault, Fault::Contents(_) | Fault::TooLarge { .. });
                 if wrong {
-                    remove(part)?;
+                    fs::remove_file(part).map_err(DataError::io("remove", part))?;
                 }
                 let wait = if wrong && inherited {
                     inherited = false;
@@ -134,24 +130,15 @@ impl Download<'_> {
         progress: &mut Report<'_>,
     ) -> Result<std::result::Result<(), Fault>> {
         let mut file = open_own(part)?;
-        let mut report = |arrived: Option<(u64, Option<u64>)>| {
-            progress(match arrived {
-                Some((received, total)) => DownloadEvent::Received {
-                    file: name,
-                    received,
-                    total,
-                },
-                None => DownloadEvent::Waiting { file: name },
-            })
-        };
         let request = Request {
+            name,
             url,
             have,
             limit: self.plain_len() + OVERHEAD,
             slowest: self.config.min_bytes_per_second,
             span: self.config.stall_timeout,
         };
-        let end = match transfer(agent, request, &mut file, &mut report) {
+        let end = match transfer(agent, request, &mut file, progress) {
             Ok(end) => end,
             Err(Interrupt::Remote(fault)) => return Ok(Err(fault)),
             Err(Interrupt::Local(source)) => return Err(DataError::io("write", part)(source)),
@@ -209,24 +196,6 @@ impl Download<'_> {
             })
         }
     }
-
-    /// Gives a whole file its final name, so that it is there after a power cut or not at all.
-    fn settle(&self, part: &Path, path: &Path) -> Result<()> {
-        let file = File::options()
-            .write(true)
-            .open(part)
-            .map_err(DataError::io("open", part))?;
-        file.sync_all().map_err(DataError::io("sync", part))?;
-        fs::rename(part, path).map_err(DataError::io("rename", part))?;
-        // Windows can't open folders, and writes their entries through.
-        if cfg!(unix) {
-            let folder = File::open(self.folder).map_err(DataError::io("open", self.folder))?;
-            folder
-                .sync_all()
-                .map_err(DataError::io("sync", self.folder))?;
-        }
-        Ok(())
-    }
 }
 
 struct HashWriter<'a, D>(&'a mut D);
@@ -243,10 +212,6 @@ impl<D: sha2::Digest> io::Write for HashWriter<'_, D> {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn remove(part: &Path) -> Result<()> {
-    fs::remove_file(part).map_err(DataError::io("remove", part))
 }
 
 /// Sleeps in short pieces, between which `waiting` may end the wait with an error.

@@ -173,6 +173,4 @@ impl MnistVariant {
 }
 
 #[cfg(test)]
-mod server;
-#[cfg(test)]
 mod tests;

@@ -11,11 +11,13 @@ use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
 use super::file::Download;
-use super::server::{Reply, Server};
 use super::*;
 use crate::{DataError, Digest, Idx, MnistFile};
 
 mod contents;
+mod server;
+
+use self::server::{Reply, Server};
 
 const DIMS: &[usize] = &[300, 28, 28];
 const NAME: &str = "some-images-idx3-ubyte";
@@ -466,7 +468,7 @@ fn waits_of_every_kind_can_be_stopped() {
     }
     let folder = tempfile::tempdir().unwrap();
     let lock = folder.path().join(format!(".{NAME}.gz.lock"));
-    let _held = super::lock::Lock::acquire(&lock, Duration::ZERO, &mut || Ok(())).unwrap();
+    let _held = super::lock::lock(&lock, Duration::ZERO, &mut || Ok(())).unwrap();
     let error = stopped_at(folder.path(), &busy.url(), &patient, waiting);
     assert!(matches!(error, DataError::Stopped { .. }), "{error}");
 }

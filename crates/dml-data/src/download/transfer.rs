@@ -8,12 +8,15 @@ use std::time::{Duration, Instant};
 use ureq::http::{Response, header};
 use ureq::{Agent, Body};
 
-use super::{DownloadConfig, Fault};
+use super::{DownloadConfig, DownloadEvent, Fault};
 use crate::DataError;
 
 const CHUNK: usize = 1 << 16;
 /// Longest time between two calls of the progress function.
 pub(super) const TICK: Duration = Duration::from_millis(50);
+
+/// A progress function whose wish to stop has become an error.
+pub(super) type Report<'a> = dyn FnMut(DownloadEvent<'_>) -> crate::Result<()> + 'a;
 
 /// Why a request ended early.
 #[derive(Debug)]
@@ -29,12 +32,10 @@ pub(super) enum Interrupt {
 /// How a request ended well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
-    /// Everything that the server announced is there.
-    Complete,
+    /// Everything that the server announced is there, and maybe more.
+    Announced,
     /// The server announced no length, so only the contents can tell.
     Unannounced,
-    /// The server says that the file is shorter than what is there.
-    Overlong,
 }
 
 /// A client with the time-outs of `config`.
@@ -57,6 +58,8 @@ pub(super) fn agent(config: &DownloadConfig) -> Agent {
 /// What is requested.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Request<'a> {
+    /// The file's name, for progress.
+    pub(super) name: &'a str,
     pub(super) url: &'a str,
     /// How many bytes are there already; the rest is requested.
     pub(super) have: u64,
@@ -83,8 +86,8 @@ enum Message {
     Fault(Fault),
 }
 
-/// Requests the rest of a file and appends it to `file`. `progress` gets the number of bytes that are there and of those
-/// that the file has, or `None` when nothing arrived for a while; an error of it ends the request.
+/// Requests the rest of a file and appends it to `file`. `progress` hears what arrived, or that nothing did
+/// for a while; an error of it ends the request.
 ///
 /// The network is read by a thread of its own, because a blocking read can't be interrupted: this thread wakes every
 /// [`TICK`] to report and to measure the rate. When it returns early, the other thread ends at its next message or
@@ -93,7 +96,7 @@ pub(super) fn transfer(
     agent: &Agent,
     request: Request<'_>,
     file: &mut dyn Write,
-    progress: &mut dyn FnMut(Option<(u64, Option<u64>)>) -> crate::Result<()>,
+    progress: &mut Report<'_>,
 ) -> Result<End, Interrupt> {
     let (sender, receiver) = mpsc::sync_channel(4);
     let (agent, url) = (agent.clone(), request.url.to_owned());
@@ -115,7 +118,7 @@ fn receive(
     messages: &Receiver<Message>,
     request: Request<'_>,
     file: &mut dyn Write,
-    progress: &mut dyn FnMut(Option<(u64, Option<u64>)>) -> crate::Result<()>,
+    progress: &mut Report<'_>,
 ) -> Result<End, Interrupt> {
     let mut received = request.have;
     let (mut skip, mut total) = (0u64, None);
@@ -136,7 +139,12 @@ fn receive(
                 }
                 file.write_all(new).map_err(Interrupt::Local)?;
                 received += new.len() as u64;
-                progress(Some((received, total))).map_err(Interrupt::Stopped)?;
+                let event = DownloadEvent::Received {
+                    file: request.name,
+                    received,
+                    total,
+                };
+                progress(event).map_err(Interrupt::Stopped)?;
                 if let Some(rate) = &mut rate {
                     rate.count(bytes.len()).map_err(Interrupt::Remote)?;
                 }
@@ -149,15 +157,15 @@ fn receive(
                             found: received,
                         }))
                     }
-                    Some(expected) if received > expected => Ok(End::Overlong),
-                    Some(_) => Ok(End::Complete),
+                    Some(_) => Ok(End::Announced),
                     None => Ok(End::Unannounced),
                 };
             }
-            Ok(Message::Overlong) => return Ok(End::Overlong),
+            Ok(Message::Overlong) => return Ok(End::Announced),
             Ok(Message::Fault(fault)) => return Err(Interrupt::Remote(fault)),
             Err(RecvTimeoutError::Timeout) => {
-                progress(None).map_err(Interrupt::Stopped)?;
+                let event = DownloadEvent::Waiting { file: request.name };
+                progress(event).map_err(Interrupt::Stopped)?;
                 if let Some(rate) = &mut rate {
                     rate.count(0).map_err(Interrupt::Remote)?;
                 }
@@ -337,6 +345,7 @@ mod tests {
 
     fn request(have: u64, limit: u64) -> Request<'static> {
         Request {
+            name: "",
             url: "",
             have,
             limit,

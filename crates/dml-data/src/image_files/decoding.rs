@@ -11,6 +11,7 @@ use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbIma
 use super::format::{FORMATS, SNIFFED, sniff};
 use super::memory::{Header, peak, working_channels};
 use super::{ImageFilesConfig, Resize, exif, jpeg};
+use crate::error::shortened;
 use crate::{DataError, Image, Result, resampling};
 
 /// Reads a file, decodes, turns, converts and resizes.
@@ -77,20 +78,17 @@ fn decode_pixels(
     bytes: &[u8],
     config: &ImageFilesConfig,
 ) -> Result<(DynamicImage, Orientation)> {
-    let fault = |error: image::ImageError| undecodable(name, bounded(&error.to_string()));
+    let fault = |error: image::ImageError| undecodable(name, shortened(&error.to_string()));
     let Some(format) = sniff(&bytes[..bytes.len().min(SNIFFED)]) else {
         return Err(undecodable(
             name,
             format!("it doesn't begin like {FORMATS}"),
         ));
     };
-    let structure = match format {
-        ImageFormat::Jpeg => {
-            let found = jpeg::structure(bytes);
-            Some(found.map_err(|reason| undecodable(name, reason))?)
-        }
-        _ => None,
-    };
+    let structure = (format == ImageFormat::Jpeg).then(|| jpeg::structure(bytes));
+    let structure = structure
+        .transpose()
+        .map_err(|reason| undecodable(name, reason))?;
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(config.memory_limit);
@@ -130,7 +128,7 @@ fn decode_pixels(
     }
     let image = if structure.is_some_and(|found| found.is_separate) {
         drop(decoder);
-        separate_scans(bytes).map_err(|reason| undecodable(name, bounded(&reason)))?
+        separate_scans(bytes).map_err(|reason| undecodable(name, shortened(&reason)))?
     } else {
         DynamicImage::from_decoder(decoder).map_err(fault)?
     };
@@ -155,11 +153,6 @@ fn separate_scans(bytes: &[u8]) -> std::result::Result<DynamicImage, String> {
         other => return Err(format!("separate scans of {other:?} are not supported")),
     };
     image.ok_or_else(|| "fewer pixels than the header says".to_owned())
-}
-
-/// The first characters of a message: some decoders quote the file.
-fn bounded(message: &str) -> String {
-    crate::error::shortened(message)
 }
 
 /// Sides of the largest rectangle of proportions `a` within `b`.

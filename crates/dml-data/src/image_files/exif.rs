@@ -16,35 +16,28 @@ pub(super) fn orientation(exif: &[u8]) -> Option<Orientation> {
         [b'M', b'M', 0, 42] => false,
         _ => return None,
     };
-    let u16_at = |at: usize| {
-        let bytes: [u8; 2] = tiff.get(at..at.checked_add(2)?)?.try_into().ok()?;
-        Some(if little {
-            u16::from_le_bytes(bytes)
-        } else {
-            u16::from_be_bytes(bytes)
+    let number_at = |at: usize, size: usize| {
+        let bytes = tiff.get(at..at.checked_add(size)?)?.iter();
+        let append = |number: u32, byte: &u8| number << 8 | u32::from(*byte);
+        Some(match little {
+            true => bytes.rev().fold(0, append),
+            false => bytes.fold(0, append),
         })
     };
-    let u32_at = |at: usize| {
-        let bytes: [u8; 4] = tiff.get(at..at.checked_add(4)?)?.try_into().ok()?;
-        Some(if little {
-            u32::from_le_bytes(bytes)
-        } else {
-            u32::from_be_bytes(bytes)
-        })
-    };
-    let directory = u32_at(4)? as usize;
+    let directory = number_at(4, 4)? as usize;
     let entries = directory.checked_add(2)?;
-    for entry in 0..usize::from(u16_at(directory)?) {
+    for entry in 0..number_at(directory, 2)? as usize {
         let at = entries.checked_add(entry * 12)?;
-        if u16_at(at)? != TAG {
+        if number_at(at, 2)? != u32::from(TAG) {
             continue;
         }
-        let value = match (u16_at(at + 2)?, u32_at(at + 4)?) {
-            (1 | 6, 1) => u32::from(*tiff.get(at + 8)?), // BYTE, SBYTE
-            (3 | 8, 1) => u32::from(u16_at(at + 8)?),    // SHORT, SSHORT
-            (4 | 9, 1) => u32_at(at + 8)?,               // LONG, SLONG
+        let size = match (number_at(at + 2, 2)?, number_at(at + 4, 4)?) {
+            (1 | 6, 1) => 1, // BYTE, SBYTE
+            (3 | 8, 1) => 2, // SHORT, SSHORT
+            (4 | 9, 1) => 4, // LONG, SLONG
             _ => return None,
         };
+        let value = number_at(at + 8, size)?;
         return Orientation::from_exif(u8::try_from(value).ok()?);
     }
     None

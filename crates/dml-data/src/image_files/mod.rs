@@ -26,7 +26,9 @@ use std::sync::Arc;
 use dml_core::{Crop, Dataset, Examples, ImageInput, Interpolation, IntoLabels, Labels, check};
 use rayon::prelude::*;
 
+use crate::class_labels::check_labels;
 use crate::image::{LONGEST, check_size};
+use crate::subset::pick;
 use crate::{ClassOrder, DataError, Image, ImageSource, Result};
 
 pub use skipped::{SkippedFile, SkippedKind};
@@ -240,23 +242,9 @@ impl ImageFiles {
         let paths: Vec<PathBuf> = paths.into_iter().collect();
         let labels = labels.into_labels()?;
         let class_names: Arc<[String]> = class_names.into_iter().map(Into::into).collect();
-        if labels.len() != paths.len() {
-            return Err(DataError::LabelCount {
-                labels: source.display().to_string(),
-                expected: paths.len(),
-                found: labels.len(),
-            });
-        }
         let least = if extras.has_junk { -1 } else { 0 };
-        let known = |&label: &i64| (least..class_names.len() as i64).contains(&label);
-        if let Some(position) = labels.as_slice().iter().position(|label| !known(label)) {
-            return Err(DataError::Label {
-                labels: source.display().to_string(),
-                classes: class_names.len(),
-                position,
-                found: labels.as_slice()[position],
-            });
-        }
+        let known = least..class_names.len() as i64;
+        check_labels(source.display(), labels.as_slice(), paths.len(), known)?;
         let files = Self {
             source: source.into(),
             paths: paths.into(),
@@ -305,8 +293,6 @@ impl ImageFiles {
 
     /// The rows `rows` alone.
     fn with_rows(self, rows: &[usize], skipped: Vec<SkippedFile>) -> Result<Self> {
-        let labels = self.labels.as_slice();
-        let labels: Vec<i64> = rows.iter().map(|&row| labels[row]).collect();
         let contents = rows.iter().filter_map(|&row| self.contents.get(row));
         let cameras = self.cameras.as_ref().map(|cameras| {
             let own = rows.iter().map(|&row| cameras[row]);
@@ -314,7 +300,7 @@ impl ImageFiles {
         });
         Ok(Self {
             paths: rows.iter().map(|&row| self.paths[row].clone()).collect(),
-            labels: labels.into_labels()?,
+            labels: pick(&self.labels, rows)?,
             contents: contents.cloned().collect(),
             cameras,
             skipped: skipped.into(),

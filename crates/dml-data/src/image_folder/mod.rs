@@ -78,14 +78,15 @@ impl ImageFolder {
     /// another number of channels than 1 and 3.
     pub fn open(root: impl AsRef<Path>, config: ImageFilesConfig) -> Result<Self> {
         let root = root.as_ref();
-        let walk::Found { images, skipped } = walk::images(root, config.unreadable)?;
-        if images.is_empty() {
+        let walk = walk::images(root, config.unreadable)?;
+        if walk.images.is_empty() {
             return Err(DataError::NoImages {
                 path: root.to_path_buf(),
                 kind: "PNG, JPEG, WebP, GIF, BMP or TIFF in a folder of its class",
             });
         }
-        let mut named = images
+        let mut named = walk
+            .images
             .into_iter()
             .map(|path| Ok((class_of(root, &path)?, path)))
             .collect::<Result<Vec<(String, PathBuf)>>>()?;
@@ -100,7 +101,7 @@ impl ImageFolder {
         }
         let paths = named.into_iter().map(|(_, path)| path);
         let extras = Extras {
-            skipped,
+            skipped: walk.skipped,
             ..Extras::default()
         };
         let files = ImageFiles::with_extras(root, paths, labels, names, config, extras)?;

@@ -24,18 +24,9 @@ const SERVICE_NAMES: [&str; 12] = [
     "thumbs.db",
 ];
 
-/// What is below a folder.
-#[derive(Debug)]
-pub(super) struct Found {
-    /// The paths of all images, in no order.
-    pub(super) images: Vec<PathBuf>,
-    /// What was left out, by path.
-    pub(super) skipped: Vec<SkippedFile>,
-}
-
 /// All images below `root`. Folders that can't be read are errors or listed, as `unreadable` says; `root` itself must be
 /// readable.
-pub(super) fn images(root: &Path, unreadable: Unreadable) -> Result<Found> {
+pub(super) fn images(root: &Path, unreadable: Unreadable) -> Result<Walk> {
     fs::read_dir(root).map_err(DataError::io("read", root))?;
     let mut walk = Walk {
         unreadable,
@@ -50,18 +41,19 @@ pub(super) fn images(root: &Path, unreadable: Unreadable) -> Result<Found> {
         walk.below(&link)?;
     }
     walk.skipped.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(Found {
-        images: walk.images,
-        skipped: walk.skipped,
-    })
+    Ok(walk)
 }
 
-struct Walk {
+/// A walk through the folders below one, and what it found.
+#[derive(Debug)]
+pub(super) struct Walk {
+    /// The paths of all images, in no order.
+    pub(super) images: Vec<PathBuf>,
+    /// What was left out, by path.
+    pub(super) skipped: Vec<SkippedFile>,
     unreadable: Unreadable,
     /// Folders that were read, by their path without links.
     seen: BTreeSet<PathBuf>,
-    images: Vec<PathBuf>,
-    skipped: Vec<SkippedFile>,
     /// Links to folders that wait to be followed.
     links: VecDeque<PathBuf>,
 }

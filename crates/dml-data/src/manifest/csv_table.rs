@@ -2,77 +2,55 @@
 
 use std::path::Path;
 
-use csv::{ReaderBuilder, StringRecord, Trim};
+use csv::{Position, ReaderBuilder, StringRecord, Trim};
 
-use super::line::{Cells, Line, places};
+use super::cells::{Cells, check_columns};
 use super::quotes::{Fault, check_quotes};
 use crate::{DataError, Result};
 
-/// Hands the lines of a file over, one by one.
+/// Hands the lines of a file over, one by one, each with its number.
 pub(super) fn read(
     path: &Path,
     bytes: &[u8],
-    take: &mut dyn FnMut(Line) -> Result<()>,
+    take: &mut dyn FnMut(u64, Cells) -> Result<()>,
 ) -> Result<()> {
     // Spreadsheets put a mark at the beginning of their UTF-8.
     let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    check_quotes(text).map_err(|Fault { at, column, found }| DataError::Table {
-        file: path.to_path_buf(),
-        line: 1 + newlines(&text[..at]),
-        column: format!("{column}"),
-        expected: "a quote that closes at the end of its cell",
-        found: found.to_owned(),
+    check_quotes(text).map_err(|Fault { at, column, found }| {
+        let (line, column) = (1 + newlines(&text[..at]), column.to_string());
+        let expected = "a quote that closes at the end of its cell";
+        DataError::table(path, line, column, expected, found)
     })?;
     let mut reader = ReaderBuilder::new().trim(Trim::All).from_reader(text);
-    let fault = |error: csv::Error| {
-        let begin = error.position().map_or(0, csv::Position::byte);
-        syntax(path, line_at(text, begin), &error)
-    };
-    let names = reader.headers().map_err(fault)?;
-    let places = places(path, names.iter(), false)?;
+    let fault = |error: csv::Error| syntax(path, line_of(text, error.position()), &error);
+    let names = reader.headers().map_err(fault)?.clone();
+    check_columns(path, names.iter(), false)?;
     let mut record = StringRecord::new();
-    // From places in the text to numbers of lines.
-    let (mut number, mut seen) = (1, 0);
     while reader.read_record(&mut record).map_err(fault)? {
-        let begin = record.position().map_or(0, csv::Position::byte);
-        let begin = after_empty_lines(text, begin).max(seen);
-        number += newlines(&text[seen..begin]);
-        seen = begin;
-        let cell = |place: Option<usize>| {
-            let text = record.get(place?)?;
-            (!text.is_empty()).then(|| text.to_owned())
-        };
-        take(Line {
-            number,
-            cells: Cells {
-                path: cell(places.path),
-                label: cell(places.label),
-                split: cell(places.split),
-                role: cell(places.role),
-                camera: cell(places.camera),
-                contents: None,
-            },
-        })?;
+        let mut cells = Cells::default();
+        for (name, text) in names.iter().zip(&record) {
+            if let Some(cell) = cells.text_mut(name)
+                && !text.is_empty()
+            {
+                *cell = Some(text.to_owned());
+            }
+        }
+        take(line_of(text, record.position()), cells)?;
     }
     Ok(())
-}
-
-/// Where the record that the reader says begins at `begin` really begins: it counts empty lines before it as its own.
-fn after_empty_lines(text: &[u8], begin: u64) -> usize {
-    let begin = (begin as usize).min(text.len());
-    let empty = text[begin..]
-        .iter()
-        .take_while(|byte| matches!(byte, b'\r' | b'\n'));
-    begin + empty.count()
 }
 
 fn newlines(text: &[u8]) -> u64 {
     text.iter().filter(|byte| **byte == b'\n').count() as u64
 }
 
-/// The number of the line of the record at `begin`.
-fn line_at(text: &[u8], begin: u64) -> u64 {
-    1 + newlines(&text[..after_empty_lines(text, begin)])
+/// The number of the line of a record. The reader counts empty lines before it as its own.
+fn line_of(text: &[u8], position: Option<&Position>) -> u64 {
+    let (begin, line) = position.map_or((0, 1), |own| (own.byte() as usize, own.line()));
+    let rest = text.get(begin..).unwrap_or_default();
+    let is_text = |byte: &u8| !matches!(byte, b'\r' | b'\n');
+    let empty = rest.iter().position(is_text).unwrap_or(rest.len());
+    line + newlines(&rest[..empty])
 }
 
 /// What the reader can't make sense of.
@@ -96,11 +74,5 @@ fn syntax(path: &Path, line: u64, error: &csv::Error) -> DataError {
             crate::error::shortened(&error.to_string()),
         ),
     };
-    DataError::Table {
-        file: path.to_path_buf(),
-        line,
-        column,
-        expected,
-        found,
-    }
+    DataError::table(path, line, column, expected, found)
 }

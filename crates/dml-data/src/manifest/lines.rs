@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use super::cells::{Cells, JUNK};
 use super::entry::LEAST_BYTES;
-use super::line::{JUNK, Line};
 use super::{Entry, Manifest, Role};
 use crate::{ClassOrder, DataError, Result};
 
@@ -41,8 +41,8 @@ impl<'a> Lines<'a> {
         Ok(())
     }
 
-    pub(super) fn take(&mut self, line: Line) -> Result<()> {
-        let entry = line.entry(self.path)?;
+    pub(super) fn take(&mut self, line: u64, cells: Cells) -> Result<()> {
+        let entry = cells.entry(self.path, line)?;
         self.bytes = self.bytes.saturating_add(entry.heap());
         self.entries.push(entry);
         self.check()

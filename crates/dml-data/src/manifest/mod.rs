@@ -48,9 +48,9 @@
 //! A table may take 2 GiB ([`Manifest::MEMORY_LIMIT`]), images in it included; [`Manifest::read_within`] sets another
 //! limit. The pages of a Parquet file are checked before they are decompressed.
 
+mod cells;
 mod csv_table;
 mod entry;
-mod line;
 mod lines;
 #[cfg(feature = "parquet")]
 mod parquet_pages;
@@ -68,6 +68,9 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
+
+#[cfg(feature = "parquet")]
+use parquet::file::reader::ChunkReader;
 
 use self::lines::Lines;
 use crate::image_files::Extras;
@@ -124,9 +127,10 @@ impl Manifest {
     /// As [`Manifest::read`].
     pub fn read_within(path: impl AsRef<Path>, memory_limit: u64) -> Result<Self> {
         let path = path.as_ref();
-        match Kind::of(path)? {
+        let kind = Kind::of(path)?;
+        let file = File::open(path).map_err(DataError::io("read", path))?;
+        match kind {
             Kind::Csv => {
-                let file = File::open(path).map_err(DataError::io("read", path))?;
                 let mut bytes = Vec::new();
                 file.take(memory_limit.saturating_add(1))
                     .read_to_end(&mut bytes)
@@ -134,12 +138,7 @@ impl Manifest {
                 Self::csv(path, &bytes, memory_limit)
             }
             #[cfg(feature = "parquet")]
-            Kind::Parquet => {
-                let file = File::open(path).map_err(DataError::io("read", path))?;
-                let mut lines = Lines::new(path, 0, memory_limit);
-                parquet_table::read(path, file, memory_limit, &mut |line| lines.take(line))?;
-                lines.finish()
-            }
+            Kind::Parquet => Self::parquet(path, file, 0, memory_limit),
         }
     }
 
@@ -153,10 +152,8 @@ impl Manifest {
             Kind::Csv => Self::csv(name, bytes, memory_limit),
             #[cfg(feature = "parquet")]
             Kind::Parquet => {
-                let mut lines = Lines::new(name, bytes.len(), memory_limit);
-                let bytes = bytes::Bytes::copy_from_slice(bytes);
-                parquet_table::read(name, bytes, memory_limit, &mut |line| lines.take(line))?;
-                lines.finish()
+                let copy = bytes::Bytes::copy_from_slice(bytes);
+                Self::parquet(name, copy, bytes.len(), memory_limit)
             }
         }
     }
@@ -164,8 +161,20 @@ impl Manifest {
     fn csv(path: &Path, bytes: &[u8], memory_limit: u64) -> Result<Self> {
         let mut lines = Lines::new(path, bytes.len(), memory_limit);
         lines.check()?;
-        csv_table::read(path, bytes, &mut |line| lines.take(line))?;
+        csv_table::read(path, bytes, &mut |line, cells| lines.take(line, cells))?;
         whole_numbers::unify(&mut lines.entries);
+        lines.finish()
+    }
+
+    /// Reads a file of which `held` bytes are in memory.
+    #[cfg(feature = "parquet")]
+    fn parquet<R>(path: &Path, file: R, held: usize, memory_limit: u64) -> Result<Self>
+    where
+        R: ChunkReader + 'static,
+    {
+        let mut lines = Lines::new(path, held, memory_limit);
+        let mut take = |line, cells| lines.take(line, cells);
+        parquet_table::read(path, file, memory_limit, &mut take)?;
         lines.finish()
     }
 
@@ -206,10 +215,7 @@ impl Manifest {
     /// The names of the splits of these lines, sorted.
     #[must_use]
     pub fn splits(&self) -> Vec<&str> {
-        let splits = self
-            .entries
-            .iter()
-            .filter_map(|entry| entry.split.as_deref());
+        let splits = self.entries.iter().filter_map(|own| own.split.as_deref());
         splits.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
@@ -245,12 +251,8 @@ impl Manifest {
         keep: impl Fn(&Entry) -> bool,
         what: impl FnOnce() -> (&'static str, String, String),
     ) -> Result<Self> {
-        let entries: Arc<[Entry]> = self
-            .entries
-            .iter()
-            .filter(|entry| keep(entry))
-            .cloned()
-            .collect();
+        let entries = self.entries.iter().filter(|entry| keep(entry));
+        let entries: Arc<[Entry]> = entries.cloned().collect();
         if entries.is_empty() {
             let (column, wanted, found) = what();
             return Err(DataError::NoSuchLines {

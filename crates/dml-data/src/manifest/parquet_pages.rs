@@ -156,46 +156,39 @@ impl PageHeader {
             match (id, kind) {
                 (2, I32) => header.uncompressed = reader.int()?,
                 (3, I32) => header.compressed = reader.int()?,
-                (5, STRUCT) => {
-                    let mut id = 0;
-                    while let Some(kind) = reader.field(&mut id)? {
-                        match (id, kind) {
-                            (2, I32) => header.encoding = Some(reader.int()?),
-                            _ => reader.skip(kind, 0)?,
-                        }
-                    }
-                }
-                (7, STRUCT) => {
-                    let mut id = 0;
-                    while let Some(kind) = reader.field(&mut id)? {
-                        match (id, kind) {
-                            (1, I32) => header.dictionary = Some(reader.int()?),
-                            (2, I32) => header.encoding = Some(reader.int()?),
-                            _ => reader.skip(kind, 0)?,
-                        }
-                    }
-                }
-                (8, STRUCT) => {
-                    let mut id = 0;
-                    while let Some(kind) = reader.field(&mut id)? {
-                        match (id, kind) {
-                            (4, I32) => header.encoding = Some(reader.int()?),
-                            (5 | 6, I32) => {
-                                let bytes = u64::try_from(reader.int()?);
-                                let bytes = bytes.map_err(|_| fault("levels of negative size"))?;
-                                header.levels = header.levels.saturating_add(bytes);
-                            }
-                            (7, TRUE | FALSE) => header.is_compressed = kind == TRUE,
-                            _ => reader.skip(kind, 0)?,
-                        }
-                    }
-                }
+                (DATA | DICTIONARY | DATA_V2, STRUCT) => header.read_part(id, reader)?,
                 _ => reader.skip(kind, 0)?,
             }
         }
         Ok(header)
     }
+
+    /// Reads what only pages of one type have.
+    fn read_part(&mut self, page: i64, reader: &mut Counted<impl Read>) -> Result<()> {
+        let mut id = 0;
+        while let Some(kind) = reader.field(&mut id)? {
+            match (page, id, kind) {
+                (DATA | DICTIONARY, 2, I32) | (DATA_V2, 4, I32) => {
+                    self.encoding = Some(reader.int()?);
+                }
+                (DICTIONARY, 1, I32) => self.dictionary = Some(reader.int()?),
+                (DATA_V2, 5 | 6, I32) => {
+                    let bytes = u64::try_from(reader.int()?);
+                    let bytes = bytes.map_err(|_| fault("levels of negative size"))?;
+                    self.levels = self.levels.saturating_add(bytes);
+                }
+                (DATA_V2, 7, TRUE | FALSE) => self.is_compressed = kind == TRUE,
+                _ => reader.skip(kind, 0)?,
+            }
+        }
+        Ok(())
+    }
 }
+
+/// Fields of the header that only pages of one type have.
+const DATA: i64 = 5;
+const DICTIONARY: i64 = 7;
+const DATA_V2: i64 = 8;
 
 const TRUE: u8 = 1;
 const FALSE: u8 = 2;

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use parquet::basic::CompressionCodec;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::ParquetMetaData;
+use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::reader::{ChunkReader, FileReader, SerializedFileReader};
 use parquet::record::{Field, Row};
-use parquet::schema::types::{ColumnDescriptor, Type};
+use parquet::schema::types::Type;
 
+use super::cells::{COLUMNS, Cells, IMAGE, check_columns};
 use super::entry::LEAST_BYTES;
-use super::line::{COLUMNS, Cells, Line, places};
 use super::parquet_pages::check_pages;
 use super::quiet_panic;
 use crate::error::shortened;
@@ -25,16 +25,17 @@ pub(super) fn read<R: ChunkReader + 'static>(
     path: &Path,
     file: R,
     limit: u64,
-    take: &mut dyn FnMut(Line) -> Result<()>,
+    take: &mut dyn FnMut(u64, Cells) -> Result<()>,
 ) -> Result<()> {
     quiet_panic::catch(|| read_rows(path, file, limit, take)).unwrap_or_else(|message| {
-        Err(DataError::Table {
-            file: path.to_path_buf(),
-            line: 1,
-            column: "1".to_owned(),
-            expected: "an intact Parquet file",
-            found: format!("one whose reader fails: {}", shortened(&message)),
-        })
+        let found = format!("one whose reader fails: {}", shortened(&message));
+        Err(DataError::table(
+            path,
+            1,
+            "1",
+            "an intact Parquet file",
+            found,
+        ))
     })
 }
 
@@ -42,15 +43,12 @@ fn read_rows<R: ChunkReader + 'static>(
     path: &Path,
     file: R,
     limit: u64,
-    take: &mut dyn FnMut(Line) -> Result<()>,
+    take: &mut dyn FnMut(u64, Cells) -> Result<()>,
 ) -> Result<()> {
     let fault = |line: u64| {
-        move |error: ParquetError| DataError::Table {
-            file: path.to_path_buf(),
-            line,
-            column: "1".to_owned(),
-            expected: "a row of a Parquet file",
-            found: shortened(&error.to_string()),
+        move |error: ParquetError| {
+            let found = shortened(&error.to_string());
+            DataError::table(path, line, "1", "a row of a Parquet file", found)
         }
     };
     let file = Arc::new(file);
@@ -59,7 +57,7 @@ fn read_rows<R: ChunkReader + 'static>(
     let metadata = reader.metadata();
     let schema = metadata.file_metadata().schema();
     let names = schema.get_fields().iter().map(|field| field.name());
-    places(path, names, true)?;
+    check_columns(path, names, true)?;
     // Each row takes so much at least, so that a file that says it has too many is refused at once.
     let rows = u64::try_from(metadata.file_metadata().num_rows()).unwrap_or(u64::MAX);
     let groups = metadata.row_groups().iter();
@@ -72,17 +70,17 @@ fn read_rows<R: ChunkReader + 'static>(
             found: rows.saturating_mul(LEAST_BYTES),
         });
     }
-    check_codecs(path, metadata)?;
-    for group in metadata.row_groups() {
-        for column in group.columns() {
-            if is_wanted(column.column_descr()) {
-                check_pages(&*file, column, limit).map_err(fault(1))?;
-            }
-        }
+    let columns = metadata.row_groups().iter().flat_map(|own| own.columns());
+    let columns = columns.filter(|own| own.column_path().parts().first().is_some_and(is_read));
+    for column in columns.clone() {
+        check_codec(path, column)?;
+    }
+    for column in columns {
+        check_pages(&*file, column, limit).map_err(fault(1))?;
     }
     // Columns of other names may be of any kind, so they are not even looked at.
     let wanted = schema.get_fields().iter();
-    let wanted = wanted.filter(|field| COLUMNS.contains(&field.name().trim()));
+    let wanted = wanted.filter(|field| is_read(field.name()));
     let projection = Type::group_type_builder(schema.name())
         .with_fields(wanted.map(Arc::clone).collect())
         .build()
@@ -90,20 +88,7 @@ fn read_rows<R: ChunkReader + 'static>(
     let rows = reader.get_row_iter(Some(projection)).map_err(fault(1))?;
     for (number, row) in (1..).zip(rows) {
         let row = row.map_err(fault(number))?;
-        let cells = cells(&row).map_err(
-            |Unfit {
-                 column,
-                 expected,
-                 found,
-             }| DataError::Table {
-                file: path.to_path_buf(),
-                line: number,
-                column,
-                expected,
-                found,
-            },
-        )?;
-        take(Line { number, cells })?;
+        take(number, cells(path, number, &row)?)?;
     }
     Ok(())
 }
@@ -151,69 +136,39 @@ fn check_footer<R: ChunkReader>(file: &R) -> parquet::errors::Result<()> {
     Ok(())
 }
 
-/// Whether a column is one that is read, or a part of one.
-fn is_wanted(column: &ColumnDescriptor) -> bool {
-    let path = column.path().parts();
-    path.first()
-        .is_some_and(|name| COLUMNS.contains(&name.trim()))
+fn is_read(column: impl AsRef<str>) -> bool {
+    let column = column.as_ref().trim();
+    column == IMAGE || COLUMNS.contains(&column)
 }
 
-/// Whether the columns that are wanted are compressed in a way that can be read: else the reader would say only that
-/// something was left out of it.
-fn check_codecs(path: &Path, metadata: &ParquetMetaData) -> Result<()> {
+/// Whether a column is compressed in a way that can be read: else the reader would say only that something was left out
+/// of it.
+fn check_codec(path: &Path, column: &ColumnChunkMetaData) -> Result<()> {
     use CompressionCodec::{GZIP, LZ4, LZ4_RAW, SNAPPY, UNCOMPRESSED, ZSTD};
-    for group in metadata.row_groups() {
-        for column in group.columns() {
-            let codec = column.compression_codec();
-            let is_read = matches!(codec, UNCOMPRESSED | SNAPPY | GZIP | LZ4 | LZ4_RAW | ZSTD);
-            if is_wanted(column.column_descr()) && !is_read {
-                return Err(DataError::Table {
-                    file: path.to_path_buf(),
-                    line: 1,
-                    column: shortened(column.column_descr().name().trim()),
-                    expected: "a column that is uncompressed or compressed by snappy, gzip, lz4 or zstd",
-                    found: format!("one compressed by {codec:?}"),
-                });
-            }
-        }
+    let codec = column.compression_codec();
+    if matches!(codec, UNCOMPRESSED | SNAPPY | GZIP | LZ4 | LZ4_RAW | ZSTD) {
+        return Ok(());
     }
-    Ok(())
+    let name = shortened(column.column_descr().name().trim());
+    let expected = "a column that is uncompressed or compressed by snappy, gzip, lz4 or zstd";
+    let found = format!("one compressed by {codec:?}");
+    Err(DataError::table(path, 1, name, expected, found))
 }
 
-/// A cell that is not what its column asks for.
-struct Unfit {
-    column: String,
-    expected: &'static str,
-    found: String,
-}
-
-/// The cells of a row.
-fn cells(row: &Row) -> std::result::Result<Cells, Unfit> {
+/// The cells of the row of that number.
+fn cells(path: &Path, number: u64, row: &Row) -> Result<Cells> {
     let mut cells = Cells::default();
     for (name, field) in row.get_column_iter() {
         let name = name.trim();
-        let unfit = |expected, found| Unfit {
-            column: name.to_owned(),
-            expected,
-            found,
-        };
-        if name == "image" {
-            image(field, &mut cells).map_err(|found| {
-                unfit(
-                    "the bytes of an image, a path, or a group of `bytes` and `path`",
-                    found,
-                )
-            })?;
-            continue;
-        }
-        let text = text(field).map_err(|found| unfit("text, a whole number or nothing", found))?;
-        match name {
-            "path" if text.is_some() => cells.path = text,
-            "label" => cells.label = text,
-            "split" => cells.split = text,
-            "role" => cells.role = text,
-            "camera" => cells.camera = text,
-            _ => {}
+        let fault =
+            |expected| move |found: String| DataError::table(path, number, name, expected, found);
+        if name == IMAGE {
+            let expected = "the bytes of an image, a path, or a group of `bytes` and `path`";
+            image(field, &mut cells).map_err(fault(expected))?;
+        } else if let Some(cell) = cells.text_mut(name) {
+            let text = text(field).map_err(fault("text, a whole number or nothing"))?;
+            // The path may be known from the image.
+            *cell = text.or(cell.take());
         }
     }
     Ok(cells)
@@ -227,8 +182,7 @@ fn image(field: &Field, cells: &mut Cells) -> std::result::Result<(), String> {
         Field::Group(row) => {
             for (name, part) in row.get_column_iter() {
                 match (name.trim(), part) {
-                    ("bytes", Field::Null) => {}
-                    ("bytes", Field::Bytes(bytes)) => cells.contents = Some(bytes.data().to_vec()),
+                    ("bytes", Field::Null | Field::Bytes(_)) => image(part, cells)?,
                     ("path", part) => {
                         // A column `path` of the table itself counts more.
                         let text = text(part)?;

@@ -4,18 +4,16 @@ use super::Entry;
 
 /// Reads `1.0` as `1` where every label, or every camera, is a whole number written so.
 pub(super) fn unify(entries: &mut [Entry]) {
-    if entries.iter().all(|entry| whole(&entry.label).is_some()) {
-        for entry in entries.iter_mut() {
-            if let Some(number) = whole(&entry.label) {
-                entry.label = number.to_owned();
-            }
-        }
-    }
-    let mut cameras = entries.iter().filter_map(|entry| entry.camera.as_ref());
-    if cameras.all(|camera| whole(camera).is_some()) {
-        for camera in entries.iter_mut().filter_map(|entry| entry.camera.as_mut()) {
-            if let Some(number) = whole(camera) {
-                *camera = number.to_owned();
+    unify_cells(entries.iter_mut().map(|entry| &mut entry.label).collect());
+    let cameras = entries.iter_mut().filter_map(|entry| entry.camera.as_mut());
+    unify_cells(cameras.collect());
+}
+
+fn unify_cells(cells: Vec<&mut String>) {
+    if cells.iter().all(|cell| whole(cell).is_some()) {
+        for cell in cells {
+            if let Some(number) = whole(cell) {
+                *cell = number.to_owned();
             }
         }
     }

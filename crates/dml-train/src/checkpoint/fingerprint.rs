@@ -37,31 +37,7 @@ impl Fingerprint {
 
     /// Whether a run is the one of the checkpoint.
     pub(crate) fn check(self, checkpoint: Self) -> Result<()> {
-        let crc = |crc: u32| format!("CRC-32C {crc:08x}");
-        let pass = |first: Option<u32>| first.map_or("a state of its own".to_owned(), crc);
-        let pairs = [
-            (
-                "rows of the data set",
-                checkpoint.rows.to_string(),
-                self.rows.to_string(),
-            ),
-            (
-                "labels of the data set",
-                crc(checkpoint.labels_crc32c),
-                crc(self.labels_crc32c),
-            ),
-            (
-                "batches of the sampler",
-                checkpoint.batches.to_string(),
-                self.batches.to_string(),
-            ),
-            (
-                "first pass of the sampler",
-                pass(checkpoint.first_pass_crc32c),
-                pass(self.first_pass_crc32c),
-            ),
-        ];
-        for (what, expected, got) in pairs {
+        for ((what, got), (_, expected)) in self.in_words().into_iter().zip(checkpoint.in_words()) {
             if expected != got {
                 return Err(TrainError::OtherData {
                     what,
@@ -71,5 +47,18 @@ impl Fingerprint {
             }
         }
         Ok(())
+    }
+
+    /// Each number with what it is of.
+    fn in_words(self) -> [(&'static str, String); 4] {
+        let crc = |crc: u32| format!("CRC-32C {crc:08x}");
+        let first_pass = self.first_pass_crc32c.map(crc);
+        let first_pass = first_pass.unwrap_or_else(|| "a state of its own".to_owned());
+        [
+            ("rows of the data set", self.rows.to_string()),
+            ("labels of the data set", crc(self.labels_crc32c)),
+            ("batches of the sampler", self.batches.to_string()),
+            ("first pass of the sampler", first_pass),
+        ]
     }
 }

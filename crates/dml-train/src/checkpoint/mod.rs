@@ -22,30 +22,23 @@ use dml_core::folder_lock::FolderLock;
 use dml_core::with_causes;
 use tracing::warn;
 
+use crate::config::config;
 use crate::{Result, TrainError};
 
 pub(crate) use fingerprint::Fingerprint;
 pub(crate) use state::{Counters, Sequence, Snapshot, State};
 
-/// Configuration of [`Checkpoints`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CheckpointsConfig {
-    /// Number of iterations from one checkpoint to the next, at least 1. There is one after every epoch, too. Default:
-    /// after epochs only.
-    pub every_iterations: Option<u64>,
-    /// Number of latest checkpoints to keep, 1 to 4,294,967,295. Default 2.
-    pub keep_last: usize,
-    /// Whether to keep the checkpoint of the best [validation](crate::Validation) as well. Default true.
-    pub keep_best: bool,
-}
-
-impl Default for CheckpointsConfig {
-    fn default() -> Self {
-        Self {
-            every_iterations: None,
-            keep_last: 2,
-            keep_best: true,
-        }
+config! {
+    /// Configuration of [`Checkpoints`].
+    #[derive(Eq)]
+    pub struct CheckpointsConfig {
+        /// Number of iterations from one checkpoint to the next, at least 1. There is one after every epoch, too. Default:
+        /// after epochs only.
+        pub every_iterations: Option<u64> = None,
+        /// Number of latest checkpoints to keep, 1 to 4,294,967,295. Default 2.
+        pub keep_last: usize = 2,
+        /// Whether to keep the checkpoint of the best [validation](crate::Validation) as well. Default true.
+        pub keep_best: bool = true,
     }
 }
 

@@ -16,7 +16,7 @@ use crate::validation::ValidationState;
 pub(super) const FORMAT: u32 = 2;
 
 /// How far a run has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Counters {
     /// Epochs done.
     pub(crate) epoch: u64,
@@ -38,18 +38,6 @@ impl Counters {
     }
 }
 
-impl Default for Counters {
-    fn default() -> Self {
-        Self {
-            epoch: 0,
-            iteration: 0,
-            step: 0,
-            skipped: 0,
-            position: Position::START,
-        }
-    }
-}
-
 /// Where a random sequence stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Sequence {
@@ -58,7 +46,7 @@ pub(crate) struct Sequence {
 }
 
 /// All but the tensors.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct State {
     pub(crate) format: u32,
     pub(crate) counters: Counters,
@@ -85,13 +73,7 @@ impl State {
             format: FORMAT,
             counters,
             seed,
-            fingerprint: None,
-            sequences: BTreeMap::new(),
-            plateaus: BTreeMap::new(),
-            validation: None,
-            loss_scale: None,
-            epoch_loss: (0.0, 0),
-            hooks: BTreeMap::new(),
+            ..Self::default()
         }
     }
 }

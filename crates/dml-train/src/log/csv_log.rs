@@ -50,11 +50,9 @@ impl CsvLog {
 
     /// Writes every `iterations`-th iteration only. Default 1.
     #[must_use]
-    pub fn every(self, iterations: u64) -> Self {
-        Self {
-            every: iterations.max(1),
-            ..self
-        }
+    pub fn every(mut self, iterations: u64) -> Self {
+        self.every = iterations.max(1);
+        self
     }
 }
 

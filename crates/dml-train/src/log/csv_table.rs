@@ -134,36 +134,33 @@ impl CsvTable {
 
     /// Adds columns, which are empty in the rows so far.
     fn widen(&mut self, new: Vec<String>) -> Result<()> {
-        let rows = records(&self.file.content()?);
+        let table = self.file.content()?;
         self.columns.extend(new);
-        let mut wider = line(&self.columns);
-        for mut row in rows.into_iter().skip(1) {
-            row.resize(self.columns.len(), String::new());
-            wider += &line(&row);
-        }
-        self.file.replace(&wider)
+        self.rewrite(&table, u64::MAX)
     }
 
     /// Removes columns that came after the checkpoint, so that the file has its first `length` bytes again. New columns
     /// are the last.
     fn narrow(&mut self, length: u64) -> Result<()> {
         let found = self.file.found()?;
-        let mut narrower = line(&self.columns);
-        let wider = format!("{},", narrower.trim_end());
+        let wider = format!("{},", line(&self.columns).trim_end());
         if !found.starts_with(wider.as_bytes()) {
             return Ok(());
         }
-        for mut row in records(&String::from_utf8_lossy(&found))
-            .into_iter()
-            .skip(1)
-        {
-            if narrower.len() as u64 >= length {
+        self.rewrite(&String::from_utf8_lossy(&found), length)
+    }
+
+    /// Replaces the file by the rows of a table in the columns as they are now, until it has `length` bytes.
+    fn rewrite(&mut self, table: &str, length: u64) -> Result<()> {
+        let mut new = line(&self.columns);
+        for mut row in records(table).into_iter().skip(1) {
+            if new.len() as u64 >= length {
                 break;
             }
-            row.truncate(self.columns.len());
-            narrower += &line(&row);
+            row.resize(self.columns.len(), String::new());
+            new += &line(&row);
         }
-        self.file.replace(&narrower)
+        self.file.replace(&new)
     }
 }
 

@@ -4,9 +4,10 @@
 //! record  = u64 length | u32 masked CRC of the length | event | u32 masked CRC of the event     (little-endian)
 //! event   = { 1: f64 wall time, 2: i64 step, 3: file version, 5: summary }                  (protocol buffers)
 //! summary = { 1: value }*,    value = { 1: tag, 2: f32 number }
+//! masked(c) = ((c >> 15) | (c << 17)) + 0xa282ead8   (mod 2³²), where c is the CRC-32C
 //! ```
-
-use super::crc::masked_crc32c;
+//!
+//! The mask is for records that hold checksums themselves.
 
 /// The first event of a file.
 pub(super) fn version(wall_time: f64) -> Vec<u8> {
@@ -42,6 +43,13 @@ fn record(event: &[u8]) -> Vec<u8> {
     record.extend(event);
     record.extend(masked_crc32c(event).to_le_bytes());
     record
+}
+
+/// The masked CRC-32C of `bytes`.
+fn masked_crc32c(bytes: &[u8]) -> u32 {
+    crc32c::crc32c(bytes)
+        .rotate_right(15)
+        .wrapping_add(0xa282_ead8)
 }
 
 fn key(message: &mut Vec<u8>, field: u64, wire_type: u64) {
@@ -89,5 +97,13 @@ mod tests {
         assert_eq!(record[..8], 24u64.to_le_bytes());
         assert_eq!(record[12..36], event);
         assert_eq!(record.len(), 40);
+    }
+
+    #[test]
+    fn the_published_values_come_out() {
+        // RFC 3720, B.4: 32 bytes of zeros; and the usual check of nine digits.
+        assert_eq!(crc32c::crc32c(&[0; 32]), 0x8a91_36aa);
+        assert_eq!(crc32c::crc32c(b"123456789"), 0xe306_9283);
+        assert_eq!(masked_crc32c(b""), 0xa282_ead8);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::epoch_scalars;
 use super::growing_file::GrowingFile;
@@ -46,22 +46,16 @@ impl JsonLines {
 
     /// Writes every `iterations`-th iteration only. Default 1.
     #[must_use]
-    pub fn every(self, iterations: u64) -> Self {
-        Self {
-            every: iterations.max(1),
-            ..self
-        }
+    pub fn every(mut self, iterations: u64) -> Self {
+        self.every = iterations.max(1);
+        self
     }
 
-    fn line(&mut self, head: Value, scalars: Vec<(String, f64)>) -> Result<()> {
-        let mut object = match head {
-            Value::Object(object) => object,
-            _ => Map::new(),
-        };
-        let scalars = scalars.into_iter();
-        object.extend(scalars.map(|(name, value)| (name, json!(value))));
-        let line = format!("{}\n", Value::Object(object));
-        self.file.append(line.as_bytes())
+    fn line(&mut self, mut line: Value, scalars: Vec<(String, f64)>) -> Result<()> {
+        for (name, value) in scalars {
+            line[name] = json!(value);
+        }
+        self.file.append(format!("{line}\n").as_bytes())
     }
 }
 

@@ -1,6 +1,5 @@
 //! A file that `TensorBoard` draws: `tensorboard --logdir FOLDER`.
 
-use std::fmt;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -8,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::growing_file::GrowingFile;
 use super::{epoch_scalars, event};
+use crate::closure::Closure;
 use crate::{Ended, Epoch, Flow, Hook, HookResult, Iteration, Method, Result};
 
 /// Writes the numbers of iterations and epochs as scalars, over the count of iterations.
@@ -30,10 +30,11 @@ use crate::{Ended, Epoch, Flow, Hook, HookResult, Iteration, Method, Result};
 /// # Ok(())
 /// # }
 /// ```
+#[derive(Debug)]
 pub struct TensorBoard {
     file: GrowingFile,
     every: u64,
-    of_epochs: Vec<Box<OfEpoch>>,
+    of_epochs: Vec<Box<Closure<OfEpoch>>>,
 }
 
 type OfEpoch = dyn FnMut(&dyn Method) -> HookResult<Vec<(String, f64)>>;
@@ -54,11 +55,9 @@ impl TensorBoard {
 
     /// Writes every `iterations`-th iteration only. Default 1.
     #[must_use]
-    pub fn every(self, iterations: u64) -> Self {
-        Self {
-            every: iterations.max(1),
-            ..self
-        }
+    pub fn every(mut self, iterations: u64) -> Self {
+        self.every = iterations.max(1);
+        self
     }
 
     /// Also writes numbers of the model after every epoch, by name: over how many directions its embeddings spread, say.
@@ -67,7 +66,7 @@ impl TensorBoard {
         mut self,
         scalars: impl FnMut(&dyn Method) -> HookResult<Vec<(String, f64)>> + 'static,
     ) -> Self {
-        self.of_epochs.push(Box::new(scalars));
+        self.of_epochs.push(Box::new(Closure(scalars)));
         self
     }
 
@@ -98,7 +97,7 @@ impl Hook for TensorBoard {
     fn epoch(&mut self, done: &Epoch, model: &dyn Method) -> HookResult {
         let mut scalars = epoch_scalars(done);
         for of_epoch in &mut self.of_epochs {
-            scalars.extend(of_epoch(model)?);
+            scalars.extend((of_epoch.0)(model)?);
         }
         self.scalars(done.step, &scalars)?;
         self.file.flush()?;
@@ -116,14 +115,5 @@ impl Hook for TensorBoard {
     fn finish(&mut self, _: Ended) -> HookResult<()> {
         self.file.sync()?;
         Ok(())
-    }
-}
-
-impl fmt::Debug for TensorBoard {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TensorBoard")
-            .field("file", &self.file)
-            .field("every", &self.every)
-            .finish_non_exhaustive()
     }
 }

@@ -9,8 +9,10 @@
 //! PyTorch's `ReduceLROnPlateau`. Its relative threshold is `best · (1 ± ε)`, which is the same for positive values; for
 //! negative ones it lies on the wrong side of the best value, so that every repetition counts as an improvement.
 
-use dml_core::{Error, Result, check};
+use dml_core::{Result, check};
 use serde::{Deserialize, Serialize};
+
+use crate::config::config;
 
 /// Which way a value improves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,37 +60,25 @@ pub enum ThresholdMode {
     Absolute,
 }
 
-/// Configuration of [`Plateau`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct PlateauConfig {
-    /// Which way the value improves, as the run's validation has it. Default: higher.
-    pub better: Better,
-    /// γ in (0, 1). Default 0.1.
-    pub factor: f64,
-    /// How many validations without improvement are borne. Default 10.
-    pub patience: u64,
-    /// ε, by which a value must be better to count. In `[0, 1e30]`. Default 1e-4.
-    pub threshold: f64,
-    /// Whether ε is a share of the best value or a difference from it. Default: a share.
-    pub threshold_mode: ThresholdMode,
-    /// How many validations after a fall are not counted. Default 0.
-    pub cooldown: u64,
-    /// Smallest share of the base learning rate, in [0, 1]. Default 0.
-    pub minimum: f64,
-}
-
-impl Default for PlateauConfig {
-    fn default() -> Self {
-        Self {
-            better: Better::Higher,
-            factor: 0.1,
-            patience: 10,
-            threshold: 1e-4,
-            threshold_mode: ThresholdMode::Relative,
-            cooldown: 0,
-            minimum: 0.0,
-        }
+config! {
+    /// Configuration of [`Plateau`].
+    #[derive(Serialize, Deserialize)]
+    #[serde(default, deny_unknown_fields)]
+    pub struct PlateauConfig {
+        /// Which way the value improves, as the run's validation has it. Default: higher.
+        pub better: Better = Better::Higher,
+        /// γ in (0, 1). Default 0.1.
+        pub factor: f64 = 0.1,
+        /// How many validations without improvement are borne. Default 10.
+        pub patience: u64 = 10,
+        /// ε, by which a value must be better to count. In `[0, 1e30]`. Default 1e-4.
+        pub threshold: f64 = 1e-4,
+        /// Whether ε is a share of the best value or a difference from it. Default: a share.
+        pub threshold_mode: ThresholdMode = ThresholdMode::Relative,
+        /// How many validations after a fall are not counted. Default 0.
+        pub cooldown: u64 = 0,
+        /// Smallest share of the base learning rate, in [0, 1]. Default 0.
+        pub minimum: f64 = 0.0,
     }
 }
 
@@ -104,8 +94,8 @@ impl Default for PlateauConfig {
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plateau {
-    config: PlateauConfig,
-    state: PlateauState,
+    pub(crate) config: PlateauConfig,
+    pub(crate) state: PlateauState,
 }
 
 /// What a [`Plateau`] remembers.
@@ -119,15 +109,10 @@ pub(crate) struct PlateauState {
 
 impl Plateau {
     /// # Errors
-    /// [`Error::InvalidParameter`] for a factor outside of (0, 1), a negative threshold, or a minimum outside of [0, 1].
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for a factor outside of (0, 1), a negative threshold, or a minimum outside of [0, 1].
     pub fn new(config: PlateauConfig) -> Result<Self> {
-        if !(config.factor > 0.0 && config.factor < 1.0) {
-            return Err(Error::InvalidParameter {
-                name: "factor",
-                value: config.factor,
-                expected: "a number in (0, 1)",
-            });
-        }
+        let (factor, expected) = (config.factor, "a number in (0, 1)");
+        check::parameter(factor > 0.0 && factor < 1.0, "factor", factor, expected)?;
         check::non_negative("threshold", config.threshold)?;
         let (name, minimum) = ("minimum", config.minimum);
         let is_share = (0.0..=1.0).contains(&minimum);
@@ -147,11 +132,6 @@ impl Plateau {
     #[must_use]
     pub fn factor(&self) -> f64 {
         self.state.factor
-    }
-
-    /// Which way the value improves.
-    pub(crate) fn better(&self) -> Better {
-        self.config.better
     }
 
     /// Takes note of a validation, and returns the factor from here on. NaN is no improvement.
@@ -180,14 +160,6 @@ impl Plateau {
             state.bad = 0;
         }
         state.factor
-    }
-
-    pub(crate) fn state(&self) -> &PlateauState {
-        &self.state
-    }
-
-    pub(crate) fn set_state(&mut self, state: PlateauState) {
-        self.state = state;
     }
 }
 
@@ -322,7 +294,7 @@ mod tests {
         let mut first = Plateau::new(config.clone())?;
         first.observe(0.5);
         let mut second = Plateau::new(config)?;
-        second.set_state(first.state().clone());
+        second.state = first.state.clone();
         assert_eq!(second.observe(0.4), first.observe(0.4));
         assert!(second.factor() < 1.0);
         Ok(())

@@ -6,7 +6,7 @@
 //!
 //! Goyal et al. 2017, "Accurate, Large Minibatch SGD" (arXiv 1706.02677), §2.2: gradual warm-up.
 
-use dml_core::{Error, Result, check};
+use dml_core::{Result, check};
 
 use super::Schedule;
 
@@ -31,16 +31,11 @@ impl WarmUp {
     /// Rises from the share `start` of the base rate over `length` iterations or epochs.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] for a length of 0 or a start outside of [0, 1].
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for a length of 0 or a start outside of [0, 1].
     pub fn new(length: u64, start: f64) -> Result<Self> {
         check::at_least_one("length", length as usize)?;
-        if !(0.0..=1.0).contains(&start) {
-            return Err(Error::InvalidParameter {
-                name: "start",
-                value: start,
-                expected: "a number in [0, 1]",
-            });
-        }
+        let is_share = (0.0..=1.0).contains(&start);
+        check::parameter(is_share, "start", start, "a number in [0, 1]")?;
         Ok(Self {
             length,
             start,
@@ -50,11 +45,9 @@ impl WarmUp {
 
     /// What follows; its count begins when the rise has ended.
     #[must_use]
-    pub fn then(self, schedule: impl Schedule + 'static) -> Self {
-        Self {
-            then: Some(Box::new(schedule)),
-            ..self
-        }
+    pub fn then(mut self, schedule: impl Schedule + 'static) -> Self {
+        self.then = Some(Box::new(schedule));
+        self
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 use tracing::info_span;
 
 use super::Trainer;
-use super::parameter_groups::parameter_groups_mut;
+use crate::ema::with_averages;
 use crate::{Epoch, Flow, Hook, HookResult, Method, Result, TrainError};
 
 impl<M: Method> Trainer<M> {
@@ -60,11 +60,8 @@ impl<M: Method> Trainer<M> {
     /// Notifies hooks of the best epoch so far, with the weights that validation evaluated.
     fn notify_of_best(&mut self, done: &Epoch) -> Result<Flow> {
         let (method, hooks) = (&self.run.method, &mut self.run.hooks);
-        let mut notify = || notify(hooks, |hook| hook.best(done, method));
-        match &self.ema {
-            None => notify(),
-            Some(ema) => ema.while_in_place(notify)?,
-        }
+        let notify = || notify(hooks, |hook| hook.best(done, method));
+        with_averages(self.ema.as_ref(), notify)?
     }
 
     /// Evaluates the averaged weights if there are any, else the latest, and reports the value to plateau schedules.
@@ -74,14 +71,11 @@ impl<M: Method> Trainer<M> {
         };
         let _span = info_span!("validation").entered();
         let (method, step) = (&self.run.method, self.counters.step);
-        let mut evaluate = || validation.evaluate(epoch, step, method);
-        let value = match &self.ema {
-            None => evaluate()?,
-            Some(ema) => ema.while_in_place(evaluate)??,
-        };
+        let evaluate = || validation.evaluate(epoch, step, method);
+        let value = with_averages(self.ema.as_ref(), evaluate)??;
         if let Some(value) = value {
-            for group in parameter_groups_mut(&mut self.run.method) {
-                if let Some(plateau) = group.plateau_mut() {
+            for group in self.run.method.parameter_groups_mut() {
+                if let Some(plateau) = &mut group.plateau {
                     plateau.observe(value);
                 }
             }

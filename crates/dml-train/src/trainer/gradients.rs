@@ -9,16 +9,17 @@ use super::parameter_groups::parameter_groups;
 use crate::clip::scale;
 use crate::mixed_precision::LossScale;
 use crate::progress::Sums;
-use crate::{Method, Result, TrainError, gradient_cache};
+use crate::{Iteration, Method, Result, TrainError, gradient_cache};
 
 impl<M: Method> Trainer<M> {
-    /// The gradients of the next batches, averaged, and the sums of their losses.
+    /// The gradients of the next batches, averaged, and the sums of their losses for the report.
     pub(super) fn gradients(
         &self,
         epoch: u64,
         source: &mut BatchSource,
     ) -> Result<(GradStore, Sums)> {
-        let mut sums = Sums::default();
+        let (iteration, step) = (self.counters.iteration, self.counters.step + 1);
+        let mut sums = Sums::new(Iteration::new(epoch, iteration, step));
         let mut all: Option<GradStore> = None;
         let loss_scale = self.loss_scale.as_ref().map_or(1.0, LossScale::scale);
         for _ in 0..self.run.accumulation {

@@ -64,14 +64,14 @@ fn check_distinct(group: &ParameterGroup) -> Result<()> {
 /// Checks that plateau schedules get validations, and expect the direction in which these improve.
 fn check_plateaus(groups: &[&ParameterGroup], validation: Option<&Validation>) -> Result<()> {
     for group in groups {
-        let Some(plateau) = group.plateau() else {
+        let Some(plateau) = &group.plateau else {
             continue;
         };
         let group = group.name().to_owned();
         let Some(validation) = validation else {
             return Err(TrainError::PlateauWithoutValidation { group });
         };
-        let (expected, got) = (validation.better(), plateau.better());
+        let (expected, got) = (validation.config.better, plateau.config.better);
         if expected != got {
             return Err(TrainError::PlateauDirection {
                 group,

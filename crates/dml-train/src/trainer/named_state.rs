@@ -6,7 +6,7 @@ use candle_core::{Tensor, Var};
 use dml_core::SeedSequence;
 
 use super::Trainer;
-use super::parameter_groups::{named_parameters, parameter_groups};
+use super::parameter_groups::{named_buffers, named_parameters, parameter_groups};
 use crate::{Hook, Method};
 
 /// Prefixes of the names of tensors in a checkpoint, by their kind.
@@ -33,25 +33,29 @@ impl<M: Method> Trainer<M> {
 
     /// The single-precision masters of parameters of half precision, under the names of these.
     pub(super) fn masters(&self) -> Vec<(String, Var)> {
-        let mut masters = Vec::new();
-        for group in parameter_groups(&self.run.method) {
-            let own = group.masters();
-            masters.extend(
-                own.map(|(name, _, master)| (format!("{}/{name}", group.name()), master.clone())),
-            );
-        }
-        masters
+        let groups = parameter_groups(&self.run.method).into_iter();
+        let masters = groups.flat_map(|group| {
+            let named = |(name, _, master): (&str, &Var, &Var)| {
+                (format!("{}/{name}", group.name()), master.clone())
+            };
+            group.masters().map(named)
+        });
+        masters.collect()
     }
 
     /// The buffers of all modules as `module/buffer`.
     pub(super) fn buffers(&self) -> Vec<(String, Var)> {
-        let mut buffers = Vec::new();
-        for module in self.run.method.modules() {
-            for (name, var) in module.buffers() {
-                buffers.push((format!("{}/{name}", module.name()), var.clone()));
-            }
-        }
-        buffers
+        let modules = self.run.method.modules().into_iter();
+        modules.flat_map(named_buffers).collect()
+    }
+
+    /// All variables that a checkpoint holds, with the prefixes of their names.
+    pub(super) fn variables(&self) -> [(&'static str, Vec<(String, Var)>); 3] {
+        [
+            (prefix::PARAMETERS, self.parameters()),
+            (prefix::MASTERS, self.masters()),
+            (prefix::BUFFERS, self.buffers()),
+        ]
     }
 
     /// The random sequences of modules, criteria and the subset batch miner, by the name of their owner.

@@ -15,11 +15,6 @@ pub(super) fn parameter_groups(method: &dyn Method) -> Vec<&ParameterGroup> {
         .collect()
 }
 
-/// As [`parameter_groups`], to be changed.
-pub(super) fn parameter_groups_mut(method: &mut dyn Method) -> Vec<&mut ParameterGroup> {
-    method.parameter_groups_mut()
-}
-
 /// The parameters of a group as `group/parameter`.
 pub(super) fn named_parameters(group: &ParameterGroup) -> Vec<(String, Var)> {
     let named = |(name, var): &(String, Var)| (format!("{}/{name}", group.name()), var.clone());
@@ -33,30 +28,32 @@ pub(super) fn moved_by_name(group: &ParameterGroup) -> impl Iterator<Item = ((&s
     names.zip(group.moved())
 }
 
+/// The buffers of a module as `module/buffer`.
+pub(super) fn named_buffers(module: &NamedModule) -> Vec<(String, Var)> {
+    let named = |(name, var): &(String, Var)| (format!("{}/{name}", module.name()), var.clone());
+    module.buffers().iter().map(named).collect()
+}
+
 /// The parameters of modules that learn, by name, each with the variable that the optimiser moves in its place.
 pub(super) fn averaged_parameters(method: &dyn Method) -> Vec<(String, Var, Var)> {
-    let mut averaged = Vec::new();
-    for module in method.modules() {
-        let group = module.parameter_group();
-        if group.learns() {
-            let named = named_parameters(group).into_iter().zip(group.moved());
-            averaged.extend(named.map(|((name, var), moved)| (name, var, moved.clone())));
-        }
-    }
+    let groups = method
+        .modules()
+        .into_iter()
+        .map(NamedModule::parameter_group);
+    let learning = groups.filter(|group| group.learns());
+    let averaged =
+        learning.flat_map(|group| named_parameters(group).into_iter().zip(group.moved()));
     averaged
+        .map(|((name, var), moved)| (name, var, moved.clone()))
+        .collect()
 }
 
 /// The buffers of modules that are not frozen, by the names of their averages.
 pub(super) fn averaged_buffers(method: &dyn Method) -> Vec<(String, Var)> {
-    let mut averaged = Vec::new();
-    for module in method.modules() {
-        if !module.parameter_group().is_frozen() {
-            let buffers = module.buffers().iter();
-            averaged.extend(buffers.map(|(name, var)| {
-                let name = average_of_buffer(&format!("{}/{name}", module.name()));
-                (name, var.clone())
-            }));
-        }
-    }
-    averaged
+    let modules = method.modules().into_iter();
+    let moving = modules.filter(|module| !module.group.is_frozen());
+    let buffers = moving.flat_map(named_buffers);
+    buffers
+        .map(|(name, var)| (average_of_buffer(&name), var))
+        .collect()
 }

@@ -7,7 +7,6 @@ use dml_core::{SeedSequence, checkpoint};
 
 use super::Trainer;
 use super::named_state::{PASS_DRAWN_WITH, SAMPLER, hook_keys, prefix, without_prefix};
-use super::parameter_groups::parameter_groups_mut;
 use crate::checkpoint::{Snapshot, State};
 use crate::{Method, Result, TrainError};
 
@@ -29,10 +28,10 @@ impl<M: Method> Trainer<M> {
             }
         }
         if let (Some(validation), Some(state)) = (&mut self.run.validation, state.validation) {
-            validation.set_state(state);
+            validation.state = state;
         }
         if let (Some(scale), Some(state)) = (&mut self.loss_scale, state.loss_scale) {
-            scale.set_state(state);
+            scale.state = state;
         }
         self.counters = state.counters;
         self.epoch_loss = state.epoch_loss;
@@ -70,14 +69,14 @@ impl<M: Method> Trainer<M> {
 
     /// Optimisers and plateau schedules.
     fn restore_groups(&mut self, state: &State, tensors: &HashMap<String, Tensor>) -> Result<()> {
-        for group in parameter_groups_mut(&mut self.run.method) {
+        for group in self.run.method.parameter_groups_mut() {
             let name = group.name().to_owned();
-            if let Some(optimizer) = group.optimizer_mut() {
+            if let Some(optimizer) = &mut group.optimizer {
                 let prefix = format!("{}{name}/", prefix::OPTIMIZERS);
                 optimizer.load_state(&without_prefix(tensors, &prefix))?;
             }
-            if let (Some(plateau), Some(state)) = (group.plateau_mut(), state.plateaus.get(&name)) {
-                plateau.set_state(state.clone());
+            if let (Some(plateau), Some(state)) = (&mut group.plateau, state.plateaus.get(&name)) {
+                plateau.state = state.clone();
             }
         }
         Ok(())

@@ -2,13 +2,12 @@
 
 use std::collections::HashMap;
 
-use candle_core::{Device, Tensor, Var};
+use candle_core::{Device, Tensor};
 
 use super::Trainer;
 use super::named_state::{PASS_DRAWN_WITH, SAMPLER, hook_keys, prefix};
 use super::parameter_groups::parameter_groups;
 use crate::checkpoint::{Fingerprint, Sequence, Snapshot, State};
-use crate::mixed_precision::LossScale;
 use crate::{Loader, Method, Result, TrainError};
 
 impl<M: Method> Trainer<M> {
@@ -17,8 +16,8 @@ impl<M: Method> Trainer<M> {
         let mut state = State::new(self.counters, self.run.seed);
         state.fingerprint = Some(self.fingerprint());
         state.epoch_loss = self.epoch_loss;
-        state.loss_scale = self.loss_scale.as_ref().map(LossScale::state);
-        state.validation = self.run.validation.as_ref().map(|own| own.state().clone());
+        state.loss_scale = self.loss_scale.as_ref().map(|own| own.state);
+        state.validation = self.run.validation.as_ref().map(|own| own.state.clone());
         let keys = hook_keys(&self.run.hooks);
         for (hook, key) in self.run.hooks.iter_mut().zip(keys) {
             let remembered = hook.state();
@@ -35,8 +34,8 @@ impl<M: Method> Trainer<M> {
             state.sequences.insert(name, sequences.collect());
         }
         for group in parameter_groups(&self.run.method) {
-            if let Some(plateau) = group.plateau() {
-                let plateau = plateau.state().clone();
+            if let Some(plateau) = &group.plateau {
+                let plateau = plateau.state.clone();
                 state.plateaus.insert(group.name().to_owned(), plateau);
             }
         }
@@ -47,14 +46,11 @@ impl<M: Method> Trainer<M> {
     /// The tensors of a checkpoint, by prefix and name.
     fn tensors(&self) -> Result<HashMap<String, Tensor>> {
         let mut tensors = HashMap::new();
-        let mut insert = |prefix: &str, variables: Vec<(String, Var)>| {
+        for (prefix, variables) in self.variables() {
             for (name, var) in variables {
                 tensors.insert(format!("{prefix}{name}"), var.as_detached_tensor());
             }
-        };
-        insert(prefix::PARAMETERS, self.parameters());
-        insert(prefix::BUFFERS, self.buffers());
-        insert(prefix::MASTERS, self.masters());
+        }
         for group in parameter_groups(&self.run.method) {
             if let Some(optimizer) = group.optimizer() {
                 for (name, tensor) in optimizer.state()? {

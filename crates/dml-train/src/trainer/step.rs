@@ -12,7 +12,7 @@ use tracing::debug_span;
 
 use super::Trainer;
 use super::batches::BatchSource;
-use super::parameter_groups::{parameter_groups, parameter_groups_mut};
+use super::parameter_groups::parameter_groups;
 use super::rollback::Rollback;
 use crate::clip::gradient_norm;
 use crate::mixed_precision::LossScale;
@@ -33,17 +33,15 @@ impl<M: Method> Trainer<M> {
         let criteria = self.run.method.criteria();
         let rollback = Rollback::new(self.buffers(), &criteria, self.seeds())?;
         let (mut gradients, sums) = self.gradients(epoch, &mut source)?;
-        let mut done = Iteration::new(epoch, self.counters.iteration, self.counters.step + 1);
-        let (loss_fault, left_out) = (sums.fault().cloned(), sums.left_out().to_vec());
-        sums.finish(&mut done);
         let _step = debug_span!("step").entered();
         let rates = self.rates(epoch)?;
-        self.check_unused_parameters(&gradients, &rates, &left_out)?;
+        self.check_unused_parameters(&gradients, &rates, &sums.left_out)?;
+        let mut fault = sums.fault.clone();
+        let mut done = sums.finish();
         let moved = moved_variables(&parameter_groups(&self.run.method), &rates);
         if self.run.measures_gradients {
             done.gradient_norm = Some(gradient_norm(&gradients, &moved)?);
         }
-        let mut fault = loss_fault;
         if fault.is_none() {
             fault = self.gradient_fault(&gradients, &rates, done.gradient_norm)?;
         }
@@ -111,7 +109,7 @@ impl<M: Method> Trainer<M> {
     /// belong to no step.
     fn move_parameters(&mut self, gradients: &mut GradStore, rates: &Rates) -> Result<()> {
         self.is_inconsistent = true;
-        let groups = parameter_groups_mut(&mut self.run.method).into_iter();
+        let groups = self.run.method.parameter_groups_mut().into_iter();
         for (group, rate) in groups.zip(rates) {
             if let Some(rate) = rate {
                 group.step(gradients, *rate)?;

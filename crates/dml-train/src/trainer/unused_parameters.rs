@@ -1,5 +1,6 @@
 //! Parameters that should learn and get no gradient.
 
+use candle_core::Var;
 use candle_core::backprop::GradStore;
 use tracing::warn;
 
@@ -20,17 +21,8 @@ pub(super) struct UnusedParameters {
 struct Missing {
     /// Number of steps in which a gradient was expected.
     steps: u64,
-    /// Indices of the parameters; `None` when all have got a gradient, or were reported.
-    parameters: Option<Vec<usize>>,
-}
-
-/// Expectation of a step for a parameter group.
-struct Expectation<'a> {
-    group: &'a ParameterGroup,
-    /// Whether the step should give gradients.
-    is_expected: bool,
-    /// Number of steps in which every parameter must have got one.
-    within: u64,
+    /// Indices of the parameters; none when all have got a gradient, or were reported.
+    parameters: Vec<usize>,
 }
 
 impl<M: Method> Trainer<M> {
@@ -49,24 +41,33 @@ impl<M: Method> Trainer<M> {
         let within = self.run.gradients_within.unwrap_or(1);
         let modules = self.run.method.modules().len();
         let iterations = self.iterations_per_epoch();
-        let groups = parameter_groups(&self.run.method).into_iter().zip(rates);
-        let expectations: Vec<Expectation<'_>> = groups
-            .enumerate()
-            .map(|(i, (group, rate))| Expectation {
-                group,
-                is_expected: rate.is_some()
-                    && !group.is_left_out()
-                    && !left_out.iter().any(|name| name == group.name()),
-                // A batch without pairs reads no parameter of a loss.
-                within: if i < modules {
-                    within
-                } else {
-                    within.max(iterations)
-                },
-            })
-            .collect();
+        let groups = parameter_groups(&self.run.method);
         let unused = &mut self.unused_parameters;
-        let parameters = unused.observe(&expectations, gradients, is_allowed);
+        if unused.groups.len() != groups.len() {
+            unused.groups = groups.iter().map(|group| Missing::all(group)).collect();
+        }
+        let mut parameters = Vec::new();
+        let all = unused.groups.iter_mut().zip(&groups).zip(rates);
+        for (i, ((missing, group), rate)) in all.enumerate() {
+            let is_expected = rate.is_some()
+                && !group.left_out
+                && !left_out.iter().any(|name| name == group.name());
+            missing.observe(group, gradients, is_expected);
+            // A batch without pairs reads no parameter of a loss.
+            let within = if i < modules {
+                within
+            } else {
+                within.max(iterations)
+            };
+            if is_expected && missing.steps >= within {
+                parameters.extend(missing.names(group));
+                if is_allowed {
+                    // Reported once.
+                    missing.parameters.clear();
+                }
+            }
+        }
+        unused.is_done = unused.groups.iter().all(|own| own.parameters.is_empty());
         if parameters.is_empty() {
             return Ok(());
         }
@@ -79,56 +80,35 @@ impl<M: Method> Trainer<M> {
     }
 }
 
-impl UnusedParameters {
-    /// Records the gradients of a step, and returns the parameters that should have got one by now, as
-    /// `group/parameter`. With `reports_once` they are returned once.
-    fn observe(
-        &mut self,
-        expectations: &[Expectation<'_>],
-        gradients: &GradStore,
-        reports_once: bool,
-    ) -> Vec<String> {
-        if self.groups.len() != expectations.len() {
-            let all = |own: &Expectation<'_>| Missing {
-                steps: 0,
-                parameters: Some((0..own.group.parameters().len()).collect()),
-            };
-            self.groups = expectations.iter().map(all).collect();
+impl Missing {
+    fn all(group: &ParameterGroup) -> Self {
+        Self {
+            steps: 0,
+            parameters: (0..group.parameters().len()).collect(),
         }
-        let mut unused = Vec::new();
-        for (missing, expectation) in self.groups.iter_mut().zip(expectations) {
-            let group = expectation.group;
-            let Some(indices) = &mut missing.parameters else {
-                continue;
-            };
-            if !group.learns() {
-                missing.parameters = None;
-                continue;
-            }
-            let moved: Vec<_> = group.moved().collect();
-            indices.retain(|i| {
-                moved
-                    .get(*i)
-                    .is_some_and(|var| gradients.get(var).is_none())
-            });
-            if indices.is_empty() {
-                missing.parameters = None;
-                continue;
-            }
-            if !expectation.is_expected {
-                continue;
-            }
-            missing.steps = missing.steps.saturating_add(1);
-            if missing.steps < expectation.within {
-                continue;
-            }
-            let names = indices.iter().filter_map(|i| group.parameters().get(*i));
-            unused.extend(names.map(|(name, _)| format!("{}/{name}", group.name())));
-            if reports_once {
-                missing.parameters = None;
-            }
+    }
+
+    /// Records the gradients of a step.
+    fn observe(&mut self, group: &ParameterGroup, gradients: &GradStore, is_expected: bool) {
+        if !group.learns() {
+            self.parameters.clear();
         }
-        self.is_done = self.groups.iter().all(|own| own.parameters.is_none());
-        unused
+        if self.parameters.is_empty() {
+            return;
+        }
+        let moved: Vec<_> = group.moved().collect();
+        let is_missing = |var: &&Var| gradients.get(var).is_none();
+        self.parameters
+            .retain(|i| moved.get(*i).is_some_and(is_missing));
+        if is_expected && !self.parameters.is_empty() {
+            self.steps = self.steps.saturating_add(1);
+        }
+    }
+
+    /// The parameters as `group/parameter`.
+    fn names(&self, group: &ParameterGroup) -> impl Iterator<Item = String> {
+        let names = self.parameters.iter();
+        let names = names.filter_map(|i| group.parameters().get(*i));
+        names.map(|(name, _)| format!("{}/{name}", group.name()))
     }
 }

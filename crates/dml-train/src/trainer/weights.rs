@@ -60,11 +60,7 @@ impl<M: Method> Trainer<M> {
 
     /// Sets parameters, their masters and buffers to the tensors of a checkpoint. Nothing is set unless all of them fit.
     pub(super) fn assign_weights(&self, tensors: &HashMap<String, Tensor>) -> Result<()> {
-        let kinds = [
-            (prefix::PARAMETERS, self.parameters()),
-            (prefix::MASTERS, self.masters()),
-            (prefix::BUFFERS, self.buffers()),
-        ];
+        let kinds = self.variables();
         for (prefix, variables) in &kinds {
             let variables = variables
                 .iter()
