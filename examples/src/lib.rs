@@ -20,3 +20,4 @@ pub mod terminal;
 
 mod evaluation;
 mod network;
+mod triplets;

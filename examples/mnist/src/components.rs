@@ -11,7 +11,7 @@ use dml::config::{
 use dml::losses::SeededVars;
 use dml::{Labels, Objective, Sampler};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::network::EMBEDDING_SIZE;
 
@@ -115,12 +115,8 @@ impl ComponentArgs {
             "SmoothAPLoss" => r#"{"name": "MPerClassSampler", "m": 32}"#,
             _ => "ShuffleSampler",
         };
-        let text = self.sampler.as_deref().unwrap_or(default).trim();
-        let mut config: Value = if text.starts_with('{') {
-            serde_json::from_str(text).context("--sampler")?
-        } else {
-            json!({ "name": text })
-        };
+        let text = self.sampler.as_deref().unwrap_or(default);
+        let mut config: Value = from_text(text).context("--sampler")?;
         if let Value::Object(map) = &mut config {
             map.entry("batch_size").or_insert(batch_size.into());
             map.entry("seed").or_insert(seed.into());
@@ -154,12 +150,7 @@ impl Components {
 
 /// A loss from a name or JSON; what it can't do without and nothing says is that of ten digits and of the network.
 fn loss_for_digits(text: &str) -> anyhow::Result<LossConfig> {
-    let text = text.trim();
-    let mut config: Value = if text.starts_with('{') {
-        serde_json::from_str(text)?
-    } else {
-        json!({ "name": text })
-    };
+    let mut config: Value = from_text(text)?;
     let sizes = BatchSizes {
         rows: 256,
         num_classes: 10,
@@ -184,6 +175,8 @@ fn parse<T: serde::de::DeserializeOwned>(
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn json(args: &ComponentArgs) -> anyhow::Result<Value> {

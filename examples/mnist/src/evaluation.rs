@@ -16,29 +16,6 @@ use crate::network::Network;
 /// Images embedded at a time.
 const BLOCK: usize = 512;
 
-/// The normalised embeddings `[n, 128]` of all images.
-fn embed(
-    network: &Network,
-    images: &ImageDataset,
-    normalization: Normalization,
-    device: &Device,
-) -> anyhow::Result<Tensor> {
-    let rows: Vec<usize> = (0..images.len()).collect();
-    let blocks = rows
-        .chunks(BLOCK)
-        .map(|rows| {
-            let images = images.batch(rows, normalization, device)?;
-            // Outside of the graph, or all the activations of the data set would stay in memory.
-            Ok(network
-                .forward(&images, false)?
-                .detach()
-                .normalize_rows(2.0)?
-                .detach())
-        })
-        .collect::<anyhow::Result<Vec<_>>>()?;
-    Ok(Tensor::cat(&blocks, 0)?)
-}
-
 /// Embeds both splits, again and again while the network learns.
 #[derive(Clone, Debug)]
 pub(crate) struct Embedder {
@@ -91,8 +68,17 @@ impl Embedder {
         embedded: &Embedded,
         metrics: &[MetricName],
     ) -> anyhow::Result<Evaluation> {
-        let test = (&embedded.test, &self.test);
-        evaluate(test, (&embedded.train, &self.train), metrics)
+        let batch = Batch::new(&embedded.test, self.test.labels())?
+            .with_reference(&embedded.train, self.train.labels())?;
+        let mut all = vec![MetricName::Retrieval(RetrievalMetric::PrecisionAt(1))];
+        all.extend(metrics);
+        let values = MetricName::evaluate(&all, &batch, Arc::new(FlatIndex::default()))?;
+        let (_, precision_at_1) = values[0];
+        let asked = values.into_iter().skip(1);
+        Ok(Evaluation {
+            precision_at_1,
+            metrics: asked.map(|(name, value)| (name, value.into())).collect(),
+        })
     }
 
     /// Whether any test image has a training image of its class to be found.
@@ -102,8 +88,19 @@ impl Embedder {
         test.iter().any(|label| known.contains(label))
     }
 
+    /// The normalised embeddings `[n, 128]` of all images.
     fn embed_images(&self, images: &ImageDataset) -> anyhow::Result<Tensor> {
-        embed(&self.network, images, self.normalization, &self.device)
+        let rows: Vec<usize> = (0..images.len()).collect();
+        let blocks = rows.chunks(BLOCK).map(|rows| {
+            let images = images.batch(rows, self.normalization, &self.device)?;
+            // Outside of the graph, or all the activations of the data set would stay in memory.
+            let embeddings = self.network.forward(&images, false)?.detach();
+            Ok(embeddings.normalize_rows(2.0)?.detach())
+        });
+        Ok(Tensor::cat(
+            &blocks.collect::<anyhow::Result<Vec<_>>>()?,
+            0,
+        )?)
     }
 }
 
@@ -113,22 +110,4 @@ pub(crate) struct Evaluation {
     pub(crate) precision_at_1: f64,
     /// Whatever other metrics were asked for, by name.
     pub(crate) metrics: Map<String, Value>,
-}
-
-/// Precision@1 of the test embeddings among the training embeddings, and the other metrics.
-fn evaluate(
-    test: (&Tensor, &ImageDataset),
-    train: (&Tensor, &ImageDataset),
-    metrics: &[MetricName],
-) -> anyhow::Result<Evaluation> {
-    let batch = Batch::new(test.0, test.1.labels())?.with_reference(train.0, train.1.labels())?;
-    let mut all = vec![MetricName::Retrieval(RetrievalMetric::PrecisionAt(1))];
-    all.extend(metrics);
-    let values = MetricName::evaluate(&all, &batch, Arc::new(FlatIndex::default()))?;
-    let (_, precision_at_1) = values[0];
-    let asked = values.into_iter().skip(1);
-    Ok(Evaluation {
-        precision_at_1,
-        metrics: asked.map(|(name, value)| (name, value.into())).collect(),
-    })
 }

@@ -35,7 +35,7 @@ pub(crate) struct Seconds {
 }
 
 /// The configuration of the run, in full.
-#[derive(Serialize)]
+#[derive(Debug, Serialize)]
 pub(crate) struct Config<'a> {
     pub(crate) epochs: u64,
     pub(crate) batch_size: usize,

@@ -63,7 +63,12 @@ pub(crate) fn run_until(
     )?;
     let (train, test) = (digits.sets.train.len(), digits.sets.test.len());
     let sampler = components.sampler(digits.sets.train.labels())?;
-    let outputs = open_outputs(args, &settings(args, &components, &digits))?;
+    let settings = Settings {
+        seed: args.seed,
+        dataset: digits.name,
+        config: config(args, &components, &digits),
+    };
+    let outputs = open_outputs(args, &settings)?;
     println!(
         "{}: {train} images to train on, {test} to test with",
         digits.name
@@ -269,17 +274,7 @@ impl Run<'_> {
             final_loss: iterations.last().map_or(0.0, |done| done.loss),
             dataset: self.digits.name,
             seed: args.seed,
-            config: Config {
-                epochs: args.epochs,
-                batch_size: args.batch_size,
-                gradient_cache: args.gradient_cache,
-                lr: args.lr,
-                threads: rayon::current_num_threads(),
-                device: &args.device,
-                train_images: self.digits.sets.train.len(),
-                test_images: self.digits.sets.test.len(),
-                components: &self.components,
-            },
+            config: config(args, &self.components, &self.digits),
         }
     }
 }
@@ -307,13 +302,13 @@ fn checkpoints(args: &Args) -> anyhow::Result<Checkpoints> {
     Ok(checkpoints)
 }
 
-fn settings<'a>(args: &'a Args, components: &'a Components, digits: &'a Digits) -> Settings<'a> {
-    Settings {
-        seed: args.seed,
+fn config<'a>(args: &'a Args, components: &'a Components, digits: &Digits) -> Config<'a> {
+    Config {
+        epochs: args.epochs,
         batch_size: args.batch_size,
         gradient_cache: args.gradient_cache,
         lr: args.lr,
-        dataset: digits.name,
+        threads: rayon::current_num_threads(),
         train_images: digits.sets.train.len(),
         test_images: digits.sets.test.len(),
         device: &args.device,

@@ -10,32 +10,26 @@ use anyhow::{Context, bail};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::components::Components;
 use crate::outputs::Outputs;
+use crate::report::Config;
 
 /// Under which name they stand in the folder of checkpoints.
 const FILE: &str = "checkpoints/settings.json";
 
-/// All that the weights of a run follow from, in the order in which differences are told.
+/// All that the weights of a run follow from, and some settings besides.
 #[derive(Debug, Serialize)]
 pub(crate) struct Settings<'a> {
     pub(crate) seed: u64,
-    pub(crate) batch_size: usize,
-    /// The masks of dropout follow from the calls, and there is one for each of the chunks.
-    pub(crate) gradient_cache: Option<usize>,
-    pub(crate) lr: f64,
     pub(crate) dataset: &'a str,
-    pub(crate) train_images: usize,
-    pub(crate) test_images: usize,
-    pub(crate) device: &'a str,
     #[serde(flatten)]
-    pub(crate) components: &'a Components,
+    pub(crate) config: Config<'a>,
 }
 
-/// The names of [`Settings`] in the order in which differences are told: what has a name of its own first.
+/// What the weights of a run follow from, in the order in which differences are told: what has a name of its own first.
 const NAMES: [&str; 11] = [
     "seed",
     "batch_size",
+    // The masks of dropout follow from the calls, and there is one for each of the chunks.
     "gradient_cache",
     "lr",
     "dataset",

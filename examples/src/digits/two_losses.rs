@@ -9,14 +9,12 @@ use dml::Objective;
 use dml::candle_core::{DType, Device};
 use dml::data::Normalization;
 use dml::distances::CosineSimilarity;
-use dml::losses::{
-    ArcFaceLoss, ArcFaceLossConfig, SeededVars, TripletMarginLoss, TripletMarginLossConfig,
-};
-use dml::miners::{TripletMarginMiner, TripletMarginMinerConfig, TripletType};
-use dml::reducers::{AvgNonZeroReducer, MeanReducer};
+use dml::losses::{ArcFaceLoss, ArcFaceLossConfig, SeededVars};
+use dml::reducers::MeanReducer;
 use dml::train::{Criterion, MetricLossOnly};
 
 use super::{Args, EMBEDDING, Precision};
+use crate::triplets;
 
 /// Ten digits.
 const CLASSES: usize = 10;
@@ -28,7 +26,10 @@ const CLASSES: usize = 10;
 pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Vec<(&'static str, Precision)>> {
     let digits = args.digits()?;
     let mut figures = Vec::new();
-    for (name, criterion) in [("ArcFace", arc_face(args)?), ("triplets", triplets()?)] {
+    for (name, criterion) in [
+        ("ArcFace", arc_face(args)?),
+        ("triplets", triplets::objective()?.into()),
+    ] {
         let method = MetricLossOnly::new(args.trunk()?, criterion);
         let train = digits.train.clone().normalized(Normalization::UNIT);
         let precision = args.learn(method, train, &digits.test)?;
@@ -52,21 +53,4 @@ fn arc_face(args: &Args) -> anyhow::Result<Criterion> {
     )?;
     let objective = Objective::new(loss, MeanReducer);
     Ok(Criterion::new("arc_face", objective).with_optimizer(|parameters| args.adam(parameters))?)
-}
-
-/// Semihard triplets by cosine.
-fn triplets() -> anyhow::Result<Criterion> {
-    let distance = CosineSimilarity::default();
-    let loss = TripletMarginLossConfig {
-        margin: 0.2,
-        ..TripletMarginLossConfig::default()
-    };
-    let miner = TripletMarginMinerConfig {
-        margin: 0.2,
-        type_of_triplets: TripletType::Semihard,
-    };
-    let loss = TripletMarginLoss::new(loss, distance.clone())?;
-    let objective = Objective::new(loss, AvgNonZeroReducer::default());
-    let miner = TripletMarginMiner::new(miner, distance)?;
-    Ok(Criterion::from(objective.with_miner(miner)))
 }

@@ -20,23 +20,16 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use anyhow::ensure;
-use dml::Objective;
-use dml::distances::CosineSimilarity;
-use dml::losses::{TripletMarginLoss, TripletMarginLossConfig};
-use dml::miners::{TripletMarginMiner, TripletMarginMinerConfig, TripletType};
 use dml::nn::{Adam, AdamConfig};
-use dml::reducers::AvgNonZeroReducer;
 use dml::samplers::{MPerClassSampler, MPerClassSamplerConfig};
 use dml::train::{Flow, MetricLossOnly, NamedModule, Trainer};
 use dml_program::number::{self, within};
 use serde::Serialize;
 
-use crate::{evaluation, network};
+use crate::{evaluation, network, triplets};
 
 pub use results::{FolderSummary, Results};
 
-/// Of the loss and the miner.
-const MARGIN: f64 = 0.2;
 /// Pictures of a class in a batch, unless there are too few classes to fill it.
 const PER_CLASS: usize = 4;
 
@@ -123,7 +116,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Results> {
     let losses = Rc::new(RefCell::new(Vec::new()));
     let seen = losses.clone();
     let mut trainer = Trainer::builder(
-        MetricLossOnly::new(trunk, objective()?),
+        MetricLossOnly::new(trunk, triplets::objective()?),
         data::training_set(&train, args)?,
         sampler,
     )
@@ -186,22 +179,6 @@ fn check(args: &Args) -> anyhow::Result<()> {
     );
     ensure!(embedding >= 1, "--embedding: expected at least 1, got 0");
     Ok(())
-}
-
-/// Semihard triplets by cosine.
-fn objective() -> anyhow::Result<Objective> {
-    let distance = CosineSimilarity::default();
-    let loss = TripletMarginLossConfig {
-        margin: MARGIN,
-        ..TripletMarginLossConfig::default()
-    };
-    let miner = TripletMarginMinerConfig {
-        margin: MARGIN,
-        type_of_triplets: TripletType::Semihard,
-    };
-    let loss = TripletMarginLoss::new(loss, distance.clone())?;
-    let objective = Objective::new(loss, AvgNonZeroReducer::default());
-    Ok(objective.with_miner(TripletMarginMiner::new(miner, distance)?))
 }
 
 /// Balanced batches of at most `args.batch` pictures, such that an epoch is a pass over all of them.

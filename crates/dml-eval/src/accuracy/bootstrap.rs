@@ -63,18 +63,11 @@ pub struct ConfidenceInterval {
 /// [`Error::InvalidParameter`] for an argument outside of its range, [`Error::Unsupported`] if there is no value.
 pub fn confidence_interval(values: &[f64], config: &BootstrapConfig) -> Result<ConfidenceInterval> {
     check::count("resamples", config.resamples, 1_000_000)?;
-    if !(config.level > 0.0 && config.level < 1.0) {
-        return Err(Error::InvalidParameter {
-            name: "level",
-            value: config.level,
-            expected: "a number between 0 and 1",
-        });
-    }
-    let values: Vec<f64> = values
-        .iter()
-        .copied()
-        .filter(|value| !value.is_nan())
-        .collect();
+    let level = config.level;
+    let is_inside = level > 0.0 && level < 1.0;
+    check::parameter(is_inside, "level", level, "a number between 0 and 1")?;
+    let values = values.iter().copied();
+    let values: Vec<f64> = values.filter(|value| !value.is_nan()).collect();
     if values.is_empty() {
         return Err(Error::Unsupported {
             component: "confidence_interval",
@@ -94,9 +87,9 @@ pub fn confidence_interval(values: &[f64], config: &BootstrapConfig) -> Result<C
         .collect();
     means.sort_unstable_by(f64::total_cmp);
     Ok(ConfidenceInterval {
-        low: quantile(&means, (1.0 - config.level) / 2.0),
+        low: quantile(&means, (1.0 - level) / 2.0),
         mean: values.iter().sum::<f64>() / count,
-        high: quantile(&means, (1.0 + config.level) / 2.0),
+        high: quantile(&means, (1.0 + level) / 2.0),
     })
 }
 

@@ -15,7 +15,7 @@ use super::score::{Accuracies, Score, class_means, mean, mean_of_classes};
 use crate::clustering::{ClusterAgreement, ClusterMetric, Clusterer, Contingency, KMeans};
 use crate::index::KnnIndex;
 use crate::rows::{check_finite, checked_rows};
-use ranking::Matches;
+use ranking::{Matches, self_matches};
 
 /// Neighbours that are in memory at a time.
 const NEIGHBORS: usize = 1 << 22;
@@ -33,45 +33,42 @@ pub enum NeighborCount {
     Exactly(usize),
 }
 
-/// Configuration of [`AccuracyCalculator`].
-///
-/// ```
-/// use dml_eval::{AccuracyCalculatorConfig, AccuracyMetric, NeighborCount, RetrievalMetric};
-///
-/// // Precision@1 and NDCG@10, among the first ten neighbours.
-/// let config = AccuracyCalculatorConfig {
-///     include: vec![AccuracyMetric::PrecisionAt1],
-///     retrieval: vec![RetrievalMetric::NdcgAt(10)],
-///     k: Some(NeighborCount::Exactly(10)),
-///     ..Default::default()
-/// };
-/// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct AccuracyCalculatorConfig {
-    /// PML's metrics to compute; none named means all that have a meaning for the batch: those of clusters are
-    /// left out where its relation is not one of labels.
-    pub include: Vec<AccuracyMetric>,
-    /// PML's metrics to leave out.
-    pub exclude: Vec<AccuracyMetric>,
-    /// Metrics of rankings to compute besides.
-    pub retrieval: Vec<RetrievalMetric>,
-    /// Metrics of clusters to compute besides.
-    pub clustering: Vec<ClusterMetric>,
-    /// Average over the classes' averages, so that every class counts alike. Excludes `return_per_class`.
-    pub avg_of_avgs: bool,
-    /// Give the average of each class besides. Excludes `avg_of_avgs`.
-    pub return_per_class: bool,
-    /// Number of neighbours that metrics see. Default: as many as the formulas need.
-    pub k: Option<NeighborCount>,
-    /// Count the matches of a query as PML does: with the query itself among the references, all that match, less
-    /// one. That is one too few where the relation does not match a row with itself. Where none is left by that count,
-    /// what is divided by it is left out of the averages; PML's become infinite. Default: count them rightly.
-    pub count_matches_as_pml: bool,
+dml_core::config! {
+    /// Configuration of [`AccuracyCalculator`].
+    ///
+    /// ```
+    /// use dml_eval::{AccuracyCalculatorConfig, AccuracyMetric, NeighborCount, RetrievalMetric};
+    ///
+    /// // Precision@1 and NDCG@10, among the first ten neighbours.
+    /// let config = AccuracyCalculatorConfig {
+    ///     include: vec![AccuracyMetric::PrecisionAt1],
+    ///     retrieval: vec![RetrievalMetric::NdcgAt(10)],
+    ///     k: Some(NeighborCount::Exactly(10)),
+    ///     ..Default::default()
+    /// };
+    /// ```
+    #[derive(Eq)]
+    pub struct AccuracyCalculatorConfig {
+        /// PML's metrics to compute; none named means all that have a meaning for the batch: those of clusters are
+        /// left out where its relation is not one of labels.
+        pub include: Vec<AccuracyMetric> = Vec::new(),
+        /// PML's metrics to leave out.
+        pub exclude: Vec<AccuracyMetric> = Vec::new(),
+        /// Metrics of rankings to compute besides.
+        pub retrieval: Vec<RetrievalMetric> = Vec::new(),
+        /// Metrics of clusters to compute besides.
+        pub clustering: Vec<ClusterMetric> = Vec::new(),
+        /// Average over the classes' averages, so that every class counts alike. Excludes `return_per_class`.
+        pub avg_of_avgs: bool = false,
+        /// Give the average of each class besides. Excludes `avg_of_avgs`.
+        pub return_per_class: bool = false,
+        /// Number of neighbours that metrics see. Default: as many as the formulas need.
+        pub k: Option<NeighborCount> = None,
+        /// Count the matches of a query as PML does: with the query itself among the references, all that match, less
+        /// one. That is one too few where the relation does not match a row with itself. Where none is left by that count,
+        /// what is divided by it is left out of the averages; PML's become infinite. Default: count them rightly.
+        pub count_matches_as_pml: bool = false,
+    }
 }
 
 /// PML's metrics and more: of the nearest neighbours ([formulas](super::retrieval)), and of clusters
@@ -118,10 +115,6 @@ impl AccuracyCalculator {
     /// [`Error::Unsupported`] if `avg_of_avgs` and `return_per_class` are both set, [`Error::InvalidParameter`] if
     /// `k`, or that of a metric, is 0.
     pub fn new(config: AccuracyCalculatorConfig, index: impl KnnIndex + 'static) -> Result<Self> {
-        Self::with_index(config, Arc::new(index))
-    }
-
-    fn with_index(config: AccuracyCalculatorConfig, index: Arc<dyn KnnIndex>) -> Result<Self> {
         if config.avg_of_avgs && config.return_per_class {
             return Err(Error::Unsupported {
                 component: "AccuracyCalculator",
@@ -131,19 +124,17 @@ impl AccuracyCalculator {
         if let Some(NeighborCount::Exactly(k)) = config.k {
             check::at_least_one("k", k)?;
         }
-        let chosen: Vec<AccuracyMetric> = AccuracyMetric::ALL
-            .into_iter()
-            .filter(|metric| config.include.is_empty() || config.include.contains(metric))
-            .filter(|metric| !config.exclude.contains(metric))
-            .collect();
+        let is_chosen = |metric: &AccuracyMetric| {
+            (config.include.is_empty() || config.include.contains(metric))
+                && !config.exclude.contains(metric)
+        };
+        let chosen = || AccuracyMetric::ALL.into_iter().filter(is_chosen);
+        let rankings = chosen().filter_map(AccuracyMetric::retrieval);
         let mut metrics: Vec<Arc<dyn RankMetric>> = Vec::new();
-        for metric in chosen.iter().filter_map(|metric| metric.retrieval()) {
-            metrics.push(Arc::new(metric));
-        }
-        for metric in &config.retrieval {
+        for metric in rankings.chain(config.retrieval.iter().copied()) {
             metrics.push(Arc::new(metric.checked()?));
         }
-        let clustering = chosen.iter().filter_map(|metric| metric.clustering());
+        let clustering = chosen().filter_map(AccuracyMetric::clustering);
         let clustering = clustering.chain(config.clustering.iter().copied());
         let shared = |metric| -> Arc<dyn ClusterAgreement> { Arc::new(metric) };
         Ok(Self {
@@ -151,7 +142,7 @@ impl AccuracyCalculator {
             cluster_metrics: clustering.map(shared).collect(),
             names_cluster_metrics: !(config.include.is_empty() && config.clustering.is_empty()),
             config,
-            index,
+            index: Arc::new(index),
             clusterer: Arc::new(KMeans::default()),
             label_relation: None,
             neighbors_at_a_time: NEIGHBORS,
@@ -228,10 +219,7 @@ impl AccuracyCalculator {
         match self.relation(std::slice::from_ref(query), std::slice::from_ref(reference))? {
             None => self.measure(batch),
             Some(relation) => {
-                let self_matches: Vec<Option<u32>> = (0..known.queries())
-                    .map(|q| known.self_match(q).map(|r| r as u32))
-                    .collect();
-                let relation = relation.with_self_matches(&self_matches)?;
+                let relation = relation.with_self_matches(&self_matches(known))?;
                 self.measure(&batch.clone().with_relation(relation)?)
             }
         }
@@ -289,7 +277,7 @@ impl AccuracyCalculator {
 
     /// The score of what each query has, if it has something to find.
     fn score(&self, metric: String, batch: &Batch, per_query: Vec<Option<f64>>) -> Result<Score> {
-        let per_class = if self.config.avg_of_avgs || self.config.return_per_class {
+        let mut per_class = if self.config.avg_of_avgs || self.config.return_per_class {
             let labels = batch.labels().ok_or(Error::Missing {
                 component: "AccuracyCalculator",
                 needed: "labels for the averages of classes",
@@ -303,18 +291,15 @@ impl AccuracyCalculator {
         } else {
             mean(per_query.iter().copied())
         };
+        if !self.config.return_per_class {
+            per_class.clear();
+        }
+        let per_query = per_query.into_iter();
         Ok(Score {
             metric,
             value,
-            per_class: if self.config.return_per_class {
-                per_class
-            } else {
-                Vec::new()
-            },
-            per_query: per_query
-                .into_iter()
-                .map(|value| value.unwrap_or(f64::NAN))
-                .collect(),
+            per_class,
+            per_query: per_query.map(|own| own.unwrap_or(f64::NAN)).collect(),
         })
     }
 }

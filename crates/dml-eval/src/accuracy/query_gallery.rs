@@ -15,7 +15,7 @@
 
 use std::sync::Arc;
 
-use dml_core::{Error, PairKind, Relation, Result};
+use dml_core::{PairKind, Relation, Result, check};
 
 /// The identity of images in a gallery that count neither as a match nor as none.
 pub const JUNK: i64 = -1;
@@ -66,21 +66,15 @@ pub const JUNK: i64 = -1;
 /// ```
 ///
 /// # Errors
-/// [`Error::Length`] if there is not one camera for each thing.
+/// [`Error::Length`](dml_core::Error::Length) if there is not one camera for each thing.
 pub fn query_gallery_relation(
     query: (&[i64], &[i64]),
     gallery: (&[i64], &[i64]),
 ) -> Result<Relation> {
-    let pairs = |arg, (things, cameras): (&[i64], &[i64])| {
-        if things.len() != cameras.len() {
-            return Err(Error::Length {
-                arg,
-                expected: things.len(),
-                got: cameras.len(),
-            });
-        }
+    let pairs = |arg, (things, cameras): (&[i64], &[i64])| -> Result<Arc<[(i64, i64)]>> {
+        check::length(arg, things.len(), cameras.len())?;
         let pairs = things.iter().copied().zip(cameras.iter().copied());
-        Ok(pairs.collect::<Arc<[(i64, i64)]>>())
+        Ok(pairs.collect())
     };
     let query = pairs("query cameras", query)?;
     let gallery = pairs("gallery cameras", gallery)?;
@@ -103,6 +97,7 @@ mod tests {
     use crate::index::FlatIndex;
     use candle_core::{Device, Tensor};
     use dml_core::Batch;
+    use dml_core::Error;
 
     #[test]
     fn the_view_of_the_same_camera_is_passed_over() -> Result<()> {

@@ -22,12 +22,11 @@ pub(super) fn relevance(relation: &Relation) -> Vec<Relevance> {
             *counts.entry(*label).or_default() += 1;
         }
         let relevance = |(q, label): (usize, &i64)| {
-            let itself = relation
-                .self_match(q)
-                .map(|r| reference.as_slice()[r] == *label);
+            let is_own = |r: usize| reference.as_slice()[r] == *label;
+            let itself = relation.self_match(q).is_some_and(is_own);
+            let alike = counts.get(label).copied().unwrap_or(0);
             Relevance {
-                matches: counts.get(label).copied().unwrap_or(0)
-                    - usize::from(itself == Some(true)),
+                matches: alike - usize::from(itself),
                 ignored: 0,
             }
         };

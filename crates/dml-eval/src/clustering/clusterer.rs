@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use candle_core::Tensor;
-use dml_core::{Error, IntoLabels, Labels, Result};
+use dml_core::{IntoLabels, Labels, Result, check};
 
 /// Something that sorts rows into clusters: PML's `kmeans_func`.
 ///
@@ -74,13 +74,7 @@ impl Clusterer for GivenClusters {
     /// Whatever number of clusters is asked for.
     fn cluster(&self, embeddings: &Tensor, _clusters: usize) -> Result<Labels> {
         let rows = embeddings.dims().first().copied().unwrap_or(0);
-        if self.labels.len() != rows {
-            return Err(Error::Length {
-                arg: "given clusters",
-                expected: rows,
-                got: self.labels.len(),
-            });
-        }
+        check::length("given clusters", rows, self.labels.len())?;
         Ok(self.labels.clone())
     }
 }
@@ -89,6 +83,7 @@ impl Clusterer for GivenClusters {
 mod tests {
     use super::*;
     use candle_core::Device;
+    use dml_core::Error;
 
     #[test]
     fn clusterers_are_objects_and_given_clusters_must_fit() {

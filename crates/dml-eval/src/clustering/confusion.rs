@@ -1,6 +1,6 @@
 //! Which classes are taken for which.
 
-use dml_core::{Error, IntoLabels, Result};
+use dml_core::{IntoLabels, Result, check};
 
 /// How many rows of each class were given each class.
 ///
@@ -24,16 +24,10 @@ impl Confusion {
     /// From the class of every row, and the class that it was given.
     ///
     /// # Errors
-    /// [`Error::Length`] if there are not as many of both; as [`IntoLabels::into_labels`].
+    /// [`Error::Length`](dml_core::Error::Length) if there are not as many of both; as [`IntoLabels::into_labels`].
     pub fn new(actual: impl IntoLabels, given: impl IntoLabels) -> Result<Self> {
         let (actual, given) = (actual.into_labels()?, given.into_labels()?);
-        if actual.len() != given.len() {
-            return Err(Error::Length {
-                arg: "given classes",
-                expected: actual.len(),
-                got: given.len(),
-            });
-        }
+        check::length("given classes", actual.len(), given.len())?;
         let all = actual.as_slice().iter().chain(given.as_slice());
         let mut classes: Vec<i64> = all.copied().collect();
         classes.sort_unstable();
@@ -76,6 +70,7 @@ impl Confusion {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dml_core::Error;
 
     #[test]
     fn classes_that_were_only_given_are_there() -> Result<()> {

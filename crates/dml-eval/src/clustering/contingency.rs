@@ -19,7 +19,7 @@
 
 use std::collections::BTreeMap;
 
-use dml_core::{Error, IntoLabels, Result};
+use dml_core::{IntoLabels, Result, check};
 
 use super::expected_information::expected_information;
 
@@ -68,16 +68,11 @@ impl Contingency {
     /// Counts; classes and clusters are any numbers.
     ///
     /// # Errors
-    /// [`Error::Length`] if there is not one cluster for each class; as [`IntoLabels::into_labels`].
+    /// [`Error::Length`](dml_core::Error::Length) if there is not one cluster for each class; as
+    /// [`IntoLabels::into_labels`].
     pub fn new(classes: impl IntoLabels, clusters: impl IntoLabels) -> Result<Self> {
         let (classes, clusters) = (classes.into_labels()?, clusters.into_labels()?);
-        if classes.len() != clusters.len() {
-            return Err(Error::Length {
-                arg: "clusters",
-                expected: classes.len(),
-                got: clusters.len(),
-            });
-        }
+        check::length("clusters", classes.len(), clusters.len())?;
         let (class_rows, class_sizes) = numbered(classes.as_slice());
         let (cluster_rows, cluster_sizes) = numbered(clusters.as_slice());
         let mut cells = BTreeMap::new();
@@ -168,9 +163,9 @@ impl Contingency {
     /// `V_β` of the [formulas](self), in `[0, 1]`; completeness counts more for `β` above 1.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] if `beta` is negative or not finite.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if `beta` is negative or not finite.
     pub fn v_measure_with(&self, beta: f64) -> Result<f64> {
-        let beta = dml_core::check::non_negative("beta", beta)?;
+        let beta = check::non_negative("beta", beta)?;
         Ok(self.weighted_v_measure(beta))
     }
 

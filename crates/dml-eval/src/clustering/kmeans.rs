@@ -2,7 +2,7 @@
 
 use candle_core::{Device, Tensor};
 use dml_core::autograd::{Element, with_slice};
-use dml_core::{Error, IntoLabels, Labels, Result, check, for_element};
+use dml_core::{IntoLabels, Labels, Result, check, for_element};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -70,7 +70,8 @@ pub struct RowClusters {
 
 impl KMeans {
     /// # Errors
-    /// [`Error::InvalidParameter`] and [`Error::Count`] for numbers outside of their range.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) and [`Error::Count`](dml_core::Error::Count) for
+    /// numbers outside of their range.
     pub fn new(config: KMeansConfig) -> Result<Self> {
         check::count_from("niter", config.niter, 0, 1_000_000)?;
         check::count("nredo", config.nredo, 10_000)?;
@@ -80,18 +81,14 @@ impl KMeans {
     /// Sorts the rows `[rows, dim]` into `clusters` clusters.
     ///
     /// # Errors
-    /// [`Error::Shape`] unless they are `[rows, dim]`, [`Error::DType`] unless they are of a floating-point type,
-    /// [`Error::InvalidParameter`] if one is not finite or above 1e150, or if there are fewer rows than clusters or no
-    /// cluster.
+    /// [`Error::Shape`](dml_core::Error::Shape) unless they are `[rows, dim]`, [`Error::DType`](dml_core::Error::DType)
+    /// unless they are of a floating-point type, [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if one is
+    /// not finite or above 1e150, or if there are fewer rows than clusters or no cluster.
     pub fn fit(&self, rows: &Tensor, clusters: usize) -> Result<RowClusters> {
         let rows = checked_rows("embeddings", rows, None, None)?.to_device(&Device::Cpu)?;
-        if clusters == 0 || clusters > rows.dims()[0] {
-            return Err(Error::InvalidParameter {
-                name: "clusters",
-                value: clusters as f64,
-                expected: "a number from 1 to the number of rows",
-            });
-        }
+        let enough = (1..=rows.dims()[0]).contains(&clusters);
+        let expected = "a number from 1 to the number of rows";
+        check::parameter(enough, "clusters", clusters as f64, expected)?;
         for_element!(rows, "embeddings", |T| self.fit_rows::<T>(&rows, clusters))
     }
 
@@ -129,6 +126,7 @@ impl Clusterer for KMeans {
 mod tests {
     use super::*;
     use candle_core::DType;
+    use dml_core::Error;
 
     fn line(places: &[f64]) -> Tensor {
         Tensor::from_slice(places, (places.len(), 1), &Device::Cpu).unwrap()

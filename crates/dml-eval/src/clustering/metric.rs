@@ -62,17 +62,7 @@ impl ClusterMetric {
     /// The metric's name in results and configurations.
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self {
-            Self::AMI => "AMI",
-            Self::NMI => "NMI",
-            Self::ARI => "ARI",
-            Self::Homogeneity => "homogeneity",
-            Self::Completeness => "completeness",
-            Self::VMeasure => "v_measure",
-            Self::BCubedPrecision => "bcubed_precision",
-            Self::BCubedRecall => "bcubed_recall",
-            Self::BCubedF1 => "bcubed_f1",
-        }
+        self.name_and_formula().0
     }
 
     /// The number for these classes and clusters.
@@ -86,16 +76,21 @@ impl ClusterMetric {
     /// ```
     #[must_use]
     pub fn of(self, table: &Contingency) -> f64 {
+        let (_, formula) = self.name_and_formula();
+        formula(table)
+    }
+
+    fn name_and_formula(self) -> (&'static str, fn(&Contingency) -> f64) {
         match self {
-            Self::AMI => table.adjusted_mutual_information(),
-            Self::NMI => table.normalized_mutual_information(),
-            Self::ARI => table.adjusted_rand_index(),
-            Self::Homogeneity => table.homogeneity(),
-            Self::Completeness => table.completeness(),
-            Self::VMeasure => table.v_measure(),
-            Self::BCubedPrecision => table.bcubed().precision,
-            Self::BCubedRecall => table.bcubed().recall,
-            Self::BCubedF1 => table.bcubed().f1,
+            Self::AMI => ("AMI", Contingency::adjusted_mutual_information),
+            Self::NMI => ("NMI", Contingency::normalized_mutual_information),
+            Self::ARI => ("ARI", Contingency::adjusted_rand_index),
+            Self::Homogeneity => ("homogeneity", Contingency::homogeneity),
+            Self::Completeness => ("completeness", Contingency::completeness),
+            Self::VMeasure => ("v_measure", Contingency::v_measure),
+            Self::BCubedPrecision => ("bcubed_precision", |table| table.bcubed().precision),
+            Self::BCubedRecall => ("bcubed_recall", |table| table.bcubed().recall),
+            Self::BCubedF1 => ("bcubed_f1", |table| table.bcubed().f1),
         }
     }
 }

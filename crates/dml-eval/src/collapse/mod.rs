@@ -14,6 +14,7 @@ mod pair_distances;
 mod pairs;
 mod principal_components;
 mod rank_me;
+mod spectrum;
 
 pub use pair_distances::{PairDistances, mean_pair_distances};
 pub use pairs::{alignment, uniformity};

@@ -1,6 +1,6 @@
 //! How far apart pairs are on average.
 
-use dml_core::{Batch, Distance, Error, PairKind, Result};
+use dml_core::{Batch, Distance, PairKind, Result, check};
 
 use crate::rows::distance_blocks::each_block;
 
@@ -54,8 +54,8 @@ pub struct PairDistances {
 /// ```
 ///
 /// # Errors
-/// [`Error::Missing`] if the batch has no relation; [`Error::InvalidParameter`] if a distance is not a number; those of the
-/// distance.
+/// [`Error::Missing`](dml_core::Error::Missing) if the batch has no relation;
+/// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if a distance is not a number; those of the distance.
 pub fn mean_pair_distances(batch: &Batch, distance: &dyn Distance) -> Result<PairDistances> {
     let relation = batch.require_relation("mean_pair_distances")?;
     let references = batch.references().max(1);
@@ -73,13 +73,8 @@ pub fn mean_pair_distances(batch: &Batch, distance: &dyn Distance) -> Result<Pai
             }
         }
     })?;
-    if f64::is_nan(positive.0) || f64::is_nan(negative.0) {
-        return Err(Error::InvalidParameter {
-            name: "distance",
-            value: f64::NAN,
-            expected: "numbers",
-        });
-    }
+    let are_numbers = !(f64::is_nan(positive.0) || f64::is_nan(negative.0));
+    check::parameter(are_numbers, "distance", f64::NAN, "numbers")?;
     Ok(PairDistances {
         positive: positive.0 / positive.1 as f64,
         negative: negative.0 / negative.1 as f64,
@@ -92,6 +87,7 @@ pub fn mean_pair_distances(batch: &Batch, distance: &dyn Distance) -> Result<Pai
 mod tests {
     use super::*;
     use candle_core::{Device, Tensor};
+    use dml_core::Error;
     use dml_core::TensorExt;
 
     #[derive(Debug)]

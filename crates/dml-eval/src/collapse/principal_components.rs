@@ -1,10 +1,9 @@
 //! How many directions hold most of the variance.
 
 use candle_core::Tensor;
-use dml_core::autograd::with_slice;
-use dml_core::{Error, Result};
+use dml_core::{Result, check};
 
-use crate::kernels::symmetric_eigen::eigenvalues;
+use super::spectrum::spectrum;
 use crate::rows::{double_rows, of_ordinary_size};
 
 /// PCF of the [module](super): the fewest principal components of `embeddings` `[rows, dim]` that hold at least `share` of
@@ -22,33 +21,18 @@ use crate::rows::{double_rows, of_ordinary_size};
 /// ```
 ///
 /// # Errors
-/// [`Error::Shape`] unless they are `[rows, dim]`, [`Error::DType`] unless they are of a floating-point type,
-/// [`Error::InvalidParameter`] if one is not finite or `share` is not above 0 and at most 1.
+/// [`Error::Shape`](dml_core::Error::Shape) unless they are `[rows, dim]`, [`Error::DType`](dml_core::Error::DType) unless
+/// they are of a floating-point type, [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if one is not finite
+/// or `share` is not above 0 and at most 1.
 pub fn principal_components_fraction(embeddings: &Tensor, share: f64) -> Result<f64> {
-    if !(share > 0.0 && share <= 1.0) {
-        return Err(Error::InvalidParameter {
-            name: "share",
-            value: share,
-            expected: "a number above 0 and at most 1",
-        });
-    }
+    let expected = "a number above 0 and at most 1";
+    check::parameter(share > 0.0 && share <= 1.0, "share", share, expected)?;
     let rows = of_ordinary_size(&double_rows("embeddings", embeddings, None)?)?;
     let (count, dim) = rows.dims2()?;
     if count == 0 {
         return Ok(0.0);
     }
-    let rows = rows.broadcast_sub(&rows.mean_keepdim(0)?)?;
-    let gram = if count < dim {
-        rows.matmul(&rows.t()?)?
-    } else {
-        rows.t()?.matmul(&rows)?
-    };
-    let mut variances =
-        with_slice::<f64, _>(&gram, |gram| eigenvalues(gram.to_vec(), count.min(dim)))?;
-    // What can't be told from rounding is no variance.
-    let largest = variances.first().copied().unwrap_or(0.0);
-    let noise = largest * variances.len() as f64 * f64::EPSILON;
-    variances.retain(|variance| *variance > noise);
+    let variances = spectrum(&rows.broadcast_sub(&rows.mean_keepdim(0)?)?)?;
     let total: f64 = variances.iter().sum();
     let mut held = 0.0;
     // Rounding must not ask for a component more.
@@ -68,6 +52,7 @@ pub fn principal_components_fraction(embeddings: &Tensor, share: f64) -> Result<
 mod tests {
     use super::*;
     use candle_core::Device;
+    use dml_core::Error;
 
     #[test]
     fn fractions_by_hand() -> Result<()> {

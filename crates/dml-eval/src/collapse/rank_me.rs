@@ -2,9 +2,8 @@
 
 use candle_core::Tensor;
 use dml_core::Result;
-use dml_core::autograd::with_slice;
 
-use crate::kernels::symmetric_eigen::eigenvalues;
+use super::spectrum::spectrum;
 use crate::rows::{double_rows, of_ordinary_size};
 
 /// `RankMe` of the [module](super): over how many directions `embeddings` `[rows, dim]` spread, from 1 to
@@ -28,20 +27,8 @@ use crate::rows::{double_rows, of_ordinary_size};
 /// finite.
 pub fn rank_me(embeddings: &Tensor) -> Result<f64> {
     let rows = of_ordinary_size(&double_rows("embeddings", embeddings, None)?)?;
-    let (count, dim) = rows.dims2()?;
-    if count == 0 {
-        return Ok(0.0);
-    }
-    let gram = if count < dim {
-        rows.matmul(&rows.t()?)?
-    } else {
-        rows.t()?.matmul(&rows)?
-    };
-    let variances = with_slice::<f64, _>(&gram, |gram| eigenvalues(gram.to_vec(), count.min(dim)))?;
-    let largest = variances.first().copied().unwrap_or(0.0);
-    let noise = largest * variances.len() as f64 * f64::EPSILON;
-    let singular = variances.iter().rev().filter(|x| **x > noise);
-    let singular: Vec<f64> = singular.map(|x| x.sqrt()).collect();
+    let squares = spectrum(&rows)?;
+    let singular: Vec<f64> = squares.iter().rev().map(|x| x.sqrt()).collect();
     let sum: f64 = singular.iter().sum();
     if sum == 0.0 {
         return Ok(0.0);

@@ -11,6 +11,7 @@
 //! coordinates make; no index has more than 2³² − 1 rows. All numbers are little-endian. A file is written beside its place, brought to the disk, and moved there: who reads sees
 //! the old one or the new one. When read, its length is compared with what the header says before any memory is asked for.
 
+use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -115,6 +116,19 @@ impl IndexFileError {
         }
     }
 
+    fn not_an_index(path: &Path) -> Self {
+        Self::NotAnIndex {
+            path: path.to_owned(),
+        }
+    }
+
+    fn checksum(path: &Path, part: &'static str) -> Self {
+        Self::Checksum {
+            path: path.to_owned(),
+            part,
+        }
+    }
+
     pub(crate) fn kind(path: &Path, expected: &'static str) -> Self {
         Self::Kind {
             path: path.to_owned(),
@@ -159,59 +173,40 @@ pub(crate) const USEARCH: u32 = 4;
 /// A graph, and which rows are which of its nodes.
 pub(crate) const GRAPH: u32 = 5;
 
-/// Rows as they are stored.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Stored<'a> {
-    None,
-    F16(&'a [f16]),
-    F32(&'a [f32]),
-    F64(&'a [f64]),
-    /// What another library has written.
-    #[cfg(any(test, feature = "usearch"))]
-    Bytes(&'a [u8]),
-}
-
-/// Rows as they were stored.
+/// The rows of an index in a file: borrowed where they are written, owned where they were read.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Loaded {
+pub(crate) enum Payload<'a> {
     None,
-    F16(Vec<f16>),
-    F32(Vec<f32>),
-    F64(Vec<f64>),
-    Bytes(Vec<u8>),
+    F16(Cow<'a, [f16]>),
+    F32(Cow<'a, [f32]>),
+    F64(Cow<'a, [f64]>),
+    /// What another library has written.
+    Bytes(Cow<'a, [u8]>),
 }
 
-impl Stored<'_> {
-    fn code(self) -> u32 {
-        match self {
-            Self::None => 0,
-            Self::F16(_) => 1,
-            Self::F32(_) => 2,
-            Self::F64(_) => 3,
-            #[cfg(any(test, feature = "usearch"))]
-            Self::Bytes(_) => BYTES,
-        }
-    }
+/// Bytes of a number of each element type, by the code of that type.
+const SIZES: [usize; 5] = [0, 2, 4, 8, 1];
 
-    fn bytes(self) -> u64 {
-        match self {
-            Self::None => 0,
-            Self::F16(rows) => 2 * rows.len() as u64,
-            Self::F32(rows) => 4 * rows.len() as u64,
-            Self::F64(rows) => 8 * rows.len() as u64,
-            #[cfg(any(test, feature = "usearch"))]
-            Self::Bytes(bytes) => bytes.len() as u64,
-        }
+impl Payload<'_> {
+    /// The code of the element type, and the length in bytes.
+    fn element_and_length(&self) -> (u32, u64) {
+        let (element, numbers) = match self {
+            Self::None => (0, 0),
+            Self::F16(rows) => (1, rows.len()),
+            Self::F32(rows) => (2, rows.len()),
+            Self::F64(rows) => (3, rows.len()),
+            Self::Bytes(bytes) => (BYTES, bytes.len()),
+        };
+        (element, (SIZES[element as usize] * numbers) as u64)
     }
 
     /// Hands the bytes to `sink`, piece by piece.
-    fn for_each_piece(self, sink: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+    fn for_each_piece(&self, sink: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
         match self {
             Self::None => Ok(()),
             Self::F16(rows) => pieces(rows, f16::to_le_bytes, sink),
             Self::F32(rows) => pieces(rows, f32::to_le_bytes, sink),
             Self::F64(rows) => pieces(rows, f64::to_le_bytes, sink),
-            #[cfg(any(test, feature = "usearch"))]
             Self::Bytes(bytes) => pieces(bytes, u8::to_le_bytes, sink),
         }
     }
@@ -232,7 +227,7 @@ fn pieces<T: Copy, const N: usize>(
 }
 
 /// Writes an index to its place, whole or not at all.
-pub(crate) fn save(path: &Path, header: Header, rows: Stored<'_>) -> Result<(), IndexFileError> {
+pub(crate) fn save(path: &Path, header: Header, rows: &Payload<'_>) -> Result<(), IndexFileError> {
     durable::write_with(path, |out| {
         out.write_all(&header.to_bytes(rows))?;
         let mut checksum = crc32fast::Hasher::new();
@@ -246,60 +241,41 @@ pub(crate) fn save(path: &Path, header: Header, rows: Stored<'_>) -> Result<(), 
 }
 
 /// Reads what [`save`] has written.
-pub(crate) fn load(path: &Path) -> Result<(Header, Loaded), IndexFileError> {
+pub(crate) fn load(path: &Path) -> Result<(Header, Payload<'static>), IndexFileError> {
     let failed = IndexFileError::io(path);
     let metadata = fs::metadata(path).map_err(&failed)?;
     if !metadata.is_file() {
         // A pipe would be waited for.
-        return Err(IndexFileError::NotAnIndex {
-            path: path.to_owned(),
-        });
+        return Err(IndexFileError::not_an_index(path));
     }
-    let got = metadata.len();
     let mut file = File::open(path).map_err(&failed)?;
     let mut bytes = [0; HEADER];
-    match file.read_exact(&mut bytes) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            return Err(IndexFileError::NotAnIndex {
-                path: path.to_owned(),
-            });
-        }
-        Err(error) => return Err(failed(error)),
-    }
+    file.read_exact(&mut bytes)
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => IndexFileError::not_an_index(path),
+            _ => failed(error),
+        })?;
     let (header, element, length) = Header::from_bytes(&bytes, path)?;
-    let expected = (length as u128) + (HEADER + TRAILER) as u128;
-    if expected != u128::from(got) {
-        return Err(IndexFileError::Length {
+    let check_length = |expected: u128, got: u64, is_odd: bool| {
+        if expected == u128::from(got) && !is_odd {
+            return Ok(());
+        }
+        Err(IndexFileError::Length {
             path: path.to_owned(),
             expected: u64::try_from(expected).unwrap_or(u64::MAX),
             got,
-        });
-    }
-    let size = match element {
-        0 => 0,
-        1 => 2,
-        2 => 4,
-        3 => 8,
-        BYTES => 1,
-        _ => {
-            return Err(IndexFileError::kind(
-                path,
-                "rows of float16, float32 or float64",
-            ));
-        }
+        })
+    };
+    let expected = u128::from(length) + (HEADER + TRAILER) as u128;
+    check_length(expected, metadata.len(), false)?;
+    let Some(size) = SIZES.get(element as usize) else {
+        let expected = "rows of float16, float32 or float64";
+        return Err(IndexFileError::kind(path, expected));
     };
     let numbers = u128::from(header.rows) * u128::from(header.dim);
-    let bytes = numbers.saturating_mul(size);
     // Rows without a type of their numbers can't be there either.
-    let is_odd = (header.dim == 0) != (header.rows == 0) || (size == 0 && numbers > 0);
-    if bytes != u128::from(length) || is_odd {
-        return Err(IndexFileError::Length {
-            path: path.to_owned(),
-            expected: u64::try_from(bytes).unwrap_or(u64::MAX),
-            got: length,
-        });
-    }
+    let is_odd = (header.dim == 0) != (header.rows == 0) || (*size == 0 && numbers > 0);
+    check_length(numbers.saturating_mul(*size as u128), length, is_odd)?;
     // Where the payload is bytes, its rows are counted by who reads them.
     if element != BYTES && header.rows > u64::from(u32::MAX) {
         return Err(IndexFileError::kind(path, "at most 4,294,967,295 rows"));
@@ -313,32 +289,29 @@ pub(crate) fn load(path: &Path) -> Result<(Header, Loaded), IndexFileError> {
     let mut trailer = [0; TRAILER];
     file.read_exact(&mut trailer).map_err(&failed)?;
     if crc32fast::hash(&payload) != u32::from_le_bytes(trailer) {
-        return Err(IndexFileError::Checksum {
-            path: path.to_owned(),
-            part: "rows",
-        });
+        return Err(IndexFileError::checksum(path, "rows"));
     }
     let rows = match element {
-        0 => Loaded::None,
-        1 => Loaded::F16(numbers_of(&payload, f16::from_le_bytes)),
-        2 => Loaded::F32(numbers_of(&payload, f32::from_le_bytes)),
-        BYTES => Loaded::Bytes(payload),
-        _ => Loaded::F64(numbers_of(&payload, f64::from_le_bytes)),
+        0 => Payload::None,
+        1 => Payload::F16(numbers_of(&payload, f16::from_le_bytes)),
+        2 => Payload::F32(numbers_of(&payload, f32::from_le_bytes)),
+        BYTES => Payload::Bytes(payload.into()),
+        _ => Payload::F64(numbers_of(&payload, f64::from_le_bytes)),
     };
     Ok((header, rows))
 }
 
-fn numbers_of<T, const N: usize>(bytes: &[u8], number: impl Fn([u8; N]) -> T) -> Vec<T> {
-    bytes
-        .as_chunks::<N>()
-        .0
-        .iter()
-        .map(|b| number(*b))
-        .collect()
+fn numbers_of<T: Copy, const N: usize>(
+    bytes: &[u8],
+    number: impl Fn([u8; N]) -> T,
+) -> Cow<'static, [T]> {
+    let numbers = bytes.as_chunks::<N>().0.iter();
+    numbers.map(|bytes| number(*bytes)).collect()
 }
 
 impl Header {
-    fn to_bytes(self, rows: Stored<'_>) -> [u8; HEADER] {
+    fn to_bytes(self, rows: &Payload<'_>) -> [u8; HEADER] {
+        let (element, length) = rows.element_and_length();
         let mut bytes = [0; HEADER];
         let mut at = 0;
         let mut put = |part: &[u8]| {
@@ -346,13 +319,12 @@ impl Header {
             at += part.len();
         };
         put(MAGIC);
-        for number in [VERSION, self.kind, self.metric, rows.code()] {
+        for number in [VERSION, self.kind, self.metric, element] {
             put(&number.to_le_bytes());
         }
-        for number in [self.dim, self.rows, rows.bytes()] {
+        for number in [self.dim, self.rows, length, self.extra] {
             put(&number.to_le_bytes());
         }
-        put(&self.extra.to_le_bytes());
         let checksum = crc32fast::hash(&bytes[..HEADER - 4]);
         bytes[HEADER - 4..].copy_from_slice(&checksum.to_le_bytes());
         bytes
@@ -365,9 +337,7 @@ impl Header {
         };
         let long = |at: usize| u64::from(short(at)) | u64::from(short(at + 4)) << 32;
         if &bytes[..8] != MAGIC {
-            return Err(IndexFileError::NotAnIndex {
-                path: path.to_owned(),
-            });
+            return Err(IndexFileError::not_an_index(path));
         }
         if short(8) != VERSION {
             return Err(IndexFileError::Version {
@@ -377,10 +347,7 @@ impl Header {
             });
         }
         if crc32fast::hash(&bytes[..HEADER - 4]) != short(HEADER - 4) {
-            return Err(IndexFileError::Checksum {
-                path: path.to_owned(),
-                part: "header",
-            });
+            return Err(IndexFileError::checksum(path, "header"));
         }
         let header = Self {
             kind: short(12),

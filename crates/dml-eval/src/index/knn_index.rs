@@ -4,11 +4,11 @@ use std::fmt::Debug;
 use std::path::Path;
 
 use candle_core::Tensor;
-use dml_core::{Error, Result};
+use dml_core::{Result, check};
 
 use super::file::IndexFileError;
-use super::neighbors::{Neighbors, NeighborsWithin};
 use super::self_match::SelfMatch;
+use super::{Neighbors, NeighborsWithin};
 
 /// References that can be searched for the nearest neighbours of queries.
 ///
@@ -35,17 +35,19 @@ pub trait KnnIndex: Debug + Send + Sync {
     /// type. Adding no rows changes nothing.
     ///
     /// # Errors
-    /// [`Error::Shape`] unless they are `[rows, dim]` with the `dim` of the index, [`Error::DType`] if they are of
-    /// another element type, [`Error::InvalidParameter`] if a number is not finite (or, of double precision, above
-    /// 1e150), or the index would have more than 2³² − 1 rows.
+    /// [`Error::Shape`](dml_core::Error::Shape) unless they are `[rows, dim]` with the `dim` of the index,
+    /// [`Error::DType`](dml_core::Error::DType) if they are of another element type,
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if a number is not finite (or, of double precision,
+    /// above 1e150), or the index would have more than 2³² − 1 rows.
     fn add(&mut self, references: &Tensor) -> Result<()>;
 
     /// The `k` nearest references of every query, without its self-match. Ties go to the lower row. `k` must be from 1 to
     /// the number of references that a query may find.
     ///
     /// # Errors
-    /// As [`add`](KnnIndex::add), [`Error::InvalidParameter`] if `k` is out of range or queries times `k` is above 2³²,
-    /// [`Error::Length`] and [`Error::Index`] if `self_matches` does not fit the rows.
+    /// As [`add`](KnnIndex::add), [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if `k` is out of range or
+    /// queries times `k` is above 2³², [`Error::Length`](dml_core::Error::Length) and
+    /// [`Error::Index`](dml_core::Error::Index) if `self_matches` does not fit the rows.
     fn search_others(
         &self,
         queries: &Tensor,
@@ -65,8 +67,9 @@ pub trait KnnIndex: Debug + Send + Sync {
     /// that similar for a similarity. Closest first, ties by row. An empty index finds none.
     ///
     /// # Errors
-    /// As [`add`](KnnIndex::add), [`Error::InvalidParameter`] if the threshold is NaN, [`Error::Length`] and
-    /// [`Error::Index`] if `self_matches` does not fit the rows.
+    /// As [`add`](KnnIndex::add), [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if the threshold is NaN,
+    /// [`Error::Length`](dml_core::Error::Length) and [`Error::Index`](dml_core::Error::Index) if `self_matches` does not
+    /// fit the rows.
     fn search_within(
         &self,
         queries: &Tensor,
@@ -78,7 +81,7 @@ pub trait KnnIndex: Debug + Send + Sync {
     /// twice counts once.
     ///
     /// # Errors
-    /// [`Error::Index`] if there is no such row; nothing is removed then.
+    /// [`Error::Index`](dml_core::Error::Index) if there is no such row; nothing is removed then.
     fn remove(&mut self, rows: &[u32]) -> Result<usize>;
 
     /// Writes the index to a file, which appears whole or not at all: see [`index::file`](crate::index::file).
@@ -160,29 +163,17 @@ impl<I: KnnIndex + ?Sized> KnnIndex for Box<I> {
 
 /// Whether an index of `rows` references can have `more`: row numbers are of 32 bits.
 pub(crate) fn check_count(rows: usize, more: usize) -> Result<()> {
-    if rows.saturating_add(more) > u32::MAX as usize {
-        return Err(Error::InvalidParameter {
-            name: "references",
-            value: more as f64,
-            expected: "at most 4,294,967,295 rows in all",
-        });
-    }
-    Ok(())
+    let fits = rows.saturating_add(more) <= u32::MAX as usize;
+    let expected = "at most 4,294,967,295 rows in all";
+    check::parameter(fits, "references", more as f64, expected).map(drop)
 }
 
 /// Which of `count` rows stay when `rows` go, and how many go.
 pub(crate) fn kept_rows(rows: &[u32], count: usize) -> Result<(Vec<bool>, usize)> {
+    check::indices("rows", rows.iter().map(|row| *row as usize), count)?;
     let mut keep = vec![true; count];
-    for (position, row) in rows.iter().enumerate() {
-        let Some(keep) = keep.get_mut(*row as usize) else {
-            return Err(Error::Index {
-                arg: "rows",
-                position,
-                limit: count,
-                got: i64::from(*row),
-            });
-        };
-        *keep = false;
+    for row in rows {
+        keep[*row as usize] = false;
     }
     let gone = keep.iter().filter(|keep| !**keep).count();
     Ok((keep, gone))
@@ -190,14 +181,7 @@ pub(crate) fn kept_rows(rows: &[u32], count: usize) -> Result<(Vec<bool>, usize)
 
 /// The threshold, if it is a number.
 pub(crate) fn checked_threshold(threshold: f64) -> Result<f64> {
-    if threshold.is_nan() {
-        return Err(Error::InvalidParameter {
-            name: "threshold",
-            value: threshold,
-            expected: "a number",
-        });
-    }
-    Ok(threshold)
+    check::parameter(!threshold.is_nan(), "threshold", threshold, "a number")
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::index::file::{self, Header, IndexFileError, Loaded};
+use crate::index::file::{self, Header, IndexFileError, Payload};
 use crate::index::{FlatIndex, KnnIndex, QuantizedIndex};
 
 /// The index of a file that [`KnnIndex::save`] has written: of the kind, the metric and the storage that the file says.
@@ -34,23 +34,24 @@ pub fn load_index(path: &Path) -> Result<Box<dyn KnnIndex>, IndexFileError> {
         file::QUANTIZED => Box::new(QuantizedIndex::from_file(path, &header, rows)?),
         file::USEARCH | file::GRAPH => return graph(path, &header, rows),
         _ => {
-            return Err(IndexFileError::kind(
-                path,
-                "a flat, a quantized or an approximate index",
-            ));
+            let expected = "a flat, a quantized or an approximate index";
+            return Err(IndexFileError::kind(path, expected));
         }
     })
 }
 
 #[cfg(feature = "usearch")]
-fn graph(path: &Path, header: &Header, bytes: Loaded) -> Result<Box<dyn KnnIndex>, IndexFileError> {
-    Ok(Box::new(super::UsearchIndex::from_file(
-        path, header, bytes,
-    )?))
+fn graph(
+    path: &Path,
+    header: &Header,
+    bytes: Payload<'_>,
+) -> Result<Box<dyn KnnIndex>, IndexFileError> {
+    let index = super::UsearchIndex::from_file(path, header, bytes)?;
+    Ok(Box::new(index))
 }
 
 #[cfg(not(feature = "usearch"))]
-fn graph(path: &Path, _: &Header, _: Loaded) -> Result<Box<dyn KnnIndex>, IndexFileError> {
+fn graph(path: &Path, _: &Header, _: Payload<'_>) -> Result<Box<dyn KnnIndex>, IndexFileError> {
     Err(IndexFileError::kind(
         path,
         "a flat or a quantized index: the file holds a graph, which needs the feature `usearch`",
@@ -60,7 +61,6 @@ fn graph(path: &Path, _: &Header, _: Loaded) -> Result<Box<dyn KnnIndex>, IndexF
 #[cfg(all(test, not(feature = "usearch")))]
 mod tests {
     use super::*;
-    use crate::index::file::Stored;
 
     #[test]
     fn without_the_feature_a_graph_is_refused_by_the_name_of_the_feature() {
@@ -72,7 +72,8 @@ mod tests {
             rows: 3,
             ..Header::default()
         };
-        file::save(&path, header, Stored::Bytes(&[1, 2, 3])).unwrap();
+        let bytes = Payload::Bytes([1, 2, 3].as_slice().into());
+        file::save(&path, header, &bytes).unwrap();
         let error = load_index(&path).unwrap_err();
         assert!(matches!(error, IndexFileError::Kind { .. }), "{error}");
         assert!(error.to_string().contains("feature `usearch`"), "{error}");

@@ -5,7 +5,6 @@ pub mod file;
 pub mod graph;
 mod knn_index;
 mod load;
-mod neighbors;
 pub mod quantized_index;
 mod scale;
 mod self_match;
@@ -19,6 +18,7 @@ pub use graph::UsearchIndex;
 pub use graph::UsearchIndexConfig;
 pub use knn_index::KnnIndex;
 pub use load::load_index;
-pub use neighbors::{Neighbors, NeighborsWithin};
 pub use quantized_index::{Codes, QuantizedIndex, QuantizedIndexConfig};
 pub use self_match::SelfMatch;
+
+pub use crate::kernels::nearest::{Neighbors, NeighborsWithin};

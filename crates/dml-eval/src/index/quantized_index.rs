@@ -120,7 +120,7 @@ impl QuantizedIndex {
         self.codes.kind()
     }
 
-    /// The `k` nearest candidates of each query of `block` `[queries, dim]`: keys, the smaller the closer, and rows.
+    /// The `k` nearest candidates of each query of `block` `[queries, dim]`: values and rows.
     fn nearest_of_block(
         &self,
         block: &[f32],
@@ -132,7 +132,7 @@ impl QuantizedIndex {
         let candidates = k.saturating_mul(self.rescore);
         // One more, for the one that may be the query itself.
         let wanted = candidates.saturating_add(1).min(self.len());
-        let near = closest_of_rows(&distances, self.len(), wanted, false, |_| None);
+        let (near, _) = closest_of_rows(&distances, self.len(), wanted, false, |_| None);
         let nearest: Vec<Vec<(f64, u32)>> = near
             .indices
             .par_chunks_exact(wanted)
@@ -140,14 +140,9 @@ impl QuantizedIndex {
             .enumerate()
             .map(|(q, (rows, query))| {
                 let self_match = self_match(q);
-                let others = rows.iter().filter(|row| self_match != Some(**row));
-                let mut measured: Vec<(f64, u32)> = others
-                    .take(candidates)
-                    .map(|row| (self.rows.key(query, *row as usize), *row))
-                    .collect();
-                measured.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-                measured.truncate(k);
-                measured
+                let rows = rows.iter().copied();
+                let others = rows.filter(|row| self_match != Some(*row)).take(candidates);
+                self.rows.closest_of(query, others, k).collect()
             })
             .collect();
         nearest.concat()
@@ -156,7 +151,7 @@ impl QuantizedIndex {
     pub(crate) fn from_file(
         path: &Path,
         header: &file::Header,
-        rows: file::Loaded,
+        rows: file::Payload<'_>,
     ) -> std::result::Result<Self, IndexFileError> {
         let rows = FlatIndex::from_file(path, file::QUANTIZED, header, rows)?;
         let codes = match header.extra & 0xff {
@@ -181,11 +176,9 @@ impl QuantizedIndex {
 
 impl KnnIndex for QuantizedIndex {
     fn add(&mut self, references: &Tensor) -> Result<()> {
-        let before = self.rows.len();
         let new = self.rows.prepare_single("references", references)?;
         self.rows.keep(&new)?;
         let dim = new.dims()[1];
-        debug_assert_eq!(self.rows.len(), before + new.dims()[0]);
         // Codes are of the rows that are kept, as they are when a file is read.
         with_slice(&new, |new| {
             let kept = self.rows.as_kept(new)?;
@@ -203,34 +196,19 @@ impl KnnIndex for QuantizedIndex {
         let queries = self.rows.prepare_single("queries", queries)?;
         let (count, dim) = queries.dims2()?;
         self_matches.check(count, self.len(), k)?;
-        let mut found = Neighbors {
-            distances: Vec::with_capacity(count * k),
-            indices: Vec::with_capacity(count * k),
-            k,
-        };
+        let mut found = Neighbors::with_capacity(count, k);
         let metric = self.rows.metric();
         let block = (ENTRIES / self.len().max(1)).max(1);
         let far: Vec<usize> = with_slice::<f32, _>(&queries, |queries| {
             for (start, block) in (0..).step_by(block).zip(queries.chunks(block * dim)) {
-                let nearest = self.nearest_of_block(block, dim, k, |q| self_matches.of(start + q));
-                for (key, row) in nearest {
-                    found.indices.push(row);
-                    found.distances.push(metric.value(key));
-                }
+                found.extend(self.nearest_of_block(block, dim, k, |q| self_matches.of(start + q)));
             }
             let queries = queries.chunks_exact(dim).enumerate();
             let far = queries.filter(|(_, query)| !self.codes.reach(query, metric));
             far.map(|(q, _)| q).collect()
         })?;
-        for q in far {
-            let query = queries.narrow(0, q, 1)?;
-            let self_match = [self_matches.of(q)];
-            let exact = self
-                .rows
-                .search_others(&query, k, SelfMatch::Rows(&self_match))?;
-            found.indices[q * k..(q + 1) * k].copy_from_slice(&exact.indices);
-            found.distances[q * k..(q + 1) * k].copy_from_slice(&exact.distances);
-        }
+        self.rows
+            .search_again(&queries, &far, self_matches, &mut found)?;
         Ok(found)
     }
 

@@ -50,6 +50,14 @@ impl Scale {
         lengths.filter(is_short).count()
     }
 
+    /// What brings rows back.
+    #[cfg(feature = "usearch")]
+    pub(crate) fn inverse(self) -> Self {
+        Self {
+            exponent: -self.exponent,
+        }
+    }
+
     /// The numbers as they are compared.
     pub(crate) fn apply(self, numbers: &[f32]) -> Cow<'_, [f32]> {
         if self.exponent == 0 {

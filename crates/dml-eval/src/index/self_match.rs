@@ -1,6 +1,6 @@
 //! References that are the queries themselves.
 
-use dml_core::{Error, Result};
+use dml_core::{Error, Result, check};
 
 /// Neighbours that one search gives at most: 48 GiB of them.
 const MOST_NEIGHBORS: u128 = 1 << 32;
@@ -45,52 +45,35 @@ impl SelfMatch<'_> {
     /// Checks `self_matches` and `k` against the numbers of rows.
     pub(crate) fn check(self, queries: usize, references: usize, k: usize) -> Result<()> {
         self.check_rows(queries, references)?;
-        if queries as u128 * k as u128 > MOST_NEIGHBORS {
-            return Err(Error::InvalidParameter {
-                name: "k",
-                value: k as f64,
-                expected: "at most 4,294,967,296 neighbours in all; search for fewer queries at a time",
-            });
-        }
+        let fits = queries as u128 * k as u128 <= MOST_NEIGHBORS;
+        let expected =
+            "at most 4,294,967,296 neighbours in all; search for fewer queries at a time";
+        check::parameter(fits, "k", k as f64, expected)?;
         let excludes = (0..queries).any(|q| self.of(q).is_some());
-        if k == 0 || k > references.saturating_sub(usize::from(excludes)) {
-            return Err(Error::InvalidParameter {
-                name: "k",
-                value: k as f64,
-                expected: "a number from 1 to the references that a query may find",
-            });
-        }
-        Ok(())
+        let findable = references.saturating_sub(usize::from(excludes));
+        let expected = "a number from 1 to the references that a query may find";
+        check::parameter((1..=findable).contains(&k), "k", k as f64, expected).map(drop)
     }
 
     /// Checks `self_matches` against the numbers of rows.
     pub(crate) fn check_rows(self, queries: usize, references: usize) -> Result<()> {
         if let Self::Rows(rows) = self {
-            if rows.len() != queries {
-                return Err(Error::Length {
+            check::length("self-matches", queries, rows.len())?;
+            let is_wrong = |row: &Option<u32>| row.is_some_and(|row| row as usize >= references);
+            if let Some(position) = rows.iter().position(is_wrong) {
+                return Err(Error::Index {
                     arg: "self-matches",
-                    expected: queries,
-                    got: rows.len(),
+                    position,
+                    limit: references,
+                    got: rows[position].map_or(0, i64::from),
                 });
             }
-            for (position, row) in rows.iter().enumerate() {
-                if let Some(row) = *row
-                    && row as usize >= references
-                {
-                    return Err(Error::Index {
-                        arg: "self-matches",
-                        position,
-                        limit: references,
-                        got: i64::from(row),
-                    });
-                }
-            }
         } else if self == Self::Same && references < queries {
-            return Err(Error::Length {
-                arg: "references that begin with the queries",
-                expected: queries,
-                got: references,
-            });
+            return check::length(
+                "references that begin with the queries",
+                queries,
+                references,
+            );
         }
         Ok(())
     }

@@ -12,7 +12,7 @@
 use std::fmt;
 
 use candle_core::Tensor;
-use dml_core::{Error, IntoLabels, Result, check};
+use dml_core::{IntoLabels, Result, check};
 
 use crate::index::KnnIndex;
 
@@ -110,7 +110,7 @@ impl KnnClassifier {
     /// Searches in an index like `index`, whose own references play no part.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] if `k` is 0.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if `k` is 0.
     pub fn new(config: KnnClassifierConfig, index: impl KnnIndex + 'static) -> Result<Self> {
         check::at_least_one("k", config.k)?;
         Ok(Self {
@@ -123,17 +123,11 @@ impl KnnClassifier {
     /// Adds embeddings `[rows, dim]` of known classes.
     ///
     /// # Errors
-    /// [`Error::Length`] if there is not one label for each row; as [`KnnIndex::add`].
+    /// [`Error::Length`](dml_core::Error::Length) if there is not one label for each row; as [`KnnIndex::add`].
     pub fn add(&mut self, embeddings: &Tensor, labels: impl IntoLabels) -> Result<()> {
         let labels = labels.into_labels()?;
         let rows = embeddings.dims().first().copied().unwrap_or(0);
-        if labels.len() != rows {
-            return Err(Error::Length {
-                arg: "labels",
-                expected: rows,
-                got: labels.len(),
-            });
-        }
+        check::length("labels", rows, labels.len())?;
         self.index.add(embeddings)?;
         self.labels.extend_from_slice(labels.as_slice());
         Ok(())
@@ -178,6 +172,7 @@ mod tests {
     use super::*;
     use crate::index::FlatIndex;
     use candle_core::Device;
+    use dml_core::Error;
 
     fn line(places: &[f32]) -> Tensor {
         Tensor::from_slice(places, (places.len(), 1), &Device::Cpu).unwrap()

@@ -9,24 +9,18 @@ use std::sync::Arc;
 use candle_core::{Device, Tensor};
 use dml_core::autograd::{Element, with_slice};
 use dml_core::kernels::Real;
-use dml_core::{Distance, DistanceKind, Error, Order, Result, TensorExt, check, for_element};
+use dml_core::{Distance, DistanceKind, Order, Result, TensorExt, check, for_element};
 
 use super::Matches;
-use crate::rows::{check_finite, checked_rows};
+use crate::rows::distance_blocks::each_matrix;
+use crate::rows::{check_finite, checked_rows, rows_like};
 
-/// Entries of the distance matrix that are in memory at a time.
-const ENTRIES: usize = 1 << 22;
-
-/// Configuration of [`MatchFinder`].
-#[derive(Clone, Debug, Default, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct MatchFinderConfig {
-    /// From where on rows match, in the unit of the distance. Default: it is given with every call.
-    pub threshold: Option<f64>,
+dml_core::config! {
+    /// Configuration of [`MatchFinder`].
+    pub struct MatchFinderConfig {
+        /// From where on rows match, in the unit of the distance. Default: it is given with every call.
+        pub threshold: Option<f64> = None,
+    }
 }
 
 /// Finds the rows that match: PML's `MatchFinder`; [formula](self).
@@ -61,7 +55,7 @@ pub struct MatchFinder {
 
 impl MatchFinder {
     /// # Errors
-    /// [`Error::InvalidParameter`] if the threshold is not a number.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if the threshold is not a number.
     pub fn new(config: MatchFinderConfig, distance: impl Distance + 'static) -> Result<Self> {
         if let Some(threshold) = config.threshold {
             checked_threshold(threshold)?;
@@ -90,8 +84,9 @@ impl MatchFinder {
     /// The distance matrix is taken in blocks: memory grows with the number of matches.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] if there is no threshold at all or it is not a number, a row is not finite or a
-    /// distance is not a number; [`Error::Shape`] and [`Error::DType`] unless the rows fit each other.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if there is no threshold at all or it is not a
+    /// number, a row is not finite or a distance is not a number; [`Error::Shape`](dml_core::Error::Shape) and
+    /// [`Error::DType`](dml_core::Error::DType) unless the rows fit each other.
     pub fn get_matching_pairs(
         &self,
         query: &Tensor,
@@ -101,10 +96,9 @@ impl MatchFinder {
         let threshold = self.threshold(threshold)?;
         let query = checked_rows("query", query, None, None)?;
         check_finite("query", &query)?;
-        let (dim, dtype) = (query.dims()[1], query.dtype());
         let reference = match reference {
             Some(reference) => {
-                let reference = checked_rows("reference", reference, Some(dim), Some(dtype))?;
+                let reference = rows_like("reference", reference, &query)?;
                 check_finite("reference", &reference)?;
                 reference
             }
@@ -112,15 +106,13 @@ impl MatchFinder {
         };
         let (queries, references) = (query.dims()[0], reference.dims()[0]);
         let mut pairs = Vec::new();
-        let block = (ENTRIES / references.max(1)).max(1);
-        for start in (0..queries).step_by(block) {
-            let rows = query.narrow(0, start, block.min(queries - start))?;
-            let matrix = self.distance.matrix(&rows, Some(&reference))?;
+        each_matrix(&query, &reference, &self.distance, None, |start, matrix| {
             let found = self.matches(&matrix, threshold)?;
             for (i, _) in found.iter().enumerate().filter(|(_, found)| **found) {
                 pairs.push(((start + i / references) as u32, (i % references) as u32));
             }
-        }
+            Ok(())
+        })?;
         Ok(Matches {
             pairs,
             queries,
@@ -141,8 +133,7 @@ impl MatchFinder {
     ) -> Result<Vec<bool>> {
         let threshold = self.threshold(threshold)?;
         let query = checked_rows("query", query, None, None)?;
-        let (dim, dtype) = (query.dims()[1], query.dtype());
-        let reference = checked_rows("reference", reference, Some(dim), Some(dtype))?;
+        let reference = rows_like("reference", reference, &query)?;
         check::same_shape("reference", &reference, &query)?;
         check_finite("query", &query)?;
         check_finite("reference", &reference)?;
@@ -173,14 +164,8 @@ impl MatchFinder {
 }
 
 fn checked_threshold(threshold: f64) -> Result<f64> {
-    if threshold.is_nan() {
-        return Err(Error::InvalidParameter {
-            name: "threshold",
-            value: threshold,
-            expected: "a number, in the configuration or with the call",
-        });
-    }
-    Ok(threshold)
+    let expected = "a number, in the configuration or with the call";
+    check::parameter(!threshold.is_nan(), "threshold", threshold, expected)
 }
 
 /// Compares in the precision of the distances, in which they can be equal to the threshold.
@@ -197,20 +182,15 @@ fn within<T: Element>(distances: &Tensor, threshold: f64, order: Order) -> Resul
         };
         distances.iter().map(close).collect()
     })?;
-    if all_numbers {
-        return Ok(found);
-    }
-    Err(Error::InvalidParameter {
-        name: "distance",
-        value: f64::NAN,
-        expected: "numbers",
-    })
+    check::parameter(all_numbers, "distance", f64::NAN, "numbers")?;
+    Ok(found)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use candle_core::DType;
+    use dml_core::Error;
     use dml_core::TensorExt;
 
     /// |q − r| on a line.

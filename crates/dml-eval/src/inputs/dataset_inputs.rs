@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
-use dml_core::{Dataset, Error, Result};
+use dml_core::{Dataset, Error, Result, check};
 
 use super::Inputs;
 
@@ -97,13 +97,8 @@ impl Inputs for DatasetInputs {
             });
         }
         let views = examples.views();
-        let view = views.get(self.view).ok_or(Error::Index {
-            arg: "view",
-            position: 0,
-            limit: views.len(),
-            got: self.view as i64,
-        })?;
-        Ok(view.to_device(&self.device)?)
+        check::indices("view", [self.view], views.len())?;
+        Ok(views[self.view].to_device(&self.device)?)
     }
 }
 

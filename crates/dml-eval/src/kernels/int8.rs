@@ -32,7 +32,6 @@ pub(crate) struct Int8Rows {
 ///
 /// # Panics
 /// If a length does not fit the shapes.
-#[must_use]
 pub(crate) fn quantize<T: Real>(x: &[T], dim: usize) -> Int8Rows {
     lengths::rows("x", x.len(), dim);
     let rows: Vec<(Vec<i8>, f32)> = x
@@ -65,7 +64,6 @@ pub(crate) fn quantize<T: Real>(x: &[T], dim: usize) -> Int8Rows {
 ///
 /// # Panics
 /// If a length does not fit the shapes.
-#[must_use]
 pub(crate) fn products(x: &[i8], r: &[i8], dim: usize) -> Vec<f32> {
     lengths::rows("x", x.len(), dim);
     lengths::rows("r", r.len(), dim);

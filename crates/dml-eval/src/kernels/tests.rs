@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::int8;
 use super::kmeans::{KMeansStart, kmeans};
-use super::nearest::{Affinity, Candidates, References, closest_of_numbers, closest_of_rows};
+use super::nearest::{Affinity, Candidates, References, closest_of_rows};
 
 /// The message that a call panics with.
 fn refusal(call: &dyn Fn()) -> Option<String> {
@@ -58,9 +58,6 @@ fn of_search(calls: &mut Calls) {
     });
     calls.add("closest_of_rows", || {
         drop(closest_of_rows(&FIVE, 2, 1, false, |_| None));
-    });
-    calls.add("closest_of_numbers", || {
-        drop(closest_of_numbers(&FIVE, 2, 1, false, |_| None));
     });
 }
 

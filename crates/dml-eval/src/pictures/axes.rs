@@ -38,21 +38,15 @@ impl Scale {
     /// An axis on which `low` and `high` have `room` times their distance on either side; around a single number, half of its
     /// size, and at least 0.5.
     pub(super) fn around(low: f64, high: f64, room: f64) -> Self {
-        let span = match high - low {
-            span if span > 0.0 => span.min(f64::MAX),
-            _ => return Self::around_one(low),
+        let span = (high - low).min(f64::MAX);
+        let room = if span > 0.0 {
+            room * span
+        } else {
+            (0.5 * low.abs()).max(0.5)
         };
         Self::Linear {
-            from: (low - room * span).max(f64::MIN),
-            to: (high + room * span).min(f64::MAX),
-        }
-    }
-
-    fn around_one(value: f64) -> Self {
-        let room = (0.5 * value.abs()).max(0.5);
-        Self::Linear {
-            from: (value - room).max(f64::MIN),
-            to: (value + room).min(f64::MAX),
+            from: (low - room).max(f64::MIN),
+            to: (high + room).min(f64::MAX),
         }
     }
 
@@ -166,23 +160,11 @@ impl Axes {
             drawing.line(&[(LEFT, y), (end, y)], 0.5, Color::GREY);
             drawing.text((LEFT - 6.0, y + 3.0), 8.0, Anchor::End, text);
         }
-        let corners = [
-            (LEFT, TOP),
-            (end, TOP),
-            (end, bottom),
-            (LEFT, bottom),
-            (LEFT, TOP),
-        ];
-        drawing.line(&corners, 1.0, Color::BLACK);
-        drawing.text(
-            (LEFT + self.size.0 / 2.0, TOP - 24.0),
-            10.0,
-            Anchor::Middle,
-            title.to_owned(),
-        );
-        let x_name = (LEFT + self.size.0 / 2.0, bottom + 44.0);
-        drawing.text(x_name, 8.0, Anchor::Middle, names.0.to_owned());
-        drawing.text((LEFT, TOP - 8.0), 8.0, Anchor::Start, names.1.to_owned());
+        drawing.frame((LEFT, TOP), self.size);
+        let middle = LEFT + self.size.0 / 2.0;
+        drawing.text((middle, TOP - 24.0), 10.0, Anchor::Middle, title);
+        drawing.text((middle, bottom + 44.0), 8.0, Anchor::Middle, names.0);
+        drawing.text((LEFT, TOP - 8.0), 8.0, Anchor::Start, names.1);
         drawing
     }
 

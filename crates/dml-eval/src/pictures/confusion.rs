@@ -1,6 +1,6 @@
 //! Classes taken for classes, as a table of shades.
 
-use super::drawing::{Anchor, Color, Drawing};
+use super::drawing::{Anchor, Color, Drawing, Shape, Text};
 use crate::clustering::Confusion;
 
 /// Pixels that the table may have.
@@ -29,7 +29,7 @@ pub fn confusion_matrix(confusion: &Confusion) -> Drawing {
     let mut drawing = Drawing::new(size.max(400), size + 30);
     let title = format!("accuracy {:.1}%", 100.0 * confusion.accuracy());
     drawing.text((MARGIN, 20.0), 10.0, Anchor::Start, title);
-    let names = "row: the class, column: what it was taken for".to_owned();
+    let names = "row: the class, column: what it was taken for";
     drawing.text((MARGIN, 40.0), 8.0, Anchor::Start, names);
     for actual in 0..count {
         let of_row: u64 = (0..count).map(|given| confusion.count(actual, given)).sum();
@@ -47,7 +47,13 @@ pub fn confusion_matrix(confusion: &Confusion) -> Drawing {
                 let place = (corner.0 + cell / 2.0, corner.1 + cell / 2.0 + 3.0);
                 let text = number.to_string();
                 let height = (cell * 0.9 / text.len() as f64).min(8.0);
-                drawing.colored_text(place, height, Anchor::Middle, color, text);
+                drawing.shapes.push(Shape::Text(Text {
+                    place,
+                    height,
+                    anchor: Anchor::Middle,
+                    color,
+                    text,
+                }));
             }
         }
     }
@@ -55,28 +61,11 @@ pub fn confusion_matrix(confusion: &Confusion) -> Drawing {
     let every = count.div_ceil(NUMBERED).max(1);
     for (place, class) in confusion.classes().iter().enumerate().step_by(every) {
         let middle = MARGIN + cell * (place as f64 + 0.5);
-        drawing.text(
-            (MARGIN - 6.0, middle + 3.0),
-            8.0,
-            Anchor::End,
-            class.to_string(),
-        );
-        drawing.text(
-            (middle, MARGIN - 8.0),
-            8.0,
-            Anchor::Middle,
-            class.to_string(),
-        );
+        let name = class.to_string();
+        drawing.text((MARGIN - 6.0, middle + 3.0), 8.0, Anchor::End, &name);
+        drawing.text((middle, MARGIN - 8.0), 8.0, Anchor::Middle, name);
     }
-    let (start, end) = (MARGIN, MARGIN + side);
-    let corners = [
-        (start, start),
-        (end, start),
-        (end, end),
-        (start, end),
-        (start, start),
-    ];
-    drawing.line(&corners, 1.0, Color::BLACK);
+    drawing.frame((MARGIN, MARGIN), (side, side));
     drawing
 }
 

@@ -63,35 +63,30 @@ pub(super) struct Pixels {
     pub(super) bytes: Vec<u8>,
 }
 
+/// A place on the drawing, or a size.
+pub(super) type Point = (f64, f64);
+
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Shape {
-    Disc {
-        center: (f64, f64),
-        radius: f64,
-        color: Color,
-    },
-    Line {
-        points: Vec<(f64, f64)>,
-        width: f64,
-        color: Color,
-    },
-    Rectangle {
-        corner: (f64, f64),
-        size: (f64, f64),
-        color: Color,
-    },
-    Text {
-        place: (f64, f64),
-        height: f64,
-        anchor: Anchor,
-        color: Color,
-        text: String,
-    },
-    Image {
-        corner: (f64, f64),
-        size: (f64, f64),
-        pixels: Pixels,
-    },
+    /// Center and radius.
+    Disc(Point, f64, Color),
+    /// Points and width.
+    Line(Vec<Point>, f64, Color),
+    /// Upper left corner and size.
+    Rectangle(Point, Point, Color),
+    Text(Text),
+    /// Upper left corner, size and content.
+    Image(Point, Point, Pixels),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Text {
+    /// Where the baseline is.
+    pub(super) place: Point,
+    pub(super) height: f64,
+    pub(super) anchor: Anchor,
+    pub(super) color: Color,
+    pub(super) text: String,
 }
 
 /// A picture: [`to_svg`](Drawing::to_svg) and [`to_png`](Drawing::to_png) make files of it.
@@ -127,50 +122,46 @@ impl Drawing {
         (self.width, self.height)
     }
 
-    pub(super) fn line(&mut self, points: &[(f64, f64)], width: f64, color: Color) {
-        self.shapes.push(Shape::Line {
-            points: points.to_vec(),
-            width,
-            color,
-        });
+    pub(super) fn line(&mut self, points: &[Point], width: f64, color: Color) {
+        self.shapes.push(Shape::Line(points.to_vec(), width, color));
     }
 
-    pub(super) fn disc(&mut self, center: (f64, f64), radius: f64, color: Color) {
-        self.shapes.push(Shape::Disc {
-            center,
-            radius,
-            color,
-        });
+    pub(super) fn disc(&mut self, center: Point, radius: f64, color: Color) {
+        self.shapes.push(Shape::Disc(center, radius, color));
     }
 
-    pub(super) fn rectangle(&mut self, corner: (f64, f64), size: (f64, f64), color: Color) {
-        self.shapes.push(Shape::Rectangle {
-            corner,
-            size,
-            color,
-        });
+    pub(super) fn rectangle(&mut self, corner: Point, size: Point, color: Color) {
+        self.shapes.push(Shape::Rectangle(corner, size, color));
     }
 
-    /// A text whose baseline is at `place`.
-    pub(super) fn text(&mut self, place: (f64, f64), height: f64, anchor: Anchor, text: String) {
-        self.colored_text(place, height, anchor, Color::BLACK, text);
+    /// The outline of a rectangle.
+    pub(super) fn frame(&mut self, (left, top): Point, (width, height): Point) {
+        let (end, bottom) = (left + width, top + height);
+        let corners = [
+            (left, top),
+            (end, top),
+            (end, bottom),
+            (left, bottom),
+            (left, top),
+        ];
+        self.line(&corners, 1.0, Color::BLACK);
     }
 
-    pub(super) fn colored_text(
+    /// A text in black.
+    pub(super) fn text(
         &mut self,
-        place: (f64, f64),
+        place: Point,
         height: f64,
         anchor: Anchor,
-        color: Color,
-        text: String,
+        text: impl Into<String>,
     ) {
-        self.shapes.push(Shape::Text {
+        self.shapes.push(Shape::Text(Text {
             place,
             height,
             anchor,
-            color,
-            text,
-        });
+            color: Color::BLACK,
+            text: text.into(),
+        }));
     }
 }
 

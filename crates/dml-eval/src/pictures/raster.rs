@@ -3,7 +3,7 @@
 use dml_core::Result;
 use font8x8::UnicodeFonts;
 
-use super::drawing::{Anchor, Color, Drawing, Pixels, Shape};
+use super::drawing::{Anchor, Color, Drawing, Pixels, Point, Shape, Text};
 use super::png_file;
 
 /// Points a pixel in each direction.
@@ -19,19 +19,19 @@ impl Drawing {
     }
 
     pub(super) fn pixels(&self) -> Pixels {
-        let mut canvas = Canvas {
+        let mut fine = Pixels {
             width: self.width * FINE,
             height: self.height * FINE,
             bytes: vec![255; self.width * self.height * FINE * FINE * 3],
         };
-        self.shapes.iter().for_each(|shape| canvas.draw(shape));
+        self.shapes.iter().for_each(|shape| fine.draw(shape));
         let mut bytes = Vec::with_capacity(self.width * self.height * 3);
         for y in 0..self.height {
             for x in 0..self.width {
                 for channel in 0..3 {
                     let points = (0..FINE * FINE).map(|i| {
                         let (x, y) = (x * FINE + i % FINE, y * FINE + i / FINE);
-                        usize::from(canvas.bytes[(y * canvas.width + x) * 3 + channel])
+                        usize::from(fine.bytes[(y * fine.width + x) * 3 + channel])
                     });
                     bytes.push((points.sum::<usize>() / (FINE * FINE)) as u8);
                 }
@@ -45,49 +45,22 @@ impl Drawing {
     }
 }
 
-struct Canvas {
-    width: usize,
-    height: usize,
-    bytes: Vec<u8>,
-}
-
-impl Canvas {
+/// Drawing on points, [`FINE`] of which are a pixel in each direction.
+impl Pixels {
     fn draw(&mut self, shape: &Shape) {
         match shape {
-            Shape::Disc {
-                center,
-                radius,
-                color,
-            } => self.stroke(*center, *center, *radius, *color),
-            Shape::Line {
-                points,
-                width,
-                color,
-            } => {
+            Shape::Disc(center, radius, color) => self.stroke(*center, *center, *radius, *color),
+            Shape::Line(points, width, color) => {
                 for ends in points.windows(2) {
                     self.stroke(ends[0], ends[1], width / 2.0, *color);
                 }
             }
-            Shape::Rectangle {
-                corner,
-                size,
-                color,
-            } => {
+            Shape::Rectangle(corner, size, color) => {
                 let end = (corner.0 + size.0, corner.1 + size.1);
                 self.fill(*corner, end, |_, _| Some(*color));
             }
-            Shape::Text {
-                place,
-                height,
-                anchor,
-                color,
-                text,
-            } => self.text(*place, *height, *anchor, *color, text),
-            Shape::Image {
-                corner,
-                size,
-                pixels,
-            } => {
+            Shape::Text(text) => self.text(text),
+            Shape::Image(corner, size, pixels) => {
                 let end = (corner.0 + size.0, corner.1 + size.1);
                 self.fill(*corner, end, |x, y| {
                     let column = ((x - corner.0) / size.0 * pixels.width as f64) as usize;
@@ -102,7 +75,7 @@ impl Canvas {
     }
 
     /// All points that are within `radius` of the straight line.
-    fn stroke(&mut self, from: (f64, f64), to: (f64, f64), radius: f64, color: Color) {
+    fn stroke(&mut self, from: Point, to: Point, radius: f64, color: Color) {
         let (dx, dy) = (to.0 - from.0, to.1 - from.1);
         let length = dx * dx + dy * dy;
         let start = (from.0.min(to.0) - radius, from.1.min(to.1) - radius);
@@ -119,16 +92,18 @@ impl Canvas {
         });
     }
 
-    fn text(&mut self, place: (f64, f64), height: f64, anchor: Anchor, color: Color, text: &str) {
+    fn text(&mut self, text: &Text) {
+        let (place, height) = (text.place, text.height);
+        let letters = || text.text.chars();
         // Letters are eight dots wide and stand on the seventh.
         let dot = height / 8.0;
-        let width = text.chars().count() as f64 * height;
-        let left = match anchor {
+        let width = letters().count() as f64 * height;
+        let left = match text.anchor {
             Anchor::Start => place.0,
             Anchor::Middle => place.0 - width / 2.0,
             Anchor::End => place.0 - width,
         };
-        for (i, letter) in text.chars().enumerate() {
+        for (i, letter) in letters().enumerate() {
             let Some(dots) = font8x8::BASIC_FONTS.get(letter) else {
                 continue;
             };
@@ -136,19 +111,14 @@ impl Canvas {
                 for column in (0..8).filter(|column| bits >> column & 1 == 1) {
                     let x = left + i as f64 * height + f64::from(column) * dot;
                     let y = place.1 + (row as f64 - 7.0) * dot;
-                    self.fill((x, y), (x + dot, y + dot), |_, _| Some(color));
+                    self.fill((x, y), (x + dot, y + dot), |_, _| Some(text.color));
                 }
             }
         }
     }
 
     /// Asks for the colour of every point between two corners.
-    fn fill(
-        &mut self,
-        start: (f64, f64),
-        end: (f64, f64),
-        color: impl Fn(f64, f64) -> Option<Color>,
-    ) {
+    fn fill(&mut self, start: Point, end: Point, color: impl Fn(f64, f64) -> Option<Color>) {
         let points = |from: f64, to: f64, limit: usize| {
             // What is no number becomes 0, what is outside is cut off.
             let first = (from * FINE as f64 - 0.5).ceil().max(0.0) as usize;
@@ -195,7 +165,7 @@ mod tests {
     #[test]
     fn a_file_is_read_as_it_was_drawn() -> Result<()> {
         let mut drawing = Drawing::new(30, 12);
-        drawing.text((2.0, 10.0), 8.0, Anchor::Start, "1.5".to_owned());
+        drawing.text((2.0, 10.0), 8.0, Anchor::Start, "1.5");
         let file = drawing.to_png()?;
         let mut reader = png::Decoder::new(std::io::Cursor::new(file))
             .read_info()

@@ -2,10 +2,10 @@
 
 use candle_core::Tensor;
 use dml_core::autograd::with_slice;
-use dml_core::{Error, IntoLabels, Result};
+use dml_core::{IntoLabels, Result, check};
 
 use super::axes::{Axes, Scale};
-use super::drawing::{Anchor, Color, Drawing};
+use super::drawing::{Anchor, Color, Drawing, Point};
 use crate::rows::{check_finite, checked_rows, doubles_on_cpu};
 
 /// Classes that get a line in the legend.
@@ -25,25 +25,18 @@ const LEGEND: usize = 24;
 /// ```
 ///
 /// # Errors
-/// [`Error::Shape`] unless they are `[rows, 2]`, [`Error::InvalidParameter`] if one is not finite, [`Error::Length`] if there
-/// is not one label for each.
+/// [`Error::Shape`](dml_core::Error::Shape) unless they are `[rows, 2]`,
+/// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if one is not finite,
+/// [`Error::Length`](dml_core::Error::Length) if there is not one label for each.
 pub fn scatter(title: &str, places: &Tensor, labels: impl IntoLabels) -> Result<Drawing> {
     let labels = labels.into_labels()?;
     let places = checked_rows("places", places, Some(2), None)?;
     let places = doubles_on_cpu(&places)?;
     check_finite("places", &places)?;
-    if labels.len() != places.dims()[0] {
-        return Err(Error::Length {
-            arg: "labels",
-            expected: places.dims()[0],
-            got: labels.len(),
-        });
-    }
-    let places: Vec<(f64, f64)> = with_slice::<f64, _>(&places, |places| {
-        places
-            .chunks_exact(2)
-            .map(|place| (place[0], place[1]))
-            .collect()
+    check::length("labels", places.dims()[0], labels.len())?;
+    let places: Vec<Point> = with_slice::<f64, _>(&places, |places| {
+        let places = places.as_chunks::<2>().0.iter();
+        places.map(|place| (place[0], place[1])).collect()
     })?;
     let mut classes = labels.as_slice().to_vec();
     classes.sort_unstable();
@@ -60,8 +53,7 @@ pub fn scatter(title: &str, places: &Tensor, labels: impl IntoLabels) -> Result<
         drawing.disc(axes.point(place.0, place.1), radius, Color::of_class(class));
     }
     let (x, y) = axes.beside();
-    let name = (x - 5.0, y - 18.0);
-    drawing.text(name, 8.0, Anchor::Start, "class".to_owned());
+    drawing.text((x - 5.0, y - 18.0), 8.0, Anchor::Start, "class");
     for (class, label) in classes.iter().enumerate().take(LEGEND) {
         let y = y + 18.0 * class as f64;
         drawing.disc((x, y), 5.0, Color::of_class(class));
@@ -69,12 +61,8 @@ pub fn scatter(title: &str, places: &Tensor, labels: impl IntoLabels) -> Result<
     }
     if classes.len() > LEGEND {
         let more = format!("+{} more", classes.len() - LEGEND);
-        drawing.text(
-            (x, y + 18.0 * LEGEND as f64 + 4.0),
-            8.0,
-            Anchor::Start,
-            more,
-        );
+        let y = y + 18.0 * LEGEND as f64;
+        drawing.text((x, y + 4.0), 8.0, Anchor::Start, more);
     }
     Ok(drawing)
 }
@@ -93,6 +81,7 @@ fn range(values: impl Iterator<Item = f64>) -> Scale {
 mod tests {
     use super::*;
     use candle_core::{DType, Device};
+    use dml_core::Error;
 
     #[test]
     fn no_rows_one_row_and_many_classes() -> Result<()> {

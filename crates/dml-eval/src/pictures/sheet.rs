@@ -2,9 +2,9 @@
 
 use candle_core::Tensor;
 use dml_core::autograd::with_slice;
-use dml_core::{Error, Result};
+use dml_core::{Error, Result, check};
 
-use super::drawing::{Anchor, Color, Drawing, Pixels, Shape};
+use super::drawing::{Anchor, Color, Drawing, Pixels, Point, Shape};
 use crate::index::Neighbors;
 use crate::rows::doubles_on_cpu;
 
@@ -40,50 +40,32 @@ pub fn neighbor_sheet(
     found: &Neighbors,
     matches: impl Fn(usize, usize) -> bool,
 ) -> Result<Drawing> {
-    let (queries, references) = (
-        images("queries", queries)?,
-        images("references", references)?,
-    );
-    if queries.len() != found.queries() {
-        return Err(Error::Length {
-            arg: "query images",
-            expected: found.queries(),
-            got: queries.len(),
-        });
-    }
+    let queries = images("queries", queries)?;
+    let references = images("references", references)?;
+    check::length("query images", found.queries(), queries.len())?;
+    let rows = found.indices.iter().map(|row| *row as usize);
+    check::indices("neighbours", rows, references.len())?;
     let cell = IMAGE + 2.0 * FRAME + GAP;
     let width = GAP * 3.0 + cell * (found.k + 1) as f64;
     let height = TOP + GAP + cell * queries.len() as f64;
     let mut drawing = Drawing::new(width.ceil() as usize, height.ceil() as usize);
-    drawing.text((GAP, TOP - 10.0), 8.0, Anchor::Start, "query".to_owned());
+    drawing.text((GAP, TOP - 10.0), 8.0, Anchor::Start, "query");
     let beside = GAP * 2.0 + cell;
-    drawing.text(
-        (beside, TOP - 10.0),
-        8.0,
-        Anchor::Start,
-        "nearest first".to_owned(),
-    );
+    drawing.text((beside, TOP - 10.0), 8.0, Anchor::Start, "nearest first");
     for (q, (query, (rows, _))) in queries.into_iter().zip(found.iter()).enumerate() {
         let y = TOP + cell * q as f64;
         put(&mut drawing, (GAP, y), query, Color::BLACK);
         for (rank, row) in rows.iter().enumerate() {
-            let Some(image) = references.get(*row as usize) else {
-                return Err(Error::Index {
-                    arg: "neighbours",
-                    position: q * found.k + rank,
-                    limit: references.len(),
-                    got: i64::from(*row),
-                });
-            };
             let color = if matches(q, *row as usize) {
                 Color::GREEN
             } else {
                 Color::RED
             };
+            let corner = (beside + cell * rank as f64, y);
             put(
                 &mut drawing,
-                (beside + cell * rank as f64, y),
-                image.clone(),
+                corner,
+                references[*row as usize].clone(),
                 color,
             );
         }
@@ -92,22 +74,16 @@ pub fn neighbor_sheet(
 }
 
 /// An image in a frame.
-fn put(drawing: &mut Drawing, corner: (f64, f64), pixels: Pixels, color: Color) {
+fn put(drawing: &mut Drawing, corner: Point, pixels: Pixels, color: Color) {
     let full = IMAGE + 2.0 * FRAME;
     drawing.rectangle(corner, (full, full), color);
-    drawing.rectangle(
-        (corner.0 + FRAME, corner.1 + FRAME),
-        (IMAGE, IMAGE),
-        Color::WHITE,
-    );
+    let inner = (corner.0 + FRAME, corner.1 + FRAME);
+    drawing.rectangle(inner, (IMAGE, IMAGE), Color::WHITE);
     let scale = IMAGE / pixels.width.max(pixels.height) as f64;
     let size = (pixels.width as f64 * scale, pixels.height as f64 * scale);
     let room = |size: f64| FRAME + (IMAGE - size) / 2.0;
-    drawing.shapes.push(Shape::Image {
-        corner: (corner.0 + room(size.0), corner.1 + room(size.1)),
-        size,
-        pixels,
-    });
+    let corner = (corner.0 + room(size.0), corner.1 + room(size.1));
+    drawing.shapes.push(Shape::Image(corner, size, pixels));
 }
 
 fn images(arg: &'static str, images: &Tensor) -> Result<Vec<Pixels>> {

@@ -1,7 +1,5 @@
 //! A drawing as SVG: text, and sharp at every size.
 
-use std::fmt::Write as _;
-
 use super::drawing::{Anchor, Color, Drawing, Shape};
 use super::png_file;
 use dml_core::Result;
@@ -28,65 +26,38 @@ impl Drawing {
 
 fn element(shape: &Shape) -> Result<String> {
     Ok(match shape {
-        Shape::Disc {
-            center: (x, y),
-            radius,
-            color,
-        } => format!(
+        Shape::Disc((x, y), radius, color) => format!(
             "<circle cx=\"{x:.2}\" cy=\"{y:.2}\" r=\"{radius}\" fill=\"{}\"/>",
             hex(*color)
         ),
-        Shape::Line {
-            points,
-            width,
-            color,
-        } => {
-            let mut places = String::new();
-            for (x, y) in points {
-                // Writing to a string can't fail.
-                let _ = write!(places, "{x:.2},{y:.2} ");
-            }
+        Shape::Line(points, width, color) => {
+            let places = points.iter().map(|(x, y)| format!("{x:.2},{y:.2}"));
             format!(
                 "<polyline points=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"{width}\"/>",
-                places.trim_end(),
+                places.collect::<Vec<String>>().join(" "),
                 hex(*color)
             )
         }
-        Shape::Rectangle {
-            corner: (x, y),
-            size: (width, height),
-            color,
-        } => format!(
+        Shape::Rectangle((x, y), (width, height), color) => format!(
             "<rect x=\"{x:.2}\" y=\"{y:.2}\" width=\"{width:.2}\" height=\"{height:.2}\" fill=\"{}\"/>",
             hex(*color)
         ),
-        Shape::Text {
-            place: (x, y),
-            height,
-            anchor,
-            color,
-            text,
-        } => {
-            let anchor = match anchor {
+        Shape::Text(text) => {
+            let (x, y) = text.place;
+            let anchor = match text.anchor {
                 Anchor::Start => "start",
                 Anchor::Middle => "middle",
                 Anchor::End => "end",
             };
-            let text = text
-                .replace('&', "&amp;")
-                .replace('<', "&lt;")
-                .replace('>', "&gt;");
+            let escaped = text.text.replace('&', "&amp;");
+            let escaped = escaped.replace('<', "&lt;").replace('>', "&gt;");
             format!(
-                "<text x=\"{x:.2}\" y=\"{y:.2}\" font-size=\"{:.1}\" text-anchor=\"{anchor}\" fill=\"{}\">{text}</text>",
-                height * 1.4,
-                hex(*color)
+                "<text x=\"{x:.2}\" y=\"{y:.2}\" font-size=\"{:.1}\" text-anchor=\"{anchor}\" fill=\"{}\">{escaped}</text>",
+                text.height * 1.4,
+                hex(text.color)
             )
         }
-        Shape::Image {
-            corner: (x, y),
-            size: (width, height),
-            pixels,
-        } => format!(
+        Shape::Image((x, y), (width, height), pixels) => format!(
             "<image x=\"{x:.2}\" y=\"{y:.2}\" width=\"{width:.2}\" height=\"{height:.2}\" image-rendering=\"pixelated\" \
              href=\"data:image/png;base64,{}\"/>",
             base64(&png_file::encode(pixels)?)
@@ -102,16 +73,11 @@ fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for three in bytes.chunks(3) {
-        let all = (0..3).fold(0u32, |all, i| {
-            all << 8 | u32::from(three.get(i).copied().unwrap_or(0))
-        });
+        let byte = |i| u32::from(three.get(i).copied().unwrap_or(0));
+        let all = byte(0) << 16 | byte(1) << 8 | byte(2);
         for i in 0..4 {
-            let digit = DIGITS[(all >> (18 - 6 * i) & 63) as usize];
-            text.push(if i <= three.len() {
-                char::from(digit)
-            } else {
-                '='
-            });
+            let digit = char::from(DIGITS[(all >> (18 - 6 * i) & 63) as usize]);
+            text.push(if i <= three.len() { digit } else { '=' });
         }
     }
     text
@@ -139,7 +105,7 @@ mod tests {
         let mut drawing = Drawing::new(40, 30);
         drawing.disc((1.0, 2.0), 3.0, Color(255, 0, 16));
         drawing.line(&[(0.0, 0.0), (5.0, 5.5)], 2.0, Color::BLACK);
-        drawing.text((1.0, 1.0), 10.0, Anchor::Middle, "a<b & c".to_owned());
+        drawing.text((1.0, 1.0), 10.0, Anchor::Middle, "a<b & c");
         let svg = drawing.to_svg()?;
         assert!(svg.contains("<circle cx=\"1.00\" cy=\"2.00\" r=\"3\" fill=\"#ff0010\"/>"));
         assert!(svg.contains("points=\"0.00,0.00 5.00,5.50\""));

@@ -11,7 +11,7 @@
 
 use candle_core::{Device, Tensor};
 use dml_core::autograd::with_slice;
-use dml_core::{Error, Result};
+use dml_core::{Result, check};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -52,19 +52,16 @@ impl Pca {
     /// The first `components` principal components of `rows` `[rows, dim]`.
     ///
     /// # Errors
-    /// [`Error::Shape`] unless they are `[rows, dim]` with at least one row, [`Error::DType`] unless they are of a
-    /// floating-point type, [`Error::InvalidParameter`] if one is not finite or `components` is not from 1 to
+    /// [`Error::Shape`](dml_core::Error::Shape) unless they are `[rows, dim]` with at least one row,
+    /// [`Error::DType`](dml_core::Error::DType) unless they are of a floating-point type,
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if one is not finite or `components` is not from 1 to
     /// `min(rows, dim)`.
     pub fn fit(rows: &Tensor, components: usize, standardize: bool) -> Result<Self> {
         let rows = double_rows("rows", rows, None)?;
         let (count, dim) = rows.dims2()?;
-        if components == 0 || components > count.min(dim) {
-            return Err(Error::InvalidParameter {
-                name: "components",
-                value: components as f64,
-                expected: "a number from 1 to the smaller of rows and dim",
-            });
-        }
+        let fits = (1..=count.min(dim)).contains(&components);
+        let expected = "a number from 1 to the smaller of rows and dim";
+        check::parameter(fits, "components", components as f64, expected)?;
         let mean = rows.mean_keepdim(0)?;
         let mut rows = rows.broadcast_sub(&mean)?;
         let mut scale = None;
@@ -191,6 +188,7 @@ fn orthonormalize(rows: &mut [f64], n: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dml_core::Error;
 
     /// Rows whose columns differ in spread, mixed with each other.
     fn rows(count: usize, dim: usize) -> Tensor {

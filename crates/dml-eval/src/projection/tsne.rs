@@ -15,7 +15,7 @@
 use candle_core::{Device, Tensor};
 use dml_core::autograd::with_slice;
 use dml_core::kernels::exact::squared_distance;
-use dml_core::{Error, Result, check};
+use dml_core::{Result, check};
 use rayon::prelude::*;
 
 use crate::projection::Pca;
@@ -56,38 +56,36 @@ pub struct TSne {
 
 impl TSne {
     /// # Errors
-    /// [`Error::InvalidParameter`] if the perplexity is not above 1, or the number of iterations is outside of its range.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if the perplexity is not above 1, or the number of
+    /// iterations is outside of its range.
     pub fn new(config: TSneConfig) -> Result<Self> {
         check::count("iterations", config.iterations, 100_000)?;
-        if !(config.perplexity > 1.0 && config.perplexity <= check::LARGEST) {
-            return Err(Error::InvalidParameter {
-                name: "perplexity",
-                value: config.perplexity,
-                expected: "a finite number above 1, at most 1e30",
-            });
-        }
+        let perplexity = config.perplexity;
+        let fits = perplexity > 1.0 && perplexity <= check::LARGEST;
+        let expected = "a finite number above 1, at most 1e30";
+        check::parameter(fits, "perplexity", perplexity, expected)?;
         Ok(Self { config })
     }
 
     /// Places `[rows, 2]` in double precision on the CPU, of `rows` `[rows, dim]`.
     ///
     /// # Errors
-    /// [`Error::Shape`] unless they are `[rows, dim]`, [`Error::DType`] unless they are of a floating-point type,
-    /// [`Error::InvalidParameter`] if one is not finite or above 1e150, there are more than 20,000, or the perplexity is not
-    /// less than a third of their number.
+    /// [`Error::Shape`](dml_core::Error::Shape) unless they are `[rows, dim]`, [`Error::DType`](dml_core::Error::DType)
+    /// unless they are of a floating-point type, [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if one is
+    /// not finite or above 1e150, there are more than 20,000, or the perplexity is not less than a third of their number.
     pub fn fit(&self, rows: &Tensor) -> Result<Tensor> {
         let rows = double_rows("rows", rows, None)?;
         let (count, dim) = rows.dims2()?;
         check::count_from("rows", count, 0, MOST_ROWS)?;
-        if 3.0 * self.config.perplexity >= count as f64 {
-            return Err(Error::InvalidParameter {
-                name: "perplexity",
-                value: self.config.perplexity,
-                expected: "less than a third of the rows",
-            });
-        }
-        let affinities =
-            with_slice::<f64, _>(&rows, |rows| affinities(rows, dim, self.config.perplexity))?;
+        let perplexity = self.config.perplexity;
+        let fits = 3.0 * perplexity < count as f64;
+        check::parameter(
+            fits,
+            "perplexity",
+            perplexity,
+            "less than a third of the rows",
+        )?;
+        let affinities = with_slice::<f64, _>(&rows, |rows| affinities(rows, dim, perplexity))?;
         let mut places = start(&rows)?;
         self.descend(&affinities, &mut places);
         let places = places.into_iter().flatten().collect::<Vec<f64>>();
@@ -235,6 +233,7 @@ fn gradients(affinities: &[f64], places: &[[f64; 2]], exaggeration: f64) -> Vec<
 mod tests {
     use super::*;
     use candle_core::DType;
+    use dml_core::Error;
     use rand::{Rng, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 

@@ -21,10 +21,10 @@ use dml_core::kernels::exact::squared_distance;
 use dml_core::{Error, Result, check};
 use rayon::prelude::*;
 
-use super::sparse::{Columns, SparseRow, mean};
+use super::sparse::{SparseRow, columns, mean, shared};
 use crate::index::{FlatIndex, KnnIndex, Neighbors, SelfMatch};
 use crate::kernels::nearest::closest_of_rows;
-use crate::rows::checked_rows;
+use crate::rows::{checked_rows, rows_like};
 
 dml_core::config! {
     /// Configuration of [`KReciprocal`], by the paper's names.
@@ -63,13 +63,8 @@ impl KReciprocal {
     pub fn new(config: KReciprocalConfig) -> Result<Self> {
         check::at_least_one("k1", config.k1)?;
         check::at_least_one("k2", config.k2)?;
-        if !(0.0..=1.0).contains(&config.lambda) {
-            return Err(Error::InvalidParameter {
-                name: "lambda",
-                value: config.lambda,
-                expected: "a number in [0, 1]",
-            });
-        }
+        let fits = (0.0..=1.0).contains(&config.lambda);
+        check::parameter(fits, "lambda", config.lambda, "a number in [0, 1]")?;
         Ok(Self { config })
     }
 
@@ -81,8 +76,8 @@ impl KReciprocal {
     /// [`Error::Unsupported`] without queries or gallery.
     pub fn distances(&self, queries: &Tensor, gallery: &Tensor) -> Result<Tensor> {
         let queries = checked_rows("queries", queries, None, None)?;
-        let (dim, dtype) = (queries.dims()[1], queries.dtype());
-        let gallery = checked_rows("gallery", gallery, Some(dim), Some(dtype))?;
+        let gallery = rows_like("gallery", gallery, &queries)?;
+        let dim = queries.dims()[1];
         let (q, g) = (queries.dims()[0], gallery.dims()[0]);
         if q == 0 || g == 0 {
             return Err(Error::Unsupported {
@@ -108,14 +103,10 @@ impl KReciprocal {
         let distances = self.distances(queries, gallery)?;
         let (q, g) = distances.dims2()?;
         SelfMatch::None.check(q, g, k)?;
-        let nearest = with_slice::<f32, _>(&distances, |distances| {
+        let (nearest, _) = with_slice::<f32, _>(&distances, |distances| {
             closest_of_rows(distances, g, k, false, |_| None)
         })?;
-        Ok(Neighbors {
-            distances: nearest.values,
-            indices: nearest.indices,
-            k,
-        })
+        Ok(nearest)
     }
 
     /// The rows nearest to each row, itself first: as many as any of the formulas asks for.
@@ -169,12 +160,12 @@ impl KReciprocal {
                 mean(&near.map(|r| &encodings[*r as usize]).collect::<Vec<_>>())
             })
             .collect();
-        let columns = Columns::of(&averaged[queries..], count);
+        let columns = columns(&averaged[queries..], count);
         let (gallery, lambda) = (count - queries, self.config.lambda);
         (0..queries)
             .into_par_iter()
             .flat_map_iter(|p| {
-                let shared = columns.shared(&averaged[p], gallery).into_iter();
+                let shared = shared(&averaged[p], &columns, gallery).into_iter();
                 let share = &share;
                 shared.enumerate().map(move |(g, shared)| {
                     // Both sum to 1, so the larger ones sum to 2 less what is shared.

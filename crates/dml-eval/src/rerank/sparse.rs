@@ -3,32 +3,26 @@
 /// The entries of a row that are not zero, by ascending column.
 pub(super) type SparseRow = Vec<(u32, f32)>;
 
-/// Rows by columns: where a column is not zero, and what it is there.
-pub(super) struct Columns {
-    columns: Vec<SparseRow>,
+/// Rows by columns: where each of `count` columns is not zero, and what it is there.
+pub(super) fn columns(rows: &[SparseRow], count: usize) -> Vec<SparseRow> {
+    let mut columns = vec![SparseRow::new(); count];
+    for (row, entries) in (0u32..).zip(rows) {
+        for (column, value) in entries {
+            columns[*column as usize].push((row, *value));
+        }
+    }
+    columns
 }
 
-impl Columns {
-    pub(super) fn of(rows: &[SparseRow], count: usize) -> Self {
-        let mut columns = vec![SparseRow::new(); count];
-        for (row, entries) in (0u32..).zip(rows) {
-            for (column, value) in entries {
-                columns[*column as usize].push((row, *value));
-            }
+/// Σ min(row, rowᵢ) for every row i of `columns`.
+pub(super) fn shared(row: &SparseRow, columns: &[SparseRow], rows: usize) -> Vec<f32> {
+    let mut shared = vec![0.0; rows];
+    for (column, value) in row {
+        for (other, theirs) in &columns[*column as usize] {
+            shared[*other as usize] += value.min(*theirs);
         }
-        Self { columns }
     }
-
-    /// Σ min(row, rowᵢ) for every row i.
-    pub(super) fn shared(&self, row: &SparseRow, rows: usize) -> Vec<f32> {
-        let mut shared = vec![0.0; rows];
-        for (column, value) in row {
-            for (other, theirs) in &self.columns[*column as usize] {
-                shared[*other as usize] += value.min(*theirs);
-            }
-        }
-        shared
-    }
+    shared
 }
 
 /// The mean of rows.
@@ -56,7 +50,7 @@ mod tests {
     fn means_and_shared_parts_by_hand() {
         let (a, b) = (vec![(0, 0.5), (2, 0.5)], vec![(2, 0.25), (3, 0.75)]);
         assert_eq!(mean(&[&a, &b]), [(0, 0.25), (2, 0.375), (3, 0.375)]);
-        let columns = Columns::of(&[a.clone(), b], 4);
-        assert_eq!(columns.shared(&a, 2), [1.0, 0.25]);
+        let columns = columns(&[a.clone(), b], 4);
+        assert_eq!(shared(&a, &columns, 2), [1.0, 0.25]);
     }
 }

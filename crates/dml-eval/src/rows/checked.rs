@@ -3,7 +3,7 @@
 use candle_core::{DType, Device, Tensor};
 use dml_core::autograd::with_slice;
 use dml_core::kernels::Real;
-use dml_core::{Error, Result, for_element};
+use dml_core::{Error, Result, check, for_element};
 
 /// `[rows, dim]` of single or double precision, outside of the graph, that fits the rows of an index.
 pub(crate) fn checked_rows(
@@ -36,22 +36,15 @@ pub(crate) fn checked_rows(
     })
 }
 
+/// The rows of [`checked_rows`] that fit those of another tensor.
+pub(crate) fn rows_like(arg: &'static str, rows: &Tensor, other: &Tensor) -> Result<Tensor> {
+    checked_rows(arg, rows, Some(other.dims()[1]), Some(other.dtype()))
+}
+
 /// The largest size of a number in double precision whose square, and a sum of such squares, double precision holds.
 const LARGEST: f64 = 1e150;
 
-/// The rows of [`checked_rows`] on the CPU: every number is finite, or that is an error.
-pub(crate) fn finite_rows(
-    arg: &'static str,
-    rows: &Tensor,
-    dim: Option<usize>,
-    dtype: Option<DType>,
-) -> Result<Tensor> {
-    let rows = checked_rows(arg, rows, dim, dtype)?.to_device(&Device::Cpu)?;
-    check_finite(arg, &rows)?;
-    Ok(rows)
-}
-
-/// The rows of [`finite_rows`] in double precision, none of them too large to be squared.
+/// The rows of [`checked_rows`] in double precision on the CPU: finite, and none of them too large to be squared.
 pub(crate) fn double_rows(arg: &'static str, rows: &Tensor, dim: Option<usize>) -> Result<Tensor> {
     let rows = checked_rows(arg, rows, dim, None)?;
     let rows = doubles_on_cpu(&rows)?;
@@ -75,7 +68,7 @@ pub(crate) fn check_finite(arg: &'static str, rows: &Tensor) -> Result<()> {
         let sum = doubles_on_cpu(&(rows * 0.0)?.sum_all()?)?.to_scalar::<f64>()?;
         sum.is_nan().then_some(sum)
     };
-    refuse(arg, odd, "finite numbers")
+    check::parameter(odd.is_none(), arg, odd.unwrap_or(0.0), "finite numbers").map(drop)
 }
 
 /// Whether every number of the rows, which are on the CPU, is finite and can be squared in double precision.
@@ -92,7 +85,7 @@ pub(crate) fn check_numbers<T: Real>(arg: &'static str, numbers: &[T]) -> Result
         Some(value) if value.is_finite() => "numbers of at most 1e150, whose squares are finite",
         _ => "finite numbers",
     };
-    refuse(arg, odd, expected)
+    check::parameter(odd.is_none(), arg, odd.unwrap_or(0.0), expected).map(drop)
 }
 
 /// The first number of a larger size than `most`, or that is none.
@@ -100,17 +93,6 @@ fn first_beyond<T: Real>(numbers: &[T], most: f64) -> Option<f64> {
     let numbers = numbers.iter().map(|x| x.to_f64());
     let mut checked = numbers.map(|x| (x, x.abs() <= most));
     checked.find(|(_, fits)| !fits).map(|(x, _)| x)
-}
-
-fn refuse(name: &'static str, odd: Option<f64>, expected: &'static str) -> Result<()> {
-    match odd {
-        None => Ok(()),
-        Some(value) => Err(Error::InvalidParameter {
-            name,
-            value,
-            expected,
-        }),
-    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use candle_core::ModuleT;
 use dml_core::Result;
 
-use super::tester::{SplitsToEval, Tester, TesterConfig, pairing, pairs, report};
+use super::tester::{SplitsToEval, Tester, TesterConfig};
 use super::{SplitAccuracies, TestSplit};
 use crate::accuracy::AccuracyCalculator;
 
@@ -55,10 +55,10 @@ impl GlobalEmbeddingSpaceTester {
         trunk: &dyn ModuleT,
         embedder: Option<&dyn ModuleT>,
     ) -> Result<Vec<SplitAccuracies>> {
-        let pairs = pairs(splits, splits_to_eval)?;
-        let embedded = self.0.embed(splits, &pairs, trunk, embedder, false)?;
-        report(&pairs, |query, references| {
-            self.0.by_level(&pairing(&embedded, query, references)?)
-        })
+        let networks = (trunk, embedder);
+        self.0
+            .test(splits, splits_to_eval, networks, false, |pairing| {
+                self.0.by_level(pairing)
+            })
     }
 }

@@ -1,12 +1,13 @@
 //! Tests among references of the same parent.
 
-use candle_core::{Device, ModuleT, Tensor};
+use candle_core::{ModuleT, Tensor};
 use dml_core::{Error, IntoLabels, Labels, Result};
 
 use super::report::LevelMetrics;
-use super::tester::{Pairing, SplitsToEval, Tester, TesterConfig, pairing, pairs, report};
+use super::tester::{Pairing, SplitsToEval, Tester, TesterConfig};
 use super::{LevelScores, SplitAccuracies, TestSplit};
 use crate::accuracy::AccuracyCalculator;
+use crate::rows::selected;
 
 /// Measures each query among the references with the same label one level up, such as a breed of dog among dogs, and takes
 /// the mean over these labels: PML's `WithSameParentLabelTester`. The coarsest level has no parents and is left out.
@@ -49,24 +50,23 @@ impl WithSameParentLabelTester {
         trunk: &dyn ModuleT,
         embedder: Option<&dyn ModuleT>,
     ) -> Result<Vec<SplitAccuracies>> {
-        let pairs = pairs(splits, splits_to_eval)?;
-        let embedded = self.0.embed(splits, &pairs, trunk, embedder, false)?;
-        report(&pairs, |query, references| {
-            let pairing = pairing(&embedded, query, references)?;
-            let available = pairing.query_labels.len();
-            let levels = self.0.levels(available)?.into_iter();
-            let levels: Vec<usize> = levels.filter(|level| level + 1 < available).collect();
-            if levels.is_empty() {
-                return Err(Error::Missing {
-                    component: "WithSameParentLabelTester",
-                    needed: "labels one level above those that are measured",
-                });
-            }
-            let levels = levels.into_iter();
-            levels
-                .map(|level| self.mean_over_parents(&pairing, level))
-                .collect()
-        })
+        let networks = (trunk, embedder);
+        self.0
+            .test(splits, splits_to_eval, networks, false, |pairing| {
+                let available = pairing.query_labels.len();
+                let levels = self.0.levels(available)?.into_iter();
+                let levels: Vec<usize> = levels.filter(|level| level + 1 < available).collect();
+                if levels.is_empty() {
+                    return Err(Error::Missing {
+                        component: "WithSameParentLabelTester",
+                        needed: "labels one level above those that are measured",
+                    });
+                }
+                let levels = levels.into_iter();
+                levels
+                    .map(|level| self.mean_over_parents(pairing, level))
+                    .collect()
+            })
     }
 
     fn mean_over_parents(&self, pairing: &Pairing, level: usize) -> Result<LevelMetrics> {
@@ -123,9 +123,7 @@ impl Pairing {
                 own.collect::<Vec<i64>>().into_labels()
             });
             let own = own.collect::<Result<Vec<Labels>>>()?;
-            let chosen = Tensor::from_slice(&chosen, chosen.len(), &Device::Cpu)?;
-            let chosen = chosen.to_device(rows.device())?;
-            Ok((rows.index_select(&chosen, 0)?, own))
+            Ok((selected(rows, &chosen)?, own))
         };
         let (query, query_labels) = part(&self.query, &self.query_labels)?;
         let (reference, reference_labels) = part(&self.reference, &self.reference_labels)?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dml_core::{Error, IntoLabels, Labels, Result};
+use dml_core::{IntoLabels, Labels, Result, check};
 
 use crate::inputs::Inputs;
 
@@ -29,7 +29,7 @@ impl TestSplit {
     /// Inputs and their labels.
     ///
     /// # Errors
-    /// [`Error::Length`] if there is not one label for each input; as [`IntoLabels::into_labels`].
+    /// [`Error::Length`](dml_core::Error::Length) if there is not one label for each input; as [`IntoLabels::into_labels`].
     pub fn new(
         name: impl Into<String>,
         inputs: impl Inputs + 'static,
@@ -50,13 +50,7 @@ impl TestSplit {
     /// As [`new`](TestSplit::new).
     pub fn with_parent_labels(mut self, labels: impl IntoLabels) -> Result<Self> {
         let labels = labels.into_labels()?;
-        if labels.len() != self.inputs.rows() {
-            return Err(Error::Length {
-                arg: "labels",
-                expected: self.inputs.rows(),
-                got: labels.len(),
-            });
-        }
+        check::length("labels", self.inputs.rows(), labels.len())?;
         self.levels.push(labels);
         Ok(self)
     }
@@ -64,15 +58,9 @@ impl TestSplit {
     /// Second inputs with the same labels, for [two streams](super::GlobalTwoStreamEmbeddingSpaceTester).
     ///
     /// # Errors
-    /// [`Error::Length`] if there are not as many as first ones.
+    /// [`Error::Length`](dml_core::Error::Length) if there are not as many as first ones.
     pub fn with_second_inputs(mut self, inputs: impl Inputs + 'static) -> Result<Self> {
-        if inputs.rows() != self.inputs.rows() {
-            return Err(Error::Length {
-                arg: "second inputs",
-                expected: self.inputs.rows(),
-                got: inputs.rows(),
-            });
-        }
+        check::length("second inputs", self.inputs.rows(), inputs.rows())?;
         self.second = Some(Arc::new(inputs));
         Ok(self)
     }

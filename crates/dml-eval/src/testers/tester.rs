@@ -49,10 +49,26 @@ dml_core::config! {
 pub type SplitsToEval<'a> = Option<&'a [(&'a str, &'a [&'a str])]>;
 
 /// Embeddings of a split.
-pub(super) struct Embedded<'a> {
-    pub(super) split: &'a TestSplit,
-    pub(super) first: Tensor,
-    pub(super) second: Option<Tensor>,
+struct Embedded<'a> {
+    split: &'a TestSplit,
+    first: Tensor,
+    /// Those of the second inputs, with two streams.
+    second: Option<Tensor>,
+}
+
+impl Embedded<'_> {
+    /// The rows that queries are searched among.
+    fn reference(&self) -> &Tensor {
+        self.second.as_ref().unwrap_or(&self.first)
+    }
+
+    fn map(self, change: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Self> {
+        Ok(Self {
+            first: change(&self.first)?,
+            second: self.second.as_ref().map(&change).transpose()?,
+            ..self
+        })
+    }
 }
 
 /// One query split beside its references, in one piece.
@@ -92,7 +108,8 @@ pub(super) struct Tester {
     pub(super) calculator: AccuracyCalculator,
 }
 
-type Network<'a> = &'a dyn ModuleT;
+/// The trunk and the embedder.
+type Networks<'a> = (&'a dyn ModuleT, Option<&'a dyn ModuleT>);
 
 impl Tester {
     pub(super) fn new(config: TesterConfig, calculator: AccuracyCalculator) -> Result<Self> {
@@ -103,29 +120,54 @@ impl Tester {
         Ok(Self { config, calculator })
     }
 
+    /// The report of every pair of a query split and its references, measured level by level. With `two_streams`, the first
+    /// inputs of a split are the queries, and the second ones the references.
+    pub(super) fn test(
+        &self,
+        splits: &[TestSplit],
+        asked: SplitsToEval<'_>,
+        networks: Networks<'_>,
+        two_streams: bool,
+        measure: impl Fn(&Pairing) -> Result<Vec<LevelMetrics>>,
+    ) -> Result<Vec<SplitAccuracies>> {
+        let pairs = pairs(splits, asked)?;
+        let is_alone = |(query, references): &Pair| *references == [query.as_str()];
+        if two_streams && !pairs.iter().all(is_alone) {
+            return Err(Error::Unsupported {
+                component: "GlobalTwoStreamEmbeddingSpaceTester",
+                reason: "the first inputs of a split are searched for among its second ones: the only reference is the \
+                         query split",
+            });
+        }
+        let embedded = self.embed(splits, &pairs, networks, two_streams)?;
+        let report = |(query, references): &Pair| {
+            let levels = measure(&pairing(&embedded, query, references)?)?;
+            Ok(SplitAccuracies::new(query, references, levels))
+        };
+        pairs.iter().map(report).collect()
+    }
+
     /// The embeddings of those splits that are named.
-    pub(super) fn embed<'a>(
+    fn embed<'a>(
         &self,
         splits: &'a [TestSplit],
-        pairs: &[(String, Vec<String>)],
-        trunk: Network<'_>,
-        embedder: Option<Network<'_>>,
+        pairs: &[Pair],
+        networks: Networks<'_>,
         two_streams: bool,
     ) -> Result<Vec<Embedded<'a>>> {
-        let named = |name: &str| {
+        let is_query = |name: &String| pairs.iter().any(|(query, _)| query == name);
+        let is_reference = |name: &String| {
             pairs
                 .iter()
-                .any(|(query, references)| query == name || references.iter().any(|r| r == name))
-        };
-        let is_reference = |name: &str| {
-            pairs
-                .iter()
-                .any(|(_, references)| references.iter().any(|r| r == name))
+                .any(|(_, references)| references.contains(name))
         };
         let mut embedded = Vec::new();
-        for split in splits.iter().filter(|split| named(&split.name)) {
+        for split in splits {
+            if !is_query(&split.name) && !is_reference(&split.name) {
+                continue;
+            }
             let second = match (&split.second, two_streams) {
-                (Some(inputs), true) => Some(self.embed_inputs(&**inputs, trunk, embedder)?),
+                (Some(inputs), true) => Some(self.embed_inputs(&**inputs, networks)?),
                 (None, true) => {
                     return Err(Error::Missing {
                         component: "GlobalTwoStreamEmbeddingSpaceTester",
@@ -136,7 +178,7 @@ impl Tester {
             };
             embedded.push(Embedded {
                 split,
-                first: self.embed_inputs(&*split.inputs, trunk, embedder)?,
+                first: self.embed_inputs(&*split.inputs, networks)?,
                 second,
             });
         }
@@ -147,30 +189,20 @@ impl Tester {
                 .flat_map(|embedded| std::iter::once(&embedded.first).chain(&embedded.second))
                 .collect();
             let pca = Pca::fit(&Tensor::cat(&rows, 0)?, components, true)?;
-            for embedded in &mut embedded {
-                embedded.first = pca.transform(&embedded.first)?;
-                if let Some(second) = &mut embedded.second {
-                    *second = pca.transform(second)?;
-                }
-            }
+            let embedded_ones = embedded.into_iter();
+            let projected = embedded_ones.map(|embedded| embedded.map(|rows| pca.transform(rows)));
+            embedded = projected.collect::<Result<_>>()?;
         }
         if self.config.normalize_embeddings {
-            for embedded in &mut embedded {
-                embedded.first = embedded.first.normalize_rows(2.0)?;
-                if let Some(second) = &mut embedded.second {
-                    *second = second.normalize_rows(2.0)?;
-                }
-            }
+            let embedded_ones = embedded.into_iter();
+            let normalized =
+                embedded_ones.map(|embedded| embedded.map(|rows| rows.normalize_rows(2.0)));
+            embedded = normalized.collect::<Result<_>>()?;
         }
         Ok(embedded)
     }
 
-    fn embed_inputs(
-        &self,
-        inputs: &dyn Inputs,
-        trunk: Network<'_>,
-        embedder: Option<Network<'_>>,
-    ) -> Result<Tensor> {
+    fn embed_inputs(&self, inputs: &dyn Inputs, (trunk, embedder): Networks<'_>) -> Result<Tensor> {
         let batch_size = self.config.batch_size;
         embedded("inputs of a split", inputs, batch_size, |batch| {
             let mut rows = trunk.forward_t(batch, false)?;
@@ -183,21 +215,23 @@ impl Tester {
 
     /// The metrics of every level to measure.
     pub(super) fn by_level(&self, pairing: &Pairing) -> Result<Vec<LevelMetrics>> {
-        let levels = self.levels(pairing.query_labels.len())?.into_iter();
-        levels
-            .map(|level| {
-                let accuracies = pairing.accuracy(&self.calculator, level)?;
-                Ok(LevelMetrics {
+        let of_level = |level| {
+            let accuracies = pairing.accuracy(&self.calculator, level)?;
+            let values = accuracies.iter();
+            Ok(LevelMetrics {
+                level,
+                values: values
+                    .map(|score| (score.metric.clone(), score.value))
+                    .collect(),
+                scores: vec![LevelScores {
                     level,
-                    values: values(&accuracies),
-                    scores: vec![LevelScores {
-                        level,
-                        parent: None,
-                        accuracies,
-                    }],
-                })
+                    parent: None,
+                    accuracies,
+                }],
             })
-            .collect()
+        };
+        let levels = self.levels(pairing.query_labels.len())?;
+        levels.into_iter().map(of_level).collect()
     }
 
     /// The levels to measure, of those `available`.
@@ -207,31 +241,17 @@ impl Tester {
             LabelLevels::Some(levels) => levels.clone(),
             LabelLevels::All => (0..available).collect(),
         };
-        match levels.iter().position(|level| *level >= available) {
-            None => Ok(levels),
-            Some(position) => Err(Error::Index {
-                arg: "label_hierarchy_level",
-                position,
-                limit: available,
-                got: levels[position] as i64,
-            }),
-        }
+        check::indices("label_hierarchy_level", levels.iter().copied(), available)?;
+        Ok(levels)
     }
 }
 
-/// The metrics by name.
-pub(super) fn values(accuracies: &Accuracies) -> Vec<(String, f64)> {
-    let scores = accuracies.iter();
-    let values = scores.map(|score| (score.metric.clone(), score.value));
-    values.collect()
-}
+/// A query split and its reference splits, by name.
+type Pair = (String, Vec<String>);
 
 /// Queries and references by name, the query split first among its references if it is one of them.
-pub(super) fn pairs(
-    splits: &[TestSplit],
-    asked: SplitsToEval<'_>,
-) -> Result<Vec<(String, Vec<String>)>> {
-    let pairs: Vec<(String, Vec<String>)> = match asked {
+fn pairs(splits: &[TestSplit], asked: SplitsToEval<'_>) -> Result<Vec<Pair>> {
+    let pairs: Vec<Pair> = match asked {
         None => {
             let itself = |split: &TestSplit| (split.name.clone(), vec![split.name.clone()]);
             splits.iter().map(itself).collect()
@@ -261,11 +281,7 @@ pub(super) fn pairs(
 }
 
 /// A query split with its references, put together.
-pub(super) fn pairing(
-    embedded: &[Embedded<'_>],
-    query: &str,
-    references: &[String],
-) -> Result<Pairing> {
+fn pairing(embedded: &[Embedded<'_>], query: &str, references: &[String]) -> Result<Pairing> {
     let find = |name: &str| {
         let found = embedded.iter().find(|embedded| embedded.split.name == name);
         found.ok_or(Error::Missing {
@@ -288,24 +304,12 @@ pub(super) fn pairing(
             .flat_map(|other| other.split.levels[level].as_slice());
         labels.copied().collect::<Vec<i64>>().into_labels()
     });
-    let rows: Vec<&Tensor> = others.iter().map(|embedded| &embedded.first).collect();
+    let rows: Vec<&Tensor> = others.iter().map(|other| other.reference()).collect();
     Ok(Pairing {
         query: own.first.clone(),
         query_labels: own.split.levels[..levels].to_vec(),
         reference: Tensor::cat(&rows, 0)?,
         reference_labels: reference_labels.collect::<Result<_>>()?,
-        includes_query: references.iter().any(|name| name == query),
+        includes_query: own.second.is_none() && references.iter().any(|name| name == query),
     })
-}
-
-/// The report of every pair, measured level by level.
-pub(super) fn report(
-    pairs: &[(String, Vec<String>)],
-    mut levels: impl FnMut(&str, &[String]) -> Result<Vec<LevelMetrics>>,
-) -> Result<Vec<SplitAccuracies>> {
-    let of_pair = |(query, references): &(String, Vec<String>)| {
-        let levels = levels(query, references)?;
-        Ok(SplitAccuracies::new(query, references, levels))
-    };
-    pairs.iter().map(of_pair).collect()
 }

@@ -1,9 +1,9 @@
 //! Tests of first inputs among second ones.
 
 use candle_core::ModuleT;
-use dml_core::{Error, Result};
+use dml_core::Result;
 
-use super::tester::{Pairing, SplitsToEval, Tester, TesterConfig, pairs, report};
+use super::tester::{SplitsToEval, Tester, TesterConfig};
 use super::{SplitAccuracies, TestSplit};
 use crate::accuracy::AccuracyCalculator;
 
@@ -40,8 +40,8 @@ impl GlobalTwoStreamEmbeddingSpaceTester {
     /// only reference.
     ///
     /// # Errors
-    /// As there; [`Error::Missing`] if a split has no second inputs, [`Error::Unsupported`] if a query split has another
-    /// reference.
+    /// As there; [`Error::Missing`](dml_core::Error::Missing) if a split has no second inputs,
+    /// [`Error::Unsupported`](dml_core::Error::Unsupported) if a query split has another reference.
     pub fn test(
         &self,
         splits: &[TestSplit],
@@ -49,35 +49,10 @@ impl GlobalTwoStreamEmbeddingSpaceTester {
         trunk: &dyn ModuleT,
         embedder: Option<&dyn ModuleT>,
     ) -> Result<Vec<SplitAccuracies>> {
-        let pairs = pairs(splits, splits_to_eval)?;
-        if pairs
-            .iter()
-            .any(|(query, references)| references != std::slice::from_ref(query))
-        {
-            return Err(Error::Unsupported {
-                component: "GlobalTwoStreamEmbeddingSpaceTester",
-                reason: "the first inputs of a split are searched for among its second ones: the only reference is the \
-                         query split",
-            });
-        }
-        let embedded = self.0.embed(splits, &pairs, trunk, embedder, true)?;
-        report(&pairs, |query, _| {
-            let own = embedded
-                .iter()
-                .find(|embedded| embedded.split.name == query);
-            let (Some(own), Some(second)) = (own, own.and_then(|own| own.second.clone())) else {
-                return Err(Error::Missing {
-                    component: "GlobalTwoStreamEmbeddingSpaceTester",
-                    needed: "second inputs of every split",
-                });
-            };
-            self.0.by_level(&Pairing {
-                query: own.first.clone(),
-                query_labels: own.split.levels.clone(),
-                reference: second,
-                reference_labels: own.split.levels.clone(),
-                includes_query: false,
+        let networks = (trunk, embedder);
+        self.0
+            .test(splits, splits_to_eval, networks, true, |pairing| {
+                self.0.by_level(pairing)
             })
-        })
     }
 }

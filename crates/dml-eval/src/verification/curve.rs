@@ -1,6 +1,6 @@
 //! Rates at every threshold.
 
-use dml_core::{Batch, Distance, Error, Order, PairKind, Result};
+use dml_core::{Batch, Distance, Error, Order, PairKind, Result, check};
 use rayon::prelude::*;
 
 use crate::rows::distance_blocks::each_block;
@@ -24,10 +24,8 @@ use crate::rows::distance_blocks::each_block;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Verification {
-    /// Different values of closeness, closest first.
-    thresholds: Vec<f64>,
-    /// Accepted pairs at each threshold.
-    accepted: Vec<Counts>,
+    /// Different values of closeness, closest first, each with the pairs that are accepted there.
+    steps: Vec<(f64, Counts)>,
     all: Counts,
     order: Order,
 }
@@ -118,20 +116,9 @@ impl Verification {
     /// [`Error::Length`] if there is not one answer for each pair, [`Error::InvalidParameter`] if a value is not a
     /// number, [`Error::Unsupported`] if there are no pairs of the same, or none of different things.
     pub fn new(closeness: &[f64], same: &[bool], order: Order) -> Result<Self> {
-        if closeness.len() != same.len() {
-            return Err(Error::Length {
-                arg: "same",
-                expected: closeness.len(),
-                got: same.len(),
-            });
-        }
-        if closeness.iter().any(|value| value.is_nan()) {
-            return Err(Error::InvalidParameter {
-                name: "closeness",
-                value: f64::NAN,
-                expected: "numbers",
-            });
-        }
+        check::length("same", closeness.len(), same.len())?;
+        let are_numbers = !closeness.iter().any(|value| value.is_nan());
+        check::parameter(are_numbers, "closeness", f64::NAN, "numbers")?;
         // Adding 0 turns −0 into 0: they are the same value.
         let mut pairs: Vec<(f64, bool)> = closeness
             .iter()
@@ -153,26 +140,20 @@ impl Verification {
         steps: impl Iterator<Item = (f64, Counts)>,
         order: Order,
     ) -> Result<Self> {
-        let (mut thresholds, mut accepted) = (Vec::new(), Vec::new());
         let mut all = Counts::default();
-        for (value, tied) in steps {
+        let accepted = steps.map(|(value, tied)| {
             all.same += tied.same;
             all.different += tied.different;
-            thresholds.push(order.sign() * value + 0.0);
-            accepted.push(all);
-        }
+            (order.sign() * value + 0.0, all)
+        });
+        let steps = accepted.collect();
         if all.same == 0 || all.different == 0 {
             return Err(Error::Unsupported {
                 component: "Verification",
                 reason: "there must be pairs of the same thing and pairs of different things",
             });
         }
-        Ok(Self {
-            thresholds,
-            accepted,
-            all,
-            order,
-        })
+        Ok(Self { steps, all, order })
     }
 
     /// From all pairs of a batch that count: those of its embeddings and its references, or of its embeddings among
@@ -211,7 +192,7 @@ impl Verification {
     pub fn auc(&self) -> f64 {
         let mut before = Counts::default();
         let mut twice: u128 = 0;
-        for counts in &self.accepted {
+        for (_, counts) in &self.steps {
             let different = u128::from(counts.different - before.different);
             twice +=
                 different * u128::from(self.all.same - before.same + self.all.same - counts.same);
@@ -256,13 +237,8 @@ impl Verification {
     /// # Errors
     /// [`Error::InvalidParameter`] unless `rate` is in `[0, 1]`.
     pub fn at_false_accept_rate(&self, rate: f64) -> Result<OperatingPoint> {
-        if !(0.0..=1.0).contains(&rate) {
-            return Err(Error::InvalidParameter {
-                name: "rate",
-                value: rate,
-                expected: "a number in [0, 1]",
-            });
-        }
+        let fits = (0.0..=1.0).contains(&rate);
+        check::parameter(fits, "rate", rate, "a number in [0, 1]")?;
         let mut best = self.point(self.acceptance_of_none(), Counts::default());
         for (threshold, counts) in self.points() {
             let point = self.point(threshold, counts);
@@ -279,10 +255,7 @@ impl Verification {
     /// The largest share of right answers, accepting pairs of the same and rejecting those of different things.
     #[must_use]
     pub fn best_accuracy(&self) -> Best {
-        self.best(|counts| {
-            let right = counts.same + (self.all.different - counts.different);
-            right as f64 / (self.all.same + self.all.different) as f64
-        })
+        self.best(|counts| self.accuracy(counts))
     }
 
     /// The largest F1 of accepting pairs of the same thing.
@@ -301,9 +274,7 @@ impl Verification {
         if threshold.is_nan() {
             return f64::NAN;
         }
-        let counts = self.accepted_at(threshold);
-        let right = counts.same + (self.all.different - counts.different);
-        right as f64 / (self.all.same + self.all.different) as f64
+        self.accuracy(self.accepted_at(threshold))
     }
 
     /// The rates at a threshold; NaN where that is not a number.
@@ -319,14 +290,17 @@ impl Verification {
         self.point(threshold, self.accepted_at(threshold))
     }
 
+    fn accuracy(&self, accepted: Counts) -> f64 {
+        let right = accepted.same + (self.all.different - accepted.different);
+        right as f64 / (self.all.same + self.all.different) as f64
+    }
+
     fn accepted_at(&self, threshold: f64) -> Counts {
         let sign = self.order.sign();
-        let count = self
-            .thresholds
-            .partition_point(|value| sign * value <= sign * threshold);
-        match count {
+        let is_met = |step: &(f64, Counts)| sign * step.0 <= sign * threshold;
+        match self.steps.partition_point(is_met) {
             0 => Counts::default(),
-            count => self.accepted[count - 1],
+            count => self.steps[count - 1].1,
         }
     }
 
@@ -351,12 +325,7 @@ impl Verification {
 
     fn points(&self) -> impl Iterator<Item = (f64, Counts)> {
         let none = (self.acceptance_of_none(), Counts::default());
-        let some = self
-            .thresholds
-            .iter()
-            .copied()
-            .zip(self.accepted.iter().copied());
-        std::iter::once(none).chain(some)
+        std::iter::once(none).chain(self.steps.iter().copied())
     }
 
     fn point(&self, threshold: f64, counts: Counts) -> OperatingPoint {

@@ -1,6 +1,6 @@
 //! Accuracy on pairs that the threshold was not chosen on.
 
-use dml_core::{Error, Order, Result};
+use dml_core::{Order, Result, check};
 
 use super::Verification;
 
@@ -46,8 +46,9 @@ pub struct FoldAccuracies {
 /// ```
 ///
 /// # Errors
-/// As [`Verification::new`] for the pairs outside of each fold, and [`Error::InvalidParameter`] unless there are at least 2
-/// folds, and at least as many pairs.
+/// As [`Verification::new`] for the pairs outside of each fold, and
+/// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) unless there are at least 2 folds, and at least as many
+/// pairs.
 pub fn fold_accuracies(
     closeness: &[f64],
     same: &[bool],
@@ -55,20 +56,10 @@ pub fn fold_accuracies(
     folds: usize,
 ) -> Result<FoldAccuracies> {
     let pairs = closeness.len();
-    if same.len() != pairs {
-        return Err(Error::Length {
-            arg: "same",
-            expected: pairs,
-            got: same.len(),
-        });
-    }
-    if folds < 2 || folds > pairs {
-        return Err(Error::InvalidParameter {
-            name: "folds",
-            value: folds as f64,
-            expected: "a number from 2 to the number of pairs",
-        });
-    }
+    check::length("same", pairs, same.len())?;
+    let fits = (2..=pairs).contains(&folds);
+    let expected = "a number from 2 to the number of pairs";
+    check::parameter(fits, "folds", folds as f64, expected)?;
     let (mut accuracies, mut thresholds) = (Vec::new(), Vec::new());
     for fold in 0..folds {
         let (start, end) = (fold * pairs / folds, (fold + 1) * pairs / folds);
@@ -99,6 +90,7 @@ pub fn fold_accuracies(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dml_core::Error;
 
     #[test]
     fn the_threshold_comes_from_the_other_folds() -> Result<()> {

@@ -16,7 +16,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use dml_core::{Error, Result};
+use dml_core::{Error, Result, check};
 
 use super::Verification;
 
@@ -130,14 +130,13 @@ impl FromStr for VerificationMetric {
         else {
             return Err(unknown);
         };
-        if !(0.0..=1.0).contains(&rate) {
-            return Err(Error::InvalidParameter {
-                name: "rate",
-                value: rate,
-                expected: "a number in [0, 1]",
-            });
-        }
-        Ok(metric(rate))
+        let fits = (0.0..=1.0).contains(&rate);
+        Ok(metric(check::parameter(
+            fits,
+            "rate",
+            rate,
+            "a number in [0, 1]",
+        )?))
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use dml_core::{Batch, Distance, Error, Order, PairKind, Relation, Result};
+use dml_core::{Batch, Distance, Order, PairKind, Relation, Result, check};
 use rayon::prelude::*;
 
 use super::curve::{Counts, Verification};
@@ -69,13 +69,7 @@ impl Verification {
         for part in parts {
             whole.merge(part);
         }
-        if whole.has_nan {
-            return Err(Error::InvalidParameter {
-                name: "closeness",
-                value: f64::NAN,
-                expected: "numbers",
-            });
-        }
+        check::parameter(!whole.has_nan, "closeness", f64::NAN, "numbers")?;
         Self::of_counts(whole.steps(), order)
     }
 }
@@ -181,6 +175,7 @@ fn ascending(value: f64) -> u64 {
 mod tests {
     use super::*;
     use candle_core::{Device, Tensor};
+    use dml_core::Error;
     use dml_core::TensorExt;
     use rand::{Rng, SeedableRng};
     use rand_chacha::ChaCha8Rng;

@@ -8,6 +8,7 @@ use super::{AccuracyCalculator, NeighborCount};
 use crate::accuracy::metric::RankDepth;
 use crate::accuracy::relevance::Relevance;
 use crate::index::SelfMatch;
+use crate::rows::selected;
 
 /// What is known of a batch's queries before anything is searched.
 pub(super) struct Matches<'a> {
@@ -56,9 +57,7 @@ impl AccuracyCalculator {
         matches: &Matches<'_>,
     ) -> Result<Vec<Vec<Option<f64>>>> {
         let mut per_query = vec![vec![None; batch.queries()]; self.metrics.len()];
-        let self_matches: Vec<Option<u32>> = (0..batch.queries())
-            .map(|q| matches.relation.self_match(q).map(|r| r as u32))
-            .collect();
+        let self_matches = self_matches(matches.relation);
         let mut index = self.index.to_empty();
         index.add(batch.reference().unwrap_or(batch.embeddings()))?;
         // A query that is itself a reference may find one reference less than another.
@@ -135,6 +134,12 @@ impl AccuracyCalculator {
     }
 }
 
+/// The reference that is each of the queries.
+pub(super) fn self_matches(relation: &Relation) -> Vec<Option<u32>> {
+    let self_match = |q| relation.self_match(q).map(|r| r as u32);
+    (0..relation.queries()).map(self_match).collect()
+}
+
 /// The rows of those queries, which ascend: a part of the tensor where they follow one another.
 fn rows_of(embeddings: &Tensor, queries: &[usize]) -> Result<Tensor> {
     match (queries.first(), queries.last()) {
@@ -143,8 +148,7 @@ fn rows_of(embeddings: &Tensor, queries: &[usize]) -> Result<Tensor> {
         }
         _ => {
             let rows: Vec<u32> = queries.iter().map(|q| *q as u32).collect();
-            let rows = Tensor::from_vec(rows, queries.len(), embeddings.device())?;
-            Ok(embeddings.index_select(&rows, 0)?)
+            selected(embeddings, &rows)
         }
     }
 }

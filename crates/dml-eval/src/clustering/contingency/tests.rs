@@ -1,4 +1,5 @@
 use super::*;
+use dml_core::Error;
 use proptest::prelude::*;
 
 fn table(classes: &[i64], clusters: &[i64]) -> Contingency {

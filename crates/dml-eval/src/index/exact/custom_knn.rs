@@ -7,29 +7,24 @@ use std::path::Path;
 use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
-use dml_core::autograd::{Element, with_slice};
-use dml_core::{Distance, Error, Order, Result, check, for_element};
+use dml_core::autograd::with_slice;
+use dml_core::{Distance, Order, Result, check, for_element};
 
-use crate::index::file::{self, Header, IndexFileError, Loaded, Stored};
+use crate::index::file::{self, Header, IndexFileError, Payload};
 use crate::index::knn_index::{checked_threshold, kept_rows};
 use crate::index::{KnnIndex, Neighbors, NeighborsWithin, SelfMatch};
-use crate::kernels::nearest::{Nearest, closest_of_numbers};
-use crate::rows::{check_finite, checked_rows};
+use crate::kernels::nearest::{closest_first, closest_of_rows};
+use crate::rows::distance_blocks::each_matrix;
+use crate::rows::{check_finite, checked_rows, rows_like, selected};
 
-/// Entries of the distance matrix that are in memory at a time, where the configuration leaves it open.
-const ENTRIES: usize = 1 << 22;
-
-/// Configuration of [`CustomKNN`].
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct CustomKNNConfig {
-    /// Number of queries whose distances are in memory at once; 1 to 4,294,967,295. Default: a distance matrix of about
-    /// four million entries.
-    pub batch_size: Option<usize>,
+dml_core::config! {
+    /// Configuration of [`CustomKNN`].
+    #[derive(Eq)]
+    pub struct CustomKNNConfig {
+        /// Number of queries whose distances are in memory at once; 1 to 4,294,967,295. Default: a distance matrix of about
+        /// four million entries.
+        pub batch_size: Option<usize> = None,
+    }
 }
 
 /// Exact nearest neighbours by any [`Distance`]; its values are the distances that are found.
@@ -69,7 +64,7 @@ impl CustomKNN {
     /// An index without references.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] if `batch_size` is 0.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if `batch_size` is 0.
     pub fn new(config: CustomKNNConfig, distance: impl Distance + 'static) -> Result<Self> {
         let batch_size = config.batch_size;
         let batch_size = batch_size.map(|size| check::at_least_one("batch_size", size));
@@ -84,11 +79,7 @@ impl CustomKNN {
     fn checked(&self, arg: &'static str, rows: &Tensor) -> Result<Tensor> {
         let rows = match &self.references {
             None => checked_rows(arg, rows, None, None)?,
-            Some(references) => {
-                let (dim, dtype) = (references.dims()[1], references.dtype());
-                let rows = checked_rows(arg, rows, Some(dim), Some(dtype))?;
-                rows.to_device(references.device())?
-            }
+            Some(references) => rows_like(arg, rows, references)?.to_device(references.device())?,
         };
         check_finite(arg, &rows)?;
         Ok(rows)
@@ -99,19 +90,9 @@ impl CustomKNN {
         &self,
         queries: &Tensor,
         references: &Tensor,
-        mut take: impl FnMut(usize, Tensor) -> Result<()>,
+        take: impl FnMut(usize, Tensor) -> Result<()>,
     ) -> Result<()> {
-        let count = queries.dims()[0];
-        let block = self
-            .batch_size
-            .unwrap_or(ENTRIES / references.dims()[0].max(1))
-            .max(1);
-        for start in (0..count).step_by(block) {
-            let queries = queries.narrow(0, start, block.min(count - start))?;
-            let matrix = self.distance.matrix(&queries, Some(references))?;
-            take(start, matrix.to_device(&Device::Cpu)?)?;
-        }
-        Ok(())
+        each_matrix(queries, references, &self.distance, self.batch_size, take)
     }
 }
 
@@ -142,22 +123,18 @@ impl KnnIndex for CustomKNN {
             return Ok(Neighbors::default());
         };
         let largest_first = self.distance.order() == Order::LargerIsCloser;
-        let mut found = Neighbors {
-            distances: Vec::with_capacity(count * k),
-            indices: Vec::with_capacity(count * k),
-            k,
-        };
+        let mut found = Neighbors::with_capacity(count, k);
         self.for_each_block(&queries, references, |start, matrix| {
+            let columns = matrix.dims()[1];
             let self_matches = |q: usize| self_matches.of(start + q);
-            let nearest = for_element!(matrix, "distance matrix", |T| closest::<T>(
-                &matrix,
-                k,
-                largest_first,
-                self_matches
-            ))?;
-            found.distances.extend(nearest.values);
+            let (nearest, all_numbers) = for_element!(matrix, "distance matrix", |T| {
+                with_slice::<T, _>(&matrix, |matrix| {
+                    closest_of_rows(matrix, columns, k, largest_first, self_matches)
+                })
+            })?;
+            found.distances.extend(nearest.distances);
             found.indices.extend(nearest.indices);
-            Ok(())
+            check_numbers(all_numbers)
         })?;
         Ok(found)
     }
@@ -194,18 +171,11 @@ impl KnnIndex for CustomKNN {
                         .inspect(|(key, _)| all_numbers &= !key.is_nan())
                         .filter(|(key, _)| *key <= sign * threshold)
                         .collect();
-                    found.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-                    within.indices.extend(found.iter().map(|(_, r)| *r));
-                    let values = found.iter().map(|(key, _)| sign * key + 0.0);
-                    within.distances.extend(values);
-                    within.offsets.push(within.indices.len());
+                    found.sort_unstable_by(closest_first);
+                    within.push_query(found.iter().map(|(key, r)| (sign * key + 0.0, *r)));
                 }
             })?;
-            if all_numbers {
-                Ok(())
-            } else {
-                Err(no_number())
-            }
+            check_numbers(all_numbers)
         })?;
         Ok(within)
     }
@@ -223,33 +193,29 @@ impl KnnIndex for CustomKNN {
         self.references = if kept.is_empty() {
             None
         } else {
-            let kept = Tensor::from_slice(&kept, kept.len(), references.device())?;
-            Some(references.index_select(&kept, 0)?)
+            Some(selected(references, &kept)?)
         };
         Ok(gone)
     }
 
     fn save(&self, path: &Path) -> std::result::Result<(), IndexFileError> {
         let content = IndexFileError::content(path);
-        let Some(references) = &self.references else {
-            let header = Header {
-                kind: file::CUSTOM,
-                ..Header::default()
-            };
-            return file::save(path, header, Stored::None);
-        };
-        let header = Header {
+        let mut header = Header {
             kind: file::CUSTOM,
-            dim: references.dims()[1] as u64,
-            rows: references.dims()[0] as u64,
             ..Header::default()
         };
+        let Some(references) = &self.references else {
+            return file::save(path, header, &Payload::None);
+        };
+        header.rows = references.dims()[0] as u64;
+        header.dim = references.dims()[1] as u64;
         let rows = references
             .to_device(&Device::Cpu)
             .map_err(|error| content(error.into()))?;
+        let save = |rows: Payload<'_>| file::save(path, header, &rows);
         match rows.dtype() {
-            DType::F64 => with_slice(&rows, |rows| file::save(path, header, Stored::F64(rows))),
-            _ => with_slice(&rows, |rows| file::save(path, header, Stored::F32(rows))),
+            DType::F64 => with_slice(&rows, |rows| save(Payload::F64(rows.into()))),
+            _ => with_slice(&rows, |rows| save(Payload::F32(rows.into()))),
         }
         .map_err(content)?
     }
@@ -263,10 +229,10 @@ impl KnnIndex for CustomKNN {
         let content = IndexFileError::content(path);
         let references = match rows {
             _ if header.rows == 0 => None,
-            Loaded::None => None,
-            Loaded::F32(rows) => Some(Tensor::from_vec(rows, shape, &Device::Cpu)),
-            Loaded::F64(rows) => Some(Tensor::from_vec(rows, shape, &Device::Cpu)),
-            Loaded::F16(_) | Loaded::Bytes(_) => {
+            Payload::None => None,
+            Payload::F32(rows) => Some(Tensor::from_vec(rows.into_owned(), shape, &Device::Cpu)),
+            Payload::F64(rows) => Some(Tensor::from_vec(rows.into_owned(), shape, &Device::Cpu)),
+            Payload::F16(_) | Payload::Bytes(_) => {
                 return Err(IndexFileError::kind(path, "rows of float32 or float64"));
             }
         };
@@ -291,25 +257,8 @@ impl KnnIndex for CustomKNN {
     }
 }
 
-fn no_number() -> Error {
-    Error::InvalidParameter {
-        name: "distance",
-        value: f64::NAN,
-        expected: "numbers",
-    }
-}
-
-fn closest<T: Element>(
-    matrix: &Tensor,
-    k: usize,
-    largest_first: bool,
-    self_matches: impl Fn(usize) -> Option<u32> + Sync,
-) -> Result<Nearest> {
-    let references = matrix.dims()[1];
-    let nearest = with_slice::<T, _>(matrix, |matrix| {
-        closest_of_numbers(matrix, references, k, largest_first, self_matches)
-    })?;
-    nearest.ok_or_else(no_number)
+fn check_numbers(all_numbers: bool) -> Result<()> {
+    check::parameter(all_numbers, "distance", f64::NAN, "numbers").map(drop)
 }
 
 #[cfg(test)]

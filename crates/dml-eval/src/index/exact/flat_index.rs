@@ -23,16 +23,15 @@ use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
 use dml_core::autograd::with_slice;
-use dml_core::kernels::exact::{dot, squared_distance};
-use dml_core::{Error, Result};
+use dml_core::{Error, Result, check};
 use half::f16;
 
 use crate::index::exact::float16_rows::Float16Rows;
 use crate::index::file::{self, IndexFileError};
 use crate::index::knn_index::{check_count, checked_threshold, kept_rows};
 use crate::index::{KnnIndex, Neighbors, NeighborsWithin, SelfMatch};
-use crate::kernels::nearest::{Affinity, References, Within};
-use crate::rows::{check_squares, checked_rows, finite_rows, unit_rows};
+use crate::kernels::nearest::{Affinity, References, closest_first};
+use crate::rows::{check_finite, check_squares, checked_rows, selected, unit_rows};
 
 /// What makes a reference of a [`FlatIndex`] close; [formulas](self).
 ///
@@ -70,11 +69,11 @@ impl FlatMetric {
         metrics.find(|metric| *metric as u32 == number)
     }
 
-    /// From what orders references, the smaller the closer, to the value. Adding to 0 makes −0 a 0.
-    pub(crate) fn value(self, key: f64) -> f64 {
+    /// What orders rows as they are compared.
+    pub(crate) fn affinity(self) -> Affinity {
         match self {
-            Self::SquaredEuclidean => key,
-            Self::InnerProduct | Self::Cosine => 0.0 - key,
+            Self::SquaredEuclidean => Affinity::SquaredEuclidean,
+            Self::InnerProduct | Self::Cosine => Affinity::InnerProduct,
         }
     }
 }
@@ -148,6 +147,18 @@ enum Rows {
     F64(References<f64>),
 }
 
+/// Runs the body with the references, in whatever precision they are kept; gives what follows `or` where there are none.
+macro_rules! with_rows {
+    ($rows:expr, or $none:expr, |$kept:ident| $body:expr) => {
+        match $rows {
+            Rows::None => $none,
+            Rows::F16($kept) => $body,
+            Rows::F32($kept) => $body,
+            Rows::F64($kept) => $body,
+        }
+    };
+}
+
 impl FlatIndex {
     /// An index without references.
     #[must_use]
@@ -179,12 +190,7 @@ impl FlatIndex {
     }
 
     fn dim(&self) -> Option<usize> {
-        match &self.rows {
-            Rows::None => None,
-            Rows::F16(references) => Some(references.dim()),
-            Rows::F32(references) => Some(references.dim()),
-            Rows::F64(references) => Some(references.dim()),
-        }
+        with_rows!(&self.rows, or None, |references| Some(references.dim()))
     }
 
     /// The rows as they are compared: finite, and of length 1 for the cosine.
@@ -194,10 +200,13 @@ impl FlatIndex {
             (Rows::None, RowStorage::AsGiven) => None,
             _ => Some(DType::F32),
         };
+        let rows = checked_rows(arg, rows, self.dim(), dtype)?.to_device(&Device::Cpu)?;
         match self.metric {
-            FlatMetric::Cosine => unit_rows(&finite_rows(arg, rows, self.dim(), dtype)?),
+            FlatMetric::Cosine => {
+                check_finite(arg, &rows)?;
+                unit_rows(&rows)
+            }
             FlatMetric::SquaredEuclidean | FlatMetric::InnerProduct => {
-                let rows = checked_rows(arg, rows, self.dim(), dtype)?.to_device(&Device::Cpu)?;
                 check_squares(arg, &rows)?;
                 Ok(rows)
             }
@@ -206,29 +215,40 @@ impl FlatIndex {
 
     /// The rows as they are compared, in single precision only.
     pub(crate) fn prepare_single(&self, arg: &'static str, rows: &Tensor) -> Result<Tensor> {
-        if rows.dtype() == DType::F64 {
-            return Err(Error::DType {
-                arg,
-                expected: "single or half precision",
-                got: rows.dtype(),
-            });
+        match rows.dtype() {
+            DType::F64 => Err(no_single_precision(arg)),
+            _ => self.prepare(arg, rows),
         }
-        self.prepare(arg, rows)
     }
 
     /// What orders references, the smaller the closer: of a prepared query and a row, which must be there.
-    pub(crate) fn key(&self, query: &[f32], row: usize) -> f64 {
-        let key = |row: &[f32]| match self.metric {
-            FlatMetric::SquaredEuclidean => squared_distance(query, row),
-            FlatMetric::InnerProduct => -dot(query, row),
-            FlatMetric::Cosine => (-dot(query, row)).clamp(-1.0, 1.0),
-        };
-        match &self.rows {
-            Rows::F32(rows) => key(rows.row(row)),
-            Rows::F16(rows) => key(&rows.row(row)),
+    fn key(&self, query: &[f32], row: usize) -> f64 {
+        let affinity = self.metric.affinity();
+        let key = match &self.rows {
+            Rows::F32(rows) => affinity.key(query, rows.row(row)),
+            Rows::F16(rows) => affinity.key(query, &rows.row(row)),
             // No prepared query of single precision has got here.
             Rows::None | Rows::F64(_) => f64::NAN,
+        };
+        match self.metric {
+            FlatMetric::Cosine => key.clamp(-1.0, 1.0),
+            FlatMetric::SquaredEuclidean | FlatMetric::InnerProduct => key,
         }
+    }
+
+    /// The `k` closest of some rows, which must be there, to a prepared query: values and rows.
+    pub(crate) fn closest_of(
+        &self,
+        query: &[f32],
+        rows: impl Iterator<Item = u32>,
+        k: usize,
+    ) -> impl Iterator<Item = (f64, u32)> {
+        let measured = rows.map(|row| (self.key(query, row as usize), row));
+        let mut measured: Vec<(f64, u32)> = measured.collect();
+        measured.sort_unstable_by(closest_first);
+        let affinity = self.metric.affinity();
+        let closest = measured.into_iter().take(k);
+        closest.map(move |(key, row)| (affinity.value(key), row))
     }
 
     /// Appends rows that are prepared: finite, and of length 1 for the cosine.
@@ -252,14 +272,12 @@ impl FlatIndex {
         }
         self.on_device.forget();
         match &mut self.rows {
-            Rows::None => Ok(()),
-            Rows::F16(references) => {
-                references.extend(&half);
-                Ok(())
-            }
-            Rows::F32(references) => with_slice(rows, |rows| references.extend(rows)),
-            Rows::F64(references) => with_slice(rows, |rows| references.extend(rows)),
+            Rows::None => {}
+            Rows::F16(references) => references.extend(&half),
+            Rows::F32(references) => with_slice(rows, |rows| references.extend(rows))?,
+            Rows::F64(references) => with_slice(rows, |rows| references.extend(rows))?,
         }
+        Ok(())
     }
 
     /// A row that must be there, if rows are kept in single precision.
@@ -285,13 +303,7 @@ impl FlatIndex {
             Rows::None => {}
             Rows::F16(rows) => (0..rows.len()).for_each(|r| take(&rows.row(r))),
             Rows::F32(rows) => rows.rows().chunks_exact(rows.dim()).for_each(take),
-            Rows::F64(_) => {
-                return Err(Error::DType {
-                    arg: "references",
-                    expected: "single or half precision",
-                    got: DType::F64,
-                });
-            }
+            Rows::F64(_) => return Err(no_single_precision("references")),
         }
         Ok(())
     }
@@ -307,19 +319,31 @@ impl FlatIndex {
         if let Some(found) = self.search_on_device(given, queries, k, self_matches)? {
             return Ok(found);
         }
-        let affinity = self.affinity();
+        let affinity = self.metric.affinity();
         let self_matches = |q| self_matches.of(q);
-        let nearest = match &self.rows {
-            Rows::None => Ok(Default::default()),
-            Rows::F16(rows) => with_slice(queries, |q| rows.nearest(q, k, affinity, self_matches)),
-            Rows::F32(rows) => with_slice(queries, |q| rows.nearest(q, k, affinity, self_matches)),
-            Rows::F64(rows) => with_slice(queries, |q| rows.nearest(q, k, affinity, self_matches)),
-        }?;
-        Ok(Neighbors {
-            distances: nearest.values,
-            indices: nearest.indices,
-            k,
-        })
+        let nearest = with_rows!(&self.rows, or Ok(Neighbors::default()), |rows| {
+            with_slice(queries, |q| rows.nearest(q, k, affinity, self_matches))
+        })?;
+        Ok(Neighbors { k, ..nearest })
+    }
+
+    /// Searches once more for some of the prepared queries, and puts what is nearest to them into `found`.
+    pub(crate) fn search_again(
+        &self,
+        queries: &Tensor,
+        some: &[usize],
+        self_matches: SelfMatch<'_>,
+        found: &mut Neighbors,
+    ) -> Result<()> {
+        if some.is_empty() {
+            return Ok(());
+        }
+        let of_some: Vec<Option<u32>> = some.iter().map(|q| self_matches.of(*q)).collect();
+        let rows: Vec<u32> = some.iter().map(|q| *q as u32).collect();
+        let queries = selected(queries, &rows)?;
+        let again = self.search_others(&queries, found.k, SelfMatch::Rows(&of_some))?;
+        found.replace(some, &again);
+        Ok(())
     }
 
     /// All references of prepared queries within a threshold, by their keys as they are.
@@ -328,44 +352,31 @@ impl FlatIndex {
         queries: &Tensor,
         threshold: f64,
         self_matches: impl Fn(usize) -> Option<u32> + Sync,
-    ) -> Result<Within> {
-        let affinity = self.affinity();
-        match &self.rows {
-            Rows::None => Ok(Within {
-                offsets: vec![0; queries.dims()[0] + 1],
-                ..Within::default()
-            }),
-            Rows::F16(rows) => with_slice(queries, |q| {
-                rows.within(q, threshold, affinity, self_matches)
-            }),
-            Rows::F32(rows) => with_slice(queries, |q| {
-                rows.within(q, threshold, affinity, self_matches)
-            }),
-            Rows::F64(rows) => with_slice(queries, |q| {
-                rows.within(q, threshold, affinity, self_matches)
-            }),
-        }
+    ) -> Result<NeighborsWithin> {
+        let affinity = self.metric.affinity();
+        let none = NeighborsWithin::none(queries.dims()[0]);
+        with_rows!(&self.rows, or Ok(none), |rows| with_slice(queries, |q| {
+            rows.within(q, threshold, affinity, self_matches)
+        }))
     }
+}
 
-    fn affinity(&self) -> Affinity {
-        match self.metric {
-            FlatMetric::SquaredEuclidean => Affinity::SquaredEuclidean,
-            FlatMetric::InnerProduct | FlatMetric::Cosine => Affinity::InnerProduct,
-        }
+fn no_single_precision(arg: &'static str) -> Error {
+    Error::DType {
+        arg,
+        expected: "single or half precision",
+        got: DType::F64,
     }
 }
 
 /// Rows in half precision, if they fit.
 fn rounded(rows: &[f32]) -> Result<Vec<f16>> {
     let rounded: Vec<f16> = rows.iter().map(|x| f16::from_f32(*x)).collect();
-    match rounded.iter().position(|x| !x.is_finite()) {
-        None => Ok(rounded),
-        Some(at) => Err(Error::InvalidParameter {
-            name: "references",
-            value: f64::from(rows[at]),
-            expected: "numbers that half precision holds, up to 65504",
-        }),
+    if let Some(at) = rounded.iter().position(|x| !x.is_finite()) {
+        let expected = "numbers that half precision holds, up to 65504";
+        check::parameter(false, "references", f64::from(rows[at]), expected)?;
     }
+    Ok(rounded)
 }
 
 impl KnnIndex for FlatIndex {
@@ -401,28 +412,18 @@ impl KnnIndex for FlatIndex {
         let queries = self.prepare("queries", queries)?;
         self_matches.check_rows(queries.dims()[0], self.len())?;
         let self_matches = |q| self_matches.of(q);
-        let within = match self.metric {
+        match self.metric {
             FlatMetric::Cosine => self.within_cosine(&queries, threshold, self_matches),
             FlatMetric::SquaredEuclidean | FlatMetric::InnerProduct => {
                 self.within_prepared(&queries, threshold, self_matches)
             }
-        }?;
-        Ok(NeighborsWithin {
-            offsets: within.offsets,
-            distances: within.values,
-            indices: within.indices,
-        })
+        }
     }
 
     fn remove(&mut self, rows: &[u32]) -> Result<usize> {
         let (keep, gone) = kept_rows(rows, self.len())?;
         self.on_device.forget();
-        match &mut self.rows {
-            Rows::None => {}
-            Rows::F16(references) => references.retain(&keep),
-            Rows::F32(references) => references.retain(|r| keep[r]),
-            Rows::F64(references) => references.retain(|r| keep[r]),
-        }
+        with_rows!(&mut self.rows, or(), |references| references.retain(&keep));
         if self.is_empty() {
             self.rows = Rows::None;
         }
@@ -447,12 +448,7 @@ impl KnnIndex for FlatIndex {
     }
 
     fn len(&self) -> usize {
-        match &self.rows {
-            Rows::None => 0,
-            Rows::F16(references) => references.len(),
-            Rows::F32(references) => references.len(),
-            Rows::F64(references) => references.len(),
-        }
+        with_rows!(&self.rows, or 0, |references| references.len())
     }
 
     fn to_empty(&self) -> Box<dyn KnnIndex> {

@@ -3,7 +3,8 @@
 use half::f16;
 use rayon::prelude::*;
 
-use crate::kernels::nearest::{Affinity, Nearest, References, Within};
+use crate::index::{Neighbors, NeighborsWithin};
+use crate::kernels::nearest::{Affinity, References, closest_first, retain_rows};
 
 /// Rows that are in memory in single precision at a time.
 const SPAN: usize = 1 << 15;
@@ -51,11 +52,7 @@ impl Float16Rows {
 
     /// Keeps the rows that `keep` says, in their order.
     pub(crate) fn retain(&mut self, keep: &[bool]) {
-        let rows = self.rows.chunks_exact(self.dim).zip(keep);
-        self.rows = rows
-            .filter(|(_, keep)| **keep)
-            .flat_map(|(row, _)| row.iter().copied())
-            .collect();
+        retain_rows(&mut self.rows, keep);
     }
 
     /// As [`References::nearest`].
@@ -65,7 +62,7 @@ impl Float16Rows {
         k: usize,
         affinity: Affinity,
         excluded: impl Fn(usize) -> Option<u32> + Sync,
-    ) -> Nearest {
+    ) -> Neighbors {
         let count = queries.len() / self.dim.max(1);
         let mut best: Vec<Vec<Found>> = vec![Vec::new(); count];
         for (start, span) in self.spans() {
@@ -75,23 +72,21 @@ impl Float16Rows {
             best.par_iter_mut().enumerate().for_each(|(q, best)| {
                 let excluded = excluded(q);
                 let range = q * wanted..(q + 1) * wanted;
-                let values = found.values[range.clone()].iter();
+                let values = found.distances[range.clone()].iter();
                 for (value, row) in values.zip(&found.indices[range]) {
                     let row = start + row;
                     if excluded != Some(row) {
-                        best.push((key(affinity, *value), row));
+                        best.push((affinity.value(*value), row));
                     }
                 }
-                best.sort_unstable_by(order);
+                best.sort_unstable_by(closest_first);
                 best.truncate(k);
             });
         }
-        let found = best.iter().flatten();
-        Nearest {
-            k,
-            indices: found.clone().map(|(_, row)| *row).collect(),
-            values: found.map(|(number, _)| key(affinity, *number)).collect(),
-        }
+        let mut nearest = Neighbors::with_capacity(count, k);
+        let found = best.into_iter().flatten();
+        nearest.extend(found.map(|(key, row)| (affinity.value(key), row)));
+        nearest
     }
 
     /// As [`References::within`].
@@ -101,29 +96,21 @@ impl Float16Rows {
         threshold: f64,
         affinity: Affinity,
         excluded: impl Fn(usize) -> Option<u32> + Sync,
-    ) -> Within {
+    ) -> NeighborsWithin {
         let count = queries.len() / self.dim.max(1);
         let mut all: Vec<Vec<Found>> = vec![Vec::new(); count];
         for (start, span) in self.spans() {
             let excluded = |q| excluded(q).and_then(|row| row.checked_sub(start));
             let found = span.within(queries, threshold, affinity, excluded);
-            for (q, all) in all.iter_mut().enumerate() {
-                let range = found.offsets[q]..found.offsets[q + 1];
-                let values = found.values[range.clone()].iter();
-                let found = values.zip(&found.indices[range]);
-                all.extend(found.map(|(value, row)| (key(affinity, *value), start + row)));
+            for (all, (rows, values)) in all.iter_mut().zip(found.iter()) {
+                let found = values.iter().zip(rows);
+                all.extend(found.map(|(value, row)| (affinity.value(*value), start + row)));
             }
         }
-        let mut within = Within {
-            offsets: vec![0],
-            ..Within::default()
-        };
+        let mut within = NeighborsWithin::none(0);
         for mut found in all {
-            found.sort_unstable_by(order);
-            within.indices.extend(found.iter().map(|(_, row)| *row));
-            let values = found.iter().map(|(number, _)| key(affinity, *number));
-            within.values.extend(values);
-            within.offsets.push(within.indices.len());
+            found.sort_unstable_by(closest_first);
+            within.push_query(found.iter().map(|(key, row)| (affinity.value(*key), *row)));
         }
         within
     }
@@ -137,18 +124,6 @@ impl Float16Rows {
             references.extend(&rows);
             (start, references)
         })
-    }
-}
-
-fn order(a: &Found, b: &Found) -> std::cmp::Ordering {
-    a.0.total_cmp(&b.0).then(a.1.cmp(&b.1))
-}
-
-/// From a value to what orders references, and back. Adding 0 turns −0 into 0.
-fn key(affinity: Affinity, value: f64) -> f64 {
-    match affinity {
-        Affinity::SquaredEuclidean => value,
-        Affinity::InnerProduct => 0.0 - value,
     }
 }
 

@@ -291,7 +291,7 @@ fn what_is_no_file_is_not_waited_for() {
 
 /// A file whose checksums are right, whatever it says.
 fn forged(header: Header, element: u32, length: u64, payload: &[u8]) -> Vec<u8> {
-    let mut bytes = header.to_bytes(Stored::None).to_vec();
+    let mut bytes = header.to_bytes(&Payload::None).to_vec();
     bytes[20..24].copy_from_slice(&element.to_le_bytes());
     bytes[40..48].copy_from_slice(&length.to_le_bytes());
     let checksum = crc32fast::hash(&bytes[..HEADER - 4]);

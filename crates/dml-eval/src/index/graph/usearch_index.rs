@@ -28,7 +28,7 @@ use dml_core::autograd::with_slice;
 use dml_core::{Result, check};
 use rayon::prelude::*;
 
-use crate::index::file::{self, Header, IndexFileError, Stored};
+use crate::index::file::{self, Header, IndexFileError, Payload};
 use crate::index::knn_index::{check_count, kept_rows};
 use crate::index::scale::{Scale, longest};
 use crate::index::{FlatIndex, FlatMetric};
@@ -259,24 +259,12 @@ impl KnnIndex for UsearchIndex {
             queries.map(walk).collect::<Result<Vec<_>>>()
         })??;
         let astray: Vec<usize> = (0..count).filter(|q| found[*q].is_none()).collect();
-        let exact = self.search_exactly(&queries, &astray, k, self_matches)?;
-        let mut exact = exact.iter();
-        let metric = self.config.metric;
-        let mut neighbors = Neighbors {
-            distances: Vec::with_capacity(count * k),
-            indices: Vec::with_capacity(count * k),
-            k,
-        };
+        let mut neighbors = Neighbors::with_capacity(count, k);
         for found in found {
-            if let Some(found) = found {
-                let values = found.iter().map(|(key, _)| metric.value(*key));
-                neighbors.distances.extend(values);
-                neighbors.indices.extend(found.iter().map(|(_, row)| *row));
-            } else if let Some((rows, distances)) = exact.next() {
-                neighbors.distances.extend(distances);
-                neighbors.indices.extend(rows);
-            }
+            neighbors.extend(found.unwrap_or_else(|| vec![(0.0, 0); k]));
         }
+        self.rows
+            .search_again(&queries, &astray, self_matches, &mut neighbors)?;
         Ok(neighbors)
     }
 
@@ -304,7 +292,7 @@ impl KnnIndex for UsearchIndex {
             rows: bytes.len() as u64,
             extra: 0,
         };
-        file::save(path, header, Stored::Bytes(&bytes))
+        file::save(path, header, &Payload::Bytes(bytes.into()))
     }
 
     fn load(&mut self, path: &Path) -> std::result::Result<(), IndexFileError> {

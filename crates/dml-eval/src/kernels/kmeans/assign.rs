@@ -74,6 +74,12 @@ impl<'a, T: Real> Rows<'a, T> {
         &self.rows[row * self.dim..][..self.dim]
     }
 
+    /// Some rows, one after the other.
+    pub(super) fn gather(&self, which: &[usize]) -> Vec<T> {
+        let rows = which.iter().flat_map(|row| self.row(*row));
+        rows.copied().collect()
+    }
+
     /// The elements of a block of [`ROWS`] rows, coordinates outermost; zeros for the rows that the last one lacks.
     pub(super) fn panel(&self, panel: usize) -> &[T] {
         self.panels.panel(panel)
@@ -168,10 +174,9 @@ impl<'a, T: Real> Assignment<'a, T> {
         let mut references = References::new(self.dim);
         references.extend(centroids);
         let found = references.nearest(&rows, 1, Affinity::SquaredEuclidean, |_| None);
-        for ((row, cluster), squared_distance) in which.iter().zip(found.indices).zip(found.values)
-        {
-            assigned.clusters[*row] = cluster;
-            assigned.squared_distances[*row] = squared_distance;
+        for (row, (clusters, squared_distances)) in which.iter().zip(found.iter()) {
+            assigned.clusters[*row] = clusters[0];
+            assigned.squared_distances[*row] = squared_distances[0];
         }
     }
 }

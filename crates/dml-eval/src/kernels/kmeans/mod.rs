@@ -53,7 +53,6 @@ pub(crate) struct Clustering<T> {
 ///
 /// # Panics
 /// If the length is no multiple of `dim`, or there are no clusters or more of them than rows.
-#[must_use]
 pub(crate) fn kmeans<T: Real>(
     rows: &[T],
     dim: usize,

@@ -26,11 +26,7 @@ pub(super) fn centroids<T: Real>(
         KMeansStart::Random => index::sample(&mut rng, rows.count(), clusters).into_vec(),
         KMeansStart::PlusPlus => plus_plus(rows, clusters, rng),
     };
-    chosen
-        .iter()
-        .flat_map(|row| rows.row(*row))
-        .copied()
-        .collect()
+    rows.gather(&chosen)
 }
 
 /// Rows drawn one by one, each with probability proportional to its squared distance from the closest one so far.
@@ -80,11 +76,7 @@ fn plus_plus<T: Real>(rows: &Rows<'_, T>, clusters: usize, rng: &mut dyn RngCore
 /// Distances are measured from the coordinates, but only where a matrix product leaves open that one is closer.
 fn approach<T: Real>(rows: &Rows<'_, T>, closest: &mut [f64], chosen: &[usize]) -> Vec<f64> {
     let dim = rows.dim();
-    let centroids: Vec<T> = chosen
-        .iter()
-        .flat_map(|row| rows.row(*row))
-        .copied()
-        .collect();
+    let centroids = rows.gather(chosen);
     let norms: Vec<f64> = centroids.chunks_exact(dim).map(|c| dot(c, c)).collect();
     let largest = norms.iter().copied().fold(0.0, f64::max);
     closest

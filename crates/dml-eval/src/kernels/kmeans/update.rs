@@ -36,14 +36,11 @@ pub(super) fn fill_empty(members: &mut [u32], squared_distances: &[f64], cluster
 /// stays.
 pub(super) fn set_to_means<T: Real>(centroids: &mut [T], rows: &[T], dim: usize, members: &[u32]) {
     let sizes = sizes(members, centroids.len() / dim);
-    let mut ends: Vec<usize> = sizes
-        .iter()
-        .scan(0, |end, size| {
-            let start = *end;
-            *end += size;
-            Some(start)
-        })
-        .collect();
+    // Where each cluster's rows begin, and after the loop, where they end.
+    let mut ends = vec![0; sizes.len()];
+    for cluster in 1..sizes.len() {
+        ends[cluster] = ends[cluster - 1] + sizes[cluster - 1];
+    }
     let mut sorted = vec![0u32; members.len()];
     for (row, cluster) in (0..).zip(members) {
         let end = &mut ends[*cluster as usize];

@@ -1,5 +1,7 @@
 //! The k smallest of a stream of keys, ties broken by the lower row.
 
+use std::cmp::Ordering;
+
 /// Keeps the `k` smallest `(key, row)` of all that are pushed.
 ///
 /// Entries gather in a buffer that is cut back to the `k` smallest whenever it is full, which costs a constant per
@@ -58,20 +60,23 @@ impl Best {
     /// The `k` smallest, or all if there were fewer, in order.
     pub(super) fn into_sorted(mut self) -> Vec<(f64, u32)> {
         self.cut();
-        self.entries.sort_unstable_by(order);
+        self.entries.sort_unstable_by(closest_first);
         self.entries
     }
 
     fn cut(&mut self) {
         if self.entries.len() >= self.k {
-            let (_, last, _) = self.entries.select_nth_unstable_by(self.k - 1, order);
+            let (_, last, _) = self
+                .entries
+                .select_nth_unstable_by(self.k - 1, closest_first);
             self.bound = last.0;
             self.entries.truncate(self.k);
         }
     }
 }
 
-fn order(a: &(f64, u32), b: &(f64, u32)) -> std::cmp::Ordering {
+/// The order of keys and rows: ties go to the lower row.
+pub(crate) fn closest_first(a: &(f64, u32), b: &(f64, u32)) -> Ordering {
     a.0.total_cmp(&b.0).then(a.1.cmp(&b.1))
 }
 

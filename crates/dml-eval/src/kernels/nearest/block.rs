@@ -5,7 +5,7 @@ use dml_core::kernels::exact::dot;
 use pulp::{Arch, NullaryFnOnce};
 
 use super::candidates::Candidates;
-use super::{Affinity, Best, References, key};
+use super::{Affinity, Best, References};
 
 /// References that are measured at a time for all queries: read from memory once.
 const MEASURED_TOGETHER: usize = 256;
@@ -68,11 +68,24 @@ impl<'a, T: Real> Block<'a, T> {
         )
     }
 
+    /// The queries with coordinates outermost, `[dim, lanes]`: one coordinate of all of them is contiguous. There are zeros
+    /// in the lanes that no query has.
+    pub(super) fn columns(&self, lanes: usize) -> Vec<T> {
+        let dim = self.references.dim;
+        let mut columns = vec![T::ZERO; dim * lanes];
+        for (q, row) in self.queries.chunks_exact(dim).enumerate() {
+            for (k, value) in row.iter().enumerate() {
+                columns[k * lanes + q] = *value;
+            }
+        }
+        columns
+    }
+
     /// The key of a reference.
     #[inline(always)]
-    fn measure(&self, q: usize, r: u32) -> f64 {
+    pub(super) fn measure(&self, q: usize, r: u32) -> f64 {
         let reference = self.references.row(r as usize);
-        key(self.affinity, self.query(q), reference)
+        self.affinity.key(self.query(q), reference)
     }
 
     /// A key less the number that stands for it: ‖q‖², which all references share.
@@ -144,11 +157,8 @@ impl<'b, 'a, T: Real> Found<'b, 'a, T> {
 
     /// The best of every query.
     pub(super) fn into_best(self) -> Vec<Best> {
-        let (mut best, rows): (Vec<Best>, Vec<Vec<u32>>) = self
-            .candidates
-            .into_iter()
-            .map(Candidates::into_parts)
-            .unzip();
+        let parts = self.candidates.into_iter().map(Candidates::into_parts);
+        let (mut best, rows): (Vec<Best>, Vec<Vec<u32>>) = parts.unzip();
         Arch::new().dispatch(MeasureRest {
             block: self.block,
             best: &mut best,

@@ -33,6 +33,7 @@ mod filter;
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, unused_variables))]
 mod integer_product;
 mod integer_tiles;
+mod neighbors;
 mod number_error;
 mod of_candidates;
 mod of_rows;
@@ -57,10 +58,11 @@ use filter::best_of_span;
 use integer_product::Instructions;
 use tasks::{BY_INTEGERS, BY_PRODUCT, tasks};
 
+pub(crate) use best::closest_first;
+pub use neighbors::{Neighbors, NeighborsWithin};
 pub(crate) use number_error::number_error;
 pub(crate) use of_candidates::Candidates;
-pub(crate) use of_rows::{closest_of_numbers, closest_of_rows};
-pub(crate) use within::Within;
+pub(crate) use of_rows::closest_of_rows;
 
 /// With fewer queries than this, turning the references into integers takes longer than it saves; ...
 const INTEGERS_PAY_FROM_QUERIES: usize = 32;
@@ -76,6 +78,26 @@ pub(crate) enum Affinity {
     SquaredEuclidean,
     /// A large inner product.
     InnerProduct,
+}
+
+impl Affinity {
+    /// The number that orders references: the smaller, the closer.
+    #[inline(always)]
+    pub(crate) fn key<T: Real>(self, query: &[T], reference: &[T]) -> f64 {
+        match self {
+            Self::SquaredEuclidean => squared_distance(query, reference),
+            Self::InnerProduct => -dot(query, reference),
+        }
+    }
+
+    /// From a key to the squared distance or inner product, and back.
+    pub(crate) fn value(self, key: f64) -> f64 {
+        match self {
+            Self::SquaredEuclidean => key,
+            // Not `-key`: a product of 0 is 0 and not −0.
+            Self::InnerProduct => 0.0 - key,
+        }
+    }
 }
 
 /// Reference rows with what the search needs to know of them.
@@ -96,20 +118,8 @@ impl<T> fmt::Debug for References<T> {
     }
 }
 
-/// The neighbours of every query, closest first: `k` consecutive entries per query.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Nearest {
-    /// How many neighbours each query has.
-    pub(crate) k: usize,
-    /// Reference rows `[queries, k]`.
-    pub(crate) indices: Vec<u32>,
-    /// Squared distances or inner products `[queries, k]`.
-    pub(crate) values: Vec<f64>,
-}
-
 impl<T: Real> References<T> {
     /// No rows yet, of `dim` coordinates each.
-    #[must_use]
     pub(crate) fn new(dim: usize) -> Self {
         Self {
             rows: Vec::new(),
@@ -131,46 +141,32 @@ impl<T: Real> References<T> {
     }
 
     /// Keeps the rows that `keep` says, in their order.
-    pub(crate) fn retain(&mut self, keep: impl Fn(usize) -> bool) {
-        let dim = self.dim;
-        let mut kept = 0;
-        for r in 0..self.len() {
-            if keep(r) {
-                self.rows.copy_within(r * dim..(r + 1) * dim, kept * dim);
-                self.squared_norms[kept] = self.squared_norms[r];
-                kept += 1;
-            }
-        }
-        self.rows.truncate(kept * dim);
-        self.squared_norms.truncate(kept);
+    pub(crate) fn retain(&mut self, keep: &[bool]) {
+        retain_rows(&mut self.rows, keep);
+        retain_rows(&mut self.squared_norms, keep);
     }
 
     /// How many rows there are.
-    #[must_use]
     pub(crate) fn len(&self) -> usize {
         self.squared_norms.len()
     }
 
     /// Whether there is no row.
-    #[must_use]
     pub(crate) fn is_empty(&self) -> bool {
         self.squared_norms.is_empty()
     }
 
     /// Coordinates per row.
-    #[must_use]
     pub(crate) fn dim(&self) -> usize {
         self.dim
     }
 
     /// All rows, one after the other.
-    #[must_use]
     pub(crate) fn rows(&self) -> &[T] {
         &self.rows
     }
 
     /// One row.
-    #[must_use]
     pub(crate) fn row(&self, r: usize) -> &[T] {
         &self.rows[r * self.dim..][..self.dim]
     }
@@ -188,7 +184,7 @@ impl<T: Real> References<T> {
         k: usize,
         affinity: Affinity,
         excluded: impl Fn(usize) -> Option<u32> + Sync,
-    ) -> Nearest {
+    ) -> Neighbors {
         lengths::rows("queries", queries.len(), self.dim);
         let pays = self.dim >= INTEGERS_PAY_FROM_DIM
             && queries.len() >= INTEGERS_PAY_FROM_QUERIES * self.dim;
@@ -204,12 +200,12 @@ impl<T: Real> References<T> {
         k: usize,
         affinity: Affinity,
         excluded: impl Fn(usize) -> Option<u32> + Sync,
-    ) -> Nearest {
+    ) -> Neighbors {
         let count = queries.len() / self.dim.max(1);
         let any_excluded = (0..count).any(|q| excluded(q).is_some());
         let k = k.min(self.len().saturating_sub(usize::from(any_excluded)));
         if k == 0 || count == 0 {
-            return Nearest::default();
+            return Neighbors::default();
         }
         let sizes = instructions.map_or(BY_PRODUCT, |_| BY_INTEGERS);
         let (blocks, spans) = tasks(count, self.len(), sizes, rayon::current_num_threads());
@@ -255,11 +251,15 @@ impl<T: Real> References<T> {
                         best.merge(std::mem::replace(&mut part[q], Best::new(1)));
                     }
                     for (i, (key, r)) in best.into_sorted().into_iter().enumerate() {
-                        (indices[i], values[i]) = (r, value(affinity, key));
+                        (indices[i], values[i]) = (r, affinity.value(key));
                     }
                 }
             });
-        Nearest { k, indices, values }
+        Neighbors {
+            distances: values,
+            indices,
+            k,
+        }
     }
 }
 
@@ -285,7 +285,8 @@ impl<T: Real> NullaryFnOnce for MeasureAll<'_, T> {
                 let mut best = Best::new(self.k);
                 for r in self.span.clone() {
                     if *excluded != Some(r as u32) {
-                        best.push(key(self.affinity, query, self.references.row(r)), r as u32);
+                        let key = self.affinity.key(query, self.references.row(r));
+                        best.push(key, r as u32);
                     }
                 }
                 best
@@ -294,21 +295,15 @@ impl<T: Real> NullaryFnOnce for MeasureAll<'_, T> {
     }
 }
 
-/// The number that orders references: the smaller, the closer.
-#[inline(always)]
-fn key<T: Real>(affinity: Affinity, query: &[T], reference: &[T]) -> f64 {
-    match affinity {
-        Affinity::SquaredEuclidean => squared_distance(query, reference),
-        Affinity::InnerProduct => -dot(query, reference),
+/// Keeps the rows that `keep` says, of as many entries each as there are.
+pub(crate) fn retain_rows<E: Copy>(entries: &mut Vec<E>, keep: &[bool]) {
+    let width = entries.len() / keep.len().max(1);
+    let mut kept = 0;
+    for (row, _) in keep.iter().enumerate().filter(|(_, keep)| **keep) {
+        entries.copy_within(row * width..(row + 1) * width, kept * width);
+        kept += 1;
     }
-}
-
-fn value(affinity: Affinity, key: f64) -> f64 {
-    match affinity {
-        Affinity::SquaredEuclidean => key,
-        // Not `-key`: a product of 0 is 0 and not −0.
-        Affinity::InnerProduct => 0.0 - key,
-    }
+    entries.truncate(kept * width);
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use dml_core::kernels::lengths;
 use rayon::prelude::*;
 
 use super::best::Best;
-use super::{Affinity, Nearest, References, key, number_error, value};
+use super::{Affinity, Neighbors, References, number_error};
 
 /// References chosen by the number `‖r‖² − 2q·r`, or `−q·r` for inner products, in the precision of the rows.
 #[derive(Clone, Copy, Debug)]
@@ -23,14 +23,13 @@ impl<T: Real> References<T> {
     ///
     /// # Panics
     /// If a length does not fit the shapes, or a candidate is no reference.
-    #[must_use]
     pub(crate) fn nearest_of_candidates(
         &self,
         queries: &[T],
         candidates: Candidates<'_>,
         k: usize,
         affinity: Affinity,
-    ) -> (Nearest, Vec<usize>) {
+    ) -> (Neighbors, Vec<usize>) {
         let count = candidates.others.len();
         lengths::rows("candidates", candidates.rows.len(), count);
         lengths::length(
@@ -48,7 +47,7 @@ impl<T: Real> References<T> {
                 let mut best = Best::new(k);
                 for &row in &candidates.rows[q * width..][..width] {
                     if let Ok(row) = u32::try_from(row) {
-                        best.push(key(affinity, query, self.row(row as usize)), row);
+                        best.push(affinity.key(query, self.row(row as usize)), row);
                     }
                 }
                 let best = best.into_sorted();
@@ -65,30 +64,20 @@ impl<T: Real> References<T> {
                 (best, is_certain)
             })
             .collect();
-        let mut nearest = Nearest {
-            k,
-            indices: Vec::with_capacity(count * k),
-            values: Vec::with_capacity(count * k),
-        };
+        let mut nearest = Neighbors::with_capacity(count, k);
         let mut uncertain = Vec::new();
         for (q, (best, is_certain)) in found.into_iter().enumerate() {
             if !is_certain {
                 uncertain.push(q);
             }
-            let missing = k - best.len().min(k);
-            let best = best
-                .into_iter()
-                .chain((0..missing).map(|_| (f64::INFINITY, 0)));
-            for (key, row) in best {
-                nearest.indices.push(row);
-                nearest.values.push(value(affinity, key));
-            }
+            let missing = std::iter::repeat((f64::INFINITY, 0));
+            let found = best.into_iter().chain(missing).take(k);
+            nearest.extend(found.map(|(key, row)| (affinity.value(key), row)));
         }
         (nearest, uncertain)
     }
 
     /// ‖r‖² of each row, in the precision of the rows.
-    #[must_use]
     pub(crate) fn squared_norms(&self) -> &[T] {
         &self.squared_norms
     }

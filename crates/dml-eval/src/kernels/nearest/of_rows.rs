@@ -4,9 +4,10 @@ use dml_core::kernels::Real;
 use dml_core::kernels::lengths;
 use rayon::prelude::*;
 
-use super::{Best, Nearest};
+use super::{Best, Neighbors};
 
-/// The `k` closest of every row of a `[queries, references]` matrix; ties go to the lower column.
+/// The `k` closest of every row of a `[queries, references]` matrix, and whether all of its values that are not excluded
+/// are numbers; ties go to the lower column.
 ///
 /// The smallest are closest, or with `largest_first` the largest. `excluded(q)` is a column that row `q` must not
 /// give. A value that is not a number is further than all others. With fewer columns than asked for (less one, if any
@@ -14,46 +15,18 @@ use super::{Best, Nearest};
 ///
 /// # Panics
 /// If a length does not fit the shapes.
-#[must_use]
 pub(crate) fn closest_of_rows<T: Real>(
     matrix: &[T],
     references: usize,
     k: usize,
     largest_first: bool,
     excluded: impl Fn(usize) -> Option<u32> + Sync,
-) -> Nearest {
-    closest(matrix, references, k, largest_first, excluded).0
-}
-
-/// As [`closest_of_rows`], of numbers: `None` if any value that is not excluded is none.
-///
-/// # Panics
-/// If a length does not fit the shapes.
-#[must_use]
-pub(crate) fn closest_of_numbers<T: Real>(
-    matrix: &[T],
-    references: usize,
-    k: usize,
-    largest_first: bool,
-    excluded: impl Fn(usize) -> Option<u32> + Sync,
-) -> Option<Nearest> {
-    let (nearest, all_numbers) = closest(matrix, references, k, largest_first, excluded);
-    all_numbers.then_some(nearest)
-}
-
-/// The closest, and whether all values are numbers.
-fn closest<T: Real>(
-    matrix: &[T],
-    references: usize,
-    k: usize,
-    largest_first: bool,
-    excluded: impl Fn(usize) -> Option<u32> + Sync,
-) -> (Nearest, bool) {
+) -> (Neighbors, bool) {
     let queries = lengths::rows("matrix", matrix.len(), references);
     let any_excluded = (0..queries).any(|q| excluded(q).is_some());
     let k = k.min(references.saturating_sub(usize::from(any_excluded)));
     if k == 0 {
-        return (Nearest::default(), true);
+        return (Neighbors::default(), true);
     }
     let sign = if largest_first { -1.0 } else { 1.0 };
     let found: Vec<(Vec<(f64, u32)>, bool)> = matrix
@@ -74,12 +47,9 @@ fn closest<T: Real>(
         })
         .collect();
     let all_numbers = found.iter().all(|(_, all_numbers)| *all_numbers);
-    let found = found.iter().flat_map(|(found, _)| found);
-    let nearest = Nearest {
-        k,
-        indices: found.clone().map(|(_, r)| *r).collect(),
-        values: found.map(|(key, _)| sign * *key + 0.0).collect(),
-    };
+    let mut nearest = Neighbors::with_capacity(queries, k);
+    let found = found.into_iter().flat_map(|(found, _)| found);
+    nearest.extend(found.map(|(key, row)| (sign * key + 0.0, row)));
     (nearest, all_numbers)
 }
 
@@ -90,17 +60,17 @@ mod tests {
     #[test]
     fn smallest_or_largest_first() {
         let matrix = [0.5f64, -1.0, 0.5, 2.0, 2.0, 0.0];
-        let near = closest_of_rows(&matrix, 3, 2, false, |_| None);
+        let near = closest_of_rows(&matrix, 3, 2, false, |_| None).0;
         assert_eq!((near.k, near.indices), (2, vec![1, 0, 2, 0]));
-        assert_eq!(near.values, [-1.0, 0.5, 0.0, 2.0]);
-        let far = closest_of_rows(&matrix, 3, 2, true, |_| None);
+        assert_eq!(near.distances, [-1.0, 0.5, 0.0, 2.0]);
+        let far = closest_of_rows(&matrix, 3, 2, true, |_| None).0;
         assert_eq!(far.indices, [0, 2, 0, 1]);
-        assert_eq!(far.values, [0.5, 0.5, 2.0, 2.0]);
+        assert_eq!(far.distances, [0.5, 0.5, 2.0, 2.0]);
     }
 
     #[test]
     fn the_excluded_column_is_not_found() {
-        let found = closest_of_rows(&[1f32, 0., 0., 1.], 2, 5, false, |q| Some(q as u32));
+        let (found, _) = closest_of_rows(&[1f32, 0., 0., 1.], 2, 5, false, |q| Some(q as u32));
         assert_eq!((found.k, found.indices), (1, vec![1, 0]));
     }
 
@@ -108,23 +78,27 @@ mod tests {
     fn what_is_not_a_number_comes_last() {
         for largest_first in [false, true] {
             let row = [f32::NAN, 1.0, f32::INFINITY, f32::NEG_INFINITY];
-            let found = closest_of_rows(&row, 4, 4, largest_first, |_| None);
+            let (found, _) = closest_of_rows(&row, 4, 4, largest_first, |_| None);
             assert_eq!(found.indices[3], 0);
-            assert!(found.values[3].is_nan());
-            let numbers = |row: &[f32]| closest_of_numbers(row, 4, 1, largest_first, |_| Some(3));
-            assert!(numbers(&row).is_none());
-            assert!(numbers(&[0.0, 1.0, 2.0, f32::NAN]).is_some());
+            assert!(found.distances[3].is_nan());
+            let numbers = |row: &[f32]| closest_of_rows(row, 4, 1, largest_first, |_| Some(3)).1;
+            assert!(!numbers(&row));
+            assert!(numbers(&[0.0, 1.0, 2.0, f32::NAN]));
         }
     }
 
     #[test]
     fn zeros_of_either_sign_are_a_tie() {
         assert_eq!(
-            closest_of_rows(&[0f32, -0.0], 2, 2, false, |_| None).indices,
+            closest_of_rows(&[0f32, -0.0], 2, 2, false, |_| None)
+                .0
+                .indices,
             [0, 1]
         );
         assert_eq!(
-            closest_of_rows(&[-0.0f32, 0.0], 2, 2, true, |_| None).indices,
+            closest_of_rows(&[-0.0f32, 0.0], 2, 2, true, |_| None)
+                .0
+                .indices,
             [0, 1]
         );
     }

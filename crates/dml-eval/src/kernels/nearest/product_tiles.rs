@@ -15,8 +15,7 @@ const LANES: usize = 16;
 /// A block of queries as a factor of a matrix product.
 #[derive(Debug)]
 pub(super) struct ProductTiles<T> {
-    /// The queries with coordinates outermost, `[dim, lanes]`: one coordinate of all of them is contiguous. There are
-    /// zeros for the queries that the last vector lacks.
+    /// The [columns](Block::columns) of the queries; the last vector may have lanes without a query.
     columns: Vec<T>,
     /// `[references, lanes]`, of the present tile.
     products: Vec<T>,
@@ -28,16 +27,10 @@ pub(super) struct ProductTiles<T> {
 
 impl<T: Real> ProductTiles<T> {
     pub(super) fn new(block: &Block<'_, T>) -> Self {
-        let (dim, count) = (block.references.dim, block.excluded.len());
+        let count = block.excluded.len();
         let lanes = count.next_multiple_of(LANES);
-        let mut columns = vec![T::ZERO; dim * lanes];
-        for (q, row) in block.queries.chunks_exact(dim).enumerate() {
-            for (k, value) in row.iter().enumerate() {
-                columns[k * lanes + q] = *value;
-            }
-        }
         Self {
-            columns,
+            columns: block.columns(lanes),
             products: Vec::new(),
             // Nothing is below minus infinity: the zeros never pass.
             thresholds: vec![T::from_f64(f64::NEG_INFINITY); lanes],

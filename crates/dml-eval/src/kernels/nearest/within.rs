@@ -3,29 +3,18 @@
 use std::ops::Range;
 
 use dml_core::kernels::Real;
-use dml_core::kernels::exact::dot;
 use dml_core::kernels::lengths;
 use dml_core::kernels::matrix_product::{Existing, Matrix, MatrixMut, product};
 use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
+use super::block::Block;
 use super::filter::TILE;
 use super::tasks::{WITHIN, cut, tasks};
-use super::{Affinity, References, key, number_error, value};
+use super::{Affinity, NeighborsWithin, References, closest_first, number_error};
 
 /// What is found for each query of a block: closest first.
 type Found = Vec<Vec<(f64, u32)>>;
-
-/// The references within a threshold of every query, closest first.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Within {
-    /// Where the references of query q are: from `offsets[q]` to `offsets[q + 1]`; one more than queries.
-    pub(crate) offsets: Vec<usize>,
-    /// Reference rows.
-    pub(crate) indices: Vec<u32>,
-    /// Squared distances or inner products.
-    pub(crate) values: Vec<f64>,
-}
 
 impl<T: Real> References<T> {
     /// The references at a squared distance of at most `threshold`, or with an inner product of at least `threshold`,
@@ -36,27 +25,18 @@ impl<T: Real> References<T> {
     ///
     /// # Panics
     /// If a length does not fit the shapes.
-    #[must_use]
     pub(crate) fn within(
         &self,
         queries: &[T],
         threshold: f64,
         affinity: Affinity,
         excluded: impl Fn(usize) -> Option<u32> + Sync,
-    ) -> Within {
+    ) -> NeighborsWithin {
         lengths::rows("queries", queries.len(), self.dim);
         let count = queries.len() / self.dim.max(1);
-        let limit = match affinity {
-            Affinity::SquaredEuclidean => threshold,
-            Affinity::InnerProduct => -threshold,
-        };
-        let mut within = Within {
-            offsets: vec![0],
-            ..Within::default()
-        };
+        let limit = affinity.value(threshold);
         if count == 0 || self.is_empty() {
-            within.offsets.resize(count + 1, 0);
-            return within;
+            return NeighborsWithin::none(count);
         }
         let (blocks, spans) = tasks(count, self.len(), WITHIN, rayon::current_num_threads());
         let found: Vec<Found> = blocks
@@ -64,94 +44,65 @@ impl<T: Real> References<T> {
             .map(|block| {
                 let rows = &queries[block.start * self.dim..block.end * self.dim];
                 let excluded: Vec<Option<u32>> = block.map(&excluded).collect();
-                let parts: Vec<Found> = spans
-                    .par_iter()
-                    .map(|span| {
-                        Arch::new().dispatch(Block {
-                            references: self,
-                            span: span.clone(),
-                            queries: rows,
-                            excluded: &excluded,
-                            limit,
-                            affinity,
-                        })
+                let block = Block::new(self, affinity, rows, &excluded);
+                let search = |span: &Range<usize>| {
+                    Arch::new().dispatch(Search {
+                        block: &block,
+                        span: span.clone(),
+                        limit,
                     })
-                    .collect();
-                joined(parts, excluded.len())
+                };
+                joined(spans.par_iter().map(search).collect())
             })
             .collect();
-        for (key, r) in found.into_iter().flatten().flat_map(|of_query| {
-            within
-                .offsets
-                .push(within.offsets.last().copied().unwrap_or(0) + of_query.len());
-            of_query
-        }) {
-            within.indices.push(r);
-            within.values.push(value(affinity, key));
+        let mut within = NeighborsWithin::none(0);
+        for of_query in found.into_iter().flatten() {
+            within.push_query(of_query.iter().map(|(key, r)| (affinity.value(*key), *r)));
         }
         within
     }
 }
 
 /// What all spans have found, in the order that it would have if there were one.
-fn joined(parts: Vec<Found>, queries: usize) -> Found {
-    let spans = parts.len();
-    let mut found: Found = vec![Vec::new(); queries];
+fn joined(parts: Vec<Found>) -> Found {
+    let is_shared = parts.len() > 1;
+    let mut parts = parts.into_iter();
+    let mut found = parts.next().unwrap_or_default();
     for part in parts {
         for (found, part) in found.iter_mut().zip(part) {
-            if found.is_empty() {
-                *found = part;
-            } else {
-                found.extend(part);
-            }
+            found.extend(part);
         }
     }
-    if spans > 1 {
-        for of_query in &mut found {
-            sort(of_query);
-        }
+    if is_shared {
+        found
+            .iter_mut()
+            .for_each(|found| found.sort_unstable_by(closest_first));
     }
     found
 }
 
-/// Closest first, ties by row.
-fn sort(of_query: &mut [(f64, u32)]) {
-    of_query.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-}
-
-struct Block<'a, T> {
-    references: &'a References<T>,
-    /// The references to look at.
+/// The search of a block of queries in some of the references.
+struct Search<'b, 'a, T> {
+    block: &'b Block<'a, T>,
     span: Range<usize>,
-    queries: &'a [T],
-    excluded: &'a [Option<u32>],
+    /// The largest key.
     limit: f64,
-    affinity: Affinity,
 }
 
-impl<T: Real> NullaryFnOnce for Block<'_, T> {
-    type Output = Vec<Vec<(f64, u32)>>;
+impl<T: Real> NullaryFnOnce for Search<'_, '_, T> {
+    type Output = Found;
 
     #[inline(always)]
-    fn call(self) -> Self::Output {
-        let (dim, count) = (self.references.dim, self.excluded.len());
-        let mut columns = vec![T::ZERO; dim * count];
-        for (q, row) in self.queries.chunks_exact(dim).enumerate() {
-            for (k, value) in row.iter().enumerate() {
-                columns[k * count + q] = *value;
-            }
-        }
-        let squared_norms: Vec<f64> = self
-            .queries
-            .chunks_exact(dim)
-            .map(|row| dot(row, row))
-            .collect();
+    fn call(self) -> Found {
+        let references = self.block.references;
+        let (dim, count) = (references.dim, self.block.excluded.len());
+        let columns = self.block.columns(count);
         let mut products = vec![T::ZERO; TILE * count];
         let mut found = vec![Vec::new(); count];
         let tiles = cut(self.span.len(), TILE).into_iter();
         for tile in tiles.map(|tile| self.span.start + tile.start..self.span.start + tile.end) {
             let products = &mut products[..tile.len() * count];
-            let rows = &self.references.rows[tile.start * dim..tile.end * dim];
+            let rows = &references.rows[tile.start * dim..tile.end * dim];
             product(
                 MatrixMut::of_rows(products, tile.len(), count, count),
                 Matrix::of_rows(rows, tile.len(), dim, dim),
@@ -159,41 +110,35 @@ impl<T: Real> NullaryFnOnce for Block<'_, T> {
                 T::ONE,
                 Existing::Overwrite,
             );
-            self.take_tile(products, tile, &squared_norms, &mut found);
+            self.take_tile(products, tile, &mut found);
         }
         for of_query in &mut found {
-            sort(of_query);
+            of_query.sort_unstable_by(closest_first);
         }
         found
     }
 }
 
-impl<T: Real> Block<'_, T> {
+impl<T: Real> Search<'_, '_, T> {
     /// Measures the references of the tile that their numbers don't rule out.
     #[inline(always)]
-    fn take_tile(
-        &self,
-        products: &[T],
-        tile: Range<usize>,
-        squared_norms: &[f64],
-        found: &mut [Vec<(f64, u32)>],
-    ) {
-        let dim = self.references.dim;
-        for (r, products) in tile.zip(products.chunks_exact(squared_norms.len())) {
-            let reference = self.references.row(r);
-            let norm = self.references.squared_norms[r].to_f64();
-            for (q, (product, query_norm)) in products.iter().zip(squared_norms).enumerate() {
+    fn take_tile(&self, products: &[T], tile: Range<usize>, found: &mut [Vec<(f64, u32)>]) {
+        let block = self.block;
+        let (dim, query_norms) = (block.references.dim, &block.squared_norms);
+        for (r, products) in tile.zip(products.chunks_exact(query_norms.len())) {
+            let norm = block.references.squared_norms[r].to_f64();
+            for (q, (product, query_norm)) in products.iter().zip(query_norms).enumerate() {
                 let scale = norm + query_norm;
-                let number = match self.affinity {
+                let number = match block.affinity {
                     Affinity::SquaredEuclidean => scale - 2.0 * product.to_f64(),
                     Affinity::InnerProduct => -product.to_f64(),
                 };
                 // What is not a number, after an overflow, is measured.
                 let ruled_out = number > self.limit + number_error::<T>(dim, scale);
-                if ruled_out || self.excluded[q] == Some(r as u32) {
+                if ruled_out || block.excluded[q] == Some(r as u32) {
                     continue;
                 }
-                let key = key(self.affinity, &self.queries[q * dim..][..dim], reference);
+                let key = block.measure(q, r as u32);
                 if key <= self.limit {
                     found[q].push((key, r as u32));
                 }
@@ -230,17 +175,17 @@ mod tests {
                     .chunks_exact(dim)
                     .enumerate()
                     .filter(|(row, _)| *row != i)
-                    .map(|(row, reference)| (key(affinity, query, reference), row as u32))
+                    .map(|(row, reference)| (affinity.key(query, reference), row as u32))
                     .filter(|(key, _)| {
-                        value(affinity, *key) * sign(affinity) <= threshold * sign(affinity)
+                        affinity.value(*key) * sign(affinity) <= threshold * sign(affinity)
                     })
                     .collect();
-                want.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+                want.sort_unstable_by(closest_first);
                 let range = found.offsets[i]..found.offsets[i + 1];
                 let want_rows: Vec<u32> = want.iter().map(|(_, row)| *row).collect();
                 assert_eq!(found.indices[range.clone()], want_rows);
-                let want_values = want.iter().map(|(key, _)| value(affinity, *key));
-                assert_eq!(found.values[range], want_values.collect::<Vec<f64>>());
+                let want_values = want.iter().map(|(key, _)| affinity.value(*key));
+                assert_eq!(found.distances[range], want_values.collect::<Vec<f64>>());
             }
         }
     }

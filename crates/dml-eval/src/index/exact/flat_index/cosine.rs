@@ -7,8 +7,7 @@ use candle_core::Tensor;
 use dml_core::Result;
 
 use super::FlatIndex;
-use crate::index::{KnnIndex, Neighbors, SelfMatch};
-use crate::kernels::nearest::Within;
+use crate::index::{KnnIndex, Neighbors, NeighborsWithin, SelfMatch};
 
 /// Where the ties of a ranking at either end begin and end: `..head` are 1, `tail..` are −1.
 fn ends(products: &[f64]) -> (usize, usize) {
@@ -41,11 +40,7 @@ impl FlatIndex {
         // One more shows whether a tie goes on behind the last one.
         let wide = (k + 1).min(self.len() - excluded.min(self.len()));
         let found = self.search_prepared(given, queries, wide, self_matches)?;
-        let mut nearest = Neighbors {
-            distances: Vec::with_capacity(count * k),
-            indices: Vec::with_capacity(count * k),
-            k,
-        };
+        let mut nearest = Neighbors::with_capacity(count, k);
         for (q, (rows, products)) in found.iter().enumerate() {
             let is_all = self.len() - usize::from(self_matches.of(q).is_some()) == k;
             let last = products.get(k).copied().unwrap_or(products[k - 1]);
@@ -63,8 +58,7 @@ impl FlatIndex {
                 rows[place].copy_from_slice(&ties[..count]);
             }
             clamp(&mut products, &mut rows);
-            nearest.indices.extend(rows);
-            nearest.distances.extend(products);
+            nearest.extend(products.into_iter().zip(rows));
         }
         Ok(nearest)
     }
@@ -75,7 +69,7 @@ impl FlatIndex {
         queries: &Tensor,
         threshold: f64,
         self_matches: impl Fn(usize) -> Option<u32> + Sync,
-    ) -> Result<Within> {
+    ) -> Result<NeighborsWithin> {
         // No cosine is above 1, and none below −1.
         let threshold = match threshold {
             above if above > 1.0 => f64::INFINITY,
@@ -86,7 +80,7 @@ impl FlatIndex {
         for ends in within.offsets.windows(2) {
             let range = ends[0]..ends[1];
             clamp(
-                &mut within.values[range.clone()],
+                &mut within.distances[range.clone()],
                 &mut within.indices[range],
             );
         }

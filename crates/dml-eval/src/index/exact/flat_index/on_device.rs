@@ -14,7 +14,7 @@ use dml_core::kernels::cuda::top_k;
 
 use super::{FlatIndex, Rows};
 use crate::index::{Neighbors, SelfMatch};
-use crate::kernels::nearest::{Affinity, Candidates, Nearest, References};
+use crate::kernels::nearest::{Affinity, Candidates, References};
 
 /// Queries of a tile.
 const QUERIES: usize = 4096;
@@ -91,20 +91,12 @@ impl FlatIndex {
         if k > top_k::LIMIT || !has_kernel(&on_device) {
             return Ok(None);
         }
-        let nearest = match &self.rows {
-            Rows::F32(references) => {
-                self.nearest(references, queries, &on_device, k, self_matches)?
-            }
-            Rows::F64(references) => {
-                self.nearest(references, queries, &on_device, k, self_matches)?
-            }
+        match &self.rows {
+            Rows::F32(rows) => self.nearest(rows, queries, &on_device, k, self_matches),
+            Rows::F64(rows) => self.nearest(rows, queries, &on_device, k, self_matches),
             Rows::None | Rows::F16(_) => return Ok(None),
-        };
-        Ok(Some(Neighbors {
-            distances: nearest.values,
-            indices: nearest.indices,
-            k,
-        }))
+        }
+        .map(Some)
     }
 
     fn nearest<T: Element>(
@@ -114,8 +106,8 @@ impl FlatIndex {
         on_device: &Tensor,
         k: usize,
         self_matches: SelfMatch<'_>,
-    ) -> Result<Nearest> {
-        let affinity = self.affinity();
+    ) -> Result<Neighbors> {
+        let affinity = self.metric.affinity();
         let copy = self
             .on_device
             .get(references, affinity, on_device.device())?;
@@ -136,11 +128,7 @@ impl FlatIndex {
                 .flat_map(|&q| rows(q).iter().copied())
                 .collect();
             let found = references.nearest(&again, k, affinity, |i| self_matches.of(uncertain[i]));
-            for (i, q) in uncertain.into_iter().enumerate() {
-                let (from, to) = (i * k..(i + 1) * k, q * k..(q + 1) * k);
-                nearest.indices[to.clone()].copy_from_slice(&found.indices[from.clone()]);
-                nearest.values[to].copy_from_slice(&found.values[from]);
-            }
+            nearest.replace(&uncertain, &found);
             nearest
         })
     }

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
+use dml_core::Result;
 use dml_core::kernels::Real;
 
 use super::{FlatIndex, FlatMetric, RowStorage, Rows};
 use crate::index::KnnIndex;
 use crate::index::exact::float16_rows::Float16Rows;
-use crate::index::file::{self, Header, IndexFileError, Loaded, Stored};
+use crate::index::file::{self, Header, IndexFileError, Payload};
 use crate::kernels::nearest::References;
 use crate::rows::check_numbers;
 
@@ -24,24 +25,20 @@ impl FlatIndex {
     ) -> std::result::Result<(), IndexFileError> {
         let rows = match &self.rows {
             // A file tells how an empty index would keep rows.
-            Rows::None if self.storage == RowStorage::Float16 => Stored::F16(&[]),
-            Rows::None => Stored::None,
-            Rows::F16(rows) => Stored::F16(rows.rows()),
-            Rows::F32(rows) => Stored::F32(rows.rows()),
-            Rows::F64(rows) => Stored::F64(rows.rows()),
+            Rows::None if self.storage == RowStorage::Float16 => Payload::F16(Vec::new().into()),
+            Rows::None => Payload::None,
+            Rows::F16(rows) => Payload::F16(rows.rows().into()),
+            Rows::F32(rows) => Payload::F32(rows.rows().into()),
+            Rows::F64(rows) => Payload::F64(rows.rows().into()),
         };
         let header = Header {
             kind,
             metric: self.metric as u32,
-            dim: if self.is_empty() {
-                0
-            } else {
-                self.dim().unwrap_or(0) as u64
-            },
+            dim: self.dim().unwrap_or(0) as u64,
             rows: self.len() as u64,
             extra,
         };
-        file::save(path, header, rows)
+        file::save(path, header, &rows)
     }
 
     /// The index of a file of that kind.
@@ -49,7 +46,7 @@ impl FlatIndex {
         path: &Path,
         kind: u32,
         header: &Header,
-        rows: Loaded,
+        rows: Payload<'_>,
     ) -> std::result::Result<Self, IndexFileError> {
         let metric = FlatMetric::of_file(header.metric);
         let (true, Some(metric)) = (header.kind == kind, metric) else {
@@ -57,31 +54,23 @@ impl FlatIndex {
         };
         let dim = header.dim as usize;
         let storage = match rows {
-            Loaded::F16(_) => RowStorage::Float16,
+            Payload::F16(_) => RowStorage::Float16,
             _ => RowStorage::AsGiven,
         };
-        let checked = match &rows {
-            Loaded::None => Ok(()),
-            Loaded::Bytes(_) => return Err(IndexFileError::kind(path, "rows of numbers")),
-            Loaded::F16(rows) => check_numbers(
-                REFERENCES,
-                &rows.iter().map(|x| x.to_f32()).collect::<Vec<f32>>(),
-            ),
-            Loaded::F32(rows) => check_numbers(REFERENCES, rows),
-            Loaded::F64(rows) => check_numbers(REFERENCES, rows),
-        };
-        checked.map_err(IndexFileError::content(path))?;
         let rows = match rows {
-            _ if header.rows == 0 => Rows::None,
-            Loaded::None | Loaded::Bytes(_) => Rows::None,
-            Loaded::F16(rows) => {
+            Payload::Bytes(_) => return Err(IndexFileError::kind(path, "rows of numbers")),
+            _ if header.rows == 0 => Ok(Rows::None),
+            Payload::None => Ok(Rows::None),
+            Payload::F16(rows) => {
+                let single: Vec<f32> = rows.iter().map(|x| x.to_f32()).collect();
                 let mut references = Float16Rows::new(dim);
                 references.extend(&rows);
-                Rows::F16(references)
+                check_numbers(REFERENCES, &single).map(|()| Rows::F16(references))
             }
-            Loaded::F32(rows) => Rows::F32(references(dim, &rows)),
-            Loaded::F64(rows) => Rows::F64(references(dim, &rows)),
+            Payload::F32(rows) => references(dim, &rows).map(Rows::F32),
+            Payload::F64(rows) => references(dim, &rows).map(Rows::F64),
         };
+        let rows = rows.map_err(IndexFileError::content(path))?;
         Ok(Self {
             metric,
             storage,
@@ -91,8 +80,9 @@ impl FlatIndex {
     }
 }
 
-fn references<T: Real>(dim: usize, rows: &[T]) -> References<T> {
+fn references<T: Real>(dim: usize, rows: &[T]) -> Result<References<T>> {
+    check_numbers(REFERENCES, rows)?;
     let mut references = References::new(dim);
     references.extend(rows);
-    references
+    Ok(references)
 }

@@ -2,7 +2,8 @@
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use dml_core::{Error, Result};
+use dml_core::{Error, Result, check};
+use usearch::ffi::Matches;
 use usearch::{Index, IndexOptions, MetricKind, ScalarKind};
 
 use crate::index::{FlatMetric, UsearchIndexConfig};
@@ -23,21 +24,10 @@ pub(super) struct Graph {
     returned: Condvar,
 }
 
-/// The nodes that a walk finds, nearest first, and how far away the library thinks they are.
-pub(super) struct Walk {
-    pub(super) keys: Vec<u64>,
-    pub(super) distances: Vec<f32>,
-}
-
 impl Graph {
     pub(super) fn new(config: &UsearchIndexConfig, dim: usize) -> Result<Self> {
-        if dim > MOST_DIMENSIONS {
-            return Err(Error::InvalidParameter {
-                name: "references",
-                value: dim as f64,
-                expected: "rows of at most 1,048,576 coordinates",
-            });
-        }
+        let expected = "rows of at most 1,048,576 coordinates";
+        check::parameter(dim <= MOST_DIMENSIONS, "references", dim as f64, expected)?;
         let metric = match config.metric {
             FlatMetric::SquaredEuclidean => MetricKind::L2sq,
             // Rows have length 1 where the cosine is meant.
@@ -93,14 +83,10 @@ impl Graph {
         self.index.add(u64::from(key), row).map_err(failed)
     }
 
-    /// At most `wanted` nodes.
-    pub(super) fn search(&self, query: &[f32], wanted: usize) -> Result<Walk> {
+    /// At most `wanted` nodes, nearest first, and how far away the library thinks they are.
+    pub(super) fn search(&self, query: &[f32], wanted: usize) -> Result<Matches> {
         let _caller = self.caller();
-        let found = self.index.search(query, wanted).map_err(failed)?;
-        Ok(Walk {
-            keys: found.keys,
-            distances: found.distances,
-        })
+        self.index.search(query, wanted).map_err(failed)
     }
 
     pub(super) fn contains(&self, key: u32) -> bool {

@@ -16,7 +16,7 @@ use super::UsearchIndex;
 use super::equal_rows::EqualRows;
 use super::graph::{Graph, MOST_DIMENSIONS};
 use super::graph_bytes::{Checked, check};
-use crate::index::file::{self, Header, IndexFileError, Loaded};
+use crate::index::file::{self, Header, IndexFileError, Payload};
 use crate::index::scale::{Scale, longest};
 use crate::index::{FlatMetric, KnnIndex, UsearchIndexConfig};
 use crate::rows::check_numbers;
@@ -93,9 +93,7 @@ fn rows_and_keys(
         }
         return Ok((rows, keys));
     }
-    let back = Scale {
-        exponent: -content.scale.exponent,
-    };
+    let back = content.scale.inverse();
     let mut rows = Vec::with_capacity(keys.len() * checked.dim);
     for key in &keys {
         rows.extend_from_slice(&back.apply(of_node(key)));
@@ -113,9 +111,7 @@ impl UsearchIndex {
             return Ok(Vec::new());
         };
         let mut bytes = graph.to_bytes()?;
-        let back = Scale {
-            exponent: -self.scale.exponent,
-        };
+        let back = self.scale.inverse();
         let rows = || (0..self.rows.len()).map(|row| self.rows.single_row(row));
         let is_lossy = rows().any(|row| *back.apply(&self.scale.apply(row)) != *row);
         bytes.extend(i64::from(self.scale.exponent).to_le_bytes());
@@ -132,7 +128,7 @@ impl UsearchIndex {
     pub(crate) fn from_file(
         path: &Path,
         header: &Header,
-        bytes: Loaded,
+        bytes: Payload<'_>,
     ) -> std::result::Result<Self, IndexFileError> {
         let Some(metric) = FlatMetric::of_file(header.metric) else {
             return Err(IndexFileError::kind(path, "an index of the same kind"));
@@ -148,13 +144,13 @@ impl UsearchIndex {
         config: UsearchIndexConfig,
         path: &Path,
         header: &Header,
-        bytes: Loaded,
+        bytes: Payload<'_>,
     ) -> std::result::Result<Self, IndexFileError> {
         let fault = IndexFileError::graph(path);
         let mut loaded = Self::empty(config);
         let mut bytes = match bytes {
-            Loaded::Bytes(bytes) if header.dim == 1 => bytes,
-            Loaded::Bytes(_) if header.rows == 0 => return Ok(loaded),
+            Payload::Bytes(bytes) if header.dim == 1 => bytes.into_owned(),
+            Payload::Bytes(_) if header.rows == 0 => return Ok(loaded),
             _ => return Err(IndexFileError::kind(path, "an index of the same kind")),
         };
         let metric = loaded.config.metric;

@@ -8,13 +8,13 @@
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
-use candle_core::{Device, Tensor};
 use dml_core::Result;
+use usearch::ffi::Matches;
 
 use super::UsearchIndex;
-use super::graph::{Graph, Walk};
+use super::graph::Graph;
+use crate::index::FlatMetric;
 use crate::index::scale::{Scale, length};
-use crate::index::{FlatMetric, KnnIndex, Neighbors, SelfMatch};
 
 /// The powers of two of lengths with which the 1 that products are taken from is nothing.
 pub(super) const LONG: RangeInclusive<i32> = 20..=40;
@@ -22,7 +22,7 @@ pub(super) const LONG: RangeInclusive<i32> = 20..=40;
 const LONGER: usize = 3;
 
 impl UsearchIndex {
-    /// The `k` nearest of one prepared query, by their exact keys; `None` if the graph can't tell.
+    /// The `k` nearest of one prepared query, values and rows; `None` if the graph can't tell.
     pub(super) fn walk(
         &self,
         graph: &Graph,
@@ -40,12 +40,10 @@ impl UsearchIndex {
             let walk = graph.search(&scaled, wanted)?;
             let is_all = walk.keys.len() >= graph.len();
             if let Some(needed) = self.needed(&walk, &scaled, k, self_matches, is_all) {
-                return Ok(Some(self.measured(
-                    &walk.keys[..needed],
-                    query,
-                    k,
-                    self_matches,
-                )));
+                let rows = walk.keys[..needed].iter();
+                let rows = rows.flat_map(|key| self.nodes.rows_of(*key));
+                let others = rows.filter(|row| self_matches != Some(*row));
+                return Ok(Some(self.rows.closest_of(query, others, k).collect()));
             }
             if is_all || walk.keys.len() < wanted {
                 // No longer walk finds more.
@@ -77,7 +75,7 @@ impl UsearchIndex {
     /// How many of the nodes hold the `k` nearest; `None` if more may be as near as these.
     fn needed(
         &self,
-        walk: &Walk,
+        walk: &Matches,
         scaled: &[f32],
         k: usize,
         self_matches: Option<u32>,
@@ -101,7 +99,7 @@ impl UsearchIndex {
     }
 
     /// How far distances around that of a node can be off.
-    fn error(&self, walk: &Walk, node: usize, scaled: &[f32]) -> f64 {
+    fn error(&self, walk: &Matches, node: usize, scaled: &[f32]) -> f64 {
         let distance = f64::from(walk.distances[node]).abs();
         let size = match self.config.metric {
             FlatMetric::SquaredEuclidean => distance,
@@ -116,42 +114,5 @@ impl UsearchIndex {
         // Roundings of as many terms as a row has coordinates add up as steps at random do.
         let roundings = 16.0 + 4.0 * (scaled.len() as f64).sqrt();
         roundings * f64::from(f32::EPSILON) / 2.0 * size
-    }
-
-    /// The `k` nearest of the nodes' rows by their exact keys.
-    fn measured(
-        &self,
-        keys: &[u64],
-        query: &[f32],
-        k: usize,
-        self_matches: Option<u32>,
-    ) -> Vec<(f64, u32)> {
-        let rows = keys.iter().flat_map(|key| self.nodes.rows_of(*key));
-        let others = rows.filter(|row| self_matches != Some(*row));
-        let mut measured: Vec<(f64, u32)> = others
-            .map(|row| (self.rows.key(query, row as usize), row))
-            .collect();
-        measured.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-        measured.truncate(k);
-        measured
-    }
-
-    /// The `k` nearest of some of the prepared queries, by looking at all rows.
-    pub(super) fn search_exactly(
-        &self,
-        queries: &Tensor,
-        some: &[usize],
-        k: usize,
-        self_matches: SelfMatch<'_>,
-    ) -> Result<Neighbors> {
-        if some.is_empty() {
-            return Ok(Neighbors::default());
-        }
-        let of_some: Vec<Option<u32>> = some.iter().map(|q| self_matches.of(*q)).collect();
-        let some: Vec<u32> = some.iter().map(|q| *q as u32).collect();
-        let some = Tensor::from_slice(&some, some.len(), &Device::Cpu)?;
-        let queries = queries.index_select(&some, 0)?;
-        self.rows
-            .search_others(&queries, k, SelfMatch::Rows(&of_some))
     }
 }

@@ -2,7 +2,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::*;
-use crate::kernels::nearest::{References, key};
+use crate::kernels::nearest::References;
 
 /// Checks that every key less the shift lies between what its number is at least and at most; gives the widest interval
 /// relative to the lengths of both rows.
@@ -25,7 +25,7 @@ fn widest<T: Real>(queries: &[T], rows: &[T], dim: usize, instructions: Instruct
             assert_eq!(intervals.len(), references.len());
             for (least, most, r) in intervals {
                 let row = references.row(r as usize);
-                let number = key(affinity, block.query(q), row) - block.shift(q);
+                let number = affinity.key(block.query(q), row) - block.shift(q);
                 let (least, most) = (least.to_f64(), most.to_f64());
                 assert!(least <= number && number <= most, "{least} {number} {most}");
                 let norm = references.squared_norms[r as usize].to_f64();

@@ -50,7 +50,7 @@ fn cosines_stay_in_their_range_and_ties_at_its_ends_go_by_row() -> Result<()> {
                 let found = index.search(&queries, k)?;
                 for (q, (rows, values)) in found.iter().enumerate() {
                     let all = raw.offsets[q]..raw.offsets[q + 1];
-                    let values_of_all = raw.values[all.clone()].iter();
+                    let values_of_all = raw.distances[all.clone()].iter();
                     let mut want: Vec<(f64, u32)> = values_of_all
                         .map(|value| value.clamp(-1.0, 1.0))
                         .zip(raw.indices[all].iter().copied())

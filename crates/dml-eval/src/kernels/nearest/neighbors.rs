@@ -24,6 +24,32 @@ pub struct Neighbors {
 }
 
 impl Neighbors {
+    /// None yet, with room for the `k` of that many queries.
+    pub(crate) fn with_capacity(queries: usize, k: usize) -> Self {
+        Self {
+            distances: Vec::with_capacity(queries * k),
+            indices: Vec::with_capacity(queries * k),
+            k,
+        }
+    }
+
+    /// Appends distances and rows.
+    pub(crate) fn extend(&mut self, found: impl IntoIterator<Item = (f64, u32)>) {
+        for (distance, row) in found {
+            self.distances.push(distance);
+            self.indices.push(row);
+        }
+    }
+
+    /// Puts what another search has found for some of the queries in the place of what is there.
+    pub(crate) fn replace(&mut self, queries: &[usize], found: &Self) {
+        for (q, (rows, distances)) in queries.iter().zip(found.iter()) {
+            let place = q * self.k..(q + 1) * self.k;
+            self.indices[place.clone()].copy_from_slice(rows);
+            self.distances[place].copy_from_slice(distances);
+        }
+    }
+
     /// Number of queries.
     #[must_use]
     pub fn queries(&self) -> usize {
@@ -78,6 +104,15 @@ impl NeighborsWithin {
             distances: Vec::new(),
             indices: Vec::new(),
         }
+    }
+
+    /// Appends the distances and rows of one more query.
+    pub(crate) fn push_query(&mut self, found: impl IntoIterator<Item = (f64, u32)>) {
+        for (distance, row) in found {
+            self.distances.push(distance);
+            self.indices.push(row);
+        }
+        self.offsets.push(self.indices.len());
     }
 
     /// Number of queries.
