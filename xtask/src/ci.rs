@@ -28,23 +28,12 @@ pub(crate) fn command(command: Command) -> Command {
         .long("only")
         .value_name("STEP")
         .action(ArgAction::Append);
-    command.args([
+    let command = command.args([
         flag("keep-going", "Go on after a failure, and fail at the end"),
         only.help("Run this step only; may be given several times"),
-        flag(
-            "cuda",
-            "Lint with the feature `cuda`, too: needs nvcc, and the first time ten minutes",
-        ),
-        flag(
-            "valgrind",
-            "Run tests of the kernels under valgrind, too: takes minutes",
-        ),
-        flag(
-            "each-feature",
-            "Check each optional feature of each crate alone, too: takes minutes",
-        ),
         flag("list", "Print the steps and run none"),
-    ])
+    ]);
+    command.args(ON_DEMAND.iter().map(|(step, help)| flag(step.name, *help)))
 }
 
 /// One check: its name, what it does, and what to do when it fails.
@@ -72,14 +61,7 @@ const STEPS: &[Step] = &[
         name: "clippy",
         what: "lints of every target, warnings denied",
         on_failure: "mend the warnings above, or allow one with a comment that says why",
-        run: |sh| {
-            let features = features(sh);
-            let clippy = cmd!(
-                sh,
-                "cargo clippy --workspace --all-targets --features {features} -- -D warnings"
-            );
-            Ok(clippy.run()?)
-        },
+        run: |sh| lint(sh, features(sh)),
     },
     Step {
         name: "bare",
@@ -97,41 +79,27 @@ const STEPS: &[Step] = &[
         on_failure: "mend the broken link above",
         run: |sh| {
             let _flags = sh.push_env("RUSTDOCFLAGS", "-D warnings");
-            let features = features(sh);
-            Ok(cmd!(sh, "cargo doc --workspace --no-deps --features {features}").run()?)
+            cargo(sh, "doc", &["--no-deps"])
         },
     },
     Step {
         name: "test",
         what: "unit and integration tests",
         on_failure: "mend the failing test above; `cargo test -p CRATE NAME` repeats one",
-        run: |sh| {
-            let features = features(sh);
-            let test = cmd!(
-                sh,
-                "cargo test --workspace --lib --bins --tests --examples --features {features}"
-            );
-            Ok(test.run()?)
-        },
+        run: |sh| cargo(sh, "test", &["--lib", "--bins", "--tests", "--examples"]),
     },
     Step {
         name: "doctest",
         what: "examples in the documentation and the READMEs",
         on_failure: "an example no longer holds: mend it or the code",
-        run: |sh| {
-            let features = features(sh);
-            Ok(cmd!(sh, "cargo test --workspace --doc --features {features}").run()?)
-        },
+        run: |sh| cargo(sh, "test", &["--doc"]),
     },
     Step {
         name: "bench",
         what: "every bench, once",
         on_failure: "`cargo test -p CRATE --bench NAME` repeats one",
         // Without cargo's own `--bench` flag criterion runs each bench once, and no release build is needed.
-        run: |sh| {
-            let features = features(sh);
-            Ok(cmd!(sh, "cargo test --workspace --bench * --features {features}").run()?)
-        },
+        run: |sh| cargo(sh, "test", &["--bench", "*"]),
     },
     Step {
         name: "catalog",
@@ -147,50 +115,45 @@ const STEPS: &[Step] = &[
     },
 ];
 
-/// Apart from the others: only `--cuda` asks for it, and it has a build folder of its own.
-const CUDA: Step = Step {
-    name: "cuda",
-    what: "lints of every target with the feature `cuda`, warnings denied",
-    on_failure: "mend the warnings above; where nvcc is missing, the message says what to install",
-    run: cuda,
-};
-
-/// Apart from the others: only `--each-feature` asks for it.
-const EACH_FEATURE: Step = Step {
-    name: "each-feature",
-    what: "every optional feature of every published crate, alone",
-    on_failure: "the command above repeats it: something needs another feature, and must turn it on",
-    run: each_feature,
-};
-
-/// Apart from the others: only `--valgrind` asks for it.
-const VALGRIND: Step = Step {
-    name: "valgrind",
-    what: "tests of the kernels: memory that was never written, or is not theirs",
-    on_failure: "the report above names the test's line; `cargo test -p dml-kernels NAME` is the same test",
-    run: valgrind::run,
-};
+/// Steps apart from the others, each with the help of the flag of its name that asks for it. `cuda` has a build folder of
+/// its own.
+const ON_DEMAND: &[(Step, &str)] = &[
+    (
+        Step {
+            name: "cuda",
+            what: "lints of every target with the feature `cuda`, warnings denied",
+            on_failure: "mend the warnings above; where nvcc is missing, the message says what to install",
+            run: cuda,
+        },
+        "Lint with the feature `cuda`, too: needs nvcc, and the first time ten minutes",
+    ),
+    (
+        Step {
+            name: "each-feature",
+            what: "every optional feature of every published crate, alone",
+            on_failure: "the command above repeats it: something needs another feature, and must turn it on",
+            run: each_feature,
+        },
+        "Check each optional feature of each crate alone, too: takes minutes",
+    ),
+    (
+        Step {
+            name: "valgrind",
+            what: "tests of the kernels: memory that was never written, or is not theirs",
+            on_failure: "the report above names the test's line; `cargo test -p dml-kernels NAME` is the same test",
+            run: valgrind::run,
+        },
+        "Run tests of the kernels under valgrind, too: takes minutes",
+    ),
+];
 
 /// Runs the steps in order.
 pub(crate) fn run(args: &ArgMatches) -> anyhow::Result<()> {
     let sh = Shell::new()?;
     sh.change_dir(crate::workspace_root());
-    let only: Vec<String> = args
-        .get_many("only")
-        .into_iter()
-        .flatten()
-        .cloned()
-        .collect();
-    let mut chosen = choose(&only)?;
-    if args.get_flag("cuda") {
-        chosen.push(&CUDA);
-    }
-    if args.get_flag("each-feature") {
-        chosen.push(&EACH_FEATURE);
-    }
-    if args.get_flag("valgrind") {
-        chosen.push(&VALGRIND);
-    }
+    let mut chosen = choose(&crate::values::<String>(args, "only"))?;
+    let on_demand = ON_DEMAND.iter().map(|(step, _)| step);
+    chosen.extend(on_demand.filter(|step| args.get_flag(step.name)));
     if args.get_flag("list") {
         for step in chosen {
             println!("{:<8} {}", step.name, step.what);
@@ -235,22 +198,13 @@ pub(crate) fn run(args: &ArgMatches) -> anyhow::Result<()> {
 
 /// The steps of these names in the order of the list; all if there is no name.
 fn choose(only: &[String]) -> anyhow::Result<Vec<&'static Step>> {
-    for name in only {
-        if !STEPS.iter().any(|step| step.name == name) {
-            let known: Vec<&str> = STEPS.iter().map(|step| step.name).collect();
-            bail!(
-                "no step is called `{name}`; the steps are {}",
-                known.join(", ")
-            );
-        }
-    }
-    let is_chosen = |step: &&Step| only.is_empty() || only.iter().any(|name| name == step.name);
-    Ok(STEPS.iter().filter(is_chosen).collect())
+    let steps: Vec<&Step> = STEPS.iter().collect();
+    crate::choose("step", steps, |step| step.name, only)
 }
 
 /// The crates of the library, as a user who wants only one of them builds it: without optional features.
 fn library(sh: &Shell) -> anyhow::Result<Vec<String>> {
-    let packages = Metadata::members(sh)?.packages.into_iter();
+    let packages = Metadata::without_dependencies(sh)?.packages.into_iter();
     let library = packages.filter(|package| package.is_published && package.name != "dml");
     Ok(library.map(|package| package.name).collect())
 }
@@ -273,6 +227,25 @@ fn features(sh: &Shell) -> &'static str {
     }
 }
 
+/// Runs a command of cargo for the whole workspace with [`features`].
+fn cargo(sh: &Shell, command: &str, args: &[&str]) -> anyhow::Result<()> {
+    let features = features(sh);
+    Ok(cmd!(
+        sh,
+        "cargo {command} --workspace {args...} --features {features}"
+    )
+    .run()?)
+}
+
+/// Lints every target of the workspace with some optional features.
+fn lint(sh: &Shell, features: &str) -> anyhow::Result<()> {
+    let clippy = cmd!(
+        sh,
+        "cargo clippy --workspace --all-targets --features {features} -- -D warnings"
+    );
+    Ok(clippy.run()?)
+}
+
 /// Whether there is a C++ compiler: `CXX`, or `c++`.
 pub(crate) fn has_cxx(sh: &Shell) -> bool {
     let compiler = std::env::var("CXX").unwrap_or_else(|_| "c++".to_owned());
@@ -292,7 +265,7 @@ fn each_feature(sh: &Shell) -> anyhow::Result<()> {
         "usearch",
         "usearch-simd",
     ];
-    let packages = Metadata::members(sh)?.packages;
+    let packages = Metadata::without_dependencies(sh)?.packages;
     for package in packages.iter().filter(|package| package.is_published) {
         let features = package.features.keys();
         for feature in features.filter(|name| !EXCEPTED.contains(&name.as_str())) {
@@ -332,12 +305,7 @@ fn cuda(sh: &Shell) -> anyhow::Result<()> {
     // Without a GPU to ask, Candle has to be told for which one to compile.
     let capability = std::env::var("CUDA_COMPUTE_CAP").unwrap_or_else(|_| "80".to_owned());
     let _capability = sh.push_env("CUDA_COMPUTE_CAP", capability);
-    let features = "dml/cuda,dml-core/cuda";
-    let clippy = cmd!(
-        sh,
-        "cargo clippy --workspace --all-targets --features {features} -- -D warnings"
-    );
-    Ok(clippy.run()?)
+    lint(sh, "dml/cuda,dml-core/cuda")
 }
 
 /// Trains on a few digits, and sees that something was learnt.

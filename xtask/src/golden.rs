@@ -52,10 +52,11 @@ pub(crate) fn run(args: &ArgMatches) -> anyhow::Result<()> {
         }
     };
     // Cases of another run are not what was asked for.
-    let is_free = !out.exists()
-        || out
-            .read_dir()
-            .is_ok_and(|mut entries| entries.next().is_none());
+    let is_empty = || {
+        out.read_dir()
+            .is_ok_and(|mut entries| entries.next().is_none())
+    };
+    let is_free = !out.exists() || is_empty();
     ensure!(
         is_free,
         "--out {}: expected a new or an empty folder",

@@ -21,9 +21,12 @@ mod tidy;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::bail;
 use clap::{ArgMatches, Command};
 
-/// A command: its name, what it does, its command line, and what it runs.
+use programs::{PROGRAMS, Program};
+
+/// A check or a command of this package: its name, what it does, its command line, and what it runs.
 struct Task {
     name: &'static str,
     about: &'static str,
@@ -39,34 +42,10 @@ const TASKS: &[Task] = &[
         run: ci::run,
     },
     Task {
-        name: "mnist",
-        about: "Train on MNIST as PyTorch Metric Learning's example does, and measure Precision@1",
-        command: programs::command,
-        run: |args| programs::MNIST.run(args),
-    },
-    Task {
-        name: "bench",
-        about: "Measure speed, as a ratio to PyTorch Metric Learning's where `--peer` is given",
-        command: programs::command,
-        run: |args| programs::BENCH.run(args),
-    },
-    Task {
         name: "tidy",
         about: "Check the shape of the workspace: dependencies, features, manifests, module names",
         command: |command| command,
         run: |_| tidy::run(),
-    },
-    Task {
-        name: "catalog",
-        about: "Bring the README's table of components up to date",
-        command: programs::command,
-        run: |args| programs::CATALOG.run(args),
-    },
-    Task {
-        name: "conformance",
-        about: "Run every component against reference cases",
-        command: programs::command,
-        run: |args| programs::CONFORMANCE.run(args),
     },
     Task {
         name: "fuzz",
@@ -80,16 +59,11 @@ const TASKS: &[Task] = &[
         command: golden::command,
         run: golden::run,
     },
-    Task {
-        name: "gpu",
-        about: "Write one report of everything that runs on a GPU: numbers and speed",
-        command: programs::command,
-        run: |args| programs::GPU.run(args),
-    },
 ];
 
 fn command() -> Command {
     let task = |task: &Task| (task.command)(Command::new(task.name).about(task.about));
+    let program = |program: &&Program| program.subcommand();
     Command::new("cargo xtask")
         .bin_name("cargo xtask")
         .about(env!("CARGO_PKG_DESCRIPTION"))
@@ -97,23 +71,52 @@ fn command() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommands(TASKS.iter().map(task))
+        .subcommands(PROGRAMS.iter().map(program))
 }
 
 fn main() -> ExitCode {
     let matches = command().get_matches();
-    let chosen = matches.subcommand().and_then(|(name, args)| {
-        let task = TASKS.iter().find(|task| task.name == name)?;
-        Some((task.run)(args))
+    let done = matches.subcommand().map_or(Ok(()), |(name, args)| {
+        let program = PROGRAMS.iter().find(|program| program.name == name);
+        let task = TASKS.iter().find(|task| task.name == name);
+        match (program, task) {
+            (Some(program), _) => program.run(args),
+            (_, Some(task)) => (task.run)(args),
+            (None, None) => Ok(()),
+        }
     });
-    match chosen {
-        Some(Err(error)) => {
+    match done {
+        Err(error) => {
             // A closed standard error leaves the exit code.
             use std::io::Write as _;
             writeln!(std::io::stderr(), "error: {error:#}").ok();
             ExitCode::FAILURE
         }
-        _ => ExitCode::SUCCESS,
+        Ok(()) => ExitCode::SUCCESS,
     }
+}
+
+/// The values of an argument that may be given several times.
+fn values<T: Clone + Send + Sync + 'static>(args: &ArgMatches, name: &str) -> Vec<T> {
+    args.get_many(name).into_iter().flatten().cloned().collect()
+}
+
+/// Those of `known` whose names are in `only`, in the order of `known`; all if there is no name.
+fn choose<T>(
+    kind: &str,
+    known: Vec<T>,
+    name: impl Fn(&T) -> &str,
+    only: &[String],
+) -> anyhow::Result<Vec<T>> {
+    let names: Vec<&str> = known.iter().map(&name).collect();
+    if let Some(unknown) = only.iter().find(|only| !names.contains(&only.as_str())) {
+        bail!(
+            "no {kind} is called `{unknown}`; the {kind}s are {}",
+            names.join(", ")
+        );
+    }
+    let is_chosen = |item: &T| only.is_empty() || only.iter().any(|only| only == name(item));
+    Ok(known.into_iter().filter(is_chosen).collect())
 }
 
 /// The folder of the workspace's manifest, wherever the command is started from.
@@ -126,6 +129,16 @@ fn workspace_root() -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_choose_and_unknown_ones_are_refused() {
+        let choose = |only: &[String]| choose("target", vec!["csv", "idx"], |name| name, only);
+        assert_eq!(choose(&[]).unwrap(), ["csv", "idx"]);
+        assert_eq!(choose(&["idx".to_owned()]).unwrap(), ["idx"]);
+        let error = choose(&["png".to_owned()]).unwrap_err().to_string();
+        let expected = "no target is called `png`; the targets are csv, idx";
+        assert_eq!(error, expected);
+    }
 
     #[test]
     fn a_program_gets_its_help_and_its_flags() {

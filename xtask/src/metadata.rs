@@ -26,22 +26,11 @@ pub(crate) struct Package {
     /// The oldest compiler that the package promises to work with, such as `1.89`.
     pub(crate) rust_version: Option<String>,
     pub(crate) manifest_path: PathBuf,
-    pub(crate) dependencies: Vec<Dependency>,
+    /// The names of its dependencies but for those of its tests.
+    pub(crate) dependencies: Vec<String>,
     pub(crate) features: BTreeMap<String, Vec<String>>,
-    pub(crate) targets: Vec<Target>,
-}
-
-#[derive(Debug)]
-pub(crate) struct Dependency {
-    pub(crate) name: String,
-    /// `dev` or `build`; `None` for a normal one.
-    pub(crate) kind: Option<String>,
-}
-
-#[derive(Debug)]
-pub(crate) struct Target {
-    /// `lib`, `bin`, `bench` and others.
-    pub(crate) kind: String,
+    /// The kinds of its targets: `lib`, `bin`, `bench` and others.
+    pub(crate) targets: Vec<String>,
 }
 
 impl Metadata {
@@ -54,8 +43,13 @@ impl Metadata {
     }
 
     /// The members alone.
-    pub(crate) fn members(sh: &Shell) -> anyhow::Result<Self> {
+    pub(crate) fn without_dependencies(sh: &Shell) -> anyhow::Result<Self> {
         Self::read(sh, &["--no-deps"])
+    }
+
+    /// The packages of the workspace.
+    pub(crate) fn members(&self) -> impl Iterator<Item = &Package> + Clone {
+        self.packages.iter().filter(|package| package.is_member)
     }
 
     fn read(sh: &Shell, args: &[&str]) -> anyhow::Result<Self> {
@@ -75,13 +69,9 @@ impl Metadata {
 impl Package {
     fn new(json: &Value, members: &[String]) -> Self {
         let optional = |key: &str| json[key].as_str().map(str::to_owned);
-        let dependency = |json: &Value| Dependency {
-            name: text(&json["name"]),
-            kind: json["kind"].as_str().map(str::to_owned),
-        };
-        let target = |json: &Value| Target {
-            kind: text(&json["kind"][0]),
-        };
+        let dependencies = list(&json["dependencies"]).iter();
+        let dependencies = dependencies.filter(|dependency| dependency["kind"] != "dev");
+        let targets = list(&json["targets"]).iter();
         let features = json["features"].as_object().into_iter().flatten();
         let id = text(&json["id"]);
         Self {
@@ -97,11 +87,11 @@ impl Package {
             readme: optional("readme"),
             rust_version: optional("rust_version"),
             manifest_path: text(&json["manifest_path"]).into(),
-            dependencies: list(&json["dependencies"]).iter().map(dependency).collect(),
+            dependencies: dependencies.map(|json| text(&json["name"])).collect(),
             features: features
                 .map(|(name, on)| (name.clone(), texts(on)))
                 .collect(),
-            targets: list(&json["targets"]).iter().map(target).collect(),
+            targets: targets.map(|json| text(&json["kind"][0])).collect(),
         }
     }
 }

@@ -9,69 +9,75 @@ use std::process::Command;
 use anyhow::Context as _;
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
 
-/// A program: its package and how cargo starts it.
+/// A program: its command of `cargo xtask`, its package, and how cargo starts it.
 pub(crate) struct Program {
+    pub(crate) name: &'static str,
+    about: &'static str,
     package: &'static str,
-    /// The program of a package with several.
-    binary: Option<&'static str>,
-    /// The command of a program with several.
-    command: Option<&'static str>,
+    /// Whether the package has several programs; this one is the binary [`name`](Self::name).
+    is_binary: bool,
+    /// Whether the program has several commands; this one is [`name`](Self::name).
+    is_command: bool,
     /// The device where the arguments name none; `None` for a program that uses none.
     device: Option<&'static str>,
 }
 
+pub(crate) const PROGRAMS: &[&Program] = &[&MNIST, &BENCH, &CATALOG, &CONFORMANCE, &GPU];
+
 pub(crate) const MNIST: Program = Program {
+    name: "mnist",
+    about: "Train on MNIST as PyTorch Metric Learning's example does, and measure Precision@1",
     package: "dml-mnist",
-    binary: None,
-    command: None,
+    is_binary: false,
+    is_command: false,
     device: Some("cpu"),
 };
 
-pub(crate) const BENCH: Program = Program {
+const BENCH: Program = Program {
+    name: "bench",
+    about: "Measure speed, as a ratio to PyTorch Metric Learning's where `--peer` is given",
     package: "dml-bench",
-    binary: None,
-    command: Some("bench"),
-    device: Some("cpu"),
+    is_command: true,
+    ..MNIST
 };
 
-pub(crate) const GPU: Program = Program {
-    command: Some("gpu"),
+const GPU: Program = Program {
+    name: "gpu",
+    about: "Write one report of everything that runs on a GPU: numbers and speed",
     device: Some("cuda"),
     ..BENCH
 };
 
 pub(crate) const CONFORMANCE: Program = Program {
+    name: "conformance",
+    about: "Run every component against reference cases",
     package: "dml-conformance",
-    binary: Some("conformance"),
-    command: None,
-    device: Some("cpu"),
+    is_binary: true,
+    ..MNIST
 };
 
 pub(crate) const CATALOG: Program = Program {
-    binary: Some("catalog"),
+    name: "catalog",
+    about: "Bring the README's table of components up to date",
     device: None,
     ..CONFORMANCE
 };
 
-/// The command line of a program: any arguments, which the program parses itself.
-pub(crate) fn command(command: clap::Command) -> clap::Command {
-    let args = Arg::new("args").action(ArgAction::Append).num_args(0..);
-    let args = args.value_parser(value_parser!(OsString));
-    let args = args.trailing_var_arg(true).allow_hyphen_values(true);
-    command
-        .disable_help_flag(true)
-        .arg(args.help("Arguments of the program; `--help` lists them"))
-}
-
 impl Program {
+    /// The command line: any arguments, which the program parses itself.
+    pub(crate) fn subcommand(&self) -> clap::Command {
+        let args = Arg::new("args").action(ArgAction::Append).num_args(0..);
+        let args = args.value_parser(value_parser!(OsString));
+        let args = args.trailing_var_arg(true).allow_hyphen_values(true);
+        clap::Command::new(self.name)
+            .about(self.about)
+            .disable_help_flag(true)
+            .arg(args.help("Arguments of the program; `--help` lists them"))
+    }
+
     /// Builds the program and becomes it; on Windows, runs it and ends with its exit code.
     pub(crate) fn run(&self, args: &ArgMatches) -> anyhow::Result<()> {
-        let args: Vec<OsString> = args
-            .get_many("args")
-            .into_iter()
-            .flatten()
-            .cloned()
-            .collect();
+        let args: Vec<OsString> = crate::values(args, "args");
         if self.feature(&args) == Some("cuda") {
             // Candle's build script would fail without saying what to install.
             crate::ci::require_nvcc(&xshell::Shell::new()?).context("--device cuda")?;
@@ -100,13 +106,14 @@ impl Program {
         cargo.args(["run", "--release", "--manifest-path"]);
         cargo.arg(crate::workspace_root().join("Cargo.toml"));
         cargo.args(["--package", self.package]);
-        cargo.args(self.binary.iter().flat_map(|name| ["--bin", name]));
-        cargo.args(
-            self.feature(args)
-                .iter()
-                .flat_map(|name| ["--features", name]),
-        );
-        cargo.arg("--").args(self.command).args(args);
+        if self.is_binary {
+            cargo.args(["--bin", self.name]);
+        }
+        if let Some(feature) = self.feature(args) {
+            cargo.args(["--features", feature]);
+        }
+        cargo.arg("--").args(self.is_command.then_some(self.name));
+        cargo.args(args);
         cargo
     }
 

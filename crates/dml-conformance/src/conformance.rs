@@ -36,9 +36,8 @@ pub struct Args {
 #[derive(Serialize)]
 struct Line<'a> {
     case: &'a str,
-    verdict: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'a str>,
+    #[serde(flatten)]
+    result: &'a CaseResult,
 }
 
 /// Runs the cases and prints what fails.
@@ -46,10 +45,9 @@ struct Line<'a> {
 /// # Errors
 /// If a case fails, the device or the cases can't be opened, or the file of results can't be written.
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    let precision = if args.precision == "f64" {
-        DType::F64
-    } else {
-        DType::F32
+    let precision = match args.precision.as_str() {
+        "f64" => DType::F64,
+        _ => DType::F32,
     };
     if args.device == "host-kernels" {
         let kernels = HostKernels::get()?.context("--device host-kernels: no C++ compiler")?;
@@ -64,19 +62,15 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 
 /// Runs the chosen cases as `prepare` makes them.
 fn run_cases(args: &Args, prepare: impl Fn(Case) -> Case) -> anyhow::Result<()> {
-    let chosen: Vec<Case> = cases(&args.dir)?
-        .into_iter()
-        .filter(|case| {
-            args.filter.is_empty() || args.filter.iter().any(|f| case.path.contains(f.as_str()))
-        })
-        .map(prepare)
-        .collect();
-    if chosen.is_empty() {
+    let mut cases = cases(&args.dir)?;
+    let is_chosen = |case: &Case| args.filter.iter().any(|text| case.path.contains(text));
+    cases.retain(|case| args.filter.is_empty() || is_chosen(case));
+    if cases.is_empty() {
         bail!("no case contains {}", args.filter.join(" or "));
     }
-    let results: Vec<(String, CaseResult)> = chosen
-        .iter()
-        .map(|case| (case.path.clone(), run_case(case)))
+    let cases = cases.into_iter().map(prepare);
+    let results: Vec<(String, CaseResult)> = cases
+        .map(|case| (case.path.clone(), run_case(&case)))
         .collect();
     let mut failures: BTreeMap<&str, u32> = BTreeMap::new();
     for (path, result) in results.iter().filter(|(_, result)| !result.is_passed()) {
@@ -85,7 +79,7 @@ fn run_cases(args: &Args, prepare: impl Fn(Case) -> Case) -> anyhow::Result<()> 
         }
         let component = path
             .rsplit_once('/')
-            .map_or(path.as_str(), |(component, _)| component);
+            .map_or(&**path, |(component, _)| component);
         *failures.entry(component).or_default() += 1;
     }
     if args.summary {
@@ -94,33 +88,16 @@ fn run_cases(args: &Args, prepare: impl Fn(Case) -> Case) -> anyhow::Result<()> 
         }
     }
     if let Some(file) = &args.json {
-        let lines: Vec<Line<'_>> = results
-            .iter()
-            .map(|(path, result)| line(path, result))
-            .collect();
+        let lines = results.iter().map(|(case, result)| Line { case, result });
+        let lines: Vec<Line<'_>> = lines.collect();
         dml::core::durable::write(file, &serde_json::to_vec_pretty(&lines)?)
             .with_context(|| file.display().to_string())?;
     }
     let failed: u32 = failures.values().sum();
-    println!(
-        "{} passed, {failed} failed",
-        results.len() - failed as usize
-    );
+    let passed = results.len() - failed as usize;
+    println!("{passed} passed, {failed} failed");
     if failed > 0 {
         bail!("{failed} cases failed");
     }
     Ok(())
-}
-
-fn line<'a>(case: &'a str, result: &'a CaseResult) -> Line<'a> {
-    let (verdict, reason) = match result {
-        CaseResult::Passed => ("passed", None),
-        CaseResult::Failed(why) => ("failed", Some(why.as_str())),
-        CaseResult::Unsupported(what) => ("unsupported", Some(what.as_str())),
-    };
-    Line {
-        case,
-        verdict,
-        reason,
-    }
 }

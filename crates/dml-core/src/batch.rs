@@ -101,12 +101,8 @@ impl Batch {
     /// # Errors
     /// As [`Batch::new`], and [`Error::Missing`] if the batch has no labels.
     pub fn with_reference(self, reference: &Tensor, labels: impl IntoLabels) -> Result<Self> {
-        let Some(query_labels) = self.labels.clone() else {
-            return Err(Error::Missing {
-                component: "Batch::with_reference",
-                needed: "labels of the embeddings",
-            });
-        };
+        let needed = "labels of the embeddings";
+        let query_labels = check::present(self.labels.clone(), "Batch::with_reference", needed)?;
         let batch = self.with_unlabeled_reference(reference)?;
         let labels = labels.into_labels()?;
         labels.check_length("reference labels", batch.references())?;
@@ -123,13 +119,9 @@ impl Batch {
     /// As [`Batch::new`]; [`Error::DType`] and [`Error::Device`] if it does not lie beside the embeddings.
     pub fn with_unlabeled_reference(self, reference: &Tensor) -> Result<Self> {
         let reference = checked("reference", reference)?;
-        if reference.dims()[1] != self.embeddings.dims()[1] {
-            return Err(Error::Shape {
-                arg: "reference",
-                expected: "[references, dim] with the dim of the embeddings",
-                got: reference.dims().to_vec(),
-            });
-        }
+        let fits = reference.dims()[1] == self.embeddings.dims()[1];
+        let expected = "[references, dim] with the dim of the embeddings";
+        check::shape(fits, "reference", &reference, expected)?;
         if !reference.device().same_device(self.embeddings.device()) {
             return Err(Error::Device {
                 arg: "reference",
@@ -137,13 +129,9 @@ impl Batch {
                 got: format!("{:?}", reference.device().location()),
             });
         }
-        if reference.dtype() != self.embeddings.dtype() {
-            return Err(Error::DType {
-                arg: "reference",
-                expected: "the element type of the embeddings",
-                got: reference.dtype(),
-            });
-        }
+        let fits = reference.dtype() == self.embeddings.dtype();
+        let expected = "the element type of the embeddings";
+        check::dtype(fits, "reference", &reference, expected)?;
         Ok(Self {
             reference: Some(reference),
             relation: None,
@@ -157,16 +145,9 @@ impl Batch {
     /// # Errors
     /// [`Error::Length`] if the relation has other numbers of rows.
     pub fn with_relation(self, relation: Relation) -> Result<Self> {
-        for (arg, expected, got) in [
-            ("relation queries", self.queries(), relation.queries()),
-            (
-                "relation references",
-                self.references(),
-                relation.references(),
-            ),
-        ] {
-            check::length(arg, expected, got)?;
-        }
+        let (queries, references) = (self.queries(), self.references());
+        check::length("relation queries", queries, relation.queries())?;
+        check::length("relation references", references, relation.references())?;
         Ok(Self {
             labels: relation.query_labels().cloned().or(self.labels),
             relation: Some(Arc::new(relation)),
@@ -213,10 +194,7 @@ impl Batch {
     /// # Errors
     /// [`Error::Missing`] if nothing is known of the rows.
     pub fn require_relation(&self, component: &'static str) -> Result<&Relation> {
-        self.relation().ok_or(Error::Missing {
-            component,
-            needed: "labels, a relation or tuples",
-        })
+        check::present(self.relation(), component, "labels, a relation or tuples")
     }
 
     /// Q, the number of queries.
@@ -238,11 +216,8 @@ impl Batch {
     pub fn distances(&self, distance: &dyn Distance) -> Result<Tensor> {
         let shape = (self.queries(), self.references());
         if shape.0 == 0 || shape.1 == 0 {
-            return Ok(Tensor::zeros(
-                shape,
-                self.embeddings.dtype(),
-                self.embeddings.device(),
-            )?);
+            let (dtype, device) = (self.embeddings.dtype(), self.embeddings.device());
+            return Ok(Tensor::zeros(shape, dtype, device)?);
         }
         // What lies on another device takes none of the host's memory.
         let bytes = match self.embeddings.device().is_cpu() {
@@ -250,7 +225,7 @@ impl Batch {
             false => 0,
         };
         let name = "distances [queries, references]";
-        crate::check::elements(name, &[shape.0, shape.1], bytes)?;
+        check::elements(name, &[shape.0, shape.1], bytes)?;
         let shared = match &self.shared {
             Some(shared) if distance.kind() != DistanceKind::Other => shared,
             _ => return distance.matrix(&self.embeddings, self.reference.as_ref()),
@@ -312,13 +287,8 @@ impl Batch {
 }
 
 fn checked(arg: &'static str, tensor: &Tensor) -> Result<Tensor> {
-    if tensor.rank() != 2 || tensor.dims()[1] == 0 {
-        return Err(Error::Shape {
-            arg,
-            expected: "[rows, dim] with at least one column",
-            got: tensor.dims().to_vec(),
-        });
-    }
+    let fits = tensor.rank() == 2 && tensor.dims()[1] > 0;
+    check::shape(fits, arg, tensor, "[rows, dim] with at least one column")?;
     let tensor = whole(tensor)?;
     match tensor.dtype() {
         DType::F32 | DType::F64 => Ok(tensor),

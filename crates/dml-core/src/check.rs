@@ -84,24 +84,16 @@ pub fn count_from(name: &'static str, value: usize, least: usize, most: usize) -
     if (least..=most).contains(&value) {
         return Ok(value);
     }
-    let expected = match least {
-        1 => "a whole number >= 1",
-        _ => "a whole number >= 2",
-    };
-    Err(if value < least && least <= 2 {
-        Error::InvalidParameter {
-            name,
-            value: value as f64,
-            expected,
-        }
-    } else {
-        Error::Count {
+    match least {
+        1 if value < least => whole(false, name, value, "a whole number >= 1"),
+        2 if value < least => whole(false, name, value, "a whole number >= 2"),
+        _ => Err(Error::Count {
             name,
             least,
             most,
             got: value,
-        }
-    })
+        }),
+    }
 }
 
 /// The number of elements of an array with these `dims`, if that many can be allocated: at most 2³⁴, and at `bytes` for each
@@ -154,15 +146,57 @@ pub fn norm_exponent(name: &'static str, value: f64) -> Result<f64> {
 /// # Errors
 /// [`Error::Shape`] otherwise.
 pub fn same_shape(arg: &'static str, tensor: &Tensor, partner: &Tensor) -> Result<()> {
-    if tensor.rank() == 2 && tensor.shape() == partner.shape() {
+    let is_same = tensor.rank() == 2 && tensor.shape() == partner.shape();
+    shape(
+        is_same,
+        arg,
+        tensor,
+        "[rows, dim], the shape of its partner",
+    )
+}
+
+/// Whether the shape of `tensor` is the one that is `expected`.
+///
+/// # Errors
+/// [`Error::Shape`] unless it `fits`.
+pub fn shape(fits: bool, arg: &'static str, tensor: &Tensor, expected: &'static str) -> Result<()> {
+    if fits {
+        return Ok(());
+    }
+    let got = tensor.dims().to_vec();
+    Err(Error::Shape { arg, expected, got })
+}
+
+/// Whether the element type of `tensor` is the one that is `expected`.
+///
+/// # Errors
+/// [`Error::DType`] unless it `fits`.
+pub fn dtype(fits: bool, arg: &'static str, tensor: &Tensor, expected: &'static str) -> Result<()> {
+    if fits {
+        return Ok(());
+    }
+    let got = tensor.dtype();
+    Err(Error::DType { arg, expected, got })
+}
+
+/// Whether the component can do what it was asked for.
+///
+/// # Errors
+/// [`Error::Unsupported`] with the `reason`, unless it `can`.
+pub fn supported(can: bool, component: &'static str, reason: &'static str) -> Result<()> {
+    if can {
         Ok(())
     } else {
-        Err(Error::Shape {
-            arg,
-            expected: "[rows, dim], the shape of its partner",
-            got: tensor.dims().to_vec(),
-        })
+        Err(Error::Unsupported { component, reason })
     }
+}
+
+/// What the component reads, if it is there.
+///
+/// # Errors
+/// [`Error::Missing`] with what is `needed`, for `None`.
+pub fn present<T>(value: Option<T>, component: &'static str, needed: &'static str) -> Result<T> {
+    value.ok_or(Error::Missing { component, needed })
 }
 
 /// Whether two lengths are equal.
@@ -202,13 +236,9 @@ pub fn indices(
 /// # Errors
 /// [`Error::Unsupported`] if some pair has another.
 pub fn unweighted(component: &'static str, batch: &Batch) -> Result<()> {
-    if !batch.relation().is_some_and(Relation::is_weighted) {
-        return Ok(());
-    }
-    Err(Error::Unsupported {
-        component,
-        reason: "the loss reads no weights, and the relation has some; drop them with Relation::without_weights",
-    })
+    let is_weighted = batch.relation().is_some_and(Relation::is_weighted);
+    let reason = "the loss reads no weights, and the relation has some; drop them with Relation::without_weights";
+    supported(!is_weighted, component, reason)
 }
 
 /// `value`, if it is `ok`; for ranges that have no check of their own here.
@@ -284,4 +314,12 @@ mod tests {
         }
         assert!(elements("x", &[1 << 34], 1 << 20).is_err());
     }
+}
+
+/// As [`parameter`], for a whole number.
+///
+/// # Errors
+/// As [`parameter`].
+pub fn whole(ok: bool, name: &'static str, value: usize, expected: &'static str) -> Result<usize> {
+    parameter(ok, name, value as f64, expected).map(|_| value)
 }

@@ -146,9 +146,12 @@ pub fn finite(tensors: &HashMap<String, Tensor>) -> Result<(), CheckpointError> 
 
 type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
-fn at(path: &Path) -> impl FnOnce(AnyError) -> CheckpointError {
+fn at<E: Into<AnyError>>(path: &Path) -> impl FnOnce(E) -> CheckpointError {
     let path = path.to_owned();
-    |source| CheckpointError::File { path, source }
+    |source| CheckpointError::File {
+        path,
+        source: source.into(),
+    }
 }
 
 /// The key of the checksum in the metadata of a safetensors file.
@@ -175,10 +178,8 @@ fn write_to(out: &mut dyn Write, tensors: &HashMap<String, Tensor>) -> Result<()
     // Bytes are read twice, and are to come from a GPU once.
     let on_host =
         |(name, tensor): (&String, &Tensor)| Ok((name.clone(), tensor.to_device(&Device::Cpu)?));
-    let mut tensors = tensors
-        .iter()
-        .map(on_host)
-        .collect::<Result<Vec<_>, candle_core::Error>>()?;
+    let tensors: candle_core::Result<Vec<_>> = tensors.iter().map(on_host).collect();
+    let mut tensors = tensors?;
     // The order of the format: the widest types first, so that every tensor is aligned.
     tensors.sort_by(|(a, left), (b, right)| {
         let (left, right) = (View::dtype(left), View::dtype(right));
@@ -232,27 +233,23 @@ fn checksum_of<'a>(
 /// [`CheckpointError::File`] if the file can't be read; [`CheckpointError::Damaged`] if it has another checksum than when
 /// it was written.
 pub fn load(path: &Path, device: &Device) -> Result<HashMap<String, Tensor>, CheckpointError> {
-    let bytes = std::fs::read(path).map_err(|error| at(path)(error.into()))?;
+    let bytes = std::fs::read(path).map_err(at(path))?;
     verify(&bytes, path)?;
     candle_core::safetensors::load_buffer(&bytes, device)
-        .map_err(|error| at(path)(without_backtrace(error).into()))
+        .map_err(|error| at(path)(without_backtrace(error)))
 }
 
 /// Compares a file with its checksum, if it has one.
 fn verify(bytes: &[u8], path: &Path) -> Result<(), CheckpointError> {
-    let failed = |error: AnyError| at(path)(error);
-    let (length, metadata) =
-        safetensors::SafeTensors::read_metadata(bytes).map_err(|error| failed(error.into()))?;
-    let expected = metadata
-        .metadata()
-        .as_ref()
-        .and_then(|own| own.get(CHECKSUM));
-    let Some(expected) = expected else {
+    let read = safetensors::SafeTensors::read_metadata(bytes);
+    let (length, metadata) = read.map_err(at(path))?;
+    let own = metadata.metadata().as_ref();
+    let Some(expected) = own.and_then(|own| own.get(CHECKSUM)) else {
         return Ok(());
     };
     let infos = metadata.tensors();
     let infos = infos.iter().map(|(name, info)| (name.as_str(), *info));
-    let mut checksum = checksum_of(infos).map_err(|error| failed(error.into()))?;
+    let mut checksum = checksum_of(infos).map_err(at(path))?;
     checksum.update(bytes.get(ALIGNMENT + length..).unwrap_or_default());
     let got = format!("{:08x}", checksum.finalize());
     if *expected != got {

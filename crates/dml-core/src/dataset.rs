@@ -6,7 +6,7 @@ use std::sync::Arc;
 use candle_core::Tensor;
 
 use crate::forward::forward;
-use crate::{Error, IntoLabels, Labels, Result, check};
+use crate::{IntoLabels, Labels, Result, check};
 
 /// Things with a label each, fetched by their numbers.
 ///
@@ -44,7 +44,7 @@ pub trait Dataset: Debug + Send + Sync {
     /// The things of `rows` as tensors on the CPU; `seed` decides what is random about them.
     ///
     /// # Errors
-    /// [`Error::Index`] for a row without a thing, [`Error::Dataset`] if one can't be read.
+    /// [`Error::Index`](crate::Error::Index) for a row without a thing, [`Error::Dataset`](crate::Error::Dataset) if one can't be read.
     fn fetch(&self, rows: &[usize], seed: u64) -> Result<Examples>;
 
     /// How many things there are.
@@ -82,7 +82,7 @@ impl Examples {
     /// The things of `rows` once; `labels` are those of the whole data set.
     ///
     /// # Errors
-    /// [`Error::Length`] unless there is one thing per row, [`Error::Index`] for a row without a label.
+    /// [`Error::Length`](crate::Error::Length) unless there is one thing per row, [`Error::Index`](crate::Error::Index) for a row without a label.
     pub fn new(view: Tensor, rows: &[usize], labels: &Labels) -> Result<Self> {
         Self::with_views(vec![view], rows, labels)
     }
@@ -90,15 +90,10 @@ impl Examples {
     /// Several views of the same things, such as augmentations of an image or a photo and a sketch: one tensor each.
     ///
     /// # Errors
-    /// [`Error::Missing`] without a view, [`Error::Length`] unless there is one thing per row, [`Error::Index`] for a
+    /// [`Error::Missing`](crate::Error::Missing) without a view, [`Error::Length`](crate::Error::Length) unless there is one thing per row, [`Error::Index`](crate::Error::Index) for a
     /// row without a label.
     pub fn with_views(views: Vec<Tensor>, rows: &[usize], labels: &Labels) -> Result<Self> {
-        if views.is_empty() {
-            return Err(Error::Missing {
-                component: "Examples",
-                needed: "at least one view",
-            });
-        }
+        check::present(views.first(), "Examples", "at least one view")?;
         for view in &views {
             let got = view.dims().first().copied().unwrap_or(0);
             check::length("views", rows.len(), got)?;
@@ -146,10 +141,11 @@ impl Examples {
     /// Some of the examples, by their place among these, in that order and as often as they are named.
     ///
     /// # Errors
-    /// [`Error::Index`] for a place without an example.
+    /// [`Error::Index`](crate::Error::Index) for a place without an example.
     pub fn select(&self, places: &[usize]) -> Result<Self> {
         check::indices("places", places.iter().copied(), self.len())?;
-        let labels = self.labels.as_slice();
+        let labels = places.iter().map(|&place| self.labels.as_slice()[place]);
+        let labels: Vec<i64> = labels.collect();
         let numbers: Vec<u32> = places.iter().map(|&place| place as u32).collect();
         let select = |view: &Tensor| {
             let numbers = Tensor::new(numbers.as_slice(), view.device())?;
@@ -158,11 +154,7 @@ impl Examples {
         Ok(Self {
             views: self.views.iter().map(select).collect::<Result<_>>()?,
             rows: places.iter().map(|&place| self.rows[place]).collect(),
-            labels: places
-                .iter()
-                .map(|&place| labels[place])
-                .collect::<Vec<i64>>()
-                .into_labels()?,
+            labels: labels.into_labels()?,
         })
     }
 
@@ -188,6 +180,7 @@ forward!(Dataset for [&T, Box<T>, Arc<T>] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Error;
     use candle_core::{DType, Device};
 
     #[test]

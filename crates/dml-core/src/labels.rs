@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use candle_core::{DType, Tensor};
 
-use crate::{Error, Result, check};
+use crate::{Result, check};
 
 /// Labels of a list of rows: any whole numbers, negative and huge ones included.
 ///
@@ -58,7 +58,7 @@ pub trait IntoLabels {
     /// Reads the labels.
     ///
     /// # Errors
-    /// [`Error::DType`] for a tensor of real numbers, [`Error::Shape`] for one that is not of rank 1.
+    /// [`Error::DType`](crate::Error::DType) for a tensor of real numbers, [`Error::Shape`](crate::Error::Shape) for one that is not of rank 1.
     fn into_labels(self) -> Result<Labels>;
 }
 
@@ -76,20 +76,8 @@ impl IntoLabels for &Labels {
 
 impl IntoLabels for &Tensor {
     fn into_labels(self) -> Result<Labels> {
-        if self.rank() != 1 {
-            return Err(Error::Shape {
-                arg: "labels",
-                expected: "[rows]",
-                got: self.dims().to_vec(),
-            });
-        }
-        if !self.dtype().is_int() {
-            return Err(Error::DType {
-                arg: "labels",
-                expected: "an integer type",
-                got: self.dtype(),
-            });
-        }
+        check::shape(self.rank() == 1, "labels", self, "[rows]")?;
+        check::dtype(self.dtype().is_int(), "labels", self, "an integer type")?;
         Ok(Labels(self.to_dtype(DType::I64)?.to_vec1::<i64>()?.into()))
     }
 }
@@ -128,6 +116,7 @@ into_labels!(i64, i32, u32, u8);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Error;
     use candle_core::Device;
 
     #[test]

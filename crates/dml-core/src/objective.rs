@@ -5,7 +5,7 @@ use std::sync::Arc;
 use candle_core::Tensor;
 
 use crate::{
-    Batch, Error, Loss, Miner, Reduced, Reducer, Regularizer, Result, SeedSequence, Term, Terms,
+    Batch, Loss, Miner, Reduced, Reducer, Regularizer, Result, SeedSequence, Term, Terms,
     TupleCount, Tuples, check,
 };
 
@@ -134,18 +134,17 @@ impl Objective {
     /// Adds `weight · regularizer(weights)` for the weights that a class loss learns, one row per class or centre.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] if the loss learns no weights of classes.
+    /// [`Error::Unsupported`](crate::Error::Unsupported) if the loss learns no weights of classes.
     pub fn with_weight_regularizer(
         mut self,
         regularizer: impl Regularizer + 'static,
         weight: f64,
     ) -> Result<Self> {
-        if self.loss.as_class_loss().is_none() {
-            return Err(Error::Unsupported {
-                component: "Objective::with_weight_regularizer",
-                reason: "the loss learns no weights of classes",
-            });
-        }
+        let (component, reason) = (
+            "Objective::with_weight_regularizer",
+            "the loss learns no weights of classes",
+        );
+        check::supported(self.loss.as_class_loss().is_some(), component, reason)?;
         self.weight_regularizers
             .push((Arc::new(regularizer), weight));
         Ok(self)
@@ -213,9 +212,8 @@ impl Objective {
     /// As the loss, the reducer and the regularizers.
     pub fn evaluate_tuples(&self, batch: &Batch, tuples: &Tuples) -> Result<Outcome> {
         let batch = &batch.sharing_already();
-        let parts = self
-            .reducer
-            .reduce_each(&self.terms(batch, tuples)?, batch)?;
+        let terms = self.terms(batch, tuples)?;
+        let parts = self.reducer.reduce_each(&terms, batch)?;
         let reduced = Reduced::sum(&parts, batch)?;
         let parts = parts.into_iter().map(|(name, part)| (name, part.loss));
         Ok(Outcome {
@@ -233,7 +231,7 @@ impl Objective {
     /// for a loss of one's own, whose comparisons may drop the row.
     ///
     /// # Errors
-    /// As the loss and the regularizers; [`Error::Unsupported`] for a batch whose relation has weights if the loss does
+    /// As the loss and the regularizers; [`Error::Unsupported`](crate::Error::Unsupported) for a batch whose relation has weights if the loss does
     /// not [read](Loss::reads_weights) them.
     pub fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
         if let Some(terms) = self.spoiled(batch, tuples)? {
@@ -270,6 +268,7 @@ impl Objective {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Error;
     use crate::{ClassLoss, Relation};
     use candle_core::{Device, Var};
 

@@ -9,6 +9,7 @@ use candle_core::{Device, Tensor};
 
 use crate::Result;
 use crate::checkpoint::{self, CheckpointError};
+use crate::forward::forward;
 
 /// Changes parameters by their gradients.
 ///
@@ -101,34 +102,15 @@ pub trait Optimizer: Debug + Send {
     }
 }
 
-macro_rules! forward {
-    ($($t:ty),*) => {$(
-        impl<O: Optimizer + ?Sized> Optimizer for $t {
-            fn step(&mut self, gradients: &GradStore) -> Result<()> {
-                (**self).step(gradients)
-            }
-            fn learning_rate(&self) -> f64 {
-                (**self).learning_rate()
-            }
-            fn set_learning_rate(&mut self, learning_rate: f64) {
-                (**self).set_learning_rate(learning_rate);
-            }
-            fn state(&self) -> Result<HashMap<String, Tensor>> {
-                (**self).state()
-            }
-            fn load_state(
-                &mut self,
-                state: &HashMap<String, Tensor>,
-            ) -> std::result::Result<(), CheckpointError> {
-                (**self).load_state(state)
-            }
-            fn save(&self, path: &Path) -> std::result::Result<(), CheckpointError> {
-                (**self).save(path)
-            }
-            fn load(&mut self, path: &Path) -> std::result::Result<(), CheckpointError> {
-                (**self).load(path)
-            }
-        }
-    )*};
-}
-forward!(&mut O, Box<O>);
+type Outcome = std::result::Result<(), CheckpointError>;
+
+forward!(Optimizer for [&mut T, Box<T>] {
+    fn learning_rate(&self) -> f64;
+    fn state(&self) -> Result<HashMap<String, Tensor>>;
+    fn save(&self, path: &Path) -> Outcome;
+} mut {
+    fn step(&mut self, gradients: &GradStore) -> Result<()>;
+    fn set_learning_rate(&mut self, learning_rate: f64);
+    fn load_state(&mut self, state: &HashMap<String, Tensor>) -> Outcome;
+    fn load(&mut self, path: &Path) -> Outcome;
+});

@@ -83,18 +83,25 @@ impl fmt::Debug for Relation {
 }
 
 impl Relation {
-    fn new(
-        knowledge: Knowledge,
-        queries: usize,
-        references: usize,
-        self_matches: SelfMatches,
-    ) -> Self {
+    /// A relation of queries with references that are other things.
+    fn new(knowledge: Knowledge, queries: usize, references: usize) -> Self {
         Self {
             knowledge,
             queries,
             references,
-            self_matches,
+            self_matches: SelfMatches::Apart,
             weighted: OnceLock::new(),
+        }
+    }
+
+    /// The same relation, of rows among themselves where that is so: no row is compared with itself.
+    fn among_themselves_if(self, is_among: bool) -> Self {
+        match is_among {
+            true => Self {
+                self_matches: SelfMatches::Diagonal,
+                ..self
+            },
+            false => self,
         }
     }
 
@@ -154,11 +161,7 @@ impl Relation {
         }
         match &self.knowledge {
             Knowledge::Labels { query, reference } => {
-                if query.as_slice()[q] == reference.as_slice()[r] {
-                    PairKind::POSITIVE
-                } else {
-                    PairKind::NEGATIVE
-                }
+                PairKind::positive_if(query.as_slice()[q] == reference.as_slice()[r])
             }
             Knowledge::LabelSets { query, reference } => jaccard(&query[q], &reference[r]),
             Knowledge::Matrix(kinds) => kinds[q * self.references + r],

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use candle_core::Tensor;
 
 use crate::tensor_ext::PartialSum;
-use crate::{Error, Result, TensorExt, Triplets};
+use crate::{Error, Result, TensorExt, Triplets, check};
 
 /// What the values of a term belong to: see [`Term::explicit`].
 ///
@@ -203,15 +203,19 @@ pub struct Term {
 }
 
 impl Term {
+    fn new(name: &'static str, over: Over, values: Values) -> Self {
+        Self {
+            name,
+            over,
+            values,
+            divisor: None,
+        }
+    }
+
     /// A term with nothing in it, which every reducer turns into 0.
     #[must_use]
     pub fn empty(name: &'static str) -> Self {
-        Self {
-            name,
-            over: Over::Scalar,
-            values: Values::Empty,
-            divisor: None,
-        }
+        Self::new(name, Over::Scalar, Values::Empty)
     }
 
     /// A term that is one number already.
@@ -219,22 +223,10 @@ impl Term {
     /// # Errors
     /// [`Error::Shape`] unless the tensor holds one number.
     pub fn scalar(name: &'static str, value: Tensor) -> Result<Self> {
-        if value.elem_count() != 1 {
-            return Err(Error::Shape {
-                arg: "value",
-                expected: "one number",
-                got: value.dims().to_vec(),
-            });
-        }
-        Ok(Self {
-            name,
-            over: Over::Scalar,
-            values: Values::Explicit {
-                values: value,
-                indices: Indices::None,
-            },
-            divisor: None,
-        })
+        check::shape(value.elem_count() == 1, "value", &value, "one number")?;
+        let (values, indices) = (value, Indices::None);
+        let values = Values::Explicit { values, indices };
+        Ok(Self::new(name, Over::Scalar, values))
     }
 
     /// A term whose values are a tensor `[n]`, with the rows that each belongs to. None at all make an empty term.
@@ -248,37 +240,20 @@ impl Term {
         values: Tensor,
         indices: Indices,
     ) -> Result<Self> {
-        let fits = matches!(
-            (over, &indices),
-            (Over::Elements, Indices::Elements(_))
-                | (
-                    Over::PositivePairs | Over::NegativePairs,
-                    Indices::Pairs { .. }
-                )
-                | (Over::Triplets, Indices::Triplets(_))
-        );
-        if !fits {
-            return Err(Error::Unsupported {
-                component: "Term::explicit",
-                reason: "the indices are of another kind than the term",
-            });
-        }
-        if values.rank() != 1 || values.elem_count() != indices.len() {
-            return Err(Error::Shape {
-                arg: "values",
-                expected: "[n] with one value per index",
-                got: values.dims().to_vec(),
-            });
-        }
+        let is_same_kind = match over {
+            Over::Scalar => false,
+            Over::Elements => matches!(indices, Indices::Elements(_)),
+            Over::PositivePairs | Over::NegativePairs => matches!(indices, Indices::Pairs { .. }),
+            Over::Triplets => matches!(indices, Indices::Triplets(_)),
+        };
+        let reason = "the indices are of another kind than the term";
+        check::supported(is_same_kind, "Term::explicit", reason)?;
+        let fits = values.rank() == 1 && values.elem_count() == indices.len();
+        check::shape(fits, "values", &values, "[n] with one value per index")?;
         if indices.len() == 0 {
             return Ok(Self::empty(name));
         }
-        Ok(Self {
-            name,
-            over,
-            values: Values::Explicit { values, indices },
-            divisor: None,
-        })
+        Ok(Self::new(name, over, Values::Explicit { values, indices }))
     }
 
     /// A term whose values are not written out.
@@ -287,12 +262,7 @@ impl Term {
         if values.count() == 0 {
             return Self::empty(name);
         }
-        Self {
-            name,
-            over,
-            values: Values::Implicit(values),
-            divisor: None,
-        }
+        Self::new(name, over, Values::Implicit(values))
     }
 
     /// What a dividing reducer divides the sum by.

@@ -8,18 +8,11 @@ use std::sync::Arc;
 use dml_core::candle_core::{Tensor, Var};
 use dml_core::{Distance, DistanceKind, Order, Result, check};
 
-/// Configuration of [`BatchedDistance`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
-pub struct BatchedDistanceConfig {
-    /// How many queries a block has, 1 to 4,294,967,295. Default `32`.
-    pub batch_size: usize,
-}
-
-impl Default for BatchedDistanceConfig {
-    fn default() -> Self {
-        Self { batch_size: 32 }
+dml_core::config! {
+    /// Configuration of [`BatchedDistance`].
+    pub struct BatchedDistanceConfig {
+        /// How many queries a block has, 1 to 4,294,967,295. Default `32`.
+        pub batch_size: usize = 32,
     }
 }
 

@@ -4,27 +4,20 @@
 //! s(x, r) = (x / ‖x‖ₚ · r / ‖r‖ₚ)^power
 //! ```
 
+use dml_core::Result;
 use dml_core::candle_core::Tensor;
-use dml_core::{DistanceKind, Order, Result};
 
 use crate::dot_product::{products, products_of_pairs};
 use crate::frame::{Frame, framed_distance};
 
-/// Configuration of [`CosineSimilarity`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
-pub struct CosineSimilarityConfig {
-    /// The exponent of the norm that rows are divided by, in `[1, 1e30]` or infinite. Default `2`, the cosine proper.
-    #[cfg_attr(feature = "serde", serde(with = "dml_core::extended_real"))]
-    pub p: f64,
-    /// The power that similarities are raised to, above 0. Default `1`.
-    pub power: f64,
-}
-
-impl Default for CosineSimilarityConfig {
-    fn default() -> Self {
-        Self { p: 2.0, power: 1.0 }
+dml_core::config! {
+    /// Configuration of [`CosineSimilarity`].
+    pub struct CosineSimilarityConfig {
+        /// The exponent of the norm that rows are divided by, in `[1, 1e30]` or infinite. Default `2`, the cosine proper.
+        #[cfg_attr(feature = "serde", serde(with = "dml_core::extended_real"))]
+        pub p: f64 = 2.0,
+        /// The power that similarities are raised to, above 0. Default `1`.
+        pub power: f64 = 1.0,
     }
 }
 
@@ -58,8 +51,8 @@ impl CosineSimilarity {
 
 framed_distance!(
     CosineSimilarity,
-    Order::LargerIsCloser,
-    |Frame { p, power, .. }| DistanceKind::Cosine { p, power },
+    LargerIsCloser,
+    Cosine,
     products,
     products_of_pairs
 );

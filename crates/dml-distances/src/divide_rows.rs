@@ -1,48 +1,35 @@
 //! Each row of a matrix divided by a number of its own.
 
 use candle_core::Tensor;
-use dml_core::autograd::{binary, has_kernel, whole, with_slice};
+use dml_core::autograd::{binary, has_kernel, whole, with_slices};
 use dml_core::kernels::divided_rows as kernel;
-use dml_core::{Error, Result, for_element};
+use dml_core::{Result, check, for_element};
 
 /// Row i of a matrix divided by number i: `[rows, columns]`, `[rows]` → `[rows, columns]`.
 pub(crate) fn divide_rows(x: &Tensor, divisors: &Tensor) -> Result<Tensor> {
     let x = &whole(x)?;
     let (rows, width) = x.dims2()?;
-    if divisors.dims() != [rows] {
-        return Err(Error::Shape {
-            arg: "divisors",
-            expected: "[rows], one for each row",
-            got: divisors.dims().to_vec(),
-        });
-    }
+    let fits = divisors.dims() == [rows];
+    check::shape(fits, "divisors", divisors, "[rows], one for each row")?;
     if !has_kernel(x) || x.dtype() != divisors.dtype() {
         return Ok(x.broadcast_div(&divisors.unsqueeze(1)?)?);
     }
     for_element!(x, "x", |T| {
-        let value = with_slice(x, |x: &[T]| {
-            with_slice(divisors, |d: &[T]| kernel::divided_rows(x, d, width))
-        })??;
-        binary(
-            "divide_rows",
-            x,
-            divisors,
-            value,
-            (rows, width),
-            move |x, divisors, value, gradient| {
-                with_slice(gradient, |g: &[T]| {
-                    with_slice(divisors, |d: &[T]| {
-                        let of_x = kernel::divided_rows(g, d, width);
-                        let of_divisors =
-                            with_slice(value, |y: &[T]| kernel::divisor_gradient(y, g, d, width))?;
-                        Ok((
-                            Tensor::from_vec(of_x, x.shape(), x.device())?,
-                            Tensor::from_vec(of_divisors, divisors.shape(), x.device())?,
-                        ))
-                    })
-                })??
-            },
-        )
+        let value = with_slices([x, divisors], |[x, d]: [&[T]; 2]| {
+            kernel::divided_rows(x, d, width)
+        })?;
+        let backward = move |x: &Tensor, divisors: &Tensor, value: &Tensor, gradient: &Tensor| {
+            let tensors = [gradient, divisors, value];
+            let (of_x, of_divisors) = with_slices(tensors, |[g, d, y]: [&[T]; 3]| {
+                let of_divisors = kernel::divisor_gradient(y, g, d, width);
+                (kernel::divided_rows(g, d, width), of_divisors)
+            })?;
+            Ok((
+                Tensor::from_vec(of_x, x.shape(), x.device())?,
+                Tensor::from_vec(of_divisors, divisors.shape(), x.device())?,
+            ))
+        };
+        binary("divide_rows", x, divisors, value, (rows, width), backward)
     })
 }
 
@@ -51,6 +38,7 @@ mod tests {
     use super::*;
     use candle_core::{DType, Device};
     use dml_assert::assert_forms_agree;
+    use dml_core::Error;
     use dml_core::autograd::without_kernels;
 
     #[test]

@@ -5,31 +5,20 @@
 //! ```
 
 use dml_core::candle_core::Tensor;
-use dml_core::{DistanceKind, Order, Result, TensorExt};
+use dml_core::{Result, TensorExt};
 
 use crate::frame::{Frame, framed_distance};
 
-/// Configuration of [`DotProductSimilarity`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
-pub struct DotProductSimilarityConfig {
-    /// Whether rows are divided by their p-norm first. Default `true`, which makes this the cosine for `p = 2`.
-    pub normalize_embeddings: bool,
-    /// The norm's exponent, in `[1, 1e30]` or infinite; it matters for normalising only. Default `2`.
-    #[cfg_attr(feature = "serde", serde(with = "dml_core::extended_real"))]
-    pub p: f64,
-    /// The power that similarities are raised to, above 0. Default `1`.
-    pub power: f64,
-}
-
-impl Default for DotProductSimilarityConfig {
-    fn default() -> Self {
-        Self {
-            normalize_embeddings: true,
-            p: 2.0,
-            power: 1.0,
-        }
+dml_core::config! {
+    /// Configuration of [`DotProductSimilarity`].
+    pub struct DotProductSimilarityConfig {
+        /// Whether rows are divided by their p-norm first. Default `true`, which makes this the cosine for `p = 2`.
+        pub normalize_embeddings: bool = true,
+        /// The norm's exponent, in `[1, 1e30]` or infinite; it matters for normalising only. Default `2`.
+        #[cfg_attr(feature = "serde", serde(with = "dml_core::extended_real"))]
+        pub p: f64 = 2.0,
+        /// The power that similarities are raised to, above 0. Default `1`.
+        pub power: f64 = 1.0,
     }
 }
 
@@ -73,16 +62,8 @@ pub(crate) fn products_of_pairs(_: Frame, query: &Tensor, reference: &Tensor) ->
 
 framed_distance!(
     DotProductSimilarity,
-    Order::LargerIsCloser,
-    |Frame {
-         normalized,
-         p,
-         power,
-     }| DistanceKind::DotProduct {
-        p,
-        power,
-        normalized
-    },
+    LargerIsCloser,
+    DotProduct { normalized },
     products,
     products_of_pairs
 );

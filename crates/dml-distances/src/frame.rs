@@ -56,7 +56,7 @@ impl Frame {
 /// `matrix` and `pairs` are functions of the frame and two matrices of prepared rows: `matrix` gives all distances, raised to the
 /// power; `pairs` those of row i with row i, without the power. Rows compared among themselves are one tensor.
 macro_rules! framed_distance {
-    ($distance:ty, $order:expr, $kind:expr, $matrix:expr, $pairs:expr) => {
+    ($distance:ty, $order:ident, $Kind:ident $({ $normalized:ident })?, $matrix:expr, $pairs:expr) => {
         impl dml_core::Distance for $distance {
             fn matrix(&self, query: &Tensor, reference: Option<&Tensor>) -> Result<Tensor> {
                 let query = self.frame.prepare(query)?;
@@ -65,11 +65,15 @@ macro_rules! framed_distance {
             }
 
             fn order(&self) -> dml_core::Order {
-                $order
+                dml_core::Order::$order
             }
 
             fn kind(&self) -> dml_core::DistanceKind {
-                $kind(self.frame)
+                dml_core::DistanceKind::$Kind {
+                    p: self.frame.p,
+                    power: self.frame.power,
+                    $($normalized: self.frame.$normalized,)?
+                }
             }
 
             fn prepare(&self, embeddings: &Tensor) -> Result<Tensor> {

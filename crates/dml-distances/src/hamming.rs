@@ -6,7 +6,7 @@
 //!
 //! A code of 128 bits takes 16 bytes where 128 numbers take 512, and is compared in a few instructions.
 
-use dml_core::autograd::with_slice;
+use dml_core::autograd::{with_slice, with_slices};
 use dml_core::candle_core::{DType, Device, Tensor};
 use dml_core::kernels::finite::rows_not_finite;
 use dml_core::kernels::{Real, hamming as kernel};
@@ -38,9 +38,7 @@ impl HammingDistance {
     /// [`Error::Shape`] unless the tensor is of rank 2, [`Error::DType`] for whole numbers, [`Error::NotANumber`] for NaN,
     /// which has no sign.
     pub fn pack(embeddings: &Tensor) -> Result<Tensor> {
-        let [rows, dim] = *embeddings.dims() else {
-            return Err(wrong_shape(embeddings));
-        };
+        let (rows, dim) = checked(embeddings)?;
         let real = match embeddings.dtype() {
             DType::F16 | DType::BF16 => embeddings.to_dtype(DType::F32)?,
             _ => embeddings.clone(),
@@ -55,11 +53,8 @@ impl HammingDistance {
                 None => Ok(kernel::pack_signs(x, dim)),
             })?
         })?;
-        Ok(Tensor::from_vec(
-            codes,
-            (rows, dim.div_ceil(8)),
-            embeddings.device(),
-        )?)
+        let shape = (rows, dim.div_ceil(8));
+        Ok(Tensor::from_vec(codes, shape, embeddings.device())?)
     }
 }
 
@@ -71,12 +66,10 @@ fn first_nan<T: Real>(x: &[T], dim: usize) -> Option<usize> {
     broken.next()
 }
 
-fn wrong_shape(tensor: &Tensor) -> Error {
-    Error::Shape {
-        arg: "embeddings",
-        expected: "[rows, dim], or codes [rows, bytes]",
-        got: tensor.dims().to_vec(),
-    }
+fn checked(embeddings: &Tensor) -> Result<(usize, usize)> {
+    let expected = "[rows, dim], or codes [rows, bytes]";
+    check::shape(embeddings.rank() == 2, "embeddings", embeddings, expected)?;
+    Ok(embeddings.dims2()?)
 }
 
 /// Codes on the host: given ones, or those of real numbers.
@@ -84,9 +77,7 @@ fn codes(embeddings: &Tensor) -> Result<Tensor> {
     if embeddings.dtype() != DType::U8 {
         return HammingDistance::pack(&embeddings.to_device(&Device::Cpu)?);
     }
-    if embeddings.rank() != 2 {
-        return Err(wrong_shape(embeddings));
-    }
+    checked(embeddings)?;
     Ok(embeddings.to_device(&Device::Cpu)?)
 }
 
@@ -102,16 +93,9 @@ impl Distance for HammingDistance {
             None => x.clone(),
         };
         let ((queries, width), (references, other)) = (x.dims2()?, r.dims2()?);
-        if other != width {
-            return Err(Error::Shape {
-                arg: "reference",
-                expected: "codes as long as those of the queries",
-                got: r.dims().to_vec(),
-            });
-        }
-        let counts = with_slice(&x, |x: &[u8]| {
-            with_slice(&r, |r: &[u8]| kernel::hamming(x, r, width))
-        })??;
+        let expected = "codes as long as those of the queries";
+        check::shape(other == width, "reference", &r, expected)?;
+        let counts = with_slices([&x, &r], |[x, r]| kernel::hamming(x, r, width))?;
         counts_to(query.device(), counts, &[queries, references])
     }
 
@@ -133,9 +117,7 @@ impl Distance for HammingDistance {
         let (x, r) = (codes(query)?, codes(reference)?);
         check::same_shape("reference", &r, &x)?;
         let (rows, width) = x.dims2()?;
-        let counts = with_slice(&x, |x: &[u8]| {
-            with_slice(&r, |r: &[u8]| kernel::hamming_of_pairs(x, r, width))
-        })??;
+        let counts = with_slices([&x, &r], |[x, r]| kernel::hamming_of_pairs(x, r, width))?;
         counts_to(query.device(), counts, &[rows])
     }
 }

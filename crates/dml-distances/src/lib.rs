@@ -25,6 +25,4 @@ pub use hamming::HammingDistance;
 pub use mahalanobis::{MahalanobisDistance, MahalanobisDistanceConfig};
 
 #[cfg(test)]
-mod extremes;
-#[cfg(test)]
 mod tests;

@@ -7,31 +7,20 @@
 //! The gradient is 0 where the distance is 0; for p = ∞ coordinates tied for the maximum share the gradient.
 
 use dml_core::candle_core::Tensor;
-use dml_core::{DistanceKind, Order, Result, TensorExt};
+use dml_core::{Result, TensorExt};
 
 use crate::frame::{Frame, framed_distance};
 
-/// Configuration of [`LpDistance`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
-pub struct LpDistanceConfig {
-    /// Whether rows are divided by their p-norm first. Default `true`.
-    pub normalize_embeddings: bool,
-    /// The norm's exponent, in `[1, 1e30]` or infinite. Default `2`, the Euclidean distance.
-    #[cfg_attr(feature = "serde", serde(with = "dml_core::extended_real"))]
-    pub p: f64,
-    /// The power that distances are raised to, above 0. Default `1`; `2` with `p = 2` is the squared distance.
-    pub power: f64,
-}
-
-impl Default for LpDistanceConfig {
-    fn default() -> Self {
-        Self {
-            normalize_embeddings: true,
-            p: 2.0,
-            power: 1.0,
-        }
+dml_core::config! {
+    /// Configuration of [`LpDistance`].
+    pub struct LpDistanceConfig {
+        /// Whether rows are divided by their p-norm first. Default `true`.
+        pub normalize_embeddings: bool = true,
+        /// The norm's exponent, in `[1, 1e30]` or infinite. Default `2`, the Euclidean distance.
+        #[cfg_attr(feature = "serde", serde(with = "dml_core::extended_real"))]
+        pub p: f64 = 2.0,
+        /// The power that distances are raised to, above 0. Default `1`; `2` with `p = 2` is the squared distance.
+        pub power: f64 = 1.0,
     }
 }
 
@@ -96,16 +85,8 @@ fn norms_of_differences(frame: Frame, query: &Tensor, reference: &Tensor) -> Res
 
 framed_distance!(
     LpDistance,
-    Order::SmallerIsCloser,
-    |Frame {
-         normalized,
-         p,
-         power,
-     }| DistanceKind::Lp {
-        p,
-        power,
-        normalized
-    },
+    SmallerIsCloser,
+    Lp { normalized },
     distances,
     norms_of_differences
 );

@@ -9,7 +9,7 @@
 //! finds a space of fewer dimensions.
 
 use dml_core::candle_core::{DType, Device, Tensor, Var};
-use dml_core::{Distance, Error, Result, TensorExt, check};
+use dml_core::{Distance, Result, TensorExt, check};
 
 use crate::frame::Frame;
 
@@ -78,7 +78,7 @@ impl MahalanobisDistance {
     /// Starts with the Euclidean distance of the first `rank` coordinates: L is the beginning of the identity.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] for parameters outside of their range, [`Error::Tensor`] if the device can't hold L.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for parameters outside of their range, [`Error::Tensor`](dml_core::Error::Tensor) if the device can't hold L.
     pub fn new(config: MahalanobisDistanceConfig, dtype: DType, device: &Device) -> Result<Self> {
         let (rank, size) = shape(&config)?;
         let identity = Tensor::eye(size, dtype, device)?.narrow(0, 0, rank)?;
@@ -88,24 +88,14 @@ impl MahalanobisDistance {
     /// Starts with a given L `[rank, embedding_size]`.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] for parameters outside of their range, [`Error::Shape`] if L has another shape,
-    /// [`Error::DType`] unless it holds `f32` or `f64`.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for parameters outside of their range, [`Error::Shape`](dml_core::Error::Shape) if L has another shape,
+    /// [`Error::DType`](dml_core::Error::DType) unless it holds `f32` or `f64`.
     pub fn from_factor(config: MahalanobisDistanceConfig, factor: Var) -> Result<Self> {
         let (rank, size) = shape(&config)?;
-        if factor.dims() != [rank, size] {
-            return Err(Error::Shape {
-                arg: "factor",
-                expected: "[rank, embedding_size]",
-                got: factor.dims().to_vec(),
-            });
-        }
-        if !matches!(factor.dtype(), DType::F32 | DType::F64) {
-            return Err(Error::DType {
-                arg: "factor",
-                expected: "f32 or f64",
-                got: factor.dtype(),
-            });
-        }
+        let fits = factor.dims() == [rank, size];
+        check::shape(fits, "factor", &factor, "[rank, embedding_size]")?;
+        let is_real = matches!(factor.dtype(), DType::F32 | DType::F64);
+        check::dtype(is_real, "factor", &factor, "f32 or f64")?;
         let frame = Frame::new(config.normalize_embeddings, 2.0, config.power)?;
         Ok(Self { factor, frame })
     }
@@ -119,7 +109,7 @@ impl MahalanobisDistance {
     /// M = Lᵀ L `[embedding_size, embedding_size]`.
     ///
     /// # Errors
-    /// [`Error::Tensor`] if Candle cannot do it.
+    /// [`Error::Tensor`](dml_core::Error::Tensor) if Candle cannot do it.
     pub fn metric(&self) -> Result<Tensor> {
         Ok(self.factor.t()?.matmul(self.factor.as_tensor())?)
     }
@@ -127,20 +117,10 @@ impl MahalanobisDistance {
     /// `L x` of each row: `[rows, embedding_size]` to `[rows, rank]`.
     fn map(&self, rows: &Tensor) -> Result<Tensor> {
         let size = self.factor.dims()[1];
-        if rows.rank() != 2 || rows.dims()[1] != size {
-            return Err(Error::Shape {
-                arg: "embeddings",
-                expected: "[rows, embedding_size]",
-                got: rows.dims().to_vec(),
-            });
-        }
-        if rows.dtype() != self.factor.dtype() {
-            return Err(Error::DType {
-                arg: "embeddings",
-                expected: "the element type of the factor",
-                got: rows.dtype(),
-            });
-        }
+        let fits = rows.rank() == 2 && rows.dims()[1] == size;
+        check::shape(fits, "embeddings", rows, "[rows, embedding_size]")?;
+        let fits = rows.dtype() == self.factor.dtype();
+        check::dtype(fits, "embeddings", rows, "the element type of the factor")?;
         rows.pairwise_dot(&self.factor)
     }
 }
@@ -150,13 +130,8 @@ fn shape(config: &MahalanobisDistanceConfig) -> Result<(usize, usize)> {
     let size = check::at_least_one("embedding_size", config.embedding_size)?;
     let rank = config.rank.unwrap_or(size);
     check::elements("embedding_size", &[size, size], check::PARAMETER)?;
-    if rank == 0 || rank > size {
-        return Err(Error::InvalidParameter {
-            name: "rank",
-            value: rank as f64,
-            expected: "a whole number from 1 to embedding_size",
-        });
-    }
+    let expected = "a whole number from 1 to embedding_size";
+    check::whole((1..=size).contains(&rank), "rank", rank, expected)?;
     Ok((rank, size))
 }
 
@@ -205,6 +180,7 @@ mod tests {
     use super::*;
     use crate::LpDistance;
     use crate::tests::{flat, scattered};
+    use dml_core::Error;
 
     fn learned(rank: usize, power: f64, normalize_embeddings: bool) -> MahalanobisDistance {
         let config = MahalanobisDistanceConfig {

@@ -11,7 +11,7 @@
 //! each row scaled, in quadratic memory, and without the cancellation of var(x) + var(r) − 2 cov(x, r).
 
 use dml_core::candle_core::{D, DType, Tensor};
-use dml_core::{DistanceKind, Error, Order, Result, TensorExt};
+use dml_core::{Result, TensorExt, check};
 
 use crate::divide_rows::divide_rows;
 use crate::frame::{Frame, framed_distance};
@@ -20,27 +20,16 @@ use crate::frame::{Frame, framed_distance};
 /// distances have gradient 0: what a division by this makes of a gradient says nothing, and overflows for short rows.
 const LEAST_SIGNAL: f64 = 1e-20;
 
-/// Configuration of [`SNRDistance`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
-pub struct SNRDistanceConfig {
-    /// Whether rows are divided by their p-norm first. Default `true`.
-    pub normalize_embeddings: bool,
-    /// The norm's exponent, in `[1, 1e30]` or infinite; it matters for normalising only. Default `2`.
-    #[cfg_attr(feature = "serde", serde(with = "dml_core::extended_real"))]
-    pub p: f64,
-    /// The power that distances are raised to, above 0. Default `1`.
-    pub power: f64,
-}
-
-impl Default for SNRDistanceConfig {
-    fn default() -> Self {
-        Self {
-            normalize_embeddings: true,
-            p: 2.0,
-            power: 1.0,
-        }
+dml_core::config! {
+    /// Configuration of [`SNRDistance`].
+    pub struct SNRDistanceConfig {
+        /// Whether rows are divided by their p-norm first. Default `true`.
+        pub normalize_embeddings: bool = true,
+        /// The norm's exponent, in `[1, 1e30]` or infinite; it matters for normalising only. Default `2`.
+        #[cfg_attr(feature = "serde", serde(with = "dml_core::extended_real"))]
+        pub p: f64 = 2.0,
+        /// The power that distances are raised to, above 0. Default `1`.
+        pub power: f64 = 1.0,
     }
 }
 
@@ -64,7 +53,7 @@ pub struct SNRDistance {
 
 impl SNRDistance {
     /// # Errors
-    /// [`Error::InvalidParameter`] if `p` is below 1 or `power` is not above 0.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if `p` is below 1 or `power` is not above 0.
     pub fn new(config: SNRDistanceConfig) -> Result<Self> {
         let frame = Frame::new(config.normalize_embeddings, config.p, config.power)?;
         Ok(Self { frame })
@@ -73,14 +62,10 @@ impl SNRDistance {
 
 /// Rows with their mean taken off.
 fn centered(arg: &'static str, rows: &Tensor) -> Result<Tensor> {
-    match *rows.dims() {
-        [_, dim] if dim > 1 => Ok(rows.broadcast_sub(&rows.mean_keepdim(D::Minus1)?)?),
-        _ => Err(Error::Shape {
-            arg,
-            expected: "[rows, dim] with at least two coordinates",
-            got: rows.dims().to_vec(),
-        }),
-    }
+    let fits = matches!(*rows.dims(), [_, dim] if dim > 1);
+    let expected = "[rows, dim] with at least two coordinates";
+    check::shape(fits, arg, rows, expected)?;
+    Ok(rows.broadcast_sub(&rows.mean_keepdim(D::Minus1)?)?)
 }
 
 /// ‖x̄‖² of each row `[rows]`, or the least signal where it is not larger, and which rows these are, if any.
@@ -127,16 +112,8 @@ fn ratios_of_pairs(_: Frame, query: &Tensor, reference: &Tensor) -> Result<Tenso
 
 framed_distance!(
     SNRDistance,
-    Order::SmallerIsCloser,
-    |Frame {
-         normalized,
-         p,
-         power,
-     }| DistanceKind::SignalToNoise {
-        p,
-        power,
-        normalized
-    },
+    SmallerIsCloser,
+    SignalToNoise { normalized },
     ratios,
     ratios_of_pairs
 );
@@ -146,6 +123,7 @@ mod tests {
     use super::*;
     use crate::tests::{flat, rows, scattered};
     use dml_core::Distance;
+    use dml_core::Error;
     use dml_core::candle_core::Var;
 
     fn raw(power: f64) -> SNRDistance {

@@ -1,5 +1,7 @@
 //! What all distances share: order, checks, agreement of the matrix with pairs, and of configurations with their text.
 
+mod extremes;
+
 use std::sync::Arc;
 
 use dml_core::candle_core::{DType, Device, Tensor, Var};

@@ -1,6 +1,6 @@
 //! Distances that a pair may have, in configurations written as `[low, high]`.
 
-use dml_core::{Error, Result};
+use dml_core::{Result, check};
 
 /// The distances that a pair may have, ends included.
 pub type AllowedRange = (f64, f64);
@@ -10,15 +10,11 @@ pub(crate) fn checked(
     name: &'static str,
     range: Option<AllowedRange>,
 ) -> Result<Option<AllowedRange>> {
-    let in_order = |(low, high): (f64, f64)| low <= high;
-    match range {
-        Some(ends) if !in_order(ends) => Err(Error::InvalidParameter {
-            name,
-            value: ends.0,
-            expected: "a lower end that is not above the upper end",
-        }),
-        _ => Ok(range),
+    if let Some((low, high)) = range {
+        let expected = "a lower end that is not above the upper end";
+        check::parameter(low <= high, name, low, expected)?;
     }
+    Ok(range)
 }
 
 /// Ends may be infinite, and are then written as `"inf"` and `"-inf"`.

@@ -10,9 +10,9 @@
 //! decide every triplet by one addition ([`AngularTriplets`]), and the result is a set by rule.
 
 use candle_core::Tensor;
-use dml_core::autograd::with_slice;
+use dml_core::autograd::with_slices;
 use dml_core::kernels::{AngularTriplets, Triangle};
-use dml_core::{Batch, Distance, Error, Miner, Result, TensorExt, Tuples, for_element};
+use dml_core::{Batch, Distance, Miner, Result, TensorExt, Tuples, check, for_element};
 
 use crate::host;
 
@@ -53,23 +53,13 @@ impl AngularMiner {
     /// A miner whose `distance` must be the Euclidean one, the only one in which the angle means anything.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] for an angle outside of `[0, 90)`, [`Error::Unsupported`] for another distance.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for an angle outside of `[0, 90)`, [`Error::Unsupported`](dml_core::Error::Unsupported) for another distance.
     pub fn new(config: AngularMinerConfig, distance: impl Distance + 'static) -> Result<Self> {
-        if !distance.kind().is_unit_euclidean() {
-            return Err(Error::Unsupported {
-                component: "AngularMiner",
-                reason: "the distance must be LpDistance with p = 2, power = 1 and normalisation",
-            });
-        }
-        if !(0.0..90.0).contains(&config.angle) {
-            return Err(Error::InvalidParameter {
-                name: "angle",
-                value: config.angle,
-                expected: "degrees in [0, 90)",
-            });
-        }
+        host::unit_euclidean("AngularMiner", &distance)?;
+        let fits = (0.0..90.0).contains(&config.angle);
+        let angle = check::parameter(fits, "angle", config.angle, "degrees in [0, 90)")?;
         Ok(Self {
-            angle: config.angle.to_radians(),
+            angle: angle.to_radians(),
         })
     }
 }
@@ -84,65 +74,48 @@ impl Miner for AngularMiner {
         let references = batch.reference().map(host::on_host).transpose()?; // [R, dim]
         let others = references.as_ref().unwrap_or(&anchors);
         let from_anchor = euclidean(&anchors, others)?; // [Q, R]
-        let among = match &references {
-            None => None,
-            Some(references) => Some(euclidean(references, references)?), // [R, R]
-        };
+        let among = references
+            .as_ref()
+            .map(|references| euclidean(references, references));
+        let among = among.transpose()?; // [R, R]
         let dim = anchors.dims()[1];
+        let tensors = [
+            &anchors,
+            others,
+            &from_anchor,
+            among.as_ref().unwrap_or(&from_anchor),
+        ];
         for_element!(anchors, "embeddings", |T| {
-            slices::<T, _>(
-                [
-                    &anchors,
-                    others,
-                    &from_anchor,
-                    among.as_ref().unwrap_or(&from_anchor),
-                ],
-                |[a, r, ar, rr]| {
-                    let rows = Triangle {
-                        anchors: a,
-                        references: r,
-                        dim,
-                        from_anchor: ar,
-                        among: among.is_some().then_some(rr),
-                    };
-                    let split =
-                        move |q: usize, p: &mut Vec<u32>, n: &mut Vec<u32>| relation.split(q, p, n);
-                    Tuples::from_set(AngularTriplets::new(rows, self.angle, EPSILON, split))
-                },
-            )
+            with_slices(tensors, |[a, r, ar, rr]: [&[T]; 4]| {
+                let rows = Triangle {
+                    anchors: a,
+                    references: r,
+                    dim,
+                    from_anchor: ar,
+                    among: among.is_some().then_some(rr),
+                };
+                let split =
+                    move |q: usize, p: &mut Vec<u32>, n: &mut Vec<u32>| relation.split(q, p, n);
+                Tuples::from_set(AngularTriplets::new(rows, self.angle, EPSILON, split))
+            })
         })
     }
 }
 
 fn euclidean(x: &Tensor, r: &Tensor) -> Result<Tensor> {
-    if x.dims()[0] == 0 || r.dims()[0] == 0 {
-        return Ok(Tensor::zeros(
-            (x.dims()[0], r.dims()[0]),
-            x.dtype(),
-            x.device(),
-        )?);
+    let shape = (x.dims()[0], r.dims()[0]);
+    if shape.0 == 0 || shape.1 == 0 {
+        return Ok(Tensor::zeros(shape, x.dtype(), x.device())?);
     }
     x.pairwise_lp(r, 2.0)
-}
-
-/// `f` on the elements of four tensors of one type.
-fn slices<T: candle_core::WithDType, R>(
-    tensors: [&Tensor; 4],
-    f: impl FnOnce([&[T]; 4]) -> R,
-) -> Result<R> {
-    let [a, b, c, d] = tensors;
-    with_slice(a, |a: &[T]| {
-        with_slice(b, |b: &[T]| {
-            with_slice(c, |c: &[T]| with_slice(d, |d: &[T]| f([a, b, c, d])))
-        })
-    })???
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::example_distance::{Euclidean, triplets};
+    use crate::tests::example_distance::{Euclidean, triplets};
     use candle_core::Device;
+    use dml_core::Error;
     use dml_core::TupleCount;
     use dml_distances::{CosineSimilarity, LpDistance};
     use std::sync::Arc;

@@ -13,13 +13,13 @@
 use std::str::FromStr;
 use std::sync::Arc;
 
-use dml_core::autograd::{Element, with_slice};
-use dml_core::kernels::{PairMask, Real, map_rows};
-use dml_core::{Batch, Distance, Error, Miner, Pairs, Relation, Result, Tuples, for_element};
+use dml_core::autograd::Element;
+use dml_core::kernels::{MaskRow, PairMask, Real, map_rows};
+use dml_core::{Batch, Distance, Error, Miner, Pairs, Relation, Result, Tuples, check};
 
 use crate::AllowedRange;
 use crate::allowed_range;
-use crate::host::{self, Sides};
+use crate::host::{Sides, with_distances};
 
 /// Which pair of an anchor is chosen ([definitions](self)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,23 +111,15 @@ impl BatchEasyHardMiner {
         distance: impl Distance + 'static,
     ) -> Result<Self> {
         use BatchStrategy::{All, Semihard};
-        let refuse = |reason| {
-            Err(Error::Unsupported {
-                component: "BatchEasyHardMiner",
-                reason,
-            })
-        };
-        match (config.pos_strategy, config.neg_strategy) {
-            (Semihard, Semihard) => {
-                return refuse(
-                    "pos_strategy and neg_strategy can't both wait for the other: semihard",
-                );
-            }
-            (Semihard, All) | (All, Semihard) => {
-                return refuse("semihard needs one pair of the other kind, not all of them");
-            }
-            _ => {}
-        }
+        let strategies = (config.pos_strategy, config.neg_strategy);
+        let supported = |is_other, reason| check::supported(is_other, "BatchEasyHardMiner", reason);
+        let reason = "pos_strategy and neg_strategy can't both wait for the other: semihard";
+        supported(strategies != (Semihard, Semihard), reason)?;
+        let waits_for_all = matches!(strategies, (Semihard, All) | (All, Semihard));
+        supported(
+            !waits_for_all,
+            "semihard needs one pair of the other kind, not all of them",
+        )?;
         allowed_range::checked("allowed_pos_range", config.allowed_pos_range)?;
         allowed_range::checked("allowed_neg_range", config.allowed_neg_range)?;
         Ok(Self {
@@ -138,34 +130,26 @@ impl BatchEasyHardMiner {
 
     /// The positive and the negative of every anchor; none of a kind of which all are wanted.
     pub(crate) fn choices(&self, batch: &Batch, relation: &Relation) -> Result<Vec<Choice>> {
-        let matrix = host::distances(batch, &self.distance)?; // [Q, R]
         let references = batch.references();
-        for_element!(matrix, "matrix", |T| with_slice(
-            &matrix,
-            |matrix: &[T]| {
-                map_rows(batch.queries(), |q, sides: &mut Sides| {
-                    let row = &matrix[q * references..][..references];
-                    self.choose(row, sides.of(relation, q))
-                })
-            }
-        ))
+        with_distances!(batch, &self.distance, |matrix: &[T]| {
+            map_rows(batch.queries(), |q, sides: &mut Sides| {
+                let row = &matrix[q * references..][..references];
+                self.choose(row, sides.of(relation, q))
+            })
+        })
     }
 
     fn choose<T: Element>(&self, row: &[T], sides: &Sides) -> Choice {
         use BatchStrategy::{All, Easy, Hard, Semihard};
         let sign = <T as Real>::from_f64(self.distance.order().sign());
-        let positive = Candidates {
+        let candidates = |rows, allowed| Candidates {
             row,
             sign,
-            rows: &sides.positives,
-            allowed: self.config.allowed_pos_range,
+            rows,
+            allowed,
         };
-        let negative = Candidates {
-            row,
-            sign,
-            rows: &sides.negatives,
-            allowed: self.config.allowed_neg_range,
-        };
+        let positive = candidates(&sides.positives, self.config.allowed_pos_range);
+        let negative = candidates(&sides.negatives, self.config.allowed_neg_range);
         let mut p = match self.config.pos_strategy {
             Hard => positive.farthest(None),
             Easy => positive.nearest(None),
@@ -195,18 +179,14 @@ struct Candidates<'a, T> {
 impl<T: Element> Candidates<'_, T> {
     /// The row of smallest h, above a bound.
     fn nearest(&self, above: Option<T>) -> Option<(u32, T)> {
-        self.first(
-            |h, best| h < best,
-            |h| above.is_none_or(|bound| h > bound || bound.is_nan()),
-        )
+        let is_above = |h| above.is_none_or(|bound| h > bound || bound.is_nan());
+        self.first(|h, best| h < best, is_above)
     }
 
     /// The row of largest h, below a bound.
     fn farthest(&self, below: Option<T>) -> Option<(u32, T)> {
-        self.first(
-            |h, best| h > best,
-            |h| below.is_none_or(|bound| h < bound || bound.is_nan()),
-        )
+        let is_below = |h| below.is_none_or(|bound| h < bound || bound.is_nan());
+        self.first(|h, best| h > best, is_below)
     }
 
     fn first(
@@ -214,9 +194,8 @@ impl<T: Element> Candidates<'_, T> {
         better: impl Fn(T, T) -> bool,
         admitted: impl Fn(T) -> bool,
     ) -> Option<(u32, T)> {
-        let allowed = self
-            .allowed
-            .map(|(low, high)| (<T as Real>::from_f64(low), <T as Real>::from_f64(high)));
+        let number = |x: f64| <T as Real>::from_f64(x);
+        let allowed = self.allowed.map(|(low, high)| (number(low), number(high)));
         let mut best: Option<(u32, T)> = None;
         for &r in self.rows {
             let value = self.row[r as usize];
@@ -246,40 +225,30 @@ impl Miner for BatchEasyHardMiner {
         let (all_positives, all_negatives) =
             (all(self.config.pos_strategy), all(self.config.neg_strategy));
         if all_positives || all_negatives {
+            let (queries, references) = (batch.queries(), batch.references());
             let mask = PairMask::select(
-                batch.queries(),
-                batch.references(),
+                queries,
+                references,
                 |q, positives, negatives, sides: &mut Sides| {
-                    sides.of(relation, q);
+                    let sides = sides.of(relation, q);
                     let (p, n) = choices[q];
-                    if all_positives {
-                        sides
-                            .positives
-                            .iter()
-                            .for_each(|p| positives.insert(*p as usize));
-                    }
-                    if all_negatives {
-                        sides
-                            .negatives
-                            .iter()
-                            .for_each(|n| negatives.insert(*n as usize));
-                    }
-                    p.into_iter().for_each(|p| positives.insert(p as usize));
-                    n.into_iter().for_each(|n| negatives.insert(n as usize));
+                    let insert =
+                        |chosen: &mut MaskRow<'_>, is_all, all: &[u32], one: Option<u32>| {
+                            let all = if is_all { all } else { &[] };
+                            all.iter()
+                                .chain(&one)
+                                .for_each(|row| chosen.insert(*row as usize));
+                        };
+                    insert(positives, all_positives, &sides.positives, p);
+                    insert(negatives, all_negatives, &sides.negatives, n);
                 },
             );
             return Ok(Tuples::from_set(mask));
         }
-        let mut pairs = Pairs::default();
-        for (a, choice) in choices.into_iter().enumerate() {
-            if let (Some(p), Some(n)) = choice {
-                pairs.positive_anchors.push(a as u32);
-                pairs.positives.push(p);
-                pairs.negatives.push(n);
-            }
-        }
-        pairs.negative_anchors.clone_from(&pairs.positive_anchors);
-        Ok(pairs.into())
+        let choices = (0..).zip(choices);
+        let chosen = choices.filter_map(|(a, (p, n))| Some((a, p?, n?)));
+        let (anchors, positives, negatives) = chosen.collect::<(Vec<u32>, Vec<u32>, Vec<u32>)>();
+        Ok(Pairs::new(anchors.clone(), positives, anchors, negatives)?.into())
     }
 }
 

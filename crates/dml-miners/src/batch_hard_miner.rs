@@ -10,20 +10,16 @@ use dml_core::{Batch, Distance, Miner, Result, Triplets, Tuples};
 
 use crate::{AllowedRange, BatchEasyHardMiner, BatchEasyHardMinerConfig, BatchStrategy};
 
-/// Configuration of [`BatchHardMiner`].
-#[derive(Clone, Debug, Default, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct BatchHardMinerConfig {
-    /// Only positives whose distance or similarity is within are looked at. Default none.
-    #[cfg_attr(feature = "serde", serde(with = "crate::allowed_range::extended"))]
-    pub allowed_pos_range: Option<AllowedRange>,
-    /// Only negatives whose distance or similarity is within are looked at. Default none.
-    #[cfg_attr(feature = "serde", serde(with = "crate::allowed_range::extended"))]
-    pub allowed_neg_range: Option<AllowedRange>,
+dml_core::config! {
+    /// Configuration of [`BatchHardMiner`].
+    pub struct BatchHardMinerConfig {
+        /// Only positives whose distance or similarity is within are looked at. Default none.
+        #[cfg_attr(feature = "serde", serde(with = "crate::allowed_range::extended"))]
+        pub allowed_pos_range: Option<AllowedRange> = None,
+        /// Only negatives whose distance or similarity is within are looked at. Default none.
+        #[cfg_attr(feature = "serde", serde(with = "crate::allowed_range::extended"))]
+        pub allowed_neg_range: Option<AllowedRange> = None,
+    }
 }
 
 /// Chooses the hardest triplet of each anchor that has a positive and a negative ([formula](self)).
@@ -65,22 +61,16 @@ impl Miner for BatchHardMiner {
         if batch.is_spoiled()? {
             return Ok(Tuples::all());
         }
-        let mut triplets = Triplets::default();
-        for (a, choice) in self.0.choices(batch, relation)?.into_iter().enumerate() {
-            if let (Some(p), Some(n)) = choice {
-                triplets.anchors.push(a as u32);
-                triplets.positives.push(p);
-                triplets.negatives.push(n);
-            }
-        }
-        Ok(triplets.into())
+        let choices = (0..).zip(self.0.choices(batch, relation)?);
+        let triplets = choices.filter_map(|(a, (p, n))| Some((a, p?, n?)));
+        Ok(triplets.collect::<Triplets>().into())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::example_distance::{DotProduct, Euclidean, triplets};
+    use crate::tests::example_distance::{DotProduct, Euclidean, triplets};
     use candle_core::{Device, Tensor};
 
     #[test]

@@ -12,15 +12,11 @@
 
 use std::sync::Arc;
 
-use dml_core::autograd::with_slice;
 use dml_core::kernels::Real;
-use dml_core::{
-    Batch, Distance, Error, Miner, PerAnchor, Result, SeedSequence, Triplets, Tuples, check,
-    for_element,
-};
+use dml_core::{Batch, Distance, Miner, PerAnchor, Result, SeedSequence, Triplets, Tuples, check};
 use rand::RngCore;
 
-use crate::host;
+use crate::host::{self, with_distances};
 
 dml_core::config! {
     /// Configuration of [`DistanceWeightedMiner`].
@@ -62,24 +58,18 @@ impl DistanceWeightedMiner {
     /// A miner whose `distance` must be the Euclidean one of normalised rows, whose density the weights undo.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] for a cutoff that is negative or not finite, [`Error::Unsupported`] for another
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for a cutoff that is negative or not finite, [`Error::Unsupported`](dml_core::Error::Unsupported) for another
     /// distance.
     pub fn new(
         config: DistanceWeightedMinerConfig,
         distance: impl Distance + 'static,
     ) -> Result<Self> {
-        if !distance.kind().is_unit_euclidean() {
-            return Err(Error::Unsupported {
-                component: "DistanceWeightedMiner",
-                reason: "the distance must be LpDistance with p = 2, power = 1 and normalisation",
-            });
-        }
+        host::unit_euclidean("DistanceWeightedMiner", &distance)?;
+        let nonzero_loss_cutoff = config.nonzero_loss_cutoff;
+        check::non_negative("nonzero_loss_cutoff", nonzero_loss_cutoff)?;
         Ok(Self {
             cutoff: check::non_negative("cutoff", config.cutoff)?,
-            nonzero_loss_cutoff: check::non_negative(
-                "nonzero_loss_cutoff",
-                config.nonzero_loss_cutoff,
-            )?,
+            nonzero_loss_cutoff,
             seeds: SeedSequence::new(config.seed),
             distance: Arc::new(distance),
         })
@@ -110,42 +100,33 @@ impl Miner for DistanceWeightedMiner {
         if batch.is_spoiled()? {
             return Ok(Tuples::all());
         }
-        let matrix = host::distances(batch, &self.distance)?; // [Q, R]
         let references = batch.references();
         let dim = batch.embeddings().dims()[1] as f64;
         let mut rng = self.seeds.next_rng();
         let rng: &mut dyn RngCore = &mut rng;
-        let triplets = for_element!(matrix, "matrix", |T| with_slice(
-            &matrix,
-            |matrix: &[T]| {
-                let weigh = |a: usize, negatives: &[u32], weights: &mut Vec<f64>| {
-                    let row = &matrix[a * references..][..references];
-                    let logs = negatives.iter().map(|n| {
-                        let distance = Real::to_f64(row[*n as usize]);
-                        self.log_weight(distance, dim)
-                    });
-                    weights.extend(logs);
-                    if weights.iter().any(|weight| weight.is_nan()) {
-                        // A distance that is no number is drawn before all others, so that the loss sees it.
-                        let is_nan = |weight: &f64| f64::from(u8::from(weight.is_nan()));
-                        weights
-                            .iter_mut()
-                            .for_each(|weight| *weight = is_nan(weight));
-                        return;
-                    }
-                    let top = weights.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-                    for weight in weights {
-                        // Where none can be drawn, −∞ − (−∞) is no number.
-                        *weight = if *weight > f64::NEG_INFINITY {
-                            (*weight - top).exp()
-                        } else {
-                            0.0
-                        };
-                    }
-                };
-                Triplets::random_weighted(relation, PerAnchor::ClassSize, weigh, rng)
-            }
-        ))?;
+        let triplets = with_distances!(batch, &self.distance, |matrix: &[T]| {
+            let weigh = |a: usize, negatives: &[u32], weights: &mut Vec<f64>| {
+                let row = &matrix[a * references..][..references];
+                let distances = negatives.iter().map(|n| Real::to_f64(row[*n as usize]));
+                weights.extend(distances.map(|distance| self.log_weight(distance, dim)));
+                if weights.iter().any(|weight| weight.is_nan()) {
+                    // A distance that is no number is drawn before all others, so that the loss sees it.
+                    let only_nan = |weight: &mut f64| *weight = f64::from(weight.is_nan());
+                    weights.iter_mut().for_each(only_nan);
+                    return;
+                }
+                let top = weights.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                for weight in weights {
+                    // Where none can be drawn, −∞ − (−∞) is no number.
+                    *weight = if *weight > f64::NEG_INFINITY {
+                        (*weight - top).exp()
+                    } else {
+                        0.0
+                    };
+                }
+            };
+            Triplets::random_weighted(relation, PerAnchor::ClassSize, weigh, rng)
+        })?;
         Ok(triplets.into())
     }
 }
@@ -153,8 +134,9 @@ impl Miner for DistanceWeightedMiner {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::example_distance::{Euclidean, triplets};
+    use crate::tests::example_distance::{Euclidean, triplets};
     use candle_core::{Device, Tensor};
+    use dml_core::Error;
     use dml_distances::LpDistance;
 
     fn miner(config: DistanceWeightedMinerConfig) -> Result<DistanceWeightedMiner> {

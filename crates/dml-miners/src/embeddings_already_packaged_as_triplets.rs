@@ -4,7 +4,7 @@
 //! rows (0, 1, 2), (3, 4, 5), … are anchor, positive and negative
 //! ```
 
-use dml_core::{Batch, Error, Miner, Result, Triplets, Tuples};
+use dml_core::{Batch, Miner, Result, Triplets, Tuples, check};
 
 /// Takes every three rows as anchor, positive and negative. Labels are not read.
 ///
@@ -27,21 +27,15 @@ pub struct EmbeddingsAlreadyPackagedAsTriplets;
 
 impl Miner for EmbeddingsAlreadyPackagedAsTriplets {
     /// # Errors
-    /// [`Error::Unsupported`] unless the number of rows is a multiple of three, or if there are references.
+    /// [`Error::Unsupported`](dml_core::Error::Unsupported) unless the number of rows is a multiple of three, or if there are references.
     fn mine(&self, batch: &Batch) -> Result<Tuples> {
-        let refuse = |reason| Error::Unsupported {
-            component: "EmbeddingsAlreadyPackagedAsTriplets",
-            reason,
-        };
-        if batch.reference().is_some() {
-            return Err(refuse(
-                "the triplets are rows of the batch: give no references",
-            ));
-        }
+        let supported =
+            |can, reason| check::supported(can, "EmbeddingsAlreadyPackagedAsTriplets", reason);
+        let reason = "the triplets are rows of the batch: give no references";
+        supported(batch.reference().is_none(), reason)?;
         let rows = batch.queries() as u32;
-        if !rows.is_multiple_of(3) {
-            return Err(refuse("the number of rows must be a multiple of three"));
-        }
+        let reason = "the number of rows must be a multiple of three";
+        supported(rows.is_multiple_of(3), reason)?;
         let every_third = |first: u32| (first..rows).step_by(3).collect();
         Ok(Triplets::new(every_third(0), every_third(1), every_third(2))?.into())
     }
@@ -51,6 +45,7 @@ impl Miner for EmbeddingsAlreadyPackagedAsTriplets {
 mod tests {
     use super::*;
     use candle_core::{DType, Device, Tensor};
+    use dml_core::Error;
 
     #[test]
     fn seven_rows_are_no_triplets_and_references_have_no_place() -> Result<()> {

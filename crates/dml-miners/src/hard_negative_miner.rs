@@ -120,14 +120,10 @@ impl HardNegativeMiner {
     /// [`Error::InvalidParameter`] for a number outside of its range.
     pub fn new(config: HardNegativeMinerConfig) -> Result<Self> {
         check::at_least_one("num_negatives", config.num_negatives)?;
-        if let Some(range_max) = config.range_max
-            && range_max <= config.range_min
-        {
-            return Err(Error::InvalidParameter {
-                name: "range_max",
-                value: range_max as f64,
-                expected: "a rank above range_min",
-            });
+        if let Some(range_max) = config.range_max {
+            let is_above = range_max > config.range_min;
+            let expected = "a rank above range_min";
+            check::whole(is_above, "range_max", range_max, expected)?;
         }
         for (name, value) in [
             ("max_score", config.max_score),
@@ -136,10 +132,9 @@ impl HardNegativeMiner {
         ] {
             value.map(|value| check::finite(name, value)).transpose()?;
         }
-        let relative = config.relative_margin;
-        relative
-            .map(|value| check::non_negative("relative_margin", value))
-            .transpose()?;
+        if let Some(margin) = config.relative_margin {
+            check::non_negative("relative_margin", margin)?;
+        }
         Ok(Self { config })
     }
 
@@ -168,20 +163,14 @@ impl HardNegativeMiner {
                 rng.set_stream(i as u64);
                 thin_out(kept, self.config.num_negatives, &mut rng);
             }
-            kept.iter()
-                .copied()
-                .take(self.config.num_negatives)
-                .collect::<Vec<u32>>()
+            let kept = kept.iter().copied().take(self.config.num_negatives);
+            kept.collect::<Vec<u32>>()
         });
-        let mut triplets = Triplets::default();
-        for (i, negatives) in mined.into_iter().enumerate() {
-            for n in negatives {
-                triplets.anchors.push(pairs.queries[i]);
-                triplets.positives.push(pairs.positives[i]);
-                triplets.negatives.push(n);
-            }
-        }
-        Ok(triplets)
+        let of_pair = |(i, negatives): (usize, Vec<u32>)| {
+            let (a, p) = (pairs.queries[i], pairs.positives[i]);
+            negatives.into_iter().map(move |n| (a, p, n))
+        };
+        Ok(mined.into_iter().enumerate().flat_map(of_pair).collect())
     }
 
     /// The candidates of a query that pass, nearest first.
@@ -204,11 +193,10 @@ impl HardNegativeMiner {
         let ceiling = config.max_score.map(|score| sign * score);
         let floor = config.min_score.map(|score| sign * score);
         let beyond = positive.map(|value| sign * value);
-        let ranked = candidates.skip(config.range_min).take(
-            config
-                .range_max
-                .map_or(usize::MAX, |end| end - config.range_min),
-        );
+        let end = config.range_max.unwrap_or(usize::MAX);
+        let ranked = candidates
+            .skip(config.range_min)
+            .take(end - config.range_min);
         for (&r, value) in ranked {
             let far = sign * value;
             let clear = |margin: Option<f64>, scale: f64| match (margin, beyond) {
@@ -231,32 +219,19 @@ impl HardNegativeMiner {
         pairs: &PositivePairs<'_>,
         relation: &Relation,
     ) -> Result<()> {
-        let listed = relation.queries() * neighbors.k;
-        let mut lengths = vec![
-            ("indices", listed, neighbors.indices.len()),
-            ("distances", listed, neighbors.distances.len()),
-            ("positives", pairs.queries.len(), pairs.positives.len()),
-        ];
+        let (listed, count) = (relation.queries() * neighbors.k, pairs.queries.len());
+        check::length("indices", listed, neighbors.indices.len())?;
+        check::length("distances", listed, neighbors.distances.len())?;
+        check::length("positives", count, pairs.positives.len())?;
+        const OF_POSITIVES: &str = "distances of the positives";
         if let Some(distances) = pairs.distances {
-            lengths.push((
-                "distances of the positives",
-                pairs.queries.len(),
-                distances.len(),
-            ));
-        }
-        for (arg, expected, got) in lengths {
-            if expected != got {
-                return Err(Error::Length { arg, expected, got });
-            }
+            check::length(OF_POSITIVES, count, distances.len())?;
         }
         // No bound holds for NaN: such a neighbour would be left out without a word.
+        let of_positives = pairs.distances.unwrap_or_default();
         for (arg, list, width) in [
             ("distances", neighbors.distances, neighbors.k),
-            (
-                "distances of the positives",
-                pairs.distances.unwrap_or_default(),
-                1,
-            ),
+            (OF_POSITIVES, of_positives, 1),
         ] {
             if let Some(place) = list.iter().position(|value| value.is_nan()) {
                 let row = place / width.max(1);
@@ -268,21 +243,12 @@ impl HardNegativeMiner {
             ("positives", pairs.positives, relation.references()),
             ("indices", neighbors.indices, relation.references()),
         ] {
-            if let Some(position) = rows.iter().position(|&row| row as usize >= limit) {
-                return Err(Error::Index {
-                    arg,
-                    position,
-                    limit,
-                    got: i64::from(rows[position]),
-                });
-            }
+            check::indices(arg, rows.iter().map(|&row| row as usize), limit)?;
         }
         let margins = self.config.absolute_margin.or(self.config.relative_margin);
-        if margins.is_some() && pairs.distances.is_none() {
-            return Err(Error::Missing {
-                component: "HardNegativeMiner",
-                needed: "distances of the positives, for a margin",
-            });
+        if margins.is_some() {
+            let needed = "distances of the positives, for a margin";
+            check::present(pairs.distances, "HardNegativeMiner", needed)?;
         }
         Ok(())
     }

@@ -10,11 +10,11 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use dml_core::autograd::{Element, with_slice};
+use dml_core::autograd::Element;
 use dml_core::kernels::{KthSmallest, MaskRow, PairMask, Real, map_rows};
-use dml_core::{Batch, Distance, Error, Miner, Pairs, Result, TupleSet, Tuples, for_element};
+use dml_core::{Batch, Distance, Miner, Pairs, Result, TupleSet, Tuples, check};
 
-use crate::host::{self, Sides};
+use crate::host::{Sides, with_distances};
 
 dml_core::config! {
     /// Configuration of [`HDCMiner`].
@@ -66,17 +66,13 @@ impl HDCMiner {
     /// A miner over `distance`.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] for a share outside of `[0, 1]`.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for a share outside of `[0, 1]`.
     pub fn new(config: HDCMinerConfig, distance: impl Distance + 'static) -> Result<Self> {
-        if !(0.0..=1.0).contains(&config.filter_percentage) {
-            return Err(Error::InvalidParameter {
-                name: "filter_percentage",
-                value: config.filter_percentage,
-                expected: "a number in [0, 1]",
-            });
-        }
+        let share = config.filter_percentage;
+        let fits = (0.0..=1.0).contains(&share);
+        check::parameter(fits, "filter_percentage", share, "a number in [0, 1]")?;
         Ok(Self {
-            filter_percentage: config.filter_percentage,
+            filter_percentage: share,
             distance: Arc::new(distance),
             given: Mutex::new(None),
         })
@@ -93,10 +89,8 @@ impl HDCMiner {
     }
 
     fn given(&self) -> Option<Tuples> {
-        self.given
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        let given = self.given.lock();
+        given.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn put(&self, tuples: Option<Tuples>) {
@@ -108,41 +102,36 @@ impl HDCMiner {
     /// Lists stay lists, in their order; all pairs and masks become a mask.
     ///
     /// # Errors
-    /// [`Error::Missing`] for [`Tuples::all`] of a batch without a relation, [`Error::Index`] for a row outside of the
+    /// [`Error::Missing`](dml_core::Error::Missing) for [`Tuples::all`] of a batch without a relation, [`Error::Index`](dml_core::Error::Index) for a row outside of the
     /// batch, and as the distance.
     pub fn filter(&self, batch: &Batch, tuples: &Tuples) -> Result<Tuples> {
         tuples.check(batch)?;
         if batch.spoiled(tuples)?.is_some() {
             return Ok(tuples.clone());
         }
-        let matrix = host::distances(batch, &self.distance)?; // [Q, R]
         let among = if tuples.is_triplets() || tuples.as_pairs().is_some() {
             Among::List(tuples.pairs(batch)?)
         } else {
             Among::Rows(tuples.by_anchor("HDCMiner", batch)?)
         };
-        for_element!(matrix, "matrix", |T| with_slice(
-            &matrix,
-            |matrix: &[T]| {
-                let hardest = Hardest {
-                    matrix,
-                    references: batch.references(),
-                    sign: <T as Real>::from_f64(self.distance.order().sign()),
-                    share: self.filter_percentage,
-                };
-                match &among {
-                    Among::List(pairs) => hardest.of_list(pairs).into(),
-                    Among::Rows(set) => {
-                        let mask = hardest.of_rows(batch.queries(), |q, sides| {
-                            sides.positives.clear();
-                            sides.negatives.clear();
-                            set.split(q, &mut sides.positives, &mut sides.negatives);
-                        });
-                        Tuples::from_set(mask)
-                    }
+        with_distances!(batch, &self.distance, |matrix: &[T]| {
+            let hardest = Hardest {
+                matrix,
+                references: batch.references(),
+                sign: <T as Real>::from_f64(self.distance.order().sign()),
+                share: self.filter_percentage,
+            };
+            match &among {
+                Among::List(pairs) => hardest.of_list(pairs).into(),
+                Among::Rows(set) => {
+                    let mask = hardest.of_rows(batch.queries(), |q, sides| {
+                        sides.clear();
+                        set.split(q, &mut sides.positives, &mut sides.negatives);
+                    });
+                    Tuples::from_set(mask)
                 }
             }
-        ))
+        })
     }
 }
 
@@ -206,12 +195,11 @@ impl<T: Element> Hardest<'_, T> {
             let negatives = negatives.collect();
             (positives, negatives)
         });
-        let positive = self.cut(
-            ease.iter()
-                .map(|row: &(Vec<T>, Vec<T>)| &row.0[..])
-                .collect(),
-        );
-        let negative = self.cut(ease.iter().map(|row| &row.1[..]).collect());
+        let rows = ease
+            .iter()
+            .map(|(positives, negatives): &(Vec<T>, Vec<T>)| (&positives[..], &negatives[..]));
+        let (positives, negatives): (Vec<_>, Vec<_>) = rows.unzip();
+        let (positive, negative) = (self.cut(positives), self.cut(negatives));
         PairMask::select(
             queries,
             self.references,

@@ -38,8 +38,4 @@ pub use hard_negative_miner::{
 };
 
 #[cfg(test)]
-mod example_distance;
-
-#[cfg(test)]
-#[cfg(feature = "serde")]
-mod config_formats;
+mod tests;

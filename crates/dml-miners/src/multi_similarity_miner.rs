@@ -11,11 +11,10 @@
 
 use std::sync::Arc;
 
-use dml_core::autograd::with_slice;
 use dml_core::kernels::{PairMask, Real};
-use dml_core::{Batch, Distance, Miner, Result, Tuples, check, for_element};
+use dml_core::{Batch, Distance, Miner, Result, Tuples, check};
 
-use crate::host::{self, Sides};
+use crate::host::{Sides, with_distances};
 
 dml_core::config! {
     /// Configuration of [`MultiSimilarityMiner`].
@@ -70,46 +69,34 @@ impl Miner for MultiSimilarityMiner {
         if batch.is_spoiled()? {
             return Ok(Tuples::all());
         }
-        let matrix = host::distances(batch, &self.distance)?; // [Q, R]
-        let references = batch.references();
+        let (queries, references) = (batch.queries(), batch.references());
         let sign = self.distance.order().sign();
-        let mask = for_element!(matrix, "matrix", |T| with_slice(
-            &matrix,
-            |matrix: &[T]| {
-                let number = |x: f64| <T as Real>::from_f64(x);
-                let (sign, epsilon) = (number(sign), number(self.epsilon));
-                PairMask::select(
-                    batch.queries(),
-                    references,
-                    |q, positives, negatives, sides: &mut Sides| {
-                        let row = &matrix[q * references..][..references];
-                        let far = |r: &u32| sign * row[*r as usize];
-                        sides.of(relation, q);
-                        // Over nothing the bounds are infinite, and no comparison with them holds.
-                        let nearest_negative = sides
-                            .negatives
-                            .iter()
-                            .map(far)
-                            .fold(number(f64::INFINITY), Real::min);
-                        let farthest_positive = sides
-                            .positives
-                            .iter()
-                            .map(far)
-                            .fold(number(f64::NEG_INFINITY), Real::max);
-                        for p in &sides.positives {
-                            let far = far(p) + epsilon;
-                            positives
-                                .insert_if(*p as usize, far > nearest_negative || far.is_nan());
-                        }
-                        for n in &sides.negatives {
-                            let far = far(n) - epsilon;
-                            negatives
-                                .insert_if(*n as usize, far < farthest_positive || far.is_nan());
-                        }
-                    },
-                )
-            }
-        ))?;
+        let mask = with_distances!(batch, &self.distance, |matrix: &[T]| {
+            let number = |x: f64| <T as Real>::from_f64(x);
+            let (sign, epsilon) = (number(sign), number(self.epsilon));
+            PairMask::select(
+                queries,
+                references,
+                |q, positives, negatives, sides: &mut Sides| {
+                    let row = &matrix[q * references..][..references];
+                    let far = |r: &u32| sign * row[*r as usize];
+                    sides.of(relation, q);
+                    // Over nothing the bounds are infinite, and no comparison with them holds.
+                    let nearest = sides.negatives.iter().map(far);
+                    let nearest = nearest.fold(number(f64::INFINITY), Real::min);
+                    let farthest = sides.positives.iter().map(far);
+                    let farthest = farthest.fold(number(f64::NEG_INFINITY), Real::max);
+                    for p in &sides.positives {
+                        let far = far(p) + epsilon;
+                        positives.insert_if(*p as usize, far > nearest || far.is_nan());
+                    }
+                    for n in &sides.negatives {
+                        let far = far(n) - epsilon;
+                        negatives.insert_if(*n as usize, far < farthest || far.is_nan());
+                    }
+                },
+            )
+        })?;
         Ok(Tuples::from_set(mask))
     }
 }
@@ -117,7 +104,7 @@ impl Miner for MultiSimilarityMiner {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::example_distance::{DotProduct, Euclidean, pairs};
+    use crate::tests::example_distance::{DotProduct, Euclidean, pairs};
     use candle_core::{Device, Tensor};
     use dml_core::Error;
 

@@ -12,11 +12,11 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use dml_core::autograd::{Element, with_slice};
+use dml_core::autograd::Element;
 use dml_core::kernels::{Real, map_rows};
-use dml_core::{Batch, Distance, Miner, Result, Triplets, Tuples, check, for_element};
+use dml_core::{Batch, Distance, Miner, Result, Triplets, Tuples, check};
 
-use crate::host::{self, Sides};
+use crate::host::{Sides, with_distances};
 
 dml_core::config! {
     /// Configuration of [`NHardTripletsMiner`].
@@ -100,43 +100,35 @@ impl Miner for NHardTripletsMiner {
         if batch.is_spoiled()? {
             return Ok(Tuples::all());
         }
-        let matrix = host::distances(batch, &self.distance)?; // [Q, R]
         let references = batch.references();
         let sign = self.distance.order().sign();
         let config = &self.config;
-        let chosen: Vec<(Vec<u32>, Vec<u32>)> = for_element!(matrix, "matrix", |T| with_slice(
-            &matrix,
-            |matrix: &[T]| {
-                let sign = <T as Real>::from_f64(sign);
-                map_rows(batch.queries(), |q, sides: &mut Sides| {
-                    let row = &matrix[q * references..][..references];
-                    sides.of(relation, q);
-                    let (n, skip) = (config.n_positive, config.skip_positive);
-                    first_by_key(&mut sides.positives, n, skip, |p| -(sign * row[p as usize]));
-                    let (n, skip) = (config.n_negative, config.skip_negative);
-                    first_by_key(&mut sides.negatives, n, skip, |n| sign * row[n as usize]);
-                    (sides.positives.clone(), sides.negatives.clone())
-                })
-            }
-        ))?;
-        let mut triplets = Triplets::default();
-        for (a, (positives, negatives)) in chosen.iter().enumerate() {
-            for p in positives {
-                for n in negatives {
-                    triplets.anchors.push(a as u32);
-                    triplets.positives.push(*p);
-                    triplets.negatives.push(*n);
-                }
-            }
-        }
-        Ok(triplets.into())
+        let chosen = with_distances!(batch, &self.distance, |matrix: &[T]| {
+            let sign = <T as Real>::from_f64(sign);
+            map_rows(batch.queries(), |q, sides: &mut Sides| {
+                let row = &matrix[q * references..][..references];
+                sides.of(relation, q);
+                let (n, skip) = (config.n_positive, config.skip_positive);
+                first_by_key(&mut sides.positives, n, skip, |p| -(sign * row[p as usize]));
+                let (n, skip) = (config.n_negative, config.skip_negative);
+                first_by_key(&mut sides.negatives, n, skip, |n| sign * row[n as usize]);
+                (sides.positives.clone(), sides.negatives.clone())
+            })
+        })?;
+        let triplets = (0..).zip(&chosen).flat_map(|(a, (positives, negatives))| {
+            let pairs = positives
+                .iter()
+                .flat_map(move |p| negatives.iter().map(move |n| (*p, *n)));
+            pairs.map(move |(p, n)| (a, p, n))
+        });
+        Ok(triplets.collect::<Triplets>().into())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::example_distance::{DotProduct, Euclidean, triplets};
+    use crate::tests::example_distance::{DotProduct, Euclidean, triplets};
     use candle_core::{Device, Tensor};
     use dml_core::Error;
 

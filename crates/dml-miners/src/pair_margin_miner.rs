@@ -7,11 +7,10 @@
 
 use std::sync::Arc;
 
-use dml_core::autograd::with_slice;
 use dml_core::kernels::{PairMask, Real};
-use dml_core::{Batch, Distance, Miner, Result, Tuples, check, for_element};
+use dml_core::{Batch, Distance, Miner, Result, Tuples, check};
 
-use crate::host::{self, Sides};
+use crate::host::{Sides, with_distances};
 
 dml_core::config! {
     /// Configuration of [`PairMarginMiner`].
@@ -67,36 +66,32 @@ impl Miner for PairMarginMiner {
         if batch.is_spoiled()? {
             return Ok(Tuples::all());
         }
-        let matrix = host::distances(batch, &self.distance)?; // [Q, R]
-        let references = batch.references();
+        let (queries, references) = (batch.queries(), batch.references());
         let sign = self.distance.order().sign();
-        let mask = for_element!(matrix, "matrix", |T| with_slice(
-            &matrix,
-            |matrix: &[T]| {
-                let number = |x: f64| <T as Real>::from_f64(x);
-                let (beyond, within) = (
-                    number(sign * self.pos_margin),
-                    number(sign * self.neg_margin),
-                );
-                let sign = number(sign);
-                PairMask::select(
-                    batch.queries(),
-                    references,
-                    |q, positives, negatives, sides: &mut Sides| {
-                        let row = &matrix[q * references..][..references];
-                        sides.of(relation, q);
-                        for &p in &sides.positives {
-                            let far = sign * row[p as usize];
-                            positives.insert_if(p as usize, far > beyond || far.is_nan());
-                        }
-                        for &n in &sides.negatives {
-                            let far = sign * row[n as usize];
-                            negatives.insert_if(n as usize, far < within || far.is_nan());
-                        }
-                    },
-                )
-            }
-        ))?;
+        let mask = with_distances!(batch, &self.distance, |matrix: &[T]| {
+            let number = |x: f64| <T as Real>::from_f64(x);
+            let (beyond, within) = (
+                number(sign * self.pos_margin),
+                number(sign * self.neg_margin),
+            );
+            let sign = number(sign);
+            PairMask::select(
+                queries,
+                references,
+                |q, positives, negatives, sides: &mut Sides| {
+                    let row = &matrix[q * references..][..references];
+                    sides.of(relation, q);
+                    for &p in &sides.positives {
+                        let far = sign * row[p as usize];
+                        positives.insert_if(p as usize, far > beyond || far.is_nan());
+                    }
+                    for &n in &sides.negatives {
+                        let far = sign * row[n as usize];
+                        negatives.insert_if(n as usize, far < within || far.is_nan());
+                    }
+                },
+            )
+        })?;
         Ok(Tuples::from_set(mask))
     }
 }
@@ -104,7 +99,7 @@ impl Miner for PairMarginMiner {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::example_distance::{DotProduct, Euclidean, pairs};
+    use crate::tests::example_distance::{DotProduct, Euclidean, pairs};
     use candle_core::{Device, Tensor};
     use dml_core::Error;
 

@@ -10,14 +10,12 @@
 
 use std::sync::Arc;
 
-use dml_core::autograd::{Element, with_slice};
+use dml_core::autograd::Element;
 use dml_core::kernels::{Real, map_rows};
-use dml_core::{
-    Batch, Distance, Miner, Pairs, Relation, Result, SeedSequence, Tuples, check, for_element,
-};
+use dml_core::{Batch, Distance, Miner, Pairs, Relation, Result, SeedSequence, Tuples, check};
 use rand::{Rng, RngCore};
 
-use crate::host::{self, Sides};
+use crate::host::{Sides, with_distances};
 
 dml_core::config! {
     /// Configuration of [`UniformHistogramMiner`].
@@ -97,27 +95,23 @@ impl Miner for UniformHistogramMiner {
         if batch.is_spoiled()? {
             return Ok(Tuples::all());
         }
-        let matrix = host::distances(batch, &self.distance)?; // [Q, R]
         check::elements("num_bins", &[batch.queries(), self.num_bins], 4)?;
         let mut rng = self.seeds.next_rng();
-        let (positive, negative) = for_element!(matrix, "matrix", |T| with_slice(
-            &matrix,
-            |matrix: &[T]| {
-                let mut side = |side: Side, per_bin| {
-                    let histogram = Histogram {
-                        matrix,
-                        references: batch.references(),
-                        relation,
-                        side,
-                    };
-                    histogram.draw(self.num_bins, per_bin, &mut rng)
+        let (positive, negative) = with_distances!(batch, &self.distance, |matrix: &[T]| {
+            let mut side = |side: Side, per_bin| {
+                let histogram = Histogram {
+                    matrix,
+                    references: batch.references(),
+                    relation,
+                    side,
                 };
-                (
-                    side(|sides| &sides.positives, self.pos_per_bin),
-                    side(|sides| &sides.negatives, self.neg_per_bin),
-                )
-            }
-        ))?;
+                histogram.draw(self.num_bins, per_bin, &mut rng)
+            };
+            (
+                side(|sides| &sides.positives, self.pos_per_bin),
+                side(|sides| &sides.negatives, self.neg_per_bin),
+            )
+        })?;
         Ok(Pairs::new(positive.0, positive.1, negative.0, negative.1)?.into())
     }
 }
@@ -143,11 +137,11 @@ impl<T: Element> Histogram<'_, T> {
     fn draw(&self, num_bins: usize, per_bin: usize, rng: &mut dyn RngCore) -> (Vec<u32>, Vec<u32>) {
         let queries = self.relation.queries();
         let extremes = map_rows(queries, |q, sides: &mut Sides| {
-            self.values(q, sides)
-                .fold(None, |ends: Option<(T, T)>, (_, v)| {
-                    let (low, high) = ends.unwrap_or((v, v));
-                    Some((Real::min(low, v), Real::max(high, v)))
-                })
+            let values = self.values(q, sides);
+            values.fold(None, |ends: Option<(T, T)>, (_, v)| {
+                let (low, high) = ends.unwrap_or((v, v));
+                Some((Real::min(low, v), Real::max(high, v)))
+            })
         });
         let ends = extremes.into_iter().flatten();
         let Some((low, high)) = ends.reduce(|a, b| (Real::min(a.0, b.0), Real::max(a.1, b.1)))
@@ -160,23 +154,20 @@ impl<T: Element> Histogram<'_, T> {
         // One more count for what is in no bin.
         let counts = map_rows(queries, |q, sides: &mut Sides| {
             let mut counts = vec![0u32; num_bins + 1];
-            self.values(q, sides).for_each(|(_, v)| {
+            for (_, v) in self.values(q, sides) {
                 let bin = if Real::is_nan(v) {
                     num_bins
                 } else {
                     bins.of(v)
                 };
                 counts[bin] += 1;
-            });
+            }
             counts
         });
         // What is no number is kept whatever is drawn, so that the loss sees it.
         for q in (0..queries).filter(|q| counts[*q][num_bins] > 0) {
             let nans = self.values(q, &mut sides).filter(|(_, v)| Real::is_nan(*v));
-            nans.for_each(|(r, _)| {
-                pairs.0.push(q as u32);
-                pairs.1.push(r);
-            });
+            pairs.extend(nans.map(|(r, _)| (q as u32, r)));
         }
         let mut reached = Vec::with_capacity(queries);
         for bin in 0..num_bins {
@@ -196,10 +187,8 @@ impl<T: Element> Histogram<'_, T> {
                 let mut inside = self
                     .values(q, &mut sides)
                     .filter(|(_, v)| !Real::is_nan(*v) && bins.of(*v) == bin);
-                if let Some((r, _)) = inside.nth((place - before) as usize) {
-                    pairs.0.push(q as u32);
-                    pairs.1.push(r);
-                }
+                let drawn = inside.nth((place - before) as usize);
+                pairs.extend(drawn.map(|(r, _)| (q as u32, r)));
             }
         }
         pairs

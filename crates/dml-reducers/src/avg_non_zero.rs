@@ -11,14 +11,13 @@ use dml_core::{Batch, Reduced, Reducer, Result, Term};
 
 use crate::threshold::{mean_within, number};
 
-/// Configuration of [`AvgNonZeroReducer`].
-#[derive(Clone, Debug, Default, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
-pub struct AvgNonZeroReducerConfig {
-    /// Values must be below it. Default none.
-    #[cfg_attr(feature = "serde", serde(with = "dml_core::extended_real::option"))]
-    pub high: Option<f64>,
+dml_core::config! {
+    /// Configuration of [`AvgNonZeroReducer`].
+    pub struct AvgNonZeroReducerConfig {
+        /// Values must be below it. Default none.
+        #[cfg_attr(feature = "serde", serde(with = "dml_core::extended_real::option"))]
+        pub high: Option<f64> = None,
+    }
 }
 
 /// Mean of the values above zero ([formula](self)).

@@ -72,20 +72,14 @@ impl Reducer for ClassWeightedReducer {
     /// # Errors
     /// [`Error::Missing`] for a batch without labels, [`Error::Index`] for a label that has no weight.
     fn reduce_term(&self, term: &Term, batch: &Batch) -> Result<Reduced> {
-        let labels = batch.labels().ok_or(Error::Missing {
-            component: "ClassWeightedReducer",
-            needed: "labels",
-        })?;
+        let labels = check::present(batch.labels(), "ClassWeightedReducer", "labels")?;
         let by_anchor = term.sums_by_anchor(labels.len())?;
         let weights = self.of_anchors(labels.as_slice(), &by_anchor.counts)?;
         let sums = by_anchor.sums;
         let weights = Tensor::new(weights, sums.device())?.to_dtype(sums.dtype())?;
         let total = term.count();
-        Ok(Reduced::new(
-            ((sums * weights)?.sum_all()? / total as f64)?,
-            total,
-            total,
-        ))
+        let mean = ((sums * weights)?.sum_all()? / total as f64)?;
+        Ok(Reduced::new(mean, total, total))
     }
 }
 

@@ -24,11 +24,8 @@ pub struct MeanReducer;
 impl Reducer for MeanReducer {
     fn reduce_term(&self, term: &Term, _: &Batch) -> Result<Reduced> {
         let part = term.sum_within(None, None)?;
-        Ok(Reduced::new(
-            (part.sum / part.count as f64)?,
-            part.count,
-            term.count(),
-        ))
+        let mean = (part.sum / part.count as f64)?;
+        Ok(Reduced::new(mean, part.count, term.count()))
     }
 }
 

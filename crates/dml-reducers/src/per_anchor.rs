@@ -12,7 +12,7 @@
 use std::sync::Arc;
 
 use dml_core::candle_core::Tensor;
-use dml_core::{AnchorSums, Batch, Error, Indices, Over, Reduced, Reducer, Result, Term};
+use dml_core::{AnchorSums, Batch, Indices, Over, Reduced, Reducer, Result, Term, check};
 
 /// How the values of one anchor become one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,13 +28,12 @@ pub enum Aggregation {
     Sum,
 }
 
-/// Configuration of [`PerAnchorReducer`].
-#[derive(Clone, Debug, Default, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
-pub struct PerAnchorReducerConfig {
-    /// How the values of one anchor become one. Default the mean, written `"default"`; the sum is `"row_sum"`.
-    pub aggregation_func: Aggregation,
+dml_core::config! {
+    /// Configuration of [`PerAnchorReducer`].
+    pub struct PerAnchorReducerConfig {
+        /// How the values of one anchor become one. Default the mean, written `"default"`; the sum is `"row_sum"`.
+        pub aggregation_func: Aggregation = Aggregation::default(),
+    }
 }
 
 /// One value per anchor, then an inner reducer ([formula](self)).
@@ -103,19 +102,9 @@ fn sums_of_distinct_pairs(term: &Term, batch: &Batch) -> Result<AnchorSums> {
         Indices::Pairs { anchors, others } => (anchors, others),
         _ => return AnchorSums::new(&values, indices.anchors(), anchors),
     };
-    for (arg, list, limit) in [
-        ("anchors", rows, anchors),
-        ("others", others, batch.references()),
-    ] {
-        if let Some(position) = list.iter().position(|&row| row as usize >= limit) {
-            return Err(Error::Index {
-                arg,
-                position,
-                limit,
-                got: i64::from(list[position]),
-            });
-        }
-    }
+    let number = |&row: &u32| row as usize;
+    check::indices("anchors", rows.iter().map(number), anchors)?;
+    check::indices("others", others.iter().map(number), batch.references())?;
     let kept = last_places(rows, others, batch.references());
     if kept.len() == rows.len() {
         return AnchorSums::new(&values, rows, anchors);
@@ -145,19 +134,18 @@ fn last_places(rows: &[u32], others: &[u32], width: usize) -> Vec<u32> {
 
 impl Reducer for PerAnchorReducer {
     /// # Errors
-    /// [`Error::Unsupported`] for triplets unless [`with_triplets`](PerAnchorReducer::with_triplets) allows them,
-    /// [`Error::Index`] for a row outside of the batch, and as the inner reducer.
+    /// [`Error::Unsupported`](dml_core::Error::Unsupported) for triplets unless [`with_triplets`](PerAnchorReducer::with_triplets) allows them,
+    /// [`Error::Index`](dml_core::Error::Index) for a row outside of the batch, and as the inner reducer.
     fn reduce_term(&self, term: &Term, batch: &Batch) -> Result<Reduced> {
         let by_anchor = match term.over() {
             Over::Scalar | Over::Elements => return self.reducer.reduce_any(term, batch),
             Over::PositivePairs | Over::NegativePairs => sums_of_distinct_pairs(term, batch)?,
-            Over::Triplets if !self.triplets => {
-                return Err(Error::Unsupported {
-                    component: "PerAnchorReducer",
-                    reason: "triplets are reduced per anchor only after `with_triplets`",
-                });
+            over => {
+                let can = self.triplets || over != Over::Triplets;
+                let reason = "triplets are reduced per anchor only after `with_triplets`";
+                check::supported(can, "PerAnchorReducer", reason)?;
+                term.sums_by_anchor(batch.queries())?
             }
-            _ => term.sums_by_anchor(batch.queries())?,
         };
         self.reducer
             .reduce_any(&self.element_per_anchor(by_anchor)?, batch)

@@ -4,19 +4,18 @@
 //! K = {i : low < ℓᵢ < high},   L = (1/|K|) Σ_{i∈K} ℓᵢ,   0 if K is empty
 //! ```
 
-use dml_core::{Batch, Error, Reduced, Reducer, Result, Term};
+use dml_core::{Batch, Reduced, Reducer, Result, Term, check};
 
-/// Configuration of [`ThresholdReducer`].
-#[derive(Clone, Debug, Default, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
-pub struct ThresholdReducerConfig {
-    /// Values must be above it. Default none.
-    #[cfg_attr(feature = "serde", serde(with = "dml_core::extended_real::option"))]
-    pub low: Option<f64>,
-    /// Values must be below it. Default none.
-    #[cfg_attr(feature = "serde", serde(with = "dml_core::extended_real::option"))]
-    pub high: Option<f64>,
+dml_core::config! {
+    /// Configuration of [`ThresholdReducer`].
+    pub struct ThresholdReducerConfig {
+        /// Values must be above it. Default none.
+        #[cfg_attr(feature = "serde", serde(with = "dml_core::extended_real::option"))]
+        pub low: Option<f64> = None,
+        /// Values must be below it. Default none.
+        #[cfg_attr(feature = "serde", serde(with = "dml_core::extended_real::option"))]
+        pub high: Option<f64> = None,
+    }
 }
 
 /// Mean of the values strictly between two bounds ([formula](self)).
@@ -41,15 +40,12 @@ pub struct ThresholdReducer {
 
 impl ThresholdReducer {
     /// # Errors
-    /// [`Error::Unsupported`] if neither bound is given, [`Error::InvalidParameter`] if one is NaN.
+    /// [`Error::Unsupported`](dml_core::Error::Unsupported) if neither bound is given,
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if one is NaN.
     pub fn new(config: ThresholdReducerConfig) -> Result<Self> {
         let ThresholdReducerConfig { low, high } = config;
-        if low.is_none() && high.is_none() {
-            return Err(Error::Unsupported {
-                component: "ThresholdReducer",
-                reason: "at least one of low and high must be given",
-            });
-        }
+        let reason = "at least one of low and high must be given";
+        check::supported(low.is_some() || high.is_some(), "ThresholdReducer", reason)?;
         Ok(Self {
             low: number("low", low)?,
             high: number("high", high)?,
@@ -58,14 +54,8 @@ impl ThresholdReducer {
 }
 
 pub(crate) fn number(name: &'static str, bound: Option<f64>) -> Result<Option<f64>> {
-    match bound {
-        Some(value) if value.is_nan() => Err(Error::InvalidParameter {
-            name,
-            value,
-            expected: "a number",
-        }),
-        bound => Ok(bound),
-    }
+    let number = |value: f64| check::parameter(!value.is_nan(), name, value, "a number");
+    bound.map(number).transpose()
 }
 
 pub(crate) fn mean_within(
@@ -93,6 +83,7 @@ impl Reducer for ThresholdReducer {
 mod tests {
     use super::*;
     use crate::tests::{Values, gradient_and_loss};
+    use dml_core::Error;
 
     fn reducer(low: Option<f64>, high: Option<f64>) -> ThresholdReducer {
         ThresholdReducer::new(ThresholdReducerConfig { low, high }).unwrap()

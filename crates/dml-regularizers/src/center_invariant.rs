@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use dml_core::autograd::whole;
 use dml_core::candle_core::Tensor;
-use dml_core::{Distance, DistanceKind, Error, Reducer, Regularizer, Result};
+use dml_core::{Distance, DistanceKind, Reducer, Regularizer, Result, check};
 
 use crate::per_row;
 
@@ -40,20 +40,19 @@ impl CenterInvariantRegularizer {
     /// The penalty by the norm of `distance`, reduced by `reducer`.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] unless the distance is a p-norm of rows as they come, with power 1: normalised rows
+    /// [`Error::Unsupported`](dml_core::Error::Unsupported) unless the distance is a p-norm of rows as they come, with power 1: normalised rows
     /// would all have one length.
     pub fn new(distance: impl Distance + 'static, reducer: impl Reducer + 'static) -> Result<Self> {
-        let DistanceKind::Lp {
-            power: 1.0,
-            normalized: false,
-            ..
-        } = distance.kind()
-        else {
-            return Err(Error::Unsupported {
-                component: "CenterInvariantRegularizer",
-                reason: "needs LpDistance with power 1 and normalize_embeddings false",
-            });
-        };
+        let is_raw = matches!(
+            distance.kind(),
+            DistanceKind::Lp {
+                power: 1.0,
+                normalized: false,
+                ..
+            }
+        );
+        let reason = "needs LpDistance with power 1 and normalize_embeddings false";
+        check::supported(is_raw, "CenterInvariantRegularizer", reason)?;
         Ok(Self {
             distance: Arc::new(distance),
             reducer: Arc::new(reducer),
@@ -73,6 +72,7 @@ impl Regularizer for CenterInvariantRegularizer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dml_core::Error;
     use dml_core::candle_core::Device;
     use dml_distances::{CosineSimilarity, LpDistance};
     use dml_reducers::MeanReducer;

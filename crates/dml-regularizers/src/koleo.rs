@@ -13,9 +13,9 @@ use std::sync::Arc;
 
 use dml_core::autograd::whole;
 use dml_core::candle_core::Tensor;
-use dml_core::{Distance, Error, Order, Reducer, Regularizer, Result, TensorExt};
+use dml_core::{Distance, Order, Reducer, Regularizer, Result, TensorExt, check};
 
-use crate::nearest_other::nearest_others;
+use crate::nearest_other::to_nearest_other;
 use crate::per_row;
 
 /// The least distance: rows that are the same have no direction to be pushed in.
@@ -46,14 +46,11 @@ impl KoLeoRegularizer {
     /// the mean.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] unless smaller values of the distance mean closer.
+    /// [`Error::Unsupported`](dml_core::Error::Unsupported) unless smaller values of the distance mean closer.
     pub fn new(distance: impl Distance + 'static, reducer: impl Reducer + 'static) -> Result<Self> {
-        if distance.order() != Order::SmallerIsCloser {
-            return Err(Error::Unsupported {
-                component: "KoLeoRegularizer",
-                reason: "needs a distance, such as LpDistance: a similarity has no logarithm",
-            });
-        }
+        let is_distance = distance.order() == Order::SmallerIsCloser;
+        let reason = "needs a distance, such as LpDistance: a similarity has no logarithm";
+        check::supported(is_distance, "KoLeoRegularizer", reason)?;
         Ok(Self {
             distance: Arc::new(distance),
             reducer: Arc::new(reducer),
@@ -67,14 +64,10 @@ impl Regularizer for KoLeoRegularizer {
         if let Some(nan) = per_row::not_finite(rows)? {
             return Ok(nan);
         }
-        let nearest = nearest_others(&self.distance, rows)?;
-        if nearest.len() < 2 {
+        if rows.dims()[0] < 2 {
             return rows.attached_zero();
         }
-        let nearest = Tensor::new(nearest, rows.device())?;
-        let closest = self
-            .distance
-            .pairs(rows, &rows.index_select(&nearest, 0)?)?; // [rows]
+        let closest = to_nearest_other(&self.distance, rows)?; // [rows]
         let least = (closest.ones_like()? * LEAST)?;
         let closest = closest.le(&least)?.where_cond(&least, &closest)?;
         per_row::reduce(&self.reducer, rows, closest.log()?.neg()?, None)
@@ -84,6 +77,7 @@ impl Regularizer for KoLeoRegularizer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dml_core::Error;
     use dml_core::candle_core::{Device, Var};
     use dml_distances::{CosineSimilarity, LpDistance};
     use dml_reducers::{MeanReducer, SumReducer};

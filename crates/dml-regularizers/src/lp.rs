@@ -12,21 +12,14 @@ use dml_core::{Reducer, Regularizer, Result, TensorExt, check};
 
 use crate::per_row;
 
-/// Configuration of [`LpRegularizer`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
-pub struct LpRegularizerConfig {
-    /// The exponent of the norm, in `[1, 1e30]` or infinite. Default `2`.
-    #[cfg_attr(feature = "serde", serde(with = "dml_core::extended_real"))]
-    pub p: f64,
-    /// The power that the norm is raised to; in `[1e-30, 1e30]`. Default `1`.
-    pub power: f64,
-}
-
-impl Default for LpRegularizerConfig {
-    fn default() -> Self {
-        Self { p: 2.0, power: 1.0 }
+dml_core::config! {
+    /// Configuration of [`LpRegularizer`].
+    pub struct LpRegularizerConfig {
+        /// The exponent of the norm, in `[1, 1e30]` or infinite. Default `2`.
+        #[cfg_attr(feature = "serde", serde(with = "dml_core::extended_real"))]
+        pub p: f64 = 2.0,
+        /// The power that the norm is raised to; in `[1e-30, 1e30]`. Default `1`.
+        pub power: f64 = 1.0,
     }
 }
 

@@ -2,35 +2,35 @@
 
 use dml_core::autograd::with_slice;
 use dml_core::candle_core::{Device, Tensor};
-use dml_core::{Distance, Error, Result, for_element, kernels};
+use dml_core::{Distance, Result, check, for_element, kernels};
 
 /// How many rows are compared with all others at a time.
 pub(crate) const BLOCK: usize = 256;
 
+/// The distance of each row to the other row that is nearest to it, `[rows]`.
+pub(crate) fn to_nearest_other(distance: &dyn Distance, rows: &Tensor) -> Result<Tensor> {
+    let nearest = Tensor::new(nearest_others(distance, rows)?, rows.device())?;
+    distance.pairs(rows, &rows.index_select(&nearest, 0)?)
+}
+
 /// The other row closest to each of `rows` `[rows, dim]`, the first of several; a single row is closest to itself.
-pub(crate) fn nearest_others(distance: &dyn Distance, rows: &Tensor) -> Result<Vec<u32>> {
-    let [count, _] = *rows.dims() else {
-        return Err(Error::Shape {
-            arg: "rows",
-            expected: "[rows, dim]",
-            got: rows.dims().to_vec(),
-        });
-    };
-    let all = rows.detach();
+fn nearest_others(distance: &dyn Distance, rows: &Tensor) -> Result<Vec<u32>> {
+    check::shape(rows.rank() == 2, "rows", rows, "[rows, dim]")?;
+    let (all, count) = (rows.detach(), rows.dims()[0]);
     let sign = distance.order().sign();
     let mut nearest = Vec::with_capacity(count);
     for start in (0..count).step_by(BLOCK) {
         let block = all.narrow(0, start, BLOCK.min(count - start))?;
         let matrix = distance.matrix(&block, Some(&all))?; // [block, rows]
         let matrix = matrix.to_device(&Device::Cpu)?;
-        nearest.extend(for_element!(matrix, "rows", |T| with_slice(
-            &matrix,
-            |matrix: &[T]| {
-                kernels::map_rows(block.dims()[0], |i, (): &mut ()| {
+        let rows = block.dims()[0];
+        nearest.extend(for_element!(matrix, "rows", |T| {
+            with_slice(&matrix, |matrix: &[T]| {
+                kernels::map_rows(rows, |i, (): &mut ()| {
                     closest(&matrix[i * count..][..count], start + i, sign)
                 })
-            }
-        ))?);
+            })
+        })?);
     }
     Ok(nearest)
 }
@@ -52,6 +52,7 @@ fn closest<T: kernels::Real>(values: &[T], itself: usize, sign: f64) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dml_core::Error;
     use dml_distances::{CosineSimilarity, LpDistance};
 
     #[test]

@@ -12,9 +12,9 @@ use std::sync::Arc;
 
 use dml_core::autograd::whole;
 use dml_core::candle_core::Tensor;
-use dml_core::{Distance, Error, Order, Reducer, Regularizer, Result};
+use dml_core::{Distance, Order, Reducer, Regularizer, Result, check};
 
-use crate::nearest_other::nearest_others;
+use crate::nearest_other::to_nearest_other;
 use crate::per_row;
 
 /// Keeps rows apart ([formula](self)). Both rows of a pair get a gradient; a single row is compared with itself.
@@ -41,14 +41,11 @@ impl RegularFaceRegularizer {
     /// The penalty by the similarity `distance`, reduced by `reducer`.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] unless larger values of the distance mean closer.
+    /// [`Error::Unsupported`](dml_core::Error::Unsupported) unless larger values of the distance mean closer.
     pub fn new(distance: impl Distance + 'static, reducer: impl Reducer + 'static) -> Result<Self> {
-        if distance.order() != Order::LargerIsCloser {
-            return Err(Error::Unsupported {
-                component: "RegularFaceRegularizer",
-                reason: "needs a similarity, such as CosineSimilarity",
-            });
-        }
+        let is_similarity = distance.order() == Order::LargerIsCloser;
+        let reason = "needs a similarity, such as CosineSimilarity";
+        check::supported(is_similarity, "RegularFaceRegularizer", reason)?;
         Ok(Self {
             distance: Arc::new(distance),
             reducer: Arc::new(reducer),
@@ -59,10 +56,7 @@ impl RegularFaceRegularizer {
 impl Regularizer for RegularFaceRegularizer {
     fn penalty(&self, rows: &Tensor) -> Result<Tensor> {
         let rows = &whole(rows)?;
-        let nearest = Tensor::new(nearest_others(&self.distance, rows)?, rows.device())?;
-        let values = self
-            .distance
-            .pairs(rows, &rows.index_select(&nearest, 0)?)?; // [rows]
+        let values = to_nearest_other(&self.distance, rows)?; // [rows]
         per_row::reduce(&self.reducer, rows, values, None)
     }
 }
@@ -70,6 +64,7 @@ impl Regularizer for RegularFaceRegularizer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dml_core::Error;
     use dml_core::candle_core::{Device, Var};
     use dml_distances::{
         CosineSimilarity, DotProductSimilarity, DotProductSimilarityConfig, LpDistance,

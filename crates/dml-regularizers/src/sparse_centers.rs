@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use dml_core::autograd::whole;
 use dml_core::candle_core::Tensor;
-use dml_core::{Distance, DistanceKind, Error, Reducer, Regularizer, Result, TensorExt, check};
+use dml_core::{Distance, DistanceKind, Reducer, Regularizer, Result, TensorExt, check};
 
 use crate::per_row;
 
@@ -56,7 +56,7 @@ impl SparseCentersRegularizer {
     /// The penalty by the cosine `distance`, reduced by `reducer`.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] for no class or fewer than two centres, [`Error::Unsupported`] unless the distance
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for no class or fewer than two centres, [`Error::Unsupported`](dml_core::Error::Unsupported) unless the distance
     /// is the cosine similarity.
     pub fn new(
         config: SparseCentersRegularizerConfig,
@@ -65,26 +65,15 @@ impl SparseCentersRegularizer {
     ) -> Result<Self> {
         let classes = check::at_least_one("num_classes", config.num_classes)?;
         let centers = config.centers_per_class;
-        if centers < 2 {
-            return Err(Error::InvalidParameter {
-                name: "centers_per_class",
-                value: centers as f64,
-                expected: "a whole number >= 2",
-            });
-        }
+        check::count_from("centers_per_class", centers, 2, usize::MAX)?;
         // The pairs are written out, and rows are numbered in 32 bits.
         check::elements("centers_per_class", &[classes, centers, centers], 4)?;
-        check::count(
-            "num_classes * centers_per_class",
-            classes * centers,
-            check::MOST,
-        )?;
-        if !matches!(distance.kind(), DistanceKind::Cosine { .. }) {
-            return Err(Error::Unsupported {
-                component: "SparseCentersRegularizer",
-                reason: "needs CosineSimilarity: its formula is that of the chord between unit vectors",
-            });
-        }
+        let rows = classes * centers;
+        check::count("num_classes * centers_per_class", rows, check::MOST)?;
+        let is_cosine = matches!(distance.kind(), DistanceKind::Cosine { .. });
+        let reason =
+            "needs CosineSimilarity: its formula is that of the chord between unit vectors";
+        check::supported(is_cosine, "SparseCentersRegularizer", reason)?;
         let (left, right) = (0..classes)
             .flat_map(|class| {
                 let first = (class * centers) as u32;
@@ -93,7 +82,7 @@ impl SparseCentersRegularizer {
             })
             .unzip();
         Ok(Self {
-            rows: classes * centers,
+            rows,
             left,
             right,
             distance: Arc::new(distance),
@@ -105,13 +94,8 @@ impl SparseCentersRegularizer {
 impl Regularizer for SparseCentersRegularizer {
     fn penalty(&self, rows: &Tensor) -> Result<Tensor> {
         let rows = &whole(rows)?;
-        if rows.rank() != 2 || rows.dims()[0] != self.rows {
-            return Err(Error::Shape {
-                arg: "rows",
-                expected: "[num_classes * centers_per_class, dim]",
-                got: rows.dims().to_vec(),
-            });
-        }
+        let fits = rows.rank() == 2 && rows.dims()[0] == self.rows;
+        check::shape(fits, "rows", rows, "[num_classes * centers_per_class, dim]")?;
         let side = |numbers: &[u32]| rows.index_select(&Tensor::new(numbers, rows.device())?, 0);
         let similarity = self
             .distance
@@ -125,6 +109,7 @@ impl Regularizer for SparseCentersRegularizer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dml_core::Error;
     use dml_core::candle_core::{Device, Var};
     use dml_distances::{CosineSimilarity, LpDistance};
     use dml_reducers::DivisorReducer;

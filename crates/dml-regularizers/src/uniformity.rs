@@ -13,22 +13,15 @@ use std::sync::Arc;
 
 use dml_core::autograd::whole;
 use dml_core::candle_core::{DType, Tensor};
-use dml_core::{Distance, Error, Order, Regularizer, Result, TensorExt, check};
+use dml_core::{Distance, Order, Regularizer, Result, TensorExt, check};
 
 use crate::per_row;
 
-/// Configuration of [`UniformityRegularizer`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
-pub struct UniformityRegularizerConfig {
-    /// How fast the potential falls with the distance; in `[1e-30, 1e30]`. Default `2`, as in the paper.
-    pub t: f64,
-}
-
-impl Default for UniformityRegularizerConfig {
-    fn default() -> Self {
-        Self { t: 2.0 }
+dml_core::config! {
+    /// Configuration of [`UniformityRegularizer`].
+    pub struct UniformityRegularizerConfig {
+        /// How fast the potential falls with the distance; in `[1e-30, 1e30]`. Default `2`, as in the paper.
+        pub t: f64 = 2.0,
     }
 }
 
@@ -56,21 +49,17 @@ impl UniformityRegularizer {
     /// The penalty by `distance`, in the paper the squared Euclidean one of normalised rows.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] unless `t` is above 0, [`Error::Unsupported`] unless smaller values of the distance
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) unless `t` is above 0, [`Error::Unsupported`](dml_core::Error::Unsupported) unless smaller values of the distance
     /// mean closer.
     pub fn new(
         config: UniformityRegularizerConfig,
         distance: impl Distance + 'static,
     ) -> Result<Self> {
-        if distance.order() != Order::SmallerIsCloser {
-            return Err(Error::Unsupported {
-                component: "UniformityRegularizer",
-                reason: "needs a distance, such as LpDistance with power 2",
-            });
-        }
-        let t = check::positive("t", config.t)?;
+        let is_distance = distance.order() == Order::SmallerIsCloser;
+        let reason = "needs a distance, such as LpDistance with power 2";
+        check::supported(is_distance, "UniformityRegularizer", reason)?;
         Ok(Self {
-            t,
+            t: check::positive("t", config.t)?,
             distance: Arc::new(distance),
         })
     }
@@ -99,6 +88,7 @@ impl Regularizer for UniformityRegularizer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dml_core::Error;
     use dml_core::candle_core::{Device, Var};
     use dml_distances::{CosineSimilarity, LpDistance, LpDistanceConfig};
 

@@ -2,9 +2,7 @@
 
 use std::fmt;
 
-use dml_core::{Result, Sampler};
-
-use crate::out_of_range::out_of_range;
+use dml_core::{Result, Sampler, check};
 
 /// A place in the batches of all epochs: all that has to be stored to take up a run where it stopped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,13 +47,9 @@ impl<'a> BatchStream<'a> {
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if the position is no batch of an epoch, as when
     /// it was stored with another sampler.
     pub fn new(sampler: &'a dyn Sampler, position: Position) -> Result<Self> {
-        if position.batch > 0 && position.batch >= sampler.batches() {
-            return Err(out_of_range(
-                "batch",
-                position.batch,
-                "a batch of the sampler's epochs",
-            ));
-        }
+        let batch = position.batch;
+        let exists = batch == 0 || batch < sampler.batches();
+        check::whole(exists, "batch", batch, "a batch of the sampler's epochs")?;
         Ok(Self {
             sampler,
             rest: None,

@@ -2,7 +2,7 @@
 
 use dml_core::{Error, Labels, Result};
 use rand::Rng;
-use rand::seq::index;
+use rand::seq::{SliceRandom, index};
 
 /// Rows grouped by label, classes in ascending order of their labels.
 #[derive(Clone, Debug)]
@@ -16,13 +16,7 @@ impl Classes {
     /// Groups rows by their labels.
     pub(crate) fn new(labels: &Labels) -> Result<Self> {
         let labels = labels.as_slice();
-        if labels.is_empty() {
-            return Err(Error::Shape {
-                arg: "labels",
-                expected: "[rows] with at least one row",
-                got: vec![0],
-            });
-        }
+        not_empty(labels, "[rows] with at least one row")?;
         let mut rows: Vec<usize> = (0..labels.len()).collect();
         rows.sort_by_key(|&row| labels[row]); // stable: rows of a class stay ascending
         let mut starts = vec![0];
@@ -45,6 +39,31 @@ impl Classes {
     pub(crate) fn iter(&self) -> impl Iterator<Item = &[usize]> + Clone {
         (0..self.len()).map(|c| self.rows(c))
     }
+
+    /// The rows of each class in random order.
+    pub(crate) fn shuffled(&self, rng: &mut impl Rng) -> Vec<Vec<usize>> {
+        let mut shuffled = |rows: &[usize]| {
+            let mut rows = rows.to_vec();
+            rows.shuffle(rng);
+            rows
+        };
+        self.iter().map(&mut shuffled).collect()
+    }
+}
+
+/// Refuses labels without a row.
+///
+/// # Errors
+/// [`Error::Shape`].
+pub(crate) fn not_empty(labels: &[i64], expected: &'static str) -> Result<()> {
+    if !labels.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Shape {
+        arg: "labels",
+        expected,
+        got: vec![0],
+    })
 }
 
 /// Appends `m` of `rows`: all different where there are `m`, else drawn with replacement.

@@ -13,7 +13,6 @@ use rand::seq::SliceRandom;
 
 use crate::classes::{Classes, draw};
 use crate::epoch_rng::{construction_rng, epoch_rng};
-use crate::out_of_range::out_of_range;
 
 /// Configuration of [`FixedSetOfTriplets`].
 #[derive(Clone, Debug, PartialEq)]
@@ -81,19 +80,17 @@ impl FixedSetOfTriplets {
     pub fn new(config: FixedSetOfTripletsConfig, labels: impl IntoLabels) -> Result<Self> {
         let count = check::count("num_triplets", config.num_triplets, 1 << 28)?;
         check::elements("num_triplets", &[count, 3], 8)?;
-        let per_batch = match config.batch_size {
-            None => count,
-            Some(size) if size > 0 && size.is_multiple_of(3) => size / 3,
-            Some(size) => return Err(out_of_range("batch_size", size, "a multiple of 3")),
-        };
+        let size = config.batch_size.unwrap_or(3 * count);
+        let fits = size > 0 && size.is_multiple_of(3);
+        let per_batch = check::whole(fits, "batch_size", size, "a multiple of 3")? / 3;
         let classes = Classes::new(&labels.into_labels()?)?;
-        if classes.len() < 2 {
-            return Err(out_of_range(
-                "classes of labels",
-                classes.len(),
-                "at least 2",
-            ));
-        }
+        let has_negatives = classes.len() > 1;
+        check::whole(
+            has_negatives,
+            "classes of labels",
+            classes.len(),
+            "at least 2",
+        )?;
         let mut rng = construction_rng(config.seed);
         let mut rows = Vec::with_capacity(3);
         let triplets = (0..count)

@@ -17,10 +17,9 @@ use rand::Rng;
 use rand::seq::SliceRandom;
 
 use crate::batch_rows;
-use crate::classes::draw;
+use crate::classes::{draw, not_empty};
 use crate::combinations::{binomial, combination};
 use crate::epoch_rng::epoch_rng;
-use crate::out_of_range::out_of_range;
 
 /// How many rows of an inner class [`HierarchicalSampler`] takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,19 +158,13 @@ impl HierarchicalSampler {
         let k = check::at_least_one("super_classes_per_batch", config.super_classes_per_batch)?;
         check::at_least_one("batches_per_super_tuple", config.batches_per_super_tuple)?;
         let size = check::count("batch_size", config.batch_size, batch_rows::MOST)?;
-        if !size.is_multiple_of(k) {
-            return Err(out_of_range(
-                "batch_size",
-                size,
-                "a multiple of super_classes_per_batch",
-            ));
-        }
+        let expected = "a multiple of super_classes_per_batch";
+        check::whole(size.is_multiple_of(k), "batch_size", size, expected)?;
         if let SamplesPerClass::Exactly(samples) = config.samples_per_class {
             check::at_least_one("samples_per_class", samples)?;
-            if !(size / k).is_multiple_of(samples) {
-                let expected = "a divisor of batch_size / super_classes_per_batch";
-                return Err(out_of_range("samples_per_class", samples, expected));
-            }
+            let divides = (size / k).is_multiple_of(samples);
+            let expected = "a divisor of batch_size / super_classes_per_batch";
+            check::whole(divides, "samples_per_class", samples, expected)?;
         }
         let super_classes = group(
             level("inner_label", config.inner_label, levels)?,
@@ -179,20 +172,23 @@ impl HierarchicalSampler {
         )?;
         let is_of_one_class = k == 1 && config.samples_per_class == SamplesPerClass::Exactly(size);
         let several = super_classes.len() > 1 || super_classes.iter().any(|own| own.len() > 1);
-        if is_of_one_class && several {
-            let expected = "a number below batch_size: a batch of one class has no negatives";
-            return Err(out_of_range("samples_per_class", size, expected));
-        }
-        if super_classes.len() < k {
-            let expected = "at most the number of super classes";
-            return Err(out_of_range("super_classes_per_batch", k, expected));
-        }
+        let has_negatives = !(is_of_one_class && several);
+        let expected = "a number below batch_size: a batch of one class has no negatives";
+        check::whole(has_negatives, "samples_per_class", size, expected)?;
+        let (fits, expected) = (
+            k <= super_classes.len(),
+            "at most the number of super classes",
+        );
+        check::whole(fits, "super_classes_per_batch", k, expected)?;
         let combinations = binomial(super_classes.len(), k);
         let batches = combinations.saturating_mul(config.batches_per_super_tuple as u128);
-        if batches > batch_rows::MOST as u128 {
-            let expected = "at most 16777216 batches";
-            return Err(out_of_range("super_classes_per_batch", k, expected));
-        }
+        let fits = batches <= batch_rows::MOST as u128;
+        check::whole(
+            fits,
+            "super_classes_per_batch",
+            k,
+            "at most 16777216 batches",
+        )?;
         let sampler = Self {
             config,
             super_classes,
@@ -200,10 +196,9 @@ impl HierarchicalSampler {
         };
         // A combination of super classes of which nothing fits would make an empty batch.
         let barren = |classes: &&SuperClass| classes.iter().all(|rows| !sampler.fits(rows, 0));
-        if sampler.super_classes.iter().filter(barren).count() >= k {
-            let expected = "room for all rows of an inner class of each super class";
-            return Err(out_of_range("batch_size", size, expected));
-        }
+        let fits = sampler.super_classes.iter().filter(barren).count() < k;
+        let expected = "room for all rows of an inner class of each super class";
+        check::whole(fits, "batch_size", size, expected)?;
         Ok(sampler)
     }
 
@@ -213,14 +208,9 @@ impl HierarchicalSampler {
     /// [`Error::Shape`] unless the tensor is of rank 2, [`Error::DType`] if it holds real numbers, and as
     /// [`HierarchicalSampler::new`].
     pub fn from_tensor(config: HierarchicalSamplerConfig, labels: &Tensor) -> Result<Self> {
-        let &[_, levels] = labels.dims() else {
-            return Err(Error::Shape {
-                arg: "labels",
-                expected: "[rows, levels]",
-                got: labels.dims().to_vec(),
-            });
-        };
-        let levels = (0..levels).map(|l| labels.narrow(1, l, 1)?.squeeze(1)?.into_labels());
+        check::shape(labels.rank() == 2, "labels", labels, "[rows, levels]")?;
+        let levels =
+            (0..labels.dims()[1]).map(|l| labels.narrow(1, l, 1)?.squeeze(1)?.into_labels());
         Self::new(config, &levels.collect::<Result<Vec<_>>>()?)
     }
 
@@ -269,19 +259,16 @@ impl Sampler for HierarchicalSampler {
         let mut rng = epoch_rng(self.config.seed, epoch);
         let mut order: Vec<u32> = (0..self.batches() as u32).collect();
         order.shuffle(&mut rng);
-        let mut inner: Vec<Vec<u32>> = self
-            .super_classes
-            .iter()
-            .map(|classes| (0..classes.len() as u32).collect())
-            .collect();
+        let numbers = |classes: &SuperClass| (0..classes.len() as u32).collect();
+        let mut inner: Vec<Vec<u32>> = self.super_classes.iter().map(numbers).collect();
+        let (all, k) = (
+            self.super_classes.len(),
+            self.config.super_classes_per_batch,
+        );
         Box::new(order.into_iter().map(move |number| {
             let rank = number as usize % self.combinations;
             let mut batch = Vec::with_capacity(self.config.batch_size);
-            for s in combination(
-                rank,
-                self.super_classes.len(),
-                self.config.super_classes_per_batch,
-            ) {
+            for s in combination(rank, all, k) {
                 self.fill(&self.super_classes[s], &mut inner[s], &mut rng, &mut batch);
             }
             batch.shuffle(&mut rng);
@@ -304,20 +291,8 @@ fn level<'a>(arg: &'static str, at: usize, levels: &'a [Labels]) -> Result<&'a L
 }
 
 fn group(inner: &Labels, outer: &Labels) -> Result<Vec<SuperClass>> {
-    if inner.len() != outer.len() {
-        return Err(Error::Length {
-            arg: "outer labels",
-            expected: inner.len(),
-            got: outer.len(),
-        });
-    }
-    if inner.is_empty() {
-        return Err(Error::Shape {
-            arg: "labels",
-            expected: "[rows, levels] with at least one row",
-            got: vec![0],
-        });
-    }
+    check::length("outer labels", inner.len(), outer.len())?;
+    not_empty(inner.as_slice(), "[rows, levels] with at least one row")?;
     let mut groups: BTreeMap<i64, BTreeMap<i64, Vec<usize>>> = BTreeMap::new();
     for (row, (&i, &o)) in inner.as_slice().iter().zip(outer.as_slice()).enumerate() {
         groups.entry(o).or_default().entry(i).or_default().push(row);

@@ -5,7 +5,6 @@ mod classes;
 mod combinations;
 mod distribute;
 mod epoch_rng;
-mod out_of_range;
 
 pub mod fixed_set_of_triplets;
 pub mod hierarchical;

@@ -17,7 +17,6 @@ use crate::batch_rows;
 use crate::classes::{Classes, draw};
 use crate::distribute::distribute;
 use crate::epoch_rng::epoch_rng;
-use crate::out_of_range::out_of_range;
 
 /// Configuration of [`MPerClassSampler`].
 #[derive(Clone, Debug, PartialEq)]
@@ -117,36 +116,33 @@ impl MPerClassSampler {
         let length = config.length_before_new_iter;
         check::count_from("length_before_new_iter", length, 0, check::MOST)?;
         let classes_per_batch = match config.batch_size {
-            Some(size) if size == 0 || !size.is_multiple_of(m) => {
-                return Err(out_of_range("batch_size", size, "a multiple of m"));
+            Some(size) => {
+                let fits = size > 0 && size.is_multiple_of(m);
+                check::whole(fits, "batch_size", size, "a multiple of m")?;
+                let expected = "at most m * (number of classes)";
+                check::whole(size / m <= classes.len(), "batch_size", size, expected)?;
+                size / m
             }
-            Some(size) if size / m > classes.len() => {
-                return Err(out_of_range(
-                    "batch_size",
-                    size,
-                    "at most m * (number of classes)",
-                ));
-            }
-            Some(size) => size / m,
             None if config.coverage => classes.len(),
             None => classes.len().min(length / m),
         };
-        if classes_per_batch == 1 && classes.len() > 1 && !config.one_class_batches {
-            let expected =
-                "at least 2 * m, or one_class_batches: a batch of one class has no negatives";
-            return Err(out_of_range("batch_size", m, expected));
-        }
+        let has_negatives = classes_per_batch != 1 || classes.len() == 1;
+        let expected =
+            "at least 2 * m, or one_class_batches: a batch of one class has no negatives";
+        check::whole(
+            has_negatives || config.one_class_batches,
+            "batch_size",
+            m,
+            expected,
+        )?;
         let rows = m * classes_per_batch;
         check::count_from("batch_size", rows, 0, batch_rows::MOST)?;
         let batches = if config.coverage {
             Self::covering(&classes, m, classes_per_batch)
         } else {
             let size = m * classes_per_batch.max(1);
-            if length < size {
-                let expected = "at least batch_size, or at least m without one";
-                return Err(out_of_range("length_before_new_iter", length, expected));
-            }
-            length / size
+            let expected = "at least batch_size, or at least m without one";
+            check::whole(size <= length, "length_before_new_iter", length, expected)? / size
         };
         Ok(Self {
             classes,
@@ -194,24 +190,12 @@ impl MPerClassSampler {
         let mut rng = epoch_rng(self.seed, epoch);
         let runs = self.runs_per_class(&mut rng);
         let distributed = distribute(&runs, self.batches, &mut rng);
-        let mut unseen: Vec<Vec<usize>> = self
-            .classes
-            .iter()
-            .map(|rows| {
-                let mut rows = rows.to_vec();
-                rows.shuffle(&mut rng);
-                rows
-            })
-            .collect();
+        let mut unseen = self.classes.shuffled(&mut rng);
         distributed.into_iter().map(move |classes| {
             let mut batch = Vec::with_capacity(self.batch_size());
             for class in classes {
-                self.next_run(
-                    class as usize,
-                    &mut unseen[class as usize],
-                    &mut rng,
-                    &mut batch,
-                );
+                let class = class as usize;
+                self.next_run(class, &mut unseen[class], &mut rng, &mut batch);
             }
             batch
         })
@@ -219,14 +203,10 @@ impl MPerClassSampler {
 
     /// Runs of each class: what its rows need, and as many more as fill the batches, distributed at random.
     fn runs_per_class(&self, rng: &mut impl Rng) -> Vec<usize> {
-        let mut runs: Vec<usize> = self
-            .classes
-            .iter()
-            .map(|rows| rows.len().div_ceil(self.m))
-            .collect();
-        let mut open: Vec<usize> = (0..runs.len())
-            .filter(|&c| runs[c] < self.batches)
-            .collect();
+        let runs = self.classes.iter().map(|rows| rows.len().div_ceil(self.m));
+        let mut runs: Vec<usize> = runs.collect();
+        let is_open = |c: &usize| runs[*c] < self.batches;
+        let mut open: Vec<usize> = (0..runs.len()).filter(is_open).collect();
         for _ in runs.iter().sum::<usize>()..self.batches * self.classes_per_batch {
             let at = rng.random_range(0..open.len());
             runs[open[at]] += 1;

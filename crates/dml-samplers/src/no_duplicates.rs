@@ -10,7 +10,6 @@
 //! the product, the class.
 
 use dml_core::{IntoLabels, Result, Sampler, check};
-use rand::seq::SliceRandom;
 
 use crate::classes::Classes;
 use crate::distribute::distribute;
@@ -83,15 +82,7 @@ impl Sampler for NoDuplicatesSampler {
         let mut rng = epoch_rng(self.seed, epoch);
         let counts: Vec<usize> = self.classes.iter().map(<[usize]>::len).collect();
         let distributed = distribute(&counts, self.batches, &mut rng);
-        let mut unseen: Vec<Vec<usize>> = self
-            .classes
-            .iter()
-            .map(|rows| {
-                let mut rows = rows.to_vec();
-                rows.shuffle(&mut rng);
-                rows
-            })
-            .collect();
+        let mut unseen = self.classes.shuffled(&mut rng);
         Box::new(distributed.into_iter().map(move |keys| {
             let batch = keys.iter().filter_map(|&key| unseen[key as usize].pop());
             batch.collect()

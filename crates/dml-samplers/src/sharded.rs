@@ -4,8 +4,6 @@ use std::sync::Arc;
 
 use dml_core::{Result, Sampler, check};
 
-use crate::out_of_range::out_of_range;
-
 /// What of a sampler's batches a process takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(
@@ -76,16 +74,10 @@ impl ShardedSampler {
     /// under [`Share::Batches`] there are fewer batches than processes.
     pub fn new(config: ShardedSamplerConfig, sampler: impl Sampler + 'static) -> Result<Self> {
         check::at_least_one("world", config.world)?;
-        if config.rank >= config.world {
-            return Err(out_of_range("rank", config.rank, "a number below world"));
-        }
-        if config.share == Share::Batches && sampler.batches() < config.world {
-            return Err(out_of_range(
-                "world",
-                config.world,
-                "at most the sampler's batches",
-            ));
-        }
+        let (rank, world) = (config.rank, config.world);
+        check::whole(rank < world, "rank", rank, "a number below world")?;
+        let fits = config.share == Share::Rows || world <= sampler.batches();
+        check::whole(fits, "world", world, "at most the sampler's batches")?;
         Ok(Self {
             config,
             sampler: Arc::new(sampler),

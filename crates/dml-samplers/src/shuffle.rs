@@ -4,7 +4,6 @@ use dml_core::{Result, Sampler, check};
 use rand::seq::SliceRandom;
 
 use crate::epoch_rng::epoch_rng;
-use crate::out_of_range::out_of_range;
 
 dml_core::config! {
     /// Configuration of [`ShuffleSampler`].
@@ -49,9 +48,7 @@ impl ShuffleSampler {
         } else {
             1
         };
-        if rows < least {
-            return Err(out_of_range("rows", rows, "enough rows for one batch"));
-        }
+        check::whole(rows >= least, "rows", rows, "enough rows for one batch")?;
         Ok(Self { config, rows })
     }
 

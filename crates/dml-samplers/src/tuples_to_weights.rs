@@ -11,12 +11,12 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use dml_core::candle_core::Tensor;
-use dml_core::{Batch, Error, IntoLabels, Labels, Miner, Result, Sampler, TensorExt, check};
+use dml_core::{Batch, IntoLabels, Labels, Miner, Result, Sampler, TensorExt, check};
 use rand::Rng;
 use rand::seq::index;
 
+use crate::classes::not_empty;
 use crate::epoch_rng::epoch_rng;
-use crate::out_of_range::out_of_range;
 
 dml_core::config! {
     /// Configuration of [`TuplesToWeightsSampler`].
@@ -70,8 +70,8 @@ impl TuplesToWeightsSampler {
     /// A sampler of rows with these labels, with the weights that `embed` and `miner` give for epoch 0.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] if `subset_size` is 0 or larger than the data set, or `batch_size` is 0;
-    /// [`Error::Shape`] if there are no rows; and as [`refresh`](Self::refresh).
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if `subset_size` is 0 or larger than the data set, or `batch_size` is 0;
+    /// [`Error::Shape`](dml_core::Error::Shape) if there are no rows; and as [`refresh`](Self::refresh).
     pub fn new(
         config: TuplesToWeightsSamplerConfig,
         miner: impl Miner + 'static,
@@ -80,21 +80,15 @@ impl TuplesToWeightsSampler {
     ) -> Result<Self> {
         check::at_least_one("batch_size", config.batch_size)?;
         let labels = labels.into_labels()?;
-        if labels.is_empty() {
-            return Err(Error::Shape {
-                arg: "labels",
-                expected: "[rows] with at least one row",
-                got: vec![0],
-            });
-        }
-        if let Some(size) = config.subset_size
-            && (size == 0 || size > labels.len())
-        {
-            return Err(out_of_range(
+        not_empty(labels.as_slice(), "[rows] with at least one row")?;
+        if let Some(size) = config.subset_size {
+            let fits = (1..=labels.len()).contains(&size);
+            check::whole(
+                fits,
                 "subset_size",
                 size,
                 "between 1 and the number of rows",
-            ));
+            )?;
         }
         let weights = RwLock::new(Arc::from(vec![0.0; labels.len()]));
         let sampler = Self {
@@ -113,7 +107,7 @@ impl TuplesToWeightsSampler {
     /// finds nothing, all rows that it saw weigh the same; rows that it did not see weigh nothing.
     ///
     /// # Errors
-    /// Those of `embed` and of the miner, and [`Error::Length`] or [`Error::Shape`] if the embeddings don't fit.
+    /// Those of `embed` and of the miner, and [`Error::Length`](dml_core::Error::Length) or [`Error::Shape`](dml_core::Error::Shape) if the embeddings don't fit.
     pub fn refresh(
         &self,
         epoch: u64,
@@ -131,11 +125,8 @@ impl TuplesToWeightsSampler {
         if self.config.normalize_embeddings {
             embeddings = embeddings.normalize_rows(2.0)?;
         }
-        let labels: Vec<i64> = rows
-            .iter()
-            .map(|&row| self.labels.as_slice()[row])
-            .collect();
-        let batch = Batch::new(&embeddings, labels)?;
+        let labels = rows.iter().map(|&row| self.labels.as_slice()[row]);
+        let batch = Batch::new(&embeddings, labels.collect::<Vec<i64>>())?;
         let tuples = self.miner.mine(&batch)?;
         let mut weights = vec![0.0; self.labels.len()];
         for (&row, weight) in rows.iter().zip(tuples.weights(&batch)?) {
@@ -148,10 +139,8 @@ impl TuplesToWeightsSampler {
     /// The weight of each row; the largest is 1.
     #[must_use]
     pub fn weights(&self) -> Arc<[f64]> {
-        self.weights
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        let weights = self.weights.read();
+        weights.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// How many rows an epoch yields: `subset_size`, or all.
@@ -168,16 +157,16 @@ impl Sampler for TuplesToWeightsSampler {
     fn epoch(&self, epoch: u64) -> Box<dyn Iterator<Item = Vec<usize>> + Send + '_> {
         let mut rng = epoch_rng(self.config.seed, epoch);
         let mut total = 0.0;
-        let (rows, ends): (Vec<usize>, Vec<f64>) = self
-            .weights()
+        let weights = self.weights();
+        let drawn = weights
             .iter()
             .enumerate()
-            .filter(|(_, weight)| **weight > 0.0)
-            .map(|(row, weight)| {
-                total += weight;
-                (row, total)
-            })
-            .unzip();
+            .filter(|(_, weight)| **weight > 0.0);
+        let ends = drawn.map(|(row, weight)| {
+            total += weight;
+            (row, total)
+        });
+        let (rows, ends): (Vec<usize>, Vec<f64>) = ends.unzip();
         let length = self.length();
         let size = self.config.batch_size;
         Box::new((0..self.batches()).map(move |b| {
@@ -202,27 +191,17 @@ impl Sampler for TuplesToWeightsSampler {
     }
 
     /// # Errors
-    /// [`Error::Length`] for another number of rows, [`Error::InvalidParameter`] for weights that are negative, not
+    /// [`Error::Length`](dml_core::Error::Length) for another number of rows, [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for weights that are negative, not
     /// finite, or all 0.
     fn set_state(&self, state: &[f64]) -> Result<()> {
-        if state.len() != self.labels.len() {
-            return Err(Error::Length {
-                arg: "state",
-                expected: self.labels.len(),
-                got: state.len(),
-            });
+        check::length("state", self.labels.len(), state.len())?;
+        let expected = "finite weights >= 0, one of them > 0";
+        for &weight in state {
+            let fits = (0.0..f64::INFINITY).contains(&weight);
+            check::parameter(fits, "state", weight, expected)?;
         }
-        let fault = state
-            .iter()
-            .find(|weight| !(0.0..f64::INFINITY).contains(*weight));
         let largest = state.iter().copied().fold(0.0, f64::max);
-        if let Some(&value) = fault.or((largest == 0.0).then_some(&largest)) {
-            return Err(Error::InvalidParameter {
-                name: "state",
-                value,
-                expected: "finite weights >= 0, one of them > 0",
-            });
-        }
+        check::parameter(largest > 0.0, "state", largest, expected)?;
         *self.weights.write().unwrap_or_else(PoisonError::into_inner) = Arc::from(state);
         Ok(())
     }

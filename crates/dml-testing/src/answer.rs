@@ -6,49 +6,49 @@ use dml::Loss;
 use dml::candle_core::Tensor;
 use dml::candle_core::backprop::GradStore;
 
-use crate::case::{Array, Case};
+use crate::case::Case;
 use crate::inputs::Inputs;
 
 /// Values by the names that the case gives them: `out.loss`, `grad.embeddings`, …
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Answer {
-    values: BTreeMap<String, Array>,
+    values: BTreeMap<String, Tensor>,
+}
+
+impl<const N: usize> From<[(&str, Tensor); N]> for Answer {
+    fn from(values: [(&str, Tensor); N]) -> Self {
+        Self {
+            values: values.map(|(name, value)| (name.to_owned(), value)).into(),
+        }
+    }
 }
 
 impl Answer {
     /// The value of that name.
     #[must_use]
-    pub(crate) fn get(&self, name: &str) -> Option<&Array> {
+    pub(crate) fn get(&self, name: &str) -> Option<&Tensor> {
         self.values.get(name)
     }
 
-    pub(crate) fn put(&mut self, name: impl Into<String>, value: Array) {
+    pub(crate) fn put(&mut self, name: impl Into<String>, value: Tensor) {
         self.values.insert(name.into(), value);
     }
 
     /// Takes over what the case expects: for a value that a property check has held the component to already.
     pub(crate) fn accept(&mut self, case: &Case, name: &str) {
-        if let Some(array) = case.get(name) {
-            self.put(name, array.clone());
+        if let Some(value) = case.get(name) {
+            self.put(name, value.clone());
         }
     }
 
-    pub(crate) fn put_tensor(
-        &mut self,
-        name: impl Into<String>,
-        value: &Tensor,
-    ) -> anyhow::Result<()> {
-        self.put(name, Array::try_from(value)?);
-        Ok(())
-    }
-
-    /// What a loss learns, as `out.param.NAME`, and what it remembers, as `out.NAME`.
+    /// What a loss learns, as `out.param.NAME`, and what it remembers, as `out.NAME`. The values are copied, since a later
+    /// call of the loss may change them.
     pub(crate) fn put_state(&mut self, loss: &dyn Loss) -> anyhow::Result<()> {
         for (name, var) in loss.parameters() {
-            self.put_tensor(format!("out.param.{name}"), &var)?;
+            self.put(format!("out.param.{name}"), var.copy()?);
         }
         for (name, buffer) in loss.buffers()? {
-            self.put_tensor(format!("out.{name}"), &buffer)?;
+            self.put(format!("out.{name}"), buffer.copy()?);
         }
         Ok(())
     }
@@ -71,7 +71,7 @@ impl Answer {
                 Some(gradient) => gradient.clone(),
                 None => var.zeros_like()?,
             };
-            self.put_tensor(format!("grad.{name}"), &gradient)?;
+            self.put(format!("grad.{name}"), gradient);
         }
         Ok(())
     }

@@ -1,9 +1,27 @@
 //! A binomial test: whether an event occurred about as often as its probability says.
 
+use std::fmt::Display;
+
+use anyhow::ensure;
+
 /// Whether `got` of `draws` lies within five standard deviations of the expected share.
 pub(crate) fn is_plausible(got: u64, draws: u64, share: f64) -> bool {
     let (got, draws) = (got as f64, draws as f64);
     (got - draws * share).abs() <= 5.0 * (draws * share * (1.0 - share)).sqrt() + 1e-9
+}
+
+/// Refuses a number of draws of something that is not plausible for its share.
+pub(crate) fn ensure_plausible(
+    what: impl Display,
+    got: u64,
+    draws: u64,
+    share: f64,
+) -> anyhow::Result<()> {
+    ensure!(
+        is_plausible(got, draws, share),
+        "{what} was drawn {got} times of {draws}, share {share}"
+    );
+    Ok(())
 }
 
 #[cfg(test)]

@@ -6,79 +6,10 @@
 use std::collections::{BTreeMap, HashMap};
 
 use anyhow::{Context, bail};
-use dml::candle_core::{DType, Device, Tensor, Var};
-use safetensors::{Dtype, SafeTensors};
+use dml::candle_core::safetensors::load_buffer;
+use dml::candle_core::{self, DType, Device, Tensor, Var, WithDType};
+use safetensors::SafeTensors;
 use serde_json::Value;
-
-/// The element values of a tensor of a case.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Data {
-    /// Real numbers, widened to double precision.
-    Real(Vec<f64>),
-    /// Whole numbers; booleans are 0 and 1.
-    Whole(Vec<i64>),
-}
-
-/// A tensor of a case, or one that a component answered with.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Array {
-    /// The shape.
-    pub shape: Vec<usize>,
-    /// The elements in row-major order.
-    pub data: Data,
-}
-
-impl Array {
-    /// A list of whole numbers.
-    #[must_use]
-    pub fn whole(values: Vec<i64>) -> Self {
-        Self {
-            shape: vec![values.len()],
-            data: Data::Whole(values),
-        }
-    }
-
-    /// One number.
-    #[must_use]
-    pub fn number(value: f64) -> Self {
-        Self {
-            shape: vec![1],
-            data: Data::Real(vec![value]),
-        }
-    }
-
-    /// A list of rows, such as those of tuples.
-    #[must_use]
-    pub fn rows(values: &[u32]) -> Self {
-        Self::whole(values.iter().map(|row| i64::from(*row)).collect())
-    }
-
-    /// The elements as real numbers.
-    #[must_use]
-    pub fn to_real(&self) -> Vec<f64> {
-        match &self.data {
-            Data::Real(values) => values.clone(),
-            Data::Whole(values) => values.iter().map(|x| *x as f64).collect(),
-        }
-    }
-}
-
-impl TryFrom<&Tensor> for Array {
-    type Error = anyhow::Error;
-
-    fn try_from(tensor: &Tensor) -> anyhow::Result<Self> {
-        let flat = tensor.flatten_all()?;
-        let data = if tensor.dtype().is_int() {
-            Data::Whole(flat.to_dtype(DType::I64)?.to_vec1()?)
-        } else {
-            Data::Real(flat.to_dtype(DType::F64)?.to_vec1()?)
-        };
-        Ok(Self {
-            shape: tensor.dims().to_vec(),
-            data,
-        })
-    }
-}
 
 /// One conformance case.
 #[derive(Clone, Debug)]
@@ -92,7 +23,8 @@ pub struct Case {
     /// The least relative tolerance in single precision, whatever the file says.
     pub least_rtol: f64,
     metadata: HashMap<String, String>,
-    tensors: BTreeMap<String, Array>,
+    /// On the CPU, real numbers in double precision and whole ones in 64 bits.
+    tensors: BTreeMap<String, Tensor>,
 }
 
 impl Case {
@@ -108,26 +40,14 @@ impl Case {
             bail!("expected format dml-conformance-1, got {}", entry("format"));
         }
         let path = format!("{}/{}/{}", entry("kind"), entry("name"), entry("id"));
-        let file = SafeTensors::deserialize(bytes)?;
         let mut tensors = BTreeMap::new();
-        for (name, view) in file.tensors() {
-            let data = match view.dtype() {
-                Dtype::F32 => Data::Real(
-                    view.data()
-                        .chunks_exact(4)
-                        .map(|b| f64::from(f32::from_le_bytes([b[0], b[1], b[2], b[3]])))
-                        .collect(),
-                ),
-                Dtype::F64 => {
-                    Data::Real(eight_bytes(view.data()).map(f64::from_le_bytes).collect())
-                }
-                Dtype::I64 => {
-                    Data::Whole(eight_bytes(view.data()).map(i64::from_le_bytes).collect())
-                }
+        for (name, tensor) in load_buffer(bytes, &Device::Cpu)? {
+            let wide = match tensor.dtype() {
+                DType::F32 | DType::F64 => DType::F64,
+                DType::I64 => DType::I64,
                 other => bail!("{path}: {name}: expected F32, F64 or I64, got {other:?}"),
             };
-            let shape = view.shape().to_vec();
-            tensors.insert(name, Array { shape, data });
+            tensors.insert(name, tensor.to_dtype(wide)?);
         }
         Ok(Self {
             path,
@@ -181,7 +101,7 @@ impl Case {
         let tensors = self.tensors.iter();
         Self {
             tensors: tensors
-                .filter_map(|(name, array)| Some((renamed(name)?, array.clone())))
+                .filter_map(|(name, tensor)| Some((renamed(name)?, tensor.clone())))
                 .collect(),
             ..self.clone()
         }
@@ -236,41 +156,53 @@ impl Case {
 
     /// Every tensor by name.
     #[must_use]
-    pub fn arrays(&self) -> &BTreeMap<String, Array> {
+    pub fn tensors(&self) -> &BTreeMap<String, Tensor> {
         &self.tensors
     }
 
-    /// A tensor by name.
+    /// A tensor by name, in double precision or 64 bits.
     #[must_use]
-    pub fn get(&self, name: &str) -> Option<&Array> {
+    pub fn get(&self, name: &str) -> Option<&Tensor> {
         self.tensors.get(name)
     }
 
-    /// The whole numbers of a tensor; `None` if it is absent.
+    /// The tensor of that name, which the case must have.
     ///
     /// # Errors
-    /// If the tensor holds real numbers.
-    pub fn whole(&self, name: &str) -> anyhow::Result<Option<&[i64]>> {
-        match self.get(name).map(|array| &array.data) {
-            None => Ok(None),
-            Some(Data::Whole(values)) => Ok(Some(values)),
-            Some(Data::Real(_)) => bail!("{}: {name}: expected whole numbers", self.path),
-        }
+    /// If it is absent.
+    pub fn require(&self, name: &str) -> anyhow::Result<&Tensor> {
+        self.get(name)
+            .with_context(|| format!("{}: no {name}", self.path))
     }
 
-    /// Rows, such as those of tuples; `None` if the tensor is absent.
+    /// The numbers of a tensor in double precision.
     ///
     /// # Errors
-    /// If one is negative or larger than 32 bits.
-    pub fn row_numbers(&self, name: &str) -> anyhow::Result<Option<Vec<u32>>> {
-        let Some(values) = self.whole(name)? else {
-            return Ok(None);
-        };
-        values
-            .iter()
-            .map(|row| u32::try_from(*row).with_context(|| format!("{}: {name}: {row}", self.path)))
-            .collect::<anyhow::Result<_>>()
-            .map(Some)
+    /// If the tensor is absent.
+    pub fn real(&self, name: &str) -> anyhow::Result<Vec<f64>> {
+        Ok(elements(self.require(name)?)?)
+    }
+
+    /// The whole numbers of a tensor.
+    ///
+    /// # Errors
+    /// If the tensor is absent or holds real numbers.
+    pub fn whole(&self, name: &str) -> anyhow::Result<Vec<i64>> {
+        let tensor = self.require(name)?;
+        if tensor.dtype() != DType::I64 {
+            bail!("{}: {name}: expected whole numbers", self.path);
+        }
+        Ok(elements(tensor)?)
+    }
+
+    /// Rows, such as those of tuples.
+    ///
+    /// # Errors
+    /// If the tensor is absent, or one is negative or larger than 32 bits.
+    pub fn row_numbers(&self, name: &str) -> anyhow::Result<Vec<u32>> {
+        let number =
+            |row: i64| u32::try_from(row).with_context(|| format!("{}: {name}: {row}", self.path));
+        self.whole(name)?.into_iter().map(number).collect()
     }
 
     /// A tensor for the component; `None` if it is absent.
@@ -278,16 +210,14 @@ impl Case {
     /// # Errors
     /// If Candle cannot make it.
     pub fn tensor(&self, name: &str) -> anyhow::Result<Option<Tensor>> {
-        let Some(array) = self.get(name) else {
+        let Some(tensor) = self.get(name) else {
             return Ok(None);
         };
-        let shape = array.shape.as_slice();
-        Ok(Some(match &array.data {
-            Data::Real(values) => {
-                Tensor::from_slice(values, shape, &self.device)?.to_dtype(self.precision)?
-            }
-            Data::Whole(values) => Tensor::from_slice(values, shape, &self.device)?,
-        }))
+        let dtype = match tensor.dtype() {
+            DType::I64 => DType::I64,
+            _ => self.precision,
+        };
+        Ok(Some(tensor.to_dtype(dtype)?.to_device(&self.device)?))
     }
 
     /// A variable whose gradient will be asked for; `None` if the tensor is absent.
@@ -302,19 +232,19 @@ impl Case {
 
     /// What must come out: `out.*` and `grad.*`, corrected by `alt.*` where the reference is wrong.
     #[must_use]
-    pub fn expected(&self) -> BTreeMap<String, Array> {
-        let mut expected: BTreeMap<String, Array> = self
+    pub fn expected(&self) -> BTreeMap<String, Tensor> {
+        let mut expected: BTreeMap<String, Tensor> = self
             .tensors
             .iter()
             .filter(|(name, _)| {
                 (name.starts_with("out.") || name.starts_with("grad."))
                     && !name.starts_with("out.stat.")
             })
-            .map(|(name, array)| (name.clone(), array.clone()))
+            .map(|(name, tensor)| (name.clone(), tensor.clone()))
             .collect();
-        for (name, array) in &self.tensors {
+        for (name, tensor) in &self.tensors {
             if let Some(corrected) = name.strip_prefix("alt.") {
-                expected.insert(corrected.to_owned(), array.clone());
+                expected.insert(corrected.to_owned(), tensor.clone());
             }
         }
         expected
@@ -327,10 +257,9 @@ impl Case {
     }
 }
 
-fn eight_bytes(bytes: &[u8]) -> impl Iterator<Item = [u8; 8]> + '_ {
-    bytes
-        .chunks_exact(8)
-        .map(|b| [b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]])
+/// The elements of a tensor in row-major order, converted to `T`.
+pub(crate) fn elements<T: WithDType>(tensor: &Tensor) -> candle_core::Result<Vec<T>> {
+    tensor.flatten_all()?.to_dtype(T::DTYPE)?.to_vec1()
 }
 
 fn drop_statistics(value: &mut Value) {

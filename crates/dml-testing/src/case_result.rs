@@ -3,7 +3,8 @@
 use std::fmt;
 
 /// The outcome of a case.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(tag = "verdict", content = "reason", rename_all = "lowercase")]
 pub enum CaseResult {
     /// The component answers as it has to.
     Passed,

@@ -1,23 +1,24 @@
 //! Whether what came out is what had to come out, and if not, where they differ most.
 
-use dml::candle_core::DType;
+use anyhow::{bail, ensure};
+use dml::candle_core::{DType, Tensor};
 use serde_json::Value;
 
-use crate::case::{Array, Case, Data};
+use crate::case::{Case, elements};
 
 /// How far a number may be off: `|got − want| <= atol + rtol · |want|`.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Tolerance {
+pub(crate) struct Tolerance {
     /// Relative part.
-    pub rtol: f64,
+    pub(crate) rtol: f64,
     /// Absolute part.
-    pub atol: f64,
+    pub(crate) atol: f64,
 }
 
 impl Tolerance {
     /// The tolerance of a tensor of a case.
     #[must_use]
-    pub fn of(case: &Case, name: &str) -> Self {
+    pub(crate) fn of(case: &Case, name: &str) -> Self {
         let number = |key: &str, otherwise: f64| {
             case.meta(key)
                 .and_then(|text| text.parse().ok())
@@ -52,26 +53,33 @@ impl Tolerance {
 ///
 /// # Errors
 /// A sentence that names the tensor, the worst element and how many are off.
-pub fn compare(name: &str, got: &Array, want: &Array, tolerance: Tolerance) -> Result<(), String> {
-    if got.shape != want.shape && squeezed(&got.shape) != squeezed(&want.shape) {
-        return Err(format!(
-            "{name}: expected shape {:?}, got {:?}",
-            want.shape, got.shape
-        ));
+pub(crate) fn compare(
+    name: &str,
+    got: &Tensor,
+    want: &Tensor,
+    tolerance: Tolerance,
+) -> anyhow::Result<()> {
+    ensure!(
+        squeezed(got.dims()) == squeezed(want.dims()),
+        "{name}: expected shape {:?}, got {:?}",
+        want.dims(),
+        got.dims()
+    );
+    if got.dtype().is_int() && want.dtype().is_int() {
+        let (got, want): (Vec<i64>, Vec<i64>) = (elements(got)?, elements(want)?);
+        let off: Vec<usize> = (0..want.len()).filter(|&i| got[i] != want[i]).collect();
+        if let Some(&at) = off.first() {
+            bail!(
+                "{name}[{at}]: expected {}, got {} ({} of {} differ)",
+                want[at],
+                got[at],
+                off.len(),
+                want.len()
+            );
+        }
+        return Ok(());
     }
-    if let (Data::Whole(got), Data::Whole(want)) = (&got.data, &want.data) {
-        let Some(at) = got.iter().zip(want).position(|(g, w)| g != w) else {
-            return Ok(());
-        };
-        let off = got.iter().zip(want).filter(|(g, w)| g != w).count();
-        return Err(format!(
-            "{name}[{at}]: expected {}, got {} ({off} of {} differ)",
-            want[at],
-            got[at],
-            want.len()
-        ));
-    }
-    let (got, want) = (got.to_real(), want.to_real());
+    let (got, want): (Vec<f64>, Vec<f64>) = (elements(got)?, elements(want)?);
     let off: Vec<usize> = (0..want.len())
         .filter(|&i| !tolerance.allows(got[i], want[i]))
         .collect();
@@ -79,13 +87,9 @@ pub fn compare(name: &str, got: &Array, want: &Array, tolerance: Tolerance) -> R
         let d = (got[i] - want[i]).abs() / (tolerance.atol + tolerance.rtol * want[i].abs());
         if d.is_nan() { f64::INFINITY } else { d }
     };
-    match off
-        .iter()
-        .copied()
-        .max_by(|a, b| distance(*a).total_cmp(&distance(*b)))
-    {
-        None => Ok(()),
-        Some(worst) => Err(format!(
+    let worst = off.iter().copied();
+    if let Some(worst) = worst.max_by(|a, b| distance(*a).total_cmp(&distance(*b))) {
+        bail!(
             "{name}[{worst}]: expected {:e}, got {:e} ({} of {} outside of rtol {:e}, atol {:e})",
             want[worst],
             got[worst],
@@ -93,8 +97,9 @@ pub fn compare(name: &str, got: &Array, want: &Array, tolerance: Tolerance) -> R
             want.len(),
             tolerance.rtol,
             tolerance.atol
-        )),
+        );
     }
+    Ok(())
 }
 
 /// A single number may come as `[]` or as `[1]`.
@@ -105,74 +110,54 @@ fn squeezed(shape: &[usize]) -> &[usize] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dml::candle_core::Device;
 
     const TOLERANCE: Tolerance = Tolerance {
         rtol: 1e-4,
         atol: 1e-6,
     };
 
-    fn real(values: &[f64]) -> Array {
-        Array {
-            shape: vec![values.len()],
-            data: Data::Real(values.to_vec()),
-        }
+    fn held(got: &[f64], want: &[f64]) -> anyhow::Result<()> {
+        let [got, want] = [got, want].map(|values| Tensor::new(values, &Device::Cpu));
+        compare("x", &got?, &want?, TOLERANCE)
     }
 
     #[test]
     fn the_worst_element_is_named() {
-        let message = compare(
-            "out.loss",
-            &real(&[1.0, 2.1, 9.0]),
-            &real(&[1.0, 2.0, 3.0]),
-            TOLERANCE,
-        )
-        .unwrap_err();
+        let message = held(&[1.0, 2.1, 9.0], &[1.0, 2.0, 3.0]).unwrap_err();
+        let message = message.to_string();
         assert!(
-            message.starts_with("out.loss[2]: expected 3e0, got 9e0 (2 of 3"),
+            message.starts_with("x[2]: expected 3e0, got 9e0 (2 of 3"),
             "{message}"
         );
     }
 
     #[test]
     fn nan_and_infinity_match_themselves_only() {
-        let odd = real(&[f64::NAN, f64::INFINITY, f64::NEG_INFINITY]);
-        assert!(compare("x", &odd, &odd, TOLERANCE).is_ok());
-        assert!(compare("x", &real(&[1.0]), &real(&[f64::NAN]), TOLERANCE).is_err());
-        assert!(compare("x", &real(&[f64::NAN]), &real(&[1.0]), TOLERANCE).is_err());
-        assert!(
-            compare(
-                "x",
-                &real(&[f64::NEG_INFINITY]),
-                &real(&[f64::INFINITY]),
-                TOLERANCE
-            )
-            .is_err()
-        );
+        let odd = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY];
+        assert!(held(&odd, &odd).is_ok());
+        assert!(held(&[1.0], &[f64::NAN]).is_err());
+        assert!(held(&[f64::NAN], &[1.0]).is_err());
+        assert!(held(&[f64::NEG_INFINITY], &[f64::INFINITY]).is_err());
     }
 
     #[test]
     fn tolerances_are_relative_and_absolute() {
-        assert!(compare("x", &real(&[1.00009]), &real(&[1.0]), TOLERANCE).is_ok());
-        assert!(compare("x", &real(&[1.0002]), &real(&[1.0]), TOLERANCE).is_err());
-        assert!(compare("x", &real(&[9e-7]), &real(&[0.0]), TOLERANCE).is_ok());
+        assert!(held(&[1.00009], &[1.0]).is_ok());
+        assert!(held(&[1.0002], &[1.0]).is_err());
+        assert!(held(&[9e-7], &[0.0]).is_ok());
     }
 
     #[test]
-    fn whole_numbers_and_shapes_must_be_equal() {
-        assert!(
-            compare(
-                "x",
-                &Array::whole(vec![1, 2]),
-                &Array::whole(vec![1, 3]),
-                TOLERANCE
-            )
-            .is_err()
+    fn whole_numbers_and_shapes_must_be_equal() -> anyhow::Result<()> {
+        let whole = |values: [i64; 2]| Tensor::new(&values, &Device::Cpu);
+        let error = compare("x", &whole([1, 2])?, &whole([1, 3])?, TOLERANCE).unwrap_err();
+        assert_eq!(error.to_string(), "x[1]: expected 3, got 2 (1 of 2 differ)");
+        assert!(held(&[1.0], &[1.0, 1.0]).is_err());
+        let (scalar, one) = (
+            Tensor::new(1.0, &Device::Cpu)?,
+            Tensor::new(&[1.0], &Device::Cpu)?,
         );
-        assert!(compare("x", &real(&[1.0]), &real(&[1.0, 1.0]), TOLERANCE).is_err());
-        let scalar = Array {
-            shape: vec![],
-            data: Data::Real(vec![1.0]),
-        };
-        assert!(compare("x", &scalar, &real(&[1.0]), TOLERANCE).is_ok());
+        compare("x", &scalar, &one, TOLERANCE)
     }
 }

@@ -13,17 +13,25 @@ mod vic_reg_one_row;
 use std::collections::BTreeMap;
 
 use anyhow::{Context, ensure};
+use dml::candle_core::{Device, Tensor};
 
-use crate::case::{Array, Case};
+use crate::case::Case;
 
 /// What has to come out instead of the reference's answer.
 pub(crate) enum Correction {
     /// These values; all other outputs are the file's.
-    Values(BTreeMap<String, Array>),
+    Values(BTreeMap<String, Tensor>),
     /// A typed error whose message contains this text.
     Error(&'static str),
     /// A component that can be built; the case has no inputs.
     Component,
+}
+
+impl Correction {
+    /// Values by their names.
+    fn values<const N: usize>(values: [(&str, Tensor); N]) -> Self {
+        Self::Values(values.map(|(name, value)| (name.to_owned(), value)).into())
+    }
 }
 
 type Definition = fn(&Case) -> anyhow::Result<Correction>;
@@ -75,9 +83,9 @@ fn whole_classes(case: &Case) -> anyhow::Result<Correction> {
     ensure!(config["batch_size"].is_null(), "expected no batch_size");
     let number = |key: &str| config[key].as_i64().with_context(|| format!("no {key}"));
     let (m, length) = (number("m")?, number("length_before_new_iter")?);
-    let rows = Array::whole(vec![length / m * m]);
-    let names = ["out.length", "out.yielded"];
-    Ok(Correction::Values(BTreeMap::from(
-        names.map(|name| (name.to_owned(), rows.clone())),
-    )))
+    let rows = Tensor::new(length / m * m, &Device::Cpu)?;
+    Ok(Correction::values([
+        ("out.length", rows.clone()),
+        ("out.yielded", rows),
+    ]))
 }

@@ -34,9 +34,11 @@ impl HostKernels {
     /// If the compiler refuses the text.
     pub fn get() -> anyhow::Result<Option<Arc<Self>>> {
         static PROGRAM: OnceLock<Result<Option<Arc<HostKernels>>, String>> = OnceLock::new();
-        let compiled =
-            PROGRAM.get_or_init(|| Self::compile().map_err(|error| format!("{error:#}")));
-        compiled.clone().map_err(anyhow::Error::msg)
+        let compile = || Self::compile().map_err(|error| format!("{error:#}"));
+        PROGRAM
+            .get_or_init(compile)
+            .clone()
+            .map_err(anyhow::Error::msg)
     }
 
     #[allow(clippy::print_stderr)] // A test that is left out says so.
@@ -49,20 +51,15 @@ impl HostKernels {
             return Ok(None);
         }
         let folder = tempfile::tempdir()?;
-        let (text, program) = (
-            folder.path().join("kernels.cpp"),
-            folder.path().join("kernels"),
-        );
+        let text = folder.path().join("kernels.cpp");
+        let program = folder.path().join("kernels");
         std::fs::write(&text, host_program(&cuda_sources()))?;
         let done = Command::new(&compiler)
             .args(["-std=c++17", "-O2", "-ffp-contract=off", "-o"])
             .args([&program, &text])
             .output()?;
-        ensure!(
-            done.status.success(),
-            "{}",
-            String::from_utf8_lossy(&done.stderr)
-        );
+        let message = String::from_utf8_lossy(&done.stderr);
+        ensure!(done.status.success(), "{message}");
         Ok(Some(Arc::new(Self {
             _folder: folder,
             program,
@@ -77,18 +74,17 @@ impl HostKernels {
         inputs: &[Vec<u8>],
     ) -> anyhow::Result<Vec<u8>> {
         let name = launch.name(precision);
-        let number = kernel_names(&cuda_sources())
-            .iter()
-            .position(|kernel| *kernel == name);
+        let names = kernel_names(&cuda_sources());
+        let number = names.iter().position(|kernel| *kernel == name);
         let number = number.with_context(|| format!("no kernel {name}"))?;
         let mut message = Vec::new();
         let word = |message: &mut Vec<u8>, word: usize| {
             message.extend((word as i64).to_le_bytes());
         };
         let arguments = inputs.len() + launch.outputs.len() + launch.numbers.len();
-        [number, launch.blocks, arguments]
-            .into_iter()
-            .for_each(|x| word(&mut message, x));
+        for number in [number, launch.blocks, arguments] {
+            word(&mut message, number);
+        }
         let outputs = launch.outputs.iter();
         // What a kernel leaves unwritten shows: these bytes are NaN and large numbers.
         let outputs = outputs.map(|extent| vec![0xff; extent.len * size(extent.buffer, precision)]);
@@ -138,10 +134,11 @@ impl Runner for HostKernels {
         let after = after.map_err(|error| dml::candle_core::Error::Msg(format!("{error:#}")))?;
         let mut rest = &after[inputs.iter().map(Vec::len).sum()..];
         let mut outputs = Vec::new();
-        for extent in &launch.outputs {
-            let (own, others) = rest.split_at(extent.len * size(extent.buffer, precision));
+        for Extent { buffer, len } in launch.outputs.iter().copied() {
+            let (own, others) = rest.split_at(len * size(buffer, precision));
             rest = others;
-            outputs.push(tensor(*extent, precision, own)?);
+            let dtype = dtype(buffer, precision);
+            outputs.push(Tensor::from_raw_buffer(own, dtype, &[len], &Device::Cpu)?);
         }
         Ok(outputs)
     }
@@ -166,14 +163,4 @@ fn bytes(tensor: &Tensor) -> dml::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     tensor.write_bytes(&mut bytes)?;
     Ok(bytes)
-}
-
-fn tensor(extent: Extent, precision: Precision, bytes: &[u8]) -> dml::Result<Tensor> {
-    let dtype = dtype(extent.buffer, precision);
-    Ok(Tensor::from_raw_buffer(
-        bytes,
-        dtype,
-        &[extent.len],
-        &Device::Cpu,
-    )?)
 }

@@ -32,7 +32,7 @@ impl Inputs {
                 self.vars.push((name, var.clone()));
             }
         }
-        for name in case.arrays().keys() {
+        for name in case.tensors().keys() {
             if let Some(name) = name.strip_prefix("param.") {
                 ensure!(
                     parameters.iter().any(|(known, _)| known == name),
@@ -83,17 +83,18 @@ pub(crate) fn batch_labeled(
 
 /// The tuples of a case; all of them if it has none.
 pub(crate) fn tuples(case: &Case) -> anyhow::Result<Tuples> {
-    let column = |name: &str| case.row_numbers(&format!("in.tuples.{name}"));
-    let (a, a1, p, a2, n) = (
-        column("a")?,
-        column("a1")?,
-        column("p")?,
-        column("a2")?,
-        column("n")?,
-    );
-    Ok(match (a, a1, p, a2, n) {
-        (Some(a), _, Some(p), _, Some(n)) => Triplets::new(a, p, n)?.into(),
-        (_, Some(a1), Some(p), Some(a2), Some(n)) => Pairs::new(a1, p, a2, n)?.into(),
-        _ => Tuples::all(),
+    let name = |column: &str| format!("in.tuples.{column}");
+    let has = |columns: &[&str]| {
+        columns
+            .iter()
+            .all(|column| case.get(&name(column)).is_some())
+    };
+    let rows = |column: &str| case.row_numbers(&name(column));
+    Ok(if has(&["a", "p", "n"]) {
+        Triplets::new(rows("a")?, rows("p")?, rows("n")?)?.into()
+    } else if has(&["a1", "p", "a2", "n"]) {
+        Pairs::new(rows("a1")?, rows("p")?, rows("a2")?, rows("n")?)?.into()
+    } else {
+        Tuples::all()
     })
 }

@@ -17,12 +17,9 @@ mod source;
 mod unsupported;
 mod zero_rows;
 
-pub use assert::{
-    assert_conformance, assert_conformance_in, assert_conformance_of, assert_conformance_of_in,
-};
-pub use case::{Array, Case, Data};
+pub use assert::{assert_conformance, assert_conformance_in};
+pub use case::Case;
 pub use case_result::CaseResult;
-pub use compare::{Tolerance, compare};
 pub use device::test_device;
 pub use host_kernels::{HostKernels, cuda_sources};
 pub use run::run;

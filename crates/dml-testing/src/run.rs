@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use dml::candle_core::Tensor;
 use dml::config::{ConfigError, LossConfig};
 use serde_json::Value;
 
 use crate::answer::Answer;
-use crate::case::{Array, Case};
+use crate::case::Case;
 use crate::case_result::CaseResult;
 use crate::compare::{Tolerance, compare};
 use crate::corrections::{Correction, correction};
@@ -77,15 +78,14 @@ fn is_typed(error: &anyhow::Error) -> bool {
 fn compare_all(
     case: &Case,
     answer: &Answer,
-    expected: BTreeMap<String, Array>,
+    expected: BTreeMap<String, Tensor>,
 ) -> anyhow::Result<()> {
     for (name, want) in expected {
         let Some(got) = answer.get(&name) else {
             anyhow::bail!("{name}: no answer");
         };
-        let held = without_division(case, &name, got, want)
-            .and_then(|want| compare(&name, got, &want, Tolerance::of(case, &name)));
-        held.map_err(anyhow::Error::msg)?;
+        let want = without_division(case, &name, got, want)?;
+        compare(&name, got, &want, Tolerance::of(case, &name))?;
     }
     Ok(())
 }

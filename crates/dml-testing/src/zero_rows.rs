@@ -4,7 +4,10 @@
 //! times the one that reaches it, which overflows in half precision and moves the row by millions in the first step.
 //! Here such a row has no part in the gradient of what was normalised.
 
-use crate::{Array, Case, Data};
+use anyhow::ensure;
+use dml::candle_core::{Device, Tensor};
+
+use crate::case::{Case, elements};
 
 /// Only a division by 1e-12 makes a gradient as large as this.
 const DIVIDED: f64 = 1e5;
@@ -19,19 +22,20 @@ const LEFT: f64 = 1e-6;
 pub(crate) fn without_division(
     case: &Case,
     name: &str,
-    got: &Array,
-    want: Array,
-) -> Result<Array, String> {
+    got: &Tensor,
+    want: Tensor,
+) -> anyhow::Result<Tensor> {
     let input = name
         .strip_prefix("grad.")
-        .map(|of| case.get(&format!("in.{of}")));
-    let (Some(Some(input)), &[_, dim]) = (input, want.shape.as_slice()) else {
+        .and_then(|of| case.get(&format!("in.{of}")));
+    let (Some(input), &[_, dim]) = (input, want.dims()) else {
         return Ok(want);
     };
-    if input.shape != want.shape || got.shape != want.shape || dim == 0 {
+    if input.dims() != want.dims() || got.dims() != want.dims() || dim == 0 {
         return Ok(want);
     }
-    let (input, got, mut values) = (input.to_real(), got.to_real(), want.to_real());
+    let (input, got): (Vec<f64>, Vec<f64>) = (elements(input)?, elements(got)?);
+    let mut values: Vec<f64> = elements(&want)?;
     let largest = |row: &[f64]| row.iter().fold(0.0, |top: f64, x| top.max(x.abs()));
     let rows = values.chunks_exact_mut(dim).zip(got.chunks_exact(dim));
     for (i, ((want, got), input)) in rows.zip(input.chunks_exact(dim)).enumerate() {
@@ -39,30 +43,19 @@ pub(crate) fn without_division(
         if divided <= DIVIDED || input.iter().any(|x| *x != 0.0) {
             continue;
         }
-        if !got.iter().all(|x| x.abs() <= LEFT * divided) {
-            return Err(format!(
-                "{name}, row {i} of zeros: expected no division by 1e-12, got {got:?}"
-            ));
-        }
+        ensure!(
+            got.iter().all(|x| x.abs() <= LEFT * divided),
+            "{name}, row {i} of zeros: expected no division by 1e-12, got {got:?}"
+        );
         want.copy_from_slice(got);
     }
-    Ok(Array {
-        shape: want.shape,
-        data: Data::Real(values),
-    })
+    Ok(Tensor::from_vec(values, want.shape(), &Device::Cpu)?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::packed_cases;
-
-    fn array(values: &[f64]) -> Array {
-        Array {
-            shape: vec![values.len() / 2, 2],
-            data: Data::Real(values.to_vec()),
-        }
-    }
 
     #[test]
     fn only_rows_of_zeros_that_were_divided_are_replaced() -> anyhow::Result<()> {
@@ -73,24 +66,24 @@ mod tests {
         let case = case.expect("a case with a row of zeros");
         let name = "grad.embeddings";
         let want = case.expected()[name].clone();
-        let dim = want.shape[1];
-        let row = case.get("in.embeddings").expect("embeddings").to_real();
+        let dim = want.dims()[1];
+        let row = case.real("in.embeddings")?;
         let row = row
             .chunks_exact(dim)
             .position(|row| row.iter().all(|x| *x == 0.0));
         let row = row.expect("a row of zeros");
-        let mut got = want.to_real();
-        got[row * dim..][..dim].fill(0.25);
-        let got = Array {
-            shape: want.shape.clone(),
-            data: Data::Real(got),
-        };
-        assert_eq!(without_division(case, name, &got, want.clone()), Ok(got));
+        let mut values: Vec<f64> = elements(&want)?;
+        values[row * dim..][..dim].fill(0.25);
+        let got = Tensor::from_slice(&values, want.shape(), &Device::Cpu)?;
+        let held = without_division(case, name, &got, want.clone())?;
+        assert_eq!(elements::<f64>(&held)?, values);
         let error = without_division(case, name, &want, want.clone()).unwrap_err();
+        let error = error.to_string();
         assert!(error.contains(&format!("row {row} of zeros")), "{error}");
         // Another shape is left to the comparison.
-        let other = array(&[1.0, 2.0]);
-        assert_eq!(without_division(case, name, &other, want.clone()), Ok(want));
+        let other = Tensor::new(&[[1.0, 2.0]], &Device::Cpu)?;
+        let held = without_division(case, name, &other, want.clone())?;
+        assert_eq!(elements::<f64>(&held)?, elements::<f64>(&want)?);
         Ok(())
     }
 }

@@ -8,7 +8,7 @@
 //! | `neighbors` | queries as images with their nearest references, mistakes first |
 
 use candle_core::Tensor;
-use dml_core::{Batch, Error, Labels, Result};
+use dml_core::{Batch, Labels, Result, check};
 use dml_distances::{LpDistance, LpDistanceConfig};
 use dml_eval::pictures::{
     Drawing, confusion_matrix, det_curve, neighbor_sheet, roc_curve, scatter,
@@ -40,14 +40,7 @@ pub struct Pictured<'a> {
 impl Pictured<'_> {
     fn check(&self, arg: &'static str) -> Result<()> {
         let rows = self.embeddings.dims().first().copied().unwrap_or(0);
-        if self.labels.len() == rows {
-            return Ok(());
-        }
-        Err(Error::Length {
-            arg,
-            expected: rows,
-            got: self.labels.len(),
-        })
+        check::length(arg, rows, self.labels.len())
     }
 }
 
@@ -98,7 +91,7 @@ pub const NAMES: [&str; 6] = ["confusion", "pca", "tsne", "roc", "det", "neighbo
 /// ```
 ///
 /// # Errors
-/// [`Error::Length`] if there are not as many labels as embeddings; as the index and the pictures for embeddings that are not
+/// [`Error::Length`](dml_core::Error::Length) if there are not as many labels as embeddings; as the index and the pictures for embeddings that are not
 /// rows of finite numbers, images that are not as many, no reference.
 pub fn draw(queries: &Pictured<'_>, references: Option<&Pictured<'_>>) -> Result<Vec<Picture>> {
     let own = if references.is_some() {
@@ -128,11 +121,8 @@ pub fn draw(queries: &Pictured<'_>, references: Option<&Pictured<'_>>) -> Result
     if present.len() <= CLASSES {
         let confusion = Confusion::new(queries.labels, &given)?;
         let caption = "classes, and what they are taken for: the class of the nearest";
-        push(
-            "confusion",
-            caption.to_owned(),
-            confusion_matrix(&confusion),
-        );
+        let drawing = confusion_matrix(&confusion);
+        push("confusion", caption.to_owned(), drawing);
     }
 
     let count = SHOWN.min(queries.labels.len());
@@ -149,23 +139,17 @@ pub fn draw(queries: &Pictured<'_>, references: Option<&Pictured<'_>>) -> Result
             ..TSneConfig::default()
         };
         let plane = TSne::new(config)?.fit(&shown)?;
-        push(
-            "tsne",
-            format!("t-SNE of the first {count}"),
-            scatter("t-SNE", &plane, classes)?,
-        );
+        let caption = format!("t-SNE of the first {count}");
+        push("tsne", caption, scatter("t-SNE", &plane, classes)?);
     }
     if has_both_pairs(classes) {
         let distance = LpDistance::new(LpDistanceConfig::default())?;
         let pairs = Verification::of_batch(&Batch::new(&shown, classes)?, &distance)?;
-        push(
-            "roc",
-            format!("pairs of the first {count}: true and false accepts"),
-            roc_curve(&pairs),
-        );
+        let caption = |errors: &str| format!("pairs of the first {count}: {errors}");
+        push("roc", caption("true and false accepts"), roc_curve(&pairs));
         push(
             "det",
-            format!("pairs of the first {count}: false rejects and false accepts"),
+            caption("false rejects and false accepts"),
             det_curve(&pairs),
         );
     }
@@ -208,10 +192,8 @@ fn sheet(
     (index, own): (&FlatIndex, SelfMatch<'_>),
     rows: &[usize],
 ) -> Result<Drawing> {
-    let own: Vec<Option<u32>> = rows
-        .iter()
-        .map(|&row| matches!(own, SelfMatch::Same).then_some(row as u32))
-        .collect();
+    let itself = |&row: &usize| matches!(own, SelfMatch::Same).then_some(row as u32);
+    let own: Vec<Option<u32>> = rows.iter().map(itself).collect();
     let k = SHEET.min(index.len() - usize::from(own.iter().any(Option::is_some)));
     let places: Vec<u32> = rows.iter().map(|&row| row as u32).collect();
     let places = Tensor::from_vec(places, rows.len(), queries.embeddings.device())?;
@@ -234,6 +216,7 @@ fn sheet(
 mod tests {
     use super::*;
     use candle_core::Device;
+    use dml_core::Error;
     use dml_core::IntoLabels;
 
     /// Rows on a circle, those of a class close together.

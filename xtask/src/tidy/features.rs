@@ -22,33 +22,19 @@ type TurnedOn = BTreeMap<String, BTreeSet<String>>;
 
 pub(super) fn check(sh: &Shell, metadata: &Metadata) -> anyhow::Result<Vec<Finding>> {
     let first = turned_on(sh, &["-p", FIRST, "-e", "normal,build"])?;
-    let members = metadata.packages.iter().filter(|package| package.is_member);
-    let names: Vec<&str> = members
-        .clone()
-        .map(|package| package.name.as_str())
-        .collect();
+    let members = metadata.members();
+    let names: Vec<&str> = members.clone().map(|package| &*package.name).collect();
     let mut found = Vec::new();
     let whole = turned_on(sh, &["--workspace", "-e", "normal,build"])?;
     found.extend(differences("the workspace", &whole, &first, &[]));
-    let images = [
-        "-p",
-        "dml-examples",
-        "--features",
-        "images",
-        "-e",
-        "normal,build,dev",
-    ];
-    let images = turned_on(sh, &images)?;
+    let images = "-p dml-examples --features images -e normal,build,dev";
+    let images = turned_on(sh, &images.split(' ').collect::<Vec<_>>())?;
     found.extend(differences("image_folder", &images, &first, &names));
     for package in members.filter(|package| !APART.contains(&package.name.as_str())) {
         let name = package.name.as_str();
-        let has = |kind| package.targets.iter().any(|target| target.kind == kind);
+        let has = |kind| package.targets.iter().any(|target| target == kind);
         // Of our own crates, one that is benched alone has no feature that it does not need.
-        let except = if package.is_published {
-            &names[..]
-        } else {
-            &[]
-        };
+        let except: &[&str] = if package.is_published { &names } else { &[] };
         let edges = match () {
             () if has("bench") || has("example") => "normal,build,dev",
             () if has("bin") => "normal,build",

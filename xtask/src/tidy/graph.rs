@@ -35,27 +35,21 @@ pub(super) fn check(sh: &Shell, root: &Path) -> anyhow::Result<Vec<Finding>> {
 }
 
 fn check_metadata(metadata: &Metadata, root: &Path) -> Vec<Finding> {
-    let members: Vec<&Package> = metadata
-        .packages
-        .iter()
-        .filter(|package| package.is_member)
-        .collect();
-    let names: Vec<&str> = members
-        .iter()
-        .map(|package| package.name.as_str())
-        .collect();
+    let members = metadata.members();
+    let names: Vec<&str> = members.clone().map(|package| &*package.name).collect();
     let mut found = Vec::new();
-    for package in &members {
+    for package in members {
         let manifest = package.manifest_path.strip_prefix(root);
         let manifest = manifest.unwrap_or(&package.manifest_path);
-        let siblings = package.dependencies.iter().filter(|dependency| {
-            dependency.kind.as_deref() != Some("dev") && names.contains(&dependency.name.as_str())
-        });
+        let own = &package.name;
+        let dependencies = package.dependencies.iter();
+        let siblings = dependencies.filter(|name| names.contains(&name.as_str()));
         let sentences = siblings
-            .filter(|sibling| !may_depend(&package.name, &sibling.name))
+            .filter(|sibling| !may_depend(own, sibling))
             .map(|sibling| {
-                let (package, sibling) = (&package.name, &sibling.name);
-                format!("{package} may not depend on {sibling}: a role crate knows dml-core and no sibling.")
+                format!(
+                    "{own} may not depend on {sibling}: a role crate knows dml-core and no sibling."
+                )
             })
             .chain(forwarding(package))
             .chain(missing_fields(package));
@@ -77,16 +71,14 @@ fn may_depend(package: &str, sibling: &str) -> bool {
 }
 
 fn forwarding(package: &Package) -> impl Iterator<Item = String> {
-    let forwarded = FORWARDED
-        .iter()
-        .filter_map(|name| Some((*name, package.features.get(*name)?)));
-    let wrong = forwarded.flat_map(|(name, values)| {
+    let features = package.features.iter();
+    let forwarded = features.filter(|(name, _)| FORWARDED.contains(&name.as_str()));
+    forwarded.flat_map(|(name, values)| {
         let odd = values
             .iter()
             .filter(|value| !value.contains('/') && !FORWARDED.contains(&value.as_str()));
         odd.map(move |value| format!("feature {name} may only forward, and turns on {value}."))
-    });
-    wrong.collect::<Vec<_>>().into_iter()
+    })
 }
 
 fn missing_fields(package: &Package) -> impl Iterator<Item = String> {
@@ -94,14 +86,12 @@ fn missing_fields(package: &Package) -> impl Iterator<Item = String> {
         package.name.as_str(),
         "dml-examples" | "dml-mnist" | "xtask"
     );
-    let readme = package
-        .readme
-        .as_ref()
-        .is_some_and(|readme| package.manifest_path.with_file_name(readme).is_file());
+    let is_file = |readme| package.manifest_path.with_file_name(readme).is_file();
+    let has_readme = package.readme.as_ref().is_some_and(is_file);
     [
         (package.description.is_none(), "no description."),
         (package.license.is_none(), "no license."),
-        (needs_readme && !readme, "no README.md."),
+        (needs_readme && !has_readme, "no README.md."),
     ]
     .into_iter()
     .filter(|(missing, _)| *missing)
@@ -117,12 +107,8 @@ fn newer_compilers(metadata: &Metadata) -> Vec<Finding> {
             .map(|part| part.parse::<u32>().unwrap_or(0));
         (parts.next(), parts.next())
     };
-    let members = metadata.packages.iter().filter(|package| package.is_member);
-    let Some(oldest) = members
-        .flat_map(|package| &package.rust_version)
-        .map(|own| number(own))
-        .min()
-    else {
+    let promised = metadata.members().flat_map(|package| &package.rust_version);
+    let Some(oldest) = promised.map(|own| number(own)).min() else {
         return Vec::new();
     };
     let newer = metadata.packages.iter().filter_map(|package| {
@@ -139,14 +125,11 @@ fn newer_compilers(metadata: &Metadata) -> Vec<Finding> {
 
 /// Candle's products run at half speed without `x86-v4`, and a second version would not get it from us.
 fn gemm(metadata: &Metadata) -> Vec<Finding> {
-    let versions: Vec<&Package> = metadata
-        .packages
-        .iter()
-        .filter(|package| package.name == "gemm")
-        .collect();
+    let packages = metadata.packages.iter();
+    let versions: Vec<&Package> = packages.filter(|package| package.name == "gemm").collect();
     let mut found = Vec::new();
-    if versions.len() != 1 {
-        let count = versions.len();
+    let count = versions.len();
+    if count != 1 {
         found.push(format!(
             "the graph has {count} versions of gemm, and must have one: Candle's."
         ));
@@ -157,10 +140,8 @@ fn gemm(metadata: &Metadata) -> Vec<Finding> {
             found.push("gemm is built without its feature x86-v4.".to_owned());
         }
     }
-    found
-        .into_iter()
-        .map(|sentence| Finding::violation("Cargo.toml", 1, sentence))
-        .collect()
+    let finding = |sentence| Finding::violation("Cargo.toml", 1, sentence);
+    found.into_iter().map(finding).collect()
 }
 
 #[cfg(test)]

@@ -26,21 +26,16 @@ fn allowed(deny: &str) -> Vec<&str> {
     let section = deny.split("\n[licenses]").nth(1).unwrap_or("");
     let list = section.split("\nallow = [").nth(1).unwrap_or("");
     let list = list.split("\n]").next().unwrap_or("");
-    let lines = list.lines().map(str::trim);
-    let entries = lines.filter(|line| line.starts_with('"'));
-    entries
-        .filter_map(|line| line.trim_end_matches(',').strip_prefix('"'))
-        .filter_map(|line| line.strip_suffix('"'))
-        .collect()
+    let entries = list.lines().map(|line| line.trim().trim_end_matches(','));
+    let quoted = entries.filter_map(|line| line.strip_prefix('"')?.strip_suffix('"'));
+    quoted.collect()
 }
 
 /// Whether one of the alternatives of an SPDX expression is allowed as a whole. `/` is an old way to write `OR`; parentheses
 /// stand in one form only, `(A OR B) AND C`.
 fn satisfied(license: &str, is_allowed: &dyn Fn(&str) -> bool) -> bool {
-    if let Some((first, rest)) = license
-        .strip_prefix('(')
-        .and_then(|rest| rest.split_once(')'))
-    {
+    let group = license.strip_prefix('(');
+    if let Some((first, rest)) = group.and_then(|rest| rest.split_once(')')) {
         let rest = rest.trim().strip_prefix("AND ").unwrap_or(rest);
         return satisfied(first, is_allowed) && (rest.is_empty() || satisfied(rest, is_allowed));
     }

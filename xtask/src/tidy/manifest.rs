@@ -12,34 +12,23 @@ pub(super) fn check(path: &Path, text: &str) -> Vec<Finding> {
         return found;
     }
     found.extend(benched(path, text));
-    let (mut section, mut has_lints) = ("", false);
-    for (line, content) in (1..).zip(text.lines()) {
-        let content = content.trim();
+    let mut has_lints = false;
+    for (line, section, content) in settings(text) {
+        let mut add = |sentence| found.push(Finding::violation(path, line, sentence));
         if content.starts_with('[') {
-            section = content.trim_matches(['[', ']']);
             if let Some((_, name)) = dependency_table(section) {
-                found.push(Finding::violation(
-                    path,
-                    line,
-                    format!("write {name} as one line, `{name}.workspace = true`."),
+                add(format!(
+                    "write {name} as one line, `{name}.workspace = true`."
                 ));
             }
             continue;
         }
-        if content.is_empty() || content.starts_with('#') {
-            continue;
-        }
-        if section == "lints" && content == "workspace = true" {
-            has_lints = true;
-        }
-        let inherits =
-            content.contains(".workspace = true") || content.contains("workspace = true");
+        has_lints |= section == "lints" && content == "workspace = true";
+        let inherits = content.contains("workspace = true");
         if is_dependencies(section) && section != "workspace.dependencies" && !inherits {
             let name = content.split(['=', '.', ' ']).next().unwrap_or(content);
-            found.push(Finding::violation(
-                path,
-                line,
-                format!("{name}: its version belongs in the workspace's manifest, and here `workspace = true`."),
+            add(format!(
+                "{name}: its version belongs in the workspace's manifest, and here `workspace = true`."
             ));
         }
     }
@@ -52,17 +41,13 @@ pub(super) fn check(path: &Path, text: &str) -> Vec<Finding> {
 
 /// Libraries and programs that `cargo bench` would run beside the benches. Their test harness refuses criterion's arguments.
 fn benched(path: &Path, text: &str) -> Vec<Finding> {
-    // Each section, and the line of its header.
+    // The line of each header, the section, and whether it switches benches off.
     let mut sections: Vec<(usize, &str, bool)> = Vec::new();
-    for (line, content) in (1..).zip(text.lines()) {
+    for (line, section, content) in settings(text) {
         if content.starts_with('[') {
-            sections.push((line, content.trim_matches(['[', ']']), false));
-        } else if content == "bench = false" {
-            sections
-                .iter_mut()
-                .rev()
-                .take(1)
-                .for_each(|last| last.2 = true);
+            sections.push((line, section, false));
+        } else if let Some((_, _, is_off)) = sections.last_mut() {
+            *is_off |= content == "bench = false";
         }
     }
     let has = |name| sections.iter().any(|section| section.1 == name);
@@ -84,16 +69,10 @@ fn benched(path: &Path, text: &str) -> Vec<Finding> {
 /// target has to turn them on.
 fn switched_off(path: &Path, text: &str) -> Vec<Finding> {
     let mut found = Vec::new();
-    let mut section = "";
-    for (line, content) in (1..).zip(text.lines()) {
-        let content = content.trim();
-        if content.starts_with('[') {
-            section = content.trim_matches(['[', ']']);
-        }
+    for (line, section, content) in settings(text) {
         let tested = section.starts_with("profile.dev") || section.starts_with("profile.test");
-        let setting = content
-            .split_once('=')
-            .map(|(key, value)| (key.trim(), value.trim()));
+        let setting = content.split_once('=');
+        let setting = setting.map(|(key, value)| (key.trim(), value.trim()));
         if let Some((key @ ("debug-assertions" | "overflow-checks"), "false")) = setting
             && (tested || path.starts_with("fuzz"))
         {
@@ -102,6 +81,20 @@ fn switched_off(path: &Path, text: &str) -> Vec<Finding> {
         }
     }
     found
+}
+
+/// Every line that is neither empty nor a comment: its number, its section, and what it says. A header is part of the section
+/// that it begins.
+fn settings(text: &str) -> impl Iterator<Item = (usize, &str, &str)> {
+    let mut section = "";
+    let lines = (1..).zip(text.lines().map(str::trim));
+    let lines = lines.filter(|(_, content)| !content.is_empty() && !content.starts_with('#'));
+    lines.map(move |(line, content)| {
+        if content.starts_with('[') {
+            section = content.trim_matches(['[', ']']);
+        }
+        (line, section, content)
+    })
 }
 
 fn is_dependencies(section: &str) -> bool {

@@ -37,23 +37,13 @@ pub(super) fn check(path: &Path, text: &str) -> Vec<Finding> {
         found.extend(check_module(path, text));
     }
     for (line, content) in (1..).zip(text.lines()) {
-        if is_rust {
-            for (leftover, why) in LEFTOVERS {
-                if content.contains(leftover) {
-                    found.push(Finding::violation(
-                        path,
-                        line,
-                        format!("`{leftover}`: {why}"),
-                    ));
-                }
-            }
-        }
-        for folder in MACHINE_PATHS {
-            if content.contains(folder) {
-                let sentence = format!("`{folder}` is a folder of one machine.");
-                found.push(Finding::violation(path, line, sentence));
-            }
-        }
+        let has = |word: &str| content.contains(word);
+        let leftovers = LEFTOVERS.iter().filter(|(word, _)| is_rust && has(word));
+        let leftovers = leftovers.map(|(word, why)| format!("`{word}`: {why}"));
+        let folders = MACHINE_PATHS.iter().filter(|folder| has(folder));
+        let folders = folders.map(|folder| format!("`{folder}` is a folder of one machine."));
+        let sentences = leftovers.chain(folders);
+        found.extend(sentences.map(|sentence| Finding::violation(path, line, sentence)));
     }
     found
 }
@@ -63,19 +53,17 @@ fn check_name(path: &Path) -> Option<Finding> {
     let folders = folders.map(|part: std::path::Component<'_>| part.as_os_str());
     let mut names = folders.chain(path.file_stem());
     let name = names.find(|name| NAMELESS.iter().any(|nameless| name == nameless))?;
-    let sentence = format!(
-        "`{}` names no concept: call it after what is in it.",
-        name.display()
-    );
-    Some(Finding::violation(path, 1, sentence))
+    Some(nameless(path, 1, &name.to_string_lossy()))
+}
+
+fn nameless(path: &Path, line: usize, name: &str) -> Finding {
+    let sentence = format!("`{name}` names no concept: call it after what is in it.");
+    Finding::violation(path, line, sentence)
 }
 
 fn check_module(path: &Path, text: &str) -> Vec<Finding> {
     let mut found = Vec::new();
-    let first = text
-        .lines()
-        .find(|line| !line.trim().is_empty())
-        .unwrap_or_default();
+    let first = text.trim_start();
     let is_documented = first.starts_with("//!") || first.starts_with("#![doc");
     // The tests of a module are described by their names; the lines before each example of a crate are part of a function.
     let needs_none = path.file_stem().is_none_or(|stem| stem == "tests")
@@ -90,10 +78,8 @@ fn check_module(path: &Path, text: &str) -> Vec<Finding> {
             .trim_start_matches("pub(crate) ")
             .strip_prefix("mod ");
         let name = declared.map(|name| name.trim_end_matches([' ', ';', '{']));
-        if let Some(name) = name.filter(|name| NAMELESS.contains(name)) {
-            let sentence = format!("`{name}` names no concept: call it after what is in it.");
-            found.push(Finding::violation(path, line, sentence));
-        }
+        let name = name.filter(|name| NAMELESS.contains(name));
+        found.extend(name.map(|name| nameless(path, line, name)));
     }
     let lines = text.lines().count();
     if lines > LONG {

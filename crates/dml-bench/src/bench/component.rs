@@ -10,13 +10,11 @@ use anyhow::{Context, bail};
 use dml::candle_core::{Device, Tensor, Var};
 use dml::config::{BatchSizes, DistanceConfig, LossConfig, LossKind, MinerConfig, MinerKind};
 use dml::losses::SeededVars;
-use dml::{Batch, TensorExt};
-use dml_program::peak_mb;
+use dml::{Batch, Objective, TensorExt, TupleCount};
 use serde_json::{Map, Value, json};
 
-use super::data::{self, Data};
 use super::worker::{self, Sample};
-use super::{Peer, Workload};
+use super::{Workload, data};
 
 /// What is measured of a role.
 pub(super) struct Role {
@@ -121,7 +119,7 @@ impl Role {
         for &(rows, classes, with_peer) in self.sizes {
             // A GPU has the time for batches that are too large for the peer's patience on a CPU.
             let with_peer = with_peer || (on_gpu && rows <= 4096);
-            let data = Data::write(folder, rows, classes)?;
+            let data = data::write(folder, rows, classes)?;
             for name in self.names {
                 for arguments in (self.variants)(name, rows, classes) {
                     let id = format!(
@@ -148,14 +146,10 @@ impl Role {
                         self.name.to_owned(),
                         Value::Object(config).to_string(),
                     ];
-                    told.extend(data.told());
-                    workloads.push(Workload {
-                        id,
-                        // Weights and draws are random: only losses and miners without them agree.
-                        same_work: !learns && !DRAWN.contains(name),
-                        peer: with_peer.then(|| Peer::Python(told.clone())),
-                        ours: told,
-                    });
+                    told.extend(data.clone());
+                    // Weights and draws are random: only losses and miners without them agree.
+                    let same_work = !learns && !DRAWN.contains(name);
+                    workloads.push(Workload::new(id, same_work, told, with_peer));
                 }
             }
         }
@@ -179,13 +173,10 @@ const DRAWN: &[&str] = &["DistanceWeightedMiner", "UniformHistogramMiner"];
 
 /// The arguments that tell variants apart.
 fn suffix(arguments: &Value) -> String {
-    let told: Vec<String> = match arguments {
-        Value::Object(map) => map
-            .iter()
-            .map(|(key, value)| format!("{key}={}", value.to_string().trim_matches('"')))
-            .collect(),
-        _ => Vec::new(),
-    };
+    let arguments = arguments.as_object().into_iter().flatten();
+    let told: Vec<String> = arguments
+        .map(|(key, value)| format!("{key}={}", value.to_string().trim_matches('"')))
+        .collect();
     if told.is_empty() {
         String::new()
     } else {
@@ -198,32 +189,15 @@ pub(super) fn serve(told: &[String], device: &Device) -> anyhow::Result<()> {
     let [role, config, rest @ ..] = told else {
         bail!("component: expected ROLE CONFIG DATA, got {told:?}");
     };
-    let Ok(rest) = <&[String; 4]>::try_from(rest) else {
-        bail!("component: expected EMBEDDINGS LABELS ROWS DIM, got {rest:?}");
-    };
     let (x, y) = data::read(rest, device)?;
-    let sample = |start: Instant, loss: f64, tuples: u64| -> anyhow::Result<Sample> {
-        device.synchronize()?;
-        Ok(Sample {
-            ms: 1000.0 * start.elapsed().as_secs_f64(),
-            loss,
-            tuples,
-            peak_mb: peak_mb().unwrap_or(0.0),
-        })
-    };
     match role.as_str() {
         "distance" => {
-            let vars = SeededVars::new(0).builder(x.dtype(), x.device());
+            let vars = SeededVars::new(0).builder(x.dtype(), device);
             let distance = DistanceConfig::from_json(config)?.build_with(&vars)?;
             worker::serve(|| {
-                let leaf = Var::from_tensor(&x)?;
-                let start = Instant::now();
-                let sum = distance.matrix(&leaf, None)?.sum_within(None, None)?.sum;
-                backward(&sum, &leaf)?;
-                let done = sample(start, 0.0, 0)?;
-                Ok(Sample {
-                    loss: number(&sum)?,
-                    ..done
+                backward(&x, |leaf| {
+                    let sum = distance.matrix(leaf, None)?.sum_within(None, None)?.sum;
+                    Ok((sum, 0))
                 })
             })
         }
@@ -233,43 +207,52 @@ pub(super) fn serve(told: &[String], device: &Device) -> anyhow::Result<()> {
                 let start = Instant::now();
                 let batch = Batch::new(&x, &y)?;
                 let count = miner.mine(&batch)?.count(&batch)?.total();
-                sample(start, 0.0, count)
+                device.synchronize()?;
+                Ok(Sample::since(start, 0.0, count))
             })
         }
         "loss" => {
             let config = LossConfig::from_json(config)?;
-            let vars = SeededVars::new(0).builder(x.dtype(), x.device());
+            let vars = SeededVars::new(0).builder(x.dtype(), device);
             let objective = config.build_with(&vars)?;
             let reads_labels = !WITHOUT_LABELS.contains(&config.loss.name());
-            worker::serve(|| {
-                let leaf = Var::from_tensor(&x)?;
-                let start = Instant::now();
-                let batch = if reads_labels {
-                    Batch::new(&leaf, &y)?
-                } else {
-                    Batch::unlabeled(&leaf)?
-                };
-                let loss = objective.forward(&batch)?;
-                backward(&loss, &leaf)?;
-                let done = sample(start, 0.0, 0)?;
-                Ok(Sample {
-                    loss: number(&loss)?,
-                    ..done
-                })
+            serve_steps(&objective, &x, |leaf| match reads_labels {
+                true => Batch::new(leaf, &y),
+                false => Batch::unlabeled(leaf),
             })
         }
         other => bail!("no role {other}"),
     }
 }
 
-fn backward(value: &Tensor, leaf: &Var) -> anyhow::Result<()> {
+/// A worker that evaluates an objective on a batch of the rows `x`, forward and backward.
+pub(super) fn serve_steps(
+    objective: &Objective,
+    x: &Tensor,
+    batch: impl Fn(&Tensor) -> dml::Result<Batch>,
+) -> anyhow::Result<()> {
+    worker::serve(|| {
+        backward(x, |leaf| {
+            let outcome = objective.evaluate(&batch(leaf)?)?;
+            Ok((outcome.loss, outcome.mined.map_or(0, TupleCount::total)))
+        })
+    })
+}
+
+/// A run: a number computed from the rows `x`, with a count of tuples, and its gradient.
+fn backward(
+    x: &Tensor,
+    forward: impl Fn(&Tensor) -> dml::Result<(Tensor, u64)>,
+) -> anyhow::Result<Sample> {
+    let leaf = Var::from_tensor(x)?;
+    let start = Instant::now();
+    let (value, tuples) = forward(&leaf)?;
     let gradients = value.backward()?;
+    x.device().synchronize()?;
+    let done = Sample::since(start, 0.0, tuples);
     gradients
         .get(leaf.as_tensor())
         .context("the embeddings have a gradient")?;
-    Ok(())
-}
-
-fn number(value: &Tensor) -> anyhow::Result<f64> {
-    Ok(f64::from(value.to_scalar::<f32>()?))
+    let loss = f64::from(value.to_scalar::<f32>()?);
+    Ok(Sample { loss, ..done })
 }

@@ -1,23 +1,22 @@
 //! Exact search, k-means and whole rankings on random rows of length 1 with 128 coordinates; the peer is faiss.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, bail};
 use dml::Batch;
-use dml::candle_core::{Device, Tensor};
+use dml::candle_core::{DType, Device, Tensor};
 use dml::eval::{
     AccuracyCalculator, AccuracyCalculatorConfig, AccuracyMetric, FlatIndex, KMeans, KMeansConfig,
     KMeansStart, KnnIndex,
 };
-use dml_program::peak_mb;
-use rand::{Rng, SeedableRng};
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use super::data::DIM;
+use super::Workload;
+use super::data::{DIM, normal, read_file, write_file};
 use super::worker::{self, Sample};
-use super::{Peer, Workload};
 
 /// Updates of the centroids.
 const UPDATES: usize = 20;
@@ -38,13 +37,9 @@ pub(super) fn workloads(
         .into_iter()
         .filter(|k| *k <= rows)
         .map(|k| {
+            let id = format!("eval/search/k{k}/Q{queries}-R{rows}-D{DIM}");
             let told = told("search", &references, &[&asked, &k.to_string()]);
-            Workload {
-                id: format!("eval/search/k{k}/Q{queries}-R{rows}-D{DIM}"),
-                same_work: true,
-                ours: told.clone(),
-                peer: Some(Peer::Python(told)),
-            }
+            Workload::new(id, true, told, true)
         })
         .collect();
     let kmeans = told(
@@ -52,20 +47,13 @@ pub(super) fn workloads(
         &references,
         &[&clusters.to_string(), &UPDATES.to_string()],
     );
-    workloads.push(Workload {
-        id: format!("eval/kmeans/N{rows}-D{DIM}-C{clusters}"),
-        // They begin at other rows.
-        same_work: false,
-        ours: kmeans.clone(),
-        peer: Some(Peer::Python(kmeans)),
-    });
-    workloads.push(Workload {
-        id: format!("eval/whole-ranking/N{rows}-D{DIM}"),
-        same_work: true,
-        ours: told("ranking", &references, &[]),
-        // It holds all pairs in memory, several times.
-        peer: None,
-    });
+    let id = format!("eval/kmeans/N{rows}-D{DIM}-C{clusters}");
+    // They begin at other rows.
+    workloads.push(Workload::new(id, false, kmeans, true));
+    let ranking = told("ranking", &references, &[]);
+    let id = format!("eval/whole-ranking/N{rows}-D{DIM}");
+    // A peer would hold all pairs in memory, several times.
+    workloads.push(Workload::new(id, true, ranking, false));
     Ok(workloads)
 }
 
@@ -77,31 +65,19 @@ fn told(what: &str, references: &str, rest: &[&str]) -> Vec<String> {
 
 /// Writes random rows of length 1; returns where.
 fn write(folder: &Path, name: &str, rows: usize, seed: u64) -> anyhow::Result<String> {
-    let path: PathBuf = folder.join(format!("{name}.f32"));
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    // The sum of twelve uniform numbers is close enough to a normal one.
-    let mut normal = || (0..12).map(|_| rng.random_range(-0.5f32..0.5)).sum::<f32>();
     let mut bytes = Vec::with_capacity(4 * rows * DIM);
     for _ in 0..rows {
-        let row: Vec<f32> = (0..DIM).map(|_| normal()).collect();
+        let row: Vec<f32> = (0..DIM).map(|_| normal(&mut rng)).collect();
         let length = row.iter().map(|x| x * x).sum::<f32>().sqrt();
         bytes.extend(row.iter().flat_map(|x| (x / length).to_le_bytes()));
     }
-    fs::write(&path, bytes)?;
-    Ok(path.to_string_lossy().into_owned())
+    write_file(folder, &format!("{name}.f32"), bytes)
 }
 
 fn read(path: &str, device: &Device) -> anyhow::Result<Tensor> {
-    let bytes = fs::read(path).with_context(|| path.to_owned())?;
-    let numbers = bytes
-        .chunks_exact(4)
-        .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
-    let rows = bytes.len() / 4 / DIM;
-    Ok(Tensor::from_vec(
-        numbers.collect::<Vec<f32>>(),
-        (rows, DIM),
-        device,
-    )?)
+    let bytes = fs::metadata(path).with_context(|| path.to_owned())?.len();
+    read_file(path, DType::F32, &[bytes as usize / 4 / DIM, DIM], device)
 }
 
 /// The worker.
@@ -151,11 +127,6 @@ fn timed(mut work: impl FnMut() -> anyhow::Result<f64>) -> anyhow::Result<()> {
     worker::serve(|| {
         let start = Instant::now();
         let loss = work()?;
-        Ok(Sample {
-            ms: 1000.0 * start.elapsed().as_secs_f64(),
-            loss,
-            tuples: 0,
-            peak_mb: peak_mb().unwrap_or(0.0),
-        })
+        Ok(Sample::since(start, loss, 0))
     })
 }

@@ -10,7 +10,6 @@ use std::time::Instant;
 use anyhow::{Context, bail};
 use dml::candle_core::Device;
 use dml::train::Flow;
-use dml_program::peak_mb;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -24,10 +23,7 @@ const LEARNING_RATE: f64 = 0.01;
 
 /// The workloads on the files of a folder; on synthetic digits, which PML does not have, without one.
 pub(super) fn workloads(folder: Option<&Path>, images: usize) -> Vec<Workload> {
-    let source = folder.map_or_else(
-        || "synthetic".into(),
-        |folder| folder.to_string_lossy().into_owned(),
-    );
+    let source = folder.map_or("synthetic".into(), Path::to_string_lossy);
     let told = |workload: &str| -> Vec<String> {
         [workload, &source, &images.to_string(), &BATCH.to_string()]
             .map(str::to_owned)
@@ -39,17 +35,15 @@ pub(super) fn workloads(folder: Option<&Path>, images: usize) -> Vec<Workload> {
         ours: told("mnist"),
         peer: Some(Peer::Own(told("mnist-by-hand"))),
     };
-    let epoch = folder.map(|_| Workload {
-        id: format!("mnist/epoch/{images}"),
-        same_work: false,
-        ours: told("mnist"),
-        peer: Some(Peer::Python(told("mnist"))),
+    let epoch = folder.map(|_| {
+        let id = format!("mnist/epoch/{images}");
+        Workload::new(id, false, told("mnist"), true)
     });
     epoch.into_iter().chain([by_hand]).collect()
 }
 
 /// What an epoch needs, but for the network.
-struct Setup {
+pub(super) struct Setup {
     device: Device,
     digits: Digits,
     components: dml_mnist::Components,
@@ -66,16 +60,15 @@ impl Setup {
             folder => open(Dataset::Mnist, Some(Path::new(folder)), limit)?,
         };
         let components = ComponentArgs::default().resolve(batch.parse()?, 0)?;
-        let device = device.clone();
         Ok(Self {
-            device,
+            device: device.clone(),
             digits,
             components,
         })
     }
 
     /// An epoch by `dml::train`: loss and mined tuples of the last batch.
-    fn trainer(&self, network: &Network) -> anyhow::Result<(f64, u64)> {
+    pub(super) fn trainer(&self, network: &Network) -> anyhow::Result<(f64, u64)> {
         let training = Training {
             network,
             digits: &self.digits,
@@ -97,49 +90,21 @@ impl Setup {
         trainer.run(1)?;
         last.get().context("an epoch has iterations")
     }
-
-    /// An epoch by hand.
-    fn by_hand(&self, network: &Network) -> anyhow::Result<(f64, u64)> {
-        let objective = self.components.objective(&self.device)?;
-        let sampler = self.components.sampler(self.digits.sets.train.labels())?;
-        let digits = &self.digits;
-        by_hand::epoch(
-            network,
-            digits,
-            &objective,
-            &*sampler,
-            LEARNING_RATE,
-            &self.device,
-        )
-    }
 }
 
-/// The worker of `dml::train`.
-pub(super) fn serve(told: &[String], device: &Device) -> anyhow::Result<()> {
-    let setup = Setup::new(told, device)?;
-    worker::serve(|| sample(device, |network| setup.trainer(network)))
-}
-
-/// The worker of the loop by hand.
-pub(super) fn serve_by_hand(told: &[String], device: &Device) -> anyhow::Result<()> {
-    let setup = Setup::new(told, device)?;
-    worker::serve(|| sample(device, |network| setup.by_hand(network)))
-}
-
-/// An epoch of a fresh network.
-fn sample(
+/// The worker of `epoch`, an epoch of a fresh network.
+pub(super) fn serve(
+    told: &[String],
     device: &Device,
-    epoch: impl FnOnce(&Network) -> anyhow::Result<(f64, u64)>,
-) -> anyhow::Result<Sample> {
-    let network = fresh(device)?;
-    let start = Instant::now();
-    let (loss, tuples) = epoch(&network)?;
-    device.synchronize()?;
-    Ok(Sample {
-        ms: 1000.0 * start.elapsed().as_secs_f64(),
-        loss,
-        tuples,
-        peak_mb: peak_mb().unwrap_or(0.0),
+    epoch: fn(&Setup, &Network) -> anyhow::Result<(f64, u64)>,
+) -> anyhow::Result<()> {
+    let setup = Setup::new(told, device)?;
+    worker::serve(|| {
+        let network = fresh(device)?;
+        let start = Instant::now();
+        let (loss, tuples) = epoch(&setup, &network)?;
+        device.synchronize()?;
+        Ok(Sample::since(start, loss, tuples))
     })
 }
 

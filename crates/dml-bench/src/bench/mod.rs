@@ -7,9 +7,9 @@ mod component;
 mod data;
 mod eval;
 mod mnist;
-mod table;
+pub(crate) mod table;
 mod triplet;
-mod worker;
+pub(crate) mod worker;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use clap::ValueEnum;
 use dml_program::number::{self, MANY, within};
-use dml_program::{open_device, println};
+use dml_program::{limit_threads, open_device, println};
 
 use table::Row;
 use worker::{Sample, Worker};
@@ -112,25 +112,33 @@ struct Workload {
     peer: Option<Peer>,
 }
 
+impl Workload {
+    /// A workload whose peer, if it has one, is the Python of `--peer` and is told the same as ours.
+    fn new(id: String, same_work: bool, told: Vec<String>, has_peer: bool) -> Self {
+        Self {
+            id,
+            same_work,
+            peer: has_peer.then(|| Peer::Python(told.clone())),
+            ours: told,
+        }
+    }
+}
+
 /// Measures the chosen groups.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let threads = args
-        .threads
-        .map_or_else(std::thread::available_parallelism, |n| {
-            n.try_into()
-                .map_err(|_| std::io::Error::other("--threads: expected at least 1"))
-        })?;
+    let threads = match args.threads {
+        Some(threads) => threads,
+        None => std::thread::available_parallelism()?.get(),
+    };
     if let Some((workload, rest)) = args.worker.split_first() {
-        rayon::ThreadPoolBuilder::new()
-            .num_threads(threads.get())
-            .build_global()?;
+        limit_threads(threads)?;
         let device = open_device(&args.device).context("--device")?;
         return match workload.as_str() {
             "triplet" => triplet::serve(rest, &device),
             "component" => component::serve(rest, &device),
             "eval" => eval::serve(rest, &device),
-            "mnist" => mnist::serve(rest, &device),
-            "mnist-by-hand" => mnist::serve_by_hand(rest, &device),
+            "mnist" => mnist::serve(rest, &device, mnist::Setup::trainer),
+            "mnist-by-hand" => mnist::serve(rest, &device, mnist::Setup::by_hand),
             other => anyhow::bail!("no workload {other}"),
         };
     }
@@ -139,20 +147,19 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let script = folder.path().join("pml_worker.py");
     std::fs::write(&script, include_str!("../../peers/pml_worker.py"))?;
     let mut rows = Vec::new();
-    println!("{} threads, {} runs each", threads, args.runs);
+    println!("{threads} threads, {} runs each", args.runs);
     Row::print_header();
     let on_gpu = args.device != "cpu";
+    let components = |role: &component::Role| role.workloads(folder.path(), &args.filter, on_gpu);
     for group in Group::value_variants() {
         if !args.only.is_empty() && !args.only.contains(group) {
             continue;
         }
         let workloads = match group {
             Group::Triplet => triplet::workloads(folder.path())?,
-            Group::Distances => {
-                component::DISTANCES.workloads(folder.path(), &args.filter, on_gpu)?
-            }
-            Group::Miners => component::MINERS.workloads(folder.path(), &args.filter, on_gpu)?,
-            Group::Losses => component::LOSSES.workloads(folder.path(), &args.filter, on_gpu)?,
+            Group::Distances => components(&component::DISTANCES)?,
+            Group::Miners => components(&component::MINERS)?,
+            Group::Losses => components(&component::LOSSES)?,
             Group::Eval => eval::workloads(folder.path(), args.rows, args.queries)?,
             Group::Mnist => mnist::workloads(args.data_dir.as_deref(), args.images),
         };
@@ -161,14 +168,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             if !workload.id.contains(&args.filter) {
                 continue;
             }
-            let row = measure(args, &workload, threads.get(), &script)
+            let row = measure(args, &workload, threads, &script)
                 .with_context(|| format!("measuring {}", workload.id))?;
             row.print();
             rows.push(row);
         }
         // Its rows have different peers.
         if *group != Group::Mnist {
-            table::print_geometric_mean(&rows[first..]);
+            table::print_summary(&rows[first..]);
         }
     }
     if let Some(file) = &args.json {

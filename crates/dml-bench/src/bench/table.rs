@@ -1,12 +1,12 @@
 //! The figures of a comparison, and how they are printed.
 
 use dml_program::println;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::worker::Sample;
 
 /// One workload, ours and the peer's.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Row {
     /// The workload, such as `triplet/semihard/N256`.
     pub(crate) id: String,
@@ -52,9 +52,8 @@ impl Row {
 
     /// One line: medians, the range of the ratios, peak memory, and whether both came to the same answer.
     pub(crate) fn print(&self) {
-        let ms = |samples: &[Sample]| median(&samples.iter().map(|s| s.ms).collect::<Vec<_>>());
         let peak = |samples: &[Sample]| samples.iter().map(|s| s.peak_mb).fold(0.0, f64::max);
-        let (ours, peak_ours) = (ms(&self.ours), peak(&self.ours));
+        let (ours, peak_ours) = (median_ms(&self.ours), peak(&self.ours));
         let answer = self.answer();
         if self.peer.is_empty() {
             println!(
@@ -69,7 +68,7 @@ impl Row {
         println!(
             "{:<62} {ours:>11.2} {:>11.2} {:>8.4} {:>17} {peak_ours:>9.0} {:>9.0}  {answer}",
             self.id,
-            ms(&self.peer),
+            median_ms(&self.peer),
             median(&ratios),
             format!("({low:.4} – {high:.4})"),
             peak(&self.peer),
@@ -106,25 +105,29 @@ impl Row {
     }
 }
 
-/// One line that sums a group up: the geometric mean of its ratios, and the largest.
-pub(crate) fn print_geometric_mean(rows: &[Row]) {
-    let known: Vec<(f64, &str)> = rows
-        .iter()
-        .filter_map(|row| Some((row.ratio?, row.id.as_str())))
-        .collect();
-    let largest = known.iter().max_by(|a, b| a.0.total_cmp(&b.0));
-    if let Some((largest, id)) = largest.filter(|_| known.len() > 1) {
-        let mean = known.iter().map(|(ratio, _)| ratio.ln()).sum::<f64>() / known.len() as f64;
-        println!(
-            "{} ratios: geometric mean {:.4}, largest {largest:.4} ({id})",
-            known.len(),
-            mean.exp()
-        );
+/// Number, geometric mean and largest of the rows' ratios, with the row of the largest; `None` without a ratio.
+pub(crate) fn summary(rows: &[Row]) -> Option<(usize, f64, f64, &str)> {
+    let known = rows.iter().filter_map(|row| Some((row.ratio?, &*row.id)));
+    let known: Vec<(f64, &str)> = known.collect();
+    let (largest, id) = *known.iter().max_by(|a, b| a.0.total_cmp(&b.0))?;
+    let mean = known.iter().map(|(ratio, _)| ratio.ln()).sum::<f64>() / known.len() as f64;
+    Some((known.len(), mean.exp(), largest, id))
+}
+
+/// One line that sums a group up.
+pub(crate) fn print_summary(rows: &[Row]) {
+    if let Some((count, mean, largest, id)) = summary(rows).filter(|summary| summary.0 > 1) {
+        println!("{count} ratios: geometric mean {mean:.4}, largest {largest:.4} ({id})");
     }
 }
 
 fn ratios(ours: &[Sample], peer: &[Sample]) -> Vec<f64> {
     ours.iter().zip(peer).map(|(o, p)| o.ms / p.ms).collect()
+}
+
+/// The median of the runs' milliseconds; NaN without a run.
+pub(crate) fn median_ms(runs: &[Sample]) -> f64 {
+    median(&runs.iter().map(|run| run.ms).collect::<Vec<_>>())
 }
 
 fn median(values: &[f64]) -> f64 {

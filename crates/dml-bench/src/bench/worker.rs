@@ -6,9 +6,10 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Instant;
 
 use anyhow::{Context, bail};
-use dml_program::println;
+use dml_program::{peak_mb, println};
 use serde::{Deserialize, Serialize};
 
 /// What one run of a workload came to.
@@ -22,6 +23,18 @@ pub(crate) struct Sample {
     pub(crate) tuples: u64,
     /// The largest resident memory of the process so far, in MB; 0 where the system does not tell.
     pub(crate) peak_mb: f64,
+}
+
+impl Sample {
+    /// A run that began at `start` and has just ended.
+    pub(crate) fn since(start: Instant, loss: f64, tuples: u64) -> Self {
+        Self {
+            ms: 1000.0 * start.elapsed().as_secs_f64(),
+            loss,
+            tuples,
+            peak_mb: peak_mb().unwrap_or(0.0),
+        }
+    }
 }
 
 /// What a worker says after a run.

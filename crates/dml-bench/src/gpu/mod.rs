@@ -85,20 +85,11 @@ impl Part {
             Self::Conformance => {
                 let packed = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../dml-testing/cases");
                 let cases = args.cases.clone().unwrap_or_else(packed);
-                say(&[
-                    "conformance",
-                    &text(&cases),
-                    "--summary",
-                    "--json",
-                    &text(json),
-                ]);
+                say(&["conformance", &text(&cases), "--summary"]);
+                say(&["--json", &text(json)]);
                 if args.quick {
-                    say(&[
-                        "--filter",
-                        "loss/TripletMarginLoss/",
-                        "--filter",
-                        "distance/",
-                    ]);
+                    say(&["--filter", "loss/TripletMarginLoss/"]);
+                    say(&["--filter", "distance/"]);
                 }
             }
             Self::Mnist => {
@@ -113,27 +104,17 @@ impl Part {
                 }
             }
             _ => {
-                let (group, filter) = match (self, args.quick) {
-                    (Self::Epoch, _) => ("mnist", "epoch"),
-                    (Self::Triplet, true) => ("triplet", "N256"),
-                    (Self::Triplet, false) => ("triplet", ""),
-                    (Self::Distances, true) => ("distances", "N256"),
-                    (Self::Distances, false) => ("distances", ""),
-                    (Self::Losses, true) => ("losses", "N256-C10"),
-                    (Self::Losses, false) => ("losses", ""),
-                    (Self::Miners, true) => ("miners", "N256-C10"),
-                    (Self::Miners, false) => ("miners", ""),
+                let small = |filter| if args.quick { filter } else { "" };
+                let (group, filter) = match self {
+                    Self::Epoch => ("mnist", "epoch"),
+                    Self::Triplet => ("triplet", small("N256")),
+                    Self::Distances => ("distances", small("N256")),
+                    Self::Losses => ("losses", small("N256-C10")),
+                    Self::Miners => ("miners", small("N256-C10")),
                     _ => ("eval", "search/k10/"),
                 };
-                say(&[
-                    "bench",
-                    "--only",
-                    group,
-                    "--filter",
-                    filter,
-                    "--json",
-                    &text(json),
-                ]);
+                say(&["bench", "--only", group, "--filter", filter]);
+                say(&["--json", &text(json)]);
                 say(&["--runs", &args.runs.to_string()]);
                 match self {
                     Self::Epoch => say(&["--data-dir", data_dir.as_deref()?]),

@@ -5,9 +5,12 @@ use std::path::Path;
 
 use anyhow::Context;
 use dml::core::durable;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::machine::Machine;
+use crate::bench::table::{Row, median_ms, summary};
+use crate::bench::worker::Sample;
 
 /// Writes `gpu.json` and `gpu.md`.
 pub(super) fn write(
@@ -43,8 +46,10 @@ fn page(machine: &Machine, quick: bool, parts: &[(String, Value)]) -> String {
         page += &match (name.as_str(), figures) {
             ("conformance", Value::Array(cases)) => verdicts(cases),
             ("mnist", figures) => mnist(figures),
-            (_, Value::Array(rows)) => workloads(rows),
-            _ => String::from("no figures\n"),
+            (_, rows) => match Vec::<Row>::deserialize(rows) {
+                Ok(rows) => workloads(&rows),
+                Err(_) => String::from("no figures\n"),
+            },
         };
     }
     page
@@ -86,55 +91,24 @@ fn mnist(figures: &Value) -> String {
 }
 
 /// One line a workload, and the geometric mean of the ratios.
-fn workloads(rows: &[Value]) -> String {
+fn workloads(rows: &[Row]) -> String {
     let mut text =
         String::from("| workload | ours ms | peer ms | ours ÷ peer |\n|---|---|---|---|\n");
-    let mut logarithms = Vec::new();
     for row in rows {
         let shown = |number: Option<f64>, digits| {
             number.map_or_else(|| "–".to_owned(), |number| format!("{number:.digits$}"))
         };
-        let ratio = row["ratio"].as_f64();
-        logarithms.extend(ratio.map(f64::ln));
-        let _ = writeln!(
-            text,
-            "| {} | {} | {} | {} |",
-            row["id"].as_str().unwrap_or_default(),
-            shown(median(&row["ours"]), 3),
-            shown(median(&row["peer"]), 3),
-            shown(ratio, 4),
-        );
+        let ms = |runs: &[Sample]| shown((!runs.is_empty()).then(|| median_ms(runs)), 3);
+        let (ours, peer, ratio) = (ms(&row.ours), ms(&row.peer), shown(row.ratio, 4));
+        let _ = writeln!(text, "| {} | {ours} | {peer} | {ratio} |", row.id);
     }
-    if !logarithms.is_empty() {
-        let mean = (logarithms.iter().sum::<f64>() / logarithms.len() as f64).exp();
-        let largest = logarithms
-            .iter()
-            .copied()
-            .fold(f64::NEG_INFINITY, f64::max)
-            .exp();
+    if let Some((count, mean, largest, _)) = summary(rows) {
         let _ = writeln!(
             text,
-            "\n{} ratios: geometric mean {mean:.4}, largest {largest:.4}.",
-            logarithms.len()
+            "\n{count} ratios: geometric mean {mean:.4}, largest {largest:.4}."
         );
     }
     text
-}
-
-/// The median of the runs' milliseconds.
-fn median(runs: &Value) -> Option<f64> {
-    let mut ms: Vec<f64> = runs
-        .as_array()?
-        .iter()
-        .filter_map(|run| run["ms"].as_f64())
-        .collect();
-    ms.sort_by(f64::total_cmp);
-    let middle = ms.len() / 2;
-    match ms.len() {
-        0 => None,
-        n if n % 2 == 1 => Some(ms[middle]),
-        _ => Some(f64::midpoint(ms[middle - 1], ms[middle])),
-    }
 }
 
 #[cfg(test)]
@@ -149,11 +123,24 @@ mod tests {
             cpu: None,
             threads: 3,
         };
-        let rows = json!([
-            {"id": "loss/X/N256", "ours": [{"ms": 3.0}, {"ms": 1.0}, {"ms": 2.0}], "peer": [{"ms": 8.0}], "ratio": 0.25},
-            {"id": "loss/Y/N256", "ours": [{"ms": 5.0}], "peer": [], "ratio": null},
-            {"id": "loss/Z/N256", "ours": [{"ms": 1.0}], "peer": [{"ms": 1.0}], "ratio": 1.0},
-        ]);
+        let runs = |ms: &[f64]| -> Vec<Sample> {
+            let run = |ms: &f64| Sample {
+                ms: *ms,
+                loss: 0.0,
+                tuples: 0,
+                peak_mb: 0.0,
+            };
+            ms.iter().map(run).collect()
+        };
+        let row = |id: &str, ours: &[f64], peer: &[f64]| {
+            Row::new(id.to_owned(), true, runs(ours), runs(peer), None)
+        };
+        let rows = [
+            row("loss/X/N256", &[3.0, 1.0, 2.0], &[12.0, 4.0, 8.0]),
+            row("loss/Y/N256", &[5.0], &[]),
+            row("loss/Z/N256", &[1.0], &[1.0]),
+        ];
+        let rows = serde_json::to_value(rows).unwrap();
         let cases = json!([{"case": "a/b", "verdict": "passed"}, {"case": "a/c", "verdict": "failed", "reason": "far off"}]);
         let parts = [
             ("conformance".to_owned(), cases),

@@ -10,20 +10,38 @@ use crate::{Error, Result, for_element};
 /// # Errors
 /// [`Error::Device`] for a tensor that is not on the CPU, [`Error::Tensor`] for another element type.
 pub fn with_slice<T: WithDType, R>(tensor: &Tensor, f: impl FnOnce(&[T]) -> R) -> Result<R> {
-    if tensor.elem_count() == 0 {
+    with_slices([tensor], |[slice]| f(slice))
+}
+
+/// [`with_slice`] for several tensors of one element type.
+///
+/// # Errors
+/// As [`with_slice`].
+pub fn with_slices<T: WithDType, R, const N: usize>(
+    tensors: [&Tensor; N],
+    f: impl FnOnce([&[T]; N]) -> R,
+) -> Result<R> {
+    let in_order = |tensor: &Tensor| match tensor.elem_count() {
         // A view without elements may begin beyond the end of its storage.
-        let (storage, _) = tensor.storage_and_layout();
-        return match &*storage {
-            Storage::Cpu(cpu) => Ok(f(&cpu.as_slice::<T>()?[..0])),
-            _ => Err(not_on_the_cpu(tensor)),
+        0 => Ok(tensor.clone()),
+        _ => tensor.contiguous(),
+    };
+    let tensors: candle_core::Result<Vec<Tensor>> = tensors.into_iter().map(in_order).collect();
+    let tensors = tensors?;
+    let memory: Vec<_> = tensors.iter().map(Tensor::storage_and_layout).collect();
+    let mut slices: [&[T]; N] = [&[]; N];
+    for ((slice, (storage, layout)), tensor) in slices.iter_mut().zip(&memory).zip(&tensors) {
+        let Storage::Cpu(cpu) = &**storage else {
+            return Err(not_on_the_cpu(tensor));
+        };
+        let whole = cpu.as_slice::<T>()?;
+        let start = layout.start_offset();
+        *slice = match tensor.elem_count() {
+            0 => &whole[..0],
+            count => &whole[start..start + count],
         };
     }
-    let tensor = tensor.contiguous()?;
-    let (storage, layout) = tensor.storage_and_layout();
-    let (Storage::Cpu(cpu), Some((start, end))) = (&*storage, layout.contiguous_offsets()) else {
-        return Err(not_on_the_cpu(&tensor));
-    };
-    Ok(f(&cpu.as_slice::<T>()?[start..end]))
+    Ok(f(slices))
 }
 
 fn not_on_the_cpu(tensor: &Tensor) -> Error {

@@ -62,7 +62,7 @@ mod row_values;
 mod side_table;
 
 pub use dispatch::{Element, has_kernel, without_kernels};
-pub use host_memory::{whole, with_slice};
+pub use host_memory::{whole, with_slice, with_slices};
 pub use matrix_gradient::{PartialGradient, of_matrix};
 pub use node::{Value, binary, node, ternary, unary};
 pub use row_values::{row_values, row_values_with};

@@ -10,7 +10,7 @@ use candle_core::{
     WithDType,
 };
 
-use crate::{Error, Result};
+use crate::{Result, check};
 
 /// The value of a node, computed before the node is made.
 #[derive(Debug)]
@@ -28,17 +28,11 @@ impl Value {
     /// The result of a kernel of the host.
     ///
     /// # Errors
-    /// [`Error::Length`] if the shape does not hold the value.
+    /// [`Error::Length`](crate::Error::Length) if the shape does not hold the value.
     pub fn host<T: WithDType>(value: Vec<T>, shape: impl Into<Shape>) -> Result<Self> {
         // Candle takes the shape on trust, and would read beyond the end of a value that is too short.
         let shape = shape.into();
-        if value.len() != shape.elem_count() {
-            return Err(Error::Length {
-                arg: "value",
-                expected: shape.elem_count(),
-                got: value.len(),
-            });
-        }
+        check::length("value", shape.elem_count(), value.len())?;
         let storage = T::to_cpu_storage_owned(value);
         Ok(Self(Memory::Host(Mutex::new(Some(storage)), shape)))
     }
@@ -95,7 +89,7 @@ fn message(text: &str) -> candle_core::Error {
 /// for one that needs none. If no input is tracked, the value outside of the graph.
 ///
 /// # Errors
-/// [`Error::Tensor`] if the value is not on the device of the inputs.
+/// [`Error::Tensor`](crate::Error::Tensor) if the value is not on the device of the inputs.
 pub fn node<const N: usize>(
     name: &'static str,
     inputs: [&Tensor; N],
@@ -130,7 +124,7 @@ pub fn node<const N: usize>(
 /// The node of a value of the host; `backward(input, value, gradient)` gives the gradient of the input.
 ///
 /// # Errors
-/// [`Error::Tensor`] if the input is not on the CPU, [`Error::Length`] if the shape does not hold the value.
+/// [`Error::Tensor`](crate::Error::Tensor) if the input is not on the CPU, [`Error::Length`](crate::Error::Length) if the shape does not hold the value.
 pub fn unary<T: WithDType>(
     name: &'static str,
     input: &Tensor,
@@ -265,6 +259,7 @@ custom_op!(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Error;
     use candle_core::{Device, Var};
 
     #[test]

@@ -4,6 +4,8 @@
 //! NaN holds: left to themselves they would drop the row, and report a loss of 0 for a network whose weights are gone.
 //! So the rows are looked at before a loss compares them, in one pass over `[rows, dim]`.
 
+use std::sync::OnceLock;
+
 use candle_core::{DType, Tensor};
 use dml_kernels::finite;
 
@@ -11,8 +13,19 @@ use super::Batch;
 use crate::autograd::{has_kernel, with_slice};
 use crate::{PairKind, Relation, Result, Term, Terms, Tuples, for_element};
 
-/// The rows that hold NaN or an infinity: queries, references.
-pub(super) type Broken = (Vec<u32>, Vec<u32>);
+/// The rows that hold NaN or an infinity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Broken {
+    queries: Vec<u32>,
+    /// The queries, where they are compared among themselves.
+    references: Vec<u32>,
+}
+
+impl Broken {
+    fn is_empty(&self) -> bool {
+        self.queries.is_empty() && self.references.is_empty()
+    }
+}
 
 impl Batch {
     /// The terms of any loss over `tuples` if a row that takes part is not finite: one scalar, NaN, with gradient NaN in
@@ -43,7 +56,7 @@ impl Batch {
     /// [`Error::Tensor`](crate::Error::Tensor) if Candle cannot do it, and as [`Tuples::check`] for tuples of another
     /// batch.
     pub fn spoiled(&self, tuples: &Tuples) -> Result<Option<Terms>> {
-        self.terms_if(tuples, Self::takes_part)
+        self.terms_if(|broken| self.takes_part(broken, tuples))
     }
 
     /// As [`spoiled`](Batch::spoiled), for a loss that compares every row with something, whatever relation and tuples say,
@@ -52,7 +65,7 @@ impl Batch {
     /// # Errors
     /// As [`spoiled`](Batch::spoiled).
     pub fn spoiled_rows(&self) -> Result<Option<Terms>> {
-        self.terms_if(&Tuples::all(), |_, _, _| Ok(true))
+        self.terms_if(|_| Ok(true))
     }
 
     /// Whether a row that takes part is not finite. Nothing can be said of what is hard or easy then: a miner keeps
@@ -62,16 +75,12 @@ impl Batch {
     /// [`Error::Tensor`](crate::Error::Tensor) if Candle cannot do it.
     pub fn is_spoiled(&self) -> Result<bool> {
         let broken = self.broken()?;
-        Ok(!is_empty(&broken) && self.takes_part(&broken, &Tuples::all())?)
+        Ok(!broken.is_empty() && self.takes_part(&broken, &Tuples::all())?)
     }
 
-    fn terms_if(
-        &self,
-        tuples: &Tuples,
-        takes_part: impl FnOnce(&Self, &Broken, &Tuples) -> Result<bool>,
-    ) -> Result<Option<Terms>> {
+    fn terms_if(&self, takes_part: impl FnOnce(&Broken) -> Result<bool>) -> Result<Option<Terms>> {
         let broken = self.broken()?;
-        if is_empty(&broken) || !takes_part(self, &broken, tuples)? {
+        if broken.is_empty() || !takes_part(&broken)? {
             return Ok(None);
         }
         let nan = |rows: &Tensor| rows.affine(f64::NAN, 0.0)?.sum_all();
@@ -86,22 +95,22 @@ impl Batch {
 
     /// The rows that are not finite. Copies of a batch that share their distances look once.
     fn broken(&self) -> Result<Broken> {
-        let look = || -> Result<Broken> {
-            Ok((
-                not_finite(&self.embeddings)?,
-                self.reference.as_ref().map_or(Ok(Vec::new()), not_finite)?,
-            ))
-        };
-        match &self.shared {
-            None => look(),
-            Some(shared) => match shared.broken.get() {
-                Some(broken) => Ok(broken.clone()),
-                None => {
-                    let broken = look()?;
-                    Ok(shared.broken.get_or_init(|| broken).clone())
-                }
-            },
+        let known = self.shared.as_ref().map(|shared| &shared.broken);
+        if let Some(broken) = known.and_then(OnceLock::get) {
+            return Ok(broken.clone());
         }
+        let queries = not_finite(&self.embeddings)?;
+        let references = match &self.reference {
+            Some(reference) => not_finite(reference)?,
+            None => queries.clone(),
+        };
+        let broken = Broken {
+            queries,
+            references,
+        };
+        Ok(known
+            .map_or(&broken, |known| known.get_or_init(|| broken.clone()))
+            .clone())
     }
 
     fn takes_part(&self, broken: &Broken, tuples: &Tuples) -> Result<bool> {
@@ -111,45 +120,31 @@ impl Batch {
         let Some(relation) = self.relation() else {
             return Ok(true);
         };
-        let (queries, references) = broken;
-        let mut sides = queries.iter().map(|row| (*row, true)).chain(
-            // Queries that are compared among themselves are references, too.
-            self.reference
-                .as_ref()
-                .map_or(queries, |_| references)
-                .iter()
-                .map(|row| (*row, false)),
-        );
-        Ok(sides.any(|(row, is_query)| !is_ignored(relation, row as usize, is_query)))
+        let counts = |row: &u32, is_query| !is_ignored(relation, *row as usize, is_query);
+        let mut queries = broken.queries.iter();
+        let mut references = broken.references.iter();
+        Ok(queries.any(|row| counts(row, true)) || references.any(|row| counts(row, false)))
     }
 
     /// Whether one of the rows is in one of the tuples that are given.
-    fn is_named(&self, (queries, references): &Broken, tuples: &Tuples) -> Result<bool> {
+    fn is_named(&self, broken: &Broken, tuples: &Tuples) -> Result<bool> {
         let pairs = tuples.pair_sets(self)?;
-        let is_anchor = |q: &u32| {
-            let q = *q as usize;
-            pairs.positives(q).next().is_some() || pairs.negatives(q).next().is_some()
-        };
-        if queries.iter().any(is_anchor) {
+        let others = |q: usize| pairs.positives(q).chain(pairs.negatives(q));
+        let mut queries = broken.queries.iter();
+        if queries.any(|q| others(*q as usize).next().is_some()) {
             return Ok(true);
         }
-        let others = self.reference.as_ref().map_or(queries, |_| references);
-        let mut named =
-            (0..pairs.queries()).flat_map(|q| pairs.positives(q).chain(pairs.negatives(q)));
-        Ok(!others.is_empty() && named.any(|r| others.binary_search(&r).is_ok()))
+        let references = &broken.references;
+        let mut named = (0..pairs.queries()).flat_map(others);
+        Ok(!references.is_empty() && named.any(|r| references.binary_search(&r).is_ok()))
     }
-}
-
-fn is_empty((queries, references): &Broken) -> bool {
-    queries.is_empty() && references.is_empty()
 }
 
 /// Whether the relation ignores every pair of a row with another, and there is one.
 fn is_ignored(relation: &Relation, row: usize, is_query: bool) -> bool {
-    let others = if is_query {
-        relation.references()
-    } else {
-        relation.queries()
+    let others = match is_query {
+        true => relation.references(),
+        false => relation.queries(),
     };
     let mut pairs = (0..others)
         .map(|other| if is_query { (row, other) } else { (other, row) })
@@ -287,7 +282,10 @@ mod tests {
         assert!(batch.is_spoiled()? && batch.detach().is_spoiled()?);
         assert_eq!(
             batch.shared.as_ref().unwrap().broken.get(),
-            Some(&(vec![0], vec![]))
+            Some(&Broken {
+                queries: vec![0],
+                references: vec![0],
+            })
         );
         Ok(())
     }

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::{Knowledge, PairKind, Relation, SelfMatches};
-use crate::{Error, IntoLabels, Result, check};
+use super::{Knowledge, PairKind, Relation};
+use crate::{IntoLabels, Result, check};
 
 impl Relation {
     /// Rows compared among themselves: equal labels are positive, and no row is its own positive.
@@ -18,7 +18,7 @@ impl Relation {
             query: labels.clone(),
             reference: labels,
         };
-        Ok(Self::new(knowledge, rows, rows, SelfMatches::Diagonal))
+        Ok(Self::new(knowledge, rows, rows).among_themselves_if(true))
     }
 
     /// Queries compared with other things: equal labels are positive.
@@ -30,12 +30,8 @@ impl Relation {
     pub fn cross_labels(query: impl IntoLabels, reference: impl IntoLabels) -> Result<Self> {
         let (query, reference) = (query.into_labels()?, reference.into_labels()?);
         let (queries, references) = (query.len(), reference.len());
-        Ok(Self::new(
-            Knowledge::Labels { query, reference },
-            queries,
-            references,
-            SelfMatches::Apart,
-        ))
+        let knowledge = Knowledge::Labels { query, reference };
+        Ok(Self::new(knowledge, queries, references))
     }
 
     /// Rows with several labels each: positive if any label is shared, with weight |A ∩ B| / |A ∪ B|.
@@ -54,21 +50,17 @@ impl Relation {
                 .collect()
         };
         let query = sorted(query);
-        let self_matches = SelfMatches::with_references(reference.is_some());
+        let is_among = reference.is_none();
         let reference = reference.map_or_else(|| query.clone(), sorted);
         let (queries, references) = (query.len(), reference.len());
-        Self::new(
-            Knowledge::LabelSets { query, reference },
-            queries,
-            references,
-            self_matches,
-        )
+        let knowledge = Knowledge::LabelSets { query, reference };
+        Self::new(knowledge, queries, references).among_themselves_if(is_among)
     }
 
     /// A weight for every pair, row by row: above 0 positive with that weight, 0 negative, below 0 or NaN ignored.
     ///
     /// # Errors
-    /// [`Error::Length`] if there are not `queries · references` weights, [`Error::InvalidParameter`] for 2³² rows and
+    /// [`Error::Length`](crate::Error::Length) if there are not `queries · references` weights, [`Error::InvalidParameter`](crate::Error::InvalidParameter) for 2³² rows and
     /// more.
     pub fn matrix(weights: &[f32], queries: usize, references: usize) -> Result<Self> {
         check_rows(queries, references)?;
@@ -76,19 +68,14 @@ impl Relation {
         let expected = queries.saturating_mul(references);
         check::length("weights", expected, weights.len())?;
         let kinds = weights.iter().map(|w| PairKind::weighted(*w)).collect();
-        Ok(Self::new(
-            Knowledge::Matrix(kinds),
-            queries,
-            references,
-            SelfMatches::Apart,
-        ))
+        Ok(Self::new(Knowledge::Matrix(kinds), queries, references))
     }
 
     /// Only the given pairs count; all others are ignored.
     ///
     /// # Errors
-    /// [`Error::Index`] for a pair outside of the rows, [`Error::Unsupported`] for a pair given as both,
-    /// [`Error::InvalidParameter`] for 2³² rows and more.
+    /// [`Error::Index`](crate::Error::Index) for a pair outside of the rows, [`Error::Unsupported`](crate::Error::Unsupported) for a pair given as both,
+    /// [`Error::InvalidParameter`](crate::Error::InvalidParameter) for 2³² rows and more.
     pub fn pairs(
         positive: &[(u32, u32)],
         negative: &[(u32, u32)],
@@ -102,12 +89,8 @@ impl Relation {
         }
         let positive: HashSet<(u32, u32)> = positive.iter().copied().collect();
         let negative: HashSet<(u32, u32)> = negative.iter().copied().collect();
-        if !positive.is_disjoint(&negative) {
-            return Err(Error::Unsupported {
-                component: "Relation::pairs",
-                reason: "a pair is given as positive and as negative",
-            });
-        }
+        let reason = "a pair is given as positive and as negative";
+        check::supported(positive.is_disjoint(&negative), "Relation::pairs", reason)?;
         Ok(Self::closure(queries, references, move |q, r| {
             let pair = (q as u32, r as u32);
             if positive.contains(&pair) {
@@ -126,10 +109,10 @@ impl Relation {
     /// `reference` `None` compares the rows among themselves.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] if `threshold` is negative or not finite.
+    /// [`Error::InvalidParameter`](crate::Error::InvalidParameter) if `threshold` is negative or not finite.
     pub fn targets(query: &[f64], reference: Option<&[f64]>, threshold: f64) -> Result<Self> {
         let threshold = check::non_negative("threshold", threshold)?;
-        let self_matches = SelfMatches::with_references(reference.is_some());
+        let is_among = reference.is_none();
         let reference: Vec<f64> = reference.unwrap_or(query).to_vec();
         let query = query.to_vec();
         let (queries, references) = (query.len(), reference.len());
@@ -137,17 +120,12 @@ impl Relation {
             let difference = (query[q] - reference[r]).abs();
             if difference.is_nan() {
                 PairKind::Ignored
-            } else if difference <= threshold {
-                PairKind::POSITIVE
             } else {
-                PairKind::NEGATIVE
+                PairKind::positive_if(difference <= threshold)
             }
         };
         let relation = Self::closure(queries, references, pair_kind).unweighted();
-        Ok(Self {
-            self_matches,
-            ..relation
-        })
+        Ok(relation.among_themselves_if(is_among))
     }
 
     /// Whatever `pair_kind(query, reference)` says. It must answer the same whenever it is asked.
@@ -156,12 +134,8 @@ impl Relation {
         references: usize,
         pair_kind: impl Fn(usize, usize) -> PairKind + Send + Sync + 'static,
     ) -> Self {
-        Self::new(
-            Knowledge::Closure(Arc::new(pair_kind)),
-            queries,
-            references,
-            SelfMatches::Apart,
-        )
+        let knowledge = Knowledge::Closure(Arc::new(pair_kind));
+        Self::new(knowledge, queries, references)
     }
 }
 

@@ -17,6 +17,16 @@ impl PairKind {
     /// Negative with weight 1.
     pub const NEGATIVE: Self = Self::Negative(1.0);
 
+    /// Positive or negative, with weight 1.
+    #[must_use]
+    pub fn positive_if(is_positive: bool) -> Self {
+        if is_positive {
+            Self::POSITIVE
+        } else {
+            Self::NEGATIVE
+        }
+    }
+
     /// The weight of a positive or negative pair; `None` for one that does not count.
     #[must_use]
     pub fn weight(self) -> Option<f32> {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use super::{Knowledge, Relation, SelfMatches};
-use crate::{Error, IntoLabels, Result, check};
+use crate::{IntoLabels, Result, check};
 
 impl Relation {
     /// The relation of some query rows with some reference rows, in the given order.
@@ -19,7 +19,7 @@ impl Relation {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Index`] for a row that does not exist, [`Error::Unsupported`] for a reference row that is named twice.
+    /// [`Error::Index`](crate::Error::Index) for a row that does not exist, [`Error::Unsupported`](crate::Error::Unsupported) for a reference row that is named twice.
     pub fn select(&self, queries: &[u32], references: &[u32]) -> Result<Self> {
         let rows = |rows: &[u32]| rows.iter().map(|row| *row as usize).collect::<Vec<_>>();
         let (queries, references) = (rows(queries), rows(references));
@@ -27,12 +27,12 @@ impl Relation {
         check::indices("references", references.iter().copied(), self.references)?;
         let mut places = vec![None; self.references];
         for (place, row) in references.iter().enumerate() {
-            if places[*row].replace(place as u32).is_some() {
-                return Err(Error::Unsupported {
-                    component: "Relation::select",
-                    reason: "a reference row is named twice",
-                });
-            }
+            let is_first = places[*row].replace(place as u32).is_none();
+            check::supported(
+                is_first,
+                "Relation::select",
+                "a reference row is named twice",
+            )?;
         }
         let is_same = |q: &usize| self.self_match(*q).and_then(|r| *places.get(r)?);
         let map: Vec<Option<u32>> = queries.iter().map(is_same).collect();
@@ -67,10 +67,10 @@ impl Relation {
         } else {
             SelfMatches::Map(map.into())
         };
-        let selected = Self::new(knowledge, counts.0, counts.1, self_matches);
         Ok(Self {
+            self_matches,
             weighted,
-            ..selected
+            ..Self::new(knowledge, counts.0, counts.1)
         })
     }
 
@@ -80,15 +80,10 @@ impl Relation {
     /// Which reference *is* which query stays as it was. The result has no [labels](Relation::query_labels).
     ///
     /// # Errors
-    /// [`Error::Length`] if the block has other numbers of rows, [`Error::Index`] for a row that does not exist.
+    /// [`Error::Length`](crate::Error::Length) if the block has other numbers of rows, [`Error::Index`](crate::Error::Index) for a row that does not exist.
     pub fn with_block(self, references: &[u32], block: &Self) -> Result<Self> {
-        let lengths = [
-            ("block queries", self.queries, block.queries),
-            ("block references", references.len(), block.references),
-        ];
-        for (arg, expected, got) in lengths {
-            check::length(arg, expected, got)?;
-        }
+        check::length("block queries", self.queries, block.queries)?;
+        check::length("block references", references.len(), block.references)?;
         let rows = references.iter().map(|row| *row as usize);
         check::indices("references", rows.clone(), self.references)?;
         let mut columns = vec![None; self.references];

@@ -16,17 +16,6 @@ pub(super) enum SelfMatches {
     Map(Arc<[Option<u32>]>),
 }
 
-impl SelfMatches {
-    /// Self-matches of a relation: none between queries and references; each row with itself if there are no references.
-    pub(super) fn with_references(has_references: bool) -> Self {
-        if has_references {
-            Self::Apart
-        } else {
-            Self::Diagonal
-        }
-    }
-}
-
 impl Relation {
     /// Says which reference row *is* each query row, so that no query is matched with itself.
     ///

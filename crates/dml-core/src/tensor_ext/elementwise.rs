@@ -3,7 +3,7 @@
 use candle_core::{DType, Tensor};
 use dml_kernels::Real;
 
-use crate::autograd::{self, Element, has_kernel, with_slice};
+use crate::autograd::{self, Element, has_kernel, with_slice, with_slices};
 use crate::{Result, for_element};
 
 fn fuse<T: Element>(
@@ -14,14 +14,10 @@ fn fuse<T: Element>(
 ) -> Result<Tensor> {
     let result = with_slice(x, |x: &[T]| x.iter().map(|x| value(*x)).collect::<Vec<T>>())?;
     autograd::unary(name, x, result, x.shape(), move |x, _, gradient| {
-        let product = with_slice(x, |x: &[T]| {
-            with_slice(gradient, |g: &[T]| {
-                x.iter()
-                    .zip(g)
-                    .map(|(x, g)| *g * slope(*x))
-                    .collect::<Vec<T>>()
-            })
-        })??;
+        let product: Vec<T> = with_slices([x, gradient], |[x, g]| {
+            let pairs = x.iter().zip(g);
+            pairs.map(|(x, g)| *g * slope(*x)).collect()
+        })?;
         Ok(Tensor::from_vec(product, x.shape(), x.device())?)
     })
 }

@@ -4,12 +4,13 @@ use candle_core::{DType, Tensor};
 use dml_kernels::log_sum_exp as kernel;
 
 use crate::autograd::cuda;
-use crate::autograd::{PartialGradient, has_kernel, of_matrix, with_slice};
-use crate::{Error, Result, TensorExt, for_element};
+use crate::autograd::{PartialGradient, has_kernel, of_matrix, with_slice, with_slices};
+use crate::{Result, TensorExt, check, for_element};
 
 pub(super) fn masked_logsumexp(x: &Tensor, keep: Option<&Tensor>, add_one: bool) -> Result<Tensor> {
     if let Some(keep) = keep {
-        check_mask(keep, x)?;
+        let fits = keep.dims() == x.dims();
+        check::shape(fits, "keep", keep, "the shape of the tensor")?;
     }
     if x.elem_count() == 0 {
         let none = Tensor::zeros(x.dims()[0], x.dtype(), x.device())?;
@@ -28,13 +29,9 @@ pub(super) fn masked_logsumexp(x: &Tensor, keep: Option<&Tensor>, add_one: bool)
             kernel::log_sum_exp(x, keep.as_deref(), width, add_one)
         })?;
         of_matrix("masked_logsumexp", x, value, rows, move |x, y, gradient| {
-            let result = with_slice(x, |x: &[T]| {
-                with_slice(y, |y: &[T]| {
-                    with_slice(gradient, |g: &[T]| {
-                        kernel::log_sum_exp_backward(x, keep.as_deref(), y, g, width)
-                    })
-                })
-            })???;
+            let result = with_slices([x, y, gradient], |[x, y, g]: [&[T]; 3]| {
+                kernel::log_sum_exp_backward(x, keep.as_deref(), y, g, width)
+            })?;
             Ok(PartialGradient::dense(result))
         })
     })
@@ -42,17 +39,6 @@ pub(super) fn masked_logsumexp(x: &Tensor, keep: Option<&Tensor>, add_one: bool)
 
 fn mask(keep: &Tensor) -> Result<Vec<u8>> {
     Ok(keep.ne(0f64)?.flatten_all()?.to_vec1()?)
-}
-
-fn check_mask(keep: &Tensor, x: &Tensor) -> Result<()> {
-    if keep.dims() == x.dims() {
-        return Ok(());
-    }
-    Err(Error::Shape {
-        arg: "keep",
-        expected: "the shape of the tensor",
-        got: keep.dims().to_vec(),
-    })
 }
 
 pub(super) fn masked_logsumexp_composite(

@@ -18,7 +18,7 @@ mod sum_within;
 use candle_core::Tensor;
 
 use crate::autograd::whole;
-use crate::{Error, Result};
+use crate::{Result, check};
 
 pub use sum_within::PartialSum;
 
@@ -39,61 +39,61 @@ pub trait TensorExt: sealed::Sealed {
     /// row with a NaN becomes NaN.
     ///
     /// # Errors
-    /// [`Error::Shape`] unless the tensor is of rank 2.
+    /// [`Error::Shape`](crate::Error::Shape) unless the tensor is of rank 2.
     fn normalize_rows(&self, p: f64) -> Result<Tensor>;
 
     /// The p-norm of each row, with gradient 0 for a zero row: `[rows, dim]` → `[rows]`.
     ///
     /// # Errors
-    /// [`Error::Shape`] unless the tensor is of rank 2.
+    /// [`Error::Shape`](crate::Error::Shape) unless the tensor is of rank 2.
     fn row_norms(&self, p: f64) -> Result<Tensor>;
 
     /// Dot products of all rows: `[Q, dim]`, `[R, dim]` → `[Q, R]`.
     ///
     /// # Errors
-    /// [`Error::Shape`] unless both are of rank 2 with rows of one length.
+    /// [`Error::Shape`](crate::Error::Shape) unless both are of rank 2 with rows of one length.
     fn pairwise_dot(&self, reference: &Tensor) -> Result<Tensor>;
 
     /// p-norm distances of all rows: `[Q, dim]`, `[R, dim]` → `[Q, R]`. Equal rows have distance 0 and gradient 0.
     ///
     /// # Errors
-    /// [`Error::Shape`] unless both are of rank 2 with rows of one length.
+    /// [`Error::Shape`](crate::Error::Shape) unless both are of rank 2 with rows of one length.
     fn pairwise_lp(&self, reference: &Tensor, p: f64) -> Result<Tensor>;
 
     /// Squared Euclidean distances of all rows: `[Q, dim]`, `[R, dim]` → `[Q, R]`. Equal rows have exactly 0.
     ///
     /// # Errors
-    /// [`Error::Shape`] unless both are of rank 2 with rows of one length.
+    /// [`Error::Shape`](crate::Error::Shape) unless both are of rank 2 with rows of one length.
     fn pairwise_squared(&self, reference: &Tensor) -> Result<Tensor>;
 
     /// The entries `(rows[t], columns[t])` of a matrix: `[Q, R]` → `[T]`. Entries may be picked repeatedly.
     ///
     /// # Errors
-    /// [`Error::Index`] for an entry outside of the matrix, [`Error::Length`] for lists of unequal length.
+    /// [`Error::Index`](crate::Error::Index) for an entry outside of the matrix, [`Error::Length`](crate::Error::Length) for lists of unequal length.
     fn pick_entries(&self, rows: &[u32], columns: &[u32]) -> Result<Tensor>;
 
     /// `max(0, x)`, with gradient 0 at 0; NaN of NaN.
     ///
     /// # Errors
-    /// [`Error::Tensor`] if Candle cannot do it.
+    /// [`Error::Tensor`](crate::Error::Tensor) if Candle cannot do it.
     fn hinge(&self) -> Result<Tensor>;
 
     /// `ln(1 + eˣ)` without overflow.
     ///
     /// # Errors
-    /// [`Error::Tensor`] if Candle cannot do it.
+    /// [`Error::Tensor`](crate::Error::Tensor) if Candle cannot do it.
     fn safe_softplus(&self) -> Result<Tensor>;
 
     /// `|x|`, with gradient 0 at 0.
     ///
     /// # Errors
-    /// [`Error::Tensor`] if Candle cannot do it.
+    /// [`Error::Tensor`](crate::Error::Tensor) if Candle cannot do it.
     fn safe_abs(&self) -> Result<Tensor>;
 
     /// `x^exponent`, with gradient 0 at 0.
     ///
     /// # Errors
-    /// [`Error::Tensor`] if Candle cannot do it.
+    /// [`Error::Tensor`](crate::Error::Tensor) if Candle cannot do it.
     fn safe_power(&self, exponent: f64) -> Result<Tensor>;
 
     /// `ln Σ e^x` over the entries of each row that `keep` (not 0, the shape of the tensor; `None` keeps all) lets
@@ -101,29 +101,29 @@ pub trait TensorExt: sealed::Sealed {
     /// gradient 0. Where an entry that counts is NaN, value and gradient are.
     ///
     /// # Errors
-    /// [`Error::Shape`] unless the tensor is of rank 2 and `keep` of its shape.
+    /// [`Error::Shape`](crate::Error::Shape) unless the tensor is of rank 2 and `keep` of its shape.
     fn masked_logsumexp(&self, keep: Option<&Tensor>, add_one: bool) -> Result<Tensor>;
 
     /// Sum and number of the values strictly above `low` and strictly below `high`; the sum is a scalar. NaN is outside of
     /// no bounds: it counts, and the sum is NaN.
     ///
     /// # Errors
-    /// [`Error::Tensor`] if Candle cannot do it.
+    /// [`Error::Tensor`](crate::Error::Tensor) if Candle cannot do it.
     fn sum_within(&self, low: Option<f64>, high: Option<f64>) -> Result<PartialSum>;
 
     /// The sum of the values of each group: value i counts for group `groups[i]`, `[n]` → `[count]`; 0 for a group
     /// without values.
     ///
     /// # Errors
-    /// [`Error::Shape`] unless the tensor is of rank 1, [`Error::Length`] unless there is one group per value,
-    /// [`Error::Index`] for a group that is not below `count`.
+    /// [`Error::Shape`](crate::Error::Shape) unless the tensor is of rank 1, [`Error::Length`](crate::Error::Length) unless there is one group per value,
+    /// [`Error::Index`](crate::Error::Index) for a group that is not below `count`.
     fn sum_by_group(&self, groups: &[u32], count: usize) -> Result<Tensor>;
 
     /// The scalar 0, attached to the graph of this tensor: its gradient is zero everywhere, even where the tensor
     /// is infinite or NaN.
     ///
     /// # Errors
-    /// [`Error::Tensor`] if Candle cannot do it.
+    /// [`Error::Tensor`](crate::Error::Tensor) if Candle cannot do it.
     fn attached_zero(&self) -> Result<Tensor>;
 }
 
@@ -136,120 +136,82 @@ mod sealed {
 
 impl TensorExt for Tensor {
     fn normalize_rows(&self, p: f64) -> Result<Tensor> {
-        let x = whole(self)?;
-        check_matrix("embeddings", &x)?;
-        normalize::normalize(&x, p)
+        normalize::normalize(&matrix("embeddings", self)?, p)
     }
 
     fn row_norms(&self, p: f64) -> Result<Tensor> {
-        let x = whole(self)?;
-        check_matrix("embeddings", &x)?;
-        normalize::row_norms(&x, p)
+        normalize::row_norms(&matrix("embeddings", self)?, p)
     }
 
     fn pairwise_dot(&self, reference: &Tensor) -> Result<Tensor> {
         let (x, reference) = pair(self, reference)?;
-        check_pair(&x, &reference)?;
         pairwise::pairwise_dot(&x, &reference)
     }
 
     fn pairwise_lp(&self, reference: &Tensor, p: f64) -> Result<Tensor> {
         let (x, reference) = pair(self, reference)?;
-        check_pair(&x, &reference)?;
         pairwise::pairwise_lp(&x, &reference, p)
     }
 
     fn pairwise_squared(&self, reference: &Tensor) -> Result<Tensor> {
         let (x, reference) = pair(self, reference)?;
-        check_pair(&x, &reference)?;
         pairwise::pairwise_squared(&x, &reference)
     }
 
     fn pick_entries(&self, rows: &[u32], columns: &[u32]) -> Result<Tensor> {
-        let x = whole(self)?;
-        check_matrix("matrix", &x)?;
-        pick::pick(&x, rows, columns)
+        pick::pick(&matrix("matrix", self)?, rows, columns)
     }
 
     fn hinge(&self) -> Result<Tensor> {
-        let x = whole(self)?;
-        elementwise::hinge(&x)
+        elementwise::hinge(&whole(self)?)
     }
 
     fn safe_softplus(&self) -> Result<Tensor> {
-        let x = whole(self)?;
-        elementwise::softplus(&x)
+        elementwise::softplus(&whole(self)?)
     }
 
     fn safe_abs(&self) -> Result<Tensor> {
-        let x = whole(self)?;
-        elementwise::magnitude(&x)
+        elementwise::magnitude(&whole(self)?)
     }
 
     fn safe_power(&self, exponent: f64) -> Result<Tensor> {
-        let x = whole(self)?;
-        elementwise::power(&x, exponent)
+        elementwise::power(&whole(self)?, exponent)
     }
 
     fn masked_logsumexp(&self, keep: Option<&Tensor>, add_one: bool) -> Result<Tensor> {
-        let x = whole(self)?;
-        check_matrix("x", &x)?;
-        log_sum_exp::masked_logsumexp(&x, keep, add_one)
+        log_sum_exp::masked_logsumexp(&matrix("x", self)?, keep, add_one)
     }
 
     fn sum_within(&self, low: Option<f64>, high: Option<f64>) -> Result<PartialSum> {
-        let x = whole(self)?;
-        sum_within::sum_within(&x, low, high)
+        sum_within::sum_within(&whole(self)?, low, high)
     }
 
     fn sum_by_group(&self, groups: &[u32], count: usize) -> Result<Tensor> {
-        let x = whole(self)?;
-        sum_by_group::sum_by_group(&x, groups, count)
+        sum_by_group::sum_by_group(&whole(self)?, groups, count)
     }
 
     fn attached_zero(&self) -> Result<Tensor> {
-        let x = whole(self)?;
-        elementwise::attached_zero(&x)
+        elementwise::attached_zero(&whole(self)?)
     }
 }
 
-/// Both sides of a comparison as [`whole`] tensors; rows compared among themselves stay one tensor.
+/// A [`whole`] tensor of rank 2.
+fn matrix(arg: &'static str, tensor: &Tensor) -> Result<Tensor> {
+    check::shape(tensor.rank() == 2, arg, tensor, "[rows, dim]")?;
+    whole(tensor)
+}
+
+/// Both sides of a comparison as [`whole`] matrices of one width; rows compared among themselves stay one tensor.
 fn pair(query: &Tensor, reference: &Tensor) -> Result<(Tensor, Tensor)> {
-    let whole_query = whole(query)?;
-    let reference = if query.id() == reference.id() {
-        whole_query.clone()
-    } else {
-        whole(reference)?
-    };
-    Ok((whole_query, reference))
-}
-
-fn check_matrix(arg: &'static str, tensor: &Tensor) -> Result<()> {
-    if tensor.rank() == 2 {
-        Ok(())
-    } else {
-        Err(Error::Shape {
-            arg,
-            expected: "[rows, dim]",
-            got: tensor.dims().to_vec(),
-        })
+    let x = matrix("query", query)?;
+    if query.id() == reference.id() {
+        return Ok((x.clone(), x));
     }
+    let r = matrix("reference", reference)?;
+    let expected = "[references, dim] with the dim of the queries";
+    check::shape(r.dims()[1] == x.dims()[1], "reference", &r, expected)?;
+    Ok((x, r))
 }
 
-fn check_pair(query: &Tensor, reference: &Tensor) -> Result<()> {
-    check_matrix("query", query)?;
-    check_matrix("reference", reference)?;
-    if query.dims()[1] != reference.dims()[1] {
-        return Err(Error::Shape {
-            arg: "reference",
-            expected: "[references, dim] with the dim of the queries",
-            got: reference.dims().to_vec(),
-        });
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod extremes;
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use dml_kernels::normalize as kernel;
 use dml_kernels::{Real, for_each_row, map_rows};
 
 use super::elementwise::{magnitude_composite, power_composite};
-use crate::autograd::{self, Element, SideTable, has_kernel, with_slice};
+use crate::autograd::{self, Element, SideTable, has_kernel, with_slice, with_slices};
 use crate::{Result, for_element};
 
 /// What is known of rows that were divided by their norm. What is computed from them next can send its gradient
@@ -108,14 +108,12 @@ pub(super) fn row_norms(x: &Tensor, p: f64) -> Result<Tensor> {
         let value: Vec<T> = norms.iter().map(|n| T::from_f64(*n)).collect();
         autograd::unary("row_norms", x, value, rows, move |x, _, gradient| {
             let mut result = vec![T::ZERO; rows * dim];
-            with_slice(x, |x: &[T]| {
-                with_slice(gradient, |g: &[T]| {
-                    for_each_row(&mut result, dim, |i, out| {
-                        kernel::norm_gradient(&x[i * dim..][..dim], p, norms[i], out);
-                        out.iter_mut().for_each(|o| *o *= g[i]);
-                    });
-                })
-            })??;
+            with_slices([x, gradient], |[x, g]: [&[T]; 2]| {
+                for_each_row(&mut result, dim, |i, out| {
+                    kernel::norm_gradient(&x[i * dim..][..dim], p, norms[i], out);
+                    out.iter_mut().for_each(|o| *o *= g[i]);
+                });
+            })?;
             Ok(Tensor::from_vec(result, x.shape(), x.device())?)
         })
     })

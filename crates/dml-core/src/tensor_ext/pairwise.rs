@@ -14,7 +14,7 @@ use super::elementwise::magnitude_composite;
 use super::normalize::{Unit, is_half, norm_over_last};
 use crate::autograd::cuda;
 use crate::autograd::matrix_gradient::matrix_node;
-use crate::autograd::{Element, has_kernel, with_slice};
+use crate::autograd::{Element, has_kernel, with_slice, with_slices};
 use crate::{Result, TensorExt, for_element};
 
 /// A kernel for all pairs of rows, forward and backward.
@@ -64,20 +64,15 @@ impl Kernel {
             return Ok(None);
         }
         let dim = source.dims()[1];
-        let mut result = with_slice(&rows.values, |rows: &[T]| {
-            with_slice(&others.values, |others: &[T]| {
-                with_slice(values, |v: &[T]| match self {
-                    Self::Dot => dot::pairwise_dot_backward(others, gradient, dim, side),
-                    Self::Lp(p) => {
-                        lp::pairwise_lp_backward(rows, others, v, gradient, dim, p, side)
-                    }
-                    Self::Squared => {
-                        let form = Form::Squared;
-                        euclidean::euclidean_backward(rows, others, v, gradient, dim, form, side)
-                    }
-                })
-            })
-        })???;
+        let tensors = [&rows.values, &others.values, values];
+        let mut result = with_slices(tensors, |[rows, others, v]: [&[T]; 3]| match self {
+            Self::Dot => dot::pairwise_dot_backward(others, gradient, dim, side),
+            Self::Lp(p) => lp::pairwise_lp_backward(rows, others, v, gradient, dim, p, side),
+            Self::Squared => {
+                let form = Form::Squared;
+                euclidean::euclidean_backward(rows, others, v, gradient, dim, form, side)
+            }
+        })?;
         if let Some(unit) = &rows.unit {
             unit.pull_back(&mut result)?;
         }
@@ -116,9 +111,7 @@ fn fuse(kernel: Kernel, x: &Tensor, r: &Tensor) -> Result<Tensor> {
                 Ok([kernel.backward::<T>(x, &query, &query, values, g, Side::Both)?])
             });
         }
-        let values = with_slice(x, |x: &[T]| {
-            with_slice(r, |r: &[T]| kernel.between(x, r, dim))
-        })??;
+        let values = with_slices([x, r], |[x, r]| kernel.between::<T>(x, r, dim))?;
         let (reference, r_source) = Rows::new(r);
         let sources = [&x_source, &r_source];
         matrix_node(name, sources, values, shape, move |[x, r], values, g| {

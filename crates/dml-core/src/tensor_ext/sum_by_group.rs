@@ -4,31 +4,12 @@ use candle_core::Tensor;
 use dml_kernels::Real;
 
 use crate::autograd::{self, has_kernel, with_slice};
-use crate::{Error, Result, for_element};
+use crate::{Result, check, for_element};
 
 pub(super) fn sum_by_group(values: &Tensor, groups: &[u32], count: usize) -> Result<Tensor> {
-    let [length] = *values.dims() else {
-        return Err(Error::Shape {
-            arg: "values",
-            expected: "[n]",
-            got: values.dims().to_vec(),
-        });
-    };
-    if groups.len() != length {
-        return Err(Error::Length {
-            arg: "groups",
-            expected: length,
-            got: groups.len(),
-        });
-    }
-    if let Some(position) = groups.iter().position(|&group| group as usize >= count) {
-        return Err(Error::Index {
-            arg: "groups",
-            position,
-            limit: count,
-            got: i64::from(groups[position]),
-        });
-    }
+    check::shape(values.rank() == 1, "values", values, "[n]")?;
+    check::length("groups", values.elem_count(), groups.len())?;
+    check::indices("groups", groups.iter().map(|&group| group as usize), count)?;
     if !has_kernel(values) {
         return sum_by_group_composite(values, groups, count);
     }

@@ -4,7 +4,10 @@ use candle_core::{DType, Device, Tensor, Var};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+mod extremes;
+
 use super::*;
+use crate::Error;
 
 fn draw(seed: u64, rows: usize, columns: usize) -> Vec<f64> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);

@@ -6,23 +6,19 @@ use candle_core::{Device, Tensor};
 use dml_kernels::PairMask;
 
 use super::{RowCounts, TupleCount, TupleSet, Tuples};
-use crate::{Batch, Error, Result};
+use crate::{Batch, Result, check};
 
 impl Tuples {
     /// The pairs that occur in the tuples, one bit each: a triplet counts as its positive and its negative pair,
     /// repeats count once.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] if a pair is given as positive and as negative; as [`Tuples::triplets`].
+    /// [`Error::Unsupported`](crate::Error::Unsupported) if a pair is given as positive and as negative; as [`Tuples::triplets`].
     #[doc(hidden)]
     pub fn mask(&self, batch: &Batch) -> Result<Arc<PairMask>> {
         let mask = self.pair_sets(batch)?;
-        if mask.has_both() {
-            return Err(Error::Unsupported {
-                component: "Tuples::mask",
-                reason: "a pair is given as positive and as negative at once",
-            });
-        }
+        let reason = "a pair is given as positive and as negative at once";
+        check::supported(!mask.has_both(), "Tuples::mask", reason)?;
         Ok(mask)
     }
 
@@ -37,27 +33,21 @@ impl Tuples {
         if let Some(mask) = set.clone().as_mask() {
             return Ok(mask);
         }
-        Ok(Arc::new(PairMask::select(
-            batch.queries(),
-            batch.references(),
-            |q, p, n, (positives, negatives): &mut (RowCounts, RowCounts)| {
-                positives.clear();
-                negatives.clear();
-                if q < set.anchors() {
-                    set.row_counts(q, positives, negatives);
-                }
-                positives
-                    .rows
-                    .iter()
-                    .for_each(|&row| p.insert(row as usize));
-                negatives
-                    .rows
-                    .iter()
-                    .for_each(|&row| n.insert(row as usize));
-            },
-        )))
+        let (queries, references) = (batch.queries(), batch.references());
+        let mask = PairMask::select(queries, references, |q, p, n, sides: &mut Sides| {
+            let (positives, negatives) = sides;
+            positives.clear();
+            negatives.clear();
+            set.split(q, positives, negatives);
+            positives.iter().for_each(|&row| p.insert(row as usize));
+            negatives.iter().for_each(|&row| n.insert(row as usize));
+        });
+        Ok(Arc::new(mask))
     }
 }
+
+/// Positives and negatives of an anchor.
+type Sides = (Vec<u32>, Vec<u32>);
 
 /// Pairs of either kind, two bits for each pair of the batch.
 #[doc(hidden)]
@@ -94,7 +84,7 @@ impl TupleSet for PairMask {
 /// Positive and negative pairs as tensors `[Q, R]` of `u8`, 1 where a pair is chosen.
 ///
 /// # Errors
-/// [`Error::Tensor`] if the device can't hold them.
+/// [`Error::Tensor`](crate::Error::Tensor) if the device can't hold them.
 #[doc(hidden)]
 pub fn mask_tensors(mask: &PairMask, device: &Device) -> Result<(Tensor, Tensor)> {
     let (queries, references) = (mask.queries(), mask.references());
@@ -102,10 +92,9 @@ pub fn mask_tensors(mask: &PairMask, device: &Device) -> Result<(Tensor, Tensor)
     let mut negative = positive.clone();
     for q in 0..queries {
         let start = q * references;
-        mask.positives(q)
-            .for_each(|r| positive[start + r as usize] = 1);
-        mask.negatives(q)
-            .for_each(|r| negative[start + r as usize] = 1);
+        let (positives, negatives) = (mask.positives(q), mask.negatives(q));
+        positives.for_each(|r| positive[start + r as usize] = 1);
+        negatives.for_each(|r| negative[start + r as usize] = 1);
     }
     let tensor = |bits| Tensor::from_vec(bits, (queries, references), device);
     Ok((tensor(positive)?, tensor(negative)?))

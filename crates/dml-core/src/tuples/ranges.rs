@@ -8,14 +8,14 @@ use dml_kernels::triplet_ranges::{GapInterval, TripletRanges};
 
 use super::{RowCounts, TupleCount, TupleSet};
 use crate::autograd::with_slice;
-use crate::{Error, Order, Result, for_element};
+use crate::{Order, Result, check, for_element};
 
 /// Selects triplets by their gap from a `[Q, R]` matrix of distances, without writing one out.
 ///
 /// `split(q, positives, negatives)` appends the positive and the negative reference rows of query `q`.
 ///
 /// # Errors
-/// [`Error::DType`] unless the matrix is of `f32` or `f64`, [`Error::Shape`] unless it is of rank 2.
+/// [`Error::DType`](crate::Error::DType) unless the matrix is of `f32` or `f64`, [`Error::Shape`](crate::Error::Shape) unless it is of rank 2.
 #[doc(hidden)]
 pub fn triplet_ranges(
     matrix: &Tensor,
@@ -23,13 +23,13 @@ pub fn triplet_ranges(
     interval: GapInterval,
     split: impl Fn(usize, &mut Vec<u32>, &mut Vec<u32>) + Sync,
 ) -> Result<TripletRanges> {
-    let [_, references] = *matrix.dims() else {
-        return Err(Error::Shape {
-            arg: "matrix",
-            expected: "[queries, references]",
-            got: matrix.dims().to_vec(),
-        });
-    };
+    check::shape(
+        matrix.rank() == 2,
+        "matrix",
+        matrix,
+        "[queries, references]",
+    )?;
+    let (_, references) = matrix.dims2()?;
     // The order of the negatives lives on the host: a matrix from another device is copied here once.
     let matrix = matrix.detach().to_device(&Device::Cpu)?;
     let matrix = match matrix.dtype() {

@@ -65,18 +65,16 @@ impl Triplets {
     /// The same triplets without those whose positive is the anchor itself ([`Relation::self_match`]). Order is kept.
     #[must_use]
     pub fn without_self_comparisons(&self, relation: &Relation) -> Self {
-        let mut kept = Self::default();
-        for ((&a, &p), &n) in self
-            .anchors
-            .iter()
-            .zip(&self.positives)
-            .zip(&self.negatives)
-        {
-            if relation.self_match(a as usize) != Some(p as usize) {
-                kept.push(a, p, n);
-            }
-        }
-        kept
+        let is_other =
+            |(a, p, _): &(u32, u32, u32)| relation.self_match(*a as usize) != Some(*p as usize);
+        self.iter().filter(is_other).collect()
+    }
+
+    /// Anchor, positive and negative of each triplet, in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (u32, u32, u32)> {
+        let others = self.positives.iter().zip(&self.negatives);
+        let rows = self.anchors.iter().zip(others);
+        rows.map(|(a, (p, n))| (*a, *p, *n))
     }
 
     /// How many triplets there are.
@@ -111,6 +109,17 @@ impl Triplets {
             positives: self.positives.clone(),
             negative_anchors: self.anchors.clone(),
             negatives: self.negatives.clone(),
+        }
+    }
+}
+
+impl FromIterator<(u32, u32, u32)> for Triplets {
+    fn from_iter<I: IntoIterator<Item = (u32, u32, u32)>>(triplets: I) -> Self {
+        let (anchors, positives, negatives) = triplets.into_iter().collect();
+        Self {
+            anchors,
+            positives,
+            negatives,
         }
     }
 }

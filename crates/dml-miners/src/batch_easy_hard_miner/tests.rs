@@ -3,7 +3,7 @@
 use candle_core::{Device, Tensor};
 
 use super::*;
-use crate::example_distance::{DotProduct, Euclidean, pairs};
+use crate::tests::example_distance::{DotProduct, Euclidean, pairs};
 
 fn config(pos: &str, neg: &str) -> Result<BatchEasyHardMinerConfig> {
     Ok(BatchEasyHardMinerConfig {

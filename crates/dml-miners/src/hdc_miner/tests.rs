@@ -4,7 +4,8 @@ use candle_core::{Device, Tensor};
 use dml_core::TupleCount;
 
 use super::*;
-use crate::example_distance::{DotProduct, Euclidean, pairs};
+use crate::tests::example_distance::{DotProduct, Euclidean, pairs};
+use dml_core::Error;
 
 fn miner(share: f64, distance: impl Distance + 'static) -> Result<HDCMiner> {
     let config = HDCMinerConfig {

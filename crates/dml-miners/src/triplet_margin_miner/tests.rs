@@ -4,7 +4,7 @@ use candle_core::{Device, Tensor};
 use dml_core::{PairKind, Relation, TupleCount};
 
 use super::*;
-use crate::example_distance::{DotProduct, Euclidean};
+use crate::tests::example_distance::{DotProduct, Euclidean};
 
 fn mine(
     batch: &Batch,

@@ -4,7 +4,7 @@ use candle_core::{Device, Tensor};
 use dml_core::Error;
 
 use super::*;
-use crate::example_distance::{Euclidean, pairs};
+use crate::tests::example_distance::{Euclidean, pairs};
 
 fn miner(num_bins: usize, per_bin: usize, seed: u64) -> Result<UniformHistogramMiner> {
     let config = UniformHistogramMinerConfig {

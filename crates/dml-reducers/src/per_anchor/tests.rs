@@ -3,6 +3,7 @@
 use super::*;
 use crate::tests::{Values, gradient_and_loss};
 use crate::{AvgNonZeroReducer, ClassWeightedReducer, ClassWeightedReducerConfig, MeanReducer};
+use dml_core::Error;
 use dml_core::candle_core::{Device, Var};
 
 fn per_anchor(aggregation_func: Aggregation, inner: impl Reducer + 'static) -> PerAnchorReducer {

@@ -2,6 +2,7 @@ use dml_core::candle_core::Device;
 use dml_core::{Pairs, Tuples};
 
 use super::*;
+use dml_core::Error;
 
 /// Every pair of rows that is closer than 1 on the first coordinate, as a positive or a negative pair.
 #[derive(Debug)]

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 
 use super::Correction;
-use super::rows::{Rows, squared_distance};
-use crate::case::{Array, Case};
+use super::rows::{number, rows, squared_distance};
+use crate::case::Case;
 
 pub(super) fn correction(case: &Case) -> anyhow::Result<Correction> {
     let config = case.config()?;
@@ -15,13 +15,13 @@ pub(super) fn correction(case: &Case) -> anyhow::Result<Correction> {
         "{}: expected no k and no reference set",
         case.path
     );
-    let labels = case.whole("in.labels")?.context("no labels")?;
-    let x = Rows::of(case, "in.embeddings")?;
+    let labels = case.whole("in.labels")?;
+    let x = rows(case, "in.embeddings")?;
     let mut sums: BTreeMap<&str, f64> = BTreeMap::new();
     let mut queries = 0;
     for query in 0..x.len() {
         let mut others: Vec<usize> = (0..x.len()).filter(|row| *row != query).collect();
-        let far = |row: &usize| squared_distance(x.row(query), x.row(*row));
+        let far = |row: &usize| squared_distance(&x[query], &x[*row]);
         others.sort_by(|a, b| far(a).total_cmp(&far(b)));
         let hits: Vec<bool> = others
             .iter()
@@ -52,9 +52,9 @@ pub(super) fn correction(case: &Case) -> anyhow::Result<Correction> {
         }
     }
     ensure!(queries > 0, "{}: no query has a match", case.path);
-    let mean = |(metric, sum): (&str, f64)| {
-        let value = Array::number(sum / f64::from(queries));
-        (format!("out.{metric}"), value)
+    let mean = |(metric, sum): (&str, f64)| -> anyhow::Result<_> {
+        Ok((format!("out.{metric}"), number(sum / f64::from(queries))?))
     };
-    Ok(Correction::Values(sums.into_iter().map(mean).collect()))
+    let means: anyhow::Result<_> = sums.into_iter().map(mean).collect();
+    Ok(Correction::Values(means?))
 }

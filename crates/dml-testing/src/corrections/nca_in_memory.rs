@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use anyhow::{Context, ensure};
 
 use super::Correction;
-use super::rows::{Rows, cosine, ensure_mean_reducer};
-use crate::case::{Array, Case};
+use super::rows::{cosine, ensure_mean_reducer, gradient, number, rows};
+use crate::case::Case;
 
 pub(super) fn correction(case: &Case) -> anyhow::Result<Correction> {
     let config = case.config()?;
@@ -34,13 +34,12 @@ pub(super) fn correction(case: &Case) -> anyhow::Result<Correction> {
     let mut memory: Vec<Option<(Vec<f64>, i64)>> = vec![None; size];
     let (mut next, mut values) = (0, BTreeMap::new());
     for step in 0..steps {
-        let x = Rows::of(case, &format!("in.embeddings.{step}"))?;
+        let x = rows(case, &format!("in.embeddings.{step}"))?;
         let labels = case.whole(&format!("in.labels.{step}"))?;
-        let labels = labels.with_context(|| format!("no labels of step {step}"))?;
         ensure!(x.len() <= size, "a batch larger than the memory");
         let own: Vec<usize> = (0..x.len()).map(|i| (next + i) % size).collect();
         for (i, place) in own.iter().enumerate() {
-            memory[*place] = Some((x.row(i).to_vec(), labels[i]));
+            memory[*place] = Some((x[i].clone(), labels[i]));
         }
         next = (next + x.len()) % size;
         let of_row = |i: usize, row: &[f64]| {
@@ -55,12 +54,12 @@ pub(super) fn correction(case: &Case) -> anyhow::Result<Correction> {
             }
             (near > 0.0).then(|| -(near / all).ln())
         };
-        let loss = |x: &Rows| {
-            let rows: Vec<f64> = (0..x.len()).filter_map(|i| of_row(i, x.row(i))).collect();
+        let loss = |x: &[Vec<f64>]| {
+            let rows: Vec<f64> = (0..x.len()).filter_map(|i| of_row(i, &x[i])).collect();
             rows.iter().sum::<f64>() / rows.len().max(1) as f64
         };
-        values.insert(format!("out.loss.{step}"), Array::number(loss(&x)));
-        values.insert(format!("grad.embeddings.{step}"), x.gradient(loss));
+        values.insert(format!("out.loss.{step}"), number(loss(&x))?);
+        values.insert(format!("grad.embeddings.{step}"), gradient(&x, loss)?);
     }
     Ok(Correction::Values(values))
 }

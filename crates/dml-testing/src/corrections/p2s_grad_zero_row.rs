@@ -4,59 +4,51 @@
 //! mean over rows i and classes c of (cos(x_i, w_c) − [y_i = c])²,  w_c scaled by 1 / (|w_c| + 1e-7) before
 //! ```
 
-use std::collections::BTreeMap;
-
-use anyhow::Context;
+use dml::candle_core::{Device, Tensor};
 
 use super::Correction;
-use super::rows::{Rows, dot, ensure_mean_reducer};
-use crate::case::{Array, Case, Data};
+use super::rows::{dot, ensure_mean_reducer, gradient, number, rows};
+use crate::case::Case;
 
 pub(super) fn correction(case: &Case) -> anyhow::Result<Correction> {
     ensure_mean_reducer(case, &case.config()?["reducer"])?;
-    let labels = case.whole("in.labels")?.context("no labels")?;
-    let x = Rows::of(case, "in.embeddings")?;
-    let mut weights = Rows::of(case, "param.weight")?; // [D, C]
-    for class in 0..weights.dim {
+    let labels = case.whole("in.labels")?;
+    let x = rows(case, "in.embeddings")?;
+    let mut weights = rows(case, "param.weight")?; // [D, C]
+    let classes = weights[0].len();
+    for class in 0..classes {
         let column: Vec<f64> = weights.iter().map(|row| row[class]).collect();
         let scale = 1.0 / (dot(&column, &column).sqrt() + 1e-7);
-        let columns = weights.values.iter_mut().skip(class).step_by(weights.dim);
-        columns.for_each(|w| *w *= scale);
+        weights.iter_mut().for_each(|row| row[class] *= scale);
     }
-    let loss = |x: &Rows, weights: &Rows| {
+    let loss = |x: &[Vec<f64>], weights: &[Vec<f64>]| {
         let mut sum = 0.0;
-        for (x, label) in x.iter().zip(labels) {
+        for (x, label) in x.iter().zip(&labels) {
             let length = dot(x, x).sqrt();
-            for class in 0..weights.dim {
-                let product: f64 = x
-                    .iter()
-                    .zip(weights.iter())
-                    .map(|(x, w)| x * w[class])
-                    .sum();
+            for class in 0..classes {
+                let products = x.iter().zip(weights).map(|(x, row)| x * row[class]);
+                let product: f64 = products.sum();
                 let cosine = if length == 0.0 { 0.0 } else { product / length };
                 sum += (cosine - f64::from(*label == class as i64)).powi(2);
             }
         }
-        sum / (x.len() * weights.dim) as f64
+        sum / (x.len() * classes) as f64
     };
-    let mut gradient = x.gradient(|x| loss(x, &weights));
     // A row of zeros has no direction to be turned.
-    if let Data::Real(gradient) = &mut gradient.data {
-        for (gradient, x) in gradient.chunks_exact_mut(x.dim).zip(x.iter()) {
-            if x.iter().all(|x| *x == 0.0) {
-                gradient.fill(0.0);
-            }
-        }
-    }
-    let scaled = Array {
-        shape: vec![weights.len(), weights.dim],
-        data: Data::Real(weights.values.clone()),
-    };
-    let of_weights = weights.gradient(|weights| loss(&x, weights));
-    Ok(Correction::Values(BTreeMap::from([
-        ("out.loss".to_owned(), Array::number(loss(&x, &weights))),
-        ("out.param.weight".to_owned(), scaled),
-        ("grad.embeddings".to_owned(), gradient),
-        ("grad.param.weight".to_owned(), of_weights),
-    ])))
+    let has_direction = |row: &Vec<f64>| vec![f64::from(row.iter().any(|x| *x != 0.0))];
+    let has_direction: Vec<Vec<f64>> = x.iter().map(has_direction).collect();
+    let gradient_of_x = gradient(&x, |x| loss(x, &weights))?;
+    let gradient_of_x = gradient_of_x.broadcast_mul(&Tensor::new(has_direction, &Device::Cpu)?)?;
+    Ok(Correction::values([
+        ("out.loss", number(loss(&x, &weights))?),
+        (
+            "out.param.weight",
+            Tensor::new(weights.clone(), &Device::Cpu)?,
+        ),
+        ("grad.embeddings", gradient_of_x),
+        (
+            "grad.param.weight",
+            gradient(&weights, |weights| loss(&x, weights))?,
+        ),
+    ]))
 }

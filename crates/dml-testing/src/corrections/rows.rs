@@ -1,66 +1,39 @@
 //! Matrices of a case as rows of numbers, and gradients by central differences.
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
+use dml::candle_core::{Device, Tensor};
 
-use crate::case::{Array, Case, Data};
+use crate::case::Case;
 
-/// A matrix `[rows, dim]` in row-major order.
-#[derive(Clone, Debug)]
-pub(super) struct Rows {
-    pub(super) values: Vec<f64>,
-    pub(super) dim: usize,
+/// The rows of the matrix of that name.
+pub(super) fn rows(case: &Case, name: &str) -> anyhow::Result<Vec<Vec<f64>>> {
+    Ok(case.require(name)?.to_vec2()?)
 }
 
-impl Rows {
-    /// The tensor of that name.
-    pub(super) fn of(case: &Case, name: &str) -> anyhow::Result<Self> {
-        let array = case
-            .get(name)
-            .with_context(|| format!("{}: no {name}", case.path))?;
-        ensure!(
-            array.shape.len() == 2,
-            "{name}: expected a matrix, got shape {:?}",
-            array.shape
-        );
-        Ok(Self {
-            values: array.to_real(),
-            dim: array.shape[1],
-        })
-    }
-
-    /// The rows in order.
-    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = &[f64]> {
-        self.values.chunks_exact(self.dim)
-    }
-
-    /// Number of rows.
-    pub(super) fn len(&self) -> usize {
-        self.values.len() / self.dim
-    }
-
-    /// One row.
-    pub(super) fn row(&self, row: usize) -> &[f64] {
-        &self.values[row * self.dim..][..self.dim]
-    }
-
-    /// The gradient of `function` at these rows.
-    pub(super) fn gradient(&self, function: impl Fn(&Self) -> f64) -> Array {
-        const STEP: f64 = 1e-6;
-        let mut moved = self.clone();
-        let mut gradient = Vec::with_capacity(self.values.len());
-        for (i, x) in self.values.iter().enumerate() {
+/// The gradient of `function` at `rows`.
+pub(super) fn gradient(
+    rows: &[Vec<f64>],
+    function: impl Fn(&[Vec<f64>]) -> f64,
+) -> anyhow::Result<Tensor> {
+    const STEP: f64 = 1e-6;
+    let mut moved = rows.to_vec();
+    let mut gradient = rows.to_vec();
+    for (i, row) in rows.iter().enumerate() {
+        for (k, x) in row.iter().enumerate() {
             let mut at = |x: f64| {
-                moved.values[i] = x;
+                moved[i][k] = x;
                 function(&moved)
             };
-            gradient.push((at(x + STEP) - at(x - STEP)) / (2.0 * STEP));
-            moved.values[i] = *x;
-        }
-        Array {
-            shape: vec![self.len(), self.dim],
-            data: Data::Real(gradient),
+            gradient[i][k] = (at(x + STEP) - at(x - STEP)) / (2.0 * STEP);
+            moved[i][k] = *x;
         }
     }
+    Ok(Tensor::new(gradient, &Device::Cpu)?)
+}
+
+/// One number.
+pub(super) fn number(value: f64) -> anyhow::Result<Tensor> {
+    Ok(Tensor::new(value, &Device::Cpu)?)
 }
 
 /// `Σ x y`.
@@ -93,16 +66,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn gradients_are_those_of_the_function() {
-        let rows = Rows {
-            values: vec![1.0, 2.0, -3.0, 0.5],
-            dim: 2,
-        };
-        let gradient = rows
-            .gradient(|rows| dot(rows.row(0), rows.row(1)))
-            .to_real();
+    fn gradients_are_those_of_the_function() -> anyhow::Result<()> {
+        let rows = [vec![1.0, 2.0], vec![-3.0, 0.5]];
+        let gradient = gradient(&rows, |rows| dot(&rows[0], &rows[1]))?;
+        let gradient: Vec<f64> = gradient.flatten_all()?.to_vec1()?;
         for (got, want) in gradient.iter().zip([-3.0, 0.5, 1.0, 2.0]) {
             assert!((got - want).abs() < 1e-8, "{got} {want}");
         }
+        Ok(())
     }
 }

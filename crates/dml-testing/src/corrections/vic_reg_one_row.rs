@@ -4,35 +4,27 @@
 //! λ · mean over k of (x_k − y_k)² + μ · max(0, 1 − √ε)
 //! ```
 
-use std::collections::BTreeMap;
-
 use anyhow::{Context, ensure};
 
 use super::Correction;
-use super::rows::{Rows, ensure_mean_reducer, squared_distance};
-use crate::case::{Array, Case};
+use super::rows::{self, ensure_mean_reducer, gradient, rows, squared_distance};
+use crate::case::Case;
 
 pub(super) fn correction(case: &Case) -> anyhow::Result<Correction> {
     let config = case.config()?;
     ensure_mean_reducer(case, &config["reducer"])?;
     let number = |key: &str| config[key].as_f64().with_context(|| format!("no {key}"));
-    let (lambda, mu, eps) = (
-        number("invariance_lambda")?,
-        number("variance_mu")?,
-        number("eps")?,
-    );
-    let (x, y) = (
-        Rows::of(case, "in.embeddings")?,
-        Rows::of(case, "in.ref_emb")?,
-    );
+    let (lambda, mu) = (number("invariance_lambda")?, number("variance_mu")?);
+    let eps = number("eps")?;
+    let (x, y) = (rows(case, "in.embeddings")?, rows(case, "in.ref_emb")?);
     ensure!(x.len() == 1 && y.len() == 1, "expected one row");
-    let loss = |x: &Rows, y: &Rows| {
-        let invariance = lambda * squared_distance(x.row(0), y.row(0)) / x.dim as f64;
+    let loss = |x: &[Vec<f64>], y: &[Vec<f64>]| {
+        let invariance = lambda * squared_distance(&x[0], &y[0]) / x[0].len() as f64;
         invariance + mu * (1.0 - eps.sqrt()).max(0.0)
     };
-    Ok(Correction::Values(BTreeMap::from([
-        ("out.loss".to_owned(), Array::number(loss(&x, &y))),
-        ("grad.embeddings".to_owned(), x.gradient(|x| loss(x, &y))),
-        ("grad.ref_emb".to_owned(), y.gradient(|y| loss(&x, y))),
-    ])))
+    Ok(Correction::values([
+        ("out.loss", rows::number(loss(&x, &y))?),
+        ("grad.embeddings", gradient(&x, |x| loss(x, &y))?),
+        ("grad.ref_emb", gradient(&y, |y| loss(&x, y))?),
+    ]))
 }

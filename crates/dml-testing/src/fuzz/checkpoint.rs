@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use dml::candle_core::{DType, Device, Tensor};
+use dml::candle_core::{DType, Device};
 use dml::data::TensorDataset;
 use dml::distances::LpDistance;
 use dml::losses::{TripletMarginLoss, TripletMarginLossConfig, TripletsPerAnchor};
@@ -14,6 +14,8 @@ use dml::train::{Checkpoints, CheckpointsConfig, Method, MetricLossOnly, NamedMo
 use dml::{Objective, Result};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
+
+use super::rows;
 
 /// Epochs after which the folder is as it is changed, and after which a run ends.
 const EPOCHS: [u64; 2] = [2, 3];
@@ -93,9 +95,7 @@ fn collect(root: &Path, below: &Path, files: &mut Vec<(PathBuf, Vec<u8>)>) {
 
 /// A linear layer on 16 rows of 2 classes, with random triplets: a few milliseconds.
 fn trainer(folder: &Path) -> std::result::Result<Trainer<MetricLossOnly>, dml::train::TrainError> {
-    let rows: Vec<f32> = (0..16 * 4).map(|i| (i as f32 * 0.7).sin()).collect();
     let labels: Vec<i64> = (0..16).map(|row| row % 2).collect();
-    let rows = Tensor::from_vec(rows, (16, 4), &Device::Cpu).map_err(dml::Error::from)?;
     let order = MPerClassSamplerConfig {
         length_before_new_iter: 16,
         ..MPerClassSamplerConfig::new(2)
@@ -103,7 +103,7 @@ fn trainer(folder: &Path) -> std::result::Result<Trainer<MetricLossOnly>, dml::t
     let order = MPerClassSampler::new(order, labels.clone())?;
     let checkpoints = Checkpoints::new(folder, CheckpointsConfig::default())?;
     let method = MetricLossOnly::new(trunk()?, objective()?);
-    Trainer::builder(method, TensorDataset::new(rows, labels)?, order)
+    Trainer::builder(method, TensorDataset::new(rows(16, 4, 0.7), labels)?, order)
         .with_checkpoints(checkpoints)
         .build()
 }

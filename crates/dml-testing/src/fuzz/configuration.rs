@@ -4,95 +4,88 @@ mod defaults;
 mod odd;
 mod used;
 
-use dml::config::from_value;
+use dml::config::{
+    ClassifierConfig, ClustererConfig, DistanceConfig, EvaluationConfig, InferenceConfig,
+    KnnConfig, LossConfig, LossKind, MatchConfig, MinerConfig, MinerKind, ProjectionConfig,
+    ReducerConfig, RegularizerConfig, RegularizerKind, RerankConfig, SamplerConfig, TesterKind,
+    from_value,
+};
+use dml::losses::WeightInit;
 use serde_json::Value;
+
+use defaults::{distributions, full, of_registry};
 
 pub use defaults::defaults;
 pub use odd::{odd_values, with_odd_values};
 
-/// What a component is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
+/// Declares the roles. Each has a sentence, the function of [`used`] that builds and uses a component of it, the
+/// configuration that this function takes, and examples of such configurations.
+macro_rules! roles {
+    ($($(#[$doc:meta])* $role:ident: $used:ident($Config:ty), $examples:expr;)*) => {
+        /// What a component is for.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Role {
+            $($(#[$doc])* $role,)*
+        }
+
+        impl Role {
+            /// Every role.
+            pub const ALL: &[Self] = &[$(Self::$role),*];
+
+            /// Configurations for the batch of [`used`], with all fields written out.
+            fn examples(self) -> Vec<Value> {
+                match self {
+                    $(Self::$role => $examples.into_iter().map(full::<$Config>).collect(),)*
+                }
+            }
+        }
+
+        /// Builds a component from its configuration, and if that is possible, uses it on eight rows: losses and
+        /// regularizers forward and backward.
+        ///
+        /// # Errors
+        /// What the component says against its configuration or the rows.
+        pub fn exercise(role: Role, config: Value) -> Result<(), Box<dyn std::error::Error>> {
+            match role {
+                $(Role::$role => used::$used(&from_value::<$Config>(config)?),)*
+            }
+        }
+    };
+}
+
+roles! {
     /// A distance.
-    Distance,
+    Distance: distance(DistanceConfig), of_registry(DistanceConfig::NAMES, DistanceConfig::examples);
     /// A reducer.
-    Reducer,
+    Reducer: reducer(ReducerConfig), of_registry(ReducerConfig::NAMES, ReducerConfig::examples);
     /// A regularizer of embeddings.
-    Regularizer,
+    Regularizer: regularizer(RegularizerConfig), of_registry(RegularizerKind::NAMES, RegularizerKind::examples);
     /// A miner.
-    Miner,
+    Miner: miner(MinerConfig), of_registry(MinerKind::NAMES, MinerKind::examples);
     /// A loss with its collaborators.
-    Loss,
+    Loss: loss(LossConfig), of_registry(LossKind::NAMES, LossKind::examples);
     /// A sampler.
-    Sampler,
+    Sampler: sampler(SamplerConfig), of_registry(SamplerConfig::NAMES, SamplerConfig::examples);
     /// An index.
-    Index,
+    Index: index(KnnConfig), of_registry(KnnConfig::NAMES, KnnConfig::examples);
     /// A classifier by neighbours.
-    Classifier,
+    Classifier: classifier(ClassifierConfig), of_registry(ClassifierConfig::NAMES, ClassifierConfig::examples);
     /// A clusterer.
-    Clusterer,
+    Clusterer: clusterer(ClustererConfig), of_registry(ClustererConfig::NAMES, ClustererConfig::examples);
     /// A finder of matches.
-    Match,
+    Match: match_finder(MatchConfig), of_registry(MatchConfig::NAMES, MatchConfig::examples);
     /// A model for inference.
-    Inference,
+    Inference: inference(InferenceConfig), of_registry(InferenceConfig::NAMES, InferenceConfig::examples);
     /// An accuracy calculator.
-    Evaluation,
+    Evaluation: evaluation(EvaluationConfig), of_registry(EvaluationConfig::NAMES, EvaluationConfig::examples);
     /// A projection.
-    Projection,
+    Projection: projection(ProjectionConfig), of_registry(ProjectionConfig::NAMES, ProjectionConfig::examples);
     /// A re-ranking.
-    Rerank,
+    Rerank: rerank(RerankConfig), of_registry(RerankConfig::NAMES, RerankConfig::examples);
     /// A tester.
-    Tester,
+    Tester: tester(TesterKind), of_registry(TesterKind::NAMES, TesterKind::examples);
     /// A distribution of first weights.
-    WeightInit,
-}
-
-impl Role {
-    /// Every role.
-    pub const ALL: [Self; 16] = [
-        Self::Distance,
-        Self::Reducer,
-        Self::Regularizer,
-        Self::Miner,
-        Self::Loss,
-        Self::Sampler,
-        Self::Index,
-        Self::Classifier,
-        Self::Clusterer,
-        Self::Match,
-        Self::Inference,
-        Self::Evaluation,
-        Self::Projection,
-        Self::Rerank,
-        Self::Tester,
-        Self::WeightInit,
-    ];
-}
-
-/// Builds a component from its configuration, and if that is possible, uses it on eight rows: losses and regularizers
-/// forward and backward.
-///
-/// # Errors
-/// What the component says against its configuration or the rows.
-pub fn exercise(role: Role, config: Value) -> Result<(), Box<dyn std::error::Error>> {
-    match role {
-        Role::Distance => used::distance(&from_value(config)?),
-        Role::Reducer => used::reducer(&from_value(config)?),
-        Role::Regularizer => used::regularizer(&from_value(config)?),
-        Role::Miner => used::miner(&from_value(config)?),
-        Role::Loss => used::loss(&from_value(config)?),
-        Role::Sampler => used::sampler(&from_value(config)?),
-        Role::Index => used::index(&from_value(config)?),
-        Role::Classifier => used::classifier(&from_value(config)?),
-        Role::Clusterer => used::clusterer(&from_value(config)?),
-        Role::Match => used::match_finder(&from_value(config)?),
-        Role::Inference => used::inference(&from_value(config)?),
-        Role::Evaluation => used::evaluation(&from_value(config)?),
-        Role::Projection => used::projection(&from_value(config)?),
-        Role::Rerank => used::rerank(&from_value(config)?),
-        Role::Tester => used::tester(&from_value(config)?),
-        Role::WeightInit => used::weight_init(&from_value(config)?),
-    }
+    WeightInit: weight_init(WeightInit), distributions();
 }
 
 /// JSON of a component of any role.
@@ -103,7 +96,7 @@ pub(super) fn run(bytes: &[u8]) {
     if is_heavy(&config) {
         return;
     }
-    for role in Role::ALL {
+    for &role in Role::ALL {
         exercise(role, config.clone()).ok();
     }
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use dml::candle_core::{Device, Tensor};
 use dml::distances::LpDistance;
 use dml::eval::{
     Codes, CustomKNN, CustomKNNConfig, FlatIndex, FlatMetric, KnnIndex, QuantizedIndex,
@@ -10,6 +9,7 @@ use dml::eval::{
 };
 use flate2::Crc;
 
+use super::rows;
 use super::scratch::with_file;
 
 const DIM: usize = 4;
@@ -39,9 +39,7 @@ fn load(bytes: &[u8]) {
 /// Searches with queries of some widths, one of which may be that of the index.
 fn search(index: &dyn KnnIndex) {
     for dim in [1, DIM - 1, DIM, 2 * DIM] {
-        let queries: Vec<f32> = (0..2 * dim).map(|i| i as f32 * 0.37 - 1.0).collect();
-        let queries = Tensor::from_vec(queries, (2, dim), &Device::Cpu);
-        let queries = queries.expect("as many numbers as the shape has");
+        let queries = rows(2, dim, 0.37);
         for k in [1, 2, index.len()] {
             if let Ok(found) = index.search(&queries, k) {
                 assert_eq!(found.indices.len(), 2 * k);
@@ -101,9 +99,7 @@ fn with_checksums(bytes: &[u8]) -> Option<Vec<u8>> {
 
 /// A file of each kind.
 pub(super) fn seeds() -> Vec<Vec<u8>> {
-    let rows: Vec<f32> = (0..6 * DIM).map(|i| (i as f32 * 0.7).sin()).collect();
-    let rows = Tensor::from_vec(rows, (6, DIM), &Device::Cpu);
-    let rows = rows.expect("as many numbers as the shape has");
+    let rows = rows(6, DIM, 0.7);
     let file = |mut index: Box<dyn KnnIndex>| {
         index.add(&rows).expect("rows of numbers");
         let folder = tempfile::tempdir().expect("a temporary folder can be made");

@@ -22,6 +22,7 @@ mod tuples;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use dml::candle_core::{Device, Tensor};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -41,50 +42,24 @@ pub struct Target {
 
 /// Every target that this build has: images and Parquet files are behind the features of these names.
 pub const TARGETS: &[Target] = &[
-    Target {
-        name: "checkpoint",
-        run: checkpoint::run,
-        seeds: checkpoint::seeds,
-    },
-    Target {
-        name: "configuration",
-        run: configuration::run,
-        seeds: configuration::seeds,
-    },
+    Target::new("checkpoint", checkpoint::run, checkpoint::seeds),
+    Target::new("configuration", configuration::run, configuration::seeds),
     #[cfg(feature = "images")]
-    Target {
-        name: "csv",
-        run: csv::run,
-        seeds: csv::seeds,
-    },
-    Target {
-        name: "idx",
-        run: idx::run,
-        seeds: idx::seeds,
-    },
+    Target::new("csv", csv::run, csv::seeds),
+    Target::new("idx", idx::run, idx::seeds),
     #[cfg(feature = "images")]
-    Target {
-        name: "image",
-        run: image::run,
-        seeds: image::seeds,
-    },
-    Target {
-        name: "index",
-        run: index::run,
-        seeds: index::seeds,
-    },
+    Target::new("image", image::run, image::seeds),
+    Target::new("index", index::run, index::seeds),
     #[cfg(feature = "parquet")]
-    Target {
-        name: "parquet",
-        run: parquet::run,
-        seeds: parquet::seeds,
-    },
-    Target {
-        name: "tuples",
-        run: tuples::run,
-        seeds: tuples::seeds,
-    },
+    Target::new("parquet", parquet::run, parquet::seeds),
+    Target::new("tuples", tuples::run, tuples::seeds),
 ];
+
+impl Target {
+    const fn new(name: &'static str, run: fn(&[u8]), seeds: fn() -> Vec<Vec<u8>>) -> Self {
+        Self { name, run, seeds }
+    }
+}
 
 /// The target of that name.
 ///
@@ -122,6 +97,13 @@ fn shown(input: &[u8]) -> String {
         Ok(text) => format!("{text:?}"),
         Err(_) => input.iter().map(|byte| format!("{byte:02x}")).collect(),
     }
+}
+
+/// `count` rows of `dim` numbers that differ, `sin(step · i)` for the i-th of all.
+fn rows(count: usize, dim: usize, step: f32) -> Tensor {
+    let numbers: Vec<f32> = (0..count * dim).map(|i| (i as f32 * step).sin()).collect();
+    let rows = Tensor::from_vec(numbers, (count, dim), &Device::Cpu);
+    rows.expect("as many numbers as the shape has")
 }
 
 /// One of `values`.

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use dml::candle_core::{Device, Tensor, Var};
+use dml::candle_core::Var;
 use dml::config::{ConfigError, LossConfig, MinerConfig, MinerKind, from_value};
 use dml::core::kernels::PairMask;
 use dml::distances::LpDistance;
@@ -11,6 +11,7 @@ use dml::miners::{HDCMiner, HDCMinerConfig};
 use dml::{Batch, Miner, Objective, Pairs, Triplets, Tuples};
 
 use super::configuration::{Role, defaults};
+use super::rows;
 
 const ROWS: u32 = 6;
 const DIM: usize = 4;
@@ -21,7 +22,8 @@ pub(super) fn run(bytes: &[u8]) {
     let Some(case) = Case::read(bytes) else {
         return;
     };
-    let embeddings = Var::from_tensor(&rows()).expect("a variable of numbers");
+    let embeddings = Var::from_tensor(&rows(ROWS as usize, DIM, 1.3));
+    let embeddings = embeddings.expect("a variable of numbers");
     let batch = Batch::new(&embeddings, [0i64, 0, 1, 1, 2, 2]).expect("a label for each row");
     for (name, objective) in objectives() {
         let outcome = objective.evaluate_tuples(&batch, &case.tuples);
@@ -109,14 +111,6 @@ fn entry(byte: u8) -> u32 {
         220..240 => u32::MAX - u32::from(byte),
         _ => u32::MAX,
     }
-}
-
-fn rows() -> Tensor {
-    let rows: Vec<f32> = (0..ROWS as usize * DIM)
-        .map(|i| (i as f32 * 1.3).sin())
-        .collect();
-    let rows = Tensor::from_vec(rows, (ROWS as usize, DIM), &Device::Cpu);
-    rows.expect("as many numbers as the shape has")
 }
 
 /// Every loss with its name and defaults, for the width of the rows.

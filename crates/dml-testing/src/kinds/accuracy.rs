@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use anyhow::Context;
 use dml::Batch;
+use dml::candle_core::{Device, Tensor};
 use dml::config::EvaluationConfig;
 use dml::eval::{AccuracyMetric, with_queries_among_references};
 use serde_json::{Value, json};
 
 use crate::Case;
 use crate::answer::Answer;
-use crate::case::{Array, Data};
+use crate::case::elements;
 use crate::inputs::Inputs;
 
 /// The name that stands for the clusters which the case itself gives.
@@ -59,9 +60,8 @@ pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
         } else {
             vec![score.value]
         };
-        let shape = vec![values.len()];
-        let data = Data::Real(values);
-        answer.put(format!("out.{}", score.metric), Array { shape, data });
+        let values = Tensor::new(values, &Device::Cpu)?;
+        answer.put(format!("out.{}", score.metric), values);
     }
     Ok(answer)
 }
@@ -93,14 +93,17 @@ type Label = Vec<f64>;
 
 /// The labels of the queries, and of the references if there are any.
 fn labels(case: &Case) -> anyhow::Result<(Vec<Label>, Option<Vec<Label>>)> {
-    let rows = |name: &str, float_name: &str| {
-        let array = case.get(name).or_else(|| case.get(float_name))?;
-        let width = array.shape.get(1).copied().unwrap_or(1).max(1);
+    let rows = |name: &str, float_name: &str| -> anyhow::Result<Option<Vec<Label>>> {
+        let Some(labels) = case.get(name).or_else(|| case.get(float_name)) else {
+            return Ok(None);
+        };
+        let width = labels.dims().get(1).copied().unwrap_or(1).max(1);
         // Exact: no label of a case is beyond 2⁵³.
-        Some(array.to_real().chunks(width).map(<[f64]>::to_vec).collect())
+        let rows: Vec<f64> = elements(labels)?;
+        Ok(Some(rows.chunks(width).map(<[f64]>::to_vec).collect()))
     };
-    let query = rows("in.labels", "in.float_labels").context("no labels")?;
-    Ok((query, rows("in.ref_labels", "in.float_ref_labels")))
+    let query = rows("in.labels", "in.float_labels")?.context("no labels")?;
+    Ok((query, rows("in.ref_labels", "in.float_ref_labels")?))
 }
 
 /// One number per row, the same for equal labels, in the order of the labels.

@@ -1,14 +1,13 @@
 //! Searches, matches and inference models.
 
 use anyhow::Context;
-use dml::candle_core::Tensor;
+use dml::candle_core::{Device, Tensor};
 use dml::config::{InferenceConfig, KnnConfig, MatchConfig};
 use dml::eval::{InferenceModel, Matches, Neighbors, SelfMatch};
 use serde_json::Value;
 
 use crate::Case;
 use crate::answer::Answer;
-use crate::case::{Array, Data};
 use crate::unsupported::unsupported;
 
 pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
@@ -45,7 +44,7 @@ fn search(case: &Case, config: &KnnConfig, call: &Value) -> anyhow::Result<Answe
         }
         found = index.search_others(&queries, k, own)?;
     }
-    Ok(put(found))
+    put(&found)
 }
 
 fn matches(case: &Case, config: MatchConfig, call: &Value) -> anyhow::Result<Answer> {
@@ -55,15 +54,11 @@ fn matches(case: &Case, config: MatchConfig, call: &Value) -> anyhow::Result<Ans
         "get_matching_pairs" => {
             let references = optional(case, "ref_emb")?;
             let found = finder.get_matching_pairs(&queries, references.as_ref(), threshold)?;
-            Ok(put_matches(&found))
+            put_matches(&found)
         }
         "is_match" => {
             let references = required(case, "ref_emb")?;
-            Ok(put_verdicts(&finder.is_match(
-                &queries,
-                &references,
-                threshold,
-            )?))
+            put_verdicts(&finder.is_match(&queries, &references, threshold)?)
         }
         other => Err(unsupported(format!("match finder op {other}"))),
     }
@@ -74,29 +69,20 @@ fn model(case: &Case, config: InferenceConfig, call: &Value) -> anyhow::Result<A
     let (queries, threshold) = (required(case, "embeddings")?, call["threshold"].as_f64());
     match case.op() {
         "get_embeddings" => {
-            let mut answer = Answer::default();
-            answer.put_tensor("out.embeddings", &model.get_embeddings(&queries)?)?;
-            Ok(answer)
+            let embeddings = model.get_embeddings(&queries)?;
+            Ok(Answer::from([("out.embeddings", embeddings)]))
         }
         "train_add_search" => {
             train(case, &mut model, call)?;
-            Ok(put(model.get_nearest_neighbors(&queries, neighbors(call)?)?))
+            put(&model.get_nearest_neighbors(&queries, neighbors(call)?)?)
         }
         "get_matches" => {
             let references = optional(case, "ref_emb")?;
-            Ok(put_matches(&model.get_matches(
-                &queries,
-                references.as_ref(),
-                threshold,
-            )?))
+            put_matches(&model.get_matches(&queries, references.as_ref(), threshold)?)
         }
         "is_match" => {
             let references = required(case, "ref_emb")?;
-            Ok(put_verdicts(&model.is_match(
-                &queries,
-                &references,
-                threshold,
-            )?))
+            put_verdicts(&model.is_match(&queries, &references, threshold)?)
         }
         other => Err(unsupported(format!("inference model op {other}"))),
     }
@@ -123,38 +109,28 @@ fn neighbors(call: &Value) -> anyhow::Result<usize> {
     Ok(usize::try_from(call["k"].as_u64().context("no k")?)?)
 }
 
-fn put(found: Neighbors) -> Answer {
-    let mut answer = Answer::default();
-    let shape = vec![found.queries(), found.k];
-    let indices = found.indices.iter().map(|row| i64::from(*row)).collect();
-    for (name, data) in [
-        ("out.indices", Data::Whole(indices)),
-        ("out.distances", Data::Real(found.distances)),
-    ] {
-        let shape = shape.clone();
-        answer.put(name, Array { shape, data });
-    }
-    answer
+fn put(found: &Neighbors) -> anyhow::Result<Answer> {
+    let shape = (found.queries(), found.k);
+    let indices = Tensor::from_slice(&found.indices, shape, &Device::Cpu)?;
+    let distances = Tensor::from_slice(&found.distances, shape, &Device::Cpu)?;
+    Ok(Answer::from([
+        ("out.indices", indices),
+        ("out.distances", distances),
+    ]))
 }
 
-fn put_matches(found: &Matches) -> Answer {
-    let mut answer = Answer::default();
-    let mask = found.mask().iter().map(|m| i64::from(*m)).collect();
-    let pairs = found.pairs.iter();
-    let pairs = pairs.flat_map(|(q, r)| [i64::from(*q), i64::from(*r)]);
-    for (name, shape, values) in [
-        ("out.matches", vec![found.queries, found.references], mask),
-        ("out.pairs", vec![found.pairs.len(), 2], pairs.collect()),
-    ] {
-        let data = Data::Whole(values);
-        answer.put(name, Array { shape, data });
-    }
-    answer
+fn put_matches(found: &Matches) -> anyhow::Result<Answer> {
+    let mask = verdicts(&found.mask())?.reshape((found.queries, found.references))?;
+    let pairs: Vec<u32> = found.pairs.iter().flat_map(|(q, r)| [*q, *r]).collect();
+    let pairs = Tensor::from_vec(pairs, (found.pairs.len(), 2), &Device::Cpu)?;
+    Ok(Answer::from([("out.matches", mask), ("out.pairs", pairs)]))
 }
 
-fn put_verdicts(matches: &[bool]) -> Answer {
-    let mut answer = Answer::default();
-    let matches = matches.iter().map(|m| i64::from(*m)).collect();
-    answer.put("out.is_match", Array::whole(matches));
-    answer
+fn put_verdicts(matches: &[bool]) -> anyhow::Result<Answer> {
+    Ok(Answer::from([("out.is_match", verdicts(matches)?)]))
+}
+
+fn verdicts(matches: &[bool]) -> anyhow::Result<Tensor> {
+    let matches: Vec<u8> = matches.iter().copied().map(u8::from).collect();
+    Ok(Tensor::new(matches, &Device::Cpu)?)
 }

@@ -1,7 +1,7 @@
 //! Losses: value and gradients of one call.
 
 use anyhow::Context;
-use dml::candle_core::Tensor;
+use dml::candle_core::{Device, Tensor};
 use dml::config::{LossConfig, LossKind, ReducerConfig};
 use dml::losses::{SeededVars, SubCenterArcFaceLoss};
 use dml::{Loss, Objective};
@@ -9,7 +9,6 @@ use dml::{Loss, Objective};
 use super::objective::{build, evaluate};
 use crate::Case;
 use crate::answer::Answer;
-use crate::case::Array;
 use crate::inputs::{Inputs, batch, batch_labeled, tuples};
 use crate::unsupported::unsupported;
 
@@ -53,11 +52,8 @@ fn logits(case: &Case, loss: &dyn Loss) -> anyhow::Result<Answer> {
     inputs.parameters(case, loss)?;
     let batch = batch(case, &mut inputs)?;
     let logits = classes.logits(batch.embeddings())?;
-    let weights = case
-        .tensor("in.weights")?
-        .with_context(|| format!("{}: no in.weights", case.path))?;
-    let mut answer = Answer::default();
-    answer.put_tensor("out.logits", &logits)?;
+    let weights = case.tensor("in.weights")?.context("no in.weights")?;
+    let mut answer = Answer::from([("out.logits", logits.clone())]);
     let sum = (logits * weights)?.sum_all()?;
     answer.put_gradients(&inputs, &sum.backward()?)?;
     Ok(answer)
@@ -77,14 +73,12 @@ fn outliers(case: &Case, config: &LossConfig) -> anyhow::Result<Answer> {
     let mut inputs = Inputs::default();
     inputs.parameters(case, &loss)?;
     let batch = batch(case, &mut inputs)?;
-    let threshold = case
-        .meta("threshold")
-        .with_context(|| format!("{}: no threshold", case.path))?;
+    let threshold = case.meta("threshold").context("no threshold")?;
     let outliers = loss.outliers(&batch, threshold.parse()?)?;
-    let mut answer = Answer::default();
-    answer.put("out.outliers", Array::rows(&outliers.rows));
-    answer.put_tensor("out.dominant_centers", &outliers.dominant_centers)?;
-    Ok(answer)
+    Ok(Answer::from([
+        ("out.outliers", Tensor::new(outliers.rows, &Device::Cpu)?),
+        ("out.dominant_centers", outliers.dominant_centers),
+    ]))
 }
 
 /// The labels of a batch; the meta classes of a loss that takes these instead.

@@ -1,13 +1,13 @@
 //! Miners: the tuples that they choose, sorted.
 
 use anyhow::Context;
+use dml::candle_core::{Device, Tensor};
 use dml::config::{MinerConfig, MinerKind};
 use dml::miners::HDCMiner;
 use dml::{Batch, Miner, Pairs, Triplets, TupleCount, Tuples};
 
 use crate::Case;
 use crate::answer::Answer;
-use crate::case::Array;
 use crate::inputs::{Inputs, batch, tuples};
 use crate::unsupported::unsupported;
 
@@ -24,12 +24,8 @@ pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
             miner.set_tuples(tuples(case)?);
             let calls = case.json("calls")?.as_u64().context("no calls")?;
             for call in 0..calls {
-                put_tuples(
-                    &miner.mine(&batch)?,
-                    &batch,
-                    &format!(".{call}"),
-                    &mut answer,
-                )?;
+                let suffix = format!(".{call}");
+                put_tuples(&miner.mine(&batch)?, &batch, &suffix, &mut answer)?;
             }
             miner.reset_tuples();
             put_tuples(&miner.mine(&batch)?, &batch, ".after_reset", &mut answer)?;
@@ -47,36 +43,37 @@ fn put_tuples(
     answer: &mut Answer,
 ) -> anyhow::Result<()> {
     let columns = match tuples.count(batch)? {
-        TupleCount::Triplets(_) => sorted_triplets(&*tuples.triplets(batch)?),
-        TupleCount::Pairs { .. } => sorted_pairs(&*tuples.pairs(batch)?),
+        TupleCount::Triplets(_) => sorted(triplet_columns(&*tuples.triplets(batch)?), 3),
+        TupleCount::Pairs { .. } => sorted(pair_columns(&*tuples.pairs(batch)?), 2),
     };
+    put_columns(columns, suffix, answer)
+}
+
+/// Columns of tuples by their names.
+pub(super) type Columns = Vec<(&'static str, Vec<u32>)>;
+
+/// Puts columns as `out.NAME` with `suffix`.
+pub(super) fn put_columns(
+    columns: Columns,
+    suffix: &str,
+    answer: &mut Answer,
+) -> anyhow::Result<()> {
     for (name, column) in columns {
-        answer.put(format!("out.{name}{suffix}"), Array::rows(&column));
+        let column = Tensor::new(column, &Device::Cpu)?;
+        answer.put(format!("out.{name}{suffix}"), column);
     }
     Ok(())
 }
 
-pub(super) fn triplet_columns(t: &Triplets) -> Vec<(&'static str, Vec<u32>)> {
+pub(super) fn triplet_columns(triplets: &Triplets) -> Columns {
     vec![
-        ("a", t.anchors.clone()),
-        ("p", t.positives.clone()),
-        ("n", t.negatives.clone()),
+        ("a", triplets.anchors.clone()),
+        ("p", triplets.positives.clone()),
+        ("n", triplets.negatives.clone()),
     ]
 }
 
-pub(super) fn sorted_triplets(t: &Triplets) -> Vec<(&'static str, Vec<u32>)> {
-    let mut rows: Vec<_> = (0..t.len())
-        .map(|i| (t.anchors[i], t.positives[i], t.negatives[i]))
-        .collect();
-    rows.sort_unstable();
-    vec![
-        ("a", rows.iter().map(|r| r.0).collect()),
-        ("p", rows.iter().map(|r| r.1).collect()),
-        ("n", rows.iter().map(|r| r.2).collect()),
-    ]
-}
-
-pub(super) fn pair_columns(pairs: &Pairs) -> Vec<(&'static str, Vec<u32>)> {
+pub(super) fn pair_columns(pairs: &Pairs) -> Columns {
     vec![
         ("a1", pairs.positive_anchors.clone()),
         ("p", pairs.positives.clone()),
@@ -85,17 +82,15 @@ pub(super) fn pair_columns(pairs: &Pairs) -> Vec<(&'static str, Vec<u32>)> {
     ]
 }
 
-pub(super) fn sorted_pairs(pairs: &Pairs) -> Vec<(&'static str, Vec<u32>)> {
-    let sorted = |anchors: &[u32], others: &[u32]| {
-        let mut rows: Vec<_> = anchors
-            .iter()
-            .copied()
-            .zip(others.iter().copied())
-            .collect();
+/// Columns whose rows are sorted, where every `width` columns belong together.
+pub(super) fn sorted(mut columns: Columns, width: usize) -> Columns {
+    for group in columns.chunks_mut(width) {
+        let row = |i: usize| group.iter().map(|(_, column)| column[i]).collect();
+        let mut rows: Vec<Vec<u32>> = (0..group[0].1.len()).map(row).collect();
         rows.sort_unstable();
-        rows.into_iter().unzip()
-    };
-    let (a1, p) = sorted(&pairs.positive_anchors, &pairs.positives);
-    let (a2, n) = sorted(&pairs.negative_anchors, &pairs.negatives);
-    vec![("a1", a1), ("p", p), ("a2", a2), ("n", n)]
+        for (k, (_, column)) in group.iter_mut().enumerate() {
+            *column = rows.iter().map(|row| row[k]).collect();
+        }
+    }
+    columns
 }

@@ -3,13 +3,13 @@
 use std::collections::{HashMap, HashSet};
 
 use anyhow::{Context, bail, ensure};
+use dml::candle_core::{Device, Tensor};
 use dml::config::{MinerConfig, MinerKind};
 use dml::{Batch, Miner};
 
 use crate::Case;
 use crate::answer::Answer;
-use crate::binomial_test::is_plausible;
-use crate::case::{Array, Data};
+use crate::binomial_test::ensure_plausible;
 use crate::inputs::{Inputs, batch};
 use crate::unsupported::unsupported;
 
@@ -35,22 +35,15 @@ fn side(miner: &dyn Miner, batch: &Batch, name: &str) -> anyhow::Result<Vec<(u32
         "pos" => (&pairs.positive_anchors, &pairs.positives),
         _ => (&pairs.negative_anchors, &pairs.negatives),
     };
-    Ok(anchors
-        .iter()
-        .copied()
-        .zip(others.iter().copied())
-        .collect())
+    let pairs = anchors.iter().zip(others);
+    Ok(pairs.map(|(anchor, other)| (*anchor, *other)).collect())
 }
 
 /// The pairs that a case lists under a name.
 fn listed(case: &Case, name: &str) -> anyhow::Result<Vec<(u32, u32)>> {
-    let rows = case
-        .row_numbers(name)?
-        .with_context(|| format!("no {name}"))?;
-    Ok(rows
-        .chunks_exact(2)
-        .map(|pair| (pair[0], pair[1]))
-        .collect())
+    let rows = case.row_numbers(name)?;
+    let pairs = rows.chunks_exact(2);
+    Ok(pairs.map(|pair| (pair[0], pair[1])).collect())
 }
 
 /// So many pairs of each bin, all pairs of a bin alike.
@@ -58,15 +51,10 @@ fn uniform_histogram(case: &Case, miner: &dyn Miner, batch: &Batch) -> anyhow::R
     let mut answer = Answer::default();
     for name in ["pos", "neg"] {
         let allowed = listed(case, &format!("out.{name}.allowed"))?;
-        let bins = case.whole(&format!("out.{name}.bin"))?.context("no bins")?;
-        let bin_of: HashMap<(u32, u32), usize> = allowed
-            .iter()
-            .copied()
-            .zip(bins.iter().map(|bin| *bin as usize))
-            .collect();
-        let want = case
-            .whole(&format!("out.{name}.count"))?
-            .context("no counts")?;
+        let bins = case.row_numbers(&format!("out.{name}.bin"))?;
+        let bins = bins.into_iter().map(|bin| bin as usize);
+        let bin_of: HashMap<(u32, u32), usize> = allowed.into_iter().zip(bins).collect();
+        let want = case.whole(&format!("out.{name}.count"))?;
         let mut seen: HashMap<(u32, u32), u64> = HashMap::new();
         for _ in 0..ROUNDS {
             let mut counts = vec![0i64; want.len()];
@@ -77,21 +65,18 @@ fn uniform_histogram(case: &Case, miner: &dyn Miner, batch: &Batch) -> anyhow::R
                 counts[bin] += 1;
                 *seen.entry(pair).or_default() += 1;
             }
+            let is_as_asked = counts == want;
             ensure!(
-                counts == want,
+                is_as_asked,
                 "{name}: expected {want:?} pairs a bin, got {counts:?}"
             );
         }
         for (pair, bin) in &bin_of {
             let peers = bin_of.values().filter(|other| *other == bin).count();
-            let (got, draws) = (
-                seen.get(pair).copied().unwrap_or(0),
-                ROUNDS as u64 * want[*bin] as u64,
-            );
-            ensure!(
-                is_plausible(got, draws, 1.0 / peers as f64),
-                "{name}: {pair:?} was drawn {got} times of {draws}"
-            );
+            let got = seen.get(pair).copied().unwrap_or(0);
+            let draws = ROUNDS as u64 * want[*bin] as u64;
+            let what = format_args!("{name}: {pair:?}");
+            ensure_plausible(what, got, draws, 1.0 / peers as f64)?;
         }
         for what in ["allowed", "bin", "count"] {
             answer.accept(case, &format!("out.{name}.{what}"));
@@ -102,26 +87,22 @@ fn uniform_histogram(case: &Case, miner: &dyn Miner, batch: &Batch) -> anyhow::R
 
 /// So many triplets of each anchor; positives alike, negatives by weight.
 fn distance_weighted(case: &Case, miner: &dyn Miner, batch: &Batch) -> anyhow::Result<Answer> {
-    let want = case.whole("out.count")?.context("no out.count")?;
-    let weights = case.get("out.weights").context("no out.weights")?.to_real();
+    let want = case.whole("out.count")?;
+    let weights = case.real("out.weights")?;
     let references = batch.references();
     let relation = batch.require_relation("DistanceWeightedMiner")?;
     let (mut positives, mut negatives): (HashMap<_, u64>, HashMap<_, u64>) = Default::default();
     for _ in 0..ROUNDS {
         let triplets = miner.mine(batch)?.triplets(batch)?;
         let mut counts = vec![0i64; want.len()];
-        for i in 0..triplets.len() {
-            let (a, p, n) = (
-                triplets.anchors[i],
-                triplets.positives[i],
-                triplets.negatives[i],
-            );
+        for (a, p, n) in triplets.iter() {
             counts[a as usize] += 1;
             *positives.entry((a, p)).or_default() += 1;
             *negatives.entry((a, n)).or_default() += 1;
         }
+        let is_as_asked = counts == want;
         ensure!(
-            counts == want,
+            is_as_asked,
             "expected {want:?} triplets an anchor, got {counts:?}"
         );
     }
@@ -129,33 +110,22 @@ fn distance_weighted(case: &Case, miner: &dyn Miner, batch: &Batch) -> anyhow::R
         let draws = ROUNDS as u64 * *count as u64;
         let (mut same, mut others) = (Vec::new(), Vec::new());
         relation.split(a, &mut same, &mut others);
-        let drawn: HashSet<u32> = positives
-            .keys()
-            .filter(|(b, _)| *b as usize == a)
-            .map(|(_, p)| *p)
-            .collect();
-        ensure!(
-            drawn.iter().all(|p| same.contains(p)),
-            "anchor {a}: {drawn:?} are not all positives"
-        );
+        let drawn = positives.keys().filter(|(b, _)| *b as usize == a);
+        for (_, p) in drawn {
+            ensure!(same.contains(p), "anchor {a}: {p} is no positive");
+        }
         for p in &same {
             let got = positives.get(&(a as u32, *p)).copied().unwrap_or(0);
-            ensure!(
-                is_plausible(got, draws, 1.0 / same.len() as f64),
-                "anchor {a}: positive {p} was drawn {got} times of {draws}"
-            );
+            let what = format_args!("anchor {a}: positive {p}");
+            ensure_plausible(what, got, draws, 1.0 / same.len() as f64)?;
         }
         for n in 0..references {
             let got = negatives.get(&(a as u32, n as u32)).copied().unwrap_or(0);
             let share = weights[a * references + n];
-            ensure!(
-                share > 0.0 || got == 0,
-                "anchor {a}: negative {n} has no weight"
-            );
-            ensure!(
-                is_plausible(got, draws, share),
-                "anchor {a}: negative {n} was drawn {got} times of {draws}, share {share}"
-            );
+            let can_be_drawn = share > 0.0 || got == 0;
+            ensure!(can_be_drawn, "anchor {a}: negative {n} has no weight");
+            let what = format_args!("anchor {a}: negative {n}");
+            ensure_plausible(what, got, draws, share)?;
         }
     }
     let mut answer = Answer::default();
@@ -171,21 +141,14 @@ fn hardest_with_ties(case: &Case, miner: &dyn Miner, batch: &Batch) -> anyhow::R
         let chosen = side(miner, batch, name)?;
         let distinct: HashSet<_> = chosen.iter().copied().collect();
         ensure!(distinct.len() == chosen.len(), "{name}: a pair comes twice");
-        let allowed: HashSet<_> = listed(case, &format!("out.{name}.allowed"))?
-            .into_iter()
-            .collect();
+        let allowed = listed(case, &format!("out.{name}.allowed"))?;
+        let is_allowed = distinct.is_subset(&allowed.into_iter().collect());
+        ensure!(is_allowed, "{name}: a pair that is not allowed");
         let required = listed(case, &format!("out.{name}.required"))?;
-        ensure!(
-            distinct.is_subset(&allowed),
-            "{name}: a pair that is not allowed"
-        );
         if let Some(pair) = required.iter().find(|pair| !distinct.contains(pair)) {
             bail!("{name}: {pair:?} is missing");
         }
-        let count = Array {
-            shape: vec![1],
-            data: Data::Whole(vec![chosen.len() as i64]),
-        };
+        let count = Tensor::new(chosen.len() as i64, &Device::Cpu)?;
         answer.put(format!("out.{name}.count"), count);
         answer.accept(case, &format!("out.{name}.allowed"));
         answer.accept(case, &format!("out.{name}.required"));

@@ -1,12 +1,12 @@
 //! A miner and a loss, one after the other.
 
 use anyhow::Context;
+use dml::candle_core::{Device, Tensor};
 use dml::config::{LossConfig, MinerConfig};
 use dml::{Miner, TupleCount};
 
 use crate::Case;
 use crate::answer::Answer;
-use crate::case::Array;
 use crate::inputs::{Inputs, batch};
 
 pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
@@ -15,7 +15,7 @@ pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
         config
             .get(name)
             .cloned()
-            .with_context(|| format!("{}: no {name}", case.path))
+            .with_context(|| format!("no {name}"))
     };
     let miner: MinerConfig = dml::config::from_value(part("miner")?)?;
     let loss: LossConfig = dml::config::from_value(part("loss")?)?;
@@ -26,8 +26,7 @@ pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
         TupleCount::Triplets(n) => vec![n as i64],
         TupleCount::Pairs { positive, negative } => vec![positive as i64, negative as i64],
     };
-    let mut answer = Answer::default();
-    answer.put("out.num_tuples", Array::whole(count));
+    let mut answer = Answer::from([("out.num_tuples", Tensor::new(count, &Device::Cpu)?)]);
     let objective = super::objective::build(case, &loss)?;
     inputs.parameters(case, objective.loss())?;
     let loss = super::objective::evaluate(&objective, &batch, &tuples, &mut answer)?;

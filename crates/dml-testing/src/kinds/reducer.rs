@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
-use dml::candle_core::Tensor;
+use anyhow::bail;
+use dml::candle_core::{Device, Tensor};
 use dml::config::ReducerConfig;
 use dml::{Indices, Over, Term, Terms, Triplets};
 
@@ -27,7 +27,7 @@ pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
         put_terms(&terms, &batch.zero()?, &mut answer)?
     } else {
         let reduced = reducer.reduce(&terms, &batch)?;
-        answer.put_tensor("out.loss", &reduced.loss)?;
+        answer.put("out.loss", reduced.loss.clone());
         reduced.loss
     };
     answer.put_gradients(&inputs, &loss.backward()?)?;
@@ -44,11 +44,11 @@ pub(super) fn put_terms(
     for term in terms.iter() {
         let name = term.name();
         if term.is_empty() {
-            answer.put(format!("out.sub.{name}"), crate::case::Array::number(0.0));
+            answer.put(format!("out.sub.{name}"), Tensor::new(0.0, &Device::Cpu)?);
             continue;
         }
         let (values, indices) = term.values()?;
-        answer.put_tensor(format!("out.sub.{name}"), &values.flatten_all()?)?;
+        answer.put(format!("out.sub.{name}"), values.flatten_all()?);
         let columns: Vec<&[u32]> = match &indices {
             Indices::Elements(rows) => vec![rows],
             Indices::Pairs { anchors, others } => vec![anchors, others],
@@ -56,10 +56,8 @@ pub(super) fn put_terms(
             _ => vec![],
         };
         for (i, column) in columns.into_iter().enumerate() {
-            answer.put(
-                format!("out.sub.{name}.indices.{i}"),
-                crate::case::Array::rows(column),
-            );
+            let column = Tensor::new(column, &Device::Cpu)?;
+            answer.put(format!("out.sub.{name}.indices.{i}"), column);
         }
         sum = (sum + values.sum_all()?)?;
     }
@@ -73,11 +71,7 @@ fn term(case: &Case, inputs: &mut Inputs, name: &str, kind: &str) -> anyhow::Res
         return Ok(Term::empty(label));
     };
     let values = values.as_tensor().clone();
-    let column = |i: usize| -> anyhow::Result<Vec<u32>> {
-        let name = format!("in.{name}.indices.{i}");
-        case.row_numbers(&name)?
-            .with_context(|| format!("{}: no {name}", case.path))
-    };
+    let column = |i: usize| case.row_numbers(&format!("in.{name}.indices.{i}"));
     let pairs = || -> anyhow::Result<Indices> {
         Ok(Indices::Pairs {
             anchors: column(0)?,
@@ -95,8 +89,9 @@ fn term(case: &Case, inputs: &mut Inputs, name: &str, kind: &str) -> anyhow::Res
         }
         other => bail!("{}: unknown reduction type {other}", case.path),
     };
-    Ok(match case.get(&format!("in.{name}.divisor")) {
-        Some(divisor) => term.with_divisor(divisor.to_real()[0]),
+    let divisor = format!("in.{name}.divisor");
+    Ok(match case.get(&divisor) {
+        Some(_) => term.with_divisor(case.real(&divisor)?[0]),
         None => term,
     })
 }

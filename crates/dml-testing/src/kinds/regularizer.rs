@@ -12,8 +12,7 @@ pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
     let mut inputs = Inputs::default();
     let rows = inputs.required(case, "embeddings")?;
     let penalty = regularizer.penalty(&rows)?;
-    let mut answer = Answer::default();
-    answer.put_tensor("out.loss", &penalty)?;
+    let mut answer = Answer::from([("out.loss", penalty.clone())]);
     answer.put_gradients(&inputs, &penalty.backward()?)?;
     Ok(answer)
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use anyhow::{Context, ensure};
-use dml::candle_core::Tensor;
+use dml::candle_core::{Device, Tensor};
 use dml::config::{SampledData, SamplerConfig};
 use dml::samplers::{HierarchicalSamplerConfig, SamplesPerClass, TuplesToWeightsSampler};
 use dml::{Error, IntoLabels, Labels, Sampler};
@@ -11,8 +11,7 @@ use serde_json::Value;
 
 use crate::Case;
 use crate::answer::Answer;
-use crate::binomial_test::is_plausible;
-use crate::case::{Array, Data};
+use crate::binomial_test::ensure_plausible;
 use crate::unsupported::unsupported;
 
 /// Epochs that are looked at.
@@ -55,17 +54,29 @@ pub(super) fn check_property(case: &Case) -> anyhow::Result<Answer> {
     }
 }
 
+/// Number of rows or batches.
+fn length(length: usize) -> anyhow::Result<Tensor> {
+    Ok(Tensor::new(length as i64, &Device::Cpu)?)
+}
+
 /// The columns of the labels: `[N]` has one, `[N, L]` has L.
 fn levels(case: &Case) -> anyhow::Result<Vec<Labels>> {
-    let labels = case
-        .tensor("in.labels")?
-        .with_context(|| format!("{}: no in.labels", case.path))?;
+    let labels = case.tensor("in.labels")?.context("no in.labels")?;
     if labels.rank() == 1 {
         return Ok(vec![labels.into_labels()?]);
     }
     (0..labels.dims()[1])
         .map(|level| Ok(labels.narrow(1, level, 1)?.squeeze(1)?.into_labels()?))
         .collect()
+}
+
+/// Refuses an epoch of another number of batches than the sampler says.
+fn ensure_batches(sampler: &dyn Sampler, epoch: u64, batches: usize) -> anyhow::Result<()> {
+    ensure!(
+        batches == sampler.batches(),
+        "epoch {epoch}: {batches} batches"
+    );
+    Ok(())
 }
 
 /// Every combination of super classes as often as asked, and of each inner class the rows that are asked for.
@@ -83,66 +94,39 @@ fn hierarchical(
         batches = 0;
         for batch in sampler.epoch(epoch) {
             batches += 1;
-            ensure!(
-                batch.len() <= config.batch_size,
-                "a batch of {}",
-                batch.len()
-            );
+            let size = batch.len();
+            ensure!(size <= config.batch_size, "a batch of {size}");
             let mut per_super: BTreeMap<i64, usize> = BTreeMap::new();
             let mut per_inner: HashMap<(i64, i64), Vec<usize>> = HashMap::new();
             for &row in &batch {
                 *per_super.entry(outer[row]).or_default() += 1;
-                per_inner
-                    .entry((outer[row], inner[row]))
-                    .or_default()
-                    .push(row);
+                let class = (outer[row], inner[row]);
+                per_inner.entry(class).or_default().push(row);
             }
-            ensure!(
-                per_super.len() == config.super_classes_per_batch,
-                "super classes {per_super:?}"
-            );
-            let share = config.batch_size / config.super_classes_per_batch;
-            ensure!(
-                per_super.values().all(|rows| *rows <= share),
-                "more than {share} rows of a super class"
-            );
+            let k = config.super_classes_per_batch;
+            ensure!(per_super.len() == k, "super classes {per_super:?}");
+            let share = config.batch_size / k;
+            let fits = per_super.values().all(|rows| *rows <= share);
+            ensure!(fits, "more than {share} rows of a super class");
             for ((super_class, class), rows) in &per_inner {
-                let size = (0..inner.len())
-                    .filter(|&r| inner[r] == *class && outer[r] == *super_class)
-                    .count();
-                let distinct: HashSet<&usize> = rows.iter().collect();
-                match config.samples_per_class {
-                    SamplesPerClass::Exactly(samples) => {
-                        ensure!(rows.len() == samples, "class {class}: {} rows", rows.len());
-                        ensure!(
-                            distinct.len() == samples || size < samples,
-                            "class {class}: a row twice"
-                        );
-                    }
-                    SamplesPerClass::All => {
-                        ensure!(
-                            distinct.len() == rows.len() && rows.len() <= size,
-                            "class {class}: {rows:?}"
-                        );
-                    }
-                }
+                let is_in = |r: &usize| inner[*r] == *class && outer[*r] == *super_class;
+                let size = (0..inner.len()).filter(is_in).count();
+                let distinct = rows.iter().collect::<HashSet<_>>().len();
+                let fits = match config.samples_per_class {
+                    SamplesPerClass::Exactly(n) => rows.len() == n && (distinct == n || size < n),
+                    SamplesPerClass::All => distinct == rows.len() && rows.len() <= size,
+                };
+                ensure!(fits, "class {class}: {rows:?}");
             }
-            *combinations
-                .entry(per_super.into_keys().collect())
-                .or_default() += 1;
+            let combination = per_super.into_keys().collect();
+            *combinations.entry(combination).or_default() += 1;
         }
-        ensure!(
-            batches == sampler.batches(),
-            "epoch {epoch}: {batches} batches"
-        );
+        ensure_batches(sampler, epoch, batches)?;
         let each = config.batches_per_super_tuple;
-        ensure!(
-            combinations.values().all(|times| *times == each),
-            "combinations {combinations:?}"
-        );
+        let fits = combinations.values().all(|times| *times == each);
+        ensure!(fits, "combinations {combinations:?}");
     }
-    let mut answer = Answer::default();
-    answer.put("out.length", Array::whole(vec![batches as i64]));
+    let mut answer = Answer::from([("out.length", length(batches)?)]);
     answer.accept(case, "out.super_labels");
     Ok(answer)
 }
@@ -155,25 +139,19 @@ fn fixed_triplets(sampler: &dyn Sampler, labels: &Labels) -> anyhow::Result<Answ
     for epoch in 0..EPOCHS {
         let rows: Vec<usize> = sampler.epoch(epoch).flatten().collect();
         yielded = rows.len();
-        let mut triplets: Vec<[usize; 3]> =
-            rows.chunks_exact(3).map(|t| [t[0], t[1], t[2]]).collect();
+        let (triplets, _) = rows.as_chunks::<3>();
+        let mut triplets = triplets.to_vec();
         for [a, p, n] in &triplets {
             let class = labels.iter().filter(|label| **label == labels[*a]).count();
-            ensure!(
-                labels[*a] == labels[*p] && (a != p || class == 1),
-                "({a}, {p}) is no positive pair"
-            );
+            let is_positive = labels[*a] == labels[*p] && (a != p || class == 1);
+            ensure!(is_positive, "({a}, {p}) is no positive pair");
             ensure!(labels[*a] != labels[*n], "({a}, {n}) is no negative pair");
         }
         triplets.sort_unstable();
-        ensure!(
-            first.get_or_insert_with(|| triplets.clone()) == &triplets,
-            "epoch {epoch} has other triplets"
-        );
+        let is_same = *first.get_or_insert_with(|| triplets.clone()) == triplets;
+        ensure!(is_same, "epoch {epoch} has other triplets");
     }
-    let mut answer = Answer::default();
-    answer.put("out.length", Array::whole(vec![yielded as i64]));
-    Ok(answer)
+    Ok(Answer::from([("out.length", length(yielded)?)]))
 }
 
 /// As many draws as asked, in proportion to how often each row appears in mined tuples.
@@ -181,15 +159,7 @@ fn tuples_to_weights(
     sampler: &TuplesToWeightsSampler,
     subset: Option<usize>,
 ) -> anyhow::Result<Answer> {
-    let mut answer = Answer::default();
     let weights = sampler.weights();
-    answer.put(
-        "out.weights",
-        Array {
-            shape: vec![weights.len()],
-            data: Data::Real(weights.to_vec()),
-        },
-    );
     let mut counts = vec![0u64; weights.len()];
     let mut yielded = 0;
     for epoch in 0..400 {
@@ -197,19 +167,16 @@ fn tuples_to_weights(
         yielded = rows.len();
         rows.into_iter().for_each(|row| counts[row] += 1);
     }
-    ensure!(
-        subset.is_none_or(|size| yielded == size),
-        "an epoch of {yielded} rows"
-    );
+    let fits = subset.is_none_or(|size| yielded == size);
+    ensure!(fits, "an epoch of {yielded} rows");
     let (total, draws) = (weights.iter().sum::<f64>(), counts.iter().sum());
     for (row, (weight, count)) in weights.iter().zip(&counts).enumerate() {
-        ensure!(
-            is_plausible(*count, draws, weight / total),
-            "row {row} was drawn {count} times of {draws}"
-        );
+        ensure_plausible(format_args!("row {row}"), *count, draws, weight / total)?;
     }
-    answer.put("out.length", Array::whole(vec![yielded as i64]));
-    Ok(answer)
+    Ok(Answer::from([
+        ("out.weights", Tensor::new(&*weights, &Device::Cpu)?),
+        ("out.length", length(yielded)?),
+    ]))
 }
 
 /// Runs of `m` rows of one class; no class twice in a batch; no row twice in a run unless the class is smaller.
@@ -228,42 +195,32 @@ fn m_per_class(
     for epoch in 0..EPOCHS {
         yielded = 0;
         let batches: Vec<Vec<usize>> = sampler.epoch(epoch).collect();
-        ensure!(
-            batches.len() == sampler.batches(),
-            "epoch {epoch}: {} batches",
-            batches.len()
-        );
+        ensure_batches(sampler, epoch, batches.len())?;
         for batch in batches {
-            yielded += batch.len();
+            let size = batch.len();
+            yielded += size;
             ensure!(
-                batch_size.is_none_or(|size| size == batch.len()),
-                "a batch of {}",
-                batch.len()
+                batch_size.is_none_or(|want| want == size),
+                "a batch of {size}"
             );
             ensure!(
-                batch.len() % m == 0,
-                "a batch of {} is not made of runs of {m}",
-                batch.len()
+                size % m == 0,
+                "a batch of {size} is not made of runs of {m}"
             );
             let mut classes = HashSet::new();
             for run in batch.chunks(m) {
                 let class = labels[run[0]];
-                ensure!(
-                    run.iter().all(|row| labels[*row] == class),
-                    "a run of several classes: {run:?}"
-                );
+                let is_one_class = run.iter().all(|row| labels[*row] == class);
+                ensure!(is_one_class, "a run of several classes: {run:?}");
                 ensure!(classes.insert(class), "class {class} twice in a batch");
-                let distinct: HashSet<&usize> = run.iter().collect();
-                ensure!(
-                    distinct.len() == m || sizes[&class] < m,
-                    "a row twice in a run: {run:?}"
-                );
+                let distinct = run.iter().collect::<HashSet<_>>().len();
+                let fits = distinct == m || sizes[&class] < m;
+                ensure!(fits, "a row twice in a run: {run:?}");
             }
         }
     }
-    let mut answer = Answer::default();
-    let length = Array::whole(vec![yielded as i64]);
-    answer.put("out.length", length.clone());
-    answer.put("out.yielded", length);
-    Ok(answer)
+    Ok(Answer::from([
+        ("out.length", length(yielded)?),
+        ("out.yielded", length(yielded)?),
+    ]))
 }

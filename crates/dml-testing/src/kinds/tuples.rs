@@ -10,11 +10,11 @@ use dml::{Batch, PairKind, Relation, TensorExt, Triplets};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use super::miner::{pair_columns, sorted_pairs, sorted_triplets, triplet_columns};
+use super::miner::{Columns, pair_columns, put_columns, sorted, triplet_columns};
 use crate::Case;
 use crate::answer::Answer;
-use crate::binomial_test::is_plausible;
-use crate::case::Array;
+use crate::binomial_test::ensure_plausible;
+use crate::case::elements;
 use crate::inputs::{Inputs, tuples};
 use crate::unsupported::unsupported;
 
@@ -34,18 +34,17 @@ pub(super) const FUNCTIONS: &[&str] = &[
 pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
     let mut answer = Answer::default();
     if case.op() == "logsumexp" {
-        log_sum_exp(case, &mut answer)?;
-        return Ok(answer);
+        return log_sum_exp(case);
     }
     if case.op() == "remove_self_comparisons" {
-        put_columns(without_self_comparisons(case)?, &mut answer);
+        put_columns(without_self_comparisons(case)?, "", &mut answer)?;
         return Ok(answer);
     }
     let batch = labelled(case)?;
     let tuples = tuples(case)?;
     let columns = match case.op() {
-        "get_all_pairs_indices" => sorted_pairs(&*tuples.pairs(&batch)?),
-        "get_all_triplets_indices" => sorted_triplets(&*tuples.triplets(&batch)?),
+        "get_all_pairs_indices" => sorted(pair_columns(&*tuples.pairs(&batch)?), 2),
+        "get_all_triplets_indices" => sorted(triplet_columns(&*tuples.triplets(&batch)?), 3),
         "convert_to_pairs" => pair_columns(&*tuples.pairs(&batch)?),
         "convert_to_triplets" => triplet_columns(&*tuples.triplets(&batch)?),
         "convert_to_pos_pairs_with_unique_labels" => {
@@ -54,29 +53,22 @@ pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
         }
         "convert_to_weights" => {
             let weights = Tensor::new(tuples.weights(&batch)?, &Device::Cpu)?;
-            answer.put_tensor("out.weights", &weights)?;
+            answer.put("out.weights", weights);
             vec![]
         }
         other => return Err(unsupported(format!("tuples op {other}"))),
     };
-    put_columns(columns, &mut answer);
+    put_columns(columns, "", &mut answer)?;
     Ok(answer)
-}
-
-fn put_columns(columns: Vec<(&'static str, Vec<u32>)>, answer: &mut Answer) {
-    for (name, column) in columns {
-        answer.put(format!("out.{name}"), Array::rows(&column));
-    }
 }
 
 /// A batch of which only the labels matter.
 fn labelled(case: &Case) -> anyhow::Result<Batch> {
-    let labels = |name: &str| case.tensor(name);
-    let query = labels("in.labels")?.with_context(|| format!("{}: no in.labels", case.path))?;
+    let query = case.tensor("in.labels")?.context("no in.labels")?;
     let rows = |labels: &Tensor| Tensor::zeros((labels.elem_count(), 1), DType::F32, &case.device);
     let using_reference = case.config()?["using_ref"].as_bool() == Some(true);
     let batch = Batch::new(&rows(&query)?, &query)?;
-    Ok(match labels("in.ref_labels")? {
+    Ok(match case.tensor("in.ref_labels")? {
         Some(reference) => batch.with_reference(&rows(&reference)?, &reference)?,
         None if using_reference => batch.with_unlabeled_reference(&rows(&query)?)?,
         None => batch,
@@ -84,12 +76,10 @@ fn labelled(case: &Case) -> anyhow::Result<Batch> {
 }
 
 /// `curr_batch_idx` says which row of the memory each row of the batch is; with `ref_is_subset` the sides are swapped.
-fn without_self_comparisons(case: &Case) -> anyhow::Result<Vec<(&'static str, Vec<u32>)>> {
+fn without_self_comparisons(case: &Case) -> anyhow::Result<Columns> {
     let config = case.config()?;
     let memory = config["ref_size"].as_u64().context("no ref_size")? as usize;
-    let places = case
-        .row_numbers("in.curr_batch_idx")?
-        .context("no in.curr_batch_idx")?;
+    let places = case.row_numbers("in.curr_batch_idx")?;
     let ignorant =
         |queries, references| Relation::closure(queries, references, |_, _| PairKind::Ignored);
     let relation = if config["ref_is_subset"].as_bool() == Some(true) {
@@ -113,28 +103,24 @@ fn without_self_comparisons(case: &Case) -> anyhow::Result<Vec<(&'static str, Ve
     Ok(pair_columns(&pairs.without_self_comparisons(&relation)))
 }
 
-fn log_sum_exp(case: &Case, answer: &mut Answer) -> anyhow::Result<()> {
+fn log_sum_exp(case: &Case) -> anyhow::Result<Answer> {
     let config = case.config()?;
     let mut inputs = Inputs::default();
     let x = inputs.required(case, "x")?;
     let along_rows = config["dim"].as_u64() == Some(1);
-    let turn = |t: &Tensor| {
-        if along_rows {
-            Ok(t.clone())
-        } else {
-            t.t()?.contiguous()
-        }
+    let turn = |t: &Tensor| match along_rows {
+        true => Ok(t.clone()),
+        false => t.t()?.contiguous(),
     };
-    let keep = case
-        .tensor("in.keep_mask")?
-        .map(|keep| turn(&keep))
-        .transpose()?;
+    let keep = case.tensor("in.keep_mask")?;
+    let keep = keep.map(|keep| turn(&keep)).transpose()?;
     let add_one = config["add_one"].as_bool() == Some(true);
     let value = turn(&x)?.masked_logsumexp(keep.as_ref(), add_one)?;
     let value = value.unsqueeze(usize::from(along_rows))?;
-    answer.put_tensor("out.value", &value)?;
+    let mut answer = Answer::from([("out.value", value.clone())]);
     let weights = case.tensor("in.weights")?.context("no in.weights")?;
-    answer.put_gradients(&inputs, &(value * weights)?.sum_all()?.backward()?)
+    answer.put_gradients(&inputs, &(value * weights)?.sum_all()?.backward()?)?;
+    Ok(answer)
 }
 
 /// Random triplets: as many of each anchor as asked, only allowed ones, and drawn as often as their weights say.
@@ -145,14 +131,12 @@ pub(super) fn check_property(case: &Case) -> anyhow::Result<Answer> {
         Some(count) => PerAnchor::Exactly(count as usize),
         None => PerAnchor::ClassSize,
     };
-    let weights = case.get("in.weights").map(Array::to_real);
+    let weights = case.get("in.weights").map(elements::<f64>).transpose()?;
     let references = batch.references();
-    let column = |name: &str| {
-        case.row_numbers(&format!("out.allowed.{name}"))?
-            .with_context(|| format!("no out.allowed.{name}"))
-    };
+    let column = |name: &str| case.row_numbers(&format!("out.allowed.{name}"));
     let (a, p, n) = (column("a")?, column("p")?, column("n")?);
-    let allowed: HashSet<(u32, u32, u32)> = (0..a.len()).map(|i| (a[i], p[i], n[i])).collect();
+    let allowed = Triplets::new(a, p, n)?;
+    let allowed: HashSet<(u32, u32, u32)> = allowed.iter().collect();
     let mut counts = vec![0i64; batch.queries()];
     let mut seen: HashMap<(u32, u32), u64> = HashMap::new();
     let mut drawn = vec![0u64; batch.queries()];
@@ -163,26 +147,16 @@ pub(super) fn check_property(case: &Case) -> anyhow::Result<Answer> {
             None => Triplets::random(relation, per_anchor, &mut rng),
             Some(weights) => {
                 let weigh = |a: usize, negatives: &[u32], out: &mut Vec<f64>| {
-                    out.extend(
-                        negatives
-                            .iter()
-                            .map(|n| weights[a * references + *n as usize]),
-                    );
+                    let row = &weights[a * references..][..references];
+                    out.extend(negatives.iter().map(|n| row[*n as usize]));
                 };
                 Triplets::random_weighted(relation, per_anchor, weigh, &mut rng)
             }
         };
         counts.fill(0);
-        for i in 0..triplets.len() {
-            let (a, p, n) = (
-                triplets.anchors[i],
-                triplets.positives[i],
-                triplets.negatives[i],
-            );
-            ensure!(
-                allowed.contains(&(a, p, n)),
-                "({a}, {p}, {n}) is not allowed"
-            );
+        for (a, p, n) in triplets.iter() {
+            let is_allowed = allowed.contains(&(a, p, n));
+            ensure!(is_allowed, "({a}, {p}, {n}) is not allowed");
             counts[a as usize] += 1;
             drawn[a as usize] += 1;
             *seen.entry((a, n)).or_default() += 1;
@@ -190,26 +164,19 @@ pub(super) fn check_property(case: &Case) -> anyhow::Result<Answer> {
     }
     // Each negative's share of its anchor's draws, within five standard deviations of what it should be.
     let pairs: HashSet<(u32, u32)> = allowed.iter().map(|(a, _, n)| (*a, *n)).collect();
-    let weight = |a: u32, n: u32| {
-        weights
-            .as_ref()
-            .map_or(1.0, |w| w[a as usize * references + n as usize])
+    let weight = |a: u32, n: u32| match &weights {
+        Some(weights) => weights[a as usize * references + n as usize],
+        None => 1.0,
     };
     for &(a, n) in &pairs {
-        let total: f64 = pairs
-            .iter()
-            .filter(|(b, _)| *b == a)
-            .map(|(b, n)| weight(*b, *n))
-            .sum();
+        let own = pairs.iter().filter(|(b, _)| *b == a);
+        let total: f64 = own.map(|(b, n)| weight(*b, *n)).sum();
         let (share, draws) = (weight(a, n) / total, drawn[a as usize]);
         let got = seen.get(&(a, n)).copied().unwrap_or(0);
-        ensure!(
-            is_plausible(got, draws, share),
-            "negative {n} of anchor {a} was drawn {got} times of {draws}, share {share}"
-        );
+        let what = format_args!("negative {n} of anchor {a}");
+        ensure_plausible(what, got, draws, share)?;
     }
-    let mut answer = Answer::default();
-    answer.put("out.count", Array::whole(counts));
+    let mut answer = Answer::from([("out.count", Tensor::new(counts, &Device::Cpu)?)]);
     for name in ["out.allowed.a", "out.allowed.p", "out.allowed.n"] {
         answer.accept(case, name);
     }

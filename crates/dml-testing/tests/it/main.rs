@@ -15,9 +15,9 @@ mod reducers;
 mod regularizers;
 mod samplers;
 
-use dml_testing::assert_conformance_of;
+use dml_testing::assert_conformance;
 
 #[test]
 fn tuples_convert_as_in_the_reference() {
-    assert_conformance_of(&["tuples", "tuples_property"]);
+    assert_conformance(&["tuples", "tuples_property"]);
 }

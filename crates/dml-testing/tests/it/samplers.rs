@@ -1,8 +1,8 @@
 //! The samplers against the reference cases.
 
-use dml_testing::assert_conformance_of;
+use dml_testing::assert_conformance;
 
 #[test]
 fn every_case_gives_the_numbers_of_the_reference() {
-    assert_conformance_of(&["sampler_property"]);
+    assert_conformance(&["sampler_property"]);
 }

@@ -1,6 +1,6 @@
 //! Evaluation by name.
 
-use dml_core::Error;
+use dml_core::check;
 use dml_eval::{AccuracyCalculator, AccuracyMetric, ClusterMetric, NeighborCount, RetrievalMetric};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -74,13 +74,10 @@ impl AccuracyCalculatorSpec {
             .iter()
             .filter(|m| m.clustering().is_some());
         let any_cluster_metric = cluster_metrics.any(is_left) || !self.clustering.is_empty();
-        if self.label_comparison_fn.is_some() && any_cluster_metric {
-            return Err(ConfigError::Component(Error::Unsupported {
-                component: "AccuracyCalculator",
-                reason: "clusters can be compared with equal labels only: exclude AMI and NMI, or name no \
-                         label_comparison_fn",
-            }));
-        }
+        let can = self.label_comparison_fn.is_none() || !any_cluster_metric;
+        let reason = "clusters can be compared with equal labels only: exclude AMI and NMI, or name no \
+                      label_comparison_fn";
+        check::supported(can, "AccuracyCalculator", reason)?;
         let own = dml_eval::AccuracyCalculatorConfig {
             include: self.include.clone(),
             exclude: self.exclude.clone(),

@@ -93,12 +93,8 @@ fn mahalanobis(
     let size = config.embedding_size;
     let rank = config.rank.unwrap_or(size);
     check::at_least_one("embedding_size", size)?;
-    check::parameter(
-        (1..=size).contains(&rank),
-        "rank",
-        rank as f64,
-        "a whole number from 1 to embedding_size",
-    )?;
+    let expected = "a whole number from 1 to embedding_size";
+    check::whole((1..=size).contains(&rank), "rank", rank, expected)?;
     check::elements("embedding_size", &[size, size], check::PARAMETER)?;
     let is_new = !vars.contains_tensor(FACTOR);
     let factor = vars.get_with_hints((rank, size), FACTOR, Init::Const(0.0))?;

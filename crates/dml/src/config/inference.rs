@@ -138,26 +138,20 @@ impl InferenceModelSpec {
         let match_finder = match &self.match_finder {
             Some(config) => config.build()?,
             None => {
-                let own = dml_eval::MatchFinderConfig {
-                    threshold: Some(0.9),
-                };
-                MatchFinder::new(own, cosine())?
+                let threshold = Some(0.9);
+                MatchFinder::new(dml_eval::MatchFinderConfig { threshold }, cosine())?
             }
         };
         let own = dml_eval::InferenceModelConfig {
             normalize_embeddings: self.normalize_embeddings,
         };
-        let index = self
-            .knn_func
-            .clone()
-            .unwrap_or_default()
-            .build()?
-            .to_empty();
+        let index = self.knn_func.clone().unwrap_or_default().build()?;
+        let trunk = move |inputs: &Tensor| trunk.forward_t(inputs, false);
         Ok(InferenceModel::new(
             own,
-            move |inputs: &Tensor| trunk.forward_t(inputs, false),
+            trunk,
             match_finder,
-            index,
+            index.to_empty(),
         ))
     }
 }

@@ -1,6 +1,6 @@
 //! Comparisons of labels by name: which rows match, where it is not those of equal labels.
 
-use dml_core::{Error, Labels, PairKind, Relation, Result};
+use dml_core::{Labels, PairKind, Relation, Result, check};
 use dml_eval::LabelRelation;
 use serde::{Deserialize, Serialize};
 
@@ -40,17 +40,12 @@ impl LabelComparison {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Length`] if there are not `width` numbers for each row.
+    /// [`Error::Length`](dml_core::Error::Length) if there are not `width` numbers for each row.
     pub fn relation(self, query: &[f64], reference: Option<&[f64]>) -> Result<Relation> {
         let width = self.width();
         for labels in [Some(query), reference].into_iter().flatten() {
-            if !labels.len().is_multiple_of(width) {
-                return Err(Error::Length {
-                    arg: "labels",
-                    expected: labels.len().next_multiple_of(width),
-                    got: labels.len(),
-                });
-            }
+            let whole = labels.len().next_multiple_of(width);
+            check::length("labels", whole, labels.len())?;
         }
         let among_themselves = reference.is_none();
         let (query, reference) = (query.to_vec(), reference.unwrap_or(query).to_vec());
@@ -60,11 +55,7 @@ impl LabelComparison {
                 let first = row * width;
                 [labels[first], labels[first + width - 1]]
             };
-            if self.matches(label(&query, q), label(&reference, r)) {
-                PairKind::POSITIVE
-            } else {
-                PairKind::NEGATIVE
-            }
+            PairKind::positive_if(self.matches(label(&query, q), label(&reference, r)))
         });
         if among_themselves {
             relation.with_diagonal_self_matches()
@@ -88,12 +79,9 @@ impl LabelComparison {
 impl LabelRelation for LabelComparison {
     fn relation(&self, query: &[Labels], reference: &[Labels]) -> Result<Relation> {
         let width = self.width();
-        if query.len() < width || reference.len() < width {
-            return Err(Error::Missing {
-                component: "label_comparison_fn",
-                needed: "a second number for each label: the labels one level up",
-            });
-        }
+        let has_all = query.len() >= width && reference.len() >= width;
+        let needed = "a second number for each label: the labels one level up";
+        check::present(has_all.then_some(()), "label_comparison_fn", needed)?;
         let comparison = *self;
         let (queries, references) = (query[0].len(), reference[0].len());
         let first_and_last = |labels: &[Labels]| {
@@ -104,16 +92,11 @@ impl LabelRelation for LabelComparison {
         Ok(Relation::closure(queries, references, move |q, r| {
             // As whole numbers: beyond 2⁵³ real ones would merge.
             let ((a, b), (c, d)) = (query(q), reference(r));
-            let matches = match comparison {
+            PairKind::positive_if(match comparison {
                 Self::BothEqual => (a, b) == (c, d),
                 Self::FirstEqualSecondDifferent => a == c && b != d,
                 Self::CloserThanOne => a == c,
-            };
-            if matches {
-                PairKind::POSITIVE
-            } else {
-                PairKind::NEGATIVE
-            }
+            })
         }))
     }
 }
@@ -121,6 +104,7 @@ impl LabelRelation for LabelComparison {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dml_core::Error;
     use dml_core::IntoLabels;
 
     #[test]

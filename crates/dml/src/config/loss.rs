@@ -7,10 +7,9 @@ use candle_nn::VarBuilder;
 use dml_core::{Distance, Error, Loss, Objective, Reducer, check};
 // Every loss: a new one is its line in the registry below and nothing else here.
 use dml_losses::*;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::json;
 
-use super::parts::Parts;
+use super::parts::read_with_parts;
 use super::profile::of_classes;
 use super::wrapper::{CrossBatchMemorySpec, MultipleLossesSpec, SelfSupervisedLossSpec};
 use super::{ConfigError, DistanceConfig, NoArguments, ReducerConfig, RegularizerConfig, registry};
@@ -109,22 +108,13 @@ macro_rules! default_distance {
 
 macro_rules! takes {
     (_ $(, $learns:ident)?) => {
-        Takes {
-            distance: false,
-            weight_regularizer: false,
-        }
+        Takes::new(false, false)
     };
     ($distance:ident, class_weights) => {
-        Takes {
-            distance: true,
-            weight_regularizer: true,
-        }
+        Takes::new(true, true)
     };
     ($distance:ident $(, parameters)?) => {
-        Takes {
-            distance: true,
-            weight_regularizer: false,
-        }
+        Takes::new(true, false)
     };
 }
 
@@ -134,6 +124,15 @@ struct Takes {
     distance: bool,
     /// A penalty on the weights of its classes.
     weight_regularizer: bool,
+}
+
+impl Takes {
+    fn new(distance: bool, weight_regularizer: bool) -> Self {
+        Self {
+            distance,
+            weight_regularizer,
+        }
+    }
 }
 
 losses! {
@@ -247,14 +246,6 @@ impl LossConfig {
         }
     }
 
-    /// A loss from JSON, or from its bare name.
-    ///
-    /// # Errors
-    /// As [`from_text`](super::from_text).
-    pub fn from_json(text: &str) -> Result<Self, ConfigError> {
-        super::from_text(text)
-    }
-
     /// The loss with its reducer and regularizers, without a miner.
     ///
     /// What it learns is drawn from seed 0, in single precision, on the CPU.
@@ -297,31 +288,24 @@ impl LossConfig {
     }
 }
 
-impl<'de> Deserialize<'de> for LossConfig {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut parts = Parts::deserialize(deserializer)?;
-        let takes = LossKind::takes(parts.name());
-        Ok(Self {
-            distance: parts.take_if(takes.distance, "distance")?,
-            reducer: parts.take("reducer")?,
-            embedding_regularizer: parts.take_if(takes.distance, "embedding_regularizer")?,
-            embedding_reg_weight: parts.take_if(takes.distance, "embedding_reg_weight")?,
-            weight_regularizer: parts.take_if(takes.weight_regularizer, "weight_regularizer")?,
-            weight_reg_weight: parts.take_if(takes.weight_regularizer, "weight_reg_weight")?,
-            loss: parts.rest()?,
-        })
-    }
+/// Whether the loss of that name takes a distance, and a penalty on the embeddings.
+fn takes_distance(name: &str) -> bool {
+    LossKind::takes(name).distance
 }
 
-impl Serialize for LossConfig {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Parts::of(&self.loss)?
-            .put("distance", self.distance.as_ref())?
-            .put("reducer", self.reducer.as_ref())?
-            .put("embedding_regularizer", self.embedding_regularizer.as_ref())?
-            .put("embedding_reg_weight", self.embedding_reg_weight.as_ref())?
-            .put("weight_regularizer", self.weight_regularizer.as_ref())?
-            .put("weight_reg_weight", self.weight_reg_weight.as_ref())?
-            .serialize(serializer)
+/// Whether the loss of that name takes a penalty on the weights of its classes.
+fn takes_weights(name: &str) -> bool {
+    LossKind::takes(name).weight_regularizer
+}
+
+read_with_parts! {
+    LossConfig {
+        distance if takes_distance,
+        reducer,
+        embedding_regularizer if takes_distance,
+        embedding_reg_weight if takes_distance,
+        weight_regularizer if takes_weights,
+        weight_reg_weight if takes_weights,
+        .. loss
     }
 }

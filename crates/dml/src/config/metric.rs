@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use dml_core::{Batch, Error};
+use dml_core::{Batch, Error, check};
 use dml_distances::{CosineSimilarity, LpDistance};
 use dml_eval::{
     AccuracyCalculator, AccuracyCalculatorConfig, AccuracyMetric, ClusterMetric, KnnIndex,
@@ -189,17 +189,10 @@ impl FromStr for MetricName {
             return Ok(Self::Clustering(metric));
         }
         if let Some(share) = name.strip_prefix(FRACTION) {
-            return match share.parse() {
-                Ok(share) if share > 0.0 && share <= 1.0 => {
-                    Ok(Self::PrincipalComponentsFraction(share))
-                }
-                Ok(share) => Err(Error::InvalidParameter {
-                    name: "share",
-                    value: share,
-                    expected: "a number above 0 and at most 1",
-                }),
-                Err(_) => Err(unknown()),
-            };
+            let share: f64 = share.parse().map_err(|_| unknown())?;
+            let fits = share > 0.0 && share <= 1.0;
+            let share = check::parameter(fits, "share", share, "a number above 0 and at most 1")?;
+            return Ok(Self::PrincipalComponentsFraction(share));
         }
         match name.parse::<VerificationMetric>() {
             Err(Error::Unsupported { .. }) => {}

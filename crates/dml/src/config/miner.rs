@@ -11,10 +11,9 @@ use dml_miners::{
     PairMarginMinerConfig, TripletMarginMiner, TripletMarginMinerConfig, UniformHistogramMiner,
     UniformHistogramMinerConfig,
 };
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::json;
 
-use super::parts::Parts;
+use super::parts::read_with_parts;
 use super::{ConfigError, DistanceConfig, NoArguments, registry};
 use crate::defaults::{cosine, lp};
 
@@ -97,14 +96,6 @@ pub struct MinerConfig {
 }
 
 impl MinerConfig {
-    /// A miner from JSON, or from its bare name.
-    ///
-    /// # Errors
-    /// As [`from_text`](super::from_text).
-    pub fn from_json(text: &str) -> Result<Self, ConfigError> {
-        super::from_text(text)
-    }
-
     /// The miner.
     ///
     /// # Errors
@@ -122,20 +113,4 @@ impl MinerConfig {
     }
 }
 
-impl<'de> Deserialize<'de> for MinerConfig {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut parts = Parts::deserialize(deserializer)?;
-        Ok(Self {
-            distance: parts.take("distance")?,
-            miner: parts.rest()?,
-        })
-    }
-}
-
-impl Serialize for MinerConfig {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Parts::of(&self.miner)?
-            .put("distance", self.distance.as_ref())?
-            .serialize(serializer)
-    }
-}
+read_with_parts! { MinerConfig { distance, .. miner } }

@@ -202,5 +202,3 @@ pub(crate) use registry;
 
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod weighted_relations;

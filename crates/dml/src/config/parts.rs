@@ -72,3 +72,46 @@ impl Parts {
         self.0.serialize(serializer)
     }
 }
+
+/// Reads and writes a configuration `$Config` as one JSON object: the fields named first are collaborators, the last one holds
+/// the component's own arguments. A collaborator with `if $has` is read for those components only for whose name the
+/// function `$has` holds; for others, its field is unknown.
+///
+/// ```text
+/// read_with_parts! { MinerConfig { distance, .. miner } }
+/// ```
+macro_rules! read_with_parts {
+    ($Config:ident { $($part:ident $(if $has:expr)?,)+ .. $own:ident }) => {
+        impl $Config {
+            /// The configuration from JSON, or with all defaults from the component's bare name.
+            ///
+            /// # Errors
+            /// As [`from_text`](crate::config::from_text).
+            pub fn from_json(text: &str) -> Result<Self, crate::config::ConfigError> {
+                crate::config::from_text(text)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $Config {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let mut parts = crate::config::parts::Parts::deserialize(deserializer)?;
+                Ok(Self {
+                    $($part: {
+                        let has = true $(&& $has(parts.name()))?;
+                        parts.take_if(has, stringify!($part))?
+                    },)+
+                    $own: parts.rest()?,
+                })
+            }
+        }
+
+        impl serde::Serialize for $Config {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                crate::config::parts::Parts::of(&self.$own)?
+                    $(.put(stringify!($part), self.$part.as_ref())?)+
+                    .serialize(serializer)
+            }
+        }
+    };
+}
+pub(super) use read_with_parts;

@@ -8,10 +8,9 @@ use dml_regularizers::{
     RegularFaceRegularizer, SparseCentersRegularizer, SparseCentersRegularizerConfig,
     UniformityRegularizer, UniformityRegularizerConfig, ZeroMeanRegularizer,
 };
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::json;
 
-use super::parts::Parts;
+use super::parts::read_with_parts;
 use super::{ConfigError, DistanceConfig, NoArguments, ReducerConfig, registry};
 use crate::defaults::{cosine, divisor, lp, mean, raw_lp, squared_lp};
 
@@ -82,14 +81,6 @@ pub struct RegularizerConfig {
 }
 
 impl RegularizerConfig {
-    /// A regularizer from JSON, or from its bare name.
-    ///
-    /// # Errors
-    /// As [`from_text`](super::from_text).
-    pub fn from_json(text: &str) -> Result<Self, ConfigError> {
-        super::from_text(text)
-    }
-
     /// The regularizer.
     ///
     /// # Errors
@@ -104,22 +95,4 @@ impl RegularizerConfig {
     }
 }
 
-impl<'de> Deserialize<'de> for RegularizerConfig {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut parts = Parts::deserialize(deserializer)?;
-        Ok(Self {
-            distance: parts.take("distance")?,
-            reducer: parts.take("reducer")?,
-            regularizer: parts.rest()?,
-        })
-    }
-}
-
-impl Serialize for RegularizerConfig {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Parts::of(&self.regularizer)?
-            .put("distance", self.distance.as_ref())?
-            .put("reducer", self.reducer.as_ref())?
-            .serialize(serializer)
-    }
-}
+read_with_parts! { RegularizerConfig { distance, reducer, .. regularizer } }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use candle_core::Tensor;
-use dml_core::{Error, Labels, Sampler};
+use dml_core::{Labels, Sampler, check};
 use dml_samplers::{
     FixedSetOfTriplets, FixedSetOfTripletsConfig, HierarchicalSampler, HierarchicalSamplerConfig,
     MPerClassSampler, MPerClassSamplerConfig, NoDuplicatesSampler, NoDuplicatesSamplerConfig,
@@ -79,10 +79,7 @@ impl SamplerConfig {
     /// [`ConfigError::Component`] for arguments that are outside of their range or that the labels can't fulfil, and
     /// if the data lacks what the sampler reads.
     pub fn build_with(&self, data: SampledData<'_>) -> Result<Arc<dyn Sampler>, ConfigError> {
-        let labels = data.levels.first().ok_or(Error::Missing {
-            component: self.name(),
-            needed: "labels",
-        })?;
+        let labels = check::present(data.levels.first(), self.name(), "labels")?;
         Ok(match self {
             Self::MPerClassSampler(config) => {
                 Arc::new(MPerClassSampler::new(config.clone(), labels)?)
@@ -119,19 +116,11 @@ impl TuplesToWeightsSamplerSpec {
     /// # Errors
     /// As [`SamplerConfig::build_with`].
     pub fn build(&self, data: SampledData<'_>) -> Result<TuplesToWeightsSampler, ConfigError> {
-        let missing = |needed| Error::Missing {
-            component: "TuplesToWeightsSampler",
-            needed,
-        };
-        let labels = data.levels.first().ok_or_else(|| missing("labels"))?;
-        let embed = data.embed.ok_or_else(|| missing("embeddings"))?;
-        let miner = self.miner.build()?;
-        Ok(TuplesToWeightsSampler::new(
-            self.own.clone(),
-            miner,
-            labels,
-            embed,
-        )?)
+        const NAME: &str = "TuplesToWeightsSampler";
+        let labels = check::present(data.levels.first(), NAME, "labels")?;
+        let embed = check::present(data.embed, NAME, "embeddings")?;
+        let (own, miner) = (self.own.clone(), self.miner.build()?);
+        Ok(TuplesToWeightsSampler::new(own, miner, labels, embed)?)
     }
 }
 

@@ -2,8 +2,8 @@
 
 use candle_core::ModuleT;
 use dml_eval::{
-    AccuracyCalculator, GlobalEmbeddingSpaceTester, GlobalTwoStreamEmbeddingSpaceTester,
-    SplitAccuracies, SplitsToEval, TestSplit, WithSameParentLabelTester,
+    GlobalEmbeddingSpaceTester, GlobalTwoStreamEmbeddingSpaceTester, SplitAccuracies, SplitsToEval,
+    TestSplit, WithSameParentLabelTester,
 };
 use serde::{Deserialize, Serialize};
 
@@ -34,21 +34,18 @@ impl TesterKind {
     /// # Errors
     /// [`ConfigError::Component`] for arguments outside of their range.
     pub fn build(&self) -> Result<Tester, ConfigError> {
-        let parts = |config: &TesterSpec| -> Result<_, ConfigError> {
-            let calculator: AccuracyCalculator = config.accuracy_calculator.build()?;
-            Ok((config.settings.clone(), calculator))
-        };
+        let (Self::GlobalEmbeddingSpaceTester(config)
+        | Self::WithSameParentLabelTester(config)
+        | Self::GlobalTwoStreamEmbeddingSpaceTester(config)) = self;
+        let (settings, calculator) = (config.settings.clone(), config.accuracy_calculator.build()?);
         Ok(match self {
-            Self::GlobalEmbeddingSpaceTester(config) => {
-                let (settings, calculator) = parts(config)?;
+            Self::GlobalEmbeddingSpaceTester(_) => {
                 Tester::Global(GlobalEmbeddingSpaceTester::new(settings, calculator)?)
             }
-            Self::WithSameParentLabelTester(config) => {
-                let (settings, calculator) = parts(config)?;
+            Self::WithSameParentLabelTester(_) => {
                 Tester::SameParent(WithSameParentLabelTester::new(settings, calculator)?)
             }
-            Self::GlobalTwoStreamEmbeddingSpaceTester(config) => {
-                let (settings, calculator) = parts(config)?;
+            Self::GlobalTwoStreamEmbeddingSpaceTester(_) => {
                 let tester = GlobalTwoStreamEmbeddingSpaceTester::new(settings, calculator)?;
                 Tester::TwoStream(tester)
             }

@@ -1,5 +1,7 @@
 //! Names, defaults, collaborators and typing mistakes.
 
+mod weighted_relations;
+
 use dml_losses::weight_init::{Fan, Nonlinearity, WeightInit};
 
 use super::*;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use candle_nn::VarBuilder;
-use dml_core::{Error, Objective};
+use dml_core::{Objective, check};
 use dml_losses::{CrossBatchMemory, MultipleLosses, SelfSupervisedLoss, WeightedObjective};
 use serde::{Deserialize, Serialize};
 
@@ -122,13 +122,7 @@ fn check_keys<T>(
     let fits = parts.is_list() == losses.is_list()
         && own.keys().all(|key| known.contains_key(key))
         && (own.len() == known.len() || !all && !parts.is_list());
-    if fits {
-        return Ok(());
-    }
-    Err(ConfigError::Component(Error::Unsupported {
-        component: "MultipleLosses",
-        reason,
-    }))
+    Ok(check::supported(fits, "MultipleLosses", reason)?)
 }
 
 impl MultipleLossesSpec {
@@ -149,16 +143,9 @@ impl MultipleLossesSpec {
                 "weights are not a list as long as that of the losses, or not of their names";
             check_keys(weights, losses, true, reason)?;
         }
-        let miners = self
-            .miners
-            .as_ref()
-            .map(LossParts::named)
-            .unwrap_or_default();
-        let weights = self
-            .weights
-            .as_ref()
-            .map(LossParts::named)
-            .unwrap_or_default();
+        let miners = self.miners.as_ref().map(LossParts::named);
+        let weights = self.weights.as_ref().map(LossParts::named);
+        let (miners, weights) = (miners.unwrap_or_default(), weights.unwrap_or_default());
         for (name, loss) in losses.named() {
             let objective = loss.build_with(&vars.pp("losses").pp(&name))?;
             let miner = miners.get(&name).and_then(|miner| miner.as_ref());

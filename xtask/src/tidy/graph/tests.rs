@@ -1,9 +1,7 @@
 use super::*;
 use std::collections::BTreeMap;
 
-use crate::metadata::Dependency;
-
-fn package(name: &str, dependencies: &[(&str, Option<&str>)]) -> Package {
+fn package(name: &str, dependencies: &[&str]) -> Package {
     Package {
         id: name.to_owned(),
         name: name.to_owned(),
@@ -12,13 +10,7 @@ fn package(name: &str, dependencies: &[(&str, Option<&str>)]) -> Package {
         readme: Some("README.md".to_owned()),
         rust_version: Some("1.89".to_owned()),
         manifest_path: format!("{}/Cargo.toml", env!("CARGO_MANIFEST_DIR")).into(),
-        dependencies: dependencies
-            .iter()
-            .map(|(name, kind)| Dependency {
-                name: (*name).to_owned(),
-                kind: kind.map(str::to_owned),
-            })
-            .collect(),
+        dependencies: dependencies.iter().map(ToString::to_string).collect(),
         features: BTreeMap::new(),
         targets: Vec::new(),
         is_member: true,
@@ -47,16 +39,11 @@ fn sentences(mut members: Vec<Package>) -> Vec<String> {
 
 #[test]
 fn a_role_crate_knows_the_core_and_no_sibling() {
-    let core = || package("dml-core", &[("dml-kernels", None), ("rayon", None)]);
+    let core = || package("dml-core", &["dml-kernels", "rayon"]);
     let kernels = || package("dml-kernels", &[]);
-    let miners = || {
-        package(
-            "dml-miners",
-            &[("dml-core", None), ("dml-distances", Some("dev"))],
-        )
-    };
-    let distances = || package("dml-distances", &[("dml-core", None)]);
-    let dml = || package("dml", &[("dml-core", None), ("dml-miners", None)]);
+    let miners = || package("dml-miners", &["dml-core"]);
+    let distances = || package("dml-distances", &["dml-core"]);
+    let dml = || package("dml", &["dml-core", "dml-miners"]);
     assert!(sentences(vec![core(), kernels(), miners(), distances(), dml()]).is_empty());
 
     for (package, sibling) in [
@@ -70,10 +57,7 @@ fn a_role_crate_knows_the_core_and_no_sibling() {
             .iter_mut()
             .find(|member| member.name == package)
             .unwrap();
-        wrong.dependencies.push(Dependency {
-            name: sibling.to_owned(),
-            kind: None,
-        });
+        wrong.dependencies.push(sibling.to_owned());
         let found = sentences(members);
         assert_eq!(found.len(), 1, "{package} {sibling}");
         assert!(found[0].starts_with(&format!("{package} may not depend on {sibling}")));

@@ -20,7 +20,7 @@ use candle_core::{DType, Tensor};
 use dml_kernels::cuda::{Buffer, Launch, Precision};
 
 use crate::autograd::without_kernels;
-use crate::{Error, Result};
+use crate::{Error, Result, check};
 
 pub use triplet_sum::{TripletMatrices, triplet_count, triplet_sum};
 
@@ -85,19 +85,10 @@ pub fn run(launch: &Launch, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
 
 /// The inputs row by row, if they are what the launch reads, and the precision of its kernel.
 fn checked(launch: &Launch, inputs: &[&Tensor]) -> Result<(Vec<Tensor>, Precision)> {
-    let length = |expected, got| Error::Length {
-        arg: "inputs",
-        expected,
-        got,
-    };
-    if inputs.len() != launch.inputs.len() {
-        return Err(length(launch.inputs.len(), inputs.len()));
-    }
+    check::length("inputs", launch.inputs.len(), inputs.len())?;
     let mut precision = None;
     for (input, extent) in inputs.iter().zip(&launch.inputs) {
-        if input.elem_count() != extent.len {
-            return Err(length(extent.len, input.elem_count()));
-        }
+        check::length("inputs", extent.len, input.elem_count())?;
         let fits = match (extent.buffer, input.dtype()) {
             (Buffer::Real, DType::F32) => {
                 *precision.get_or_insert(Precision::F32) == Precision::F32
@@ -111,13 +102,8 @@ fn checked(launch: &Launch, inputs: &[&Tensor]) -> Result<(Vec<Tensor>, Precisio
             | (Buffer::U8, DType::U8) => true,
             _ => false,
         };
-        if !fits {
-            return Err(Error::DType {
-                arg: "inputs",
-                expected: "the element types of the kernel, of one precision",
-                got: input.dtype(),
-            });
-        }
+        let expected = "the element types of the kernel, of one precision";
+        check::dtype(fits, "inputs", input, expected)?;
     }
     let inputs: candle_core::Result<Vec<Tensor>> =
         inputs.iter().map(|x| x.detach().contiguous()).collect();

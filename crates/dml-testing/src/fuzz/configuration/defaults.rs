@@ -1,11 +1,6 @@
 //! Every component with all of its fields.
 
-use dml::config::{
-    ClassifierConfig, ClustererConfig, ConfigError, DistanceConfig, EvaluationConfig,
-    InferenceConfig, KnnConfig, LossConfig, LossKind, MatchConfig, MinerConfig, MinerKind,
-    ProjectionConfig, ReducerConfig, RegularizerConfig, RegularizerKind, RerankConfig,
-    SamplerConfig, TesterKind, from_value,
-};
+use dml::config::{BatchSizes, ConfigError, from_value};
 use dml::losses::WeightInit;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -20,33 +15,28 @@ use super::used::SIZES;
 /// If an example can't be read.
 #[must_use]
 pub fn defaults() -> Vec<(Role, Value)> {
-    let mut all = Vec::new();
-    macro_rules! add {
-        ($($role:ident: $Registry:ty, $Config:ty;)*) => {$(
-            for name in <$Registry>::NAMES {
-                let examples = <$Registry>::examples(name, SIZES);
-                all.extend(examples.into_iter().map(|config| (Role::$role, full::<$Config>(config))));
-            }
-        )*};
-    }
-    add! {
-        Distance: DistanceConfig, DistanceConfig;
-        Reducer: ReducerConfig, ReducerConfig;
-        Regularizer: RegularizerKind, RegularizerConfig;
-        Miner: MinerKind, MinerConfig;
-        Loss: LossKind, LossConfig;
-        Sampler: SamplerConfig, SamplerConfig;
-        Index: KnnConfig, KnnConfig;
-        Classifier: ClassifierConfig, ClassifierConfig;
-        Clusterer: ClustererConfig, ClustererConfig;
-        Match: MatchConfig, MatchConfig;
-        Inference: InferenceConfig, InferenceConfig;
-        Evaluation: EvaluationConfig, EvaluationConfig;
-        Projection: ProjectionConfig, ProjectionConfig;
-        Rerank: RerankConfig, RerankConfig;
-        Tester: TesterKind, TesterKind;
-    }
-    let distributions = [
+    let of_role = |&role: &Role| {
+        role.examples()
+            .into_iter()
+            .map(move |config| (role, config))
+    };
+    Role::ALL.iter().flat_map(of_role).collect()
+}
+
+/// The examples of the components of these names.
+pub(super) fn of_registry(
+    names: &[&str],
+    examples: fn(&str, BatchSizes) -> Vec<Value>,
+) -> Vec<Value> {
+    names
+        .iter()
+        .flat_map(|name| examples(name, SIZES))
+        .collect()
+}
+
+/// Every distribution of first weights.
+pub(super) fn distributions() -> Vec<Value> {
+    let mut configs = vec![
         json!({"init_func": "uniform_"}),
         json!({"init_func": "normal_"}),
         json!({"init_func": "trunc_normal_"}),
@@ -57,15 +47,14 @@ pub fn defaults() -> Vec<(Role, Value)> {
         json!({"init_func": "kaiming_normal_"}),
         json!({"init_func": "orthogonal_"}),
     ];
-    for mut config in distributions {
+    for config in &mut configs {
         config["name"] = json!(WeightInit::NAMES[0]);
-        all.push((Role::WeightInit, full::<WeightInit>(config)));
     }
-    all
+    configs
 }
 
 /// A configuration as it is written when every field is.
-fn full<T: DeserializeOwned + Serialize>(config: Value) -> Value {
+pub(super) fn full<T: DeserializeOwned + Serialize>(config: Value) -> Value {
     let written = |config| -> Result<Value, ConfigError> {
         Ok(serde_json::to_value(from_value::<T>(config)?)?)
     };

@@ -24,10 +24,7 @@ const LABELS: [i64; 8] = [0, 0, 1, 1, 2, 2, 0, 1];
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
 fn rows() -> dml::Result<Var> {
-    let rows: Vec<f32> = (0..LABELS.len() * SIZES.embedding_size)
-        .map(|i| (i as f32 * 1.3).sin())
-        .collect();
-    let rows = Tensor::from_vec(rows, (LABELS.len(), SIZES.embedding_size), &Device::Cpu)?;
+    let rows = crate::fuzz::rows(SIZES.rows, SIZES.embedding_size, 1.3);
     Ok(Var::from_tensor(&rows)?)
 }
 

@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Tensor, Var};
 
-use super::{TensorExt, normalize, pairwise};
+use super::super::{TensorExt, normalize, pairwise};
 use crate::Result;
 use crate::autograd::without_kernels;
 

@@ -3,7 +3,7 @@
 use candle_core::{Device, Tensor};
 use dml_core::{Batch, Error, PairKind, Relation, Result};
 
-use super::{BatchSizes, LossConfig, LossKind, from_value};
+use crate::config::{BatchSizes, LossConfig, LossKind, from_value};
 
 const SIZES: BatchSizes = BatchSizes {
     rows: 6,

@@ -30,12 +30,7 @@ impl Distance for DotProduct {
 /// Anchor, positive and negative of each triplet.
 pub(crate) fn triplets(tuples: &Tuples, batch: &Batch) -> Result<Vec<[u32; 3]>> {
     let list = tuples.triplets(batch)?;
-    let rows = list
-        .anchors
-        .iter()
-        .zip(&list.positives)
-        .zip(&list.negatives);
-    Ok(rows.map(|((&a, &p), &n)| [a, p, n]).collect())
+    Ok(list.iter().map(|(a, p, n)| [a, p, n]).collect())
 }
 
 /// Positive and negative pairs.
