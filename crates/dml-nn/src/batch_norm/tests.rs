@@ -1,6 +1,7 @@
 use super::*;
 use crate::checked_layer::{assert_close, check, input, run};
 use crate::{Linear, LinearConfig, Sequential};
+use dml_core::autograd::without_kernels;
 use rand::SeedableRng;
 
 fn numbers(count: usize) -> Vec<f64> {
@@ -208,12 +209,25 @@ fn it_holds_in_every_form() -> Result<()> {
             vec![2, 1, 5],
             vec![1, 4, 3, 3],
             vec![3, 5, 11, 13],
-            vec![130, 9, 8, 16],
         ] {
             let make = |dtype| -> Result<Box<dyn Layer>> { Ok(Box::new(norm(shape[1], dtype)?)) };
             check(make, &shape, train)?;
         }
     }
+    Ok(())
+}
+
+#[test]
+fn sums_of_large_batches_are_cut_into_pieces() -> Result<()> {
+    let layer = norm(9, DType::F64)?;
+    let x = input(&[130, 9, 8, 16])?;
+    let fused = run(&layer, &x, true)?;
+    assert_close(&fused, &without_kernels(|| run(&layer, &x, true))?, 1e-9);
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(1)
+        .build()
+        .unwrap();
+    assert_eq!(pool.install(|| run(&layer, &x, true))?, fused);
     Ok(())
 }
 
