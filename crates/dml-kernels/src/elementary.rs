@@ -3,6 +3,7 @@
 //! ```text
 //! hinge      max(0, x)                                  0 up to 0, 1 above
 //! softplus   ln(1 + eˣ) = max(0, x) + ln(1 + e^−|x|)    1 / (1 + e^−x)
+//! logistic   1 / (1 + e^−x)                             e^−|x| / (1 + e^−|x|)²
 //! ```
 //!
 //! NaN comes through in both, value and derivative. No exponential overflows, and what is near 0 keeps its digits.
@@ -31,9 +32,33 @@ pub fn softplus<T: Real>(x: T) -> (T, T) {
     (x.max(T::ZERO) + small.ln_1p(), derivative)
 }
 
+/// `1 / (1 + e^−x)` and its derivative, without a branch.
+#[inline(always)]
+#[must_use]
+pub fn logistic<T: Real>(x: T) -> (T, T) {
+    let small = (-x.abs()).quick_exp();
+    let inverse = T::ONE / (T::ONE + small);
+    let lower = small * inverse;
+    (if x < T::ZERO { lower } else { inverse }, lower * inverse)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_logistic_function_keeps_its_digits() {
+        assert_eq!(logistic(0f32), (0.5, 0.25));
+        let (value, derivative) = logistic(3f64.ln());
+        assert!((value - 0.75).abs() < 1e-15 && (derivative - 0.1875).abs() < 1e-15);
+        let (value, derivative) = logistic(-40f64);
+        assert!((value / (-40f64).exp() - 1.0).abs() < 1e-14);
+        assert!((derivative / (-40f64).exp() - 1.0).abs() < 1e-14);
+        assert_eq!(logistic(f32::INFINITY), (1.0, 0.0));
+        assert_eq!(logistic(f32::NEG_INFINITY), (0.0, 0.0));
+        let (value, derivative) = logistic(f32::NAN);
+        assert!(value.is_nan() && derivative.is_nan());
+    }
 
     #[test]
     fn by_hand() {

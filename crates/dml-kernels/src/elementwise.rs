@@ -7,6 +7,7 @@ use crate::Real;
 use crate::in_place::InPlace;
 use crate::lengths;
 use crate::row_chunks::worth_a_thread;
+use crate::zeros::unwritten;
 
 /// How many numbers a task takes at a time.
 const RUN: usize = 16_384;
@@ -15,8 +16,9 @@ const RUN: usize = 16_384;
 #[must_use]
 pub fn map<T: Real>(x: &[T], f: impl Fn(T) -> T + Sync) -> Vec<T> {
     let arch = Arch::new();
-    let mut out = vec![T::ZERO; x.len()];
-    out.par_chunks_mut(RUN)
+    let mut out = unwritten(x.len());
+    out.spare_capacity_mut()[..x.len()]
+        .par_chunks_mut(RUN)
         .zip(x.par_chunks(RUN))
         .with_min_len(worth_a_thread(2 * RUN))
         .for_each_in_place(|(out, x)| {
@@ -24,11 +26,16 @@ pub fn map<T: Real>(x: &[T], f: impl Fn(T) -> T + Sync) -> Vec<T> {
                 #[inline(always)]
                 || {
                     for (out, x) in out.iter_mut().zip(x) {
-                        *out = f(*x);
+                        out.write(f(*x));
                     }
                 },
             );
         });
+    // SAFETY: the chunks of both are of one length, so each of the first numbers was written.
+    #[allow(unsafe_code)]
+    unsafe {
+        out.set_len(x.len());
+    }
     out
 }
 
@@ -40,8 +47,9 @@ pub fn map<T: Real>(x: &[T], f: impl Fn(T) -> T + Sync) -> Vec<T> {
 pub fn zip_map<T: Real>(x: &[T], y: &[T], f: impl Fn(T, T) -> T + Sync) -> Vec<T> {
     lengths::length("y", y.len(), x.len());
     let arch = Arch::new();
-    let mut out = vec![T::ZERO; x.len().min(y.len())];
-    out.par_chunks_mut(RUN)
+    let mut out = unwritten(x.len());
+    out.spare_capacity_mut()[..x.len()]
+        .par_chunks_mut(RUN)
         .zip(x.par_chunks(RUN))
         .zip(y.par_chunks(RUN))
         .with_min_len(worth_a_thread(2 * RUN))
@@ -50,11 +58,16 @@ pub fn zip_map<T: Real>(x: &[T], y: &[T], f: impl Fn(T, T) -> T + Sync) -> Vec<T
                 #[inline(always)]
                 || {
                     for ((out, x), y) in out.iter_mut().zip(x).zip(y) {
-                        *out = f(*x, *y);
+                        out.write(f(*x, *y));
                     }
                 },
             );
         });
+    // SAFETY: all three are of one length, and so are their chunks, so each of the first numbers was written.
+    #[allow(unsafe_code)]
+    unsafe {
+        out.set_len(x.len());
+    }
     out
 }
 

@@ -8,11 +8,13 @@ pub mod in_place;
 pub mod lanes;
 pub mod lengths;
 pub mod matrix_gradient;
+mod normal;
 mod real;
 mod row_chunks;
 mod side;
 mod simd;
 mod transpose;
+mod written;
 mod zeros;
 
 pub mod matrix_product;
@@ -58,6 +60,7 @@ pub use row_chunks::{for_each_row, map_rows, row_chunks};
 pub use side::Side;
 pub use simd::SimdReal;
 pub use transpose::transposed;
+pub use written::written;
 pub use zeros::zeros;
 
 pub use angular_triplets::{AngularTriplets, Triangle};

@@ -4,7 +4,8 @@ use std::fmt::Debug;
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub, SubAssign};
 
-use crate::exponential::{exp_f32, exp_f64};
+use crate::exponential::{exp_f32, exp_f64, tanh_f32, tanh_f64};
+use crate::normal::{normal_f32, normal_f64};
 
 /// `f32` or `f64`: what a kernel needs of its element type, and nothing else.
 pub trait Real:
@@ -53,6 +54,13 @@ pub trait Real:
     /// eˣ to about one unit in the last place, without a branch: a loop of them becomes vector instructions.
     #[must_use]
     fn quick_exp(self) -> Self;
+    /// The hyperbolic tangent and its derivative, to a few units in the last place and without a branch.
+    #[must_use]
+    fn quick_tanh(self) -> (Self, Self);
+    /// Distribution and density of the normal distribution, Φ(x) and φ(x), to a few units in the last place and without a
+    /// branch.
+    #[must_use]
+    fn quick_normal(self) -> (Self, Self);
     /// ln(1 + x).
     #[must_use]
     fn ln_1p(self) -> Self;
@@ -70,7 +78,7 @@ pub trait Real:
 }
 
 macro_rules! real {
-    ($t:ty, $bits:ty, $signed:ty, $exp:ident) => {
+    ($t:ty, $bits:ty, $signed:ty, $exp:ident, $tanh:ident, $normal:ident) => {
         impl Real for $t {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
@@ -106,6 +114,14 @@ macro_rules! real {
                 $exp(self)
             }
             #[inline(always)]
+            fn quick_tanh(self) -> (Self, Self) {
+                $tanh(self)
+            }
+            #[inline(always)]
+            fn quick_normal(self) -> (Self, Self) {
+                $normal(self)
+            }
+            #[inline(always)]
             fn ln_1p(self) -> Self {
                 <$t>::ln_1p(self)
             }
@@ -133,8 +149,8 @@ macro_rules! real {
     };
 }
 
-real!(f32, u32, i32, exp_f32);
-real!(f64, u64, i64, exp_f64);
+real!(f32, u32, i32, exp_f32, tanh_f32, normal_f32);
+real!(f64, u64, i64, exp_f64, tanh_f64, normal_f64);
 
 #[cfg(test)]
 mod tests {

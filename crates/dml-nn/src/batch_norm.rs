@@ -9,13 +9,20 @@
 //!
 //! Ioffe & Szegedy 2015, "Batch Normalization" (arXiv 1502.03167), with PyTorch's defaults. n counts the numbers of a
 //! channel.
+//!
+//! The fused form reads the input twice and writes the output once; its backward pass reads input and gradient twice and
+//! writes the gradient of the input once. It keeps two numbers per channel between the two. Sums run in double precision.
+
+mod fused;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use candle_core::{DType, Device, Tensor, Var};
-use dml_core::{Error, Result, check};
+use dml_core::autograd::has_kernel;
+use dml_core::{Error, Result, check, for_element};
 
-use crate::{Layer, Parameters};
+use crate::activation::{Activation, Hardswish, Identity, Relu6, Silu};
+use crate::{Layer, Parameters, Relu, wide};
 
 /// Configuration of [`BatchNorm`].
 #[derive(Clone, Debug, PartialEq)]
@@ -93,24 +100,95 @@ impl BatchNorm {
     pub fn new(config: BatchNormConfig, dtype: DType, device: &Device) -> Result<Self> {
         let channels = check::at_least_one("channels", config.channels)?;
         check::elements("channels", &[channels], check::PARAMETER)?;
+        let running = wide(dtype);
+        Self::from_parameters(
+            config,
+            Var::ones(channels, dtype, device)?,
+            Var::zeros(channels, dtype, device)?,
+            Var::zeros(channels, running, device)?,
+            Var::ones(channels, running, device)?,
+        )
+    }
+
+    /// A layer with given γ, β, running mean and running variance, each `[channels]`.
+    ///
+    /// ```
+    /// use candle_core::{Device, Tensor, Var};
+    /// use dml_nn::{BatchNorm, BatchNormConfig, Layer};
+    ///
+    /// let one = |x: f32| Var::new(&[x], &Device::Cpu);
+    /// let config = BatchNormConfig { eps: 1.0, ..BatchNormConfig::new(1) };
+    /// let norm = BatchNorm::from_parameters(config, one(6.0)?, one(0.5)?, one(1.0)?, one(8.0)?)?;
+    /// // 6 (2 − 1) / √(8 + 1) + 0.5
+    /// let y = norm.forward(&Tensor::new(&[[2f32]], &Device::Cpu)?)?;
+    /// assert_eq!(y.to_vec2::<f32>()?, [[2.5]]);
+    /// # Ok::<(), dml_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`] for a number out of its range, [`Error::Shape`] for another shape.
+    pub fn from_parameters(
+        config: BatchNormConfig,
+        weight: Var,
+        bias: Var,
+        running_mean: Var,
+        running_var: Var,
+    ) -> Result<Self> {
+        let channels = check::at_least_one("channels", config.channels)?;
         check::positive("eps", config.eps)?;
         let share = config.momentum;
         let is_share = (0.0..=1.0).contains(&share);
         check::parameter(is_share, "momentum", share, "a number in [0, 1]")?;
-        let running = wide(dtype);
+        for (arg, var) in [
+            ("weight", &weight),
+            ("bias", &bias),
+            ("running_mean", &running_mean),
+            ("running_var", &running_var),
+        ] {
+            if var.dims() != [channels] {
+                return Err(Error::Shape {
+                    arg,
+                    expected: "[channels]",
+                    got: var.dims().to_vec(),
+                });
+            }
+        }
         Ok(Self {
-            weight: Var::ones(channels, dtype, device)?,
-            bias: Var::zeros(channels, dtype, device)?,
-            running_mean: Var::zeros(channels, running, device)?,
-            running_var: Var::ones(channels, running, device)?,
+            weight,
+            bias,
+            running_mean,
+            running_var,
             frozen: AtomicBool::new(false),
             config,
         })
     }
 
-    /// Mean and variance `[1, channels, 1, …]` of the batch, with which the running statistics are updated.
-    fn statistics(&self, x: &Tensor) -> Result<[Tensor; 2]> {
-        let dims: Vec<usize> = (0..x.rank()).filter(|dim| *dim != 1).collect();
+    /// γ, `[channels]`.
+    #[must_use]
+    pub fn weight(&self) -> &Var {
+        &self.weight
+    }
+
+    /// β, `[channels]`.
+    #[must_use]
+    pub fn bias(&self) -> &Var {
+        &self.bias
+    }
+
+    /// Running mean, `[channels]`.
+    #[must_use]
+    pub fn running_mean(&self) -> &Var {
+        &self.running_mean
+    }
+
+    /// Running variance (unbiased), `[channels]`.
+    #[must_use]
+    pub fn running_var(&self) -> &Var {
+        &self.running_var
+    }
+
+    /// How many numbers of a channel there are, if these are enough to train on.
+    fn count(&self, x: &Tensor) -> Result<usize> {
         let count = x.elem_count() / self.config.channels;
         if count < 2 {
             return Err(Error::Shape {
@@ -119,48 +197,43 @@ impl BatchNorm {
                 got: x.dims().to_vec(),
             });
         }
-        let mean = (x.sum_keepdim(dims.as_slice())? / count as f64)?;
-        let squares = x.broadcast_sub(&mean)?.sqr()?;
-        let variance = (squares.sum_keepdim(dims.as_slice())? / count as f64)?;
+        Ok(count)
+    }
+
+    /// Updates the running statistics with mean and biased variance, `[channels]` each, of `count` numbers.
+    fn update(&self, mean: &Tensor, variance: &Tensor, count: usize) -> Result<()> {
         let share = self.config.momentum;
         let unbiased = count as f64 / (count as f64 - 1.0);
         for (running, latest) in [
-            (&self.running_mean, mean.detach()),
-            (&self.running_var, (variance.detach() * unbiased)?),
+            (&self.running_mean, mean.clone()),
+            (&self.running_var, (variance * unbiased)?),
         ] {
-            let latest = latest.flatten_all()?.to_dtype(running.dtype())?;
+            let latest = latest.to_dtype(running.dtype())?;
             let kept = (running.as_detached_tensor() * (1.0 - share))?;
             running.set(&(kept + (latest * share)?)?)?;
         }
+        Ok(())
+    }
+
+    /// Mean and variance `[1, channels, 1, …]` of the batch, with which the running statistics are updated.
+    fn statistics(&self, x: &Tensor) -> Result<[Tensor; 2]> {
+        let dims: Vec<usize> = (0..x.rank()).filter(|dim| *dim != 1).collect();
+        let count = self.count(x)?;
+        let mean = (x.sum_keepdim(dims.as_slice())? / count as f64)?;
+        let squares = x.broadcast_sub(&mean)?.sqr()?;
+        let variance = (squares.sum_keepdim(dims.as_slice())? / count as f64)?;
+        let flat = |row: &Tensor| row.detach().flatten_all();
+        self.update(&flat(&mean)?, &flat(&variance)?, count)?;
         Ok([mean, variance])
     }
-}
 
-/// The element type that a tensor is computed in.
-fn wide(dtype: DType) -> DType {
-    match dtype {
-        DType::F16 | DType::BF16 => DType::F32,
-        other => other,
-    }
-}
-
-impl Layer for BatchNorm {
-    fn forward_t(&self, input: &Tensor, train: bool) -> Result<Tensor> {
-        let channels = self.config.channels;
-        if input.rank() < 2 || input.dims()[1] != channels {
-            return Err(Error::Shape {
-                arg: "input",
-                expected: "[n, channels, …]",
-                got: input.dims().to_vec(),
-            });
-        }
-        let computed = wide(input.dtype());
-        let x = input.to_dtype(computed)?;
-        let mut shape = vec![1; input.rank()];
-        shape[1] = channels;
-        let row = |row: &Tensor| row.to_dtype(computed)?.reshape(shape.as_slice());
-        let [mean, variance] = if train && !self.frozen.load(Ordering::Relaxed) {
-            self.statistics(&x)?
+    /// The same, composed of Candle's operations.
+    fn composite(&self, x: &Tensor, train: bool) -> Result<Tensor> {
+        let mut shape = vec![1; x.rank()];
+        shape[1] = self.config.channels;
+        let row = |row: &Tensor| row.to_dtype(x.dtype())?.reshape(shape.as_slice());
+        let [mean, variance] = if train {
+            self.statistics(x)?
         } else {
             [
                 row(&self.running_mean.as_detached_tensor())?,
@@ -170,8 +243,103 @@ impl Layer for BatchNorm {
         // One factor and one summand a channel, so that two passes do.
         let factor = (row(&self.weight)? / (variance + self.config.eps)?.sqrt()?)?;
         let summand = (row(&self.bias)? - (&mean * &factor)?)?;
-        let y = x.broadcast_mul(&factor)?.broadcast_add(&summand)?;
+        Ok(x.broadcast_mul(&factor)?.broadcast_add(&summand)?)
+    }
+}
+
+impl BatchNorm {
+    /// `activation` of the normalised input, to which a residual of the same shape is added first, where there is one: the
+    /// end of a block of `ResNet`, `MobileNet` or `EfficientNet`.
+    ///
+    /// On the CPU this is one node of the graph that takes as many passes over memory as the normalisation alone (with a
+    /// residual one more). That holds for `Relu`, `Relu6`, `Silu`, `Hardswish` and no activation; others are computed behind
+    /// it.
+    ///
+    /// ```
+    /// use candle_core::{DType, Device, Tensor};
+    /// use dml_nn::{Activation, BatchNorm, BatchNormConfig};
+    ///
+    /// let norm = BatchNorm::new(BatchNormConfig::new(1), DType::F64, &Device::Cpu)?;
+    /// let x = Tensor::new(&[[1f64], [3.]], &Device::Cpu)?;
+    /// let residual = Tensor::new(&[[0.5f64], [0.5]], &Device::Cpu)?;
+    /// let y = norm.forward_activated(&x, Some(&residual), Some(Activation::Relu), true)?.to_vec2::<f64>()?;
+    /// // max(0, −1 + 0.5), max(0, 1 + 0.5)
+    /// assert!(y[0][0] == 0.0 && (y[1][0] - 1.5).abs() < 1e-4);
+    /// # Ok::<(), dml_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`forward_t`](Layer::forward_t), and [`Error::Shape`] or [`Error::DType`] for a residual of another shape or type.
+    pub fn forward_activated(
+        &self,
+        input: &Tensor,
+        residual: Option<&Tensor>,
+        activation: Option<Activation>,
+        train: bool,
+    ) -> Result<Tensor> {
+        self.checked(input)?;
+        if let Some(residual) = residual {
+            if residual.shape() != input.shape() {
+                return Err(Error::Shape {
+                    arg: "residual",
+                    expected: "the shape of the input",
+                    got: residual.dims().to_vec(),
+                });
+            }
+            if residual.dtype() != input.dtype() {
+                return Err(Error::DType {
+                    arg: "residual",
+                    expected: "that of the input",
+                    got: residual.dtype(),
+                });
+            }
+        }
+        let computed = wide(input.dtype());
+        let x = input.to_dtype(computed)?;
+        let residual = residual.map(|r| r.to_dtype(computed)).transpose()?;
+        let residual = residual.as_ref();
+        let statistics = train && !self.frozen.load(Ordering::Relaxed);
+        let y = if has_kernel(&x) {
+            for_element!(x, "input", |T| match activation {
+                None => self.fused::<T>(Identity, &x, residual, statistics),
+                Some(Activation::Relu) => self.fused::<T>(Relu, &x, residual, statistics),
+                Some(Activation::Relu6) => self.fused::<T>(Relu6, &x, residual, statistics),
+                Some(Activation::Silu) => self.fused::<T>(Silu, &x, residual, statistics),
+                Some(Activation::Hardswish) => self.fused::<T>(Hardswish, &x, residual, statistics),
+                Some(other) => {
+                    let y = self.fused::<T>(Identity, &x, residual, statistics)?;
+                    other.forward_t(&y, train)
+                }
+            })?
+        } else {
+            let y = self.composite(&x, statistics)?;
+            let y = match residual {
+                None => y,
+                Some(residual) => (y + residual)?,
+            };
+            match activation {
+                None => y,
+                Some(activation) => activation.forward_t(&y, train)?,
+            }
+        };
         Ok(y.to_dtype(input.dtype())?)
+    }
+
+    fn checked(&self, input: &Tensor) -> Result<()> {
+        if input.rank() < 2 || input.dims()[1] != self.config.channels {
+            return Err(Error::Shape {
+                arg: "input",
+                expected: "[n, channels, …]",
+                got: input.dims().to_vec(),
+            });
+        }
+        Ok(())
+    }
+}
+
+impl Layer for BatchNorm {
+    fn forward_t(&self, input: &Tensor, train: bool) -> Result<Tensor> {
+        self.forward_activated(input, None, None, train)
     }
 
     fn parameters(&self) -> Parameters {

@@ -35,9 +35,9 @@ dml_core::config! {
 /// Number of words of the generator that one job draws.
 const RUN: usize = 16_384;
 
-/// `count` factors of the next call: 0 with probability p, else 1 / (1 − p).
-fn factors<T: Real>(p: f64, sequence: &SeedSequence, count: usize) -> Vec<T> {
-    let kept = T::from_f64(1.0 / (1.0 - p));
+/// `count` factors of the next call: 0 with probability p, else `kept`.
+fn factors<T: Real>([p, kept]: [f64; 2], sequence: &SeedSequence, count: usize) -> Vec<T> {
+    let kept = T::from_f64(kept);
     // p · 2³², so that the probability is right to 2⁻³².
     let threshold = (p * (1u64 << 32) as f64).round() as u64;
     let rng = sequence.next_rng();
@@ -57,22 +57,31 @@ fn factors<T: Real>(p: f64, sequence: &SeedSequence, count: usize) -> Vec<T> {
     factors
 }
 
-/// `input`, each of its rows of `width` numbers times a factor; the factors stand in `shape`.
-fn scaled(
+/// The probability p of a 0, and the factor of what is kept: 1 / (1 − p).
+fn share(p: f64) -> [f64; 2] {
+    [p, 1.0 / (1.0 - p)]
+}
+
+/// `input` times factors of the next call, which stand in `shape`: 0 with probability p, else `kept`.
+pub(crate) fn scaled(
     name: &'static str,
     input: &Tensor,
-    p: f64,
+    [p, kept]: [f64; 2],
     sequence: &SeedSequence,
     shape: &[usize],
 ) -> Result<Tensor> {
     let count = shape.iter().product::<usize>();
     let width = input.elem_count() / count.max(1);
     if !has_kernel(input) {
-        let factors = Tensor::from_vec(factors::<f32>(p, sequence, count), shape, input.device())?;
+        let factors = Tensor::from_vec(
+            factors::<f32>([p, kept], sequence, count),
+            shape,
+            input.device(),
+        )?;
         return Ok(input.broadcast_mul(&factors.to_dtype(input.dtype())?)?);
     }
     for_element!(input, "input", |T| {
-        fused_scaled::<T>(name, input, factors(p, sequence, count), width)
+        fused_scaled::<T>(name, input, factors([p, kept], sequence, count), width)
     })
 }
 
@@ -136,7 +145,13 @@ impl Layer for Dropout {
         if !train || self.p == 0.0 {
             return Ok(input.clone());
         }
-        scaled("dropout", input, self.p, &self.sequence, input.dims())
+        scaled(
+            "dropout",
+            input,
+            share(self.p),
+            &self.sequence,
+            input.dims(),
+        )
     }
 }
 
@@ -178,7 +193,7 @@ impl Dropout2d {
         if self.p == 0.0 {
             return Vec::new();
         }
-        factors(self.p, &self.sequence, channels)
+        factors(share(self.p), &self.sequence, channels)
     }
 }
 
@@ -195,7 +210,7 @@ impl Layer for Dropout2d {
         scaled(
             "dropout2d",
             input,
-            self.p,
+            share(self.p),
             &self.sequence,
             &[batch, channels, 1, 1],
         )

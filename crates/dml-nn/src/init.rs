@@ -1,10 +1,11 @@
 //! PyTorch's initialisation of parameters, from an explicit generator.
 //!
 //! ```text
-//! weight, bias ~ U(−1/√fan_in, 1/√fan_in)
+//! weight, bias ~ U(−1/√fan_in, 1/√fan_in)       convolutions and linear layers
+//! weight       ~ N(0, 1)                          embeddings
 //! ```
 //!
-//! That is He's uniform initialisation with a = √5 (He et al. 2015, arXiv 1502.01852), PyTorch's default for
+//! The first is He's uniform initialisation with a = √5 (He et al. 2015, arXiv 1502.01852), PyTorch's default for
 //! convolutions and linear layers.
 
 use candle_core::{DType, Device, Shape, Tensor, Var};
@@ -28,6 +29,30 @@ pub fn fan_in_uniform(
     let bound = 1.0 / (fan_in.max(1) as f64).sqrt();
     let values: Vec<f64> = (0..shape.elem_count())
         .map(|_| rng.random_range(-bound..bound))
+        .collect();
+    let values = Tensor::from_vec(values, shape, &Device::Cpu)?.to_dtype(dtype)?;
+    Ok(Var::from_tensor(&values.to_device(device)?)?)
+}
+
+/// A variable drawn from the normal distribution N(0, `std`²), in row-major order.
+///
+/// # Errors
+/// As [`fan_in_uniform`].
+pub fn normal(
+    shape: impl Into<Shape>,
+    std: f64,
+    rng: &mut dyn RngCore,
+    dtype: DType,
+    device: &Device,
+) -> Result<Var> {
+    let shape = shape.into();
+    check::elements("parameter", shape.dims(), check::PARAMETER)?;
+    let values: Vec<f64> = (0..shape.elem_count())
+        .map(|_| {
+            // Box and Muller's way from two uniform numbers, the first of them in (0, 1].
+            let radius = (-2.0 * (1.0 - rng.random::<f64>()).ln()).sqrt();
+            std * radius * (2.0 * std::f64::consts::PI * rng.random::<f64>()).cos()
+        })
         .collect();
     let values = Tensor::from_vec(values, shape, &Device::Cpu)?.to_dtype(dtype)?;
     Ok(Var::from_tensor(&values.to_device(device)?)?)

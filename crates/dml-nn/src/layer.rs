@@ -141,15 +141,30 @@ macro_rules! candle_module {
     )*};
 }
 candle_module!(
+    crate::Activation,
     crate::BatchNorm,
     crate::Conv2d,
+    crate::DropPath,
     crate::Dropout,
     crate::Dropout2d,
+    crate::Embedding,
     crate::Flatten,
+    crate::Gelu,
+    crate::GroupNorm,
+    crate::Hardsigmoid,
+    crate::Hardswish,
+    crate::LayerNorm,
+    crate::LayerNorm2d,
     crate::Linear,
     crate::MaxPool2d,
     crate::Relu,
-    crate::Sequential
+    crate::Relu6,
+    crate::RmsNorm,
+    crate::RotaryEmbedding,
+    crate::Sequential,
+    crate::Sigmoid,
+    crate::Silu,
+    crate::Tanh
 );
 
 #[cfg(test)]

@@ -5,14 +5,24 @@ mod parameters;
 
 pub mod init;
 
+pub mod activation;
 pub mod batch_norm;
+pub mod bicubic;
 pub mod conv2d;
+pub mod drop_path;
 pub mod dropout;
+pub mod embedding;
 mod flatten;
+pub mod group_norm;
+pub mod layer_norm;
+pub mod layer_norm2d;
 pub mod linear;
 pub mod max_pool2d;
 pub mod relu;
+pub mod rms_norm;
+pub mod rotary_embedding;
 
+mod affine;
 mod block;
 mod sequential;
 
@@ -29,13 +39,23 @@ pub use dml_core;
 pub use layer::{Layer, Role};
 pub use parameters::Parameters;
 
+pub use activation::{
+    Activation, Gelu, GeluForm, Hardsigmoid, Hardswish, Relu6, Sigmoid, Silu, Tanh,
+};
 pub use batch_norm::{BatchNorm, BatchNormConfig};
 pub use conv2d::{Conv2d, Conv2dConfig};
+pub use drop_path::{DropPath, DropPathConfig};
 pub use dropout::{Dropout, Dropout2d, Dropout2dConfig, DropoutConfig};
+pub use embedding::{Embedding, EmbeddingConfig};
 pub use flatten::Flatten;
+pub use group_norm::{GroupNorm, GroupNormConfig};
+pub use layer_norm::{LayerNorm, LayerNormConfig};
+pub use layer_norm2d::{LayerNorm2d, LayerNorm2dConfig};
 pub use linear::{Linear, LinearConfig};
 pub use max_pool2d::{MaxPool2d, MaxPool2dConfig};
 pub use relu::Relu;
+pub use rms_norm::{RmsNorm, RmsNormConfig};
+pub use rotary_embedding::{RotaryEmbedding, RotaryEmbeddingConfig};
 
 pub use sequential::Sequential;
 
@@ -89,5 +109,15 @@ fn in_single_precision(
     Ok(result.to_dtype(input.dtype())?)
 }
 
+/// The element type that a tensor is computed in: single precision for half.
+fn wide(dtype: DType) -> DType {
+    match dtype {
+        DType::F16 | DType::BF16 => DType::F32,
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod checked_layer;
 #[cfg(test)]
 mod size_limits;

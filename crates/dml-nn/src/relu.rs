@@ -9,6 +9,7 @@ use dml_core::autograd::{self, has_kernel, with_slice};
 use dml_core::kernels::{Real, elementwise};
 use dml_core::{Result, for_element};
 
+use crate::activation::Formula;
 use crate::{Layer, Role};
 
 /// `max(0, x)`, with gradient 0 at 0 ([formula](self)). Any shape.
@@ -47,6 +48,21 @@ impl Layer for Relu {
 
     fn role(&self) -> Role<'_> {
         Role::Relu
+    }
+}
+
+impl Formula for Relu {
+    const NAME: &'static str = "relu";
+
+    #[inline(always)]
+    fn at<T: Real>(self, x: T) -> (T, T) {
+        // Written so that NaN stays NaN.
+        let value = if x <= T::ZERO { T::ZERO } else { x };
+        (value, if x > T::ZERO { T::ONE } else { T::ZERO })
+    }
+
+    fn composite(self, x: &Tensor) -> Result<Tensor> {
+        composite(x)
     }
 }
 

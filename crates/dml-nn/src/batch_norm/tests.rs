@@ -1,5 +1,7 @@
 use super::*;
+use crate::checked_layer::{assert_close, check, input, run};
 use crate::{Linear, LinearConfig, Sequential};
+use dml_core::autograd::without_kernels;
 use rand::SeedableRng;
 
 fn numbers(count: usize) -> Vec<f64> {
@@ -153,5 +155,199 @@ fn what_has_no_spread_and_no_channels_is_refused() -> Result<()> {
         let error = BatchNorm::new(config, DType::F32, &Device::Cpu).unwrap_err();
         assert!(matches!(error, Error::InvalidParameter { name: own, .. } if own == name));
     }
+    Ok(())
+}
+
+/// From PyTorch 2.15, with `num` of [`crate::checked_layer`]:
+///
+/// ```text
+/// w, b = torch.arange(3.) * 0.3 + 0.5, torch.arange(3.) * 0.3 - 0.25; rm, rv = torch.zeros(3), torch.ones(3)
+/// y = F.batch_norm(num(12).reshape(2, 3, 2), rm, rv, w, b, True, 0.1, 1e-5); (y * num(19)[7:].reshape(2, 3, 2)).sum().backward()
+/// ```
+///
+/// and then the same in evaluation.
+#[test]
+fn numbers_are_those_of_pytorch() -> Result<()> {
+    let layer = norm(3, DType::F64)?;
+    let x = input(&[2, 3, 2])?;
+    let got = run(&layer, &x, true)?;
+    #[rustfmt::skip]
+    let wanted = [
+        vec![-0.841434, -0.148029, 0.639845, -0.801998, -0.924136, 1.109334, -0.515126, 0.504589, 1.033075, -0.670922,
+             -0.512294, 1.727096],
+        vec![-0.050994, 0.931458, -0.149827, -0.12948, -0.451446, -0.642001, -0.5292, -0.351263, 0.105288, 0.174019,
+             0.711601, 0.381846],
+        vec![4.144517, -1.502586, -5.520143],
+        vec![4.243902, -0.829268, 3.804878],
+    ];
+    assert_close(&got, &wanted, 1e-6);
+    let running = [layer.running_mean.to_vec1()?, layer.running_var.to_vec1()?];
+    let wanted = [
+        vec![-0.064634, 0.036585, 0.081707],
+        vec![0.911918, 1.089094, 1.044854],
+    ];
+    assert_close(&running, &wanted, 1e-6);
+    let got = run(&layer, &x, false)?;
+    #[rustfmt::skip]
+    let wanted = [
+        vec![-0.739747, -0.522649, 0.975501, -0.669834, -0.157879, 1.915631, -0.637583, -0.318322, 1.424228, -0.520258,
+             0.262073, 2.545558],
+        vec![-0.102164, 0.957783, -0.542212, 0.0, 2.283485, -0.656174, 0.102164, 1.264274, -0.392637, 0.299152, 2.913412,
+             -0.446198],
+        vec![-1.287572, -1.976294, -2.891588],
+        vec![4.243902, -0.829268, 3.804878],
+    ];
+    assert_close(&got, &wanted, 1e-6);
+    Ok(())
+}
+
+#[test]
+fn it_holds_in_every_form() -> Result<()> {
+    for train in [true, false] {
+        for shape in [
+            vec![7, 3],
+            vec![2, 1, 5],
+            vec![1, 4, 3, 3],
+            vec![3, 5, 11, 13],
+        ] {
+            let make = |dtype| -> Result<Box<dyn Layer>> { Ok(Box::new(norm(shape[1], dtype)?)) };
+            check(make, &shape, train)?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn sums_of_large_batches_are_cut_into_pieces() -> Result<()> {
+    let layer = norm(9, DType::F64)?;
+    let x = input(&[130, 9, 8, 16])?;
+    let fused = run(&layer, &x, true)?;
+    assert_close(&fused, &without_kernels(|| run(&layer, &x, true))?, 1e-9);
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(1)
+        .build()
+        .unwrap();
+    assert_eq!(pool.install(|| run(&layer, &x, true))?, fused);
+    Ok(())
+}
+
+#[test]
+fn channels_far_from_zero_keep_their_digits_and_equal_ones_become_the_bias() -> Result<()> {
+    let layer = BatchNorm::new(BatchNormConfig::new(2), DType::F32, &Device::Cpu)?;
+    let x = [[1e6f32, 3.], [1e6 + 1., 3.], [1e6 + 2., 3.], [1e6 + 5., 3.]];
+    let y = layer
+        .forward_t(&Tensor::new(&x, &Device::Cpu)?, true)?
+        .to_vec2::<f32>()?;
+    // Mean 10⁶ + 2, variance 3.5.
+    for (y, want) in y.iter().zip([-2f32, -1., 0., 3.]) {
+        assert!(
+            (y[0] - want / 3.5f32.sqrt()).abs() < 1e-5 && y[1] == 0.0,
+            "{y:?}"
+        );
+    }
+    assert_eq!(layer.running_var.to_vec1::<f32>()?[1], 0.9);
+    Ok(())
+}
+
+#[test]
+fn nan_spoils_its_channel_alone() -> Result<()> {
+    for bad in [f64::NAN, f64::INFINITY] {
+        let x = Var::new(&[[1., bad], [2., 3.], [4., 5.]], &Device::Cpu)?;
+        let all = run(&norm(2, DType::F64)?, &x, true)?;
+        for values in &all[..2] {
+            let nan: Vec<bool> = values.iter().map(|y| y.is_nan()).collect();
+            assert_eq!(nan, [false, true, false, true, false, true]);
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn what_needs_no_gradient_gets_none_and_views_work() -> Result<()> {
+    let layer = norm(3, DType::F32)?;
+    let x = input(&[4, 3, 5])?.to_dtype(DType::F32)?.detach();
+    let store = layer.forward_t(&x, true)?.sqr()?.sum_all()?.backward()?;
+    assert!(store.get(&x).is_none() && store.get(&layer.weight).is_some());
+    let turned = x.transpose(0, 2)?.contiguous()?.transpose(0, 2)?;
+    let [a, b] = [&x, &turned].map(|x| layer.forward_t(x, true));
+    close(&a?, &b?, 1e-6)?;
+    let empty = layer.forward(&Tensor::zeros((0, 3, 5), DType::F32, &Device::Cpu)?)?;
+    assert_eq!(empty.dims(), [0, 3, 5]);
+    Ok(())
+}
+
+#[test]
+fn given_parameters_have_the_size_of_the_channels() -> Result<()> {
+    for wrong in 0..4 {
+        let var = |i: usize| Var::ones(if i == wrong { 2 } else { 3 }, DType::F32, &Device::Cpu);
+        let config = BatchNormConfig::new(3);
+        let refused = BatchNorm::from_parameters(config, var(0)?, var(1)?, var(2)?, var(3)?);
+        let name = ["weight", "bias", "running_mean", "running_var"][wrong];
+        assert!(matches!(refused, Err(Error::Shape { arg, .. }) if arg == name));
+    }
+    Ok(())
+}
+
+/// A normalisation with an activation, and its own input as the residual, which makes every gradient a sum of two.
+#[derive(Debug)]
+struct Block(BatchNorm, Option<Activation>, bool);
+
+impl Layer for Block {
+    fn forward_t(&self, input: &Tensor, train: bool) -> Result<Tensor> {
+        let residual = self.2.then(|| input * 0.3).transpose()?;
+        self.0
+            .forward_activated(input, residual.as_ref(), self.1, train)
+    }
+
+    fn parameters(&self) -> Parameters {
+        self.0.parameters()
+    }
+}
+
+#[test]
+fn activations_and_residuals_hold_in_every_form() -> Result<()> {
+    let activations = [
+        None,
+        Some(Activation::Relu),
+        Some(Activation::Relu6),
+        Some(Activation::Silu),
+        Some(Activation::Hardswish),
+        Some(Activation::Tanh),
+    ];
+    for activation in activations {
+        for residual in [false, true] {
+            for train in [true, false] {
+                let make = |dtype| -> Result<Box<dyn Layer>> {
+                    Ok(Box::new(Block(norm(3, dtype)?, activation, residual)))
+                };
+                check(make, &[3, 3, 5, 7], train)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn residuals_of_another_shape_or_type_are_refused() -> Result<()> {
+    let layer = norm(3, DType::F32)?;
+    let x = Tensor::zeros((2, 3), DType::F32, &Device::Cpu)?;
+    let other = Tensor::zeros((1, 3), DType::F32, &Device::Cpu)?;
+    let refused = layer.forward_activated(&x, Some(&other), None, true);
+    assert!(matches!(
+        refused,
+        Err(Error::Shape {
+            arg: "residual",
+            ..
+        })
+    ));
+    let other = x.to_dtype(DType::F64)?;
+    let refused = layer.forward_activated(&x, Some(&other), None, true);
+    assert!(matches!(
+        refused,
+        Err(Error::DType {
+            arg: "residual",
+            ..
+        })
+    ));
     Ok(())
 }

@@ -1,0 +1,156 @@
+//! Gaussian error linear unit.
+//!
+//! ```text
+//! Erf     y = x Φ(x),                    ∂y/∂x = Φ(x) + x φ(x)
+//! Tanh    y = x σ(2u),                   ∂y/∂x = σ(2u) + 2x u' σ'(2u)      u = √(2/π) (x + 0.044715 x³)
+//! Quick   y = x σ(1.702 x),              ∂y/∂x = σ(1.702 x) + 1.702 x σ'(1.702 x)
+//! ```
+//!
+//! Φ, φ: distribution and density of the normal distribution; σ: logistic function. `x σ(2u)` is `x (1 + tanh u) / 2`.
+//!
+//! Hendrycks & Gimpel 2016, "Gaussian Error Linear Units" (arXiv 1606.08415).
+
+use candle_core::Tensor;
+use dml_core::Result;
+use dml_core::kernels::Real;
+use dml_core::kernels::elementary::logistic;
+
+use super::{Formula, apply, composite_logistic};
+use crate::Layer;
+
+/// √(2/π).
+const ROOT: f64 = 0.797_884_560_802_865_4;
+
+/// Factor of the cube.
+const CUBE: f64 = 0.044_715;
+
+/// Factor of the quick form.
+const QUICK: f64 = 1.702;
+
+/// Which function a [`Gelu`] is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "lowercase")
+)]
+#[non_exhaustive]
+pub enum GeluForm {
+    /// By the error function: PyTorch's default, and that of ViT, `ConvNeXt`, DINOv2 and BERT.
+    #[default]
+    Erf,
+    /// By the hyperbolic tangent: PyTorch's `approximate="tanh"`, and that of GPT-2 and `SigLIP`.
+    Tanh,
+    /// By the logistic function: that of `OpenAI`'s CLIP.
+    Quick,
+}
+
+/// Gaussian error linear unit, `x Φ(x)` or an approximation of it. Any shape.
+///
+/// ```text
+/// Erf     y = x Φ(x)
+/// Tanh    y = x (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2
+/// Quick   y = x / (1 + e^(−1.702 x))
+/// ```
+///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use dml_nn::{Gelu, GeluForm, Layer};
+///
+/// let x = Tensor::new(&[1f64], &Device::Cpu)?;
+/// for (form, want) in [(GeluForm::Erf, 0.841345), (GeluForm::Tanh, 0.841192), (GeluForm::Quick, 0.845796)] {
+///     let y = Gelu::new(form).forward(&x)?.to_vec1::<f64>()?;
+///     assert!((y[0] - want).abs() < 1e-6);
+/// }
+/// # Ok::<(), dml_core::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Gelu {
+    form: GeluForm,
+}
+
+impl Gelu {
+    /// The unit of that form.
+    #[must_use]
+    pub fn new(form: GeluForm) -> Self {
+        Self { form }
+    }
+
+    /// Which function it is.
+    #[must_use]
+    pub fn form(&self) -> GeluForm {
+        self.form
+    }
+}
+
+impl Layer for Gelu {
+    fn forward_t(&self, input: &Tensor, _: bool) -> Result<Tensor> {
+        match self.form {
+            GeluForm::Erf => apply(Erf, input),
+            GeluForm::Tanh => apply(ByTangent, input),
+            GeluForm::Quick => apply(Quick, input),
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Erf;
+
+impl Formula for Erf {
+    const NAME: &'static str = "gelu";
+
+    #[inline(always)]
+    fn at<T: Real>(self, x: T) -> (T, T) {
+        let (distribution, density) = x.quick_normal();
+        (x * distribution, distribution + x * density)
+    }
+
+    fn composite(self, x: &Tensor) -> Result<Tensor> {
+        let distribution = (((x / std::f64::consts::SQRT_2)?.erf()? + 1.0)? * 0.5)?;
+        Ok((x * distribution)?)
+    }
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct ByTangent;
+
+impl Formula for ByTangent {
+    const NAME: &'static str = "gelu_tanh";
+
+    #[inline(always)]
+    fn at<T: Real>(self, x: T) -> (T, T) {
+        let [root, cube, slope] = [2.0 * ROOT, CUBE, 3.0 * CUBE].map(T::from_f64);
+        let square = x * x;
+        let (share, derivative) = logistic(root * x * (T::ONE + cube * square));
+        // Where the derivative is 0 the other factor may be infinite.
+        let bend = if derivative > T::ZERO {
+            x * root * (T::ONE + slope * square) * derivative
+        } else {
+            x * derivative
+        };
+        (x * share, share + bend)
+    }
+
+    fn composite(self, x: &Tensor) -> Result<Tensor> {
+        let inner = (((x.sqr()? * CUBE)? + 1.0)? * x)?;
+        Ok((x * composite_logistic(&(inner * (2.0 * ROOT))?)?)?)
+    }
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Quick;
+
+impl Formula for Quick {
+    const NAME: &'static str = "quick_gelu";
+
+    #[inline(always)]
+    fn at<T: Real>(self, x: T) -> (T, T) {
+        let x_scaled = x * T::from_f64(QUICK);
+        let (share, derivative) = logistic(x_scaled);
+        (x * share, share + x_scaled * derivative)
+    }
+
+    fn composite(self, x: &Tensor) -> Result<Tensor> {
+        Ok((x * composite_logistic(&(x * QUICK)?)?)?)
+    }
+}

@@ -1,0 +1,155 @@
+//! Scale and shift behind a normalisation, and the node of a normalisation with both.
+
+use candle_core::{DType, Device, Tensor, Var};
+use dml_core::autograd::{self, Element, with_slice};
+use dml_core::{Error, Result, check, for_element};
+
+use crate::Parameters;
+use crate::kernels::normalization::Normalization;
+
+/// γ and β, each of which may be missing.
+#[derive(Clone, Debug)]
+pub(crate) struct Affine {
+    pub(crate) weight: Option<Var>,
+    pub(crate) bias: Option<Var>,
+}
+
+impl Affine {
+    /// γ of ones and β of zeros, where there are any.
+    pub(crate) fn new(
+        name: &'static str,
+        shape: &[usize],
+        [weight, bias]: [bool; 2],
+        dtype: DType,
+        device: &Device,
+    ) -> Result<Self> {
+        check::elements(name, shape, check::PARAMETER)?;
+        let weight = weight.then(|| Var::ones(shape, dtype, device)).transpose();
+        let bias = bias.then(|| Var::zeros(shape, dtype, device)).transpose();
+        Ok(Self {
+            weight: weight?,
+            bias: bias?,
+        })
+    }
+
+    /// Given γ and β of a shape, which `expected` says in words.
+    pub(crate) fn from_parameters(
+        shape: &[usize],
+        expected: &'static str,
+        weight: Option<Var>,
+        bias: Option<Var>,
+    ) -> Result<Self> {
+        for (arg, var) in [("weight", &weight), ("bias", &bias)] {
+            match var {
+                Some(var) if var.dims() != shape => {
+                    return Err(Error::Shape {
+                        arg,
+                        expected,
+                        got: var.dims().to_vec(),
+                    });
+                }
+                _ => {}
+            }
+        }
+        Ok(Self { weight, bias })
+    }
+
+    pub(crate) fn parameters(&self) -> Parameters {
+        let mut parameters = Parameters::default();
+        for (name, var) in [("weight", &self.weight), ("bias", &self.bias)] {
+            if let Some(var) = var {
+                parameters.push(name, var.clone());
+            }
+        }
+        parameters
+    }
+
+    /// `x γ + β`, composed of Candle's operations; both are reshaped to `shape` first.
+    pub(crate) fn composite(&self, x: Tensor, shape: &[usize]) -> Result<Tensor> {
+        let row = |var: &Var| var.to_dtype(x.dtype())?.reshape(shape);
+        let x = match &self.weight {
+            None => x.clone(),
+            Some(weight) => x.broadcast_mul(&row(weight)?)?,
+        };
+        match &self.bias {
+            None => Ok(x),
+            Some(bias) => Ok(x.broadcast_add(&row(bias)?)?),
+        }
+    }
+
+    /// The normalisation of `x`, f32 or f64 on the CPU, as one node of the graph; γ and β have `size` numbers.
+    pub(crate) fn fused(
+        &self,
+        name: &'static str,
+        x: &Tensor,
+        size: usize,
+        kernel: impl Normalization,
+    ) -> Result<Tensor> {
+        let weight = match &self.weight {
+            None => Tensor::ones(size, x.dtype(), x.device())?,
+            Some(weight) => weight.to_dtype(x.dtype())?.flatten_all()?,
+        };
+        let bias = match &self.bias {
+            None => Tensor::zeros(size, x.dtype(), x.device())?,
+            Some(bias) => bias.to_dtype(x.dtype())?.flatten_all()?,
+        };
+        for_element!(x, "input", |T| node::<T>(name, [x, &weight, &bias], kernel))
+    }
+}
+
+fn node<T: Element>(
+    name: &'static str,
+    inputs: [&Tensor; 3],
+    kernel: impl Normalization,
+) -> Result<Tensor> {
+    let [x, weight, bias] = inputs;
+    let value = with_slice(x, |x: &[T]| {
+        with_slice(weight, |weight: &[T]| {
+            with_slice(bias, |bias: &[T]| kernel.forward(x, weight, bias))
+        })
+    })???;
+    autograd::ternary(
+        name,
+        inputs,
+        value,
+        x.shape(),
+        move |[x, weight, bias], _, gradient| {
+            let gradients = with_slice(x, |x: &[T]| {
+                with_slice(gradient, |g: &[T]| {
+                    with_slice(weight, |weight: &[T]| kernel.backward(x, g, weight))
+                })
+            })???;
+            let input = if x.track_op() {
+                Some(Tensor::from_vec(gradients.input, x.shape(), x.device())?)
+            } else {
+                None
+            };
+            let row = |of: &Tensor, row: Vec<f64>| -> Result<Option<Tensor>> {
+                if !of.track_op() {
+                    return Ok(None);
+                }
+                let row: Vec<T> = row
+                    .into_iter()
+                    .map(<T as dml_core::kernels::Real>::from_f64)
+                    .collect();
+                Ok(Some(Tensor::from_vec(row, of.shape(), of.device())?))
+            };
+            Ok([
+                input,
+                row(weight, gradients.weight)?,
+                row(bias, gradients.bias)?,
+            ])
+        },
+    )
+}
+
+/// `(x − μ) / √(σ² + ε)` over one dimension, composed of Candle's operations; without a mean `x / √(mean of x² + ε)`.
+pub(crate) fn standardized(x: &Tensor, dim: usize, eps: f64, centred: bool) -> Result<Tensor> {
+    let x = if centred {
+        x.broadcast_sub(&x.mean_keepdim(dim)?)?
+    } else {
+        x.clone()
+    };
+    let scale = (x.sqr()?.mean_keepdim(dim)? + eps)?.sqrt()?;
+    Ok(x.broadcast_div(&scale)?)
+}

@@ -1,0 +1,203 @@
+//! The fused form of batch normalisation on the CPU, with what stands behind it: a residual and an activation.
+
+use candle_core::{DType, Tensor, Var};
+use dml_core::Result;
+use dml_core::autograd::{self, Element, with_slice};
+use dml_core::kernels::Real;
+
+use super::BatchNorm;
+use crate::activation::{Formula, Identity};
+use crate::kernels::batch_norm::{self as kernel, Channel, Planes, Taken};
+
+impl BatchNorm {
+    /// `formula` of the normalised input plus the residual, as one node of the graph.
+    pub(super) fn fused<T: Element>(
+        &self,
+        formula: impl Formula,
+        x: &Tensor,
+        residual: Option<&Tensor>,
+        train: bool,
+    ) -> Result<Tensor> {
+        let planes = Planes {
+            batch: x.dims()[0],
+            channels: self.config.channels,
+            area: x.dims()[2..].iter().product(),
+        };
+        let [mean, variance] = if train {
+            let count = self.count(x)?;
+            let statistics = with_slice(x, |x: &[T]| kernel::statistics(x, &planes))?;
+            let [mean, variance] = statistics.each_ref().map(|row| {
+                let row = Tensor::from_slice(row, row.len(), x.device());
+                row.and_then(|row| row.to_dtype(x.dtype()))
+            });
+            self.update(&mean?, &variance?, count)?;
+            statistics
+        } else {
+            [host(&self.running_mean)?, host(&self.running_var)?]
+        };
+        let eps = self.config.eps;
+        let scale: Vec<f64> = variance.iter().map(|v| 1.0 / (v + eps).sqrt()).collect();
+        let memory = Memory {
+            formula,
+            planes,
+            channels: self.channels::<T>(&mean, &scale)?,
+            mean,
+            scale,
+            train,
+        };
+        let [weight, bias] = [&self.weight, &self.bias].map(|var| var.to_dtype(x.dtype()));
+        let (weight, bias) = (weight?, bias?);
+        let Some(residual) = residual else {
+            let value = with_slice(x, |x: &[T]| memory.forward(x, None))?;
+            let inputs = [x, &weight, &bias];
+            let backward = move |inputs: [&Tensor; 3], _: &Tensor, gradient: &Tensor| {
+                memory.backward(inputs, gradient)
+            };
+            return autograd::ternary("batch_norm", inputs, value, x.shape(), backward);
+        };
+        let value = with_slice(x, |x: &[T]| {
+            with_slice(residual, |residual: &[T]| memory.forward(x, Some(residual)))
+        })??;
+        // Nodes of Candle have three inputs at most: γ and β come as one list.
+        let both = Tensor::cat(&[&weight, &bias], 0)?;
+        let inputs = [x, &both, residual];
+        let backward = move |inputs: [&Tensor; 3], _: &Tensor, gradient: &Tensor| {
+            memory.backward_with_residual(inputs, gradient)
+        };
+        autograd::ternary("batch_norm_add", inputs, value, x.shape(), backward)
+    }
+
+    fn channels<T: Real>(&self, mean: &[f64], scale: &[f64]) -> Result<Vec<Channel<T>>> {
+        let (weight, bias) = (host(&self.weight)?, host(&self.bias)?);
+        let parameters = weight.iter().zip(&bias);
+        let all = parameters.zip(mean.iter().zip(scale));
+        let channel = |((weight, bias), (mean, scale)): ((&f64, &f64), (&f64, &f64))| Channel {
+            mean: T::from_f64(*mean),
+            factor: T::from_f64(weight * scale),
+            shift: T::from_f64(*bias),
+        };
+        Ok(all.map(channel).collect())
+    }
+}
+
+/// Numbers of a variable on the CPU in double precision.
+fn host(var: &Var) -> Result<Vec<f64>> {
+    Ok(var.as_detached_tensor().to_dtype(DType::F64)?.to_vec1()?)
+}
+
+/// State that the backward pass reads.
+struct Memory<T, F> {
+    formula: F,
+    planes: Planes,
+    channels: Vec<Channel<T>>,
+    mean: Vec<f64>,
+    /// 1 / √(σ² + ε).
+    scale: Vec<f64>,
+    train: bool,
+}
+
+impl<T: Element, F: Formula> Memory<T, F> {
+    fn forward(&self, x: &[T], residual: Option<&[T]>) -> Vec<T> {
+        kernel::forward(self.formula, x, residual, &self.planes, &self.channels)
+    }
+
+    fn backward(
+        &self,
+        [x, weight, bias]: [&Tensor; 3],
+        gradient: &Tensor,
+    ) -> Result<[Option<Tensor>; 3]> {
+        let learns = weight.track_op() || bias.track_op();
+        with_slice(x, |xs: &[T]| {
+            with_slice(gradient, |g: &[T]| {
+                let sums = if learns || self.train {
+                    let (planes, channels) = (&self.planes, &self.channels);
+                    kernel::gradient_sums(self.formula, xs, g, planes, channels, &self.mean)
+                } else {
+                    Vec::new()
+                };
+                let input = if x.track_op() {
+                    let values = self.input_gradient(self.formula, xs, g, &sums);
+                    Some(Tensor::from_vec(values, x.shape(), x.device())?)
+                } else {
+                    None
+                };
+                let [of_weight, of_bias] = self.parameter_gradients(&sums);
+                let row = |of: &Tensor, row: Vec<T>| -> Result<Option<Tensor>> {
+                    if !of.track_op() {
+                        return Ok(None);
+                    }
+                    Ok(Some(Tensor::from_vec(row, of.shape(), of.device())?))
+                };
+                Ok([input, row(weight, of_weight)?, row(bias, of_bias)?])
+            })
+        })??
+    }
+
+    fn backward_with_residual(
+        &self,
+        [x, both, residual]: [&Tensor; 3],
+        gradient: &Tensor,
+    ) -> Result<[Option<Tensor>; 3]> {
+        let (values, sums) = with_slice(x, |x: &[T]| {
+            with_slice(residual, |residual: &[T]| {
+                with_slice(gradient, |g: &[T]| {
+                    let (slices, channels) = ([x, residual, g], &self.channels);
+                    let planes = &self.planes;
+                    kernel::residual_gradient(self.formula, slices, planes, channels, &self.mean)
+                })
+            })
+        })???;
+        let input = if x.track_op() {
+            let values = with_slice(x, |x: &[T]| {
+                self.input_gradient(Identity, x, &values, &sums)
+            })?;
+            Some(Tensor::from_vec(values, x.shape(), x.device())?)
+        } else {
+            None
+        };
+        let parameters = if both.track_op() {
+            let rows = self.parameter_gradients(&sums).concat();
+            Some(Tensor::from_vec(rows, both.shape(), both.device())?)
+        } else {
+            None
+        };
+        let residual = Tensor::from_vec(values, residual.shape(), residual.device())?;
+        Ok([input, parameters, Some(residual)])
+    }
+
+    /// The gradients of γ and β.
+    fn parameter_gradients(&self, sums: &[[f64; 2]]) -> [Vec<T>; 2] {
+        let scaled = sums.iter().zip(&self.scale);
+        [
+            scaled
+                .map(|(sums, scale)| <T as Real>::from_f64(sums[1] * scale))
+                .collect(),
+            sums.iter()
+                .map(|sums| <T as Real>::from_f64(sums[0]))
+                .collect(),
+        ]
+    }
+
+    fn input_gradient(
+        &self,
+        f: impl Formula,
+        x: &[T],
+        gradient: &[T],
+        sums: &[[f64; 2]],
+    ) -> Vec<T> {
+        let (planes, channels) = (&self.planes, &self.channels);
+        if !self.train {
+            return kernel::input_gradient(f, x, gradient, planes, channels, None);
+        }
+        let count = planes.count() as f64;
+        let taken: Vec<Taken<T>> = sums
+            .iter()
+            .zip(&self.scale)
+            .map(|(sums, scale)| Taken {
+                constant: <T as Real>::from_f64(sums[0] / count),
+                linear: <T as Real>::from_f64(sums[1] * scale * scale / count),
+            })
+            .collect();
+        kernel::input_gradient(f, x, gradient, planes, channels, Some(&taken))
+    }
+}
