@@ -26,6 +26,7 @@ mod terms;
 
 mod dataset;
 mod distance;
+mod image_input;
 mod loss;
 mod miner;
 mod objective;
@@ -60,6 +61,7 @@ pub use terms::{AnchorSums, ImplicitValues, Indices, Over, Term, Terms};
 
 pub use dataset::{Dataset, Examples};
 pub use distance::{Distance, DistanceKind, Order};
+pub use image_input::{ChannelOrder, Crop, ImageInput, Interpolation};
 pub use loss::{ClassLoss, Loss};
 pub use miner::Miner;
 pub use objective::{Objective, Outcome};
