@@ -106,6 +106,8 @@ macro_rules! trainable {
 }
 pub(crate) use trainable;
 
+trainable!(Box<dyn Backbone>);
+
 /// Names of parameters by block. A block is a list of prefixes; a parameter belongs to the first block with one that it is
 /// under, and to the last block if there is none. Blocks without parameters are left out.
 pub(crate) fn by_prefix(parameters: &Parameters, blocks: &[Vec<String>]) -> Vec<Vec<String>> {

@@ -259,9 +259,9 @@ impl Layer for ConvNeXtBlock {
         parameters.push("layer_scale", self.layer_scale.clone());
         for (name, layer) in [
             ("block.0", &self.depthwise as &dyn Layer),
-            ("block.2", &self.norm),
-            ("block.3", &self.expansion),
-            ("block.5", &self.projection),
+            ("block.2", &self.norm as &dyn Layer),
+            ("block.3", &self.expansion as &dyn Layer),
+            ("block.5", &self.projection as &dyn Layer),
         ] {
             parameters.extend(name, layer.parameters());
         }

@@ -140,7 +140,6 @@ struct Found {
 
 fn matched(weights: &Weights, names: &Names, own: &[&str]) -> Result<(LoadReport, Found)> {
     let in_file: Vec<&str> = weights.names().collect();
-    // Counters may stand outside of a part, but never keep a prefix from being found.
     let prefix = names.prefix(&in_file, own);
     let mut report = LoadReport {
         prefix,

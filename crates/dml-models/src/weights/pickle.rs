@@ -253,11 +253,19 @@ impl<R: Read> Reader<R> {
         match self.byte()? {
             b'.' => return Ok(true),
             // The protocol's number, and the length of a frame, which is read by operations anyway.
-            0x80 => drop(self.byte()?),
-            0x95 => drop(self.array::<8>()?),
+            0x80 => {
+                self.byte()?;
+            }
+            0x95 => {
+                self.array::<8>()?;
+            }
             b'(' => self.marks.push(self.stack.len()),
-            b'0' => drop(self.pop()?),
-            b'1' => drop(self.marked()?),
+            b'0' => {
+                self.pop()?;
+            }
+            b'1' => {
+                self.marked()?;
+            }
             b'2' => {
                 let top = self.top()?;
                 self.stack.push(top);
@@ -350,7 +358,9 @@ impl<R: Read> Reader<R> {
             }
             b'R' | 0x81 => self.call()?,
             // The state of an object; that of a dictionary is not its contents.
-            b'b' => drop(self.pop()?),
+            b'b' => {
+                self.pop()?;
+            }
             b'Q' => {
                 let id = self.pop()?;
                 self.push(Node::Persistent(id))?;
