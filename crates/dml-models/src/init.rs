@@ -149,7 +149,7 @@ mod tests {
         };
         let values = draw(1)?;
         let [mean, variance] = moments(&values);
-        let expected = 2.0 / (50.0 * 9.0);
+        let expected: f64 = 2.0 / (50.0 * 9.0);
         // 9,000 draws: within 5 standard deviations of mean and variance.
         assert!(mean.abs() < 5.0 * (expected / 9000.0).sqrt());
         assert!((variance / expected - 1.0).abs() < 5.0 * (2.0f64 / 9000.0).sqrt());

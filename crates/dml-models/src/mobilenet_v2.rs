@@ -8,7 +8,7 @@
 
 use candle_core::{DType, Device};
 use dml_core::{ImageInput, Result, check};
-use dml_nn::{Layer, Sequential};
+use dml_nn::Sequential;
 use rand::RngCore;
 
 use crate::activation::Activation;
