@@ -16,6 +16,8 @@ pub use dml_distances as distances;
 pub use dml_eval as eval;
 pub use dml_losses as losses;
 pub use dml_miners as miners;
+#[cfg(feature = "models")]
+pub use dml_models as models;
 pub use dml_nn as nn;
 pub use dml_reducers as reducers;
 pub use dml_regularizers as regularizers;

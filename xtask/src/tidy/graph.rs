@@ -66,6 +66,8 @@ fn may_depend(package: &str, sibling: &str) -> bool {
         "dml-program" => matches!(sibling, "dml-core" | FEATURES),
         "dml-kernels" => false,
         "dml-core" => sibling == "dml-kernels",
+        // Backbones are made of layers.
+        "dml-models" => matches!(sibling, "dml-core" | "dml-nn"),
         _ => sibling == "dml-core",
     }
 }

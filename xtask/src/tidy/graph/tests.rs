@@ -45,6 +45,22 @@ fn a_role_crate_knows_the_core_and_no_sibling() {
     let distances = || package("dml-distances", &["dml-core"]);
     let dml = || package("dml", &["dml-core", "dml-miners"]);
     assert!(sentences(vec![core(), kernels(), miners(), distances(), dml()]).is_empty());
+    // Backbones are made of layers, and know nothing else.
+    let layers = || package("dml-nn", &[("dml-core", None)]);
+    let models = |other| {
+        let siblings = [("dml-core", None), ("dml-nn", None), (other, None)];
+        package("dml-models", &siblings)
+    };
+    assert!(sentences(vec![core(), kernels(), layers(), models("serde")]).is_empty());
+    let wrong = sentences(vec![
+        core(),
+        kernels(),
+        layers(),
+        miners(),
+        distances(),
+        models("dml-miners"),
+    ]);
+    assert_eq!(wrong.len(), 1);
 
     for (package, sibling) in [
         ("dml-miners", "dml-distances"),

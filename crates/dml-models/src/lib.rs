@@ -1,0 +1,48 @@
+#![doc = include_str!("../README.md")]
+
+mod error;
+mod names;
+
+mod backbone;
+mod load;
+mod save;
+pub mod weights;
+
+mod init;
+
+mod activation;
+mod channels;
+mod conv_norm;
+mod layer_norm;
+mod pooled;
+mod residual;
+mod squeeze_excitation;
+
+pub mod convnext;
+pub mod efficientnet;
+pub mod efficientnet_lite;
+pub mod mobilenet_v2;
+pub mod mobilenet_v3;
+pub mod resnet;
+
+mod registry;
+
+pub use dml_core;
+pub use dml_core::ImageInput;
+pub use dml_nn;
+
+pub use backbone::Backbone;
+pub use error::{Misfit, Misshapen, ModelError, Result};
+pub use load::{LoadReport, load};
+pub use names::Names;
+pub use save::save;
+pub use weights::Weights;
+
+pub use convnext::{ConvNeXt, ConvNeXtConfig};
+pub use efficientnet::{EfficientNet, EfficientNetConfig};
+pub use efficientnet_lite::{EfficientNetLite, EfficientNetLiteConfig};
+pub use mobilenet_v2::{MobileNetV2, MobileNetV2Config};
+pub use mobilenet_v3::{MobileNetV3, MobileNetV3Activation, MobileNetV3Block, MobileNetV3Config};
+pub use resnet::{ResNet, ResNetBlock, ResNetConfig};
+
+pub use registry::{Model, by_name};

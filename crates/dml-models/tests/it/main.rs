@@ -1,0 +1,7 @@
+//! Every network beside its upstream, and properties of all networks.
+
+mod backbones;
+mod formula;
+mod parity;
+mod pretrained;
+mod saving;
