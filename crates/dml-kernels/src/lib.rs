@@ -13,6 +13,7 @@ mod row_chunks;
 mod side;
 mod simd;
 mod transpose;
+mod written_chunks;
 mod zeros;
 
 pub mod matrix_product;
@@ -58,6 +59,7 @@ pub use row_chunks::{for_each_row, map_rows, row_chunks};
 pub use side::Side;
 pub use simd::SimdReal;
 pub use transpose::transposed;
+pub use written_chunks::written_chunks;
 pub use zeros::zeros;
 
 pub use angular_triplets::{AngularTriplets, Triangle};

@@ -14,7 +14,7 @@ use crate::Real;
 use crate::in_place::InPlace;
 use crate::lengths;
 use crate::row_chunks::worth_a_thread;
-use crate::zeros::unwritten;
+use crate::zeros::{filled, unwritten};
 
 /// Rows that one task takes at a time; fixed, so that results do not depend on the number of threads.
 const ROWS: usize = 8;
@@ -68,16 +68,6 @@ pub fn row_values<T: Real, S: Default>(
         gradients.set_len(area);
     }
     (values, gradients)
-}
-
-/// Room filled with zeros.
-fn filled<T: Real>(room: &mut [MaybeUninit<T>]) -> &mut [T] {
-    room.fill(MaybeUninit::new(T::ZERO));
-    // SAFETY: every element was just written.
-    #[allow(unsafe_code)]
-    unsafe {
-        &mut *(std::ptr::from_mut(room) as *mut [T])
-    }
 }
 
 /// The value of each row of `x` `[rows, width]` where nobody asks for gradients: one row of them is written over and over.

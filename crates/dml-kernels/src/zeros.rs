@@ -1,5 +1,7 @@
 //! Room for large results.
 
+use std::mem::MaybeUninit;
+
 use crate::Real;
 
 /// From how many bytes on memory is asked for in large pages.
@@ -25,6 +27,16 @@ pub(crate) fn unwritten<T: Real>(len: usize) -> Vec<T> {
         advise_large_pages(room.spare_capacity_mut());
     }
     room
+}
+
+/// Room filled with zeros.
+pub(crate) fn filled<T: Real>(room: &mut [MaybeUninit<T>]) -> &mut [T] {
+    room.fill(MaybeUninit::new(T::ZERO));
+    // SAFETY: every element was just written.
+    #[allow(unsafe_code)]
+    unsafe {
+        &mut *(std::ptr::from_mut(room) as *mut [T])
+    }
 }
 
 #[cfg(target_os = "linux")]

@@ -148,6 +148,7 @@ candle_module!(
     crate::Flatten,
     crate::Linear,
     crate::MaxPool2d,
+    crate::MultiHeadAttention,
     crate::Relu,
     crate::Sequential
 );

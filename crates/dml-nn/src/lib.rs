@@ -5,12 +5,14 @@ mod parameters;
 
 pub mod init;
 
+pub mod attention;
 pub mod batch_norm;
 pub mod conv2d;
 pub mod dropout;
 mod flatten;
 pub mod linear;
 pub mod max_pool2d;
+pub mod multi_head_attention;
 pub mod relu;
 
 mod block;
@@ -29,12 +31,14 @@ pub use dml_core;
 pub use layer::{Layer, Role};
 pub use parameters::Parameters;
 
+pub use attention::{AttentionOptions, scaled_dot_product_attention};
 pub use batch_norm::{BatchNorm, BatchNormConfig};
 pub use conv2d::{Conv2d, Conv2dConfig};
 pub use dropout::{Dropout, Dropout2d, Dropout2dConfig, DropoutConfig};
 pub use flatten::Flatten;
 pub use linear::{Linear, LinearConfig};
 pub use max_pool2d::{MaxPool2d, MaxPool2dConfig};
+pub use multi_head_attention::{MultiHeadAttention, MultiHeadAttentionConfig};
 pub use relu::Relu;
 
 pub use sequential::Sequential;
