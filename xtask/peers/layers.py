@@ -1,92 +1,183 @@
-"""The rows of `cargo run --release -p dml-nn --example layers`, in PyTorch: median milliseconds.
+"""Milliseconds of single layers in PyTorch: the rows of `cargo run --release -p dml-nn --example layers`.
 
-    python xtask/peers/layers.py [PART OF A ROW'S NAME]
+    python xtask/peers/layers.py [FILTER [SECONDS]] [--threads N]
+
+Measures both memory layouts, NCHW and channels last, and prints the median of the forward pass and of forward with backward
+pass in the layout in which the latter is faster.
 """
 
-import sys
+import argparse
+import statistics
 import time
 
 import torch
-import torch.nn.functional as F
+from torch import nn
 
-torch.set_num_threads(2)
-part = sys.argv[1] if len(sys.argv) > 1 else ""
+BATCH = 64
+
+# Network, count, inputs, outputs, kernel, stride, groups, side of the image: as in convolution.rs.
+CONVOLUTIONS = [
+    ("resnet18", 1, 3, 64, 7, 2, 1, 128),
+    ("resnet18", 4, 64, 64, 3, 1, 1, 32),
+    ("resnet18", 1, 64, 128, 3, 2, 1, 32),
+    ("resnet18", 1, 64, 128, 1, 2, 1, 32),
+    ("resnet18", 3, 128, 128, 3, 1, 1, 16),
+    ("resnet18", 1, 128, 256, 3, 2, 1, 16),
+    ("resnet18", 1, 128, 256, 1, 2, 1, 16),
+    ("resnet18", 3, 256, 256, 3, 1, 1, 8),
+    ("resnet18", 1, 256, 512, 3, 2, 1, 8),
+    ("resnet18", 1, 256, 512, 1, 2, 1, 8),
+    ("resnet18", 3, 512, 512, 3, 1, 1, 4),
+    ("mobilenet2", 1, 3, 32, 3, 2, 1, 128),
+    ("mobilenet2", 1, 32, 32, 3, 1, 32, 64),
+    ("mobilenet2", 1, 32, 16, 1, 1, 1, 64),
+    ("mobilenet2", 1, 16, 96, 1, 1, 1, 64),
+    ("mobilenet2", 1, 96, 96, 3, 2, 96, 64),
+    ("mobilenet2", 1, 96, 24, 1, 1, 1, 32),
+    ("mobilenet2", 2, 24, 144, 1, 1, 1, 32),
+    ("mobilenet2", 1, 144, 144, 3, 1, 144, 32),
+    ("mobilenet2", 1, 144, 24, 1, 1, 1, 32),
+    ("mobilenet2", 1, 144, 144, 3, 2, 144, 32),
+    ("mobilenet2", 1, 144, 32, 1, 1, 1, 16),
+    ("mobilenet2", 3, 32, 192, 1, 1, 1, 16),
+    ("mobilenet2", 2, 192, 192, 3, 1, 192, 16),
+    ("mobilenet2", 2, 192, 32, 1, 1, 1, 16),
+    ("mobilenet2", 1, 192, 192, 3, 2, 192, 16),
+    ("mobilenet2", 1, 192, 64, 1, 1, 1, 8),
+    ("mobilenet2", 4, 64, 384, 1, 1, 1, 8),
+    ("mobilenet2", 4, 384, 384, 3, 1, 384, 8),
+    ("mobilenet2", 3, 384, 64, 1, 1, 1, 8),
+    ("mobilenet2", 1, 384, 96, 1, 1, 1, 8),
+    ("mobilenet2", 3, 96, 576, 1, 1, 1, 8),
+    ("mobilenet2", 2, 576, 576, 3, 1, 576, 8),
+    ("mobilenet2", 2, 576, 96, 1, 1, 1, 8),
+    ("mobilenet2", 1, 576, 576, 3, 2, 576, 8),
+    ("mobilenet2", 1, 576, 160, 1, 1, 1, 4),
+    ("mobilenet2", 3, 160, 960, 1, 1, 1, 4),
+    ("mobilenet2", 3, 960, 960, 3, 1, 960, 4),
+    ("mobilenet2", 2, 960, 160, 1, 1, 1, 4),
+    ("mobilenet2", 1, 960, 320, 1, 1, 1, 4),
+    ("mobilenet2", 1, 320, 1280, 1, 1, 1, 4),
+    ("convnext", 1, 96, 96, 7, 1, 96, 32),
+    ("efficientnet", 1, 240, 240, 5, 1, 240, 16),
+    ("resnext", 1, 256, 256, 3, 1, 32, 16),
+    ("vgg", 1, 64, 128, 3, 1, 1, 56),
+]
 
 
-def median(f):
-    for _ in range(2):
+def convolution_rows():
+    """Name, layer, shape of the input, whether the input needs a gradient."""
+    for network, count, inputs, outputs, kernel, stride, groups, side in CONVOLUTIONS:
+        layer = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
+        name = f"{network} {count}x conv {inputs}>{outputs} k{kernel} s{stride} g{groups} @{side}"
+        yield name, layer, (BATCH, inputs, side, side), inputs != 3
+    yield "resnet18 1x maxpool k3 s2 @64", nn.MaxPool2d(3, 2, 1), (BATCH, 64, 64, 64), True
+
+
+class Attention(nn.Module):
+    """Attention alone, of packed queries, keys and values."""
+
+    def __init__(self, heads):
+        super().__init__()
+        self.heads = heads
+
+    def forward(self, qkv):
+        batch, tokens, width = qkv.shape
+        q, k, v = qkv.reshape(batch, tokens, 3, self.heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
+        y = nn.functional.scaled_dot_product_attention(q, k, v)
+        return y.transpose(1, 2).reshape(batch, tokens, width // 3)
+
+
+def attention_rows():
+    width = 384
+    for network, batch, tokens, heads in [("vit-s", 16, 197, 6), ("minilm", 64, 64, 12)]:
+        for inputs, outputs in [(width, 3 * width), (width, width), (width, 4 * width), (4 * width, width)]:
+            name = f"{network} linear {inputs}>{outputs}"
+            yield name, nn.Linear(inputs, outputs), (batch, tokens, inputs), True
+        yield f"{network} attention {heads} heads", Attention(heads), (batch, tokens, 3 * width), True
+        whole = nn.Sequential(nn.Linear(width, 3 * width), Attention(heads), nn.Linear(width, width))
+        yield f"{network} attention with its layers", whole, (batch, tokens, width), True
+        form = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+        yield f"{network} feed-forward", form, (batch, tokens, width), True
+    yield "long attention 6 heads", Attention(6), (2, 1024, 3 * width), True
+
+
+def steps():
+    """Steps of optimisers over 22 million numbers in 150 tensors."""
+    shapes = [(384, 768), (197, 384), (384,), (384,), (1000, 384), (1000,)]
+    for _ in range(12):
+        for rows, columns in [(1152, 384), (384, 384), (1536, 384), (384, 1536)]:
+            shapes += [(rows, columns), (rows,)]
+        shapes += [(384,)] * 4
+    parameters = [nn.Parameter(torch.rand(shape)) for shape in shapes]
+    for parameter in parameters:
+        parameter.grad = torch.rand_like(parameter)
+    for form in ("foreach", "fused"):
+        yield f"vit-s step of AdamW {form}", torch.optim.AdamW(parameters, **{form: True}).step
+        sgd = torch.optim.SGD(parameters, momentum=0.9, **{form: True})
+        yield f"vit-s step of SGD with momentum {form}", sgd.step
+
+
+# Each family of layers adds its generator here.
+ROWS = [convolution_rows, attention_rows]
+
+
+def median(seconds, f):
+    f()
+    times = []
+    begin = time.perf_counter()
+    while len(times) < 3 or time.perf_counter() - begin < seconds / 2:
+        start = time.perf_counter()
         f()
-    times, start = [], time.perf_counter()
-    while len(times) < 5 or (time.perf_counter() - start < 1 and len(times) < 50):
-        begin = time.perf_counter()
-        f()
-        times.append((time.perf_counter() - begin) * 1e3)
-    return sorted(times)[len(times) // 2]
+        times.append((time.perf_counter() - start) * 1e3)
+    return statistics.median(times)
 
 
-def row(name, forward, both=None):
-    if part in name:
-        both = f"{median(both):10.2f}" if both else ""
-        print(f"{name:42} {median(forward):10.2f} {both}", flush=True)
-
-
-def layer(name, f, inputs, parameters=()):
-    inputs = [x.requires_grad_() for x in inputs]
-    ones = torch.ones_like(f(*inputs))
+def measure(layer, shape, needs_input, seconds, memory_format):
+    x = torch.rand(shape) * 2 - 1
+    if len(shape) == 4:
+        x = x.contiguous(memory_format=memory_format)
+    layer = layer.to(memory_format=memory_format)
 
     def forward():
         with torch.no_grad():
-            f(*inputs)
+            layer(x)
+
+    forward_time = median(seconds, forward)
+    x = x.detach().requires_grad_(needs_input)
+    gradient = torch.ones_like(layer(x)).detach()
 
     def both():
-        for x in (*inputs, *parameters):
-            x.grad = None
-        f(*inputs).backward(ones)
+        x.grad = None
+        for parameter in layer.parameters():
+            parameter.grad = None
+        layer(x).backward(gradient)
 
-    row(name, forward, both)
-
-
-def linear(batch, tokens, inputs, outputs):
-    f = torch.nn.Linear(inputs, outputs)
-    x = torch.randn(batch, tokens, inputs)
-    layer(f"linear {batch}x{tokens} {inputs}->{outputs}", f, [x], list(f.parameters()))
+    return forward_time, median(seconds, both)
 
 
-def attention(batch, tokens, heads, width, packed):
-    def attend(q, k, v):
-        q, k, v = (x.view(batch, tokens, heads, width).transpose(1, 2) for x in (q, k, v))
-        return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(batch, tokens, heads * width)
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("filter", nargs="?", default="")
+    parser.add_argument("seconds", nargs="?", type=float, default=1.0)
+    parser.add_argument("--threads", type=int, default=2)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    print(f"{'layer':<44} {'forward':>9} {'both':>9}")
+    for rows in ROWS:
+        for name, layer, shape, needs_input in rows():
+            if arguments.filter not in name:
+                continue
+            formats = [torch.contiguous_format]
+            if len(shape) == 4:
+                formats.append(torch.channels_last)
+            times = [measure(layer, shape, needs_input, arguments.seconds, f) for f in formats]
+            forward, both = min(times, key=lambda t: t[1])
+            print(f"{name:<44} {forward:>9.2f} {both:>9.2f}", flush=True)
+    for name, step in steps():
+        if arguments.filter in name:
+            print(f"{name:<44} {median(arguments.seconds, step):>9.2f}", flush=True)
 
-    def timm(qkv):
-        q, k, v = qkv.reshape(batch, tokens, 3, heads, width).permute(2, 0, 3, 1, 4).unbind(0)
-        return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(batch, tokens, heads * width)
 
-    name = f"attention {batch}x{tokens} {heads}x{width}"
-    if packed:
-        layer(name + " packed", timm, [torch.randn(batch, tokens, 3 * heads * width)])
-    else:
-        layer(name, attend, [torch.randn(batch, tokens, heads * width) for _ in range(3)])
-
-
-for batch, tokens, width in [(16, 197, 384), (64, 64, 384)]:
-    if tokens == 197:
-        linear(batch, tokens, width, 3 * width)
-    linear(batch, tokens, width, width)
-    linear(batch, tokens, width, 4 * width)
-    linear(batch, tokens, 4 * width, width)
-attention(16, 197, 6, 64, True)
-attention(64, 64, 12, 32, False)
-attention(2, 1024, 6, 64, True)
-
-shapes = [(1000, 384), (384, 768), (197, 384), (384,), (384,), (1000,)]
-for _ in range(12):
-    for rows, columns in [(1152, 384), (384, 384), (1536, 384), (384, 1536)]:
-        shapes += [(rows, columns), (rows,)]
-    shapes += [(384,)] * 4
-parameters = [torch.nn.Parameter(torch.randn(shape)) for shape in shapes]
-for p in parameters:
-    p.grad = torch.randn_like(p)
-row("AdamW 22M foreach", torch.optim.AdamW(parameters, foreach=True).step)
-row("AdamW 22M fused", torch.optim.AdamW(parameters, fused=True).step)
-row("SGD with momentum 22M foreach", torch.optim.SGD(parameters, momentum=0.9, foreach=True).step)
-row("SGD with momentum 22M fused", torch.optim.SGD(parameters, momentum=0.9, fused=True).step)
+if __name__ == "__main__":
+    main()

@@ -6,8 +6,6 @@
 //!
 //! Value and gradients come out of one visit of a row, while it lies in the cache.
 
-use std::mem::MaybeUninit;
-
 use rayon::prelude::*;
 
 use crate::Real;

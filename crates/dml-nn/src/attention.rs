@@ -193,7 +193,7 @@ impl Memory {
                     ]);
                     self.masks.with(|ignored, added| {
                         let mask = Mask {
-                            scale: T::from_f64(self.scale),
+                            scale: Real::from_f64(self.scale),
                             causal: self.masks.causal,
                             ignored,
                             added,

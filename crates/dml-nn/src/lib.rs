@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod layer;
+mod named_linear;
 mod parameters;
 
 pub mod init;

@@ -164,16 +164,13 @@ impl Linear {
                 })
             })?
         };
-        let gradients = move |input: &Tensor, weight: &Tensor, bias: bool, gradient: &Tensor| {
-            gradients::<T>(input, weight, bias, gradient)
-        };
         match &self.bias {
             None => {
                 let value = Value::host(value(&[])?, shape)?;
                 let nodes = [input, self.weight.as_tensor()];
                 node("linear", nodes, value, move |nodes, _, gradient| {
                     let [input, weight] = nodes;
-                    let [input, weight, _] = gradients(input, weight, false, gradient)?;
+                    let [input, weight, _] = gradients::<T>(input, weight, false, gradient)?;
                     Ok([input, weight])
                 })
             }
@@ -182,7 +179,7 @@ impl Linear {
                 let nodes = [input, self.weight.as_tensor(), bias.as_tensor()];
                 node("linear", nodes, value, move |nodes, _, gradient| {
                     let [input, weight, bias] = nodes;
-                    gradients(input, weight, bias.track_op(), gradient)
+                    gradients::<T>(input, weight, bias.track_op(), gradient)
                 })
             }
         }
@@ -273,13 +270,13 @@ mod tests {
         for (bias, batch) in [(false, 2), (true, 2), (false, 44), (true, 44)] {
             let linear = layer(bias, DType::F64);
             let x: Vec<f64> = (0..batch * 50)
-                .map(|i| f64::from(i * 7 % 11) - 5.0)
+                .map(|i| (i * 7 % 11) as f64 - 5.0)
                 .collect();
-            let x = Var::from_vec(x, (10, batch as usize, 5), &Device::Cpu)?;
-            let x = x.as_tensor().transpose(0, 1)?;
-            let fused = linear.forward(&x)?;
-            assert_eq!(fused.dims(), [batch as usize, 10, 3]);
-            let composite = linear.composite(&x, 3)?;
+            let x = Var::from_vec(x, (10, batch, 5), &Device::Cpu)?;
+            let across = x.as_tensor().transpose(0, 1)?;
+            let fused = linear.forward(&across)?;
+            assert_eq!(fused.dims(), [batch, 10, 3]);
+            let composite = linear.composite(&across, 3)?;
             let (a, b) = (fused.sqr()?.sum_all()?, composite.sqr()?.sum_all()?);
             let (first, second) = (a.backward()?, b.backward()?);
             let mut leaves: Vec<Tensor> = linear

@@ -19,6 +19,7 @@ use dml_core::{Error, Result, SeedSequence, check};
 use rand::{Rng, RngCore};
 
 use crate::attention::{AttentionOptions, multi_head_attention, multi_head_attention_packed};
+use crate::named_linear::NamedLinear;
 use crate::{Dropout, Layer, Linear, LinearConfig, Parameters};
 
 /// Configuration of [`MultiHeadAttention`], with PyTorch's names.
@@ -72,41 +73,17 @@ impl MultiHeadAttentionConfig {
 #[derive(Clone, Debug)]
 pub struct MultiHeadAttention {
     projections: Projections,
-    output: Named,
+    output: NamedLinear,
     heads: usize,
     dropout: Option<Dropout>,
-}
-
-/// A linear layer and the beginning of the names of its parameters, such as `out_proj.`.
-#[derive(Clone, Debug)]
-struct Named {
-    prefix: String,
-    linear: Linear,
-}
-
-impl Named {
-    fn new((name, linear): (&str, Linear)) -> Self {
-        let prefix = format!("{name}.");
-        Self { prefix, linear }
-    }
-
-    fn add_to(&self, parameters: &mut Parameters) {
-        for (name, var) in self.linear.parameters() {
-            parameters.push(format!("{}{name}", self.prefix), var);
-        }
-    }
-
-    fn shape(&self) -> Result<(usize, usize)> {
-        Ok(self.linear.weight().dims2()?)
-    }
 }
 
 #[derive(Clone, Debug)]
 enum Projections {
     /// Queries, keys and values by one layer.
-    Packed(Named),
+    Packed(NamedLinear),
     /// Queries, keys and values by a layer each.
-    Separate(Box<[Named; 3]>),
+    Separate(Box<[NamedLinear; 3]>),
 }
 
 impl MultiHeadAttention {
@@ -157,8 +134,8 @@ impl MultiHeadAttention {
     /// # Errors
     /// [`Error::Shape`] if the layers do not fit each other, [`Error::InvalidParameter`] for heads that do not divide the width.
     pub fn packed(qkv: (&str, Linear), output: (&str, Linear), num_heads: usize) -> Result<Self> {
-        let qkv = Named::new(qkv);
-        let (rows, _) = qkv.shape()?;
+        let qkv = NamedLinear::new(qkv);
+        let (rows, _) = qkv.sizes()?;
         if rows % 3 != 0 {
             return Err(Error::Shape {
                 arg: "qkv",
@@ -169,7 +146,7 @@ impl MultiHeadAttention {
         Self::of(
             Projections::Packed(qkv),
             rows / 3,
-            Named::new(output),
+            NamedLinear::new(output),
             num_heads,
         )
     }
@@ -184,10 +161,10 @@ impl MultiHeadAttention {
         output: (&str, Linear),
         num_heads: usize,
     ) -> Result<Self> {
-        let all = [query, key, value].map(Named::new);
-        let (width, _) = all[0].shape()?;
+        let all = [query, key, value].map(NamedLinear::new);
+        let (width, _) = all[0].sizes()?;
         for named in &all[1..] {
-            if named.shape()?.0 != width {
+            if named.sizes()?.0 != width {
                 return Err(Error::Shape {
                     arg: "key and value",
                     expected: "as many outputs as the query",
@@ -196,10 +173,15 @@ impl MultiHeadAttention {
             }
         }
         let all = Projections::Separate(Box::new(all));
-        Self::of(all, width, Named::new(output), num_heads)
+        Self::of(all, width, NamedLinear::new(output), num_heads)
     }
 
-    fn of(projections: Projections, width: usize, output: Named, heads: usize) -> Result<Self> {
+    fn of(
+        projections: Projections,
+        width: usize,
+        output: NamedLinear,
+        heads: usize,
+    ) -> Result<Self> {
         check::at_least_one("num_heads", heads)?;
         if width % heads != 0 {
             return Err(Error::InvalidParameter {
@@ -208,7 +190,7 @@ impl MultiHeadAttention {
                 expected: "a divisor of the width",
             });
         }
-        if output.shape()?.1 != width {
+        if output.sizes()?.1 != width {
             return Err(Error::Shape {
                 arg: "output",
                 expected: "a weight of [embed_dim, width]",
@@ -250,10 +232,10 @@ impl MultiHeadAttention {
         let Projections::Packed(qkv) = &self.projections else {
             return self.attend_to([input; 3], options, train);
         };
-        let qkv = qkv.linear.forward_t(three_dimensional(input)?, train)?;
+        let qkv = qkv.forward_t(three_dimensional(input)?, train)?;
         let options = self.with_own_dropout(options, train);
         let heads = multi_head_attention_packed(&qkv, self.heads, &options)?;
-        self.output.linear.forward_t(&heads, train)
+        self.output.forward_t(&heads, train)
     }
 
     /// Attention of queries to keys and values of other inputs: `[batch, queries, embed_dim]`, `[batch, keys, …]` and
@@ -273,15 +255,14 @@ impl MultiHeadAttention {
                 reason: "attention to another input takes separate layers for queries, keys and values",
             });
         };
-        let project = |named: &Named, input: &Tensor| {
-            named.linear.forward_t(three_dimensional(input)?, train)
-        };
+        let project =
+            |named: &NamedLinear, input: &Tensor| named.forward_t(three_dimensional(input)?, train);
         let query = project(&layers[0], query)?;
         let key = project(&layers[1], key)?;
         let value = project(&layers[2], value)?;
         let options = self.with_own_dropout(options, train);
         let heads = multi_head_attention(&query, &key, &value, self.heads, &options)?;
-        self.output.linear.forward_t(&heads, train)
+        self.output.forward_t(&heads, train)
     }
 
     fn with_own_dropout<'a>(

@@ -59,8 +59,10 @@ mod dispatch;
 mod host_memory;
 pub mod matrix_gradient;
 mod node;
+mod relay;
 mod row_values;
 mod side_table;
+mod sum;
 mod wide_node;
 
 pub use dispatch::{Element, has_kernel, without_kernels};
@@ -68,5 +70,6 @@ pub use host_memory::{whole, with_slice, with_strides};
 pub use matrix_gradient::{PartialGradient, of_matrix};
 pub use node::{Value, binary, node, ternary, unary};
 pub use row_values::{row_values, row_values_with};
-pub use wide_node::wide_node;
 pub(crate) use side_table::SideTable;
+pub use sum::sum;
+pub use wide_node::wide_node;

@@ -61,8 +61,7 @@ pub fn wide_node<const N: usize>(
     let all = [inputs[0], inputs[1], &rest];
     node(name, all, value, move |[_, _, rest], value, gradient| {
         let mut gradients = backward(kept.each_ref(), value, gradient)?;
-        let own = [gradients[0].take(), gradients[1].take()];
-        let [first, second] = own;
+        let (first, second) = (gradients[0].take(), gradients[1].take());
         if !rest.track_op() {
             return Ok([first, second, None]);
         }

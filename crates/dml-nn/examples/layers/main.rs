@@ -1,58 +1,67 @@
-//! Time of single layers, forward and forward with backward.
+//! Milliseconds of single layers, on the shapes that pretrained backbones give them.
 //!
-//! `cargo run --release -p dml-nn --example layers [PART OF A ROW'S NAME]`; `RAYON_NUM_THREADS` sets the number of threads.
-//! `xtask/peers/layers.py` prints the same rows of PyTorch.
+//! ```text
+//! cargo run --release -p dml-nn --example layers -- [FILTER [SECONDS]]
+//! ```
+//!
+//! Measures the rows whose name contains FILTER (`""`: all), each for SECONDS (default 1) or three passes, and prints the
+//! median of the forward pass and of forward with backward pass. `RAYON_NUM_THREADS` sets the number of threads.
+//! `xtask/peers/layers.py` prints the same rows for PyTorch.
 #![allow(clippy::print_stdout)]
 
 mod attention;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use candle_core::{Tensor, Var};
+use candle_core::{DType, Device, Tensor, Var};
 use dml_core::Result;
 use dml_nn::Layer;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 
-/// Something to be timed.
-struct Row {
-    name: String,
-    forward: Box<dyn FnMut() -> Result<()>>,
-    /// Forward and backward.
-    both: Option<Box<dyn FnMut() -> Result<()>>>,
+/// A layer and the input that it is measured with.
+pub(crate) struct Row {
+    /// Name of the row, the same in `layers.py`.
+    pub(crate) name: String,
+    /// The layer.
+    pub(crate) layer: Box<dyn Layer>,
+    /// Shape of the input.
+    pub(crate) input: Vec<usize>,
+    /// Whether the backward pass computes the gradient of the input; false for the first layer of a network.
+    pub(crate) needs_input: bool,
 }
 
 impl Row {
-    fn of_layer(name: String, input: Var, layer: impl Layer + 'static) -> Self {
-        Self::of_function(name, vec![input], move |x| layer.forward_t(&x[0], true))
-    }
-
-    fn of_function(
-        name: String,
-        inputs: Vec<Var>,
-        f: impl Fn(&[Tensor]) -> Result<Tensor> + 'static,
+    /// A row whose input needs a gradient.
+    pub(crate) fn new(
+        name: impl Into<String>,
+        layer: impl Layer + 'static,
+        input: impl Into<Vec<usize>>,
     ) -> Self {
-        let f = std::rc::Rc::new(f);
-        let constants: Vec<Tensor> = inputs.iter().map(|x| x.as_tensor().detach()).collect();
-        let tracked: Vec<Tensor> = inputs.iter().map(|x| x.as_tensor().clone()).collect();
-        let forward = f.clone();
         Self {
-            name,
-            forward: Box::new(move || forward(&constants).map(drop)),
-            // The gradient of the output is 1.
-            both: Some(Box::new(move || {
-                f(&tracked)?.backward().map(drop).map_err(Into::into)
-            })),
+            name: name.into(),
+            layer: Box::new(layer),
+            input: input.into(),
+            needs_input: true,
         }
     }
 }
 
-/// Median of the milliseconds of a call.
-fn median(f: &mut dyn FnMut() -> Result<()>) -> Result<f64> {
-    for _ in 0..2 {
-        f()?;
-    }
+/// Numbers of [−1, 1).
+fn draw(shape: &[usize]) -> Result<Tensor> {
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let values: Vec<f32> = (0..shape.iter().product())
+        .map(|_| rng.random_range(-1.0..1.0))
+        .collect();
+    Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
+}
+
+/// Median milliseconds of `f`.
+fn median(seconds: f64, mut f: impl FnMut() -> Result<()>) -> Result<f64> {
+    f()?;
     let mut times = Vec::new();
-    let start = Instant::now();
-    while times.len() < 5 || (start.elapsed().as_secs_f64() < 1.0 && times.len() < 50) {
+    let begin = Instant::now();
+    while times.len() < 3 || begin.elapsed() < Duration::from_secs_f64(seconds / 2.0) {
         let start = Instant::now();
         f()?;
         times.push(start.elapsed().as_secs_f64() * 1e3);
@@ -61,19 +70,41 @@ fn median(f: &mut dyn FnMut() -> Result<()>) -> Result<f64> {
     Ok(times[times.len() / 2])
 }
 
-fn main() -> Result<()> {
-    let part = std::env::args().nth(1).unwrap_or_default();
-    println!("{:42} {:>10} {:>10}", "ms", "forward", "both");
-    for mut row in attention::rows()? {
-        if !row.name.contains(&part) {
-            continue;
+fn measure(row: &Row, seconds: f64) -> Result<[f64; 2]> {
+    let input = draw(&row.input)?;
+    let forward = median(seconds, || row.layer.forward_t(&input, true).map(drop))?;
+    let input = if row.needs_input {
+        Var::from_tensor(&input)?.into_inner()
+    } else {
+        input
+    };
+    let both = median(seconds, || {
+        let output = row.layer.forward_t(&input, true)?;
+        if output.track_op() {
+            output.backward()?;
         }
-        let forward = median(&mut *row.forward)?;
-        let both = match &mut row.both {
-            Some(both) => format!("{:10.2}", median(&mut **both)?),
-            None => String::new(),
-        };
-        println!("{:42} {forward:10.2} {both}", row.name);
+        Ok(())
+    })?;
+    Ok([forward, both])
+}
+
+fn main() -> Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    let filter = arguments.next().unwrap_or_default();
+    let seconds = arguments.next().and_then(|s| s.parse().ok()).unwrap_or(1.0);
+    let rng = &mut ChaCha8Rng::seed_from_u64(0);
+    let (dtype, device) = (DType::F32, Device::Cpu);
+    let mut rows = Vec::new();
+    rows.extend(attention::rows(rng, dtype, &device)?);
+    println!("{:<44} {:>9} {:>9}", "layer", "forward", "both");
+    for row in rows.iter().filter(|row| row.name.contains(&filter)) {
+        let [forward, both] = measure(row, seconds)?;
+        println!("{:<44} {forward:>9.2} {both:>9.2}", row.name);
+    }
+    for (name, mut step) in attention::steps(&device)? {
+        if name.contains(&filter) {
+            println!("{name:<44} {:>9.2}", median(seconds, &mut step)?);
+        }
     }
     Ok(())
 }

@@ -235,13 +235,14 @@ impl<T: Element> Gradients<T> {
 
     /// The memory by samples.
     pub(super) fn samples(&mut self, layout: &Layout) -> Samples<'_, T> {
-        let chunks = |all: &'_ mut Vec<T>| -> Vec<_> {
-            let sample = (all.len() / layout.sizes.batch.max(1)).max(1);
+        fn chunks<T>(all: &mut [T], samples: usize) -> Vec<Mutex<&mut [T]>> {
+            let sample = (all.len() / samples.max(1)).max(1);
             all.chunks_mut(sample).map(Mutex::new).collect()
-        };
+        }
+        let samples = layout.sizes.batch;
         Samples {
             layout: *layout,
-            inputs: self.0.iter_mut().map(chunks).collect(),
+            inputs: self.0.iter_mut().map(|all| chunks(all, samples)).collect(),
         }
     }
 

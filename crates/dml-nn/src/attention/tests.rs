@@ -9,7 +9,7 @@ use crate::DropoutConfig;
 fn numbers(count: usize, seed: u64) -> Vec<f64> {
     (0..count as u64)
         .map(|i| {
-            (dml_core::seed_sequence::mix_seed(seed, i) >> 11) as f64 / (1u64 << 52) as f64 - 1.0
+            (dml_core::mix_seed(seed, i) >> 11) as f64 / (1u64 << 52) as f64 - 1.0
         })
         .collect()
 }

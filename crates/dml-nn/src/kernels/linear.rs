@@ -176,7 +176,7 @@ impl<T: SimdReal> OuterSums<T> {
                 |tiles, (i, (weight, bias))| {
                     let first = i * GRADIENT_ROWS;
                     pack_tiles(gradient, outputs, first, bias, tiles);
-                    let (left, out) = (Left::Tiles(tiles), (weight, inputs));
+                    let (left, out) = (Left::Tiles(&tiles[..]), (weight, inputs));
                     multiply(left, bias.len(), right, 0..rows, out, Existing::AddTo);
                 },
             );

@@ -25,7 +25,7 @@ use std::ops::Range;
 use super::product::TILE_ROWS;
 
 pub(crate) use backward::{HeadGradients, backward};
-pub(crate) use forward::{Forward, forward};
+pub(crate) use forward::forward;
 pub(crate) use mask::Mask;
 
 /// Queries that a block has at most.

@@ -135,16 +135,15 @@ impl Panels {
         let columns = self.range(panel);
         for left in (0..self.width).step_by(BLOCK) {
             let count = BLOCK.min(self.width - left);
-            // Columns past the last one read nothing and stay zero.
-            let source = |j: usize| -> &[T] {
+            // Columns past the last one have no source, and stay zero.
+            let sources: [&[T]; BLOCK] = std::array::from_fn(|j| {
                 let column = columns.start + left + j;
                 if j < count && column < columns.end {
                     &source[column * stride..][..self.depth]
                 } else {
-                    &[]
+                    Default::default()
                 }
-            };
-            let sources: [&[T]; BLOCK] = std::array::from_fn(source);
+            });
             if count == BLOCK && sources[BLOCK - 1].len() == self.depth {
                 interleave(&sources, self.width, left, packed);
                 continue;
