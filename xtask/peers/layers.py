@@ -13,6 +13,7 @@ import time
 import torch
 from torch import nn
 
+<<<<<<< HEAD
 # Channels and side of the image, as in norms.rs.
 BATCH_NORMS = [(64, 64), (64, 32), (128, 16), (256, 8), (512, 4), (96, 64), (144, 32), (576, 8), (1280, 4)]
 
@@ -87,6 +88,115 @@ def norm_rows():
 
 # Each family of layers adds its generator here.
 ROWS = [norm_rows]
+=======
+BATCH = 64
+
+# Network, count, inputs, outputs, kernel, stride, groups, side of the image: as in convolution.rs.
+CONVOLUTIONS = [
+    ("resnet18", 1, 3, 64, 7, 2, 1, 128),
+    ("resnet18", 4, 64, 64, 3, 1, 1, 32),
+    ("resnet18", 1, 64, 128, 3, 2, 1, 32),
+    ("resnet18", 1, 64, 128, 1, 2, 1, 32),
+    ("resnet18", 3, 128, 128, 3, 1, 1, 16),
+    ("resnet18", 1, 128, 256, 3, 2, 1, 16),
+    ("resnet18", 1, 128, 256, 1, 2, 1, 16),
+    ("resnet18", 3, 256, 256, 3, 1, 1, 8),
+    ("resnet18", 1, 256, 512, 3, 2, 1, 8),
+    ("resnet18", 1, 256, 512, 1, 2, 1, 8),
+    ("resnet18", 3, 512, 512, 3, 1, 1, 4),
+    ("mobilenet2", 1, 3, 32, 3, 2, 1, 128),
+    ("mobilenet2", 1, 32, 32, 3, 1, 32, 64),
+    ("mobilenet2", 1, 32, 16, 1, 1, 1, 64),
+    ("mobilenet2", 1, 16, 96, 1, 1, 1, 64),
+    ("mobilenet2", 1, 96, 96, 3, 2, 96, 64),
+    ("mobilenet2", 1, 96, 24, 1, 1, 1, 32),
+    ("mobilenet2", 2, 24, 144, 1, 1, 1, 32),
+    ("mobilenet2", 1, 144, 144, 3, 1, 144, 32),
+    ("mobilenet2", 1, 144, 24, 1, 1, 1, 32),
+    ("mobilenet2", 1, 144, 144, 3, 2, 144, 32),
+    ("mobilenet2", 1, 144, 32, 1, 1, 1, 16),
+    ("mobilenet2", 3, 32, 192, 1, 1, 1, 16),
+    ("mobilenet2", 2, 192, 192, 3, 1, 192, 16),
+    ("mobilenet2", 2, 192, 32, 1, 1, 1, 16),
+    ("mobilenet2", 1, 192, 192, 3, 2, 192, 16),
+    ("mobilenet2", 1, 192, 64, 1, 1, 1, 8),
+    ("mobilenet2", 4, 64, 384, 1, 1, 1, 8),
+    ("mobilenet2", 4, 384, 384, 3, 1, 384, 8),
+    ("mobilenet2", 3, 384, 64, 1, 1, 1, 8),
+    ("mobilenet2", 1, 384, 96, 1, 1, 1, 8),
+    ("mobilenet2", 3, 96, 576, 1, 1, 1, 8),
+    ("mobilenet2", 2, 576, 576, 3, 1, 576, 8),
+    ("mobilenet2", 2, 576, 96, 1, 1, 1, 8),
+    ("mobilenet2", 1, 576, 576, 3, 2, 576, 8),
+    ("mobilenet2", 1, 576, 160, 1, 1, 1, 4),
+    ("mobilenet2", 3, 160, 960, 1, 1, 1, 4),
+    ("mobilenet2", 3, 960, 960, 3, 1, 960, 4),
+    ("mobilenet2", 2, 960, 160, 1, 1, 1, 4),
+    ("mobilenet2", 1, 960, 320, 1, 1, 1, 4),
+    ("mobilenet2", 1, 320, 1280, 1, 1, 1, 4),
+    ("convnext", 1, 96, 96, 7, 1, 96, 32),
+    ("efficientnet", 1, 240, 240, 5, 1, 240, 16),
+    ("resnext", 1, 256, 256, 3, 1, 32, 16),
+    ("vgg", 1, 64, 128, 3, 1, 1, 56),
+]
+
+
+def convolution_rows():
+    """Name, layer, shape of the input, whether the input needs a gradient."""
+    for network, count, inputs, outputs, kernel, stride, groups, side in CONVOLUTIONS:
+        layer = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
+        name = f"{network} {count}x conv {inputs}>{outputs} k{kernel} s{stride} g{groups} @{side}"
+        yield name, layer, (BATCH, inputs, side, side), inputs != 3
+    yield "resnet18 1x maxpool k3 s2 @64", nn.MaxPool2d(3, 2, 1), (BATCH, 64, 64, 64), True
+
+
+class Attention(nn.Module):
+    """Attention alone, of packed queries, keys and values."""
+
+    def __init__(self, heads):
+        super().__init__()
+        self.heads = heads
+
+    def forward(self, qkv):
+        batch, tokens, width = qkv.shape
+        q, k, v = qkv.reshape(batch, tokens, 3, self.heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
+        y = nn.functional.scaled_dot_product_attention(q, k, v)
+        return y.transpose(1, 2).reshape(batch, tokens, width // 3)
+
+
+def attention_rows():
+    width = 384
+    for network, batch, tokens, heads in [("vit-s", 16, 197, 6), ("minilm", 64, 64, 12)]:
+        for inputs, outputs in [(width, 3 * width), (width, width), (width, 4 * width), (4 * width, width)]:
+            name = f"{network} linear {inputs}>{outputs}"
+            yield name, nn.Linear(inputs, outputs), (batch, tokens, inputs), True
+        yield f"{network} attention {heads} heads", Attention(heads), (batch, tokens, 3 * width), True
+        whole = nn.Sequential(nn.Linear(width, 3 * width), Attention(heads), nn.Linear(width, width))
+        yield f"{network} attention with its layers", whole, (batch, tokens, width), True
+        form = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+        yield f"{network} feed-forward", form, (batch, tokens, width), True
+    yield "long attention 6 heads", Attention(6), (2, 1024, 3 * width), True
+
+
+def steps():
+    """Steps of optimisers over 22 million numbers in 150 tensors."""
+    shapes = [(384, 768), (197, 384), (384,), (384,), (1000, 384), (1000,)]
+    for _ in range(12):
+        for rows, columns in [(1152, 384), (384, 384), (1536, 384), (384, 1536)]:
+            shapes += [(rows, columns), (rows,)]
+        shapes += [(384,)] * 4
+    parameters = [nn.Parameter(torch.rand(shape)) for shape in shapes]
+    for parameter in parameters:
+        parameter.grad = torch.rand_like(parameter)
+    for form in ("foreach", "fused"):
+        yield f"vit-s step of AdamW {form}", torch.optim.AdamW(parameters, **{form: True}).step
+        sgd = torch.optim.SGD(parameters, momentum=0.9, **{form: True})
+        yield f"vit-s step of SGD with momentum {form}", sgd.step
+
+
+# Each family of layers adds its generator here.
+ROWS = [convolution_rows, attention_rows]
+>>>>>>> attention
 
 
 def median(seconds, f):
@@ -141,6 +251,12 @@ def main():
             times = [measure(layer, shape, needs_input, arguments.seconds, f) for f in formats]
             forward, both = min(times, key=lambda t: t[1])
             print(f"{name:<44} {forward:>9.2f} {both:>9.2f}", flush=True)
+<<<<<<< HEAD
+=======
+    for name, step in steps():
+        if arguments.filter in name:
+            print(f"{name:<44} {median(arguments.seconds, step):>9.2f}", flush=True)
+>>>>>>> attention
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ mod side;
 mod simd;
 mod transpose;
 mod written;
+mod written_chunks;
 mod zeros;
 
 pub mod matrix_product;
@@ -61,6 +62,7 @@ pub use side::Side;
 pub use simd::SimdReal;
 pub use transpose::transposed;
 pub use written::written;
+pub use written_chunks::written_chunks;
 pub use zeros::zeros;
 
 pub use angular_triplets::{AngularTriplets, Triangle};

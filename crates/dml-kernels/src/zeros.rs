@@ -29,7 +29,7 @@ pub(crate) fn unwritten<T: Real>(len: usize) -> Vec<T> {
     room
 }
 
-/// The room, filled with zeros.
+/// Room filled with zeros.
 pub(crate) fn filled<T: Real>(room: &mut [MaybeUninit<T>]) -> &mut [T] {
     room.fill(MaybeUninit::new(T::ZERO));
     // SAFETY: every element was just written.

@@ -11,9 +11,9 @@ use candle_core::Tensor;
 use dml_core::autograd::{self, Element, has_kernel, with_slice};
 use dml_core::kernels::{Real, elementwise};
 use dml_core::{Result, SeedSequence, check, for_element};
-use rand::RngCore;
 use rayon::prelude::*;
 
+use crate::kernels::dropout::Factors;
 use crate::{Layer, Role, pixels};
 
 dml_core::config! {
@@ -36,24 +36,13 @@ dml_core::config! {
 const RUN: usize = 16_384;
 
 /// `count` factors of the next call: 0 with probability p, else `kept`.
-fn factors<T: Real>([p, kept]: [f64; 2], sequence: &SeedSequence, count: usize) -> Vec<T> {
-    let kept = T::from_f64(kept);
-    // p · 2³², so that the probability is right to 2⁻³².
-    let threshold = (p * (1u64 << 32) as f64).round() as u64;
-    let rng = sequence.next_rng();
+fn factors<T: Real>(share: [f64; 2], sequence: &SeedSequence, count: usize) -> Vec<T> {
+    let all = Factors::new(share, sequence.next_rng());
     let mut factors = vec![T::ZERO; count];
     factors
         .par_chunks_mut(RUN)
         .enumerate()
-        .for_each(|(job, factors)| {
-            let mut rng = rng.clone();
-            rng.set_word_pos((job * RUN) as u128);
-            for factor in factors {
-                if u64::from(rng.next_u32()) >= threshold {
-                    *factor = kept;
-                }
-            }
-        });
+        .for_each(|(job, factors)| all.fill((job * RUN) as u128, factors));
     factors
 }
 
@@ -126,6 +115,11 @@ impl Dropout {
     pub fn new(config: DropoutConfig, sequence: SeedSequence) -> Result<Self> {
         let p = check::probability_below_one("p", config.p)?;
         Ok(Self { p, sequence })
+    }
+
+    /// The factors of the next call; none where nothing is dropped.
+    pub(crate) fn draw(&self) -> Option<Factors> {
+        (self.p > 0.0).then(|| Factors::new(share(self.p), self.sequence.next_rng()))
     }
 
     /// The random sequence of the masks. To continue later, start with the same seed and [`skip`](SeedSequence::skip) as

@@ -157,6 +157,7 @@ candle_module!(
     crate::LayerNorm2d,
     crate::Linear,
     crate::MaxPool2d,
+    crate::MultiHeadAttention,
     crate::Relu,
     crate::Relu6,
     crate::RmsNorm,

@@ -1,11 +1,13 @@
 #![doc = include_str!("../README.md")]
 
 mod layer;
+mod named_linear;
 mod parameters;
 
 pub mod init;
 
 pub mod activation;
+pub mod attention;
 pub mod batch_norm;
 pub mod bicubic;
 pub mod conv2d;
@@ -18,6 +20,7 @@ pub mod layer_norm;
 pub mod layer_norm2d;
 pub mod linear;
 pub mod max_pool2d;
+pub mod multi_head_attention;
 pub mod relu;
 pub mod rms_norm;
 pub mod rotary_embedding;
@@ -42,6 +45,7 @@ pub use parameters::Parameters;
 pub use activation::{
     Activation, Gelu, GeluForm, Hardsigmoid, Hardswish, Relu6, Sigmoid, Silu, Tanh,
 };
+pub use attention::{AttentionOptions, scaled_dot_product_attention};
 pub use batch_norm::{BatchNorm, BatchNormConfig};
 pub use conv2d::{Conv2d, Conv2dConfig};
 pub use drop_path::{DropPath, DropPathConfig};
@@ -53,6 +57,7 @@ pub use layer_norm::{LayerNorm, LayerNormConfig};
 pub use layer_norm2d::{LayerNorm2d, LayerNorm2dConfig};
 pub use linear::{Linear, LinearConfig};
 pub use max_pool2d::{MaxPool2d, MaxPool2dConfig};
+pub use multi_head_attention::{MultiHeadAttention, MultiHeadAttentionConfig};
 pub use relu::Relu;
 pub use rms_norm::{RmsNorm, RmsNormConfig};
 pub use rotary_embedding::{RotaryEmbedding, RotaryEmbeddingConfig};

@@ -5,11 +5,12 @@
 //! ```
 
 use candle_core::{DType, Device, Tensor, Var};
-use dml_core::autograd::{self, Element, has_kernel, with_slice};
+use dml_core::autograd::{Element, Value, has_kernel, node, with_slice};
+use dml_core::kernels::SimdReal;
 use dml_core::{Error, Result, check, for_element};
 use rand::RngCore;
-use rayon::prelude::*;
 
+use crate::kernels::linear as kernel;
 use crate::{Layer, Parameters, init};
 
 /// Configuration of [`Linear`].
@@ -121,17 +122,12 @@ impl Layer for Linear {
                 got: input.dims().to_vec(),
             });
         }
-        let mut shape = input.dims().to_vec();
-        if let Some(last) = shape.last_mut() {
-            *last = outputs;
+        let rows = input.elem_count() / inputs;
+        let fused = has_kernel(input) && input.dtype() == self.weight.dtype();
+        if fused && rows >= kernel::FEW_ROWS {
+            return for_element!(input, "input", |T| self.fused::<T>(input, outputs));
         }
-        let rows = input.reshape(((), inputs))?;
-        let result = if has_kernel(&rows) && rows.dtype() == self.weight.dtype() {
-            for_element!(rows, "input", |T| self.fused::<T>(&rows))?
-        } else {
-            self.composite(&rows)?
-        };
-        Ok(result.reshape(shape)?)
+        self.composite(input, outputs)
     }
 
     fn parameters(&self) -> Parameters {
@@ -145,79 +141,92 @@ impl Layer for Linear {
 }
 
 impl Linear {
-    fn composite(&self, rows: &Tensor) -> Result<Tensor> {
-        let product =
-            crate::in_single_precision(
-                rows,
-                &self.weight,
-                |x, weight| Ok(x.matmul(&weight.t()?)?),
-            )?;
-        match &self.bias {
-            None => Ok(product),
-            Some(bias) => Ok(product.broadcast_add(bias)?),
-        }
+    fn composite(&self, input: &Tensor, outputs: usize) -> Result<Tensor> {
+        let rows = input.reshape(((), self.weight.dims()[1]))?;
+        let product = crate::in_single_precision(&rows, &self.weight, |x, weight| {
+            Ok(x.matmul(&weight.t()?)?)
+        })?;
+        let result = match &self.bias {
+            None => product,
+            Some(bias) => product.broadcast_add(bias)?,
+        };
+        Ok(result.reshape(with_last(input, outputs))?)
     }
 
-    fn fused<T: Element>(&self, rows: &Tensor) -> Result<Tensor> {
-        let outputs = self.weight.dims()[0];
-        let product = rows.detach().matmul(&self.weight.detach().t()?)?;
-        let zeros;
-        let bias = match &self.bias {
-            Some(bias) => bias.as_tensor(),
-            None => {
-                zeros = Tensor::zeros(outputs, rows.dtype(), rows.device())?;
-                &zeros
-            }
+    /// A node on the input as it is: a reshape would cost passes over its gradient.
+    fn fused<T: Element + SimdReal>(&self, input: &Tensor, outputs: usize) -> Result<Tensor> {
+        let inputs = self.weight.dims()[1];
+        let shape = with_last(input, outputs);
+        let value = |bias: &[T]| {
+            with_slice(input, |x: &[T]| {
+                with_slice(&self.weight, |weight: &[T]| {
+                    kernel::forward(x, inputs, weight, bias)
+                })
+            })?
         };
-        let value = with_slice(&product, |product: &[T]| {
-            with_slice(bias, |bias: &[T]| {
-                let mut value = product.to_vec();
-                value.par_chunks_mut(outputs).for_each(|row| {
-                    for (value, bias) in row.iter_mut().zip(bias) {
-                        *value += *bias;
-                    }
-                });
-                value
-            })
-        })??;
-        let inputs = [rows, self.weight.as_tensor(), bias];
-        autograd::ternary(
-            "linear",
-            inputs,
-            value,
-            product.shape(),
-            move |inputs, _, gradient| {
-                let [rows, weight, bias] = inputs;
-                let gradient = gradient.contiguous()?;
-                // All three read their operands in place, whichever way these lie.
-                let input = rows
-                    .track_op()
-                    .then(|| gradient.matmul(&weight.detach()))
-                    .transpose()?;
-                let weight = gradient.t()?.matmul(&rows.detach())?;
-                let bias = bias
-                    .track_op()
-                    .then(|| with_slice(&gradient, |g: &[T]| column_sums(g, outputs)))
-                    .transpose()?
-                    .map(|sums| Tensor::from_vec(sums, outputs, gradient.device()))
-                    .transpose()?;
-                Ok([input, Some(weight), bias])
-            },
-        )
+        match &self.bias {
+            None => {
+                let value = Value::host(value(&[])?, shape)?;
+                let nodes = [input, self.weight.as_tensor()];
+                node("linear", nodes, value, move |nodes, _, gradient| {
+                    let [input, weight] = nodes;
+                    let [input, weight, _] = gradients::<T>(input, weight, false, gradient)?;
+                    Ok([input, weight])
+                })
+            }
+            Some(bias) => {
+                let value = Value::host(with_slice(bias, value)??, shape)?;
+                let nodes = [input, self.weight.as_tensor(), bias.as_tensor()];
+                node("linear", nodes, value, move |nodes, _, gradient| {
+                    let [input, weight, bias] = nodes;
+                    gradients::<T>(input, weight, bias.track_op(), gradient)
+                })
+            }
+        }
     }
 }
 
-/// The sum of each column of a matrix with `columns` columns.
-fn column_sums<T: Element>(matrix: &[T], columns: usize) -> Vec<T> {
-    let mut sums = vec![0f64; columns];
-    for row in matrix.chunks_exact(columns) {
-        for (sum, x) in sums.iter_mut().zip(row) {
-            *sum += dml_core::kernels::Real::to_f64(*x);
+/// The gradients of input, weight and bias, where they are needed.
+fn gradients<T: Element + SimdReal>(
+    input: &Tensor,
+    weight: &Tensor,
+    needs_bias: bool,
+    gradient: &Tensor,
+) -> Result<[Option<Tensor>; 3]> {
+    let (outputs, inputs) = weight.dims2()?;
+    let device = gradient.device();
+    with_slice(gradient, |g: &[T]| -> Result<_> {
+        let of_input = if input.track_op() {
+            let values = with_slice(weight, |weight: &[T]| {
+                kernel::input_gradient(g, outputs, weight, inputs)
+            })?;
+            Some(Tensor::from_vec(values, input.shape(), device)?)
+        } else {
+            None
+        };
+        if !weight.track_op() && !needs_bias {
+            return Ok([of_input, None, None]);
         }
+        let (of_weight, of_bias) = with_slice(input, |x: &[T]| {
+            kernel::weight_gradient(g, outputs, x, inputs)
+        })?;
+        let of_weight = Tensor::from_vec(of_weight, (outputs, inputs), device)?;
+        let of_bias = Tensor::from_vec(of_bias, outputs, device)?;
+        Ok([
+            of_input,
+            weight.track_op().then_some(of_weight),
+            needs_bias.then_some(of_bias),
+        ])
+    })?
+}
+
+/// The shape of `input` with another last dimension.
+fn with_last(input: &Tensor, last: usize) -> Vec<usize> {
+    let mut shape = input.dims().to_vec();
+    if let Some(place) = shape.last_mut() {
+        *place = last;
     }
-    sums.into_iter()
-        .map(dml_core::kernels::Real::from_f64)
-        .collect()
+    shape
 }
 
 #[cfg(test)]
@@ -257,13 +266,15 @@ mod tests {
 
     #[test]
     fn both_forms_agree_for_any_number_of_leading_dimensions() -> Result<()> {
-        for bias in [false, true] {
+        // 440 rows are two chunks of the weight's gradient, 6 rows take the composite form.
+        for (bias, batch) in [(false, 2), (true, 2), (false, 44), (true, 44)] {
             let linear = layer(bias, DType::F64);
-            let x: Vec<f64> = (0..30).map(|i| f64::from(i * 7 % 11) - 5.0).collect();
-            let x = Var::from_vec(x, (2, 3, 5), &Device::Cpu)?;
-            let fused = linear.forward(&x)?;
-            assert_eq!(fused.dims(), [2, 3, 3]);
-            let composite = linear.composite(&x.reshape((6, 5))?)?.reshape((2, 3, 3))?;
+            let x: Vec<f64> = (0..batch * 50).map(|i| (i * 7 % 11) as f64 - 5.0).collect();
+            let x = Var::from_vec(x, (10, batch, 5), &Device::Cpu)?;
+            let across = x.as_tensor().transpose(0, 1)?;
+            let fused = linear.forward(&across)?;
+            assert_eq!(fused.dims(), [batch, 10, 3]);
+            let composite = linear.composite(&across, 3)?;
             let (a, b) = (fused.sqr()?.sum_all()?, composite.sqr()?.sum_all()?);
             let (first, second) = (a.backward()?, b.backward()?);
             let mut leaves: Vec<Tensor> = linear
@@ -274,7 +285,7 @@ mod tests {
             leaves.push(x.as_tensor().clone());
             for leaf in leaves {
                 let difference = (first.get(&leaf).unwrap() - second.get(&leaf).unwrap())?;
-                assert!(difference.abs()?.max_all()?.to_scalar::<f64>()? < 1e-12);
+                assert!(difference.abs()?.max_all()?.to_scalar::<f64>()? < 1e-10);
             }
         }
         Ok(())

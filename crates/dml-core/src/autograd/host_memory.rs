@@ -44,6 +44,29 @@ pub fn with_slices<T: WithDType, R, const N: usize>(
     Ok(f(slices))
 }
 
+/// `f` on the elements of a CPU tensor from its first one on, and on its strides. A view whose last dimension lies in one
+/// piece is lent as it is; any other is copied, and its strides are those of the copy.
+///
+/// # Errors
+/// As [`with_slice`].
+pub fn with_strides<T: WithDType, R>(
+    tensor: &Tensor,
+    f: impl FnOnce(&[T], &[usize]) -> R,
+) -> Result<R> {
+    if tensor.stride().last() != Some(&1) || tensor.elem_count() == 0 {
+        let tensor = tensor.contiguous()?;
+        return with_slice(&tensor, |data| f(data, tensor.stride()));
+    }
+    let (storage, layout) = tensor.storage_and_layout();
+    let Storage::Cpu(cpu) = &*storage else {
+        return Err(not_on_the_cpu(tensor));
+    };
+    Ok(f(
+        &cpu.as_slice::<T>()?[layout.start_offset()..],
+        layout.stride(),
+    ))
+}
+
 fn not_on_the_cpu(tensor: &Tensor) -> Error {
     Error::Device {
         arg: "tensor",
@@ -71,4 +94,22 @@ pub fn whole(tensor: &Tensor) -> Result<Tensor> {
     }
     let (shape, device) = (tensor.shape(), tensor.device());
     Ok(Tensor::zeros(shape, tensor.dtype(), device)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Device;
+
+    #[test]
+    fn views_are_lent_with_their_strides() -> Result<()> {
+        let x = Tensor::arange(0f32, 24., &Device::Cpu)?.reshape((2, 3, 4))?;
+        let read = |x: &Tensor| with_strides(x, |x: &[f32], strides| (x[0], strides.to_vec()));
+        let view = x.narrow(1, 1, 2)?.transpose(0, 1)?;
+        assert_eq!(read(&view)?, (4.0, vec![4, 12, 1]));
+        let across = x.narrow(0, 1, 1)?.transpose(1, 2)?;
+        assert_eq!(read(&across)?, (12.0, vec![12, 3, 1]));
+        assert_eq!(read(&x.narrow(0, 0, 1)?.sum_all()?.reshape(1)?)?.1, [1]);
+        Ok(())
+    }
 }

@@ -36,8 +36,9 @@
 //! ```
 //!
 //! All nodes are one type, [`node()`] makes them, and it takes a [`Value`] from either side: a list that a kernel of the host
-//! has computed, or a tensor of any device. Where no input is tracked, there is no node. [`row_values()`] is the shorter way to
-//! a function of the rows of a matrix. Tests run both forms with [`without_kernels`].
+//! has computed, or a tensor of any device. Where no input is tracked, there is no node. [`wide_node`]
+//! is for more than three inputs. [`row_values()`] is the shorter way to a function of the rows of a matrix. Tests run both
+//! forms with [`without_kernels`].
 //!
 //! # How the gradient of a matrix reaches the rows
 //!
@@ -58,12 +59,17 @@ mod dispatch;
 mod host_memory;
 pub mod matrix_gradient;
 mod node;
+mod relay;
 mod row_values;
 mod side_table;
+mod sum;
+mod wide_node;
 
 pub use dispatch::{Element, has_kernel, without_kernels};
-pub use host_memory::{whole, with_slice, with_slices};
+pub use host_memory::{whole, with_slice, with_slices, with_strides};
 pub use matrix_gradient::{PartialGradient, of_matrix};
 pub use node::{Value, binary, node, ternary, unary};
 pub use row_values::{row_values, row_values_with};
 pub(crate) use side_table::SideTable;
+pub use sum::sum;
+pub use wide_node::wide_node;

@@ -1,7 +1,7 @@
 //! A value that a kernel has computed, as a node of Candle's graph.
 
 use std::fmt;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, OnceLock};
 
 use candle_core::backend::BackendStorage;
 use candle_core::op::BackpropOp;
@@ -10,6 +10,7 @@ use candle_core::{
     WithDType,
 };
 
+use super::relay::{Deposits, Gate, gate_of, is_worth_a_gate, register};
 use crate::{Result, check};
 
 /// The value of a node, computed before the node is made.
@@ -35,6 +36,14 @@ impl Value {
         check::length("value", shape.elem_count(), value.len())?;
         let storage = T::to_cpu_storage_owned(value);
         Ok(Self(Memory::Host(Mutex::new(Some(storage)), shape)))
+    }
+
+    /// Number of elements.
+    fn elements(&self) -> usize {
+        match &self.0 {
+            Memory::Host(_, shape) => shape.elem_count(),
+            Memory::Tensor(tensor) => tensor.elem_count(),
+        }
     }
 
     /// The value outside of the graph.
@@ -86,7 +95,8 @@ fn message(text: &str) -> candle_core::Error {
 }
 
 /// The node of a value of one to three inputs; `backward(inputs, value, gradient)` gives the gradient of each input, `None`
-/// for one that needs none. If no input is tracked, the value outside of the graph.
+/// for one that needs none. If no input is tracked, the value outside of the graph. A large value on the CPU gets a
+/// [gate](super::relay), through which nodes of ours exchange gradients without Candle's sums.
 ///
 /// # Errors
 /// [`Error::Tensor`](crate::Error::Tensor) if the value is not on the device of the inputs.
@@ -104,14 +114,66 @@ pub fn node<const N: usize>(
     if !inputs.iter().any(|input| input.track_op()) {
         return value.constant();
     }
-    let backward = move |inputs: &[&Tensor], value: &Tensor, gradient: &Tensor| {
-        let inputs = std::array::from_fn(|i| inputs[i]);
-        Ok(Vec::from(backward(inputs, value, gradient)?))
+    let originals = inputs.map(Tensor::clone);
+    let gates = inputs.map(gate_of);
+    let parents: [&Tensor; N] =
+        std::array::from_fn(|i| gates[i].as_ref().map_or(inputs[i], |gate| gate.number()));
+    let backward = {
+        let gates = gates.clone();
+        move |value: &Tensor, gradient: &Tensor| -> Result<Vec<Option<Tensor>>> {
+            let mut gradients = backward(originals.each_ref(), value, gradient)?;
+            for (gradient, gate) in gradients.iter_mut().zip(&gates) {
+                if let Some(gate) = gate {
+                    *gradient = Some(gate.deposit(gradient.take())?);
+                }
+            }
+            Ok(Vec::from(gradients))
+        }
     };
+    if !is_worth_a_gate(inputs[0], value.elements()) {
+        return apply(name, parents, value, Box::new(backward));
+    }
+    let deposits = Arc::new(Deposits::default());
+    let output_value = Arc::new(OnceLock::<Tensor>::new());
+    let number = {
+        let (deposits, output_value) = (deposits.clone(), output_value.clone());
+        let zero = Tensor::zeros((), inputs[0].dtype(), inputs[0].device())?;
+        let backward = move |_: &Tensor, _: &Tensor| -> Result<Vec<Option<Tensor>>> {
+            let value = output_value
+                .get()
+                .ok_or_else(|| message("a gate without output"))?;
+            let gradient = match deposits.take() {
+                Some(gradient) => gradient,
+                None => value.zeros_like()?,
+            };
+            backward(value, &gradient)
+        };
+        apply(name, parents, zero.into(), Box::new(backward))?
+    };
+    let gate = Arc::new(Gate::new(number, deposits));
+    let backward = {
+        let gate = gate.clone();
+        move |_: &Tensor, gradient: &Tensor| -> Result<Vec<Option<Tensor>>> {
+            Ok(vec![Some(gate.deposit(Some(gradient.clone()))?)])
+        }
+    };
+    let output = apply(name, [gate.number()], value, Box::new(backward))?;
+    // Without its node, or the graph would hold itself.
+    output_value.get_or_init(|| output.detach());
+    register(&output, &gate);
+    Ok(output)
+}
+
+fn apply<const N: usize>(
+    name: &'static str,
+    inputs: [&Tensor; N],
+    value: Value,
+    backward: Box<Backward>,
+) -> Result<Tensor> {
     let node = Node {
         name,
         value,
-        backward: Box::new(backward),
+        backward,
     };
     Ok(match inputs[..] {
         [first] => first.apply_op1(node)?,
@@ -182,7 +244,7 @@ pub fn ternary<T: WithDType>(
     node(name, inputs, Value::host(value, shape)?, backward)
 }
 
-type Backward = dyn Fn(&[&Tensor], &Tensor, &Tensor) -> Result<Vec<Option<Tensor>>> + Send + Sync;
+type Backward = dyn Fn(&Tensor, &Tensor) -> Result<Vec<Option<Tensor>>> + Send + Sync;
 
 /// One operation for any number of inputs: its value does not depend on them any more.
 struct Node {
@@ -194,11 +256,10 @@ struct Node {
 impl Node {
     fn gradients<const N: usize>(
         &self,
-        inputs: [&Tensor; N],
         value: &Tensor,
         gradient: &Tensor,
     ) -> candle_core::Result<[Option<Tensor>; N]> {
-        let mut gradients = (self.backward)(&inputs, value, gradient)?.into_iter();
+        let mut gradients = (self.backward)(value, gradient)?.into_iter();
         Ok([(); N].map(|()| gradients.next().flatten()))
     }
 }
@@ -238,7 +299,7 @@ macro_rules! custom_op {
                 value: &Tensor,
                 gradient: &Tensor,
             ) -> candle_core::Result<$gradients> {
-                let [$($input),+] = self.gradients([$($input),+], value, gradient)?;
+                let [$($input),+] = self.gradients(value, gradient)?;
                 Ok(($($input),+))
             }
         }
@@ -272,6 +333,59 @@ mod tests {
             let both = |x: &Tensor, r: &Tensor, _: &Tensor, _: &Tensor| Ok((x.clone(), r.clone()));
             assert!(binary("short", &x, &x, value, 2, both).is_err());
         }
+        Ok(())
+    }
+
+    /// `factor · x`, as a node.
+    fn scaled(x: &Tensor, factor: f64) -> Result<Tensor> {
+        let value = (x.detach() * factor)?.flatten_all()?.to_vec1::<f64>()?;
+        unary("scaled", x, value, x.shape(), move |_, value, gradient| {
+            assert!(!value.track_op());
+            Ok((gradient * factor)?)
+        })
+    }
+
+    #[test]
+    fn gradients_meet_at_a_gate_wherever_they_come_from() -> Result<()> {
+        for len in [3, 5000] {
+            let x = Var::ones(len, candle_core::DType::F64, &Device::Cpu)?;
+            let y = scaled(&x, 2.0)?;
+            // Two nodes of ours, one of them twice below the gate, and two of Candle's.
+            let both = binary("both", &y, &y, vec![0f64; len], len, |_, _, _, g| {
+                Ok(((g * 100.0)?, (g * 1000.0)?))
+            })?;
+            let sum = (scaled(&scaled(&y, 3.0)?, 5.0)? + &y)?;
+            let sum = ((sum + both)? + (&y * 7.0)?)?;
+            for _ in 0..2 {
+                let store = sum.sum_all()?.backward()?;
+                let gradient = store.get(&x).unwrap().to_vec1::<f64>()?;
+                assert_eq!(gradient, vec![2.0 * (15.0 + 1.0 + 1100.0 + 7.0); len]);
+            }
+            let detached = scaled(&y.detach(), 3.0)?;
+            assert!(!detached.track_op());
+            let store = (detached + &y)?.sum_all()?.backward()?;
+            assert_eq!(store.get(&x).unwrap().to_vec1::<f64>()?, vec![2.0; len]);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_graph_goes_back_on_another_thread_and_is_freed() -> Result<()> {
+        let x = Var::ones(5000, candle_core::DType::F64, &Device::Cpu)?;
+        let y = scaled(&scaled(&x, 2.0)?, 3.0)?;
+        let gate = Arc::downgrade(&gate_of(&y).unwrap());
+        let y = std::thread::scope(|scope| {
+            let back = scope.spawn(move || -> Result<Tensor> {
+                assert!(gate_of(&y).is_none());
+                let z = scaled(&y, 5.0)?;
+                let store = z.sum_all()?.backward()?;
+                assert_eq!(store.get(&x).unwrap().to_vec1::<f64>()?, vec![30.0; 5000]);
+                Ok(y)
+            });
+            back.join().unwrap()
+        })?;
+        drop(y);
+        assert!(gate.upgrade().is_none());
         Ok(())
     }
 

@@ -1,0 +1,74 @@
+//! The sum of two tensors as a node, for residual connections.
+
+use candle_core::Tensor;
+use dml_kernels::elementwise;
+
+use super::{binary, has_kernel, with_slice};
+use crate::{Error, Result, for_element};
+
+/// `left + right`, of one shape. Their gradients are the gradient of the sum, which is not copied.
+///
+/// ```
+/// use dml_core::autograd::sum;
+/// use dml_core::candle_core::{Device, Tensor};
+///
+/// let x = Tensor::new(&[1f32, 2.], &Device::Cpu)?;
+/// assert_eq!(sum(&x, &x)?.to_vec1::<f32>()?, [2., 4.]);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Shape`] for different shapes, [`Error::Tensor`] if Candle can't do it.
+pub fn sum(left: &Tensor, right: &Tensor) -> Result<Tensor> {
+    if left.shape() != right.shape() {
+        return Err(Error::Shape {
+            arg: "right",
+            expected: "the shape of the left tensor",
+            got: right.dims().to_vec(),
+        });
+    }
+    if !has_kernel(left) || left.dtype() != right.dtype() {
+        return Ok((left + right)?);
+    }
+    for_element!(left, "left", |T| {
+        let value = with_slice(left, |left: &[T]| {
+            with_slice(right, |right: &[T]| {
+                elementwise::zip_map(left, right, |left, right| left + right)
+            })
+        })??;
+        binary(
+            "sum",
+            left,
+            right,
+            value,
+            left.shape(),
+            |_, _, _, gradient| Ok((gradient.clone(), gradient.clone())),
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::{Device, Var};
+
+    #[test]
+    fn both_get_the_gradient() -> Result<()> {
+        let x = Var::ones((50, 100), candle_core::DType::F32, &Device::Cpu)?;
+        let y = sum(&sum(&x, &x)?, &x)?;
+        let store = y.sqr()?.sum_all()?.backward()?;
+        // 3 · 2 · 3
+        assert!(
+            store
+                .get(&x)
+                .unwrap()
+                .flatten_all()?
+                .to_vec1::<f32>()?
+                .iter()
+                .all(|g| *g == 18.0)
+        );
+        let other = Tensor::zeros(3, candle_core::DType::F32, &Device::Cpu)?;
+        assert!(matches!(sum(&x, &other), Err(Error::Shape { .. })));
+        Ok(())
+    }
+}

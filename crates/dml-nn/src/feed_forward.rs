@@ -1,0 +1,227 @@
+//! The feed-forward part of a transformer.
+//!
+//! ```text
+//! Y = f(X W₁ᵀ + b₁) W₂ᵀ + b₂
+//! ```
+//!
+//! Vaswani et al. 2017 (arXiv 1706.03762). On the CPU, f32 and f64 are computed block of rows by block of rows: of the
+//! numbers between the two linear maps, `X W₁ᵀ + b₁` is kept for the backward pass, and nothing else.
+
+use candle_core::Tensor;
+use dml_core::autograd::{Element, Value, has_kernel, wide_node, with_slice};
+use dml_core::kernels::SimdReal;
+use dml_core::{Error, Result, for_element};
+
+use crate::activation::{Formula, Gelu, GeluForm, Silu};
+use crate::kernels::feed_forward::{self as kernel, Map};
+use crate::kernels::linear::FEW_ROWS;
+use crate::named_linear::NamedLinear;
+use crate::{Layer, Linear, Parameters, Relu};
+
+/// The function between the two linear maps of a [`FeedForward`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FeedForwardActivation {
+    /// [`Relu`].
+    Relu,
+    /// [`Gelu`].
+    Gelu(GeluForm),
+    /// [`Silu`].
+    Silu,
+}
+
+/// Linear map, activation, linear map ([formula](self)): `[…, in_features]` → `[…, out_features]`.
+///
+/// The names of the parts are the caller's: `fc1` and `fc2` in timm, `intermediate.dense` and `output.dense` in BERT.
+///
+/// ```
+/// use candle_core::{Device, Tensor, Var};
+/// use dml_nn::{FeedForward, FeedForwardActivation, Layer, Linear};
+///
+/// let first = Linear::from_parameters(Var::new(&[[1f32], [-1.]], &Device::Cpu)?, None)?;
+/// let second = Linear::from_parameters(Var::new(&[[1f32, 1.]], &Device::Cpu)?, None)?;
+/// let magnitude = FeedForward::new(("fc1", first), FeedForwardActivation::Relu, ("fc2", second))?;
+/// let y = magnitude.forward(&Tensor::new(&[[3f32], [-2.]], &Device::Cpu)?)?;
+/// assert_eq!(y.to_vec2::<f32>()?, [[3.], [2.]]);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct FeedForward {
+    first: NamedLinear,
+    activation: FeedForwardActivation,
+    second: NamedLinear,
+}
+
+impl FeedForward {
+    /// Two linear layers with the names of their parts.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if the outputs of the first are not the inputs of the second.
+    pub fn new(
+        first: (&str, Linear),
+        activation: FeedForwardActivation,
+        second: (&str, Linear),
+    ) -> Result<Self> {
+        let (first, second) = (NamedLinear::new(first), NamedLinear::new(second));
+        if first.sizes()?.0 != second.sizes()?.1 {
+            return Err(Error::Shape {
+                arg: "second",
+                expected: "a weight with as many inputs as the first has outputs",
+                got: second.linear.weight().dims().to_vec(),
+            });
+        }
+        Ok(Self {
+            first,
+            activation,
+            second,
+        })
+    }
+
+    fn composite(&self, input: &Tensor, train: bool) -> Result<Tensor> {
+        let hidden = self.first.forward_t(input, train)?;
+        let activated = match self.activation {
+            FeedForwardActivation::Relu => Relu.forward(&hidden)?,
+            FeedForwardActivation::Gelu(form) => Gelu::new(form).forward(&hidden)?,
+            FeedForwardActivation::Silu => Silu.forward(&hidden)?,
+        };
+        self.second.forward_t(&activated, train)
+    }
+
+    fn fused<T: Element + SimdReal>(
+        &self,
+        input: &Tensor,
+        f: impl kernel::Activation<T> + Send + 'static,
+    ) -> Result<Tensor> {
+        let (hidden, inputs) = self.first.sizes()?;
+        let (outputs, _) = self.second.sizes()?;
+        let sizes = Sizes {
+            inputs,
+            hidden,
+            outputs,
+        };
+        let none = Tensor::zeros(0, input.dtype(), input.device())?;
+        let bias = |named: &NamedLinear| match named.linear.bias() {
+            Some(bias) => bias.as_tensor().clone(),
+            None => none.clone(),
+        };
+        let (first_bias, second_bias) = (bias(&self.first), bias(&self.second));
+        let all = [
+            input,
+            self.first.linear.weight().as_tensor(),
+            self.second.linear.weight().as_tensor(),
+            &first_bias,
+            &second_bias,
+        ];
+        let (value, kept) = sizes.with(all, |x: &[T], maps| kernel::forward(x, maps, f, true))?;
+        let mut shape = input.dims().to_vec();
+        if let Some(last) = shape.last_mut() {
+            *last = outputs;
+        }
+        let value = Value::host(value, shape)?;
+        wide_node("feed_forward", all, value, move |all, _, gradient| {
+            let needs_input = all[0].track_op();
+            let (of_input, [first, second]) = with_slice(gradient, |gradient: &[T]| {
+                sizes.with(all, |x, maps| {
+                    kernel::backward(x, &kept, gradient, maps, f, needs_input)
+                })
+            })??;
+            let lists = [
+                of_input,
+                first.weight,
+                second.weight,
+                first.bias,
+                second.bias,
+            ];
+            let mut gradients = [const { None }; 5];
+            for ((place, list), input) in gradients.iter_mut().zip(lists).zip(all) {
+                if input.track_op() {
+                    *place = Some(Tensor::from_vec(list, input.shape(), input.device())?);
+                }
+            }
+            Ok(gradients)
+        })
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Sizes {
+    inputs: usize,
+    hidden: usize,
+    outputs: usize,
+}
+
+impl Sizes {
+    /// `f` on the memory of the input and both maps: input, weights, biases.
+    fn with<T: Element, R>(
+        self,
+        [input, first, second, first_bias, second_bias]: [&Tensor; 5],
+        f: impl FnOnce(&[T], [Map<'_, T>; 2]) -> R,
+    ) -> Result<R> {
+        with_slice(input, |x: &[T]| {
+            with_slice(first, |first: &[T]| {
+                with_slice(second, |second: &[T]| {
+                    with_slice(first_bias, |first_bias: &[T]| {
+                        with_slice(second_bias, |second_bias: &[T]| {
+                            let first = Map {
+                                weight: first,
+                                bias: first_bias,
+                                inputs: self.inputs,
+                                outputs: self.hidden,
+                            };
+                            let second = Map {
+                                weight: second,
+                                bias: second_bias,
+                                inputs: self.hidden,
+                                outputs: self.outputs,
+                            };
+                            f(x, [first, second])
+                        })
+                    })
+                })
+            })
+        })?????
+    }
+}
+
+/// A formula as a function that is compiled into the loops of the kernels.
+fn function<T: Element, F: Formula>(formula: F) -> impl kernel::Activation<T> + Send + 'static {
+    #[inline(always)]
+    move |x: T| formula.at(x)
+}
+
+impl Layer for FeedForward {
+    fn forward_t(&self, input: &Tensor, train: bool) -> Result<Tensor> {
+        let (_, inputs) = self.first.sizes()?;
+        if input.rank() == 0 || input.dims().last() != Some(&inputs) {
+            return Err(Error::Shape {
+                arg: "input",
+                expected: "[…, in_features]",
+                got: input.dims().to_vec(),
+            });
+        }
+        let dtype = input.dtype();
+        let one_type = [&self.first, &self.second]
+            .iter()
+            .all(|named| named.linear.weight().dtype() == dtype);
+        if !has_kernel(input) || !one_type || input.elem_count() / inputs < FEW_ROWS {
+            return self.composite(input, train);
+        }
+        for_element!(input, "input", |T| match self.activation {
+            FeedForwardActivation::Relu => self.fused::<T>(input, function(Relu)),
+            FeedForwardActivation::Gelu(GeluForm::Erf) => self.fused::<T>(input, function(Erf)),
+            FeedForwardActivation::Gelu(GeluForm::Tanh) => self.fused::<T>(input, function(ByTangent)),
+            FeedForwardActivation::Gelu(GeluForm::Quick) => self.fused::<T>(input, function(Quick)),
+            FeedForwardActivation::Silu => self.fused::<T>(input, function(Silu)),
+        })
+    }
+
+    fn parameters(&self) -> Parameters {
+        let mut parameters = Parameters::default();
+        self.first.add_to(&mut parameters);
+        self.second.add_to(&mut parameters);
+        parameters
+    }
+}
+
+#[cfg(test)]
+mod tests;

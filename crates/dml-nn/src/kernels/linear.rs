@@ -1,0 +1,217 @@
+//! A linear map of rows and its gradients, as products with packed panels.
+//!
+//! ```text
+//! Y = X Wᵀ + b        ∂X = ∂Y W        ∂W = ∂Yᵀ X        ∂b = Σᵢ ∂Yᵢ
+//! ```
+//!
+//! X is `[rows, inputs]`, W `[outputs, inputs]`. The bias is written where the product is then added, while the place is
+//! in the cache. ∂W is summed over chunks of rows; the numbers of ∂Y are read once for it, for ∂b too. No matrix is
+//! transposed as a whole.
+
+use dml_core::kernels::in_place::InPlace;
+use dml_core::kernels::{SimdReal, written_chunks, zeros};
+use rayon::prelude::*;
+
+use super::product::{Existing, Left, Panels, TILE_ROWS, multiply};
+
+/// Rows that a task computes at a time.
+pub(crate) const ROWS: usize = 8 * TILE_ROWS;
+/// Rows of the weight's gradient that a task computes at a time.
+const GRADIENT_ROWS: usize = 4 * TILE_ROWS;
+/// Rows of the input that are packed for the weight's gradient at a time.
+const CHUNK: usize = 384;
+/// Bytes of a panel that stay in the first-level cache while the rows of a task go by.
+const PANEL: usize = 24 * 1024;
+/// Multiplications that outweigh waking a thread.
+const WORTH_A_THREAD: usize = 2_000_000;
+
+/// From how many rows on packing the weight pays.
+pub(crate) const FEW_ROWS: usize = 16;
+
+/// The right side of a product, packed.
+pub(crate) struct Packed<T> {
+    panels: Panels,
+    numbers: Vec<T>,
+}
+
+impl<T: SimdReal> Packed<T> {
+    /// The matrix `[depth, columns]` whose rows are those of `matrix`.
+    pub(crate) fn rows(matrix: &[T], columns: usize) -> Self {
+        let panels = Panels::new::<T>(matrix.len() / columns.max(1), columns);
+        let mut numbers = zeros(panels.len());
+        panels.par_pack_rows(matrix, columns, &mut numbers);
+        Self { panels, numbers }
+    }
+
+    /// The matrix `[depth, columns]` whose columns are the rows of `matrix`.
+    pub(crate) fn columns(matrix: &[T], depth: usize) -> Self {
+        let panels = Panels::new::<T>(depth, matrix.len() / depth.max(1));
+        let mut numbers = zeros(panels.len());
+        panels.par_pack_columns(matrix, depth, &mut numbers);
+        Self { panels, numbers }
+    }
+
+    /// Adds `left · self` to `out` `[rows, columns]`, for a left side `[rows, depth]`.
+    pub(crate) fn add_product(&self, left: &[T], out: &mut [T]) {
+        let (depth, columns) = (self.panels.depth, self.panels.columns);
+        let rows = out.len() / columns.max(1);
+        let at_most = (PANEL / (self.panels.width * size_of::<T>())).max(128);
+        let pieces = depth.div_ceil(at_most).max(1);
+        for piece in 0..pieces {
+            let steps = piece * depth / pieces..(piece + 1) * depth / pieces;
+            let left = Left::Rows {
+                data: &left[steps.start..],
+                stride: depth,
+            };
+            let right = (&self.panels, &self.numbers[..]);
+            multiply(left, rows, right, steps, (out, columns), Existing::AddTo);
+        }
+    }
+
+    /// How many tasks of [`ROWS`] rows are worth a thread.
+    pub(crate) fn least(&self) -> usize {
+        WORTH_A_THREAD / (ROWS * self.panels.depth * self.panels.columns).max(1)
+    }
+}
+
+/// `X Wᵀ + b`.
+pub(crate) fn forward<T: SimdReal>(x: &[T], inputs: usize, weight: &[T], bias: &[T]) -> Vec<T> {
+    let weight = Packed::columns(weight, inputs);
+    let outputs = weight.panels.columns;
+    let rows = x.len() / inputs;
+    let (lens, chunks) = ([rows * outputs], [ROWS * outputs]);
+    let [value] = written_chunks(
+        lens,
+        chunks,
+        weight.least(),
+        || (),
+        |(), i, [out]| {
+            if !bias.is_empty() {
+                for row in out.chunks_exact_mut(outputs) {
+                    row.copy_from_slice(bias);
+                }
+            }
+            weight.add_product(&x[i * ROWS * inputs..], out);
+        },
+    );
+    value
+}
+
+/// `∂Y W`.
+pub(crate) fn input_gradient<T: SimdReal>(
+    gradient: &[T],
+    outputs: usize,
+    weight: &[T],
+    inputs: usize,
+) -> Vec<T> {
+    let weight = Packed::rows(weight, inputs);
+    let rows = gradient.len() / outputs;
+    let (lens, chunks) = ([rows * inputs], [ROWS * inputs]);
+    let [value] = written_chunks(
+        lens,
+        chunks,
+        weight.least(),
+        || (),
+        |(), i, [out]| {
+            weight.add_product(&gradient[i * ROWS * outputs..], out);
+        },
+    );
+    value
+}
+
+/// `∂Yᵀ X` and `Σᵢ ∂Yᵢ`.
+pub(crate) fn weight_gradient<T: SimdReal>(
+    gradient: &[T],
+    outputs: usize,
+    x: &[T],
+    inputs: usize,
+) -> (Vec<T>, Vec<T>) {
+    let mut sums = OuterSums::new(outputs, inputs);
+    for (gradient, x) in gradient
+        .chunks(CHUNK * outputs)
+        .zip(x.chunks(CHUNK * inputs))
+    {
+        sums.add(gradient, x);
+    }
+    sums.finish()
+}
+
+/// `∂Yᵀ X` and `Σᵢ ∂Yᵢ`, summed over chunks of rows.
+pub(crate) struct OuterSums<T> {
+    outputs: usize,
+    inputs: usize,
+    weight: Vec<T>,
+    bias: Vec<f64>,
+    packed: Vec<T>,
+}
+
+impl<T: SimdReal> OuterSums<T> {
+    pub(crate) fn new(outputs: usize, inputs: usize) -> Self {
+        Self {
+            outputs,
+            inputs,
+            weight: zeros(outputs * inputs),
+            bias: vec![0.0; outputs],
+            packed: Vec::new(),
+        }
+    }
+
+    /// Adds the rows of a chunk: `gradient` `[rows, outputs]`, `x` `[rows, inputs]`.
+    pub(crate) fn add(&mut self, gradient: &[T], x: &[T]) {
+        let (outputs, inputs) = (self.outputs, self.inputs);
+        let rows = x.len() / inputs;
+        let panels = Panels::new::<T>(rows, inputs);
+        self.packed
+            .resize(panels.len().max(self.packed.len()), T::ZERO);
+        panels.par_pack_rows(x, inputs, &mut self.packed);
+        let right = (&panels, &self.packed[..]);
+        let task = GRADIENT_ROWS * inputs * rows;
+        self.weight
+            .par_chunks_mut(GRADIENT_ROWS * inputs)
+            .zip(self.bias.par_chunks_mut(GRADIENT_ROWS))
+            .enumerate()
+            .with_min_len((WORTH_A_THREAD / task.max(1)).max(1))
+            .for_each_init_in_place(
+                || vec![T::ZERO; GRADIENT_ROWS * rows],
+                |tiles, (i, (weight, bias))| {
+                    let first = i * GRADIENT_ROWS;
+                    pack_tiles(gradient, outputs, first, bias, tiles);
+                    let (left, out) = (Left::Tiles(&tiles[..]), (weight, inputs));
+                    multiply(left, bias.len(), right, 0..rows, out, Existing::AddTo);
+                },
+            );
+    }
+
+    pub(crate) fn finish(self) -> (Vec<T>, Vec<T>) {
+        let bias = self.bias.into_iter().map(T::from_f64).collect();
+        (self.weight, bias)
+    }
+}
+
+/// Packs columns `first..` of the gradient as the [tiles](Left::Tiles) of a left side, as many as there are sums, and adds
+/// them to the sums.
+fn pack_tiles<T: SimdReal>(
+    gradient: &[T],
+    outputs: usize,
+    first: usize,
+    sums: &mut [f64],
+    tiles: &mut [T],
+) {
+    let count = sums.len();
+    let rows = gradient.len() / outputs;
+    for (k, row) in gradient.chunks_exact(outputs).enumerate() {
+        let row = &row[first..first + count];
+        for (sum, x) in sums.iter_mut().zip(row) {
+            *sum += x.to_f64();
+        }
+        let (whole, rest) = row.as_chunks::<TILE_ROWS>();
+        for (tile, numbers) in whole.iter().enumerate() {
+            let (place, _) = tiles[(tile * rows + k) * TILE_ROWS..].split_at_mut(TILE_ROWS);
+            place.copy_from_slice(numbers);
+        }
+        let place = (whole.len() * rows + k) * TILE_ROWS;
+        if !rest.is_empty() {
+            tiles[place..][..rest.len()].copy_from_slice(rest);
+        }
+    }
+}

@@ -1,0 +1,317 @@
+//! Multi-head attention with its linear layers.
+//!
+//! ```text
+//! Q, K, V = X W_qᵀ + b_q, X W_kᵀ + b_k, X W_vᵀ + b_v        Y = attention(Q, K, V) W_oᵀ + b_o
+//! ```
+//!
+//! Vaswani et al. 2017 (arXiv 1706.03762); the heads are side by side, each of `embed_dim / num_heads` numbers. Published
+//! models name and store the four linear layers in different ways, so the names come from the caller:
+//!
+//! | model | projections | output |
+//! |---|---|---|
+//! | PyTorch's `nn.MultiheadAttention`, CLIP of `OpenAI` | `in_proj_weight`, `in_proj_bias` in one | `out_proj` |
+//! | timm's ViT | `qkv` in one | `proj` |
+//! | BERT, `MiniLM` | `self.query`, `self.key`, `self.value` | `output.dense` |
+//! | CLIP of Hugging Face | `q_proj`, `k_proj`, `v_proj` | `out_proj` |
+
+use candle_core::{DType, Device, Tensor, Var};
+use dml_core::{Error, Result, SeedSequence, check};
+use rand::{Rng, RngCore};
+
+use crate::attention::{AttentionOptions, multi_head_attention, multi_head_attention_packed};
+use crate::named_linear::NamedLinear;
+use crate::{Dropout, Layer, Linear, LinearConfig, Parameters};
+
+/// Configuration of [`MultiHeadAttention`], with PyTorch's names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(deny_unknown_fields)
+)]
+pub struct MultiHeadAttentionConfig {
+    /// Size of the last dimension of input and output, 1 to 4,294,967,295; a multiple of the number of heads.
+    pub embed_dim: usize,
+    /// Number of heads, 1 to 4,294,967,295.
+    pub num_heads: usize,
+    /// Whether the linear layers have biases. Default true.
+    #[cfg_attr(feature = "serde", serde(default = "crate::defaults::yes"))]
+    pub bias: bool,
+}
+
+impl MultiHeadAttentionConfig {
+    /// Attention with biases.
+    #[must_use]
+    pub fn new(embed_dim: usize, num_heads: usize) -> Self {
+        Self {
+            embed_dim,
+            num_heads,
+            bias: true,
+        }
+    }
+}
+
+/// Multi-head attention ([formula](self)): `[batch, length, embed_dim]` → `[batch, length, embed_dim]`.
+///
+/// As a [`Layer`] it is self-attention without masks; [`attend`](Self::attend) takes masks, and
+/// [`attend_to`](Self::attend_to) other keys.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use dml_nn::{Layer, MultiHeadAttention, MultiHeadAttentionConfig};
+/// use rand::SeedableRng;
+///
+/// let rng = &mut rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let config = MultiHeadAttentionConfig::new(6, 2);
+/// let layer = MultiHeadAttention::new(config, rng, DType::F32, &Device::Cpu)?;
+/// let x = Tensor::ones((1, 4, 6), DType::F32, &Device::Cpu)?;
+/// assert_eq!(layer.forward(&x)?.dims(), [1, 4, 6]);
+/// let names: Vec<String> = layer.parameters().into_iter().map(|(name, _)| name).collect();
+/// assert_eq!(names, ["in_proj_weight", "in_proj_bias", "out_proj.weight", "out_proj.bias"]);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct MultiHeadAttention {
+    projections: Projections,
+    output: NamedLinear,
+    heads: usize,
+    dropout: Option<Dropout>,
+}
+
+#[derive(Clone, Debug)]
+enum Projections {
+    /// Queries, keys and values by one layer.
+    Packed(NamedLinear),
+    /// Queries, keys and values by a layer each.
+    Separate(Box<[NamedLinear; 3]>),
+}
+
+impl MultiHeadAttention {
+    /// Attention with PyTorch's names (`in_proj_weight`, `in_proj_bias`, `out_proj.weight`, `out_proj.bias`) and initialisation:
+    /// `in_proj_weight` is uniform in ±√(6 / (4 · `embed_dim`)) (Glorot & Bengio 2010), the output's weight in ±1/√`embed_dim`,
+    /// biases are 0.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`] for a size of 0 or heads that do not divide `embed_dim`, [`Error::Tensor`] if the device
+    /// can't hold the parameters.
+    pub fn new(
+        config: MultiHeadAttentionConfig,
+        rng: &mut dyn RngCore,
+        dtype: DType,
+        device: &Device,
+    ) -> Result<Self> {
+        let width = check::at_least_one("embed_dim", config.embed_dim)?;
+        check::elements("in_proj_weight", &[3, width, width], check::PARAMETER)?;
+        let bound = (6.0 / (4 * width) as f64).sqrt();
+        let values: Vec<f64> = (0..3 * width * width)
+            .map(|_| rng.random_range(-bound..bound))
+            .collect();
+        let weight = Tensor::from_vec(values, (3 * width, width), &Device::Cpu)?.to_dtype(dtype)?;
+        let weight = Var::from_tensor(&weight.to_device(device)?)?;
+        let zeros = |len: usize| -> Result<Option<Var>> {
+            Ok(config
+                .bias
+                .then(|| Var::zeros(len, dtype, device))
+                .transpose()?)
+        };
+        let packed = Linear::from_parameters(weight, zeros(3 * width)?)?;
+        let output = LinearConfig {
+            bias: false,
+            ..LinearConfig::new(width, width)
+        };
+        let output = Linear::new(output, rng, dtype, device)?;
+        let output = Linear::from_parameters(output.weight().clone(), zeros(width)?)?;
+        let mut layer = Self::packed(("in_proj", packed), ("out_proj", output), config.num_heads)?;
+        if let Projections::Packed(named) = &mut layer.projections {
+            named.prefix = "in_proj_".to_owned();
+        }
+        Ok(layer)
+    }
+
+    /// Attention whose queries, keys and values come from one layer, `[3 · width, embed_dim]`: the rows of the queries first,
+    /// then those of the keys, then those of the values. Parameters have the given names before theirs.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if the layers do not fit each other, [`Error::InvalidParameter`] for heads that do not divide the width.
+    pub fn packed(qkv: (&str, Linear), output: (&str, Linear), num_heads: usize) -> Result<Self> {
+        let qkv = NamedLinear::new(qkv);
+        let (rows, _) = qkv.sizes()?;
+        if rows % 3 != 0 {
+            return Err(Error::Shape {
+                arg: "qkv",
+                expected: "a weight of [3 · width, embed_dim]",
+                got: vec![rows],
+            });
+        }
+        Self::of(
+            Projections::Packed(qkv),
+            rows / 3,
+            NamedLinear::new(output),
+            num_heads,
+        )
+    }
+
+    /// Attention whose queries, keys and values come from a layer each, in this order. Parameters have the given names before
+    /// theirs.
+    ///
+    /// # Errors
+    /// As [`packed`](Self::packed).
+    pub fn separate(
+        [query, key, value]: [(&str, Linear); 3],
+        output: (&str, Linear),
+        num_heads: usize,
+    ) -> Result<Self> {
+        let all = [query, key, value].map(NamedLinear::new);
+        let (width, _) = all[0].sizes()?;
+        for named in &all[1..] {
+            if named.sizes()?.0 != width {
+                return Err(Error::Shape {
+                    arg: "key and value",
+                    expected: "as many outputs as the query",
+                    got: named.linear.weight().dims().to_vec(),
+                });
+            }
+        }
+        let all = Projections::Separate(Box::new(all));
+        Self::of(all, width, NamedLinear::new(output), num_heads)
+    }
+
+    fn of(
+        projections: Projections,
+        width: usize,
+        output: NamedLinear,
+        heads: usize,
+    ) -> Result<Self> {
+        check::at_least_one("num_heads", heads)?;
+        if width % heads != 0 {
+            return Err(Error::InvalidParameter {
+                name: "num_heads",
+                value: heads as f64,
+                expected: "a divisor of the width",
+            });
+        }
+        if output.sizes()?.1 != width {
+            return Err(Error::Shape {
+                arg: "output",
+                expected: "a weight of [embed_dim, width]",
+                got: output.linear.weight().dims().to_vec(),
+            });
+        }
+        Ok(Self {
+            projections,
+            output,
+            heads,
+            dropout: None,
+        })
+    }
+
+    /// With dropout of the probabilities in training.
+    #[must_use]
+    pub fn with_dropout(mut self, dropout: Dropout) -> Self {
+        self.dropout = Some(dropout);
+        self
+    }
+
+    /// Number of heads.
+    #[must_use]
+    pub fn num_heads(&self) -> usize {
+        self.heads
+    }
+
+    /// Self-attention with masks: `[batch, length, embed_dim]` → `[batch, length, embed_dim]`. The layer's own dropout is
+    /// applied in training if the options have none.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] and [`Error::DType`] for an input or masks that do not fit, [`Error::Tensor`] if Candle can't do it.
+    pub fn attend(
+        &self,
+        input: &Tensor,
+        options: &AttentionOptions<'_>,
+        train: bool,
+    ) -> Result<Tensor> {
+        let Projections::Packed(qkv) = &self.projections else {
+            return self.attend_to([input; 3], options, train);
+        };
+        let qkv = qkv.forward_t(three_dimensional(input)?, train)?;
+        let options = self.with_own_dropout(options, train);
+        let heads = multi_head_attention_packed(&qkv, self.heads, &options)?;
+        self.output.forward_t(&heads, train)
+    }
+
+    /// Attention of queries to keys and values of other inputs: `[batch, queries, embed_dim]`, `[batch, keys, …]` and
+    /// `[batch, keys, …]` → `[batch, queries, embed_dim]`.
+    ///
+    /// # Errors
+    /// As [`attend`](Self::attend); [`Error::Unsupported`] if one layer makes queries, keys and values together.
+    pub fn attend_to(
+        &self,
+        [query, key, value]: [&Tensor; 3],
+        options: &AttentionOptions<'_>,
+        train: bool,
+    ) -> Result<Tensor> {
+        let Projections::Separate(layers) = &self.projections else {
+            return Err(Error::Unsupported {
+                component: "MultiHeadAttention",
+                reason: "attention to another input takes separate layers for queries, keys and values",
+            });
+        };
+        let project =
+            |named: &NamedLinear, input: &Tensor| named.forward_t(three_dimensional(input)?, train);
+        let query = project(&layers[0], query)?;
+        let key = project(&layers[1], key)?;
+        let value = project(&layers[2], value)?;
+        let options = self.with_own_dropout(options, train);
+        let heads = multi_head_attention(&query, &key, &value, self.heads, &options)?;
+        self.output.forward_t(&heads, train)
+    }
+
+    fn with_own_dropout<'a>(
+        &'a self,
+        options: &AttentionOptions<'a>,
+        train: bool,
+    ) -> AttentionOptions<'a> {
+        let own = self.dropout.as_ref().filter(|_| train);
+        AttentionOptions {
+            dropout: options.dropout.or(own),
+            ..*options
+        }
+    }
+}
+
+fn three_dimensional(input: &Tensor) -> Result<&Tensor> {
+    if input.rank() == 3 {
+        return Ok(input);
+    }
+    Err(Error::Shape {
+        arg: "input",
+        expected: "[batch, length, embed_dim]",
+        got: input.dims().to_vec(),
+    })
+}
+
+impl Layer for MultiHeadAttention {
+    fn forward_t(&self, input: &Tensor, train: bool) -> Result<Tensor> {
+        self.attend(input, &AttentionOptions::default(), train)
+    }
+
+    fn parameters(&self) -> Parameters {
+        let mut parameters = Parameters::default();
+        match &self.projections {
+            Projections::Packed(qkv) => qkv.add_to(&mut parameters),
+            Projections::Separate(layers) => {
+                layers
+                    .iter()
+                    .for_each(|named| named.add_to(&mut parameters));
+            }
+        }
+        self.output.add_to(&mut parameters);
+        parameters
+    }
+
+    fn seeds(&self) -> Vec<SeedSequence> {
+        self.dropout.iter().flat_map(Layer::seeds).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;
