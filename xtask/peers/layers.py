@@ -12,6 +12,7 @@ import time
 
 import torch
 from torch import nn
+from torchvision.ops import SqueezeExcitation
 
 BATCH = 64
 
@@ -65,6 +66,17 @@ CONVOLUTIONS = [
 ]
 
 
+class Gem(nn.Module):
+    """Generalised-mean pooling (arXiv 1711.02512)."""
+
+    def __init__(self):
+        super().__init__()
+        self.p = nn.Parameter(torch.tensor([3.0]))
+
+    def forward(self, x):
+        return x.clamp(min=1e-6).pow(self.p).mean((2, 3), keepdim=True).pow(1 / self.p)
+
+
 def convolution_rows():
     """Name, layer, shape of the input, whether the input needs a gradient."""
     for network, count, inputs, outputs, kernel, stride, groups, side in CONVOLUTIONS:
@@ -72,6 +84,12 @@ def convolution_rows():
         name = f"{network} {count}x conv {inputs}>{outputs} k{kernel} s{stride} g{groups} @{side}"
         yield name, layer, (BATCH, inputs, side, side), inputs != 3
     yield "resnet18 1x maxpool k3 s2 @64", nn.MaxPool2d(3, 2, 1), (BATCH, 64, 64, 64), True
+    yield "resnet18 1x global @4", nn.AdaptiveAvgPool2d(1), (BATCH, 512, 4, 4), True
+    yield "mobilenet2 1x global @4", nn.AdaptiveAvgPool2d(1), (BATCH, 1280, 4, 4), True
+    yield "pool avgpool k3 s2 @64", nn.AvgPool2d(3, 2, 1), (BATCH, 64, 64, 64), True
+    yield "pool gem 512 @7", Gem(), (BATCH, 512, 7, 7), True
+    squeeze = SqueezeExcitation(96, 24, scale_activation=nn.ReLU)
+    yield "pool squeeze-excitation 96 @32", squeeze, (BATCH, 96, 32, 32), True
 
 
 # Each family of layers adds its generator here.

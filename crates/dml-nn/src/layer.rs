@@ -141,15 +141,19 @@ macro_rules! candle_module {
     )*};
 }
 candle_module!(
+    crate::AdaptiveAvgPool2d,
+    crate::AvgPool2d,
     crate::BatchNorm,
     crate::Conv2d,
     crate::Dropout,
     crate::Dropout2d,
     crate::Flatten,
+    crate::Gem,
     crate::Linear,
     crate::MaxPool2d,
     crate::Relu,
-    crate::Sequential
+    crate::Sequential,
+    crate::SqueezeExcitation
 );
 
 #[cfg(test)]

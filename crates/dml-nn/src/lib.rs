@@ -5,19 +5,24 @@ mod parameters;
 
 pub mod init;
 
+pub mod adaptive_avg_pool2d;
+pub mod avg_pool2d;
 pub mod batch_norm;
 pub mod conv2d;
 pub mod dropout;
 mod flatten;
+pub mod gem;
 pub mod linear;
 pub mod max_pool2d;
 pub mod relu;
+pub mod squeeze_excitation;
 
 mod block;
 mod sequential;
 
 mod kernels;
 mod pixels;
+mod plane_convolution;
 mod windows_on_device;
 
 pub mod optimizer;
@@ -29,13 +34,17 @@ pub use dml_core;
 pub use layer::{Layer, Role};
 pub use parameters::Parameters;
 
+pub use adaptive_avg_pool2d::{AdaptiveAvgPool2d, AdaptiveAvgPool2dConfig};
+pub use avg_pool2d::{AvgPool2d, AvgPool2dConfig};
 pub use batch_norm::{BatchNorm, BatchNormConfig};
 pub use conv2d::{Conv2d, Conv2dConfig};
 pub use dropout::{Dropout, Dropout2d, Dropout2dConfig, DropoutConfig};
 pub use flatten::Flatten;
+pub use gem::{Gem, GemConfig};
 pub use linear::{Linear, LinearConfig};
 pub use max_pool2d::{MaxPool2d, MaxPool2dConfig};
 pub use relu::Relu;
+pub use squeeze_excitation::{SqueezeExcitation, SqueezeExcitationConfig};
 
 pub use sequential::Sequential;
 
@@ -89,5 +98,7 @@ fn in_single_precision(
     Ok(result.to_dtype(input.dtype())?)
 }
 
+#[cfg(test)]
+mod layer_checks;
 #[cfg(test)]
 mod size_limits;

@@ -4,7 +4,10 @@
 
 use candle_core::{DType, Device};
 use dml_core::Result;
-use dml_nn::{Conv2d, Conv2dConfig, MaxPool2d, MaxPool2dConfig};
+use dml_nn::{
+    AdaptiveAvgPool2d, AdaptiveAvgPool2dConfig, AvgPool2d, AvgPool2dConfig, Conv2d, Conv2dConfig,
+    Gem, GemConfig, MaxPool2d, MaxPool2dConfig, Relu, SqueezeExcitation, SqueezeExcitationConfig,
+};
 use rand_chacha::ChaCha8Rng;
 
 use crate::Row;
@@ -93,15 +96,52 @@ pub(crate) fn rows(rng: &mut ChaCha8Rng, dtype: DType, device: &Device) -> Resul
             )
         });
     }
-    let pool = MaxPool2dConfig {
+    rows.extend(pools(rng, dtype, device)?);
+    Ok(rows)
+}
+
+fn pools(rng: &mut ChaCha8Rng, dtype: DType, device: &Device) -> Result<Vec<Row>> {
+    let max = MaxPool2dConfig {
         stride: Some([2, 2]),
         padding: [1, 1],
         ..MaxPool2dConfig::new([3, 3])
     };
-    rows.push(Row::new(
-        "resnet18 1x maxpool k3 s2 @64",
-        MaxPool2d::new(pool)?,
-        [BATCH, 64, 64, 64],
-    ));
-    Ok(rows)
+    let average = AvgPool2dConfig {
+        stride: Some([2, 2]),
+        padding: [1, 1],
+        ..AvgPool2dConfig::new([3, 3])
+    };
+    let global = || AdaptiveAvgPool2d::new(AdaptiveAvgPool2dConfig::new([1, 1]));
+    let squeeze = SqueezeExcitation::new(
+        SqueezeExcitationConfig::new(96, 24),
+        Relu,
+        Relu,
+        rng,
+        dtype,
+        device,
+    )?;
+    Ok(vec![
+        Row::new(
+            "resnet18 1x maxpool k3 s2 @64",
+            MaxPool2d::new(max)?,
+            [BATCH, 64, 64, 64],
+        ),
+        Row::new("resnet18 1x global @4", global()?, [BATCH, 512, 4, 4]),
+        Row::new("mobilenet2 1x global @4", global()?, [BATCH, 1280, 4, 4]),
+        Row::new(
+            "pool avgpool k3 s2 @64",
+            AvgPool2d::new(average)?,
+            [BATCH, 64, 64, 64],
+        ),
+        Row::new(
+            "pool gem 512 @7",
+            Gem::new(GemConfig::default(), dtype, device)?,
+            [BATCH, 512, 7, 7],
+        ),
+        Row::new(
+            "pool squeeze-excitation 96 @32",
+            squeeze,
+            [BATCH, 96, 32, 32],
+        ),
+    ])
 }

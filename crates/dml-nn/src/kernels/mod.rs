@@ -3,10 +3,15 @@
 //! Nothing here knows a tensor. The layers hand slices to [`conv2d`] and [`max_pool2d`] by [`dml_core::autograd`], and CUDA
 //! tensors to the launches of [`image_windows`] by [`dml_core::autograd::cuda`].
 
+pub(crate) mod adaptive_avg_pool2d;
+pub(crate) mod avg_pool2d;
+pub(crate) mod channel_scale;
 pub(crate) mod conv2d;
+pub(crate) mod gem;
 pub(crate) mod image_windows;
 pub(crate) mod max_pool2d;
 pub(crate) mod optimizer;
+pub(crate) mod plane_conv2d;
 
 #[cfg(test)]
 mod tests;
