@@ -6,7 +6,7 @@ use dml_core::autograd::{self, Element, has_kernel, with_slice};
 use dml_core::kernels::SimdReal;
 use dml_core::{Result, for_element};
 
-use crate::{Conv2d, Dropout2d, Layer, MaxPool2d, Relu, Role, pixels};
+use crate::{Conv2d, Dropout2d, Layer, MaxPool2d, Relu, Role, pixels, plane_convolution};
 
 /// Most places of a pooling window: their numbers fit in a byte, with one left for "none".
 const PLACES: usize = 255;
@@ -14,6 +14,10 @@ const PLACES: usize = 255;
 /// Most inputs of the window of a convolution that is computed again instead of stored: to write a number, read it twice
 /// and do the same with its gradient takes longer than this number of multiplications.
 const CHEAP: usize = 32;
+
+/// Most input channels of a convolution that is computed together with its neighbours: with more, the products take so long
+/// that the kernels for many channels gain more than the fusion does.
+const FEW_CHANNELS: usize = 32;
 
 /// A convolution with the layers before and after it: a cheap convolution and ReLU before; ReLU, pooling and dropout of
 /// channels after.
@@ -82,17 +86,37 @@ impl<'a> Block<'a> {
         if !has_kernel(input) || !dtype(self.convolution) || !self.first.is_none_or(dtype) {
             return self.one_by_one(input, train);
         }
+        if self.is_wide(input)? {
+            let x = plane_convolution::forward(self.convolution, input)?;
+            return self.followed(x, train);
+        }
         for_element!(input, "input", |T| self.fused::<T>(input, train))
     }
 
     fn one_by_one(&self, input: &Tensor, train: bool) -> Result<Tensor> {
-        let mut x = match self.first {
+        let x = match self.first {
             None => self.convolution.composite(input)?,
             Some(first) => {
                 let x = Relu.forward_t(&first.composite(input)?, train)?;
                 self.convolution.composite(&x)?
             }
         };
+        self.followed(x, train)
+    }
+
+    /// Whether the convolution by itself, computed on channel planes, is faster than the fused block.
+    fn is_wide(&self, input: &Tensor) -> Result<bool> {
+        if self.first.is_some() {
+            return Ok(false);
+        }
+        // The fused form reports what does not fit.
+        let _ = input;
+        let alone = self.pooling.is_none() && self.dropout.is_none() && !self.relu;
+        Ok(alone || self.convolution.convolution().in_channels > FEW_CHANNELS)
+    }
+
+    /// What follows the convolution, layer by layer.
+    fn followed(&self, mut x: Tensor, train: bool) -> Result<Tensor> {
         if self.relu {
             x = Relu.forward_t(&x, train)?;
         }

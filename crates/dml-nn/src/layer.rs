@@ -142,6 +142,8 @@ macro_rules! candle_module {
 }
 candle_module!(
     crate::Activation,
+    crate::AdaptiveAvgPool2d,
+    crate::AvgPool2d,
     crate::BatchNorm,
     crate::Conv2d,
     crate::DropPath,
@@ -150,6 +152,7 @@ candle_module!(
     crate::Embedding,
     crate::Flatten,
     crate::Gelu,
+    crate::Gem,
     crate::GroupNorm,
     crate::Hardsigmoid,
     crate::Hardswish,
@@ -165,6 +168,7 @@ candle_module!(
     crate::Sequential,
     crate::Sigmoid,
     crate::Silu,
+    crate::SqueezeExcitation,
     crate::Tanh
 );
 

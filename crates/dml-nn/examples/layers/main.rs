@@ -9,11 +9,9 @@
 //! `xtask/peers/layers.py` prints the same rows for PyTorch.
 #![allow(clippy::print_stdout)]
 
-<<<<<<< HEAD
-mod norms;
-=======
 mod attention;
->>>>>>> attention
+mod convolution;
+mod norms;
 
 use std::time::{Duration, Instant};
 
@@ -98,24 +96,19 @@ fn main() -> Result<()> {
     let seconds = arguments.next().and_then(|s| s.parse().ok()).unwrap_or(1.0);
     let rng = &mut ChaCha8Rng::seed_from_u64(0);
     let (dtype, device) = (DType::F32, Device::Cpu);
-<<<<<<< HEAD
-    let rows = norms::rows(rng, dtype, &device)?;
-=======
     let mut rows = Vec::new();
+    rows.extend(convolution::rows(rng, dtype, &device)?);
+    rows.extend(norms::rows(rng, dtype, &device)?);
     rows.extend(attention::rows(rng, dtype, &device)?);
->>>>>>> attention
     println!("{:<44} {:>9} {:>9}", "layer", "forward", "both");
     for row in rows.iter().filter(|row| row.name.contains(&filter)) {
         let [forward, both] = measure(row, seconds)?;
         println!("{:<44} {forward:>9.2} {both:>9.2}", row.name);
     }
-<<<<<<< HEAD
-=======
     for (name, mut step) in attention::steps(&device)? {
         if name.contains(&filter) {
             println!("{name:<44} {:>9.2}", median(seconds, &mut step)?);
         }
     }
->>>>>>> attention
     Ok(())
 }

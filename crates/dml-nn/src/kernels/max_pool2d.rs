@@ -6,12 +6,15 @@
 //!
 //! The gradient of a window goes whole to its first maximum in row-major order. NaN counts as larger than anything.
 
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use crate::kernels::conv2d::Pooling;
-use dml_core::kernels::Real;
+use crate::kernels::conv2d::{Convolution, Pooling, better};
+use crate::kernels::plane_conv2d::columns::copy;
+use crate::kernels::plane_conv2d::phase_planes::PhasePlanes;
+use dml_core::kernels::aligned::Aligned;
 use dml_core::kernels::in_place::InPlace;
-use dml_core::kernels::lengths;
+use dml_core::kernels::{Real, SimdReal, lengths, zeros};
 
 /// The maxima of planes, and where they came from.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,52 +25,188 @@ pub(crate) struct Maxima<T> {
     pub(crate) pixels: Vec<u32>,
 }
 
-/// How many values of a plane are worth a thread.
+/// Pixels that are worth a thread.
 const WORK: usize = 16_384;
+/// Elements after a plane, because whole registers are read: two of sixteen.
+const SLACK: usize = 32;
 
 /// Pools every plane of `input`, `[planes, height, width]`.
 ///
 /// # Panics
 /// If a length does not fit the shapes.
 #[must_use]
-pub(crate) fn max_pool2d<T: Real>(input: &[T], image: [usize; 2], pooling: &Pooling) -> Maxima<T> {
+pub(crate) fn max_pool2d<T: SimdReal>(
+    input: &[T],
+    image: [usize; 2],
+    pooling: &Pooling,
+) -> Maxima<T> {
     let area = lengths::area("image", image[0], image[1]);
     let planes = lengths::rows("input", input.len(), area);
-    let windows = pooling.windows(image);
-    let count = windows.len();
+    let output = pooling.output(image).unwrap_or([0, 0]);
+    let count = output[0] * output[1];
     if area == 0 || count == 0 {
         return Maxima {
             values: Vec::new(),
             pixels: Vec::new(),
         };
     }
-    let mut values = vec![T::ZERO; planes * count];
+    let windows = Windows::new(pooling, image, output);
+    let mut values = zeros(planes * count);
     let mut pixels = vec![0u32; planes * count];
-    let run = (WORK / area).max(1);
+    let arch = Arch::new();
     values
-        .par_chunks_mut(run * count)
-        .zip(pixels.par_chunks_mut(run * count))
-        .zip(input.par_chunks(run * area))
-        .for_each_in_place(|((values, pixels), input)| {
-            let planes = values
-                .chunks_exact_mut(count)
-                .zip(pixels.chunks_exact_mut(count))
-                .zip(input.chunks_exact(area));
-            for ((values, pixels), plane) in planes {
-                for ((value, pixel), window) in values.iter_mut().zip(pixels).zip(&windows) {
-                    // Where nothing is larger than −∞, the first pixel is the maximum.
-                    *value = T::from_f64(f64::NEG_INFINITY);
-                    *pixel = window.first().map_or(0, |(_, at)| *at);
-                    for (_, at) in window {
-                        let x = plane[*at as usize];
-                        if x > *value || x.is_nan() {
-                            (*value, *pixel) = (x, *at);
-                        }
-                    }
-                }
-            }
-        });
+        .par_chunks_mut(count)
+        .zip(pixels.par_chunks_mut(count))
+        .zip(input.par_chunks(area))
+        .with_min_len(WORK.div_ceil(area))
+        .for_each_init_in_place(
+            || windows.scratch(),
+            |scratch, ((values, pixels), plane)| {
+                arch.dispatch(Plane {
+                    windows: &windows,
+                    plane,
+                    scratch,
+                    values,
+                    pixels,
+                });
+            },
+        );
     Maxima { values, pixels }
+}
+
+/// The windows of a plane.
+struct Windows {
+    /// The plane with a border of −∞.
+    planes: PhasePlanes,
+    output: [usize; 2],
+    /// For each place of the window, where it lies in the bordered plane, and how far from the first pixel of the window it is in
+    /// the image.
+    places: Vec<(usize, usize)>,
+    /// For each row and column of the result, the pixel of its first place, of the image with its border, whose rows are
+    /// as long as those of the image; and that of its first place in the image.
+    rows: Vec<[usize; 2]>,
+    columns: Vec<[usize; 2]>,
+    /// What the border adds to the numbers of pixels.
+    border: usize,
+}
+
+struct Scratch<T> {
+    padded: Aligned<T>,
+    /// Places of a row of the result.
+    places: Aligned<T>,
+}
+
+impl Windows {
+    fn new(pooling: &Pooling, image: [usize; 2], output: [usize; 2]) -> Self {
+        let Pooling {
+            kernel,
+            stride,
+            padding,
+            dilation,
+            ..
+        } = *pooling;
+        let conv = Convolution {
+            in_channels: 1,
+            out_channels: 1,
+            kernel,
+            stride,
+            padding,
+            dilation,
+            groups: 1,
+        };
+        let planes = PhasePlanes::new(&conv, image, output);
+        let places = (0..kernel[0])
+            .flat_map(|a| (0..kernel[1]).map(move |b| (a, b)))
+            .map(|(a, b)| {
+                let pixel = a * dilation[0] * image[1] + b * dilation[1];
+                (planes.place(a, b), pixel)
+            })
+            .collect();
+        let [rows, columns] = [0, 1].map(|axis| {
+            let step = if axis == 0 { image[1] } else { 1 };
+            let first = |i: usize| {
+                let start = i * stride[axis];
+                let missing = padding[axis].saturating_sub(start);
+                let inside = start + missing.div_ceil(dilation[axis]) * dilation[axis];
+                // A dilated window may lie around the image; any pixel stands for its maximum, −∞.
+                let inside = inside.min(padding[axis] + image[axis] - 1);
+                [start * step, inside * step]
+            };
+            (0..output[axis]).map(first).collect()
+        });
+        Self {
+            planes,
+            output,
+            places,
+            rows,
+            columns,
+            border: padding[0] * image[1] + padding[1],
+        }
+    }
+
+    fn scratch<T: SimdReal>(&self) -> Scratch<T> {
+        let mut padded = Aligned::zeros(self.planes.len() + SLACK);
+        padded.fill(T::from_f64(f64::NEG_INFINITY));
+        Scratch {
+            padded,
+            places: Aligned::zeros(self.output[1] + SLACK),
+        }
+    }
+}
+
+struct Plane<'a, T> {
+    windows: &'a Windows,
+    plane: &'a [T],
+    scratch: &'a mut Scratch<T>,
+    values: &'a mut [T],
+    pixels: &'a mut [u32],
+}
+
+impl<T: SimdReal> WithSimd for Plane<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Windows { planes, output, .. } = self.windows;
+        let Scratch { padded, places } = self.scratch;
+        planes.fill(self.plane, padded);
+        let width = output[1];
+        let lanes = T::lanes::<S>();
+        let lowest = T::splat(simd, T::from_f64(f64::NEG_INFINITY));
+        let (nowhere, one) = (T::splat(simd, T::from_f64(-1.0)), T::splat(simd, T::ONE));
+        let lines = self.values.chunks_exact_mut(width);
+        for ((y, values), pixels) in lines.enumerate().zip(self.pixels.chunks_exact_mut(width)) {
+            let line = &padded[planes.window(y, 0)..];
+            for x in (0..width).step_by(2 * lanes) {
+                let mut best = [(lowest, nowhere); 2];
+                let mut place = T::splat(simd, T::ZERO);
+                for (offset, _) in &self.windows.places {
+                    let (line, _) = T::as_lanes::<S>(&line[x + offset..][..2 * lanes]);
+                    for (best, value) in best.iter_mut().zip(line) {
+                        *best = better::<T, S>(simd, *best, (*value, place));
+                    }
+                    place = T::plus(simd, place, one);
+                }
+                let (out, _) = T::as_lanes_mut::<S>(&mut places[x..][..2 * lanes]);
+                (out[0], out[1]) = (best[0].1, best[1].1);
+                let mut spill = [T::ZERO; SLACK];
+                let (out, _) = T::as_lanes_mut::<S>(&mut spill);
+                (out[0], out[1]) = (best[0].0, best[1].0);
+                let columns = (width - x).min(2 * lanes);
+                copy(&spill, &mut values[x..][..columns]);
+            }
+            let columns = self.windows.columns.iter();
+            let row = &self.windows.rows[y];
+            for ((place, pixel), column) in places.iter().zip(pixels).zip(columns) {
+                // Where nothing is larger than −∞, the first pixel is the maximum.
+                let at = match self.windows.places.get(place.to_f64() as usize) {
+                    Some((_, at)) if *place >= T::ZERO => row[0] + column[0] + at,
+                    _ => row[1] + column[1],
+                };
+                *pixel = (at - self.windows.border) as u32;
+            }
+        }
+    }
 }
 
 /// The gradient of the input `[planes, height, width]`, given that of the maxima.
@@ -87,7 +226,7 @@ pub(crate) fn max_pool2d_backward<T: Real>(
     if windows == 0 || area == 0 {
         return Vec::new();
     }
-    let mut out = vec![T::ZERO; gradient.len() / windows * area];
+    let mut out = zeros(gradient.len() / windows * area);
     let run = (WORK / area).max(1);
     out.par_chunks_mut(run * area)
         .zip(pixels.par_chunks(run * windows))

@@ -32,6 +32,7 @@ use dml_core::kernels::lengths;
 
 pub(crate) use backward::{FilterGradient, backward};
 pub(crate) use forward::{Forward, Kept, forward};
+pub(crate) use pool::better;
 pub(crate) use shape::{Convolution, Pooling};
 
 /// A convolution and what is done before and after it while an image is in the cache.

@@ -105,7 +105,7 @@ impl<T: SimdReal> WithSimd for Maxima<'_, T> {
 
 /// The larger of two values with its place, the first of equals; NaN is larger than anything.
 #[inline(always)]
-pub(super) fn better<T: SimdReal, S: Simd>(
+pub(crate) fn better<T: SimdReal, S: Simd>(
     simd: S,
     best: (T::Lanes<S>, T::Lanes<S>),
     next: (T::Lanes<S>, T::Lanes<S>),

@@ -1,0 +1,149 @@
+//! Generalised-mean pooling.
+//!
+//! ```text
+//! y[n,c] = (mean over pixels of max(x[n,c,i,j], ε)ᵖ)^(1/p)
+//! ```
+//!
+//! Radenović, Tolias & Chum 2019, "Fine-tuning CNN image retrieval with no human annotation" (arXiv 1711.02512). p = 1 is
+//! average pooling, p → ∞ max pooling; p is learnt.
+
+use candle_core::{DType, Device, Tensor, Var};
+use dml_core::autograd::{self, has_kernel, with_slice};
+use dml_core::{Error, Result, check, for_element};
+
+use crate::kernels::gem as kernel;
+use crate::{Layer, Parameters, pixels};
+
+/// Configuration of [`Gem`].
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(deny_unknown_fields, default)
+)]
+pub struct GemConfig {
+    /// p, the initial exponent, in `[1e-30, 1e30]`. Default 3.
+    pub p: f64,
+    /// ε, the smallest value that is averaged, in `[1e-30, 1e30]`. Default 10⁻⁶.
+    pub eps: f64,
+}
+
+impl Default for GemConfig {
+    fn default() -> Self {
+        Self { p: 3.0, eps: 1e-6 }
+    }
+}
+
+/// Generalised-mean pooling ([formula](self)): `[N, C, H, W]` → `[N, C, 1, 1]`.
+///
+/// Half precision is computed in single.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use dml_nn::{Gem, GemConfig, Layer};
+///
+/// let config = GemConfig { p: 2.0, ..GemConfig::default() };
+/// let pool = Gem::new(config, DType::F64, &Device::Cpu)?;
+/// let x = Tensor::new(&[[[[1f64, 7.]]]], &Device::Cpu)?;
+/// // √((1 + 49) / 2)
+/// assert_eq!(pool.forward(&x)?.flatten_all()?.to_vec1::<f64>()?, [5.]);
+/// # Ok::<(), dml_core::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Gem {
+    p: Var,
+    eps: f64,
+}
+
+impl Gem {
+    /// A layer with the exponent of the configuration.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`] for a number out of its range, [`Error::Tensor`] if the device can't hold p.
+    pub fn new(config: GemConfig, dtype: DType, device: &Device) -> Result<Self> {
+        let p = check::positive("p", config.p)?;
+        let p = Tensor::new(&[p], &Device::Cpu)?.to_dtype(dtype)?;
+        Self::from_parameters(config, Var::from_tensor(&p.to_device(device)?)?)
+    }
+
+    /// A layer with a given exponent; `config.p` is not read.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`] for an ε out of its range, [`Error::Shape`] unless p is `[1]`.
+    pub fn from_parameters(config: GemConfig, p: Var) -> Result<Self> {
+        let eps = check::positive("eps", config.eps)?;
+        if p.dims() != [1] {
+            return Err(Error::Shape {
+                arg: "p",
+                expected: "[1]",
+                got: p.dims().to_vec(),
+            });
+        }
+        Ok(Self { p, eps })
+    }
+
+    /// p, `[1]`.
+    #[must_use]
+    pub fn p(&self) -> &Var {
+        &self.p
+    }
+
+    /// The same, composed of Candle's operations.
+    fn composite(&self, input: &Tensor, p: &Tensor) -> Result<Tensor> {
+        let eps = (input.ones_like()? * self.eps)?;
+        // Written so that NaN stays NaN.
+        let clamped = input.lt(&eps)?.where_cond(&eps, input)?;
+        let p = p.reshape((1, 1, 1, 1))?;
+        let powers = clamped.log()?.broadcast_mul(&p)?.exp()?;
+        let mean = powers.mean_keepdim((2, 3))?;
+        Ok(mean.log()?.broadcast_div(&p)?.exp()?)
+    }
+}
+
+impl Layer for Gem {
+    fn forward_t(&self, input: &Tensor, _: bool) -> Result<Tensor> {
+        let [batch, channels, height, width] = pixels::image_batch(input)?;
+        if height == 0 || width == 0 {
+            return Err(Error::Shape {
+                arg: "input",
+                expected: "[N, C, H, W] with at least one pixel",
+                got: input.dims().to_vec(),
+            });
+        }
+        if matches!(input.dtype(), DType::F16 | DType::BF16) {
+            let y = self.forward(&input.to_dtype(DType::F32)?)?;
+            return Ok(y.to_dtype(input.dtype())?);
+        }
+        let p = self.p.to_dtype(input.dtype())?;
+        if !has_kernel(input) {
+            return self.composite(input, &p);
+        }
+        let (area, eps) = (height * width, self.eps);
+        for_element!(input, "input", |T| {
+            let exponent = p.to_vec1::<T>()?[0];
+            let eps = eps as T;
+            let value = with_slice(input, |x: &[T]| kernel::forward(x, area, exponent, eps))?;
+            let shape = (batch, channels, 1, 1);
+            autograd::binary("gem", input, &p, value, shape, move |x, p, y, gradient| {
+                let (of_input, of_p) = with_slice(x, |x: &[T]| {
+                    with_slice(y, |y: &[T]| {
+                        with_slice(gradient, |g: &[T]| {
+                            kernel::backward(x, area, exponent, eps, y, g)
+                        })
+                    })
+                })???;
+                Ok((
+                    Tensor::from_vec(of_input, x.shape(), x.device())?,
+                    Tensor::from_vec(vec![of_p], p.shape(), p.device())?,
+                ))
+            })
+        })
+    }
+
+    fn parameters(&self) -> Parameters {
+        [("p".to_owned(), self.p.clone())].into_iter().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,315 @@
+//! The forward pass as a product of matrices: weights `[outputs, window]` times columns `[window, pixels]`.
+//!
+//! The columns are made a block at a time, in the layout in which register tiles read them, and stay in the second-level cache
+//! while all weights pass by.
+
+use pulp::{Arch, Simd, WithSimd};
+use rayon::prelude::*;
+
+use dml_core::kernels::SimdReal;
+use dml_core::kernels::aligned::Aligned;
+use dml_core::kernels::in_place::InPlace;
+
+use super::columns::{Panel, Piece, copy, panels};
+use super::phase_planes::PhasePlanes;
+use super::register_tile::{
+    MAX_WIDTH, PackedRows, ROWS, Sink, detect_width, multiply, store, store_sum, width,
+};
+use super::{Part, Problem, Weights, parts, run};
+
+/// Rows of the columns that a tile multiplies at once: a panel of them takes half of the first-level cache.
+pub(super) const DEPTH: usize = 256;
+/// Elements of a block of columns: half of a small second-level cache.
+const BLOCK: usize = 32 * 1024;
+/// Most columns of a block.
+const COLUMNS: usize = 512;
+
+/// What all tasks share.
+struct Pass<'a, T> {
+    problem: &'a Problem,
+    input: &'a [T],
+    bias: &'a [T],
+    planes: PhasePlanes,
+    /// For each group.
+    weights: Vec<PackedRows<T>>,
+    /// Channels whose columns are multiplied at once.
+    channels: usize,
+    run: usize,
+    /// For whole runs, and for the last one.
+    panels: [Vec<Panel>; 2],
+}
+
+pub(super) fn forward<T: SimdReal>(
+    problem: &Problem,
+    input: &[T],
+    weights: &Weights<'_, T>,
+    bias: &[T],
+    out: &mut [T],
+) {
+    let conv = &problem.conv;
+    let places = conv.kernel[0] * conv.kernel[1];
+    let planes = PhasePlanes::new(conv, problem.image, problem.output);
+    let run = run(problem, DEPTH);
+    let width = detect_width::<T>();
+    let panels_of = |images| panels(images, problem.output, width, &planes);
+    let channels = (DEPTH / places)
+        .min(planes.affordable())
+        .clamp(1, conv.group_inputs());
+    // Blocks of equal size.
+    let blocks = conv.group_inputs().div_ceil(channels);
+    let pass = Pass {
+        problem,
+        input,
+        bias,
+        weights: (0..conv.groups)
+            .map(|group| {
+                PackedRows::new(conv.group_outputs(), conv.window(), |output, k| {
+                    weights.at(group, output, k / places, k % places)
+                })
+            })
+            .collect(),
+        channels: conv.group_inputs().div_ceil(blocks),
+        run,
+        panels: [panels_of(run), panels_of(problem.batch % run)],
+        planes,
+    };
+    let arch = Arch::new();
+    parts(
+        out,
+        conv.groups,
+        conv.group_outputs(),
+        problem.output_area(),
+        run,
+        ROWS,
+    )
+    .into_par_iter()
+    .for_each_init_in_place(
+        || Scratch::new(&pass, width),
+        |scratch, part| {
+            arch.dispatch(Job {
+                pass: &pass,
+                part,
+                scratch,
+            });
+        },
+    );
+}
+
+struct Scratch<T> {
+    /// `[images, channels, plane]`.
+    planes: Aligned<T>,
+    /// `[panels, depth, width]`.
+    columns: Aligned<T>,
+}
+
+impl<T: SimdReal> Scratch<T> {
+    fn new(pass: &Pass<'_, T>, width: usize) -> Self {
+        let planes = if pass.planes.is_plain() {
+            0
+        } else {
+            pass.run * pass.channels * pass.planes.len()
+        };
+        let depth = pass.channels * places(pass.problem);
+        Self {
+            planes: Aligned::zeros(planes),
+            columns: Aligned::zeros(block_panels(depth, width) * depth * width),
+        }
+    }
+}
+
+fn places(problem: &Problem) -> usize {
+    problem.conv.kernel[0] * problem.conv.kernel[1]
+}
+
+/// Panels of a block of columns of this depth.
+pub(super) fn block_panels(depth: usize, width: usize) -> usize {
+    (BLOCK / depth.max(1)).clamp(width, COLUMNS) / width
+}
+
+struct Job<'a, 'p, T> {
+    pass: &'a Pass<'a, T>,
+    part: Part<'p, T>,
+    scratch: &'a mut Scratch<T>,
+}
+
+impl<T: SimdReal> WithSimd for Job<'_, '_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self {
+            pass,
+            part,
+            scratch,
+        } = self;
+        let (problem, conv) = (pass.problem, &pass.problem.conv);
+        let width = width::<T, S>();
+        let places = places(problem);
+        let area = problem.output_area();
+        let panels = &pass.panels[usize::from(part.images != pass.run)];
+        let weights = &pass.weights[part.group];
+        let bias: &[T] = match pass.bias {
+            [] => &[],
+            bias => &bias[part.group * conv.group_outputs() + part.first..],
+        };
+        for channel in (0..conv.group_inputs()).step_by(pass.channels) {
+            let channels = pass.channels.min(conv.group_inputs() - channel);
+            let depth = channels * places;
+            let first = part.group * conv.group_inputs() + channel;
+            let (source, image_stride, plane_stride) = if pass.planes.is_plain() {
+                let source =
+                    &pass.input[(part.image * conv.in_channels + first) * problem.image_area()..];
+                (
+                    source,
+                    conv.in_channels * problem.image_area(),
+                    problem.image_area(),
+                )
+            } else {
+                let len = pass.planes.len();
+                for image in 0..part.images {
+                    let at =
+                        ((part.image + image) * conv.in_channels + first) * problem.image_area();
+                    let planes = pass.input[at..].chunks_exact(problem.image_area());
+                    let out = scratch.planes[image * channels * len..].chunks_exact_mut(len);
+                    for (plane, out) in planes.zip(out).take(channels) {
+                        pass.planes.fill(plane, out);
+                    }
+                }
+                (&scratch.planes[..], channels * len, len)
+            };
+            let offsets: Vec<usize> =
+                window_offsets(&pass.planes, conv.kernel, channels, plane_stride);
+            for panels in panels.chunks(block_panels(depth, width)) {
+                simd.vectorize(Pack {
+                    source,
+                    image_stride,
+                    offsets: &offsets,
+                    panels,
+                    out: &mut scratch.columns,
+                });
+                for (panel, columns) in panels
+                    .iter()
+                    .zip(scratch.columns.chunks_exact(depth * width))
+                {
+                    for row in (0..part.channels).step_by(ROWS) {
+                        let (from, to) = (channel * places, (channel + channels) * places);
+                        let (rows, left) = weights.tile(part.first + row, from, to);
+                        let mut sink = ToPlanes {
+                            targets: &panel.targets,
+                            image_stride: conv.out_channels * area,
+                            out: &mut part.out[row * area..],
+                            area,
+                            bias: bias.get(row..).unwrap_or(&[]),
+                            add: channel > 0,
+                        };
+                        multiply(simd, rows, left, columns, &mut sink);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// For each row of the columns, where it begins in the planes of some channels.
+pub(super) fn window_offsets(
+    planes: &PhasePlanes,
+    kernel: [usize; 2],
+    channels: usize,
+    plane_stride: usize,
+) -> Vec<usize> {
+    let places = (0..kernel[0]).flat_map(|a| (0..kernel[1]).map(move |b| planes.place(a, b)));
+    (0..channels)
+        .flat_map(|channel| {
+            places
+                .clone()
+                .map(move |place| channel * plane_stride + place)
+        })
+        .collect()
+}
+
+/// Writes columns as panels `[panels, depth, width]`.
+pub(super) struct Pack<'a, T> {
+    pub(super) source: &'a [T],
+    pub(super) image_stride: usize,
+    pub(super) offsets: &'a [usize],
+    pub(super) panels: &'a [Panel],
+    pub(super) out: &'a mut [T],
+}
+
+impl<T: SimdReal> WithSimd for Pack<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let width = width::<T, S>();
+        let out = self.out.chunks_exact_mut(self.offsets.len() * width);
+        for (panel, out) in self.panels.iter().zip(out) {
+            if let [piece] = panel.sources[..]
+                && piece.len == width
+            {
+                let source = &self.source[piece.image * self.image_stride + piece.at..];
+                for (offset, out) in self.offsets.iter().zip(out.chunks_exact_mut(width)) {
+                    let (from, _) = T::as_lanes::<S>(&source[*offset..][..width]);
+                    T::as_lanes_mut::<S>(out).0.copy_from_slice(from);
+                }
+                continue;
+            }
+            for piece in &panel.sources {
+                let source = &self.source[piece.image * self.image_stride + piece.at..];
+                let out = out.chunks_exact_mut(width);
+                for (offset, out) in self.offsets.iter().zip(out) {
+                    copy(&source[*offset..], &mut out[piece.lane..][..piece.len]);
+                }
+            }
+        }
+    }
+}
+
+/// Writes sums to planes of the output.
+struct ToPlanes<'a, T> {
+    targets: &'a [Piece],
+    image_stride: usize,
+    area: usize,
+    out: &'a mut [T],
+    /// Of the rows of the tile, or empty.
+    bias: &'a [T],
+    /// Whether the sums are added to what is there.
+    add: bool,
+}
+
+impl<T: SimdReal> Sink<T> for ToPlanes<'_, T> {
+    #[inline(always)]
+    fn take<S: Simd, const V: usize>(&mut self, simd: S, row: usize, mut sums: [T::Lanes<S>; V]) {
+        let width = width::<T, S>();
+        if let Some(bias) = self.bias.get(row)
+            && !self.add
+        {
+            let bias = T::splat(simd, *bias);
+            for sum in &mut sums {
+                *sum = T::plus(simd, *sum, bias);
+            }
+        }
+        if let [piece] = self.targets
+            && piece.len == width
+        {
+            let at = piece.image * self.image_stride + row * self.area + piece.at;
+            let out = &mut self.out[at..][..width];
+            if self.add {
+                store_sum::<T, S, V>(simd, sums, out);
+            } else {
+                store::<T, S, V>(sums, out);
+            }
+            return;
+        }
+        let mut spill = [T::ZERO; MAX_WIDTH];
+        store::<T, S, V>(sums, &mut spill);
+        for piece in self.targets {
+            let at = piece.image * self.image_stride + row * self.area + piece.at;
+            let out = &mut self.out[at..][..piece.len];
+            let values = &spill[piece.lane..][..piece.len];
+            for (out, value) in out.iter_mut().zip(values) {
+                *out = if self.add { *out + *value } else { *value };
+            }
+        }
+    }
+}
