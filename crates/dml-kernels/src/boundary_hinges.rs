@@ -179,8 +179,9 @@ impl<T: Real> BoundaryHinges<T> {
                     }
                 }
                 group.for_each_covered(&part.cover, |n, far, times| {
-                    if times > 0.0 {
-                        let rise = times * self.negative(far, boundary).1.to_f64();
+                    let derivative = self.negative(far, boundary).1;
+                    if times > 0.0 && derivative != T::ZERO {
+                        let rise = times * derivative.to_f64();
                         gradient[n as usize] -= self.sign * T::from_f64(rise);
                         pull -= rise;
                     }

@@ -13,6 +13,7 @@ mod row_chunks;
 mod side;
 mod simd;
 mod transpose;
+mod vectorized;
 mod zeros;
 
 pub mod matrix_product;
@@ -54,10 +55,11 @@ mod triplet_walk;
 pub use lanes::sum;
 pub use matrix_gradient::MatrixGradient;
 pub use real::Real;
-pub use row_chunks::{for_each_row, map_rows, row_chunks};
+pub use row_chunks::{for_each_row, for_each_row_with, map_rows, row_chunks};
 pub use side::Side;
 pub use simd::SimdReal;
 pub use transpose::transposed;
+pub use vectorized::vectorized;
 pub use zeros::zeros;
 
 pub use angular_triplets::{AngularTriplets, Triangle};

@@ -1,6 +1,6 @@
 //! The pairs of one kind of one anchor, in memory that the next anchor uses again.
 
-use dml_core::kernels::Real;
+use dml_core::kernels::{Real, vectorized};
 use dml_core::{Over, RowCounts};
 
 /// How many gradients a side keeps: one for each number that a formula takes from it.
@@ -85,15 +85,31 @@ impl<T: Real> Side<T> {
     #[inline(always)]
     pub(crate) fn push_gradient(&mut self, of_entry: impl Fn(T) -> T) -> usize {
         let gradient = &mut self.gradients[self.used];
-        gradient.clear();
-        gradient.extend(self.x.iter().map(|x| of_entry(*x)));
+        gradient.resize(self.x.len(), T::ZERO);
+        vectorized(
+            #[inline(always)]
+            || {
+                for (gradient, x) in gradient.iter_mut().zip(&self.x) {
+                    *gradient = of_entry(*x);
+                }
+            },
+        );
         self.used += 1;
         self.used - 1
     }
 
-    /// The entries and a gradient of that index.
-    pub(crate) fn gradient(&mut self, index: usize) -> (&mut [T], &mut [T]) {
-        (&mut self.x, &mut self.gradients[index])
+    /// Multiplies a gradient by a function of each entry.
+    #[inline(always)]
+    pub(crate) fn scale_gradient(&mut self, index: usize, of_entry: impl Fn(T) -> T) {
+        let gradient = &mut self.gradients[index];
+        vectorized(
+            #[inline(always)]
+            || {
+                for (gradient, x) in gradient.iter_mut().zip(&self.x) {
+                    *gradient = *gradient * of_entry(*x);
+                }
+            },
+        );
     }
 
     /// Adds each gradient, times its factor, to that of the anchor's row.

@@ -105,7 +105,12 @@ impl AnchorFormula for MeanCrossEntropy {
 
     #[inline(always)]
     fn value<P: PairsOfKind>(&self, positives: &mut P, negatives: &mut P) -> P::Value {
-        let all = P::log_sum_exp_of_both(positives, negatives, |x| x * self.factor);
+        let all = P::log_sum_exp_of_both(
+            positives,
+            negatives,
+            #[inline(always)]
+            |x| x * self.factor,
+        );
         all - positives.mean(
             #[inline(always)]
             |x| x * self.factor,

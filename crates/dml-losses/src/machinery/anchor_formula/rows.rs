@@ -85,8 +85,12 @@ impl<T: Real> Side<T> {
         is_weighted: bool,
         exponent: impl Fn(Dual<T>) -> Dual<T>,
     ) -> (usize, f64) {
-        let at = |x: T| exponent(Dual::variable(0, x));
-        let index = self.push_gradient(|x| at(x).value);
+        let at = #[inline(always)]
+        |x: T| exponent(Dual::variable(0, x));
+        let index = self.push_gradient(
+            #[inline(always)]
+            |x| at(x).value,
+        );
         let shares = &mut self.gradients[index];
         if is_weighted {
             for (exponent, weight) in shares.iter_mut().zip(&self.weights) {
@@ -94,9 +98,11 @@ impl<T: Real> Side<T> {
             }
         }
         let value = softmax_in_place(shares, &self.times, add_one);
-        for (share, x) in shares.iter_mut().zip(&self.x) {
-            *share = *share * at(*x).gradient[0];
-        }
+        self.scale_gradient(
+            index,
+            #[inline(always)]
+            |x| at(x).gradient[0],
+        );
         (index, value)
     }
 }
@@ -143,8 +149,12 @@ impl<T: Real> PairsOfKind for SideOfRow<'_, T> {
         if side.is_empty() {
             return AnchorValue::number(0.0);
         }
-        let at = |x: T| f(Dual::variable(0, x));
-        let index = side.push_gradient(|x| at(x).gradient[0]);
+        let at = #[inline(always)]
+        |x: T| f(Dual::variable(0, x));
+        let index = side.push_gradient(
+            #[inline(always)]
+            |x| at(x).gradient[0],
+        );
         let mut sum = 0.0;
         for i in 0..side.x.len() {
             let count = count(side, i);
@@ -155,22 +165,38 @@ impl<T: Real> PairsOfKind for SideOfRow<'_, T> {
         self.aggregate(index, sum / total)
     }
 
+    #[inline(always)]
     fn weighted_violations(
         &mut self,
         temperature: f64,
         f: impl Fn(Dual<T>) -> Dual<T>,
     ) -> [AnchorValue; 2] {
         let side = &mut *self.pairs;
+        let at = #[inline(always)]
+        |x: T| f(Dual::variable(0, x));
         // The comparison is written so that NaN counts.
-        let counts = |value: T| if value <= T::ZERO { None } else { Some(value) };
-        let at = |x: T| f(Dual::variable(0, x));
+        let counted =
+            #[inline(always)]
+            |value: T, of_value: T, nothing: T| if value <= T::ZERO { nothing } else { of_value };
         let (t, nothing) = (T::from_f64(temperature), T::from_f64(f64::NEG_INFINITY));
-        let in_sum = side.push_gradient(|x| counts(at(x).value).map_or(nothing, |value| t * value));
+        let in_sum = side.push_gradient(
+            #[inline(always)]
+            |x| {
+                let value = at(x).value;
+                counted(value, t * value, nothing)
+            },
+        );
         let sum = softmax_in_place(&mut side.gradients[in_sum], &side.times, false);
         if sum == f64::NEG_INFINITY {
             return [AnchorValue::number(0.0); 2];
         }
-        let in_mean = side.push_gradient(|x| counts(at(x).value).unwrap_or(T::ZERO));
+        let in_mean = side.push_gradient(
+            #[inline(always)]
+            |x| {
+                let value = at(x).value;
+                counted(value, value, T::ZERO)
+            },
+        );
         let [of_sum, of_mean] = &mut side.gradients;
         let mean = dot(of_sum, of_mean);
         for ((of_sum, of_mean), x) in of_sum.iter_mut().zip(of_mean).zip(&side.x) {

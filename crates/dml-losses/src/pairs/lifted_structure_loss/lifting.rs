@@ -108,8 +108,12 @@ impl Lifting {
         let negatives =
             anchor_values::<T>("negatives", &set.matrix, &set.pairs, |_, row, anchor| {
                 anchor.negatives.read(row);
-                let exponent = |x| self.exponent(x);
-                let (_, sum) = anchor.negatives.log_sum_exp(false, true, exponent);
+                let (_, sum) = anchor.negatives.log_sum_exp(
+                    false,
+                    true,
+                    #[inline(always)]
+                    |x| self.exponent(x),
+                );
                 sum
             })?; // [Q]
         let kept = with_slice(&set.matrix, |matrix: &[T]| {
