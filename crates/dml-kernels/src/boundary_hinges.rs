@@ -149,15 +149,8 @@ impl<T: Real> BoundaryHinges<T> {
                     let (mut start, end) = (span.start as usize, span.end as usize);
                     let mut covered = 0;
                     while start < end {
-                        // Values fall along the order, so those within (low, high) are one piece of the span.
                         let (first, last) = if ordered {
-                            let first = self.high.map_or(start, |high| {
-                                group.holds_up_to(start, end, |far| near + hinge(far) >= high)
-                            });
-                            let last = self.low.map_or(end, |low| {
-                                group.holds_up_to(start, end, |far| near + hinge(far) > low)
-                            });
-                            (first, last.max(first))
+                            group.piece(span, within, |far| near + hinge(far))
                         } else {
                             let counts = within.holds(near + hinge(group.far[start]));
                             (start, start + usize::from(counts))

@@ -1,6 +1,6 @@
 //! Loops compiled for the widest vector registers of the processor.
 
-use pulp::Arch;
+use pulp::{Arch, NullaryFnOnce};
 
 /// `f()`, compiled once for each set of vector instructions; the best set that the processor has is chosen at run time.
 ///
@@ -18,6 +18,19 @@ use pulp::Arch;
 /// assert_eq!(x, [1., 4., 9.]);
 /// ```
 #[inline(always)]
-pub fn vectorized<R>(f: impl FnOnce() -> R) -> R {
-    Arch::new().dispatch(f)
+pub fn vectorized<R>(f: impl FnMut() -> R) -> R {
+    Arch::new().dispatch(Inlined(f))
+}
+
+/// Calls a closure by reference. Called by value, as pulp does by itself, it would go through an adapter of the compiler
+/// that is often a function of its own, compiled for the oldest processors.
+struct Inlined<F>(F);
+
+impl<R, F: FnMut() -> R> NullaryFnOnce for Inlined<F> {
+    type Output = R;
+
+    #[inline(always)]
+    fn call(mut self) -> R {
+        (self.0)()
+    }
 }

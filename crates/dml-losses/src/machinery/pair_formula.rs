@@ -11,8 +11,8 @@ use std::fmt::Debug;
 
 use candle_core::Tensor;
 use dml_core::autograd::Element;
+use dml_core::kernels::Real;
 use dml_core::kernels::sum_within::Within;
-use dml_core::kernels::{Real, vectorized};
 use dml_core::{AnchorSums, Pairs, Result, TensorExt, for_element};
 
 use crate::machinery::expression::{Composite, Dual, Expression};
@@ -20,7 +20,7 @@ use crate::machinery::pair_set::{PairSet, PairSums};
 use crate::machinery::side::{Anchor, Side};
 
 /// The value of a pair.
-pub(crate) trait PairFormula: Debug + Send + Sync + 'static {
+pub(crate) trait PairFormula: Copy + Debug + Send + Sync + 'static {
     /// Whether a value depends on the anchor's negatives, and not on its own entry alone. Then a pair whose anchor has no
     /// negative has the value 0.
     const READS_NEGATIVES: bool = false;
@@ -72,7 +72,7 @@ impl<F: PairFormula> PairSums for F {
                 self,
                 set,
                 #[inline(always)]
-                |value| within.holds(value),
+                move |value| within.holds(value),
             )
         })
     }
@@ -89,41 +89,49 @@ fn of_entry<F: PairFormula, E: Expression>(formula: &F, x: E) -> E {
 pub(crate) fn sums_where<T: Element, F: PairFormula>(
     formula: &F,
     set: &PairSet,
-    keeps: impl Fn(T) -> bool + Sync,
+    keeps: impl Fn(T) -> bool + Copy + Sync,
 ) -> Result<AnchorSums> {
-    set.sums_of_rows::<T>(|row, anchor| {
-        let side = anchor.side(set.over);
-        side.read(row);
-        if !F::READS_NEGATIVES {
-            return side.sum_where(
-                &keeps,
+    set.sums_of_rows::<T>(
+        #[inline(always)]
+        |row, anchor| {
+            let (formula, keeps) = (*formula, keeps);
+            if !F::READS_NEGATIVES {
+                let side = anchor.side(set.over);
+                side.read(row);
+                return side.sum_where(
+                    keeps,
+                    #[inline(always)]
+                    |x| of_entry(&formula, Dual::<T>::variable(0, x)).spread_nan(),
+                );
+            }
+            let Anchor {
+                positives,
+                negatives,
+            } = anchor;
+            positives.read(row);
+            if positives.is_empty() || negatives.is_empty() {
+                return positives.sum_where(keeps, |_| Dual::<T>::number(T::ZERO));
+            }
+            negatives.read(row);
+            let (index, sum) = negatives.log_sum_exp(
+                false,
+                true,
                 #[inline(always)]
-                |x| Dual::at(x, |x| of_entry(formula, x)),
+                |x| formula.exponent(x),
             );
-        }
-        let Anchor {
-            positives,
-            negatives,
-        } = anchor;
-        if positives.is_empty() || negatives.is_empty() {
-            return positives.sum_where(&keeps, |_| Dual::<T>::number(T::ZERO));
-        }
-        negatives.read(row);
-        let (index, sum) = negatives.log_sum_exp(
-            false,
-            true,
-            #[inline(always)]
-            |x| formula.exponent(x),
-        );
-        let sum = <T as Real>::from_f64(sum);
-        let kept = positives.sum_where(
-            &keeps,
-            #[inline(always)]
-            |x| Dual::at_point([x, sum], |[x, sum]| formula.value(x, sum)),
-        );
-        negatives.factors[index] = kept.in_shared;
-        kept
-    })
+            let sum = <T as Real>::from_f64(sum);
+            let kept = positives.sum_where(
+                keeps,
+                #[inline(always)]
+                |x| {
+                    let value = formula.value(Dual::variable(0, x), Dual::variable(1, sum));
+                    Dual::<T, 2>::spread_nan(value)
+                },
+            );
+            negatives.factors[index] = kept.in_shared;
+            kept
+        },
+    )
 }
 
 impl<T: Real> Side<T> {
@@ -141,10 +149,7 @@ impl<T: Real> Side<T> {
         );
         if self.times.is_empty() && self.weights.is_empty() {
             let (x, gradient) = (&self.x, &mut self.gradients[index]);
-            return vectorized(
-                #[inline(always)]
-                || sum_singles_where(x, gradient, keeps, f),
-            );
+            return sum_singles_where(x, gradient, keeps, f);
         }
         let mut kept = KeptValues::default();
         for i in 0..self.x.len() {
@@ -162,12 +167,6 @@ impl<T: Real> Side<T> {
     }
 }
 
-/// The derivative in what all values of an anchor share: the second variable, if there is one.
-#[inline(always)]
-fn in_shared<T: Real>(gradient: &[T]) -> T {
-    gradient.get(1).copied().unwrap_or(T::ZERO)
-}
-
 /// The same where every pair counts once, without a branch and with as many sums as a vector has room for.
 #[inline(always)]
 fn sum_singles_where<T: Real, const N: usize>(
@@ -176,31 +175,55 @@ fn sum_singles_where<T: Real, const N: usize>(
     keeps: impl Fn(T) -> bool,
     f: impl Fn(T) -> Dual<T, N>,
 ) -> KeptValues {
-    const LANES: usize = 8;
-    let (mut sums, mut shared, mut counts) = ([0f64; LANES], [0f64; LANES], [0u32; LANES]);
-    let mut visit = #[inline(always)]
-    |lane: usize, x: T, gradient: &mut T| {
-        let pair = f(x);
-        let is_kept = keeps(pair.value);
-        let kept = |number: T| if is_kept { number } else { T::ZERO };
-        sums[lane] += kept(pair.value).to_f64();
-        shared[lane] += kept(in_shared(&pair.gradient)).to_f64();
-        counts[lane] += u32::from(is_kept);
-        *gradient = kept(pair.gradient[0]);
-    };
+    let mut sums = Sums::default();
     let (x, x_rest) = x.as_chunks::<LANES>();
     let (gradient, gradient_rest) = gradient.as_chunks_mut::<LANES>();
     for (x, gradient) in x.iter().zip(gradient) {
         for lane in 0..LANES {
-            visit(lane, x[lane], &mut gradient[lane]);
+            let pair = f(x[lane]);
+            gradient[lane] = sums.add_if(keeps(pair.value), lane, pair);
         }
     }
     for (lane, (x, gradient)) in x_rest.iter().zip(gradient_rest).enumerate() {
-        visit(lane, *x, gradient);
+        let pair = f(*x);
+        *gradient = sums.add_if(keeps(pair.value), lane, pair);
     }
     KeptValues {
-        sum: sums.iter().sum(),
-        count: counts.iter().map(|count| u64::from(*count)).sum(),
-        in_shared: shared.iter().sum(),
+        sum: sums.values.iter().sum(),
+        count: sums.counts.iter().map(|count| u64::from(*count)).sum(),
+        in_shared: sums.in_shared.iter().sum(),
     }
+}
+
+const LANES: usize = 8;
+
+/// Sums of kept values that run side by side.
+#[derive(Default)]
+struct Sums {
+    values: [f64; LANES],
+    in_shared: [f64; LANES],
+    counts: [u32; LANES],
+}
+
+impl Sums {
+    /// Adds the value of a pair that is kept. The derivative in the entry of the pair, which is 0 if it is not kept.
+    #[inline(always)]
+    fn add_if<T: Real, const N: usize>(
+        &mut self,
+        is_kept: bool,
+        lane: usize,
+        pair: Dual<T, N>,
+    ) -> T {
+        let kept = |number: T| if is_kept { number } else { T::ZERO };
+        self.values[lane] += kept(pair.value).to_f64();
+        self.in_shared[lane] += kept(in_shared(&pair.gradient)).to_f64();
+        self.counts[lane] += u32::from(is_kept);
+        kept(pair.gradient[0])
+    }
+}
+
+/// The derivative in what all values of an anchor share: the second variable, if there is one.
+#[inline(always)]
+fn in_shared<T: Real>(gradient: &[T]) -> T {
+    gradient.get(1).copied().unwrap_or(T::ZERO)
 }

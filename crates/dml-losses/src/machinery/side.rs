@@ -1,6 +1,6 @@
 //! The pairs of one kind of one anchor, in memory that the next anchor uses again.
 
-use dml_core::kernels::{Real, vectorized};
+use dml_core::kernels::Real;
 use dml_core::{Over, RowCounts};
 
 /// How many gradients a side keeps: one for each number that a formula takes from it.
@@ -76,6 +76,7 @@ impl<T: Real> Side<T> {
     }
 
     /// Takes the entries of these rows out of the anchor's row of the matrix.
+    #[inline(always)]
     pub(crate) fn read(&mut self, row: &[T]) {
         self.x.clear();
         self.x.extend(self.rows.iter().map(|&r| row[r as usize]));
@@ -86,33 +87,15 @@ impl<T: Real> Side<T> {
     pub(crate) fn push_gradient(&mut self, of_entry: impl Fn(T) -> T) -> usize {
         let gradient = &mut self.gradients[self.used];
         gradient.resize(self.x.len(), T::ZERO);
-        vectorized(
-            #[inline(always)]
-            || {
-                for (gradient, x) in gradient.iter_mut().zip(&self.x) {
-                    *gradient = of_entry(*x);
-                }
-            },
-        );
+        for (gradient, x) in gradient.iter_mut().zip(&self.x) {
+            *gradient = of_entry(*x);
+        }
         self.used += 1;
         self.used - 1
     }
 
-    /// Multiplies a gradient by a function of each entry.
-    #[inline(always)]
-    pub(crate) fn scale_gradient(&mut self, index: usize, of_entry: impl Fn(T) -> T) {
-        let gradient = &mut self.gradients[index];
-        vectorized(
-            #[inline(always)]
-            || {
-                for (gradient, x) in gradient.iter_mut().zip(&self.x) {
-                    *gradient = *gradient * of_entry(*x);
-                }
-            },
-        );
-    }
-
     /// Adds each gradient, times its factor, to that of the anchor's row.
+    #[inline(always)]
     pub(crate) fn add_gradients(&self, row: &mut [T]) {
         for (gradient, factor) in self.gradients[..self.used].iter().zip(&self.factors) {
             // What a formula does not depend on adds nothing, not even where it is infinite.

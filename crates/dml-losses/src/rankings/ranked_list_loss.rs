@@ -138,6 +138,7 @@ impl RankedListLoss {
 }
 
 /// The formula of a row, with ε N.
+#[derive(Clone, Copy)]
 struct Spheres<'a> {
     loss: &'a RankedListLoss,
     floor: f64,

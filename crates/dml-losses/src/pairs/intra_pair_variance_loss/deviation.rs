@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 use dml_core::autograd::{self, Element, PartialGradient, with_slice};
 use dml_core::kernels::sum_within::Within;
-use dml_core::kernels::{Real, for_each_row_with, map_rows};
+use dml_core::kernels::{Real, for_each_row_with, map_rows, vectorized};
 use dml_core::{AnchorSums, Pairs, Result, TensorExt, for_element};
 
 use crate::machinery::expression::{Composite, Dual, Expression};
@@ -27,12 +27,20 @@ impl Deviation {
 
     /// The sum of the values of an anchor that are within the bounds. Its gradient with respect to the entries is left in
     /// the side.
-    fn sum_of<T: Real>(&self, side: &mut Side<T>, mean: T, within: Within<T>) -> KeptValues {
-        side.sum_where(
+    fn sum_of<T: Real>(self, side: &mut Side<T>, mean: T, within: Within<T>) -> KeptValues {
+        vectorized(
             #[inline(always)]
-            |value| within.holds(value),
-            #[inline(always)]
-            |x| Dual::at_point([x, mean], |[x, mean]| self.value(x, mean)),
+            move || {
+                side.sum_where(
+                    #[inline(always)]
+                    |value| within.holds(value),
+                    #[inline(always)]
+                    |x| {
+                        let value = self.value(Dual::variable(0, x), Dual::variable(1, mean));
+                        Dual::<T, 2>::spread_nan(value)
+                    },
+                )
+            },
         )
     }
 }
