@@ -13,8 +13,7 @@
 use std::fmt;
 
 use crate::lengths;
-use crate::{Real, TripletSet, map_rows};
-use pulp::Arch;
+use crate::{Real, TripletSet, map_rows, vectorized};
 
 /// Appends the rows that are positive and negative for an anchor.
 type Split = dyn Fn(usize, &mut Vec<u32>, &mut Vec<u32>) + Send + Sync;
@@ -123,10 +122,9 @@ impl<T: Real> AngularTriplets<T> {
             split: Box::new(split),
             count: 0,
         };
-        let arch = Arch::new();
         let counts = map_rows(triplets.anchors, |a, scratch: &mut Scratch<T>| {
             triplets.prepare(a, scratch);
-            arch.dispatch(
+            vectorized(
                 #[inline(always)]
                 || {
                     let chosen = scratch.positives.iter().map(|&p| {

@@ -149,15 +149,8 @@ impl<T: Real> BoundaryHinges<T> {
                     let (mut start, end) = (span.start as usize, span.end as usize);
                     let mut covered = 0;
                     while start < end {
-                        // Values fall along the order, so those within (low, high) are one piece of the span.
                         let (first, last) = if ordered {
-                            let first = self.high.map_or(start, |high| {
-                                group.holds_up_to(start, end, |far| near + hinge(far) >= high)
-                            });
-                            let last = self.low.map_or(end, |low| {
-                                group.holds_up_to(start, end, |far| near + hinge(far) > low)
-                            });
-                            (first, last.max(first))
+                            group.piece(span, within, |far| near + hinge(far))
                         } else {
                             let counts = within.holds(near + hinge(group.far[start]));
                             (start, start + usize::from(counts))
@@ -179,8 +172,9 @@ impl<T: Real> BoundaryHinges<T> {
                     }
                 }
                 group.for_each_covered(&part.cover, |n, far, times| {
-                    if times > 0.0 {
-                        let rise = times * self.negative(far, boundary).1.to_f64();
+                    let derivative = self.negative(far, boundary).1;
+                    if times > 0.0 && derivative != T::ZERO {
+                        let rise = times * derivative.to_f64();
                         gradient[n as usize] -= self.sign * T::from_f64(rise);
                         pull -= rise;
                     }

@@ -15,7 +15,7 @@ use crate::in_place::InPlace;
 use crate::lengths;
 use crate::row_chunks::worth_a_thread;
 use crate::softmax::softmax_in_place;
-use crate::{Real, for_each_row, zeros};
+use crate::{Real, for_each_row, vectorized, zeros};
 
 /// Rows that one task takes at a time; fixed, so that results do not depend on the number of threads.
 const ROWS: usize = 8;
@@ -139,7 +139,7 @@ impl<T: Real> Logits<'_, T> {
         let factor = self.row_factor(i);
         let own_factor = self.classes.map_or(T::ONE, |classes| classes[own]);
         let level = T::from_f64(factor.to_f64() * own_factor.to_f64() * phi);
-        pulp::Arch::new().dispatch(
+        vectorized(
             #[inline(always)]
             || match self.classes {
                 None => {
@@ -179,13 +179,12 @@ pub fn cross_entropies_backward<T: Real>(
     lengths::length("shares", entropies.shares.len(), x.len());
     lengths::length("margins", entropies.margins.len(), logits.own.len());
     lengths::length("gradient", gradient.len(), logits.own.len());
-    let arch = pulp::Arch::new();
     let (shares, margins) = (&entropies.shares, &entropies.margins);
     let mut out = zeros(x.len());
     for_each_row(&mut out, width, |i, out| {
         let factor = gradient[i] * logits.row_factor(i);
         let shares = &shares[i * width..][..width];
-        arch.dispatch(
+        vectorized(
             #[inline(always)]
             || match logits.classes {
                 None => {

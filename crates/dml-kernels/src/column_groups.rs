@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use crate::in_place::InPlace;
 use crate::lengths;
-use crate::{Real, for_each_row, zeros};
+use crate::{Real, for_each_row, vectorized, zeros};
 
 /// About how many numbers one task takes at a time; fixed, so that results do not depend on the number of threads.
 const RUN: usize = 16_384;
@@ -85,7 +85,6 @@ pub fn largest_backward<T: Real>(places: &[u32], gradient: &[T], size: usize) ->
 pub fn softmax_means<T: Real>(x: &[T], size: usize, gamma: f64) -> (Vec<T>, Vec<T>) {
     lengths::rows("x", x.len(), size);
     let sharpness = T::from_f64(1.0 / gamma);
-    let arch = pulp::Arch::new();
     let mut means = vec![T::ZERO; x.len().checked_div(size).unwrap_or(0)];
     let mut gradients = zeros(x.len());
     let task = groups_per_task(size);
@@ -101,7 +100,7 @@ pub fn softmax_means<T: Real>(x: &[T], size: usize, gamma: f64) -> (Vec<T>, Vec<
                     *gradient = (*x - top) * sharpness;
                 }
             }
-            arch.dispatch(
+            vectorized(
                 #[inline(always)]
                 || {
                     for gradient in gradients.iter_mut() {

@@ -1,13 +1,12 @@
 //! Functions of one or two numbers at a time over long slices, in parallel.
 
-use pulp::Arch;
 use rayon::prelude::*;
 
-use crate::Real;
 use crate::in_place::InPlace;
 use crate::lengths;
 use crate::row_chunks::worth_a_thread;
 use crate::zeros::unwritten;
+use crate::{Real, vectorized};
 
 /// How many numbers a task takes at a time.
 const RUN: usize = 16_384;
@@ -15,14 +14,13 @@ const RUN: usize = 16_384;
 /// `f` of every number.
 #[must_use]
 pub fn map<T: Real>(x: &[T], f: impl Fn(T) -> T + Sync) -> Vec<T> {
-    let arch = Arch::new();
     let mut out = unwritten(x.len());
     out.spare_capacity_mut()[..x.len()]
         .par_chunks_mut(RUN)
         .zip(x.par_chunks(RUN))
         .with_min_len(worth_a_thread(2 * RUN))
         .for_each_in_place(|(out, x)| {
-            arch.dispatch(
+            vectorized(
                 #[inline(always)]
                 || {
                     for (out, x) in out.iter_mut().zip(x) {
@@ -46,7 +44,6 @@ pub fn map<T: Real>(x: &[T], f: impl Fn(T) -> T + Sync) -> Vec<T> {
 #[must_use]
 pub fn zip_map<T: Real>(x: &[T], y: &[T], f: impl Fn(T, T) -> T + Sync) -> Vec<T> {
     lengths::length("y", y.len(), x.len());
-    let arch = Arch::new();
     let mut out = unwritten(x.len());
     out.spare_capacity_mut()[..x.len()]
         .par_chunks_mut(RUN)
@@ -54,7 +51,7 @@ pub fn zip_map<T: Real>(x: &[T], y: &[T], f: impl Fn(T, T) -> T + Sync) -> Vec<T
         .zip(y.par_chunks(RUN))
         .with_min_len(worth_a_thread(2 * RUN))
         .for_each_in_place(|((out, x), y)| {
-            arch.dispatch(
+            vectorized(
                 #[inline(always)]
                 || {
                     for ((out, x), y) in out.iter_mut().zip(x).zip(y) {
@@ -81,11 +78,10 @@ pub fn scale_rows<T: Real>(x: &[T], factors: &[T], width: usize) -> Vec<T> {
     if width > 0 {
         lengths::length("factors", factors.len(), rows);
     }
-    let arch = Arch::new();
     let mut out = vec![T::ZERO; x.len()];
     crate::for_each_row(&mut out, width, |i, out| {
         let factor = factors[i];
-        arch.dispatch(
+        vectorized(
             #[inline(always)]
             || {
                 for (out, x) in out.iter_mut().zip(&x[i * width..]) {

@@ -14,16 +14,15 @@ mod backward;
 
 use std::ops::Range;
 
-use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
 use crate::in_place::InPlace;
 use crate::lengths;
-use crate::pairwise_lp::direct::{self, EuclideanOfPair};
+use crate::pairwise_lp::direct::{self, euclidean_of_pair};
 use crate::pairwise_lp::gradient;
 use crate::row_chunks::worth_a_thread;
 use crate::row_products::{row_products, row_products_among};
-use crate::{MatrixGradient, Real, Side};
+use crate::{MatrixGradient, Real, Side, vectorized};
 use backward::Backward;
 
 /// Below this many coordinates a matrix product gains nothing over the differences themselves.
@@ -174,18 +173,17 @@ impl<T: Real> Centered<T> {
         let dim = center.len();
         let mut centered = vec![T::ZERO; rows.len()];
         let mut squares = vec![T::ZERO; rows.len() / dim];
-        let arch = Arch::new();
         centered
             .par_chunks_mut(64 * dim)
             .zip(rows.par_chunks(64 * dim))
             .zip(squares.par_chunks_mut(64))
             .with_min_len(worth_a_thread(64 * dim))
             .for_each_in_place(|((centered, rows), squares)| {
-                arch.dispatch(
+                vectorized(
                     #[inline(always)]
                     || {
                         let rows = centered.chunks_exact_mut(dim).zip(rows.chunks_exact(dim));
-                        for ((out, row), square) in rows.zip(squares) {
+                        for ((out, row), square) in rows.zip(squares.iter_mut()) {
                             for ((out, x), c) in out.iter_mut().zip(row).zip(center) {
                                 *out = *x - *c;
                             }
@@ -274,7 +272,6 @@ struct Settle<'a, T> {
     r: (&'a [T], &'a [T]),
     dim: usize,
     form: Form,
-    arch: Arch,
 }
 
 impl<'a, T: Real> Settle<'a, T> {
@@ -289,20 +286,17 @@ impl<'a, T: Real> Settle<'a, T> {
             r: (r, &right.squares),
             dim,
             form,
-            arch: Arch::new(),
         }
     }
 
     fn piece(&self, i: usize, columns: Range<usize>, values: &mut [T]) {
         let trust = Trust::new(least_share::<T>());
         let (own, squares) = (self.x.1[i], &self.r.1[columns.clone()]);
-        let least = self.arch.dispatch(Expand {
-            values: &mut *values,
-            own,
-            squares,
-            trust,
-            form: self.form,
-        });
+        let form = self.form;
+        let least = vectorized(
+            #[inline(always)]
+            || expand(values, own, squares, trust, form),
+        );
         if least > T::ZERO {
             return;
         }
@@ -310,51 +304,37 @@ impl<'a, T: Real> Settle<'a, T> {
         // The roundings of a root that is squared again must not hide one that was not trusted.
         let trust = Trust::new(1.001 * least_share::<T>());
         for ((j, value), square) in columns.zip(values).zip(squares) {
-            let far = trust.slack(self.form.square(*value), own + *square) > T::ZERO;
+            let far = trust.slack(form.square(*value), own + *square) > T::ZERO;
             if !far {
                 let r = &self.r.0[j * self.dim..][..self.dim];
-                let form = self.form;
-                *value = self.arch.dispatch(EuclideanOfPair { x, r, form });
+                *value = vectorized(
+                    #[inline(always)]
+                    || euclidean_of_pair(x, r, form),
+                );
             }
         }
     }
 }
 
 /// From −2 x·r to the distance; returns the least slack.
-struct Expand<'a, T> {
-    values: &'a mut [T],
-    own: T,
-    squares: &'a [T],
-    trust: Trust<T>,
-    form: Form,
-}
-
-impl<T: Real> NullaryFnOnce for Expand<'_, T> {
-    type Output = T;
-
-    #[inline(always)]
-    fn call(self) -> T {
-        let mut least = [T::ONE; LANES];
-        let pieces = self
-            .values
-            .chunks_mut(LANES)
-            .zip(self.squares.chunks(LANES));
-        for (values, squares) in pieces {
-            for ((value, square), least) in values.iter_mut().zip(squares).zip(&mut least) {
-                let sum = self.own + *square;
-                let distance = sum + *value;
-                let slack = self.trust.slack(distance, sum);
-                *least = if slack < *least { slack } else { *least };
-                let distance = if distance > T::ZERO {
-                    distance
-                } else {
-                    T::ZERO
-                };
-                *value = self.form.of_square(distance);
-            }
+#[inline(always)]
+fn expand<T: Real>(values: &mut [T], own: T, squares: &[T], trust: Trust<T>, form: Form) -> T {
+    let mut least = [T::ONE; LANES];
+    for (values, squares) in values.chunks_mut(LANES).zip(squares.chunks(LANES)) {
+        for ((value, square), least) in values.iter_mut().zip(squares).zip(&mut least) {
+            let sum = own + *square;
+            let distance = sum + *value;
+            let slack = trust.slack(distance, sum);
+            *least = if slack < *least { slack } else { *least };
+            let distance = if distance > T::ZERO {
+                distance
+            } else {
+                T::ZERO
+            };
+            *value = form.of_square(distance);
         }
-        smallest(least)
     }
+    smallest(least)
 }
 
 #[inline(always)]

@@ -1,12 +1,11 @@
 //! Whether every number of a slice is finite, and which rows of a matrix hold one that is not.
 
-use pulp::Arch;
 use rayon::prelude::*;
 
-use crate::Real;
 use crate::in_place::InPlace;
 use crate::lengths;
 use crate::row_chunks::worth_a_thread;
+use crate::{Real, vectorized};
 
 /// Numbers that one task takes at a time.
 const RUN: usize = 16_384;
@@ -22,12 +21,11 @@ const LANES: usize = 32;
 /// ```
 #[must_use]
 pub fn all_finite<T: Real>(x: &[T]) -> bool {
-    let arch = Arch::new();
     let runs: Vec<bool> = x
         .par_chunks(RUN)
         .with_min_len(worth_a_thread(RUN / 4))
         .map_in_place(|run| {
-            arch.dispatch(
+            vectorized(
                 #[inline(always)]
                 || is_finite(run),
             )

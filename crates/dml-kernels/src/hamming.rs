@@ -7,12 +7,11 @@
 //! A code of `n` bits takes `⌈n / 8⌉` bytes; bit k is bit `k mod 8` of byte `⌊k / 8⌋`, and what fills up the last byte
 //! is 0.
 
-use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
 use crate::in_place::InPlace;
 use crate::lengths;
-use crate::{Real, zeros};
+use crate::{Real, vectorized, zeros};
 
 /// How many codes are compared at once: their counts stay in vector registers.
 const LANES: usize = 32;
@@ -57,15 +56,13 @@ pub fn hamming(x: &[u8], r: &[u8], width: usize) -> Vec<f32> {
     let depth = width.div_ceil(8);
     let panels = panels(&r, depth);
     let mut out = zeros(x.len() / depth * references);
-    let arch = Arch::new();
     out.par_chunks_mut(references)
         .zip(x.par_chunks(depth))
         .for_each_in_place(|(out, code)| {
-            arch.dispatch(Compare {
-                code,
-                panels: &panels,
-                out,
-            });
+            vectorized(
+                #[inline(always)]
+                || compare(code, &panels, out),
+            );
         });
     out
 }
@@ -118,28 +115,18 @@ fn panels(words: &[u64], depth: usize) -> Vec<u64> {
 }
 
 /// One code with all others.
-struct Compare<'a> {
-    code: &'a [u64],
-    panels: &'a [u64],
-    out: &'a mut [f32],
-}
-
-impl NullaryFnOnce for Compare<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn call(self) {
-        let panels = self.panels.chunks_exact(LANES * self.code.len());
-        for (out, panel) in self.out.chunks_mut(LANES).zip(panels) {
-            let mut counts = [0u64; LANES];
-            for (word, others) in self.code.iter().zip(panel.chunks_exact(LANES)) {
-                for (count, other) in counts.iter_mut().zip(others) {
-                    *count += u64::from((word ^ other).count_ones());
-                }
+#[inline(always)]
+fn compare(code: &[u64], panels: &[u64], out: &mut [f32]) {
+    let panels = panels.chunks_exact(LANES * code.len());
+    for (out, panel) in out.chunks_mut(LANES).zip(panels) {
+        let mut counts = [0u64; LANES];
+        for (word, others) in code.iter().zip(panel.chunks_exact(LANES)) {
+            for (count, other) in counts.iter_mut().zip(others) {
+                *count += u64::from((word ^ other).count_ones());
             }
-            for (out, count) in out.iter_mut().zip(counts) {
-                *out = count as f32;
-            }
+        }
+        for (out, count) in out.iter_mut().zip(counts) {
+            *out = count as f32;
         }
     }
 }

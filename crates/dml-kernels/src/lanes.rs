@@ -1,8 +1,6 @@
 //! Sums of long slices over a few running results at once, which a compiler turns into vector instructions.
 
-use pulp::Arch;
-
-use crate::Real;
+use crate::{Real, vectorized};
 
 /// How many running results there are.
 const LANES: usize = 16;
@@ -14,7 +12,7 @@ const LANES: usize = 16;
 /// ```
 #[must_use]
 pub fn sum<T: Real>(x: &[T]) -> f64 {
-    Arch::new().dispatch(
+    vectorized(
         #[inline(always)]
         || {
             let mut lanes = [0f64; LANES];

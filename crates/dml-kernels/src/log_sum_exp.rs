@@ -9,8 +9,7 @@
 //! The largest exponent is taken out of the sum first, so nothing overflows.
 
 use crate::lengths;
-use crate::{Real, for_each_row};
-use pulp::Arch;
+use crate::{Real, for_each_row, vectorized};
 
 /// `y` `[rows]` of `x` `[rows, width]`; `keep` `[rows, width]` is not 0 where an entry counts, and `None` keeps all.
 ///
@@ -22,12 +21,11 @@ pub fn log_sum_exp<T: Real>(x: &[T], keep: Option<&[u8]>, width: usize, add_one:
     if let Some(keep) = keep {
         lengths::length("keep", keep.len(), x.len());
     }
-    let arch = Arch::new();
     let mut out = vec![T::ZERO; rows];
     for_each_row(&mut out, 1, |i, out| {
         let row = &x[i * width..][..width];
         let keep = keep.map(|keep| &keep[i * width..][..width]);
-        out[0] = arch.dispatch(
+        out[0] = vectorized(
             #[inline(always)]
             || of_row(row, keep, add_one),
         );
@@ -90,7 +88,6 @@ pub fn log_sum_exp_backward<T: Real>(
         lengths::length("y", y.len(), rows);
         lengths::length("gradient", gradient.len(), rows);
     }
-    let arch = Arch::new();
     let mut out = vec![T::ZERO; x.len()];
     for_each_row(&mut out, width, |i, out| {
         let (row, y, g) = (&x[i * width..][..width], y[i], gradient[i]);
@@ -98,7 +95,7 @@ pub fn log_sum_exp_backward<T: Real>(
         if y == T::from_f64(f64::NEG_INFINITY) {
             return;
         }
-        arch.dispatch(
+        vectorized(
             #[inline(always)]
             || {
                 for (j, (out, x)) in out.iter_mut().zip(row).enumerate() {

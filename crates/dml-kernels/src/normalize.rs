@@ -11,13 +11,12 @@
 
 use std::mem::MaybeUninit;
 
-use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
 use crate::in_place::InPlace;
 use crate::row_chunks::worth_a_thread;
 use crate::zeros::unwritten;
-use crate::{Real, for_each_row, lengths};
+use crate::{Real, for_each_row, lengths, vectorized};
 
 /// Rows that one task takes at a time.
 const ROWS: usize = 32;
@@ -136,7 +135,6 @@ pub fn norm_gradient<T: Real>(row: &[T], p: f64, norm: f64, out: &mut [T]) {
 /// Unless the length of `x` is a multiple of `dim`.
 #[must_use]
 pub fn normalize_rows<T: Real>(x: &[T], dim: usize, p: f64) -> (Vec<T>, Vec<f64>) {
-    let arch = Arch::new();
     let mut norms = vec![0.0; lengths::rows("x", x.len(), dim)];
     let mut unit = unwritten::<T>(x.len());
     let room = &mut unit.spare_capacity_mut()[..x.len()];
@@ -146,13 +144,10 @@ pub fn normalize_rows<T: Real>(x: &[T], dim: usize, p: f64) -> (Vec<T>, Vec<f64>
         .zip(norms.par_chunks_mut(ROWS))
         .with_min_len(worth_a_thread(run))
         .for_each_in_place(|((unit, x), norms)| {
-            arch.dispatch(Normalize {
-                x,
-                dim,
-                p,
-                unit,
-                norms,
-            });
+            vectorized(
+                #[inline(always)]
+                || normalize(x, dim, p, unit, norms),
+            );
         });
     // SAFETY: `x` consists of whole rows, each of which has written its row of the room, and there is no more of it.
     #[allow(unsafe_code)]
@@ -162,35 +157,19 @@ pub fn normalize_rows<T: Real>(x: &[T], dim: usize, p: f64) -> (Vec<T>, Vec<f64>
     (unit, norms)
 }
 
-/// Some rows on their way. A closure would not be inlined into the function that may use vector instructions.
-struct Normalize<'a, T> {
-    x: &'a [T],
-    dim: usize,
-    p: f64,
-    unit: &'a mut [MaybeUninit<T>],
-    norms: &'a mut [f64],
-}
-
-impl<T: Real> NullaryFnOnce for Normalize<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn call(self) {
-        let dim = self.dim;
-        let rows = self
-            .unit
-            .chunks_exact_mut(dim)
-            .zip(self.x.chunks_exact(dim));
-        for ((unit, x), norm_of_row) in rows.zip(self.norms) {
-            *norm_of_row = norm(x, self.p);
-            // A row of zeros stays one; NaN is no 0.
-            let divisor = if *norm_of_row == 0.0 {
-                1.0
-            } else {
-                *norm_of_row
-            };
-            divide(x, divisor, unit);
-        }
+/// Some rows `x` over their norms.
+#[inline(always)]
+fn normalize<T: Real>(x: &[T], dim: usize, p: f64, unit: &mut [MaybeUninit<T>], norms: &mut [f64]) {
+    let rows = unit.chunks_exact_mut(dim).zip(x.chunks_exact(dim));
+    for ((unit, x), norm_of_row) in rows.zip(norms) {
+        *norm_of_row = norm(x, p);
+        // A row of zeros stays one; NaN is no 0.
+        let divisor = if *norm_of_row == 0.0 {
+            1.0
+        } else {
+            *norm_of_row
+        };
+        divide(x, divisor, unit);
     }
 }
 
@@ -229,56 +208,42 @@ pub fn normalize_rows_backward<T: Real>(
 ) {
     lengths::length("norms", norms.len(), lengths::rows("x", x.len(), dim));
     lengths::length("gradient", gradient.len(), x.len());
-    let arch = Arch::new();
     for_each_row(gradient, dim, |i, gradient| {
-        arch.dispatch(PullBack {
-            x: &x[i * dim..][..dim],
-            norm: norms[i],
-            p,
-            gradient,
-        });
+        let x = &x[i * dim..][..dim];
+        vectorized(
+            #[inline(always)]
+            || pull_back(x, norms[i], p, gradient),
+        );
     });
 }
 
 /// The gradient of one row on its way back.
-struct PullBack<'a, T> {
-    x: &'a [T],
-    norm: f64,
-    p: f64,
-    gradient: &'a mut [T],
-}
-
-impl<T: Real> NullaryFnOnce for PullBack<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn call(self) {
-        let (x, norm, gradient) = (self.x, self.norm, self.gradient);
-        if norm == 0.0 {
-            // What is not finite stays visible.
-            for g in gradient {
-                *g = *g * T::ZERO;
-            }
-            return;
+#[inline(always)]
+fn pull_back<T: Real>(x: &[T], norm: f64, p: f64, gradient: &mut [T]) {
+    if norm == 0.0 {
+        // What is not finite stays visible.
+        for g in gradient {
+            *g = *g * T::ZERO;
         }
-        let along = dot(gradient, x) / norm;
-        if self.p != 2.0 {
-            let mut slopes = vec![T::ZERO; x.len()];
-            norm_gradient(x, self.p, norm, &mut slopes);
-            for (g, slope) in gradient.iter_mut().zip(slopes) {
-                *g = T::from_f64((g.to_f64() - along * slope.to_f64()) / norm);
-            }
-            return;
+        return;
+    }
+    let along = dot(gradient, x) / norm;
+    if p != 2.0 {
+        let mut slopes = vec![T::ZERO; x.len()];
+        norm_gradient(x, p, norm, &mut slopes);
+        for (g, slope) in gradient.iter_mut().zip(slopes) {
+            *g = T::from_f64((g.to_f64() - along * slope.to_f64()) / norm);
         }
-        let scale = 1.0 / norm;
-        if scale.is_normal() {
-            for (g, x) in gradient.iter_mut().zip(x) {
-                *g = T::from_f64((g.to_f64() - along * (x.to_f64() * scale)) * scale);
-            }
-        } else {
-            for (g, x) in gradient.iter_mut().zip(x) {
-                *g = T::from_f64((g.to_f64() - along * (x.to_f64() / norm)) / norm);
-            }
+        return;
+    }
+    let scale = 1.0 / norm;
+    if scale.is_normal() {
+        for (g, x) in gradient.iter_mut().zip(x) {
+            *g = T::from_f64((g.to_f64() - along * (x.to_f64() * scale)) * scale);
+        }
+    } else {
+        for (g, x) in gradient.iter_mut().zip(x) {
+            *g = T::from_f64((g.to_f64() - along * (x.to_f64() / norm)) / norm);
         }
     }
 }

@@ -33,6 +33,18 @@ pub(crate) fn worth_a_thread(entries: usize) -> usize {
 /// # Panics
 /// Unless the length of `data` is a multiple of `width`.
 pub fn for_each_row<T: Send>(data: &mut [T], width: usize, f: impl Fn(usize, &mut [T]) + Sync) {
+    for_each_row_with(data, width, |i, row, (): &mut ()| f(i, row));
+}
+
+/// As [`for_each_row`], with scratch memory that each task brings and reuses from row to row.
+///
+/// # Panics
+/// As [`for_each_row`].
+pub fn for_each_row_with<T: Send, S: Default>(
+    data: &mut [T],
+    width: usize,
+    f: impl Fn(usize, &mut [T], &mut S) + Sync,
+) {
     lengths::rows("data", data.len(), width);
     if width == 0 {
         return;
@@ -42,8 +54,9 @@ pub fn for_each_row<T: Send>(data: &mut [T], width: usize, f: impl Fn(usize, &mu
         .enumerate()
         .with_min_len(worth_a_thread(rows * width))
         .for_each_in_place(|(chunk, block)| {
+            let mut scratch = S::default();
             for (i, row) in block.chunks_exact_mut(width).enumerate() {
-                f(chunk * rows + i, row);
+                f(chunk * rows + i, row, &mut scratch);
             }
         });
 }

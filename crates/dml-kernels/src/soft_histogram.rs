@@ -7,12 +7,11 @@
 //!
 //! Each row of a matrix has a histogram of its positive pairs and one of its negative pairs.
 
-use pulp::Arch;
 use rayon::prelude::*;
 
 use crate::in_place::InPlace;
 use crate::lengths;
-use crate::{PairMask, Real};
+use crate::{PairMask, Real, vectorized};
 
 /// Rows that one task takes at a time; fixed, so that results do not depend on the number of threads.
 const ROWS: usize = 16;
@@ -81,7 +80,7 @@ impl SoftBins {
     pub fn bins<T: Real>(self, x: &[T], bins: &mut Vec<u32>) {
         bins.clear();
         bins.resize(x.len(), 0);
-        Arch::new().dispatch(
+        vectorized(
             #[inline(always)]
             || {
                 for (bin, x) in bins.iter_mut().zip(x) {
@@ -101,7 +100,7 @@ impl SoftBins {
         histogram.resize(TABLES * self.nodes, 0.0);
         let mut ways = [0f64; BLOCK];
         for (x, bins) in x.chunks(BLOCK).zip(bins.chunks(BLOCK)) {
-            Arch::new().dispatch(
+            vectorized(
                 #[inline(always)]
                 || {
                     for ((way, x), bin) in ways.iter_mut().zip(x).zip(bins) {

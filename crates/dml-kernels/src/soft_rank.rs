@@ -6,10 +6,8 @@
 //! ∂ count / ∂ x_k = share_k (1 − share_k) / t,   ∂ count / ∂ at = −Σ of these
 //! ```
 
-use pulp::Arch;
-
 use crate::lengths;
-use crate::{Real, sum};
+use crate::{Real, sum, vectorized};
 
 /// Beyond this many temperatures a value is wholly above or below.
 const FAR: f64 = 50.0;
@@ -37,7 +35,7 @@ impl<T: Real> SoftRank<T> {
     pub fn shares(self, x: &[T], at: T, shares: &mut [T]) {
         lengths::length("shares", shares.len(), x.len());
         let (far, steepness) = (T::from_f64(FAR), self.per_temperature);
-        Arch::new().dispatch(
+        vectorized(
             #[inline(always)]
             || {
                 for (share, x) in shares.iter_mut().zip(x) {
@@ -60,10 +58,10 @@ impl<T: Real> SoftRank<T> {
     pub fn spread(self, shares: &mut [T], weight: T, gradient: &mut [T]) -> f64 {
         lengths::length("gradient", gradient.len(), shares.len());
         let factor = weight * self.per_temperature;
-        Arch::new().dispatch(
+        vectorized(
             #[inline(always)]
             || {
-                for (share, sum) in shares.iter_mut().zip(gradient) {
+                for (share, sum) in shares.iter_mut().zip(gradient.iter_mut()) {
                     *share = *share * (T::ONE - *share) * factor;
                     *sum += *share;
                 }

@@ -7,11 +7,9 @@
 //!
 //! The largest exponent is taken out of the sum first, so nothing overflows. tᵢ says how often an exponent counts.
 
-use pulp::Arch;
-
-use crate::Real;
 use crate::lanes::sum as sum_of;
 use crate::lengths;
+use crate::{Real, vectorized};
 
 /// Sums that run side by side, so that a processor with wide registers fills them.
 const LANES: usize = 16;
@@ -36,7 +34,7 @@ pub fn softmax_in_place<T: Real>(exponents: &mut [T], times: &[T], add_one: bool
     if !times.is_empty() {
         lengths::length("times", times.len(), exponents.len());
     }
-    Arch::new().dispatch(
+    vectorized(
         #[inline(always)]
         || {
             let lowest = if add_one {
@@ -88,7 +86,7 @@ pub fn sum_of_exponentials<T: Real>(x: &[T], y: &[T], shift: T) -> f64 {
     lengths::length("y", y.len(), x.len());
     /// So many numbers add up in their own precision before double precision takes over.
     const BLOCK: usize = 64 * LANES;
-    Arch::new().dispatch(
+    vectorized(
         #[inline(always)]
         || {
             let mut sum = 0.0;
@@ -117,7 +115,7 @@ pub fn sum_of_exponentials<T: Real>(x: &[T], y: &[T], shift: T) -> f64 {
 pub fn add_softmax_of_sums<T: Real>(out: &mut [T], x: &[T], y: &[T], sum: T, factor: T) {
     lengths::length("x", x.len(), out.len());
     lengths::length("y", y.len(), out.len());
-    Arch::new().dispatch(
+    vectorized(
         #[inline(always)]
         || {
             for ((out, x), y) in out.iter_mut().zip(x).zip(y) {

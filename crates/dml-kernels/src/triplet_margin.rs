@@ -18,12 +18,10 @@ mod another_order;
 mod sorted;
 mod walk;
 
-use pulp::Arch;
-
-use crate::Real;
 use crate::elementary::{hinge, softplus};
 use crate::sum_within::Within;
 use crate::triplet_walk::{Group, TripletWalk};
+use crate::{Real, vectorized};
 use another_order::AnotherOrder;
 use sorted::SortedSums;
 
@@ -114,14 +112,13 @@ impl<T: Real> TripletMargin<T> {
     #[must_use]
     pub fn sum(&self, matrix: &[T], references: usize, walk: TripletWalk<'_>) -> TripletSum<T> {
         let mut gradient = vec![T::ZERO; matrix.len()];
-        let arch = Arch::new();
         let tasks = walk.fold(
             matrix,
             references,
             self.sign,
             &mut gradient,
             |task: &mut Task<T>, _, row, gradient, group| {
-                arch.dispatch(
+                vectorized(
                     #[inline(always)]
                     || self.sum_group(row, group, gradient, task),
                 );

@@ -4,6 +4,7 @@ use rayon::prelude::*;
 
 use crate::in_place::InPlace;
 use crate::lengths;
+use crate::sum_within::Within;
 use crate::triplet_ranges::{PositiveSpan, TripletRanges};
 use crate::{Real, TripletSet};
 
@@ -52,6 +53,25 @@ impl<T: Real> Group<'_, T> {
             cover += mark;
             f(negative, far, cover);
         }
+    }
+
+    /// The places of a span whose values are within the bounds, where values fall along the order: from the first to before
+    /// the last.
+    #[inline(always)]
+    pub(crate) fn piece(
+        &self,
+        span: &PositiveSpan,
+        within: Within<T>,
+        value: impl Fn(T) -> T,
+    ) -> (usize, usize) {
+        let (start, end) = (span.start as usize, span.end as usize);
+        let first = within.high.map_or(start, |high| {
+            self.holds_up_to(start, end, |far| value(far) >= high)
+        });
+        let last = within.low.map_or(end, |low| {
+            self.holds_up_to(start, end, |far| value(far) > low)
+        });
+        (first, last.max(first))
     }
 
     /// How many places of a piece of `far`, from its beginning, `holds` holds for, where it never holds again once it

@@ -2,13 +2,11 @@
 
 use std::ops::Range;
 
-use pulp::{Arch, NullaryFnOnce};
-
 use super::{Centered, Form, LANES, Trust, least_share_of_gradient, smallest};
 use crate::pairwise_lp::gradient;
 use crate::row_products::weighted_sums;
 use crate::transpose::transpose;
-use crate::{MatrixGradient, Real, Side};
+use crate::{MatrixGradient, Real, Side, vectorized};
 
 /// The backward pass: whose gradient, from what.
 pub(super) struct Backward<'a, T> {
@@ -74,7 +72,6 @@ impl<T: Real> Backward<'_, T> {
         }
         let trust = Trust::new(least_share_of_gradient::<T>());
         let squares = &self.others.1.squares[columns.clone()];
-        let arch = Arch::new();
         for (k, (i, weights)) in rows.zip(weights.chunks_exact_mut(count)).enumerate() {
             let values = if stored {
                 &self.values[i * width + columns.start..][..count]
@@ -82,14 +79,10 @@ impl<T: Real> Backward<'_, T> {
                 &block.values[k * count..][..count]
             };
             let own = self.rows.1.squares[i];
-            let (total, least) = arch.dispatch(Weigh {
-                weights,
-                values,
-                own,
-                squares,
-                trust,
-                form: self.form,
-            });
+            let (total, least) = vectorized(
+                #[inline(always)]
+                || weigh(weights, values, own, squares, trust, self.form),
+            );
             block.totals[k] += total;
             if least > T::ZERO {
                 continue;
@@ -129,43 +122,31 @@ impl<T: Real> Backward<'_, T> {
 }
 
 /// From gradients to weights, 0 where they can't be trusted; returns their sum and the least slack.
-struct Weigh<'a, T> {
-    weights: &'a mut [T],
-    values: &'a [T],
+#[inline(always)]
+fn weigh<T: Real>(
+    weights: &mut [T],
+    values: &[T],
     own: T,
-    squares: &'a [T],
+    squares: &[T],
     trust: Trust<T>,
     form: Form,
-}
-
-impl<T: Real> NullaryFnOnce for Weigh<'_, T> {
-    type Output = (f64, T);
-
-    #[inline(always)]
-    fn call(self) -> (f64, T) {
-        let mut least = [T::ONE; LANES];
-        // Each lane adds up few enough weights for single precision to do.
-        let mut totals = [T::ZERO; LANES];
-        let pieces = self
-            .weights
-            .chunks_mut(LANES)
-            .zip(self.values.chunks(LANES));
-        for ((weights, values), squares) in pieces.zip(self.squares.chunks(LANES)) {
-            let lanes = least.iter_mut().zip(&mut totals);
-            let given = values.iter().zip(squares);
-            for ((weight, (value, square)), (least, total)) in
-                weights.iter_mut().zip(given).zip(lanes)
-            {
-                let slack = self
-                    .trust
-                    .slack(self.form.square(*value), self.own + *square);
-                *least = if slack < *least { slack } else { *least };
-                let trusted = self.form.weight(*value, *weight);
-                *weight = if slack > T::ZERO { trusted } else { T::ZERO };
-                *total += *weight;
-            }
+) -> (f64, T) {
+    let mut least = [T::ONE; LANES];
+    // Each lane adds up few enough weights for single precision to do.
+    let mut totals = [T::ZERO; LANES];
+    let pieces = weights.chunks_mut(LANES).zip(values.chunks(LANES));
+    for ((weights, values), squares) in pieces.zip(squares.chunks(LANES)) {
+        let lanes = least.iter_mut().zip(&mut totals);
+        let given = values.iter().zip(squares);
+        for ((weight, (value, square)), (least, total)) in weights.iter_mut().zip(given).zip(lanes)
+        {
+            let slack = trust.slack(form.square(*value), own + *square);
+            *least = if slack < *least { slack } else { *least };
+            let trusted = form.weight(*value, *weight);
+            *weight = if slack > T::ZERO { trusted } else { T::ZERO };
+            *total += *weight;
         }
-        let total = totals.iter().map(|total| total.to_f64()).sum();
-        (total, smallest(least))
     }
+    let total = totals.iter().map(|total| total.to_f64()).sum();
+    (total, smallest(least))
 }

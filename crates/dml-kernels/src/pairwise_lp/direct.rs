@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 
-use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
 use super::exponent::{Exponent, raise};
@@ -11,7 +10,7 @@ use crate::in_place::InPlace;
 use crate::normalize::norm;
 use crate::row_panels::RowPanels;
 use crate::symmetric_tiles::symmetric_tiles;
-use crate::{Real, zeros};
+use crate::{Real, vectorized, zeros};
 
 /// How many references are measured at once: their running sums stay in vector registers.
 const LANES: usize = 32;
@@ -50,21 +49,17 @@ fn measure<T: Real>(x: &[T], r: &[T], dim: usize, measure: Measure) -> Vec<T> {
     let references = r.len() / dim;
     let panels = RowPanels::new(r, dim, LANES);
     let mut out = zeros(x.len() / dim * references);
-    let arch = Arch::new();
     out.par_chunks_mut(4 * QUERIES * references)
         .zip(x.par_chunks(4 * QUERIES * dim))
         .for_each_in_place(|(out, x)| {
             for panel in 0..panels.count() {
                 let columns = panels.rows(panel);
-                arch.dispatch(Tile {
-                    x,
-                    panel: panels.panel(panel),
-                    dim,
-                    measure,
-                    out: &mut out[columns.start..],
-                    stride: references,
-                    count: columns.len(),
-                });
+                let out = &mut out[columns.start..];
+                let (panel, count) = (panels.panel(panel), columns.len());
+                vectorized(
+                    #[inline(always)]
+                    || tile(x, panel, dim, measure, out, references, count),
+                );
             }
         });
     out
@@ -75,59 +70,45 @@ fn measure_among<T: Real>(x: &[T], dim: usize, measure: Measure) -> Vec<T> {
         return Vec::new();
     }
     let panels = RowPanels::new(x, dim, LANES);
-    let arch = Arch::new();
     symmetric_tiles(x.len() / dim, TILE, |above, left: Range<usize>, out| {
         for panel in left.start / LANES..left.end.div_ceil(LANES) {
             let columns = panels.rows(panel);
-            arch.dispatch(Tile {
-                x: &x[above.start * dim..above.end * dim],
-                panel: panels.panel(panel),
-                dim,
-                measure,
-                out: &mut out[columns.start - left.start..],
-                stride: left.len(),
-                count: columns.len(),
-            });
+            let x = &x[above.start * dim..above.end * dim];
+            let out = &mut out[columns.start - left.start..];
+            let (panel, count) = (panels.panel(panel), columns.len());
+            vectorized(
+                #[inline(always)]
+                || tile(x, panel, dim, measure, out, left.len(), count),
+            );
         }
     })
 }
 
-/// The distances of the rows of `x` to the first `count` rows of a panel, written to rows of `out` that lie `stride`
-/// apart.
-///
-/// A type, not a function: as a closure it would be called from the code for each instruction set instead of being
-/// compiled into it.
-struct Tile<'a, T> {
-    x: &'a [T],
-    panel: &'a [T],
+/// The distances of the rows of `x` `[_, dim]` to the first `count` rows of a panel, written to rows of `out` that lie
+/// `stride` apart.
+#[inline(always)]
+fn tile<T: Real>(
+    x: &[T],
+    panel: &[T],
     dim: usize,
     measure: Measure,
-    out: &'a mut [T],
+    out: &mut [T],
     stride: usize,
     count: usize,
-}
-
-impl<T: Real> NullaryFnOnce for Tile<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn call(self) {
-        let (x, panel, dim) = (self.x, self.panel, self.dim);
-        let last = x.len() / dim - 1;
-        for start in (0..=last).step_by(QUERIES) {
-            // Where there are fewer rows the last one is measured again.
-            let mut rows = [x; QUERIES];
-            for (k, row) in rows.iter_mut().enumerate() {
-                *row = &x[(start + k).min(last) * dim..][..dim];
-            }
-            let values = match self.measure {
-                Measure::Norm(p) => norms(rows, panel, p),
-                Measure::Euclidean(form) => euclidean_norms(rows, panel, form),
-            };
-            for (k, values) in values.iter().enumerate().take(last + 1 - start) {
-                self.out[(start + k) * self.stride..][..self.count]
-                    .copy_from_slice(&values[..self.count]);
-            }
+) {
+    let last = x.len() / dim - 1;
+    for start in (0..=last).step_by(QUERIES) {
+        // Where there are fewer rows the last one is measured again.
+        let mut rows = [x; QUERIES];
+        for (k, row) in rows.iter_mut().enumerate() {
+            *row = &x[(start + k).min(last) * dim..][..dim];
+        }
+        let values = match measure {
+            Measure::Norm(p) => norms(rows, panel, p),
+            Measure::Euclidean(form) => euclidean_norms(rows, panel, form),
+        };
+        for (k, values) in values.iter().enumerate().take(last + 1 - start) {
+            out[(start + k) * stride..][..count].copy_from_slice(&values[..count]);
         }
     }
 }
@@ -255,31 +236,20 @@ fn settle_extreme<'a, T: Real>(form: Form, row: impl Iterator<Item = (&'a T, &'a
 }
 
 /// ‖x − r‖² or its root from the differences.
-pub(crate) struct EuclideanOfPair<'a, T> {
-    pub(crate) x: &'a [T],
-    pub(crate) r: &'a [T],
-    pub(crate) form: Form,
-}
-
-impl<T: Real> NullaryFnOnce for EuclideanOfPair<'_, T> {
-    type Output = T;
-
-    #[inline(always)]
-    fn call(self) -> T {
-        const LANES: usize = 16;
-        let (mut xs, mut rs) = (self.x.chunks_exact(LANES), self.r.chunks_exact(LANES));
-        let mut lanes = [T::ZERO; LANES];
-        for (x, r) in (&mut xs).zip(&mut rs) {
-            for ((lane, x), r) in lanes.iter_mut().zip(x).zip(r) {
-                let d = *x - *r;
-                *lane += d * d;
-            }
-        }
-        for ((lane, x), r) in lanes.iter_mut().zip(xs.remainder()).zip(rs.remainder()) {
+#[inline(always)]
+pub(crate) fn euclidean_of_pair<T: Real>(x: &[T], r: &[T], form: Form) -> T {
+    const LANES: usize = 16;
+    let (mut xs, mut rs) = (x.chunks_exact(LANES), r.chunks_exact(LANES));
+    let mut lanes = [T::ZERO; LANES];
+    for (x, r) in (&mut xs).zip(&mut rs) {
+        for ((lane, x), r) in lanes.iter_mut().zip(x).zip(r) {
             let d = *x - *r;
             *lane += d * d;
         }
-        let sum = lanes.into_iter().sum();
-        settle(sum, self.form, self.x.iter().zip(self.r))
     }
+    for ((lane, x), r) in lanes.iter_mut().zip(xs.remainder()).zip(rs.remainder()) {
+        let d = *x - *r;
+        *lane += d * d;
+    }
+    settle(lanes.into_iter().sum(), form, x.iter().zip(r))
 }

@@ -2,12 +2,10 @@
 
 use std::borrow::Cow;
 
-use pulp::{Arch, NullaryFnOnce};
-
 use super::direct::least_divisor;
 use super::exponent::{Exponent, raise};
 use crate::euclidean::Form;
-use crate::{MatrixGradient, Real, Side, for_each_row};
+use crate::{MatrixGradient, Real, Side, for_each_row, vectorized};
 
 /// How many coordinates of a gradient row are kept in registers while the other rows pass by.
 const LANES: usize = 64;
@@ -100,46 +98,32 @@ impl<'a, T: Real> Passed<'a, T> {
         }
     }
 
-    /// The row, its distances and their gradient, for each row.
-    fn of_row(&self, i: usize) -> (&[T], &[T], &[T]) {
-        let count = self.others.len() / self.dim;
-        (
-            &self.rows[i * self.dim..][..self.dim],
-            &self.distances[i * count..][..count],
-            &self.gradient[i * count..][..count],
+    fn sum_up(&self, slopes: impl Slopes<T>) -> Vec<T> {
+        self.each_row(
+            #[inline(always)]
+            |x, d, g, out| sum_up(x, self.others, d, g, slopes, out),
         )
     }
 
-    fn sum_up(&self, slopes: impl Slopes<T>) -> Vec<T> {
-        let mut out = vec![T::ZERO; self.rows.len()];
-        let arch = Arch::new();
-        for_each_row(&mut out, self.dim, |i, out| {
-            let (x, d, g) = self.of_row(i);
-            arch.dispatch(SumUp {
-                x,
-                others: self.others,
-                d,
-                g,
-                out,
-                slopes,
-            });
-        });
-        out
+    fn of_largest(&self) -> Vec<T> {
+        self.each_row(
+            #[inline(always)]
+            |x, d, g, out| of_largest(x, self.others, d, g, out),
+        )
     }
 
-    fn of_largest(&self) -> Vec<T> {
+    /// `f(x, d, g, out)` for each row x, its distances and their gradient.
+    fn each_row(&self, f: impl Fn(&[T], &[T], &[T], &mut [T]) + Sync) -> Vec<T> {
         let mut out = vec![T::ZERO; self.rows.len()];
-        let arch = Arch::new();
+        let count = self.others.len() / self.dim;
         for_each_row(&mut out, self.dim, |i, out| {
-            let (x, d, g) = self.of_row(i);
-            let others = self.others;
-            arch.dispatch(OfLargest {
-                x,
-                others,
-                d,
-                g,
-                out,
-            });
+            let x = &self.rows[i * self.dim..][..self.dim];
+            let d = &self.distances[i * count..][..count];
+            let g = &self.gradient[i * count..][..count];
+            vectorized(
+                #[inline(always)]
+                || f(x, d, g, out),
+            );
         });
         out
     }
@@ -208,43 +192,30 @@ impl<T: Real> Slopes<T> for Differences {
     }
 }
 
-/// Adds up the gradients of the differences of a row to each other row. A type, to be compiled into the code for each
-/// instruction set.
-struct SumUp<'a, T, S> {
-    x: &'a [T],
-    others: &'a [T],
-    d: &'a [T],
-    g: &'a [T],
-    out: &'a mut [T],
-    slopes: S,
-}
-
-impl<T: Real, S: Slopes<T>> NullaryFnOnce for SumUp<'_, T, S> {
-    type Output = ();
-
-    #[inline(always)]
-    fn call(self) {
-        let dim = self.x.len();
-        for start in (0..dim).step_by(LANES) {
-            let width = LANES.min(dim - start);
-            let x = &self.x[start..start + width];
-            let mut sums = [T::ZERO; LANES];
-            for ((r, d), g) in self.others.chunks_exact(dim).zip(self.d).zip(self.g) {
-                if *g == T::ZERO || *d == T::ZERO {
-                    continue;
-                }
-                // What is beyond the last coordinate stays a difference of 0.
-                let mut slopes = [T::ZERO; LANES];
-                for ((slope, x), r) in slopes.iter_mut().zip(x).zip(&r[start..]) {
-                    *slope = *x - *r;
-                }
-                self.slopes.turn(&mut slopes, *d, *g);
-                for (sum, slope) in sums.iter_mut().zip(&slopes) {
-                    *sum += *slope;
-                }
+/// The sum of the gradients of the differences of the row `x` to each of `others`, given their distances and the gradient
+/// of these.
+#[inline(always)]
+fn sum_up<T: Real>(x: &[T], others: &[T], d: &[T], g: &[T], slopes: impl Slopes<T>, out: &mut [T]) {
+    let dim = x.len();
+    for start in (0..dim).step_by(LANES) {
+        let width = LANES.min(dim - start);
+        let x = &x[start..start + width];
+        let mut sums = [T::ZERO; LANES];
+        for ((r, d), g) in others.chunks_exact(dim).zip(d).zip(g) {
+            if *g == T::ZERO || *d == T::ZERO {
+                continue;
             }
-            self.out[start..start + width].copy_from_slice(&sums[..width]);
+            // What is beyond the last coordinate stays a difference of 0.
+            let mut differences = [T::ZERO; LANES];
+            for ((difference, x), r) in differences.iter_mut().zip(x).zip(&r[start..]) {
+                *difference = *x - *r;
+            }
+            slopes.turn(&mut differences, *d, *g);
+            for (sum, slope) in sums.iter_mut().zip(&differences) {
+                *sum += *slope;
+            }
         }
+        out[start..start + width].copy_from_slice(&sums[..width]);
     }
 }
 
@@ -264,47 +235,35 @@ fn signed<T: Real>(d: T, g: T) -> T {
 const PIECE: usize = 16;
 
 /// For p = ∞: the gradient goes to the coordinates that attain the maximum.
-struct OfLargest<'a, T> {
-    x: &'a [T],
-    others: &'a [T],
-    d: &'a [T],
-    g: &'a [T],
-    out: &'a mut [T],
-}
-
-impl<T: Real> NullaryFnOnce for OfLargest<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn call(self) {
-        let mut ties = Vec::with_capacity(4);
-        let rows = self.others.chunks_exact(self.x.len());
-        for ((r, d), g) in rows.zip(self.d).zip(self.g) {
-            if *g == T::ZERO || *d == T::ZERO {
-                continue;
+#[inline(always)]
+fn of_largest<T: Real>(x: &[T], others: &[T], d: &[T], g: &[T], out: &mut [T]) {
+    let mut ties = Vec::with_capacity(4);
+    let rows = others.chunks_exact(x.len());
+    for ((r, d), g) in rows.zip(d).zip(g) {
+        if *g == T::ZERO || *d == T::ZERO {
+            continue;
+        }
+        if d.is_nan() {
+            out.fill(*d);
+            continue;
+        }
+        ties.clear();
+        let attains = |x: &T, r: &T| (*x - *r).abs() == *d;
+        // Most pieces have no maximum in them, and are passed over at the speed of vectors.
+        for (k, (x, r)) in x.chunks(PIECE).zip(r.chunks(PIECE)).enumerate() {
+            let mut any = 0;
+            for (x, r) in x.iter().zip(r) {
+                any |= u32::from(attains(x, r));
             }
-            if d.is_nan() {
-                self.out.fill(*d);
-                continue;
+            if any != 0 {
+                let here = x.iter().zip(r).enumerate();
+                let here = here.filter(|(_, (x, r))| attains(x, r));
+                ties.extend(here.map(|(l, _)| k * PIECE + l));
             }
-            ties.clear();
-            let attains = |x: &T, r: &T| (*x - *r).abs() == *d;
-            // Most pieces have no maximum in them, and are passed over at the speed of vectors.
-            for (k, (x, r)) in self.x.chunks(PIECE).zip(r.chunks(PIECE)).enumerate() {
-                let mut any = 0;
-                for (x, r) in x.iter().zip(r) {
-                    any |= u32::from(attains(x, r));
-                }
-                if any != 0 {
-                    let here = x.iter().zip(r).enumerate();
-                    let here = here.filter(|(_, (x, r))| attains(x, r));
-                    ties.extend(here.map(|(l, _)| k * PIECE + l));
-                }
-            }
-            let share = *g / T::from_f64(ties.len() as f64);
-            for &k in &ties {
-                self.out[k] += signed(self.x[k] - r[k], share);
-            }
+        }
+        let share = *g / T::from_f64(ties.len() as f64);
+        for &k in &ties {
+            out[k] += signed(x[k] - r[k], share);
         }
     }
 }

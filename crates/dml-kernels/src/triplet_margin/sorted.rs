@@ -3,7 +3,6 @@
 
 use super::{Partial, TripletMargin, TripletPenalty};
 use crate::Real;
-use crate::triplet_ranges::PositiveSpan;
 use crate::triplet_walk::{Group, prefix_sums};
 
 /// Memory that is used again for the next anchor.
@@ -42,20 +41,6 @@ impl<T: Real> TripletMargin<T> {
         }
     }
 
-    /// The places of a span whose values are within the bounds: values fall along the order.
-    #[inline(always)]
-    fn piece(&self, group: &Group<'_, T>, span: &PositiveSpan, near: T) -> (usize, usize) {
-        let (start, end) = (span.start as usize, span.end as usize);
-        let value = |far: T| self.value(near, far).0;
-        let first = self.high.map_or(start, |high| {
-            group.holds_up_to(start, end, |far| value(far) >= high)
-        });
-        let last = self.low.map_or(end, |low| {
-            group.holds_up_to(start, end, |far| value(far) > low)
-        });
-        (first, last.max(first))
-    }
-
     #[inline(always)]
     fn sum_hinges(
         &self,
@@ -68,7 +53,7 @@ impl<T: Real> TripletMargin<T> {
         let mut total = Partial::default();
         for span in group.spans {
             let near = self.near(row, span.positive);
-            let (first, last) = self.piece(group, span, near);
+            let (first, last) = group.piece(span, self.within(), |far| self.value(near, far).0);
             total.count += (last - first) as u64;
             // What is above a bound of 0 or more is above 0.
             let active = match self.low {
@@ -104,7 +89,7 @@ impl<T: Real> TripletMargin<T> {
         let mut total = Partial::default();
         for span in group.spans {
             let near = self.near(row, span.positive);
-            let (first, last) = self.piece(group, span, near);
+            let (first, last) = group.piece(span, self.within(), |far| self.value(near, far).0);
             total.count += (last - first) as u64;
             let factor = (near.to_f64() + self.margin.to_f64() - centre).exp();
             let (value, pull) =

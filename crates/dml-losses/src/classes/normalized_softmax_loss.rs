@@ -20,7 +20,6 @@ use crate::classes::class_softmax::{ClassLogits, Margin};
 use crate::classes::class_weights::{ClassWeights, Classes, Layout};
 use crate::classes::margin_softmax::{MarginSoftmax, MarginSoftmaxLoss};
 use crate::classes::over_classes::loss_over_classes;
-use crate::machinery::expression::Expression;
 use crate::machinery::unit_rows::divided_by_norms;
 
 /// Configuration of [`NormalizedSoftmaxLoss`].
@@ -119,12 +118,7 @@ loss_over_classes!(NormalizedSoftmaxLoss<MarginSoftmaxLoss<UnitClasses>>);
 #[derive(Clone, Copy, Debug)]
 struct UnitClasses;
 
-impl Margin for UnitClasses {
-    #[inline(always)]
-    fn own<E: Expression>(&self, x: E) -> E {
-        x
-    }
-}
+impl Margin for UnitClasses {}
 
 impl MarginSoftmax for UnitClasses {
     fn logits(loss: &MarginSoftmaxLoss<Self>, embeddings: &Tensor) -> Result<ClassLogits> {

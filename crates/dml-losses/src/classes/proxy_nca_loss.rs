@@ -24,7 +24,6 @@ use crate::classes::class_softmax::{ClassLogits, Margin};
 use crate::classes::class_weights::{ClassWeights, Classes, Layout};
 use crate::classes::margin_softmax::{MarginSoftmax, MarginSoftmaxLoss};
 use crate::classes::over_classes::loss_over_classes;
-use crate::machinery::expression::Expression;
 
 /// Configuration of [`ProxyNCALoss`].
 #[derive(Clone, Debug, PartialEq)]
@@ -118,12 +117,7 @@ loss_over_classes!(ProxyNCALoss<MarginSoftmaxLoss<OwnProxy>>);
 #[derive(Clone, Copy, Debug)]
 struct OwnProxy;
 
-impl Margin for OwnProxy {
-    #[inline(always)]
-    fn own<E: Expression>(&self, x: E) -> E {
-        x
-    }
-}
+impl Margin for OwnProxy {}
 
 impl MarginSoftmax for OwnProxy {
     fn scores(logits: &ClassLogits) -> Result<Tensor> {

@@ -80,7 +80,7 @@ impl Needs {
 }
 
 /// A loss with one value for each anchor, known from its row of the matrix alone.
-pub(crate) trait AnchorFormula: Sync {
+pub(crate) trait AnchorFormula: Copy + Sync {
     /// What an anchor must have.
     const NEEDS: Needs;
 

@@ -78,7 +78,8 @@ impl PairSet {
         }
     }
 
-    /// What `f(row, anchor)` keeps of each anchor; it leaves the gradient in the sides.
+    /// What `f(row, anchor)` keeps of each anchor; it leaves the gradient in the sides. It is marked `#[inline(always)]`, as for
+    /// [`anchor_values`].
     pub(crate) fn sums_of_rows<T: Element>(
         &self,
         f: impl Fn(&[T], &mut Anchor<T>) -> KeptValues + Sync,
@@ -86,11 +87,17 @@ impl PairSet {
         let counts: Vec<AtomicU64> = (0..self.pairs.batch().queries())
             .map(|_| AtomicU64::new(0))
             .collect();
-        let sums = anchor_values::<T>(self.name, &self.matrix, &self.pairs, |q, row, anchor| {
-            let kept = f(row, anchor);
-            counts[q].store(kept.count, Ordering::Relaxed);
-            kept.sum
-        })?;
+        let sums = anchor_values::<T>(
+            self.name,
+            &self.matrix,
+            &self.pairs,
+            #[inline(always)]
+            |q, row, anchor| {
+                let kept = f(row, anchor);
+                counts[q].store(kept.count, Ordering::Relaxed);
+                kept.sum
+            },
+        )?;
         let counts = counts.into_iter().map(AtomicU64::into_inner).collect();
         Ok(AnchorSums { sums, counts })
     }

@@ -76,6 +76,7 @@ impl<T: Real> Side<T> {
     }
 
     /// Takes the entries of these rows out of the anchor's row of the matrix.
+    #[inline(always)]
     pub(crate) fn read(&mut self, row: &[T]) {
         self.x.clear();
         self.x.extend(self.rows.iter().map(|&r| row[r as usize]));
@@ -85,18 +86,16 @@ impl<T: Real> Side<T> {
     #[inline(always)]
     pub(crate) fn push_gradient(&mut self, of_entry: impl Fn(T) -> T) -> usize {
         let gradient = &mut self.gradients[self.used];
-        gradient.clear();
-        gradient.extend(self.x.iter().map(|x| of_entry(*x)));
+        gradient.resize(self.x.len(), T::ZERO);
+        for (gradient, x) in gradient.iter_mut().zip(&self.x) {
+            *gradient = of_entry(*x);
+        }
         self.used += 1;
         self.used - 1
     }
 
-    /// The entries and a gradient of that index.
-    pub(crate) fn gradient(&mut self, index: usize) -> (&mut [T], &mut [T]) {
-        (&mut self.x, &mut self.gradients[index])
-    }
-
     /// Adds each gradient, times its factor, to that of the anchor's row.
+    #[inline(always)]
     pub(crate) fn add_gradients(&self, row: &mut [T]) {
         for (gradient, factor) in self.gradients[..self.used].iter().zip(&self.factors) {
             // What a formula does not depend on adds nothing, not even where it is infinite.

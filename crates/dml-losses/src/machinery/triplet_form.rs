@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
-use dml_core::autograd::{Element, with_slice};
+use dml_core::autograd::{self, Element, PartialGradient, with_slice};
 use dml_core::kernels::elementwise::scale_rows;
 use dml_core::kernels::triplet_ranges::TripletRanges;
-use dml_core::kernels::{TripletSet, TripletWalk};
+use dml_core::kernels::{Real, TripletSet, TripletWalk};
 use dml_core::{Batch, Order, Result, Tuples};
 
 /// Triplets that are not written out.
@@ -54,6 +54,21 @@ pub(crate) fn on_host(matrix: &Tensor) -> Result<Tensor> {
     Ok(match matrix.dtype() {
         DType::F16 | DType::BF16 => matrix.to_dtype(DType::F32)?,
         _ => matrix,
+    })
+}
+
+/// A sum over the triplets of a matrix, with its gradient.
+pub(crate) fn sum_of_matrix<T: Element>(
+    name: &'static str,
+    matrix: &Tensor,
+    sum: f64,
+    gradient: Vec<T>,
+) -> Result<Tensor> {
+    let gradient = Arc::new(gradient);
+    let sum = vec![<T as Real>::from_f64(sum)];
+    autograd::of_matrix(name, matrix, sum, (), move |_, _, upstream| {
+        let factor = with_slice(upstream, |factor: &[T]| factor[0])?;
+        Ok(PartialGradient::scaled(gradient.clone(), factor))
     })
 }
 

@@ -13,88 +13,55 @@
 //!
 //! One visit of each row: `O(N²)` time, and memory for the matrix and its gradient. Repeated pairs count once.
 
-use std::sync::Arc;
-
-use dml_core::{Batch, Distance, Loss, Result, Terms, Tuples, check};
-
-use crate::machinery::anchor_formula::{AnchorFormula, Needs, PairsOfKind, term_of_anchors};
-use crate::machinery::anchor_pairs::AnchorPairs;
+use crate::machinery::anchor_formula::{AnchorFormula, Needs, PairsOfKind};
 use crate::machinery::expression::Expression;
-use crate::machinery::requirements;
+use crate::pairs::pair_loss::pair_loss;
 
-dml_core::config! {
+pair_loss! {
     /// Configuration of [`CircleLoss`].
     pub struct CircleLossConfig {
         /// The relaxation: positives aim at cosine 1 − m, negatives at m; in `[-1e30, 1e30]`. Default `0.4`.
-        pub m: f64 = 0.4,
+        m: finite = 0.4,
         /// What exponents are multiplied by; in `[1e-30, 1e30]`. Default `80`.
-        pub gamma: f64 = 80.0,
+        gamma: positive = 80.0,
     }
-}
 
-/// Self-paced weighting of an anchor's pairs ([formula](self)). One term `loss`, per row.
-///
-/// ```
-/// use dml_core::candle_core::{Device, Tensor};
-/// use dml_core::{Batch, Loss, Tuples};
-/// use dml_distances::CosineSimilarity;
-/// use dml_losses::{CircleLoss, CircleLossConfig};
-///
-/// let config = CircleLossConfig { m: 0.5, gamma: 1.0 };
-/// let loss = CircleLoss::new(config, CosineSimilarity::default())?;
-/// let embeddings = Tensor::new(&[[1f64, 0.], [0.6, 0.8], [0., 1.]], &Device::Cpu)?;
-/// let terms = loss.terms(&Batch::new(&embeddings, &[0i64, 0, 1])?, &Tuples::all())?;
-/// // The positives have cosine 0.6: −0.9 · (0.6 − 0.5) = −0.09. The negative has cosine 0 with row 0 and 0.8 with row 1:
-/// // 0.5 · (0 − 0.5) = −0.25 and 1.3 · (0.8 − 0.5) = 0.39. Row 2 has no positive.
-/// let softplus = |x: f64| x.exp().ln_1p();
-/// let want = [softplus(-0.09 - 0.25), softplus(-0.09 + 0.39), 0.];
-/// let values = terms.get("loss").unwrap().values()?.0.to_vec1::<f64>()?;
-/// for (value, want) in values.iter().zip(want) {
-///     assert!((value - want).abs() < 1e-12);
-/// }
-/// # Ok::<(), dml_core::Error>(())
-/// ```
-#[derive(Clone, Debug)]
-pub struct CircleLoss {
-    circle: Circle,
-    distance: Arc<dyn Distance>,
-}
+    /// Self-paced weighting of an anchor's pairs ([formula](self)). One term `loss`, per row.
+    ///
+    /// ```
+    /// use dml_core::candle_core::{Device, Tensor};
+    /// use dml_core::{Batch, Loss, Tuples};
+    /// use dml_distances::CosineSimilarity;
+    /// use dml_losses::{CircleLoss, CircleLossConfig};
+    ///
+    /// let config = CircleLossConfig { m: 0.5, gamma: 1.0 };
+    /// let loss = CircleLoss::new(config, CosineSimilarity::default())?;
+    /// let embeddings = Tensor::new(&[[1f64, 0.], [0.6, 0.8], [0., 1.]], &Device::Cpu)?;
+    /// let terms = loss.terms(&Batch::new(&embeddings, &[0i64, 0, 1])?, &Tuples::all())?;
+    /// // The positives have cosine 0.6: −0.9 · (0.6 − 0.5) = −0.09. The negative has cosine 0 with row 0 and 0.8 with row 1:
+    /// // 0.5 · (0 − 0.5) = −0.25 and 1.3 · (0.8 − 0.5) = 0.39. Row 2 has no positive.
+    /// let softplus = |x: f64| x.exp().ln_1p();
+    /// let want = [softplus(-0.09 - 0.25), softplus(-0.09 + 0.39), 0.];
+    /// let values = terms.get("loss").unwrap().values()?.0.to_vec1::<f64>()?;
+    /// for (value, want) in values.iter().zip(want) {
+    ///     assert!((value - want).abs() < 1e-12);
+    /// }
+    /// # Ok::<(), dml_core::Error>(())
+    /// ```
+    pub struct CircleLoss { pairs: distinct, reads_weights: true }
 
-impl CircleLoss {
     /// A loss over a cosine `distance`.
     ///
     /// # Errors
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) unless `m` is finite and `gamma` above 0,
     /// [`Error::Unsupported`](dml_core::Error::Unsupported) for a distance that is no cosine.
-    pub fn new(config: CircleLossConfig, distance: impl Distance + 'static) -> Result<Self> {
-        requirements::cosine(
-            "CircleLoss",
-            &distance,
-            "its optima are cosines: it needs CosineSimilarity as the distance",
-        )?;
-        Ok(Self {
-            circle: Circle {
-                m: check::finite("m", config.m)?,
-                gamma: check::positive("gamma", config.gamma)?,
-            },
-            distance: Arc::new(distance),
+    fn new(cosine: "its optima are cosines: it needs CosineSimilarity as the distance");
+
+    fn terms(config, pairs) {
+        pairs.anchors(&Circle {
+            m: config.m,
+            gamma: config.gamma,
         })
-    }
-}
-
-impl Loss for CircleLoss {
-    fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        requirements::check(self, "CircleLoss", batch, tuples)?;
-        if let Some(terms) = batch.spoiled(tuples)? {
-            return Ok(terms);
-        }
-        let pairs = AnchorPairs::distinct(self, "CircleLoss", batch, tuples)?;
-        let matrix = batch.distances(&self.distance)?; // [Q, R]
-        Ok(term_of_anchors("loss", &self.circle, &matrix, &pairs)?.into())
-    }
-
-    fn reads_weights(&self) -> bool {
-        true
     }
 }
 
@@ -133,8 +100,8 @@ impl AnchorFormula for Circle {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dml_core::Error;
     use dml_core::candle_core::{Device, Var};
+    use dml_core::{Batch, Error, Loss, Result, Tuples};
     use dml_distances::{CosineSimilarity, DotProductSimilarity};
 
     fn loss(m: f64, gamma: f64) -> Result<CircleLoss> {

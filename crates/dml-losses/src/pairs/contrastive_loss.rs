@@ -12,98 +12,54 @@
 //!
 //! Pairs that come as a set are summed without being written out: `O(N²)` time, and memory for the matrix alone.
 
-use std::sync::Arc;
-
-use dml_core::{Batch, Distance, Loss, Over, Result, Terms, Tuples, check};
-
-use crate::machinery::anchor_pairs::AnchorPairs;
 use crate::machinery::expression::Expression;
 use crate::machinery::pair_formula::PairFormula;
-use crate::machinery::pair_set::PairSet;
-use crate::machinery::requirements;
+use crate::pairs::pair_loss::pair_loss;
 
-dml_core::config! {
+pair_loss! {
     /// Configuration of [`ContrastiveLoss`].
     pub struct ContrastiveLossConfig {
         /// Positives closer than this cost nothing, in units of the distance; finite. Default `0`. For a similarity take
         /// the largest one, such as `1`. In `[-1e30, 1e30]`.
-        pub pos_margin: f64 = 0.0,
+        pos_margin: finite = 0.0,
         /// Negatives farther than this cost nothing, in units of the distance; finite. Default `1`. For a similarity take
         /// a small one, such as `0`. In `[-1e30, 1e30]`.
-        pub neg_margin: f64 = 1.0,
+        neg_margin: finite = 1.0,
     }
-}
 
-/// Hinges on positive and on negative pairs ([formula](self)). Terms `pos_loss` per positive pair and `neg_loss` per
-/// negative pair.
-///
-/// ```
-/// use dml_core::candle_core::{Device, Tensor};
-/// use dml_core::{Batch, Loss, Tuples};
-/// use dml_distances::LpDistance;
-/// use dml_losses::{ContrastiveLoss, ContrastiveLossConfig};
-///
-/// let config = ContrastiveLossConfig { pos_margin: 0.25, neg_margin: 2.0 };
-/// let loss = ContrastiveLoss::new(config, LpDistance::unnormalized())?;
-/// let embeddings = Tensor::new(&[[0f64], [1.], [2.5]], &Device::Cpu)?;
-/// let terms = loss.terms(&Batch::new(&embeddings, &[0i64, 0, 1])?, &Tuples::all())?;
-/// // The positives are 1 apart, 0.75 more than their margin.
-/// let positives = terms.get("pos_loss").unwrap().values()?.0.to_vec1::<f64>()?;
-/// assert_eq!(positives, [0.75, 0.75]);
-/// // The negative is 2.5 away from row 0 and 1.5 from row 1, which is 0.5 short of the margin; then the same from row 2.
-/// let negatives = terms.get("neg_loss").unwrap().values()?.0.to_vec1::<f64>()?;
-/// assert_eq!(negatives, [0., 0.5, 0., 0.5]);
-/// # Ok::<(), dml_core::Error>(())
-/// ```
-#[derive(Clone, Debug)]
-pub struct ContrastiveLoss {
-    pos_margin: f64,
-    neg_margin: f64,
-    distance: Arc<dyn Distance>,
-}
+    /// Hinges on positive and on negative pairs ([formula](self)). Terms `pos_loss` per positive pair and `neg_loss` per
+    /// negative pair.
+    ///
+    /// ```
+    /// use dml_core::candle_core::{Device, Tensor};
+    /// use dml_core::{Batch, Loss, Tuples};
+    /// use dml_distances::LpDistance;
+    /// use dml_losses::{ContrastiveLoss, ContrastiveLossConfig};
+    ///
+    /// let config = ContrastiveLossConfig { pos_margin: 0.25, neg_margin: 2.0 };
+    /// let loss = ContrastiveLoss::new(config, LpDistance::unnormalized())?;
+    /// let embeddings = Tensor::new(&[[0f64], [1.], [2.5]], &Device::Cpu)?;
+    /// let terms = loss.terms(&Batch::new(&embeddings, &[0i64, 0, 1])?, &Tuples::all())?;
+    /// // The positives are 1 apart, 0.75 more than their margin.
+    /// let positives = terms.get("pos_loss").unwrap().values()?.0.to_vec1::<f64>()?;
+    /// assert_eq!(positives, [0.75, 0.75]);
+    /// // The negative is 2.5 away from row 0 and 1.5 from row 1, which is 0.5 short of the margin; then the same from row 2.
+    /// let negatives = terms.get("neg_loss").unwrap().values()?.0.to_vec1::<f64>()?;
+    /// assert_eq!(negatives, [0., 0.5, 0., 0.5]);
+    /// # Ok::<(), dml_core::Error>(())
+    /// ```
+    pub struct ContrastiveLoss { pairs: listed, reads_weights: true }
 
-impl ContrastiveLoss {
     /// A loss over `distance`.
     ///
     /// # Errors
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if a margin is not finite.
-    pub fn new(config: ContrastiveLossConfig, distance: impl Distance + 'static) -> Result<Self> {
-        Ok(Self {
-            pos_margin: check::finite("pos_margin", config.pos_margin)?,
-            neg_margin: check::finite("neg_margin", config.neg_margin)?,
-            distance: Arc::new(distance),
-        })
-    }
-}
+    fn new();
 
-impl Loss for ContrastiveLoss {
-    fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        requirements::check(self, "ContrastiveLoss", batch, tuples)?;
-        if let Some(terms) = batch.spoiled(tuples)? {
-            return Ok(terms);
-        }
-        let pairs = AnchorPairs::listed(self, "ContrastiveLoss", batch, tuples)?;
-        let matrix = batch.distances(&self.distance)?; // [Q, R]
-        let sign = self.distance.order().sign();
-        let sides = [
-            ("pos_loss", Over::PositivePairs, sign, self.pos_margin),
-            ("neg_loss", Over::NegativePairs, -sign, self.neg_margin),
-        ];
-        let term = |(name, over, sign, margin)| {
-            let set = PairSet {
-                name,
-                over,
-                matrix: matrix.clone(),
-                pairs: pairs.clone(),
-                tuples: tuples.clone(),
-            };
-            set.term(Hinge { sign, margin })
-        };
-        sides.into_iter().map(term).collect()
-    }
-
-    fn reads_weights(&self) -> bool {
-        true
+    fn terms(config, pairs) {
+        let hinge = |sign, margin| Hinge { sign, margin };
+        let sign = pairs.sign();
+        pairs.both_kinds(hinge(sign, config.pos_margin), hinge(-sign, config.neg_margin))
     }
 }
 

@@ -13,87 +13,47 @@
 //! The sum over the negatives is taken once an anchor, and the values of the pairs are summed without being written out:
 //! `O(N²)` time, and memory for the matrix and its gradient.
 
-use std::sync::Arc;
-
-use dml_core::{Batch, Distance, Loss, Over, Result, Term, Terms, Tuples, check};
-
-use crate::machinery::anchor_pairs::AnchorPairs;
 use crate::machinery::expression::Expression;
 use crate::machinery::pair_formula::PairFormula;
-use crate::machinery::pair_set::PairSet;
-use crate::machinery::requirements;
+use crate::pairs::pair_loss::pair_loss;
 
-dml_core::config! {
+pair_loss! {
     /// Configuration of [`DecoupledContrastiveLoss`].
     pub struct DecoupledContrastiveLossConfig {
         /// What similarities are divided by; in `[1e-30, 1e30]`. Default `0.1`.
-        pub temperature: f64 = 0.1,
+        temperature: positive = 0.1,
     }
-}
 
-/// Each positive against the sum over the negatives ([formula](self)). One term `loss`, per positive pair: 0 for an anchor
-/// without negatives, and empty without any positive or any negative pair.
-///
-/// ```
-/// use dml_core::candle_core::{Device, Tensor};
-/// use dml_core::{Batch, Loss, Tuples};
-/// use dml_distances::LpDistance;
-/// use dml_losses::{DecoupledContrastiveLoss, DecoupledContrastiveLossConfig};
-///
-/// let config = DecoupledContrastiveLossConfig { temperature: 0.5 };
-/// let loss = DecoupledContrastiveLoss::new(config, LpDistance::unnormalized())?;
-/// let embeddings = Tensor::new(&[[0f64], [1.], [3.]], &Device::Cpu)?;
-/// let terms = loss.terms(&Batch::new(&embeddings, &[0i64, 0, 1])?, &Tuples::all())?;
-/// // Row 0: its positive is 1 away and its negative 3. Row 1: 1 and 2.
-/// let values = terms.get("loss").unwrap().values()?.0.to_vec1::<f64>()?;
-/// assert_eq!(values, [2. * (1. - 3.), 2. * (1. - 2.)]);
-/// # Ok::<(), dml_core::Error>(())
-/// ```
-#[derive(Clone, Debug)]
-pub struct DecoupledContrastiveLoss {
-    temperature: f64,
-    distance: Arc<dyn Distance>,
-}
+    /// Each positive against the sum over the negatives ([formula](self)). One term `loss`, per positive pair: 0 for an anchor
+    /// without negatives, and empty without any positive or any negative pair.
+    ///
+    /// ```
+    /// use dml_core::candle_core::{Device, Tensor};
+    /// use dml_core::{Batch, Loss, Tuples};
+    /// use dml_distances::LpDistance;
+    /// use dml_losses::{DecoupledContrastiveLoss, DecoupledContrastiveLossConfig};
+    ///
+    /// let config = DecoupledContrastiveLossConfig { temperature: 0.5 };
+    /// let loss = DecoupledContrastiveLoss::new(config, LpDistance::unnormalized())?;
+    /// let embeddings = Tensor::new(&[[0f64], [1.], [3.]], &Device::Cpu)?;
+    /// let terms = loss.terms(&Batch::new(&embeddings, &[0i64, 0, 1])?, &Tuples::all())?;
+    /// // Row 0: its positive is 1 away and its negative 3. Row 1: 1 and 2.
+    /// let values = terms.get("loss").unwrap().values()?.0.to_vec1::<f64>()?;
+    /// assert_eq!(values, [2. * (1. - 3.), 2. * (1. - 2.)]);
+    /// # Ok::<(), dml_core::Error>(())
+    /// ```
+    pub struct DecoupledContrastiveLoss { pairs: listed, reads_weights: true }
 
-impl DecoupledContrastiveLoss {
     /// A loss over `distance`.
     ///
     /// # Errors
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) unless the temperature is finite and above 0.
-    pub fn new(
-        config: DecoupledContrastiveLossConfig,
-        distance: impl Distance + 'static,
-    ) -> Result<Self> {
-        Ok(Self {
-            temperature: check::positive("temperature", config.temperature)?,
-            distance: Arc::new(distance),
+    fn new();
+
+    fn terms(config, pairs) {
+        pairs.positives(Decoupled {
+            factor: -pairs.sign() / config.temperature,
         })
-    }
-}
-
-impl Loss for DecoupledContrastiveLoss {
-    fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        requirements::check(self, "DecoupledContrastiveLoss", batch, tuples)?;
-        if let Some(terms) = batch.spoiled(tuples)? {
-            return Ok(terms);
-        }
-        let pairs = AnchorPairs::listed(self, "DecoupledContrastiveLoss", batch, tuples)?;
-        if pairs.lacks_a_kind() {
-            return Ok(Term::empty("loss").into());
-        }
-        let set = PairSet {
-            name: "loss",
-            over: Over::PositivePairs,
-            matrix: batch.distances(&self.distance)?, // [Q, R]
-            pairs,
-            tuples: tuples.clone(),
-        };
-        let factor = -self.distance.order().sign() / self.temperature;
-        Ok(set.term(Decoupled { factor })?.into())
-    }
-
-    fn reads_weights(&self) -> bool {
-        true
     }
 }
 
@@ -121,7 +81,7 @@ impl PairFormula for Decoupled {
 mod tests {
     use super::*;
     use dml_core::candle_core::{Device, Var};
-    use dml_core::{Error, Pairs};
+    use dml_core::{Batch, Error, Loss, Pairs, Result, Tuples};
     use dml_distances::{CosineSimilarity, LpDistance};
 
     fn loss(temperature: f64) -> Result<DecoupledContrastiveLoss> {

@@ -13,88 +13,54 @@
 //!
 //! One visit of each row: `O(N²)` time, and memory for the matrix and its gradient. Repeated pairs count once.
 
-use std::sync::Arc;
-
-use dml_core::{Batch, Distance, Loss, Result, Terms, Tuples, check};
-
-use crate::machinery::anchor_formula::{AnchorFormula, Needs, PairsOfKind, term_of_anchors};
-use crate::machinery::anchor_pairs::AnchorPairs;
+use crate::machinery::anchor_formula::{AnchorFormula, Needs, PairsOfKind};
 use crate::machinery::expression::Expression;
-use crate::machinery::requirements;
+use crate::pairs::pair_loss::pair_loss;
 
-dml_core::config! {
+pair_loss! {
     /// Configuration of [`GeneralizedLiftedStructureLoss`].
     pub struct GeneralizedLiftedStructureLossConfig {
         /// How far negatives should be, in units of the distance; in `[-1e30, 1e30]`. Default `1`.
-        pub neg_margin: f64 = 1.0,
+        neg_margin: finite = 1.0,
         /// How close positives should be, in units of the distance; in `[-1e30, 1e30]`. Default `0`.
-        pub pos_margin: f64 = 0.0,
+        pos_margin: finite = 0.0,
     }
-}
 
-/// Hinge on soft maxima of an anchor's pairs ([formula](self)). One term `loss`, per row, with
-/// the number of rows that have a pair as its divisor.
-///
-/// ```
-/// use dml_core::candle_core::{Device, Tensor};
-/// use dml_core::{Batch, Loss, Tuples};
-/// use dml_distances::LpDistance;
-/// use dml_losses::{GeneralizedLiftedStructureLoss, GeneralizedLiftedStructureLossConfig};
-///
-/// let config = GeneralizedLiftedStructureLossConfig { neg_margin: 3.0, pos_margin: 0.0 };
-/// let loss = GeneralizedLiftedStructureLoss::new(config, LpDistance::unnormalized())?;
-/// let embeddings = Tensor::new(&[[0f64], [1.], [3.]], &Device::Cpu)?;
-/// let terms = loss.terms(&Batch::new(&embeddings, &[0i64, 0, 1])?, &Tuples::all())?;
-/// // Row 0: 1 + (3 − 3). Row 1: 1 + (3 − 2). Row 2 has no positive: ln(e^{3 − 3} + e^{3 − 2}).
-/// let want = [1., 2., 1f64.exp().ln_1p()];
-/// let values = terms.get("loss").unwrap().values()?.0.to_vec1::<f64>()?;
-/// for (value, want) in values.iter().zip(want) {
-///     assert!((value - want).abs() < 1e-12);
-/// }
-/// # Ok::<(), dml_core::Error>(())
-/// ```
-#[derive(Clone, Debug)]
-pub struct GeneralizedLiftedStructureLoss {
-    neg_margin: f64,
-    pos_margin: f64,
-    distance: Arc<dyn Distance>,
-}
+    /// Hinge on soft maxima of an anchor's pairs ([formula](self)). One term `loss`, per row, with
+    /// the number of rows that have a pair as its divisor.
+    ///
+    /// ```
+    /// use dml_core::candle_core::{Device, Tensor};
+    /// use dml_core::{Batch, Loss, Tuples};
+    /// use dml_distances::LpDistance;
+    /// use dml_losses::{GeneralizedLiftedStructureLoss, GeneralizedLiftedStructureLossConfig};
+    ///
+    /// let config = GeneralizedLiftedStructureLossConfig { neg_margin: 3.0, pos_margin: 0.0 };
+    /// let loss = GeneralizedLiftedStructureLoss::new(config, LpDistance::unnormalized())?;
+    /// let embeddings = Tensor::new(&[[0f64], [1.], [3.]], &Device::Cpu)?;
+    /// let terms = loss.terms(&Batch::new(&embeddings, &[0i64, 0, 1])?, &Tuples::all())?;
+    /// // Row 0: 1 + (3 − 3). Row 1: 1 + (3 − 2). Row 2 has no positive: ln(e^{3 − 3} + e^{3 − 2}).
+    /// let want = [1., 2., 1f64.exp().ln_1p()];
+    /// let values = terms.get("loss").unwrap().values()?.0.to_vec1::<f64>()?;
+    /// for (value, want) in values.iter().zip(want) {
+    ///     assert!((value - want).abs() < 1e-12);
+    /// }
+    /// # Ok::<(), dml_core::Error>(())
+    /// ```
+    pub struct GeneralizedLiftedStructureLoss { pairs: distinct, reads_weights: true }
 
-impl GeneralizedLiftedStructureLoss {
     /// A loss over `distance`.
     ///
     /// # Errors
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if a margin is not finite.
-    pub fn new(
-        config: GeneralizedLiftedStructureLossConfig,
-        distance: impl Distance + 'static,
-    ) -> Result<Self> {
-        Ok(Self {
-            neg_margin: check::finite("neg_margin", config.neg_margin)?,
-            pos_margin: check::finite("pos_margin", config.pos_margin)?,
-            distance: Arc::new(distance),
+    fn new();
+
+    fn terms(config, pairs) {
+        pairs.anchors(&Lifted {
+            sign: pairs.sign(),
+            neg_margin: config.neg_margin,
+            pos_margin: config.pos_margin,
         })
-    }
-}
-
-impl Loss for GeneralizedLiftedStructureLoss {
-    fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        requirements::check(self, "GeneralizedLiftedStructureLoss", batch, tuples)?;
-        if let Some(terms) = batch.spoiled(tuples)? {
-            return Ok(terms);
-        }
-        let pairs = AnchorPairs::distinct(self, "GeneralizedLiftedStructureLoss", batch, tuples)?;
-        let formula = Lifted {
-            sign: self.distance.order().sign(),
-            neg_margin: self.neg_margin,
-            pos_margin: self.pos_margin,
-        };
-        let matrix = batch.distances(&self.distance)?; // [Q, R]
-        Ok(term_of_anchors("loss", &formula, &matrix, &pairs)?.into())
-    }
-
-    fn reads_weights(&self) -> bool {
-        true
     }
 }
 
@@ -128,8 +94,8 @@ impl AnchorFormula for Lifted {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dml_core::Error;
     use dml_core::candle_core::{Device, Var};
+    use dml_core::{Batch, Error, Loss, Result, Tuples};
     use dml_distances::LpDistance;
 
     fn loss(neg_margin: f64, pos_margin: f64) -> Result<GeneralizedLiftedStructureLoss> {

@@ -13,100 +13,54 @@
 
 mod deviation;
 
-use std::sync::Arc;
-
-use dml_core::{Batch, Distance, Loss, Order, Over, Result, Terms, Tuples, check};
-
-use crate::machinery::anchor_pairs::AnchorPairs;
-use crate::machinery::pair_set::PairSet;
-use crate::machinery::requirements;
+use crate::pairs::pair_loss::pair_loss;
 use deviation::Deviation;
 
-dml_core::config! {
+pair_loss! {
     /// Configuration of [`IntraPairVarianceLoss`].
     pub struct IntraPairVarianceLossConfig {
         /// How far a positive pair may be beyond the mean of its kind, as a part of that mean; in `[-1e30, 1e30]`. Default
         /// `0.01`.
-        pub pos_eps: f64 = 0.01,
+        pos_eps: finite = 0.01,
         /// How far a negative pair may be short of the mean of its kind, as a part of that mean; in `[-1e30, 1e30]`.
         /// Default `0.01`.
-        pub neg_eps: f64 = 0.01,
+        neg_eps: finite = 0.01,
     }
-}
 
-/// Squared hinges about the mean of each kind of pairs ([formula](self)). Terms `pos_loss` per positive pair and
-/// `neg_loss` per negative pair.
-///
-/// ```
-/// use dml_core::candle_core::{Device, Tensor};
-/// use dml_core::{Batch, Loss, Tuples};
-/// use dml_distances::LpDistance;
-/// use dml_losses::{IntraPairVarianceLoss, IntraPairVarianceLossConfig};
-///
-/// let config = IntraPairVarianceLossConfig { pos_eps: 0.25, neg_eps: 0.25 };
-/// let loss = IntraPairVarianceLoss::new(config, LpDistance::unnormalized())?;
-/// let embeddings = Tensor::new(&[[0f64], [1.], [4.], [7.]], &Device::Cpu)?;
-/// let terms = loss.terms(&Batch::new(&embeddings, &[0i64, 0, 1, 1])?, &Tuples::all())?;
-/// // The positives are 1 and 3 apart, 2 in the mean: up to 1.25 · 2 costs nothing, and 3 is 0.5 beyond.
-/// let positives = terms.get("pos_loss").unwrap().values()?.0.to_vec1::<f64>()?;
-/// assert_eq!(positives, [0., 0., 0.25, 0.25]);
-/// // The negatives are 4, 7, 3 and 6 apart, 5 in the mean: down to 0.75 · 5 costs nothing, and 3 is 0.75 short.
-/// let negatives = terms.get("neg_loss").unwrap().values()?.0.to_vec1::<f64>()?;
-/// assert_eq!(negatives, [0., 0., 0.5625, 0., 0., 0.5625, 0., 0.]);
-/// # Ok::<(), dml_core::Error>(())
-/// ```
-#[derive(Clone, Debug)]
-pub struct IntraPairVarianceLoss {
-    pos_eps: f64,
-    neg_eps: f64,
-    distance: Arc<dyn Distance>,
-}
+    /// Squared hinges about the mean of each kind of pairs ([formula](self)). Terms `pos_loss` per positive pair and
+    /// `neg_loss` per negative pair.
+    ///
+    /// ```
+    /// use dml_core::candle_core::{Device, Tensor};
+    /// use dml_core::{Batch, Loss, Tuples};
+    /// use dml_distances::LpDistance;
+    /// use dml_losses::{IntraPairVarianceLoss, IntraPairVarianceLossConfig};
+    ///
+    /// let config = IntraPairVarianceLossConfig { pos_eps: 0.25, neg_eps: 0.25 };
+    /// let loss = IntraPairVarianceLoss::new(config, LpDistance::unnormalized())?;
+    /// let embeddings = Tensor::new(&[[0f64], [1.], [4.], [7.]], &Device::Cpu)?;
+    /// let terms = loss.terms(&Batch::new(&embeddings, &[0i64, 0, 1, 1])?, &Tuples::all())?;
+    /// // The positives are 1 and 3 apart, 2 in the mean: up to 1.25 · 2 costs nothing, and 3 is 0.5 beyond.
+    /// let positives = terms.get("pos_loss").unwrap().values()?.0.to_vec1::<f64>()?;
+    /// assert_eq!(positives, [0., 0., 0.25, 0.25]);
+    /// // The negatives are 4, 7, 3 and 6 apart, 5 in the mean: down to 0.75 · 5 costs nothing, and 3 is 0.75 short.
+    /// let negatives = terms.get("neg_loss").unwrap().values()?.0.to_vec1::<f64>()?;
+    /// assert_eq!(negatives, [0., 0., 0.5625, 0., 0., 0.5625, 0., 0.]);
+    /// # Ok::<(), dml_core::Error>(())
+    /// ```
+    pub struct IntraPairVarianceLoss { pairs: listed, reads_weights: false }
 
-impl IntraPairVarianceLoss {
     /// A loss over `distance`.
     ///
     /// # Errors
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if a tolerance is not finite.
-    pub fn new(
-        config: IntraPairVarianceLossConfig,
-        distance: impl Distance + 'static,
-    ) -> Result<Self> {
-        Ok(Self {
-            pos_eps: check::finite("pos_eps", config.pos_eps)?,
-            neg_eps: check::finite("neg_eps", config.neg_eps)?,
-            distance: Arc::new(distance),
-        })
-    }
-}
+    fn new();
 
-impl Loss for IntraPairVarianceLoss {
-    fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        requirements::check(self, "IntraPairVarianceLoss", batch, tuples)?;
-        if let Some(terms) = batch.spoiled(tuples)? {
-            return Ok(terms);
-        }
-        let pairs = AnchorPairs::listed(self, "IntraPairVarianceLoss", batch, tuples)?;
-        let matrix = batch.distances(&self.distance)?; // [Q, R]
-        let term = |name, over, sign: f64, eps: f64| {
-            let set = PairSet {
-                name,
-                over,
-                matrix: matrix.clone(),
-                pairs: pairs.clone(),
-                tuples: tuples.clone(),
-            };
-            let factor = 1.0 + sign * eps;
-            set.term(Deviation { sign, factor })
-        };
+    fn terms(config, pairs) {
         // Positives must not exceed their mean and negatives not fall short of it; similarities the other way round.
-        let (near, far) = match self.distance.order() {
-            Order::SmallerIsCloser => (1.0, -1.0),
-            Order::LargerIsCloser => (-1.0, 1.0),
-        };
-        Ok(Terms::from_iter([
-            term("pos_loss", Over::PositivePairs, near, self.pos_eps)?,
-            term("neg_loss", Over::NegativePairs, far, self.neg_eps)?,
-        ]))
+        let deviation = |sign: f64, eps| Deviation { sign, factor: 1.0 + sign * eps };
+        let sign = pairs.sign();
+        pairs.both_kinds(deviation(sign, config.pos_eps), deviation(-sign, config.neg_eps))
     }
 }
 
@@ -114,7 +68,7 @@ impl Loss for IntraPairVarianceLoss {
 mod tests {
     use super::*;
     use dml_core::candle_core::{Device, Tensor, Var};
-    use dml_core::{Error, Pairs};
+    use dml_core::{Batch, Error, Loss, Pairs, Result, Tuples};
     use dml_distances::{DotProductSimilarity, DotProductSimilarityConfig, LpDistance};
 
     fn loss(pos_eps: f64, neg_eps: f64) -> Result<IntraPairVarianceLoss> {

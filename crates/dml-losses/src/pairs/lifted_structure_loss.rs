@@ -15,100 +15,56 @@
 
 mod lifting;
 
-use std::sync::Arc;
-
-use dml_core::{Batch, Distance, Loss, Over, Result, Term, Terms, Tuples, check};
-
-use crate::machinery::anchor_pairs::AnchorPairs;
-use crate::machinery::pair_set::PairSet;
-use crate::machinery::requirements;
+use crate::pairs::pair_loss::pair_loss;
 use lifting::Lifting;
 
-dml_core::config! {
+pair_loss! {
     /// Configuration of [`LiftedStructureLoss`].
     pub struct LiftedStructureLossConfig {
         /// How far negatives should be, in units of the distance; in `[-1e30, 1e30]`. Default `1`.
-        pub neg_margin: f64 = 1.0,
+        neg_margin: finite = 1.0,
         /// How close positives should be, in units of the distance; in `[-1e30, 1e30]`. Default `0`.
-        pub pos_margin: f64 = 0.0,
+        pos_margin: finite = 0.0,
     }
-}
 
-/// Each positive pair against the negatives of its rows ([formula](self)). One term `loss`, per positive pair; empty
-/// without any positive or any negative pair.
-///
-/// ```
-/// use dml_core::candle_core::{Device, Tensor};
-/// use dml_core::{Batch, Loss, Tuples};
-/// use dml_distances::LpDistance;
-/// use dml_losses::{LiftedStructureLoss, LiftedStructureLossConfig};
-///
-/// let config = LiftedStructureLossConfig { neg_margin: 2.0, pos_margin: 0.0 };
-/// let loss = LiftedStructureLoss::new(config, LpDistance::unnormalized())?;
-/// let embeddings = Tensor::new(&[[0f64], [1.], [3.]], &Device::Cpu)?;
-/// let terms = loss.terms(&Batch::new(&embeddings, &[0i64, 0, 1])?, &Tuples::all())?;
-/// // The positives are 1 apart; the negative is 3 away from row 0 and 2 from row 1. Squared and halved, both ways:
-/// // ln(e^{2 − 3} + e^{2 − 2}) + 1.
-/// let want = ((-1f64).exp().ln_1p() + 1.).powi(2) / 2.;
-/// let values = terms.get("loss").unwrap().values()?.0.to_vec1::<f64>()?;
-/// for (value, want) in values.iter().zip([want, want]) {
-///     assert!((value - want).abs() < 1e-12);
-/// }
-/// # Ok::<(), dml_core::Error>(())
-/// ```
-#[derive(Clone, Debug)]
-pub struct LiftedStructureLoss {
-    neg_margin: f64,
-    pos_margin: f64,
-    distance: Arc<dyn Distance>,
-}
+    /// Each positive pair against the negatives of its rows ([formula](self)). One term `loss`, per positive pair; empty
+    /// without any positive or any negative pair.
+    ///
+    /// ```
+    /// use dml_core::candle_core::{Device, Tensor};
+    /// use dml_core::{Batch, Loss, Tuples};
+    /// use dml_distances::LpDistance;
+    /// use dml_losses::{LiftedStructureLoss, LiftedStructureLossConfig};
+    ///
+    /// let config = LiftedStructureLossConfig { neg_margin: 2.0, pos_margin: 0.0 };
+    /// let loss = LiftedStructureLoss::new(config, LpDistance::unnormalized())?;
+    /// let embeddings = Tensor::new(&[[0f64], [1.], [3.]], &Device::Cpu)?;
+    /// let terms = loss.terms(&Batch::new(&embeddings, &[0i64, 0, 1])?, &Tuples::all())?;
+    /// // The positives are 1 apart; the negative is 3 away from row 0 and 2 from row 1. Squared and halved, both ways:
+    /// // ln(e^{2 − 3} + e^{2 − 2}) + 1.
+    /// let want = ((-1f64).exp().ln_1p() + 1.).powi(2) / 2.;
+    /// let values = terms.get("loss").unwrap().values()?.0.to_vec1::<f64>()?;
+    /// for (value, want) in values.iter().zip([want, want]) {
+    ///     assert!((value - want).abs() < 1e-12);
+    /// }
+    /// # Ok::<(), dml_core::Error>(())
+    /// ```
+    pub struct LiftedStructureLoss { pairs: listed, reads_weights: true }
 
-impl LiftedStructureLoss {
     /// A loss over `distance`.
     ///
     /// # Errors
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if a margin is not finite.
-    pub fn new(
-        config: LiftedStructureLossConfig,
-        distance: impl Distance + 'static,
-    ) -> Result<Self> {
-        Ok(Self {
-            neg_margin: check::finite("neg_margin", config.neg_margin)?,
-            pos_margin: check::finite("pos_margin", config.pos_margin)?,
-            distance: Arc::new(distance),
-        })
-    }
-}
+    fn new();
 
-impl Loss for LiftedStructureLoss {
-    fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        requirements::check(self, "LiftedStructureLoss", batch, tuples)?;
-        if let Some(terms) = batch.spoiled(tuples)? {
-            return Ok(terms);
-        }
-        let pairs = AnchorPairs::listed(self, "LiftedStructureLoss", batch, tuples)?;
-        if pairs.lacks_a_kind() {
-            return Ok(Term::empty("loss").into());
-        }
-        let set = PairSet {
-            name: "loss",
-            over: Over::PositivePairs,
-            matrix: batch.distances(&self.distance)?, // [Q, R]
-            pairs,
-            tuples: tuples.clone(),
-        };
-        let lifting = Lifting {
-            sign: self.distance.order().sign(),
-            neg_margin: self.neg_margin,
-            pos_margin: self.pos_margin,
+    fn terms(config, pairs) {
+        pairs.positives(Lifting {
+            sign: pairs.sign(),
+            neg_margin: config.neg_margin,
+            pos_margin: config.pos_margin,
             // A positive is an anchor of its own where the rows are compared among themselves.
-            both_rows: batch.reference().is_none(),
-        };
-        Ok(set.term(lifting)?.into())
-    }
-
-    fn reads_weights(&self) -> bool {
-        true
+            both_rows: pairs.batch().reference().is_none(),
+        })
     }
 }
 

@@ -10,6 +10,7 @@ pub mod multi_similarity_loss;
 pub mod n_pairs_loss;
 pub mod nca_loss;
 pub mod ntxent_loss;
+mod pair_loss;
 pub mod signal_to_noise_ratio_contrastive_loss;
 pub mod sup_con_loss;
 pub mod threshold_consistent_margin_loss;

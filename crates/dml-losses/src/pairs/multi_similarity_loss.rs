@@ -13,100 +13,63 @@
 //!
 //! One visit of each row: `O(N²)` time, and memory for the matrix and its gradient. Repeated pairs count once.
 
-use std::sync::Arc;
+use crate::machinery::anchor_formula::{AnchorFormula, Needs, PairsOfKind};
+use crate::pairs::pair_loss::pair_loss;
 
-use dml_core::{Batch, Distance, Loss, Result, Terms, Tuples, check};
-
-use crate::machinery::anchor_formula::{AnchorFormula, Needs, PairsOfKind, term_of_anchors};
-use crate::machinery::anchor_pairs::AnchorPairs;
-use crate::machinery::requirements;
-
-dml_core::config! {
+pair_loss! {
     /// Configuration of [`MultiSimilarityLoss`].
     pub struct MultiSimilarityLossConfig {
         /// How sharply the hardest positives are picked out; in `[1e-30, 1e30]`. Default `2`.
-        pub alpha: f64 = 2.0,
+        alpha: positive = 2.0,
         /// How sharply the hardest negatives are picked out; in `[1e-30, 1e30]`. Default `50`.
-        pub beta: f64 = 50.0,
+        beta: positive = 50.0,
         /// The similarity that divides good pairs from bad ones, in units of the distance; in `[-1e30, 1e30]`. Default
         /// `0.5`.
-        pub base: f64 = 0.5,
+        base: finite = 0.5,
     }
-}
 
-/// Soft hinges on an anchor's positives and negatives ([formula](self)). One term `loss`, per row,
-/// with the number of rows that have a pair as its divisor.
-///
-/// ```
-/// use dml_core::candle_core::{Device, Tensor};
-/// use dml_core::{Batch, Loss, Tuples};
-/// use dml_distances::LpDistance;
-/// use dml_losses::{MultiSimilarityLoss, MultiSimilarityLossConfig};
-///
-/// let config = MultiSimilarityLossConfig { alpha: 1.0, beta: 2.0, base: 1.0 };
-/// let loss = MultiSimilarityLoss::new(config, LpDistance::unnormalized())?;
-/// let embeddings = Tensor::new(&[[0f64], [2.], [3.]], &Device::Cpu)?;
-/// let terms = loss.terms(&Batch::new(&embeddings, &[0i64, 0, 1])?, &Tuples::all())?;
-/// // The positives are 2 apart, 1 beyond the base: ln(1 + e). The negative is 3 away from row 0, 2 beyond the base:
-/// // ln(1 + e⁻⁴) / 2. From row 1 it is 1 away, as far as the base: ln 2 / 2. Row 2 has both as negatives.
-/// let softplus = |x: f64| x.exp().ln_1p();
-/// let want = [
-///     softplus(1.) + softplus(-4.) / 2.,
-///     softplus(1.) + softplus(0.) / 2.,
-///     (1. + (-4f64).exp() + 1.).ln() / 2.,
-/// ];
-/// let values = terms.get("loss").unwrap().values()?.0.to_vec1::<f64>()?;
-/// for (value, want) in values.iter().zip(want) {
-///     assert!((value - want).abs() < 1e-12);
-/// }
-/// # Ok::<(), dml_core::Error>(())
-/// ```
-#[derive(Clone, Debug)]
-pub struct MultiSimilarityLoss {
-    alpha: f64,
-    beta: f64,
-    base: f64,
-    distance: Arc<dyn Distance>,
-}
+    /// Soft hinges on an anchor's positives and negatives ([formula](self)). One term `loss`, per row,
+    /// with the number of rows that have a pair as its divisor.
+    ///
+    /// ```
+    /// use dml_core::candle_core::{Device, Tensor};
+    /// use dml_core::{Batch, Loss, Tuples};
+    /// use dml_distances::LpDistance;
+    /// use dml_losses::{MultiSimilarityLoss, MultiSimilarityLossConfig};
+    ///
+    /// let config = MultiSimilarityLossConfig { alpha: 1.0, beta: 2.0, base: 1.0 };
+    /// let loss = MultiSimilarityLoss::new(config, LpDistance::unnormalized())?;
+    /// let embeddings = Tensor::new(&[[0f64], [2.], [3.]], &Device::Cpu)?;
+    /// let terms = loss.terms(&Batch::new(&embeddings, &[0i64, 0, 1])?, &Tuples::all())?;
+    /// // The positives are 2 apart, 1 beyond the base: ln(1 + e). The negative is 3 away from row 0, 2 beyond the base:
+    /// // ln(1 + e⁻⁴) / 2. From row 1 it is 1 away, as far as the base: ln 2 / 2. Row 2 has both as negatives.
+    /// let softplus = |x: f64| x.exp().ln_1p();
+    /// let want = [
+    ///     softplus(1.) + softplus(-4.) / 2.,
+    ///     softplus(1.) + softplus(0.) / 2.,
+    ///     (1. + (-4f64).exp() + 1.).ln() / 2.,
+    /// ];
+    /// let values = terms.get("loss").unwrap().values()?.0.to_vec1::<f64>()?;
+    /// for (value, want) in values.iter().zip(want) {
+    ///     assert!((value - want).abs() < 1e-12);
+    /// }
+    /// # Ok::<(), dml_core::Error>(())
+    /// ```
+    pub struct MultiSimilarityLoss { pairs: distinct, reads_weights: true }
 
-impl MultiSimilarityLoss {
     /// A loss over `distance`.
     ///
     /// # Errors
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) unless `alpha` and `beta` are above 0 and all are
     /// finite.
-    pub fn new(
-        config: MultiSimilarityLossConfig,
-        distance: impl Distance + 'static,
-    ) -> Result<Self> {
-        Ok(Self {
-            alpha: check::positive("alpha", config.alpha)?,
-            beta: check::positive("beta", config.beta)?,
-            base: check::finite("base", config.base)?,
-            distance: Arc::new(distance),
+    fn new();
+
+    fn terms(config, pairs) {
+        pairs.anchors(&SoftHinges {
+            near: pairs.sign() * config.alpha,
+            far: -pairs.sign() * config.beta,
+            base: config.base,
         })
-    }
-}
-
-impl Loss for MultiSimilarityLoss {
-    fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        requirements::check(self, "MultiSimilarityLoss", batch, tuples)?;
-        if let Some(terms) = batch.spoiled(tuples)? {
-            return Ok(terms);
-        }
-        let pairs = AnchorPairs::distinct(self, "MultiSimilarityLoss", batch, tuples)?;
-        let sign = self.distance.order().sign();
-        let formula = SoftHinges {
-            near: sign * self.alpha,
-            far: -sign * self.beta,
-            base: self.base,
-        };
-        let matrix = batch.distances(&self.distance)?; // [Q, R]
-        Ok(term_of_anchors("loss", &formula, &matrix, &pairs)?.into())
-    }
-
-    fn reads_weights(&self) -> bool {
-        true
     }
 }
 
@@ -137,8 +100,8 @@ impl AnchorFormula for SoftHinges {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dml_core::Error;
     use dml_core::candle_core::{Device, Var};
+    use dml_core::{Batch, Error, Loss, Result, Tuples};
     use dml_distances::LpDistance;
 
     fn loss(alpha: f64, beta: f64, base: f64) -> Result<MultiSimilarityLoss> {

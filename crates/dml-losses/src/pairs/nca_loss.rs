@@ -71,6 +71,7 @@ impl NCALoss {
 }
 
 /// `−ln(e^p / (e^p + e^n)) = ln(1 + e^(n − p))` with p and n the logarithms of the sums over positives and negatives.
+#[derive(Clone, Copy)]
 struct Surprise {
     scale: f64,
 }

@@ -13,89 +13,52 @@
 //! The sum over the negatives is taken once an anchor, and the values of the pairs are summed without being written out:
 //! `O(N²)` time, and memory for the matrix and its gradient.
 
-use std::sync::Arc;
-
-use dml_core::{Batch, Distance, Loss, Over, Result, Term, Terms, Tuples, check};
-
-use crate::machinery::anchor_pairs::AnchorPairs;
 use crate::machinery::expression::Expression;
 use crate::machinery::pair_formula::PairFormula;
-use crate::machinery::pair_set::PairSet;
-use crate::machinery::requirements;
+use crate::pairs::pair_loss::pair_loss;
 
-dml_core::config! {
+pair_loss! {
     /// Configuration of [`NTXentLoss`].
     pub struct NTXentLossConfig {
         /// What similarities are divided by; in `[1e-30, 1e30]`. Default `0.07`.
-        pub temperature: f64 = 0.07,
+        temperature: positive = 0.07,
     }
-}
 
-/// Cross entropy of each positive against the negatives ([formula](self)). One term `loss`, per positive pair; empty
-/// without any positive or any negative pair.
-///
-/// ```
-/// use dml_core::{Batch, Distance, Loss, Result, TensorExt, Tuples, candle_core::{Device, Tensor}};
-/// use dml_losses::{NTXentLoss, NTXentLossConfig};
-///
-/// #[derive(Debug)]
-/// struct Euclidean;
-/// impl Distance for Euclidean {
-///     fn matrix(&self, query: &Tensor, reference: Option<&Tensor>) -> Result<Tensor> {
-///         query.pairwise_lp(reference.unwrap_or(query), 2.0)
-///     }
-/// }
-///
-/// let loss = NTXentLoss::new(NTXentLossConfig { temperature: 1.0 }, Euclidean)?;
-/// let embeddings = Tensor::new(&[[0f32], [1.], [-1.]], &Device::Cpu)?;
-/// let terms = loss.terms(&Batch::new(&embeddings, &[0i64, 0, 1])?, &Tuples::all())?;
-/// // Row 0 is as far from row 2 as from row 1: ln 2. Row 1 is 1 and 2 away: ln(1 + e⁻¹).
-/// let values = terms.get("loss").unwrap().values()?.0.to_vec1::<f32>()?;
-/// assert!((values[0] - 0.6931).abs() < 1e-4 && (values[1] - 0.3133).abs() < 1e-4);
-/// # Ok::<(), dml_core::Error>(())
-/// ```
-#[derive(Clone, Debug)]
-pub struct NTXentLoss {
-    temperature: f64,
-    distance: Arc<dyn Distance>,
-}
+    /// Cross entropy of each positive against the negatives ([formula](self)). One term `loss`, per positive pair; empty
+    /// without any positive or any negative pair.
+    ///
+    /// ```
+    /// use dml_core::{Batch, Distance, Loss, Result, TensorExt, Tuples, candle_core::{Device, Tensor}};
+    /// use dml_losses::{NTXentLoss, NTXentLossConfig};
+    ///
+    /// #[derive(Debug)]
+    /// struct Euclidean;
+    /// impl Distance for Euclidean {
+    ///     fn matrix(&self, query: &Tensor, reference: Option<&Tensor>) -> Result<Tensor> {
+    ///         query.pairwise_lp(reference.unwrap_or(query), 2.0)
+    ///     }
+    /// }
+    ///
+    /// let loss = NTXentLoss::new(NTXentLossConfig { temperature: 1.0 }, Euclidean)?;
+    /// let embeddings = Tensor::new(&[[0f32], [1.], [-1.]], &Device::Cpu)?;
+    /// let terms = loss.terms(&Batch::new(&embeddings, &[0i64, 0, 1])?, &Tuples::all())?;
+    /// // Row 0 is as far from row 2 as from row 1: ln 2. Row 1 is 1 and 2 away: ln(1 + e⁻¹).
+    /// let values = terms.get("loss").unwrap().values()?.0.to_vec1::<f32>()?;
+    /// assert!((values[0] - 0.6931).abs() < 1e-4 && (values[1] - 0.3133).abs() < 1e-4);
+    /// # Ok::<(), dml_core::Error>(())
+    /// ```
+    pub struct NTXentLoss { pairs: listed, reads_weights: true }
 
-impl NTXentLoss {
     /// A loss over `distance`.
     ///
     /// # Errors
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) unless the temperature is finite and above 0.
-    pub fn new(config: NTXentLossConfig, distance: impl Distance + 'static) -> Result<Self> {
-        Ok(Self {
-            temperature: check::positive("temperature", config.temperature)?,
-            distance: Arc::new(distance),
+    fn new();
+
+    fn terms(config, pairs) {
+        pairs.positives(CrossEntropy {
+            factor: -pairs.sign() / config.temperature,
         })
-    }
-}
-
-impl Loss for NTXentLoss {
-    fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        requirements::check(self, "NTXentLoss", batch, tuples)?;
-        if let Some(terms) = batch.spoiled(tuples)? {
-            return Ok(terms);
-        }
-        let pairs = AnchorPairs::listed(self, "NTXentLoss", batch, tuples)?;
-        if pairs.lacks_a_kind() {
-            return Ok(Term::empty("loss").into());
-        }
-        let factor = -self.distance.order().sign() / self.temperature;
-        let set = PairSet {
-            name: "loss",
-            over: Over::PositivePairs,
-            matrix: batch.distances(&self.distance)?, // [Q, R]
-            pairs,
-            tuples: tuples.clone(),
-        };
-        Ok(set.term(CrossEntropy { factor })?.into())
-    }
-
-    fn reads_weights(&self) -> bool {
-        true
     }
 }
 
@@ -123,7 +86,7 @@ impl PairFormula for CrossEntropy {
 mod tests {
     use super::*;
     use dml_core::candle_core::{Device, Var};
-    use dml_core::{Error, Pairs};
+    use dml_core::{Batch, Error, Loss, Pairs, Result, Tuples};
     use dml_distances::{CosineSimilarity, LpDistance};
 
     fn loss(temperature: f64) -> Result<NTXentLoss> {

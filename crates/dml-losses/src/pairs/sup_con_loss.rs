@@ -14,83 +14,51 @@
 //!
 //! One visit of each row: `O(N²)` time, and memory for the matrix and its gradient. Repeated pairs count once.
 
-use std::sync::Arc;
+use crate::machinery::anchor_formula::{AnchorFormula, Needs, PairsOfKind};
+use crate::pairs::pair_loss::pair_loss;
 
-use dml_core::{Batch, Distance, Loss, Result, Term, Terms, Tuples, check};
-
-use crate::machinery::anchor_formula::{AnchorFormula, Needs, PairsOfKind, term_of_anchors};
-use crate::machinery::anchor_pairs::AnchorPairs;
-use crate::machinery::requirements;
-
-dml_core::config! {
+pair_loss! {
     /// Configuration of [`SupConLoss`].
     pub struct SupConLossConfig {
         /// What similarities are divided by; in `[1e-30, 1e30]`. Default `0.1`.
-        pub temperature: f64 = 0.1,
+        temperature: positive = 0.1,
     }
-}
 
-/// Mean cross entropy of an anchor's positives ([formula](self)). One term `loss`, per row, with the number of rows that have
-/// a positive as its divisor; empty without any positive or any negative pair.
-///
-/// ```
-/// use dml_core::candle_core::{Device, Tensor};
-/// use dml_core::{Batch, Loss, Tuples};
-/// use dml_distances::LpDistance;
-/// use dml_losses::{SupConLoss, SupConLossConfig};
-///
-/// let config = SupConLossConfig { temperature: 1.0 };
-/// let loss = SupConLoss::new(config, LpDistance::unnormalized())?;
-/// let embeddings = Tensor::new(&[[0f64], [1.], [3.], [-2.]], &Device::Cpu)?;
-/// let terms = loss.terms(&Batch::new(&embeddings, &[0i64, 0, 0, 1])?, &Tuples::all())?;
-/// // Row 0: its positives are 1 and 3 away, 2 in the mean, and its negative 2. Row 1: 1 and 2, and 3. Row 2: 3 and 2,
-/// // and 5. Row 3 has no positive.
-/// let z = |a: f64, b: f64, c: f64| ((-a).exp() + (-b).exp() + (-c).exp()).ln();
-/// let want = [2. + z(1., 3., 2.), 1.5 + z(1., 2., 3.), 2.5 + z(3., 2., 5.), 0.];
-/// let values = terms.get("loss").unwrap().values()?.0.to_vec1::<f64>()?;
-/// for (value, want) in values.iter().zip(want) {
-///     assert!((value - want).abs() < 1e-12);
-/// }
-/// # Ok::<(), dml_core::Error>(())
-/// ```
-#[derive(Clone, Debug)]
-pub struct SupConLoss {
-    temperature: f64,
-    distance: Arc<dyn Distance>,
-}
+    /// Mean cross entropy of an anchor's positives ([formula](self)). One term `loss`, per row, with the number of rows that have
+    /// a positive as its divisor; empty without any positive or any negative pair.
+    ///
+    /// ```
+    /// use dml_core::candle_core::{Device, Tensor};
+    /// use dml_core::{Batch, Loss, Tuples};
+    /// use dml_distances::LpDistance;
+    /// use dml_losses::{SupConLoss, SupConLossConfig};
+    ///
+    /// let config = SupConLossConfig { temperature: 1.0 };
+    /// let loss = SupConLoss::new(config, LpDistance::unnormalized())?;
+    /// let embeddings = Tensor::new(&[[0f64], [1.], [3.], [-2.]], &Device::Cpu)?;
+    /// let terms = loss.terms(&Batch::new(&embeddings, &[0i64, 0, 0, 1])?, &Tuples::all())?;
+    /// // Row 0: its positives are 1 and 3 away, 2 in the mean, and its negative 2. Row 1: 1 and 2, and 3. Row 2: 3 and 2,
+    /// // and 5. Row 3 has no positive.
+    /// let z = |a: f64, b: f64, c: f64| ((-a).exp() + (-b).exp() + (-c).exp()).ln();
+    /// let want = [2. + z(1., 3., 2.), 1.5 + z(1., 2., 3.), 2.5 + z(3., 2., 5.), 0.];
+    /// let values = terms.get("loss").unwrap().values()?.0.to_vec1::<f64>()?;
+    /// for (value, want) in values.iter().zip(want) {
+    ///     assert!((value - want).abs() < 1e-12);
+    /// }
+    /// # Ok::<(), dml_core::Error>(())
+    /// ```
+    pub struct SupConLoss { pairs: distinct, reads_weights: true }
 
-impl SupConLoss {
     /// A loss over `distance`.
     ///
     /// # Errors
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) unless the temperature is finite and above 0.
-    pub fn new(config: SupConLossConfig, distance: impl Distance + 'static) -> Result<Self> {
-        Ok(Self {
-            temperature: check::positive("temperature", config.temperature)?,
-            distance: Arc::new(distance),
+    fn new();
+
+    fn terms(config, pairs) {
+        pairs.anchors_with_both(&MeanCrossEntropy {
+            factor: -pairs.sign() / config.temperature,
         })
-    }
-}
-
-impl Loss for SupConLoss {
-    fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        requirements::check(self, "SupConLoss", batch, tuples)?;
-        if let Some(terms) = batch.spoiled(tuples)? {
-            return Ok(terms);
-        }
-        let pairs = AnchorPairs::distinct(self, "SupConLoss", batch, tuples)?;
-        if pairs.lacks_a_kind() {
-            return Ok(Term::empty("loss").into());
-        }
-        let formula = MeanCrossEntropy {
-            factor: -self.distance.order().sign() / self.temperature,
-        };
-        let matrix = batch.distances(&self.distance)?; // [Q, R]
-        Ok(term_of_anchors("loss", &formula, &matrix, &pairs)?.into())
-    }
-
-    fn reads_weights(&self) -> bool {
-        true
     }
 }
 
@@ -105,7 +73,12 @@ impl AnchorFormula for MeanCrossEntropy {
 
     #[inline(always)]
     fn value<P: PairsOfKind>(&self, positives: &mut P, negatives: &mut P) -> P::Value {
-        let all = P::log_sum_exp_of_both(positives, negatives, |x| x * self.factor);
+        let all = P::log_sum_exp_of_both(
+            positives,
+            negatives,
+            #[inline(always)]
+            |x| x * self.factor,
+        );
         all - positives.mean(
             #[inline(always)]
             |x| x * self.factor,
@@ -118,7 +91,7 @@ mod tests {
     use super::*;
     use dml_core::autograd::without_kernels;
     use dml_core::candle_core::{Device, Tensor, Var};
-    use dml_core::{Error, Pairs, Relation};
+    use dml_core::{Batch, Error, Loss, Pairs, Relation, Result, Tuples};
     use dml_distances::LpDistance;
 
     fn loss(temperature: f64) -> Result<SupConLoss> {

@@ -154,7 +154,12 @@ impl Excess {
     fn sum(&self, set: &PairSet) -> Result<PartialSum> {
         if has_kernel(&set.matrix) {
             let sums = for_element!(set.matrix, "matrix", |T| {
-                sums_where(self, set, |value: T| value >= T::ZERO || value.is_nan())
+                sums_where(
+                    self,
+                    set,
+                    #[inline(always)]
+                    |value: T| value >= T::ZERO || value.is_nan(),
+                )
             })?;
             return Ok(PartialSum {
                 sum: sums.sums.sum_all()?,

@@ -13,105 +13,56 @@
 //! The sum over the negatives is taken once an anchor, and the values of the pairs are summed without being written out:
 //! `O(N²)` time, and memory for the matrix and its gradient.
 
-use std::sync::Arc;
-
-use dml_core::{Batch, Distance, Loss, Over, Result, Term, Terms, Tuples, check};
-
-use crate::machinery::anchor_pairs::AnchorPairs;
 use crate::machinery::expression::Expression;
 use crate::machinery::pair_formula::PairFormula;
-use crate::machinery::pair_set::PairSet;
-use crate::machinery::requirements;
+use crate::pairs::pair_loss::pair_loss;
 
-dml_core::config! {
+pair_loss! {
     /// Configuration of [`TupletMarginLoss`].
     pub struct TupletMarginLossConfig {
         /// What the angle of positives is made smaller by before it is compared, in degrees; in `[-1e30, 1e30]`. Default
         /// `5.73`.
-        pub margin: f64 = 5.73,
+        margin: finite = 5.73,
         /// What differences of cosines are multiplied by; in `[1e-30, 1e30]`. Default `64`.
-        pub scale: f64 = 64.0,
+        scale: positive = 64.0,
     }
-}
 
-/// All negatives against each positive, with a margin of the angle ([formula](self)). One term `loss`, per positive pair;
-/// empty without any positive or any negative pair.
-///
-/// ```
-/// use dml_core::candle_core::{Device, Tensor};
-/// use dml_core::{Batch, Loss, Tuples};
-/// use dml_distances::CosineSimilarity;
-/// use dml_losses::{TupletMarginLoss, TupletMarginLossConfig};
-///
-/// let config = TupletMarginLossConfig { margin: 15.0, scale: 4.0 };
-/// let loss = TupletMarginLoss::new(config, CosineSimilarity::default())?;
-/// let embeddings = Tensor::new(&[[1f64, 0.], [1., 1.], [0., 1.]], &Device::Cpu)?;
-/// let terms = loss.terms(&Batch::new(&embeddings, &[0i64, 0, 1])?, &Tuples::all())?;
-/// // The positives are 45° apart, of which the margin makes 30°: cosine √¾. The negative is 90° away from row 0 and 45°
-/// // from row 1: cosines 0 and √½.
-/// let value = |negative: f64| (4. * (negative - 0.75f64.sqrt())).exp().ln_1p();
-/// let want = [value(0.), value(0.5f64.sqrt())];
-/// let values = terms.get("loss").unwrap().values()?.0.to_vec1::<f64>()?;
-/// for (value, want) in values.iter().zip(want) {
-///     assert!((value - want).abs() < 1e-12);
-/// }
-/// # Ok::<(), dml_core::Error>(())
-/// ```
-#[derive(Clone, Debug)]
-pub struct TupletMarginLoss {
-    formula: TurnedCosine,
-    distance: Arc<dyn Distance>,
-}
+    /// All negatives against each positive, with a margin of the angle ([formula](self)). One term `loss`, per positive pair;
+    /// empty without any positive or any negative pair.
+    ///
+    /// ```
+    /// use dml_core::candle_core::{Device, Tensor};
+    /// use dml_core::{Batch, Loss, Tuples};
+    /// use dml_distances::CosineSimilarity;
+    /// use dml_losses::{TupletMarginLoss, TupletMarginLossConfig};
+    ///
+    /// let config = TupletMarginLossConfig { margin: 15.0, scale: 4.0 };
+    /// let loss = TupletMarginLoss::new(config, CosineSimilarity::default())?;
+    /// let embeddings = Tensor::new(&[[1f64, 0.], [1., 1.], [0., 1.]], &Device::Cpu)?;
+    /// let terms = loss.terms(&Batch::new(&embeddings, &[0i64, 0, 1])?, &Tuples::all())?;
+    /// // The positives are 45° apart, of which the margin makes 30°: cosine √¾. The negative is 90° away from row 0 and 45°
+    /// // from row 1: cosines 0 and √½.
+    /// let value = |negative: f64| (4. * (negative - 0.75f64.sqrt())).exp().ln_1p();
+    /// let want = [value(0.), value(0.5f64.sqrt())];
+    /// let values = terms.get("loss").unwrap().values()?.0.to_vec1::<f64>()?;
+    /// for (value, want) in values.iter().zip(want) {
+    ///     assert!((value - want).abs() < 1e-12);
+    /// }
+    /// # Ok::<(), dml_core::Error>(())
+    /// ```
+    pub struct TupletMarginLoss { pairs: listed, reads_weights: true }
 
-impl TupletMarginLoss {
     /// A loss over a cosine `distance`.
     ///
     /// # Errors
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) unless the margin is finite and the scale above 0,
     /// [`Error::Unsupported`](dml_core::Error::Unsupported) for a distance that is no cosine.
-    pub fn new(config: TupletMarginLossConfig, distance: impl Distance + 'static) -> Result<Self> {
-        requirements::cosine(
-            "TupletMarginLoss",
-            &distance,
-            "a margin of an angle needs CosineSimilarity as the distance",
-        )?;
-        let (sine, cosine) = check::finite("margin", config.margin)?
-            .to_radians()
-            .sin_cos();
-        let scale = check::positive("scale", config.scale)?;
-        Ok(Self {
-            formula: TurnedCosine {
-                scale,
-                sine,
-                cosine,
-            },
-            distance: Arc::new(distance),
-        })
-    }
-}
+    fn new(cosine: "a margin of an angle needs CosineSimilarity as the distance");
 
-impl Loss for TupletMarginLoss {
-    fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        requirements::check(self, "TupletMarginLoss", batch, tuples)?;
-        if let Some(terms) = batch.spoiled(tuples)? {
-            return Ok(terms);
-        }
-        let pairs = AnchorPairs::listed(self, "TupletMarginLoss", batch, tuples)?;
-        if pairs.lacks_a_kind() {
-            return Ok(Term::empty("loss").into());
-        }
-        let set = PairSet {
-            name: "loss",
-            over: Over::PositivePairs,
-            matrix: batch.distances(&self.distance)?, // [Q, R]
-            pairs,
-            tuples: tuples.clone(),
-        };
-        Ok(set.term(self.formula)?.into())
-    }
-
-    fn reads_weights(&self) -> bool {
-        true
+    fn terms(config, pairs) {
+        let (sine, cosine) = config.margin.to_radians().sin_cos();
+        let scale = config.scale;
+        pairs.positives(TurnedCosine { scale, sine, cosine })
     }
 }
 
@@ -160,10 +111,9 @@ impl PairFormula for TurnedCosine {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dml_core::Error;
-    use dml_core::Pairs;
     use dml_core::autograd::without_kernels;
     use dml_core::candle_core::{Device, Var};
+    use dml_core::{Batch, Error, Loss, Pairs, Result, Tuples};
     use dml_distances::{CosineSimilarity, LpDistance};
 
     fn loss(margin: f64, scale: f64) -> Result<TupletMarginLoss> {

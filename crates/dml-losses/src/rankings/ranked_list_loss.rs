@@ -138,6 +138,7 @@ impl RankedListLoss {
 }
 
 /// The formula of a row, with ε N.
+#[derive(Clone, Copy)]
 struct Spheres<'a> {
     loss: &'a RankedListLoss,
     floor: f64,
@@ -150,8 +151,16 @@ impl AnchorFormula for Spheres<'_> {
     fn value<P: PairsOfKind>(&self, positives: &mut P, negatives: &mut P) -> P::Value {
         let RankedListLoss { inner, outer, .. } = *self.loss;
         let ([warm, cold], [near, far]) = (self.loss.temperatures, self.loss.shares);
-        let positive = positives.weighted_violations(warm, |x| apart(&x, x.clone() - inner));
-        let negative = negatives.weighted_violations(cold, |x| apart(&x, -x.clone() + outer));
+        let positive = positives.weighted_violations(
+            warm,
+            #[inline(always)]
+            |x| apart(&x, x.clone() - inner),
+        );
+        let negative = negatives.weighted_violations(
+            cold,
+            #[inline(always)]
+            |x| apart(&x, -x.clone() + outer),
+        );
         // Σ w / (Σ w + ε N) = e^{−ln(1 + e^{ln ε N − ln Σ w})}: what the floor leaves of the mean.
         let mean = |[sum, mean]: [P::Value; 2]| {
             let floor = -sum + self.floor.ln();
@@ -162,6 +171,7 @@ impl AnchorFormula for Spheres<'_> {
 }
 
 /// The violation of a row at the distance `x`; at distance 0 it does not count.
+#[inline(always)]
 fn apart<E: Expression>(x: &E, violation: E) -> E {
     E::select(x.is_at_most(0.0), x.constant(0.0), violation)
 }

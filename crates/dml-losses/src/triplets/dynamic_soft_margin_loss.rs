@@ -26,14 +26,14 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use candle_core::{DType, Device, Tensor};
-use dml_core::autograd::{self, Element, with_slice};
-use dml_core::kernels::{Real, binned_gaps::GapBins};
+use dml_core::autograd::{Element, with_slice};
+use dml_core::kernels::binned_gaps::GapBins;
 use dml_core::{
     Batch, Distance, Error, Loss, Result, TensorExt, Term, Terms, Tuples, check, for_element,
 };
 
 use crate::machinery::requirements;
-use crate::machinery::triplet_form::{TripletForm, on_host, scaled};
+use crate::machinery::triplet_form::{TripletForm, on_host, sum_of_matrix};
 
 dml_core::config! {
     /// Configuration of [`DynamicSoftMarginLoss`].
@@ -173,15 +173,7 @@ impl DynamicSoftMarginLoss {
         let (sum, gradient) = with_slice(matrix, |m: &[T]| {
             self.bins.weighted_sum(m, references, walk, &weights)
         })?;
-        let gradient = Tensor::from_vec(gradient, matrix.shape(), &Device::Cpu)?;
-        let value = vec![<T as Real>::from_f64(sum)];
-        autograd::unary(
-            "dynamic_soft_margin",
-            matrix,
-            value,
-            (),
-            move |_, _, upstream| scaled::<T>(&gradient, upstream),
-        )
+        sum_of_matrix("dynamic_soft_margin", matrix, sum, gradient)
     }
 }
 

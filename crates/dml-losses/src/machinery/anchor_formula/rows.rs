@@ -3,9 +3,9 @@
 use candle_core::Tensor;
 use dml_core::Result;
 use dml_core::autograd::{self, Element};
-use dml_core::kernels::Real;
 use dml_core::kernels::exact::dot;
 use dml_core::kernels::softmax::softmax_in_place;
+use dml_core::kernels::{Real, vectorized};
 
 use super::{AnchorFormula, PairsOfKind};
 use crate::machinery::anchor_pairs::AnchorPairs;
@@ -17,6 +17,9 @@ type AnchorValue = Dual<f64, { 2 * GRADIENTS }>;
 
 /// `f(q, row, anchor)` for every anchor q of `matrix` `[Q, R]`: `[Q]`. `f` reads the entries of the pairs out of the row, and
 /// leaves the gradient of the value in the sides.
+///
+/// `f` is marked `#[inline(always)]`, so that its loops are compiled for the widest vectors. It takes copies of the numbers
+/// that it captures: those behind a reference would be read again for each entry, since a gradient could overlap them.
 pub(crate) fn anchor_values<T: Element>(
     name: &'static str,
     matrix: &Tensor,
@@ -25,10 +28,15 @@ pub(crate) fn anchor_values<T: Element>(
 ) -> Result<Tensor> {
     autograd::row_values_with::<T, Anchor<T>>(name, matrix, |q, row, gradient, anchor| {
         pairs.find(q, anchor);
-        let value = f(q, row, anchor);
-        anchor.positives.add_gradients(gradient);
-        anchor.negatives.add_gradients(gradient);
-        <T as Real>::from_f64(value)
+        vectorized(
+            #[inline(always)]
+            || {
+                let value = f(q, row, anchor);
+                anchor.positives.add_gradients(gradient);
+                anchor.negatives.add_gradients(gradient);
+                <T as Real>::from_f64(value)
+            },
+        )
     })
 }
 
@@ -40,26 +48,33 @@ pub(super) fn values_of_rows<T: Element, F: AnchorFormula>(
     pairs: &AnchorPairs,
     counted: impl Fn() + Sync,
 ) -> Result<Tensor> {
-    anchor_values::<T>(name, matrix, pairs, |_, row, anchor| {
-        let Anchor {
-            positives,
-            negatives,
-        } = anchor;
-        if !F::NEEDS.are_met(!positives.is_empty(), !negatives.is_empty()) {
-            return 0.0;
-        }
-        counted();
-        positives.read(row);
-        negatives.read(row);
-        let side = |pairs, first| SideOfRow { pairs, first };
-        let (mut near, mut far) = (side(positives, 0), side(negatives, GRADIENTS));
-        let value = formula.value(&mut near, &mut far);
-        for side in [near, far] {
-            let factors = &value.gradient[side.first..][..GRADIENTS];
-            side.pairs.factors.copy_from_slice(factors);
-        }
-        value.value
-    })
+    anchor_values::<T>(
+        name,
+        matrix,
+        pairs,
+        #[inline(always)]
+        |_, row, anchor| {
+            let formula = *formula;
+            let Anchor {
+                positives,
+                negatives,
+            } = anchor;
+            if !F::NEEDS.are_met(!positives.is_empty(), !negatives.is_empty()) {
+                return 0.0;
+            }
+            counted();
+            positives.read(row);
+            negatives.read(row);
+            let side = |pairs, first| SideOfRow { pairs, first };
+            let (mut near, mut far) = (side(positives, 0), side(negatives, GRADIENTS));
+            let value = formula.value(&mut near, &mut far);
+            for side in [near, far] {
+                let factors = &value.gradient[side.first..][..GRADIENTS];
+                side.pairs.factors.copy_from_slice(factors);
+            }
+            value.value
+        },
+    )
 }
 
 /// A side of an anchor that a formula takes aggregates of.
@@ -85,8 +100,10 @@ impl<T: Real> Side<T> {
         is_weighted: bool,
         exponent: impl Fn(Dual<T>) -> Dual<T>,
     ) -> (usize, f64) {
-        let at = |x: T| exponent(Dual::variable(0, x));
-        let index = self.push_gradient(|x| at(x).value);
+        let index = self.push_gradient(
+            #[inline(always)]
+            |x| exponent(Dual::variable(0, x)).value,
+        );
         let shares = &mut self.gradients[index];
         if is_weighted {
             for (exponent, weight) in shares.iter_mut().zip(&self.weights) {
@@ -95,7 +112,7 @@ impl<T: Real> Side<T> {
         }
         let value = softmax_in_place(shares, &self.times, add_one);
         for (share, x) in shares.iter_mut().zip(&self.x) {
-            *share = *share * at(*x).gradient[0];
+            *share = *share * exponent(Dual::variable(0, *x)).gradient[0];
         }
         (index, value)
     }
@@ -143,41 +160,60 @@ impl<T: Real> PairsOfKind for SideOfRow<'_, T> {
         if side.is_empty() {
             return AnchorValue::number(0.0);
         }
-        let at = |x: T| f(Dual::variable(0, x));
-        let index = side.push_gradient(|x| at(x).gradient[0]);
+        let index = side.push_gradient(
+            #[inline(always)]
+            |x| f(Dual::variable(0, x)).gradient[0],
+        );
         let mut sum = 0.0;
         for i in 0..side.x.len() {
             let count = count(side, i);
-            sum += count * at(side.x[i]).value.to_f64();
+            sum += count * f(Dual::variable(0, side.x[i])).value.to_f64();
             let gradient = &mut side.gradients[index][i];
             *gradient = *gradient * T::from_f64(count / total);
         }
         self.aggregate(index, sum / total)
     }
 
+    #[inline(always)]
     fn weighted_violations(
         &mut self,
         temperature: f64,
         f: impl Fn(Dual<T>) -> Dual<T>,
     ) -> [AnchorValue; 2] {
         let side = &mut *self.pairs;
-        // The comparison is written so that NaN counts.
-        let counts = |value: T| if value <= T::ZERO { None } else { Some(value) };
-        let at = |x: T| f(Dual::variable(0, x));
         let (t, nothing) = (T::from_f64(temperature), T::from_f64(f64::NEG_INFINITY));
-        let in_sum = side.push_gradient(|x| counts(at(x).value).map_or(nothing, |value| t * value));
+        let in_sum = side.push_gradient(
+            #[inline(always)]
+            |x| {
+                let value = f(Dual::variable(0, x)).value;
+                if_violated(value, t * value, nothing)
+            },
+        );
         let sum = softmax_in_place(&mut side.gradients[in_sum], &side.times, false);
         if sum == f64::NEG_INFINITY {
             return [AnchorValue::number(0.0); 2];
         }
-        let in_mean = side.push_gradient(|x| counts(at(x).value).unwrap_or(T::ZERO));
+        let in_mean = side.push_gradient(
+            #[inline(always)]
+            |x| {
+                let value = f(Dual::variable(0, x)).value;
+                if_violated(value, value, T::ZERO)
+            },
+        );
         let [of_sum, of_mean] = &mut side.gradients;
         let mean = dot(of_sum, of_mean);
         for ((of_sum, of_mean), x) in of_sum.iter_mut().zip(of_mean).zip(&side.x) {
-            let share = *of_sum * at(*x).gradient[0];
+            let share = *of_sum * f(Dual::variable(0, *x)).gradient[0];
             *of_mean = share * (T::ONE + t * (*of_mean - T::from_f64(mean)));
             *of_sum = share * t;
         }
         [self.aggregate(in_sum, sum), self.aggregate(in_mean, mean)]
     }
+}
+
+/// `yes` for a violation above 0, and for NaN; `no` for one that is not.
+#[inline(always)]
+fn if_violated<T: Real>(violation: T, yes: T, no: T) -> T {
+    // The comparison is written so that NaN counts.
+    if violation <= T::ZERO { no } else { yes }
 }

@@ -18,22 +18,25 @@ pub(crate) struct Dual<T, const N: usize = 1> {
 impl<T: Real> Dual<T> {
     /// The value and gradient of a formula of one variable at `x`. Where the value is NaN, so is the gradient.
     #[inline(always)]
-    pub(crate) fn at(x: T, formula: impl FnOnce(Self) -> Self) -> Self {
-        Self::at_point([x], |[x]| formula(x))
+    pub(crate) fn at(x: T, formula: impl Fn(Self) -> Self) -> Self {
+        formula(Self::variable(0, x)).spread_nan()
     }
 }
 
 impl<T: Real, const N: usize> Dual<T, N> {
     /// The value and gradient of a formula of `N` variables at a point. Where the value is NaN, so is the gradient.
     #[inline(always)]
-    pub(crate) fn at_point(point: [T; N], formula: impl FnOnce([Self; N]) -> Self) -> Self {
-        let result = formula(from_fn(|k| Self::variable(k, point[k])));
-        let is_nan = result.value.is_nan();
+    pub(crate) fn at_point(point: [T; N], formula: impl Fn([Self; N]) -> Self) -> Self {
+        formula(from_fn(|k| Self::variable(k, point[k]))).spread_nan()
+    }
+
+    /// The same value, whose gradient is NaN where the value is.
+    #[inline(always)]
+    pub(crate) fn spread_nan(self) -> Self {
+        let is_nan = self.value.is_nan();
         Self {
-            value: result.value,
-            gradient: result
-                .gradient
-                .map(|g| if is_nan { result.value } else { g }),
+            value: self.value,
+            gradient: self.gradient.map(|g| if is_nan { self.value } else { g }),
         }
     }
 

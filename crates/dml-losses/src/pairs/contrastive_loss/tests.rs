@@ -1,9 +1,13 @@
 //! Values and gradients by hand, and over every form of tuples.
 
+use std::sync::Arc;
+
 use candle_core::{DType, Device, Tensor, Var};
 use dml_core::autograd::without_kernels;
 use dml_core::kernels::triplet_ranges::TripletRanges;
-use dml_core::{Error, Pairs, Relation, Term, Triplets, TupleCount, TupleSet};
+use dml_core::{
+    Batch, Error, Loss, Pairs, Relation, Result, Term, Triplets, TupleCount, TupleSet, Tuples,
+};
 use dml_distances::{CosineSimilarity, LpDistance};
 
 use super::*;

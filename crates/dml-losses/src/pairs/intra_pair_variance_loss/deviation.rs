@@ -3,13 +3,13 @@
 use candle_core::Tensor;
 use dml_core::autograd::{self, Element, PartialGradient, with_slice};
 use dml_core::kernels::sum_within::Within;
-use dml_core::kernels::{Real, for_each_row, map_rows};
+use dml_core::kernels::{Real, for_each_row_with, map_rows, vectorized};
 use dml_core::{AnchorSums, Pairs, Result, TensorExt, for_element};
 
 use crate::machinery::expression::{Composite, Dual, Expression};
 use crate::machinery::pair_formula::KeptValues;
 use crate::machinery::pair_set::{PairSet, PairSums};
-use crate::machinery::side::Anchor;
+use crate::machinery::side::Side;
 
 /// `max(0, sign · (x − factor · mean))²` of every pair of a set; the mean is that of the set.
 #[derive(Clone, Copy, Debug)]
@@ -25,10 +25,23 @@ impl Deviation {
         violation.clone() * violation
     }
 
-    /// The value of an entry, with its derivatives in the entry and in the mean.
-    #[inline(always)]
-    fn dual<T: Real>(&self, x: T, mean: T) -> Dual<T, 2> {
-        Dual::at_point([x, mean], |[x, mean]| self.value(x, mean))
+    /// The sum of the values of an anchor that are within the bounds. Its gradient with respect to the entries is left in
+    /// the side.
+    fn sum_of<T: Real>(self, side: &mut Side<T>, mean: T, within: Within<T>) -> KeptValues {
+        vectorized(
+            #[inline(always)]
+            move || {
+                side.sum_where(
+                    #[inline(always)]
+                    |value| within.holds(value),
+                    #[inline(always)]
+                    |x| {
+                        let value = self.value(Dual::variable(0, x), Dual::variable(1, mean));
+                        Dual::<T, 2>::spread_nan(value)
+                    },
+                )
+            },
+        )
     }
 }
 
@@ -63,7 +76,7 @@ impl Deviation {
             let mean = number(sums.iter().sum::<f64>() / total);
             let kept: Vec<KeptValues> = map_rows(queries, |q, anchor| {
                 let side = pairs.read(q, over, &matrix[row(q)], anchor);
-                side.sum_where(|value| within.holds(value), |x| this.dual(x, mean))
+                this.sum_of(side, mean, within)
             });
             (mean, kept)
         })?;
@@ -77,12 +90,12 @@ impl Deviation {
                     // Every pair has an equal part in the mean, kept or not.
                     let through_mean = number(in_mean.sum::<f64>() / total);
                     let mut gradient = vec![<T as Real>::ZERO; queries * references];
-                    for_each_row(&mut gradient, references, |q, out| {
-                        let mut anchor = Anchor::default();
-                        let side = pairs.read(q, over, &matrix[row(q)], &mut anchor);
-                        side.sum_where(|value| within.holds(value), |x| this.dual(x, mean));
+                    for_each_row_with(&mut gradient, references, |q, out, anchor| {
+                        let (upstream, entries) = (upstream[q], &matrix[row(q)]);
+                        let side = pairs.read(q, over, entries, anchor);
+                        this.sum_of(side, mean, within);
                         for (i, (&r, own)) in side.rows.iter().zip(&side.gradients[0]).enumerate() {
-                            out[r as usize] += upstream[q] * *own + side.times(i) * through_mean;
+                            out[r as usize] += upstream * *own + side.times(i) * through_mean;
                         }
                     });
                     gradient

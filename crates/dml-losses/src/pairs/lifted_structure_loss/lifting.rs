@@ -105,13 +105,23 @@ impl PairSums for Lifting {
 impl Lifting {
     fn sums_of<T: Element>(&self, set: &PairSet, within: Within<T>) -> Result<AnchorSums> {
         let number = |x: f64| <T as Real>::from_f64(x);
-        let negatives =
-            anchor_values::<T>("negatives", &set.matrix, &set.pairs, |_, row, anchor| {
+        let negatives = anchor_values::<T>(
+            "negatives",
+            &set.matrix,
+            &set.pairs,
+            #[inline(always)]
+            |_, row, anchor| {
+                let formula = *self;
                 anchor.negatives.read(row);
-                let exponent = |x| self.exponent(x);
-                let (_, sum) = anchor.negatives.log_sum_exp(false, true, exponent);
+                let (_, sum) = anchor.negatives.log_sum_exp(
+                    false,
+                    true,
+                    #[inline(always)]
+                    |x| formula.exponent(x),
+                );
                 sum
-            })?; // [Q]
+            },
+        )?; // [Q]
         let kept = with_slice(&set.matrix, |matrix: &[T]| {
             with_slice(&negatives, |negatives: &[T]| {
                 self.kept_pairs(&set.pairs, matrix, negatives, within)

@@ -1,7 +1,7 @@
 //! Values and gradients by hand, written out and summed.
 
 use candle_core::{Device, Tensor, Var};
-use dml_core::{Error, Pairs};
+use dml_core::{Batch, Error, Loss, Pairs, Result, Term, Tuples};
 use dml_distances::LpDistance;
 
 use super::*;

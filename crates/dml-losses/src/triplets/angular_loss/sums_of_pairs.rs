@@ -116,7 +116,7 @@ impl PositivePairs {
                             sums,
                             gradient: g,
                         };
-                        (pairs.of_x(&of_anchor), pairs.of_y(&of_positive))
+                        (pairs.of_rows(&of_anchor), pairs.of_rows(&of_positive))
                     })
                 })
             })???;
@@ -201,20 +201,12 @@ impl<T: Real> Gradients<'_, T> {
         add_softmax_of_sums(out, x, y, self.sums[place], self.gradient[place]);
     }
 
-    fn of_x(&self, of_anchor: &[Vec<u32>]) -> Vec<T> {
-        let mut gradient = vec![T::ZERO; self.masked.len()];
-        for_each_row(&mut gradient, self.pairs.references, |q, out| {
-            of_anchor[q].iter().for_each(|&place| self.add(place, out));
-        });
-        gradient
-    }
-
-    fn of_y(&self, of_positive: &[Vec<u32>]) -> Vec<T> {
-        let mut gradient = vec![T::ZERO; self.y.len()];
-        for_each_row(&mut gradient, self.pairs.references, |p, out| {
-            of_positive[p]
-                .iter()
-                .for_each(|&place| self.add(place, out));
+    /// What the pairs at `places[i]` give, for each row i.
+    fn of_rows(&self, places: &[Vec<u32>]) -> Vec<T> {
+        let width = self.pairs.references;
+        let mut gradient = vec![T::ZERO; places.len() * width];
+        for_each_row(&mut gradient, width, |i, out| {
+            places[i].iter().for_each(|&place| self.add(place, out));
         });
         gradient
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
-use dml_core::autograd::{self, Element, PartialGradient, with_slice};
+use dml_core::autograd::{self, Element, with_slice};
 use dml_core::kernels::Real;
 use dml_core::kernels::triplet_margin::TripletMargin;
 use dml_core::{
@@ -12,7 +12,7 @@ use dml_core::{
 };
 
 use crate::machinery::triplet_cost::TripletCost;
-use crate::machinery::triplet_form::{TripletForm, on_host, scaled};
+use crate::machinery::triplet_form::{TripletForm, on_host, scaled, sum_of_matrix};
 
 /// The triplet values of one batch.
 #[derive(Clone, Debug)]
@@ -107,15 +107,8 @@ impl ImplicitTripletSum {
                 rule.sum_with_swap(matrix, inside, references, self.set.set())
             }),
         })??;
-        let value = vec![number(result.sum)];
         let sum = match inside {
-            None => {
-                let gradient = Arc::new(result.gradient);
-                autograd::of_matrix("triplet_sum", matrix, value, (), move |_, _, upstream| {
-                    let factor = with_slice(upstream, |factor: &[T]| factor[0])?;
-                    Ok(PartialGradient::scaled(gradient.clone(), factor))
-                })?
-            }
+            None => sum_of_matrix("triplet_sum", matrix, result.sum, result.gradient)?,
             Some(inside) => {
                 let gradient = Tensor::from_vec(result.gradient, matrix.shape(), &Device::Cpu)?;
                 let swapped = Tensor::from_vec(result.swap_gradient, inside.shape(), &Device::Cpu)?;
@@ -123,7 +116,7 @@ impl ImplicitTripletSum {
                     "triplet_sum",
                     matrix,
                     inside,
-                    value,
+                    vec![number(result.sum)],
                     (),
                     move |_, _, _, upstream| {
                         Ok((
