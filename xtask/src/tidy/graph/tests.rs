@@ -46,11 +46,8 @@ fn a_role_crate_knows_the_core_and_no_sibling() {
     let dml = || package("dml", &["dml-core", "dml-miners"]);
     assert!(sentences(vec![core(), kernels(), miners(), distances(), dml()]).is_empty());
     // Backbones are made of layers, and know nothing else.
-    let layers = || package("dml-nn", &[("dml-core", None)]);
-    let models = |other| {
-        let siblings = [("dml-core", None), ("dml-nn", None), (other, None)];
-        package("dml-models", &siblings)
-    };
+    let layers = || package("dml-nn", &["dml-core"]);
+    let models = |other| package("dml-models", &["dml-core", "dml-nn", other]);
     assert!(sentences(vec![core(), kernels(), layers(), models("serde")]).is_empty());
     let wrong = sentences(vec![
         core(),
