@@ -14,8 +14,11 @@
 //! Keys, "Cubic Convolution Interpolation for Digital Image Processing", 1981 (with a = −½). Where an image shrinks, the
 //! filter is as wide as a new pixel, so that every old pixel counts.
 //!
-//! Bytes are resampled as Pillow does it, bit for bit, since pretrained networks were trained on its images: columns
-//! first, then rows, each pass with weights rounded to 22 binary places and results rounded to a byte.
+//! Bytes are resampled as Pillow does it, bit for bit, since pretrained networks were trained on its images: one axis after
+//! the other, each with weights rounded to 22 binary places and results rounded to a byte.
+
+#[cfg(feature = "images")]
+use std::borrow::Cow;
 
 use dml_core::Interpolation;
 
@@ -172,20 +175,38 @@ pub(crate) fn planes(
 pub(crate) fn bytes(
     pixels: &[u8],
     channels: usize,
-    [height, width]: [usize; 2],
-    [new_height, new_width]: [usize; 2],
+    old: [usize; 2],
+    new: [usize; 2],
     filter: Interpolation,
 ) -> Vec<u8> {
     let fixed = |weight: f64| (weight * f64::from(1u32 << PLACES)).round() as i32;
-    let across = (new_width != width).then(|| taps(filter, width, new_width).map(fixed));
-    let down = (new_height != height).then(|| taps(filter, height, new_height).map(fixed));
-    let narrow = match &across {
-        None => std::borrow::Cow::Borrowed(pixels),
-        Some(across) => std::borrow::Cow::Owned(columns(pixels, channels, width, across)),
-    };
-    match &down {
-        None => narrow.into_owned(),
-        Some(down) => rows(&narrow, channels * new_width, down),
+    let mut image = Cow::Borrowed(pixels);
+    let mut width = old[1];
+    for axis in axes(old.map(|side| side as u64), new.map(|side| side as u64)) {
+        if new[axis] == old[axis] {
+            continue;
+        }
+        let taps = taps(filter, old[axis], new[axis]).map(fixed);
+        image = Cow::Owned(match axis {
+            0 => rows(&image, channels * width, &taps),
+            _ => columns(&image, channels, width, &taps),
+        });
+        width = if axis == 1 { new[1] } else { width };
+    }
+    image.into_owned()
+}
+
+/// The axes, 0 for height and 1 for width, in the order in which [`bytes`] resizes them. Rounding makes the order visible;
+/// this is the one of Pillow 13: rows first where the height loses more than twice as many pixels as the width. Older
+/// versions always resize the width first.
+#[cfg(feature = "images")]
+pub(crate) fn axes(old: [u64; 2], new: [u64; 2]) -> [usize; 2] {
+    let [lost_rows, lost_columns] =
+        [0, 1].map(|axis| i128::from(old[axis]) - i128::from(new[axis]));
+    if lost_rows > 0 && lost_rows > 2 * lost_columns {
+        [0, 1]
+    } else {
+        [1, 0]
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) struct Header {
 ///
 /// ```text
 /// file + max(decoder + decoded, decoded + converted, 2 · converted, converted + part,
-///            part + new width · height + max(resized, eight rows))
+///            part + first axis resized + max(resized, eight rows))
 /// ```
 pub(super) fn peak(header: &Header, config: &ImageFilesConfig) -> u64 {
     let pixels = header.width.saturating_mul(header.height);
@@ -70,8 +70,12 @@ pub(super) fn peak(header: &Header, config: &ImageFilesConfig) -> u64 {
         Resize::Stretch | Resize::CenterCrop => (new_height, new_width),
     };
     if (rows, columns) != (height, width) {
-        // Columns come first, and eight rows are held in 16 bits.
-        let narrow = height.saturating_mul(columns).saturating_mul(channels);
+        // One axis comes first. For columns, eight rows are held in 16 bits.
+        let first = match crate::resampling::axes([height, width], [rows, columns]) {
+            [0, _] => rows.saturating_mul(width),
+            _ => height.saturating_mul(columns),
+        };
+        let narrow = first.saturating_mul(channels);
         let result = rows.saturating_mul(columns).saturating_mul(channels);
         let block = width.saturating_mul(16 * channels);
         let resized = narrow.saturating_add(result.max(block));
