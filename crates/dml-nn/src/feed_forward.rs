@@ -12,23 +12,11 @@ use dml_core::autograd::{Element, Value, has_kernel, wide_node, with_slice};
 use dml_core::kernels::SimdReal;
 use dml_core::{Error, Result, for_element};
 
-use crate::activation::{Formula, Gelu, GeluForm, Silu};
+use crate::activation::{Activation, Formula, WithFormula};
 use crate::kernels::feed_forward::{self as kernel, Map};
 use crate::kernels::linear::FEW_ROWS;
 use crate::named_linear::NamedLinear;
-use crate::{Layer, Linear, Parameters, Relu};
-
-/// The function between the two linear maps of a [`FeedForward`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum FeedForwardActivation {
-    /// [`Relu`].
-    Relu,
-    /// [`Gelu`].
-    Gelu(GeluForm),
-    /// [`Silu`].
-    Silu,
-}
+use crate::{Layer, Linear, Parameters};
 
 /// Linear map, activation, linear map ([formula](self)): `[…, in_features]` → `[…, out_features]`.
 ///
@@ -36,11 +24,11 @@ pub enum FeedForwardActivation {
 ///
 /// ```
 /// use candle_core::{Device, Tensor, Var};
-/// use dml_nn::{FeedForward, FeedForwardActivation, Layer, Linear};
+/// use dml_nn::{Activation, FeedForward, Layer, Linear};
 ///
 /// let first = Linear::from_parameters(Var::new(&[[1f32], [-1.]], &Device::Cpu)?, None)?;
 /// let second = Linear::from_parameters(Var::new(&[[1f32, 1.]], &Device::Cpu)?, None)?;
-/// let magnitude = FeedForward::new(("fc1", first), FeedForwardActivation::Relu, ("fc2", second))?;
+/// let magnitude = FeedForward::new(("fc1", first), Activation::Relu, ("fc2", second))?;
 /// let y = magnitude.forward(&Tensor::new(&[[3f32], [-2.]], &Device::Cpu)?)?;
 /// assert_eq!(y.to_vec2::<f32>()?, [[3.], [2.]]);
 /// # Ok::<(), dml_core::Error>(())
@@ -48,7 +36,7 @@ pub enum FeedForwardActivation {
 #[derive(Clone, Debug)]
 pub struct FeedForward {
     first: NamedLinear,
-    activation: FeedForwardActivation,
+    activation: Activation,
     second: NamedLinear,
 }
 
@@ -59,7 +47,7 @@ impl FeedForward {
     /// [`Error::Shape`] if the outputs of the first are not the inputs of the second.
     pub fn new(
         first: (&str, Linear),
-        activation: FeedForwardActivation,
+        activation: Activation,
         second: (&str, Linear),
     ) -> Result<Self> {
         let (first, second) = (NamedLinear::new(first), NamedLinear::new(second));
@@ -79,11 +67,7 @@ impl FeedForward {
 
     fn composite(&self, input: &Tensor, train: bool) -> Result<Tensor> {
         let hidden = self.first.forward_t(input, train)?;
-        let activated = match self.activation {
-            FeedForwardActivation::Relu => Relu.forward(&hidden)?,
-            FeedForwardActivation::Gelu(form) => Gelu::new(form).forward(&hidden)?,
-            FeedForwardActivation::Silu => Silu.forward(&hidden)?,
-        };
+        let activated = self.activation.forward_t(&hidden, train)?;
         self.second.forward_t(&activated, train)
     }
 
@@ -112,7 +96,8 @@ impl FeedForward {
             &first_bias,
             &second_bias,
         ];
-        let (value, kept) = sizes.with(all, |x: &[T], maps| kernel::forward(x, maps, f, true))?;
+        let keep = all.iter().any(|input| input.track_op());
+        let (value, kept) = sizes.with(all, |x: &[T], maps| kernel::forward(x, maps, f, keep))?;
         let mut shape = input.dims().to_vec();
         if let Some(last) = shape.last_mut() {
             *last = outputs;
@@ -179,7 +164,7 @@ impl Sizes {
                     })
                 })
             })
-        })?????
+        })????
     }
 }
 
@@ -206,12 +191,15 @@ impl Layer for FeedForward {
         if !has_kernel(input) || !one_type || input.elem_count() / inputs < FEW_ROWS {
             return self.composite(input, train);
         }
-        for_element!(input, "input", |T| match self.activation {
-            FeedForwardActivation::Relu => self.fused::<T>(input, function(Relu)),
-            FeedForwardActivation::Gelu(GeluForm::Erf) => self.fused::<T>(input, function(Erf)),
-            FeedForwardActivation::Gelu(GeluForm::Tanh) => self.fused::<T>(input, function(ByTangent)),
-            FeedForwardActivation::Gelu(GeluForm::Quick) => self.fused::<T>(input, function(Quick)),
-            FeedForwardActivation::Silu => self.fused::<T>(input, function(Silu)),
+        for_element!(input, "input", |T| {
+            struct Fused<'a>(&'a FeedForward, &'a Tensor);
+            impl WithFormula for Fused<'_> {
+                type Output = Result<Tensor>;
+                fn call<F: Formula>(self, formula: F) -> Result<Tensor> {
+                    self.0.fused::<T>(self.1, function(formula))
+                }
+            }
+            self.activation.with_formula(Fused(self, input))
         })
     }
 

@@ -150,6 +150,7 @@ candle_module!(
     crate::Dropout,
     crate::Dropout2d,
     crate::Embedding,
+    crate::FeedForward,
     crate::Flatten,
     crate::Gelu,
     crate::Gem,

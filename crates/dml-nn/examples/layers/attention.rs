@@ -5,7 +5,8 @@ use candle_core::{DType, Device, Tensor, Var};
 use dml_core::Result;
 use dml_nn::attention::{AttentionOptions, multi_head_attention_packed};
 use dml_nn::{
-    AdamW, AdamWConfig, Layer, Linear, LinearConfig, MultiHeadAttention, Optimizer, Sgd, SgdConfig,
+    Activation, AdamW, AdamWConfig, FeedForward, GeluForm, Layer, Linear, LinearConfig,
+    MultiHeadAttention, Optimizer, Sgd, SgdConfig,
 };
 use rand_chacha::ChaCha8Rng;
 
@@ -49,6 +50,11 @@ pub(crate) fn rows(rng: &mut ChaCha8Rng, dtype: DType, device: &Device) -> Resul
         let whole = MultiHeadAttention::packed(("qkv", qkv), ("proj", output), heads)?;
         let name = format!("{network} attention with its layers");
         rows.push(Row::new(name, whole, [batch, tokens, WIDTH]));
+        let (first, second) = (linear(WIDTH, 4 * WIDTH)?, linear(4 * WIDTH, WIDTH)?);
+        let gelu = Activation::Gelu(GeluForm::Erf);
+        let part = FeedForward::new(("fc1", first), gelu, ("fc2", second))?;
+        let name = format!("{network} feed-forward");
+        rows.push(Row::new(name, part, [batch, tokens, WIDTH]));
     }
     rows.push(Row::new(
         "long attention 6 heads",

@@ -3,7 +3,8 @@
 use candle_core::Tensor;
 use dml_core::Result;
 
-use super::{Gelu, GeluForm, Hardsigmoid, Hardswish, Relu6, Sigmoid, Silu, Tanh};
+use super::gelu::{ByTangent, Erf, Quick};
+use super::{Formula, Gelu, GeluForm, Hardsigmoid, Hardswish, Relu6, Sigmoid, Silu, Tanh};
 use crate::{Layer, Relu, Role};
 
 /// One of the activations, as a configuration of a network names it.
@@ -41,6 +42,33 @@ pub enum Activation {
     Tanh,
     /// [`Gelu`] of that form.
     Gelu(GeluForm),
+}
+
+/// Something that is done with the formula of an activation.
+pub(crate) trait WithFormula {
+    /// Its result.
+    type Output;
+
+    /// Does it.
+    fn call<F: Formula>(self, formula: F) -> Self::Output;
+}
+
+impl Activation {
+    /// Does something with the formula.
+    pub(crate) fn with_formula<W: WithFormula>(self, with: W) -> W::Output {
+        match self {
+            Self::Relu => with.call(Relu),
+            Self::Relu6 => with.call(Relu6),
+            Self::Silu => with.call(Silu),
+            Self::Hardswish => with.call(Hardswish),
+            Self::Hardsigmoid => with.call(Hardsigmoid),
+            Self::Sigmoid => with.call(Sigmoid),
+            Self::Tanh => with.call(Tanh),
+            Self::Gelu(GeluForm::Erf) => with.call(Erf),
+            Self::Gelu(GeluForm::Tanh) => with.call(ByTangent),
+            Self::Gelu(GeluForm::Quick) => with.call(Quick),
+        }
+    }
 }
 
 impl Layer for Activation {

@@ -18,6 +18,7 @@ mod silu;
 mod tanh;
 
 pub use any::Activation;
+pub(crate) use any::WithFormula;
 pub use gelu::{Gelu, GeluForm};
 pub use hardsigmoid::Hardsigmoid;
 pub use hardswish::Hardswish;

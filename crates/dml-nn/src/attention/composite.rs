@@ -49,7 +49,7 @@ pub(super) fn attention(
     }
     let mut probabilities = softmax(&scores)?;
     if let Some(dropped) = dropped {
-        let mut factors = vec![0f32; all.elem_count()];
+        let mut factors = vec![0f64; all.elem_count()];
         dropped.fill(0, &mut factors);
         let factors = Tensor::from_vec(factors, &all, scores.device())?;
         probabilities = (probabilities * factors.to_dtype(wide)?)?;

@@ -11,6 +11,7 @@ pub(crate) mod channel_scale;
 pub(crate) mod conv2d;
 pub(crate) mod dropout;
 pub(crate) mod embedding;
+pub(crate) mod feed_forward;
 pub(crate) mod gem;
 pub(crate) mod group_norm;
 pub(crate) mod image_windows;
