@@ -86,7 +86,7 @@ impl<'a> Block<'a> {
         if !has_kernel(input) || !dtype(self.convolution) || !self.first.is_none_or(dtype) {
             return self.one_by_one(input, train);
         }
-        if self.is_wide(input)? {
+        if self.is_wide() {
             let x = plane_convolution::forward(self.convolution, input)?;
             return self.followed(x, train);
         }
@@ -105,14 +105,10 @@ impl<'a> Block<'a> {
     }
 
     /// Whether the convolution by itself, computed on channel planes, is faster than the fused block.
-    fn is_wide(&self, input: &Tensor) -> Result<bool> {
-        if self.first.is_some() {
-            return Ok(false);
-        }
-        // The fused form reports what does not fit.
-        let _ = input;
+    fn is_wide(&self) -> bool {
         let alone = self.pooling.is_none() && self.dropout.is_none() && !self.relu;
-        Ok(alone || self.convolution.convolution().in_channels > FEW_CHANNELS)
+        let channels = self.convolution.convolution().in_channels;
+        self.first.is_none() && (alone || channels > FEW_CHANNELS)
     }
 
     /// What follows the convolution, layer by layer.

@@ -179,7 +179,7 @@ impl<T: SimdReal> WithSimd for Job<'_, '_, T> {
             };
             let offsets: Vec<usize> =
                 window_offsets(&pass.planes, conv.kernel, channels, plane_stride);
-            for panels in panels.chunks(block_panels(depth, width)) {
+            for panels in panels.chunks(block_panels(pass.channels * places, width)) {
                 simd.vectorize(Pack {
                     source,
                     image_stride,
