@@ -157,7 +157,7 @@ fn backbones_and_weights_that_do_not_fit_are_one_sentence() -> anyhow::Result<()
     let absent = root.join("absent.safetensors").display().to_string();
     let backbone = ["--backbone", "mobilenet_v3_small"];
     let (_, text) = error(&[&backbone[..], &["--weights", &absent]].concat());
-    let expected = "--weights: can't read ROOT/absent.safetensors: ";
+    let expected = "--weights: can't open ROOT/absent.safetensors: ";
     assert!(text.starts_with(expected), "{text}");
 
     let other = root.join("other.safetensors");
