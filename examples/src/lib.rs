@@ -3,7 +3,8 @@
 //! - [`single_crates`]: five lines of each of five crates.
 //! - `own_loss`: a loss of one's own beside the library's reducers and miners.
 //! - `memory`: embeddings compared with a memory that holds copies of themselves.
-//! - `image_folder`, with the feature `images`: an embedding learnt from a folder of pictures and judged by classes that it has never seen.
+//! - `image_folder`, with the feature `images`: an embedding learnt from a folder of images, by a pretrained backbone or a small
+//!   network, and judged by classes that it has never seen.
 //! - `self_supervised_digits`: digits without labels ([`digits::self_supervised`]).
 //! - `two_losses`: `ArcFace` and triplets on the same digits ([`digits::two_losses`]).
 //! - [`sentences`]: a sentence encoder fine-tuned on pairs of sentences.

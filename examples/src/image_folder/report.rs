@@ -10,6 +10,9 @@ use dml::report::{Figure, Page};
 use super::Results;
 use super::results::write_whole;
 
+/// Least width of an image on the page that was reduced, in pixels.
+const THUMBNAIL: usize = 96;
+
 /// Writes `report.html`: metrics before and after training, the loss of every epoch, and what the embeddings of the test
 /// pictures look like.
 pub(super) fn write(
@@ -30,9 +33,9 @@ pub(super) fn write(
     page.fact("training", format!("{:.1} s", results.train_seconds));
     let losses = line_chart("loss", ("epoch", 1), &results.losses).to_svg()?;
     page.figures("Training", [Figure::new("mean loss, by epoch", losses)]);
-    // Pictures come from the files as numbers from 0 to 1.
+    // The folder's images have values from 0 to 1, before any normalisation.
     let images =
-        |rows: &[usize]| -> dml::Result<Tensor> { Ok(test.fetch(rows, 0)?.views()[0].clone()) };
+        |rows: &[usize]| -> dml::Result<Tensor> { thumbnails(&test.fetch(rows, 0)?.views()[0]) };
     let queries = Pictured {
         embeddings,
         labels: test.labels(),
@@ -48,7 +51,7 @@ pub(super) fn write(
         let before = before(name).unwrap_or(f64::NAN);
         [name.clone(), format!("{before:.4}"), format!("{after:.4}")]
     });
-    page.table("Metrics", &["", "untrained", "trained"], rows);
+    page.table("Metrics", &["", "before", "after"], rows);
     let classes = judged.classes.iter().enumerate();
     let classes = classes.map(|(number, name)| [number.to_string(), name.clone()]);
     page.table("Classes by number", &[], classes);
@@ -57,4 +60,12 @@ pub(super) fn write(
         "report.html",
         page.to_string().as_bytes(),
     )
+}
+
+/// Images reduced by a whole factor, so that the page stays small.
+fn thumbnails(images: &Tensor) -> dml::Result<Tensor> {
+    match images.dims()[3] / THUMBNAIL {
+        0 | 1 => Ok(images.clone()),
+        factor => Ok(images.avg_pool2d(factor)?),
+    }
 }

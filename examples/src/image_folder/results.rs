@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use dml::core::folder_lock::FolderLock;
 use dml::data::ImageFolder;
-use dml::nn::Parameters;
+use dml::nn::Layer;
 use serde::Serialize;
 
 use super::Args;
@@ -18,7 +18,7 @@ use super::Args;
 pub struct Results {
     /// Every metric of the trained network by name.
     pub metrics: BTreeMap<String, f64>,
-    /// The same of the network as its seed made it.
+    /// The same before training: of random weights, or of pretrained ones with a random head.
     pub metrics_before_training: BTreeMap<String, f64>,
     /// The mean loss of every epoch.
     pub losses: Vec<f64>,
@@ -28,6 +28,8 @@ pub struct Results {
     pub train: FolderSummary,
     /// The folder that was judged by.
     pub test: FolderSummary,
+    /// Channels, height and width of the network's input.
+    pub input: [usize; 3],
     /// What was asked for.
     pub config: Args,
 }
@@ -74,7 +76,7 @@ impl Results {
     /// The metrics before and after training, a line each.
     #[must_use]
     pub fn table(&self) -> String {
-        let mut table = format!("{:<28} {:>10} {:>10}\n", "metric", "untrained", "trained");
+        let mut table = format!("{:<28} {:>10} {:>10}\n", "metric", "before", "after");
         for (name, trained) in &self.metrics {
             let before = self.metrics_before_training.get(name).copied();
             let before = before.unwrap_or(f64::NAN);
@@ -85,12 +87,9 @@ impl Results {
     }
 
     /// Writes `metrics.json` and `model.safetensors`.
-    pub(super) fn write(&self, parameters: &Parameters) -> anyhow::Result<()> {
+    pub(super) fn write(&self, network: &dyn Layer) -> anyhow::Result<()> {
         let folder = &self.config.out;
-        let path = folder.join("model.safetensors");
-        parameters
-            .save(&path)
-            .with_context(|| format!("can't write {}", path.display()))?;
+        dml::models::save(network, folder.join("model.safetensors"))?;
         write_whole(folder, "metrics.json", &serde_json::to_vec_pretty(self)?)
     }
 }
@@ -105,6 +104,15 @@ pub(super) fn write_whole(folder: &Path, name: &str, bytes: &[u8]) -> anyhow::Re
 /// A path as people read it: not every path is text.
 pub(super) fn shown<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&path.display())
+}
+
+/// The same of a path that may be absent.
+pub(super) fn shown_if_given<S: serde::Serializer>(
+    path: &Option<PathBuf>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let path = path.as_ref().map(|path| path.display().to_string());
+    path.serialize(serializer)
 }
 
 /// Makes the folder for the results, before time is spent on them, and locks it against other runs.

@@ -64,7 +64,9 @@ fn numbers_out_of_range_are_refused_by_name() {
     #[cfg(feature = "images")]
     let counts = ["--epochs", "--size", "--batch", "--embedding", "--threads"];
     #[cfg(feature = "images")]
-    check::<dml_examples::image_folder::Args>(&["--train=a", "--test=b"], &counts, &["--lr"]);
+    let rates = ["--lr", "--backbone-lr"];
+    #[cfg(feature = "images")]
+    check::<dml_examples::image_folder::Args>(&["--train=a", "--test=b"], &counts, &rates);
     check::<Digits>(&[], &["--images", "--epochs", "--batch"], &["--lr"]);
     check::<Sentences>(
         &[],

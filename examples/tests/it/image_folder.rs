@@ -8,7 +8,7 @@ use dml_examples::image_folder::{Args, Results, run};
 
 use crate::pictures::stripes;
 
-const TRAIN: [(&str, f32); 6] = [
+pub(crate) const TRAIN: [(&str, f32); 6] = [
     ("0", 0.0),
     ("30", 30.0),
     ("steep/60", 60.0),
@@ -16,9 +16,10 @@ const TRAIN: [(&str, f32); 6] = [
     ("steep/120", 120.0),
     ("150", 150.0),
 ];
-const TEST: [(&str, f32); 4] = [("15", 15.0), ("55", 55.0), ("100", 100.0), ("140", 140.0)];
+pub(crate) const TEST: [(&str, f32); 4] =
+    [("15", 15.0), ("55", 55.0), ("100", 100.0), ("140", 140.0)];
 
-fn parsed(root: &Path, more: &[&str]) -> Result<Args, clap::Error> {
+pub(crate) fn parsed(root: &Path, more: &[&str]) -> Result<Args, clap::Error> {
     let shown = |name: &str| root.join(name).display().to_string();
     let folders = [
         "--train",
@@ -31,11 +32,11 @@ fn parsed(root: &Path, more: &[&str]) -> Result<Args, clap::Error> {
     Args::try_parse_from([&["image_folder"], &folders[..], more].concat())
 }
 
-fn args(root: &Path, more: &[&str]) -> Args {
+pub(crate) fn args(root: &Path, more: &[&str]) -> Args {
     parsed(root, more).unwrap()
 }
 
-fn outcome(args: &Args) -> anyhow::Result<(Results, String)> {
+pub(crate) fn outcome(args: &Args) -> anyhow::Result<(Results, String)> {
     let mut printed = Vec::new();
     let results = run(args, &mut printed)?;
     Ok((results, String::from_utf8(printed)?))
@@ -97,7 +98,7 @@ fn it_learns_classes_that_it_has_never_seen() -> anyhow::Result<()> {
         "mean loss, by epoch",
         "t-SNE",
         "green frames",
-        "<th>untrained</th>",
+        "<th>before</th>",
         TEST[3].0,
     ] {
         assert!(page.contains(told), "{told} is not on the page");
@@ -182,7 +183,7 @@ fn bad_folders_and_arguments_are_one_sentence() {
         ("--size", "7"),
         ("--size", "1000"),
         ("--batch", "7"),
-        ("--embedding", "0"),
+        ("--embedding", "65537"),
     ] {
         let text = parsed(root.path(), &[flag, value]).unwrap_err().to_string();
         assert!(text.contains(flag), "{text}");
@@ -190,16 +191,31 @@ fn bad_folders_and_arguments_are_one_sentence() {
     }
     // A program that calls the example passes no command line.
     type Change = fn(&mut Args);
-    let changes: [(Change, &str); 4] = [
-        (|args| args.size = 7, "--size: expected 8 to 512, got 7"),
+    let changes: [(Change, &str); 7] = [
         (
-            |args| args.size = 1000,
+            |args| args.size = Some(7),
+            "--size: expected 8 to 512, got 7",
+        ),
+        (
+            |args| args.size = Some(1000),
             "--size: expected 8 to 512, got 1000",
         ),
         (|args| args.batch = 7, "--batch: expected at least 8, got 7"),
         (
             |args| args.embedding = 0,
-            "--embedding: expected at least 1, got 0",
+            "--embedding: expected at least 1 without --backbone, got 0",
+        ),
+        (
+            |args| args.weights = Some("x.pth".into()),
+            "--weights: expected a --backbone with it, got none",
+        ),
+        (
+            |args| args.freeze = true,
+            "--freeze: expected a --backbone with it, got none",
+        ),
+        (
+            |args| args.backbone_lr = Some(0.1),
+            "--backbone-lr: expected a --backbone with it, got none",
         ),
     ];
     for (change, expected) in changes {

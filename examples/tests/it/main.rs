@@ -5,6 +5,8 @@
 mod arguments;
 mod digits;
 #[cfg(feature = "images")]
+mod fine_tuning;
+#[cfg(feature = "images")]
 mod image_folder;
 #[cfg(feature = "images")]
 mod loading;
