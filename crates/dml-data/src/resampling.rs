@@ -210,6 +210,14 @@ pub(crate) fn axes(old: [u64; 2], new: [u64; 2]) -> [usize; 2] {
     }
 }
 
+/// Bytes that the weights of an axis take, in double precision and in 22 places.
+#[cfg(feature = "images")]
+pub(crate) fn bytes_of_weights(filter: Interpolation, old: u64, new: u64) -> u64 {
+    let ratio = old as f64 / new.max(1) as f64;
+    let width = 2 * (support(filter) * ratio.max(1.0)).ceil() as u64 + 1;
+    new.saturating_mul(width).saturating_mul(12)
+}
+
 /// A sum of weighted bytes, rounded and clamped.
 #[cfg(feature = "images")]
 fn byte(sum: i32) -> u8 {

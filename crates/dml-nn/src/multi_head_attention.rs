@@ -183,7 +183,7 @@ impl MultiHeadAttention {
         heads: usize,
     ) -> Result<Self> {
         check::at_least_one("num_heads", heads)?;
-        if width % heads != 0 {
+        if !width.is_multiple_of(heads) {
             return Err(Error::InvalidParameter {
                 name: "num_heads",
                 value: heads as f64,

@@ -6,7 +6,7 @@
 //! interleaved:   pair i is (x[2i], x[2i + 1])           RoFormer, GPT-J
 //! ```
 //!
-//! Su et al. 2021, "RoFormer" (arXiv 2104.09864). Angles, cosines and sines are computed in double precision once, when the
+//! Su et al. 2021, "`RoFormer`" (arXiv 2104.09864). Angles, cosines and sines are computed in double precision once, when the
 //! layer is made. transformers computes angles in single precision, which differ by up to 6e-8 of the position.
 
 use std::sync::Arc;

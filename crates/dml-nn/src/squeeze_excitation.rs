@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Hu, Shen & Sun 2018, "Squeeze-and-Excitation Networks" (arXiv 1709.01507). δ is ReLU and σ the sigmoid in SE-ResNet, ReLU and
-//! hard sigmoid in MobileNetV3, SiLU and sigmoid in EfficientNet.
+//! hard sigmoid in MobileNetV3, `SiLU` and sigmoid in EfficientNet.
 
 use candle_core::{DType, Device, Tensor};
 use dml_core::autograd::{self, has_kernel, with_slice};

@@ -215,12 +215,15 @@ impl Hook for RefuseNonFinite {
     }
 }
 
+type IterationClosure = dyn FnMut(&Iteration) -> HookResult;
+type EpochClosure = dyn FnMut(&Epoch, &dyn Method) -> HookResult;
+
 /// A closure called after every iteration.
 #[derive(Debug)]
-pub(crate) struct OnIteration(pub(crate) Box<Closure<dyn FnMut(&Iteration) -> HookResult>>);
+pub(crate) struct OnIteration(pub(crate) Box<Closure<IterationClosure>>);
 /// A closure called after every epoch.
 #[derive(Debug)]
-pub(crate) struct OnEpoch(pub(crate) Box<Closure<dyn FnMut(&Epoch, &dyn Method) -> HookResult>>);
+pub(crate) struct OnEpoch(pub(crate) Box<Closure<EpochClosure>>);
 
 impl Hook for OnIteration {
     fn name(&self) -> &str {

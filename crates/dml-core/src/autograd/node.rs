@@ -121,7 +121,7 @@ pub fn node<const N: usize>(
     let backward = {
         let gates = gates.clone();
         move |value: &Tensor, gradient: &Tensor| -> Result<Vec<Option<Tensor>>> {
-            let mut gradients = backward(originals.each_ref(), value, gradient)?;
+            let mut gradients = backward(originals.each_ref(), &value.detach(), gradient)?;
             for (gradient, gate) in gradients.iter_mut().zip(&gates) {
                 if let Some(gate) = gate {
                     *gradient = Some(gate.deposit(gradient.take())?);

@@ -24,7 +24,7 @@ pub(super) struct Header {
 ///
 /// ```text
 /// file + max(decoder + decoded, decoded + converted, 2 · converted, converted + part,
-///            part + first axis resized + max(resized, eight rows))
+///            part + first axis resized + max(resized, eight rows) + weights)
 /// ```
 pub(super) fn peak(header: &Header, config: &ImageFilesConfig) -> u64 {
     let pixels = header.width.saturating_mul(header.height);
@@ -78,8 +78,10 @@ pub(super) fn peak(header: &Header, config: &ImageFilesConfig) -> u64 {
         let narrow = first.saturating_mul(channels);
         let result = rows.saturating_mul(columns).saturating_mul(channels);
         let block = width.saturating_mul(16 * channels);
-        let resized = narrow.saturating_add(result.max(block));
-        stages.push(converted.saturating_add(resized));
+        let weights = [(width, columns), (height, rows)]
+            .map(|(old, new)| crate::resampling::bytes_of_weights(config.interpolation, old, new));
+        let parts = [narrow, result.max(block), weights[0], weights[1]];
+        stages.push(parts.into_iter().fold(converted, u64::saturating_add));
     }
     let most = stages.into_iter().max().unwrap_or(u64::MAX);
     most.saturating_add(header.file)

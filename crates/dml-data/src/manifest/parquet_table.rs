@@ -70,7 +70,8 @@ fn read_rows<R: ChunkReader + 'static>(
             found: rows.saturating_mul(LEAST_BYTES),
         });
     }
-    let columns = metadata.row_groups().iter().flat_map(|own| own.columns());
+    let groups = metadata.row_groups().iter();
+    let columns = groups.flat_map(parquet::file::metadata::RowGroupMetaData::columns);
     let columns = columns.filter(|own| own.column_path().parts().first().is_some_and(is_read));
     for column in columns.clone() {
         check_codec(path, column)?;

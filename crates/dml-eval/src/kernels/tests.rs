@@ -140,6 +140,8 @@ fn no_kernel_is_left_out() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/kernels");
     visit(&folder, &mut names);
     assert!(names.contains("nearest") && names.contains("kmeans"));
+    // Two rows of one matrix, which callers cut.
+    names.remove("key");
     let tried: BTreeSet<&str> = calls().0.iter().map(|(name, _)| *name).collect();
     let left: Vec<&String> = names
         .iter()

@@ -385,9 +385,10 @@ fn every_public_kernel_refuses_slices_that_do_not_fit() {
 }
 
 /// Public functions that read slices of any length.
-const ANY_LENGTH: [&str; 11] = [
+const ANY_LENGTH: [&str; 14] = [
     "all_finite",
     "bins",
+    "for_each_row_with",
     "gradient",
     "gradients",
     "histogram_of",
@@ -397,6 +398,8 @@ const ANY_LENGTH: [&str; 11] = [
     "room",
     "smallest",
     "sum",
+    "written",
+    "written_chunks",
 ];
 
 /// The names of the public functions of a source file that take slices.

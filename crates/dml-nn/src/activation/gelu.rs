@@ -36,7 +36,7 @@ const QUICK: f64 = 1.702;
 )]
 #[non_exhaustive]
 pub enum GeluForm {
-    /// By the error function: PyTorch's default, and that of ViT, `ConvNeXt`, DINOv2 and BERT.
+    /// By the error function: PyTorch's default, and that of `ViT`, `ConvNeXt`, `DINOv2` and BERT.
     #[default]
     Erf,
     /// By the hyperbolic tangent: PyTorch's `approximate="tanh"`, and that of GPT-2 and `SigLIP`.

@@ -77,9 +77,8 @@ pub(crate) fn backward<T: Real>(
             let factor = gradient * y.powf(1.0 - exponent) / area as f64;
             for (out, x) in out.iter_mut().zip(plane) {
                 let c = clamped(*x, eps);
-                // Not `x >= eps`, so that NaN comes through.
-                let inside = !(*x < eps);
-                if inside {
+                // NaN comes through.
+                if *x >= eps || x.is_nan() {
                     *out = T::from_f64(factor * c.powf(p - T::ONE).to_f64());
                 }
             }

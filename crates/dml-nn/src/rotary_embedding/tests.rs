@@ -23,7 +23,7 @@ impl Layer for Later {
 }
 
 /// From PyTorch 2.15, with `num` of [`crate::checked_layer`], the formula of transformers' `apply_rotary_pos_emb` for the
-/// first 4 of 5 coordinates at positions 3 and 4, and that of RoFormer:
+/// first 4 of 5 coordinates at positions 3 and 4, and that of `RoFormer`:
 ///
 /// ```text
 /// inv = 100.0 ** (-torch.arange(0, 4, 2) / 4); a = torch.outer(torch.tensor([3., 4.]), inv)

@@ -135,20 +135,20 @@ fn store<T: SimdReal, S: Simd, const V: usize>(
     existing: Existing,
 ) {
     let lanes = T::lanes::<S>();
-    for v in 0..V {
+    for (v, sum) in sums.iter().enumerate() {
         let Some(out) = out.get_mut(v * lanes..) else {
             return;
         };
         if let Some(whole) = T::as_lanes_mut::<S>(out).0.first_mut() {
             *whole = match existing {
-                Existing::Overwrite => sums[v],
-                Existing::AddTo => T::plus(simd, *whole, sums[v]),
+                Existing::Overwrite => *sum,
+                Existing::AddTo => T::plus(simd, *whole, *sum),
             };
             continue;
         }
         let mut spill = [T::ZERO; LANES];
         if let Some(whole) = T::as_lanes_mut::<S>(&mut spill).0.first_mut() {
-            *whole = sums[v];
+            *whole = *sum;
         }
         for (out, sum) in out.iter_mut().zip(spill) {
             match existing {
