@@ -13,7 +13,7 @@ use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-use candle_core::{DType, Device};
+use candle_core::{DType, Device, Tensor};
 use dml_core::{check, durable};
 use dml_nn::{LinearConfig, Parameters};
 use rand::RngCore;
@@ -51,9 +51,32 @@ pub(super) struct Origin {
 struct WeightsOrigin {
     /// Folder of the module within the encoder's.
     path: PathBuf,
-    weights: Weights,
     /// Names in the file by names of the encoder.
     places: HashMap<String, String>,
+    /// The tensors that the encoder left out: heads and numbers that no computation reads. They are kept in memory, since
+    /// an encoder may be written over the file that it came from.
+    others: Vec<(String, Tensor)>,
+}
+
+impl WeightsOrigin {
+    /// `prefix` stands before the names of the module's parameters in the encoder, with its dot.
+    fn new(
+        path: &str,
+        weights: &Weights,
+        places: HashMap<String, String>,
+        prefix: &str,
+    ) -> Result<Self> {
+        let loaded: HashSet<&str> = places.values().map(String::as_str).collect();
+        let others = weights.names().filter(|name| !loaded.contains(name));
+        let others = others.map(|name| Ok((name.to_owned(), weights.stored(name)?)));
+        let others = others.collect::<Result<_>>()?;
+        let prefixed = |(own, there)| (format!("{prefix}{own}"), there);
+        Ok(Self {
+            path: PathBuf::from(path),
+            others,
+            places: places.into_iter().map(prefixed).collect(),
+        })
+    }
 }
 
 /// The list of modules, and its file.
@@ -102,7 +125,7 @@ impl TextEncoder {
     /// gets mean pooling. Heads are left out. The generator seeds dropout.
     ///
     /// ```no_run
-    /// use candle_core::{DType, Device};
+    /// use candle_core::{DType, Device, Tensor};
     /// use dml_models::text::TextEncoder;
     /// use rand::SeedableRng;
     ///
@@ -132,11 +155,7 @@ impl TextEncoder {
         let (_, places) = load_with_places(&network, &weights, &names)?;
         let mut origin = Origin {
             folder: folder.to_owned(),
-            weights: vec![WeightsOrigin {
-                path: PathBuf::from(&modules[0].path),
-                weights,
-                places,
-            }],
+            weights: vec![WeightsOrigin::new(&modules[0].path, &weights, places, "")?],
         };
         let max_seq_length = max_seq_length(&own, network.most_tokens())?;
         let mut rest = &modules[1..];
@@ -161,12 +180,9 @@ impl TextEncoder {
                     let dense = dense(&settings, rng, dtype, device)?;
                     let weights = Weights::open(&path)?;
                     let (_, places) = load_with_places(&dense, &weights, &Names::default())?;
-                    let prefixed = |(own, there)| (format!("{}.{own}", module.path), there);
-                    origin.weights.push(WeightsOrigin {
-                        path: PathBuf::from(&module.path),
-                        weights,
-                        places: places.into_iter().map(prefixed).collect(),
-                    });
+                    let prefix = format!("{}.", module.path);
+                    let own = WeightsOrigin::new(&module.path, &weights, places, &prefix)?;
+                    origin.weights.push(own);
                     TextModule::Dense(dense)
                 }
                 other => {
@@ -236,17 +252,12 @@ impl Origin {
 impl WeightsOrigin {
     /// Today's parameters under the names of the file, and the tensors that were left out as they were.
     fn write(&self, parameters: &Parameters, path: &Path) -> Result<()> {
-        let mut tensors = Vec::with_capacity(self.weights.len());
-        let mut written = HashSet::new();
+        let mut tensors = self.others.clone();
         for (own, var) in parameters.iter() {
             if let Some(name) = self.places.get(own) {
                 let tensor = var.as_detached_tensor().to_device(&Device::Cpu)?;
                 tensors.push((name.clone(), tensor));
-                written.insert(name.as_str());
             }
-        }
-        for name in self.weights.names().filter(|name| !written.contains(name)) {
-            tensors.push((name.to_owned(), self.weights.stored(name)?));
         }
         save_tensors(tensors, path)
     }

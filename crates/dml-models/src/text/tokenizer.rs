@@ -5,7 +5,7 @@ use std::path::Path;
 use candle_core::{Device, Tensor};
 use dml_core::check;
 use serde_json::Value;
-use tokenizers::{Tokenizer, TruncationParams};
+use tokenizers::{PostProcessor, Tokenizer, TruncationParams};
 
 use super::TextEncoder;
 use super::folder::modules;
@@ -45,7 +45,13 @@ impl TextTokenizer {
         max_seq_length: usize,
     ) -> std::result::Result<Self, String> {
         let mut tokenizer: Tokenizer = json.parse().map_err(|error| format!("{error}"))?;
-        check::at_least_one("max_seq_length", max_seq_length).map_err(|error| error.to_string())?;
+        let special = tokenizer.get_post_processor();
+        let special = special.map_or(0, |processor| processor.added_tokens(false));
+        if max_seq_length <= special {
+            return Err(format!(
+                "max_seq_length: expected more than the {special} special tokens, got {max_seq_length}"
+            ));
+        }
         let truncation = TruncationParams {
             max_length: max_seq_length,
             ..TruncationParams::default()
@@ -107,6 +113,7 @@ impl TextTokenizer {
     /// # Errors
     /// [`ModelError::Core`] if there is no text, or if the tokenizer fails or gives a text no token.
     pub fn encode_batch(&self, texts: &[&str], device: &Device) -> Result<Tensor> {
+        check::at_least_one("texts", texts.len())?;
         let all = self.encode_each(texts)?;
         let length = all.iter().map(Vec::len).max().unwrap_or(0);
         let mut ids = Vec::with_capacity(all.len() * length);
@@ -114,7 +121,6 @@ impl TextTokenizer {
             ids.extend_from_slice(own);
             ids.extend(std::iter::repeat_n(self.pad, length - own.len()));
         }
-        check::at_least_one("texts", texts.len())?;
         Ok(Tensor::from_vec(ids, (texts.len(), length), device)?)
     }
 

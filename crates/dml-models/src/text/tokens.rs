@@ -14,7 +14,7 @@ pub(crate) struct Padding {
 
 impl Padding {
     /// # Errors
-    /// [`Error::Shape`] unless the ids are `[batch, length]` and every row has a token that is no padding, [`Error::DType`]
+    /// [`Error::Shape`] unless the ids are `[batch, length]`, not empty, and every row has a token that is no padding, [`Error::DType`]
     /// unless they are whole numbers.
     pub(crate) fn new(ids: &Tensor, pad: u32) -> Result<Self> {
         let [batch, length] = *ids.dims() else {
@@ -40,10 +40,10 @@ impl Padding {
             || padded
                 .chunks(length)
                 .any(|row| row.iter().all(|own| *own == 1));
-        if batch > 0 && empty {
+        if empty {
             return Err(Error::Shape {
                 arg: "ids",
-                expected: "[batch, length] with a token in every row that is no padding",
+                expected: "[batch, length], not empty, with a token in every row that is no padding",
                 got: vec![batch, length],
             });
         }

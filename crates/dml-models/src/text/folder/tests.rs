@@ -4,7 +4,6 @@ use rand_chacha::ChaCha8Rng;
 use super::*;
 use crate::backbone::Backbone;
 use crate::save::save;
-use candle_core::Tensor;
 use dml_nn::Layer;
 
 const CONFIG: &str = r#"{"model_type": "bert", "vocab_size": 12, "hidden_size": 8, "num_hidden_layers": 1,
@@ -122,7 +121,8 @@ fn what_is_read_is_written_with_its_names() {
     assert!(old.names().eq(new.names()));
     assert_eq!(new.stored_type("bert.embeddings.position_ids"), Some("i64"));
 
-    // Into its own folder.
+    // Into its own folder, more than once.
+    encoder.write(source.path()).unwrap();
     encoder.write(source.path()).unwrap();
     assert_eq!(
         embeddings(&read(source.path()).unwrap()),

@@ -79,7 +79,7 @@ fn padding_changes_nothing() -> Result<()> {
         let alone = network.forward(&ids)?;
         let beside = network.forward(&padded)?.narrow(1, 0, 3)?;
         let gap = (alone - beside)?.abs()?.max_all()?.to_scalar::<f64>()?;
-        assert!(gap < 1e-12, "{gap}");
+        assert!(gap < 1e-10, "{gap}");
     }
     Ok(())
 }
