@@ -87,7 +87,7 @@ SENTENCES = [
     "unbelievably antidisestablishmentarianism-like words",
     "word " * 400,
     "  leading and trailing spaces  ",
-    "[CLS] special [SEP] tokens [PAD] in a text",
+    "[CLS] special [SEP] tokens [MASK] in a text",
     "😀 emoji",
     "ALL CAPITALS AND lower",
 ] + [f"sentence number {i} is about {'deep metric learning ' * i}" for i in range(20)]
