@@ -11,6 +11,7 @@
 //! | `roberta`, `xlm-roberta`, `camembert` | [`RobertaConfig`] | `RoBERTa`, XLM-R, multilingual E5 |
 //! | `distilbert` | [`DistilBertConfig`] | `DistilBERT` |
 //! | `mpnet` | [`MpnetConfig`] | `all-mpnet-base-v2` |
+//! | `modernbert` | [`ModernBertConfig`] | `ModernBERT`, `gte-modernbert` |
 //!
 //! Parameters have the names of Hugging Face's transformers. [`TextEncoder::read`] takes a folder as sentence-transformers
 //! lays it out, and [`TextEncoder::write`] writes one that sentence-transformers reads.
@@ -20,9 +21,11 @@ mod dense;
 mod encoder;
 mod folder;
 mod layer;
+mod modern_bert;
 mod modules_file;
 mod plan;
 mod pooling;
+mod post_norm;
 mod tokens;
 mod transformer;
 
@@ -35,6 +38,7 @@ pub use config::{
 };
 pub use dense::{Dense, DenseActivation};
 pub use encoder::{TextEncoder, TextModule};
+pub use modern_bert::{ModernBertConfig, ModernBertLayerType, RopeParameters};
 pub use pooling::Pooling;
 #[cfg(feature = "text")]
 pub use tokenizer::TextTokenizer;

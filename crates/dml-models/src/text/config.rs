@@ -3,10 +3,9 @@
 use std::path::Path;
 
 use candle_core::{DType, Device};
-use dml_core::check;
 use rand::RngCore;
 
-use super::plan::Plan;
+use super::modern_bert::ModernBertConfig;
 use super::transformer::TextTransformer;
 use crate::error::{ModelError, Result};
 
@@ -241,10 +240,12 @@ pub enum TextConfig {
     DistilBert(DistilBertConfig),
     /// `MPNet`.
     Mpnet(MpnetConfig),
+    /// `ModernBERT`.
+    ModernBert(ModernBertConfig),
 }
 
 /// The kinds of models that there are.
-const MODEL_TYPES: &str = "bert, camembert, distilbert, mpnet, roberta, xlm-roberta";
+const MODEL_TYPES: &str = "bert, camembert, distilbert, modernbert, mpnet, roberta, xlm-roberta";
 
 impl TextConfig {
     /// Reads a file `config.json`; unknown fields are ignored.
@@ -275,6 +276,7 @@ impl TextConfig {
             Some("bert") => Ok(Self::Bert(read(text)?)),
             Some("roberta" | "xlm-roberta" | "camembert") => Ok(Self::Roberta(read(text)?)),
             Some("distilbert") => Ok(Self::DistilBert(read(text)?)),
+            Some("modernbert") => Ok(Self::ModernBert(read(text)?)),
             Some("mpnet") => Ok(Self::Mpnet(read(text)?)),
             Some(other) => Err(format!(
                 "model_type: expected one of {MODEL_TYPES}, found {other}"
@@ -286,7 +288,8 @@ impl TextConfig {
     }
 
     /// A network with the initialisation of transformers: weights and embeddings from N(0, `initializer_range`²), zeros in the
-    /// row of padding, biases of 0.
+    /// row of padding, biases of 0. In `ModernBERT` the last linear layers of attention and of the feed-forward part have
+    /// `initializer_range` / √(2 · layers).
     ///
     /// # Errors
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter), [`Error::Count`](dml_core::Error::Count) or
@@ -298,9 +301,7 @@ impl TextConfig {
         dtype: DType,
         device: &Device,
     ) -> dml_core::Result<TextTransformer> {
-        let plan = Plan::of(self)?;
-        check::non_negative("initializer_range", plan.initializer_range)?;
-        TextTransformer::new(&plan, rng, dtype, device)
+        TextTransformer::new(self, true, rng, dtype, device)
     }
 
     /// A network of zeros, into which weights are loaded.
@@ -310,8 +311,6 @@ impl TextConfig {
         dtype: DType,
         device: &Device,
     ) -> dml_core::Result<TextTransformer> {
-        let mut plan = Plan::of(self)?;
-        plan.initializer_range = 0.0;
-        TextTransformer::new(&plan, rng, dtype, device)
+        TextTransformer::new(self, false, rng, dtype, device)
     }
 }

@@ -86,7 +86,7 @@ pub(super) struct Plan {
     pub(super) attention_dropout: f64,
 }
 
-fn activation(act: HiddenAct) -> Activation {
+pub(super) fn activation(act: HiddenAct) -> Activation {
     match act {
         HiddenAct::Gelu => Activation::Gelu(GeluForm::Erf),
         HiddenAct::GeluNew => Activation::Gelu(GeluForm::Tanh),
@@ -97,11 +97,21 @@ fn activation(act: HiddenAct) -> Activation {
 }
 
 impl Plan {
-    pub(super) fn of(config: &TextConfig) -> Result<Self> {
-        match config {
+    /// The plan of a family whose layers normalise behind each part; none for other families.
+    pub(super) fn of(config: &TextConfig) -> Result<Option<Self>> {
+        let plan = Self::post_norm(config)?;
+        if let Some(plan) = &plan {
+            check::non_negative("initializer_range", plan.initializer_range)?;
+        }
+        Ok(plan)
+    }
+
+    fn post_norm(config: &TextConfig) -> Result<Option<Self>> {
+        Ok(Some(match config {
+            TextConfig::ModernBert(_) => return Ok(None),
             TextConfig::Bert(config) => {
                 encoder_only(config.is_decoder, config.add_cross_attention)?;
-                Ok(Self::bert(config))
+                Self::bert(config)
             }
             TextConfig::Roberta(own) => {
                 encoder_only(own.is_decoder, own.add_cross_attention)?;
@@ -121,13 +131,13 @@ impl Plan {
                     pad_token_id: own.pad_token_id,
                     ..BertConfig::default()
                 };
-                Ok(Self {
+                Self {
                     prefix: "roberta",
                     positions_after_padding: true,
                     ..Self::bert(&config)
-                })
+                }
             }
-            TextConfig::DistilBert(own) => Ok(Self {
+            TextConfig::DistilBert(own) => Self {
                 prefix: "distilbert",
                 parts: DISTILBERT,
                 vocab_size: own.vocab_size,
@@ -146,14 +156,14 @@ impl Plan {
                 dropout: own.dropout,
                 attention_output_dropout: 0.0,
                 attention_dropout: own.attention_dropout,
-            }),
+            },
             TextConfig::Mpnet(own) => {
                 let buckets = own.relative_attention_num_buckets;
                 let name = "relative_attention_num_buckets";
                 check::whole(buckets == BUCKETS, name, buckets, "32")?;
                 let pad = own.pad_token_id as usize;
                 check::whole(own.pad_token_id == MPNET_PAD, "pad_token_id", pad, "1")?;
-                Ok(Self {
+                Self {
                     prefix: "mpnet",
                     parts: MPNET,
                     vocab_size: own.vocab_size,
@@ -172,9 +182,9 @@ impl Plan {
                     dropout: own.hidden_dropout_prob,
                     attention_output_dropout: own.hidden_dropout_prob,
                     attention_dropout: own.attention_probs_dropout_prob,
-                })
+                }
             }
-        }
+        }))
     }
 
     fn bert(config: &BertConfig) -> Self {

@@ -23,7 +23,7 @@ struct Golden {
     gradients: BTreeMap<String, [f64; 4]>,
 }
 
-fn check(name: &str) {
+fn check(name: &str, tolerance: f64) {
     let golden: Golden = serde_json::from_str(&golden(&format!("text_{name}.json"))).unwrap();
     let config = TextConfig::from_json(&golden.config.to_string()).unwrap();
     let rng = &mut ChaCha8Rng::seed_from_u64(0);
@@ -35,10 +35,13 @@ fn check(name: &str) {
     let states = network.forward(&ids).unwrap();
     let features = states.broadcast_mul(&mask).unwrap();
     let got = digest("features", &features);
-    assert_digest("features", got, golden.features, TOLERANCE, 0.0);
+    assert_digest("features", got, golden.features, tolerance, 0.0);
     let row = features.get(0).unwrap().get(0).unwrap();
     for (got, expected) in row.to_vec1::<f64>().unwrap().iter().zip(&golden.first_row) {
-        assert!((got - expected).abs() < 1e-6, "{got} {expected}");
+        assert!(
+            (got - expected).abs() <= tolerance * golden.features[0],
+            "{got} {expected}"
+        );
     }
     let probe = tensor("probe.features", features.dims(), -1.0, 1.0);
     let loss = (features * probe).unwrap().sum_all().unwrap();
@@ -50,28 +53,34 @@ fn check(name: &str) {
     for (own, var) in parameters.iter() {
         let gradient = gradients.get(var).unwrap_or_else(|| panic!("{own}"));
         let got = digest(own, gradient);
-        assert_digest(own, got, golden.gradients[own], TOLERANCE, least);
+        assert_digest(own, got, golden.gradients[own], tolerance, least);
     }
 }
 
 #[test]
 fn bert() {
-    check("bert");
+    check("bert", TOLERANCE);
 }
 
 #[test]
 fn roberta() {
-    check("roberta");
+    check("roberta", TOLERANCE);
 }
 
 #[test]
 fn distilbert() {
-    check("distilbert");
+    check("distilbert", TOLERANCE);
 }
 
 #[test]
 fn mpnet() {
-    check("mpnet");
+    check("mpnet", TOLERANCE);
+}
+
+/// Upstream computes rotary positions and the softmax in single precision.
+#[test]
+fn modernbert() {
+    check("modernbert", 2e-5);
 }
 
 /// Embeddings of a published encoder: its folder in `DML_MODELS_TEXT`, the file of `generate/text.py embeddings` in

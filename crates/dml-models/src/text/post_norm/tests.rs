@@ -2,7 +2,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use super::*;
-use crate::text::{BertConfig, MpnetConfig, RobertaConfig, TextConfig};
+use crate::text::{BertConfig, MpnetConfig, RobertaConfig, TextConfig, TextTransformer};
 
 fn small() -> BertConfig {
     BertConfig {
