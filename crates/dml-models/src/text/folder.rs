@@ -117,7 +117,7 @@ fn max_seq_length(folder: &Path, most: usize) -> Result<usize> {
             bound.map_or(most, |bound| bound as usize)
         }
     };
-    Ok(check::at_least_one("max_seq_length", length)?.min(most))
+    Ok(check::at_least_one("max_seq_length", length.min(most))?)
 }
 
 impl TextEncoder {

@@ -139,6 +139,16 @@ fn a_folder_of_transformers_has_mean_pooling() {
     let encoder = read(source.path()).unwrap();
     assert_eq!(encoder.pooling(), Pooling::Mean);
     assert_eq!((encoder.modules().len(), encoder.max_seq_length()), (0, 10));
+    // The tokenizer's bound, which is 1e30 for none.
+    for (bound, expected) in [
+        ("1e30", 10),
+        ("1000000000000000019884624838656", 10),
+        ("6", 6),
+    ] {
+        let settings = format!(r#"{{"model_max_length": {bound}}}"#);
+        fs::write(source.path().join("tokenizer_config.json"), settings).unwrap();
+        assert_eq!(read(source.path()).unwrap().max_seq_length(), expected);
+    }
 }
 
 #[test]
