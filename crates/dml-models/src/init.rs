@@ -50,6 +50,15 @@ impl Init<'_> {
         trunc_normal(shape, std, self.rng, self.dtype, self.device)
     }
 
+    /// A normal distribution with mean 0; zeros without a draw for a standard deviation of 0.
+    pub(crate) fn normal(&mut self, shape: &[usize], std: f64) -> Result<Var> {
+        if std == 0.0 {
+            return self.constant(shape, 0.0);
+        }
+        let rng = &mut *self.rng;
+        drawn(shape, self.dtype, self.device, || std * normal(rng))
+    }
+
     pub(crate) fn constant(&self, shape: &[usize], value: f64) -> Result<Var> {
         constant(shape, value, self.dtype, self.device)
     }

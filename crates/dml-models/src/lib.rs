@@ -24,6 +24,7 @@ pub mod efficientnet_lite;
 pub mod mobilenet_v2;
 pub mod mobilenet_v3;
 pub mod resnet;
+pub mod text;
 
 mod registry;
 
@@ -44,5 +45,7 @@ pub use efficientnet_lite::{EfficientNetLite, EfficientNetLiteConfig};
 pub use mobilenet_v2::{MobileNetV2, MobileNetV2Config};
 pub use mobilenet_v3::{MobileNetV3, MobileNetV3Activation, MobileNetV3Block, MobileNetV3Config};
 pub use resnet::{ResNet, ResNetBlock, ResNetConfig};
+
+pub use text::{TextConfig, TextEncoder};
 
 pub use registry::{Model, by_name};

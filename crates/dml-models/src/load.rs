@@ -85,6 +85,15 @@ pub fn load<L: Layer + ?Sized>(
     weights: &Weights,
     names: &Names,
 ) -> Result<LoadReport> {
+    load_with_places(network, weights, names).map(|(report, _)| report)
+}
+
+/// As [`load()`], with the names in the file by those of the network.
+pub(crate) fn load_with_places<L: Layer + ?Sized>(
+    network: &L,
+    weights: &Weights,
+    names: &Names,
+) -> Result<(LoadReport, HashMap<String, String>)> {
     let places: Vec<(String, Var)> = network
         .parameters()
         .into_iter()
@@ -129,7 +138,7 @@ pub fn load<L: Layer + ?Sized>(
     for (var, tensor) in tensors {
         var.set(&tensor)?;
     }
-    Ok(report)
+    Ok((report, found.places))
 }
 
 /// Names of the file by those of the network.

@@ -46,11 +46,15 @@ struct Header<'a> {
 /// # Errors
 /// [`ModelError::Io`] if the file can't be written, [`ModelError::Core`] if a tensor can't be copied from its device.
 pub fn save<L: Layer + ?Sized>(network: &L, path: impl AsRef<Path>) -> Result<()> {
-    let path = path.as_ref();
     let mut tensors = Vec::new();
     for (name, var) in network.parameters().into_iter().chain(network.buffers()) {
         tensors.push((name, var.as_detached_tensor().to_device(&Device::Cpu)?));
     }
+    save_tensors(tensors, path.as_ref())
+}
+
+/// Writes tensors on the CPU as [`save`] does.
+pub(crate) fn save_tensors(mut tensors: Vec<(String, Tensor)>, path: &Path) -> Result<()> {
     // The order of the format: the widest types first.
     tensors.sort_by(|(a, left), (b, right)| {
         let (left, right) = (View::dtype(left), View::dtype(right));

@@ -141,11 +141,15 @@ impl Weights {
     /// [`ModelError::Missing`] if there is none, [`ModelError::Io`] or [`ModelError::Format`] if its file can't be read any
     /// more or its element type has no counterpart, [`ModelError::Core`] if it does not fit into memory.
     pub fn tensor(&self, name: &str, dtype: DType, device: &Device) -> Result<Tensor> {
+        Ok(self.stored(name)?.to_dtype(dtype)?.to_device(device)?)
+    }
+
+    /// Reads the tensor of that name onto the CPU in the element type in which it is stored.
+    pub(crate) fn stored(&self, name: &str) -> Result<Tensor> {
         let entry = self.entries.get(name).ok_or_else(|| ModelError::Missing {
             name: name.to_owned(),
         })?;
-        let tensor = entry.read(name)?;
-        Ok(tensor.to_dtype(dtype)?.to_device(device)?)
+        entry.read(name)
     }
 }
 

@@ -3,17 +3,16 @@
 //! The two sentences of a pair say the same things, in another order and with the other word for each: not one word is in
 //! both, and nothing but learning tells that they belong together.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use candle_transformers::models::bert::{Config, HiddenAct};
+use dml::candle_core::DType;
+use dml_models::text::{BertConfig, Pooling, TextConfig, TextEncoder, TextTokenizer};
 use rand::seq::{SliceRandom, index::sample};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use tokenizers::Tokenizer;
-use tokenizers::models::wordlevel::WordLevel;
-use tokenizers::pre_tokenizers::whitespace::Whitespace;
+use serde_json::json;
 
-use super::{Encoder, Weights};
+use super::DEVICE;
 
 /// Pairs of sentences.
 const PAIRS: usize = 2_000;
@@ -45,36 +44,44 @@ pub(super) fn pairs(seed: u64) -> Vec<(String, String)> {
         .collect()
 }
 
-/// An encoder of two small layers, with a tokenizer of the words of these sentences.
+/// An encoder of two small layers, with a tokenizer of the words of these sentences that cuts off after `tokens` words.
 pub(super) fn encoder(
     pairs: &[(String, String)],
+    tokens: usize,
     seed: u64,
-) -> anyhow::Result<(Encoder, Tokenizer)> {
+) -> anyhow::Result<(TextEncoder, TextTokenizer)> {
     let words: BTreeSet<&str> = pairs
         .iter()
         .flat_map(|(first, second)| [first, second])
         .flat_map(|sentence| sentence.split_whitespace())
         .collect();
     let marks = ["[PAD]", "[UNK]"].into_iter();
-    let vocabulary = marks.chain(words).map(str::to_owned).zip(0u32..);
-    let words = WordLevel::builder()
-        .vocab(vocabulary.collect())
-        .unk_token("[UNK]".to_owned())
-        .build()
-        .map_err(anyhow::Error::from_boxed)?;
-    let vocab_size = tokenizers::Model::get_vocab_size(&words);
-    let mut tokenizer = Tokenizer::new(words);
-    tokenizer.with_pre_tokenizer(Some(Whitespace));
-    let config = Config {
-        vocab_size,
-        hidden_size: 64,
-        num_hidden_layers: 2,
-        num_attention_heads: 4,
-        intermediate_size: 128,
-        hidden_act: HiddenAct::Gelu,
-        max_position_embeddings: 64,
-        ..Config::default()
-    };
-    let weights = Weights::random(&config, seed)?;
-    Ok((Encoder::new(config, weights)?, tokenizer))
+    let vocabulary: BTreeMap<&str, u32> = marks.chain(words).zip(0..).collect();
+    let mut config = BertConfig::default();
+    config.vocab_size = vocabulary.len();
+    config.hidden_size = 64;
+    config.num_hidden_layers = 2;
+    config.num_attention_heads = 4;
+    config.intermediate_size = 128;
+    config.max_position_embeddings = 64;
+    // The language is small: the encoder learns all of it.
+    config.hidden_dropout_prob = 0.0;
+    config.attention_probs_dropout_prob = 0.0;
+    let tokenizer = json!({
+        "version": "1.0",
+        "truncation": null,
+        "padding": null,
+        "added_tokens": [],
+        "normalizer": null,
+        "pre_tokenizer": {"type": "Whitespace"},
+        "post_processor": null,
+        "decoder": null,
+        "model": {"type": "WordLevel", "vocab": vocabulary, "unk_token": "[UNK]"},
+    });
+    let most = tokens.min(config.max_position_embeddings);
+    let tokenizer = TextTokenizer::from_json(&tokenizer.to_string(), config.pad_token_id, most);
+    let tokenizer = tokenizer.map_err(anyhow::Error::msg)?;
+    let rng = &mut ChaCha8Rng::seed_from_u64(seed);
+    let network = TextConfig::Bert(config).build(rng, DType::F32, &DEVICE)?;
+    Ok((TextEncoder::new(network, Pooling::Mean), tokenizer))
 }

@@ -1,39 +1,39 @@
 //! A sentence encoder fine-tuned on pairs of sentences that belong together.
 //!
 //! ```text
-//! z = mean of BERT's last layer over the tokens of a sentence
+//! z = embedding of a sentence: mean of BERT's last layer over its tokens, or what the encoder's folder says
 //! L = −(1/N) Σᵢ ln( e^{cos(aᵢ, pᵢ)/t} / Σⱼ e^{cos(aᵢ, pⱼ)/t} )          t = 0.05
 //! ```
 //!
 //! Each anchor has its own positive, and those of all other pairs of the batch are its negatives: the multiple-negatives
 //! ranking loss of Henderson et al. 2017, "Efficient Natural Language Response Suggestion for Smart Reply" (arXiv
-//! 1705.00652), which is `NTXentLoss` between two streams. The encoder is a folder as Hugging Face has it (`config.json`,
-//! `tokenizer.json`, `model.safetensors`); without one, a small random one learns an invented language in seconds.
+//! 1705.00652), which is `NTXentLoss` between two streams. The encoder is a folder as sentence-transformers or transformers
+//! lays it out (`config.json`, `tokenizer.json`, `model.safetensors`); without one, a small random one learns an invented
+//! language in seconds.
 
-mod bert;
 mod invented;
 mod pairs;
 mod rust_sources;
-mod weights;
 
 use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
-use dml::candle_core::{Device, Tensor};
+use dml::candle_core::{DType, Device, Tensor};
 use dml::distances::CosineSimilarity;
 use dml::eval::{FlatIndex, FlatMetric, KnnIndex};
 use dml::losses::{NTXentLoss, NTXentLossConfig};
-use dml::nn::{AdamW, AdamWConfig};
+use dml::nn::{AdamW, AdamWConfig, Layer};
 use dml::reducers::MeanReducer;
 use dml::samplers::{ShuffleSampler, ShuffleSamplerConfig};
 use dml::train::{Clip, NamedModule, Trainer, TwoStreamMetricLoss};
 use dml::{Dataset, Objective};
+use dml_models::text::{TextEncoder, TextTokenizer};
 use dml_program::number::{self, within};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
 
-pub use bert::Encoder;
 pub use pairs::SentencePairs;
-pub use weights::Weights;
 
 /// t of the loss: sentence-transformers' scale of 20.
 const TEMPERATURE: f64 = 0.05;
@@ -41,7 +41,8 @@ const TEMPERATURE: f64 = 0.05;
 /// What to learn from, and how long.
 #[derive(Clone, Debug, PartialEq, clap::Args)]
 pub struct Args {
-    /// A folder with `config.json`, `tokenizer.json` and `model.safetensors` of a BERT; without it, a small random one.
+    /// A folder with `config.json`, `tokenizer.json` and `model.safetensors` of a BERT, RoBERTa, DistilBERT or MPNet; without
+    /// it, a small random BERT.
     #[arg(long, value_name = "DIR")]
     pub model: Option<PathBuf>,
     /// Pairs of sentences, two a line with a tab between them, or a folder of Rust sources: the names of public functions
@@ -106,10 +107,14 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Accuracy> {
         None => invented::pairs(args.seed),
     };
     let (encoder, tokenizer) = match &args.model {
-        Some(folder) => (Encoder::read(folder)?, pairs::tokenizer(folder)?),
-        None => invented::encoder(&sentences, args.seed)?,
+        Some(folder) => {
+            let rng = &mut ChaCha8Rng::seed_from_u64(args.seed);
+            let encoder = TextEncoder::read(folder, rng, DType::F32, &DEVICE)?;
+            let tokenizer = TextTokenizer::read(folder, &encoder, args.tokens)?;
+            (encoder, tokenizer)
+        }
+        None => invented::encoder(&sentences, args.tokens, args.seed)?,
     };
-    let most = args.tokens.min(encoder.most_tokens());
     let train_count = sentences.len().saturating_sub(args.test);
     ensure!(
         train_count >= args.batch,
@@ -119,13 +124,12 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Accuracy> {
         sentences.len()
     );
     let (train, test) = sentences.split_at(train_count);
-    let data = |sentences: &[(String, String)]| {
-        SentencePairs::new(&tokenizer, sentences, most, encoder.pad_token())
-    };
+    let pad = encoder.network().pad_token_id();
+    let data = |sentences: &[(String, String)]| SentencePairs::new(&tokenizer, sentences, pad);
     let (train, test) = (data(train)?, data(test)?);
 
-    let weights = encoder.weights().clone();
-    let trunk = NamedModule::new("encoder", encoder, weights.variables())
+    let weights = encoder.parameters();
+    let trunk = NamedModule::of("encoder", encoder)
         .with_optimizer(|parameters| {
             let config = AdamWConfig {
                 lr: args.lr,

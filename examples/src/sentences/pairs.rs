@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use dml::candle_core::Tensor;
 use dml::{Dataset, Examples, IntoLabels, Labels};
-use tokenizers::Tokenizer;
+use dml_models::text::TextTokenizer;
 
 use super::DEVICE;
 
@@ -30,14 +30,6 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Vec<(String, String)>> {
     Ok(pairs)
 }
 
-/// The tokenizer of a model's folder.
-pub(super) fn tokenizer(folder: &Path) -> anyhow::Result<Tokenizer> {
-    let path = folder.join("tokenizer.json");
-    Tokenizer::from_file(&path)
-        .map_err(anyhow::Error::from_boxed)
-        .with_context(|| format!("can't read {}", path.display()))
-}
-
 /// Tokens of pairs: two views `[rows, length]` of each row, filled up to the longest of the batch. Every pair is a class
 /// of its own.
 #[derive(Clone, Debug)]
@@ -48,44 +40,23 @@ pub struct SentencePairs {
 }
 
 impl SentencePairs {
-    /// The pairs in tokens, each sentence cut off after so many.
+    /// The pairs in tokens; `pad` is the token that fills sentences up.
     ///
     /// # Errors
     /// If the tokenizer can't read one, or a sentence has no token.
     pub fn new(
-        tokenizer: &Tokenizer,
+        tokenizer: &TextTokenizer,
         pairs: &[(String, String)],
-        most: usize,
         pad: u32,
     ) -> anyhow::Result<Self> {
-        let tokens = |sentence: &str| -> anyhow::Result<Vec<u32>> {
-            let encoding = tokenizer
-                .encode(sentence, true)
-                .map_err(anyhow::Error::from_boxed)
-                .with_context(|| format!("{sentence:?}"))?;
-            // A tokenizer may fill up by itself.
-            let ids = encoding.get_ids().iter().zip(encoding.get_attention_mask());
-            let mut ids: Vec<u32> = ids
-                .filter(|(_, own)| **own == 1)
-                .map(|(id, _)| *id)
-                .collect();
-            if let Some(last) = ids.last().copied()
-                && ids.len() > most
-            {
-                // The mark of the end stays at the end.
-                ids.truncate(most);
-                ids[most - 1] = last;
-            }
-            if ids.iter().all(|id| *id == pad) {
-                bail!("{sentence:?}: has no token");
-            }
-            Ok(ids)
-        };
-        let mut views = [Vec::new(), Vec::new()];
-        for (first, second) in pairs {
-            views[0].push(tokens(first)?);
-            views[1].push(tokens(second)?);
-        }
+        let (first, second): (Vec<&str>, Vec<&str>) = pairs
+            .iter()
+            .map(|(first, second)| (first.as_str(), second.as_str()))
+            .unzip();
+        let views = [
+            tokenizer.encode_each(&first)?,
+            tokenizer.encode_each(&second)?,
+        ];
         let labels: Vec<i64> = (0..pairs.len() as i64).collect();
         Ok(Self {
             views,

@@ -5,3 +5,4 @@ mod formula;
 mod parity;
 mod pretrained;
 mod saving;
+mod text;

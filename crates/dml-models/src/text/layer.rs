@@ -1,0 +1,115 @@
+//! A transformer layer with normalisation behind each part.
+//!
+//! ```text
+//! a = LN(x + D(attention(x)))        y = LN(a + D(feed_forward(a)))      D: dropout
+//! ```
+
+use candle_core::Tensor;
+use dml_core::{Result, SeedSequence};
+use dml_nn::attention::AttentionOptions;
+use dml_nn::{
+    Activation, Dropout, DropoutConfig, Layer, LayerNorm, LayerNormConfig, Linear,
+    MultiHeadAttention, Parameters,
+};
+
+use super::plan::{Parts, Plan};
+use crate::init::Init;
+
+/// A layer ([formula](self)): `[batch, length, hidden]` to the same shape.
+#[derive(Debug)]
+pub(super) struct PostNormLayer {
+    parts: Parts,
+    attention: MultiHeadAttention,
+    attention_dropout: Dropout,
+    attention_norm: LayerNorm,
+    /// The linear layers of the feed-forward part, and the activation between them.
+    feed_forward: [Linear; 2],
+    activation: Activation,
+    dropout: Dropout,
+    norm: LayerNorm,
+}
+
+/// A linear layer with weights of a normal distribution and a bias of zeros.
+pub(super) fn linear(
+    inputs: usize,
+    outputs: usize,
+    std: f64,
+    init: &mut Init<'_>,
+) -> Result<Linear> {
+    let weight = init.normal(&[outputs, inputs], std)?;
+    Linear::from_parameters(weight, Some(init.constant(&[outputs], 0.0)?))
+}
+
+pub(super) fn norm(plan: &Plan, init: &Init<'_>) -> Result<LayerNorm> {
+    let config = LayerNormConfig {
+        eps: plan.eps,
+        ..LayerNormConfig::new([plan.hidden])
+    };
+    LayerNorm::new(config, init.dtype, init.device)
+}
+
+pub(super) fn dropout(p: f64, init: &mut Init<'_>) -> Result<Dropout> {
+    Dropout::new(DropoutConfig { p }, init.seeds())
+}
+
+impl PostNormLayer {
+    pub(super) fn new(plan: &Plan, init: &mut Init<'_>) -> Result<Self> {
+        let (hidden, wide, std) = (plan.hidden, plan.intermediate, plan.initializer_range);
+        let parts = plan.parts;
+        let [query, key, value] = parts.projections;
+        let projections = [
+            (query, linear(hidden, hidden, std, init)?),
+            (key, linear(hidden, hidden, std, init)?),
+            (value, linear(hidden, hidden, std, init)?),
+        ];
+        let output = (parts.attention_output, linear(hidden, hidden, std, init)?);
+        let attention = MultiHeadAttention::separate(projections, output, plan.heads)?;
+        let feed_forward = [
+            linear(hidden, wide, std, init)?,
+            linear(wide, hidden, std, init)?,
+        ];
+        Ok(Self {
+            parts,
+            attention: attention.with_dropout(dropout(plan.attention_dropout, init)?),
+            attention_dropout: dropout(plan.attention_output_dropout, init)?,
+            attention_norm: norm(plan, init)?,
+            feed_forward,
+            activation: plan.activation,
+            dropout: dropout(plan.dropout, init)?,
+            norm: norm(plan, init)?,
+        })
+    }
+
+    pub(super) fn forward(
+        &self,
+        x: &Tensor,
+        options: &AttentionOptions<'_>,
+        train: bool,
+    ) -> Result<Tensor> {
+        let attended = self.attention.attend(x, options, train)?;
+        let attended = self.attention_dropout.forward_t(&attended, train)?;
+        let x = self.attention_norm.forward_t(&(attended + x)?, train)?;
+        let [first, second] = &self.feed_forward;
+        let wide = first.forward_t(&x, train)?;
+        let wide = self.activation.forward_t(&wide, train)?;
+        let output = second.forward_t(&wide, train)?;
+        let output = self.dropout.forward_t(&output, train)?;
+        self.norm.forward_t(&(output + x)?, train)
+    }
+
+    pub(super) fn parameters(&self) -> Parameters {
+        let mut parameters = self.attention.parameters();
+        parameters.extend(self.parts.attention_norm, self.attention_norm.parameters());
+        for (name, linear) in self.parts.feed_forward.iter().zip(&self.feed_forward) {
+            parameters.extend(name, linear.parameters());
+        }
+        parameters.extend(self.parts.output_norm, self.norm.parameters());
+        parameters
+    }
+
+    pub(super) fn seeds(&self) -> Vec<SeedSequence> {
+        let own = [&self.attention_dropout, &self.dropout];
+        let own = own.into_iter().flat_map(Layer::seeds);
+        self.attention.seeds().into_iter().chain(own).collect()
+    }
+}

@@ -1,0 +1,297 @@
+//! `ModernBERT`: normalisation in front of each part, rotary positions, gated feed-forward layers, and attention to
+//! neighbours in most layers.
+//!
+//! ```text
+//! x₀ = D(LN(word[id]))        a = x + D(attention(LN(x)))        y = a + W_o D(f(u) ∘ g),   (u, g) = W_i LN(a)
+//! ```
+//!
+//! D is dropout; the first layer has no LN in front of attention, and a last LN follows all layers. Queries and keys are
+//! rotated by their positions. In layers of sliding attention a token sees the tokens at distances up to
+//! `local_attention / 2`.
+//!
+//! Warner et al. 2024 (arXiv 2412.13663).
+
+use std::collections::BTreeMap;
+
+use candle_core::{D, Device, Tensor};
+use dml_core::{Error, Result, SeedSequence, check};
+use dml_nn::attention::{AttentionOptions, scaled_dot_product_attention};
+use dml_nn::{
+    Activation, Dropout, Embedding, Layer, LayerNorm, LayerNormConfig, Linear, Parameters,
+    RotaryEmbedding, RotaryEmbeddingConfig,
+};
+
+use super::config::HiddenAct;
+use super::layer::dropout;
+use super::plan::activation;
+use super::tokens::Padding;
+use crate::init::Init;
+
+mod config;
+
+pub use config::{ModernBertConfig, ModernBertLayerType, RopeParameters};
+
+/// A network ([formula](self)): token ids `[batch, length]` → states `[batch, length, hidden]`.
+#[derive(Debug)]
+pub(super) struct ModernBert {
+    words: Embedding,
+    norm: LayerNorm,
+    dropout: Dropout,
+    layers: Vec<PreNormLayer>,
+    final_norm: LayerNorm,
+    config: ModernBertConfig,
+}
+
+/// A layer ([formula](self)).
+#[derive(Debug)]
+struct PreNormLayer {
+    attention_norm: Option<LayerNorm>,
+    qkv: Linear,
+    attention_output: Linear,
+    attention_dropout: Dropout,
+    output_dropout: Dropout,
+    rotary: RotaryEmbedding,
+    sliding: bool,
+    heads: usize,
+    norm: LayerNorm,
+    wide: Linear,
+    narrow: Linear,
+    activation: Activation,
+    dropout: Dropout,
+}
+
+fn norm(config: &ModernBertConfig, init: &Init<'_>) -> Result<LayerNorm> {
+    let own = LayerNormConfig {
+        eps: config.norm_eps,
+        bias: config.norm_bias,
+        ..LayerNormConfig::new([config.hidden_size])
+    };
+    LayerNorm::new(own, init.dtype, init.device)
+}
+
+fn linear(sizes: [usize; 2], bias: bool, std: f64, init: &mut Init<'_>) -> Result<Linear> {
+    let weight = init.normal(&sizes, std)?;
+    let bias = bias.then(|| init.constant(&[sizes[0]], 0.0)).transpose()?;
+    Linear::from_parameters(weight, bias)
+}
+
+impl ModernBert {
+    /// A network with initial weights, or of zeros.
+    pub(super) fn new(config: &ModernBertConfig, drawn: bool, init: &mut Init<'_>) -> Result<Self> {
+        let kinds = config.checked()?;
+        let std = if drawn { config.initializer_range } else { 0.0 };
+        let (hidden, pad) = (config.hidden_size, config.pad_token_id as usize);
+        check::at_least_one("vocab_size", config.vocab_size)?;
+        check::indices("pad_token_id", Some(pad), config.vocab_size)?;
+        let weight = init.normal(&[config.vocab_size, hidden], std)?;
+        let zeros = Tensor::zeros((1, hidden), init.dtype, init.device)?;
+        let values = weight.as_detached_tensor();
+        weight.set(&values.slice_assign(&[pad..pad + 1, 0..hidden], &zeros)?)?;
+        let rotary = |kind| {
+            let own = RotaryEmbeddingConfig {
+                theta: config.rope_theta(kind)?,
+                max_positions: config.max_position_embeddings,
+                ..RotaryEmbeddingConfig::new(hidden / config.num_attention_heads)
+            };
+            RotaryEmbedding::new(own)
+        };
+        // One table of angles for all layers of a kind.
+        let rotaries = [
+            rotary(ModernBertLayerType::FullAttention)?,
+            rotary(ModernBertLayerType::SlidingAttention)?,
+        ];
+        let mut layers = Vec::with_capacity(kinds.len());
+        for (i, kind) in kinds.iter().enumerate() {
+            let sliding = *kind == ModernBertLayerType::SlidingAttention;
+            let rotary = rotaries[usize::from(sliding)].clone();
+            layers.push(PreNormLayer::new(config, i, (sliding, rotary), std, init)?);
+        }
+        Ok(Self {
+            words: Embedding::from_parameters(weight, Some(pad))?,
+            norm: norm(config, init)?,
+            dropout: dropout(config.embedding_dropout, init)?,
+            layers,
+            final_norm: norm(config, init)?,
+            config: config.clone(),
+        })
+    }
+
+    pub(super) fn config(&self) -> &ModernBertConfig {
+        &self.config
+    }
+
+    /// Prefixes of the parameters in order of depth; the last normalisation belongs to the last layer.
+    pub(super) fn block_prefixes(&self) -> Vec<Vec<String>> {
+        let mut blocks = vec![vec!["embeddings".to_owned()]];
+        blocks.extend((0..self.layers.len()).map(|i| vec![format!("layers.{i}")]));
+        if let Some(last) = blocks.last_mut() {
+            last.push("final_norm".to_owned());
+        }
+        blocks
+    }
+
+    /// `[1, 1, length, length]`: 0 for tokens that see each other in sliding attention, else −∞; none if all do.
+    fn window(&self, length: usize, like: &Tensor, device: &Device) -> Result<Option<Tensor>> {
+        let most = self.config.local_attention / 2;
+        if length <= most + 1 {
+            return Ok(None);
+        }
+        let number = |query: usize, key: usize| {
+            if query.abs_diff(key) <= most {
+                0f32
+            } else {
+                f32::NEG_INFINITY
+            }
+        };
+        let all = (0..length).flat_map(|query| (0..length).map(move |key| number(query, key)));
+        let shape = (1, 1, length, length);
+        let mask = Tensor::from_vec(all.collect::<Vec<f32>>(), shape, device)?;
+        Ok(Some(mask.to_dtype(like.dtype())?))
+    }
+}
+
+impl Layer for ModernBert {
+    fn forward_t(&self, ids: &Tensor, train: bool) -> Result<Tensor> {
+        let padding = Padding::new(ids, self.config.pad_token_id)?;
+        let most = self.config.max_position_embeddings;
+        if padding.length > most {
+            return Err(Error::Count {
+                name: "length of ids",
+                least: 1,
+                most,
+                got: padding.length,
+            });
+        }
+        let x = self
+            .norm
+            .forward_t(&self.words.forward_t(ids, train)?, train)?;
+        let mut x = self.dropout.forward_t(&x, train)?;
+        let mask = padding.mask(ids.device())?;
+        let window = self.window(padding.length, &x, ids.device())?;
+        for layer in &self.layers {
+            let options = AttentionOptions {
+                key_padding_mask: mask.as_ref(),
+                attn_mask: window.as_ref().filter(|_| layer.sliding),
+                ..AttentionOptions::default()
+            };
+            x = layer.forward(&x, options, train)?;
+        }
+        self.final_norm.forward_t(&x, train)
+    }
+
+    fn parameters(&self) -> Parameters {
+        let mut parameters = Parameters::default();
+        parameters.extend("embeddings.tok_embeddings", self.words.parameters());
+        parameters.extend("embeddings.norm", self.norm.parameters());
+        for (i, layer) in self.layers.iter().enumerate() {
+            parameters.extend(&format!("layers.{i}"), layer.parameters());
+        }
+        parameters.extend("final_norm", self.final_norm.parameters());
+        parameters
+    }
+
+    fn seeds(&self) -> Vec<SeedSequence> {
+        let layers = self.layers.iter().flat_map(PreNormLayer::seeds);
+        self.dropout.seeds().into_iter().chain(layers).collect()
+    }
+}
+
+impl PreNormLayer {
+    fn new(
+        config: &ModernBertConfig,
+        number: usize,
+        (sliding, rotary): (bool, RotaryEmbedding),
+        std: f64,
+        init: &mut Init<'_>,
+    ) -> Result<Self> {
+        let (hidden, wide) = (config.hidden_size, config.intermediate_size);
+        let both = wide.saturating_mul(2);
+        let std_out = std / (2.0 * config.num_hidden_layers as f64).sqrt();
+        let (attention_bias, mlp_bias) = (config.attention_bias, config.mlp_bias);
+        let act: HiddenAct = config.hidden_activation;
+        Ok(Self {
+            attention_norm: (number > 0).then(|| norm(config, init)).transpose()?,
+            qkv: linear(
+                [hidden.saturating_mul(3), hidden],
+                attention_bias,
+                std,
+                init,
+            )?,
+            attention_output: linear([hidden, hidden], attention_bias, std_out, init)?,
+            attention_dropout: dropout(config.attention_dropout, init)?,
+            output_dropout: dropout(config.attention_dropout, init)?,
+            rotary,
+            sliding,
+            heads: config.num_attention_heads,
+            norm: norm(config, init)?,
+            wide: linear([both, hidden], mlp_bias, std, init)?,
+            narrow: linear([hidden, wide], mlp_bias, std_out, init)?,
+            activation: activation(act),
+            dropout: dropout(config.mlp_dropout, init)?,
+        })
+    }
+
+    fn forward(&self, x: &Tensor, options: AttentionOptions<'_>, train: bool) -> Result<Tensor> {
+        let normed = match &self.attention_norm {
+            None => x.clone(),
+            Some(norm) => norm.forward_t(x, train)?,
+        };
+        let options = AttentionOptions {
+            dropout: Some(&self.attention_dropout).filter(|_| train),
+            ..options
+        };
+        let attended = self.attend(&normed, &options, train)?;
+        let x = (x + self.output_dropout.forward_t(&attended, train)?)?;
+        let both = self
+            .wide
+            .forward_t(&self.norm.forward_t(&x, train)?, train)?;
+        let width = both.dim(D::Minus1)? / 2;
+        let part = |start| both.narrow(D::Minus1, start, width)?.contiguous();
+        let gated = (self.activation.forward_t(&part(0)?, train)? * part(width)?)?;
+        let gated = self.dropout.forward_t(&gated, train)?;
+        Ok((x + self.narrow.forward_t(&gated, train)?)?)
+    }
+
+    fn attend(&self, x: &Tensor, options: &AttentionOptions<'_>, train: bool) -> Result<Tensor> {
+        let (batch, length, hidden) = x.dims3()?;
+        let qkv = self.qkv.forward_t(x, train)?;
+        // [batch, heads, length, width]
+        let heads = |part: usize| -> Result<Tensor> {
+            let own = qkv.narrow(D::Minus1, part * hidden, hidden)?.contiguous()?;
+            let own = own.reshape((batch, length, self.heads, hidden / self.heads))?;
+            Ok(own.transpose(1, 2)?)
+        };
+        let rotated = |part| self.rotary.forward_t(&heads(part)?.contiguous()?, train);
+        let (query, key) = (rotated(0)?, rotated(1)?);
+        let output = scaled_dot_product_attention(&query, &key, &heads(2)?, options)?;
+        let output = output.transpose(1, 2)?.reshape((batch, length, hidden))?;
+        self.attention_output.forward_t(&output, train)
+    }
+
+    fn parameters(&self) -> Parameters {
+        let mut parameters = Parameters::default();
+        if let Some(norm) = &self.attention_norm {
+            parameters.extend("attn_norm", norm.parameters());
+        }
+        for (name, layer) in [
+            ("attn.Wqkv", &self.qkv as &dyn Layer),
+            ("attn.Wo", &self.attention_output),
+            ("mlp_norm", &self.norm),
+            ("mlp.Wi", &self.wide),
+            ("mlp.Wo", &self.narrow),
+        ] {
+            parameters.extend(name, layer.parameters());
+        }
+        parameters
+    }
+
+    fn seeds(&self) -> Vec<SeedSequence> {
+        [&self.attention_dropout, &self.output_dropout, &self.dropout]
+            .into_iter()
+            .flat_map(Layer::seeds)
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;
