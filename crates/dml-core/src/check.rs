@@ -257,6 +257,14 @@ pub fn parameter(ok: bool, name: &'static str, value: f64, expected: &'static st
     }
 }
 
+/// As [`parameter`], for a whole number.
+///
+/// # Errors
+/// As [`parameter`].
+pub fn whole(ok: bool, name: &'static str, value: usize, expected: &'static str) -> Result<usize> {
+    parameter(ok, name, value as f64, expected).map(|_| value)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -314,12 +322,4 @@ mod tests {
         }
         assert!(elements("x", &[1 << 34], 1 << 20).is_err());
     }
-}
-
-/// As [`parameter`], for a whole number.
-///
-/// # Errors
-/// As [`parameter`].
-pub fn whole(ok: bool, name: &'static str, value: usize, expected: &'static str) -> Result<usize> {
-    parameter(ok, name, value as f64, expected).map(|_| value)
 }

@@ -32,7 +32,7 @@ pub(crate) fn list(tensor: &Tensor) -> Vec<f64> {
     tensor.flatten_all().unwrap().to_vec1().unwrap()
 }
 
-/// Σ (i + 1) y_i, in which every value counts differently.
+/// `Σ (i + 1) y_i`, in which every value counts differently.
 pub(crate) fn counted(y: &Tensor) -> Tensor {
     let weights: Vec<f64> = (0..y.elem_count()).map(|i| (i + 1) as f64).collect();
     let weights = Tensor::from_vec(weights, y.shape(), y.device()).unwrap();

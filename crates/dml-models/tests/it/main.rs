@@ -1,4 +1,5 @@
 //! Every network beside its upstream, and properties of all networks.
+#![allow(clippy::unwrap_used)]
 
 mod backbones;
 mod formula;

@@ -85,10 +85,11 @@ fn parameters() -> Result<Vec<(String, Var)>> {
     shapes.into_iter().enumerate().map(var).collect()
 }
 
+/// A step of an optimiser.
+type Step = Box<dyn FnMut() -> Result<()>>;
+
 /// Steps of optimisers by name.
-pub(crate) fn steps(
-    device: &Device,
-) -> Result<Vec<(&'static str, Box<dyn FnMut() -> Result<()>>)>> {
+pub(crate) fn steps(device: &Device) -> Result<Vec<(&'static str, Step)>> {
     let named = parameters()?;
     let mut loss = Tensor::new(0f32, device)?;
     for (_, var) in &named {
