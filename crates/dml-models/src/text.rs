@@ -17,14 +17,14 @@
 //! lays it out, and [`TextEncoder::write`] writes one that sentence-transformers reads.
 
 mod config;
-mod dense;
+pub mod dense;
 mod encoder;
 mod folder;
 mod layer;
 mod modern_bert;
 mod modules_file;
 mod plan;
-mod pooling;
+pub mod pooling;
 mod post_norm;
 mod tokens;
 mod transformer;

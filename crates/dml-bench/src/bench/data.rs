@@ -43,7 +43,7 @@ pub(super) fn normal(rng: &mut impl Rng) -> f32 {
     (0..12).map(|_| rng.random_range(-0.5f32..0.5)).sum()
 }
 
-/// Embeddings `[rows, dim]` and labels, as told by [`write`].
+/// Embeddings `[rows, dim]` and labels, as written by [`write()`].
 pub(super) fn read(told: &[String], device: &Device) -> anyhow::Result<(Tensor, Vec<i64>)> {
     let [embeddings, labels, rows, dim] = told else {
         bail!("expected EMBEDDINGS LABELS ROWS DIM, got {told:?}");

@@ -36,7 +36,7 @@
 //! ```
 //!
 //! All nodes are one type, [`node()`] makes them, and it takes a [`Value`] from either side: a list that a kernel of the host
-//! has computed, or a tensor of any device. Where no input is tracked, there is no node. [`wide_node`]
+//! has computed, or a tensor of any device. Where no input is tracked, there is no node. [`wide_node()`]
 //! is for more than three inputs. [`row_values()`] is the shorter way to a function of the rows of a matrix. Tests run both
 //! forms with [`without_kernels`].
 //!

@@ -96,7 +96,7 @@ fn message(text: &str) -> candle_core::Error {
 
 /// The node of a value of one to three inputs; `backward(inputs, value, gradient)` gives the gradient of each input, `None`
 /// for one that needs none. If no input is tracked, the value outside of the graph. A large value on the CPU gets a
-/// [gate](super::relay), through which nodes of ours exchange gradients without Candle's sums.
+/// gate (see the module `relay`), through which nodes of ours exchange gradients without Candle's sums.
 ///
 /// # Errors
 /// [`Error::Tensor`](crate::Error::Tensor) if the value is not on the device of the inputs.

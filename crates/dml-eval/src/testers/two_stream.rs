@@ -31,7 +31,7 @@ pub struct GlobalTwoStreamEmbeddingSpaceTester(Tester);
 
 impl GlobalTwoStreamEmbeddingSpaceTester {
     /// # Errors
-    /// [`Error::InvalidParameter`] if an argument is outside of its range.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if an argument is outside of its range.
     pub fn new(config: TesterConfig, calculator: AccuracyCalculator) -> Result<Self> {
         Ok(Self(Tester::new(config, calculator)?))
     }
