@@ -99,7 +99,7 @@ mod tests {
     /// Φ(−x) by its continued fraction from far out, by its series near 0.
     fn tail(x: f64) -> f64 {
         let density = (-0.5 * x * x).exp() / (2.0 * std::f64::consts::PI).sqrt();
-        if x > 1.0 {
+        if x > 2.0 {
             let fraction = (1..=200).rev().fold(x, |rest, i| x + f64::from(i) / rest);
             return density / fraction;
         }
