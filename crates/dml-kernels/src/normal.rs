@@ -143,7 +143,7 @@ mod tests {
         // rounded square.
         let double = worst::<f64>(-37.0);
         assert!(
-            double[0] < 500.0 && double[1] < 2.0 && double[2] < 1e3,
+            double[0] < 500.0 && double[1] < 8.0 && double[2] < 1e3,
             "{double:?}"
         );
     }
