@@ -1,5 +1,5 @@
 //! Every network beside its upstream, and properties of all networks.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::print_stdout, clippy::unwrap_used)]
 
 mod backbones;
 mod formula;
