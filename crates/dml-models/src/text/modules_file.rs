@@ -75,10 +75,6 @@ impl ModuleEntry {
 #[serde(default)]
 pub(super) struct TransformerFile {
     pub(super) max_seq_length: Option<usize>,
-    #[cfg_attr(
-        not(feature = "text"),
-        expect(dead_code, reason = "tokenizers read it")
-    )]
     pub(super) do_lower_case: bool,
 }
 
