@@ -224,11 +224,18 @@ fn byte(sum: i32) -> u8 {
     ((sum + (1 << (PLACES - 1))) >> PLACES).clamp(0, 255) as u8
 }
 
+/// Number of rows whose columns are resized at once. They share the weights, so that a vector of numbers takes one weight
+/// each time; with two vectors, one sum does not wait for the other's product.
+#[cfg(feature = "images")]
+const ROWS: usize = 16;
+
+/// Bytes that [`columns`] holds for each number of a row.
+#[cfg(feature = "images")]
+pub(crate) const BYTES_OF_ROWS: u64 = (ROWS * size_of::<i16>()) as u64;
+
 /// Every row with new columns.
 #[cfg(feature = "images")]
 fn columns(pixels: &[u8], channels: usize, width: usize, across: &Taps<i32>) -> Vec<u8> {
-    // Several rows at once share the weights, so that a vector of numbers takes one weight each time.
-    const ROWS: usize = 8;
     let new_width = across.first.len();
     let stride = width * channels;
     let height = pixels.len() / stride;

@@ -1,9 +1,8 @@
 //! Convolution, batch normalisation and activation, torchvision's `Conv2dNormActivation`.
 
 use dml_core::{Result, check};
-use dml_nn::{BatchNormConfig, Conv2dConfig, Layer, Sequential};
+use dml_nn::{Activation, BatchNormConfig, Conv2dConfig, Layer, Sequential};
 
-use crate::activation::Activation;
 use crate::init::Init;
 
 /// A convolution without bias whose windows keep the size of the image, divided by the stride; its parts are named `0`, `1`

@@ -7,16 +7,17 @@
 //! Liu et al. 2022 (arXiv 2201.03545), with torchvision's names and numbers. `s` is stochastic depth.
 
 use candle_core::{DType, Device, Tensor, Var};
-use dml_core::{ImageInput, Result, SeedSequence, check};
-use dml_nn::{Conv2d, Conv2dConfig, Layer, Linear, Parameters, Sequential};
+use dml_core::{ImageInput, Result, SeedSequence, autograd, check};
+use dml_nn::{
+    Conv2d, Conv2dConfig, DropPath, Gelu, Layer, LayerNorm, LayerNorm2d, LayerNorm2dConfig,
+    LayerNormConfig, Linear, Parameters, Sequential,
+};
 use rand::RngCore;
 
-use crate::activation::Activation;
 use crate::backbone::{Backbone, by_prefix, trainable};
 use crate::conv_norm::numbered;
 use crate::init::Init;
-use crate::layer_norm::{LayerNorm, LayerNorm2d, channels_first, channels_last};
-use crate::residual::StochasticDepth;
+use crate::residual::stochastic_depth;
 
 /// ε of every normalisation.
 const EPS: f64 = 1e-6;
@@ -110,14 +111,14 @@ impl ConvNeXt {
         let total = check::count("blocks", total.fold(0, usize::saturating_add), MOST_BLOCKS)?;
         let mut channels = check::at_least_one("channels", config.stages[0][0])?;
         let stem = numbered(Sequential::default(), patches(3, channels, 4, init)?);
-        let stem = numbered(stem, LayerNorm2d(LayerNorm::new(channels, EPS, init)?));
+        let stem = numbered(stem, layer_norm2d(channels, init)?);
         let mut features = numbered(Sequential::default(), stem);
         let mut blocks = vec![vec!["features.0".to_owned()]];
         let mut done = 0;
         for (stage, [width, count]) in config.stages.iter().copied().enumerate() {
             let mut lead = Vec::new();
             if stage > 0 {
-                let norm = LayerNorm2d(LayerNorm::new(channels, EPS, init)?);
+                let norm = layer_norm2d(channels, init)?;
                 let reduction = numbered(Sequential::default(), norm);
                 let reduction = numbered(reduction, patches(channels, width, 2, init)?);
                 lead.push(format!("features.{}", features.iter().len()));
@@ -140,7 +141,7 @@ impl ConvNeXt {
         }
         let norm = config
             .classifier_norm
-            .then(|| LayerNorm::new(channels, EPS, init))
+            .then(|| layer_norm(channels, init))
             .transpose()?;
         Ok(Self {
             features: Sequential::default().with("features", features),
@@ -150,6 +151,34 @@ impl ConvNeXt {
             image_input: config.image_input,
         })
     }
+}
+
+/// Layer normalisation of the last dimension.
+fn layer_norm(channels: usize, init: &Init<'_>) -> Result<LayerNorm> {
+    let config = LayerNormConfig {
+        eps: EPS,
+        ..LayerNormConfig::new([channels])
+    };
+    LayerNorm::new(config, init.dtype, init.device)
+}
+
+/// Layer normalisation of the channels of `[N, C, H, W]`.
+fn layer_norm2d(channels: usize, init: &Init<'_>) -> Result<LayerNorm2d> {
+    let config = LayerNorm2dConfig {
+        eps: EPS,
+        ..LayerNorm2dConfig::new(channels)
+    };
+    LayerNorm2d::new(config, init.dtype, init.device)
+}
+
+/// `[N, C, H, W]` → `[N, H, W, C]`.
+fn channels_last(x: &Tensor) -> Result<Tensor> {
+    Ok(x.permute((0, 2, 3, 1))?.contiguous()?)
+}
+
+/// `[N, H, W, C]` → `[N, C, H, W]`.
+fn channels_first(x: &Tensor) -> Result<Tensor> {
+    Ok(x.permute((0, 3, 1, 2))?.contiguous()?)
 }
 
 /// A convolution of neighbouring windows, each into one pixel.
@@ -217,7 +246,7 @@ struct ConvNeXtBlock {
     expansion: Linear,
     projection: Linear,
     layer_scale: Var,
-    stochastic_depth: StochasticDepth,
+    stochastic_depth: DropPath,
 }
 
 impl ConvNeXtBlock {
@@ -236,9 +265,9 @@ impl ConvNeXtBlock {
             expansion: linear(channels, hidden)?,
             projection: linear(hidden, channels)?,
             depthwise: init.trunc_normal_conv(config, STD)?,
-            norm: LayerNorm::new(channels, EPS, init)?,
+            norm: layer_norm(channels, init)?,
             layer_scale: init.constant(&[channels, 1, 1], layer_scale)?,
-            stochastic_depth: StochasticDepth::new(p, init.seeds())?,
+            stochastic_depth: stochastic_depth(p, init.seeds())?,
         })
     }
 }
@@ -248,10 +277,10 @@ impl Layer for ConvNeXtBlock {
         let x = channels_last(&self.depthwise.forward_t(input, train)?)?;
         let x = self.norm.forward_t(&x, train)?;
         let x = self.expansion.forward_t(&x, train)?;
-        let x = Activation::Gelu.forward_t(&x, train)?;
+        let x = Gelu::default().forward_t(&x, train)?;
         let x = channels_first(&self.projection.forward_t(&x, train)?)?;
         let x = x.broadcast_mul(&self.layer_scale)?;
-        Ok((self.stochastic_depth.forward_t(&x, train)? + input)?)
+        autograd::sum(&self.stochastic_depth.forward_t(&x, train)?, input)
     }
 
     fn parameters(&self) -> Parameters {

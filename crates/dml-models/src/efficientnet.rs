@@ -8,16 +8,14 @@
 
 use candle_core::{DType, Device};
 use dml_core::{ImageInput, Interpolation, Result, check};
-use dml_nn::Sequential;
+use dml_nn::{Activation, Sequential};
 use rand::RngCore;
 
-use crate::activation::Activation;
 use crate::channels::{make_divisible, multiplier};
 use crate::conv_norm::{ConvNorm, Norm, numbered};
 use crate::init::Init;
 use crate::pooled::{Pooled, pooled_backbone};
-use crate::residual::{Residual, StochasticDepth};
-use crate::squeeze_excitation::SqueezeExcitation;
+use crate::residual::{Residual, stochastic_depth};
 
 /// Number that numbers of channels are multiples of.
 const DIVISOR: usize = 8;
@@ -187,13 +185,13 @@ impl MbConv {
         branch = numbered(branch, depthwise.with(activation).build(init)?);
         let squeezed = (self.in_channels / 4).max(1);
         let outer = Activation::Sigmoid;
-        let squeeze = SqueezeExcitation::new(expanded, squeezed, activation, outer, init)?;
+        let squeeze = init.squeeze_excitation([expanded, squeezed], activation, outer)?;
         branch = numbered(branch, squeeze);
         let projection = ConvNorm::pointwise(expanded, self.out_channels, norm);
         branch = numbered(branch, projection.build(init)?);
         let has_shortcut = self.stride == 1 && self.in_channels == self.out_channels;
         let shortcut = has_shortcut
-            .then(|| StochasticDepth::new(self.stochastic_depth_prob, init.seeds()))
+            .then(|| stochastic_depth(self.stochastic_depth_prob, init.seeds()))
             .transpose()?;
         Ok(Residual::new(Some("block"), branch, shortcut))
     }

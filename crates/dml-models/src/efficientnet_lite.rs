@@ -10,15 +10,14 @@
 
 use candle_core::{DType, Device, Tensor};
 use dml_core::{ImageInput, Interpolation, Result, check};
-use dml_nn::{Conv2d, Conv2dConfig, Layer, Parameters, Sequential};
+use dml_nn::{Activation, Conv2d, Conv2dConfig, Layer, Parameters, Sequential};
 use rand::RngCore;
 
-use crate::activation::Activation;
 use crate::conv_norm::Norm;
 use crate::efficientnet::STAGES;
 use crate::init::Init;
 use crate::pooled::{Pooled, pooled_backbone};
-use crate::residual::{Residual, StochasticDepth};
+use crate::residual::{Residual, stochastic_depth};
 
 /// Channels of the first and the last convolution.
 const ENDS: [usize; 2] = [32, 1280];
@@ -161,7 +160,7 @@ fn inverted_residual(
         .with("_bn2", init.batch_norm(NORM.config(out_channels))?);
     let has_shortcut = stride == 1 && in_channels == out_channels;
     let shortcut = has_shortcut
-        .then(|| StochasticDepth::new(p, init.seeds()))
+        .then(|| stochastic_depth(p, init.seeds()))
         .transpose()?;
     Ok(Residual::new(None, branch, shortcut))
 }

@@ -7,7 +7,7 @@
 
 use candle_core::{DType, Device, Tensor, Var};
 use dml_core::{Result, SeedSequence, check};
-use dml_nn::{BatchNorm, BatchNormConfig, Conv2d, Conv2dConfig};
+use dml_nn::{Activation, BatchNorm, BatchNormConfig, Conv2d, Conv2dConfig, SqueezeExcitation};
 use rand::{Rng, RngCore};
 
 /// Bound of a truncated normal distribution, in the units of the values.
@@ -40,6 +40,19 @@ impl Init<'_> {
             .then(|| self.constant(&[config.out_channels], 0.0))
             .transpose()?;
         Conv2d::from_parameters(config, weight, bias)
+    }
+
+    /// Squeeze-and-excitation of some channels by way of fewer, with `activation` between the convolutions and
+    /// `scale_activation` behind them.
+    pub(crate) fn squeeze_excitation(
+        &mut self,
+        [channels, squeezed]: [usize; 2],
+        activation: Activation,
+        scale_activation: Activation,
+    ) -> Result<SqueezeExcitation> {
+        let fc1 = self.conv(Conv2dConfig::new(channels, squeezed, [1, 1]))?;
+        let fc2 = self.conv(Conv2dConfig::new(squeezed, channels, [1, 1]))?;
+        SqueezeExcitation::from_convolutions(fc1, activation, fc2, scale_activation)
     }
 
     pub(crate) fn batch_norm(&self, config: BatchNormConfig) -> Result<BatchNorm> {

@@ -10,13 +10,10 @@ pub mod weights;
 
 mod init;
 
-mod activation;
 mod channels;
 mod conv_norm;
-mod layer_norm;
 mod pooled;
 mod residual;
-mod squeeze_excitation;
 
 pub mod convnext;
 pub mod efficientnet;

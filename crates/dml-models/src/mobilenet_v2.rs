@@ -8,15 +8,14 @@
 
 use candle_core::{DType, Device};
 use dml_core::{ImageInput, Result, check};
-use dml_nn::Sequential;
+use dml_nn::{Activation, Sequential};
 use rand::RngCore;
 
-use crate::activation::Activation;
 use crate::channels::{make_divisible, multiplier};
 use crate::conv_norm::{ConvNorm, Norm, numbered};
 use crate::init::Init;
 use crate::pooled::{Pooled, pooled_backbone};
-use crate::residual::{Residual, StochasticDepth};
+use crate::residual::{Residual, stochastic_depth};
 
 /// Channels of the first convolution.
 const FIRST: f64 = 32.0;
@@ -157,7 +156,7 @@ fn inverted_residual(
     branch = projection.append_to(branch, init)?;
     let has_shortcut = stride == 1 && in_channels == out_channels;
     let shortcut = has_shortcut
-        .then(|| StochasticDepth::new(0.0, init.seeds()))
+        .then(|| stochastic_depth(0.0, init.seeds()))
         .transpose()?;
     Ok(Residual::new(Some("conv"), branch, shortcut))
 }

@@ -9,16 +9,14 @@
 
 use candle_core::{DType, Device};
 use dml_core::{ImageInput, Result, check};
-use dml_nn::Sequential;
+use dml_nn::{Activation, Sequential};
 use rand::RngCore;
 
-use crate::activation::Activation;
 use crate::channels::{make_divisible, multiplier};
 use crate::conv_norm::{ConvNorm, Norm, numbered};
 use crate::init::Init;
 use crate::pooled::{Pooled, pooled_backbone};
-use crate::residual::{Residual, StochasticDepth};
-use crate::squeeze_excitation::SqueezeExcitation;
+use crate::residual::{Residual, stochastic_depth};
 
 /// Number that numbers of channels are multiples of.
 const DIVISOR: usize = 8;
@@ -228,14 +226,14 @@ fn inverted_residual(
     if block.use_se {
         let squeezed = make_divisible((expanded / 4) as f64, DIVISOR);
         let (inner, outer) = (Activation::Relu, Activation::Hardsigmoid);
-        let squeeze = SqueezeExcitation::new(expanded, squeezed, inner, outer, init)?;
+        let squeeze = init.squeeze_excitation([expanded, squeezed], inner, outer)?;
         branch = numbered(branch, squeeze);
     }
     let projection = ConvNorm::pointwise(expanded, block.out_channels, NORM);
     branch = numbered(branch, projection.build(init)?);
     let has_shortcut = block.stride == 1 && in_channels == block.out_channels;
     let shortcut = has_shortcut
-        .then(|| StochasticDepth::new(0.0, init.seeds()))
+        .then(|| stochastic_depth(0.0, init.seeds()))
         .transpose()?;
     Ok(Residual::new(Some("block"), branch, shortcut))
 }

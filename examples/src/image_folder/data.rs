@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::ensure;
 use dml::Dataset;
-use dml::core::{ChannelOrder, Crop, ImageInput};
+use dml::core::{Crop, ImageInput};
 use dml::data::augment::{
     Augmentation, ColorJitter, ColorJitterConfig, Compose, HorizontalFlip, HorizontalFlipConfig,
     Normalize, NormalizeConfig, RandomResizedCrop, RandomResizedCropConfig,
@@ -56,11 +56,6 @@ impl Preparation {
         size: Option<usize>,
         recolour: bool,
     ) -> anyhow::Result<Self> {
-        let order = input.channel_order;
-        ensure!(
-            order == ChannelOrder::Rgb,
-            "--backbone: expected a network that reads red, green and blue in this order, got {order:?}"
-        );
         let input = size.map_or_else(|| input.clone(), |size| with_size(input, size));
         // A random crop takes its part from all that the evaluation resizes, not from the centre that it keeps.
         let mut uncropped = input.clone();
@@ -178,6 +173,8 @@ pub(super) fn shared_classes(train: &ImageFolder, test: &ImageFolder) -> Option<
 
 #[cfg(test)]
 mod tests {
+    use dml::core::ChannelOrder;
+
     use super::*;
 
     #[test]

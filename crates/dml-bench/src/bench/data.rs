@@ -11,7 +11,7 @@ use rand_chacha::ChaCha8Rng;
 pub(super) const DIM: usize = 128;
 
 /// Writes rows around one random centre a class, as apart as embeddings early in training, and their labels. Returns what a
-/// worker is told of them: EMBEDDINGS LABELS ROWS DIM.
+/// worker receives as arguments: EMBEDDINGS LABELS ROWS DIM.
 pub(super) fn write(folder: &Path, rows: usize, classes: usize) -> anyhow::Result<[String; 4]> {
     let mut rng = ChaCha8Rng::seed_from_u64(0);
     let centres: Vec<f32> = (0..classes * DIM).map(|_| 0.6 * normal(&mut rng)).collect();

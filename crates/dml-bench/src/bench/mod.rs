@@ -113,7 +113,7 @@ struct Workload {
 }
 
 impl Workload {
-    /// A workload whose peer, if it has one, is the Python of `--peer` and is told the same as ours.
+    /// Workload whose peer, if there is one, runs in the Python of `--peer` with the same arguments.
     fn new(id: String, same_work: bool, told: Vec<String>, has_peer: bool) -> Self {
         Self {
             id,

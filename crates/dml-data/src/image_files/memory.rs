@@ -24,7 +24,7 @@ pub(super) struct Header {
 ///
 /// ```text
 /// file + max(decoder + decoded, decoded + converted, 2 · converted, converted + part,
-///            part + first axis resized + max(resized, eight rows) + weights)
+///            part + first axis resized + max(resized, some rows) + weights)
 /// ```
 pub(super) fn peak(header: &Header, config: &ImageFilesConfig) -> u64 {
     let pixels = header.width.saturating_mul(header.height);
@@ -70,14 +70,14 @@ pub(super) fn peak(header: &Header, config: &ImageFilesConfig) -> u64 {
         Resize::Stretch | Resize::CenterCrop => (new_height, new_width),
     };
     if (rows, columns) != (height, width) {
-        // One axis comes first. For columns, eight rows are held in 16 bits.
+        // One axis comes first. For columns, some rows are held in 16 bits.
         let first = match crate::resampling::axes([height, width], [rows, columns]) {
             [0, _] => rows.saturating_mul(width),
             _ => height.saturating_mul(columns),
         };
         let narrow = first.saturating_mul(channels);
         let result = rows.saturating_mul(columns).saturating_mul(channels);
-        let block = width.saturating_mul(16 * channels);
+        let block = width.saturating_mul(crate::resampling::BYTES_OF_ROWS * channels);
         let weights = [(width, columns), (height, rows)]
             .map(|(old, new)| crate::resampling::bytes_of_weights(config.interpolation, old, new));
         let parts = [narrow, result.max(block), weights[0], weights[1]];

@@ -23,7 +23,9 @@ mod skipped;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use dml_core::{Crop, Dataset, Examples, ImageInput, Interpolation, IntoLabels, Labels, check};
+use dml_core::{
+    ChannelOrder, Crop, Dataset, Examples, ImageInput, Interpolation, IntoLabels, Labels, check,
+};
 use rayon::prelude::*;
 
 use crate::class_labels::check_labels;
@@ -100,9 +102,15 @@ impl ImageFilesConfig {
     /// ([`NormalizeConfig::of_input`](crate::augment::NormalizeConfig::of_input)).
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for an input out of range.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for an input out of range,
+    /// [`Error::Unsupported`](dml_core::Error::Unsupported) for another order of channels than red, green, blue.
     pub fn of_input(input: &ImageInput) -> dml_core::Result<Self> {
         input.check()?;
+        check::supported(
+            input.channel_order == ChannelOrder::Rgb,
+            "ImageFilesConfig::of_input",
+            "expected a network that reads red, green and blue in this order, got Bgr",
+        )?;
         let config = Self {
             size: input.size,
             resize: match input.crop {

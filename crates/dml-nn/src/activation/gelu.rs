@@ -36,12 +36,12 @@ const QUICK: f64 = 1.702;
 )]
 #[non_exhaustive]
 pub enum GeluForm {
-    /// By the error function: PyTorch's default, and that of `ViT`, `ConvNeXt`, `DINOv2` and BERT.
+    /// Exact form with the error function: PyTorch's default; used by `ViT`, `ConvNeXt`, `DINOv2` and BERT.
     #[default]
     Erf,
-    /// By the hyperbolic tangent: PyTorch's `approximate="tanh"`, and that of GPT-2 and `SigLIP`.
+    /// Approximation with the hyperbolic tangent: PyTorch's `approximate="tanh"`; used by GPT-2 and `SigLIP`.
     Tanh,
-    /// By the logistic function: that of `OpenAI`'s CLIP.
+    /// Approximation with the logistic function; used by `OpenAI`'s CLIP.
     Quick,
 }
 

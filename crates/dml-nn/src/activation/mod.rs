@@ -111,7 +111,7 @@ layers!(Hardsigmoid, Hardswish, Relu6, Sigmoid, Silu, Tanh);
 
 /// `1 / (1 + e^−x)` of Candle's operations.
 fn composite_logistic(x: &Tensor) -> Result<Tensor> {
-    // By the tangent, which does not overflow.
+    // The hyperbolic tangent does not overflow.
     Ok((((x * 0.5)?.tanh()? + 1.0)? * 0.5)?)
 }
 

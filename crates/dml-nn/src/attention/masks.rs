@@ -13,7 +13,7 @@ pub(super) struct Masks {
     pub(super) causal: bool,
     /// `[batch, keys]` of `u8`.
     pub(super) ignored: Option<Tensor>,
-    /// Of the shape `[batch, heads, queries, keys]`, mostly a view.
+    /// Mask of shape `[batch, heads, queries, keys]`, usually a view.
     pub(super) added: Option<Tensor>,
 }
 

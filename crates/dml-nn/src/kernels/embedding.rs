@@ -36,7 +36,7 @@ pub(crate) fn table_gradient<T: Real>(
     padding: Option<u32>,
 ) -> Vec<T> {
     lengths::length("gradient", gradient.len(), ids.len() * dim);
-    // By row and then by position, so that each row has its gradients side by side and in order.
+    // Sorted by row, then by position, so that each row has its gradients side by side and in order.
     let positions = ids.iter().zip(0usize..);
     let mut order: Vec<(u32, usize)> = positions
         .map(|(id, position)| (*id, position))
