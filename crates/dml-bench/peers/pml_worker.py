@@ -4,10 +4,11 @@
     python pml_worker.py component ROLE CONFIG EMBEDDINGS LABELS ROWS DIM THREADS DEVICE
     python pml_worker.py eval search REFERENCES QUERIES K THREADS DEVICE
     python pml_worker.py eval kmeans ROWS CLUSTERS UPDATES THREADS DEVICE
+    python pml_worker.py models NAME step|embed WEIGHTS INPUT BATCH SIDE THREADS DEVICE
     python pml_worker.py mnist FOLDER IMAGES BATCH THREADS DEVICE
 
 Each answer is one line of JSON: figures, or {"failed": why}. Needs torch and pytorch-metric-learning, for
-`eval` on the CPU faiss-cpu; on a GPU a search is a product of matrices and topk, by torch.
+`eval` on the CPU faiss-cpu, for `models` torchvision, timm and transformers; on a GPU a search is a product of matrices and topk, by torch.
 """
 
 import gzip
@@ -221,6 +222,77 @@ def mnist(folder, images, batch):
     return run
 
 
+def backbone(name, weights):
+    """The network of a name without its classifier, with the weights of a file."""
+    from safetensors.torch import load_file
+
+    if name == "minilm":
+        from transformers import BertConfig, BertModel
+
+        config = BertConfig(hidden_size=384, num_hidden_layers=6, intermediate_size=1536)
+        network = BertModel(config, add_pooling_layer=False)
+    elif name.startswith("vit"):
+        import timm
+
+        network = timm.create_model(name, num_classes=0)
+    else:
+        import torchvision
+
+        network = getattr(torchvision.models, name)()
+        for classifier in ("fc", "classifier"):
+            if hasattr(network, classifier):
+                setattr(network, classifier, torch.nn.Identity())
+    missing, surplus = network.load_state_dict(load_file(weights), strict=False)
+    missing = [key for key in missing if not key.endswith("num_batches_tracked")]
+    if missing or surplus:
+        raise KeyError(f"{name}: missing {missing[:3]}, surplus {surplus[:3]}")
+    return network.to(DEVICE)
+
+
+def models(name, what, weights, values, batch, side):
+    """A step of AdamW on NT-Xent, or the embeddings of a batch."""
+    shape = (int(batch), int(side)) if name == "minilm" else (int(batch), 3, int(side), int(side))
+    kind = np.int32 if name == "minilm" else np.float32
+    batch = torch.from_numpy(np.fromfile(values, kind).reshape(shape)).to(DEVICE)
+    network = backbone(name, weights)
+    if name == "minilm":
+        mask = torch.ones_like(batch)
+
+        def embed():
+            return network(input_ids=batch, attention_mask=mask).last_hidden_state.mean(1)
+
+    else:
+        # The layout in which convolutions are faster.
+        if not name.startswith("vit"):
+            network = network.to(memory_format=torch.channels_last)
+            batch = batch.contiguous(memory_format=torch.channels_last)
+
+        def embed():
+            return network(batch)
+
+    classes = torch.arange(shape[0], device=DEVICE) // 2
+    loss_of = losses.NTXentLoss(temperature=0.07)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-5)
+    network.train(what == "step")
+
+    def step():
+        start = time.perf_counter()
+        optimizer.zero_grad()
+        loss = loss_of(embed(), classes)
+        loss.backward()
+        optimizer.step()
+        wait()
+        return {"ms": 1000 * (time.perf_counter() - start), "loss": loss.item(), "tuples": 0}
+
+    def embeddings():
+        with torch.inference_mode():
+            start = time.perf_counter()
+            mean = embed().square().mean().item()
+        return {"ms": 1000 * (time.perf_counter() - start), "loss": mean, "tuples": 0}
+
+    return step if what == "step" else embeddings
+
+
 def main():
     global DEVICE
     workload, *arguments, threads, device = sys.argv[1:]
@@ -228,7 +300,7 @@ def main():
     DEVICE = torch.device(device)
     # Single precision as everywhere else, not the ten bits of TF32.
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    run = {"triplet": triplet, "component": component, "eval": evaluation, "mnist": mnist}[workload](*arguments)
+    run = {"triplet": triplet, "component": component, "eval": evaluation, "models": models, "mnist": mnist}[workload](*arguments)
     if workload == "component":
         if DEVICE.type == "cpu":
             resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))

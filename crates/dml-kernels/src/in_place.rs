@@ -80,13 +80,18 @@ where
                 pieces.next()
             });
         };
-        rayon::in_place_scope(|scope| {
-            for _ in 1..threads.min(count) {
-                scope.spawn(|_| work());
-            }
-            work();
-        });
+        together(threads.min(count), &work);
     }
+}
+
+/// `work` by this thread and by others, `threads` in all. It is compiled once for all loops.
+fn together(threads: usize, work: &(dyn Fn() + Sync)) {
+    rayon::in_place_scope(|scope| {
+        for _ in 1..threads {
+            scope.spawn(|_| work());
+        }
+        work();
+    });
 }
 
 /// `len` items in `count` pieces of nearly equal length.

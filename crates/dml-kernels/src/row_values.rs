@@ -19,6 +19,9 @@ const ROWS: usize = 8;
 /// Nanoseconds that an entry is taken to cost: an exponential or two.
 const COST: usize = 3;
 
+/// The value of row i, from the row, the place of its gradients and scratch memory.
+type RowFunction<'f, T, S> = dyn Fn(usize, &[T], &mut [T], &mut S) -> T + Sync + 'f;
+
 /// The value of each row of `x` `[rows, width]`, and the gradients `[rows, width]`.
 ///
 /// `f(i, row, gradients, scratch)` gives the value of row i and writes the gradients, which are 0 before. Each task brings
@@ -32,6 +35,16 @@ pub fn row_values<T: Real, S: Default>(
     rows: usize,
     width: usize,
     f: impl Fn(usize, &[T], &mut [T], &mut S) -> T + Sync,
+) -> (Vec<T>, Vec<T>) {
+    with_gradients(x, rows, width, &f)
+}
+
+/// [`row_values`] for a function behind a pointer: the loop is compiled once for all formulas.
+fn with_gradients<T: Real, S: Default>(
+    x: &[T],
+    rows: usize,
+    width: usize,
+    f: &RowFunction<'_, T, S>,
 ) -> (Vec<T>, Vec<T>) {
     let area = lengths::area("x", rows, width);
     lengths::length("x", x.len(), area);
@@ -78,6 +91,15 @@ pub fn row_values_alone<T: Real, S: Default>(
     rows: usize,
     width: usize,
     f: impl Fn(usize, &[T], &mut [T], &mut S) -> T + Sync,
+) -> Vec<T> {
+    without_gradients(x, rows, width, &f)
+}
+
+fn without_gradients<T: Real, S: Default>(
+    x: &[T],
+    rows: usize,
+    width: usize,
+    f: &RowFunction<'_, T, S>,
 ) -> Vec<T> {
     lengths::length("x", x.len(), lengths::area("x", rows, width));
     let mut values = vec![T::ZERO; rows];

@@ -7,6 +7,7 @@ mod component;
 mod data;
 mod eval;
 mod mnist;
+mod models;
 pub(crate) mod table;
 mod triplet;
 pub(crate) mod worker;
@@ -89,6 +90,8 @@ enum Group {
     Losses,
     /// Exact search, k-means and whole rankings; the peer is faiss.
     Eval,
+    /// Backbones: a step of training, and the embeddings of a batch; the peer is torchvision, timm or transformers.
+    Models,
     /// The MNIST example: one epoch of training, against the peer's and against a loop written by hand.
     Mnist,
 }
@@ -137,6 +140,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             "triplet" => triplet::serve(rest, &device),
             "component" => component::serve(rest, &device),
             "eval" => eval::serve(rest, &device),
+            "models" => models::serve(rest, &device),
             "mnist" => mnist::serve(rest, &device, mnist::Setup::trainer),
             "mnist-by-hand" => mnist::serve(rest, &device, mnist::Setup::by_hand),
             other => anyhow::bail!("no workload {other}"),
@@ -161,6 +165,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             Group::Miners => components(&component::MINERS)?,
             Group::Losses => components(&component::LOSSES)?,
             Group::Eval => eval::workloads(folder.path(), args.rows, args.queries)?,
+            Group::Models => models::workloads(folder.path(), &args.filter)?,
             Group::Mnist => mnist::workloads(args.data_dir.as_deref(), args.images),
         };
         let first = rows.len();

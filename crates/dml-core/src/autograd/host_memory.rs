@@ -1,6 +1,6 @@
 //! The memory of CPU tensors as slices.
 
-use candle_core::{Storage, Tensor, WithDType};
+use candle_core::{Layout, Storage, Tensor, WithDType};
 
 use super::{has_kernel, unary};
 use crate::{Error, Result, for_element};
@@ -21,27 +21,42 @@ pub fn with_slices<T: WithDType, R, const N: usize>(
     tensors: [&Tensor; N],
     f: impl FnOnce([&[T]; N]) -> R,
 ) -> Result<R> {
-    let in_order = |tensor: &Tensor| match tensor.elem_count() {
-        // A view without elements may begin beyond the end of its storage.
-        0 => Ok(tensor.clone()),
-        _ => tensor.contiguous(),
-    };
-    let tensors: candle_core::Result<Vec<Tensor>> = tensors.into_iter().map(in_order).collect();
-    let tensors = tensors?;
+    let tensors = in_order(&tensors)?;
     let memory: Vec<_> = tensors.iter().map(Tensor::storage_and_layout).collect();
     let mut slices: [&[T]; N] = [&[]; N];
     for ((slice, (storage, layout)), tensor) in slices.iter_mut().zip(&memory).zip(&tensors) {
-        let Storage::Cpu(cpu) = &**storage else {
-            return Err(not_on_the_cpu(tensor));
-        };
-        let whole = cpu.as_slice::<T>()?;
-        let start = layout.start_offset();
-        *slice = match tensor.elem_count() {
-            0 => &whole[..0],
-            count => &whole[start..start + count],
-        };
+        *slice = elements(storage, layout, tensor)?;
     }
     Ok(f(slices))
+}
+
+/// The tensors, with their elements in order. This and [`elements`] do not depend on a closure, so that they are compiled once
+/// for hundreds of them.
+fn in_order(tensors: &[&Tensor]) -> Result<Vec<Tensor>> {
+    let in_order = |tensor: &&Tensor| match tensor.elem_count() {
+        // A view without elements may begin beyond the end of its storage.
+        0 => Ok((*tensor).clone()),
+        _ => tensor.contiguous(),
+    };
+    let tensors: candle_core::Result<Vec<Tensor>> = tensors.iter().map(in_order).collect();
+    Ok(tensors?)
+}
+
+/// The elements of a tensor that lie in order.
+fn elements<'a, T: WithDType>(
+    storage: &'a Storage,
+    layout: &Layout,
+    tensor: &Tensor,
+) -> Result<&'a [T]> {
+    let Storage::Cpu(cpu) = storage else {
+        return Err(not_on_the_cpu(tensor));
+    };
+    let whole = cpu.as_slice::<T>()?;
+    let start = layout.start_offset();
+    Ok(match tensor.elem_count() {
+        0 => &whole[..0],
+        count => &whole[start..start + count],
+    })
 }
 
 /// `f` on the elements of a CPU tensor from its first one on, and on its strides. A view whose last dimension lies in one

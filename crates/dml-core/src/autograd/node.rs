@@ -111,27 +111,46 @@ pub fn node<const N: usize>(
 ) -> Result<Tensor> {
     const { assert!(0 < N && N < 4, "a node of Candle has one to three inputs") };
     let value = value.into();
-    if !inputs.iter().any(|input| input.track_op()) {
+    if !is_tracked(&inputs) {
         return value.constant();
     }
     let originals = inputs.map(Tensor::clone);
-    let gates = inputs.map(gate_of);
-    let parents: [&Tensor; N] =
-        std::array::from_fn(|i| gates[i].as_ref().map_or(inputs[i], |gate| gate.number()));
-    let backward = {
-        let gates = gates.clone();
-        move |value: &Tensor, gradient: &Tensor| -> Result<Vec<Option<Tensor>>> {
-            let mut gradients = backward(originals.each_ref(), &value.detach(), gradient)?;
-            for (gradient, gate) in gradients.iter_mut().zip(&gates) {
-                if let Some(gate) = gate {
-                    *gradient = Some(gate.deposit(gradient.take())?);
-                }
+    let backward = move |value: &Tensor, gradient: &Tensor| {
+        backward(originals.each_ref(), value, gradient).map(Vec::from)
+    };
+    tracked(name, &inputs, value, Box::new(backward))
+}
+
+fn is_tracked(inputs: &[&Tensor]) -> bool {
+    inputs.iter().any(|input| input.track_op())
+}
+
+/// As [`node()`], of inputs of which one is tracked. A function of its own, compiled once for all nodes: what depends on
+/// `backward` is compiled for each of hundreds.
+fn tracked(
+    name: &'static str,
+    inputs: &[&Tensor],
+    value: Value,
+    backward: Box<Backward>,
+) -> Result<Tensor> {
+    let gates: Vec<_> = inputs.iter().map(|input| gate_of(input)).collect();
+    let parents = inputs.iter().zip(&gates);
+    let parents = parents.map(|(input, gate)| match gate {
+        Some(gate) => gate.number().clone(),
+        None => (*input).clone(),
+    });
+    let parents: Vec<Tensor> = parents.collect();
+    let backward = move |value: &Tensor, gradient: &Tensor| -> Result<Vec<Option<Tensor>>> {
+        let mut gradients = backward(&value.detach(), gradient)?;
+        for (gradient, gate) in gradients.iter_mut().zip(&gates) {
+            if let Some(gate) = gate {
+                *gradient = Some(gate.deposit(gradient.take())?);
             }
-            Ok(Vec::from(gradients))
         }
+        Ok(gradients)
     };
     if !is_worth_a_gate(inputs[0], value.elements()) {
-        return apply(name, parents, value, Box::new(backward));
+        return apply(name, &parents, value, Box::new(backward));
     }
     let deposits = Arc::new(Deposits::default());
     let output_value = Arc::new(OnceLock::<Tensor>::new());
@@ -148,25 +167,25 @@ pub fn node<const N: usize>(
             };
             backward(value, &gradient)
         };
-        apply(name, parents, zero.into(), Box::new(backward))?
+        apply(name, &parents, zero.into(), Box::new(backward))?
     };
-    let gate = Arc::new(Gate::new(number, deposits));
+    let gate = Arc::new(Gate::new(number.clone(), deposits));
     let backward = {
         let gate = gate.clone();
         move |_: &Tensor, gradient: &Tensor| -> Result<Vec<Option<Tensor>>> {
             Ok(vec![Some(gate.deposit(Some(gradient.clone()))?)])
         }
     };
-    let output = apply(name, [gate.number()], value, Box::new(backward))?;
+    let output = apply(name, &[number], value, Box::new(backward))?;
     // Without its node, or the graph would hold itself.
     output_value.get_or_init(|| output.detach());
     register(&output, &gate);
     Ok(output)
 }
 
-fn apply<const N: usize>(
+fn apply(
     name: &'static str,
-    inputs: [&Tensor; N],
+    inputs: &[Tensor],
     value: Value,
     backward: Box<Backward>,
 ) -> Result<Tensor> {
@@ -175,7 +194,7 @@ fn apply<const N: usize>(
         value,
         backward,
     };
-    Ok(match inputs[..] {
+    Ok(match inputs {
         [first] => first.apply_op1(node)?,
         [first, second] => first.apply_op2(second, node)?,
         [first, second, third] => first.apply_op3(second, third, node)?,
