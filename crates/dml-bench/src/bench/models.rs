@@ -8,12 +8,12 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, bail};
+use dml::Batch;
 use dml::candle_core::{DType, Device, Tensor};
 use dml::config::LossConfig;
 use dml::models::text::{BertConfig, Pooling, TextConfig, TextEncoder};
 use dml::models::{Names, Weights, load, save};
 use dml::nn::{AdamW, AdamWConfig, Layer, Optimizer};
-use dml::Batch;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -37,15 +37,29 @@ struct Recipe {
 }
 
 const RECIPES: &[Recipe] = &[
-    Recipe { name: "resnet18", side: Some(128), batch: 64 },
-    Recipe { name: "mobilenet_v2", side: Some(128), batch: 64 },
-    Recipe { name: "minilm", side: None, batch: 64 },
+    Recipe {
+        name: "resnet18",
+        side: Some(128),
+        batch: 64,
+    },
+    Recipe {
+        name: "mobilenet_v2",
+        side: Some(128),
+        batch: 64,
+    },
+    Recipe {
+        name: "minilm",
+        side: None,
+        batch: 64,
+    },
 ];
 
 impl Recipe {
     fn find(name: &str) -> anyhow::Result<&'static Self> {
         let mut recipes = RECIPES.iter();
-        recipes.find(|recipe| recipe.name == name).with_context(|| format!("no model {name}"))
+        recipes
+            .find(|recipe| recipe.name == name)
+            .with_context(|| format!("no model {name}"))
     }
 
     fn build(&self, device: &Device) -> anyhow::Result<Box<dyn Layer>> {
@@ -67,7 +81,8 @@ impl Recipe {
         match self.side {
             Some(side) => {
                 let shape = vec![self.batch, 3, side, side];
-                let pixels = (0..shape.iter().product()).flat_map(|_| data::normal(rng).to_le_bytes());
+                let pixels =
+                    (0..shape.iter().product()).flat_map(|_| data::normal(rng).to_le_bytes());
                 (pixels.collect(), shape, DType::F32)
             }
             None => {
@@ -94,7 +109,13 @@ pub(super) fn workloads(folder: &Path, filter: &str) -> anyhow::Result<Vec<Workl
         let input = data::write_file(folder, &format!("{}.input", recipe.name), input)?;
         let side = recipe.side.unwrap_or(TOKENS).to_string();
         for (what, id) in [("step", step), ("embed", embed)] {
-            let told = ["models", recipe.name, what, &weights.to_string_lossy(), &input];
+            let told = [
+                "models",
+                recipe.name,
+                what,
+                &weights.to_string_lossy(),
+                &input,
+            ];
             let mut told: Vec<String> = told.map(str::to_owned).to_vec();
             told.extend([recipe.batch.to_string(), side.clone()]);
             let same_work = recipe.side.is_some() || what == "embed";
@@ -125,7 +146,10 @@ pub(super) fn serve(told: &[String], device: &Device) -> anyhow::Result<()> {
     let labels: Vec<i64> = (0..recipe.batch as i64).map(|row| row / 2).collect();
     let loss = LossConfig::from_json(r#"{"name": "NTXentLoss", "temperature": 0.07}"#)?;
     let objective = loss.build()?;
-    let config = AdamWConfig { lr: 1e-5, ..AdamWConfig::default() };
+    let config = AdamWConfig {
+        lr: 1e-5,
+        ..AdamWConfig::default()
+    };
     let mut optimizer = AdamW::new(network.parameters(), config)?;
     worker::serve(|| {
         let start = Instant::now();

@@ -8,8 +8,9 @@
 //! in the cache. ∂W is summed over chunks of rows; the numbers of ∂Y are read once for it, for ∂b too. No matrix is
 //! transposed as a whole.
 
+use dml_core::kernels::aligned::Aligned;
 use dml_core::kernels::in_place::InPlace;
-use dml_core::kernels::{SimdReal, written_chunks, zeros};
+use dml_core::kernels::{SimdReal, vectorized, written_chunks, zeros};
 use rayon::prelude::*;
 
 use super::product::{Existing, Left, Panels, TILE_ROWS, multiply};
@@ -17,7 +18,7 @@ use super::product::{Existing, Left, Panels, TILE_ROWS, multiply};
 /// Rows that a task computes at a time.
 pub(crate) const ROWS: usize = 8 * TILE_ROWS;
 /// Rows of the weight's gradient that a task computes at a time.
-const GRADIENT_ROWS: usize = 4 * TILE_ROWS;
+const GRADIENT_ROWS: usize = 8 * TILE_ROWS;
 /// Rows of the input that are packed for the weight's gradient at a time.
 const CHUNK: usize = 384;
 /// Bytes of a panel that stay in the first-level cache while the rows of a task go by.
@@ -31,14 +32,14 @@ pub(crate) const FEW_ROWS: usize = 16;
 /// The right side of a product, packed.
 pub(crate) struct Packed<T> {
     panels: Panels,
-    numbers: Vec<T>,
+    numbers: Aligned<T>,
 }
 
 impl<T: SimdReal> Packed<T> {
     /// The matrix `[depth, columns]` whose rows are those of `matrix`.
     pub(crate) fn rows(matrix: &[T], columns: usize) -> Self {
         let panels = Panels::new::<T>(matrix.len() / columns.max(1), columns);
-        let mut numbers = zeros(panels.len());
+        let mut numbers = Aligned::zeros(panels.len());
         panels.par_pack_rows(matrix, columns, &mut numbers);
         Self { panels, numbers }
     }
@@ -46,7 +47,7 @@ impl<T: SimdReal> Packed<T> {
     /// The matrix `[depth, columns]` whose columns are the rows of `matrix`.
     pub(crate) fn columns(matrix: &[T], depth: usize) -> Self {
         let panels = Panels::new::<T>(depth, matrix.len() / depth.max(1));
-        let mut numbers = zeros(panels.len());
+        let mut numbers = Aligned::zeros(panels.len());
         panels.par_pack_columns(matrix, depth, &mut numbers);
         Self { panels, numbers }
     }
@@ -142,7 +143,7 @@ pub(crate) struct OuterSums<T> {
     inputs: usize,
     weight: Vec<T>,
     bias: Vec<f64>,
-    packed: Vec<T>,
+    packed: Aligned<T>,
 }
 
 impl<T: SimdReal> OuterSums<T> {
@@ -152,7 +153,7 @@ impl<T: SimdReal> OuterSums<T> {
             inputs,
             weight: zeros(outputs * inputs),
             bias: vec![0.0; outputs],
-            packed: Vec::new(),
+            packed: Aligned::zeros(0),
         }
     }
 
@@ -161,8 +162,9 @@ impl<T: SimdReal> OuterSums<T> {
         let (outputs, inputs) = (self.outputs, self.inputs);
         let rows = x.len() / inputs;
         let panels = Panels::new::<T>(rows, inputs);
-        self.packed
-            .resize(panels.len().max(self.packed.len()), T::ZERO);
+        if self.packed.len() < panels.len() {
+            self.packed = Aligned::zeros(panels.len());
+        }
         panels.par_pack_rows(x, inputs, &mut self.packed);
         let right = (&panels, &self.packed[..]);
         let task = GRADIENT_ROWS * inputs * rows;
@@ -175,7 +177,10 @@ impl<T: SimdReal> OuterSums<T> {
                 || vec![T::ZERO; GRADIENT_ROWS * rows],
                 |tiles, (i, (weight, bias))| {
                     let first = i * GRADIENT_ROWS;
-                    pack_tiles(gradient, outputs, first, bias, tiles);
+                    vectorized(
+                        #[inline(always)]
+                        || pack_tiles(gradient, outputs, first, bias, tiles),
+                    );
                     let (left, out) = (Left::Tiles(&tiles[..]), (weight, inputs));
                     multiply(left, bias.len(), right, 0..rows, out, Existing::AddTo);
                 },
@@ -190,6 +195,7 @@ impl<T: SimdReal> OuterSums<T> {
 
 /// Packs columns `first..` of the gradient as the [tiles](Left::Tiles) of a left side, as many as there are sums, and adds
 /// them to the sums.
+#[inline(always)]
 fn pack_tiles<T: SimdReal>(
     gradient: &[T],
     outputs: usize,
@@ -209,7 +215,7 @@ fn pack_tiles<T: SimdReal>(
             let (place, _) = tiles[(tile * rows + k) * TILE_ROWS..].split_at_mut(TILE_ROWS);
             place.copy_from_slice(numbers);
         }
-        let place = (whole.len() * rows + k) * TILE_ROWS;
+        let place = whole.len() * rows * TILE_ROWS + k * rest.len();
         if !rest.is_empty() {
             tiles[place..][..rest.len()].copy_from_slice(rest);
         }

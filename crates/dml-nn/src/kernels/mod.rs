@@ -23,6 +23,7 @@ pub(crate) mod optimizer;
 pub(crate) mod pixel_norm;
 pub(crate) mod plane_conv2d;
 pub(crate) mod product;
+pub(crate) mod register_tile;
 pub(crate) mod rotation;
 pub(crate) mod row_norm;
 

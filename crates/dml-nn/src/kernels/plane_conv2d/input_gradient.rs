@@ -11,10 +11,10 @@ use dml_core::kernels::in_place::InPlace;
 use super::columns::{Panel, Piece, add, panels};
 use super::phase_planes::PhasePlanes;
 use super::product::{DEPTH, Pack, block_panels, window_offsets};
-use super::register_tile::{
+use super::{Part, Problem, parts, run};
+use crate::kernels::register_tile::{
     MAX_WIDTH, PackedRows, ROWS, Sink, detect_width, multiply, store, width,
 };
-use super::{Part, Problem, parts, run};
 
 /// What all tasks share.
 struct Pass<'a, T> {

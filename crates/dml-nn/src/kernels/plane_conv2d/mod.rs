@@ -23,7 +23,6 @@ mod depthwise;
 mod input_gradient;
 pub(crate) mod phase_planes;
 mod product;
-mod register_tile;
 mod weight_gradient;
 mod winograd;
 

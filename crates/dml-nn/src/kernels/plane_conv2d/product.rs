@@ -12,10 +12,10 @@ use dml_core::kernels::in_place::InPlace;
 
 use super::columns::{Panel, Piece, copy, panels};
 use super::phase_planes::PhasePlanes;
-use super::register_tile::{
+use super::{Part, Problem, Weights, parts, run};
+use crate::kernels::register_tile::{
     MAX_WIDTH, PackedRows, ROWS, Sink, detect_width, multiply, store, store_sum, width,
 };
-use super::{Part, Problem, Weights, parts, run};
 
 /// Rows of the columns that a tile multiplies at once: a panel of them takes half of the first-level cache.
 pub(super) const DEPTH: usize = 256;

@@ -17,8 +17,10 @@ use dml_core::kernels::in_place::InPlace;
 use super::columns::{Panel, Piece, copy, panels};
 use super::phase_planes::PhasePlanes;
 use super::product::{DEPTH, window_offsets};
-use super::register_tile::{ROWS, Sink, Strided, detect_width, multiply, store_sum, width};
 use super::{Problem, run};
+use crate::kernels::register_tile::{
+    ROWS, Sink, Strided, detect_width, multiply, store_sum, width,
+};
 
 /// Number of tasks that the work is cut into, if the sums of all of them fit in [`SUMS_BYTES`].
 pub(super) const TASKS: usize = 32;

@@ -3,11 +3,10 @@
 use std::ops::Range;
 
 use dml_core::kernels::SimdReal;
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 
-use super::TILE_ROWS;
 use super::panels::Panels;
-use super::tile::PanelProduct;
+use crate::kernels::register_tile::{self, Packed, ROWS, Sink};
 
 /// The left side of a product, where it lies.
 #[derive(Clone, Copy, Debug)]
@@ -19,16 +18,74 @@ pub(crate) enum Left<'a, T> {
         /// Distance of two rows.
         stride: usize,
     },
-    /// Element (i, k) at `k · stride + i`. The number of rows is rounded up to a multiple of [`TILE_ROWS`]: as many
-    /// numbers are read in every step.
+    /// Element (i, k) at `k · stride + i`.
     Steps {
         /// The numbers.
         data: &'a [T],
         /// Distance of two steps.
         stride: usize,
     },
-    /// Element (i, k) at `(i / R · depth + k) · R + i % R`, where R is [`TILE_ROWS`]: steps, packed tile by tile.
+    /// Packed tile by tile: `[depth, ROWS]`, the last one `[depth, rows that are left]`.
     Tiles(&'a [T]),
+}
+
+impl<T: SimdReal> Left<'_, T> {
+    /// Number of elements that the side has to have.
+    fn needed(&self, rows: usize, depth: usize) -> usize {
+        match self {
+            Self::Rows { stride, .. } => (rows - 1) * stride + depth,
+            Self::Steps { stride, .. } => (depth - 1) * stride + rows,
+            Self::Tiles(_) => rows * depth,
+        }
+    }
+
+    fn data(&self) -> &[T] {
+        match self {
+            Self::Rows { data, .. } | Self::Steps { data, .. } | Self::Tiles(data) => data,
+        }
+    }
+
+    /// The tiles. A product that reads rows where they lie checks the end of each row in every step, and keeps its sums in
+    /// memory for it: half of the speed. To pack them costs as much as a few columns of the product.
+    fn tiles(&self, rows: usize, depth: usize) -> Vec<T> {
+        let mut tiles = vec![T::ZERO; rows * depth];
+        for (tile, first) in tiles.chunks_mut(ROWS * depth).zip((0..rows).step_by(ROWS)) {
+            let count = ROWS.min(rows - first);
+            match *self {
+                Self::Rows { data, stride } => {
+                    interleave(&data[first * stride..], stride, count, tile)
+                }
+                Self::Steps { data, stride } => {
+                    for (k, step) in tile.chunks_exact_mut(count).enumerate() {
+                        step.copy_from_slice(&data[k * stride + first..][..count]);
+                    }
+                }
+                Self::Tiles(data) => tile.copy_from_slice(&data[first * depth..][..count * depth]),
+            }
+        }
+        tiles
+    }
+}
+
+/// Packs `count` rows that begin `stride` elements apart.
+fn interleave<T: SimdReal>(rows: &[T], stride: usize, count: usize, tile: &mut [T]) {
+    const STEPS: usize = 8;
+    let depth = tile.len() / count;
+    let mut block = [[T::ZERO; STEPS]; ROWS];
+    for (start, out) in (0..depth)
+        .step_by(STEPS)
+        .zip(tile.chunks_mut(STEPS * count))
+    {
+        let steps = STEPS.min(depth - start);
+        for (r, block) in block.iter_mut().enumerate().take(count) {
+            block[..steps].copy_from_slice(&rows[r * stride + start..][..steps]);
+        }
+        for (k, out) in out.chunks_exact_mut(count).enumerate() {
+            for (out, block) in out.iter_mut().zip(&block) {
+                *out = block[k];
+            }
+        }
+    }
 }
 
 /// What becomes of the numbers that stand in the output already.
@@ -70,26 +127,92 @@ pub(crate) fn multiply<T: SimdReal>(
         }
         return;
     }
-    let whole_tiles = rows.next_multiple_of(TILE_ROWS);
-    let fits = match left {
-        Left::Rows { data, stride } => (rows - 1) * stride + depth <= data.len(),
-        Left::Steps { data, stride } => (depth - 1) * stride + whole_tiles <= data.len(),
-        Left::Tiles(data) => whole_tiles * depth <= data.len(),
+    assert!(
+        left.needed(rows, depth) <= left.data().len(),
+        "the left side is shorter than its shape"
+    );
+    let packed_here;
+    let tiles = match left {
+        Left::Tiles(tiles) => tiles,
+        left => {
+            packed_here = left.tiles(rows, depth);
+            &packed_here
+        }
     };
-    assert!(fits, "the left side is shorter than its shape");
     let arch = Arch::new();
     for panel in 0..panels.count() {
         let first = panel * panels.size();
         let columns = panels.range(panel);
         arch.dispatch(PanelProduct {
-            left,
+            tiles,
             rows,
             depth,
             panel: &packed[first + steps.start * panels.width..first + steps.end * panels.width],
-            columns: columns.len(),
-            out: &mut out[columns.start..],
-            stride,
-            existing,
+            out: ToRows {
+                out: &mut out[columns.start..],
+                stride,
+                columns: columns.len(),
+                existing,
+            },
         });
+    }
+}
+
+/// A product with one panel.
+struct PanelProduct<'a, 'o, T> {
+    tiles: &'a [T],
+    rows: usize,
+    depth: usize,
+    /// `[depth, width]`.
+    panel: &'a [T],
+    out: ToRows<'o, T>,
+}
+
+impl<T: SimdReal> WithSimd for PanelProduct<'_, '_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let tiles = self.tiles[..self.rows * self.depth].chunks(ROWS * self.depth);
+        for tile in tiles {
+            let rows = tile.len() / self.depth;
+            register_tile::multiply(simd, rows, Packed(tile), self.panel, &mut self.out);
+            let done = (ROWS * self.out.stride).min(self.out.out.len());
+            self.out.out = std::mem::take(&mut self.out.out).split_at_mut(done).1;
+        }
+    }
+}
+
+/// Rows of the output, from those of the tile on.
+struct ToRows<'a, T> {
+    out: &'a mut [T],
+    stride: usize,
+    /// Columns of the panel that count.
+    columns: usize,
+    existing: Existing,
+}
+
+impl<T: SimdReal> Sink<T> for ToRows<'_, T> {
+    #[inline(always)]
+    fn take<S: Simd, const V: usize>(&mut self, simd: S, row: usize, sums: [T::Lanes<S>; V]) {
+        let out = &mut self.out[row * self.stride..][..self.columns];
+        let (whole, rest) = T::as_lanes_mut::<S>(out);
+        let is_added = self.existing == Existing::AddTo;
+        for (out, sum) in whole.iter_mut().zip(&sums) {
+            *out = if is_added {
+                T::plus(simd, *out, *sum)
+            } else {
+                *sum
+            };
+        }
+        if let Some(sum) = sums.get(whole.len()) {
+            let mut spilt = [T::ZERO; register_tile::LANES];
+            if let Some(place) = T::as_lanes_mut::<S>(&mut spilt).0.first_mut() {
+                *place = *sum;
+            }
+            for (out, sum) in rest.iter_mut().zip(spilt) {
+                *out = if is_added { *out + sum } else { sum };
+            }
+        }
     }
 }

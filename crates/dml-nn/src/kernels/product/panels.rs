@@ -1,12 +1,12 @@
 //! The right side of a product, cut into panels of a few registers' width.
 
-use std::marker::PhantomData;
 use std::ops::Range;
 
 use dml_core::kernels::SimdReal;
 use dml_core::kernels::in_place::InPlace;
-use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
+
+use crate::kernels::register_tile::detect_width;
 
 /// How many rows of a transposed matrix are read at a time.
 const BLOCK: usize = 16;
@@ -21,29 +21,13 @@ pub(crate) struct Panels {
     pub(crate) width: usize,
 }
 
-/// How many registers wide a panel is.
-pub(super) const fn registers<S: Simd>() -> usize {
-    if S::REGISTER_COUNT >= 32 { 4 } else { 2 }
-}
-
-struct Width<T>(PhantomData<T>);
-
-impl<T: SimdReal> WithSimd for Width<T> {
-    type Output = usize;
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> usize {
-        registers::<S>() * T::lanes::<S>()
-    }
-}
-
 impl Panels {
     /// The panels of a matrix `[depth, columns]` on this processor.
     pub(crate) fn new<T: SimdReal>(depth: usize, columns: usize) -> Self {
         Self {
             depth,
             columns,
-            width: Arch::new().dispatch(Width::<T>(PhantomData)),
+            width: detect_width::<T>(),
         }
     }
 

@@ -46,11 +46,12 @@ fn agrees<T: SimdReal>() {
                 steps[k * height + i] = left[i * depth + k];
             }
         }
-        let mut tiles = vec![T::from_f64(f64::NAN); height * depth];
+        let mut tiles = vec![T::from_f64(f64::NAN); rows * depth];
         for i in 0..rows {
+            let first = i / TILE_ROWS * TILE_ROWS;
+            let count = TILE_ROWS.min(rows - first);
             for k in 0..depth {
-                tiles[(i / TILE_ROWS * depth + k) * TILE_ROWS + i % TILE_ROWS] =
-                    left[i * depth + k];
+                tiles[first * depth + k * count + i - first] = left[i * depth + k];
             }
         }
         let sides = [

@@ -10,10 +10,8 @@ use dml_core::kernels::in_place::InPlace;
 use super::PLACES;
 use super::tiles::{Source, Tiles};
 use super::transforms::{Inputs, Layout, Outputs, weights as transform};
-use crate::kernels::plane_conv2d::register_tile::{
-    PackedRows, ROWS, Sink, detect_width, multiply, store, width,
-};
 use crate::kernels::plane_conv2d::{Part, Problem, Weights, parts};
+use crate::kernels::register_tile::{PackedRows, ROWS, Sink, detect_width, multiply, store, width};
 
 /// Tiles that go through all steps together, where weights fit in the second-level cache and where they don't.
 const TILES: usize = 32;

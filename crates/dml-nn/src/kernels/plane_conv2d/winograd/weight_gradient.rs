@@ -12,8 +12,8 @@ use super::PLACES;
 use super::tiles::{Source, Tiles};
 use super::transforms::{Inputs, Layout, OutputGradients, weight_gradients as transform};
 use crate::kernels::plane_conv2d::Problem;
-use crate::kernels::plane_conv2d::register_tile::{ROWS, Strided, detect_width, multiply, width};
 use crate::kernels::plane_conv2d::weight_gradient::{AddRows, Transpose, part_count};
+use crate::kernels::register_tile::{ROWS, Strided, detect_width, multiply, width};
 
 /// Tiles whose products are summed in registers.
 const TILES: usize = 128;

@@ -11,10 +11,13 @@ use pulp::{Simd, WithSimd};
 use dml_core::kernels::SimdReal;
 
 /// Most rows of a tile.
-pub(super) const ROWS: usize = 6;
+pub(crate) const ROWS: usize = 6;
 
-/// Most elements of a panel: four registers of sixteen.
-pub(super) const MAX_WIDTH: usize = 64;
+/// Most elements of a register.
+pub(crate) const LANES: usize = 16;
+
+/// Most elements of a panel: four registers.
+pub(crate) const MAX_WIDTH: usize = 4 * LANES;
 
 /// Registers of a panel: 6 × 4 sums take 24 of 32 registers, 6 × 2 sums 12 of 16.
 #[inline(always)]
@@ -24,7 +27,7 @@ fn vectors<S: Simd>() -> usize {
 
 /// Elements of a panel for an instruction set.
 #[inline(always)]
-pub(super) fn width<T: SimdReal, S: Simd>() -> usize {
+pub(crate) fn width<T: SimdReal, S: Simd>() -> usize {
     vectors::<S>() * T::lanes::<S>()
 }
 
@@ -39,12 +42,12 @@ impl<T: SimdReal> WithSimd for Width<T> {
 }
 
 /// Elements of a panel on this processor.
-pub(super) fn detect_width<T: SimdReal>() -> usize {
+pub(crate) fn detect_width<T: SimdReal>() -> usize {
     pulp::Arch::new().dispatch(Width::<T>(std::marker::PhantomData))
 }
 
 /// The left factor of a tile.
-pub(super) trait Left<T: SimdReal>: Copy {
+pub(crate) trait Left<T: SimdReal>: Copy {
     /// Adds the products of M rows and a panel to `sums`.
     fn add<S: Simd, const M: usize, const V: usize>(
         self,
@@ -56,7 +59,7 @@ pub(super) trait Left<T: SimdReal>: Copy {
 
 /// `[depth, rows]`: the rows of a tile side by side.
 #[derive(Clone, Copy)]
-pub(super) struct Packed<'a, T>(pub(super) &'a [T]);
+pub(crate) struct Packed<'a, T>(pub(crate) &'a [T]);
 
 impl<T: SimdReal> Left<T> for Packed<'_, T> {
     #[inline(always)]
@@ -80,9 +83,9 @@ impl<T: SimdReal> Left<T> for Packed<'_, T> {
 
 /// `[rows, depth]`: rows that begin `stride` elements apart.
 #[derive(Clone, Copy)]
-pub(super) struct Strided<'a, T> {
-    pub(super) data: &'a [T],
-    pub(super) stride: usize,
+pub(crate) struct Strided<'a, T> {
+    pub(crate) data: &'a [T],
+    pub(crate) stride: usize,
 }
 
 impl<T: SimdReal> Left<T> for Strided<'_, T> {
@@ -110,14 +113,14 @@ impl<T: SimdReal> Left<T> for Strided<'_, T> {
 }
 
 /// What becomes of the sums of a tile.
-pub(super) trait Sink<T: SimdReal> {
+pub(crate) trait Sink<T: SimdReal> {
     /// Takes the sums of a row of the tile.
     fn take<S: Simd, const V: usize>(&mut self, simd: S, row: usize, sums: [T::Lanes<S>; V]);
 }
 
 /// One tile: `rows` rows of `left` times the panel `right`, `[depth, width]`.
 #[inline(always)]
-pub(super) fn multiply<T: SimdReal, S: Simd, L: Left<T>, K: Sink<T>>(
+pub(crate) fn multiply<T: SimdReal, S: Simd, L: Left<T>, K: Sink<T>>(
     simd: S,
     rows: usize,
     left: L,
@@ -180,14 +183,14 @@ impl<T: SimdReal, L: Left<T>, K: Sink<T>, const M: usize, const V: usize> WithSi
 
 /// Writes registers to the beginning of `out`.
 #[inline(always)]
-pub(super) fn store<T: SimdReal, S: Simd, const V: usize>(sums: [T::Lanes<S>; V], out: &mut [T]) {
+pub(crate) fn store<T: SimdReal, S: Simd, const V: usize>(sums: [T::Lanes<S>; V], out: &mut [T]) {
     let (out, _) = T::as_lanes_mut::<S>(out);
     out[..V].copy_from_slice(&sums);
 }
 
 /// Adds registers to the beginning of `out`.
 #[inline(always)]
-pub(super) fn store_sum<T: SimdReal, S: Simd, const V: usize>(
+pub(crate) fn store_sum<T: SimdReal, S: Simd, const V: usize>(
     simd: S,
     sums: [T::Lanes<S>; V],
     out: &mut [T],
@@ -200,7 +203,7 @@ pub(super) fn store_sum<T: SimdReal, S: Simd, const V: usize>(
 
 /// Rows of a matrix, packed for tiles: `[panels of ROWS rows][depth][rows of the panel]`.
 #[derive(Clone, Debug)]
-pub(super) struct PackedRows<T> {
+pub(crate) struct PackedRows<T> {
     data: Vec<T>,
     rows: usize,
     depth: usize,
@@ -208,7 +211,7 @@ pub(super) struct PackedRows<T> {
 
 impl<T: SimdReal> PackedRows<T> {
     /// The matrix whose element (row, k) is `get(row, k)`.
-    pub(super) fn new(rows: usize, depth: usize, get: impl Fn(usize, usize) -> T + Sync) -> Self {
+    pub(crate) fn new(rows: usize, depth: usize, get: impl Fn(usize, usize) -> T + Sync) -> Self {
         use dml_core::kernels::in_place::InPlace;
         use rayon::prelude::*;
         let mut data = vec![T::ZERO; rows * depth];
@@ -230,7 +233,7 @@ impl<T: SimdReal> PackedRows<T> {
 
     /// Steps `from..to` of the depth of the tile that begins at a row that is a multiple of [`ROWS`], and its rows.
     #[inline(always)]
-    pub(super) fn tile(&self, row: usize, from: usize, to: usize) -> (usize, Packed<'_, T>) {
+    pub(crate) fn tile(&self, row: usize, from: usize, to: usize) -> (usize, Packed<'_, T>) {
         let count = ROWS.min(self.rows - row);
         let data = &self.data[row * self.depth..];
         (count, Packed(&data[from * count..to * count]))
