@@ -173,7 +173,7 @@ def full(name, out, weights=None):
         prefix = "Dinov2WithRegisters" if "registers" in name else "Dinov2"
         width = 384 if name.endswith("small") else 768
         config = getattr(transformers, f"{prefix}Config")(
-            image_size=518, hidden_size=width, num_attention_heads=width // 64
+            image_size=518, patch_size=14, hidden_size=width, num_attention_heads=width // 64
         )
         network, run = getattr(transformers, f"{prefix}Model")(config), pooled
     else:

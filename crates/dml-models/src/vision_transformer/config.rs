@@ -144,13 +144,13 @@ impl VisionTransformerConfig {
         }
     }
 
-    /// DINOv2-S/14 with four registers and the names of transformers: 384 numbers, 22.0 million parameters.
+    /// DINOv2-S/14 with four registers and the names of transformers: 384 numbers, 22.1 million parameters.
     #[must_use]
     pub fn dinov2_with_registers_small() -> Self {
         Self::dinov2_with_registers_base().sized(384)
     }
 
-    /// DINOv2-B/14 with four registers and the names of transformers: 768 numbers, 86.5 million parameters.
+    /// DINOv2-B/14 with four registers and the names of transformers: 768 numbers, 86.6 million parameters.
     #[must_use]
     pub fn dinov2_with_registers_base() -> Self {
         Self {

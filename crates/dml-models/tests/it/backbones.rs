@@ -35,8 +35,8 @@ fn parameters_are_as_many_as_upstreams_and_blocks_are_a_partition_in_their_order
         ("vit_base_patch16_224", 85_798_656),
         ("dinov2-small", 22_056_192),
         ("dinov2-base", 86_579_712),
-        ("dinov2-with-registers-small", 21_994_368),
-        ("dinov2-with-registers-base", 86_456_064),
+        ("dinov2-with-registers-small", 22_057_728),
+        ("dinov2-with-registers-base", 86_582_784),
         ("clip-vit-base-patch32", 87_849_216),
         ("siglip-base-patch16-224", 92_884_224),
     ];
