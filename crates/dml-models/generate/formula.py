@@ -1,5 +1,8 @@
 """The formula that weights and images are drawn from (README.md)."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import torch
 
@@ -34,13 +37,22 @@ def bounds(name, shape):
     return -bound, bound
 
 
-def fill(module):
-    """Sets every parameter and buffer of a module."""
+def fill(module, file_name=str):
+    """Sets every parameter and buffer of a module; `file_name` turns its names into those of published files."""
     with torch.no_grad():
         for name, tensor in module.state_dict().items():
             if tensor.is_floating_point():
-                shape = tuple(tensor.shape)
+                name, shape = file_name(name), tuple(tensor.shape)
                 tensor.copy_(draw(name, shape, *bounds(name, shape)))
+
+
+def write(path, case):
+    """Writes JSON with one line for each tensor."""
+    lines = json.dumps(case, indent=0)
+    lines = lines.replace("[\n", "[").replace(",\n-", ", -").replace("\n]", "]")
+    for digit in "0123456789":
+        lines = lines.replace(f",\n{digit}", f", {digit}")
+    Path(path).write_text(lines + "\n")
 
 
 def rounded(x):

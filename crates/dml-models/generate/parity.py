@@ -3,7 +3,6 @@
     python generate/parity.py tests/golden [NAME ...]
 """
 
-import json
 import sys
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import torch
 import torchvision.models as tv
 from efficientnet_lite_pytorch import EfficientNet as Lite
 
-from formula import digest, draw, fill, rounded
+from formula import digest, draw, fill, rounded, write
 
 torch.set_num_threads(1)
 SHAPE = (3, 3, 64, 64)
@@ -82,12 +81,7 @@ def main():
         trunk = NETWORKS[name]().double()
         network = trunk.network
         cases = {mode: run(network, trunk, mode) for mode in ("eval", "train")}
-        lines = json.dumps({"shape": SHAPE, **cases}, indent=0)
-        # One line for each tensor.
-        lines = lines.replace("[\n", "[").replace(",\n-", ", -").replace("\n]", "]")
-        for digit in "0123456789":
-            lines = lines.replace(f",\n{digit}", f", {digit}")
-        Path(out, f"{name}.json").write_text(lines + "\n")
+        write(Path(out, f"{name}.json"), {"shape": SHAPE, **cases})
         print(name, sum(p.numel() for p in network.parameters()))
 
 

@@ -16,6 +16,10 @@ if name == "efficientnet_lite0":
 
     network = EfficientNet.from_name("efficientnet-lite0")
     network._fc = torch.nn.Identity()
+elif name.startswith("vit_"):
+    import timm
+
+    network = timm.create_model(name, num_classes=0)
 else:
     network = getattr(tv, name)()
     setattr(network, "fc" if name.startswith("resnet") else "classifier", torch.nn.Identity())

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 import transformers
 
-from formula import digest, draw, fill, rounded
+from formula import digest, draw, fill, rounded, write
 
 torch.set_num_threads(1)
 
@@ -83,12 +83,7 @@ def parity(out, *names):
             "first_row": [rounded(x) for x in features[0, 0, :8].detach()],
             "gradients": {n: digest(n, p.grad) for n, p in network.named_parameters()},
         }
-        lines = json.dumps(case, indent=0)
-        # One line for each tensor.
-        lines = lines.replace("[\n", "[").replace(",\n-", ", -").replace("\n]", "]")
-        for digit in "0123456789":
-            lines = lines.replace(f",\n{digit}", f", {digit}")
-        Path(out, f"text_{name}.json").write_text(lines + "\n")
+        write(Path(out, f"text_{name}.json"), case)
         print(name, len(case["gradients"]), case["features"])
 
 

@@ -9,8 +9,8 @@
 use candle_core::{DType, Device, Tensor, Var};
 use dml_core::{ImageInput, Result, SeedSequence, autograd, check};
 use dml_nn::{
-    Conv2d, Conv2dConfig, DropPath, Gelu, Layer, LayerNorm, LayerNorm2d, LayerNorm2dConfig,
-    LayerNormConfig, Linear, Parameters, Sequential,
+    Conv2d, Conv2dConfig, DropPath, Gelu, Layer, LayerNorm, LayerNorm2d, LayerNorm2dConfig, Linear,
+    Parameters, Sequential,
 };
 use rand::RngCore;
 
@@ -141,7 +141,7 @@ impl ConvNeXt {
         }
         let norm = config
             .classifier_norm
-            .then(|| layer_norm(channels, init))
+            .then(|| init.layer_norm(channels, EPS))
             .transpose()?;
         Ok(Self {
             features: Sequential::default().with("features", features),
@@ -151,15 +151,6 @@ impl ConvNeXt {
             image_input: config.image_input,
         })
     }
-}
-
-/// Layer normalisation of the last dimension.
-fn layer_norm(channels: usize, init: &Init<'_>) -> Result<LayerNorm> {
-    let config = LayerNormConfig {
-        eps: EPS,
-        ..LayerNormConfig::new([channels])
-    };
-    LayerNorm::new(config, init.dtype, init.device)
 }
 
 /// Layer normalisation of the channels of `[N, C, H, W]`.
@@ -265,7 +256,7 @@ impl ConvNeXtBlock {
             expansion: linear(channels, hidden)?,
             projection: linear(hidden, channels)?,
             depthwise: init.trunc_normal_conv(config, STD)?,
-            norm: layer_norm(channels, init)?,
+            norm: init.layer_norm(channels, EPS)?,
             layer_scale: init.constant(&[channels, 1, 1], layer_scale)?,
             stochastic_depth: stochastic_depth(p, init.seeds())?,
         })

@@ -7,7 +7,10 @@
 
 use candle_core::{DType, Device, Tensor, Var};
 use dml_core::{Result, SeedSequence, check};
-use dml_nn::{Activation, BatchNorm, BatchNormConfig, Conv2d, Conv2dConfig, SqueezeExcitation};
+use dml_nn::{
+    Activation, BatchNorm, BatchNormConfig, Conv2d, Conv2dConfig, LayerNorm, LayerNormConfig,
+    Linear, SqueezeExcitation,
+};
 use rand::{Rng, RngCore};
 
 /// Bound of a truncated normal distribution, in the units of the values.
@@ -57,6 +60,22 @@ impl Init<'_> {
 
     pub(crate) fn batch_norm(&self, config: BatchNormConfig) -> Result<BatchNorm> {
         BatchNorm::new(config, self.dtype, self.device)
+    }
+
+    /// Layer normalisation of the last dimension.
+    pub(crate) fn layer_norm(&self, width: usize, eps: f64) -> Result<LayerNorm> {
+        let config = LayerNormConfig {
+            eps,
+            ..LayerNormConfig::new([width])
+        };
+        LayerNorm::new(config, self.dtype, self.device)
+    }
+
+    /// A linear layer with weights `[outputs, inputs]` of a normal distribution, and a bias of zeros if it has one.
+    pub(crate) fn linear(&mut self, sizes: [usize; 2], bias: bool, std: f64) -> Result<Linear> {
+        let weight = self.normal(&sizes, std)?;
+        let bias = bias.then(|| self.constant(&sizes[..1], 0.0)).transpose()?;
+        Linear::from_parameters(weight, bias)
     }
 
     pub(crate) fn trunc_normal(&mut self, shape: &[usize], std: f64) -> Result<Var> {

@@ -22,6 +22,7 @@ pub mod mobilenet_v2;
 pub mod mobilenet_v3;
 pub mod resnet;
 pub mod text;
+pub mod vision_transformer;
 
 mod registry;
 
@@ -44,5 +45,9 @@ pub use mobilenet_v3::{MobileNetV3, MobileNetV3Activation, MobileNetV3Block, Mob
 pub use resnet::{ResNet, ResNetBlock, ResNetConfig};
 
 pub use text::{TextConfig, TextEncoder};
+pub use vision_transformer::{
+    DualEncoder, TextTower, TextTowerConfig, TextTowerFamily, TokenPooling, VisionFamily,
+    VisionTransformer, VisionTransformerConfig,
+};
 
 pub use registry::{Model, by_name};

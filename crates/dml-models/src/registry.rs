@@ -7,7 +7,7 @@ use crate::error::{ModelError, Result};
 use crate::{
     Backbone, ConvNeXt, ConvNeXtConfig, EfficientNet, EfficientNetConfig, EfficientNetLite,
     EfficientNetLiteConfig, MobileNetV2, MobileNetV2Config, MobileNetV3, MobileNetV3Config, ResNet,
-    ResNetConfig,
+    ResNetConfig, VisionTransformer, VisionTransformerConfig,
 };
 
 /// Declares the networks: variant, name, type and configuration.
@@ -78,6 +78,24 @@ models! {
     EfficientNetLite0 = "efficientnet_lite0": EfficientNetLite(EfficientNetLiteConfig::lite0()),
     /// ConvNeXt-T of torchvision.
     ConvNeXtTiny = "convnext_tiny": ConvNeXt(ConvNeXtConfig::tiny()),
+    /// ViT-Ti/16 of timm.
+    VitTinyPatch16 = "vit_tiny_patch16_224": VisionTransformer(VisionTransformerConfig::vit_tiny_patch16_224()),
+    /// ViT-S/16 of timm.
+    VitSmallPatch16 = "vit_small_patch16_224": VisionTransformer(VisionTransformerConfig::vit_small_patch16_224()),
+    /// ViT-B/16 of timm.
+    VitBasePatch16 = "vit_base_patch16_224": VisionTransformer(VisionTransformerConfig::vit_base_patch16_224()),
+    /// DINOv2-S/14 of transformers.
+    Dinov2Small = "dinov2-small": VisionTransformer(VisionTransformerConfig::dinov2_small()),
+    /// DINOv2-B/14 of transformers.
+    Dinov2Base = "dinov2-base": VisionTransformer(VisionTransformerConfig::dinov2_base()),
+    /// DINOv2-S/14 with registers of transformers.
+    Dinov2WithRegistersSmall = "dinov2-with-registers-small": VisionTransformer(VisionTransformerConfig::dinov2_with_registers_small()),
+    /// DINOv2-B/14 with registers of transformers.
+    Dinov2WithRegistersBase = "dinov2-with-registers-base": VisionTransformer(VisionTransformerConfig::dinov2_with_registers_base()),
+    /// Image tower of CLIP ViT-B/32 of transformers.
+    ClipVitBasePatch32 = "clip-vit-base-patch32": VisionTransformer(VisionTransformerConfig::clip_vit_base_patch32()),
+    /// Image tower of SigLIP base of transformers.
+    SiglipBasePatch16 = "siglip-base-patch16-224": VisionTransformer(VisionTransformerConfig::siglip_base_patch16_224()),
 }
 
 /// The network of a name.

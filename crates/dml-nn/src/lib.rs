@@ -114,7 +114,7 @@ fn check_bias(bias: Option<&Var>, outputs: usize) -> dml_core::Result<()> {
 /// `f` of input and weight; on the CPU, half precision is computed with in single.
 fn in_single_precision(
     input: &Tensor,
-    weight: &Var,
+    weight: &Tensor,
     f: impl FnOnce(&Tensor, &Tensor) -> dml_core::Result<Tensor>,
 ) -> dml_core::Result<Tensor> {
     let half = |tensor: &Tensor| matches!(tensor.dtype(), DType::F16 | DType::BF16);

@@ -114,20 +114,13 @@ impl Linear {
 
 impl Layer for Linear {
     fn forward_t(&self, input: &Tensor, _: bool) -> Result<Tensor> {
-        let (outputs, inputs) = self.weight.dims2()?;
-        if input.rank() == 0 || input.dims().last() != Some(&inputs) {
-            return Err(Error::Shape {
-                arg: "input",
-                expected: "[…, in_features]",
-                got: input.dims().to_vec(),
-            });
-        }
+        let (outputs, inputs) = self.fitting(input)?;
         let rows = input.elem_count() / inputs;
         let fused = has_kernel(input) && input.dtype() == self.weight.dtype();
         if fused && rows >= kernel::FEW_ROWS {
             return for_element!(input, "input", |T| self.fused::<T>(input, outputs));
         }
-        self.composite(input, outputs)
+        composite(input, &self.weight, self.bias.as_deref())
     }
 
     fn parameters(&self) -> Parameters {
@@ -141,16 +134,20 @@ impl Layer for Linear {
 }
 
 impl Linear {
-    fn composite(&self, input: &Tensor, outputs: usize) -> Result<Tensor> {
-        let rows = input.reshape(((), self.weight.dims()[1]))?;
-        let product = crate::in_single_precision(&rows, &self.weight, |x, weight| {
-            Ok(x.matmul(&weight.t()?)?)
-        })?;
-        let result = match &self.bias {
-            None => product,
-            Some(bias) => product.broadcast_add(bias)?,
-        };
-        Ok(result.reshape(with_last(input, outputs))?)
+    /// Outputs and inputs, if the input fits.
+    fn fitting(&self, input: &Tensor) -> Result<(usize, usize)> {
+        let (outputs, inputs) = self.weight.dims2()?;
+        let fits = input.dims().last() == Some(&inputs);
+        check::shape(fits, "input", input, "[…, in_features]")?;
+        Ok((outputs, inputs))
+    }
+
+    /// The outputs `start` to `start + count` alone.
+    pub(crate) fn outputs(&self, input: &Tensor, start: usize, count: usize) -> Result<Tensor> {
+        self.fitting(input)?;
+        let part = |all: &Var| all.narrow(0, start, count);
+        let bias = self.bias.as_ref().map(part).transpose()?;
+        composite(input, &part(&self.weight)?, bias.as_ref())
     }
 
     /// A node on the input as it is: a reshape would cost passes over its gradient.
@@ -184,6 +181,18 @@ impl Linear {
             }
         }
     }
+}
+
+fn composite(input: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+    let (outputs, inputs) = weight.dims2()?;
+    let rows = input.reshape(((), inputs))?;
+    let product =
+        crate::in_single_precision(&rows, weight, |x, weight| Ok(x.matmul(&weight.t()?)?))?;
+    let result = match bias {
+        None => product,
+        Some(bias) => product.broadcast_add(bias)?,
+    };
+    Ok(result.reshape(with_last(input, outputs))?)
 }
 
 /// The gradients of input, weight and bias, where they are needed.
@@ -274,7 +283,7 @@ mod tests {
             let across = x.as_tensor().transpose(0, 1)?;
             let fused = linear.forward(&across)?;
             assert_eq!(fused.dims(), [batch, 10, 3]);
-            let composite = linear.composite(&across, 3)?;
+            let composite = composite(&across, linear.weight(), linear.bias.as_deref())?;
             let (a, b) = (fused.sqr()?.sum_all()?, composite.sqr()?.sum_all()?);
             let (first, second) = (a.backward()?, b.backward()?);
             let mut leaves: Vec<Tensor> = linear

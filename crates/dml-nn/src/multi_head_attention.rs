@@ -242,24 +242,24 @@ impl MultiHeadAttention {
     /// `[batch, keys, …]` → `[batch, queries, embed_dim]`.
     ///
     /// # Errors
-    /// As [`attend`](Self::attend); [`Error::Unsupported`] if one layer makes queries, keys and values together.
+    /// As [`attend`](Self::attend).
     pub fn attend_to(
         &self,
         [query, key, value]: [&Tensor; 3],
         options: &AttentionOptions<'_>,
         train: bool,
     ) -> Result<Tensor> {
-        let Projections::Separate(layers) = &self.projections else {
-            return Err(Error::Unsupported {
-                component: "MultiHeadAttention",
-                reason: "attention to another input takes separate layers for queries, keys and values",
-            });
+        let project = |part: usize, input: &Tensor| {
+            let input = three_dimensional(input)?;
+            match &self.projections {
+                Projections::Separate(layers) => layers[part].forward_t(input, train),
+                Projections::Packed(all) => {
+                    let width = all.sizes()?.0 / 3;
+                    all.linear.outputs(input, part * width, width)
+                }
+            }
         };
-        let project =
-            |named: &NamedLinear, input: &Tensor| named.forward_t(three_dimensional(input)?, train);
-        let query = project(&layers[0], query)?;
-        let key = project(&layers[1], key)?;
-        let value = project(&layers[2], value)?;
+        let (query, key, value) = (project(0, query)?, project(1, key)?, project(2, value)?);
         let options = self.with_own_dropout(options, train);
         let heads = multi_head_attention(&query, &key, &value, self.heads, &options)?;
         self.output.forward_t(&heads, train)

@@ -8,8 +8,7 @@ use candle_core::Tensor;
 use dml_core::{Result, SeedSequence};
 use dml_nn::attention::AttentionOptions;
 use dml_nn::{
-    Activation, Dropout, DropoutConfig, Layer, LayerNorm, LayerNormConfig, Linear,
-    MultiHeadAttention, Parameters,
+    Activation, Dropout, DropoutConfig, Layer, LayerNorm, Linear, MultiHeadAttention, Parameters,
 };
 
 use super::plan::{Parts, Plan};
@@ -29,25 +28,6 @@ pub(super) struct PostNormLayer {
     norm: LayerNorm,
 }
 
-/// A linear layer with weights of a normal distribution and a bias of zeros.
-pub(super) fn linear(
-    inputs: usize,
-    outputs: usize,
-    std: f64,
-    init: &mut Init<'_>,
-) -> Result<Linear> {
-    let weight = init.normal(&[outputs, inputs], std)?;
-    Linear::from_parameters(weight, Some(init.constant(&[outputs], 0.0)?))
-}
-
-pub(super) fn norm(plan: &Plan, init: &Init<'_>) -> Result<LayerNorm> {
-    let config = LayerNormConfig {
-        eps: plan.eps,
-        ..LayerNormConfig::new([plan.hidden])
-    };
-    LayerNorm::new(config, init.dtype, init.device)
-}
-
 pub(super) fn dropout(p: f64, init: &mut Init<'_>) -> Result<Dropout> {
     Dropout::new(DropoutConfig { p }, init.seeds())
 }
@@ -57,26 +37,27 @@ impl PostNormLayer {
         let (hidden, wide, std) = (plan.hidden, plan.intermediate, plan.initializer_range);
         let parts = plan.parts;
         let [query, key, value] = parts.projections;
+        let square = [hidden, hidden];
         let projections = [
-            (query, linear(hidden, hidden, std, init)?),
-            (key, linear(hidden, hidden, std, init)?),
-            (value, linear(hidden, hidden, std, init)?),
+            (query, init.linear(square, true, std)?),
+            (key, init.linear(square, true, std)?),
+            (value, init.linear(square, true, std)?),
         ];
-        let output = (parts.attention_output, linear(hidden, hidden, std, init)?);
+        let output = (parts.attention_output, init.linear(square, true, std)?);
         let attention = MultiHeadAttention::separate(projections, output, plan.heads)?;
         let feed_forward = [
-            linear(hidden, wide, std, init)?,
-            linear(wide, hidden, std, init)?,
+            init.linear([wide, hidden], true, std)?,
+            init.linear([hidden, wide], true, std)?,
         ];
         Ok(Self {
             parts,
             attention: attention.with_dropout(dropout(plan.attention_dropout, init)?),
             attention_dropout: dropout(plan.attention_output_dropout, init)?,
-            attention_norm: norm(plan, init)?,
+            attention_norm: init.layer_norm(hidden, plan.eps)?,
             feed_forward,
             activation: plan.activation,
             dropout: dropout(plan.dropout, init)?,
-            norm: norm(plan, init)?,
+            norm: init.layer_norm(hidden, plan.eps)?,
         })
     }
 

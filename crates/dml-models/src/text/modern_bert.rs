@@ -23,7 +23,6 @@ use dml_nn::{
 
 use super::config::HiddenAct;
 use super::layer::dropout;
-use super::plan::activation;
 use super::tokens::Padding;
 use crate::init::Init;
 
@@ -67,12 +66,6 @@ fn norm(config: &ModernBertConfig, init: &Init<'_>) -> Result<LayerNorm> {
         ..LayerNormConfig::new([config.hidden_size])
     };
     LayerNorm::new(own, init.dtype, init.device)
-}
-
-fn linear(sizes: [usize; 2], bias: bool, std: f64, init: &mut Init<'_>) -> Result<Linear> {
-    let weight = init.normal(&sizes, std)?;
-    let bias = bias.then(|| init.constant(&[sizes[0]], 0.0)).transpose()?;
-    Linear::from_parameters(weight, bias)
 }
 
 impl ModernBert {
@@ -208,25 +201,19 @@ impl PreNormLayer {
         let both = wide.saturating_mul(2);
         let std_out = std / (2.0 * config.num_hidden_layers as f64).sqrt();
         let (attention_bias, mlp_bias) = (config.attention_bias, config.mlp_bias);
-        let act: HiddenAct = config.hidden_activation;
         Ok(Self {
             attention_norm: (number > 0).then(|| norm(config, init)).transpose()?,
-            qkv: linear(
-                [hidden.saturating_mul(3), hidden],
-                attention_bias,
-                std,
-                init,
-            )?,
-            attention_output: linear([hidden, hidden], attention_bias, std_out, init)?,
+            qkv: init.linear([hidden.saturating_mul(3), hidden], attention_bias, std)?,
+            attention_output: init.linear([hidden, hidden], attention_bias, std_out)?,
             attention_dropout: dropout(config.attention_dropout, init)?,
             output_dropout: dropout(config.attention_dropout, init)?,
             rotary,
             sliding,
             heads: config.num_attention_heads,
             norm: norm(config, init)?,
-            wide: linear([both, hidden], mlp_bias, std, init)?,
-            narrow: linear([hidden, wide], mlp_bias, std_out, init)?,
-            activation: activation(act),
+            wide: init.linear([both, hidden], mlp_bias, std)?,
+            narrow: init.linear([hidden, wide], mlp_bias, std_out)?,
+            activation: config.hidden_activation.into(),
             dropout: dropout(config.mlp_dropout, init)?,
         })
     }

@@ -86,13 +86,15 @@ pub(super) struct Plan {
     pub(super) attention_dropout: f64,
 }
 
-pub(super) fn activation(act: HiddenAct) -> Activation {
-    match act {
-        HiddenAct::Gelu => Activation::Gelu(GeluForm::Erf),
-        HiddenAct::GeluNew => Activation::Gelu(GeluForm::Tanh),
-        HiddenAct::QuickGelu => Activation::Gelu(GeluForm::Quick),
-        HiddenAct::Relu => Activation::Relu,
-        HiddenAct::Silu => Activation::Silu,
+impl From<HiddenAct> for Activation {
+    fn from(act: HiddenAct) -> Self {
+        match act {
+            HiddenAct::Gelu => Self::Gelu(GeluForm::Erf),
+            HiddenAct::GeluNew => Self::Gelu(GeluForm::Tanh),
+            HiddenAct::QuickGelu => Self::Gelu(GeluForm::Quick),
+            HiddenAct::Relu => Self::Relu,
+            HiddenAct::Silu => Self::Silu,
+        }
     }
 }
 
@@ -147,7 +149,7 @@ impl Plan {
                 intermediate: own.hidden_dim,
                 layers: own.n_layers,
                 heads: own.n_heads,
-                activation: activation(own.activation),
+                activation: own.activation.into(),
                 eps: DISTILBERT_EPS,
                 initializer_range: own.initializer_range,
                 pad: own.pad_token_id,
@@ -173,7 +175,7 @@ impl Plan {
                     intermediate: own.intermediate_size,
                     layers: own.num_hidden_layers,
                     heads: own.num_attention_heads,
-                    activation: activation(own.hidden_act),
+                    activation: own.hidden_act.into(),
                     eps: own.layer_norm_eps,
                     initializer_range: own.initializer_range,
                     pad: own.pad_token_id,
@@ -198,7 +200,7 @@ impl Plan {
             intermediate: config.intermediate_size,
             layers: config.num_hidden_layers,
             heads: config.num_attention_heads,
-            activation: activation(config.hidden_act),
+            activation: config.hidden_act.into(),
             eps: config.layer_norm_eps,
             initializer_range: config.initializer_range,
             pad: config.pad_token_id,

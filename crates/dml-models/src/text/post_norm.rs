@@ -13,7 +13,7 @@ use dml_nn::attention::AttentionOptions;
 use dml_nn::{Dropout, Embedding, Layer, LayerNorm, Parameters};
 use rand::RngCore;
 
-use super::layer::{PostNormLayer, dropout, norm};
+use super::layer::{PostNormLayer, dropout};
 use super::plan::{BUCKETS, Plan};
 use super::tokens::Padding;
 use crate::init::Init;
@@ -83,7 +83,7 @@ impl PostNormTransformer {
             positions,
             types,
             layers: layers.collect::<Result<_>>()?,
-            norm: norm(plan, init)?,
+            norm: init.layer_norm(plan.hidden, plan.eps)?,
             dropout: dropout(plan.dropout, init)?,
             relative_bias,
             plan: plan.clone(),

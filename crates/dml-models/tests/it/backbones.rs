@@ -15,24 +15,10 @@ fn build(model: Model, dtype: DType) -> Box<dyn Backbone> {
     model.build(rng, dtype, &Device::Cpu).unwrap()
 }
 
+/// One test for both, since the large networks take seconds to draw.
 #[test]
-fn blocks_are_a_partition_of_the_parameters_in_their_order() {
-    for model in Model::ALL {
-        let network = build(*model, DType::F32);
-        let parameters = network.parameters();
-        let names: Vec<&str> = parameters.iter().map(|(name, _)| name).collect();
-        let blocks = network.blocks();
-        let joined: Vec<&str> = blocks.iter().flatten().map(String::as_str).collect();
-        assert_eq!(joined, names, "{}", model.name());
-        assert!(blocks.len() > 8, "{}", model.name());
-        let all: BTreeSet<&str> = names.iter().copied().collect();
-        assert_eq!(all.len(), names.len(), "{}", model.name());
-    }
-}
-
-#[test]
-fn parameter_counts_are_upstreams() {
-    // sum(p.numel() for p in network.parameters()) without the classifier.
+fn parameters_are_as_many_as_upstreams_and_blocks_are_a_partition_in_their_order() {
+    // sum(p.numel() for p in network.parameters()) without the classifier, mask_token and the other tower.
     let expected = [
         ("mobilenet_v2", 2_223_872),
         ("resnet18", 11_176_512),
@@ -44,13 +30,30 @@ fn parameter_counts_are_upstreams() {
         ("efficientnet_b0", 4_007_548),
         ("efficientnet_lite0", 3_371_008),
         ("convnext_tiny", 27_818_592),
+        ("vit_tiny_patch16_224", 5_524_416),
+        ("vit_small_patch16_224", 21_665_664),
+        ("vit_base_patch16_224", 85_798_656),
+        ("dinov2-small", 22_056_192),
+        ("dinov2-base", 86_579_712),
+        ("dinov2-with-registers-small", 22_057_728),
+        ("dinov2-with-registers-base", 86_582_784),
+        ("clip-vit-base-patch32", 87_849_216),
+        ("siglip-base-patch16-224", 92_884_224),
     ];
+    assert_eq!(Model::ALL.len(), expected.len());
     for (name, count) in expected {
         let network = build(dml_models::by_name(name).unwrap(), DType::F32);
-        assert_eq!(network.parameters().element_count(), count, "{name}");
+        let parameters = network.parameters();
+        assert_eq!(parameters.element_count(), count, "{name}");
         network.image_input().unwrap().check().unwrap();
+        let names: Vec<&str> = parameters.iter().map(|(name, _)| name).collect();
+        let blocks = network.blocks();
+        let joined: Vec<&str> = blocks.iter().flatten().map(String::as_str).collect();
+        assert_eq!(joined, names, "{name}");
+        assert!(blocks.len() > 8, "{name}");
+        let all: BTreeSet<&str> = names.iter().copied().collect();
+        assert_eq!(all.len(), names.len(), "{name}");
     }
-    assert_eq!(Model::ALL.len(), expected.len());
 }
 
 #[test]

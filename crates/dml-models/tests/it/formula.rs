@@ -32,7 +32,7 @@ fn bounds(name: &str, shape: &[usize]) -> [f64; 2] {
         "running_var" => [0.5, 1.5],
         _ if shape.len() == 1 => [0.5, 1.5],
         _ => {
-            let inputs = shape[1..].iter().product::<usize>() as f64;
+            let inputs = shape.iter().skip(1).product::<usize>() as f64;
             [-(6.0 / inputs).sqrt(), (6.0 / inputs).sqrt()]
         }
     }

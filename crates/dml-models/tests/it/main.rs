@@ -7,3 +7,4 @@ mod parity;
 mod pretrained;
 mod saving;
 mod text;
+mod vision;

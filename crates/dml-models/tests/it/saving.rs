@@ -13,6 +13,7 @@ fn every_network_is_loaded_from_its_own_file() {
         Model::MobileNetV2,
         Model::MobileNetV3Small,
         Model::EfficientNetLite0,
+        Model::VitTinyPatch16,
     ] {
         let build = |seed, dtype| {
             let rng = &mut ChaCha8Rng::seed_from_u64(seed);

@@ -104,20 +104,31 @@ fn dropout_acts_in_training_alone() -> Result<()> {
 }
 
 #[test]
-fn other_keys_take_separate_layers() -> Result<()> {
+fn one_layer_attends_to_other_keys_as_three_layers_do() -> Result<()> {
     let packed = layer(false);
+    let separate = separated(&packed);
     let x = input();
-    let options = AttentionOptions::default();
     let memory = x.narrow(1, 0, 5)?;
-    let other = [&x, &memory, &memory];
-    assert!(matches!(
-        packed.attend_to(other, &options, false),
-        Err(Error::Unsupported { .. })
-    ));
-    assert_eq!(
-        separated(&packed).attend_to(other, &options, false)?.dims(),
-        [2, 9, 8]
-    );
+    let run = |layer: &MultiHeadAttention| -> Result<_> {
+        let y = layer.attend_to([&x, &memory, &memory], &AttentionOptions::default(), false)?;
+        assert_eq!(y.dims(), [2, 9, 8]);
+        Ok((y.clone(), y.sqr()?.sum_all()?.backward()?))
+    };
+    let ((y, of_packed), (z, of_separate)) = (run(&packed)?, run(&separate)?);
+    let largest = |x: &Tensor| -> Result<f64> { Ok(x.abs()?.max_all()?.to_scalar()?) };
+    assert!(largest(&(y - z)?)? < 1e-14);
+    let weight = packed.parameters().get("in_proj_weight").unwrap().clone();
+    let all = of_packed.get(&weight).unwrap();
+    for (i, name) in ["q.weight", "k.weight", "v.weight"].into_iter().enumerate() {
+        let part = of_separate.get(separate.parameters().get(name).unwrap());
+        assert!(largest(&(all.narrow(0, 8 * i, 8)? - part.unwrap())?)? < 1e-12);
+    }
+    // With biases, attention to the input itself is self-attention.
+    let layer = self::layer(true);
+    let bias = layer.parameters().get("in_proj_bias").unwrap().clone();
+    bias.set(&Tensor::arange(0f64, 24.0, &Device::Cpu)?.affine(0.1, -1.0)?)?;
+    let own = layer.attend_to([&x; 3], &AttentionOptions::default(), false)?;
+    assert!(largest(&(own - layer.forward(&x)?)?)? < 1e-13);
     Ok(())
 }
 
