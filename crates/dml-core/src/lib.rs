@@ -69,4 +69,4 @@ pub use optimizer::Optimizer;
 pub use reducer::{Reduced, Reducer};
 pub use regularizer::Regularizer;
 pub use sampler::Sampler;
-pub use trainable::{Contents, Trainable};
+pub use trainable::{Contents, RunningStatistics, Trainable};
