@@ -9,6 +9,7 @@ pub mod schedule;
 pub mod clip;
 mod host_numbers;
 mod parameter_group;
+mod parameter_rules;
 
 mod criterion;
 mod named_module;
@@ -53,6 +54,10 @@ pub use error::{AnyError, NonFinite, Result, TrainError};
 
 pub use clip::Clip;
 pub use parameter_group::ParameterGroup;
+pub use parameter_rules::{
+    Learns, ParameterPlan, ParameterRule, ParameterRules, ParameterRulesConfig, ParameterSetting,
+    PlannedParameter,
+};
 pub use schedule::{Pace, Schedule};
 
 pub use criterion::Criterion;

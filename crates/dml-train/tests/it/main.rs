@@ -13,6 +13,7 @@ mod logs;
 mod methods;
 mod mixed_precision;
 mod non_finite;
+mod parameter_rules;
 mod relations;
 mod resumption;
 mod sampler_state;
