@@ -29,6 +29,7 @@ pub mod train_with_classifier;
 pub mod two_stream_metric_loss;
 pub mod unsupervised_embeddings_using_augmentations;
 
+mod cached_features;
 mod gradient_cache;
 pub mod loader;
 
@@ -77,6 +78,7 @@ pub use train_with_classifier::TrainWithClassifier;
 pub use two_stream_metric_loss::TwoStreamMetricLoss;
 pub use unsupervised_embeddings_using_augmentations::UnsupervisedEmbeddingsUsingAugmentations;
 
+pub use cached_features::{CachedFeatures, CachedFeaturesConfig};
 pub use loader::{Loader, Position};
 
 pub use mixed_precision::{LossScaleConfig, MixedPrecision};

@@ -6,6 +6,7 @@ mod adversarial;
 mod after_errors;
 mod blobs;
 mod board;
+mod cached_features;
 mod folders;
 mod gradient_cache;
 mod hooks;
