@@ -23,6 +23,7 @@ pub mod group_norm;
 pub mod layer_norm;
 pub mod layer_norm2d;
 pub mod linear;
+pub mod lora;
 pub mod max_pool2d;
 pub mod multi_head_attention;
 pub mod relu;
@@ -66,6 +67,7 @@ pub use group_norm::{GroupNorm, GroupNormConfig};
 pub use layer_norm::{LayerNorm, LayerNormConfig};
 pub use layer_norm2d::{LayerNorm2d, LayerNorm2dConfig};
 pub use linear::{Linear, LinearConfig};
+pub use lora::{Lora, LoraConfig};
 pub use max_pool2d::{MaxPool2d, MaxPool2dConfig};
 pub use multi_head_attention::{MultiHeadAttention, MultiHeadAttentionConfig};
 pub use relu::Relu;
@@ -114,7 +116,7 @@ fn check_bias(bias: Option<&Var>, outputs: usize) -> dml_core::Result<()> {
 /// `f` of input and weight; on the CPU, half precision is computed with in single.
 fn in_single_precision(
     input: &Tensor,
-    weight: &Var,
+    weight: &Tensor,
     f: impl FnOnce(&Tensor, &Tensor) -> dml_core::Result<Tensor>,
 ) -> dml_core::Result<Tensor> {
     let half = |tensor: &Tensor| matches!(tensor.dtype(), DType::F16 | DType::BF16);

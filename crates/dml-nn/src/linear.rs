@@ -11,6 +11,7 @@ use dml_core::{Error, Result, check, for_element};
 use rand::RngCore;
 
 use crate::kernels::linear as kernel;
+use crate::lora::AdapterSlot;
 use crate::{Layer, Parameters, init};
 
 /// Configuration of [`Linear`].
@@ -58,6 +59,7 @@ impl LinearConfig {
 pub struct Linear {
     weight: Var,
     bias: Option<Var>,
+    adapter: AdapterSlot,
 }
 
 impl Linear {
@@ -96,7 +98,11 @@ impl Linear {
         check::at_least_one("in_features", inputs)?;
         check::at_least_one("out_features", outputs)?;
         crate::check_bias(bias.as_ref(), outputs)?;
-        Ok(Self { weight, bias })
+        Ok(Self {
+            weight,
+            bias,
+            adapter: AdapterSlot::default(),
+        })
     }
 
     /// `[out_features, in_features]`.
@@ -113,8 +119,8 @@ impl Linear {
 }
 
 impl Layer for Linear {
-    fn forward_t(&self, input: &Tensor, _: bool) -> Result<Tensor> {
-        let (outputs, inputs) = self.weight.dims2()?;
+    fn forward_t(&self, input: &Tensor, train: bool) -> Result<Tensor> {
+        let (_, inputs) = self.weight.dims2()?;
         if input.rank() == 0 || input.dims().last() != Some(&inputs) {
             return Err(Error::Shape {
                 arg: "input",
@@ -122,17 +128,18 @@ impl Layer for Linear {
                 got: input.dims().to_vec(),
             });
         }
-        let rows = input.elem_count() / inputs;
-        let fused = has_kernel(input) && input.dtype() == self.weight.dtype();
-        if fused && rows >= kernel::FEW_ROWS {
-            return for_element!(input, "input", |T| self.fused::<T>(input, outputs));
-        }
-        self.composite(input, outputs)
+        let Some(adapter) = self.adapter.active() else {
+            return affine(input, &self.weight, self.bias.as_deref());
+        };
+        let weight = self.weight.as_detached_tensor();
+        let bias = self.bias.as_ref().map(|bias| bias.as_detached_tensor());
+        let base = affine(input, &weight, bias.as_ref())?;
+        Ok((base + adapter.forward(input, train)?)?)
     }
 
     fn parameters(&self) -> Parameters {
         let mut parameters = Parameters::default();
-        parameters.push("weight", self.weight.clone());
+        parameters.push_weight("weight", self.weight.clone(), &self.adapter);
         if let Some(bias) = &self.bias {
             parameters.push("bias", bias.clone());
         }
@@ -141,47 +148,67 @@ impl Layer for Linear {
 }
 
 impl Linear {
-    fn composite(&self, input: &Tensor, outputs: usize) -> Result<Tensor> {
-        let rows = input.reshape(((), self.weight.dims()[1]))?;
-        let product = crate::in_single_precision(&rows, &self.weight, |x, weight| {
-            Ok(x.matmul(&weight.t()?)?)
-        })?;
-        let result = match &self.bias {
-            None => product,
-            Some(bias) => product.broadcast_add(bias)?,
-        };
-        Ok(result.reshape(with_last(input, outputs))?)
+    /// Whether an adapter changes the output.
+    pub(crate) fn is_adapted(&self) -> bool {
+        self.adapter.active().is_some()
     }
+}
 
-    /// A node on the input as it is: a reshape would cost passes over its gradient.
-    fn fused<T: Element + SimdReal>(&self, input: &Tensor, outputs: usize) -> Result<Tensor> {
-        let inputs = self.weight.dims()[1];
-        let shape = with_last(input, outputs);
-        let value = |bias: &[T]| {
-            with_slice(input, |x: &[T]| {
-                with_slice(&self.weight, |weight: &[T]| {
-                    kernel::forward(x, inputs, weight, bias)
-                })
-            })?
-        };
-        match &self.bias {
-            None => {
-                let value = Value::host(value(&[])?, shape)?;
-                let nodes = [input, self.weight.as_tensor()];
-                node("linear", nodes, value, move |nodes, _, gradient| {
-                    let [input, weight] = nodes;
-                    let [input, weight, _] = gradients::<T>(input, weight, false, gradient)?;
-                    Ok([input, weight])
-                })
-            }
-            Some(bias) => {
-                let value = Value::host(with_slice(bias, value)??, shape)?;
-                let nodes = [input, self.weight.as_tensor(), bias.as_tensor()];
-                node("linear", nodes, value, move |nodes, _, gradient| {
-                    let [input, weight, bias] = nodes;
-                    gradients::<T>(input, weight, bias.track_op(), gradient)
-                })
-            }
+/// `x Wᵀ + b`, with the kernel where it pays.
+fn affine(input: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+    let (_, inputs) = weight.dims2()?;
+    let rows = input.elem_count() / inputs;
+    let is_fused = has_kernel(input) && input.dtype() == weight.dtype();
+    if is_fused && rows >= kernel::FEW_ROWS {
+        return for_element!(input, "input", |T| fused::<T>(input, weight, bias));
+    }
+    composite(input, weight, bias)
+}
+
+fn composite(input: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+    let (outputs, inputs) = weight.dims2()?;
+    let rows = input.reshape(((), inputs))?;
+    let product =
+        crate::in_single_precision(&rows, weight, |x, weight| Ok(x.matmul(&weight.t()?)?))?;
+    let result = match bias {
+        None => product,
+        Some(bias) => product.broadcast_add(bias)?,
+    };
+    Ok(result.reshape(with_last(input, outputs))?)
+}
+
+/// A node on the input as it is: a reshape would cost passes over its gradient.
+fn fused<T: Element + SimdReal>(
+    input: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+) -> Result<Tensor> {
+    let (outputs, inputs) = weight.dims2()?;
+    let shape = with_last(input, outputs);
+    let value = |bias: &[T]| {
+        with_slice(input, |x: &[T]| {
+            with_slice(weight, |weight: &[T]| {
+                kernel::forward(x, inputs, weight, bias)
+            })
+        })?
+    };
+    match bias {
+        None => {
+            let value = Value::host(value(&[])?, shape)?;
+            let nodes = [input, weight];
+            node("linear", nodes, value, move |nodes, _, gradient| {
+                let [input, weight] = nodes;
+                let [input, weight, _] = gradients::<T>(input, weight, false, gradient)?;
+                Ok([input, weight])
+            })
+        }
+        Some(bias) => {
+            let value = Value::host(with_slice(bias, value)??, shape)?;
+            let nodes = [input, weight, bias];
+            node("linear", nodes, value, move |nodes, _, gradient| {
+                let [input, weight, bias] = nodes;
+                gradients::<T>(input, weight, bias.track_op(), gradient)
+            })
         }
     }
 }
@@ -274,7 +301,11 @@ mod tests {
             let across = x.as_tensor().transpose(0, 1)?;
             let fused = linear.forward(&across)?;
             assert_eq!(fused.dims(), [batch, 10, 3]);
-            let composite = linear.composite(&across, 3)?;
+            let composite = composite(
+                &across,
+                linear.weight(),
+                linear.bias().map(|own| own.as_tensor()),
+            )?;
             let (a, b) = (fused.sqr()?.sum_all()?, composite.sqr()?.sum_all()?);
             let (first, second) = (a.backward()?, b.backward()?);
             let mut leaves: Vec<Tensor> = linear
