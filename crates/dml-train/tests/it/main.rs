@@ -21,4 +21,5 @@ mod sampler_state;
 mod skipped_steps;
 mod steps;
 mod subset_batch_miner;
+mod two_towers;
 mod unused_parameters;
