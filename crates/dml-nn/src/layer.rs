@@ -155,6 +155,7 @@ macro_rules! candle_module {
 }
 candle_module!(
     crate::Activation,
+    crate::ActivationCheckpoint,
     crate::AdaptiveAvgPool2d,
     crate::AvgPool2d,
     crate::BatchNorm,

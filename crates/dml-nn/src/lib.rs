@@ -7,6 +7,7 @@ mod parameters;
 pub mod init;
 
 pub mod activation;
+pub mod activation_checkpoint;
 pub mod adaptive_avg_pool2d;
 pub mod attention;
 pub mod avg_pool2d;
@@ -52,6 +53,7 @@ pub use parameters::Parameters;
 pub use activation::{
     Activation, Gelu, GeluForm, Hardsigmoid, Hardswish, Relu6, Sigmoid, Silu, Tanh,
 };
+pub use activation_checkpoint::ActivationCheckpoint;
 pub use adaptive_avg_pool2d::{AdaptiveAvgPool2d, AdaptiveAvgPool2dConfig};
 pub use attention::{AttentionOptions, scaled_dot_product_attention};
 pub use avg_pool2d::{AvgPool2d, AvgPool2dConfig};

@@ -51,6 +51,17 @@ impl Parameters {
         self.0.extend(parameters.beginning_with(beginning).0);
     }
 
+    /// The variables of these parameters, and of the adapters that are active in them.
+    pub(crate) fn with_adapters(&self) -> Vec<Var> {
+        let adapters = self.adaptable().filter_map(|(_, _, slot)| slot.active());
+        let adapters = adapters.flat_map(|own| [own.a().clone(), own.b().clone()]);
+        self.0
+            .iter()
+            .map(|own| own.var.clone())
+            .chain(adapters)
+            .collect()
+    }
+
     /// Names, weights and places for adapters of the linear layers, in order.
     pub(crate) fn adaptable(&self) -> impl Iterator<Item = (&str, &Var, &AdapterSlot)> {
         let weights = self.0.iter();

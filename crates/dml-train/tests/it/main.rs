@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // A test that meets an error has failed.
 
+mod adapters;
 mod adversarial;
 mod after_errors;
 mod blobs;
