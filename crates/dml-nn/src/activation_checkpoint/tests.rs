@@ -210,3 +210,25 @@ fn inputs_without_gradient_and_outputs_without_parameters() -> Result<()> {
     assert_eq!(store.get(&x).unwrap().to_vec1::<f32>()?, [1., 0.]);
     Ok(())
 }
+
+/// A view of its input.
+#[derive(Debug)]
+struct View;
+
+impl Layer for View {
+    fn forward_t(&self, input: &Tensor, _: bool) -> Result<Tensor> {
+        Ok(input.t()?.narrow(0, 1, 2)?)
+    }
+}
+
+#[test]
+fn outputs_that_are_views_are_values() -> Result<()> {
+    let x = Var::new(&[[1f32, 2., 3.], [4., 5., 6.]], DEVICE)?;
+    let y = ActivationCheckpoint::new(View).forward(&x)?;
+    assert_eq!(y.to_vec2::<f32>()?, [[2., 5.], [3., 6.]]);
+    let factors = Tensor::new(&[[1f32, 10.], [100., 1000.]], DEVICE)?;
+    let store = (y * factors)?.sum_all()?.backward()?;
+    let gradient = store.get(&x).unwrap().to_vec2::<f32>()?;
+    assert_eq!(gradient, [[0., 1., 100.], [0., 10., 1000.]]);
+    Ok(())
+}
