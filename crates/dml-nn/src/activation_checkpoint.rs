@@ -52,8 +52,8 @@ impl ActivationCheckpoint {
 
 impl Layer for ActivationCheckpoint {
     fn forward_t(&self, input: &Tensor, train: bool) -> Result<Tensor> {
-        let variables = self.layer.parameters().with_adapters();
-        let before = Positions::of(self.layer.seeds());
+        let variables = variables(&*self.layer);
+        let before = Positions::of(&*self.layer);
         let value = self.layer.forward_t(&input.detach(), train)?.detach();
         // A node takes the memory of a tensor as it is, whatever view of it the tensor is.
         let is_whole = value.is_contiguous() && value.layout().start_offset() == 0;
@@ -109,16 +109,28 @@ impl Layer for ActivationCheckpoint {
     }
 }
 
-/// Random sequences and where they stood.
+/// What the layer learns, and what its adapters learn.
+fn variables(layer: &dyn Layer) -> Vec<Var> {
+    let parameters = layer.parameters();
+    let adapters = parameters.adapters();
+    let adapters = adapters.flat_map(|own| [own.a().clone(), own.b().clone()]);
+    let own = parameters.iter().map(|(_, var)| var.clone());
+    own.chain(adapters).collect()
+}
+
+/// Random sequences of the layer and its adapters, and where they stood.
 struct Positions(Vec<(SeedSequence, u64)>);
 
 impl Positions {
-    fn of(seeds: Vec<SeedSequence>) -> Self {
+    fn of(layer: &dyn Layer) -> Self {
+        let adapters = layer.parameters();
+        let adapters = adapters.adapters().flat_map(|own| own.seeds());
+        let seeds = layer.seeds().into_iter().chain(adapters);
         let with_calls = |own: SeedSequence| {
             let calls = own.calls();
             (own, calls)
         };
-        Self(seeds.into_iter().map(with_calls).collect())
+        Self(seeds.map(with_calls).collect())
     }
 
     fn resume(&self) {
@@ -130,7 +142,7 @@ impl Positions {
 
 /// The output once more: with the random numbers of the first pass, and without a trace in buffers and random sequences.
 fn repeated(layer: &dyn Layer, input: &Tensor, train: bool, first: &Positions) -> Result<Tensor> {
-    let latest = Positions::of(layer.seeds());
+    let latest = Positions::of(layer);
     let copied = |(_, var): (String, Var)| {
         let copy = var.as_detached_tensor().copy()?;
         Ok((var, copy))

@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use candle_core::{Device, Tensor, Var};
 
 use dml_core::checkpoint::{self, CheckpointError};
 
-use crate::lora::AdapterSlot;
+use crate::lora::{AdapterSlot, LowRank};
 
 /// Named variables in order. Names and layouts are PyTorch's (`conv1.weight`), so files can be exchanged with it.
 ///
@@ -51,15 +52,9 @@ impl Parameters {
         self.0.extend(parameters.beginning_with(beginning).0);
     }
 
-    /// The variables of these parameters, and of the adapters that are active in them.
-    pub(crate) fn with_adapters(&self) -> Vec<Var> {
-        let adapters = self.adaptable().filter_map(|(_, _, slot)| slot.active());
-        let adapters = adapters.flat_map(|own| [own.a().clone(), own.b().clone()]);
-        self.0
-            .iter()
-            .map(|own| own.var.clone())
-            .chain(adapters)
-            .collect()
+    /// The adapters that are active in the linear layers.
+    pub(crate) fn adapters(&self) -> impl Iterator<Item = Arc<LowRank>> {
+        self.adaptable().filter_map(|(_, _, slot)| slot.active())
     }
 
     /// Names, weights and places for adapters of the linear layers, in order.

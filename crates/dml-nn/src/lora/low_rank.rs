@@ -88,7 +88,7 @@ impl LowRank {
         self.up.weight()
     }
 
-    pub(super) fn seeds(&self) -> Vec<SeedSequence> {
+    pub(crate) fn seeds(&self) -> Vec<SeedSequence> {
         self.dropout.seeds()
     }
 

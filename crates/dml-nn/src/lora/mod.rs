@@ -20,8 +20,7 @@ use rand::RngCore;
 
 use crate::{Dropout, DropoutConfig, Layer, Parameters};
 
-pub(crate) use low_rank::AdapterSlot;
-use low_rank::LowRank;
+pub(crate) use low_rank::{AdapterSlot, LowRank};
 
 /// Beginning of the names of all parameters in a file of peft.
 const BEGINNING: &str = "base_model.model";

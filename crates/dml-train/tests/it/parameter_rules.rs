@@ -130,11 +130,13 @@ fn frozen_parts_keep_weights_and_statistics_until_their_epoch() -> Result<(), Tr
     assert_eq!(changed(&trainer, &before), ["trunk/fc2.weight"]);
     let before = all(&trainer);
     trainer.run(2)?;
+    // The normalisation behind it takes the first bias away, so that rounding alone decides whether it moves.
+    let mut changed = changed(&trainer, &before);
+    changed.retain(|name| name != "trunk/fc1.bias");
     assert_eq!(
-        changed(&trainer, &before),
+        changed,
         [
             "trunk/fc1.weight",
-            "trunk/fc1.bias",
             "trunk/norm.weight",
             "trunk/norm.bias",
             "trunk/fc2.weight",
