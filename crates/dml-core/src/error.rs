@@ -113,6 +113,14 @@ pub enum Error {
         /// The index that came.
         got: i64,
     },
+    /// A pattern selects no name.
+    #[error("pattern {pattern}: matches no name; {}", closest_names(closest))]
+    NoMatch {
+        /// The pattern.
+        pattern: String,
+        /// The names with the smallest distance to the pattern, the closest first.
+        closest: Vec<String>,
+    },
     /// A component was asked for something that it has no meaning for.
     #[error("{component}: {reason}")]
     Unsupported {
@@ -135,6 +143,14 @@ pub enum Error {
     /// Candle could not do a tensor operation.
     #[error(transparent)]
     Tensor(candle_core::Error),
+}
+
+fn closest_names(closest: &[String]) -> String {
+    match closest {
+        [] => "there are none".to_owned(),
+        [only] => format!("the closest is {only}"),
+        several => format!("the closest are {}", several.join(", ")),
+    }
 }
 
 /// Without backtraces, which Candle would print in the middle of the message.

@@ -99,6 +99,7 @@ macro_rules! trainable {
                     parameters: dml_nn::Layer::parameters(self).into_iter().collect(),
                     buffers: dml_nn::Layer::buffers(self).into_iter().collect(),
                     seeds: dml_nn::Layer::seeds(self),
+                    statistics: dml_nn::Layer::statistics(self),
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! Layers over images whose last feature maps are averaged over all places.
 
 use candle_core::Tensor;
-use dml_core::{Result, SeedSequence};
+use dml_core::{Result, RunningStatistics, SeedSequence};
 use dml_nn::{Layer, Parameters, Sequential};
 
 use crate::backbone::by_prefix;
@@ -35,8 +35,8 @@ impl Layer for Pooled {
         self.layers.buffers()
     }
 
-    fn freeze_statistics(&self) {
-        self.layers.freeze_statistics();
+    fn statistics(&self) -> Vec<RunningStatistics> {
+        self.layers.statistics()
     }
 
     fn seeds(&self) -> Vec<SeedSequence> {
@@ -65,8 +65,8 @@ macro_rules! pooled_backbone {
                 self.network.buffers()
             }
 
-            fn freeze_statistics(&self) {
-                self.network.freeze_statistics();
+            fn statistics(&self) -> Vec<dml_core::RunningStatistics> {
+                self.network.statistics()
             }
 
             fn seeds(&self) -> Vec<dml_core::SeedSequence> {

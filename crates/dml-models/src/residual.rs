@@ -1,7 +1,7 @@
 //! Residual blocks: the input plus what a branch makes of it.
 
 use candle_core::Tensor;
-use dml_core::{Result, SeedSequence, autograd};
+use dml_core::{Result, RunningStatistics, SeedSequence, autograd};
 use dml_nn::{DropPath, DropPathConfig, Layer, Parameters, Sequential};
 
 /// `x + s · branch(x)`, or the branch alone; `s` is stochastic depth. The parameters of the branch have its name before
@@ -51,8 +51,8 @@ impl Layer for Residual {
         self.named(self.branch.buffers())
     }
 
-    fn freeze_statistics(&self) {
-        self.branch.freeze_statistics();
+    fn statistics(&self) -> Vec<RunningStatistics> {
+        self.branch.statistics()
     }
 
     fn seeds(&self) -> Vec<SeedSequence> {

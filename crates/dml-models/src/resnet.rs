@@ -8,7 +8,7 @@
 //! He et al. 2016 (arXiv 1512.03385), with torchvision's names and numbers.
 
 use candle_core::{DType, Device, Tensor};
-use dml_core::{ImageInput, Result, SeedSequence, check};
+use dml_core::{ImageInput, Result, RunningStatistics, SeedSequence, check};
 use dml_nn::{Layer, MaxPool2d, MaxPool2dConfig, Parameters, Relu, Sequential};
 use rand::RngCore;
 
@@ -245,11 +245,10 @@ impl Layer for ResidualBlock {
         buffers
     }
 
-    fn freeze_statistics(&self) {
-        self.branch.freeze_statistics();
-        if let Some(downsample) = &self.downsample {
-            downsample.freeze_statistics();
-        }
+    fn statistics(&self) -> Vec<RunningStatistics> {
+        let mut statistics = self.branch.statistics();
+        statistics.extend(self.downsample.iter().flat_map(Layer::statistics));
+        statistics
     }
 
     fn seeds(&self) -> Vec<SeedSequence> {

@@ -15,11 +15,9 @@
 
 mod fused;
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use candle_core::{DType, Device, Tensor, Var};
 use dml_core::autograd::has_kernel;
-use dml_core::{Error, Result, check, for_element};
+use dml_core::{Error, Result, RunningStatistics, check, for_element};
 
 use crate::activation::{Activation, Hardswish, Identity, Relu6, Silu};
 use crate::{Layer, Parameters, Relu, wide};
@@ -88,7 +86,7 @@ pub struct BatchNorm {
     bias: Var,
     running_mean: Var,
     running_var: Var,
-    frozen: AtomicBool,
+    statistics: RunningStatistics,
 }
 
 impl BatchNorm {
@@ -156,9 +154,9 @@ impl BatchNorm {
         Ok(Self {
             weight,
             bias,
+            statistics: RunningStatistics::new(running_mean.clone()),
             running_mean,
             running_var,
-            frozen: AtomicBool::new(false),
             config,
         })
     }
@@ -216,7 +214,7 @@ impl BatchNorm {
     }
 
     /// Mean and variance `[1, channels, 1, …]` of the batch, with which the running statistics are updated.
-    fn statistics(&self, x: &Tensor) -> Result<[Tensor; 2]> {
+    fn batch_statistics(&self, x: &Tensor) -> Result<[Tensor; 2]> {
         let dims: Vec<usize> = (0..x.rank()).filter(|dim| *dim != 1).collect();
         let count = self.count(x)?;
         let mean = (x.sum_keepdim(dims.as_slice())? / count as f64)?;
@@ -233,7 +231,7 @@ impl BatchNorm {
         shape[1] = self.config.channels;
         let row = |row: &Tensor| row.to_dtype(x.dtype())?.reshape(shape.as_slice());
         let [mean, variance] = if train {
-            self.statistics(x)?
+            self.batch_statistics(x)?
         } else {
             [
                 row(&self.running_mean.as_detached_tensor())?,
@@ -298,7 +296,7 @@ impl BatchNorm {
         let x = input.to_dtype(computed)?;
         let residual = residual.map(|r| r.to_dtype(computed)).transpose()?;
         let residual = residual.as_ref();
-        let statistics = train && !self.frozen.load(Ordering::Relaxed);
+        let statistics = train && !self.statistics.is_frozen();
         let y = if has_kernel(&x) {
             for_element!(x, "input", |T| match activation {
                 None => self.fused::<T>(Identity, &x, residual, statistics),
@@ -355,8 +353,8 @@ impl Layer for BatchNorm {
         named(own)
     }
 
-    fn freeze_statistics(&self) {
-        self.frozen.store(true, Ordering::Relaxed);
+    fn statistics(&self) -> Vec<RunningStatistics> {
+        vec![self.statistics.clone()]
     }
 }
 

@@ -185,10 +185,10 @@ impl Layer for FeedForward {
             });
         }
         let dtype = input.dtype();
-        let one_type = [&self.first, &self.second]
+        let is_plain = [&self.first, &self.second]
             .iter()
-            .all(|named| named.linear.weight().dtype() == dtype);
-        if !has_kernel(input) || !one_type || input.elem_count() / inputs < FEW_ROWS {
+            .all(|named| named.linear.weight().dtype() == dtype && !named.linear.is_adapted());
+        if !has_kernel(input) || !is_plain || input.elem_count() / inputs < FEW_ROWS {
             return self.composite(input, train);
         }
         for_element!(input, "input", |T| {

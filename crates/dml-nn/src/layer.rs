@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use candle_core::Tensor;
-use dml_core::{Contents, Result, SeedSequence, Trainable};
+use dml_core::{Contents, Result, RunningStatistics, SeedSequence, Trainable};
 
 use crate::{Conv2d, Dropout2d, MaxPool2d, Parameters};
 
@@ -65,7 +65,16 @@ pub trait Layer: Debug + Send + Sync {
 
     /// Freezes running statistics: from now on they are used in training, too, and not updated. Parameters still learn.
     /// PML's `freeze_trunk_batchnorm`.
-    fn freeze_statistics(&self) {}
+    fn freeze_statistics(&self) {
+        for statistics in self.statistics() {
+            statistics.set_frozen(true);
+        }
+    }
+
+    /// Handles on the running statistics of the layer.
+    fn statistics(&self) -> Vec<RunningStatistics> {
+        Vec::new()
+    }
 
     /// [Handles](SeedSequence::handle) of the random sequences of the layer, for checkpoints.
     fn seeds(&self) -> Vec<SeedSequence> {
@@ -109,6 +118,9 @@ macro_rules! forward {
             fn freeze_statistics(&self) {
                 (**self).freeze_statistics();
             }
+            fn statistics(&self) -> Vec<RunningStatistics> {
+                (**self).statistics()
+            }
             fn seeds(&self) -> Vec<SeedSequence> {
                 (**self).seeds()
             }
@@ -135,6 +147,7 @@ macro_rules! candle_module {
                     parameters: self.parameters().into_iter().collect(),
                     buffers: self.buffers().into_iter().collect(),
                     seeds: self.seeds(),
+                    statistics: self.statistics(),
                 }
             }
         }
@@ -142,6 +155,7 @@ macro_rules! candle_module {
 }
 candle_module!(
     crate::Activation,
+    crate::ActivationCheckpoint,
     crate::AdaptiveAvgPool2d,
     crate::AvgPool2d,
     crate::BatchNorm,

@@ -7,6 +7,7 @@ mod parameters;
 pub mod init;
 
 pub mod activation;
+pub mod activation_checkpoint;
 pub mod adaptive_avg_pool2d;
 pub mod attention;
 pub mod avg_pool2d;
@@ -23,6 +24,7 @@ pub mod group_norm;
 pub mod layer_norm;
 pub mod layer_norm2d;
 pub mod linear;
+pub mod lora;
 pub mod max_pool2d;
 pub mod multi_head_attention;
 pub mod relu;
@@ -51,6 +53,7 @@ pub use parameters::Parameters;
 pub use activation::{
     Activation, Gelu, GeluForm, Hardsigmoid, Hardswish, Relu6, Sigmoid, Silu, Tanh,
 };
+pub use activation_checkpoint::ActivationCheckpoint;
 pub use adaptive_avg_pool2d::{AdaptiveAvgPool2d, AdaptiveAvgPool2dConfig};
 pub use attention::{AttentionOptions, scaled_dot_product_attention};
 pub use avg_pool2d::{AvgPool2d, AvgPool2dConfig};
@@ -66,6 +69,7 @@ pub use group_norm::{GroupNorm, GroupNormConfig};
 pub use layer_norm::{LayerNorm, LayerNormConfig};
 pub use layer_norm2d::{LayerNorm2d, LayerNorm2dConfig};
 pub use linear::{Linear, LinearConfig};
+pub use lora::{Lora, LoraConfig};
 pub use max_pool2d::{MaxPool2d, MaxPool2dConfig};
 pub use multi_head_attention::{MultiHeadAttention, MultiHeadAttentionConfig};
 pub use relu::Relu;

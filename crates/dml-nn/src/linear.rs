@@ -11,6 +11,7 @@ use dml_core::{Error, Result, check, for_element};
 use rand::RngCore;
 
 use crate::kernels::linear as kernel;
+use crate::lora::AdapterSlot;
 use crate::{Layer, Parameters, init};
 
 /// Configuration of [`Linear`].
@@ -58,6 +59,7 @@ impl LinearConfig {
 pub struct Linear {
     weight: Var,
     bias: Option<Var>,
+    adapter: AdapterSlot,
 }
 
 impl Linear {
@@ -96,7 +98,11 @@ impl Linear {
         check::at_least_one("in_features", inputs)?;
         check::at_least_one("out_features", outputs)?;
         crate::check_bias(bias.as_ref(), outputs)?;
-        Ok(Self { weight, bias })
+        Ok(Self {
+            weight,
+            bias,
+            adapter: AdapterSlot::default(),
+        })
     }
 
     /// `[out_features, in_features]`.
@@ -113,19 +119,20 @@ impl Linear {
 }
 
 impl Layer for Linear {
-    fn forward_t(&self, input: &Tensor, _: bool) -> Result<Tensor> {
-        let (outputs, inputs) = self.fitting(input)?;
-        let rows = input.elem_count() / inputs;
-        let fused = has_kernel(input) && input.dtype() == self.weight.dtype();
-        if fused && rows >= kernel::FEW_ROWS {
-            return for_element!(input, "input", |T| self.fused::<T>(input, outputs));
-        }
-        composite(input, &self.weight, self.bias.as_deref())
+    fn forward_t(&self, input: &Tensor, train: bool) -> Result<Tensor> {
+        self.check_input(input)?;
+        let Some(adapter) = self.adapter.active() else {
+            return affine(input, &self.weight, self.bias.as_deref());
+        };
+        let weight = self.weight.as_detached_tensor();
+        let bias = self.bias.as_ref().map(|bias| bias.as_detached_tensor());
+        let base = affine(input, &weight, bias.as_ref())?;
+        Ok((base + adapter.forward(input, train)?)?)
     }
 
     fn parameters(&self) -> Parameters {
         let mut parameters = Parameters::default();
-        parameters.push("weight", self.weight.clone());
+        parameters.push_weight("weight", self.weight.clone(), &self.adapter);
         if let Some(bias) = &self.bias {
             parameters.push("bias", bias.clone());
         }
@@ -134,53 +141,44 @@ impl Layer for Linear {
 }
 
 impl Linear {
-    /// Outputs and inputs, if the input fits.
-    fn fitting(&self, input: &Tensor) -> Result<(usize, usize)> {
-        let (outputs, inputs) = self.weight.dims2()?;
-        let fits = input.dims().last() == Some(&inputs);
-        check::shape(fits, "input", input, "[…, in_features]")?;
-        Ok((outputs, inputs))
+    fn check_input(&self, input: &Tensor) -> Result<()> {
+        let fits = input.dims().last() == Some(&self.weight.dims()[1]);
+        check::shape(fits, "input", input, "[…, in_features]")
     }
 
     /// The outputs `start` to `start + count` alone.
-    pub(crate) fn outputs(&self, input: &Tensor, start: usize, count: usize) -> Result<Tensor> {
-        self.fitting(input)?;
+    pub(crate) fn outputs(
+        &self,
+        input: &Tensor,
+        train: bool,
+        start: usize,
+        count: usize,
+    ) -> Result<Tensor> {
+        if self.is_adapted() {
+            let last = input.rank().saturating_sub(1);
+            return Ok(self.forward_t(input, train)?.narrow(last, start, count)?);
+        }
+        self.check_input(input)?;
         let part = |all: &Var| all.narrow(0, start, count);
         let bias = self.bias.as_ref().map(part).transpose()?;
         composite(input, &part(&self.weight)?, bias.as_ref())
     }
 
-    /// A node on the input as it is: a reshape would cost passes over its gradient.
-    fn fused<T: Element + SimdReal>(&self, input: &Tensor, outputs: usize) -> Result<Tensor> {
-        let inputs = self.weight.dims()[1];
-        let shape = with_last(input, outputs);
-        let value = |bias: &[T]| {
-            with_slice(input, |x: &[T]| {
-                with_slice(&self.weight, |weight: &[T]| {
-                    kernel::forward(x, inputs, weight, bias)
-                })
-            })?
-        };
-        match &self.bias {
-            None => {
-                let value = Value::host(value(&[])?, shape)?;
-                let nodes = [input, self.weight.as_tensor()];
-                node("linear", nodes, value, move |nodes, _, gradient| {
-                    let [input, weight] = nodes;
-                    let [input, weight, _] = gradients::<T>(input, weight, false, gradient)?;
-                    Ok([input, weight])
-                })
-            }
-            Some(bias) => {
-                let value = Value::host(with_slice(bias, value)??, shape)?;
-                let nodes = [input, self.weight.as_tensor(), bias.as_tensor()];
-                node("linear", nodes, value, move |nodes, _, gradient| {
-                    let [input, weight, bias] = nodes;
-                    gradients::<T>(input, weight, bias.track_op(), gradient)
-                })
-            }
-        }
+    /// Whether an adapter changes the output.
+    pub(crate) fn is_adapted(&self) -> bool {
+        self.adapter.active().is_some()
     }
+}
+
+/// `x Wᵀ + b`, with the kernel where it pays.
+fn affine(input: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+    let (_, inputs) = weight.dims2()?;
+    let rows = input.elem_count() / inputs;
+    let is_fused = has_kernel(input) && input.dtype() == weight.dtype();
+    if is_fused && rows >= kernel::FEW_ROWS {
+        return for_element!(input, "input", |T| fused::<T>(input, weight, bias));
+    }
+    composite(input, weight, bias)
 }
 
 fn composite(input: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
@@ -193,6 +191,42 @@ fn composite(input: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<T
         Some(bias) => product.broadcast_add(bias)?,
     };
     Ok(result.reshape(with_last(input, outputs))?)
+}
+
+/// A node on the input as it is: a reshape would cost passes over its gradient.
+fn fused<T: Element + SimdReal>(
+    input: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+) -> Result<Tensor> {
+    let (outputs, inputs) = weight.dims2()?;
+    let shape = with_last(input, outputs);
+    let value = |bias: &[T]| {
+        with_slice(input, |x: &[T]| {
+            with_slice(weight, |weight: &[T]| {
+                kernel::forward(x, inputs, weight, bias)
+            })
+        })?
+    };
+    match bias {
+        None => {
+            let value = Value::host(value(&[])?, shape)?;
+            let nodes = [input, weight];
+            node("linear", nodes, value, move |nodes, _, gradient| {
+                let [input, weight] = nodes;
+                let [input, weight, _] = gradients::<T>(input, weight, false, gradient)?;
+                Ok([input, weight])
+            })
+        }
+        Some(bias) => {
+            let value = Value::host(with_slice(bias, value)??, shape)?;
+            let nodes = [input, weight, bias];
+            node("linear", nodes, value, move |nodes, _, gradient| {
+                let [input, weight, bias] = nodes;
+                gradients::<T>(input, weight, bias.track_op(), gradient)
+            })
+        }
+    }
 }
 
 /// The gradients of input, weight and bias, where they are needed.

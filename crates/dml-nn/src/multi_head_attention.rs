@@ -255,7 +255,7 @@ impl MultiHeadAttention {
                 Projections::Separate(layers) => layers[part].forward_t(input, train),
                 Projections::Packed(all) => {
                     let width = all.sizes()?.0 / 3;
-                    all.linear.outputs(input, part * width, width)
+                    all.linear.outputs(input, train, part * width, width)
                 }
             }
         };

@@ -23,9 +23,7 @@ impl NamedLinear {
     }
 
     pub(crate) fn add_to(&self, parameters: &mut Parameters) {
-        for (name, var) in self.linear.parameters() {
-            parameters.push(format!("{}{name}", self.prefix), var);
-        }
+        parameters.append(&self.prefix, self.linear.parameters());
     }
 
     /// Outputs and inputs.

@@ -2,10 +2,13 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use candle_core::{Device, Tensor, Var};
 
 use dml_core::checkpoint::{self, CheckpointError};
+
+use crate::lora::{AdapterSlot, LowRank};
 
 /// Named variables in order. Names and layouts are PyTorch's (`conv1.weight`), so files can be exchanged with it.
 ///
@@ -21,29 +24,66 @@ use dml_core::checkpoint::{self, CheckpointError};
 /// # Ok::<(), candle_core::Error>(())
 /// ```
 #[derive(Clone, Debug, Default)]
-pub struct Parameters(Vec<(String, Var)>);
+pub struct Parameters(Vec<Parameter>);
+
+#[derive(Clone, Debug)]
+struct Parameter {
+    name: String,
+    var: Var,
+    /// Place for an adapter, of the weight of a linear layer.
+    adapter: Option<AdapterSlot>,
+}
 
 impl Parameters {
     /// Adds a variable.
     pub fn push(&mut self, name: impl Into<String>, var: Var) {
-        self.0.push((name.into(), var));
+        let (name, adapter) = (name.into(), None);
+        self.0.push(Parameter { name, var, adapter });
+    }
+
+    /// Adds the weight of a linear layer, with the place for its adapter.
+    pub(crate) fn push_weight(&mut self, name: &str, var: Var, slot: &AdapterSlot) {
+        let (name, adapter) = (name.to_owned(), Some(slot.clone()));
+        self.0.push(Parameter { name, var, adapter });
+    }
+
+    /// Adds variables with the beginning of their names.
+    pub(crate) fn append(&mut self, beginning: &str, parameters: Parameters) {
+        self.0.extend(parameters.beginning_with(beginning).0);
+    }
+
+    /// The adapters that are active in the linear layers.
+    pub(crate) fn adapters(&self) -> impl Iterator<Item = Arc<LowRank>> {
+        self.adaptable().filter_map(|(_, _, slot)| slot.active())
+    }
+
+    /// Names, weights and places for adapters of the linear layers, in order.
+    pub(crate) fn adaptable(&self) -> impl Iterator<Item = (&str, &Var, &AdapterSlot)> {
+        let weights = self.0.iter();
+        weights.filter_map(|own| Some((own.name.as_str(), &own.var, own.adapter.as_ref()?)))
+    }
+
+    fn beginning_with(mut self, beginning: &str) -> Self {
+        for parameter in &mut self.0 {
+            parameter.name.insert_str(0, beginning);
+        }
+        self
     }
 
     /// Adds the variables of a part of the network, with the name of the part before theirs.
     pub fn extend(&mut self, part: &str, parameters: Parameters) {
-        self.0.extend(parameters.prefixed(part).0);
+        self.append(&format!("{part}."), parameters);
     }
 
     /// The same variables as those of the part `name` of a larger network: `weight` becomes `name.weight`.
     #[must_use]
     pub fn prefixed(self, name: &str) -> Self {
-        let prefix = |(own, var)| (format!("{name}.{own}"), var);
-        Self(self.0.into_iter().map(prefix).collect())
+        self.beginning_with(&format!("{name}."))
     }
 
     /// Names and variables in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Var)> + Clone {
-        self.0.iter().map(|(name, var)| (name.as_str(), var))
+        self.0.iter().map(|own| (own.name.as_str(), &own.var))
     }
 
     /// The variable of that name.
@@ -69,7 +109,7 @@ impl Parameters {
     /// How many numbers they hold together.
     #[must_use]
     pub fn element_count(&self) -> usize {
-        self.0.iter().map(|(_, var)| var.elem_count()).sum()
+        self.0.iter().map(|own| own.var.elem_count()).sum()
     }
 
     /// The values by name, sharing memory with the variables.
@@ -120,13 +160,18 @@ impl IntoIterator for Parameters {
     type IntoIter = std::vec::IntoIter<(String, Var)>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+        let pairs = self.0.into_iter().map(|own| (own.name, own.var));
+        pairs.collect::<Vec<_>>().into_iter()
     }
 }
 
 impl FromIterator<(String, Var)> for Parameters {
     fn from_iter<I: IntoIterator<Item = (String, Var)>>(parameters: I) -> Self {
-        Self(parameters.into_iter().collect())
+        let mut all = Self::default();
+        for (name, var) in parameters {
+            all.push(name, var);
+        }
+        all
     }
 }
 

@@ -1,7 +1,7 @@
 //! Layers in sequence, with neighbours fused where that is faster.
 
 use candle_core::Tensor;
-use dml_core::{Result, SeedSequence};
+use dml_core::{Result, RunningStatistics, SeedSequence};
 
 use crate::block::Block;
 use crate::{Layer, Parameters, Role};
@@ -90,10 +90,9 @@ impl Layer for Sequential {
         buffers
     }
 
-    fn freeze_statistics(&self) {
-        for (_, layer) in self.iter() {
-            layer.freeze_statistics();
-        }
+    fn statistics(&self) -> Vec<RunningStatistics> {
+        let layers = self.iter();
+        layers.flat_map(|(_, layer)| layer.statistics()).collect()
     }
 
     fn seeds(&self) -> Vec<SeedSequence> {

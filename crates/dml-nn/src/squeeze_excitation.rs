@@ -10,7 +10,7 @@
 
 use candle_core::{DType, Device, Tensor};
 use dml_core::autograd::{self, has_kernel, with_slice};
-use dml_core::{Result, SeedSequence, for_element};
+use dml_core::{Result, RunningStatistics, SeedSequence, for_element};
 use rand::RngCore;
 
 use crate::kernels::channel_scale as kernel;
@@ -196,10 +196,9 @@ impl Layer for SqueezeExcitation {
         buffers
     }
 
-    fn freeze_statistics(&self) {
-        for (_, layer) in self.parts() {
-            layer.freeze_statistics();
-        }
+    fn statistics(&self) -> Vec<RunningStatistics> {
+        let parts = self.parts().into_iter();
+        parts.flat_map(|(_, layer)| layer.statistics()).collect()
     }
 
     fn seeds(&self) -> Vec<SeedSequence> {

@@ -24,9 +24,9 @@ pub(crate) fn one_pass(
     epoch: u64,
     loss_scale: f64,
 ) -> Result<(GradStore, Losses)> {
-    let views = examples.views().iter();
+    let views = examples.views().iter().enumerate();
     let representations: Vec<Tensor> = views
-        .map(|view| method.represent(view, true))
+        .map(|(i, view)| method.represent_view(i, view, true))
         .collect::<Result<_>>()?;
     let losses = method.losses(&representations, examples, epoch)?;
     Ok((scaled(&losses, loss_scale)?.backward()?, losses))
@@ -53,12 +53,12 @@ pub(crate) fn cached(
     };
     let mut before = Vec::new();
     let mut leaves = Vec::new();
-    for view in examples.views() {
+    for (i, view) in examples.views().iter().enumerate() {
         let mut outputs = Vec::new();
         for chunk in chunks(view, rows)? {
             let memory = before.is_empty().then(|| Memory::of(method)).transpose()?;
             before.push(calls());
-            outputs.push(method.represent(&chunk, true)?.detach());
+            outputs.push(method.represent_view(i, &chunk, true)?.detach());
             memory.as_ref().map_or(Ok(()), Memory::check)?;
         }
         leaves.push(Var::from_tensor(&Tensor::cat(&outputs, 0)?)?);
@@ -76,7 +76,7 @@ pub(crate) fn cached(
         .collect();
     let after = calls();
     let mut before = before.iter();
-    for (view, leaf) in examples.views().iter().zip(&leaves) {
+    for (i, (view, leaf)) in examples.views().iter().zip(&leaves).enumerate() {
         let upstream = gradients.remove(leaf);
         let mut start = 0;
         for (chunk, calls) in chunks(view, rows)?.into_iter().zip(&mut before) {
@@ -85,7 +85,7 @@ pub(crate) fn cached(
                 continue;
             };
             resume(calls);
-            let output = method.represent(&chunk, true)?;
+            let output = method.represent_view(i, &chunk, true)?;
             let len = output.dims()[0];
             check_repeats(&output, &leaf.narrow(0, start, len)?)?;
             let upstream = upstream.narrow(0, start, len)?;

@@ -9,6 +9,7 @@ pub mod schedule;
 pub mod clip;
 mod host_numbers;
 mod parameter_group;
+mod parameter_rules;
 
 mod criterion;
 mod named_module;
@@ -28,6 +29,7 @@ pub mod train_with_classifier;
 pub mod two_stream_metric_loss;
 pub mod unsupervised_embeddings_using_augmentations;
 
+mod cached_features;
 mod gradient_cache;
 pub mod loader;
 
@@ -53,6 +55,10 @@ pub use error::{AnyError, NonFinite, Result, TrainError};
 
 pub use clip::Clip;
 pub use parameter_group::ParameterGroup;
+pub use parameter_rules::{
+    Learns, ParameterPlan, ParameterRule, ParameterRules, ParameterRulesConfig, ParameterSetting,
+    PlannedParameter,
+};
 pub use schedule::{Pace, Schedule};
 
 pub use criterion::Criterion;
@@ -72,6 +78,7 @@ pub use train_with_classifier::TrainWithClassifier;
 pub use two_stream_metric_loss::TwoStreamMetricLoss;
 pub use unsupervised_embeddings_using_augmentations::UnsupervisedEmbeddingsUsingAugmentations;
 
+pub use cached_features::{CachedFeatures, CachedFeaturesConfig};
 pub use loader::{Loader, Position};
 
 pub use mixed_precision::{LossScaleConfig, MixedPrecision};

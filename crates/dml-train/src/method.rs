@@ -69,6 +69,15 @@ pub trait Method: Debug {
     /// As the modules.
     fn represent(&self, view: &Tensor, train: bool) -> Result<Tensor>;
 
+    /// Representations of the rows of the view at `index`, for methods with a network for each view: images and texts, say.
+    /// Default: [`represent`](Method::represent).
+    ///
+    /// # Errors
+    /// As the modules.
+    fn represent_view(&self, _index: usize, view: &Tensor, train: bool) -> Result<Tensor> {
+        self.represent(view, train)
+    }
+
     /// The losses of a batch; `epoch` counts from 1.
     ///
     /// # Errors
@@ -82,6 +91,14 @@ pub trait Method: Debug {
     /// As the modules.
     fn embed(&self, view: &Tensor) -> Result<Tensor> {
         self.represent(view, false)
+    }
+
+    /// Embeddings of rows of the view at `index` outside of training. Default: [`embed`](Method::embed).
+    ///
+    /// # Errors
+    /// As the modules.
+    fn embed_view(&self, _index: usize, view: &Tensor) -> Result<Tensor> {
+        self.embed(view)
     }
 
     /// The modules in a fixed order.

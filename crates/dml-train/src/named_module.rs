@@ -4,14 +4,14 @@ use std::fmt;
 
 use candle_core::{Tensor, Var};
 use candle_nn::ModuleT;
-use dml_core::{Contents, Result, SeedSequence, Trainable};
+use dml_core::{Contents, Result, RunningStatistics, SeedSequence, Trainable};
 
 use crate::ParameterGroup;
 use crate::parameter_group::parameter_group_methods;
 
 /// A named module: trunk, embedder, classifier, generator.
 ///
-/// [`NamedModule::of`] takes a [`Trainable`], which has its parameters, buffers and seeds. Candle's modules do not have them,
+/// [`NamedModule::of`] takes a [`Trainable`], which has its parameters, buffers, seeds and statistics. Candle's modules do not have them,
 /// so they are given with the module: parameters, buffers such as running means, and the seeds of dropout. Checkpoints
 /// contain all three.
 ///
@@ -45,10 +45,12 @@ impl NamedModule {
             parameters,
             buffers,
             seeds,
+            statistics,
         } = module.contents();
         Self::new(name, module, parameters)
             .with_buffers(buffers)
             .with_seeds(seeds)
+            .with_statistics(&statistics)
     }
 
     /// Any module, with the parameters that it reads, by name. Set its buffers and random sequences by
@@ -101,6 +103,17 @@ impl NamedModule {
     #[must_use]
     pub fn with_seeds(mut self, seeds: impl IntoIterator<Item = SeedSequence>) -> Self {
         self.seeds = seeds.into_iter().collect();
+        self
+    }
+
+    /// Sets the running statistics that are frozen in epochs in which the parameters beside them are. Their buffers must have
+    /// been [set](NamedModule::with_buffers) before.
+    ///
+    /// A module that is frozen as a whole works as outside of training anyway; this is for
+    /// [`with_parameter_rules`](NamedModule::with_parameter_rules).
+    #[must_use]
+    pub fn with_statistics(mut self, statistics: &[RunningStatistics]) -> Self {
+        self.group.follow_statistics(statistics, &self.buffers);
         self
     }
 

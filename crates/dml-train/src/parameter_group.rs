@@ -1,14 +1,19 @@
 //! Parameter groups: parameters with their optimiser, learning rate and clipping.
 
+mod builder_methods;
+
 use std::fmt;
 
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Var};
-use dml_core::{Optimizer, Result};
+use dml_core::{Optimizer, Result, RunningStatistics};
 
-use crate::Clip;
 use crate::mixed_precision::is_half;
+use crate::parameter_rules::GroupedOptimizer;
 use crate::schedule::{Pace, Plateau, Schedule};
+
+use crate::{Clip, Learns, ParameterRules, ParameterSetting};
+pub(crate) use builder_methods::parameter_group_methods;
 
 /// Named parameters with an optimiser, schedules and clipping, as a parameter group of PyTorch.
 ///
@@ -38,7 +43,15 @@ pub struct ParameterGroup {
     by_epoch: Option<Box<dyn Schedule>>,
     pub(crate) plateau: Option<Plateau>,
     pub(crate) clip: Option<Clip>,
-    pub(crate) frozen: bool,
+    /// When the group as a whole learns.
+    pub(crate) learns: Learns,
+    /// When each parameter learns while the group does; empty if all of them always do.
+    parameters_learn: Vec<Learns>,
+    /// Running statistics beside parameters that are frozen for some time, each with the position of such a parameter, and
+    /// whether they were frozen before.
+    statistics: Vec<(RunningStatistics, usize, bool)>,
+    /// The current epoch.
+    epoch: u64,
     /// Whether no loss reads the parameters, as in a criterion of weight 0.
     pub(crate) left_out: bool,
 }
@@ -58,7 +71,10 @@ impl ParameterGroup {
             by_epoch: None,
             plateau: None,
             clip: None,
-            frozen: false,
+            learns: Learns::Always,
+            parameters_learn: Vec::new(),
+            statistics: Vec::new(),
+            epoch: 1,
             left_out: false,
         }
     }
@@ -80,10 +96,33 @@ impl ParameterGroup {
         self.parameters.iter().map(|(_, var)| var)
     }
 
-    /// Whether the parameters are frozen.
+    /// Whether the group as a whole is frozen in the current epoch.
     #[must_use]
     pub fn is_frozen(&self) -> bool {
-        self.frozen
+        !self.learns.in_epoch(self.epoch)
+    }
+
+    /// Whether the parameter at a position is frozen in the current epoch, by itself or with the group.
+    #[must_use]
+    pub fn is_parameter_frozen(&self, position: usize) -> bool {
+        let own = self.parameters_learn.get(position);
+        self.is_frozen() || own.is_some_and(|own| !own.in_epoch(self.epoch))
+    }
+
+    /// Whether the parameter at a position learns in some epoch in which the group does.
+    pub(crate) fn ever_learns(&self, position: usize) -> bool {
+        self.parameters_learn.get(position) != Some(&Learns::Never)
+    }
+
+    /// Begins an epoch: freezes what does not learn in it, with its running statistics.
+    pub(crate) fn begin_epoch(&mut self, epoch: u64) {
+        self.epoch = epoch;
+        for (statistics, parameter, frozen) in &self.statistics {
+            // A group that is frozen as a whole is computed as outside of training anyway.
+            let learns = self.parameters_learn.get(*parameter);
+            let learns = learns.is_none_or(|own| own.in_epoch(epoch));
+            statistics.set_frozen(*frozen || !learns);
+        }
     }
 
     /// The optimiser, if there is one.
@@ -98,23 +137,99 @@ impl ParameterGroup {
         self.optimizer.as_ref().map(Optimizer::learning_rate)
     }
 
-    /// Whether steps change the parameters.
+    /// Whether steps change the parameters in some epoch.
     pub(crate) fn learns(&self) -> bool {
-        self.optimizer.is_some() && !self.frozen
+        self.optimizer.is_some() && self.learns != Learns::Never
     }
 
     pub(crate) fn set_optimizer<O: Optimizer + 'static>(
         &mut self,
         make: impl FnOnce(Vec<(String, Var)>) -> Result<O>,
     ) -> Result<()> {
-        let master = |(_, var): &(String, Var)| master(var);
-        self.masters = self.parameters.iter().map(master).collect::<Result<_>>()?;
-        let names = self.parameters.iter().map(|(name, _)| name.clone());
-        let moved = names.zip(self.moved().cloned()).collect();
-        let optimizer = make(moved)?;
+        self.parameters_learn.clear();
+        self.make_masters()?;
+        let optimizer = make(self.named_moved().collect())?;
         self.base_rate = optimizer.learning_rate();
         self.optimizer = Some(Box::new(optimizer));
         Ok(())
+    }
+
+    pub(crate) fn set_optimizers<O: Optimizer + 'static>(
+        &mut self,
+        rules: &ParameterRules,
+        mut make: impl FnMut(Vec<(String, Var)>, &ParameterSetting) -> Result<O>,
+    ) -> Result<()> {
+        let plan = rules.plan(&self.parameters)?;
+        let learn = plan.parameters().iter().map(|own| own.setting.learns);
+        self.parameters_learn = learn.collect();
+        self.make_masters()?;
+        let moved: Vec<_> = self.named_moved().collect();
+        let mut optimizers: Vec<(f64, Box<dyn Optimizer>)> = Vec::new();
+        for (setting, members) in plan.groups() {
+            if setting.learns != Learns::Never {
+                let members = members.iter().filter_map(|i| moved.get(*i).cloned());
+                let optimizer = make(members.collect(), setting)?;
+                optimizers.push((setting.rate_factor, Box::new(optimizer)));
+            }
+        }
+        let optimizer = GroupedOptimizer::new(optimizers)?;
+        self.base_rate = optimizer.learning_rate();
+        self.optimizer = Some(Box::new(optimizer));
+        Ok(())
+    }
+
+    /// Freezes running statistics of buffers while the parameters beside them are frozen: `layer1.bn.running_mean` while
+    /// `layer1.bn.weight` is.
+    pub(crate) fn follow_statistics(
+        &mut self,
+        statistics: &[RunningStatistics],
+        buffers: &[(String, Var)],
+    ) {
+        self.statistics.clear();
+        for own in statistics {
+            let is_mean = |(_, var): &&(String, Var)| var.id() == own.mean().id();
+            let Some((mean, _)) = buffers.iter().find(is_mean) else {
+                continue;
+            };
+            let norm = mean.rsplit_once('.').map_or("", |(norm, _)| norm);
+            let is_beside = |(name, _): &(String, Var)| {
+                name.rsplit_once('.').map_or("", |(owner, _)| owner) == norm
+            };
+            if let Some(position) = self.parameters.iter().position(is_beside) {
+                let frozen = own.is_frozen();
+                self.statistics.push((own.clone(), position, frozen));
+            }
+        }
+        self.begin_epoch(self.epoch);
+    }
+
+    /// A master for every parameter of half precision that learns in some epoch.
+    fn make_masters(&mut self) -> Result<()> {
+        let parameters = self.parameters.iter().enumerate();
+        let masters = parameters.map(|(i, (_, var))| {
+            if self.ever_learns(i) {
+                master(var)
+            } else {
+                Ok(None)
+            }
+        });
+        self.masters = masters.collect::<Result<_>>()?;
+        Ok(())
+    }
+
+    /// The variables that the optimiser moves, by the names of the parameters.
+    fn named_moved(&self) -> impl Iterator<Item = (String, Var)> {
+        let names = self.parameters.iter().map(|(name, _)| name.clone());
+        names.zip(self.moved().cloned())
+    }
+
+    /// Removes the gradients of parameters that are frozen in the current epoch by themselves.
+    pub(crate) fn drop_frozen(&self, gradients: &mut GradStore) {
+        for (moved, learns) in self.moved().zip(&self.parameters_learn) {
+            if !learns.in_epoch(self.epoch) {
+                gradients.remove(moved);
+            }
+        }
     }
 
     pub(crate) fn set_schedule(&mut self, pace: Pace, schedule: Box<dyn Schedule>) {
@@ -210,73 +325,7 @@ impl fmt::Debug for ParameterGroup {
             .field("name", &self.name)
             .field("parameters", &self.parameters.len())
             .field("base_rate", &self.base_rate)
-            .field("frozen", &self.frozen)
+            .field("learns", &self.learns)
             .finish_non_exhaustive()
     }
 }
-
-/// Writes the builder methods that modules and criteria have in common.
-macro_rules! parameter_group_methods {
-    () => {
-        /// The optimiser of the parameters. Its learning rate is the base of all schedules.
-        ///
-        /// Parameters of half precision learn by masters: copies in single precision, which the optimiser moves and which
-        /// are rounded to the parameters after every step. So steps that are too small for half precision add up.
-        ///
-        /// # Errors
-        /// As `make`, which gets the named parameters.
-        pub fn with_optimizer<O: dml_core::Optimizer + 'static>(
-            mut self,
-            make: impl FnOnce(Vec<(String, candle_core::Var)>) -> dml_core::Result<O>,
-        ) -> dml_core::Result<Self> {
-            self.group.set_optimizer(make)?;
-            Ok(self)
-        }
-
-        /// Changes the learning rate after every iteration or epoch. There is one schedule of each pace; their factors
-        /// multiply.
-        #[must_use]
-        pub fn with_schedule(
-            mut self,
-            pace: crate::schedule::Pace,
-            schedule: impl crate::schedule::Schedule + 'static,
-        ) -> Self {
-            self.group.set_schedule(pace, Box::new(schedule));
-            self
-        }
-
-        /// Lowers the learning rate when [validation](crate::Validation) does not improve. The run must have a validation
-        /// that improves in the same direction.
-        #[must_use]
-        pub fn with_plateau(mut self, plateau: crate::schedule::Plateau) -> Self {
-            self.group.plateau = Some(plateau);
-            self
-        }
-
-        /// Clips the gradients of these parameters before every step.
-        #[must_use]
-        pub fn with_clip(mut self, clip: crate::Clip) -> Self {
-            self.group.clip = Some(clip);
-            self
-        }
-
-        /// Freezes the parameters, with or without an optimiser.
-        #[must_use]
-        pub fn frozen(mut self) -> Self {
-            self.group.frozen = true;
-            self
-        }
-
-        /// The parameter group.
-        #[must_use]
-        pub fn parameter_group(&self) -> &crate::ParameterGroup {
-            &self.group
-        }
-
-        /// The parameter group, for [`Method::parameter_groups_mut`](crate::Method::parameter_groups_mut).
-        pub fn parameter_group_mut(&mut self) -> &mut crate::ParameterGroup {
-            &mut self.group
-        }
-    };
-}
-pub(crate) use parameter_group_methods;

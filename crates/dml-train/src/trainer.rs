@@ -183,6 +183,15 @@ impl<M: Method> Trainer<M> {
         Ok(self.run.method.embed(&view)?)
     }
 
+    /// Embeddings of rows of the view at `index` by the latest weights, for methods with a network for each view.
+    ///
+    /// # Errors
+    /// As the modules of the method.
+    pub fn embed_view(&self, index: usize, view: &Tensor) -> Result<Tensor> {
+        let view = self.prepared(view.clone())?;
+        Ok(self.run.method.embed_view(index, &view)?)
+    }
+
     /// Runs `f` with the averaged weights in place of the latest ones. Without averages, `f` sees the latest.
     ///
     /// # Errors

@@ -2,15 +2,18 @@
 //!
 //! ```text
 //! L = loss(z¹, labels; reference z², labels),   zᵛ = embedder(trunk(xᵛ))
+//! symmetric:   L = (loss(z¹; reference z²) + loss(z²; reference z¹)) / 2
 //! ```
 //!
-//! Row i of the second view is a positive of row i of the first.
+//! Row i of the second view is a positive of row i of the first. The views share trunk and embedder, or have a tower each: an
+//! image encoder and a text encoder (Radford et al. 2021, "Learning Transferable Visual Models From Natural Language
+//! Supervision", arXiv 2103.00020, whose loss is the symmetric one), a query encoder and a document encoder.
 
 use candle_core::Tensor;
 use dml_core::{Error, Examples, IntoLabels, Result};
 
-use crate::model::{Model, of_model_and_criterion, with_embedder};
-use crate::{Criterion, Losses, Method, NamedModule};
+use crate::model::{Model, with_embedder};
+use crate::{Criterion, Losses, Method, NamedModule, ParameterGroup};
 
 /// Trains anchors of the first view against positives and negatives of the second ([formula](self)); PML's
 /// `TwoStreamMetricLoss`.
@@ -34,6 +37,9 @@ use crate::{Criterion, Losses, Method, NamedModule};
 #[derive(Debug)]
 pub struct TwoStreamMetricLoss {
     model: Model,
+    /// Network of the second view; the same as that of the first if there is none.
+    second: Option<Model>,
+    symmetric: bool,
     criterion: Criterion,
 }
 
@@ -42,11 +48,47 @@ impl TwoStreamMetricLoss {
     pub fn new(trunk: NamedModule, objective: impl Into<Criterion>) -> Self {
         Self {
             model: Model::new(trunk),
+            second: None,
+            symmetric: false,
             criterion: objective.into(),
         }
     }
 
     with_embedder!();
+
+    /// Embeds the second view by another network, whose modules have names of their own. Both networks give embeddings of one
+    /// length. [`Method::embed_view`] embeds with either.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/setup.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use dml_train::{Trainer, TwoStreamMetricLoss};
+    ///
+    /// let method = TwoStreamMetricLoss::new(module("image", 784, 16)?, objective()?)
+    ///     .with_second_tower(module("text", 784, 32)?, Some(module("text_head", 32, 16)?));
+    /// let mut trainer = Trainer::builder(method, TwoViews(digits()?), sampler()?).build()?;
+    /// trainer.run(1)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_second_tower(mut self, trunk: NamedModule, embedder: Option<NamedModule>) -> Self {
+        self.second = Some(Model { trunk, embedder });
+        self
+    }
+
+    /// Averages the loss with that of anchors of the second view against the first. The loss must take a reference set.
+    #[must_use]
+    pub fn symmetric(mut self) -> Self {
+        self.symmetric = true;
+        self
+    }
+
+    /// The network of a view.
+    fn tower(&self, index: usize) -> &Model {
+        let second = self.second.as_ref().filter(|_| index > 0);
+        second.unwrap_or(&self.model)
+    }
 }
 
 /// All views as one tensor.
@@ -69,6 +111,13 @@ impl Method for TwoStreamMetricLoss {
         check_views("TwoStreamMetricLoss", embeddings)?;
         let (rows, labels) = (examples.rows(), examples.labels());
         let views = &embeddings[..2];
+        if views[1].dims() != views[0].dims() {
+            return Err(Error::Shape {
+                arg: "embeddings of the second view",
+                expected: "that of the first view",
+                got: views[1].dims().to_vec(),
+            });
+        }
         let all = joined(views)?;
         let criterion = &self.criterion;
         let takes_reference = criterion.objective().loss().takes_reference();
@@ -78,8 +127,52 @@ impl Method for TwoStreamMetricLoss {
             let twice = labels.as_slice().repeat(2).into_labels()?;
             criterion.batch(&all, &rows.repeat(2), &twice)?
         };
-        Losses::of(&all).with_criterion(&self.criterion, &batch)
+        let losses = Losses::of(&all);
+        if !self.symmetric {
+            return losses.with_criterion(criterion, &batch);
+        }
+        if !takes_reference {
+            return Err(Error::Unsupported {
+                component: "TwoStreamMetricLoss::symmetric",
+                reason: "the loss takes no reference set, so it has no direction",
+            });
+        }
+        let reversed = [views[1].clone(), views[0].clone()];
+        let reversed = criterion.batch_of_views(&reversed, rows, labels)?;
+        let (mut first, outcome) = criterion.evaluate(&batch)?;
+        let (mut second, of_second) = criterion.evaluate(&reversed)?;
+        second.name.push_str(".reversed");
+        first.weight /= 2.0;
+        second.weight /= 2.0;
+        let losses = losses.with_outcome((first, outcome));
+        Ok(losses.with_outcome((second, of_second)))
     }
 
-    of_model_and_criterion!();
+    fn represent(&self, view: &Tensor, train: bool) -> Result<Tensor> {
+        self.model.embed(view, train)
+    }
+
+    fn represent_view(&self, index: usize, view: &Tensor, train: bool) -> Result<Tensor> {
+        self.tower(index).embed(view, train)
+    }
+
+    fn embed_view(&self, index: usize, view: &Tensor) -> Result<Tensor> {
+        self.tower(index).embed(view, false)
+    }
+
+    fn modules(&self) -> Vec<&NamedModule> {
+        let second = self.second.iter().flat_map(Model::modules);
+        self.model.modules().into_iter().chain(second).collect()
+    }
+
+    fn criteria(&self) -> Vec<&Criterion> {
+        vec![&self.criterion]
+    }
+
+    fn parameter_groups_mut(&mut self) -> Vec<&mut ParameterGroup> {
+        let mut groups = self.model.parameter_groups_mut();
+        groups.extend(self.second.iter_mut().flat_map(Model::parameter_groups_mut));
+        groups.push(self.criterion.parameter_group_mut());
+        groups
+    }
 }

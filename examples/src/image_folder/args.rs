@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::ensure;
+use dml::train::ParameterRulesConfig;
 use dml_program::number::{self, within};
 use serde::Serialize;
 
@@ -46,6 +47,15 @@ pub struct Args {
     /// Train the head alone; the backbone keeps its weights.
     #[arg(long)]
     pub freeze: bool,
+    /// Freeze the stem of the backbone (1), the stem and the first block (2), and so on.
+    #[arg(long, default_value_t = 0, value_parser = within(0usize, 1_000))]
+    pub freeze_below: usize,
+    /// Epoch, from 1, in which frozen weights of the backbone begin to learn. Default: never.
+    #[arg(long, value_name = "EPOCH", value_parser = within(1u64, 1_000_000))]
+    pub unfreeze_at: Option<u64>,
+    /// Factor of the backbone's learning rate from each block to the one before it, up to 1.
+    #[arg(long, default_value_t = 1.0, value_parser = number::rate)]
+    pub layer_decay: f64,
     /// Passes over the training pictures.
     #[arg(long, default_value_t = 20, value_parser = within(0u64, 1_000_000))]
     pub epochs: u64,
@@ -102,6 +112,8 @@ impl Args {
             for (flag, is_given) in [
                 ("--weights", self.weights.is_some()),
                 ("--freeze", self.freeze),
+                ("--freeze-below", self.freeze_below > 0),
+                ("--layer-decay", self.layer_decay != 1.0),
                 ("--backbone-lr", self.backbone_lr.is_some()),
             ] {
                 ensure!(!is_given, "{flag}: expected a --backbone with it, got none");
@@ -110,7 +122,18 @@ impl Args {
                 self.embedding >= 1,
                 "--embedding: expected at least 1 without --backbone, got 0"
             );
-        } else if self.freeze {
+        }
+        ensure!(
+            self.unfreeze_at.is_none() || self.freeze || self.freeze_below > 0,
+            "--unfreeze-at: expected --freeze or --freeze-below with it, got neither"
+        );
+        let is_decay = self.layer_decay > 0.0 && self.layer_decay <= 1.0;
+        ensure!(
+            is_decay,
+            "--layer-decay: expected a number above 0 and up to 1, got {}",
+            self.layer_decay
+        );
+        if self.freeze && self.unfreeze_at.is_none() {
             ensure!(
                 self.embedding >= 1,
                 "--embedding: expected at least 1 with --freeze, since the head alone learns, got 0"
@@ -126,6 +149,17 @@ impl Args {
     /// Height and width of the small network's input.
     pub(super) fn small_size(&self) -> usize {
         self.size.unwrap_or(SMALL_SIZE)
+    }
+
+    /// How the parameters of the backbone learn; the head is a layer above it, if there is one.
+    pub(super) fn rules_of_backbone(&self) -> ParameterRulesConfig {
+        ParameterRulesConfig {
+            layer_decay: self.layer_decay,
+            layers_above: usize::from(self.embedding > 0),
+            freeze_below: self.freeze_below,
+            unfreeze_at: self.unfreeze_at,
+            ..ParameterRulesConfig::default()
+        }
     }
 
     /// Learning rate of the backbone.

@@ -1,7 +1,7 @@
 //! The network, its optimisers, and the images that it reads.
 //!
 //! With a backbone the embedding is a linear layer on its features. Backbone and head learn by `AdamW`, each at a learning
-//! rate of its own. Batch normalisation keeps the running statistics of pretrained weights.
+//! rate of its own, the backbone's by depth if asked for. Batch normalisation keeps the running statistics of pretrained weights.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use dml::candle_core::{DType, Device, Tensor};
 use dml::candle_nn::func_t;
 use dml::models::{Backbone, Names, Weights, by_name};
 use dml::nn::{Adam, AdamConfig, AdamW, AdamWConfig, Layer, Linear, LinearConfig, Parameters};
-use dml::train::{MetricLossOnly, NamedModule};
+use dml::train::{MetricLossOnly, NamedModule, ParameterRules};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -83,14 +83,22 @@ fn pretrained(name: &str, args: &Args, out: &mut dyn Write) -> anyhow::Result<Mo
     };
     let backbone: Arc<dyn Layer> = Arc::new(backbone);
     let trunk = module("trunk", &backbone);
-    let trunk = if args.freeze {
-        trunk.frozen()
-    } else {
-        with_adam_w(trunk, args.rate_of_backbone())?
+    let trunk = match (args.freeze, args.unfreeze_at) {
+        (true, None) => trunk.frozen(),
+        (is_frozen, epoch) => {
+            let rules = ParameterRules::new(args.rules_of_backbone()).context("--layer-decay")?;
+            let trunk = with_adam_w(trunk, args.rate_of_backbone(), &rules)?;
+            match epoch {
+                Some(epoch) if is_frozen => trunk.frozen_until(epoch),
+                _ => trunk,
+            }
+        }
     };
     let mut method = MetricLossOnly::new(trunk, triplets::objective()?);
     if let Some(head) = &head {
-        method = method.with_embedder(with_adam_w(module("embedder", head), args.lr)?);
+        let head = module("embedder", head);
+        let rules = ParameterRules::default();
+        method = method.with_embedder(with_adam_w(head, args.lr, &rules)?);
     }
     Ok(Model {
         method,
@@ -122,8 +130,8 @@ fn load(
     Ok(())
 }
 
-fn with_adam_w(module: NamedModule, lr: f64) -> dml::Result<NamedModule> {
-    module.with_optimizer(|parameters| {
+fn with_adam_w(module: NamedModule, lr: f64, rules: &ParameterRules) -> dml::Result<NamedModule> {
+    module.with_parameter_rules(rules, |parameters, _| {
         let config = AdamWConfig {
             lr,
             ..AdamWConfig::default()
@@ -139,6 +147,7 @@ fn module(name: &str, layer: &Arc<dyn Layer>) -> NamedModule {
     NamedModule::new(name, forward, layer.parameters())
         .with_buffers(layer.buffers())
         .with_seeds(layer.seeds())
+        .with_statistics(&layer.statistics())
 }
 
 /// A backbone under upstream's names and a linear layer `head` on its features.
@@ -169,8 +178,8 @@ impl Layer for FineTuned {
         self.backbone.buffers()
     }
 
-    fn freeze_statistics(&self) {
-        self.backbone.freeze_statistics();
+    fn statistics(&self) -> Vec<dml::core::RunningStatistics> {
+        self.backbone.statistics()
     }
 
     fn seeds(&self) -> Vec<dml::core::SeedSequence> {

@@ -100,6 +100,18 @@ fn a_backbone_learns_and_its_file_is_read_again() -> anyhow::Result<()> {
         results.metrics_before_training
     );
     assert_eq!(changed(&random, &saved(root)), ["head.bias", "head.weight"]);
+
+    // The stem and the first block frozen for good, or everything up to a later epoch.
+    run(&[
+        &weights[..],
+        &["--freeze-below", "2", "--layer-decay", "0.9"],
+    ]
+    .concat())?;
+    let learnt = changed(&random, &saved(root));
+    let learns = |part: &str| learnt.iter().any(|name| name.starts_with(part));
+    assert!(learns("features.2.") && !learns("features.0.") && !learns("features.1."));
+    run(&[&weights[..], &["--freeze", "--unfreeze-at", "9"]].concat())?;
+    assert_eq!(changed(&random, &saved(root)), ["head.bias", "head.weight"]);
     Ok(())
 }
 
@@ -181,6 +193,14 @@ fn backbones_and_weights_that_do_not_fit_are_one_sentence() -> anyhow::Result<()
         (
             &["--freeze", "--embedding", "0"],
             "--embedding: expected at least 1 with --freeze, since the head alone learns, got 0",
+        ),
+        (
+            &["--unfreeze-at", "2"],
+            "--unfreeze-at: expected --freeze or --freeze-below with it, got neither",
+        ),
+        (
+            &["--layer-decay", "2"],
+            "--layer-decay: expected a number above 0 and up to 1, got 2",
         ),
         (
             &["--freeze", "--backbone-lr", "0.1"],

@@ -72,4 +72,4 @@ pub use node::{Value, binary, node, ternary, unary};
 pub use row_values::{row_values, row_values_with};
 pub(crate) use side_table::SideTable;
 pub use sum::sum;
-pub use wide_node::wide_node;
+pub use wide_node::{list_node, wide_node};

@@ -16,7 +16,7 @@ use std::thread::{self, ThreadId};
 use candle_core::Tensor;
 
 use super::node::{Value, node};
-use crate::Result;
+use crate::{Result, check};
 
 /// Gradients of the inputs of a node, from the thread that goes backward.
 #[derive(Clone, Default)]
@@ -55,12 +55,45 @@ pub fn wide_node<const N: usize>(
     + 'static,
 ) -> Result<Tensor> {
     const { assert!(N > 3, "a node of Candle has room for three inputs") };
+    list_node(name, &inputs, value, move |inputs, value, gradient| {
+        let inputs = std::array::from_fn(|i| &inputs[i]);
+        Ok(Vec::from(backward(inputs, value, gradient)?))
+    })
+}
+
+/// As [`wide_node()`] for a list of inputs, at least one: `backward` returns a gradient for each.
+///
+/// # Errors
+/// As [`node()`]; [`Error::Missing`](crate::Error::Missing) without an input.
+pub fn list_node(
+    name: &'static str,
+    inputs: &[&Tensor],
+    value: impl Into<Value>,
+    backward: impl Fn(&[Tensor], &Tensor, &Tensor) -> Result<Vec<Option<Tensor>>>
+    + Send
+    + Sync
+    + 'static,
+) -> Result<Tensor> {
+    let kept: Vec<Tensor> = inputs.iter().map(|input| (*input).clone()).collect();
+    let (first, second) = match inputs {
+        [] => check::present(None, "list_node", "an input")?,
+        [only] => {
+            return node(name, [*only], value, move |_, value, gradient| {
+                let gradients = backward(&kept, value, gradient)?;
+                Ok([gradients.into_iter().next().flatten()])
+            });
+        }
+        [first, second, ..] => (*first, *second),
+    };
     let deposits = Deposits::default();
-    let rest = hub(&inputs, 2, &deposits)?;
-    let kept = inputs.map(Tensor::clone);
-    let all = [inputs[0], inputs[1], &rest];
+    let rest = match inputs.len() {
+        2 => Tensor::zeros((), first.dtype(), first.device())?,
+        _ => hub(inputs, 2, &deposits)?,
+    };
+    let all = [first, second, &rest];
     node(name, all, value, move |[_, _, rest], value, gradient| {
-        let mut gradients = backward(kept.each_ref(), value, gradient)?;
+        let mut gradients = backward(&kept, value, gradient)?;
+        gradients.resize(kept.len(), None);
         let (first, second) = (gradients[0].take(), gradients[1].take());
         if !rest.track_op() {
             return Ok([first, second, None]);
@@ -69,7 +102,7 @@ pub fn wide_node<const N: usize>(
             // No hub would come for it.
             *gradient = gradient.take().filter(|_| input.track_op());
         }
-        deposits.put(Vec::from(gradients));
+        deposits.put(gradients);
         Ok([first, second, Some(rest.zeros_like()?)])
     })
 }
@@ -156,6 +189,14 @@ mod tests {
             assert!(store.get(&constant).is_none());
         }
         assert!(!product([&constant; 4])?.track_op());
+        for count in 1..6 {
+            let numbers = vec![var.as_tensor(); count];
+            let value = list_node("sum", &numbers, constant.clone(), |all, _, gradient| {
+                Ok(vec![Some(gradient.clone()); all.len()])
+            })?;
+            let store = value.backward()?;
+            assert_eq!(store.get(&var).unwrap().to_scalar::<f64>()?, count as f64);
+        }
         // An input that comes twice gets the sum.
         let x = var.as_tensor();
         let store = product([x; 4])?.backward()?;

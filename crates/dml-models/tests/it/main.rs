@@ -1,6 +1,7 @@
 //! Every network beside its upstream, and properties of all networks.
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
 
+mod adapters;
 mod backbones;
 mod formula;
 mod parity;

@@ -8,6 +8,7 @@
 //! which is part of the checkpoint.
 
 pub mod cosine;
+pub mod linear;
 pub mod plateau;
 pub mod step;
 pub mod warm_up;
@@ -15,6 +16,7 @@ pub mod warm_up;
 use std::fmt::Debug;
 
 pub use cosine::Cosine;
+pub use linear::Linear;
 pub(crate) use plateau::PlateauState;
 pub use plateau::{Better, Plateau, PlateauConfig, ThresholdMode};
 pub use step::{MultiStep, Step};

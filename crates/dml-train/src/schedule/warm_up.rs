@@ -8,7 +8,7 @@
 
 use dml_core::{Result, check};
 
-use super::Schedule;
+use super::{Cosine, Linear, Schedule};
 
 /// A straight rise, and then another schedule or the base rate ([formula](self)).
 ///
@@ -43,6 +43,42 @@ impl WarmUp {
         })
     }
 
+    /// Rises from 0 over `warm_up` iterations or epochs and falls along half a cosine to 0 at `total`: transformers'
+    /// `get_cosine_schedule_with_warmup`.
+    ///
+    /// ```
+    /// use dml_train::schedule::{Schedule, WarmUp};
+    ///
+    /// let schedule = WarmUp::then_cosine(2, 6)?;
+    /// assert_eq!([0, 1, 2].map(|t| schedule.factor(t)), [0.0, 0.5, 1.0]);
+    /// assert!((schedule.factor(4) - 0.5).abs() < 1e-12 && schedule.factor(6) == 0.0);
+    /// # Ok::<(), dml_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) unless `total` is larger than `warm_up`.
+    pub fn then_cosine(warm_up: u64, total: u64) -> Result<Self> {
+        Ok(Self::from_zero(warm_up).then(Cosine::new(rest(warm_up, total)?, 0.0)?))
+    }
+
+    /// Rises from 0 over `warm_up` iterations or epochs and falls along a straight line to 0 at `total`: transformers'
+    /// `get_linear_schedule_with_warmup`.
+    ///
+    /// # Errors
+    /// As [`then_cosine`](Self::then_cosine).
+    pub fn then_linear(warm_up: u64, total: u64) -> Result<Self> {
+        Ok(Self::from_zero(warm_up).then(Linear::new(rest(warm_up, total)?, 0.0)?))
+    }
+
+    /// A rise from 0, which may be of length 0.
+    fn from_zero(length: u64) -> Self {
+        Self {
+            length,
+            start: 0.0,
+            then: None,
+        }
+    }
+
     /// What follows; its count begins when the rise has ended.
     #[must_use]
     pub fn then(mut self, schedule: impl Schedule + 'static) -> Self {
@@ -62,9 +98,52 @@ impl Schedule for WarmUp {
     }
 }
 
+/// Length of the fall after a rise.
+fn rest(warm_up: u64, total: u64) -> Result<u64> {
+    let expected = "more iterations or epochs than the warm-up has";
+    check::parameter(total > warm_up, "total", total as f64, expected)?;
+    Ok(total - warm_up)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[derive(serde::Deserialize)]
+    struct Golden {
+        cases: Vec<Case>,
+    }
+
+    #[derive(serde::Deserialize)]
+    struct Case {
+        kind: String,
+        warm_up: u64,
+        steps: u64,
+        factors: Vec<f64>,
+    }
+
+    #[test]
+    fn factors_are_those_of_transformers() -> std::result::Result<(), Box<dyn std::error::Error>> {
+        let text = include_str!("../../tests/golden/schedules.json");
+        let golden: Golden = serde_json::from_str(text)?;
+        assert_eq!(golden.cases.len(), 6);
+        for case in golden.cases {
+            let schedule = match case.kind.as_str() {
+                "cosine" => WarmUp::then_cosine(case.warm_up, case.steps)?,
+                _ => WarmUp::then_linear(case.warm_up, case.steps)?,
+            };
+            for (t, factor) in case.factors.iter().enumerate() {
+                let own = schedule.factor(t as u64);
+                assert!((own - factor).abs() < 1e-12, "{} {t}", case.kind);
+            }
+        }
+        for total in [0, 3] {
+            assert!(
+                WarmUp::then_cosine(3, total).is_err() && WarmUp::then_linear(3, total).is_err()
+            );
+        }
+        Ok(())
+    }
 
     #[test]
     fn without_a_successor_the_base_rate_stays() -> Result<()> {

@@ -16,6 +16,9 @@ impl<M: Method> Trainer<M> {
         let _span = info_span!("epoch", epoch).entered();
         let iterations = self.iterations_per_epoch();
         self.run.method.begin_epoch(epoch);
+        for group in self.run.method.parameter_groups_mut() {
+            group.begin_epoch(epoch);
+        }
         while self.counters.iteration < iterations {
             let done = self.iteration(epoch)?;
             let method = &self.run.method;

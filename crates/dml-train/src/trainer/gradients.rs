@@ -38,6 +38,7 @@ impl<M: Method> Trainer<M> {
             let groups = parameter_groups(method).into_iter();
             for group in groups.filter(|group| group.learns()) {
                 group.widen(&mut gradients)?;
+                group.drop_frozen(&mut gradients);
             }
             sums.add(&losses, examples.len())?;
             match &mut all {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::mixed_precision::is_half;
-use crate::{MixedPrecision, ParameterGroup, Result, TrainError, Validation};
+use crate::{Learns, MixedPrecision, ParameterGroup, Result, TrainError, Validation};
 
 /// Checks names, optimisers, plateau schedules and element types of parameter groups.
 pub(super) fn check_groups(
@@ -24,7 +24,7 @@ fn check_ownership(groups: &[&ParameterGroup]) -> Result<()> {
             return Err(TrainError::SameName { name });
         }
         let has_parameters = !group.parameters().is_empty();
-        if has_parameters && group.optimizer().is_none() && !group.is_frozen() {
+        if has_parameters && group.optimizer().is_none() && group.learns != Learns::Never {
             return Err(TrainError::NoOptimizer { group: name });
         }
         if !group.learns() {

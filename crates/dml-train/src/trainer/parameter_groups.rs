@@ -3,7 +3,7 @@
 use candle_core::Var;
 
 use super::named_state::average_of_buffer;
-use crate::{Criterion, Method, NamedModule, ParameterGroup};
+use crate::{Criterion, Learns, Method, NamedModule, ParameterGroup};
 
 /// All parameter groups of a method.
 pub(super) fn parameter_groups(method: &dyn Method) -> Vec<&ParameterGroup> {
@@ -48,10 +48,10 @@ pub(super) fn averaged_parameters(method: &dyn Method) -> Vec<(String, Var, Var)
         .collect()
 }
 
-/// The buffers of modules that are not frozen, by the names of their averages.
+/// The buffers of modules that are not frozen for ever, by the names of their averages.
 pub(super) fn averaged_buffers(method: &dyn Method) -> Vec<(String, Var)> {
     let modules = method.modules().into_iter();
-    let moving = modules.filter(|module| !module.group.is_frozen());
+    let moving = modules.filter(|module| module.group.learns != Learns::Never);
     let buffers = moving.flat_map(named_buffers);
     buffers
         .map(|(name, var)| (average_of_buffer(&name), var))

@@ -92,7 +92,7 @@ impl<M: Method> Trainer<M> {
         let method = &self.run.method;
         let (steps, epochs) = (self.counters.made(), self.counters.epoch);
         let rate = |group: &ParameterGroup| {
-            if !group.learns() || !method.trains(group.name(), epoch) {
+            if !group.learns() || group.is_frozen() || !method.trains(group.name(), epoch) {
                 return Ok(None);
             }
             let got = group.rate(steps, epochs);

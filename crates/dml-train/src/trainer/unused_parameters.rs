@@ -21,6 +21,8 @@ pub(super) struct UnusedParameters {
 struct Missing {
     /// Number of steps in which a gradient was expected.
     steps: u64,
+    /// Number of parameters that were frozen in the latest step.
+    frozen: usize,
     /// Indices of the parameters; none when all have got a gradient, or were reported.
     parameters: Vec<usize>,
 }
@@ -63,7 +65,7 @@ impl<M: Method> Trainer<M> {
                 parameters.extend(missing.names(group));
                 if is_allowed {
                     // Reported once.
-                    missing.parameters.clear();
+                    missing.parameters.retain(|i| group.is_parameter_frozen(*i));
                 }
             }
         }
@@ -84,7 +86,10 @@ impl Missing {
     fn all(group: &ParameterGroup) -> Self {
         Self {
             steps: 0,
-            parameters: (0..group.parameters().len()).collect(),
+            frozen: 0,
+            parameters: (0..group.parameters().len())
+                .filter(|i| group.ever_learns(*i))
+                .collect(),
         }
     }
 
@@ -100,14 +105,21 @@ impl Missing {
         let is_missing = |var: &&Var| gradients.get(var).is_none();
         self.parameters
             .retain(|i| moved.get(*i).is_some_and(is_missing));
+        let frozen = (0..moved.len()).filter(|i| group.is_parameter_frozen(*i));
+        let frozen = frozen.count();
+        if self.frozen != frozen {
+            // Parameters that begin to learn have as many steps as the others had.
+            (self.frozen, self.steps) = (frozen, 0);
+        }
         if is_expected && !self.parameters.is_empty() {
             self.steps = self.steps.saturating_add(1);
         }
     }
 
-    /// The parameters as `group/parameter`.
-    fn names(&self, group: &ParameterGroup) -> impl Iterator<Item = String> {
+    /// The parameters that are not frozen, as `group/parameter`.
+    fn names<'a>(&'a self, group: &'a ParameterGroup) -> impl Iterator<Item = String> + 'a {
         let names = self.parameters.iter();
+        let names = names.filter(|i| !group.is_parameter_frozen(**i));
         let names = names.filter_map(|i| group.parameters().get(*i));
         names.map(|(name, _)| format!("{}/{name}", group.name()))
     }
