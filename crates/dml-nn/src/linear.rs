@@ -11,7 +11,7 @@ use dml_core::{Error, Result, check, for_element};
 use rand::RngCore;
 
 use crate::kernels::linear as kernel;
-use crate::{Layer, Parameters, init};
+use crate::{Graph, GraphValue, Layer, Parameters, init};
 
 /// Configuration of [`Linear`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,6 +112,26 @@ impl Linear {
     }
 }
 
+impl Linear {
+    /// As [`Layer::export`], with constants whose names begin with `prefix`. The weight is stored as a matrix
+    /// `[in_features, out_features]`, which `MatMul` takes for inputs of any rank.
+    pub(crate) fn export_named(
+        &self,
+        prefix: &str,
+        graph: &mut Graph,
+        input: &GraphValue,
+    ) -> Result<GraphValue> {
+        let weight = self.weight.as_detached_tensor().t()?;
+        let weight = graph.constant(&format!("{prefix}weight"), &weight);
+        let product = graph.node("MatMul", &[input, &weight]);
+        let Some(bias) = &self.bias else {
+            return Ok(product);
+        };
+        let bias = graph.constant(&format!("{prefix}bias"), bias);
+        Ok(graph.node("Add", &[&product, &bias]))
+    }
+}
+
 impl Layer for Linear {
     fn forward_t(&self, input: &Tensor, _: bool) -> Result<Tensor> {
         let (outputs, inputs) = self.weight.dims2()?;
@@ -128,6 +148,10 @@ impl Layer for Linear {
             return for_element!(input, "input", |T| self.fused::<T>(input, outputs));
         }
         self.composite(input, outputs)
+    }
+
+    fn export(&self, graph: &mut Graph, input: &GraphValue) -> Result<GraphValue> {
+        self.export_named("", graph, input)
     }
 
     fn parameters(&self) -> Parameters {

@@ -4,7 +4,7 @@ use candle_core::Tensor;
 use dml_core::{Result, SeedSequence};
 
 use crate::block::Block;
-use crate::{Layer, Parameters, Role};
+use crate::{Graph, GraphValue, Layer, Parameters, Role};
 
 /// Layers, each with a name, computed in order.
 ///
@@ -94,6 +94,13 @@ impl Layer for Sequential {
         for (_, layer) in self.iter() {
             layer.freeze_statistics();
         }
+    }
+
+    fn export(&self, graph: &mut Graph, input: &GraphValue) -> Result<GraphValue> {
+        let mut layers = self.iter();
+        layers.try_fold(input.clone(), |x, (name, layer)| {
+            graph.part(name, layer, &x)
+        })
     }
 
     fn seeds(&self) -> Vec<SeedSequence> {
