@@ -9,14 +9,15 @@
 use candle_core::{DType, Device, Tensor, Var};
 use dml_core::{ImageInput, Result, SeedSequence, autograd, check};
 use dml_nn::{
-    Conv2d, Conv2dConfig, DropPath, Gelu, Layer, LayerNorm, LayerNorm2d, LayerNorm2dConfig, Linear,
-    Parameters, Sequential,
+    Conv2d, Conv2dConfig, DropPath, Gelu, Graph, GraphValue, Layer, LayerNorm, LayerNorm2d,
+    LayerNorm2dConfig, Linear, Parameters, Sequential,
 };
 use rand::RngCore;
 
 use crate::backbone::{Backbone, by_prefix, trainable};
 use crate::conv_norm::numbered;
 use crate::init::Init;
+use crate::pooled::averaged;
 use crate::residual::stochastic_depth;
 
 /// ε of every normalisation.
@@ -207,6 +208,15 @@ impl Layer for ConvNeXt {
     fn seeds(&self) -> Vec<SeedSequence> {
         self.features.seeds()
     }
+
+    fn export(&self, graph: &mut Graph, input: &GraphValue) -> Result<GraphValue> {
+        let maps = self.features.export(graph, input)?;
+        let means = averaged(graph, &maps);
+        match &self.norm {
+            None => Ok(means),
+            Some(norm) => graph.part("classifier.0", norm, &means),
+        }
+    }
 }
 
 impl Backbone for ConvNeXt {
@@ -290,5 +300,22 @@ impl Layer for ConvNeXtBlock {
 
     fn seeds(&self) -> Vec<SeedSequence> {
         self.stochastic_depth.seeds()
+    }
+
+    fn export(&self, graph: &mut Graph, input: &GraphValue) -> Result<GraphValue> {
+        let x = graph.part("block.0", &self.depthwise, input)?;
+        let mut x = graph.node_with("Transpose", &[&x], &[("perm", [0i64, 2, 3, 1].into())]);
+        for (name, layer) in [
+            ("block.2", &self.norm as &dyn Layer),
+            ("block.3", &self.expansion),
+            ("block.4", &Gelu::default()),
+            ("block.5", &self.projection),
+        ] {
+            x = graph.part(name, layer, &x)?;
+        }
+        let x = graph.node_with("Transpose", &[&x], &[("perm", [0i64, 3, 1, 2].into())]);
+        let scale = graph.constant("layer_scale", &self.layer_scale);
+        let x = graph.node("Mul", &[&x, &scale]);
+        Ok(graph.node("Add", &[&x, input]))
     }
 }

@@ -10,7 +10,7 @@
 
 use candle_core::{DType, Device, Tensor};
 use dml_core::{ImageInput, Interpolation, Result, check};
-use dml_nn::{Activation, Conv2d, Conv2dConfig, Layer, Parameters, Sequential};
+use dml_nn::{Activation, Conv2d, Conv2dConfig, Graph, GraphValue, Layer, Parameters, Sequential};
 use rand::RngCore;
 
 use crate::conv_norm::Norm;
@@ -213,6 +213,16 @@ impl Layer for SameConv {
 
     fn parameters(&self) -> Parameters {
         self.conv.parameters()
+    }
+
+    fn export(&self, graph: &mut Graph, input: &GraphValue) -> Result<GraphValue> {
+        let [before, behind] = self.border.map(|pixels| pixels as i64);
+        if before + behind == 0 {
+            return self.conv.export(graph, input);
+        }
+        let borders = graph.integers(&[0, 0, before, before, 0, 0, behind, behind])?;
+        let padded = graph.node("Pad", &[input, &borders]);
+        self.conv.export(graph, &padded)
     }
 }
 

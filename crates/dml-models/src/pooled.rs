@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 use dml_core::{Result, RunningStatistics, SeedSequence};
-use dml_nn::{Layer, Parameters, Sequential};
+use dml_nn::{Graph, GraphValue, Layer, Parameters, Sequential};
 
 use crate::backbone::by_prefix;
 
@@ -42,6 +42,17 @@ impl Layer for Pooled {
     fn seeds(&self) -> Vec<SeedSequence> {
         self.layers.seeds()
     }
+
+    fn export(&self, graph: &mut Graph, input: &GraphValue) -> Result<GraphValue> {
+        let maps = self.layers.export(graph, input)?;
+        Ok(averaged(graph, &maps))
+    }
+}
+
+/// The means of feature maps in a graph: `[N, D, H', W']` → `[N, D]`.
+pub(crate) fn averaged(graph: &mut Graph, maps: &GraphValue) -> GraphValue {
+    let means = graph.node("GlobalAveragePool", &[maps]);
+    graph.node_with("Flatten", &[&means], &[("axis", 1i64.into())])
 }
 
 /// Implements the traits of layers, backbones and trainable modules for a structure of `network: Pooled` and
@@ -55,6 +66,14 @@ macro_rules! pooled_backbone {
                 train: bool,
             ) -> dml_core::Result<candle_core::Tensor> {
                 self.network.forward_t(input, train)
+            }
+
+            fn export(
+                &self,
+                graph: &mut dml_nn::Graph,
+                input: &dml_nn::GraphValue,
+            ) -> dml_core::Result<dml_nn::GraphValue> {
+                self.network.export(graph, input)
             }
 
             fn parameters(&self) -> dml_nn::Parameters {

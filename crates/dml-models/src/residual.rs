@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 use dml_core::{Result, RunningStatistics, SeedSequence, autograd};
-use dml_nn::{DropPath, DropPathConfig, Layer, Parameters, Sequential};
+use dml_nn::{DropPath, DropPathConfig, Graph, GraphValue, Layer, Parameters, Sequential};
 
 /// `x + s · branch(x)`, or the branch alone; `s` is stochastic depth. The parameters of the branch have its name before
 /// theirs, if it has one.
@@ -59,6 +59,17 @@ impl Layer for Residual {
         let mut seeds = self.branch.seeds();
         seeds.extend(self.shortcut.iter().flat_map(Layer::seeds));
         seeds
+    }
+
+    fn export(&self, graph: &mut Graph, input: &GraphValue) -> Result<GraphValue> {
+        let branch = match self.name {
+            None => self.branch.export(graph, input)?,
+            Some(name) => graph.part(name, &self.branch, input)?,
+        };
+        match &self.shortcut {
+            None => Ok(branch),
+            Some(_) => Ok(graph.node("Add", &[&branch, input])),
+        }
     }
 }
 

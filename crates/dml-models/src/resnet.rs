@@ -9,7 +9,7 @@
 
 use candle_core::{DType, Device, Tensor};
 use dml_core::{ImageInput, Result, RunningStatistics, SeedSequence, check};
-use dml_nn::{Layer, MaxPool2d, MaxPool2dConfig, Parameters, Relu, Sequential};
+use dml_nn::{Graph, GraphValue, Layer, MaxPool2d, MaxPool2dConfig, Parameters, Relu, Sequential};
 use rand::RngCore;
 
 use crate::conv_norm::{ConvNorm, Norm, numbered};
@@ -253,6 +253,16 @@ impl Layer for ResidualBlock {
 
     fn seeds(&self) -> Vec<SeedSequence> {
         self.branch.seeds()
+    }
+
+    fn export(&self, graph: &mut Graph, input: &GraphValue) -> Result<GraphValue> {
+        let branch = self.branch.export(graph, input)?;
+        let shortcut = match &self.downsample {
+            None => input.clone(),
+            Some(downsample) => graph.part("downsample", downsample, input)?,
+        };
+        let sum = graph.node("Add", &[&branch, &shortcut]);
+        Relu.export(graph, &sum)
     }
 }
 

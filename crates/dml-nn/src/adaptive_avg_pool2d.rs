@@ -11,7 +11,7 @@ use dml_core::autograd::{self, has_kernel, with_slice};
 use dml_core::{Error, Result, check, for_element};
 
 use crate::kernels::adaptive_avg_pool2d as kernel;
-use crate::{Layer, pixels};
+use crate::{Graph, GraphValue, Layer, pixels};
 
 /// Configuration of [`AdaptiveAvgPool2d`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,6 +127,15 @@ impl Layer for AdaptiveAvgPool2d {
                 },
             )
         })
+    }
+
+    fn export(&self, graph: &mut Graph, input: &GraphValue) -> Result<GraphValue> {
+        check::supported(
+            self.output == [1, 1],
+            "AdaptiveAvgPool2d",
+            "a graph can only have an average over all pixels, output_size [1, 1]",
+        )?;
+        Ok(graph.node("GlobalAveragePool", &[input]))
     }
 }
 

@@ -4,8 +4,8 @@ use candle_core::{DType, Device, Tensor, Var};
 use dml_core::autograd::{self, Element, with_slice};
 use dml_core::{Error, Result, check, for_element};
 
-use crate::Parameters;
 use crate::kernels::normalization::Normalization;
+use crate::{Graph, GraphValue, Parameters};
 
 /// γ and β, each of which may be missing.
 #[derive(Clone, Debug)]
@@ -94,6 +94,26 @@ impl Affine {
             Some(bias) => bias.to_dtype(x.dtype())?.flatten_all()?,
         };
         for_element!(x, "input", |T| node::<T>(name, [x, &weight, &bias], kernel))
+    }
+
+    /// Layer normalisation of the dimensions from `axis` on, whose sizes are `shape`, as an operator of a graph.
+    pub(crate) fn layer_normalization(
+        &self,
+        graph: &mut Graph,
+        x: &GraphValue,
+        shape: &[usize],
+        axis: i64,
+        eps: f64,
+    ) -> Result<GraphValue> {
+        let weight = match &self.weight {
+            Some(weight) => graph.constant("weight", weight),
+            // The operator has no form without it.
+            None => graph.constant("weight", &Tensor::ones(shape, DType::F32, &Device::Cpu)?),
+        };
+        let bias = self.bias.as_ref().map(|bias| graph.constant("bias", bias));
+        let inputs: Vec<&GraphValue> = [x, &weight].into_iter().chain(&bias).collect();
+        let attributes = [("axis", axis.into()), ("epsilon", eps.into())];
+        Ok(graph.node_with("LayerNormalization", &inputs, &attributes))
     }
 }
 

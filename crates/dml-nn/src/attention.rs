@@ -24,9 +24,9 @@ use dml_core::autograd::{Element, Value, has_kernel, node, with_slice, with_stri
 use dml_core::kernels::{Real, SimdReal};
 use dml_core::{Error, Result, check, for_element};
 
-use crate::Dropout;
 use crate::kernels::attention::{self as kernel, HeadGradients, Mask, Operands};
 use crate::kernels::dropout::Factors;
+use crate::{Dropout, Graph, GraphValue};
 
 mod composite;
 mod layout;
@@ -135,6 +135,32 @@ pub fn multi_head_attention_packed(
 ) -> Result<Tensor> {
     let layout = Layout::packed(qkv, heads)?;
     attend(&layout, [qkv], options)
+}
+
+/// Attention in a graph, with scale `1 / √width`: queries and values `[batch, heads, length, width]`, keys
+/// `[batch, heads, width, length]`, and numbers that are added to the scores → `[batch, length, heads · width]`.
+///
+/// # Errors
+/// [`Error::Tensor`] if Candle can't make a constant.
+pub fn export_attention(
+    graph: &mut Graph,
+    [query, key, value]: [&GraphValue; 3],
+    [heads, width]: [i64; 2],
+    added: Option<&GraphValue>,
+) -> Result<GraphValue> {
+    let scale = graph.number(1.0 / (width as f64).sqrt())?;
+    let query = graph.node("Mul", &[query, &scale]);
+    let scores = graph.node("MatMul", &[&query, key]);
+    let scores = match added {
+        None => scores,
+        Some(added) => graph.node("Add", &[&scores, added]),
+    };
+    let shares = graph.node_with("Softmax", &[&scores], &[("axis", (-1i64).into())]);
+    let sums = graph.node("MatMul", &[&shares, value]);
+    let order = [("perm", [0i64, 2, 1, 3].into())];
+    let sums = graph.node_with("Transpose", &[&sums], &order);
+    let joined = graph.integers(&[0, 0, heads * width])?;
+    Ok(graph.node("Reshape", &[&sums, &joined]))
 }
 
 fn attend<const N: usize>(

@@ -20,7 +20,7 @@ use dml_core::autograd::has_kernel;
 use dml_core::{Error, Result, RunningStatistics, check, for_element};
 
 use crate::activation::{Activation, Hardswish, Identity, Relu6, Silu};
-use crate::{Layer, Parameters, Relu, wide};
+use crate::{Graph, GraphValue, Layer, Parameters, Relu, wide};
 
 /// Configuration of [`BatchNorm`].
 #[derive(Clone, Debug, PartialEq)]
@@ -355,6 +355,19 @@ impl Layer for BatchNorm {
 
     fn statistics(&self) -> Vec<RunningStatistics> {
         vec![self.statistics.clone()]
+    }
+
+    fn export(&self, graph: &mut Graph, input: &GraphValue) -> Result<GraphValue> {
+        let constants = [
+            ("weight", &self.weight),
+            ("bias", &self.bias),
+            ("running_mean", &self.running_mean),
+            ("running_var", &self.running_var),
+        ];
+        let [weight, bias, mean, variance] = constants.map(|(name, var)| graph.constant(name, var));
+        let inputs = [input, &weight, &bias, &mean, &variance];
+        let attributes = [("epsilon", self.config.eps.into())];
+        Ok(graph.node_with("BatchNormalization", &inputs, &attributes))
     }
 }
 

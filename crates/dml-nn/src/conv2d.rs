@@ -10,7 +10,7 @@ use dml_core::{Error, Result, check};
 use rand::RngCore;
 
 use crate::block::Block;
-use crate::{Layer, Parameters, Role, init, pixels, windows_on_device};
+use crate::{Graph, GraphValue, Layer, Parameters, Role, init, pixels, windows_on_device};
 
 /// Configuration of [`Conv2d`]; pairs are (height, width).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -283,6 +283,24 @@ impl Layer for Conv2d {
             parameters.push("bias", bias.clone());
         }
         parameters
+    }
+
+    fn export(&self, graph: &mut Graph, input: &GraphValue) -> Result<GraphValue> {
+        let c = &self.convolution;
+        let [rows, columns] = c.padding;
+        let parameters = [("weight", Some(&self.weight)), ("bias", self.bias.as_ref())];
+        let parameters = parameters.into_iter();
+        let parameters = parameters.filter_map(|(name, var)| Some(graph.constant(name, var?)));
+        let parameters: Vec<GraphValue> = parameters.collect();
+        let inputs: Vec<&GraphValue> = std::iter::once(input).chain(&parameters).collect();
+        let attributes = [
+            ("kernel_shape", c.kernel.into()),
+            ("strides", c.stride.into()),
+            ("pads", [rows, columns, rows, columns].into()),
+            ("dilations", c.dilation.into()),
+            ("group", c.groups.into()),
+        ];
+        Ok(graph.node_with("Conv", &inputs, &attributes))
     }
 
     fn role(&self) -> Role<'_> {

@@ -11,8 +11,8 @@
 use candle_core::Tensor;
 use dml_core::{Error, Result, SeedSequence, check};
 
-use crate::Layer;
 use crate::dropout::scaled;
+use crate::{Graph, GraphValue, Layer};
 
 dml_core::config! {
     /// Configuration of [`DropPath`].
@@ -90,6 +90,10 @@ impl Layer for DropPath {
             1.0
         };
         scaled("drop_path", input, [p, kept], &self.sequence, &shape)
+    }
+
+    fn export(&self, _: &mut Graph, input: &GraphValue) -> Result<GraphValue> {
+        Ok(input.clone())
     }
 }
 

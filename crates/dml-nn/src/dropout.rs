@@ -14,7 +14,7 @@ use dml_core::{Result, SeedSequence, check, for_element};
 use rayon::prelude::*;
 
 use crate::kernels::dropout::Factors;
-use crate::{Layer, Role, pixels};
+use crate::{Graph, GraphValue, Layer, Role, pixels};
 
 dml_core::config! {
     /// Configuration of [`Dropout`].
@@ -147,6 +147,10 @@ impl Layer for Dropout {
             input.dims(),
         )
     }
+
+    fn export(&self, _: &mut Graph, input: &GraphValue) -> Result<GraphValue> {
+        Ok(input.clone())
+    }
 }
 
 /// Dropout of whole channels ([formula](self)) of `[N, C, H, W]`. Outside of training it is the identity.
@@ -212,6 +216,10 @@ impl Layer for Dropout2d {
 
     fn role(&self) -> Role<'_> {
         Role::Dropout2d(self)
+    }
+
+    fn export(&self, _: &mut Graph, input: &GraphValue) -> Result<GraphValue> {
+        Ok(input.clone())
     }
 }
 

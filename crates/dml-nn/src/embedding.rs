@@ -13,7 +13,7 @@ use dml_core::{Error, Result, check, for_element};
 use rand::RngCore;
 
 use crate::kernels::embedding as kernel;
-use crate::{Layer, Parameters, init, wide};
+use crate::{Graph, GraphValue, Layer, Parameters, init, wide};
 
 /// Configuration of [`Embedding`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -205,6 +205,11 @@ impl Layer for Embedding {
         let mut parameters = Parameters::default();
         parameters.push("weight", self.weight.clone());
         parameters
+    }
+
+    fn export(&self, graph: &mut Graph, input: &GraphValue) -> Result<GraphValue> {
+        let weight = graph.constant("weight", &self.weight);
+        Ok(graph.node("Gather", &[&weight, input]))
     }
 }
 

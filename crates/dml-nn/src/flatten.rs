@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 use dml_core::{Error, Result};
 
-use crate::Layer;
+use crate::{Graph, GraphValue, Layer};
 
 /// `[batch, …]` → `[batch, rest]`, in row-major order.
 ///
@@ -28,6 +28,10 @@ impl Layer for Flatten {
             });
         }
         Ok(input.flatten_from(1)?)
+    }
+
+    fn export(&self, graph: &mut Graph, input: &GraphValue) -> Result<GraphValue> {
+        Ok(graph.node_with("Flatten", &[input], &[("axis", 1i64.into())]))
     }
 }
 

@@ -12,7 +12,7 @@ use dml_core::autograd::{self, has_kernel, with_slice};
 use dml_core::{Error, Result, check, for_element};
 
 use crate::kernels::gem as kernel;
-use crate::{Layer, Parameters, pixels};
+use crate::{Graph, GraphValue, Layer, Parameters, pixels};
 
 /// Configuration of [`Gem`].
 #[derive(Clone, Debug, PartialEq)]
@@ -142,6 +142,16 @@ impl Layer for Gem {
 
     fn parameters(&self) -> Parameters {
         [("p".to_owned(), self.p.clone())].into_iter().collect()
+    }
+
+    fn export(&self, graph: &mut Graph, input: &GraphValue) -> Result<GraphValue> {
+        let p = graph.constant("p", &self.p);
+        let least = graph.number(self.eps)?;
+        let x = graph.node("Max", &[input, &least]);
+        let powers = graph.node("Pow", &[&x, &p]);
+        let mean = graph.node("GlobalAveragePool", &[&powers]);
+        let root = graph.node("Reciprocal", &[&p]);
+        Ok(graph.node("Pow", &[&mean, &root]))
     }
 }
 

@@ -4,9 +4,9 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use candle_core::Tensor;
-use dml_core::{Contents, Result, RunningStatistics, SeedSequence, Trainable};
+use dml_core::{Contents, Error, Result, RunningStatistics, SeedSequence, Trainable};
 
-use crate::{Conv2d, Dropout2d, MaxPool2d, Parameters};
+use crate::{Conv2d, Dropout2d, Graph, GraphValue, MaxPool2d, Parameters};
 
 /// A layer of a network.
 ///
@@ -81,6 +81,18 @@ pub trait Layer: Debug + Send + Sync {
         Vec::new()
     }
 
+    /// Adds the operators of [`forward`](Layer::forward) to a graph; the result is the output for `input`.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] if the layer does not describe itself, which is the default.
+    fn export(&self, graph: &mut Graph, input: &GraphValue) -> Result<GraphValue> {
+        let _ = (graph, input);
+        Err(Error::Unsupported {
+            component: std::any::type_name::<Self>(),
+            reason: "the layer has no description as a graph: implement Layer::export",
+        })
+    }
+
     /// Kind of the layer, by which a [`Sequential`](crate::Sequential) fuses it with its neighbours.
     fn role(&self) -> Role<'_> {
         Role::Other
@@ -123,6 +135,9 @@ macro_rules! forward {
             }
             fn seeds(&self) -> Vec<SeedSequence> {
                 (**self).seeds()
+            }
+            fn export(&self, graph: &mut Graph, input: &GraphValue) -> Result<GraphValue> {
+                (**self).export(graph, input)
             }
             fn role(&self) -> Role<'_> {
                 (**self).role()
@@ -171,6 +186,7 @@ candle_module!(
     crate::GroupNorm,
     crate::Hardsigmoid,
     crate::Hardswish,
+    crate::L2Normalize,
     crate::LayerNorm,
     crate::LayerNorm2d,
     crate::Linear,

@@ -13,7 +13,7 @@ use dml_core::{Error, Result, check};
 
 use crate::affine::{Affine, standardized};
 use crate::kernels::row_norm::RowNorm;
-use crate::{Layer, Parameters, wide};
+use crate::{Graph, GraphValue, Layer, Parameters, wide};
 
 /// Configuration of [`LayerNorm`].
 #[derive(Clone, Debug, PartialEq)]
@@ -172,6 +172,12 @@ impl Layer for LayerNorm {
 
     fn parameters(&self) -> Parameters {
         self.affine.parameters()
+    }
+
+    fn export(&self, graph: &mut Graph, input: &GraphValue) -> Result<GraphValue> {
+        let axis = -(self.shape.len() as i64);
+        self.affine
+            .layer_normalization(graph, input, &self.shape, axis, self.eps)
     }
 }
 

@@ -13,7 +13,7 @@ use dml_core::{Error, Result, check};
 
 use crate::affine::{Affine, standardized};
 use crate::kernels::pixel_norm::Pixels;
-use crate::{Layer, Parameters, pixels, wide};
+use crate::{Graph, GraphValue, Layer, Parameters, pixels, wide};
 
 /// Configuration of [`LayerNorm2d`].
 #[derive(Clone, Debug, PartialEq)]
@@ -146,6 +146,15 @@ impl Layer for LayerNorm2d {
 
     fn parameters(&self) -> Parameters {
         self.affine.parameters()
+    }
+
+    fn export(&self, graph: &mut Graph, input: &GraphValue) -> Result<GraphValue> {
+        let pixels = graph.node_with("Transpose", &[input], &[("perm", [0i64, 2, 3, 1].into())]);
+        let shape = [self.channels];
+        let y = self
+            .affine
+            .layer_normalization(graph, &pixels, &shape, -1, self.eps)?;
+        Ok(graph.node_with("Transpose", &[&y], &[("perm", [0i64, 3, 1, 2].into())]))
     }
 }
 

@@ -12,7 +12,7 @@ use rand::RngCore;
 
 use crate::kernels::linear as kernel;
 use crate::lora::AdapterSlot;
-use crate::{Layer, Parameters, init};
+use crate::{Graph, GraphValue, Layer, Parameters, init};
 
 /// Configuration of [`Linear`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,6 +118,28 @@ impl Linear {
     }
 }
 
+impl Linear {
+    /// As [`Layer::export`], with constants whose names begin with `prefix`. The weight is stored as a matrix
+    /// `[in_features, out_features]`, which `MatMul` takes for inputs of any rank.
+    pub(crate) fn export_named(
+        &self,
+        prefix: &str,
+        graph: &mut Graph,
+        input: &GraphValue,
+    ) -> Result<GraphValue> {
+        let reason = "an adapter changes the output; merge it into the weight before the export";
+        check::supported(!self.is_adapted(), "Linear", reason)?;
+        let weight = self.weight.as_detached_tensor().t()?;
+        let weight = graph.constant(&format!("{prefix}weight"), &weight);
+        let product = graph.node("MatMul", &[input, &weight]);
+        let Some(bias) = &self.bias else {
+            return Ok(product);
+        };
+        let bias = graph.constant(&format!("{prefix}bias"), bias);
+        Ok(graph.node("Add", &[&product, &bias]))
+    }
+}
+
 impl Layer for Linear {
     fn forward_t(&self, input: &Tensor, train: bool) -> Result<Tensor> {
         self.check_input(input)?;
@@ -128,6 +150,10 @@ impl Layer for Linear {
         let bias = self.bias.as_ref().map(|bias| bias.as_detached_tensor());
         let base = affine(input, &weight, bias.as_ref())?;
         Ok((base + adapter.forward(input, train)?)?)
+    }
+
+    fn export(&self, graph: &mut Graph, input: &GraphValue) -> Result<GraphValue> {
+        self.export_named("", graph, input)
     }
 
     fn parameters(&self) -> Parameters {

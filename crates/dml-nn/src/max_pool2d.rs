@@ -13,7 +13,7 @@ use candle_core::{DType, Tensor};
 use dml_core::autograd::{self, has_kernel, with_slice};
 use dml_core::{Error, Result, check, for_element};
 
-use crate::{Layer, Role, pixels, windows_on_device};
+use crate::{Graph, GraphValue, Layer, Role, pixels, windows_on_device};
 
 /// Configuration of [`MaxPool2d`]; pairs are (height, width).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -173,6 +173,23 @@ impl Layer for MaxPool2d {
                 Ok(Tensor::from_vec(result, x.shape(), x.device())?)
             })
         })
+    }
+
+    fn export(&self, graph: &mut Graph, input: &GraphValue) -> Result<GraphValue> {
+        let p = &self.pooling;
+        check::supported(
+            !p.ceil_mode,
+            "MaxPool2d",
+            "ceil_mode has another meaning in graphs, where windows may begin outside",
+        )?;
+        let [rows, columns] = p.padding;
+        let attributes = [
+            ("kernel_shape", p.kernel.into()),
+            ("strides", p.stride.into()),
+            ("pads", [rows, columns, rows, columns].into()),
+            ("dilations", p.dilation.into()),
+        ];
+        Ok(graph.node_with("MaxPool", &[input], &attributes))
     }
 
     fn role(&self) -> Role<'_> {

@@ -18,9 +18,11 @@ use candle_core::{DType, Device, Tensor, Var};
 use dml_core::{Error, Result, SeedSequence, check};
 use rand::{Rng, RngCore};
 
-use crate::attention::{AttentionOptions, multi_head_attention, multi_head_attention_packed};
+use crate::attention::{
+    AttentionOptions, export_attention, multi_head_attention, multi_head_attention_packed,
+};
 use crate::named_linear::NamedLinear;
-use crate::{Dropout, Layer, Linear, LinearConfig, Parameters};
+use crate::{Dropout, Graph, GraphValue, Layer, Linear, LinearConfig, Parameters};
 
 /// Configuration of [`MultiHeadAttention`], with PyTorch's names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -265,6 +267,49 @@ impl MultiHeadAttention {
         self.output.forward_t(&heads, train)
     }
 
+    /// As [`Layer::export`], with numbers that are added to the scores: a value that can be broadcast to
+    /// `[batch, heads, queries, keys]`.
+    ///
+    /// # Errors
+    /// As [`Layer::export`].
+    pub fn export_masked(
+        &self,
+        graph: &mut Graph,
+        input: &GraphValue,
+        added: Option<&GraphValue>,
+    ) -> Result<GraphValue> {
+        let rows = self.output.sizes()?.1;
+        let (heads, width) = (self.heads as i64, (rows / self.heads) as i64);
+        let [query, key, value] = match &self.projections {
+            Projections::Separate(layers) => {
+                let [query, key, value] = layers.as_ref();
+                let mut project = |named: &NamedLinear| named.export(graph, input);
+                [project(query)?, project(key)?, project(value)?]
+            }
+            Projections::Packed(qkv) => {
+                let all = qkv.export(graph, input)?;
+                let axis = graph.integers(&[2])?;
+                let mut part = |number: i64| -> Result<GraphValue> {
+                    let bounds = [number, number + 1].map(|part| [part * heads * width]);
+                    let [start, end] = [graph.integers(&bounds[0])?, graph.integers(&bounds[1])?];
+                    Ok(graph.node("Slice", &[&all, &start, &end, &axis]))
+                };
+                [part(0)?, part(1)?, part(2)?]
+            }
+        };
+        // [batch, length, heads, width]; 0 keeps a size.
+        let shape = graph.integers(&[0, 0, heads, width])?;
+        let mut transposed = |x: &GraphValue, order: [i64; 4]| {
+            let apart = graph.node("Reshape", &[x, &shape]);
+            graph.node_with("Transpose", &[&apart], &[("perm", order.into())])
+        };
+        let query = transposed(&query, [0, 2, 1, 3]);
+        let key = transposed(&key, [0, 2, 3, 1]);
+        let value = transposed(&value, [0, 2, 1, 3]);
+        let sums = export_attention(graph, [&query, &key, &value], [heads, width], added)?;
+        self.output.export(graph, &sums)
+    }
+
     fn with_own_dropout<'a>(
         &'a self,
         options: &AttentionOptions<'a>,
@@ -310,6 +355,10 @@ impl Layer for MultiHeadAttention {
 
     fn seeds(&self) -> Vec<SeedSequence> {
         self.dropout.iter().flat_map(Layer::seeds).collect()
+    }
+
+    fn export(&self, graph: &mut Graph, input: &GraphValue) -> Result<GraphValue> {
+        self.export_masked(graph, input, None)
     }
 }
 

@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 use dml_core::Result;
 
-use crate::{Layer, Linear, Parameters};
+use crate::{Graph, GraphValue, Layer, Linear, Parameters};
 
 /// A linear layer and the beginning of the names of its parameters, such as `out_proj.`.
 #[derive(Clone, Debug)]
@@ -20,6 +20,10 @@ impl NamedLinear {
 
     pub(crate) fn forward_t(&self, input: &Tensor, train: bool) -> Result<Tensor> {
         self.linear.forward_t(input, train)
+    }
+
+    pub(crate) fn export(&self, graph: &mut Graph, input: &GraphValue) -> Result<GraphValue> {
+        self.linear.export_named(&self.prefix, graph, input)
     }
 
     pub(crate) fn add_to(&self, parameters: &mut Parameters) {

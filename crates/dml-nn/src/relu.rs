@@ -10,7 +10,7 @@ use dml_core::kernels::{Real, elementwise};
 use dml_core::{Result, for_element};
 
 use crate::activation::Formula;
-use crate::{Layer, Role};
+use crate::{Graph, GraphValue, Layer, Role};
 
 /// `max(0, x)`, with gradient 0 at 0 ([formula](self)). Any shape.
 ///
@@ -46,6 +46,10 @@ impl Layer for Relu {
         })
     }
 
+    fn export(&self, graph: &mut Graph, input: &GraphValue) -> Result<GraphValue> {
+        self.operators(graph, input)
+    }
+
     fn role(&self) -> Role<'_> {
         Role::Relu
     }
@@ -63,6 +67,10 @@ impl Formula for Relu {
 
     fn composite(self, x: &Tensor) -> Result<Tensor> {
         composite(x)
+    }
+
+    fn operators(self, graph: &mut Graph, x: &GraphValue) -> Result<GraphValue> {
+        Ok(graph.node("Relu", &[x]))
     }
 }
 

@@ -11,13 +11,13 @@
 
 use std::sync::Arc;
 
-use candle_core::{D, Tensor};
+use candle_core::{D, Device, Tensor};
 use dml_core::autograd::{self, Element, has_kernel, with_slice};
 use dml_core::kernels::Real;
 use dml_core::{Error, Result, check, for_element};
 
 use crate::kernels::rotation::Rotation;
-use crate::{Layer, wide};
+use crate::{Graph, GraphValue, Layer, wide};
 
 /// Configuration of [`RotaryEmbedding`].
 #[derive(Clone, Debug, PartialEq)]
@@ -155,6 +155,60 @@ impl RotaryEmbedding {
         Ok(y.to_dtype(input.dtype())?)
     }
 
+    /// Cosines and sines of a number of positions in a graph, `[positions, dim / 2]` each; `positions` is `[1]`.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`] if Candle can't make a constant.
+    pub fn export_angles(
+        &self,
+        graph: &mut Graph,
+        positions: &GraphValue,
+    ) -> Result<[GraphValue; 2]> {
+        let shape = (self.config.max_positions, self.config.dim / 2);
+        let zero = graph.integers(&[0])?;
+        let mut angles = |name: &str, list: &[f64]| -> Result<GraphValue> {
+            let table = graph.constant(name, &Tensor::from_slice(list, shape, &Device::Cpu)?);
+            Ok(graph.node("Slice", &[&table, &zero, positions, &zero]))
+        };
+        let [cos, sin] = &*self.angles;
+        Ok([angles("cos", cos)?, angles("sin", sin)?])
+    }
+
+    /// As [`Layer::export`], with the angles of [`export_angles`](Self::export_angles).
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for pairs that are interleaved.
+    pub fn export_rotated(
+        &self,
+        graph: &mut Graph,
+        x: &GraphValue,
+        [cos, sin]: &[GraphValue; 2],
+    ) -> Result<GraphValue> {
+        check::supported(
+            !self.config.interleaved,
+            "RotaryEmbedding",
+            "a graph can only have pairs that are half of dim apart",
+        )?;
+        let dim = self.config.dim as i64;
+        let axis = graph.integers(&[-1])?;
+        let mut part = |start: i64, end: i64| -> Result<GraphValue> {
+            let (start, end) = (graph.integers(&[start])?, graph.integers(&[end])?);
+            Ok(graph.node("Slice", &[x, &start, &end, &axis]))
+        };
+        let (a, b, rest) = (part(0, dim / 2)?, part(dim / 2, dim)?, part(dim, i64::MAX)?);
+        let mut product = |x: &GraphValue, angles: &GraphValue| graph.node("Mul", &[x, angles]);
+        let terms = [
+            product(&a, cos),
+            product(&b, sin),
+            product(&b, cos),
+            product(&a, sin),
+        ];
+        let first = graph.node("Sub", &[&terms[0], &terms[1]]);
+        let second = graph.node("Add", &[&terms[2], &terms[3]]);
+        let axis = [("axis", (-1i64).into())];
+        Ok(graph.node_with("Concat", &[&first, &second, &rest], &axis))
+    }
+
     fn fused<T: Element>(&self, x: &Tensor, angles: [&[f64]; 2]) -> Result<Tensor> {
         let width = x.dim(D::Minus1)?;
         let (pairs, interleaved) = (self.config.dim / 2, self.config.interleaved);
@@ -211,6 +265,13 @@ impl Layer for RotaryEmbedding {
     /// The rows of the input, the first of which is at position 0.
     fn forward_t(&self, input: &Tensor, _: bool) -> Result<Tensor> {
         self.forward_from(input, 0)
+    }
+
+    fn export(&self, graph: &mut Graph, input: &GraphValue) -> Result<GraphValue> {
+        let last = [("start", (-2i64).into()), ("end", (-1i64).into())];
+        let positions = graph.node_with("Shape", &[input], &last);
+        let angles = self.export_angles(graph, &positions)?;
+        self.export_rotated(graph, input, &angles)
     }
 }
 

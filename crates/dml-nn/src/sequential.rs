@@ -4,7 +4,7 @@ use candle_core::Tensor;
 use dml_core::{Result, RunningStatistics, SeedSequence};
 
 use crate::block::Block;
-use crate::{Layer, Parameters, Role};
+use crate::{Graph, GraphValue, Layer, Parameters, Role};
 
 /// Layers, each with a name, computed in order.
 ///
@@ -93,6 +93,13 @@ impl Layer for Sequential {
     fn statistics(&self) -> Vec<RunningStatistics> {
         let layers = self.iter();
         layers.flat_map(|(_, layer)| layer.statistics()).collect()
+    }
+
+    fn export(&self, graph: &mut Graph, input: &GraphValue) -> Result<GraphValue> {
+        let mut layers = self.iter();
+        layers.try_fold(input.clone(), |x, (name, layer)| {
+            graph.part(name, layer, &x)
+        })
     }
 
     fn seeds(&self) -> Vec<SeedSequence> {

@@ -15,7 +15,8 @@ use rand::RngCore;
 
 use crate::kernels::channel_scale as kernel;
 use crate::{
-    AdaptiveAvgPool2d, AdaptiveAvgPool2dConfig, Conv2d, Conv2dConfig, Layer, Parameters, pixels,
+    AdaptiveAvgPool2d, AdaptiveAvgPool2dConfig, Conv2d, Conv2dConfig, Graph, GraphValue, Layer,
+    Parameters, pixels,
 };
 
 /// Configuration of [`SqueezeExcitation`].
@@ -206,6 +207,13 @@ impl Layer for SqueezeExcitation {
             .into_iter()
             .flat_map(|(_, layer)| layer.seeds())
             .collect()
+    }
+
+    fn export(&self, graph: &mut Graph, input: &GraphValue) -> Result<GraphValue> {
+        let means = self.pool.export(graph, input)?;
+        let mut parts = self.parts().into_iter();
+        let factors = parts.try_fold(means, |s, (name, layer)| graph.part(name, layer, &s))?;
+        Ok(graph.node("Mul", &[input, &factors]))
     }
 }
 

@@ -19,6 +19,8 @@ pub use dml_miners as miners;
 #[cfg(feature = "models")]
 pub use dml_models as models;
 pub use dml_nn as nn;
+#[cfg(feature = "onnx")]
+pub use dml_onnx as onnx;
 pub use dml_reducers as reducers;
 pub use dml_regularizers as regularizers;
 #[cfg(feature = "report")]

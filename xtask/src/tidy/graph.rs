@@ -68,6 +68,8 @@ fn may_depend(package: &str, sibling: &str) -> bool {
         "dml-core" => sibling == "dml-kernels",
         // Backbones are made of layers.
         "dml-models" => matches!(sibling, "dml-core" | "dml-nn"),
+        // Layers describe themselves.
+        "dml-onnx" => matches!(sibling, "dml-core" | "dml-nn"),
         _ => sibling == "dml-core",
     }
 }

@@ -8,7 +8,7 @@
 
 use candle_core::{DType, Device, Tensor};
 use dml_core::Result;
-use dml_nn::{Gelu, Layer, Linear, LinearConfig, Parameters, Relu, Sigmoid, Silu, Tanh};
+use dml_nn::{Activation, GeluForm, Graph, GraphValue, Layer, Linear, LinearConfig, Parameters};
 use rand::RngCore;
 
 /// Activation of a [`Dense`], by the name of PyTorch's class in its `config.json`.
@@ -87,20 +87,37 @@ impl Dense {
     }
 }
 
+impl DenseActivation {
+    fn layer(self) -> Option<Activation> {
+        match self {
+            Self::Identity => None,
+            Self::Tanh => Some(Activation::Tanh),
+            Self::Relu => Some(Activation::Relu),
+            Self::Gelu => Some(Activation::Gelu(GeluForm::Erf)),
+            Self::Silu => Some(Activation::Silu),
+            Self::Sigmoid => Some(Activation::Sigmoid),
+        }
+    }
+}
+
 impl Layer for Dense {
     fn forward_t(&self, input: &Tensor, train: bool) -> Result<Tensor> {
         let x = self.linear.forward_t(input, train)?;
-        match self.activation {
-            DenseActivation::Identity => Ok(x),
-            DenseActivation::Tanh => Tanh.forward_t(&x, train),
-            DenseActivation::Relu => Relu.forward_t(&x, train),
-            DenseActivation::Gelu => Gelu::default().forward_t(&x, train),
-            DenseActivation::Silu => Silu.forward_t(&x, train),
-            DenseActivation::Sigmoid => Sigmoid.forward_t(&x, train),
+        match self.activation.layer() {
+            None => Ok(x),
+            Some(activation) => activation.forward_t(&x, train),
         }
     }
 
     fn parameters(&self) -> Parameters {
         self.linear.parameters().prefixed("linear")
+    }
+
+    fn export(&self, graph: &mut Graph, input: &GraphValue) -> Result<GraphValue> {
+        let x = graph.part("linear", &self.linear, input)?;
+        match self.activation.layer() {
+            None => Ok(x),
+            Some(activation) => activation.export(graph, &x),
+        }
     }
 }

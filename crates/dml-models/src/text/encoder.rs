@@ -4,12 +4,12 @@ use std::path::Path;
 
 use candle_core::Tensor;
 use dml_core::{Error, Result, SeedSequence, TensorExt};
-use dml_nn::{Layer, Parameters};
+use dml_nn::{Graph, GraphValue, L2Normalize, Layer, Parameters};
 
 use super::dense::Dense;
 use super::folder::Origin;
 use super::pooling::Pooling;
-use super::tokens::Padding;
+use super::tokens::{Padding, real_tokens};
 use super::transformer::{HEADS, TextTransformer};
 use crate::backbone::{Backbone, by_prefix, trainable};
 use crate::error::ModelError;
@@ -153,6 +153,19 @@ impl Layer for TextEncoder {
 
     fn seeds(&self) -> Vec<SeedSequence> {
         self.network.seeds()
+    }
+
+    fn export(&self, graph: &mut Graph, ids: &GraphValue) -> Result<GraphValue> {
+        let states = self.network.export(graph, ids)?;
+        let real = real_tokens(graph, ids, self.network.pad_token_id())?;
+        let mut x = self.pooling.export(graph, &states, &real)?;
+        for (name, module) in &self.modules {
+            x = match module {
+                TextModule::Dense(dense) => graph.part(name, dense, &x)?,
+                TextModule::Normalize => L2Normalize.export(graph, &x)?,
+            };
+        }
+        Ok(x)
     }
 }
 

@@ -8,7 +8,8 @@ use candle_core::Tensor;
 use dml_core::{Result, SeedSequence};
 use dml_nn::attention::AttentionOptions;
 use dml_nn::{
-    Activation, Dropout, DropoutConfig, Layer, LayerNorm, Linear, MultiHeadAttention, Parameters,
+    Activation, Dropout, DropoutConfig, Graph, GraphValue, Layer, LayerNorm, Linear,
+    MultiHeadAttention, Parameters,
 };
 
 use super::plan::{Parts, Plan};
@@ -76,6 +77,24 @@ impl PostNormLayer {
         let output = second.forward_t(&wide, train)?;
         let output = self.dropout.forward_t(&output, train)?;
         self.norm.forward_t(&(output + x)?, train)
+    }
+
+    /// As [`Layer::export`], with what is added to the scores of attention.
+    pub(super) fn export(
+        &self,
+        graph: &mut Graph,
+        x: &GraphValue,
+        added: &GraphValue,
+    ) -> Result<GraphValue> {
+        let attended = self.attention.export_masked(graph, x, Some(added))?;
+        let sum = graph.node("Add", &[&attended, x]);
+        let x = graph.part(self.parts.attention_norm, &self.attention_norm, &sum)?;
+        let ([first, second], [wide, narrow]) = (&self.feed_forward, self.parts.feed_forward);
+        let output = graph.part(wide, first, &x)?;
+        let output = self.activation.export(graph, &output)?;
+        let output = graph.part(narrow, second, &output)?;
+        let sum = graph.node("Add", &[&output, &x]);
+        graph.part(self.parts.output_norm, &self.norm, &sum)
     }
 
     pub(super) fn parameters(&self) -> Parameters {

@@ -15,20 +15,24 @@ use std::collections::BTreeMap;
 
 use candle_core::{D, Device, Tensor};
 use dml_core::{Error, Result, SeedSequence, check};
-use dml_nn::attention::{AttentionOptions, scaled_dot_product_attention};
+use dml_nn::attention::{AttentionOptions, export_attention, scaled_dot_product_attention};
 use dml_nn::{
-    Activation, Dropout, Embedding, Layer, LayerNorm, LayerNormConfig, Linear, Parameters,
-    RotaryEmbedding, RotaryEmbeddingConfig,
+    Activation, Dropout, Embedding, Graph, GraphValue, Layer, LayerNorm, LayerNormConfig, Linear,
+    Parameters, RotaryEmbedding, RotaryEmbeddingConfig,
 };
 
 use super::config::HiddenAct;
 use super::layer::dropout;
-use super::tokens::Padding;
+use super::tokens::{Padding, added_scores, distances, length, real_tokens, zero_or};
 use crate::init::Init;
 
 mod config;
 
 pub use config::{ModernBertConfig, ModernBertLayerType, RopeParameters};
+
+/// What is added in a graph to the score of a token that is not seen. It is finite, since a token of padding may see none: its
+/// state, which nobody reads, would be NaN.
+const UNSEEN: f64 = -1e30;
 
 /// A network ([formula](self)): token ids `[batch, length]` → states `[batch, length, hidden]`.
 #[derive(Debug)]
@@ -187,6 +191,34 @@ impl Layer for ModernBert {
         let layers = self.layers.iter().flat_map(PreNormLayer::seeds);
         self.dropout.seeds().into_iter().chain(layers).collect()
     }
+
+    fn export(&self, graph: &mut Graph, ids: &GraphValue) -> Result<GraphValue> {
+        let real = real_tokens(graph, ids, self.config.pad_token_id)?;
+        let full = added_scores(graph, &real, UNSEEN)?;
+        let length = length(graph, ids);
+        let distances = distances(graph, &length)?;
+        let distances = graph.node("Abs", &[&distances]);
+        let most = graph.integers(&[(self.config.local_attention / 2) as i64])?;
+        let within = graph.node("LessOrEqual", &[&distances, &most]);
+        let window = zero_or(graph, &within, UNSEEN)?;
+        let sliding = graph.node("Add", &[&full, &window]);
+        // One table of angles for all layers of a kind.
+        let mut angles = [None, None];
+        let x = graph.part("embeddings.tok_embeddings", &self.words, ids)?;
+        let mut x = graph.part("embeddings.norm", &self.norm, &x)?;
+        for (i, layer) in self.layers.iter().enumerate() {
+            let own = &mut angles[usize::from(layer.sliding)];
+            let own = match own {
+                Some(own) => &*own,
+                None => own.insert(layer.rotary.export_angles(graph, &length)?),
+            };
+            let added = if layer.sliding { &sliding } else { &full };
+            x = graph.scoped(&format!("layers.{i}"), |graph| {
+                layer.export(graph, &x, own, added)
+            })?;
+        }
+        graph.part("final_norm", &self.final_norm, &x)
+    }
 }
 
 impl PreNormLayer {
@@ -253,6 +285,52 @@ impl PreNormLayer {
         let output = scaled_dot_product_attention(&query, &key, &heads(2)?, options)?;
         let output = output.transpose(1, 2)?.reshape((batch, length, hidden))?;
         self.attention_output.forward_t(&output, train)
+    }
+
+    /// As [`Layer::export`], with the angles of the positions and what is added to the scores.
+    fn export(
+        &self,
+        graph: &mut Graph,
+        x: &GraphValue,
+        angles: &[GraphValue; 2],
+        added: &GraphValue,
+    ) -> Result<GraphValue> {
+        let normed = match &self.attention_norm {
+            None => x.clone(),
+            Some(norm) => graph.part("attn_norm", norm, x)?,
+        };
+        let qkv = graph.part("attn.Wqkv", &self.qkv, &normed)?;
+        let heads = self.heads as i64;
+        let (hidden, wide) = self.narrow.weight().dims2()?;
+        let width = (hidden / self.heads) as i64;
+        // [batch, length, 3, heads, width]
+        let shape = graph.integers(&[0, 0, 3, heads, width])?;
+        let parts = graph.node("Reshape", &[&qkv, &shape]);
+        let mut part = |number: i64| -> Result<GraphValue> {
+            let number = graph.constant("part", &Tensor::new(number, &Device::Cpu)?);
+            let part = graph.node_with("Gather", &[&parts, &number], &[("axis", 2i64.into())]);
+            let order = [("perm", [0i64, 2, 1, 3].into())];
+            Ok(graph.node_with("Transpose", &[&part], &order))
+        };
+        let (query, key, value) = (part(0)?, part(1)?, part(2)?);
+        let query = self.rotary.export_rotated(graph, &query, angles)?;
+        let key = self.rotary.export_rotated(graph, &key, angles)?;
+        let key = graph.node_with("Transpose", &[&key], &[("perm", [0i64, 1, 3, 2].into())]);
+        let sums = export_attention(graph, [&query, &key, &value], [heads, width], Some(added))?;
+        let attended = graph.part("attn.Wo", &self.attention_output, &sums)?;
+        let x = graph.node("Add", &[x, &attended]);
+        let normed = graph.part("mlp_norm", &self.norm, &x)?;
+        let both = graph.part("mlp.Wi", &self.wide, &normed)?;
+        let axis = graph.integers(&[-1])?;
+        let bounds = [0, wide, 2 * wide].map(|bound| graph.integers(&[bound as i64]));
+        let [start, middle, end] = bounds;
+        let (start, middle, end) = (start?, middle?, end?);
+        let gate = graph.node("Slice", &[&both, &start, &middle, &axis]);
+        let other = graph.node("Slice", &[&both, &middle, &end, &axis]);
+        let gate = self.activation.export(graph, &gate)?;
+        let gated = graph.node("Mul", &[&gate, &other]);
+        let output = graph.part("mlp.Wo", &self.narrow, &gated)?;
+        Ok(graph.node("Add", &[&x, &output]))
     }
 
     fn parameters(&self) -> Parameters {

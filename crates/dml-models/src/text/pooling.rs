@@ -10,8 +10,9 @@
 
 use candle_core::{DType, Tensor};
 use dml_core::{Error, Result};
+use dml_nn::{ElementType, Graph, GraphValue};
 
-use super::tokens::Padding;
+use super::tokens::{Padding, running_sums};
 
 /// Pooling of the states of a text's tokens ([formula](self)), with the names of sentence-transformers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -83,6 +84,50 @@ impl Pooling {
             None => largest(&states, padding)?,
         };
         Ok(pooled.squeeze(1)?.to_dtype(dtype)?)
+    }
+
+    /// As [`Self::of`], in a graph; `real` says which tokens are no padding.
+    pub(super) fn export(
+        self,
+        graph: &mut Graph,
+        states: &GraphValue,
+        real: &GraphValue,
+    ) -> Result<GraphValue> {
+        let one = graph.integers(&[1])?;
+        let numbers = graph.cast(real, ElementType::Float);
+        let weights = match self {
+            Self::Mean | Self::MeanSqrtLenTokens => numbers,
+            Self::WeightedMean => {
+                let (seen, zero) = (running_sums(graph, &numbers)?, graph.number(0.0)?);
+                let seen = graph.node("Greater", &[&seen, &zero]);
+                let seen = graph.cast(&seen, ElementType::Float);
+                let places = running_sums(graph, &seen)?;
+                graph.node("Mul", &[&numbers, &places])
+            }
+            Self::Cls | Self::LastToken => {
+                let is_last = i64::from(self == Self::LastToken);
+                let attributes = [("axis", 1i64.into()), ("select_last_index", is_last.into())];
+                let place = graph.node_with("ArgMax", &[&numbers], &attributes);
+                let batch = [("batch_dims", 1i64.into())];
+                return Ok(graph.node_with("GatherND", &[states, &place], &batch));
+            }
+            Self::Max => {
+                let axis = graph.integers(&[2])?;
+                let real = graph.node("Unsqueeze", &[real, &axis]);
+                let least = graph.number(f64::NEG_INFINITY)?;
+                let states = graph.node("Where", &[&real, states, &least]);
+                let attributes = [("axes", [1i64].into()), ("keepdims", 0i64.into())];
+                return Ok(graph.node_with("ReduceMax", &[&states], &attributes));
+            }
+        };
+        let mut divisor = graph.node("ReduceSum", &[&weights, &one]);
+        if self == Self::MeanSqrtLenTokens {
+            divisor = graph.node("Sqrt", &[&divisor]);
+        }
+        let weights = graph.node("Unsqueeze", &[&weights, &one]);
+        let sums = graph.node("MatMul", &[&weights, states]);
+        let sums = graph.node("Squeeze", &[&sums, &one]);
+        Ok(graph.node("Div", &[&sums, &divisor]))
     }
 
     /// Factors of the tokens, `[batch, length]`; none where the result is no weighted sum.

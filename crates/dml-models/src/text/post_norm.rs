@@ -10,12 +10,12 @@
 use candle_core::{DType, Device, Tensor};
 use dml_core::{Error, Result, SeedSequence, check};
 use dml_nn::attention::AttentionOptions;
-use dml_nn::{Dropout, Embedding, Layer, LayerNorm, Parameters};
+use dml_nn::{Dropout, ElementType, Embedding, Graph, GraphValue, Layer, LayerNorm, Parameters};
 use rand::RngCore;
 
 use super::layer::{PostNormLayer, dropout};
 use super::plan::{BUCKETS, Plan};
-use super::tokens::Padding;
+use super::tokens::{Padding, added_scores, distances, length, real_tokens, running_sums};
 use crate::init::Init;
 
 /// Most layers of a network.
@@ -134,6 +134,55 @@ impl PostNormTransformer {
         let bias = table.forward(&numbers)?.permute((2, 0, 1))?;
         Ok(Some(bias.unsqueeze(0)?.contiguous()?))
     }
+
+    /// As [`Self::embedded`]; `real` says which tokens are no padding.
+    fn export_embedded(
+        &self,
+        graph: &mut Graph,
+        ids: &GraphValue,
+        real: &GraphValue,
+    ) -> Result<GraphValue> {
+        let words = graph.part("word_embeddings", &self.words, ids)?;
+        let positions = if self.plan.positions_after_padding {
+            let real = graph.cast(real, ElementType::Int64);
+            let numbers = running_sums(graph, &real)?;
+            let numbers = graph.node("Mul", &[&numbers, &real]);
+            let pad = graph.integers(&[i64::from(self.plan.pad)])?;
+            let numbers = graph.node("Add", &[&numbers, &pad]);
+            graph.part("position_embeddings", &self.positions, &numbers)?
+        } else {
+            let table = graph.constant("position_embeddings.weight", self.positions.weight());
+            let (zero, length) = (graph.integers(&[0])?, length(graph, ids));
+            graph.node("Slice", &[&table, &zero, &length, &zero])
+        };
+        let mut x = graph.node("Add", &[&words, &positions]);
+        if let Some(types) = &self.types {
+            let first = types.weight().as_detached_tensor().narrow(0, 0, 1)?;
+            let first = graph.constant("token_type_embeddings.weight", &first);
+            x = graph.node("Add", &[&x, &first]);
+        }
+        graph.part("LayerNorm", &self.norm, &x)
+    }
+
+    /// `[heads, length, length]`, from a table of all distances.
+    fn export_bias(&self, graph: &mut Graph, ids: &GraphValue) -> Result<Option<GraphValue>> {
+        let Some(table) = &self.relative_bias else {
+            return Ok(None);
+        };
+        let most = self.plan.most_tokens();
+        let before = (1..most).rev().map(|distance| bucket(distance, 0));
+        let all: Vec<u32> = before
+            .chain((0..most).map(|distance| bucket(0, distance)))
+            .collect();
+        let numbers = Tensor::new(all, table.weight().device())?;
+        let table = graph.constant("distances", &table.forward(&numbers)?.t()?);
+        let length = length(graph, ids);
+        let places = distances(graph, &length)?;
+        let middle = graph.integers(&[most as i64 - 1])?;
+        let places = graph.node("Add", &[&places, &middle]);
+        let axis = [("axis", 1i64.into())];
+        Ok(Some(graph.node_with("Gather", &[&table, &places], &axis)))
+    }
 }
 
 /// Positions: `pad` for padding, else the number of tokens up to it that are no padding, behind `pad`.
@@ -217,6 +266,25 @@ impl Layer for PostNormTransformer {
     fn seeds(&self) -> Vec<SeedSequence> {
         let layers = self.layers.iter().flat_map(PostNormLayer::seeds);
         self.dropout.seeds().into_iter().chain(layers).collect()
+    }
+
+    fn export(&self, graph: &mut Graph, ids: &GraphValue) -> Result<GraphValue> {
+        let real = real_tokens(graph, ids, self.plan.pad)?;
+        let mut x = graph.scoped("embeddings", |graph| {
+            self.export_embedded(graph, ids, &real)
+        })?;
+        let mut added = added_scores(graph, &real, f64::NEG_INFINITY)?;
+        let bias = graph.scoped("encoder.relative_attention_bias", |graph| {
+            self.export_bias(graph, ids)
+        })?;
+        if let Some(bias) = bias {
+            added = graph.node("Add", &[&added, &bias]);
+        }
+        for (i, layer) in self.layers.iter().enumerate() {
+            let name = format!("{}.{i}", self.plan.parts.layers);
+            x = graph.scoped(&name, |graph| layer.export(graph, &x, &added))?;
+        }
+        Ok(x)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use candle_core::{DType, Device, Tensor};
 use dml_core::{Error, Result};
+use dml_nn::{Graph, GraphValue};
 
 /// Which tokens of a batch `[batch, length]` are padding.
 #[derive(Clone, Debug)]
@@ -67,4 +68,50 @@ impl Padding {
         let shape = (self.batch, self.length);
         Ok(Some(Tensor::from_vec(self.padded.clone(), shape, device)?))
     }
+}
+
+/// Which tokens are no padding, in a graph: ids `[batch, length]` → truth values of the same shape.
+pub(super) fn real_tokens(graph: &mut Graph, ids: &GraphValue, pad: u32) -> Result<GraphValue> {
+    let pad = graph.integers(&[i64::from(pad)])?;
+    let padded = graph.node("Equal", &[ids, &pad]);
+    Ok(graph.node("Not", &[&padded]))
+}
+
+/// What is added to the scores of attention in a graph: `[batch, 1, 1, length]`, `least` for padding and else 0.
+pub(super) fn added_scores(graph: &mut Graph, real: &GraphValue, least: f64) -> Result<GraphValue> {
+    let added = zero_or(graph, real, least)?;
+    let axes = graph.integers(&[1, 2])?;
+    Ok(graph.node("Unsqueeze", &[&added, &axes]))
+}
+
+/// 0 where the truth values are true, else `least`, in a graph.
+pub(super) fn zero_or(graph: &mut Graph, truths: &GraphValue, least: f64) -> Result<GraphValue> {
+    let [seen, unseen] = [graph.number(0.0)?, graph.number(least)?];
+    Ok(graph.node("Where", &[truths, &seen, &unseen]))
+}
+
+/// Number of tokens of a row in a graph, `[1]`.
+pub(super) fn length(graph: &mut Graph, ids: &GraphValue) -> GraphValue {
+    let second = [("start", 1i64.into()), ("end", 2i64.into())];
+    graph.node_with("Shape", &[ids], &second)
+}
+
+/// How far each key is behind each query in a graph, `[length, length]`; `length` is `[1]`.
+pub(super) fn distances(graph: &mut Graph, length: &GraphValue) -> Result<GraphValue> {
+    let [start, step] = [0i64, 1].map(|number| Tensor::new(number, &Device::Cpu));
+    let (start, step) = (
+        graph.constant("start", &start?),
+        graph.constant("step", &step?),
+    );
+    let length = graph.node("Squeeze", &[length]);
+    let keys = graph.node("Range", &[&start, &length, &step]);
+    let axis = graph.integers(&[1])?;
+    let queries = graph.node("Unsqueeze", &[&keys, &axis]);
+    Ok(graph.node("Sub", &[&keys, &queries]))
+}
+
+/// Sums of a row up to each of its numbers, in a graph: `[batch, length]` to the same shape.
+pub(super) fn running_sums(graph: &mut Graph, x: &GraphValue) -> Result<GraphValue> {
+    let axis = graph.constant("axis", &Tensor::new(1i64, &Device::Cpu)?);
+    Ok(graph.node("CumSum", &[x, &axis]))
 }

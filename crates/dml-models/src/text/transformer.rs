@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Tensor};
 use dml_core::{Result, SeedSequence};
-use dml_nn::{Layer, Parameters};
+use dml_nn::{Graph, GraphValue, Layer, Parameters};
 use rand::RngCore;
 
 use super::config::TextConfig;
@@ -131,5 +131,9 @@ impl Layer for TextTransformer {
 
     fn seeds(&self) -> Vec<SeedSequence> {
         self.layer().seeds()
+    }
+
+    fn export(&self, graph: &mut Graph, ids: &GraphValue) -> Result<GraphValue> {
+        self.layer().export(graph, ids)
     }
 }

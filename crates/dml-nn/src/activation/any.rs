@@ -5,7 +5,7 @@ use dml_core::Result;
 
 use super::gelu::{ByTangent, Erf, Quick};
 use super::{Formula, Gelu, GeluForm, Hardsigmoid, Hardswish, Relu6, Sigmoid, Silu, Tanh};
-use crate::{Layer, Relu, Role};
+use crate::{Graph, GraphValue, Layer, Relu, Role};
 
 /// One of the activations, as a configuration of a network names it.
 ///
@@ -42,6 +42,17 @@ pub enum Activation {
     Tanh,
     /// [`Gelu`] of that form.
     Gelu(GeluForm),
+}
+
+/// Adds the operators of a formula to a graph.
+struct Operators<'a>(&'a mut Graph, &'a GraphValue);
+
+impl WithFormula for Operators<'_> {
+    type Output = Result<GraphValue>;
+
+    fn call<F: Formula>(self, formula: F) -> Result<GraphValue> {
+        formula.operators(self.0, self.1)
+    }
 }
 
 /// Something that is done with the formula of an activation.
@@ -83,6 +94,10 @@ impl Layer for Activation {
             Self::Tanh => Tanh.forward_t(input, train),
             Self::Gelu(form) => Gelu::new(*form).forward_t(input, train),
         }
+    }
+
+    fn export(&self, graph: &mut Graph, input: &GraphValue) -> Result<GraphValue> {
+        self.with_formula(Operators(graph, input))
     }
 
     fn role(&self) -> Role<'_> {

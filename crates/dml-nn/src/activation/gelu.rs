@@ -15,8 +15,8 @@ use dml_core::Result;
 use dml_core::kernels::Real;
 use dml_core::kernels::elementary::logistic;
 
-use super::{Formula, apply, composite_logistic};
-use crate::Layer;
+use super::{Formula, apply, composite_logistic, times};
+use crate::{Activation, Graph, GraphValue, Layer};
 
 /// √(2/π).
 const ROOT: f64 = 0.797_884_560_802_865_4;
@@ -91,6 +91,10 @@ impl Layer for Gelu {
             GeluForm::Quick => apply(Quick, input),
         }
     }
+
+    fn export(&self, graph: &mut Graph, input: &GraphValue) -> Result<GraphValue> {
+        Activation::Gelu(self.form).export(graph, input)
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -108,6 +112,15 @@ impl Formula for Erf {
     fn composite(self, x: &Tensor) -> Result<Tensor> {
         let distribution = (((x / std::f64::consts::SQRT_2)?.erf()? + 1.0)? * 0.5)?;
         Ok((x * distribution)?)
+    }
+
+    fn operators(self, graph: &mut Graph, x: &GraphValue) -> Result<GraphValue> {
+        let root = times(std::f64::consts::FRAC_1_SQRT_2, graph, x)?;
+        let erf = graph.node("Erf", &[&root]);
+        let one = graph.number(1.0)?;
+        let sum = graph.node("Add", &[&erf, &one]);
+        let half = times(0.5, graph, x)?;
+        Ok(graph.node("Mul", &[&half, &sum]))
     }
 }
 
@@ -135,6 +148,17 @@ impl Formula for ByTangent {
         let inner = (((x.sqr()? * CUBE)? + 1.0)? * x)?;
         Ok((x * composite_logistic(&(inner * (2.0 * ROOT))?)?)?)
     }
+
+    fn operators(self, graph: &mut Graph, x: &GraphValue) -> Result<GraphValue> {
+        let square = graph.node("Mul", &[x, x]);
+        let cube = times(CUBE, graph, &square)?;
+        let one = graph.number(1.0)?;
+        let sum = graph.node("Add", &[&cube, &one]);
+        let inner = graph.node("Mul", &[&sum, x]);
+        let inner = times(2.0 * ROOT, graph, &inner)?;
+        let share = graph.node("Sigmoid", &[&inner]);
+        Ok(graph.node("Mul", &[x, &share]))
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -152,5 +176,11 @@ impl Formula for Quick {
 
     fn composite(self, x: &Tensor) -> Result<Tensor> {
         Ok((x * composite_logistic(&(x * QUICK)?)?)?)
+    }
+
+    fn operators(self, graph: &mut Graph, x: &GraphValue) -> Result<GraphValue> {
+        let inner = times(QUICK, graph, x)?;
+        let share = graph.node("Sigmoid", &[&inner]);
+        Ok(graph.node("Mul", &[x, &share]))
     }
 }

@@ -11,6 +11,7 @@ use dml_core::Result;
 use dml_core::kernels::Real;
 
 use super::{Formula, composite_clamp};
+use crate::{Graph, GraphValue};
 
 /// `min(max(0, x + 3), 6) / 6`, with gradient 0 at −3 and at 3. Any shape.
 ///
@@ -44,5 +45,10 @@ impl Formula for Hardsigmoid {
 
     fn composite(self, x: &Tensor) -> Result<Tensor> {
         Ok((composite_clamp(&(x + 3.0)?, 0.0, 6.0)? / 6.0)?)
+    }
+
+    fn operators(self, graph: &mut Graph, x: &GraphValue) -> Result<GraphValue> {
+        let slope = [("alpha", (1.0 / 6.0).into()), ("beta", 0.5.into())];
+        Ok(graph.node_with("HardSigmoid", &[x], &slope))
     }
 }

@@ -11,6 +11,7 @@ use dml_core::Result;
 use dml_core::kernels::Real;
 
 use super::{Formula, composite_clamp};
+use crate::{Graph, GraphValue};
 
 /// `x min(max(0, x + 3), 6) / 6`. Any shape.
 ///
@@ -42,5 +43,9 @@ impl Formula for Hardswish {
 
     fn composite(self, x: &Tensor) -> Result<Tensor> {
         Ok(((x * composite_clamp(&(x + 3.0)?, 0.0, 6.0)?)? / 6.0)?)
+    }
+
+    fn operators(self, graph: &mut Graph, x: &GraphValue) -> Result<GraphValue> {
+        Ok(graph.node("HardSwish", &[x]))
     }
 }

@@ -32,7 +32,7 @@ use dml_core::autograd::{self, Element, has_kernel, with_slice};
 use dml_core::kernels::{Real, elementwise};
 use dml_core::{Result, for_element};
 
-use crate::wide;
+use crate::{Graph, GraphValue, wide};
 
 /// A function of one number.
 pub(crate) trait Formula: Copy + Send + Sync + 'static {
@@ -44,6 +44,9 @@ pub(crate) trait Formula: Copy + Send + Sync + 'static {
 
     /// The function composed of Candle's operations, for devices without kernels; `x` is f32 or f64.
     fn composite(self, x: &Tensor) -> Result<Tensor>;
+
+    /// The function as operators of a graph.
+    fn operators(self, graph: &mut Graph, x: &GraphValue) -> Result<GraphValue>;
 }
 
 /// No activation.
@@ -59,6 +62,10 @@ impl Formula for Identity {
     }
 
     fn composite(self, x: &Tensor) -> Result<Tensor> {
+        Ok(x.clone())
+    }
+
+    fn operators(self, _: &mut Graph, x: &GraphValue) -> Result<GraphValue> {
         Ok(x.clone())
     }
 }
@@ -104,6 +111,9 @@ macro_rules! layers {
             fn forward_t(&self, input: &Tensor, _: bool) -> Result<Tensor> {
                 apply(*self, input)
             }
+            fn export(&self, graph: &mut Graph, input: &GraphValue) -> Result<GraphValue> {
+                self.operators(graph, input)
+            }
         }
     )*};
 }
@@ -113,6 +123,12 @@ layers!(Hardsigmoid, Hardswish, Relu6, Sigmoid, Silu, Tanh);
 fn composite_logistic(x: &Tensor) -> Result<Tensor> {
     // The hyperbolic tangent does not overflow.
     Ok((((x * 0.5)?.tanh()? + 1.0)? * 0.5)?)
+}
+
+/// `factor · x`.
+fn times(factor: f64, graph: &mut Graph, x: &GraphValue) -> Result<GraphValue> {
+    let factor = graph.number(factor)?;
+    Ok(graph.node("Mul", &[x, &factor]))
 }
 
 /// x between two bounds, with gradient 0 at and beyond them. NaN stays NaN.

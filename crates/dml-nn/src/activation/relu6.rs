@@ -11,6 +11,7 @@ use dml_core::Result;
 use dml_core::kernels::Real;
 
 use super::{Formula, composite_clamp};
+use crate::{Graph, GraphValue};
 
 /// `min(max(0, x), 6)`, with gradient 0 at 0 and at 6. Any shape.
 ///
@@ -44,5 +45,10 @@ impl Formula for Relu6 {
 
     fn composite(self, x: &Tensor) -> Result<Tensor> {
         composite_clamp(x, 0.0, 6.0)
+    }
+
+    fn operators(self, graph: &mut Graph, x: &GraphValue) -> Result<GraphValue> {
+        let (low, high) = (graph.number(0.0)?, graph.number(6.0)?);
+        Ok(graph.node("Clip", &[x, &low, &high]))
     }
 }

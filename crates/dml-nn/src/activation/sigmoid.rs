@@ -10,6 +10,7 @@ use dml_core::kernels::Real;
 use dml_core::kernels::elementary::logistic;
 
 use super::{Formula, composite_logistic};
+use crate::{Graph, GraphValue};
 
 /// `1 / (1 + e^−x)`. Any shape.
 ///
@@ -34,5 +35,9 @@ impl Formula for Sigmoid {
 
     fn composite(self, x: &Tensor) -> Result<Tensor> {
         composite_logistic(x)
+    }
+
+    fn operators(self, graph: &mut Graph, x: &GraphValue) -> Result<GraphValue> {
+        Ok(graph.node("Sigmoid", &[x]))
     }
 }

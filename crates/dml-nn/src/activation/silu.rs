@@ -12,6 +12,7 @@ use dml_core::kernels::Real;
 use dml_core::kernels::elementary::logistic;
 
 use super::{Formula, composite_logistic};
+use crate::{Graph, GraphValue};
 
 /// `x / (1 + e^−x)`, as in `EfficientNet`. Any shape.
 ///
@@ -37,5 +38,10 @@ impl Formula for Silu {
 
     fn composite(self, x: &Tensor) -> Result<Tensor> {
         Ok((x * composite_logistic(x)?)?)
+    }
+
+    fn operators(self, graph: &mut Graph, x: &GraphValue) -> Result<GraphValue> {
+        let share = graph.node("Sigmoid", &[x]);
+        Ok(graph.node("Mul", &[x, &share]))
     }
 }

@@ -9,6 +9,7 @@ use dml_core::Result;
 use dml_core::kernels::Real;
 
 use super::Formula;
+use crate::{Graph, GraphValue};
 
 /// Hyperbolic tangent. Any shape.
 ///
@@ -33,5 +34,9 @@ impl Formula for Tanh {
 
     fn composite(self, x: &Tensor) -> Result<Tensor> {
         Ok(x.tanh()?)
+    }
+
+    fn operators(self, graph: &mut Graph, x: &GraphValue) -> Result<GraphValue> {
+        Ok(graph.node("Tanh", &[x]))
     }
 }

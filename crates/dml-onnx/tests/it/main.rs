@@ -1,0 +1,7 @@
+//! Exported networks beside themselves: what ONNX Runtime computes from the file is what `forward` computes.
+#![allow(clippy::unwrap_used)]
+
+mod images;
+mod layers;
+mod onnxruntime;
+mod texts;
