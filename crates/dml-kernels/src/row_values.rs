@@ -26,7 +26,6 @@ const COST: usize = 3;
 ///
 /// # Panics
 /// If `x` has not `rows · width` entries.
-#[must_use]
 pub fn row_values<T: Real, S: Default>(
     x: &[T],
     rows: usize,
@@ -72,7 +71,6 @@ pub fn row_values<T: Real, S: Default>(
 ///
 /// # Panics
 /// If `x` has not `rows · width` entries.
-#[must_use]
 pub fn row_values_alone<T: Real, S: Default>(
     x: &[T],
     rows: usize,
