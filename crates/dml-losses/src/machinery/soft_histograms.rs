@@ -18,7 +18,7 @@ pub(crate) fn soft_histograms(
     let (queries, references) = x.dims2()?;
     let expected = "[queries, references] of the pairs";
     let fits = (pairs.queries(), pairs.references()) == (queries, references);
-    check::shape(fits, "x", &x, expected)?;
+    check::shape(fits, "x", x, expected)?;
     let sizes = [queries, 2, bins.nodes()];
     check::elements("histograms [rows, 2, nodes]", &sizes, 8)?;
     if !has_kernel(x) {

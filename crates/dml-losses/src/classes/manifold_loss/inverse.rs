@@ -10,7 +10,7 @@ const SINGULAR: Error = Error::unsupported("ManifoldLoss", "the matrix is singul
 /// The inverse of `[n, n]`, with gradient.
 pub(super) fn inverse(x: &Tensor) -> Result<Tensor> {
     let (rows, columns) = x.dims2()?;
-    check::shape(rows == columns, "x", &x, "[n, n]")?;
+    check::shape(rows == columns, "x", x, "[n, n]")?;
     if !has_kernel(x) {
         return inverse_composite(x);
     }
