@@ -4,18 +4,9 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use dml_examples::digits::{Args, self_supervised};
-use dml_examples::terminal::main_of;
-
-/// Learns embeddings of digits without a label.
-#[derive(Debug, Parser)]
-struct CommandLine {
-    #[command(flatten)]
-    args: Args,
-}
+use dml_examples::digits::self_supervised::run;
+use dml_examples::terminal::main_with;
 
 fn main() -> ExitCode {
-    let args = CommandLine::parse().args;
-    main_of(|out| self_supervised::run(&args, out))
+    main_with("Learns embeddings of digits without a label", run)
 }

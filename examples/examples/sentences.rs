@@ -5,18 +5,9 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use dml_examples::sentences::{Args, run};
-use dml_examples::terminal::main_of;
-
-/// Fine-tunes a sentence encoder on pairs of sentences.
-#[derive(Debug, Parser)]
-struct CommandLine {
-    #[command(flatten)]
-    args: Args,
-}
+use dml_examples::sentences::run;
+use dml_examples::terminal::main_with;
 
 fn main() -> ExitCode {
-    let args = CommandLine::parse().args;
-    main_of(|out| run(&args, out))
+    main_with("Fine-tunes a sentence encoder on pairs of sentences", run)
 }

@@ -5,18 +5,9 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use dml_examples::serve::{Args, run};
-use dml_examples::terminal::main_of;
-
-/// Which digits of a gallery are nearest to pictures.
-#[derive(Debug, Parser)]
-struct CommandLine {
-    #[command(flatten)]
-    args: Args,
-}
+use dml_examples::serve::run;
+use dml_examples::terminal::main_with;
 
 fn main() -> ExitCode {
-    let args = CommandLine::parse().args;
-    main_of(|out| run(&args, out))
+    main_with("Which digits of a gallery are nearest to pictures", run)
 }

@@ -4,18 +4,9 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use dml_examples::digits::{Args, two_losses};
-use dml_examples::terminal::main_of;
-
-/// Learns the same digits by two losses.
-#[derive(Debug, Parser)]
-struct CommandLine {
-    #[command(flatten)]
-    args: Args,
-}
+use dml_examples::digits::two_losses::run;
+use dml_examples::terminal::main_with;
 
 fn main() -> ExitCode {
-    let args = CommandLine::parse().args;
-    main_of(|out| two_losses::run(&args, out))
+    main_with("Learns the same digits by two losses", run)
 }

@@ -160,10 +160,18 @@ pub fn same_shape(arg: &'static str, tensor: &Tensor, partner: &Tensor) -> Resul
 /// # Errors
 /// [`Error::Shape`] unless it `fits`.
 pub fn shape(fits: bool, arg: &'static str, tensor: &Tensor, expected: &'static str) -> Result<()> {
-    if fits {
+    dims(fits, arg, tensor.dims(), expected)
+}
+
+/// Whether sizes are the ones that are `expected`.
+///
+/// # Errors
+/// [`Error::Shape`] unless they `fit`.
+pub fn dims(fit: bool, arg: &'static str, dims: &[usize], expected: &'static str) -> Result<()> {
+    if fit {
         return Ok(());
     }
-    let got = tensor.dims().to_vec();
+    let got = dims.to_vec();
     Err(Error::Shape { arg, expected, got })
 }
 
@@ -227,6 +235,22 @@ pub fn indices(
             position,
             limit,
             got: got as i64,
+        }),
+    }
+}
+
+/// The class that the label at a position names, one of 0 to `classes - 1`.
+///
+/// # Errors
+/// [`Error::Index`] for another label.
+pub fn class(position: usize, label: i64, classes: usize) -> Result<u32> {
+    match u32::try_from(label) {
+        Ok(class) if (class as usize) < classes => Ok(class),
+        _ => Err(Error::Index {
+            arg: "labels",
+            position,
+            limit: classes,
+            got: label,
         }),
     }
 }

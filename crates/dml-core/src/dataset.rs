@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use candle_core::Tensor;
 
-use crate::forward::forward;
+use crate::forward;
 use crate::{IntoLabels, Labels, Result, check};
 
 /// Things with a label each, fetched by their numbers.
@@ -44,7 +44,8 @@ pub trait Dataset: Debug + Send + Sync {
     /// The things of `rows` as tensors on the CPU; `seed` decides what is random about them.
     ///
     /// # Errors
-    /// [`Error::Index`](crate::Error::Index) for a row without a thing, [`Error::Dataset`](crate::Error::Dataset) if one can't be read.
+    /// [`Error::Index`](crate::Error::Index) for a row without a thing, [`Error::Dataset`](crate::Error::Dataset) if
+    /// one can't be read.
     fn fetch(&self, rows: &[usize], seed: u64) -> Result<Examples>;
 
     /// How many things there are.
@@ -82,7 +83,8 @@ impl Examples {
     /// The things of `rows` once; `labels` are those of the whole data set.
     ///
     /// # Errors
-    /// [`Error::Length`](crate::Error::Length) unless there is one thing per row, [`Error::Index`](crate::Error::Index) for a row without a label.
+    /// [`Error::Length`](crate::Error::Length) unless there is one thing per row, [`Error::Index`](crate::Error::Index)
+    /// for a row without a label.
     pub fn new(view: Tensor, rows: &[usize], labels: &Labels) -> Result<Self> {
         Self::with_views(vec![view], rows, labels)
     }
@@ -90,8 +92,8 @@ impl Examples {
     /// Several views of the same things, such as augmentations of an image or a photo and a sketch: one tensor each.
     ///
     /// # Errors
-    /// [`Error::Missing`](crate::Error::Missing) without a view, [`Error::Length`](crate::Error::Length) unless there is one thing per row, [`Error::Index`](crate::Error::Index) for a
-    /// row without a label.
+    /// [`Error::Missing`](crate::Error::Missing) without a view, [`Error::Length`](crate::Error::Length) unless there
+    /// is one thing per row, [`Error::Index`](crate::Error::Index) for a row without a label.
     pub fn with_views(views: Vec<Tensor>, rows: &[usize], labels: &Labels) -> Result<Self> {
         check::present(views.first(), "Examples", "at least one view")?;
         for view in &views {
@@ -109,31 +111,26 @@ impl Examples {
     }
 
     /// The views, at least one: `[rows, …]` each.
-    #[must_use]
     pub fn views(&self) -> &[Tensor] {
         &self.views
     }
 
     /// Which rows of the data set these are. Fewer than were asked for, if the data set skips what it can't read.
-    #[must_use]
     pub fn rows(&self) -> &[usize] {
         &self.rows
     }
 
     /// The label of each row.
-    #[must_use]
     pub fn labels(&self) -> &Labels {
         &self.labels
     }
 
     /// How many rows there are.
-    #[must_use]
     pub fn len(&self) -> usize {
         self.rows.len()
     }
 
     /// Whether there is no row.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }

@@ -153,6 +153,20 @@ fn closest_names(closest: &[String]) -> String {
     }
 }
 
+impl Error {
+    /// [`Error::Unsupported`] of this `component`, for this `reason`.
+    #[must_use]
+    pub const fn unsupported(component: &'static str, reason: &'static str) -> Self {
+        Self::Unsupported { component, reason }
+    }
+
+    /// [`Error::Missing`] of this `component`, which needs what is `needed`.
+    #[must_use]
+    pub const fn missing(component: &'static str, needed: &'static str) -> Self {
+        Self::Missing { component, needed }
+    }
+}
+
 /// Without backtraces, which Candle would print in the middle of the message.
 impl From<candle_core::Error> for Error {
     fn from(error: candle_core::Error) -> Self {

@@ -3,12 +3,14 @@
 /// Implements a trait for pointers to its implementors. Every method of the trait has to be listed, those with a default as
 /// well: one that is missing would silently fall back to the default behind a pointer. Methods that change the implementor
 /// follow in a block of their own, after `mut`.
+#[doc(hidden)]
+#[macro_export]
 macro_rules! forward {
     ($trait:ident for [$($pointer:ty),+] $methods:tt) => {
-        forward!($trait for [$($pointer),+] $methods mut {});
+        $crate::forward!($trait for [$($pointer),+] $methods mut {});
     };
     ($trait:ident for [$($pointer:ty),+] $methods:tt mut $changes:tt) => {$(
-        forward!(@impl $trait, $pointer, $methods $changes);
+        $crate::forward!(@impl $trait, $pointer, $methods $changes);
     )+};
     (@impl $trait:ident, $pointer:ty, {$(
         fn $method:ident(&self $(, $arg:ident: $type:ty)* $(,)?) $(-> $result:ty)?;
@@ -25,7 +27,6 @@ macro_rules! forward {
         }
     };
 }
-pub(crate) use forward;
 
 #[cfg(test)]
 mod tests;

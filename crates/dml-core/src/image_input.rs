@@ -1,6 +1,6 @@
 //! The image that a pretrained network expects.
 
-use crate::{Error, Result, check};
+use crate::{Result, check};
 
 /// Largest height or width of an image, in pixels.
 const LARGEST_SIDE: usize = 1 << 15;
@@ -25,11 +25,8 @@ const LARGEST_SIDE: usize = 1 << 15;
 /// # Ok::<(), dml_core::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(deny_unknown_fields)
-)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 #[non_exhaustive]
 pub struct ImageInput {
     /// Height and width of the network's input in pixels, 1 to 32,768.
@@ -51,11 +48,8 @@ pub struct ImageInput {
 
 /// How a resized image is reduced to the network's input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(rename_all = "snake_case")
-)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Crop {
     /// The centre of the image.
@@ -67,11 +61,8 @@ pub enum Crop {
 
 /// Filter with which images are resized.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(rename_all = "snake_case")
-)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Interpolation {
     /// The nearest pixel.
@@ -87,11 +78,8 @@ pub enum Interpolation {
 
 /// Order of the colour channels of an image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(rename_all = "snake_case")
-)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum ChannelOrder {
     /// Red, green, blue.
@@ -120,7 +108,6 @@ impl ImageInput {
     }
 
     /// RGB images with bilinear resizing and a crop of the centre; other settings are fields.
-    #[must_use]
     pub fn new(size: [usize; 2], resize: usize, mean: [f64; 3], std: [f64; 3]) -> Self {
         Self {
             size,
@@ -136,7 +123,8 @@ impl ImageInput {
     /// Whether every number is in its range.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] or [`Error::Count`] for the first field that is not.
+    /// [`Error::InvalidParameter`](crate::Error::InvalidParameter) or [`Error::Count`](crate::Error::Count) for the
+    /// first field that is not.
     pub fn check(&self) -> Result<()> {
         for side in self.size {
             check::count("size", side, LARGEST_SIDE)?;
@@ -144,13 +132,8 @@ impl ImageInput {
         if self.crop == Crop::Center {
             check::count("resize", self.resize, LARGEST_SIDE)?;
             let longest = self.size[0].max(self.size[1]);
-            if self.resize < longest {
-                return Err(Error::InvalidParameter {
-                    name: "resize",
-                    value: self.resize as f64,
-                    expected: "a length of at least the longer side of size",
-                });
-            }
+            let expected = "a length of at least the longer side of size";
+            check::whole(self.resize >= longest, "resize", self.resize, expected)?;
         }
         for (mean, std) in self.mean.into_iter().zip(self.std) {
             check::finite("mean", mean)?;

@@ -1,9 +1,11 @@
 #![doc = include_str!("../README.md")]
 
+mod as_text;
 mod causes;
 pub mod check;
 pub mod checkpoint;
 mod config;
+mod debug_fields;
 pub mod durable;
 mod error;
 #[cfg(feature = "serde")]
@@ -16,6 +18,7 @@ pub mod tensor_ext;
 
 mod forward;
 mod seed_sequence;
+mod setters;
 
 mod batch;
 mod labels;
@@ -47,6 +50,9 @@ pub use rand_chacha;
 
 pub use causes::with_causes;
 pub use checkpoint::CheckpointError;
+#[cfg(feature = "serde")]
+#[doc(hidden)]
+pub use config::given;
 pub use error::{Error, Result};
 
 pub use tensor_ext::{PartialSum, TensorExt};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use candle_core::{Tensor, Var};
 
-use crate::forward::forward;
+use crate::forward;
 use crate::{Batch, Result, SeedSequence, Terms, Tuples};
 
 /// A loss: one value per element, pair or triplet, with gradient. A loss never reduces.

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use crate::forward::forward;
+use crate::forward;
 use crate::{Batch, Result, SeedSequence, Tuples};
 
 /// Chooses which pairs or triplets of a batch are worth learning from. Miners compute no gradients. Where

@@ -9,7 +9,7 @@ use candle_core::{Device, Tensor};
 
 use crate::Result;
 use crate::checkpoint::{self, CheckpointError};
-use crate::forward::forward;
+use crate::forward;
 
 /// Changes parameters by their gradients.
 ///

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use candle_core::Tensor;
 
-use crate::forward::forward;
+use crate::forward;
 use crate::{Batch, Over, Result, Term, Terms};
 
 /// Result of a reduction.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use candle_core::Tensor;
 
 use crate::Result;
-use crate::forward::forward;
+use crate::forward;
 
 /// A penalty on rows: embeddings, or the weights of a class loss.
 ///

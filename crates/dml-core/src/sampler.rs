@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use crate::forward::forward;
+use crate::forward;
 use crate::{Error, Result};
 
 /// Chooses the batches of an epoch.
@@ -57,10 +57,10 @@ pub trait Sampler: Debug + Send + Sync {
     /// # Errors
     /// [`Error::Unsupported`] if there is no state to be set; others if these numbers are none of this sampler's.
     fn set_state(&self, _state: &[f64]) -> Result<()> {
-        Err(Error::Unsupported {
-            component: "Sampler::set_state",
-            reason: "this sampler has no state",
-        })
+        Err(Error::unsupported(
+            "Sampler::set_state",
+            "this sampler has no state",
+        ))
     }
 }
 

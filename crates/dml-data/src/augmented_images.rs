@@ -11,7 +11,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use dml_core::{Dataset, Error, Examples, Labels, Result, check, mix_seed};
+use dml_core::{Dataset, Examples, Labels, Result, check, mix_seed};
 
 use crate::augment::Augmentation;
 use crate::{Image, ImageSource};
@@ -63,14 +63,10 @@ impl<S: ImageSource> AugmentedImages<S> {
     /// A view of each picture for every augmentation, such as a weak and a strong one.
     ///
     /// # Errors
-    /// [`Error::Missing`] without a view, [`Error::Shape`] if an augmentation can't be done to pictures of this shape.
+    /// [`Error::Missing`](dml_core::Error::Missing) without a view, [`Error::Shape`](dml_core::Error::Shape) if an
+    /// augmentation can't be done to pictures of this shape.
     pub fn with_views(source: S, views: Vec<Arc<dyn Augmentation>>) -> Result<Self> {
-        if views.is_empty() {
-            return Err(Error::Missing {
-                component: "AugmentedImages",
-                needed: "at least one view",
-            });
-        }
+        check::present(views.first(), "AugmentedImages", "at least one view")?;
         let shapes = views.iter().map(|view| view.output_shape(source.shape()));
         Ok(Self {
             shapes: shapes.collect::<Result<_>>()?,
@@ -80,7 +76,6 @@ impl<S: ImageSource> AugmentedImages<S> {
     }
 
     /// Where the pictures come from.
-    #[must_use]
     pub fn source(&self) -> &S {
         &self.source
     }
@@ -117,6 +112,7 @@ mod tests {
     use crate::augment::{
         Compose, HorizontalFlip, HorizontalFlipConfig, RandomCrop, RandomCropConfig,
     };
+    use dml_core::Error;
 
     fn images() -> ImageDataset {
         let pixels = (0..4 * 64).map(|i| i as u8).collect();

@@ -14,11 +14,8 @@ use std::cmp::Ordering;
 /// assert_eq!(names, ["-1", "1", "2", "10", "owl"]);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(rename_all = "snake_case")
-)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum ClassOrder {
     /// Byte order of the names: 1, 10, 2. Other libraries order folders of images this way.
@@ -30,7 +27,6 @@ pub enum ClassOrder {
 
 impl ClassOrder {
     /// Compares two names. Names that differ are never equal.
-    #[must_use]
     pub fn compare(self, a: &str, b: &str) -> Ordering {
         match self {
             Self::Name => a.cmp(b),

@@ -19,9 +19,9 @@ use crate::Subset;
 
 /// Which classes go to the test half.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(
     feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
     serde(rename_all = "snake_case", deny_unknown_fields)
 )]
 #[non_exhaustive]
@@ -64,8 +64,8 @@ impl ClassSplit {
     /// Splits the rows that `labels` label.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for labels of fewer than two classes, a fraction outside of its range, a label that
-    /// no row has, no test class at all, or all of them.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for labels of fewer than two classes, a fraction
+    /// outside of its range, a label that no row has, no test class at all, or all of them.
     pub fn new(labels: impl IntoLabels, test: &TestClasses) -> Result<Self> {
         let labels = labels.into_labels()?;
         let classes: BTreeSet<i64> = labels.as_slice().iter().copied().collect();
@@ -91,25 +91,21 @@ impl ClassSplit {
     }
 
     /// The rows of the classes to learn from.
-    #[must_use]
     pub fn train_rows(&self) -> &[usize] {
         &self.train_rows
     }
 
     /// The rows of the classes to test with.
-    #[must_use]
     pub fn test_rows(&self) -> &[usize] {
         &self.test_rows
     }
 
     /// The labels to learn from.
-    #[must_use]
     pub fn train_classes(&self) -> &[i64] {
         &self.train_classes
     }
 
     /// The labels to test with.
-    #[must_use]
     pub fn test_classes(&self) -> &[i64] {
         &self.test_classes
     }

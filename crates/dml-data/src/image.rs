@@ -1,7 +1,5 @@
 //! One picture as numbers.
 
-use std::fmt;
-
 use dml_core::candle_core::{Device, Tensor};
 use dml_core::check;
 
@@ -62,31 +60,26 @@ impl Image {
     }
 
     /// `[channels, height, width]`.
-    #[must_use]
     pub fn shape(&self) -> [usize; 3] {
         self.shape
     }
 
     /// 1 for grey pictures, 3 for those of red, green and blue.
-    #[must_use]
     pub fn channels(&self) -> usize {
         self.shape[0]
     }
 
     /// Height in pixels.
-    #[must_use]
     pub fn height(&self) -> usize {
         self.shape[1]
     }
 
     /// Width in pixels.
-    #[must_use]
     pub fn width(&self) -> usize {
         self.shape[2]
     }
 
     /// All values, plane after plane, row after row.
-    #[must_use]
     pub fn values(&self) -> &[f32] {
         &self.values
     }
@@ -100,7 +93,6 @@ impl Image {
     ///
     /// # Panics
     /// If there is no such channel, as slices do.
-    #[must_use]
     pub fn plane(&self, channel: usize) -> &[f32] {
         let area = self.shape[1] * self.shape[2];
         &self.values[channel * area..][..area]
@@ -111,12 +103,9 @@ impl Image {
     /// # Errors
     /// [`Error::Shape`](dml_core::Error::Shape) for a picture of another shape than `shape`.
     pub fn stack(images: &[Image], shape: [usize; 3]) -> dml_core::Result<Tensor> {
-        if let Some(other) = images.iter().find(|image| image.shape != shape) {
-            return Err(dml_core::Error::Shape {
-                arg: "images",
-                expected: "pictures of one shape [channels, height, width]",
-                got: other.shape.to_vec(),
-            });
+        for image in images {
+            let expected = "pictures of one shape [channels, height, width]";
+            check::dims(image.shape == shape, "images", &image.shape, expected)?;
         }
         let [channels, height, width] = shape;
         let values: Vec<f32> = images
@@ -143,13 +132,7 @@ pub(crate) fn check_size(
     Ok([height, width])
 }
 
-impl fmt::Debug for Image {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Image")
-            .field("shape", &self.shape)
-            .finish_non_exhaustive()
-    }
-}
+dml_core::debug_fields!(Image, |own| { shape: own.shape });
 
 #[cfg(test)]
 mod tests {

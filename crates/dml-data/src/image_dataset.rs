@@ -1,6 +1,5 @@
 //! Labelled grey images of one size in one block of memory, and batches of them as tensors.
 
-use std::fmt;
 use std::sync::Arc;
 
 use dml_core::candle_core::{Device, Tensor};
@@ -115,49 +114,41 @@ impl ImageDataset {
     }
 
     /// How many images there are.
-    #[must_use]
     pub fn len(&self) -> usize {
         self.labels.len()
     }
 
     /// Whether there is no image.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }
 
     /// Height of an image in pixels.
-    #[must_use]
     pub fn height(&self) -> usize {
         self.height
     }
 
     /// Width of an image in pixels.
-    #[must_use]
     pub fn width(&self) -> usize {
         self.width
     }
 
     /// Where the images come from, such as `MNIST, test`.
-    #[must_use]
     pub fn source(&self) -> &str {
         &self.source
     }
 
     /// The label of each image, a position in [`class_names`](Self::class_names).
-    #[must_use]
     pub fn labels(&self) -> &Labels {
         &self.labels
     }
 
     /// The names of the classes.
-    #[must_use]
     pub fn class_names(&self) -> &[String] {
         &self.class_names
     }
 
     /// All pixels, image after image, row after row.
-    #[must_use]
     pub fn pixels(&self) -> &[u8] {
         &self.pixels
     }
@@ -166,7 +157,6 @@ impl ImageDataset {
     ///
     /// # Panics
     /// If there is no such image, as slices do.
-    #[must_use]
     pub fn image(&self, row: usize) -> &[u8] {
         let area = self.height * self.width;
         &self.pixels[row * area..][..area]
@@ -175,7 +165,8 @@ impl ImageDataset {
     /// The images of `rows`, normalised: `[rows, 1, height, width]` of `f32`. Filled in parallel.
     ///
     /// # Errors
-    /// [`Error::Index`](dml_core::Error::Index) for a row without an image, [`Error::Tensor`](dml_core::Error::Tensor) if the device can't hold the tensor.
+    /// [`Error::Index`](dml_core::Error::Index) for a row without an image, [`Error::Tensor`](dml_core::Error::Tensor)
+    /// if the device can't hold the tensor.
     pub fn batch(
         &self,
         rows: &[usize],
@@ -226,17 +217,10 @@ impl ImageDataset {
     }
 }
 
-impl fmt::Debug for ImageDataset {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ImageDataset")
-            .field("source", &self.source)
-            .field("len", &self.len())
-            .field("height", &self.height)
-            .field("width", &self.width)
-            .field("classes", &self.class_names.len())
-            .finish_non_exhaustive()
-    }
-}
+dml_core::debug_fields!(ImageDataset, |own| {
+    source: own.source, len: own.len(), height: own.height, width: own.width,
+    classes: own.class_names.len(),
+});
 
 #[cfg(test)]
 mod tests {

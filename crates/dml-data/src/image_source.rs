@@ -24,22 +24,11 @@ pub trait ImageSource: Debug + Send + Sync {
     fn image(&self, row: usize) -> Result<Image>;
 }
 
-macro_rules! forward {
-    ($($t:ty),*) => {$(
-        impl<S: ImageSource + ?Sized> ImageSource for $t {
-            fn labels(&self) -> &Labels {
-                (**self).labels()
-            }
-            fn shape(&self) -> [usize; 3] {
-                (**self).shape()
-            }
-            fn image(&self, row: usize) -> Result<Image> {
-                (**self).image(row)
-            }
-        }
-    )*};
-}
-forward!(&S, Box<S>, Arc<S>);
+dml_core::forward!(ImageSource for [&T, Box<T>, Arc<T>] {
+    fn labels(&self) -> &Labels;
+    fn shape(&self) -> [usize; 3];
+    fn image(&self, row: usize) -> Result<Image>;
+});
 
 /// The grey pictures in memory, byte 255 as 1.
 impl ImageSource for ImageDataset {

@@ -1,7 +1,7 @@
 //! One level of a hierarchy of labels as the labels of a data set.
 
 use dml_core::candle_core::Tensor;
-use dml_core::{Dataset, Error, Examples, IntoLabels, Labels, Result, check};
+use dml_core::{Dataset, Examples, IntoLabels, Labels, Result, check};
 
 /// A data set whose labels are one level of a hierarchy, PML's `label_hierarchy_level`: species, say, or genus.
 ///
@@ -31,32 +31,24 @@ impl<D: Dataset> LabelLevel<D> {
     /// The data set with the labels in column `level` of `hierarchy`, whole numbers `[rows, levels]`.
     ///
     /// # Errors
-    /// [`Error::Shape`] unless the hierarchy has two dimensions, [`Error::Length`] if it has not one row for each of the
-    /// data set, [`Error::Index`] for a level that it has not, [`Error::DType`] for real numbers.
+    /// [`Error::Shape`](dml_core::Error::Shape) unless the hierarchy has two dimensions,
+    /// [`Error::Length`](dml_core::Error::Length) if it has not one row for each of the data set,
+    /// [`Error::Index`](dml_core::Error::Index) for a level that it has not, [`Error::DType`](dml_core::Error::DType)
+    /// for real numbers.
     pub fn new(dataset: D, hierarchy: &Tensor, level: usize) -> Result<Self> {
-        let [rows, levels] = *hierarchy.dims() else {
-            return Err(Error::Shape {
-                arg: "hierarchy",
-                expected: "[rows, levels]",
-                got: hierarchy.dims().to_vec(),
-            });
-        };
+        let is_matrix = hierarchy.rank() == 2;
+        check::shape(is_matrix, "hierarchy", hierarchy, "[rows, levels]")?;
+        let (rows, levels) = hierarchy.dims2()?;
         check::length("hierarchy", dataset.len(), rows)?;
         check::indices("level", [level], levels)?;
-        if !hierarchy.dtype().is_int() {
-            return Err(Error::DType {
-                arg: "hierarchy",
-                expected: "an integer type",
-                got: hierarchy.dtype(),
-            });
-        }
+        let is_int = hierarchy.dtype().is_int();
+        check::dtype(is_int, "hierarchy", hierarchy, "an integer type")?;
         let labels = hierarchy.narrow(1, level, 1)?.squeeze(1)?;
         let labels = (&labels).into_labels()?;
         Ok(Self { dataset, labels })
     }
 
     /// The data set with the labels that it came with.
-    #[must_use]
     pub fn dataset(&self) -> &D {
         &self.dataset
     }
@@ -77,6 +69,7 @@ impl<D: Dataset> Dataset for LabelLevel<D> {
 mod tests {
     use super::*;
     use crate::TensorDataset;
+    use dml_core::Error;
     use dml_core::candle_core::{DType, Device};
 
     #[test]

@@ -25,7 +25,6 @@ pub struct NormalizedImages {
 
 impl ImageDataset {
     /// These images as a data set to train on.
-    #[must_use]
     pub fn normalized(self, normalization: Normalization) -> NormalizedImages {
         NormalizedImages {
             images: self,
@@ -36,7 +35,6 @@ impl ImageDataset {
 
 impl NormalizedImages {
     /// The images.
-    #[must_use]
     pub fn images(&self) -> &ImageDataset {
         &self.images
     }

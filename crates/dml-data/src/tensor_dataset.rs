@@ -1,7 +1,7 @@
 //! Tensors in memory as a data set.
 
 use dml_core::candle_core::{Device, Tensor};
-use dml_core::{Dataset, Error, Examples, IntoLabels, Labels, Result, check};
+use dml_core::{Dataset, Examples, IntoLabels, Labels, Result, check};
 
 /// Rows of tensors with a label each, such as features that another network computed.
 ///
@@ -27,7 +27,8 @@ impl TensorDataset {
     /// Rows `[rows, …]` of any element type; a tensor of another device is copied to the CPU.
     ///
     /// # Errors
-    /// [`Error::Length`] unless there is one label per row, [`Error::Tensor`] if a device can't be read.
+    /// [`Error::Length`](dml_core::Error::Length) unless there is one label per row,
+    /// [`Error::Tensor`](dml_core::Error::Tensor) if a device can't be read.
     pub fn new(rows: Tensor, labels: impl IntoLabels) -> Result<Self> {
         Self::with_views(vec![rows], labels)
     }
@@ -35,15 +36,10 @@ impl TensorDataset {
     /// Several views of the same rows: one tensor `[rows, …]` each.
     ///
     /// # Errors
-    /// [`Error::Missing`] without a view, and as [`new`](Self::new).
+    /// [`Error::Missing`](dml_core::Error::Missing) without a view, and as [`new`](Self::new).
     pub fn with_views(views: Vec<Tensor>, labels: impl IntoLabels) -> Result<Self> {
         let labels = labels.into_labels()?;
-        if views.is_empty() {
-            return Err(Error::Missing {
-                component: "TensorDataset",
-                needed: "at least one view",
-            });
-        }
+        check::present(views.first(), "TensorDataset", "at least one view")?;
         for view in &views {
             let rows = view.dims().first().copied().unwrap_or(0);
             check::length("labels", rows, labels.len())?;
@@ -59,7 +55,6 @@ impl TensorDataset {
     }
 
     /// All rows of each view.
-    #[must_use]
     pub fn views(&self) -> &[Tensor] {
         &self.views
     }
@@ -87,6 +82,7 @@ impl Dataset for TensorDataset {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dml_core::Error;
 
     #[test]
     fn views_stay_side_by_side() -> Result<()> {

@@ -13,39 +13,17 @@ use dml_core::{Distance, Result, TensorExt, check};
 
 use crate::frame::Frame;
 
-/// Configuration of [`MahalanobisDistance`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
-pub struct MahalanobisDistanceConfig {
-    /// Length of the rows, 1 to 4,294,967,295.
-    pub embedding_size: usize,
-    /// Rows of L, from 1 to `embedding_size`. Default `embedding_size`.
-    #[cfg_attr(feature = "serde", serde(default))]
-    pub rank: Option<usize>,
-    /// Whether rows are divided by their Euclidean norm first. Default `false`.
-    #[cfg_attr(feature = "serde", serde(default))]
-    pub normalize_embeddings: bool,
-    /// The power that distances are raised to, above 0. Default `1`.
-    #[cfg_attr(feature = "serde", serde(default = "one"))]
-    pub power: f64,
-}
-
-#[cfg(feature = "serde")]
-fn one() -> f64 {
-    1.0
-}
-
-impl MahalanobisDistanceConfig {
-    /// Rows of that length as they come, with a square L.
-    #[must_use]
-    pub fn new(embedding_size: usize) -> Self {
-        Self {
-            embedding_size,
-            rank: None,
-            normalize_embeddings: false,
-            power: 1.0,
-        }
+dml_core::config! {
+    /// Configuration of [`MahalanobisDistance`].
+    pub struct MahalanobisDistanceConfig {
+        /// Length of the rows, 1 to 4,294,967,295.
+        pub embedding_size: usize;
+        /// Rows of L, from 1 to `embedding_size`. Default `embedding_size`.
+        pub rank: Option<usize> = None,
+        /// Whether rows are divided by their Euclidean norm first. Default `false`.
+        pub normalize_embeddings: bool = false,
+        /// The power that distances are raised to, above 0. Default `1`.
+        pub power: f64 = 1.0,
     }
 }
 
@@ -78,7 +56,8 @@ impl MahalanobisDistance {
     /// Starts with the Euclidean distance of the first `rank` coordinates: L is the beginning of the identity.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for parameters outside of their range, [`Error::Tensor`](dml_core::Error::Tensor) if the device can't hold L.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for parameters outside of their range,
+    /// [`Error::Tensor`](dml_core::Error::Tensor) if the device can't hold L.
     pub fn new(config: MahalanobisDistanceConfig, dtype: DType, device: &Device) -> Result<Self> {
         let (rank, size) = shape(&config)?;
         let identity = Tensor::eye(size, dtype, device)?.narrow(0, 0, rank)?;
@@ -88,8 +67,9 @@ impl MahalanobisDistance {
     /// Starts with a given L `[rank, embedding_size]`.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for parameters outside of their range, [`Error::Shape`](dml_core::Error::Shape) if L has another shape,
-    /// [`Error::DType`](dml_core::Error::DType) unless it holds `f32` or `f64`.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for parameters outside of their range,
+    /// [`Error::Shape`](dml_core::Error::Shape) if L has another shape, [`Error::DType`](dml_core::Error::DType) unless
+    /// it holds `f32` or `f64`.
     pub fn from_factor(config: MahalanobisDistanceConfig, factor: Var) -> Result<Self> {
         let (rank, size) = shape(&config)?;
         let fits = factor.dims() == [rank, size];
@@ -101,7 +81,6 @@ impl MahalanobisDistance {
     }
 
     /// L `[rank, embedding_size]`: what is learned.
-    #[must_use]
     pub fn factor(&self) -> &Var {
         &self.factor
     }

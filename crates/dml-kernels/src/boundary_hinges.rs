@@ -69,7 +69,6 @@ impl<T: Real> BoundaryHinges<T> {
     ///
     /// # Panics
     /// If a length does not fit the shapes.
-    #[must_use]
     pub fn active(
         &self,
         matrix: &[T],
@@ -111,7 +110,6 @@ impl<T: Real> BoundaryHinges<T> {
     ///
     /// # Panics
     /// If a length does not fit the shapes.
-    #[must_use]
     pub fn sum(
         &self,
         matrix: &[T],

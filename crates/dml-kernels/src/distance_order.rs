@@ -12,20 +12,11 @@ const MANY: usize = 48;
 const FEW: usize = 24;
 
 /// Sorts rows by distance, then by number; its memory is used again for the next anchor.
+#[derive(Default)]
 pub(crate) struct DistanceOrder<T> {
     far: Vec<T>,
     narrow: Buckets<u64>,
     wide: Buckets<u128>,
-}
-
-impl<T> Default for DistanceOrder<T> {
-    fn default() -> Self {
-        Self {
-            far: Vec::new(),
-            narrow: Buckets::default(),
-            wide: Buckets::default(),
-        }
-    }
 }
 
 impl<T: Real> DistanceOrder<T> {
@@ -56,22 +47,12 @@ impl<T: Real> DistanceOrder<T> {
 }
 
 /// Words, and the memory to sort them with.
+#[derive(Default)]
 struct Buckets<W> {
     words: Vec<W>,
     placed: Vec<W>,
     buckets: Vec<u32>,
     ends: Vec<u32>,
-}
-
-impl<W> Default for Buckets<W> {
-    fn default() -> Self {
-        Self {
-            words: Vec::new(),
-            placed: Vec::new(),
-            buckets: Vec::new(),
-            ends: Vec::new(),
-        }
-    }
 }
 
 impl<W: Copy + Default + Ord> Buckets<W> {

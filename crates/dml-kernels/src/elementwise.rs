@@ -12,36 +12,14 @@ use crate::{Real, vectorized};
 const RUN: usize = 16_384;
 
 /// `f` of every number.
-#[must_use]
 pub fn map<T: Real>(x: &[T], f: impl Fn(T) -> T + Sync) -> Vec<T> {
-    let mut out = unwritten(x.len());
-    out.spare_capacity_mut()[..x.len()]
-        .par_chunks_mut(RUN)
-        .zip(x.par_chunks(RUN))
-        .with_min_len(worth_a_thread(2 * RUN))
-        .for_each_in_place(|(out, x)| {
-            vectorized(
-                #[inline(always)]
-                || {
-                    for (out, x) in out.iter_mut().zip(x) {
-                        out.write(f(*x));
-                    }
-                },
-            );
-        });
-    // SAFETY: the chunks of both are of one length, so each of the first numbers was written.
-    #[allow(unsafe_code)]
-    unsafe {
-        out.set_len(x.len());
-    }
-    out
+    zip_map(x, x, |x, _| f(x))
 }
 
 /// `f` of every pair of numbers; the slices are of one length.
 ///
 /// # Panics
 /// Unless the slices are of one length.
-#[must_use]
 pub fn zip_map<T: Real>(x: &[T], y: &[T], f: impl Fn(T, T) -> T + Sync) -> Vec<T> {
     lengths::length("y", y.len(), x.len());
     let mut out = unwritten(x.len());
@@ -72,7 +50,6 @@ pub fn zip_map<T: Real>(x: &[T], y: &[T], f: impl Fn(T, T) -> T + Sync) -> Vec<T
 ///
 /// # Panics
 /// If a length does not fit the shapes.
-#[must_use]
 pub fn scale_rows<T: Real>(x: &[T], factors: &[T], width: usize) -> Vec<T> {
     let rows = lengths::rows("x", x.len(), width);
     if width > 0 {

@@ -17,7 +17,6 @@ impl<'a, T> Matrix<'a, T> {
     ///
     /// # Panics
     /// If a row reaches beyond the slice.
-    #[must_use]
     pub fn of_rows(data: &'a [T], rows: usize, columns: usize, stride: usize) -> Self {
         assert!(
             fits(data.len(), rows, columns, stride),
@@ -47,7 +46,6 @@ impl<'a, T> MatrixMut<'a, T> {
     ///
     /// # Panics
     /// If a row reaches beyond the slice, or rows overlap.
-    #[must_use]
     pub fn of_rows(data: &'a mut [T], rows: usize, columns: usize, stride: usize) -> Self {
         assert!(
             fits(data.len(), rows, columns, stride) && (rows < 2 || columns <= stride),

@@ -29,7 +29,6 @@ type RowFunction<'f, T, S> = dyn Fn(usize, &[T], &mut [T], &mut S) -> T + Sync +
 ///
 /// # Panics
 /// If `x` has not `rows · width` entries.
-#[must_use]
 pub fn row_values<T: Real, S: Default>(
     x: &[T],
     rows: usize,
@@ -85,7 +84,6 @@ fn with_gradients<T: Real, S: Default>(
 ///
 /// # Panics
 /// If `x` has not `rows · width` entries.
-#[must_use]
 pub fn row_values_alone<T: Real, S: Default>(
     x: &[T],
     rows: usize,

@@ -88,20 +88,11 @@ impl Partial {
 }
 
 /// What a task adds up, and memory that it uses again for the next anchor.
+#[derive(Default)]
 struct Task<T> {
     total: Partial,
     sorted: SortedSums,
     another_order: AnotherOrder<T>,
-}
-
-impl<T> Default for Task<T> {
-    fn default() -> Self {
-        Self {
-            total: Partial::default(),
-            sorted: SortedSums::default(),
-            another_order: AnotherOrder::default(),
-        }
-    }
 }
 
 impl<T: Real> TripletMargin<T> {
@@ -109,7 +100,6 @@ impl<T: Real> TripletMargin<T> {
     ///
     /// # Panics
     /// If a length does not fit the shapes.
-    #[must_use]
     pub fn sum(&self, matrix: &[T], references: usize, walk: TripletWalk<'_>) -> TripletSum<T> {
         let mut gradient = vec![T::ZERO; matrix.len()];
         let tasks = walk.fold(

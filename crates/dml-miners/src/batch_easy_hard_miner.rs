@@ -23,11 +23,8 @@ use crate::host::{Sides, with_distances};
 
 /// Which pair of an anchor is chosen ([definitions](self)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(rename_all = "lowercase")
-)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "lowercase"))]
 pub enum BatchStrategy {
     /// The farthest positive or the nearest negative.
     Hard,
@@ -48,10 +45,10 @@ impl FromStr for BatchStrategy {
             "semihard" => Ok(Self::Semihard),
             "easy" => Ok(Self::Easy),
             "all" => Ok(Self::All),
-            _ => Err(Error::Unsupported {
-                component: "strategy",
-                reason: "expected one of hard, semihard, easy and all",
-            }),
+            _ => Err(Error::unsupported(
+                "strategy",
+                "expected one of hard, semihard, easy and all",
+            )),
         }
     }
 }

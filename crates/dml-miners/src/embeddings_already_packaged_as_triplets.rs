@@ -18,16 +18,14 @@ use dml_core::{Batch, Miner, Result, Triplets, Tuples, check};
 /// # Ok::<(), dml_core::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(deny_unknown_fields)
-)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub struct EmbeddingsAlreadyPackagedAsTriplets;
 
 impl Miner for EmbeddingsAlreadyPackagedAsTriplets {
     /// # Errors
-    /// [`Error::Unsupported`](dml_core::Error::Unsupported) unless the number of rows is a multiple of three, or if there are references.
+    /// [`Error::Unsupported`](dml_core::Error::Unsupported) unless the number of rows is a multiple of three, or if
+    /// there are references.
     fn mine(&self, batch: &Batch) -> Result<Tuples> {
         let supported =
             |can, reason| check::supported(can, "EmbeddingsAlreadyPackagedAsTriplets", reason);

@@ -22,11 +22,8 @@ use dml_core::{Batch, Distance, Error, Miner, Result, Tuples, check};
 
 /// Which triplets within or outside of the margin are chosen ([conditions](self)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(rename_all = "lowercase")
-)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "lowercase"))]
 pub enum TripletType {
     /// Every triplet that violates the margin.
     #[default]
@@ -48,34 +45,23 @@ impl FromStr for TripletType {
             "hard" => Ok(Self::Hard),
             "semihard" => Ok(Self::Semihard),
             "easy" => Ok(Self::Easy),
-            _ => Err(Error::Unsupported {
-                component: "type_of_triplets",
-                reason: "expected one of all, hard, semihard and easy",
-            }),
+            _ => Err(Error::unsupported(
+                "type_of_triplets",
+                "expected one of all, hard, semihard and easy",
+            )),
         }
     }
 }
 
 impl TripletType {
     fn interval(self, margin: f64) -> GapInterval {
-        match self {
-            Self::All => GapInterval {
-                above: None,
-                at_most: Some(margin),
-            },
-            Self::Hard => GapInterval {
-                above: None,
-                at_most: Some(margin.min(0.0)),
-            },
-            Self::Semihard => GapInterval {
-                above: Some(0.0),
-                at_most: Some(margin),
-            },
-            Self::Easy => GapInterval {
-                above: Some(margin),
-                at_most: None,
-            },
-        }
+        let (above, at_most) = match self {
+            Self::All => (None, Some(margin)),
+            Self::Hard => (None, Some(margin.min(0.0))),
+            Self::Semihard => (Some(0.0), Some(margin)),
+            Self::Easy => (Some(margin), None),
+        };
+        GapInterval { above, at_most }
     }
 }
 

@@ -7,7 +7,7 @@
 //! Divided by the number of values, not by the sum of their weights.
 
 use dml_core::candle_core::Tensor;
-use dml_core::{Batch, Error, Reduced, Reducer, Result, Term, check};
+use dml_core::{Batch, Reduced, Reducer, Result, Term, check};
 
 /// Configuration of [`ClassWeightedReducer`].
 #[derive(Clone, Debug, PartialEq)]
@@ -38,7 +38,7 @@ pub struct ClassWeightedReducer {
 
 impl ClassWeightedReducer {
     /// # Errors
-    /// [`Error::InvalidParameter`] if a weight is not finite.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if a weight is not finite.
     pub fn new(config: ClassWeightedReducerConfig) -> Result<Self> {
         for weight in &config.weights {
             check::finite("weights", *weight)?;
@@ -54,15 +54,8 @@ impl ClassWeightedReducer {
             if count == 0 {
                 return Ok(0.0);
             }
-            usize::try_from(label)
-                .ok()
-                .and_then(|class| self.weights.get(class).copied())
-                .ok_or(Error::Index {
-                    arg: "labels",
-                    position: row,
-                    limit: self.weights.len(),
-                    got: label,
-                })
+            let class = check::class(row, label, self.weights.len())?;
+            Ok(self.weights[class as usize])
         };
         labels.iter().zip(counts).enumerate().map(weigh).collect()
     }
@@ -70,7 +63,8 @@ impl ClassWeightedReducer {
 
 impl Reducer for ClassWeightedReducer {
     /// # Errors
-    /// [`Error::Missing`] for a batch without labels, [`Error::Index`] for a label that has no weight.
+    /// [`Error::Missing`](dml_core::Error::Missing) for a batch without labels,
+    /// [`Error::Index`](dml_core::Error::Index) for a label that has no weight.
     fn reduce_term(&self, term: &Term, batch: &Batch) -> Result<Reduced> {
         let labels = check::present(batch.labels(), "ClassWeightedReducer", "labels")?;
         let by_anchor = term.sums_by_anchor(labels.len())?;
@@ -87,6 +81,7 @@ impl Reducer for ClassWeightedReducer {
 mod tests {
     use super::*;
     use crate::tests::{Values, gradient_and_loss};
+    use dml_core::Error;
 
     fn reducer(weights: &[f64]) -> ClassWeightedReducer {
         ClassWeightedReducer::new(ClassWeightedReducerConfig {

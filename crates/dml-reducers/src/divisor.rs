@@ -29,10 +29,10 @@ impl Reducer for DivisorReducer {
     /// # Errors
     /// [`Error::Unsupported`] for a term without a divisor.
     fn reduce_term(&self, term: &Term, batch: &Batch) -> Result<Reduced> {
-        let divisor = term.divisor().ok_or(Error::Unsupported {
-            component: "DivisorReducer",
-            reason: "this loss gives no divisor; take MeanReducer or AvgNonZeroReducer",
-        })?;
+        let divisor = term.divisor().ok_or(Error::unsupported(
+            "DivisorReducer",
+            "this loss gives no divisor; take MeanReducer or AvgNonZeroReducer",
+        ))?;
         let total = term.count();
         let part = term.sum_within(None, None)?;
         if divisor == 0.0 {

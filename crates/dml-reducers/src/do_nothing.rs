@@ -17,28 +17,26 @@ use dml_core::{Batch, Error, Reduced, Reducer, Result, Term, Terms};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DoNothingReducer;
 
-fn refused() -> Error {
-    Error::Unsupported {
-        component: "DoNothingReducer",
-        reason: "there is no number to minimise; take the values from Objective::terms",
-    }
-}
+const REFUSED: Error = Error::unsupported(
+    "DoNothingReducer",
+    "there is no number to minimise; take the values from Objective::terms",
+);
 
 impl Reducer for DoNothingReducer {
     fn reduce_term(&self, _: &Term, _: &Batch) -> Result<Reduced> {
-        Err(refused())
+        Err(REFUSED)
     }
 
     fn reduce(&self, _: &Terms, _: &Batch) -> Result<Reduced> {
-        Err(refused())
+        Err(REFUSED)
     }
 
     fn reduce_each(&self, _: &Terms, _: &Batch) -> Result<Vec<(&'static str, Reduced)>> {
-        Err(refused())
+        Err(REFUSED)
     }
 
     fn reduce_any(&self, _: &Term, _: &Batch) -> Result<Reduced> {
-        Err(refused())
+        Err(REFUSED)
     }
 }
 

@@ -1,16 +1,11 @@
 //! Epoch after epoch without an end, from any position on.
 
-use std::fmt;
-
 use dml_core::{Result, Sampler, check};
 
 /// A place in the batches of all epochs: all that has to be stored to take up a run where it stopped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(deny_unknown_fields)
-)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub struct Position {
     /// The epoch, from 0 on.
     pub epoch: u64,
@@ -58,7 +53,6 @@ impl<'a> BatchStream<'a> {
     }
 
     /// The position of the batch that [`next`](Iterator::next) gives.
-    #[must_use]
     pub fn position(&self) -> Position {
         self.position
     }
@@ -88,14 +82,7 @@ impl Iterator for BatchStream<'_> {
     }
 }
 
-impl fmt::Debug for BatchStream<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BatchStream")
-            .field("sampler", &self.sampler)
-            .field("position", &self.position)
-            .finish_non_exhaustive()
-    }
-}
+dml_core::debug_fields!(BatchStream<'_>, |own| { sampler: own.sampler, position: own.position });
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,6 @@
 //! The rows of each class.
 
-use dml_core::{Error, Labels, Result};
+use dml_core::{Labels, Result, check};
 use rand::Rng;
 use rand::seq::{SliceRandom, index};
 
@@ -54,16 +54,9 @@ impl Classes {
 /// Refuses labels without a row.
 ///
 /// # Errors
-/// [`Error::Shape`].
+/// [`Error::Shape`](dml_core::Error::Shape).
 pub(crate) fn not_empty(labels: &[i64], expected: &'static str) -> Result<()> {
-    if !labels.is_empty() {
-        return Ok(());
-    }
-    Err(Error::Shape {
-        arg: "labels",
-        expected,
-        got: vec![0],
-    })
+    check::dims(!labels.is_empty(), "labels", &[labels.len()], expected)
 }
 
 /// Appends `m` of `rows`: all different where there are `m`, else drawn with replacement.

@@ -14,33 +14,15 @@ use rand::seq::SliceRandom;
 use crate::classes::{Classes, draw};
 use crate::epoch_rng::{construction_rng, epoch_rng};
 
-/// Configuration of [`FixedSetOfTriplets`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(deny_unknown_fields)
-)]
-pub struct FixedSetOfTripletsConfig {
-    /// Triplets in the set, 1 to 268,435,456.
-    pub num_triplets: usize,
-    /// Rows in a batch, a multiple of 3. Default: all triplets in one batch.
-    #[cfg_attr(feature = "serde", serde(default))]
-    pub batch_size: Option<usize>,
-    /// Seed of the set and of its orders. Default 0.
-    #[cfg_attr(feature = "serde", serde(default))]
-    pub seed: u64,
-}
-
-impl FixedSetOfTripletsConfig {
-    /// `num_triplets` triplets, and the defaults.
-    #[must_use]
-    pub fn new(num_triplets: usize) -> Self {
-        Self {
-            num_triplets,
-            batch_size: None,
-            seed: 0,
-        }
+dml_core::config! {
+    /// Configuration of [`FixedSetOfTriplets`].
+    pub struct FixedSetOfTripletsConfig {
+        /// Triplets in the set, 1 to 268,435,456.
+        pub num_triplets: usize;
+        /// Rows in a batch, a multiple of 3. Default: all triplets in one batch.
+        pub batch_size: Option<usize> = None,
+        /// Seed of the set and of its orders. Default 0.
+        pub seed: u64 = 0,
     }
 }
 
@@ -85,12 +67,8 @@ impl FixedSetOfTriplets {
         let per_batch = check::whole(fits, "batch_size", size, "a multiple of 3")? / 3;
         let classes = Classes::new(&labels.into_labels()?)?;
         let has_negatives = classes.len() > 1;
-        check::whole(
-            has_negatives,
-            "classes of labels",
-            classes.len(),
-            "at least 2",
-        )?;
+        let expected = "at least 2";
+        check::whole(has_negatives, "classes of labels", classes.len(), expected)?;
         let mut rng = construction_rng(config.seed);
         let mut rows = Vec::with_capacity(3);
         let triplets = (0..count)
@@ -112,13 +90,11 @@ impl FixedSetOfTriplets {
     }
 
     /// The triplets `[anchor, positive, negative]`, in the order they were drawn.
-    #[must_use]
     pub fn triplets(&self) -> &[[usize; 3]] {
         &self.triplets
     }
 
     /// How many rows an epoch yields: three for each triplet.
-    #[must_use]
     pub fn length(&self) -> usize {
         3 * self.triplets.len()
     }

@@ -12,7 +12,7 @@
 use std::collections::BTreeMap;
 
 use dml_core::candle_core::Tensor;
-use dml_core::{Error, IntoLabels, Labels, Result, Sampler, check};
+use dml_core::{IntoLabels, Labels, Result, Sampler, check};
 use rand::Rng;
 use rand::seq::SliceRandom;
 
@@ -23,97 +23,35 @@ use crate::epoch_rng::epoch_rng;
 
 /// How many rows of an inner class [`HierarchicalSampler`] takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(untagged, expecting = "a whole number or \"all\"")
-)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(expecting = "a whole number or \"all\""))]
 pub enum SamplesPerClass {
-    /// As many, drawn with replacement where the class has fewer.
-    Exactly(usize),
     /// All that the class has. Written `"all"`.
-    #[cfg_attr(feature = "serde", serde(with = "all"))]
+    #[cfg_attr(feature = "serde", serde(rename = "all"))]
     All,
+    /// As many, drawn with replacement where the class has fewer.
+    #[cfg_attr(feature = "serde", serde(untagged))]
+    Exactly(usize),
 }
 
-/// `"all"` and nothing else.
-#[cfg(feature = "serde")]
-mod all {
-    use serde::{Deserialize, Deserializer, Serializer, de};
-
-    pub(super) fn serialize<S: Serializer>(serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str("all")
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
-        match String::deserialize(deserializer)?.as_str() {
-            "all" => Ok(()),
-            other => Err(de::Error::unknown_variant(other, &["all"])),
-        }
-    }
-}
-
-/// Configuration of [`HierarchicalSampler`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(deny_unknown_fields)
-)]
-pub struct HierarchicalSamplerConfig {
-    /// Rows in a batch at most: a multiple of `super_classes_per_batch`, at most 16,777,216.
-    pub batch_size: usize,
-    /// Rows of each inner class in a batch; a number must divide `batch_size / super_classes_per_batch`.
-    pub samples_per_class: SamplesPerClass,
-    /// Batches of each combination of super classes in an epoch, 1 to 4,294,967,295; at most 16,777,216 batches in all.
-    /// Default 4.
-    #[cfg_attr(
-        feature = "serde",
-        serde(default = "defaults::batches_per_super_tuple")
-    )]
-    pub batches_per_super_tuple: usize,
-    /// Super classes in a batch, 1 to 4,294,967,295. Default 2.
-    #[cfg_attr(
-        feature = "serde",
-        serde(default = "defaults::super_classes_per_batch")
-    )]
-    pub super_classes_per_batch: usize,
-    /// Which level of labels the inner classes are. Default 0.
-    #[cfg_attr(feature = "serde", serde(default))]
-    pub inner_label: usize,
-    /// Which level of labels the super classes are. Default 1.
-    #[cfg_attr(feature = "serde", serde(default = "defaults::outer_label"))]
-    pub outer_label: usize,
-    /// Seed of all draws. Default 0.
-    #[cfg_attr(feature = "serde", serde(default))]
-    pub seed: u64,
-}
-
-mod defaults {
-    pub(super) fn batches_per_super_tuple() -> usize {
-        4
-    }
-    pub(super) fn super_classes_per_batch() -> usize {
-        2
-    }
-    pub(super) fn outer_label() -> usize {
-        1
-    }
-}
-
-impl HierarchicalSamplerConfig {
-    /// Batches of `batch_size` rows with `samples_per_class` rows of each inner class, and the defaults.
-    #[must_use]
-    pub fn new(batch_size: usize, samples_per_class: SamplesPerClass) -> Self {
-        Self {
-            batch_size,
-            samples_per_class,
-            batches_per_super_tuple: defaults::batches_per_super_tuple(),
-            super_classes_per_batch: defaults::super_classes_per_batch(),
-            inner_label: 0,
-            outer_label: defaults::outer_label(),
-            seed: 0,
-        }
+dml_core::config! {
+    /// Configuration of [`HierarchicalSampler`].
+    pub struct HierarchicalSamplerConfig {
+        /// Rows in a batch at most: a multiple of `super_classes_per_batch`, at most 16,777,216.
+        pub batch_size: usize,
+        /// Rows of each inner class in a batch; a number must divide `batch_size / super_classes_per_batch`.
+        pub samples_per_class: SamplesPerClass;
+        /// Batches of each combination of super classes in an epoch, 1 to 4,294,967,295; at most 16,777,216 batches in all.
+        /// Default 4.
+        pub batches_per_super_tuple: usize = 4,
+        /// Super classes in a batch, 1 to 4,294,967,295. Default 2.
+        pub super_classes_per_batch: usize = 2,
+        /// Which level of labels the inner classes are. Default 0.
+        pub inner_label: usize = 0,
+        /// Which level of labels the super classes are. Default 1.
+        pub outer_label: usize = 1,
+        /// Seed of all draws. Default 0.
+        pub seed: u64 = 0,
     }
 }
 
@@ -148,12 +86,13 @@ impl HierarchicalSampler {
     /// A sampler of rows with a label on each level.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] if `batch_size` is no multiple of `super_classes_per_batch`, or its part for one
-    /// super class none of `samples_per_class`; if a batch is of a single inner class although there are several; for a
-    /// number that is 0; if there are fewer super classes than
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if `batch_size` is no multiple of
+    /// `super_classes_per_batch`, or its part for one super class none of `samples_per_class`; if a batch is of a
+    /// single inner class although there are several; for a number that is 0; if there are fewer super classes than
     /// `super_classes_per_batch`, more than 2²⁴ batches, or no inner class that fits into a batch.
-    /// [`Error::Index`] if `inner_label` or `outer_label` is not a level, [`Error::Length`] if the levels differ in
-    /// length, [`Error::Shape`] if there are no rows.
+    /// [`Error::Index`](dml_core::Error::Index) if `inner_label` or `outer_label` is not a level,
+    /// [`Error::Length`](dml_core::Error::Length) if the levels differ in length,
+    /// [`Error::Shape`](dml_core::Error::Shape) if there are no rows.
     pub fn new(config: HierarchicalSamplerConfig, levels: &[Labels]) -> Result<Self> {
         let k = check::at_least_one("super_classes_per_batch", config.super_classes_per_batch)?;
         check::at_least_one("batches_per_super_tuple", config.batches_per_super_tuple)?;
@@ -183,12 +122,8 @@ impl HierarchicalSampler {
         let combinations = binomial(super_classes.len(), k);
         let batches = combinations.saturating_mul(config.batches_per_super_tuple as u128);
         let fits = batches <= batch_rows::MOST as u128;
-        check::whole(
-            fits,
-            "super_classes_per_batch",
-            k,
-            "at most 16777216 batches",
-        )?;
+        let expected = "at most 16777216 batches";
+        check::whole(fits, "super_classes_per_batch", k, expected)?;
         let sampler = Self {
             config,
             super_classes,
@@ -205,8 +140,8 @@ impl HierarchicalSampler {
     /// A sampler of the rows of a tensor of labels `[rows, levels]`.
     ///
     /// # Errors
-    /// [`Error::Shape`] unless the tensor is of rank 2, [`Error::DType`] if it holds real numbers, and as
-    /// [`HierarchicalSampler::new`].
+    /// [`Error::Shape`](dml_core::Error::Shape) unless the tensor is of rank 2,
+    /// [`Error::DType`](dml_core::Error::DType) if it holds real numbers, and as [`HierarchicalSampler::new`].
     pub fn from_tensor(config: HierarchicalSamplerConfig, labels: &Tensor) -> Result<Self> {
         check::shape(labels.rank() == 2, "labels", labels, "[rows, levels]")?;
         let levels =
@@ -282,12 +217,8 @@ impl Sampler for HierarchicalSampler {
 }
 
 fn level<'a>(arg: &'static str, at: usize, levels: &'a [Labels]) -> Result<&'a Labels> {
-    levels.get(at).ok_or(Error::Index {
-        arg,
-        position: 0,
-        limit: levels.len(),
-        got: i64::try_from(at).unwrap_or(i64::MAX),
-    })
+    check::indices(arg, [at], levels.len())?;
+    Ok(&levels[at])
 }
 
 fn group(inner: &Labels, outer: &Labels) -> Result<Vec<SuperClass>> {

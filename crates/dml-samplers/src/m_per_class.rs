@@ -18,52 +18,23 @@ use crate::classes::{Classes, draw};
 use crate::distribute::distribute;
 use crate::epoch_rng::epoch_rng;
 
-/// Configuration of [`MPerClassSampler`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(deny_unknown_fields)
-)]
-pub struct MPerClassSamplerConfig {
-    /// Rows of each class in a batch, 1 to 16,777,216.
-    pub m: usize,
-    /// Rows in a batch: a multiple of `m`, at most `m` for every class and at most 16,777,216. Default: `m` rows of every
-    /// class.
-    #[cfg_attr(feature = "serde", serde(default))]
-    pub batch_size: Option<usize>,
-    /// Rows in an epoch, rounded down to whole batches; at most 4,294,967,295. Default 100,000. Without meaning under `coverage`.
-    #[cfg_attr(feature = "serde", serde(default = "default_length"))]
-    pub length_before_new_iter: usize,
-    /// Whether an epoch is a pass over all rows instead of `length_before_new_iter` random ones. Default `false`.
-    #[cfg_attr(feature = "serde", serde(default))]
-    pub coverage: bool,
-    /// Whether a batch may be of one class although the labels have several. Such a batch has no negatives, which only a
-    /// memory of earlier batches can make up for. Default `false`: `batch_size` is then at least `2 m`.
-    #[cfg_attr(feature = "serde", serde(default))]
-    pub one_class_batches: bool,
-    /// Seed of all draws. Default 0.
-    #[cfg_attr(feature = "serde", serde(default))]
-    pub seed: u64,
-}
-
-#[cfg(feature = "serde")]
-fn default_length() -> usize {
-    MPerClassSamplerConfig::new(1).length_before_new_iter
-}
-
-impl MPerClassSamplerConfig {
-    /// `m` rows of each class, and the defaults.
-    #[must_use]
-    pub fn new(m: usize) -> Self {
-        Self {
-            m,
-            batch_size: None,
-            length_before_new_iter: 100_000,
-            coverage: false,
-            one_class_batches: false,
-            seed: 0,
-        }
+dml_core::config! {
+    /// Configuration of [`MPerClassSampler`].
+    pub struct MPerClassSamplerConfig {
+        /// Rows of each class in a batch, 1 to 16,777,216.
+        pub m: usize;
+        /// Rows in a batch: a multiple of `m`, at most `m` for every class and at most 16,777,216. Default: `m` rows of every
+        /// class.
+        pub batch_size: Option<usize> = None,
+        /// Rows in an epoch, rounded down to whole batches; at most 4,294,967,295. Default 100,000. Without meaning under `coverage`.
+        pub length_before_new_iter: usize = 100_000,
+        /// Whether an epoch is a pass over all rows instead of `length_before_new_iter` random ones. Default `false`.
+        pub coverage: bool = false,
+        /// Whether a batch may be of one class although the labels have several. Such a batch has no negatives, which only a
+        /// memory of earlier batches can make up for. Default `false`: `batch_size` is then at least `2 m`.
+        pub one_class_batches: bool = false,
+        /// Seed of all draws. Default 0.
+        pub seed: u64 = 0,
     }
 }
 
@@ -107,9 +78,10 @@ impl MPerClassSampler {
     /// classes: the length is then rounded down to a multiple of `m`.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if `m` is 0, if `batch_size` is not a multiple of `m` or above `m` for every class,
-    /// if it is `m` although there are several classes (without `one_class_batches`), if `length_before_new_iter` is below
-    /// a batch (without `coverage`); [`Error::Shape`](dml_core::Error::Shape) if there are no labels.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if `m` is 0, if `batch_size` is not a multiple of
+    /// `m` or above `m` for every class, if it is `m` although there are several classes (without `one_class_batches`),
+    /// if `length_before_new_iter` is below a batch (without `coverage`); [`Error::Shape`](dml_core::Error::Shape) if
+    /// there are no labels.
     pub fn new(config: MPerClassSamplerConfig, labels: impl IntoLabels) -> Result<Self> {
         let m = check::count("m", config.m, batch_rows::MOST)?;
         let classes = Classes::new(&labels.into_labels()?)?;
@@ -129,12 +101,8 @@ impl MPerClassSampler {
         let has_negatives = classes_per_batch != 1 || classes.len() == 1;
         let expected =
             "at least 2 * m, or one_class_batches: a batch of one class has no negatives";
-        check::whole(
-            has_negatives || config.one_class_batches,
-            "batch_size",
-            m,
-            expected,
-        )?;
+        let fits = has_negatives || config.one_class_batches;
+        check::whole(fits, "batch_size", m, expected)?;
         let rows = m * classes_per_batch;
         check::count_from("batch_size", rows, 0, batch_rows::MOST)?;
         let batches = if config.coverage {
@@ -155,13 +123,11 @@ impl MPerClassSampler {
     }
 
     /// How many rows an epoch yields: a multiple of the batch's size.
-    #[must_use]
     pub fn length(&self) -> usize {
         self.batches * self.batch_size()
     }
 
     /// Rows in a batch.
-    #[must_use]
     pub fn batch_size(&self) -> usize {
         self.m * self.classes_per_batch
     }

@@ -6,11 +6,8 @@ use dml_core::{Result, Sampler, check};
 
 /// What of a sampler's batches a process takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(rename_all = "lowercase")
-)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "lowercase"))]
 #[non_exhaustive]
 pub enum Share {
     /// Its part of the rows of every batch: for a loss over the gathered embeddings of all processes, which then see
@@ -23,11 +20,8 @@ pub enum Share {
 
 /// Configuration of [`ShardedSampler`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(deny_unknown_fields)
-)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub struct ShardedSamplerConfig {
     /// This process's number, below `world`.
     pub rank: usize,

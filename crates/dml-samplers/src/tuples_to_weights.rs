@@ -70,8 +70,9 @@ impl TuplesToWeightsSampler {
     /// A sampler of rows with these labels, with the weights that `embed` and `miner` give for epoch 0.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if `subset_size` is 0 or larger than the data set, or `batch_size` is 0;
-    /// [`Error::Shape`](dml_core::Error::Shape) if there are no rows; and as [`refresh`](Self::refresh).
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if `subset_size` is 0 or larger than the data
+    /// set, or `batch_size` is 0; [`Error::Shape`](dml_core::Error::Shape) if there are no rows; and as
+    /// [`refresh`](Self::refresh).
     pub fn new(
         config: TuplesToWeightsSamplerConfig,
         miner: impl Miner + 'static,
@@ -83,12 +84,8 @@ impl TuplesToWeightsSampler {
         not_empty(labels.as_slice(), "[rows] with at least one row")?;
         if let Some(size) = config.subset_size {
             let fits = (1..=labels.len()).contains(&size);
-            check::whole(
-                fits,
-                "subset_size",
-                size,
-                "between 1 and the number of rows",
-            )?;
+            let expected = "between 1 and the number of rows";
+            check::whole(fits, "subset_size", size, expected)?;
         }
         let weights = RwLock::new(Arc::from(vec![0.0; labels.len()]));
         let sampler = Self {
@@ -107,7 +104,8 @@ impl TuplesToWeightsSampler {
     /// finds nothing, all rows that it saw weigh the same; rows that it did not see weigh nothing.
     ///
     /// # Errors
-    /// Those of `embed` and of the miner, and [`Error::Length`](dml_core::Error::Length) or [`Error::Shape`](dml_core::Error::Shape) if the embeddings don't fit.
+    /// Those of `embed` and of the miner, and [`Error::Length`](dml_core::Error::Length) or
+    /// [`Error::Shape`](dml_core::Error::Shape) if the embeddings don't fit.
     pub fn refresh(
         &self,
         epoch: u64,
@@ -137,14 +135,12 @@ impl TuplesToWeightsSampler {
     }
 
     /// The weight of each row; the largest is 1.
-    #[must_use]
     pub fn weights(&self) -> Arc<[f64]> {
         let weights = self.weights.read();
         weights.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// How many rows an epoch yields: `subset_size`, or all.
-    #[must_use]
     pub fn length(&self) -> usize {
         self.config.subset_size.unwrap_or(self.labels.len())
     }
@@ -191,8 +187,9 @@ impl Sampler for TuplesToWeightsSampler {
     }
 
     /// # Errors
-    /// [`Error::Length`](dml_core::Error::Length) for another number of rows, [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for weights that are negative, not
-    /// finite, or all 0.
+    /// [`Error::Length`](dml_core::Error::Length) for another number of rows,
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for weights that are negative, not finite, or all
+    /// 0.
     fn set_state(&self, state: &[f64]) -> Result<()> {
         check::length("state", self.labels.len(), state.len())?;
         let expected = "finite weights >= 0, one of them > 0";

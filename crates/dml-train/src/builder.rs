@@ -86,144 +86,84 @@ impl<M: Method> TrainerBuilder<M> {
         }
     }
 
-    /// Seed of the random numbers of the data set, such as those of augmentations. Default 0.
-    #[must_use]
-    pub fn with_seed(self, seed: u64) -> Self {
-        Self { seed, ..self }
-    }
+    dml_core::setters! {
+        /// Seed of the random numbers of the data set, such as those of augmentations. Default 0.
+        pub fn with_seed(self, seed: u64) { self.seed = seed }
 
-    /// Device of inputs and parameters. Default: the CPU.
-    #[must_use]
-    pub fn with_device(self, device: Device) -> Self {
-        Self { device, ..self }
-    }
+        /// Device of inputs and parameters. Default: the CPU.
+        pub fn with_device(self, device: Device) { self.device = device }
 
-    /// Element type that floating-point inputs are converted to, such as that of half-precision parameters. Default: no
-    /// conversion.
-    #[must_use]
-    pub fn with_input_dtype(mut self, dtype: DType) -> Self {
-        self.input_dtype = Some(dtype);
-        self
-    }
+        /// Element type that floating-point inputs are converted to, such as that of half-precision parameters. Default: no
+        /// conversion.
+        pub fn with_input_dtype(self, dtype: DType) { self.input_dtype = Some(dtype) }
 
-    /// Computes in half precision and learns in single. Inputs are converted, as by
-    /// [`with_input_dtype`](Self::with_input_dtype). All modules that learn must have parameters in the same half precision,
-    /// or in single precision.
-    #[must_use]
-    pub fn with_mixed_precision(mut self, policy: MixedPrecision) -> Self {
-        self.input_dtype = Some(policy.dtype);
-        self.mixed_precision = Some(policy);
-        self
-    }
+        /// Computes in half precision and learns in single. Inputs are converted, as by
+        /// [`with_input_dtype`](Self::with_input_dtype). All modules that learn must have parameters in the same half precision,
+        /// or in single precision.
+        pub fn with_mixed_precision(self, policy: MixedPrecision) {
+            self.input_dtype = Some(policy.dtype);
+            self.mixed_precision = Some(policy)
+        }
 
-    /// Number of threads that fetch batches ahead, at most 1,024; with 0, batches are fetched between the steps. Default 1.
-    /// Results do not depend on it.
-    #[must_use]
-    pub fn with_loading_threads(mut self, loading_threads: usize) -> Self {
-        self.loading_threads = loading_threads;
-        self
-    }
+        /// Number of threads that fetch batches ahead, at most 1,024; with 0, batches are fetched between the steps. Default 1.
+        /// Results do not depend on it.
+        pub fn with_loading_threads(self, loading_threads: usize) { self.loading_threads = loading_threads }
 
-    /// Number of iterations of an epoch, at least 1. Default: a pass over the sampler. After a shorter epoch, the next one
-    /// continues the pass; a longer one begins another pass.
-    #[must_use]
-    pub fn with_iterations_per_epoch(mut self, iterations: u64) -> Self {
-        self.iterations_per_epoch = Some(iterations);
-        self
-    }
+        /// Number of iterations of an epoch, at least 1. Default: a pass over the sampler. After a shorter epoch, the next one
+        /// continues the pass; a longer one begins another pass.
+        pub fn with_iterations_per_epoch(self, iterations: u64) { self.iterations_per_epoch = Some(iterations) }
 
-    /// Number of batches of a step, 1 to 2²⁰, whose gradients are averaged. Default 1.
-    #[must_use]
-    pub fn with_accumulation(mut self, batches: usize) -> Self {
-        self.accumulation = batches;
-        self
-    }
+        /// Number of batches of a step, 1 to 2²⁰, whose gradients are averaged. Default 1.
+        pub fn with_accumulation(self, batches: usize) { self.accumulation = batches }
 
-    /// Computes the gradients of a batch `rows` rows at a time, at least 1: batches of any size in the memory of `rows`
-    /// rows, for the price of a second forward pass.
-    ///
-    /// Unlike with accumulation, the loss compares all rows of the batch. The modules must treat each row by itself, which
-    /// batch normalisation in training does not. The run ends with an error where a buffer of a module shows this; freeze
-    /// its statistics then. Gao et al. 2021 (arXiv 2101.06983).
-    #[must_use]
-    pub fn with_gradient_cache(mut self, rows: usize) -> Self {
-        self.gradient_cache = Some(rows);
-        self
-    }
+        /// Computes the gradients of a batch `rows` rows at a time, at least 1: batches of any size in the memory of `rows`
+        /// rows, for the price of a second forward pass.
+        ///
+        /// Unlike with accumulation, the loss compares all rows of the batch. The modules must treat each row by itself, which
+        /// batch normalisation in training does not. The run ends with an error where a buffer of a module shows this; freeze
+        /// its statistics then. Gao et al. 2021 (arXiv 2101.06983).
+        pub fn with_gradient_cache(self, rows: usize) { self.gradient_cache = Some(rows) }
 
-    /// Learns from a part of every batch, which the miner chooses by the embeddings of the whole batch (of the first view,
-    /// if there are several).
-    #[must_use]
-    pub fn with_subset_batch_miner(mut self, miner: impl SubsetBatchMiner + 'static) -> Self {
-        self.subset_batch_miner = Some(Box::new(miner));
-        self
-    }
+        /// Learns from a part of every batch, which the miner chooses by the embeddings of the whole batch (of the first view,
+        /// if there are several).
+        pub fn with_subset_batch_miner(self, miner: impl SubsetBatchMiner + 'static) {
+            self.subset_batch_miner = Some(Box::new(miner))
+        }
 
-    /// Clips the gradients of all parameters together, before modules and criteria clip theirs.
-    #[must_use]
-    pub fn with_clip(mut self, clip: Clip) -> Self {
-        self.clip = Some(clip);
-        self
-    }
+        /// Clips the gradients of all parameters together, before modules and criteria clip theirs.
+        pub fn with_clip(self, clip: Clip) { self.clip = Some(clip) }
 
-    /// Reports the norm of all gradients together, which costs a pass over them.
-    #[must_use]
-    pub fn with_gradient_norm(mut self) -> Self {
-        self.measures_gradients = true;
-        self
-    }
+        /// Reports the norm of all gradients together, which costs a pass over them.
+        pub fn with_gradient_norm(self) { self.measures_gradients = true }
 
-    /// Averages the weights and buffers of the modules that learn, by a decay in [0, 1) or an [`EmaConfig`]. Validation
-    /// evaluates the averages.
-    ///
-    /// A decay alone rises from 2/11 over the first steps, so that the average of a short run is not its first weights.
-    /// `EmaConfig { ramp: false, .. }` has the same decay from the first step on.
-    #[must_use]
-    pub fn with_ema(mut self, config: impl Into<EmaConfig>) -> Self {
-        self.ema = Some(config.into());
-        self
-    }
+        /// Averages the weights and buffers of the modules that learn, by a decay in [0, 1) or an [`EmaConfig`]. Validation
+        /// evaluates the averages.
+        ///
+        /// A decay alone rises from 2/11 over the first steps, so that the average of a short run is not its first weights.
+        /// `EmaConfig { ramp: false, .. }` has the same decay from the first step on.
+        pub fn with_ema(self, config: impl Into<EmaConfig>) { self.ema = Some(config.into()) }
 
-    /// Allows parameters that no gradient reaches: they are named in a warning of [`tracing`] instead of
-    /// [`TrainError::Unused`](crate::TrainError::Unused).
-    ///
-    /// Without this, every parameter that is not frozen must get a gradient: a parameter of a module in the first step in
-    /// which the module has its turn, a parameter of a criterion within the first epoch, since a batch without pairs reads
-    /// none of them. A gradient of zeros counts. Criteria and classifiers of weight 0, and modules that a method
-    /// [leaves out](crate::Losses::leaving_out) of a batch, are not expected to get any.
-    #[must_use]
-    pub fn allow_unused_parameters(mut self) -> Self {
-        self.gradients_within = None;
-        self
-    }
+        /// Allows parameters that no gradient reaches: they are named in a warning of [`tracing`] instead of
+        /// [`TrainError::Unused`](crate::TrainError::Unused).
+        ///
+        /// Without this, every parameter that is not frozen must get a gradient: a parameter of a module in the first step in
+        /// which the module has its turn, a parameter of a criterion within the first epoch, since a batch without pairs reads
+        /// none of them. A gradient of zeros counts. Criteria and classifiers of weight 0, and modules that a method
+        /// [leaves out](crate::Losses::leaving_out) of a batch, are not expected to get any.
+        pub fn allow_unused_parameters(self) { self.gradients_within = None }
 
-    /// Number of steps in which every parameter of a module must have got a gradient at least once, at least 1. Default 1.
-    /// For modules of which a batch uses some parameters only, such as a mixture of experts.
-    #[must_use]
-    pub fn require_gradients_within(mut self, steps: u64) -> Self {
-        self.gradients_within = Some(steps);
-        self
-    }
+        /// Number of steps in which every parameter of a module must have got a gradient at least once, at least 1. Default 1.
+        /// For modules of which a batch uses some parameters only, such as a mixture of experts.
+        pub fn require_gradients_within(self, steps: u64) { self.gradients_within = Some(steps) }
 
-    /// Evaluates the model between epochs.
-    #[must_use]
-    pub fn with_validation(mut self, validation: Validation) -> Self {
-        self.validation = Some(validation);
-        self
-    }
+        /// Evaluates the model between epochs.
+        pub fn with_validation(self, validation: Validation) { self.validation = Some(validation) }
 
-    /// Writes checkpoints.
-    #[must_use]
-    pub fn with_checkpoints(mut self, checkpoints: Checkpoints) -> Self {
-        self.checkpoints = Some(checkpoints);
-        self
-    }
+        /// Writes checkpoints.
+        pub fn with_checkpoints(self, checkpoints: Checkpoints) { self.checkpoints = Some(checkpoints) }
 
-    /// One more hook; they are called in the order in which they came.
-    #[must_use]
-    pub fn with_hook(mut self, hook: impl Hook + 'static) -> Self {
-        self.hooks.push(Box::new(hook));
-        self
+        /// One more hook; they are called in the order in which they came.
+        pub fn with_hook(self, hook: impl Hook + 'static) { self.hooks.push(Box::new(hook)) }
     }
 
     /// Calls a closure after every iteration.
@@ -250,15 +190,11 @@ impl<M: Method> TrainerBuilder<M> {
         let batches = self.accumulation;
         let is_count = (1..=MAX_ACCUMULATION).contains(&batches);
         let expected = "a whole number from 1 to 2^20";
-        check::parameter(is_count, "accumulation", batches as f64, expected)?;
+        check::whole(is_count, "accumulation", batches, expected)?;
         let threads = self.loading_threads;
         let expected = "a whole number <= 1,024";
-        check::parameter(
-            threads <= MAX_THREADS,
-            "loading_threads",
-            threads as f64,
-            expected,
-        )?;
+        let fits = threads <= MAX_THREADS;
+        check::whole(fits, "loading_threads", threads, expected)?;
         if self.gradients_within == Some(0) {
             check::at_least_one("require_gradients_within", 0)?;
         }

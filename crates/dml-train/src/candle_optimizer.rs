@@ -1,7 +1,6 @@
 //! Candle's own optimisers in a run.
 
 use std::collections::HashMap;
-use std::fmt;
 
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Tensor};
@@ -47,10 +46,10 @@ impl<O: candle_nn::Optimizer> CandleOptimizer<O> {
 }
 
 fn refused() -> Error {
-    Error::Unsupported {
-        component: "CandleOptimizer",
-        reason: "it shows nothing of its memory, so a checkpoint would not be whole; take one of dml-nn",
-    }
+    Error::unsupported(
+        "CandleOptimizer",
+        "it shows nothing of its memory, so a checkpoint would not be whole; take one of dml-nn",
+    )
 }
 
 impl<O: candle_nn::Optimizer + Send> Optimizer for CandleOptimizer<O> {
@@ -87,13 +86,7 @@ impl<O: candle_nn::Optimizer + Send> Optimizer for CandleOptimizer<O> {
     }
 }
 
-impl<O> fmt::Debug for CandleOptimizer<O> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CandleOptimizer")
-            .field("has_memory", &self.has_memory)
-            .finish_non_exhaustive()
-    }
-}
+dml_core::debug_fields!(CandleOptimizer<O>, |own| { has_memory: own.has_memory });
 
 #[cfg(test)]
 mod tests {

@@ -8,7 +8,7 @@
 //! Yuan, Yang, Zhang 2017, "Hard-Aware Deeply Cascaded Embedding" (arXiv 1611.05720).
 
 use candle_core::Tensor;
-use dml_core::{Batch, Error, Examples, Result, Tuples};
+use dml_core::{Batch, Examples, Result, Tuples, check};
 
 use crate::model::{Model, with_embedder};
 use crate::{Classifier, Criterion, Losses, Method, NamedModule, ParameterGroup};
@@ -108,13 +108,9 @@ impl Method for CascadedEmbeddings {
     fn losses(&self, embeddings: &[Tensor], examples: &Examples, _: u64) -> Result<Losses> {
         let (embeddings, labels) = (&embeddings[0], examples.labels());
         let width = embeddings.dims().get(1).copied().unwrap_or(0);
-        if self.stages.iter().map(|stage| stage.size).sum::<usize>() > width {
-            return Err(Error::Shape {
-                arg: "embeddings",
-                expected: "[rows, dim] with room for all slices",
-                got: embeddings.dims().to_vec(),
-            });
-        }
+        let expected = "[rows, dim] with room for all slices";
+        let fits = self.stages.iter().map(|stage| stage.size).sum::<usize>() <= width;
+        check::shape(fits, "embeddings", embeddings, expected)?;
         let mut losses = Losses::of(embeddings);
         let mut before: Option<Tuples> = None;
         let mut start = 0;

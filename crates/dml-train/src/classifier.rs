@@ -5,7 +5,7 @@
 //! ```
 
 use candle_core::{D, Tensor};
-use dml_core::{Error, Labels, Result, TensorExt};
+use dml_core::{Labels, Result, TensorExt, check};
 
 use crate::{LossValue, NamedModule};
 
@@ -67,30 +67,15 @@ impl Classifier {
 
 /// The mean cross-entropy of logits `[rows, classes]`; 0 without rows.
 fn cross_entropy(logits: &Tensor, labels: &Labels) -> Result<Tensor> {
-    let (rows, classes) = match logits.dims() {
-        &[rows, classes] if rows == labels.len() => (rows, classes),
-        got => {
-            return Err(Error::Shape {
-                arg: "logits",
-                expected: "[rows, classes], a row per label",
-                got: got.to_vec(),
-            });
-        }
-    };
-    let labels = labels.as_slice();
-    let is_class = |label: &i64| (0..classes as i64).contains(label);
-    if let Some(position) = labels.iter().position(|label| !is_class(label)) {
-        return Err(Error::Index {
-            arg: "labels",
-            position,
-            limit: classes,
-            got: labels[position],
-        });
-    }
+    let fits = logits.rank() == 2 && logits.dims()[0] == labels.len();
+    check::shape(fits, "logits", logits, "[rows, classes], a row per label")?;
+    let (rows, classes) = logits.dims2()?;
+    let class = |(position, label): (usize, &i64)| check::class(position, *label, classes);
+    let columns = labels.as_slice().iter().enumerate().map(class);
+    let columns: Vec<u32> = columns.collect::<Result<_>>()?;
     if rows == 0 {
         return logits.attached_zero();
     }
-    let columns: Vec<u32> = labels.iter().map(|label| *label as u32).collect();
     let own: Vec<u32> = (0..rows as u32).collect();
     let chosen = candle_nn::ops::log_softmax(logits, D::Minus1)?.pick_entries(&own, &columns)?;
     Ok(chosen.mean_all()?.neg()?)
@@ -100,6 +85,7 @@ fn cross_entropy(logits: &Tensor, labels: &Labels) -> Result<Tensor> {
 mod tests {
     use super::*;
     use candle_core::{Device, Var};
+    use dml_core::Error;
     use dml_core::IntoLabels;
 
     #[test]

@@ -1,7 +1,7 @@
 //! Criteria: objectives with a name, a weight, and an optimiser for the parameters of their loss.
 
 use candle_core::Tensor;
-use dml_core::{Batch, Error, Labels, Objective, Outcome, Relation, Result, Tuples};
+use dml_core::{Batch, Error, Labels, Objective, Outcome, Relation, Result, Tuples, check};
 
 use crate::closure::Closure;
 use crate::parameter_group::parameter_group_methods;
@@ -97,19 +97,16 @@ impl Criterion {
     parameter_group_methods!();
 
     /// The objective.
-    #[must_use]
     pub fn objective(&self) -> &Objective {
         &self.objective
     }
 
     /// The weight.
-    #[must_use]
     pub fn weight(&self) -> f64 {
         self.weight
     }
 
     /// The name.
-    #[must_use]
     pub fn name(&self) -> &str {
         self.group.name()
     }
@@ -171,12 +168,8 @@ impl Criterion {
         let [first, second, others @ ..] = views else {
             return Err(too_few_views());
         };
-        if !others.is_empty() {
-            return Err(Error::Unsupported {
-                component: "Criterion",
-                reason: "the loss compares two views, and the data set gives more",
-            });
-        }
+        let reason = "the loss compares two views, and the data set gives more";
+        check::supported(others.is_empty(), "Criterion", reason)?;
         if !self.reads_relation() {
             return self.unlabeled(first)?.with_unlabeled_reference(second);
         }
@@ -190,24 +183,16 @@ impl Criterion {
     }
 
     fn unlabeled(&self, embeddings: &Tensor) -> Result<Batch> {
-        if self.relation.is_some() {
-            return Err(Error::Unsupported {
-                component: "Criterion::with_relation",
-                reason: "the loss compares two views row by row and reads no relation",
-            });
-        }
+        let reason = "the loss compares two views row by row and reads no relation";
+        check::supported(self.relation.is_none(), "Criterion::with_relation", reason)?;
         Batch::unlabeled(embeddings)
     }
 
     /// Checks that the loss takes the tuples of the miner.
     pub(crate) fn check_miner(&self) -> Result<()> {
-        if self.objective.miner().is_none() || self.objective.loss().takes_tuples() {
-            return Ok(());
-        }
-        Err(Error::Unsupported {
-            component: "Criterion",
-            reason: "the loss takes no tuples, and the miner chooses some",
-        })
+        let fits = self.objective.miner().is_none() || self.objective.loss().takes_tuples();
+        let reason = "the loss takes no tuples, and the miner chooses some";
+        check::supported(fits, "Criterion", reason)
     }
 
     pub(crate) fn reads_relation(&self) -> bool {
@@ -238,8 +223,5 @@ impl Criterion {
 }
 
 fn too_few_views() -> Error {
-    Error::Missing {
-        component: "Criterion",
-        needed: "two views of every row",
-    }
+    Error::missing("Criterion", "two views of every row")
 }

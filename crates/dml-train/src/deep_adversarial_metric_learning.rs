@@ -110,11 +110,8 @@ impl DeepAdversarialMetricLearning {
         synth: Objective,
         adversary_reducer: impl Reducer + 'static,
     ) -> Result<Self> {
-        check::count(
-            "g_triplets_per_anchor",
-            config.g_triplets_per_anchor,
-            1 << 20,
-        )?;
+        let count = config.g_triplets_per_anchor;
+        check::count("g_triplets_per_anchor", count, 1 << 20)?;
         let margin = check::finite("g_adv_margin", config.g_adv_margin)?;
         check::finite("g_hard_weight", config.g_hard_weight)?;
         check::finite("g_reg_weight", config.g_reg_weight)?;
@@ -166,11 +163,8 @@ impl DeepAdversarialMetricLearning {
         let relation = self.metric.relation(rows, labels)?;
         let labels = labels.as_slice();
         let count = self.config.g_triplets_per_anchor;
-        check::elements(
-            "g_triplets_per_anchor",
-            &[labels.len(), count, outputs.dims()[1]],
-            4,
-        )?;
+        let sizes = [labels.len(), count, outputs.dims()[1]];
+        check::elements("g_triplets_per_anchor", &sizes, 4)?;
         let per_anchor = PerAnchor::Exactly(count);
         let triplets = Triplets::random(&relation, per_anchor, &mut self.seeds.next_rng());
         if triplets.anchors.is_empty() {

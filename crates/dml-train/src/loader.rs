@@ -8,7 +8,6 @@
 
 use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
-use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -342,15 +341,9 @@ impl Drop for Loader {
     }
 }
 
-impl fmt::Debug for Loader {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Loader")
-            .field("dataset", &self.shared.dataset)
-            .field("sampler", &self.shared.sampler)
-            .field("threads", &self.threads.len())
-            .finish_non_exhaustive()
-    }
-}
+dml_core::debug_fields!(Loader, |own| {
+    dataset: own.shared.dataset, sampler: own.shared.sampler, threads: own.threads.len(),
+});
 
 /// A seed for each batch of each pass.
 fn seed_of(seed: u64, pass: u64, batch: u64) -> u64 {

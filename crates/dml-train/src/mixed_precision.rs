@@ -105,7 +105,6 @@ impl MixedPrecision {
     }
 
     /// The element type.
-    #[must_use]
     pub fn dtype(&self) -> DType {
         self.dtype
     }

@@ -7,7 +7,7 @@
 use std::fmt::{self, Debug};
 
 use candle_core::Tensor;
-use dml_core::{Batch, Error, IntoLabels, Objective, Result, SeedSequence, check};
+use dml_core::{Batch, IntoLabels, Objective, Result, SeedSequence, check};
 use rand::seq::index::sample;
 
 /// Chooses the rows of a batch that a step learns from ([where](self)); PML's `subset_batch_miner`. [`ChooseRows`] makes a
@@ -107,7 +107,7 @@ impl MaximumLoss {
     /// Draws `trials` subsets of `rows` rows and compares their losses. A batch of at most `rows` rows is used whole.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] for a number of 0.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for a number of 0.
     pub fn new(objective: Objective, rows: usize, trials: usize, seed: u64) -> Result<Self> {
         Ok(Self {
             objective,
@@ -124,10 +124,7 @@ impl SubsetBatchMiner for MaximumLoss {
         if rows <= self.rows {
             return Ok((0..rows).collect());
         }
-        let labels = batch.labels().ok_or(Error::Missing {
-            component: "MaximumLoss",
-            needed: "labels",
-        })?;
+        let labels = check::present(batch.labels(), "MaximumLoss", "labels")?;
         let labels = labels.as_slice();
         let rng = &mut self.seeds.next_rng();
         let mut best: Option<(f64, Vec<usize>)> = None;

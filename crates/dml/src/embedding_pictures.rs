@@ -17,7 +17,6 @@ use dml_eval::{
     Confusion, FlatIndex, FlatMetric, KnnIndex, Neighbors, Pca, SelfMatch, TSne, TSneConfig,
     Verification,
 };
-use std::fmt;
 
 /// Queries in the plane, and in the pairs of the curves.
 const SHOWN: usize = 1_000;
@@ -44,13 +43,7 @@ impl Pictured<'_> {
     }
 }
 
-impl fmt::Debug for Pictured<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pictured")
-            .field("embeddings", self.embeddings)
-            .finish_non_exhaustive()
-    }
-}
+dml_core::debug_fields!(Pictured<'_>, |own| { embeddings: own.embeddings });
 
 /// A drawing, its name for a file, and what it shows.
 #[derive(Clone, Debug, PartialEq)]
@@ -91,8 +84,8 @@ pub const NAMES: [&str; 6] = ["confusion", "pca", "tsne", "roc", "det", "neighbo
 /// ```
 ///
 /// # Errors
-/// [`Error::Length`](dml_core::Error::Length) if there are not as many labels as embeddings; as the index and the pictures for embeddings that are not
-/// rows of finite numbers, images that are not as many, no reference.
+/// [`Error::Length`](dml_core::Error::Length) if there are not as many labels as embeddings; as the index and the
+/// pictures for embeddings that are not rows of finite numbers, images that are not as many, no reference.
 pub fn draw(queries: &Pictured<'_>, references: Option<&Pictured<'_>>) -> Result<Vec<Picture>> {
     let own = if references.is_some() {
         SelfMatch::None

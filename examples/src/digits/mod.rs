@@ -54,16 +54,11 @@ struct Digits {
 
 impl Args {
     fn digits(&self) -> anyhow::Result<Digits> {
+        let (batch, images) = (self.batch, self.images);
+        ensure!(batch >= 2, "--batch: expected at least 2, got {batch}");
         ensure!(
-            self.batch >= 2,
-            "--batch: expected at least 2, got {}",
-            self.batch
-        );
-        ensure!(
-            self.images >= self.batch.saturating_mul(2),
-            "--images: expected at least two batches of {}, got {}",
-            self.batch,
-            self.images
+            images >= batch.saturating_mul(2),
+            "--images: expected at least two batches of {batch}, got {images}"
         );
         let judged = self.images.div_ceil(6);
         let sets = match &self.data_dir {

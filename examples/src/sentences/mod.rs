@@ -86,21 +86,17 @@ pub struct Accuracy {
 /// # Errors
 /// One sentence for arguments out of range, and for files that are missing, damaged or of another kind of model.
 pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Accuracy> {
-    ensure!(
-        args.batch >= 2,
-        "--batch: expected at least 2, got {}",
-        args.batch
-    );
-    ensure!(
-        args.test >= 2,
-        "--test: expected at least 2, got {}",
-        args.test
-    );
-    ensure!(
-        args.tokens >= 3,
-        "--tokens: expected at least 3, got {}",
-        args.tokens
-    );
+    let (batch, test, tokens) = (args.batch, args.test, args.tokens);
+    for (flag, got, least) in [
+        ("batch", batch, 2),
+        ("test", test, 2),
+        ("tokens", tokens, 3),
+    ] {
+        ensure!(
+            got >= least,
+            "--{flag}: expected at least {least}, got {got}"
+        );
+    }
     let sentences = match &args.pairs {
         Some(folder) if folder.is_dir() => rust_sources::pairs(folder, args.seed)?,
         Some(path) => pairs::read(path)?,

@@ -4,7 +4,7 @@ use candle_core::Tensor;
 use dml_kernels::elementwise;
 
 use super::{binary, has_kernel, with_slice};
-use crate::{Error, Result, for_element};
+use crate::{Result, check, for_element};
 
 /// `left + right`, of one shape. Their gradients are the gradient of the sum, which is not copied.
 ///
@@ -18,15 +18,11 @@ use crate::{Error, Result, for_element};
 /// ```
 ///
 /// # Errors
-/// [`Error::Shape`] for different shapes, [`Error::Tensor`] if Candle can't do it.
+/// [`Error::Shape`](crate::Error::Shape) for different shapes, [`Error::Tensor`](crate::Error::Tensor) if Candle can't
+/// do it.
 pub fn sum(left: &Tensor, right: &Tensor) -> Result<Tensor> {
-    if left.shape() != right.shape() {
-        return Err(Error::Shape {
-            arg: "right",
-            expected: "the shape of the left tensor",
-            got: right.dims().to_vec(),
-        });
-    }
+    let expected = "the shape of the left tensor";
+    check::shape(left.shape() == right.shape(), "right", right, expected)?;
     if !has_kernel(left) || left.dtype() != right.dtype() {
         return Ok((left + right)?);
     }
@@ -50,6 +46,7 @@ pub fn sum(left: &Tensor, right: &Tensor) -> Result<Tensor> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Error;
     use candle_core::{Device, Var};
 
     #[test]

@@ -19,7 +19,8 @@ impl Relation {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Index`](crate::Error::Index) for a row that does not exist, [`Error::Unsupported`](crate::Error::Unsupported) for a reference row that is named twice.
+    /// [`Error::Index`](crate::Error::Index) for a row that does not exist,
+    /// [`Error::Unsupported`](crate::Error::Unsupported) for a reference row that is named twice.
     pub fn select(&self, queries: &[u32], references: &[u32]) -> Result<Self> {
         let rows = |rows: &[u32]| rows.iter().map(|row| *row as usize).collect::<Vec<_>>();
         let (queries, references) = (rows(queries), rows(references));
@@ -28,11 +29,8 @@ impl Relation {
         let mut places = vec![None; self.references];
         for (place, row) in references.iter().enumerate() {
             let is_first = places[*row].replace(place as u32).is_none();
-            check::supported(
-                is_first,
-                "Relation::select",
-                "a reference row is named twice",
-            )?;
+            let reason = "a reference row is named twice";
+            check::supported(is_first, "Relation::select", reason)?;
         }
         let is_same = |q: &usize| self.self_match(*q).and_then(|r| *places.get(r)?);
         let map: Vec<Option<u32>> = queries.iter().map(is_same).collect();
@@ -80,7 +78,8 @@ impl Relation {
     /// Which reference *is* which query stays as it was. The result has no [labels](Relation::query_labels).
     ///
     /// # Errors
-    /// [`Error::Length`](crate::Error::Length) if the block has other numbers of rows, [`Error::Index`](crate::Error::Index) for a row that does not exist.
+    /// [`Error::Length`](crate::Error::Length) if the block has other numbers of rows,
+    /// [`Error::Index`](crate::Error::Index) for a row that does not exist.
     pub fn with_block(self, references: &[u32], block: &Self) -> Result<Self> {
         check::length("block queries", self.queries, block.queries)?;
         check::length("block references", references.len(), block.references)?;

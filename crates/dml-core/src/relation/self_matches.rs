@@ -45,11 +45,7 @@ impl Relation {
     /// [`Error::Length`] if there are fewer references than queries.
     pub fn with_diagonal_self_matches(mut self) -> Result<Self> {
         if self.references < self.queries {
-            return Err(Error::Length {
-                arg: "references",
-                expected: self.queries,
-                got: self.references,
-            });
+            check::length("references", self.queries, self.references)?;
         }
         self.self_matches = SelfMatches::Diagonal;
         Ok(self)
@@ -70,7 +66,6 @@ impl Relation {
     }
 
     /// The reference row that is query row `q`, if there is one.
-    #[must_use]
     pub fn self_match(&self, q: usize) -> Option<usize> {
         match &self.self_matches {
             SelfMatches::Apart => None,

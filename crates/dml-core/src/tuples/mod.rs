@@ -27,7 +27,7 @@ use candle_core::Tensor;
 use dml_kernels::TripletSet;
 use dml_kernels::triplet_ranges::{GapInterval, TripletRanges};
 
-use crate::{Batch, Error, Order, Result, check};
+use crate::{Batch, Order, Result, check};
 
 use by_anchor::ListByAnchor;
 
@@ -118,13 +118,11 @@ impl Tuples {
     }
 
     /// Whether these are all tuples of the batch ([`Tuples::all`]).
-    #[must_use]
     pub fn is_all(&self) -> bool {
         matches!(self.0, Form::All)
     }
 
     /// Whether these are triplets; everything that a relation allows counts as pairs.
-    #[must_use]
     pub fn is_triplets(&self) -> bool {
         match &self.0 {
             Form::All | Form::Pairs(_) => false,
@@ -134,7 +132,6 @@ impl Tuples {
     }
 
     /// The list of pairs, if the tuples are one.
-    #[must_use]
     pub fn as_pairs(&self) -> Option<&Pairs> {
         match &self.0 {
             Form::Pairs(pairs) => Some(pairs),
@@ -143,7 +140,6 @@ impl Tuples {
     }
 
     /// The list of triplets, if the tuples are one.
-    #[must_use]
     pub fn as_triplets(&self) -> Option<&Triplets> {
         match &self.0 {
             Form::Triplets(triplets) => Some(triplets),
@@ -153,7 +149,6 @@ impl Tuples {
 
     /// The triplets that a device selects, if the tuples are such.
     #[doc(hidden)]
-    #[must_use]
     pub fn on_device(&self) -> Option<&Arc<DeviceTriplets>> {
         match &self.0 {
             Form::Device(triplets) => Some(triplets),
@@ -164,7 +159,8 @@ impl Tuples {
     /// Checks that every row exists in `batch`.
     ///
     /// # Errors
-    /// [`Error::Index`] for a row outside of the batch, [`Error::Length`] for a set over more rows than there are.
+    /// [`Error::Index`](crate::Error::Index) for a row outside of the batch, [`Error::Length`](crate::Error::Length)
+    /// for a set over more rows than there are.
     pub fn check(&self, batch: &Batch) -> Result<()> {
         let (anchors, references) = match &self.0 {
             Form::All => return Ok(()),
@@ -180,7 +176,7 @@ impl Tuples {
     /// How many tuples there are. Nothing is expanded.
     ///
     /// # Errors
-    /// [`Error::Missing`] for [`Tuples::all`] of a batch without a relation.
+    /// [`Error::Missing`](crate::Error::Missing) for [`Tuples::all`] of a batch without a relation.
     pub fn count(&self, batch: &Batch) -> Result<TupleCount> {
         Ok(match &self.0 {
             Form::All => TupleSet::count(batch.require_relation("Tuples::count")?),
@@ -194,8 +190,9 @@ impl Tuples {
     /// The same tuples as a set that is visited anchor by anchor, whatever form they have.
     ///
     /// # Errors
-    /// [`Error::Missing`] in the name of the component for [`Tuples::all`] of a batch without a relation, as
-    /// [`Tuples::check`], and [`Error::Tensor`] if triplets can't be brought from their device.
+    /// [`Error::Missing`](crate::Error::Missing) in the name of the component for [`Tuples::all`] of a batch without a
+    /// relation, as [`Tuples::check`], and [`Error::Tensor`](crate::Error::Tensor) if triplets can't be brought from
+    /// their device.
     pub fn by_anchor(&self, component: &'static str, batch: &Batch) -> Result<Arc<dyn TupleSet>> {
         self.check(batch)?;
         let (anchors, references) = (batch.queries(), batch.references());
@@ -213,9 +210,9 @@ impl Tuples {
     /// Pairs become every positive pair with every negative pair of the same anchor, positive pairs outermost.
     ///
     /// # Errors
-    /// [`Error::Missing`] for [`Tuples::all`] of a batch without a relation,
-    /// [`Error::Index`] for a row outside of the batch, [`Error::Length`] for lists of unequal length,
-    /// [`Error::Size`] if the list does not fit into memory.
+    /// [`Error::Missing`](crate::Error::Missing) for [`Tuples::all`] of a batch without a relation,
+    /// [`Error::Index`](crate::Error::Index) for a row outside of the batch, [`Error::Length`](crate::Error::Length)
+    /// for lists of unequal length, [`Error::Size`](crate::Error::Size) if the list does not fit into memory.
     pub fn triplets(&self, batch: &Batch) -> Result<Arc<Triplets>> {
         if let Form::Triplets(triplets) = &self.0 {
             triplets.check(batch)?;
@@ -314,15 +311,8 @@ fn fits(name: &'static str, count: u64) -> Result<()> {
 }
 
 fn check_rows(arg: &'static str, got: usize, limit: usize) -> Result<()> {
-    if got <= limit {
-        Ok(())
-    } else {
-        Err(Error::Length {
-            arg,
-            expected: limit,
-            got,
-        })
-    }
+    // Fewer rows are fine.
+    check::length(arg, limit, got.max(limit))
 }
 
 #[cfg(test)]

@@ -15,7 +15,8 @@ use crate::{Order, Result, check, for_element};
 /// `split(q, positives, negatives)` appends the positive and the negative reference rows of query `q`.
 ///
 /// # Errors
-/// [`Error::DType`](crate::Error::DType) unless the matrix is of `f32` or `f64`, [`Error::Shape`](crate::Error::Shape) unless it is of rank 2.
+/// [`Error::DType`](crate::Error::DType) unless the matrix is of `f32` or `f64`, [`Error::Shape`](crate::Error::Shape)
+/// unless it is of rank 2.
 #[doc(hidden)]
 pub fn triplet_ranges(
     matrix: &Tensor,
@@ -23,12 +24,8 @@ pub fn triplet_ranges(
     interval: GapInterval,
     split: impl Fn(usize, &mut Vec<u32>, &mut Vec<u32>) + Sync,
 ) -> Result<TripletRanges> {
-    check::shape(
-        matrix.rank() == 2,
-        "matrix",
-        matrix,
-        "[queries, references]",
-    )?;
+    let expected = "[queries, references]";
+    check::shape(matrix.rank() == 2, "matrix", matrix, expected)?;
     let (_, references) = matrix.dims2()?;
     // The order of the negatives lives on the host: a matrix from another device is copied here once.
     let matrix = matrix.detach().to_device(&Device::Cpu)?;

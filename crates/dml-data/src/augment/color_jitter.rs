@@ -10,7 +10,7 @@
 //! saturation. Krizhevsky, Sutskever, Hinton 2012 began it; the strengths of Chen, Kornblith, Norouzi, Hinton 2020, "A
 //! Simple Framework for Contrastive Learning of Visual Representations" (arXiv 2002.05709) are up to 0.8.
 
-use dml_core::{Error, Result, check};
+use dml_core::{Result, check};
 use rand::seq::SliceRandom;
 
 use super::{Augmentation, draw};
@@ -54,7 +54,7 @@ impl ColorJitter {
     /// Changes colours.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] for a strength that is negative or not finite.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for a strength that is negative or not finite.
     pub fn new(config: ColorJitterConfig) -> Result<Self> {
         check::non_negative("brightness", config.brightness)?;
         check::non_negative("contrast", config.contrast)?;
@@ -84,14 +84,9 @@ impl Augmentation for ColorJitter {
     }
 
     fn output_shape(&self, input: [usize; 3]) -> Result<[usize; 3]> {
-        if input[0] == 1 || input[0] == 3 {
-            return Ok(input);
-        }
-        Err(Error::Shape {
-            arg: "image",
-            expected: "[1 or 3, height, width]",
-            got: input.to_vec(),
-        })
+        let fits = input[0] == 1 || input[0] == 3;
+        check::dims(fits, "image", &input, "[1 or 3, height, width]")?;
+        Ok(input)
     }
 }
 

@@ -14,11 +14,8 @@ use super::{
 /// An augmentation and its parameters. With the feature `serde` it is read by name:
 /// `{"name": "RandomCrop", "size": [24, 24], "padding": 2}`.
 #[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(tag = "name")
-)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(tag = "name"))]
 #[non_exhaustive]
 pub enum AugmentationConfig {
     /// [`RandomResizedCrop`].

@@ -87,19 +87,10 @@ pub trait Augmentation: Debug + Send + Sync {
     }
 }
 
-macro_rules! forward {
-    ($($t:ty),*) => {$(
-        impl<A: Augmentation + ?Sized> Augmentation for $t {
-            fn apply(&self, image: Image, seed: u64) -> Result<Image> {
-                (**self).apply(image, seed)
-            }
-            fn output_shape(&self, input: [usize; 3]) -> Result<[usize; 3]> {
-                (**self).output_shape(input)
-            }
-        }
-    )*};
-}
-forward!(&A, Box<A>, Arc<A>);
+dml_core::forward!(Augmentation for [&T, Box<T>, Arc<T>] {
+    fn apply(&self, image: Image, seed: u64) -> Result<Image>;
+    fn output_shape(&self, input: [usize; 3]) -> Result<[usize; 3]>;
+});
 
 #[cfg(test)]
 mod tests;

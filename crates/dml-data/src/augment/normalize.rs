@@ -4,18 +4,15 @@
 //! y[c, i, j] = (x[c, i, j] − mean[c]) / std[c]
 //! ```
 
-use dml_core::{Error, ImageInput, Result, check};
+use dml_core::{ImageInput, Result, check};
 
 use super::Augmentation;
 use crate::Image;
 
 /// Configuration of [`Normalize`].
 #[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(deny_unknown_fields)
-)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub struct NormalizeConfig {
     /// The mean of each channel, or one for all: finite.
     pub mean: Vec<f64>,
@@ -65,16 +62,11 @@ impl Normalize {
     /// Normalises channels.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] for numbers out of range, [`Error::Length`] unless there are as many of both, at least
-    /// one.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for numbers out of range,
+    /// [`Error::Length`](dml_core::Error::Length) unless there are as many of both, at least one.
     pub fn new(config: NormalizeConfig) -> Result<Self> {
-        if config.mean.is_empty() || config.std.len() != config.mean.len() {
-            return Err(Error::Length {
-                arg: "std",
-                expected: config.mean.len().max(1),
-                got: config.std.len(),
-            });
-        }
+        check::length("std", config.mean.len().max(1), config.std.len())?;
+        check::length("mean", config.std.len(), config.mean.len())?;
         for (mean, std) in config.mean.iter().zip(&config.std) {
             check::finite("mean", *mean)?;
             check::positive("std", *std)?;
@@ -99,13 +91,9 @@ impl Augmentation for Normalize {
     }
 
     fn output_shape(&self, input: [usize; 3]) -> Result<[usize; 3]> {
-        if self.mean.len() == 1 || self.mean.len() == input[0] {
-            return Ok(input);
-        }
-        Err(Error::Shape {
-            arg: "image",
-            expected: "[channels, height, width] with a mean for each channel",
-            got: input.to_vec(),
-        })
+        let fits = self.mean.len() == 1 || self.mean.len() == input[0];
+        let expected = "[channels, height, width] with a mean for each channel";
+        check::dims(fits, "image", &input, expected)?;
+        Ok(input)
     }
 }

@@ -1,6 +1,6 @@
 //! A part of fixed size, from anywhere.
 
-use dml_core::{Error, Result, check};
+use dml_core::{Result, check};
 use rand::Rng;
 
 use super::part::Part;
@@ -9,26 +9,13 @@ use super::{Augmentation, draw};
 use crate::Image;
 use crate::image::check_size;
 
-/// Configuration of [`RandomCrop`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(deny_unknown_fields)
-)]
-pub struct RandomCropConfig {
-    /// Height and width of the part in pixels, 1 to 16,384.
-    pub size: [usize; 2],
-    /// Pixels of value 0 that are put around the picture first. Default 0.
-    #[cfg_attr(feature = "serde", serde(default))]
-    pub padding: usize,
-}
-
-impl RandomCropConfig {
-    /// Parts of that height and width, without padding.
-    #[must_use]
-    pub fn new(size: [usize; 2]) -> Self {
-        Self { size, padding: 0 }
+dml_core::config! {
+    /// Configuration of [`RandomCrop`].
+    pub struct RandomCropConfig {
+        /// Height and width of the part in pixels, 1 to 16,384.
+        pub size: [usize; 2];
+        /// Pixels of value 0 that are put around the picture first. Default 0.
+        pub padding: usize = 0,
     }
 }
 
@@ -53,7 +40,7 @@ impl RandomCrop {
     /// Cuts parts out.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] for a size or a padding out of range.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for a size or a padding out of range.
     pub fn new(config: RandomCropConfig) -> Result<Self> {
         let expected = "at most 16384 pixels";
         let padding = config.padding;
@@ -100,13 +87,9 @@ impl Augmentation for RandomCrop {
         let [channels, height, width] = input;
         let [own_height, own_width] = self.config.size;
         let around = 2 * self.config.padding;
-        if height + around < own_height || width + around < own_width {
-            return Err(Error::Shape {
-                arg: "image",
-                expected: "[channels, height, width], with padding at least as large as the part",
-                got: input.to_vec(),
-            });
-        }
+        let fits = height + around >= own_height && width + around >= own_width;
+        let expected = "[channels, height, width], with padding at least as large as the part";
+        check::dims(fits, "image", &input, expected)?;
         Ok([channels, own_height, own_width])
     }
 }

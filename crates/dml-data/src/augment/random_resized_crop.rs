@@ -18,41 +18,15 @@ use super::{Augmentation, draw};
 use crate::Image;
 use crate::image::check_size;
 
-/// Configuration of [`RandomResizedCrop`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(deny_unknown_fields)
-)]
-pub struct RandomResizedCropConfig {
-    /// Height and width of the result in pixels, 1 to 16,384.
-    pub size: [usize; 2],
-    /// The smallest and the largest share of the picture's area, in (0, 1]. Default 0.08 and 1.
-    #[cfg_attr(feature = "serde", serde(default = "default_scale"))]
-    pub scale: [f64; 2],
-    /// The smallest and the largest width by height, `> 0`. Default 3/4 and 4/3.
-    #[cfg_attr(feature = "serde", serde(default = "default_ratio"))]
-    pub ratio: [f64; 2],
-}
-
-fn default_scale() -> [f64; 2] {
-    [0.08, 1.0]
-}
-
-fn default_ratio() -> [f64; 2] {
-    [3.0 / 4.0, 4.0 / 3.0]
-}
-
-impl RandomResizedCropConfig {
-    /// Results of that height and width, and the defaults.
-    #[must_use]
-    pub fn new(size: [usize; 2]) -> Self {
-        Self {
-            size,
-            scale: default_scale(),
-            ratio: default_ratio(),
-        }
+dml_core::config! {
+    /// Configuration of [`RandomResizedCrop`].
+    pub struct RandomResizedCropConfig {
+        /// Height and width of the result in pixels, 1 to 16,384.
+        pub size: [usize; 2];
+        /// The smallest and the largest share of the picture's area, in (0, 1]. Default 0.08 and 1.
+        pub scale: [f64; 2] = [0.08, 1.0],
+        /// The smallest and the largest width by height, `> 0`. Default 3/4 and 4/3.
+        pub ratio: [f64; 2] = [3.0 / 4.0, 4.0 / 3.0],
     }
 }
 

@@ -364,6 +364,13 @@ fn parameters_out_of_range_are_named() {
             }),
             "std",
         ),
+        (
+            Config::Normalize(NormalizeConfig {
+                mean: vec![],
+                std: vec![1.0],
+            }),
+            "mean",
+        ),
     ];
     for (config, name) in cases {
         let message = config.build().unwrap_err().to_string();

@@ -15,7 +15,9 @@ use super::*;
 use crate::{DataError, Digest, Idx, MnistFile};
 
 mod contents;
+mod resuming;
 mod server;
+mod stopping;
 
 use self::server::{Reply, Server};
 
@@ -155,101 +157,6 @@ fn progress_counts_up_to_the_announced_total() {
     .unwrap();
     assert!(seen.len() > 2 && seen.windows(2).all(|pair| pair[0] < pair[1]));
     assert_eq!(seen.last(), Some(&size));
-}
-
-#[test]
-fn a_dropped_connection_is_taken_up_where_it_broke() {
-    let (folder, file) = (tempfile::tempdir().unwrap(), good());
-    let server = Server::start(move |n, _| match n {
-        0 => Reply::DropAt(file.clone(), 70_000),
-        1 => Reply::DropAt(file.clone(), 70_010),
-        _ => Reply::Send(file.clone()),
-    });
-    let (result, events) = fetch(folder.path(), &[server.url()], &quick());
-    assert!(result.is_ok(), "{result:?}");
-    assert_eq!(events.len(), 3);
-    assert_eq!(server.starts(), [None, Some(70_000), Some(70_010)]);
-    assert_there(&folder);
-}
-
-#[test]
-fn drops_without_an_announced_length_are_noticed_too() {
-    let (folder, file) = (tempfile::tempdir().unwrap(), good());
-    let size = file.len();
-    let server = Server::start(move |n, _| match n {
-        0 => Reply::Unannounced(file.clone(), 1_000),
-        _ => Reply::Unannounced(file.clone(), size),
-    });
-    let (result, events) = fetch(folder.path(), &[server.url()], &quick());
-    assert!(result.is_ok(), "{result:?}");
-    assert!(
-        events[0].starts_with("expected 235216 bytes, found"),
-        "{events:?}"
-    );
-    assert_eq!(server.starts(), [None, Some(1_000)]);
-    assert_there(&folder);
-}
-
-#[test]
-fn nothing_is_lost_between_two_calls_or_two_mirrors() {
-    let (folder, file) = (tempfile::tempdir().unwrap(), good());
-    let copy = file.clone();
-    let bad = Server::start(move |n, _| Reply::DropAt(copy.clone(), 100 * (n + 1)));
-    let (result, _) = fetch(folder.path(), &[bad.url()], &quick());
-    let failed = attempts(result);
-    assert_eq!(
-        failed.iter().map(|a| a.received).collect::<Vec<_>>(),
-        [100, 100, 100]
-    );
-    assert_eq!(fs::metadata(part(&folder)).unwrap().len(), 300);
-
-    let other = Server::start(move |_, _| Reply::Send(file.clone()));
-    let (result, _) = fetch(folder.path(), &[bad.url(), other.url()], &quick());
-    assert!(result.is_ok(), "{result:?}");
-    assert_eq!(bad.starts()[3..], [Some(300), Some(400), Some(500)]);
-    assert_eq!(other.starts(), [Some(600)]);
-    assert_there(&folder);
-}
-
-#[test]
-fn progress_renews_the_patience() {
-    let (folder, file) = (tempfile::tempdir().unwrap(), good());
-    let server = Server::start(move |n, _| {
-        let at = ((n / 2 + 1) * 70_000).min(file.len());
-        Reply::DropAt(file.clone(), at) // every second attempt brings nothing
-    });
-    let config = DownloadConfig {
-        attempts: 2,
-        ..quick()
-    };
-    let (result, _) = fetch(folder.path(), &[server.url()], &config);
-    assert!(result.is_ok(), "{result:?}");
-    assert_eq!(server.requests().len(), 7);
-}
-
-#[test]
-fn a_server_that_ignores_ranges_costs_only_time() {
-    let (folder, file) = (tempfile::tempdir().unwrap(), good());
-    let server = Server::start(move |n, _| match n {
-        0 => Reply::DropAt(file.clone(), 1_234),
-        _ => Reply::IgnoreRange(file.clone()),
-    });
-    let (result, _) = fetch(folder.path(), &[server.url()], &quick());
-    assert!(result.is_ok(), "{result:?}");
-    assert_eq!(server.starts(), [None, Some(1_234)]);
-    assert_there(&folder);
-}
-
-#[test]
-fn a_part_that_is_whole_already_is_kept() {
-    let (folder, file) = (tempfile::tempdir().unwrap(), good());
-    fs::write(part(&folder), &file[..]).unwrap();
-    let server = Server::start(move |_, _| Reply::Send(file.clone()));
-    let (result, events) = fetch(folder.path(), &[server.url()], &quick());
-    assert!(result.is_ok(), "{result:?}");
-    assert_eq!(events, ["done"]);
-    assert_eq!(server.requests().len(), 1); // answered by 416
-    assert_there(&folder);
 }
 
 #[test]
@@ -407,70 +314,6 @@ fn a_server_that_drips_is_given_up_and_what_came_is_kept() {
     assert!(result.is_ok(), "{result:?}");
     assert_eq!(good.starts(), [Some(kept as usize)]);
     assert_there(&folder);
-}
-
-/// Runs a download that is stopped at the first event that `stop` names; returns the error.
-fn stopped_at(
-    folder: &Path,
-    url: &str,
-    config: &DownloadConfig,
-    mut stop: impl FnMut(&DownloadEvent<'_>) -> bool,
-) -> DataError {
-    let result = Download {
-        file: known_file(),
-        mirrors: &[url.to_owned()],
-        folder,
-        config,
-    }
-    .run(&mut |event| {
-        if stop(&event) {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
-    });
-    result.unwrap_err()
-}
-
-#[test]
-fn a_download_stops_when_it_is_told_to_and_goes_on_later() {
-    let (folder, file) = (tempfile::tempdir().unwrap(), good());
-    let server = Server::start(move |_, _| Reply::Send(file.clone()));
-    let error = stopped_at(folder.path(), &server.url(), &quick(), |event| {
-        matches!(event, DownloadEvent::Received { received: 1.., .. })
-    });
-    assert!(matches!(&error, DataError::Stopped { file } if *file == format!("{NAME}.gz")));
-    let kept = fs::metadata(part(&folder)).unwrap().len() as usize;
-    assert!(kept > 0);
-    let (result, _) = fetch(folder.path(), &[server.url()], &quick());
-    assert!(result.is_ok(), "{result:?}");
-    assert_eq!(server.starts(), [None, Some(kept)]);
-    assert_there(&folder);
-}
-
-#[test]
-fn waits_of_every_kind_can_be_stopped() {
-    let waiting = |event: &DownloadEvent<'_>| matches!(event, DownloadEvent::Waiting { .. });
-    // Times that no test would wait for.
-    let patient = DownloadConfig {
-        first_wait: Duration::from_secs(500),
-        longest_wait: Duration::from_secs(500),
-        stall_timeout: Duration::from_secs(500),
-        lock_timeout: Duration::from_secs(500),
-        ..quick()
-    };
-    let silent = Server::start(|_, _| Reply::Stall(Duration::from_millis(800)));
-    let busy = Server::start(|_, _| Reply::Status(503, ""));
-    for server in [&silent, &busy] {
-        let folder = tempfile::tempdir().unwrap();
-        let error = stopped_at(folder.path(), &server.url(), &patient, waiting);
-        assert!(matches!(error, DataError::Stopped { .. }), "{error}");
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let lock = folder.path().join(format!(".{NAME}.gz.lock"));
-    let _held = super::lock::lock(&lock, Duration::ZERO, &mut || Ok(())).unwrap();
-    let error = stopped_at(folder.path(), &busy.url(), &patient, waiting);
-    assert!(matches!(error, DataError::Stopped { .. }), "{error}");
 }
 
 #[test]

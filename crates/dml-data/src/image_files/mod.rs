@@ -37,11 +37,8 @@ pub use skipped::{SkippedFile, SkippedKind};
 
 /// How an image of any size becomes one of the size that is asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(rename_all = "snake_case")
-)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Resize {
     /// Height and width each by a factor of its own: nothing is lost, proportions are.
@@ -59,11 +56,8 @@ pub enum Resize {
 
 /// What to do about files that can't be decoded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(rename_all = "snake_case")
-)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Unreadable {
     /// Nothing is decoded ahead of time; reading such an image is an error with the file's name. A folder that can't be
@@ -106,11 +100,9 @@ impl ImageFilesConfig {
     /// [`Error::Unsupported`](dml_core::Error::Unsupported) for another order of channels than red, green, blue.
     pub fn of_input(input: &ImageInput) -> dml_core::Result<Self> {
         input.check()?;
-        check::supported(
-            input.channel_order == ChannelOrder::Rgb,
-            "ImageFilesConfig::of_input",
-            "expected a network that reads red, green and blue in this order, got Bgr",
-        )?;
+        let reason = "expected a network that reads red, green and blue in this order, got Bgr";
+        let fits = input.channel_order == ChannelOrder::Rgb;
+        check::supported(fits, "ImageFilesConfig::of_input", reason)?;
         let config = Self {
             size: input.size,
             resize: match input.crop {
@@ -130,21 +122,13 @@ impl ImageFilesConfig {
             let longer = self.size[0].max(self.size[1]);
             let expected = "a length in pixels from the longer side of size to 16384";
             let fits = (longer..=LONGEST).contains(&side);
-            check::parameter(fits, "resize", side as f64, expected)?;
+            check::whole(fits, "resize", side, expected)?;
         }
-        let channels = self.channels;
-        check::parameter(
-            matches!(channels, 1 | 3),
-            "channels",
-            channels as f64,
-            "1 or 3",
-        )?;
-        check::parameter(
-            (1 << 20..=1 << 40).contains(&self.memory_limit),
-            "memory_limit",
-            self.memory_limit as f64,
-            "1048576 (1 MiB) to 1099511627776 (1 TiB)",
-        )?;
+        let fits = matches!(self.channels, 1 | 3);
+        check::whole(fits, "channels", self.channels, "1 or 3")?;
+        let expected = "1048576 (1 MiB) to 1099511627776 (1 TiB)";
+        let fits = (1 << 20..=1 << 40).contains(&self.memory_limit);
+        check::parameter(fits, "memory_limit", self.memory_limit as f64, expected)?;
         Ok(())
     }
 }
@@ -364,45 +348,38 @@ impl ImageFiles {
     }
 
     /// The folder or table that the files come from.
-    #[must_use]
     pub fn source(&self) -> &Path {
         &self.source
     }
 
     /// The file of every row.
-    #[must_use]
     pub fn paths(&self) -> &[PathBuf] {
         &self.paths
     }
 
     /// The names of the classes: that of label 0 first.
-    #[must_use]
     pub fn class_names(&self) -> &[String] {
         &self.class_names
     }
 
     /// The camera of every row, a position in [`camera_names`](Self::camera_names); `None` unless the table names one for
     /// each of these rows. Queries and gallery of one table have the same numbers for the same cameras.
-    #[must_use]
     pub fn cameras(&self) -> Option<&[i64]> {
         self.cameras.as_deref()
     }
 
     /// The names of all cameras of the table.
-    #[must_use]
     pub fn camera_names(&self) -> &[String] {
         &self.camera_names
     }
 
     /// The files and folders that were left out, with the reason: whatever in a folder is no image, and images that
     /// can't be decoded if these are [skipped](Unreadable::Skip).
-    #[must_use]
     pub fn skipped(&self) -> &[SkippedFile] {
         &self.skipped
     }
 
     /// How files become images.
-    #[must_use]
     pub fn config(&self) -> &ImageFilesConfig {
         &self.config
     }

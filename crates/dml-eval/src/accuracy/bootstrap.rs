@@ -7,7 +7,7 @@
 //!
 //! Efron, "Bootstrap methods: another look at the jackknife" (1979), percentile method.
 
-use dml_core::{Error, Result, check};
+use dml_core::{Result, check};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
@@ -60,7 +60,8 @@ pub struct ConfidenceInterval {
 /// ```
 ///
 /// # Errors
-/// [`Error::InvalidParameter`] for an argument outside of its range, [`Error::Unsupported`] if there is no value.
+/// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for an argument outside of its range,
+/// [`Error::Unsupported`](dml_core::Error::Unsupported) if there is no value.
 pub fn confidence_interval(values: &[f64], config: &BootstrapConfig) -> Result<ConfidenceInterval> {
     check::count("resamples", config.resamples, 1_000_000)?;
     let level = config.level;
@@ -68,12 +69,8 @@ pub fn confidence_interval(values: &[f64], config: &BootstrapConfig) -> Result<C
     check::parameter(is_inside, "level", level, "a number between 0 and 1")?;
     let values = values.iter().copied();
     let values: Vec<f64> = values.filter(|value| !value.is_nan()).collect();
-    if values.is_empty() {
-        return Err(Error::Unsupported {
-            component: "confidence_interval",
-            reason: "there is no value to draw from",
-        });
-    }
+    let reason = "there is no value to draw from";
+    check::supported(!values.is_empty(), "confidence_interval", reason)?;
     let count = values.len() as f64;
     let mut means: Vec<f64> = (0..config.resamples as u64)
         .into_par_iter()
@@ -104,6 +101,7 @@ fn quantile(sorted: &[f64], share: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dml_core::Error;
 
     #[test]
     fn quantiles_by_hand() {

@@ -115,12 +115,9 @@ impl AccuracyCalculator {
     /// [`Error::Unsupported`] if `avg_of_avgs` and `return_per_class` are both set, [`Error::InvalidParameter`] if
     /// `k`, or that of a metric, is 0.
     pub fn new(config: AccuracyCalculatorConfig, index: impl KnnIndex + 'static) -> Result<Self> {
-        if config.avg_of_avgs && config.return_per_class {
-            return Err(Error::Unsupported {
-                component: "AccuracyCalculator",
-                reason: "avg_of_avgs and return_per_class exclude each other",
-            });
-        }
+        let reason = "avg_of_avgs and return_per_class exclude each other";
+        let is_both = config.avg_of_avgs && config.return_per_class;
+        check::supported(!is_both, "AccuracyCalculator", reason)?;
         if let Some(NeighborCount::Exactly(k)) = config.k {
             check::at_least_one("k", k)?;
         }
@@ -149,34 +146,23 @@ impl AccuracyCalculator {
         })
     }
 
-    /// Clusters by `clusterer` instead of k-means.
-    #[must_use]
-    pub fn with_clusterer(mut self, clusterer: impl Clusterer + 'static) -> Self {
-        self.clusterer = Arc::new(clusterer);
-        self
-    }
+    dml_core::setters! {
+        /// Clusters by `clusterer` instead of k-means.
+        pub fn with_clusterer(self, clusterer: impl Clusterer + 'static) { self.clusterer = Arc::new(clusterer) }
 
-    /// Adds a metric of clusters.
-    #[must_use]
-    pub fn with_cluster_metric(mut self, metric: impl ClusterAgreement + 'static) -> Self {
-        self.cluster_metrics.push(Arc::new(metric));
-        self.names_cluster_metrics = true;
-        self
-    }
+        /// Adds a metric of clusters.
+        pub fn with_cluster_metric(self, metric: impl ClusterAgreement + 'static) {
+            self.cluster_metrics.push(Arc::new(metric)); self.names_cluster_metrics = true
+        }
 
-    /// Derives the relation from labels by `relation` instead of by equality. Batches with a relation that is not one of
-    /// labels keep it. Metrics of clusters are left out, unless they are requested by name.
-    #[must_use]
-    pub fn with_label_relation(mut self, relation: impl LabelRelation + 'static) -> Self {
-        self.label_relation = Some(Arc::new(relation));
-        self
-    }
+        /// Derives the relation from labels by `relation` instead of by equality. Batches with a relation that is not one of
+        /// labels keep it. Metrics of clusters are left out, unless they are requested by name.
+        pub fn with_label_relation(self, relation: impl LabelRelation + 'static) {
+            self.label_relation = Some(Arc::new(relation))
+        }
 
-    /// Adds a metric of rankings.
-    #[must_use]
-    pub fn with_metric(mut self, metric: impl RankMetric + 'static) -> Self {
-        self.metrics.push(Arc::new(metric));
-        self
+        /// Adds a metric of rankings.
+        pub fn with_metric(self, metric: impl RankMetric + 'static) { self.metrics.push(Arc::new(metric)) }
     }
 
     /// The metrics' names, in the order in which a batch of labels gets them.
@@ -249,11 +235,11 @@ impl AccuracyCalculator {
             Some(labels) => labels,
             None if !self.names_cluster_metrics => return Ok(Vec::new()),
             None => {
-                return Err(Error::Unsupported {
-                    component: "AccuracyCalculator",
-                    reason: "clusters can be compared with labels only, and the batch's relation is another one; \
+                return Err(Error::unsupported(
+                    "AccuracyCalculator",
+                    "clusters can be compared with labels only, and the batch's relation is another one; \
                              leave AMI, NMI and the other metrics of clusters out",
-                });
+                ));
             }
         };
         let table = if labels.is_empty() {
@@ -278,10 +264,8 @@ impl AccuracyCalculator {
     /// The score of what each query has, if it has something to find.
     fn score(&self, metric: String, batch: &Batch, per_query: Vec<Option<f64>>) -> Result<Score> {
         let mut per_class = if self.config.avg_of_avgs || self.config.return_per_class {
-            let labels = batch.labels().ok_or(Error::Missing {
-                component: "AccuracyCalculator",
-                needed: "labels for the averages of classes",
-            })?;
+            let needed = "labels for the averages of classes";
+            let labels = check::present(batch.labels(), "AccuracyCalculator", needed)?;
             class_means(labels, &per_query)
         } else {
             Vec::new()

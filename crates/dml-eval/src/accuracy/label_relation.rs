@@ -44,8 +44,6 @@ pub trait LabelRelation: Debug + Send + Sync {
     fn relation(&self, query: &[Labels], reference: &[Labels]) -> Result<Relation>;
 }
 
-impl<L: LabelRelation + ?Sized> LabelRelation for Arc<L> {
-    fn relation(&self, query: &[Labels], reference: &[Labels]) -> Result<Relation> {
-        (**self).relation(query, reference)
-    }
-}
+dml_core::forward!(LabelRelation for [Arc<T>] {
+    fn relation(&self, query: &[Labels], reference: &[Labels]) -> Result<Relation>;
+});

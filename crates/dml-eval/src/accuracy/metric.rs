@@ -58,16 +58,8 @@ pub trait RankMetric: Debug + Send + Sync {
     fn of_query(&self, hits: &[bool], relevant: usize) -> f64;
 }
 
-impl<M: RankMetric + ?Sized> RankMetric for Arc<M> {
-    fn name(&self) -> String {
-        (**self).name()
-    }
-
-    fn depth(&self) -> RankDepth {
-        (**self).depth()
-    }
-
-    fn of_query(&self, hits: &[bool], relevant: usize) -> f64 {
-        (**self).of_query(hits, relevant)
-    }
-}
+dml_core::forward!(RankMetric for [Arc<T>] {
+    fn name(&self) -> String;
+    fn depth(&self) -> RankDepth;
+    fn of_query(&self, hits: &[bool], relevant: usize) -> f64;
+});

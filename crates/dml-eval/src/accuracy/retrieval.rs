@@ -50,11 +50,8 @@ use super::metric::{RankDepth, RankMetric};
 /// # Ok::<(), dml_core::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(try_from = "String", into = "String")
-)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "String", into = "String"))]
 #[non_exhaustive]
 pub enum RetrievalMetric {
     /// The share of matches among the first k neighbours.
@@ -189,11 +186,13 @@ impl FromStr for RetrievalMetric {
 
     /// The metric of that name, with a number in the place of `k`.
     fn from_str(name: &str) -> Result<Self> {
-        let unknown = || Error::Unsupported {
-            component: "RetrievalMetric",
-            reason: "no metric has that name; known are precision_at_K, recall_at_K, hit_rate_at_K, ndcg_at_K, \
+        let unknown = || {
+            Error::unsupported(
+                "RetrievalMetric",
+                "no metric has that name; known are precision_at_K, recall_at_K, hit_rate_at_K, ndcg_at_K, \
                      mean_average_precision_at_K, mean_average_precision_at_K_over_r, mean_average_precision, \
                      mean_average_precision_at_r, r_precision and mean_reciprocal_rank",
+            )
         };
         let plain = [
             Self::RPrecision,
@@ -218,19 +217,7 @@ impl FromStr for RetrievalMetric {
     }
 }
 
-impl TryFrom<String> for RetrievalMetric {
-    type Error = Error;
-
-    fn try_from(name: String) -> Result<Self> {
-        name.parse()
-    }
-}
-
-impl From<RetrievalMetric> for String {
-    fn from(metric: RetrievalMetric) -> Self {
-        metric.to_string()
-    }
-}
+dml_core::as_text!(RetrievalMetric);
 
 #[cfg(test)]
 mod tests {

@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 use dml_core::autograd::with_slice;
-use dml_core::{Batch, Error, Result};
+use dml_core::{Batch, Result, check};
 
 use crate::rows::doubles_on_cpu;
 
@@ -26,8 +26,9 @@ const ROWS: usize = 1 << 12;
 /// ```
 ///
 /// # Errors
-/// [`Error::Missing`] without labels or a relation, [`Error::Length`] for fewer references than queries,
-/// [`Error::Unsupported`] if the first references are not equal to the queries.
+/// [`Error::Missing`](dml_core::Error::Missing) without labels or a relation,
+/// [`Error::Length`](dml_core::Error::Length) for fewer references than queries,
+/// [`Error::Unsupported`](dml_core::Error::Unsupported) if the first references are not equal to the queries.
 pub fn with_queries_among_references(batch: Batch) -> Result<Batch> {
     let Some(reference) = batch.reference() else {
         return Ok(batch);
@@ -36,13 +37,9 @@ pub fn with_queries_among_references(batch: Batch) -> Result<Batch> {
     let relation = relation.clone().with_diagonal_self_matches()?;
     let first = reference.narrow(0, 0, batch.queries())?;
     let equal = first.dims() == batch.embeddings().dims() && same_rows(batch.embeddings(), &first)?;
-    if !equal {
-        return Err(Error::Unsupported {
-            component: "with_queries_among_references",
-            reason: "the references do not begin with the queries; put the same rows first, or say which reference is \
-                     which query by Relation::with_self_matches",
-        });
-    }
+    let reason = "the references do not begin with the queries; put the same rows first, or say which reference is \
+                     which query by Relation::with_self_matches";
+    check::supported(equal, "with_queries_among_references", reason)?;
     batch.with_relation(relation)
 }
 
@@ -70,6 +67,7 @@ fn same_rows(a: &Tensor, b: &Tensor) -> Result<bool> {
 mod tests {
     use super::*;
     use candle_core::{DType, Device};
+    use dml_core::Error;
 
     #[test]
     fn rows_of_half_precision_and_of_several_blocks_are_compared() -> Result<()> {

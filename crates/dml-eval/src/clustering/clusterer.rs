@@ -36,11 +36,9 @@ pub trait Clusterer: Debug + Send + Sync {
     fn cluster(&self, embeddings: &Tensor, clusters: usize) -> Result<Labels>;
 }
 
-impl<C: Clusterer + ?Sized> Clusterer for Arc<C> {
-    fn cluster(&self, embeddings: &Tensor, clusters: usize) -> Result<Labels> {
-        (**self).cluster(embeddings, clusters)
-    }
-}
+dml_core::forward!(Clusterer for [Arc<T>] {
+    fn cluster(&self, embeddings: &Tensor, clusters: usize) -> Result<Labels>;
+});
 
 /// Clusters that are known already, such as those of another program.
 ///

@@ -60,7 +60,6 @@ impl ClusterMetric {
     ];
 
     /// The metric's name in results and configurations.
-    #[must_use]
     pub fn name(self) -> &'static str {
         self.name_and_formula().0
     }
@@ -74,7 +73,6 @@ impl ClusterMetric {
     /// assert_eq!(ClusterMetric::ARI.of(&table), 1.0);
     /// # Ok::<(), dml_core::Error>(())
     /// ```
-    #[must_use]
     pub fn of(self, table: &Contingency) -> f64 {
         let (_, formula) = self.name_and_formula();
         formula(table)
@@ -127,15 +125,10 @@ pub trait ClusterAgreement: Debug + Send + Sync {
     fn of(&self, table: &Contingency) -> f64;
 }
 
-impl<A: ClusterAgreement + ?Sized> ClusterAgreement for Arc<A> {
-    fn name(&self) -> String {
-        (**self).name()
-    }
-
-    fn of(&self, table: &Contingency) -> f64 {
-        (**self).of(table)
-    }
-}
+dml_core::forward!(ClusterAgreement for [Arc<T>] {
+    fn name(&self) -> String;
+    fn of(&self, table: &Contingency) -> f64;
+});
 
 impl ClusterAgreement for ClusterMetric {
     fn name(&self) -> String {

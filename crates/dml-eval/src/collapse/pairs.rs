@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 use dml_core::autograd::with_slice;
 use dml_core::kernels::exact::squared_distance;
-use dml_core::{Batch, Error, PairKind, Result, check};
+use dml_core::{Batch, PairKind, Result, check};
 use rayon::prelude::*;
 
 use crate::rows::{check_finite, checked_rows, doubles_on_cpu, unit_rows};
@@ -24,8 +24,10 @@ use crate::rows::{check_finite, checked_rows, doubles_on_cpu, unit_rows};
 /// ```
 ///
 /// # Errors
-/// [`Error::Missing`] if the batch has no relation, [`Error::Unsupported`] if it has no positive pair,
-/// [`Error::InvalidParameter`] unless `alpha` is positive and the embeddings are finite.
+/// [`Error::Missing`](dml_core::Error::Missing) if the batch has no relation,
+/// [`Error::Unsupported`](dml_core::Error::Unsupported) if it has no positive pair,
+/// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) unless `alpha` is positive and the embeddings are
+/// finite.
 pub fn alignment(batch: &Batch, alpha: f64) -> Result<f64> {
     let alpha = check::positive("alpha", alpha)?;
     let relation = batch.require_relation("alignment")?;
@@ -51,12 +53,7 @@ pub fn alignment(batch: &Batch, alpha: f64) -> Result<f64> {
         })
     })??;
     let count: u64 = of_rows.iter().map(|(_, count)| count).sum();
-    if count == 0 {
-        return Err(Error::Unsupported {
-            component: "alignment",
-            reason: "there is no positive pair",
-        });
-    }
+    check::supported(count != 0, "alignment", "there is no positive pair")?;
     Ok(of_rows.iter().map(|(sum, _)| sum).sum::<f64>() / count as f64)
 }
 
@@ -72,18 +69,14 @@ pub fn alignment(batch: &Batch, alpha: f64) -> Result<f64> {
 /// ```
 ///
 /// # Errors
-/// [`Error::Shape`] unless they are `[rows, dim]`, [`Error::Unsupported`] for fewer than two rows,
-/// [`Error::InvalidParameter`] unless `t` is positive and the embeddings are finite.
+/// [`Error::Shape`](dml_core::Error::Shape) unless they are `[rows, dim]`,
+/// [`Error::Unsupported`](dml_core::Error::Unsupported) for fewer than two rows,
+/// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) unless `t` is positive and the embeddings are finite.
 pub fn uniformity(embeddings: &Tensor, t: f64) -> Result<f64> {
     let t = check::positive("t", t)?;
     let rows = directions(embeddings)?;
     let (count, dim) = rows.dims2()?;
-    if count < 2 {
-        return Err(Error::Unsupported {
-            component: "uniformity",
-            reason: "there must be two rows at least",
-        });
-    }
+    check::supported(count >= 2, "uniformity", "there must be two rows at least")?;
     // ln Σ exp of each row and those after it, as a largest exponent and a sum relative to it.
     let of_rows: Vec<(f64, f64)> = with_slice::<f64, _>(&rows, |rows| {
         let of_row = |i: usize| {
@@ -122,6 +115,7 @@ fn directions(rows: &Tensor) -> Result<Tensor> {
 mod tests {
     use super::*;
     use candle_core::Device;
+    use dml_core::Error;
 
     fn rows(rows: &[[f64; 2]]) -> Tensor {
         Tensor::from_slice(rows.as_flattened(), (rows.len(), 2), &Device::Cpu).unwrap()

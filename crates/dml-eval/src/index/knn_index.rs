@@ -37,16 +37,16 @@ pub trait KnnIndex: Debug + Send + Sync {
     /// # Errors
     /// [`Error::Shape`](dml_core::Error::Shape) unless they are `[rows, dim]` with the `dim` of the index,
     /// [`Error::DType`](dml_core::Error::DType) if they are of another element type,
-    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if a number is not finite (or, of double precision,
-    /// above 1e150), or the index would have more than 2³² − 1 rows.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if a number is not finite (or, of double
+    /// precision, above 1e150), or the index would have more than 2³² − 1 rows.
     fn add(&mut self, references: &Tensor) -> Result<()>;
 
     /// The `k` nearest references of every query, without its self-match. Ties go to the lower row. `k` must be from 1 to
     /// the number of references that a query may find.
     ///
     /// # Errors
-    /// As [`add`](KnnIndex::add), [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if `k` is out of range or
-    /// queries times `k` is above 2³², [`Error::Length`](dml_core::Error::Length) and
+    /// As [`add`](KnnIndex::add), [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if `k` is out of range
+    /// or queries times `k` is above 2³², [`Error::Length`](dml_core::Error::Length) and
     /// [`Error::Index`](dml_core::Error::Index) if `self_matches` does not fit the rows.
     fn search_others(
         &self,
@@ -67,9 +67,9 @@ pub trait KnnIndex: Debug + Send + Sync {
     /// that similar for a similarity. Closest first, ties by row. An empty index finds none.
     ///
     /// # Errors
-    /// As [`add`](KnnIndex::add), [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if the threshold is NaN,
-    /// [`Error::Length`](dml_core::Error::Length) and [`Error::Index`](dml_core::Error::Index) if `self_matches` does not
-    /// fit the rows.
+    /// As [`add`](KnnIndex::add), [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if the threshold is
+    /// NaN, [`Error::Length`](dml_core::Error::Length) and [`Error::Index`](dml_core::Error::Index) if `self_matches`
+    /// does not fit the rows.
     fn search_within(
         &self,
         queries: &Tensor,
@@ -109,57 +109,21 @@ pub trait KnnIndex: Debug + Send + Sync {
     fn to_empty(&self) -> Box<dyn KnnIndex>;
 }
 
-impl<I: KnnIndex + ?Sized> KnnIndex for Box<I> {
-    fn add(&mut self, references: &Tensor) -> Result<()> {
-        (**self).add(references)
-    }
+type Saved = std::result::Result<(), IndexFileError>;
 
-    fn search_others(
-        &self,
-        queries: &Tensor,
-        k: usize,
-        self_matches: SelfMatch<'_>,
-    ) -> Result<Neighbors> {
-        (**self).search_others(queries, k, self_matches)
-    }
-
-    fn search(&self, queries: &Tensor, k: usize) -> Result<Neighbors> {
-        (**self).search(queries, k)
-    }
-
-    fn search_within(
-        &self,
-        queries: &Tensor,
-        threshold: f64,
-        self_matches: SelfMatch<'_>,
-    ) -> Result<NeighborsWithin> {
-        (**self).search_within(queries, threshold, self_matches)
-    }
-
-    fn remove(&mut self, rows: &[u32]) -> Result<usize> {
-        (**self).remove(rows)
-    }
-
-    fn save(&self, path: &Path) -> std::result::Result<(), IndexFileError> {
-        (**self).save(path)
-    }
-
-    fn load(&mut self, path: &Path) -> std::result::Result<(), IndexFileError> {
-        (**self).load(path)
-    }
-
-    fn len(&self) -> usize {
-        (**self).len()
-    }
-
-    fn is_empty(&self) -> bool {
-        (**self).is_empty()
-    }
-
-    fn to_empty(&self) -> Box<dyn KnnIndex> {
-        (**self).to_empty()
-    }
-}
+dml_core::forward!(KnnIndex for [Box<T>] {
+    fn search_others(&self, queries: &Tensor, k: usize, own: SelfMatch<'_>) -> Result<Neighbors>;
+    fn search(&self, queries: &Tensor, k: usize) -> Result<Neighbors>;
+    fn search_within(&self, queries: &Tensor, far: f64, own: SelfMatch<'_>) -> Result<NeighborsWithin>;
+    fn save(&self, path: &Path) -> Saved;
+    fn len(&self) -> usize;
+    fn is_empty(&self) -> bool;
+    fn to_empty(&self) -> Box<dyn KnnIndex>;
+} mut {
+    fn add(&mut self, references: &Tensor) -> Result<()>;
+    fn remove(&mut self, rows: &[u32]) -> Result<usize>;
+    fn load(&mut self, path: &Path) -> Saved;
+});
 
 /// Whether an index of `rows` references can have `more`: row numbers are of 32 bits.
 pub(crate) fn check_count(rows: usize, more: usize) -> Result<()> {

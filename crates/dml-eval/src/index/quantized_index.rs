@@ -17,7 +17,6 @@
 
 mod encoded;
 
-use std::fmt;
 use std::path::Path;
 
 use candle_core::Tensor;
@@ -84,16 +83,9 @@ pub struct QuantizedIndex {
     rescore: usize,
 }
 
-/// What the index is, without its numbers.
-impl fmt::Debug for QuantizedIndex {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("QuantizedIndex")
-            .field("codes", &self.codes.kind())
-            .field("rescore", &self.rescore)
-            .field("rows", &self.rows)
-            .finish_non_exhaustive()
-    }
-}
+dml_core::debug_fields!(QuantizedIndex, |own| {
+    codes: own.codes.kind(), rescore: own.rescore, rows: own.rows,
+});
 
 impl QuantizedIndex {
     /// An index without references.
@@ -109,13 +101,11 @@ impl QuantizedIndex {
     }
 
     /// The rows, which are searched exactly.
-    #[must_use]
     pub fn rows(&self) -> &FlatIndex {
         &self.rows
     }
 
     /// What candidates are searched by.
-    #[must_use]
     pub fn codes(&self) -> Codes {
         self.codes.kind()
     }

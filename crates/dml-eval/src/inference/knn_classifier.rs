@@ -9,8 +9,6 @@
 //!
 //! Cover and Hart, "Nearest neighbor pattern classification" (1967).
 
-use std::fmt;
-
 use candle_core::Tensor;
 use dml_core::{IntoLabels, Result, check};
 
@@ -96,15 +94,7 @@ pub struct KnnClassifier {
     labels: Vec<i64>,
 }
 
-/// What the classifier is, without a label for every row.
-impl fmt::Debug for KnnClassifier {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KnnClassifier")
-            .field("config", &self.config)
-            .field("index", &self.index)
-            .finish_non_exhaustive()
-    }
-}
+dml_core::debug_fields!(KnnClassifier, |own| { config: own.config, index: own.index });
 
 impl KnnClassifier {
     /// Searches in an index like `index`, whose own references play no part.

@@ -1,6 +1,5 @@
 //! A network, an index and a threshold: from pictures to neighbours and matches.
 
-use std::fmt;
 use std::path::Path;
 
 use candle_core::{ModuleT, Tensor};
@@ -67,15 +66,9 @@ pub struct InferenceModel {
     index: Box<dyn KnnIndex>,
 }
 
-impl fmt::Debug for InferenceModel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InferenceModel")
-            .field("match_finder", &self.match_finder)
-            .field("normalize_embeddings", &self.normalize_embeddings)
-            .field("index", &self.index)
-            .finish_non_exhaustive()
-    }
-}
+dml_core::debug_fields!(InferenceModel, |own| {
+    match_finder: own.match_finder, normalize_embeddings: own.normalize_embeddings, index: own.index,
+});
 
 impl InferenceModel {
     /// Embeds by `trunk`, matches by `match_finder`, searches in `index`.
@@ -103,7 +96,6 @@ impl InferenceModel {
     }
 
     /// The index, with what was added to it.
-    #[must_use]
     pub fn index(&self) -> &dyn KnnIndex {
         &*self.index
     }

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
-use dml_core::{Dataset, Error, Result, check};
+use dml_core::{Dataset, Result, check};
 
 use super::Inputs;
 
@@ -56,25 +56,15 @@ impl DatasetInputs {
         }
     }
 
-    /// Another view, from 0 on: the second of photos and sketches, say.
-    #[must_use]
-    pub fn with_view(mut self, view: usize) -> Self {
-        self.view = view;
-        self
-    }
+    dml_core::setters! {
+        /// Another view, from 0 on: the second of photos and sketches, say.
+        pub fn with_view(self, view: usize) { self.view = view }
 
-    /// Another seed, for what is random about the things.
-    #[must_use]
-    pub fn with_seed(mut self, seed: u64) -> Self {
-        self.seed = seed;
-        self
-    }
+        /// Another seed, for what is random about the things.
+        pub fn with_seed(self, seed: u64) { self.seed = seed }
 
-    /// Puts the things on the device of the network.
-    #[must_use]
-    pub fn with_device(mut self, device: &Device) -> Self {
-        self.device = device.clone();
-        self
+        /// Puts the things on the device of the network.
+        pub fn with_device(self, device: &Device) { self.device = device.clone() }
     }
 }
 
@@ -84,17 +74,13 @@ impl Inputs for DatasetInputs {
     }
 
     /// # Errors
-    /// Those of the data set; [`Error::Length`] if it skips things, as labels would not fit what is left;
-    /// [`Error::Index`] if there is no such view.
+    /// Those of the data set; [`Error::Length`](dml_core::Error::Length) if it skips things, as labels would not fit
+    /// what is left; [`Error::Index`](dml_core::Error::Index) if there is no such view.
     fn batch(&self, rows: Range<usize>) -> Result<Tensor> {
         let rows: Vec<usize> = rows.collect();
         let examples = self.dataset.fetch(&rows, self.seed)?;
         if examples.rows() != rows {
-            return Err(Error::Length {
-                arg: "things of the data set",
-                expected: rows.len(),
-                got: examples.len(),
-            });
+            check::length("things of the data set", rows.len(), examples.len())?;
         }
         let views = examples.views();
         check::indices("view", [self.view], views.len())?;
@@ -105,6 +91,7 @@ impl Inputs for DatasetInputs {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dml_core::Error;
     use dml_core::{Examples, IntoLabels, Labels};
 
     /// Two views of numbers plus the seed; the number 3 can't be read.

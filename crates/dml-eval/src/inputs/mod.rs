@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use candle_core::Tensor;
-use dml_core::{Error, Result};
+use dml_core::{Result, check};
 
 /// Inputs of a network that are made when they are needed.
 ///
@@ -57,15 +57,10 @@ impl Inputs for Tensor {
     }
 }
 
-impl<I: Inputs + ?Sized> Inputs for Arc<I> {
-    fn rows(&self) -> usize {
-        (**self).rows()
-    }
-
-    fn batch(&self, rows: Range<usize>) -> Result<Tensor> {
-        (**self).batch(rows)
-    }
-}
+dml_core::forward!(Inputs for [Arc<T>] {
+    fn rows(&self) -> usize;
+    fn batch(&self, rows: Range<usize>) -> Result<Tensor>;
+});
 
 /// The embeddings `[rows, dim]` of all inputs, `batch_size` at a time.
 pub(crate) fn embedded(
@@ -75,13 +70,7 @@ pub(crate) fn embedded(
     embed: impl Fn(&Tensor) -> Result<Tensor>,
 ) -> Result<Tensor> {
     let rows = inputs.rows();
-    if rows == 0 {
-        return Err(Error::Shape {
-            arg,
-            expected: "[rows, …] with at least one row",
-            got: vec![0],
-        });
-    }
+    check::dims(rows > 0, arg, &[rows], "[rows, …] with at least one row")?;
     let batches = (0..rows).step_by(batch_size).map(|start| {
         let end = (start + batch_size).min(rows);
         embed(&inputs.batch(start..end)?)

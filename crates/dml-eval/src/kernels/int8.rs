@@ -6,12 +6,11 @@
 //!
 //! A coordinate is off by half a step at most. A row of zeros has step 0 and codes 0.
 
-use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
-use dml_core::kernels::Real;
 use dml_core::kernels::in_place::InPlace;
 use dml_core::kernels::lengths;
+use dml_core::kernels::{Real, vectorized};
 
 /// Queries of a block, and rows of a tile: both stay in the first-level cache.
 const QUERIES: usize = 8;
@@ -75,32 +74,24 @@ pub(crate) fn products(x: &[i8], r: &[i8], dim: usize) -> Vec<f32> {
     let block = queries
         .div_ceil(2 * rayon::current_num_threads())
         .min(QUERIES);
-    let arch = Arch::new();
     out.par_chunks_mut(block * references)
         .zip(x.par_chunks(block * dim))
-        .for_each_in_place(|(out, x)| arch.dispatch(Block { x, r, dim, out }));
+        .for_each_in_place(|(out, x)| {
+            vectorized(
+                #[inline(always)]
+                || products_of_block(x, r, dim, out),
+            );
+        });
     out
 }
 
-struct Block<'a> {
-    x: &'a [i8],
-    r: &'a [i8],
-    dim: usize,
-    out: &'a mut [f32],
-}
-
-impl NullaryFnOnce for Block<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn call(self) {
-        let references = self.r.len() / self.dim;
-        for (start, tile) in (0..).step_by(TILE).zip(self.r.chunks(TILE * self.dim)) {
-            let queries = self.x.chunks_exact(self.dim);
-            for (query, out) in queries.zip(self.out.chunks_exact_mut(references)) {
-                for (row, out) in tile.chunks_exact(self.dim).zip(&mut out[start..]) {
-                    *out = product(query, row);
-                }
+#[inline(always)]
+fn products_of_block(x: &[i8], r: &[i8], dim: usize, out: &mut [f32]) {
+    let references = r.len() / dim;
+    for (start, tile) in (0..).step_by(TILE).zip(r.chunks(TILE * dim)) {
+        for (query, out) in x.chunks_exact(dim).zip(out.chunks_exact_mut(references)) {
+            for (row, out) in tile.chunks_exact(dim).zip(&mut out[start..]) {
+                *out = product(query, row);
             }
         }
     }

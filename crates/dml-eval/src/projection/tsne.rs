@@ -56,8 +56,8 @@ pub struct TSne {
 
 impl TSne {
     /// # Errors
-    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if the perplexity is not above 1, or the number of
-    /// iterations is outside of its range.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if the perplexity is not above 1, or the number
+    /// of iterations is outside of its range.
     pub fn new(config: TSneConfig) -> Result<Self> {
         check::count("iterations", config.iterations, 100_000)?;
         let perplexity = config.perplexity;
@@ -71,20 +71,17 @@ impl TSne {
     ///
     /// # Errors
     /// [`Error::Shape`](dml_core::Error::Shape) unless they are `[rows, dim]`, [`Error::DType`](dml_core::Error::DType)
-    /// unless they are of a floating-point type, [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if one is
-    /// not finite or above 1e150, there are more than 20,000, or the perplexity is not less than a third of their number.
+    /// unless they are of a floating-point type, [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if one
+    /// is not finite or above 1e150, there are more than 20,000, or the perplexity is not less than a third of their
+    /// number.
     pub fn fit(&self, rows: &Tensor) -> Result<Tensor> {
         let rows = double_rows("rows", rows, None)?;
         let (count, dim) = rows.dims2()?;
         check::count_from("rows", count, 0, MOST_ROWS)?;
         let perplexity = self.config.perplexity;
         let fits = 3.0 * perplexity < count as f64;
-        check::parameter(
-            fits,
-            "perplexity",
-            perplexity,
-            "less than a third of the rows",
-        )?;
+        let expected = "less than a third of the rows";
+        check::parameter(fits, "perplexity", perplexity, expected)?;
         let affinities = with_slice::<f64, _>(&rows, |rows| affinities(rows, dim, perplexity))?;
         let mut places = start(&rows)?;
         self.descend(&affinities, &mut places);

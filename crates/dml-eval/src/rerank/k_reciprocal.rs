@@ -18,7 +18,7 @@
 use candle_core::{DType, Device, Tensor};
 use dml_core::autograd::with_slice;
 use dml_core::kernels::exact::squared_distance;
-use dml_core::{Error, Result, check};
+use dml_core::{Result, check};
 use rayon::prelude::*;
 
 use super::sparse::{SparseRow, columns, mean, shared};
@@ -59,7 +59,7 @@ pub struct KReciprocal {
 
 impl KReciprocal {
     /// # Errors
-    /// [`Error::InvalidParameter`] if an argument is outside of its range.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if an argument is outside of its range.
     pub fn new(config: KReciprocalConfig) -> Result<Self> {
         check::at_least_one("k1", config.k1)?;
         check::at_least_one("k2", config.k2)?;
@@ -72,19 +72,16 @@ impl KReciprocal {
     /// the CPU.
     ///
     /// # Errors
-    /// [`Error::Shape`] and [`Error::DType`] unless the rows fit each other, [`Error::InvalidParameter`] if one is not finite,
-    /// [`Error::Unsupported`] without queries or gallery.
+    /// [`Error::Shape`](dml_core::Error::Shape) and [`Error::DType`](dml_core::Error::DType) unless the rows fit each
+    /// other, [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if one is not finite,
+    /// [`Error::Unsupported`](dml_core::Error::Unsupported) without queries or gallery.
     pub fn distances(&self, queries: &Tensor, gallery: &Tensor) -> Result<Tensor> {
         let queries = checked_rows("queries", queries, None, None)?;
         let gallery = rows_like("gallery", gallery, &queries)?;
         let dim = queries.dims()[1];
         let (q, g) = (queries.dims()[0], gallery.dims()[0]);
-        if q == 0 || g == 0 {
-            return Err(Error::Unsupported {
-                component: "KReciprocal",
-                reason: "there must be a query and a gallery",
-            });
-        }
+        let reason = "there must be a query and a gallery";
+        check::supported(q > 0 && g > 0, "KReciprocal", reason)?;
         // As many distances as one search gives at most.
         SelfMatch::None.check(q, g, g)?;
         let rows = Tensor::cat(&[queries, gallery], 0)?.to_device(&Device::Cpu)?;
@@ -98,7 +95,8 @@ impl KReciprocal {
     /// The `k` closest of the gallery by these distances, for every query.
     ///
     /// # Errors
-    /// As [`distances`](KReciprocal::distances); [`Error::InvalidParameter`] if `k` is 0 or larger than the gallery.
+    /// As [`distances`](KReciprocal::distances); [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if `k`
+    /// is 0 or larger than the gallery.
     pub fn search(&self, queries: &Tensor, gallery: &Tensor, k: usize) -> Result<Neighbors> {
         let distances = self.distances(queries, gallery)?;
         let (q, g) = distances.dims2()?;

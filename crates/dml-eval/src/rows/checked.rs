@@ -3,7 +3,7 @@
 use candle_core::{DType, Device, Tensor};
 use dml_core::autograd::with_slice;
 use dml_core::kernels::Real;
-use dml_core::{Error, Result, check, for_element};
+use dml_core::{Result, check, for_element};
 
 /// `[rows, dim]` of single or double precision, outside of the graph, that fits the rows of an index.
 pub(crate) fn checked_rows(
@@ -12,28 +12,23 @@ pub(crate) fn checked_rows(
     dim: Option<usize>,
     dtype: Option<DType>,
 ) -> Result<Tensor> {
-    if rows.rank() != 2 || rows.dims()[1] == 0 || dim.is_some_and(|dim| dim != rows.dims()[1]) {
-        return Err(Error::Shape {
-            arg,
-            expected: "[rows, dim] with the dim of the index, at least 1",
-            got: rows.dims().to_vec(),
-        });
-    }
+    let fits = |own: usize| own > 0 && dim.is_none_or(|dim| dim == own);
+    let fits = rows.rank() == 2 && fits(rows.dims()[1]);
+    let expected = "[rows, dim] with the dim of the index, at least 1";
+    check::shape(fits, arg, rows, expected)?;
     let rows = match rows.dtype() {
         DType::F16 | DType::BF16 => rows.to_dtype(DType::F32)?,
         _ => rows.clone(),
     };
-    let expected = match (rows.dtype(), dtype) {
-        (DType::F32 | DType::F64, None) => return Ok(rows.detach()),
-        (got, Some(dtype)) if got == dtype => return Ok(rows.detach()),
-        (_, None) => "a floating-point type",
-        (_, Some(_)) => "the element type of the index",
+    let (fits, expected) = match dtype {
+        None => {
+            let is_wide = matches!(rows.dtype(), DType::F32 | DType::F64);
+            (is_wide, "a floating-point type")
+        }
+        Some(dtype) => (rows.dtype() == dtype, "the element type of the index"),
     };
-    Err(Error::DType {
-        arg,
-        expected,
-        got: rows.dtype(),
-    })
+    check::dtype(fits, arg, &rows, expected)?;
+    Ok(rows.detach())
 }
 
 /// The rows of [`checked_rows`] that fit those of another tensor.
@@ -98,6 +93,7 @@ fn first_beyond<T: Real>(numbers: &[T], most: f64) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dml_core::Error;
 
     #[test]
     fn what_is_not_finite_or_not_to_be_squared_is_named() -> Result<()> {

@@ -108,6 +108,45 @@ pub(super) struct Tester {
     pub(super) calculator: AccuracyCalculator,
 }
 
+/// Declares a tester: what its pairings measure, and whether queries are first and references second inputs.
+macro_rules! tester {
+    (
+        $(#[$of_type:meta])*
+        pub struct $Name:ident, $two_streams:literal, $measure:expr;
+        $(#[$of_test:meta])*
+        test
+    ) => {
+        $(#[$of_type])*
+        #[derive(Clone, Debug)]
+        pub struct $Name(Tester);
+
+        impl $Name {
+            /// # Errors
+            /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if an argument is outside of its range.
+            pub fn new(
+                config: $crate::testers::TesterConfig,
+                calculator: $crate::accuracy::AccuracyCalculator,
+            ) -> Result<Self> {
+                Ok(Self(Tester::new(config, calculator)?))
+            }
+
+            $(#[$of_test])*
+            pub fn test(
+                &self,
+                splits: &[$crate::testers::TestSplit],
+                splits_to_eval: $crate::testers::SplitsToEval<'_>,
+                trunk: &dyn ModuleT,
+                embedder: Option<&dyn ModuleT>,
+            ) -> Result<Vec<$crate::testers::SplitAccuracies>> {
+                let networks = (trunk, embedder);
+                let measure = |pairing: &Pairing| $measure(&self.0, pairing);
+                self.0.test(splits, splits_to_eval, networks, $two_streams, measure)
+            }
+        }
+    };
+}
+pub(super) use tester;
+
 /// The trunk and the embedder.
 type Networks<'a> = (&'a dyn ModuleT, Option<&'a dyn ModuleT>);
 
@@ -132,13 +171,10 @@ impl Tester {
     ) -> Result<Vec<SplitAccuracies>> {
         let pairs = pairs(splits, asked)?;
         let is_alone = |(query, references): &Pair| *references == [query.as_str()];
-        if two_streams && !pairs.iter().all(is_alone) {
-            return Err(Error::Unsupported {
-                component: "GlobalTwoStreamEmbeddingSpaceTester",
-                reason: "the first inputs of a split are searched for among its second ones: the only reference is the \
-                         query split",
-            });
-        }
+        let reason = "the first inputs of a split are searched for among its second ones: the only reference is the \
+                         query split";
+        let fits = !two_streams || pairs.iter().all(is_alone);
+        check::supported(fits, "GlobalTwoStreamEmbeddingSpaceTester", reason)?;
         let embedded = self.embed(splits, &pairs, networks, two_streams)?;
         let report = |(query, references): &Pair| {
             let levels = measure(&pairing(&embedded, query, references)?)?;
@@ -169,10 +205,10 @@ impl Tester {
             let second = match (&split.second, two_streams) {
                 (Some(inputs), true) => Some(self.embed_inputs(&**inputs, networks)?),
                 (None, true) => {
-                    return Err(Error::Missing {
-                        component: "GlobalTwoStreamEmbeddingSpaceTester",
-                        needed: "second inputs of every split",
-                    });
+                    return Err(Error::missing(
+                        "GlobalTwoStreamEmbeddingSpaceTester",
+                        "second inputs of every split",
+                    ));
                 }
                 (_, false) => None,
             };
@@ -271,12 +307,9 @@ fn pairs(splits: &[TestSplit], asked: SplitsToEval<'_>) -> Result<Vec<Pair>> {
     let all_known = pairs
         .iter()
         .all(|(query, references)| known(query) && references.iter().all(known));
-    if !all_known || pairs.iter().any(|(_, references)| references.is_empty()) {
-        return Err(Error::Unsupported {
-            component: "splits_to_eval",
-            reason: "every query split needs a reference split, and each must be one that is given",
-        });
-    }
+    let reason = "every query split needs a reference split, and each must be one that is given";
+    let has_reference = pairs.iter().all(|(_, references)| !references.is_empty());
+    check::supported(all_known && has_reference, "splits_to_eval", reason)?;
     Ok(pairs)
 }
 
@@ -284,10 +317,7 @@ fn pairs(splits: &[TestSplit], asked: SplitsToEval<'_>) -> Result<Vec<Pair>> {
 fn pairing(embedded: &[Embedded<'_>], query: &str, references: &[String]) -> Result<Pairing> {
     let find = |name: &str| {
         let found = embedded.iter().find(|embedded| embedded.split.name == name);
-        found.ok_or(Error::Missing {
-            component: "tester",
-            needed: "every split that is named",
-        })
+        found.ok_or(Error::missing("tester", "every split that is named"))
     };
     let own = find(query)?;
     let others = references

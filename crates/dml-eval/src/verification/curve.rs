@@ -1,6 +1,6 @@
 //! Rates at every threshold.
 
-use dml_core::{Batch, Distance, Error, Order, PairKind, Result, check};
+use dml_core::{Batch, Distance, Order, PairKind, Result, check};
 use rayon::prelude::*;
 
 use crate::rows::distance_blocks::each_block;
@@ -62,7 +62,6 @@ pub struct OperatingPoint {
 
 impl OperatingPoint {
     /// The share of pairs of the same thing that are not accepted.
-    #[must_use]
     pub fn false_reject_rate(&self) -> f64 {
         1.0 - self.true_accept_rate
     }
@@ -113,8 +112,10 @@ impl Verification {
     /// From the closeness of every pair, and whether it is one of the same thing.
     ///
     /// # Errors
-    /// [`Error::Length`] if there is not one answer for each pair, [`Error::InvalidParameter`] if a value is not a
-    /// number, [`Error::Unsupported`] if there are no pairs of the same, or none of different things.
+    /// [`Error::Length`](dml_core::Error::Length) if there is not one answer for each pair,
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if a value is not a number,
+    /// [`Error::Unsupported`](dml_core::Error::Unsupported) if there are no pairs of the same, or none of different
+    /// things.
     pub fn new(closeness: &[f64], same: &[bool], order: Order) -> Result<Self> {
         check::length("same", closeness.len(), same.len())?;
         let are_numbers = !closeness.iter().any(|value| value.is_nan());
@@ -147,12 +148,8 @@ impl Verification {
             (order.sign() * value + 0.0, all)
         });
         let steps = accepted.collect();
-        if all.same == 0 || all.different == 0 {
-            return Err(Error::Unsupported {
-                component: "Verification",
-                reason: "there must be pairs of the same thing and pairs of different things",
-            });
-        }
+        let reason = "there must be pairs of the same thing and pairs of different things";
+        check::supported(all.same > 0 && all.different > 0, "Verification", reason)?;
         Ok(Self { steps, all, order })
     }
 
@@ -161,7 +158,8 @@ impl Verification {
     /// [`of_batch_rounded`](Verification::of_batch_rounded).
     ///
     /// # Errors
-    /// As [`new`](Verification::new) and those of the distance; [`Error::Missing`] if the batch has no relation.
+    /// As [`new`](Verification::new) and those of the distance; [`Error::Missing`](dml_core::Error::Missing) if the
+    /// batch has no relation.
     pub fn of_batch(batch: &Batch, distance: &dyn Distance) -> Result<Self> {
         let relation = batch.require_relation("Verification")?;
         let references = batch.references();
@@ -180,7 +178,6 @@ impl Verification {
     }
 
     /// The points of the curve, from accepting no pair to accepting all: one per different value.
-    #[must_use]
     pub fn roc(&self) -> Vec<OperatingPoint> {
         self.points()
             .map(|(threshold, counts)| self.point(threshold, counts))
@@ -188,7 +185,6 @@ impl Verification {
     }
 
     /// AUC of the [module](super), exactly.
-    #[must_use]
     pub fn auc(&self) -> f64 {
         let mut before = Counts::default();
         let mut twice: u128 = 0;
@@ -204,7 +200,6 @@ impl Verification {
     }
 
     /// EER of the [module](super).
-    #[must_use]
     pub fn equal_error_rate(&self) -> EqualErrorRate {
         let gap = |point: &OperatingPoint| point.false_accept_rate - point.false_reject_rate();
         let mut strict = self.point(self.acceptance_of_none(), Counts::default());
@@ -235,7 +230,7 @@ impl Verification {
     /// interpolated: with fewer than `1 / rate` pairs of different things, none of them is accepted.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] unless `rate` is in `[0, 1]`.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) unless `rate` is in `[0, 1]`.
     pub fn at_false_accept_rate(&self, rate: f64) -> Result<OperatingPoint> {
         let fits = (0.0..=1.0).contains(&rate);
         check::parameter(fits, "rate", rate, "a number in [0, 1]")?;
@@ -253,13 +248,11 @@ impl Verification {
     }
 
     /// The largest share of right answers, accepting pairs of the same and rejecting those of different things.
-    #[must_use]
     pub fn best_accuracy(&self) -> Best {
         self.best(|counts| self.accuracy(counts))
     }
 
     /// The largest F1 of accepting pairs of the same thing.
-    #[must_use]
     pub fn best_f1(&self) -> Best {
         self.best(|counts| {
             // 2 TP / (2 TP + FP + FN)
@@ -269,7 +262,6 @@ impl Verification {
     }
 
     /// The share of right answers at a threshold; NaN where that is not a number.
-    #[must_use]
     pub fn accuracy_at(&self, threshold: f64) -> f64 {
         if threshold.is_nan() {
             return f64::NAN;
@@ -278,7 +270,6 @@ impl Verification {
     }
 
     /// The rates at a threshold; NaN where that is not a number.
-    #[must_use]
     pub fn at_threshold(&self, threshold: f64) -> OperatingPoint {
         if threshold.is_nan() {
             return OperatingPoint {

@@ -35,11 +35,8 @@ use super::Verification;
 /// # Ok::<(), dml_core::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(try_from = "String", into = "String")
-)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "String", into = "String"))]
 #[non_exhaustive]
 pub enum VerificationMetric {
     /// The area under the curve.
@@ -116,11 +113,11 @@ impl FromStr for VerificationMetric {
         if let Some(metric) = plain.into_iter().find(|metric| metric.to_string() == name) {
             return Ok(metric);
         }
-        let unknown = Error::Unsupported {
-            component: "VerificationMetric",
-            reason: "no metric has that name; known are roc_auc, eer, tar_at_far_RATE, fnmr_at_fmr_RATE, best_accuracy, \
+        let unknown = Error::unsupported(
+            "VerificationMetric",
+            "no metric has that name; known are roc_auc, eer, tar_at_far_RATE, fnmr_at_fmr_RATE, best_accuracy, \
                      best_accuracy_threshold, best_f1 and best_f1_threshold",
-        };
+        );
         let at = |prefix: &str, metric: fn(f64) -> Self| {
             name.strip_prefix(prefix).map(|rate| (rate, metric))
         };
@@ -140,19 +137,7 @@ impl FromStr for VerificationMetric {
     }
 }
 
-impl TryFrom<String> for VerificationMetric {
-    type Error = Error;
-
-    fn try_from(name: String) -> Result<Self> {
-        name.parse()
-    }
-}
-
-impl From<VerificationMetric> for String {
-    fn from(metric: VerificationMetric) -> Self {
-        metric.to_string()
-    }
-}
+dml_core::as_text!(VerificationMetric);
 
 #[cfg(test)]
 mod tests {

@@ -50,13 +50,11 @@ pub enum Number {
 
 impl Number {
     /// A size.
-    #[must_use]
     pub fn size(size: usize) -> Self {
         Self::Size(size as i64)
     }
 
     /// A condition.
-    #[must_use]
     pub fn flag(condition: bool) -> Self {
         Self::Flags(i32::from(condition))
     }
@@ -73,13 +71,11 @@ pub struct Extent {
 
 impl Extent {
     /// `len` numbers of a kind.
-    #[must_use]
     pub fn new(buffer: Buffer, len: usize) -> Self {
         Self { buffer, len }
     }
 
     /// `len` numbers of the kernel's precision.
-    #[must_use]
     pub fn real(len: usize) -> Self {
         Self::new(Buffer::Real, len)
     }
@@ -104,7 +100,6 @@ pub struct Launch {
 
 impl Launch {
     /// The name of the kernel.
-    #[must_use]
     pub fn name(&self, precision: Precision) -> String {
         precision.kernel(self.kernel)
     }

@@ -25,6 +25,7 @@ use crate::triplet_walk::Group;
 const MANY: u64 = 48;
 
 /// Memory that is used again for the next anchor.
+#[derive(Default)]
 pub(super) struct AnotherOrder<T> {
     order: DistanceOrder<T>,
     /// Places of the negatives in the miner's order, nearest by the loss first.
@@ -37,19 +38,6 @@ pub(super) struct AnotherOrder<T> {
     open: Tree<[f64; 1]>,
     /// How many negatives of each span violate the margin.
     violated: Vec<f64>,
-}
-
-impl<T> Default for AnotherOrder<T> {
-    fn default() -> Self {
-        Self {
-            order: DistanceOrder::default(),
-            places: Vec::new(),
-            events: Vec::new(),
-            passed: Tree::default(),
-            open: Tree::default(),
-            violated: Vec::new(),
-        }
-    }
 }
 
 /// Rank, span, and what happens there: in this order, so that a list of them sorts by rank.

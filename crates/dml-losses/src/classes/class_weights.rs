@@ -2,7 +2,7 @@
 
 use candle_core::{Tensor, Var};
 use candle_nn::VarBuilder;
-use dml_core::{Batch, Distance, Error, Labels, Result, check};
+use dml_core::{Batch, Distance, Labels, Result, check};
 
 use crate::WeightInit;
 use crate::machinery::transposed::transposed;
@@ -114,46 +114,26 @@ impl ClassWeights {
     }
 
     pub(crate) fn check_width(&self, embeddings: &Tensor) -> Result<()> {
-        if embeddings.rank() == 2 && embeddings.dims()[1] == self.classes.dim {
-            return Ok(());
-        }
-        Err(Error::Shape {
-            arg: "embeddings",
-            expected: "[rows, dim] with as many columns as the weights of a class",
-            got: embeddings.dims().to_vec(),
-        })
+        let fits = embeddings.rank() == 2 && embeddings.dims()[1] == self.classes.dim;
+        let expected = "[rows, dim] with as many columns as the weights of a class";
+        check::shape(fits, "embeddings", embeddings, expected)
     }
 
     /// The class of each row, all of them known; an error for a reference set, which these losses have no use for.
     pub(crate) fn own_classes(&self, batch: &Batch) -> Result<Vec<u32>> {
         let component = self.classes.component;
         check::unweighted(component, batch)?;
-        if batch.reference().is_some() {
-            return Err(Error::Unsupported {
-                component,
-                reason: "rows are compared with classes: there is no place for a reference set",
-            });
-        }
-        let labels = batch.labels().ok_or(Error::Missing {
-            component,
-            needed: "labels",
-        })?;
+        let reason = "rows are compared with classes: there is no place for a reference set";
+        check::supported(batch.reference().is_none(), component, reason)?;
+        let labels = check::present(batch.labels(), component, "labels")?;
         self.check_width(batch.embeddings())?;
         self.classes_of(labels)
     }
 
     /// The class that each label names.
     pub(crate) fn classes_of(&self, labels: &Labels) -> Result<Vec<u32>> {
-        let limit = self.num_classes();
-        let class = |(position, &got): (usize, &i64)| match u32::try_from(got) {
-            Ok(class) if (class as usize) < limit => Ok(class),
-            _ => Err(Error::Index {
-                arg: "labels",
-                position,
-                limit,
-                got,
-            }),
-        };
+        let class =
+            |(position, label): (usize, &i64)| check::class(position, *label, self.num_classes());
         labels.as_slice().iter().enumerate().map(class).collect()
     }
 }
@@ -163,6 +143,7 @@ mod tests {
     use super::*;
     use crate::SeededVars;
     use candle_core::{DType, Device};
+    use dml_core::Error;
 
     fn weights(layout: Layout) -> Result<ClassWeights> {
         let vars = SeededVars::new(0).builder(DType::F32, &Device::Cpu);

@@ -11,7 +11,7 @@
 
 use std::sync::Arc;
 
-use dml_core::{Batch, Distance, Error, Loss, Result, Term, Terms, Tuples, check};
+use dml_core::{Batch, Distance, Loss, Result, Term, Terms, Tuples, check};
 
 use crate::classes::class_softmax::{ClassLogits, Subtracted};
 use crate::machinery::requirements;
@@ -51,8 +51,8 @@ impl InstanceLoss {
     /// A loss over `distance`.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] if γ is not finite, [`Error::Unsupported`] unless the distance is the cosine
-    /// similarity.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if γ is not finite,
+    /// [`Error::Unsupported`](dml_core::Error::Unsupported) unless the distance is the cosine similarity.
     pub fn new(config: InstanceLossConfig, distance: impl Distance + 'static) -> Result<Self> {
         requirements::cosine("InstanceLoss", &distance, requirements::DEFINED_FOR_COSINE)?;
         Ok(Self {
@@ -70,10 +70,7 @@ impl Loss for InstanceLoss {
         }
         requirements::no_tuples("InstanceLoss", tuples)?;
         requirements::no_reference("InstanceLoss", batch)?;
-        let labels = batch.labels().ok_or(Error::Missing {
-            component: "InstanceLoss",
-            needed: "labels",
-        })?;
+        let labels = check::present(batch.labels(), "InstanceLoss", "labels")?;
         if labels.is_empty() {
             return Ok(Term::empty("loss").into());
         }

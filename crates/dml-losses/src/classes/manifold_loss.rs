@@ -24,7 +24,7 @@ use std::sync::Arc;
 use candle_core::{DType, Tensor, Var};
 use candle_nn::VarBuilder;
 use dml_core::{
-    Batch, Distance, Error, Loss, Result, SeedSequence, TensorExt, Term, Terms, Tuples, check,
+    Batch, Distance, Loss, Result, SeedSequence, TensorExt, Term, Terms, Tuples, check,
 };
 use rand::Rng;
 use rand::seq::SliceRandom;
@@ -36,11 +36,8 @@ use inverse::inverse;
 
 /// Configuration of [`ManifoldLoss`].
 #[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(deny_unknown_fields)
-)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 #[expect(non_snake_case, reason = "as in the paper, and in configurations")]
 pub struct ManifoldLossConfig {
     /// Number of columns of the embeddings, 1 to 4,294,967,295.
@@ -137,8 +134,8 @@ impl ManifoldLoss {
     /// standard normal distribution.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] if an argument is outside of its range, [`Error::Tensor`] if `vars` has `proxies` of
-    /// another shape.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if an argument is outside of its range,
+    /// [`Error::Tensor`](dml_core::Error::Tensor) if `vars` has `proxies` of another shape.
     pub fn new(
         config: ManifoldLossConfig,
         distance: impl Distance + 'static,
@@ -151,14 +148,9 @@ impl ManifoldLoss {
         );
         let init = WeightInit::STANDARD_NORMAL;
         let context = config.lambdaC;
-        let finite = (0.0..=check::LARGEST).contains(&context);
-        if !finite && context != f64::INFINITY {
-            return Err(Error::InvalidParameter {
-                name: "lambdaC",
-                value: context,
-                expected: "a number in [0, 1e30], or infinity",
-            });
-        }
+        let fits = (0.0..=check::LARGEST).contains(&context) || context == f64::INFINITY;
+        let expected = "a number in [0, 1e30], or infinity";
+        check::parameter(fits, "lambdaC", context, expected)?;
         Ok(Self {
             alpha: check::probability_below_one("alpha", config.alpha)?,
             margin: check::finite("margin", config.margin)?,
@@ -175,12 +167,8 @@ impl ManifoldLoss {
             return self.proxies.classes_of(labels);
         }
         let (rows, proxies) = (batch.queries(), self.proxies.num_classes());
-        if rows < proxies {
-            return Err(Error::Unsupported {
-                component: "ManifoldLoss",
-                reason: "without labels as meta classes the batch needs at least K rows",
-            });
-        }
+        let reason = "without labels as meta classes the batch needs at least K rows";
+        check::supported(rows >= proxies, "ManifoldLoss", reason)?;
         let mut rng = self.seeds.next_rng();
         let mut own: Vec<u32> = (0..proxies as u32).collect();
         own.resize_with(rows, || rng.random_range(0..proxies as u32));

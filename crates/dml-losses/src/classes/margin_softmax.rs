@@ -104,48 +104,19 @@ macro_rules! margin_softmax_loss {
         $(#[$of_loss:meta])*
         pub struct $Loss:ident($Margin:ty) = $make:expr;
     ) => {
-        $(#[$of_config])*
-        #[derive(Clone, Debug, PartialEq)]
-        #[cfg_attr(
-            feature = "serde",
-            derive(serde::Serialize, serde::Deserialize),
-            serde(deny_unknown_fields)
-        )]
-        pub struct $Config {
-            /// Number of classes, 1 to 4,294,967,295.
-            pub num_classes: usize,
-            /// Number of columns of the embeddings, 1 to 4,294,967,295; with `num_classes` at most 2³⁴ numbers in all.
-            pub embedding_size: usize,
-            $(#[$of_margin])*
-            #[cfg_attr(feature = "serde", serde(default = "default_margin"))]
-            pub margin: f64,
-            $(#[$of_scale])*
-            #[cfg_attr(feature = "serde", serde(default = "default_scale"))]
-            pub scale: f64,
-            /// Initialisation of the weights. Default: standard normal.
-            #[cfg_attr(feature = "serde", serde(default))]
-            pub weight_init_func: Option<$crate::WeightInit>,
-        }
-
-        fn default_margin() -> f64 {
-            $margin
-        }
-
-        fn default_scale() -> f64 {
-            $scale
-        }
-
-        impl $Config {
-            /// The default configuration for `num_classes` and `embedding_size`.
-            #[must_use]
-            pub fn new(num_classes: usize, embedding_size: usize) -> Self {
-                Self {
-                    num_classes,
-                    embedding_size,
-                    margin: default_margin(),
-                    scale: default_scale(),
-                    weight_init_func: None,
-                }
+        dml_core::config! {
+            $(#[$of_config])*
+            pub struct $Config {
+                /// Number of classes, 1 to 4,294,967,295.
+                pub num_classes: usize,
+                /// Number of columns of the embeddings, 1 to 4,294,967,295; with `num_classes` at most 2³⁴ numbers in all.
+                pub embedding_size: usize;
+                $(#[$of_margin])*
+                pub margin: f64 = $margin,
+                $(#[$of_scale])*
+                pub scale: f64 = $scale,
+                /// Initialisation of the weights. Default: standard normal.
+                pub weight_init_func: Option<$crate::WeightInit> = None,
             }
         }
 

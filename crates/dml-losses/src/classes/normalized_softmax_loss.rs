@@ -22,40 +22,17 @@ use crate::classes::margin_softmax::{MarginSoftmax, MarginSoftmaxLoss};
 use crate::classes::over_classes::loss_over_classes;
 use crate::machinery::unit_rows::divided_by_norms;
 
-/// Configuration of [`NormalizedSoftmaxLoss`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(deny_unknown_fields)
-)]
-pub struct NormalizedSoftmaxLossConfig {
-    /// Number of classes, 1 to 4,294,967,295.
-    pub num_classes: usize,
-    /// Number of columns of the embeddings, 1 to 4,294,967,295; with `num_classes` at most 2³⁴ numbers in all.
-    pub embedding_size: usize,
-    /// Divisor of the similarities, in `[1e-30, 1e30]`. Default `0.05`.
-    #[cfg_attr(feature = "serde", serde(default = "default_temperature"))]
-    pub temperature: f64,
-    /// Initialisation of the weights. Default: standard normal.
-    #[cfg_attr(feature = "serde", serde(default))]
-    pub weight_init_func: Option<WeightInit>,
-}
-
-fn default_temperature() -> f64 {
-    0.05
-}
-
-impl NormalizedSoftmaxLossConfig {
-    /// The default configuration for `num_classes` and `embedding_size`.
-    #[must_use]
-    pub fn new(num_classes: usize, embedding_size: usize) -> Self {
-        Self {
-            num_classes,
-            embedding_size,
-            temperature: default_temperature(),
-            weight_init_func: None,
-        }
+dml_core::config! {
+    /// Configuration of [`NormalizedSoftmaxLoss`].
+    pub struct NormalizedSoftmaxLossConfig {
+        /// Number of classes, 1 to 4,294,967,295.
+        pub num_classes: usize,
+        /// Number of columns of the embeddings, 1 to 4,294,967,295; with `num_classes` at most 2³⁴ numbers in all.
+        pub embedding_size: usize;
+        /// Divisor of the similarities, in `[1e-30, 1e30]`. Default `0.05`.
+        pub temperature: f64 = 0.05,
+        /// Initialisation of the weights. Default: standard normal.
+        pub weight_init_func: Option<WeightInit> = None,
     }
 }
 

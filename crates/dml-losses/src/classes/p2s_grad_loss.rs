@@ -25,11 +25,8 @@ use crate::machinery::transposed::transposed;
 
 /// Configuration of [`P2SGradLoss`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(deny_unknown_fields)
-)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub struct P2SGradLossConfig {
     /// Number of columns of the embeddings, 1 to 4,294,967,295.
     pub descriptors_dim: usize,

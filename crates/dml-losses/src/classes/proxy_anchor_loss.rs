@@ -32,49 +32,20 @@ use crate::machinery::expression::{Composite, Dual, Expression};
 use crate::machinery::transposed::transposed;
 use crate::weight_init::{Fan, Nonlinearity};
 
-/// Configuration of [`ProxyAnchorLoss`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(deny_unknown_fields)
-)]
-pub struct ProxyAnchorLossConfig {
-    /// Number of classes, 1 to 4,294,967,295.
-    pub num_classes: usize,
-    /// Number of columns of the embeddings, 1 to 4,294,967,295; with `num_classes` at most 2³⁴ numbers in all.
-    pub embedding_size: usize,
-    /// Margin in units of the distance, in `[-1e30, 1e30]`. Default `0.1`.
-    #[cfg_attr(feature = "serde", serde(default = "default_margin"))]
-    pub margin: f64,
-    /// Factor of the exponents, in `[-1e30, 1e30]`. Default `32`.
-    #[cfg_attr(feature = "serde", serde(default = "default_alpha"))]
-    pub alpha: f64,
-    /// Initialisation of the proxies. Default: normal with standard deviation `√(2 / num_classes)`.
-    #[cfg_attr(feature = "serde", serde(default))]
-    pub weight_init_func: Option<WeightInit>,
-}
-
-impl ProxyAnchorLossConfig {
-    /// The default configuration for `num_classes` and `embedding_size`.
-    #[must_use]
-    pub fn new(num_classes: usize, embedding_size: usize) -> Self {
-        Self {
-            num_classes,
-            embedding_size,
-            margin: default_margin(),
-            alpha: default_alpha(),
-            weight_init_func: None,
-        }
+dml_core::config! {
+    /// Configuration of [`ProxyAnchorLoss`].
+    pub struct ProxyAnchorLossConfig {
+        /// Number of classes, 1 to 4,294,967,295.
+        pub num_classes: usize,
+        /// Number of columns of the embeddings, 1 to 4,294,967,295; with `num_classes` at most 2³⁴ numbers in all.
+        pub embedding_size: usize;
+        /// Margin in units of the distance, in `[-1e30, 1e30]`. Default `0.1`.
+        pub margin: f64 = 0.1,
+        /// Factor of the exponents, in `[-1e30, 1e30]`. Default `32`.
+        pub alpha: f64 = 32.0,
+        /// Initialisation of the proxies. Default: normal with standard deviation `√(2 / num_classes)`.
+        pub weight_init_func: Option<WeightInit> = None,
     }
-}
-
-fn default_margin() -> f64 {
-    0.1
-}
-
-fn default_alpha() -> f64 {
-    32.0
 }
 
 /// Soft hinges around proxies ([formula](self)). Terms `pos_loss` and `neg_loss`, per class. Learns `proxies`

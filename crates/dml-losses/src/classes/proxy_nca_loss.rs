@@ -25,40 +25,17 @@ use crate::classes::class_weights::{ClassWeights, Classes, Layout};
 use crate::classes::margin_softmax::{MarginSoftmax, MarginSoftmaxLoss};
 use crate::classes::over_classes::loss_over_classes;
 
-/// Configuration of [`ProxyNCALoss`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(deny_unknown_fields)
-)]
-pub struct ProxyNCALossConfig {
-    /// Number of classes, 1 to 4,294,967,295.
-    pub num_classes: usize,
-    /// Number of columns of the embeddings, 1 to 4,294,967,295; with `num_classes` at most 2³⁴ numbers in all.
-    pub embedding_size: usize,
-    /// Factor of the similarities, in `[-1e30, 1e30]`. Default `1`.
-    #[cfg_attr(feature = "serde", serde(default = "default_softmax_scale"))]
-    pub softmax_scale: f64,
-    /// Initialisation of the proxies. Default: standard normal.
-    #[cfg_attr(feature = "serde", serde(default))]
-    pub weight_init_func: Option<WeightInit>,
-}
-
-fn default_softmax_scale() -> f64 {
-    1.0
-}
-
-impl ProxyNCALossConfig {
-    /// The default configuration for `num_classes` and `embedding_size`.
-    #[must_use]
-    pub fn new(num_classes: usize, embedding_size: usize) -> Self {
-        Self {
-            num_classes,
-            embedding_size,
-            softmax_scale: default_softmax_scale(),
-            weight_init_func: None,
-        }
+dml_core::config! {
+    /// Configuration of [`ProxyNCALoss`].
+    pub struct ProxyNCALossConfig {
+        /// Number of classes, 1 to 4,294,967,295.
+        pub num_classes: usize,
+        /// Number of columns of the embeddings, 1 to 4,294,967,295; with `num_classes` at most 2³⁴ numbers in all.
+        pub embedding_size: usize;
+        /// Factor of the similarities, in `[-1e30, 1e30]`. Default `1`.
+        pub softmax_scale: f64 = 1.0,
+        /// Initialisation of the proxies. Default: standard normal.
+        pub weight_init_func: Option<WeightInit> = None,
     }
 }
 

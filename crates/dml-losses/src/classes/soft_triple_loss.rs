@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
-use dml_core::{Distance, Error, Order, Result, check};
+use dml_core::{Distance, Order, Result, check};
 
 use crate::WeightInit;
 use crate::classes::class_softmax::{ClassLogits, Margin, Subtracted};
@@ -26,65 +26,24 @@ use crate::machinery::expression::Expression;
 use crate::machinery::softmax_mean_of_groups::softmax_mean_of_groups;
 use crate::weight_init::{Fan, Nonlinearity};
 
-/// Configuration of [`SoftTripleLoss`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(deny_unknown_fields)
-)]
-pub struct SoftTripleLossConfig {
-    /// Number of classes, 1 to 4,294,967,295.
-    pub num_classes: usize,
-    /// Number of columns of the embeddings, 1 to 4,294,967,295; with `num_classes` at most 2³⁴ numbers in all.
-    pub embedding_size: usize,
-    /// Number of centres of each class, 1 to 4,294,967,295. Default `10`.
-    #[cfg_attr(feature = "serde", serde(default = "default_centers_per_class"))]
-    pub centers_per_class: usize,
-    /// λ: factor of the similarities to classes, in `[-1e30, 1e30]`. Default `20`.
-    #[cfg_attr(feature = "serde", serde(default = "default_la"))]
-    pub la: f64,
-    /// γ: temperature of the softmax over the centres of a class, in `[1e-30, 1e30]`. Default `0.1`.
-    #[cfg_attr(feature = "serde", serde(default = "default_gamma"))]
-    pub gamma: f64,
-    /// Margin in units of the similarity, in `[-1e30, 1e30]`. Default `0.01`.
-    #[cfg_attr(feature = "serde", serde(default = "default_margin"))]
-    pub margin: f64,
-    /// Initialisation of the centres. Default: uniform with bound `1 / √(num_classes · centers_per_class)`.
-    #[cfg_attr(feature = "serde", serde(default))]
-    pub weight_init_func: Option<WeightInit>,
-}
-
-impl SoftTripleLossConfig {
-    /// The default configuration for `num_classes` and `embedding_size`.
-    #[must_use]
-    pub fn new(num_classes: usize, embedding_size: usize) -> Self {
-        Self {
-            num_classes,
-            embedding_size,
-            centers_per_class: default_centers_per_class(),
-            la: default_la(),
-            gamma: default_gamma(),
-            margin: default_margin(),
-            weight_init_func: None,
-        }
+dml_core::config! {
+    /// Configuration of [`SoftTripleLoss`].
+    pub struct SoftTripleLossConfig {
+        /// Number of classes, 1 to 4,294,967,295.
+        pub num_classes: usize,
+        /// Number of columns of the embeddings, 1 to 4,294,967,295; with `num_classes` at most 2³⁴ numbers in all.
+        pub embedding_size: usize;
+        /// Number of centres of each class, 1 to 4,294,967,295. Default `10`.
+        pub centers_per_class: usize = 10,
+        /// λ: factor of the similarities to classes, in `[-1e30, 1e30]`. Default `20`.
+        pub la: f64 = 20.0,
+        /// γ: temperature of the softmax over the centres of a class, in `[1e-30, 1e30]`. Default `0.1`.
+        pub gamma: f64 = 0.1,
+        /// Margin in units of the similarity, in `[-1e30, 1e30]`. Default `0.01`.
+        pub margin: f64 = 0.01,
+        /// Initialisation of the centres. Default: uniform with bound `1 / √(num_classes · centers_per_class)`.
+        pub weight_init_func: Option<WeightInit> = None,
     }
-}
-
-fn default_centers_per_class() -> usize {
-    10
-}
-
-fn default_la() -> f64 {
-    20.0
-}
-
-fn default_gamma() -> f64 {
-    0.1
-}
-
-fn default_margin() -> f64 {
-    0.01
 }
 
 /// Softmax over softly chosen centres ([formula](self)). One term `loss`, per row. Learns `fc` `[dim, classes · centres]`, in
@@ -121,19 +80,17 @@ impl SoftTripleLoss {
     /// A loss over the similarity `distance`, whose centres `vars` makes or holds.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for a distance that is no similarity, [`Error::InvalidParameter`] for numbers outside of
-    /// their range, [`Error::Tensor`] if `vars` holds an `fc` of another shape.
+    /// [`Error::Unsupported`](dml_core::Error::Unsupported) for a distance that is no similarity,
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for numbers outside of their range,
+    /// [`Error::Tensor`](dml_core::Error::Tensor) if `vars` holds an `fc` of another shape.
     pub fn new(
         config: SoftTripleLossConfig,
         distance: impl Distance + 'static,
         vars: VarBuilder<'_>,
     ) -> Result<Self> {
-        if distance.order() != Order::LargerIsCloser {
-            return Err(Error::Unsupported {
-                component: "SoftTripleLoss",
-                reason: "it needs a similarity, of which larger means closer",
-            });
-        }
+        let reason = "it needs a similarity, of which larger means closer";
+        let fits = distance.order() == Order::LargerIsCloser;
+        check::supported(fits, "SoftTripleLoss", reason)?;
         let centers = check::at_least_one("centers_per_class", config.centers_per_class)?;
         let classes = Classes {
             centers,

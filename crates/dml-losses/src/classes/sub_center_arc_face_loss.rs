@@ -23,56 +23,21 @@ use crate::classes::over_classes::loss_over_classes;
 use crate::machinery::expression::Expression;
 use crate::machinery::largest_of_groups::largest_of_groups;
 
-/// Configuration of [`SubCenterArcFaceLoss`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(deny_unknown_fields)
-)]
-pub struct SubCenterArcFaceLossConfig {
-    /// Number of classes, 1 to 4,294,967,295.
-    pub num_classes: usize,
-    /// Number of columns of the embeddings, 1 to 4,294,967,295; with `num_classes` at most 2³⁴ numbers in all.
-    pub embedding_size: usize,
-    /// Margin in degrees; any finite number. Default `28.6`.
-    #[cfg_attr(feature = "serde", serde(default = "default_margin"))]
-    pub margin: f64,
-    /// Factor of the cosines, in `[-1e30, 1e30]`. Default `64`.
-    #[cfg_attr(feature = "serde", serde(default = "default_scale"))]
-    pub scale: f64,
-    /// Number of centres of each class, 1 to 4,294,967,295. Default `3`.
-    #[cfg_attr(feature = "serde", serde(default = "default_sub_centers"))]
-    pub sub_centers: usize,
-    /// Initialisation of the weights. Default: standard normal.
-    #[cfg_attr(feature = "serde", serde(default))]
-    pub weight_init_func: Option<WeightInit>,
-}
-
-fn default_margin() -> f64 {
-    28.6
-}
-
-fn default_scale() -> f64 {
-    64.0
-}
-
-fn default_sub_centers() -> usize {
-    3
-}
-
-impl SubCenterArcFaceLossConfig {
-    /// The default configuration for `num_classes` and `embedding_size`.
-    #[must_use]
-    pub fn new(num_classes: usize, embedding_size: usize) -> Self {
-        Self {
-            num_classes,
-            embedding_size,
-            margin: default_margin(),
-            scale: default_scale(),
-            sub_centers: default_sub_centers(),
-            weight_init_func: None,
-        }
+dml_core::config! {
+    /// Configuration of [`SubCenterArcFaceLoss`].
+    pub struct SubCenterArcFaceLossConfig {
+        /// Number of classes, 1 to 4,294,967,295.
+        pub num_classes: usize,
+        /// Number of columns of the embeddings, 1 to 4,294,967,295; with `num_classes` at most 2³⁴ numbers in all.
+        pub embedding_size: usize;
+        /// Margin in degrees; any finite number. Default `28.6`.
+        pub margin: f64 = 28.6,
+        /// Factor of the cosines, in `[-1e30, 1e30]`. Default `64`.
+        pub scale: f64 = 64.0,
+        /// Number of centres of each class, 1 to 4,294,967,295. Default `3`.
+        pub sub_centers: usize = 3,
+        /// Initialisation of the weights. Default: standard normal.
+        pub weight_init_func: Option<WeightInit> = None,
     }
 }
 
@@ -147,8 +112,8 @@ impl SubCenterArcFaceLoss {
     /// nearest to, the first one counts. Labels are classes.
     ///
     /// # Errors
-    /// As [`terms`](dml_core::Loss::terms), and [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for a threshold that is
-    /// not finite.
+    /// As [`terms`](dml_core::Loss::terms), and [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for a
+    /// threshold that is not finite.
     pub fn outliers(&self, batch: &Batch, threshold: f64) -> Result<Outliers> {
         let widest = check::finite("threshold", threshold)?.to_radians();
         let own = self.0.weights.own_classes(&batch.detach())?;

@@ -29,9 +29,9 @@ use dml_core::{Result, check};
 /// # Ok::<(), dml_core::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(
     feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
     serde(remote = "Self", tag = "init_func", deny_unknown_fields)
 )]
 pub enum WeightInit {
@@ -276,11 +276,8 @@ impl WeightInit {
             Self::Orthogonal { gain } => {
                 check::finite("gain", gain)?;
                 // Every vector is made orthogonal to all before it.
-                check::count(
-                    "smaller side of orthogonal weights",
-                    rows.min(columns),
-                    1 << 14,
-                )?;
+                let side = rows.min(columns);
+                check::count("smaller side of orthogonal weights", side, 1 << 14)?;
                 Init::Randn {
                     mean: 0.0,
                     stdev: 1.0,

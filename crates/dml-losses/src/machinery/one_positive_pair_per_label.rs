@@ -2,18 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use dml_core::{Batch, Error, Pairs, Result, Tuples};
+use dml_core::{Batch, Pairs, Result, Tuples, check};
 
 /// For each label, ascending, the first positive pair whose anchor has it; the list of negatives stays empty.
 ///
 /// # Errors
-/// [`Error::Missing`] if the batch has no labels, and as [`Tuples::check`].
+/// [`Error::Missing`](dml_core::Error::Missing) if the batch has no labels, and as [`Tuples::check`].
 pub fn one_positive_pair_per_label(batch: &Batch, tuples: &Tuples) -> Result<Pairs> {
     tuples.check(batch)?;
-    let labels = batch.labels().ok_or(Error::Missing {
-        component: "one_positive_pair_per_label",
-        needed: "labels",
-    })?;
+    let labels = check::present(batch.labels(), "one_positive_pair_per_label", "labels")?;
     let labels = labels.as_slice();
     let mut first = BTreeMap::new();
     let mut offer = |anchors: &[u32], positives: &[u32]| {

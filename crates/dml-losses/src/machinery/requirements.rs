@@ -8,10 +8,18 @@ pub(crate) fn cosine(
     distance: &dyn Distance,
     reason: &'static str,
 ) -> Result<()> {
-    if matches!(distance.kind(), DistanceKind::Cosine { .. }) {
-        return Ok(());
-    }
-    Err(Error::Unsupported { component, reason })
+    let is_cosine = matches!(distance.kind(), DistanceKind::Cosine { .. });
+    check::supported(is_cosine, component, reason)
+}
+
+/// Refuses a distance that is no signal-to-noise ratio.
+pub(crate) fn signal_to_noise(
+    component: &'static str,
+    distance: &dyn Distance,
+    reason: &'static str,
+) -> Result<()> {
+    let is_ratio = matches!(distance.kind(), DistanceKind::SignalToNoise { .. });
+    check::supported(is_ratio, component, reason)
 }
 
 /// Why a loss over whole rankings asks for the cosine similarity.
@@ -31,10 +39,10 @@ pub(crate) fn unit_euclidean_power(
             power,
             normalized: true,
         } => Ok(power),
-        _ => Err(Error::Unsupported {
+        _ => Err(Error::unsupported(
             component,
-            reason: "it is defined for LpDistance of normalised rows with p = 2 only",
-        }),
+            "it is defined for LpDistance of normalised rows with p = 2 only",
+        )),
     }
 }
 
@@ -59,22 +67,12 @@ pub(crate) fn check(
 
 /// The batch must be compared with itself.
 pub(crate) fn no_reference(component: &'static str, batch: &Batch) -> Result<()> {
-    if batch.reference().is_none() {
-        return Ok(());
-    }
-    Err(Error::Unsupported {
-        component,
-        reason: "it compares the rows of a batch among themselves, not with a reference set",
-    })
+    let reason = "it compares the rows of a batch among themselves, not with a reference set";
+    check::supported(batch.reference().is_none(), component, reason)
 }
 
 /// No tuples may be chosen: the loss looks at the whole batch.
 pub(crate) fn no_tuples(component: &'static str, tuples: &Tuples) -> Result<()> {
-    if tuples.is_all() {
-        return Ok(());
-    }
-    Err(Error::Unsupported {
-        component,
-        reason: "it looks at the whole batch and takes no tuples",
-    })
+    let reason = "it looks at the whole batch and takes no tuples";
+    check::supported(tuples.is_all(), component, reason)
 }

@@ -5,7 +5,7 @@ use dml_core::autograd::{PartialGradient, has_kernel, of_matrix, whole, with_sli
 use dml_core::kernels::PairMask;
 use dml_core::kernels::soft_histogram::{self as kernel, SoftBins};
 use dml_core::tuples::mask_tensors;
-use dml_core::{Error, Result, check, for_element};
+use dml_core::{Result, check, for_element};
 
 /// Two histograms of each row of a matrix, one of its positive and one of its negative pairs: `[Q, R]` → `[Q, nodes]` each. A
 /// value between two nodes counts for both, more for the nearer one, which gives it a gradient.
@@ -16,18 +16,11 @@ pub(crate) fn soft_histograms(
 ) -> Result<(Tensor, Tensor)> {
     let x = &whole(x)?;
     let (queries, references) = x.dims2()?;
-    if (pairs.queries(), pairs.references()) != (queries, references) {
-        return Err(Error::Shape {
-            arg: "x",
-            expected: "[queries, references] of the pairs",
-            got: x.dims().to_vec(),
-        });
-    }
-    check::elements(
-        "histograms [rows, 2, nodes]",
-        &[queries, 2, bins.nodes()],
-        8,
-    )?;
+    let expected = "[queries, references] of the pairs";
+    let fits = (pairs.queries(), pairs.references()) == (queries, references);
+    check::shape(fits, "x", x, expected)?;
+    let sizes = [queries, 2, bins.nodes()];
+    check::elements("histograms [rows, 2, nodes]", &sizes, 8)?;
     if !has_kernel(x) {
         return soft_histograms_composite(x, pairs, bins);
     }
@@ -92,6 +85,7 @@ fn soft_histograms_composite(
 mod tests {
     use super::*;
     use dml_assert::assert_forms_agree;
+    use dml_core::Error;
 
     #[test]
     fn the_kernel_agrees_with_the_composite_form() -> Result<()> {

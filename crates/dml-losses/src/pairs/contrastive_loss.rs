@@ -12,9 +12,11 @@
 //!
 //! Pairs that come as a set are summed without being written out: `O(N²)` time, and memory for the matrix alone.
 
+use dml_core::{Result, Terms};
+
 use crate::machinery::expression::Expression;
 use crate::machinery::pair_formula::PairFormula;
-use crate::pairs::pair_loss::pair_loss;
+use crate::pairs::pair_loss::{ComparedPairs, pair_loss};
 
 pair_loss! {
     /// Configuration of [`ContrastiveLoss`].
@@ -57,10 +59,15 @@ pair_loss! {
     fn new();
 
     fn terms(config, pairs) {
-        let hinge = |sign, margin| Hinge { sign, margin };
-        let sign = pairs.sign();
-        pairs.both_kinds(hinge(sign, config.pos_margin), hinge(-sign, config.neg_margin))
+        hinges(pairs, config.pos_margin, config.neg_margin)
     }
+}
+
+/// A hinge on every positive and every negative pair.
+pub(super) fn hinges(pairs: &ComparedPairs<'_>, pos_margin: f64, neg_margin: f64) -> Result<Terms> {
+    let hinge = |sign, margin| Hinge { sign, margin };
+    let sign = pairs.sign();
+    pairs.both_kinds(hinge(sign, pos_margin), hinge(-sign, neg_margin))
 }
 
 /// `max(0, sign · (x − margin))`.

@@ -102,7 +102,7 @@ impl ComparedPairs<'_> {
 ///   it has to pass, and what follows is its default.
 /// * `pairs` says whether repeated pairs count as often as they are listed (`listed`) or once (`distinct`), by the
 ///   constructors of [`AnchorPairs`].
-/// * `cosine`, if it is there, is why the distance has to be the cosine similarity.
+/// * `cosine` or `signal_to_noise`, if it is there, is why the distance has to be of that kind.
 /// * `terms` is what the loss makes of its configuration and of [`ComparedPairs`].
 macro_rules! pair_loss {
     (
@@ -115,7 +115,7 @@ macro_rules! pair_loss {
         pub struct $Loss:ident { pairs: $pairs:ident, reads_weights: $reads_weights:literal }
 
         $(#[$of_new:meta])*
-        fn new($(cosine: $reason:literal)?);
+        fn new($($requirement:ident: $reason:literal)?);
 
         fn terms($config:ident, $compared:ident) $terms:block
     ) => {
@@ -139,7 +139,7 @@ macro_rules! pair_loss {
                 config: $Config,
                 distance: impl dml_core::Distance + 'static,
             ) -> dml_core::Result<Self> {
-                $($crate::machinery::requirements::cosine(stringify!($Loss), &distance, $reason)?;)?
+                $($crate::machinery::requirements::$requirement(stringify!($Loss), &distance, $reason)?;)?
                 $(dml_core::check::$check(stringify!($field), config.$field)?;)*
                 let distance = std::sync::Arc::new(distance);
                 Ok(Self { config, distance })

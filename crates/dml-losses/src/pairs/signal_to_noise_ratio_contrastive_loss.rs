@@ -7,76 +7,55 @@
 //! ```
 //!
 //! Yuan, Deng, Tang, Tang and Chen, "Signal-to-Noise Ratio: A Robust Distance Metric for Deep Metric Learning" (CVPR 2019,
-//! arXiv:1904.02616). It is [`ContrastiveLoss`] with the distance fixed; weights of pairs are read alike.
+//! arXiv:1904.02616). It is [`ContrastiveLoss`](crate::ContrastiveLoss) with the distance fixed; weights of pairs are read
+//! alike.
 
-use dml_core::{Batch, Distance, DistanceKind, Error, Loss, Result, Terms, Tuples};
+use crate::pairs::contrastive_loss::hinges;
+use crate::pairs::pair_loss::pair_loss;
 
-use crate::{ContrastiveLoss, ContrastiveLossConfig};
-
-dml_core::config! {
+pair_loss! {
     /// Configuration of [`SignalToNoiseRatioContrastiveLoss`].
     pub struct SignalToNoiseRatioContrastiveLossConfig {
         /// Positives with less noise than this cost nothing; finite. Default `0`.
-        pub pos_margin: f64 = 0.0,
+        pos_margin: finite = 0.0,
         /// Negatives with more noise than this cost nothing; finite. Default `1`.
-        pub neg_margin: f64 = 1.0,
+        neg_margin: finite = 1.0,
     }
-}
 
-/// [`ContrastiveLoss`] over a signal-to-noise ratio ([formula](self)). Terms `pos_loss` per positive pair and `neg_loss`
-/// per negative pair.
-///
-/// ```
-/// use dml_core::candle_core::{Device, Tensor};
-/// use dml_core::{Batch, Loss, Tuples};
-/// use dml_distances::{SNRDistance, SNRDistanceConfig};
-/// use dml_losses::SignalToNoiseRatioContrastiveLoss;
-///
-/// let raw = SNRDistanceConfig { normalize_embeddings: false, ..Default::default() };
-/// let loss = SignalToNoiseRatioContrastiveLoss::new(Default::default(), SNRDistance::new(raw)?)?;
-/// let embeddings = Tensor::new(&[[0f64, 4.], [1., 3.], [2., 3.]], &Device::Cpu)?;
-/// let terms = loss.terms(&Batch::new(&embeddings, &[0i64, 0, 1])?, &Tuples::all())?;
-/// // The rows have variance 8, 2 and ½. The positives differ by [−1, 1], which has variance 2: 2/8 and 2/2.
-/// let positives = terms.get("pos_loss").unwrap().values()?.0.to_vec1::<f64>()?;
-/// assert_eq!(positives, [0.25, 1.]);
-/// // Rows 0 and 2 differ by [−2, 1], variance 4.5: 4.5/8 and 9. Rows 1 and 2 by [−1, 0], variance ½: ½/2 and 1.
-/// let negatives = terms.get("neg_loss").unwrap().values()?.0.to_vec1::<f64>()?;
-/// assert_eq!(negatives, [1. - 0.5625, 1. - 0.25, 0., 0.]);
-/// # Ok::<(), dml_core::Error>(())
-/// ```
-#[derive(Clone, Debug)]
-pub struct SignalToNoiseRatioContrastiveLoss(ContrastiveLoss);
+    /// [`ContrastiveLoss`](crate::ContrastiveLoss) over a signal-to-noise ratio ([formula](self)). Terms `pos_loss` per
+    /// positive pair and `neg_loss` per negative pair.
+    ///
+    /// ```
+    /// use dml_core::candle_core::{Device, Tensor};
+    /// use dml_core::{Batch, Loss, Tuples};
+    /// use dml_distances::{SNRDistance, SNRDistanceConfig};
+    /// use dml_losses::SignalToNoiseRatioContrastiveLoss;
+    ///
+    /// let raw = SNRDistanceConfig { normalize_embeddings: false, ..Default::default() };
+    /// let loss = SignalToNoiseRatioContrastiveLoss::new(Default::default(), SNRDistance::new(raw)?)?;
+    /// let embeddings = Tensor::new(&[[0f64, 4.], [1., 3.], [2., 3.]], &Device::Cpu)?;
+    /// let terms = loss.terms(&Batch::new(&embeddings, &[0i64, 0, 1])?, &Tuples::all())?;
+    /// // The rows have variance 8, 2 and ½. The positives differ by [−1, 1], which has variance 2: 2/8 and 2/2.
+    /// let positives = terms.get("pos_loss").unwrap().values()?.0.to_vec1::<f64>()?;
+    /// assert_eq!(positives, [0.25, 1.]);
+    /// // Rows 0 and 2 differ by [−2, 1], variance 4.5: 4.5/8 and 9. Rows 1 and 2 by [−1, 0], variance ½: ½/2 and 1.
+    /// let negatives = terms.get("neg_loss").unwrap().values()?.0.to_vec1::<f64>()?;
+    /// assert_eq!(negatives, [1. - 0.5625, 1. - 0.25, 0., 0.]);
+    /// # Ok::<(), dml_core::Error>(())
+    /// ```
+    pub struct SignalToNoiseRatioContrastiveLoss { pairs: listed, reads_weights: true }
 
-impl SignalToNoiseRatioContrastiveLoss {
     /// A loss over a signal-to-noise `distance`.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] if a margin is not finite, [`Error::Unsupported`] for another kind of distance.
-    pub fn new(
-        config: SignalToNoiseRatioContrastiveLossConfig,
-        distance: impl Distance + 'static,
-    ) -> Result<Self> {
-        if !matches!(distance.kind(), DistanceKind::SignalToNoise { .. }) {
-            return Err(Error::Unsupported {
-                component: "SignalToNoiseRatioContrastiveLoss",
-                reason: "the distance has to be a signal-to-noise ratio; for others take ContrastiveLoss",
-            });
-        }
-        let config = ContrastiveLossConfig {
-            pos_margin: config.pos_margin,
-            neg_margin: config.neg_margin,
-        };
-        Ok(Self(ContrastiveLoss::new(config, distance)?))
-    }
-}
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if a margin is not finite,
+    /// [`Error::Unsupported`](dml_core::Error::Unsupported) for another kind of distance.
+    fn new(
+        signal_to_noise: "the distance has to be a signal-to-noise ratio; for others take ContrastiveLoss"
+    );
 
-impl Loss for SignalToNoiseRatioContrastiveLoss {
-    fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
-        self.0.terms(batch, tuples)
-    }
-
-    fn reads_weights(&self) -> bool {
-        true
+    fn terms(config, pairs) {
+        hinges(pairs, config.pos_margin, config.neg_margin)
     }
 }
 
@@ -84,6 +63,7 @@ impl Loss for SignalToNoiseRatioContrastiveLoss {
 mod tests {
     use super::*;
     use dml_core::candle_core::{Device, Var};
+    use dml_core::{Batch, Error, Loss, Result, Tuples};
     use dml_distances::{CosineSimilarity, SNRDistance, SNRDistanceConfig};
 
     fn raw() -> Result<SNRDistance> {

@@ -17,18 +17,15 @@ use std::sync::Arc;
 
 use dml_core::kernels::PairMask;
 use dml_core::kernels::soft_histogram::SoftBins;
-use dml_core::{Batch, Distance, Error, Loss, Order, Result, Term, Terms, Tuples, check};
+use dml_core::{Batch, Distance, Loss, Order, Result, Term, Terms, Tuples, check};
 
 use crate::machinery::requirements;
 use crate::machinery::soft_histograms::soft_histograms;
 
 /// Configuration of [`HistogramLoss`].
 #[derive(Clone, Debug, Default, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 pub struct HistogramLossConfig {
     /// Into how many bins the range from −1 to 1 is divided; 1 to 65,536. Default 100, or what `delta` says.
     pub n_bins: Option<usize>,
@@ -63,8 +60,8 @@ impl HistogramLoss {
     /// A loss over `distance`.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] if there are no bins, or if the arguments contradict each other;
-    /// [`Error::Unsupported`] unless the distance is a similarity.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if there are no bins, or if the arguments
+    /// contradict each other; [`Error::Unsupported`](dml_core::Error::Unsupported) unless the distance is a similarity.
     pub fn new(config: HistogramLossConfig, distance: impl Distance + 'static) -> Result<Self> {
         let expected = "a number in [2 / 65536, 2]; 2 / n_bins if both are given";
         let bins = check::count("n_bins", config.n_bins.unwrap_or(100), check::MOST_BINS)?;
@@ -72,19 +69,11 @@ impl HistogramLoss {
         let delta = config.delta.unwrap_or(of_bins);
         let agree = config.n_bins.is_none() || (delta - of_bins).abs() <= 1e-9 * of_bins;
         let narrowest = 2.0 / check::MOST_BINS as f64;
-        if !((narrowest..=2.0).contains(&delta) && agree) {
-            return Err(Error::InvalidParameter {
-                name: "delta",
-                value: delta,
-                expected,
-            });
-        }
-        if distance.order() == Order::SmallerIsCloser {
-            return Err(Error::Unsupported {
-                component: "HistogramLoss",
-                reason: "it counts similarities from -1 to 1, not distances",
-            });
-        }
+        let fits = (narrowest..=2.0).contains(&delta) && agree;
+        check::parameter(fits, "delta", delta, expected)?;
+        let reason = "it counts similarities from -1 to 1, not distances";
+        let fits = distance.order() != Order::SmallerIsCloser;
+        check::supported(fits, "HistogramLoss", reason)?;
         Ok(Self {
             bins: SoftBins::new(-1.0, delta, (2.0 / delta).round_ties_even() as usize),
             distance: Arc::new(distance),

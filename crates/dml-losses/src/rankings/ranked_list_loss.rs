@@ -16,7 +16,7 @@
 
 use std::sync::Arc;
 
-use dml_core::{Batch, Distance, Error, Loss, Order, Result, Term, Terms, Tuples, check};
+use dml_core::{Batch, Distance, Loss, Order, Result, Term, Terms, Tuples, check};
 
 use crate::machinery::anchor_formula::{AnchorFormula, Needs, PairsOfKind, values_of_anchors};
 use crate::machinery::anchor_pairs::AnchorPairs;
@@ -27,46 +27,20 @@ use crate::machinery::row_terms::term_over_rows;
 /// ε: what each column adds to the sum of the weights.
 const FLOOR: f64 = 1e-5;
 
-/// Configuration of [`RankedListLoss`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(deny_unknown_fields)
-)]
-#[expect(non_snake_case, reason = "the temperatures are named as in the paper")]
-pub struct RankedListLossConfig {
-    /// From the positives' sphere to the negatives', in units of the distance; in `[-1e30, 1e30]`.
-    pub margin: f64,
-    /// The temperature of the negatives' weights; in `[-1e30, 1e30]`.
-    pub Tn: f64,
-    /// What the negatives count, from 0 to 1; the positives count the rest. Default `0.5`.
-    #[cfg_attr(feature = "serde", serde(default = "half"))]
-    pub imbalance: f64,
-    /// α, the radius that negatives are kept out of; in `[-1e30, 1e30]`. Default `1 + margin / 2`.
-    #[cfg_attr(feature = "serde", serde(default))]
-    pub alpha: Option<f64>,
-    /// The temperature of the positives' weights; in `[-1e30, 1e30]`. Default `0`.
-    #[cfg_attr(feature = "serde", serde(default))]
-    pub Tp: f64,
-}
-
-#[cfg(feature = "serde")]
-fn half() -> f64 {
-    0.5
-}
-
-impl RankedListLossConfig {
-    /// The arguments that have no default, and PML's defaults for the others.
-    #[must_use]
-    pub fn new(margin: f64, negative_temperature: f64) -> Self {
-        Self {
-            margin,
-            Tn: negative_temperature,
-            imbalance: 0.5,
-            alpha: None,
-            Tp: 0.0,
-        }
+dml_core::config! {
+    /// Configuration of [`RankedListLoss`].
+    #[expect(non_snake_case, reason = "the temperatures are named as in the paper")]
+    pub struct RankedListLossConfig {
+        /// From the positives' sphere to the negatives', in units of the distance; in `[-1e30, 1e30]`.
+        pub margin: f64,
+        /// The temperature of the negatives' weights; in `[-1e30, 1e30]`.
+        pub Tn: f64;
+        /// What the negatives count, from 0 to 1; the positives count the rest. Default `0.5`.
+        pub imbalance: f64 = 0.5,
+        /// α, the radius that negatives are kept out of; in `[-1e30, 1e30]`. Default `1 + margin / 2`.
+        pub alpha: Option<f64> = None,
+        /// The temperature of the positives' weights; in `[-1e30, 1e30]`. Default `0`.
+        pub Tp: f64 = 0.0,
     }
 }
 
@@ -106,24 +80,17 @@ impl RankedListLoss {
     /// A loss over `distance`.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] if an argument is not finite, or `imbalance` is outside of 0 to 1;
-    /// [`Error::Unsupported`] for a similarity.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if an argument is not finite, or `imbalance` is
+    /// outside of 0 to 1; [`Error::Unsupported`](dml_core::Error::Unsupported) for a similarity.
     pub fn new(config: RankedListLossConfig, distance: impl Distance + 'static) -> Result<Self> {
-        if distance.order() == Order::LargerIsCloser {
-            return Err(Error::Unsupported {
-                component: "RankedListLoss",
-                reason: "its spheres are those of a distance, not of a similarity",
-            });
-        }
+        let reason = "its spheres are those of a distance, not of a similarity";
+        let fits = distance.order() != Order::LargerIsCloser;
+        check::supported(fits, "RankedListLoss", reason)?;
         let margin = check::finite("margin", config.margin)?;
         let alpha = check::finite("alpha", config.alpha.unwrap_or(1.0 + margin / 2.0))?;
-        if !(0.0..=1.0).contains(&config.imbalance) {
-            return Err(Error::InvalidParameter {
-                name: "imbalance",
-                value: config.imbalance,
-                expected: "a number from 0 to 1",
-            });
-        }
+        let imbalance = config.imbalance;
+        let fits = (0.0..=1.0).contains(&imbalance);
+        check::parameter(fits, "imbalance", imbalance, "a number from 0 to 1")?;
         Ok(Self {
             inner: alpha - margin,
             outer: alpha,
@@ -131,7 +98,7 @@ impl RankedListLoss {
                 check::finite("Tp", config.Tp)?,
                 check::finite("Tn", config.Tn)?,
             ],
-            shares: [1.0 - config.imbalance, config.imbalance],
+            shares: [1.0 - imbalance, imbalance],
             distance: Arc::new(distance),
         })
     }

@@ -19,7 +19,7 @@
 
 use std::sync::Arc;
 
-use dml_core::{Batch, Distance, Error, Loss, Result, Term, Terms, Tuples, check};
+use dml_core::{Batch, Distance, Loss, Result, Term, Terms, Tuples, check};
 
 use crate::machinery::expression::Expression;
 use crate::machinery::requirements;
@@ -65,8 +65,8 @@ impl SmoothAPLoss {
     /// A loss over `distance`.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] if the temperature is not above 0, [`Error::Unsupported`] unless the distance is the
-    /// cosine similarity.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if the temperature is not above 0,
+    /// [`Error::Unsupported`](dml_core::Error::Unsupported) unless the distance is the cosine similarity.
     pub fn new(config: SmoothAPLossConfig, distance: impl Distance + 'static) -> Result<Self> {
         requirements::cosine("SmoothAPLoss", &distance, requirements::DEFINED_FOR_COSINE)?;
         Ok(Self {
@@ -98,12 +98,8 @@ impl Loss for SmoothAPLoss {
         }
         let pairs = batch.require_relation("SmoothAPLoss")?.mask();
         let ranks = SoftRanks::new(pairs, self.temperature);
-        if !ranks.groups_are_even() {
-            return Err(Error::Unsupported {
-                component: "SmoothAPLoss",
-                reason: "every class must have the same number of rows; sample so many of each",
-            });
-        }
+        let reason = "every class must have the same number of rows; sample so many of each";
+        check::supported(ranks.groups_are_even(), "SmoothAPLoss", reason)?;
         if batch.queries() == 0 {
             return Ok(Term::empty("ap_loss").into());
         }

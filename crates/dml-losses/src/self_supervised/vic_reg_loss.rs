@@ -133,16 +133,13 @@ fn overflows(first: &Tensor, second: &Tensor) -> Result<bool> {
 
 impl Loss for VICRegLoss {
     /// # Errors
-    /// [`Error::Unsupported`] for labels, relations and tuples, none of which has a meaning here; [`Error::Shape`] unless
-    /// both views are of one shape.
+    /// [`Error::Unsupported`] for labels, relations and tuples, none of which has a meaning here; [`Error::Shape`]
+    /// unless both views are of one shape.
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
         if let Some(terms) = batch.spoiled_rows()? {
             return Ok(terms);
         }
-        let refused = |reason| Error::Unsupported {
-            component: "VICRegLoss",
-            reason,
-        };
+        let refused = |reason| Error::unsupported("VICRegLoss", reason);
         if batch.relation().is_some() || batch.labels().is_some() {
             return Err(refused(
                 "it knows no classes; make the batch with Batch::unlabeled",

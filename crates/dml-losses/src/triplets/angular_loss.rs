@@ -14,8 +14,7 @@
 mod sums_of_pairs;
 
 use dml_core::{
-    Batch, Distance, Error, Indices, Loss, Over, Relation, Result, TensorExt, Term, Terms, Tuples,
-    check,
+    Batch, Distance, Indices, Loss, Over, Relation, Result, TensorExt, Term, Terms, Tuples, check,
 };
 
 use crate::machinery::requirements;
@@ -59,15 +58,13 @@ impl AngularLoss {
     /// A loss over the unit sphere. `distance` is asked for its kind alone.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] if the angle is not finite, [`Error::Unsupported`] for a distance that is not the
-    /// Euclidean one of normalised rows.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) if the angle is not finite,
+    /// [`Error::Unsupported`](dml_core::Error::Unsupported) for a distance that is not the Euclidean one of normalised
+    /// rows.
     pub fn new(config: AngularLossConfig, distance: impl Distance + 'static) -> Result<Self> {
-        if !distance.kind().is_unit_euclidean() {
-            return Err(Error::Unsupported {
-                component: "AngularLoss",
-                reason: "its triangles are Euclidean, between normalised rows: it needs LpDistance as it comes",
-            });
-        }
+        let reason =
+            "its triangles are Euclidean, between normalised rows: it needs LpDistance as it comes";
+        check::supported(distance.kind().is_unit_euclidean(), "AngularLoss", reason)?;
         let tangent = check::finite("alpha", config.alpha)?.to_radians().tan();
         Ok(Self {
             squared_tangent: tangent * tangent,
@@ -77,7 +74,8 @@ impl AngularLoss {
 
 impl Loss for AngularLoss {
     /// # Errors
-    /// [`Error::Missing`] for a batch without a relation, whatever the tuples: the negatives come from it.
+    /// [`Error::Missing`](dml_core::Error::Missing) for a batch without a relation, whatever the tuples: the negatives
+    /// come from it.
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
         requirements::check(self, "AngularLoss", batch, tuples)?;
         if let Some(terms) = batch.spoiled(&Tuples::all())? {

@@ -196,10 +196,7 @@ impl Classes {
     fn new(relation: &Relation) -> Result<Self> {
         let (Some(query), Some(reference)) = (relation.query_labels(), relation.reference_labels())
         else {
-            return Err(Error::Missing {
-                component: "CentroidTripletLoss",
-                needed: "labels",
-            });
+            return Err(Error::missing("CentroidTripletLoss", "labels"));
         };
         let mut numbers: BTreeMap<i64, u32> = reference
             .as_slice()

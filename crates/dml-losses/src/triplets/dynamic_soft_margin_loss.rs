@@ -79,28 +79,20 @@ impl DynamicSoftMarginLoss {
     /// A loss over `distance`.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] if an argument is outside of its range, [`Error::Unsupported`] unless the distance is the
-    /// Euclidean one of normalised rows, to any power.
+    /// [`Error::InvalidParameter`] if an argument is outside of its range, [`Error::Unsupported`] unless the distance
+    /// is the Euclidean one of normalised rows, to any power.
     pub fn new(
         config: DynamicSoftMarginLossConfig,
         distance: impl Distance + 'static,
     ) -> Result<Self> {
         requirements::unit_euclidean_power("DynamicSoftMarginLoss", &distance)?;
         let num_bins = check::count("num_bins", config.num_bins, check::MOST_BINS)?;
-        let refuse = |name, value, expected| {
-            Err(Error::InvalidParameter {
-                name,
-                value,
-                expected,
-            })
-        };
         let (low, momentum) = (config.min_val, config.momentum);
-        if !(-check::LARGEST..=-check::SMALLEST).contains(&low) {
-            return refuse("min_val", low, "a number in [-1e30, -1e-30]");
-        }
-        if !(momentum > 0.0 && momentum <= 1.0) {
-            return refuse("momentum", momentum, "a number above 0 and at most 1");
-        }
+        let fits = (-check::LARGEST..=-check::SMALLEST).contains(&low);
+        check::parameter(fits, "min_val", low, "a number in [-1e30, -1e-30]")?;
+        let fits = momentum > 0.0 && momentum <= 1.0;
+        let expected = "a number above 0 and at most 1";
+        check::parameter(fits, "momentum", momentum, expected)?;
         Ok(Self {
             bins: GapBins::new(low, -2.0 * low / num_bins as f64, num_bins),
             num_bins,
@@ -111,7 +103,6 @@ impl DynamicSoftMarginLoss {
     }
 
     /// The share of gaps seen in each bin so far: sum 1, or all 0 before the first batch.
-    #[must_use]
     pub fn histogram(&self) -> Vec<f64> {
         self.lock().clone()
     }
@@ -217,17 +208,11 @@ impl Loss for DynamicSoftMarginLoss {
     }
 
     fn set_buffers(&self, buffers: &HashMap<String, Tensor>) -> Result<()> {
-        let histogram = buffers.get("hist").ok_or(Error::Missing {
-            component: "DynamicSoftMarginLoss",
-            needed: "the buffer hist",
-        })?;
-        if histogram.dims() != [self.num_bins] {
-            return Err(Error::Shape {
-                arg: "hist",
-                expected: "[num_bins]",
-                got: histogram.dims().to_vec(),
-            });
-        }
+        let histogram = buffers
+            .get("hist")
+            .ok_or(Error::missing("DynamicSoftMarginLoss", "the buffer hist"))?;
+        let fits = histogram.dims() == [self.num_bins];
+        check::shape(fits, "hist", histogram, "[num_bins]")?;
         *self.lock() = histogram.to_dtype(DType::F64)?.to_vec1()?;
         Ok(())
     }

@@ -9,11 +9,15 @@ const MOST: usize = 1 << 20;
 ///
 /// Written `"all"` or as a number in configurations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(expecting = "\"all\" or a whole number"))]
 pub enum TripletsPerAnchor {
     /// Every triplet.
     #[default]
+    #[cfg_attr(feature = "serde", serde(rename = "all"))]
     All,
     /// This many, drawn uniformly with replacement; 1 to 1,048,576.
+    #[cfg_attr(feature = "serde", serde(untagged))]
     Random(usize),
 }
 
@@ -51,50 +55,5 @@ impl TripletsPerAnchor {
             }
             _ => tuples.clone(),
         })
-    }
-}
-
-#[cfg(feature = "serde")]
-mod as_word_or_number {
-    use super::TripletsPerAnchor;
-    use serde::de::{Error, Unexpected, Visitor};
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    const EXPECTED: &str = "\"all\" or a whole number";
-
-    impl Serialize for TripletsPerAnchor {
-        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            match self {
-                Self::All => serializer.serialize_str("all"),
-                Self::Random(count) => serializer.serialize_u64(*count as u64),
-            }
-        }
-    }
-
-    impl<'de> Deserialize<'de> for TripletsPerAnchor {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            struct WordOrNumber;
-            impl Visitor<'_> for WordOrNumber {
-                type Value = TripletsPerAnchor;
-
-                fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                    f.write_str(EXPECTED)
-                }
-
-                fn visit_str<E: Error>(self, word: &str) -> Result<Self::Value, E> {
-                    match word {
-                        "all" => Ok(TripletsPerAnchor::All),
-                        _ => Err(E::invalid_value(Unexpected::Str(word), &EXPECTED)),
-                    }
-                }
-
-                fn visit_u64<E: Error>(self, count: u64) -> Result<Self::Value, E> {
-                    let count = usize::try_from(count)
-                        .map_err(|_| E::invalid_value(Unexpected::Unsigned(count), &EXPECTED))?;
-                    Ok(TripletsPerAnchor::Random(count))
-                }
-            }
-            deserializer.deserialize_any(WordOrNumber)
-        }
     }
 }

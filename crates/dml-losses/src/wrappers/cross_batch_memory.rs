@@ -21,41 +21,21 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use dml_core::candle_core::{DType, Device, Tensor, Var};
 use dml_core::{
-    Batch, Error, Loss, Objective, Pairs, Relation, Result, SeedSequence, Term, Terms, Triplets,
-    Tuples, check,
+    Batch, Loss, Objective, Pairs, Relation, Result, SeedSequence, Term, Terms, Triplets, Tuples,
+    check,
 };
 
 use self::queue::{Queue, Rows};
 use crate::wrappers::inner_names::{LOSS, prefixed, unprefixed};
 
-/// Configuration of [`CrossBatchMemory`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(deny_unknown_fields)
-)]
-pub struct CrossBatchMemoryConfig {
-    /// Number of columns of the embeddings, 1 to 4,294,967,295.
-    pub embedding_size: usize,
-    /// Number of rows that the memory holds, 1 to 4,294,967,295. Default `1024`.
-    #[cfg_attr(feature = "serde", serde(default = "default_memory_size"))]
-    pub memory_size: usize,
-}
-
-#[cfg(feature = "serde")]
-fn default_memory_size() -> usize {
-    CrossBatchMemoryConfig::new(1).memory_size
-}
-
-impl CrossBatchMemoryConfig {
-    /// A memory of 1,024 rows.
-    #[must_use]
-    pub fn new(embedding_size: usize) -> Self {
-        Self {
-            embedding_size,
-            memory_size: 1024,
-        }
+dml_core::config! {
+    /// Configuration of [`CrossBatchMemory`].
+    #[derive(Eq)]
+    pub struct CrossBatchMemoryConfig {
+        /// Number of columns of the embeddings, 1 to 4,294,967,295.
+        pub embedding_size: usize;
+        /// Number of rows that the memory holds, 1 to 4,294,967,295. Default `1024`.
+        pub memory_size: usize = 1024,
     }
 }
 
@@ -98,25 +78,18 @@ impl CrossBatchMemory {
     /// An empty memory around `objective`.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] for a size of 0, [`Error::Unsupported`] for a loss that takes no reference set or no
-    /// tuples.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for a size of 0,
+    /// [`Error::Unsupported`](dml_core::Error::Unsupported) for a loss that takes no reference set or no tuples.
     pub fn new(config: CrossBatchMemoryConfig, objective: Objective) -> Result<Self> {
         check::at_least_one("embedding_size", config.embedding_size)?;
         check::at_least_one("memory_size", config.memory_size)?;
         let sizes = [config.memory_size, config.embedding_size];
         check::elements("memory_size", &sizes, check::PARAMETER)?;
-        if !objective.loss().takes_reference() {
-            return Err(Error::Unsupported {
-                component: "CrossBatchMemory",
-                reason: "the loss takes no reference set, and the memory is one",
-            });
-        }
-        if !objective.loss().takes_tuples() {
-            return Err(Error::Unsupported {
-                component: "CrossBatchMemory",
-                reason: "the loss takes no tuples, and the memory chooses some",
-            });
-        }
+        let reason = "the loss takes no reference set, and the memory is one";
+        let fits = objective.loss().takes_reference();
+        check::supported(fits, "CrossBatchMemory", reason)?;
+        let reason = "the loss takes no tuples, and the memory chooses some";
+        check::supported(objective.loss().takes_tuples(), "CrossBatchMemory", reason)?;
         let shape = (config.memory_size, config.embedding_size);
         let queue = Queue::empty(Tensor::zeros(shape, DType::F32, &Device::Cpu)?);
         Ok(Self {
@@ -127,13 +100,11 @@ impl CrossBatchMemory {
     }
 
     /// Number of rows in the memory.
-    #[must_use]
     pub fn len(&self) -> usize {
         self.queue().len()
     }
 
     /// Whether the memory is empty.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -141,7 +112,7 @@ impl CrossBatchMemory {
     /// Removes every row.
     ///
     /// # Errors
-    /// [`Error::Tensor`] if Candle cannot do it.
+    /// [`Error::Tensor`](dml_core::Error::Tensor) if Candle cannot do it.
     pub fn clear(&self) -> Result<()> {
         self.queue().clear()
     }
@@ -150,16 +121,10 @@ impl CrossBatchMemory {
     /// former may come from a slowly moving copy of the network (as in `MoCo`), and the latter from the network itself.
     ///
     /// # Errors
-    /// [`Error::Length`] unless the mask has one entry per row; as [`Loss::terms`].
+    /// [`Error::Length`](dml_core::Error::Length) unless the mask has one entry per row; as [`Loss::terms`].
     pub fn terms_with_mask(&self, batch: &Batch, enqueue_mask: &[bool]) -> Result<Terms> {
         let labels = self.checked_labels(batch)?;
-        if enqueue_mask.len() != labels.len() {
-            return Err(Error::Length {
-                arg: "enqueue_mask",
-                expected: labels.len(),
-                got: enqueue_mask.len(),
-            });
-        }
+        check::length("enqueue_mask", labels.len(), enqueue_mask.len())?;
         if let Some(terms) = batch.spoiled_rows()? {
             return Ok(terms);
         }
@@ -196,26 +161,16 @@ impl CrossBatchMemory {
 
     /// The labels of a batch that the memory can take.
     fn checked_labels<'a>(&self, batch: &'a Batch) -> Result<&'a [i64]> {
-        if batch.reference().is_some() {
-            return Err(Error::Unsupported {
-                component: "CrossBatchMemory",
-                reason: "the memory is the reference set, and the batch has another one",
-            });
-        }
-        if batch.embeddings().dims()[1] != self.config.embedding_size {
-            return Err(Error::Shape {
-                arg: "embeddings",
-                expected: "[rows, embedding_size]",
-                got: batch.embeddings().dims().to_vec(),
-            });
-        }
+        let reason = "the memory is the reference set, and the batch has another one";
+        check::supported(batch.reference().is_none(), "CrossBatchMemory", reason)?;
+        let rows = batch.embeddings();
+        let fits = rows.dims()[1] == self.config.embedding_size;
+        check::shape(fits, "embeddings", rows, "[rows, embedding_size]")?;
         if !self.reads_weights() {
             check::unweighted("CrossBatchMemory", batch)?;
         }
-        let labels = batch.labels().ok_or(Error::Missing {
-            component: "CrossBatchMemory",
-            needed: "labels, which the memory keeps for later batches",
-        })?;
+        let needed = "labels, which the memory keeps for later batches";
+        let labels = check::present(batch.labels(), "CrossBatchMemory", needed)?;
         Ok(labels.as_slice())
     }
 

@@ -10,7 +10,7 @@
 use std::collections::HashMap;
 
 use dml_core::candle_core::{Tensor, Var};
-use dml_core::{Batch, Error, Loss, Objective, Result, SeedSequence, Term, Terms, Tuples, check};
+use dml_core::{Batch, Loss, Objective, Result, SeedSequence, Term, Terms, Tuples, check};
 
 use crate::wrappers::inner_names::{prefixed, unprefixed};
 
@@ -101,7 +101,7 @@ impl MultipleLosses {
     /// The sum of `parts`.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] for a weight that is not finite.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for a weight that is not finite.
     pub fn new(parts: Vec<WeightedObjective>) -> Result<Self> {
         for part in &parts {
             check::finite("weight", part.weight)?;
@@ -110,7 +110,6 @@ impl MultipleLosses {
     }
 
     /// The parts in order.
-    #[must_use]
     pub fn parts(&self) -> &[WeightedObjective] {
         &self.parts
     }
@@ -121,12 +120,8 @@ impl MultipleLosses {
             return Ok(batch.clone());
         }
         // Of labelled rows without a second view, some may be views of the others.
-        if batch.reference().is_none() {
-            return Err(Error::Missing {
-                component: "MultipleLosses",
-                needed: "a second view as its reference set, which one of the losses compares",
-            });
-        }
+        let needed = "a second view as its reference set, which one of the losses compares";
+        check::present(batch.reference(), "MultipleLosses", needed)?;
         Ok(batch.without_labels())
     }
 }
@@ -134,12 +129,9 @@ impl MultipleLosses {
 impl Loss for MultipleLosses {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
         let mines = |part: &WeightedObjective| part.objective.miner().is_some();
-        if !tuples.is_all() && self.parts.iter().any(mines) {
-            return Err(Error::Unsupported {
-                component: "MultipleLosses",
-                reason: "tuples are given, and some of the losses mine their own",
-            });
-        }
+        let reason = "tuples are given, and some of the losses mine their own";
+        let fits = tuples.is_all() || !self.parts.iter().any(mines);
+        check::supported(fits, "MultipleLosses", reason)?;
         let mut sum = batch.zero()?;
         for part in &self.parts {
             let batch = &Self::as_read_by(part, batch)?;

@@ -63,43 +63,27 @@ impl SelfSupervisedLoss {
                 symmetric,
             });
         };
-        Err(Error::Unsupported {
-            component: "SelfSupervisedLoss",
-            reason,
-        })
+        Err(Error::unsupported("SelfSupervisedLoss", reason))
     }
 
     /// The loss of two or more views `[n, dim]` of the same n things in the same order.
     ///
     /// # Errors
-    /// [`Error::Missing`] for less than two views, [`Error::Unsupported`] for more where the loss compares two row by row,
-    /// [`Error::Length`] for views of unequal length, as [`Batch::new`]
-    /// and as the loss.
+    /// [`Error::Missing`] for less than two views, [`Error::Unsupported`] for more where the loss compares two row by
+    /// row, [`Error::Length`] for views of unequal length, as [`Batch::new`] and as the loss.
     pub fn forward(&self, views: &[Tensor]) -> Result<Tensor> {
         let [first, others @ ..] = views else {
-            return Err(too_few());
+            return Err(TOO_FEW);
         };
-        if others.is_empty() {
-            return Err(too_few());
-        }
+        let second = others.first().ok_or(TOO_FEW)?;
         let rows = Batch::unlabeled(first)?.queries();
         for view in others {
             let got = Batch::unlabeled(view)?.queries();
-            if got != rows {
-                return Err(Error::Length {
-                    arg: "views",
-                    expected: rows,
-                    got,
-                });
-            }
+            check::length("views", rows, got)?;
         }
         if !self.objective.loss().reads_relation() {
-            let [second] = others else {
-                return Err(Error::Unsupported {
-                    component: "SelfSupervisedLoss",
-                    reason: "the loss compares two views row by row, and there are more",
-                });
-            };
+            let reason = "the loss compares two views row by row, and there are more";
+            check::supported(others.len() == 1, "SelfSupervisedLoss", reason)?;
             let batch = Batch::unlabeled(first)?.with_unlabeled_reference(second)?;
             return self.objective.forward(&batch);
         }
@@ -115,12 +99,10 @@ impl SelfSupervisedLoss {
     }
 }
 
-fn too_few() -> Error {
-    Error::Missing {
-        component: "SelfSupervisedLoss",
-        needed: "two views: embeddings and a reference set of the same length",
-    }
-}
+const TOO_FEW: Error = Error::missing(
+    "SelfSupervisedLoss",
+    "two views: embeddings and a reference set of the same length",
+);
 
 impl Loss for SelfSupervisedLoss {
     fn terms(&self, batch: &Batch, tuples: &Tuples) -> Result<Terms> {
@@ -128,13 +110,9 @@ impl Loss for SelfSupervisedLoss {
         if let Some(terms) = batch.spoiled_rows()? {
             return Ok(terms);
         }
-        if !tuples.is_all() {
-            return Err(Error::Unsupported {
-                component: "SelfSupervisedLoss",
-                reason: "which rows belong together is said by their order, not by tuples",
-            });
-        }
-        let reference = batch.reference().ok_or_else(too_few)?;
+        let reason = "which rows belong together is said by their order, not by tuples";
+        check::supported(tuples.is_all(), "SelfSupervisedLoss", reason)?;
+        let reference = batch.reference().ok_or(TOO_FEW)?;
         let loss = self.forward(&[batch.embeddings().clone(), reference.clone()])?;
         Ok(Term::scalar("loss", loss)?.into())
     }

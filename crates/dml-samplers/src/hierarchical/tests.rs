@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use dml_core::candle_core::Device;
 
 use super::*;
+use dml_core::Error;
 
 fn config(size: usize, samples: usize) -> HierarchicalSamplerConfig {
     HierarchicalSamplerConfig::new(size, SamplesPerClass::Exactly(samples))

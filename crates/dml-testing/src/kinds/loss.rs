@@ -84,10 +84,10 @@ fn outliers(case: &Case, config: &LossConfig) -> anyhow::Result<Answer> {
 /// The labels of a batch; the meta classes of a loss that takes these instead.
 fn labels(case: &Case) -> anyhow::Result<Option<Tensor>> {
     match (case.tensor("in.labels")?, case.tensor("in.meta_classes")?) {
-        (Some(_), Some(_)) => Err(dml::Error::Unsupported {
-            component: "Batch",
-            reason: "a row has one label: its class or its meta class",
-        }
+        (Some(_), Some(_)) => Err(dml::Error::unsupported(
+            "Batch",
+            "a row has one label: its class or its meta class",
+        )
         .into()),
         (labels, meta_classes) => Ok(labels.or(meta_classes)),
     }

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use anyhow::{Context, ensure};
 use dml::candle_core::{Device, Tensor};
 use dml::config::{SampledData, SamplerConfig};
+use dml::core::check;
 use dml::samplers::{HierarchicalSamplerConfig, SamplesPerClass, TuplesToWeightsSampler};
-use dml::{Error, IntoLabels, Labels, Sampler};
+use dml::{IntoLabels, Labels, Sampler};
 use serde_json::Value;
 
 use crate::Case;
@@ -28,10 +29,7 @@ pub(super) fn check_property(case: &Case) -> anyhow::Result<Answer> {
     let embeddings = case.tensor("in.embeddings")?;
     let embed = |rows: &[usize]| {
         let rows: Vec<u32> = rows.iter().map(|row| *row as u32).collect();
-        let all = embeddings.as_ref().ok_or(Error::Missing {
-            component: "the case",
-            needed: "embeddings",
-        })?;
+        let all = check::present(embeddings.as_ref(), "the case", "embeddings")?;
         Ok(all.index_select(&Tensor::new(rows, all.device())?, 0)?)
     };
     let data = SampledData {

@@ -38,10 +38,10 @@ pub(super) fn answer(case: &Case) -> anyhow::Result<Answer> {
             None => loss.terms(&batch, &tuples)?,
             Some(_) => {
                 if !tuples.is_all() {
-                    return Err(dml::Error::Unsupported {
-                        component: "CrossBatchMemory::terms_with_mask",
-                        reason: "it takes no tuples",
-                    }
+                    return Err(dml::Error::unsupported(
+                        "CrossBatchMemory::terms_with_mask",
+                        "it takes no tuples",
+                    )
                     .into());
                 }
                 let memory = memory.as_ref().context("only a memory takes a mask")?;

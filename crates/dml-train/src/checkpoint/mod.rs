@@ -91,7 +91,6 @@ impl Checkpoints {
     }
 
     /// The folder.
-    #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
     }

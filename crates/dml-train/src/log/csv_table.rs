@@ -71,7 +71,7 @@ impl CsvTable {
         let new: Vec<String> = names.filter(is_new).map(str::to_owned).collect();
         if self.file.is_empty() {
             self.columns = new;
-            self.file.append(line(&self.columns).as_bytes())?;
+            self.file.append(&line(&self.columns))?;
         } else if !new.is_empty() {
             self.widen(new)?;
         }
@@ -80,7 +80,7 @@ impl CsvTable {
             cell.map_or_else(String::new, |(_, value)| value.to_string())
         };
         let cells: Vec<String> = self.columns.iter().map(cell).collect();
-        self.file.append(line(&cells).as_bytes())
+        self.file.append(&line(&cells))
     }
 
     /// The rows so far, each as cells by column.
@@ -89,9 +89,12 @@ impl CsvTable {
     /// [`TrainError::Io`](crate::TrainError::Io) if the file can't be read,
     /// [`TrainError::Damaged`](crate::TrainError::Damaged) if it holds no text.
     pub fn rows(&mut self) -> Result<Vec<BTreeMap<String, String>>> {
-        let rows = records(&self.file.content()?).into_iter().skip(1);
-        let by_column = |row| self.columns.iter().cloned().zip(row).collect();
-        Ok(rows.map(by_column).collect())
+        let content = self.file.content()?;
+        let by_column = |row: csv::StringRecord| {
+            let cells = row.iter().map(str::to_owned);
+            self.columns.iter().cloned().zip(cells).collect()
+        };
+        Ok(records(content.as_bytes()).map(by_column).collect())
     }
 
     /// Makes the rows so far visible to other programs.
@@ -136,66 +139,48 @@ impl CsvTable {
     fn widen(&mut self, new: Vec<String>) -> Result<()> {
         let table = self.file.content()?;
         self.columns.extend(new);
-        self.rewrite(&table, u64::MAX)
+        self.rewrite(table.as_bytes(), u64::MAX)
     }
 
     /// Removes columns that came after the checkpoint, so that the file has its first `length` bytes again. New columns
     /// are the last.
     fn narrow(&mut self, length: u64) -> Result<()> {
         let found = self.file.found()?;
-        let wider = format!("{},", line(&self.columns).trim_end());
-        if !found.starts_with(wider.as_bytes()) {
+        let mut wider = line(&self.columns);
+        wider.pop();
+        wider.push(b',');
+        if !found.starts_with(&wider) {
             return Ok(());
         }
-        self.rewrite(&String::from_utf8_lossy(&found), length)
+        self.rewrite(&found, length)
     }
 
     /// Replaces the file by the rows of a table in the columns as they are now, until it has `length` bytes.
-    fn rewrite(&mut self, table: &str, length: u64) -> Result<()> {
+    fn rewrite(&mut self, table: &[u8], length: u64) -> Result<()> {
         let mut new = line(&self.columns);
-        for mut row in records(table).into_iter().skip(1) {
+        for row in records(table) {
             if new.len() as u64 >= length {
                 break;
             }
-            row.resize(self.columns.len(), String::new());
-            new += &line(&row);
+            let cells = row.iter().chain(std::iter::repeat(""));
+            new.extend(line(cells.take(self.columns.len())));
         }
         self.file.replace(&new)
     }
 }
 
-/// A record with its line break. Cells that hold a separator are quoted.
-fn line(cells: &[String]) -> String {
-    let quoted = |cell: &String| match cell.contains(['"', ',', '\n', '\r']) {
-        true => format!("\"{}\"", cell.replace('"', "\"\"")),
-        false => cell.clone(),
-    };
-    let cells: Vec<String> = cells.iter().map(quoted).collect();
-    format!("{}\n", cells.join(","))
+/// A record with its line break.
+fn line<T: AsRef<[u8]>>(cells: impl IntoIterator<Item = T>) -> Vec<u8> {
+    let mut line = csv::WriterBuilder::new().from_writer(Vec::new());
+    line.write_record(cells).ok();
+    // Memory can always be written to.
+    line.into_inner().unwrap_or_default()
 }
 
-/// The records of a table, the header first. A last one without a line break is left out.
-fn records(table: &str) -> Vec<Vec<String>> {
-    let mut records = Vec::new();
-    let (mut record, mut cell) = (Vec::new(), String::new());
-    let mut is_quoted = false;
-    let mut characters = table.chars().peekable();
-    while let Some(character) = characters.next() {
-        match character {
-            '"' if is_quoted && characters.peek() == Some(&'"') => {
-                characters.next();
-                cell.push('"');
-            }
-            '"' => is_quoted = !is_quoted,
-            ',' if !is_quoted => record.push(std::mem::take(&mut cell)),
-            '\n' if !is_quoted => {
-                record.push(std::mem::take(&mut cell));
-                records.push(std::mem::take(&mut record));
-            }
-            other => cell.push(other),
-        }
-    }
-    records
+/// The records of a table below its header.
+fn records(table: &[u8]) -> impl Iterator<Item = csv::StringRecord> {
+    let reader = csv::ReaderBuilder::new().flexible(true).from_reader(table);
+    reader.into_records().map_while(std::result::Result::ok)
 }
 
 #[cfg(test)]

@@ -127,9 +127,9 @@ impl GrowingFile {
     }
 
     /// Puts other content in the place of what is there: all of it, or none.
-    pub(super) fn replace(&mut self, content: &str) -> Result<()> {
+    pub(super) fn replace(&mut self, content: &[u8]) -> Result<()> {
         self.open = None;
-        let written = durable::write(&self.path, content.as_bytes());
+        let written = durable::write(&self.path, content);
         written.map_err(TrainError::io("write", &self.path))?;
         self.length = content.len() as u64;
         Ok(())

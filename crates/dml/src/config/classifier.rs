@@ -1,7 +1,6 @@
 //! Classifiers by name.
 
 use dml_eval::{KnnClassifier, Vote};
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{ConfigError, KnnConfig, registry};
@@ -26,26 +25,16 @@ impl ClassifierConfig {
     }
 }
 
-/// The votes of the nearest neighbours.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct KnnClassifierSpec {
-    /// How many neighbours vote; 1 to 4,294,967,295. Default 5.
-    pub k: usize,
-    /// How much each counts. Default: all alike.
-    pub vote: Vote,
-    /// How neighbours are searched for. Default: by squared Euclidean distance.
-    pub knn_func: KnnConfig,
-}
-
-impl Default for KnnClassifierSpec {
-    fn default() -> Self {
-        let dml_eval::KnnClassifierConfig { k, vote } = Default::default();
-        Self {
-            k,
-            vote,
-            knn_func: KnnConfig::default(),
-        }
+dml_core::config! {
+    serde always:
+    /// The votes of the nearest neighbours.
+    pub struct KnnClassifierSpec {
+        /// How many neighbours vote; 1 to 4,294,967,295. Default 5.
+        pub k: usize = dml_eval::KnnClassifierConfig::default().k,
+        /// How much each counts. Default: all alike.
+        pub vote: Vote = dml_eval::KnnClassifierConfig::default().vote,
+        /// How neighbours are searched for. Default: by squared Euclidean distance.
+        pub knn_func: KnnConfig = KnnConfig::default(),
     }
 }
 

@@ -10,7 +10,6 @@ use dml_distances::{
     DotProductSimilarityConfig, HammingDistance, LpDistance, LpDistanceConfig, MahalanobisDistance,
     MahalanobisDistanceConfig, SNRDistance, SNRDistanceConfig,
 };
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{ConfigError, NoArguments, registry};
@@ -74,10 +73,10 @@ impl DistanceConfig {
             }
             Self::HammingDistance(_) => Arc::new(HammingDistance),
             Self::MahalanobisDistance(config) => {
-                let vars = vars.ok_or(Error::Unsupported {
-                    component: "MahalanobisDistance",
-                    reason: "it learns: name it as the distance of a loss, or build it with variables",
-                })?;
+                let vars = vars.ok_or(Error::unsupported(
+                    "MahalanobisDistance",
+                    "it learns: name it as the distance of a loss, or build it with variables",
+                ))?;
                 Arc::new(mahalanobis(config, vars)?)
             }
         })
@@ -107,19 +106,15 @@ fn mahalanobis(
     Ok(distance)
 }
 
-/// Another distance, block by block of query rows.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct BatchedDistanceSpec {
-    /// The distance within a block.
-    pub distance: Box<DistanceConfig>,
-    /// Query rows of a block. Default 32.
-    #[serde(default = "default_batch_size")]
-    pub batch_size: usize,
-}
-
-fn default_batch_size() -> usize {
-    dml_distances::BatchedDistanceConfig::default().batch_size
+dml_core::config! {
+    serde always:
+    /// Another distance, block by block of query rows.
+    pub struct BatchedDistanceSpec {
+        /// The distance within a block.
+        pub distance: Box<DistanceConfig>;
+        /// Query rows of a block. Default 32.
+        pub batch_size: usize = dml_distances::BatchedDistanceConfig::default().batch_size,
+    }
 }
 
 impl BatchedDistanceSpec {

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use candle_core::{ModuleT, Tensor};
 use dml_eval::{InferenceModel, MatchFinder};
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{ConfigError, DistanceConfig, KnnConfig, NoArguments, registry};
@@ -41,7 +40,6 @@ registry! {
 
 impl NetworkConfig {
     /// The network.
-    #[must_use]
     pub fn build(&self) -> Arc<dyn ModuleT + Send + Sync> {
         match self {
             Self::Identity(_) => Arc::new(|inputs: &Tensor| Ok(inputs.clone())),
@@ -49,15 +47,15 @@ impl NetworkConfig {
     }
 }
 
-/// Rows that are close enough.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct MatchFinderSpec {
-    /// What rows are compared by.
-    pub distance: DistanceConfig,
-    /// From where on rows match. Default: it is given with every call.
-    #[serde(default)]
-    pub threshold: Option<f64>,
+dml_core::config! {
+    serde always:
+    /// Rows that are close enough.
+    pub struct MatchFinderSpec {
+        /// What rows are compared by.
+        pub distance: DistanceConfig;
+        /// From where on rows match. Default: it is given with every call.
+        pub threshold: Option<f64> = None,
+    }
 }
 
 impl MatchConfig {
@@ -84,28 +82,21 @@ impl MatchFinderSpec {
     }
 }
 
-/// A network, an index and a threshold.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct InferenceModelSpec {
-    /// The network.
-    pub trunk: NetworkConfig,
-    /// The network after it. Default: none.
-    #[serde(default)]
-    pub embedder: Option<NetworkConfig>,
-    /// What matches. Default: a cosine of at least 0.9.
-    #[serde(default)]
-    pub match_finder: Option<MatchConfig>,
-    /// Whether embeddings are divided by their Euclidean norm. Default `true`.
-    #[serde(default = "yes")]
-    pub normalize_embeddings: bool,
-    /// How neighbours are searched for. Default: by squared Euclidean distance.
-    #[serde(default)]
-    pub knn_func: Option<KnnConfig>,
-}
-
-fn yes() -> bool {
-    true
+dml_core::config! {
+    serde always:
+    /// A network, an index and a threshold.
+    pub struct InferenceModelSpec {
+        /// The network.
+        pub trunk: NetworkConfig;
+        /// The network after it. Default: none.
+        pub embedder: Option<NetworkConfig> = None,
+        /// What matches. Default: a cosine of at least 0.9.
+        pub match_finder: Option<MatchConfig> = None,
+        /// Whether embeddings are divided by their Euclidean norm. Default `true`.
+        pub normalize_embeddings: bool = true,
+        /// How neighbours are searched for. Default: by squared Euclidean distance.
+        pub knn_func: Option<KnnConfig> = None,
+    }
 }
 
 impl InferenceConfig {

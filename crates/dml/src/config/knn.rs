@@ -66,35 +66,26 @@ fn usearch(config: &UsearchIndexConfig) -> dml_core::Result<Arc<dyn KnnIndex>> {
 /// No other index takes its place: it would be slower or find something else, and nobody would know why.
 #[cfg(not(feature = "usearch"))]
 fn usearch(_: &UsearchIndexConfig) -> dml_core::Result<Arc<dyn KnnIndex>> {
-    Err(dml_core::Error::Unsupported {
-        component: "UsearchIndex",
-        reason: "this build has no approximate search: turn on the feature `usearch` of `dml`, which builds C++17",
-    })
+    Err(dml_core::Error::unsupported(
+        "UsearchIndex",
+        "this build has no approximate search: turn on the feature `usearch` of `dml`, which builds C++17",
+    ))
 }
 
-/// Exact search by squared Euclidean distance or inner product.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct FaissKNNConfig {
-    /// Whether a search begins with an empty index. Here an index holds what was added to it, and who wants an empty
-    /// one makes one. Default `true`.
-    pub reset_before: bool,
-    /// Whether a search leaves an empty index behind. Default `true`.
-    pub reset_after: bool,
-    /// The kind of index. Default: squared Euclidean distance.
-    pub index_init_fn: Option<FaissIndex>,
-    /// PML's choice of GPUs, which plays no part: queries on a CUDA device are searched there, all others on the CPU.
-    pub gpus: Option<Vec<u32>>,
-}
-
-impl Default for FaissKNNConfig {
-    fn default() -> Self {
-        Self {
-            reset_before: true,
-            reset_after: true,
-            index_init_fn: None,
-            gpus: None,
-        }
+dml_core::config! {
+    serde always:
+    /// Exact search by squared Euclidean distance or inner product.
+    #[derive(Eq)]
+    pub struct FaissKNNConfig {
+        /// Whether a search begins with an empty index. Here an index holds what was added to it, and who wants an empty
+        /// one makes one. Default `true`.
+        pub reset_before: bool = true,
+        /// Whether a search leaves an empty index behind. Default `true`.
+        pub reset_after: bool = true,
+        /// The kind of index. Default: squared Euclidean distance.
+        pub index_init_fn: Option<FaissIndex> = None,
+        /// PML's choice of GPUs, which plays no part: queries on a CUDA device are searched there, all others on the CPU.
+        pub gpus: Option<Vec<u32>> = None,
     }
 }
 
@@ -107,15 +98,15 @@ pub enum FaissIndex {
     IndexFlatIP,
 }
 
-/// Exact search by any distance.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CustomKNNSpec {
-    /// The distance.
-    pub distance: DistanceConfig,
-    /// Queries that are compared at a time. Default: as many as memory is well used by.
-    #[serde(default)]
-    pub batch_size: Option<usize>,
+dml_core::config! {
+    serde always:
+    /// Exact search by any distance.
+    pub struct CustomKNNSpec {
+        /// The distance.
+        pub distance: DistanceConfig;
+        /// Queries that are compared at a time. Default: as many as memory is well used by.
+        pub batch_size: Option<usize> = None,
+    }
 }
 
 /// Exact search by a metric, with rows kept in some precision.

@@ -18,7 +18,6 @@ pub enum LabelComparison {
 
 impl LabelComparison {
     /// How many numbers the label of a row has.
-    #[must_use]
     pub fn width(self) -> usize {
         match self {
             Self::BothEqual | Self::FirstEqualSecondDifferent => 2,

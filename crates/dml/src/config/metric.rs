@@ -76,8 +76,8 @@ impl MetricName {
     ///
     /// # Errors
     /// As [`AccuracyCalculator::get_accuracy`] and [`Verification::of_batch_rounded`], those of the metrics, and for a
-    /// metric of pairs [`Error::Missing`] if the batch has no relation, [`Error::Unsupported`] if its relation tells only
-    /// which references match: that of labels tells of the embeddings, too.
+    /// metric of pairs [`Error::Missing`] if the batch has no relation, [`Error::Unsupported`] if its relation tells
+    /// only which references match: that of labels tells of the embeddings, too.
     pub fn evaluate(
         metrics: &[Self],
         batch: &Batch,
@@ -95,11 +95,11 @@ impl MetricName {
             match (batch.reference(), relation.query_labels()) {
                 (None, _) => Ok(batch.clone()),
                 (Some(_), Some(labels)) => Batch::new(batch.embeddings(), labels),
-                (Some(_), None) => Err(Error::Unsupported {
+                (Some(_), None) => Err(Error::unsupported(
                     component,
-                    reason: "pairs are of the embeddings, and the batch's relation tells which references match: give \
+                    "pairs are of the embeddings, and the batch's relation tells which references match: give \
                              labels, or a batch without references",
-                }),
+                )),
             }
         };
         // Pairs are compared when the first metric asks, and once for all of them.
@@ -206,31 +206,19 @@ impl FromStr for MetricName {
 }
 
 fn unknown() -> Error {
-    Error::Unsupported {
-        component: "metric",
-        reason: "no metric has that name; known are precision_at_K, recall_at_K, hit_rate_at_K, ndcg_at_K, \
+    Error::unsupported(
+        "metric",
+        "no metric has that name; known are precision_at_K, recall_at_K, hit_rate_at_K, ndcg_at_K, \
                  mean_average_precision_at_K, mean_average_precision_at_K_over_r, mean_average_precision, \
                  mean_average_precision_at_r, r_precision, mean_reciprocal_rank, AMI, NMI, ARI, homogeneity, \
                  completeness, v_measure, bcubed_precision, bcubed_recall, bcubed_f1, roc_auc, eer, \
                  tar_at_far_RATE, fnmr_at_fmr_RATE, best_accuracy, best_accuracy_threshold, best_f1, best_f1_threshold, \
                  rank_me, mean_positive_distance, mean_negative_distance, alignment, uniformity and \
                  principal_components_fraction_at_SHARE",
-    }
+    )
 }
 
-impl TryFrom<String> for MetricName {
-    type Error = Error;
-
-    fn try_from(name: String) -> Result<Self, Error> {
-        name.parse()
-    }
-}
-
-impl From<MetricName> for String {
-    fn from(metric: MetricName) -> Self {
-        metric.to_string()
-    }
-}
+dml_core::as_text!(MetricName);
 
 #[cfg(test)]
 mod tests {

@@ -2,7 +2,6 @@
 
 use candle_core::Tensor;
 use dml_eval::{Pca, TSne, TSneConfig};
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{ConfigError, registry};
@@ -17,22 +16,15 @@ registry! {
     }
 }
 
-/// The first principal components.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct PcaConfig {
-    /// How many are kept; from 1 to the smaller of rows and columns. At most 4,294,967,295. Default 2.
-    pub components: usize,
-    /// Whether columns are divided by their standard deviation first. Default `false`.
-    pub standardize: bool,
-}
-
-impl Default for PcaConfig {
-    fn default() -> Self {
-        Self {
-            components: 2,
-            standardize: false,
-        }
+dml_core::config! {
+    serde always:
+    /// The first principal components.
+    #[derive(Eq)]
+    pub struct PcaConfig {
+        /// How many are kept; from 1 to the smaller of rows and columns. At most 4,294,967,295. Default 2.
+        pub components: usize = 2,
+        /// Whether columns are divided by their standard deviation first. Default `false`.
+        pub standardize: bool = false,
     }
 }
 

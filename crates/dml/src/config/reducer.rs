@@ -96,13 +96,13 @@ pub struct PerAnchorReducerSpec {
     pub aggregation_func: Aggregation,
 }
 
-/// One reducer for each part of a loss.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct MultipleReducersSpec {
-    /// A reducer by the name of the part, such as `pos_loss`.
-    pub reducers: BTreeMap<String, ReducerConfig>,
-    /// Reduces the parts that are not named. Default `MeanReducer`.
-    #[serde(default)]
-    pub default_reducer: Option<Box<ReducerConfig>>,
+dml_core::config! {
+    serde always:
+    /// One reducer for each part of a loss.
+    pub struct MultipleReducersSpec {
+        /// A reducer by the name of the part, such as `pos_loss`.
+        pub reducers: BTreeMap<String, ReducerConfig>;
+        /// Reduces the parts that are not named. Default `MeanReducer`.
+        pub default_reducer: Option<Box<ReducerConfig>> = None,
+    }
 }

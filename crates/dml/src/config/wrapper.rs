@@ -9,24 +9,19 @@ use serde::{Deserialize, Serialize};
 
 use super::{ConfigError, LossConfig, MinerConfig};
 
-/// A loss against a memory of earlier rows.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CrossBatchMemorySpec {
-    /// How rows are compared with the memory.
-    pub loss: Box<LossConfig>,
-    /// Length of a row.
-    pub embedding_size: usize,
-    /// Rows that the memory holds. Default 1,024.
-    #[serde(default = "default_memory_size")]
-    pub memory_size: usize,
-    /// Which pairs or triplets of batch and memory count; `None` is all.
-    #[serde(default)]
-    pub miner: Option<MinerConfig>,
-}
-
-fn default_memory_size() -> usize {
-    dml_losses::CrossBatchMemoryConfig::new(1).memory_size
+dml_core::config! {
+    serde always:
+    /// A loss against a memory of earlier rows.
+    pub struct CrossBatchMemorySpec {
+        /// How rows are compared with the memory.
+        pub loss: Box<LossConfig>,
+        /// Length of a row.
+        pub embedding_size: usize;
+        /// Rows that the memory holds. Default 1,024.
+        pub memory_size: usize = dml_losses::CrossBatchMemoryConfig::new(1).memory_size,
+        /// Which pairs or triplets of batch and memory count; `None` is all.
+        pub miner: Option<MinerConfig> = None,
+    }
 }
 
 impl CrossBatchMemorySpec {
@@ -45,19 +40,15 @@ impl CrossBatchMemorySpec {
     }
 }
 
-/// A loss of two views of the same things.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SelfSupervisedLossSpec {
-    /// How views are compared.
-    pub loss: Box<LossConfig>,
-    /// Whether rows of both views are anchors. Default `true`.
-    #[serde(default = "default_symmetric")]
-    pub symmetric: bool,
-}
-
-fn default_symmetric() -> bool {
-    true
+dml_core::config! {
+    serde always:
+    /// A loss of two views of the same things.
+    pub struct SelfSupervisedLossSpec {
+        /// How views are compared.
+        pub loss: Box<LossConfig>;
+        /// Whether rows of both views are anchors. Default `true`.
+        pub symmetric: bool = true,
+    }
 }
 
 impl SelfSupervisedLossSpec {
@@ -71,18 +62,17 @@ impl SelfSupervisedLossSpec {
     }
 }
 
-/// The weighted sum of several losses.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct MultipleLossesSpec {
-    /// The losses, as a list or by names of one's own.
-    pub losses: LossParts<LossConfig>,
-    /// A miner for some of the losses: a list of the same length, or by the same names.
-    #[serde(default)]
-    pub miners: Option<LossParts<Option<MinerConfig>>>,
-    /// What each loss is multiplied by: a list of the same length, or by the same names. Default 1.
-    #[serde(default)]
-    pub weights: Option<LossParts<f64>>,
+dml_core::config! {
+    serde always:
+    /// The weighted sum of several losses.
+    pub struct MultipleLossesSpec {
+        /// The losses, as a list or by names of one's own.
+        pub losses: LossParts<LossConfig>;
+        /// A miner for some of the losses: a list of the same length, or by the same names.
+        pub miners: Option<LossParts<Option<MinerConfig>>> = None,
+        /// What each loss is multiplied by: a list of the same length, or by the same names. Default 1.
+        pub weights: Option<LossParts<f64>> = None,
+    }
 }
 
 /// Several things, in order or by name.

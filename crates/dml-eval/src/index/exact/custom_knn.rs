@@ -84,16 +84,6 @@ impl CustomKNN {
         check_finite(arg, &rows)?;
         Ok(rows)
     }
-
-    /// The distance matrix on the CPU, a block of queries at a time: `take` gets the first query and the matrix.
-    fn for_each_block(
-        &self,
-        queries: &Tensor,
-        references: &Tensor,
-        take: impl FnMut(usize, Tensor) -> Result<()>,
-    ) -> Result<()> {
-        each_matrix(queries, references, &self.distance, self.batch_size, take)
-    }
 }
 
 impl KnnIndex for CustomKNN {
@@ -124,7 +114,7 @@ impl KnnIndex for CustomKNN {
         };
         let largest_first = self.distance.order() == Order::LargerIsCloser;
         let mut found = Neighbors::with_capacity(count, k);
-        self.for_each_block(&queries, references, |start, matrix| {
+        let take = |start, matrix: Tensor| {
             let columns = matrix.dims()[1];
             let self_matches = |q: usize| self_matches.of(start + q);
             let (nearest, all_numbers) = for_element!(matrix, "distance matrix", |T| {
@@ -135,7 +125,8 @@ impl KnnIndex for CustomKNN {
             found.distances.extend(nearest.distances);
             found.indices.extend(nearest.indices);
             check_numbers(all_numbers)
-        })?;
+        };
+        each_matrix(&queries, references, &self.distance, self.batch_size, take)?;
         Ok(found)
     }
 
@@ -153,7 +144,7 @@ impl KnnIndex for CustomKNN {
         };
         let sign = self.distance.order().sign();
         let mut within = NeighborsWithin::none(0);
-        self.for_each_block(&queries, references, |start, matrix| {
+        let take = |start, matrix: Tensor| {
             // In the precision of the distances, in which they can be equal to the threshold.
             let threshold = match matrix.dtype() {
                 DType::F32 => f64::from(threshold as f32),
@@ -176,7 +167,8 @@ impl KnnIndex for CustomKNN {
                 }
             })?;
             check_numbers(all_numbers)
-        })?;
+        };
+        each_matrix(&queries, references, &self.distance, self.batch_size, take)?;
         Ok(within)
     }
 

@@ -18,7 +18,6 @@ mod on_device;
 mod on_disk;
 
 use std::borrow::Cow;
-use std::fmt;
 use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
@@ -125,17 +124,9 @@ pub struct FlatIndex {
     on_device: on_device::Copies,
 }
 
-/// What the index is, without its numbers.
-impl fmt::Debug for FlatIndex {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FlatIndex")
-            .field("metric", &self.metric)
-            .field("storage", &self.storage)
-            .field("rows", &self.len())
-            .field("dim", &self.dim())
-            .finish_non_exhaustive()
-    }
-}
+dml_core::debug_fields!(FlatIndex, |own| {
+    metric: own.metric, storage: own.storage, rows: own.len(), dim: own.dim(),
+});
 
 /// References in the precision in which they are kept.
 #[derive(Clone, Default)]
@@ -178,13 +169,11 @@ impl FlatIndex {
     }
 
     /// Precision in which references are kept.
-    #[must_use]
     pub fn storage(&self) -> RowStorage {
         self.storage
     }
 
     /// What makes a reference close.
-    #[must_use]
     pub fn metric(&self) -> FlatMetric {
         self.metric
     }

@@ -20,7 +20,6 @@ mod graph_bytes;
 mod on_disk;
 mod walk;
 
-use std::fmt;
 use std::path::Path;
 
 use candle_core::Tensor;
@@ -65,14 +64,7 @@ pub struct UsearchIndex {
     vanishing: usize,
 }
 
-impl fmt::Debug for UsearchIndex {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("UsearchIndex")
-            .field("config", &self.config)
-            .field("rows", &self.rows.len())
-            .finish_non_exhaustive()
-    }
-}
+dml_core::debug_fields!(UsearchIndex, |own| { config: own.config, rows: own.rows.len() });
 
 impl UsearchIndex {
     /// An index without references.
@@ -100,7 +92,6 @@ impl UsearchIndex {
     }
 
     /// The rows, which are searched exactly.
-    #[must_use]
     pub fn rows(&self) -> &FlatIndex {
         &self.rows
     }

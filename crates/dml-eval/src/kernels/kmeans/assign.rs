@@ -16,12 +16,11 @@
 //! Ding, Zhao, Shen, Musuvathi and Mytkowicz, "Yinyang K-Means: A Drop-In Replacement of the Classic K-Means with
 //! Consistent Speedup", ICML 2015. Bounds are rounded down and movements up, so that no rounding changes a result.
 
-use dml_core::kernels::Real;
 use dml_core::kernels::exact::{dot, squared_distance};
 use dml_core::kernels::lanes::by_halves;
 use dml_core::kernels::matrix_product::{Existing, Matrix, MatrixMut, product};
 use dml_core::kernels::row_panels::RowPanels;
-use pulp::{Arch, NullaryFnOnce};
+use dml_core::kernels::{Real, vectorized};
 use rayon::prelude::*;
 
 use crate::kernels::nearest::{Affinity, References, number_error};
@@ -143,7 +142,7 @@ impl<'a, T: Real> Assignment<'a, T> {
             .map_init(
                 Scratch::default,
                 |scratch, (number, (((((clusters, distances), own), bounds), norms), rows))| {
-                    let block = Block {
+                    let mut block = Block {
                         rows,
                         norms,
                         own,
@@ -152,7 +151,10 @@ impl<'a, T: Real> Assignment<'a, T> {
                         distances,
                         centers: &centers,
                     };
-                    let mut uncertain = Arch::new().dispatch(AssignBlock { block, scratch });
+                    let mut uncertain = vectorized(
+                        #[inline(always)]
+                        || block.assign(scratch),
+                    );
                     uncertain.iter_mut().for_each(|row| *row += number * BLOCK);
                     uncertain
                 },
@@ -262,27 +264,17 @@ struct Found {
     second_of_group: f64,
 }
 
-/// Assigns a block; returns the rows that are not certain.
-struct AssignBlock<'a, 's, T> {
-    block: Block<'a, T>,
-    scratch: &'s mut Scratch<T>,
-}
-
-impl<T: Real> NullaryFnOnce for AssignBlock<'_, '_, T> {
-    type Output = Vec<usize>;
-
-    #[inline(always)]
-    fn call(self) -> Vec<usize> {
-        let (mut block, scratch) = (self.block, self.scratch);
-        block.begin(&mut scratch.found);
-        for group in 0..block.centers.panels.count() {
-            block.look_at(group, scratch);
-        }
-        block.end(&scratch.found)
-    }
-}
-
 impl<T: Real> Block<'_, T> {
+    /// Assigns the rows; returns those that are not certain.
+    #[inline(always)]
+    fn assign(&mut self, scratch: &mut Scratch<T>) -> Vec<usize> {
+        self.begin(&mut scratch.found);
+        for group in 0..self.centers.panels.count() {
+            self.look_at(group, scratch);
+        }
+        self.end(&scratch.found)
+    }
+
     fn row(&self, row: usize) -> &[T] {
         let dim = self.centers.dim;
         &self.rows[row * dim..][..dim]

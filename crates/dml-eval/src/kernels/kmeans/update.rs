@@ -1,10 +1,9 @@
 //! Moving the centroids to the middle of their rows.
 
-use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
-use dml_core::kernels::Real;
 use dml_core::kernels::exact::squared_distance;
+use dml_core::kernels::{Real, vectorized};
 
 /// Gives each cluster without a row the one that is furthest from its own centroid, out of a cluster of several.
 pub(super) fn fill_empty(members: &mut [u32], squared_distances: &[f64], clusters: usize) {
@@ -47,45 +46,34 @@ pub(super) fn set_to_means<T: Real>(centroids: &mut [T], rows: &[T], dim: usize,
         sorted[*end] = row;
         *end += 1;
     }
-    let arch = Arch::new();
     centroids
         .par_chunks_exact_mut(dim)
         .zip(sizes.par_iter().zip(&ends))
         .for_each(|(centroid, (size, end))| {
             if *size > 0 {
-                arch.dispatch(SetToMean {
-                    centroid,
-                    rows,
-                    members: &sorted[end - size..*end],
-                });
+                let members = &sorted[end - size..*end];
+                vectorized(
+                    #[inline(always)]
+                    || set_to_mean(centroid, rows, members),
+                );
             }
         });
 }
 
 /// A centroid becomes the mean of its members.
-struct SetToMean<'a, T> {
-    centroid: &'a mut [T],
-    rows: &'a [T],
-    members: &'a [u32],
-}
-
-impl<T: Real> NullaryFnOnce for SetToMean<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn call(self) {
-        let dim = self.centroid.len();
-        let mut sums = vec![0.0; dim];
-        for member in self.members {
-            let row = &self.rows[*member as usize * dim..][..dim];
-            for (sum, x) in sums.iter_mut().zip(row) {
-                *sum += x.to_f64();
-            }
+#[inline(always)]
+fn set_to_mean<T: Real>(centroid: &mut [T], rows: &[T], members: &[u32]) {
+    let dim = centroid.len();
+    let mut sums = vec![0.0; dim];
+    for member in members {
+        let row = &rows[*member as usize * dim..][..dim];
+        for (sum, x) in sums.iter_mut().zip(row) {
+            *sum += x.to_f64();
         }
-        let count = self.members.len() as f64;
-        for (mean, sum) in self.centroid.iter_mut().zip(sums) {
-            *mean = T::from_f64(sum / count);
-        }
+    }
+    let count = members.len() as f64;
+    for (mean, sum) in centroid.iter_mut().zip(sums) {
+        *mean = T::from_f64(sum / count);
     }
 }
 

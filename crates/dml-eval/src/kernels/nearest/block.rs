@@ -1,8 +1,7 @@
 //! A block of queries on its way through the references, and what it has found so far.
 
-use dml_core::kernels::Real;
 use dml_core::kernels::exact::dot;
-use pulp::{Arch, NullaryFnOnce};
+use dml_core::kernels::{Real, vectorized};
 
 use super::candidates::Candidates;
 use super::{Affinity, Best, References};
@@ -95,6 +94,27 @@ impl<'a, T: Real> Block<'a, T> {
             Affinity::InnerProduct => 0.0,
         }
     }
+
+    /// Measures the rows that are left for each query, in ascending order, tile by tile: a tile is read from memory once
+    /// for all queries.
+    #[inline(always)]
+    fn measure_rest(&self, best: &mut [Best], rows: &[Vec<u32>]) {
+        let first = rows.iter().filter_map(|rows| rows.first()).min();
+        let last = rows.iter().filter_map(|rows| rows.last()).max();
+        let (Some(first), Some(last)) = (first, last) else {
+            return;
+        };
+        let mut done = vec![0; rows.len()];
+        for start in (*first as usize..=*last as usize).step_by(MEASURED_TOGETHER) {
+            let end = start + MEASURED_TOGETHER;
+            for (q, (best, rows)) in best.iter_mut().zip(rows).enumerate() {
+                while let Some(r) = rows.get(done[q]).filter(|r| (**r as usize) < end) {
+                    best.push(self.measure(q, *r), *r);
+                    done[q] += 1;
+                }
+            }
+        }
+    }
 }
 
 /// The candidates of every query of a block.
@@ -159,42 +179,10 @@ impl<'b, 'a, T: Real> Found<'b, 'a, T> {
     pub(super) fn into_best(self) -> Vec<Best> {
         let parts = self.candidates.into_iter().map(Candidates::into_parts);
         let (mut best, rows): (Vec<Best>, Vec<Vec<u32>>) = parts.unzip();
-        Arch::new().dispatch(MeasureRest {
-            block: self.block,
-            best: &mut best,
-            rows: &rows,
-        });
+        vectorized(
+            #[inline(always)]
+            || self.block.measure_rest(&mut best, &rows),
+        );
         best
-    }
-}
-
-/// Measures the rows that are left for each query, in ascending order, tile by tile: a tile is read from memory once
-/// for all queries.
-struct MeasureRest<'f, 'a, T> {
-    block: &'f Block<'a, T>,
-    best: &'f mut [Best],
-    rows: &'f [Vec<u32>],
-}
-
-impl<T: Real> NullaryFnOnce for MeasureRest<'_, '_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn call(self) {
-        let first = self.rows.iter().filter_map(|rows| rows.first()).min();
-        let last = self.rows.iter().filter_map(|rows| rows.last()).max();
-        let (Some(first), Some(last)) = (first, last) else {
-            return;
-        };
-        let mut done = vec![0; self.rows.len()];
-        for start in (*first as usize..=*last as usize).step_by(MEASURED_TOGETHER) {
-            let end = start + MEASURED_TOGETHER;
-            for (q, (best, rows)) in self.best.iter_mut().zip(self.rows).enumerate() {
-                while let Some(r) = rows.get(done[q]).filter(|r| (**r as usize) < end) {
-                    best.push(self.block.measure(q, *r), *r);
-                    done[q] += 1;
-                }
-            }
-        }
     }
 }

@@ -18,9 +18,8 @@
 //! in double precision, of the norms and of what is measured, are less than one of them. Nothing overflows or loses
 //! digits near 0, because a row's largest coordinate is between 2⁻⁴⁰ and 2⁴⁰, or the row is never ruled out.
 
-use dml_core::kernels::Real;
 use dml_core::kernels::aligned::Aligned;
-use pulp::{Arch, NullaryFnOnce};
+use dml_core::kernels::{Real, vectorized};
 
 use super::Affinity;
 use super::block::{Block, Found, Tile};
@@ -101,11 +100,10 @@ impl IntegerTiles {
     /// the bound: with exact numbers they would have gone.
     pub(super) fn search<T: Real>(&mut self, tile: Tile, found: &mut Found<'_, '_, T>) -> usize {
         let block = found.block;
-        Arch::new().dispatch(Quantize {
-            tiles: self,
-            block,
-            tile,
-        });
+        vectorized(
+            #[inline(always)]
+            || self.quantize(block, tile),
+        );
         let mut surplus = 0;
         for group in 0..self.groups.len() {
             let queries = group * LANES..block.excluded.len().min((group + 1) * LANES);
@@ -200,22 +198,6 @@ fn upwards(x: f64) -> f32 {
         near.next_up()
     } else {
         near
-    }
-}
-
-/// A call that is compiled for every vector extension.
-struct Quantize<'f, 'a, T> {
-    tiles: &'f mut IntegerTiles,
-    block: &'f Block<'a, T>,
-    tile: Tile,
-}
-
-impl<T: Real> NullaryFnOnce for Quantize<'_, '_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn call(self) {
-        self.tiles.quantize(self.block, self.tile);
     }
 }
 

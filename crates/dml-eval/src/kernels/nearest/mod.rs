@@ -43,13 +43,11 @@ mod sample;
 mod tasks;
 mod within;
 
-use std::fmt;
 use std::ops::Range;
 
 use dml_core::kernels::exact::{dot, squared_distance};
 use dml_core::kernels::lengths;
-use dml_core::kernels::{Real, zeros};
-use pulp::{Arch, NullaryFnOnce};
+use dml_core::kernels::{Real, vectorized, zeros};
 use rayon::prelude::*;
 
 use best::Best;
@@ -108,15 +106,7 @@ pub(crate) struct References<T> {
     squared_norms: Vec<T>,
 }
 
-/// How many rows there are, without their numbers.
-impl<T> fmt::Debug for References<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("References")
-            .field("rows", &self.squared_norms.len())
-            .field("dim", &self.dim)
-            .finish_non_exhaustive()
-    }
-}
+dml_core::debug_fields!(References<T>, |own| { rows: own.squared_norms.len(), dim: own.dim });
 
 impl<T: Real> References<T> {
     /// No rows yet, of `dim` coordinates each.
@@ -192,6 +182,28 @@ impl<T: Real> References<T> {
         self.nearest_by(instructions, queries, k, affinity, excluded)
     }
 
+    /// The best of a span without a filter, for a `k` so large that most references must be measured anyway.
+    #[inline(always)]
+    fn measure_all<'a>(
+        &self,
+        span: Range<usize>,
+        queries: impl Iterator<Item = (&'a [T], &'a Option<u32>)>,
+        k: usize,
+        affinity: Affinity,
+    ) -> Vec<Best> {
+        let mut all = Vec::new();
+        for (query, excluded) in queries {
+            let mut best = Best::new(k);
+            for r in span.clone() {
+                if *excluded != Some(r as u32) {
+                    best.push(affinity.key(query, self.row(r)), r as u32);
+                }
+            }
+            all.push(best);
+        }
+        all
+    }
+
     /// By integer products where there are instructions for them.
     fn nearest_by(
         &self,
@@ -219,14 +231,11 @@ impl<T: Real> References<T> {
                 let rows = &queries[block.start * self.dim..block.end * self.dim];
                 let excluded: Vec<Option<u32>> = block.map(&excluded).collect();
                 if k >= span.len() / FILTER_PAYS_UNTIL {
-                    Arch::new().dispatch(MeasureAll {
-                        references: self,
-                        span,
-                        queries: rows,
-                        k,
-                        affinity,
-                        excluded: &excluded,
-                    })
+                    let queries = || rows.chunks_exact(self.dim).zip(&excluded);
+                    vectorized(
+                        #[inline(always)]
+                        || self.measure_all(span.clone(), queries(), k, affinity),
+                    )
                 } else {
                     let block = Block::new(self, affinity, rows, &excluded);
                     best_of_span(&block, span, k, instructions)
@@ -260,38 +269,6 @@ impl<T: Real> References<T> {
             indices,
             k,
         }
-    }
-}
-
-/// The best of a span without a filter, for a `k` so large that most references must be measured anyway.
-struct MeasureAll<'a, T> {
-    references: &'a References<T>,
-    span: Range<usize>,
-    queries: &'a [T],
-    k: usize,
-    affinity: Affinity,
-    excluded: &'a [Option<u32>],
-}
-
-impl<T: Real> NullaryFnOnce for MeasureAll<'_, T> {
-    type Output = Vec<Best>;
-
-    #[inline(always)]
-    fn call(self) -> Vec<Best> {
-        let queries = self.queries.chunks_exact(self.references.dim);
-        queries
-            .zip(self.excluded)
-            .map(|(query, excluded)| {
-                let mut best = Best::new(self.k);
-                for r in self.span.clone() {
-                    if *excluded != Some(r as u32) {
-                        let key = self.affinity.key(query, self.references.row(r));
-                        best.push(key, r as u32);
-                    }
-                }
-                best
-            })
-            .collect()
     }
 }
 

@@ -51,7 +51,6 @@ impl Neighbors {
     }
 
     /// Number of queries.
-    #[must_use]
     pub fn queries(&self) -> usize {
         self.indices.len().checked_div(self.k).unwrap_or(0)
     }
@@ -116,7 +115,6 @@ impl NeighborsWithin {
     }
 
     /// Number of queries.
-    #[must_use]
     pub fn queries(&self) -> usize {
         self.offsets.len().saturating_sub(1)
     }

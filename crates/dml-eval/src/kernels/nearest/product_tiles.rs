@@ -1,8 +1,7 @@
 //! Numbers of a tile of references by a matrix product in the precision of the rows.
 
-use dml_core::kernels::Real;
 use dml_core::kernels::matrix_product::{Existing, Matrix, MatrixMut, product};
-use pulp::{Arch, NullaryFnOnce};
+use dml_core::kernels::{Real, vectorized};
 
 use super::block::{Block, Found, Tile};
 use super::{Affinity, number_error};
@@ -58,11 +57,10 @@ impl<T: Real> ProductTiles<T> {
             self.errors[q] = T::from_f64(error);
             self.thresholds[q] = T::from_f64(found.bound(q) + error);
         }
-        Arch::new().dispatch(TakeTile {
-            numbers: self,
-            tile,
-            found,
-        });
+        vectorized(
+            #[inline(always)]
+            || self.take_tile(tile, found),
+        );
     }
 
     #[inline(always)]
@@ -128,20 +126,4 @@ impl<T: Real> ProductTiles<T> {
 #[allow(clippy::neg_cmp_op_on_partial_ord)]
 fn passes<T: Real>(number: T, threshold: T) -> bool {
     !(number > threshold)
-}
-
-/// A call that is compiled for every vector extension: unlike a closure, it is inlined for certain.
-struct TakeTile<'f, 'b, 'a, T> {
-    numbers: &'f mut ProductTiles<T>,
-    tile: Tile,
-    found: &'f mut Found<'b, 'a, T>,
-}
-
-impl<T: Real> NullaryFnOnce for TakeTile<'_, '_, '_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn call(self) {
-        self.numbers.take_tile(self.tile, self.found);
-    }
 }

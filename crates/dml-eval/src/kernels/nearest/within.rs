@@ -2,10 +2,9 @@
 
 use std::ops::Range;
 
-use dml_core::kernels::Real;
 use dml_core::kernels::lengths;
 use dml_core::kernels::matrix_product::{Existing, Matrix, MatrixMut, product};
-use pulp::{Arch, NullaryFnOnce};
+use dml_core::kernels::{Real, vectorized};
 use rayon::prelude::*;
 
 use super::block::Block;
@@ -46,11 +45,10 @@ impl<T: Real> References<T> {
                 let excluded: Vec<Option<u32>> = block.map(&excluded).collect();
                 let block = Block::new(self, affinity, rows, &excluded);
                 let search = |span: &Range<usize>| {
-                    Arch::new().dispatch(Search {
-                        block: &block,
-                        span: span.clone(),
-                        limit,
-                    })
+                    vectorized(
+                        #[inline(always)]
+                        || search(&block, span.clone(), limit),
+                    )
                 };
                 joined(spans.par_iter().map(search).collect())
             })
@@ -81,65 +79,53 @@ fn joined(parts: Vec<Found>) -> Found {
     found
 }
 
-/// The search of a block of queries in some of the references.
-struct Search<'b, 'a, T> {
-    block: &'b Block<'a, T>,
-    span: Range<usize>,
-    /// The largest key.
-    limit: f64,
-}
-
-impl<T: Real> NullaryFnOnce for Search<'_, '_, T> {
-    type Output = Found;
-
-    #[inline(always)]
-    fn call(self) -> Found {
-        let references = self.block.references;
-        let (dim, count) = (references.dim, self.block.excluded.len());
-        let columns = self.block.columns(count);
-        let mut products = vec![T::ZERO; TILE * count];
-        let mut found = vec![Vec::new(); count];
-        let tiles = cut(self.span.len(), TILE).into_iter();
-        for tile in tiles.map(|tile| self.span.start + tile.start..self.span.start + tile.end) {
-            let products = &mut products[..tile.len() * count];
-            let rows = &references.rows[tile.start * dim..tile.end * dim];
-            product(
-                MatrixMut::of_rows(products, tile.len(), count, count),
-                Matrix::of_rows(rows, tile.len(), dim, dim),
-                Matrix::of_rows(&columns, dim, count, count),
-                T::ONE,
-                Existing::Overwrite,
-            );
-            self.take_tile(products, tile, &mut found);
-        }
-        for of_query in &mut found {
-            of_query.sort_unstable_by(closest_first);
-        }
-        found
+/// The search of a block of queries in some of the references, for keys up to `limit`.
+#[inline(always)]
+fn search<T: Real>(block: &Block<'_, T>, span: Range<usize>, limit: f64) -> Found {
+    let references = block.references;
+    let (dim, count) = (references.dim, block.excluded.len());
+    let columns = block.columns(count);
+    let mut products = vec![T::ZERO; TILE * count];
+    let mut found = vec![Vec::new(); count];
+    let tiles = cut(span.len(), TILE).into_iter();
+    for tile in tiles.map(|tile| span.start + tile.start..span.start + tile.end) {
+        let products = &mut products[..tile.len() * count];
+        let rows = &references.rows[tile.start * dim..tile.end * dim];
+        product(
+            MatrixMut::of_rows(products, tile.len(), count, count),
+            Matrix::of_rows(rows, tile.len(), dim, dim),
+            Matrix::of_rows(&columns, dim, count, count),
+            T::ONE,
+            Existing::Overwrite,
+        );
+        block.take_tile(products, tile, limit, &mut found);
     }
+    for of_query in &mut found {
+        of_query.sort_unstable_by(closest_first);
+    }
+    found
 }
 
-impl<T: Real> Search<'_, '_, T> {
+impl<T: Real> Block<'_, T> {
     /// Measures the references of the tile that their numbers don't rule out.
     #[inline(always)]
-    fn take_tile(&self, products: &[T], tile: Range<usize>, found: &mut [Vec<(f64, u32)>]) {
-        let block = self.block;
-        let (dim, query_norms) = (block.references.dim, &block.squared_norms);
+    fn take_tile(&self, products: &[T], tile: Range<usize>, limit: f64, found: &mut Found) {
+        let (dim, query_norms) = (self.references.dim, &self.squared_norms);
         for (r, products) in tile.zip(products.chunks_exact(query_norms.len())) {
-            let norm = block.references.squared_norms[r].to_f64();
+            let norm = self.references.squared_norms[r].to_f64();
             for (q, (product, query_norm)) in products.iter().zip(query_norms).enumerate() {
                 let scale = norm + query_norm;
-                let number = match block.affinity {
+                let number = match self.affinity {
                     Affinity::SquaredEuclidean => scale - 2.0 * product.to_f64(),
                     Affinity::InnerProduct => -product.to_f64(),
                 };
                 // What is not a number, after an overflow, is measured.
-                let ruled_out = number > self.limit + number_error::<T>(dim, scale);
-                if ruled_out || block.excluded[q] == Some(r as u32) {
+                let ruled_out = number > limit + number_error::<T>(dim, scale);
+                if ruled_out || self.excluded[q] == Some(r as u32) {
                     continue;
                 }
-                let key = block.measure(q, r as u32);
-                if key <= self.limit {
+                let key = self.measure(q, r as u32);
+                if key <= limit {
                     found[q].push((key, r as u32));
                 }
             }

@@ -1,4 +1,5 @@
 use super::*;
+use dml_core::Error;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeSet;

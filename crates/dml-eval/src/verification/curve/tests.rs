@@ -1,5 +1,6 @@
 use super::*;
 use candle_core::{Device, Tensor};
+use dml_core::Error;
 use dml_core::{Relation, TensorExt};
 use proptest::prelude::*;
 

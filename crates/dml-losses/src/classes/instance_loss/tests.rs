@@ -5,6 +5,7 @@ use dml_distances::{CosineSimilarity, LpDistance};
 
 use super::*;
 use crate::machinery::outcome::{assert_near, circle, values_and_gradient};
+use dml_core::Error;
 
 fn loss(gamma: f64) -> Result<InstanceLoss> {
     InstanceLoss::new(InstanceLossConfig { gamma }, CosineSimilarity::default())

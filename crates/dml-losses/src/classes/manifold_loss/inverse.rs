@@ -3,23 +3,14 @@
 use candle_core::{DType, Tensor};
 use dml_core::autograd::{has_kernel, unary, with_slice};
 use dml_core::kernels::inverse as kernel;
-use dml_core::{Error, Result, for_element};
+use dml_core::{Error, Result, check, for_element};
 
-const SINGULAR: Error = Error::Unsupported {
-    component: "ManifoldLoss",
-    reason: "the matrix is singular or not finite",
-};
+const SINGULAR: Error = Error::unsupported("ManifoldLoss", "the matrix is singular or not finite");
 
 /// The inverse of `[n, n]`, with gradient.
 pub(super) fn inverse(x: &Tensor) -> Result<Tensor> {
     let (rows, columns) = x.dims2()?;
-    if rows != columns {
-        return Err(Error::Shape {
-            arg: "x",
-            expected: "[n, n]",
-            got: x.dims().to_vec(),
-        });
-    }
+    check::shape(rows == columns, "x", x, "[n, n]")?;
     if !has_kernel(x) {
         return inverse_composite(x);
     }

@@ -7,6 +7,7 @@ use dml_distances::{CosineSimilarity, DotProductSimilarity, DotProductSimilarity
 use super::*;
 use crate::SeededVars;
 use crate::machinery::outcome::{assert_near, rows, values_and_gradient};
+use dml_core::Error;
 
 fn loss(config: ManifoldLossConfig, proxies: &[[f64; 2]]) -> Result<ManifoldLoss> {
     let vars = SeededVars::new(0).builder(DType::F64, &Device::Cpu);

@@ -6,6 +6,7 @@ use dml_distances::{CosineSimilarity, LpDistance};
 use super::*;
 use crate::machinery::by_hand::{set, value_and_gradients, vars};
 use crate::machinery::outcome::{assert_near, rows};
+use dml_core::Error;
 
 fn config() -> SoftTripleLossConfig {
     SoftTripleLossConfig {

@@ -5,6 +5,7 @@ use dml_distances::{CosineSimilarity, LpDistance};
 
 use super::*;
 use crate::machinery::outcome::{assert_near, rows, values_and_gradient};
+use dml_core::Error;
 
 /// Positives within 0.8, negatives out of 1.2.
 fn config() -> RankedListLossConfig {

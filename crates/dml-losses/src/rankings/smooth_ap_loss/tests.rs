@@ -5,6 +5,7 @@ use dml_distances::{CosineSimilarity, LpDistance};
 
 use super::*;
 use crate::machinery::outcome::{assert_near, circle, values_and_gradient};
+use dml_core::Error;
 
 fn loss(temperature: f64) -> Result<SmoothAPLoss> {
     SmoothAPLoss::new(

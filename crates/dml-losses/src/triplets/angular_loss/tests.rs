@@ -8,6 +8,7 @@ use dml_core::autograd::without_kernels;
 use dml_distances::{CosineSimilarity, LpDistance};
 
 use super::*;
+use dml_core::Error;
 
 fn loss(alpha: f64) -> Result<AngularLoss> {
     AngularLoss::new(AngularLossConfig { alpha }, Arc::new(LpDistance::default()))

@@ -2,9 +2,7 @@
 
 use candle_core::{Tensor, Var};
 use candle_nn::{Init, VarBuilder};
-use dml_core::{
-    AnchorSums, Batch, Error, ImplicitValues, Indices, PartialSum, Result, TensorExt, check,
-};
+use dml_core::{AnchorSums, Batch, ImplicitValues, Indices, PartialSum, Result, TensorExt, check};
 
 use super::MarginLossConfig;
 
@@ -69,23 +67,17 @@ impl Boundary {
     }
 
     fn classes(&self, batch: &Batch, counts: &[u64]) -> Result<Vec<u32>> {
-        let labels = batch.labels().ok_or(Error::Missing {
-            component: "MarginLoss",
-            needed: "labels: there is a boundary for each class",
-        })?;
+        let needed = "labels: there is a boundary for each class";
+        let labels = check::present(batch.labels(), "MarginLoss", needed)?;
         let limit = self.num_classes.unwrap_or(1);
         let labels = labels.as_slice().iter().zip(counts).enumerate();
         labels
-            .map(|(position, (label, count))| match usize::try_from(*label) {
-                Ok(class) if class < limit => Ok(class as u32),
-                _ if *count == 0 => Ok(0),
-                _ => Err(Error::Index {
-                    arg: "labels",
-                    position,
-                    limit,
-                    got: *label,
-                }),
-            })
+            .map(
+                |(position, (label, count))| match check::class(position, *label, limit) {
+                    Err(_) if *count == 0 => Ok(0),
+                    class => class,
+                },
+            )
             .collect()
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use dml_core::candle_core::{DType, Device, Tensor};
-use dml_core::{Error, Result};
+use dml_core::{Error, Result, check};
 
 /// The ring.
 #[derive(Clone, Debug)]
@@ -57,11 +57,7 @@ impl Queue {
     pub(super) fn push(&mut self, rows: &Tensor, labels: &[i64]) -> Result<Rows> {
         let (size, count, next) = (self.labels.len(), labels.len(), self.next);
         if count > size {
-            return Err(Error::Length {
-                arg: "embeddings (rows that fit into the memory)",
-                expected: size,
-                got: count,
-            });
+            check::length("embeddings (rows that fit into the memory)", size, count)?;
         }
         if count > 0 {
             let old = self
@@ -111,30 +107,19 @@ impl Queue {
         shape: [usize; 2],
     ) -> Result<Self> {
         let find = |name: &'static str| {
-            buffers.get(name).ok_or(Error::Missing {
-                component: "CrossBatchMemory",
-                needed: name,
-            })
+            buffers
+                .get(name)
+                .ok_or(Error::missing("CrossBatchMemory", name))
         };
         let embeddings = find("embedding_memory")?;
-        if embeddings.dims() != shape {
-            return Err(Error::Shape {
-                arg: "embedding_memory",
-                expected: "[memory_size, embedding_size]",
-                got: embeddings.dims().to_vec(),
-            });
-        }
+        let expected = "[memory_size, embedding_size]";
+        let fits = embeddings.dims() == shape;
+        check::shape(fits, "embedding_memory", embeddings, expected)?;
         let numbers = |name: &'static str, expected: usize| -> Result<Vec<i64>> {
             let values = find(name)?.flatten_all()?.to_dtype(DType::I64)?;
             let values = values.to_vec1::<i64>()?;
-            if values.len() == expected {
-                return Ok(values);
-            }
-            Err(Error::Length {
-                arg: name,
-                expected,
-                got: values.len(),
-            })
+            check::length(name, expected, values.len())?;
+            Ok(values)
         };
         let [size, _] = shape;
         let labels = numbers("label_memory", size)?;

@@ -9,6 +9,7 @@ use dml_reducers::SumReducer;
 
 use super::*;
 use crate::{ContrastiveLoss, ContrastiveLossConfig, NCALoss, NCALossConfig};
+use dml_core::Error;
 
 fn distance() -> Arc<dyn Distance> {
     Arc::new(LpDistance::unnormalized())
