@@ -8,3 +8,4 @@ mod pretrained;
 mod saving;
 mod text;
 mod vision;
+mod vision_properties;
