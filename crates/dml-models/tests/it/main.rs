@@ -9,3 +9,4 @@ mod pretrained;
 mod saving;
 mod text;
 mod vision;
+mod vision_properties;
