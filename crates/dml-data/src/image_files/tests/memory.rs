@@ -1,6 +1,7 @@
 //! What an image may take is counted before it is decoded.
 
 use super::*;
+use crate::image_files::memory;
 
 /// The message that refuses an image for its size.
 fn refused(bytes: &[u8], config: &ImageFilesConfig) -> String {
