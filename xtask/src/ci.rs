@@ -1,7 +1,7 @@
 //! `cargo xtask ci`: every check that a change must pass, cheapest first.
 //!
 //! Lints, tests, doc tests, benches and documentation all use the `dev` profile and the features of the whole
-//! workspace, so that they share one build of the dependencies. The catalogue and the training run share a release build.
+//! workspace, so that they share one build of the dependencies. The training run has a release build.
 
 mod valgrind;
 
@@ -100,12 +100,6 @@ const STEPS: &[Step] = &[
         on_failure: "`cargo test -p CRATE --bench NAME` repeats one",
         // Without cargo's own `--bench` flag criterion runs each bench once, and no release build is needed.
         run: |sh| cargo(sh, "test", &["--bench", "*"]),
-    },
-    Step {
-        name: "catalog",
-        what: "the README's table of components",
-        on_failure: "run `cargo xtask catalog`",
-        run: |_| start(&programs::CATALOG, &["--check"]),
     },
     Step {
         name: "mnist",

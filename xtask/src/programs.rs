@@ -56,7 +56,7 @@ pub(crate) const CONFORMANCE: Program = Program {
     ..MNIST
 };
 
-pub(crate) const CATALOG: Program = Program {
+const CATALOG: Program = Program {
     name: "catalog",
     about: "Bring the README's table of components up to date",
     device: None,

@@ -35,7 +35,7 @@ pub use dml_core::{
     TupleCount, TupleSet, Tuples,
 };
 
-/// The example of the workspace's README, run as a test.
-#[cfg(doctest)]
+/// The examples of the workspace's README, run as a test.
+#[cfg(all(doctest, feature = "images", feature = "models"))]
 #[doc = include_str!("../../../README.md")]
 struct WorkspaceReadme;

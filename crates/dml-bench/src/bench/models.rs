@@ -48,6 +48,11 @@ const RECIPES: &[Recipe] = &[
         batch: 64,
     },
     Recipe {
+        name: "vit_small_patch16_224",
+        side: Some(224),
+        batch: 16,
+    },
+    Recipe {
         name: "minilm",
         side: None,
         batch: 64,
