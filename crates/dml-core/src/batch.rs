@@ -166,21 +166,25 @@ impl Batch {
     }
 
     /// The query embeddings `[Q, dim]`.
+    #[must_use]
     pub fn embeddings(&self) -> &Tensor {
         &self.embeddings
     }
 
     /// The reference embeddings, if the queries are not compared among themselves.
+    #[must_use]
     pub fn reference(&self) -> Option<&Tensor> {
         self.reference.as_ref()
     }
 
     /// The class of each query, if known.
+    #[must_use]
     pub fn labels(&self) -> Option<&Labels> {
         self.labels.as_ref()
     }
 
     /// Who is positive for whom, if known.
+    #[must_use]
     pub fn relation(&self) -> Option<&Relation> {
         self.relation.as_deref()
     }
@@ -194,11 +198,13 @@ impl Batch {
     }
 
     /// Q, the number of queries.
+    #[must_use]
     pub fn queries(&self) -> usize {
         self.embeddings.dims()[0]
     }
 
     /// R, the number of references: Q if the queries are compared among themselves.
+    #[must_use]
     pub fn references(&self) -> usize {
         self.reference.as_ref().unwrap_or(&self.embeddings).dims()[0]
     }

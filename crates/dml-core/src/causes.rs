@@ -17,6 +17,7 @@ use std::fmt;
 /// assert!(text.starts_with("can't read or write the tensors of nowhere/a.safetensors: "), "{text}");
 /// assert_eq!(text.matches("nowhere").count(), 1);
 /// ```
+#[must_use]
 pub fn with_causes<'a>(error: &'a (dyn Error + 'static)) -> impl fmt::Display + 'a {
     WithCauses(error)
 }

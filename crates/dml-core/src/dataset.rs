@@ -111,26 +111,31 @@ impl Examples {
     }
 
     /// The views, at least one: `[rows, …]` each.
+    #[must_use]
     pub fn views(&self) -> &[Tensor] {
         &self.views
     }
 
     /// Which rows of the data set these are. Fewer than were asked for, if the data set skips what it can't read.
+    #[must_use]
     pub fn rows(&self) -> &[usize] {
         &self.rows
     }
 
     /// The label of each row.
+    #[must_use]
     pub fn labels(&self) -> &Labels {
         &self.labels
     }
 
     /// How many rows there are.
+    #[must_use]
     pub fn len(&self) -> usize {
         self.rows.len()
     }
 
     /// Whether there is no row.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }

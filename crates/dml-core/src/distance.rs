@@ -27,6 +27,7 @@ pub enum Order {
 
 impl Order {
     /// 1 for distances and −1 for similarities: `sign · value` grows with the distance in both.
+    #[must_use]
     pub fn sign(self) -> f64 {
         match self {
             Self::SmallerIsCloser => 1.0,
@@ -91,6 +92,7 @@ pub enum DistanceKind {
 
 impl DistanceKind {
     /// Whether this is `‖x̂ − r̂‖₂` of normalised rows: the distance of points on the unit sphere.
+    #[must_use]
     pub fn is_unit_euclidean(self) -> bool {
         self == Self::Lp {
             p: 2.0,
@@ -100,6 +102,7 @@ impl DistanceKind {
     }
 
     /// Whether the distance divides rows by their norm first; `false` if that is unknown.
+    #[must_use]
     pub fn is_normalized(self) -> bool {
         match self {
             Self::Cosine { .. } => true,

@@ -111,6 +111,7 @@ impl Part {
     }
 
     /// The temporary name, for writers that open files themselves.
+    #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }

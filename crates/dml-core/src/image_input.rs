@@ -108,6 +108,7 @@ impl ImageInput {
     }
 
     /// RGB images with bilinear resizing and a crop of the centre; other settings are fields.
+    #[must_use]
     pub fn new(size: [usize; 2], resize: usize, mean: [f64; 3], std: [f64; 3]) -> Self {
         Self {
             size,

@@ -22,16 +22,19 @@ pub struct Labels(Arc<[i64]>);
 
 impl Labels {
     /// The labels in order.
+    #[must_use]
     pub fn as_slice(&self) -> &[i64] {
         &self.0
     }
 
     /// How many rows are labelled.
+    #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
     /// Whether there is no row.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -151,21 +151,25 @@ impl Objective {
     }
 
     /// The loss.
+    #[must_use]
     pub fn loss(&self) -> &Arc<dyn Loss> {
         &self.loss
     }
 
     /// The miner, if tuples are mined.
+    #[must_use]
     pub fn miner(&self) -> Option<&Arc<dyn Miner>> {
         self.miner.as_ref()
     }
 
     /// The reducer.
+    #[must_use]
     pub fn reducer(&self) -> &Arc<dyn Reducer> {
         &self.reducer
     }
 
     /// Where the randomness of miner and loss comes from.
+    #[must_use]
     pub fn seeds(&self) -> Vec<SeedSequence> {
         let mut seeds = self.loss.seeds();
         if let Some(miner) = &self.miner {

@@ -114,16 +114,19 @@ impl Relation {
     }
 
     /// Number of query rows.
+    #[must_use]
     pub fn queries(&self) -> usize {
         self.queries
     }
 
     /// Number of reference rows.
+    #[must_use]
     pub fn references(&self) -> usize {
         self.references
     }
 
     /// The labels of the queries, where the relation was made from labels.
+    #[must_use]
     pub fn query_labels(&self) -> Option<&Labels> {
         match &self.knowledge {
             Knowledge::Labels { query, .. } => Some(query),
@@ -132,6 +135,7 @@ impl Relation {
     }
 
     /// The labels of the references, where the relation was made from labels.
+    #[must_use]
     pub fn reference_labels(&self) -> Option<&Labels> {
         match &self.knowledge {
             Knowledge::Labels { reference, .. } => Some(reference),
@@ -140,6 +144,7 @@ impl Relation {
     }
 
     /// What query row `q` and reference row `r` are to each other; rows that don't exist are ignored.
+    #[must_use]
     pub fn pair_kind(&self, q: usize, r: usize) -> PairKind {
         if self.self_match(q) == Some(r) {
             PairKind::Ignored
@@ -149,6 +154,7 @@ impl Relation {
     }
 
     /// What `q` and `r` would be to each other if no reference were a query; rows that don't exist are ignored.
+    #[must_use]
     pub fn pair_kind_as_distinct(&self, q: usize, r: usize) -> PairKind {
         if q >= self.queries || r >= self.references {
             return PairKind::Ignored;

@@ -8,6 +8,7 @@ use rand_chacha::ChaCha8Rng;
 
 /// A seed for each number, from a seed: splitmix64 over the two. For what must depend on numbers alone and not on the
 /// order of calls, such as a row and a pass.
+#[must_use]
 pub fn mix_seed(seed: u64, number: u64) -> u64 {
     let mut z = seed
         .wrapping_add(0x9E37_79B9_7F4A_7C15)
@@ -48,11 +49,13 @@ impl SeedSequence {
     }
 
     /// The seed.
+    #[must_use]
     pub fn seed(&self) -> u64 {
         self.seed
     }
 
     /// How many generators were handed out.
+    #[must_use]
     pub fn calls(&self) -> u64 {
         self.calls.load(Ordering::Relaxed)
     }

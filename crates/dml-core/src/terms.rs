@@ -60,6 +60,7 @@ pub enum Indices {
 
 impl Indices {
     /// The first row of each value: the element, or the anchor of the pair or triplet.
+    #[must_use]
     pub fn anchors(&self) -> &[u32] {
         match self {
             Self::None => &[],
@@ -274,26 +275,31 @@ impl Term {
     }
 
     /// The name of the part, such as `loss` or `pos_loss`.
+    #[must_use]
     pub fn name(&self) -> &'static str {
         self.name
     }
 
     /// What the values belong to.
+    #[must_use]
     pub fn over(&self) -> Over {
         self.over
     }
 
     /// What a dividing reducer divides the sum by, if the loss says.
+    #[must_use]
     pub fn divisor(&self) -> Option<f64> {
         self.divisor
     }
 
     /// Whether there is no value at all.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         matches!(self.values, Values::Empty)
     }
 
     /// How many values there are. Nothing is expanded.
+    #[must_use]
     pub fn count(&self) -> u64 {
         match &self.values {
             Values::Empty => 0,
@@ -372,6 +378,7 @@ impl Terms {
     }
 
     /// The part of that name.
+    #[must_use]
     pub fn get(&self, name: &str) -> Option<&Term> {
         self.0.iter().find(|term| term.name == name)
     }

@@ -76,6 +76,7 @@ impl<S: ImageSource> AugmentedImages<S> {
     }
 
     /// Where the pictures come from.
+    #[must_use]
     pub fn source(&self) -> &S {
         &self.source
     }

@@ -27,6 +27,7 @@ pub enum ClassOrder {
 
 impl ClassOrder {
     /// Compares two names. Names that differ are never equal.
+    #[must_use]
     pub fn compare(self, a: &str, b: &str) -> Ordering {
         match self {
             Self::Name => a.cmp(b),

@@ -91,21 +91,25 @@ impl ClassSplit {
     }
 
     /// The rows of the classes to learn from.
+    #[must_use]
     pub fn train_rows(&self) -> &[usize] {
         &self.train_rows
     }
 
     /// The rows of the classes to test with.
+    #[must_use]
     pub fn test_rows(&self) -> &[usize] {
         &self.test_rows
     }
 
     /// The labels to learn from.
+    #[must_use]
     pub fn train_classes(&self) -> &[i64] {
         &self.train_classes
     }
 
     /// The labels to test with.
+    #[must_use]
     pub fn test_classes(&self) -> &[i64] {
         &self.test_classes
     }

@@ -32,6 +32,7 @@ const SMALL: &str = "abdefghnqrt";
 
 impl Emnist {
     /// The name in the files, such as `letters`.
+    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::ByClass => "byclass",
@@ -44,6 +45,7 @@ impl Emnist {
     }
 
     /// What the labels mean, from 0 on.
+    #[must_use]
     pub fn class_names(self) -> Vec<String> {
         let (digits, capitals) = ('0'..='9', 'A'..='Z');
         let names: Vec<char> = match self {

@@ -44,6 +44,7 @@ impl IdxElement {
     }
 
     /// Bytes of a number.
+    #[must_use]
     pub fn size(self) -> usize {
         match self {
             Self::U8 | Self::I8 => 1,
@@ -53,6 +54,7 @@ impl IdxElement {
     }
 
     /// The type in words, such as `32-bit integers`.
+    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::U8 => "bytes",
@@ -116,16 +118,19 @@ impl Idx {
     }
 
     /// The size of each dimension.
+    #[must_use]
     pub fn dims(&self) -> &[usize] {
         &self.dims
     }
 
     /// Type of the numbers.
+    #[must_use]
     pub fn element(&self) -> IdxElement {
         self.element
     }
 
     /// All numbers, last dimension fastest.
+    #[must_use]
     pub fn integers(&self) -> Vec<i64> {
         match self.element {
             IdxElement::U8 => self.data.iter().map(|&x| x.into()).collect(),
@@ -148,16 +153,19 @@ impl Idx {
     }
 
     /// All bytes as they stand in the file: [`IdxElement::size`] a number, big-endian, last dimension fastest.
+    #[must_use]
     pub fn data(&self) -> &[u8] {
         &self.data
     }
 
     /// All bytes, without a copy.
+    #[must_use]
     pub fn into_data(self) -> Vec<u8> {
         self.data
     }
 
     /// What stands before the data in an uncompressed file.
+    #[must_use]
     pub fn header(&self) -> Vec<u8> {
         let mut header = vec![0, 0, self.element as u8, self.dims.len() as u8];
         for &dim in &self.dims {

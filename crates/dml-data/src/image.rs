@@ -60,26 +60,31 @@ impl Image {
     }
 
     /// `[channels, height, width]`.
+    #[must_use]
     pub fn shape(&self) -> [usize; 3] {
         self.shape
     }
 
     /// 1 for grey pictures, 3 for those of red, green and blue.
+    #[must_use]
     pub fn channels(&self) -> usize {
         self.shape[0]
     }
 
     /// Height in pixels.
+    #[must_use]
     pub fn height(&self) -> usize {
         self.shape[1]
     }
 
     /// Width in pixels.
+    #[must_use]
     pub fn width(&self) -> usize {
         self.shape[2]
     }
 
     /// All values, plane after plane, row after row.
+    #[must_use]
     pub fn values(&self) -> &[f32] {
         &self.values
     }
@@ -93,6 +98,7 @@ impl Image {
     ///
     /// # Panics
     /// If there is no such channel, as slices do.
+    #[must_use]
     pub fn plane(&self, channel: usize) -> &[f32] {
         let area = self.shape[1] * self.shape[2];
         &self.values[channel * area..][..area]

@@ -114,41 +114,49 @@ impl ImageDataset {
     }
 
     /// How many images there are.
+    #[must_use]
     pub fn len(&self) -> usize {
         self.labels.len()
     }
 
     /// Whether there is no image.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }
 
     /// Height of an image in pixels.
+    #[must_use]
     pub fn height(&self) -> usize {
         self.height
     }
 
     /// Width of an image in pixels.
+    #[must_use]
     pub fn width(&self) -> usize {
         self.width
     }
 
     /// Where the images come from, such as `MNIST, test`.
+    #[must_use]
     pub fn source(&self) -> &str {
         &self.source
     }
 
     /// The label of each image, a position in [`class_names`](Self::class_names).
+    #[must_use]
     pub fn labels(&self) -> &Labels {
         &self.labels
     }
 
     /// The names of the classes.
+    #[must_use]
     pub fn class_names(&self) -> &[String] {
         &self.class_names
     }
 
     /// All pixels, image after image, row after row.
+    #[must_use]
     pub fn pixels(&self) -> &[u8] {
         &self.pixels
     }
@@ -157,6 +165,7 @@ impl ImageDataset {
     ///
     /// # Panics
     /// If there is no such image, as slices do.
+    #[must_use]
     pub fn image(&self, row: usize) -> &[u8] {
         let area = self.height * self.width;
         &self.pixels[row * area..][..area]

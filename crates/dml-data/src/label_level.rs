@@ -49,6 +49,7 @@ impl<D: Dataset> LabelLevel<D> {
     }
 
     /// The data set with the labels that it came with.
+    #[must_use]
     pub fn dataset(&self) -> &D {
         &self.dataset
     }

@@ -73,6 +73,7 @@ impl fmt::Display for Digest {
 
 impl MnistVariant {
     /// The name that people know the data set by.
+    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Mnist => "MNIST",
@@ -81,6 +82,7 @@ impl MnistVariant {
     }
 
     /// The name of its folder.
+    #[must_use]
     pub fn folder_name(self) -> &'static str {
         match self {
             Self::Mnist => "mnist",
@@ -89,6 +91,7 @@ impl MnistVariant {
     }
 
     /// What the ten labels mean.
+    #[must_use]
     pub fn class_names(self) -> [&'static str; 10] {
         match self {
             Self::Mnist => ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"],
@@ -108,6 +111,7 @@ impl MnistVariant {
     }
 
     /// Mean and standard deviation of the training images.
+    #[must_use]
     pub fn normalization(self) -> Normalization {
         match self {
             Self::Mnist => Normalization::MNIST,
@@ -118,6 +122,7 @@ impl MnistVariant {
     /// Training images and labels, test images and labels.
     ///
     /// Fashion-MNIST's images are known by the MD5 digests that its authors publish, all other files by SHA-256.
+    #[must_use]
     pub fn files(self) -> [MnistFile; 4] {
         std::array::from_fn(|i| MnistFile {
             name: NAMES[i],

@@ -25,6 +25,7 @@ pub struct NormalizedImages {
 
 impl ImageDataset {
     /// These images as a data set to train on.
+    #[must_use]
     pub fn normalized(self, normalization: Normalization) -> NormalizedImages {
         NormalizedImages {
             images: self,
@@ -35,6 +36,7 @@ impl ImageDataset {
 
 impl NormalizedImages {
     /// The images.
+    #[must_use]
     pub fn images(&self) -> &ImageDataset {
         &self.images
     }

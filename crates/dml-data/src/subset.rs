@@ -56,6 +56,7 @@ impl<S: ImageSource> Subset<S> {
 
 impl<D> Subset<D> {
     /// What the rows are of.
+    #[must_use]
     pub fn whole(&self) -> &D {
         &self.whole
     }
@@ -87,6 +88,7 @@ impl<D> Subset<D> {
     }
 
     /// The labels that some row has, in ascending order.
+    #[must_use]
     pub fn classes(&self) -> Vec<i64> {
         let mut classes = self.labels.as_slice().to_vec();
         classes.sort_unstable();
@@ -95,6 +97,7 @@ impl<D> Subset<D> {
     }
 
     /// The rows of the whole, in the order of the subset.
+    #[must_use]
     pub fn rows(&self) -> &[usize] {
         &self.rows
     }

@@ -55,6 +55,7 @@ impl TensorDataset {
     }
 
     /// All rows of each view.
+    #[must_use]
     pub fn views(&self) -> &[Tensor] {
         &self.views
     }

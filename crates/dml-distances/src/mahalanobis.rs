@@ -81,6 +81,7 @@ impl MahalanobisDistance {
     }
 
     /// L `[rank, embedding_size]`: what is learned.
+    #[must_use]
     pub fn factor(&self) -> &Var {
         &self.factor
     }

@@ -17,6 +17,7 @@ pub struct Aligned<T> {
 
 impl<T: Copy + Default> Aligned<T> {
     /// `len` zeros.
+    #[must_use]
     pub fn zeros(len: usize) -> Self {
         let data = vec![T::default(); len + LINE / size_of::<T>()];
         let start = data.as_ptr().align_offset(LINE).min(data.len() - len);

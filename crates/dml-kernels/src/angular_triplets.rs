@@ -93,6 +93,7 @@ impl<T: Real> AngularTriplets<T> {
     ///
     /// # Panics
     /// If a length does not fit the shapes.
+    #[must_use]
     pub fn new(
         rows: Triangle<'_, T>,
         angle: f64,

@@ -32,6 +32,7 @@ struct Piece {
 
 impl GapBins {
     /// `bins` bins (at least one) of a width, from `low` on.
+    #[must_use]
     pub fn new(low: f64, width: f64, bins: usize) -> Self {
         Self {
             low,
@@ -42,6 +43,7 @@ impl GapBins {
 
     /// The bin of a gap, and how far it is on the way to the next one.
     #[inline(always)]
+    #[must_use]
     pub fn place(self, gap: f64) -> (usize, f64) {
         let steps = (gap - self.low) / self.width;
         (self.within(steps.floor()), steps - steps.floor())
@@ -60,6 +62,7 @@ impl GapBins {
     }
 
     /// The histogram of some gaps: its sum is their number.
+    #[must_use]
     pub fn histogram_of<T: Real>(self, gaps: &[T]) -> Vec<f64> {
         let mut histogram = vec![0.0; self.bins];
         for gap in gaps {
@@ -73,6 +76,7 @@ impl GapBins {
     ///
     /// # Panics
     /// If a length does not fit the shapes.
+    #[must_use]
     pub fn histogram<T: Real>(
         self,
         matrix: &[T],
@@ -110,6 +114,7 @@ impl GapBins {
     ///
     /// # Panics
     /// Unless there is a weight for each bin.
+    #[must_use]
     pub fn weighted_sum<T: Real>(
         self,
         matrix: &[T],

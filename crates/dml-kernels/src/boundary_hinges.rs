@@ -69,6 +69,7 @@ impl<T: Real> BoundaryHinges<T> {
     ///
     /// # Panics
     /// If a length does not fit the shapes.
+    #[must_use]
     pub fn active(
         &self,
         matrix: &[T],
@@ -110,6 +111,7 @@ impl<T: Real> BoundaryHinges<T> {
     ///
     /// # Panics
     /// If a length does not fit the shapes.
+    #[must_use]
     pub fn sum(
         &self,
         matrix: &[T],

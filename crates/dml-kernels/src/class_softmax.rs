@@ -167,6 +167,7 @@ impl<T: Real> Logits<'_, T> {
 ///
 /// # Panics
 /// If a length does not fit the shapes, or a row's class is not among them.
+#[must_use]
 pub fn cross_entropies_backward<T: Real>(
     x: &[T],
     width: usize,

@@ -30,6 +30,7 @@ fn groups_per_task(size: usize) -> usize {
 ///
 /// # Panics
 /// If a length does not fit the shapes.
+#[must_use]
 pub fn largest<T: Real>(x: &[T], size: usize) -> (Vec<T>, Vec<u32>) {
     lengths::rows("x", x.len(), size);
     let count = x.len().checked_div(size).unwrap_or(0);
@@ -59,6 +60,7 @@ pub fn largest<T: Real>(x: &[T], size: usize) -> (Vec<T>, Vec<u32>) {
 ///
 /// # Panics
 /// If a length does not fit the shapes, or a place lies outside of its group.
+#[must_use]
 pub fn largest_backward<T: Real>(places: &[u32], gradient: &[T], size: usize) -> Vec<T> {
     lengths::length("gradient", gradient.len(), places.len());
     let mut out = zeros(places.len() * size);
@@ -79,6 +81,7 @@ pub fn largest_backward<T: Real>(places: &[u32], gradient: &[T], size: usize) ->
 ///
 /// # Panics
 /// If a length does not fit the shapes.
+#[must_use]
 pub fn softmax_means<T: Real>(x: &[T], size: usize, gamma: f64) -> (Vec<T>, Vec<T>) {
     lengths::rows("x", x.len(), size);
     let sharpness = T::from_f64(1.0 / gamma);

@@ -19,6 +19,7 @@ use crate::{Real, for_each_row, zeros};
 ///
 /// # Panics
 /// If a length does not fit the shapes.
+#[must_use]
 pub fn divided_rows<T: Real>(x: &[T], divisors: &[T], width: usize) -> Vec<T> {
     let rows = lengths::rows("x", x.len(), width);
     if width > 0 {
@@ -37,6 +38,7 @@ pub fn divided_rows<T: Real>(x: &[T], divisors: &[T], width: usize) -> Vec<T> {
 ///
 /// # Panics
 /// If a length does not fit the shapes.
+#[must_use]
 pub fn divisor_gradient<T: Real>(
     quotients: &[T],
     gradient: &[T],

@@ -12,6 +12,7 @@ use crate::Real;
 
 /// `max(0, x)` and its derivative, which is 0 at 0.
 #[inline(always)]
+#[must_use]
 pub fn hinge<T: Real>(x: T) -> (T, T) {
     // No comparison holds for NaN, so NaN comes out as value and derivative.
     let derivative = if x > T::ZERO { T::ONE } else { x };
@@ -24,6 +25,7 @@ pub fn hinge<T: Real>(x: T) -> (T, T) {
 
 /// `ln(1 + eˣ)` and its derivative.
 #[inline(always)]
+#[must_use]
 pub fn softplus<T: Real>(x: T) -> (T, T) {
     let small = (-x.abs()).exp();
     let derivative = if x > T::ZERO { T::ONE } else { small } / (T::ONE + small);
@@ -32,6 +34,7 @@ pub fn softplus<T: Real>(x: T) -> (T, T) {
 
 /// `1 / (1 + e^−x)` and its derivative, without a branch.
 #[inline(always)]
+#[must_use]
 pub fn logistic<T: Real>(x: T) -> (T, T) {
     let small = (-x.abs()).quick_exp();
     let inverse = T::ONE / (T::ONE + small);

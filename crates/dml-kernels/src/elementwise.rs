@@ -12,6 +12,7 @@ use crate::{Real, vectorized};
 const RUN: usize = 16_384;
 
 /// `f` of every number.
+#[must_use]
 pub fn map<T: Real>(x: &[T], f: impl Fn(T) -> T + Sync) -> Vec<T> {
     zip_map(x, x, |x, _| f(x))
 }
@@ -20,6 +21,7 @@ pub fn map<T: Real>(x: &[T], f: impl Fn(T) -> T + Sync) -> Vec<T> {
 ///
 /// # Panics
 /// Unless the slices are of one length.
+#[must_use]
 pub fn zip_map<T: Real>(x: &[T], y: &[T], f: impl Fn(T, T) -> T + Sync) -> Vec<T> {
     lengths::length("y", y.len(), x.len());
     let mut out = unwritten(x.len());
@@ -50,6 +52,7 @@ pub fn zip_map<T: Real>(x: &[T], y: &[T], f: impl Fn(T, T) -> T + Sync) -> Vec<T
 ///
 /// # Panics
 /// If a length does not fit the shapes.
+#[must_use]
 pub fn scale_rows<T: Real>(x: &[T], factors: &[T], width: usize) -> Vec<T> {
     let rows = lengths::rows("x", x.len(), width);
     if width > 0 {

@@ -74,6 +74,7 @@ impl Form {
 ///
 /// # Panics
 /// If a length does not fit the shapes.
+#[must_use]
 pub fn euclidean<T: Real>(x: &[T], r: &[T], dim: usize, form: Form) -> Vec<T> {
     lengths::rows("x", x.len(), dim);
     lengths::rows("r", r.len(), dim);
@@ -93,6 +94,7 @@ pub fn euclidean<T: Real>(x: &[T], r: &[T], dim: usize, form: Form) -> Vec<T> {
 ///
 /// # Panics
 /// If a length does not fit the shapes.
+#[must_use]
 pub fn euclidean_among<T: Real>(x: &[T], dim: usize, form: Form) -> Vec<T> {
     lengths::rows("x", x.len(), dim);
     match Centered::of_one(x, dim) {
@@ -110,6 +112,7 @@ pub fn euclidean_among<T: Real>(x: &[T], dim: usize, form: Form) -> Vec<T> {
 ///
 /// # Panics
 /// If a length does not fit the shapes.
+#[must_use]
 pub fn euclidean_backward<T: Real>(
     rows: &[T],
     others: &[T],

@@ -12,6 +12,7 @@ const LANES: usize = 16;
 /// # Panics
 /// Unless the rows are of one length.
 #[inline(always)]
+#[must_use]
 pub fn squared_distance<T: Real>(a: &[T], b: &[T]) -> f64 {
     lengths::length("b", b.len(), a.len());
     sum(a, b, |a, b| {
@@ -25,6 +26,7 @@ pub fn squared_distance<T: Real>(a: &[T], b: &[T]) -> f64 {
 /// # Panics
 /// Unless the rows are of one length.
 #[inline(always)]
+#[must_use]
 pub fn dot<T: Real>(a: &[T], b: &[T]) -> f64 {
     lengths::length("b", b.len(), a.len());
     sum(a, b, |a, b| a.to_f64() * b.to_f64())

@@ -19,6 +19,7 @@ const LANES: usize = 32;
 ///
 /// assert!(all_finite(&[0f32, -1e38]) && !all_finite(&[0f32, f32::NAN]) && !all_finite(&[f32::INFINITY]));
 /// ```
+#[must_use]
 pub fn all_finite<T: Real>(x: &[T]) -> bool {
     let runs: Vec<bool> = x
         .par_chunks(RUN)
@@ -42,6 +43,7 @@ pub fn all_finite<T: Real>(x: &[T]) -> bool {
 ///
 /// # Panics
 /// Unless the length of `x` is a multiple of `width`.
+#[must_use]
 pub fn rows_not_finite<T: Real>(x: &[T], width: usize) -> Vec<u32> {
     lengths::rows("x", x.len(), width);
     if width == 0 || all_finite(x) {

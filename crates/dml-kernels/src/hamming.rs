@@ -20,6 +20,7 @@ const LANES: usize = 32;
 ///
 /// # Panics
 /// If a length does not fit the shapes.
+#[must_use]
 pub fn pack_signs<T: Real>(x: &[T], dim: usize) -> Vec<u8> {
     let rows = lengths::rows("x", x.len(), dim);
     let width = dim.div_ceil(8);
@@ -43,6 +44,7 @@ pub fn pack_signs<T: Real>(x: &[T], dim: usize) -> Vec<u8> {
 ///
 /// # Panics
 /// If a length does not fit the shapes.
+#[must_use]
 pub fn hamming(x: &[u8], r: &[u8], width: usize) -> Vec<f32> {
     lengths::rows("x", x.len(), width);
     lengths::rows("r", r.len(), width);
@@ -69,6 +71,7 @@ pub fn hamming(x: &[u8], r: &[u8], width: usize) -> Vec<f32> {
 ///
 /// # Panics
 /// If a length does not fit the shapes.
+#[must_use]
 pub fn hamming_of_pairs(x: &[u8], r: &[u8], width: usize) -> Vec<f32> {
     lengths::rows("x", x.len(), width);
     lengths::length("r", r.len(), x.len());

@@ -29,6 +29,7 @@ const ROWS: usize = 64;
 ///
 /// # Panics
 /// Unless there are n · n numbers.
+#[must_use]
 pub fn inverse<T: Real>(matrix: &[T], n: usize) -> Option<Vec<T>> {
     lengths::length("matrix", matrix.len(), lengths::area("matrix", n, n));
     let mut lu: Vec<f64> = matrix.iter().map(|x| x.to_f64()).collect();

@@ -22,6 +22,7 @@ pub struct KthSmallest {
 
 impl KthSmallest {
     /// Where to cut so that the `keep` smallest values of all rows remain; `None` if none remain.
+    #[must_use]
     pub fn smallest<T: Real>(rows: &[&[T]], keep: u64) -> Option<Self> {
         let total: u64 = rows.iter().map(|row| row.len() as u64).sum();
         let mut left = keep.min(total);
@@ -47,6 +48,7 @@ impl KthSmallest {
     }
 
     /// For each row, how many of its values at the cut remain: the first ones, row by row.
+    #[must_use]
     pub fn room<T: Real>(self, rows: &[&[T]]) -> Vec<u64> {
         let at_cut = |row: &&[T]| row.iter().filter(|v| v.sort_key() == self.key).count() as u64;
         let mut room: Vec<u64> = rows.par_iter().map_in_place(at_cut);

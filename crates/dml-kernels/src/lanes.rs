@@ -10,6 +10,7 @@ const LANES: usize = 16;
 /// ```
 /// assert_eq!(dml_kernels::sum(&[0.5f32; 1000]), 500.0);
 /// ```
+#[must_use]
 pub fn sum<T: Real>(x: &[T]) -> f64 {
     vectorized(
         #[inline(always)]

@@ -15,6 +15,7 @@ use crate::{Real, for_each_row, vectorized};
 ///
 /// # Panics
 /// If a length does not fit the shapes.
+#[must_use]
 pub fn log_sum_exp<T: Real>(x: &[T], keep: Option<&[u8]>, width: usize, add_one: bool) -> Vec<T> {
     let rows = lengths::rows("x", x.len(), width);
     if let Some(keep) = keep {
@@ -71,6 +72,7 @@ fn of_row<T: Real>(row: &[T], keep: Option<&[u8]>, add_one: bool) -> T {
 ///
 /// # Panics
 /// If a length does not fit the shapes.
+#[must_use]
 pub fn log_sum_exp_backward<T: Real>(
     x: &[T],
     keep: Option<&[u8]>,

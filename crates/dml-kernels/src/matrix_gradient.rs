@@ -44,6 +44,7 @@ impl<'a, T: Real> MatrixGradient<'a, T> {
     ///
     /// # Panics
     /// If entries or factors are not as many as the shape says.
+    #[must_use]
     pub fn new(summands: Vec<Summand<'a, T>>, height: usize, width: usize) -> Self {
         let area = lengths::area("gradient", height, width);
         for summand in &summands {
@@ -65,6 +66,7 @@ impl<'a, T: Real> MatrixGradient<'a, T> {
     ///
     /// # Panics
     /// Unless the entries fill whole rows.
+    #[must_use]
     pub fn written_out(entries: &'a [T], width: usize) -> Self {
         let summand = Summand {
             entries: Some(entries),
@@ -78,16 +80,19 @@ impl<'a, T: Real> MatrixGradient<'a, T> {
     }
 
     /// How many rows the matrix has.
+    #[must_use]
     pub fn height(&self) -> usize {
         self.height
     }
 
     /// How many columns the matrix has.
+    #[must_use]
     pub fn width(&self) -> usize {
         self.width
     }
 
     /// Every entry, row by row.
+    #[must_use]
     pub fn entries(&self) -> Vec<T> {
         let mut entries = vec![T::ZERO; self.height * self.width];
         let summands = &self.summands;

@@ -17,6 +17,7 @@ impl<'a, T> Matrix<'a, T> {
     ///
     /// # Panics
     /// If a row reaches beyond the slice.
+    #[must_use]
     pub fn of_rows(data: &'a [T], rows: usize, columns: usize, stride: usize) -> Self {
         assert!(
             fits(data.len(), rows, columns, stride),
@@ -46,6 +47,7 @@ impl<'a, T> MatrixMut<'a, T> {
     ///
     /// # Panics
     /// If a row reaches beyond the slice, or rows overlap.
+    #[must_use]
     pub fn of_rows(data: &'a mut [T], rows: usize, columns: usize, stride: usize) -> Self {
         assert!(
             fits(data.len(), rows, columns, stride) && (rows < 2 || columns <= stride),

@@ -28,6 +28,7 @@ const FULL_PRECISION: std::ops::Range<f64> = 1e-290..1e300;
 
 /// ‖x‖ₚ for `p >= 1`, infinity included; sums run in double precision. NaN if a coordinate is.
 #[inline(always)]
+#[must_use]
 pub fn norm<T: Real>(row: &[T], p: f64) -> f64 {
     let magnitudes = row.iter().map(|x| x.to_f64().abs());
     if p == 2.0 {
@@ -132,6 +133,7 @@ pub fn norm_gradient<T: Real>(row: &[T], p: f64, norm: f64, out: &mut [T]) {
 ///
 /// # Panics
 /// Unless the length of `x` is a multiple of `dim`.
+#[must_use]
 pub fn normalize_rows<T: Real>(x: &[T], dim: usize, p: f64) -> (Vec<T>, Vec<f64>) {
     let mut norms = vec![0.0; lengths::rows("x", x.len(), dim)];
     let mut unit = unwritten::<T>(x.len());

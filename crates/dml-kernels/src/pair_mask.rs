@@ -62,6 +62,7 @@ impl PairMask {
     ///
     /// # Panics
     /// If there are more pairs than can be counted.
+    #[must_use]
     pub fn select<S: Default>(
         queries: usize,
         references: usize,
@@ -95,21 +96,25 @@ impl PairMask {
     }
 
     /// Number of query rows.
+    #[must_use]
     pub fn queries(&self) -> usize {
         self.queries
     }
 
     /// Number of reference rows.
+    #[must_use]
     pub fn references(&self) -> usize {
         self.references
     }
 
     /// How many positive and how many negative pairs are chosen.
+    #[must_use]
     pub fn counts(&self) -> (u64, u64) {
         self.counts
     }
 
     /// Whether some pair is chosen as a positive and as a negative at once.
+    #[must_use]
     pub fn has_both(&self) -> bool {
         let mut words = self.positive.iter().zip(&self.negative);
         words.any(|(positive, negative)| positive & negative != 0)
@@ -121,6 +126,7 @@ impl PairMask {
     }
 
     /// The queries with any chosen positive, ascending.
+    #[must_use]
     pub fn rows_with_positives(&self) -> Vec<u32> {
         (0..self.queries as u32)
             .filter(|&q| {

@@ -15,6 +15,7 @@ use crate::{MatrixGradient, Real, Side};
 ///
 /// # Panics
 /// If a length does not fit the shapes.
+#[must_use]
 pub fn pairwise_dot<T: Real>(x: &[T], r: &[T], dim: usize) -> Vec<T> {
     lengths::rows("x", x.len(), dim);
     lengths::rows("r", r.len(), dim);
@@ -28,6 +29,7 @@ pub fn pairwise_dot<T: Real>(x: &[T], r: &[T], dim: usize) -> Vec<T> {
 ///
 /// # Panics
 /// If a length does not fit the shapes.
+#[must_use]
 pub fn pairwise_dot_among<T: Real>(x: &[T], dim: usize) -> Vec<T> {
     lengths::rows("x", x.len(), dim);
     if dim == 0 || x.is_empty() {
@@ -40,6 +42,7 @@ pub fn pairwise_dot_among<T: Real>(x: &[T], dim: usize) -> Vec<T> {
 ///
 /// # Panics
 /// If a length does not fit the shapes.
+#[must_use]
 pub fn pairwise_dot_backward<T: Real>(
     others: &[T],
     gradient: &MatrixGradient<'_, T>,

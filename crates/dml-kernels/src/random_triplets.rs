@@ -24,6 +24,7 @@ pub type DrawnTriplets = (Vec<u32>, Vec<u32>, Vec<u32>);
 ///
 /// # Panics
 /// If `weigh` does not give one weight per negative.
+#[must_use]
 pub fn random_triplets(
     anchors: usize,
     seed: u64,

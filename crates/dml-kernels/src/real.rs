@@ -40,27 +40,38 @@ pub trait Real:
     /// The same value in double precision.
     fn to_f64(self) -> f64;
     /// |x|.
+    #[must_use]
     fn abs(self) -> Self;
     /// The square root.
+    #[must_use]
     fn sqrt(self) -> Self;
     /// xᵉ.
+    #[must_use]
     fn powf(self, e: Self) -> Self;
     /// eˣ.
+    #[must_use]
     fn exp(self) -> Self;
     /// eˣ to about one unit in the last place, without a branch: a loop of them becomes vector instructions.
+    #[must_use]
     fn quick_exp(self) -> Self;
     /// The hyperbolic tangent and its derivative, to a few units in the last place and without a branch.
+    #[must_use]
     fn quick_tanh(self) -> (Self, Self);
     /// Distribution and density of the normal distribution, Φ(x) and φ(x), to a few units in the last place and without a
     /// branch.
+    #[must_use]
     fn quick_normal(self) -> (Self, Self);
     /// ln(1 + x).
+    #[must_use]
     fn ln_1p(self) -> Self;
     /// The larger of two; the other one where one is NaN.
+    #[must_use]
     fn max(self, other: Self) -> Self;
     /// The smaller of two; the other one where one is NaN.
+    #[must_use]
     fn min(self, other: Self) -> Self;
     /// Whether it is NaN.
+    #[must_use]
     fn is_nan(self) -> bool;
     /// A key whose unsigned order is the total order of the values: −NaN < −∞ < … < −0 < 0 < … < ∞ < NaN.
     fn sort_key(self) -> u64;

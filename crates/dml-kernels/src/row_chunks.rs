@@ -14,6 +14,7 @@ use std::ops::Range;
 /// let chunks = dml_kernels::row_chunks(10, 4);
 /// assert_eq!(chunks, [0..2, 2..5, 5..7, 7..10]);
 /// ```
+#[must_use]
 pub fn row_chunks(rows: usize, parts: usize) -> Vec<Range<usize>> {
     let parts = parts.clamp(1, rows.max(1));
     (0..parts)

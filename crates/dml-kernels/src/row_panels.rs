@@ -24,6 +24,7 @@ impl<T: Real> RowPanels<T> {
     ///
     /// # Panics
     /// If the length does not fit `dim`.
+    #[must_use]
     pub fn new(rows: &[T], dim: usize, width: usize) -> Self {
         let count = lengths::rows("rows", rows.len(), dim);
         let mut data = vec![T::ZERO; count.div_ceil(width) * width * dim];
@@ -42,22 +43,26 @@ impl<T: Real> RowPanels<T> {
     }
 
     /// Number of panels.
+    #[must_use]
     pub fn count(&self) -> usize {
         self.rows.div_ceil(self.width)
     }
 
     /// The rows that a panel holds.
+    #[must_use]
     pub fn rows(&self, panel: usize) -> Range<usize> {
         panel * self.width..((panel + 1) * self.width).min(self.rows)
     }
 
     /// The elements of a panel: `dim` times `width`.
+    #[must_use]
     pub fn panel(&self, panel: usize) -> &[T] {
         let size = self.width * self.dim;
         &self.data[panel * size..][..size]
     }
 
     /// Rows of a panel.
+    #[must_use]
     pub fn width(&self) -> usize {
         self.width
     }

@@ -29,6 +29,7 @@ type RowFunction<'f, T, S> = dyn Fn(usize, &[T], &mut [T], &mut S) -> T + Sync +
 ///
 /// # Panics
 /// If `x` has not `rows · width` entries.
+#[must_use]
 pub fn row_values<T: Real, S: Default>(
     x: &[T],
     rows: usize,
@@ -84,6 +85,7 @@ fn with_gradients<T: Real, S: Default>(
 ///
 /// # Panics
 /// If `x` has not `rows · width` entries.
+#[must_use]
 pub fn row_values_alone<T: Real, S: Default>(
     x: &[T],
     rows: usize,

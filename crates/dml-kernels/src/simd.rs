@@ -17,6 +17,7 @@ pub trait SimdReal: Real {
     /// The nearest whole number of 0..=255 towards 0.
     fn to_byte(self) -> u8;
     /// How many elements a register holds.
+    #[must_use]
     fn lanes<S: Simd>() -> usize {
         size_of::<Self::Lanes<S>>() / size_of::<Self>()
     }

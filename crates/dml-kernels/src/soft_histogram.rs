@@ -31,6 +31,7 @@ pub struct SoftBins {
 
 impl SoftBins {
     /// `bins` bins of a width, and so one node more; at least one bin.
+    #[must_use]
     pub fn new(low: f64, width: f64, bins: usize) -> Self {
         Self {
             low,
@@ -40,16 +41,19 @@ impl SoftBins {
     }
 
     /// Where the first node lies.
+    #[must_use]
     pub fn low(self) -> f64 {
         self.low
     }
 
     /// From one node to the next.
+    #[must_use]
     pub fn width(self) -> f64 {
         self.width
     }
 
     /// How many nodes there are.
+    #[must_use]
     pub fn nodes(self) -> usize {
         self.nodes
     }
@@ -58,6 +62,7 @@ impl SoftBins {
     ///
     /// The node is found in single precision. Below the first and above the last bin the way goes on, beyond 0 and 1.
     #[inline(always)]
+    #[must_use]
     pub fn place(self, x: f64) -> (usize, f64) {
         let bin = self.bin(x) as usize;
         (bin, (x - self.low) / self.width - bin as f64)
@@ -149,6 +154,7 @@ impl<T: Real> OfRow<T> {
 ///
 /// # Panics
 /// If a length does not fit the shapes.
+#[must_use]
 pub fn soft_histograms<T: Real>(x: &[T], pairs: &PairMask, bins: SoftBins) -> Vec<T> {
     lengths::length(
         "x",
@@ -184,6 +190,7 @@ pub fn soft_histograms<T: Real>(x: &[T], pairs: &PairMask, bins: SoftBins) -> Ve
 ///
 /// # Panics
 /// If a length does not fit the shapes.
+#[must_use]
 pub fn soft_histograms_backward<T: Real>(
     x: &[T],
     pairs: &PairMask,

@@ -20,6 +20,7 @@ pub struct SoftRank<T> {
 
 impl<T: Real> SoftRank<T> {
     /// Counts of temperature `t`, above 0.
+    #[must_use]
     pub fn new(t: f64) -> Self {
         Self {
             per_temperature: T::from_f64(1.0 / t),

@@ -81,6 +81,7 @@ fn without_shares<T: Real>(exponents: &mut [T], top: T) -> f64 {
 ///
 /// # Panics
 /// Unless the lists are of one length.
+#[must_use]
 pub fn sum_of_exponentials<T: Real>(x: &[T], y: &[T], shift: T) -> f64 {
     lengths::length("y", y.len(), x.len());
     /// So many numbers add up in their own precision before double precision takes over.

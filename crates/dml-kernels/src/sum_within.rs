@@ -20,6 +20,7 @@ pub struct Within<T> {
 
 impl<T: Real> Within<T> {
     /// Bounds that were given in double precision.
+    #[must_use]
     pub fn new(low: Option<f64>, high: Option<f64>) -> Self {
         Self {
             low: low.map(T::from_f64),
@@ -29,6 +30,7 @@ impl<T: Real> Within<T> {
 
     /// Whether a value counts. NaN is outside of no bounds: it counts, so that the sum is NaN and nothing hides it.
     #[inline(always)]
+    #[must_use]
     pub fn holds(self, value: T) -> bool {
         let inside =
             self.low.is_none_or(|low| value > low) & self.high.is_none_or(|high| value < high);
@@ -36,6 +38,7 @@ impl<T: Real> Within<T> {
     }
 
     /// Sum, accumulated in double precision, and number of the values that count.
+    #[must_use]
     pub fn sum(self, values: &[T]) -> (f64, u64) {
         let parts: Vec<(f64, u64)> = values
             .par_chunks(RUN)
@@ -63,11 +66,13 @@ impl<T: Real> Within<T> {
     }
 
     /// Whether every value counts.
+    #[must_use]
     pub fn holds_all(self) -> bool {
         self.low.is_none() && self.high.is_none()
     }
 
     /// The gradient of that sum: `derivative` for each value that counts, NaN for NaN, 0 for the others.
+    #[must_use]
     pub fn gradient(self, values: &[T], derivative: T) -> Vec<T> {
         let mut gradient = crate::zeros(values.len());
         gradient

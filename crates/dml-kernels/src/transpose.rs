@@ -66,6 +66,7 @@ pub(crate) fn transpose<T: Copy>(
 ///
 /// # Panics
 /// If a length does not fit the shapes.
+#[must_use]
 pub fn transposed<T: Real>(x: &[T], rows: usize, columns: usize) -> Vec<T> {
     lengths::length("x", x.len(), lengths::area("x", rows, columns));
     /// Columns that one task turns into rows.

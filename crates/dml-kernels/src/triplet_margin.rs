@@ -100,6 +100,7 @@ impl<T: Real> TripletMargin<T> {
     ///
     /// # Panics
     /// If a length does not fit the shapes.
+    #[must_use]
     pub fn sum(&self, matrix: &[T], references: usize, walk: TripletWalk<'_>) -> TripletSum<T> {
         let mut gradient = vec![T::ZERO; matrix.len()];
         let tasks = walk.fold(

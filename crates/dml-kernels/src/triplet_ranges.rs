@@ -103,22 +103,26 @@ impl TripletRanges {
     }
 
     /// How many anchors there are, with triplets or without.
+    #[must_use]
     pub fn anchors(&self) -> usize {
         self.anchors
     }
 
     /// How many references positives and negatives are taken from.
+    #[must_use]
     pub fn references(&self) -> usize {
         self.references
     }
 
     /// How many triplets are selected. Nothing is expanded to count them.
+    #[must_use]
     pub fn count(&self) -> u64 {
         self.count
     }
 
     /// The negatives of an anchor that any of its positives selects, nearest first; none for an anchor that does not
     /// exist.
+    #[must_use]
     pub fn negatives(&self, anchor: usize) -> &[u32] {
         match self.part(anchor) {
             Some((part, negatives, _)) => &part.negatives[negatives],
@@ -150,6 +154,7 @@ impl TripletRanges {
     }
 
     /// The positives of an anchor that have a selected negative, with the places of these.
+    #[must_use]
     pub fn spans(&self, anchor: usize) -> &[PositiveSpan] {
         match self.part(anchor) {
             Some((part, _, spans)) => &part.spans[spans],

@@ -90,6 +90,7 @@ impl<T: Real> Group<'_, T> {
 
 impl TripletWalk<'_> {
     /// How many triplets there are.
+    #[must_use]
     pub fn count(&self) -> u64 {
         match self {
             Self::Ranges(ranges) => ranges.count(),
@@ -98,6 +99,7 @@ impl TripletWalk<'_> {
     }
 
     /// How many triplets each of `anchors` anchors has.
+    #[must_use]
     pub fn counts(&self, anchors: usize) -> Vec<u64> {
         let mut counts = vec![0; anchors];
         for (a, count) in counts.iter_mut().enumerate() {

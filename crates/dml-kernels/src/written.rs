@@ -23,6 +23,7 @@ use crate::zeros::{filled, unwritten};
 /// assert_eq!(squares, [0., 1., 4., 9., 16.]);
 /// assert_eq!(pieces, [2, 2, 1]);
 /// ```
+#[must_use]
 pub fn written<T: Real, R: Send>(
     len: usize,
     size: usize,

@@ -27,6 +27,7 @@ use crate::zeros::{filled, unwritten};
 ///
 /// # Panics
 /// Unless the lists have equally many chunks.
+#[must_use]
 pub fn written_chunks<T: Real, S, const N: usize>(
     lens: [usize; N],
     chunks: [usize; N],

@@ -11,6 +11,7 @@ const LARGE: usize = 4 << 20;
 ///
 /// A matrix of distances is written once, front to back, into memory that the system hands out page by page; with
 /// pages of 4 KiB, asking for them can take longer than computing what is written there.
+#[must_use]
 pub fn zeros<T: Real>(len: usize) -> Vec<T> {
     let zeros = vec![T::ZERO; len];
     if size_of_val(&zeros[..]) >= LARGE {

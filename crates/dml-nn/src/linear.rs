@@ -147,7 +147,7 @@ impl Layer for Linear {
             return affine(input, &self.weight, self.bias.as_deref());
         };
         let weight = self.weight.as_detached_tensor();
-        let bias = self.bias.as_ref().map(|bias| bias.as_detached_tensor());
+        let bias = self.bias.as_ref().map(Var::as_detached_tensor);
         let base = affine(input, &weight, bias.as_ref())?;
         Ok((base + adapter.forward(input, train)?)?)
     }

@@ -1,6 +1,7 @@
 //! How much memory this process has needed.
 
 /// The largest resident memory of this process so far, in MB; `None` where the system does not tell.
+#[must_use]
 pub fn peak_mb() -> Option<f64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;

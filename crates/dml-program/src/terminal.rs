@@ -30,6 +30,7 @@ pub fn failure() -> Option<&'static io::Error> {
 }
 
 /// Whether the reader of standard output has closed it, which is no error of the program.
+#[must_use]
 pub fn is_unread(failure: &io::Error) -> bool {
     failure.kind() == ErrorKind::BrokenPipe
 }

@@ -9,6 +9,7 @@ pub struct Figure {
 
 impl Figure {
     /// A caption, and a whole `<svg>` element, which goes into the page as it is.
+    #[must_use]
     pub fn new(caption: impl Into<String>, svg: impl Into<String>) -> Self {
         Self {
             caption: caption.into(),

@@ -42,6 +42,7 @@ struct Time {
 
 impl Page {
     /// A page of a title and a sentence below it.
+    #[must_use]
     pub fn new(title: impl Into<String>, summary: impl Into<String>) -> Self {
         Self {
             title: title.into(),

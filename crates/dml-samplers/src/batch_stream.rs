@@ -53,6 +53,7 @@ impl<'a> BatchStream<'a> {
     }
 
     /// The position of the batch that [`next`](Iterator::next) gives.
+    #[must_use]
     pub fn position(&self) -> Position {
         self.position
     }

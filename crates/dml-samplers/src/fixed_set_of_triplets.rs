@@ -90,11 +90,13 @@ impl FixedSetOfTriplets {
     }
 
     /// The triplets `[anchor, positive, negative]`, in the order they were drawn.
+    #[must_use]
     pub fn triplets(&self) -> &[[usize; 3]] {
         &self.triplets
     }
 
     /// How many rows an epoch yields: three for each triplet.
+    #[must_use]
     pub fn length(&self) -> usize {
         3 * self.triplets.len()
     }

@@ -123,11 +123,13 @@ impl MPerClassSampler {
     }
 
     /// How many rows an epoch yields: a multiple of the batch's size.
+    #[must_use]
     pub fn length(&self) -> usize {
         self.batches * self.batch_size()
     }
 
     /// Rows in a batch.
+    #[must_use]
     pub fn batch_size(&self) -> usize {
         self.m * self.classes_per_batch
     }

@@ -71,6 +71,7 @@ impl NoDuplicatesSampler {
     }
 
     /// How many rows an epoch yields: all of them.
+    #[must_use]
     pub fn length(&self) -> usize {
         self.rows
     }

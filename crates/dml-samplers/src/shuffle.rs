@@ -53,6 +53,7 @@ impl ShuffleSampler {
     }
 
     /// How many rows an epoch yields.
+    #[must_use]
     pub fn length(&self) -> usize {
         if self.config.drop_last {
             self.rows - self.rows % self.config.batch_size

@@ -135,12 +135,14 @@ impl TuplesToWeightsSampler {
     }
 
     /// The weight of each row; the largest is 1.
+    #[must_use]
     pub fn weights(&self) -> Arc<[f64]> {
         let weights = self.weights.read();
         weights.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// How many rows an epoch yields: `subset_size`, or all.
+    #[must_use]
     pub fn length(&self) -> usize {
         self.config.subset_size.unwrap_or(self.labels.len())
     }

@@ -25,6 +25,7 @@ impl<const N: usize> From<[(&str, Tensor); N]> for Answer {
 
 impl Answer {
     /// The value of that name.
+    #[must_use]
     pub(crate) fn get(&self, name: &str) -> Option<&Tensor> {
         self.values.get(name)
     }

@@ -87,6 +87,7 @@ impl Case {
     }
 
     /// The inputs of one step of a sequence of calls, under the names that a single call has: `in.X.2` as `in.X`.
+    #[must_use]
     pub(crate) fn step(&self, step: usize) -> Self {
         let number = step.to_string();
         let renamed = |name: &str| -> Option<String> {
@@ -107,11 +108,13 @@ impl Case {
     }
 
     /// An entry of the metadata.
+    #[must_use]
     pub fn meta(&self, key: &str) -> Option<&str> {
         self.metadata.get(key).map(String::as_str)
     }
 
     /// The kind of component, such as `loss`; for an error case the kind of what must fail.
+    #[must_use]
     pub fn kind(&self) -> &str {
         match self.meta("kind") {
             Some("error") => self.meta("of").unwrap_or_default(),
@@ -120,11 +123,13 @@ impl Case {
     }
 
     /// Whether the call must fail.
+    #[must_use]
     pub fn expects_error(&self) -> bool {
         self.meta("kind") == Some("error")
     }
 
     /// Which method is called.
+    #[must_use]
     pub fn op(&self) -> &str {
         self.meta("op").unwrap_or_default()
     }
@@ -150,11 +155,13 @@ impl Case {
     }
 
     /// Every tensor by name.
+    #[must_use]
     pub fn tensors(&self) -> &BTreeMap<String, Tensor> {
         &self.tensors
     }
 
     /// A tensor by name, in double precision or 64 bits.
+    #[must_use]
     pub fn get(&self, name: &str) -> Option<&Tensor> {
         self.tensors.get(name)
     }
@@ -224,6 +231,7 @@ impl Case {
     }
 
     /// What must come out: `out.*` and `grad.*`, corrected by `alt.*` where the reference is wrong.
+    #[must_use]
     pub fn expected(&self) -> BTreeMap<String, Tensor> {
         let mut expected: BTreeMap<String, Tensor> = self
             .tensors
@@ -243,6 +251,7 @@ impl Case {
     }
 
     /// Whether the file says what a corrected implementation returns.
+    #[must_use]
     pub fn has_correction(&self) -> bool {
         self.tensors.keys().any(|name| name.starts_with("alt."))
     }

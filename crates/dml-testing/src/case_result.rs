@@ -16,6 +16,7 @@ pub enum CaseResult {
 
 impl CaseResult {
     /// Whether the component answers as it has to.
+    #[must_use]
     pub fn is_passed(&self) -> bool {
         *self == Self::Passed
     }

@@ -17,6 +17,7 @@ pub(crate) struct Tolerance {
 
 impl Tolerance {
     /// The tolerance of a tensor of a case.
+    #[must_use]
     pub(crate) fn of(case: &Case, name: &str) -> Self {
         let number = |key: &str, otherwise: f64| {
             case.meta(key)

@@ -7,6 +7,7 @@ use dml_program::open_device;
 ///
 /// # Panics
 /// If there is no such device: a test that runs somewhere else than asked would say nothing.
+#[must_use]
 pub fn test_device() -> Device {
     let name = std::env::var("DML_TEST_DEVICE").unwrap_or_else(|_| "cpu".to_owned());
     open_device(&name).unwrap_or_else(|error| panic!("DML_TEST_DEVICE: {error:#}"))

@@ -14,6 +14,7 @@ use dml::core::kernels::cuda::{
 use tempfile::TempDir;
 
 /// The sources of all CUDA kernels of the workspace.
+#[must_use]
 pub fn cuda_sources() -> Vec<&'static Source> {
     [&SOURCES[..], &dml::nn::CUDA_SOURCES].concat()
 }

@@ -16,6 +16,7 @@ use crate::unsupported::Unsupported;
 use crate::zero_rows::without_division;
 
 /// Runs one case.
+#[must_use]
 pub fn run(case: &Case) -> CaseResult {
     if let Some(name) = case
         .config()

@@ -97,16 +97,19 @@ impl Criterion {
     parameter_group_methods!();
 
     /// The objective.
+    #[must_use]
     pub fn objective(&self) -> &Objective {
         &self.objective
     }
 
     /// The weight.
+    #[must_use]
     pub fn weight(&self) -> f64 {
         self.weight
     }
 
     /// The name.
+    #[must_use]
     pub fn name(&self) -> &str {
         self.group.name()
     }

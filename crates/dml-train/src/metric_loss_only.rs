@@ -46,6 +46,7 @@ impl MetricLossOnly {
     with_embedder!();
 
     /// What is minimised.
+    #[must_use]
     pub fn objective(&self) -> &Objective {
         self.criterion.objective()
     }

@@ -105,6 +105,7 @@ impl MixedPrecision {
     }
 
     /// The element type.
+    #[must_use]
     pub fn dtype(&self) -> DType {
         self.dtype
     }

@@ -130,6 +130,7 @@ impl Iteration {
     }
 
     /// Fraction of the values that took part in the loss; 0 without values.
+    #[must_use]
     pub fn active_fraction(&self) -> f64 {
         if self.total == 0 {
             0.0
@@ -139,12 +140,14 @@ impl Iteration {
     }
 
     /// Rows per second.
+    #[must_use]
     pub fn examples_per_second(&self) -> f64 {
         self.examples as f64 / self.seconds.max(1e-9)
     }
 
     /// All numbers by name, as logs write them. A method may bring new names in later epochs, such as the terms of a loss
     /// that has its turn then.
+    #[must_use]
     pub fn scalars(&self) -> Vec<(String, f64)> {
         let mut scalars = vec![("loss".to_owned(), self.loss)];
         let named = |kind: &'static str| {

@@ -130,37 +130,44 @@ impl<M: Method> Trainer<M> {
     }
 
     /// The method in training.
+    #[must_use]
     pub fn method(&self) -> &M {
         &self.run.method
     }
 
     /// The trained method, without the run around it.
+    #[must_use]
     pub fn into_method(self) -> M {
         self.run.method
     }
 
     /// The averaged weights, if the run averages.
+    #[must_use]
     pub fn ema(&self) -> Option<&Ema> {
         self.ema.as_ref()
     }
 
     /// Number of epochs that are done.
+    #[must_use]
     pub fn epochs(&self) -> u64 {
         self.counters.epoch
     }
 
     /// Number of iterations that are done.
+    #[must_use]
     pub fn steps(&self) -> u64 {
         self.counters.step
     }
 
     /// The best epoch so far and its validation.
+    #[must_use]
     pub fn best(&self) -> Option<(u64, f64)> {
         let best = self.run.validation.as_ref()?.best()?;
         Some((best.epoch, best.value))
     }
 
     /// Number of iterations of an epoch.
+    #[must_use]
     pub fn iterations_per_epoch(&self) -> u64 {
         let pass = self.run.sampler.batches() / self.run.accumulation;
         let pass = pass.max(1) as u64;

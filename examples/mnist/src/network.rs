@@ -69,11 +69,13 @@ impl Network {
     }
 
     /// Weights and biases by PyTorch's names.
+    #[must_use]
     pub fn parameters(&self) -> Parameters {
         self.layers.parameters()
     }
 
     /// The state of dropout's random numbers.
+    #[must_use]
     pub fn seeds(&self) -> Vec<SeedSequence> {
         self.layers.seeds()
     }

@@ -74,6 +74,7 @@ impl fmt::Display for FolderSummary {
 
 impl Results {
     /// The metrics before and after training, a line each.
+    #[must_use]
     pub fn table(&self) -> String {
         let mut table = format!("{:<28} {:>10} {:>10}\n", "metric", "before", "after");
         for (name, trained) in &self.metrics {

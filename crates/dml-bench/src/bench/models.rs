@@ -1,4 +1,4 @@
-//! Backbones that learn and that embed: a step of AdamW on NT-Xent, and the embeddings of a batch, on the sizes that people
+//! Backbones that learn and that embed: a step of `AdamW` on NT-Xent, and the embeddings of a batch, on the sizes that people
 //! fine-tune with.
 //!
 //! Ours writes the weights that the peer reads, so that both begin with the same network. Dropout of text models is

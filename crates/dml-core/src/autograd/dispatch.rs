@@ -48,6 +48,7 @@ thread_local! {
 }
 
 /// Whether a fused CPU kernel can take this tensor; if not, the composite form does the work.
+#[must_use]
 pub fn has_kernel(tensor: &Tensor) -> bool {
     let fits = tensor.device().is_cpu() && matches!(tensor.dtype(), DType::F32 | DType::F64);
     fits && !KERNELS_ARE_OFF.get()

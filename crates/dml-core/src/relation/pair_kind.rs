@@ -28,6 +28,7 @@ impl PairKind {
     }
 
     /// The weight of a positive or negative pair; `None` for one that does not count.
+    #[must_use]
     pub fn weight(self) -> Option<f32> {
         match self {
             Self::Positive(weight) | Self::Negative(weight) => Some(weight),

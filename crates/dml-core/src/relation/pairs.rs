@@ -8,6 +8,7 @@ use super::{Knowledge, PairKind, Relation};
 
 impl Relation {
     /// How many positive and how many negative pairs there are. Labels are counted class by class, not pair by pair.
+    #[must_use]
     pub fn counts(&self) -> (u64, u64) {
         let (mut positive, mut negative) = (0, 0);
         if let Knowledge::Labels { query, reference } = &self.knowledge {
@@ -33,6 +34,7 @@ impl Relation {
 
     /// The positive and the negative pairs as one bit each.
     #[doc(hidden)]
+    #[must_use]
     pub fn mask(&self) -> PairMask {
         let same = |q| self.self_match(q);
         if let Knowledge::Labels { query, reference } = &self.knowledge {

@@ -66,6 +66,7 @@ impl Relation {
     }
 
     /// The reference row that is query row `q`, if there is one.
+    #[must_use]
     pub fn self_match(&self, q: usize) -> Option<usize> {
         match &self.self_matches {
             SelfMatches::Apart => None,

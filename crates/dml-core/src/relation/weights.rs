@@ -10,6 +10,7 @@ impl Relation {
     ///
     /// Labels, pairs and targets have no weights; label sets are compared label by label. Only a relation by a
     /// [closure](Relation::closure) is asked pair by pair, until a weight is found, and the answer is kept.
+    #[must_use]
     pub fn is_weighted(&self) -> bool {
         *self.weighted.get_or_init(|| match &self.knowledge {
             Knowledge::Labels { .. } => false,

@@ -29,6 +29,7 @@ pub struct DeviceTriplets {
 
 impl DeviceTriplets {
     /// Whether kernels can select from that matrix where it is.
+    #[must_use]
     pub fn fits(matrix: &Tensor) -> bool {
         cuda::has_kernel(matrix)
     }
@@ -69,26 +70,31 @@ impl DeviceTriplets {
     }
 
     /// How many rows of the batch are anchors.
+    #[must_use]
     pub fn anchors(&self) -> usize {
         self.relation.queries()
     }
 
     /// How many rows positives and negatives are taken from.
+    #[must_use]
     pub fn references(&self) -> usize {
         self.relation.references()
     }
 
     /// The precision of the matrix.
+    #[must_use]
     pub fn dtype(&self) -> DType {
         self.matrix.dtype()
     }
 
     /// How many triplets are selected.
+    #[must_use]
     pub fn count(&self) -> u64 {
         self.count
     }
 
     /// These triplets for a loss of that rule.
+    #[must_use]
     pub fn triplets(&self, rule: TripletMargin<f64>, swap: bool) -> Triplets {
         Triplets {
             anchors: self.anchors(),
@@ -101,6 +107,7 @@ impl DeviceTriplets {
     }
 
     /// What a loss over `matrix` `[Q, R]` is computed from, with `inside` `[R, R]` for `swap`.
+    #[must_use]
     pub fn matrices(&self, matrix: &Tensor, inside: Option<&Tensor>) -> TripletMatrices {
         TripletMatrices {
             matrix: matrix.clone(),

@@ -118,11 +118,13 @@ impl Tuples {
     }
 
     /// Whether these are all tuples of the batch ([`Tuples::all`]).
+    #[must_use]
     pub fn is_all(&self) -> bool {
         matches!(self.0, Form::All)
     }
 
     /// Whether these are triplets; everything that a relation allows counts as pairs.
+    #[must_use]
     pub fn is_triplets(&self) -> bool {
         match &self.0 {
             Form::All | Form::Pairs(_) => false,
@@ -132,6 +134,7 @@ impl Tuples {
     }
 
     /// The list of pairs, if the tuples are one.
+    #[must_use]
     pub fn as_pairs(&self) -> Option<&Pairs> {
         match &self.0 {
             Form::Pairs(pairs) => Some(pairs),
@@ -140,6 +143,7 @@ impl Tuples {
     }
 
     /// The list of triplets, if the tuples are one.
+    #[must_use]
     pub fn as_triplets(&self) -> Option<&Triplets> {
         match &self.0 {
             Form::Triplets(triplets) => Some(triplets),
@@ -149,6 +153,7 @@ impl Tuples {
 
     /// The triplets that a device selects, if the tuples are such.
     #[doc(hidden)]
+    #[must_use]
     pub fn on_device(&self) -> Option<&Arc<DeviceTriplets>> {
         match &self.0 {
             Form::Device(triplets) => Some(triplets),

@@ -22,6 +22,7 @@ pub enum TupleCount {
 
 impl TupleCount {
     /// All tuples together.
+    #[must_use]
     pub fn total(self) -> u64 {
         match self {
             Self::Pairs { positive, negative } => positive + negative,

@@ -78,11 +78,13 @@ impl Triplets {
     }
 
     /// How many triplets there are.
+    #[must_use]
     pub fn len(&self) -> usize {
         self.anchors.len()
     }
 
     /// Whether there is no triplet.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.anchors.is_empty()
     }

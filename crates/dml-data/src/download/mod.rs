@@ -109,6 +109,7 @@ pub type Progress<'a> = dyn FnMut(DownloadEvent<'_>) -> ControlFlow<()> + 'a;
 
 impl MnistVariant {
     /// The addresses of the folders that the files are downloaded from.
+    #[must_use]
     pub fn mirrors(self) -> [&'static str; 2] {
         match self {
             Self::Mnist => [

@@ -348,38 +348,45 @@ impl ImageFiles {
     }
 
     /// The folder or table that the files come from.
+    #[must_use]
     pub fn source(&self) -> &Path {
         &self.source
     }
 
     /// The file of every row.
+    #[must_use]
     pub fn paths(&self) -> &[PathBuf] {
         &self.paths
     }
 
     /// The names of the classes: that of label 0 first.
+    #[must_use]
     pub fn class_names(&self) -> &[String] {
         &self.class_names
     }
 
     /// The camera of every row, a position in [`camera_names`](Self::camera_names); `None` unless the table names one for
     /// each of these rows. Queries and gallery of one table have the same numbers for the same cameras.
+    #[must_use]
     pub fn cameras(&self) -> Option<&[i64]> {
         self.cameras.as_deref()
     }
 
     /// The names of all cameras of the table.
+    #[must_use]
     pub fn camera_names(&self) -> &[String] {
         &self.camera_names
     }
 
     /// The files and folders that were left out, with the reason: whatever in a folder is no image, and images that
     /// can't be decoded if these are [skipped](Unreadable::Skip).
+    #[must_use]
     pub fn skipped(&self) -> &[SkippedFile] {
         &self.skipped
     }
 
     /// How files become images.
+    #[must_use]
     pub fn config(&self) -> &ImageFilesConfig {
         &self.config
     }

@@ -118,22 +118,26 @@ impl ImageFolder {
     }
 
     /// The files with their labels.
+    #[must_use]
     pub fn files(&self) -> &ImageFiles {
         &self.files
     }
 
     /// The file of every row.
+    #[must_use]
     pub fn paths(&self) -> &[PathBuf] {
         self.files.paths()
     }
 
     /// The names of the classes: that of label 0 first. Sorted by their bytes unless
     /// [`with_class_order`](Self::with_class_order) chose another order.
+    #[must_use]
     pub fn class_names(&self) -> &[String] {
         self.files.class_names()
     }
 
     /// The files and folders that were left out, with the reason ([rules](self)); those that the walk left out come first.
+    #[must_use]
     pub fn skipped(&self) -> &[SkippedFile] {
         self.files.skipped()
     }

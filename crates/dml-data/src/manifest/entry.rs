@@ -24,6 +24,7 @@ pub struct Entry {
 
 impl Entry {
     /// Whether it is of no class: its role is [`Role::Junk`].
+    #[must_use]
     pub fn is_junk(&self) -> bool {
         self.role == Some(Role::Junk)
     }

@@ -195,21 +195,25 @@ impl Manifest {
     }
 
     /// The lines in order.
+    #[must_use]
     pub fn entries(&self) -> &[Entry] {
         &self.entries
     }
 
     /// The names of all classes of the table, in their order: that of label 0 first. Junk is of none.
+    #[must_use]
     pub fn class_names(&self) -> &[String] {
         &self.class_names
     }
 
     /// The names of all cameras of the table, in their order.
+    #[must_use]
     pub fn camera_names(&self) -> &[String] {
         &self.camera_names
     }
 
     /// The names of the splits of these lines, sorted.
+    #[must_use]
     pub fn splits(&self) -> Vec<&str> {
         let splits = self.entries.iter().filter_map(|own| own.split.as_deref());
         splits.collect::<BTreeSet<_>>().into_iter().collect()

@@ -84,6 +84,7 @@ impl SyntheticDigits {
     }
 
     /// Image `index` of a split: its digit and its pixels, row after row.
+    #[must_use]
     pub fn image(&self, split: Split, index: u64) -> (u8, [u8; SIZE * SIZE]) {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         // The highest bit of the stream's number keeps the splits apart.

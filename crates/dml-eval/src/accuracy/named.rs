@@ -50,6 +50,7 @@ impl AccuracyMetric {
     /// assert_eq!(AccuracyMetric::PrecisionAt1.retrieval(), Some(RetrievalMetric::PrecisionAt(1)));
     /// assert_eq!(AccuracyMetric::NMI.retrieval(), None);
     /// ```
+    #[must_use]
     pub fn retrieval(self) -> Option<RetrievalMetric> {
         Some(match self {
             Self::PrecisionAt1 => RetrievalMetric::PrecisionAt(1),
@@ -62,6 +63,7 @@ impl AccuracyMetric {
     }
 
     /// The metric of clusters, if it is one.
+    #[must_use]
     pub fn clustering(self) -> Option<ClusterMetric> {
         match self {
             Self::AMI => Some(ClusterMetric::AMI),

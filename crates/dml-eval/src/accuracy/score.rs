@@ -69,6 +69,7 @@ impl Accuracies {
     }
 
     /// The score of a metric, if it was asked for.
+    #[must_use]
     pub fn get(&self, metric: &str) -> Option<&Score> {
         self.0.iter().find(|score| score.metric == metric)
     }

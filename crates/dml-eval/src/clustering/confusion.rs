@@ -42,11 +42,13 @@ impl Confusion {
     }
 
     /// The classes, ascending.
+    #[must_use]
     pub fn classes(&self) -> &[i64] {
         &self.classes
     }
 
     /// How many rows of the class at `actual` were given the class at `given`, by their places among the classes; 0 beyond.
+    #[must_use]
     pub fn count(&self, actual: usize, given: usize) -> u64 {
         if actual.max(given) < self.classes.len() {
             self.counts[actual * self.classes.len() + given]
@@ -56,6 +58,7 @@ impl Confusion {
     }
 
     /// The share of rows that were given their class; NaN without rows.
+    #[must_use]
     pub fn accuracy(&self) -> f64 {
         let right: u64 = (0..self.classes.len())
             .map(|class| self.count(class, class))

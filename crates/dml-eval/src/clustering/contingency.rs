@@ -89,6 +89,7 @@ impl Contingency {
     }
 
     /// `I` of the [formulas](self), in nats.
+    #[must_use]
     pub fn mutual_information(&self) -> f64 {
         if self.classes.len() <= 1 || self.clusters.len() <= 1 {
             return 0.0;
@@ -108,6 +109,7 @@ impl Contingency {
     }
 
     /// NMI of the [formulas](self), in `[0, 1]`.
+    #[must_use]
     pub fn normalized_mutual_information(&self) -> f64 {
         if self.is_trivial() {
             return 1.0;
@@ -120,6 +122,7 @@ impl Contingency {
     }
 
     /// AMI of the [formulas](self): 1 for full agreement, about 0 for agreement by chance.
+    #[must_use]
     pub fn adjusted_mutual_information(&self) -> f64 {
         if self.is_trivial() {
             return 1.0;
@@ -140,16 +143,19 @@ impl Contingency {
     }
 
     /// How far each cluster is of one class only: `I / H(a)`, in `[0, 1]`; 1 for a single class.
+    #[must_use]
     pub fn homogeneity(&self) -> f64 {
         self.information_share(&self.classes)
     }
 
     /// How far each class is in one cluster only: `I / H(b)`, in `[0, 1]`; 1 for a single cluster.
+    #[must_use]
     pub fn completeness(&self) -> f64 {
         self.information_share(&self.clusters)
     }
 
     /// `V₁` of the [formulas](self), in `[0, 1]`: the same number as NMI.
+    #[must_use]
     pub fn v_measure(&self) -> f64 {
         self.weighted_v_measure(1.0)
     }
@@ -172,6 +178,7 @@ impl Contingency {
     }
 
     /// ARI of the [formulas](self): 1 for full agreement, about 0 for agreement by chance.
+    #[must_use]
     pub fn adjusted_rand_index(&self) -> f64 {
         let squares = |sizes: &mut dyn Iterator<Item = usize>| -> i128 {
             sizes.map(|size| size as i128 * size as i128).sum()
@@ -195,6 +202,7 @@ impl Contingency {
     }
 
     /// Precision, recall and F1 of the [formulas](self); all 1 where there is no row.
+    #[must_use]
     pub fn bcubed(&self) -> BCubed {
         if self.rows == 0 {
             return BCubed {
@@ -231,21 +239,25 @@ impl Contingency {
     }
 
     /// How many rows each class has.
+    #[must_use]
     pub fn class_sizes(&self) -> &[usize] {
         &self.classes
     }
 
     /// How many rows each cluster has.
+    #[must_use]
     pub fn cluster_sizes(&self) -> &[usize] {
         &self.clusters
     }
 
     /// How many classes there are.
+    #[must_use]
     pub fn class_count(&self) -> usize {
         self.classes.len()
     }
 
     /// How many clusters have a row.
+    #[must_use]
     pub fn cluster_count(&self) -> usize {
         self.clusters.len()
     }

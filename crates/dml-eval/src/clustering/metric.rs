@@ -60,6 +60,7 @@ impl ClusterMetric {
     ];
 
     /// The metric's name in results and configurations.
+    #[must_use]
     pub fn name(self) -> &'static str {
         self.name_and_formula().0
     }
@@ -73,6 +74,7 @@ impl ClusterMetric {
     /// assert_eq!(ClusterMetric::ARI.of(&table), 1.0);
     /// # Ok::<(), dml_core::Error>(())
     /// ```
+    #[must_use]
     pub fn of(self, table: &Contingency) -> f64 {
         let (_, formula) = self.name_and_formula();
         formula(table)

@@ -101,11 +101,13 @@ impl QuantizedIndex {
     }
 
     /// The rows, which are searched exactly.
+    #[must_use]
     pub fn rows(&self) -> &FlatIndex {
         &self.rows
     }
 
     /// What candidates are searched by.
+    #[must_use]
     pub fn codes(&self) -> Codes {
         self.codes.kind()
     }

@@ -67,11 +67,13 @@ impl MatchFinder {
     }
 
     /// What rows are compared by.
+    #[must_use]
     pub fn distance(&self) -> &Arc<dyn Distance> {
         &self.distance
     }
 
     /// The threshold where a call gives none.
+    #[must_use]
     pub fn default_threshold(&self) -> Option<f64> {
         self.threshold
     }

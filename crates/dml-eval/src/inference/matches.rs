@@ -36,6 +36,7 @@ pub struct Matches {
 
 impl Matches {
     /// Whether each query matches each reference, row by row: `[queries, references]`.
+    #[must_use]
     pub fn mask(&self) -> Vec<bool> {
         let mut mask = vec![false; self.queries * self.references];
         for (q, r) in &self.pairs {

@@ -96,6 +96,7 @@ impl InferenceModel {
     }
 
     /// The index, with what was added to it.
+    #[must_use]
     pub fn index(&self) -> &dyn KnnIndex {
         &*self.index
     }

@@ -19,6 +19,7 @@ const NUMBERED: usize = 20;
 /// assert!(confusion_matrix(&confusion).to_svg()?.contains("accuracy 66.7%"));
 /// # Ok::<(), dml_core::Error>(())
 /// ```
+#[must_use]
 pub fn confusion_matrix(confusion: &Confusion) -> Drawing {
     let count = confusion.classes().len();
     let cell = (SIDE / count.max(1) as f64).min(60.0);

@@ -15,6 +15,7 @@ use crate::verification::{OperatingPoint, Verification};
 /// assert!(roc_curve(&pairs).to_svg()?.contains("ROC, AUC 0.8333"));
 /// # Ok::<(), dml_core::Error>(())
 /// ```
+#[must_use]
 pub fn roc_curve(pairs: &Verification) -> Drawing {
     let unit = Scale::Linear { from: 0.0, to: 1.0 };
     let axes = Axes::square(unit, unit);
@@ -42,6 +43,7 @@ pub fn roc_curve(pairs: &Verification) -> Drawing {
 /// assert!(det_curve(&pairs).to_svg()?.contains("DET, EER 0"));
 /// # Ok::<(), dml_core::Error>(())
 /// ```
+#[must_use]
 pub fn det_curve(pairs: &Verification) -> Drawing {
     let points = pairs.roc();
     let smallest = |rate: fn(&OperatingPoint) -> f64| {

@@ -117,6 +117,7 @@ impl Drawing {
     }
 
     /// Its width and height in pixels.
+    #[must_use]
     pub fn size(&self) -> (usize, usize) {
         (self.width, self.height)
     }

@@ -19,6 +19,7 @@ const ROOM: f64 = 0.05;
 /// assert!(svg.contains("iteration") && svg.contains("loss"));
 /// # Ok::<(), dml_core::Error>(())
 /// ```
+#[must_use]
 pub fn line_chart(name: &str, (along, first): (&str, u64), values: &[f64]) -> Drawing {
     let finite = || values.iter().copied().filter(|value| value.is_finite());
     let (low, high) = (

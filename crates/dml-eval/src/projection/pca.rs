@@ -103,6 +103,7 @@ impl Pca {
     }
 
     /// The variance along each component, largest first.
+    #[must_use]
     pub fn variances(&self) -> &[f64] {
         &self.variances
     }

@@ -70,6 +70,7 @@ pub(super) struct LevelMetrics {
 
 impl SplitAccuracies {
     /// A value by its name.
+    #[must_use]
     pub fn get(&self, name: &str) -> Option<f64> {
         let found = self.values.iter().find(|(known, _)| known == name);
         found.map(|(_, value)| *value)

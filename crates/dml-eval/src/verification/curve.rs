@@ -62,6 +62,7 @@ pub struct OperatingPoint {
 
 impl OperatingPoint {
     /// The share of pairs of the same thing that are not accepted.
+    #[must_use]
     pub fn false_reject_rate(&self) -> f64 {
         1.0 - self.true_accept_rate
     }
@@ -178,6 +179,7 @@ impl Verification {
     }
 
     /// The points of the curve, from accepting no pair to accepting all: one per different value.
+    #[must_use]
     pub fn roc(&self) -> Vec<OperatingPoint> {
         self.points()
             .map(|(threshold, counts)| self.point(threshold, counts))
@@ -185,6 +187,7 @@ impl Verification {
     }
 
     /// AUC of the [module](super), exactly.
+    #[must_use]
     pub fn auc(&self) -> f64 {
         let mut before = Counts::default();
         let mut twice: u128 = 0;
@@ -200,6 +203,7 @@ impl Verification {
     }
 
     /// EER of the [module](super).
+    #[must_use]
     pub fn equal_error_rate(&self) -> EqualErrorRate {
         let gap = |point: &OperatingPoint| point.false_accept_rate - point.false_reject_rate();
         let mut strict = self.point(self.acceptance_of_none(), Counts::default());
@@ -248,11 +252,13 @@ impl Verification {
     }
 
     /// The largest share of right answers, accepting pairs of the same and rejecting those of different things.
+    #[must_use]
     pub fn best_accuracy(&self) -> Best {
         self.best(|counts| self.accuracy(counts))
     }
 
     /// The largest F1 of accepting pairs of the same thing.
+    #[must_use]
     pub fn best_f1(&self) -> Best {
         self.best(|counts| {
             // 2 TP / (2 TP + FP + FN)
@@ -262,6 +268,7 @@ impl Verification {
     }
 
     /// The share of right answers at a threshold; NaN where that is not a number.
+    #[must_use]
     pub fn accuracy_at(&self, threshold: f64) -> f64 {
         if threshold.is_nan() {
             return f64::NAN;
@@ -270,6 +277,7 @@ impl Verification {
     }
 
     /// The rates at a threshold; NaN where that is not a number.
+    #[must_use]
     pub fn at_threshold(&self, threshold: f64) -> OperatingPoint {
         if threshold.is_nan() {
             return OperatingPoint {

@@ -24,6 +24,7 @@ pub enum Measure {
 const TILE: usize = 64;
 
 /// `x` `[queries, dim]`, `r` `[references, dim]` → distances `[queries, references]`.
+#[must_use]
 pub fn forward(queries: usize, references: usize, dim: usize, measure: Measure) -> Launch {
     Launch {
         source: &SOURCE,
@@ -42,6 +43,7 @@ pub fn forward(queries: usize, references: usize, dim: usize, measure: Measure) 
 
 /// `x` `[rows, dim]`, `r` `[others, dim]`, distances and their gradient `[rows, others]` (`[others, rows]` if `turned`) →
 /// the gradient of `x` `[rows, dim]`.
+#[must_use]
 pub fn backward(rows: usize, others: usize, dim: usize, turned: bool, measure: Measure) -> Launch {
     Launch {
         source: &SOURCE,

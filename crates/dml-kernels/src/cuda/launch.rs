@@ -50,11 +50,13 @@ pub enum Number {
 
 impl Number {
     /// A size.
+    #[must_use]
     pub fn size(size: usize) -> Self {
         Self::Size(size as i64)
     }
 
     /// A condition.
+    #[must_use]
     pub fn flag(condition: bool) -> Self {
         Self::Flags(i32::from(condition))
     }
@@ -71,11 +73,13 @@ pub struct Extent {
 
 impl Extent {
     /// `len` numbers of a kind.
+    #[must_use]
     pub fn new(buffer: Buffer, len: usize) -> Self {
         Self { buffer, len }
     }
 
     /// `len` numbers of the kernel's precision.
+    #[must_use]
     pub fn real(len: usize) -> Self {
         Self::new(Buffer::Real, len)
     }
@@ -100,6 +104,7 @@ pub struct Launch {
 
 impl Launch {
     /// The name of the kernel.
+    #[must_use]
     pub fn name(&self, precision: Precision) -> String {
         precision.kernel(self.kernel)
     }

@@ -10,6 +10,7 @@ pub const SOURCE: Source = Source {
 };
 
 /// `x` `[rows, width]`, `keep` (not 0 where an entry counts; any one byte without) → `y` `[rows]`.
+#[must_use]
 pub fn forward(rows: usize, width: usize, has_keep: bool, add_one: bool) -> Launch {
     Launch {
         source: &SOURCE,
@@ -26,6 +27,7 @@ pub fn forward(rows: usize, width: usize, has_keep: bool, add_one: bool) -> Laun
 }
 
 /// `x`, `keep`, `y`, gradient `[rows]` → gradient `[rows, width]`.
+#[must_use]
 pub fn backward(rows: usize, width: usize, has_keep: bool) -> Launch {
     Launch {
         source: &SOURCE,

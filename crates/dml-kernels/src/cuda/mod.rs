@@ -41,6 +41,7 @@ const ARITHMETIC: &str = include_str!("arithmetic.cuh");
 
 impl Source {
     /// The whole text for a compiler of CUDA's: NVRTC or nvcc.
+    #[must_use]
     pub fn for_device(&self) -> String {
         [DEVICE, ARITHMETIC, self.text].join("\n")
     }
@@ -56,6 +57,7 @@ pub const SOURCES: [&Source; 4] = [
 
 /// A program in C++ of the kernels in `sources`, for tests on a machine without a GPU: it reads one launch from its input and writes
 /// the buffers after it to its output. The number of a kernel is its place in [`kernel_names`].
+#[must_use]
 pub fn host_program(sources: &[&'static Source]) -> String {
     let mut text = [HOST, ARITHMETIC].join("\n");
     for source in sources {
@@ -76,6 +78,7 @@ pub fn host_program(sources: &[&'static Source]) -> String {
 }
 
 /// The kernels of [`host_program`] in the order of their numbers.
+#[must_use]
 pub fn kernel_names(sources: &[&'static Source]) -> Vec<String> {
     kernels(sources).map(|(_, name)| name).collect()
 }
@@ -89,6 +92,7 @@ fn kernels(sources: &[&'static Source]) -> impl Iterator<Item = (&'static Source
 }
 
 /// Blocks for one thread a number.
+#[must_use]
 pub fn blocks_of(numbers: usize) -> usize {
     numbers.div_ceil(BLOCK)
 }

@@ -17,6 +17,7 @@ pub const LIMIT: usize = 1024;
 /// products `[queries, width]`, norms `[width]`, the reference that each query is itself (−1 for none) `[queries]`, keys
 /// and rows so far `[queries, k]` → keys and rows. The key is `scale · product + norm`, the smaller the nearer; a row of
 /// −1 with an infinite key is none. `k` is from 1 to [`LIMIT`].
+#[must_use]
 pub fn take(queries: usize, width: usize, offset: usize, k: usize, scale: f64) -> Launch {
     let rows = |count| Extent::new(Buffer::I64, count);
     let best = queries * k;

@@ -81,6 +81,7 @@ impl Triplets {
     /// `matrix` and mined matrix `[anchors, references]`, the matrix `[references, references]` of `swap` (without it,
     /// `matrix` once more), positive and negative pairs (1 or 0) `[anchors, references]` → the gradient of `matrix`; the
     /// sum of each anchor's values, and how many they are.
+    #[must_use]
     pub fn sum(&self) -> Launch {
         let mut numbers = vec![Number::size(self.references)];
         numbers.extend(self.rule());
@@ -99,6 +100,7 @@ impl Triplets {
     }
 
     /// The same inputs → how many triplets each anchor has, whatever they cost.
+    #[must_use]
     pub fn count(&self) -> Launch {
         let mut numbers = vec![Number::size(self.references)];
         numbers.extend(self.rule());
@@ -113,6 +115,7 @@ impl Triplets {
     }
 
     /// The same inputs → the gradient of the matrix of `swap`.
+    #[must_use]
     pub fn swap_gradient(&self) -> Launch {
         let mut numbers = vec![Number::size(self.anchors), Number::size(self.references)];
         numbers.extend(self.rule());

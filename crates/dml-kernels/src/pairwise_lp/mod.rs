@@ -21,6 +21,7 @@ use exponent::Exponent;
 ///
 /// # Panics
 /// If a length does not fit the shapes.
+#[must_use]
 pub fn pairwise_lp<T: Real>(x: &[T], r: &[T], dim: usize, p: f64) -> Vec<T> {
     lengths::rows("x", x.len(), dim);
     lengths::rows("r", r.len(), dim);
@@ -34,6 +35,7 @@ pub fn pairwise_lp<T: Real>(x: &[T], r: &[T], dim: usize, p: f64) -> Vec<T> {
 ///
 /// # Panics
 /// If a length does not fit the shapes.
+#[must_use]
 pub fn pairwise_lp_among<T: Real>(x: &[T], dim: usize, p: f64) -> Vec<T> {
     lengths::rows("x", x.len(), dim);
     match Exponent::new(p) {
@@ -47,6 +49,7 @@ pub fn pairwise_lp_among<T: Real>(x: &[T], dim: usize, p: f64) -> Vec<T> {
 ///
 /// # Panics
 /// If a length does not fit the shapes.
+#[must_use]
 pub fn pairwise_lp_backward<T: Real>(
     rows: &[T],
     others: &[T],

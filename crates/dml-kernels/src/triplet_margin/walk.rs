@@ -67,6 +67,7 @@ impl<T: Real> TripletMargin<T> {
     ///
     /// # Panics
     /// If a length does not fit the shapes.
+    #[must_use]
     pub fn sum_with_swap(
         &self,
         matrix: &[T],

@@ -47,17 +47,20 @@ impl SeededVars {
     }
 
     /// A builder of Candle's that creates variables here, and finds those that exist.
+    #[must_use]
     pub fn builder(&self, dtype: DType, device: &Device) -> VarBuilder<'static> {
         VarBuilder::from_backend(Box::new(self.clone()), dtype, device.clone())
     }
 
     /// Every variable with its name, in the order of the names: for an optimiser.
+    #[must_use]
     pub fn named(&self) -> Vec<(String, Var)> {
         let vars = self.lock();
         vars.iter().map(|(k, v)| (k.clone(), v.clone())).collect()
     }
 
     /// Every variable as a tensor by name, as `candle_core::safetensors::save` takes them.
+    #[must_use]
     pub fn tensors(&self) -> HashMap<String, Tensor> {
         let named = self.named().into_iter();
         named.map(|(name, var)| (name, var.into_inner())).collect()

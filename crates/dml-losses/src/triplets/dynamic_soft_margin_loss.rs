@@ -103,6 +103,7 @@ impl DynamicSoftMarginLoss {
     }
 
     /// The share of gaps seen in each bin so far: sum 1, or all 0 before the first batch.
+    #[must_use]
     pub fn histogram(&self) -> Vec<f64> {
         self.lock().clone()
     }

@@ -100,11 +100,13 @@ impl CrossBatchMemory {
     }
 
     /// Number of rows in the memory.
+    #[must_use]
     pub fn len(&self) -> usize {
         self.queue().len()
     }
 
     /// Whether the memory is empty.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

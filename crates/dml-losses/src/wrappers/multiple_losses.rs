@@ -110,6 +110,7 @@ impl MultipleLosses {
     }
 
     /// The parts in order.
+    #[must_use]
     pub fn parts(&self) -> &[WeightedObjective] {
         &self.parts
     }

@@ -28,8 +28,9 @@ static PYTHON: LazyLock<Option<String>> = LazyLock::new(|| {
         "DML_PYTHON: expected a Python that can `{needed}`, got {python}"
     );
     if !has_runtime {
-        // Straight to the terminal: the harness keeps what a passing test prints to itself.
+        // Straight to the terminal, and not by `eprintln!`: the harness keeps what a passing test prints to itself.
         let sentence = "SKIPPED: no Python with onnxruntime (set DML_PYTHON); files are checked by their structure alone";
+        #[allow(clippy::explicit_write)]
         writeln!(std::io::stderr(), "{sentence}").unwrap();
     }
     has_runtime.then_some(python)
@@ -103,7 +104,10 @@ pub(crate) fn check(name: &str, network: &dyn Layer, config: &OnnxConfig, inputs
     let said = String::from_utf8_lossy(&run.stderr);
     assert!(run.status.success(), "{name}: {said}");
     let answer: Answer = serde_json::from_slice(&run.stdout).unwrap();
-    println!("{name}: {:e} of {:e}", answer.difference, answer.magnitude);
+    #[allow(clippy::print_stdout)] // `--nocapture` shows it.
+    {
+        println!("{name}: {:e} of {:e}", answer.difference, answer.magnitude);
+    }
     assert_eq!(answer.shape, ("batch".to_owned(), embedding_dim), "{name}");
     assert!(answer.magnitude > 1e-3, "{name}: all embeddings are near 0");
     let share = answer.difference / answer.magnitude;

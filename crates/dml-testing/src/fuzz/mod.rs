@@ -65,6 +65,7 @@ impl Target {
 ///
 /// # Panics
 /// If there is none in this build.
+#[must_use]
 pub fn target(name: &str) -> Target {
     let found = TARGETS.iter().find(|target| target.name == name);
     *found.unwrap_or_else(|| panic!("no fuzz target is called `{name}` in this build"))

@@ -26,6 +26,7 @@ const NUMBERS: [u64; 16] = [
 
 /// `bytes` after one to four changes: bits, bytes and numbers of two to eight bytes in either order, digits of text, and
 /// parts that are cut off, left out, doubled or put elsewhere.
+#[must_use]
 pub fn mutated(bytes: &[u8], rng: &mut impl Rng) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     for _ in 0..rng.random_range(1..=4) {

@@ -91,6 +91,7 @@ impl Checkpoints {
     }
 
     /// The folder.
+    #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
     }

@@ -46,6 +46,7 @@ impl<M: Method> Trainer<M> {
     }
 
     /// The checkpoints that the last [`resume`](Trainer::resume) passed over because they are damaged, latest first.
+    #[must_use]
     pub fn damaged_checkpoints(&self) -> &[DamagedCheckpoint] {
         &self.damaged_checkpoints
     }

@@ -10,12 +10,15 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::blobs::{Blobs, WIDTH, adam, network, sampler, triplets, weights};
 
+/// Weights by name.
+type Weights = Vec<(String, Var)>;
+
 /// The trainer, and the weights of the network below the adapters.
 fn trainer(
     folder: &Path,
     checkpointed: bool,
     cache: Option<usize>,
-) -> Result<(Trainer<MetricLossOnly>, Vec<(String, Var)>), TrainError> {
+) -> Result<(Trainer<MetricLossOnly>, Weights), TrainError> {
     let network = network(1, WIDTH, 4, 0.3);
     let below = network.parameters().into_iter().collect();
     let network: Box<dyn Layer> = match checkpointed {

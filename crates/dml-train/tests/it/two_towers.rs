@@ -17,10 +17,7 @@ fn tower(name: &str, seed: u64, inputs: usize, outputs: usize) -> NamedModule {
 }
 
 fn ntxent() -> Objective {
-    let config = NTXentLossConfig {
-        temperature: 0.5,
-        ..Default::default()
-    };
+    let config = NTXentLossConfig { temperature: 0.5 };
     let loss = NTXentLoss::new(config, CosineSimilarity::default()).unwrap();
     Objective::new(loss, MeanReducer)
 }

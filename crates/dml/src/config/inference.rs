@@ -40,6 +40,7 @@ registry! {
 
 impl NetworkConfig {
     /// The network.
+    #[must_use]
     pub fn build(&self) -> Arc<dyn ModuleT + Send + Sync> {
         match self {
             Self::Identity(_) => Arc::new(|inputs: &Tensor| Ok(inputs.clone())),

@@ -18,6 +18,7 @@ pub enum LabelComparison {
 
 impl LabelComparison {
     /// How many numbers the label of a row has.
+    #[must_use]
     pub fn width(self) -> usize {
         match self {
             Self::BothEqual | Self::FirstEqualSecondDifferent => 2,

@@ -50,6 +50,7 @@ macro_rules! losses {
             }
 
             /// The distance of the loss where a configuration names none; `None` if it takes none.
+            #[must_use]
             pub fn default_distance(&self) -> Option<Arc<dyn Distance>> {
                 match self {
                     $(Self::$Name(_) => default_distance!($distance),)*

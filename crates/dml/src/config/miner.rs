@@ -42,6 +42,7 @@ macro_rules! miners {
             }
 
             /// The distance of the miner where a configuration names none.
+            #[must_use]
             pub fn default_distance(&self) -> Arc<dyn Distance> {
                 match self {
                     $(Self::$Name(_) => $distance(),)*

@@ -94,6 +94,7 @@ pub fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, ConfigError> {
 }
 
 /// What the registries say of the component of that name, in any role; `None` if there is none.
+#[must_use]
 pub fn profile(name: &str) -> Option<Profile> {
     [
         DistanceConfig::profile,
@@ -118,6 +119,7 @@ pub fn profile(name: &str) -> Option<Profile> {
 }
 
 /// Whether there is a component of that name, in any role.
+#[must_use]
 pub fn is_known(name: &str) -> bool {
     profile(name).is_some() || dml_losses::WeightInit::NAMES.contains(&name)
 }
@@ -146,6 +148,7 @@ macro_rules! registry {
             pub const NAMES: &'static [&'static str] = &[$(stringify!($Name)),*];
 
             /// The name of this component.
+            #[must_use]
             pub fn name(&self) -> &'static str {
                 match self {
                     $(Self::$Name(_) => stringify!($Name),)*
@@ -153,6 +156,7 @@ macro_rules! registry {
             }
 
             /// What the registry says of the component of that name; `None` if there is none.
+            #[must_use]
             pub fn profile(name: &str) -> Option<crate::config::Profile> {
                 match name {
                     $(stringify!($Name) => Some(crate::config::Profile {
@@ -165,6 +169,7 @@ macro_rules! registry {
 
             /// The arguments that the component of that name has no default for, with values for a batch of these
             /// sizes.
+            #[must_use]
             pub fn required(
                 name: &str,
                 sizes: crate::config::BatchSizes,
@@ -173,6 +178,7 @@ macro_rules! registry {
             }
 
             /// Configurations of the component of that name, which works with them on a batch of these sizes.
+            #[must_use]
             pub fn examples(name: &str, sizes: crate::config::BatchSizes) -> Vec<serde_json::Value> {
                 let sets = Self::profile(name).map(|profile| profile.examples(sizes));
                 let named = |mut set: serde_json::Map<_, _>| {

@@ -64,6 +64,7 @@ impl Profile {
     };
 
     /// The arguments that have no default, with values for a batch of these sizes.
+    #[must_use]
     pub fn required(&self, sizes: BatchSizes) -> Map<String, Value> {
         match (self.required)(sizes) {
             Value::Object(arguments) => arguments,
@@ -72,6 +73,7 @@ impl Profile {
     }
 
     /// Sets of arguments that the component works with on a batch of these sizes; each has the required ones.
+    #[must_use]
     pub fn examples(&self, sizes: BatchSizes) -> Vec<Map<String, Value>> {
         let Value::Array(sets) = (self.examples)(sizes) else {
             return Vec::new();

@@ -54,6 +54,7 @@ pub fn with_runner<R>(runner: Arc<dyn Runner>, f: impl FnOnce() -> R) -> R {
 }
 
 /// Whether the kernels can take this tensor: `f32` or `f64` on a CUDA device, with something in it.
+#[must_use]
 pub fn has_kernel(tensor: &Tensor) -> bool {
     let device = tensor.device();
     let is_in_place = (cfg!(feature = "cuda") && device.is_cuda())

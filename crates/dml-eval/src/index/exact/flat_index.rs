@@ -169,11 +169,13 @@ impl FlatIndex {
     }
 
     /// Precision in which references are kept.
+    #[must_use]
     pub fn storage(&self) -> RowStorage {
         self.storage
     }
 
     /// What makes a reference close.
+    #[must_use]
     pub fn metric(&self) -> FlatMetric {
         self.metric
     }

@@ -92,6 +92,7 @@ impl UsearchIndex {
     }
 
     /// The rows, which are searched exactly.
+    #[must_use]
     pub fn rows(&self) -> &FlatIndex {
         &self.rows
     }

@@ -51,6 +51,7 @@ impl Neighbors {
     }
 
     /// Number of queries.
+    #[must_use]
     pub fn queries(&self) -> usize {
         self.indices.len().checked_div(self.k).unwrap_or(0)
     }
@@ -115,6 +116,7 @@ impl NeighborsWithin {
     }
 
     /// Number of queries.
+    #[must_use]
     pub fn queries(&self) -> usize {
         self.offsets.len().saturating_sub(1)
     }

@@ -53,7 +53,7 @@ impl<T: SimdReal> Left<'_, T> {
             let count = ROWS.min(rows - first);
             match *self {
                 Self::Rows { data, stride } => {
-                    interleave(&data[first * stride..], stride, count, tile)
+                    interleave(&data[first * stride..], stride, count, tile);
                 }
                 Self::Steps { data, stride } => {
                     for (k, step) in tile.chunks_exact_mut(count).enumerate() {

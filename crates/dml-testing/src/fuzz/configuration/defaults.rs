@@ -13,6 +13,7 @@ use super::used::SIZES;
 ///
 /// # Panics
 /// If an example can't be read.
+#[must_use]
 pub fn defaults() -> Vec<(Role, Value)> {
     let of_role = |&role: &Role| {
         role.examples()

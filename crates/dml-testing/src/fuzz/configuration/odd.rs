@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 /// Numbers at the edges of types, numbers that are small or large for a size, text, and values of other types.
+#[must_use]
 pub fn odd_values() -> Vec<Value> {
     vec![
         json!(0),
@@ -34,6 +35,7 @@ pub fn odd_values() -> Vec<Value> {
 
 /// The configuration once for each of its fields and each of `values`, with that value in that field. Names stay, fields of
 /// collaborators are changed, too.
+#[must_use]
 pub fn with_odd_values(config: &Value, values: &[Value]) -> Vec<Value> {
     let mut paths = Vec::new();
     collect(config, String::new(), &mut paths);
