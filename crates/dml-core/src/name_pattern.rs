@@ -12,7 +12,7 @@ use crate::{Error, Result};
 /// Number of names that an error lists.
 const LISTED: usize = 3;
 
-/// A pattern on whole names ([rule](self)).
+/// A pattern on whole names: `*` stands for any characters, dots included, and `?` for one character.
 ///
 /// ```
 /// use dml_core::NamePattern;

@@ -34,7 +34,7 @@ config! {
     }
 }
 
-/// A data set of features in single precision ([purpose](self)), in memory or from a safetensors file.
+/// The features of a frozen network, computed once: a data set in single precision, in memory or from a safetensors file.
 ///
 /// ```
 /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/setup.rs"));

@@ -18,7 +18,13 @@ use super::text_tower::{TextTower, TextTowerConfig, TextTowerFamily};
 use crate::backbone::{Backbone, trainable};
 use crate::init::Init;
 
-/// CLIP or `SigLIP` ([formula](self)).
+/// CLIP or `SigLIP`: images and texts in one space.
+///
+/// ```text
+/// logits[i, j] = e^s cos(image i, text j) + b
+/// ```
+///
+/// `s` is learned, and so is b in `SigLIP`; CLIP has none.
 ///
 /// As a [`Layer`] it is the image tower, `[N, 3, H, W]` → `[N, embedding_dim]`; [`text`](Self::text) is the other one. The
 /// registry has the image towers alone.
@@ -99,7 +105,7 @@ impl DualEncoder {
         &self.text
     }
 
-    /// Logits ([formula](self)) of images `[N, 3, H, W]` and token ids `[M, length]`: `[N, M]`.
+    /// Logits ([formula](Self)) of images `[N, 3, H, W]` and token ids `[M, length]`: `[N, M]`.
     ///
     /// # Errors
     /// [`Error::Shape`](dml_core::Error::Shape) and [`Error::DType`](dml_core::Error::DType) for inputs that a tower can't

@@ -117,7 +117,13 @@ impl TextTowerConfig {
     }
 }
 
-/// A text tower ([formula](self)): token ids `[N, length]` → `[N, projection_dim]`.
+/// A text tower: token ids `[N, length]` → `[N, projection_dim]`.
+///
+/// ```text
+/// x₀ = word[id] + p          xₗ = blockₗ(xₗ₋₁)          embedding = W LN(x_L)[t] + b
+/// ```
+///
+/// t is the first end token in CLIP, and the last of `max_position_embeddings` in `SigLIP`; CLIP has no b.
 ///
 /// Texts end with [`end_token_id`](TextTowerConfig::end_token_id) and are padded with it. Ids come from
 /// [`TextTokenizer::from_json`](crate::text::TextTokenizer::from_json) with the published `tokenizer.json`, this token and

@@ -146,7 +146,11 @@ impl Default for ParameterSetting {
     }
 }
 
-/// Rules by which the parameters of a module are put into groups ([what is decided by what](self)).
+/// Rules by which the parameters of a module are put into groups.
+///
+/// The first [`ParameterRule`] whose pattern matches a name decides rate factor, weight decay and when the parameter learns. The
+/// [configuration](ParameterRulesConfig) has the decay of rates with depth γ, by which the factor is multiplied:
+/// `γ^(top − depth)`.
 ///
 /// ```
 /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/setup.rs"));
