@@ -55,13 +55,6 @@ impl Layer for ActivationCheckpoint {
         let variables = variables(&*self.layer);
         let before = Positions::of(&*self.layer);
         let value = self.layer.forward_t(&input.detach(), train)?.detach();
-        // A node takes the memory of a tensor as it is, whatever view of it the tensor is.
-        let is_whole = value.is_contiguous() && value.layout().start_offset() == 0;
-        let value = if is_whole {
-            value
-        } else {
-            value.force_contiguous()?
-        };
         let inputs = variables.iter().map(Var::as_tensor);
         let inputs: Vec<&Tensor> = std::iter::once(input).chain(inputs).collect();
         let (layer, variables) = (self.layer.clone(), variables.clone());

@@ -64,6 +64,7 @@ impl Value {
                 Ok((value, shape.clone()))
             }
             Memory::Tensor(tensor) => {
+                let tensor = whole_storage(tensor)?;
                 let (storage, layout) = tensor.storage_and_layout();
                 let Storage::Cpu(storage) = &*storage else {
                     return Err(message("the value is not on the CPU"));
@@ -75,6 +76,7 @@ impl Value {
 
     fn on_cuda(&self) -> candle_core::Result<(CudaStorage, Shape)> {
         if let Memory::Tensor(tensor) = &self.0 {
+            let tensor = whole_storage(tensor)?;
             let (storage, layout) = tensor.storage_and_layout();
             if let Storage::Cuda(storage) = &*storage {
                 return Ok((storage.try_clone(layout)?, tensor.shape().clone()));
@@ -88,6 +90,14 @@ impl From<Tensor> for Value {
     fn from(tensor: Tensor) -> Self {
         Self(Memory::Tensor(tensor))
     }
+}
+
+/// The tensor, or a copy of a view: Candle clones a storage as a whole, and takes its beginning for the elements in order.
+fn whole_storage(tensor: &Tensor) -> candle_core::Result<Tensor> {
+    if tensor.is_contiguous() && tensor.layout().start_offset() == 0 {
+        return Ok(tensor.clone());
+    }
+    tensor.force_contiguous()
 }
 
 fn message(text: &str) -> candle_core::Error {
@@ -384,6 +394,21 @@ mod tests {
             assert!(!detached.track_op());
             let store = (detached + &y)?.sum_all()?.backward()?;
             assert_eq!(store.get(&x).unwrap().to_vec1::<f64>()?, vec![2.0; len]);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_view_is_a_value_with_its_own_elements() -> Result<()> {
+        let x = Var::new(&[1f64, 2.], &Device::Cpu)?;
+        let matrix = Tensor::new(&[[1f64, 2., 3.], [4., 5., 6.]], &Device::Cpu)?;
+        for (view, expected) in [
+            (matrix.narrow(1, 1, 2)?, [[2., 3.], [5., 6.]]),
+            (matrix.narrow(1, 0, 2)?.t()?, [[1., 4.], [2., 5.]]),
+        ] {
+            let of_x = |_: [&Tensor; 1], _: &Tensor, _: &Tensor| Ok([None]);
+            let value = node("view", [&x], view, of_x)?;
+            assert_eq!(value.to_vec2::<f64>()?, expected);
         }
         Ok(())
     }
