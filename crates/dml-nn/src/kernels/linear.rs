@@ -5,8 +5,7 @@
 //! ```
 //!
 //! X is `[rows, inputs]`, W `[outputs, inputs]`. The bias is written where the product is then added, while the place is
-//! in the cache. ∂W is summed over chunks of rows; the numbers of ∂Y are read once for it, for ∂b too. No matrix is
-//! transposed as a whole.
+//! in the cache. ∂W and ∂b are summed over chunks of rows. No matrix is transposed as a whole.
 
 use dml_core::kernels::aligned::Aligned;
 use dml_core::kernels::in_place::InPlace;
@@ -173,18 +172,19 @@ impl<T: SimdReal> OuterSums<T> {
             .zip(self.bias.par_chunks_mut(GRADIENT_ROWS))
             .enumerate()
             .with_min_len((WORTH_A_THREAD / task.max(1)).max(1))
-            .for_each_init_in_place(
-                || vec![T::ZERO; GRADIENT_ROWS * rows],
-                |tiles, (i, (weight, bias))| {
-                    let first = i * GRADIENT_ROWS;
-                    vectorized(
-                        #[inline(always)]
-                        || pack_tiles(gradient, outputs, first, bias, tiles),
-                    );
-                    let (left, out) = (Left::Tiles(&tiles[..]), (weight, inputs));
-                    multiply(left, bias.len(), right, 0..rows, out, Existing::AddTo);
-                },
-            );
+            .for_each_in_place(|(i, (weight, bias))| {
+                let data = &gradient[i * GRADIENT_ROWS..];
+                vectorized(
+                    #[inline(always)]
+                    || add_columns(data, outputs, bias),
+                );
+                let left = Left::Steps {
+                    data,
+                    stride: outputs,
+                };
+                let out = (weight, inputs);
+                multiply(left, bias.len(), right, 0..rows, out, Existing::AddTo);
+            });
     }
 
     pub(crate) fn finish(self) -> (Vec<T>, Vec<T>) {
@@ -193,31 +193,12 @@ impl<T: SimdReal> OuterSums<T> {
     }
 }
 
-/// Packs columns `first..` of the gradient as the [tiles](Left::Tiles) of a left side, as many as there are sums, and adds
-/// them to the sums.
+/// Adds the first columns of rows that begin `stride` elements apart, as many as there are sums.
 #[inline(always)]
-fn pack_tiles<T: SimdReal>(
-    gradient: &[T],
-    outputs: usize,
-    first: usize,
-    sums: &mut [f64],
-    tiles: &mut [T],
-) {
-    let count = sums.len();
-    let rows = gradient.len() / outputs;
-    for (k, row) in gradient.chunks_exact(outputs).enumerate() {
-        let row = &row[first..first + count];
+fn add_columns<T: SimdReal>(rows: &[T], stride: usize, sums: &mut [f64]) {
+    for row in rows.chunks(stride) {
         for (sum, x) in sums.iter_mut().zip(row) {
             *sum += x.to_f64();
-        }
-        let (whole, rest) = row.as_chunks::<TILE_ROWS>();
-        for (tile, numbers) in whole.iter().enumerate() {
-            let (place, _) = tiles[(tile * rows + k) * TILE_ROWS..].split_at_mut(TILE_ROWS);
-            place.copy_from_slice(numbers);
-        }
-        let place = whole.len() * rows * TILE_ROWS + k * rest.len();
-        if !rest.is_empty() {
-            tiles[place..][..rest.len()].copy_from_slice(rest);
         }
     }
 }

@@ -25,8 +25,6 @@ pub(crate) enum Left<'a, T> {
         /// Distance of two steps.
         stride: usize,
     },
-    /// Packed tile by tile: `[depth, ROWS]`, the last one `[depth, rows that are left]`.
-    Tiles(&'a [T]),
 }
 
 impl<T: SimdReal> Left<'_, T> {
@@ -35,32 +33,37 @@ impl<T: SimdReal> Left<'_, T> {
         match self {
             Self::Rows { stride, .. } => (rows - 1) * stride + depth,
             Self::Steps { stride, .. } => (depth - 1) * stride + rows,
-            Self::Tiles(_) => rows * depth,
         }
     }
 
     fn data(&self) -> &[T] {
         match self {
-            Self::Rows { data, .. } | Self::Steps { data, .. } | Self::Tiles(data) => data,
+            Self::Rows { data, .. } | Self::Steps { data, .. } => data,
         }
     }
 
-    /// The tiles. A product that reads rows where they lie checks the end of each row in every step, and keeps its sums in
-    /// memory for it: half of the speed. To pack them costs as much as a few columns of the product.
+    /// The side packed tile by tile: `[depth, ROWS]`, the last one `[depth, rows that are left]`. A product that reads rows
+    /// where they lie checks the end of each row in every step, and keeps its sums in memory for it: half of the speed. To
+    /// pack them costs as much as a few columns of the product.
     fn tiles(&self, rows: usize, depth: usize) -> Vec<T> {
         let mut tiles = vec![T::ZERO; rows * depth];
-        for (tile, first) in tiles.chunks_mut(ROWS * depth).zip((0..rows).step_by(ROWS)) {
-            let count = ROWS.min(rows - first);
-            match *self {
-                Self::Rows { data, stride } => {
-                    interleave(&data[first * stride..], stride, count, tile);
+        match *self {
+            Self::Rows { data, stride } => {
+                for (tile, first) in tiles.chunks_mut(ROWS * depth).zip((0..).step_by(ROWS)) {
+                    interleave(&data[first * stride..], stride, tile.len() / depth, tile);
                 }
-                Self::Steps { data, stride } => {
-                    for (k, step) in tile.chunks_exact_mut(count).enumerate() {
-                        step.copy_from_slice(&data[k * stride + first..][..count]);
+            }
+            // Step by step, so that each cache line is read once.
+            Self::Steps { data, stride } => {
+                for k in 0..depth {
+                    let (whole, rest) = data[k * stride..][..rows].as_chunks::<ROWS>();
+                    for (tile, numbers) in whole.iter().enumerate() {
+                        let (place, _) = tiles[(tile * depth + k) * ROWS..].split_at_mut(ROWS);
+                        place.copy_from_slice(numbers);
                     }
+                    let place = whole.len() * depth * ROWS + k * rest.len();
+                    tiles[place..][..rest.len()].copy_from_slice(rest);
                 }
-                Self::Tiles(data) => tile.copy_from_slice(&data[first * depth..][..count * depth]),
             }
         }
         tiles
@@ -131,20 +134,13 @@ pub(crate) fn multiply<T: SimdReal>(
         left.needed(rows, depth) <= left.data().len(),
         "the left side is shorter than its shape"
     );
-    let packed_here;
-    let tiles = match left {
-        Left::Tiles(tiles) => tiles,
-        left => {
-            packed_here = left.tiles(rows, depth);
-            &packed_here
-        }
-    };
+    let tiles = left.tiles(rows, depth);
     let arch = Arch::new();
     for panel in 0..panels.count() {
         let first = panel * panels.size();
         let columns = panels.range(panel);
         arch.dispatch(PanelProduct {
-            tiles,
+            tiles: &tiles,
             rows,
             depth,
             panel: &packed[first + steps.start * panels.width..first + steps.end * panels.width],

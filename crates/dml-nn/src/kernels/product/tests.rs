@@ -46,14 +46,6 @@ fn agrees<T: SimdReal>() {
                 steps[k * height + i] = left[i * depth + k];
             }
         }
-        let mut tiles = vec![T::from_f64(f64::NAN); rows * depth];
-        for i in 0..rows {
-            let first = i / TILE_ROWS * TILE_ROWS;
-            let count = TILE_ROWS.min(rows - first);
-            for k in 0..depth {
-                tiles[first * depth + k * count + i - first] = left[i * depth + k];
-            }
-        }
         let sides = [
             Left::Rows {
                 data: &left,
@@ -63,7 +55,6 @@ fn agrees<T: SimdReal>() {
                 data: &steps,
                 stride: height,
             },
-            Left::Tiles(&tiles),
         ];
         let stride = columns + 2;
         for side in sides {
