@@ -1,5 +1,7 @@
 //! The formula that weights and images are drawn from (`generate/README.md`), and digests of tensors.
 
+use std::collections::BTreeMap;
+
 use candle_core::{DType, Device, Tensor, Var};
 use dml_nn::Layer;
 
@@ -75,5 +77,59 @@ pub(crate) fn assert_digest(
             difference <= bound,
             "{what}: expected {expected:?} within {tolerance} of the norm, got {got:?}"
         );
+    }
+}
+
+/// Features of upstream: their digest, the first row, and digests of the gradients of all parameters by name, of the product
+/// of features and probe.
+#[derive(serde::Deserialize)]
+pub(crate) struct Case {
+    pub(crate) features: [f64; 4],
+    first_row: Vec<f64>,
+    gradients: BTreeMap<String, [f64; 4]>,
+}
+
+impl Case {
+    /// Panics unless features, their first row and every gradient are upstream's within `tolerance` times their norm.
+    pub(crate) fn assert(
+        &self,
+        what: &str,
+        features: &Tensor,
+        network: &dyn Layer,
+        tolerance: f64,
+    ) {
+        let what = |tensor: &str| format!("{what}: {tensor}");
+        let got = digest("features", features);
+        assert_digest(&what("features"), got, self.features, tolerance, 0.0);
+        let rows = features.reshape(((), features.dims()[features.rank() - 1]));
+        let row = rows.unwrap().get(0).unwrap().to_vec1::<f64>().unwrap();
+        for (got, expected) in row.iter().zip(&self.first_row) {
+            let difference = (got - expected).abs();
+            assert!(
+                difference <= tolerance * self.features[0],
+                "{}: {got} {expected}",
+                what("first row")
+            );
+        }
+        let probe = tensor("probe.features", features.dims(), -1.0, 1.0);
+        let loss = (features * probe).unwrap().sum_all().unwrap();
+        let gradients = loss.backward().unwrap();
+        let norms = self.gradients.values().map(|digest| digest[0]);
+        let least = 1e-6 * norms.fold(0.0, f64::max);
+        let parameters = network.parameters();
+        assert_eq!(parameters.len(), self.gradients.len());
+        for (own, var) in parameters.iter() {
+            let gradient = gradients.get(var);
+            let gradient = gradient.unwrap_or_else(|| panic!("{}", what(own)));
+            let expected = self.gradients.get(own);
+            let expected = expected.unwrap_or_else(|| panic!("{}", what(own)));
+            assert_digest(
+                &what(own),
+                digest(own, gradient),
+                *expected,
+                tolerance,
+                least,
+            );
+        }
     }
 }

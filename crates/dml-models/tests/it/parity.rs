@@ -12,7 +12,7 @@ use dml_models::{
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use crate::formula::{assert_digest, digest, fill, tensor};
+use crate::formula::{Case, assert_digest, digest, fill, tensor};
 
 /// Relative to the norm of the tensor. The files have ten digits; Candle's gradient of GELU has a constant of six.
 const TOLERANCE: f64 = 2e-6;
@@ -20,15 +20,14 @@ const TOLERANCE: f64 = 2e-6;
 #[derive(serde::Deserialize)]
 struct Golden {
     shape: [usize; 4],
-    eval: Case,
-    train: Case,
+    eval: Mode,
+    train: Mode,
 }
 
 #[derive(serde::Deserialize)]
-struct Case {
-    features: [f64; 4],
-    first_row: Vec<f64>,
-    gradients: BTreeMap<String, [f64; 4]>,
+struct Mode {
+    #[serde(flatten)]
+    case: Case,
     #[serde(default)]
     buffers: BTreeMap<String, [f64; 4]>,
 }
@@ -67,42 +66,17 @@ fn build(name: &str) -> Box<dyn Backbone> {
 fn check(name: &str) {
     let golden: Golden = serde_json::from_str(&golden(&format!("{name}.json"))).unwrap();
     let network = build(name);
-    for (mode, case) in [("eval", &golden.eval), ("train", &golden.train)] {
+    for (name_of_mode, mode) in [("eval", &golden.eval), ("train", &golden.train)] {
         fill(&network);
         let images = tensor("image", &golden.shape, -1.0, 1.0);
-        let features = network.forward_t(&images, mode == "train").unwrap();
-        let probe = tensor("probe.features", features.dims(), -1.0, 1.0);
-        let gradients = (&features * probe)
-            .unwrap()
-            .sum_all()
-            .unwrap()
-            .backward()
-            .unwrap();
-        let norms = case.gradients.values().map(|digest| digest[0]);
-        let least = 1e-6 * norms.fold(0.0, f64::max);
-        let what = |tensor: &str| format!("{name}, {mode}: {tensor}");
-        let got = digest("features", &features);
-        assert_digest(&what("features"), got, case.features, TOLERANCE, 0.0);
-        let row = features.get(0).unwrap().to_vec1::<f64>().unwrap();
-        for (got, expected) in row.iter().zip(&case.first_row) {
-            assert!(
-                (got - expected).abs() <= TOLERANCE * case.features[0],
-                "{got} {expected}"
-            );
-        }
-        let parameters = network.parameters();
-        assert_eq!(parameters.len(), case.gradients.len());
-        for (own, var) in parameters.iter() {
-            let gradient = gradients
-                .get(var)
-                .unwrap_or_else(|| panic!("{}", what(own)));
-            let got = digest(own, gradient);
-            assert_digest(&what(own), got, case.gradients[own], TOLERANCE, least);
-        }
-        for (own, expected) in &case.buffers {
+        let features = network.forward_t(&images, name_of_mode == "train").unwrap();
+        let case = format!("{name}, {name_of_mode}");
+        mode.case.assert(&case, &features, &network, TOLERANCE);
+        for (own, expected) in &mode.buffers {
+            let what = format!("{case}: {own}");
             let buffers = network.buffers();
-            let buffer = buffers.get(own).unwrap_or_else(|| panic!("{}", what(own)));
-            assert_digest(&what(own), digest(own, buffer), *expected, TOLERANCE, 0.0);
+            let buffer = buffers.get(own).unwrap_or_else(|| panic!("{what}"));
+            assert_digest(&what, digest(own, buffer), *expected, TOLERANCE, 0.0);
         }
     }
 }

@@ -1,14 +1,12 @@
 //! Text encoders beside transformers and sentence-transformers (`generate/text.py`).
 
-use std::collections::BTreeMap;
-
 use candle_core::{DType, Device, Tensor};
 use dml_models::text::TextConfig;
 use dml_nn::Layer;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use crate::formula::{assert_digest, digest, fill, tensor};
+use crate::formula::{Case, fill};
 use crate::parity::golden;
 
 /// Relative to the norm of the tensor. The files have ten digits.
@@ -18,9 +16,8 @@ const TOLERANCE: f64 = 2e-6;
 struct Golden {
     config: serde_json::Value,
     ids: Vec<Vec<u32>>,
-    features: [f64; 4],
-    first_row: Vec<f64>,
-    gradients: BTreeMap<String, [f64; 4]>,
+    #[serde(flatten)]
+    case: Case,
 }
 
 fn check(name: &str, tolerance: f64) {
@@ -34,27 +31,7 @@ fn check(name: &str, tolerance: f64) {
     let mask = mask.to_dtype(DType::F64).unwrap().unsqueeze(2).unwrap();
     let states = network.forward(&ids).unwrap();
     let features = states.broadcast_mul(&mask).unwrap();
-    let got = digest("features", &features);
-    assert_digest("features", got, golden.features, tolerance, 0.0);
-    let row = features.get(0).unwrap().get(0).unwrap();
-    for (got, expected) in row.to_vec1::<f64>().unwrap().iter().zip(&golden.first_row) {
-        assert!(
-            (got - expected).abs() <= tolerance * golden.features[0],
-            "{got} {expected}"
-        );
-    }
-    let probe = tensor("probe.features", features.dims(), -1.0, 1.0);
-    let loss = (features * probe).unwrap().sum_all().unwrap();
-    let gradients = loss.backward().unwrap();
-    let norms = golden.gradients.values().map(|digest| digest[0]);
-    let least = 1e-6 * norms.fold(0.0, f64::max);
-    let parameters = network.parameters();
-    assert_eq!(parameters.len(), golden.gradients.len());
-    for (own, var) in parameters.iter() {
-        let gradient = gradients.get(var).unwrap_or_else(|| panic!("{own}"));
-        let got = digest(own, gradient);
-        assert_digest(own, got, golden.gradients[own], tolerance, least);
-    }
+    golden.case.assert(name, &features, &network, tolerance);
 }
 
 #[test]

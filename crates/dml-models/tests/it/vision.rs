@@ -1,7 +1,5 @@
 //! Vision transformers and their text towers beside timm and transformers (`generate/vision.py`).
 
-use std::collections::BTreeMap;
-
 use candle_core::{DType, Device, Tensor};
 use dml_models::{
     Backbone, DualEncoder, Names, TextTowerConfig, TokenPooling, VisionTransformer,
@@ -11,7 +9,7 @@ use dml_nn::Layer;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use crate::formula::{assert_digest, digest, fill, tensor};
+use crate::formula::{Case, assert_digest, digest, fill, tensor};
 use crate::parity::golden;
 
 /// Relative to the norm of the tensor. The files have ten digits; upstream resizes positions in single precision.
@@ -24,9 +22,8 @@ struct Golden {
     ids: Vec<Vec<u32>>,
     image: Option<[f64; 4]>,
     text: Option<[f64; 4]>,
-    features: [f64; 4],
-    first_row: Vec<f64>,
-    gradients: BTreeMap<String, [f64; 4]>,
+    #[serde(flatten)]
+    case: Case,
 }
 
 fn read(name: &str) -> Golden {
@@ -76,31 +73,6 @@ pub(crate) fn siglip(dtype: DType) -> DualEncoder {
     DualEncoder::new(image, text, rng, dtype, &Device::Cpu).unwrap()
 }
 
-fn assert_features_and_gradients(golden: &Golden, features: &Tensor, network: &dyn Layer) {
-    let got = digest("features", features);
-    assert_digest("features", got, golden.features, TOLERANCE, 0.0);
-    let row = features.get(0).unwrap().to_vec1::<f64>().unwrap();
-    for (got, expected) in row.iter().zip(&golden.first_row) {
-        let difference = (got - expected).abs();
-        assert!(
-            difference <= TOLERANCE * golden.features[0],
-            "{got} {expected}"
-        );
-    }
-    let probe = tensor("probe.features", features.dims(), -1.0, 1.0);
-    let loss = (features * probe).unwrap().sum_all().unwrap();
-    let gradients = loss.backward().unwrap();
-    let norms = golden.gradients.values().map(|digest| digest[0]);
-    let least = 1e-6 * norms.fold(0.0, f64::max);
-    let parameters = network.parameters();
-    assert_eq!(parameters.len(), golden.gradients.len());
-    for (own, var) in parameters.iter() {
-        let gradient = gradients.get(var).unwrap_or_else(|| panic!("{own}"));
-        let expected = golden.gradients.get(own).unwrap_or_else(|| panic!("{own}"));
-        assert_digest(own, digest(own, gradient), *expected, TOLERANCE, least);
-    }
-}
-
 fn check(name: &str, config: VisionTransformerConfig) {
     let golden = read(name);
     let network = build(small(config), DType::F64);
@@ -108,7 +80,7 @@ fn check(name: &str, config: VisionTransformerConfig) {
     let images = tensor("image", &golden.shape, -1.0, 1.0);
     for train in [false, true] {
         let features = network.forward_t(&images, train).unwrap();
-        assert_features_and_gradients(&golden, &features, &network);
+        golden.case.assert(name, &features, &network, TOLERANCE);
     }
     // Single precision.
     let single = build(network.config().clone(), DType::F32);
@@ -119,7 +91,7 @@ fn check(name: &str, config: VisionTransformerConfig) {
     assert_digest(
         name,
         digest("features", &features),
-        golden.features,
+        golden.case.features,
         1e-5,
         0.0,
     );
@@ -138,7 +110,7 @@ fn check_both_towers(name: &str, network: &DualEncoder) {
     assert_digest("text", got, golden.text.unwrap(), TOLERANCE, 0.0);
     for train in [false, true] {
         let logits = network.logits(&images, &ids, train).unwrap();
-        assert_features_and_gradients(&golden, &logits, network);
+        golden.case.assert(name, &logits, network, TOLERANCE);
     }
 }
 
