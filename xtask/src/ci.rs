@@ -132,6 +132,15 @@ const ON_DEMAND: &[(Step, &str)] = &[
     ),
     (
         Step {
+            name: "aarch64",
+            what: "lints of the library crates for AArch64, warnings denied",
+            on_failure: "mend the warnings above; `rustup target add aarch64-unknown-linux-gnu` installs the target",
+            run: aarch64,
+        },
+        "Lint for AArch64, too: needs its target, and takes minutes",
+    ),
+    (
+        Step {
             name: "valgrind",
             what: "tests of the kernels: memory that was never written, or is not theirs",
             on_failure: "the report above names the test's line; `cargo test -p dml-kernels NAME` is the same test",
@@ -272,6 +281,18 @@ fn each_feature(sh: &Shell) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Lints each library crate with the vector instructions of AArch64. Nothing is linked, so no cross compiler is needed.
+fn aarch64(sh: &Shell) -> anyhow::Result<()> {
+    let library = library(sh)?;
+    let packages = library.iter().flat_map(|package| ["-p", package]);
+    let target = "aarch64-unknown-linux-gnu";
+    Ok(cmd!(
+        sh,
+        "cargo clippy --lib --target {target} {packages...} -- -D warnings"
+    )
+    .run()?)
 }
 
 /// Fails with what to install, where there is no nvcc: `NVCC`, or `nvcc`.

@@ -9,7 +9,7 @@ use dml_core::{AnchorSums, Pairs, Result, TensorExt, for_element};
 use crate::machinery::expression::{Composite, Dual, Expression};
 use crate::machinery::pair_formula::KeptValues;
 use crate::machinery::pair_set::{PairSet, PairSums};
-use crate::machinery::side::Side;
+use crate::machinery::side::{Anchor, Side};
 
 /// `max(0, sign · (x − factor · mean))²` of every pair of a set; the mean is that of the set.
 #[derive(Clone, Copy, Debug)]
@@ -25,8 +25,14 @@ impl Deviation {
         violation.clone() * violation
     }
 
-    /// The sum of the values of an anchor that are within the bounds. Its gradient with respect to the entries is left in
-    /// the side.
+    /// The value of a pair, with its gradient with respect to its entry and to the mean.
+    #[inline(always)]
+    fn at<T: Real>(&self, x: T, mean: T) -> Dual<T, 2> {
+        self.value(Dual::variable(0, x), Dual::variable(1, mean))
+            .spread_nan()
+    }
+
+    /// The sum of the values of an anchor that are within the bounds.
     fn sum_of<T: Real>(self, side: &mut Side<T>, mean: T, within: Within<T>) -> KeptValues {
         vectorized(
             #[inline(always)]
@@ -35,13 +41,34 @@ impl Deviation {
                     #[inline(always)]
                     |value| within.holds(value),
                     #[inline(always)]
-                    |x| {
-                        let value = self.value(Dual::variable(0, x), Dual::variable(1, mean));
-                        Dual::<T, 2>::spread_nan(value)
-                    },
+                    |x| self.at(x, mean),
                 )
             },
         )
+    }
+
+    /// Adds the gradient with respect to the anchor's row of the matrix: that of each kept value, times `upstream`, and the
+    /// share of each pair in the mean.
+    fn add_gradient<T: Real>(
+        self,
+        side: &Side<T>,
+        mean: T,
+        within: Within<T>,
+        (upstream, through_mean): (T, T),
+        row: &mut [T],
+    ) {
+        let gradient = |x: T| {
+            let pair = self.at(x, mean);
+            let own = if within.holds(pair.value) {
+                pair.gradient[0]
+            } else {
+                T::ZERO
+            };
+            upstream * own + through_mean
+        };
+        for (i, (&r, x)) in side.rows.iter().zip(&side.x).enumerate() {
+            row[r as usize] += side.times(i) * gradient(*x);
+        }
     }
 }
 
@@ -68,10 +95,12 @@ impl Deviation {
         let row = move |q: usize| q * references..(q + 1) * references;
         let (pairs, over) = (set.pairs.clone(), set.over);
         let (mean, kept) = with_slice(&set.matrix, |matrix: &[T]| {
-            let sums: Vec<f64> = map_rows(queries, |q, anchor| {
-                let side = pairs.read(q, over, &matrix[row(q)], anchor);
-                let entries = side.x.iter().enumerate();
-                entries.map(|(i, x)| Real::to_f64(side.times(i) * *x)).sum()
+            let sums: Vec<f64> = map_rows(queries, |q, anchor: &mut Anchor<T>| {
+                pairs.find(q, anchor);
+                let (side, entries) = (anchor.side(over), &matrix[row(q)]);
+                let terms = side.rows.iter().enumerate();
+                let term = |(i, &r): (usize, &u32)| side.times(i) * entries[r as usize];
+                terms.map(|pair| Real::to_f64(term(pair))).sum()
             });
             let mean = number(sums.iter().sum::<f64>() / total);
             let kept: Vec<KeptValues> = map_rows(queries, |q, anchor| {
@@ -91,12 +120,8 @@ impl Deviation {
                     let through_mean = number(in_mean.sum::<f64>() / total);
                     let mut gradient = vec![<T as Real>::ZERO; queries * references];
                     for_each_row_with(&mut gradient, references, |q, out, anchor| {
-                        let (upstream, entries) = (upstream[q], &matrix[row(q)]);
-                        let side = pairs.read(q, over, entries, anchor);
-                        this.sum_of(side, mean, within);
-                        for (i, (&r, own)) in side.rows.iter().zip(&side.gradients[0]).enumerate() {
-                            out[r as usize] += upstream * *own + side.times(i) * through_mean;
-                        }
+                        let side = pairs.read(q, over, &matrix[row(q)], anchor);
+                        this.add_gradient(side, mean, within, (upstream[q], through_mean), out);
                     });
                     gradient
                 })
