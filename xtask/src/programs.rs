@@ -58,7 +58,7 @@ pub(crate) const CONFORMANCE: Program = Program {
 
 const CATALOG: Program = Program {
     name: "catalog",
-    about: "Bring the README's table of components up to date",
+    about: "Bring docs/CATALOG.md, the table of components, up to date",
     device: None,
     ..CONFORMANCE
 };

@@ -1,4 +1,4 @@
-//! Programs over the reference cases: conformance of every component, and the README's catalogue of them.
+//! Programs over the reference cases: conformance of every component, and the catalogue of them.
 
 pub mod catalog;
 pub mod conformance;
