@@ -44,10 +44,14 @@
 /// let config = ClassHingeConfig { margin: 0.5, ..ClassHingeConfig::new(10) };
 /// assert_eq!((config.num_classes, config.margin), (10, 0.5));
 /// ```
+/// `pub field: Type as Read = default` reads the field as data of the type `Read`, which is converted.
+///
 /// A crate without the feature `serde` writes `serde always:` or `serde never:` before the structure.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! config {
+    (@read $Type:ty) => { $Type };
+    (@read $Type:ty, $Read:ty) => { $Read };
     (serde always: $($structure:tt)*) => {
         $crate::config! { @[all()] $($structure)* }
     };
@@ -78,7 +82,7 @@ macro_rules! config {
         @[$($serde:tt)*] $(#[$attribute:meta])*
         pub struct $Name:ident {
             $($(#[$of_required:meta])* pub $required:ident: $Required:ty),+;
-            $($(#[$of_field:meta])* pub $field:ident: $Type:ty = $default:expr),* $(,)?
+            $($(#[$of_field:meta])* pub $field:ident: $Type:ty $(as $Read:ty)? = $default:expr),* $(,)?
         }
     ) => {
         $(#[$attribute])*
@@ -112,13 +116,13 @@ macro_rules! config {
                     struct $Name {
                         $($required: $Required,)+
                         $(#[serde(default, deserialize_with = "dml_core::given")]
-                        $field: Option<$Type>,)*
+                        $field: Option<$crate::config!(@read $Type $(, $Read)?)>,)*
                     }
                     <$Name as serde::Deserialize>::deserialize(deserializer)?
                 };
                 Ok(Self {
                     $($required: given.$required,)+
-                    $($field: given.$field.unwrap_or_else(|| $default),)*
+                    $($field: given.$field.map_or_else(|| $default, Into::into),)*
                 })
             }
         }

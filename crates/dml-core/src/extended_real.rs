@@ -41,6 +41,17 @@ pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D:
     deserializer.deserialize_any(ExtendedReal)
 }
 
+/// A number in data, where it may be infinite.
+#[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
+pub struct Extended(#[serde(with = "crate::extended_real")] pub f64);
+
+impl From<Extended> for f64 {
+    fn from(number: Extended) -> Self {
+        number.0
+    }
+}
+
 struct ExtendedReal;
 
 impl Visitor<'_> for ExtendedReal {
@@ -76,26 +87,14 @@ pub mod option {
     use serde::de::{Deserialize, Deserializer};
     use serde::ser::{Serialize, Serializer};
 
-    struct Wrapped(f64);
-
-    impl Serialize for Wrapped {
-        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            super::serialize(&self.0, serializer)
-        }
-    }
-
-    impl<'de> Deserialize<'de> for Wrapped {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            super::deserialize(deserializer).map(Self)
-        }
-    }
+    use super::Extended;
 
     /// Writes a number or nothing.
     ///
     /// # Errors
     /// As the format.
     pub fn serialize<S: Serializer>(value: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
-        value.map(Wrapped).serialize(serializer)
+        value.map(Extended).serialize(serializer)
     }
 
     /// Reads a number or nothing.
@@ -105,7 +104,7 @@ pub mod option {
     pub fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Option<f64>, D::Error> {
-        Ok(Option::<Wrapped>::deserialize(deserializer)?.map(|wrapped| wrapped.0))
+        Ok(Option::<Extended>::deserialize(deserializer)?.map(f64::from))
     }
 }
 

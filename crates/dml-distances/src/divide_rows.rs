@@ -1,7 +1,7 @@
 //! Each row of a matrix divided by a number of its own.
 
 use candle_core::Tensor;
-use dml_core::autograd::{binary, has_kernel, whole, with_slices};
+use dml_core::autograd::{has_kernel, host_node, whole, with_slices};
 use dml_core::kernels::divided_rows as kernel;
 use dml_core::{Result, check, for_element};
 
@@ -18,18 +18,13 @@ pub(crate) fn divide_rows(x: &Tensor, divisors: &Tensor) -> Result<Tensor> {
         let value = with_slices([x, divisors], |[x, d]: [&[T]; 2]| {
             kernel::divided_rows(x, d, width)
         })?;
-        let backward = move |x: &Tensor, divisors: &Tensor, value: &Tensor, gradient: &Tensor| {
-            let tensors = [gradient, divisors, value];
-            let (of_x, of_divisors) = with_slices(tensors, |[g, d, y]: [&[T]; 3]| {
+        let (inputs, shape) = ([x, divisors], (rows, width));
+        host_node("divide_rows", inputs, value, shape, move |[_, d], y, g| {
+            with_slices([g, d, y], |[g, d, y]: [&[T]; 3]| {
                 let of_divisors = kernel::divisor_gradient(y, g, d, width);
-                (kernel::divided_rows(g, d, width), of_divisors)
-            })?;
-            Ok((
-                Tensor::from_vec(of_x, x.shape(), x.device())?,
-                Tensor::from_vec(of_divisors, divisors.shape(), x.device())?,
-            ))
-        };
-        binary("divide_rows", x, divisors, value, (rows, width), backward)
+                [kernel::divided_rows(g, d, width), of_divisors]
+            })
+        })
     })
 }
 

@@ -124,19 +124,16 @@ impl<T: Real> AngularTriplets<T> {
         };
         let counts = map_rows(triplets.anchors, |a, scratch: &mut Scratch<T>| {
             triplets.prepare(a, scratch);
-            vectorized(
-                #[inline(always)]
-                || {
-                    let chosen = scratch.positives.iter().map(|&p| {
-                        let (among, limit) = triplets.pair(a, p as usize);
-                        if is_unknown(limit) {
-                            return scratch.negatives.len() as u64;
-                        }
-                        count_below(&scratch.row, among, limit)
-                    });
-                    chosen.sum::<u64>()
-                },
-            )
+            vectorized!({
+                let chosen = scratch.positives.iter().map(|&p| {
+                    let (among, limit) = triplets.pair(a, p as usize);
+                    if is_unknown(limit) {
+                        return scratch.negatives.len() as u64;
+                    }
+                    count_below(&scratch.row, among, limit)
+                });
+                chosen.sum::<u64>()
+            })
         });
         triplets.count = counts.iter().sum();
         triplets

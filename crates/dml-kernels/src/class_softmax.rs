@@ -139,21 +139,18 @@ impl<T: Real> Logits<'_, T> {
         let factor = self.row_factor(i);
         let own_factor = self.classes.map_or(T::ONE, |classes| classes[own]);
         let level = T::from_f64(factor.to_f64() * own_factor.to_f64() * phi);
-        vectorized(
-            #[inline(always)]
-            || match self.classes {
-                None => {
-                    for (share, x) in shares.iter_mut().zip(x) {
-                        *share = factor * *x - level;
-                    }
+        vectorized!(match self.classes {
+            None => {
+                for (share, x) in shares.iter_mut().zip(x) {
+                    *share = factor * *x - level;
                 }
-                Some(classes) => {
-                    for ((share, x), class) in shares.iter_mut().zip(x).zip(classes) {
-                        *share = factor * *class * *x - level;
-                    }
+            }
+            Some(classes) => {
+                for ((share, x), class) in shares.iter_mut().zip(x).zip(classes) {
+                    *share = factor * *class * *x - level;
                 }
-            },
-        );
+            }
+        });
         shares[own] = T::from_f64(f64::NEG_INFINITY);
         let value = softmax_in_place(shares, &[], true);
         // With one class there is nothing to compare its own number with, and nothing would tell of NaN.
@@ -184,21 +181,18 @@ pub fn cross_entropies_backward<T: Real>(
     for_each_row(&mut out, width, |i, out| {
         let factor = gradient[i] * logits.row_factor(i);
         let shares = &shares[i * width..][..width];
-        vectorized(
-            #[inline(always)]
-            || match logits.classes {
-                None => {
-                    for (out, share) in out.iter_mut().zip(shares) {
-                        *out = factor * *share;
-                    }
+        vectorized!(match logits.classes {
+            None => {
+                for (out, share) in out.iter_mut().zip(shares) {
+                    *out = factor * *share;
                 }
-                Some(classes) => {
-                    for ((out, share), class) in out.iter_mut().zip(shares).zip(classes) {
-                        *out = factor * *class * *share;
-                    }
+            }
+            Some(classes) => {
+                for ((out, share), class) in out.iter_mut().zip(shares).zip(classes) {
+                    *out = factor * *class * *share;
                 }
-            },
-        );
+            }
+        });
         let own = logits.own[i] as usize;
         out[own] = out[own] * margins[i].1;
     });

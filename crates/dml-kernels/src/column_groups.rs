@@ -100,14 +100,11 @@ pub fn softmax_means<T: Real>(x: &[T], size: usize, gamma: f64) -> (Vec<T>, Vec<
                     *gradient = (*x - top) * sharpness;
                 }
             }
-            vectorized(
-                #[inline(always)]
-                || {
-                    for gradient in gradients.iter_mut() {
-                        *gradient = gradient.quick_exp();
-                    }
-                },
-            );
+            vectorized!({
+                for gradient in gradients.iter_mut() {
+                    *gradient = gradient.quick_exp();
+                }
+            });
             let groups = gradients.chunks_exact_mut(size).zip(x.chunks_exact(size));
             for (mean, (gradients, x)) in means.iter_mut().zip(groups) {
                 *mean = of_group(x, gradients, sharpness);

@@ -6,7 +6,7 @@ use crate::in_place::InPlace;
 use crate::lengths;
 use crate::row_chunks::worth_a_thread;
 use crate::zeros::unwritten;
-use crate::{Real, vectorized};
+use crate::{Real, vectorized, zeros};
 
 /// How many numbers a task takes at a time.
 const RUN: usize = 16_384;
@@ -31,14 +31,11 @@ pub fn zip_map<T: Real>(x: &[T], y: &[T], f: impl Fn(T, T) -> T + Sync) -> Vec<T
         .zip(y.par_chunks(RUN))
         .with_min_len(worth_a_thread(2 * RUN))
         .for_each_in_place(|((out, x), y)| {
-            vectorized(
-                #[inline(always)]
-                || {
-                    for ((out, x), y) in out.iter_mut().zip(x).zip(y) {
-                        out.write(f(*x, *y));
-                    }
-                },
-            );
+            vectorized!({
+                for ((out, x), y) in out.iter_mut().zip(x).zip(y) {
+                    out.write(f(*x, *y));
+                }
+            });
         });
     // SAFETY: all three are of one length, and so are their chunks, so each of the first numbers was written.
     #[allow(unsafe_code)]
@@ -58,17 +55,14 @@ pub fn scale_rows<T: Real>(x: &[T], factors: &[T], width: usize) -> Vec<T> {
     if width > 0 {
         lengths::length("factors", factors.len(), rows);
     }
-    let mut out = vec![T::ZERO; x.len()];
+    let mut out = zeros(x.len());
     crate::for_each_row(&mut out, width, |i, out| {
         let factor = factors[i];
-        vectorized(
-            #[inline(always)]
-            || {
-                for (out, x) in out.iter_mut().zip(&x[i * width..]) {
-                    *out = *x * factor;
-                }
-            },
-        );
+        vectorized!({
+            for (out, x) in out.iter_mut().zip(&x[i * width..]) {
+                *out = *x * factor;
+            }
+        });
     });
     out
 }

@@ -179,18 +179,15 @@ impl<T: Real> Centered<T> {
             .zip(squares.par_chunks_mut(64))
             .with_min_len(worth_a_thread(64 * dim))
             .for_each_in_place(|((centered, rows), squares)| {
-                vectorized(
-                    #[inline(always)]
-                    || {
-                        let rows = centered.chunks_exact_mut(dim).zip(rows.chunks_exact(dim));
-                        for ((out, row), square) in rows.zip(squares.iter_mut()) {
-                            for ((out, x), c) in out.iter_mut().zip(row).zip(center) {
-                                *out = *x - *c;
-                            }
-                            *square = T::from_f64(crate::normalize::sum_of_squares(out));
+                vectorized!({
+                    let rows = centered.chunks_exact_mut(dim).zip(rows.chunks_exact(dim));
+                    for ((out, row), square) in rows.zip(squares.iter_mut()) {
+                        for ((out, x), c) in out.iter_mut().zip(row).zip(center) {
+                            *out = *x - *c;
                         }
-                    },
-                );
+                        *square = T::from_f64(crate::normalize::sum_of_squares(out));
+                    }
+                });
             });
         Self {
             rows: centered,
@@ -293,10 +290,7 @@ impl<'a, T: Real> Settle<'a, T> {
         let trust = Trust::new(least_share::<T>());
         let (own, squares) = (self.x.1[i], &self.r.1[columns.clone()]);
         let form = self.form;
-        let least = vectorized(
-            #[inline(always)]
-            || expand(values, own, squares, trust, form),
-        );
+        let least = vectorized!(expand(values, own, squares, trust, form));
         if least > T::ZERO {
             return;
         }
@@ -307,10 +301,7 @@ impl<'a, T: Real> Settle<'a, T> {
             let far = trust.slack(form.square(*value), own + *square) > T::ZERO;
             if !far {
                 let r = &self.r.0[j * self.dim..][..self.dim];
-                *value = vectorized(
-                    #[inline(always)]
-                    || euclidean_of_pair(x, r, form),
-                );
+                *value = vectorized!(euclidean_of_pair(x, r, form));
             }
         }
     }

@@ -24,12 +24,7 @@ pub fn all_finite<T: Real>(x: &[T]) -> bool {
     let runs: Vec<bool> = x
         .par_chunks(RUN)
         .with_min_len(worth_a_thread(RUN / 4))
-        .map_in_place(|run| {
-            vectorized(
-                #[inline(always)]
-                || is_finite(run),
-            )
-        });
+        .map_in_place(|run| vectorized!(is_finite(run)));
     runs.into_iter().all(|finite| finite)
 }
 

@@ -59,10 +59,7 @@ pub fn hamming(x: &[u8], r: &[u8], width: usize) -> Vec<f32> {
     out.par_chunks_mut(references)
         .zip(x.par_chunks(depth))
         .for_each_in_place(|(out, code)| {
-            vectorized(
-                #[inline(always)]
-                || compare(code, &panels, out),
-            );
+            vectorized!(compare(code, &panels, out));
         });
     out
 }

@@ -12,20 +12,17 @@ const LANES: usize = 16;
 /// ```
 #[must_use]
 pub fn sum<T: Real>(x: &[T]) -> f64 {
-    vectorized(
-        #[inline(always)]
-        || {
-            let mut lanes = [0f64; LANES];
-            let chunks = x.chunks_exact(LANES);
-            let rest = chunks.remainder();
-            for chunk in chunks {
-                for (lane, x) in lanes.iter_mut().zip(chunk) {
-                    *lane += x.to_f64();
-                }
+    vectorized!({
+        let mut lanes = [0f64; LANES];
+        let chunks = x.chunks_exact(LANES);
+        let rest = chunks.remainder();
+        for chunk in chunks {
+            for (lane, x) in lanes.iter_mut().zip(chunk) {
+                *lane += x.to_f64();
             }
-            lanes.iter().sum::<f64>() + rest.iter().map(|x| x.to_f64()).sum::<f64>()
-        },
-    )
+        }
+        lanes.iter().sum::<f64>() + rest.iter().map(|x| x.to_f64()).sum::<f64>()
+    })
 }
 
 /// All lanes in one, half of them with the other half again and again: steps that don't wait for each other, as those of

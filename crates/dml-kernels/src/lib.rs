@@ -16,7 +16,6 @@ mod simd;
 mod transpose;
 mod vectorized;
 mod written;
-mod written_chunks;
 mod zeros;
 
 pub mod matrix_product;
@@ -63,8 +62,7 @@ pub use side::Side;
 pub use simd::SimdReal;
 pub use transpose::transposed;
 pub use vectorized::vectorized;
-pub use written::written;
-pub use written_chunks::written_chunks;
+pub use written::{written, written_chunks};
 pub use zeros::zeros;
 
 pub use angular_triplets::{AngularTriplets, Triangle};

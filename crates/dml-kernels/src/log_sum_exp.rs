@@ -25,10 +25,7 @@ pub fn log_sum_exp<T: Real>(x: &[T], keep: Option<&[u8]>, width: usize, add_one:
     for_each_row(&mut out, 1, |i, out| {
         let row = &x[i * width..][..width];
         let keep = keep.map(|keep| &keep[i * width..][..width]);
-        out[0] = vectorized(
-            #[inline(always)]
-            || of_row(row, keep, add_one),
-        );
+        out[0] = vectorized!(of_row(row, keep, add_one));
     });
     out
 }
@@ -95,16 +92,13 @@ pub fn log_sum_exp_backward<T: Real>(
         if y == T::from_f64(f64::NEG_INFINITY) {
             return;
         }
-        vectorized(
-            #[inline(always)]
-            || {
-                for (j, (out, x)) in out.iter_mut().zip(row).enumerate() {
-                    if keep.is_none_or(|keep| keep[i * width + j] != 0) {
-                        *out = g * (*x - y).exp();
-                    }
+        vectorized!({
+            for (j, (out, x)) in out.iter_mut().zip(row).enumerate() {
+                if keep.is_none_or(|keep| keep[i * width + j] != 0) {
+                    *out = g * (*x - y).exp();
                 }
-            },
-        );
+            }
+        });
     });
     out
 }

@@ -144,10 +144,7 @@ pub fn normalize_rows<T: Real>(x: &[T], dim: usize, p: f64) -> (Vec<T>, Vec<f64>
         .zip(norms.par_chunks_mut(ROWS))
         .with_min_len(worth_a_thread(run))
         .for_each_in_place(|((unit, x), norms)| {
-            vectorized(
-                #[inline(always)]
-                || normalize(x, dim, p, unit, norms),
-            );
+            vectorized!(normalize(x, dim, p, unit, norms));
         });
     // SAFETY: `x` consists of whole rows, each of which has written its row of the room, and there is no more of it.
     #[allow(unsafe_code)]
@@ -210,10 +207,7 @@ pub fn normalize_rows_backward<T: Real>(
     lengths::length("gradient", gradient.len(), x.len());
     for_each_row(gradient, dim, |i, gradient| {
         let x = &x[i * dim..][..dim];
-        vectorized(
-            #[inline(always)]
-            || pull_back(x, norms[i], p, gradient),
-        );
+        vectorized!(pull_back(x, norms[i], p, gradient));
     });
 }
 

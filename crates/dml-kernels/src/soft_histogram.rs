@@ -80,14 +80,11 @@ impl SoftBins {
     pub fn bins<T: Real>(self, x: &[T], bins: &mut Vec<u32>) {
         bins.clear();
         bins.resize(x.len(), 0);
-        vectorized(
-            #[inline(always)]
-            || {
-                for (bin, x) in bins.iter_mut().zip(x) {
-                    *bin = self.bin(x.to_f64());
-                }
-            },
-        );
+        vectorized!({
+            for (bin, x) in bins.iter_mut().zip(x) {
+                *bin = self.bin(x.to_f64());
+            }
+        });
     }
 
     /// The histogram of some numbers `[nodes]`, of which `bins` are the [`bins`](Self::bins).
@@ -100,14 +97,11 @@ impl SoftBins {
         histogram.resize(TABLES * self.nodes, 0.0);
         let mut ways = [0f64; BLOCK];
         for (x, bins) in x.chunks(BLOCK).zip(bins.chunks(BLOCK)) {
-            vectorized(
-                #[inline(always)]
-                || {
-                    for ((way, x), bin) in ways.iter_mut().zip(x).zip(bins) {
-                        *way = (x.to_f64() - self.low) / self.width - f64::from(*bin);
-                    }
-                },
-            );
+            vectorized!({
+                for ((way, x), bin) in ways.iter_mut().zip(x).zip(bins) {
+                    *way = (x.to_f64() - self.low) / self.width - f64::from(*bin);
+                }
+            });
             for (i, (way, bin)) in ways.iter().zip(bins).enumerate() {
                 let table = &mut histogram[i % TABLES * self.nodes..][..self.nodes];
                 table[*bin as usize] += 1.0 - way;

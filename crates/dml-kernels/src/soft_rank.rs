@@ -35,18 +35,15 @@ impl<T: Real> SoftRank<T> {
     pub fn shares(self, x: &[T], at: T, shares: &mut [T]) {
         lengths::length("shares", shares.len(), x.len());
         let (far, steepness) = (T::from_f64(FAR), self.per_temperature);
-        vectorized(
-            #[inline(always)]
-            || {
-                for (share, x) in shares.iter_mut().zip(x) {
-                    let below = (at - *x) * steepness;
-                    // The comparisons are written so that NaN stays NaN.
-                    let below = if below < -far { -far } else { below };
-                    let below = if below > far { far } else { below };
-                    *share = T::ONE / (T::ONE + below.quick_exp());
-                }
-            },
-        );
+        vectorized!({
+            for (share, x) in shares.iter_mut().zip(x) {
+                let below = (at - *x) * steepness;
+                // The comparisons are written so that NaN stays NaN.
+                let below = if below < -far { -far } else { below };
+                let below = if below > far { far } else { below };
+                *share = T::ONE / (T::ONE + below.quick_exp());
+            }
+        });
     }
 
     /// Adds `weight` times the gradient of a count to `gradient`, and returns what `at` gets: their sum, negated. The
@@ -58,15 +55,12 @@ impl<T: Real> SoftRank<T> {
     pub fn spread(self, shares: &mut [T], weight: T, gradient: &mut [T]) -> f64 {
         lengths::length("gradient", gradient.len(), shares.len());
         let factor = weight * self.per_temperature;
-        vectorized(
-            #[inline(always)]
-            || {
-                for (share, sum) in shares.iter_mut().zip(gradient.iter_mut()) {
-                    *share = *share * (T::ONE - *share) * factor;
-                    *sum += *share;
-                }
-            },
-        );
+        vectorized!({
+            for (share, sum) in shares.iter_mut().zip(gradient.iter_mut()) {
+                *share = *share * (T::ONE - *share) * factor;
+                *sum += *share;
+            }
+        });
         -sum(shares)
     }
 }

@@ -34,33 +34,30 @@ pub fn softmax_in_place<T: Real>(exponents: &mut [T], times: &[T], add_one: bool
     if !times.is_empty() {
         lengths::length("times", times.len(), exponents.len());
     }
-    vectorized(
-        #[inline(always)]
-        || {
-            let lowest = if add_one {
-                T::ZERO
-            } else {
-                T::from_f64(f64::NEG_INFINITY)
-            };
-            let top = largest(exponents, lowest);
-            if !top.to_f64().is_finite() {
-                return without_shares(exponents, top);
-            }
-            for x in exponents.iter_mut() {
-                *x = (*x - top).quick_exp();
-            }
-            for (x, times) in exponents.iter_mut().zip(times) {
-                *x = *x * *times;
-            }
-            let one = if add_one { (-top.to_f64()).exp() } else { 0.0 };
-            let sum = one + sum_of(exponents);
-            let share = T::from_f64(1.0 / sum);
-            for x in exponents.iter_mut() {
-                *x = *x * share;
-            }
-            top.to_f64() + sum.ln()
-        },
-    )
+    vectorized!({
+        let lowest = if add_one {
+            T::ZERO
+        } else {
+            T::from_f64(f64::NEG_INFINITY)
+        };
+        let top = largest(exponents, lowest);
+        if !top.to_f64().is_finite() {
+            return without_shares(exponents, top);
+        }
+        for x in exponents.iter_mut() {
+            *x = (*x - top).quick_exp();
+        }
+        for (x, times) in exponents.iter_mut().zip(times) {
+            *x = *x * *times;
+        }
+        let one = if add_one { (-top.to_f64()).exp() } else { 0.0 };
+        let sum = one + sum_of(exponents);
+        let share = T::from_f64(1.0 / sum);
+        for x in exponents.iter_mut() {
+            *x = *x * share;
+        }
+        top.to_f64() + sum.ln()
+    })
 }
 
 /// The logarithm where the largest exponent is none that others can be compared with. No exponent counts at −∞, so
@@ -86,26 +83,23 @@ pub fn sum_of_exponentials<T: Real>(x: &[T], y: &[T], shift: T) -> f64 {
     lengths::length("y", y.len(), x.len());
     /// So many numbers add up in their own precision before double precision takes over.
     const BLOCK: usize = 64 * LANES;
-    vectorized(
-        #[inline(always)]
-        || {
-            let mut sum = 0.0;
-            for (x, y) in x.chunks(BLOCK).zip(y.chunks(BLOCK)) {
-                let mut lanes = [T::ZERO; LANES];
-                let (x, y) = (x.chunks_exact(LANES), y.chunks_exact(LANES));
-                let rest = x.remainder().iter().zip(y.remainder());
-                let rest = rest.map(|(x, y)| (*x + *y - shift).quick_exp().to_f64());
-                sum += rest.sum::<f64>();
-                for (x, y) in x.zip(y) {
-                    for ((lane, x), y) in lanes.iter_mut().zip(x).zip(y) {
-                        *lane += (*x + *y - shift).quick_exp();
-                    }
+    vectorized!({
+        let mut sum = 0.0;
+        for (x, y) in x.chunks(BLOCK).zip(y.chunks(BLOCK)) {
+            let mut lanes = [T::ZERO; LANES];
+            let (x, y) = (x.chunks_exact(LANES), y.chunks_exact(LANES));
+            let rest = x.remainder().iter().zip(y.remainder());
+            let rest = rest.map(|(x, y)| (*x + *y - shift).quick_exp().to_f64());
+            sum += rest.sum::<f64>();
+            for (x, y) in x.zip(y) {
+                for ((lane, x), y) in lanes.iter_mut().zip(x).zip(y) {
+                    *lane += (*x + *y - shift).quick_exp();
                 }
-                sum += lanes.iter().map(|lane| lane.to_f64()).sum::<f64>();
             }
-            sum
-        },
-    )
+            sum += lanes.iter().map(|lane| lane.to_f64()).sum::<f64>();
+        }
+        sum
+    })
 }
 
 /// Adds `factor · e^{x + y − sum}` to each number of `out`: what flows back through `sum = ln Σ e^{x + y}`.
@@ -115,14 +109,11 @@ pub fn sum_of_exponentials<T: Real>(x: &[T], y: &[T], shift: T) -> f64 {
 pub fn add_softmax_of_sums<T: Real>(out: &mut [T], x: &[T], y: &[T], sum: T, factor: T) {
     lengths::length("x", x.len(), out.len());
     lengths::length("y", y.len(), out.len());
-    vectorized(
-        #[inline(always)]
-        || {
-            for ((out, x), y) in out.iter_mut().zip(x).zip(y) {
-                *out += factor * (*x + *y - sum).quick_exp();
-            }
-        },
-    );
+    vectorized!({
+        for ((out, x), y) in out.iter_mut().zip(x).zip(y) {
+            *out += factor * (*x + *y - sum).quick_exp();
+        }
+    });
 }
 
 /// The largest number, at least `lowest`.

@@ -109,10 +109,7 @@ impl<T: Real> TripletMargin<T> {
             self.sign,
             &mut gradient,
             |task: &mut Task<T>, _, row, gradient, group| {
-                vectorized(
-                    #[inline(always)]
-                    || self.sum_group(row, group, gradient, task),
-                );
+                vectorized!(self.sum_group(row, group, gradient, task));
             },
         );
         let mut total = Partial::default();

@@ -1,5 +1,7 @@
 //! Long results that are written piece by piece, in parallel, into memory that nothing has touched before.
 
+use std::mem::MaybeUninit;
+
 use rayon::prelude::*;
 
 use crate::Real;
@@ -29,20 +31,105 @@ pub fn written<T: Real, R: Send>(
     size: usize,
     write: impl Fn(usize, &mut [T]) -> R + Sync,
 ) -> (Vec<T>, Vec<R>) {
-    let size = size.max(1);
-    let mut list = unwritten::<T>(len);
-    let results = list.spare_capacity_mut()[..len]
-        .par_chunks_mut(size)
-        .enumerate()
-        .with_min_len(worth_a_thread(size))
-        .map_in_place(|(i, room)| write(i, filled(room)));
-    // SAFETY: the pieces cover the first `len` numbers, and `filled` has written each of them. A panic of `write` leaves
-    // the function before this line.
+    let mut lists = Lists::new([len]);
+    let pieces = lists.pieces([size]).into_par_iter().enumerate();
+    let results = pieces
+        .with_min_len(worth_a_thread(size.max(1)))
+        .map_in_place(|(i, [room])| write(i, filled(room)));
+    // SAFETY: `filled` has written each piece. A panic of `write` leaves the function before this line.
+    #[allow(unsafe_code)]
+    let [list] = unsafe { lists.written() };
+    (list, results)
+}
+
+/// `N` lists of `lens` numbers, cut into equally many chunks of `chunks` numbers; `f(scratch, i, chunks)` writes the i-th
+/// chunk of each list.
+///
+/// A chunk is zero when `f` gets it. The zeros are written right before, so they are still in the cache when `f` writes
+/// over them, and the list goes through memory once. `least` is the number of chunks that are worth a thread; `scratch`
+/// is made once per thread.
+///
+/// ```
+/// let [squares, halves] = dml_kernels::written_chunks([5, 3], [2, 1], 1, || (), |(), i, [squares, halves]| {
+///     for (j, square) in squares.iter_mut().enumerate() {
+///         *square = ((2 * i + j) * (2 * i + j)) as f32;
+///     }
+///     halves[0] += i as f32 / 2.0;
+/// });
+/// assert_eq!((squares, halves), (vec![0., 1., 4., 9., 16.], vec![0., 0.5, 1.]));
+/// ```
+///
+/// # Panics
+/// Unless the lists have equally many chunks.
+#[must_use]
+pub fn written_chunks<T: Real, S, const N: usize>(
+    lens: [usize; N],
+    chunks: [usize; N],
+    least: usize,
+    scratch: impl Fn() -> S + Sync,
+    f: impl Fn(&mut S, usize, [&mut [T]; N]) + Sync,
+) -> [Vec<T>; N] {
+    let mut lists = Lists::new(lens);
+    let pieces = lists.pieces(chunks).into_par_iter().enumerate();
+    pieces
+        .with_min_len(least.max(1))
+        .for_each_init_in_place(scratch, |scratch, (i, piece)| {
+            f(scratch, i, piece.map(filled));
+        });
+    // SAFETY: `filled` has written each chunk. A panic of `f` leaves the function before this line.
     #[allow(unsafe_code)]
     unsafe {
-        list.set_len(len);
+        lists.written()
     }
-    (list, results)
+}
+
+/// Room for lists of numbers.
+struct Lists<T, const N: usize> {
+    lists: [Vec<T>; N],
+    lens: [usize; N],
+}
+
+impl<T: Real, const N: usize> Lists<T, N> {
+    fn new(lens: [usize; N]) -> Self {
+        let lists = lens.map(unwritten::<T>);
+        Self { lists, lens }
+    }
+
+    /// The room of all lists, cut into equally many pieces of so many numbers.
+    fn pieces(&mut self, sizes: [usize; N]) -> Vec<[&mut [MaybeUninit<T>]; N]> {
+        let sizes = sizes.map(|size| size.max(1));
+        let mut counts = self
+            .lens
+            .iter()
+            .zip(sizes)
+            .map(|(len, size)| len.div_ceil(size));
+        let count = counts.next().unwrap_or(0);
+        assert!(
+            counts.all(|other| other == count),
+            "chunks: expected equally many per list"
+        );
+        let mut rooms = Vec::with_capacity(N);
+        for ((list, len), size) in self.lists.iter_mut().zip(self.lens).zip(sizes) {
+            rooms.push(list.spare_capacity_mut()[..len].chunks_mut(size));
+        }
+        let mut piece = || std::array::from_fn(|n| rooms[n].next().unwrap_or_default());
+        (0..count).map(|_| piece()).collect()
+    }
+
+    /// The lists.
+    ///
+    /// # Safety
+    /// All pieces have to be written.
+    #[allow(unsafe_code)]
+    unsafe fn written(mut self) -> [Vec<T>; N] {
+        for (list, len) in self.lists.iter_mut().zip(self.lens) {
+            // SAFETY: the pieces are all of the first `len` numbers, and the caller promises that they are written.
+            unsafe {
+                list.set_len(len);
+            }
+        }
+        self.lists
+    }
 }
 
 #[cfg(test)]
@@ -75,5 +162,29 @@ mod tests {
             );
             assert!(pieces.iter().copied().eq(0..len.div_ceil(size)));
         }
+    }
+
+    #[test]
+    fn every_chunk_is_zero_and_comes_once() {
+        for len in [0, 1, 7, 5000] {
+            let [list] = written_chunks(
+                [len],
+                [3],
+                1,
+                || (),
+                |(), i, [chunk]| {
+                    assert!(chunk.iter().all(|x| *x == 0.0));
+                    chunk.fill(i as f64);
+                },
+            );
+            assert!(list.iter().enumerate().all(|(j, x)| *x == (j / 3) as f64));
+            assert_eq!(list.len(), len);
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "equally many")]
+    fn lists_of_different_numbers_of_chunks_are_refused() {
+        let _ = written_chunks([4, 4], [2, 1], 1, || (), |(), _, _: [&mut [f32]; 2]| ());
     }
 }

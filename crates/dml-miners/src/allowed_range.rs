@@ -20,10 +20,8 @@ pub(crate) fn checked(
 /// Ends may be infinite, and are then written as `"inf"` and `"-inf"`.
 #[cfg(feature = "serde")]
 pub(crate) mod extended {
+    use dml_core::extended_real::Extended;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    #[derive(Serialize, Deserialize)]
-    struct End(#[serde(with = "dml_core::extended_real")] f64);
 
     #[allow(
         clippy::ref_option,
@@ -34,14 +32,14 @@ pub(crate) mod extended {
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         range
-            .map(|(low, high)| (End(low), End(high)))
+            .map(|(low, high)| (Extended(low), Extended(high)))
             .serialize(serializer)
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Option<super::AllowedRange>, D::Error> {
-        let range = Option::<(End, End)>::deserialize(deserializer)?;
+        let range = Option::<(Extended, Extended)>::deserialize(deserializer)?;
         Ok(range.map(|(low, high)| (low.0, high.0)))
     }
 }

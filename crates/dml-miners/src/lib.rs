@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod allowed_range;
+mod hard_pairs;
 mod host;
 
 pub mod angular_miner;

@@ -11,10 +11,9 @@
 
 use std::sync::Arc;
 
-use dml_core::kernels::{PairMask, Real};
 use dml_core::{Batch, Distance, Miner, Result, Tuples, check};
 
-use crate::host::{Sides, with_distances};
+use crate::hard_pairs::hard_pairs;
 
 dml_core::config! {
     /// Configuration of [`MultiSimilarityMiner`].
@@ -65,39 +64,8 @@ impl MultiSimilarityMiner {
 
 impl Miner for MultiSimilarityMiner {
     fn mine(&self, batch: &Batch) -> Result<Tuples> {
-        let relation = batch.require_relation("MultiSimilarityMiner")?;
-        if batch.is_spoiled()? {
-            return Ok(Tuples::all());
-        }
-        let (queries, references) = (batch.queries(), batch.references());
-        let sign = self.distance.order().sign();
-        let mask = with_distances!(batch, &self.distance, |matrix: &[T]| {
-            let number = |x: f64| <T as Real>::from_f64(x);
-            let (sign, epsilon) = (number(sign), number(self.epsilon));
-            PairMask::select(
-                queries,
-                references,
-                |q, positives, negatives, sides: &mut Sides| {
-                    let row = &matrix[q * references..][..references];
-                    let far = |r: &u32| sign * row[*r as usize];
-                    sides.of(relation, q);
-                    // Over nothing the bounds are infinite, and no comparison with them holds.
-                    let nearest = sides.negatives.iter().map(far);
-                    let nearest = nearest.fold(number(f64::INFINITY), Real::min);
-                    let farthest = sides.positives.iter().map(far);
-                    let farthest = farthest.fold(number(f64::NEG_INFINITY), Real::max);
-                    for p in &sides.positives {
-                        let far = far(p) + epsilon;
-                        positives.insert_if(*p as usize, far > nearest || far.is_nan());
-                    }
-                    for n in &sides.negatives {
-                        let far = far(n) - epsilon;
-                        negatives.insert_if(*n as usize, far < farthest || far.is_nan());
-                    }
-                },
-            )
-        })?;
-        Ok(Tuples::from_set(mask))
+        let component = "MultiSimilarityMiner";
+        hard_pairs(component, batch, &self.distance, self.epsilon, None)
     }
 }
 

@@ -7,10 +7,9 @@
 
 use std::sync::Arc;
 
-use dml_core::kernels::{PairMask, Real};
 use dml_core::{Batch, Distance, Miner, Result, Tuples, check};
 
-use crate::host::{Sides, with_distances};
+use crate::hard_pairs::hard_pairs;
 
 dml_core::config! {
     /// Configuration of [`PairMarginMiner`].
@@ -62,37 +61,8 @@ impl PairMarginMiner {
 
 impl Miner for PairMarginMiner {
     fn mine(&self, batch: &Batch) -> Result<Tuples> {
-        let relation = batch.require_relation("PairMarginMiner")?;
-        if batch.is_spoiled()? {
-            return Ok(Tuples::all());
-        }
-        let (queries, references) = (batch.queries(), batch.references());
-        let sign = self.distance.order().sign();
-        let mask = with_distances!(batch, &self.distance, |matrix: &[T]| {
-            let number = |x: f64| <T as Real>::from_f64(x);
-            let (beyond, within) = (
-                number(sign * self.pos_margin),
-                number(sign * self.neg_margin),
-            );
-            let sign = number(sign);
-            PairMask::select(
-                queries,
-                references,
-                |q, positives, negatives, sides: &mut Sides| {
-                    let row = &matrix[q * references..][..references];
-                    sides.of(relation, q);
-                    for &p in &sides.positives {
-                        let far = sign * row[p as usize];
-                        positives.insert_if(p as usize, far > beyond || far.is_nan());
-                    }
-                    for &n in &sides.negatives {
-                        let far = sign * row[n as usize];
-                        negatives.insert_if(n as usize, far < within || far.is_nan());
-                    }
-                },
-            )
-        })?;
-        Ok(Tuples::from_set(mask))
+        let bounds = Some([self.pos_margin, self.neg_margin]);
+        hard_pairs("PairMarginMiner", batch, &self.distance, 0.0, bounds)
     }
 }
 

@@ -66,13 +66,7 @@ fn main() -> dml_core::Result<()> {
         .and_then(|n| n.parse().ok())
         .unwrap_or(20);
     let network = network()?;
-    let mut adam = Adam::new(
-        network.parameters(),
-        AdamConfig {
-            lr: 0.01,
-            ..AdamConfig::default()
-        },
-    )?;
+    let mut adam = Adam::new(network.parameters(), AdamConfig::from(0.01))?;
     let mut rng = ChaCha8Rng::seed_from_u64(2);
     let mut draw = |shape: &[usize]| {
         let count = shape.iter().product();

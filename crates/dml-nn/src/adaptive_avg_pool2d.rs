@@ -8,28 +8,17 @@
 
 use candle_core::{DType, Device, Tensor};
 use dml_core::autograd::{self, has_kernel, with_slice};
-use dml_core::{Error, Result, check, for_element};
+use dml_core::{Result, check, for_element};
 
 use crate::kernels::adaptive_avg_pool2d as kernel;
-use crate::{Graph, GraphValue, Layer, pixels};
+use crate::{Graph, GraphValue, Layer, pixels, wide_on_cpu};
 
-/// Configuration of [`AdaptiveAvgPool2d`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(deny_unknown_fields)
-)]
-pub struct AdaptiveAvgPool2dConfig {
-    /// Height and width of the output in pixels, 1 to 1,024.
-    pub output_size: [usize; 2],
-}
-
-impl AdaptiveAvgPool2dConfig {
-    /// An output of this height and width.
-    #[must_use]
-    pub fn new(output_size: [usize; 2]) -> Self {
-        Self { output_size }
+dml_core::config! {
+    /// Configuration of [`AdaptiveAvgPool2d`].
+    #[derive(Eq)]
+    pub struct AdaptiveAvgPool2dConfig {
+        /// Height and width of the output in pixels, 1 to 1,024.
+        pub output_size: [usize; 2];
     }
 }
 
@@ -51,7 +40,7 @@ pub struct AdaptiveAvgPool2d {
 
 impl AdaptiveAvgPool2d {
     /// # Errors
-    /// [`Error::InvalidParameter`] for a size out of its range.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for a size out of its range.
     pub fn new(config: AdaptiveAvgPool2dConfig) -> Result<Self> {
         for size in config.output_size {
             check::count("output_size", size, pixels::MAX_WINDOW)?;
@@ -96,37 +85,24 @@ fn averages(windows: usize, size: usize, dtype: DType, device: &Device) -> Resul
 impl Layer for AdaptiveAvgPool2d {
     fn forward_t(&self, input: &Tensor, _: bool) -> Result<Tensor> {
         let [batch, channels, height, width] = pixels::image_batch(input)?;
-        if height == 0 || width == 0 {
-            return Err(Error::Shape {
-                arg: "input",
-                expected: "[N, C, H, W] with at least one pixel",
-                got: input.dims().to_vec(),
-            });
-        }
-        if input.device().is_cpu() && matches!(input.dtype(), DType::F16 | DType::BF16) {
-            let wide = self.forward(&input.to_dtype(DType::F32)?)?;
-            return Ok(wide.to_dtype(input.dtype())?);
-        }
+        let expected = "[N, C, H, W] with at least one pixel";
+        check::shape(height * width > 0, "input", input, expected)?;
         let [rows, columns] = self.output;
         check::elements("output [N, C, H, W]", &[batch, channels, rows, columns], 4)?;
-        if !has_kernel(input) {
-            return self.composite(input);
-        }
+        let x = &input.to_dtype(wide_on_cpu(input))?;
         let (image, output) = ([height, width], self.output);
-        for_element!(input, "input", |T| {
-            let values = with_slice(input, |x: &[T]| kernel::forward(x, image, output))?;
-            let shape = (batch, channels, rows, columns);
-            autograd::unary(
-                "adaptive_avg_pool2d",
-                input,
-                values,
-                shape,
-                move |x, _, g| {
-                    let result = with_slice(g, |g: &[T]| kernel::backward(g, image, output))?;
-                    Ok(Tensor::from_vec(result, x.shape(), x.device())?)
-                },
-            )
-        })
+        let y = if has_kernel(x) {
+            for_element!(x, "input", |T| {
+                let values = with_slice(x, |x: &[T]| kernel::forward(x, image, output))?;
+                let shape = (batch, channels, rows, columns);
+                autograd::unary("adaptive_avg_pool2d", x, values, shape, move |_, _, g| {
+                    with_slice(g, |g: &[T]| kernel::backward(g, image, output))
+                })
+            })?
+        } else {
+            self.composite(x)?
+        };
+        Ok(y.to_dtype(input.dtype())?)
     }
 
     fn export(&self, graph: &mut Graph, input: &GraphValue) -> Result<GraphValue> {

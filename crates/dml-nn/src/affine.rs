@@ -1,8 +1,9 @@
 //! Scale and shift behind a normalisation, and the node of a normalisation with both.
 
 use candle_core::{DType, Device, Tensor, Var};
-use dml_core::autograd::{self, Element, with_slice};
-use dml_core::{Error, Result, check, for_element};
+use dml_core::autograd::{Element, host_node, with_slices};
+use dml_core::kernels::Real;
+use dml_core::{Result, check, for_element};
 
 use crate::kernels::normalization::Normalization;
 use crate::{Graph, GraphValue, Parameters};
@@ -13,6 +14,24 @@ pub(crate) struct Affine {
     pub(crate) weight: Option<Var>,
     pub(crate) bias: Option<Var>,
 }
+
+/// Gives a normalisation the methods for the parameters of its [`Affine`] map, which is called `affine`.
+macro_rules! affine_parameters {
+    () => {
+        /// γ.
+        #[must_use]
+        pub fn weight(&self) -> Option<&Var> {
+            self.affine.weight.as_ref()
+        }
+
+        /// β.
+        #[must_use]
+        pub fn bias(&self) -> Option<&Var> {
+            self.affine.bias.as_ref()
+        }
+    };
+}
+pub(crate) use affine_parameters;
 
 impl Affine {
     /// γ of ones and β of zeros, where there are any.
@@ -40,15 +59,8 @@ impl Affine {
         bias: Option<Var>,
     ) -> Result<Self> {
         for (arg, var) in [("weight", &weight), ("bias", &bias)] {
-            match var {
-                Some(var) if var.dims() != shape => {
-                    return Err(Error::Shape {
-                        arg,
-                        expected,
-                        got: var.dims().to_vec(),
-                    });
-                }
-                _ => {}
+            if let Some(var) = var {
+                check::shape(var.dims() == shape, arg, var, expected)?;
             }
         }
         Ok(Self { weight, bias })
@@ -122,45 +134,17 @@ fn node<T: Element>(
     inputs: [&Tensor; 3],
     kernel: impl Normalization,
 ) -> Result<Tensor> {
-    let [x, weight, bias] = inputs;
-    let value = with_slice(x, |x: &[T]| {
-        with_slice(weight, |weight: &[T]| {
-            with_slice(bias, |bias: &[T]| kernel.forward(x, weight, bias))
-        })
-    })???;
-    autograd::ternary(
-        name,
-        inputs,
-        value,
-        x.shape(),
-        move |[x, weight, bias], _, gradient| {
-            let gradients = with_slice(x, |x: &[T]| {
-                with_slice(gradient, |g: &[T]| {
-                    with_slice(weight, |weight: &[T]| kernel.backward(x, g, weight))
-                })
-            })???;
-            let input = if x.track_op() {
-                Some(Tensor::from_vec(gradients.input, x.shape(), x.device())?)
-            } else {
-                None
-            };
-            let row = |of: &Tensor, row: Vec<f64>| -> Result<Option<Tensor>> {
-                if !of.track_op() {
-                    return Ok(None);
-                }
-                let row: Vec<T> = row
-                    .into_iter()
-                    .map(<T as dml_core::kernels::Real>::from_f64)
-                    .collect();
-                Ok(Some(Tensor::from_vec(row, of.shape(), of.device())?))
-            };
-            Ok([
-                input,
-                row(weight, gradients.weight)?,
-                row(bias, gradients.bias)?,
-            ])
-        },
-    )
+    let value = with_slices(inputs, |[x, weight, bias]: [&[T]; 3]| {
+        kernel.forward(x, weight, bias)
+    })?;
+    let shape = inputs[0].shape();
+    host_node(name, inputs, value, shape, move |[x, weight, _], _, g| {
+        let gradients = with_slices([x, g, weight], |[x, g, weight]: [&[T]; 3]| {
+            kernel.backward(x, g, weight)
+        })?;
+        let row = |row: Vec<f64>| row.into_iter().map(<T as Real>::from_f64).collect();
+        Ok([gradients.input, row(gradients.weight), row(gradients.bias)])
+    })
 }
 
 /// `(x − μ) / √(σ² + ε)` over one dimension, composed of Candle's operations; without a mean `x / √(mean of x² + ε)`.

@@ -20,9 +20,9 @@
 //! The last two read the heads where linear layers leave them, so no head is copied, forward or backward.
 
 use candle_core::Tensor;
-use dml_core::autograd::{Element, Value, has_kernel, node, with_slice, with_strides};
-use dml_core::kernels::{Real, SimdReal};
-use dml_core::{Error, Result, check, for_element};
+use dml_core::autograd::{Element, has_kernel, host_node, with_slices, with_strides};
+use dml_core::kernels::{Real, SimdReal, zeros};
+use dml_core::{Result, check, for_element};
 
 use crate::kernels::attention::{self as kernel, HeadGradients, Mask, Operands};
 use crate::kernels::dropout::Factors;
@@ -32,7 +32,7 @@ mod composite;
 mod layout;
 mod masks;
 
-use layout::{Gradients, Layout};
+use layout::{Layout, Samples};
 use masks::Masks;
 
 /// Options of an attention, with PyTorch's names. Masks can be combined.
@@ -70,8 +70,9 @@ pub struct AttentionOptions<'a> {
 /// ```
 ///
 /// # Errors
-/// [`Error::Shape`] for shapes that do not fit each other, [`Error::DType`] for element types that differ or are not
-/// floating-point, [`Error::InvalidParameter`] for a scale that is not finite.
+/// [`Error::Shape`](dml_core::Error::Shape) for shapes that do not fit each other, [`Error::DType`](dml_core::Error::DType)
+/// for element types that differ or are not floating-point, [`Error::InvalidParameter`](dml_core::Error::InvalidParameter)
+/// for a scale that is not finite.
 pub fn scaled_dot_product_attention(
     query: &Tensor,
     key: &Tensor,
@@ -141,7 +142,7 @@ pub fn multi_head_attention_packed(
 /// `[batch, heads, width, length]`, and numbers that are added to the scores → `[batch, length, heads · width]`.
 ///
 /// # Errors
-/// [`Error::Tensor`] if Candle can't make a constant.
+/// [`Error::Tensor`](dml_core::Error::Tensor) if Candle can't make a constant.
 pub fn export_attention(
     graph: &mut Graph,
     [query, key, value]: [&GraphValue; 3],
@@ -169,13 +170,9 @@ fn attend<const N: usize>(
     options: &AttentionOptions<'_>,
 ) -> Result<Tensor> {
     for input in inputs {
-        if !input.dtype().is_float() || input.dtype() != inputs[0].dtype() {
-            return Err(Error::DType {
-                arg: "query, key and value",
-                expected: "one floating-point type",
-                got: input.dtype(),
-            });
-        }
+        let fits = input.dtype().is_float() && input.dtype() == inputs[0].dtype();
+        let arg = "query, key and value";
+        check::dtype(fits, arg, input, "one floating-point type")?;
     }
     let sizes = layout.sizes;
     let scale = options.scale.unwrap_or(1.0 / (sizes.width as f64).sqrt());
@@ -188,9 +185,13 @@ fn attend<const N: usize>(
         let output = composite::attention(&sizes, operands, scale, &masks, dropped.as_ref())?;
         return layout.result_of_heads(&output);
     }
-    for_element!(inputs[0], "query", |T| {
-        fused::<T, N>(layout, inputs, scale, masks, dropped)
-    })
+    let memory = Memory {
+        layout: *layout,
+        scale,
+        masks,
+        dropped,
+    };
+    for_element!(inputs[0], "query", |T| fused::<T, N>(memory, inputs))
 }
 
 /// All that the backward pass needs beside inputs and output.
@@ -234,46 +235,30 @@ impl Memory {
 }
 
 fn fused<T: Element + SimdReal, const N: usize>(
-    layout: &Layout,
+    memory: Memory,
     inputs: [&Tensor; N],
-    scale: f64,
-    masks: Masks,
-    dropped: Option<Factors>,
 ) -> Result<Tensor> {
-    let memory = Memory {
-        layout: *layout,
-        scale,
-        masks,
-        dropped,
-    };
     let forward = memory.with(inputs, |operands, mask| {
         kernel::forward::<T>(operands, mask)
     })?;
-    let kept = forward.kept;
-    let value = Value::host(forward.output, layout.result_shape())?;
-    node(
-        "attention",
-        inputs,
-        value,
-        move |inputs, output, gradient| {
-            let layout = &memory.layout;
-            let mut gradients = Gradients::<T>::zeros(&inputs);
-            with_slice(output, |output: &[T]| {
-                with_slice(gradient, |gradient: &[T]| {
-                    let samples = gradients.samples(layout);
-                    memory.with(inputs, |operands, mask| {
-                        let output = (layout.result_rows(output), &kept);
-                        let gradient = layout.result_rows(gradient);
-                        let store = |batch, head, gradients: HeadGradients<'_, T>| {
-                            samples.put(batch, head, gradients);
-                        };
-                        kernel::backward(operands, mask, output, gradient, store);
-                    })
-                })
-            })???;
-            gradients.into_tensors(inputs)
-        },
-    )
+    let (value, kept, shape) = (forward.output, forward.kept, memory.layout.result_shape());
+    host_node("attention", inputs, value, shape, move |inputs, y, g| {
+        let layout = memory.layout;
+        let mut gradients = inputs.map(|input| zeros(input.elem_count()));
+        let samples = Samples::new(layout, &mut gradients);
+        with_slices([y, g], |[output, gradient]: [&[T]; 2]| {
+            memory.with(inputs, |operands, mask| {
+                let output = (layout.result_rows(output), &kept);
+                let gradient = layout.result_rows(gradient);
+                let store = |batch, head, gradients: HeadGradients<'_, T>| {
+                    samples.put(batch, head, gradients);
+                };
+                kernel::backward(operands, mask, output, gradient, store);
+            })
+        })??;
+        drop(samples);
+        Ok(gradients)
+    })
 }
 
 #[cfg(test)]

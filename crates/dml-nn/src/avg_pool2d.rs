@@ -7,49 +7,28 @@
 //! n counts the pixels of the window, those of the padding included or not, but never those beyond it. As PyTorch's
 //! `AvgPool2d`.
 
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 use dml_core::autograd::{self, has_kernel, with_slice};
-use dml_core::{Error, Result, check, for_element};
+use dml_core::{Error, Result, for_element};
 
 use crate::kernels::avg_pool2d::AvgPooling;
 use crate::kernels::conv2d::Pooling;
-use crate::{Layer, pixels};
+use crate::{Layer, pixels, wide_on_cpu};
 
-/// Configuration of [`AvgPool2d`]; pairs are (height, width).
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(deny_unknown_fields)
-)]
-pub struct AvgPool2dConfig {
-    /// Size of a window in pixels, 1 to 1,024.
-    pub kernel_size: [usize; 2],
-    /// Distance of neighbouring windows in pixels, 1 to 1,024; `None` for the size of a window. Default `None`.
-    #[cfg_attr(feature = "serde", serde(default))]
-    pub stride: Option<[usize; 2]>,
-    /// Width of the border of zeros around the input in pixels, at most half a window. Default 0.
-    #[cfg_attr(feature = "serde", serde(default))]
-    pub padding: [usize; 2],
-    /// Whether windows that begin inside and reach over the far edge count. Default false.
-    #[cfg_attr(feature = "serde", serde(default))]
-    pub ceil_mode: bool,
-    /// Whether pixels of the padding count in the average. Default true.
-    #[cfg_attr(feature = "serde", serde(default = "crate::defaults::yes"))]
-    pub count_include_pad: bool,
-}
-
-impl AvgPool2dConfig {
-    /// Windows side by side.
-    #[must_use]
-    pub fn new(kernel_size: [usize; 2]) -> Self {
-        Self {
-            kernel_size,
-            stride: None,
-            padding: [0, 0],
-            ceil_mode: false,
-            count_include_pad: true,
-        }
+dml_core::config! {
+    /// Configuration of [`AvgPool2d`]; pairs are (height, width).
+    #[derive(Eq)]
+    pub struct AvgPool2dConfig {
+        /// Size of a window in pixels, 1 to 1,024.
+        pub kernel_size: [usize; 2];
+        /// Distance of neighbouring windows in pixels, 1 to 1,024; `None` for the size of a window. Default `None`.
+        pub stride: Option<[usize; 2]> = None,
+        /// Width of the border of zeros around the input in pixels, at most half a window. Default 0.
+        pub padding: [usize; 2] = [0, 0],
+        /// Whether windows that begin inside and reach over the far edge count. Default false.
+        pub ceil_mode: bool = false,
+        /// Whether pixels of the padding count in the average. Default true.
+        pub count_include_pad: bool = true,
     }
 }
 
@@ -74,27 +53,15 @@ impl AvgPool2d {
     /// # Errors
     /// [`Error::InvalidParameter`] for a size or stride of 0, or a padding of more than half a window.
     pub fn new(config: AvgPool2dConfig) -> Result<Self> {
-        let stride = config.stride.unwrap_or(config.kernel_size);
-        for axis in [0, 1] {
-            check::count("kernel_size", config.kernel_size[axis], pixels::MAX_WINDOW)?;
-            check::count("stride", stride[axis], pixels::MAX_WINDOW)?;
-            let padding = config.padding[axis];
-            let fits = padding <= config.kernel_size[axis] / 2;
-            check::parameter(
-                fits,
-                "padding",
-                padding as f64,
-                "at most half of kernel_size",
-            )?;
-        }
+        let pooling = Pooling {
+            kernel: config.kernel_size,
+            stride: config.stride.unwrap_or(config.kernel_size),
+            padding: config.padding,
+            dilation: [1, 1],
+            ceil_mode: config.ceil_mode,
+        };
         Ok(Self {
-            pooling: Pooling {
-                kernel: config.kernel_size,
-                stride,
-                padding: config.padding,
-                dilation: [1, 1],
-                ceil_mode: config.ceil_mode,
-            },
+            pooling: pixels::checked(pooling)?,
             count_include_pad: config.count_include_pad,
         })
     }
@@ -102,27 +69,16 @@ impl AvgPool2d {
     fn windows(&self, input: &Tensor) -> Result<AvgPooling> {
         let [batch, channels, height, width] = pixels::image_batch(input)?;
         let (planes, image) = (batch * channels, [height, width]);
-        AvgPooling::new(&self.pooling, self.count_include_pad, planes, image).ok_or_else(|| {
-            Error::Shape {
-                arg: "input",
-                expected: "[N, C, H, W] with room for a pooling window",
-                got: input.dims().to_vec(),
-            }
-        })
+        let windows = AvgPooling::new(&self.pooling, self.count_include_pad, planes, image);
+        windows.ok_or_else(|| pixels::no_room(input.dims()))
     }
 
     /// The same, composed of Candle's operations.
     fn composite(&self, input: &Tensor, windows: &AvgPooling) -> Result<Tensor> {
-        let (_, _, height, width) = input.dims4()?;
         let output = windows.output();
-        let p = &self.pooling;
         let mut sum: Option<Tensor> = None;
-        for place in (0..p.kernel[0]).flat_map(|a| (0..p.kernel[1]).map(move |b| [a, b])) {
-            let [rows, columns] = [0, 1].map(|axis| {
-                pixels::positions(place[axis], p.stride[axis], output[axis], p.padding[axis])
-            });
-            let inside = pixels::inside(&rows, &columns, [height, width], input.device())?;
-            let values = pixels::select(input, &rows, &columns)?;
+        for place in pixels::places(&self.pooling.of_planes(1), output) {
+            let (values, inside) = place.of(input)?;
             let zeros = values.zeros_like()?;
             let inside = inside.broadcast_as(values.shape())?;
             let values = inside.where_cond(&values, &zeros)?;
@@ -143,24 +99,22 @@ impl AvgPool2d {
 
 impl Layer for AvgPool2d {
     fn forward_t(&self, input: &Tensor, _: bool) -> Result<Tensor> {
-        if input.device().is_cpu() && matches!(input.dtype(), DType::F16 | DType::BF16) {
-            let wide = self.forward(&input.to_dtype(DType::F32)?)?;
-            return Ok(wide.to_dtype(input.dtype())?);
-        }
         let windows = self.windows(input)?;
-        if !has_kernel(input) {
-            return self.composite(input, &windows);
-        }
-        let (batch, channels, _, _) = input.dims4()?;
-        let [rows, columns] = windows.output();
-        for_element!(input, "input", |T| {
-            let values = with_slice(input, |x: &[T]| windows.forward(x))?;
-            let shape = (batch, channels, rows, columns);
-            autograd::unary("avg_pool2d", input, values, shape, move |x, _, gradient| {
-                let result = with_slice(gradient, |g: &[T]| windows.backward(g))?;
-                Ok(Tensor::from_vec(result, x.shape(), x.device())?)
-            })
-        })
+        let x = &input.to_dtype(wide_on_cpu(input))?;
+        let y = if has_kernel(x) {
+            let (batch, channels, _, _) = x.dims4()?;
+            let [rows, columns] = windows.output();
+            for_element!(x, "input", |T| {
+                let values = with_slice(x, |x: &[T]| windows.forward(x))?;
+                let shape = (batch, channels, rows, columns);
+                autograd::unary("avg_pool2d", x, values, shape, move |_, _, g| {
+                    with_slice(g, |g: &[T]| windows.backward(g))
+                })
+            })?
+        } else {
+            self.composite(x, &windows)?
+        };
+        Ok(y.to_dtype(input.dtype())?)
     }
 }
 

@@ -17,46 +17,20 @@ mod fused;
 
 use candle_core::{DType, Device, Tensor, Var};
 use dml_core::autograd::has_kernel;
-use dml_core::{Error, Result, RunningStatistics, check, for_element};
+use dml_core::{Result, RunningStatistics, check, for_element};
 
 use crate::activation::{Activation, Hardswish, Identity, Relu6, Silu};
 use crate::{Graph, GraphValue, Layer, Parameters, Relu, wide};
 
-/// Configuration of [`BatchNorm`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(deny_unknown_fields)
-)]
-pub struct BatchNormConfig {
-    /// Number of channels, the size of the second dimension; 1 to 4,294,967,295.
-    pub channels: usize,
-    /// ε, added to the variance; in `[1e-30, 1e30]`. Default 10⁻⁵.
-    #[cfg_attr(feature = "serde", serde(default = "eps"))]
-    pub eps: f64,
-    /// m, the weight of a batch in the running statistics, in [0, 1]. Default 0.1.
-    #[cfg_attr(feature = "serde", serde(default = "momentum"))]
-    pub momentum: f64,
-}
-
-fn eps() -> f64 {
-    1e-5
-}
-
-fn momentum() -> f64 {
-    0.1
-}
-
-impl BatchNormConfig {
-    /// The defaults for a number of channels.
-    #[must_use]
-    pub fn new(channels: usize) -> Self {
-        Self {
-            channels,
-            eps: eps(),
-            momentum: momentum(),
-        }
+dml_core::config! {
+    /// Configuration of [`BatchNorm`].
+    pub struct BatchNormConfig {
+        /// Number of channels, the size of the second dimension; 1 to 4,294,967,295.
+        pub channels: usize;
+        /// ε, added to the variance; in `[1e-30, 1e30]`. Default 10⁻⁵.
+        pub eps: f64 = 1e-5,
+        /// m, the weight of a batch in the running statistics, in [0, 1]. Default 0.1.
+        pub momentum: f64 = 0.1,
     }
 }
 
@@ -94,7 +68,7 @@ impl BatchNorm {
     /// single.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] for a number out of its range.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for a number out of its range.
     pub fn new(config: BatchNormConfig, dtype: DType, device: &Device) -> Result<Self> {
         let channels = check::at_least_one("channels", config.channels)?;
         check::elements("channels", &[channels], check::PARAMETER)?;
@@ -124,7 +98,8 @@ impl BatchNorm {
     /// ```
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] for a number out of its range, [`Error::Shape`] for another shape.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for a number out of its range,
+    /// [`Error::Shape`](dml_core::Error::Shape) for another shape.
     pub fn from_parameters(
         config: BatchNormConfig,
         weight: Var,
@@ -143,13 +118,7 @@ impl BatchNorm {
             ("running_mean", &running_mean),
             ("running_var", &running_var),
         ] {
-            if var.dims() != [channels] {
-                return Err(Error::Shape {
-                    arg,
-                    expected: "[channels]",
-                    got: var.dims().to_vec(),
-                });
-            }
+            check::shape(var.dims() == [channels], arg, var, "[channels]")?;
         }
         Ok(Self {
             weight,
@@ -188,13 +157,8 @@ impl BatchNorm {
     /// How many numbers of a channel there are, if these are enough to train on.
     fn count(&self, x: &Tensor) -> Result<usize> {
         let count = x.elem_count() / self.config.channels;
-        if count < 2 {
-            return Err(Error::Shape {
-                arg: "input",
-                expected: "at least two numbers of each channel in training",
-                got: x.dims().to_vec(),
-            });
-        }
+        let expected = "at least two numbers of each channel in training";
+        check::shape(count > 1, "input", x, expected)?;
         Ok(count)
     }
 
@@ -267,7 +231,8 @@ impl BatchNorm {
     /// ```
     ///
     /// # Errors
-    /// As [`forward_t`](Layer::forward_t), and [`Error::Shape`] or [`Error::DType`] for a residual of another shape or type.
+    /// As [`forward_t`](Layer::forward_t), and [`Error::Shape`](dml_core::Error::Shape) or
+    /// [`Error::DType`](dml_core::Error::DType) for a residual of another shape or type.
     pub fn forward_activated(
         &self,
         input: &Tensor,
@@ -275,22 +240,13 @@ impl BatchNorm {
         activation: Option<Activation>,
         train: bool,
     ) -> Result<Tensor> {
-        self.checked(input)?;
+        let fits = input.rank() > 1 && input.dims()[1] == self.config.channels;
+        check::shape(fits, "input", input, "[n, channels, …]")?;
         if let Some(residual) = residual {
-            if residual.shape() != input.shape() {
-                return Err(Error::Shape {
-                    arg: "residual",
-                    expected: "the shape of the input",
-                    got: residual.dims().to_vec(),
-                });
-            }
-            if residual.dtype() != input.dtype() {
-                return Err(Error::DType {
-                    arg: "residual",
-                    expected: "that of the input",
-                    got: residual.dtype(),
-                });
-            }
+            let fits = residual.shape() == input.shape();
+            check::shape(fits, "residual", residual, "the shape of the input")?;
+            let fits = residual.dtype() == input.dtype();
+            check::dtype(fits, "residual", residual, "that of the input")?;
         }
         let computed = wide(input.dtype());
         let x = input.to_dtype(computed)?;
@@ -321,17 +277,6 @@ impl BatchNorm {
             }
         };
         Ok(y.to_dtype(input.dtype())?)
-    }
-
-    fn checked(&self, input: &Tensor) -> Result<()> {
-        if input.rank() < 2 || input.dims()[1] != self.config.channels {
-            return Err(Error::Shape {
-                arg: "input",
-                expected: "[n, channels, …]",
-                got: input.dims().to_vec(),
-            });
-        }
-        Ok(())
     }
 }
 

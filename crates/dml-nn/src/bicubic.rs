@@ -13,7 +13,7 @@
 //! on every device.
 
 use candle_core::{Device, Tensor};
-use dml_core::{Error, Result, check};
+use dml_core::{Result, check};
 
 use crate::{pixels, wide};
 
@@ -46,18 +46,15 @@ const MAX_SIZE: usize = 1 << 14;
 /// ```
 ///
 /// # Errors
-/// [`Error::Shape`] for an input that is not `[N, C, H, W]` or has no pixels, [`Error::InvalidParameter`] and
-/// [`Error::Count`] for a height, width or factor out of its range.
+/// [`Error::Shape`](dml_core::Error::Shape) for an input that is not `[N, C, H, W]` or has no pixels,
+/// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) and [`Error::Count`](dml_core::Error::Count) for a height,
+/// width or factor out of its range.
 pub fn resize_bicubic(input: &Tensor, size: [usize; 2], config: &BicubicConfig) -> Result<Tensor> {
     let [batch, channels, height, width] = pixels::image_batch(input)?;
     let image = [height, width];
-    if image.iter().any(|size| !(1..=MAX_SIZE).contains(size)) {
-        return Err(Error::Shape {
-            arg: "input",
-            expected: "[N, C, H, W] with 1 to 16384 pixels a side",
-            got: input.dims().to_vec(),
-        });
-    }
+    let fits = image.iter().all(|size| (1..=MAX_SIZE).contains(size));
+    let expected = "[N, C, H, W] with 1 to 16384 pixels a side";
+    check::shape(fits, "input", input, expected)?;
     for size in size {
         check::count("size", size, MAX_SIZE)?;
     }
@@ -102,7 +99,8 @@ pub fn resize_bicubic(input: &Tensor, size: [usize; 2], config: &BicubicConfig) 
 /// ```
 ///
 /// # Errors
-/// [`Error::Shape`] unless the embedding is `[1, prefix + H · W, dim]`, others as [`resize_bicubic`].
+/// [`Error::Shape`](dml_core::Error::Shape) unless the embedding is `[1, prefix + H · W, dim]`, others as
+/// [`resize_bicubic`].
 pub fn resize_position_embedding(
     embedding: &Tensor,
     prefix: usize,
@@ -111,16 +109,12 @@ pub fn resize_position_embedding(
     config: &BicubicConfig,
 ) -> Result<Tensor> {
     let count = old[0].checked_mul(old[1]);
-    let dim = match *embedding.dims() {
-        [1, rows, dim] if rows.checked_sub(prefix) == count && count > Some(0) => dim,
-        _ => {
-            return Err(Error::Shape {
-                arg: "embedding",
-                expected: "[1, prefix + H · W, dim]",
-                got: embedding.dims().to_vec(),
-            });
-        }
+    let fits = match *embedding.dims() {
+        [1, rows, _] => rows.checked_sub(prefix) == count && count > Some(0),
+        _ => false,
     };
+    check::shape(fits, "embedding", embedding, "[1, prefix + H · W, dim]")?;
+    let dim = embedding.dims()[2];
     let grid = embedding.narrow(1, prefix, old[0] * old[1])?;
     let grid = grid.transpose(1, 2)?.reshape((1, dim, old[0], old[1]))?;
     let grid = resize_bicubic(&grid, new, config)?;

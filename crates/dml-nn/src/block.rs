@@ -2,7 +2,7 @@
 
 use crate::kernels::conv2d::{self as kernel, Filter, FilterGradient, Operands};
 use candle_core::{DType, Device, Tensor};
-use dml_core::autograd::{self, Element, has_kernel, with_slice};
+use dml_core::autograd::{Element, has_kernel, host_node, with_slices};
 use dml_core::kernels::SimdReal;
 use dml_core::{Result, for_element};
 
@@ -170,13 +170,9 @@ impl<'a> Block<'a> {
             places,
         } = memory.with(inputs, |operands| kernel::forward(&block, operands))?;
         let shape = (batch, channels, rows, columns);
-        autograd::ternary(
-            "conv2d",
-            inputs,
-            value,
-            shape,
-            move |inputs, value, gradient| memory.backward(inputs, value, &places, gradient),
-        )
+        host_node("conv2d", inputs, value, shape, move |inputs, y, g| {
+            memory.backward(inputs, y, &places, g)
+        })
     }
 }
 
@@ -210,36 +206,30 @@ impl<T: Element + SimdReal> Memory<T> {
         [input, second, third]: [&Tensor; 3],
         f: impl FnOnce(&Operands<'_, T>) -> R,
     ) -> Result<R> {
-        with_slice(input, |input: &[T]| {
-            with_slice(second, |second: &[T]| {
-                with_slice(third, |third: &[T]| {
-                    let (first, filter) = match &self.block.first {
-                        None => (
-                            None,
-                            Filter {
-                                weight: second,
-                                bias: third,
-                            },
-                        ),
-                        Some(first) => {
-                            let at = second.len() - first.out_channels;
-                            let (weight, bias) = second.split_at(at);
-                            let first = Filter { weight, bias };
-                            let at = third.len() - self.block.convolution.out_channels;
-                            let (weight, bias) = third.split_at(at);
-                            (Some(first), Filter { weight, bias })
-                        }
-                    };
-                    f(&Operands {
-                        image: self.image,
-                        input,
-                        first,
-                        filter,
-                        scale: &self.scale,
-                    })
+        with_slices(
+            [input, second, third],
+            |[input, second, third]: [&[T]; 3]| {
+                let (first, filter) = match &self.block.first {
+                    None => (None, (second, third)),
+                    Some(first) => {
+                        let at = second.len() - first.out_channels;
+                        let (weight, bias) = second.split_at(at);
+                        let at = third.len() - self.block.convolution.out_channels;
+                        (Some(Filter { weight, bias }), third.split_at(at))
+                    }
+                };
+                f(&Operands {
+                    image: self.image,
+                    input,
+                    first,
+                    filter: Filter {
+                        weight: filter.0,
+                        bias: filter.1,
+                    },
+                    scale: &self.scale,
                 })
-            })
-        })??
+            },
+        )
     }
 
     fn backward(
@@ -248,41 +238,19 @@ impl<T: Element + SimdReal> Memory<T> {
         value: &Tensor,
         places: &[u8],
         gradient: &Tensor,
-    ) -> Result<[Option<Tensor>; 3]> {
-        let [input, second, third] = inputs;
-        let needs_input = input.track_op();
-        let gradients = with_slice(gradient, |gradient: &[T]| {
-            with_slice(value, |output: &[T]| {
-                self.with(inputs, |operands| {
-                    let kept = kernel::Kept { output, places };
-                    kernel::backward(&self.block, operands, kept, gradient, needs_input)
-                })
+    ) -> Result<[Vec<T>; 3]> {
+        let needs_input = inputs[0].track_op();
+        let gradients = with_slices([gradient, value], |[gradient, output]: [&[T]; 2]| {
+            self.with(inputs, |operands| {
+                let kept = kernel::Kept { output, places };
+                kernel::backward(&self.block, operands, kept, gradient, needs_input)
             })
-        })???;
-        let tensor = |values: Vec<T>, like: &Tensor| {
-            Tensor::from_vec(values, like.shape(), like.device()).map(Some)
-        };
-        let joined = |gradient: FilterGradient<T>| {
-            let mut list = gradient.weight;
-            list.extend(gradient.bias);
-            list
-        };
-        let (second_gradient, third_gradient) = match self.block.first {
+        })??;
+        let joined = |own: FilterGradient<T>| [own.weight, own.bias].concat();
+        let (second, third) = match self.block.first {
             None => (gradients.filter.weight, gradients.filter.bias),
             Some(_) => (joined(gradients.first), joined(gradients.filter)),
         };
-        Ok([
-            if needs_input {
-                tensor(gradients.input, input)?
-            } else {
-                None
-            },
-            tensor(second_gradient, second)?,
-            if third.track_op() {
-                tensor(third_gradient, third)?
-            } else {
-                None
-            },
-        ])
+        Ok([gradients.input, second, third])
     }
 }

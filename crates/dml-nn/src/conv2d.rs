@@ -6,59 +6,36 @@
 
 use crate::kernels::conv2d::Convolution;
 use candle_core::{DType, Device, Tensor, Var};
-use dml_core::{Error, Result, check};
+use dml_core::{Result, check};
 use rand::RngCore;
 
 use crate::block::Block;
 use crate::{Graph, GraphValue, Layer, Parameters, Role, init, pixels, windows_on_device};
 
-/// Configuration of [`Conv2d`]; pairs are (height, width).
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(deny_unknown_fields)
-)]
-pub struct Conv2dConfig {
-    /// Number of channels of the input, 1 to 4,294,967,295.
-    pub in_channels: usize,
-    /// Number of channels of the output, 1 to 4,294,967,295.
-    pub out_channels: usize,
-    /// Size of the window in pixels, 1 to 1,024.
-    pub kernel_size: [usize; 2],
-    /// Distance of neighbouring windows in pixels, 1 to 1,024. Default 1.
-    #[cfg_attr(feature = "serde", serde(default = "crate::defaults::ones"))]
-    pub stride: [usize; 2],
-    /// Width of the border of zeros around the input in pixels, 0 to 1,024. Default 0.
-    #[cfg_attr(feature = "serde", serde(default))]
-    pub padding: [usize; 2],
-    /// Distance of neighbouring pixels of a window, 1 to 1,024. Default 1.
-    #[cfg_attr(feature = "serde", serde(default = "crate::defaults::ones"))]
-    pub dilation: [usize; 2],
-    /// Number of groups of channels, which are convolved separately; a divisor of both numbers of channels. Default 1.
-    #[cfg_attr(feature = "serde", serde(default = "crate::defaults::one"))]
-    pub groups: usize,
-    /// Whether a bias is added to each output channel. Default true.
-    #[cfg_attr(feature = "serde", serde(default = "crate::defaults::yes"))]
-    pub bias: bool,
+dml_core::config! {
+    /// Configuration of [`Conv2d`]; pairs are (height, width).
+    #[derive(Eq)]
+    pub struct Conv2dConfig {
+        /// Number of channels of the input, 1 to 4,294,967,295.
+        pub in_channels: usize,
+        /// Number of channels of the output, 1 to 4,294,967,295.
+        pub out_channels: usize,
+        /// Size of the window in pixels, 1 to 1,024.
+        pub kernel_size: [usize; 2];
+        /// Distance of neighbouring windows in pixels, 1 to 1,024. Default 1.
+        pub stride: [usize; 2] = [1, 1],
+        /// Width of the border of zeros around the input in pixels, 0 to 1,024. Default 0.
+        pub padding: [usize; 2] = [0, 0],
+        /// Distance of neighbouring pixels of a window, 1 to 1,024. Default 1.
+        pub dilation: [usize; 2] = [1, 1],
+        /// Number of groups of channels, which are convolved separately; a divisor of both numbers of channels. Default 1.
+        pub groups: usize = 1,
+        /// Whether a bias is added to each output channel. Default true.
+        pub bias: bool = true,
+    }
 }
 
 impl Conv2dConfig {
-    /// Stride 1, no padding, one group, a bias.
-    #[must_use]
-    pub fn new(in_channels: usize, out_channels: usize, kernel_size: [usize; 2]) -> Self {
-        Self {
-            in_channels,
-            out_channels,
-            kernel_size,
-            stride: [1, 1],
-            padding: [0, 0],
-            dilation: [1, 1],
-            groups: 1,
-            bias: true,
-        }
-    }
-
     fn check(&self) -> Result<Convolution> {
         check::at_least_one("in_channels", self.in_channels)?;
         check::at_least_one("out_channels", self.out_channels)?;
@@ -69,15 +46,10 @@ impl Conv2dConfig {
             check::count_from("padding", self.padding[axis], 0, pixels::MAX_WINDOW)?;
             check::count("dilation", self.dilation[axis], pixels::MAX_WINDOW)?;
         }
-        if !self.in_channels.is_multiple_of(self.groups)
-            || !self.out_channels.is_multiple_of(self.groups)
-        {
-            return Err(Error::InvalidParameter {
-                name: "groups",
-                value: self.groups as f64,
-                expected: "a divisor of in_channels and out_channels",
-            });
-        }
+        let channels = [self.in_channels, self.out_channels];
+        let divides = channels.map(|count| count.is_multiple_of(self.groups)) == [true; 2];
+        let expected = "a divisor of in_channels and out_channels";
+        check::whole(divides, "groups", self.groups, expected)?;
         Ok(Convolution {
             in_channels: self.in_channels,
             out_channels: self.out_channels,
@@ -114,8 +86,8 @@ impl Conv2d {
     /// A layer with PyTorch's initialisation ([`init`]).
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] for a size of 0 or groups that do not divide the channels, [`Error::Tensor`] if
-    /// the device can't hold the parameters.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for a size of 0 or groups that do not divide the
+    /// channels, [`Error::Tensor`](dml_core::Error::Tensor) if the device can't hold the parameters.
     pub fn new(
         config: Conv2dConfig,
         rng: &mut dyn RngCore,
@@ -136,17 +108,13 @@ impl Conv2d {
     /// A layer with given parameters; `config.bias` is not read.
     ///
     /// # Errors
-    /// As [`Conv2d::new`], and [`Error::Shape`] unless the weight is
-    /// `[out_channels, in_channels / groups, kernel height, kernel width]` and the bias `[out_channels]`.
+    /// As [`Conv2d::new`], and [`Error::Shape`](dml_core::Error::Shape) unless the weight is `[out_channels, in_channels /
+    /// groups, kernel height, kernel width]` and the bias `[out_channels]`.
     pub fn from_parameters(config: Conv2dConfig, weight: Var, bias: Option<Var>) -> Result<Self> {
         let convolution = config.check()?;
-        if weight.dims() != weight_shape(&convolution) {
-            return Err(Error::Shape {
-                arg: "weight",
-                expected: "[out_channels, in_channels / groups, kernel height, kernel width]",
-                got: weight.dims().to_vec(),
-            });
-        }
+        let fits = weight.dims() == weight_shape(&convolution);
+        let expected = "[out_channels, in_channels / groups, kernel height, kernel width]";
+        check::shape(fits, "weight", &weight, expected)?;
         crate::check_bias(bias.as_ref(), config.out_channels)?;
         Ok(Self {
             convolution,
@@ -173,28 +141,13 @@ impl Conv2d {
 
     /// Height and width of the result, for an input `[N, in_channels, H, W]` that fits.
     pub(crate) fn output(&self, input: [usize; 4]) -> Result<[usize; 2]> {
-        let [_, channels, height, width] = input;
-        if channels != self.convolution.in_channels {
-            return Err(Error::Shape {
-                arg: "input",
-                expected: "[N, in_channels, H, W]",
-                got: input.to_vec(),
-            });
-        }
-        let output = self
-            .convolution
-            .output([height, width])
-            .ok_or_else(|| Error::Shape {
-                arg: "input",
-                expected: "[N, in_channels, H, W] with room for a window",
-                got: input.to_vec(),
-            })?;
-        let sizes = [
-            input[0],
-            self.convolution.out_channels,
-            output[0],
-            output[1],
-        ];
+        let ([batch, channels, height, width], c) = (input, &self.convolution);
+        let fits = channels == c.in_channels;
+        check::dims(fits, "input", &input, "[N, in_channels, H, W]")?;
+        let output = c.output([height, width]).unwrap_or([0, 0]);
+        let expected = "[N, in_channels, H, W] with room for a window";
+        check::dims(output != [0, 0], "input", &input, expected)?;
+        let sizes = [batch, c.out_channels, output[0], output[1]];
         check::elements("output [N, out_channels, H, W]", &sizes, 4)?;
         Ok(output)
     }
@@ -206,7 +159,8 @@ impl Conv2d {
             let c = &self.convolution;
             let even = |pair: [usize; 2]| pair[0] == pair[1];
             if dml_core::autograd::cuda::has_kernel(x) {
-                return self.by_columns(x, &windows_on_device::columns(x, c)?, weight, output);
+                let columns = windows_on_device::columns(x, c, output)?;
+                return self.by_columns(x, &columns, weight, output);
             }
             // With a stride, the gradient that Candle gives is an error wherever the windows leave another rest in the
             // height than in the width.
@@ -226,16 +180,9 @@ impl Conv2d {
     /// For parameters that Candle's own convolution does not know, or has no right gradient for: one copy of the
     /// input per place of the window, and a product of matrices.
     fn by_places(&self, x: &Tensor, weight: &Tensor, output: [usize; 2]) -> Result<Tensor> {
-        let c = &self.convolution;
-        let (_, _, height, width) = x.dims4()?;
         let mut places = Vec::new();
-        for place in (0..c.kernel[0]).flat_map(|a| (0..c.kernel[1]).map(move |b| [a, b])) {
-            let [rows, columns] = [0, 1].map(|axis| {
-                let start = place[axis] * c.dilation[axis];
-                pixels::positions(start, c.stride[axis], output[axis], c.padding[axis])
-            });
-            let inside = pixels::inside(&rows, &columns, [height, width], x.device())?;
-            let pixels = pixels::select(x, &rows, &columns)?;
+        for place in pixels::places(&self.convolution, output) {
+            let (pixels, inside) = place.of(x)?;
             places.push(pixels.broadcast_mul(&inside.to_dtype(x.dtype())?)?);
         }
         self.by_columns(x, &Tensor::stack(&places, 2)?, weight, output)

@@ -9,9 +9,9 @@
 //! whatever the number of threads.
 
 use candle_core::Tensor;
-use dml_core::{Error, Result, SeedSequence, check};
+use dml_core::{Result, SeedSequence, check};
 
-use crate::dropout::scaled;
+use crate::dropout::{Masks, masked_layer};
 use crate::{Graph, GraphValue, Layer};
 
 dml_core::config! {
@@ -40,67 +40,32 @@ dml_core::config! {
 /// # Ok::<(), dml_core::Error>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct DropPath {
-    drop_prob: f64,
-    scale_by_keep: bool,
-    sequence: SeedSequence,
-}
+pub struct DropPath(Masks);
 
 impl DropPath {
     /// # Errors
-    /// [`Error::InvalidParameter`] unless `drop_prob` is in [0, 1).
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) unless `drop_prob` is in [0, 1).
     pub fn new(config: DropPathConfig, sequence: SeedSequence) -> Result<Self> {
-        Ok(Self {
-            drop_prob: check::probability_below_one("drop_prob", config.drop_prob)?,
-            scale_by_keep: config.scale_by_keep,
-            sequence,
-        })
-    }
-
-    /// The random sequence of the masks. To continue later, start with the same seed and [`skip`](SeedSequence::skip) as
-    /// many calls.
-    #[must_use]
-    pub fn sequence(&self) -> &SeedSequence {
-        &self.sequence
+        let mut masks = Masks::new("drop_prob", config.drop_prob, sequence)?;
+        if !config.scale_by_keep {
+            masks.kept = 1.0;
+        }
+        Ok(Self(masks))
     }
 }
 
-impl Layer for DropPath {
-    fn seeds(&self) -> Vec<SeedSequence> {
-        vec![self.sequence.handle()]
-    }
-
-    fn forward_t(&self, input: &Tensor, train: bool) -> Result<Tensor> {
-        if input.rank() == 0 {
-            return Err(Error::Shape {
-                arg: "input",
-                expected: "[n, …]",
-                got: Vec::new(),
-            });
-        }
-        if !train || self.drop_prob == 0.0 {
-            return Ok(input.clone());
-        }
-        let mut shape = vec![1; input.rank()];
-        shape[0] = input.dims()[0];
-        let p = self.drop_prob;
-        let kept = if self.scale_by_keep {
-            1.0 / (1.0 - p)
-        } else {
-            1.0
-        };
-        scaled("drop_path", input, [p, kept], &self.sequence, &shape)
-    }
-
-    fn export(&self, _: &mut Graph, input: &GraphValue) -> Result<GraphValue> {
-        Ok(input.clone())
-    }
-}
+masked_layer!(DropPath, "drop_path", |input| {
+    check::shape(input.rank() > 0, "input", input, "[n, …]")?;
+    let mut shape = vec![1; input.rank()];
+    shape[0] = input.dims()[0];
+    shape
+});
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use candle_core::{DType, Device, Var};
+    use dml_core::Error;
 
     fn layer(drop_prob: f64, scale_by_keep: bool) -> DropPath {
         let config = DropPathConfig {

@@ -35,9 +35,56 @@ dml_core::config! {
 /// Number of words of the generator that one job draws.
 const RUN: usize = 16_384;
 
-/// `count` factors of the next call: 0 with probability p, else `kept`.
-fn factors<T: Real>(share: [f64; 2], sequence: &SeedSequence, count: usize) -> Vec<T> {
-    let all = Factors::new(share, sequence.next_rng());
+/// Random masks: 0 with probability p, else the factor of what is kept.
+#[derive(Clone, Debug)]
+pub(crate) struct Masks {
+    p: f64,
+    pub(crate) kept: f64,
+    sequence: SeedSequence,
+}
+
+impl Masks {
+    /// Masks with the probability that the argument `name` has. What is kept is divided by 1 − p.
+    pub(crate) fn new(name: &'static str, p: f64, sequence: SeedSequence) -> Result<Self> {
+        let p = check::probability_below_one(name, p)?;
+        let kept = 1.0 / (1.0 - p);
+        Ok(Self { p, kept, sequence })
+    }
+
+    pub(crate) fn sequence(&self) -> &SeedSequence {
+        &self.sequence
+    }
+
+    /// The factors of the next call; none where nothing is dropped.
+    fn draw(&self) -> Option<Factors> {
+        (self.p > 0.0).then(|| Factors::new([self.p, self.kept], self.sequence.next_rng()))
+    }
+
+    /// In training `input` times the factors of the next call, which stand in `shape`; else the input.
+    pub(crate) fn apply(
+        &self,
+        name: &'static str,
+        input: &Tensor,
+        train: bool,
+        shape: &[usize],
+    ) -> Result<Tensor> {
+        let Some(all) = train.then(|| self.draw()).flatten() else {
+            return Ok(input.clone());
+        };
+        let count = shape.iter().product::<usize>();
+        let width = input.elem_count() / count.max(1);
+        if !has_kernel(input) {
+            let factors = Tensor::from_vec(written::<f32>(&all, count), shape, input.device())?;
+            return Ok(input.broadcast_mul(&factors.to_dtype(input.dtype())?)?);
+        }
+        for_element!(input, "input", |T| {
+            fused::<T>(name, input, written(&all, count), width)
+        })
+    }
+}
+
+/// The first `count` factors.
+fn written<T: Real>(all: &Factors, count: usize) -> Vec<T> {
     let mut factors = vec![T::ZERO; count];
     factors
         .par_chunks_mut(RUN)
@@ -46,48 +93,50 @@ fn factors<T: Real>(share: [f64; 2], sequence: &SeedSequence, count: usize) -> V
     factors
 }
 
-/// The probability p of a 0, and the factor of what is kept: 1 / (1 − p).
-fn share(p: f64) -> [f64; 2] {
-    [p, 1.0 / (1.0 - p)]
-}
-
-/// `input` times factors of the next call, which stand in `shape`: 0 with probability p, else `kept`.
-pub(crate) fn scaled(
-    name: &'static str,
-    input: &Tensor,
-    [p, kept]: [f64; 2],
-    sequence: &SeedSequence,
-    shape: &[usize],
-) -> Result<Tensor> {
-    let count = shape.iter().product::<usize>();
-    let width = input.elem_count() / count.max(1);
-    if !has_kernel(input) {
-        let factors = Tensor::from_vec(
-            factors::<f32>([p, kept], sequence, count),
-            shape,
-            input.device(),
-        )?;
-        return Ok(input.broadcast_mul(&factors.to_dtype(input.dtype())?)?);
-    }
-    for_element!(input, "input", |T| {
-        fused_scaled::<T>(name, input, factors([p, kept], sequence, count), width)
-    })
-}
-
-fn fused_scaled<T: Element>(
+fn fused<T: Element>(
     name: &'static str,
     input: &Tensor,
     factors: Vec<T>,
     width: usize,
 ) -> Result<Tensor> {
     let value = with_slice(input, |x: &[T]| elementwise::scale_rows(x, &factors, width))?;
-    autograd::unary(name, input, value, input.shape(), move |x, _, gradient| {
-        let product = with_slice(gradient, |g: &[T]| {
+    autograd::unary(name, input, value, input.shape(), move |_, _, gradient| {
+        with_slice(gradient, |g: &[T]| {
             elementwise::scale_rows(g, &factors, width)
-        })?;
-        Ok(Tensor::from_vec(product, x.shape(), x.device())?)
+        })
     })
 }
+
+/// Makes a layer of [`Masks`], whose factors stand in `$shape`.
+macro_rules! masked_layer {
+    ($Name:ident, $name:literal, |$input:ident| $shape:expr $(, $($more:tt)+)?) => {
+        impl $Name {
+            /// The random sequence of the masks. To continue later, start with the same seed and
+            /// [`skip`](SeedSequence::skip) as many calls.
+            #[must_use]
+            pub fn sequence(&self) -> &SeedSequence {
+                self.0.sequence()
+            }
+        }
+
+        impl Layer for $Name {
+            fn seeds(&self) -> Vec<SeedSequence> {
+                vec![self.0.sequence().handle()]
+            }
+
+            fn forward_t(&self, $input: &Tensor, train: bool) -> Result<Tensor> {
+                self.0.apply($name, $input, train, &$shape)
+            }
+
+            fn export(&self, _: &mut Graph, input: &GraphValue) -> Result<GraphValue> {
+                Ok(input.clone())
+            }
+
+            $($($more)+)?
+        }
+    };
+}
+pub(crate) use masked_layer;
 
 /// Dropout of single numbers ([formula](self)), for tensors of any shape. Outside of training it is the identity.
 ///
@@ -104,54 +153,22 @@ fn fused_scaled<T: Element>(
 /// # Ok::<(), dml_core::Error>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Dropout {
-    p: f64,
-    sequence: SeedSequence,
-}
+pub struct Dropout(Masks);
 
 impl Dropout {
     /// # Errors
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) unless `p` is in [0, 1).
     pub fn new(config: DropoutConfig, sequence: SeedSequence) -> Result<Self> {
-        let p = check::probability_below_one("p", config.p)?;
-        Ok(Self { p, sequence })
+        Masks::new("p", config.p, sequence).map(Self)
     }
 
     /// The factors of the next call; none where nothing is dropped.
     pub(crate) fn draw(&self) -> Option<Factors> {
-        (self.p > 0.0).then(|| Factors::new(share(self.p), self.sequence.next_rng()))
-    }
-
-    /// The random sequence of the masks. To continue later, start with the same seed and [`skip`](SeedSequence::skip) as
-    /// many calls.
-    #[must_use]
-    pub fn sequence(&self) -> &SeedSequence {
-        &self.sequence
+        self.0.draw()
     }
 }
 
-impl Layer for Dropout {
-    fn seeds(&self) -> Vec<SeedSequence> {
-        vec![self.sequence.handle()]
-    }
-
-    fn forward_t(&self, input: &Tensor, train: bool) -> Result<Tensor> {
-        if !train || self.p == 0.0 {
-            return Ok(input.clone());
-        }
-        scaled(
-            "dropout",
-            input,
-            share(self.p),
-            &self.sequence,
-            input.dims(),
-        )
-    }
-
-    fn export(&self, _: &mut Graph, input: &GraphValue) -> Result<GraphValue> {
-        Ok(input.clone())
-    }
-}
+masked_layer!(Dropout, "dropout", |input| input.dims());
 
 /// Dropout of whole channels ([formula](self)) of `[N, C, H, W]`. Outside of training it is the identity.
 ///
@@ -167,61 +184,33 @@ impl Layer for Dropout {
 /// # Ok::<(), dml_core::Error>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Dropout2d {
-    p: f64,
-    sequence: SeedSequence,
-}
+pub struct Dropout2d(Masks);
 
 impl Dropout2d {
     /// # Errors
     /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) unless `p` is in [0, 1).
     pub fn new(config: Dropout2dConfig, sequence: SeedSequence) -> Result<Self> {
-        let p = check::probability_below_one("p", config.p)?;
-        Ok(Self { p, sequence })
-    }
-
-    /// As [`Dropout::sequence`].
-    #[must_use]
-    pub fn sequence(&self) -> &SeedSequence {
-        &self.sequence
+        Masks::new("p", config.p, sequence).map(Self)
     }
 
     /// The factors of the next call, one per channel of each image; none where nothing is left out.
     pub(crate) fn factors<T: Real>(&self, channels: usize) -> Vec<T> {
-        if self.p == 0.0 {
-            return Vec::new();
-        }
-        factors(share(self.p), &self.sequence, channels)
+        let all = self.0.draw();
+        all.map_or_else(Vec::new, |all| written(&all, channels))
     }
 }
 
-impl Layer for Dropout2d {
-    fn seeds(&self) -> Vec<SeedSequence> {
-        vec![self.sequence.handle()]
-    }
-
-    fn forward_t(&self, input: &Tensor, train: bool) -> Result<Tensor> {
+masked_layer!(
+    Dropout2d,
+    "dropout2d",
+    |input| {
         let [batch, channels, _, _] = pixels::image_batch(input)?;
-        if !train || self.p == 0.0 {
-            return Ok(input.clone());
-        }
-        scaled(
-            "dropout2d",
-            input,
-            share(self.p),
-            &self.sequence,
-            &[batch, channels, 1, 1],
-        )
-    }
-
+        [batch, channels, 1, 1]
+    },
     fn role(&self) -> Role<'_> {
         Role::Dropout2d(self)
     }
-
-    fn export(&self, _: &mut Graph, input: &GraphValue) -> Result<GraphValue> {
-        Ok(input.clone())
-    }
-}
+);
 
 #[cfg(test)]
 mod tests {

@@ -15,32 +15,16 @@ use rand::RngCore;
 use crate::kernels::embedding as kernel;
 use crate::{Graph, GraphValue, Layer, Parameters, init, wide};
 
-/// Configuration of [`Embedding`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(deny_unknown_fields)
-)]
-pub struct EmbeddingConfig {
-    /// Number of rows, 1 to 4,294,967,295.
-    pub num_embeddings: usize,
-    /// Size of a row, 1 to 4,294,967,295.
-    pub embedding_dim: usize,
-    /// Row that gets no gradient and starts as zeros; below `num_embeddings`. Default `None`.
-    #[cfg_attr(feature = "serde", serde(default))]
-    pub padding_idx: Option<usize>,
-}
-
-impl EmbeddingConfig {
-    /// A table without a padding row.
-    #[must_use]
-    pub fn new(num_embeddings: usize, embedding_dim: usize) -> Self {
-        Self {
-            num_embeddings,
-            embedding_dim,
-            padding_idx: None,
-        }
+dml_core::config! {
+    /// Configuration of [`Embedding`].
+    #[derive(Eq)]
+    pub struct EmbeddingConfig {
+        /// Number of rows, 1 to 4,294,967,295.
+        pub num_embeddings: usize,
+        /// Size of a row, 1 to 4,294,967,295.
+        pub embedding_dim: usize;
+        /// Row that gets no gradient and starts as zeros; below `num_embeddings`. Default `None`.
+        pub padding_idx: Option<usize> = None,
     }
 }
 
@@ -92,16 +76,9 @@ impl Embedding {
     /// # Errors
     /// [`Error::Shape`] for another shape or an empty table, [`Error::Index`] for a padding row beyond the table.
     pub fn from_parameters(weight: Var, padding_idx: Option<usize>) -> Result<Self> {
-        let rows = match *weight.dims() {
-            [rows, dim] if rows > 0 && dim > 0 && rows <= check::MOST => rows,
-            _ => {
-                return Err(Error::Shape {
-                    arg: "weight",
-                    expected: "[num_embeddings, embedding_dim]",
-                    got: weight.dims().to_vec(),
-                });
-            }
-        };
+        let rows = weight.dims().first().copied().unwrap_or(0);
+        let fits = weight.rank() == 2 && weight.elem_count() > 0 && rows <= check::MOST;
+        check::shape(fits, "weight", &weight, "[num_embeddings, embedding_dim]")?;
         check::indices("padding_idx", padding_idx, rows)?;
         Ok(Self {
             weight,
@@ -123,13 +100,8 @@ impl Embedding {
 
     /// The ids as a list, each of them a row of the table.
     fn ids(&self, input: &Tensor) -> Result<Vec<u32>> {
-        if input.dtype().is_float() {
-            return Err(Error::DType {
-                arg: "input",
-                expected: "whole numbers: u8, u32 or i64",
-                got: input.dtype(),
-            });
-        }
+        let is_whole = !input.dtype().is_float();
+        check::dtype(is_whole, "input", input, "whole numbers: u8, u32 or i64")?;
         let rows = self.weight.dims()[0];
         let ids = input
             .flatten_all()?
@@ -154,18 +126,11 @@ impl Embedding {
         let padding = self.padding_idx;
         let value = with_slice(weight, |table: &[T]| kernel::rows(table, &ids, dim))?;
         let shape = (ids.len(), dim);
-        autograd::unary(
-            "embedding",
-            weight,
-            value,
-            shape,
-            move |weight, _, gradient| {
-                let gradient = with_slice(gradient, |g: &[T]| {
-                    kernel::table_gradient(g, &ids, rows, dim, padding)
-                })?;
-                Ok(Tensor::from_vec(gradient, weight.shape(), weight.device())?)
-            },
-        )
+        autograd::unary("embedding", weight, value, shape, move |_, _, gradient| {
+            with_slice(gradient, |g: &[T]| {
+                kernel::table_gradient(g, &ids, rows, dim, padding)
+            })
+        })
     }
 
     /// The same, composed of Candle's operations.

@@ -8,11 +8,11 @@
 //! numbers between the two linear maps, `X W₁ᵀ + b₁` is kept for the backward pass, and nothing else.
 
 use candle_core::Tensor;
-use dml_core::autograd::{Element, Value, has_kernel, wide_node, with_slice};
+use dml_core::autograd::{Element, Value, has_kernel, tracked, wide_node, with_slice, with_slices};
 use dml_core::kernels::SimdReal;
-use dml_core::{Error, Result, for_element};
+use dml_core::{Result, check, for_element};
 
-use crate::activation::{Activation, Formula, WithFormula};
+use crate::activation::{Activation, Formula, with_formula};
 use crate::kernels::feed_forward::{self as kernel, Map};
 use crate::kernels::linear::FEW_ROWS;
 use crate::named_linear::NamedLinear;
@@ -44,20 +44,16 @@ impl FeedForward {
     /// Two linear layers with the names of their parts.
     ///
     /// # Errors
-    /// [`Error::Shape`] if the outputs of the first are not the inputs of the second.
+    /// [`Error::Shape`](dml_core::Error::Shape) if the outputs of the first are not the inputs of the second.
     pub fn new(
         first: (&str, Linear),
         activation: Activation,
         second: (&str, Linear),
     ) -> Result<Self> {
         let (first, second) = (NamedLinear::new(first), NamedLinear::new(second));
-        if first.sizes()?.0 != second.sizes()?.1 {
-            return Err(Error::Shape {
-                arg: "second",
-                expected: "a weight with as many inputs as the first has outputs",
-                got: second.linear.weight().dims().to_vec(),
-            });
-        }
+        let fits = first.sizes()?.0 == second.sizes()?.1;
+        let expected = "a weight with as many inputs as the first has outputs";
+        check::shape(fits, "second", second.linear.weight(), expected)?;
         Ok(Self {
             first,
             activation,
@@ -110,20 +106,9 @@ impl FeedForward {
                     kernel::backward(x, &kept, gradient, maps, f, needs_input)
                 })
             })??;
-            let lists = [
-                of_input,
-                first.weight,
-                second.weight,
-                first.bias,
-                second.bias,
-            ];
-            let mut gradients = [const { None }; 5];
-            for ((place, list), input) in gradients.iter_mut().zip(lists).zip(all) {
-                if input.track_op() {
-                    *place = Some(Tensor::from_vec(list, input.shape(), input.device())?);
-                }
-            }
-            Ok(gradients)
+            let (weights, biases) = ([first.weight, second.weight], [first.bias, second.bias]);
+            let ([first, second], [first_bias, second_bias]) = (weights, biases);
+            tracked(all, [of_input, first, second, first_bias, second_bias])
         })
     }
 }
@@ -139,32 +124,27 @@ impl Sizes {
     /// `f` on the memory of the input and both maps: input, weights, biases.
     fn with<T: Element, R>(
         self,
-        [input, first, second, first_bias, second_bias]: [&Tensor; 5],
+        all: [&Tensor; 5],
         f: impl FnOnce(&[T], [Map<'_, T>; 2]) -> R,
     ) -> Result<R> {
-        with_slice(input, |x: &[T]| {
-            with_slice(first, |first: &[T]| {
-                with_slice(second, |second: &[T]| {
-                    with_slice(first_bias, |first_bias: &[T]| {
-                        with_slice(second_bias, |second_bias: &[T]| {
-                            let first = Map {
-                                weight: first,
-                                bias: first_bias,
-                                inputs: self.inputs,
-                                outputs: self.hidden,
-                            };
-                            let second = Map {
-                                weight: second,
-                                bias: second_bias,
-                                inputs: self.hidden,
-                                outputs: self.outputs,
-                            };
-                            f(x, [first, second])
-                        })
-                    })
-                })
-            })
-        })????
+        with_slices(
+            all,
+            |[x, first, second, first_bias, second_bias]: [&[T]; 5]| {
+                let first = Map {
+                    weight: first,
+                    bias: first_bias,
+                    inputs: self.inputs,
+                    outputs: self.hidden,
+                };
+                let second = Map {
+                    weight: second,
+                    bias: second_bias,
+                    inputs: self.hidden,
+                    outputs: self.outputs,
+                };
+                f(x, [first, second])
+            },
+        )
     }
 }
 
@@ -177,13 +157,8 @@ fn function<T: Element, F: Formula>(formula: F) -> impl kernel::Activation<T> + 
 impl Layer for FeedForward {
     fn forward_t(&self, input: &Tensor, train: bool) -> Result<Tensor> {
         let (_, inputs) = self.first.sizes()?;
-        if input.rank() == 0 || input.dims().last() != Some(&inputs) {
-            return Err(Error::Shape {
-                arg: "input",
-                expected: "[…, in_features]",
-                got: input.dims().to_vec(),
-            });
-        }
+        let fits = input.dims().last() == Some(&inputs);
+        check::shape(fits, "input", input, "[…, in_features]")?;
         let dtype = input.dtype();
         let is_plain = [&self.first, &self.second]
             .iter()
@@ -192,14 +167,9 @@ impl Layer for FeedForward {
             return self.composite(input, train);
         }
         for_element!(input, "input", |T| {
-            struct Fused<'a>(&'a FeedForward, &'a Tensor);
-            impl WithFormula for Fused<'_> {
-                type Output = Result<Tensor>;
-                fn call<F: Formula>(self, formula: F) -> Result<Tensor> {
-                    self.0.fused::<T>(self.1, function(formula))
-                }
-            }
-            self.activation.with_formula(Fused(self, input))
+            with_formula!(self.activation, |formula| {
+                self.fused::<T>(input, function(formula))
+            })
         })
     }
 

@@ -1,7 +1,7 @@
 //! Flattening of all dimensions after the first.
 
 use candle_core::Tensor;
-use dml_core::{Error, Result};
+use dml_core::{Result, check};
 
 use crate::{Graph, GraphValue, Layer};
 
@@ -20,13 +20,8 @@ pub struct Flatten;
 
 impl Layer for Flatten {
     fn forward_t(&self, input: &Tensor, _: bool) -> Result<Tensor> {
-        if input.rank() < 2 {
-            return Err(Error::Shape {
-                arg: "input",
-                expected: "[batch, …] with at least two dimensions",
-                got: input.dims().to_vec(),
-            });
-        }
+        let expected = "[batch, …] with at least two dimensions";
+        check::shape(input.rank() > 1, "input", input, expected)?;
         Ok(input.flatten_from(1)?)
     }
 
@@ -39,6 +34,7 @@ impl Layer for Flatten {
 mod tests {
     use super::*;
     use candle_core::{DType, Device};
+    use dml_core::Error;
 
     #[test]
     fn a_vector_is_refused() {

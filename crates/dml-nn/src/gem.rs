@@ -8,29 +8,19 @@
 //! average pooling, p → ∞ max pooling; p is learnt.
 
 use candle_core::{DType, Device, Tensor, Var};
-use dml_core::autograd::{self, has_kernel, with_slice};
-use dml_core::{Error, Result, check, for_element};
+use dml_core::autograd::{has_kernel, host_node, with_slice, with_slices};
+use dml_core::{Result, check, for_element};
 
 use crate::kernels::gem as kernel;
-use crate::{Graph, GraphValue, Layer, Parameters, pixels};
+use crate::{Graph, GraphValue, Layer, Parameters, pixels, wide};
 
-/// Configuration of [`Gem`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(deny_unknown_fields, default)
-)]
-pub struct GemConfig {
-    /// p, the initial exponent, in `[1e-30, 1e30]`. Default 3.
-    pub p: f64,
-    /// ε, the smallest value that is averaged, in `[1e-30, 1e30]`. Default 10⁻⁶.
-    pub eps: f64,
-}
-
-impl Default for GemConfig {
-    fn default() -> Self {
-        Self { p: 3.0, eps: 1e-6 }
+dml_core::config! {
+    /// Configuration of [`Gem`].
+    pub struct GemConfig {
+        /// p, the initial exponent, in `[1e-30, 1e30]`. Default 3.
+        pub p: f64 = 3.0,
+        /// ε, the smallest value that is averaged, in `[1e-30, 1e30]`. Default 10⁻⁶.
+        pub eps: f64 = 1e-6,
     }
 }
 
@@ -59,7 +49,8 @@ impl Gem {
     /// A layer with the exponent of the configuration.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] for a number out of its range, [`Error::Tensor`] if the device can't hold p.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for a number out of its range,
+    /// [`Error::Tensor`](dml_core::Error::Tensor) if the device can't hold p.
     pub fn new(config: GemConfig, dtype: DType, device: &Device) -> Result<Self> {
         let p = check::positive("p", config.p)?;
         let p = Tensor::new(&[p], &Device::Cpu)?.to_dtype(dtype)?;
@@ -69,16 +60,11 @@ impl Gem {
     /// A layer with a given exponent; `config.p` is not read.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] for an ε out of its range, [`Error::Shape`] unless p is `[1]`.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for an ε out of its range,
+    /// [`Error::Shape`](dml_core::Error::Shape) unless p is `[1]`.
     pub fn from_parameters(config: GemConfig, p: Var) -> Result<Self> {
         let eps = check::positive("eps", config.eps)?;
-        if p.dims() != [1] {
-            return Err(Error::Shape {
-                arg: "p",
-                expected: "[1]",
-                got: p.dims().to_vec(),
-            });
-        }
+        check::shape(p.dims() == [1], "p", &p, "[1]")?;
         Ok(Self { p, eps })
     }
 
@@ -103,41 +89,26 @@ impl Gem {
 impl Layer for Gem {
     fn forward_t(&self, input: &Tensor, _: bool) -> Result<Tensor> {
         let [batch, channels, height, width] = pixels::image_batch(input)?;
-        if height == 0 || width == 0 {
-            return Err(Error::Shape {
-                arg: "input",
-                expected: "[N, C, H, W] with at least one pixel",
-                got: input.dims().to_vec(),
-            });
-        }
-        if matches!(input.dtype(), DType::F16 | DType::BF16) {
-            let y = self.forward(&input.to_dtype(DType::F32)?)?;
-            return Ok(y.to_dtype(input.dtype())?);
-        }
-        let p = self.p.to_dtype(input.dtype())?;
-        if !has_kernel(input) {
-            return self.composite(input, &p);
-        }
-        let (area, eps) = (height * width, self.eps);
-        for_element!(input, "input", |T| {
-            let exponent = p.to_vec1::<T>()?[0];
-            let eps = eps as T;
-            let value = with_slice(input, |x: &[T]| kernel::forward(x, area, exponent, eps))?;
-            let shape = (batch, channels, 1, 1);
-            autograd::binary("gem", input, &p, value, shape, move |x, p, y, gradient| {
-                let (of_input, of_p) = with_slice(x, |x: &[T]| {
-                    with_slice(y, |y: &[T]| {
-                        with_slice(gradient, |g: &[T]| {
-                            kernel::backward(x, area, exponent, eps, y, g)
-                        })
+        let expected = "[N, C, H, W] with at least one pixel";
+        check::shape(height * width > 0, "input", input, expected)?;
+        let x = &input.to_dtype(wide(input.dtype()))?;
+        let p = self.p.to_dtype(x.dtype())?;
+        let y = if has_kernel(x) {
+            let (area, shape) = (height * width, (batch, channels, 1, 1));
+            for_element!(x, "input", |T| {
+                let (exponent, eps) = (p.to_vec1::<T>()?[0], self.eps as T);
+                let value = with_slice(x, |x: &[T]| kernel::forward(x, area, exponent, eps))?;
+                host_node("gem", [x, &p], value, shape, move |[x, _], y, g| {
+                    with_slices([x, y, g], |[x, y, g]: [&[T]; 3]| {
+                        let (of_input, of_p) = kernel::backward(x, area, exponent, eps, y, g);
+                        [of_input, vec![of_p]]
                     })
-                })???;
-                Ok((
-                    Tensor::from_vec(of_input, x.shape(), x.device())?,
-                    Tensor::from_vec(vec![of_p], p.shape(), p.device())?,
-                ))
-            })
-        })
+                })
+            })?
+        } else {
+            self.composite(x, &p)?
+        };
+        Ok(y.to_dtype(input.dtype())?)
     }
 
     fn parameters(&self) -> Parameters {

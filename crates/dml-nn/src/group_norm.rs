@@ -10,46 +10,23 @@
 
 use candle_core::{DType, Device, Tensor, Var};
 use dml_core::autograd::has_kernel;
-use dml_core::{Error, Result, check};
+use dml_core::{Result, check};
 
-use crate::affine::{Affine, standardized};
+use crate::affine::{Affine, affine_parameters, standardized};
 use crate::kernels::group_norm::Groups;
 use crate::{Layer, Parameters, wide};
 
-/// Configuration of [`GroupNorm`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(deny_unknown_fields)
-)]
-pub struct GroupNormConfig {
-    /// Number of groups; divides the number of channels.
-    pub groups: usize,
-    /// Number of channels, the size of the second dimension; 1 to 4,294,967,295.
-    pub channels: usize,
-    /// ε, added to the variance; in `[1e-30, 1e30]`. Default 10⁻⁵.
-    #[cfg_attr(feature = "serde", serde(default = "eps"))]
-    pub eps: f64,
-    /// Whether there are γ and β. Default true.
-    #[cfg_attr(feature = "serde", serde(default = "crate::defaults::yes"))]
-    pub affine: bool,
-}
-
-fn eps() -> f64 {
-    1e-5
-}
-
-impl GroupNormConfig {
-    /// The defaults for some groups of some channels.
-    #[must_use]
-    pub fn new(groups: usize, channels: usize) -> Self {
-        Self {
-            groups,
-            channels,
-            eps: eps(),
-            affine: true,
-        }
+dml_core::config! {
+    /// Configuration of [`GroupNorm`].
+    pub struct GroupNormConfig {
+        /// Number of groups; divides the number of channels.
+        pub groups: usize,
+        /// Number of channels, the size of the second dimension; 1 to 4,294,967,295.
+        pub channels: usize;
+        /// ε, added to the variance; in `[1e-30, 1e30]`. Default 10⁻⁵.
+        pub eps: f64 = 1e-5,
+        /// Whether there are γ and β. Default true.
+        pub affine: bool = true,
     }
 }
 
@@ -76,8 +53,8 @@ impl GroupNorm {
     /// A layer with γ of ones and β of zeros.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] for a number out of its range or groups that do not divide the channels, [`Error::Size`] for
-    /// more channels than fit into memory.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for a number out of its range or groups that do not
+    /// divide the channels, [`Error::Size`](dml_core::Error::Size) for more channels than fit into memory.
     pub fn new(config: GroupNormConfig, dtype: DType, device: &Device) -> Result<Self> {
         checked(&config)?;
         let present = [config.affine; 2];
@@ -88,7 +65,8 @@ impl GroupNorm {
     /// A layer with given γ and β, `[channels]` each. Of the configuration, `affine` has no effect.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] as [`new`](GroupNorm::new), [`Error::Shape`] for another shape.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) as [`new`](GroupNorm::new),
+    /// [`Error::Shape`](dml_core::Error::Shape) for another shape.
     pub fn from_parameters(
         config: GroupNormConfig,
         weight: Option<Var>,
@@ -108,17 +86,7 @@ impl GroupNorm {
         }
     }
 
-    /// γ.
-    #[must_use]
-    pub fn weight(&self) -> Option<&Var> {
-        self.affine.weight.as_ref()
-    }
-
-    /// β.
-    #[must_use]
-    pub fn bias(&self) -> Option<&Var> {
-        self.affine.bias.as_ref()
-    }
+    affine_parameters!();
 }
 
 fn checked(config: &GroupNormConfig) -> Result<()> {
@@ -126,20 +94,14 @@ fn checked(config: &GroupNormConfig) -> Result<()> {
     let channels = check::at_least_one("channels", config.channels)?;
     let groups = check::at_least_one("groups", config.groups)?;
     let divides = channels.is_multiple_of(groups);
-    let expected = "a divisor of channels";
-    check::parameter(divides, "groups", groups as f64, expected)?;
+    check::whole(divides, "groups", groups, "a divisor of channels")?;
     Ok(())
 }
 
 impl Layer for GroupNorm {
     fn forward_t(&self, input: &Tensor, _: bool) -> Result<Tensor> {
-        if input.rank() < 2 || input.dims()[1] != self.channels {
-            return Err(Error::Shape {
-                arg: "input",
-                expected: "[n, channels, …]",
-                got: input.dims().to_vec(),
-            });
-        }
+        let fits = input.rank() > 1 && input.dims()[1] == self.channels;
+        check::shape(fits, "input", input, "[n, channels, …]")?;
         let x = input.to_dtype(wide(input.dtype()))?;
         if x.elem_count() == 0 {
             return Ok(input.clone());

@@ -24,14 +24,20 @@ pub fn fan_in_uniform(
     dtype: DType,
     device: &Device,
 ) -> Result<Var> {
-    let shape = shape.into();
-    check::elements("parameter", shape.dims(), check::PARAMETER)?;
     let bound = 1.0 / (fan_in.max(1) as f64).sqrt();
-    let values: Vec<f64> = (0..shape.elem_count())
-        .map(|_| rng.random_range(-bound..bound))
-        .collect();
-    let values = Tensor::from_vec(values, shape, &Device::Cpu)?.to_dtype(dtype)?;
-    Ok(Var::from_tensor(&values.to_device(device)?)?)
+    uniform(shape, bound, rng, dtype, device)
+}
+
+/// A variable drawn from U(−`bound`, `bound`), in row-major order.
+pub(crate) fn uniform(
+    shape: impl Into<Shape>,
+    bound: f64,
+    rng: &mut dyn RngCore,
+    dtype: DType,
+    device: &Device,
+) -> Result<Var> {
+    let number = || rng.random_range(-bound..bound);
+    drawn(shape.into(), number, dtype, device)
 }
 
 /// A variable drawn from the normal distribution N(0, `std`²), in row-major order.
@@ -45,15 +51,17 @@ pub fn normal(
     dtype: DType,
     device: &Device,
 ) -> Result<Var> {
-    let shape = shape.into();
-    check::elements("parameter", shape.dims(), check::PARAMETER)?;
-    let values: Vec<f64> = (0..shape.elem_count())
-        .map(|_| {
-            // Box and Muller's way from two uniform numbers, the first of them in (0, 1].
-            let radius = (-2.0 * (1.0 - rng.random::<f64>()).ln()).sqrt();
-            std * radius * (2.0 * std::f64::consts::PI * rng.random::<f64>()).cos()
-        })
-        .collect();
+    let number = || {
+        // Box and Muller's way from two uniform numbers, the first of them in (0, 1].
+        let radius = (-2.0 * (1.0 - rng.random::<f64>()).ln()).sqrt();
+        std * radius * (2.0 * std::f64::consts::PI * rng.random::<f64>()).cos()
+    };
+    drawn(shape.into(), number, dtype, device)
+}
+
+fn drawn(shape: Shape, number: impl FnMut() -> f64, dtype: DType, device: &Device) -> Result<Var> {
+    let count = check::elements("parameter", shape.dims(), check::PARAMETER)?;
+    let values: Vec<f64> = std::iter::repeat_with(number).take(count).collect();
     let values = Tensor::from_vec(values, shape, &Device::Cpu)?.to_dtype(dtype)?;
     Ok(Var::from_tensor(&values.to_device(device)?)?)
 }

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use candle_core::Tensor;
-use dml_core::{Contents, Error, Result, RunningStatistics, SeedSequence, Trainable};
+use dml_core::{Error, Result, RunningStatistics, SeedSequence};
 
 use crate::{Conv2d, Dropout2d, Graph, GraphValue, MaxPool2d, Parameters};
 
@@ -115,50 +115,32 @@ pub enum Role<'a> {
     Other,
 }
 
-macro_rules! forward {
-    ($($t:ty),*) => {$(
-        impl<L: Layer + ?Sized> Layer for $t {
-            fn forward_t(&self, input: &Tensor, train: bool) -> Result<Tensor> {
-                (**self).forward_t(input, train)
-            }
-            fn parameters(&self) -> Parameters {
-                (**self).parameters()
-            }
-            fn buffers(&self) -> Parameters {
-                (**self).buffers()
-            }
-            fn freeze_statistics(&self) {
-                (**self).freeze_statistics();
-            }
-            fn statistics(&self) -> Vec<RunningStatistics> {
-                (**self).statistics()
-            }
-            fn seeds(&self) -> Vec<SeedSequence> {
-                (**self).seeds()
-            }
-            fn export(&self, graph: &mut Graph, input: &GraphValue) -> Result<GraphValue> {
-                (**self).export(graph, input)
-            }
-            fn role(&self) -> Role<'_> {
-                (**self).role()
-            }
-        }
-    )*};
-}
-forward!(&L, Box<L>, Arc<L>);
+dml_core::forward!(Layer for [&T, Box<T>, Arc<T>] {
+    fn forward_t(&self, input: &Tensor, train: bool) -> Result<Tensor>;
+    fn parameters(&self) -> Parameters;
+    fn buffers(&self) -> Parameters;
+    fn freeze_statistics(&self);
+    fn statistics(&self) -> Vec<RunningStatistics>;
+    fn seeds(&self) -> Vec<SeedSequence>;
+    fn export(&self, graph: &mut Graph, input: &GraphValue) -> Result<GraphValue>;
+    fn role(&self) -> Role<'_>;
+});
 
 /// Implements the traits of Candle's modules and of trainable modules for layers.
 macro_rules! candle_module {
-    ($($t:ty),*) => {$(
-        impl candle_core::ModuleT for $t {
+    (<$L:ident> $t:ty) => {
+        $crate::layer::candle_module!(@impl [<$L: Layer>] $t);
+    };
+    (@impl [$($generics:tt)*] $t:ty) => {
+        impl $($generics)* candle_core::ModuleT for $t {
             fn forward_t(&self, input: &Tensor, train: bool) -> candle_core::Result<Tensor> {
                 Ok(Layer::forward_t(self, input, train)?)
             }
         }
 
-        impl Trainable for $t {
-            fn contents(&self) -> Contents {
-                Contents {
+        impl $($generics)* dml_core::Trainable for $t {
+            fn contents(&self) -> dml_core::Contents {
+                dml_core::Contents {
                     parameters: self.parameters().into_iter().collect(),
                     buffers: self.buffers().into_iter().collect(),
                     seeds: self.seeds(),
@@ -166,8 +148,45 @@ macro_rules! candle_module {
                 }
             }
         }
-    )*};
+    };
+    ($($t:ty),*) => {
+        $($crate::layer::candle_module!(@impl [] $t);)*
+    };
 }
+pub(crate) use candle_module;
+
+/// Gives a layer of parts, which are `$self.$parts()` by name, the methods that collect what they hold.
+macro_rules! collected_from {
+    ($self:ident.$parts:ident()) => {
+        fn parameters(&$self) -> Parameters {
+            let mut parameters = Parameters::default();
+            for (name, layer) in $self.$parts() {
+                parameters.extend(name, layer.parameters());
+            }
+            parameters
+        }
+
+        fn buffers(&$self) -> Parameters {
+            let mut buffers = Parameters::default();
+            for (name, layer) in $self.$parts() {
+                buffers.extend(name, layer.buffers());
+            }
+            buffers
+        }
+
+        fn statistics(&$self) -> Vec<RunningStatistics> {
+            let parts = $self.$parts().into_iter();
+            parts.flat_map(|(_, layer)| layer.statistics()).collect()
+        }
+
+        fn seeds(&$self) -> Vec<SeedSequence> {
+            let parts = $self.$parts().into_iter();
+            parts.flat_map(|(_, layer)| layer.seeds()).collect()
+        }
+    };
+}
+pub(crate) use collected_from;
+
 candle_module!(
     crate::Activation,
     crate::ActivationCheckpoint,
@@ -206,6 +225,7 @@ candle_module!(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dml_core::Trainable;
 
     #[test]
     fn layers_are_objects() {

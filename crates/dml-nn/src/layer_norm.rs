@@ -9,9 +9,9 @@
 
 use candle_core::{DType, Device, Tensor, Var};
 use dml_core::autograd::has_kernel;
-use dml_core::{Error, Result, check};
+use dml_core::{Result, check};
 
-use crate::affine::{Affine, standardized};
+use crate::affine::{Affine, affine_parameters, standardized};
 use crate::kernels::row_norm::RowNorm;
 use crate::{Graph, GraphValue, Layer, Parameters, wide};
 
@@ -29,15 +29,20 @@ pub struct LayerNormConfig {
     #[cfg_attr(feature = "serde", serde(default = "eps"))]
     pub eps: f64,
     /// Whether there are γ and β. Default true.
-    #[cfg_attr(feature = "serde", serde(default = "crate::defaults::yes"))]
+    #[cfg_attr(feature = "serde", serde(default = "yes"))]
     pub elementwise_affine: bool,
     /// Whether there is β; without effect unless `elementwise_affine`. Default true.
-    #[cfg_attr(feature = "serde", serde(default = "crate::defaults::yes"))]
+    #[cfg_attr(feature = "serde", serde(default = "yes"))]
     pub bias: bool,
 }
 
 fn eps() -> f64 {
     1e-5
+}
+
+#[cfg(feature = "serde")]
+fn yes() -> bool {
+    true
 }
 
 impl LayerNormConfig {
@@ -76,8 +81,8 @@ impl LayerNorm {
     /// A layer with γ of ones and β of zeros.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] for a number out of its range or an empty `normalized_shape`, [`Error::Size`] for one that
-    /// does not fit into memory.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for a number out of its range or an empty
+    /// `normalized_shape`, [`Error::Size`](dml_core::Error::Size) for one that does not fit into memory.
     pub fn new(config: LayerNormConfig, dtype: DType, device: &Device) -> Result<Self> {
         let LayerNormConfig {
             normalized_shape: shape,
@@ -95,7 +100,8 @@ impl LayerNorm {
     /// effect.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] as [`new`](LayerNorm::new), [`Error::Shape`] for another shape.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) as [`new`](LayerNorm::new),
+    /// [`Error::Shape`](dml_core::Error::Shape) for another shape.
     pub fn from_parameters(
         config: LayerNormConfig,
         weight: Option<Var>,
@@ -111,17 +117,7 @@ impl LayerNorm {
         Ok(Self { shape, eps, affine })
     }
 
-    /// γ.
-    #[must_use]
-    pub fn weight(&self) -> Option<&Var> {
-        self.affine.weight.as_ref()
-    }
-
-    /// β.
-    #[must_use]
-    pub fn bias(&self) -> Option<&Var> {
-        self.affine.bias.as_ref()
-    }
+    affine_parameters!();
 }
 
 fn checked(shape: &[usize], eps: f64) -> Result<()> {
@@ -142,13 +138,8 @@ pub(crate) fn over_last_dimensions(
     affine: &Affine,
     norm: RowNorm,
 ) -> Result<Tensor> {
-    if !input.dims().ends_with(shape) {
-        return Err(Error::Shape {
-            arg: "input",
-            expected: "[…, normalized_shape]",
-            got: input.dims().to_vec(),
-        });
-    }
+    let fits = input.dims().ends_with(shape);
+    check::shape(fits, "input", input, "[…, normalized_shape]")?;
     let x = input.to_dtype(wide(input.dtype()))?;
     let width = shape.iter().product();
     let y = if has_kernel(&x) {

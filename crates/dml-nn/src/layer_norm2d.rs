@@ -9,43 +9,21 @@
 
 use candle_core::{DType, Device, Tensor, Var};
 use dml_core::autograd::has_kernel;
-use dml_core::{Error, Result, check};
+use dml_core::{Result, check};
 
-use crate::affine::{Affine, standardized};
+use crate::affine::{Affine, affine_parameters, standardized};
 use crate::kernels::pixel_norm::Pixels;
 use crate::{Graph, GraphValue, Layer, Parameters, pixels, wide};
 
-/// Configuration of [`LayerNorm2d`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(deny_unknown_fields)
-)]
-pub struct LayerNorm2dConfig {
-    /// Number of channels, the size of the second dimension; 1 to 4,294,967,295.
-    pub channels: usize,
-    /// ε, added to the variance; in `[1e-30, 1e30]`. Default 10⁻⁶.
-    #[cfg_attr(feature = "serde", serde(default = "eps"))]
-    pub eps: f64,
-    /// Whether there are γ and β. Default true.
-    #[cfg_attr(feature = "serde", serde(default = "crate::defaults::yes"))]
-    pub affine: bool,
-}
-
-fn eps() -> f64 {
-    1e-6
-}
-
-impl LayerNorm2dConfig {
-    /// The defaults for a number of channels.
-    #[must_use]
-    pub fn new(channels: usize) -> Self {
-        Self {
-            channels,
-            eps: eps(),
-            affine: true,
-        }
+dml_core::config! {
+    /// Configuration of [`LayerNorm2d`].
+    pub struct LayerNorm2dConfig {
+        /// Number of channels, the size of the second dimension; 1 to 4,294,967,295.
+        pub channels: usize;
+        /// ε, added to the variance; in `[1e-30, 1e30]`. Default 10⁻⁶.
+        pub eps: f64 = 1e-6,
+        /// Whether there are γ and β. Default true.
+        pub affine: bool = true,
     }
 }
 
@@ -73,7 +51,8 @@ impl LayerNorm2d {
     /// A layer with γ of ones and β of zeros.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] for a number out of its range, [`Error::Size`] for more channels than fit into memory.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for a number out of its range,
+    /// [`Error::Size`](dml_core::Error::Size) for more channels than fit into memory.
     pub fn new(config: LayerNorm2dConfig, dtype: DType, device: &Device) -> Result<Self> {
         let channels = checked(&config)?;
         let present = [config.affine; 2];
@@ -87,7 +66,8 @@ impl LayerNorm2d {
     /// A layer with given γ and β, `[channels]` each. Of the configuration, `affine` has no effect.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] for a number out of its range, [`Error::Shape`] for another shape.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for a number out of its range,
+    /// [`Error::Shape`](dml_core::Error::Shape) for another shape.
     pub fn from_parameters(
         config: LayerNorm2dConfig,
         weight: Option<Var>,
@@ -101,17 +81,7 @@ impl LayerNorm2d {
         })
     }
 
-    /// γ.
-    #[must_use]
-    pub fn weight(&self) -> Option<&Var> {
-        self.affine.weight.as_ref()
-    }
-
-    /// β.
-    #[must_use]
-    pub fn bias(&self) -> Option<&Var> {
-        self.affine.bias.as_ref()
-    }
+    affine_parameters!();
 }
 
 fn checked(config: &LayerNorm2dConfig) -> Result<usize> {
@@ -122,13 +92,8 @@ fn checked(config: &LayerNorm2dConfig) -> Result<usize> {
 impl Layer for LayerNorm2d {
     fn forward_t(&self, input: &Tensor, _: bool) -> Result<Tensor> {
         let [_, channels, height, width] = pixels::image_batch(input)?;
-        if channels != self.channels {
-            return Err(Error::Shape {
-                arg: "input",
-                expected: "[N, channels, H, W]",
-                got: input.dims().to_vec(),
-            });
-        }
+        let fits = channels == self.channels;
+        check::shape(fits, "input", input, "[N, channels, H, W]")?;
         let x = input.to_dtype(wide(input.dtype()))?;
         let y = if has_kernel(&x) {
             let kernel = Pixels {

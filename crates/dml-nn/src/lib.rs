@@ -45,7 +45,7 @@ mod windows_on_device;
 
 pub mod optimizer;
 
-use candle_core::{DType, Tensor, Var};
+use candle_core::{DType, Device, Tensor, Var};
 
 pub use dml_core;
 
@@ -125,11 +125,11 @@ fn in_single_precision(
     weight: &Tensor,
     f: impl FnOnce(&Tensor, &Tensor) -> dml_core::Result<Tensor>,
 ) -> dml_core::Result<Tensor> {
-    let half = |tensor: &Tensor| matches!(tensor.dtype(), DType::F16 | DType::BF16);
-    if !input.device().is_cpu() || !half(input) {
+    let wide = wide_on_cpu(input);
+    if wide == input.dtype() {
         return f(input, weight);
     }
-    let result = f(&input.to_dtype(DType::F32)?, &weight.to_dtype(DType::F32)?)?;
+    let result = f(&input.to_dtype(wide)?, &weight.to_dtype(wide)?)?;
     Ok(result.to_dtype(input.dtype())?)
 }
 
@@ -138,6 +138,14 @@ fn wide(dtype: DType) -> DType {
     match dtype {
         DType::F16 | DType::BF16 => DType::F32,
         other => other,
+    }
+}
+
+/// [`wide`] for a tensor on the CPU; other devices compute in half precision.
+fn wide_on_cpu(tensor: &Tensor) -> DType {
+    match tensor.device() {
+        Device::Cpu => wide(tensor.dtype()),
+        _ => tensor.dtype(),
     }
 }
 

@@ -5,41 +5,25 @@
 //! ```
 
 use candle_core::{DType, Device, Tensor, Var};
-use dml_core::autograd::{Element, Value, has_kernel, node, with_slice};
+use dml_core::autograd::{Element, has_kernel, host_node, if_tracked, with_slices};
 use dml_core::kernels::SimdReal;
-use dml_core::{Error, Result, check, for_element};
+use dml_core::{Result, check, for_element};
 use rand::RngCore;
 
 use crate::kernels::linear as kernel;
 use crate::lora::AdapterSlot;
 use crate::{Graph, GraphValue, Layer, Parameters, init};
 
-/// Configuration of [`Linear`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(deny_unknown_fields)
-)]
-pub struct LinearConfig {
-    /// Size of the last dimension of the input, 1 to 4,294,967,295.
-    pub in_features: usize,
-    /// Size of the last dimension of the output, 1 to 4,294,967,295.
-    pub out_features: usize,
-    /// Whether a bias is added. Default true.
-    #[cfg_attr(feature = "serde", serde(default = "crate::defaults::yes"))]
-    pub bias: bool,
-}
-
-impl LinearConfig {
-    /// A layer with a bias.
-    #[must_use]
-    pub fn new(in_features: usize, out_features: usize) -> Self {
-        Self {
-            in_features,
-            out_features,
-            bias: true,
-        }
+dml_core::config! {
+    /// Configuration of [`Linear`].
+    #[derive(Eq)]
+    pub struct LinearConfig {
+        /// Size of the last dimension of the input, 1 to 4,294,967,295.
+        pub in_features: usize,
+        /// Size of the last dimension of the output, 1 to 4,294,967,295.
+        pub out_features: usize;
+        /// Whether a bias is added. Default true.
+        pub bias: bool = true,
     }
 }
 
@@ -66,7 +50,8 @@ impl Linear {
     /// A layer with PyTorch's initialisation ([`init`]).
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] for a size of 0, [`Error::Tensor`] if the device can't hold the parameters.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for a size of 0,
+    /// [`Error::Tensor`](dml_core::Error::Tensor) if the device can't hold the parameters.
     pub fn new(
         config: LinearConfig,
         rng: &mut dyn RngCore,
@@ -86,15 +71,12 @@ impl Linear {
     /// A layer with given parameters.
     ///
     /// # Errors
-    /// [`Error::Shape`] unless the weight is `[out_features, in_features]` and the bias `[out_features]`.
+    /// [`Error::Shape`](dml_core::Error::Shape) unless the weight is `[out_features, in_features]` and the bias
+    /// `[out_features]`.
     pub fn from_parameters(weight: Var, bias: Option<Var>) -> Result<Self> {
-        let [outputs, inputs] = *weight.dims() else {
-            return Err(Error::Shape {
-                arg: "weight",
-                expected: "[out_features, in_features]",
-                got: weight.dims().to_vec(),
-            });
-        };
+        let fits = weight.rank() == 2;
+        check::shape(fits, "weight", &weight, "[out_features, in_features]")?;
+        let (outputs, inputs) = weight.dims2()?;
         check::at_least_one("in_features", inputs)?;
         check::at_least_one("out_features", outputs)?;
         crate::check_bias(bias.as_ref(), outputs)?;
@@ -226,67 +208,23 @@ fn fused<T: Element + SimdReal>(
     bias: Option<&Tensor>,
 ) -> Result<Tensor> {
     let (outputs, inputs) = weight.dims2()?;
+    let none = Tensor::zeros(0, input.dtype(), input.device())?;
+    let nodes = [input, weight, bias.unwrap_or(&none)];
+    let value = with_slices(nodes, |[x, weight, bias]: [&[T]; 3]| {
+        kernel::forward(x, inputs, weight, bias)
+    })?;
     let shape = with_last(input, outputs);
-    let value = |bias: &[T]| {
-        with_slice(input, |x: &[T]| {
-            with_slice(weight, |weight: &[T]| {
-                kernel::forward(x, inputs, weight, bias)
-            })
-        })?
-    };
-    match bias {
-        None => {
-            let value = Value::host(value(&[])?, shape)?;
-            let nodes = [input, weight];
-            node("linear", nodes, value, move |nodes, _, gradient| {
-                let [input, weight] = nodes;
-                let [input, weight, _] = gradients::<T>(input, weight, false, gradient)?;
-                Ok([input, weight])
-            })
-        }
-        Some(bias) => {
-            let value = Value::host(with_slice(bias, value)??, shape)?;
-            let nodes = [input, weight, bias];
-            node("linear", nodes, value, move |nodes, _, gradient| {
-                let [input, weight, bias] = nodes;
-                gradients::<T>(input, weight, bias.track_op(), gradient)
-            })
-        }
-    }
-}
-
-/// The gradients of input, weight and bias, where they are needed.
-fn gradients<T: Element + SimdReal>(
-    input: &Tensor,
-    weight: &Tensor,
-    needs_bias: bool,
-    gradient: &Tensor,
-) -> Result<[Option<Tensor>; 3]> {
-    let (outputs, inputs) = weight.dims2()?;
-    let device = gradient.device();
-    with_slice(gradient, |g: &[T]| -> Result<_> {
-        let of_input = if input.track_op() {
-            let values = with_slice(weight, |weight: &[T]| {
-                kernel::input_gradient(g, outputs, weight, inputs)
-            })?;
-            Some(Tensor::from_vec(values, input.shape(), device)?)
-        } else {
-            None
-        };
-        if !weight.track_op() && !needs_bias {
-            return Ok([of_input, None, None]);
-        }
-        let (of_weight, of_bias) = with_slice(input, |x: &[T]| {
-            kernel::weight_gradient(g, outputs, x, inputs)
-        })?;
-        let of_weight = Tensor::from_vec(of_weight, (outputs, inputs), device)?;
-        let of_bias = Tensor::from_vec(of_bias, outputs, device)?;
-        Ok([
-            of_input,
-            weight.track_op().then_some(of_weight),
-            needs_bias.then_some(of_bias),
-        ])
-    })?
+    host_node("linear", nodes, value, shape, move |nodes, _, g| {
+        let [input, weight, bias] = nodes;
+        with_slices([g, input, weight], |[g, x, w]: [&[T]; 3]| {
+            let of_input = if_tracked(input, || kernel::input_gradient(g, w, inputs));
+            let (of_weight, of_bias) = match weight.track_op() || bias.track_op() {
+                true => kernel::weight_gradient(g, outputs, x, inputs),
+                false => Default::default(),
+            };
+            [of_input, of_weight, of_bias]
+        })
+    })
 }
 
 /// The shape of `input` with another last dimension.
@@ -301,6 +239,7 @@ fn with_last(input: &Tensor, last: usize) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dml_core::Error;
     use rand::SeedableRng;
 
     fn layer(bias: bool, dtype: DType) -> Linear {

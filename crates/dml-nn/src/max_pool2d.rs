@@ -9,47 +9,26 @@
 
 use crate::kernels::conv2d::Pooling;
 use crate::kernels::max_pool2d::{self as kernel, Maxima};
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 use dml_core::autograd::{self, has_kernel, with_slice};
 use dml_core::{Error, Result, check, for_element};
 
-use crate::{Graph, GraphValue, Layer, Role, pixels, windows_on_device};
+use crate::{Graph, GraphValue, Layer, Role, pixels, wide_on_cpu, windows_on_device};
 
-/// Configuration of [`MaxPool2d`]; pairs are (height, width).
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(deny_unknown_fields)
-)]
-pub struct MaxPool2dConfig {
-    /// Size of a window in pixels, 1 to 1,024.
-    pub kernel_size: [usize; 2],
-    /// Distance of neighbouring windows in pixels, 1 to 1,024; `None` for the size of a window. Default `None`.
-    #[cfg_attr(feature = "serde", serde(default))]
-    pub stride: Option<[usize; 2]>,
-    /// Pixels that windows reach over the edge, at most half a window. Default 0.
-    #[cfg_attr(feature = "serde", serde(default))]
-    pub padding: [usize; 2],
-    /// Distance of neighbouring pixels of a window, 1 to 1,024. Default 1.
-    #[cfg_attr(feature = "serde", serde(default = "crate::defaults::ones"))]
-    pub dilation: [usize; 2],
-    /// Whether windows that begin inside and reach over the far edge count. Default false.
-    #[cfg_attr(feature = "serde", serde(default))]
-    pub ceil_mode: bool,
-}
-
-impl MaxPool2dConfig {
-    /// Windows side by side.
-    #[must_use]
-    pub fn new(kernel_size: [usize; 2]) -> Self {
-        Self {
-            kernel_size,
-            stride: None,
-            padding: [0, 0],
-            dilation: [1, 1],
-            ceil_mode: false,
-        }
+dml_core::config! {
+    /// Configuration of [`MaxPool2d`]; pairs are (height, width).
+    #[derive(Eq)]
+    pub struct MaxPool2dConfig {
+        /// Size of a window in pixels, 1 to 1,024.
+        pub kernel_size: [usize; 2];
+        /// Distance of neighbouring windows in pixels, 1 to 1,024; `None` for the size of a window. Default `None`.
+        pub stride: Option<[usize; 2]> = None,
+        /// Pixels that windows reach over the edge, at most half a window. Default 0.
+        pub padding: [usize; 2] = [0, 0],
+        /// Distance of neighbouring pixels of a window, 1 to 1,024. Default 1.
+        pub dilation: [usize; 2] = [1, 1],
+        /// Whether windows that begin inside and reach over the far edge count. Default false.
+        pub ceil_mode: bool = false,
     }
 }
 
@@ -73,28 +52,15 @@ impl MaxPool2d {
     /// # Errors
     /// [`Error::InvalidParameter`] for a size, stride or dilation of 0, or a padding of more than half a window.
     pub fn new(config: MaxPool2dConfig) -> Result<Self> {
-        let stride = config.stride.unwrap_or(config.kernel_size);
-        for axis in [0, 1] {
-            check::count("kernel_size", config.kernel_size[axis], pixels::MAX_WINDOW)?;
-            check::count("stride", stride[axis], pixels::MAX_WINDOW)?;
-            check::count("dilation", config.dilation[axis], pixels::MAX_WINDOW)?;
-            if config.padding[axis] > config.kernel_size[axis] / 2 {
-                return Err(Error::InvalidParameter {
-                    name: "padding",
-                    value: config.padding[axis] as f64,
-                    expected: "at most half of kernel_size",
-                });
-            }
-        }
-        Ok(Self {
-            pooling: Pooling {
-                kernel: config.kernel_size,
-                stride,
-                padding: config.padding,
-                dilation: config.dilation,
-                ceil_mode: config.ceil_mode,
-            },
-        })
+        let pooling = Pooling {
+            kernel: config.kernel_size,
+            stride: config.stride.unwrap_or(config.kernel_size),
+            padding: config.padding,
+            dilation: config.dilation,
+            ceil_mode: config.ceil_mode,
+        };
+        let pooling = pixels::checked(pooling)?;
+        Ok(Self { pooling })
     }
 
     pub(crate) fn pooling(&self) -> &Pooling {
@@ -105,11 +71,7 @@ impl MaxPool2d {
     pub(crate) fn output(&self, image: [usize; 2]) -> Result<[usize; 2]> {
         match self.pooling.output(image) {
             Some(output) if output.iter().all(|size| *size > 0) => Ok(output),
-            _ => Err(Error::Shape {
-                arg: "input",
-                expected: "[N, C, H, W] with room for a pooling window",
-                got: image.to_vec(),
-            }),
+            _ => Err(pixels::no_room(&image)),
         }
     }
 
@@ -117,21 +79,12 @@ impl MaxPool2d {
     pub(crate) fn composite(&self, input: &Tensor) -> Result<Tensor> {
         let (_, _, height, width) = input.dims4()?;
         let output = self.output([height, width])?;
-        let p = &self.pooling;
-        let lowest = (input.ones_like()? * f64::NEG_INFINITY)?;
         let mut best: Option<Tensor> = None;
-        for place in (0..p.kernel[0]).flat_map(|a| (0..p.kernel[1]).map(move |b| [a, b])) {
-            let [rows, columns] = [0, 1].map(|axis| {
-                let start = place[axis] * p.dilation[axis];
-                pixels::positions(start, p.stride[axis], output[axis], p.padding[axis])
-            });
-            // What lies outside is read from anywhere inside and replaced.
-            let inside = pixels::inside(&rows, &columns, [height, width], input.device())?;
-            let values = pixels::select(input, &rows, &columns)?;
-            let outside = pixels::select(&lowest, &rows, &columns)?;
-            let values = inside
-                .broadcast_as(values.shape())?
-                .where_cond(&values, &outside)?;
+        for place in pixels::places(&self.pooling.of_planes(1), output) {
+            let (values, inside) = place.of(input)?;
+            let lowest = (values.ones_like()? * f64::NEG_INFINITY)?;
+            let inside = inside.broadcast_as(values.shape())?;
+            let values = inside.where_cond(&values, &lowest)?;
             best = Some(match best {
                 None => values,
                 Some(best) => {
@@ -153,26 +106,25 @@ impl Layer for MaxPool2d {
         let image = [height, width];
         let [rows, columns] = self.output(image)?;
         if autograd::cuda::has_kernel(input) {
-            return windows_on_device::max_pool2d(input, &self.pooling);
+            let windows = self.pooling.of_planes(channels);
+            return windows_on_device::max_pool2d(input, &windows, [rows, columns]);
         }
-        if !has_kernel(input) {
-            if input.device().is_cpu() && matches!(input.dtype(), DType::F16 | DType::BF16) {
-                let wide = self.forward(&input.to_dtype(DType::F32)?)?;
-                return Ok(wide.to_dtype(input.dtype())?);
-            }
-            return self.composite(input);
-        }
-        for_element!(input, "input", |T| {
-            let Maxima { values, pixels } =
-                with_slice(input, |x: &[T]| kernel::max_pool2d(x, image, &self.pooling))?;
-            let shape = (batch, channels, rows, columns);
-            autograd::unary("max_pool2d", input, values, shape, move |x, _, gradient| {
-                let result = with_slice(gradient, |g: &[T]| {
-                    kernel::max_pool2d_backward(&pixels, g, image, rows * columns)
-                })?;
-                Ok(Tensor::from_vec(result, x.shape(), x.device())?)
-            })
-        })
+        let x = &input.to_dtype(wide_on_cpu(input))?;
+        let y = if has_kernel(x) {
+            for_element!(x, "input", |T| {
+                let Maxima { values, pixels } =
+                    with_slice(x, |x: &[T]| kernel::max_pool2d(x, image, &self.pooling))?;
+                let shape = (batch, channels, rows, columns);
+                autograd::unary("max_pool2d", x, values, shape, move |_, _, g| {
+                    with_slice(g, |g: &[T]| {
+                        kernel::max_pool2d_backward(&pixels, g, image, rows * columns)
+                    })
+                })
+            })?
+        } else {
+            self.composite(x)?
+        };
+        Ok(y.to_dtype(input.dtype())?)
     }
 
     fn export(&self, graph: &mut Graph, input: &GraphValue) -> Result<GraphValue> {
@@ -200,7 +152,7 @@ impl Layer for MaxPool2d {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_core::{Device, Var};
+    use candle_core::{DType, Device, Var};
 
     fn gradient(x: &Var, y: &Tensor) -> Result<Vec<f64>> {
         let weights: Vec<f64> = (0..y.elem_count()).map(|i| 1.0 + i as f64).collect();

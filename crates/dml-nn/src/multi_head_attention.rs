@@ -15,41 +15,25 @@
 //! | CLIP of Hugging Face | `q_proj`, `k_proj`, `v_proj` | `out_proj` |
 
 use candle_core::{DType, Device, Tensor, Var};
-use dml_core::{Error, Result, SeedSequence, check};
-use rand::{Rng, RngCore};
+use dml_core::{Result, SeedSequence, check};
+use rand::RngCore;
 
 use crate::attention::{
     AttentionOptions, export_attention, multi_head_attention, multi_head_attention_packed,
 };
 use crate::named_linear::NamedLinear;
-use crate::{Dropout, Graph, GraphValue, Layer, Linear, LinearConfig, Parameters};
+use crate::{Dropout, Graph, GraphValue, Layer, Linear, LinearConfig, Parameters, init};
 
-/// Configuration of [`MultiHeadAttention`], with PyTorch's names.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(deny_unknown_fields)
-)]
-pub struct MultiHeadAttentionConfig {
-    /// Size of the last dimension of input and output, 1 to 4,294,967,295; a multiple of the number of heads.
-    pub embed_dim: usize,
-    /// Number of heads, 1 to 4,294,967,295.
-    pub num_heads: usize,
-    /// Whether the linear layers have biases. Default true.
-    #[cfg_attr(feature = "serde", serde(default = "crate::defaults::yes"))]
-    pub bias: bool,
-}
-
-impl MultiHeadAttentionConfig {
-    /// Attention with biases.
-    #[must_use]
-    pub fn new(embed_dim: usize, num_heads: usize) -> Self {
-        Self {
-            embed_dim,
-            num_heads,
-            bias: true,
-        }
+dml_core::config! {
+    /// Configuration of [`MultiHeadAttention`], with PyTorch's names.
+    #[derive(Eq)]
+    pub struct MultiHeadAttentionConfig {
+        /// Size of the last dimension of input and output, 1 to 4,294,967,295; a multiple of the number of heads.
+        pub embed_dim: usize,
+        /// Number of heads, 1 to 4,294,967,295.
+        pub num_heads: usize;
+        /// Whether the linear layers have biases. Default true.
+        pub bias: bool = true,
     }
 }
 
@@ -94,8 +78,8 @@ impl MultiHeadAttention {
     /// biases are 0.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] for a size of 0 or heads that do not divide `embed_dim`, [`Error::Tensor`] if the device
-    /// can't hold the parameters.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for a size of 0 or heads that do not divide
+    /// `embed_dim`, [`Error::Tensor`](dml_core::Error::Tensor) if the device can't hold the parameters.
     pub fn new(
         config: MultiHeadAttentionConfig,
         rng: &mut dyn RngCore,
@@ -103,13 +87,8 @@ impl MultiHeadAttention {
         device: &Device,
     ) -> Result<Self> {
         let width = check::at_least_one("embed_dim", config.embed_dim)?;
-        check::elements("in_proj_weight", &[3, width, width], check::PARAMETER)?;
         let bound = (6.0 / (4 * width) as f64).sqrt();
-        let values: Vec<f64> = (0..3 * width * width)
-            .map(|_| rng.random_range(-bound..bound))
-            .collect();
-        let weight = Tensor::from_vec(values, (3 * width, width), &Device::Cpu)?.to_dtype(dtype)?;
-        let weight = Var::from_tensor(&weight.to_device(device)?)?;
+        let weight = init::uniform((3 * width, width), bound, rng, dtype, device)?;
         let zeros = |len: usize| -> Result<Option<Var>> {
             Ok(config
                 .bias
@@ -134,17 +113,13 @@ impl MultiHeadAttention {
     /// then those of the keys, then those of the values. Parameters have the given names before theirs.
     ///
     /// # Errors
-    /// [`Error::Shape`] if the layers do not fit each other, [`Error::InvalidParameter`] for heads that do not divide the width.
+    /// [`Error::Shape`](dml_core::Error::Shape) if the layers do not fit each other,
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for heads that do not divide the width.
     pub fn packed(qkv: (&str, Linear), output: (&str, Linear), num_heads: usize) -> Result<Self> {
         let qkv = NamedLinear::new(qkv);
         let (rows, _) = qkv.sizes()?;
-        if rows % 3 != 0 {
-            return Err(Error::Shape {
-                arg: "qkv",
-                expected: "a weight of [3 · width, embed_dim]",
-                got: vec![rows],
-            });
-        }
+        let expected = "a weight of [3 · width, embed_dim]";
+        check::dims(rows.is_multiple_of(3), "qkv", &[rows], expected)?;
         Self::of(
             Projections::Packed(qkv),
             rows / 3,
@@ -166,13 +141,13 @@ impl MultiHeadAttention {
         let all = [query, key, value].map(NamedLinear::new);
         let (width, _) = all[0].sizes()?;
         for named in &all[1..] {
-            if named.sizes()?.0 != width {
-                return Err(Error::Shape {
-                    arg: "key and value",
-                    expected: "as many outputs as the query",
-                    got: named.linear.weight().dims().to_vec(),
-                });
-            }
+            let (fits, weight) = (named.sizes()?.0 == width, named.linear.weight());
+            check::shape(
+                fits,
+                "key and value",
+                weight,
+                "as many outputs as the query",
+            )?;
         }
         let all = Projections::Separate(Box::new(all));
         Self::of(all, width, NamedLinear::new(output), num_heads)
@@ -185,20 +160,10 @@ impl MultiHeadAttention {
         heads: usize,
     ) -> Result<Self> {
         check::at_least_one("num_heads", heads)?;
-        if !width.is_multiple_of(heads) {
-            return Err(Error::InvalidParameter {
-                name: "num_heads",
-                value: heads as f64,
-                expected: "a divisor of the width",
-            });
-        }
-        if output.sizes()?.1 != width {
-            return Err(Error::Shape {
-                arg: "output",
-                expected: "a weight of [embed_dim, width]",
-                got: output.linear.weight().dims().to_vec(),
-            });
-        }
+        let divides = width.is_multiple_of(heads);
+        check::whole(divides, "num_heads", heads, "a divisor of the width")?;
+        let (fits, weight) = (output.sizes()?.1 == width, output.linear.weight());
+        check::shape(fits, "output", weight, "a weight of [embed_dim, width]")?;
         Ok(Self {
             projections,
             output,
@@ -224,7 +189,8 @@ impl MultiHeadAttention {
     /// applied in training if the options have none.
     ///
     /// # Errors
-    /// [`Error::Shape`] and [`Error::DType`] for an input or masks that do not fit, [`Error::Tensor`] if Candle can't do it.
+    /// [`Error::Shape`](dml_core::Error::Shape) and [`Error::DType`](dml_core::Error::DType) for an input or masks that do
+    /// not fit, [`Error::Tensor`](dml_core::Error::Tensor) if Candle can't do it.
     pub fn attend(
         &self,
         input: &Tensor,
@@ -324,14 +290,9 @@ impl MultiHeadAttention {
 }
 
 fn three_dimensional(input: &Tensor) -> Result<&Tensor> {
-    if input.rank() == 3 {
-        return Ok(input);
-    }
-    Err(Error::Shape {
-        arg: "input",
-        expected: "[batch, length, embed_dim]",
-        got: input.dims().to_vec(),
-    })
+    let expected = "[batch, length, embed_dim]";
+    check::shape(input.rank() == 3, "input", input, expected)?;
+    Ok(input)
 }
 
 impl Layer for MultiHeadAttention {

@@ -1,7 +1,7 @@
 //! Convolutions of many channels as nodes of Candle's graph, computed on channel planes.
 
 use candle_core::Tensor;
-use dml_core::autograd::{self, Element, with_slice};
+use dml_core::autograd::{Element, host_node, if_tracked, with_slices};
 use dml_core::kernels::SimdReal;
 use dml_core::{Result, for_element};
 
@@ -23,94 +23,20 @@ fn node<T: Element + SimdReal>(conv: &Conv2d, input: &Tensor) -> Result<Tensor> 
     };
     let [rows, columns] = problem.output;
     let shape = (batch, problem.conv.out_channels, rows, columns);
-    let weight = conv.weight().as_tensor();
-    let Some(bias) = conv.bias() else {
-        let value = with_slice(input, |input: &[T]| {
-            with_slice(weight, |weight: &[T]| {
-                kernel::forward(&problem, input, weight, &[])
-            })
-        })??;
-        let value = autograd::Value::host(value, shape)?;
-        let backward = move |[input, weight]: [&Tensor; 2], _: &Tensor, gradient: &Tensor| {
-            Ok([
-                input_gradient::<T>(&problem, input, weight, gradient)?,
-                weight_gradient::<T>(&problem, input, weight, gradient)?,
-            ])
-        };
-        return autograd::node("conv2d", [input, weight], value, backward);
-    };
-    let bias = bias.as_tensor();
-    let value = with_slice(input, |input: &[T]| {
-        with_slice(weight, |weight: &[T]| {
-            with_slice(bias, |bias: &[T]| {
-                kernel::forward(&problem, input, weight, bias)
-            })
-        })
-    })???;
-    autograd::ternary(
-        "conv2d",
-        [input, weight, bias],
-        value,
-        shape,
-        move |[input, weight, bias], _, gradient| {
-            Ok([
-                input_gradient::<T>(&problem, input, weight, gradient)?,
-                weight_gradient::<T>(&problem, input, weight, gradient)?,
-                bias_gradient::<T>(&problem, bias, gradient)?,
-            ])
-        },
-    )
-}
-
-fn input_gradient<T: Element + SimdReal>(
-    problem: &Problem,
-    input: &Tensor,
-    weight: &Tensor,
-    gradient: &Tensor,
-) -> Result<Option<Tensor>> {
-    if !input.track_op() {
-        return Ok(None);
-    }
-    let values = with_slice(weight, |weight: &[T]| {
-        with_slice(gradient, |gradient: &[T]| {
-            kernel::input_gradient(problem, weight, gradient)
-        })
-    })??;
-    Ok(Some(Tensor::from_vec(
-        values,
-        input.shape(),
-        input.device(),
-    )?))
-}
-
-fn weight_gradient<T: Element + SimdReal>(
-    problem: &Problem,
-    input: &Tensor,
-    weight: &Tensor,
-    gradient: &Tensor,
-) -> Result<Option<Tensor>> {
-    if !weight.track_op() {
-        return Ok(None);
-    }
-    let values = with_slice(input, |input: &[T]| {
-        with_slice(gradient, |gradient: &[T]| {
-            kernel::weight_gradient(problem, input, gradient)
-        })
-    })??;
-    let shape = weight.shape();
-    Ok(Some(Tensor::from_vec(values, shape, weight.device())?))
-}
-
-fn bias_gradient<T: Element + SimdReal>(
-    problem: &Problem,
-    bias: &Tensor,
-    gradient: &Tensor,
-) -> Result<Option<Tensor>> {
-    if !bias.track_op() {
-        return Ok(None);
-    }
-    let values = with_slice(gradient, |gradient: &[T]| {
-        kernel::bias_gradient(problem, gradient)
+    let none = Tensor::zeros(0, input.dtype(), input.device())?;
+    let bias = conv.bias().map_or(&none, |bias| bias.as_tensor());
+    let inputs = [input, conv.weight().as_tensor(), bias];
+    let value = with_slices(inputs, |[input, weight, bias]: [&[T]; 3]| {
+        kernel::forward(&problem, input, weight, bias)
     })?;
-    Ok(Some(Tensor::from_vec(values, bias.shape(), bias.device())?))
+    host_node("conv2d", inputs, value, shape, move |inputs, _, g| {
+        let [input, weight, bias] = inputs;
+        with_slices([input, weight, g], |[x, w, g]: [&[T]; 3]| {
+            [
+                if_tracked(input, || kernel::input_gradient(&problem, w, g)),
+                if_tracked(weight, || kernel::weight_gradient(&problem, x, g)),
+                if_tracked(bias, || kernel::bias_gradient(&problem, g)),
+            ]
+        })
+    })
 }

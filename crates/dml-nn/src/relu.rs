@@ -5,7 +5,7 @@
 //! ```
 
 use candle_core::Tensor;
-use dml_core::autograd::{self, has_kernel, with_slice};
+use dml_core::autograd::{self, has_kernel, with_slice, with_slices};
 use dml_core::kernels::{Real, elementwise};
 use dml_core::{Result, for_element};
 
@@ -36,12 +36,9 @@ impl Layer for Relu {
                 elementwise::map(x, |x| if x <= T::ZERO { T::ZERO } else { x })
             })?;
             autograd::unary("relu", input, value, input.shape(), |_, y, gradient| {
-                let product = with_slice(y, |y: &[T]| {
-                    with_slice(gradient, |g: &[T]| {
-                        elementwise::zip_map(y, g, |y, g| if y > T::ZERO { g } else { T::ZERO })
-                    })
-                })??;
-                Ok(Tensor::from_vec(product, y.shape(), y.device())?)
+                with_slices([y, gradient], |[y, g]: [&[T]; 2]| {
+                    elementwise::zip_map(y, g, |y, g| if y > T::ZERO { g } else { T::ZERO })
+                })
             })
         })
     }

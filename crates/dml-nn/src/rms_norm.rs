@@ -15,34 +15,16 @@ use crate::kernels::row_norm::RowNorm;
 use crate::layer_norm::over_last_dimensions;
 use crate::{Layer, Parameters};
 
-/// Configuration of [`RmsNorm`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(deny_unknown_fields)
-)]
-pub struct RmsNormConfig {
-    /// Size of the last dimension of the input, 1 to 4,294,967,295.
-    pub dim: usize,
-    /// ε, added to the mean square; in `[1e-30, 1e30]`. `None` for the machine epsilon of the element type that is
-    /// computed in: 2⁻²³ in single and half precision, 2⁻⁵² in double. Default `None`.
-    #[cfg_attr(feature = "serde", serde(default))]
-    pub eps: Option<f64>,
-    /// Whether there is γ. Default true.
-    #[cfg_attr(feature = "serde", serde(default = "crate::defaults::yes"))]
-    pub elementwise_affine: bool,
-}
-
-impl RmsNormConfig {
-    /// The defaults for a size of the last dimension.
-    #[must_use]
-    pub fn new(dim: usize) -> Self {
-        Self {
-            dim,
-            eps: None,
-            elementwise_affine: true,
-        }
+dml_core::config! {
+    /// Configuration of [`RmsNorm`].
+    pub struct RmsNormConfig {
+        /// Size of the last dimension of the input, 1 to 4,294,967,295.
+        pub dim: usize;
+        /// ε, added to the mean square; in `[1e-30, 1e30]`. `None` for the machine epsilon of the element type that is
+        /// computed in: 2⁻²³ in single and half precision, 2⁻⁵² in double. Default `None`.
+        pub eps: Option<f64> = None,
+        /// Whether there is γ. Default true.
+        pub elementwise_affine: bool = true,
     }
 }
 

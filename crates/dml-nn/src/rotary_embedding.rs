@@ -14,50 +14,22 @@ use std::sync::Arc;
 use candle_core::{D, Device, Tensor};
 use dml_core::autograd::{self, Element, has_kernel, with_slice};
 use dml_core::kernels::Real;
-use dml_core::{Error, Result, check, for_element};
+use dml_core::{Result, check, for_element};
 
 use crate::kernels::rotation::Rotation;
 use crate::{Graph, GraphValue, Layer, wide};
 
-/// Configuration of [`RotaryEmbedding`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(deny_unknown_fields)
-)]
-pub struct RotaryEmbeddingConfig {
-    /// Number of coordinates that are rotated, the first ones of each row; even, 2 to 65,536. The others stay as they are.
-    pub dim: usize,
-    /// Base of the wavelengths; in `[1e-30, 1e30]`. Default 10,000.
-    #[cfg_attr(feature = "serde", serde(default = "theta"))]
-    pub theta: f64,
-    /// Whether pairs are neighbours; else they are half of `dim` apart. Default false.
-    #[cfg_attr(feature = "serde", serde(default))]
-    pub interleaved: bool,
-    /// Number of positions for which there are angles, 1 to 4,294,967,295. Default 2,048.
-    #[cfg_attr(feature = "serde", serde(default = "max_positions"))]
-    pub max_positions: usize,
-}
-
-fn theta() -> f64 {
-    10_000.0
-}
-
-fn max_positions() -> usize {
-    2_048
-}
-
-impl RotaryEmbeddingConfig {
-    /// The defaults for a number of rotated coordinates.
-    #[must_use]
-    pub fn new(dim: usize) -> Self {
-        Self {
-            dim,
-            theta: theta(),
-            interleaved: false,
-            max_positions: max_positions(),
-        }
+dml_core::config! {
+    /// Configuration of [`RotaryEmbedding`].
+    pub struct RotaryEmbeddingConfig {
+        /// Number of coordinates that are rotated, the first ones of each row; even, 2 to 65,536. The others stay as they are.
+        pub dim: usize;
+        /// Base of the wavelengths; in `[1e-30, 1e30]`. Default 10,000.
+        pub theta: f64 = 10_000.0,
+        /// Whether pairs are neighbours; else they are half of `dim` apart. Default false.
+        pub interleaved: bool = false,
+        /// Number of positions for which there are angles, 1 to 4,294,967,295. Default 2,048.
+        pub max_positions: usize = 2_048,
     }
 }
 
@@ -84,7 +56,8 @@ pub struct RotaryEmbedding {
 
 impl RotaryEmbedding {
     /// # Errors
-    /// [`Error::InvalidParameter`] for a number out of its range, [`Error::Size`] for more angles than fit into memory.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for a number out of its range,
+    /// [`Error::Size`](dml_core::Error::Size) for more angles than fit into memory.
     pub fn new(config: RotaryEmbeddingConfig) -> Result<Self> {
         let dim = check::count_from("dim", config.dim, 2, 1 << 16)?;
         check::parameter(dim.is_multiple_of(2), "dim", dim as f64, "an even number")?;
@@ -112,27 +85,17 @@ impl RotaryEmbedding {
     /// The rows of `input` `[…, positions, head_dim]`, the first of which is at position `first`.
     ///
     /// # Errors
-    /// [`Error::Shape`] for rows shorter than `dim`, [`Error::Count`] for more positions than there are angles for.
+    /// [`Error::Shape`](dml_core::Error::Shape) for rows shorter than `dim`, [`Error::Count`](dml_core::Error::Count) for
+    /// more positions than there are angles for.
     pub fn forward_from(&self, input: &Tensor, first: usize) -> Result<Tensor> {
-        let positions = match *input.dims() {
-            [.., positions, width] if width >= self.config.dim => positions,
-            _ => {
-                return Err(Error::Shape {
-                    arg: "input",
-                    expected: "[…, positions, head_dim] with head_dim at least dim",
-                    got: input.dims().to_vec(),
-                });
-            }
+        let (positions, width) = match *input.dims() {
+            [.., positions, width] => (positions, width),
+            _ => (0, 0),
         };
+        let expected = "[…, positions, head_dim] with head_dim at least dim";
+        check::shape(width >= self.config.dim, "input", input, expected)?;
         let end = first.saturating_add(positions);
-        if end > self.config.max_positions {
-            return Err(Error::Count {
-                name: "positions",
-                least: 0,
-                most: self.config.max_positions,
-                got: end,
-            });
-        }
+        check::count_from("positions", end, 0, self.config.max_positions)?;
         if input.elem_count() == 0 {
             return Ok(input.clone());
         }
@@ -158,7 +121,7 @@ impl RotaryEmbedding {
     /// Cosines and sines of a number of positions in a graph, `[positions, dim / 2]` each; `positions` is `[1]`.
     ///
     /// # Errors
-    /// [`Error::Tensor`] if Candle can't make a constant.
+    /// [`Error::Tensor`](dml_core::Error::Tensor) if Candle can't make a constant.
     pub fn export_angles(
         &self,
         graph: &mut Graph,
@@ -177,7 +140,7 @@ impl RotaryEmbedding {
     /// As [`Layer::export`], with the angles of [`export_angles`](Self::export_angles).
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for pairs that are interleaved.
+    /// [`Error::Unsupported`](dml_core::Error::Unsupported) for pairs that are interleaved.
     pub fn export_rotated(
         &self,
         graph: &mut Graph,
@@ -225,9 +188,8 @@ impl RotaryEmbedding {
             rotation.apply(x, width)
         };
         let value = with_slice(x, |x: &[T]| rotated(x, false))?;
-        autograd::unary("rotary", x, value, x.shape(), move |x, _, gradient| {
-            let values = with_slice(gradient, |g: &[T]| rotated(g, true))?;
-            Ok(Tensor::from_vec(values, x.shape(), x.device())?)
+        autograd::unary("rotary", x, value, x.shape(), move |_, _, gradient| {
+            with_slice(gradient, |g: &[T]| rotated(g, true))
         })
     }
 

@@ -4,6 +4,7 @@ use candle_core::Tensor;
 use dml_core::{Result, RunningStatistics, SeedSequence};
 
 use crate::block::Block;
+use crate::layer::collected_from;
 use crate::{Graph, GraphValue, Layer, Parameters, Role};
 
 /// Layers, each with a name, computed in order.
@@ -74,36 +75,13 @@ impl Layer for Sequential {
         Ok(x)
     }
 
-    fn parameters(&self) -> Parameters {
-        let mut parameters = Parameters::default();
-        for (name, layer) in self.iter() {
-            parameters.extend(name, layer.parameters());
-        }
-        parameters
-    }
-
-    fn buffers(&self) -> Parameters {
-        let mut buffers = Parameters::default();
-        for (name, layer) in self.iter() {
-            buffers.extend(name, layer.buffers());
-        }
-        buffers
-    }
-
-    fn statistics(&self) -> Vec<RunningStatistics> {
-        let layers = self.iter();
-        layers.flat_map(|(_, layer)| layer.statistics()).collect()
-    }
+    collected_from!(self.iter());
 
     fn export(&self, graph: &mut Graph, input: &GraphValue) -> Result<GraphValue> {
         let mut layers = self.iter();
         layers.try_fold(input.clone(), |x, (name, layer)| {
             graph.part(name, layer, &x)
         })
-    }
-
-    fn seeds(&self) -> Vec<SeedSequence> {
-        self.iter().flat_map(|(_, layer)| layer.seeds()).collect()
     }
 }
 

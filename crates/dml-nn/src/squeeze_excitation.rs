@@ -9,38 +9,26 @@
 //! hard sigmoid in MobileNetV3, `SiLU` and sigmoid in EfficientNet.
 
 use candle_core::{DType, Device, Tensor};
-use dml_core::autograd::{self, has_kernel, with_slice};
-use dml_core::{Result, RunningStatistics, SeedSequence, for_element};
+use dml_core::autograd::{has_kernel, host_node, with_slices};
+use dml_core::kernels::elementwise::scale_rows;
+use dml_core::{Result, RunningStatistics, SeedSequence, check, for_element};
 use rand::RngCore;
 
 use crate::kernels::channel_scale as kernel;
+use crate::layer::collected_from;
 use crate::{
     AdaptiveAvgPool2d, AdaptiveAvgPool2dConfig, Conv2d, Conv2dConfig, Graph, GraphValue, Layer,
     Parameters, pixels,
 };
 
-/// Configuration of [`SqueezeExcitation`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(deny_unknown_fields)
-)]
-pub struct SqueezeExcitationConfig {
-    /// Number of channels of the input, 1 to 4,294,967,295.
-    pub input_channels: usize,
-    /// Number of channels between the two convolutions, 1 to 4,294,967,295.
-    pub squeeze_channels: usize,
-}
-
-impl SqueezeExcitationConfig {
-    /// A number of channels of the input and between the convolutions.
-    #[must_use]
-    pub fn new(input_channels: usize, squeeze_channels: usize) -> Self {
-        Self {
-            input_channels,
-            squeeze_channels,
-        }
+dml_core::config! {
+    /// Configuration of [`SqueezeExcitation`].
+    #[derive(Eq)]
+    pub struct SqueezeExcitationConfig {
+        /// Number of channels of the input, 1 to 4,294,967,295.
+        pub input_channels: usize,
+        /// Number of channels between the two convolutions, 1 to 4,294,967,295.
+        pub squeeze_channels: usize;
     }
 }
 
@@ -125,42 +113,29 @@ impl SqueezeExcitation {
 
 /// `factors · x` for factors `[N, C, 1, 1]`.
 fn scaled(x: &Tensor, factors: &Tensor) -> Result<Tensor> {
-    let (batch, channels, _, _) = x.dims4()?;
-    if factors.dims() != [batch, channels, 1, 1] {
-        return Err(dml_core::Error::Shape {
-            arg: "scale",
-            expected: "[N, C, 1, 1], one factor per channel of the input",
-            got: factors.dims().to_vec(),
-        });
-    }
+    let (batch, channels, height, width) = x.dims4()?;
+    let area = height * width;
+    let fits = factors.dims() == [batch, channels, 1, 1];
+    let expected = "[N, C, 1, 1], one factor per channel of the input";
+    check::shape(fits, "scale", factors, expected)?;
     if !has_kernel(x) || x.dtype() != factors.dtype() {
         return Ok(x.broadcast_mul(factors)?);
     }
     for_element!(x, "input", |T| {
-        let product = |x: &Tensor, factors: &Tensor| {
-            with_slice(x, |x: &[T]| {
-                with_slice(factors, |factors: &[T]| kernel::scaled(x, factors))
-            })?
-        };
-        let value = product(x, factors)?;
-        let shape = x.shape();
-        autograd::binary(
+        let inputs = [x, factors];
+        let value = with_slices(inputs, |[x, s]: [&[T]; 2]| scale_rows(x, s, area))?;
+        host_node(
             "channel_scale",
-            x,
-            factors,
+            inputs,
             value,
-            shape,
-            move |x, s, _, gradient| {
-                let of_input = product(gradient, s)?;
-                let of_factors = with_slice(x, |x: &[T]| {
-                    with_slice(gradient, |g: &[T]| {
-                        kernel::factor_gradient(x, g, s.elem_count())
-                    })
-                })??;
-                Ok((
-                    Tensor::from_vec(of_input, x.shape(), x.device())?,
-                    Tensor::from_vec(of_factors, s.shape(), s.device())?,
-                ))
+            x.shape(),
+            move |[x, s], _, g| {
+                with_slices([x, s, g], |[x, s, g]: [&[T]; 3]| {
+                    [
+                        scale_rows(g, s, area),
+                        kernel::factor_gradient(x, g, s.len()),
+                    ]
+                })
             },
         )
     })
@@ -181,33 +156,7 @@ impl Layer for SqueezeExcitation {
         scaled(input, &s)
     }
 
-    fn parameters(&self) -> Parameters {
-        let mut parameters = Parameters::default();
-        for (name, layer) in self.parts() {
-            parameters.extend(name, layer.parameters());
-        }
-        parameters
-    }
-
-    fn buffers(&self) -> Parameters {
-        let mut buffers = Parameters::default();
-        for (name, layer) in self.parts() {
-            buffers.extend(name, layer.buffers());
-        }
-        buffers
-    }
-
-    fn statistics(&self) -> Vec<RunningStatistics> {
-        let parts = self.parts().into_iter();
-        parts.flat_map(|(_, layer)| layer.statistics()).collect()
-    }
-
-    fn seeds(&self) -> Vec<SeedSequence> {
-        self.parts()
-            .into_iter()
-            .flat_map(|(_, layer)| layer.seeds())
-            .collect()
-    }
+    collected_from!(self.parts());
 
     fn export(&self, graph: &mut Graph, input: &GraphValue) -> Result<GraphValue> {
         let means = self.pool.export(graph, input)?;

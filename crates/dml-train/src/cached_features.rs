@@ -216,13 +216,8 @@ impl Column {
         let shape = self
             .shape
             .get_or_insert_with(|| features.dims()[1..].to_vec());
-        if features.dims()[1..] != shape[..] {
-            return Err(Error::Shape {
-                arg: "features",
-                expected: "that of the first rows",
-                got: features.dims().to_vec(),
-            });
-        }
+        let fits = features.dims()[1..] == shape[..];
+        check::shape(fits, "features", features, "that of the first rows")?;
         let values = features.to_device(&Device::Cpu)?.to_dtype(DType::F32)?;
         self.values.extend(values.flatten_all()?.to_vec1::<f32>()?);
         Ok(())

@@ -46,18 +46,12 @@ impl Stage {
         }
     }
 
-    /// Minimises an objective on the slice. Its miner chooses among the tuples of the stage before, if it can.
-    #[must_use]
-    pub fn with_criterion(mut self, criterion: Criterion) -> Self {
-        self.criterion = Some(criterion);
-        self
-    }
+    dml_core::setters! {
+        /// Minimises an objective on the slice. Its miner chooses among the tuples of the stage before, if it can.
+        pub fn with_criterion(self, criterion: Criterion) { self.criterion = Some(criterion) }
 
-    /// Classifies the slice.
-    #[must_use]
-    pub fn with_classifier(mut self, classifier: Classifier) -> Self {
-        self.classifier = Some(classifier);
-        self
+        /// Classifies the slice.
+        pub fn with_classifier(self, classifier: Classifier) { self.classifier = Some(classifier) }
     }
 }
 

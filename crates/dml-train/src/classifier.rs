@@ -38,12 +38,12 @@ impl Classifier {
         Self { module, weight }
     }
 
-    /// Weight of its loss; 0 leaves the classifier out.
-    #[must_use]
-    pub fn with_weight(mut self, weight: f64) -> Self {
-        self.module.group.left_out = weight == 0.0;
-        self.weight = weight;
-        self
+    dml_core::setters! {
+        /// Weight of its loss; 0 leaves the classifier out.
+        pub fn with_weight(self, weight: f64) {
+            self.module.group.left_out = weight == 0.0;
+            self.weight = weight
+        }
     }
 
     /// The loss of embeddings, under a name.

@@ -52,46 +52,41 @@ impl Criterion {
         }
     }
 
-    /// Weight of the loss in the sum that is minimised.
-    #[must_use]
-    pub fn with_weight(mut self, weight: f64) -> Self {
-        self.group.left_out = weight == 0.0;
-        self.weight = weight;
-        self
-    }
+    dml_core::setters! {
+        /// Weight of the loss in the sum that is minimised.
+        pub fn with_weight(self, weight: f64) {
+            self.group.left_out = weight == 0.0;
+            self.weight = weight
+        }
 
-    /// Decides positives and negatives of a batch by any [`Relation`] instead of by labels.
-    ///
-    /// `relation` gets the rows of the data set that the embeddings of the batch belong to and their labels, in order; a
-    /// row of several views comes once for each. It must give the same relation for the same rows. Rows of a memory of
-    /// earlier batches are still compared by labels.
-    ///
-    /// ```
-    /// use std::sync::Arc;
-    /// use dml_core::{Objective, Relation};
-    /// use dml_distances::LpDistance;
-    /// use dml_losses::{ContrastiveLoss, ContrastiveLossConfig};
-    /// use dml_reducers::MeanReducer;
-    /// use dml_train::Criterion;
-    ///
-    /// // Ages of four people, one for each row of the data set: positives are less than 5 years apart.
-    /// let ages = [31.0, 33.0, 64.0, 65.5];
-    /// let loss = ContrastiveLoss::new(ContrastiveLossConfig::default(), LpDistance::default())?;
-    /// let criterion = Criterion::from(Objective::new(loss, MeanReducer))
-    ///     .with_relation(move |rows, _labels| {
-    ///         let ages: Vec<f64> = rows.iter().map(|&row| ages[row]).collect();
-    ///         Relation::targets(&ages, None, 5.0)
-    ///     });
-    /// # let _ = criterion;
-    /// # Ok::<(), dml_core::Error>(())
-    /// ```
-    #[must_use]
-    pub fn with_relation(
-        mut self,
-        relation: impl Fn(&[usize], &Labels) -> Result<Relation> + Send + Sync + 'static,
-    ) -> Self {
-        self.relation = Some(Box::new(Closure(relation)));
-        self
+        /// Decides positives and negatives of a batch by any [`Relation`] instead of by labels.
+        ///
+        /// `relation` gets the rows of the data set that the embeddings of the batch belong to and their labels, in order; a
+        /// row of several views comes once for each. It must give the same relation for the same rows. Rows of a memory of
+        /// earlier batches are still compared by labels.
+        ///
+        /// ```
+        /// use std::sync::Arc;
+        /// use dml_core::{Objective, Relation};
+        /// use dml_distances::LpDistance;
+        /// use dml_losses::{ContrastiveLoss, ContrastiveLossConfig};
+        /// use dml_reducers::MeanReducer;
+        /// use dml_train::Criterion;
+        ///
+        /// // Ages of four people, one for each row of the data set: positives are less than 5 years apart.
+        /// let ages = [31.0, 33.0, 64.0, 65.5];
+        /// let loss = ContrastiveLoss::new(ContrastiveLossConfig::default(), LpDistance::default())?;
+        /// let criterion = Criterion::from(Objective::new(loss, MeanReducer))
+        ///     .with_relation(move |rows, _labels| {
+        ///         let ages: Vec<f64> = rows.iter().map(|&row| ages[row]).collect();
+        ///         Relation::targets(&ages, None, 5.0)
+        ///     });
+        /// # let _ = criterion;
+        /// # Ok::<(), dml_core::Error>(())
+        /// ```
+        pub fn with_relation(self, relation: impl Fn(&[usize], &Labels) -> Result<Relation> + Send + Sync + 'static) {
+            self.relation = Some(Box::new(Closure(relation)))
+        }
     }
 
     parameter_group_methods!();

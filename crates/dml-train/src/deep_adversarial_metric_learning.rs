@@ -116,7 +116,7 @@ impl DeepAdversarialMetricLearning {
         check::finite("g_hard_weight", config.g_hard_weight)?;
         check::finite("g_reg_weight", config.g_reg_weight)?;
         let seeds = SeedSequence::new(config.seed);
-        generator.add_seeds(seeds.handle());
+        generator.seeds.push(seeds.handle());
         let adversary = Objective::new(Adversary { margin }, adversary_reducer);
         Ok(Self {
             model: Model::new(trunk),
@@ -133,11 +133,9 @@ impl DeepAdversarialMetricLearning {
 
     with_embedder!();
 
-    /// Classifies the embeddings of real rows.
-    #[must_use]
-    pub fn with_classifier(mut self, classifier: Classifier) -> Self {
-        self.classifier = Some(classifier);
-        self
+    dml_core::setters! {
+        /// Classifies the embeddings of real rows.
+        pub fn with_classifier(self, classifier: Classifier) { self.classifier = Some(classifier) }
     }
 
     fn phase(&self, epoch: u64) -> Phase {

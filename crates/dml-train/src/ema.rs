@@ -15,12 +15,9 @@ use candle_core::{DType, Tensor, Var};
 use dml_core::{Result, check};
 use serde::{Deserialize, Serialize};
 
-use crate::config::config;
-
-config! {
+dml_core::config! {
+    serde always:
     /// Configuration of [`Ema`] ([formula](self)); a number stands for a decay with the defaults.
-    #[derive(Serialize, Deserialize)]
-    #[serde(default, deny_unknown_fields)]
     pub struct EmaConfig {
         /// d, the share of the average that remains after a step, in [0, 1). Default 0.999.
         pub decay: f64 = 0.999,

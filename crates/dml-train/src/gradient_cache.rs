@@ -12,7 +12,7 @@
 
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Tensor, Var};
-use dml_core::{Error, Examples, Result, SeedSequence};
+use dml_core::{Examples, Result, SeedSequence, check};
 
 use crate::method::number;
 use crate::{Losses, Method};
@@ -135,14 +135,9 @@ impl Memory {
                 changed = true;
             }
         }
-        if changed {
-            return Err(Error::Unsupported {
-                component: "gradient cache",
-                reason: "a module measures its batch, as batch normalisation in training does, and would measure chunks: \
-                         call freeze_statistics of its layers first",
-            });
-        }
-        Ok(())
+        let reason = "a module measures its batch, as batch normalisation in training does, and would measure chunks: \
+                      call freeze_statistics of its layers first";
+        check::supported(!changed, "gradient cache", reason)
     }
 }
 
@@ -172,11 +167,7 @@ fn check_repeats(second: &Tensor, first: &Tensor) -> Result<()> {
     let largest = number(&first.abs()?.max_all()?)?;
     let change = number(&(first - second)?.abs()?.max_all()?)?;
     // Written so that a NaN, of which the loss will tell, is no reproach to the seeds.
-    if change > 1e-2 * largest {
-        return Err(Error::Unsupported {
-            component: "gradient cache",
-            reason: "a module gave other numbers for the same rows: tell NamedModule::with_seeds what it draws from",
-        });
-    }
-    Ok(())
+    let is_other = change > 1e-2 * largest;
+    let reason = "a module gave other numbers for the same rows: tell NamedModule::with_seeds what it draws from";
+    check::supported(!is_other, "gradient cache", reason)
 }

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use candle_core::{DType, Tensor};
-use dml_core::{Batch, Examples, Outcome, Result, TupleCount};
+use dml_core::{Batch, Examples, Outcome, Result, TupleCount, check};
 
 use crate::{Criterion, NamedModule, ParameterGroup};
 
@@ -184,11 +184,13 @@ impl Losses {
         }
     }
 
-    /// Adds a loss.
-    #[must_use]
-    pub fn with(mut self, value: LossValue) -> Self {
-        self.values.push(value);
-        self
+    dml_core::setters! {
+        /// Adds a loss.
+        pub fn with(self, value: LossValue) { self.values.push(value) }
+
+        /// Declares that this batch does not involve the module or criterion of that name. The trainer then expects no gradient
+        /// for its parameters, and does not report them as unused.
+        pub fn leaving_out(self, name: impl Into<String>) { self.left_out.push(name.into()) }
     }
 
     /// Adds the loss of an objective, with its counts.
@@ -213,14 +215,6 @@ impl Losses {
     /// As the criterion.
     pub fn with_criterion(self, criterion: &Criterion, batch: &Batch) -> Result<Self> {
         Ok(self.with_outcome(criterion.evaluate(batch)?))
-    }
-
-    /// Declares that this batch does not involve the module or criterion of that name. The trainer then expects no gradient
-    /// for its parameters, and does not report them as unused.
-    #[must_use]
-    pub fn leaving_out(mut self, name: impl Into<String>) -> Self {
-        self.left_out.push(name.into());
-        self
     }
 
     /// The same numbers without the graph, which holds the matrices of the batch.
@@ -294,10 +288,7 @@ impl Losses {
                 }
             });
         }
-        sum.ok_or(dml_core::Error::Missing {
-            component: "Trainer",
-            needed: "a loss of a weight other than 0",
-        })
+        check::present(sum, "Trainer", "a loss of a weight other than 0")
     }
 }
 

@@ -44,11 +44,9 @@ impl Model {
 /// Writes the builder method of methods that have a [`Model`] called `model`.
 macro_rules! with_embedder {
     () => {
-        /// Embeds the outputs of the trunk.
-        #[must_use]
-        pub fn with_embedder(mut self, embedder: crate::NamedModule) -> Self {
-            self.model.embedder = Some(embedder);
-            self
+        dml_core::setters! {
+            /// Embeds the outputs of the trunk.
+            pub fn with_embedder(self, embedder: crate::NamedModule) { self.model.embedder = Some(embedder) }
         }
     };
 }

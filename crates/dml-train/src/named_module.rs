@@ -1,10 +1,8 @@
 //! Modules of a run: Candle modules with their parameters, buffers and random sequences.
 
-use std::fmt;
-
 use candle_core::{Tensor, Var};
 use candle_nn::ModuleT;
-use dml_core::{Contents, Result, RunningStatistics, SeedSequence, Trainable};
+use dml_core::{Contents, Error, Result, RunningStatistics, SeedSequence, Trainable};
 
 use crate::ParameterGroup;
 use crate::parameter_group::parameter_group_methods;
@@ -35,7 +33,7 @@ pub struct NamedModule {
     module: Box<dyn ModuleT>,
     pub(crate) group: ParameterGroup,
     buffers: Vec<(String, Var)>,
-    seeds: Vec<SeedSequence>,
+    pub(crate) seeds: Vec<SeedSequence>,
 }
 
 impl NamedModule {
@@ -78,48 +76,35 @@ impl NamedModule {
         variables: &candle_nn::VarMap,
     ) -> Result<Self> {
         let data = variables.data().lock();
-        let data = data.map_err(|_| dml_core::Error::Unsupported {
-            component: "NamedModule::from_var_map",
-            reason: "a thread failed while it changed the map of variables",
-        })?;
-        let mut parameters: Vec<(String, Var)> = data
-            .iter()
-            .map(|(name, var)| (name.clone(), var.clone()))
-            .collect();
+        let reason = "a thread failed while it changed the map of variables";
+        let data = data.map_err(|_| Error::unsupported("NamedModule::from_var_map", reason))?;
+        let parameters = data.iter().map(|(name, var)| (name.clone(), var.clone()));
+        let mut parameters: Vec<(String, Var)> = parameters.collect();
         // A map has no order, and sums over parameters shall have one.
         parameters.sort_by(|a, b| a.0.cmp(&b.0));
         Ok(Self::new(name, module, parameters))
     }
 
-    /// Sets the buffers: variables that the module changes without learning them, such as running means.
-    #[must_use]
-    pub fn with_buffers(mut self, buffers: impl IntoIterator<Item = (String, Var)>) -> Self {
-        self.buffers = buffers.into_iter().collect();
-        self
-    }
+    dml_core::setters! {
+        /// Sets the buffers: variables that the module changes without learning them, such as running means.
+        pub fn with_buffers(self, buffers: impl IntoIterator<Item = (String, Var)>) {
+            self.buffers = buffers.into_iter().collect()
+        }
 
-    /// Sets [handles](SeedSequence::handle) of the random sequences of the module. Without those of its dropout, a run can
-    /// neither be resumed exactly nor use a gradient cache.
-    #[must_use]
-    pub fn with_seeds(mut self, seeds: impl IntoIterator<Item = SeedSequence>) -> Self {
-        self.seeds = seeds.into_iter().collect();
-        self
-    }
+        /// Sets [handles](SeedSequence::handle) of the random sequences of the module. Without those of its dropout, a run can
+        /// neither be resumed exactly nor use a gradient cache.
+        pub fn with_seeds(self, seeds: impl IntoIterator<Item = SeedSequence>) {
+            self.seeds = seeds.into_iter().collect()
+        }
 
-    /// Sets the running statistics that are frozen in epochs in which the parameters beside them are. Their buffers must have
-    /// been [set](NamedModule::with_buffers) before.
-    ///
-    /// A module that is frozen as a whole works as outside of training anyway; this is for
-    /// [`with_parameter_rules`](NamedModule::with_parameter_rules).
-    #[must_use]
-    pub fn with_statistics(mut self, statistics: &[RunningStatistics]) -> Self {
-        self.group.follow_statistics(statistics, &self.buffers);
-        self
-    }
-
-    /// Adds a random sequence of the module.
-    pub(crate) fn add_seeds(&mut self, seeds: SeedSequence) {
-        self.seeds.push(seeds);
+        /// Sets the running statistics that are frozen in epochs in which the parameters beside them are. Their buffers must have
+        /// been [set](NamedModule::with_buffers) before.
+        ///
+        /// A module that is frozen as a whole works as outside of training anyway; this is for
+        /// [`with_parameter_rules`](NamedModule::with_parameter_rules).
+        pub fn with_statistics(self, statistics: &[RunningStatistics]) {
+            self.group.follow_statistics(statistics, &self.buffers)
+        }
     }
 
     parameter_group_methods!();
@@ -163,12 +148,8 @@ impl NamedModule {
     }
 }
 
-impl fmt::Debug for NamedModule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NamedModule")
-            .field("group", &self.group)
-            .field("buffers", &self.buffers.len())
-            .field("seeds", &self.seeds)
-            .finish_non_exhaustive()
-    }
-}
+dml_core::debug_fields!(NamedModule, |own| {
+    group: own.group,
+    buffers: own.buffers.len(),
+    seeds: own.seeds,
+});

@@ -2,8 +2,6 @@
 
 mod builder_methods;
 
-use std::fmt;
-
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Var};
 use dml_core::{Optimizer, Result, RunningStatistics};
@@ -319,13 +317,9 @@ fn master(var: &Var) -> Result<Option<Var>> {
     Ok(Some(Var::from_tensor(&wide)?))
 }
 
-impl fmt::Debug for ParameterGroup {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ParameterGroup")
-            .field("name", &self.name)
-            .field("parameters", &self.parameters.len())
-            .field("base_rate", &self.base_rate)
-            .field("learns", &self.learns)
-            .finish_non_exhaustive()
-    }
-}
+dml_core::debug_fields!(ParameterGroup, |own| {
+    name: own.name,
+    parameters: own.parameters.len(),
+    base_rate: own.base_rate,
+    learns: own.learns,
+});

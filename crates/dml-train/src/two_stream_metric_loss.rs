@@ -10,7 +10,7 @@
 //! Supervision", arXiv 2103.00020, whose loss is the symmetric one), a query encoder and a document encoder.
 
 use candle_core::Tensor;
-use dml_core::{Error, Examples, IntoLabels, Result};
+use dml_core::{Examples, IntoLabels, Result, check};
 
 use crate::model::{Model, with_embedder};
 use crate::{Criterion, Losses, Method, NamedModule, ParameterGroup};
@@ -56,32 +56,28 @@ impl TwoStreamMetricLoss {
 
     with_embedder!();
 
-    /// Embeds the second view by another network, whose modules have names of their own. Both networks give embeddings of one
-    /// length. [`Method::embed_view`] embeds with either.
-    ///
-    /// ```
-    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/setup.rs"));
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// use dml_train::{Trainer, TwoStreamMetricLoss};
-    ///
-    /// let method = TwoStreamMetricLoss::new(module("image", 784, 16)?, objective()?)
-    ///     .with_second_tower(module("text", 784, 32)?, Some(module("text_head", 32, 16)?));
-    /// let mut trainer = Trainer::builder(method, TwoViews(digits()?), sampler()?).build()?;
-    /// trainer.run(1)?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[must_use]
-    pub fn with_second_tower(mut self, trunk: NamedModule, embedder: Option<NamedModule>) -> Self {
-        self.second = Some(Model { trunk, embedder });
-        self
-    }
+    dml_core::setters! {
+        /// Embeds the second view by another network, whose modules have names of their own. Both networks give embeddings of one
+        /// length. [`Method::embed_view`] embeds with either.
+        ///
+        /// ```
+        /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/setup.rs"));
+        /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+        /// use dml_train::{Trainer, TwoStreamMetricLoss};
+        ///
+        /// let method = TwoStreamMetricLoss::new(module("image", 784, 16)?, objective()?)
+        ///     .with_second_tower(module("text", 784, 32)?, Some(module("text_head", 32, 16)?));
+        /// let mut trainer = Trainer::builder(method, TwoViews(digits()?), sampler()?).build()?;
+        /// trainer.run(1)?;
+        /// # Ok(())
+        /// # }
+        /// ```
+        pub fn with_second_tower(self, trunk: NamedModule, embedder: Option<NamedModule>) {
+            self.second = Some(Model { trunk, embedder })
+        }
 
-    /// Averages the loss with that of anchors of the second view against the first. The loss must take a reference set.
-    #[must_use]
-    pub fn symmetric(mut self) -> Self {
-        self.symmetric = true;
-        self
+        /// Averages the loss with that of anchors of the second view against the first. The loss must take a reference set.
+        pub fn symmetric(self) { self.symmetric = true }
     }
 
     /// The network of a view.
@@ -97,13 +93,7 @@ pub(crate) fn joined(embeddings: &[Tensor]) -> Result<Tensor> {
 }
 
 pub(crate) fn check_views(component: &'static str, embeddings: &[Tensor]) -> Result<()> {
-    if embeddings.len() < 2 {
-        return Err(Error::Missing {
-            component,
-            needed: "two views of every row",
-        });
-    }
-    Ok(())
+    check::present(embeddings.get(1), component, "two views of every row").map(drop)
 }
 
 impl Method for TwoStreamMetricLoss {
@@ -111,13 +101,9 @@ impl Method for TwoStreamMetricLoss {
         check_views("TwoStreamMetricLoss", embeddings)?;
         let (rows, labels) = (examples.rows(), examples.labels());
         let views = &embeddings[..2];
-        if views[1].dims() != views[0].dims() {
-            return Err(Error::Shape {
-                arg: "embeddings of the second view",
-                expected: "that of the first view",
-                got: views[1].dims().to_vec(),
-            });
-        }
+        let (arg, expected) = ("embeddings of the second view", "that of the first view");
+        let are_alike = views[1].dims() == views[0].dims();
+        check::shape(are_alike, arg, &views[1], expected)?;
         let all = joined(views)?;
         let criterion = &self.criterion;
         let takes_reference = criterion.objective().loss().takes_reference();
@@ -131,12 +117,8 @@ impl Method for TwoStreamMetricLoss {
         if !self.symmetric {
             return losses.with_criterion(criterion, &batch);
         }
-        if !takes_reference {
-            return Err(Error::Unsupported {
-                component: "TwoStreamMetricLoss::symmetric",
-                reason: "the loss takes no reference set, so it has no direction",
-            });
-        }
+        let reason = "the loss takes no reference set, so it has no direction";
+        check::supported(takes_reference, "TwoStreamMetricLoss::symmetric", reason)?;
         let reversed = [views[1].clone(), views[0].clone()];
         let reversed = criterion.batch_of_views(&reversed, rows, labels)?;
         let (mut first, outcome) = criterion.evaluate(&batch)?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dml::candle_core::{Device, Var};
-use dml::nn::{Adam, AdamConfig};
+use dml::nn::Adam;
 use dml::train::{Criterion, MetricLossOnly, NamedModule, Trainer, TrainerBuilder};
 use dml::{Objective, Sampler};
 
@@ -35,11 +35,8 @@ impl Training<'_> {
     /// # Errors
     /// If the learning rate is out of range.
     pub fn builder(self) -> dml::Result<TrainerBuilder<MetricLossOnly>> {
-        let config = AdamConfig {
-            lr: self.learning_rate,
-            ..AdamConfig::default()
-        };
-        let adam = |parameters: Vec<(String, Var)>| Adam::new(parameters, config.clone());
+        let rate = self.learning_rate;
+        let adam = |parameters: Vec<(String, Var)>| Adam::new(parameters, rate.into());
         let trunk = NamedModule::new("network", self.network.clone(), self.network.parameters())
             .with_seeds(self.network.seeds())
             .with_optimizer(adam)?;

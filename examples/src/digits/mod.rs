@@ -11,7 +11,7 @@ use dml::candle_core::Var;
 use dml::data::synthetic::{SyntheticDigits, SyntheticDigitsConfig};
 use dml::data::{ImageDataset, MnistVariant, Normalization, NormalizedImages};
 use dml::eval::AccuracyMetric;
-use dml::nn::{Adam, AdamConfig};
+use dml::nn::Adam;
 use dml::samplers::{ShuffleSampler, ShuffleSamplerConfig};
 use dml::train::{Method, NamedModule, Trainer};
 use dml_program::number::{self, within};
@@ -84,11 +84,7 @@ impl Args {
     }
 
     fn adam(&self, parameters: Vec<(String, Var)>) -> dml::Result<Adam> {
-        let config = AdamConfig {
-            lr: self.lr,
-            ..AdamConfig::default()
-        };
-        Adam::new(parameters, config)
+        Adam::new(parameters, self.lr.into())
     }
 
     /// Trains, and gives Precision@1 of the network before and after.

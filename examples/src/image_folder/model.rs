@@ -10,7 +10,7 @@ use anyhow::Context;
 use dml::candle_core::{DType, Device, Tensor};
 use dml::candle_nn::func_t;
 use dml::models::{Backbone, Names, Weights, by_name};
-use dml::nn::{Adam, AdamConfig, AdamW, AdamWConfig, Layer, Linear, LinearConfig, Parameters};
+use dml::nn::{Adam, AdamW, Layer, Linear, LinearConfig, Parameters};
 use dml::train::{MetricLossOnly, NamedModule, ParameterRules};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -50,13 +50,8 @@ impl Model {
 fn small(args: &Args) -> anyhow::Result<Model> {
     let size = args.small_size();
     let network: Arc<dyn Layer> = Arc::new(network::build(3, size, args.embedding, args.seed)?);
-    let trunk = module("trunk", &network).with_optimizer(|parameters| {
-        let config = AdamConfig {
-            lr: args.lr,
-            ..AdamConfig::default()
-        };
-        Adam::new(parameters, config)
-    })?;
+    let trunk = module("trunk", &network);
+    let trunk = trunk.with_optimizer(|parameters| Adam::new(parameters, args.lr.into()))?;
     Ok(Model {
         method: MetricLossOnly::new(trunk, triplets::objective()?),
         network,
@@ -131,13 +126,7 @@ fn load(
 }
 
 fn with_adam_w(module: NamedModule, lr: f64, rules: &ParameterRules) -> dml::Result<NamedModule> {
-    module.with_parameter_rules(rules, |parameters, _| {
-        let config = AdamWConfig {
-            lr,
-            ..AdamWConfig::default()
-        };
-        AdamW::new(parameters, config)
-    })
+    module.with_parameter_rules(rules, |parameters, _| AdamW::new(parameters, lr.into()))
 }
 
 /// A layer as a module of the trainer, which shares its variables.

@@ -23,7 +23,7 @@ use dml::candle_core::{DType, Device, Tensor};
 use dml::distances::CosineSimilarity;
 use dml::eval::{FlatIndex, FlatMetric, KnnIndex};
 use dml::losses::{NTXentLoss, NTXentLossConfig};
-use dml::nn::{AdamW, AdamWConfig, Layer};
+use dml::nn::{AdamW, Layer};
 use dml::reducers::MeanReducer;
 use dml::samplers::{ShuffleSampler, ShuffleSamplerConfig};
 use dml::train::{Clip, NamedModule, Trainer, TwoStreamMetricLoss};
@@ -126,13 +126,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Accuracy> {
 
     let weights = encoder.parameters();
     let trunk = NamedModule::of("encoder", encoder)
-        .with_optimizer(|parameters| {
-            let config = AdamWConfig {
-                lr: args.lr,
-                ..AdamWConfig::default()
-            };
-            AdamW::new(parameters, config)
-        })?
+        .with_optimizer(|parameters| AdamW::new(parameters, args.lr.into()))?
         .with_clip(Clip::norm(1.0)?);
     let config = NTXentLossConfig {
         temperature: TEMPERATURE,

@@ -151,11 +151,7 @@ pub(super) fn serve(told: &[String], device: &Device) -> anyhow::Result<()> {
     let labels: Vec<i64> = (0..recipe.batch as i64).map(|row| row / 2).collect();
     let loss = LossConfig::from_json(r#"{"name": "NTXentLoss", "temperature": 0.07}"#)?;
     let objective = loss.build()?;
-    let config = AdamWConfig {
-        lr: 1e-5,
-        ..AdamWConfig::default()
-    };
-    let mut optimizer = AdamW::new(network.parameters(), config)?;
+    let mut optimizer = AdamW::new(network.parameters(), AdamWConfig::from(1e-5))?;
     worker::serve(|| {
         let start = Instant::now();
         let embeddings: Tensor = network.forward_t(&input, true)?;

@@ -164,9 +164,9 @@ impl<T: Element> Counter<T> {
     }
 
     /// Deposits a gradient, and gives the gradient of the counter for it.
-    fn deposit(&self, gradient: PartialGradient<T>) -> Result<Tensor> {
+    fn deposit(&self, gradient: PartialGradient<T>) -> Vec<T> {
         self.deposits.add(gradient);
-        Ok(self.node.ones_like()?)
+        vec![<T as Real>::ONE]
     }
 }
 
@@ -215,7 +215,7 @@ pub(crate) fn matrix_node<T: Element, const N: usize>(
         (height, width),
         move |_, _, gradient| {
             let entries = with_slice(gradient, <[T]>::to_vec)?;
-            counter.deposit(PartialGradient::dense(entries))
+            Ok(counter.deposit(PartialGradient::dense(entries)))
         },
     )?;
     shared.get_or_init(|| matrix.detach());
@@ -255,16 +255,14 @@ pub fn of_matrix<T: Element>(
     if let Some(counter) = Counter::<T>::of(matrix) {
         let (node, matrix) = (counter.node.clone(), matrix.detach());
         return unary(name, &node, value, shape, move |_, value, gradient| {
-            counter.deposit(backward(&matrix, value, gradient)?)
+            Ok(counter.deposit(backward(&matrix, value, gradient)?))
         });
     }
-    unary(
-        name,
-        matrix,
-        value,
-        shape,
-        move |matrix, value, gradient| backward(matrix, value, gradient)?.tensor(matrix),
-    )
+    let value = Value::host(value, shape)?;
+    node(name, [matrix], value, move |[matrix], value, gradient| {
+        let gradient = backward(matrix, value, gradient)?;
+        Ok([Some(gradient.tensor(matrix)?)])
+    })
 }
 
 #[cfg(test)]

@@ -8,12 +8,12 @@
 //! # How a kernel becomes a node
 //!
 //! A kernel is a function of slices. [`has_kernel`] says whether a tensor can be read as one: it is on the CPU, in `f32` or
-//! `f64`. [`for_element!`](crate::for_element) names the element type, [`with_slice`] lends the memory, and [`unary`],
-//! [`binary`] or [`ternary`] make the result a node of Candle's graph, together with the function that computes the
-//! gradients of the inputs:
+//! `f64`. [`for_element!`](crate::for_element) names the element type, [`with_slice`] lends the memory, and [`unary`] or
+//! [`host_node`] makes the result a node of Candle's graph, together with the function that computes the gradients of the
+//! inputs:
 //!
 //! ```
-//! use dml_core::autograd::{has_kernel, unary, with_slice};
+//! use dml_core::autograd::{has_kernel, unary, with_slice, with_slices};
 //! use dml_core::candle_core::{Device, Tensor, Var};
 //! use dml_core::{Result, for_element};
 //!
@@ -23,7 +23,9 @@
 //!     }
 //!     for_element!(x, "x", |T| {
 //!         let values: Vec<T> = with_slice(x, |x: &[T]| x.iter().map(|x| x * x * x).collect())?;
-//!         unary("cube", x, values, x.shape(), |x, _value, gradient| Ok(((x.sqr()? * 3.0)? * gradient)?))
+//!         unary("cube", x, values, x.shape(), |x, _value, gradient| {
+//!             with_slices([x, gradient], |[x, g]| x.iter().zip(g).map(|(x, g): (&T, &T)| 3.0 * x * x * g).collect())
+//!         })
 //!     })
 //! }
 //!
@@ -37,8 +39,8 @@
 //!
 //! All nodes are one type, [`node()`] makes them, and it takes a [`Value`] from either side: a list that a kernel of the host
 //! has computed, or a tensor of any device. Where no input is tracked, there is no node. [`wide_node()`]
-//! is for more than three inputs. [`row_values()`] is the shorter way to a function of the rows of a matrix. Tests run both
-//! forms with [`without_kernels`].
+//! is for more than three inputs, and [`tracked`] makes tensors of gradients that are lists. [`row_values()`] is the shorter
+//! way to a function of the rows of a matrix. Tests run both forms with [`without_kernels`].
 //!
 //! # How the gradient of a matrix reaches the rows
 //!
@@ -68,7 +70,7 @@ mod wide_node;
 pub use dispatch::{Element, has_kernel, without_kernels};
 pub use host_memory::{whole, with_slice, with_slices, with_strides};
 pub use matrix_gradient::{PartialGradient, of_matrix};
-pub use node::{Value, binary, node, ternary, unary};
+pub use node::{Value, host_node, if_tracked, node, tracked, unary};
 pub use row_values::{row_values, row_values_with};
 pub(crate) use side_table::SideTable;
 pub use sum::sum;

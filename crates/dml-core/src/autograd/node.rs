@@ -128,7 +128,7 @@ pub fn node<const N: usize>(
     let backward = move |value: &Tensor, gradient: &Tensor| {
         backward(originals.each_ref(), value, gradient).map(Vec::from)
     };
-    tracked(name, &inputs, value, Box::new(backward))
+    tracked_node(name, &inputs, value, Box::new(backward))
 }
 
 fn is_tracked(inputs: &[&Tensor]) -> bool {
@@ -137,7 +137,7 @@ fn is_tracked(inputs: &[&Tensor]) -> bool {
 
 /// As [`node()`], of inputs of which one is tracked. A function of its own, compiled once for all nodes: what depends on
 /// `backward` is compiled for each of hundreds.
-fn tracked(
+fn tracked_node(
     name: &'static str,
     inputs: &[&Tensor],
     value: Value,
@@ -212,65 +212,68 @@ fn apply(
     })
 }
 
-/// The node of a value of the host; `backward(input, value, gradient)` gives the gradient of the input.
+/// The node of a value of the host whose gradients are of the host, too: `backward(inputs, value, gradient)` gives the elements
+/// of the gradient of each input, in their order. They are not read for an input that is not tracked.
 ///
 /// # Errors
-/// [`Error::Tensor`](crate::Error::Tensor) if the input is not on the CPU, [`Error::Length`](crate::Error::Length) if the shape does not hold the value.
+/// [`Error::Tensor`](crate::Error::Tensor) if the input is not on the CPU, [`Error::Length`](crate::Error::Length) if the shape
+/// does not hold the value.
+pub fn host_node<T: WithDType, const N: usize>(
+    name: &'static str,
+    inputs: [&Tensor; N],
+    value: Vec<T>,
+    shape: impl Into<Shape>,
+    backward: impl Fn([&Tensor; N], &Tensor, &Tensor) -> Result<[Vec<T>; N]> + Send + Sync + 'static,
+) -> Result<Tensor> {
+    let value = Value::host(value, shape)?;
+    node(name, inputs, value, move |inputs, value, gradient| {
+        tracked(inputs, backward(inputs, value, gradient)?)
+    })
+}
+
+/// [`host_node`] of one input.
+///
+/// # Errors
+/// As [`host_node`].
 pub fn unary<T: WithDType>(
     name: &'static str,
     input: &Tensor,
     value: Vec<T>,
     shape: impl Into<Shape>,
-    backward: impl Fn(&Tensor, &Tensor, &Tensor) -> Result<Tensor> + Send + Sync + 'static,
+    backward: impl Fn(&Tensor, &Tensor, &Tensor) -> Result<Vec<T>> + Send + Sync + 'static,
 ) -> Result<Tensor> {
-    let value = Value::host(value, shape)?;
-    node(name, [input], value, move |[input], value, gradient| {
-        Ok([Some(backward(input, value, gradient)?)])
-    })
-}
-
-/// The node of a value of the host with two inputs; `backward(left, right, value, gradient)` gives the gradients of both.
-///
-/// # Errors
-/// As [`unary`].
-pub fn binary<T: WithDType>(
-    name: &'static str,
-    left: &Tensor,
-    right: &Tensor,
-    value: Vec<T>,
-    shape: impl Into<Shape>,
-    backward: impl Fn(&Tensor, &Tensor, &Tensor, &Tensor) -> Result<(Tensor, Tensor)>
-    + Send
-    + Sync
-    + 'static,
-) -> Result<Tensor> {
-    let (inputs, value) = ([left, right], Value::host(value, shape)?);
-    node(
+    host_node(
         name,
-        inputs,
+        [input],
         value,
-        move |[left, right], value, gradient| {
-            let (left, right) = backward(left, right, value, gradient)?;
-            Ok([Some(left), Some(right)])
-        },
+        shape,
+        move |[input], value, gradient| Ok([backward(input, value, gradient)?]),
     )
 }
 
-/// The node of a value of the host with three inputs; see [`node()`].
+/// The gradient of an input, if it is tracked; else nothing, and nothing is computed.
+pub fn if_tracked<T>(input: &Tensor, gradient: impl FnOnce() -> Vec<T>) -> Vec<T> {
+    match input.track_op() {
+        true => gradient(),
+        false => Vec::new(),
+    }
+}
+
+/// The gradients of the inputs that are tracked.
 ///
 /// # Errors
-/// As [`unary`].
-pub fn ternary<T: WithDType>(
-    name: &'static str,
-    inputs: [&Tensor; 3],
-    value: Vec<T>,
-    shape: impl Into<Shape>,
-    backward: impl Fn([&Tensor; 3], &Tensor, &Tensor) -> Result<[Option<Tensor>; 3]>
-    + Send
-    + Sync
-    + 'static,
-) -> Result<Tensor> {
-    node(name, inputs, Value::host(value, shape)?, backward)
+/// [`Error::Tensor`](crate::Error::Tensor) for a gradient of another length than its input.
+pub fn tracked<T: WithDType, const N: usize>(
+    inputs: [&Tensor; N],
+    gradients: [Vec<T>; N],
+) -> Result<[Option<Tensor>; N]> {
+    let mut tensors = [const { None }; N];
+    for ((tensor, input), gradient) in tensors.iter_mut().zip(inputs).zip(gradients) {
+        if input.track_op() {
+            *tensor = Some(Tensor::from_vec(gradient, input.shape(), input.device())?);
+        }
+    }
+    Ok(tensors)
 }
 
 type Backward = dyn Fn(&Tensor, &Tensor) -> Result<Vec<Option<Tensor>>> + Send + Sync;
@@ -357,20 +360,24 @@ mod tests {
         let x = Var::new(&[1f32, 2.], &Device::Cpu)?;
         for length in [0, 1, 3] {
             let value = vec![0f32; length];
-            let refused = unary("short", &x, value.clone(), 2, |x, _, _| Ok(x.clone()));
+            let refused = unary("short", &x, value.clone(), 2, |_, _, _| Ok(Vec::new()));
             assert!(matches!(refused, Err(Error::Length { expected: 2, .. })));
-            let both = |x: &Tensor, r: &Tensor, _: &Tensor, _: &Tensor| Ok((x.clone(), r.clone()));
-            assert!(binary("short", &x, &x, value, 2, both).is_err());
+            let both = |_: [&Tensor; 2], _: &Tensor, _: &Tensor| Ok([Vec::new(), Vec::new()]);
+            assert!(host_node("short", [&x, &x], value, 2, both).is_err());
         }
         Ok(())
     }
 
+    fn times(x: &Tensor, factor: f64) -> Result<Vec<f64>> {
+        Ok((x.detach() * factor)?.flatten_all()?.to_vec1::<f64>()?)
+    }
+
     /// `factor · x`, as a node.
     fn scaled(x: &Tensor, factor: f64) -> Result<Tensor> {
-        let value = (x.detach() * factor)?.flatten_all()?.to_vec1::<f64>()?;
+        let value = times(x, factor)?;
         unary("scaled", x, value, x.shape(), move |_, value, gradient| {
             assert!(!value.track_op());
-            Ok((gradient * factor)?)
+            times(gradient, factor)
         })
     }
 
@@ -380,8 +387,8 @@ mod tests {
             let x = Var::ones(len, candle_core::DType::F64, &Device::Cpu)?;
             let y = scaled(&x, 2.0)?;
             // Two nodes of ours, one of them twice below the gate, and two of Candle's.
-            let both = binary("both", &y, &y, vec![0f64; len], len, |_, _, _, g| {
-                Ok(((g * 100.0)?, (g * 1000.0)?))
+            let both = host_node("both", [&y, &y], vec![0f64; len], len, |_, _, g| {
+                Ok([times(g, 100.0)?, times(g, 1000.0)?])
             })?;
             let sum = (scaled(&scaled(&y, 3.0)?, 5.0)? + &y)?;
             let sum = ((sum + both)? + (&y * 7.0)?)?;
@@ -434,33 +441,34 @@ mod tests {
     }
 
     #[test]
-    fn a_ternary_node_gives_each_input_its_gradient_or_none() -> Result<()> {
+    fn each_tracked_input_gets_its_gradient() -> Result<()> {
         let [a, b] = [3f64, 5.].map(|x| Var::new(x, &Device::Cpu));
         let (a, b) = (a?, b?);
         let constant = Tensor::new(7f64, &Device::Cpu)?;
-        let inputs = [a.as_tensor(), b.as_tensor(), &constant];
-        let product = ternary(
-            "product",
-            inputs,
-            vec![105f64],
-            (),
-            |[a, b, c], _, gradient| {
-                let a_gradient = ((gradient * b)? * c)?;
-                let b_gradient = ((gradient * a)? * c)?;
-                Ok([Some(a_gradient), Some(b_gradient), None])
-            },
-        )?;
-        assert_eq!(product.to_scalar::<f64>()?, 105.0);
-        let store = product.backward()?;
+        let product = |inputs| {
+            host_node(
+                "product",
+                inputs,
+                vec![105f64],
+                (),
+                |inputs, _, gradient| {
+                    let [a, b, c, g] =
+                        [inputs[0], inputs[1], inputs[2], gradient].map(Tensor::to_scalar::<f64>);
+                    let (a, b, c, g) = (a?, b?, c?, g?);
+                    // Nothing reads the gradient of the constant.
+                    Ok([vec![g * b * c], vec![g * a * c], Vec::new()])
+                },
+            )
+        };
+        let inside = product([a.as_tensor(), b.as_tensor(), &constant])?;
+        assert_eq!(inside.to_scalar::<f64>()?, 105.0);
+        let store = inside.backward()?;
         let slope = |x: &Tensor| store.get(x).map(Tensor::to_scalar::<f64>).transpose();
         assert_eq!(slope(&a)?, Some(35.0));
         assert_eq!(slope(&b)?, Some(21.0));
         assert!(store.get(&constant).is_none());
         let [a, b] = [&a, &b].map(|x| x.as_tensor().detach());
-        let outside = ternary("product", [&a, &b, &constant], vec![1f64], (), |_, _, _| {
-            Ok([None, None, None])
-        })?;
-        assert!(!outside.track_op());
+        assert!(!product([&a, &b, &constant])?.track_op());
         Ok(())
     }
 }

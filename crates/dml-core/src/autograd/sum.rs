@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 use dml_kernels::elementwise;
 
-use super::{binary, has_kernel, with_slice};
+use super::{Value, has_kernel, node, with_slices};
 use crate::{Result, check, for_element};
 
 /// `left + right`, of one shape. Their gradients are the gradient of the sum, which is not copied.
@@ -27,19 +27,13 @@ pub fn sum(left: &Tensor, right: &Tensor) -> Result<Tensor> {
         return Ok((left + right)?);
     }
     for_element!(left, "left", |T| {
-        let value = with_slice(left, |left: &[T]| {
-            with_slice(right, |right: &[T]| {
-                elementwise::zip_map(left, right, |left, right| left + right)
-            })
-        })??;
-        binary(
-            "sum",
-            left,
-            right,
-            value,
-            left.shape(),
-            |_, _, _, gradient| Ok((gradient.clone(), gradient.clone())),
-        )
+        let value = with_slices([left, right], |[left, right]: [&[T]; 2]| {
+            elementwise::zip_map(left, right, |left, right| left + right)
+        })?;
+        let value = Value::host(value, left.shape())?;
+        node("sum", [left, right], value, |_, _, gradient| {
+            Ok([(); 2].map(|()| Some(gradient.clone())))
+        })
     })
 }
 

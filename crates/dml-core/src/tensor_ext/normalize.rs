@@ -56,10 +56,10 @@ pub(super) fn normalize(x: &Tensor, p: f64) -> Result<Tensor> {
         let source = x.clone();
         let known = Arc::new(Unit { source, norms, p });
         let pull = known.clone();
-        let unit = autograd::unary("normalize", x, values, x.shape(), move |x, _, gradient| {
+        let unit = autograd::unary("normalize", x, values, x.shape(), move |_, _, gradient| {
             let mut result = with_slice(gradient, <[T]>::to_vec)?;
             pull.pull_back(&mut result)?;
-            Ok(Tensor::from_vec(result, x.shape(), x.device())?)
+            Ok(result)
         })?;
         // The node of the quotients keeps what is known of them alive.
         if unit.track_op() {
@@ -114,7 +114,7 @@ pub(super) fn row_norms(x: &Tensor, p: f64) -> Result<Tensor> {
                     out.iter_mut().for_each(|o| *o *= g[i]);
                 });
             })?;
-            Ok(Tensor::from_vec(result, x.shape(), x.device())?)
+            Ok(result)
         })
     })
 }

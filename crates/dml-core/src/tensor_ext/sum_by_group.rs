@@ -27,11 +27,10 @@ pub(super) fn sum_by_group(values: &Tensor, groups: &[u32], count: usize) -> Res
             values,
             sums,
             count,
-            move |values, _, gradient| {
-                let result: Vec<T> = with_slice(gradient, |g: &[T]| {
+            move |_, _, gradient| {
+                with_slice(gradient, |g: &[T]| {
                     groups.iter().map(|&group| g[group as usize]).collect()
-                })?;
-                Ok(Tensor::from_vec(result, values.shape(), values.device())?)
+                })
             },
         )
     })

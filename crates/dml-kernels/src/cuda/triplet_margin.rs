@@ -54,17 +54,10 @@ impl Triplets {
             (4, rule.low),
             (8, rule.high),
         ];
-        let mut flags: i32 = bounds
-            .iter()
-            .filter(|(_, b)| b.is_some())
-            .map(|(flag, _)| flag)
-            .sum();
-        flags += if rule.penalty == TripletPenalty::Softplus {
-            16
-        } else {
-            0
-        };
-        flags += if self.swap { 32 } else { 0 };
+        let bounds = bounds.map(|(flag, bound)| (flag, bound.is_some()));
+        let softplus = rule.penalty == TripletPenalty::Softplus;
+        let conditions = bounds.into_iter().chain([(16, softplus), (32, self.swap)]);
+        let flags = conditions.map(|(flag, holds)| if holds { flag } else { 0 });
         let bound = |bound: Option<f64>| Number::Real(bound.unwrap_or(0.0));
         [
             Number::Real(rule.sign),
@@ -74,8 +67,26 @@ impl Triplets {
             Number::Real(self.mined_sign),
             bound(interval.above),
             bound(interval.at_most),
-            Number::Flags(flags),
+            Number::Flags(flags.sum()),
         ]
+    }
+
+    fn launch(
+        &self,
+        kernel: &'static str,
+        blocks: usize,
+        sizes: &[usize],
+        outputs: Vec<Extent>,
+    ) -> Launch {
+        let sizes = sizes.iter().map(|size| Number::size(*size));
+        Launch {
+            source: &SOURCE,
+            kernel,
+            blocks,
+            inputs: self.inputs(),
+            outputs,
+            numbers: sizes.chain(self.rule()).collect(),
+        }
     }
 
     /// `matrix` and mined matrix `[anchors, references]`, the matrix `[references, references]` of `swap` (without it,
@@ -83,49 +94,27 @@ impl Triplets {
     /// sum of each anchor's values, and how many they are.
     #[must_use]
     pub fn sum(&self) -> Launch {
-        let mut numbers = vec![Number::size(self.references)];
-        numbers.extend(self.rule());
-        Launch {
-            source: &SOURCE,
-            kernel: "triplet_margin",
-            blocks: self.anchors,
-            inputs: self.inputs(),
-            outputs: vec![
-                Extent::real(self.anchors * self.references),
-                Extent::new(Buffer::F64, self.anchors),
-                Extent::new(Buffer::I64, self.anchors),
-            ],
-            numbers,
-        }
+        let (anchors, references) = (self.anchors, self.references);
+        let outputs = vec![
+            Extent::real(anchors * references),
+            Extent::new(Buffer::F64, anchors),
+            Extent::new(Buffer::I64, anchors),
+        ];
+        self.launch("triplet_margin", anchors, &[references], outputs)
     }
 
     /// The same inputs → how many triplets each anchor has, whatever they cost.
     #[must_use]
     pub fn count(&self) -> Launch {
-        let mut numbers = vec![Number::size(self.references)];
-        numbers.extend(self.rule());
-        Launch {
-            source: &SOURCE,
-            kernel: "triplet_count",
-            blocks: self.anchors,
-            inputs: self.inputs(),
-            outputs: vec![Extent::new(Buffer::I64, self.anchors)],
-            numbers,
-        }
+        let outputs = vec![Extent::new(Buffer::I64, self.anchors)];
+        self.launch("triplet_count", self.anchors, &[self.references], outputs)
     }
 
     /// The same inputs → the gradient of the matrix of `swap`.
     #[must_use]
     pub fn swap_gradient(&self) -> Launch {
-        let mut numbers = vec![Number::size(self.anchors), Number::size(self.references)];
-        numbers.extend(self.rule());
-        Launch {
-            source: &SOURCE,
-            kernel: "triplet_margin_swap",
-            blocks: self.references,
-            inputs: self.inputs(),
-            outputs: vec![Extent::real(self.references * self.references)],
-            numbers,
-        }
+        let sizes = [self.anchors, self.references];
+        let outputs = vec![Extent::real(self.references * self.references)];
+        self.launch("triplet_margin_swap", self.references, &sizes, outputs)
     }
 }

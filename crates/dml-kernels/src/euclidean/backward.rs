@@ -79,10 +79,8 @@ impl<T: Real> Backward<'_, T> {
                 &block.values[k * count..][..count]
             };
             let own = self.rows.1.squares[i];
-            let (total, least) = vectorized(
-                #[inline(always)]
-                || weigh(weights, values, own, squares, trust, self.form),
-            );
+            let (total, least) =
+                vectorized!(weigh(weights, values, own, squares, trust, self.form));
             block.totals[k] += total;
             if least > T::ZERO {
                 continue;

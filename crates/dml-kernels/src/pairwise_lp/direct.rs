@@ -56,10 +56,7 @@ fn measure<T: Real>(x: &[T], r: &[T], dim: usize, measure: Measure) -> Vec<T> {
                 let columns = panels.rows(panel);
                 let out = &mut out[columns.start..];
                 let (panel, count) = (panels.panel(panel), columns.len());
-                vectorized(
-                    #[inline(always)]
-                    || tile(x, panel, dim, measure, out, references, count),
-                );
+                vectorized!(tile(x, panel, dim, measure, out, references, count));
             }
         });
     out
@@ -76,10 +73,7 @@ fn measure_among<T: Real>(x: &[T], dim: usize, measure: Measure) -> Vec<T> {
             let x = &x[above.start * dim..above.end * dim];
             let out = &mut out[columns.start - left.start..];
             let (panel, count) = (panels.panel(panel), columns.len());
-            vectorized(
-                #[inline(always)]
-                || tile(x, panel, dim, measure, out, left.len(), count),
-            );
+            vectorized!(tile(x, panel, dim, measure, out, left.len(), count));
         }
     })
 }

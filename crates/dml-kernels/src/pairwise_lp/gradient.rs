@@ -120,10 +120,7 @@ impl<'a, T: Real> Passed<'a, T> {
             let x = &self.rows[i * self.dim..][..self.dim];
             let d = &self.distances[i * count..][..count];
             let g = &self.gradient[i * count..][..count];
-            vectorized(
-                #[inline(always)]
-                || f(x, d, g, out),
-            );
+            vectorized!(f(x, d, g, out));
         });
         out
     }

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use candle_core::Tensor;
-use dml_core::autograd::{self, Element, has_kernel, with_slice};
+use dml_core::autograd::{self, Element, has_kernel, with_slice, with_slices};
 use dml_core::kernels::Real;
 use dml_core::kernels::class_softmax::{Logits, cross_entropies, cross_entropies_backward};
 use dml_core::{Indices, Over, Result, TensorExt, Term, for_element};
@@ -130,7 +130,7 @@ impl ClassLogits {
             })
         })?;
         let values = entropies.values.clone();
-        autograd::ternary(
+        autograd::host_node(
             "class_cross_entropy",
             inputs,
             values,
@@ -141,19 +141,7 @@ impl ClassLogits {
                         cross_entropies_backward(x, width, logits, &entropies, gradient)
                     })
                 })??;
-                let [x, rows, classes] = inputs;
-                let tensor = |values: Vec<T>, like: &Tensor| -> Result<Option<Tensor>> {
-                    Ok(if values.is_empty() {
-                        None
-                    } else {
-                        Some(Tensor::from_vec(values, like.shape(), like.device())?)
-                    })
-                };
-                Ok([
-                    tensor(gradients.x, x)?,
-                    tensor(gradients.rows, rows)?,
-                    tensor(gradients.classes, classes)?,
-                ])
+                Ok([gradients.x, gradients.rows, gradients.classes])
             },
         )
     }
@@ -192,19 +180,15 @@ fn with_logits<T: Element, R>(
     fn given<T>(factors: &[T]) -> Option<&[T]> {
         (!factors.is_empty()).then_some(factors)
     }
-    with_slice(matrix, |x: &[T]| {
-        with_slice(rows, |rows: &[T]| {
-            with_slice(classes, |classes: &[T]| {
-                let logits = Logits {
-                    scale,
-                    rows: given(rows),
-                    classes: given(classes),
-                    own,
-                };
-                f(x, logits)
-            })
-        })
-    })??
+    with_slices([matrix, rows, classes], |[x, rows, classes]| {
+        let logits = Logits {
+            scale,
+            rows: given(rows),
+            classes: given(classes),
+            own,
+        };
+        f(x, logits)
+    })
 }
 
 #[cfg(test)]

@@ -53,13 +53,14 @@ impl ClassWeights {
         classes: Classes,
         layout: Layout,
         name: &'static str,
-        init: &WeightInit,
+        init: Option<WeightInit>,
         vars: &VarBuilder<'_>,
     ) -> Result<Self> {
         check::at_least_one("num_classes", classes.num_classes)?;
         check::at_least_one("embedding_size", classes.dim)?;
         let sizes = [classes.num_classes, classes.centers, classes.dim];
         check::elements("weights of the classes", &sizes, check::PARAMETER)?;
+        let init = init.unwrap_or(WeightInit::STANDARD_NORMAL);
         let vectors = classes.num_classes * classes.centers;
         let shape = match layout {
             Layout::Columns => (classes.dim, vectors),
@@ -153,7 +154,7 @@ mod tests {
             centers: 2,
             dim: 3,
         };
-        ClassWeights::new(classes, layout, "W", &WeightInit::STANDARD_NORMAL, &vars)
+        ClassWeights::new(classes, layout, "W", None, &vars)
     }
 
     #[test]

@@ -29,69 +29,27 @@ use dml_core::{
 use rand::Rng;
 use rand::seq::SliceRandom;
 
-use crate::WeightInit;
 use crate::classes::class_weights::{ClassWeights, Classes, Layout};
 use crate::machinery::requirements;
 use inverse::inverse;
 
-/// Configuration of [`ManifoldLoss`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
-#[expect(non_snake_case, reason = "as in the paper, and in configurations")]
-pub struct ManifoldLossConfig {
-    /// Number of columns of the embeddings, 1 to 4,294,967,295.
-    pub l: usize,
-    /// Number of proxies, 1 to 16,384. Default `50`.
-    #[cfg_attr(feature = "serde", serde(default = "fifty"))]
-    pub K: usize,
-    /// Weight of the second part; in `[0, 1e30]` or infinite. Default `1`.
-    #[cfg_attr(
-        feature = "serde",
-        serde(default = "one", with = "dml_core::extended_real")
-    )]
-    pub lambdaC: f64,
-    /// α: probability that the walk goes on, in `[0, 1)`. Default `0.8`.
-    #[cfg_attr(feature = "serde", serde(default = "four_fifths"))]
-    pub alpha: f64,
-    /// Margin by which the own proxy should be nearer, in `[-1e30, 1e30]`. Default `5e-4`.
-    #[cfg_attr(feature = "serde", serde(default = "half_a_thousandth"))]
-    pub margin: f64,
-    /// Seed of the random meta classes. Successive calls draw different ones. Default `0`.
-    #[cfg_attr(feature = "serde", serde(default))]
-    pub seed: u64,
-}
-
-#[cfg(feature = "serde")]
-mod defaults {
-    pub(super) fn fifty() -> usize {
-        50
-    }
-    pub(super) fn one() -> f64 {
-        1.0
-    }
-    pub(super) fn four_fifths() -> f64 {
-        0.8
-    }
-    pub(super) fn half_a_thousandth() -> f64 {
-        5e-4
-    }
-}
-#[cfg(feature = "serde")]
-use defaults::{fifty, four_fifths, half_a_thousandth, one};
-
-impl ManifoldLossConfig {
-    /// The default configuration for embeddings of `l` columns.
-    #[must_use]
-    pub fn new(l: usize) -> Self {
-        Self {
-            l,
-            K: 50,
-            lambdaC: 1.0,
-            alpha: 0.8,
-            margin: 5e-4,
-            seed: 0,
-        }
+dml_core::config! {
+    /// Configuration of [`ManifoldLoss`].
+    #[expect(non_snake_case, reason = "as in the paper, and in configurations")]
+    pub struct ManifoldLossConfig {
+        /// Number of columns of the embeddings, 1 to 4,294,967,295.
+        pub l: usize;
+        /// Number of proxies, 1 to 16,384. Default `50`.
+        pub K: usize = 50,
+        /// Weight of the second part; in `[0, 1e30]` or infinite. Default `1`.
+        #[cfg_attr(feature = "serde", serde(serialize_with = "dml_core::extended_real::serialize"))]
+        pub lambdaC: f64 as dml_core::extended_real::Extended = 1.0,
+        /// α: probability that the walk goes on, in `[0, 1)`. Default `0.8`.
+        pub alpha: f64 = 0.8,
+        /// Margin by which the own proxy should be nearer, in `[-1e30, 1e30]`. Default `5e-4`.
+        pub margin: f64 = 5e-4,
+        /// Seed of the random meta classes. Successive calls draw different ones. Default `0`.
+        pub seed: u64 = 0,
     }
 }
 
@@ -146,7 +104,6 @@ impl ManifoldLoss {
             check::count("K", config.K, MOST_PROXIES)?,
             check::at_least_one("l", config.l)?,
         );
-        let init = WeightInit::STANDARD_NORMAL;
         let context = config.lambdaC;
         let fits = (0.0..=check::LARGEST).contains(&context) || context == f64::INFINITY;
         let expected = "a number in [0, 1e30], or infinity";
@@ -154,7 +111,7 @@ impl ManifoldLoss {
         Ok(Self {
             alpha: check::probability_below_one("alpha", config.alpha)?,
             margin: check::finite("margin", config.margin)?,
-            proxies: ClassWeights::new(classes, Layout::Rows, "proxies", &init, &vars)?,
+            proxies: ClassWeights::new(classes, Layout::Rows, "proxies", None, &vars)?,
             context,
             seeds: SeedSequence::new(config.seed),
             distance: Arc::new(distance),

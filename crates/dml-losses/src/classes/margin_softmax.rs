@@ -62,11 +62,10 @@ impl<M: MarginSoftmax> MarginSoftmaxLoss<M> {
             &distance,
             requirements::MARGIN_OF_AN_ANGLE,
         )?;
-        let init = init.unwrap_or(WeightInit::STANDARD_NORMAL);
         Ok(Self {
             margin,
             scale: check::finite("scale", scale)?,
-            weights: ClassWeights::new(classes, Layout::Columns, "W", &init, vars)?,
+            weights: ClassWeights::new(classes, Layout::Columns, "W", init, vars)?,
             distance: Arc::new(distance),
         })
     }

@@ -77,13 +77,11 @@ impl NormalizedSoftmaxLoss {
             config.embedding_size,
         );
         let temperature = check::positive("temperature", config.temperature)?;
-        let init = config
-            .weight_init_func
-            .unwrap_or(WeightInit::STANDARD_NORMAL);
+        let init = config.weight_init_func;
         Ok(Self(MarginSoftmaxLoss {
             margin: UnitClasses,
             scale: -distance.order().sign() / temperature,
-            weights: ClassWeights::new(classes, Layout::Columns, "W", &init, &vars)?,
+            weights: ClassWeights::new(classes, Layout::Columns, "W", init, &vars)?,
             distance: Arc::new(distance),
         }))
     }

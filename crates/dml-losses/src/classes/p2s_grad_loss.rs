@@ -68,7 +68,7 @@ impl P2SGradLoss {
         let dim = check::at_least_one("descriptors_dim", config.descriptors_dim)?;
         let classes = Classes::new("P2SGradLoss", config.num_classes, dim);
         let init = WeightInit::Uniform { a: -1.0, b: 1.0 };
-        let weights = ClassWeights::new(classes, Layout::Columns, "weight", &init, &vars)?;
+        let weights = ClassWeights::new(classes, Layout::Columns, "weight", Some(init), &vars)?;
         let loss = SquaredErrors { weights };
         loss.rescale()?;
         Ok(Self(loss))

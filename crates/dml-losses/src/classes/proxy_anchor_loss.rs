@@ -96,7 +96,7 @@ impl ProxyAnchorLoss {
         Ok(Self(ProxyAnchors {
             margin: check::finite("margin", config.margin)?,
             alpha: check::finite("alpha", config.alpha)?,
-            weights: ClassWeights::new(classes, Layout::Rows, "proxies", &init, &vars)?,
+            weights: ClassWeights::new(classes, Layout::Rows, "proxies", Some(init), &vars)?,
             distance: Arc::new(distance),
         }))
     }

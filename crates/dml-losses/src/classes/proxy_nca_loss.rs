@@ -76,13 +76,11 @@ impl ProxyNCALoss {
     ) -> Result<Self> {
         let classes = Classes::new("ProxyNCALoss", config.num_classes, config.embedding_size);
         let softmax_scale = check::finite("softmax_scale", config.softmax_scale)?;
-        let init = config
-            .weight_init_func
-            .unwrap_or(WeightInit::STANDARD_NORMAL);
+        let init = config.weight_init_func;
         Ok(Self(MarginSoftmaxLoss {
             margin: OwnProxy,
             scale: -distance.order().sign() * softmax_scale,
-            weights: ClassWeights::new(classes, Layout::Rows, "proxies", &init, &vars)?,
+            weights: ClassWeights::new(classes, Layout::Rows, "proxies", init, &vars)?,
             distance: Arc::new(distance),
         }))
     }

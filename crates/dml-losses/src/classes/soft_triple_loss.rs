@@ -110,7 +110,7 @@ impl SoftTripleLoss {
                 gamma: check::positive("gamma", config.gamma)?,
             },
             scale: check::finite("la", config.la)?,
-            weights: ClassWeights::new(classes, Layout::Columns, "fc", &init, &vars)?,
+            weights: ClassWeights::new(classes, Layout::Columns, "fc", Some(init), &vars)?,
             distance: Arc::new(distance),
         }))
     }

@@ -1,7 +1,7 @@
 //! Histograms of the positive and of the negative pairs of each row, with gradient.
 
 use candle_core::{DType, Tensor};
-use dml_core::autograd::{PartialGradient, has_kernel, of_matrix, whole, with_slice};
+use dml_core::autograd::{PartialGradient, has_kernel, of_matrix, whole, with_slice, with_slices};
 use dml_core::kernels::PairMask;
 use dml_core::kernels::soft_histogram::{self as kernel, SoftBins};
 use dml_core::tuples::mask_tensors;
@@ -29,11 +29,9 @@ pub(crate) fn soft_histograms(
         let value = with_slice(x, |x: &[T]| kernel::soft_histograms(x, pairs, bins))?;
         let pairs = pairs.clone();
         of_matrix("soft_histograms", x, value, shape, move |x, _, gradient| {
-            let entries = with_slice(x, |x: &[T]| {
-                with_slice(gradient, |g: &[T]| {
-                    kernel::soft_histograms_backward(x, &pairs, bins, g)
-                })
-            })??;
+            let entries = with_slices([x, gradient], |[x, g]: [&[T]; 2]| {
+                kernel::soft_histograms_backward(x, &pairs, bins, g)
+            })?;
             Ok(PartialGradient::dense(entries))
         })
     })?;

@@ -14,12 +14,8 @@ pub(crate) fn transposed(x: &Tensor) -> Result<Tensor> {
     for_element!(x, "x", |T| {
         let (rows, columns) = x.dims2()?;
         let value = turn::<T>(x)?;
-        unary("transposed", x, value, (columns, rows), |x, _, gradient| {
-            Ok(Tensor::from_vec(
-                turn::<T>(gradient)?,
-                x.shape(),
-                x.device(),
-            )?)
+        unary("transposed", x, value, (columns, rows), |_, _, gradient| {
+            turn::<T>(gradient)
         })
     })
 }

@@ -7,7 +7,7 @@ use dml_core::autograd::{self, Element, PartialGradient, with_slice};
 use dml_core::kernels::elementwise::scale_rows;
 use dml_core::kernels::triplet_ranges::TripletRanges;
 use dml_core::kernels::{Real, TripletSet, TripletWalk};
-use dml_core::{Batch, Order, Result, Tuples};
+use dml_core::{Batch, Order, Result, TensorExt, Triplets, Tuples};
 
 /// Triplets that are not written out.
 #[derive(Clone, Debug)]
@@ -57,6 +57,12 @@ pub(crate) fn on_host(matrix: &Tensor) -> Result<Tensor> {
     })
 }
 
+/// How far the positive and how far the negative of each triplet is, by the matrix: `[T]` each.
+pub(crate) fn near_and_far(matrix: &Tensor, triplets: &Triplets) -> Result<[Tensor; 2]> {
+    let of = |others| matrix.pick_entries(&triplets.anchors, others);
+    Ok([of(&triplets.positives)?, of(&triplets.negatives)?])
+}
+
 /// A sum over the triplets of a matrix, with its gradient.
 pub(crate) fn sum_of_matrix<T: Element>(
     name: &'static str,
@@ -72,18 +78,14 @@ pub(crate) fn sum_of_matrix<T: Element>(
     })
 }
 
-/// The gradient `[rows, columns]` of a sum, times what comes down to it.
-pub(crate) fn scaled<T: Element>(gradient: &Tensor, upstream: &Tensor) -> Result<Tensor> {
+/// The gradient `[rows, width]` of a sum, times what comes down to it.
+pub(crate) fn scaled<T: Element>(
+    gradient: &[T],
+    width: usize,
+    upstream: &Tensor,
+) -> Result<Vec<T>> {
     // By rows in parallel: Candle's own product spins a second pool of threads beside that of the kernels.
-    let (rows, width) = gradient.dims2()?;
-    let product = with_slice(upstream, |factor: &[T]| {
-        with_slice(gradient, |gradient: &[T]| {
-            scale_rows(gradient, &vec![factor[0]; rows], width)
-        })
-    })??;
-    Ok(Tensor::from_vec(
-        product,
-        gradient.shape(),
-        gradient.device(),
-    )?)
+    let rows = gradient.len().checked_div(width).unwrap_or(0);
+    let factor = with_slice(upstream, |factor: &[T]| factor[0])?;
+    Ok(scale_rows(gradient, &vec![factor; rows], width))
 }

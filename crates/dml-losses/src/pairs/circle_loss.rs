@@ -19,6 +19,7 @@ use crate::pairs::pair_loss::pair_loss;
 
 pair_loss! {
     /// Configuration of [`CircleLoss`].
+    #[derive(Copy)]
     pub struct CircleLossConfig {
         /// The relaxation: positives aim at cosine 1 − m, negatives at m; in `[-1e30, 1e30]`. Default `0.4`.
         m: finite = 0.4,
@@ -58,20 +59,11 @@ pair_loss! {
     fn new(cosine: "its optima are cosines: it needs CosineSimilarity as the distance");
 
     fn terms(config, pairs) {
-        pairs.anchors(&Circle {
-            m: config.m,
-            gamma: config.gamma,
-        })
+        pairs.anchors(config)
     }
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Circle {
-    m: f64,
-    gamma: f64,
-}
-
-impl AnchorFormula for Circle {
+impl AnchorFormula for CircleLossConfig {
     const NEEDS: Needs = Needs::Both;
 
     #[inline(always)]

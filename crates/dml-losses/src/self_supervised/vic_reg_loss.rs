@@ -14,9 +14,7 @@
 
 use candle_core::{DType, Tensor};
 use dml_core::autograd::{self, has_kernel};
-use dml_core::{
-    Batch, Error, Indices, Loss, Over, Result, TensorExt, Term, Terms, Tuples, check, for_element,
-};
+use dml_core::{Batch, Error, Indices, Loss, Over, Result, TensorExt, Term, Terms, Tuples, check};
 
 dml_core::config! {
     /// Configuration of [`VICRegLoss`].
@@ -93,7 +91,7 @@ impl VICRegLoss {
 /// With rows Z whose mean is taken off and a gradient G of the covariances, the gradient of the rows is
 /// `Z (G + Gᵀ) / (N − 1)`: its columns add up to 0 as those of Z do, so the mean takes nothing off it.
 fn covariances(rows: &Tensor) -> Result<Tensor> {
-    let (count, dim) = rows.dims2()?;
+    let (count, _) = rows.dims2()?;
     let freedom = (count.max(2) - 1) as f64;
     let centered = |rows: &Tensor| rows.broadcast_sub(&rows.mean_keepdim(0)?);
     let product = |centered: &Tensor| centered.t()?.matmul(centered)? / freedom;
@@ -101,19 +99,10 @@ fn covariances(rows: &Tensor) -> Result<Tensor> {
         return Ok(product(&centered(rows)?)?);
     }
     let centered = centered(&rows.detach())?;
-    let value = product(&centered)?.flatten_all()?;
-    for_element!(rows, "embeddings", |T| {
-        let value = value.to_vec1::<T>()?;
-        autograd::unary(
-            "covariances",
-            rows,
-            value,
-            (dim, dim),
-            move |_, _, gradient| {
-                let both = (gradient + gradient.t()?)?;
-                Ok((centered.matmul(&both)? / freedom)?)
-            },
-        )
+    let value = product(&centered)?;
+    autograd::node("covariances", [rows], value, move |_, _, gradient| {
+        let both = (gradient + gradient.t()?)?;
+        Ok([Some((centered.matmul(&both)? / freedom)?)])
     })
 }
 

@@ -28,12 +28,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use candle_core::{DType, Device, Tensor};
 use dml_core::autograd::{Element, with_slice};
 use dml_core::kernels::binned_gaps::GapBins;
-use dml_core::{
-    Batch, Distance, Error, Loss, Result, TensorExt, Term, Terms, Tuples, check, for_element,
-};
+use dml_core::{Batch, Distance, Error, Loss, Result, Term, Terms, Tuples, check, for_element};
 
 use crate::machinery::requirements;
-use crate::machinery::triplet_form::{TripletForm, on_host, sum_of_matrix};
+use crate::machinery::triplet_form::{TripletForm, near_and_far, on_host, sum_of_matrix};
 
 dml_core::config! {
     /// Configuration of [`DynamicSoftMarginLoss`].
@@ -195,8 +193,7 @@ impl Loss for DynamicSoftMarginLoss {
                 if triplets.is_empty() {
                     return Ok(Term::empty("loss").into());
                 }
-                let near = matrix.pick_entries(&triplets.anchors, &triplets.positives)?; // [T]
-                let far = matrix.pick_entries(&triplets.anchors, &triplets.negatives)?; // [T]
+                let [near, far] = near_and_far(&matrix, &triplets)?;
                 self.of_list(&(near - far)?, 0)?
             }
         };

@@ -3,8 +3,7 @@
 use candle_core::Tensor;
 use dml_core::Result;
 
-use super::gelu::{ByTangent, Erf, Quick};
-use super::{Formula, Gelu, GeluForm, Hardsigmoid, Hardswish, Relu6, Sigmoid, Silu, Tanh};
+use super::{Formula, GeluForm, apply};
 use crate::{Graph, GraphValue, Layer, Relu, Role};
 
 /// One of the activations, as a configuration of a network names it.
@@ -28,76 +27,51 @@ use crate::{Graph, GraphValue, Layer, Relu, Role};
 pub enum Activation {
     /// [`Relu`].
     Relu,
-    /// [`Relu6`].
+    /// [`Relu6`](crate::Relu6).
     Relu6,
-    /// [`Silu`].
+    /// [`Silu`](crate::Silu).
     Silu,
-    /// [`Hardswish`].
+    /// [`Hardswish`](crate::Hardswish).
     Hardswish,
-    /// [`Hardsigmoid`].
+    /// [`Hardsigmoid`](crate::Hardsigmoid).
     Hardsigmoid,
-    /// [`Sigmoid`].
+    /// [`Sigmoid`](crate::Sigmoid).
     Sigmoid,
-    /// [`Tanh`].
+    /// [`Tanh`](crate::Tanh).
     Tanh,
-    /// [`Gelu`] of that form.
+    /// [`Gelu`](crate::Gelu) of that form.
     Gelu(GeluForm),
 }
 
-/// Adds the operators of a formula to a graph.
-struct Operators<'a>(&'a mut Graph, &'a GraphValue);
-
-impl WithFormula for Operators<'_> {
-    type Output = Result<GraphValue>;
-
-    fn call<F: Formula>(self, formula: F) -> Result<GraphValue> {
-        formula.operators(self.0, self.1)
-    }
-}
-
-/// Something that is done with the formula of an activation.
-pub(crate) trait WithFormula {
-    /// Its result.
-    type Output;
-
-    /// Does it.
-    fn call<F: Formula>(self, formula: F) -> Self::Output;
-}
-
-impl Activation {
-    /// Does something with the formula.
-    pub(crate) fn with_formula<W: WithFormula>(self, with: W) -> W::Output {
-        match self {
-            Self::Relu => with.call(Relu),
-            Self::Relu6 => with.call(Relu6),
-            Self::Silu => with.call(Silu),
-            Self::Hardswish => with.call(Hardswish),
-            Self::Hardsigmoid => with.call(Hardsigmoid),
-            Self::Sigmoid => with.call(Sigmoid),
-            Self::Tanh => with.call(Tanh),
-            Self::Gelu(GeluForm::Erf) => with.call(Erf),
-            Self::Gelu(GeluForm::Tanh) => with.call(ByTangent),
-            Self::Gelu(GeluForm::Quick) => with.call(Quick),
+/// An expression with the formula of an activation, which has a type of its own.
+macro_rules! with_formula {
+    ($activation:expr, |$formula:ident| $body:expr) => {
+        $crate::activation::with_formula!(@ $activation, $formula, $body,
+            Relu => Relu, Relu6 => Relu6, Silu => Silu, Hardswish => Hardswish, Hardsigmoid => Hardsigmoid,
+            Sigmoid => Sigmoid, Tanh => Tanh, Gelu($crate::GeluForm::Erf) => Erf,
+            Gelu($crate::GeluForm::Tanh) => ByTangent, Gelu($crate::GeluForm::Quick) => Quick)
+    };
+    (@ $activation:expr, $formula:ident, $body:expr, $($name:ident $(($form:path))? => $Formula:ident),+) => {
+        match $activation {
+            $($crate::Activation::$name $(($form))? => {
+                let $formula = $crate::activation::$Formula;
+                $body
+            })+
         }
-    }
+    };
 }
+pub(crate) use with_formula;
 
 impl Layer for Activation {
     fn forward_t(&self, input: &Tensor, train: bool) -> Result<Tensor> {
         match self {
             Self::Relu => Relu.forward_t(input, train),
-            Self::Relu6 => Relu6.forward_t(input, train),
-            Self::Silu => Silu.forward_t(input, train),
-            Self::Hardswish => Hardswish.forward_t(input, train),
-            Self::Hardsigmoid => Hardsigmoid.forward_t(input, train),
-            Self::Sigmoid => Sigmoid.forward_t(input, train),
-            Self::Tanh => Tanh.forward_t(input, train),
-            Self::Gelu(form) => Gelu::new(*form).forward_t(input, train),
+            other => with_formula!(other, |formula| apply(formula, input)),
         }
     }
 
     fn export(&self, graph: &mut Graph, input: &GraphValue) -> Result<GraphValue> {
-        self.with_formula(Operators(graph, input))
+        with_formula!(self, |formula| formula.operators(graph, input))
     }
 
     fn role(&self) -> Role<'_> {

@@ -15,7 +15,7 @@ use dml_core::Result;
 use dml_core::kernels::Real;
 use dml_core::kernels::elementary::logistic;
 
-use super::{Formula, apply, composite_logistic, times};
+use super::{Formula, composite_logistic, times};
 use crate::{Activation, Graph, GraphValue, Layer};
 
 /// √(2/π).
@@ -84,12 +84,8 @@ impl Gelu {
 }
 
 impl Layer for Gelu {
-    fn forward_t(&self, input: &Tensor, _: bool) -> Result<Tensor> {
-        match self.form {
-            GeluForm::Erf => apply(Erf, input),
-            GeluForm::Tanh => apply(ByTangent, input),
-            GeluForm::Quick => apply(Quick, input),
-        }
+    fn forward_t(&self, input: &Tensor, train: bool) -> Result<Tensor> {
+        Activation::Gelu(self.form).forward_t(input, train)
     }
 
     fn export(&self, graph: &mut Graph, input: &GraphValue) -> Result<GraphValue> {
@@ -98,7 +94,7 @@ impl Layer for Gelu {
 }
 
 #[derive(Clone, Copy)]
-pub(super) struct Erf;
+pub(crate) struct Erf;
 
 impl Formula for Erf {
     const NAME: &'static str = "gelu";
@@ -125,7 +121,7 @@ impl Formula for Erf {
 }
 
 #[derive(Clone, Copy)]
-pub(super) struct ByTangent;
+pub(crate) struct ByTangent;
 
 impl Formula for ByTangent {
     const NAME: &'static str = "gelu_tanh";
@@ -162,7 +158,7 @@ impl Formula for ByTangent {
 }
 
 #[derive(Clone, Copy)]
-pub(super) struct Quick;
+pub(crate) struct Quick;
 
 impl Formula for Quick {
     const NAME: &'static str = "quick_gelu";

@@ -17,8 +17,10 @@ mod sigmoid;
 mod silu;
 mod tanh;
 
+pub(crate) use crate::Relu;
 pub use any::Activation;
-pub(crate) use any::WithFormula;
+pub(crate) use any::with_formula;
+pub(crate) use gelu::{ByTangent, Erf, Quick};
 pub use gelu::{Gelu, GeluForm};
 pub use hardsigmoid::Hardsigmoid;
 pub use hardswish::Hardswish;
@@ -28,7 +30,7 @@ pub use silu::Silu;
 pub use tanh::Tanh;
 
 use candle_core::Tensor;
-use dml_core::autograd::{self, Element, has_kernel, with_slice};
+use dml_core::autograd::{self, Element, has_kernel, with_slice, with_slices};
 use dml_core::kernels::{Real, elementwise};
 use dml_core::{Result, for_element};
 
@@ -90,17 +92,14 @@ fn fused<T: Element, F: Formula>(formula: F, x: &Tensor) -> Result<Tensor> {
         )
     })?;
     autograd::unary(F::NAME, x, value, x.shape(), move |x, _, gradient| {
-        let product = with_slice(x, |x: &[T]| {
-            with_slice(gradient, |g: &[T]| {
-                elementwise::zip_map(
-                    x,
-                    g,
-                    #[inline(always)]
-                    |x, g| formula.at(x).1 * g,
-                )
-            })
-        })??;
-        Ok(Tensor::from_vec(product, x.shape(), x.device())?)
+        with_slices([x, gradient], |[x, g]: [&[T]; 2]| {
+            elementwise::zip_map(
+                x,
+                g,
+                #[inline(always)]
+                |x, g| formula.at(x).1 * g,
+            )
+        })
     })
 }
 

@@ -2,6 +2,7 @@ use super::*;
 use crate::layer_checks::{
     close, follows_differences, forms_agree, gradients, list, numbers, sevens,
 };
+use dml_core::Error;
 
 fn pool(output: [usize; 2]) -> Result<AdaptiveAvgPool2d> {
     AdaptiveAvgPool2d::new(AdaptiveAvgPool2dConfig::new(output))

@@ -1,11 +1,12 @@
 //! Attention composed of Candle's operations, for any device and element type.
 
-use candle_core::{D, DType, Tensor};
+use candle_core::{D, Tensor};
 use dml_core::Result;
 
 use super::masks::Masks;
 use crate::kernels::attention::Sizes;
 use crate::kernels::dropout::Factors;
+use crate::wide_on_cpu;
 
 /// Attention of separate heads: `[batch, heads, queries, value_width]`. On the CPU, half precision is computed in single.
 pub(super) fn attention(
@@ -17,11 +18,7 @@ pub(super) fn attention(
 ) -> Result<Tensor> {
     let [query, key, value] = operands;
     let dtype = query.dtype();
-    let wide = if query.device().is_cpu() && matches!(dtype, DType::F16 | DType::BF16) {
-        DType::F32
-    } else {
-        dtype
-    };
+    let wide = wide_on_cpu(&query);
     let matrix = |x: &Tensor| -> Result<Tensor> { Ok(x.to_dtype(wide)?.contiguous()?) };
     let (query, key, value) = (matrix(&query)?, matrix(&key)?, matrix(&value)?);
     let mut scores = (query.matmul(&key.t()?)? * scale)?;

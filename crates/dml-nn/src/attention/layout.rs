@@ -3,9 +3,8 @@
 use std::sync::{Mutex, PoisonError};
 
 use candle_core::Tensor;
-use dml_core::autograd::Element;
-use dml_core::kernels::{Real, zeros};
-use dml_core::{Error, Result, check};
+use dml_core::kernels::Real;
+use dml_core::{Result, check};
 
 use crate::kernels::attention::{HeadGradients, Operands, Rows, Sizes};
 
@@ -26,39 +25,21 @@ enum Form {
     Packed,
 }
 
-fn wrong(arg: &'static str, expected: &'static str, got: &Tensor) -> Error {
-    Error::Shape {
-        arg,
-        expected,
-        got: got.dims().to_vec(),
-    }
-}
-
 impl Layout {
     pub(super) fn heads(query: &Tensor, key: &Tensor, value: &Tensor) -> Result<Self> {
-        let &[batch, heads, queries, width] = query.dims() else {
-            let expected = "[batch, heads, queries, width]";
-            return Err(wrong("query", expected, query));
-        };
+        let fits = query.rank() == 4;
+        check::shape(fits, "query", query, "[batch, heads, queries, width]")?;
+        let (batch, heads, queries, width) = query.dims4()?;
         let keys = key.dims().get(2).copied().unwrap_or(0);
-        if *key.dims() != [batch, heads, keys, width] {
-            let expected = "[batch, heads, keys, width], as the query";
-            return Err(wrong("key", expected, key));
-        }
+        let fits = *key.dims() == [batch, heads, keys, width];
+        let expected = "[batch, heads, keys, width], as the query";
+        check::shape(fits, "key", key, expected)?;
         let value_width = value.dims().last().copied().unwrap_or(0);
-        if *value.dims() != [batch, heads, keys, value_width] {
-            let expected = "[batch, heads, keys, value_width], as the key";
-            return Err(wrong("value", expected, value));
-        }
-        let sizes = Sizes {
-            batch,
-            heads,
-            queries,
-            keys,
-            width,
-            value_width,
-        };
-        Self::new(sizes, Form::Heads)
+        let fits = *value.dims() == [batch, heads, keys, value_width];
+        let expected = "[batch, heads, keys, value_width], as the key";
+        check::shape(fits, "value", value, expected)?;
+        let lengths = [queries, keys];
+        Self::new(batch, heads, lengths, [width, value_width], Form::Heads)
     }
 
     pub(super) fn joined(
@@ -68,22 +49,42 @@ impl Layout {
         heads: usize,
     ) -> Result<Self> {
         check::at_least_one("heads", heads)?;
-        let (batch, queries, width) = match *query.dims() {
-            [batch, queries, all] if all % heads == 0 => (batch, queries, all / heads),
-            _ => return Err(wrong("query", "[batch, queries, heads · width]", query)),
-        };
+        let of_heads = |x: &Tensor| x.rank() == 3 && x.dims()[2].is_multiple_of(heads);
+        let expected = "[batch, queries, heads · width]";
+        check::shape(of_heads(query), "query", query, expected)?;
+        let (batch, queries, all) = query.dims3()?;
         let keys = key.dims().get(1).copied().unwrap_or(0);
-        if *key.dims() != [batch, keys, heads * width] {
-            let expected = "[batch, keys, heads · width], as the query";
-            return Err(wrong("key", expected, key));
-        }
-        let value_width = match *value.dims() {
-            [b, k, all] if b == batch && k == keys && all % heads == 0 => all / heads,
-            _ => {
-                let expected = "[batch, keys, heads · value_width], as the key";
-                return Err(wrong("value", expected, value));
-            }
-        };
+        let fits = *key.dims() == [batch, keys, all];
+        let expected = "[batch, keys, heads · width], as the query";
+        check::shape(fits, "key", key, expected)?;
+        let fits = of_heads(value) && value.dims()[..2] == [batch, keys];
+        let expected = "[batch, keys, heads · value_width], as the key";
+        check::shape(fits, "value", value, expected)?;
+        let widths = [all, value.dims()[2]].map(|all| all / heads);
+        Self::new(batch, heads, [queries, keys], widths, Form::Joined)
+    }
+
+    pub(super) fn packed(qkv: &Tensor, heads: usize) -> Result<Self> {
+        check::at_least_one("heads", heads)?;
+        let fits = qkv.rank() == 3 && qkv.dims()[2].is_multiple_of(3 * heads);
+        check::shape(fits, "qkv", qkv, "[batch, length, 3 · heads · width]")?;
+        let (batch, length, all) = qkv.dims3()?;
+        Self::new(
+            batch,
+            heads,
+            [length; 2],
+            [all / (3 * heads); 2],
+            Form::Packed,
+        )
+    }
+
+    fn new(
+        batch: usize,
+        heads: usize,
+        [queries, keys]: [usize; 2],
+        [width, value_width]: [usize; 2],
+        form: Form,
+    ) -> Result<Self> {
         let sizes = Sizes {
             batch,
             heads,
@@ -92,29 +93,6 @@ impl Layout {
             width,
             value_width,
         };
-        Self::new(sizes, Form::Joined)
-    }
-
-    pub(super) fn packed(qkv: &Tensor, heads: usize) -> Result<Self> {
-        check::at_least_one("heads", heads)?;
-        let (batch, length, width) = match *qkv.dims() {
-            [batch, length, all] if all % 3 == 0 && all / 3 % heads == 0 => {
-                (batch, length, all / 3 / heads)
-            }
-            _ => return Err(wrong("qkv", "[batch, length, 3 · heads · width]", qkv)),
-        };
-        let sizes = Sizes {
-            batch,
-            heads,
-            queries: length,
-            keys: length,
-            width,
-            value_width: width,
-        };
-        Self::new(sizes, Form::Packed)
-    }
-
-    fn new(sizes: Sizes, form: Form) -> Result<Self> {
         check::at_least_one("heads", sizes.heads)?;
         check::at_least_one("keys", sizes.keys)?;
         check::at_least_one("width", sizes.width)?;
@@ -220,54 +198,23 @@ impl Layout {
     }
 }
 
-/// The gradients of the inputs, contiguous, into which threads put those of the heads.
-pub(super) struct Gradients<T>(Vec<Vec<T>>);
-
-impl<T: Element> Gradients<T> {
-    pub(super) fn zeros(inputs: &[&Tensor]) -> Self {
-        Self(
-            inputs
-                .iter()
-                .map(|input| zeros(input.elem_count()))
-                .collect(),
-        )
-    }
-
-    /// The memory by samples.
-    pub(super) fn samples(&mut self, layout: &Layout) -> Samples<'_, T> {
-        fn chunks<T>(all: &mut [T], samples: usize) -> Vec<Mutex<&mut [T]>> {
-            let sample = (all.len() / samples.max(1)).max(1);
-            all.chunks_mut(sample).map(Mutex::new).collect()
-        }
-        let samples = layout.sizes.batch;
-        Samples {
-            layout: *layout,
-            inputs: self.0.iter_mut().map(|all| chunks(all, samples)).collect(),
-        }
-    }
-
-    /// The gradients of the inputs that are tracked.
-    pub(super) fn into_tensors<const N: usize>(
-        self,
-        inputs: [&Tensor; N],
-    ) -> Result<[Option<Tensor>; N]> {
-        let mut tensors = [const { None }; N];
-        for ((place, input), values) in tensors.iter_mut().zip(inputs).zip(self.0) {
-            if input.track_op() {
-                *place = Some(Tensor::from_vec(values, input.shape(), input.device())?);
-            }
-        }
-        Ok(tensors)
-    }
-}
-
-/// The memory of gradients, sample by sample.
+/// The gradients of the inputs, contiguous, into which threads put those of the heads, sample by sample.
 pub(super) struct Samples<'a, T> {
     layout: Layout,
     inputs: Vec<Vec<Mutex<&'a mut [T]>>>,
 }
 
-impl<T: Real> Samples<'_, T> {
+impl<'a, T: Real> Samples<'a, T> {
+    pub(super) fn new(layout: Layout, gradients: &'a mut [Vec<T>]) -> Self {
+        let samples = layout.sizes.batch.max(1);
+        let chunks = |all: &'a mut Vec<T>| {
+            let sample = (all.len() / samples).max(1);
+            all.chunks_mut(sample).map(Mutex::new).collect()
+        };
+        let inputs = gradients.iter_mut().map(chunks).collect();
+        Self { layout, inputs }
+    }
+
     /// Puts the gradients of a head where they belong.
     pub(super) fn put(&self, batch: usize, head: usize, gradients: HeadGradients<'_, T>) {
         let sizes = self.layout.sizes;

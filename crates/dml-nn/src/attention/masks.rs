@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Tensor};
 use dml_core::autograd::{Element, with_slice, with_strides};
-use dml_core::{Error, Result};
+use dml_core::{Result, check};
 
 use super::AttentionOptions;
 use crate::kernels::attention::Sizes;
@@ -24,45 +24,24 @@ impl Masks {
         query: &Tensor,
     ) -> Result<Self> {
         if let Some(mask) = options.key_padding_mask {
-            if mask.dtype() != DType::U8 {
-                return Err(Error::DType {
-                    arg: "key_padding_mask",
-                    expected: "u8",
-                    got: mask.dtype(),
-                });
-            }
-            if *mask.dims() != [sizes.batch, sizes.keys] {
-                return Err(Error::Shape {
-                    arg: "key_padding_mask",
-                    expected: "[batch, keys]",
-                    got: mask.dims().to_vec(),
-                });
-            }
+            let (arg, fits) = (
+                "key_padding_mask",
+                *mask.dims() == [sizes.batch, sizes.keys],
+            );
+            check::dtype(mask.dtype() == DType::U8, arg, mask, "u8")?;
+            check::shape(fits, arg, mask, "[batch, keys]")?;
         }
         let all = [sizes.batch, sizes.heads, sizes.queries, sizes.keys];
-        let added = match options.attn_mask {
-            None => None,
-            Some(mask) if mask.dtype() != query.dtype() => {
-                return Err(Error::DType {
-                    arg: "attn_mask",
-                    expected: "the element type of the queries",
-                    got: mask.dtype(),
-                });
-            }
-            Some(mask) => {
-                let sizes = all.iter().rev().zip(mask.dims().iter().rev());
-                if mask.rank() > all.len()
-                    || !sizes.clone().all(|(all, own)| own == all || *own == 1)
-                {
-                    return Err(Error::Shape {
-                        arg: "attn_mask",
-                        expected: "a shape that broadcasts to [batch, heads, queries, keys]",
-                        got: mask.dims().to_vec(),
-                    });
-                }
-                Some(mask.broadcast_as(&all[..])?)
-            }
+        let broadcast = |mask: &Tensor| -> Result<Tensor> {
+            let (arg, is_same) = ("attn_mask", mask.dtype() == query.dtype());
+            check::dtype(is_same, arg, mask, "the element type of the queries")?;
+            let mut sizes = all.iter().rev().zip(mask.dims().iter().rev());
+            let fits = sizes.all(|(all, own)| own == all || *own == 1) && mask.rank() <= all.len();
+            let expected = "a shape that broadcasts to [batch, heads, queries, keys]";
+            check::shape(fits, arg, mask, expected)?;
+            Ok(mask.broadcast_as(&all[..])?)
         };
+        let added = options.attn_mask.map(broadcast).transpose()?;
         Ok(Self {
             causal: options.is_causal,
             ignored: options.key_padding_mask.cloned(),

@@ -4,6 +4,7 @@ use dml_core::autograd::without_kernels;
 
 use super::*;
 use crate::DropoutConfig;
+use dml_core::Error;
 
 /// Numbers without a pattern, in [−1, 1).
 fn numbers(count: usize, seed: u64) -> Vec<f64> {

@@ -2,7 +2,7 @@ use super::*;
 use crate::layer_checks::{
     close, follows_differences, forms_agree, gradients, list, numbers, sevens,
 };
-use candle_core::Device;
+use candle_core::{DType, Device};
 
 fn configs() -> Vec<AvgPool2dConfig> {
     let plain = AvgPool2dConfig::new([2, 3]);

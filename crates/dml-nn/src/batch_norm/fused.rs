@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Tensor, Var};
 use dml_core::Result;
-use dml_core::autograd::{self, Element, with_slice};
+use dml_core::autograd::{Element, host_node, if_tracked, with_slice, with_slices};
 use dml_core::kernels::Real;
 
 use super::BatchNorm;
@@ -49,22 +49,22 @@ impl BatchNorm {
         let (weight, bias) = (weight?, bias?);
         let Some(residual) = residual else {
             let value = with_slice(x, |x: &[T]| memory.forward(x, None))?;
-            let inputs = [x, &weight, &bias];
             let backward = move |inputs: [&Tensor; 3], _: &Tensor, gradient: &Tensor| {
                 memory.backward(inputs, gradient)
             };
-            return autograd::ternary("batch_norm", inputs, value, x.shape(), backward);
+            let inputs = [x, &weight, &bias];
+            return host_node("batch_norm", inputs, value, x.shape(), backward);
         };
-        let value = with_slice(x, |x: &[T]| {
-            with_slice(residual, |residual: &[T]| memory.forward(x, Some(residual)))
-        })??;
+        let value = with_slices([x, residual], |[x, residual]| {
+            memory.forward(x, Some(residual))
+        })?;
         // Nodes of Candle have three inputs at most: γ and β come as one list.
         let both = Tensor::cat(&[&weight, &bias], 0)?;
-        let inputs = [x, &both, residual];
         let backward = move |inputs: [&Tensor; 3], _: &Tensor, gradient: &Tensor| {
             memory.backward_with_residual(inputs, gradient)
         };
-        autograd::ternary("batch_norm_add", inputs, value, x.shape(), backward)
+        let inputs = [x, &both, residual];
+        host_node("batch_norm_add", inputs, value, x.shape(), backward)
     }
 
     fn channels<T: Real>(&self, mean: &[f64], scale: &[f64]) -> Result<Vec<Channel<T>>> {
@@ -101,81 +101,43 @@ impl<T: Element, F: Formula> Memory<T, F> {
         kernel::forward(self.formula, x, residual, &self.planes, &self.channels)
     }
 
-    fn backward(
-        &self,
-        [x, weight, bias]: [&Tensor; 3],
-        gradient: &Tensor,
-    ) -> Result<[Option<Tensor>; 3]> {
+    fn backward(&self, [x, weight, bias]: [&Tensor; 3], gradient: &Tensor) -> Result<[Vec<T>; 3]> {
         let learns = weight.track_op() || bias.track_op();
-        with_slice(x, |xs: &[T]| {
-            with_slice(gradient, |g: &[T]| {
-                let sums = if learns || self.train {
-                    let (planes, channels) = (&self.planes, &self.channels);
-                    kernel::gradient_sums(self.formula, xs, g, planes, channels, &self.mean)
-                } else {
-                    Vec::new()
-                };
-                let input = if x.track_op() {
-                    let values = self.input_gradient(self.formula, xs, g, &sums);
-                    Some(Tensor::from_vec(values, x.shape(), x.device())?)
-                } else {
-                    None
-                };
-                let [of_weight, of_bias] = self.parameter_gradients(&sums);
-                let row = |of: &Tensor, row: Vec<T>| -> Result<Option<Tensor>> {
-                    if !of.track_op() {
-                        return Ok(None);
-                    }
-                    Ok(Some(Tensor::from_vec(row, of.shape(), of.device())?))
-                };
-                Ok([input, row(weight, of_weight)?, row(bias, of_bias)?])
-            })
-        })??
+        with_slices([x, gradient], |[xs, g]: [&[T]; 2]| {
+            let sums = if learns || self.train {
+                let (planes, channels) = (&self.planes, &self.channels);
+                kernel::gradient_sums(self.formula, xs, g, planes, channels, &self.mean)
+            } else {
+                Vec::new()
+            };
+            let input = if_tracked(x, || self.input_gradient(self.formula, xs, g, &sums));
+            let [weight, bias] = self.parameter_gradients(&sums);
+            [input, weight, bias]
+        })
     }
 
     fn backward_with_residual(
         &self,
-        [x, both, residual]: [&Tensor; 3],
+        [x, _, residual]: [&Tensor; 3],
         gradient: &Tensor,
-    ) -> Result<[Option<Tensor>; 3]> {
-        let (values, sums) = with_slice(x, |x: &[T]| {
-            with_slice(residual, |residual: &[T]| {
-                with_slice(gradient, |g: &[T]| {
-                    let (slices, channels) = ([x, residual, g], &self.channels);
-                    let planes = &self.planes;
-                    kernel::residual_gradient(self.formula, slices, planes, channels, &self.mean)
-                })
-            })
-        })???;
-        let input = if x.track_op() {
-            let values = with_slice(x, |x: &[T]| {
-                self.input_gradient(Identity, x, &values, &sums)
-            })?;
-            Some(Tensor::from_vec(values, x.shape(), x.device())?)
-        } else {
-            None
-        };
-        let parameters = if both.track_op() {
-            let rows = self.parameter_gradients(&sums).concat();
-            Some(Tensor::from_vec(rows, both.shape(), both.device())?)
-        } else {
-            None
-        };
-        let residual = Tensor::from_vec(values, residual.shape(), residual.device())?;
-        Ok([input, parameters, Some(residual)])
+    ) -> Result<[Vec<T>; 3]> {
+        with_slices([x, residual, gradient], |slices: [&[T]; 3]| {
+            let (planes, channels) = (&self.planes, &self.channels);
+            let (values, sums) =
+                kernel::residual_gradient(self.formula, slices, planes, channels, &self.mean);
+            let input = if_tracked(x, || {
+                self.input_gradient(Identity, slices[0], &values, &sums)
+            });
+            [input, self.parameter_gradients(&sums).concat(), values]
+        })
     }
 
     /// The gradients of γ and β.
     fn parameter_gradients(&self, sums: &[[f64; 2]]) -> [Vec<T>; 2] {
         let scaled = sums.iter().zip(&self.scale);
-        [
-            scaled
-                .map(|(sums, scale)| <T as Real>::from_f64(sums[1] * scale))
-                .collect(),
-            sums.iter()
-                .map(|sums| <T as Real>::from_f64(sums[0]))
-                .collect(),
-        ]
+        let number = |[bias, weight]: [f64; 2]| [weight, bias].map(<T as Real>::from_f64);
+        let numbers = scaled.map(|(sums, scale)| number([sums[0], sums[1] * scale]).into());
+        numbers.unzip::<T, T, Vec<T>, Vec<T>>().into()
     }
 
     fn input_gradient(

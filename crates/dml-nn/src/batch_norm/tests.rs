@@ -1,6 +1,7 @@
 use super::*;
 use crate::checked_layer::{assert_close, check, input, run};
 use crate::{Linear, LinearConfig, Sequential};
+use dml_core::Error;
 use dml_core::autograd::without_kernels;
 use rand::SeedableRng;
 

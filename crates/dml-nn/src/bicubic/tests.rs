@@ -2,6 +2,7 @@ use super::*;
 use crate::Layer;
 use crate::checked_layer::{assert_close, check, input, numbers, run};
 use candle_core::DType;
+use dml_core::Error;
 
 #[derive(Debug)]
 struct Resize([usize; 2], BicubicConfig);

@@ -1,5 +1,6 @@
 use super::*;
 use candle_core::backprop::GradStore;
+use dml_core::Error;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 

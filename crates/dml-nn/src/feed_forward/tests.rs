@@ -5,6 +5,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::*;
 use crate::{GeluForm, LinearConfig};
+use dml_core::Error;
 
 fn part(activation: Activation, bias: bool, dtype: DType) -> FeedForward {
     let mut rng = ChaCha8Rng::seed_from_u64(3);

@@ -2,6 +2,7 @@ use super::*;
 use crate::layer_checks::{
     close, follows_differences, forms_agree, gradients, list, numbers, sevens,
 };
+use dml_core::Error;
 
 fn gem(p: f64) -> Result<Gem> {
     let config = GemConfig {

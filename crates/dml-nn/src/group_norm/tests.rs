@@ -1,5 +1,6 @@
 use super::*;
 use crate::checked_layer::{assert_close, check, input, row, run};
+use dml_core::Error;
 
 fn layer(groups: usize, channels: usize, dtype: DType) -> Result<GroupNorm> {
     let var =

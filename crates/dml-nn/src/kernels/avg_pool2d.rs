@@ -6,7 +6,7 @@
 
 use rayon::prelude::*;
 
-use crate::kernels::conv2d::{Convolution, Pooling};
+use crate::kernels::conv2d::Pooling;
 use crate::kernels::plane_conv2d::{Problem, window_sums, window_sums_backward};
 use dml_core::kernels::in_place::InPlace;
 use dml_core::kernels::{Real, SimdReal};
@@ -46,15 +46,7 @@ impl AvgPooling {
         });
         Some(Self {
             problem: Problem {
-                conv: Convolution {
-                    in_channels: planes,
-                    out_channels: planes,
-                    kernel: pooling.kernel,
-                    stride: pooling.stride,
-                    padding: pooling.padding,
-                    dilation: [1, 1],
-                    groups: planes,
-                },
+                conv: pooling.of_planes(planes),
                 batch: 1,
                 image,
                 output,

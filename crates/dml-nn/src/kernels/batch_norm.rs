@@ -12,8 +12,7 @@
 use std::ops::Range;
 
 use dml_core::kernels::in_place::InPlace;
-use dml_core::kernels::{Real, lengths, row_chunks, written};
-use pulp::Arch;
+use dml_core::kernels::{Real, lengths, row_chunks, vectorized, written};
 use rayon::prelude::*;
 
 use crate::activation::Formula;
@@ -69,30 +68,26 @@ impl Planes {
         lengths::length("a", a.len(), self.len());
         lengths::length("b", b.len(), self.len());
         lengths::length("parameters", parameters.len(), self.channels);
-        let arch = Arch::new();
         let jobs = self.jobs();
         let parts = jobs.par_iter().map_in_place(|[images, channels]| {
             let mut totals = vec![[0.0; 2]; channels.len()];
-            arch.dispatch(
-                #[inline(always)]
-                || {
-                    for image in images.clone() {
-                        for (total, channel) in totals.iter_mut().zip(channels.clone()) {
-                            let at = (image * self.channels + channel) * self.area;
-                            let parameter = parameters[channel];
-                            let plane = at..at + self.area;
-                            let [first, second] = sums(
-                                &a[plane.clone()],
-                                &b[plane],
-                                #[inline(always)]
-                                |a, b| term(parameter, a, b),
-                            );
-                            total[0] += first;
-                            total[1] += second;
-                        }
+            vectorized!({
+                for image in images.clone() {
+                    for (total, channel) in totals.iter_mut().zip(channels.clone()) {
+                        let at = (image * self.channels + channel) * self.area;
+                        let parameter = parameters[channel];
+                        let plane = at..at + self.area;
+                        let [first, second] = sums(
+                            &a[plane.clone()],
+                            &b[plane],
+                            #[inline(always)]
+                            |a, b| term(parameter, a, b),
+                        );
+                        total[0] += first;
+                        total[1] += second;
                     }
-                },
-            );
+                }
+            });
             totals
         });
         let mut totals = vec![[0.0; 2]; self.channels];
@@ -111,24 +106,20 @@ impl Planes {
         &self,
         write: impl Fn(usize, usize, &mut [T]) -> R + Sync,
     ) -> (Vec<T>, impl Iterator<Item = R>) {
-        let arch = Arch::new();
         let area = self.area.max(1);
         let planes = (4_096 / area).max(1);
         let (result, parts) = written(self.len(), planes * area, |i, piece: &mut [T]| {
             let mut results = Vec::with_capacity(planes);
-            arch.dispatch(
-                #[inline(always)]
-                || {
-                    let mut channel = i * planes % self.channels;
-                    for (j, plane) in piece.chunks_exact_mut(area).enumerate() {
-                        results.push(write(channel, (i * planes + j) * area, plane));
-                        channel += 1;
-                        if channel == self.channels {
-                            channel = 0;
-                        }
+            vectorized!({
+                let mut channel = i * planes % self.channels;
+                for (j, plane) in piece.chunks_exact_mut(area).enumerate() {
+                    results.push(write(channel, (i * planes + j) * area, plane));
+                    channel += 1;
+                    if channel == self.channels {
+                        channel = 0;
                     }
-                },
-            );
+                }
+            });
             results
         });
         (result, parts.into_iter().flatten())

@@ -1,7 +1,7 @@
-//! A factor for every plane, forward and backward.
+//! The gradient of a factor for every plane.
 //!
 //! ```text
-//! y = s x,   ∂y/∂x = s,   ∂y/∂s = Σ x over the plane
+//! y = s x,   ∂y/∂s = Σ x over the plane
 //! ```
 
 use rayon::prelude::*;
@@ -12,31 +12,6 @@ use dml_core::kernels::lengths;
 
 /// Pixels that are worth a thread.
 const WORK: usize = 16 * 1024;
-
-/// `[planes, area]` times `[planes]`.
-#[must_use]
-pub(crate) fn scaled<T: Real>(input: &[T], factors: &[T]) -> Vec<T> {
-    let mut out = dml_core::kernels::zeros(input.len());
-    let area = input.len() / factors.len().max(1);
-    lengths::length(
-        "input",
-        input.len(),
-        lengths::area("input", factors.len(), area),
-    );
-    if area == 0 {
-        return out;
-    }
-    out.par_chunks_mut(area)
-        .zip(input.par_chunks(area))
-        .zip(factors.par_iter())
-        .with_min_len(WORK.div_ceil(area))
-        .for_each_in_place(|((out, plane), factor)| {
-            for (out, x) in out.iter_mut().zip(plane) {
-                *out = *x * *factor;
-            }
-        });
-    out
-}
 
 /// The products of two planes, summed: the gradient of the factors, given input and gradient of the result.
 #[must_use]
@@ -77,7 +52,6 @@ mod tests {
     #[test]
     fn by_hand() {
         let x = [1f32, 2., 3., 4.];
-        assert_eq!(scaled(&x, &[2., -1.]), [2., 4., -3., -4.]);
         assert_eq!(
             factor_gradient(&x, &[1., 10., 100., 1000.], 2),
             [21., 4300.]

@@ -8,8 +8,7 @@
 //! H is kept for the backward pass. A exists for a block of rows at a time, in both passes, and so does ∂H.
 
 use dml_core::kernels::in_place::InPlace;
-use dml_core::kernels::{SimdReal, written_chunks, zeros};
-use pulp::{Arch, NullaryFnOnce};
+use dml_core::kernels::{SimdReal, vectorized, written_chunks, zeros};
 use rayon::prelude::*;
 
 use super::linear::{OuterSums, Packed, ROWS};
@@ -62,7 +61,11 @@ pub(crate) fn forward<T: SimdReal>(
             first.prefill(activated);
             packed[0].add_product(x, activated);
         }
-        activate(activated, activation);
+        vectorized!({
+            for x in activated.iter_mut() {
+                *x = activation(*x).0;
+            }
+        });
         second.prefill(y);
         packed[1].add_product(activated, y);
     };
@@ -127,7 +130,14 @@ pub(crate) fn backward<T: SimdReal>(
             .for_each_in_place(|(i, (of_hidden, activated))| {
                 of_hidden.fill(T::ZERO);
                 across.add_product(&gradient[i * ROWS * outputs..], of_hidden);
-                differentiate(of_hidden, activated, &h[i * ROWS * hidden..], activation);
+                let h = &h[i * ROWS * hidden..];
+                vectorized!({
+                    for ((g, a), h) in of_hidden.iter_mut().zip(activated.iter_mut()).zip(h) {
+                        let (value, derivative) = activation(*h);
+                        *a = value;
+                        *g = *g * derivative;
+                    }
+                });
             });
         if let Some(back) = &back {
             of_input[start * inputs..][..rows * inputs]
@@ -145,53 +155,4 @@ pub(crate) fn backward<T: SimdReal>(
         MapGradients { weight, bias }
     });
     (of_input, gradients)
-}
-
-/// `f` of every number.
-fn activate<T: SimdReal>(numbers: &mut [T], f: impl Activation<T>) {
-    struct Activate<'a, T, F>(&'a mut [T], F);
-    impl<T: SimdReal, F: Activation<T>> NullaryFnOnce for Activate<'_, T, F> {
-        type Output = ();
-
-        #[inline(always)]
-        fn call(self) {
-            for x in self.0 {
-                *x = (self.1)(*x).0;
-            }
-        }
-    }
-    Arch::new().dispatch(Activate(numbers, f));
-}
-
-/// `f` of the numbers of `h`, and the gradient times the derivative there.
-fn differentiate<T: SimdReal>(
-    gradient: &mut [T],
-    activated: &mut [T],
-    h: &[T],
-    f: impl Activation<T>,
-) {
-    struct Differentiate<'a, T, F> {
-        gradient: &'a mut [T],
-        activated: &'a mut [T],
-        h: &'a [T],
-        f: F,
-    }
-    impl<T: SimdReal, F: Activation<T>> NullaryFnOnce for Differentiate<'_, T, F> {
-        type Output = ();
-
-        #[inline(always)]
-        fn call(self) {
-            for ((g, a), h) in self.gradient.iter_mut().zip(self.activated).zip(self.h) {
-                let (value, derivative) = (self.f)(*h);
-                *a = value;
-                *g = *g * derivative;
-            }
-        }
-    }
-    Arch::new().dispatch(Differentiate {
-        gradient,
-        activated,
-        h,
-        f,
-    });
 }

@@ -7,8 +7,7 @@
 //!
 //! A group of an image is a contiguous run of numbers, which stays in the cache while it is worked on.
 
-use dml_core::kernels::{Real, lengths, written};
-use pulp::Arch;
+use dml_core::kernels::{Real, lengths, vectorized, written};
 
 use crate::kernels::moments::{deviation, moments, sums};
 use crate::kernels::normalization::{Gradients, Normalization};
@@ -100,27 +99,23 @@ impl Normalization for Groups {
         let (size, run) = (self.size(), self.run());
         lengths::rows("x", x.len(), size);
         lengths::length("bias", bias.len(), weight.len());
-        let arch = Arch::new();
         let (y, _) = written(x.len(), run * size, |i, piece: &mut [T]| {
-            arch.dispatch(
-                #[inline(always)]
-                || {
-                    let x = x[i * run * size..].chunks_exact(size);
-                    for (j, (y, x)) in piece.chunks_exact_mut(size).zip(x).enumerate() {
-                        let [mean, scale] = self.mean_and_scale(x);
-                        let mean = T::from_f64(mean);
-                        let planes = y.chunks_exact_mut(self.area);
-                        let planes = planes.zip(x.chunks_exact(self.area));
-                        for (channel, (y, x)) in self.of(i * run + j).zip(planes) {
-                            let factor = T::from_f64(scale * weight[channel].to_f64());
-                            let bias = bias[channel];
-                            for (y, x) in y.iter_mut().zip(x) {
-                                *y = (*x - mean) * factor + bias;
-                            }
+            vectorized!({
+                let x = x[i * run * size..].chunks_exact(size);
+                for (j, (y, x)) in piece.chunks_exact_mut(size).zip(x).enumerate() {
+                    let [mean, scale] = self.mean_and_scale(x);
+                    let mean = T::from_f64(mean);
+                    let planes = y.chunks_exact_mut(self.area);
+                    let planes = planes.zip(x.chunks_exact(self.area));
+                    for (channel, (y, x)) in self.of(i * run + j).zip(planes) {
+                        let factor = T::from_f64(scale * weight[channel].to_f64());
+                        let bias = bias[channel];
+                        for (y, x) in y.iter_mut().zip(x) {
+                            *y = (*x - mean) * factor + bias;
                         }
                     }
-                },
-            );
+                }
+            });
         });
         y
     }
@@ -129,22 +124,18 @@ impl Normalization for Groups {
         let (size, run) = (self.size(), self.run());
         lengths::rows("x", x.len(), size);
         lengths::length("gradient", gradient.len(), x.len());
-        let arch = Arch::new();
         let (input, parts) = written(x.len(), run * size, |i, piece: &mut [T]| {
             // Gradients of γ and β from each channel of each group.
             let mut parts = Vec::with_capacity(piece.len() / self.area);
-            arch.dispatch(
-                #[inline(always)]
-                || {
-                    let at = i * run * size;
-                    let groups = x[at..].chunks_exact(size);
-                    let groups = groups.zip(gradient[at..].chunks_exact(size));
-                    for (j, (out, (x, g))) in piece.chunks_exact_mut(size).zip(groups).enumerate() {
-                        let channels = &weight[self.of(i * run + j)];
-                        self.backward_group(x, g, channels, out, &mut parts);
-                    }
-                },
-            );
+            vectorized!({
+                let at = i * run * size;
+                let groups = x[at..].chunks_exact(size);
+                let groups = groups.zip(gradient[at..].chunks_exact(size));
+                for (j, (out, (x, g))) in piece.chunks_exact_mut(size).zip(groups).enumerate() {
+                    let channels = &weight[self.of(i * run + j)];
+                    self.backward_group(x, g, channels, out, &mut parts);
+                }
+            });
             parts
         });
         // The pieces lie in the order of images and channels.

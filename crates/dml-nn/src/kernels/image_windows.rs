@@ -2,7 +2,7 @@
 
 use dml_core::kernels::cuda::{Buffer, Extent, Launch, Number, Source, blocks_of};
 
-use super::conv2d::{Convolution, Pooling};
+use super::conv2d::Convolution;
 
 /// `image_windows.cu`.
 pub(crate) const SOURCE: Source = Source {
@@ -20,48 +20,24 @@ pub(crate) const SOURCE: Source = Source {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Windows {
     /// How many planes there are.
-    pub(crate) planes: usize,
+    planes: usize,
     /// Size of a plane.
-    pub(crate) image: [usize; 2],
+    image: [usize; 2],
     /// How many windows there are.
-    pub(crate) output: [usize; 2],
-    kernel: [usize; 2],
-    stride: [usize; 2],
-    padding: [usize; 2],
-    dilation: [usize; 2],
+    output: [usize; 2],
+    conv: Convolution,
 }
 
 impl Windows {
-    /// The windows of a convolution; `None` where the image has no room for one.
-    #[must_use]
-    pub(crate) fn of_convolution(
-        c: &Convolution,
-        planes: usize,
-        image: [usize; 2],
-    ) -> Option<Self> {
-        Some(Self {
-            planes,
-            image,
-            output: c.output(image)?,
-            kernel: c.kernel,
-            stride: c.stride,
-            padding: c.padding,
-            dilation: c.dilation,
-        })
-    }
-
-    /// The windows of a pooling; `None` where the image has no room for one.
-    #[must_use]
-    pub(crate) fn of_pooling(p: &Pooling, planes: usize, image: [usize; 2]) -> Option<Self> {
-        Some(Self {
-            planes,
-            image,
-            output: p.output(image)?,
-            kernel: p.kernel,
-            stride: p.stride,
-            padding: p.padding,
-            dilation: p.dilation,
-        })
+    /// The windows of a convolution over the planes of images `[N, C, H, W]`, `output` of them down and across.
+    pub(crate) fn new(conv: &Convolution, image: [usize; 4], output: [usize; 2]) -> Self {
+        let [batch, channels, height, width] = image;
+        Self {
+            planes: batch * channels,
+            image: [height, width],
+            output,
+            conv: *conv,
+        }
     }
 
     fn pixels(&self) -> usize {
@@ -73,19 +49,20 @@ impl Windows {
     }
 
     fn entries(&self) -> usize {
-        self.windows() * self.kernel[0] * self.kernel[1]
+        self.windows() * self.conv.kernel[0] * self.conv.kernel[1]
     }
 
     /// One thread for each of `count` numbers.
     fn launch(&self, kernel: &'static str, inputs: Vec<Extent>, outputs: Vec<Extent>) -> Launch {
         let count = outputs[0].len;
+        let c = &self.conv;
         let pairs = [
             self.image,
             self.output,
-            self.kernel,
-            self.stride,
-            self.padding,
-            self.dilation,
+            c.kernel,
+            c.stride,
+            c.padding,
+            c.dilation,
         ];
         let sizes = pairs.into_iter().flatten().map(Number::size);
         Launch {

@@ -72,51 +72,32 @@ impl<T: SimdReal> Packed<T> {
     pub(crate) fn least(&self) -> usize {
         WORTH_A_THREAD / (ROWS * self.panels.depth * self.panels.columns).max(1)
     }
+
+    /// The product of `left` and the matrix, plus `bias` unless that is empty.
+    fn product(&self, left: &[T], bias: &[T]) -> Vec<T> {
+        let (depth, columns) = (self.panels.depth, self.panels.columns);
+        let (lens, chunks) = ([left.len() / depth * columns], [ROWS * columns]);
+        let chunk = |(): &mut (), i: usize, [out]: [&mut [T]; 1]| {
+            if !bias.is_empty() {
+                for row in out.chunks_exact_mut(columns) {
+                    row.copy_from_slice(bias);
+                }
+            }
+            self.add_product(&left[i * ROWS * depth..], out);
+        };
+        let [product] = written_chunks(lens, chunks, self.least(), || (), chunk);
+        product
+    }
 }
 
 /// `X Wᵀ + b`.
 pub(crate) fn forward<T: SimdReal>(x: &[T], inputs: usize, weight: &[T], bias: &[T]) -> Vec<T> {
-    let weight = Packed::columns(weight, inputs);
-    let outputs = weight.panels.columns;
-    let rows = x.len() / inputs;
-    let (lens, chunks) = ([rows * outputs], [ROWS * outputs]);
-    let [value] = written_chunks(
-        lens,
-        chunks,
-        weight.least(),
-        || (),
-        |(), i, [out]| {
-            if !bias.is_empty() {
-                for row in out.chunks_exact_mut(outputs) {
-                    row.copy_from_slice(bias);
-                }
-            }
-            weight.add_product(&x[i * ROWS * inputs..], out);
-        },
-    );
-    value
+    Packed::columns(weight, inputs).product(x, bias)
 }
 
 /// `∂Y W`.
-pub(crate) fn input_gradient<T: SimdReal>(
-    gradient: &[T],
-    outputs: usize,
-    weight: &[T],
-    inputs: usize,
-) -> Vec<T> {
-    let weight = Packed::rows(weight, inputs);
-    let rows = gradient.len() / outputs;
-    let (lens, chunks) = ([rows * inputs], [ROWS * inputs]);
-    let [value] = written_chunks(
-        lens,
-        chunks,
-        weight.least(),
-        || (),
-        |(), i, [out]| {
-            weight.add_product(&gradient[i * ROWS * outputs..], out);
-        },
-    );
-    value
+pub(crate) fn input_gradient<T: SimdReal>(gradient: &[T], weight: &[T], inputs: usize) -> Vec<T> {
+    Packed::rows(weight, inputs).product(gradient, &[])
 }
 
 /// `∂Yᵀ X` and `Σᵢ ∂Yᵢ`.
@@ -174,10 +155,7 @@ impl<T: SimdReal> OuterSums<T> {
             .with_min_len((WORTH_A_THREAD / task.max(1)).max(1))
             .for_each_in_place(|(i, (weight, bias))| {
                 let data = &gradient[i * GRADIENT_ROWS..];
-                vectorized(
-                    #[inline(always)]
-                    || add_columns(data, outputs, bias),
-                );
+                vectorized!(add_columns(data, outputs, bias));
                 let left = Left::Steps {
                     data,
                     stride: outputs,

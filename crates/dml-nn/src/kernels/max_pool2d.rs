@@ -9,7 +9,7 @@
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use crate::kernels::conv2d::{Convolution, Pooling, better};
+use crate::kernels::conv2d::{Pooling, better};
 use crate::kernels::plane_conv2d::columns::copy;
 use crate::kernels::plane_conv2d::phase_planes::PhasePlanes;
 use dml_core::kernels::aligned::Aligned;
@@ -98,25 +98,11 @@ struct Scratch<T> {
 
 impl Windows {
     fn new(pooling: &Pooling, image: [usize; 2], output: [usize; 2]) -> Self {
-        let Pooling {
-            kernel,
-            stride,
-            padding,
-            dilation,
-            ..
-        } = *pooling;
-        let conv = Convolution {
-            in_channels: 1,
-            out_channels: 1,
-            kernel,
-            stride,
-            padding,
-            dilation,
-            groups: 1,
-        };
+        let conv = pooling.of_planes(1);
+        let (stride, padding, dilation) = (conv.stride, conv.padding, conv.dilation);
         let planes = PhasePlanes::new(&conv, image, output);
-        let places = (0..kernel[0])
-            .flat_map(|a| (0..kernel[1]).map(move |b| (a, b)))
+        let places = (0..conv.kernel[0])
+            .flat_map(|a| (0..conv.kernel[1]).map(move |b| (a, b)))
             .map(|(a, b)| {
                 let pixel = a * dilation[0] * image[1] + b * dilation[1];
                 (planes.place(a, b), pixel)

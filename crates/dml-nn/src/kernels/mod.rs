@@ -26,6 +26,7 @@ pub(crate) mod product;
 pub(crate) mod register_tile;
 pub(crate) mod rotation;
 pub(crate) mod row_norm;
+mod winograd;
 
 #[cfg(test)]
 mod tests;

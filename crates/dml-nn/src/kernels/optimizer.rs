@@ -1,11 +1,9 @@
 //! One step of an optimiser over a parameter and its state, in a single pass.
 
-use pulp::Arch;
 use rayon::prelude::*;
 
-use dml_core::kernels::Real;
 use dml_core::kernels::in_place::InPlace;
-use dml_core::kernels::lengths;
+use dml_core::kernels::{Real, lengths, vectorized};
 
 /// Number of elements that one task updates.
 const RUN: usize = 16_384;
@@ -69,25 +67,21 @@ impl AdamStep {
         ]
         .map(T::from_f64);
         let second_rate = T::from_f64(1.0 - self.second_decay);
-        let arch = Arch::new();
         parameter
             .par_chunks_mut(RUN)
             .zip(gradient.par_chunks(RUN))
             .zip(first.par_chunks_mut(RUN))
             .zip(second.par_chunks_mut(RUN))
             .for_each_in_place(|(((parameter, gradient), first), second)| {
-                arch.dispatch(
-                    #[inline(always)]
-                    || {
-                        let state = first.iter_mut().zip(second);
-                        for ((p, g), (m, v)) in parameter.iter_mut().zip(gradient).zip(state) {
-                            let g = *g + decay * *p;
-                            *m += first_rate * (g - *m);
-                            *v = second_decay * *v + second_rate * g * g;
-                            *p = shrink * *p - step_size * *m / (v.sqrt() * root + eps);
-                        }
-                    },
-                );
+                vectorized!({
+                    let state = first.iter_mut().zip(second.iter_mut());
+                    for ((p, g), (m, v)) in parameter.iter_mut().zip(gradient).zip(state) {
+                        let g = *g + decay * *p;
+                        *m += first_rate * (g - *m);
+                        *v = second_decay * *v + second_rate * g * g;
+                        *p = shrink * *p - step_size * *m / (v.sqrt() * root + eps);
+                    }
+                });
             });
     }
 }
@@ -126,20 +120,16 @@ impl SgdStep {
             lengths::length("buffer", buffer.len(), parameter.len());
         }
         let [lr, momentum, decay] = [self.lr, self.momentum, self.decay].map(T::from_f64);
-        let arch = Arch::new();
         if self.momentum == 0.0 {
             parameter
                 .par_chunks_mut(RUN)
                 .zip(gradient.par_chunks(RUN))
                 .for_each_in_place(|(parameter, gradient)| {
-                    arch.dispatch(
-                        #[inline(always)]
-                        || {
-                            for (p, g) in parameter.iter_mut().zip(gradient) {
-                                *p = *p - lr * (*g + decay * *p);
-                            }
-                        },
-                    );
+                    vectorized!({
+                        for (p, g) in parameter.iter_mut().zip(gradient) {
+                            *p = *p - lr * (*g + decay * *p);
+                        }
+                    });
                 });
             return;
         }
@@ -154,17 +144,14 @@ impl SgdStep {
             .zip(gradient.par_chunks(RUN))
             .zip(buffer.par_chunks_mut(RUN))
             .for_each_in_place(|((parameter, gradient), buffer)| {
-                arch.dispatch(
-                    #[inline(always)]
-                    || {
-                        for ((p, g), b) in parameter.iter_mut().zip(gradient).zip(buffer) {
-                            let g = *g + decay * *p;
-                            *b = keep * *b + take * g;
-                            let direction = if nesterov { g + momentum * *b } else { *b };
-                            *p -= lr * direction;
-                        }
-                    },
-                );
+                vectorized!({
+                    for ((p, g), b) in parameter.iter_mut().zip(gradient).zip(buffer.iter_mut()) {
+                        let g = *g + decay * *p;
+                        *b = keep * *b + take * g;
+                        let direction = if nesterov { g + momentum * *b } else { *b };
+                        *p -= lr * direction;
+                    }
+                });
             });
     }
 }

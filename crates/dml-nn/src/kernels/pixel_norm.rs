@@ -8,8 +8,7 @@
 //! The numbers of a pixel are far apart, so a block of pixels is worked on at once: all of its channels stay in the
 //! second-level cache, and nothing is transposed.
 
-use dml_core::kernels::{Real, lengths, written};
-use pulp::Arch;
+use dml_core::kernels::{Real, lengths, vectorized, written};
 
 use crate::kernels::moments::{moments, sums};
 use crate::kernels::normalization::{Gradients, Normalization};
@@ -169,17 +168,13 @@ impl Normalization for Pixels {
     fn forward<T: Real>(self, x: &[T], weight: &[T], bias: &[T]) -> Vec<T> {
         let size = self.size();
         lengths::rows("x", x.len(), size);
-        let arch = Arch::new();
         let (y, _) = written(x.len(), size, |i, y: &mut [T]| {
-            arch.dispatch(
-                #[inline(always)]
-                || {
-                    let x = &x[i * size..][..size];
-                    for block in self.blocks() {
-                        self.forward_block(x, weight, bias, y, block);
-                    }
-                },
-            );
+            vectorized!({
+                let x = &x[i * size..][..size];
+                for block in self.blocks() {
+                    self.forward_block(x, weight, bias, y, block);
+                }
+            });
         });
         y
     }
@@ -189,21 +184,17 @@ impl Normalization for Pixels {
         let images = lengths::rows("x", x.len(), size);
         lengths::length("gradient", gradient.len(), x.len());
         let run = images.div_ceil(PIECES).max(1);
-        let arch = Arch::new();
         let (input, parts) = written(x.len(), run * size, |i, piece: &mut [T]| {
             let mut totals = vec![[0.0; 2]; self.channels];
-            arch.dispatch(
-                #[inline(always)]
-                || {
-                    let at = i * run * size;
-                    let images = piece.chunks_exact_mut(size).zip(x[at..].chunks_exact(size));
-                    for ((out, x), g) in images.zip(gradient[at..].chunks_exact(size)) {
-                        for block in self.blocks() {
-                            self.backward_block(x, g, weight, out, block, &mut totals);
-                        }
+            vectorized!({
+                let at = i * run * size;
+                let images = piece.chunks_exact_mut(size).zip(x[at..].chunks_exact(size));
+                for ((out, x), g) in images.zip(gradient[at..].chunks_exact(size)) {
+                    for block in self.blocks() {
+                        self.backward_block(x, g, weight, out, block, &mut totals);
                     }
-                },
-            );
+                }
+            });
             totals
         });
         Gradients::of_parts(input, self.channels, parts.into_iter().flatten())

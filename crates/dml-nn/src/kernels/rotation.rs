@@ -4,8 +4,7 @@
 //! (a, b) → (a cos θ − b sin θ, b cos θ + a sin θ)
 //! ```
 
-use dml_core::kernels::{Real, lengths, written};
-use pulp::Arch;
+use dml_core::kernels::{Real, lengths, vectorized, written};
 
 /// Which numbers of a row are rotated, and how.
 #[derive(Clone, Copy, Debug)]
@@ -32,18 +31,14 @@ impl<T: Real> Rotation<'_, T> {
         lengths::length("sin", self.sin.len(), self.cos.len());
         let positions = lengths::rows("cos", self.cos.len(), self.pairs);
         let run = (4_096 / width.max(1)).max(1);
-        let arch = Arch::new();
         let (y, _) = written(x.len(), run * width, |i, piece: &mut [T]| {
-            arch.dispatch(
-                #[inline(always)]
-                || {
-                    let x = x[i * run * width..].chunks_exact(width);
-                    for (j, (y, x)) in piece.chunks_exact_mut(width).zip(x).enumerate() {
-                        let at = (i * run + j) % positions * self.pairs;
-                        self.rotate(&self.cos[at..], &self.sin[at..], x, y);
-                    }
-                },
-            );
+            vectorized!({
+                let x = x[i * run * width..].chunks_exact(width);
+                for (j, (y, x)) in piece.chunks_exact_mut(width).zip(x).enumerate() {
+                    let at = (i * run + j) % positions * self.pairs;
+                    self.rotate(&self.cos[at..], &self.sin[at..], x, y);
+                }
+            });
         });
         y
     }

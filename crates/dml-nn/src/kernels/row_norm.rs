@@ -9,8 +9,7 @@
 //! Each way passes over memory once. Mean and scale of a row are computed again in the backward pass, where the row is in
 //! the cache anyway.
 
-use dml_core::kernels::{Real, lengths, written};
-use pulp::Arch;
+use dml_core::kernels::{Real, lengths, vectorized, written};
 
 use crate::kernels::moments::{deviation, moments, sums};
 use crate::kernels::normalization::{Gradients, Normalization};
@@ -115,17 +114,13 @@ impl Normalization for RowNorm {
         lengths::rows("x", x.len(), width);
         lengths::length("bias", bias.len(), width);
         let rows = (4_096 / width.max(1)).max(1);
-        let arch = Arch::new();
         let (y, _) = written(x.len(), rows * width, |i, piece: &mut [T]| {
-            arch.dispatch(
-                #[inline(always)]
-                || {
-                    let x = x[i * rows * width..].chunks_exact(width);
-                    for (y, x) in piece.chunks_exact_mut(width).zip(x) {
-                        self.forward_row(x, weight, bias, y);
-                    }
-                },
-            );
+            vectorized!({
+                let x = x[i * rows * width..].chunks_exact(width);
+                for (y, x) in piece.chunks_exact_mut(width).zip(x) {
+                    self.forward_row(x, weight, bias, y);
+                }
+            });
         });
         y
     }
@@ -136,30 +131,26 @@ impl Normalization for RowNorm {
         lengths::length("gradient", gradient.len(), x.len());
         // Few pieces, since each has sums of its own; none of them small.
         let rows = rows.div_ceil(PIECES).max(8_192 / width.max(1)).max(1);
-        let arch = Arch::new();
         let (input, parts) = written(x.len(), rows * width, |i, piece: &mut [T]| {
             let mut totals = [vec![0f64; width], vec![0f64; width]];
-            arch.dispatch(
-                #[inline(always)]
-                || {
-                    let at = i * rows * width;
-                    let runs = piece.chunks_mut(RUN * width);
-                    let runs = runs.zip(x[at..].chunks(RUN * width));
-                    let mut sums = [vec![T::ZERO; width], vec![T::ZERO; width]];
-                    for ((out, x), g) in runs.zip(gradient[at..].chunks(RUN * width)) {
-                        let rows = out.chunks_exact_mut(width).zip(x.chunks_exact(width));
-                        for ((out, x), g) in rows.zip(g.chunks_exact(width)) {
-                            self.backward_row(x, g, weight, out, &mut sums);
-                        }
-                        for (totals, sums) in totals.iter_mut().zip(&mut sums) {
-                            for (total, sum) in totals.iter_mut().zip(sums) {
-                                *total += sum.to_f64();
-                                *sum = T::ZERO;
-                            }
+            vectorized!({
+                let at = i * rows * width;
+                let runs = piece.chunks_mut(RUN * width);
+                let runs = runs.zip(x[at..].chunks(RUN * width));
+                let mut sums = [vec![T::ZERO; width], vec![T::ZERO; width]];
+                for ((out, x), g) in runs.zip(gradient[at..].chunks(RUN * width)) {
+                    let rows = out.chunks_exact_mut(width).zip(x.chunks_exact(width));
+                    for ((out, x), g) in rows.zip(g.chunks_exact(width)) {
+                        self.backward_row(x, g, weight, out, &mut sums);
+                    }
+                    for (totals, sums) in totals.iter_mut().zip(&mut sums) {
+                        for (total, sum) in totals.iter_mut().zip(sums) {
+                            *total += sum.to_f64();
+                            *sum = T::ZERO;
                         }
                     }
-                },
-            );
+                }
+            });
             totals
         });
         let pairs = parts.into_iter().flat_map(|[weight, bias]| {

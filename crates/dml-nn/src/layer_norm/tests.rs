@@ -1,5 +1,6 @@
 use super::*;
 use crate::checked_layer::{assert_close, check, input, row, run};
+use dml_core::Error;
 
 fn layer(shape: &[usize], dtype: DType) -> Result<LayerNorm> {
     let count = shape.iter().product();

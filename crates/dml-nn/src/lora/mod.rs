@@ -14,10 +14,11 @@ mod low_rank;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use candle_core::{ModuleT, Tensor};
-use dml_core::{Contents, NamePattern, Result, RunningStatistics, SeedSequence, Trainable, check};
+use candle_core::Tensor;
+use dml_core::{NamePattern, Result, RunningStatistics, SeedSequence, check};
 use rand::RngCore;
 
+use crate::layer::candle_module;
 use crate::{Dropout, DropoutConfig, Layer, Parameters};
 
 pub(crate) use low_rank::{AdapterSlot, LowRank};
@@ -201,22 +202,7 @@ impl<L: Layer> Layer for Lora<L> {
     }
 }
 
-impl<L: Layer> ModuleT for Lora<L> {
-    fn forward_t(&self, input: &Tensor, train: bool) -> candle_core::Result<Tensor> {
-        Ok(Layer::forward_t(self, input, train)?)
-    }
-}
-
-impl<L: Layer> Trainable for Lora<L> {
-    fn contents(&self) -> Contents {
-        Contents {
-            parameters: self.parameters().into_iter().collect(),
-            buffers: self.buffers().into_iter().collect(),
-            seeds: self.seeds(),
-            statistics: self.statistics(),
-        }
-    }
-}
+candle_module!(<L> Lora<L>);
 
 #[cfg(test)]
 mod tests;

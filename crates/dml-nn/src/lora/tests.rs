@@ -1,5 +1,5 @@
 use candle_core::{DType, Device, Var};
-use dml_core::Error;
+use dml_core::{Error, Trainable};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 

@@ -1,5 +1,6 @@
 use super::*;
 use crate::DropoutConfig;
+use dml_core::Error;
 use dml_core::autograd::without_kernels;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;

@@ -9,16 +9,11 @@
 //! Kingma & Ba 2015 (arXiv 1412.6980); Loshchilov & Hutter 2019 (arXiv 1711.05101). Steps t are counted for each
 //! parameter.
 
-use std::collections::HashMap;
-
-use candle_core::backprop::GradStore;
-use candle_core::{Tensor, Var};
+use candle_core::Tensor;
 use dml_core::autograd::Element;
-use dml_core::checkpoint::CheckpointError;
-use dml_core::{Error, Result, check};
+use dml_core::{Result, check};
 
-use super::Optimizer;
-use super::parameter_states::{ParameterStates, Update};
+use super::parameter_states::{ParameterStates, Rule, Update};
 use crate::kernels::optimizer::AdamStep;
 
 dml_core::config! {
@@ -64,7 +59,7 @@ dml_core::config! {
 /// # Ok::<(), dml_core::Error>(())
 /// ```
 #[derive(Debug)]
-pub struct Adam(Moments);
+pub struct Adam(pub(super) ParameterStates<AdamConfig>);
 
 /// Adam with decoupled weight decay ([formula](self)).
 ///
@@ -81,93 +76,73 @@ pub struct Adam(Moments);
 /// # Ok::<(), dml_core::Error>(())
 /// ```
 #[derive(Debug)]
-pub struct AdamW(Moments);
+pub struct AdamW(pub(super) ParameterStates<AdamWConfig>);
 
-impl Adam {
-    /// An optimiser of named parameters.
-    ///
-    /// # Errors
-    /// [`Error::InvalidParameter`] for a negative rate, ε or decay or a β outside [0, 1), [`Error::Unsupported`] for
-    /// two parameters of one name, [`Error::DType`] for whole numbers.
-    pub fn new(
-        parameters: impl IntoIterator<Item = (String, Var)>,
-        config: AdamConfig,
-    ) -> Result<Self> {
-        Moments::new(parameters, config, false).map(Self)
+fn check_numbers(betas: [f64; 2], eps: f64, weight_decay: f64) -> Result<()> {
+    check::non_negative("eps", eps)?;
+    check::non_negative("weight_decay", weight_decay)?;
+    for beta in betas {
+        let ok = (0.0..1.0).contains(&beta);
+        check::parameter(ok, "betas", beta, "numbers in [0, 1)")?;
     }
+    Ok(())
 }
 
-impl AdamW {
-    /// An optimiser of named parameters.
-    ///
-    /// # Errors
-    /// As [`Adam::new`].
-    pub fn new(
-        parameters: impl IntoIterator<Item = (String, Var)>,
-        config: AdamWConfig,
-    ) -> Result<Self> {
-        let config = AdamConfig {
-            lr: config.lr,
-            betas: config.betas,
-            eps: config.eps,
-            weight_decay: config.weight_decay,
-        };
-        Moments::new(parameters, config, true).map(Self)
+impl AdamStep {
+    /// A step without weight decay.
+    fn new([beta1, beta2]: [f64; 2], eps: f64, step: u64, learning_rate: f64) -> Self {
+        Self {
+            first_rate: 1.0 - beta1,
+            second_decay: beta2,
+            step_size: learning_rate / (1.0 - beta1.powf(step as f64)),
+            root_correction: (1.0 - beta2.powf(step as f64)).sqrt(),
+            eps,
+            coupled_decay: 0.0,
+            shrink: 1.0,
+        }
     }
-}
-
-/// The state that [`Adam`] and [`AdamW`] share.
-#[derive(Debug)]
-struct Moments {
-    parameters: ParameterStates,
-    config: AdamConfig,
-    decoupled: bool,
 }
 
 /// PyTorch's names of the first and the second moment.
 const BUFFERS: &[&str] = &["exp_avg", "exp_avg_sq"];
 
-impl Moments {
-    fn new(
-        parameters: impl IntoIterator<Item = (String, Var)>,
-        config: AdamConfig,
-        decoupled: bool,
-    ) -> Result<Self> {
-        check::non_negative("lr", config.lr)?;
-        check::non_negative("eps", config.eps)?;
-        check::non_negative("weight_decay", config.weight_decay)?;
-        for beta in config.betas {
-            if !(0.0..1.0).contains(&beta) {
-                return Err(Error::InvalidParameter {
-                    name: "betas",
-                    value: beta,
-                    expected: "numbers in [0, 1)",
-                });
-            }
-        }
-        Ok(Self {
-            parameters: ParameterStates::new(parameters, BUFFERS)?,
-            config,
-            decoupled,
-        })
+impl Rule for AdamConfig {
+    type Update = AdamStep;
+
+    fn checked_rate(&self) -> Result<f64> {
+        check_numbers(self.betas, self.eps, self.weight_decay)?;
+        Ok(self.lr)
     }
 
-    fn step(&mut self, gradients: &GradStore) -> Result<()> {
-        let (config, decoupled) = (&self.config, self.decoupled);
-        let [beta1, beta2] = config.betas;
-        self.parameters.step(gradients, |step| AdamStep {
-            first_rate: 1.0 - beta1,
-            second_decay: beta2,
-            step_size: config.lr / (1.0 - beta1.powf(step as f64)),
-            root_correction: (1.0 - beta2.powf(step as f64)).sqrt(),
-            eps: config.eps,
-            coupled_decay: if decoupled { 0.0 } else { config.weight_decay },
-            shrink: if decoupled {
-                1.0 - config.lr * config.weight_decay
-            } else {
-                1.0
-            },
-        })
+    fn buffer_names(&self) -> &'static [&'static str] {
+        BUFFERS
+    }
+
+    fn update(&self, step: u64, learning_rate: f64) -> AdamStep {
+        AdamStep {
+            coupled_decay: self.weight_decay,
+            ..AdamStep::new(self.betas, self.eps, step, learning_rate)
+        }
+    }
+}
+
+impl Rule for AdamWConfig {
+    type Update = AdamStep;
+
+    fn checked_rate(&self) -> Result<f64> {
+        check_numbers(self.betas, self.eps, self.weight_decay)?;
+        Ok(self.lr)
+    }
+
+    fn buffer_names(&self) -> &'static [&'static str] {
+        BUFFERS
+    }
+
+    fn update(&self, step: u64, learning_rate: f64) -> AdamStep {
+        AdamStep {
+            shrink: 1.0 - learning_rate * self.weight_decay,
+            ..AdamStep::new(self.betas, self.eps, step, learning_rate)
+        }
     }
 }
 
@@ -194,35 +169,3 @@ impl Update for AdamStep {
         Ok((((parameter * self.shrink)? - change)?, vec![first, second]))
     }
 }
-
-macro_rules! optimizer {
-    ($t:ty) => {
-        impl Optimizer for $t {
-            fn step(&mut self, gradients: &GradStore) -> Result<()> {
-                self.0.step(gradients)
-            }
-
-            fn learning_rate(&self) -> f64 {
-                self.0.config.lr
-            }
-
-            fn set_learning_rate(&mut self, learning_rate: f64) {
-                self.0.config.lr = learning_rate;
-            }
-
-            fn state(&self) -> Result<HashMap<String, Tensor>> {
-                self.0.parameters.state(self.0.config.lr)
-            }
-
-            fn load_state(
-                &mut self,
-                state: &HashMap<String, Tensor>,
-            ) -> std::result::Result<(), CheckpointError> {
-                self.0.config.lr = self.0.parameters.load_state(state)?;
-                Ok(())
-            }
-        }
-    };
-}
-optimizer!(Adam);
-optimizer!(AdamW);

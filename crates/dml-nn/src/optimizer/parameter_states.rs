@@ -4,12 +4,13 @@
 //! number of the parameter. A parameter without a gradient makes no step, so steps are counted for each parameter.
 
 use std::collections::HashMap;
+use std::fmt::Debug;
 
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Tensor, Var};
 use dml_core::autograd::{Element, has_kernel};
 use dml_core::checkpoint::{self, CheckpointError};
-use dml_core::{Error, Result};
+use dml_core::{Result, check};
 
 use super::in_place::update_in_place;
 
@@ -30,11 +31,26 @@ pub(super) trait Update: Sync {
     ) -> Result<(Tensor, Vec<Tensor>)>;
 }
 
+/// How an optimiser updates its parameters.
+pub(super) trait Rule: Debug {
+    /// One of its steps.
+    type Update: Update;
+
+    /// The learning rate that it starts with, where all its numbers are within their ranges.
+    fn checked_rate(&self) -> Result<f64>;
+
+    /// PyTorch's names of the buffers, such as `exp_avg`.
+    fn buffer_names(&self) -> &'static [&'static str];
+
+    /// The step of a parameter that is number `step` of this parameter, from 1.
+    fn update(&self, step: u64, learning_rate: f64) -> Self::Update;
+}
+
 /// The parameters of an optimiser with their state.
 #[derive(Debug)]
-pub(super) struct ParameterStates {
-    /// PyTorch's names of the buffers, such as `exp_avg`.
-    buffer_names: &'static [&'static str],
+pub(super) struct ParameterStates<R> {
+    rule: R,
+    pub(super) learning_rate: f64,
     parameters: Vec<ParameterState>,
 }
 
@@ -58,21 +74,19 @@ enum Buffers {
     Composite(Vec<Tensor>),
 }
 
-impl ParameterStates {
-    /// Named parameters that have made no step, with a buffer of zeros for each of `buffer_names`.
+impl<R: Rule> ParameterStates<R> {
+    /// Named parameters that have made no step, with buffers of zeros.
     pub(super) fn new(
         parameters: impl IntoIterator<Item = (String, Var)>,
-        buffer_names: &'static [&'static str],
+        rule: R,
     ) -> Result<Self> {
+        let learning_rate = check::non_negative("lr", rule.checked_rate()?)?;
+        let reason = "two parameters have one name: prefix those of each part of the network";
         let mut states: Vec<ParameterState> = Vec::new();
         for (name, var) in parameters {
-            if states.iter().any(|other| other.name == name) {
-                return Err(Error::Unsupported {
-                    component: "optimizer",
-                    reason: "two parameters have one name: prefix those of each part of the network",
-                });
-            }
-            let buffers = Buffers::zeros(&var, buffer_names.len())?;
+            let is_new = states.iter().all(|other| other.name != name);
+            check::supported(is_new, "optimizer", reason)?;
+            let buffers = Buffers::zeros(&var, rule.buffer_names().len())?;
             states.push(ParameterState {
                 name,
                 var,
@@ -81,49 +95,47 @@ impl ParameterStates {
             });
         }
         Ok(Self {
-            buffer_names,
+            rule,
+            learning_rate,
             parameters: states,
         })
     }
 
-    /// One step of every parameter that has a gradient. `update` gets the number of the parameter's step, from 1.
-    pub(super) fn step<U: Update>(
-        &mut self,
-        gradients: &GradStore,
-        update: impl Fn(u64) -> U,
-    ) -> Result<()> {
+    /// One step of every parameter that has a gradient.
+    pub(super) fn step(&mut self, gradients: &GradStore) -> Result<()> {
         for parameter in &mut self.parameters {
             if let Some(gradient) = gradients.get(&parameter.var) {
-                parameter.step(gradient, &update(parameter.steps + 1))?;
+                let update = self.rule.update(parameter.steps + 1, self.learning_rate);
+                parameter.step(gradient, &update)?;
             }
         }
         Ok(())
     }
 
     /// Steps and buffers of every parameter, as `parameter.step` and `parameter.buffer`, and the learning rate.
-    pub(super) fn state(&self, learning_rate: f64) -> Result<HashMap<String, Tensor>> {
+    pub(super) fn state(&self) -> Result<HashMap<String, Tensor>> {
         let mut state = HashMap::new();
         for parameter in &self.parameters {
             let name = &parameter.name;
             let steps = Tensor::new(parameter.steps as i64, &Device::Cpu)?;
             state.insert(format!("{name}.step"), steps);
-            for (k, buffer) in self.buffer_names.iter().enumerate() {
+            for (k, buffer) in self.rule.buffer_names().iter().enumerate() {
                 let tensor = parameter.buffers.tensor(k, &parameter.var)?;
                 state.insert(format!("{name}.{buffer}"), tensor);
             }
         }
-        let learning_rate = Tensor::new(learning_rate, &Device::Cpu)?;
+        let learning_rate = Tensor::new(self.learning_rate, &Device::Cpu)?;
         state.insert(LEARNING_RATE.to_owned(), learning_rate);
         Ok(state)
     }
 
-    /// Sets steps and buffers to a state that [`state`](Self::state) returned, and returns its learning rate. Nothing is
-    /// set unless all of it fits.
+    /// Sets steps, buffers and learning rate to a state that [`state`](Self::state) returned. Nothing is set unless all of it
+    /// fits.
     pub(super) fn load_state(
         &mut self,
         state: &HashMap<String, Tensor>,
-    ) -> std::result::Result<f64, CheckpointError> {
-        let expected = self.state(0.0).map_err(candle_core::Error::from)?;
+    ) -> std::result::Result<(), CheckpointError> {
+        let expected = self.state().map_err(candle_core::Error::from)?;
         let expected = expected
             .iter()
             .map(|(name, tensor)| (name.as_str(), tensor));
@@ -132,25 +144,21 @@ impl ParameterStates {
             let name = &parameter.name;
             let steps = state[&format!("{name}.step")].to_scalar::<i64>()?;
             parameter.steps = steps.max(0) as u64;
-            for (k, buffer) in self.buffer_names.iter().enumerate() {
+            for (k, buffer) in self.rule.buffer_names().iter().enumerate() {
                 let tensor = &state[&format!("{name}.{buffer}")];
                 parameter.buffers.set(k, tensor, &parameter.var)?;
             }
         }
-        Ok(state[LEARNING_RATE].to_scalar::<f64>()?)
+        self.learning_rate = state[LEARNING_RATE].to_scalar()?;
+        Ok(())
     }
 }
 
 impl ParameterState {
     fn step<U: Update>(&mut self, gradient: &Tensor, update: &U) -> Result<()> {
         let var = &self.var;
-        if gradient.shape() != var.shape() {
-            return Err(Error::Shape {
-                arg: "gradient",
-                expected: "the shape of its parameter",
-                got: gradient.dims().to_vec(),
-            });
-        }
+        let fits = gradient.shape() == var.shape();
+        check::shape(fits, "gradient", gradient, "the shape of its parameter")?;
         match &mut self.buffers {
             Buffers::F32(buffers) => update_in_place(var, gradient, update, buffers)?,
             Buffers::F64(buffers) => update_in_place(var, gradient, update, buffers)?,
@@ -173,13 +181,8 @@ impl ParameterState {
 
 impl Buffers {
     fn zeros(var: &Var, count: usize) -> Result<Self> {
-        if !var.dtype().is_float() {
-            return Err(Error::DType {
-                arg: "parameters",
-                expected: "a floating-point type",
-                got: var.dtype(),
-            });
-        }
+        let is_float = var.dtype().is_float();
+        check::dtype(is_float, "parameters", var, "a floating-point type")?;
         let len = var.elem_count();
         if !has_kernel(var) || !var.is_contiguous() {
             let zeros = Tensor::zeros(var.shape(), composite_dtype(var), var.device())?;

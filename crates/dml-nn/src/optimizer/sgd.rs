@@ -9,16 +9,11 @@
 //! Sutskever et al. 2013, "On the importance of initialization and momentum in deep learning", in PyTorch's form:
 //! the learning rate stands outside of the momentum.
 
-use std::collections::HashMap;
-
-use candle_core::backprop::GradStore;
-use candle_core::{Tensor, Var};
+use candle_core::Tensor;
 use dml_core::autograd::Element;
-use dml_core::checkpoint::CheckpointError;
-use dml_core::{Error, Result, check};
+use dml_core::{Result, check};
 
-use super::Optimizer;
-use super::parameter_states::{ParameterStates, Update};
+use super::parameter_states::{ParameterStates, Rule, Update};
 use crate::kernels::optimizer::SgdStep;
 
 dml_core::config! {
@@ -50,48 +45,40 @@ dml_core::config! {
 /// # Ok::<(), dml_core::Error>(())
 /// ```
 #[derive(Debug)]
-pub struct Sgd {
-    parameters: ParameterStates,
-    config: SgdConfig,
-}
+pub struct Sgd(pub(super) ParameterStates<SgdConfig>);
 
-impl Sgd {
-    /// An optimiser of named parameters.
-    ///
-    /// # Errors
-    /// [`Error::InvalidParameter`] for a negative rate, momentum or decay, or Nesterov's momentum without momentum or
-    /// with dampening; [`Error::Unsupported`] for two parameters of one name, [`Error::DType`] for whole numbers.
-    pub fn new(
-        parameters: impl IntoIterator<Item = (String, Var)>,
-        config: SgdConfig,
-    ) -> Result<Self> {
-        check::non_negative("lr", config.lr)?;
-        check::non_negative("momentum", config.momentum)?;
-        check::finite("dampening", config.dampening)?;
-        check::non_negative("weight_decay", config.weight_decay)?;
-        if config.nesterov && config.momentum == 0.0 {
-            return Err(Error::InvalidParameter {
-                name: "momentum",
-                value: config.momentum,
-                expected: "a number > 0 with nesterov",
-            });
-        }
-        if config.nesterov && config.dampening != 0.0 {
-            return Err(Error::InvalidParameter {
-                name: "dampening",
-                value: config.dampening,
-                expected: "0 with nesterov",
-            });
-        }
-        let buffers: &[&str] = if config.momentum == 0.0 {
+impl Rule for SgdConfig {
+    type Update = SgdStep;
+
+    fn checked_rate(&self) -> Result<f64> {
+        check::non_negative("momentum", self.momentum)?;
+        check::finite("dampening", self.dampening)?;
+        check::non_negative("weight_decay", self.weight_decay)?;
+        let has_momentum = !self.nesterov || self.momentum != 0.0;
+        let expected = "a number > 0 with nesterov";
+        check::parameter(has_momentum, "momentum", self.momentum, expected)?;
+        let is_plain = !self.nesterov || self.dampening == 0.0;
+        check::parameter(is_plain, "dampening", self.dampening, "0 with nesterov")?;
+        Ok(self.lr)
+    }
+
+    fn buffer_names(&self) -> &'static [&'static str] {
+        if self.momentum == 0.0 {
             &[]
         } else {
             &["momentum_buffer"]
-        };
-        Ok(Self {
-            parameters: ParameterStates::new(parameters, buffers)?,
-            config,
-        })
+        }
+    }
+
+    fn update(&self, step: u64, learning_rate: f64) -> SgdStep {
+        SgdStep {
+            lr: learning_rate,
+            momentum: self.momentum,
+            dampening: self.dampening,
+            decay: self.weight_decay,
+            nesterov: self.nesterov,
+            first: step == 1,
+        }
     }
 }
 
@@ -124,39 +111,5 @@ impl Update for SgdStep {
             buffer.clone()
         };
         Ok(((parameter - (direction * self.lr)?)?, vec![buffer]))
-    }
-}
-
-impl Optimizer for Sgd {
-    fn step(&mut self, gradients: &GradStore) -> Result<()> {
-        let config = &self.config;
-        self.parameters.step(gradients, |step| SgdStep {
-            lr: config.lr,
-            momentum: config.momentum,
-            dampening: config.dampening,
-            decay: config.weight_decay,
-            nesterov: config.nesterov,
-            first: step == 1,
-        })
-    }
-
-    fn learning_rate(&self) -> f64 {
-        self.config.lr
-    }
-
-    fn set_learning_rate(&mut self, learning_rate: f64) {
-        self.config.lr = learning_rate;
-    }
-
-    fn state(&self) -> Result<HashMap<String, Tensor>> {
-        self.parameters.state(self.config.lr)
-    }
-
-    fn load_state(
-        &mut self,
-        state: &HashMap<String, Tensor>,
-    ) -> std::result::Result<(), CheckpointError> {
-        self.config.lr = self.parameters.load_state(state)?;
-        Ok(())
     }
 }

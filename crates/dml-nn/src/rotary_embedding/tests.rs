@@ -1,6 +1,7 @@
 use super::*;
 use crate::checked_layer::{assert_close, check, input, run};
 use candle_core::{DType, Device};
+use dml_core::Error;
 
 fn layer(dim: usize, interleaved: bool) -> RotaryEmbedding {
     RotaryEmbedding::new(RotaryEmbeddingConfig {

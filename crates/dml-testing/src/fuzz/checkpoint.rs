@@ -111,13 +111,8 @@ fn trainer(folder: &Path) -> std::result::Result<Trainer<MetricLossOnly>, dml::t
 fn trunk() -> Result<NamedModule> {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     let layer = Linear::new(LinearConfig::new(4, 2), &mut rng, DType::F32, &Device::Cpu)?;
-    NamedModule::of("trunk", layer).with_optimizer(|parameters| {
-        let config = AdamConfig {
-            lr: 0.02,
-            ..AdamConfig::default()
-        };
-        Adam::new(parameters, config)
-    })
+    let trunk = NamedModule::of("trunk", layer);
+    trunk.with_optimizer(|parameters| Adam::new(parameters, AdamConfig::from(0.02)))
 }
 
 fn objective() -> Result<Objective> {

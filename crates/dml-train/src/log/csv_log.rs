@@ -48,11 +48,9 @@ impl CsvLog {
         }
     }
 
-    /// Writes every `iterations`-th iteration only. Default 1.
-    #[must_use]
-    pub fn every(mut self, iterations: u64) -> Self {
-        self.every = iterations.max(1);
-        self
+    dml_core::setters! {
+        /// Writes every `iterations`-th iteration only. Default 1.
+        pub fn every(self, iterations: u64) { self.every = iterations.max(1) }
     }
 }
 

@@ -53,21 +53,14 @@ impl TensorBoard {
         }
     }
 
-    /// Writes every `iterations`-th iteration only. Default 1.
-    #[must_use]
-    pub fn every(mut self, iterations: u64) -> Self {
-        self.every = iterations.max(1);
-        self
-    }
+    dml_core::setters! {
+        /// Writes every `iterations`-th iteration only. Default 1.
+        pub fn every(self, iterations: u64) { self.every = iterations.max(1) }
 
-    /// Also writes numbers of the model after every epoch, by name: over how many directions its embeddings spread, say.
-    #[must_use]
-    pub fn with_epoch_scalars(
-        mut self,
-        scalars: impl FnMut(&dyn Method) -> HookResult<Vec<(String, f64)>> + 'static,
-    ) -> Self {
-        self.of_epochs.push(Box::new(Closure(scalars)));
-        self
+        /// Also writes numbers of the model after every epoch, by name: over how many directions its embeddings spread, say.
+        pub fn with_epoch_scalars(self, scalars: impl FnMut(&dyn Method) -> HookResult<Vec<(String, f64)>> + 'static) {
+            self.of_epochs.push(Box::new(Closure(scalars)))
+        }
     }
 
     fn scalars(&mut self, step: u64, scalars: &[(String, f64)]) -> Result<()> {

@@ -40,46 +40,26 @@ macro_rules! parameter_group_methods {
             Ok(self)
         }
 
-        /// Changes the learning rate after every iteration or epoch. There is one schedule of each pace; their factors
-        /// multiply.
-        #[must_use]
-        pub fn with_schedule(
-            mut self,
-            pace: crate::schedule::Pace,
-            schedule: impl crate::schedule::Schedule + 'static,
-        ) -> Self {
-            self.group.set_schedule(pace, Box::new(schedule));
-            self
-        }
+        dml_core::setters! {
+            /// Changes the learning rate after every iteration or epoch. There is one schedule of each pace; their factors
+            /// multiply.
+            pub fn with_schedule(self, pace: crate::schedule::Pace, schedule: impl crate::schedule::Schedule + 'static) {
+                self.group.set_schedule(pace, Box::new(schedule))
+            }
 
-        /// Lowers the learning rate when [validation](crate::Validation) does not improve. The run must have a validation
-        /// that improves in the same direction.
-        #[must_use]
-        pub fn with_plateau(mut self, plateau: crate::schedule::Plateau) -> Self {
-            self.group.plateau = Some(plateau);
-            self
-        }
+            /// Lowers the learning rate when [validation](crate::Validation) does not improve. The run must have a validation
+            /// that improves in the same direction.
+            pub fn with_plateau(self, plateau: crate::schedule::Plateau) { self.group.plateau = Some(plateau) }
 
-        /// Clips the gradients of these parameters before every step.
-        #[must_use]
-        pub fn with_clip(mut self, clip: crate::Clip) -> Self {
-            self.group.clip = Some(clip);
-            self
-        }
+            /// Clips the gradients of these parameters before every step.
+            pub fn with_clip(self, clip: crate::Clip) { self.group.clip = Some(clip) }
 
-        /// Freezes the parameters, with or without an optimiser.
-        #[must_use]
-        pub fn frozen(mut self) -> Self {
-            self.group.learns = crate::Learns::Never;
-            self
-        }
+            /// Freezes the parameters, with or without an optimiser.
+            pub fn frozen(self) { self.group.learns = crate::Learns::Never }
 
-        /// Freezes the parameters before an epoch, counted from 1; from it on they learn, and the state of the optimiser begins
-        /// then. A resumed run goes on as the epoch says.
-        #[must_use]
-        pub fn frozen_until(mut self, epoch: u64) -> Self {
-            self.group.learns = crate::Learns::FromEpoch(epoch);
-            self
+            /// Freezes the parameters before an epoch, counted from 1; from it on they learn, and the state of the optimiser begins
+            /// then. A resumed run goes on as the epoch says.
+            pub fn frozen_until(self, epoch: u64) { self.group.learns = crate::Learns::FromEpoch(epoch) }
         }
 
         /// The parameter group.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Tensor};
-use dml_core::{CheckpointError, Error, Optimizer, Result};
+use dml_core::{CheckpointError, Optimizer, Result, check};
 
 /// Key of the learning rate in the state.
 const LEARNING_RATE: &str = "learning_rate";
@@ -24,13 +24,10 @@ impl GroupedOptimizer {
             .iter()
             .map(|(_, optimizer)| optimizer.learning_rate());
         let learning_rate = rates.next().unwrap_or(0.0);
-        if let Some(value) = rates.find(|own| own.to_bits() != learning_rate.to_bits()) {
-            return Err(Error::InvalidParameter {
-                name: "learning rate of a group",
-                value,
-                expected: "that of the first group, as the rules multiply it by their factors",
-            });
-        }
+        let other = rates.find(|own| own.to_bits() != learning_rate.to_bits());
+        let (name, got) = ("learning rate of a group", other.unwrap_or(learning_rate));
+        let expected = "that of the first group, as the rules multiply it by their factors";
+        check::parameter(other.is_none(), name, got, expected)?;
         let mut grouped = Self {
             learning_rate,
             groups,

@@ -16,7 +16,7 @@ mod grouped_optimizer;
 mod plan;
 
 use candle_core::Var;
-use dml_core::{Error, NamePattern, Result, check};
+use dml_core::{NamePattern, Result, check};
 use serde::{Deserialize, Serialize};
 
 use crate::config::config;
@@ -96,10 +96,9 @@ impl ParameterRule {
     }
 }
 
-config! {
+dml_core::config! {
+    serde always:
     /// Configuration of [`ParameterRules`].
-    #[derive(Serialize, Deserialize)]
-    #[serde(default, deny_unknown_fields)]
     pub struct ParameterRulesConfig {
         /// Rules in order; the first that matches a name holds for it. Default none.
         pub rules: Vec<ParameterRule> = Vec::new(),
@@ -121,28 +120,20 @@ config! {
     }
 }
 
-/// What holds for one parameter.
-///
-/// ```
-/// assert_eq!(dml_train::ParameterSetting::default().rate_factor, 1.0);
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ParameterSetting {
-    /// Factor of the learning rate of the module.
-    pub rate_factor: f64,
-    /// Weight decay; `None` for that of the optimiser.
-    pub weight_decay: Option<f64>,
-    /// When it learns.
-    pub learns: Learns,
-}
-
-impl Default for ParameterSetting {
-    fn default() -> Self {
-        Self {
-            rate_factor: one(),
-            weight_decay: None,
-            learns: Learns::Always,
-        }
+config! {
+    /// What holds for one parameter.
+    ///
+    /// ```
+    /// assert_eq!(dml_train::ParameterSetting::default().rate_factor, 1.0);
+    /// ```
+    #[derive(Copy)]
+    pub struct ParameterSetting {
+        /// Factor of the learning rate of the module. Default 1.
+        pub rate_factor: f64 = 1.0,
+        /// Weight decay. Default: that of the optimiser.
+        pub weight_decay: Option<f64> = None,
+        /// When it learns. Default: always.
+        pub learns: Learns = Learns::Always,
     }
 }
 
@@ -183,7 +174,7 @@ pub struct ParameterRules {
 
 impl ParameterRules {
     /// # Errors
-    /// [`Error::InvalidParameter`] for a number out of its range.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for a number out of its range.
     pub fn new(config: ParameterRulesConfig) -> Result<Self> {
         for rule in &config.rules {
             check::non_negative("rate_factor", rule.rate_factor)?;
@@ -200,8 +191,9 @@ impl ParameterRules {
     /// The setting of every parameter, in order.
     ///
     /// # Errors
-    /// [`Error::NoMatch`] for a pattern that matches no name, with the closest names; [`Error::Unsupported`] for a decay or
-    /// freezing by depth if no name has the number of a block.
+    /// [`Error::NoMatch`](dml_core::Error::NoMatch) for a pattern that matches no name, with the closest names;
+    /// [`Error::Unsupported`](dml_core::Error::Unsupported) for a decay or freezing by depth if no name has the number of a
+    /// block.
     pub fn plan(&self, parameters: &[(String, Var)]) -> Result<ParameterPlan> {
         let names: Vec<&str> = parameters.iter().map(|(name, _)| name.as_str()).collect();
         let patterns = self.config.rules.iter();
@@ -213,13 +205,9 @@ impl ParameterRules {
         }
         let (depths, has_blocks) = depths(&names);
         let reads_depth = self.config.layer_decay < 1.0 || self.config.freeze_below > 0;
-        if reads_depth && !has_blocks {
-            return Err(Error::Unsupported {
-                component: "ParameterRules",
-                reason: "depth comes from numbered blocks such as blocks.3 or layer2.0, and no name has one: select by \
-                         patterns instead",
-            });
-        }
+        let reason = "depth comes from numbered blocks such as blocks.3 or layer2.0, and no name has one: select by \
+                      patterns instead";
+        check::supported(has_blocks || !reads_depth, "ParameterRules", reason)?;
         let top = depths.iter().max().copied().unwrap_or(0) + self.config.layers_above;
         let planned = parameters.iter().zip(depths).map(|((name, var), depth)| {
             let rule = patterns.iter().position(|pattern| pattern.matches(name));

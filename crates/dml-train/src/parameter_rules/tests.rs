@@ -1,6 +1,7 @@
 use candle_core::{DType, Device};
 
 use super::*;
+use dml_core::Error;
 
 #[derive(serde::Deserialize)]
 struct Golden {

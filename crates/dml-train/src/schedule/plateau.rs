@@ -12,8 +12,6 @@
 use dml_core::{Result, check};
 use serde::{Deserialize, Serialize};
 
-use crate::config::config;
-
 /// Which way a value improves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Better {
@@ -60,10 +58,9 @@ pub enum ThresholdMode {
     Absolute,
 }
 
-config! {
+dml_core::config! {
+    serde always:
     /// Configuration of [`Plateau`].
-    #[derive(Serialize, Deserialize)]
-    #[serde(default, deny_unknown_fields)]
     pub struct PlateauConfig {
         /// Which way the value improves, as the run's validation has it. Default: higher.
         pub better: Better = Better::Higher,

@@ -79,11 +79,9 @@ impl WarmUp {
         }
     }
 
-    /// What follows; its count begins when the rise has ended.
-    #[must_use]
-    pub fn then(mut self, schedule: impl Schedule + 'static) -> Self {
-        self.then = Some(Box::new(schedule));
-        self
+    dml_core::setters! {
+        /// What follows; its count begins when the rise has ended.
+        pub fn then(self, schedule: impl Schedule + 'static) { self.then = Some(Box::new(schedule)) }
     }
 }
 

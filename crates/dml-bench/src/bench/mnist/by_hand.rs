@@ -1,7 +1,7 @@
 //! The loop of the example written out by hand: what `dml::train` is measured against.
 
 use anyhow::Context;
-use dml::nn::{Adam, AdamConfig};
+use dml::nn::Adam;
 use dml::{Batch, Optimizer, TupleCount};
 use dml_mnist::Network;
 
@@ -13,11 +13,7 @@ impl Setup {
         let train = &self.digits.sets.train;
         let objective = self.components.objective(&self.device)?;
         let sampler = self.components.sampler(train.labels())?;
-        let config = AdamConfig {
-            lr: LEARNING_RATE,
-            ..AdamConfig::default()
-        };
-        let mut optimizer = Adam::new(network.parameters(), config)?;
+        let mut optimizer = Adam::new(network.parameters(), LEARNING_RATE.into())?;
         let mut last = None;
         for rows in sampler.epoch(1) {
             let images = train.batch(&rows, self.digits.normalization, &self.device)?;

@@ -1,7 +1,7 @@
 //! The inverse of a square matrix.
 
 use candle_core::{DType, Tensor};
-use dml_core::autograd::{has_kernel, unary, with_slice};
+use dml_core::autograd::{Value, has_kernel, node, with_slice};
 use dml_core::kernels::inverse as kernel;
 use dml_core::{Error, Result, check, for_element};
 
@@ -16,10 +16,10 @@ pub(super) fn inverse(x: &Tensor) -> Result<Tensor> {
     }
     for_element!(x, "x", |T| {
         let value = with_slice(x, |x: &[T]| kernel::inverse(x, rows))?;
-        let value = value.ok_or(SINGULAR)?;
-        unary("inverse", x, value, (rows, rows), |_, y, gradient| {
+        let value = Value::host(value.ok_or(SINGULAR)?, (rows, rows))?;
+        node("inverse", [x], value, |_, y, gradient| {
             let turned = y.t()?;
-            Ok(turned.matmul(gradient)?.matmul(&turned)?.neg()?)
+            Ok([Some(turned.matmul(gradient)?.matmul(&turned)?.neg()?)])
         })
     })
 }

@@ -28,15 +28,12 @@ pub(crate) fn anchor_values<T: Element>(
 ) -> Result<Tensor> {
     autograd::row_values_with::<T, Anchor<T>>(name, matrix, |q, row, gradient, anchor| {
         pairs.find(q, anchor);
-        vectorized(
-            #[inline(always)]
-            || {
-                let value = f(q, row, anchor);
-                anchor.positives.add_gradients(gradient);
-                anchor.negatives.add_gradients(gradient);
-                <T as Real>::from_f64(value)
-            },
-        )
+        vectorized!({
+            let value = f(q, row, anchor);
+            anchor.positives.add_gradients(gradient);
+            anchor.negatives.add_gradients(gradient);
+            <T as Real>::from_f64(value)
+        })
     })
 }
 

@@ -1,7 +1,7 @@
 //! The value of a positive pair out of the negatives of two anchors.
 
 use candle_core::Tensor;
-use dml_core::autograd::{self, Element, with_slice};
+use dml_core::autograd::{self, Element, with_slice, with_slices};
 use dml_core::kernels::sum_within::Within;
 use dml_core::kernels::{Real, for_each_row, map_rows};
 use dml_core::{AnchorSums, Over, Pairs, Result, TensorExt, for_element};
@@ -122,27 +122,19 @@ impl Lifting {
                 sum
             },
         )?; // [Q]
-        let kept = with_slice(&set.matrix, |matrix: &[T]| {
-            with_slice(&negatives, |negatives: &[T]| {
-                self.kept_pairs(&set.pairs, matrix, negatives, within)
-            })
-        })??;
+        let kept = with_slices([&set.matrix, &negatives], |[matrix, negatives]| {
+            self.kept_pairs(&set.pairs, matrix, negatives, within)
+        })?;
         let counts = kept.iter().map(|kept| kept.count).collect();
         let sums: Vec<T> = kept.iter().map(|kept| number(kept.sum)).collect();
         let queries = sums.len();
-        let sums = autograd::binary(
+        let sums = autograd::host_node(
             "lifted_pairs",
-            &set.matrix,
-            &negatives,
+            [&set.matrix, &negatives],
             sums,
             queries,
-            move |matrix, negatives, _, upstream| {
-                let (of_matrix, of_negatives) =
-                    with_slice(upstream, |g: &[T]| spread(&kept, g, matrix.elem_count()))?;
-                let tensor = |gradient, like: &Tensor| {
-                    Tensor::from_vec(gradient, like.shape(), like.device())
-                };
-                Ok((tensor(of_matrix, matrix)?, tensor(of_negatives, negatives)?))
+            move |[matrix, _], _, upstream| {
+                with_slice(upstream, |g: &[T]| spread(&kept, g, matrix.elem_count()))
             },
         )?;
         Ok(AnchorSums { sums, counts })
@@ -188,7 +180,7 @@ impl Lifting {
 }
 
 /// The gradient of the matrix and of the sums of negatives, given that of each anchor's sum.
-fn spread<T: Real>(parts: &[KeptPairs<T>], gradient: &[T], entries: usize) -> (Vec<T>, Vec<T>) {
+fn spread<T: Real>(parts: &[KeptPairs<T>], gradient: &[T], entries: usize) -> [Vec<T>; 2] {
     let mut matrix = vec![T::ZERO; entries];
     let width = entries.checked_div(parts.len()).unwrap_or(0);
     for_each_row(&mut matrix, width, |q, row| {
@@ -210,5 +202,5 @@ fn spread<T: Real>(parts: &[KeptPairs<T>], gradient: &[T], entries: usize) -> (V
             }
         }
     }
-    (matrix, negatives.into_iter().map(T::from_f64).collect())
+    [matrix, negatives.into_iter().map(T::from_f64).collect()]
 }

@@ -7,7 +7,7 @@
 //! Each sum is taken in one stretch of memory that stays in the cache; nothing of the size pairs × references exists.
 
 use candle_core::Tensor;
-use dml_core::autograd::{self, Element, has_kernel, with_slice};
+use dml_core::autograd::{self, Element, has_kernel, with_slice, with_slices};
 use dml_core::kernels::softmax::{add_softmax_of_sums, softmax_in_place, sum_of_exponentials};
 use dml_core::kernels::{Real, for_each_row, map_rows};
 use dml_core::{Relation, Result, TensorExt, for_element};
@@ -105,28 +105,25 @@ impl PositivePairs {
         let sums = with_slice(y, |y: &[T]| self.sums_by_anchor(&masked, y, &of_anchor))?;
         let of_positive = places(&self.positives, self.references);
         let this = self.clone();
-        let backward = move |x: &Tensor, y: &Tensor, sums: &Tensor, gradient: &Tensor| {
-            let (of_x, of_y) = with_slice(y, |y: &[T]| {
-                with_slice(sums, |sums: &[T]| {
-                    with_slice(gradient, |g: &[T]| {
-                        let pairs = Gradients {
-                            pairs: &this,
-                            masked: &masked,
-                            y,
-                            sums,
-                            gradient: g,
-                        };
-                        (pairs.of_rows(&of_anchor), pairs.of_rows(&of_positive))
-                    })
-                })
-            })???;
-            Ok((
-                Tensor::from_vec(of_x, x.shape(), x.device())?,
-                Tensor::from_vec(of_y, y.shape(), y.device())?,
-            ))
-        };
         let count = sums.len();
-        autograd::binary("sums_of_pairs", x, y, sums, count, backward)
+        autograd::host_node(
+            "sums_of_pairs",
+            [x, y],
+            sums,
+            count,
+            move |[_, y], sums, gradient| {
+                with_slices([y, sums, gradient], |[y, sums, gradient]| {
+                    let pairs = Gradients {
+                        pairs: &this,
+                        masked: &masked,
+                        y,
+                        sums,
+                        gradient,
+                    };
+                    [&of_anchor, &of_positive].map(|places| pairs.of_rows(places))
+                })
+            },
+        )
     }
 
     fn sums_by_anchor<T: Real>(&self, masked: &[T], y: &[T], of_anchor: &[Vec<u32>]) -> Vec<T> {

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use candle_core::{Device, Tensor};
-use dml_core::autograd::{self, Element, with_slice};
+use candle_core::Tensor;
+use dml_core::autograd::{self, Element, with_slices};
 use dml_core::kernels::{Real, boundary_hinges::BoundaryHinges};
 use dml_core::{
     Batch, Distance, ImplicitValues, Indices, Over, PartialSum, Result, TensorExt, Term, Triplets,
     Tuples, for_element,
 };
 
-use crate::machinery::triplet_form::{TripletForm, on_host, scaled};
+use crate::machinery::triplet_form::{TripletForm, near_and_far, on_host, scaled};
 
 /// The triplet values of one batch.
 #[derive(Clone, Debug)]
@@ -59,12 +59,7 @@ impl MarginSum {
         let triplets = self.tuples.triplets(&self.batch)?; // T triplets
         let anchors = Tensor::new(triplets.anchors.as_slice(), self.matrix.device())?;
         let boundary = self.boundaries.index_select(&anchors, 0)?; // [T]
-        let near = self
-            .matrix
-            .pick_entries(&triplets.anchors, &triplets.positives)?; // [T]
-        let far = self
-            .matrix
-            .pick_entries(&triplets.anchors, &triplets.negatives)?; // [T]
+        let [near, far] = near_and_far(&self.matrix, &triplets)?;
         let positive = (self.distance.gap(&near, &boundary)? + self.margin)?.hinge()?;
         let negative = (self.distance.gap(&boundary, &far)? + self.margin)?.hinge()?;
         Ok((positive, negative, triplets))
@@ -88,11 +83,9 @@ impl ImplicitMarginSum {
         let boundaries = on_host(&self.values.boundaries.detach())?;
         for_element!(matrix, "matrix", |T| {
             let rule = self.values.rule::<T>(None, None);
-            with_slice(&matrix, |m: &[T]| {
-                with_slice(&boundaries, |b: &[T]| {
-                    rule.active(m, self.values.batch.references(), b, self.form.walk())
-                })
-            })?
+            with_slices([&matrix, &boundaries], |[m, b]| {
+                rule.active(m, self.values.batch.references(), b, self.form.walk())
+            })
         })
     }
 
@@ -100,23 +93,18 @@ impl ImplicitMarginSum {
         let values = &self.values;
         let (matrix, boundaries) = (on_host(&values.matrix)?, on_host(&values.boundaries)?);
         let rule = values.rule::<T>(low, high);
-        let result = with_slice(&matrix, |m: &[T]| {
-            with_slice(&boundaries, |b: &[T]| {
-                rule.sum(m, values.batch.references(), b, self.form.walk())
-            })
-        })??;
-        let gradient = Tensor::from_vec(result.gradient, matrix.shape(), &Device::Cpu)?;
-        let pull = (boundaries.elem_count(), 1);
-        let pull = Tensor::from_vec(result.boundary_gradient, pull, &Device::Cpu)?;
-        let sum = autograd::binary(
+        let references = values.batch.references();
+        let result = with_slices([&matrix, &boundaries], |[m, b]| {
+            rule.sum(m, references, b, self.form.walk())
+        })?;
+        let sum = autograd::host_node(
             "margin_sum",
-            &matrix,
-            &boundaries,
+            [&matrix, &boundaries],
             vec![<T as Real>::from_f64(result.sum)],
             (),
-            move |_, _, _, upstream| {
-                let pull = scaled::<T>(&pull, upstream)?.flatten_all()?;
-                Ok((scaled::<T>(&gradient, upstream)?, pull))
+            move |_, _, upstream| {
+                let matrix = scaled(&result.gradient, references, upstream)?;
+                Ok([matrix, scaled(&result.boundary_gradient, 1, upstream)?])
             },
         )?;
         Ok(PartialSum {

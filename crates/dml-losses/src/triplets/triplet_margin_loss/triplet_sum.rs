@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use candle_core::{Device, Tensor};
-use dml_core::autograd::{self, Element, with_slice};
+use candle_core::Tensor;
+use dml_core::autograd::{self, Element, with_slice, with_slices};
 use dml_core::kernels::Real;
 use dml_core::kernels::triplet_margin::TripletMargin;
 use dml_core::{
@@ -12,7 +12,7 @@ use dml_core::{
 };
 
 use crate::machinery::triplet_cost::TripletCost;
-use crate::machinery::triplet_form::{TripletForm, on_host, scaled, sum_of_matrix};
+use crate::machinery::triplet_form::{TripletForm, near_and_far, on_host, scaled, sum_of_matrix};
 
 /// The triplet values of one batch.
 #[derive(Clone, Debug)]
@@ -47,12 +47,7 @@ impl TripletSum {
 
     pub(super) fn written_out(&self) -> Result<(Tensor, Arc<Triplets>)> {
         let triplets = self.tuples.triplets(&self.batch)?; // T triplets
-        let near = self
-            .matrix
-            .pick_entries(&triplets.anchors, &triplets.positives)?; // [T]
-        let mut far = self
-            .matrix
-            .pick_entries(&triplets.anchors, &triplets.negatives)?; // [T]
+        let [near, mut far] = near_and_far(&self.matrix, &triplets)?;
         if let Some(inside) = &self.inside {
             let other = inside.pick_entries(&triplets.positives, &triplets.negatives)?; // [T]
             far = self.distance.closer(&far, &other)?;
@@ -101,31 +96,26 @@ impl ImplicitTripletSum {
             high: high.map(number),
         };
         let references = self.values.batch.references();
-        let result = with_slice(matrix, |matrix: &[T]| match inside {
-            None => Ok(rule.sum(matrix, references, self.set.walk())),
-            Some(inside) => with_slice(inside, |inside: &[T]| {
+        let result = match inside {
+            None => with_slice(matrix, |matrix: &[T]| {
+                rule.sum(matrix, references, self.set.walk())
+            }),
+            Some(inside) => with_slices([matrix, inside], |[matrix, inside]| {
                 rule.sum_with_swap(matrix, inside, references, self.set.set())
             }),
-        })??;
+        }?;
         let sum = match inside {
             None => sum_of_matrix("triplet_sum", matrix, result.sum, result.gradient)?,
-            Some(inside) => {
-                let gradient = Tensor::from_vec(result.gradient, matrix.shape(), &Device::Cpu)?;
-                let swapped = Tensor::from_vec(result.swap_gradient, inside.shape(), &Device::Cpu)?;
-                autograd::binary(
-                    "triplet_sum",
-                    matrix,
-                    inside,
-                    vec![number(result.sum)],
-                    (),
-                    move |_, _, _, upstream| {
-                        Ok((
-                            scaled::<T>(&gradient, upstream)?,
-                            scaled::<T>(&swapped, upstream)?,
-                        ))
-                    },
-                )?
-            }
+            Some(inside) => autograd::host_node(
+                "triplet_sum",
+                [matrix, inside],
+                vec![number(result.sum)],
+                (),
+                move |_, _, upstream| {
+                    let matrix = scaled(&result.gradient, references, upstream)?;
+                    Ok([matrix, scaled(&result.swap_gradient, references, upstream)?])
+                },
+            )?,
         };
         Ok(PartialSum {
             sum: sum.to_device(self.values.matrix.device())?,

@@ -64,7 +64,20 @@ impl<T: SimdReal, const M: usize, const V: usize> WithSimd for Run<'_, '_, T, M,
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        self.job.run::<S, M, V>(simd, self.result);
+        let Self { job, result } = self;
+        let count = job.windows.sources.len();
+        if count < M {
+            for q in 0..count {
+                job.tile::<S, 1, V>(simd, q, result);
+            }
+            return;
+        }
+        let mut q = 0;
+        while q < count {
+            // The last tile reaches back over windows already done, and writes the same numbers again.
+            job.tile::<S, M, V>(simd, q.min(count - M), result);
+            q += M;
+        }
     }
 }
 
@@ -77,23 +90,6 @@ struct Job<'a, T> {
 }
 
 impl<T: SimdReal> Job<'_, T> {
-    #[inline(always)]
-    fn run<S: Simd, const M: usize, const V: usize>(&self, simd: S, result: &mut [T]) {
-        let count = self.windows.sources.len();
-        if count < M {
-            for q in 0..count {
-                self.tile::<S, 1, V>(simd, q, result);
-            }
-            return;
-        }
-        let mut q = 0;
-        while q < count {
-            // The last tile reaches back over windows already done, and writes the same numbers again.
-            self.tile::<S, M, V>(simd, q.min(count - M), result);
-            q += M;
-        }
-    }
-
     #[inline(always)]
     fn tile<S: Simd, const M: usize, const V: usize>(&self, simd: S, q: usize, result: &mut [T]) {
         let zero = T::splat(simd, T::ZERO);

@@ -76,6 +76,19 @@ pub(crate) struct Pooling {
 }
 
 impl Pooling {
+    /// The convolution of so many planes, each a group of its own, that has the same windows.
+    pub(crate) fn of_planes(&self, planes: usize) -> Convolution {
+        Convolution {
+            in_channels: planes,
+            out_channels: planes,
+            kernel: self.kernel,
+            stride: self.stride,
+            padding: self.padding,
+            dilation: self.dilation,
+            groups: planes,
+        }
+    }
+
     /// Height and width of the output, or `None` if the window is empty, does not move, or is larger than the padded input.
     #[must_use]
     pub(crate) fn output(&self, image: [usize; 2]) -> Option<[usize; 2]> {

@@ -26,6 +26,19 @@ pub(super) fn fits(segments: &[Segment], lanes: usize) -> bool {
     lanes > 1 && segments.iter().all(|segment| segment.len % lanes == 0)
 }
 
+/// Runs the kernel for the size of a piece.
+macro_rules! of_size {
+    ($simd:ident, $piece:ident, $Kernel:ident $fields:tt) => {
+        of_size!(@ $simd, $piece, $Kernel $fields, (3, 6) (3, 3) (1, 12) (1, 6) (1, 3))
+    };
+    (@ $simd:ident, $piece:ident, $Kernel:ident $fields:tt, $(($count:literal, $vectors:literal))+) => {
+        match ($piece.count, $piece.vectors) {
+            $(($count, $vectors) => $simd.vectorize($Kernel::<T, $count, $vectors> $fields),)+
+            _ => $simd.vectorize($Kernel::<T, 1, 1> $fields),
+        }
+    };
+}
+
 /// `sums[row] += Σ_entries image[source + offset(row)] · gradient`.
 #[inline(always)]
 pub(super) fn add_windows<T: SimdReal, S: Simd>(
@@ -38,14 +51,16 @@ pub(super) fn add_windows<T: SimdReal, S: Simd>(
     for_pieces(segments, T::lanes::<S>(), S::REGISTER_COUNT, |piece| {
         let Piece { row, offsets, .. } = piece;
         let sums = &mut sums[row..];
-        match (piece.count, piece.vectors) {
-            (3, 6) => simd.vectorize(AddWindows::<T, 3, 6>::new(image, entries, offsets, sums)),
-            (3, 3) => simd.vectorize(AddWindows::<T, 3, 3>::new(image, entries, offsets, sums)),
-            (1, 12) => simd.vectorize(AddWindows::<T, 1, 12>::new(image, entries, offsets, sums)),
-            (1, 6) => simd.vectorize(AddWindows::<T, 1, 6>::new(image, entries, offsets, sums)),
-            (1, 3) => simd.vectorize(AddWindows::<T, 1, 3>::new(image, entries, offsets, sums)),
-            _ => simd.vectorize(AddWindows::<T, 1, 1>::new(image, entries, offsets, sums)),
-        }
+        of_size!(
+            simd,
+            piece,
+            AddWindows {
+                image,
+                entries,
+                offsets,
+                sums
+            }
+        );
     });
 }
 
@@ -61,14 +76,16 @@ pub(super) fn scatter_weights<T: SimdReal, S: Simd>(
     for_pieces(segments, T::lanes::<S>(), S::REGISTER_COUNT, |piece| {
         let Piece { row, offsets, .. } = piece;
         let (weights, image) = (&weights[row..], &mut *image);
-        match (piece.count, piece.vectors) {
-            (3, 6) => simd.vectorize(Scatter::<T, 3, 6>::new(weights, entries, offsets, image)),
-            (3, 3) => simd.vectorize(Scatter::<T, 3, 3>::new(weights, entries, offsets, image)),
-            (1, 12) => simd.vectorize(Scatter::<T, 1, 12>::new(weights, entries, offsets, image)),
-            (1, 6) => simd.vectorize(Scatter::<T, 1, 6>::new(weights, entries, offsets, image)),
-            (1, 3) => simd.vectorize(Scatter::<T, 1, 3>::new(weights, entries, offsets, image)),
-            _ => simd.vectorize(Scatter::<T, 1, 1>::new(weights, entries, offsets, image)),
-        }
+        of_size!(
+            simd,
+            piece,
+            Scatter {
+                weights,
+                entries,
+                offsets,
+                image
+            }
+        );
     });
 }
 
@@ -124,22 +141,6 @@ struct AddWindows<'a, T, const C: usize, const B: usize> {
     sums: &'a mut [T],
 }
 
-impl<'a, T, const C: usize, const B: usize> AddWindows<'a, T, C, B> {
-    fn new(
-        image: &'a [T],
-        entries: &'a [Entry<T>],
-        offsets: [usize; 3],
-        sums: &'a mut [T],
-    ) -> Self {
-        Self {
-            image,
-            entries,
-            offsets,
-            sums,
-        }
-    }
-}
-
 impl<T: SimdReal, const C: usize, const B: usize> WithSimd for AddWindows<'_, T, C, B> {
     type Output = ();
 
@@ -176,22 +177,6 @@ struct Scatter<'a, T, const C: usize, const B: usize> {
     entries: &'a [Entry<T>],
     offsets: [usize; 3],
     image: &'a mut [T],
-}
-
-impl<'a, T, const C: usize, const B: usize> Scatter<'a, T, C, B> {
-    fn new(
-        weights: &'a [T],
-        entries: &'a [Entry<T>],
-        offsets: [usize; 3],
-        image: &'a mut [T],
-    ) -> Self {
-        Self {
-            weights,
-            entries,
-            offsets,
-            image,
-        }
-    }
 }
 
 impl<T: SimdReal, const C: usize, const B: usize> WithSimd for Scatter<'_, T, C, B> {

@@ -70,7 +70,21 @@ impl<T: SimdReal, const M: usize, const V: usize> WithSimd for Run<'_, '_, T, M,
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        self.job.run::<S, M, V>(simd, self.sums);
+        let (job, (sums, _)) = (self.job, T::as_lanes_mut::<S>(self.sums));
+        let (rows, _) = sums.as_chunks_mut::<V>();
+        let mut k = 0;
+        while k + M <= rows.len() {
+            job.tile::<S, M, V>(simd, k, rows);
+            k += M;
+        }
+        while k + 3 <= rows.len() {
+            job.tile::<S, 3, V>(simd, k, rows);
+            k += 3;
+        }
+        while k < rows.len() {
+            job.tile::<S, 1, V>(simd, k, rows);
+            k += 1;
+        }
     }
 }
 
@@ -84,25 +98,6 @@ struct Job<'a, T> {
 }
 
 impl<T: SimdReal> Job<'_, T> {
-    #[inline(always)]
-    fn run<S: Simd, const M: usize, const V: usize>(&self, simd: S, sums: &mut [T]) {
-        let (sums, _) = T::as_lanes_mut::<S>(sums);
-        let (rows, _) = sums.as_chunks_mut::<V>();
-        let mut k = 0;
-        while k + M <= rows.len() {
-            self.tile::<S, M, V>(simd, k, rows);
-            k += M;
-        }
-        while k + 3 <= rows.len() {
-            self.tile::<S, 3, V>(simd, k, rows);
-            k += 3;
-        }
-        while k < rows.len() {
-            self.tile::<S, 1, V>(simd, k, rows);
-            k += 1;
-        }
-    }
-
     #[inline(always)]
     fn tile<S: Simd, const M: usize, const V: usize>(
         &self,

@@ -23,6 +23,7 @@ use super::panels::{PanelLayout, Tiling};
 use super::pixel_grid::PixelGrid;
 use super::pool::NOWHERE;
 use super::windows::{Segment, Windows};
+use crate::kernels::winograd;
 use dml_core::kernels::SimdReal;
 use dml_core::kernels::aligned::Aligned;
 
@@ -254,10 +255,10 @@ impl<T: SimdReal> WithSimd for TransformInputs<'_, T> {
                 }
                 // Down the columns first, then along the rows.
                 for column in &mut columns {
-                    *column = spread::<T, S>(simd, *column);
+                    *column = winograd::inputs::<T, S>(simd, *column);
                 }
                 for i in 0..4 {
-                    let line = spread::<T, S>(
+                    let line = winograd::inputs::<T, S>(
                         simd,
                         [columns[0][i], columns[1][i], columns[2][i], columns[3][i]],
                     );
@@ -298,11 +299,11 @@ impl<T: SimdReal> WithSimd for Finish<'_, '_, T> {
                     for i in 0..4 {
                         m[i] = products[((i * 4 + j) * BLOCK + tile) * vectors + c];
                     }
-                    columns[j] = gather::<T, S>(simd, m);
+                    columns[j] = winograd::outputs::<T, S>(simd, m);
                 }
                 let [a, b, d, e] = columns;
-                let above = gather::<T, S>(simd, [a[0], b[0], d[0], e[0]]);
-                let below = gather::<T, S>(simd, [a[1], b[1], d[1], e[1]]);
+                let above = winograd::outputs::<T, S>(simd, [a[0], b[0], d[0], e[0]]);
+                let below = winograd::outputs::<T, S>(simd, [a[1], b[1], d[1], e[1]]);
                 let mut y = [above[0], above[1], below[0], below[1]];
                 if let Some(bias) = bias.get(c) {
                     for y in &mut y {
@@ -352,26 +353,6 @@ fn store<T: SimdReal, S: Simd>(
             }
         }
     }
-}
-
-/// Bᵀ d.
-#[inline(always)]
-fn spread<T: SimdReal, S: Simd>(simd: S, d: [T::Lanes<S>; 4]) -> [T::Lanes<S>; 4] {
-    [
-        T::minus(simd, d[0], d[2]),
-        T::plus(simd, d[1], d[2]),
-        T::minus(simd, d[2], d[1]),
-        T::minus(simd, d[1], d[3]),
-    ]
-}
-
-/// Aᵀ m.
-#[inline(always)]
-fn gather<T: SimdReal, S: Simd>(simd: S, m: [T::Lanes<S>; 4]) -> [T::Lanes<S>; 2] {
-    [
-        T::plus(simd, T::plus(simd, m[0], m[1]), m[2]),
-        T::minus(simd, T::minus(simd, m[1], m[2]), m[3]),
-    ]
 }
 
 /// The largest of four and its place, the first of equals; NaN is larger than anything.

@@ -1,17 +1,14 @@
 //! The gradient of the input, scattered: transposed weights times the gradient of the output are the gradients of the
 //! windows, which are added to the planes that the windows read.
 
-use pulp::{Arch, Simd, WithSimd};
-use rayon::prelude::*;
+use pulp::Simd;
 
 use dml_core::kernels::SimdReal;
-use dml_core::kernels::aligned::Aligned;
-use dml_core::kernels::in_place::InPlace;
 
 use super::columns::{Panel, Piece, add, panels};
 use super::phase_planes::PhasePlanes;
-use super::product::{DEPTH, Pack, block_panels, window_offsets};
-use super::{Part, Problem, parts, run};
+use super::product::{DEPTH, Pack, Scratch, block_panels, window_offsets};
+use super::{InParts, Part, Problem, parts, run};
 use crate::kernels::register_tile::{
     MAX_WIDTH, PackedRows, ROWS, Sink, detect_width, multiply, store, width,
 };
@@ -65,77 +62,35 @@ pub(super) fn scatter<T: SimdReal>(problem: &Problem, weight: &[T], gradient: &[
         panels: [panels_of(run), panels_of(problem.batch % run)],
         planes,
     };
-    let arch = Arch::new();
-    parts(
-        out,
-        conv.groups,
-        conv.group_inputs(),
-        problem.image_area(),
-        run,
-        ROWS,
-    )
-    .into_par_iter()
-    .for_each_init_in_place(
-        || Scratch::new(&pass, width),
-        |scratch, part| {
-            arch.dispatch(Job {
-                pass: &pass,
-                part,
-                scratch,
-            });
-        },
-    );
+    let (inputs, area) = (conv.group_inputs(), problem.image_area());
+    pass.run(parts(out, conv.groups, inputs, area, run, ROWS));
 }
 
-struct Scratch<T> {
-    /// `[images, channels, plane]`.
-    planes: Aligned<T>,
-    /// `[panels, outputs, width]` of the gradient.
-    columns: Aligned<T>,
-}
+impl<T: SimdReal> InParts<T> for Pass<'_, T> {
+    type Scratch = Scratch<T>;
 
-impl<T: SimdReal> Scratch<T> {
-    fn new(pass: &Pass<'_, T>, width: usize) -> Self {
-        let conv = &pass.problem.conv;
-        let channels = pass.channels.min(conv.group_inputs());
-        let depth = conv.group_outputs();
-        Self {
-            planes: Aligned::zeros(pass.run * channels * pass.planes.len()),
-            columns: Aligned::zeros(block_panels(depth, width) * depth * width),
-        }
+    fn scratch(&self) -> Scratch<T> {
+        let conv = &self.problem.conv;
+        let planes = self.run * self.channels.min(conv.group_inputs()) * self.planes.len();
+        Scratch::new(planes, conv.group_outputs(), detect_width::<T>())
     }
-}
-
-struct Job<'a, 'p, T> {
-    pass: &'a Pass<'a, T>,
-    part: Part<'p, T>,
-    scratch: &'a mut Scratch<T>,
-}
-
-impl<T: SimdReal> WithSimd for Job<'_, '_, T> {
-    type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let Self {
-            pass,
-            part,
-            scratch,
-        } = self;
-        let (problem, conv) = (pass.problem, &pass.problem.conv);
+    fn compute<S: Simd>(&self, simd: S, part: Part<'_, T>, scratch: &mut Scratch<T>) {
+        let (problem, conv) = (self.problem, &self.problem.conv);
         let width = width::<T, S>();
         let (area, image_area) = (problem.output_area(), problem.image_area());
         let places = conv.kernel[0] * conv.kernel[1];
         let depth = conv.group_outputs();
-        let panels = &pass.panels[usize::from(part.images != pass.run)];
-        let weights = &pass.weights[part.group];
-        let len = pass.planes.len();
+        let panels = &self.panels[usize::from(part.images != self.run)];
+        let weights = &self.weights[part.group];
+        let len = self.planes.len();
         let first = part.image * conv.out_channels + part.group * depth;
-        let gradient = &pass.gradient[first * area..];
+        let gradient = &self.gradient[first * area..];
         let gradient_offsets: Vec<usize> = (0..depth).map(|output| output * area).collect();
-        for channel in (0..part.channels).step_by(pass.channels) {
-            let channels = pass.channels.min(part.channels - channel);
-            let offsets = window_offsets(&pass.planes, conv.kernel, channels, len);
+        for channel in (0..part.channels).step_by(self.channels) {
+            let channels = self.channels.min(part.channels - channel);
+            let offsets = window_offsets(&self.planes, conv.kernel, channels, len);
             let planes = &mut scratch.planes[..part.images * channels * len];
             planes.fill(T::ZERO);
             for panels in panels.chunks(block_panels(depth, width)) {
@@ -170,7 +125,7 @@ impl<T: SimdReal> WithSimd for Job<'_, '_, T> {
                 let out = part.out[(image * part.channels + channel) * image_area..]
                     .chunks_exact_mut(image_area);
                 for (padded, out) in planes.zip(out).take(channels) {
-                    pass.planes.restore(padded, out);
+                    self.planes.restore(padded, out);
                 }
             }
         }

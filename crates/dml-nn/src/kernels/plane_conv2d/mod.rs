@@ -21,6 +21,7 @@
 pub(crate) mod columns;
 mod depthwise;
 mod input_gradient;
+mod parts;
 pub(crate) mod phase_planes;
 mod product;
 mod weight_gradient;
@@ -31,6 +32,7 @@ use dml_core::kernels::{SimdReal, lengths};
 use rayon::prelude::*;
 
 use super::conv2d::Convolution;
+use parts::{InParts, Part, parts};
 
 /// A convolution of a batch.
 #[derive(Clone, Copy, Debug)]
@@ -265,73 +267,6 @@ pub(crate) fn window_sums_backward<T: SimdReal>(problem: &Problem, gradient: &[T
     let mut out = dml_core::kernels::zeros(problem.input_len());
     depthwise::input_gradient(problem, |_, _| T::ONE, gradient, &mut out);
     out
-}
-
-/// A part of the output that one task writes: some images, or some channels of one.
-struct Part<'a, T> {
-    /// First image.
-    image: usize,
-    /// Number of images.
-    images: usize,
-    group: usize,
-    /// First channel within the group.
-    first: usize,
-    /// Number of channels.
-    channels: usize,
-    out: &'a mut [T],
-}
-
-/// Number of parts that a small batch is cut into.
-const PARTS: usize = 16;
-
-/// Cuts planes `[batch, groups, channels, area]` into runs of `run` images, or channels of one image: so many that they are
-/// whole multiples of `grain` channels, where there would be few parts otherwise. `run` is 1 if there are groups.
-fn parts<T>(
-    out: &mut [T],
-    groups: usize,
-    channels: usize,
-    area: usize,
-    run: usize,
-    grain: usize,
-) -> Vec<Part<'_, T>> {
-    let image_len = groups * channels * area;
-    let batch = out.len() / image_len;
-    let mut parts = Vec::new();
-    let mut rest = out;
-    if groups == 1 && run > 1 {
-        for image in (0..batch).step_by(run) {
-            let images = run.min(batch - image);
-            let (out, after) = rest.split_at_mut(images * image_len);
-            rest = after;
-            parts.push(Part {
-                image,
-                images,
-                group: 0,
-                first: 0,
-                channels,
-                out,
-            });
-        }
-        return parts;
-    }
-    let splits = PARTS.div_ceil(batch * groups);
-    let step = channels.div_ceil(splits).next_multiple_of(grain);
-    for (image, group) in (0..batch).flat_map(|n| (0..groups).map(move |g| (n, g))) {
-        for first in (0..channels).step_by(step) {
-            let count = step.min(channels - first);
-            let (out, after) = rest.split_at_mut(count * area);
-            rest = after;
-            parts.push(Part {
-                image,
-                images: 1,
-                group,
-                first,
-                channels: count,
-                out,
-            });
-        }
-    }
-    parts
 }
 
 /// Images whose columns are multiplied together: one, or where images are small so many that there are `least` columns.

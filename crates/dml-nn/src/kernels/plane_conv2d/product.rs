@@ -3,16 +3,14 @@
 //! The columns are made a block at a time, in the layout in which register tiles read them, and stay in the second-level cache
 //! while all weights pass by.
 
-use pulp::{Arch, Simd, WithSimd};
-use rayon::prelude::*;
+use pulp::{Simd, WithSimd};
 
 use dml_core::kernels::SimdReal;
 use dml_core::kernels::aligned::Aligned;
-use dml_core::kernels::in_place::InPlace;
 
 use super::columns::{Panel, Piece, copy, panels};
 use super::phase_planes::PhasePlanes;
-use super::{Part, Problem, Weights, parts, run};
+use super::{InParts, Part, Problem, Weights, parts, run};
 use crate::kernels::register_tile::{
     MAX_WIDTH, PackedRows, ROWS, Sink, detect_width, multiply, store, store_sum, width,
 };
@@ -73,43 +71,20 @@ pub(super) fn forward<T: SimdReal>(
         panels: [panels_of(run), panels_of(problem.batch % run)],
         planes,
     };
-    let arch = Arch::new();
-    parts(
-        out,
-        conv.groups,
-        conv.group_outputs(),
-        problem.output_area(),
-        run,
-        ROWS,
-    )
-    .into_par_iter()
-    .for_each_init_in_place(
-        || Scratch::new(&pass, width),
-        |scratch, part| {
-            arch.dispatch(Job {
-                pass: &pass,
-                part,
-                scratch,
-            });
-        },
-    );
+    let (outputs, area) = (conv.group_outputs(), problem.output_area());
+    pass.run(parts(out, conv.groups, outputs, area, run, ROWS));
 }
 
-struct Scratch<T> {
+pub(super) struct Scratch<T> {
     /// `[images, channels, plane]`.
-    planes: Aligned<T>,
+    pub(super) planes: Aligned<T>,
     /// `[panels, depth, width]`.
-    columns: Aligned<T>,
+    pub(super) columns: Aligned<T>,
 }
 
 impl<T: SimdReal> Scratch<T> {
-    fn new(pass: &Pass<'_, T>, width: usize) -> Self {
-        let planes = if pass.planes.is_plain() {
-            0
-        } else {
-            pass.run * pass.channels * pass.planes.len()
-        };
-        let depth = pass.channels * places(pass.problem);
+    /// For so many numbers of planes, and blocks of columns of this depth.
+    pub(super) fn new(planes: usize, depth: usize, width: usize) -> Self {
         Self {
             planes: Aligned::zeros(planes),
             columns: Aligned::zeros(block_panels(depth, width) * depth * width),
@@ -126,60 +101,58 @@ pub(super) fn block_panels(depth: usize, width: usize) -> usize {
     (BLOCK / depth.max(1)).clamp(width, COLUMNS) / width
 }
 
-struct Job<'a, 'p, T> {
-    pass: &'a Pass<'a, T>,
-    part: Part<'p, T>,
-    scratch: &'a mut Scratch<T>,
-}
+impl<T: SimdReal> InParts<T> for Pass<'_, T> {
+    type Scratch = Scratch<T>;
 
-impl<T: SimdReal> WithSimd for Job<'_, '_, T> {
-    type Output = ();
+    fn scratch(&self) -> Scratch<T> {
+        let planes = match self.planes.is_plain() {
+            true => 0,
+            false => self.run * self.channels * self.planes.len(),
+        };
+        let depth = self.channels * places(self.problem);
+        Scratch::new(planes, depth, detect_width::<T>())
+    }
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let Self {
-            pass,
-            part,
-            scratch,
-        } = self;
-        let (problem, conv) = (pass.problem, &pass.problem.conv);
+    fn compute<S: Simd>(&self, simd: S, part: Part<'_, T>, scratch: &mut Scratch<T>) {
+        let (problem, conv) = (self.problem, &self.problem.conv);
         let width = width::<T, S>();
         let places = places(problem);
         let area = problem.output_area();
-        let panels = &pass.panels[usize::from(part.images != pass.run)];
-        let weights = &pass.weights[part.group];
-        let bias: &[T] = match pass.bias {
+        let panels = &self.panels[usize::from(part.images != self.run)];
+        let weights = &self.weights[part.group];
+        let bias: &[T] = match self.bias {
             [] => &[],
             bias => &bias[part.group * conv.group_outputs() + part.first..],
         };
-        for channel in (0..conv.group_inputs()).step_by(pass.channels) {
-            let channels = pass.channels.min(conv.group_inputs() - channel);
+        for channel in (0..conv.group_inputs()).step_by(self.channels) {
+            let channels = self.channels.min(conv.group_inputs() - channel);
             let depth = channels * places;
             let first = part.group * conv.group_inputs() + channel;
-            let (source, image_stride, plane_stride) = if pass.planes.is_plain() {
+            let (source, image_stride, plane_stride) = if self.planes.is_plain() {
                 let source =
-                    &pass.input[(part.image * conv.in_channels + first) * problem.image_area()..];
+                    &self.input[(part.image * conv.in_channels + first) * problem.image_area()..];
                 (
                     source,
                     conv.in_channels * problem.image_area(),
                     problem.image_area(),
                 )
             } else {
-                let len = pass.planes.len();
+                let len = self.planes.len();
                 for image in 0..part.images {
                     let at =
                         ((part.image + image) * conv.in_channels + first) * problem.image_area();
-                    let planes = pass.input[at..].chunks_exact(problem.image_area());
+                    let planes = self.input[at..].chunks_exact(problem.image_area());
                     let out = scratch.planes[image * channels * len..].chunks_exact_mut(len);
                     for (plane, out) in planes.zip(out).take(channels) {
-                        pass.planes.fill(plane, out);
+                        self.planes.fill(plane, out);
                     }
                 }
                 (&scratch.planes[..], channels * len, len)
             };
             let offsets: Vec<usize> =
-                window_offsets(&pass.planes, conv.kernel, channels, plane_stride);
-            for panels in panels.chunks(block_panels(pass.channels * places, width)) {
+                window_offsets(&self.planes, conv.kernel, channels, plane_stride);
+            for panels in panels.chunks(block_panels(self.channels * places, width)) {
                 simd.vectorize(Pack {
                     source,
                     image_stride,

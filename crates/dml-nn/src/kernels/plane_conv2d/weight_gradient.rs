@@ -201,24 +201,14 @@ impl<T: SimdReal> WithSimd for Job<'_, T> {
                     (&columns, &gradients)
                 };
                 let depth = panels.len() * width;
-                simd.vectorize(Transpose {
-                    rows: right_rows,
+                let product = OuterProduct {
+                    left: (&left_rows[..], left),
+                    right: right_rows,
                     stride,
                     panels: right_panels,
                     depth,
-                    out: &mut transposed,
-                });
-                let panels = transposed.chunks_exact(depth * width);
-                for (panel, sums) in panels.zip(sums.chunks_exact_mut(left * width)) {
-                    for row in (0..left).step_by(ROWS) {
-                        let rows = Strided {
-                            data: &left_rows[row * stride..],
-                            stride,
-                        };
-                        let mut sink = AddRows(&mut sums[row * width..]);
-                        multiply(simd, ROWS.min(left - row), rows, panel, &mut sink);
-                    }
-                }
+                };
+                product.add_to(simd, &mut sums, &mut transposed);
             }
         }
         sums
@@ -273,13 +263,50 @@ impl<T: SimdReal> WithSimd for Rows<'_, T> {
     }
 }
 
-/// `[panels · width, stride]` → `[panels, depth, width]`.
-pub(super) struct Transpose<'a, T> {
-    pub(super) rows: &'a [T],
+/// The product of rows of `depth` numbers, `stride` apart, with other rows.
+pub(super) struct OuterProduct<'a, T> {
+    /// The rows and their number.
+    pub(super) left: (&'a [T], usize),
+    /// As many rows as fill the panels.
+    pub(super) right: &'a [T],
     pub(super) stride: usize,
     pub(super) panels: usize,
     pub(super) depth: usize,
-    pub(super) out: &'a mut [T],
+}
+
+impl<T: SimdReal> OuterProduct<'_, T> {
+    /// Adds the product to `sums` `[panels, left, width]`. `transposed` has room for the right side.
+    #[inline(always)]
+    pub(super) fn add_to<S: Simd>(&self, simd: S, sums: &mut [T], transposed: &mut [T]) {
+        let Self { stride, depth, .. } = *self;
+        let width = width::<T, S>();
+        let (rows, count) = self.left;
+        simd.vectorize(Transpose {
+            rows: self.right,
+            stride,
+            panels: self.panels,
+            depth,
+            out: &mut *transposed,
+        });
+        let panels = transposed.chunks_exact(depth * width);
+        for (panel, sums) in panels.zip(sums.chunks_exact_mut(count * width)) {
+            for row in (0..count).step_by(ROWS) {
+                let data = &rows[row * stride..];
+                let mut sink = AddRows(&mut sums[row * width..]);
+                let rows = Strided { data, stride };
+                multiply(simd, ROWS.min(count - row), rows, panel, &mut sink);
+            }
+        }
+    }
+}
+
+/// `[panels · width, stride]` → `[panels, depth, width]`.
+struct Transpose<'a, T> {
+    rows: &'a [T],
+    stride: usize,
+    panels: usize,
+    depth: usize,
+    out: &'a mut [T],
 }
 
 /// Rows and columns that are transposed at a time.
@@ -324,7 +351,7 @@ impl<T: SimdReal> WithSimd for Transpose<'_, T> {
 }
 
 /// Adds sums to rows of a panel.
-pub(super) struct AddRows<'a, T>(pub(super) &'a mut [T]);
+struct AddRows<'a, T>(&'a mut [T]);
 
 impl<T: SimdReal> Sink<T> for AddRows<'_, T> {
     #[inline(always)]

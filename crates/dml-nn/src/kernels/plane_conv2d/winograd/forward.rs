@@ -1,6 +1,6 @@
 //! The forward pass: transformed inputs `[channels, tiles]` times transformed weights, and the transform back.
 
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use dml_core::kernels::SimdReal;
@@ -9,8 +9,8 @@ use dml_core::kernels::in_place::InPlace;
 
 use super::PLACES;
 use super::tiles::{Source, Tiles};
-use super::transforms::{Inputs, Layout, Outputs, weights as transform};
-use crate::kernels::plane_conv2d::{Part, Problem, Weights, parts};
+use super::transforms::{Layout, Outputs, Spread, weights as transform};
+use crate::kernels::plane_conv2d::{InParts, Part, Problem, Weights, parts};
 use crate::kernels::register_tile::{PackedRows, ROWS, Sink, detect_width, multiply, store, width};
 
 /// Tiles that go through all steps together, where weights fit in the second-level cache and where they don't.
@@ -51,19 +51,8 @@ pub(in super::super) fn forward<T: SimdReal>(
         tiles,
         weights: transformed(weights, outputs, inputs),
     };
-    let arch = Arch::new();
-    parts(out, 1, outputs, problem.output_area(), tiles.images, ROWS)
-        .into_par_iter()
-        .for_each_init_in_place(
-            || Scratch::new(&pass),
-            |scratch, part| {
-                arch.dispatch(Job {
-                    pass: &pass,
-                    part,
-                    scratch,
-                });
-            },
-        );
+    let area = problem.output_area();
+    pass.run(parts(out, 1, outputs, area, tiles.images, ROWS));
 }
 
 /// The transformed weights `[outputs, inputs]` of every place.
@@ -104,11 +93,13 @@ struct Scratch<T> {
     pixels: Aligned<T>,
 }
 
-impl<T: SimdReal> Scratch<T> {
-    fn new(pass: &Pass<'_, T>) -> Self {
-        let (tiles, conv) = (&pass.tiles, &pass.problem.conv);
+impl<T: SimdReal> InParts<T> for Pass<'_, T> {
+    type Scratch = Scratch<T>;
+
+    fn scratch(&self) -> Scratch<T> {
+        let (tiles, conv) = (&self.tiles, &self.problem.conv);
         let count = tiles.block * tiles.lanes;
-        Self {
+        Scratch {
             buffer: vec![T::ZERO; tiles.buffer()],
             rows: Aligned::zeros((2 * tiles.block + 2) * 4 * tiles.lanes),
             inputs: Aligned::zeros(PLACES * count * conv.in_channels),
@@ -116,31 +107,16 @@ impl<T: SimdReal> Scratch<T> {
             pixels: Aligned::zeros(4 * tiles.lanes),
         }
     }
-}
-
-struct Job<'a, 'p, T> {
-    pass: &'a Pass<'a, T>,
-    part: Part<'p, T>,
-    scratch: &'a mut Scratch<T>,
-}
-
-impl<T: SimdReal> WithSimd for Job<'_, '_, T> {
-    type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let Self {
-            pass,
-            part,
-            scratch,
-        } = self;
-        let Pass { problem, tiles, .. } = pass;
+    fn compute<S: Simd>(&self, simd: S, part: Part<'_, T>, scratch: &mut Scratch<T>) {
+        let Pass { problem, tiles, .. } = self;
         let width = width::<T, S>();
         let (inputs, outputs) = (problem.conv.in_channels, part.channels);
         let lanes = tiles.lanes;
-        let bias = pass.bias.get(part.first..).unwrap_or(&[]);
+        let bias = self.bias.get(part.first..).unwrap_or(&[]);
         let source = Source {
-            planes: pass.input,
+            planes: self.input,
             channels: inputs,
             image: problem.image,
             border: problem.conv.padding,
@@ -163,7 +139,7 @@ impl<T: SimdReal> WithSimd for Job<'_, '_, T> {
                     &mut scratch.buffer,
                     &mut scratch.rows,
                 );
-                simd.vectorize(Inputs {
+                simd.vectorize(Spread::<T, 4> {
                     rows: &scratch.rows,
                     lanes,
                     count,
@@ -172,7 +148,7 @@ impl<T: SimdReal> WithSimd for Job<'_, '_, T> {
                 });
             }
             let row_len = count * lanes;
-            let places = pass
+            let places = self
                 .weights
                 .iter()
                 .zip(scratch.inputs.chunks_exact(layout.places))

@@ -7,6 +7,8 @@ use pulp::{Simd, WithSimd};
 
 use dml_core::kernels::SimdReal;
 
+use crate::kernels::winograd::{inputs, outputs};
+
 /// Where transformed tiles of one channel go: element `place · places + panel · panels + lane`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Layout {
@@ -16,8 +18,10 @@ pub(super) struct Layout {
     pub(super) width: usize,
 }
 
-/// Bᵀ d B of rows of tiles. `rows` is `[rows of pixels][4][lanes]`, two rows of pixels per row of tiles and two more.
-pub(super) struct Inputs<'a, T> {
+/// N × N pixels of each tile as 4 × 4 numbers, for rows of tiles: Bᵀ d B of 4 × 4 pixels of the input, or A ∂Y Aᵀ of 2 × 2
+/// pixels of the gradient. `rows` is `[rows of pixels][N][lanes]`, two rows of pixels per row of tiles, and two more for the
+/// input.
+pub(super) struct Spread<'a, T, const N: usize> {
     pub(super) rows: &'a [T],
     pub(super) lanes: usize,
     /// Rows of tiles.
@@ -26,7 +30,7 @@ pub(super) struct Inputs<'a, T> {
     pub(super) out: &'a mut [T],
 }
 
-impl<T: SimdReal> WithSimd for Inputs<'_, T> {
+impl<T: SimdReal, const N: usize> WithSimd for Spread<'_, T, N> {
     type Output = ();
 
     #[inline(always)]
@@ -34,21 +38,23 @@ impl<T: SimdReal> WithSimd for Inputs<'_, T> {
         let lanes = T::lanes::<S>();
         let zero = T::splat(simd, T::ZERO);
         for row in 0..self.count {
-            let rows = &self.rows[2 * row * 4 * self.lanes..][..16 * self.lanes];
+            let rows = &self.rows[2 * row * N * self.lanes..][..N * N * self.lanes];
             for first in (0..self.lanes).step_by(lanes) {
-                let mut columns = [[zero; 4]; 4];
-                for i in 0..4 {
-                    for j in 0..4 {
-                        columns[j][i] = load::<T, S>(&rows[(4 * i + j) * self.lanes + first..]);
+                let mut columns = [[zero; 4]; N];
+                for j in 0..N {
+                    let mut pixels = [zero; N];
+                    for i in 0..N {
+                        pixels[i] = load::<T, S>(&rows[(N * i + j) * self.lanes + first..]);
                     }
-                }
-                for j in 0..4 {
-                    columns[j] = inputs::<T, S>(simd, columns[j]);
+                    columns[j] = spread::<T, S, N>(simd, pixels);
                 }
                 let at = self.layout.at(row * self.lanes + first);
                 for i in 0..4 {
-                    let line = [columns[0][i], columns[1][i], columns[2][i], columns[3][i]];
-                    let line = inputs::<T, S>(simd, line);
+                    let mut line = [zero; N];
+                    for j in 0..N {
+                        line[j] = columns[j][i];
+                    }
+                    let line = spread::<T, S, N>(simd, line);
                     for j in 0..4 {
                         let at = (4 * i + j) * self.layout.places + at;
                         store::<T, S>(line[j], &mut self.out[at..]);
@@ -59,42 +65,13 @@ impl<T: SimdReal> WithSimd for Inputs<'_, T> {
     }
 }
 
-/// A ∂Y Aᵀ of rows of tiles. `rows` is `[rows of pixels][2][lanes]`, two rows of pixels per row of tiles.
-pub(super) struct OutputGradients<'a, T> {
-    pub(super) rows: &'a [T],
-    pub(super) lanes: usize,
-    /// Rows of tiles.
-    pub(super) count: usize,
-    pub(super) layout: Layout,
-    pub(super) out: &'a mut [T],
-}
-
-impl<T: SimdReal> WithSimd for OutputGradients<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let lanes = T::lanes::<S>();
-        let zero = T::splat(simd, T::ZERO);
-        for row in 0..self.count {
-            let rows = &self.rows[4 * row * self.lanes..][..4 * self.lanes];
-            for first in (0..self.lanes).step_by(lanes) {
-                let mut columns = [[zero; 4]; 2];
-                for j in 0..2 {
-                    let above = load::<T, S>(&rows[j * self.lanes + first..]);
-                    let below = load::<T, S>(&rows[(2 + j) * self.lanes + first..]);
-                    columns[j] = gradients::<T, S>(simd, [above, below]);
-                }
-                let at = self.layout.at(row * self.lanes + first);
-                for i in 0..4 {
-                    let line = gradients::<T, S>(simd, [columns[0][i], columns[1][i]]);
-                    for j in 0..4 {
-                        let at = (4 * i + j) * self.layout.places + at;
-                        store::<T, S>(line[j], &mut self.out[at..]);
-                    }
-                }
-            }
-        }
+/// Bᵀ d of four pixels, A y of two.
+#[inline(always)]
+fn spread<T: SimdReal, S: Simd, const N: usize>(simd: S, x: [T::Lanes<S>; N]) -> [T::Lanes<S>; 4] {
+    if N == 4 {
+        inputs::<T, S>(simd, [x[0], x[1], x[2], x[3]])
+    } else {
+        gradients::<T, S>(simd, [x[0], x[1]])
     }
 }
 
@@ -152,26 +129,6 @@ fn load<T: SimdReal, S: Simd>(from: &[T]) -> T::Lanes<S> {
 #[inline(always)]
 fn store<T: SimdReal, S: Simd>(value: T::Lanes<S>, out: &mut [T]) {
     T::as_lanes_mut::<S>(&mut out[..T::lanes::<S>()]).0[0] = value;
-}
-
-/// Bᵀ d.
-#[inline(always)]
-fn inputs<T: SimdReal, S: Simd>(simd: S, d: [T::Lanes<S>; 4]) -> [T::Lanes<S>; 4] {
-    [
-        T::minus(simd, d[0], d[2]),
-        T::plus(simd, d[1], d[2]),
-        T::minus(simd, d[2], d[1]),
-        T::minus(simd, d[1], d[3]),
-    ]
-}
-
-/// Aᵀ m.
-#[inline(always)]
-fn outputs<T: SimdReal, S: Simd>(simd: S, m: [T::Lanes<S>; 4]) -> [T::Lanes<S>; 2] {
-    [
-        T::plus(simd, T::plus(simd, m[0], m[1]), m[2]),
-        T::minus(simd, T::minus(simd, m[1], m[2]), m[3]),
-    ]
 }
 
 /// A y.

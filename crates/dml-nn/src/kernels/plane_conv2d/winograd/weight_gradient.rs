@@ -10,10 +10,10 @@ use dml_core::kernels::in_place::InPlace;
 
 use super::PLACES;
 use super::tiles::{Source, Tiles};
-use super::transforms::{Inputs, Layout, OutputGradients, weight_gradients as transform};
+use super::transforms::{Layout, Spread, weight_gradients as transform};
 use crate::kernels::plane_conv2d::Problem;
-use crate::kernels::plane_conv2d::weight_gradient::{AddRows, Transpose, part_count};
-use crate::kernels::register_tile::{ROWS, Strided, detect_width, multiply, width};
+use crate::kernels::plane_conv2d::weight_gradient::{OuterProduct, part_count};
+use crate::kernels::register_tile::{detect_width, width};
 
 /// Tiles whose products are summed in registers.
 const TILES: usize = 128;
@@ -134,7 +134,7 @@ impl<T: SimdReal> WithSimd for Job<'_, T> {
                     let pixels = 2 * top..2 * (top + count) + 2;
                     let buffer = &mut buffers[0];
                     source.read(tiles, images.clone(), channel, pixels, 4, buffer, &mut rows);
-                    simd.vectorize(Inputs {
+                    simd.vectorize(Spread::<T, 4> {
                         rows: &rows,
                         lanes,
                         count,
@@ -146,7 +146,7 @@ impl<T: SimdReal> WithSimd for Job<'_, T> {
                     let pixels = 2 * top..2 * (top + count);
                     let buffer = &mut buffers[1];
                     gradient.read(tiles, images.clone(), output, pixels, 2, buffer, &mut rows);
-                    simd.vectorize(OutputGradients {
+                    simd.vectorize(Spread::<T, 2> {
                         rows: &rows,
                         lanes,
                         count,
@@ -160,24 +160,14 @@ impl<T: SimdReal> WithSimd for Job<'_, T> {
                     .zip(right.chunks_exact(padded_outputs * stride))
                     .zip(sums.chunks_exact_mut(padded_outputs * inputs));
                 for ((left, right), sums) in places {
-                    simd.vectorize(Transpose {
-                        rows: right,
+                    let product = OuterProduct {
+                        left: (left, inputs),
+                        right,
                         stride,
                         panels,
                         depth,
-                        out: &mut transposed,
-                    });
-                    let transposed = transposed.chunks_exact(depth * width);
-                    for (panel, sums) in transposed.zip(sums.chunks_exact_mut(inputs * width)) {
-                        for row in (0..inputs).step_by(ROWS) {
-                            let rows = Strided {
-                                data: &left[row * stride..],
-                                stride,
-                            };
-                            let mut sink = AddRows(&mut sums[row * width..]);
-                            multiply(simd, ROWS.min(inputs - row), rows, panel, &mut sink);
-                        }
-                    }
+                    };
+                    product.add_to(simd, sums, &mut transposed);
                 }
             }
         }
