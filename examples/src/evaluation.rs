@@ -19,8 +19,7 @@ pub(crate) fn embed<M: Method>(
         .map(|rows| {
             let examples = test.fetch(rows, 0)?;
             let embeddings = trainer.embed(&examples.views()[0])?;
-            // Outside of the graph, or all the activations of the data set would stay in memory.
-            Ok(embeddings.detach().normalize_rows(2.0)?)
+            Ok(embeddings.normalize_rows(2.0)?)
         })
         .collect::<anyhow::Result<Vec<Tensor>>>()?;
     Ok(Tensor::cat(&embeddings, 0)?)

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use candle_core::{DType, Tensor};
 
-use crate::autograd::whole;
+use crate::autograd::{GradMode, is_tracked, whole};
 use crate::{
     Distance, DistanceKind, Error, IntoLabels, Labels, Relation, Result, TensorExt, check,
 };
@@ -40,6 +40,8 @@ struct SharedMatrix {
     /// The rows with their graph: what the miner makes, without asking for gradients, the loss can use.
     embeddings: Tensor,
     reference: Option<Tensor>,
+    /// Whether gradients are recorded: a miner that records none must not keep them from the loss.
+    mode: GradMode,
     latest: Mutex<Option<(DistanceKind, Tensor)>>,
     /// The rows that are not finite, once somebody asked.
     broken: OnceLock<spoiled::Broken>,
@@ -53,7 +55,8 @@ impl SharedMatrix {
         match &*latest {
             Some((known, matrix)) if *known == kind => Ok(matrix.clone()),
             _ => {
-                let matrix = distance.matrix(&self.embeddings, self.reference.as_ref())?;
+                let measure = || distance.matrix(&self.embeddings, self.reference.as_ref());
+                let matrix = self.mode.clone().run(measure)?;
                 *latest = Some((kind, matrix.clone()));
                 Ok(matrix)
             }
@@ -231,8 +234,7 @@ impl Batch {
             _ => return distance.matrix(&self.embeddings, self.reference.as_ref()),
         };
         let matrix = shared.get(distance)?;
-        let has_graph = |tensor: &Tensor| tensor.track_op();
-        if has_graph(&self.embeddings) || self.reference.as_ref().is_some_and(has_graph) {
+        if is_tracked(&self.embeddings) || self.reference.as_ref().is_some_and(is_tracked) {
             Ok(matrix)
         } else {
             Ok(matrix.detach())
@@ -246,6 +248,7 @@ impl Batch {
         let shared = SharedMatrix {
             embeddings: self.embeddings.clone(),
             reference: self.reference.clone(),
+            mode: GradMode::current(),
             latest: Mutex::new(None),
             broken: OnceLock::new(),
         };
@@ -385,10 +388,11 @@ mod tests {
         batch.distances(&two)?;
         assert_eq!(asked(&two), 2, "a batch by itself remembers nothing");
         let batch = batch.sharing();
-        let mined = batch.detach().distances(&two)?;
+        let mined = crate::no_grad(|| batch.distances(&two))?;
+        let detached = batch.detach().distances(&two)?;
         let matrix = batch.distances(&two)?;
         assert_eq!(asked(&two), 3);
-        assert!(!mined.track_op() && matrix.track_op());
+        assert!(!mined.track_op() && !detached.track_op() && matrix.track_op());
         assert_eq!(mined.to_vec2::<f32>()?, matrix.to_vec2::<f32>()?);
         assert!(
             matrix

@@ -55,6 +55,7 @@ pub use checkpoint::CheckpointError;
 pub use config::given;
 pub use error::{Error, Result};
 
+pub use autograd::{FrozenVariables, in_graph, no_grad, with_frozen};
 pub use tensor_ext::{PartialSum, TensorExt};
 
 pub use seed_sequence::{SeedSequence, mix_seed};

@@ -2,10 +2,20 @@
 
 use std::mem::MaybeUninit;
 
+use rayon::prelude::*;
+
 use crate::Real;
+use crate::in_place::InPlace;
 
 /// From how many bytes on memory is asked for in large pages.
 const LARGE: usize = 4 << 20;
+
+/// From how many bytes on an allocator maps fresh pages, which are zero already. Below, memory that was used before is likely,
+/// and one thread would fill it with zeros.
+const MAPPED: usize = 32 << 20;
+
+/// Bytes that a thread fills with zeros at a time.
+const PIECE: usize = 512 << 10;
 
 /// `len` zeros. A large result lies in large pages where the system has them on offer.
 ///
@@ -13,8 +23,23 @@ const LARGE: usize = 4 << 20;
 /// pages of 4 KiB, asking for them can take longer than computing what is written there.
 #[must_use]
 pub fn zeros<T: Real>(len: usize) -> Vec<T> {
+    let bytes = len.saturating_mul(size_of::<T>());
+    if (LARGE..MAPPED).contains(&bytes) {
+        let mut zeros = unwritten::<T>(len);
+        zeros.spare_capacity_mut()[..len]
+            .par_chunks_mut(PIECE / size_of::<T>())
+            .for_each_in_place(|piece| {
+                filled(piece);
+            });
+        // SAFETY: the pieces are all of the first `len` numbers.
+        #[allow(unsafe_code)]
+        unsafe {
+            zeros.set_len(len);
+        }
+        return zeros;
+    }
     let zeros = vec![T::ZERO; len];
-    if size_of_val(&zeros[..]) >= LARGE {
+    if bytes >= LARGE {
         advise_large_pages(&zeros);
     }
     zeros
@@ -69,7 +94,7 @@ mod tests {
 
     #[test]
     fn zeros_are_zero_whatever_their_number() {
-        for len in [0, 1, 5000, 3 << 20] {
+        for len in [0, 1, 5000, (1 << 20) + 1, 3 << 20, 9 << 20] {
             let mut zeros = zeros::<f32>(len);
             assert!(zeros.len() == len && zeros.iter().all(|x| *x == 0.0));
             zeros.fill(1.0);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dml_core::ImageInput;
+use dml_core::{Error, ImageInput};
 use dml_nn::{Layer, Parameters};
 
 use crate::error::Result;
@@ -45,6 +45,31 @@ pub trait Backbone: Layer {
         &[]
     }
 
+    /// Sets whether the activations within each block are computed again in the backward pass instead of kept
+    /// ([`activation_checkpoint`](dml_nn::activation_checkpoint)), from the next forward pass on. Off at first. Outputs and
+    /// gradients stay the same to the bit.
+    ///
+    /// ```
+    /// use candle_core::{DType, Device};
+    /// use dml_models::{Backbone, Model};
+    /// use rand::SeedableRng;
+    ///
+    /// let rng = &mut rand_chacha::ChaCha8Rng::seed_from_u64(0);
+    /// let network = dml_models::by_name("resnet18")?.build(rng, DType::F32, &Device::Cpu)?;
+    /// network.set_activation_checkpoint(true)?;
+    /// # Ok::<(), dml_models::ModelError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for a backbone without such blocks, which is the default.
+    fn set_activation_checkpoint(&self, on: bool) -> dml_core::Result<()> {
+        let _ = on;
+        Err(Error::Unsupported {
+            component: std::any::type_name::<Self>(),
+            reason: "the backbone has no blocks whose activations are computed again",
+        })
+    }
+
     /// Loads weights by name, as [`load()`] does, and leaves the [classifier](Backbone::classifier) out.
     ///
     /// # Errors
@@ -71,6 +96,9 @@ macro_rules! forward {
             }
             fn classifier(&self) -> &[&str] {
                 (**self).classifier()
+            }
+            fn set_activation_checkpoint(&self, on: bool) -> dml_core::Result<()> {
+                (**self).set_activation_checkpoint(on)
             }
             fn load(&self, weights: &Weights, names: &Names) -> Result<LoadReport> {
                 (**self).load(weights, names)

@@ -1,7 +1,7 @@
 //! Convolution, batch normalisation and activation, torchvision's `Conv2dNormActivation`.
 
 use dml_core::{Result, check};
-use dml_nn::{Activation, BatchNormConfig, Conv2dConfig, Layer, Sequential};
+use dml_nn::{Activation, BatchNorm, BatchNormConfig, Conv2d, Conv2dConfig, Layer, Sequential};
 
 use crate::init::Init;
 
@@ -98,6 +98,13 @@ impl ConvNorm {
         [convolution, norm]: [&str; 2],
         init: &mut Init<'_>,
     ) -> Result<Sequential> {
+        Ok(layers
+            .with(convolution, self.convolution(init)?)
+            .with(norm, self.normalization(init)?))
+    }
+
+    /// The convolution alone.
+    pub(crate) fn convolution(self, init: &mut Init<'_>) -> Result<Conv2d> {
         let kernel = check::at_least_one("kernel_size", self.kernel)?;
         let config = Conv2dConfig {
             stride: [self.stride; 2],
@@ -106,9 +113,12 @@ impl ConvNorm {
             bias: false,
             ..Conv2dConfig::new(self.in_channels, self.out_channels, [kernel; 2])
         };
-        Ok(layers
-            .with(convolution, init.conv(config)?)
-            .with(norm, init.batch_norm(self.norm.config(self.out_channels))?))
+        init.conv(config)
+    }
+
+    /// The normalisation alone.
+    pub(crate) fn normalization(self, init: &Init<'_>) -> Result<BatchNorm> {
+        init.batch_norm(self.norm.config(self.out_channels))
     }
 }
 

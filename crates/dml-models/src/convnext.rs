@@ -7,10 +7,10 @@
 //! Liu et al. 2022 (arXiv 2201.03545), with torchvision's names and numbers. `s` is stochastic depth.
 
 use candle_core::{DType, Device, Tensor, Var};
-use dml_core::{ImageInput, Result, SeedSequence, autograd, check};
+use dml_core::{ImageInput, Result, SeedSequence, autograd, check, in_graph};
 use dml_nn::{
-    Conv2d, Conv2dConfig, DropPath, Gelu, Graph, GraphValue, Layer, LayerNorm, LayerNorm2d,
-    LayerNorm2dConfig, Linear, Parameters, Sequential,
+    ActivationCheckpoint, CheckpointSwitch, Conv2d, Conv2dConfig, DropPath, Gelu, Graph,
+    GraphValue, Layer, LayerNorm, LayerNorm2d, LayerNorm2dConfig, Linear, Parameters, Sequential,
 };
 use rand::RngCore;
 
@@ -87,6 +87,7 @@ pub struct ConvNeXt {
     norm: Option<LayerNorm>,
     embedding_dim: usize,
     blocks: Vec<Vec<String>>,
+    checkpoint: CheckpointSwitch,
     image_input: ImageInput,
 }
 
@@ -115,6 +116,7 @@ impl ConvNeXt {
         let stem = numbered(stem, layer_norm2d(channels, init)?);
         let mut features = numbered(Sequential::default(), stem);
         let mut blocks = vec![vec!["features.0".to_owned()]];
+        let checkpoint = CheckpointSwitch::default();
         let mut done = 0;
         for (stage, [width, count]) in config.stages.iter().copied().enumerate() {
             let mut lead = Vec::new();
@@ -132,7 +134,7 @@ impl ConvNeXt {
                 // A single block has depth 0.
                 let depth = done as f64 / (total.max(2) - 1) as f64;
                 let block = ConvNeXtBlock::new(channels, config.layer_scale, p * depth, init)?;
-                part = numbered(part, block);
+                part = numbered(part, ActivationCheckpoint::with_switch(block, &checkpoint));
                 // A reduction of the resolution belongs to the block behind it.
                 lead.push(format!("features.{number}.{i}"));
                 blocks.push(std::mem::take(&mut lead));
@@ -149,6 +151,7 @@ impl ConvNeXt {
             norm,
             embedding_dim: channels,
             blocks,
+            checkpoint,
             image_input: config.image_input,
         })
     }
@@ -235,6 +238,11 @@ impl Backbone for ConvNeXt {
     fn classifier(&self) -> &[&str] {
         &["classifier"]
     }
+
+    fn set_activation_checkpoint(&self, on: bool) -> Result<()> {
+        self.checkpoint.set(on);
+        Ok(())
+    }
 }
 
 trainable!(ConvNeXt);
@@ -280,7 +288,7 @@ impl Layer for ConvNeXtBlock {
         let x = self.expansion.forward_t(&x, train)?;
         let x = Gelu::default().forward_t(&x, train)?;
         let x = channels_first(&self.projection.forward_t(&x, train)?)?;
-        let x = x.broadcast_mul(&self.layer_scale)?;
+        let x = x.broadcast_mul(&in_graph(&self.layer_scale))?;
         autograd::sum(&self.stochastic_depth.forward_t(&x, train)?, input)
     }
 

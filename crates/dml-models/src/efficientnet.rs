@@ -8,7 +8,7 @@
 
 use candle_core::{DType, Device};
 use dml_core::{ImageInput, Interpolation, Result, check};
-use dml_nn::{Activation, Sequential};
+use dml_nn::{Activation, ActivationCheckpoint, CheckpointSwitch, Sequential};
 use rand::RngCore;
 
 use crate::channels::{make_divisible, multiplier};
@@ -124,6 +124,7 @@ impl EfficientNet {
         let first = first.with(Activation::Silu).build(init)?;
         let mut features = numbered(Sequential::default(), first);
         let mut blocks = vec![vec!["features.0".to_owned()]];
+        let checkpoint = CheckpointSwitch::default();
         let mut done = 0;
         for (stage, repeats) in STAGES.into_iter().zip(repeats) {
             let [expansion, kernel, stride, _, out_channels, _] = stage;
@@ -138,7 +139,8 @@ impl EfficientNet {
                     stride: if i == 0 { stride } else { 1 },
                     stochastic_depth_prob: p * done as f64 / total as f64,
                 };
-                part = numbered(part, block.build(init)?);
+                let built = block.build(init)?;
+                part = numbered(part, ActivationCheckpoint::with_switch(built, &checkpoint));
                 blocks.push(vec![format!("features.{number}.{i}")]);
                 channels = block.out_channels;
                 done += 1;
@@ -154,6 +156,7 @@ impl EfficientNet {
                 layers: Sequential::default().with("features", features),
                 embedding_dim: last,
                 blocks,
+                checkpoint,
             },
             image_input: config.image_input,
         })

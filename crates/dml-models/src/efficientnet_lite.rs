@@ -10,7 +10,10 @@
 
 use candle_core::{DType, Device, Tensor};
 use dml_core::{ImageInput, Interpolation, Result, check};
-use dml_nn::{Activation, Conv2d, Conv2dConfig, Graph, GraphValue, Layer, Parameters, Sequential};
+use dml_nn::{
+    Activation, ActivationCheckpoint, CheckpointSwitch, Conv2d, Conv2dConfig, Graph, GraphValue,
+    Layer, Parameters, Sequential,
+};
 use rand::RngCore;
 
 use crate::conv_norm::Norm;
@@ -102,6 +105,7 @@ impl EfficientNetLite {
         let total: usize = STAGES.iter().map(|[.., repeats]| repeats).sum();
         let mut parts = Sequential::default();
         let mut blocks = vec![vec!["_conv_stem".to_owned(), "_bn0".to_owned()]];
+        let checkpoint = CheckpointSwitch::default();
         let mut done = 0;
         for [expansion, kernel, stride, _, out_channels, repeats] in STAGES {
             for i in 0..repeats {
@@ -109,6 +113,7 @@ impl EfficientNetLite {
                 let p = rate * done as f64 / total as f64;
                 let sizes = [channels, out_channels, expansion, kernel, stride];
                 let block = inverted_residual(sizes, p, init)?;
+                let block = ActivationCheckpoint::with_switch(block, &checkpoint);
                 parts = parts.with(done.to_string(), block);
                 blocks.push(vec![format!("_blocks.{done}")]);
                 channels = out_channels;
@@ -129,6 +134,7 @@ impl EfficientNetLite {
                 layers,
                 embedding_dim: last,
                 blocks,
+                checkpoint,
             },
             image_input: config.image_input,
         })

@@ -8,7 +8,7 @@
 
 use candle_core::{DType, Device};
 use dml_core::{ImageInput, Result, check};
-use dml_nn::{Activation, Sequential};
+use dml_nn::{Activation, ActivationCheckpoint, CheckpointSwitch, Sequential};
 use rand::RngCore;
 
 use crate::channels::{make_divisible, multiplier};
@@ -106,13 +106,17 @@ impl MobileNetV2 {
             ..ConvNorm::pointwise(3, channels, Norm::DEFAULT)
         };
         let first = first.with(Activation::Relu6).build(init)?;
+        let checkpoint = CheckpointSwitch::default();
         let mut features = Sequential::default().with("0", first);
         for [expansion, out_channels, repeats, stride] in settings {
             let out_channels = make_divisible(*out_channels as f64 * width, round);
             for i in 0..*repeats {
                 let stride = if i == 0 { *stride } else { 1 };
                 let block = inverted_residual(channels, out_channels, stride, *expansion, init)?;
-                features = numbered(features, block);
+                features = numbered(
+                    features,
+                    ActivationCheckpoint::with_switch(block, &checkpoint),
+                );
                 channels = out_channels;
             }
         }
@@ -125,6 +129,7 @@ impl MobileNetV2 {
                 layers: Sequential::default().with("features", features),
                 embedding_dim: last,
                 blocks: (0..depth).map(|i| vec![format!("features.{i}")]).collect(),
+                checkpoint,
             },
             image_input: config.image_input,
         })

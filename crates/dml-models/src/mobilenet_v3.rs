@@ -9,7 +9,7 @@
 
 use candle_core::{DType, Device};
 use dml_core::{ImageInput, Result, check};
-use dml_nn::{Activation, Sequential};
+use dml_nn::{Activation, ActivationCheckpoint, CheckpointSwitch, Sequential};
 use rand::RngCore;
 
 use crate::channels::{make_divisible, multiplier};
@@ -180,6 +180,7 @@ impl MobileNetV3 {
             ..ConvNorm::pointwise(3, channels, NORM)
         };
         let first = first.with(Activation::Hardswish).build(init)?;
+        let checkpoint = CheckpointSwitch::default();
         let mut features = numbered(Sequential::default(), first);
         for block in &config.blocks {
             let block = MobileNetV3Block {
@@ -187,7 +188,11 @@ impl MobileNetV3 {
                 out_channels: adjusted(block.out_channels),
                 ..block.clone()
             };
-            features = numbered(features, inverted_residual(channels, &block, init)?);
+            let built = inverted_residual(channels, &block, init)?;
+            features = numbered(
+                features,
+                ActivationCheckpoint::with_switch(built, &checkpoint),
+            );
             channels = block.out_channels;
         }
         let last = channels.saturating_mul(6);
@@ -199,6 +204,7 @@ impl MobileNetV3 {
                 layers: Sequential::default().with("features", features),
                 embedding_dim: last,
                 blocks: (0..depth).map(|i| vec![format!("features.{i}")]).collect(),
+                checkpoint,
             },
             image_input: config.image_input,
         })

@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 use dml_core::{Result, RunningStatistics, SeedSequence};
-use dml_nn::{Graph, GraphValue, Layer, Parameters, Sequential};
+use dml_nn::{CheckpointSwitch, Graph, GraphValue, Layer, Parameters, Sequential};
 
 use crate::backbone::by_prefix;
 
@@ -13,6 +13,8 @@ pub(crate) struct Pooled {
     pub(crate) embedding_dim: usize,
     /// Prefixes of the parameters of each block, in order of depth.
     pub(crate) blocks: Vec<Vec<String>>,
+    /// Whether blocks are computed again in the backward pass.
+    pub(crate) checkpoint: CheckpointSwitch,
 }
 
 impl Pooled {
@@ -108,6 +110,11 @@ macro_rules! pooled_backbone {
 
             fn classifier(&self) -> &[&str] {
                 &$classifier
+            }
+
+            fn set_activation_checkpoint(&self, on: bool) -> dml_core::Result<()> {
+                self.network.checkpoint.set(on);
+                Ok(())
             }
         }
 

@@ -9,7 +9,10 @@
 
 use candle_core::{DType, Device, Tensor};
 use dml_core::{ImageInput, Result, RunningStatistics, SeedSequence, check};
-use dml_nn::{Graph, GraphValue, Layer, MaxPool2d, MaxPool2dConfig, Parameters, Relu, Sequential};
+use dml_nn::{
+    Activation, ActivationCheckpoint, BatchNorm, CheckpointSwitch, Conv2d, Graph, GraphValue,
+    Layer, MaxPool2d, MaxPool2dConfig, Parameters, Relu, Sequential,
+};
 use rand::RngCore;
 
 use crate::conv_norm::{ConvNorm, Norm, numbered};
@@ -145,6 +148,7 @@ impl ResNet {
             .with("relu", Relu)
             .with("maxpool", MaxPool2d::new(pooling)?);
         let mut blocks = vec![vec!["conv1".to_owned(), "bn1".to_owned()]];
+        let checkpoint = CheckpointSwitch::default();
         let mut channels = PLANES[0];
         for (stage, (planes, count)) in PLANES.into_iter().zip(config.layers).enumerate() {
             check::count("layers", count, MOST_BLOCKS)?;
@@ -153,7 +157,7 @@ impl ResNet {
             for i in 0..count {
                 let stride = if i == 0 && stage > 0 { 2 } else { 1 };
                 let block = ResidualBlock::new(config.block, channels, planes, stride, init)?;
-                part = numbered(part, block);
+                part = numbered(part, ActivationCheckpoint::with_switch(block, &checkpoint));
                 blocks.push(vec![format!("{name}.{i}")]);
                 channels = planes * config.block.expansion();
             }
@@ -164,6 +168,7 @@ impl ResNet {
                 layers,
                 embedding_dim: channels,
                 blocks,
+                checkpoint,
             },
             image_input: config.image_input,
         })
@@ -173,7 +178,13 @@ impl ResNet {
 /// A basic block or a bottleneck.
 #[derive(Debug)]
 struct ResidualBlock {
+    /// The branch without its last convolution and normalisation.
     branch: Sequential,
+    /// The last convolution and normalisation, which are computed with the sum and the activation behind them.
+    convolution: Conv2d,
+    norm: BatchNorm,
+    /// Names of both.
+    last: [String; 2],
     downsample: Option<Sequential>,
 }
 
@@ -192,45 +203,59 @@ impl ResidualBlock {
             stride,
             ..ConvNorm::pointwise(in_channels, planes, norm)
         };
-        let convolutions = match kind {
-            ResNetBlock::Basic => vec![window(in_channels, stride), window(planes, 1)],
-            ResNetBlock::Bottleneck => vec![
-                ConvNorm::pointwise(in_channels, planes, norm),
-                window(planes, stride),
+        let (convolutions, last) = match kind {
+            ResNetBlock::Basic => (vec![window(in_channels, stride)], window(planes, 1)),
+            ResNetBlock::Bottleneck => (
+                vec![
+                    ConvNorm::pointwise(in_channels, planes, norm),
+                    window(planes, stride),
+                ],
                 ConvNorm::pointwise(planes, out_channels, norm),
-            ],
+            ),
         };
+        let number = convolutions.len() + 1;
         let mut branch = Sequential::default();
         for (i, convolution) in (1..).zip(convolutions) {
-            if i > 1 {
-                branch = branch.with(format!("relu{}", i - 1), Relu);
-            }
             let names = [format!("conv{i}"), format!("bn{i}")];
-            branch =
-                convolution.append_named(branch, names.each_ref().map(String::as_str), init)?;
+            let names = names.each_ref().map(String::as_str);
+            branch = convolution
+                .append_named(branch, names, init)?
+                .with(format!("relu{i}"), Relu);
         }
+        let (convolution, norm) = (last.convolution(init)?, last.normalization(init)?);
         let downsample = ConvNorm {
             stride,
-            ..ConvNorm::pointwise(in_channels, out_channels, norm)
+            ..ConvNorm::pointwise(in_channels, out_channels, Norm::DEFAULT)
         };
         let differs = stride != 1 || in_channels != out_channels;
         let downsample = differs.then(|| downsample.build(init)).transpose()?;
-        Ok(Self { branch, downsample })
+        Ok(Self {
+            branch,
+            convolution,
+            norm,
+            last: [format!("conv{number}"), format!("bn{number}")],
+            downsample,
+        })
     }
 }
 
 impl Layer for ResidualBlock {
     fn forward_t(&self, input: &Tensor, train: bool) -> Result<Tensor> {
         let branch = self.branch.forward_t(input, train)?;
-        let sum = match &self.downsample {
-            None => (branch + input)?,
-            Some(downsample) => (branch + downsample.forward_t(input, train)?)?,
+        let shortcut = match &self.downsample {
+            None => input.clone(),
+            Some(downsample) => downsample.forward_t(input, train)?,
         };
-        Relu.forward_t(&sum, train)
+        let relu = Some(Activation::Relu);
+        let norm = &self.norm;
+        norm.forward_convolved(&self.convolution, &branch, Some(&shortcut), relu, train)
     }
 
     fn parameters(&self) -> Parameters {
         let mut parameters = self.branch.parameters();
+        let [convolution, norm] = &self.last;
+        parameters.extend(convolution, self.convolution.parameters());
+        parameters.extend(norm, self.norm.parameters());
         if let Some(downsample) = &self.downsample {
             parameters.extend("downsample", downsample.parameters());
         }
@@ -239,6 +264,7 @@ impl Layer for ResidualBlock {
 
     fn buffers(&self) -> Parameters {
         let mut buffers = self.branch.buffers();
+        buffers.extend(&self.last[1], self.norm.buffers());
         if let Some(downsample) = &self.downsample {
             buffers.extend("downsample", downsample.buffers());
         }
@@ -247,6 +273,7 @@ impl Layer for ResidualBlock {
 
     fn statistics(&self) -> Vec<RunningStatistics> {
         let mut statistics = self.branch.statistics();
+        statistics.extend(self.norm.statistics());
         statistics.extend(self.downsample.iter().flat_map(Layer::statistics));
         statistics
     }
@@ -257,6 +284,8 @@ impl Layer for ResidualBlock {
 
     fn export(&self, graph: &mut Graph, input: &GraphValue) -> Result<GraphValue> {
         let branch = self.branch.export(graph, input)?;
+        let branch = graph.part(&self.last[0], &self.convolution, &branch)?;
+        let branch = graph.part(&self.last[1], &self.norm, &branch)?;
         let shortcut = match &self.downsample {
             None => input.clone(),
             Some(downsample) => graph.part("downsample", downsample, input)?,

@@ -21,6 +21,7 @@ pub mod dense;
 mod encoder;
 mod folder;
 mod layer;
+mod masked_layer;
 mod modern_bert;
 mod modules_file;
 mod plan;

@@ -3,7 +3,7 @@
 use candle_core::{DType, Device, Tensor, Var};
 use dml_core::autograd::{Element, host_node, with_slices};
 use dml_core::kernels::Real;
-use dml_core::{Result, check, for_element};
+use dml_core::{Result, check, for_element, in_graph};
 
 use crate::kernels::normalization::Normalization;
 use crate::{Graph, GraphValue, Parameters};
@@ -78,7 +78,7 @@ impl Affine {
 
     /// `x γ + β`, composed of Candle's operations; both are reshaped to `shape` first.
     pub(crate) fn composite(&self, x: Tensor, shape: &[usize]) -> Result<Tensor> {
-        let row = |var: &Var| var.to_dtype(x.dtype())?.reshape(shape);
+        let row = |var: &Var| in_graph(var).to_dtype(x.dtype())?.reshape(shape);
         let x = match &self.weight {
             None => x.clone(),
             Some(weight) => x.broadcast_mul(&row(weight)?)?,
@@ -99,11 +99,11 @@ impl Affine {
     ) -> Result<Tensor> {
         let weight = match &self.weight {
             None => Tensor::ones(size, x.dtype(), x.device())?,
-            Some(weight) => weight.to_dtype(x.dtype())?.flatten_all()?,
+            Some(weight) => in_graph(weight).to_dtype(x.dtype())?.flatten_all()?,
         };
         let bias = match &self.bias {
             None => Tensor::zeros(size, x.dtype(), x.device())?,
-            Some(bias) => bias.to_dtype(x.dtype())?.flatten_all()?,
+            Some(bias) => in_graph(bias).to_dtype(x.dtype())?.flatten_all()?,
         };
         for_element!(x, "input", |T| node::<T>(name, [x, &weight, &bias], kernel))
     }

@@ -20,7 +20,7 @@
 //! The last two read the heads where linear layers leave them, so no head is copied, forward or backward.
 
 use candle_core::Tensor;
-use dml_core::autograd::{Element, has_kernel, host_node, with_slices, with_strides};
+use dml_core::autograd::{Element, has_kernel, host_node, is_tracked, with_slices, with_strides};
 use dml_core::kernels::{Real, SimdReal, zeros};
 use dml_core::{Result, check, for_element};
 
@@ -178,7 +178,7 @@ fn attend<const N: usize>(
     let scale = options.scale.unwrap_or(1.0 / (sizes.width as f64).sqrt());
     check::finite("scale", scale)?;
     let masks = Masks::new(options, &sizes, inputs[0])?;
-    let learnt = masks.added.as_ref().is_some_and(Tensor::track_op);
+    let learnt = masks.added.as_ref().is_some_and(is_tracked);
     let dropped = options.dropout.and_then(Dropout::draw);
     if !has_kernel(inputs[0]) || learnt {
         let operands = layout.heads_of(&inputs)?;

@@ -16,11 +16,34 @@
 mod fused;
 
 use candle_core::{DType, Device, Tensor, Var};
-use dml_core::autograd::has_kernel;
-use dml_core::{Result, RunningStatistics, check, for_element};
+use dml_core::autograd::{has_kernel, is_tracked};
+use dml_core::{Result, RunningStatistics, check, for_element, in_graph};
 
 use crate::activation::{Activation, Hardswish, Identity, Relu6, Silu};
-use crate::{Graph, GraphValue, Layer, Parameters, Relu, wide};
+use crate::{Conv2d, Graph, GraphValue, Layer, Parameters, Relu, Role, pixels, wide};
+
+/// What is computed with the formula of an activation, for the activations that are worth a loop of their own; others are
+/// computed behind it.
+macro_rules! activated {
+    ($activation:expr, $train:expr, |$formula:ident| $body:expr) => {
+        activated!(@ $activation, $train, $formula, $body, Relu, Relu6, Silu, Hardswish)
+    };
+    (@ $activation:expr, $train:expr, $formula:ident, $body:expr, $($name:ident),+) => {
+        match $activation {
+            $(Some(Activation::$name) => {
+                let $formula = $name;
+                $body
+            })+
+            other => {
+                let $formula = Identity;
+                match (other, $body?) {
+                    (None, y) => Ok(y),
+                    (Some(other), y) => other.forward_t(&y, $train),
+                }
+            }
+        }
+    };
+}
 
 dml_core::config! {
     /// Configuration of [`BatchNorm`].
@@ -203,8 +226,8 @@ impl BatchNorm {
             ]
         };
         // One factor and one summand a channel, so that two passes do.
-        let factor = (row(&self.weight)? / (variance + self.config.eps)?.sqrt()?)?;
-        let summand = (row(&self.bias)? - (&mean * &factor)?)?;
+        let factor = (row(&in_graph(&self.weight))? / (variance + self.config.eps)?.sqrt()?)?;
+        let summand = (row(&in_graph(&self.bias))? - (&mean * &factor)?)?;
         Ok(x.broadcast_mul(&factor)?.broadcast_add(&summand)?)
     }
 }
@@ -252,18 +275,12 @@ impl BatchNorm {
         let x = input.to_dtype(computed)?;
         let residual = residual.map(|r| r.to_dtype(computed)).transpose()?;
         let residual = residual.as_ref();
-        let statistics = train && !self.statistics.is_frozen();
+        let statistics = self.measures(train);
         let y = if has_kernel(&x) {
-            for_element!(x, "input", |T| match activation {
-                None => self.fused::<T>(Identity, &x, residual, statistics),
-                Some(Activation::Relu) => self.fused::<T>(Relu, &x, residual, statistics),
-                Some(Activation::Relu6) => self.fused::<T>(Relu6, &x, residual, statistics),
-                Some(Activation::Silu) => self.fused::<T>(Silu, &x, residual, statistics),
-                Some(Activation::Hardswish) => self.fused::<T>(Hardswish, &x, residual, statistics),
-                Some(other) => {
-                    let y = self.fused::<T>(Identity, &x, residual, statistics)?;
-                    other.forward_t(&y, train)
-                }
+            for_element!(x, "input", |T| {
+                activated!(activation, train, |formula| {
+                    self.fused::<T>(formula, &x, residual, statistics)
+                })
             })?
         } else {
             let y = self.composite(&x, statistics)?;
@@ -277,6 +294,79 @@ impl BatchNorm {
             }
         };
         Ok(y.to_dtype(input.dtype())?)
+    }
+
+    /// [`forward_activated`](Self::forward_activated) of the output of a convolution.
+    ///
+    /// On the CPU this is one pass over memory where no gradient is recorded, such as within [`no_grad`](dml_core::no_grad), and
+    /// statistics are fixed: each plane is normalised while it is in the cache. The numbers are the same to the bit.
+    ///
+    /// ```
+    /// use candle_core::{DType, Device, Tensor, Var};
+    /// use dml_nn::{Activation, BatchNorm, BatchNormConfig, Conv2d, Conv2dConfig};
+    ///
+    /// let one = Var::ones((1, 1, 1, 1), DType::F32, &Device::Cpu)?;
+    /// let config = Conv2dConfig { bias: false, ..Conv2dConfig::new(1, 1, [1, 1]) };
+    /// let convolution = Conv2d::from_parameters(config, one, None)?;
+    /// let norm = BatchNorm::new(BatchNormConfig::new(1), DType::F32, &Device::Cpu)?;
+    /// let x = Tensor::new(&[[[[-1f32, 2.]]]], &Device::Cpu)?;
+    /// let y = norm.forward_convolved(&convolution, &x, None, Some(Activation::Relu), false)?;
+    /// let y = y.flatten_all()?.to_vec1::<f32>()?;
+    /// assert!(y[0] == 0.0 && (y[1] - 2.0).abs() < 1e-4);
+    /// # Ok::<(), dml_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As those of the convolution and of [`forward_activated`](Self::forward_activated).
+    pub fn forward_convolved(
+        &self,
+        convolution: &Conv2d,
+        input: &Tensor,
+        residual: Option<&Tensor>,
+        activation: Option<Activation>,
+        train: bool,
+    ) -> Result<Tensor> {
+        if !self.can_be_convolved(convolution, input, residual, train)? {
+            let x = convolution.forward_t(input, train)?;
+            return self.forward_activated(&x, residual, activation, train);
+        }
+        for_element!(input, "input", |T| {
+            activated!(activation, train, |formula| {
+                self.convolved::<T>(formula, convolution, input, residual)
+            })
+        })
+    }
+
+    /// Whether convolution and normalisation can be computed together. What does not fit is left to the layers, whose errors
+    /// name it.
+    fn can_be_convolved(
+        &self,
+        convolution: &Conv2d,
+        input: &Tensor,
+        residual: Option<&Tensor>,
+        train: bool,
+    ) -> Result<bool> {
+        let sizes = convolution.convolution();
+        let parameters = [Some(convolution.weight()), convolution.bias()];
+        let parameters = parameters.into_iter().flatten().map(Var::as_tensor);
+        let own = [self.weight.as_tensor(), self.bias.as_tensor()];
+        let tensors: Vec<&Tensor> = parameters.chain(residual).chain([input]).collect();
+        let is_plain = has_kernel(input)
+            && tensors.iter().all(|own| own.dtype() == input.dtype())
+            && !tensors.iter().chain(&own).any(|own| is_tracked(own));
+        let fits = sizes.out_channels == self.config.channels && !self.measures(train);
+        if !is_plain || !fits {
+            return Ok(false);
+        }
+        let size @ [batch, ..] = pixels::image_batch(input)?;
+        let [rows, columns] = convolution.output(size)?;
+        let output = [batch, sizes.out_channels, rows, columns];
+        Ok(residual.is_none_or(|residual| *residual.dims() == output))
+    }
+
+    /// Whether the statistics of a batch are measured.
+    fn measures(&self, train: bool) -> bool {
+        train && !self.statistics.is_frozen()
     }
 }
 
@@ -313,6 +403,10 @@ impl Layer for BatchNorm {
         let inputs = [input, &weight, &bias, &mean, &variance];
         let attributes = [("epsilon", self.config.eps.into())];
         Ok(graph.node_with("BatchNormalization", &inputs, &attributes))
+    }
+
+    fn role(&self) -> Role<'_> {
+        Role::BatchNorm(self)
     }
 }
 

@@ -2,9 +2,9 @@
 
 use crate::kernels::conv2d::{self as kernel, Filter, FilterGradient, Operands};
 use candle_core::{DType, Device, Tensor};
-use dml_core::autograd::{Element, has_kernel, host_node, with_slices};
+use dml_core::autograd::{Element, has_kernel, host_node, is_tracked, with_slices};
 use dml_core::kernels::SimdReal;
-use dml_core::{Result, for_element};
+use dml_core::{Result, for_element, in_graph};
 
 use crate::{Conv2d, Dropout2d, Layer, MaxPool2d, Relu, Role, pixels, plane_convolution};
 
@@ -78,7 +78,7 @@ impl<'a> Block<'a> {
             && own.groups == 1
             && next.groups == 1
             && own.out_channels == next.in_channels
-            && !input.track_op()
+            && !is_tracked(input)
     }
 
     pub(crate) fn forward_t(&self, input: &Tensor, train: bool) -> Result<Tensor> {
@@ -185,10 +185,10 @@ impl Conv2d {
     /// Weight and bias; zeros for none.
     fn both(&self, dtype: DType, device: &Device) -> Result<(Tensor, Tensor)> {
         let bias = match self.bias() {
-            Some(bias) => bias.as_tensor().clone(),
+            Some(bias) => in_graph(bias),
             None => Tensor::zeros(self.convolution().out_channels, dtype, device)?,
         };
-        Ok((self.weight().as_tensor().clone(), bias))
+        Ok((in_graph(self.weight()), bias))
     }
 }
 

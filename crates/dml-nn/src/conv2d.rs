@@ -6,7 +6,7 @@
 
 use crate::kernels::conv2d::Convolution;
 use candle_core::{DType, Device, Tensor, Var};
-use dml_core::{Result, check};
+use dml_core::{Result, check, in_graph};
 use rand::RngCore;
 
 use crate::block::Block;
@@ -155,7 +155,8 @@ impl Conv2d {
     /// The same, composed of Candle's operations.
     pub(crate) fn composite(&self, input: &Tensor) -> Result<Tensor> {
         let output = self.output(pixels::image_batch(input)?)?;
-        let product = crate::in_single_precision(input, &self.weight, |x, weight| {
+        let own = in_graph(&self.weight);
+        let product = crate::in_single_precision(input, &own, |x, weight| {
             let c = &self.convolution;
             let even = |pair: [usize; 2]| pair[0] == pair[1];
             if dml_core::autograd::cuda::has_kernel(x) {
@@ -173,7 +174,10 @@ impl Conv2d {
         })?;
         match &self.bias {
             None => Ok(product),
-            Some(bias) => Ok(product.broadcast_add(&bias.reshape((1, (), 1, 1))?)?),
+            Some(bias) => {
+                let bias = in_graph(bias).reshape((1, (), 1, 1))?;
+                Ok(product.broadcast_add(&bias)?)
+            }
         }
     }
 

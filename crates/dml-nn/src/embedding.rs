@@ -9,7 +9,7 @@
 
 use candle_core::{DType, Device, Tensor, Var};
 use dml_core::autograd::{self, Element, has_kernel, with_slice};
-use dml_core::{Error, Result, check, for_element};
+use dml_core::{Error, Result, check, for_element, in_graph};
 use rand::RngCore;
 
 use crate::kernels::embedding as kernel;
@@ -157,7 +157,7 @@ impl Layer for Embedding {
         let mut shape = input.dims().to_vec();
         shape.push(self.weight.dims()[1]);
         // Gradients of a row may be many: half precision would lose most of them.
-        let weight = self.weight.to_dtype(wide(self.weight.dtype()))?;
+        let weight = in_graph(&self.weight).to_dtype(wide(self.weight.dtype()))?;
         let rows = if has_kernel(&weight) {
             for_element!(weight, "weight", |T| self.fused::<T>(&weight, ids))?
         } else {

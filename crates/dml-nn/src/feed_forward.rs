@@ -8,7 +8,9 @@
 //! numbers between the two linear maps, `X W₁ᵀ + b₁` is kept for the backward pass, and nothing else.
 
 use candle_core::Tensor;
-use dml_core::autograd::{Element, Value, has_kernel, tracked, wide_node, with_slice, with_slices};
+use dml_core::autograd::{
+    Element, Value, has_kernel, is_tracked, tracked, wide_node, with_slice, with_slices,
+};
 use dml_core::kernels::SimdReal;
 use dml_core::{Result, check, for_element};
 
@@ -16,7 +18,7 @@ use crate::activation::{Activation, Formula, with_formula};
 use crate::kernels::feed_forward::{self as kernel, Map};
 use crate::kernels::linear::FEW_ROWS;
 use crate::named_linear::NamedLinear;
-use crate::{Layer, Linear, Parameters};
+use crate::{Graph, GraphValue, Layer, Linear, Parameters};
 
 /// Linear map, activation, linear map ([formula](self)): `[…, in_features]` → `[…, out_features]`.
 ///
@@ -92,7 +94,7 @@ impl FeedForward {
             &first_bias,
             &second_bias,
         ];
-        let keep = all.iter().any(|input| input.track_op());
+        let keep = all.iter().any(|input| is_tracked(input));
         let (value, kept) = sizes.with(all, |x: &[T], maps| kernel::forward(x, maps, f, keep))?;
         let mut shape = input.dims().to_vec();
         if let Some(last) = shape.last_mut() {
@@ -178,6 +180,12 @@ impl Layer for FeedForward {
         self.first.add_to(&mut parameters);
         self.second.add_to(&mut parameters);
         parameters
+    }
+
+    fn export(&self, graph: &mut Graph, input: &GraphValue) -> Result<GraphValue> {
+        let hidden = self.first.export(graph, input)?;
+        let activated = self.activation.export(graph, &hidden)?;
+        self.second.export(graph, &activated)
     }
 }
 

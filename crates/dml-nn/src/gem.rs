@@ -9,7 +9,7 @@
 
 use candle_core::{DType, Device, Tensor, Var};
 use dml_core::autograd::{has_kernel, host_node, with_slice, with_slices};
-use dml_core::{Result, check, for_element};
+use dml_core::{Result, check, for_element, in_graph};
 
 use crate::kernels::gem as kernel;
 use crate::{Graph, GraphValue, Layer, Parameters, pixels, wide};
@@ -92,7 +92,7 @@ impl Layer for Gem {
         let expected = "[N, C, H, W] with at least one pixel";
         check::shape(height * width > 0, "input", input, expected)?;
         let x = &input.to_dtype(wide(input.dtype()))?;
-        let p = self.p.to_dtype(x.dtype())?;
+        let p = in_graph(&self.p).to_dtype(x.dtype())?;
         let y = if has_kernel(x) {
             let (area, shape) = (height * width, (batch, channels, 1, 1));
             for_element!(x, "input", |T| {

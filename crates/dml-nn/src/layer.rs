@@ -6,7 +6,7 @@ use std::sync::Arc;
 use candle_core::Tensor;
 use dml_core::{Error, Result, RunningStatistics, SeedSequence};
 
-use crate::{Conv2d, Dropout2d, Graph, GraphValue, MaxPool2d, Parameters};
+use crate::{Activation, BatchNorm, Conv2d, Dropout2d, Graph, GraphValue, MaxPool2d, Parameters};
 
 /// A layer of a network.
 ///
@@ -105,14 +105,29 @@ pub trait Layer: Debug + Send + Sync {
 pub enum Role<'a> {
     /// A convolution.
     Conv2d(&'a Conv2d),
+    /// A batch normalisation.
+    BatchNorm(&'a BatchNorm),
     /// A rectified linear unit.
     Relu,
+    /// Another activation.
+    Activation(Activation),
     /// A max pooling.
     MaxPool2d(&'a MaxPool2d),
     /// Dropout of whole channels.
     Dropout2d(&'a Dropout2d),
     /// Anything else, which is computed alone.
     Other,
+}
+
+impl Role<'_> {
+    /// The activation, if the layer is one.
+    pub(crate) fn activation(self) -> Option<Activation> {
+        match self {
+            Self::Relu => Some(Activation::Relu),
+            Self::Activation(own) => Some(own),
+            _ => None,
+        }
+    }
 }
 
 dml_core::forward!(Layer for [&T, Box<T>, Arc<T>] {

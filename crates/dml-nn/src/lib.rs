@@ -55,7 +55,7 @@ pub use parameters::Parameters;
 pub use activation::{
     Activation, Gelu, GeluForm, Hardsigmoid, Hardswish, Relu6, Sigmoid, Silu, Tanh,
 };
-pub use activation_checkpoint::ActivationCheckpoint;
+pub use activation_checkpoint::{ActivationCheckpoint, CheckpointSwitch, checkpoint_activations};
 pub use adaptive_avg_pool2d::{AdaptiveAvgPool2d, AdaptiveAvgPool2dConfig};
 pub use attention::{AttentionOptions, scaled_dot_product_attention};
 pub use avg_pool2d::{AvgPool2d, AvgPool2dConfig};

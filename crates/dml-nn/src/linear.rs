@@ -5,9 +5,9 @@
 //! ```
 
 use candle_core::{DType, Device, Tensor, Var};
-use dml_core::autograd::{Element, has_kernel, host_node, if_tracked, with_slices};
+use dml_core::autograd::{Element, has_kernel, host_node, if_tracked, sum, with_slices};
 use dml_core::kernels::SimdReal;
-use dml_core::{Result, check, for_element};
+use dml_core::{Result, check, for_element, in_graph};
 use rand::RngCore;
 
 use crate::kernels::linear as kernel;
@@ -126,12 +126,13 @@ impl Layer for Linear {
     fn forward_t(&self, input: &Tensor, train: bool) -> Result<Tensor> {
         self.check_input(input)?;
         let Some(adapter) = self.adapter.active() else {
-            return affine(input, &self.weight, self.bias.as_deref());
+            let bias = self.bias.as_deref().map(in_graph);
+            return affine(input, &in_graph(&self.weight), bias.as_ref());
         };
         let weight = self.weight.as_detached_tensor();
         let bias = self.bias.as_ref().map(Var::as_detached_tensor);
         let base = affine(input, &weight, bias.as_ref())?;
-        Ok((base + adapter.forward(input, train)?)?)
+        sum(&base, &adapter.forward(input, train)?)
     }
 
     fn export(&self, graph: &mut Graph, input: &GraphValue) -> Result<GraphValue> {
@@ -167,7 +168,7 @@ impl Linear {
             return Ok(self.forward_t(input, train)?.narrow(last, start, count)?);
         }
         self.check_input(input)?;
-        let part = |all: &Var| all.narrow(0, start, count);
+        let part = |all: &Var| in_graph(all).narrow(0, start, count);
         let bias = self.bias.as_ref().map(part).transpose()?;
         composite(input, &part(&self.weight)?, bias.as_ref())
     }

@@ -47,6 +47,24 @@ impl Parameters {
         self.0.push(Parameter { name, var, adapter });
     }
 
+    /// Adds variables under their own names.
+    ///
+    /// ```
+    /// use candle_core::{DType, Device, Var};
+    /// use dml_nn::Parameters;
+    ///
+    /// let mut parameters = Parameters::default();
+    /// parameters.push("weight", Var::zeros((2, 3), DType::F32, &Device::Cpu)?);
+    /// let mut all = Parameters::default();
+    /// all.add(parameters.clone());
+    /// all.extend("fc2", parameters);
+    /// assert!(all.iter().map(|(name, _)| name).eq(["weight", "fc2.weight"]));
+    /// # Ok::<(), candle_core::Error>(())
+    /// ```
+    pub fn add(&mut self, parameters: Parameters) {
+        self.0.extend(parameters.0);
+    }
+
     /// Adds variables with the beginning of their names.
     pub(crate) fn append(&mut self, beginning: &str, parameters: Parameters) {
         self.0.extend(parameters.beginning_with(beginning).0);

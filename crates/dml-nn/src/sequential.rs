@@ -5,14 +5,15 @@ use dml_core::{Result, RunningStatistics, SeedSequence};
 
 use crate::block::Block;
 use crate::layer::collected_from;
-use crate::{Graph, GraphValue, Layer, Parameters, Role};
+use crate::{Activation, Graph, GraphValue, Layer, Parameters, Role};
 
 /// Layers, each with a name, computed in order.
 ///
 /// A convolution is computed together with the ReLU, the max pooling and the dropout of channels that follow it, in
 /// this order, while each image is in the processor's cache: the results are those of the layers one by one, and
 /// nothing between them is written to memory. A first convolution whose windows hold few inputs, with its ReLU, joins
-/// the convolution behind it: it is computed again in the backward pass rather than stored.
+/// the convolution behind it: it is computed again in the backward pass rather than stored. A batch normalisation is computed
+/// together with the activation that follows it.
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
@@ -34,8 +35,11 @@ use crate::{Graph, GraphValue, Layer, Parameters, Role};
 /// ```
 #[derive(Debug, Default)]
 pub struct Sequential {
-    layers: Vec<(String, Box<dyn Layer>)>,
+    layers: Vec<Named>,
 }
+
+/// A layer and its name.
+type Named = (String, Box<dyn Layer>);
 
 impl Sequential {
     /// Adds a layer.
@@ -53,12 +57,29 @@ impl Sequential {
     }
 }
 
+/// The activation that layers begin with, and the layers behind it.
+fn leading_activation(layers: &[Named]) -> (Option<Activation>, &[Named]) {
+    match layers.split_first() {
+        Some(((_, first), rest)) if first.role().activation().is_some() => {
+            (first.role().activation(), rest)
+        }
+        _ => (None, layers),
+    }
+}
+
 impl Layer for Sequential {
     fn forward_t(&self, input: &Tensor, train: bool) -> Result<Tensor> {
         let mut x = input.clone();
         let mut rest = self.layers.as_slice();
         while let Some(((_, layer), mut later)) = rest.split_first() {
-            if let Role::Conv2d(convolution) = layer.role() {
+            if let Role::Conv2d(convolution) = layer.role()
+                && let Some(((_, next), after)) = later.split_first()
+                && let Role::BatchNorm(norm) = next.role()
+            {
+                let activation;
+                (activation, later) = leading_activation(after);
+                x = norm.forward_convolved(convolution, &x, None, activation, train)?;
+            } else if let Role::Conv2d(convolution) = layer.role() {
                 let mut block = Block::new(convolution);
                 while let Some(((_, next), after)) = later.split_first() {
                     let Some(longer) = block.with(next.as_ref(), &x) else {
@@ -67,6 +88,10 @@ impl Layer for Sequential {
                     (block, later) = (longer, after);
                 }
                 x = block.forward_t(&x, train)?;
+            } else if let Role::BatchNorm(norm) = layer.role() {
+                let activation;
+                (activation, later) = leading_activation(later);
+                x = norm.forward_activated(&x, None, activation, train)?;
             } else {
                 x = layer.forward_t(&x, train)?;
             }

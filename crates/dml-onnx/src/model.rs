@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
-use dml_core::{Error, check, durable};
+use dml_core::{Error, check, durable, no_grad};
 use dml_nn::{Attribute, ElementType, Graph, GraphValue, Layer, Node};
 use prost::Message;
 
@@ -144,7 +144,7 @@ pub(crate) fn model(
     if graph.nodes().last().map(|node| &node.output) != Some(&output) {
         output = graph.node("Identity", &[&output]);
     }
-    let embeddings = network.forward(example)?;
+    let embeddings = no_grad(|| network.forward(example))?;
     let [_, embedding_dim] = *embeddings.dims() else {
         return Err(OnnxError::Core(Error::Shape {
             arg: "output",

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
-use dml_core::{Dataset, Error, Examples, IntoLabels, Labels, Result, check, checkpoint};
+use dml_core::{Dataset, Error, Examples, IntoLabels, Labels, Result, check, checkpoint, no_grad};
 
 use crate::TrainError;
 use crate::config::config;
@@ -90,7 +90,7 @@ impl CachedFeatures {
             }
             check::length("views", columns.len(), views.len())?;
             for (view, column) in views.iter().zip(&mut columns) {
-                let features = embed(view)?.detach();
+                let features = no_grad(|| embed(view))?.detach();
                 let got = features.dims().first().copied().unwrap_or(0);
                 check::length("features", examples.len(), got)?;
                 if rows.is_empty() {

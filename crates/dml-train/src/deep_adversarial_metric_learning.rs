@@ -13,7 +13,7 @@
 use candle_core::Tensor;
 use dml_core::{
     Batch, Examples, Indices, IntoLabels, Loss, Objective, Over, PerAnchor, Reducer, Result,
-    SeedSequence, TensorExt, Term, Terms, Triplets, Tuples, check,
+    SeedSequence, TensorExt, Term, Terms, Triplets, Tuples, check, no_grad,
 };
 
 use crate::config::config;
@@ -221,7 +221,7 @@ impl Method for DeepAdversarialMetricLearning {
     fn represent(&self, view: &Tensor, train: bool) -> Result<Tensor> {
         if self.phase == Phase::GeneratorAlone {
             // Only the generator learns: what it starts from stands still.
-            return Ok(self.model.trunk.forward_through(view, false)?.detach());
+            return Ok(no_grad(|| self.model.trunk.forward_through(view, false))?.detach());
         }
         self.model.trunk.forward(view, train)
     }
@@ -250,7 +250,7 @@ impl Method for DeepAdversarialMetricLearning {
     }
 
     fn embed(&self, view: &Tensor) -> Result<Tensor> {
-        self.model.embed(view, false)
+        no_grad(|| self.model.embed(view, false))
     }
 
     fn modules(&self) -> Vec<&NamedModule> {

@@ -12,7 +12,7 @@
 
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Tensor, Var};
-use dml_core::{Examples, Result, SeedSequence, check};
+use dml_core::{Examples, Result, SeedSequence, check, no_grad};
 
 use crate::method::number;
 use crate::{Losses, Method};
@@ -58,7 +58,8 @@ pub(crate) fn cached(
         for chunk in chunks(view, rows)? {
             let memory = before.is_empty().then(|| Memory::of(method)).transpose()?;
             before.push(calls());
-            outputs.push(method.represent_view(i, &chunk, true)?.detach());
+            let output = no_grad(|| method.represent_view(i, &chunk, true))?;
+            outputs.push(output.detach());
             memory.as_ref().map_or(Ok(()), Memory::check)?;
         }
         leaves.push(Var::from_tensor(&Tensor::cat(&outputs, 0)?)?);

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use candle_core::{DType, Tensor};
-use dml_core::{Batch, Examples, Outcome, Result, TupleCount, check};
+use dml_core::{Batch, Examples, Outcome, Result, TupleCount, check, no_grad};
 
 use crate::{Criterion, NamedModule, ParameterGroup};
 
@@ -85,12 +85,13 @@ pub trait Method: Debug {
     fn losses(&self, representations: &[Tensor], examples: &Examples, epoch: u64)
     -> Result<Losses>;
 
-    /// Embeddings of rows outside of training, as they are used for search.
+    /// Embeddings of rows outside of training, as they are used for search. Default: [`represent`](Method::represent) without
+    /// recording a graph ([`no_grad`](dml_core::no_grad)).
     ///
     /// # Errors
     /// As the modules.
     fn embed(&self, view: &Tensor) -> Result<Tensor> {
-        self.represent(view, false)
+        no_grad(|| self.represent(view, false))
     }
 
     /// Embeddings of rows of the view at `index` outside of training. Default: [`embed`](Method::embed).

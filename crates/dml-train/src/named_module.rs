@@ -2,7 +2,7 @@
 
 use candle_core::{Tensor, Var};
 use candle_nn::ModuleT;
-use dml_core::{Contents, Error, Result, RunningStatistics, SeedSequence, Trainable};
+use dml_core::{Contents, Error, Result, RunningStatistics, SeedSequence, Trainable, no_grad};
 
 use crate::ParameterGroup;
 use crate::parameter_group::parameter_group_methods;
@@ -115,7 +115,7 @@ impl NamedModule {
     /// As the module.
     pub fn forward(&self, input: &Tensor, train: bool) -> Result<Tensor> {
         if self.group.is_frozen() {
-            return Ok(self.module.forward_t(input, false)?.detach());
+            return Ok(no_grad(|| self.module.forward_t(input, false))?.detach());
         }
         Ok(self.module.forward_t(input, train)?)
     }

@@ -30,7 +30,7 @@ mod weights;
 use std::sync::Arc;
 
 use candle_core::Tensor;
-use dml_core::{Dataset, Sampler};
+use dml_core::{Dataset, Sampler, no_grad};
 
 use crate::checkpoint::{Counters, DamagedCheckpoint, Fingerprint};
 use crate::ema::with_averages;
@@ -174,13 +174,13 @@ impl<M: Method> Trainer<M> {
         self.run.iterations_per_epoch.unwrap_or(pass)
     }
 
-    /// Embeddings of rows by the latest weights: `[rows, …]` → `[rows, dim]`.
+    /// Embeddings of rows by the latest weights, outside of the graph: `[rows, …]` → `[rows, dim]`.
     ///
     /// # Errors
     /// As the modules of the method.
     pub fn embed(&self, view: &Tensor) -> Result<Tensor> {
         let view = self.prepared(view.clone())?;
-        Ok(self.run.method.embed(&view)?)
+        Ok(no_grad(|| self.run.method.embed(&view))?.detach())
     }
 
     /// Embeddings of rows of the view at `index` by the latest weights, for methods with a network for each view.
@@ -189,7 +189,7 @@ impl<M: Method> Trainer<M> {
     /// As the modules of the method.
     pub fn embed_view(&self, index: usize, view: &Tensor) -> Result<Tensor> {
         let view = self.prepared(view.clone())?;
-        Ok(self.run.method.embed_view(index, &view)?)
+        Ok(no_grad(|| self.run.method.embed_view(index, &view))?.detach())
     }
 
     /// Runs `f` with the averaged weights in place of the latest ones. Without averages, `f` sees the latest.

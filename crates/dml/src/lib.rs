@@ -29,10 +29,10 @@ pub use dml_samplers as samplers;
 pub use dml_train as train;
 
 pub use dml_core::{
-    Batch, Dataset, Distance, DistanceKind, Error, Examples, ImplicitValues, Indices, IntoLabels,
-    Labels, Loss, Miner, Objective, Optimizer, Order, Outcome, Over, PairKind, Pairs, PartialSum,
-    Reduced, Reducer, Regularizer, Relation, Result, Sampler, TensorExt, Term, Terms, Triplets,
-    TupleCount, TupleSet, Tuples,
+    Batch, Dataset, Distance, DistanceKind, Error, Examples, FrozenVariables, ImplicitValues,
+    Indices, IntoLabels, Labels, Loss, Miner, Objective, Optimizer, Order, Outcome, Over, PairKind,
+    Pairs, PartialSum, Reduced, Reducer, Regularizer, Relation, Result, Sampler, TensorExt, Term,
+    Terms, Triplets, TupleCount, TupleSet, Tuples, in_graph, no_grad, with_frozen,
 };
 
 /// The examples of the workspace's README, run as a test.

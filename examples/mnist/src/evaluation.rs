@@ -7,7 +7,7 @@ use dml::candle_core::{Device, Tensor};
 use dml::config::MetricName;
 use dml::data::{ImageDataset, Normalization};
 use dml::eval::{FlatIndex, RetrievalMetric};
-use dml::{Batch, TensorExt};
+use dml::{Batch, TensorExt, no_grad};
 use serde_json::{Map, Value};
 
 use crate::data_source::Digits;
@@ -93,9 +93,9 @@ impl Embedder {
         let rows: Vec<usize> = (0..images.len()).collect();
         let blocks = rows.chunks(BLOCK).map(|rows| {
             let images = images.batch(rows, self.normalization, &self.device)?;
-            // Outside of the graph, or all the activations of the data set would stay in memory.
-            let embeddings = self.network.forward(&images, false)?.detach();
-            Ok(embeddings.normalize_rows(2.0)?.detach())
+            Ok(no_grad(|| {
+                self.network.forward(&images, false)?.normalize_rows(2.0)
+            })?)
         });
         Ok(Tensor::cat(
             &blocks.collect::<anyhow::Result<Vec<_>>>()?,

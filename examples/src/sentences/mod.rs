@@ -146,7 +146,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Accuracy> {
         let rows: Vec<usize> = (0..test.len()).collect();
         let blocks = rows.chunks(args.batch).map(|rows| {
             let examples = test.fetch(rows, 0)?;
-            Ok(trainer.embed(&examples.views()[view])?.detach())
+            Ok(trainer.embed(&examples.views()[view])?)
         });
         Ok(Tensor::cat(
             &blocks.collect::<anyhow::Result<Vec<_>>>()?,

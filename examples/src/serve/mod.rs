@@ -21,7 +21,7 @@ use dml::candle_core::{Device, Tensor};
 use dml::data::{ImageFiles, ImageFilesConfig, Normalization, Resize};
 use dml::eval::{FlatIndex, FlatMetric, KnnIndex, load_index};
 use dml::nn::{Layer, Sequential};
-use dml::{Dataset, Labels};
+use dml::{Dataset, Labels, no_grad};
 use dml_program::number::within;
 
 use gallery::Gallery;
@@ -136,7 +136,7 @@ fn build(args: &Args, network: &Sequential) -> anyhow::Result<(Gallery, FlatInde
 
 /// Embeddings as `cargo xtask mnist` measures them: of length 1, and outside of the graph.
 fn embed(network: &Sequential, images: &Tensor) -> anyhow::Result<Tensor> {
-    Ok(network.forward(images)?.detach().normalize_rows(2.0)?)
+    Ok(no_grad(|| network.forward(images)?.normalize_rows(2.0))?)
 }
 
 /// Pictures as the network knows digits: grey, 28 × 28, normalised.

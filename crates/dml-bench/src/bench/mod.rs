@@ -168,7 +168,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             Group::Models => models::workloads(folder.path(), &args.filter)?,
             Group::Mnist => mnist::workloads(args.data_dir.as_deref(), args.images),
         };
-        let first = rows.len();
+        // A peer of our own, such as the same step in another form, says nothing beside the others.
+        let mut compared = Vec::new();
         for workload in workloads {
             if !workload.id.contains(&args.filter) {
                 continue;
@@ -176,12 +177,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             let row = measure(args, &workload, threads, &script)
                 .with_context(|| format!("measuring {}", workload.id))?;
             row.print();
+            if !matches!(workload.peer, Some(Peer::Own(_))) {
+                compared.push(rows.len());
+            }
             rows.push(row);
         }
-        // Its rows have different peers.
-        if *group != Group::Mnist {
-            table::print_summary(&rows[first..]);
-        }
+        table::print_summary(compared.iter().map(|i| &rows[*i]));
     }
     if let Some(file) = &args.json {
         dml::core::durable::write(file, &serde_json::to_vec_pretty(&rows)?)

@@ -1,5 +1,5 @@
 //! Backbones that learn and that embed: a step of `AdamW` on NT-Xent, and the embeddings of a batch, on the sizes that people
-//! fine-tune with.
+//! fine-tune with. A step with activation checkpoints is measured beside one without.
 //!
 //! Ours writes the weights that the peer reads, so that both begin with the same network. Dropout of text models is
 //! PyTorch's default, 0.1, and makes their losses differ.
@@ -8,23 +8,30 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, bail};
-use dml::Batch;
 use dml::candle_core::{DType, Device, Tensor};
 use dml::config::LossConfig;
 use dml::models::text::{BertConfig, Pooling, TextConfig, TextEncoder};
-use dml::models::{Names, Weights, load, save};
+use dml::models::{Backbone, Names, Weights, load, save};
 use dml::nn::{AdamW, AdamWConfig, Layer, Optimizer};
+use dml::{Batch, no_grad};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::worker::{self, Sample};
-use super::{Workload, data};
+use super::{Peer, Workload, data};
 
 /// Tokens of a text.
 const TOKENS: usize = 64;
 
 /// Length of the vocabulary that tokens are drawn from.
 const VOCABULARY: u32 = 30_000;
+
+/// What is measured of a network.
+const WHAT: [&str; 3] = [STEP, EMBED, CHECKPOINT];
+const STEP: &str = "step";
+const EMBED: &str = "embed";
+/// A step with activation checkpoints; the peer is a step without.
+const CHECKPOINT: &str = "checkpoint";
 
 /// What a network is measured on.
 struct Recipe {
@@ -67,11 +74,11 @@ impl Recipe {
             .with_context(|| format!("no model {name}"))
     }
 
-    fn build(&self, device: &Device) -> anyhow::Result<Box<dyn Layer>> {
+    fn build(&self, device: &Device) -> anyhow::Result<Box<dyn Backbone>> {
         let rng = &mut ChaCha8Rng::seed_from_u64(0);
         if self.side.is_some() {
             let network = dml::models::by_name(self.name)?;
-            return Ok(Box::new(network.build(rng, DType::F32, device)?));
+            return Ok(network.build(rng, DType::F32, device)?);
         }
         let mut config = BertConfig::default();
         config.hidden_size = 384;
@@ -100,12 +107,12 @@ impl Recipe {
     }
 }
 
-/// A step and an embedding for each network.
+/// The workloads of each network.
 pub(super) fn workloads(folder: &Path, filter: &str) -> anyhow::Result<Vec<Workload>> {
     let mut workloads = Vec::new();
     for recipe in RECIPES {
-        let [step, embed] = ["step", "embed"].map(|what| format!("models/{}/{what}", recipe.name));
-        if ![&step, &embed].iter().any(|id| id.contains(filter)) {
+        let ids = WHAT.map(|what| format!("models/{}/{what}", recipe.name));
+        if !ids.iter().any(|id| id.contains(filter)) {
             continue;
         }
         let weights = folder.join(format!("{}.safetensors", recipe.name));
@@ -113,18 +120,20 @@ pub(super) fn workloads(folder: &Path, filter: &str) -> anyhow::Result<Vec<Workl
         let (input, _, _) = recipe.input(&mut ChaCha8Rng::seed_from_u64(1));
         let input = data::write_file(folder, &format!("{}.input", recipe.name), input)?;
         let side = recipe.side.unwrap_or(TOKENS).to_string();
-        for (what, id) in [("step", step), ("embed", embed)] {
-            let told = [
-                "models",
-                recipe.name,
-                what,
-                &weights.to_string_lossy(),
-                &input,
-            ];
+        let told = |what: &str| {
+            let weights = weights.to_string_lossy();
+            let told = ["models", recipe.name, what, &weights, &input];
             let mut told: Vec<String> = told.map(str::to_owned).to_vec();
             told.extend([recipe.batch.to_string(), side.clone()]);
-            let same_work = recipe.side.is_some() || what == "embed";
-            workloads.push(Workload::new(id, same_work, told, true));
+            told
+        };
+        for (what, id) in WHAT.into_iter().zip(ids) {
+            let same_work = recipe.side.is_some() || what != STEP;
+            let mut workload = Workload::new(id, same_work, told(what), true);
+            if what == CHECKPOINT {
+                workload.peer = Some(Peer::Own(told(STEP)));
+            }
+            workloads.push(workload);
         }
     }
     Ok(workloads)
@@ -133,17 +142,18 @@ pub(super) fn workloads(folder: &Path, filter: &str) -> anyhow::Result<Vec<Workl
 /// The worker.
 pub(super) fn serve(told: &[String], device: &Device) -> anyhow::Result<()> {
     let [name, what, weights, input, _, _] = told else {
-        bail!("models: expected NAME step|embed WEIGHTS INPUT BATCH SIDE, got {told:?}");
+        bail!("models: expected NAME step|embed|checkpoint WEIGHTS INPUT BATCH SIDE, got {told:?}");
     };
     let recipe = Recipe::find(name)?;
     let network = recipe.build(device)?;
     load(&*network, &Weights::open(weights)?, &Names::default())?;
     let (_, shape, dtype) = recipe.input(&mut ChaCha8Rng::seed_from_u64(1));
     let input = data::read_file(input, dtype, &shape, device)?;
-    if what == "embed" {
+    network.set_activation_checkpoint(what == CHECKPOINT)?;
+    if what == EMBED {
         return worker::serve(|| {
             let start = Instant::now();
-            let embeddings = network.forward_t(&input, false)?;
+            let embeddings = no_grad(|| network.forward_t(&input, false))?;
             let mean = f64::from(embeddings.sqr()?.mean_all()?.to_scalar::<f32>()?);
             Ok(Sample::since(start, mean, 0))
         });

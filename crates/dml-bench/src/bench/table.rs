@@ -106,8 +106,12 @@ impl Row {
 }
 
 /// Number, geometric mean and largest of the rows' ratios, with the row of the largest; `None` without a ratio.
-pub(crate) fn summary(rows: &[Row]) -> Option<(usize, f64, f64, &str)> {
-    let known = rows.iter().filter_map(|row| Some((row.ratio?, &*row.id)));
+pub(crate) fn summary<'a>(
+    rows: impl IntoIterator<Item = &'a Row>,
+) -> Option<(usize, f64, f64, &'a str)> {
+    let known = rows
+        .into_iter()
+        .filter_map(|row| Some((row.ratio?, &*row.id)));
     let known: Vec<(f64, &str)> = known.collect();
     let (largest, id) = *known.iter().max_by(|a, b| a.0.total_cmp(&b.0))?;
     let mean = known.iter().map(|(ratio, _)| ratio.ln()).sum::<f64>() / known.len() as f64;
@@ -115,7 +119,7 @@ pub(crate) fn summary(rows: &[Row]) -> Option<(usize, f64, f64, &str)> {
 }
 
 /// One line that sums a group up.
-pub(crate) fn print_summary(rows: &[Row]) {
+pub(crate) fn print_summary<'a>(rows: impl IntoIterator<Item = &'a Row>) {
     if let Some((count, mean, largest, id)) = summary(rows).filter(|summary| summary.0 > 1) {
         println!("{count} ratios: geometric mean {mean:.4}, largest {largest:.4} ({id})");
     }

@@ -42,7 +42,7 @@ use candle_core::{Shape, Tensor};
 use dml_kernels::matrix_gradient::{Factor, Summand};
 use dml_kernels::{MatrixGradient, Real};
 
-use super::{Element, SideTable, Value, node, unary, with_slice};
+use super::{Element, SideTable, Value, is_tracked, node, unary, with_slice};
 use crate::{Error, Result};
 
 /// The gradient of one consumer of a matrix with respect to the matrix: entries, times a factor.
@@ -183,7 +183,7 @@ pub(crate) fn matrix_node<T: Element, const N: usize>(
     + Sync
     + 'static,
 ) -> Result<Tensor> {
-    if !rows.iter().any(|rows| rows.track_op()) {
+    if !rows.iter().any(|rows| is_tracked(rows)) {
         return Ok(Tensor::from_vec(values, (height, width), rows[0].device())?);
     }
     let deposits = Arc::new(Deposits::<T>::new());

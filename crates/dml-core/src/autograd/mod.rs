@@ -38,7 +38,8 @@
 //! ```
 //!
 //! All nodes are one type, [`node()`] makes them, and it takes a [`Value`] from either side: a list that a kernel of the host
-//! has computed, or a tensor of any device. Where no input is tracked, there is no node. [`wide_node()`]
+//! has computed, or a tensor of any device. Where no input is [tracked](is_tracked), there is no node: no input depends on a
+//! variable, all such variables are [frozen](with_frozen), or nothing is recorded ([`no_grad`]). [`wide_node()`]
 //! is for more than three inputs, and [`tracked`] makes tensors of gradients that are lists. [`row_values()`] is the shorter
 //! way to a function of the rows of a matrix. Tests run both forms with [`without_kernels`].
 //!
@@ -58,6 +59,7 @@
 
 pub mod cuda;
 mod dispatch;
+mod grad_mode;
 mod host_memory;
 pub mod matrix_gradient;
 mod node;
@@ -68,6 +70,7 @@ mod sum;
 mod wide_node;
 
 pub use dispatch::{Element, has_kernel, without_kernels};
+pub use grad_mode::{FrozenVariables, GradMode, in_graph, is_tracked, no_grad, with_frozen};
 pub use host_memory::{whole, with_slice, with_slices, with_strides};
 pub use matrix_gradient::{PartialGradient, of_matrix};
 pub use node::{Value, host_node, if_tracked, node, tracked, unary};

@@ -10,6 +10,7 @@ use candle_core::{
     WithDType,
 };
 
+use super::grad_mode::in_graph;
 use super::relay::{Deposits, Gate, gate_of, is_worth_a_gate, register};
 use crate::{Result, check};
 
@@ -49,7 +50,7 @@ impl Value {
     /// The value outside of the graph.
     fn constant(self) -> Result<Tensor> {
         if let Memory::Tensor(tensor) = self.0 {
-            return Ok(tensor);
+            return Ok(tensor.detach());
         }
         let (storage, shape) = self.on_cpu()?;
         let (storage, no_op) = (Storage::Cpu(storage), BackpropOp::none());
@@ -105,7 +106,8 @@ fn message(text: &str) -> candle_core::Error {
 }
 
 /// The node of a value of one to three inputs; `backward(inputs, value, gradient)` gives the gradient of each input, `None`
-/// for one that needs none. If no input is tracked, the value outside of the graph. A large value on the CPU gets a
+/// for one that needs none. If no input is [tracked](super::is_tracked), the value outside of the graph. The inputs that
+/// `backward` gets are those of the graph: a frozen variable is a constant there. A large value on the CPU gets a
 /// gate (see the module `relay`), through which nodes of ours exchange gradients without Candle's sums.
 ///
 /// # Errors
@@ -121,33 +123,30 @@ pub fn node<const N: usize>(
 ) -> Result<Tensor> {
     const { assert!(0 < N && N < 4, "a node of Candle has one to three inputs") };
     let value = value.into();
-    if !is_tracked(&inputs) {
+    let inputs = inputs.map(in_graph);
+    if !inputs.iter().any(Tensor::track_op) {
         return value.constant();
     }
-    let originals = inputs.map(Tensor::clone);
+    let originals = inputs.clone();
     let backward = move |value: &Tensor, gradient: &Tensor| {
         backward(originals.each_ref(), value, gradient).map(Vec::from)
     };
     tracked_node(name, &inputs, value, Box::new(backward))
 }
 
-fn is_tracked(inputs: &[&Tensor]) -> bool {
-    inputs.iter().any(|input| input.track_op())
-}
-
 /// As [`node()`], of inputs of which one is tracked. A function of its own, compiled once for all nodes: what depends on
 /// `backward` is compiled for each of hundreds.
 fn tracked_node(
     name: &'static str,
-    inputs: &[&Tensor],
+    inputs: &[Tensor],
     value: Value,
     backward: Box<Backward>,
 ) -> Result<Tensor> {
-    let gates: Vec<_> = inputs.iter().map(|input| gate_of(input)).collect();
+    let gates: Vec<_> = inputs.iter().map(gate_of).collect();
     let parents = inputs.iter().zip(&gates);
     let parents = parents.map(|(input, gate)| match gate {
         Some(gate) => gate.number().clone(),
-        None => (*input).clone(),
+        None => input.clone(),
     });
     let parents: Vec<Tensor> = parents.collect();
     let backward = move |value: &Tensor, gradient: &Tensor| -> Result<Vec<Option<Tensor>>> {
@@ -159,7 +158,7 @@ fn tracked_node(
         }
         Ok(gradients)
     };
-    if !is_worth_a_gate(inputs[0], value.elements()) {
+    if !is_worth_a_gate(&inputs[0], value.elements()) {
         return apply(name, &parents, value, Box::new(backward));
     }
     let deposits = Arc::new(Deposits::default());

@@ -22,7 +22,7 @@ use std::thread::{self, ThreadId};
 
 use candle_core::Tensor;
 
-use super::SideTable;
+use super::{SideTable, sum};
 use crate::Result;
 
 /// Number of elements from which on an output gets a gate. Below, two nodes cost more than a sum.
@@ -48,7 +48,7 @@ impl Deposits {
         let before = self.take();
         let sum = match before {
             None => gradient.detach(),
-            Some(before) => (before + gradient.detach())?,
+            Some(before) => sum(&before, &gradient.detach())?,
         };
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.insert(thread::current().id(), sum);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use candle_core::Tensor;
 use dml_kernels::row_values as kernel;
 
-use super::{Element, PartialGradient, of_matrix, with_slice};
+use super::{Element, PartialGradient, is_tracked, of_matrix, with_slice};
 use crate::Result;
 
 /// One number for each row of `x` `[rows, columns]`: `[rows]`.
@@ -49,7 +49,7 @@ pub fn row_values_with<T: Element, S: Default>(
     f: impl Fn(usize, &[T], &mut [T], &mut S) -> T + Sync,
 ) -> Result<Tensor> {
     let (rows, width) = x.dims2()?;
-    if !x.track_op() {
+    if !is_tracked(x) {
         let values = with_slice(x, |x| kernel::row_values_alone(x, rows, width, f))?;
         return Ok(Tensor::from_vec(values, rows, x.device())?);
     }

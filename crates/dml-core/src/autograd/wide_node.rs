@@ -15,6 +15,7 @@ use std::thread::{self, ThreadId};
 
 use candle_core::Tensor;
 
+use super::grad_mode::in_graph;
 use super::node::{Value, node};
 use crate::{Result, check};
 
@@ -74,21 +75,22 @@ pub fn list_node(
     + Sync
     + 'static,
 ) -> Result<Tensor> {
-    let kept: Vec<Tensor> = inputs.iter().map(|input| (*input).clone()).collect();
-    let (first, second) = match inputs {
+    let kept: Vec<Tensor> = inputs.iter().map(|input| in_graph(input)).collect();
+    let inputs = kept.clone();
+    let (first, second) = match &*inputs {
         [] => check::present(None, "list_node", "an input")?,
         [only] => {
-            return node(name, [*only], value, move |_, value, gradient| {
+            return node(name, [only], value, move |_, value, gradient| {
                 let gradients = backward(&kept, value, gradient)?;
                 Ok([gradients.into_iter().next().flatten()])
             });
         }
-        [first, second, ..] => (*first, *second),
+        [first, second, ..] => (first, second),
     };
     let deposits = Deposits::default();
     let rest = match inputs.len() {
-        2 => Tensor::zeros((), first.dtype(), first.device())?,
-        _ => hub(inputs, 2, &deposits)?,
+        2 => number(&inputs)?,
+        _ => hub(&inputs, 2, &deposits)?,
     };
     let all = [first, second, &rest];
     node(name, all, value, move |[_, _, rest], value, gradient| {
@@ -107,24 +109,30 @@ pub fn list_node(
     })
 }
 
+/// The value of a hub. Its type is that of an input with a gradient: Candle does not go backward through integers.
+fn number(inputs: &[Tensor]) -> candle_core::Result<Tensor> {
+    let tracked = inputs.iter().find(|input| input.track_op());
+    let like = tracked.unwrap_or(&inputs[0]);
+    Tensor::zeros((), like.dtype(), like.device())
+}
+
 /// The hub of the inputs from number `first` on.
-fn hub(inputs: &[&Tensor], first: usize, deposits: &Deposits) -> Result<Tensor> {
-    let value = || Tensor::zeros((), inputs[0].dtype(), inputs[0].device());
+fn hub(inputs: &[Tensor], first: usize, deposits: &Deposits) -> Result<Tensor> {
     let deposits = deposits.clone();
     match inputs.len() - first {
-        1 => node("hub", [inputs[first]], value()?, move |_, _, _| {
+        1 => node("hub", [&inputs[first]], number(inputs)?, move |_, _, _| {
             Ok([deposits.take(first)])
         }),
         2 => {
-            let all = [inputs[first], inputs[first + 1]];
-            node("hub", all, value()?, move |_, _, _| {
+            let all = [&inputs[first], &inputs[first + 1]];
+            node("hub", all, number(inputs)?, move |_, _, _| {
                 Ok([deposits.take(first), deposits.take(first + 1)])
             })
         }
         _ => {
             let rest = hub(inputs, first + 2, &deposits)?;
-            let all = [inputs[first], inputs[first + 1], &rest];
-            node("hub", all, value()?, move |[_, _, rest], _, _| {
+            let all = [&inputs[first], &inputs[first + 1], &rest];
+            node("hub", all, number(inputs)?, move |[_, _, rest], _, _| {
                 let next = rest.track_op().then(|| rest.zeros_like()).transpose()?;
                 Ok([deposits.take(first), deposits.take(first + 1), next])
             })
@@ -197,6 +205,14 @@ mod tests {
             let store = value.backward()?;
             assert_eq!(store.get(&var).unwrap().to_scalar::<f64>()?, count as f64);
         }
+        // Integers in front.
+        let ids = Tensor::new(&[1u32], &Device::Cpu)?;
+        let inputs = [&ids, &constant, &constant, var.as_tensor()];
+        let value = list_node("last", &inputs, constant.clone(), |_, _, gradient| {
+            Ok(vec![None, None, None, Some(gradient.clone())])
+        })?;
+        let store = value.backward()?;
+        assert_eq!(store.get(&var).unwrap().to_scalar::<f64>()?, 1.0);
         // An input that comes twice gets the sum.
         let x = var.as_tensor();
         let store = product([x; 4])?.backward()?;

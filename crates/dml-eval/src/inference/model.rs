@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use candle_core::{ModuleT, Tensor};
-use dml_core::{Result, TensorExt, check};
+use dml_core::{Result, TensorExt, check, no_grad};
 
 use super::{MatchFinder, Matches};
 use crate::index::{IndexFileError, KnnIndex, Neighbors};
@@ -106,14 +106,16 @@ impl InferenceModel {
     /// # Errors
     /// Those of the networks; [`Error::Shape`](dml_core::Error::Shape) if what they give has no rows to normalise.
     pub fn get_embeddings(&self, inputs: &Tensor) -> Result<Tensor> {
-        let mut embeddings = self.trunk.forward_t(inputs, false)?;
-        if let Some(embedder) = &self.embedder {
-            embeddings = embedder.forward_t(&embeddings, false)?;
-        }
-        if self.normalize_embeddings {
-            embeddings = embeddings.normalize_rows(2.0)?;
-        }
-        Ok(embeddings.detach())
+        no_grad(|| {
+            let mut embeddings = self.trunk.forward_t(inputs, false)?;
+            if let Some(embedder) = &self.embedder {
+                embeddings = embedder.forward_t(&embeddings, false)?;
+            }
+            if self.normalize_embeddings {
+                embeddings = embeddings.normalize_rows(2.0)?;
+            }
+            Ok(embeddings.detach())
+        })
     }
 
     /// The same of a tensor or [other inputs](Inputs), such as those of a data set, `batch_size` at a time.

@@ -1,7 +1,7 @@
 //! What all testers have in common: embedding splits, and pairing queries with references.
 
 use candle_core::{ModuleT, Tensor};
-use dml_core::{Batch, Error, IntoLabels, Labels, Result, TensorExt, check};
+use dml_core::{Batch, Error, IntoLabels, Labels, Result, TensorExt, check, no_grad};
 
 use super::report::{LevelMetrics, LevelScores, SplitAccuracies};
 use super::splits::TestSplit;
@@ -241,11 +241,13 @@ impl Tester {
     fn embed_inputs(&self, inputs: &dyn Inputs, (trunk, embedder): Networks<'_>) -> Result<Tensor> {
         let batch_size = self.config.batch_size;
         embedded("inputs of a split", inputs, batch_size, |batch| {
-            let mut rows = trunk.forward_t(batch, false)?;
-            if let (Some(embedder), false) = (embedder, self.config.use_trunk_output) {
-                rows = embedder.forward_t(&rows, false)?;
-            }
-            Ok(rows.detach())
+            no_grad(|| {
+                let mut rows = trunk.forward_t(batch, false)?;
+                if let (Some(embedder), false) = (embedder, self.config.use_trunk_output) {
+                    rows = embedder.forward_t(&rows, false)?;
+                }
+                Ok(rows.detach())
+            })
         })
     }
 

@@ -196,6 +196,11 @@ impl Backbone for TextEncoder {
         &HEADS
     }
 
+    fn set_activation_checkpoint(&self, on: bool) -> Result<()> {
+        self.network.checkpoint().set(on);
+        Ok(())
+    }
+
     /// Loads the weights of the network by transformers' names, also those of a model with a head and the names of 2018.
     /// [Dense](TextModule::Dense) modules keep their parameters if the file lacks them.
     fn load(

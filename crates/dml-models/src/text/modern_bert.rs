@@ -12,17 +12,19 @@
 //! Warner et al. 2024 (arXiv 2412.13663).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use candle_core::{D, Device, Tensor};
-use dml_core::{Error, Result, SeedSequence, check};
+use dml_core::{Error, Result, SeedSequence, autograd, check};
 use dml_nn::attention::{AttentionOptions, export_attention, scaled_dot_product_attention};
 use dml_nn::{
-    Activation, Dropout, Embedding, Graph, GraphValue, Layer, LayerNorm, LayerNormConfig, Linear,
-    Parameters, RotaryEmbedding, RotaryEmbeddingConfig,
+    Activation, CheckpointSwitch, Dropout, Embedding, Graph, GraphValue, Layer, LayerNorm,
+    LayerNormConfig, Linear, Parameters, RotaryEmbedding, RotaryEmbeddingConfig,
 };
 
 use super::config::HiddenAct;
 use super::layer::dropout;
+use super::masked_layer::{MaskedLayer, Masks};
 use super::tokens::{Padding, added_scores, distances, length, real_tokens, zero_or};
 use crate::init::Init;
 
@@ -40,7 +42,9 @@ pub(super) struct ModernBert {
     words: Embedding,
     norm: LayerNorm,
     dropout: Dropout,
-    layers: Vec<PreNormLayer>,
+    layers: Vec<Arc<PreNormLayer>>,
+    /// Whether layers are computed again in the backward pass.
+    pub(super) checkpoint: CheckpointSwitch,
     final_norm: LayerNorm,
     config: ModernBertConfig,
 }
@@ -101,13 +105,15 @@ impl ModernBert {
         for (i, kind) in kinds.iter().enumerate() {
             let sliding = *kind == ModernBertLayerType::SlidingAttention;
             let rotary = rotaries[usize::from(sliding)].clone();
-            layers.push(PreNormLayer::new(config, i, (sliding, rotary), std, init)?);
+            let layer = PreNormLayer::new(config, i, (sliding, rotary), std, init)?;
+            layers.push(Arc::new(layer));
         }
         Ok(Self {
             words: Embedding::from_parameters(weight, Some(pad))?,
             norm: norm(config, init)?,
             dropout: dropout(config.embedding_dropout, init)?,
             layers,
+            checkpoint: CheckpointSwitch::default(),
             final_norm: norm(config, init)?,
             config: config.clone(),
         })
@@ -166,12 +172,11 @@ impl Layer for ModernBert {
         let mask = padding.mask(ids.device())?;
         let window = self.window(padding.length, &x, ids.device())?;
         for layer in &self.layers {
-            let options = AttentionOptions {
-                key_padding_mask: mask.as_ref(),
-                attn_mask: window.as_ref().filter(|_| layer.sliding),
-                ..AttentionOptions::default()
+            let masks = Masks {
+                key_padding: mask.clone(),
+                added: window.clone().filter(|_| layer.sliding),
             };
-            x = layer.forward(&x, options, train)?;
+            x = masks.apply(layer, &x, &self.checkpoint, train)?;
         }
         self.final_norm.forward_t(&x, train)
     }
@@ -188,7 +193,7 @@ impl Layer for ModernBert {
     }
 
     fn seeds(&self) -> Vec<SeedSequence> {
-        let layers = self.layers.iter().flat_map(PreNormLayer::seeds);
+        let layers = self.layers.iter().flat_map(|layer| layer.seeds());
         self.dropout.seeds().into_iter().chain(layers).collect()
     }
 
@@ -214,7 +219,7 @@ impl Layer for ModernBert {
             };
             let added = if layer.sliding { &sliding } else { &full };
             x = graph.scoped(&format!("layers.{i}"), |graph| {
-                layer.export(graph, &x, own, added)
+                layer.export_masked(graph, &x, own, added)
             })?;
         }
         graph.part("final_norm", &self.final_norm, &x)
@@ -250,28 +255,7 @@ impl PreNormLayer {
         })
     }
 
-    fn forward(&self, x: &Tensor, options: AttentionOptions<'_>, train: bool) -> Result<Tensor> {
-        let normed = match &self.attention_norm {
-            None => x.clone(),
-            Some(norm) => norm.forward_t(x, train)?,
-        };
-        let options = AttentionOptions {
-            dropout: Some(&self.attention_dropout).filter(|_| train),
-            ..options
-        };
-        let attended = self.attend(&normed, &options, train)?;
-        let x = (x + self.output_dropout.forward_t(&attended, train)?)?;
-        let both = self
-            .wide
-            .forward_t(&self.norm.forward_t(&x, train)?, train)?;
-        let width = both.dim(D::Minus1)? / 2;
-        let part = |start| both.narrow(D::Minus1, start, width)?.contiguous();
-        let gated = (self.activation.forward_t(&part(0)?, train)? * part(width)?)?;
-        let gated = self.dropout.forward_t(&gated, train)?;
-        Ok((x + self.narrow.forward_t(&gated, train)?)?)
-    }
-
-    fn attend(&self, x: &Tensor, options: &AttentionOptions<'_>, train: bool) -> Result<Tensor> {
+    fn rotated(&self, x: &Tensor, options: &AttentionOptions<'_>, train: bool) -> Result<Tensor> {
         let (batch, length, hidden) = x.dims3()?;
         let qkv = self.qkv.forward_t(x, train)?;
         // [batch, heads, length, width]
@@ -288,7 +272,7 @@ impl PreNormLayer {
     }
 
     /// As [`Layer::export`], with the angles of the positions and what is added to the scores.
-    fn export(
+    fn export_masked(
         &self,
         graph: &mut Graph,
         x: &GraphValue,
@@ -331,6 +315,36 @@ impl PreNormLayer {
         let gated = graph.node("Mul", &[&gate, &other]);
         let output = graph.part("mlp.Wo", &self.narrow, &gated)?;
         Ok(graph.node("Add", &[&x, &output]))
+    }
+}
+
+impl MaskedLayer for PreNormLayer {
+    fn attend(&self, x: &Tensor, options: &AttentionOptions<'_>, train: bool) -> Result<Tensor> {
+        let normed = match &self.attention_norm {
+            None => x.clone(),
+            Some(norm) => norm.forward_t(x, train)?,
+        };
+        let options = AttentionOptions {
+            dropout: Some(&self.attention_dropout).filter(|_| train),
+            ..*options
+        };
+        let attended = self.rotated(&normed, &options, train)?;
+        let attended = self.output_dropout.forward_t(&attended, train)?;
+        let x = autograd::sum(x, &attended)?;
+        let both = self
+            .wide
+            .forward_t(&self.norm.forward_t(&x, train)?, train)?;
+        let width = both.dim(D::Minus1)? / 2;
+        let part = |start| both.narrow(D::Minus1, start, width)?.contiguous();
+        let gated = (self.activation.forward_t(&part(0)?, train)? * part(width)?)?;
+        let gated = self.dropout.forward_t(&gated, train)?;
+        autograd::sum(&x, &self.narrow.forward_t(&gated, train)?)
+    }
+}
+
+impl Layer for PreNormLayer {
+    fn forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor> {
+        self.attend(x, &AttentionOptions::default(), train)
     }
 
     fn parameters(&self) -> Parameters {

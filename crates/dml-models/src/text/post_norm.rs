@@ -7,13 +7,18 @@
 //! `RoBERTa` and `MPNet` count positions from `pad_token_id + 1` over the tokens that are no padding. In `MPNet` a learned
 //! bias `b[head, class of (j − i)]` is added to the scores of every layer.
 
+use std::sync::Arc;
+
 use candle_core::{DType, Device, Tensor};
 use dml_core::{Error, Result, SeedSequence, check};
-use dml_nn::attention::AttentionOptions;
-use dml_nn::{Dropout, ElementType, Embedding, Graph, GraphValue, Layer, LayerNorm, Parameters};
+use dml_nn::{
+    CheckpointSwitch, Dropout, ElementType, Embedding, Graph, GraphValue, Layer, LayerNorm,
+    Parameters,
+};
 use rand::RngCore;
 
 use super::layer::{PostNormLayer, dropout};
+use super::masked_layer::Masks;
 use super::plan::{BUCKETS, Plan};
 use super::tokens::{Padding, added_scores, distances, length, real_tokens, running_sums};
 use crate::init::Init;
@@ -31,7 +36,9 @@ pub(super) struct PostNormTransformer {
     types: Option<Embedding>,
     norm: LayerNorm,
     dropout: Dropout,
-    layers: Vec<PostNormLayer>,
+    layers: Vec<Arc<PostNormLayer>>,
+    /// Whether layers are computed again in the backward pass.
+    pub(super) checkpoint: CheckpointSwitch,
     relative_bias: Option<Embedding>,
     plan: Plan,
 }
@@ -77,12 +84,13 @@ impl PostNormTransformer {
             .relative_bias
             .then(|| table("relative_attention_num_buckets", BUCKETS, plan.heads, None))
             .transpose()?;
-        let layers = (0..plan.layers).map(|_| PostNormLayer::new(plan, init));
+        let layers = (0..plan.layers).map(|_| PostNormLayer::new(plan, init).map(Arc::new));
         Ok(Self {
             words,
             positions,
             types,
             layers: layers.collect::<Result<_>>()?,
+            checkpoint: CheckpointSwitch::default(),
             norm: init.layer_norm(plan.hidden, plan.eps)?,
             dropout: dropout(plan.dropout, init)?,
             relative_bias,
@@ -233,13 +241,12 @@ impl Layer for PostNormTransformer {
         let mut x = self.embedded(ids, &padding, train)?;
         let mask = padding.mask(ids.device())?;
         let bias = self.bias_of_distances(padding.length, ids.device())?;
-        let options = AttentionOptions {
-            key_padding_mask: mask.as_ref(),
-            attn_mask: bias.as_ref(),
-            ..AttentionOptions::default()
+        let masks = Masks {
+            key_padding: mask,
+            added: bias,
         };
         for layer in &self.layers {
-            x = layer.forward(&x, &options, train)?;
+            x = masks.apply(layer, &x, &self.checkpoint, train)?;
         }
         Ok(x)
     }
@@ -264,7 +271,7 @@ impl Layer for PostNormTransformer {
     }
 
     fn seeds(&self) -> Vec<SeedSequence> {
-        let layers = self.layers.iter().flat_map(PostNormLayer::seeds);
+        let layers = self.layers.iter().flat_map(|layer| layer.seeds());
         self.dropout.seeds().into_iter().chain(layers).collect()
     }
 
@@ -282,7 +289,7 @@ impl Layer for PostNormTransformer {
         }
         for (i, layer) in self.layers.iter().enumerate() {
             let name = format!("{}.{i}", self.plan.parts.layers);
-            x = graph.scoped(&name, |graph| layer.export(graph, &x, &added))?;
+            x = graph.scoped(&name, |graph| layer.export_masked(graph, &x, &added))?;
         }
         Ok(x)
     }

@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Tensor};
 use dml_core::{Result, SeedSequence};
-use dml_nn::{Graph, GraphValue, Layer, Parameters};
+use dml_nn::{CheckpointSwitch, Graph, GraphValue, Layer, Parameters};
 use rand::RngCore;
 
 use super::config::TextConfig;
@@ -109,6 +109,14 @@ impl TextTransformer {
         match &self.0 {
             Family::PostNorm(network) => network.block_prefixes(),
             Family::ModernBert(network) => network.block_prefixes(),
+        }
+    }
+
+    /// Whether layers are computed again in the backward pass.
+    pub(super) fn checkpoint(&self) -> &CheckpointSwitch {
+        match &self.0 {
+            Family::PostNorm(network) => &network.checkpoint,
+            Family::ModernBert(network) => &network.checkpoint,
         }
     }
 

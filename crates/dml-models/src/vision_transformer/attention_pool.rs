@@ -7,7 +7,7 @@
 //! Zhai et al. 2022, "Scaling Vision Transformers" (arXiv 2106.04560), with the names of transformers' `SigLIP`.
 
 use candle_core::{Tensor, Var};
-use dml_core::{Result, autograd};
+use dml_core::{Result, autograd, in_graph};
 use dml_nn::attention::AttentionOptions;
 use dml_nn::{
     FeedForward, Layer, LayerNorm, MultiHeadAttention, MultiHeadAttentionConfig, Parameters,
@@ -42,7 +42,8 @@ impl AttentionPool {
 impl Layer for AttentionPool {
     fn forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor> {
         let (batch, _, hidden) = x.dims3()?;
-        let query = self.query.broadcast_as((batch, 1, hidden))?.contiguous()?;
+        let query = in_graph(&self.query).broadcast_as((batch, 1, hidden))?;
+        let query = query.contiguous()?;
         let options = AttentionOptions::default();
         let pooled = self.attention.attend_to([&query, x, x], &options, train)?;
         let normed = self.norm.forward_t(&pooled, train)?;

@@ -5,9 +5,12 @@
 //! ```
 
 use candle_core::{Tensor, Var};
-use dml_core::{Result, SeedSequence, autograd, check};
+use dml_core::{Result, SeedSequence, autograd, check, in_graph};
 use dml_nn::attention::AttentionOptions;
-use dml_nn::{Activation, DropPath, FeedForward, Layer, LayerNorm, MultiHeadAttention, Parameters};
+use dml_nn::{
+    Activation, ActivationCheckpoint, CheckpointSwitch, DropPath, FeedForward, Layer, LayerNorm,
+    MultiHeadAttention, Parameters, Sequential,
+};
 
 use super::{MOST_BLOCKS, STD};
 use crate::init::Init;
@@ -55,6 +58,8 @@ pub(super) struct BlockSizes {
     pub(super) eps: f64,
     /// Initial value of γ; none for blocks without it.
     pub(super) layer_scale: Option<f64>,
+    /// Whether tokens see earlier ones alone.
+    pub(super) is_causal: bool,
 }
 
 impl BlockSizes {
@@ -81,6 +86,8 @@ pub(super) struct Block {
     feed_forward: FeedForward,
     layer_scales: Option<[Var; 2]>,
     stochastic_depth: DropPath,
+    /// Whether tokens see earlier ones alone.
+    is_causal: bool,
 }
 
 impl Block {
@@ -121,23 +128,31 @@ impl Block {
             layer_scales: sizes.layer_scale.map(scale).transpose()?,
             feed_forward: sizes.feed_forward(names.feed_forward, init)?,
             stochastic_depth: stochastic_depth(p, init.seeds())?,
+            is_causal: sizes.is_causal,
         })
-    }
-
-    fn forward(&self, x: &Tensor, options: &AttentionOptions<'_>, train: bool) -> Result<Tensor> {
-        let normed = self.norms[0].forward_t(x, train)?;
-        let x = self.added(0, x, self.attention.attend(&normed, options, train)?, train)?;
-        let normed = self.norms[1].forward_t(&x, train)?;
-        self.added(1, &x, self.feed_forward.forward_t(&normed, train)?, train)
     }
 
     /// `x + s γ ∘ branch`.
     fn added(&self, part: usize, x: &Tensor, branch: Tensor, train: bool) -> Result<Tensor> {
         let branch = match &self.layer_scales {
             None => branch,
-            Some(scales) => branch.broadcast_mul(&scales[part])?,
+            Some(scales) => branch.broadcast_mul(&in_graph(&scales[part]))?,
         };
         autograd::sum(&self.stochastic_depth.forward_t(&branch, train)?, x)
+    }
+}
+
+impl Layer for Block {
+    fn forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor> {
+        let options = AttentionOptions {
+            is_causal: self.is_causal,
+            ..AttentionOptions::default()
+        };
+        let normed = self.norms[0].forward_t(x, train)?;
+        let attended = self.attention.attend(&normed, &options, train)?;
+        let x = self.added(0, x, attended, train)?;
+        let normed = self.norms[1].forward_t(&x, train)?;
+        self.added(1, &x, self.feed_forward.forward_t(&normed, train)?, train)
     }
 
     fn parameters(&self) -> Parameters {
@@ -146,14 +161,16 @@ impl Block {
         let branches = [self.attention.parameters(), self.feed_forward.parameters()];
         for (i, branch) in branches.into_iter().enumerate() {
             parameters.extend(names.norms[i], self.norms[i].parameters());
-            for (name, var) in branch {
-                parameters.push(name, var);
-            }
+            parameters.add(branch);
             if let Some(scales) = &self.layer_scales {
                 parameters.push(names.layer_scales[i], scales[i].clone());
             }
         }
         parameters
+    }
+
+    fn seeds(&self) -> Vec<SeedSequence> {
+        self.stochastic_depth.seeds()
     }
 }
 
@@ -161,7 +178,9 @@ impl Block {
 #[derive(Debug)]
 pub(super) struct Blocks {
     name: &'static str,
-    blocks: Vec<Block>,
+    blocks: Sequential,
+    /// Whether blocks are computed again in the backward pass.
+    pub(super) checkpoint: CheckpointSwitch,
 }
 
 impl Blocks {
@@ -179,37 +198,35 @@ impl Blocks {
         check::count("num_hidden_layers", count, MOST_BLOCKS)?;
         // A single block has depth 0.
         let depth = |i: usize| i as f64 / (count.max(2) - 1) as f64;
-        let blocks = (0..count).map(|i| Block::new(names, sizes, p * depth(i), init));
-        let blocks = blocks.collect::<Result<_>>()?;
-        Ok(Self { name, blocks })
+        let checkpoint = CheckpointSwitch::default();
+        let mut blocks = Sequential::default();
+        for i in 0..count {
+            let block = Block::new(names, sizes, p * depth(i), init)?;
+            let block = ActivationCheckpoint::with_switch(block, &checkpoint);
+            blocks = blocks.with(i.to_string(), block);
+        }
+        Ok(Self {
+            name,
+            blocks,
+            checkpoint,
+        })
     }
 
-    pub(super) fn forward(
-        &self,
-        x: Tensor,
-        options: &AttentionOptions<'_>,
-        train: bool,
-    ) -> Result<Tensor> {
-        let mut blocks = self.blocks.iter();
-        blocks.try_fold(x, |x, block| block.forward(&x, options, train))
+    pub(super) fn forward(&self, x: &Tensor, train: bool) -> Result<Tensor> {
+        self.blocks.forward_t(x, train)
     }
 
     pub(super) fn add_to(&self, parameters: &mut Parameters) {
-        for (i, block) in self.blocks.iter().enumerate() {
-            parameters.extend(&format!("{}.{i}", self.name), block.parameters());
-        }
+        parameters.extend(self.name, self.blocks.parameters());
     }
 
     /// Prefixes of the parameters in order of depth, with those in front of the blocks first.
     pub(super) fn prefixes(&self, first: Vec<String>) -> Vec<Vec<String>> {
-        let blocks = (0..self.blocks.len()).map(|i| vec![format!("{}.{i}", self.name)]);
+        let blocks = (0..self.blocks.iter().len()).map(|i| vec![format!("{}.{i}", self.name)]);
         std::iter::once(first).chain(blocks).collect()
     }
 
     pub(super) fn seeds(&self) -> Vec<SeedSequence> {
-        let blocks = self.blocks.iter();
-        blocks
-            .flat_map(|block| block.stochastic_depth.seeds())
-            .collect()
+        self.blocks.seeds()
     }
 }

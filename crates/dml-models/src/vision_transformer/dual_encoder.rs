@@ -7,7 +7,7 @@
 //! `s` is learned, and so is b in `SigLIP`; CLIP has none.
 
 use candle_core::{DType, Device, Tensor, Var};
-use dml_core::{ImageInput, Result, SeedSequence, TensorExt, check};
+use dml_core::{ImageInput, Result, SeedSequence, TensorExt, check, in_graph};
 use dml_nn::{Layer, Parameters};
 use rand::RngCore;
 
@@ -113,11 +113,11 @@ impl DualEncoder {
     pub fn logits(&self, images: &Tensor, ids: &Tensor, train: bool) -> Result<Tensor> {
         let images = self.image.forward_t(images, train)?.normalize_rows(2.0)?;
         let texts = self.text.forward_t(ids, train)?.normalize_rows(2.0)?;
-        let scale = self.logit_scale.exp()?.reshape((1, 1))?;
+        let scale = in_graph(&self.logit_scale).exp()?.reshape((1, 1))?;
         let logits = images.matmul(&texts.t()?)?.broadcast_mul(&scale)?;
         match &self.logit_bias {
             None => Ok(logits),
-            Some(bias) => Ok(logits.broadcast_add(bias)?),
+            Some(bias) => Ok(logits.broadcast_add(&in_graph(bias))?),
         }
     }
 }
@@ -128,12 +128,8 @@ impl Layer for DualEncoder {
     }
 
     fn parameters(&self) -> Parameters {
-        let towers = self
-            .image
-            .parameters()
-            .into_iter()
-            .chain(self.text.parameters());
-        let mut parameters: Parameters = towers.collect();
+        let mut parameters = self.image.parameters();
+        parameters.add(self.text.parameters());
         parameters.push("logit_scale", self.logit_scale.clone());
         if let Some(bias) = &self.logit_bias {
             parameters.push("logit_bias", bias.clone());
@@ -172,6 +168,11 @@ impl Backbone for DualEncoder {
             "vision_model.embeddings.position_ids",
             "text_model.embeddings.position_ids",
         ]
+    }
+
+    fn set_activation_checkpoint(&self, on: bool) -> Result<()> {
+        self.image.set_activation_checkpoint(on)?;
+        self.text.set_activation_checkpoint(on)
     }
 }
 

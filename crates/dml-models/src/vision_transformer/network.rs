@@ -2,7 +2,6 @@
 
 use candle_core::{DType, Device, Tensor};
 use dml_core::{ImageInput, Result, SeedSequence, check};
-use dml_nn::attention::AttentionOptions;
 use dml_nn::{Layer, LayerNorm, Linear, Parameters};
 use rand::RngCore;
 
@@ -75,6 +74,7 @@ impl VisionTransformer {
             activation: config.hidden_act.into(),
             eps: config.layer_norm_eps,
             layer_scale: config.layer_scale,
+            is_causal: false,
         };
         let blocks = (names.blocks, &names.block);
         let blocks = Blocks::new(blocks, config.num_hidden_layers, &sizes, p, init)?;
@@ -109,7 +109,7 @@ impl VisionTransformer {
         if let Some(norm) = &self.first_norm {
             x = norm.forward_t(&x, train)?;
         }
-        self.blocks.forward(x, &AttentionOptions::default(), train)
+        self.blocks.forward(&x, train)
     }
 
     /// The mean of the patches' tokens.
@@ -228,6 +228,11 @@ impl Backbone for VisionTransformer {
 
     fn classifier(&self) -> &[&str] {
         self.names.others
+    }
+
+    fn set_activation_checkpoint(&self, on: bool) -> Result<()> {
+        self.blocks.checkpoint.set(on);
+        Ok(())
     }
 }
 

@@ -5,7 +5,7 @@
 //! ```
 
 use candle_core::{Tensor, Var};
-use dml_core::{Result, check};
+use dml_core::{Result, check, in_graph};
 use dml_nn::bicubic::{BicubicConfig, resize_position_embedding};
 use dml_nn::{Conv2d, Conv2dConfig, Layer, Parameters};
 
@@ -108,7 +108,7 @@ impl PatchTokens {
         let patches = patches.broadcast_add(&positions.narrow(1, first, height * width)?)?;
         let mut tokens = Vec::with_capacity(3);
         if let Some(class) = &self.class_token {
-            let mut class = class.reshape((1, 1, hidden))?;
+            let mut class = in_graph(class).reshape((1, 1, hidden))?;
             if self.class_has_position {
                 class = (class + positions.narrow(1, 0, 1)?)?;
             }
@@ -116,7 +116,7 @@ impl PatchTokens {
         }
         if let Some(registers) = &self.registers {
             let count = registers.dims()[1];
-            tokens.push(registers.broadcast_as((batch, count, hidden))?);
+            tokens.push(in_graph(registers).broadcast_as((batch, count, hidden))?);
         }
         tokens.push(patches);
         Ok(Tensor::cat(&tokens, 1)?)
@@ -125,7 +125,7 @@ impl PatchTokens {
     /// The positions of a grid of patches, `[1, positions, hidden]`.
     fn positions(&self, grid: [usize; 2]) -> Result<Tensor> {
         let hidden = self.patches.weight().dims()[0];
-        let positions = self.positions.reshape((1, (), hidden))?;
+        let positions = in_graph(&self.positions).reshape((1, (), hidden))?;
         if grid == self.grid {
             return Ok(positions);
         }

@@ -11,7 +11,6 @@
 
 use candle_core::{DType, Device, Tensor};
 use dml_core::{Result, SeedSequence, check};
-use dml_nn::attention::AttentionOptions;
 use dml_nn::{Embedding, Layer, LayerNorm, Linear, Parameters};
 use rand::RngCore;
 
@@ -179,6 +178,7 @@ impl TextTower {
             activation: config.hidden_act.into(),
             eps: config.layer_norm_eps,
             layer_scale: None,
+            is_causal: config.family == TextTowerFamily::Clip,
         };
         let outputs = check::at_least_one("projection_dim", config.projection_dim)?;
         let bias = config.family == TextTowerFamily::Siglip;
@@ -240,11 +240,7 @@ impl Layer for TextTower {
             .words
             .forward_t(&ids, train)?
             .broadcast_add(&positions)?;
-        let options = AttentionOptions {
-            is_causal: self.config.family == TextTowerFamily::Clip,
-            ..AttentionOptions::default()
-        };
-        let x = self.blocks.forward(x, &options, train)?;
+        let x = self.blocks.forward(&x, train)?;
         let rows = places.iter().enumerate();
         let rows = rows.map(|(row, place)| (row * length) as u32 + place);
         let rows = Tensor::from_iter(rows, ids.device())?;
@@ -289,6 +285,11 @@ impl Backbone for TextTower {
             "logit_bias",
             "text_model.embeddings.position_ids",
         ]
+    }
+
+    fn set_activation_checkpoint(&self, on: bool) -> Result<()> {
+        self.blocks.checkpoint.set(on);
+        Ok(())
     }
 }
 

@@ -6,6 +6,7 @@ mod backbones;
 mod formula;
 mod parity;
 mod pretrained;
+mod recording;
 mod saving;
 mod text;
 mod vision;

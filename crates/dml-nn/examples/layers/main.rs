@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Measures the rows whose name contains FILTER (`""`: all), each for SECONDS (default 1) or three passes, and prints the
-//! median of the forward pass and of forward with backward pass. `RAYON_NUM_THREADS` sets the number of threads.
+//! median of the forward pass without recording and of forward with backward pass. `RAYON_NUM_THREADS` sets the number of threads.
 //! `xtask/peers/layers.py` prints the same rows for PyTorch.
 #![allow(clippy::print_stdout)]
 
@@ -16,7 +16,7 @@ mod norms;
 use std::time::{Duration, Instant};
 
 use candle_core::{DType, Device, Tensor, Var};
-use dml_core::Result;
+use dml_core::{Result, no_grad};
 use dml_nn::Layer;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -74,7 +74,8 @@ fn median(seconds: f64, mut f: impl FnMut() -> Result<()>) -> Result<f64> {
 
 fn measure(row: &Row, seconds: f64) -> Result<[f64; 2]> {
     let input = draw(&row.input)?;
-    let forward = median(seconds, || row.layer.forward_t(&input, true).map(drop))?;
+    let forward = || no_grad(|| row.layer.forward_t(&input, true)).map(drop);
+    let forward = median(seconds, forward)?;
     let input = if row.needs_input {
         Var::from_tensor(&input)?.into_inner()
     } else {

@@ -77,7 +77,7 @@ impl Layer for Activation {
     fn role(&self) -> Role<'_> {
         match self {
             Self::Relu => Role::Relu,
-            _ => Role::Other,
+            other => Role::Activation(*other),
         }
     }
 }

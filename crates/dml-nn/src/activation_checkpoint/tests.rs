@@ -4,6 +4,8 @@ use candle_core::{DType, Device};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
+use dml_core::with_frozen;
+
 use super::*;
 use crate::{
     BatchNorm, BatchNormConfig, Conv2d, Conv2dConfig, Dropout, DropoutConfig, Linear, LinearConfig,
@@ -230,5 +232,51 @@ fn outputs_that_are_views_are_values() -> Result<()> {
     let store = (y * factors)?.sum_all()?.backward()?;
     let gradient = store.get(&x).unwrap().to_vec2::<f32>()?;
     assert_eq!(gradient, [[0., 1., 100.], [0., 10., 1000.]]);
+    Ok(())
+}
+
+#[test]
+fn several_inputs_get_their_gradients_and_frozen_variables_none() -> Result<()> {
+    let config = LinearConfig::new(3, 2);
+    let linear = Arc::new(Linear::new(config, &mut rng(1), DType::F64, DEVICE)?);
+    let x = Var::new(&[[1f64, 2., 3.], [4., 5., 6.]], DEVICE)?;
+    let factor = Var::new(&[[3f64], [7.]], DEVICE)?;
+    let mask = Tensor::new(&[1u8, 0], DEVICE)?;
+    let forward = |linear: &Linear, inputs: &[Tensor]| -> Result<Tensor> {
+        let y = linear.forward(&inputs[1])?.broadcast_mul(&inputs[2])?;
+        Ok(y.broadcast_mul(&inputs[0].to_dtype(DType::F64)?)?)
+    };
+    let (x, factor) = (x.as_tensor(), factor.as_tensor());
+    let inputs = [&mask, x, factor];
+    let [weight, bias] = [linear.weight(), linear.bias().unwrap()];
+    let frozen = [weight].into_iter().collect();
+    let both = with_frozen(&frozen, || -> Result<_> {
+        let plain = forward(&linear, &inputs.map(Tensor::clone))?;
+        Ok([plain, checkpoint_activations(&linear, &inputs, forward)?])
+    })?;
+    let [plain, again] = both.map(|y| y.sqr().unwrap().sum_all().unwrap().backward().unwrap());
+    for leaf in [x, factor, bias] {
+        let [plain, again] = [&plain, &again].map(|store| store.get(leaf).unwrap());
+        let [plain, again] = [plain, again].map(|own| own.flatten_all()?.to_vec1::<f64>());
+        assert_eq!(plain?, again?);
+    }
+    assert!(plain.get(weight).is_none() && again.get(weight).is_none());
+    let constant = no_grad(|| checkpoint_activations(&linear, &inputs, forward))?;
+    assert!(!constant.track_op());
+    Ok(())
+}
+
+#[test]
+fn a_switch_is_read_at_every_pass() -> Result<()> {
+    let (kept, switch) = (Arc::new(Kept::default()), CheckpointSwitch::default());
+    let layer = ActivationCheckpoint::with_switch(Double(kept.clone()), &switch);
+    let x = Var::ones(100, DType::F32, DEVICE)?;
+    for on in [false, true, false] {
+        switch.set(on);
+        let y = layer.forward_t(&x, true)?;
+        let expected = if on { 0 } else { 400 };
+        assert_eq!(kept.now.load(Ordering::Relaxed), expected);
+        drop(y);
+    }
     Ok(())
 }

@@ -1,13 +1,14 @@
 //! The fused form of batch normalisation on the CPU, with what stands behind it: a residual and an activation.
 
 use candle_core::{DType, Tensor, Var};
-use dml_core::Result;
 use dml_core::autograd::{Element, host_node, if_tracked, with_slice, with_slices};
-use dml_core::kernels::Real;
+use dml_core::kernels::{Real, SimdReal};
+use dml_core::{Result, in_graph};
 
 use super::BatchNorm;
 use crate::activation::{Formula, Identity};
 use crate::kernels::batch_norm::{self as kernel, Channel, Planes, Taken};
+use crate::{Conv2d, plane_convolution};
 
 impl BatchNorm {
     /// `formula` of the normalised input plus the residual, as one node of the graph.
@@ -35,8 +36,7 @@ impl BatchNorm {
         } else {
             [host(&self.running_mean)?, host(&self.running_var)?]
         };
-        let eps = self.config.eps;
-        let scale: Vec<f64> = variance.iter().map(|v| 1.0 / (v + eps).sqrt()).collect();
+        let scale = self.scale(&variance);
         let memory = Memory {
             formula,
             planes,
@@ -45,7 +45,8 @@ impl BatchNorm {
             scale,
             train,
         };
-        let [weight, bias] = [&self.weight, &self.bias].map(|var| var.to_dtype(x.dtype()));
+        let [weight, bias] =
+            [&self.weight, &self.bias].map(|var| in_graph(var).to_dtype(x.dtype()));
         let (weight, bias) = (weight?, bias?);
         let Some(residual) = residual else {
             let value = with_slice(x, |x: &[T]| memory.forward(x, None))?;
@@ -65,6 +66,37 @@ impl BatchNorm {
         };
         let inputs = [x, &both, residual];
         host_node("batch_norm_add", inputs, value, x.shape(), backward)
+    }
+
+    /// `formula` of the normalised output of a convolution plus the residual, with fixed statistics and outside of the graph:
+    /// each plane of the output is normalised while it is in the cache.
+    pub(super) fn convolved<T: Element + SimdReal>(
+        &self,
+        formula: impl Formula,
+        convolution: &Conv2d,
+        input: &Tensor,
+        residual: Option<&Tensor>,
+    ) -> Result<Tensor> {
+        let [mean, variance] = [host(&self.running_mean)?, host(&self.running_var)?];
+        let channels = self.channels::<T>(&mean, &self.scale(&variance))?;
+        let Some(residual) = residual else {
+            let finish = |_: usize, channel: usize, plane: &mut [T]| {
+                kernel::forward_plane(formula, channels[channel], None, plane);
+            };
+            return plane_convolution::finished(convolution, input, &finish);
+        };
+        with_slice(residual, |residual: &[T]| {
+            let finish = |at: usize, channel: usize, plane: &mut [T]| {
+                kernel::forward_plane(formula, channels[channel], Some(&residual[at..]), plane);
+            };
+            plane_convolution::finished(convolution, input, &finish)
+        })?
+    }
+
+    /// 1 / √(σ² + ε).
+    fn scale(&self, variance: &[f64]) -> Vec<f64> {
+        let eps = self.config.eps;
+        variance.iter().map(|v| 1.0 / (v + eps).sqrt()).collect()
     }
 
     fn channels<T: Real>(&self, mean: &[f64], scale: &[f64]) -> Result<Vec<Channel<T>>> {

@@ -1,6 +1,6 @@
 use super::*;
 use crate::checked_layer::{assert_close, check, input, run};
-use crate::{Linear, LinearConfig, Sequential};
+use crate::{Conv2d, Conv2dConfig, Linear, LinearConfig, Sequential};
 use dml_core::Error;
 use dml_core::autograd::without_kernels;
 use rand::SeedableRng;
@@ -350,5 +350,76 @@ fn residuals_of_another_shape_or_type_are_refused() -> Result<()> {
             ..
         })
     ));
+    Ok(())
+}
+
+#[test]
+fn outputs_of_convolutions_are_normalised_in_the_cache_with_the_same_bits() -> Result<()> {
+    let rng = &mut rand_chacha::ChaCha8Rng::seed_from_u64(3);
+    let square = |inputs, outputs, kernel: usize, stride, groups| Conv2dConfig {
+        stride: [stride; 2],
+        padding: [kernel / 2; 2],
+        groups,
+        bias: groups == 2,
+        ..Conv2dConfig::new(inputs, outputs, [kernel; 2])
+    };
+    // Each plane by itself, tiles of 3 × 3 windows in single precision, and products of columns.
+    let configs = [
+        square(6, 6, 3, 1, 6),
+        square(6, 12, 5, 2, 6),
+        square(32, 33, 3, 1, 1),
+        square(5, 7, 1, 1, 1),
+        square(4, 6, 3, 2, 2),
+    ];
+    let activations = [
+        None,
+        Some(Activation::Relu),
+        Some(Activation::Relu6),
+        Some(Activation::Hardswish),
+        Some(Activation::Tanh),
+    ];
+    for (config, activation) in configs.into_iter().zip(activations) {
+        for dtype in [DType::F32, DType::F64] {
+            let convolution = Conv2d::new(config.clone(), rng, dtype, &Device::Cpu)?;
+            let norm = norm(config.out_channels, dtype)?;
+            let variance: Vec<f64> = (0..config.out_channels).map(|i| 0.5 + i as f64).collect();
+            let variance = Tensor::new(variance, &Device::Cpu)?.to_dtype(dtype)?;
+            norm.running_mean.set(&(&variance * 0.1)?)?;
+            norm.running_var.set(&variance)?;
+            // 17 images of 7 × 6 are more than one run of small images.
+            let shape = (17, config.in_channels, 7, 6);
+            let x = Tensor::from_vec(numbers(17 * config.in_channels * 42), shape, &Device::Cpu)?;
+            let x = x.to_dtype(dtype)?;
+            let plain = convolution.forward(&x)?;
+            let residual = (plain.detach() * 0.3)?.cos()?;
+            for residual in [None, Some(&residual)] {
+                let expected = norm.forward_activated(&plain, residual, activation, false)?;
+                let run =
+                    |train| norm.forward_convolved(&convolution, &x, residual, activation, train);
+                let (recorded, constant) = (run(false)?, dml_core::no_grad(|| run(false))?);
+                assert!(recorded.track_op() && !constant.track_op());
+                for own in [recorded, constant] {
+                    assert_eq!(own.dims(), expected.dims());
+                    let bits = |x: &Tensor| x.flatten_all()?.to_dtype(DType::F64)?.to_vec1::<f64>();
+                    assert_eq!(bits(&own)?, bits(&expected)?, "{config:?} {activation:?}");
+                }
+                // A batch is measured before anything is normalised.
+                let mean = norm.running_mean.as_detached_tensor().copy()?;
+                dml_core::no_grad(|| run(true))?;
+                let moved = (norm.running_mean.as_detached_tensor() - &mean)?
+                    .abs()?
+                    .max_all()?;
+                assert!(moved.to_dtype(DType::F64)?.to_scalar::<f64>()? > 0.0);
+                norm.running_mean.set(&mean)?;
+                norm.running_var.set(&variance)?;
+            }
+        }
+    }
+    let convolution = Conv2d::new(square(4, 6, 3, 2, 2), rng, DType::F32, &Device::Cpu)?;
+    let x = Tensor::zeros((1, 4, 5, 5), DType::F32, &Device::Cpu)?;
+    let other = norm(5, DType::F32)?;
+    let refused =
+        dml_core::no_grad(|| other.forward_convolved(&convolution, &x, None, None, false));
+    assert!(matches!(refused, Err(Error::Shape { .. })));
     Ok(())
 }

@@ -205,6 +205,29 @@ pub(crate) fn forward<T: Real>(
         .0
 }
 
+/// As [`forward`], of one plane in place; the residual begins where the plane does.
+pub(crate) fn forward_plane<T: Real>(
+    f: impl Formula,
+    channel: Channel<T>,
+    residual: Option<&[T]>,
+    plane: &mut [T],
+) {
+    vectorized!({
+        match residual {
+            None => {
+                for x in plane.iter_mut() {
+                    *x = f.at(channel.at(*x)).0;
+                }
+            }
+            Some(residual) => {
+                for (x, r) in plane.iter_mut().zip(residual) {
+                    *x = f.at(channel.at(*x) + *r).0;
+                }
+            }
+        }
+    });
+}
+
 /// Σ d and Σ d (x − mean) of each channel, where d is the gradient before the activation.
 ///
 /// # Panics

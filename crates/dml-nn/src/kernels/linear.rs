@@ -20,8 +20,9 @@ pub(crate) const ROWS: usize = 8 * TILE_ROWS;
 const GRADIENT_ROWS: usize = 8 * TILE_ROWS;
 /// Rows of the input that are packed for the weight's gradient at a time.
 const CHUNK: usize = 384;
-/// Bytes of a panel that stay in the first-level cache while the rows of a task go by.
-const PANEL: usize = 24 * 1024;
+/// Most steps of a product at a time: rows and the panel that they are multiplied with stay in the second-level cache, and the
+/// output is read and written seldom.
+const DEPTH: usize = 384;
 /// Multiplications that outweigh waking a thread.
 const WORTH_A_THREAD: usize = 2_000_000;
 
@@ -55,8 +56,7 @@ impl<T: SimdReal> Packed<T> {
     pub(crate) fn add_product(&self, left: &[T], out: &mut [T]) {
         let (depth, columns) = (self.panels.depth, self.panels.columns);
         let rows = out.len() / columns.max(1);
-        let at_most = (PANEL / (self.panels.width * size_of::<T>())).max(128);
-        let pieces = depth.div_ceil(at_most).max(1);
+        let pieces = depth.div_ceil(DEPTH).max(1);
         for piece in 0..pieces {
             let steps = piece * depth / pieces..(piece + 1) * depth / pieces;
             let left = Left::Rows {

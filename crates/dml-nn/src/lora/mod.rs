@@ -15,7 +15,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use candle_core::Tensor;
-use dml_core::{NamePattern, Result, RunningStatistics, SeedSequence, check};
+use dml_core::{
+    FrozenVariables, NamePattern, Result, RunningStatistics, SeedSequence, check, with_frozen,
+};
 use rand::RngCore;
 
 use crate::layer::candle_module;
@@ -44,8 +46,9 @@ dml_core::config! {
 /// A network with adapters in its linear layers ([formula](self)), as a layer whose parameters are those of the adapters.
 ///
 /// Parameters have peft's names: `base_model.model.NAME.lora_A.weight` and `….lora_B.weight`, so
-/// [`Parameters::save`] and [`load`](Parameters::load) exchange adapters with it. No gradient is computed for the weights of
-/// adapted layers. Dropping the `Lora` takes the adapters out of the network.
+/// [`Parameters::save`] and [`load`](Parameters::load) exchange adapters with it. The network's own parameters are constants
+/// of the forward pass: no gradient is computed for them, nor below the lowest adapter. Dropping the `Lora` takes the adapters
+/// out of the network.
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
@@ -68,6 +71,8 @@ dml_core::config! {
 #[derive(Debug)]
 pub struct Lora<L> {
     layer: L,
+    /// Parameters of the network.
+    frozen: FrozenVariables,
     adapters: Vec<Adapter>,
 }
 
@@ -122,7 +127,12 @@ impl<L: Layer> Lora<L> {
                 slot: slot.clone(),
             });
         }
-        Ok(Self { layer, adapters })
+        let frozen = parameters.iter().map(|(_, var)| var).collect();
+        Ok(Self {
+            layer,
+            frozen,
+            adapters,
+        })
     }
 
     /// The network.
@@ -173,7 +183,7 @@ fn module_of(weight: &str) -> &str {
 
 impl<L: Layer> Layer for Lora<L> {
     fn forward_t(&self, input: &Tensor, train: bool) -> Result<Tensor> {
-        self.layer.forward_t(input, train)
+        with_frozen(&self.frozen, || self.layer.forward_t(input, train))
     }
 
     fn parameters(&self) -> Parameters {

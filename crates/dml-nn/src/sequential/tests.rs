@@ -24,7 +24,12 @@ fn networks(dtype: DType) -> Vec<(Sequential, Vec<Box<dyn Layer>>)> {
         network
     };
     type Order = fn(Conv2d, MaxPool2d, Dropout2d) -> Vec<Box<dyn Layer>>;
-    let all: [Order; 7] = [
+    /// Behind a convolution `c`.
+    fn norm(c: &Conv2d) -> BatchNorm {
+        let config = BatchNormConfig::new(c.weight().dims()[0]);
+        BatchNorm::new(config, c.weight().dtype(), &Device::Cpu).unwrap()
+    }
+    let all: [Order; 10] = [
         |c, _, _| vec![Box::new(c)],
         |c, _, _| vec![Box::new(c), Box::new(Relu)],
         |c, p, _| vec![Box::new(c), Box::new(p), Box::new(Relu)],
@@ -40,6 +45,20 @@ fn networks(dtype: DType) -> Vec<(Sequential, Vec<Box<dyn Layer>>)> {
         },
         |c, p, d| vec![Box::new(c), Box::new(d), Box::new(p)],
         |c, _, d| vec![Box::new(Relu), Box::new(c), Box::new(Relu), Box::new(d)],
+        |c, p, _| {
+            let norm = norm(&c);
+            vec![Box::new(c), Box::new(norm), Box::new(p)]
+        },
+        |c, p, _| {
+            let norm = norm(&c);
+            vec![Box::new(c), Box::new(norm), Box::new(Relu), Box::new(p)]
+        },
+        |c, _, _| {
+            let (first, second) = (norm(&c), norm(&c));
+            let relu6 = Box::new(Activation::Relu6);
+            let tanh = Box::new(Activation::Tanh);
+            vec![Box::new(c), Box::new(first), relu6, Box::new(second), tanh]
+        },
     ];
     all.into_iter()
         .map(|layers| {
@@ -76,14 +95,11 @@ fn joined_layers_agree_with_the_layers_one_by_one() -> Result<()> {
                 difference.abs()?.max_all()?.to_scalar::<f64>()? < 1e-11,
                 "{joined:?}"
             );
-            let ours = joined.parameters();
-            for layer in &layers {
-                for (name, var) in layer.parameters().iter() {
-                    let (_, own) = ours.iter().find(|(own, _)| own.ends_with(name)).unwrap();
-                    let difference = (a.get(own).unwrap() - b.get(var).unwrap())?;
-                    let largest = difference.abs()?.max_all()?.to_scalar::<f64>()?;
-                    assert!(largest < 1e-10, "{joined:?}, {name}: {largest}");
-                }
+            let theirs = layers.iter().flat_map(|layer| layer.parameters());
+            for ((name, own), (_, var)) in joined.parameters().into_iter().zip(theirs) {
+                let difference = (a.get(&own).unwrap() - b.get(&var).unwrap())?;
+                let largest = difference.abs()?.max_all()?.to_scalar::<f64>()?;
+                assert!(largest < 1e-10, "{joined:?}, {name}: {largest}");
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use dml_core::no_grad;
 use tracing::info_span;
 
 use super::Trainer;
@@ -74,7 +75,7 @@ impl<M: Method> Trainer<M> {
         };
         let _span = info_span!("validation").entered();
         let (method, step) = (&self.run.method, self.counters.step);
-        let evaluate = || validation.evaluate(epoch, step, method);
+        let evaluate = || no_grad(|| validation.evaluate(epoch, step, method));
         let value = with_averages(self.ema.as_ref(), evaluate)??;
         if let Some(value) = value {
             for group in self.run.method.parameter_groups_mut() {

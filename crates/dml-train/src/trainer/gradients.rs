@@ -1,11 +1,12 @@
 //! The gradients of a step: those of one batch, or the mean over accumulated batches.
 
 use candle_core::backprop::GradStore;
+use dml_core::with_frozen;
 use tracing::debug_span;
 
 use super::Trainer;
 use super::batches::BatchSource;
-use super::parameter_groups::parameter_groups;
+use super::parameter_groups::{frozen_variables, parameter_groups};
 use crate::clip::scale;
 use crate::mixed_precision::LossScale;
 use crate::progress::Sums;
@@ -21,18 +22,19 @@ impl<M: Method> Trainer<M> {
         let (iteration, step) = (self.counters.iteration, self.counters.step + 1);
         let mut sums = Sums::new(Iteration::new(epoch, iteration, step));
         let mut all: Option<GradStore> = None;
+        let frozen = frozen_variables(&self.run.method, epoch);
         let loss_scale = self.loss_scale.as_ref().map_or(1.0, LossScale::scale);
         for _ in 0..self.run.accumulation {
             let examples = debug_span!("load").in_scope(|| self.next_examples(source))?;
             let _span = debug_span!("gradients").entered();
             let examples = self.mined_subset(examples)?;
             let method = &self.run.method;
-            let computed = match self.run.gradient_cache {
+            let computed = with_frozen(&frozen, || match self.run.gradient_cache {
                 Some(rows) if rows < examples.len() => {
                     gradient_cache::cached(method, &examples, epoch, loss_scale, rows)
                 }
                 _ => gradient_cache::one_pass(method, &examples, epoch, loss_scale),
-            };
+            });
             let (mut gradients, losses) = computed.map_err(|error| self.method_error(error))?;
             // A frozen module may share variables with one that learns, whose masters the gradients are for.
             let groups = parameter_groups(method).into_iter();

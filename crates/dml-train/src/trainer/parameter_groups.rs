@@ -1,6 +1,9 @@
 //! The parameter groups of a method, in a fixed order: those of its modules, then those of its criteria.
 
+use std::collections::HashSet;
+
 use candle_core::Var;
+use dml_core::FrozenVariables;
 
 use super::named_state::average_of_buffer;
 use crate::{Criterion, Learns, Method, NamedModule, ParameterGroup};
@@ -26,6 +29,24 @@ pub(super) fn moved_by_name(group: &ParameterGroup) -> impl Iterator<Item = ((&s
     let names = group.parameters().iter();
     let names = names.map(|(name, _)| (group.name(), name.as_str()));
     names.zip(group.moved())
+}
+
+/// The variables that no step of this epoch moves: constants of the forward pass. A variable of two groups, such as a frozen
+/// module and one that learns, is frozen if it is in both.
+pub(super) fn frozen_variables(method: &dyn Method, epoch: u64) -> FrozenVariables {
+    let groups = parameter_groups(method);
+    let learns = |group: &ParameterGroup, position| {
+        let steps = group.learns() && method.trains(group.name(), epoch);
+        steps && !group.is_parameter_frozen(position)
+    };
+    let all = groups.iter().flat_map(|group| {
+        let variables = group.variables().enumerate();
+        variables.map(|(i, var)| (var, learns(group, i)))
+    });
+    let (learning, frozen): (Vec<_>, Vec<_>) = all.partition(|(_, learns)| *learns);
+    let learning: HashSet<_> = learning.iter().map(|(var, _)| var.id()).collect();
+    let frozen = frozen.into_iter().map(|(var, _)| var);
+    frozen.filter(|var| !learning.contains(&var.id())).collect()
 }
 
 /// The buffers of a module as `module/buffer`.

@@ -1,14 +1,20 @@
 //! Groups of parameters by rules: rates, decay, freezing and unfreezing.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use candle_core::{DType, Device, Var};
+use candle_core::{DType, Device, Tensor, Var};
 use dml_core::Error;
-use dml_nn::{Layer, Sgd, SgdConfig};
+use dml_core::autograd::node;
+use dml_nn::{Layer, Linear, LinearConfig, Sequential, Sgd, SgdConfig};
 use dml_train::{
     Checkpoints, CheckpointsConfig, Ended, Learns, Method, MetricLossOnly, NamedModule,
     ParameterRule, ParameterRules, ParameterRulesConfig, TrainError, Trainer, TrainerBuilder,
 };
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
 
 use crate::blobs::{
     Blobs, WIDTH, adam, named_module, network, network_in, normalized_network, sampler, triplets,
@@ -292,4 +298,63 @@ fn optimisers_of_different_rates_are_refused() {
         })
         .unwrap_err();
     assert!(matches!(error, Error::InvalidParameter { .. }), "{error}");
+}
+
+/// The identity, which counts its backward passes and the forward passes that are recorded.
+#[derive(Debug)]
+struct Counting(Arc<[AtomicUsize; 2]>);
+
+impl Counting {
+    fn take(&self) -> [usize; 2] {
+        self.0.each_ref().map(|own| own.swap(0, Ordering::Relaxed))
+    }
+}
+
+impl Layer for Counting {
+    fn forward_t(&self, input: &Tensor, _: bool) -> dml_core::Result<Tensor> {
+        let counts = self.0.clone();
+        let output = node(
+            "counting",
+            [input],
+            input.detach(),
+            move |_, _, gradient| {
+                counts[1].fetch_add(1, Ordering::Relaxed);
+                Ok([Some(gradient.clone())])
+            },
+        )?;
+        self.0[0].fetch_add(usize::from(output.track_op()), Ordering::Relaxed);
+        Ok(output)
+    }
+}
+
+#[test]
+fn frozen_parts_cost_no_backward_pass_and_embeddings_no_graph() -> Result<(), TrainError> {
+    let rng = &mut ChaCha8Rng::seed_from_u64(1);
+    let mut linear = |outputs| {
+        let config = LinearConfig::new(WIDTH, outputs);
+        Linear::new(config, rng, DType::F32, &Device::Cpu).unwrap()
+    };
+    let counting = Counting(Arc::default());
+    for cache in [None, Some(5)] {
+        let network = Sequential::default()
+            .with("fc1", linear(WIDTH))
+            .with("counting", Counting(counting.0.clone()))
+            .with("fc2", linear(4));
+        let trunk = NamedModule::of("trunk", network);
+        let trunk = with_rules(trunk, &rules(vec![rule("fc1.*", Learns::FromEpoch(2))]));
+        let mut builder = builder(trunk).with_iterations_per_epoch(3);
+        if let Some(rows) = cache {
+            builder = builder.with_gradient_cache(rows);
+        }
+        let mut trainer = builder.build()?;
+        trainer.run(1)?;
+        assert_eq!(counting.take(), [0, 0]);
+        trainer.run(2)?;
+        let [recorded, backward] = counting.take();
+        assert!(recorded >= 3 && recorded == backward);
+        let rows = Tensor::zeros((3, WIDTH), DType::F32, &Device::Cpu)?;
+        assert!(!trainer.embed(&rows)?.track_op());
+        assert_eq!(counting.take(), [0, 0]);
+    }
+    Ok(())
 }

@@ -13,8 +13,8 @@ use dml_core::kernels::SimdReal;
 use dml_core::kernels::aligned::Aligned;
 use dml_core::kernels::in_place::InPlace;
 
-use super::Problem;
 use super::phase_planes::PhasePlanes;
+use super::{Finish, Problem};
 
 /// Pixels that are worth a thread.
 const WORK: usize = 16 * 1024;
@@ -42,11 +42,12 @@ pub(super) fn forward<T: SimdReal>(
     input: &[T],
     weight: &[T],
     bias: &[T],
+    finish: Option<&Finish<'_, T>>,
     out: &mut [T],
 ) {
     let places = problem.conv.kernel[0] * problem.conv.kernel[1];
     let weight = |output: usize, place: usize| weight[output * places + place];
-    convolve(problem, input, weight, bias, out);
+    convolve(problem, input, weight, bias, finish, out);
 }
 
 /// The output, given the weight of an output channel and a place of the window.
@@ -55,6 +56,7 @@ pub(super) fn convolve<T: SimdReal>(
     input: &[T],
     weight: impl Fn(usize, usize) -> T + Sync,
     bias: &[T],
+    finish: Option<&Finish<'_, T>>,
     out: &mut [T],
 ) {
     let conv = &problem.conv;
@@ -83,8 +85,11 @@ pub(super) fn convolve<T: SimdReal>(
                     taps,
                     bias: bias.get(output).copied().unwrap_or(T::ZERO),
                     width: problem.output[1],
-                    out,
+                    out: &mut *out,
                 });
+                if let Some(finish) = finish {
+                    finish(number * problem.output_area(), output, out);
+                }
             },
         );
 }
@@ -198,7 +203,7 @@ pub(super) fn input_gradient<T: SimdReal>(
         && outputs == 1
     {
         let weight = |output: usize, place: usize| weight(output, places - 1 - place);
-        convolve(&mirrored, gradient, weight, &[], out);
+        convolve(&mirrored, gradient, weight, &[], None, out);
         return;
     }
     let planes = PhasePlanes::new(conv, problem.image, problem.output);

@@ -142,6 +142,25 @@ pub(crate) fn forward<T: SimdReal>(
     weight: &[T],
     bias: &[T],
 ) -> Vec<T> {
+    forward_finished(problem, input, weight, bias, None)
+}
+
+/// What is done to a plane of the output while it is in the cache: `finish(place, channel, plane)` gets the place of its first
+/// number in the output.
+pub(crate) type Finish<'a, T> = dyn Fn(usize, usize, &mut [T]) + Sync + 'a;
+
+/// As [`forward`], with every plane of the output finished.
+///
+/// # Panics
+/// If a length does not fit the sizes.
+#[must_use]
+pub(crate) fn forward_finished<T: SimdReal>(
+    problem: &Problem,
+    input: &[T],
+    weight: &[T],
+    bias: &[T],
+    finish: Option<&Finish<'_, T>>,
+) -> Vec<T> {
     problem.check(weight.len());
     lengths::length("input", input.len(), problem.input_len());
     if !bias.is_empty() {
@@ -152,7 +171,7 @@ pub(crate) fn forward<T: SimdReal>(
         conv: &problem.conv,
         mirrored: false,
     };
-    convolve(problem, input, &weights, bias)
+    convolve(problem, input, &weights, bias, finish)
 }
 
 fn convolve<T: SimdReal>(
@@ -160,17 +179,18 @@ fn convolve<T: SimdReal>(
     input: &[T],
     weights: &Weights<'_, T>,
     bias: &[T],
+    finish: Option<&Finish<'_, T>>,
 ) -> Vec<T> {
     let mut out = dml_core::kernels::zeros(problem.output_len());
     if out.is_empty() {
         return out;
     }
     if !weights.mirrored && problem.is_depthwise() {
-        depthwise::forward(problem, input, weights.weight, bias, &mut out);
+        depthwise::forward(problem, input, weights.weight, bias, finish, &mut out);
     } else if winograd::fits::<T>(problem) {
-        winograd::forward(problem, input, weights, bias, &mut out);
+        winograd::forward(problem, input, weights, bias, finish, &mut out);
     } else {
-        product::forward(problem, input, weights, bias, &mut out);
+        product::forward(problem, input, weights, bias, finish, &mut out);
     }
     out
 }
@@ -202,7 +222,7 @@ pub(crate) fn input_gradient<T: SimdReal>(
         mirrored,
     };
     if let Some(problem) = problem.mirrored() {
-        return convolve(&problem, gradient, &weights, &[]);
+        return convolve(&problem, gradient, &weights, &[], None);
     }
     let mut out = dml_core::kernels::zeros(problem.input_len());
     input_gradient::scatter(problem, weight, gradient, &mut out);
@@ -255,7 +275,7 @@ pub(crate) fn window_sums<T: SimdReal>(problem: &Problem, input: &[T]) -> Vec<T>
     lengths::length("input", input.len(), problem.input_len());
     let mut out = dml_core::kernels::zeros(problem.output_len());
     if !out.is_empty() {
-        depthwise::convolve(problem, input, |_, _| T::ONE, &[], &mut out);
+        depthwise::convolve(problem, input, |_, _| T::ONE, &[], None, &mut out);
     }
     out
 }

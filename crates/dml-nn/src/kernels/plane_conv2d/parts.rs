@@ -5,6 +5,8 @@ use dml_core::kernels::in_place::InPlace;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
+use super::{Finish, Problem};
+
 /// A part of the output that one task writes: some images, or some channels of one.
 pub(super) struct Part<'a, T> {
     /// First image.
@@ -19,6 +21,26 @@ pub(super) struct Part<'a, T> {
     pub(super) out: &'a mut [T],
 }
 
+impl<T> Part<'_, T> {
+    fn reborrow(&mut self) -> Part<'_, T> {
+        Part {
+            out: self.out,
+            ..*self
+        }
+    }
+
+    /// Finishes every plane.
+    fn finish(self, problem: &Problem, finish: Option<&Finish<'_, T>>) {
+        let Some(finish) = finish else { return };
+        let (conv, area) = (&problem.conv, problem.output_area());
+        let first = self.group * conv.group_outputs() + self.first;
+        for (i, plane) in self.out.chunks_exact_mut(area).enumerate() {
+            let (image, channel) = (self.image + i / self.channels, first + i % self.channels);
+            finish((image * conv.out_channels + channel) * area, channel, plane);
+        }
+    }
+}
+
 /// A pass whose output is computed in parts.
 pub(super) trait InParts<T: SimdReal>: Sync + Sized {
     /// Memory that a task uses again for its next part.
@@ -30,15 +52,30 @@ pub(super) trait InParts<T: SimdReal>: Sync + Sized {
 
     /// Computes all parts.
     fn run(&self, parts: Vec<Part<'_, T>>) {
+        self.each(parts, |_| {});
+    }
+
+    /// Computes all parts, and finishes every plane of the output of a problem.
+    fn run_finished(
+        &self,
+        parts: Vec<Part<'_, T>>,
+        problem: &Problem,
+        finish: Option<&Finish<'_, T>>,
+    ) {
+        self.each(parts, |part| part.finish(problem, finish));
+    }
+
+    fn each(&self, parts: Vec<Part<'_, T>>, after: impl Fn(Part<'_, T>) + Sync) {
         let arch = Arch::new();
         parts.into_par_iter().for_each_init_in_place(
             || self.scratch(),
-            |scratch, part| {
+            |scratch, mut part| {
                 arch.dispatch(Job {
                     pass: self,
-                    part,
+                    part: part.reborrow(),
                     scratch,
                 });
+                after(part);
             },
         );
     }

@@ -10,7 +10,7 @@ use dml_core::kernels::aligned::Aligned;
 
 use super::columns::{Panel, Piece, copy, panels};
 use super::phase_planes::PhasePlanes;
-use super::{InParts, Part, Problem, Weights, parts, run};
+use super::{Finish, InParts, Part, Problem, Weights, parts, run};
 use crate::kernels::register_tile::{
     MAX_WIDTH, PackedRows, ROWS, Sink, detect_width, multiply, store, store_sum, width,
 };
@@ -42,6 +42,7 @@ pub(super) fn forward<T: SimdReal>(
     input: &[T],
     weights: &Weights<'_, T>,
     bias: &[T],
+    finish: Option<&Finish<'_, T>>,
     out: &mut [T],
 ) {
     let conv = &problem.conv;
@@ -72,7 +73,8 @@ pub(super) fn forward<T: SimdReal>(
         planes,
     };
     let (outputs, area) = (conv.group_outputs(), problem.output_area());
-    pass.run(parts(out, conv.groups, outputs, area, run, ROWS));
+    let parts = parts(out, conv.groups, outputs, area, run, ROWS);
+    pass.run_finished(parts, problem, finish);
 }
 
 pub(super) struct Scratch<T> {

@@ -4,8 +4,8 @@
 //! out[i, j] = (out[i, j] +) Σₖ left[i, k] · right[k, j]
 //! ```
 //!
-//! The right side lies in [`Panels`] of a few registers' width. The left side may lie by rows or by steps
-//! of the sum ([`Left`]), and is packed for each call. A tile of 6 rows and one panel stays in registers while the sum runs
+//! The right side lies in [`Panels`] of a few registers' width. The left side may lie by rows, which are read where they are,
+//! or by steps of the sum ([`Left`]), which are packed for each call. A tile of 6 rows and one panel stays in registers while the sum runs
 //! (see [`register_tile`](super::register_tile)).
 //!
 //! Every element is a sum in the order of the steps, whatever piece of the output a call computes. Pieces can therefore be

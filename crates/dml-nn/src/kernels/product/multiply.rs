@@ -6,7 +6,7 @@ use dml_core::kernels::SimdReal;
 use pulp::{Arch, Simd, WithSimd};
 
 use super::panels::Panels;
-use crate::kernels::register_tile::{self, Packed, ROWS, Sink};
+use crate::kernels::register_tile::{self, Packed, ROWS, Sink, Strided};
 
 /// The left side of a product, where it lies.
 #[derive(Clone, Copy, Debug)]
@@ -41,54 +41,23 @@ impl<T: SimdReal> Left<'_, T> {
             Self::Rows { data, .. } | Self::Steps { data, .. } => data,
         }
     }
-
-    /// The side packed tile by tile: `[depth, ROWS]`, the last one `[depth, rows that are left]`. A product that reads rows
-    /// where they lie checks the end of each row in every step, and keeps its sums in memory for it: half of the speed. To
-    /// pack them costs as much as a few columns of the product.
-    fn tiles(&self, rows: usize, depth: usize) -> Vec<T> {
-        let mut tiles = vec![T::ZERO; rows * depth];
-        match *self {
-            Self::Rows { data, stride } => {
-                for (tile, first) in tiles.chunks_mut(ROWS * depth).zip((0..).step_by(ROWS)) {
-                    interleave(&data[first * stride..], stride, tile.len() / depth, tile);
-                }
-            }
-            // Step by step, so that each cache line is read once.
-            Self::Steps { data, stride } => {
-                for k in 0..depth {
-                    let (whole, rest) = data[k * stride..][..rows].as_chunks::<ROWS>();
-                    for (tile, numbers) in whole.iter().enumerate() {
-                        let (place, _) = tiles[(tile * depth + k) * ROWS..].split_at_mut(ROWS);
-                        place.copy_from_slice(numbers);
-                    }
-                    let place = whole.len() * depth * ROWS + k * rest.len();
-                    tiles[place..][..rest.len()].copy_from_slice(rest);
-                }
-            }
-        }
-        tiles
-    }
 }
 
-/// Packs `count` rows that begin `stride` elements apart.
-fn interleave<T: SimdReal>(rows: &[T], stride: usize, count: usize, tile: &mut [T]) {
-    const STEPS: usize = 8;
-    let depth = tile.len() / count;
-    let mut block = [[T::ZERO; STEPS]; ROWS];
-    for (start, out) in (0..depth)
-        .step_by(STEPS)
-        .zip(tile.chunks_mut(STEPS * count))
-    {
-        let steps = STEPS.min(depth - start);
-        for (r, block) in block.iter_mut().enumerate().take(count) {
-            block[..steps].copy_from_slice(&rows[r * stride + start..][..steps]);
+/// The steps of a side, `[depth, rows]` with `stride` from step to step, packed tile by tile: `[depth, ROWS]`, the last one
+/// `[depth, rows that are left]`.
+fn packed_steps<T: SimdReal>(data: &[T], stride: usize, rows: usize, depth: usize) -> Vec<T> {
+    let mut tiles = vec![T::ZERO; rows * depth];
+    // Step by step, so that each cache line is read once.
+    for k in 0..depth {
+        let (whole, rest) = data[k * stride..][..rows].as_chunks::<ROWS>();
+        for (tile, numbers) in whole.iter().enumerate() {
+            let (place, _) = tiles[(tile * depth + k) * ROWS..].split_at_mut(ROWS);
+            place.copy_from_slice(numbers);
         }
-        for (k, out) in out.chunks_exact_mut(count).enumerate() {
-            for (out, block) in out.iter_mut().zip(&block) {
-                *out = block[k];
-            }
-        }
+        let place = whole.len() * depth * ROWS + k * rest.len();
+        tiles[place..][..rest.len()].copy_from_slice(rest);
     }
+    tiles
 }
 
 /// What becomes of the numbers that stand in the output already.
@@ -134,47 +103,74 @@ pub(crate) fn multiply<T: SimdReal>(
         left.needed(rows, depth) <= left.data().len(),
         "the left side is shorter than its shape"
     );
-    let tiles = left.tiles(rows, depth);
+    let job = Job {
+        rows,
+        depth,
+        panels,
+        packed: &packed[steps.start * panels.width..],
+        out,
+        stride,
+        existing,
+    };
     let arch = Arch::new();
-    for panel in 0..panels.count() {
-        let first = panel * panels.size();
-        let columns = panels.range(panel);
-        arch.dispatch(PanelProduct {
-            tiles: &tiles,
-            rows,
-            depth,
-            panel: &packed[first + steps.start * panels.width..first + steps.end * panels.width],
-            out: ToRows {
-                out: &mut out[columns.start..],
+    match left {
+        // Where they lie, rows are read along cache lines: to pack them would take longer.
+        Left::Rows { data, stride } => {
+            let tile = |first: usize, _| Strided {
+                data: &data[first * stride..],
                 stride,
-                columns: columns.len(),
-                existing,
-            },
-        });
+            };
+            arch.dispatch(Product { job, tile });
+        }
+        Left::Steps { data, stride } => {
+            let tiles = packed_steps(data, stride, rows, depth);
+            let tile =
+                |first: usize, count: usize| Packed(&tiles[first * depth..][..count * depth]);
+            arch.dispatch(Product { job, tile });
+        }
     }
 }
 
-/// A product with one panel.
-struct PanelProduct<'a, 'o, T> {
-    tiles: &'a [T],
+/// All of a product but its left side.
+struct Job<'a, 'o, T> {
     rows: usize,
     depth: usize,
-    /// `[depth, width]`.
-    panel: &'a [T],
-    out: ToRows<'o, T>,
+    panels: &'a Panels,
+    /// From the first of the steps on.
+    packed: &'a [T],
+    out: &'o mut [T],
+    stride: usize,
+    existing: Existing,
 }
 
-impl<T: SimdReal> WithSimd for PanelProduct<'_, '_, T> {
+/// A product, given the left side of the tile that begins at a row and has so many.
+struct Product<'a, 'o, T, F> {
+    job: Job<'a, 'o, T>,
+    tile: F,
+}
+
+impl<T: SimdReal, L: register_tile::Left<T>, F: Fn(usize, usize) -> L> WithSimd
+    for Product<'_, '_, T, F>
+{
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(mut self, simd: S) {
-        let tiles = self.tiles[..self.rows * self.depth].chunks(ROWS * self.depth);
-        for tile in tiles {
-            let rows = tile.len() / self.depth;
-            register_tile::multiply(simd, rows, Packed(tile), self.panel, &mut self.out);
-            let done = (ROWS * self.out.stride).min(self.out.out.len());
-            self.out.out = std::mem::take(&mut self.out.out).split_at_mut(done).1;
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { job, tile } = self;
+        let panels = job.panels;
+        for number in 0..panels.count() {
+            let columns = panels.range(number);
+            let panel = &job.packed[number * panels.size()..][..job.depth * panels.width];
+            for first in (0..job.rows).step_by(ROWS) {
+                let count = ROWS.min(job.rows - first);
+                let mut sink = ToRows {
+                    out: &mut job.out[first * job.stride + columns.start..],
+                    stride: job.stride,
+                    columns: columns.len(),
+                    existing: job.existing,
+                };
+                register_tile::multiply(simd, count, tile(first, count), panel, &mut sink);
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use dml_core::kernels::in_place::InPlace;
 use super::PLACES;
 use super::tiles::{Source, Tiles};
 use super::transforms::{Layout, Outputs, Spread, weights as transform};
-use crate::kernels::plane_conv2d::{InParts, Part, Problem, Weights, parts};
+use crate::kernels::plane_conv2d::{Finish, InParts, Part, Problem, Weights, parts};
 use crate::kernels::register_tile::{PackedRows, ROWS, Sink, detect_width, multiply, store, width};
 
 /// Tiles that go through all steps together, where weights fit in the second-level cache and where they don't.
@@ -33,6 +33,7 @@ pub(in super::super) fn forward<T: SimdReal>(
     input: &[T],
     weights: &Weights<'_, T>,
     bias: &[T],
+    finish: Option<&Finish<'_, T>>,
     out: &mut [T],
 ) {
     let conv = &problem.conv;
@@ -52,7 +53,8 @@ pub(in super::super) fn forward<T: SimdReal>(
         weights: transformed(weights, outputs, inputs),
     };
     let area = problem.output_area();
-    pass.run(parts(out, 1, outputs, area, tiles.images, ROWS));
+    let parts = parts(out, 1, outputs, area, tiles.images, ROWS);
+    pass.run_finished(parts, problem, finish);
 }
 
 /// The transformed weights `[outputs, inputs]` of every place.
