@@ -224,9 +224,9 @@ fn start(program: &Program, args: &[&str]) -> anyhow::Result<()> {
 /// among them where there is a C++ compiler.
 fn features(sh: &Shell) -> &'static str {
     if has_cxx(sh) {
-        "dml-examples/images,dml-testing/parquet,dml/models,dml/usearch,dml-examples/usearch"
+        "dml-examples/images,dml-testing/parquet,dml/hub,dml/models,dml/usearch,dml-examples/usearch"
     } else {
-        "dml-examples/images,dml-testing/parquet,dml/models"
+        "dml-examples/images,dml-testing/parquet,dml/hub,dml/models"
     }
 }
 

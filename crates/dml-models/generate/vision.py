@@ -165,8 +165,10 @@ def parity(out, *names):
 
 
 def full(name, out, weights=None):
-    """A network of full size, with its own or random weights, two images and their embeddings in one file."""
+    """A network of full size, with its own or random weights, two images and, of two towers, two texts; their embeddings and
+    the gradients of all parameters, of the embeddings times random numbers, in one file."""
     torch.manual_seed(0)
+    ids = None
     if name.startswith("vit_"):
         network, run = timm.create_model(name, num_classes=0), plain
     elif name.startswith("dinov2"):
@@ -179,6 +181,12 @@ def full(name, out, weights=None):
     else:
         prefix = "CLIP" if name.startswith("clip") else "Siglip"
         network = getattr(transformers, f"{prefix}Model")(getattr(transformers, f"{prefix}Config")())
+        if prefix == "CLIP":
+            start, end, length, words = [49406], 49407, 77, 49000
+        else:
+            start, end, length, words = [], 1, 64, 32000
+        ids = [draw(f"ids.{row}", (20 + 9 * row,), 2, words).long().tolist() for row in range(2)]
+        ids = [(start + own + [end] * length)[:length] for own in ids]
 
         def run(network, x):
             return network.get_image_features(x).pooler_output, {}
@@ -188,12 +196,20 @@ def full(name, out, weights=None):
         loaded = {names[n]: t for n, t in load_file(weights).items() if n in names}
         assert not network.load_state_dict(loaded, strict=False).missing_keys
     images = draw("image", (2, 3, 224, 224), -2.0, 2.0).float()
-    with torch.no_grad():
-        features, _ = run(network.eval(), images)
+    features, _ = run(network.eval(), images)
+    checks = {"images": images, "features": features}
+    if ids:
+        checks["ids"] = torch.tensor(ids)
+        checks["text"] = network.get_text_features(checks["ids"]).pooler_output
+    probes = {n: draw(f"probe.{n}", tuple(checks[n].shape), -1.0, 1.0).float() for n in ("features", "text") if n in checks}
+    sum((checks[n] * probe).sum() for n, probe in probes.items()).backward()
+    gradients = {file_name(n): p.grad for n, p in network.named_parameters() if p.grad is not None}
+    checks.update({f"gradients.{n}": gradient for n, gradient in gradients.items()})
     state = network.state_dict()
     tensors = {n: state[own].contiguous() for n, own in names.items()}
-    save_file({**tensors, "check.images": images, "check.features": features}, out)
-    print(name, tuple(features.shape), features.norm().item())
+    checks = {f"check.{n}": tensor.detach().contiguous() for n, tensor in checks.items()}
+    save_file({**tensors, **checks}, out)
+    print(name, tuple(features.shape), features.norm().item(), len(gradients), "gradients")
 
 
 {"parity": parity, "full": full}[sys.argv[1]](*sys.argv[2:])

@@ -63,6 +63,10 @@ pub enum ModelError {
         /// The names that there are.
         known: Vec<&'static str>,
     },
+    /// The hub or its cache does not have it.
+    #[cfg(feature = "hub")]
+    #[error(transparent)]
+    Hub(#[from] crate::hub::HubError),
     /// A configuration or a tensor operation failed.
     #[error(transparent)]
     Core(#[from] dml_core::Error),

@@ -8,6 +8,9 @@ mod load;
 mod save;
 pub mod weights;
 
+#[cfg(feature = "hub")]
+pub mod hub;
+
 mod init;
 
 mod channels;
@@ -31,6 +34,9 @@ pub use dml_core::ImageInput;
 pub use dml_nn;
 
 pub use backbone::Backbone;
+#[cfg(feature = "hub")]
+pub use hub::HubModel;
+
 pub use error::{Misfit, Misshapen, ModelError, Result};
 pub use load::{LoadReport, load};
 pub use names::Names;

@@ -27,9 +27,13 @@ mod modules_file;
 mod plan;
 pub mod pooling;
 mod post_norm;
-mod tokens;
+pub(crate) mod tokens;
 mod transformer;
 
+#[cfg(feature = "text")]
+mod sentence_piece;
+#[cfg(feature = "text")]
+pub mod siglip_tokenizer;
 #[cfg(feature = "text")]
 mod tokenizer;
 
@@ -41,6 +45,8 @@ pub use dense::{Dense, DenseActivation};
 pub use encoder::{TextEncoder, TextModule};
 pub use modern_bert::{ModernBertConfig, ModernBertLayerType, RopeParameters};
 pub use pooling::Pooling;
+#[cfg(feature = "text")]
+pub use siglip_tokenizer::SiglipTokenizer;
 #[cfg(feature = "text")]
 pub use tokenizer::TextTokenizer;
 pub use transformer::TextTransformer;

@@ -30,7 +30,7 @@ use entry::Entry;
 const MOST_TENSORS: usize = 1 << 20;
 
 /// Files of weights in a Hugging Face folder, in the order in which they are looked for.
-const IN_FOLDER: [&str; 4] = [
+pub(crate) const IN_FOLDER: [&str; 4] = [
     "model.safetensors",
     "model.safetensors.index.json",
     "pytorch_model.bin",

@@ -9,11 +9,11 @@
 
 use candle_core::Tensor;
 use dml_core::autograd::{self, has_kernel, with_slice};
-use dml_core::{Error, Result, for_element};
+use dml_core::{Error, Result, check, for_element};
 
 use crate::kernels::avg_pool2d::AvgPooling;
 use crate::kernels::conv2d::Pooling;
-use crate::{Layer, pixels, wide_on_cpu};
+use crate::{Graph, GraphValue, Layer, pixels, wide_on_cpu};
 
 dml_core::config! {
     /// Configuration of [`AvgPool2d`]; pairs are (height, width).
@@ -115,6 +115,26 @@ impl Layer for AvgPool2d {
             self.composite(x, &windows)?
         };
         Ok(y.to_dtype(input.dtype())?)
+    }
+
+    fn export(&self, graph: &mut Graph, input: &GraphValue) -> Result<GraphValue> {
+        let p = &self.pooling;
+        check::supported(
+            !p.ceil_mode,
+            "AvgPool2d",
+            "ceil_mode has another meaning in graphs, where windows may begin outside",
+        )?;
+        let [rows, columns] = p.padding;
+        let attributes = [
+            ("kernel_shape", p.kernel.into()),
+            ("strides", p.stride.into()),
+            ("pads", [rows, columns, rows, columns].into()),
+            (
+                "count_include_pad",
+                i64::from(self.count_include_pad).into(),
+            ),
+        ];
+        Ok(graph.node_with("AveragePool", &[input], &attributes))
     }
 }
 

@@ -7,7 +7,7 @@
 //! Operators, attributes and the order of inputs are those of ONNX, operator set 17, so that the writer of a file has nothing
 //! to translate. A layer describes itself in [`Layer::export`], beside its `forward_t`.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
@@ -119,6 +119,8 @@ pub struct Graph {
     values: HashSet<GraphValue>,
     nodes: Vec<Node>,
     constants: Vec<(GraphValue, Tensor)>,
+    /// Sizes of inputs.
+    shapes: HashMap<GraphValue, Vec<Option<usize>>>,
     /// Names of the layers that are being described, each with a dot.
     scope: String,
 }
@@ -127,6 +129,19 @@ impl Graph {
     /// Adds an input.
     pub fn input(&mut self, name: &str) -> GraphValue {
         self.unique(name.to_owned())
+    }
+
+    /// Adds an input of known sizes; `None` for those that are free.
+    pub fn input_of_shape(&mut self, name: &str, shape: &[Option<usize>]) -> GraphValue {
+        let value = self.input(name);
+        self.shapes.insert(value.clone(), shape.to_vec());
+        value
+    }
+
+    /// Sizes of an input, `None` for those that are free; `None` for other values and inputs whose sizes are not known.
+    #[must_use]
+    pub fn shape(&self, value: &GraphValue) -> Option<&[Option<usize>]> {
+        self.shapes.get(value).map(Vec::as_slice)
     }
 
     /// Operators in the order of computation.
@@ -241,7 +256,7 @@ impl Graph {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Dropout, DropoutConfig, RmsNorm, RmsNormConfig};
+    use crate::{Dropout, DropoutConfig};
     use candle_core::DType;
     use dml_core::{Error, SeedSequence};
 
@@ -271,16 +286,35 @@ mod tests {
         Ok(())
     }
 
+    #[derive(Debug)]
+    struct Doubled;
+
+    impl Layer for Doubled {
+        fn forward_t(&self, input: &Tensor, _: bool) -> Result<Tensor> {
+            Ok((input * 2.0)?)
+        }
+    }
+
+    #[test]
+    fn sizes_of_inputs_are_known() {
+        let mut graph = Graph::default();
+        let (x, y) = (
+            graph.input_of_shape("x", &[None, Some(3)]),
+            graph.input("y"),
+        );
+        assert_eq!(graph.shape(&x), Some(&[None, Some(3)][..]));
+        let sum = graph.node("Add", &[&x, &y]);
+        assert_eq!([graph.shape(&y), graph.shape(&sum)], [None, None]);
+    }
+
     #[test]
     fn a_layer_without_description_is_an_error_that_names_it() -> Result<()> {
-        let config = RmsNormConfig::new(2);
-        let layer = RmsNorm::new(config, DType::F32, &Device::Cpu)?;
         let mut graph = Graph::default();
         let x = graph.input("x");
-        let network = crate::Sequential::default().with("norm", layer);
+        let network = crate::Sequential::default().with("double", Doubled);
         let error = network.export(&mut graph, &x).unwrap_err();
         assert!(
-            matches!(error, Error::Unsupported { component, .. } if component.ends_with("RmsNorm")),
+            matches!(error, Error::Unsupported { component, .. } if component.ends_with("Doubled")),
             "{error}"
         );
         // The scope is left after an error, too.

@@ -14,7 +14,7 @@ use dml_core::{Result, check};
 
 use crate::affine::{Affine, affine_parameters, standardized};
 use crate::kernels::group_norm::Groups;
-use crate::{Layer, Parameters, wide};
+use crate::{Graph, GraphValue, Layer, Parameters, wide};
 
 dml_core::config! {
     /// Configuration of [`GroupNorm`].
@@ -126,6 +126,32 @@ impl Layer for GroupNorm {
 
     fn parameters(&self) -> Parameters {
         self.affine.parameters()
+    }
+
+    /// Operator set 17 has no group normalisation, but one of single channels: `[n, groups, numbers of a group]`.
+    fn export(&self, graph: &mut Graph, input: &GraphValue) -> Result<GraphValue> {
+        let [groups, channels] = [self.groups, self.channels];
+        let shape = graph.node("Shape", &[input]);
+        let by_group = graph.integers(&[0, groups as i64, -1])?;
+        let rows = graph.node("Reshape", &[input, &by_group]);
+        let scale = Tensor::ones(groups, DType::F32, &Device::Cpu)?;
+        let [scale, shift] = [("ones", scale.clone()), ("zeros", scale.zeros_like()?)]
+            .map(|(name, tensor)| graph.constant(name, &tensor));
+        let eps = [("epsilon", self.eps.into())];
+        let rows = graph.node_with("InstanceNormalization", &[&rows, &scale, &shift], &eps);
+        let by_channel = graph.integers(&[0, channels as i64, -1])?;
+        let mut y = graph.node("Reshape", &[&rows, &by_channel]);
+        for (operator, name, var) in [
+            ("Mul", "weight", &self.affine.weight),
+            ("Add", "bias", &self.affine.bias),
+        ] {
+            if let Some(var) = var {
+                let column = var.as_detached_tensor().reshape((channels, 1))?;
+                let column = graph.constant(name, &column);
+                y = graph.node(operator, &[&y, &column]);
+            }
+        }
+        Ok(graph.node("Reshape", &[&y, &shape]))
     }
 }
 

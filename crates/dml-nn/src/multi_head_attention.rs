@@ -244,21 +244,46 @@ impl MultiHeadAttention {
         input: &GraphValue,
         added: Option<&GraphValue>,
     ) -> Result<GraphValue> {
+        self.export_attending(graph, [input; 3], added)
+    }
+
+    /// As [`export_masked`](Self::export_masked), for [`attend_to`](Self::attend_to): attention of queries to keys and values
+    /// of other inputs.
+    ///
+    /// # Errors
+    /// As [`Layer::export`].
+    pub fn export_attending(
+        &self,
+        graph: &mut Graph,
+        inputs: [&GraphValue; 3],
+        added: Option<&GraphValue>,
+    ) -> Result<GraphValue> {
         let rows = self.output.sizes()?.1;
         let (heads, width) = (self.heads as i64, (rows / self.heads) as i64);
         let [query, key, value] = match &self.projections {
             Projections::Separate(layers) => {
                 let [query, key, value] = layers.as_ref();
-                let mut project = |named: &NamedLinear| named.export(graph, input);
-                [project(query)?, project(key)?, project(value)?]
+                [
+                    query.export(graph, inputs[0])?,
+                    key.export(graph, inputs[1])?,
+                    value.export(graph, inputs[2])?,
+                ]
             }
             Projections::Packed(qkv) => {
-                let all = qkv.export(graph, input)?;
+                // One product for each different input.
+                let mut products: Vec<(&GraphValue, GraphValue)> = Vec::with_capacity(3);
+                for input in inputs {
+                    if products.iter().all(|(own, _)| *own != input) {
+                        products.push((input, qkv.export(graph, input)?));
+                    }
+                }
                 let axis = graph.integers(&[2])?;
-                let mut part = |number: i64| -> Result<GraphValue> {
-                    let bounds = [number, number + 1].map(|part| [part * heads * width]);
+                let mut part = |number: usize| -> Result<GraphValue> {
+                    let all = products.iter().find(|(own, _)| *own == inputs[number]);
+                    let all = all.map_or(inputs[number], |(_, all)| all);
+                    let bounds = [number, number + 1].map(|part| [part as i64 * heads * width]);
                     let [start, end] = [graph.integers(&bounds[0])?, graph.integers(&bounds[1])?];
-                    Ok(graph.node("Slice", &[&all, &start, &end, &axis]))
+                    Ok(graph.node("Slice", &[all, &start, &end, &axis]))
                 };
                 [part(0)?, part(1)?, part(2)?]
             }

@@ -13,7 +13,7 @@ use dml_core::{Result, check};
 use crate::affine::Affine;
 use crate::kernels::row_norm::RowNorm;
 use crate::layer_norm::over_last_dimensions;
-use crate::{Layer, Parameters};
+use crate::{Graph, GraphValue, Layer, Parameters};
 
 dml_core::config! {
     /// Configuration of [`RmsNorm`].
@@ -110,6 +110,24 @@ impl Layer for RmsNorm {
 
     fn parameters(&self) -> Parameters {
         self.affine.parameters()
+    }
+
+    fn export(&self, graph: &mut Graph, input: &GraphValue) -> Result<GraphValue> {
+        // Graphs compute in single precision.
+        let eps = self.eps.unwrap_or_else(|| machine_epsilon(DType::F32));
+        let eps = graph.number(eps)?;
+        let squares = graph.node("Mul", &[input, input]);
+        let mean = graph.node_with("ReduceMean", &[&squares], &[("axes", [-1i64].into())]);
+        let mean = graph.node("Add", &[&mean, &eps]);
+        let root = graph.node("Sqrt", &[&mean]);
+        let y = graph.node("Div", &[input, &root]);
+        match &self.affine.weight {
+            None => Ok(y),
+            Some(weight) => {
+                let weight = graph.constant("weight", weight);
+                Ok(graph.node("Mul", &[&y, &weight]))
+            }
+        }
     }
 }
 

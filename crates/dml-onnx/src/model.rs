@@ -138,12 +138,6 @@ pub(crate) fn model(
 ) -> Result<ModelProto> {
     let axes = config.dynamic_axes.iter().map(|(axis, _)| *axis);
     check::indices("dynamic_axes", axes, example.rank())?;
-    let mut graph = Graph::default();
-    let input = graph.input(&config.input);
-    let mut output = network.export(&mut graph, &input)?;
-    if graph.nodes().last().map(|node| &node.output) != Some(&output) {
-        output = graph.node("Identity", &[&output]);
-    }
     let embeddings = no_grad(|| network.forward(example))?;
     let [_, embedding_dim] = *embeddings.dims() else {
         return Err(OnnxError::Core(Error::Shape {
@@ -168,7 +162,18 @@ pub(crate) fn model(
             ..Default::default()
         },
     };
-    let inputs = example.dims().iter().copied().enumerate().map(dimension);
+    let sizes = example.dims().iter().copied().enumerate();
+    let shape = sizes
+        .clone()
+        .map(|(axis, size)| free(axis).is_none().then_some(size));
+    let shape: Vec<Option<usize>> = shape.collect();
+    let mut graph = Graph::default();
+    let input = graph.input_of_shape(&config.input, &shape);
+    let mut output = network.export(&mut graph, &input)?;
+    if graph.nodes().last().map(|node| &node.output) != Some(&output) {
+        output = graph.node("Identity", &[&output]);
+    }
+    let inputs = sizes.map(dimension);
     let batch = dimension((0, embeddings.dims()[0]));
     let width = DimensionProto {
         dim_value: Some(embedding_dim as i64),

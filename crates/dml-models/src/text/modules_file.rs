@@ -15,17 +15,23 @@ const MOST_BYTES: u64 = 1 << 24;
 
 /// The text of a file with settings.
 pub(super) fn read(path: &Path) -> Result<String> {
+    String::from_utf8(bytes(path)?)
+        .map_err(|_| ModelError::format(path, "expected Unicode, found other bytes"))
+}
+
+/// The bytes of a file with settings or a tokenizer.
+pub(super) fn bytes(path: &Path) -> Result<Vec<u8>> {
     let file = File::open(path).map_err(ModelError::io("read", path))?;
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     let mut bounded = file.take(MOST_BYTES + 1);
     bounded
-        .read_to_string(&mut text)
+        .read_to_end(&mut bytes)
         .map_err(ModelError::io("read", path))?;
-    if text.len() as u64 > MOST_BYTES {
+    if bytes.len() as u64 > MOST_BYTES {
         let problem = format!("expected at most {MOST_BYTES} bytes, found more");
         return Err(ModelError::format(path, problem));
     }
-    Ok(text)
+    Ok(bytes)
 }
 
 /// A JSON file.

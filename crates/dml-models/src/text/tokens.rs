@@ -85,19 +85,19 @@ pub(super) fn added_scores(graph: &mut Graph, real: &GraphValue, least: f64) -> 
 }
 
 /// 0 where the truth values are true, else `least`, in a graph.
-pub(super) fn zero_or(graph: &mut Graph, truths: &GraphValue, least: f64) -> Result<GraphValue> {
+pub(crate) fn zero_or(graph: &mut Graph, truths: &GraphValue, least: f64) -> Result<GraphValue> {
     let [seen, unseen] = [graph.number(0.0)?, graph.number(least)?];
     Ok(graph.node("Where", &[truths, &seen, &unseen]))
 }
 
 /// Number of tokens of a row in a graph, `[1]`.
-pub(super) fn length(graph: &mut Graph, ids: &GraphValue) -> GraphValue {
+pub(crate) fn length(graph: &mut Graph, ids: &GraphValue) -> GraphValue {
     let second = [("start", 1i64.into()), ("end", 2i64.into())];
     graph.node_with("Shape", &[ids], &second)
 }
 
 /// How far each key is behind each query in a graph, `[length, length]`; `length` is `[1]`.
-pub(super) fn distances(graph: &mut Graph, length: &GraphValue) -> Result<GraphValue> {
+pub(crate) fn distances(graph: &mut Graph, length: &GraphValue) -> Result<GraphValue> {
     let [start, step] = [0i64, 1].map(|number| Tensor::new(number, &Device::Cpu));
     let (start, step) = (
         graph.constant("start", &start?),

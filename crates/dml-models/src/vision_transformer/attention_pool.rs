@@ -10,11 +10,13 @@ use candle_core::{Tensor, Var};
 use dml_core::{Result, autograd, in_graph};
 use dml_nn::attention::AttentionOptions;
 use dml_nn::{
-    FeedForward, Layer, LayerNorm, MultiHeadAttention, MultiHeadAttentionConfig, Parameters,
+    FeedForward, Graph, GraphValue, Layer, LayerNorm, MultiHeadAttention, MultiHeadAttentionConfig,
+    Parameters,
 };
 
 use super::STD;
 use super::block::BlockSizes;
+use super::patch_tokens::for_each_image;
 use crate::init::Init;
 
 /// Pooling ([formula](self)): `[N, tokens, hidden]` → `[N, hidden]`.
@@ -58,5 +60,18 @@ impl Layer for AttentionPool {
         parameters.extend("layernorm", self.norm.parameters());
         parameters.extend("mlp", self.feed_forward.parameters());
         parameters
+    }
+
+    fn export(&self, graph: &mut Graph, x: &GraphValue) -> Result<GraphValue> {
+        let query = graph.constant("probe", &self.query);
+        let query = for_each_image(graph, &query, x, [1, self.query.dims()[2]])?;
+        let pooled = graph.scoped("attention", |graph| {
+            self.attention.export_attending(graph, [&query, x, x], None)
+        })?;
+        let normed = graph.part("layernorm", &self.norm, &pooled)?;
+        let fed = graph.part("mlp", &self.feed_forward, &normed)?;
+        let sum = graph.node("Add", &[&fed, &pooled]);
+        let axis = graph.integers(&[1])?;
+        Ok(graph.node("Squeeze", &[&sum, &axis]))
     }
 }

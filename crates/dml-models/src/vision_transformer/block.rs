@@ -4,12 +4,14 @@
 //! a = x + s γ₁ ∘ attention(LN(x))        y = a + s γ₂ ∘ feed_forward(LN(a))
 //! ```
 
+use std::sync::Arc;
+
 use candle_core::{Tensor, Var};
 use dml_core::{Result, SeedSequence, autograd, check, in_graph};
 use dml_nn::attention::AttentionOptions;
 use dml_nn::{
-    Activation, ActivationCheckpoint, CheckpointSwitch, DropPath, FeedForward, Layer, LayerNorm,
-    MultiHeadAttention, Parameters, Sequential,
+    Activation, ActivationCheckpoint, CheckpointSwitch, DropPath, FeedForward, Graph, GraphValue,
+    Layer, LayerNorm, MultiHeadAttention, Parameters, Sequential,
 };
 
 use super::{MOST_BLOCKS, STD};
@@ -140,6 +142,38 @@ impl Block {
         };
         autograd::sum(&self.stochastic_depth.forward_t(&branch, train)?, x)
     }
+
+    /// As [`Layer::export`], with what is added to the scores of attention.
+    fn export_masked(
+        &self,
+        graph: &mut Graph,
+        x: &GraphValue,
+        added: Option<&GraphValue>,
+    ) -> Result<GraphValue> {
+        let normed = graph.part(self.names.norms[0], &self.norms[0], x)?;
+        let attended = self.attention.export_masked(graph, &normed, added)?;
+        let x = self.export_added(graph, 0, x, attended);
+        let normed = graph.part(self.names.norms[1], &self.norms[1], &x)?;
+        let fed = self.feed_forward.export(graph, &normed)?;
+        Ok(self.export_added(graph, 1, &x, fed))
+    }
+
+    fn export_added(
+        &self,
+        graph: &mut Graph,
+        part: usize,
+        x: &GraphValue,
+        branch: GraphValue,
+    ) -> GraphValue {
+        let branch = match &self.layer_scales {
+            None => branch,
+            Some(scales) => {
+                let scale = graph.constant(self.names.layer_scales[part], &scales[part]);
+                graph.node("Mul", &[&branch, &scale])
+            }
+        };
+        graph.node("Add", &[&branch, x])
+    }
 }
 
 impl Layer for Block {
@@ -178,6 +212,8 @@ impl Layer for Block {
 #[derive(Debug)]
 pub(super) struct Blocks {
     name: &'static str,
+    layers: Vec<Arc<Block>>,
+    /// The same layers, behind checkpoints.
     blocks: Sequential,
     /// Whether blocks are computed again in the backward pass.
     pub(super) checkpoint: CheckpointSwitch,
@@ -199,14 +235,16 @@ impl Blocks {
         // A single block has depth 0.
         let depth = |i: usize| i as f64 / (count.max(2) - 1) as f64;
         let checkpoint = CheckpointSwitch::default();
+        let layers = (0..count).map(|i| Block::new(names, sizes, p * depth(i), init).map(Arc::new));
+        let layers: Vec<Arc<Block>> = layers.collect::<Result<_>>()?;
         let mut blocks = Sequential::default();
-        for i in 0..count {
-            let block = Block::new(names, sizes, p * depth(i), init)?;
-            let block = ActivationCheckpoint::with_switch(block, &checkpoint);
+        for (i, block) in layers.iter().enumerate() {
+            let block = ActivationCheckpoint::with_switch(block.clone(), &checkpoint);
             blocks = blocks.with(i.to_string(), block);
         }
         Ok(Self {
             name,
+            layers,
             blocks,
             checkpoint,
         })
@@ -214,6 +252,20 @@ impl Blocks {
 
     pub(super) fn forward(&self, x: &Tensor, train: bool) -> Result<Tensor> {
         self.blocks.forward_t(x, train)
+    }
+
+    /// As [`Layer::export`], with what is added to the scores of attention.
+    pub(super) fn export(
+        &self,
+        graph: &mut Graph,
+        x: GraphValue,
+        added: Option<&GraphValue>,
+    ) -> Result<GraphValue> {
+        let mut blocks = self.layers.iter().enumerate();
+        blocks.try_fold(x, |x, (i, block)| {
+            let name = format!("{}.{i}", self.name);
+            graph.scoped(&name, |graph| block.export_masked(graph, &x, added))
+        })
     }
 
     pub(super) fn add_to(&self, parameters: &mut Parameters) {

@@ -8,7 +8,7 @@
 
 use candle_core::{DType, Device, Tensor, Var};
 use dml_core::{ImageInput, Result, SeedSequence, TensorExt, check, in_graph};
-use dml_nn::{Layer, Parameters};
+use dml_nn::{Graph, GraphValue, Layer, Parameters};
 use rand::RngCore;
 
 use super::config::VisionTransformerConfig;
@@ -141,6 +141,10 @@ impl Layer for DualEncoder {
         let mut seeds = self.image.seeds();
         seeds.extend(self.text.seeds());
         seeds
+    }
+
+    fn export(&self, graph: &mut Graph, images: &GraphValue) -> Result<GraphValue> {
+        self.image.export(graph, images)
     }
 }
 

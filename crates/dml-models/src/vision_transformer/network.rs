@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Tensor};
 use dml_core::{ImageInput, Result, SeedSequence, check};
-use dml_nn::{Layer, LayerNorm, Linear, Parameters};
+use dml_nn::{Graph, GraphValue, Layer, LayerNorm, Linear, Parameters};
 use rand::RngCore;
 
 use super::STD;
@@ -135,6 +135,51 @@ impl VisionTransformer {
     }
 }
 
+impl VisionTransformer {
+    /// Name of the last normalisation.
+    fn norm_name(&self) -> &'static str {
+        match self.config.pooling {
+            TokenPooling::AverageThenNorm => self.names.norm_of_average.unwrap_or(self.names.norm),
+            _ => self.names.norm,
+        }
+    }
+
+    /// As [`average`](Self::average), in a graph.
+    fn export_average(&self, graph: &mut Graph, states: &GraphValue) -> Result<GraphValue> {
+        let prefix = self.tokens.prefix() as i64;
+        let [start, end, axis] = [prefix, i64::MAX, 1].map(|number| graph.integers(&[number]));
+        let patches = graph.node("Slice", &[states, &start?, &end?, &axis?]);
+        let attributes = [("axes", [1i64].into()), ("keepdims", 0i64.into())];
+        Ok(graph.node_with("ReduceMean", &[&patches], &attributes))
+    }
+
+    /// As [`pooled`](Self::pooled), in a graph.
+    fn export_pooled(&self, graph: &mut Graph, states: &GraphValue) -> Result<GraphValue> {
+        let (name, norm) = (self.norm_name(), &self.norm);
+        match self.config.pooling {
+            TokenPooling::ClassToken => {
+                let first = graph.constant("first", &Tensor::new(0i64, &Device::Cpu)?);
+                let class = graph.node_with("Gather", &[states, &first], &[("axis", 1i64.into())]);
+                graph.part(name, norm, &class)
+            }
+            TokenPooling::Average => {
+                let normed = graph.part(name, norm, states)?;
+                self.export_average(graph, &normed)
+            }
+            TokenPooling::AverageThenNorm => {
+                let average = self.export_average(graph, states)?;
+                graph.part(name, norm, &average)
+            }
+            TokenPooling::Attention => {
+                let pool = self.attention_pool.as_ref();
+                let pool = check::present(pool, "VisionTransformer", "pooling by attention")?;
+                let normed = graph.part(name, norm, states)?;
+                graph.part(self.names.attention_pool.unwrap_or_default(), pool, &normed)
+            }
+        }
+    }
+}
+
 impl VisionTransformerConfig {
     /// Whether the family has the parts that are configured.
     fn check_parts(&self) -> Result<()> {
@@ -179,11 +224,7 @@ impl Layer for VisionTransformer {
             parameters.extend(name, norm.parameters());
         }
         self.blocks.add_to(&mut parameters);
-        let norm = match self.config.pooling {
-            TokenPooling::AverageThenNorm => names.norm_of_average.unwrap_or(names.norm),
-            _ => names.norm,
-        };
-        parameters.extend(norm, self.norm.parameters());
+        parameters.extend(self.norm_name(), self.norm.parameters());
         for (name, layer) in [
             (
                 names.attention_pool,
@@ -203,6 +244,19 @@ impl Layer for VisionTransformer {
 
     fn seeds(&self) -> Vec<SeedSequence> {
         self.blocks.seeds()
+    }
+
+    fn export(&self, graph: &mut Graph, images: &GraphValue) -> Result<GraphValue> {
+        let mut x = self.tokens.export(graph, images)?;
+        if let (Some(name), Some(norm)) = (self.names.first_norm, &self.first_norm) {
+            x = graph.part(name, norm, &x)?;
+        }
+        let states = self.blocks.export(graph, x, None)?;
+        let pooled = self.export_pooled(graph, &states)?;
+        match (self.names.projection, &self.projection) {
+            (Some(name), Some(projection)) => graph.part(name, projection, &pooled),
+            _ => Ok(pooled),
+        }
     }
 }
 

@@ -5,9 +5,9 @@
 //! ```
 
 use candle_core::{Tensor, Var};
-use dml_core::{Result, check, in_graph};
+use dml_core::{Error, Result, check, in_graph};
 use dml_nn::bicubic::{BicubicConfig, resize_position_embedding};
-use dml_nn::{Conv2d, Conv2dConfig, Layer, Parameters};
+use dml_nn::{Conv2d, Conv2dConfig, Graph, GraphValue, Layer, Parameters};
 
 use super::STD;
 use super::config::VisionTransformerConfig;
@@ -139,6 +139,54 @@ impl PatchTokens {
         resize_position_embedding(&positions, first, self.grid, grid, &config)
     }
 
+    /// As [`Layer::export`], for images of the sizes that the graph knows of its input; else of the network's own.
+    pub(super) fn export(&self, graph: &mut Graph, images: &GraphValue) -> Result<GraphValue> {
+        let names = self.names;
+        let grid = match graph.shape(images) {
+            Some([_, _, Some(height), Some(width)]) => {
+                [height, width].map(|side| side / self.patch_size)
+            }
+            Some([_, _, _, _]) => {
+                return Err(Error::Unsupported {
+                    component: "VisionTransformer",
+                    reason: "images of a free size have other positions each: fix height and width",
+                });
+            }
+            _ => self.grid,
+        };
+        let maps = graph.part(names.patches, &self.patches, images)?;
+        let flat = graph.integers(&[0, 0, -1])?;
+        let maps = graph.node("Reshape", &[&maps, &flat]);
+        let order = [("perm", [0i64, 2, 1].into())];
+        let patches = graph.node_with("Transpose", &[&maps], &order);
+        let positions = graph.constant(names.positions, &self.positions(grid)?.detach());
+        let first = i64::from(self.class_has_position);
+        let [start, end, axis] = [first, i64::MAX, 1].map(|number| graph.integers(&[number]));
+        let (start, end, axis) = (start?, end?, axis?);
+        let own = graph.node("Slice", &[&positions, &start, &end, &axis]);
+        let patches = graph.node("Add", &[&patches, &own]);
+        let hidden = self.patches.weight().dims()[0];
+        let mut tokens = Vec::with_capacity(3);
+        if let (Some(name), Some(class)) = (names.class_token, &self.class_token) {
+            let class = class.as_detached_tensor().reshape((1, 1, hidden))?;
+            let mut class = graph.constant(name, &class);
+            if self.class_has_position {
+                let zero = graph.integers(&[0])?;
+                let own = graph.node("Slice", &[&positions, &zero, &start, &axis]);
+                class = graph.node("Add", &[&class, &own]);
+            }
+            tokens.push(for_each_image(graph, &class, images, [1, hidden])?);
+        }
+        if let (Some(name), Some(registers)) = (names.registers, &self.registers) {
+            let count = registers.dims()[1];
+            let registers = graph.constant(name, registers);
+            tokens.push(for_each_image(graph, &registers, images, [count, hidden])?);
+        }
+        tokens.push(patches);
+        let tokens: Vec<&GraphValue> = tokens.iter().collect();
+        Ok(graph.node_with("Concat", &tokens, &[("axis", 1i64.into())]))
+    }
+
     pub(super) fn add_to(&self, parameters: &mut Parameters) {
         let names = self.names;
         for (name, var) in [
@@ -152,4 +200,18 @@ impl PatchTokens {
         parameters.push(names.positions, self.positions.clone());
         parameters.extend(names.patches, self.patches.parameters());
     }
+}
+
+/// Tokens `[1, count, hidden]` for each image of a batch, in a graph: `[N, count, hidden]`.
+pub(super) fn for_each_image(
+    graph: &mut Graph,
+    tokens: &GraphValue,
+    images: &GraphValue,
+    [count, hidden]: [usize; 2],
+) -> Result<GraphValue> {
+    let first = [("start", 0i64.into()), ("end", 1i64.into())];
+    let batch = graph.node_with("Shape", &[images], &first);
+    let rest = graph.integers(&[count as i64, hidden as i64])?;
+    let shape = graph.node_with("Concat", &[&batch, &rest], &[("axis", 0i64.into())]);
+    Ok(graph.node("Expand", &[tokens, &shape]))
 }

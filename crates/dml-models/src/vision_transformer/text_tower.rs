@@ -11,14 +11,14 @@
 
 use candle_core::{DType, Device, Tensor};
 use dml_core::{Result, SeedSequence, check};
-use dml_nn::{Embedding, Layer, LayerNorm, Linear, Parameters};
+use dml_nn::{ElementType, Embedding, Graph, GraphValue, Layer, LayerNorm, Linear, Parameters};
 use rand::RngCore;
 
 use super::STD;
 use super::block::{BlockNames, BlockSizes, Blocks, CLIP_BLOCK};
 use crate::backbone::{Backbone, by_prefix, trainable};
 use crate::init::Init;
-use crate::text::HiddenAct;
+use crate::text::{HiddenAct, tokens};
 
 /// Names of the blocks and of their parts.
 const BLOCKS: (&str, &BlockNames) = ("text_model.encoder.layers", &CLIP_BLOCK);
@@ -262,6 +262,58 @@ impl Layer for TextTower {
 
     fn seeds(&self) -> Vec<SeedSequence> {
         self.blocks.seeds()
+    }
+
+    fn export(&self, graph: &mut Graph, ids: &GraphValue) -> Result<GraphValue> {
+        let (most, end) = (
+            self.config.max_position_embeddings as i64,
+            i64::from(self.config.end_token_id),
+        );
+        let is_siglip = self.config.family == TextTowerFamily::Siglip;
+        let ids = if is_siglip {
+            let most = graph.integers(&[most])?;
+            let length = tokens::length(graph, ids);
+            let room = graph.node("Sub", &[&most, &length]);
+            let others = graph.integers(&[0, 0, 0])?;
+            let room = graph.node_with("Concat", &[&others, &room], &[("axis", 0i64.into())]);
+            let end = graph.constant("end", &Tensor::new(end, &Device::Cpu)?);
+            graph.node("Pad", &[ids, &room, &end])
+        } else {
+            ids.clone()
+        };
+        let length = tokens::length(graph, &ids);
+        let words = graph.part("text_model.embeddings.token_embedding", &self.words, &ids)?;
+        let table = "text_model.embeddings.position_embedding.weight";
+        let table = graph.constant(table, self.positions.weight());
+        let [zero, axis] = [0, 0].map(|number| graph.integers(&[number]));
+        let positions = graph.node("Slice", &[&table, &zero?, &length, &axis?]);
+        let x = graph.node("Add", &[&words, &positions]);
+        let added = if is_siglip {
+            None
+        } else {
+            let ahead = tokens::distances(graph, &length)?;
+            let here = graph.constant("here", &Tensor::new(0i64, &Device::Cpu)?);
+            let is_ahead = graph.node("Greater", &[&ahead, &here]);
+            let seen = graph.node("Not", &[&is_ahead]);
+            Some(tokens::zero_or(graph, &seen, f64::NEG_INFINITY)?)
+        };
+        let states = self.blocks.export(graph, x, added.as_ref())?;
+        let text = if is_siglip {
+            let last = graph.constant("last", &Tensor::new(most - 1, &Device::Cpu)?);
+            graph.node_with("Gather", &[&states, &last], &[("axis", 1i64.into())])
+        } else {
+            let end = graph.integers(&[end])?;
+            let is_end = graph.node("Equal", &[&ids, &end]);
+            let is_end = graph.cast(&is_end, ElementType::Float);
+            let place = graph.node_with("ArgMax", &[&is_end], &[("axis", 1i64.into())]);
+            graph.node_with(
+                "GatherND",
+                &[&states, &place],
+                &[("batch_dims", 1i64.into())],
+            )
+        };
+        let normed = graph.part("text_model.final_layer_norm", &self.norm, &text)?;
+        graph.part(self.config.projection(), &self.projection, &normed)
     }
 }
 

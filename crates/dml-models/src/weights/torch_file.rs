@@ -97,7 +97,7 @@ fn archive(file: &mut File, path: &Path, total: u64) -> Result<(Pickle, Storages
     let folder = folder
         .ok_or_else(|| ModelError::format(path, "expected data.pkl in the archive, found none"))?;
     let bytes = |file: &mut File, member: &zip::Member| {
-        let start = member.start(file, path, total)?;
+        let start = member.start(path)?;
         if member.size > pickle::MOST_BYTES {
             let (most, size) = (pickle::MOST_BYTES, member.size);
             let problem = format!("expected a pickle of at most {most} bytes, found {size}");
@@ -117,7 +117,7 @@ fn archive(file: &mut File, path: &Path, total: u64) -> Result<(Pickle, Storages
     let mut storages = Storages::new();
     for (name, member) in &members {
         if let Some(key) = name.strip_prefix(&prefix) {
-            let start = member.start(file, path, total)?;
+            let start = member.start(path)?;
             storages.insert(key.to_owned(), (start, member.size));
         }
     }

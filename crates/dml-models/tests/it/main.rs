@@ -4,6 +4,8 @@
 mod adapters;
 mod backbones;
 mod formula;
+#[cfg(feature = "hub")]
+mod hub;
 mod parity;
 mod pretrained;
 mod recording;

@@ -185,50 +185,123 @@ fn both_towers_of_siglip() {
     assert_eq!(rows(&[&[3, 7, 1]]), rows(&[&[3, 7, 1], &[1; 6]]));
 }
 
-/// Embeddings of networks of full size: files `NAME.safetensors` of `generate/vision.py full` in the folder
+/// An image tower, or both towers.
+enum Full {
+    Image(Box<dyn Backbone>),
+    Both(Box<DualEncoder>),
+}
+
+impl Full {
+    /// The network of a file's name, with the weights of the file.
+    fn load(name: &str, file: &Weights) -> Self {
+        let rng = &mut ChaCha8Rng::seed_from_u64(0);
+        let (dtype, device) = (DType::F32, &Device::Cpu);
+        let names = Names::default().leave_out("check");
+        let towers = match name {
+            "clip-vit-base-patch32" => Some((
+                VisionTransformerConfig::clip_vit_base_patch32(),
+                TextTowerConfig::clip_vit_base_patch32(),
+            )),
+            "siglip-base-patch16-224" => Some((
+                VisionTransformerConfig::siglip_base_patch16_224(),
+                TextTowerConfig::siglip_base_patch16_224(),
+            )),
+            _ => None,
+        };
+        match towers {
+            Some((image, text)) => {
+                let network = DualEncoder::new(image, text, rng, dtype, device).unwrap();
+                network.load(file, &names).unwrap();
+                Self::Both(Box::new(network))
+            }
+            None => {
+                let network = by_name(name).unwrap().build(rng, dtype, device).unwrap();
+                network.load(file, &names).unwrap();
+                Self::Image(Box::new(network))
+            }
+        }
+    }
+
+    fn network(&self) -> &dyn Backbone {
+        match self {
+            Self::Image(network) => network.as_ref(),
+            Self::Both(network) => network.as_ref(),
+        }
+    }
+}
+
+fn norm(x: &Tensor) -> f64 {
+    let squares = x.to_dtype(DType::F64).unwrap().sqr().unwrap();
+    squares
+        .sum_all()
+        .unwrap()
+        .to_scalar::<f64>()
+        .unwrap()
+        .sqrt()
+}
+
+/// Embeddings and gradients of networks of full size: files `NAME.safetensors` of `generate/vision.py full` in the folder
 /// `DML_MODELS_VISION`.
 #[test]
-fn full_networks_have_upstreams_embeddings() {
+fn full_networks_have_upstreams_embeddings_and_gradients() {
     let Some(folder) = std::env::var_os("DML_MODELS_VISION") else {
         println!("skipped: DML_MODELS_VISION is not set");
         return;
     };
-    let mut paths = std::fs::read_dir(folder)
+    let paths = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path());
+    let paths = paths.filter(|path| path.extension().is_some_and(|end| end == "safetensors"));
     let mut count = 0;
-    while let Some(path) =
-        paths.find(|path| path.extension().is_some_and(|end| end == "safetensors"))
-    {
+    for path in paths {
         let name = path.file_stem().unwrap().to_str().unwrap();
         let file = Weights::open(&path).unwrap();
-        let rng = &mut ChaCha8Rng::seed_from_u64(0);
-        let network = by_name(name)
-            .unwrap()
-            .build(rng, DType::F32, &Device::Cpu)
-            .unwrap();
-        let names = Names::default().leave_out("check");
-        let report = network.load(&file, &names).unwrap();
-        let read = |name| file.tensor(name, DType::F32, &Device::Cpu).unwrap();
-        let (features, expected) = (
-            network.forward(&read("check.images")).unwrap(),
-            read("check.features"),
-        );
-        let largest = |x: &Tensor| {
-            x.abs()
-                .unwrap()
-                .max_all()
-                .unwrap()
-                .to_scalar::<f32>()
-                .unwrap()
+        let full = Full::load(name, &file);
+        let read = |name: &str, dtype| {
+            let name = format!("check.{name}");
+            file.tensor(&name, dtype, &Device::Cpu).unwrap()
         };
-        let difference = largest(&(&features - &expected).unwrap());
-        println!(
-            "{name}: {} tensors, {difference} of {}",
-            report.loaded,
-            largest(&expected)
-        );
-        assert!(difference <= 1e-4 * largest(&expected), "{name}");
+        let images = read("images", DType::F32);
+        let mut outputs = vec![("features", full.network().forward(&images).unwrap())];
+        if let Full::Both(network) = &full {
+            let ids = read("ids", DType::I64);
+            outputs.push(("text", network.text().forward(&ids).unwrap()));
+        }
+        let mut loss: Option<Tensor> = None;
+        for (what, output) in outputs {
+            let expected = read(what, DType::F32);
+            let difference = norm(&(&output - &expected).unwrap()) / norm(&expected);
+            println!("{name}: {what}, relative difference {difference:.2e}");
+            assert!(difference <= 1e-4, "{name}: {what}");
+            let probe = tensor(&format!("probe.{what}"), output.dims(), -1.0, 1.0);
+            let probe = probe.to_dtype(DType::F32).unwrap();
+            let own = (output * probe).unwrap().sum_all().unwrap();
+            loss = Some(match loss {
+                None => own,
+                Some(loss) => (loss + own).unwrap(),
+            });
+        }
+        let gradients = loss.unwrap().backward().unwrap();
+        let of = |own: &str| read(&format!("gradients.{own}"), DType::F32);
+        let all = file
+            .names()
+            .filter_map(|name| name.strip_prefix("check.gradients."));
+        let all: Vec<&str> = all.collect();
+        // A gradient that is 0 but for rounding has no digits to compare.
+        let least = 1e-6 * all.iter().map(|own| norm(&of(own))).fold(0.0, f64::max);
+        let parameters = full.network().parameters();
+        let (mut worst, mut whose, mut compared) = (0.0, String::new(), 0);
+        for (own, var) in parameters.iter().filter(|(own, _)| all.contains(own)) {
+            let (got, expected) = (gradients.get(var).unwrap(), of(own));
+            let difference = norm(&(got - &expected).unwrap()) / norm(&expected).max(least);
+            if difference > worst {
+                (worst, whose) = (difference, own.to_owned());
+            }
+            compared += 1;
+        }
+        println!("{name}: {compared} gradients, relative difference {worst:.2e} ({whose})");
+        assert_eq!(compared, all.len(), "{name}");
+        assert!(worst <= 1e-4, "{name}: {whose}");
         count += 1;
     }
     assert!(count > 0);

@@ -3,9 +3,10 @@
 use candle_core::{DType, Device, Tensor};
 use dml_core::{Error, Result};
 use dml_nn::{
-    AvgPool2d, AvgPool2dConfig, Embedding, EmbeddingConfig, Flatten, Gem, GemConfig, Graph,
-    Hardsigmoid, Layer, LayerNorm, LayerNormConfig, Linear, LinearConfig, MaxPool2d,
-    MaxPool2dConfig, MultiHeadAttention, MultiHeadAttentionConfig, Sequential, Sigmoid,
+    Activation, AvgPool2d, AvgPool2dConfig, Embedding, EmbeddingConfig, FeedForward, Flatten,
+    GeluForm, Gem, GemConfig, Graph, GroupNorm, GroupNormConfig, Hardsigmoid, Layer, LayerNorm,
+    LayerNormConfig, Linear, LinearConfig, MaxPool2d, MaxPool2dConfig, MultiHeadAttention,
+    MultiHeadAttentionConfig, RmsNorm, RmsNormConfig, Sequential, Sigmoid,
 };
 use dml_onnx::{OnnxConfig, OnnxError, to_bytes};
 use rand::SeedableRng;
@@ -25,6 +26,123 @@ fn generalised_mean_pooling() {
         &OnnxConfig::images(),
         &[numbers(&[2, 3, 5, 4])],
     );
+}
+
+#[test]
+fn average_pooling() {
+    for (name, config) in [
+        ("side by side", AvgPool2dConfig::new([2, 3])),
+        (
+            "padded",
+            AvgPool2dConfig {
+                stride: Some([2, 1]),
+                padding: [1, 1],
+                ..AvgPool2dConfig::new([3, 2])
+            },
+        ),
+        (
+            "padding left out",
+            AvgPool2dConfig {
+                stride: Some([1, 2]),
+                padding: [1, 1],
+                count_include_pad: false,
+                ..AvgPool2dConfig::new([2, 3])
+            },
+        ),
+    ] {
+        let network = Sequential::default()
+            .with("pool", AvgPool2d::new(config).unwrap())
+            .with("flatten", Flatten);
+        let inputs = [[2, 3, 6, 7], [1, 3, 6, 7]].map(|shape| numbers(&shape));
+        check(name, &network, &OnnxConfig::images(), &inputs);
+    }
+}
+
+#[test]
+fn group_normalisation_of_any_rank() {
+    for affine in [true, false] {
+        let mut config = GroupNormConfig::new(2, 6);
+        (config.eps, config.affine) = (1e-3, affine);
+        let norm = GroupNorm::new(config, DType::F32, &Device::Cpu).unwrap();
+        let network = Sequential::default()
+            .with("norm", norm)
+            .with("flatten", Flatten);
+        fill(&network);
+        for shape in [&[3, 6, 2, 5][..], &[2, 6, 4], &[3, 6]] {
+            let name = format!("group norm of {shape:?}");
+            check(&name, &network, &OnnxConfig::default(), &[numbers(shape)]);
+        }
+    }
+}
+
+#[test]
+fn root_mean_square_normalisation() {
+    for (eps, elementwise_affine) in [(None, true), (Some(1e-2), true), (None, false)] {
+        let config = RmsNormConfig {
+            eps,
+            elementwise_affine,
+            ..RmsNormConfig::new(5)
+        };
+        let norm = RmsNorm::new(config, DType::F32, &Device::Cpu).unwrap();
+        let network = Sequential::default()
+            .with("norm", norm)
+            .with("flatten", Flatten);
+        fill(&network);
+        // Rows of large and of tiny numbers, for which ε counts.
+        let rows = numbers(&[3, 2, 5]);
+        let inputs = [rows.clone(), (&rows * 1e-3).unwrap()];
+        check("rms norm", &network, &OnnxConfig::default(), &inputs);
+    }
+}
+
+#[test]
+fn feed_forward_with_each_activation() {
+    let rng = &mut ChaCha8Rng::seed_from_u64(0);
+    for activation in [
+        Activation::Relu,
+        Activation::Silu,
+        Activation::Gelu(GeluForm::Erf),
+        Activation::Gelu(GeluForm::Tanh),
+        Activation::Gelu(GeluForm::Quick),
+    ] {
+        let mut linear = |inputs, outputs| {
+            let config = LinearConfig::new(inputs, outputs);
+            Linear::new(config, rng, DType::F32, &Device::Cpu).unwrap()
+        };
+        let (first, second) = (linear(4, 9), linear(9, 3));
+        let layer = FeedForward::new(("fc1", first), activation, ("fc2", second)).unwrap();
+        let network = Sequential::default()
+            .with("mlp", layer)
+            .with("flatten", Flatten);
+        fill(&network);
+        let name = format!("{activation:?}");
+        check(
+            &name,
+            &network,
+            &OnnxConfig::default(),
+            &[numbers(&[2, 5, 4])],
+        );
+    }
+}
+
+#[test]
+fn parameters_of_a_feed_forward_part_keep_their_names() -> Result<()> {
+    let rng = &mut ChaCha8Rng::seed_from_u64(0);
+    let mut linear = || Linear::new(LinearConfig::new(3, 3), rng, DType::F32, &Device::Cpu);
+    let layer = FeedForward::new(("fc1", linear()?), Activation::Relu, ("fc2", linear()?))?;
+    let network = Sequential::default().with("mlp", layer);
+    let mut graph = Graph::default();
+    let input = graph.input("x");
+    network.export(&mut graph, &input)?;
+    let names = graph.constants().iter().map(|(value, _)| value.name());
+    let names: Vec<&str> = names.collect();
+    let parameters: Vec<String> = network
+        .parameters()
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
+    assert_eq!(names, parameters);
+    Ok(())
 }
 
 #[test]
@@ -93,7 +211,10 @@ fn what_has_no_description_is_refused() -> Result<()> {
         ceil_mode: true,
         ..MaxPool2dConfig::new([2, 2])
     };
-    let average = AvgPool2d::new(AvgPool2dConfig::new([2, 2]))?;
+    let average = AvgPool2d::new(AvgPool2dConfig {
+        ceil_mode: true,
+        ..AvgPool2dConfig::new([2, 2])
+    })?;
     for (component, layer) in [
         ("MaxPool2d", &MaxPool2d::new(ceil)? as &dyn Layer),
         ("AvgPool2d", &average),

@@ -5,3 +5,4 @@ mod images;
 mod layers;
 mod onnxruntime;
 mod texts;
+mod vision_transformers;
