@@ -151,6 +151,44 @@ pub enum DataError {
         /// What the decoder found.
         reason: String,
     },
+    /// Something is where a file or folder should be written.
+    #[error("{}: expected nothing of that name, found something: move it away or remove it", path.display())]
+    Exists {
+        /// The file or folder.
+        path: PathBuf,
+    },
+    /// A file or folder of a published data set is missing.
+    #[error("{title}: expected {missing} in {}, found nothing of that name: {help}", folder.display())]
+    NotThere {
+        /// The data set.
+        title: &'static str,
+        /// The folder.
+        folder: PathBuf,
+        /// What is missing.
+        missing: String,
+        /// Where to get it and where to put it.
+        help: String,
+    },
+    /// A file isn't what its format asks for.
+    #[error("{}, {place}: expected {expected}, found {found}", file.display())]
+    Malformed {
+        /// The file.
+        file: PathBuf,
+        /// Where in it: an entry, a field, or a position in bytes.
+        place: String,
+        /// What should stand there.
+        expected: &'static str,
+        /// What does.
+        found: String,
+    },
+    /// There is no published data set of that name in the list.
+    #[error("data set: expected one of {known}, found {found:?}")]
+    UnknownLayout {
+        /// The names of the list.
+        known: String,
+        /// The name that was asked for.
+        found: String,
+    },
     /// A folder or a table names no image.
     #[error("{}: expected at least one image, {kind}, found none", path.display())]
     NoImages {

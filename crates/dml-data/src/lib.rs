@@ -24,13 +24,23 @@ pub mod augment;
 pub mod augmented_images;
 
 #[cfg(feature = "images")]
+pub mod archives;
+#[cfg(feature = "images")]
 mod class_order;
+#[cfg(feature = "images")]
+mod contents;
 #[cfg(feature = "images")]
 pub mod image_files;
 #[cfg(feature = "images")]
 pub mod image_folder;
 #[cfg(feature = "images")]
+pub mod layouts;
+#[cfg(feature = "images")]
 pub mod manifest;
+#[cfg(feature = "images")]
+pub mod pair_table;
+#[cfg(feature = "images")]
+mod pixel_box;
 
 mod cache_folder;
 #[cfg(feature = "download")]
@@ -62,11 +72,17 @@ pub use augmented_images::AugmentedImages;
 #[cfg(feature = "images")]
 pub use class_order::ClassOrder;
 #[cfg(feature = "images")]
+pub use contents::{Contents, FilePart, PixelArray, PixelOrder, Pixels};
+#[cfg(feature = "images")]
 pub use image_files::{ImageFiles, ImageFilesConfig, Resize, SkippedFile, SkippedKind, Unreadable};
 #[cfg(feature = "images")]
 pub use image_folder::ImageFolder;
 #[cfg(feature = "images")]
-pub use manifest::{Entry, Manifest, Role};
+pub use manifest::{Entry, Manifest, ManifestColumns, ManifestConfig, Role};
+#[cfg(feature = "images")]
+pub use pair_table::{ImagePair, Pair, PairColumns, PairList, PairTable, PairTableConfig};
+#[cfg(feature = "images")]
+pub use pixel_box::PixelBox;
 
 pub use emnist::{Emnist, load_qmnist};
 pub use mnist::{Digest, MnistFile, MnistVariant};

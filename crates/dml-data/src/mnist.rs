@@ -39,6 +39,10 @@ pub enum Digest {
     Sha256(&'static str),
     /// MD5 of the compressed file, where its authors publish no other.
     Md5OfCompressed(&'static str),
+    /// SHA-256 of the file as it is downloaded.
+    Sha256OfFile(&'static str),
+    /// MD5 of the file as it is downloaded, where its authors publish no other.
+    Md5OfFile(&'static str),
 }
 
 const IMAGES: [&[usize]; 2] = [&[60_000, 28, 28], &[10_000, 28, 28]];
@@ -67,6 +71,8 @@ impl fmt::Display for Digest {
         match self {
             Self::Sha256(digest) => write!(f, "SHA-256 {digest} of the uncompressed bytes"),
             Self::Md5OfCompressed(digest) => write!(f, "MD5 {digest} of the compressed file"),
+            Self::Sha256OfFile(digest) => write!(f, "SHA-256 {digest} of the file"),
+            Self::Md5OfFile(digest) => write!(f, "MD5 {digest} of the file"),
         }
     }
 }

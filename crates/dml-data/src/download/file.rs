@@ -1,5 +1,6 @@
 //! One file, from any of its mirrors.
 
+use std::fmt::Debug;
 use std::fs::{self, File};
 use std::io;
 use std::ops::ControlFlow;
@@ -23,19 +24,34 @@ const PROGRESS: u64 = 1 << 16;
 /// Compression makes no file larger than this beyond its contents.
 const OVERHEAD: u64 = 1 << 20;
 
-/// A file to fetch into a folder.
-#[derive(Debug)]
-pub(super) struct Download<'a> {
-    pub(super) file: MnistFile,
-    pub(super) mirrors: &'a [String],
-    pub(super) folder: &'a Path,
-    pub(super) config: &'a DownloadConfig,
+/// What is known of a file before it is there.
+pub(crate) trait Known: Debug {
+    /// The name that it gets.
+    fn name(&self) -> String;
+
+    /// Its address at a mirror.
+    fn address(&self, mirror: &str) -> String;
+
+    /// Most bytes that it may have.
+    fn most_bytes(&self) -> u64;
+
+    /// Whether the file at `path` is the one that is known.
+    fn check(&self, path: &Path) -> Result<()>;
 }
 
-impl Download<'_> {
+/// A file to fetch into a folder.
+#[derive(Debug)]
+pub(crate) struct Download<'a, F> {
+    pub(crate) file: F,
+    pub(crate) mirrors: &'a [String],
+    pub(crate) folder: &'a Path,
+    pub(crate) config: &'a DownloadConfig,
+}
+
+impl<F: Known> Download<'_, F> {
     /// Makes sure that the file is in its folder, whole and checked.
-    pub(super) fn run(&self, progress: &mut Progress<'_>) -> Result<()> {
-        let name = format!("{}.gz", self.file.name);
+    pub(crate) fn run(&self, progress: &mut Progress<'_>) -> Result<()> {
+        let name = self.file.name();
         let path = self.folder.join(&name);
         let part = self.folder.join(format!("{name}.part"));
         fs::create_dir_all(self.folder).map_err(DataError::io("create", self.folder))?;
@@ -49,7 +65,7 @@ impl Download<'_> {
             progress(DownloadEvent::Waiting { file: &name })
         })?;
         if path.exists() {
-            match self.check(&path) {
+            match self.file.check(&path) {
                 Ok(()) => return progress(DownloadEvent::Cached { file: &name }),
                 Err(error @ DataError::Io { .. }) => return Err(error),
                 // Damaged since: fetched anew, and replaced when the new one is whole.
@@ -66,7 +82,7 @@ impl Download<'_> {
         let agent = agent(self.config);
         let mut attempts: Vec<Attempt> = Vec::new();
         for (m, mirror) in self.mirrors.iter().enumerate() {
-            let url = format!("{}/{name}", mirror.trim_end_matches('/'));
+            let url = self.file.address(mirror);
             // A part of unknown origin may spoil what a good mirror adds to it: then that mirror has another try.
             let mut inherited = own_len(part)? > 0;
             let mut failures = 0;
@@ -134,7 +150,7 @@ impl Download<'_> {
             name,
             url,
             have,
-            limit: self.plain_len() + OVERHEAD,
+            limit: self.file.most_bytes(),
             slowest: self.config.min_bytes_per_second,
             span: self.config.stall_timeout,
         };
@@ -144,7 +160,7 @@ impl Download<'_> {
             Err(Interrupt::Local(source)) => return Err(DataError::io("write", part)(source)),
             Err(Interrupt::Stopped(error)) => return Err(error),
         };
-        Ok(match self.check(part) {
+        Ok(match self.file.check(part) {
             Ok(()) => Ok(()),
             Err(error @ DataError::Io { .. }) => return Err(error),
             // Without an announced length, a file that is too short may be one that was cut off.
@@ -154,48 +170,78 @@ impl Download<'_> {
             Err(error) => Err(Fault::Contents(Box::new(error))),
         })
     }
+}
 
+impl MnistFile {
     /// How many bytes the file has, uncompressed.
     fn plain_len(&self) -> u64 {
-        let dims = self.file.dims;
+        let dims = self.dims;
         4 + 4 * dims.len() as u64 + dims.iter().map(|&dim| dim as u64).product::<u64>()
     }
+}
 
-    /// Whether the file at `path` is the one that the data set is known for.
+impl Known for MnistFile {
+    fn name(&self) -> String {
+        format!("{}.gz", self.name)
+    }
+
+    fn address(&self, mirror: &str) -> String {
+        format!("{}/{}.gz", mirror.trim_end_matches('/'), self.name)
+    }
+
+    fn most_bytes(&self) -> u64 {
+        self.plain_len() + OVERHEAD
+    }
+
     fn check(&self, path: &Path) -> Result<()> {
-        let open = || File::open(path).map_err(DataError::io("open", path));
-        let array = Idx::read(path, open()?, self.plain_len())?;
-        if array.dims() != self.file.dims {
+        let file = File::open(path).map_err(DataError::io("open", path))?;
+        let array = Idx::read(path, file, self.plain_len())?;
+        if array.dims() != self.dims {
             return Err(DataError::Dimensions {
                 file: path.to_path_buf(),
-                expected: format!("{:?}", self.file.dims),
+                expected: format!("{:?}", self.dims),
                 found: array.dims().to_vec(),
             });
         }
-        let (known, found) = match self.file.digest {
-            Digest::Sha256(known) => {
-                let mut hash = Sha256::new();
-                hash.update(array.header());
-                hash.update(array.data());
-                (known, hex(&hash.finalize()))
-            }
-            Digest::Md5OfCompressed(known) => {
-                let mut hash = Md5::new();
-                io::copy(&mut open()?, &mut HashWriter(&mut hash))
-                    .map_err(DataError::io("read", path))?;
-                (known, hex(&hash.finalize()))
-            }
-        };
-        if known == found {
-            Ok(())
-        } else {
-            Err(DataError::Digest {
-                file: path.to_path_buf(),
-                expected: self.file.digest,
-                found,
-            })
+        if let Digest::Sha256(known) = self.digest {
+            let mut hash = Sha256::new();
+            hash.update(array.header());
+            hash.update(array.data());
+            return same(path, self.digest, known, hex(&hash.finalize()));
         }
+        check_digest(path, self.digest)
     }
+}
+
+/// Whether a file has a digest of its own bytes.
+pub(crate) fn check_digest(path: &Path, digest: Digest) -> Result<()> {
+    let mut file = File::open(path).map_err(DataError::io("open", path))?;
+    let (known, found) = match digest {
+        Digest::Sha256(known) | Digest::Sha256OfFile(known) => {
+            (known, hash::<Sha256>(&mut file, path)?)
+        }
+        Digest::Md5OfCompressed(known) | Digest::Md5OfFile(known) => {
+            (known, hash::<Md5>(&mut file, path)?)
+        }
+    };
+    same(path, digest, known, found)
+}
+
+fn hash<D: sha2::Digest>(file: &mut File, path: &Path) -> Result<String> {
+    let mut hash = D::new();
+    io::copy(file, &mut HashWriter(&mut hash)).map_err(DataError::io("read", path))?;
+    Ok(hex(&hash.finalize()))
+}
+
+fn same(path: &Path, expected: Digest, known: &str, found: String) -> Result<()> {
+    if known == found {
+        return Ok(());
+    }
+    Err(DataError::Digest {
+        file: path.to_path_buf(),
+        expected,
+        found,
+    })
 }
 
 struct HashWriter<'a, D>(&'a mut D);

@@ -16,7 +16,7 @@
 
 mod attempt;
 mod backoff;
-mod file;
+pub(crate) mod file;
 mod lock;
 mod own_file;
 mod transfer;

@@ -15,6 +15,8 @@ use super::*;
 use crate::{DataError, Digest, Idx, MnistFile};
 
 mod contents;
+#[cfg(feature = "images")]
+mod published;
 mod resuming;
 mod server;
 mod stopping;

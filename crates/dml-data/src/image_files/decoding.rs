@@ -12,11 +12,49 @@ use super::format::{FORMATS, SNIFFED, sniff};
 use super::memory::{Header, peak, working_channels};
 use super::{ImageFilesConfig, Resize, exif, jpeg};
 use crate::error::shortened;
-use crate::{DataError, Image, Result, resampling};
+use crate::{Contents, DataError, Image, PixelBox, Result, resampling};
 
-/// Reads a file, decodes, turns, converts and resizes.
-pub(super) fn read(path: &Path, config: &ImageFilesConfig) -> Result<Image> {
-    decode(path, &read_bytes(path, config.memory_limit)?, config)
+/// Reads a file, decodes, turns, converts, cuts `part` out and resizes.
+pub(super) fn read(
+    path: &Path,
+    part: Option<PixelBox>,
+    config: &ImageFilesConfig,
+) -> Result<Image> {
+    decode(path, &read_bytes(path, config.memory_limit)?, part, config)
+}
+
+/// The same for an image that isn't a file of its own.
+pub(super) fn read_contents(
+    name: &Path,
+    contents: &Contents,
+    part: Option<PixelBox>,
+    config: &ImageFilesConfig,
+) -> Result<Image> {
+    match contents {
+        Contents::Bytes(bytes) => decode(name, bytes, part, config),
+        Contents::Part(own) => decode(name, &own.read(config.memory_limit)?, part, config),
+        Contents::Pixels(own) => {
+            let ([height, width], (channels, bytes)) = (own.size(), own.interleaved());
+            let (width, height) = (width as u32, height as u32);
+            let image = if channels == 1 {
+                image::GrayImage::from_raw(width, height, bytes).map(DynamicImage::ImageLuma8)
+            } else {
+                RgbImage::from_raw(width, height, bytes).map(DynamicImage::ImageRgb8)
+            };
+            let image = image.ok_or_else(|| undecodable(name, "sides of too many pixels"))?;
+            let header = Header {
+                file: 0,
+                width: width.into(),
+                height: height.into(),
+                color: image.color(),
+                jpeg: None,
+                is_turned: false,
+                part,
+            };
+            check_memory(name, &header, config)?;
+            finish(name, image, Orientation::NoTransforms, part, config)
+        }
+    }
 }
 
 /// The bytes of a regular file. Opening a named pipe would wait until somebody writes to it.
@@ -39,14 +77,38 @@ fn read_bytes(path: &Path, limit: u64) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Decodes, turns, converts and resizes the bytes of a file; `name` is for errors.
-pub(super) fn decode(name: &Path, bytes: &[u8], config: &ImageFilesConfig) -> Result<Image> {
-    let (image, orientation) = decode_pixels(name, bytes, config)?;
+/// Decodes, turns, converts, cuts and resizes the bytes of a file; `name` is for errors.
+pub(super) fn decode(
+    name: &Path,
+    bytes: &[u8],
+    part: Option<PixelBox>,
+    config: &ImageFilesConfig,
+) -> Result<Image> {
+    let (image, orientation) = decode_pixels(name, bytes, part, config)?;
+    finish(name, image, orientation, part, config)
+}
+
+/// Turns, converts, cuts and resizes a decoded image.
+fn finish(
+    name: &Path,
+    image: DynamicImage,
+    orientation: Orientation,
+    part: Option<PixelBox>,
+    config: &ImageFilesConfig,
+) -> Result<Image> {
     let mut image = match working_channels(image.color(), config.channels) {
         1 => DynamicImage::ImageLuma8(image.into_luma8()),
         _ => DynamicImage::ImageRgb8(image.into_rgb8()),
     };
     image.apply_orientation(orientation);
+    if let Some(part) = part {
+        let size = (image.width(), image.height());
+        let part = part
+            .within(size.0, size.1)
+            .ok_or_else(|| outside(name, part, size))?;
+        let corner = (u64::from(part.top), u64::from(part.left));
+        image = cropped(image, corner, (part.height.into(), part.width.into()));
+    }
     let image = resize(image, config);
     let [height, width] = config.size;
     let own = usize::from(image.color().channel_count());
@@ -67,15 +129,31 @@ fn undecodable(name: &Path, reason: impl Into<String>) -> DataError {
     }
 }
 
+fn outside(name: &Path, part: PixelBox, (width, height): (u32, u32)) -> DataError {
+    let corner = format!("column {}, row {}", part.left, part.top);
+    let reason =
+        format!("its box begins at {corner}, outside of the image of {width} x {height} pixels");
+    undecodable(name, reason)
+}
+
 fn too_large(name: &Path, bytes: u64, limit: u64) -> DataError {
     let reason = format!("it takes {bytes} bytes of memory, more than the memory limit of {limit}");
     undecodable(name, reason)
+}
+
+fn check_memory(name: &Path, header: &Header, config: &ImageFilesConfig) -> Result<()> {
+    let memory = peak(header, config);
+    match memory > config.memory_limit {
+        true => Err(too_large(name, memory, config.memory_limit)),
+        false => Ok(()),
+    }
 }
 
 /// The image as it is in the file, and how it is to be turned.
 fn decode_pixels(
     name: &Path,
     bytes: &[u8],
+    part: Option<PixelBox>,
     config: &ImageFilesConfig,
 ) -> Result<(DynamicImage, Orientation)> {
     let fault = |error: image::ImageError| undecodable(name, shortened(&error.to_string()));
@@ -121,11 +199,9 @@ fn decode_pixels(
                 | Orientation::Rotate90FlipH
                 | Orientation::Rotate270FlipH
         ),
+        part,
     };
-    let memory = peak(&header, config);
-    if memory > config.memory_limit {
-        return Err(too_large(name, memory, config.memory_limit));
-    }
+    check_memory(name, &header, config)?;
     let image = if structure.is_some_and(|found| found.is_separate) {
         drop(decoder);
         separate_scans(bytes).map_err(|reason| undecodable(name, shortened(&reason)))?

@@ -4,6 +4,7 @@ use image::ColorType;
 
 use super::jpeg::Structure;
 use super::{ImageFilesConfig, Resize};
+use crate::PixelBox;
 
 /// What is known of an image before its pixels are decoded.
 #[derive(Clone, Copy, Debug)]
@@ -17,13 +18,15 @@ pub(super) struct Header {
     pub(super) jpeg: Option<Structure>,
     /// Whether a side turn follows.
     pub(super) is_turned: bool,
+    /// The part of the upright image that is read.
+    pub(super) part: Option<PixelBox>,
 }
 
 /// Most bytes that are held at once while the image is decoded, converted, turned and resized, without those of the
 /// result.
 ///
 /// ```text
-/// file + max(decoder + decoded, decoded + converted, 2 · converted, converted + part,
+/// file + max(decoder + decoded, decoded + converted, 2 · converted, converted + box, box + part,
 ///            part + first axis resized + max(resized, some rows) + weights)
 /// ```
 pub(super) fn peak(header: &Header, config: &ImageFilesConfig) -> u64 {
@@ -38,7 +41,7 @@ pub(super) fn peak(header: &Header, config: &ImageFilesConfig) -> u64 {
         None => decoded,
     };
     let channels = working_channels(header.color, config.channels);
-    let converted = of(channels);
+    let mut converted = of(channels);
     let is_converted = !matches!(
         (header.color, channels),
         (ColorType::L8, 1) | (ColorType::Rgb8, 3)
@@ -54,6 +57,16 @@ pub(super) fn peak(header: &Header, config: &ImageFilesConfig) -> u64 {
     }
     if header.is_turned {
         stages.push(converted.saturating_mul(2));
+    }
+    // A side that doesn't fit into 32 bits is refused by the decoder.
+    let sides = (u32::try_from(width), u32::try_from(height));
+    if let (Some(part), (Ok(columns), Ok(rows))) = (header.part, sides)
+        && let Some(part) = part.within(columns, rows)
+    {
+        (width, height) = (part.width.into(), part.height.into());
+        let bytes = width.saturating_mul(height).saturating_mul(channels);
+        stages.push(converted.saturating_add(bytes));
+        converted = bytes;
     }
     if config.resize == Resize::CenterCrop {
         let part = super::decoding::within((new_height, new_width), (height, width));

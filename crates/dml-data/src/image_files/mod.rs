@@ -31,7 +31,7 @@ use rayon::prelude::*;
 use crate::class_labels::check_labels;
 use crate::image::{LONGEST, check_size};
 use crate::subset::pick;
-use crate::{ClassOrder, DataError, Image, ImageSource, Result};
+use crate::{ClassOrder, Contents, DataError, Image, ImageSource, PixelBox, Result};
 
 pub use skipped::{SkippedFile, SkippedKind};
 
@@ -162,8 +162,12 @@ pub struct ImageFiles {
     paths: Arc<[PathBuf]>,
     labels: Labels,
     class_names: Arc<[String]>,
-    /// The file of every row as bytes, where it stands in a table; empty if none does.
-    contents: Arc<[Option<Arc<[u8]>>]>,
+    /// Where the image of every row is, if it isn't a file of its own; empty if all are.
+    contents: Arc<[Option<Contents>]>,
+    /// The part of the image of every row that is read; empty if all are read whole.
+    boxes: Arc<[Option<PixelBox>]>,
+    /// The position of every row in the list that the images come from.
+    origins: Arc<[usize]>,
     /// The camera of every row, a position in the names; none if some row has none.
     cameras: Option<Arc<[i64]>>,
     camera_names: Arc<[String]>,
@@ -174,8 +178,10 @@ pub struct ImageFiles {
 /// Rows of images that a table adds something to.
 #[derive(Debug, Default)]
 pub(crate) struct Extras {
-    /// The files of the rows as bytes; empty if none is given.
-    pub(crate) contents: Vec<Option<Arc<[u8]>>>,
+    /// The images that aren't files of their own; empty if all are.
+    pub(crate) contents: Vec<Option<Contents>>,
+    /// The parts of the images that are read; empty if all are read whole.
+    pub(crate) boxes: Vec<Option<PixelBox>>,
     /// The camera of every row, a position in the names.
     pub(crate) cameras: Option<Vec<i64>>,
     pub(crate) camera_names: Arc<[String]>,
@@ -192,7 +198,7 @@ pub(crate) struct Extras {
 /// out of range.
 pub fn decode(name: impl AsRef<Path>, bytes: &[u8], config: &ImageFilesConfig) -> Result<Image> {
     config.check()?;
-    decoding::decode(name.as_ref(), bytes, config)
+    decoding::decode(name.as_ref(), bytes, None, config)
 }
 
 impl ImageFiles {
@@ -239,10 +245,12 @@ impl ImageFiles {
         check_labels(source.display(), labels.as_slice(), paths.len(), known)?;
         let files = Self {
             source: source.into(),
+            origins: (0..paths.len()).collect(),
             paths: paths.into(),
             labels,
             class_names,
             contents: extras.contents.into(),
+            boxes: extras.boxes.into(),
             cameras: extras.cameras.map(Into::into),
             camera_names: extras.camera_names,
             skipped: extras.skipped.into(),
@@ -286,6 +294,7 @@ impl ImageFiles {
     /// The rows `rows` alone.
     fn with_rows(self, rows: &[usize], skipped: Vec<SkippedFile>) -> Result<Self> {
         let contents = rows.iter().filter_map(|&row| self.contents.get(row));
+        let boxes = rows.iter().filter_map(|&row| self.boxes.get(row));
         let cameras = self.cameras.as_ref().map(|cameras| {
             let own = rows.iter().map(|&row| cameras[row]);
             own.collect::<Arc<[i64]>>()
@@ -294,6 +303,8 @@ impl ImageFiles {
             paths: rows.iter().map(|&row| self.paths[row].clone()).collect(),
             labels: pick(&self.labels, rows)?,
             contents: contents.cloned().collect(),
+            boxes: boxes.copied().collect(),
+            origins: rows.iter().map(|&row| self.origins[row]).collect(),
             cameras,
             skipped: skipped.into(),
             ..self
@@ -359,6 +370,13 @@ impl ImageFiles {
         &self.paths
     }
 
+    /// The position of every row in the list of files, or among the lines of the table, that the images come from. They
+    /// differ from the row's own number once undecodable files were [skipped](Unreadable::Skip).
+    #[must_use]
+    pub fn origins(&self) -> &[usize] {
+        &self.origins
+    }
+
     /// The names of the classes: that of label 0 first.
     #[must_use]
     pub fn class_names(&self) -> &[String] {
@@ -404,10 +422,10 @@ impl ImageSource for ImageFiles {
 
     fn image(&self, row: usize) -> Result<Image> {
         check::indices("rows", [row], self.paths.len())?;
-        let path = &self.paths[row];
+        let (path, part) = (&self.paths[row], self.boxes.get(row).copied().flatten());
         match self.contents.get(row) {
-            Some(Some(bytes)) => decoding::decode(path, bytes, &self.config),
-            _ => decoding::read(path, &self.config),
+            Some(Some(contents)) => decoding::read_contents(path, contents, part, &self.config),
+            _ => decoding::read(path, part, &self.config),
         }
     }
 }

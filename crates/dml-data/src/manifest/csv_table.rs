@@ -1,41 +1,42 @@
-//! Tables as CSV files.
+//! Tables as CSV and TSV files.
 
 use std::path::Path;
 
 use csv::{Position, ReaderBuilder, StringRecord, Trim};
 
-use super::cells::{Cells, check_columns};
+use super::cells::Cells;
 use super::quotes::{Fault, check_quotes};
+use super::schema::Sink;
 use crate::{DataError, Result};
 
-/// Hands the lines of a file over, one by one, each with its number.
-pub(super) fn read(
-    path: &Path,
-    bytes: &[u8],
-    take: &mut dyn FnMut(u64, Cells) -> Result<()>,
-) -> Result<()> {
+/// Hands the lines of a file over, one by one, each with its number. Cells end at `delimiter`.
+pub(super) fn read(path: &Path, bytes: &[u8], delimiter: u8, lines: &mut dyn Sink) -> Result<()> {
     // Spreadsheets put a mark at the beginning of their UTF-8.
     let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    check_quotes(text).map_err(|Fault { at, column, found }| {
+    check_quotes(text, delimiter).map_err(|Fault { at, column, found }| {
         let (line, column) = (1 + newlines(&text[..at]), column.to_string());
         let expected = "a quote that closes at the end of its cell";
         DataError::table(path, line, column, expected, found)
     })?;
-    let mut reader = ReaderBuilder::new().trim(Trim::All).from_reader(text);
+    let mut reader = ReaderBuilder::new()
+        .delimiter(delimiter)
+        .trim(Trim::All)
+        .from_reader(text);
     let fault = |error: csv::Error| syntax(path, line_of(text, error.position()), &error);
     let names = reader.headers().map_err(fault)?.clone();
-    check_columns(path, names.iter(), false)?;
+    lines.header(&names.iter().collect::<Vec<_>>(), false)?;
+    let schema = lines.schema();
+    let columns: Vec<_> = names.iter().map(|name| schema.column(name)).collect();
+    let separator = lines.separator();
     let mut record = StringRecord::new();
     while reader.read_record(&mut record).map_err(fault)? {
         let mut cells = Cells::default();
-        for (name, text) in names.iter().zip(&record) {
-            if let Some(cell) = cells.text_mut(name)
-                && !text.is_empty()
-            {
-                *cell = Some(text.to_owned());
+        for (column, text) in columns.iter().zip(&record) {
+            if let Some(column) = *column {
+                cells.set(column, text.to_owned(), separator);
             }
         }
-        take(line_of(text, record.position()), cells)?;
+        lines.take(line_of(text, record.position()), cells)?;
     }
     Ok(())
 }

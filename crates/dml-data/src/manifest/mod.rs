@@ -10,19 +10,26 @@
 //!
 //! | column | contents |
 //! |---|---|
-//! | `path` | the image; a relative path is relative to the folder of the table |
+//! | `path` | the image; a relative path is relative to the folder of the table. Also read as `file_name`, its name in Hugging Face's image folders |
+//! | `image` | Parquet only: the image itself ([below](#parquet)) |
 //! | `label` | the name of its class |
+//! | `labels` | the names of several classes, separated by `\|`, or a list |
 //! | `split` | the split that it belongs to, such as `train`; may be empty |
 //! | `role` | `query`, `gallery`, `both` or `junk`; may be empty |
 //! | `camera` | the name or number of the camera; may be empty |
-//! | `image` | Parquet only: the image itself ([below](#parquet)) |
+//! | `sequence` | the name or number of the sequence of images that it is part of; may be empty |
+//! | `category` | the name of the category that its class belongs to; may be empty |
+//! | `box` | the part of the image that is read: left, top, width and height in pixels, separated by blanks or commas, or a list; may be empty |
+//! | `text` | a text that belongs to it; may be empty |
 //!
-//! `path` (or `image`) and `label` must be there. Columns stand in any order, and further ones are passed over. Each cell
-//! stands on one line. Labels are text; classes are numbered from 0 in the order of their names
-//! ([or another](Manifest::with_class_order)), those of the whole table even where only a part of it is asked for, so
-//! that labels of queries and galleries can be compared. Cameras are numbered in the same way. Where every label, or every
-//! camera, of a CSV file is a whole number written as a real one (`1.0`), it is read as `1`: other programs write
-//! whole numbers so as soon as one cell of the column is empty.
+//! One of `path`, `image` and `text`, and one of `label` and `labels` must be there. Other names are set in
+//! [`ManifestColumns`], and [`ManifestConfig::allow_unlabelled`] reads tables without labels. Columns stand in any order,
+//! and further ones are passed over. Each cell but a text stands on one line. Labels are text; classes are numbered from 0
+//! in the order of their names ([or another](Manifest::with_class_order)), those of the whole table even where only a part
+//! of it is asked for, so that labels of queries and galleries can be compared. Cameras, sequences and categories are
+//! numbered in the same way. Where every label of a CSV or TSV file is a whole number written as a real one (`1.0`), it is
+//! read as `1`: other programs write whole numbers so as soon as one cell of the column is empty. The same holds for
+//! cameras, sequences and categories.
 //!
 //! # Re-identification
 //!
@@ -31,51 +38,63 @@
 //! query finds it. Neither does the same thing seen by the same camera. `query_gallery_relation` of the crate `dml-eval`
 //! makes both rules of the labels and [cameras](crate::ImageFiles::cameras).
 //!
-//! # CSV
+//! # CSV and TSV
 //!
-//! A CSV file is in UTF-8, has the names of its columns in the first line and is separated by commas. A quote that is
-//! opened must close where its cell ends.
+//! A file that ends in `.csv`, or in `.tsv` or `.tab`, is in UTF-8, has the names of its columns in the first line and is
+//! separated by commas, or by tabs. A quote that is opened must close where its cell ends.
+//!
+//! # JSON Lines
+//!
+//! A file that ends in `.jsonl`, `.ndjson` or `.json` has a JSON object on each line, whose keys are the columns. Values are
+//! text, whole numbers, `null`, and lists of these for `labels` and `box`.
 //!
 //! # Parquet
 //!
 //! With the feature `parquet`, a Parquet file with columns of these names is the same; there a label may be a whole number
 //! of any width, or a whole number written as a real one, too. The column `image` has the bytes of an image file, or is a
-//! group of `bytes` and `path`, as Hugging Face's data sets have it. Columns may be compressed by snappy, gzip, lz4 or
-//! zstd, and are in plain or dictionary encoding.
+//! group of `bytes` and `path`, as Hugging Face's data sets have it. Where they say what whole numbers stand for
+//! (`ClassLabel`), classes have these names and the order of these numbers. Columns may be compressed by snappy, gzip, lz4
+//! or zstd, and are in plain or dictionary encoding.
 //!
 //! # Memory
 //!
-//! A table may take 2 GiB ([`Manifest::MEMORY_LIMIT`]), images in it included; [`Manifest::read_within`] sets another
+//! A table may take 2 GiB ([`Manifest::MEMORY_LIMIT`]), images in it included; [`ManifestConfig::memory_limit`] sets another
 //! limit. The pages of a Parquet file are checked before they are decompressed.
 
-mod cells;
+pub(crate) mod cells;
+#[cfg(feature = "parquet")]
+mod class_label;
+mod columns;
 mod csv_table;
 mod entry;
+mod json_lines;
+mod kind;
 mod lines;
+mod numbers;
 #[cfg(feature = "parquet")]
 mod parquet_pages;
 #[cfg(feature = "parquet")]
 mod parquet_table;
+mod parts;
 #[cfg(feature = "parquet")]
 mod quiet_panic;
 mod quotes;
+pub(crate) mod reading;
 mod role;
+mod rows;
+pub(crate) mod sample;
+pub(crate) mod schema;
+mod source;
 mod whole_numbers;
 
-use std::collections::BTreeSet;
-use std::ffi::OsStr;
-use std::fs::File;
-use std::io::Read;
+use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
-#[cfg(feature = "parquet")]
-use parquet::file::reader::ChunkReader;
-
 use self::lines::Lines;
-use crate::image_files::Extras;
-use crate::{ClassOrder, DataError, ImageFiles, ImageFilesConfig, Result};
+use crate::{ClassOrder, DataError, Result};
 
+pub use self::columns::{ManifestColumns, ManifestConfig};
 pub use self::entry::Entry;
 pub use self::role::Role;
 
@@ -104,21 +123,23 @@ pub struct Manifest {
     entries: Arc<[Entry]>,
     class_names: Arc<[String]>,
     camera_names: Arc<[String]>,
-    order: ClassOrder,
+    sequence_names: Arc<[String]>,
+    category_names: Arc<[String]>,
 }
 
 impl Manifest {
-    /// Most bytes of memory that [`Manifest::read`] and [`Manifest::parse`] let a table take: 2 GiB.
+    /// Most bytes of memory that a table may take by default: 2 GiB.
     pub const MEMORY_LIMIT: u64 = 1 << 31;
 
-    /// Reads a table, by the ending of its name: `.csv`, or `.parquet` with the feature of that name.
+    /// Reads a table, by the ending of its name: `.csv`, `.tsv`, `.tab`, `.jsonl`, `.ndjson`, `.json`, or `.parquet` with
+    /// the feature of that name.
     ///
     /// # Errors
     /// [`DataError::Io`] if the file can't be read, [`DataError::Table`] with line and column for what is wrong in it,
     /// [`DataError::TableKind`] for another ending, [`DataError::NoImages`] for a table without lines,
     /// [`DataError::TooLarge`] beyond the [memory limit](Self::MEMORY_LIMIT).
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
-        Self::read_within(path, Self::MEMORY_LIMIT)
+        Self::read_with(path, &ManifestConfig::default())
     }
 
     /// Reads a table that may take at most so many bytes of memory.
@@ -126,20 +147,22 @@ impl Manifest {
     /// # Errors
     /// As [`Manifest::read`].
     pub fn read_within(path: impl AsRef<Path>, memory_limit: u64) -> Result<Self> {
+        let config = ManifestConfig {
+            memory_limit,
+            ..ManifestConfig::default()
+        };
+        Self::read_with(path, &config)
+    }
+
+    /// Reads a table with columns of other names, without labels, or within another limit of memory.
+    ///
+    /// # Errors
+    /// As [`Manifest::read`], and [`DataError::Core`] for columns without a name or two of the same.
+    pub fn read_with(path: impl AsRef<Path>, config: &ManifestConfig) -> Result<Self> {
         let path = path.as_ref();
-        let kind = Kind::of(path)?;
-        let file = File::open(path).map_err(DataError::io("read", path))?;
-        match kind {
-            Kind::Csv => {
-                let mut bytes = Vec::new();
-                file.take(memory_limit.saturating_add(1))
-                    .read_to_end(&mut bytes)
-                    .map_err(DataError::io("read", path))?;
-                Self::csv(path, &bytes, memory_limit)
-            }
-            #[cfg(feature = "parquet")]
-            Kind::Parquet => Self::parquet(path, file, 0, memory_limit),
-        }
+        let mut lines = Lines::new(path, config)?;
+        reading::read_file(path, &mut lines)?;
+        lines.finish()
     }
 
     /// Reads the bytes of a table. `name` is its path, whose ending says what kind of table it is.
@@ -147,38 +170,95 @@ impl Manifest {
     /// # Errors
     /// As [`Manifest::read`].
     pub fn parse(name: impl AsRef<Path>, bytes: &[u8], memory_limit: u64) -> Result<Self> {
+        let config = ManifestConfig {
+            memory_limit,
+            ..ManifestConfig::default()
+        };
+        Self::parse_with(name, bytes, &config)
+    }
+
+    /// The same with columns of other names, or without labels.
+    ///
+    /// # Errors
+    /// As [`Manifest::read_with`].
+    pub fn parse_with(
+        name: impl AsRef<Path>,
+        bytes: &[u8],
+        config: &ManifestConfig,
+    ) -> Result<Self> {
         let name = name.as_ref();
-        match Kind::of(name)? {
-            Kind::Csv => Self::csv(name, bytes, memory_limit),
-            #[cfg(feature = "parquet")]
-            Kind::Parquet => {
-                let copy = bytes::Bytes::copy_from_slice(bytes);
-                Self::parquet(name, copy, bytes.len(), memory_limit)
-            }
+        let mut lines = Lines::new(name, config)?;
+        reading::read_bytes(name, bytes, &mut lines)?;
+        lines.finish()
+    }
+
+    /// A table of lines that were made elsewhere; `source` is the folder or file that they come from, for messages. Paths
+    /// are taken as they are. Classes are numbered in the order of their names.
+    ///
+    /// # Errors
+    /// [`DataError::NoImages`] without a line.
+    pub fn new(source: impl AsRef<Path>, entries: impl Into<Vec<Entry>>) -> Result<Self> {
+        let entries: Vec<Entry> = entries.into();
+        let with_class = entries.iter().filter(|entry| !entry.is_junk());
+        let names: BTreeSet<&str> = with_class.flat_map(Entry::classes).collect();
+        let names = names.into_iter().map(str::to_owned).collect();
+        Self::numbered(source.as_ref(), entries, names)
+    }
+
+    /// The same with classes numbered in the order of `class_names`, of which some may have no line.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), and [`DataError::NoSuchLines`] for a line of a class without a name, or a name that is there
+    /// twice.
+    pub fn with_classes(
+        source: impl AsRef<Path>,
+        entries: impl Into<Vec<Entry>>,
+        class_names: Vec<String>,
+    ) -> Result<Self> {
+        let (source, entries): (_, Vec<Entry>) = (source.as_ref(), entries.into());
+        let fault = |wanted: String, found: &str| DataError::NoSuchLines {
+            file: source.to_path_buf(),
+            column: "label",
+            wanted,
+            found: format!("{:?}", crate::error::shortened(found)),
+        };
+        let mut known = HashSet::with_capacity(class_names.len());
+        if let Some(twice) = class_names.iter().find(|name| !known.insert(name.as_str())) {
+            return Err(fault("of a name that is there once".to_owned(), twice));
         }
+        let with_class = entries.iter().filter(|entry| !entry.is_junk());
+        let mut classes = with_class.flat_map(Entry::classes);
+        if let Some(unknown) = classes.find(|name| !known.contains(name)) {
+            let wanted = format!("among {} names of classes", class_names.len());
+            return Err(fault(wanted, unknown));
+        }
+        drop(classes);
+        Self::numbered(source, entries, class_names)
     }
 
-    fn csv(path: &Path, bytes: &[u8], memory_limit: u64) -> Result<Self> {
-        let mut lines = Lines::new(path, bytes.len(), memory_limit);
-        lines.check()?;
-        csv_table::read(path, bytes, &mut |line, cells| lines.take(line, cells))?;
-        whole_numbers::unify(&mut lines.entries);
-        lines.finish()
+    fn numbered(source: &Path, entries: Vec<Entry>, class_names: Vec<String>) -> Result<Self> {
+        if entries.is_empty() {
+            return Err(DataError::NoImages {
+                path: source.to_path_buf(),
+                kind: "one a line",
+            });
+        }
+        let names = |cell: fn(&Entry) -> &Option<String>| -> Arc<[String]> {
+            let names = entries.iter().filter_map(|entry| cell(entry).as_deref());
+            let names: BTreeSet<&str> = names.collect();
+            names.into_iter().map(str::to_owned).collect()
+        };
+        Ok(Self {
+            path: source.into(),
+            class_names: class_names.into(),
+            camera_names: names(|entry| &entry.camera),
+            sequence_names: names(|entry| &entry.sequence),
+            category_names: names(|entry| &entry.category),
+            entries: entries.into(),
+        })
     }
 
-    /// Reads a file of which `held` bytes are in memory.
-    #[cfg(feature = "parquet")]
-    fn parquet<R>(path: &Path, file: R, held: usize, memory_limit: u64) -> Result<Self>
-    where
-        R: ChunkReader + 'static,
-    {
-        let mut lines = Lines::new(path, held, memory_limit);
-        let mut take = |line, cells| lines.take(line, cells);
-        parquet_table::read(path, file, memory_limit, &mut take)?;
-        lines.finish()
-    }
-
-    /// The same table with classes, and cameras, numbered in another order.
+    /// The same table with classes, cameras, sequences and categories numbered in another order.
     #[must_use]
     pub fn with_class_order(self, order: ClassOrder) -> Self {
         let sorted = |names: &[String]| {
@@ -189,9 +269,16 @@ impl Manifest {
         Self {
             class_names: sorted(&self.class_names),
             camera_names: sorted(&self.camera_names),
-            order,
+            sequence_names: sorted(&self.sequence_names),
+            category_names: sorted(&self.category_names),
             ..self
         }
+    }
+
+    /// The table, folder or archive that the lines come from.
+    #[must_use]
+    pub fn source(&self) -> &Path {
+        &self.path
     }
 
     /// The lines in order.
@@ -212,122 +299,16 @@ impl Manifest {
         &self.camera_names
     }
 
-    /// The names of the splits of these lines, sorted.
+    /// The names of all sequences of the table, in their order.
     #[must_use]
-    pub fn splits(&self) -> Vec<&str> {
-        let splits = self.entries.iter().filter_map(|own| own.split.as_deref());
-        splits.collect::<BTreeSet<_>>().into_iter().collect()
+    pub fn sequence_names(&self) -> &[String] {
+        &self.sequence_names
     }
 
-    /// The lines of a split.
-    ///
-    /// # Errors
-    /// [`DataError::NoSuchLines`] if there is none.
-    pub fn split(&self, name: &str) -> Result<Self> {
-        let keep = |entry: &Entry| entry.split.as_deref() == Some(name);
-        self.filtered(keep, || {
-            ("split", format!("{name:?}"), self.splits().join(", "))
-        })
-    }
-
-    /// The lines of a part: of [`Role::Query`], those that are queries or both; of [`Role::Gallery`], those that are in
-    /// the gallery, both, or junk.
-    ///
-    /// # Errors
-    /// [`DataError::NoSuchLines`] if there is none.
-    pub fn role(&self, role: Role) -> Result<Self> {
-        let keep = |entry: &Entry| entry.role.is_some_and(|own| own.is_part_of(role));
-        let roles = || {
-            let named = Role::NAMED.iter();
-            let named = named.filter(|(r, _)| self.entries.iter().any(|e| e.role == Some(*r)));
-            named.map(|(_, name)| *name).collect::<Vec<_>>().join(", ")
-        };
-        let wanted = || ("role", format!("{:?}", role.name()), roles());
-        self.filtered(keep, wanted)
-    }
-
-    fn filtered(
-        &self,
-        keep: impl Fn(&Entry) -> bool,
-        what: impl FnOnce() -> (&'static str, String, String),
-    ) -> Result<Self> {
-        let entries = self.entries.iter().filter(|entry| keep(entry));
-        let entries: Arc<[Entry]> = entries.cloned().collect();
-        if entries.is_empty() {
-            let (column, wanted, found) = what();
-            return Err(DataError::NoSuchLines {
-                file: self.path.to_path_buf(),
-                column,
-                wanted,
-                found: if found.is_empty() {
-                    "none".to_owned()
-                } else {
-                    found
-                },
-            });
-        }
-        Ok(Self {
-            entries,
-            ..self.clone()
-        })
-    }
-
-    /// The images of these lines. Junk has the label −1.
-    ///
-    /// # Errors
-    /// As [`ImageFiles::new`].
-    pub fn images(&self, config: ImageFilesConfig) -> Result<ImageFiles> {
-        // Every label and every camera is among the names, which are sorted.
-        let place = |names: &[String], own: &str| {
-            names.partition_point(|name| self.order.compare(name, own).is_lt()) as i64
-        };
-        let label = |entry: &Entry| match entry.is_junk() {
-            true => -1,
-            false => place(&self.class_names, &entry.label),
-        };
-        let labels: Vec<i64> = self.entries.iter().map(label).collect();
-        let cameras = self.entries.iter().map(|entry| entry.camera.as_deref());
-        let cameras = cameras.map(|own| Some(place(&self.camera_names, own?)));
-        let contents = match self.entries.iter().any(|entry| entry.contents.is_some()) {
-            true => self.entries.iter().map(|e| e.contents.clone()).collect(),
-            false => Vec::new(),
-        };
-        let extras = Extras {
-            contents,
-            cameras: cameras.collect(),
-            camera_names: Arc::clone(&self.camera_names),
-            has_junk: true,
-            skipped: Vec::new(),
-        };
-        let paths = self.entries.iter().map(|entry| entry.path.clone());
-        let names = self.class_names.iter().cloned();
-        ImageFiles::with_extras(&self.path, paths, labels, names, config, extras)
-    }
-}
-
-/// The kinds of tables.
-enum Kind {
-    Csv,
-    #[cfg(feature = "parquet")]
-    Parquet,
-}
-
-impl Kind {
-    fn of(path: &Path) -> Result<Self> {
-        let ending = path.extension().map(OsStr::to_ascii_lowercase);
-        match ending.as_deref().and_then(OsStr::to_str) {
-            Some("csv") => Ok(Self::Csv),
-            #[cfg(feature = "parquet")]
-            Some("parquet") => Ok(Self::Parquet),
-            _ => Err(DataError::TableKind {
-                file: path.to_path_buf(),
-                known: if cfg!(feature = "parquet") {
-                    ".csv or .parquet"
-                } else {
-                    ".csv, or .parquet with the feature `parquet`"
-                },
-            }),
-        }
+    /// The names of all categories of the table, in their order.
+    #[must_use]
+    pub fn category_names(&self) -> &[String] {
+        &self.category_names
     }
 }
 

@@ -10,12 +10,15 @@ use parquet::file::reader::{ChunkReader, FileReader, SerializedFileReader};
 use parquet::record::{Field, Row};
 use parquet::schema::types::Type;
 
-use super::cells::{COLUMNS, Cells, IMAGE, check_columns};
+use super::cells::{Cells, MOST_ELEMENTS};
+use super::class_label::ClassLabel;
 use super::entry::LEAST_BYTES;
+use super::numbers::real;
 use super::parquet_pages::check_pages;
 use super::quiet_panic;
+use super::schema::{Column, Schema, Sink};
 use crate::error::shortened;
-use crate::{DataError, Result};
+use crate::{Contents, DataError, Result};
 
 /// Largest footer that is read: the description of the file, of which the crate holds a multiple in memory.
 const FOOTER_LIMIT: u64 = 1 << 26;
@@ -24,10 +27,9 @@ const FOOTER_LIMIT: u64 = 1 << 26;
 pub(super) fn read<R: ChunkReader + 'static>(
     path: &Path,
     file: R,
-    limit: u64,
-    take: &mut dyn FnMut(u64, Cells) -> Result<()>,
+    lines: &mut dyn Sink,
 ) -> Result<()> {
-    quiet_panic::catch(|| read_rows(path, file, limit, take)).unwrap_or_else(|message| {
+    quiet_panic::catch(|| read_rows(path, file, lines)).unwrap_or_else(|message| {
         let found = format!("one whose reader fails: {}", shortened(&message));
         Err(DataError::table(
             path,
@@ -39,12 +41,8 @@ pub(super) fn read<R: ChunkReader + 'static>(
     })
 }
 
-fn read_rows<R: ChunkReader + 'static>(
-    path: &Path,
-    file: R,
-    limit: u64,
-    take: &mut dyn FnMut(u64, Cells) -> Result<()>,
-) -> Result<()> {
+fn read_rows<R: ChunkReader + 'static>(path: &Path, file: R, lines: &mut dyn Sink) -> Result<()> {
+    let limit = lines.memory_limit();
     let fault = |line: u64| {
         move |error: ParquetError| {
             let found = shortened(&error.to_string());
@@ -57,7 +55,8 @@ fn read_rows<R: ChunkReader + 'static>(
     let metadata = reader.metadata();
     let schema = metadata.file_metadata().schema();
     let names = schema.get_fields().iter().map(|field| field.name());
-    check_columns(path, names, true)?;
+    lines.header(&names.collect::<Vec<_>>(), true)?;
+    let columns = lines.schema().clone();
     // Each row takes so much at least, so that a file that says it has too many is refused at once.
     let rows = u64::try_from(metadata.file_metadata().num_rows()).unwrap_or(u64::MAX);
     let groups = metadata.row_groups().iter();
@@ -71,25 +70,40 @@ fn read_rows<R: ChunkReader + 'static>(
         });
     }
     let groups = metadata.row_groups().iter();
-    let columns = groups.flat_map(parquet::file::metadata::RowGroupMetaData::columns);
-    let columns = columns.filter(|own| own.column_path().parts().first().is_some_and(is_read));
-    for column in columns.clone() {
+    let chunks = groups.flat_map(parquet::file::metadata::RowGroupMetaData::columns);
+    let is_read = |name: &String| columns.column(name).is_some();
+    let chunks = chunks.filter(|own| own.column_path().parts().first().is_some_and(is_read));
+    for column in chunks.clone() {
         check_codec(path, column)?;
     }
-    for column in columns {
+    for column in chunks {
         check_pages(&*file, column, limit).map_err(fault(1))?;
     }
     // Columns of other names may be of any kind, so they are not even looked at.
     let wanted = schema.get_fields().iter();
-    let wanted = wanted.filter(|field| is_read(field.name()));
+    let wanted = wanted.filter(|field| columns.column(field.name()).is_some());
     let projection = Type::group_type_builder(schema.name())
         .with_fields(wanted.map(Arc::clone).collect())
         .build()
         .map_err(fault(1))?;
+    let metadata = metadata.file_metadata().key_value_metadata();
+    let names_of = |column| ClassLabel::find(metadata, columns.name(column));
+    let form = Form {
+        path,
+        columns: &columns,
+        separator: lines.separator(),
+        label: names_of(Column::Label),
+        labels: names_of(Column::Labels),
+        category: names_of(Column::Category),
+    };
+    let named = form.label.as_ref().map(|own| (own, Column::Label));
+    if let Some((names, column)) = named.or(form.labels.as_ref().map(|own| (own, Column::Labels))) {
+        lines.class_names(names.names(path, columns.name(column))?);
+    }
     let rows = reader.get_row_iter(Some(projection)).map_err(fault(1))?;
     for (number, row) in (1..).zip(rows) {
         let row = row.map_err(fault(number))?;
-        take(number, cells(path, number, &row)?)?;
+        lines.take(number, form.cells(number, &row)?)?;
     }
     Ok(())
 }
@@ -137,11 +151,6 @@ fn check_footer<R: ChunkReader>(file: &R) -> parquet::errors::Result<()> {
     Ok(())
 }
 
-fn is_read(column: impl AsRef<str>) -> bool {
-    let column = column.as_ref().trim();
-    column == IMAGE || COLUMNS.contains(&column)
-}
-
 /// Whether a column is compressed in a way that can be read: else the reader would say only that something was left out
 /// of it.
 fn check_codec(path: &Path, column: &ColumnChunkMetaData) -> Result<()> {
@@ -156,54 +165,111 @@ fn check_codec(path: &Path, column: &ColumnChunkMetaData) -> Result<()> {
     Err(DataError::table(path, 1, name, expected, found))
 }
 
-/// The cells of the row of that number.
-fn cells(path: &Path, number: u64, row: &Row) -> Result<Cells> {
-    let mut cells = Cells::default();
-    for (name, field) in row.get_column_iter() {
-        let name = name.trim();
-        let fault =
-            |expected| move |found: String| DataError::table(path, number, name, expected, found);
-        if name == IMAGE {
-            let expected = "the bytes of an image, a path, or a group of `bytes` and `path`";
-            image(field, &mut cells).map_err(fault(expected))?;
-        } else if let Some(cell) = cells.text_mut(name) {
-            let text = text(field).map_err(fault("text, a whole number or nothing"))?;
-            // The path may be known from the image.
-            *cell = text.or(cell.take());
-        }
-    }
-    Ok(cells)
+/// What the columns of a file mean.
+struct Form<'a> {
+    path: &'a Path,
+    columns: &'a Schema,
+    separator: char,
+    label: Option<ClassLabel>,
+    labels: Option<ClassLabel>,
+    category: Option<ClassLabel>,
 }
 
-/// Puts an image into `cells`: its bytes, its path, or both, as Hugging Face's data sets have them.
+impl Form<'_> {
+    /// The cells of the row of that number.
+    fn cells(&self, number: u64, row: &Row) -> Result<Cells> {
+        let mut cells = Cells::default();
+        for (name, field) in row.get_column_iter() {
+            let Some(column) = self.columns.column(name) else {
+                continue;
+            };
+            let fault = |expected| {
+                move |found| DataError::table(self.path, number, name.trim(), expected, found)
+            };
+            if column == Column::Image {
+                let expected = "the bytes of an image, a path, or a group of `bytes` and `path`";
+                image(field, &mut cells).map_err(fault(expected))?;
+            } else {
+                let expected = match (column.takes_lists(), column.takes_fractions()) {
+                    (true, _) => "text, a whole number, a list or nothing",
+                    (false, true) => "text, a number or nothing",
+                    (false, false) => "text, a whole number or nothing",
+                };
+                self.cell(column, field, &mut cells)
+                    .map_err(fault(expected))?;
+            }
+        }
+        Ok(cells)
+    }
+
+    fn cell(
+        &self,
+        column: Column,
+        field: &Field,
+        cells: &mut Cells,
+    ) -> std::result::Result<(), String> {
+        let names = match column {
+            Column::Label => self.label.as_ref(),
+            Column::Labels => self.labels.as_ref(),
+            Column::Category => self.category.as_ref(),
+            _ => None,
+        };
+        let named = |text: String| names.map_or(Ok(text.clone()), |names| names.name(text));
+        match field {
+            Field::ListInternal(list) if list.len() <= MOST_ELEMENTS => {
+                let elements = list.elements().iter().map(|element| {
+                    let text = text(element, column)?;
+                    named(text.ok_or("nothing in a list")?)
+                });
+                let elements = elements.collect::<std::result::Result<Vec<_>, String>>()?;
+                if cells.set_list(column, elements) {
+                    Ok(())
+                } else {
+                    Err(kind(field))
+                }
+            }
+            field => {
+                if let Some(text) = text(field, column)? {
+                    cells.set(column, named(text)?, self.separator);
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Puts an image into `cells`: its bytes, its path, or both, as Hugging Face's data sets have them. A column `path` of the
+/// table itself counts more.
 fn image(field: &Field, cells: &mut Cells) -> std::result::Result<(), String> {
     match field {
         Field::Null => {}
-        Field::Bytes(bytes) => cells.contents = Some(bytes.data().to_vec()),
+        Field::Bytes(bytes) => cells.contents = Some(Contents::Bytes(bytes.data().into())),
         Field::Group(row) => {
             for (name, part) in row.get_column_iter() {
                 match (name.trim(), part) {
                     ("bytes", Field::Null | Field::Bytes(_)) => image(part, cells)?,
-                    ("path", part) => {
-                        // A column `path` of the table itself counts more.
-                        let text = text(part)?;
-                        cells.path = cells.path.take().or(text);
-                    }
+                    ("path", part) => path(part, cells)?,
                     ("bytes", other) => return Err(kind(other)),
                     _ => {}
                 }
             }
         }
-        other => {
-            let text = text(other)?;
-            cells.path = cells.path.take().or(text);
-        }
+        other => path(other, cells)?,
+    }
+    Ok(())
+}
+
+fn path(field: &Field, cells: &mut Cells) -> std::result::Result<(), String> {
+    match text(field, Column::Path)? {
+        Some(path) if !cells.has(Column::Path) => cells.set(Column::Path, path, '\0'),
+        _ => {}
     }
     Ok(())
 }
 
 /// A cell as text, empty ones as `None`; or what it is instead.
-fn text(field: &Field) -> std::result::Result<Option<String>, String> {
+fn text(field: &Field, column: Column) -> std::result::Result<Option<String>, String> {
+    let of_real = |x: f64| real(x, column).ok_or_else(|| kind(field));
     let text = match field {
         Field::Null => return Ok(None),
         Field::Str(text) => text.clone(),
@@ -211,6 +277,7 @@ fn text(field: &Field) -> std::result::Result<Option<String>, String> {
             Ok(text) => text.to_owned(),
             Err(_) => return Err(kind(field)),
         },
+        Field::Bool(x) => x.to_string(),
         Field::Byte(x) => x.to_string(),
         Field::Short(x) => x.to_string(),
         Field::Int(x) => x.to_string(),
@@ -219,27 +286,13 @@ fn text(field: &Field) -> std::result::Result<Option<String>, String> {
         Field::UShort(x) => x.to_string(),
         Field::UInt(x) => x.to_string(),
         Field::ULong(x) => x.to_string(),
-        Field::Float(x) => return real(f64::from(*x), field),
-        Field::Double(x) => return real(*x, field),
+        Field::Float16(x) => of_real(f64::from(f32::from(*x)))?,
+        Field::Float(x) => of_real(f64::from(*x))?,
+        Field::Double(x) => of_real(*x)?,
         other => return Err(kind(other)),
     };
     let trimmed = text.trim();
     Ok((!trimmed.is_empty()).then(|| trimmed.to_owned()))
-}
-
-/// Whole numbers up to this size are exact among numbers of 64 bits.
-const EXACT: f64 = 9_007_199_254_740_992.0;
-
-/// A real number as a whole one. Programs without whole numbers that may be missing write a column of reals as soon as
-/// one cell is empty, and NaN into that cell.
-fn real(x: f64, field: &Field) -> std::result::Result<Option<String>, String> {
-    if x.is_nan() {
-        Ok(None)
-    } else if x.fract() == 0.0 && x.abs() <= EXACT {
-        Ok(Some(format!("{}", x as i64)))
-    } else {
-        Err(kind(field))
-    }
 }
 
 /// What a cell is, for a message; the value only of one that is short.

@@ -14,8 +14,9 @@ pub(super) struct Fault {
     pub(super) found: &'static str,
 }
 
-/// Looks at every quoted cell.
-pub(super) fn check_quotes(text: &[u8]) -> Result<(), Fault> {
+/// Looks at every quoted cell; cells end at `delimiter`.
+pub(super) fn check_quotes(text: &[u8], delimiter: u8) -> Result<(), Fault> {
+    let is_end = |byte: u8| byte == delimiter || matches!(byte, b'\r' | b'\n');
     let mut at = 0;
     let mut column = 1;
     while at < text.len() {
@@ -28,20 +29,17 @@ pub(super) fn check_quotes(text: &[u8]) -> Result<(), Fault> {
             };
             at = after_quoted(text, at + 1).ok_or_else(|| fault("one that never closes"))?;
             // Blanks behind a quoted cell do no harm.
-            while matches!(text.get(at), Some(b' ' | b'\t')) {
+            while matches!(text.get(at), Some(&byte @ (b' ' | b'\t')) if byte != delimiter) {
                 at += 1;
             }
-            if !matches!(text.get(at), None | Some(b',' | b'\r' | b'\n')) {
+            if !text.get(at).is_none_or(|byte| is_end(*byte)) {
                 return Err(fault("text behind the closing quote"));
             }
         }
-        match text[at..]
-            .iter()
-            .position(|b| matches!(b, b',' | b'\r' | b'\n'))
-        {
+        match text[at..].iter().position(|byte| is_end(*byte)) {
             Some(length) => {
                 at += length;
-                column = if text[at] == b',' { column + 1 } else { 1 };
+                column = if text[at] == delimiter { column + 1 } else { 1 };
                 at += 1;
             }
             None => return Ok(()),
@@ -75,8 +73,9 @@ mod tests {
             "\"two\nlines\" ,c",
             "\"a\"",
         ] {
-            assert_eq!(check_quotes(good.as_bytes()), Ok(()), "{good:?}");
+            assert_eq!(check_quotes(good.as_bytes(), b','), Ok(()), "{good:?}");
         }
+        assert_eq!(check_quotes(b"\"a,b\"\t\"c\" \t\"\"\n", b'\t'), Ok(()));
         for (bad, at, column, found) in [
             ("a\n1,\"b", 4, 2, "one that never closes"),
             ("\"", 0, 1, "one that never closes"),
@@ -85,7 +84,7 @@ mod tests {
             ("\"a\"b,c", 0, 1, "text behind the closing quote"),
         ] {
             let fault = Fault { at, column, found };
-            assert_eq!(check_quotes(bad.as_bytes()), Err(fault), "{bad:?}");
+            assert_eq!(check_quotes(bad.as_bytes(), b','), Err(fault), "{bad:?}");
         }
     }
 }

@@ -2,6 +2,12 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::*;
+use crate::ImageFilesConfig;
+
+#[path = "tests/columns.rs"]
+mod columns_of_all_kinds;
+#[path = "tests/writers.rs"]
+mod writers;
 
 fn manifest(name: &str, contents: impl AsRef<[u8]>) -> Result<Manifest> {
     let folder = tempfile::tempdir().unwrap();
@@ -31,12 +37,9 @@ fn message(contents: impl AsRef<[u8]>) -> String {
 
 fn entry(path: &str, label: &str, split: Option<&str>, role: Option<Role>) -> Entry {
     Entry {
-        path: path.into(),
-        label: label.to_owned(),
         split: split.map(str::to_owned),
         role,
-        camera: None,
-        contents: None,
+        ..Entry::new(path, label)
     }
 }
 
@@ -157,7 +160,8 @@ fn faults_name_line_and_column() {
 fn files_that_are_no_tables_are_refused() {
     let text = manifest("t.txt", "path,label\n").unwrap_err().to_string();
     assert!(
-        text.contains("t.txt: expected a table that ends in .csv") && text.contains("parquet"),
+        text.contains("t.txt: expected a table that ends in .csv, .tsv")
+            && text.contains("parquet"),
         "{text}"
     );
     let missing = Manifest::read("no/such/table.csv").unwrap_err();

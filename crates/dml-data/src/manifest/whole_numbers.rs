@@ -2,11 +2,23 @@
 
 use super::Entry;
 
-/// Reads `1.0` as `1` where every label, or every camera, is a whole number written so.
+/// Reads `1.0` as `1` where every label, camera, sequence or category is a whole number written so.
 pub(super) fn unify(entries: &mut [Entry]) {
-    unify_cells(entries.iter_mut().map(|entry| &mut entry.label).collect());
-    let cameras = entries.iter_mut().filter_map(|entry| entry.camera.as_mut());
-    unify_cells(cameras.collect());
+    let labels = entries.iter_mut().filter(|entry| !entry.label.is_empty());
+    unify_cells(labels.map(|entry| &mut entry.label).collect());
+    let cells: [fn(&mut Entry) -> &mut Option<String>; 3] = [
+        |entry| &mut entry.camera,
+        |entry| &mut entry.sequence,
+        |entry| &mut entry.category,
+    ];
+    for cell in cells {
+        unify_cells(
+            entries
+                .iter_mut()
+                .filter_map(|entry| cell(entry).as_mut())
+                .collect(),
+        );
+    }
 }
 
 fn unify_cells(cells: Vec<&mut String>) {

@@ -144,6 +144,7 @@ fn the_digests_are_of_the_right_form() {
             let (digest, digits) = match file.digest {
                 Digest::Sha256(digest) => (digest, 64),
                 Digest::Md5OfCompressed(digest) => (digest, 32),
+                other => panic!("{other}"),
             };
             let lower_hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
             assert!(digest.len() == digits && digest.bytes().all(lower_hex));

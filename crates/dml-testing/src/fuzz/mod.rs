@@ -6,6 +6,10 @@
 //! - `cargo xtask fuzz` hands them what libFuzzer makes up, without an end;
 //! - tests hand them [valid inputs with a few bytes changed](mutated), from a fixed seed, for some seconds ([`survives`]).
 
+#[cfg(feature = "images")]
+mod annotations;
+#[cfg(feature = "images")]
+mod array;
 mod checkpoint;
 mod configuration;
 #[cfg(feature = "images")]
@@ -14,10 +18,14 @@ mod idx;
 #[cfg(feature = "images")]
 mod image;
 mod index;
+#[cfg(feature = "images")]
+mod json_lines;
 mod mutated;
 #[cfg(feature = "parquet")]
 mod parquet;
 mod scratch;
+#[cfg(feature = "images")]
+mod tar;
 mod tuples;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -42,6 +50,10 @@ pub struct Target {
 
 /// Every target that this build has: images and Parquet files are behind the features of these names.
 pub const TARGETS: &[Target] = &[
+    #[cfg(feature = "images")]
+    Target::new("annotations", annotations::run, annotations::seeds),
+    #[cfg(feature = "images")]
+    Target::new("array", array::run, array::seeds),
     Target::new("checkpoint", checkpoint::run, checkpoint::seeds),
     Target::new("configuration", configuration::run, configuration::seeds),
     #[cfg(feature = "images")]
@@ -50,8 +62,12 @@ pub const TARGETS: &[Target] = &[
     #[cfg(feature = "images")]
     Target::new("image", image::run, image::seeds),
     Target::new("index", index::run, index::seeds),
+    #[cfg(feature = "images")]
+    Target::new("json_lines", json_lines::run, json_lines::seeds),
     #[cfg(feature = "parquet")]
     Target::new("parquet", parquet::run, parquet::seeds),
+    #[cfg(feature = "images")]
+    Target::new("tar", tar::run, tar::seeds),
     Target::new("tuples", tuples::run, tuples::seeds),
 ];
 

@@ -14,6 +14,30 @@ fn csv_tables() {
 }
 
 #[test]
+#[cfg(feature = "images")]
+fn tables_of_json_lines() {
+    survives("json_lines", 300);
+}
+
+#[test]
+#[cfg(feature = "images")]
+fn arrays() {
+    survives("array", 200);
+}
+
+#[test]
+#[cfg(feature = "images")]
+fn tar_archives() {
+    survives("tar", 60);
+}
+
+#[test]
+#[cfg(feature = "images")]
+fn annotations() {
+    survives("annotations", 60);
+}
+
+#[test]
 #[cfg(feature = "parquet")]
 fn parquet_tables() {
     survives("parquet", 400);

@@ -11,6 +11,8 @@ mod eval;
 mod fuzz;
 mod losses;
 mod miners;
+#[cfg(feature = "images")]
+mod published_data;
 mod reducers;
 mod regularizers;
 mod samplers;

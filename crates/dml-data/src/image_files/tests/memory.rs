@@ -50,6 +50,7 @@ fn the_parts_of_the_sum_are_what_they_should_be() {
         color,
         jpeg: Some(jpeg::Structure::default()),
         is_turned: false,
+        part: None,
     };
     let peak = |header: memory::Header, config: &ImageFilesConfig| memory::peak(&header, config);
     let same = sized(100, 200, 3);
