@@ -91,22 +91,6 @@ pub const CUDA_SOURCES: [&dml_core::kernels::cuda::Source; 1] = [&kernels::image
 
 pub use optimizer::{Adam, AdamConfig, AdamW, AdamWConfig, Optimizer, Sgd, SgdConfig};
 
-/// What serde puts where a configuration names nothing.
-#[cfg(feature = "serde")]
-mod defaults {
-    pub(crate) fn yes() -> bool {
-        true
-    }
-
-    pub(crate) fn one() -> usize {
-        1
-    }
-
-    pub(crate) fn ones() -> [usize; 2] {
-        [1, 1]
-    }
-}
-
 /// Whether a bias has one number per output.
 fn check_bias(bias: Option<&Var>, outputs: usize) -> dml_core::Result<()> {
     match bias {
