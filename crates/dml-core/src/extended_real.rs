@@ -41,7 +41,14 @@ pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D:
     deserializer.deserialize_any(ExtendedReal)
 }
 
-/// A number in data, where it may be infinite.
+/// A number of a configuration that may be infinite, as a type of its own.
+///
+/// ```
+/// use dml_core::extended_real::Extended;
+///
+/// let number: Extended = serde_json::from_str(r#""-inf""#).unwrap();
+/// assert_eq!(f64::from(number), f64::NEG_INFINITY);
+/// ```
 #[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
 pub struct Extended(#[serde(with = "crate::extended_real")] pub f64);
