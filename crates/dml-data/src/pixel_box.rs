@@ -66,8 +66,12 @@ impl PixelBox {
 
 /// Start and length of the whole pixels that cover an interval.
 fn span(start: f64, end: f64) -> Option<(u32, u32)> {
+    // The maximum of NaN and 0 is 0.
+    if !start.is_finite() || !end.is_finite() {
+        return None;
+    }
     let (start, end) = (start.floor().max(0.0), end.ceil());
-    let fits = start.is_finite() && end.is_finite() && end > start && end <= f64::from(u32::MAX);
+    let fits = end > start && end <= f64::from(u32::MAX);
     fits.then_some((start as u32, (end - start) as u32))
 }
 

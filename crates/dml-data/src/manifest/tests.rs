@@ -112,8 +112,8 @@ fn parts_without_lines_are_errors_that_name_the_others() -> Result<()> {
 fn faults_name_line_and_column() {
     let cases = [
         (
-            "path,labels\n1,a\n",
-            "line 1, column label: expected a column of that name, found the columns path, labels",
+            "path,class\n1,a\n",
+            "line 1, column label: expected a column of that name, found the columns path, class",
         ),
         (
             "label\na\n",

@@ -191,6 +191,9 @@ fn element(descr: &str) -> std::result::Result<(Kind, usize, bool), &'static str
         _ => (false, descr),
     };
     let kind = rest.get(..1).ok_or(EXPECTED)?;
+    if kind == "O" {
+        return Err("an array of plain elements, not of Python's objects");
+    }
     let size: usize = rest[1..].parse().map_err(|_| EXPECTED)?;
     let (kind, width) = match (kind, size) {
         ("b" | "u", 1) => (Kind::Byte, 1),
@@ -199,7 +202,6 @@ fn element(descr: &str) -> std::result::Result<(Kind, usize, bool), &'static str
         ("f", 2 | 4 | 8) => (Kind::Real, size),
         ("U", 1..=LONGEST_TEXT) => (Kind::Characters, size * 4),
         ("S", 1..=LONGEST_TEXT) => (Kind::Ascii, size),
-        ("O", _) => return Err("an array of plain elements, not of Python's objects"),
         _ => return Err(EXPECTED),
     };
     Ok((kind, width, is_big))

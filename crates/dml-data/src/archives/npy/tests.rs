@@ -21,7 +21,7 @@ fn both_byte_orders_and_both_orders_of_elements_are_the_same_array() -> Result<(
         panic!("another type");
     };
     // np.random.RandomState(0).standard_normal begins so.
-    assert_eq!(values[..3], [1.764_052_3, 0.400_157_2, 0.978_738]);
+    assert_eq!(values[..3], [1.764_052_4, 0.400_157_2, 0.978_738]);
     for name in [
         "f4_fortran.npy",
         "f4_big.npy",

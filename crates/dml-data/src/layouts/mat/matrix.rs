@@ -12,7 +12,11 @@ const LONGEST_NAME: usize = 256;
 
 const CELL: u32 = 1;
 const STRUCT: u32 = 2;
+const OBJECT: u32 = 3;
 const CHARACTERS: u32 = 4;
+const SPARSE: u32 = 5;
+/// The last class of numbers: whole numbers of 64 bits without sign.
+const LAST_CLASS: u32 = 15;
 
 /// Reads matrices, and counts them.
 #[derive(Debug, Default)]
@@ -45,7 +49,8 @@ impl Reader {
         }
         let flags = data.expect(&[UINT32], "the flags of a matrix")?.numbers()?;
         let class = flags.first().map_or(0, |flags| *flags as u32 & 0xff);
-        if !matches!(class, CELL | STRUCT | CHARACTERS | 6..=15) {
+        // Newer kinds of objects have neither dimensions nor a name here.
+        if class > LAST_CLASS {
             return Ok((String::new(), Value::Other));
         }
         let dims = data
@@ -69,6 +74,7 @@ impl Reader {
                 let values = self.matrices(&mut data, count, depth)?;
                 Value::Structs(names, values)
             }
+            OBJECT | SPARSE => Value::Other,
             CHARACTERS => {
                 let characters = data.element()?.characters()?;
                 Value::Text(rows(&dims, &characters))

@@ -85,9 +85,14 @@ fn boxes_are_cut_out_before_anything_else() -> Result<()> {
     let images = table.images(config.clone())?;
     assert_eq!(images.image(0)?.values(), [0.0]);
     assert_eq!(images.image(1)?.values(), [1.0]);
-    // Five columns are left within the image: one black and four white ones.
-    assert_eq!(images.image(2)?.values(), [204.0 / 255.0]);
     assert_eq!(images.image(3)?.values(), [128.0 / 255.0]);
+    // Five columns are left within the image: one black and four white ones.
+    let row = ImageFilesConfig {
+        size: [1, 5],
+        ..config.clone()
+    };
+    let row = table.images(row)?.image(2)?;
+    assert_eq!(row.values(), [0.0, 1.0, 1.0, 1.0, 1.0]);
     let text = images.image(4).unwrap_err().to_string();
     assert!(
         text.ends_with("its box begins at column 8, row 0, outside of the image of 8 x 4 pixels"),
@@ -267,7 +272,7 @@ fn faults_of_json_lines_name_line_and_column() {
         assert!(text.starts_with("t.jsonl, line 3"), "{text}");
     }
     let deep = format!(
-        "{{\"x\": {}1{}, \"path\": \"1\", \"label\": \"a\"}}",
+        "{{\"labels\": {}1{}, \"path\": \"1\", \"label\": \"a\"}}",
         "[".repeat(100_000),
         "]".repeat(100_000)
     );
