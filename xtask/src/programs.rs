@@ -109,12 +109,22 @@ impl Program {
         if self.is_binary {
             cargo.args(["--bin", self.name]);
         }
-        if let Some(feature) = self.feature(args) {
+        let features = [self.feature(args), self.images(args)];
+        for feature in features.into_iter().flatten() {
             cargo.args(["--features", feature]);
         }
         cargo.arg("--").args(self.is_command.then_some(self.name));
         cargo.args(args);
         cargo
+    }
+
+    /// The feature with decoders of images, for a bench of photos.
+    fn images(&self, args: &[OsString]) -> Option<&'static str> {
+        let is_photos = |arg: &OsString| {
+            let arg = arg.to_string_lossy();
+            arg == "--photos" || arg.starts_with("--photos=")
+        };
+        (self.package == BENCH.package && args.iter().any(is_photos)).then_some("images")
     }
 
     /// The feature that the device of the arguments needs.
@@ -175,5 +185,8 @@ mod tests {
         assert!(words(&GPU, &[]).contains("--features cuda"));
         assert!(!words(&GPU, &["--device", "cpu"]).contains("--features"));
         assert!(words(&BENCH, &["--device", "metal"]).contains("--features metal"));
+        let photos = words(&BENCH, &["--only", "images", "--photos", "x"]);
+        assert!(photos.starts_with("--package dml-bench --features images -- bench "));
+        assert!(!words(&MNIST, &["--photos", "x"]).contains("--features"));
     }
 }

@@ -6,9 +6,10 @@
     python pml_worker.py eval kmeans ROWS CLUSTERS UPDATES THREADS DEVICE
     python pml_worker.py models NAME step|embed WEIGHTS INPUT BATCH SIDE THREADS DEVICE
     python pml_worker.py mnist FOLDER IMAGES BATCH THREADS DEVICE
+    python pml_worker.py images train|evaluate FOLDER COUNT SIZE SIDE FILTER THREADS DEVICE
 
 Each answer is one line of JSON: figures, or {"failed": why}. Needs torch and pytorch-metric-learning, for
-`eval` on the CPU faiss-cpu, for `models` torchvision, timm and transformers; on a GPU a search is a product of matrices and topk, by torch.
+`eval` on the CPU faiss-cpu, for `models` torchvision, timm and transformers, for `images` torchvision and Pillow; on a GPU a search is a product of matrices and topk, by torch.
 """
 
 import gzip
@@ -222,6 +223,37 @@ def mnist(folder, images, batch):
     return run
 
 
+def images(what, folder, count, size, side, filter):
+    """A pass over some photos of a folder, from files to batches, by as many worker processes as there are threads."""
+    from torch.utils.data import DataLoader
+    from torchvision import transforms
+    from torchvision.datasets import ImageFolder
+
+    count, size, side = int(count), int(size), int(side)
+    mode = transforms.InterpolationMode(filter)
+    if what == "train":
+        steps = [transforms.RandomResizedCrop(size, interpolation=mode), transforms.RandomHorizontalFlip()]
+    else:
+        steps = [transforms.Resize(side, mode), transforms.CenterCrop(size)]
+    steps += [transforms.ToTensor(), transforms.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))]
+    photos = ImageFolder(folder, transforms.Compose(steps))
+    rows = [i * len(photos) // count for i in range(count)]
+    # Workers stay from pass to pass: starting them is no part of the work.
+    loader = DataLoader(
+        torch.utils.data.Subset(photos, rows), batch_size=64, num_workers=torch.get_num_threads(), persistent_workers=True
+    )
+
+    def run():
+        start = time.perf_counter()
+        total, seen = 0.0, 0
+        for batch, _ in loader:
+            total += batch[0].mean().item()
+            seen += len(batch)
+        return {"ms": 1000 * (time.perf_counter() - start), "loss": total, "tuples": seen}
+
+    return run
+
+
 def backbone(name, weights):
     """The network of a name without its classifier, with the weights of a file."""
     from safetensors.torch import load_file
@@ -300,7 +332,15 @@ def main():
     DEVICE = torch.device(device)
     # Single precision as everywhere else, not the ten bits of TF32.
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    run = {"triplet": triplet, "component": component, "eval": evaluation, "models": models, "mnist": mnist}[workload](*arguments)
+    workloads = {
+        "triplet": triplet,
+        "component": component,
+        "eval": evaluation,
+        "images": images,
+        "models": models,
+        "mnist": mnist,
+    }
+    run = workloads[workload](*arguments)
     if workload == "component":
         if DEVICE.type == "cpu":
             resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))

@@ -9,12 +9,14 @@
 //! its own positive at distance 0.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use dml_core::{Dataset, Examples, Labels, Result, check, mix_seed};
 
+use crate::ImageSource;
 use crate::augment::Augmentation;
-use crate::{Image, ImageSource};
+use crate::image::{LONGEST, Stack};
 
 /// Augmented pictures ([rule](self)): a [`Dataset`] of one tensor `[rows, channels, height, width]` a view.
 ///
@@ -64,10 +66,11 @@ impl<S: ImageSource> AugmentedImages<S> {
     ///
     /// # Errors
     /// [`Error::Missing`](dml_core::Error::Missing) without a view, [`Error::Shape`](dml_core::Error::Shape) if an
-    /// augmentation can't be done to pictures of this shape.
+    /// augmentation can't be done to pictures of this shape, [`Error::Unsupported`](dml_core::Error::Unsupported) if every
+    /// picture has a size of its own and an augmentation doesn't give all of them one size.
     pub fn with_views(source: S, views: Vec<Arc<dyn Augmentation>>) -> Result<Self> {
         check::present(views.first(), "AugmentedImages", "at least one view")?;
-        let shapes = views.iter().map(|view| view.output_shape(source.shape()));
+        let shapes = views.iter().map(|view| output_shape(view, source.shape()));
         Ok(Self {
             shapes: shapes.collect::<Result<_>>()?,
             source,
@@ -82,6 +85,26 @@ impl<S: ImageSource> AugmentedImages<S> {
     }
 }
 
+/// Shape of all images of a view; `input` has height and width 0 if every image has a size of its own.
+fn output_shape(view: &dyn Augmentation, input: [usize; 3]) -> Result<[usize; 3]> {
+    let [channels, height, width] = input;
+    if height > 0 && width > 0 {
+        return view.output_shape(input);
+    }
+    // The extremes of sizes must come out alike.
+    let sizes = [[1, 1], [1, LONGEST], [LONGEST, 1], [LONGEST, LONGEST]];
+    let mut shapes = sizes.iter().map(|&[height, width]| {
+        let shape = view.output_shape([channels, height, width]);
+        shape.ok()
+    });
+    let first = shapes.next().flatten();
+    let shape = first.filter(|first| shapes.all(|shape| shape == Some(*first)));
+    let reason = "expected an augmentation that brings images of any size to one size, such as RandomResizedCrop, since \
+                  every image has a size of its own";
+    check::supported(shape.is_some(), "AugmentedImages", reason)?;
+    Ok(shape.unwrap_or(input))
+}
+
 impl<S: ImageSource> Dataset for AugmentedImages<S> {
     fn labels(&self) -> &Labels {
         self.source.labels()
@@ -90,29 +113,48 @@ impl<S: ImageSource> Dataset for AugmentedImages<S> {
     fn fetch(&self, rows: &[usize], seed: u64) -> Result<Examples> {
         check::indices("rows", rows.iter().copied(), self.source.labels().len())?;
         let mut times: HashMap<usize, u64> = HashMap::new();
-        let mut views: Vec<Vec<Image>> = vec![Vec::with_capacity(rows.len()); self.views.len()];
+        let stacks = self
+            .shapes
+            .iter()
+            .map(|shape| Stack::new(rows.len(), *shape));
+        let mut stacks: Vec<Stack> = stacks.collect();
         for &row in rows {
             let time = times.entry(row).or_default();
             let seed = mix_seed(mix_seed(seed, row as u64), *time);
             *time += 1;
-            let image = self.source.image(row)?;
-            for ((number, view), images) in (0..).zip(&self.views).zip(&mut views) {
-                images.push(view.apply(image.clone(), mix_seed(seed, number))?);
+            let views: Vec<_> = (0..)
+                .zip(&self.views)
+                .map(|(number, view)| (view, mix_seed(seed, number)))
+                .collect();
+            let reads = |size: [usize; 2]| {
+                let mut reads = views.iter().map(|(view, seed)| view.reads(size, *seed));
+                let first = reads.next().unwrap_or_default();
+                reads.fold(first, |all, own| [0, 1].map(|i| hull(&all[i], &own[i])))
+            };
+            let image = self.source.image_within(row, &reads)?;
+            let copies = std::iter::repeat_n(image, views.len());
+            for (((view, seed), stack), image) in views.iter().zip(&mut stacks).zip(copies) {
+                stack.push(&view.apply(image, *seed)?)?;
             }
         }
-        let stacks = views.iter().zip(&self.shapes);
-        let stacks = stacks.map(|(images, shape)| Image::stack(images, *shape));
-        Examples::with_views(stacks.collect::<Result<_>>()?, rows, self.source.labels())
+        let views = stacks.into_iter().map(Stack::into_tensor);
+        Examples::with_views(views.collect::<Result<_>>()?, rows, self.source.labels())
     }
+}
+
+/// The smallest range that has both ranges in it.
+fn hull(a: &Range<usize>, b: &Range<usize>) -> Range<usize> {
+    a.start.min(b.start)..a.end.max(b.end)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ImageDataset;
     use crate::augment::{
         Compose, HorizontalFlip, HorizontalFlipConfig, RandomCrop, RandomCropConfig,
+        RandomResizedCrop, RandomResizedCropConfig,
     };
+    use crate::{Image, ImageDataset};
     use dml_core::Error;
 
     fn images() -> ImageDataset {
@@ -169,6 +211,64 @@ mod tests {
         let set = AugmentedImages::new(images(), augmentation()).unwrap();
         let message = set.fetch(&[0, 4], 0).unwrap_err().to_string();
         assert_eq!(message, "rows[1]: expected an index below 4, got 4");
+    }
+
+    /// The same images, all of whose pixels outside of the part that is asked for are no numbers.
+    #[derive(Debug)]
+    struct Parts(ImageDataset);
+
+    impl ImageSource for Parts {
+        fn labels(&self) -> &Labels {
+            self.0.labels()
+        }
+
+        fn shape(&self) -> [usize; 3] {
+            ImageSource::shape(&self.0)
+        }
+
+        fn image(&self, row: usize) -> crate::Result<Image> {
+            ImageSource::image(&self.0, row)
+        }
+
+        fn image_within(
+            &self,
+            row: usize,
+            part: &dyn Fn([usize; 2]) -> [Range<usize>; 2],
+        ) -> crate::Result<Image> {
+            let image = ImageSource::image(&self.0, row)?;
+            let [rows, columns] = part([image.height(), image.width()]);
+            let width = image.width();
+            Ok(Image::from_fn(image.shape(), |channel, y, x| {
+                if rows.contains(&y) && columns.contains(&x) {
+                    image.plane(channel)[y * width + x]
+                } else {
+                    f32::NAN
+                }
+            }))
+        }
+    }
+
+    #[test]
+    fn a_source_is_asked_for_what_the_views_read() -> Result<()> {
+        let crop = || {
+            let config = RandomResizedCropConfig {
+                scale: [0.1, 0.3],
+                ..RandomResizedCropConfig::new([4, 4])
+            };
+            Ok::<_, Error>(Compose::default().with(RandomResizedCrop::new(config)?))
+        };
+        let set = AugmentedImages::two_views(Parts(images()), crop()?)?;
+        let mut left_out = 0;
+        for seed in 0..20 {
+            let examples = set.fetch(&[0, 1, 2, 3], seed)?;
+            for view in 0..2 {
+                assert!(values(&examples, view).concat().iter().all(|x| !x.is_nan()));
+            }
+            let [rows, columns] = crop()?.reads([8, 8], seed);
+            left_out += usize::from(rows.len() * columns.len() < 64);
+        }
+        assert_eq!(left_out, 20);
+        Ok(())
     }
 
     #[test]

@@ -1,36 +1,59 @@
-//! Where pictures come from, one by one.
+//! Where images come from, one by one.
 
 use std::fmt::Debug;
+use std::ops::Range;
 use std::sync::Arc;
 
 use dml_core::{Labels, check};
 
 use crate::{Image, ImageDataset, Result};
 
-/// Labelled pictures of one shape, read one at a time: what an [`AugmentedImages`](crate::AugmentedImages) draws from.
+/// Labelled images that are read one at a time: what an [`AugmentedImages`](crate::AugmentedImages) draws from.
 ///
-/// Reading holds no state: any number of threads may read the same picture.
+/// Reading holds no state: any number of threads may read the same image.
 pub trait ImageSource: Debug + Send + Sync {
-    /// The label of every picture.
+    /// The label of every image.
     fn labels(&self) -> &Labels;
 
-    /// `[channels, height, width]` of every picture.
+    /// `[channels, height, width]` of every image. Height and width are 0 if every image has a size of its own.
     fn shape(&self) -> [usize; 3];
 
-    /// The picture of that row, with values in `[0, 1]`.
+    /// The image of that row, with values in `[0, 1]`.
     ///
     /// # Errors
-    /// [`DataError::Core`](crate::DataError::Core) for a row without a picture; whatever can go wrong with a file.
+    /// [`DataError::Core`](crate::DataError::Core) for a row without an image; whatever can go wrong with a file.
     fn image(&self, row: usize) -> Result<Image>;
+
+    /// The image of that row, of which only some rows and columns have to be right; all other pixels may have any value.
+    /// `part` gives the rows and columns for the image's height and width.
+    ///
+    /// By default it is the whole image, as it is for image files: they are decoded whole. A source whose images are stored
+    /// in parts may read only those that it needs.
+    ///
+    /// # Errors
+    /// As [`image`](Self::image).
+    fn image_within(
+        &self,
+        row: usize,
+        part: &dyn Fn([usize; 2]) -> [Range<usize>; 2],
+    ) -> Result<Image> {
+        let _ = part;
+        self.image(row)
+    }
 }
 
 dml_core::forward!(ImageSource for [&T, Box<T>, Arc<T>] {
     fn labels(&self) -> &Labels;
     fn shape(&self) -> [usize; 3];
     fn image(&self, row: usize) -> Result<Image>;
+    fn image_within(
+        &self,
+        row: usize,
+        part: &dyn Fn([usize; 2]) -> [Range<usize>; 2],
+    ) -> Result<Image>;
 });
 
-/// The grey pictures in memory, byte 255 as 1.
+/// The grey images in memory, byte 255 as 1.
 impl ImageSource for ImageDataset {
     fn labels(&self) -> &Labels {
         self.labels()
@@ -42,8 +65,8 @@ impl ImageSource for ImageDataset {
 
     fn image(&self, row: usize) -> Result<Image> {
         check::indices("rows", [row], self.len())?;
-        let values = self.image(row).iter().map(|&x| f32::from(x) / 255.0);
-        Image::new(ImageSource::shape(self), values.collect())
+        let bytes = self.image(row).to_vec();
+        Ok(Image::from_bytes(ImageSource::shape(self), bytes))
     }
 }
 

@@ -6,6 +6,8 @@
 mod component;
 mod data;
 mod eval;
+#[cfg(feature = "images")]
+mod images;
 mod mnist;
 mod models;
 pub(crate) mod table;
@@ -60,6 +62,12 @@ pub(crate) struct Args {
     /// The folder with the four MNIST files, for the group `mnist`; without it, synthetic digits and no peer.
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
+    /// A folder with a folder of photos for each class, for the group `images`; without it, the group is left out.
+    #[arg(long, value_name = "DIR")]
+    photos: Option<PathBuf>,
+    /// Photos of a pass, for the group `images`.
+    #[arg(long, default_value_t = 512, value_parser = within(1, MANY))]
+    photo_count: usize,
     /// Training images of an epoch, for the group `mnist`.
     #[arg(long, default_value_t = 60_000, value_parser = within(1, MANY))]
     images: usize,
@@ -90,6 +98,9 @@ enum Group {
     Losses,
     /// Exact search, k-means and whole rankings; the peer is faiss.
     Eval,
+    /// Photos from files to batches, for training and for evaluation; the peer is torchvision's `DataLoader` with Pillow. Takes
+    /// `--photos`.
+    Images,
     /// Backbones: a step of training, and the embeddings of a batch; the peer is torchvision, timm or transformers.
     Models,
     /// The MNIST example: one epoch of training, against the peer's and against a loop written by hand.
@@ -140,6 +151,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             "triplet" => triplet::serve(rest, &device),
             "component" => component::serve(rest, &device),
             "eval" => eval::serve(rest, &device),
+            #[cfg(feature = "images")]
+            "images" => images::serve(rest, threads),
             "models" => models::serve(rest, &device),
             "mnist" => mnist::serve(rest, &device, mnist::Setup::trainer),
             "mnist-by-hand" => mnist::serve(rest, &device, mnist::Setup::by_hand),
@@ -165,9 +178,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             Group::Miners => components(&component::MINERS)?,
             Group::Losses => components(&component::LOSSES)?,
             Group::Eval => eval::workloads(folder.path(), args.rows, args.queries)?,
+            Group::Images => image_workloads(args)?,
             Group::Models => models::workloads(folder.path(), &args.filter)?,
             Group::Mnist => mnist::workloads(args.data_dir.as_deref(), args.images),
         };
+        let first = rows.len();
         // A peer of our own, such as the same step in another form, says nothing beside the others.
         let mut compared = Vec::new();
         for workload in workloads {
@@ -182,6 +197,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             }
             rows.push(row);
         }
+        if *group == Group::Images {
+            table::print_rates(&rows[first..]);
+        }
         table::print_summary(compared.iter().map(|i| &rows[*i]));
     }
     if let Some(file) = &args.json {
@@ -189,6 +207,28 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             .with_context(|| file.display().to_string())?;
     }
     Ok(())
+}
+
+/// The workloads of the group `images`; none without `--photos`, unless the group was asked for.
+fn image_workloads(args: &Args) -> anyhow::Result<Vec<Workload>> {
+    let Some(photos) = &args.photos else {
+        anyhow::ensure!(
+            !args.only.contains(&Group::Images),
+            "--only images: expected --photos DIR with it, got none"
+        );
+        return Ok(Vec::new());
+    };
+    #[cfg(feature = "images")]
+    {
+        images::workloads(photos, args.photo_count)
+    }
+    #[cfg(not(feature = "images"))]
+    {
+        anyhow::bail!(
+            "--photos {}: expected a program with the feature `images`, got one without it",
+            photos.display()
+        )
+    }
 }
 
 /// Runs ours and the peer's in turn; the first round warms both up and is not counted.

@@ -125,6 +125,25 @@ pub(crate) fn print_summary<'a>(rows: impl IntoIterator<Item = &'a Row>) {
     }
 }
 
+/// A line for each row whose runs count images: images a second, ours and the peer's.
+pub(crate) fn print_rates(rows: &[Row]) {
+    let rate = |samples: &[Sample]| {
+        let count = samples.last().map_or(0, |sample| sample.tuples);
+        1000.0 * count as f64 / median_ms(samples)
+    };
+    for row in rows {
+        let (ours, peer) = (rate(&row.ours), rate(&row.peer));
+        match row.ratio {
+            Some(ratio) => println!(
+                "{}: {ours:.0} images a second, peer {peer:.0}: {:.2} times",
+                row.id,
+                1.0 / ratio
+            ),
+            None => println!("{}: {ours:.0} images a second", row.id),
+        }
+    }
+}
+
 fn ratios(ours: &[Sample], peer: &[Sample]) -> Vec<f64> {
     ours.iter().zip(peer).map(|(o, p)| o.ms / p.ms).collect()
 }

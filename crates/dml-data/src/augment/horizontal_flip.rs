@@ -48,9 +48,7 @@ impl HorizontalFlip {
 impl Augmentation for HorizontalFlip {
     fn apply(&self, mut image: Image, seed: u64) -> Result<Image> {
         if draw::generator(seed).random_bool(self.p) {
-            let width = image.width();
-            let rows = image.values_mut().chunks_exact_mut(width);
-            rows.for_each(<[f32]>::reverse);
+            image.mirror();
         }
         Ok(image)
     }

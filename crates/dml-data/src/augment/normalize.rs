@@ -82,11 +82,12 @@ impl Normalize {
 impl Augmentation for Normalize {
     fn apply(&self, mut image: Image, _: u64) -> Result<Image> {
         self.output_shape(image.shape())?;
-        let area = image.height() * image.width();
-        let numbers = self.mean.iter().zip(&self.std).cycle();
-        for (plane, (mean, std)) in image.values_mut().chunks_exact_mut(area).zip(numbers) {
-            plane.iter_mut().for_each(|x| *x = (*x - mean) / std);
-        }
+        // One mean and one standard deviation are those of every channel.
+        let last = self.mean.len() - 1;
+        image.map(|channel, x| {
+            let channel = channel.min(last);
+            (x - self.mean[channel]) / self.std[channel]
+        });
         Ok(image)
     }
 

@@ -1,5 +1,7 @@
 //! Parts of pictures, drawn at random.
 
+use std::ops::Range;
+
 use rand::Rng;
 
 use super::draw;
@@ -17,6 +19,14 @@ pub(super) struct Part {
 }
 
 impl Part {
+    /// Its rows and columns.
+    pub(super) fn ranges(self) -> [Range<usize>; 2] {
+        [
+            self.top..self.top + self.height,
+            self.left..self.left + self.width,
+        ]
+    }
+
     /// A part of a picture of that height and width, anywhere in it; `None` if none of ten draws fits. `squared_sides` makes
     /// height² and width² of an area, whose share of the picture's is uniform in `scale`, and of a ratio, whose logarithm is
     /// uniform between those of `ratio`.

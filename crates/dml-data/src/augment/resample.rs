@@ -1,33 +1,37 @@
-//! Parts of pictures brought to another size, by the [filters](crate::resampling) of this crate.
+//! Parts of images brought to another size, by the [filters](crate::resampling) of this crate.
 
 use dml_core::Interpolation;
 
 use super::part::Part;
 use crate::Image;
-use crate::resampling::{self, Span};
+use crate::resampling::{self, Axis, Span};
 
-/// The part as a picture of its own size.
+/// The part as an image of its own size.
 pub(super) fn crop(image: &Image, part: Part) -> Image {
-    let (planes, width) = (image.channels(), image.width());
-    Image::from_fn([planes, part.height, part.width], |channel, y, x| {
-        image.plane(channel)[(part.top + y) * width + part.left + x]
-    })
+    resized(image, part, [part.height, part.width])
 }
 
-/// The part in the size `[height, width]`.
-pub(super) fn resized(image: &Image, part: Part, [height, width]: [usize; 2]) -> Image {
-    if [part.height, part.width] == [height, width] {
-        return crop(image, part);
-    }
+/// The part in the size `[height, width]`. An image in bytes stays in bytes.
+pub(super) fn resized(image: &Image, part: Part, size: [usize; 2]) -> Image {
+    let [height, width] = size;
+    let shape = [image.channels(), height, width];
+    let own = [image.height(), image.width()];
     let span = |start, length| Span { start, length };
-    let values = resampling::planes(
-        image.values(),
-        [image.height(), image.width()],
-        [span(part.top, part.height), span(part.left, part.width)],
-        [height, width],
-        Interpolation::Bilinear,
-    );
-    Image::from_values([image.channels(), height, width], values)
+    let rows = Axis::new(span(part.top, part.height), height);
+    let columns = Axis::new(span(part.left, part.width), width);
+    if let Some((bytes, stored)) = image.plain_bytes() {
+        let filter = Interpolation::Bilinear;
+        let bytes = resampling::bytes(bytes, stored, own, [rows, columns], filter);
+        return Image::from_bytes(shape, bytes);
+    }
+    if [part.height, part.width] == size {
+        return Image::from_fn(shape, |channel, y, x| {
+            image.plane(channel)[(part.top + y) * own[1] + part.left + x]
+        });
+    }
+    let filter = Interpolation::Bilinear;
+    let values = resampling::planes(image.values(), own, [rows, columns], filter);
+    Image::from_values(shape, values)
 }
 
 #[cfg(test)]
@@ -101,6 +105,31 @@ mod tests {
         for size in [[1, 1], [3, 11], [40, 2]] {
             let values = resized(&image, all, size);
             assert!(values.values().iter().all(|x| (x - 0.3).abs() < 1e-6));
+        }
+    }
+
+    #[test]
+    fn a_part_of_an_image_in_bytes_is_rounded_to_bytes() {
+        let bytes: Vec<u8> = (0..5 * 7 * 3).map(|i| (i * 53 % 256) as u8).collect();
+        let values = Image::from_fn([3, 5, 7], |c, y, x| {
+            f32::from(bytes[(y * 7 + x) * 3 + c]) / 255.0
+        });
+        let image = Image::from_bytes([3, 5, 7], bytes);
+        let part = Part {
+            top: 1,
+            left: 2,
+            height: 3,
+            width: 4,
+        };
+        assert_eq!(crop(&image, part), crop(&values, part));
+        let (a, b) = (
+            resized(&image, part, [6, 5]),
+            resized(&values, part, [6, 5]),
+        );
+        assert_eq!(a.shape(), [3, 6, 5]);
+        for (a, b) in a.values().iter().zip(b.values()) {
+            assert!((a - b).abs() < 1.01 / 255.0, "{a} {b}");
+            assert_eq!((a * 255.0).round() / 255.0, *a);
         }
     }
 }

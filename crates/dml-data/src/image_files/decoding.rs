@@ -4,15 +4,15 @@ use std::fs::File;
 use std::io::{Cursor, Read};
 use std::path::Path;
 
-use dml_core::Interpolation;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
 
 use super::format::{FORMATS, SNIFFED, sniff};
+use super::layout::Layout;
 use super::memory::{Header, peak, working_channels};
-use super::{ImageFilesConfig, Resize, exif, jpeg};
+use super::{ImageFilesConfig, exif, jpeg};
 use crate::error::shortened;
-use crate::{Contents, DataError, Image, PixelBox, Result, resampling};
+use crate::{Contents, DataError, Image, PixelBox, Result};
 
 /// Reads a file, decodes, turns, converts, cuts `part` out and resizes.
 pub(super) fn read(
@@ -106,20 +106,17 @@ fn finish(
         let part = part
             .within(size.0, size.1)
             .ok_or_else(|| outside(name, part, size))?;
-        let corner = (u64::from(part.top), u64::from(part.left));
-        image = cropped(image, corner, (part.height.into(), part.width.into()));
+        image = image.crop_imm(part.left, part.top, part.width, part.height);
     }
-    let image = resize(image, config);
-    let [height, width] = config.size;
-    let own = usize::from(image.color().channel_count());
-    let bytes = image.into_bytes();
-    let mut values = Vec::with_capacity(config.channels * height * width);
-    for channel in 0..config.channels {
-        // A grey image has one channel whatever is asked for.
-        let plane = bytes[channel.min(own - 1)..].iter().step_by(own);
-        values.extend(plane.map(|&value| f32::from(value) / 255.0));
-    }
-    Ok(Image::from_values([config.channels, height, width], values))
+    let stored = usize::from(image.color().channel_count());
+    let size = [image.height() as usize, image.width() as usize];
+    let [height, width] = match config.resize.is_kept() {
+        true => size,
+        false => config.size,
+    };
+    let pixels = image.into_bytes();
+    let pixels = Layout::new(config, size).apply(pixels, stored);
+    Ok(Image::from_bytes([config.channels, height, width], pixels))
 }
 
 fn undecodable(name: &Path, reason: impl Into<String>) -> DataError {
@@ -229,91 +226,4 @@ fn separate_scans(bytes: &[u8]) -> std::result::Result<DynamicImage, String> {
         other => return Err(format!("separate scans of {other:?} are not supported")),
     };
     image.ok_or_else(|| "fewer pixels than the header says".to_owned())
-}
-
-/// Sides of the largest rectangle of proportions `a` within `b`.
-pub(super) fn within(a: (u64, u64), b: (u64, u64)) -> (u64, u64) {
-    if b.0 * a.1 <= b.1 * a.0 {
-        (b.0, (b.0 * a.1 / a.0).max(1))
-    } else {
-        ((b.1 * a.0 / a.1).max(1), b.1)
-    }
-}
-
-/// Height and width before the middle is cut out: `side` for the shortest side, the longer one in proportion, rounded
-/// down as in torchvision.
-pub(super) fn with_shortest_side(own: (u64, u64), side: u64) -> (u64, u64) {
-    if own.0 < own.1 {
-        (side, side * own.1 / own.0)
-    } else {
-        (side * own.0 / own.1, side)
-    }
-}
-
-/// Half of the pixels beyond the middle, rounded to the even number as in torchvision.
-fn half_even(beyond: u64) -> u64 {
-    let half = beyond / 2;
-    half + (beyond % 2) * (half % 2)
-}
-
-/// The image with `[height, width]`.
-fn resize(image: DynamicImage, config: &ImageFilesConfig) -> DynamicImage {
-    let [height, width] = config.size.map(|side| side as u64);
-    let wanted = (height, width);
-    let own = (u64::from(image.height()), u64::from(image.width()));
-    let to = |image: DynamicImage, size| resampled(image, size, config.interpolation);
-    match config.resize {
-        Resize::Stretch => to(image, wanted),
-        Resize::CenterCrop => {
-            let part = within(wanted, own);
-            let corner = ((own.0 - part.0) / 2, (own.1 - part.1) / 2);
-            to(cropped(image, corner, part), wanted)
-        }
-        Resize::Pad => {
-            let (rows, columns) = within(own, wanted);
-            let mut canvas = DynamicImage::new(width as u32, height as u32, image.color());
-            let small = to(image, (rows, columns));
-            let corner = ((wanted.0 - rows) / 2, (wanted.1 - columns) / 2);
-            image::imageops::replace(&mut canvas, &small, corner.1 as i64, corner.0 as i64);
-            canvas
-        }
-        Resize::ShortestSide(side) => {
-            let size = with_shortest_side(own, side as u64);
-            let corner = (half_even(size.0 - wanted.0), half_even(size.1 - wanted.1));
-            cropped(to(image, size), corner, wanted)
-        }
-    }
-}
-
-/// The part of `size` (height and width) whose upper left corner is at (row, column).
-fn cropped(image: DynamicImage, corner: (u64, u64), size: (u64, u64)) -> DynamicImage {
-    if corner == (0, 0) && size == (u64::from(image.height()), u64::from(image.width())) {
-        return image;
-    }
-    let [y, x, rows, columns] = [corner.0, corner.1, size.0, size.1].map(|n| n as u32);
-    image.crop_imm(x, y, columns, rows)
-}
-
-/// The image with another height and width.
-fn resampled(
-    image: DynamicImage,
-    (height, width): (u64, u64),
-    filter: Interpolation,
-) -> DynamicImage {
-    let old = [image.height() as usize, image.width() as usize];
-    let new = [height as usize, width as usize];
-    if old == new {
-        return image;
-    }
-    let is_grey = image.color().channel_count() == 1;
-    let channels = if is_grey { 1 } else { 3 };
-    let bytes = resampling::bytes(image.as_bytes(), channels, old, new, filter);
-    let (width, height) = (width as u32, height as u32);
-    // The number of bytes is that of the size.
-    let result = if is_grey {
-        image::GrayImage::from_raw(width, height, bytes).map(DynamicImage::ImageLuma8)
-    } else {
-        RgbImage::from_raw(width, height, bytes).map(DynamicImage::ImageRgb8)
-    };
-    result.unwrap_or(image)
 }

@@ -2,9 +2,10 @@
 
 use image::ColorType;
 
+use super::ImageFilesConfig;
 use super::jpeg::Structure;
-use super::{ImageFilesConfig, Resize};
-use crate::PixelBox;
+use super::layout::Layout;
+use crate::{PixelBox, resampling};
 
 /// What is known of an image before its pixels are decoded.
 #[derive(Clone, Copy, Debug)]
@@ -26,8 +27,8 @@ pub(super) struct Header {
 /// result.
 ///
 /// ```text
-/// file + max(decoder + decoded, decoded + converted, 2 · converted, converted + box, box + part,
-///            part + first axis resized + max(resized, some rows) + weights)
+/// file + max(decoder + decoded, decoded + converted, 2 · converted, converted + box,
+///            box + first axis resized + resized + some rows + weights)
 /// ```
 pub(super) fn peak(header: &Header, config: &ImageFilesConfig) -> u64 {
     let pixels = header.width.saturating_mul(header.height);
@@ -46,11 +47,11 @@ pub(super) fn peak(header: &Header, config: &ImageFilesConfig) -> u64 {
         (header.color, channels),
         (ColorType::L8, 1) | (ColorType::Rgb8, 3)
     );
-    let (mut width, mut height) = (header.width, header.height);
+    let mut size =
+        [header.height, header.width].map(|side| usize::try_from(side).unwrap_or(usize::MAX));
     if header.is_turned {
-        (width, height) = (height, width);
+        size.reverse();
     }
-    let [new_height, new_width] = config.size.map(|side| side as u64);
     let mut stages = vec![decoder.saturating_add(decoded)];
     if is_converted {
         stages.push(decoded.saturating_add(converted));
@@ -59,41 +60,34 @@ pub(super) fn peak(header: &Header, config: &ImageFilesConfig) -> u64 {
         stages.push(converted.saturating_mul(2));
     }
     // A side that doesn't fit into 32 bits is refused by the decoder.
-    let sides = (u32::try_from(width), u32::try_from(height));
-    if let (Some(part), (Ok(columns), Ok(rows))) = (header.part, sides)
+    let sides = size.map(|side| u32::try_from(side).ok());
+    if let (Some(part), [Some(rows), Some(columns)]) = (header.part, sides)
         && let Some(part) = part.within(columns, rows)
     {
-        (width, height) = (part.width.into(), part.height.into());
-        let bytes = width.saturating_mul(height).saturating_mul(channels);
+        size = [part.height, part.width].map(|side| side as usize);
+        let area = u64::from(part.height).saturating_mul(part.width.into());
+        let bytes = area.saturating_mul(channels);
         stages.push(converted.saturating_add(bytes));
         converted = bytes;
     }
-    if config.resize == Resize::CenterCrop {
-        let part = super::decoding::within((new_height, new_width), (height, width));
-        let bytes = part.0.saturating_mul(part.1).saturating_mul(channels);
-        stages.push(converted.saturating_add(bytes));
-        (height, width) = part;
-    }
-    // Height and width that the resizing gives.
-    let (rows, columns) = match config.resize {
-        Resize::Pad => super::decoding::within((height, width), (new_height, new_width)),
-        Resize::ShortestSide(side) => {
-            super::decoding::with_shortest_side((height, width), side as u64)
-        }
-        Resize::Stretch | Resize::CenterCrop => (new_height, new_width),
-    };
-    if (rows, columns) != (height, width) {
-        // One axis comes first. For columns, some rows are held in 16 bits.
-        let first = match crate::resampling::axes([height, width], [rows, columns]) {
-            [0, _] => rows.saturating_mul(width),
-            _ => height.saturating_mul(columns),
+    let axes = Layout::new(config, size).axes();
+    if axes.iter().any(|axis| axis.part.length != axis.new) {
+        let [part, new, kept] = [
+            axes.map(|axis| axis.part.length as u64),
+            axes.map(|axis| axis.new as u64),
+            axes.map(|axis| axis.kept.length as u64),
+        ];
+        // One axis comes first.
+        let first = match resampling::axes(part, new) {
+            [0, _] => kept[0].saturating_mul(part[1]),
+            _ => part[0].saturating_mul(kept[1]),
         };
         let narrow = first.saturating_mul(channels);
-        let result = rows.saturating_mul(columns).saturating_mul(channels);
-        let block = width.saturating_mul(crate::resampling::BYTES_OF_ROWS * channels);
-        let weights = [(width, columns), (height, rows)]
-            .map(|(old, new)| crate::resampling::bytes_of_weights(config.interpolation, old, new));
-        let parts = [narrow, result.max(block), weights[0], weights[1]];
+        let result = kept[0].saturating_mul(kept[1]).saturating_mul(channels);
+        let rows = part[1].saturating_add(kept[1]);
+        let rows = rows.saturating_mul(resampling::BYTES_OF_ROWS * channels);
+        let weights = axes.map(|axis| resampling::bytes_of_weights(config.interpolation, axis));
+        let parts = [narrow, result, rows, weights[0], weights[1]];
         stages.push(parts.into_iter().fold(converted, u64::saturating_add));
     }
     let most = stages.into_iter().max().unwrap_or(u64::MAX);

@@ -7,7 +7,9 @@
 //! The formats are PNG, JPEG, WebP, GIF, BMP and TIFF. The first bytes of a file decide its format, whatever its name
 //! says. Of an animation the first frame is read, of a TIFF file the first image. Grey is the sRGB luminance
 //! `0.2126 R + 0.7152 G + 0.0722 B`; a grey image has its one channel three times where colour is asked for.
-//! Transparency is left out. Resizing is antialiased, and gives the bytes that Pillow gives.
+//! Transparency is left out. Resizing is antialiased, and gives the bytes that Pillow gives for the same decoded pixels. The
+//! pixels of a JPEG file may differ from Pillow's by a few levels: the standard leaves the rounding of the inverse transform and
+//! the interpolation of chroma to the decoder.
 //!
 //! A file that ends before its image does is refused. So is an image that would take more memory than
 //! [`memory_limit`](ImageFilesConfig::memory_limit): file, decoded pixels, their conversion, turning and resizing are
@@ -17,6 +19,7 @@ mod decoding;
 mod exif;
 pub(crate) mod format;
 mod jpeg;
+mod layout;
 mod memory;
 mod skipped;
 
@@ -52,6 +55,15 @@ pub enum Resize {
     /// most 16,384; the other side keeps the proportions. Then the middle is cut out. It is how torchvision prepares the
     /// images of most pretrained networks.
     ShortestSide(usize),
+    /// Every image keeps its own size, and [`size`](ImageFilesConfig::size) has no effect. In training an augmentation such as
+    /// [`RandomResizedCrop`](crate::augment::RandomResizedCrop) brings all images to one size.
+    Keep,
+}
+
+impl Resize {
+    fn is_kept(self) -> bool {
+        self == Self::Keep
+    }
 }
 
 /// What to do about files that can't be decoded.
@@ -416,7 +428,10 @@ impl ImageSource for ImageFiles {
     }
 
     fn shape(&self) -> [usize; 3] {
-        let [height, width] = self.config.size;
+        let [height, width] = match self.config.resize {
+            Resize::Keep => [0, 0],
+            _ => self.config.size,
+        };
         [self.config.channels, height, width]
     }
 
@@ -439,7 +454,11 @@ impl Dataset for ImageFiles {
         check::indices("rows", rows.iter().copied(), self.paths.len())?;
         let images = rows.iter().map(|&row| self.image(row));
         let images = images.collect::<Result<Vec<_>>>()?;
-        Examples::new(Image::stack(&images, self.shape())?, rows, &self.labels)
+        let shape = match (self.config.resize, images.first()) {
+            (Resize::Keep, Some(first)) => first.shape(),
+            _ => self.shape(),
+        };
+        Examples::new(Image::stack(&images, shape)?, rows, &self.labels)
     }
 }
 

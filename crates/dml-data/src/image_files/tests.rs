@@ -227,6 +227,59 @@ fn arguments_are_checked() {
     }
 }
 
+#[test]
+fn images_that_keep_their_size_are_cut_by_the_augmentation() -> Outcome {
+    use crate::AugmentedImages;
+    use crate::augment::{
+        Compose, HorizontalFlip, HorizontalFlipConfig, Normalize, NormalizeConfig,
+        RandomResizedCrop, RandomResizedCropConfig,
+    };
+    let folder = tempfile::tempdir()?;
+    // Colour in JPEG and PNG of one size, grey of that size, and a smaller one.
+    let colour = RgbImage::from_fn(61, 45, |x, y| {
+        Rgb([4 * x as u8, 5 * y as u8, (x * y) as u8])
+    });
+    let grey = GrayImage::from_fn(61, 45, |x, y| Luma([(3 * x + 2 * y) as u8]));
+    let names = ["colour.jpg", "colour.png", "small.png", "grey.jpg"];
+    let paths = names.map(|name| folder.path().join(name));
+    colour.save(&paths[0])?;
+    colour.save(&paths[1])?;
+    RgbImage::from_pixel(5, 3, Rgb([9, 99, 199])).save(&paths[2])?;
+    grey.save(&paths[3])?;
+    let config = ImageFilesConfig {
+        resize: Resize::Keep,
+        ..ImageFilesConfig::default()
+    };
+    let files = ImageFiles::new(folder.path(), paths, [0u8; 4], ["only"], config)?;
+    assert_eq!(files.shape(), [3, 0, 0]);
+    assert_eq!(files.image(0)?.shape(), [3, 45, 61]);
+    assert_eq!(files.image(2)?.shape(), [3, 3, 5]);
+    // A batch has one size.
+    assert_eq!(
+        files.fetch(&[0, 1, 3], 0)?.views()[0].dims(),
+        [3, 3, 45, 61]
+    );
+    assert!(files.fetch(&[0, 2], 0).is_err());
+
+    let crop = || RandomResizedCrop::new(RandomResizedCropConfig::new([16, 12]));
+    let flip = || HorizontalFlip::new(HorizontalFlipConfig::default());
+    let normalize = || Normalize::new(NormalizeConfig::image_net());
+    let augmentation = Compose::default()
+        .with(crop()?)
+        .with(flip()?)
+        .with(normalize()?);
+    let set = AugmentedImages::two_views(files.clone(), augmentation)?;
+    let examples = set.fetch(&[0, 1, 2, 3, 0], 5)?;
+    assert_eq!(examples.views()[1].dims(), [5, 3, 16, 12]);
+    // Something has to bring them to one size.
+    let unsized_views = AugmentedImages::new(files, Compose::default().with(flip()?));
+    assert!(matches!(
+        unsized_views,
+        Err(dml_core::Error::Unsupported { .. })
+    ));
+    Ok(())
+}
+
 fn inputs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/inputs")
 }

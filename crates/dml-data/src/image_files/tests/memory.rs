@@ -61,43 +61,62 @@ fn the_parts_of_the_sum_are_what_they_should_be() {
         peak(header(Rgb16), &sized(100, 200, 1)),
         1000 + 120_000 + 20_000
     );
-    // 100 rows of 7 columns, then sixteen rows of 200 columns in 16 bits.
+    // 100 rows of 7 columns, then 50 of them; 32 rows of 200 and of 7 columns at once.
     let columns_first = peak(header(Rgb8), &sized(50, 7, 3));
     assert_eq!(
         columns_first,
-        1000 + 60_000 + 2_100 + 19_200 + 12 * (7 * 59 + 50 * 5)
+        1000 + 60_000 + 2_100 + 1_050 + 96 * 207 + 12 * (7 * 59 + 50 * 5)
     );
-    // 10 rows of 190 columns, made of 10 rows of 200.
+    // 10 rows of 200 columns, then of 190.
     let rows_first = peak(header(Rgb8), &sized(10, 190, 3));
     assert_eq!(
         rows_first,
-        1000 + 60_000 + 6_000 + 19_200 + 12 * (190 * 5 + 10 * 21)
+        1000 + 60_000 + 6_000 + 5_700 + 96 * 390 + 12 * (190 * 5 + 10 * 21)
     );
+    // 100 × 200 pixels become 50 × 100, of which 30 × 40 are kept.
+    let cut = ImageFilesConfig {
+        resize: Resize::ShortestSide(50),
+        ..sized(30, 40, 3)
+    };
+    assert_eq!(
+        peak(header(Rgb8), &cut),
+        1000 + 60_000 + 100 * 40 * 3 + 3_600 + 96 * 240 + 12 * (30 * 5 + 40 * 5)
+    );
+    let kept = ImageFilesConfig {
+        resize: Resize::Keep,
+        ..same.clone()
+    };
+    assert_eq!(peak(header(Rgb8), &kept), 1000 + 60_000);
     let turned = memory::Header {
         is_turned: true,
         ..header(Rgb8)
     };
     assert_eq!(peak(turned, &sized(200, 100, 3)), 1000 + 120_000);
-    let progressive = memory::Header {
+    let jpeg = |is_progressive, is_separate| memory::Header {
         jpeg: Some(jpeg::Structure {
             components: 3,
-            is_progressive: true,
+            is_progressive,
+            is_separate,
             ..jpeg::Structure::default()
         }),
         ..header(Rgb8)
     };
-    assert_eq!(peak(progressive, &same), 1000 + 120_000 + 60_000);
+    assert_eq!(peak(jpeg(true, false), &same), 1000 + 120_000 + 60_000);
+    assert_eq!(peak(jpeg(false, true), &same), 1000 + 300_000 + 60_000);
     let other = memory::Header {
         jpeg: None,
         ..header(Rgb8)
     };
     assert_eq!(peak(other, &same), 1000 + 120_000);
-    // Of 200 × 100 pixels, 100 × 100 are left, and become 10 rows.
+    // Of 200 × 100 pixels, 100 × 100 are resized, first to 10 columns.
     let crop = ImageFilesConfig {
         resize: Resize::CenterCrop,
         ..sized(10, 10, 3)
     };
-    assert_eq!(peak(header(Rgb8), &crop), 1000 + 60_000 + 30_000);
+    assert_eq!(
+        peak(header(Rgb8), &crop),
+        1000 + 60_000 + 3_000 + 300 + 96 * 110 + 12 * 2 * (10 * 21)
+    );
     let huge = memory::Header {
         width: u64::MAX,
         height: 2,
