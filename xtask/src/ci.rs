@@ -283,7 +283,7 @@ fn each_feature(sh: &Shell) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Lints each library crate with the vector instructions of AArch64. Nothing is linked, so no cross compiler is needed.
+/// Lints each library crate with the vector instructions of `AArch64`. Nothing is linked, so no cross compiler is needed.
 fn aarch64(sh: &Shell) -> anyhow::Result<()> {
     let library = library(sh)?;
     let packages = library.iter().flat_map(|package| ["-p", package]);

@@ -4,7 +4,7 @@
 //! revision → commit and list of files → for each file: in the cache? else ETag, size, SHA-256 → transfer → link
 //! ```
 //!
-//! Files are kept in the cache of huggingface_hub, in its layout, so what Python has downloaded is not downloaded again, and
+//! Files are kept in the cache of `huggingface_hub`, in its layout, so what Python has downloaded is not downloaded again, and
 //! the other way round. Endpoint, cache, token and offline mode come from the same variables ([`HubConfig`]). In addition:
 //!
 //! - A transfer that breaks is resumed where it broke, within the call and by later ones.

@@ -167,7 +167,7 @@ pub fn in_graph(tensor: &Tensor) -> Tensor {
 pub fn is_tracked(tensor: &Tensor) -> bool {
     tensor.track_op()
         && MODE.with_borrow(|mode| {
-            !mode.is_off && !(tensor.is_variable() && mode.frozen.contains(tensor))
+            !(mode.is_off || tensor.is_variable() && mode.frozen.contains(tensor))
         })
 }
 

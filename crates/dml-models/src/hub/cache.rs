@@ -1,4 +1,4 @@
-//! The folder of one repository in the cache, laid out as huggingface_hub lays it out.
+//! The folder of one repository in the cache, laid out as `huggingface_hub` lays it out.
 //!
 //! ```text
 //! CACHE/models--OWNER--NAME/refs/REVISION             the commit of a branch or tag

@@ -280,7 +280,7 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// What a status means, by the rules of huggingface_hub.
+    /// What a status means, by the rules of `huggingface_hub`.
     fn refusal(&self, target: Box<HubTarget>, refusal: Refusal) -> HubError {
         let Refusal {
             status,

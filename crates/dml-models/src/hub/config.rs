@@ -1,4 +1,4 @@
-//! Where the hub is, who asks, and where files are kept: from the variables that huggingface_hub reads.
+//! Where the hub is, who asks, and where files are kept: from the variables that `huggingface_hub` reads.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -60,7 +60,7 @@ impl fmt::Debug for HubToken {
 /// | `answer_timeout` | `HF_HUB_ETAG_TIMEOUT`, in whole seconds |
 /// | `stall_timeout` | `HF_HUB_DOWNLOAD_TIMEOUT`, in whole seconds |
 ///
-/// As in huggingface_hub, true is `1`, `ON`, `YES` or `TRUE`, paths may begin with `~` and have `$VARIABLES` in them. An
+/// As in `huggingface_hub`, true is `1`, `ON`, `YES` or `TRUE`, paths may begin with `~` and have `$VARIABLES` in them. An
 /// empty variable counts as unset.
 ///
 /// ```no_run
@@ -76,7 +76,7 @@ impl fmt::Debug for HubToken {
 pub struct HubConfig {
     /// Address of the hub, without a slash at its end. Default `https://huggingface.co`.
     pub endpoint: String,
-    /// Folder of the cache, which huggingface_hub and other programs share.
+    /// Folder of the cache, which `huggingface_hub` and other programs share.
     pub cache: PathBuf,
     /// Token that is sent to the hub, and to no other server.
     pub token: Option<HubToken>,

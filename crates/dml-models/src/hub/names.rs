@@ -21,7 +21,7 @@ fn refused(argument: &'static str, expected: &'static str, got: &str) -> HubErro
     }
 }
 
-/// `name` or `owner/name`, by the rules of huggingface_hub.
+/// `name` or `owner/name`, by the rules of `huggingface_hub`.
 pub(super) fn repository(name: &str) -> Result<()> {
     let part = |part: &str| {
         let mut ends = [part.chars().next(), part.chars().next_back()].into_iter();

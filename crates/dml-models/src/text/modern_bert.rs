@@ -193,7 +193,7 @@ impl Layer for ModernBert {
     }
 
     fn seeds(&self) -> Vec<SeedSequence> {
-        let layers = self.layers.iter().flat_map(|layer| layer.seeds());
+        let layers = self.layers.iter().flat_map(Layer::seeds);
         self.dropout.seeds().into_iter().chain(layers).collect()
     }
 

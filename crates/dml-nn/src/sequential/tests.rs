@@ -95,7 +95,7 @@ fn joined_layers_agree_with_the_layers_one_by_one() -> Result<()> {
                 difference.abs()?.max_all()?.to_scalar::<f64>()? < 1e-11,
                 "{joined:?}"
             );
-            let theirs = layers.iter().flat_map(|layer| layer.parameters());
+            let theirs = layers.iter().flat_map(Layer::parameters);
             for ((name, own), (_, var)) in joined.parameters().into_iter().zip(theirs) {
                 let difference = (a.get(&own).unwrap() - b.get(&var).unwrap())?;
                 let largest = difference.abs()?.max_all()?.to_scalar::<f64>()?;

@@ -1,11 +1,11 @@
-//! One cache with huggingface_hub, where Python has it.
+//! One cache with `huggingface_hub`, where Python has it.
 
 use std::io::Write;
 use std::process::Command;
 
 use super::*;
 
-/// A Python that has huggingface_hub. One that is asked for by `DML_PYTHON` must have it.
+/// A Python that has `huggingface_hub`. One that is asked for by `DML_PYTHON` must have it.
 fn python() -> Option<String> {
     let asked = std::env::var("DML_PYTHON").ok();
     let python = asked.clone().unwrap_or_else(|| "python3".to_owned());

@@ -411,7 +411,7 @@ fn read_request(stream: &TcpStream) -> Option<Request> {
                     .strip_prefix("bytes=")?
                     .trim_end_matches('-')
                     .parse()
-                    .ok()
+                    .ok();
             }
             "authorization" => authorization = Some(value.to_owned()),
             _ => {}
