@@ -24,6 +24,9 @@ const JOBS: usize = 64;
 /// Numbers that are worth a job of their own.
 const WORK: usize = 32_768;
 
+/// Numbers of a plane whose gradients are in the first-level cache together.
+const RUN: usize = 512;
+
 /// Sizes of a batch of channel planes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Planes {
@@ -68,6 +71,22 @@ impl Planes {
         lengths::length("a", a.len(), self.len());
         lengths::length("b", b.len(), self.len());
         lengths::length("parameters", parameters.len(), self.channels);
+        self.plane_sums(
+            #[inline(always)]
+            |channel, plane| {
+                let parameter = parameters[channel];
+                sums(
+                    &a[plane.clone()],
+                    &b[plane],
+                    #[inline(always)]
+                    |a, b| term(parameter, a, b),
+                )
+            },
+        )
+    }
+
+    /// Two sums over each channel, given those of each plane: `sums(channel, plane)` gets the range of the plane.
+    fn plane_sums(&self, sums: impl Fn(usize, Range<usize>) -> [f64; 2] + Sync) -> Vec<[f64; 2]> {
         let jobs = self.jobs();
         let parts = jobs.par_iter().map_in_place(|[images, channels]| {
             let mut totals = vec![[0.0; 2]; channels.len()];
@@ -75,14 +94,7 @@ impl Planes {
                 for image in images.clone() {
                     for (total, channel) in totals.iter_mut().zip(channels.clone()) {
                         let at = (image * self.channels + channel) * self.area;
-                        let parameter = parameters[channel];
-                        let plane = at..at + self.area;
-                        let [first, second] = sums(
-                            &a[plane.clone()],
-                            &b[plane],
-                            #[inline(always)]
-                            |a, b| term(parameter, a, b),
-                        );
+                        let [first, second] = sums(channel, at..at + self.area);
                         total[0] += first;
                         total[1] += second;
                     }
@@ -240,16 +252,31 @@ pub(crate) fn gradient_sums<T: Real>(
     channels: &[Channel<T>],
     mean: &[f64],
 ) -> Vec<[f64; 2]> {
-    let parameters: Vec<(Channel<T>, f64)> =
-        channels.iter().copied().zip(mean.iter().copied()).collect();
-    planes.sums(
-        x,
-        gradient,
-        &parameters,
+    lengths::length("x", x.len(), planes.len());
+    lengths::length("gradient", gradient.len(), planes.len());
+    planes.plane_sums(
         #[inline(always)]
-        |(channel, mean), x, g| {
-            let d = (f.at(channel.at(x)).1 * g).to_f64();
-            [d, d * (x.to_f64() - mean)]
+        |channel, plane| {
+            let (own, mean) = (channels[channel], mean[channel]);
+            // Most formulas have branches, which the compiler makes selections of in a loop that writes, and not in sums.
+            let mut products = [T::ZERO; RUN];
+            let mut totals = [0.0; 2];
+            let runs = x[plane.clone()].chunks(RUN);
+            for (x, g) in runs.zip(gradient[plane].chunks(RUN)) {
+                let products = &mut products[..x.len()];
+                for ((d, x), g) in products.iter_mut().zip(x).zip(g) {
+                    *d = f.at(own.at(*x)).1 * *g;
+                }
+                let [first, second] = sums(
+                    products,
+                    x,
+                    #[inline(always)]
+                    |d, x| [d.to_f64(), d.to_f64() * (x.to_f64() - mean)],
+                );
+                totals[0] += first;
+                totals[1] += second;
+            }
+            totals
         },
     )
 }
