@@ -13,7 +13,7 @@ use crate::{DataError, Result};
 /// Most archives of a data set.
 const MOST: usize = 100_000;
 
-/// The paths that a pattern with ranges and lists in braces stands for, in order ([form](self)). A path without braces
+/// The paths that a pattern with ranges and lists in braces stands for, in order. A path without braces
 /// stands for itself.
 ///
 /// ```

@@ -43,7 +43,7 @@ dml_core::config! {
     }
 }
 
-/// Reads archives of samples ([format](self)).
+/// Reads archives of samples.
 ///
 /// ```
 /// use dml_data::archives::{WebDataset, WebDatasetConfig};

@@ -31,7 +31,7 @@ use dml_core::candle_core::{Device, Tensor};
 use self::header::Header;
 use crate::{DataError, Result};
 
-/// An array ([format](self)), its elements in the order of C.
+/// An array, its elements in the order of C.
 ///
 /// ```
 /// use dml_data::archives::{Npy, NpyValues};
