@@ -138,14 +138,8 @@ pub(crate) fn model(
 ) -> Result<ModelProto> {
     let axes = config.dynamic_axes.iter().map(|(axis, _)| *axis);
     check::indices("dynamic_axes", axes, example.rank())?;
+    // First: what the network says of an example that it does not take is clearer than what its layers say of a graph.
     let embeddings = no_grad(|| network.forward(example))?;
-    let [_, embedding_dim] = *embeddings.dims() else {
-        return Err(OnnxError::Core(Error::Shape {
-            arg: "output",
-            expected: "[batch, embedding_dim]",
-            got: embeddings.dims().to_vec(),
-        }));
-    };
     let element = if example.dtype().is_float() {
         ElementType::Float
     } else {
@@ -173,6 +167,13 @@ pub(crate) fn model(
     if graph.nodes().last().map(|node| &node.output) != Some(&output) {
         output = graph.node("Identity", &[&output]);
     }
+    let [_, embedding_dim] = *embeddings.dims() else {
+        return Err(OnnxError::Core(Error::Shape {
+            arg: "output",
+            expected: "[batch, embedding_dim]",
+            got: embeddings.dims().to_vec(),
+        }));
+    };
     let inputs = sizes.map(dimension);
     let batch = dimension((0, embeddings.dims()[0]));
     let width = DimensionProto {

@@ -287,8 +287,9 @@ fn full_networks_have_upstreams_embeddings_and_gradients() {
             .names()
             .filter_map(|name| name.strip_prefix("check.gradients."));
         let all: Vec<&str> = all.collect();
-        // A gradient that is 0 but for rounding has no digits to compare.
-        let least = 1e-6 * all.iter().map(|own| norm(&of(own))).fold(0.0, f64::max);
+        // A gradient that is 0 but for rounding has no digits to compare: that of the biases of keys, which move all scores
+        // of a query by the same.
+        let least = 1e-4 * all.iter().map(|own| norm(&of(own))).fold(0.0, f64::max);
         let parameters = full.network().parameters();
         let (mut worst, mut whose, mut compared) = (0.0, String::new(), 0);
         for (own, var) in parameters.iter().filter(|(own, _)| all.contains(own)) {
