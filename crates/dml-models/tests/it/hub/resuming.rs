@@ -130,7 +130,7 @@ fn a_silent_server_is_given_up() {
     let cache = tempfile::tempdir().unwrap();
     one_file(&hub, SIZE);
     let mut config = config(&hub, cache.path());
-    config.answer_timeout = Duration::from_secs(1);
+    config.answer_timeout = Duration::from_secs(3);
     config.attempts = 2;
     let model = HubModel::new(NAME).config(config);
     let error = model.file("model.safetensors").unwrap_err();

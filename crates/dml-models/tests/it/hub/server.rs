@@ -330,7 +330,7 @@ fn answer(
         }
         Trouble::Unannounced(at) => send(status, &headers, None, &file[from.min(at)..at]),
         Trouble::Silence => {
-            thread::sleep(Duration::from_secs(5));
+            thread::sleep(Duration::from_secs(8));
             Ok(())
         }
         Trouble::Status(status, headers) => send(status, headers, Some(0), b""),
