@@ -37,7 +37,8 @@ impl Column {
     /// Number of columns.
     pub(crate) const COUNT: usize = Self::Fold as usize + 1;
 
-    /// Whether its cells may be lists.
+    /// Whether its cells may be lists, which only Parquet has.
+    #[cfg(feature = "parquet")]
     pub(crate) fn takes_lists(self) -> bool {
         matches!(self, Self::Labels | Self::Box | Self::Negatives)
     }
