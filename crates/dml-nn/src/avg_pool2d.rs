@@ -9,7 +9,7 @@
 
 use candle_core::Tensor;
 use dml_core::autograd::{self, has_kernel, with_slice};
-use dml_core::{Error, Result, check, for_element};
+use dml_core::{Error, Result, for_element};
 
 use crate::kernels::avg_pool2d::AvgPooling;
 use crate::kernels::conv2d::Pooling;
@@ -118,22 +118,11 @@ impl Layer for AvgPool2d {
     }
 
     fn export(&self, graph: &mut Graph, input: &GraphValue) -> Result<GraphValue> {
-        let p = &self.pooling;
-        check::supported(
-            !p.ceil_mode,
-            "AvgPool2d",
-            "ceil_mode has another meaning in graphs, where windows may begin outside",
-        )?;
-        let [rows, columns] = p.padding;
-        let attributes = [
-            ("kernel_shape", p.kernel.into()),
-            ("strides", p.stride.into()),
-            ("pads", [rows, columns, rows, columns].into()),
-            (
-                "count_include_pad",
-                i64::from(self.count_include_pad).into(),
-            ),
-        ];
+        let own = (
+            "count_include_pad",
+            i64::from(self.count_include_pad).into(),
+        );
+        let attributes = pixels::pooling_attributes("AvgPool2d", &self.pooling, own)?;
         Ok(graph.node_with("AveragePool", &[input], &attributes))
     }
 }

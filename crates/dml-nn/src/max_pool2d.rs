@@ -11,7 +11,7 @@ use crate::kernels::conv2d::Pooling;
 use crate::kernels::max_pool2d::{self as kernel, Maxima};
 use candle_core::Tensor;
 use dml_core::autograd::{self, has_kernel, with_slice};
-use dml_core::{Error, Result, check, for_element};
+use dml_core::{Error, Result, for_element};
 
 use crate::{Graph, GraphValue, Layer, Role, pixels, wide_on_cpu, windows_on_device};
 
@@ -128,19 +128,8 @@ impl Layer for MaxPool2d {
     }
 
     fn export(&self, graph: &mut Graph, input: &GraphValue) -> Result<GraphValue> {
-        let p = &self.pooling;
-        check::supported(
-            !p.ceil_mode,
-            "MaxPool2d",
-            "ceil_mode has another meaning in graphs, where windows may begin outside",
-        )?;
-        let [rows, columns] = p.padding;
-        let attributes = [
-            ("kernel_shape", p.kernel.into()),
-            ("strides", p.stride.into()),
-            ("pads", [rows, columns, rows, columns].into()),
-            ("dilations", p.dilation.into()),
-        ];
+        let own = ("dilations", self.pooling.dilation.into());
+        let attributes = pixels::pooling_attributes("MaxPool2d", &self.pooling, own)?;
         Ok(graph.node_with("MaxPool", &[input], &attributes))
     }
 

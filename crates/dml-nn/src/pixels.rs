@@ -3,6 +3,7 @@
 use candle_core::{Device, Tensor};
 use dml_core::{Error, Result, check};
 
+use crate::Attribute;
 use crate::kernels::conv2d::{Convolution, Pooling};
 
 /// Upper bound on the window, stride, padding and dilation of a convolution or a pooling, in pixels.
@@ -21,6 +22,29 @@ pub(crate) fn no_room(image: &[usize]) -> Error {
         expected: "[N, C, H, W] with room for a pooling window",
         got: image.to_vec(),
     }
+}
+
+/// The attributes of a pooling as an operator of a graph, with the one that only this operator has.
+///
+/// # Errors
+/// [`Error::Unsupported`] with `ceil_mode`.
+pub(crate) fn pooling_attributes(
+    component: &'static str,
+    pooling: &Pooling,
+    own: (&'static str, Attribute),
+) -> Result<[(&'static str, Attribute); 4]> {
+    check::supported(
+        !pooling.ceil_mode,
+        component,
+        "ceil_mode has another meaning in graphs, where windows may begin outside",
+    )?;
+    let [rows, columns] = pooling.padding;
+    Ok([
+        ("kernel_shape", pooling.kernel.into()),
+        ("strides", pooling.stride.into()),
+        ("pads", [rows, columns, rows, columns].into()),
+        own,
+    ])
 }
 
 /// A pooling whose sizes are in their ranges.
