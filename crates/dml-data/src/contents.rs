@@ -5,6 +5,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::file_kind::regular_len;
 use crate::{DataError, Result};
 
 /// An image that isn't a file of its own.
@@ -55,20 +56,13 @@ impl FilePart {
                 found: self.length,
             });
         }
-        // Opening a named pipe would wait until somebody writes to it.
-        let metadata = std::fs::metadata(path).map_err(DataError::io("read", path))?;
-        if !metadata.is_file() {
-            return Err(DataError::FileKind {
-                file: path.to_path_buf(),
-                found: crate::file_kind::name(metadata.file_type()),
-            });
-        }
+        let length = regular_len(path)?;
         let end = self.offset.saturating_add(self.length);
-        if end > metadata.len() {
+        if end > length {
             return Err(DataError::Truncated {
                 file: path.to_path_buf(),
                 expected: end,
-                found: metadata.len(),
+                found: length,
             });
         }
         let mut file = File::open(path).map_err(DataError::io("read", path))?;

@@ -10,6 +10,7 @@ use zip::{CompressionMethod, ZipArchive};
 
 use super::Npy;
 use crate::error::shortened;
+use crate::file_kind::open_regular;
 use crate::{DataError, Result};
 
 /// Most arrays of a file.
@@ -49,14 +50,7 @@ impl Npz {
     /// As [`open`](Self::open).
     pub fn open_within(path: impl AsRef<Path>, memory_limit: u64) -> Result<Self> {
         let path = path.as_ref();
-        let metadata = std::fs::metadata(path).map_err(DataError::io("read", path))?;
-        if !metadata.is_file() {
-            return Err(DataError::FileKind {
-                file: path.to_path_buf(),
-                found: crate::file_kind::name(metadata.file_type()),
-            });
-        }
-        let file = File::open(path).map_err(DataError::io("read", path))?;
+        let (file, _) = open_regular(path)?;
         let fault = |expected, found: String| DataError::Malformed {
             file: path.to_path_buf(),
             place: "archive".to_owned(),

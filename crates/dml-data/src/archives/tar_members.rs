@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use tar::{Archive, Entries, EntryType, PaxExtensions};
 
 use crate::error::shortened;
+use crate::file_kind::open_regular;
 use crate::{DataError, Result};
 
 /// Most bytes of a name, or of a set of pax records.
@@ -38,18 +39,11 @@ pub(super) fn read(
     take: &mut dyn FnMut(Member, &mut dyn Read) -> Result<()>,
 ) -> Result<()> {
     let io_error = |error| DataError::io("read", path)(error);
-    let metadata = std::fs::metadata(path).map_err(io_error)?;
-    if !metadata.is_file() {
-        return Err(DataError::FileKind {
-            file: path.to_path_buf(),
-            found: crate::file_kind::name(metadata.file_type()),
-        });
-    }
-    let mut file = File::open(path).map_err(io_error)?;
+    let (mut file, length) = open_regular(path)?;
     check_compression(path, &mut file)?;
     let mut archive = Archive::new(BufReader::new(file));
     let entries = archive.entries_with_seek().map_err(io_error)?;
-    each(path, entries, metadata.len(), take)
+    each(path, entries, length, take)
 }
 
 /// The same for entries of an archive of at most `most` bytes.

@@ -12,6 +12,7 @@ use super::layout::Layout;
 use super::memory::{Header, peak, working_channels};
 use super::{ImageFilesConfig, exif, jpeg};
 use crate::error::shortened;
+use crate::file_kind::regular_len;
 use crate::{Contents, DataError, Image, PixelBox, Result};
 
 /// Reads a file, decodes, turns, converts, cuts `part` out and resizes.
@@ -57,20 +58,14 @@ pub(super) fn read_contents(
     }
 }
 
-/// The bytes of a regular file. Opening a named pipe would wait until somebody writes to it.
+/// The bytes of a regular file.
 fn read_bytes(path: &Path, limit: u64) -> Result<Vec<u8>> {
-    let metadata = std::fs::metadata(path).map_err(DataError::io("read", path))?;
-    if !metadata.is_file() {
-        return Err(DataError::FileKind {
-            file: path.to_path_buf(),
-            found: crate::file_kind::name(metadata.file_type()),
-        });
-    }
-    if metadata.len() > limit {
-        return Err(too_large(path, metadata.len(), limit));
+    let length = regular_len(path)?;
+    if length > limit {
+        return Err(too_large(path, length, limit));
     }
     let file = File::open(path).map_err(DataError::io("read", path))?;
-    let mut bytes = Vec::with_capacity(metadata.len() as usize);
+    let mut bytes = Vec::with_capacity(length as usize);
     file.take(limit)
         .read_to_end(&mut bytes)
         .map_err(DataError::io("read", path))?;

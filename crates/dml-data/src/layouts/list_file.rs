@@ -1,11 +1,11 @@
 //! Lists in text files: words between blanks, one item a line.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::folder::inner;
 use crate::error::shortened;
+use crate::file_kind::open_regular;
 use crate::{DataError, PixelBox, Result};
 
 /// Most bytes of a file that describes a data set. The largest of them has 124 MB.
@@ -13,15 +13,8 @@ pub(super) const LIMIT: u64 = 1 << 30;
 
 /// The bytes of a file that describes a data set.
 pub(super) fn read_bounded(path: &Path) -> Result<Vec<u8>> {
-    let metadata = std::fs::metadata(path).map_err(DataError::io("read", path))?;
-    if !metadata.is_file() {
-        return Err(DataError::FileKind {
-            file: path.to_path_buf(),
-            found: crate::file_kind::name(metadata.file_type()),
-        });
-    }
+    let (file, length) = open_regular(path)?;
     let mut bytes = Vec::new();
-    let file = File::open(path).map_err(DataError::io("read", path))?;
     file.take(LIMIT + 1)
         .read_to_end(&mut bytes)
         .map_err(DataError::io("read", path))?;
@@ -29,7 +22,7 @@ pub(super) fn read_bounded(path: &Path) -> Result<Vec<u8>> {
         return Err(DataError::TooLarge {
             file: path.to_path_buf(),
             limit: LIMIT,
-            found: metadata.len(),
+            found: length,
         });
     }
     Ok(bytes)

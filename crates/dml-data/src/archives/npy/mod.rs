@@ -22,13 +22,13 @@
 mod elements;
 mod header;
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
 use dml_core::candle_core::{Device, Tensor};
 
 use self::header::Header;
+use crate::file_kind::open_regular;
 use crate::{DataError, Result};
 
 /// An array, its elements in the order of C.
@@ -88,15 +88,8 @@ impl Npy {
     /// As [`read`](Self::read).
     pub fn read_within(path: impl AsRef<Path>, memory_limit: u64) -> Result<Self> {
         let path = path.as_ref();
-        let metadata = std::fs::metadata(path).map_err(DataError::io("read", path))?;
-        if !metadata.is_file() {
-            return Err(DataError::FileKind {
-                file: path.to_path_buf(),
-                found: crate::file_kind::name(metadata.file_type()),
-            });
-        }
-        let file = File::open(path).map_err(DataError::io("read", path))?;
-        Self::from_reader(path, file, metadata.len(), memory_limit)
+        let (file, length) = open_regular(path)?;
+        Self::from_reader(path, file, length, memory_limit)
     }
 
     /// Reads the bytes of a file; `name` is for errors.
