@@ -27,8 +27,8 @@ pub trait ImageSource: Debug + Send + Sync {
     /// The image of that row, of which only some rows and columns have to be right; all other pixels may have any value.
     /// `part` gives the rows and columns for the image's height and width.
     ///
-    /// By default it is the whole image, as it is for image files: they are decoded whole. A source whose images are stored
-    /// in parts may read only those that it needs.
+    /// The default returns the whole image. Image files use it, since their decoders decode whole images. A source that stores
+    /// images in parts may read only the parts it needs.
     ///
     /// # Errors
     /// As [`image`](Self::image).

@@ -260,7 +260,7 @@ mod tests {
         let (product, alive) = with_frozen(&only(a), || {
             with_frozen(&only(b), || (product(), Arc::strong_count(&kept)))
         });
-        // Of three nodes, that of `c` alone is recorded.
+        // Three nodes are computed, and only the node of `c` is recorded.
         assert_eq!(alive, 2);
         let store = product?.sum_all()?.backward()?;
         assert!(store.get(a).is_none() && store.get(b).is_none());

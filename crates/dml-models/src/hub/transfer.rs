@@ -23,7 +23,7 @@ use super::{HubProgress, ProgressFn};
 const CHUNK: usize = 1 << 16;
 /// A request that brings as much does not count as a failure: the file grows, so there is an end to it.
 const PROGRESS: u64 = 1 << 16;
-/// Most bytes of a file whose size nobody says.
+/// Largest number of bytes accepted for a file without an announced size.
 const MOST_UNANNOUNCED: u64 = 1 << 30;
 /// Time between two looks at a lock.
 const TICK: Duration = Duration::from_millis(20);

@@ -108,7 +108,7 @@ fn the_parts_of_the_sum_are_what_they_should_be() {
         ..header(Rgb8)
     };
     assert_eq!(peak(other, &same), 1000 + 120_000);
-    // Of 200 × 100 pixels, 100 × 100 are resized, first to 10 columns.
+    // The crop keeps 100 × 100 of the 200 × 100 pixels; resizing reduces them to 10 columns first.
     let crop = ImageFilesConfig {
         resize: Resize::CenterCrop,
         ..sized(10, 10, 3)

@@ -91,7 +91,7 @@ impl Reader {
         Ok((name, value))
     }
 
-    /// So many matrices in a row. Each takes 8 bytes at least, so that their number is bounded by the data.
+    /// Reads `count` consecutive matrices. Each takes at least 8 bytes, so the data bounds their number.
     fn matrices(
         &mut self,
         data: &mut Bytes<'_>,
