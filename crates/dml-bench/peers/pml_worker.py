@@ -3,6 +3,7 @@
     python pml_worker.py triplet EMBEDDINGS LABELS ROWS DIM THREADS DEVICE
     python pml_worker.py component ROLE CONFIG EMBEDDINGS LABELS ROWS DIM THREADS DEVICE
     python pml_worker.py eval search REFERENCES QUERIES K THREADS DEVICE
+    python pml_worker.py eval filtered REFERENCES QUERIES K EVERY THREADS DEVICE
     python pml_worker.py eval kmeans ROWS CLUSTERS UPDATES THREADS DEVICE
     python pml_worker.py models NAME step|embed WEIGHTS INPUT BATCH SIDE THREADS DEVICE
     python pml_worker.py mnist FOLDER IMAGES BATCH THREADS DEVICE
@@ -141,6 +142,25 @@ def search(references, queries, k):
     return run
 
 
+def filtered(references, queries, k, every):
+    """The k nearest of every so many references, exactly, by faiss' selector of a bitmap."""
+    import faiss
+
+    faiss.omp_set_num_threads(torch.get_num_threads())
+    index = faiss.IndexFlatL2(references.shape[1])
+    index.add(references)
+    bits = np.packbits(np.arange(len(references)) % every == 0, bitorder="little")
+    some = faiss.SearchParameters(sel=faiss.IDSelectorBitmap(bits))
+
+    def run():
+        start = time.perf_counter()
+        found, _ = index.search(queries, k, params=some)
+        elapsed = time.perf_counter() - start
+        return {"ms": 1000 * elapsed, "loss": float(found.astype(np.float64).mean()), "tuples": 0}
+
+    return run
+
+
 def kmeans(rows, clusters, updates):
     """k-means of all rows by faiss, from random rows."""
     import faiss
@@ -166,6 +186,8 @@ def evaluation(what, rows, *rest):
     if what == "search":
         by = search if DEVICE.type == "cpu" else product_search
         return by(read(rows), read(rest[0]), int(rest[1]))
+    if what == "filtered":
+        return filtered(read(rows), read(rest[0]), int(rest[1]), int(rest[2]))
     return kmeans(read(rows), int(rest[0]), int(rest[1]))
 
 

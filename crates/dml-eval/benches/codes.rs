@@ -1,7 +1,7 @@
 //! Search by codes of a byte or a bit a coordinate, beside the rows themselves: `cargo bench -p dml-eval --bench codes`.
 //!
-//! Ids are `codes/INDEX/k<neighbours>/Q<queries>-R<references>-D<dim>`. What codes save is memory traffic, so that they gain
-//! with few queries.
+//! Ids are `codes/INDEX/k<neighbours>/Q<queries>-R<references>-D<dim>`. Codes save memory traffic, those of a byte
+//! arithmetic, too.
 
 // A bench has nobody to hand an error to.
 #![allow(clippy::unwrap_used)]
@@ -15,7 +15,7 @@ use data::{DIM, clustered};
 use dml_eval::{Codes, FlatIndex, KnnIndex, QuantizedIndex, QuantizedIndexConfig};
 
 fn searches(c: &mut Criterion) {
-    let (references, k) = (20_000, 10);
+    let (references, k) = (200_000, 10);
     let gallery = clustered(references, 0).unwrap();
     let quantized = |codes| {
         let config = QuantizedIndexConfig {
@@ -31,7 +31,7 @@ fn searches(c: &mut Criterion) {
     ];
     for (id, mut index) in indexes {
         index.add(&gallery).unwrap();
-        for q in [1, 100] {
+        for q in [1, 100, 1_000] {
             let queries = clustered(q, 1).unwrap();
             c.bench_function(&format!("codes/{id}/k{k}/Q{q}-R{references}-D{DIM}"), |b| {
                 b.iter(|| black_box(index.search(&queries, k)).unwrap());

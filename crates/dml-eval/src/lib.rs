@@ -24,9 +24,14 @@ pub use dml_core;
 #[cfg(feature = "usearch")]
 pub use index::UsearchIndex;
 pub use index::{
-    Codes, CustomKNN, CustomKNNConfig, FlatIndex, FlatMetric, IndexFileError, KnnIndex, Neighbors,
-    NeighborsWithin, QuantizedIndex, QuantizedIndexConfig, RowStorage, SelfMatch,
-    UsearchIndexConfig, load_index,
+    AttributeInfo, Attributes, Collection, CollectionError, CollectionSummary, Column, DamagedLog,
+    Durability, Filter, FilterSyntaxError, FolderSummary, Hit, Id, IdKind, IdRef, Ids, Item,
+    ItemRef, Items, OpenOptions, Search, Selection, Storage, Upserted, Value, ValueKind,
+};
+pub use index::{
+    Codes, CustomKNN, CustomKNNConfig, FileCheck, FlatIndex, FlatMetric, IndexFileError, KnnIndex,
+    Neighbors, NeighborsWithin, QuantizedIndex, QuantizedIndexConfig, RowSet, RowStorage,
+    SelfMatch, UsearchIndexConfig, load_index, load_index_mapped,
 };
 
 pub use inference::{

@@ -1,4 +1,5 @@
-//! Exact search, k-means and whole rankings on random rows of length 1 with 128 coordinates; the peer is faiss.
+//! Exact search, among all rows and among some, k-means and whole rankings on random rows of length 1 with 128 coordinates; the
+//! peer is faiss.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +10,7 @@ use dml::Batch;
 use dml::candle_core::{DType, Device, Tensor};
 use dml::eval::{
     AccuracyCalculator, AccuracyCalculatorConfig, AccuracyMetric, FlatIndex, KMeans, KMeansConfig,
-    KMeansStart, KnnIndex,
+    KMeansStart, KnnIndex, RowSet,
 };
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -23,7 +24,8 @@ const UPDATES: usize = 20;
 /// Classes of the rankings.
 const CLASSES: usize = 10;
 
-/// Searches for 1, 10, 100 and 1,000 of `rows` references by a sixth as many queries, k-means of `rows` rows into a sixtieth
+/// Searches for 1, 10, 100 and 1,000 of `rows` references by a sixth as many queries, for 10 of every second, 20th and 1,000th
+/// reference by one query and by as many as before, k-means of `rows` rows into a sixtieth
 /// as many clusters, and all metrics of rankings with every row ranked for every row.
 pub(super) fn workloads(
     folder: &Path,
@@ -42,6 +44,17 @@ pub(super) fn workloads(
             Workload::new(id, true, told, true)
         })
         .collect();
+    let one = write(folder, "query", 1, 2)?;
+    for (asked, count) in [(&one, 1), (&asked, queries)] {
+        for every in [2, 20, 1_000]
+            .into_iter()
+            .filter(|every| rows / every >= 10)
+        {
+            let id = format!("eval/filtered/1-in-{every}/k10/Q{count}-R{rows}-D{DIM}");
+            let told = told("filtered", &references, &[asked, "10", &every.to_string()]);
+            workloads.push(Workload::new(id, true, told, true));
+        }
+    }
     let kmeans = told(
         "kmeans",
         &references,
@@ -90,6 +103,17 @@ pub(super) fn serve(told: &[String], device: &Device) -> anyhow::Result<()> {
             index.add(&read(references, device)?)?;
             timed(|| {
                 let found = index.search(&queries, k)?;
+                Ok(found.distances.iter().sum::<f64>() / found.distances.len() as f64)
+            })
+        }
+        ["filtered", references, queries, k, every] => {
+            let (queries, k) = (read(queries, device)?, k.parse::<usize>()?);
+            let every: usize = every.parse()?;
+            let mut index = FlatIndex::default();
+            index.add(&read(references, device)?)?;
+            let some = RowSet::from_fn(index.len(), |row| row % every == 0);
+            timed(|| {
+                let found = index.search_among(&queries, k, &some)?;
                 Ok(found.distances.iter().sum::<f64>() / found.distances.len() as f64)
             })
         }

@@ -20,7 +20,7 @@ use super::bootstrap::{BootstrapConfig, ConfidenceInterval, confidence_interval}
 /// assert_eq!(found.get("precision_at_1").unwrap().per_query, [1.0; 4]);
 /// # Ok::<(), dml_core::Error>(())
 /// ```
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct Accuracies(Vec<Score>);
 
 /// One metric: its average, and what it is made of.
@@ -37,7 +37,7 @@ pub struct Accuracies(Vec<Score>);
 /// assert_eq!((score.value, score.per_query[2].is_nan()), (1.0, true));
 /// # Ok::<(), dml_core::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Score {
     /// The metric's name, such as `precision_at_1`.
@@ -51,6 +51,21 @@ pub struct Score {
     pub per_class: Vec<(i64, f64)>,
     /// The number of every query; NaN for a query without any match. Empty for metrics of clusters.
     pub per_query: Vec<f64>,
+}
+
+// A value for each query would fill the screen, and a file of logs, with millions of numbers.
+dml_core::debug_fields!(Score, |own| {
+    metric: own.metric, value: own.value, classes: own.per_class.len(), queries: own.per_query.len(),
+});
+
+/// Metrics and their values.
+impl std::fmt::Debug for Accuracies {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let values = self.0.iter();
+        f.debug_map()
+            .entries(values.map(|score| (&score.metric, score.value)))
+            .finish()
+    }
 }
 
 impl Score {
@@ -126,6 +141,21 @@ pub(super) fn mean_of_classes(classes: &[(i64, f64)]) -> f64 {
 mod tests {
     use super::*;
     use dml_core::IntoLabels;
+
+    #[test]
+    fn scores_show_themselves_in_one_line() {
+        let score = Score {
+            metric: "precision_at_1".to_owned(),
+            value: 0.5,
+            per_class: vec![(0, 0.5); 3],
+            per_query: vec![0.5; 100_000],
+        };
+        let want =
+            "Score { metric: \"precision_at_1\", value: 0.5, classes: 3, queries: 100000, .. }";
+        assert_eq!(format!("{score:?}"), want);
+        let all = Accuracies::new(vec![score]);
+        assert_eq!(format!("{all:?}"), "{\"precision_at_1\": 0.5}");
+    }
 
     #[test]
     fn means_leave_lone_queries_out() {

@@ -21,19 +21,22 @@ use std::path::Path;
 
 use candle_core::Tensor;
 use dml_core::autograd::with_slice;
-use dml_core::{Result, check};
+use dml_core::{Order, Result, check};
 use rayon::prelude::*;
 
 use crate::index::file::{self, IndexFileError};
-use crate::index::knn_index::kept_rows;
+use crate::index::knn_index::{check_among, kept_rows};
 use crate::index::{
-    FlatIndex, FlatMetric, KnnIndex, Neighbors, NeighborsWithin, RowStorage, SelfMatch,
+    FlatIndex, FlatMetric, KnnIndex, Neighbors, NeighborsWithin, RowSet, RowStorage, SelfMatch,
 };
-use crate::kernels::nearest::closest_of_rows;
 use encoded::Encoded;
 
-/// Distances of codes that are in memory at a time.
+/// Candidates that are in memory at a time, ...
 const ENTRIES: usize = 1 << 22;
+/// ... and queries.
+const MOST_QUERIES: usize = 4096;
+/// Among fewer rows than one in so many, the rows themselves are compared.
+const CODES_PAY_FROM: usize = 8;
 
 /// Codes by which candidates are found; see the [module](self).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -112,22 +115,24 @@ impl QuantizedIndex {
         self.codes.kind()
     }
 
-    /// The `k` nearest candidates of each query of `block` `[queries, dim]`: values and rows.
+    /// The `k` nearest candidates of each query of `block` `[queries, dim]`, among the rows that `may_find` holds for:
+    /// values and rows. There are `findable` such rows, the one that may be the query itself included.
     fn nearest_of_block(
         &self,
         block: &[f32],
         dim: usize,
         k: usize,
         self_match: impl Fn(usize) -> Option<u32> + Sync,
+        findable: usize,
+        may_find: impl Fn(u32) -> bool + Sync,
     ) -> Vec<(f64, u32)> {
-        let distances = self.codes.distances(block, dim, self.rows.metric());
-        let candidates = k.saturating_mul(self.rescore);
+        let candidates = self.candidates(k);
         // One more, for the one that may be the query itself.
-        let wanted = candidates.saturating_add(1).min(self.len());
-        let (near, _) = closest_of_rows(&distances, self.len(), wanted, false, |_| None);
+        let wanted = candidates.saturating_add(1).min(findable);
+        let metric = self.rows.metric();
+        let near = self.codes.nearest(block, dim, metric, wanted, may_find);
         let nearest: Vec<Vec<(f64, u32)>> = near
-            .indices
-            .par_chunks_exact(wanted)
+            .par_iter()
             .zip(block.par_chunks_exact(dim))
             .enumerate()
             .map(|(q, (rows, query))| {
@@ -140,10 +145,64 @@ impl QuantizedIndex {
         nearest.concat()
     }
 
+    /// How many candidates are measured for `k` neighbours.
+    fn candidates(&self, k: usize) -> usize {
+        k.saturating_mul(self.rescore)
+    }
+
+    /// How many queries are searched for at a time: of their candidates, about four million are in memory.
+    fn block(&self, k: usize) -> usize {
+        let candidates = self.candidates(k).min(self.len()).max(1);
+        (ENTRIES / candidates).clamp(1, MOST_QUERIES)
+    }
+
+    /// The nearest of prepared queries by codes, and by the rows where codes can't tell.
+    fn search_prepared(
+        &self,
+        queries: &Tensor,
+        k: usize,
+        self_matches: SelfMatch<'_>,
+        among: Option<&RowSet>,
+    ) -> Result<Neighbors> {
+        let (count, dim) = queries.dims2()?;
+        let mut found = Neighbors::with_capacity(count, k);
+        let metric = self.rows.metric();
+        let findable = among.map_or(self.len(), RowSet::count);
+        let may_find = |row: u32| among.is_none_or(|rows| rows.contains(row as usize));
+        let block = self.block(k);
+        let far: Vec<usize> = with_slice::<f32, _>(queries, |queries| {
+            for (start, block) in (0..).step_by(block).zip(queries.chunks(block * dim)) {
+                let self_match = |q| self_matches.of(start + q);
+                found.extend(self.nearest_of_block(block, dim, k, self_match, findable, may_find));
+            }
+            let queries = queries.chunks_exact(dim).enumerate();
+            let far = queries.filter(|(_, query)| !self.codes.reach(query, metric));
+            far.map(|(q, _)| q).collect()
+        })?;
+        match among {
+            None => self
+                .rows
+                .search_again(queries, &far, self_matches, &mut found)?,
+            Some(rows) => self
+                .rows
+                .search_again_among(queries, &far, rows, &mut found)?,
+        }
+        Ok(found)
+    }
+
+    /// What a file keeps beside the rows.
+    fn extra(&self) -> u64 {
+        let codes = match self.codes.kind() {
+            Codes::Int8 => 0,
+            Codes::Binary => 1,
+        };
+        codes | (self.rescore as u64) << 8
+    }
+
     pub(crate) fn from_file(
         path: &Path,
         header: &file::Header,
-        rows: file::Payload<'_>,
+        rows: file::Payload,
     ) -> std::result::Result<Self, IndexFileError> {
         let rows = FlatIndex::from_file(path, file::QUANTIZED, header, rows)?;
         let codes = match header.extra & 0xff {
@@ -186,22 +245,35 @@ impl KnnIndex for QuantizedIndex {
         self_matches: SelfMatch<'_>,
     ) -> Result<Neighbors> {
         let queries = self.rows.prepare_single("queries", queries)?;
-        let (count, dim) = queries.dims2()?;
-        self_matches.check(count, self.len(), k)?;
-        let mut found = Neighbors::with_capacity(count, k);
-        let metric = self.rows.metric();
-        let block = (ENTRIES / self.len().max(1)).max(1);
-        let far: Vec<usize> = with_slice::<f32, _>(&queries, |queries| {
-            for (start, block) in (0..).step_by(block).zip(queries.chunks(block * dim)) {
-                found.extend(self.nearest_of_block(block, dim, k, |q| self_matches.of(start + q)));
-            }
-            let queries = queries.chunks_exact(dim).enumerate();
-            let far = queries.filter(|(_, query)| !self.codes.reach(query, metric));
-            far.map(|(q, _)| q).collect()
-        })?;
-        self.rows
-            .search_again(&queries, &far, self_matches, &mut found)?;
-        Ok(found)
+        self_matches.check(queries.dims()[0], self.len(), k)?;
+        self.search_prepared(&queries, k, self_matches, None)
+    }
+
+    /// Few rows are compared themselves: that takes less time than to compare all codes.
+    fn search_among(&self, queries: &Tensor, k: usize, rows: &RowSet) -> Result<Neighbors> {
+        let given = queries;
+        let queries = self.rows.prepare_single("queries", queries)?;
+        let k = check_among(queries.dims()[0], self.len(), k, rows)?;
+        let count = rows.count();
+        if k == 0 {
+            return Ok(Neighbors::default());
+        }
+        if count <= self.len() / CODES_PAY_FROM || count <= self.candidates(k) {
+            return self.rows.search_among(given, k, rows);
+        }
+        self.search_prepared(&queries, k, SelfMatch::None, Some(rows))
+    }
+
+    fn rows_at(&self, rows: &[u32]) -> Result<Tensor> {
+        self.rows.rows_at(rows)
+    }
+
+    fn dim(&self) -> Option<usize> {
+        self.rows.dim()
+    }
+
+    fn order(&self) -> Option<Order> {
+        KnnIndex::order(&self.rows)
     }
 
     /// Compares the rows themselves, so that every row within the threshold is found.
@@ -222,12 +294,12 @@ impl KnnIndex for QuantizedIndex {
     }
 
     fn save(&self, path: &Path) -> std::result::Result<(), IndexFileError> {
-        let codes = match self.codes.kind() {
-            Codes::Int8 => 0,
-            Codes::Binary => 1,
-        };
-        let extra = codes | (self.rescore as u64) << 8;
-        self.rows.save_as(path, file::QUANTIZED, extra)
+        self.rows.save_as(path, file::QUANTIZED, self.extra(), None)
+    }
+
+    fn save_rows(&self, path: &Path, kept: &RowSet) -> std::result::Result<(), IndexFileError> {
+        self.rows
+            .save_as(path, file::QUANTIZED, self.extra(), Some(kept))
     }
 
     fn load(&mut self, path: &Path) -> std::result::Result<(), IndexFileError> {

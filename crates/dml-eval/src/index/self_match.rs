@@ -45,10 +45,7 @@ impl SelfMatch<'_> {
     /// Checks `self_matches` and `k` against the numbers of rows.
     pub(crate) fn check(self, queries: usize, references: usize, k: usize) -> Result<()> {
         self.check_rows(queries, references)?;
-        let fits = queries as u128 * k as u128 <= MOST_NEIGHBORS;
-        let expected =
-            "at most 4,294,967,296 neighbours in all; search for fewer queries at a time";
-        check::parameter(fits, "k", k as f64, expected)?;
+        check_found(queries, k)?;
         let excludes = (0..queries).any(|q| self.of(q).is_some());
         let findable = references.saturating_sub(usize::from(excludes));
         let expected = "a number from 1 to the references that a query may find";
@@ -77,6 +74,13 @@ impl SelfMatch<'_> {
         }
         Ok(())
     }
+}
+
+/// Checks how many neighbours a search gives in all.
+pub(crate) fn check_found(queries: usize, k: usize) -> Result<()> {
+    let fits = queries as u128 * k as u128 <= MOST_NEIGHBORS;
+    let expected = "at most 4,294,967,296 neighbours in all; search for fewer queries at a time";
+    check::parameter(fits, "k", k as f64, expected).map(drop)
 }
 
 #[cfg(test)]

@@ -46,6 +46,10 @@ fn of_search(calls: &mut Calls) {
     calls.add("nearest", move || {
         drop(references().nearest(&FIVE, 1, affinity, |_| None));
     });
+    calls.add("norms_of", || drop(References::norms_of(&FIVE, 2)));
+    calls.add("nearest_among", move || {
+        drop(references().nearest_among(&FIVE, 1, affinity, &[0, 2]));
+    });
     calls.add("within", move || {
         drop(references().within(&FIVE, 1., affinity, |_| None));
     });
@@ -83,7 +87,21 @@ fn of_clusters(calls: &mut Calls) {
 
 fn of_codes(calls: &mut Calls) {
     calls.add("quantize", || drop(int8::quantize(&FIVE, 2)));
-    calls.add("products", || drop(int8::products(&[0; 6], &[0; 5], 2)));
+    for (codes, norms) in [(5, 3), (6, 2)] {
+        calls.add("nearest", move || {
+            let rows = int8::Int8Rows {
+                codes: vec![0; codes],
+                steps: vec![0.; 3],
+            };
+            let references = int8::Int8References {
+                rows: &rows,
+                squared_norms: &SIX[..norms],
+                dim: 2,
+                affinity: Affinity::InnerProduct,
+            };
+            drop(int8::nearest(&rows, references, 1, |_| true));
+        });
+    }
 }
 
 fn calls() -> Calls {

@@ -81,18 +81,26 @@ fn kinds() -> Vec<Box<dyn KnnIndex>> {
     kinds
 }
 
-/// The file with checksums that are right for what it holds: CRC-32 of header and rows.
+/// The file with checksums that are right for what it holds: CRC-32 of the header, of the rows, and since version 2 of the
+/// checksum of the rows. Files are smaller than a block, which has a checksum of its own.
 fn with_checksums(bytes: &[u8]) -> Option<Vec<u8>> {
-    let rows = HEADER..bytes.len().checked_sub(4)?;
-    if rows.is_empty() {
+    let is_older = bytes.get(8) == Some(&1);
+    let behind = if is_older { 4 } else { 8 };
+    let end = bytes.len().checked_sub(behind)?;
+    if end <= HEADER {
         return None;
     }
     let mut repaired = bytes.to_vec();
-    for (from, to) in [(0, HEADER - 4), (rows.start, rows.end)] {
+    let mut repair = |from: usize, to: usize| {
         let mut checksum = Crc::new();
         checksum.update(&repaired[from..to]);
         let checksum = checksum.sum().to_le_bytes();
         repaired[to..to + 4].copy_from_slice(&checksum);
+    };
+    repair(0, HEADER - 4);
+    repair(HEADER, end);
+    if !is_older {
+        repair(end, end + 4);
     }
     Some(repaired)
 }

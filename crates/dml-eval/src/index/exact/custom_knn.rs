@@ -10,9 +10,9 @@ use candle_core::{DType, Device, Tensor};
 use dml_core::autograd::with_slice;
 use dml_core::{Distance, Order, Result, check, for_element};
 
-use crate::index::file::{self, Header, IndexFileError, Payload};
-use crate::index::knn_index::{checked_threshold, kept_rows};
-use crate::index::{KnnIndex, Neighbors, NeighborsWithin, SelfMatch};
+use crate::index::file::{self, Header, IndexFileError, Norms, Payload, Rows};
+use crate::index::knn_index::{check_among, checked_threshold, kept_rows};
+use crate::index::{KnnIndex, Neighbors, NeighborsWithin, RowSet, SelfMatch};
 use crate::kernels::nearest::{closest_first, closest_of_rows};
 use crate::rows::distance_blocks::each_matrix;
 use crate::rows::{check_finite, checked_rows, rows_like, selected};
@@ -172,6 +172,41 @@ impl KnnIndex for CustomKNN {
         Ok(within)
     }
 
+    /// Compares the rows of the set alone.
+    fn search_among(&self, queries: &Tensor, k: usize, rows: &RowSet) -> Result<Neighbors> {
+        let queries = self.checked("queries", queries)?;
+        let k = check_among(queries.dims()[0], self.len(), k, rows)?;
+        let Some(references) = self.references.as_ref().filter(|_| k > 0) else {
+            return Ok(Neighbors::default());
+        };
+        let rows: Vec<u32> = rows.iter().collect();
+        let some = Self {
+            references: Some(selected(references, &rows)?),
+            ..self.clone()
+        };
+        let mut found = some.search(&queries, k)?;
+        for row in &mut found.indices {
+            *row = rows[*row as usize];
+        }
+        Ok(found)
+    }
+
+    fn rows_at(&self, rows: &[u32]) -> Result<Tensor> {
+        check::indices("rows", rows.iter().map(|row| *row as usize), self.len())?;
+        match &self.references {
+            None => Ok(Tensor::zeros((0, 0), DType::F32, &Device::Cpu)?),
+            Some(references) => Ok(selected(references, rows)?.to_device(&Device::Cpu)?),
+        }
+    }
+
+    fn dim(&self) -> Option<usize> {
+        self.references.as_ref().map(|rows| rows.dims()[1])
+    }
+
+    fn order(&self) -> Option<Order> {
+        Some(self.distance.order())
+    }
+
     fn remove(&mut self, rows: &[u32]) -> Result<usize> {
         let (keep, gone) = kept_rows(rows, self.len())?;
         let Some(references) = &self.references else {
@@ -197,17 +232,17 @@ impl KnnIndex for CustomKNN {
             ..Header::default()
         };
         let Some(references) = &self.references else {
-            return file::save(path, header, &Payload::None);
+            return file::save(path, header, &Rows::None, &Norms::None);
         };
         header.rows = references.dims()[0] as u64;
         header.dim = references.dims()[1] as u64;
         let rows = references
             .to_device(&Device::Cpu)
             .map_err(|error| content(error.into()))?;
-        let save = |rows: Payload<'_>| file::save(path, header, &rows);
+        let save = |rows: Rows<'_>| file::save(path, header, &rows, &Norms::None);
         match rows.dtype() {
-            DType::F64 => with_slice(&rows, |rows| save(Payload::F64(rows.into()))),
-            _ => with_slice(&rows, |rows| save(Payload::F32(rows.into()))),
+            DType::F64 => with_slice(&rows, |rows| save(Rows::F64(vec![rows]))),
+            _ => with_slice(&rows, |rows| save(Rows::F32(vec![rows]))),
         }
         .map_err(content)?
     }
@@ -222,8 +257,8 @@ impl KnnIndex for CustomKNN {
         let references = match rows {
             _ if header.rows == 0 => None,
             Payload::None => None,
-            Payload::F32(rows) => Some(Tensor::from_vec(rows.into_owned(), shape, &Device::Cpu)),
-            Payload::F64(rows) => Some(Tensor::from_vec(rows.into_owned(), shape, &Device::Cpu)),
+            Payload::F32(rows) => Some(Tensor::from_vec(rows.into_rows(), shape, &Device::Cpu)),
+            Payload::F64(rows) => Some(Tensor::from_vec(rows.into_rows(), shape, &Device::Cpu)),
             Payload::F16(_) | Payload::Bytes(_) => {
                 return Err(IndexFileError::kind(path, "rows of float32 or float64"));
             }

@@ -13,6 +13,7 @@
 //! Every pair is accounted for, at the speed of a matrix product: see `kernels/nearest`. Queries on a CUDA
 //! device are searched there, to the same result.
 
+mod among;
 mod cosine;
 mod on_device;
 mod on_disk;
@@ -22,14 +23,14 @@ use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
 use dml_core::autograd::with_slice;
-use dml_core::{Error, Result, check};
+use dml_core::{Error, Order, Result, check};
 use half::f16;
 
 use crate::index::exact::float16_rows::Float16Rows;
 use crate::index::file::{self, IndexFileError};
 use crate::index::knn_index::{check_count, checked_threshold, kept_rows};
-use crate::index::{KnnIndex, Neighbors, NeighborsWithin, SelfMatch};
-use crate::kernels::nearest::{Affinity, References, closest_first};
+use crate::index::{KnnIndex, Neighbors, NeighborsWithin, RowSet, SelfMatch};
+use crate::kernels::nearest::{Affinity, Segments, closest_first};
 use crate::rows::{check_finite, check_squares, checked_rows, selected, unit_rows};
 
 /// What makes a reference of a [`FlatIndex`] close; [formulas](self).
@@ -66,6 +67,14 @@ impl FlatMetric {
         let metrics = [Self::SquaredEuclidean, Self::InnerProduct, Self::Cosine];
         let mut metrics = metrics.into_iter();
         metrics.find(|metric| *metric as u32 == number)
+    }
+
+    /// Whether values are distances or similarities.
+    pub(crate) fn order(self) -> Order {
+        match self {
+            Self::SquaredEuclidean => Order::SmallerIsCloser,
+            Self::InnerProduct | Self::Cosine => Order::LargerIsCloser,
+        }
     }
 
     /// What orders rows as they are compared.
@@ -134,8 +143,8 @@ enum Rows {
     #[default]
     None,
     F16(Float16Rows),
-    F32(References<f32>),
-    F64(References<f64>),
+    F32(Segments<f32>),
+    F64(Segments<f64>),
 }
 
 /// Runs the body with the references, in whatever precision they are kept; gives what follows `or` where there are none.
@@ -180,10 +189,6 @@ impl FlatIndex {
         self.metric
     }
 
-    fn dim(&self) -> Option<usize> {
-        with_rows!(&self.rows, or None, |references| Some(references.dim()))
-    }
-
     /// The rows as they are compared: finite, and of length 1 for the cosine.
     fn prepare(&self, arg: &'static str, rows: &Tensor) -> Result<Tensor> {
         let dtype = match (&self.rows, self.storage) {
@@ -191,7 +196,7 @@ impl FlatIndex {
             (Rows::None, RowStorage::AsGiven) => None,
             _ => Some(DType::F32),
         };
-        let rows = checked_rows(arg, rows, self.dim(), dtype)?.to_device(&Device::Cpu)?;
+        let rows = checked_rows(arg, rows, KnnIndex::dim(self), dtype)?.to_device(&Device::Cpu)?;
         match self.metric {
             FlatMetric::Cosine => {
                 check_finite(arg, &rows)?;
@@ -256,8 +261,8 @@ impl FlatIndex {
         };
         if let Rows::None = self.rows {
             self.rows = match (rows.dtype(), self.storage) {
-                (DType::F64, _) => Rows::F64(References::new(dim)),
-                (_, RowStorage::AsGiven) => Rows::F32(References::new(dim)),
+                (DType::F64, _) => Rows::F64(Segments::new(dim)),
+                (_, RowStorage::AsGiven) => Rows::F32(Segments::new(dim)),
                 (_, RowStorage::Float16) => Rows::F16(Float16Rows::new(dim)),
             };
         }
@@ -292,8 +297,17 @@ impl FlatIndex {
     pub(crate) fn for_each_single_row(&self, mut take: impl FnMut(&[f32])) -> Result<()> {
         match &self.rows {
             Rows::None => {}
-            Rows::F16(rows) => (0..rows.len()).for_each(|r| take(&rows.row(r))),
-            Rows::F32(rows) => rows.rows().chunks_exact(rows.dim()).for_each(take),
+            Rows::F16(rows) => {
+                rows.check(0..rows.len())?;
+                (0..rows.len()).for_each(|r| take(&rows.row(r)));
+            }
+            Rows::F32(rows) => {
+                rows.check(0..rows.len())?;
+                let dim = rows.dim();
+                let pieces = rows.pieces().into_iter();
+                let pieces = pieces.flat_map(|piece| piece.chunks_exact(dim));
+                pieces.for_each(take);
+            }
             Rows::F64(_) => return Err(no_single_precision("references")),
         }
         Ok(())
@@ -307,6 +321,7 @@ impl FlatIndex {
         k: usize,
         self_matches: SelfMatch<'_>,
     ) -> Result<Neighbors> {
+        self.check_file()?;
         if let Some(found) = self.search_on_device(given, queries, k, self_matches)? {
             return Ok(found);
         }
@@ -344,6 +359,7 @@ impl FlatIndex {
         threshold: f64,
         self_matches: impl Fn(usize) -> Option<u32> + Sync,
     ) -> Result<NeighborsWithin> {
+        self.check_file()?;
         let affinity = self.metric.affinity();
         let none = NeighborsWithin::none(queries.dims()[0]);
         with_rows!(&self.rows, or Ok(none), |rows| with_slice(queries, |q| {
@@ -386,7 +402,15 @@ impl KnnIndex for FlatIndex {
         let queries = self.prepare("queries", queries)?;
         self_matches.check(queries.dims()[0], self.len(), k)?;
         match self.metric {
-            FlatMetric::Cosine => self.search_cosine(given, &queries, k, self_matches),
+            FlatMetric::Cosine => {
+                let prepared = |wide| self.search_prepared(given, &queries, wide, self_matches);
+                let findable = |q| self.len() - usize::from(self_matches.of(q).is_some());
+                let ties = |query: &Tensor, q| {
+                    let ties = self.within_prepared(query, 1.0, |_| self_matches.of(q))?;
+                    Ok(ties.indices)
+                };
+                self.search_cosine(&queries, k, prepared, findable, ties)
+            }
             FlatMetric::SquaredEuclidean | FlatMetric::InnerProduct => {
                 self.search_prepared(given, &queries, k, self_matches)
             }
@@ -411,8 +435,29 @@ impl KnnIndex for FlatIndex {
         }
     }
 
+    fn search_among(&self, queries: &Tensor, k: usize, rows: &RowSet) -> Result<Neighbors> {
+        self.search_among_rows(queries, k, rows)
+    }
+
+    fn rows_at(&self, rows: &[u32]) -> Result<Tensor> {
+        self.listed_rows(rows)
+    }
+
+    fn dim(&self) -> Option<usize> {
+        with_rows!(&self.rows, or None, |references| Some(references.dim()))
+    }
+
+    fn order(&self) -> Option<Order> {
+        Some(self.metric.order())
+    }
+
+    /// Rows of a mapped file come into memory if one of them is removed.
     fn remove(&mut self, rows: &[u32]) -> Result<usize> {
         let (keep, gone) = kept_rows(rows, self.len())?;
+        let mapped = with_rows!(&self.rows, or 0, |references| references.mapped());
+        if rows.iter().any(|row| (*row as usize) < mapped) {
+            self.check_file()?;
+        }
         self.on_device.forget();
         with_rows!(&mut self.rows, or(), |references| references.retain(&keep));
         if self.is_empty() {
@@ -422,7 +467,11 @@ impl KnnIndex for FlatIndex {
     }
 
     fn save(&self, path: &Path) -> std::result::Result<(), IndexFileError> {
-        self.save_as(path, file::FLAT, 0)
+        self.save_as(path, file::FLAT, 0, None)
+    }
+
+    fn save_rows(&self, path: &Path, kept: &RowSet) -> std::result::Result<(), IndexFileError> {
+        self.save_as(path, file::FLAT, 0, Some(kept))
     }
 
     fn load(&mut self, path: &Path) -> std::result::Result<(), IndexFileError> {

@@ -1,58 +1,98 @@
 //! Rows that are kept in half precision, and searched a span at a time in single precision.
 
+use std::ops::Range;
+
+use dml_core::Result;
 use half::f16;
 use rayon::prelude::*;
 
 use crate::index::{Neighbors, NeighborsWithin};
-use crate::kernels::nearest::{Affinity, References, closest_first, retain_rows};
+use crate::kernels::nearest::{
+    Affinity, NearestOfSpans, Numbers, References, WithinOfSpans, retain_rows,
+};
 
 /// Rows that are in memory in single precision at a time.
 const SPAN: usize = 1 << 15;
 
-/// Rows `[rows, dim]` of 16-bit numbers.
-#[derive(Clone, Default)]
+/// Rows `[rows, dim]` of 16-bit numbers: those of a file that is mapped, and those that were added.
+#[derive(Clone)]
 pub(crate) struct Float16Rows {
-    rows: Vec<f16>,
+    base: Numbers<f16>,
+    added: Vec<f16>,
     dim: usize,
 }
 
-/// A key, the smaller the closer, and a row.
-type Found = (f64, u32);
-
 impl Float16Rows {
     pub(crate) fn new(dim: usize) -> Self {
+        Self::of_numbers(dim, Numbers::none())
+    }
+
+    /// The rows of a file.
+    pub(crate) fn of_numbers(dim: usize, mut rows: Numbers<f16>) -> Self {
+        let mut added = Vec::new();
+        if !rows.are_mapped() {
+            added = std::mem::take(rows.to_mut());
+        }
         Self {
-            rows: Vec::new(),
+            base: rows,
+            added,
             dim,
         }
     }
 
     /// Appends `[rows, dim]`.
     pub(crate) fn extend(&mut self, rows: &[f16]) {
-        self.rows.extend_from_slice(rows);
+        self.added.extend_from_slice(rows);
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.rows.len() / self.dim.max(1)
+        (self.base.len() + self.added.len()) / self.dim.max(1)
     }
 
     pub(crate) fn dim(&self) -> usize {
         self.dim
     }
 
-    pub(crate) fn rows(&self) -> &[f16] {
-        &self.rows
+    /// The rows one after the other, in at most two pieces.
+    pub(crate) fn pieces(&self) -> [&[f16]; 2] {
+        [&self.base, &self.added]
     }
 
     /// One row in single precision.
     pub(crate) fn row(&self, r: usize) -> Vec<f32> {
-        let row = &self.rows[r * self.dim..][..self.dim];
+        let start = r * self.dim;
+        let row = match start.checked_sub(self.base.len()) {
+            None => &self.base[start..][..self.dim],
+            Some(start) => &self.added[start..][..self.dim],
+        };
         row.iter().map(|x| x.to_f32()).collect()
     }
 
-    /// Keeps the rows that `keep` says, in their order.
+    /// How many of the rows are in a file: the first ones.
+    pub(crate) fn mapped(&self) -> usize {
+        self.base.len() / self.dim.max(1)
+    }
+
+    /// Keeps the rows that `keep` says, in their order. They come into memory if one of a file goes.
     pub(crate) fn retain(&mut self, keep: &[bool]) {
-        retain_rows(&mut self.rows, keep);
+        let (of_base, of_added) = keep.split_at(self.mapped());
+        if of_base.contains(&false) {
+            let mut rows = self.base.to_vec();
+            rows.append(&mut self.added);
+            (self.base, self.added) = (Numbers::none(), rows);
+            retain_rows(&mut self.added, keep);
+        } else {
+            retain_rows(&mut self.added, of_added);
+        }
+    }
+
+    /// Makes sure that rows of a file are those that were written.
+    ///
+    /// # Errors
+    /// If a block of the file has been altered.
+    pub(crate) fn check(&self, rows: Range<usize>) -> Result<()> {
+        let end = (rows.end * self.dim).min(self.base.len());
+        self.base.check((rows.start * self.dim).min(end)..end)
     }
 
     /// As [`References::nearest`].
@@ -64,29 +104,34 @@ impl Float16Rows {
         excluded: impl Fn(usize) -> Option<u32> + Sync,
     ) -> Neighbors {
         let count = queries.len() / self.dim.max(1);
-        let mut best: Vec<Vec<Found>> = vec![Vec::new(); count];
+        let mut nearest = NearestOfSpans::new(count, k, affinity);
         for (start, span) in self.spans() {
-            // One more, for the one that may be excluded.
-            let wanted = (k + 1).min(span.len());
+            let wanted = nearest.wanted(span.len());
             let found = span.nearest(queries, wanted, affinity, |_| None);
-            best.par_iter_mut().enumerate().for_each(|(q, best)| {
-                let excluded = excluded(q);
-                let range = q * wanted..(q + 1) * wanted;
-                let values = found.distances[range.clone()].iter();
-                for (value, row) in values.zip(&found.indices[range]) {
-                    let row = start + row;
-                    if excluded != Some(row) {
-                        best.push((affinity.value(*value), row));
-                    }
-                }
-                best.sort_unstable_by(closest_first);
-                best.truncate(k);
-            });
+            nearest.take(&found, |row| start + row, &excluded);
         }
-        let mut nearest = Neighbors::with_capacity(count, k);
-        let found = best.into_iter().flatten();
-        nearest.extend(found.map(|(key, row)| (affinity.value(key), row)));
-        nearest
+        nearest.into_neighbors()
+    }
+
+    /// As [`References::nearest_among`].
+    pub(crate) fn nearest_among(
+        &self,
+        queries: &[f32],
+        k: usize,
+        affinity: Affinity,
+        rows: &[u32],
+    ) -> Neighbors {
+        let count = queries.len() / self.dim.max(1);
+        let k = k.min(rows.len());
+        let mut nearest = NearestOfSpans::new(count, k, affinity);
+        for rows in rows.chunks(SPAN) {
+            let single = rows.par_iter().flat_map_iter(|row| self.row(*row as usize));
+            let mut span = References::new(self.dim);
+            span.extend(&single.collect::<Vec<f32>>());
+            let found = span.nearest(queries, k.min(rows.len()), affinity, |_| None);
+            nearest.take(&found, |row| rows[row as usize], |_| None);
+        }
+        nearest.into_neighbors()
     }
 
     /// As [`References::within`].
@@ -97,31 +142,26 @@ impl Float16Rows {
         affinity: Affinity,
         excluded: impl Fn(usize) -> Option<u32> + Sync,
     ) -> NeighborsWithin {
-        let count = queries.len() / self.dim.max(1);
-        let mut all: Vec<Vec<Found>> = vec![Vec::new(); count];
+        let mut within = WithinOfSpans::new(queries.len() / self.dim.max(1), affinity);
         for (start, span) in self.spans() {
             let excluded = |q| excluded(q).and_then(|row| row.checked_sub(start));
-            let found = span.within(queries, threshold, affinity, excluded);
-            for (all, (rows, values)) in all.iter_mut().zip(found.iter()) {
-                let found = values.iter().zip(rows);
-                all.extend(found.map(|(value, row)| (affinity.value(*value), start + row)));
-            }
+            within.take(&span.within(queries, threshold, affinity, excluded), start);
         }
-        let mut within = NeighborsWithin::none(0);
-        for mut found in all {
-            found.sort_unstable_by(closest_first);
-            within.push_query(found.iter().map(|(key, row)| (affinity.value(*key), *row)));
-        }
-        within
+        within.into_neighbors()
     }
 
     /// Spans in single precision, each with its first row.
     fn spans(&self) -> impl Iterator<Item = (u32, References<f32>)> {
-        let spans = self.rows.chunks(SPAN * self.dim.max(1));
-        (0u32..).step_by(SPAN).zip(spans).map(|(start, span)| {
+        let spans = self.pieces().into_iter();
+        let numbers = SPAN * self.dim.max(1);
+        let spans = spans.flat_map(move |piece| piece.chunks(numbers));
+        let mut next = 0u32;
+        spans.map(move |span| {
             let rows: Vec<f32> = span.par_iter().map(|x| x.to_f32()).collect();
             let mut references = References::new(self.dim);
             references.extend(&rows);
+            let start = next;
+            next += references.len() as u32;
             (start, references)
         })
     }

@@ -1,3 +1,5 @@
+use std::io;
+
 use candle_core::{Device, Tensor};
 use rand::{Rng, RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -5,6 +7,9 @@ use rand_chacha::ChaCha8Rng;
 use super::*;
 use crate::index::tests::indexes;
 use crate::index::{FlatIndex, FlatMetric, KnnIndex, RowStorage, load_index};
+
+mod mapped;
+mod versions;
 
 fn rows() -> Tensor {
     let values: Vec<f32> = (0..60)
@@ -106,13 +111,35 @@ fn no_corruption_of_a_thousand_is_accepted() {
     }
 }
 
+/// Bytes behind the body of a file whose body is less than a block.
+fn tail(bytes: &[u8]) -> usize {
+    let is_older = bytes[8] == 1;
+    if is_older || bytes.len() <= HEADER + 8 {
+        4
+    } else {
+        8
+    }
+}
+
 /// Puts right the checksums of a file that has at least a header and a trailer.
 fn repair(bytes: &mut [u8]) {
     let checksum = crc32fast::hash(&bytes[..HEADER - 4]);
     bytes[HEADER - 4..HEADER].copy_from_slice(&checksum.to_le_bytes());
-    let end = bytes.len() - TRAILER;
-    let checksum = crc32fast::hash(&bytes[HEADER..end]);
-    bytes[end..].copy_from_slice(&checksum.to_le_bytes());
+    let end = bytes.len() - tail(bytes);
+    let checksum = crc32fast::hash(&bytes[HEADER..end]).to_le_bytes();
+    let table = if bytes[8] == 1 || end == HEADER {
+        &[][..]
+    } else {
+        bytes[end..end + 4].copy_from_slice(&checksum);
+        &checksum[..]
+    };
+    let trailer = if bytes[8] == 1 {
+        checksum
+    } else {
+        crc32fast::hash(table).to_le_bytes()
+    };
+    let last = bytes.len() - 4;
+    bytes[last..].copy_from_slice(&trailer);
 }
 
 /// Numbers that sizes and counts are replaced by.
@@ -134,17 +161,18 @@ const ODD: [u64; 13] = [
 
 /// Changes a whole file: a field of 1, 2, 4 or 8 bytes, some bytes, or its end.
 fn mutate(bytes: &mut Vec<u8>, rng: &mut ChaCha8Rng) {
-    let payload = bytes.len() - HEADER - TRAILER;
+    let tail = tail(bytes);
+    let payload = bytes.len() - HEADER - tail;
     // Headers and the beginning of what they describe are where sizes stand.
     let somewhere = |rng: &mut ChaCha8Rng, length: usize| match rng.random_range(0..3) {
         0 => rng.random_range(8..HEADER - 4),
         1 => HEADER + rng.random_range(0..payload.clamp(1, 400)),
-        _ => rng.random_range(8..length - TRAILER),
+        _ => rng.random_range(8..length - tail),
     };
     for _ in 0..rng.random_range(1..4) {
         let at = somewhere(rng, bytes.len());
         let width = 1 << rng.random_range(0..4);
-        let end = (at + width).min(bytes.len() - TRAILER);
+        let end = (at + width).min(bytes.len() - tail);
         let number = match rng.random_range(0..4) {
             0 => ODD[rng.random_range(0..ODD.len())],
             1 => rng.random(),
@@ -165,7 +193,7 @@ fn mutate(bytes: &mut Vec<u8>, rng: &mut ChaCha8Rng) {
         if bytes[12] >= 4 {
             bytes[32..40].copy_from_slice(&(length as u64).to_le_bytes());
         }
-        bytes.extend([0; TRAILER]);
+        bytes.extend(vec![0; if length == 0 { 4 } else { 8 }]);
     }
     repair(bytes);
 }
@@ -291,11 +319,13 @@ fn what_is_no_file_is_not_waited_for() {
 
 /// A file whose checksums are right, whatever it says.
 fn forged(header: Header, element: u32, length: u64, payload: &[u8]) -> Vec<u8> {
-    let mut bytes = header.to_bytes(&Payload::None).to_vec();
-    bytes[20..24].copy_from_slice(&element.to_le_bytes());
-    bytes[40..48].copy_from_slice(&length.to_le_bytes());
-    let checksum = crc32fast::hash(&bytes[..HEADER - 4]);
-    bytes[HEADER - 4..].copy_from_slice(&checksum.to_le_bytes());
+    let layout = Layout {
+        version: 1,
+        element,
+        payload: length,
+        norms: 0,
+    };
+    let mut bytes = header.to_bytes(layout).to_vec();
     bytes.extend(payload);
     bytes.extend(crc32fast::hash(payload).to_le_bytes());
     bytes
@@ -370,8 +400,8 @@ fn what_is_wrong_is_said() {
     assert!(matches!(
         altered(8),
         IndexFileError::Version {
-            got: 0,
-            known: 1,
+            got: 3,
+            known: 2,
             ..
         }
     ));
@@ -383,11 +413,18 @@ fn what_is_wrong_is_said() {
         altered(100),
         IndexFileError::Checksum { part: "rows", .. }
     ));
+    assert!(matches!(
+        altered(whole.len() - 1),
+        IndexFileError::Checksum {
+            part: "checksums",
+            ..
+        }
+    ));
     std::fs::write(&path, &whole[..whole.len() - 1]).unwrap();
     let error = load_index(&path).unwrap_err();
     assert!(matches!(error, IndexFileError::Length { .. }));
     assert!(
-        error.to_string().contains("expected 308 bytes, got 307"),
+        error.to_string().contains("expected 360 bytes, got 359"),
         "{error}"
     );
     std::fs::write(&path, &whole).unwrap();

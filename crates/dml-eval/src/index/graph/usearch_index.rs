@@ -24,16 +24,17 @@ use std::path::Path;
 
 use candle_core::Tensor;
 use dml_core::autograd::with_slice;
-use dml_core::{Result, check};
+use dml_core::{Order, Result, check};
 use rayon::prelude::*;
 
-use crate::index::file::{self, Header, IndexFileError, Payload};
-use crate::index::knn_index::{check_count, kept_rows};
+use crate::index::file::{self, Header, IndexFileError, Norms, Rows};
+use crate::index::knn_index::{check_among, check_count, kept_rows};
 use crate::index::scale::{Scale, longest};
 use crate::index::{FlatIndex, FlatMetric};
-use crate::index::{KnnIndex, Neighbors, NeighborsWithin, SelfMatch, UsearchIndexConfig};
+use crate::index::{KnnIndex, Neighbors, NeighborsWithin, RowSet, SelfMatch, UsearchIndexConfig};
 use equal_rows::EqualRows;
 use graph::Graph;
+use walk::Among;
 
 /// Candidates that a walk may keep at most; the graph has room for that many for every caller.
 const MOST_CANDIDATES: usize = 1 << 20;
@@ -246,18 +247,57 @@ impl KnnIndex for UsearchIndex {
             return Ok(Neighbors::default());
         };
         let found = with_slice::<f32, _>(&queries, |queries| {
-            let walk = |(q, query)| self.walk(graph, query, k, self_matches.of(q));
+            let walk = |(q, query)| {
+                let others = |row| self_matches.of(q) != Some(row);
+                self.walk(graph, query, k, Among::All(&others))
+            };
             let queries = queries.par_chunks_exact(dim).enumerate();
             queries.map(walk).collect::<Result<Vec<_>>>()
         })??;
-        let astray: Vec<usize> = (0..count).filter(|q| found[*q].is_none()).collect();
-        let mut neighbors = Neighbors::with_capacity(count, k);
-        for found in found {
-            neighbors.extend(found.unwrap_or_else(|| vec![(0.0, 0); k]));
-        }
+        let (mut neighbors, astray) = of_walks(found, count, k);
         self.rows
             .search_again(&queries, &astray, self_matches, &mut neighbors)?;
         Ok(neighbors)
+    }
+
+    /// Walks through the graph and keeps what is in the set; where the set is so small that the walk would be long, its rows
+    /// are compared themselves.
+    fn search_among(&self, queries: &Tensor, k: usize, rows: &RowSet) -> Result<Neighbors> {
+        let given = queries;
+        let queries = self.rows.prepare_single("queries", queries)?;
+        let (count, dim) = queries.dims2()?;
+        let k = check_among(count, self.len(), k, rows)?;
+        let Some(graph) = self.graph.as_ref().filter(|_| k > 0) else {
+            return Ok(Neighbors::default());
+        };
+        let chosen = rows.count();
+        if chosen == self.len() {
+            return self.search(given, k);
+        }
+        if !self.walking_pays(chosen, k) {
+            return self.rows.search_among(given, k, rows);
+        }
+        let found = with_slice::<f32, _>(&queries, |queries| {
+            let walk = |query| self.walk(graph, query, k, Among::Some(rows, chosen));
+            let queries = queries.par_chunks_exact(dim);
+            queries.map(walk).collect::<Result<Vec<_>>>()
+        })??;
+        let (mut neighbors, astray) = of_walks(found, count, k);
+        self.rows
+            .search_again_among(&queries, &astray, rows, &mut neighbors)?;
+        Ok(neighbors)
+    }
+
+    fn rows_at(&self, rows: &[u32]) -> Result<Tensor> {
+        self.rows.rows_at(rows)
+    }
+
+    fn dim(&self) -> Option<usize> {
+        self.rows.dim()
+    }
+
+    fn order(&self) -> Option<Order> {
+        KnnIndex::order(&self.rows)
     }
 
     /// Compares the rows themselves, so that every row within the threshold is found.
@@ -284,7 +324,7 @@ impl KnnIndex for UsearchIndex {
             rows: bytes.len() as u64,
             extra: 0,
         };
-        file::save(path, header, &Payload::Bytes(bytes.into()))
+        file::save(path, header, &Rows::Bytes(&bytes), &Norms::None)
     }
 
     fn load(&mut self, path: &Path) -> std::result::Result<(), IndexFileError> {
@@ -304,6 +344,20 @@ impl KnnIndex for UsearchIndex {
     fn to_empty(&self) -> Box<dyn KnnIndex> {
         Box::new(Self::empty(self.config.clone()))
     }
+}
+
+/// What walks have found, and the queries that are to be searched for exactly.
+fn of_walks(
+    found: Vec<Option<Vec<(f64, u32)>>>,
+    count: usize,
+    k: usize,
+) -> (Neighbors, Vec<usize>) {
+    let astray = (0..count).filter(|q| found[*q].is_none()).collect();
+    let mut neighbors = Neighbors::with_capacity(count, k);
+    for found in found {
+        neighbors.extend(found.unwrap_or_else(|| vec![(0.0, 0); k]));
+    }
+    (neighbors, astray)
 }
 
 #[cfg(test)]

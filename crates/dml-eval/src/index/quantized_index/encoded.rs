@@ -1,4 +1,4 @@
-//! The codes of rows, and distances by them.
+//! The codes of rows, and the closest by them.
 
 use std::ops::RangeInclusive;
 
@@ -9,8 +9,8 @@ use rayon::prelude::*;
 use super::Codes;
 use crate::index::FlatMetric;
 use crate::index::scale::{self, Scale, length};
-use crate::kernels::int8::{self, Int8Rows};
-use crate::kernels::nearest::retain_rows;
+use crate::kernels::int8::{self, Int8References, Int8Rows};
+use crate::kernels::nearest::{closest_of_rows, retain_rows};
 
 /// The powers of two of the longest row, with which rows are coded as they are.
 const ORDINARY: RangeInclusive<i32> = -40..=40;
@@ -75,14 +75,49 @@ impl Encoded {
         }
     }
 
-    /// How far each reference is from each of the queries by their codes: `[queries, references]`, smallest first, and on
-    /// a scale that is the query's own.
-    pub(super) fn distances(&self, queries: &[f32], dim: usize, metric: FlatMetric) -> Vec<f32> {
+    /// The `k` references that are closest to each query by their codes, among those that `may_find` holds for: closest
+    /// first, ties by row. There are `k` of them at least.
+    pub(super) fn nearest(
+        &self,
+        queries: &[f32],
+        dim: usize,
+        metric: FlatMetric,
+        k: usize,
+        may_find: impl Fn(u32) -> bool + Sync,
+    ) -> Vec<Vec<u32>> {
         match self {
-            Self::Int8(codes) => codes.distances(queries, dim, metric),
-            Self::Binary(codes) => hamming(&pack_signs(queries, dim), codes, dim.div_ceil(8)),
+            Self::Int8(codes) => codes.nearest(queries, dim, metric, k, may_find),
+            Self::Binary(codes) => nearest_of_bits(codes, queries, dim, k, may_find),
         }
     }
+}
+
+/// Distances of codes of bits that are in memory at a time.
+const ENTRIES: usize = 1 << 22;
+
+fn nearest_of_bits(
+    codes: &[u8],
+    queries: &[f32],
+    dim: usize,
+    k: usize,
+    may_find: impl Fn(u32) -> bool + Sync,
+) -> Vec<Vec<u32>> {
+    let count = codes.len() / dim.div_ceil(8).max(1);
+    let block = (ENTRIES / count.max(1)).max(1);
+    let mut nearest = Vec::new();
+    for block in queries.chunks(block * dim) {
+        let mut distances = hamming(&pack_signs(block, dim), codes, dim.div_ceil(8));
+        distances.par_chunks_exact_mut(count).for_each(|distances| {
+            for (row, distance) in (0..).zip(distances) {
+                if !may_find(row) {
+                    *distance = f32::INFINITY;
+                }
+            }
+        });
+        let (found, _) = closest_of_rows(&distances, count, k, false, |_| None);
+        nearest.extend(found.iter().map(|(rows, _)| rows.to_vec()));
+    }
+    nearest
 }
 
 impl Int8 {
@@ -111,7 +146,14 @@ impl Int8 {
         self.squared_norms.extend(norms);
     }
 
-    fn distances(&self, queries: &[f32], dim: usize, metric: FlatMetric) -> Vec<f32> {
+    fn nearest(
+        &self,
+        queries: &[f32],
+        dim: usize,
+        metric: FlatMetric,
+        k: usize,
+        may_find: impl Fn(u32) -> bool + Sync,
+    ) -> Vec<Vec<u32>> {
         let queries = match metric {
             FlatMetric::SquaredEuclidean => self.scale.apply(queries),
             // A query's products keep their order whatever it is multiplied by.
@@ -124,21 +166,12 @@ impl Int8 {
                 })
                 .collect(),
         };
-        let queries = int8::quantize(&queries, dim);
-        let mut products = int8::products(&queries.codes, &self.rows.codes, dim);
-        products
-            .par_chunks_exact_mut(self.rows.steps.len())
-            .zip(&queries.steps)
-            .for_each(|(products, query_step)| {
-                let references = self.rows.steps.iter().zip(&self.squared_norms);
-                for (product, (step, norm)) in products.iter_mut().zip(references) {
-                    let inner = *product * query_step * step;
-                    *product = match metric {
-                        FlatMetric::SquaredEuclidean => norm - 2.0 * inner,
-                        FlatMetric::InnerProduct | FlatMetric::Cosine => -inner,
-                    };
-                }
-            });
-        products
+        let references = Int8References {
+            rows: &self.rows,
+            squared_norms: &self.squared_norms,
+            dim,
+            affinity: metric.affinity(),
+        };
+        int8::nearest(&int8::quantize(&queries, dim), references, k, may_find)
     }
 }

@@ -127,7 +127,9 @@ fn codes_are_of_the_rows_that_are_kept_before_and_after_a_file() -> Result<()> {
         assert_eq!(loaded.search(&queries, 5)?, found, "{config:?}");
         let dim = DIM;
         let all = |index: &QuantizedIndex| {
-            with_slice(&queries, |q| index.codes.distances(q, dim, config.metric))
+            with_slice(&queries, |q| {
+                index.codes.nearest(q, dim, config.metric, 400, |_| true)
+            })
         };
         assert_eq!(all(&quantized)?, all(&loaded)?, "{config:?}");
     }

@@ -1,5 +1,6 @@
 //! One index of every kind, and what all of them do alike. For tests.
 
+mod among;
 pub(crate) mod clustered_rows;
 
 use candle_core::{DType, Device, Tensor};

@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 /// Entries gather in a buffer that is cut back to the `k` smallest whenever it is full, which costs a constant per
 /// entry on average, whatever `k`.
 #[derive(Clone, Debug)]
-pub(super) struct Best {
+pub(crate) struct Best {
     k: usize,
     entries: Vec<(f64, u32)>,
     /// Nothing with a larger key can be among the `k` smallest.
@@ -16,7 +16,7 @@ pub(super) struct Best {
 
 impl Best {
     /// Keeps the `k` smallest, `k >= 1`.
-    pub(super) fn new(k: usize) -> Self {
+    pub(crate) fn new(k: usize) -> Self {
         Self {
             k,
             entries: Vec::new(),
@@ -26,7 +26,7 @@ impl Best {
 
     /// Offers a key, NaN being larger than every number; returns whether the bound has changed.
     #[inline]
-    pub(super) fn push(&mut self, key: f64, row: u32) -> bool {
+    pub(crate) fn push(&mut self, key: f64, row: u32) -> bool {
         if key > self.bound {
             return false;
         }
@@ -40,25 +40,25 @@ impl Best {
     }
 
     /// Nothing with a larger key can be among the `k` smallest; infinity before there are `k`.
-    pub(super) fn bound(&self) -> f64 {
+    pub(crate) fn bound(&self) -> f64 {
         self.bound
     }
 
     /// The key of the k-th smallest; infinity before there are `k`.
-    pub(super) fn kth(&mut self) -> f64 {
+    pub(crate) fn kth(&mut self) -> f64 {
         self.cut();
         self.bound
     }
 
     /// Takes in what another one has kept.
-    pub(super) fn merge(&mut self, other: Self) {
+    pub(crate) fn merge(&mut self, other: Self) {
         for (key, row) in other.entries {
             self.push(key, row);
         }
     }
 
     /// The `k` smallest, or all if there were fewer, in order.
-    pub(super) fn into_sorted(mut self) -> Vec<(f64, u32)> {
+    pub(crate) fn into_sorted(mut self) -> Vec<(f64, u32)> {
         self.cut();
         self.entries.sort_unstable_by(closest_first);
         self.entries

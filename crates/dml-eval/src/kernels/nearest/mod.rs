@@ -25,6 +25,7 @@
 //! memory O(k · queries) for the result, and a fixed block per thread
 //! ```
 
+mod among;
 mod best;
 mod block;
 mod candidates;
@@ -35,32 +36,38 @@ mod integer_product;
 mod integer_tiles;
 mod neighbors;
 mod number_error;
+mod numbers;
 mod of_candidates;
 mod of_rows;
 mod product_tiles;
 mod quantized;
 mod sample;
+mod segments;
+mod spans;
 mod tasks;
 mod within;
 
 use std::ops::Range;
 
+use dml_core::Result;
 use dml_core::kernels::exact::{dot, squared_distance};
 use dml_core::kernels::lengths;
 use dml_core::kernels::{Real, vectorized, zeros};
 use rayon::prelude::*;
 
-use best::Best;
 use block::Block;
 use filter::best_of_span;
 use integer_product::Instructions;
 use tasks::{BY_INTEGERS, BY_PRODUCT, tasks};
 
-pub(crate) use best::closest_first;
+pub(crate) use best::{Best, closest_first};
 pub use neighbors::{Neighbors, NeighborsWithin};
 pub(crate) use number_error::number_error;
+pub(crate) use numbers::{MappedBytes, MappedNumbers, Numbers};
 pub(crate) use of_candidates::Candidates;
 pub(crate) use of_rows::closest_of_rows;
+pub(crate) use segments::Segments;
+pub(crate) use spans::{NearestOfSpans, WithinOfSpans};
 
 /// With fewer queries than this, turning the references into integers takes longer than it saves; ...
 const INTEGERS_PAY_FROM_QUERIES: usize = 32;
@@ -101,9 +108,9 @@ impl Affinity {
 /// Reference rows with what the search needs to know of them.
 #[derive(Clone)]
 pub(crate) struct References<T> {
-    rows: Vec<T>,
+    rows: Numbers<T>,
     dim: usize,
-    squared_norms: Vec<T>,
+    squared_norms: Numbers<T>,
 }
 
 dml_core::debug_fields!(References<T>, |own| { rows: own.squared_norms.len(), dim: own.dim });
@@ -111,10 +118,15 @@ dml_core::debug_fields!(References<T>, |own| { rows: own.squared_norms.len(), di
 impl<T: Real> References<T> {
     /// No rows yet, of `dim` coordinates each.
     pub(crate) fn new(dim: usize) -> Self {
+        Self::of_numbers(dim, Numbers::none(), Numbers::none())
+    }
+
+    /// Rows with the square of the norm of each.
+    pub(crate) fn of_numbers(dim: usize, rows: Numbers<T>, squared_norms: Numbers<T>) -> Self {
         Self {
-            rows: Vec::new(),
+            rows,
             dim,
-            squared_norms: Vec::new(),
+            squared_norms,
         }
     }
 
@@ -123,17 +135,48 @@ impl<T: Real> References<T> {
     /// # Panics
     /// If a length does not fit the shapes.
     pub(crate) fn extend(&mut self, rows: &[T]) {
-        lengths::rows("rows", rows.len(), self.dim);
+        let norms = Self::norms_of(rows, self.dim);
+        self.squared_norms.to_mut().extend(norms);
+        self.rows.to_mut().extend_from_slice(rows);
+    }
+
+    /// ‖r‖² of each of the rows `[rows, dim]`.
+    ///
+    /// # Panics
+    /// If a length does not fit the shapes.
+    pub(crate) fn norms_of(rows: &[T], dim: usize) -> Vec<T> {
+        lengths::rows("rows", rows.len(), dim);
         let squared_norm = |row: &[T]| T::from_f64(dot(row, row));
-        self.squared_norms
-            .extend(rows.chunks_exact(self.dim.max(1)).map(squared_norm));
-        self.rows.extend_from_slice(rows);
+        let rows = rows.par_chunks_exact(dim.max(1)).with_min_len(1024);
+        rows.map(squared_norm).collect()
+    }
+
+    /// Moves all rows of the other ones, of the same `dim`, behind these.
+    pub(crate) fn append(&mut self, other: &mut Self) {
+        self.rows.to_mut().append(other.rows.to_mut());
+        let norms = other.squared_norms.to_mut();
+        self.squared_norms.to_mut().append(norms);
+    }
+
+    /// Whether the rows are in a file.
+    pub(crate) fn is_mapped(&self) -> bool {
+        self.rows.are_mapped()
+    }
+
+    /// Makes sure that rows of a file are those that were written.
+    ///
+    /// # Errors
+    /// If a block of the file has been altered.
+    pub(crate) fn check(&self, rows: Range<usize>) -> Result<()> {
+        self.rows
+            .check(rows.start * self.dim..rows.end * self.dim)?;
+        self.squared_norms.check(rows)
     }
 
     /// Keeps the rows that `keep` says, in their order.
     pub(crate) fn retain(&mut self, keep: &[bool]) {
-        retain_rows(&mut self.rows, keep);
-        retain_rows(&mut self.squared_norms, keep);
+        retain_rows(self.rows.to_mut(), keep);
+        retain_rows(self.squared_norms.to_mut(), keep);
     }
 
     /// How many rows there are.

@@ -7,7 +7,7 @@ use candle_core::Tensor;
 use dml_core::Result;
 
 use super::FlatIndex;
-use crate::index::{KnnIndex, Neighbors, NeighborsWithin, SelfMatch};
+use crate::index::{Neighbors, NeighborsWithin};
 
 /// Where the ties of a ranking at either end begin and end: `..head` are 1, `tail..` are −1.
 fn ends(products: &[f64]) -> (usize, usize) {
@@ -27,31 +27,32 @@ fn clamp(products: &mut [f64], rows: &mut [u32]) {
 }
 
 impl FlatIndex {
-    /// The nearest by cosine of prepared queries, which are the `given` ones.
+    /// The `k` nearest by cosine of prepared queries, from searches by product.
+    ///
+    /// `search(k)` gives the `k` nearest of each query; `findable(q)` is the number of rows that query `q` may find, and
+    /// `ties(query, q)` are the rows that query `q` may find and whose product with another query is at least 1.
     pub(super) fn search_cosine(
         &self,
-        given: &Tensor,
         queries: &Tensor,
         k: usize,
-        self_matches: SelfMatch<'_>,
+        search: impl FnOnce(usize) -> Result<Neighbors>,
+        findable: impl Fn(usize) -> usize,
+        ties: impl Fn(&Tensor, usize) -> Result<Vec<u32>>,
     ) -> Result<Neighbors> {
         let count = queries.dims()[0];
-        let excluded = usize::from((0..count).any(|q| self_matches.of(q).is_some()));
+        let fewest = (0..count).map(&findable).min().unwrap_or(k);
         // One more shows whether a tie goes on behind the last one.
-        let wide = (k + 1).min(self.len() - excluded.min(self.len()));
-        let found = self.search_prepared(given, queries, wide, self_matches)?;
+        let found = search((k + 1).min(fewest))?;
         let mut nearest = Neighbors::with_capacity(count, k);
         for (q, (rows, products)) in found.iter().enumerate() {
-            let is_all = self.len() - usize::from(self_matches.of(q).is_some()) == k;
+            let is_all = findable(q) == k;
             let last = products.get(k).copied().unwrap_or(products[k - 1]);
             let (mut products, mut rows) = (products[..k].to_vec(), rows[..k].to_vec());
             let (head, tail) = ends(&products);
             if !is_all && (last >= 1.0 || tail < k) {
                 let sign = if last >= 1.0 { 1.0 } else { -1.0 };
                 let query = (queries.narrow(0, q, 1)? * sign)?;
-                let mut ties = self
-                    .within_prepared(&query, 1.0, |_| self_matches.of(q))?
-                    .indices;
+                let mut ties = ties(&query, q)?;
                 ties.sort_unstable();
                 let place = if sign > 0.0 { 0..head } else { tail..k };
                 let count = place.len();

@@ -91,12 +91,17 @@ impl FlatIndex {
         if k > top_k::LIMIT || !has_kernel(&on_device) {
             return Ok(None);
         }
-        match &self.rows {
-            Rows::F32(rows) => self.nearest(rows, queries, &on_device, k, self_matches),
-            Rows::F64(rows) => self.nearest(rows, queries, &on_device, k, self_matches),
-            Rows::None | Rows::F16(_) => return Ok(None),
-        }
-        .map(Some)
+        // Rows of a mapped file may be more than a device holds.
+        let found = match &self.rows {
+            Rows::F32(rows) => rows
+                .in_memory()
+                .map(|rows| self.nearest(rows, queries, &on_device, k, self_matches)),
+            Rows::F64(rows) => rows
+                .in_memory()
+                .map(|rows| self.nearest(rows, queries, &on_device, k, self_matches)),
+            Rows::None | Rows::F16(_) => None,
+        };
+        found.transpose()
     }
 
     fn nearest<T: Element>(

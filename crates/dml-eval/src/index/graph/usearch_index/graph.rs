@@ -89,6 +89,18 @@ impl Graph {
         self.index.search(query, wanted).map_err(failed)
     }
 
+    /// As [`search`](Self::search), among the nodes that `is_in` holds for.
+    pub(super) fn search_among(
+        &self,
+        query: &[f32],
+        wanted: usize,
+        is_in: impl Fn(u64) -> bool,
+    ) -> Result<Matches> {
+        let _caller = self.caller();
+        let found = self.index.filtered_search(query, wanted, is_in);
+        found.map_err(failed)
+    }
+
     pub(super) fn contains(&self, key: u32) -> bool {
         self.index.contains(u64::from(key))
     }

@@ -128,7 +128,7 @@ impl UsearchIndex {
     pub(crate) fn from_file(
         path: &Path,
         header: &Header,
-        bytes: Payload<'_>,
+        bytes: Payload,
     ) -> std::result::Result<Self, IndexFileError> {
         let Some(metric) = FlatMetric::of_file(header.metric) else {
             return Err(IndexFileError::kind(path, "an index of the same kind"));
@@ -144,12 +144,12 @@ impl UsearchIndex {
         config: UsearchIndexConfig,
         path: &Path,
         header: &Header,
-        bytes: Payload<'_>,
+        bytes: Payload,
     ) -> std::result::Result<Self, IndexFileError> {
         let fault = IndexFileError::graph(path);
         let mut loaded = Self::empty(config);
         let mut bytes = match bytes {
-            Payload::Bytes(bytes) if header.dim == 1 => bytes.into_owned(),
+            Payload::Bytes(bytes) if header.dim == 1 => bytes,
             Payload::Bytes(_) if header.rows == 0 => return Ok(loaded),
             _ => return Err(IndexFileError::kind(path, "an index of the same kind")),
         };

@@ -13,22 +13,53 @@ use usearch::ffi::Matches;
 
 use super::UsearchIndex;
 use super::graph::Graph;
-use crate::index::FlatMetric;
 use crate::index::scale::{Scale, length};
+use crate::index::{FlatMetric, KnnIndex, RowSet};
 
 /// The powers of two of lengths with which the 1 that products are taken from is nothing.
 pub(super) const LONG: RangeInclusive<i32> = 20..=40;
+/// Rows of a scan that take as long as one step of a walk: a step measures the neighbours of a row, which lie anywhere in
+/// memory. An estimate.
+const MEASURED: u128 = 10;
 /// How often a walk is made twice as long.
 const LONGER: usize = 3;
 
+/// The rows that a walk may find.
+#[derive(Clone, Copy)]
+pub(super) enum Among<'a> {
+    /// All but the ones that the query is itself.
+    All(&'a dyn Fn(u32) -> bool),
+    /// Those of a set, and how many these are.
+    Some(&'a RowSet, usize),
+}
+
+impl Among<'_> {
+    fn may_find(self, row: u32) -> bool {
+        match self {
+            Self::All(others) => others(row),
+            Self::Some(rows, _) => rows.contains(row as usize),
+        }
+    }
+}
+
 impl UsearchIndex {
+    /// Whether a walk takes less time than to compare `chosen` rows.
+    ///
+    /// A walk goes on until it has met `expansion` rows of the set, among about `expansion · rows / chosen` in all, each of
+    /// which takes as long as [`MEASURED`] rows of a scan.
+    pub(super) fn walking_pays(&self, chosen: usize, k: usize) -> bool {
+        let expansion = self.config.expansion_search.max(k) as u128;
+        let rows = self.rows.len() as u128;
+        (chosen as u128).pow(2) > MEASURED * expansion * rows
+    }
+
     /// The `k` nearest of one prepared query, values and rows; `None` if the graph can't tell.
     pub(super) fn walk(
         &self,
         graph: &Graph,
         query: &[f32],
         k: usize,
-        self_matches: Option<u32>,
+        among: Among<'_>,
     ) -> Result<Option<Vec<(f64, u32)>>> {
         let Some(scaled) = self.scaled_query(query) else {
             return Ok(None);
@@ -37,12 +68,18 @@ impl UsearchIndex {
         let mut wanted = (k + 2).max(self.config.expansion_search);
         for _ in 0..=LONGER {
             wanted = wanted.min(graph.len());
-            let walk = graph.search(&scaled, wanted)?;
-            let is_all = walk.keys.len() >= graph.len();
-            if let Some(needed) = self.needed(&walk, &scaled, k, self_matches, is_all) {
+            let walk = match among {
+                Among::All(_) => graph.search(&scaled, wanted)?,
+                Among::Some(rows, _) => graph.search_among(&scaled, wanted, |key| {
+                    let mut of_node = self.nodes.rows_of(key);
+                    of_node.any(|row| rows.contains(row as usize))
+                })?,
+            };
+            let is_all = self.is_all(graph, &walk, among);
+            if let Some(needed) = self.needed(&walk, &scaled, k, among, is_all) {
                 let rows = walk.keys[..needed].iter();
                 let rows = rows.flat_map(|key| self.nodes.rows_of(*key));
-                let others = rows.filter(|row| self_matches != Some(*row));
+                let others = rows.filter(|row| among.may_find(*row));
                 return Ok(Some(self.rows.closest_of(query, others, k).collect()));
             }
             if is_all || walk.keys.len() < wanted {
@@ -52,6 +89,18 @@ impl UsearchIndex {
             wanted = wanted.saturating_mul(2);
         }
         Ok(None)
+    }
+
+    /// Whether the walk has found everything that it may find.
+    fn is_all(&self, graph: &Graph, walk: &Matches, among: Among<'_>) -> bool {
+        match among {
+            Among::All(_) => walk.keys.len() >= graph.len(),
+            Among::Some(_, chosen) => {
+                let rows = walk.keys.iter();
+                let rows = rows.flat_map(|key| self.nodes.rows_of(*key));
+                rows.filter(|row| among.may_find(*row)).count() >= chosen
+            }
+        }
     }
 
     /// The query as the graph compares it; `None` where all rows would seem equally far.
@@ -78,7 +127,7 @@ impl UsearchIndex {
         walk: &Matches,
         scaled: &[f32],
         k: usize,
-        self_matches: Option<u32>,
+        among: Among<'_>,
         is_all: bool,
     ) -> Option<usize> {
         let mut rows = 0;
@@ -86,7 +135,7 @@ impl UsearchIndex {
             rows += self
                 .nodes
                 .rows_of(*key)
-                .filter(|row| self_matches != Some(*row))
+                .filter(|row| among.may_find(*row))
                 .count();
             rows >= k
         })?;

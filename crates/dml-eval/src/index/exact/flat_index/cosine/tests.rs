@@ -3,7 +3,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::*;
-use crate::index::{FlatMetric, RowStorage};
+use crate::index::{FlatMetric, KnnIndex, RowStorage, SelfMatch};
 
 const DIM: usize = 9;
 
