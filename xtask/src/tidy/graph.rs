@@ -70,6 +70,8 @@ fn may_depend(package: &str, sibling: &str) -> bool {
         "dml-models" => matches!(sibling, "dml-core" | "dml-nn"),
         // Layers describe themselves.
         "dml-onnx" => matches!(sibling, "dml-core" | "dml-nn"),
+        // A collection is served, and its pictures are decoded as inputs of a network are.
+        "dml-serve" => matches!(sibling, "dml-core" | "dml-data" | "dml-eval"),
         _ => sibling == "dml-core",
     }
 }
