@@ -63,8 +63,16 @@ impl NamePattern {
         })
     }
 
-    /// The distance of the [formula](self).
-    fn distance(&self, name: &str) -> usize {
+    /// The distance of the [formula](self) between the pattern and a name.
+    ///
+    /// ```
+    /// use dml_core::NamePattern;
+    ///
+    /// assert_eq!(NamePattern::new("marign").distance("margin"), 2);
+    /// assert_eq!(NamePattern::new("mar*").distance("margin"), 0);
+    /// ```
+    #[must_use]
+    pub fn distance(&self, name: &str) -> usize {
         let name: Vec<char> = name.chars().collect();
         // Distances of the pattern so far to every beginning of the name.
         let mut row: Vec<usize> = (0..=name.len()).collect();

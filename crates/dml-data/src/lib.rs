@@ -19,6 +19,7 @@ mod label_level;
 mod mutation;
 mod resampling;
 mod tensor_dataset;
+mod token_dataset;
 
 pub mod augment;
 pub mod augmented_images;
@@ -33,6 +34,8 @@ mod contents;
 pub mod image_files;
 #[cfg(feature = "images")]
 pub mod image_folder;
+#[cfg(feature = "images")]
+pub mod image_preparation;
 #[cfg(feature = "images")]
 pub mod layouts;
 #[cfg(feature = "images")]
@@ -66,6 +69,7 @@ pub use self::image::Image;
 pub use image_source::ImageSource;
 pub use label_level::LabelLevel;
 pub use tensor_dataset::TensorDataset;
+pub use token_dataset::TokenDataset;
 
 pub use augmented_images::AugmentedImages;
 
@@ -77,6 +81,8 @@ pub use contents::{Contents, FilePart, PixelArray, PixelOrder, Pixels};
 pub use image_files::{ImageFiles, ImageFilesConfig, Resize, SkippedFile, SkippedKind, Unreadable};
 #[cfg(feature = "images")]
 pub use image_folder::ImageFolder;
+#[cfg(feature = "images")]
+pub use image_preparation::{ImagePreparation, ImagePreparationConfig};
 #[cfg(feature = "images")]
 pub use manifest::{Entry, Manifest, ManifestColumns, ManifestConfig, Role};
 #[cfg(feature = "images")]

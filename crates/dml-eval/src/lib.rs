@@ -44,7 +44,7 @@ pub use collapse::{
     uniformity,
 };
 
-pub use inputs::{DatasetInputs, Inputs};
+pub use inputs::{DatasetInputs, Inputs, embed};
 
 pub use projection::{Pca, TSne, TSneConfig};
 

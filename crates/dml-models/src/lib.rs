@@ -29,6 +29,8 @@ pub mod vision_transformer;
 
 mod registry;
 
+pub mod image_encoder;
+
 pub use dml_core;
 pub use dml_core::ImageInput;
 pub use dml_nn;
@@ -57,3 +59,5 @@ pub use vision_transformer::{
 };
 
 pub use registry::{Model, by_name};
+
+pub use image_encoder::{ImageEncoder, ImageEncoderConfig, SharedBackbone};

@@ -4,6 +4,8 @@ pub mod config;
 pub mod defaults;
 #[cfg(feature = "pictures")]
 pub mod embedding_pictures;
+#[cfg(all(feature = "images", feature = "text"))]
+pub mod encoder;
 pub mod prelude;
 
 pub use candle_core;

@@ -9,7 +9,7 @@ use dml::data::{DataError, ImageDataset, MnistVariant, Normalization, TrainTest,
 use dml_program::eprintln;
 
 use crate::download;
-use crate::interrupt::Interrupt;
+use dml_program::Interrupt;
 
 /// A data set by name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

@@ -17,7 +17,6 @@ mod data_source;
 mod download;
 mod evaluation;
 mod history;
-mod interrupt;
 mod iteration_log;
 mod network;
 mod outputs;

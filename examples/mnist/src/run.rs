@@ -21,7 +21,6 @@ use crate::components::Components;
 use crate::data_source::{self, Digits};
 use crate::evaluation::{Embedded, Embedder, Evaluation};
 use crate::history::History;
-use crate::interrupt::Interrupt;
 use crate::iteration_log::IterationLog;
 use crate::network::Network;
 use crate::outputs::{Outputs, checkpoints_in};
@@ -29,6 +28,7 @@ use crate::pictures;
 use crate::report::{Config, Metrics, Seconds, count, page_of, print_summary};
 use crate::settings::Settings;
 use crate::training::Training;
+use dml_program::Interrupt;
 
 /// Number of test embeddings that [`rank_me`] is computed from: enough for all their directions, and quick.
 const RANK_ME_SAMPLE: usize = 1024;

@@ -9,9 +9,9 @@ use dml::train::Flow;
 use serde_json::Value;
 
 use crate::args::Args;
-use crate::interrupt::Interrupt;
 use crate::outputs::{Outputs, checkpoints_in, picture_names};
 use crate::run::run_until;
+use dml_program::Interrupt;
 
 /// Two epochs of six iterations, unless `more` says otherwise.
 fn args(out: &Path, more: &[&str]) -> Args {

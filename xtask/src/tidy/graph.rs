@@ -15,6 +15,7 @@ const SEE_ALL: &[&str] = &[
     "dml-bench",
     "dml-mnist",
     "dml-examples",
+    "dml-cli",
 ];
 /// The package without code that turns features on, for benches and for programs.
 const FEATURES: &str = "dml-features";

@@ -415,6 +415,30 @@ impl ImageFiles {
         &self.skipped
     }
 
+    /// The same files, which become images in another way. None of them is decoded ahead of time.
+    ///
+    /// # Errors
+    /// [`DataError::Core`] for a size out of range or another number of channels than 1 and 3.
+    pub fn with_config(&self, config: ImageFilesConfig) -> Result<Self> {
+        config.check()?;
+        Ok(Self {
+            config,
+            ..self.clone()
+        })
+    }
+
+    /// Some of the files, in this order. Labels and names of classes stay what they are.
+    ///
+    /// # Errors
+    /// [`DataError::Core`] for a row without a file, [`DataError::NoImages`] and [`DataError::FewClasses`] if there are too
+    /// few.
+    pub fn select(&self, rows: &[usize]) -> Result<Self> {
+        check::indices("rows", rows.iter().copied(), self.paths.len())?;
+        let files = self.clone().with_rows(rows, Vec::new())?;
+        files.check_count()?;
+        Ok(files)
+    }
+
     /// How files become images.
     #[must_use]
     pub fn config(&self) -> &ImageFilesConfig {

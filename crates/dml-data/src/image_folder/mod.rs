@@ -108,6 +108,30 @@ impl ImageFolder {
         Ok(Self { files })
     }
 
+    /// Lists the images below `root` without classes: all have the label 0, whatever folder they lie in. For galleries.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), but for images in `root` itself and names of folders.
+    pub fn open_unlabeled(root: impl AsRef<Path>, config: ImageFilesConfig) -> Result<Self> {
+        let root = root.as_ref();
+        let walk = walk::images(root, config.unreadable)?;
+        if walk.images.is_empty() {
+            return Err(DataError::NoImages {
+                path: root.to_path_buf(),
+                kind: "PNG, JPEG, WebP, GIF, BMP or TIFF",
+            });
+        }
+        let mut paths = walk.images;
+        paths.sort();
+        let extras = Extras {
+            skipped: walk.skipped,
+            ..Extras::default()
+        };
+        let labels = vec![0i64; paths.len()];
+        let files = ImageFiles::with_extras(root, paths, labels, ["images"], config, extras)?;
+        Ok(Self { files })
+    }
+
     /// The same images with classes numbered in another order, and rows sorted by class.
     ///
     /// # Errors

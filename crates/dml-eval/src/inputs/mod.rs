@@ -1,8 +1,10 @@
 //! Inputs of a network, for testers and inference.
 
 mod dataset_inputs;
+mod embed;
 
 pub use dataset_inputs::DatasetInputs;
+pub use embed::embed;
 
 use std::fmt::Debug;
 use std::ops::Range;

@@ -1,7 +1,7 @@
 //! How a number changes.
 
 use super::axes::{Axes, Scale};
-use super::drawing::{Color, Drawing};
+use super::drawing::{Anchor, Color, Drawing};
 
 /// Room above and below the values, as a share of the distance between them.
 const ROOM: f64 = 0.05;
@@ -20,33 +20,77 @@ const ROOM: f64 = 0.05;
 /// # Ok::<(), dml_core::Error>(())
 /// ```
 #[must_use]
-pub fn line_chart(name: &str, (along, first): (&str, u64), values: &[f64]) -> Drawing {
-    let finite = || values.iter().copied().filter(|value| value.is_finite());
+pub fn line_chart(name: &str, along: (&str, u64), values: &[f64]) -> Drawing {
+    chart(name, along, &[values], 30).0
+}
+
+/// Several lines in one chart, such as those of two runs, with their names beside it; else as [`line_chart`].
+///
+/// ```
+/// use dml_eval::pictures::line_charts;
+///
+/// let lines = [("triplets", &[0.5, 0.25][..]), ("proxies", &[0.6, 0.2, 0.1])];
+/// let svg = line_charts("loss", ("epoch", 1), &lines).to_svg()?;
+/// assert!(svg.contains("triplets") && svg.contains("proxies"));
+/// # Ok::<(), dml_core::Error>(())
+/// ```
+#[must_use]
+pub fn line_charts(name: &str, along: (&str, u64), lines: &[(&str, &[f64])]) -> Drawing {
+    let values: Vec<&[f64]> = lines.iter().map(|(_, values)| *values).collect();
+    let (mut drawing, axes) = chart(name, along, &values, 170);
+    let (x, y) = axes.beside();
+    for (place, (name, _)) in lines.iter().enumerate() {
+        let y = y + 18.0 * place as f64;
+        drawing.disc((x, y), 5.0, Color::of_class(place));
+        drawing.text((x + 12.0, y + 4.0), 8.0, Anchor::Start, *name);
+    }
+    drawing
+}
+
+/// The chart with its axes, with `right` pixels beside it.
+fn chart(
+    name: &str,
+    (along, first): (&str, u64),
+    lines: &[&[f64]],
+    right: usize,
+) -> (Drawing, Axes) {
+    let finite = || {
+        lines
+            .iter()
+            .copied()
+            .flatten()
+            .copied()
+            .filter(|value| value.is_finite())
+    };
     let (low, high) = (
         finite().fold(f64::INFINITY, f64::min),
         finite().fold(f64::NEG_INFINITY, f64::max),
     );
     let from = first as f64;
+    let longest = lines.iter().map(|values| values.len()).max().unwrap_or(0);
     let x = Scale::Whole {
         from,
-        to: from + values.len().max(2) as f64 - 1.0,
+        to: from + longest.max(2) as f64 - 1.0,
     };
     let axes = Axes::wide(x, vertical(low, high));
-    let mut drawing = axes.drawing("", (along, name), 30);
-    let points = (0u64..).zip(values);
-    let points: Vec<_> = points
-        .map(|(i, value)| (axes.point(from + i as f64, *value), value.is_finite()))
-        .collect();
-    for piece in points.split(|(_, finite)| !finite) {
-        let line: Vec<(f64, f64)> = piece.iter().map(|(point, _)| *point).collect();
-        match line.as_slice() {
-            [] => {}
-            // A line of one point would not be seen.
-            [point] => drawing.disc(*point, 3.0, Color::of_class(0)),
-            line => drawing.line(line, 2.0, Color::of_class(0)),
+    let mut drawing = axes.drawing("", (along, name), right);
+    for (place, values) in lines.iter().enumerate() {
+        let color = Color::of_class(place);
+        let points = (0u64..).zip(*values);
+        let points: Vec<_> = points
+            .map(|(i, value)| (axes.point(from + i as f64, *value), value.is_finite()))
+            .collect();
+        for piece in points.split(|(_, finite)| !finite) {
+            let line: Vec<(f64, f64)> = piece.iter().map(|(point, _)| *point).collect();
+            match line.as_slice() {
+                [] => {}
+                // A line of one point would not be seen.
+                [point] => drawing.disc(*point, 3.0, color),
+                line => drawing.line(line, 2.0, color),
+            }
         }
     }
-    drawing
+    (drawing, axes)
 }
 
 /// The vertical axis of finite values from `low` to `high`; of none, if `low` is above `high`.
@@ -92,6 +136,24 @@ mod tests {
             "{svg}"
         );
         assert!(!drawing.to_png()?.is_empty());
+        Ok(())
+    }
+
+    #[test]
+    fn every_line_has_its_colour_and_name() -> Result<()> {
+        let lines = [
+            ("a", &[1.0, 2.0][..]),
+            ("b <2>", &[3.0, 1.0, 2.0]),
+            ("none", &[]),
+        ];
+        let svg = line_charts("loss", ("epoch", 1), &lines).to_svg()?;
+        // Two lines; a dot of the legend for each of three names.
+        assert_eq!(svg.matches("stroke-width=\"2\"").count(), 2, "{svg}");
+        assert_eq!(svg.matches("<circle").count(), 3, "{svg}");
+        assert!(
+            svg.contains("b &lt;2&gt;") && svg.contains(">3</text>"),
+            "{svg}"
+        );
         Ok(())
     }
 

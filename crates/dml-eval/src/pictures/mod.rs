@@ -22,6 +22,6 @@ mod svg;
 pub use confusion::confusion_matrix;
 pub use curves::{det_curve, roc_curve};
 pub use drawing::{Color, Drawing};
-pub use line_chart::line_chart;
+pub use line_chart::{line_chart, line_charts};
 pub use scatter::scatter;
 pub use sheet::neighbor_sheet;

@@ -105,6 +105,15 @@ impl Checkpoints {
         Ok(found.into_iter().map(|(step, _)| step).collect())
     }
 
+    /// Reads the checkpoint of a step and compares its files with their checksums. Nothing in the folder is changed.
+    ///
+    /// # Errors
+    /// [`TrainError::Damaged`] and [`TrainError::Tensors`] for what does not fit, [`TrainError::NoCheckpoint`] if there is
+    /// none of that step, [`TrainError::Io`] if a file can't be read.
+    pub fn verify(&self, step: u64) -> Result<()> {
+        self.read(step).map(drop)
+    }
+
     /// Removes all checkpoints, the damaged and half-written ones included, so that another run can begin here.
     ///
     /// # Errors

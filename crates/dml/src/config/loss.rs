@@ -289,12 +289,12 @@ impl LossConfig {
 }
 
 /// Whether the loss of that name takes a distance, and a penalty on the embeddings.
-fn takes_distance(name: &str) -> bool {
+pub(super) fn takes_distance(name: &str) -> bool {
     LossKind::takes(name).distance
 }
 
 /// Whether the loss of that name takes a penalty on the weights of its classes.
-fn takes_weights(name: &str) -> bool {
+pub(super) fn takes_weights(name: &str) -> bool {
     LossKind::takes(name).weight_regularizer
 }
 

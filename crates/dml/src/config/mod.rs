@@ -19,6 +19,7 @@
 //! component, a bare name stands for the component with all defaults.
 
 mod accuracy;
+mod argument;
 mod classifier;
 mod clustering;
 mod distance;
@@ -29,6 +30,7 @@ mod label_comparison;
 mod loss;
 mod metric;
 mod miner;
+mod optimizer;
 mod parts;
 mod profile;
 mod projection;
@@ -36,6 +38,7 @@ mod reducer;
 mod regularizer;
 mod rerank;
 mod sampler;
+mod schedule;
 mod tester;
 mod wrapper;
 
@@ -44,6 +47,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 pub use accuracy::{AccuracyCalculatorSpec, EvaluationConfig};
+pub use argument::{Argument, arguments};
 pub use classifier::{ClassifierConfig, KnnClassifierSpec};
 pub use clustering::{ClustererConfig, GivenClustersConfig};
 pub use distance::{BatchedDistanceSpec, DistanceConfig};
@@ -56,12 +60,17 @@ pub use label_comparison::LabelComparison;
 pub use loss::{LossConfig, LossKind};
 pub use metric::MetricName;
 pub use miner::{MinerConfig, MinerKind};
+pub use optimizer::OptimizerConfig;
 pub use profile::{BatchSizes, Profile};
 pub use projection::{PcaConfig, Projection, ProjectionConfig};
 pub use reducer::{Aggregation, MultipleReducersSpec, PerAnchorReducerSpec, ReducerConfig};
 pub use regularizer::{RegularizerConfig, RegularizerKind};
 pub use rerank::{Rerank, RerankConfig};
 pub use sampler::{Embed, SampledData, SamplerConfig, TuplesToWeightsSamplerSpec};
+pub use schedule::{
+    DecayConfig, MultiStepConfig, PlateauSpec, ScheduleConfig, ScheduleKind, ScheduleUnit,
+    StepConfig,
+};
 pub use tester::{Tester, TesterKind, TesterSpec};
 pub use wrapper::{CrossBatchMemorySpec, LossParts, MultipleLossesSpec, SelfSupervisedLossSpec};
 
@@ -103,6 +112,8 @@ pub fn profile(name: &str) -> Option<Profile> {
         RegularizerKind::profile,
         LossKind::profile,
         SamplerConfig::profile,
+        OptimizerConfig::profile,
+        ScheduleKind::profile,
         KnnConfig::profile,
         ClassifierConfig::profile,
         ClustererConfig::profile,

@@ -1,0 +1,107 @@
+//! `dml evaluate`: the metrics of a model on labelled data.
+
+use std::path::PathBuf;
+
+use dml::config::MetricName;
+use dml::encoder::Encoder;
+use dml::nn::Layer;
+use dml_program::{open_device, println};
+use serde_json::json;
+
+use crate::data::open_set;
+use crate::exit::Misuse;
+use crate::results::by_name;
+use crate::run_folder::{CONFIG, is_run, model_of};
+use crate::settings::{EvaluateSettings, load};
+
+/// What to evaluate, and by what.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// Folder of a run or of a model.
+    #[arg(value_name = "MODEL")]
+    pub model: PathBuf,
+    /// Folder of class folders, or table. Default: the test data of the run.
+    #[arg(value_name = "DATA")]
+    pub data: Option<PathBuf>,
+    /// Rows of the table, by its column split.
+    #[arg(long, value_name = "NAME", requires = "data")]
+    pub split: Option<String>,
+    /// Metrics, separated by commas; `dml list metrics` has their names. Default: those of the run.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub metrics: Vec<MetricName>,
+    /// Images that are embedded at a time.
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = dml_program::number::within(1usize, 1 << 20))]
+    pub batch: usize,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// cpu, cuda, cuda:N or metal.
+    #[arg(long, value_name = "NAME", default_value = "cpu")]
+    pub device: String,
+}
+
+/// Evaluates and prints.
+///
+/// # Errors
+/// A model or data that can't be read.
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    let device =
+        open_device(&args.device).map_err(|error| Misuse::new(format!("--device: {error}")))?;
+    let settings = match is_run(&args.model) {
+        true => Some(load(Some(&args.model.join(CONFIG)), &[])?),
+        false => None,
+    };
+    if settings.is_none() && args.data.is_none() {
+        return Err(no_data(args));
+    }
+    let encoder = Encoder::open(model_of(&args.model), &device)?;
+    let Encoder::Image(model) = &encoder else {
+        return Err(Misuse::new(format!(
+            "{}: the model reads {}, and evaluate takes one of images",
+            args.model.display(),
+            encoder.reads()
+        )));
+    };
+    let set = match (&args.data, &settings) {
+        (Some(path), _) => open_set(path, args.split.as_deref(), &model.preparation)?,
+        (None, Some(settings)) => {
+            let data = crate::data::ImageData::open(settings, &model.preparation)?;
+            data.run
+                .test
+                .ok_or_else(|| Misuse::new("the run has no test data: name DATA"))?
+        }
+        (None, None) => return Err(no_data(args)),
+    };
+    let own = settings
+        .map(|settings| settings.evaluate)
+        .unwrap_or_else(EvaluateSettings::default);
+    let metrics = if args.metrics.is_empty() {
+        own.metrics
+    } else {
+        args.metrics.clone()
+    };
+    let embedded = set.embed(args.batch, "images", |view| {
+        model.encoder.forward(&view.to_device(&device)?)
+    })?;
+    let values = embedded.metrics(&metrics)?;
+    if args.json {
+        let (queries, gallery) = set.counts();
+        println!(
+            "{}",
+            json!({ "queries": queries, "gallery": gallery, "metrics": by_name(&values) })
+        );
+        return Ok(());
+    }
+    println!("{}", set.describe("images"));
+    for (name, value) in values {
+        println!("{name:<28} {value:>10.4}");
+    }
+    Ok(())
+}
+
+fn no_data(args: &Args) -> anyhow::Error {
+    let shown = args.model.display();
+    Misuse::new(format!(
+        "{shown}: a model alone has no test data: name DATA"
+    ))
+}

@@ -1,0 +1,59 @@
+//! The data of a run: what is learnt from, and the sets that embeddings are judged by.
+
+mod held_out;
+mod images;
+
+use dml::data::SkippedFile;
+use dml_program::println;
+
+use crate::evaluation::EvaluationSet;
+
+use held_out::HeldOutRows;
+pub use images::{ImageData, open_images, open_set};
+
+/// What is told of the data of a run, and what its result is judged by.
+#[derive(Debug)]
+pub struct RunData {
+    /// What is learnt from, such as `1,200 images of 5 classes`.
+    pub train: String,
+    /// Number of rows that are learnt from.
+    pub rows: usize,
+    /// The names of their classes, in the order of their labels without gaps.
+    pub classes: Vec<String>,
+    /// The set that the best epoch is chosen by.
+    pub validation: Option<EvaluationSet>,
+    /// The set that the result is judged by.
+    pub test: Option<EvaluationSet>,
+    /// Files that were left out.
+    pub skipped: Vec<SkippedFile>,
+    /// Sentences for the user.
+    pub notes: Vec<String>,
+}
+
+impl RunData {
+    /// Prints what is learnt from and judged by.
+    pub fn tell(&self, things: &str) {
+        println!("{} to learn from", self.train);
+        let sets = [
+            (&self.validation, "to choose the best epoch by"),
+            (&self.test, "to judge by"),
+        ];
+        for (set, purpose) in sets {
+            if let Some(set) = set {
+                println!("{} {purpose}", set.describe(things));
+            }
+        }
+        if self.test.is_none() {
+            println!("note: nothing to judge by: no data.test or data.test_classes");
+        }
+        const SHOWN: usize = 5;
+        for skipped in self.skipped.iter().take(SHOWN) {
+            println!("left out {}: {}", skipped.path.display(), skipped.reason);
+        }
+        if self.skipped.len() > SHOWN {
+            let more = self.skipped.len() - SHOWN;
+            println!("left out {more} more files; the report lists them");
+        }
+        self.notes.iter().for_each(|note| println!("{note}"));
+    }
+}
