@@ -7,11 +7,10 @@
 //! | `.pth`, `.pt`, `.bin` | the pickled state dict, at the top level or under `state_dict`, `model`, `model_state_dict`, `state_dict_ema`, `model_ema`, `net` or `network` |
 //! | a folder | the first that is there of `model.safetensors`, `model.safetensors.index.json`, `pytorch_model.bin`, `pytorch_model.bin.index.json` |
 //!
-//! No code from a pickle is run: a reader with a handful of opcodes builds dictionaries, lists, numbers, texts and tensors,
-//! and everything else in a file is an error or, beside the state dict, left out.
+//! No code from a pickle is run ([dml-pickle](dml_pickle)): dictionaries, lists, numbers, texts and tensors are read, and
+//! everything else in a file is an error or, beside the state dict, left out.
 
 mod entry;
-mod pickle;
 mod safetensors_file;
 mod shards;
 mod storage;

@@ -67,8 +67,10 @@ fn may_depend(package: &str, sibling: &str) -> bool {
         "dml-program" => matches!(sibling, "dml-core" | FEATURES),
         "dml-kernels" => false,
         "dml-core" => sibling == "dml-kernels",
-        // Backbones are made of layers.
-        "dml-models" => matches!(sibling, "dml-core" | "dml-nn"),
+        // Backbones are made of layers; files of torch.save and of CIFAR are pickles.
+        "dml-models" => matches!(sibling, "dml-core" | "dml-nn" | "dml-pickle"),
+        "dml-data" => matches!(sibling, "dml-core" | "dml-pickle"),
+        "dml-pickle" => false,
         // Layers describe themselves.
         "dml-onnx" => matches!(sibling, "dml-core" | "dml-nn"),
         // A collection is served, and its pictures are decoded as inputs of a network are.

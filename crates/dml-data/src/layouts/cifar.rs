@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use super::folder::Folder;
 use super::list_file::{ListFile, read_bounded};
-use super::pickle::{Batch, Pickle};
+use super::pickled_dict::{Batch, PickledDict};
 use super::{LayoutConfig, Protocol, Published};
 use crate::{Contents, DataError, Entry, Manifest, PixelArray, PixelOrder, Pixels, Result};
 
@@ -45,9 +45,9 @@ pub(super) fn read_10(folder: &Folder<'_>, config: &LayoutConfig) -> Result<Publ
     let Some(path) = folder.optional("batches.meta") else {
         return Err(folder.missing("batches.meta.txt or batches.meta"));
     };
-    let names = Pickle::read(&path)?.texts("label_names")?;
+    let names = PickledDict::read(&path)?.texts("label_names")?;
     let batches = TEN.map(|(name, split)| (name.to_owned(), split));
-    let read = |path: &Path| Pickle::read(path)?.batch(&[("labels", names.len())]);
+    let read = |path: &Path| PickledDict::read(path)?.batch(&[("labels", names.len())]);
     published(folder, config, &batches, [names.clone(), Vec::new()], read)
 }
 
@@ -72,14 +72,14 @@ pub(super) fn read_100(folder: &Folder<'_>, config: &LayoutConfig) -> Result<Pub
     let Some(path) = folder.optional("meta") else {
         return Err(folder.missing("fine_label_names.txt or meta"));
     };
-    let meta = Pickle::read(&path)?;
+    let meta = PickledDict::read(&path)?;
     let (fine, coarse) = (
         meta.texts("fine_label_names")?,
         meta.texts("coarse_label_names")?,
     );
     let batches = HUNDRED.map(|(name, split)| (name.to_owned(), split));
     let lists = [("fine_labels", fine.len()), ("coarse_labels", coarse.len())];
-    let read = |path: &Path| Pickle::read(path)?.batch(&lists);
+    let read = |path: &Path| PickledDict::read(path)?.batch(&lists);
     published(
         folder,
         config,

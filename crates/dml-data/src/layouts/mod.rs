@@ -32,7 +32,7 @@ mod list_file;
 mod market1501;
 mod mat;
 mod omniglot;
-mod pickle;
+mod pickled_dict;
 mod registry;
 mod stanford_online_products;
 

@@ -8,14 +8,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
-use std::io::{BufReader, ErrorKind, Read, Seek, SeekFrom};
+use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 
+use dml_pickle::{Node, NodeId, Pickle, PickleError};
 use safetensors::Dtype;
 
 use super::entry::{Entry, InFile, MOST_DIMENSIONS, span};
-use super::pickle::{self, Id, Node, Pickle};
 use super::{storage, zip};
 use crate::error::{ModelError, Result};
 
@@ -29,6 +29,8 @@ const KEYS: [&str; 7] = [
     "net",
     "network",
 ];
+/// Most bytes of one pickle: names, shapes and whatever is beside the tensors.
+const MOST_PICKLE: u64 = 256 << 20;
 /// The magic number of the older format, as a pickle.
 const MAGIC: [u8; 15] = [
     0x80, 0x02, 0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, 0x2e,
@@ -76,15 +78,12 @@ pub(super) fn read(path: &Path) -> Result<BTreeMap<String, Entry>> {
 }
 
 fn read_pickle(bytes: impl Read, path: &Path) -> Result<Pickle> {
-    Pickle::read(bytes).map_err(|error| match error.kind() {
-        ErrorKind::UnexpectedEof => {
-            ModelError::format(path, "expected a pickle, found one that breaks off")
+    Pickle::read(bytes, MOST_PICKLE).map_err(|error| match error {
+        PickleError::Io { source, .. } => ModelError::io("read", path)(source),
+        other => {
+            let problem = format!("expected a pickled state dict, found {other}");
+            ModelError::format(path, problem)
         }
-        ErrorKind::InvalidData => ModelError::format(
-            path,
-            format!("expected a pickled state dict, found {error}"),
-        ),
-        _ => ModelError::io("read", path)(error),
     })
 }
 
@@ -98,8 +97,8 @@ fn archive(file: &mut File, path: &Path, total: u64) -> Result<(Pickle, Storages
         .ok_or_else(|| ModelError::format(path, "expected data.pkl in the archive, found none"))?;
     let bytes = |file: &mut File, member: &zip::Member| {
         let start = member.start(path)?;
-        if member.size > pickle::MOST_BYTES {
-            let (most, size) = (pickle::MOST_BYTES, member.size);
+        if member.size > MOST_PICKLE {
+            let (most, size) = (MOST_PICKLE, member.size);
             let problem = format!("expected a pickle of at most {most} bytes, found {size}");
             return Err(ModelError::format(path, problem));
         }
@@ -135,12 +134,11 @@ fn sequence(file: File, path: &Path, total: u64) -> Result<(Pickle, Storages)> {
     let object = read_pickle(&mut bytes, path)?;
     let keys = read_pickle(&mut bytes, path)?;
     let damaged = || ModelError::format(path, "expected storages of tensors, found a damaged list");
-    let Node::List(list) = keys.node(keys.root) else {
+    let Node::List(list) = keys.node(keys.root()) else {
         return Err(damaged());
     };
     let sizes: HashMap<&str, usize> = object
         .nodes()
-        .iter()
         .filter_map(|node| match node {
             Node::Persistent(id) => {
                 let (dtype, key) = described_storage(&object, *id)?;
@@ -170,17 +168,17 @@ fn sequence(file: File, path: &Path, total: u64) -> Result<(Pickle, Storages)> {
 }
 
 /// Keys and values of the state dict.
-fn state_dict<'a>(pickle: &'a Pickle, path: &Path) -> Result<&'a [(Id, Id)]> {
-    let dict = |id: Id| match pickle.node(id) {
+fn state_dict<'a>(pickle: &'a Pickle, path: &Path) -> Result<&'a [(NodeId, NodeId)]> {
+    let dict = |id: NodeId| match pickle.node(id) {
         Node::Dict(pairs) => Some(pairs.as_slice()),
         _ => None,
     };
-    let has_tensors = |pairs: &[(Id, Id)]| {
+    let has_tensors = |pairs: &[(NodeId, NodeId)]| {
         let mut values = pairs.iter().map(|(_, value)| *value);
         values.any(|value| described(pickle, value).is_some())
     };
-    let Some(top) = dict(pickle.root) else {
-        let found = match pickle.node(pickle.root) {
+    let Some(top) = dict(pickle.root()) else {
+        let found = match pickle.node(pickle.root()) {
             Node::Call { callable, .. } => pickle.class(*callable),
             _ => None,
         };
@@ -220,10 +218,13 @@ struct Described<'a> {
 }
 
 /// The tensor that a value describes; `None` if it describes something else.
-fn described(pickle: &Pickle, mut id: Id) -> Option<std::result::Result<Described<'_>, String>> {
+fn described(
+    pickle: &Pickle,
+    mut id: NodeId,
+) -> Option<std::result::Result<Described<'_>, String>> {
     // A parameter or a subclass is wrapped around a tensor, twice at most.
     for _ in 0..3 {
-        let Node::Call { callable, args } = pickle.node(id) else {
+        let Node::Call { callable, args, .. } = pickle.node(id) else {
             return None;
         };
         let args = pickle.tuple(*args)?;
@@ -247,7 +248,7 @@ fn described(pickle: &Pickle, mut id: Id) -> Option<std::result::Result<Describe
 fn rebuilt<'a>(
     pickle: &'a Pickle,
     (module, name): (&str, &str),
-    args: &[Id],
+    args: &[NodeId],
 ) -> std::result::Result<Described<'a>, String> {
     if !(module == "torch._utils" && matches!(name, "_rebuild_tensor" | "_rebuild_tensor_v2")) {
         return Err(format!(
@@ -258,7 +259,7 @@ fn rebuilt<'a>(
     let [storage, offset, shape, strides, ..] = args else {
         return Err(damaged());
     };
-    let counts = |id: Id| -> Option<Vec<usize>> {
+    let counts = |id: NodeId| -> Option<Vec<usize>> {
         let items = pickle.tuple(id)?;
         let items = items.iter().map(|item| pickle.count(*item));
         items.collect::<Option<Vec<_>>>()
@@ -289,7 +290,7 @@ fn rebuilt<'a>(
 }
 
 /// Element type and key of a storage: `("storage", class, key, location, count[, view])`.
-fn described_storage(pickle: &Pickle, id: Id) -> Option<(Dtype, &str)> {
+fn described_storage(pickle: &Pickle, id: NodeId) -> Option<(Dtype, &str)> {
     let items = pickle.tuple(id)?;
     let [kind, class, key, _, _, rest @ ..] = items else {
         return None;

@@ -1,21 +1,18 @@
 //! The part of Python's pickle format that CIFAR's batches are written in: dictionaries of lists, texts and arrays of bytes.
 //!
-//! Python, `pickletools`, protocols 2 to 4. Calls are recorded and never made: of all functions, numpy's construction of an
-//! array, `_codecs.encode` to Latin-1 and `bytes()` have a meaning. Values refer to the bytes of the file, so that a file
-//! takes little more memory than it has bytes.
+//! Three calls have a meaning: numpy's construction of an array, `_codecs.encode` to Latin-1, and `bytes()`.
 
-mod machine;
-
+use std::borrow::Cow;
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use self::machine::{Machine, Node};
-use super::cifar::PIXELS;
-use super::list_file::read_bounded;
-use crate::error::shortened;
-use crate::{DataError, Result};
+use dml_pickle::{Node, NodeId, Pickle, PickleError};
 
-/// Number of a value.
-type Id = usize;
+use super::cifar::PIXELS;
+use super::list_file::LIMIT;
+use crate::error::shortened;
+use crate::file_kind::open_regular;
+use crate::{DataError, Result};
 
 /// Labels and pixels of some images.
 #[derive(Debug)]
@@ -26,37 +23,31 @@ pub(super) struct Batch {
     pub(super) pixels: Vec<u8>,
 }
 
-/// A dictionary that was read.
+/// The dictionary of a file.
 #[derive(Debug)]
-pub(super) struct Pickle {
+pub(super) struct PickledDict {
     path: PathBuf,
-    bytes: Vec<u8>,
-    nodes: Vec<Node>,
-    root: Id,
+    pickle: Pickle,
 }
 
-impl Pickle {
+impl PickledDict {
     pub(super) fn read(path: &Path) -> Result<Self> {
-        Self::parse(path, read_bounded(path)?)
+        let (file, _) = open_regular(path)?;
+        Self::parse(path, BufReader::new(file))
     }
 
-    pub(super) fn parse(path: &Path, bytes: Vec<u8>) -> Result<Self> {
-        let mut machine = Machine::new(&bytes);
-        let result = machine.run();
-        let (nodes, at) = machine.finish();
-        let root = result.map_err(|found| DataError::Malformed {
-            file: path.to_path_buf(),
-            place: format!("byte {at}"),
-            expected: "a pickle of protocol 2 to 4",
-            found,
+    fn parse(path: &Path, bytes: impl Read) -> Result<Self> {
+        let pickle = Pickle::read(bytes, LIMIT).map_err(|error| match error {
+            PickleError::Io { source, .. } => DataError::io("read", path)(source),
+            other => DataError::Malformed {
+                file: path.to_path_buf(),
+                place: "the pickle".to_owned(),
+                expected: "a dictionary",
+                found: other.to_string(),
+            },
         })?;
         let path = path.to_path_buf();
-        Ok(Self {
-            path,
-            bytes,
-            nodes,
-            root,
-        })
+        Ok(Self { path, pickle })
     }
 
     fn fault(&self, key: &str, expected: &'static str, found: impl Into<String>) -> DataError {
@@ -69,8 +60,8 @@ impl Pickle {
     }
 
     /// The value of a key of the dictionary.
-    fn value(&self, key: &str) -> Result<Id> {
-        let Node::Dict(pairs) = &self.nodes[self.root] else {
+    fn value(&self, key: &str) -> Result<NodeId> {
+        let Node::Dict(pairs) = self.pickle.node(self.pickle.root()) else {
             return Err(self.fault(key, "a dictionary", "something else"));
         };
         let own = pairs
@@ -81,8 +72,8 @@ impl Pickle {
             .ok_or_else(|| self.fault(key, "a value of that key", "none"))
     }
 
-    fn list(&self, key: &str) -> Result<&[Id]> {
-        match &self.nodes[self.value(key)?] {
+    fn list(&self, key: &str) -> Result<&[NodeId]> {
+        match self.pickle.node(self.value(key)?) {
             Node::List(items) | Node::Tuple(items) => Ok(items),
             _ => Err(self.fault(key, "a list", "something else")),
         }
@@ -109,10 +100,7 @@ impl Pickle {
                 let found = format!("{} for {rows} images", items.len());
                 return Err(self.fault(key, "a label for each image", found));
             }
-            let label = |id: &Id| match &self.nodes[*id] {
-                Node::Int(label) => usize::try_from(*label).ok().filter(|label| label < count),
-                _ => None,
-            };
+            let label = |id: &NodeId| self.pickle.count(*id).filter(|label| label < count);
             let labels = items.iter().map(label).collect::<Option<Vec<_>>>();
             let expected = "labels below the number of classes";
             labels.ok_or_else(|| self.fault(key, expected, "another value"))
@@ -133,103 +121,76 @@ impl Pickle {
             .iter()
             .try_fold(1usize, |count, dim| count.checked_mul(*dim));
         match dims[..] {
-            [rows, PIXELS] if count == Some(bytes.len()) && rows > 0 => Ok(bytes),
+            [rows, PIXELS] if count == Some(bytes.len()) && rows > 0 => Ok(bytes.into_owned()),
             _ => Err(fault(format!("{} bytes of shape {dims:?}", bytes.len()))),
         }
     }
 
     /// Shape and bytes of an array of unsigned bytes in the order of C.
-    fn array(&self, id: Id) -> std::result::Result<(Vec<usize>, Vec<u8>), String> {
+    fn array(&self, id: NodeId) -> std::result::Result<(Vec<usize>, Cow<'_, [u8]>), String> {
         let Node::Call {
             callable, state, ..
-        } = &self.nodes[id]
+        } = self.pickle.node(id)
         else {
             return Err("something else".to_owned());
         };
-        let (module, name) = self.class(*callable).ok_or("something else")?;
+        let (module, name) = self.pickle.class(*callable).ok_or("something else")?;
         let is_numpy = matches!(module, "numpy.core.multiarray" | "numpy._core.multiarray");
         if !(is_numpy && name == "_reconstruct") {
             return Err(format!("a call of {module}.{name}"));
         }
         let state = state
-            .and_then(|state| self.tuple(state))
+            .and_then(|state| self.pickle.tuple(state))
             .ok_or("an array without contents")?;
         let [_, shape, dtype, is_fortran, bytes] = state[..] else {
             return Err("contents of another form".to_owned());
         };
-        let dims = self.tuple(shape).ok_or("an array without a shape")?;
-        let dim = |id: &Id| match self.nodes[*id] {
-            Node::Int(dim) => usize::try_from(dim).ok(),
-            _ => None,
-        };
-        let dims = dims.iter().map(dim).collect::<Option<Vec<_>>>();
+        let dims = self.pickle.tuple(shape).ok_or("an array without a shape")?;
+        let dims = dims.iter().map(|id| self.pickle.count(*id));
+        let dims = dims.collect::<Option<Vec<_>>>();
         let dims = dims.ok_or("a shape that is no tuple of sizes")?;
-        let kind = match &self.nodes[dtype] {
-            Node::Call { args, .. } => self.tuple(*args).and_then(|args| self.text(*args.first()?)),
+        let kind = match self.pickle.node(dtype) {
+            Node::Call { args, .. } => self
+                .pickle
+                .tuple(*args)
+                .and_then(|args| self.text(*args.first()?)),
             _ => None,
         };
         match kind.as_deref() {
             Some("u1" | "|u1") => {}
             other => return Err(format!("an array of {}", other.unwrap_or("unknown type"))),
         }
-        if self.nodes[is_fortran] != Node::Bool(false) {
+        if *self.pickle.node(is_fortran) != Node::Bool(false) {
             return Err("an array in the order of Fortran".to_owned());
         }
         let bytes = self.bytes_of(bytes).ok_or("contents that are no bytes")?;
         Ok((dims, bytes))
     }
 
-    fn tuple(&self, id: Id) -> Option<&[Id]> {
-        match &self.nodes[id] {
-            Node::Tuple(items) => Some(items),
-            _ => None,
-        }
-    }
-
-    fn class(&self, id: Id) -> Option<(&str, &str)> {
-        match &self.nodes[id] {
-            Node::Class { module, name } => Some((module, name)),
-            _ => None,
-        }
-    }
-
-    /// A text, or bytes that are one.
-    fn text(&self, id: Id) -> Option<String> {
-        match &self.nodes[id] {
-            Node::Text(_) | Node::Bytes(_) => self.plain_text(id).map(str::to_owned),
-            Node::Call { .. } => String::from_utf8(self.bytes_of(id)?).ok(),
-            _ => None,
-        }
-    }
-
-    /// A text that stands in the file as it is.
-    fn plain_text(&self, id: Id) -> Option<&str> {
-        match &self.nodes[id] {
-            Node::Text(range) | Node::Bytes(range) => {
-                std::str::from_utf8(&self.bytes[range.clone()]).ok()
-            }
-            _ => None,
+    /// A text, also one that is to be encoded.
+    fn text(&self, id: NodeId) -> Option<String> {
+        match self.pickle.node(id) {
+            Node::Call { .. } => String::from_utf8(self.bytes_of(id)?.into_owned()).ok(),
+            _ => self.pickle.text(id).map(str::to_owned),
         }
     }
 
     /// Bytes, also as Python 3 writes them in protocol 2: a text that is to be encoded to Latin-1.
-    fn bytes_of(&self, id: Id) -> Option<Vec<u8>> {
-        match &self.nodes[id] {
-            Node::Bytes(range) => Some(self.bytes[range.clone()].to_vec()),
-            Node::Call { callable, args, .. } => match (self.class(*callable)?, self.tuple(*args)?)
-            {
-                (("_codecs", "encode"), [text, codec]) => {
-                    let Node::Text(range) = &self.nodes[*text] else {
-                        return None;
-                    };
-                    let is_latin = matches!(self.plain_text(*codec)?, "latin1" | "latin-1");
-                    let text = std::str::from_utf8(&self.bytes[range.clone()]).ok()?;
-                    let bytes = text.chars().map(|own| u8::try_from(own).ok());
-                    is_latin.then(|| bytes.collect()).flatten()
-                }
-                (("__builtin__" | "builtins", "bytes"), []) => Some(Vec::new()),
-                _ => None,
-            },
+    fn bytes_of(&self, id: NodeId) -> Option<Cow<'_, [u8]>> {
+        let pickle = &self.pickle;
+        let (callable, args) = match pickle.node(id) {
+            Node::Bytes(bytes) => return Some(bytes.into()),
+            Node::Call { callable, args, .. } => (*callable, *args),
+            _ => return None,
+        };
+        match (pickle.class(callable)?, pickle.tuple(args)?) {
+            (("_codecs", "encode"), [text, codec]) => {
+                let is_latin = matches!(pickle.text(*codec)?, "latin1" | "latin-1");
+                let text = pickle.text(*text).filter(|_| is_latin)?;
+                let bytes = text.chars().map(|own| u8::try_from(own).ok());
+                bytes.collect::<Option<Vec<u8>>>().map(Cow::Owned)
+            }
+            (("__builtin__" | "builtins", "bytes"), []) => Some(Cow::Owned(Vec::new())),
             _ => None,
         }
     }
