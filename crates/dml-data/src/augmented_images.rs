@@ -9,7 +9,6 @@
 //! its own positive at distance 0.
 
 use std::collections::HashMap;
-use std::ops::Range;
 use std::sync::Arc;
 
 use dml_core::{Dataset, Examples, Labels, Result, check, mix_seed};
@@ -126,12 +125,7 @@ impl<S: ImageSource> Dataset for AugmentedImages<S> {
                 .zip(&self.views)
                 .map(|(number, view)| (view, mix_seed(seed, number)))
                 .collect();
-            let reads = |size: [usize; 2]| {
-                let mut reads = views.iter().map(|(view, seed)| view.reads(size, *seed));
-                let first = reads.next().unwrap_or_default();
-                reads.fold(first, |all, own| [0, 1].map(|i| hull(&all[i], &own[i])))
-            };
-            let image = self.source.image_within(row, &reads)?;
+            let image = self.source.image(row)?;
             let copies = std::iter::repeat_n(image, views.len());
             for (((view, seed), stack), image) in views.iter().zip(&mut stacks).zip(copies) {
                 stack.push(&view.apply(image, *seed)?)?;
@@ -142,19 +136,13 @@ impl<S: ImageSource> Dataset for AugmentedImages<S> {
     }
 }
 
-/// The smallest range that has both ranges in it.
-fn hull(a: &Range<usize>, b: &Range<usize>) -> Range<usize> {
-    a.start.min(b.start)..a.end.max(b.end)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ImageDataset;
     use crate::augment::{
         Compose, HorizontalFlip, HorizontalFlipConfig, RandomCrop, RandomCropConfig,
-        RandomResizedCrop, RandomResizedCropConfig,
     };
-    use crate::{Image, ImageDataset};
     use dml_core::Error;
 
     fn images() -> ImageDataset {
@@ -211,64 +199,6 @@ mod tests {
         let set = AugmentedImages::new(images(), augmentation()).unwrap();
         let message = set.fetch(&[0, 4], 0).unwrap_err().to_string();
         assert_eq!(message, "rows[1]: expected an index below 4, got 4");
-    }
-
-    /// The same images, all of whose pixels outside of the part that is asked for are no numbers.
-    #[derive(Debug)]
-    struct Parts(ImageDataset);
-
-    impl ImageSource for Parts {
-        fn labels(&self) -> &Labels {
-            self.0.labels()
-        }
-
-        fn shape(&self) -> [usize; 3] {
-            ImageSource::shape(&self.0)
-        }
-
-        fn image(&self, row: usize) -> crate::Result<Image> {
-            ImageSource::image(&self.0, row)
-        }
-
-        fn image_within(
-            &self,
-            row: usize,
-            part: &dyn Fn([usize; 2]) -> [Range<usize>; 2],
-        ) -> crate::Result<Image> {
-            let image = ImageSource::image(&self.0, row)?;
-            let [rows, columns] = part([image.height(), image.width()]);
-            let width = image.width();
-            Ok(Image::from_fn(image.shape(), |channel, y, x| {
-                if rows.contains(&y) && columns.contains(&x) {
-                    image.plane(channel)[y * width + x]
-                } else {
-                    f32::NAN
-                }
-            }))
-        }
-    }
-
-    #[test]
-    fn a_source_is_asked_for_what_the_views_read() -> Result<()> {
-        let crop = || {
-            let config = RandomResizedCropConfig {
-                scale: [0.1, 0.3],
-                ..RandomResizedCropConfig::new([4, 4])
-            };
-            Ok::<_, Error>(Compose::default().with(RandomResizedCrop::new(config)?))
-        };
-        let set = AugmentedImages::two_views(Parts(images()), crop()?)?;
-        let mut left_out = 0;
-        for seed in 0..20 {
-            let examples = set.fetch(&[0, 1, 2, 3], seed)?;
-            for view in 0..2 {
-                assert!(values(&examples, view).concat().iter().all(|x| !x.is_nan()));
-            }
-            let [rows, columns] = crop()?.reads([8, 8], seed);
-            left_out += usize::from(rows.len() * columns.len() < 64);
-        }
-        assert_eq!(left_out, 20);
-        Ok(())
     }
 
     #[test]

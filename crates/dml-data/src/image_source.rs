@@ -1,7 +1,6 @@
 //! Where images come from, one by one.
 
 use std::fmt::Debug;
-use std::ops::Range;
 use std::sync::Arc;
 
 use dml_core::{Labels, check};
@@ -23,34 +22,12 @@ pub trait ImageSource: Debug + Send + Sync {
     /// # Errors
     /// [`DataError::Core`](crate::DataError::Core) for a row without an image; whatever can go wrong with a file.
     fn image(&self, row: usize) -> Result<Image>;
-
-    /// The image of that row, of which only some rows and columns have to be right; all other pixels may have any value.
-    /// `part` gives the rows and columns for the image's height and width.
-    ///
-    /// The default returns the whole image. Image files use it, since their decoders decode whole images. A source that stores
-    /// images in parts may read only the parts it needs.
-    ///
-    /// # Errors
-    /// As [`image`](Self::image).
-    fn image_within(
-        &self,
-        row: usize,
-        part: &dyn Fn([usize; 2]) -> [Range<usize>; 2],
-    ) -> Result<Image> {
-        let _ = part;
-        self.image(row)
-    }
 }
 
 dml_core::forward!(ImageSource for [&T, Box<T>, Arc<T>] {
     fn labels(&self) -> &Labels;
     fn shape(&self) -> [usize; 3];
     fn image(&self, row: usize) -> Result<Image>;
-    fn image_within(
-        &self,
-        row: usize,
-        part: &dyn Fn([usize; 2]) -> [Range<usize>; 2],
-    ) -> Result<Image>;
 });
 
 /// The grey images in memory, byte 255 as 1.

@@ -1,7 +1,5 @@
 //! Some rows of a data set as a data set of its own.
 
-use std::ops::Range;
-
 use dml_core::{Dataset, Examples, IntoLabels, Labels, Result, check};
 
 use crate::{Image, ImageSource};
@@ -147,15 +145,6 @@ impl<S: ImageSource> ImageSource for Subset<S> {
     fn image(&self, row: usize) -> crate::Result<Image> {
         check::indices("rows", [row], self.rows.len())?;
         self.whole.image(self.rows[row])
-    }
-
-    fn image_within(
-        &self,
-        row: usize,
-        part: &dyn Fn([usize; 2]) -> [Range<usize>; 2],
-    ) -> crate::Result<Image> {
-        check::indices("rows", [row], self.rows.len())?;
-        self.whole.image_within(self.rows[row], part)
     }
 }
 

@@ -8,7 +8,7 @@ fn message(bytes: &[u8]) -> String {
     read(bytes).unwrap_err().to_string()
 }
 
-/// `pickle.dumps({"a": [1, -2, 300, 70000, -1 << 40, 1 << 70], "b": ("x", True, None, 0.5)}, protocol)` by CPython 3.13.
+/// `pickle.dumps({"a": [1, -2, 300, 70000, -1 << 40, 1 << 70], "b": ("x", True, None, 0.5)}, protocol)` by Python 3.13.
 #[test]
 fn values_of_each_protocol_are_the_same() -> Result<(), PickleError> {
     let two = b"\x80\x02}q\x00(X\x01\x00\x00\x00aq\x01]q\x02(K\x01J\xfe\xff\xff\xffM,\x01Jp\x11\x01\x00\x8a\x06\x00\x00\x00\x00\x00\xff\x8a\x09\x00\x00\x00\x00\x00\x00\x00\x00@eX\x01\x00\x00\x00bq\x03(X\x01\x00\x00\x00xq\x04\x88NG?\xe0\x00\x00\x00\x00\x00\x00tq\x05u.";

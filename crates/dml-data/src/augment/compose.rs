@@ -1,6 +1,5 @@
 //! Augmentations one after the other.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use dml_core::{Result, mix_seed};
@@ -71,12 +70,5 @@ impl Augmentation for Compose {
     fn output_shape(&self, input: [usize; 3]) -> Result<[usize; 3]> {
         let mut steps = self.steps.iter();
         steps.try_fold(input, |shape, step| step.output_shape(shape))
-    }
-
-    fn reads(&self, size: [usize; 2], seed: u64) -> [Range<usize>; 2] {
-        match self.steps.first() {
-            Some(first) => first.reads(size, mix_seed(seed, 0)),
-            None => size.map(|length| 0..length),
-        }
     }
 }

@@ -35,7 +35,6 @@ pub mod random_resized_crop;
 mod resample;
 
 use std::fmt::Debug;
-use std::ops::Range;
 use std::sync::Arc;
 
 use dml_core::Result;
@@ -86,19 +85,11 @@ pub trait Augmentation: Debug + Send + Sync {
     fn output_shape(&self, input: [usize; 3]) -> Result<[usize; 3]> {
         Ok(input)
     }
-
-    /// The rows and columns that [`apply`](Augmentation::apply) reads, with this seed, of an image of height and width `size`:
-    /// by default all of them. A source need not read the others ([`ImageSource::image_within`](crate::ImageSource::image_within)).
-    fn reads(&self, size: [usize; 2], seed: u64) -> [Range<usize>; 2] {
-        let _ = seed;
-        size.map(|length| 0..length)
-    }
 }
 
 dml_core::forward!(Augmentation for [&T, Box<T>, Arc<T>] {
     fn apply(&self, image: Image, seed: u64) -> Result<Image>;
     fn output_shape(&self, input: [usize; 3]) -> Result<[usize; 3]>;
-    fn reads(&self, size: [usize; 2], seed: u64) -> [Range<usize>; 2];
 });
 
 #[cfg(test)]

@@ -1,7 +1,5 @@
 //! Parts of pictures, drawn at random.
 
-use std::ops::Range;
-
 use rand::Rng;
 
 use super::draw;
@@ -19,14 +17,6 @@ pub(super) struct Part {
 }
 
 impl Part {
-    /// Its rows and columns.
-    pub(super) fn ranges(self) -> [Range<usize>; 2] {
-        [
-            self.top..self.top + self.height,
-            self.left..self.left + self.width,
-        ]
-    }
-
     /// A part of a picture of that height and width, anywhere in it; `None` if none of ten draws fits. `squared_sides` makes
     /// height² and width² of an area, whose share of the picture's is uniform in `scale`, and of a ratio, whose logarithm is
     /// uniform between those of `ratio`.

@@ -10,8 +10,6 @@
 //! gives. A part that reaches beyond the picture is drawn again, ten times at most; then it is the largest
 //! one from the middle whose proportions are within the range.
 
-use std::ops::Range;
-
 use dml_core::Result;
 use rand::Rng;
 
@@ -102,11 +100,6 @@ impl Augmentation for RandomResizedCrop {
         let [height, width] = self.config.size;
         Ok([channels, height, width])
     }
-
-    fn reads(&self, [height, width]: [usize; 2], seed: u64) -> [Range<usize>; 2] {
-        let part = self.draw(height, width, &mut draw::generator(seed));
-        part.ranges()
-    }
 }
 
 #[cfg(test)]
@@ -152,25 +145,6 @@ mod tests {
         assert_eq!((part.top, part.height, part.width), (15, 10, 10));
         let part = crop([1.0, 1.0], [0.01, 0.01]).middle(10, 40);
         assert_eq!((part.height, part.width, part.left), (10, 1, 19));
-    }
-
-    #[test]
-    fn nothing_but_the_part_is_read() -> Result<()> {
-        let crop = crop([0.1, 0.6], [0.5, 2.0]);
-        for seed in 0..50 {
-            let image = Image::from_fn([1, 20, 30], |_, y, x| (y * 30 + x) as f32);
-            let [rows, columns] = crop.reads([20, 30], seed);
-            let masked = Image::from_fn([1, 20, 30], |_, y, x| {
-                let is_read = rows.contains(&y) && columns.contains(&x);
-                if is_read {
-                    (y * 30 + x) as f32
-                } else {
-                    f32::NAN
-                }
-            });
-            assert_eq!(crop.apply(image, seed)?, crop.apply(masked, seed)?);
-        }
-        Ok(())
     }
 
     #[test]
