@@ -42,6 +42,8 @@ pub mod layouts;
 pub mod manifest;
 #[cfg(feature = "images")]
 pub mod pair_table;
+#[cfg(feature = "parquet")]
+pub mod parquet_file;
 #[cfg(feature = "images")]
 mod pixel_box;
 

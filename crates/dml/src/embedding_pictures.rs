@@ -100,6 +100,49 @@ pub fn draw(queries: &Pictured<'_>, references: Option<&Pictured<'_>>) -> Result
     let nearest = index.search_others(queries.embeddings, 1, own)?.indices;
     let known = references.labels.as_slice();
     let given: Vec<i64> = nearest.iter().map(|row| known[*row as usize]).collect();
+    let mut pictures = without_images(queries.embeddings, queries.labels, &given)?;
+    let rows = chosen(
+        &queries.labels.as_slice()[..SHOWN.min(queries.labels.len())],
+        &given,
+    );
+    let drawing = sheet(queries, references, (&index, own), &rows)?;
+    let caption = "the first mistakes and the first of each class, with their nearest; green frames are of the same class";
+    pictures.push(Picture {
+        name: "neighbors",
+        caption: caption.to_owned(),
+        drawing,
+    });
+    Ok(pictures)
+}
+
+/// Every picture of embeddings `[n, dim]` among each other that needs no images: all of [`draw`]'s but the neighbours.
+///
+/// ```
+/// use dml::IntoLabels;
+/// use dml::candle_core::{Device, Tensor};
+/// use dml::embedding_pictures::draw_embeddings;
+///
+/// let embeddings = Tensor::rand(0f32, 1., (8, 4), &Device::Cpu)?;
+/// let labels = [0i64, 1, 0, 1, 0, 1, 0, 1].into_labels()?;
+/// assert_eq!(draw_embeddings(&embeddings, &labels)?.len(), 5);
+/// # Ok::<(), dml::Error>(())
+/// ```
+///
+/// # Errors
+/// As [`draw`].
+pub fn draw_embeddings(embeddings: &Tensor, labels: &Labels) -> Result<Vec<Picture>> {
+    let rows = embeddings.dims().first().copied().unwrap_or(0);
+    check::length("query labels", rows, labels.len())?;
+    let mut index = FlatIndex::new(FlatMetric::Cosine);
+    index.add(embeddings)?;
+    let nearest = index.search_others(embeddings, 1, SelfMatch::Same)?.indices;
+    let known = labels.as_slice();
+    let given: Vec<i64> = nearest.iter().map(|row| known[*row as usize]).collect();
+    without_images(embeddings, labels, &given)
+}
+
+/// The pictures of queries whose nearest references are of the classes `given`.
+fn without_images(embeddings: &Tensor, labels: &Labels, given: &[i64]) -> Result<Vec<Picture>> {
     let mut pictures = Vec::new();
     let mut push = |name, caption: String, drawing| {
         pictures.push(Picture {
@@ -108,19 +151,19 @@ pub fn draw(queries: &Pictured<'_>, references: Option<&Pictured<'_>>) -> Result
             drawing,
         });
     };
-    let mut present = [queries.labels.as_slice(), &given].concat();
+    let mut present = [labels.as_slice(), given].concat();
     present.sort_unstable();
     present.dedup();
     if present.len() <= CLASSES {
-        let confusion = Confusion::new(queries.labels, &given)?;
+        let confusion = Confusion::new(labels, given)?;
         let caption = "classes, and what they are taken for: the class of the nearest";
         let drawing = confusion_matrix(&confusion);
         push("confusion", caption.to_owned(), drawing);
     }
 
-    let count = SHOWN.min(queries.labels.len());
-    let shown = queries.embeddings.narrow(0, 0, count)?;
-    let classes = &queries.labels.as_slice()[..count];
+    let count = SHOWN.min(labels.len());
+    let shown = embeddings.narrow(0, 0, count)?;
+    let classes = &labels.as_slice()[..count];
     if count >= 2 && shown.dims()[1] >= 2 {
         let plane = Pca::fit(&shown, 2, false)?.transform(&shown)?;
         let caption = format!("the two principal components of the first {count}");
@@ -146,10 +189,6 @@ pub fn draw(queries: &Pictured<'_>, references: Option<&Pictured<'_>>) -> Result
             det_curve(&pairs),
         );
     }
-    let rows = chosen(classes, &given);
-    let drawing = sheet(queries, references, (&index, own), &rows)?;
-    let caption = "the first mistakes and the first of each class, with their nearest; green frames are of the same class";
-    push("neighbors", caption.to_owned(), drawing);
     Ok(pictures)
 }
 

@@ -60,9 +60,9 @@ pub enum EncoderError {
 #[derive(Debug)]
 pub enum Encoder {
     /// Images.
-    Image(ImageModel),
+    Image(Box<ImageModel>),
     /// Texts.
-    Text(TextModel),
+    Text(Box<TextModel>),
 }
 
 /// An image encoder with the preparation of its images.
@@ -179,13 +179,14 @@ impl Encoder {
         }
         if ImageEncoder::read_config(folder).is_ok() {
             let encoder = ImageEncoder::read(folder, DType::F32, device)?;
-            return Ok(Self::Image(ImageModel::new(encoder, device)?));
+            return Ok(Self::Image(Box::new(ImageModel::new(encoder, device)?)));
         }
         // The generator seeds dropout, which rests outside of training.
         let rng = &mut ChaCha8Rng::seed_from_u64(0);
         let encoder = TextEncoder::read(folder, rng, DType::F32, device)?;
         let tokenizer = TextTokenizer::read(folder, &encoder, usize::MAX)?;
-        Ok(Self::Text(TextModel::new(encoder, tokenizer, device)))
+        let model = TextModel::new(encoder, tokenizer, device);
+        Ok(Self::Text(Box::new(model)))
     }
 
     /// `images` or `texts`.

@@ -16,6 +16,8 @@ pub use dml_core as core;
 pub use dml_data as data;
 pub use dml_distances as distances;
 pub use dml_eval as eval;
+#[cfg(feature = "exchange")]
+pub use dml_exchange as exchange;
 pub use dml_losses as losses;
 pub use dml_miners as miners;
 #[cfg(feature = "models")]
@@ -41,3 +43,8 @@ pub use dml_core::{
 #[cfg(all(doctest, feature = "images", feature = "models"))]
 #[doc = include_str!("../../../README.md")]
 struct WorkspaceReadme;
+
+/// The examples of the guide's page on search, run as a test.
+#[cfg(all(doctest, feature = "exchange"))]
+#[doc = include_str!("../../../docs/guide/search.md")]
+struct GuideToSearch;

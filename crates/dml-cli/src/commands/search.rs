@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use dml::candle_core::{DType, Device, Tensor};
 use dml::encoder::Encoder;
-use dml::eval::{Collection, Filter, Hit, Ids, Search, npy};
+use dml::eval::{Collection, Filter, Hit, Ids, Search};
+use dml::exchange::npy;
 use dml_program::{open_device, println};
 use serde_json::{Value, json};
 
@@ -26,7 +27,7 @@ pub struct Args {
     /// Texts to look for; may be repeated.
     #[arg(long, value_name = "TEXT")]
     pub text: Vec<String>,
-    /// Vectors to look for: a .npy file, one vector or one a row.
+    /// Vectors to look for: a .npy array of two dimensions, a vector in each row.
     #[arg(long, value_name = "FILE")]
     pub vectors: Option<PathBuf>,
     /// Items of the index to look for others of their kind; may be repeated.
@@ -61,7 +62,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         !args.id.is_empty(),
     ];
     if given.iter().filter(|own| **own).count() != 1 {
-        return Err(Misuse::new(
+        return Err(Misuse::error(
             "expected one kind of queries: IMAGE, --text, --vectors or --id",
         ));
     }
@@ -75,7 +76,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             "{}: expected an index; `dml index` makes one",
             folder.display()
         );
-        return Err(Misuse::new(sentence));
+        return Err(Misuse::error(sentence));
     }
     let index = Collection::open_read_only(&folder)?;
     let k = match (args.k, &run) {
@@ -86,7 +87,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let filter = args.filter.as_ref().map(|text| text.parse::<Filter>());
     let filter = filter
         .transpose()
-        .map_err(|error| Misuse::new(format!("--filter: {error}")))?;
+        .map_err(|error| Misuse::error(format!("--filter: {error}")))?;
     let mut search = Search::nearest(k);
     if let Some(filter) = &filter {
         search = search.with_filter(filter);
@@ -119,7 +120,7 @@ fn ids_of(index: &Collection, names: &[String]) -> anyhow::Result<Ids> {
     let id = |name: &String| match index.id_kind() {
         Some(IdKind::Number) => {
             let number = name.parse().map_err(|_| {
-                Misuse::new(format!(
+                Misuse::error(format!(
                     "--id {name}: the ids of the index are whole numbers"
                 ))
             });
@@ -135,11 +136,6 @@ fn ids_of(index: &Collection, names: &[String]) -> anyhow::Result<Ids> {
 fn queries(args: &Args, run: Option<&Path>) -> anyhow::Result<(Vec<String>, Tensor)> {
     if let Some(path) = &args.vectors {
         let rows = npy::read_rows(path)?.to_dtype(DType::F32)?;
-        let rows = if rows.rank() == 1 {
-            rows.unsqueeze(0)?
-        } else {
-            rows
-        };
         let names = (0..rows.dims()[0]).map(|row| format!("{} row {row}", path.display()));
         return Ok((names.collect(), rows));
     }
@@ -147,9 +143,9 @@ fn queries(args: &Args, run: Option<&Path>) -> anyhow::Result<(Vec<String>, Tens
         .model
         .as_deref()
         .or(run)
-        .ok_or_else(|| Misuse::new("expected --model MODEL: the index belongs to no run"))?;
+        .ok_or_else(|| Misuse::error("expected --model MODEL: the index belongs to no run"))?;
     let device: Device =
-        open_device(&args.device).map_err(|error| Misuse::new(format!("--device: {error}")))?;
+        open_device(&args.device).map_err(|error| Misuse::error(format!("--device: {error}")))?;
     let encoder = Encoder::open(model_of(model), &device)?;
     let mut names = Vec::new();
     let mut rows = Vec::new();

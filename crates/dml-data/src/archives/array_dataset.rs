@@ -10,7 +10,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use dml_core::candle_core::Device;
+use dml_core::candle_core::{DType, Device};
 
 use super::{Npy, NpyValues, Npz};
 use crate::{
@@ -149,7 +149,10 @@ impl ArrayDataset {
                         .map_or(-1, |place| place as i64)
                 };
                 let labels: Vec<i64> = names.iter().map(place).collect();
-                let tensor = data.to_tensor(&Device::Cpu)?;
+                let mut tensor = data.to_tensor(&Device::Cpu)?;
+                if tensor.dtype() == DType::F16 {
+                    tensor = tensor.to_dtype(DType::F32).map_err(dml_core::Error::from)?;
+                }
                 Ok(Self::Features(TensorDataset::new(tensor, labels)?, classes))
             }
             _ => {

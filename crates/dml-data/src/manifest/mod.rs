@@ -72,12 +72,8 @@ mod kind;
 mod lines;
 mod numbers;
 #[cfg(feature = "parquet")]
-mod parquet_pages;
-#[cfg(feature = "parquet")]
 mod parquet_table;
 mod parts;
-#[cfg(feature = "parquet")]
-mod quiet_panic;
 mod quotes;
 pub(crate) mod reading;
 mod role;

@@ -3,10 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use parquet::basic::CompressionCodec;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::ColumnChunkMetaData;
-use parquet::file::reader::{ChunkReader, FileReader, SerializedFileReader};
+use parquet::file::reader::ChunkReader;
 use parquet::record::{Field, Row};
 use parquet::schema::types::Type;
 
@@ -14,14 +12,13 @@ use super::cells::{Cells, MOST_ELEMENTS};
 use super::class_label::ClassLabel;
 use super::entry::LEAST_BYTES;
 use super::numbers::real;
-use super::parquet_pages::check_pages;
-use super::quiet_panic;
 use super::schema::{Column, Schema, Sink};
 use crate::error::shortened;
+use crate::parquet_file::{self, PageLimits, ParquetFile};
 use crate::{Contents, DataError, Result};
 
-/// Largest footer that is read: the description of the file, of which the crate holds a multiple in memory.
-const FOOTER_LIMIT: u64 = 1 << 26;
+/// Bytes that a value takes while it is read.
+const VALUE: u64 = 16;
 
 /// Hands the lines of a file over, one by one. Whatever in the file makes the parquet crate panic is an error, too.
 pub(super) fn read<R: ChunkReader + 'static>(
@@ -29,7 +26,7 @@ pub(super) fn read<R: ChunkReader + 'static>(
     file: R,
     lines: &mut dyn Sink,
 ) -> Result<()> {
-    quiet_panic::catch(|| read_rows(path, file, lines)).unwrap_or_else(|message| {
+    parquet_file::catch(|| read_rows(path, file, lines)).unwrap_or_else(|message| {
         let found = format!("one whose reader fails: {}", shortened(&message));
         Err(DataError::table(
             path,
@@ -49,9 +46,8 @@ fn read_rows<R: ChunkReader + 'static>(path: &Path, file: R, lines: &mut dyn Sin
             DataError::table(path, line, "1", "a row of a Parquet file", found)
         }
     };
-    let file = Arc::new(file);
-    check_footer(&*file).map_err(fault(1))?;
-    let reader = SerializedFileReader::new(Shared(Arc::clone(&file))).map_err(fault(1))?;
+    let file = ParquetFile::open(file).map_err(fault(1))?;
+    let reader = file.reader();
     let metadata = reader.metadata();
     let schema = metadata.file_metadata().schema();
     let names = schema.get_fields().iter().map(|field| field.name());
@@ -69,16 +65,18 @@ fn read_rows<R: ChunkReader + 'static>(path: &Path, file: R, lines: &mut dyn Sin
             found: rows.saturating_mul(LEAST_BYTES),
         });
     }
-    let groups = metadata.row_groups().iter();
-    let chunks = groups.flat_map(parquet::file::metadata::RowGroupMetaData::columns);
-    let is_read = |name: &String| columns.column(name).is_some();
-    let chunks = chunks.filter(|own| own.column_path().parts().first().is_some_and(is_read));
-    for column in chunks.clone() {
-        check_codec(path, column)?;
+    let is_read = |name: &str| columns.column(name).is_some();
+    if let Some(column) = file.unreadable(is_read) {
+        let name = shortened(column.column_descr().name().trim());
+        let expected = "a column that is uncompressed or compressed by snappy, gzip, lz4 or zstd";
+        let found = format!("one compressed by {:?}", column.compression_codec());
+        return Err(DataError::table(path, 1, name, expected, found));
     }
-    for column in chunks {
-        check_pages(&*file, column, limit).map_err(fault(1))?;
-    }
+    let limits = PageLimits {
+        bytes: limit,
+        values: limit / VALUE,
+    };
+    file.check_pages(is_read, limits).map_err(fault(1))?;
     // Columns of other names may be of any kind, so they are not even looked at.
     let wanted = schema.get_fields().iter();
     let wanted = wanted.filter(|field| columns.column(field.name()).is_some());
@@ -106,63 +104,6 @@ fn read_rows<R: ChunkReader + 'static>(path: &Path, file: R, lines: &mut dyn Sin
         lines.take(number, form.cells(number, &row)?)?;
     }
     Ok(())
-}
-
-/// A file that is read and checked at once.
-struct Shared<R>(Arc<R>);
-
-impl<R: ChunkReader> parquet::file::reader::Length for Shared<R> {
-    fn len(&self) -> u64 {
-        self.0.len()
-    }
-}
-
-impl<R: ChunkReader> ChunkReader for Shared<R> {
-    type T = R::T;
-
-    fn get_read(&self, start: u64) -> parquet::errors::Result<Self::T> {
-        self.0.get_read(start)
-    }
-
-    fn get_bytes(&self, start: u64, length: usize) -> parquet::errors::Result<bytes::Bytes> {
-        // The crate reserves the length before it reads.
-        if start
-            .checked_add(length as u64)
-            .is_none_or(|end| end > self.0.len())
-        {
-            let text = format!("{length} bytes from byte {start} on, behind the end of the file");
-            return Err(ParquetError::General(text));
-        }
-        self.0.get_bytes(start, length)
-    }
-}
-
-/// The length of the footer stands before the last four bytes.
-fn check_footer<R: ChunkReader>(file: &R) -> parquet::errors::Result<()> {
-    let Some(start) = file.len().checked_sub(8) else {
-        return Ok(()); // the crate says what is wrong
-    };
-    let tail = file.get_bytes(start, 8)?;
-    let length = tail.first_chunk().map_or(0, |own| u32::from_le_bytes(*own));
-    if u64::from(length) > FOOTER_LIMIT {
-        let text = format!("a footer of {length} bytes, more than {FOOTER_LIMIT}");
-        return Err(ParquetError::General(text));
-    }
-    Ok(())
-}
-
-/// Whether a column is compressed in a way that can be read: else the reader would say only that something was left out
-/// of it.
-fn check_codec(path: &Path, column: &ColumnChunkMetaData) -> Result<()> {
-    use CompressionCodec::{GZIP, LZ4, LZ4_RAW, SNAPPY, UNCOMPRESSED, ZSTD};
-    let codec = column.compression_codec();
-    if matches!(codec, UNCOMPRESSED | SNAPPY | GZIP | LZ4 | LZ4_RAW | ZSTD) {
-        return Ok(());
-    }
-    let name = shortened(column.column_descr().name().trim());
-    let expected = "a column that is uncompressed or compressed by snappy, gzip, lz4 or zstd";
-    let found = format!("one compressed by {codec:?}");
-    Err(DataError::table(path, 1, name, expected, found))
 }
 
 /// What the columns of a file mean.

@@ -2,7 +2,6 @@
 
 pub mod collection;
 pub mod exact;
-pub mod exchange;
 pub mod file;
 pub mod graph;
 mod knn_index;

@@ -35,6 +35,17 @@ impl Scale {
         place.clamp(0.0, 1.0)
     }
 
+    /// The value that stands there; what [`place`](Self::place) reverses.
+    pub(super) fn value(self, place: f64) -> f64 {
+        match self {
+            Self::Linear { from, to } | Self::Whole { from, to } => from + place * (to - from),
+            Self::Log { from, to } => {
+                let (from, to) = (f64::from(from), f64::from(to));
+                10f64.powf(from + place * (to - from))
+            }
+        }
+    }
+
     /// An axis on which `low` and `high` have `room` times their distance on either side; around a single number, half of its
     /// size, and at least 0.5.
     pub(super) fn around(low: f64, high: f64, room: f64) -> Self {
@@ -224,6 +235,7 @@ mod tests {
         let log = Scale::Log { from: -3, to: 0 };
         assert!((log.place(0.1) - 2. / 3.).abs() < 1e-12);
         assert_eq!((log.place(0.0), log.place(9.0)), (0.0, 1.0));
+        assert!((log.value(2. / 3.) - 0.1).abs() < 1e-12);
         assert_eq!(
             Scale::Linear {
                 from: -1.0,

@@ -4,7 +4,13 @@ use super::axes::{Axes, Scale, short};
 use super::drawing::{Color, Drawing};
 use crate::verification::{OperatingPoint, Verification};
 
+/// Area from which on the curve lies in the corner of linear axes.
+const NEAR_PERFECT: f64 = 0.95;
+
 /// True accepts over false accepts (ROC), with the area under the curve in the title.
+///
+/// From an area of 0.95 on, false accepts are in powers of ten: on a linear axis, the curve would lie on the frame. Chance is
+/// grey.
 ///
 /// ```
 /// use dml_core::Order;
@@ -18,12 +24,20 @@ use crate::verification::{OperatingPoint, Verification};
 #[must_use]
 pub fn roc_curve(pairs: &Verification) -> Drawing {
     let unit = Scale::Linear { from: 0.0, to: 1.0 };
-    let axes = Axes::square(unit, unit);
+    let points = pairs.roc();
+    let accepts = match pairs.auc() >= NEAR_PERFECT {
+        true => powers_of_ten(&points, |point| point.false_accept_rate),
+        false => unit,
+    };
+    let axes = Axes::square(accepts, unit);
     let title = format!("ROC, AUC {}", short(pairs.auc()));
     let mut drawing = axes.drawing(&title, ("false accept rate", "true accept rate"), 30);
-    let chance = [axes.point(0.0, 0.0), axes.point(1.0, 1.0)];
-    drawing.line(&chance, 1.0, Color::GREY);
-    let points = pairs.roc();
+    let steps = (0..=100).map(|step| f64::from(step) / 100.0);
+    let chance = steps.map(|along| {
+        let rate = accepts.value(along);
+        axes.point(rate, rate)
+    });
+    drawing.line(&chance.collect::<Vec<_>>(), 1.0, Color::GREY);
     let points = points
         .iter()
         .map(|p| (p.false_accept_rate, p.true_accept_rate));
@@ -46,17 +60,9 @@ pub fn roc_curve(pairs: &Verification) -> Drawing {
 #[must_use]
 pub fn det_curve(pairs: &Verification) -> Drawing {
     let points = pairs.roc();
-    let smallest = |rate: fn(&OperatingPoint) -> f64| {
-        let rates = points.iter().map(rate).filter(|rate| *rate > 0.0);
-        let smallest = rates.fold(1.0, f64::min);
-        Scale::Log {
-            from: (smallest.log10().floor() as i32).clamp(-4, -1),
-            to: 0,
-        }
-    };
     let axes = Axes::square(
-        smallest(|point| point.false_accept_rate),
-        smallest(OperatingPoint::false_reject_rate),
+        powers_of_ten(&points, |point| point.false_accept_rate),
+        powers_of_ten(&points, OperatingPoint::false_reject_rate),
     );
     let title = format!("DET, EER {}", short(pairs.equal_error_rate().rate));
     let mut drawing = axes.drawing(&title, ("false accept rate", "false reject rate"), 30);
@@ -65,6 +71,16 @@ pub fn det_curve(pairs: &Verification) -> Drawing {
         .map(|p| (p.false_accept_rate, p.false_reject_rate()));
     curve(&mut drawing, axes, points);
     drawing
+}
+
+/// An axis in powers of ten that has room for the smallest rate above 0, within limits.
+fn powers_of_ten(points: &[OperatingPoint], rate: fn(&OperatingPoint) -> f64) -> Scale {
+    let rates = points.iter().map(rate).filter(|rate| *rate > 0.0);
+    let smallest = rates.fold(1.0, f64::min);
+    Scale::Log {
+        from: (smallest.log10().floor() as i32).clamp(-4, -1),
+        to: 0,
+    }
 }
 
 /// The curve, without the points that would fall on the one before.
@@ -100,6 +116,23 @@ mod tests {
             assert!(drawing.to_svg()?.len() < 200_000);
             assert!(!drawing.to_png()?.is_empty());
         }
+        Ok(())
+    }
+
+    #[test]
+    fn a_curve_in_the_corner_is_spread_over_powers_of_ten() -> Result<()> {
+        // One negative pair in a thousand is closer than all positive ones.
+        let mut same = vec![false];
+        same.extend(vec![true; 1000]);
+        same.extend(vec![false; 999]);
+        let distances: Vec<f64> = (0..2000).map(f64::from).collect();
+        let pairs = Verification::new(&distances, &same, Order::SmallerIsCloser)?;
+        assert!(pairs.auc() > 0.998);
+        assert!(roc_curve(&pairs).to_svg()?.contains(">0.001<"));
+        let half = [true, false, true, false, true, false];
+        let pairs = Verification::new(&distances[..6], &half, Order::SmallerIsCloser)?;
+        let svg = roc_curve(&pairs).to_svg()?;
+        assert!(svg.contains(">0.2<") && !svg.contains(">0.1<"), "{svg}");
         Ok(())
     }
 

@@ -11,9 +11,12 @@ mod annotations;
 #[cfg(feature = "images")]
 mod array;
 mod checkpoint;
+mod collection;
 mod configuration;
 #[cfg(feature = "images")]
 mod csv;
+#[cfg(feature = "parquet")]
+mod exchange;
 mod idx;
 #[cfg(feature = "images")]
 mod image;
@@ -55,9 +58,12 @@ pub const TARGETS: &[Target] = &[
     #[cfg(feature = "images")]
     Target::new("array", array::run, array::seeds),
     Target::new("checkpoint", checkpoint::run, checkpoint::seeds),
+    Target::new("collection", collection::run, collection::seeds),
     Target::new("configuration", configuration::run, configuration::seeds),
     #[cfg(feature = "images")]
     Target::new("csv", csv::run, csv::seeds),
+    #[cfg(feature = "parquet")]
+    Target::new("exchange", exchange::run, exchange::seeds),
     Target::new("idx", idx::run, idx::seeds),
     #[cfg(feature = "images")]
     Target::new("image", image::run, image::seeds),

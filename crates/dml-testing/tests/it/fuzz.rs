@@ -68,3 +68,14 @@ fn configurations() {
 fn tuples() {
     survives("tuples", 100);
 }
+
+#[test]
+#[cfg(feature = "parquet")]
+fn collections_of_other_programs() {
+    survives("exchange", 60);
+}
+
+#[test]
+fn collections() {
+    survives("collection", 200);
+}

@@ -16,7 +16,7 @@ registry! {
 }
 
 impl Default for OptimizerConfig {
-    /// AdamW.
+    /// `AdamW` with its defaults.
     fn default() -> Self {
         Self::AdamW(AdamWConfig::default())
     }

@@ -1,10 +1,14 @@
 //! Losses around other losses, by name.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
 
 use candle_nn::VarBuilder;
 use dml_core::{Objective, check};
 use dml_losses::{CrossBatchMemory, MultipleLosses, SelfSupervisedLoss, WeightedObjective};
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use super::{ConfigError, LossConfig, MinerConfig};
@@ -76,13 +80,38 @@ dml_core::config! {
 }
 
 /// Several things, in order or by name.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum LossParts<T> {
     /// In order; their names are 0, 1, …
     List(Vec<T>),
     /// By name.
     Map(BTreeMap<String, T>),
+}
+
+// Serde's own reading of such an enum says of a wrong part only that it fits no variant.
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for LossParts<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Parts<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Parts<T> {
+            type Value = LossParts<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list or a table of parts")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, parts: A) -> Result<Self::Value, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(parts)).map(LossParts::List)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, parts: A) -> Result<Self::Value, A::Error> {
+                BTreeMap::deserialize(MapAccessDeserializer::new(parts)).map(LossParts::Map)
+            }
+        }
+
+        deserializer.deserialize_any(Parts(PhantomData))
+    }
 }
 
 impl<T> LossParts<T> {

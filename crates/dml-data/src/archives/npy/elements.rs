@@ -1,6 +1,9 @@
 //! From bytes to numbers and texts.
 
+use std::io;
 use std::path::Path;
+
+use half::f16;
 
 use super::NpyValues;
 use super::header::{Header, Kind};
@@ -26,13 +29,8 @@ pub(super) fn values(name: &Path, header: &Header, bytes: &[u8]) -> Result<NpyVa
     Ok(match (header.kind, header.width) {
         (Kind::Byte, _) => NpyValues::Bytes(ordered(header, bytes.to_vec())),
         (Kind::Real, 8) => NpyValues::Doubles(ordered(header, numbers!(f64, |x| x))),
-        (Kind::Real, width) => {
-            let values = match width {
-                2 => numbers!(u16, half),
-                _ => numbers!(f32, |x| x),
-            };
-            NpyValues::Singles(ordered(header, values))
-        }
+        (Kind::Real, 2) => NpyValues::Halves(ordered(header, numbers!(f16, |x| x))),
+        (Kind::Real, _) => NpyValues::Singles(ordered(header, numbers!(f32, |x| x))),
         (Kind::Signed, width) => {
             let values = match width {
                 1 => numbers!(i8, i64::from),
@@ -42,19 +40,16 @@ pub(super) fn values(name: &Path, header: &Header, bytes: &[u8]) -> Result<NpyVa
             };
             NpyValues::Integers(ordered(header, values))
         }
+        (Kind::Unsigned, 8) => {
+            let values = ordered(header, numbers!(u64, |x| x));
+            let signed = values.iter().map(|x| i64::try_from(*x).ok());
+            let signed = signed.collect::<Option<Vec<i64>>>();
+            signed.map_or(NpyValues::Unsigned(values), NpyValues::Integers)
+        }
         (Kind::Unsigned, width) => {
             let values = match width {
                 2 => numbers!(u16, i64::from),
-                4 => numbers!(u32, i64::from),
-                _ => {
-                    // Those beyond the range of i64 turn negative.
-                    let values = numbers!(u64, |x: u64| x as i64);
-                    if let Some(large) = values.iter().find(|value| **value < 0) {
-                        let found = (*large as u64).to_string();
-                        return Err(fault("whole numbers below 2^63", found));
-                    }
-                    values
-                }
+                _ => numbers!(u32, i64::from),
             };
             NpyValues::Integers(ordered(header, values))
         }
@@ -129,36 +124,59 @@ fn ordered<T: Clone>(header: &Header, values: Vec<T>) -> Vec<T> {
     result
 }
 
-/// A number of half precision: a sign, 5 bits of exponent with a bias of 15, 10 bits of fraction.
-fn half(bits: u16) -> f32 {
-    let sign = if bits & 0x8000 == 0 { 1.0 } else { -1.0 };
-    let (exponent, fraction) = (i32::from(bits >> 10 & 0x1f), f32::from(bits & 0x3ff));
-    sign * match exponent {
-        0 => fraction * 2f32.powi(-24),
-        31 if fraction == 0.0 => f32::INFINITY,
-        31 => f32::NAN,
-        _ => (1.0 + fraction / 1024.0) * 2f32.powi(exponent - 15),
+/// Hands the bytes of the elements over, piece by piece.
+pub(super) fn to_bytes(
+    values: &NpyValues,
+    mut write: impl FnMut(&[u8]) -> io::Result<()>,
+) -> io::Result<()> {
+    /// Elements of a piece.
+    const PIECE: usize = 1 << 14;
+    macro_rules! numbers {
+        ($values:expr) => {
+            $values.chunks(PIECE).try_for_each(|own| {
+                write(
+                    &own.iter()
+                        .flat_map(|x| x.to_le_bytes())
+                        .collect::<Vec<u8>>(),
+                )
+            })
+        };
+    }
+    match values {
+        NpyValues::Bytes(own) => write(own),
+        NpyValues::Integers(own) => numbers!(own),
+        NpyValues::Unsigned(own) => numbers!(own),
+        NpyValues::Halves(own) => numbers!(own),
+        NpyValues::Singles(own) => numbers!(own),
+        NpyValues::Doubles(own) => numbers!(own),
+        NpyValues::Texts(own) => {
+            let width = characters(own);
+            own.chunks(PIECE).try_for_each(|own| {
+                let padded = own.iter().flat_map(|text| {
+                    let codes = text.chars().map(u32::from);
+                    codes.chain(std::iter::repeat(0)).take(width)
+                });
+                write(&padded.flat_map(u32::to_le_bytes).collect::<Vec<u8>>())
+            })
+        }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn half_precision_is_exact() {
-        let cases = [
-            (0x3c00, 1.0),
-            (0xc000, -2.0),
-            (0x7bff, 65504.0),
-            (0x0001, 5.960_464_5e-8),
-            (0x0400, 6.103_515_6e-5),
-            (0x3555, 0.333_251_95),
-            (0x0000, 0.0),
-        ];
-        for (bits, expected) in cases {
-            assert_eq!(half(bits).to_bits(), f32::to_bits(expected), "{bits:#06x}");
-        }
-        assert!(half(0x7c00).is_infinite() && half(0x7e00).is_nan());
+/// The type of elements as NumPy names it.
+pub(super) fn descr(values: &NpyValues) -> String {
+    match values {
+        NpyValues::Bytes(_) => "|u1".to_owned(),
+        NpyValues::Integers(_) => "<i8".to_owned(),
+        NpyValues::Unsigned(_) => "<u8".to_owned(),
+        NpyValues::Halves(_) => "<f2".to_owned(),
+        NpyValues::Singles(_) => "<f4".to_owned(),
+        NpyValues::Doubles(_) => "<f8".to_owned(),
+        NpyValues::Texts(own) => format!("<U{}", characters(own)),
     }
+}
+
+/// Characters of the longest text, at least 1.
+fn characters(texts: &[String]) -> usize {
+    let longest = texts.iter().map(|text| text.chars().count()).max();
+    longest.unwrap_or(0).max(1)
 }

@@ -159,13 +159,28 @@ impl Header {
         let each = match self.kind {
             Kind::Byte => 1,
             Kind::Signed | Kind::Unsigned => 8,
-            Kind::Real => self.width.max(4),
+            Kind::Real => self.width,
             Kind::Characters | Kind::Ascii => self.width.checked_add(size_of::<String>() + 16)?,
         };
         // Putting them into the order of C takes a second list.
         let lists = if self.is_fortran { 2 } else { 1 };
         self.count()?.checked_mul(each as u64)?.checked_mul(lists)
     }
+}
+
+/// The bytes of a file before the elements, which are in the order of C.
+pub(super) fn to_bytes(descr: &str, dims: &[usize]) -> Vec<u8> {
+    let dims: String = dims.iter().map(|dim| format!("{dim}, ")).collect();
+    let text = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({dims}), }}");
+    // NumPy aligns the elements to 64 bytes.
+    let length = (MAGIC.len() + 4 + text.len() + 1).next_multiple_of(64) - MAGIC.len() - 4;
+    let mut bytes = MAGIC.to_vec();
+    bytes.extend([1, 0]);
+    bytes.extend((length as u16).to_le_bytes());
+    bytes.extend(text.as_bytes());
+    bytes.resize(MAGIC.len() + 4 + length - 1, b' ');
+    bytes.push(b'\n');
+    bytes
 }
 
 fn chunk<const N: usize>(bytes: &[u8]) -> [u8; N] {

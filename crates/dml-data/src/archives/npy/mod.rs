@@ -12,22 +12,25 @@
 //! | `descr` | [`NpyValues`] |
 //! |---|---|
 //! | `b1`, `u1` | bytes |
-//! | `i1` to `i8`, `u2` to `u8` | whole numbers of 64 bits |
-//! | `f2`, `f4` | real numbers of 32 bits |
-//! | `f8` | real numbers of 64 bits |
+//! | `i1` to `i8`, `u2` to `u8` | whole numbers of 64 bits, with a sign if all of them fit |
+//! | `f2`, `f4`, `f8` | real numbers of 16, 32 and 64 bits |
 //! | `U`, `S` | texts |
 //!
-//! Structures, objects (which are pickles), complex numbers and dates are refused.
+//! Structures, objects (which are pickles), complex numbers and dates are refused. Arrays are written in version 1, in the order
+//! of C, with the lowest byte first.
 
 mod elements;
 mod header;
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::Path;
 
 use dml_core::candle_core::{Device, Tensor};
+use dml_core::{check, durable};
+use half::f16;
 
 use self::header::Header;
+use crate::error::shortened;
 use crate::file_kind::open_regular;
 use crate::{DataError, Result};
 
@@ -59,9 +62,13 @@ pub struct Npy {
 pub enum NpyValues {
     /// Bytes; truth values as 0 and 1.
     Bytes(Vec<u8>),
-    /// Whole numbers.
+    /// Whole numbers below 2⁶³.
     Integers(Vec<i64>),
-    /// Real numbers of at most 32 bits.
+    /// Whole numbers of at least 0, at least one of them 2⁶³ or above.
+    Unsigned(Vec<u64>),
+    /// Real numbers of 16 bits.
+    Halves(Vec<f16>),
+    /// Real numbers of 32 bits.
     Singles(Vec<f32>),
     /// Real numbers of 64 bits.
     Doubles(Vec<f64>),
@@ -69,7 +76,90 @@ pub enum NpyValues {
     Texts(Vec<String>),
 }
 
+impl NpyValues {
+    /// What the elements are, in words.
+    ///
+    /// ```
+    /// use dml_data::archives::NpyValues;
+    ///
+    /// assert_eq!(NpyValues::Singles(vec![0.5]).kind(), "float32");
+    /// ```
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Bytes(_) => "bytes or truth values",
+            Self::Integers(_) | Self::Unsigned(_) => "whole numbers",
+            Self::Halves(_) => "float16",
+            Self::Singles(_) => "float32",
+            Self::Doubles(_) => "float64",
+            Self::Texts(_) => "texts",
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Bytes(own) => own.len(),
+            Self::Integers(own) => own.len(),
+            Self::Unsigned(own) => own.len(),
+            Self::Halves(own) => own.len(),
+            Self::Singles(own) => own.len(),
+            Self::Doubles(own) => own.len(),
+            Self::Texts(own) => own.len(),
+        }
+    }
+}
+
 impl Npy {
+    /// An array of these sizes.
+    ///
+    /// # Errors
+    /// [`Error::Shape`](dml_core::Error::Shape) unless there are as many elements as the sizes say.
+    pub fn new(dims: impl Into<Vec<usize>>, values: NpyValues) -> dml_core::Result<Self> {
+        let dims = dims.into();
+        let count = dims.iter().copied().try_fold(1, usize::checked_mul);
+        let expected = "sizes whose product is the number of elements";
+        check::dims(count == Some(values.len()), "dims", &dims, expected)?;
+        Ok(Self { dims, values })
+    }
+
+    /// Writes a file that appears whole or not at all.
+    ///
+    /// ```
+    /// use dml_data::archives::{Npy, NpyValues};
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// let path = folder.path().join("names.npy");
+    /// let names = Npy::new([2], NpyValues::Texts(vec!["owl".into(), "vögel".into()]))?;
+    /// names.write(&path)?;
+    /// assert_eq!(Npy::read(&path)?, names);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`DataError::Io`] if it can't be written; [`DataError::Malformed`] for a text that ends with a zero, which NumPy does not
+    /// keep.
+    pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        if let NpyValues::Texts(texts) = &self.values
+            && let Some(text) = texts.iter().find(|text| text.ends_with('\0'))
+        {
+            return Err(DataError::Malformed {
+                file: path.to_path_buf(),
+                place: "elements".to_owned(),
+                expected: "texts that don't end with a zero",
+                found: shortened(&format!("{text:?}")),
+            });
+        }
+        durable::write_with(path, |out| {
+            out.write_all(&header::to_bytes(
+                &elements::descr(&self.values),
+                &self.dims,
+            ))?;
+            elements::to_bytes(&self.values, |bytes| out.write_all(bytes))
+        })
+        .map_err(DataError::io("write", path))
+    }
+
     /// Most bytes of memory that [`Npy::read`] lets an array take: 16 GiB.
     pub const MEMORY_LIMIT: u64 = 1 << 34;
 
@@ -170,22 +260,22 @@ impl Npy {
         self.values
     }
 
-    /// The array as a tensor: `u8`, `i64`, `f32` or `f64`.
+    /// The array as a tensor: `u8`, `i64`, `f16`, `f32` or `f64`.
     ///
     /// # Errors
-    /// [`Error::Unsupported`](dml_core::Error::Unsupported) for texts, [`Error::Tensor`](dml_core::Error::Tensor) if the
+    /// [`Error::Unsupported`](dml_core::Error::Unsupported) for texts and for numbers of 2⁶³ or above, [`Error::Tensor`](dml_core::Error::Tensor) if the
     /// device can't hold it.
     pub fn to_tensor(&self, device: &Device) -> dml_core::Result<Tensor> {
         let dims = &*self.dims;
         Ok(match &self.values {
             NpyValues::Bytes(own) => Tensor::from_slice(own, dims, device)?,
             NpyValues::Integers(own) => Tensor::from_slice(own, dims, device)?,
+            NpyValues::Halves(own) => Tensor::from_slice(own, dims, device)?,
             NpyValues::Singles(own) => Tensor::from_slice(own, dims, device)?,
             NpyValues::Doubles(own) => Tensor::from_slice(own, dims, device)?,
-            NpyValues::Texts(_) => {
-                let reason = "expected an array of numbers, got one of texts";
-                dml_core::check::supported(false, "Npy::to_tensor", reason)?;
-                Tensor::zeros(dims, dml_core::candle_core::DType::U8, device)?
+            NpyValues::Unsigned(_) | NpyValues::Texts(_) => {
+                let reason = "expected an array of real numbers or of whole numbers below 2^63";
+                return Err(dml_core::Error::unsupported("Npy::to_tensor", reason));
             }
         })
     }
@@ -207,6 +297,7 @@ impl Npy {
         match &self.values {
             NpyValues::Bytes(own) => Ok(own.iter().map(ToString::to_string).collect()),
             NpyValues::Integers(own) => Ok(own.iter().map(ToString::to_string).collect()),
+            NpyValues::Unsigned(own) => Ok(own.iter().map(ToString::to_string).collect()),
             NpyValues::Texts(own) => Ok(own.clone()),
             _ => Err(fault("one of real numbers".to_owned())),
         }

@@ -34,10 +34,15 @@ fn both_byte_orders_and_both_orders_of_elements_are_the_same_array() -> Result<(
         panic!("another type");
     };
     assert!(doubles.iter().zip(values).all(|(a, b)| *a == f64::from(*b)));
-    let NpyValues::Singles(halves) = Npy::read(input("f2.npy"))?.into_values() else {
+    let NpyValues::Halves(halves) = Npy::read(input("f2.npy"))?.into_values() else {
         panic!("another type");
     };
-    assert!(halves.iter().zip(values).all(|(a, b)| (a - b).abs() < 1e-3));
+    assert!(
+        halves
+            .iter()
+            .zip(values)
+            .all(|(a, b)| (a.to_f32() - b).abs() < 1e-3)
+    );
     assert_eq!(array.to_tensor(&Device::Cpu)?.dims(), [4, 3]);
     Ok(())
 }
@@ -162,4 +167,39 @@ fn damaged_files_are_read_or_refused() {
             }
         }
     }
+}
+
+#[test]
+fn what_is_written_is_read() -> Result<()> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.npy");
+    let texts = ["", "größe", "a\0b"].map(str::to_owned).to_vec();
+    let arrays = [
+        Npy::new([2, 0], NpyValues::Singles(Vec::new()))?,
+        Npy::new([], NpyValues::Doubles(vec![0.1]))?,
+        Npy::new(
+            [2, 2],
+            NpyValues::Halves([1.5, -2.0, 0.0, 65504.0].map(f16::from_f32).to_vec()),
+        )?,
+        Npy::new([3], NpyValues::Bytes(vec![0, 1, 255]))?,
+        Npy::new([1, 2], NpyValues::Integers(vec![i64::MIN, i64::MAX]))?,
+        Npy::new([2], NpyValues::Unsigned(vec![0, u64::MAX]))?,
+        Npy::new([3], NpyValues::Texts(texts))?,
+        // More than one piece.
+        Npy::new(
+            [100, 400],
+            NpyValues::Singles((0..40_000).map(|x| x as f32).collect()),
+        )?,
+    ];
+    for array in arrays {
+        array.write(&path)?;
+        assert_eq!(Npy::read(&path)?, array);
+    }
+    assert!(Npy::new([2, 2], NpyValues::Bytes(vec![0; 3])).is_err());
+    assert!(Npy::new([usize::MAX, 2], NpyValues::Bytes(vec![0; 3])).is_err());
+    std::fs::remove_file(&path).unwrap();
+    let odd = Npy::new([1], NpyValues::Texts(vec!["a\0".to_owned()]))?;
+    assert!(matches!(odd.write(&path), Err(DataError::Malformed { .. })));
+    assert!(!path.exists());
+    Ok(())
 }

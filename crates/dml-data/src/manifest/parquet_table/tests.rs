@@ -235,6 +235,46 @@ fn a_small_file_can_not_fill_the_memory() {
 }
 
 #[test]
+fn a_run_of_equal_values_in_one_list_can_not_fill_the_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.parquet");
+    let schema = "message t {
+        REQUIRED BYTE_ARRAY path (UTF8);
+        OPTIONAL GROUP labels (LIST) { REPEATED GROUP list { REQUIRED BYTE_ARRAY element (UTF8); } }
+    }";
+    let schema = Arc::new(parse_message_type(schema).unwrap());
+    let properties = WriterProperties::builder().set_compression(Compression::SNAPPY);
+    let file = File::create(&path).unwrap();
+    let properties = Arc::new(properties.build());
+    let mut writer = SerializedFileWriter::new(file, schema, properties).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    let count = 2_000_000;
+    let mut repetition = vec![1; count];
+    repetition[0] = 0;
+    for (cells, definition, repetition) in
+        [(1, vec![0], vec![0]), (count, vec![2; count], repetition)]
+    {
+        let mut open = group.next_column().unwrap().unwrap();
+        let ColumnWriter::ByteArrayColumnWriter(writer) = open.untyped() else {
+            panic!("a column of another type");
+        };
+        let cells = vec![ByteArray::from("owl"); cells];
+        writer
+            .write_batch(&cells, Some(&definition), Some(&repetition))
+            .unwrap();
+        open.close().unwrap();
+    }
+    group.close().unwrap();
+    writer.close().unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    assert!(bytes.len() < 1 << 16, "{}", bytes.len());
+    let message = Manifest::parse("t.parquet", &bytes, 1 << 24)
+        .unwrap_err()
+        .to_string();
+    assert!(message.contains("values, more than 1048576"), "{message}");
+}
+
+#[test]
 fn damaged_files_are_read_or_refused() {
     let names = ["zstd.parquet", "hf_image.parquet"]
         .into_iter()

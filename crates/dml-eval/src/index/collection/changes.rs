@@ -13,6 +13,18 @@ use super::value::Attributes;
 use super::{Collection, Result, new_version};
 
 /// What an [`upsert`](Collection::upsert) has done.
+///
+/// ```
+/// use dml_core::candle_core::{Device, Tensor};
+/// use dml_eval::{Collection, FlatIndex, Items};
+///
+/// let rows = Tensor::new(&[[0f32], [3.]], &Device::Cpu)?;
+/// let mut collection = Collection::new(FlatIndex::default());
+/// collection.add(Items::new(["a", "b"], &rows)?.with_column("size", vec![Some(40), None])?)?;
+/// let row = Tensor::new(&[[1f32]], &Device::Cpu)?;
+/// assert_eq!(collection.upsert(Items::new(["b"], &row)?)?.replaced, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Upserted {

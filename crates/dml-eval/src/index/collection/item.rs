@@ -5,6 +5,18 @@ use super::id::{Id, IdRef};
 use super::value::{Attributes, Value};
 
 /// An item, copied out of its collection.
+///
+/// ```
+/// use dml_core::candle_core::{Device, Tensor};
+/// use dml_eval::{Collection, FlatIndex, Items};
+///
+/// let rows = Tensor::new(&[[0f32], [3.]], &Device::Cpu)?;
+/// let mut collection = Collection::new(FlatIndex::default());
+/// collection.add(Items::new(["a", "b"], &rows)?.with_column("size", vec![Some(40), None])?)?;
+/// let item = collection.get("a")?.ok_or("no such item")?;
+/// assert_eq!((item.row, item.attributes.to_string()), (vec![0.], "size = 40".to_owned()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Item {

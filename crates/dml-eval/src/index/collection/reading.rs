@@ -7,6 +7,7 @@ use dml_core::autograd::with_slice;
 
 use super::column::Column;
 use super::error::CollectionError;
+use super::folder::Folder;
 use super::id::{IdKind, IdRef, Ids};
 use super::item::Item;
 use super::items::Items;
@@ -15,6 +16,18 @@ use super::{Collection, Result};
 use crate::index::KnnIndex;
 
 /// An attribute of a collection.
+///
+/// ```
+/// use dml_core::candle_core::{Device, Tensor};
+/// use dml_eval::{Collection, FlatIndex, Items};
+///
+/// let rows = Tensor::new(&[[0f32], [3.]], &Device::Cpu)?;
+/// let mut collection = Collection::new(FlatIndex::default());
+/// collection.add(Items::new(["a", "b"], &rows)?.with_column("size", vec![Some(40), None])?)?;
+/// let schema = collection.schema();
+/// assert_eq!((&*schema[0].name, schema[0].items), ("size", 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
@@ -28,6 +41,18 @@ pub struct AttributeInfo {
 }
 
 /// A collection at a glance.
+///
+/// ```
+/// use dml_core::candle_core::{Device, Tensor};
+/// use dml_eval::{Collection, FlatIndex, Items};
+///
+/// let rows = Tensor::new(&[[0f32], [3.]], &Device::Cpu)?;
+/// let mut collection = Collection::new(FlatIndex::default());
+/// collection.add(Items::new(["a", "b"], &rows)?.with_column("size", vec![Some(40), None])?)?;
+/// let summary = collection.summary();
+/// assert_eq!((summary.items, summary.dim), (2, Some(1)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
@@ -49,6 +74,16 @@ pub struct CollectionSummary {
 }
 
 /// The folder of a collection at a glance.
+///
+/// ```
+/// use dml_eval::{Collection, FlatIndex};
+///
+/// let folder = tempfile::tempdir()?;
+/// let collection = Collection::create(folder.path().join("shop"), FlatIndex::default())?;
+/// let summary = collection.summary().folder.ok_or("in memory")?;
+/// assert_eq!((summary.generation, summary.compaction_error), (1, None));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
@@ -93,7 +128,7 @@ impl Collection {
     /// The folder; `None` in memory.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
-        self.folder.as_ref().map(|folder| folder.path())
+        self.folder.as_ref().map(Folder::path)
     }
 
     /// Whether there is an item of that id.

@@ -5,6 +5,18 @@ use super::id::IdRef;
 use crate::index::RowSet;
 
 /// An item that was found.
+///
+/// ```
+/// use dml_core::candle_core::{Device, Tensor};
+/// use dml_eval::{Collection, FlatIndex, Items};
+///
+/// let rows = Tensor::new(&[[0f32], [3.]], &Device::Cpu)?;
+/// let mut collection = Collection::new(FlatIndex::default());
+/// collection.add(Items::new(["a", "b"], &rows)?.with_column("size", vec![Some(40), None])?)?;
+/// let found = collection.search(&Tensor::new(&[[2f32]], &Device::Cpu)?, 1)?;
+/// assert_eq!((found[0][0].id, found[0][0].distance), ("b".into(), 1.0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Hit<'a> {
     /// The id of the item.

@@ -14,6 +14,8 @@ use crate::index::RowSet;
 
 /// Attributes of a collection at most.
 const MOST_ATTRIBUTES: usize = 1024;
+/// So many texts may be kept beside two for each slot, before those that no slot has are forgotten.
+const SPARE_TEXTS: usize = 1024;
 /// The code of a slot without a text.
 const ABSENT: u32 = u32::MAX;
 
@@ -62,6 +64,20 @@ impl Texts {
         self.texts.push(Arc::clone(&text));
         self.by_text.insert(text, code);
         code
+    }
+
+    /// Sets or clears the text of a slot.
+    fn set(&mut self, slot: usize, text: Option<&str>) {
+        self.codes[slot] = text.map_or(ABSENT, |text| self.code_of(text));
+        if self.texts.len() > 2 * self.codes.len() + SPARE_TEXTS {
+            self.forget_unused();
+        }
+    }
+
+    fn forget_unused(&mut self) {
+        let before = std::mem::take(self);
+        let texts = before.codes.iter();
+        texts.for_each(|code| self.push(before.texts.get(*code as usize).map(|text| &**text)));
     }
 
     /// The text of a slot.
@@ -185,10 +201,8 @@ impl Stored {
                 mark(present, true);
                 values[slot] = *value;
             }
-            (Self::Text(texts), Some(Value::Text(value))) => {
-                texts.codes[slot] = texts.code_of(value);
-            }
-            (Self::Text(texts), _) => texts.codes[slot] = ABSENT,
+            (Self::Text(texts), Some(Value::Text(value))) => texts.set(slot, Some(value)),
+            (Self::Text(texts), _) => texts.set(slot, None),
             (Self::Integer { present, .. } | Self::Float { present, .. }, _) => {
                 mark(present, false);
             }
@@ -414,6 +428,31 @@ mod tests {
         // An attribute without values is still known.
         table.retain(&RowSet::none(2));
         assert_eq!(table.get("price").map(Stored::kind), Some(ValueKind::Float));
+    }
+
+    #[test]
+    fn texts_that_are_replaced_are_forgotten() {
+        let mut table = table();
+        for i in 0..10_000 {
+            let color = format!("color {i}");
+            table.replace(4, &[("color".to_owned(), Column::from(vec![&*color]))]);
+            assert_eq!(table.value("color", 4), Some(color.into()));
+        }
+        assert_eq!(table.value("color", 2), Some("blue".into()));
+        assert_eq!(
+            (table.value("color", 1), table.value("color", 0)),
+            (None, Some("red".into()))
+        );
+        let Some(Stored::Text(texts)) = table.get("color") else {
+            panic!("colours are texts");
+        };
+        assert!(
+            texts.texts.len() <= 2 * 5 + SPARE_TEXTS && texts.by_text.len() == texts.texts.len()
+        );
+        assert_eq!(
+            (texts.code("color 7"), texts.code("red").is_some()),
+            (None, true)
+        );
     }
 
     #[test]

@@ -167,6 +167,10 @@ pub(crate) fn load(path: &Path) -> Result<(Header, Payload), IndexFileError> {
 /// As [`load`], with the rows left where they are.
 pub(crate) fn map(path: &Path, check: FileCheck) -> Result<(Header, Payload), IndexFileError> {
     let opened = Opened::new(path)?;
+    if opened.payload == 0 {
+        // There is nothing to map.
+        return load(path);
+    }
     if cfg!(target_endian = "big") {
         return Err(IndexFileError::kind(
             path,

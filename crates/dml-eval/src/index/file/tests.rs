@@ -8,6 +8,8 @@ use super::*;
 use crate::index::tests::indexes;
 use crate::index::{FlatIndex, FlatMetric, KnnIndex, RowStorage, load_index};
 
+#[cfg(feature = "usearch")]
+mod every_byte;
 mod mapped;
 mod versions;
 

@@ -73,6 +73,8 @@ pub(crate) use spans::{NearestOfSpans, WithinOfSpans};
 const INTEGERS_PAY_FROM_QUERIES: usize = 32;
 /// ... with fewer coordinates, what is done once for a pair and not for a coordinate does.
 const INTEGERS_PAY_FROM_DIM: usize = 64;
+/// So few queries wait for memory, through which a product would go twice.
+const MEASURING_PAYS_UNTIL_QUERIES: usize = 2;
 /// From this share of the references on, filtering would hardly rule anything out.
 const FILTER_PAYS_UNTIL: usize = 8;
 
@@ -225,7 +227,7 @@ impl<T: Real> References<T> {
         self.nearest_by(instructions, queries, k, affinity, excluded)
     }
 
-    /// The best of a span without a filter, for a `k` so large that most references must be measured anyway.
+    /// The best of a span without a filter, for few queries, or a `k` so large that most references must be measured anyway.
     #[inline(always)]
     fn measure_all<'a>(
         &self,
@@ -262,6 +264,7 @@ impl<T: Real> References<T> {
         if k == 0 || count == 0 {
             return Neighbors::default();
         }
+        let are_few = count <= MEASURING_PAYS_UNTIL_QUERIES;
         let sizes = instructions.map_or(BY_PRODUCT, |_| BY_INTEGERS);
         let (blocks, spans) = tasks(count, self.len(), sizes, rayon::current_num_threads());
         let tasks: Vec<(Range<usize>, Range<usize>)> = blocks
@@ -273,7 +276,7 @@ impl<T: Real> References<T> {
             .map(|(block, span)| {
                 let rows = &queries[block.start * self.dim..block.end * self.dim];
                 let excluded: Vec<Option<u32>> = block.map(&excluded).collect();
-                if k >= span.len() / FILTER_PAYS_UNTIL {
+                if are_few || k >= span.len() / FILTER_PAYS_UNTIL {
                     let queries = || rows.chunks_exact(self.dim).zip(&excluded);
                     vectorized(
                         #[inline(always)]

@@ -8,7 +8,6 @@ use std::ops::Range;
 use dml_core::Result;
 use dml_core::kernels::Real;
 
-use super::numbers::Numbers;
 use super::spans::{NearestOfSpans, WithinOfSpans};
 use super::{Affinity, Neighbors, NeighborsWithin, References};
 
@@ -191,7 +190,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::kernels::nearest::numbers::{MappedBytes, MappedNumbers};
+    use crate::kernels::nearest::numbers::{MappedBytes, MappedNumbers, Numbers};
 
     struct Bytes(Vec<u64>);
 

@@ -196,12 +196,21 @@ impl BitAnd for Filter {
     type Output = Self;
 
     fn bitand(self, other: Self) -> Self {
-        match self {
-            Self::And(mut all) => {
+        // However many filters a loop joins, they do not nest.
+        match (self, other) {
+            (Self::And(mut all), Self::And(others)) => {
+                all.extend(others);
+                Self::And(all)
+            }
+            (Self::And(mut all), other) => {
                 all.push(other);
                 Self::And(all)
             }
-            own => Self::And(vec![own, other]),
+            (own, Self::And(mut all)) => {
+                all.insert(0, own);
+                Self::And(all)
+            }
+            (own, other) => Self::And(vec![own, other]),
         }
     }
 }
@@ -210,12 +219,20 @@ impl BitOr for Filter {
     type Output = Self;
 
     fn bitor(self, other: Self) -> Self {
-        match self {
-            Self::Or(mut some) => {
+        match (self, other) {
+            (Self::Or(mut some), Self::Or(others)) => {
+                some.extend(others);
+                Self::Or(some)
+            }
+            (Self::Or(mut some), other) => {
                 some.push(other);
                 Self::Or(some)
             }
-            own => Self::Or(vec![own, other]),
+            (own, Self::Or(mut some)) => {
+                some.insert(0, own);
+                Self::Or(some)
+            }
+            (own, other) => Self::Or(vec![own, other]),
         }
     }
 }
@@ -224,7 +241,10 @@ impl Not for Filter {
     type Output = Self;
 
     fn not(self) -> Self {
-        Self::Not(Box::new(self))
+        match self {
+            Self::Not(filter) => *filter,
+            filter => Self::Not(Box::new(filter)),
+        }
     }
 }
 

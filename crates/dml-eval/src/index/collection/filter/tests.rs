@@ -220,6 +220,29 @@ fn attributes_that_are_not_there_and_values_of_other_kinds_are_errors() {
 }
 
 #[test]
+fn filters_that_a_loop_joins_do_not_nest() {
+    let size = || Filter::has("size");
+    let (mut left, mut right, mut either, mut not) = (size(), size(), size(), size());
+    for _ in 0..20_000 {
+        left = left & size();
+        right = size() & right;
+        either = size() | either;
+        not = !not;
+    }
+    let all = found(&size());
+    for filter in [&left, &right, &either, &not] {
+        assert_eq!(found(filter), all);
+    }
+    assert_eq!(left, right);
+    assert_eq!(not, size());
+    let joined = (size() & Filter::All) & (size() & Filter::All);
+    assert_eq!(
+        joined,
+        Filter::And(vec![size(), Filter::All, size(), Filter::All])
+    );
+}
+
+#[test]
 fn long_columns_are_evaluated_word_by_word() {
     let count = 1000;
     let (mut slots, mut table) = (Slots::new(), Table::default());

@@ -115,11 +115,11 @@ impl Writer {
         self.long(dim as u64);
         if rows.dtype() == DType::F64 {
             with_slice::<f64, _>(rows, |rows| {
-                self.0.extend(rows.iter().flat_map(|x| x.to_le_bytes()))
+                self.0.extend(rows.iter().flat_map(|x| x.to_le_bytes()));
             })
         } else {
             with_slice::<f32, _>(rows, |rows| {
-                self.0.extend(rows.iter().flat_map(|x| x.to_le_bytes()))
+                self.0.extend(rows.iter().flat_map(|x| x.to_le_bytes()));
             })
         }
     }

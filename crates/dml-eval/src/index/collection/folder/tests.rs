@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::*;
 use crate::index::collection::{
-    Attributes, Collection, Column, Id, Ids, Items, OpenOptions, Value,
+    Attributes, Collection, Column, Id, IdRef, Ids, Items, OpenOptions, Value,
 };
 use crate::index::{FlatIndex, KnnIndex};
 
@@ -21,7 +21,7 @@ fn content(collection: &Collection) -> Content {
         let item = collection.get(id).unwrap().unwrap();
         (item.id, (item.row, item.attributes))
     };
-    let ids: Vec<Id> = collection.ids().map(|id| id.to_id()).collect();
+    let ids: Vec<Id> = collection.ids().map(IdRef::to_id).collect();
     assert_eq!(ids.len(), collection.len());
     ids.iter().map(|id| item(id.as_ref())).collect()
 }
@@ -106,7 +106,7 @@ fn wherever_the_log_is_cut_there_is_the_state_after_the_last_whole_change() {
             let mut collection = Collection::open(&cut).unwrap();
             assert_eq!(length(), *at);
             assert_eq!(&content(&collection), want);
-            let ids: Vec<Id> = collection.ids().map(|id| id.to_id()).collect();
+            let ids: Vec<Id> = collection.ids().map(IdRef::to_id).collect();
             if let Some(id) = ids.first() {
                 let large = Attributes::from([("size", 1.into())]);
                 collection

@@ -1,8 +1,8 @@
 //! Collections whose rows stay in their file.
 
 use super::*;
-use crate::index::FlatMetric;
 use crate::index::collection::Search;
+use crate::index::{FlatMetric, RowStorage};
 
 #[test]
 fn rows_in_the_file_are_searched_as_rows_in_memory() {
@@ -68,6 +68,30 @@ fn rows_in_the_file_are_searched_as_rows_in_memory() {
     drop(mapped);
     let mapped = Collection::open_with(&path, options().read_only(true)).unwrap();
     compare(&mapped, &memory);
+}
+
+#[test]
+fn a_collection_without_rows_is_mapped_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = || OpenOptions::default().storage(Storage::Mapped);
+    for storage in [RowStorage::AsGiven, RowStorage::Float16] {
+        let path = folder.path().join(format!("{storage:?}"));
+        let index = FlatIndex::with_storage(FlatMetric::default(), storage);
+        drop(Collection::create(&path, index).unwrap());
+        let mut mapped = Collection::open_with(&path, options()).unwrap();
+        for first in [0.0, 5.0] {
+            mapped.add(items(["a", "b"], first)).unwrap();
+            let query = rows(&[[first, first]]);
+            assert_eq!(mapped.search(&query, 2).unwrap()[0].len(), 2);
+            assert_eq!(mapped.remove(&["a", "b"].into()).unwrap(), 2);
+            mapped.compact().unwrap();
+            assert!(mapped.is_empty() && mapped.search(&query, 2).unwrap()[0].is_empty());
+            drop(mapped);
+            mapped = Collection::open_with(&path, options()).unwrap();
+        }
+        let shown = format!("{:?}", mapped.index());
+        assert!(shown.contains(&format!("storage: {storage:?}")), "{shown}");
+    }
 }
 
 #[test]

@@ -3,18 +3,23 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::index::CollectionError;
+use dml_data::DataError;
+use dml_eval::CollectionError;
+
+/// The result of every function of this crate.
+pub(crate) type Result<T> = std::result::Result<T, ExchangeError>;
 
 /// Why a file of another program's format could not be read or written.
 ///
 /// ```
-/// use dml_eval::index::exchange::{ExchangeError, npy};
+/// use dml_exchange::{ExchangeError, npy};
 ///
 /// let folder = tempfile::tempdir()?;
 /// let path = folder.path().join("rows.npy");
 /// std::fs::write(&path, "no array")?;
 /// let error = npy::read_rows(&path).unwrap_err();
-/// assert!(matches!(error, ExchangeError::Format { expected: "a file of numpy.save", .. }));
+/// assert!(matches!(error, ExchangeError::File(_)));
+/// assert!(error.to_string().contains("expected an array of NumPy"));
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +53,9 @@ pub enum ExchangeError {
         /// What came.
         got: String,
     },
+    /// The file can't be read or written, or is damaged.
+    #[error(transparent)]
+    File(Box<DataError>),
     /// The rows can't be made or read.
     #[error(transparent)]
     Rows(#[from] dml_core::Error),
@@ -56,7 +64,25 @@ pub enum ExchangeError {
     Collection(#[from] CollectionError),
 }
 
+impl From<DataError> for ExchangeError {
+    fn from(error: DataError) -> Self {
+        Self::File(Box::new(error))
+    }
+}
+
 impl ExchangeError {
+    pub(super) fn unsupported(
+        what: &'static str,
+        expected: &'static str,
+        got: impl ToString,
+    ) -> Self {
+        Self::Unsupported {
+            what,
+            expected,
+            got: got.to_string(),
+        }
+    }
+
     pub(super) fn io(path: &Path) -> impl Fn(io::Error) -> Self {
         move |source| Self::Io {
             path: path.to_owned(),

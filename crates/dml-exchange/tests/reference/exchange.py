@@ -1,7 +1,7 @@
-"""Writes ../files/exchange: rows, ids and attributes as NumPy, faiss, pyarrow and pandas write them; and reads such files of ours.
+"""Writes ../files/made_by_others: rows, ids and attributes as NumPy, faiss, pyarrow and pandas write them; and reads such files of ours.
 
     python exchange.py                    (needs numpy, faiss-cpu, pyarrow and pandas; written with 2.4, 1.15, 26.0 and 3.1)
-    python exchange.py read FOLDER        (prints what `cargo test -p dml-eval exchange` has left in FOLDER, if DML_EXCHANGE_OUT is it)
+    python exchange.py read FOLDER        (prints what `cargo test -p dml-exchange` has left in FOLDER, if DML_EXCHANGE_OUT is it)
 """
 
 import pathlib
@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-FOLDER = pathlib.Path(__file__).parent.parent / "files" / "exchange"
+FOLDER = pathlib.Path(__file__).parent.parent / "files" / "made_by_others"
 ROWS = np.array([[(3 * i + 7 * j) % 11 / 4 - 1.25 for j in range(3)] for i in range(5)])
 NUMBERS = np.array([3, 1, 4, 15, 9])
 TEXTS = ["a", "größe", "c d", "𝛼", "e"]
@@ -78,6 +78,8 @@ def write_parquet():
     pq.write_table(table, FOLDER / "arrow.parquet", row_group_size=2)
     table = pa.table({"vector": fixed, "id": pa.array(NUMBERS, pa.uint64()), "color": pa.array(attributes["color"]).dictionary_encode()})
     pq.write_table(table, FOLDER / "fixed.parquet", compression="zstd")
+    for codec in ["gzip", "lz4", "snappy"]:
+        pq.write_table(table, FOLDER / f"fixed-{codec}.parquet", compression=codec)
     table = pa.table({"id": pa.array(NUMBERS, pa.int32()), "vector": double, "text": pa.array(attributes["color"], pa.large_string())})
     pq.write_table(table, FOLDER / "double.parquet", compression="none", use_dictionary=False, data_page_version="2.0")
     frame = pd.DataFrame({"id": NUMBERS, "vector": list(ROWS.astype("float32")), "size": [40, 41, None, -3, 7], "color": attributes["color"]})

@@ -10,9 +10,18 @@ thread_local! {
 
 /// What `f` returns, or the message of its panic, which is not printed.
 ///
+/// ```
+/// let parsed = dml_data::parquet_file::catch(|| "7".parse::<u8>().unwrap());
+/// assert_eq!(parsed, Ok(7));
+/// assert_eq!(dml_data::parquet_file::catch(|| panic!("a fault")), Err::<(), _>("a fault".to_owned()));
+/// ```
+///
+/// # Errors
+/// The message of the panic.
+///
 /// A hook that passes every other thread's and function's panics on to the hook before it is set once. Programs that
 /// abort on panic end all the same.
-pub(super) fn catch<T>(f: impl FnOnce() -> T) -> Result<T, String> {
+pub fn catch<T>(f: impl FnOnce() -> T) -> Result<T, String> {
     static HOOK: Once = Once::new();
     // The hook can't be set while this thread unwinds.
     if !std::thread::panicking() {

@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use candle_core::{DType, Tensor};
 use dml_core::autograd::with_slice;
+use dml_core::candle_core::{DType, Tensor};
 use dml_core::durable;
+use dml_eval::{Collection, Column, IdKind, IdRef, Items, KnnIndex, ValueKind};
 use parquet::basic::{Compression, LogicalType, Repetition, Type as Physical, ZstdLevel};
 use parquet::data_type::{
     BoolType, ByteArray, ByteArrayType, DataType, DoubleType, FloatType, Int64Type,
@@ -16,8 +17,6 @@ use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::types::{Type, TypePtr};
 
 use super::{ExchangeError, Result, TableColumns};
-use crate::index::KnnIndex;
-use crate::index::collection::{Collection, Column, IdKind, IdRef, Items, ValueKind};
 
 /// Numbers of rows in a row group, about.
 const NUMBERS: usize = 1 << 22;
@@ -28,7 +27,7 @@ const MOST_ROWS: usize = 1 << 16;
 enum Stopped {
     Io(std::io::Error),
     Parquet(ParquetError),
-    Exchange(ExchangeError),
+    Exchange(Box<ExchangeError>),
 }
 
 impl From<std::io::Error> for Stopped {
@@ -45,7 +44,7 @@ impl From<ParquetError> for Stopped {
 
 impl From<ExchangeError> for Stopped {
     fn from(error: ExchangeError) -> Self {
-        Self::Exchange(error)
+        Self::Exchange(Box::new(error))
     }
 }
 
@@ -78,7 +77,7 @@ pub(super) fn write(path: &Path, collection: &Collection, columns: &TableColumns
             Err(error) => ExchangeError::format(path, "a table that can be written", error),
         },
         Stopped::Parquet(error) => fault(path, &error),
-        Stopped::Exchange(error) => error,
+        Stopped::Exchange(error) => *error,
     })
 }
 
@@ -162,10 +161,17 @@ fn schema(
             ValueKind::Integer => leaf(name, Physical::INT64, None, optional)?,
             ValueKind::Float => leaf(name, Physical::DOUBLE, None, optional)?,
             ValueKind::Text => leaf(name, Physical::BYTE_ARRAY, text.clone(), optional)?,
+            _ => return Err(unknown(name)),
         });
     }
     let schema = Type::group_type_builder("schema").with_fields(fields);
     schema.build().map(Arc::new)
+}
+
+fn unknown(attribute: &str) -> ParquetError {
+    ParquetError::General(format!(
+        "the attribute {attribute}, of another kind than truth values, numbers and texts"
+    ))
 }
 
 /// Whether rows are of double precision.
@@ -203,6 +209,7 @@ fn write_group<W: std::io::Write + Send>(
             Some(Column::Text(values)) => {
                 put_some::<_, ByteArrayType, _>(group, values, |x| ByteArray::from(x.as_str()))?;
             }
+            Some(_) => return Err(unknown(name).into()),
             None => {}
         }
     }

@@ -1,13 +1,12 @@
-use candle_core::{DType, Device, Tensor};
+use dml_core::candle_core::{DType, Device, Tensor};
 
 use super::*;
-use crate::index::FlatIndex;
-use crate::index::collection::{Attributes, Column, IdRef};
-use crate::index::exchange::made_by_others::{NUMBERS, TEXTS, file, kept, rows};
+use crate::made_by_others::{NUMBERS, TEXTS, file, kept, rows};
+use dml_eval::{Attributes, Column, FlatIndex, IdRef};
 
 fn collection(name: &str, columns: &TableColumns) -> Result<(Collection, TableRead)> {
     let mut collection = Collection::new(FlatIndex::default());
-    let read = collection.import_parquet(&file(name), columns)?;
+    let read = import(&mut collection, &file(name), columns)?;
     Ok((collection, read))
 }
 
@@ -48,7 +47,14 @@ fn tables_of_pyarrow_are_read() {
 
 #[test]
 fn lists_of_every_kind_and_pandas_are_read() {
-    for name in ["fixed.parquet", "double.parquet", "pandas.parquet"] {
+    for name in [
+        "fixed.parquet",
+        "fixed-gzip.parquet",
+        "fixed-lz4.parquet",
+        "fixed-snappy.parquet",
+        "double.parquet",
+        "pandas.parquet",
+    ] {
         let (collection, read) = collection(name, &TableColumns::default()).unwrap();
         assert_eq!((read.items, read.skipped.len()), (5, 0), "{name}");
         assert!(collection.ids().eq(NUMBERS.map(IdRef::Number)), "{name}");
@@ -161,15 +167,15 @@ fn what_is_written_is_read() {
         ]);
         collection.add(items.unwrap()).unwrap();
         collection.remove(&["c d"].into()).unwrap();
-        collection.export_parquet(&path, &columns).unwrap();
+        export(&collection, &path, &columns).unwrap();
         let mut copy = Collection::new(FlatIndex::default());
-        assert_eq!(copy.import_parquet(&path, &columns).unwrap().items, 4);
+        assert_eq!(import(&mut copy, &path, &columns).unwrap().items, 4);
         assert!(copy.ids().eq(collection.ids()));
         for id in collection.ids() {
             assert_eq!(copy.get(id).unwrap(), collection.get(id).unwrap());
         }
         assert_eq!(copy.rows(&["a"].into()).unwrap().dtype(), dtype);
-        assert!(copy.import_parquet(&path, &columns).is_err());
+        assert!(import(&mut copy, &path, &columns).is_err());
     }
     // Several row groups and blocks, and ids that are numbers.
     let path = folder.path().join("ours-many.parquet");
@@ -182,7 +188,7 @@ fn what_is_written_is_read() {
     collection
         .add(items.with_column("size", size).unwrap())
         .unwrap();
-    collection.export_parquet(&path, &columns).unwrap();
+    export(&collection, &path, &columns).unwrap();
     let mut copy = Collection::new(FlatIndex::default());
     let mut blocks = 0;
     read(&path, &columns, |items| {
@@ -197,13 +203,13 @@ fn what_is_written_is_read() {
     // Without items, and with names that clash.
     let empty = Collection::new(FlatIndex::default());
     let path = folder.path().join("ours-empty.parquet");
-    empty.export_parquet(&path, &columns).unwrap();
-    assert_eq!(copy.import_parquet(&path, &columns).unwrap().items, 0);
+    export(&empty, &path, &columns).unwrap();
+    assert_eq!(import(&mut copy, &path, &columns).unwrap().items, 0);
     let clash = TableColumns {
         id: "size".to_owned(),
         ..TableColumns::default()
     };
-    let refused = collection.export_parquet(&path, &clash);
+    let refused = export(&collection, &path, &clash);
     assert!(matches!(refused, Err(ExchangeError::Unsupported { .. })));
 }
 

@@ -18,16 +18,34 @@ const ENTRY: u64 = 48;
 /// Bytes of a compressed page of the old LZ4 codec, whose decoder doesn't know how much comes; it expands 255-fold.
 const LZ4_LIMIT: u64 = 1 << 22;
 
-/// Checks the pages of a column chunk: none may take more than `limit` bytes.
+/// What the pages of a column may take.
+///
+/// ```
+/// use dml_data::parquet_file::PageLimits;
+///
+/// let limits = PageLimits { bytes: 1 << 20, values: 1000 };
+/// assert!(limits.values < limits.bytes);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageLimits {
+    /// Most bytes of a page or of its dictionary, decompressed.
+    pub bytes: u64,
+    /// Most values of a column of a row group: a run of equal ones takes a few bytes however many they are.
+    pub values: u64,
+}
+
+/// Checks the pages of a column chunk.
 ///
 /// # Errors
-/// For a header that makes no sense, a page or dictionary beyond the limit, and encodings whose decoders reserve
+/// For a header that makes no sense, pages, dictionaries or values beyond the limits, and encodings whose decoders reserve
 /// memory on the word of the data.
-pub(super) fn check_pages<R: ChunkReader>(
+pub(super) fn check<R: ChunkReader>(
     file: &R,
     column: &ColumnChunkMetaData,
-    limit: u64,
+    limits: PageLimits,
 ) -> Result<()> {
+    let limit = limits.bytes;
+    let mut values = 0u64;
     let (start, length) = byte_range(column)?;
     let end = start.checked_add(length).filter(|&end| end <= file.len());
     let end = end.ok_or_else(|| fault("a column that ends behind the file"))?;
@@ -52,6 +70,13 @@ pub(super) fn check_pages<R: ChunkReader>(
         if plain > limit || (codec == CompressionCodec::LZ4 && compressed > LZ4_LIMIT) {
             return Err(ParquetError::General(format!(
                 "a page of {plain} bytes, more than the memory limit of {limit}"
+            )));
+        }
+        values = values.saturating_add(u64::try_from(header.values).unwrap_or(u64::MAX));
+        if values > limits.values {
+            let most = limits.values;
+            return Err(ParquetError::General(format!(
+                "a column of {values} values, more than {most}"
             )));
         }
         if let Some(encoding) = header.encoding
@@ -136,6 +161,8 @@ struct PageHeader {
     encoding: Option<i64>,
     /// Number of values of a dictionary page.
     dictionary: Option<i64>,
+    /// Number of values of a page of data.
+    values: i64,
     /// Bytes of the levels before the compressed part.
     levels: u64,
     is_compressed: bool,
@@ -148,6 +175,7 @@ impl PageHeader {
             compressed: -1,
             encoding: None,
             dictionary: None,
+            values: 0,
             levels: 0,
             is_compressed: true,
         };
@@ -172,6 +200,7 @@ impl PageHeader {
                     self.encoding = Some(reader.int()?);
                 }
                 (DICTIONARY, 1, I32) => self.dictionary = Some(reader.int()?),
+                (DATA | DATA_V2, 1, I32) => self.values = reader.int()?,
                 (DATA_V2, 5 | 6, I32) => {
                     let bytes = u64::try_from(reader.int()?);
                     let bytes = bytes.map_err(|_| fault("levels of negative size"))?;

@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use candle_core::{Device, Tensor};
+use dml_core::candle_core::{Device, Tensor};
 
 pub(super) const NUMBERS: [u64; 5] = [3, 1, 4, 15, 9];
 pub(super) const TEXTS: [&str; 5] = ["a", "größe", "c d", "𝛼", "e"];
 
 pub(super) fn file(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/files/exchange");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/files/made_by_others");
     folder.join(name)
 }
 

@@ -3,23 +3,25 @@
 use std::fs::File;
 use std::path::Path;
 
-use candle_core::{Device, Tensor};
+use dml_core::candle_core::{Device, Tensor, WithDType};
+use dml_data::parquet_file::{PageLimits, ParquetFile};
+use dml_eval::{Column, Ids, Items};
 use parquet::basic::Type as Physical;
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl, get_column_reader};
 use parquet::data_type::{ByteArray, DataType};
 use parquet::errors::ParquetError;
-use parquet::file::reader::{
-    ChunkReader, FileReader, Length, RowGroupReader, SerializedFileReader,
-};
+use parquet::file::reader::RowGroupReader;
 use parquet::schema::types::SchemaDescriptor;
 
-use super::columns::{Kind, is_bounded, kind_of};
-use super::pages::{Bounded, Budget, CheckedPages};
+use super::budget::{Budget, CountedPages};
+use super::columns::{Kind, kind_of};
 use super::{ExchangeError, Result, TableColumns, TableRead};
-use crate::index::collection::{Column, Ids, Items};
 
-/// Largest footer that is read: the description of the file, of which the crate holds a multiple in memory.
-const FOOTER_LIMIT: u64 = 1 << 26;
+/// What pages may take. Values are counted as they are read, since a table may be larger than memory.
+const LIMITS: PageLimits = PageLimits {
+    bytes: 1 << 30,
+    values: u64::MAX,
+};
 /// Numbers of rows that are handed on together, about, ...
 const NUMBERS: usize = 1 << 20;
 /// ... and rows at most.
@@ -47,31 +49,30 @@ pub(super) fn read(
         let found = "something that is no file";
         return Err(ExchangeError::format(path, "a Parquet table", found));
     }
-    let file = Bounded::new(File::open(path).map_err(&failed)?).map_err(&failed)?;
-    check_footer(&file).map_err(fault)?;
-    let reader = SerializedFileReader::new(file).map_err(fault)?;
+    let file = ParquetFile::open(File::open(path).map_err(&failed)?).map_err(fault)?;
+    let reader = file.reader();
     let schema = reader.metadata().file_metadata().schema_descr();
     let mut read = TableRead::default();
     let layout = layout(path, schema, columns, &mut read.skipped)?;
+    let is_read = |name: &str| {
+        let mut attributes = layout.attributes.iter();
+        name == columns.id || name == columns.vector || attributes.any(|(_, own, _)| own == name)
+    };
+    if let Some(column) = file.unreadable(is_read) {
+        let expected = "columns that are uncompressed or compressed by snappy, gzip, LZ4 or zstd";
+        let found = format!(
+            "{} by {:?}",
+            column.column_path(),
+            column.compression_codec()
+        );
+        return Err(ExchangeError::format(path, expected, found));
+    }
+    file.check_pages(is_read, LIMITS).map_err(fault)?;
     for number in 0..reader.num_row_groups() {
         let group = reader.get_row_group(number).map_err(fault)?;
         read.items += read_group(path, &*group, &layout, columns, take)?;
     }
     Ok(read)
-}
-
-/// The length of the footer stands before the last four bytes.
-fn check_footer(file: &Bounded) -> std::result::Result<(), ParquetError> {
-    let Some(start) = file.len().checked_sub(8) else {
-        return Ok(()); // the crate says what is wrong
-    };
-    let tail = file.get_bytes(start, 8)?;
-    let length = tail.first_chunk().map_or(0, |own| u32::from_le_bytes(*own));
-    if u64::from(length) > FOOTER_LIMIT {
-        let text = format!("a footer of {length} bytes, more than {FOOTER_LIMIT}");
-        return Err(ParquetError::General(text));
-    }
-    Ok(())
 }
 
 /// Finds the columns.
@@ -167,26 +168,20 @@ fn read_group(
     }
     let dim = dim as usize;
     let budget = Budget::default();
-    let open = |number: usize, name: &str| -> Result<ColumnReader> {
+    let open = |number: usize| -> Result<ColumnReader> {
         let chunk = metadata.column(number);
-        let codec = chunk.compression_codec();
-        if !is_bounded(codec) {
-            let expected =
-                "columns that are uncompressed or compressed by snappy, zstd or LZ4 (raw)";
-            return Err(fault(expected, format!("{name} by {codec:?}")));
-        }
         let pages = group.get_column_page_reader(number);
         let pages = pages.map_err(|error| fault("a column", error.to_string()))?;
-        let pages = CheckedPages {
+        let pages = CountedPages {
             pages,
             budget: budget.clone(),
         };
         Ok(get_column_reader(chunk.column_descr_ptr(), Box::new(pages)))
     };
-    let mut ids = open(layout.id.0, &columns.id)?;
-    let mut vectors = open(layout.vector.0, &columns.vector)?;
+    let mut ids = open(layout.id.0)?;
+    let mut vectors = open(layout.vector.0)?;
     let attributes = layout.attributes.iter();
-    let attributes = attributes.map(|(number, name, _)| open(*number, name));
+    let attributes = attributes.map(|(number, _, _)| open(*number));
     let mut attributes = attributes.collect::<Result<Vec<ColumnReader>>>()?;
     let block = (NUMBERS / dim).clamp(1, MOST_ROWS);
     let mut done = 0;
@@ -258,7 +253,7 @@ impl Scope<'_> {
         dim: usize,
     ) -> Result<(usize, Tensor)>
     where
-        T::T: candle_core::WithDType,
+        T::T: WithDType,
     {
         let (mut definition, mut repetition, mut values) = (Vec::new(), Vec::new(), Vec::new());
         self.budget.set((self.rows * dim) as u64);

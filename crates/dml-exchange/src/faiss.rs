@@ -14,15 +14,12 @@ use std::fs::{self, File};
 use std::io::{BufReader, Read, Write};
 use std::path::Path;
 
-use candle_core::{DType, Device, Tensor};
 use dml_core::autograd::with_slice;
+use dml_core::candle_core::{DType, Device, Tensor};
 use dml_core::{check, durable};
+use dml_eval::{Collection, FlatIndex, FlatMetric, IdRef, Ids, KnnIndex};
 
-use super::error::ExchangeError;
-use crate::index::FlatMetric;
-use crate::index::collection::{IdRef, Ids};
-
-type Result<T> = std::result::Result<T, ExchangeError>;
+use crate::error::{ExchangeError, Result};
 
 /// A number that faiss writes where it has kept nothing.
 const DUMMY: i64 = 1 << 20;
@@ -41,12 +38,55 @@ pub struct FaissFlat {
     pub ids: Option<Ids>,
 }
 
+/// Writes rows and ids of a collection as an `IndexIDMap` over a flat index, in the order of [`Collection::ids`]. Attributes are
+/// not written. `metric` is what faiss is to compare by; that of a cosine is the inner product of its rows of length 1.
+///
+/// # Errors
+/// [`ExchangeError::Collection`] if the index does not give its rows, else as [`write`].
+pub fn export(collection: &Collection, path: &Path, metric: FlatMetric) -> Result<()> {
+    let ids = crate::ids_of(collection)?;
+    let rows = collection.rows(&ids)?.to_dtype(DType::F32);
+    write(
+        path,
+        metric,
+        &rows.map_err(dml_core::Error::from)?,
+        Some(&ids),
+    )
+}
+
+/// A collection in memory of a flat index. An index without ids gets the numbers of its rows as ids.
+///
+/// ```
+/// use dml_core::candle_core::{Device, Tensor};
+/// use dml_eval::FlatMetric;
+/// use dml_exchange::faiss;
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("rows.faiss");
+/// let rows = Tensor::new(&[[1f32, 2.], [3., 4.]], &Device::Cpu)?;
+/// faiss::write(&path, FlatMetric::SquaredEuclidean, &rows, Some(&[7, 9].into()))?;
+/// let collection = faiss::import(&path)?;
+/// let query = Tensor::new(&[[3f32, 3.]], &Device::Cpu)?;
+/// assert_eq!(collection.search(&query, 1)?[0][0].id, 9.into());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// As [`read`], [`FlatIndex::add`](KnnIndex::add) and [`Collection::with_ids`].
+pub fn import(path: &Path) -> Result<Collection> {
+    let FaissFlat { metric, rows, ids } = read(path)?;
+    let mut index = FlatIndex::new(metric);
+    index.add(&rows)?;
+    let ids = ids.unwrap_or_else(|| (0..index.len() as u64).collect::<Vec<u64>>().into());
+    Ok(Collection::with_ids(index, ids)?)
+}
+
 /// Writes rows `[rows, dim]` as a flat index, within an `IndexIDMap` if there are ids.
 ///
 /// ```
 /// use dml_core::candle_core::{Device, Tensor};
 /// use dml_eval::FlatMetric;
-/// use dml_eval::index::exchange::faiss;
+/// use dml_exchange::faiss;
 ///
 /// let folder = tempfile::tempdir()?;
 /// let path = folder.path().join("rows.faiss");
@@ -77,12 +117,24 @@ pub fn write(path: &Path, metric: FlatMetric, rows: &Tensor, ids: Option<&Ids>) 
     )?;
     let (count, dim) = rows.dims2().map_err(dml_core::Error::from)?;
     let Ok(width) = i32::try_from(dim) else {
-        return Err(unsupported("dim", "at most 2147483647 coordinates", dim));
+        return Err(ExchangeError::unsupported(
+            "dim",
+            "at most 2147483647 coordinates",
+            dim,
+        ));
     };
     let ids = ids.map(|ids| numbers_of(ids, count)).transpose()?;
     let metric = match metric {
         FlatMetric::SquaredEuclidean => 1,
         FlatMetric::InnerProduct | FlatMetric::Cosine => 0,
+        _ => {
+            let expected = "a squared Euclidean distance, an inner product or a cosine";
+            return Err(ExchangeError::unsupported(
+                "metric",
+                expected,
+                format!("{metric:?}"),
+            ));
+        }
     };
     let head = |kind: &[u8; 4]| {
         let mut head = kind.to_vec();
@@ -116,18 +168,14 @@ pub fn write(path: &Path, metric: FlatMetric, rows: &Tensor, ids: Option<&Ids>) 
     })?
 }
 
-fn unsupported(what: &'static str, expected: &'static str, got: impl ToString) -> ExchangeError {
-    ExchangeError::Unsupported {
-        what,
-        expected,
-        got: got.to_string(),
-    }
-}
-
 /// Ids as faiss has them.
 fn numbers_of(ids: &Ids, count: usize) -> Result<Vec<i64>> {
     if ids.len() != count {
-        return Err(unsupported("ids", "as many as rows", ids.len()));
+        return Err(ExchangeError::unsupported(
+            "ids",
+            "as many as rows",
+            ids.len(),
+        ));
     }
     let number = |id: IdRef<'_>| match id {
         IdRef::Number(number) => i64::try_from(number).ok(),
@@ -135,7 +183,7 @@ fn numbers_of(ids: &Ids, count: usize) -> Result<Vec<i64>> {
     };
     let number = |id| {
         let expected = "whole numbers up to 2^63 - 1";
-        number(id).ok_or_else(|| unsupported("ids", expected, id))
+        number(id).ok_or_else(|| ExchangeError::unsupported("ids", expected, id))
     };
     ids.iter().map(number).collect()
 }
@@ -175,7 +223,7 @@ pub fn read(path: &Path) -> Result<FaissFlat> {
         return Err(fault("one number of rows and one metric", &"two"));
     }
     let (rows, dim) = (inner.rows as usize, inner.dim as usize);
-    let numbers = reader.vector::<4>()?;
+    let numbers = reader.vector(f32::from_le_bytes)?;
     if numbers.len() as u128 != u128::from(inner.rows) * u128::from(inner.dim) {
         let found = format!("{} numbers for {rows} rows of {dim}", numbers.len());
         return Err(fault(
@@ -183,10 +231,9 @@ pub fn read(path: &Path) -> Result<FaissFlat> {
             &found,
         ));
     }
-    let numbers: Vec<f32> = numbers.into_iter().map(f32::from_le_bytes).collect();
     let ids = if has_ids {
-        let ids = reader.vector::<8>()?.into_iter();
-        let ids = ids.map(|id| u64::try_from(i64::from_le_bytes(id)));
+        let ids = reader.vector(i64::from_le_bytes)?.into_iter();
+        let ids = ids.map(u64::try_from);
         let ids: std::result::Result<Vec<u64>, _> = ids.collect();
         let ids = ids.map_err(|_| fault("ids of at least 0", &"a negative one"))?;
         if ids.len() != rows {
@@ -269,16 +316,11 @@ impl<R: Read> Reader<'_, R> {
     }
 
     /// Numbers of `N` bytes each, behind how many there are.
-    fn vector<const N: usize>(&mut self) -> Result<Vec<[u8; N]>> {
+    fn vector<T, const N: usize>(&mut self, number: impl Fn([u8; N]) -> T) -> Result<Vec<T>> {
         let count = u64::from_le_bytes(self.bytes()?);
         let length = count.checked_mul(N as u64).filter(|own| *own <= self.left);
-        let length = length.ok_or_else(|| self.cut())?;
-        self.left -= length;
-        let mut bytes = vec![0; length as usize];
-        self.file
-            .read_exact(&mut bytes)
-            .map_err(ExchangeError::io(self.path))?;
-        Ok(bytes.as_chunks::<N>().0.to_vec())
+        length.ok_or_else(|| self.cut())?;
+        (0..count).map(|_| self.bytes().map(&number)).collect()
     }
 }
 

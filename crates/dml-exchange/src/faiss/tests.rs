@@ -1,5 +1,5 @@
 use super::*;
-use crate::index::exchange::made_by_others::{NUMBERS, file, kept, rows};
+use crate::made_by_others::{NUMBERS, file, kept, rows};
 
 #[test]
 fn indexes_of_faiss_are_read() {

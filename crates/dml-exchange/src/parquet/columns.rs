@@ -1,6 +1,6 @@
 //! What the columns of a table are.
 
-use parquet::basic::{CompressionCodec, LogicalType, Type as Physical};
+use parquet::basic::{LogicalType, Type as Physical};
 use parquet::schema::types::ColumnDescriptor;
 
 /// What a column of single values is read as.
@@ -50,10 +50,4 @@ fn is_converted_otherwise(column: &ColumnDescriptor) -> bool {
         column.converted_type(),
         NONE | INT_8 | INT_16 | INT_32 | INT_64
     )
-}
-
-/// Whether a column is compressed in a way whose decoder knows how much comes.
-pub(super) fn is_bounded(codec: CompressionCodec) -> bool {
-    use CompressionCodec::{LZ4_RAW, SNAPPY, UNCOMPRESSED, ZSTD};
-    matches!(codec, UNCOMPRESSED | SNAPPY | ZSTD | LZ4_RAW)
 }

@@ -7,25 +7,25 @@
 //! ```
 //!
 //! Written files have 64-bit unsigned or UTF-8 ids, lists of single or double precision as the index has its rows, and zstd. Read
-//! files may be uncompressed or compressed by snappy, zstd or LZ4 (raw), in plain or dictionary encoding, in any number of row
+//! files may be uncompressed or compressed by snappy, gzip, LZ4 or zstd, in plain or dictionary encoding, in any number of row
 //! groups: as pyarrow, pandas and polars write them. Rows are read and handed on some thousands at a time.
 
+mod budget;
 mod columns;
-mod pages;
 mod reading;
 mod writing;
 
 use std::path::Path;
 
-use super::error::ExchangeError;
-use crate::index::collection::{Collection, Items};
+use dml_data::parquet_file;
+use dml_eval::{Collection, Items};
 
-type Result<T> = std::result::Result<T, ExchangeError>;
+use crate::error::{ExchangeError, Result};
 
 /// The names of the columns of a table.
 ///
 /// ```
-/// use dml_eval::index::exchange::parquet::TableColumns;
+/// use dml_exchange::parquet::TableColumns;
 ///
 /// let columns = TableColumns { id: "sku".to_owned(), ..TableColumns::default() };
 /// assert_eq!((columns.vector.as_str(), columns.attributes), ("vector", None));
@@ -66,7 +66,7 @@ pub struct TableRead {
 ///
 /// ```
 /// use dml_core::candle_core::{Device, Tensor};
-/// use dml_eval::index::exchange::parquet::{self, TableColumns};
+/// use dml_exchange::parquet::{self, TableColumns};
 /// use dml_eval::{Collection, FlatIndex, Items};
 ///
 /// let folder = tempfile::tempdir()?;
@@ -74,10 +74,10 @@ pub struct TableRead {
 /// let rows = Tensor::new(&[[1f32, 2.], [3., 4.]], &Device::Cpu)?;
 /// let mut shop = Collection::new(FlatIndex::default());
 /// shop.add(Items::new(["a", "b"], &rows)?.with_column("color", vec![Some("red"), None])?)?;
-/// parquet::write(&path, &shop, &TableColumns::default())?;
+/// parquet::export(&shop, &path, &TableColumns::default())?;
 ///
 /// let mut copy = Collection::new(FlatIndex::default());
-/// assert_eq!(copy.import_parquet(&path, &TableColumns::default())?.items, 2);
+/// assert_eq!(parquet::import(&mut copy, &path, &TableColumns::default())?.items, 2);
 /// assert_eq!(copy.get("a")?, shop.get("a")?);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -85,7 +85,7 @@ pub struct TableRead {
 /// # Errors
 /// [`ExchangeError::Unsupported`] if an attribute has the name of one of both other columns, or one that is listed is not there;
 /// [`ExchangeError::Collection`] if the index does not give its rows; [`ExchangeError::Io`].
-pub fn write(path: &Path, collection: &Collection, columns: &TableColumns) -> Result<()> {
+pub fn export(collection: &Collection, path: &Path, columns: &TableColumns) -> Result<()> {
     writing::write(path, collection, columns)
 }
 
@@ -100,31 +100,23 @@ pub fn read(
     take: impl FnMut(Items) -> Result<()>,
 ) -> Result<TableRead> {
     let mut take = take;
-    let read = || reading::read(path, columns, &mut take);
-    // The crate is not written for files that somebody has altered.
-    let read = std::panic::catch_unwind(std::panic::AssertUnwindSafe(read));
-    read.unwrap_or_else(|_| {
-        let found = "one whose reader fails";
+    let read = parquet_file::catch(|| reading::read(path, columns, &mut take));
+    read.unwrap_or_else(|message| {
+        let found = format!("one whose reader fails: {message}");
         Err(ExchangeError::format(path, "an intact Parquet file", found))
     })
 }
 
-impl Collection {
-    /// Writes the collection as a Parquet table: see [`write`].
-    ///
-    /// # Errors
-    /// As [`write`].
-    pub fn export_parquet(&self, path: &Path, columns: &TableColumns) -> Result<()> {
-        write(path, self, columns)
-    }
-
-    /// Adds the items of a Parquet table, some thousands at a time, each as a change of its own.
-    ///
-    /// # Errors
-    /// As [`read`] and [`add`](Self::add). What was added before stays.
-    pub fn import_parquet(&mut self, path: &Path, columns: &TableColumns) -> Result<TableRead> {
-        read(path, columns, |items| Ok(self.add(items)?))
-    }
+/// Adds the items of a table to a collection, some thousands at a time, each as a change of its own.
+///
+/// # Errors
+/// As [`read`] and [`Collection::add`]. What was added before stays.
+pub fn import(
+    collection: &mut Collection,
+    path: &Path,
+    columns: &TableColumns,
+) -> Result<TableRead> {
+    read(path, columns, |items| Ok(collection.add(items)?))
 }
 
 #[cfg(test)]
