@@ -96,7 +96,7 @@ impl Hosts {
         let Self::Only(names) = self else {
             return true;
         };
-        // Of `name:port` and `[::1]:port`.
+        // The name in `name:port` and `[::1]:port`.
         let end = match host.strip_prefix('[') {
             Some(inner) => inner.find(']').map_or(host.len(), |at| at + 2),
             None => host.find(':').unwrap_or(host.len()),

@@ -230,15 +230,14 @@ mod tests {
             .unwrap()
     }
 
-    /// A queue whose thread tells of every batch and waits for a sign before it goes on.
-    fn held(
-        most: usize,
-        capacity: usize,
-    ) -> (
+    type Held = (
         Arc<Batcher<u32, u32>>,
         mpsc::Receiver<Vec<u32>>,
         mpsc::Sender<()>,
-    ) {
+    );
+
+    /// A queue whose thread sends every batch to the test and waits for a message before it continues.
+    fn held(most: usize, capacity: usize) -> Held {
         let (tell, told) = mpsc::channel();
         let (go, gone) = mpsc::channel::<()>();
         let (tell, gone) = (Mutex::new(tell), Mutex::new(gone));

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
@@ -33,18 +33,29 @@ pub(crate) async fn observe(State(app): State<Arc<App>>, request: Request, next:
     let mut response = next.run(request).instrument(span.clone()).await;
     drop(in_progress);
     let (status, time) = (response.status().as_u16(), start.elapsed());
-    // A method that HTTP does not define may be any text; it is one of the few here.
-    let counted = if method.as_str().len() <= 8 {
-        method.as_str()
-    } else {
-        "other"
-    };
+    let counted = counted_method(&method);
     app.metrics.answered(counted, &route, status, time);
     span.in_scope(|| tracing::info!(status, milliseconds = time.as_secs_f64() * 1e3, "answered"));
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
     response
+}
+
+/// The name of a method in metrics. Each name is kept for as long as the service runs, and a client may make up names.
+fn counted_method(method: &Method) -> &'static str {
+    match *method {
+        Method::CONNECT => "CONNECT",
+        Method::DELETE => "DELETE",
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::OPTIONS => "OPTIONS",
+        Method::PATCH => "PATCH",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::TRACE => "TRACE",
+        _ => "other",
+    }
 }
 
 /// Counts a request for as long as it is in progress, also if its client goes.

@@ -80,9 +80,9 @@ pub struct HardPair {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PairKind {
-    /// Of one class, and far apart.
+    /// Two inputs of one class that are far apart.
     Positive,
-    /// Of two classes, and close together.
+    /// Two inputs of different classes that are close together.
     Negative,
 }
 
@@ -154,7 +154,7 @@ struct FileContent<Pairs> {
     pairs: Pairs,
 }
 
-/// What of a file is read first: a later version may have other fields.
+/// The fields that are read first: a later version may have others.
 #[derive(Deserialize)]
 struct Head {
     format: String,

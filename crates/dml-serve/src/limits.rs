@@ -19,7 +19,8 @@ dml_core::config! {
     pub struct Limits {
         /// Size of a request's body, in bytes. Larger bodies get status 413. Default 16 MiB.
         pub body_bytes: usize = 16 << 20,
-        /// Bytes of all bodies that are in memory at once. Further bodies wait. At least `body_bytes`. Default 256 MiB.
+        /// Bytes of all bodies above 64 KiB that are in memory at once. Further ones wait. At least `body_bytes`. Default
+        /// 256 MiB.
         pub bodies_bytes: usize = 256 << 20,
         /// Length of a text to embed, in bytes of UTF-8. Longer texts get status 413. Default 64 KiB.
         pub text_bytes: usize = 64 << 10,
@@ -126,7 +127,8 @@ mod tests {
     #[test]
     fn every_limit_is_checked_by_its_name() {
         assert!(Limits::default().check().is_ok());
-        let table: [(fn(&mut Limits), &str); 10] = [
+        type Change = fn(&mut Limits);
+        let table: [(Change, &str); 10] = [
             (|own| own.body_bytes = 0, "body_bytes"),
             (|own| own.text_bytes = 0, "text_bytes"),
             (|own| own.k = 0, "k"),

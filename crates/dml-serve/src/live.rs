@@ -116,7 +116,7 @@ impl Version {
         self.changes.load(Ordering::Acquire)
     }
 
-    /// The place where facets are kept. Whoever counts them holds it, so that they are counted once.
+    /// The place where facets are kept. The thread that counts them holds the lock, so that they are counted once.
     pub(crate) fn facets(&self) -> &Mutex<Option<CountedFacets>> {
         &self.facets
     }

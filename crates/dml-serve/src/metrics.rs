@@ -16,7 +16,7 @@ pub(crate) const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct RequestLabels {
-    method: String,
+    method: &'static str,
     route: String,
     status: u16,
 }
@@ -123,7 +123,7 @@ impl Metrics {
             "Requests that store or delete items",
             own.edits.clone(),
         );
-        let help = "Resident memory of the process; 0 where the system does not tell";
+        let help = "Resident memory of the process; 0 where it is unknown";
         to.register_with_unit(
             "process_resident_memory",
             help,
@@ -134,9 +134,9 @@ impl Metrics {
     }
 
     /// Counts an answer. `route` is the pattern of the path, so that there are few of them.
-    pub(crate) fn answered(&self, method: &str, route: &str, status: u16, time: Duration) {
+    pub(crate) fn answered(&self, method: &'static str, route: &str, status: u16, time: Duration) {
         let labels = RequestLabels {
-            method: method.to_owned(),
+            method,
             route: route.to_owned(),
             status,
         };

@@ -16,7 +16,8 @@ pub(crate) struct Problem {
     pub(crate) message: String,
     /// For the log: what the client has no use for.
     detail: Option<String>,
-    header: Option<(header::HeaderName, HeaderValue)>,
+    /// Name and value of a header beside the body; both are constants, which keeps the type small.
+    header: Option<(&'static str, &'static str)>,
 }
 
 /// The body of the answer.
@@ -55,7 +56,7 @@ impl Problem {
         let message =
             "expected the header `Authorization: Bearer TOKEN` with the token of this service";
         let mut own = Self::new(StatusCode::UNAUTHORIZED, "unauthorized", message);
-        own.header = Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
+        own.header = Some(("www-authenticate", "Bearer"));
         own
     }
 
@@ -105,7 +106,7 @@ impl Problem {
     pub(crate) fn overloaded(limit: usize) -> Self {
         let message = format!("{limit} requests are in progress, which is the limit; try again");
         let mut own = Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", message);
-        own.header = Some((header::RETRY_AFTER, HeaderValue::from_static("1")));
+        own.header = Some(("retry-after", "1"));
         own
     }
 
@@ -138,7 +139,9 @@ impl IntoResponse for Problem {
         }
         let mut response = json(self.status, &body);
         if let Some((name, value)) = self.header {
-            response.headers_mut().insert(name, value);
+            response
+                .headers_mut()
+                .insert(name, HeaderValue::from_static(value));
         }
         response
     }

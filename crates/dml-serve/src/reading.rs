@@ -5,21 +5,24 @@ use std::convert::Infallible;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use axum::body::Body;
+use axum::body::{Body, BodyDataStream};
 use axum::http::{HeaderMap, header};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
 
 use crate::limits::Limits;
 use crate::problem::{Problem, quoted};
 
 /// Fields of a form at most.
 const MOST_FIELDS: usize = 16;
+/// Bytes of a body that need no place in the budget of all bodies. The limit of requests bounds them.
+const FREE: usize = 64 << 10;
 /// What a place in the budget of all bodies stands for, in bytes.
 const PLACE: usize = 1024;
 
-/// The memory for the bodies of all requests.
+/// The memory for the bodies of all requests, without the first part of each.
 #[derive(Clone, Debug)]
 pub(crate) struct BodyBudget {
     places: Arc<Semaphore>,
@@ -37,7 +40,7 @@ impl BodyBudget {
 #[derive(Debug)]
 pub(crate) struct Content {
     pub(crate) kind: ContentKind,
-    _places: OwnedSemaphorePermit,
+    _places: Option<OwnedSemaphorePermit>,
 }
 
 /// What a body holds.
@@ -92,41 +95,60 @@ fn media_type(headers: &HeaderMap) -> (String, &str) {
     (essence.to_ascii_lowercase(), whole)
 }
 
+/// Reads a body, and takes its share of the budget once more than [`FREE`] bytes have arrived: clients that send slowly hold no
+/// place, and short bodies never wait for long ones.
 async fn read(
     headers: &HeaderMap,
     body: Body,
     limits: &Limits,
     budget: &BodyBudget,
-) -> Result<(Bytes, OwnedSemaphorePermit), Problem> {
+) -> Result<(Bytes, Option<OwnedSemaphorePermit>), Problem> {
     let announced = headers.get(header::CONTENT_LENGTH);
     let announced = announced.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     let most = limits.body_bytes;
     if announced.is_some_and(|bytes| bytes > most as u64) {
         return Err(Problem::too_large("body", most));
     }
-    // A body that does not say how long it is may be as long as allowed.
+    let slow = |_| Problem::slow_body(limits.body_time.as_secs_f64());
+    let mut deadline = Instant::now() + limits.body_time;
+    let mut stream = body.into_data_stream();
+    let mut all = BytesMut::new();
+    let first = collect(&mut stream, &mut all, FREE, most);
+    if timeout_at(deadline, first).await.map_err(slow)?? {
+        return Ok((all.freeze(), None));
+    }
+    // All at once: bodies that each wait for the rest of their places would wait for each other. A body that does not say how
+    // long it is may be as long as allowed.
     let expected = announced.map_or(most, |bytes| bytes as usize);
+    let count = expected.max(all.len()).div_ceil(PLACE) as u32;
+    let waiting = Instant::now();
     let closed = |_| Problem::internal("the service has ended");
-    let count = expected.div_ceil(PLACE).max(1) as u32;
     let places = Arc::clone(&budget.places).acquire_many_owned(count);
     let places = places.await.map_err(closed)?;
-    let seconds = limits.body_time.as_secs_f64();
-    let bytes = tokio::time::timeout(limits.body_time, collect(body, expected, most)).await;
-    let bytes = bytes.map_err(|_| Problem::slow_body(seconds))??;
-    Ok((bytes, places))
+    deadline += waiting.elapsed();
+    let rest = collect(&mut stream, &mut all, usize::MAX, most);
+    timeout_at(deadline, rest).await.map_err(slow)??;
+    Ok((all.freeze(), Some(places)))
 }
 
-async fn collect(body: Body, expected: usize, most: usize) -> Result<Bytes, Problem> {
-    let mut stream = body.into_data_stream();
-    let mut all = BytesMut::with_capacity(expected.min(1 << 20));
-    while let Some(part) = stream.next().await {
+/// Reads until more than `enough` bytes are there; whether the body has ended before.
+async fn collect(
+    stream: &mut BodyDataStream,
+    all: &mut BytesMut,
+    enough: usize,
+    most: usize,
+) -> Result<bool, Problem> {
+    while all.len() <= enough {
+        let Some(part) = stream.next().await else {
+            return Ok(true);
+        };
         let part = part.map_err(|_| Problem::invalid("the body ended before it was complete"))?;
         if all.len() + part.len() > most {
             return Err(Problem::too_large("body", most));
         }
         all.extend_from_slice(&part);
     }
-    Ok(all.freeze())
+    Ok(false)
 }
 
 /// The fields of a form, by name.
@@ -318,19 +340,40 @@ mod tests {
     }
 
     #[test]
-    fn bodies_wait_for_their_share_of_the_budget() {
+    fn long_bodies_wait_for_their_share_of_the_budget_and_short_ones_do_not() {
         let limits = Limits::default();
-        let budget = BodyBudget::new(2 * PLACE);
+        let budget = BodyBudget::new(3 * FREE);
         block_on(async {
-            let read = || async {
-                let headers = headers("image/png", Some(PLACE + 1));
-                Content::read(&headers, Body::from("x"), &limits, &budget).await
+            let read = |length: usize| {
+                let body = Body::from(vec![0; length]);
+                let headers = headers("image/png", Some(length));
+                let (limits, budget) = (&limits, &budget);
+                async move { Content::read(&headers, body, limits, budget).await }
             };
-            let first = read().await.unwrap();
-            let waiting = tokio::time::timeout(Duration::from_millis(5), read()).await;
+            let first = read(2 * FREE).await.unwrap();
+            let waiting = tokio::time::timeout(Duration::from_millis(5), read(2 * FREE)).await;
             assert!(waiting.is_err());
+            assert!(read(FREE).await.is_ok());
             drop(first);
-            assert!(read().await.is_ok());
+            assert!(read(2 * FREE).await.is_ok());
+        });
+    }
+
+    #[test]
+    fn bodies_that_come_slowly_hold_no_share_of_the_budget() {
+        let limits = Limits::default();
+        let budget = BodyBudget::new(2 * FREE);
+        block_on(async {
+            for length in [None, Some(2 * FREE)] {
+                let some = futures_util::stream::iter([Ok::<_, Infallible>(Bytes::from("x"))]);
+                let never = futures_util::stream::pending();
+                let slow = Body::from_stream(some.chain(never));
+                let headers = headers("image/png", length);
+                let slow = Content::read(&headers, slow, &limits, &budget);
+                let slow = tokio::time::timeout(Duration::from_millis(5), slow);
+                assert!(slow.await.is_err());
+                assert_eq!(budget.places.available_permits(), 2 * FREE / PLACE);
+            }
         });
     }
 

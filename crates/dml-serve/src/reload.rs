@@ -60,6 +60,12 @@ impl CollectionSource {
         let watch = Some(Watch { open, every });
         Ok(Self { collection, watch })
     }
+
+    /// The collection as it is now.
+    #[must_use]
+    pub fn collection(&self) -> &Collection {
+        &self.collection
+    }
 }
 
 impl From<Collection> for CollectionSource {

@@ -68,7 +68,7 @@ fn search_in(collection: &Collection, jobs: &[SearchJob]) -> Vec<Result<Found, P
     for (place, job) in jobs.iter().enumerate() {
         match check(collection, job) {
             Err(problem) => answers[place] = Some(Err(problem)),
-            // An index without rows knows no length of vectors.
+            // An index without rows has no length of vectors.
             Ok(()) if collection.is_empty() => answers[place] = Some(Ok(Vec::new())),
             Ok(()) => groups.entry(Group::of(job)).or_default().push(place),
         }

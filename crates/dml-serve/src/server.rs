@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use crate::access::{Access, Edits, Hosts, Token};
 use crate::app::{App, RequestIds};
@@ -120,7 +120,8 @@ impl Server {
         Listening::new(address, router, app).await
     }
 
-    /// Listens, and answers requests until the process is told to end by Ctrl-C or SIGTERM. `listening` gets the address.
+    /// Listens, and answers requests until the process receives Ctrl-C or SIGTERM. Requests in progress are then finished, within
+    /// [`Limits::shutdown_time`] or until a second signal. `listening` gets the address.
     ///
     /// Starts a runtime of tokio; call it from a thread that has none.
     ///
@@ -136,10 +137,13 @@ impl Server {
         let builder = builder.thread_name("dml-http").enable_all();
         let runtime = builder.build().map_err(refused("a runtime"))?;
         let served = runtime.block_on(async {
-            let stop = stop_signal().map_err(refused("a signal handler"))?;
+            let signals = stop_signals().map_err(refused("a signal handler"))?;
             let server = self.bind(address).await?;
             listening(server.address());
-            server.serve_until(stop).await;
+            tokio::select! {
+                () = server.serve_until(received(signals.clone(), 1)) => {}
+                () = received(signals, 2) => tracing::warn!("requests in progress are dropped"),
+            }
             Ok(())
         });
         // Work that blocks and has not ended is not waited for.
@@ -148,31 +152,46 @@ impl Server {
     }
 }
 
-/// Ends when the process is told to end.
+/// Ends when the process has received so many signals to end.
+async fn received(mut signals: watch::Receiver<u32>, count: u32) {
+    // The sender lives as long as the runtime.
+    if signals.wait_for(|own| *own >= count).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Counts Ctrl-C and SIGTERM.
 #[cfg(unix)]
-fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+fn stop_signals() -> std::io::Result<watch::Receiver<u32>> {
     use tokio::signal::unix::{SignalKind, signal};
     let (mut interrupt, mut terminate) = (
         signal(SignalKind::interrupt())?,
         signal(SignalKind::terminate())?,
     );
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
+    let (count, counted) = watch::channel(0);
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            count.send_modify(|own| *own += 1);
         }
-    })
+    });
+    Ok(counted)
 }
 
-/// Ends when the process is told to end.
+/// Counts Ctrl-C.
 #[cfg(not(unix))]
-fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
-    Ok(async {
+fn stop_signals() -> std::io::Result<watch::Receiver<u32>> {
+    let (count, counted) = watch::channel(0);
+    tokio::spawn(async move {
         // Without a handler, Ctrl-C ends the process at once.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
+        while tokio::signal::ctrl_c().await.is_ok() {
+            count.send_modify(|own| *own += 1);
         }
-    })
+    });
+    Ok(counted)
 }
 
 impl ServerBuilder {

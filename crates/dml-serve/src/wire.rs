@@ -265,10 +265,11 @@ pub(crate) fn filter_of_text(text: &str) -> Result<Option<Filter>, Problem> {
     if text.starts_with('{') {
         return parse("filter", text.as_bytes()).map(Some);
     }
-    let filter = text.parse();
+    // The error names the filter and the place in it.
+    let filter = text.parse::<Filter>();
     filter
         .map(Some)
-        .map_err(|error| Problem::invalid(format!("filter: {error}")))
+        .map_err(|error| Problem::invalid(error.to_string()))
 }
 
 /// Reads JSON; `name` is for messages.
@@ -304,7 +305,7 @@ impl EmbedBody {
     }
 }
 
-/// The input of a form that asks for an embedding.
+/// The input of a form that requests an embedding.
 pub(crate) fn embed_input(mut form: Form, limits: &Limits) -> Result<Input, Problem> {
     let given = Given::of_form(&mut form, false)?;
     form.finish()?;

@@ -19,9 +19,6 @@ function attributeLine([name, value]) {
 /** A list element for an item; `rank` is its place among neighbours, from 1, or null in a list of items. */
 function card(item, rank, choose) {
   const attributes = shownAttributes(item);
-  const spoken = attributes.slice(0, 2).map(([name, value]) => `${name} ${String(value).slice(0, 80)}`);
-  const name = [`Search from ${item.id}`, ...spoken];
-  if (rank !== null) name.push(`neighbour ${rank}`, `${collection.distance || "distance"} ${shownDistance(item.distance)}`);
   const frame = collection.has_pictures ? picture(`${itemPath(item.id)}/thumbnail?size=320`, "No picture") : null;
   const top =
     rank === null
@@ -29,17 +26,18 @@ function card(item, rank, choose) {
       : make(
           "span",
           { class: "top" },
-          make("span", { class: "distance" }, shownDistance(item.distance)),
-          make("span", { class: "rank" }, `#${rank}`),
+          make("span", { class: "distance" }, spoken(`${collection.distance || "distance"} `), shownDistance(item.distance)),
+          make("span", { class: "rank" }, spoken("neighbour "), `#${rank}`),
         );
   const words = make(
     "span",
     { class: "words" },
+    spoken("Search from "),
     top,
     make("span", { class: "id" }, String(item.id)),
     ...attributes.slice(0, SHOWN_ATTRIBUTES).map(attributeLine),
   );
-  const button = make("button", { type: "button", class: "card", "aria-label": name.join(", ") }, frame, words);
+  const button = make("button", { type: "button", class: "card" }, frame, words);
   button.addEventListener("click", () => choose(item.id));
   return make("li", {}, button);
 }

@@ -16,9 +16,12 @@ function make(tag, properties = {}, ...children) {
   return element;
 }
 
+/** Words of an element's name that the eye finds elsewhere. */
+const spoken = (words) => make("span", { class: "spoken" }, words);
+
 const grouped = (number) => number.toLocaleString("en");
 
-/** A distance with as many digits as tell neighbours apart. */
+/** A distance with enough digits to distinguish neighbours. */
 function shownDistance(distance) {
   const size = Math.abs(distance);
   if (size !== 0 && (size < 1e-3 || size >= 1e6)) return distance.toExponential(3);

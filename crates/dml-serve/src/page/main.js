@@ -65,6 +65,7 @@ async function showItems(isMore) {
   if (!isMore) {
     shownItems = 0;
     byId("hits").replaceChildren();
+    byId("more").hidden = true;
   }
   try {
     const address = new URLSearchParams({ offset: String(shownItems), limit: String(Math.min(ITEMS_AT_ONCE, collection.largest_list)) });
@@ -171,22 +172,31 @@ function listenToTabs() {
 
 function listen() {
   listenToTabs();
+  // A jump to the results would be an entry of the history, which leads to a query.
+  document.querySelector(".skip").addEventListener("click", (event) => {
+    event.preventDefault();
+    byId("results").focus();
+  });
   const imageOf = (list) => [...(list || [])].find((file) => file.type.startsWith("image/"));
   byId("file").addEventListener("change", (event) => {
     searchImage(event.target.files[0]);
     // The same file can be chosen again.
     event.target.value = "";
   });
-  const drop = byId("drop");
+  // A picture may be dropped anywhere: beside the frame, a browser would leave the page for it.
   const over = (isOver) => (event) => {
+    if (!collection?.reads_images || !event.dataTransfer.types.includes("Files")) return;
     event.preventDefault();
-    drop.classList.toggle("over", isOver);
+    byId("drop").classList.toggle("over", isOver);
   };
-  drop.addEventListener("dragover", over(true));
-  drop.addEventListener("dragleave", over(false));
-  drop.addEventListener("drop", (event) => {
+  document.addEventListener("dragover", over(true));
+  document.addEventListener("dragleave", over(false));
+  document.addEventListener("drop", (event) => {
     over(false)(event);
-    searchImage(imageOf(event.dataTransfer.files));
+    if (!event.defaultPrevented) return;
+    const file = imageOf(event.dataTransfer.files);
+    if (file) searchImage(file);
+    else showProblem(byId("problem"), new Problem(0, "Expected the file of a picture."));
   });
   document.addEventListener("paste", (event) => {
     const file = collection?.reads_images && imageOf(event.clipboardData?.files);

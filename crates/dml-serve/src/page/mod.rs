@@ -1,10 +1,12 @@
 //! The web page: one file that needs nothing else, and whose programs are only those that were compiled in.
 //!
-//! The parts lie beside this file and are put together when the page is first asked for. The policy that browsers hold the page
-//! to names the hashes of its script and its style, so that nothing else runs, whatever the collection holds.
+//! The parts lie beside this file and are put together when the page is first requested. The page's content security policy
+//! names the hashes of its script and its style, so that nothing else runs, whatever the collection holds.
 
 use std::sync::OnceLock;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
 /// The description of all routes, in the format OpenAPI.
@@ -53,19 +55,7 @@ fn script() -> &'static str {
 
 /// The SHA-256 of a text, in Base64.
 fn hash(text: &str) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let digest: [u8; 32] = Sha256::digest(text.as_bytes()).into();
-    let mut out = String::new();
-    for three in digest.chunks(3) {
-        let mut bits = [0; 4];
-        bits[1..=three.len()].copy_from_slice(three);
-        let bits = u32::from_be_bytes(bits);
-        for place in 0..=three.len() {
-            out.push(char::from(DIGITS[(bits >> (18 - 6 * place)) as usize % 64]));
-        }
-    }
-    out.push_str(&"=".repeat((3 - digest.len() % 3) % 3));
-    out
+    STANDARD.encode(Sha256::digest(text.as_bytes()))
 }
 
 /// Text as HTML, also within quotes.

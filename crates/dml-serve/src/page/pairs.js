@@ -42,20 +42,19 @@ function pairCard(pair, distance) {
 
 function pairSide(pair, which) {
   const side = pair[which];
-  const name = side.name ?? side.text ?? `side ${which}`;
+  const isItem = side.id !== undefined;
   const frame = side.has_picture ? picture(`/pairs/${pair.number}/${which}/thumbnail?size=320`, "No picture") : null;
   const words = make(
     "span",
     { class: "words" },
+    spoken(isItem ? "Search from " : "Not in the collection: "),
     side.label === undefined ? null : make("span", { class: "id" }, side.label),
     side.text === undefined ? null : make("span", { class: "attribute" }, side.text),
     side.name === undefined ? null : make("span", { class: "attribute" }, make("b", {}, side.name)),
   );
-  const isItem = side.id !== undefined;
-  const label = isItem ? `Search from ${name}` : `${name}, not in the collection`;
   const button = make(
     "button",
-    { type: "button", class: "card side", disabled: !isItem, "aria-label": side.label === undefined ? label : `${label}, ${side.label}` },
+    { type: "button", class: "card side", disabled: !isItem },
     frame,
     words,
   );

@@ -67,7 +67,7 @@ function picture(path, fallback) {
 
 async function load(frame, { path, fallback }) {
   try {
-    // A picture that is asked for by an element has no token.
+    // The request of an image element has no token.
     const address = token ? URL.createObjectURL(await (await ask(path)).blob()) : path;
     // Its name is that of the button around it.
     const image = make("img", { alt: "", decoding: "async" });

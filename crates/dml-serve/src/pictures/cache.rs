@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::Located;
 
-/// A file and the side that its thumbnail was asked for.
+/// A file and the longer side of its thumbnail.
 type Key = (Located, u32);
 
 /// Thumbnails in memory, up to a number of bytes.

@@ -111,8 +111,8 @@ impl PictureFolder {
     /// The file at a path that an item or a pair states.
     ///
     /// # Errors
-    /// Status 404 for a path that leads out of the folder, or to no regular file. Both read the same: what lies outside is
-    /// not told.
+    /// Status 404 for a path that leads out of the folder, or to no regular file. Both have the same message, which
+    /// reveals nothing about files outside of the folder.
     pub(crate) fn locate(&self, stated: &str) -> Result<Located, Problem> {
         let missing = || Problem::not_found(format!("picture: no file {}", quoted(stated)));
         let stated = Path::new(stated);

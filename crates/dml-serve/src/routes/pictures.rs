@@ -17,7 +17,7 @@ use crate::problem::{Problem, quoted};
 /// Longer side of a thumbnail, in pixels.
 const SIDES: std::ops::RangeInclusive<u32> = 16..=1024;
 const DEFAULT_SIDE: u32 = 320;
-/// Pictures change seldom; after that time a browser asks whether they have.
+/// Pictures change seldom; after that time a browser revalidates them.
 const CACHED: &str = "private, max-age=60";
 
 #[derive(Debug, Deserialize)]

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use dml_serve::{EmbedError, EmbedTexts, Limits, Server};
+use dml_serve::{EmbedError, EmbedImages, EmbedTexts, Limits, Server};
 use serde_json::json;
 
 use crate::service::{Service, color_server, colors};
@@ -39,14 +39,27 @@ impl Held {
     }
 }
 
-impl EmbedTexts for Held {
-    fn embed_texts(&self, texts: &[&str]) -> Vec<Result<Vec<f32>, EmbedError>> {
+impl Held {
+    /// Waits for the release, and then returns the same embedding for each input.
+    fn hold(&self, inputs: usize) -> Vec<Result<Vec<f32>, EmbedError>> {
         let (state, changed) = &*self.0;
         let mut own = state.lock().unwrap();
-        own.entered += texts.len();
+        own.entered += inputs;
         changed.notify_all();
         drop(changed.wait_while(own, |own| !own.is_released).unwrap());
-        texts.iter().map(|_| Ok(vec![1.0, 0.0, 0.0])).collect()
+        vec![Ok(vec![1.0, 0.0, 0.0]); inputs]
+    }
+}
+
+impl EmbedTexts for Held {
+    fn embed_texts(&self, texts: &[&str]) -> Vec<Result<Vec<f32>, EmbedError>> {
+        self.hold(texts.len())
+    }
+}
+
+impl EmbedImages for Held {
+    fn embed_images(&self, images: &[&[u8]]) -> Vec<Result<Vec<f32>, EmbedError>> {
+        self.hold(images.len())
     }
 }
 
@@ -145,33 +158,30 @@ fn a_request_that_takes_too_long_is_given_up() {
 
 #[test]
 fn requests_beyond_the_limit_are_refused_and_health_is_not() {
-    let held = Held::default();
+    let (texts, images) = (Held::default(), Held::default());
     let limits = Limits {
         requests: 2,
-        embed_batch: 1,
         ..Limits::default()
     };
-    let service = Service::start(Server::builder(colors()).texts(held.clone()).limits(limits));
+    let server = Server::builder(colors()).texts(texts.clone());
+    let service = Service::start(server.images(images.clone()).limits(limits));
     std::thread::scope(|scope| {
-        let ask = || {
-            service
-                .post("/search", &json!({"text": "red", "k": 1}))
-                .ids()
+        let text = || {
+            let body = json!({"text": "red", "k": 1});
+            service.post("/search", &body).ids()
         };
-        let waiting = [scope.spawn(ask), scope.spawn(ask)];
-        held.wait_for(1);
-        // The second one waits for the first.
-        loop {
-            let answer = service.get("/items");
-            if answer.status == 200 {
-                std::thread::yield_now();
-                continue;
-            }
-            let (status, code, _) = answer.problem();
-            assert_eq!((status, code.as_str()), (503, "overloaded"));
-            assert_eq!(answer.header("retry-after"), "1");
-            break;
-        }
+        let image = || {
+            let kind = [("content-type", "image/png")];
+            service.send("POST", "/search?k=1", &kind, b"x").ids()
+        };
+        let waiting = [scope.spawn(text), scope.spawn(image)];
+        // Both have reached their models, so that each has its place.
+        texts.wait_for(1);
+        images.wait_for(1);
+        let answer = service.get("/items");
+        let (status, code, _) = answer.problem();
+        assert_eq!((status, code.as_str()), (503, "overloaded"));
+        assert_eq!(answer.header("retry-after"), "1");
         assert_eq!(service.get("/health/ready").status, 200);
         assert!(
             service
@@ -179,7 +189,8 @@ fn requests_beyond_the_limit_are_refused_and_health_is_not() {
                 .text()
                 .contains("dml_http_requests_in_progress 3")
         );
-        held.release();
+        texts.release();
+        images.release();
         for own in waiting {
             assert_eq!(own.join().unwrap(), ["red/1"]);
         }

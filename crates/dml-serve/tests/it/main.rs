@@ -1,4 +1,6 @@
-//! A service over loopback, asked by an HTTP client.
+//! A service on a loopback address, and an HTTP client.
+
+#![allow(clippy::unwrap_used)] // A test that meets an error has failed.
 
 mod edits;
 mod limits;

@@ -30,7 +30,7 @@ fn described_routes_answer() {
             .replace("{id}", "green")
             .replace("{number}", "0")
             .replace("{side}", "a");
-        // A method that no route has: the path is known.
+        // No route has this method; status 405 shows that the path exists.
         assert_eq!(service.send("PATCH", &path, &[], &[]).status, 405, "{path}");
     }
 }

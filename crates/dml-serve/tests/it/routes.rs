@@ -40,7 +40,7 @@ fn a_search_finds_the_nearest_by_vector_text_image_and_item() {
     let path = "/search?k=2&filter=price%20%3E%203";
     let by_body = service.send("POST", path, &[("content-type", "image/png")], &green);
     assert_eq!(by_body.ids(), ["orange", "blue <b>"]);
-    // Fewer items than asked for.
+    // Fewer items than `k`.
     assert_eq!(
         service
             .post("/search", &json!({"text": "red", "k": 1000}))
@@ -232,6 +232,23 @@ fn health_and_metrics_tell_what_happened() {
             metrics.text()
         );
     }
+}
+
+#[test]
+fn names_that_clients_make_up_are_not_kept_by_the_metrics() {
+    let service = Service::start(color_server());
+    let names = ["AAA", "AAB", "AAC"];
+    for name in names {
+        assert_eq!(service.send(name, "/items", &[], &[]).status, 405);
+        assert_eq!(service.get(&format!("/{name}")).status, 404);
+    }
+    let metrics = service.get("/metrics");
+    let text = metrics.text();
+    assert!(
+        text.contains("{method=\"other\",route=\"/items\",status=\"405\"} 3"),
+        "{text}"
+    );
+    assert!(!names.iter().any(|name| text.contains(name)), "{text}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! A service that runs for a test, and what asks it.
+//! A service that runs for a test, and its client.
 
 use std::net::SocketAddr;
 use std::sync::mpsc;
@@ -102,7 +102,7 @@ impl Service {
         }
     }
 
-    /// The same service asked with a token.
+    /// The same service; requests have a token.
     pub(crate) fn with_token(mut self, token: &'static str) -> Self {
         self.token = Some(token);
         self

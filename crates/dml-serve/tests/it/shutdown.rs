@@ -1,4 +1,4 @@
-//! A service that is told to stop.
+//! A service that shuts down.
 
 use std::net::TcpStream;
 use std::time::Duration;
