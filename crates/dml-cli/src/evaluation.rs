@@ -1,14 +1,17 @@
 //! How good embeddings are: sets of queries, what they look for, and the metrics.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use anyhow::Context;
-use dml::candle_core::Tensor;
+use anyhow::{Context, bail};
+use dml::candle_core::{DType, Tensor};
 use dml::config::MetricName;
-use dml::data::{ImageFiles, ImagePreparation, SkippedFile};
-use dml::eval::{DatasetInputs, FlatIndex, FlatMetric, embed, query_gallery_relation};
-use dml::{Batch, Dataset, Labels, Relation};
+use dml::data::{Entry, ImageFiles, ImagePair, ImagePreparation, Manifest, PairList, SkippedFile};
+use dml::eval::{
+    DatasetInputs, FlatIndex, FlatMetric, Verification, embed, fold_accuracies,
+    query_gallery_relation,
+};
+use dml::{Batch, Dataset, Labels, Order, Relation, TensorExt};
 
 use crate::progress::Progress;
 
@@ -18,6 +21,8 @@ pub struct EvaluationSet {
     queries: Part,
     gallery: Option<Part>,
     relation: Option<Relation>,
+    /// Pairs of queries that are told apart by a threshold.
+    pairs: Option<Arc<PairList>>,
     /// The files of the queries, for pictures.
     images: Option<ImageFiles>,
     class_names: Vec<String>,
@@ -62,6 +67,7 @@ impl EvaluationSet {
             queries: part(&queries)?,
             gallery: gallery.as_ref().map(part).transpose()?,
             relation,
+            pairs: None,
             images: Some(queries),
             skipped,
         })
@@ -88,6 +94,7 @@ impl EvaluationSet {
             },
             gallery: None,
             relation: None,
+            pairs: None,
             images: None,
             skipped: Vec::new(),
         }
@@ -111,10 +118,58 @@ impl EvaluationSet {
             queries: part(queries, of_queries),
             gallery: Some(part(gallery, of_gallery)),
             relation: None,
+            pairs: None,
             images: None,
             class_names: Vec::new(),
             skipped: Vec::new(),
         }
+    }
+
+    /// Pairs of images, each image embedded once. Those of a table have no classes, and no pictures are drawn of them.
+    ///
+    /// # Errors
+    /// Images that can't be read: none can be left out of a list of pairs.
+    pub fn of_image_pairs(
+        manifest: &Manifest,
+        list: &PairList,
+        preparation: &ImagePreparation,
+    ) -> anyhow::Result<Self> {
+        let pairs = list.pairs.iter();
+        let rows: BTreeSet<usize> = pairs.flat_map(|pair| [pair.first, pair.second]).collect();
+        let entries: Vec<Entry> = rows
+            .iter()
+            .map(|&row| manifest.entries()[row].clone())
+            .collect();
+        let manifest = Manifest::new(manifest.source(), entries)?;
+        let images = manifest.images(preparation.evaluation_files().clone())?;
+        if let Some(skipped) = images.skipped().first() {
+            let (path, reason) = (skipped.path.display(), &skipped.reason);
+            bail!("{path}: expected an image that can be read, since pairs need it: {reason}");
+        }
+        let places: BTreeMap<usize, usize> = rows.into_iter().zip(0..).collect();
+        let pairs = list.pairs.iter().map(|pair| ImagePair {
+            first: places[&pair.first],
+            second: places[&pair.second],
+            same: pair.same,
+        });
+        let pairs = PairList {
+            pairs: pairs.collect(),
+            folds: list.folds,
+        };
+        let has_classes = !manifest.class_names().is_empty();
+        let set = Self::of_images(images, None, preparation)?;
+        Ok(Self {
+            images: set.images.filter(|_| has_classes),
+            pairs: Some(Arc::new(pairs)),
+            ..set
+        })
+    }
+
+    /// The same where a query has several classes: it looks for whatever shares one of them.
+    #[must_use]
+    pub fn with_label_sets(mut self, sets: &[Vec<i64>]) -> Self {
+        self.relation = Some(Relation::label_sets(sets, None));
+        self
     }
 
     /// Number of queries, and of the gallery's rows.
@@ -145,10 +200,25 @@ impl EvaluationSet {
         self.images.as_ref()
     }
 
+    /// Whether the set is a list of pairs to verify, without classes.
+    #[must_use]
+    pub fn has_pairs(&self) -> bool {
+        self.pairs.is_some()
+    }
+
     /// What the set is, in words.
     #[must_use]
     pub fn describe(&self, things: &str) -> String {
         let classes = self.class_names.len();
+        if let Some(list) = &self.pairs {
+            let (pairs, folds) = (list.pairs.len(), list.folds);
+            let rows = self.queries.labels.len();
+            let in_folds = match folds {
+                0 | 1 => String::new(),
+                folds => format!(" in {folds} folds"),
+            };
+            return format!("{pairs} pairs of {rows} {things}{in_folds}");
+        }
         match self.counts() {
             (queries, Some(gallery)) => format!("{queries} queries among {gallery} {things}"),
             (rows, None) => format!("{rows} {things} of {classes} classes"),
@@ -184,6 +254,7 @@ impl EvaluationSet {
                 Some(own) => Some((part(own)?, own.labels.clone(), own.names.clone())),
             },
             relation: self.relation.clone(),
+            pairs: self.pairs.clone(),
         })
     }
 }
@@ -228,17 +299,7 @@ pub struct Embedded {
     /// Embeddings, labels and names of the gallery.
     pub gallery: Option<(Tensor, Labels, Arc<[String]>)>,
     relation: Option<Relation>,
-}
-
-/// Whether a metric is one of all pairs or clusters, which queries among a gallery of their own relation have not.
-fn needs_labels(metric: &MetricName) -> bool {
-    !matches!(
-        metric,
-        MetricName::Retrieval(_)
-            | MetricName::RankMe
-            | MetricName::Uniformity
-            | MetricName::PrincipalComponentsFraction(_)
-    )
+    pairs: Option<Arc<PairList>>,
 }
 
 impl Embedded {
@@ -247,26 +308,83 @@ impl Embedded {
     /// # Errors
     /// Never in practice: the parts were checked.
     pub fn batch(&self) -> dml::Result<Batch> {
-        let batch = Batch::new(&self.queries, &self.labels)?;
-        let Some((gallery, labels, _)) = &self.gallery else {
-            return Ok(batch);
-        };
-        let batch = batch.with_reference(gallery, labels)?;
+        let mut batch = Batch::new(&self.queries, &self.labels)?;
+        if let Some((gallery, labels, _)) = &self.gallery {
+            batch = batch.with_reference(gallery, labels)?;
+        }
         match &self.relation {
             None => Ok(batch),
             Some(relation) => batch.with_relation(relation.clone()),
         }
     }
 
-    /// The metrics that can be computed of this set, by name, in the order of `metrics`.
+    /// Whether a metric can be computed: rows of several classes are no clusters, queries among a gallery of their own
+    /// relation are no pairs of each other, and pairs have thresholds alone.
+    fn can(&self, metric: &MetricName) -> bool {
+        if self.pairs.is_some() {
+            return matches!(metric, MetricName::Verification(_));
+        }
+        match (&self.relation, &self.gallery) {
+            (None, None) => true,
+            (Some(_), None) => !matches!(metric, MetricName::Clustering(_)),
+            (_, Some(_)) => matches!(
+                metric,
+                MetricName::Retrieval(_)
+                    | MetricName::RankMe
+                    | MetricName::Uniformity
+                    | MetricName::PrincipalComponentsFraction(_)
+            ),
+        }
+    }
+
+    /// The metrics that can be computed of this set, by name, in the order of `metrics`. Pairs in folds have two more: the
+    /// accuracy on each fold at the threshold of the others, and the standard error of its mean.
     ///
     /// # Errors
-    /// Embeddings that are not finite.
+    /// Embeddings that are not finite, pairs of one kind alone.
     pub fn metrics(&self, metrics: &[MetricName]) -> anyhow::Result<Vec<(String, f64)>> {
-        let can = |metric: &&MetricName| self.relation.is_none() || !needs_labels(metric);
-        let metrics: Vec<MetricName> = metrics.iter().filter(can).copied().collect();
-        let index = Arc::new(FlatIndex::new(FlatMetric::Cosine));
-        let values = MetricName::evaluate(&metrics, &self.batch()?, index);
+        let metrics = metrics.iter().filter(|metric| self.can(metric)).copied();
+        let metrics: Vec<MetricName> = metrics.collect();
+        let values = match &self.pairs {
+            Some(list) => self.of_pairs(list, &metrics),
+            None => {
+                let index = Arc::new(FlatIndex::new(FlatMetric::Cosine));
+                MetricName::evaluate(&metrics, &self.batch()?, index).map_err(Into::into)
+            }
+        };
         values.context("can't evaluate the embeddings")
     }
+
+    fn of_pairs(
+        &self,
+        list: &PairList,
+        metrics: &[MetricName],
+    ) -> anyhow::Result<Vec<(String, f64)>> {
+        let rows = self.queries.normalize_rows(2.0)?;
+        let side = |row: fn(&ImagePair) -> usize| -> anyhow::Result<Tensor> {
+            let rows_of = list.pairs.iter().map(|pair| row(pair) as u32);
+            let places = Tensor::new(rows_of.collect::<Vec<u32>>(), rows.device())?;
+            Ok(rows.index_select(&places, 0)?)
+        };
+        let products = (side(|pair| pair.first)? * side(|pair| pair.second)?)?.sum(1)?;
+        let cosines: Vec<f64> = products.to_dtype(DType::F64)?.to_vec1()?;
+        let same: Vec<bool> = list.pairs.iter().map(|pair| pair.same).collect();
+        let verification = Verification::new(&cosines, &same, Order::LargerIsCloser)?;
+        let mut values = Vec::new();
+        for metric in metrics {
+            if let MetricName::Verification(own) = metric {
+                values.push((metric.to_string(), own.of(&verification)?));
+            }
+        }
+        if list.folds > 1 {
+            let folds = fold_accuracies(&cosines, &same, Order::LargerIsCloser, list.folds)?;
+            values.push(("fold_accuracy".to_owned(), folds.mean));
+            let error = folds.standard_error;
+            values.push(("fold_accuracy_standard_error".to_owned(), error));
+        }
+        Ok(values)
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,22 +8,21 @@
 //! so that torchvision, timm or transformers read them, and those of the head as `head.weight` and `head.bias`. `config.json`
 //! holds the [`ImageEncoderConfig`] with what the images have to be.
 
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
 use dml_core::rand_chacha::ChaCha8Rng;
-use dml_core::{Error, ImageInput, TensorExt, check, durable};
+use dml_core::{Error, ImageInput, TensorExt, check};
 use dml_nn::{Graph, GraphValue, L2Normalize, Layer, Linear, LinearConfig, Parameters};
 use rand::{RngCore, SeedableRng};
 use serde::{Deserialize, Serialize};
 
 use crate::backbone::trainable;
-use crate::error::{ModelError, Result};
-use crate::load::{LoadReport, load};
+use crate::encoder_folder;
+use crate::error::Result;
+use crate::load::LoadReport;
 use crate::names::Names;
-use crate::save::save;
 use crate::weights::Weights;
 use crate::{Backbone, by_name};
 
@@ -31,11 +30,6 @@ use crate::{Backbone, by_name};
 const HEAD: &str = "head";
 /// What `model_type` says in `config.json`.
 const MODEL_TYPE: &str = "dml_image_encoder";
-/// The file of the configuration.
-const CONFIG_FILE: &str = "config.json";
-/// The file of the weights.
-const WEIGHTS_FILE: &str = "model.safetensors";
-
 /// Configuration of an [`ImageEncoder`]; `config.json` of its folder.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -67,14 +61,6 @@ impl ImageEncoderConfig {
             image: None,
         }
     }
-}
-
-/// The content of `config.json`.
-#[derive(Serialize, Deserialize)]
-struct ConfigFile {
-    model_type: String,
-    #[serde(flatten)]
-    config: serde_json::Map<String, serde_json::Value>,
 }
 
 /// A backbone that is shared: clones have the same variables.
@@ -232,8 +218,7 @@ impl ImageEncoder {
         // Every weight is replaced by that of the file.
         let rng = &mut ChaCha8Rng::seed_from_u64(0);
         let encoder = Self::new(config, rng, dtype, device)?;
-        let weights = Weights::open(folder.join(WEIGHTS_FILE))?;
-        load(&encoder, &weights, &Names::default())?;
+        encoder_folder::read_weights(folder, &encoder)?;
         Ok(encoder)
     }
 
@@ -242,16 +227,7 @@ impl ImageEncoder {
     /// # Errors
     /// [`ModelError::Io`] if the file can't be read, [`ModelError::Format`] if it is damaged or of another kind of model.
     pub fn read_config(folder: impl AsRef<Path>) -> Result<ImageEncoderConfig> {
-        let path = folder.as_ref().join(CONFIG_FILE);
-        let bytes = fs::read(&path).map_err(ModelError::io("read", &path))?;
-        let damaged = |error: serde_json::Error| ModelError::format(&path, error.to_string());
-        let file: ConfigFile = serde_json::from_slice(&bytes).map_err(damaged)?;
-        if file.model_type != MODEL_TYPE {
-            let got = file.model_type;
-            let problem = format!("model_type: expected {MODEL_TYPE}, found {got}");
-            return Err(ModelError::format(&path, problem));
-        }
-        serde_json::from_value(file.config.into()).map_err(damaged)
+        encoder_folder::read_config(folder.as_ref(), MODEL_TYPE)
     }
 
     /// Writes `config.json` and `model.safetensors` to a folder, which is created if it is absent. Each file is whole or
@@ -260,24 +236,11 @@ impl ImageEncoder {
     /// # Errors
     /// [`ModelError::Io`] if a file can't be written.
     pub fn write(&self, folder: impl AsRef<Path>) -> Result<()> {
-        let folder = folder.as_ref();
-        fs::create_dir_all(folder).map_err(ModelError::io("create", folder))?;
-        save(self, folder.join(WEIGHTS_FILE))?;
         let config = ImageEncoderConfig {
             image: Some(self.input.clone()),
             ..self.config.clone()
         };
-        let path = folder.join(CONFIG_FILE);
-        let json = |error: serde_json::Error| ModelError::format(&path, error.to_string());
-        let serde_json::Value::Object(config) = serde_json::to_value(config).map_err(json)? else {
-            return Err(ModelError::format(&path, "expected an object"));
-        };
-        let file = ConfigFile {
-            model_type: MODEL_TYPE.to_owned(),
-            config,
-        };
-        let bytes = serde_json::to_vec_pretty(&file).map_err(json)?;
-        durable::write(&path, &bytes).map_err(ModelError::io("write", &path))
+        encoder_folder::write(folder.as_ref(), MODEL_TYPE, &config, self)
     }
 
     /// Loads published weights into the backbone. A head among them, as in a file that [`write`](Self::write) wrote, is left

@@ -29,7 +29,9 @@ pub mod vision_transformer;
 
 mod registry;
 
+mod encoder_folder;
 pub mod image_encoder;
+pub mod vector_encoder;
 
 pub use dml_core;
 pub use dml_core::ImageInput;
@@ -61,3 +63,4 @@ pub use vision_transformer::{
 pub use registry::{Model, by_name};
 
 pub use image_encoder::{ImageEncoder, ImageEncoderConfig, SharedBackbone};
+pub use vector_encoder::{VectorEncoder, VectorEncoderConfig};

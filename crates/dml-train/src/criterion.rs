@@ -193,6 +193,11 @@ impl Criterion {
         check::supported(fits, "Criterion", reason)
     }
 
+    /// Whether positives are decided by another relation than that of labels.
+    pub(crate) fn has_relation(&self) -> bool {
+        self.relation.is_some()
+    }
+
     pub(crate) fn reads_relation(&self) -> bool {
         self.objective.loss().reads_relation()
     }

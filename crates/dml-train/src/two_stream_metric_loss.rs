@@ -5,12 +5,13 @@
 //! symmetric:   L = (loss(z¹; reference z²) + loss(z²; reference z¹)) / 2
 //! ```
 //!
-//! Row i of the second view is a positive of row i of the first. The views share trunk and embedder, or have a tower each: an
+//! Row i of the second view is a positive of row i of the first. Further views are hard negatives: they join the reference set
+//! with a label that no row has, so that every anchor is compared with the hard negatives of the whole batch. The views share trunk and embedder, or have a tower each: an
 //! image encoder and a text encoder (Radford et al. 2021, "Learning Transferable Visual Models From Natural Language
 //! Supervision", arXiv 2103.00020, whose loss is the symmetric one), a query encoder and a document encoder.
 
 use candle_core::Tensor;
-use dml_core::{Examples, IntoLabels, Result, check};
+use dml_core::{Batch, Examples, IntoLabels, Labels, Result, check};
 
 use crate::model::{Model, with_embedder};
 use crate::{Criterion, Losses, Method, NamedModule, ParameterGroup};
@@ -20,6 +21,8 @@ use crate::{Criterion, Losses, Method, NamedModule, ParameterGroup};
 ///
 /// A loss that takes no reference set, such as one with weights of classes, gets the rows of both views as one batch. A
 /// loss that compares views row by row, such as VICReg, gets the second view as its reference set and no labels.
+///
+/// Views beyond the second are hard negatives of their row, and of all other rows of the batch.
 ///
 /// ```
 /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/setup.rs"));
@@ -81,6 +84,39 @@ impl TwoStreamMetricLoss {
     }
 
     /// The network of a view.
+    /// The loss where rows have hard negatives, one view for each.
+    fn losses_with_negatives(
+        &self,
+        views: &[Tensor],
+        negatives: &[Tensor],
+        labels: &Labels,
+    ) -> Result<Losses> {
+        const NAME: &str = "TwoStreamMetricLoss";
+        let criterion = &self.criterion;
+        let takes_them = criterion.objective().loss().takes_reference()
+            && criterion.reads_relation()
+            && !criterion.has_relation();
+        let reason = "views beyond the second are hard negatives, for losses that take a reference set with labels";
+        check::supported(takes_them, NAME, reason)?;
+        let reason = "hard negatives belong to the second view, so the loss has one direction";
+        check::supported(!self.symmetric, "TwoStreamMetricLoss::symmetric", reason)?;
+        let own = labels.as_slice();
+        let lowest = own.iter().copied().min().unwrap_or(0);
+        let label = lowest.checked_sub(1).or_else(|| {
+            let highest = own.iter().copied().max()?;
+            highest.checked_add(1)
+        });
+        let label = check::present(label, NAME, "a label that no row has")?;
+        let references = [&views[1..], negatives].concat();
+        let counts = negatives.iter().map(|view| view.dims().first().copied());
+        let count: usize = counts.flatten().sum();
+        let mut of_references = own.to_vec();
+        of_references.extend(std::iter::repeat_n(label, count));
+        let batch = Batch::new(&views[0], labels)?
+            .with_reference(&joined(&references)?, of_references.into_labels()?)?;
+        Losses::of(&joined(&[views, negatives].concat())?).with_criterion(criterion, &batch)
+    }
+
     fn tower(&self, index: usize) -> &Model {
         let second = self.second.as_ref().filter(|_| index > 0);
         second.unwrap_or(&self.model)
@@ -100,7 +136,10 @@ impl Method for TwoStreamMetricLoss {
     fn losses(&self, embeddings: &[Tensor], examples: &Examples, _: u64) -> Result<Losses> {
         check_views("TwoStreamMetricLoss", embeddings)?;
         let (rows, labels) = (examples.rows(), examples.labels());
-        let views = &embeddings[..2];
+        let (views, negatives) = embeddings.split_at(2);
+        if !negatives.is_empty() {
+            return self.losses_with_negatives(views, negatives, labels);
+        }
         let (arg, expected) = ("embeddings of the second view", "that of the first view");
         let are_alike = views[1].dims() == views[0].dims();
         check::shape(are_alike, arg, &views[1], expected)?;

@@ -15,12 +15,23 @@ pub(super) struct HeldOutRows {
 
 impl HeldOutRows {
     /// Takes the test classes out of all, and then the validation classes out of the rest; labels are places of `names`.
+    /// Rows of several classes are refused: a held-out class would be learnt from by its other classes' rows.
     pub(super) fn of(
         settings: &Settings,
         labels: &Labels,
         names: &[String],
+        has_several: bool,
     ) -> Result<Self, Problem> {
         let data = &settings.data;
+        for (field, is_given) in [
+            ("data.test_classes", data.test_classes.is_some()),
+            ("data.validation_classes", data.validation_classes.is_some()),
+        ] {
+            if has_several && is_given {
+                let sentence = "rows of several classes are not split by class: expected another table or a split";
+                return Err(settings.problem(field, sentence));
+            }
+        }
         let all = (0..labels.len()).collect();
         let split = |field: &str, classes: Option<&HeldOut>, rows| match classes {
             None => Ok((rows, Vec::new())),

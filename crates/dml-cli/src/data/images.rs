@@ -4,18 +4,21 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use dml::data::{ImageFiles, ImageFilesConfig, ImageFolder, ImagePreparation, Manifest, Role};
+use dml::data::{ImageFiles, ImageFilesConfig, ImagePreparation, PairTable, Role};
 use dml::{Dataset, IntoLabels, Labels};
 
-use super::{HeldOutRows, RunData};
+use super::source::{LabelledFiles, Source};
+use super::{HeldOutRows, RunData, check_set};
 use crate::evaluation::EvaluationSet;
-use crate::settings::Settings;
+use crate::settings::{MethodName, Settings};
 
 /// Images to learn from, and what the result is judged by.
 #[derive(Debug)]
 pub struct ImageData {
     /// Images to learn from.
     pub train: ImageFiles,
+    /// The labels of all classes of each image to learn from, where images have several.
+    pub label_sets: Option<Vec<Vec<i64>>>,
     /// Everything else.
     pub run: RunData,
 }
@@ -23,24 +26,13 @@ pub struct ImageData {
 /// The images of a folder of class folders, or of the rows of a table.
 ///
 /// # Errors
-/// As [`ImageFolder::open`] and [`Manifest::read`].
+/// As [`ImageFolder::open`](dml::data::ImageFolder::open) and [`Manifest::open`](dml::data::Manifest::open).
 pub fn open_images(
     path: &Path,
     split: Option<&str>,
     config: &ImageFilesConfig,
 ) -> anyhow::Result<ImageFiles> {
-    if path.is_dir() {
-        return Ok(ImageFolder::open(path, config.clone())?.files().clone());
-    }
-    Ok(table(path, split)?.images(config.clone())?)
-}
-
-fn table(path: &Path, split: Option<&str>) -> anyhow::Result<Manifest> {
-    let manifest = Manifest::read(path)?;
-    Ok(match split {
-        None => manifest,
-        Some(name) => manifest.split(name)?,
-    })
+    Ok(Source::plain(path, split).images(config)?.files)
 }
 
 /// The set of a folder or table: queries and a gallery, if the table has the column `role`, else images that look for each
@@ -53,19 +45,69 @@ pub fn open_set(
     split: Option<&str>,
     preparation: &ImagePreparation,
 ) -> anyhow::Result<EvaluationSet> {
+    set_of(&Source::plain(path, split), preparation)
+}
+
+fn set_of(source: &Source<'_>, preparation: &ImagePreparation) -> anyhow::Result<EvaluationSet> {
     let config = preparation.evaluation_files();
-    if path.is_dir() {
-        let images = open_images(path, split, config)?;
-        return EvaluationSet::of_images(images, None, preparation);
-    }
-    let manifest = table(path, split)?;
-    if manifest.entries().iter().all(|entry| entry.role.is_none()) {
-        let images = manifest.images(config.clone())?;
-        return EvaluationSet::of_images(images, None, preparation);
+    let manifest = match source.manifest()? {
+        Some(manifest) if manifest.entries().iter().any(|entry| entry.role.is_some()) => manifest,
+        _ => return set_of_images(source.images(config)?, preparation),
+    };
+    if manifest.entries().iter().any(|own| !own.labels.is_empty()) {
+        bail!(
+            "{}: expected one class for an image of a query or gallery, got several",
+            source.path.display()
+        );
     }
     let part =
         |role| -> anyhow::Result<ImageFiles> { Ok(manifest.role(role)?.images(config.clone())?) };
     EvaluationSet::of_images(part(Role::Query)?, Some(part(Role::Gallery)?), preparation)
+}
+
+fn set_of_images(
+    images: LabelledFiles,
+    preparation: &ImagePreparation,
+) -> anyhow::Result<EvaluationSet> {
+    let set = EvaluationSet::of_images(images.files, None, preparation)?;
+    Ok(match images.label_sets {
+        None => set,
+        Some(sets) => set.with_label_sets(&sets),
+    })
+}
+
+/// The pairs of images that the settings name: a table, or a list of a published data set.
+fn pairs(
+    settings: &Settings,
+    preparation: &ImagePreparation,
+) -> anyhow::Result<Option<EvaluationSet>> {
+    let data = &settings.data;
+    if let Some(path) = &data.test_pairs {
+        let read = || -> anyhow::Result<EvaluationSet> {
+            let (images, pairs) = PairTable::read(path)?.images()?;
+            EvaluationSet::of_image_pairs(&images, &pairs, preparation)
+        };
+        return read()
+            .with_context(|| settings.cite("data.test_pairs"))
+            .map(Some);
+    }
+    let (Some(name), Some(folder)) = (&data.test_list, &data.train) else {
+        return Ok(None);
+    };
+    let published = Source::of(settings, folder, None).published()?;
+    let published = published.context("no published data set")?;
+    let Some(pairs) = published.pairs(name) else {
+        let names: Vec<&str> = published.pairs.iter().map(|own| own.0.as_str()).collect();
+        let known = match names.is_empty() {
+            true => "the data set has no list of pairs".to_owned(),
+            false => format!("expected one of {}", names.join(", ")),
+        };
+        let sentence = format!("{known}, got {name}");
+        return Err(settings.problem("data.test_list", sentence).into());
+    };
+    let set = EvaluationSet::of_image_pairs(&published.manifest, pairs, preparation);
+    set.with_context(|| settings.cite("data.test_list"))
+        .map(Some)
 }
 
 impl ImageData {
@@ -76,34 +118,47 @@ impl ImageData {
     pub fn open(settings: &Settings, preparation: &ImagePreparation) -> anyhow::Result<Self> {
         let data = &settings.data;
         let path = data.train.as_deref().context("no training data")?;
-        let whole = open_images(
-            path,
-            data.train_split.as_deref(),
-            preparation.evaluation_files(),
-        )
-        .with_context(|| settings.cite("data.train"))?;
-        let mut skipped = whole.skipped().to_vec();
-        let held = HeldOutRows::of(settings, Dataset::labels(&whole), whole.class_names())?;
+        let config = preparation.evaluation_files();
+        let is_of_views = settings.method() == MethodName::UnsupervisedEmbeddingsUsingAugmentations;
+        let holds_out = data.test_classes.is_some() || data.validation_classes.is_some();
+        let source = Source {
+            is_unlabelled: is_of_views && !holds_out,
+            ..Source::of(settings, path, data.train_split.as_deref())
+        };
+        let cite = || settings.cite("data.train");
+        let whole = source.images(config).with_context(cite)?;
+        let mut skipped = whole.files.skipped().to_vec();
+        let names = whole.files.class_names();
+        let has_several = whole.label_sets.is_some();
+        let labels = Dataset::labels(&whole.files);
+        let held = HeldOutRows::of(settings, labels, names, has_several)?;
+        let test_level = data.test_level.as_deref();
+        // The same images by the classes that they are judged by.
+        let judged = match test_level.filter(|_| holds_out) {
+            None => whole.clone(),
+            level => Source { level, ..source }
+                .images(config)
+                .with_context(cite)?,
+        };
         let of_rows = |rows: &[usize]| -> anyhow::Result<Option<EvaluationSet>> {
             match rows.is_empty() {
                 true => Ok(None),
-                false => {
-                    let images = whole.select(rows)?;
-                    EvaluationSet::of_images(images, None, preparation).map(Some)
-                }
+                false => set_of_images(judged.select(rows)?, preparation).map(Some),
             }
         };
         let named = |field: &str, path: Option<&Path>, split: Option<&str>| {
-            let source = match (path, split) {
+            let path = match (path, split) {
                 (None, None) => return Ok(None),
                 (path, _) => path.or(data.train.as_deref()).unwrap_or(Path::new("")),
             };
-            let set = open_set(source, split, preparation);
+            let source = Source::of(settings, path, split);
+            let level = test_level.or(source.level);
+            let set = set_of(&Source { level, ..source }, preparation);
             set.with_context(|| settings.cite(field)).map(Some)
         };
-        let test = match of_rows(&held.test)? {
-            Some(set) => Some(set),
-            None => named(
+        let test = match (of_rows(&held.test)?, pairs(settings, preparation)?) {
+            (Some(set), _) | (None, Some(set)) => Some(set),
+            (None, None) => named(
                 "data.test",
                 data.test.as_deref(),
                 data.test_split.as_deref(),
@@ -116,10 +171,21 @@ impl ImageData {
                 named("data.validation", data.validation.as_deref(), split)?
             }
         };
-        let train = whole.select(&held.train)?;
-        let train = train.with_config(preparation.training_files().clone())?;
-        let classes = class_names(&train);
-        check_train(settings, &train, &classes)?;
+        check_set(settings, "test", test.as_ref())?;
+        check_set(settings, "validation", validation.as_ref())?;
+        let own = whole.select(&held.train)?;
+        let train = own
+            .files
+            .with_config(preparation.training_files().clone())?;
+        let classes = match is_of_views {
+            // No label is read.
+            true => Vec::new(),
+            false => {
+                let classes = class_names(&train, own.label_sets.as_deref());
+                check_train(settings, &train, &classes, own.label_sets.as_deref())?;
+                classes
+            }
+        };
         let mut notes = Vec::new();
         for (what, set) in [("test", &test), ("validation", &validation)] {
             if let Some(set) = set {
@@ -127,23 +193,30 @@ impl ImageData {
                 notes.extend(shared_classes(what, &classes, set));
             }
         }
-        if let Some(junk) = junk(&train) {
+        if !is_of_views && let Some(junk) = junk(&train) {
             notes.push(junk);
         }
+        let rows = train.paths().len();
         let run = RunData {
-            train: format!(
-                "{} images of {} classes",
-                train.paths().len(),
-                classes.len()
-            ),
-            rows: train.paths().len(),
+            train: match (is_of_views, &own.label_sets) {
+                (true, _) => format!("{rows} images without labels"),
+                (false, None) => format!("{rows} images of {} classes", classes.len()),
+                (false, Some(_)) => {
+                    format!("{rows} images, each of some of {} classes", classes.len())
+                }
+            },
+            rows,
             classes,
             validation,
             test,
             skipped,
             notes,
         };
-        Ok(Self { train, run })
+        Ok(Self {
+            train,
+            label_sets: own.label_sets,
+            run,
+        })
     }
 
     /// Labels of the training images, from 0 without gaps.
@@ -162,22 +235,31 @@ impl ImageData {
 }
 
 /// The names of the classes that some image has, in the order of their labels.
-fn class_names(images: &ImageFiles) -> Vec<String> {
+fn class_names(images: &ImageFiles, sets: Option<&[Vec<i64>]>) -> Vec<String> {
     let labels = Dataset::labels(images).as_slice().iter();
-    let present: BTreeSet<i64> = labels.copied().filter(|label| *label >= 0).collect();
+    let all = labels.chain(sets.into_iter().flatten().flatten());
+    let present: BTreeSet<i64> = all.copied().filter(|label| *label >= 0).collect();
     let names = present
         .iter()
         .filter_map(|label| images.class_names().get(*label as usize));
     names.cloned().collect()
 }
 
-fn check_train(settings: &Settings, train: &ImageFiles, classes: &[String]) -> anyhow::Result<()> {
+fn check_train(
+    settings: &Settings,
+    train: &ImageFiles,
+    classes: &[String],
+    sets: Option<&[Vec<i64>]>,
+) -> anyhow::Result<()> {
     let path = || settings.cite("data.train");
     if classes.len() < 2 {
         let (left, expected) = (classes.len(), "at least 2 classes to learn from");
         bail!("{}: expected {expected}, got {left}", path());
     }
-    let mut labels = Dataset::labels(train).as_slice().to_vec();
+    let mut labels = match sets {
+        None => Dataset::labels(train).as_slice().to_vec(),
+        Some(sets) => sets.concat(),
+    };
     labels.sort_unstable();
     if labels.windows(2).all(|pair| pair[0] != pair[1]) {
         bail!(

@@ -2,14 +2,22 @@
 
 mod held_out;
 mod images;
+mod pair_classes;
+mod source;
+mod texts;
+mod vector_table;
+mod vectors;
 
 use dml::data::SkippedFile;
-use dml_program::println;
 
 use crate::evaluation::EvaluationSet;
+use crate::notes::println;
+use crate::settings::{Problem, Settings};
 
 use held_out::HeldOutRows;
 pub use images::{ImageData, open_images, open_set};
+pub use texts::TextData;
+pub use vectors::VectorData;
 
 /// What is told of the data of a run, and what its result is judged by.
 #[derive(Debug)]
@@ -44,7 +52,9 @@ impl RunData {
             }
         }
         if self.test.is_none() {
-            println!("note: nothing to judge by: no data.test or data.test_classes");
+            println!(
+                "note: nothing to judge by: no data.test, data.test_classes or data.test_pairs"
+            );
         }
         const SHOWN: usize = 5;
         for skipped in self.skipped.iter().take(SHOWN) {
@@ -56,4 +66,18 @@ impl RunData {
         }
         self.notes.iter().for_each(|note| println!("{note}"));
     }
+}
+
+/// Refuses a set whose inputs look for each other and are all of one class: every neighbour would be right.
+fn check_set(settings: &Settings, part: &str, set: Option<&EvaluationSet>) -> Result<(), Problem> {
+    let Some(set) = set else { return Ok(()) };
+    let (classes, (_, gallery)) = (set.class_names().len(), set.counts());
+    if gallery.is_some() || classes > 1 || set.has_pairs() {
+        return Ok(());
+    }
+    let fields = ["_classes", "", "_split"].map(|ending| format!("data.{part}{ending}"));
+    let given = fields.iter().find(|field| settings.is_given(field));
+    let sentence =
+        format!("expected at least 2 classes, so that a neighbour can be wrong, got {classes}");
+    Err(settings.problem(given.unwrap_or(&fields[1]), sentence))
 }

@@ -10,9 +10,9 @@ use dml::data::{ImagePreparation, ImagePreparationConfig};
 use dml::models::{ImageEncoder, ImageEncoderConfig, Weights};
 use dml::nn::Layer;
 use dml::train::{NamedModule, ParameterRules};
-use dml_program::println;
 
 use super::{Network, with_rules};
+use crate::notes::println;
 use crate::settings::Settings;
 
 /// An image encoder with the preparation of its images.
@@ -25,11 +25,11 @@ pub struct ImageNetwork {
 }
 
 impl ImageNetwork {
-    /// Builds the network that the settings name, with its weights.
+    /// Builds the network that the settings name, with its weights; the settings get what the network decides.
     ///
     /// # Errors
     /// Weights that can't be read or don't fit, sizes and augmentations out of range.
-    pub fn build(settings: &Settings, device: &Device) -> anyhow::Result<Self> {
+    pub fn build(settings: &mut Settings, device: &Device) -> anyhow::Result<Self> {
         let encoder = match &settings.backbone.folder {
             Some(folder) => {
                 let encoder = ImageEncoder::read(folder, DType::F32, device)
@@ -57,6 +57,12 @@ impl ImageNetwork {
             settings.problem(field, dml_core::with_causes(&error))
         })?;
         let encoder = encoder.with_input(preparation.input().clone())?;
+        settings.head.embedding = encoder.config().embedding_dim.unwrap_or(0);
+        settings.head.normalize = encoder.config().normalize;
+        let [height, width] = encoder.input().size;
+        if height == width {
+            settings.backbone.size = Some(height);
+        }
         Ok(Self {
             encoder,
             preparation,

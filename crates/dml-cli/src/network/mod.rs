@@ -1,6 +1,8 @@
 //! The network of a run: from the sections `backbone` and `head` to modules that learn and a model that is written.
 
 mod image;
+mod text;
+mod vector;
 
 use std::fmt::Debug;
 use std::path::Path;
@@ -13,6 +15,8 @@ use dml::train::{NamedModule, ParameterRules, ParameterRulesConfig};
 use crate::settings::Settings;
 
 pub use image::ImageNetwork;
+pub use text::TextNetwork;
+pub use vector::VectorNetwork;
 
 /// Learning rate of a backbone beside a head, as a share of the head's.
 const BACKBONE_RATE: f64 = 0.1;
@@ -22,7 +26,7 @@ pub trait Network: Debug {
     /// The whole network: from inputs to embeddings as they are searched.
     fn layer(&self) -> &dyn Layer;
 
-    /// `images` or `texts`.
+    /// `images`, `texts` or `vectors`.
     fn things(&self) -> &'static str;
 
     /// Whether embeddings are scaled to length 1 after the modules that learn.

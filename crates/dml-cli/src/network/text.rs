@@ -42,12 +42,8 @@ impl TextNetwork {
     pub fn build(settings: &Settings, device: &Device) -> anyhow::Result<Self> {
         let folder = settings.backbone.folder.as_deref().unwrap_or(Path::new(""));
         let cite = || settings.cite("backbone.folder");
-        for path in OF_IMAGES {
-            if settings.is_given(path) {
-                let sentence = format!("{} reads texts, which have no such field", cite());
-                return Err(settings.problem(path, sentence).into());
-            }
-        }
+        let reason = format!("{} reads texts, which have no such field", cite());
+        settings.refuse_set(&OF_IMAGES, &reason)?;
         let network = read(folder, settings.train.seed, device).with_context(cite)?;
         println!("text encoder from {}", folder.display());
         Ok(network)

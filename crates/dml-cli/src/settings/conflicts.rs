@@ -1,10 +1,8 @@
 //! Numbers out of range, and fields that contradict each other.
 
-use std::path::Path;
-
 use dml::config::{MetricName, ScheduleKind};
 
-use super::{HeldOut, Problem, Settings};
+use super::{DataKind, Problem, Settings, data_conflicts};
 
 /// Most passes over the data.
 const MOST_EPOCHS: u64 = 1_000_000;
@@ -29,7 +27,7 @@ const UNORDERED: [&str; 7] = [
 /// The first thing that is wrong.
 pub(super) fn check(settings: &Settings) -> Result<(), Problem> {
     ranges(settings)?;
-    data(settings)?;
+    data_conflicts::check(settings)?;
     backbone(settings)?;
     sampler(settings)?;
     evaluation(settings)
@@ -126,66 +124,22 @@ fn ranges(own: &Settings) -> Result<(), Problem> {
     whole("data.memory_limit", limit, [1 << 20, 1 << 40])
 }
 
-fn data(own: &Settings) -> Result<(), Problem> {
-    let data = &own.data;
-    let Some(train) = &data.train else {
-        let sentence =
-            "expected a folder of class folders, or a table; `dml init DIR` writes a configuration";
-        return Err(own.problem("data.train", sentence));
-    };
-    for (path, held_out) in [
-        ("data.test_classes", &data.test_classes),
-        ("data.validation_classes", &data.validation_classes),
-    ] {
-        let source = path.replace("_classes", "");
-        let split = path.replace("_classes", "_split");
-        if held_out.is_some() {
-            excludes(own, path, &source, "both name the set")?;
-            excludes(own, path, &split, "both name the set")?;
-        }
-    }
-    for (path, split, source) in [
-        ("data.train_split", &data.train_split, Some(train)),
-        (
-            "data.test_split",
-            &data.test_split,
-            data.test.as_ref().or(Some(train)),
-        ),
-        (
-            "data.validation_split",
-            &data.validation_split,
-            data.validation.as_ref().or(Some(train)),
-        ),
-    ] {
-        let is_folder = source.is_some_and(|source| !is_table(source));
-        if split.is_some() && is_folder {
-            let shown = source.map_or(Path::new(""), |source| source).display();
-            let sentence =
-                format!("expected a table with the column split, and {shown} is a folder");
-            return Err(own.problem(path, sentence));
-        }
-    }
-    if let (Some(HeldOut::Names(test)), Some(HeldOut::Names(validation))) =
-        (&data.test_classes, &data.validation_classes)
-        && let Some(both) = test.iter().find(|name| validation.contains(name))
-    {
-        let other = own.cite("data.test_classes");
-        let sentence = format!("the class {both:?} is one of {other}, too");
-        return Err(own.problem("data.validation_classes", sentence));
-    }
-    Ok(())
-}
-
-/// Whether a path is that of a table, by the ending of its name.
-#[must_use]
-pub fn is_table(path: &Path) -> bool {
-    let ending = path.extension().and_then(|ending| ending.to_str());
-    let known = ["csv", "tsv", "parquet", "jsonl"];
-    ending.is_some_and(|own| known.iter().any(|ending| own.eq_ignore_ascii_case(ending)))
-}
-
 fn backbone(own: &Settings) -> Result<(), Problem> {
     let backbone = &own.backbone;
+    match own.data.kind {
+        DataKind::Images => {}
+        DataKind::Texts => {
+            let reason =
+                "data.kind is texts: expected backbone.folder, the folder of a text encoder";
+            own.refuse_set(&["backbone.name"], reason)?;
+            if backbone.folder.is_none() {
+                let sentence =
+                    "expected the folder of a text encoder, such as sentence-transformers has";
+                return Err(own.problem("backbone.folder", sentence));
+            }
+        }
+        DataKind::Vectors => return vectors(own),
+    }
     match (&backbone.name, &backbone.folder) {
         (None, None) => {
             let sentence =
@@ -251,6 +205,31 @@ fn backbone(own: &Settings) -> Result<(), Problem> {
     )
 }
 
+/// Fields that a network on vectors has no use for: it is its hidden layers and the head.
+fn vectors(own: &Settings) -> Result<(), Problem> {
+    const UNUSED: [&str; 9] = [
+        "backbone.name",
+        "backbone.weights",
+        "backbone.folder",
+        "backbone.size",
+        "backbone.freeze",
+        "backbone.freeze_below",
+        "backbone.unfreeze_at",
+        "backbone.lr",
+        "backbone.layer_decay",
+    ];
+    let reason = "data.kind is vectors, whose network has backbone.hidden and [head] alone";
+    own.refuse_set(&UNUSED, reason)?;
+    own.refuse_set(&["train.augment"], "vectors are not augmented")?;
+    for length in &own.backbone.hidden {
+        let fits = (1..=LONGEST).contains(length);
+        refuse(own, !fits, "backbone.hidden", || {
+            format!("expected lengths from 1 to {LONGEST}, got {length}")
+        })?;
+    }
+    Ok(())
+}
+
 fn sampler(own: &Settings) -> Result<(), Problem> {
     let number = |name: &str| own.sampler.get(name).and_then(serde_json::Value::as_u64);
     if let (Some(batch), Some(m)) = (number("batch_size"), number("m"))
@@ -282,7 +261,11 @@ fn evaluation(own: &Settings) -> Result<(), Problem> {
     let has_validation = data.validation.is_some()
         || data.validation_split.is_some()
         || data.validation_classes.is_some();
-    let has_test = data.test.is_some() || data.test_split.is_some() || data.test_classes.is_some();
+    let has_test = data.test.is_some()
+        || data.test_split.is_some()
+        || data.test_classes.is_some()
+        || data.test_pairs.is_some()
+        || data.test_list.is_some();
     let is_validated = has_validation || own.evaluate.every.is_some();
     if own.evaluate.every.is_some() && !has_validation && !has_test {
         let sentence = "expected data.validation or data.test to evaluate";
@@ -310,15 +293,20 @@ fn evaluation(own: &Settings) -> Result<(), Problem> {
 }
 
 /// Refuses two fields that exclude each other, if both have values.
-fn excludes(own: &Settings, path: &str, other: &str, reason: &str) -> Result<(), Problem> {
-    if !own.is_given(path) || !own.is_given(other) {
+pub(super) fn excludes(
+    own: &Settings,
+    path: &str,
+    other: &str,
+    reason: &str,
+) -> Result<(), Problem> {
+    if !own.is_set(path) || !own.is_set(other) {
         return Ok(());
     }
     let sentence = format!("it excludes {}: {reason}", own.cite(other));
     Err(own.problem(path, sentence))
 }
 
-fn refuse(
+pub(super) fn refuse(
     own: &Settings,
     is_wrong: bool,
     path: &str,

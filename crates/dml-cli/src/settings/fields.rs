@@ -38,10 +38,26 @@ pub const SECTIONS: [(&str, &str); 11] = [
 ];
 
 /// The fields of all sections but the components, in the order of a file.
-pub const FIELDS: [Field; 43] = [
+pub const FIELDS: [Field; 59] = [
+    field(
+        "data.kind",
+        "what the rows are: \"images\", \"texts\" or \"vectors\"",
+    ),
+    field(
+        "data.layout",
+        "published data set whose folder data.train is, such as \"cub200\"; docs/DATASETS.md lists them",
+    ),
+    field(
+        "data.protocol",
+        "division of the published data set: \"unseen_classes\" or \"published\"",
+    ),
+    field(
+        "data.boxes",
+        "cut the images of the published data set to their bounding boxes",
+    ),
     field(
         "data.train",
-        "folder of class folders, or a table (.csv, .parquet) with the columns path and label",
+        "folder of class folders, a table (.csv, .parquet) with the columns path and label, a file of arrays (.npz, .npy), or the folder of data.layout",
     ),
     field(
         "data.train_split",
@@ -69,6 +85,40 @@ pub const FIELDS: [Field; 43] = [
         "instead of data.validation: a share of the remaining classes, or a list of names",
     ),
     field(
+        "data.test_pairs",
+        "instead of data.test: table of pairs of images (first, second, same, fold) to verify",
+    ),
+    field(
+        "data.test_list",
+        "instead of data.test: list of pairs of data.layout to verify, such as \"test\"",
+    ),
+    field(
+        "data.level",
+        "column with the classes to learn from, such as one level of a hierarchy; default: label",
+    ),
+    field(
+        "data.test_level",
+        "column with the classes to judge by; default: data.level",
+    ),
+    field(
+        "data.pairs",
+        "columns of the two texts of a pair, such as [\"anchor\", \"positive\"]",
+    ),
+    field(
+        "data.negatives",
+        "column of the hard negatives of a pair, separated by vertical bars; as many in each row",
+    ),
+    field(
+        "data.arrays",
+        "names of the arrays of rows and labels in a .npz file",
+    ),
+    field("data.train_labels", "labels of an .npy file to learn from"),
+    field("data.test_labels", "labels of an .npy file to judge by"),
+    field(
+        "data.validation_labels",
+        "labels of an .npy file to choose the best epoch by",
+    ),
+    field(
         "data.seed",
         "seed of the draws of test and validation classes",
     ),
@@ -93,6 +143,10 @@ pub const FIELDS: [Field; 43] = [
         "backbone.size",
         "height and width of the images in pixels; default: those that the network was trained on",
     ),
+    field(
+        "backbone.hidden",
+        "lengths of the hidden layers of a network on vectors, each with a ReLU",
+    ),
     field("backbone.freeze", "train the head alone"),
     field(
         "backbone.freeze_below",
@@ -115,6 +169,10 @@ pub const FIELDS: [Field; 43] = [
         "length of the embeddings; 0 for the features of the backbone",
     ),
     field("head.normalize", "scale embeddings to length 1"),
+    field(
+        "train.method",
+        "MetricLossOnly, TrainWithClassifier, TwoStreamMetricLoss (pairs) or UnsupervisedEmbeddingsUsingAugmentations (no labels)",
+    ),
     field("train.epochs", "passes over the training data"),
     field("train.seed", "seed of weights, order and augmentations"),
     field(

@@ -12,10 +12,14 @@ use super::reading::read;
 use super::{Problem, SECTIONS, Settings, conflicts, nearest, sizes};
 
 /// Fields that are paths. In a file they are relative to its folder.
-const PATHS: [&str; 6] = [
+const PATHS: [&str; 10] = [
     "data.train",
     "data.test",
     "data.validation",
+    "data.test_pairs",
+    "data.train_labels",
+    "data.test_labels",
+    "data.validation_labels",
     "backbone.weights",
     "backbone.folder",
     "train.out",
@@ -26,6 +30,8 @@ const LARGEST: u64 = 1 << 20;
 const LOSS: &str = "MultiSimilarityLoss";
 /// The sampler of a configuration without one.
 pub(super) const SAMPLER: &str = "MPerClassSampler";
+/// The same where rows have no classes.
+const SAMPLER_WITHOUT_CLASSES: &str = "ShuffleSampler";
 
 /// A value of the command line for a field.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +71,17 @@ impl Override {
     }
 }
 
+/// A path as a configuration can hold it.
+///
+/// # Errors
+/// [`Problem`] for a path that is no text in UTF-8; `argument` is what names it.
+pub fn in_utf8<'p>(path: &'p Path, argument: &str) -> Result<&'p str, Problem> {
+    path.to_str().ok_or_else(|| {
+        let sentence = "expected a path in UTF-8, which a configuration can hold";
+        Problem::new(format!("{argument}: {sentence}"))
+    })
+}
+
 /// The settings of a file with arguments over it; without a file, of the arguments alone.
 ///
 /// # Errors
@@ -77,7 +94,7 @@ pub fn load(file: Option<&Path>, overrides: &[Override]) -> Result<Settings, Pro
     };
     check_sections(&root)?;
     if let Some(path) = file {
-        place_paths(&mut root, path.parent().unwrap_or(Path::new("")));
+        place_paths(&mut root, path.parent().unwrap_or(Path::new("")))?;
     }
     for own in overrides {
         let origin = Origin::Argument(Arc::from(own.argument.as_str()));
@@ -138,24 +155,24 @@ fn check_sections(root: &Node) -> Result<(), Problem> {
 }
 
 /// Makes the paths of a file relative to its folder.
-fn place_paths(root: &mut Node, folder: &Path) {
+fn place_paths(root: &mut Node, folder: &Path) -> Result<(), Problem> {
     for path in PATHS {
         if let Some(node) = root.get_mut(path)
             && let Content::Leaf(Value::String(text)) = &node.content
         {
             let placed: PathBuf = folder.join(text);
-            if let Some(placed) = placed.to_str() {
-                node.content = Content::Leaf(Value::from(placed));
-            }
+            let placed = in_utf8(&placed, &placed.display().to_string())?;
+            node.content = Content::Leaf(Value::from(placed));
         }
     }
+    Ok(())
 }
 
 fn settings(root: Node) -> Result<Settings, Problem> {
     let default = || Node::empty(root.origin.clone());
     let section = |name: &str| root.get(name).cloned().unwrap_or_else(default);
     let loss = component(section("loss"), Some(LOSS))?;
-    let sampler = component(section("sampler"), Some(SAMPLER))?;
+    let sampler = component(section("sampler"), Some(default_sampler(&root)))?;
     let optimizer = component(section("optimizer"), Some("AdamW"))?;
     let schedule = component(section("schedule"), Some("Constant"))?;
     let miner = root.get("miner").cloned();
@@ -204,6 +221,18 @@ fn settings(root: Node) -> Result<Settings, Problem> {
     built(&section("search"), "search", settings.search.index.build())?;
     conflicts::check(&settings)?;
     Ok(settings)
+}
+
+/// The sampler of a configuration that names none: pairs and views have no classes to draw from.
+fn default_sampler(root: &Node) -> &'static str {
+    let method = root.get("train.method").map(Node::to_json);
+    let is_of_views = method.is_some_and(|name| {
+        name == "UnsupervisedEmbeddingsUsingAugmentations" || name == "TwoStreamMetricLoss"
+    });
+    match is_of_views || root.get("data.pairs").is_some() {
+        true => SAMPLER_WITHOUT_CLASSES,
+        false => SAMPLER,
+    }
 }
 
 /// A component's table: a bare name, or a table without one, gets what is missing.

@@ -3,7 +3,9 @@
 //! Every value remembers the line, or the argument, that it comes from, so that errors name it. Components (loss, miner,
 //! sampler, optimiser, schedule, index) are those of [`dml::config`], by the same names and arguments.
 
+mod choices;
 mod conflicts;
+mod data_conflicts;
 mod document;
 mod fields;
 mod loading;
@@ -17,10 +19,12 @@ mod writing;
 use dml::config::{MinerConfig, OptimizerConfig, ScheduleConfig};
 use serde_json::{Map, Value};
 
-pub use conflicts::is_table;
+pub use choices::{DataKind, MethodName};
+pub(crate) use data_conflicts::has_ending;
+pub use data_conflicts::is_table;
 pub use document::{Content, Node, Origin};
 pub use fields::{FIELDS, Field, SECTIONS, help};
-pub use loading::{Override, load};
+pub use loading::{Override, in_utf8, load};
 pub use nearest::nearest;
 pub use problem::Problem;
 pub use sections::{
@@ -89,6 +93,34 @@ impl Settings {
             Some(origin) => format!("{path} ({origin})"),
             None => format!("{path} (default)"),
         }
+    }
+
+    /// How the network is trained: as configured, else by the data.
+    #[must_use]
+    pub fn method(&self) -> MethodName {
+        let of_data = match self.data.pairs {
+            Some(_) => MethodName::TwoStreamMetricLoss,
+            None => MethodName::MetricLossOnly,
+        };
+        self.train.method.unwrap_or(of_data)
+    }
+
+    /// Refuses fields that data of this kind has no use for.
+    pub(crate) fn refuse_set(&self, paths: &[&str], reason: &str) -> Result<(), Problem> {
+        match paths.iter().find(|path| self.is_set(path)) {
+            Some(path) => Err(self.problem(path, reason)),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a field is given and has another value than its default. A resolved configuration gives all fields.
+    #[must_use]
+    pub(crate) fn is_set(&self, path: &str) -> bool {
+        let Some((section, name)) = path.split_once('.') else {
+            return self.is_given(path);
+        };
+        let default = writing::default_of(section, name);
+        self.is_given(path) && self.fields_of(section).get(name) != default.as_ref()
     }
 
     /// Whether a field has a value of the file or the command line.

@@ -62,11 +62,12 @@ fn culprit<T: DeserializeOwned>(node: &Node, error: &str) -> Option<String> {
         };
         let may_be = |name: &str| match variant {
             Some(variant) => within.get(name).is_some_and(|own| holds(own, variant)),
-            None => name != "name",
+            None => true,
         };
-        let changes = |name: &str| {
-            let left = parse::<T>(&node.without(&full(name)));
-            left.map_or_else(|other| other != error, |_| true)
+        let changes = |name: &str| match parse::<T>(&node.without(&full(name))) {
+            Ok(_) => true,
+            // Without its name a component is always another error.
+            Err(other) => other != error && (name != "name" || variant.is_some()),
         };
         let names = within.names();
         let found = names.iter().find(|name| may_be(name) && changes(name));

@@ -5,8 +5,11 @@ use std::path::PathBuf;
 use dml::config::{KnnConfig, MetricName};
 use dml::data::Unreadable;
 use dml::data::augment::AugmentationConfig;
+use dml::data::layouts::Protocol;
 use serde::de::{Deserializer, Error};
 use serde::{Deserialize, Serialize};
+
+use super::{DataKind, MethodName};
 
 /// Classes that are held out: a share of all, or some by name.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -49,7 +52,15 @@ dml_core::config! {
     serde always:
     /// `[data]`: what is learnt from and judged by.
     pub struct DataSettings {
-        /// Folder of class folders, or table.
+        /// What the rows are.
+        pub kind: DataKind = DataKind::Images,
+        /// Name of a published data set, whose folder `train` is.
+        pub layout: Option<String> = None,
+        /// How the published data set is divided.
+        pub protocol: Protocol = Protocol::UnseenClasses,
+        /// Whether images of the published data set are cut to their bounding boxes.
+        pub boxes: bool = false,
+        /// Folder of class folders, table, array, or folder of a published data set.
         pub train: Option<PathBuf> = None,
         /// Split of the table to learn from.
         pub train_split: Option<String> = None,
@@ -65,6 +76,26 @@ dml_core::config! {
         pub validation_split: Option<String> = None,
         /// Classes of the training data to choose the best epoch by instead.
         pub validation_classes: Option<HeldOut> = None,
+        /// Table of pairs of images to judge by instead.
+        pub test_pairs: Option<PathBuf> = None,
+        /// List of pairs of the published data set to judge by instead.
+        pub test_list: Option<String> = None,
+        /// Column with the classes to learn from; default: `label`.
+        pub level: Option<String> = None,
+        /// Column with the classes to judge by; default: that to learn from.
+        pub test_level: Option<String> = None,
+        /// Columns of the texts of a pair.
+        pub pairs: Option<[String; 2]> = None,
+        /// Column of the hard negatives of a pair.
+        pub negatives: Option<String> = None,
+        /// Names of the arrays of rows and labels in a `.npz` file.
+        pub arrays: [String; 2] = ["x".to_owned(), "y".to_owned()],
+        /// Labels of an `.npy` file to learn from.
+        pub train_labels: Option<PathBuf> = None,
+        /// Labels of an `.npy` file to judge by.
+        pub test_labels: Option<PathBuf> = None,
+        /// Labels of an `.npy` file to choose the best epoch by.
+        pub validation_labels: Option<PathBuf> = None,
         /// Seed of the draws of held-out classes.
         pub seed: u64 = 0,
         /// Files that can't be decoded: `skip` or `refuse`.
@@ -86,6 +117,8 @@ dml_core::config! {
         pub folder: Option<PathBuf> = None,
         /// Height and width of the images.
         pub size: Option<usize> = None,
+        /// Lengths of the hidden layers of a network on vectors.
+        pub hidden: Vec<usize> = vec![256],
         /// Whether the backbone keeps its weights.
         pub freeze: bool = false,
         /// Number of blocks from the input that keep their weights.
@@ -114,6 +147,8 @@ dml_core::config! {
     serde always:
     /// `[train]`: how long, on what machine, and where the results go.
     pub struct TrainSettings {
+        /// How the network is trained; default: by the data.
+        pub method: Option<MethodName> = None,
         /// Passes over the training data.
         pub epochs: u64 = 10,
         /// Seed of weights, order and augmentations.

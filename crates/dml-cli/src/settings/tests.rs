@@ -191,10 +191,10 @@ fn sizes_come_from_the_data_unless_they_are_given() {
         "{problem}"
     );
 
-    let nested = r#"loss={ name = "CrossBatchMemory", loss = { name = "ProxyNCALoss" } }"#;
+    let nested = r#"loss={ name = "MultipleLosses", losses = [{ name = "ProxyNCALoss" }] }"#;
     let mut nested = load_text(LEAST, &[nested]).unwrap();
     nested.fill(sizes).unwrap();
-    assert_eq!(nested.loss["loss"]["num_classes"], 5);
+    assert_eq!(nested.loss["losses"][0]["num_classes"], 5);
 }
 
 #[test]
@@ -253,9 +253,77 @@ fn every_field_is_described_and_every_description_is_of_a_field() {
         .filter(|field| !field.path.ends_with(".name") || field.path == "backbone.name")
     {
         assert!(
-            guide.contains(&format!("| `{}` |", field.path)),
+            guide.contains(&format!("| `{}` | {} |", field.path, field.help)),
             "{}",
             field.path
         );
     }
+}
+
+#[test]
+fn a_resolved_configuration_gives_fields_that_it_has_no_use_for() {
+    let frozen = load_text(LEAST, &["backbone.freeze=true"]).unwrap();
+    let text = frozen.to_toml(false);
+    assert!(text.contains("layer_decay"), "{text}");
+    let again = load_text(&text, &[]).unwrap();
+    assert_eq!((again.data, again.backbone), (frozen.data, frozen.backbone));
+    let vectors = ["data.kind=vectors", "data.train=a.npz", "backbone={}"];
+    let vectors = load_text(LEAST, &vectors).unwrap();
+    let again = load_text(&vectors.to_toml(false), &[]).unwrap();
+    assert_eq!(
+        (again.data.kind, again.backbone),
+        (DataKind::Vectors, vectors.backbone)
+    );
+    // A value that is none of the defaults is refused still.
+    assert!(load_text(&text, &["backbone.layer_decay=0.5"]).is_err());
+}
+
+#[test]
+fn pairs_and_views_are_drawn_whatever_their_classes() {
+    let name = |own: &Settings| own.sampler["name"].as_str().unwrap().to_owned();
+    let views = "train.method=UnsupervisedEmbeddingsUsingAugmentations";
+    let views = load_text(LEAST, &[views]).unwrap();
+    assert_eq!(name(&views), "ShuffleSampler");
+    let pairs = [
+        "data.kind=texts",
+        "data.pairs=[\"a\", \"b\"]",
+        "backbone={ folder = \"e\" }",
+        "data.test_classes=0.5",
+    ];
+    assert!(load_text(LEAST, &pairs).is_err());
+    let pairs = load_text(LEAST, &pairs[..3]).unwrap();
+    assert_eq!(
+        (name(&pairs), pairs.method()),
+        ("ShuffleSampler".to_owned(), MethodName::TwoStreamMetricLoss)
+    );
+    assert_eq!(name(&load_text(LEAST, &[]).unwrap()), "MPerClassSampler");
+    let error = problem("", &["train.method=TwoStreamMetricLoss"]);
+    assert!(
+        error.contains("train.method: expected data.pairs"),
+        "{error}"
+    );
+}
+
+#[test]
+fn every_configuration_of_the_guide_is_one() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let guide = root.join("../../docs/guide");
+    let pages = fs::read_dir(guide)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let pages = pages.chain([root.join("README.md"), root.join("../../README.md")]);
+    let mut count = 0;
+    for page in pages.filter(|path| path.extension().is_some_and(|ending| ending == "md")) {
+        let text = fs::read_to_string(&page).unwrap();
+        let blocks = text.split("```toml\n").skip(1);
+        for block in blocks.map(|rest| rest.split("```").next().unwrap()) {
+            if block.contains("[dependencies]") {
+                continue;
+            }
+            let read = load_text(block, &[]);
+            assert!(read.is_ok(), "{}: {read:?}\n{block}", page.display());
+            count += 1;
+        }
+    }
+    assert!(count >= 1, "{count}");
 }

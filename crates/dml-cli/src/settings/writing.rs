@@ -5,7 +5,10 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{FIELDS, SECTIONS, Settings};
+use super::{
+    BackboneSettings, DataSettings, EvaluateSettings, FIELDS, HeadSettings, SECTIONS,
+    SearchSettings, Settings, TrainSettings,
+};
 
 impl Settings {
     /// The configuration with all fields, as a file that gives the same settings. `comments` adds what each field is.
@@ -38,7 +41,15 @@ impl Settings {
         text
     }
 
-    /// The fields of a section as data, for tables and comparisons.
+    /// The fields of a section in the order of the documentation, for tables and comparisons.
+    #[must_use]
+    pub fn ordered_fields_of(&self, section: &str) -> Vec<(String, Value)> {
+        let fields = self.fields_of(section);
+        let own = |(name, value): (&str, &Value)| (name.to_owned(), value.clone());
+        ordered(section, &fields).into_iter().map(own).collect()
+    }
+
+    /// The fields of a section as data.
     #[must_use]
     pub fn fields_of(&self, section: &str) -> Map<String, Value> {
         match section {
@@ -63,6 +74,20 @@ fn fields(section: &impl Serialize) -> Map<String, Value> {
         Ok(Value::Object(fields)) => fields,
         _ => Map::new(),
     }
+}
+
+/// The default of a field; `None` for the arguments of components.
+pub(super) fn default_of(section: &str, name: &str) -> Option<Value> {
+    let mut fields = match section {
+        "data" => fields(&DataSettings::default()),
+        "backbone" => fields(&BackboneSettings::default()),
+        "head" => fields(&HeadSettings::default()),
+        "train" => fields(&TrainSettings::default()),
+        "evaluate" => fields(&EvaluateSettings::default()),
+        "search" => fields(&SearchSettings::default()),
+        _ => Map::new(),
+    };
+    fields.remove(name)
 }
 
 /// Fields in the order of the documentation; of a component, its name and then its arguments.
@@ -106,6 +131,7 @@ pub(super) fn inline(value: &Value) -> Option<String> {
         Value::Bool(truth) => truth.to_string(),
         Value::Number(number) => match (number.as_i64(), number.as_f64()) {
             (Some(whole), _) => whole.to_string(),
+            (None, Some(real)) if real != 0.0 && real.abs() < 1e-4 => format!("{real:e}"),
             (None, Some(real)) => toml::Value::from(real).to_string(),
             (None, None) => number.to_string(),
         },

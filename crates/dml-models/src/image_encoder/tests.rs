@@ -1,4 +1,8 @@
+use std::fs;
+
 use super::*;
+use crate::encoder_folder::{CONFIG_FILE, WEIGHTS_FILE};
+use crate::error::ModelError;
 
 fn encoder(config: ImageEncoderConfig, seed: u64) -> Result<ImageEncoder> {
     let rng = &mut ChaCha8Rng::seed_from_u64(seed);

@@ -32,11 +32,12 @@ impl Cosine {
     /// Falls over `period` iterations or epochs to the share `floor` of the base rate.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for a period of 0 or a floor that is not a
-    /// finite number >= 0.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for a period of 0 or a floor outside of
+    /// [0, 1].
     pub fn new(period: u64, floor: f64) -> Result<Self> {
         check::at_least_one("period", period as usize)?;
-        let floor = check::non_negative("floor", floor)?;
+        let is_share = (0.0..=1.0).contains(&floor);
+        check::parameter(is_share, "floor", floor, "a number in [0, 1]")?;
         Ok(Self { period, floor })
     }
 }
@@ -61,6 +62,7 @@ mod tests {
         assert!((0..8).all(|t| cosine.factor(t) > cosine.factor(t + 1) || t == 7));
         assert_eq!(cosine.factor(7).to_bits(), 0f64.to_bits());
         assert!(Cosine::new(0, 0.1).is_err() && Cosine::new(3, -0.1).is_err());
+        assert!(Cosine::new(3, 1.5).is_err() && Cosine::new(3, f64::NAN).is_err());
         Ok(())
     }
 }

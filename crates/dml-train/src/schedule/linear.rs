@@ -27,11 +27,12 @@ impl Linear {
     /// Falls over `period` iterations or epochs to the share `floor` of the base rate.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for a period of 0 or a floor that is not a
-    /// finite number >= 0.
+    /// [`Error::InvalidParameter`](dml_core::Error::InvalidParameter) for a period of 0 or a floor outside of
+    /// [0, 1].
     pub fn new(period: u64, floor: f64) -> Result<Self> {
         check::at_least_one("period", period as usize)?;
-        let floor = check::non_negative("floor", floor)?;
+        let is_share = (0.0..=1.0).contains(&floor);
+        check::parameter(is_share, "floor", floor, "a number in [0, 1]")?;
         Ok(Self { period, floor })
     }
 }

@@ -132,3 +132,53 @@ fn towers_that_do_not_fit_are_refused() -> dml_core::Result<()> {
     assert!(matches!(built, Err(TrainError::SameName { .. })));
     Ok(())
 }
+
+#[test]
+fn views_beyond_the_second_are_hard_negatives_of_all_rows() -> dml_core::Result<()> {
+    let rows = [0, 8, 16, 1];
+    let examples = Blobs::new(64, 4).fetch(&rows, 4)?;
+    let own = TwoStreamMetricLoss::new(tower("text", 1, WIDTH, 4), ntxent());
+    let embedded = examples.views().iter();
+    let embedded = embedded.map(|view| own.embed(view));
+    let embedded: Vec<Tensor> = embedded.collect::<dml_core::Result<_>>()?;
+    let found = number(&own.losses(&embedded, &examples, 1)?.total()?);
+
+    // By hand: every anchor against the second view, where labels tell, and both further ones, where nothing matches.
+    let unit: Vec<Vec<Vec<f32>>> = embedded
+        .iter()
+        .map(|view| {
+            dml_core::TensorExt::normalize_rows(view, 2.0)?
+                .to_vec2::<f32>()
+                .map_err(Into::into)
+        })
+        .collect::<dml_core::Result<_>>()?;
+    let dot = |a: &[f32], b: &[f32]| -> f64 {
+        let products = a.iter().zip(b).map(|(a, b)| f64::from(a * b));
+        products.sum::<f64>() / 0.5
+    };
+    let labels = examples.labels().as_slice();
+    let mut losses = Vec::new();
+    for (i, anchor) in unit[0].iter().enumerate() {
+        let of_second = unit[1].iter().zip(labels);
+        let others: f64 = of_second
+            .clone()
+            .filter(|(_, label)| **label != labels[i])
+            .map(|(row, _)| dot(anchor, row).exp())
+            .chain(unit[2..].concat().iter().map(|row| dot(anchor, row).exp()))
+            .sum();
+        for (row, _) in of_second.filter(|(_, label)| **label == labels[i]) {
+            let near = dot(anchor, row);
+            losses.push((near.exp() + others).ln() - near);
+        }
+    }
+    let expected = losses.iter().sum::<f64>() / losses.len() as f64;
+    assert!(
+        (f64::from(found) - expected).abs() < 1e-4,
+        "{found} {expected}"
+    );
+
+    let symmetric = TwoStreamMetricLoss::new(tower("text", 1, WIDTH, 4), ntxent()).symmetric();
+    let refused = symmetric.losses(&embedded, &examples, 1).unwrap_err();
+    assert!(refused.to_string().contains("hard negatives"), "{refused}");
+    Ok(())
+}
