@@ -3,7 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    calibrate, compare, embed, evaluate, export, init, inspect, list, manual, mine, report, train,
+    calibrate, compare, embed, evaluate, export, index, init, inspect, list, manual, mine, report,
+    search, serve, train,
 };
 
 /// Deep metric learning: from a folder of images to a searchable index.
@@ -32,6 +33,10 @@ pub enum Command {
     Evaluate(evaluate::Args),
     /// Write embeddings of images or texts to a file.
     Embed(embed::Args),
+    /// Embed images or texts into an index that can be searched.
+    Index(index::Args),
+    /// Search an index by images, texts, vectors or ids.
+    Search(search::Args),
     /// Show what a run, model, checkpoint, index or data set holds, and what is wrong with it.
     Inspect(inspect::Args),
     /// List losses, miners, backbones and other components with their arguments.
@@ -42,6 +47,8 @@ pub enum Command {
     Mine(mine::Args),
     /// Find the threshold for a false accept rate, F1 or accuracy.
     Calibrate(calibrate::Args),
+    /// Serve an index over HTTP, with a web page.
+    Serve(Box<serve::Args>),
     /// Make the report page of a run again.
     Report(report::Args),
     /// Compare two runs side by side.

@@ -22,9 +22,9 @@ pub use dml_program::INTERRUPTED;
 pub struct Misuse(String);
 
 impl Misuse {
-    /// One sentence.
+    /// An error of one sentence.
     #[must_use]
-    pub fn new(sentence: impl Into<String>) -> anyhow::Error {
+    pub fn error(sentence: impl Into<String>) -> anyhow::Error {
         anyhow::Error::new(Self(sentence.into()))
     }
 }
@@ -74,7 +74,7 @@ mod tests {
         assert_eq!(code(&failed), FAILURE);
         let problem = anyhow::Error::new(Problem::new("a"));
         assert_eq!(code(&problem.context("b")), MISUSE);
-        let misuse: anyhow::Result<()> = Err(Misuse::new("a"));
+        let misuse: anyhow::Result<()> = Err(Misuse::error("a"));
         assert_eq!(code(&misuse.context("b").unwrap_err()), MISUSE);
         let kept = "a checkpoint".to_owned();
         let interrupted = anyhow::Error::new(Interrupted { kept });

@@ -4,10 +4,10 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Context;
-use dml::Dataset;
 use dml::candle_core::Tensor;
 use dml::data::{ImageFiles, ImageFilesConfig, Resize};
-use dml::embedding_pictures::{Pictured, draw};
+use dml::embedding_pictures::{Pictured, draw, draw_embeddings};
+use dml::{Dataset, IntoLabels, Labels};
 use serde::{Deserialize, Serialize};
 
 use crate::evaluation::{Embedded, EvaluationSet};
@@ -27,27 +27,34 @@ pub struct FigureFile {
     pub caption: String,
 }
 
-/// Draws what the embeddings look like; nothing for sets without images.
+/// Draws what the embeddings look like; nothing for pairs, which have no classes.
 ///
 /// # Errors
 /// Images that can't be read any more, a disk that is full.
 pub fn write_all(run: &RunFolder, set: &EvaluationSet, embedded: &Embedded) -> anyhow::Result<()> {
-    let Some(images) = set.images() else {
-        return Ok(());
-    };
+    let labels = numbered(&embedded.labels)?;
     // Queries among a gallery are drawn among each other: the gallery may be of another size by far.
-    let files = thumbnails(images)?;
-    let shown =
-        |rows: &[usize]| -> dml::Result<Tensor> { Ok(files.fetch(rows, 0)?.views()[0].clone()) };
-    let queries = Pictured {
-        embeddings: &embedded.queries,
-        labels: &embedded.labels,
-        images: &shown,
+    let pictures = match set.images() {
+        Some(images) => {
+            let files = thumbnails(images)?;
+            let shown = |rows: &[usize]| -> dml::Result<Tensor> {
+                Ok(files.fetch(rows, 0)?.views()[0].clone())
+            };
+            let queries = Pictured {
+                embeddings: &embedded.queries,
+                labels: &labels,
+                images: &shown,
+            };
+            draw(&queries, None)?
+        }
+        None if embedded.gallery.is_none() => draw_embeddings(&embedded.queries, &labels)?,
+        // Pairs have no classes.
+        None => return Ok(()),
     };
     let folder = run.path(FIGURES);
     fs::create_dir_all(&folder).with_context(|| format!("can't make {}", folder.display()))?;
     let mut list = Vec::new();
-    for picture in draw(&queries, None)? {
+    for picture in pictures {
         let file = format!("{}.svg", picture.name);
         write(&folder.join(&file), picture.drawing.to_svg()?.as_bytes())?;
         list.push(FigureFile {
@@ -57,6 +64,21 @@ pub fn write_all(run: &RunFolder, set: &EvaluationSet, embedded: &Embedded) -> a
     }
     // Last: a list names files that are there.
     write(&folder.join(LIST), &serde_json::to_vec_pretty(&list)?)
+}
+
+/// Labels from 0 without gaps, in the same order: the numbers in the list of the test set's classes.
+fn numbered(labels: &Labels) -> dml::Result<Labels> {
+    let mut present = labels.as_slice().to_vec();
+    present.sort_unstable();
+    present.dedup();
+    // Labels below 0 are of no class and have no number.
+    let first = present.partition_point(|label| *label < 0);
+    let number = |label: &i64| match *label {
+        junk @ ..0 => junk,
+        label => (present.partition_point(|own| *own < label) - first) as i64,
+    };
+    let numbers: Vec<i64> = labels.as_slice().iter().map(number).collect();
+    numbers.into_labels()
 }
 
 /// The figures of a run with their SVG; none before it has ended.
@@ -89,4 +111,16 @@ pub(crate) fn thumbnails(images: &ImageFiles) -> anyhow::Result<ImageFiles> {
         ..images.config().clone()
     };
     Ok(images.with_config(config)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_have_the_numbers_of_the_list() -> dml::Result<()> {
+        let labels = [7i64, 2, -1, 7, 9].into_labels()?;
+        assert_eq!(numbered(&labels)?.as_slice(), [1, 0, -1, 1, 2]);
+        Ok(())
+    }
 }

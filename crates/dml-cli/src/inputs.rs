@@ -1,15 +1,18 @@
 //! Whatever a model embeds: images of a folder or table, or lines of a text file, each with an id.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
 use anyhow::Context;
 use dml::candle_core::Tensor;
-use dml::data::{DataError, ImageFiles, ImageFolder, SkippedFile};
-use dml::encoder::Encoder;
-use dml::{Dataset, Labels};
+use dml::data::{DataError, Entry, ImageFiles, ImageFolder, Manifest, SkippedFile, TokenDataset};
+use dml::encoder::{Encoder, TextModel};
+use dml::eval::DatasetInputs;
+use dml::{Dataset, IntoLabels, Labels};
 
 use crate::data::open_images;
+use crate::evaluation::EvaluationSet;
 use crate::exit::Misuse;
 use crate::progress::Progress;
 
@@ -19,7 +22,7 @@ const LARGEST: u64 = 1 << 30;
 /// Inputs with their ids and, where the data has classes, their labels.
 #[derive(Debug)]
 pub struct NamedInputs {
-    /// Paths of images below the folder, or numbers of lines from 1.
+    /// Paths of images below the folder, or numbers of lines or rows from 1.
     pub ids: Vec<String>,
     /// Label of each input, and the names of the classes.
     pub classes: Option<(Labels, Vec<String>)>,
@@ -41,7 +44,7 @@ pub enum InputSource {
 /// What to embed.
 #[derive(Clone, Debug, clap::Args)]
 pub struct InputArgs {
-    /// Folder of images, table of images, or text file with a text on each line.
+    /// Folder of images, table of images or texts, or text file with a text on each line.
     #[arg(value_name = "DATA")]
     pub data: std::path::PathBuf,
     /// Rows of the table, by its column split.
@@ -58,21 +61,25 @@ impl NamedInputs {
     /// # Errors
     /// Data that can't be read; [`Misuse`] for data of another kind than the model's.
     pub fn open(args: &InputArgs, encoder: &Encoder) -> anyhow::Result<Self> {
-        let is_text = args.data.extension().is_some_and(|ending| ending == "txt");
-        match (encoder, is_text) {
-            (Encoder::Image(model), false) => Self::images(
-                &args.data,
-                args.split.as_deref(),
-                model.preparation.evaluation_files(),
-            ),
-            (Encoder::Text(_), true) => Self::texts(&args.data),
+        let split = args.split.as_deref();
+        let is_lines = args.data.extension().is_some_and(|ending| ending == "txt");
+        match encoder {
+            Encoder::Image(model) if !is_lines => {
+                Self::images(&args.data, split, model.preparation.evaluation_files())
+            }
+            Encoder::Text(_) if is_lines && split.is_none() => Self::texts(&args.data),
+            Encoder::Text(_) if crate::settings::is_table(&args.data) => {
+                Self::table_of_texts(&args.data, split)
+            }
             _ => {
                 let (shown, reads) = (args.data.display(), encoder.reads());
                 let expected = match encoder {
                     Encoder::Image(_) => "a folder or table of images",
-                    Encoder::Text(_) => "a .txt file with a text on each line",
+                    Encoder::Text(_) => {
+                        "a .txt file with a text on each line, or a table with the columns text and label"
+                    }
                 };
-                Err(Misuse::new(format!(
+                Err(Misuse::error(format!(
                     "{shown}: the model reads {reads}: expected {expected}"
                 )))
             }
@@ -89,7 +96,7 @@ impl NamedInputs {
                 "{}: expected a folder or a table (.csv, .parquet)",
                 path.display()
             );
-            return Err(Misuse::new(sentence));
+            return Err(Misuse::error(sentence));
         }
         let labelled = open_images(path, split, config);
         let is_flat = labelled
@@ -133,7 +140,7 @@ impl NamedInputs {
             .with_context(|| format!("can't read {shown}"))?
             .len();
         if length > LARGEST {
-            return Err(Misuse::new(format!(
+            return Err(Misuse::error(format!(
                 "{shown}: expected at most {LARGEST} bytes, got {length}"
             )));
         }
@@ -144,7 +151,7 @@ impl NamedInputs {
             .map(|(number, line)| (number, line.to_owned()))
             .unzip();
         if texts.is_empty() {
-            return Err(Misuse::new(format!(
+            return Err(Misuse::error(format!(
                 "{shown}: expected a text on each line, got none"
             )));
         }
@@ -154,6 +161,62 @@ impl NamedInputs {
             source: InputSource::Texts(texts),
             skipped: Vec::new(),
         })
+    }
+
+    /// Texts of a table with the columns `text` and `label`.
+    ///
+    /// # Errors
+    /// A table that can't be read, or a row without one of these.
+    pub fn table_of_texts(path: &Path, split: Option<&str>) -> anyhow::Result<Self> {
+        let table = Manifest::read(path)?;
+        if let Some(name) = split {
+            // For its error, if there is no such split.
+            table.split(name)?;
+        }
+        let names = table.class_names().to_vec();
+        let places: HashMap<&str, i64> = names.iter().map(String::as_str).zip(0..).collect();
+        let (mut ids, mut texts, mut labels) = (Vec::new(), Vec::new(), Vec::new());
+        for (row, entry) in (1..).zip(table.entries()) {
+            if split.is_some_and(|name| entry.split.as_deref() != Some(name)) {
+                continue;
+            }
+            let lacks = |what: &str| format!("{}: row {row} has no {what}", path.display());
+            texts.push(entry.text.clone().with_context(|| lacks("text"))?);
+            let label = places.get(entry.label.as_str()).copied();
+            labels.push(label.with_context(|| lacks("label"))?);
+            let row: usize = row;
+            ids.push(row.to_string());
+        }
+        let labels = labels.into_labels()?;
+        drop(places);
+        Ok(Self {
+            ids,
+            classes: Some((labels, names)),
+            source: InputSource::Texts(texts),
+            skipped: Vec::new(),
+        })
+    }
+
+    /// Labelled texts as a set whose texts look for each other.
+    ///
+    /// # Errors
+    /// [`Misuse`] for inputs without classes or of images, and a text without a token.
+    pub fn as_texts(&self, model: &TextModel) -> anyhow::Result<EvaluationSet> {
+        let (InputSource::Texts(texts), Some((labels, names))) = (&self.source, &self.classes)
+        else {
+            return Err(Misuse::error("expected texts with classes"));
+        };
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let tokens = model.tokenizer.encode_each(&texts)?;
+        let pad = model.encoder.network().pad_token_id();
+        let inputs = DatasetInputs::new(TokenDataset::new(tokens, pad, labels)?);
+        let ids = self.ids.iter().cloned().collect();
+        Ok(EvaluationSet::of_rows(
+            inputs,
+            labels.clone(),
+            ids,
+            names.clone(),
+        ))
     }
 
     /// Number of inputs.
@@ -183,7 +246,7 @@ impl NamedInputs {
     pub fn labels(&self, command: &str) -> anyhow::Result<Labels> {
         match &self.classes {
             Some((labels, _)) => Ok(labels.clone()),
-            None => Err(Misuse::new(format!(
+            None => Err(Misuse::error(format!(
                 "{command} needs data with classes: folders of classes, or a table with labels"
             ))),
         }
@@ -205,7 +268,7 @@ impl NamedInputs {
                 let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
                 model.embed(&texts, batch, done)?
             }
-            _ => return Err(Misuse::new(format!("the model reads {things}"))),
+            _ => return Err(Misuse::error(format!("the model reads {things}"))),
         })
     }
 
@@ -222,4 +285,13 @@ impl NamedInputs {
             );
         }
     }
+}
+
+/// Whether the rows of a table are texts without images.
+#[must_use]
+pub fn has_only_texts(table: &Manifest) -> bool {
+    let is_text = |own: &Entry| {
+        own.text.is_some() && own.path.as_os_str().is_empty() && own.contents.is_none()
+    };
+    table.entries().iter().all(is_text)
 }

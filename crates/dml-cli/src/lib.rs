@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
 
 pub mod exit;
+pub mod notes;
 pub mod progress;
 pub mod settings;
+pub mod shell;
 
 pub mod run_folder;
 

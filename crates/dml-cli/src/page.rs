@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::Context;
 use dml::eval::pictures::line_chart;
 use dml::report::{Figure, Page};
+use serde_json::Value;
 
 use crate::figures;
 use crate::results::Results;
@@ -61,19 +62,47 @@ impl RunFiles {
     /// Fields of the configuration and their values, in order.
     #[must_use]
     pub fn fields(&self) -> Vec<(String, String)> {
-        let of = |(section, _): &(&str, &str)| {
-            let fields = self.settings.fields_of(section);
-            let shown = fields.into_iter().filter(|(_, value)| !value.is_null());
-            let shown = shown.map(|(name, value)| {
-                let value = match value {
-                    serde_json::Value::String(text) => text,
-                    other => other.to_string(),
-                };
-                (format!("{section}.{name}"), value)
-            });
-            shown.collect::<Vec<_>>()
-        };
-        SECTIONS.iter().flat_map(of).collect()
+        let mut rows = Vec::new();
+        for (section, _) in SECTIONS {
+            for (name, value) in self.settings.ordered_fields_of(section) {
+                // The file of a run has all fields that mean something for it.
+                let path = format!("{section}.{name}");
+                if self.settings.is_given(&path) {
+                    flatten(path, &value, &mut rows);
+                }
+            }
+        }
+        rows
+    }
+}
+
+/// A row for each number, word and list below a value.
+fn flatten(path: String, value: &Value, rows: &mut Vec<(String, String)>) {
+    let is_scalar = |value: &Value| !value.is_object() && !value.is_array();
+    match value {
+        Value::Object(fields) if !fields.is_empty() => {
+            for (name, value) in fields {
+                flatten(format!("{path}.{name}"), value, rows);
+            }
+        }
+        Value::Array(items) if !items.iter().all(is_scalar) => {
+            for (place, value) in (1..).zip(items) {
+                flatten(format!("{path}.{place}"), value, rows);
+            }
+        }
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(plain).collect();
+            rows.push((path, items.join(", ")));
+        }
+        scalar => rows.push((path, plain(scalar))),
+    }
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => "–".to_owned(),
+        other => other.to_string(),
     }
 }
 
@@ -183,4 +212,31 @@ fn about(results: &Results) -> Vec<[String; 2]> {
     }
     rows.push(["classes learnt".to_owned(), results.data.classes.join(", ")]);
     rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_rows_of_a_table() {
+        let loss = serde_json::json!({
+            "name": "TripletMarginLoss", "margin": 0.2, "distance": { "name": "LpDistance", "p": 2 },
+            "steps": [1, 2], "parts": [{ "name": "a" }],
+        });
+        let mut rows = Vec::new();
+        flatten("loss".to_owned(), &loss, &mut rows);
+        let rows: Vec<(&str, &str)> = rows.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+        assert_eq!(
+            rows,
+            [
+                ("loss.distance.name", "LpDistance"),
+                ("loss.distance.p", "2"),
+                ("loss.margin", "0.2"),
+                ("loss.name", "TripletMarginLoss"),
+                ("loss.parts.1.name", "a"),
+                ("loss.steps", "1, 2"),
+            ]
+        );
+    }
 }

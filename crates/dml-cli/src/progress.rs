@@ -1,10 +1,11 @@
 //! Progress with rate and time left: a bar on a terminal, plain lines elsewhere. Both go to standard error.
 
+use std::fmt::Write;
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use dml_program::eprintln;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
 /// Time between two plain lines.
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -27,9 +28,17 @@ impl Progress {
     pub fn new(what: &str, total: usize) -> Self {
         let total = total as u64;
         let template =
-            format!("{{bar:30}} {{pos}}/{{len}} {what}, {{per_sec}}, {{eta}} left {{msg}}");
+            format!("{{bar:30}} {{pos}}/{{len}} {what}, {{rate}} a second, {{left}} left{{msg}}");
+        let rate = |state: &ProgressState, text: &mut dyn Write| {
+            // A terminal that can't be written to shows nothing.
+            let _ = write!(text, "{:.1}", state.per_sec());
+        };
+        let left = |state: &ProgressState, text: &mut dyn Write| {
+            let _ = write!(text, "{}", duration(state.eta().as_secs_f64()));
+        };
         let style = ProgressStyle::with_template(&template);
         let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+        let style = style.with_key("rate", rate).with_key("left", left);
         let is_drawn = std::io::stderr().is_terminal();
         let bar = match is_drawn {
             true => ProgressBar::new(total).with_style(style),
@@ -56,15 +65,20 @@ impl Progress {
     /// So many are done; `note` is added to the bar.
     pub fn set(&mut self, done: u64, note: &str) {
         self.bar.set_position(done);
-        self.bar.set_message(note.to_owned());
+        let note = if note.is_empty() {
+            String::new()
+        } else {
+            format!(", {note}")
+        };
         if let Some(what) = &self.plain
             && self.told.elapsed() >= INTERVAL
         {
             self.told = Instant::now();
             let passed = self.begun.elapsed().as_secs_f64();
             let line = plain_line(what, [self.begun_at, done, self.total], passed);
-            eprintln!("{line}{}{note}", if note.is_empty() { "" } else { ", " });
+            eprintln!("{line}{note}");
         }
+        self.bar.set_message(note);
     }
 
     /// Prints a line to standard output without disturbing the bar.

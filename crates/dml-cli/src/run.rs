@@ -16,7 +16,8 @@ use crate::network::Network;
 use crate::preparation::Prepared;
 use crate::results::{BestEpoch, DataSummary, Results, by_name, now};
 use crate::run_folder::{BEFORE, CONFIG, METRICS, MODEL, REPORT, RunFolder};
-use crate::settings::Settings;
+use crate::settings::{Settings, in_utf8};
+use crate::shell::{command_line, quoted};
 use crate::training::Trained;
 use crate::{figures, page};
 
@@ -44,8 +45,7 @@ impl Run {
     /// [`Interrupted`] after Ctrl-C, and whatever keeps data and results from being read and written.
     pub fn train(mut self) -> anyhow::Result<()> {
         if !self.is_resumed {
-            let placed = with_absolute_paths(&self.settings);
-            self.run.write(CONFIG, placed.to_toml(false).as_bytes())?;
+            self.write_config()?;
         }
         let mut seconds = BTreeMap::new();
         let before = self.before(&mut seconds)?;
@@ -55,6 +55,9 @@ impl Run {
                 Some(step) => println!("goes on after iteration {step}"),
                 None => println!("begins anew: there is no checkpoint yet"),
             }
+            // Arguments may have changed it, and a run that goes on has not ended.
+            self.write_config()?;
+            self.run.remove_file(METRICS)?;
         }
         let trained = self.prepared.training.run()?;
         if trained.ended == Ended::Stopped {
@@ -81,6 +84,11 @@ impl Run {
             .network
             .read(&self.run.path(MODEL), &self.device)?;
         self.judge(&*network, trained, before, weights, seconds)
+    }
+
+    fn write_config(&self) -> anyhow::Result<()> {
+        let placed = with_absolute_paths(&self.settings)?;
+        self.run.write(CONFIG, placed.to_toml(false).as_bytes())
     }
 
     /// Metrics before training, once a run.
@@ -124,8 +132,9 @@ impl Run {
         if !self.interrupt.is_asked() {
             return Ok(());
         }
-        let folder = self.run.folder().display();
-        let kept = format!("the last checkpoint is kept; go on by dml train --resume {folder}");
+        let folder = quoted(self.run.folder());
+        let kept =
+            format!("what there is of the run is kept; go on by dml train --resume {folder}");
         Err(Interrupted { kept }.into())
     }
 
@@ -155,7 +164,7 @@ impl Run {
         });
         let results = Results {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            command: std::env::args().collect::<Vec<_>>().join(" "),
+            command: command_line(std::env::args_os()),
             date: now(),
             metrics,
             metrics_before_training: before,
@@ -213,23 +222,28 @@ impl Run {
 }
 
 /// The settings with paths that hold from any folder.
-fn with_absolute_paths(settings: &Settings) -> Settings {
+///
+/// # Errors
+/// A working directory that a configuration can't hold.
+fn with_absolute_paths(settings: &Settings) -> anyhow::Result<Settings> {
     let mut placed = settings.clone();
     let (data, backbone) = (&mut placed.data, &mut placed.backbone);
     let paths = [
         &mut data.train,
         &mut data.test,
         &mut data.validation,
+        &mut data.test_pairs,
+        &mut data.train_labels,
+        &mut data.test_labels,
+        &mut data.validation_labels,
         &mut backbone.weights,
         &mut backbone.folder,
     ];
-    for path in paths.into_iter().flatten() {
-        if let Ok(absolute) = std::path::absolute(&*path) {
-            *path = absolute;
-        }
+    let paths = paths.into_iter().flatten();
+    for path in paths.chain([&mut placed.train.out]) {
+        let absolute = std::path::absolute(&*path)?;
+        in_utf8(&absolute, &absolute.display().to_string())?;
+        *path = absolute;
     }
-    if let Ok(absolute) = std::path::absolute(&placed.train.out) {
-        placed.train.out = absolute;
-    }
-    placed
+    Ok(placed)
 }

@@ -24,6 +24,7 @@ use dml::core::folder_lock::FolderLock;
 use dml::train::{Checkpoints, CheckpointsConfig};
 
 use crate::exit::Misuse;
+use crate::shell::quoted;
 
 /// The resolved configuration.
 pub const CONFIG: &str = "dml.toml";
@@ -74,8 +75,9 @@ impl RunFolder {
     pub fn create(folder: &Path, overwrite: bool) -> anyhow::Result<Self> {
         if is_run(folder) && !overwrite {
             let shown = folder.display();
-            return Err(Misuse::new(format!(
-                "{shown}: holds a run; go on with it by --resume {shown}, replace it by --overwrite, or choose another folder by --out"
+            return Err(Misuse::error(format!(
+                "{shown}: holds a run; go on with it by --resume {}, replace it by --overwrite, or choose another folder by --out",
+                quoted(folder)
             )));
         }
         fs::create_dir_all(folder)
@@ -111,9 +113,17 @@ impl RunFolder {
         }
         let files = [METRICS, BEFORE, REPORT, LOGS[0], LOGS[1], CONFIG];
         for name in files {
-            self.remove(name, |path| fs::remove_file(path))?;
+            self.remove_file(name)?;
         }
         Ok(())
+    }
+
+    /// Removes a file, if it is there.
+    ///
+    /// # Errors
+    /// A folder that can't be written to.
+    pub fn remove_file(&self, name: &str) -> anyhow::Result<()> {
+        self.remove(name, |path| fs::remove_file(path))
     }
 
     fn remove(

@@ -1,3 +1,5 @@
+//! Errors.
+
 use std::io;
 
 /// Why a pickle could not be read.

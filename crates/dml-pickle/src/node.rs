@@ -1,3 +1,5 @@
+//! The values of a pickle.
+
 /// Number of a value in its [`Pickle`](crate::Pickle).
 ///
 /// ```

@@ -1,3 +1,5 @@
+//! A pickle with its values.
+
 use std::io::Read;
 
 use crate::machine::Machine;

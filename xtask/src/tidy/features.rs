@@ -13,9 +13,15 @@ use crate::metadata::Metadata;
 
 /// The package that all others are compared with.
 const FIRST: &str = "dml-mnist";
-/// The packages that are built on their own: xtask has no procedural macros, the kernels no tensors; the command and the
-/// service are no default members, because tables, archives and HTTP would delay every other build.
-const APART: &[&str] = &["xtask", "dml-kernels", "dml-cli", "dml-serve"];
+/// The packages that are built on their own: xtask has no procedural macros, the kernels no tensors; the command, the service and
+/// the exchange of collections are no default members, because tables, archives and HTTP would delay every other build.
+const APART: &[&str] = &[
+    "xtask",
+    "dml-kernels",
+    "dml-cli",
+    "dml-exchange",
+    "dml-serve",
+];
 
 /// The features that a build turns on, by package and version. A package that runs at build time and in the program has
 /// two sets.

@@ -75,6 +75,8 @@ fn may_depend(package: &str, sibling: &str) -> bool {
         "dml-onnx" => matches!(sibling, "dml-core" | "dml-nn"),
         // A collection is served, and its pictures are decoded as inputs of a network are.
         "dml-serve" => matches!(sibling, "dml-core" | "dml-data" | "dml-eval"),
+        // Collections in formats of which data sets read some.
+        "dml-exchange" => matches!(sibling, "dml-core" | "dml-data" | "dml-eval"),
         _ => sibling == "dml-core",
     }
 }

@@ -56,7 +56,7 @@ fn share(text: &str) -> Result<f64, String> {
 /// Data without classes or without pairs of both kinds, a model that can't be read.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let device =
-        open_device(&args.device).map_err(|error| Misuse::new(format!("--device: {error}")))?;
+        open_device(&args.device).map_err(|error| Misuse::error(format!("--device: {error}")))?;
     let encoder = Encoder::open(model_of(&args.model), &device)?;
     let inputs = NamedInputs::open(&args.inputs, &encoder)?;
     let labels = inputs.labels("calibrate")?;

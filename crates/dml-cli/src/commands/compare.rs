@@ -31,17 +31,13 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let runs = [RunFiles::read(&args.first)?, RunFiles::read(&args.second)?];
     let [first, second] = names(&runs, args);
     let metrics = metrics(&runs);
-    println!("{:<32} {first:>14} {second:>14} {:>10}", "metric", "change");
-    for [name, a, b, change] in &metrics {
-        println!("{name:<32} {a:>14} {b:>14} {change:>10}");
-    }
+    print_table(["metric", &first, &second, "change"], &metrics);
     let settings = differences(&runs);
-    match settings.is_empty() {
-        true => println!("the configurations are equal"),
-        false => println!("\n{:<32} {first:>14} {second:>14}", "configuration"),
-    }
-    for [name, a, b] in &settings {
-        println!("{name:<32} {a:>14} {b:>14}");
+    if settings.is_empty() {
+        println!("the configurations are equal");
+    } else {
+        println!();
+        print_table(["configuration", &first, &second], &settings);
     }
     let Some(path) = &args.html else {
         return Ok(());
@@ -62,6 +58,27 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     write(path, page.to_string().as_bytes())?;
     println!("{}", path.display());
     Ok(())
+}
+
+/// Prints columns that are as wide as their longest cell; all but the first are aligned at the right.
+fn print_table<const N: usize>(names: [&str; N], rows: &[[String; N]]) {
+    let width = |column: usize| {
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells
+            .chain([names[column].chars().count()])
+            .max()
+            .unwrap_or(0)
+    };
+    let widths: [usize; N] = std::array::from_fn(width);
+    let header = names.map(str::to_owned);
+    for row in [&header].into_iter().chain(rows) {
+        let cell = |(column, text): (usize, &String)| match column {
+            0 => format!("{text:<width$}", width = widths[column]),
+            _ => format!("{text:>width$}", width = widths[column]),
+        };
+        let cells: Vec<String> = row.iter().enumerate().map(cell).collect();
+        println!("{}", cells.join("  ").trim_end());
+    }
 }
 
 /// Short names, or whole paths where these are the same.

@@ -50,7 +50,7 @@ impl Format {
         match ending.to_ascii_lowercase().as_str() {
             "csv" => Ok(Self::Csv),
             "safetensors" => Ok(Self::Safetensors),
-            _ => Err(Misuse::new(format!(
+            _ => Err(Misuse::error(format!(
                 "--out {}: expected an ending .csv or .safetensors",
                 path.display()
             ))),
@@ -65,7 +65,7 @@ impl Format {
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let format = Format::of(&args.out)?;
     let device =
-        open_device(&args.device).map_err(|error| Misuse::new(format!("--device: {error}")))?;
+        open_device(&args.device).map_err(|error| Misuse::error(format!("--device: {error}")))?;
     let encoder = Encoder::open(model_of(&args.model), &device)?;
     let inputs = NamedInputs::open(&args.inputs, &encoder)?;
     inputs.tell_skipped();

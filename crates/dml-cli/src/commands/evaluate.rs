@@ -4,15 +4,16 @@ use std::path::PathBuf;
 
 use dml::config::MetricName;
 use dml::encoder::Encoder;
-use dml::nn::Layer;
 use dml_program::{open_device, println};
 use serde_json::json;
 
-use crate::data::open_set;
+use crate::data::{ImageData, open_set};
+use crate::evaluation::EvaluationSet;
 use crate::exit::Misuse;
+use crate::inputs::NamedInputs;
 use crate::results::by_name;
 use crate::run_folder::{CONFIG, is_run, model_of};
-use crate::settings::{EvaluateSettings, load};
+use crate::settings::{EvaluateSettings, Settings, load};
 
 /// What to evaluate, and by what.
 #[derive(Clone, Debug, clap::Args)]
@@ -20,7 +21,7 @@ pub struct Args {
     /// Folder of a run or of a model.
     #[arg(value_name = "MODEL")]
     pub model: PathBuf,
-    /// Folder of class folders, or table. Default: the test data of the run.
+    /// Folder of class folders, or table of images or texts. Default: the test data of the run.
     #[arg(value_name = "DATA")]
     pub data: Option<PathBuf>,
     /// Rows of the table, by its column split.
@@ -29,7 +30,7 @@ pub struct Args {
     /// Metrics, separated by commas; `dml list metrics` has their names. Default: those of the run.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub metrics: Vec<MetricName>,
-    /// Images that are embedded at a time.
+    /// Images or texts that are embedded at a time.
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = dml_program::number::within(1usize, 1 << 20))]
     pub batch: usize,
     /// Print JSON.
@@ -46,7 +47,7 @@ pub struct Args {
 /// A model or data that can't be read.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let device =
-        open_device(&args.device).map_err(|error| Misuse::new(format!("--device: {error}")))?;
+        open_device(&args.device).map_err(|error| Misuse::error(format!("--device: {error}")))?;
     let settings = match is_run(&args.model) {
         true => Some(load(Some(&args.model.join(CONFIG)), &[])?),
         false => None,
@@ -55,23 +56,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         return Err(no_data(args));
     }
     let encoder = Encoder::open(model_of(&args.model), &device)?;
-    let Encoder::Image(model) = &encoder else {
-        return Err(Misuse::new(format!(
-            "{}: the model reads {}, and evaluate takes one of images",
-            args.model.display(),
-            encoder.reads()
-        )));
-    };
-    let set = match (&args.data, &settings) {
-        (Some(path), _) => open_set(path, args.split.as_deref(), &model.preparation)?,
-        (None, Some(settings)) => {
-            let data = crate::data::ImageData::open(settings, &model.preparation)?;
-            data.run
-                .test
-                .ok_or_else(|| Misuse::new("the run has no test data: name DATA"))?
-        }
-        (None, None) => return Err(no_data(args)),
-    };
+    let set = set_of(args, settings.as_ref(), &encoder)?;
     let own = settings
         .map(|settings| settings.evaluate)
         .unwrap_or_else(EvaluateSettings::default);
@@ -80,8 +65,9 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     } else {
         args.metrics.clone()
     };
-    let embedded = set.embed(args.batch, "images", |view| {
-        model.encoder.forward(&view.to_device(&device)?)
+    let things = encoder.reads();
+    let embedded = set.embed(args.batch, things, |view| {
+        encoder.network().forward(&view.to_device(&device)?)
     })?;
     let values = embedded.metrics(&metrics)?;
     if args.json {
@@ -92,16 +78,37 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         );
         return Ok(());
     }
-    println!("{}", set.describe("images"));
+    println!("{}", set.describe(things));
     for (name, value) in values {
         println!("{name:<28} {value:>10.4}");
     }
     Ok(())
 }
 
+/// The data that is named, or the test data of the run.
+fn set_of(
+    args: &Args,
+    settings: Option<&Settings>,
+    encoder: &Encoder,
+) -> anyhow::Result<EvaluationSet> {
+    let split = args.split.as_deref();
+    match (encoder, &args.data, settings) {
+        (Encoder::Image(model), Some(path), _) => open_set(path, split, &model.preparation),
+        (Encoder::Image(model), None, Some(own)) => {
+            let test = ImageData::open(own, &model.preparation)?.run.test;
+            test.ok_or_else(|| Misuse::error("the run has no test data: name DATA"))
+        }
+        (Encoder::Text(model), Some(path), _) => {
+            let inputs = NamedInputs::table_of_texts(path, split)?;
+            inputs.as_texts(model)
+        }
+        _ => Err(no_data(args)),
+    }
+}
+
 fn no_data(args: &Args) -> anyhow::Error {
     let shown = args.model.display();
-    Misuse::new(format!(
+    Misuse::error(format!(
         "{shown}: a model alone has no test data: name DATA"
     ))
 }

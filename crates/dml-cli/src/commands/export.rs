@@ -59,7 +59,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     }
     if let Some(folder) = &args.folder {
         if folder.exists() && folder.canonicalize()? == model.canonicalize()? {
-            return Err(Misuse::new(format!(
+            return Err(Misuse::error(format!(
                 "--folder {}: is the model itself",
                 folder.display()
             )));

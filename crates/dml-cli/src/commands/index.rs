@@ -1,6 +1,8 @@
 //! `dml index`: embeddings of a gallery, ready to be searched.
 
-use std::path::PathBuf;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use dml::candle_core::Tensor;
@@ -46,12 +48,12 @@ pub struct Args {
 /// A model or data that can't be read, an index that is there already or of another length, a disk that is full.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let device =
-        open_device(&args.device).map_err(|error| Misuse::new(format!("--device: {error}")))?;
+        open_device(&args.device).map_err(|error| Misuse::error(format!("--device: {error}")))?;
     let folder = match (&args.out, is_run(&args.model)) {
         (Some(folder), _) => folder.clone(),
         (None, true) => args.model.join(INDEX),
         (None, false) => {
-            return Err(Misuse::new(
+            return Err(Misuse::error(
                 "expected --out DIR: a model alone has no folder for an index",
             ));
         }
@@ -59,15 +61,18 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let is_there = Collection::is_collection(&folder);
     let shown = folder.display();
     if args.add && !is_there {
-        return Err(Misuse::new(format!("{shown}: expected an index to add to")));
+        return Err(Misuse::error(format!(
+            "{shown}: expected an index to add to"
+        )));
     }
-    if folder.exists() && !args.add && !(args.overwrite && is_there) {
+    let is_allowed = args.add || (args.overwrite && is_there);
+    if !is_allowed && !is_free(&folder)? {
         let hint = if is_there {
             "; add to it by --add, or replace it by --overwrite"
         } else {
             ", and is no index"
         };
-        return Err(Misuse::new(format!("{shown}: is there already{hint}")));
+        return Err(Misuse::error(format!("{shown}: is there already{hint}")));
     }
     let kind = kind(args)?;
     let encoder = Encoder::open(model_of(&args.model), &device)?;
@@ -88,20 +93,46 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     }
     let mut index = Collection::new(kind.build()?.to_empty());
     index.add(items)?;
-    if is_there {
-        std::fs::remove_dir_all(&folder).with_context(|| format!("can't remove {shown}"))?;
-    }
-    index.save(&folder)?;
-    println!(
-        "{shown}: {} of {}",
-        kind.name(),
-        counted(index.len(), encoder.reads())
-    );
+    put(&index, &folder)?;
+    let (name, count, things) = (kind.name(), index.len(), encoder.reads());
+    println!("{shown}: {name} of {count} {things}");
     Ok(())
 }
 
-fn counted(count: usize, things: &str) -> String {
-    format!("{count} {things}")
+/// Whether nothing is there, or an empty folder.
+fn is_free(folder: &Path) -> anyhow::Result<bool> {
+    match fs::read_dir(folder) {
+        Ok(mut entries) => Ok(entries.next().is_none()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
+        Err(error) if error.kind() == ErrorKind::NotADirectory => Ok(false),
+        Err(error) => Err(error).with_context(|| format!("can't read {}", folder.display())),
+    }
+}
+
+/// Writes an index beside its folder and moves it there when it is whole; an index that is there stays until then.
+fn put(index: &Collection, folder: &Path) -> anyhow::Result<()> {
+    let mut name = std::ffi::OsString::from(".");
+    name.push(folder.file_name().unwrap_or_default());
+    name.push(".new");
+    let new = folder.with_file_name(name);
+    // What an interrupted command has left.
+    remove(&new)?;
+    index
+        .save(&new)
+        .with_context(|| format!("can't write {}", folder.display()))
+        .inspect_err(|_| drop(remove(&new)))?;
+    remove(folder)?;
+    fs::rename(&new, folder)
+        .with_context(|| format!("can't move {} to {}", new.display(), folder.display()))
+}
+
+fn remove(folder: &Path) -> anyhow::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("can't remove {}", folder.display()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The kind of index that is asked for.

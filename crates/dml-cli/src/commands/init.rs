@@ -5,14 +5,16 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use dml::Dataset;
-use dml::data::{ImageFiles, ImageFilesConfig};
+use dml::data::{ImageFiles, ImageFilesConfig, Manifest};
 use dml_program::println;
 
 use crate::commands::train::DEFAULT_CONFIG;
 use crate::data::open_images;
 use crate::exit::Misuse;
+use crate::inputs::has_only_texts;
 use crate::run_folder::write;
-use crate::settings::{Override, SECTIONS, Settings, Sizes, help, load};
+use crate::settings::{Override, SECTIONS, Settings, Sizes, help, in_utf8, is_table, load};
+use crate::shell::quoted;
 
 /// Images that are looked at for their sizes.
 const MEASURED: usize = 200;
@@ -66,13 +68,24 @@ struct Look {
 pub fn run(args: &Args) -> anyhow::Result<()> {
     if args.out.exists() && !args.overwrite {
         let shown = args.out.display();
-        return Err(Misuse::new(format!(
+        return Err(Misuse::error(format!(
             "{shown}: there is a file of that name; replace it by --overwrite"
         )));
     }
-    let config = ImageFilesConfig::default();
-    let images = open_images(&args.data, None, &config)?;
+    let shown = args.data.display();
+    if is_table(&args.data) && has_only_texts(&Manifest::read(&args.data)?) {
+        return Err(Misuse::error(format!(
+            "{shown}: a table of texts; the guide has a configuration for them"
+        )));
+    }
+    let images = open_images(&args.data, None, &ImageFilesConfig::default())?;
     let look = Look::at(&images);
+    if look.classes < 2 {
+        return Err(Misuse::error(format!(
+            "{shown}: expected at least 2 classes to learn from, got {}",
+            look.classes
+        )));
+    }
     look.tell(&args.data);
     let settings = proposal(args, &look)?;
     let text = commented(&settings, &look);
@@ -80,8 +93,9 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     // What is written has to be read; a fault of the proposal would show here and not in training.
     load(Some(&args.out), &[]).with_context(|| format!("{} was written", args.out.display()))?;
     println!(
-        "{}: read it, change it, and run `dml train {0}`",
-        args.out.display()
+        "{}: read it, change it, and run `dml train {}`",
+        args.out.display(),
+        quoted(&args.out)
     );
     Ok(())
 }
@@ -112,21 +126,31 @@ impl Look {
         }
     }
 
+    /// Whether half of the classes can be held out, at least 2 to learn from and 2 to judge by.
+    fn can_hold_out(&self) -> bool {
+        self.classes >= 4
+    }
+
     fn tell(&self, path: &Path) {
         let [least, most] = self.of_class;
         println!(
-            "{}: {} images of {} classes, {least} to {most} of each",
+            "{}: {} of {}, {least} to {most} of each",
             path.display(),
-            self.images,
-            self.classes
+            counted(self.images, "image", "images"),
+            counted(self.classes, "class", "classes")
         );
         if let Some(side) = self.side {
             println!("the shorter side of an image is {side} pixels (median)");
         }
+        if !self.can_hold_out() {
+            println!(
+                "note: too few classes to hold some out: without --test there is nothing to judge by"
+            );
+        }
         if self.skipped > 0 {
             println!(
-                "{} files are no images that can be read; `dml inspect` lists them",
-                self.skipped
+                "left out {}, which can't be read as images; `dml inspect` counts them",
+                counted(self.skipped, "file", "files")
             );
         }
     }
@@ -137,6 +161,10 @@ impl Look {
         let fits = SIDES.into_iter().find(|own| *own <= side);
         fits.unwrap_or(SIDES[SIDES.len() - 1])
     }
+}
+
+fn counted(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 /// Width and height by the header of a file.
@@ -158,7 +186,7 @@ fn proposal(args: &Args, look: &Look) -> anyhow::Result<Settings> {
             true => path.to_owned(),
             false => std::path::absolute(path)?,
         };
-        Ok(shown.to_string_lossy().into_owned())
+        Ok(in_utf8(&shown, &shown.display().to_string())?.to_owned())
     };
     let mut fields = vec![
         ("data.train", path(&args.data)?),
@@ -167,7 +195,7 @@ fn proposal(args: &Args, look: &Look) -> anyhow::Result<Settings> {
     ];
     match &args.test {
         Some(test) => fields.push(("data.test", path(test)?)),
-        None if look.classes >= 2 => fields.push(("data.test_classes", "0.5".to_owned())),
+        None if look.can_hold_out() => fields.push(("data.test_classes", "0.5".to_owned())),
         None => {}
     }
     if look.classes >= MANY_CLASSES {
@@ -205,10 +233,9 @@ fn proposal(args: &Args, look: &Look) -> anyhow::Result<Settings> {
     let overrides: Vec<Override> = overrides.collect();
     let mut settings = load(None, &overrides)?;
     // Half of the classes are learnt from, unless there is other data to judge by.
-    let learnt = if args.test.is_some() {
-        look.classes
-    } else {
-        look.classes.div_ceil(2)
+    let learnt = match settings.data.test_classes {
+        None => look.classes,
+        Some(_) => look.classes.div_ceil(2),
     };
     settings.fill(Sizes {
         classes: learnt.max(1),
@@ -323,5 +350,8 @@ mod tests {
         assert!(many.data.validation_classes.is_some());
         assert_eq!(many.backbone.size, Some(224));
         assert_eq!(look(1, Some(20)).size(), 96);
+        // With three classes, one side would have a single one.
+        let three = proposal(&args, &look(3, None)).unwrap();
+        assert_eq!(three.data.test_classes, None);
     }
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use dml::encoder::is_model;
+use dml::eval::Collection;
 use dml_program::println;
 
 use crate::commands::train::DEFAULT_CONFIG;
@@ -14,6 +15,7 @@ use crate::exit::Misuse;
 use crate::results::Results;
 use crate::run_folder::{CHECKPOINTS, INDEX, METRICS, MODEL, is_run};
 use crate::settings::{is_table, load};
+use crate::shell::quoted;
 
 /// What to inspect.
 #[derive(Clone, Debug, clap::Args)]
@@ -33,7 +35,7 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let path = &args.path;
     if !path.exists() {
-        return Err(Misuse::new(format!(
+        return Err(Misuse::error(format!(
             "{}: no such file or folder",
             path.display()
         )));
@@ -57,6 +59,7 @@ fn inspect(path: &Path, decode: bool) -> anyhow::Result<Vec<String>> {
     if path.is_dir() {
         return match () {
             () if is_model(path) => model::folder(path),
+            () if Collection::is_collection(path) => model::collection(path),
             () if has_checkpoints(path) => model::checkpoints(path),
             () => dataset::folder(path, decode),
         };
@@ -117,10 +120,7 @@ fn run_folder(folder: &Path, decode: bool) -> anyhow::Result<Vec<String>> {
             );
         }
     } else {
-        println!(
-            "not ended: go on by dml train --resume {}",
-            folder.display()
-        );
+        println!("not ended: go on by dml train --resume {}", quoted(folder));
     }
     for part in [CHECKPOINTS, MODEL, INDEX] {
         let path = folder.join(part);

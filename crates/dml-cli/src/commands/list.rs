@@ -119,10 +119,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let Some(what) = &args.what else {
         let kinds = Kind::all().map(|(name, kind)| (name, kind.names().len()));
         if args.json {
-            println!(
-                "{}",
-                serde_json::Value::from_iter(kinds.map(|(name, count)| (name, count)))
-            );
+            println!("{}", serde_json::Value::from_iter(kinds));
             return Ok(());
         }
         println!(
@@ -143,7 +140,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             let meant = nearest(what, known).map(|own| format!("; did you mean {own}?"));
             let meant = meant.unwrap_or_default();
             let kinds = kinds.join(", ");
-            Err(Misuse::new(format!(
+            Err(Misuse::error(format!(
                 "{what}: expected one of {kinds}, or the name of a component{meant}"
             )))
         }

@@ -52,21 +52,21 @@ pub struct Args {
 /// Data without classes, a model that can't be read, a disk that is full.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let device =
-        open_device(&args.device).map_err(|error| Misuse::new(format!("--device: {error}")))?;
+        open_device(&args.device).map_err(|error| Misuse::error(format!("--device: {error}")))?;
     let miner = HardNegativeMiner::new(HardNegativeMinerConfig {
         num_negatives: args.negatives,
         range_min: args.skip,
         absolute_margin: args.margin,
         ..HardNegativeMinerConfig::default()
     });
-    let miner = miner.map_err(|error| Misuse::new(error.to_string()))?;
+    let miner = miner.map_err(|error| Misuse::error(error.to_string()))?;
     let encoder = Encoder::open(model_of(&args.model), &device)?;
     let inputs = NamedInputs::open(&args.inputs, &encoder)?;
     let labels = inputs.labels("mine")?;
     let embeddings = inputs.embed(&encoder, args.inputs.batch)?;
     let (queries, positives, distances) = hardest_positives(&embeddings, &labels)?;
     if queries.is_empty() {
-        return Err(Misuse::new(format!(
+        return Err(Misuse::error(format!(
             "{}: every class has one input, so that there is no positive",
             args.inputs.data.display()
         )));

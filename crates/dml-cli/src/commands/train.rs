@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use dml_program::{Interrupt, open_device, println};
 
 use crate::exit::Misuse;
+use crate::notes;
 use crate::preparation::prepare;
 use crate::run::Run;
 use crate::run_folder::{self, CONFIG, RunFolder};
-use crate::settings::{Override, Settings, load};
+use crate::settings::{Override, Settings, in_utf8, load};
 use crate::training::Surroundings;
 
 /// What to train, and how.
@@ -38,68 +39,74 @@ pub struct Args {
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Common fields")]
 pub struct Flags {
-    /// data.train: folder of class folders, or table.
+    /// `data.train`: folder of class folders, or table.
     #[arg(long, value_name = "PATH")]
     pub train: Option<PathBuf>,
-    /// data.test: folder or table to judge by.
+    /// `data.test`: folder or table to judge by.
     #[arg(long, value_name = "PATH")]
     pub test: Option<PathBuf>,
-    /// backbone.name: image network.
+    /// `backbone.name`: image network.
     #[arg(long, value_name = "NAME")]
     pub backbone: Option<String>,
-    /// backbone.weights: published weights.
+    /// `backbone.weights`: published weights.
     #[arg(long, value_name = "FILE")]
     pub weights: Option<PathBuf>,
-    /// backbone.size: height and width of the images in pixels.
+    /// `backbone.size`: height and width of the images in pixels.
     #[arg(long, value_name = "PIXELS")]
     pub size: Option<usize>,
-    /// head.embedding: length of the embeddings.
+    /// `head.embedding`: length of the embeddings.
     #[arg(long, value_name = "N")]
     pub embedding: Option<usize>,
-    /// loss: the name of a loss, with its defaults.
+    /// `loss`: the name of a loss, with its defaults.
     #[arg(long, value_name = "NAME")]
     pub loss: Option<String>,
-    /// miner: the name of a miner, with its defaults.
+    /// `miner`: the name of a miner, with its defaults.
     #[arg(long, value_name = "NAME")]
     pub miner: Option<String>,
-    /// sampler.batch_size: rows of a batch.
+    /// `sampler.batch_size`: rows of a batch.
     #[arg(long, value_name = "N")]
     pub batch: Option<usize>,
-    /// optimizer.lr: learning rate.
+    /// `optimizer.lr`: learning rate.
     #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
     pub lr: Option<f64>,
-    /// train.epochs: passes over the data.
+    /// `train.epochs`: passes over the data.
     #[arg(long, value_name = "N")]
     pub epochs: Option<u64>,
-    /// train.seed: seed of everything that is random.
+    /// `train.seed`: seed of everything that is random.
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// train.device: cpu, cuda, cuda:N or metal.
+    /// `train.device`: cpu, cuda, cuda:N or metal.
     #[arg(long, value_name = "NAME")]
     pub device: Option<String>,
-    /// train.out: folder of the results.
+    /// `train.out`: folder of the results.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 }
 
 impl Flags {
     /// The fields that are given, in the order of the help.
-    fn overrides(&self) -> Vec<Override> {
-        let text = |path: &PathBuf| toml::Value::from(path.to_string_lossy().as_ref()).to_string();
+    ///
+    /// # Errors
+    /// [`Misuse`] for paths that a configuration can't hold.
+    fn overrides(&self) -> anyhow::Result<Vec<Override>> {
         let paths = [
             ("train", "data.train", &self.train),
             ("test", "data.test", &self.test),
             ("weights", "backbone.weights", &self.weights),
             ("out", "train.out", &self.out),
         ];
-        let paths = paths.into_iter().filter_map(|(flag, path, value)| {
-            let value = value.as_ref()?;
-            Some(Override {
+        let given = paths
+            .into_iter()
+            .filter_map(|(flag, path, value)| Some((flag, path, value.as_ref()?)));
+        let mut all = Vec::new();
+        for (flag, path, value) in given {
+            let argument = format!("--{flag} {}", value.display());
+            all.push(Override {
                 path: path.to_owned(),
-                value: text(value),
-                argument: format!("--{flag} {}", value.display()),
-            })
-        });
+                value: toml::Value::from(in_utf8(value, &argument)?).to_string(),
+                argument,
+            });
+        }
         let shown = |value: Option<&dyn ToString>| value.map(ToString::to_string);
         let others = [
             ("backbone", "backbone.name", self.backbone.clone()),
@@ -140,7 +147,8 @@ impl Flags {
         let others = others
             .into_iter()
             .filter_map(|(flag, path, value)| Some(Override::of_flag(flag, path, value?)));
-        paths.chain(others).collect()
+        all.extend(others);
+        Ok(all)
     }
 }
 
@@ -153,7 +161,7 @@ pub(crate) const DEFAULT_CONFIG: &str = "dml.toml";
 /// As [`load`].
 pub fn settings_of(args: &Args) -> anyhow::Result<Settings> {
     // Flags are short forms; what `--set` says in full comes last.
-    let mut overrides = args.flags.overrides();
+    let mut overrides = args.flags.overrides()?;
     overrides.extend(args.set.iter().cloned());
     let default = Path::new(DEFAULT_CONFIG);
     let file = match (&args.resume, &args.config) {
@@ -174,11 +182,14 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         && !run_folder::is_run(run)
     {
         let shown = run.display();
-        return Err(Misuse::new(format!(
+        return Err(Misuse::error(format!(
             "--resume {shown}: expected the folder of a run, with {CONFIG}"
         )));
     }
     let mut settings = settings_of(args)?;
+    if args.dry_run {
+        notes::leave_output_alone();
+    }
     let device = open_device(&settings.train.device)
         .map_err(|error| settings.problem("train.device", error))?;
     let surroundings = Surroundings {

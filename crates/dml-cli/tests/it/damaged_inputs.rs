@@ -7,7 +7,27 @@ use crate::program::Folder;
 /// What is done to a folder, the arguments, and what the message says.
 type Case = (fn(&Folder), &'static [&'static str], &'static str);
 
-const DATA: [Case; 17] = [
+const DATA: [Case; 21] = [
+    (
+        one_class,
+        &["init", "one", "-o", "new.toml"],
+        "one: expected at least 2 classes to learn from, got 1",
+    ),
+    (
+        |own| fs::create_dir(own.path("void")).unwrap(),
+        &["init", "void", "-o", "new.toml"],
+        "void",
+    ),
+    (
+        |own| own.write("t.csv", "text,label\na hat,hat\nshoes,shoes\n"),
+        &["init", "t.csv", "-o", "new.toml"],
+        "t.csv: a table of texts",
+    ),
+    (
+        |own| own.write("x.index", "no index"),
+        &["inspect", "x.index"],
+        "nothing that `dml inspect` knows",
+    ),
     (|_| (), &["train", "--train", "nowhere"], "nowhere"),
     (
         |own| own.write("empty/x/a.txt", ""),
@@ -99,7 +119,7 @@ const DATA: [Case; 17] = [
         ],
         "excludes",
     ),
-    (|_| (), &["init", "nowhere"], "nowhere"),
+    (|_| (), &["init", "nowhere", "-o", "new.toml"], "nowhere"),
     (
         |_| (),
         &["inspect", "photos/hat/1.jpg"],
@@ -189,7 +209,7 @@ const RUNS: [Case; 14] = [
             own.write(
                 "run/model/config.json",
                 "{\"model_type\": \"dml_image_encoder\", \"backbone\": \"x\"}",
-            )
+            );
         },
         &["inspect", "run"],
         "1 problem",

@@ -77,6 +77,8 @@ fn a_run_leaves_everything_that_it_says() {
         dry.contains("[loss]") && dry.contains("embedding = 8"),
         "{dry}"
     );
+    folder.write("dry.toml", &dry);
+    assert_eq!(folder.done(&["train", "dry.toml", "--dry-run"]), dry);
     let page = folder.text("run/report.html");
     for told in [
         "precision at 1",
@@ -106,21 +108,21 @@ fn validation_chooses_the_best_epoch() {
     let out = folder.done(&[
         "train",
         "--set",
-        r#"data.test_classes=["shoes"]"#,
-        "--set",
-        r#"data.validation_classes=["pants"]"#,
-        "--set",
-        "evaluate.metric=rank_me",
+        r#"data={ train = "photos", test = "photos", validation_classes = ["pants", "shoes"] }"#,
         "--epochs",
         "3",
     ]);
     assert!(out.contains("the best so far"), "{out}");
+    assert!(
+        out.contains("2 of 4 test classes are learnt from, too"),
+        "{out}"
+    );
     let results = folder.json("run/metrics.json");
     assert_eq!(results["weights"], "best");
     let best = results["validation"]["epoch"].as_u64().unwrap();
     assert!((1..=3).contains(&best), "{results}");
     let page = folder.text("run/report.html");
-    assert!(page.contains("rank_me of validation, by epoch"));
+    assert!(page.contains("mean_average_precision_at_r of validation, by epoch"));
 }
 
 #[test]
@@ -199,6 +201,11 @@ fn an_interrupted_run_keeps_a_checkpoint_and_goes_on_to_the_same_bits() {
         text.lines().count()
     };
     assert_eq!(rows("whole"), rows("part"));
+
+    // A run that has ended goes on with more epochs, and says so.
+    folder.done(&["train", "--resume", "part", "--epochs", "41"]);
+    assert_eq!(folder.json("part/metrics.json")["epochs"], 41);
+    assert!(folder.text("part/dml.toml").contains("epochs = 41"));
 }
 
 #[test]

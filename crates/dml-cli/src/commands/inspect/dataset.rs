@@ -11,6 +11,8 @@ use dml::data::{
 };
 use dml_program::println;
 
+use crate::inputs::{InputSource, NamedInputs, has_only_texts};
+
 /// Classes, files and duplicates that are listed of each kind.
 const LISTED: usize = 10;
 
@@ -51,6 +53,9 @@ pub(super) fn table(path: &Path, decode: bool) -> anyhow::Result<Vec<String>> {
     if cameras > 0 {
         println!("  cameras                      {cameras}");
     }
+    if has_only_texts(&manifest) {
+        return texts_of(path);
+    }
     let images = manifest.images(config(decode))?;
     let mut problems = images_of(&images, decode)?;
     let absent = manifest
@@ -71,34 +76,12 @@ pub(super) fn table(path: &Path, decode: bool) -> anyhow::Result<Vec<String>> {
 }
 
 fn images_of(images: &ImageFiles, decode: bool) -> anyhow::Result<Vec<String>> {
-    let mut counts: BTreeMap<i64, usize> = BTreeMap::new();
-    for label in Dataset::labels(images).as_slice() {
-        *counts.entry(*label).or_default() += 1;
-    }
-    let of_class =
-        |pick: fn(usize, usize) -> usize| counts.values().copied().reduce(pick).unwrap_or(0);
-    println!(
-        "{} images of {} classes, {} to {} of each",
-        images.paths().len(),
-        counts.len(),
-        of_class(usize::min),
-        of_class(usize::max)
-    );
-    let mut ordered: Vec<(usize, &str)> = counts
-        .iter()
-        .map(|(label, count)| (*count, name(images, *label)))
-        .collect();
-    ordered.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(b.1)));
-    for (count, class) in ordered.iter().take(LISTED) {
-        println!("  {class:<28} {count}");
-    }
-    if ordered.len() > LISTED {
-        println!("  and {} more classes", ordered.len() - LISTED);
-    }
+    let labels = Dataset::labels(images).as_slice();
+    let ordered = classes("images", labels, |label| name(images, label));
     let mut problems = Vec::new();
     let single = ordered.iter().filter(|(count, _)| *count == 1);
     let single: Vec<String> = single.map(|(_, class)| (*class).to_owned()).collect();
-    if !single.is_empty() && counts.len() > 1 {
+    if !single.is_empty() && ordered.len() > 1 {
         println!("  {} classes have one image, and no positive", single.len());
     }
     let wrong = images
@@ -123,6 +106,61 @@ fn images_of(images: &ImageFiles, decode: bool) -> anyhow::Result<Vec<String>> {
         false => println!("  `--decode` reads every image and finds copies"),
     }
     Ok(problems)
+}
+
+/// Prints how many there are of each class, the largest first, and returns all of it.
+fn classes<'n>(
+    things: &str,
+    labels: &[i64],
+    name: impl Fn(i64) -> &'n str,
+) -> Vec<(usize, &'n str)> {
+    let mut counts: BTreeMap<i64, usize> = BTreeMap::new();
+    for label in labels {
+        *counts.entry(*label).or_default() += 1;
+    }
+    let of_class =
+        |pick: fn(usize, usize) -> usize| counts.values().copied().reduce(pick).unwrap_or(0);
+    println!(
+        "{} {things} of {} classes, {} to {} of each",
+        labels.len(),
+        counts.len(),
+        of_class(usize::min),
+        of_class(usize::max)
+    );
+    let of = counts.iter().map(|(label, count)| (*count, name(*label)));
+    let mut ordered: Vec<(usize, &str)> = of.collect();
+    ordered.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(b.1)));
+    for (count, class) in ordered.iter().take(LISTED) {
+        println!("  {class:<28} {count}");
+    }
+    if ordered.len() > LISTED {
+        println!("  and {} more classes", ordered.len() - LISTED);
+    }
+    ordered
+}
+
+/// A table of labelled texts: the same text in two classes is a mistake in one of them.
+fn texts_of(path: &Path) -> anyhow::Result<Vec<String>> {
+    let own = NamedInputs::table_of_texts(path, None)?;
+    let InputSource::Texts(texts) = &own.source else {
+        return Ok(Vec::new());
+    };
+    let labels = own.labels("inspect")?;
+    let labels = labels.as_slice();
+    let of_label = |label: i64| {
+        let row = labels.iter().position(|other| *other == label);
+        row.and_then(|row| own.class(row)).unwrap_or("")
+    };
+    classes("texts", labels, of_label);
+    let mut seen: HashMap<&str, usize> = HashMap::new();
+    let mut problems = Vec::new();
+    for (place, text) in texts.iter().enumerate() {
+        let first = *seen.entry(text).or_insert(place);
+        if labels[first] != labels[place] {
+            problems.push(format!("rows {} and {}", own.ids[first], own.ids[place]));
+        }
+    }
+    Ok(listed("the same text in two classes", problems.into_iter()))
 }
 
 fn name(images: &ImageFiles, label: i64) -> &str {

@@ -2,16 +2,19 @@
 
 use std::path::Path;
 
-use anyhow::Context;
 use dml::candle_core::{DType, Device};
 use dml::encoder::Encoder;
-use dml::eval::load_index;
+use dml::eval::{Collection, IdRef, Ids, IndexFileError, load_index};
 use dml::models::Weights;
 use dml::train::{Checkpoints, CheckpointsConfig};
 use dml_program::println;
 
+use crate::exit::Misuse;
+
 /// Tensors of a file of weights that are listed.
 const LISTED: usize = 12;
+/// Rows of an index that are checked at a time.
+const BLOCK: usize = 4096;
 
 /// The folder of a model.
 pub(super) fn folder(path: &Path) -> anyhow::Result<Vec<String>> {
@@ -85,8 +88,54 @@ pub(super) fn checkpoints(path: &Path) -> anyhow::Result<Vec<String>> {
 
 /// An index file.
 pub(super) fn index(path: &Path) -> anyhow::Result<Vec<String>> {
-    let index = load_index(path)
-        .with_context(|| format!("{}: nothing that `dml inspect` knows", path.display()))?;
+    let index = load_index(path).map_err(|error| match error {
+        IndexFileError::NotAnIndex { .. } => Misuse::error(format!(
+            "{}: nothing that `dml inspect` knows: expected a folder, a table, weights, an index or a configuration",
+            path.display()
+        )),
+        damaged => damaged.into(),
+    })?;
     println!("index of {} rows", index.len());
     Ok(Vec::new())
+}
+
+/// The folder of an index with ids and attributes.
+pub(super) fn collection(path: &Path) -> anyhow::Result<Vec<String>> {
+    let collection = Collection::open_read_only(path)?;
+    let summary = collection.summary();
+    println!("{} items in {}", summary.items, summary.index);
+    if let Some(dim) = summary.dim {
+        println!("  {:<28} {dim}", "length of a vector");
+    }
+    if summary.rows > summary.items {
+        println!(
+            "  {:<28} {}",
+            "rows of removed items",
+            summary.rows - summary.items
+        );
+    }
+    for own in &summary.attributes {
+        println!(
+            "  {:<28} {} of {} items",
+            format!("attribute {}", own.name),
+            own.items,
+            summary.items
+        );
+    }
+    let mut problems = Vec::new();
+    if let Some(folder) = &summary.folder {
+        let bytes = folder.index_bytes + folder.items_bytes + folder.log_bytes;
+        println!("  {:<28} {bytes}", "bytes");
+        problems.extend(folder.compaction_error.clone());
+    }
+    let ids: Ids = Ids::of(collection.ids().map(IdRef::to_id))?;
+    for start in (0..ids.len()).step_by(BLOCK) {
+        let some = (start..ids.len().min(start + BLOCK)).filter_map(|place| ids.get(place));
+        let rows = collection.rows(&Ids::of(some.clone().map(IdRef::to_id))?)?;
+        let sums = rows.to_dtype(DType::F64)?.sum(1)?.to_vec1::<f64>()?;
+        for (id, _) in some.zip(sums).filter(|(_, sum)| !sum.is_finite()) {
+            problems.push(format!("{}: a vector with NaN or infinity", id.to_id()));
+        }
+    }
+    Ok(problems)
 }
