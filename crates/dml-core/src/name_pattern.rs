@@ -63,7 +63,7 @@ impl NamePattern {
         })
     }
 
-    /// The distance of the [formula](self) between the pattern and a name.
+    /// The distance between the pattern and a name: the fewest single letters inserted, removed or replaced.
     ///
     /// ```
     /// use dml_core::NamePattern;

@@ -42,7 +42,7 @@ pub struct FaissFlat {
 /// not written. `metric` is what faiss is to compare by; that of a cosine is the inner product of its rows of length 1.
 ///
 /// # Errors
-/// [`ExchangeError::Collection`] if the index does not give its rows, else as [`write`].
+/// [`ExchangeError::Collection`] if the index does not give its rows, else as [`write()`].
 pub fn export(collection: &Collection, path: &Path, metric: FlatMetric) -> Result<()> {
     let ids = crate::ids_of(collection)?;
     let rows = collection.rows(&ids)?.to_dtype(DType::F32);

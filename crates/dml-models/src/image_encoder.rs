@@ -176,7 +176,8 @@ impl ImageEncoder {
     /// An encoder with upstream's initialisation.
     ///
     /// # Errors
-    /// [`ModelError::UnknownModel`] for a name that is no backbone's; [`ModelError::Core`] with [`Error::Unsupported`] for a
+    /// [`ModelError::UnknownModel`](crate::ModelError::UnknownModel) for a name that is no backbone's;
+    /// [`ModelError::Core`](crate::ModelError::Core) with [`Error::Unsupported`] for a
     /// backbone that reads no images, [`Error::InvalidParameter`] for an embedding of length 0 or an image out of range.
     pub fn new(
         config: ImageEncoderConfig,
@@ -210,7 +211,8 @@ impl ImageEncoder {
     /// Reads the folder of an encoder.
     ///
     /// # Errors
-    /// [`ModelError::Io`] if a file can't be read, [`ModelError::Format`] if it is damaged or of another kind of model, errors
+    /// [`ModelError::Io`](crate::ModelError::Io) if a file can't be read, [`ModelError::Format`](crate::ModelError::Format) if
+    /// it is damaged or of another kind of model, errors
     /// of [`new`](Self::new) and [`load()`](crate::load()).
     pub fn read(folder: impl AsRef<Path>, dtype: DType, device: &Device) -> Result<Self> {
         let folder = folder.as_ref();
@@ -225,7 +227,8 @@ impl ImageEncoder {
     /// The configuration in the folder of an encoder, without its weights.
     ///
     /// # Errors
-    /// [`ModelError::Io`] if the file can't be read, [`ModelError::Format`] if it is damaged or of another kind of model.
+    /// [`ModelError::Io`](crate::ModelError::Io) if the file can't be read, [`ModelError::Format`](crate::ModelError::Format)
+    /// if it is damaged or of another kind of model.
     pub fn read_config(folder: impl AsRef<Path>) -> Result<ImageEncoderConfig> {
         encoder_folder::read_config(folder.as_ref(), MODEL_TYPE)
     }
@@ -234,7 +237,7 @@ impl ImageEncoder {
     /// absent.
     ///
     /// # Errors
-    /// [`ModelError::Io`] if a file can't be written.
+    /// [`ModelError::Io`](crate::ModelError::Io) if a file can't be written.
     pub fn write(&self, folder: impl AsRef<Path>) -> Result<()> {
         let config = ImageEncoderConfig {
             image: Some(self.input.clone()),
