@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Stdio;
 
-use crate::program::{Ended, Folder};
+use crate::program::{Ended, Folder, copy, photos};
 
 #[test]
 fn init_writes_a_configuration_that_trains() {
@@ -46,6 +46,29 @@ fn init_writes_a_configuration_that_trains() {
         "{out}"
     );
     assert!(folder.path("runs/photos/model/model.safetensors").is_file());
+}
+
+#[test]
+fn folders_of_training_validation_and_test_images_are_divisions() {
+    let folder = Folder::new();
+    fs::remove_file(folder.path("dml.toml")).unwrap();
+    for division in ["train", "val", "test"] {
+        copy(&photos(), &folder.path(&format!("clothes/{division}")));
+    }
+    let out = folder.done(&["init", "clothes", "--backbone", "mobilenet_v3_small"]);
+    assert!(
+        out.contains("clothes/train: 20 images of 4 classes"),
+        "{out}"
+    );
+    assert!(out.contains("clothes/test: images to judge by\n"), "{out}");
+    let text = folder.text("dml.toml");
+    for told in [
+        "train = \"clothes/train\"",
+        "validation = \"clothes/val\"",
+        "test = \"clothes/test\"",
+    ] {
+        assert!(text.contains(told), "{told} is not in {text}");
+    }
 }
 
 #[test]

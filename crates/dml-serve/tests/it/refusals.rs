@@ -6,6 +6,9 @@ use serde_json::json;
 
 use crate::service::{Service, color_server, png};
 
+/// Names and contents of the fields of a form.
+type Form<'a> = &'a [(&'a str, &'a [u8])];
+
 #[test]
 fn wrong_requests_get_their_status_and_one_sentence() {
     let service = Service::start(color_server().edits(Edits::Allowed));
@@ -346,7 +349,7 @@ fn wrong_bodies_are_refused_by_their_media_type() {
     }
     let image = png([1, 2, 3]);
     let truncated = &image[..image.len() / 2];
-    let forms: &[(&[(&str, &[u8])], u16, &str)] = &[
+    let forms: &[(Form<'_>, u16, &str)] = &[
         (
             &[],
             400,
