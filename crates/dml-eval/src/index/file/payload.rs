@@ -39,6 +39,7 @@ pub(crate) enum Rows<'a> {
     F16(Vec<&'a [f16]>),
     F32(Vec<&'a [f32]>),
     F64(Vec<&'a [f64]>),
+    #[cfg_attr(not(feature = "usearch"), allow(dead_code))] // Only the graph has them.
     Bytes(&'a [u8]),
 }
 
@@ -128,6 +129,7 @@ pub(crate) enum Payload {
     F32(WithNorms<f32>),
     F64(WithNorms<f64>),
     /// What another library has written.
+    #[cfg_attr(not(feature = "usearch"), allow(dead_code))] // Only the graph has them.
     Bytes(Vec<u8>),
 }
 
