@@ -21,7 +21,7 @@ pub struct EvaluationSet {
     queries: Part,
     gallery: Option<Part>,
     relation: Option<Relation>,
-    /// Pairs of queries that are told apart by a threshold.
+    /// Pairs of queries to verify by a threshold.
     pairs: Option<Arc<PairList>>,
     /// The files of the queries, for pictures.
     images: Option<ImageFiles>,
@@ -290,11 +290,11 @@ fn class_names(images: &ImageFiles) -> Vec<String> {
 /// The embeddings of a set.
 #[derive(Clone, Debug)]
 pub struct Embedded {
-    /// Of the queries, `[rows, dim]`.
+    /// Embeddings of the queries, `[rows, dim]`.
     pub queries: Tensor,
-    /// Of the queries.
+    /// Labels of the queries.
     pub labels: Labels,
-    /// Of the queries: files or texts.
+    /// Names of the queries: files or texts.
     pub names: Arc<[String]>,
     /// Embeddings, labels and names of the gallery.
     pub gallery: Option<(Tensor, Labels, Arc<[String]>)>,

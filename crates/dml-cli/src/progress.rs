@@ -62,7 +62,7 @@ impl Progress {
         self.bar.reset_eta();
     }
 
-    /// So many are done; `note` is added to the bar.
+    /// Sets the number of steps that are done; `note` is added to the bar.
     pub fn set(&mut self, done: u64, note: &str) {
         self.bar.set_position(done);
         let note = if note.is_empty() {

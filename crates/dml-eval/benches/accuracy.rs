@@ -2,7 +2,7 @@
 //!
 //! Ids are `accuracy/METRICS/Q<queries>-R<references>-D<dim>`.
 
-// A bench has nobody to hand an error to.
+// A bench can't return an error.
 #![allow(clippy::unwrap_used)]
 
 mod data;

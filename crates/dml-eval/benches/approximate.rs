@@ -3,7 +3,7 @@
 //! Ids are `approximate/INDEX/k<neighbours>/Q<queries>-R<references>-D<dim>`. The example `approximate_search` measures more
 //! rows, and how many of the nearest are found.
 
-// A bench has nobody to hand an error to.
+// A bench can't return an error.
 #![allow(clippy::unwrap_used)]
 
 mod data;

@@ -3,7 +3,7 @@
 //! Ids are `codes/INDEX/k<neighbours>/Q<queries>-R<references>-D<dim>`. Codes save memory traffic, those of a byte
 //! arithmetic, too.
 
-// A bench has nobody to hand an error to.
+// A bench can't return an error.
 #![allow(clippy::unwrap_used)]
 
 mod data;

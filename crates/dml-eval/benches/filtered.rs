@@ -3,7 +3,7 @@
 //! Ids are `filtered/INDEX/1 in <every>/k<neighbours>/Q<queries>-R<references>-D<dim>`; `filtered/select` evaluates a filter over
 //! as many items. `cargo xtask bench --only eval --filter filtered --peer PYTHON` measures beside faiss' `IDSelector`.
 
-// A bench has nobody to hand an error to.
+// A bench can't return an error.
 #![allow(clippy::unwrap_used)]
 
 mod data;

@@ -2,7 +2,7 @@
 //!
 //! Ids are `kmeans/START/N<rows>-D<dim>-C<clusters>-U<updates>`.
 
-// A bench has nobody to hand an error to.
+// A bench can't return an error.
 #![allow(clippy::unwrap_used)]
 
 mod data;

@@ -3,7 +3,7 @@
 //! Ids are `projection/Pca-fit/N<rows>-D<dim>-K<components>`, the same for `Pca-transform`, and
 //! `projection/TSne/N<rows>-D<dim>-I<iterations>`.
 
-// A bench has nobody to hand an error to.
+// A bench can't return an error.
 #![allow(clippy::unwrap_used)]
 
 mod data;

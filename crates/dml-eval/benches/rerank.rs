@@ -3,7 +3,7 @@
 //! Ids are `rerank/WHAT/k<neighbours>/Q<queries>-R<references>-D<dim>`; query expansion is timed with the search for the moved
 //! queries.
 
-// A bench has nobody to hand an error to.
+// A bench can't return an error.
 #![allow(clippy::unwrap_used)]
 
 mod data;

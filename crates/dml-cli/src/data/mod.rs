@@ -19,7 +19,7 @@ pub use images::{ImageData, open_images, open_set};
 pub use texts::TextData;
 pub use vectors::VectorData;
 
-/// What is told of the data of a run, and what its result is judged by.
+/// The data of a run: notes to print, and the sets that the result is judged by.
 #[derive(Debug)]
 pub struct RunData {
     /// What is learnt from, such as `1,200 images of 5 classes`.

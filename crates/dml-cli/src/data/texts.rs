@@ -38,7 +38,7 @@ struct Texts {
     labels: Vec<i64>,
     /// The labels of all classes of a row, where rows have several.
     label_sets: Option<Vec<Vec<i64>>>,
-    /// Of the labels; none for pairs.
+    /// Names of the labels; none for pairs.
     class_names: Vec<String>,
 }
 

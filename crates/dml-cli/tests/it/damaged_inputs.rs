@@ -161,7 +161,7 @@ const WEIGHTS: [Case; 7] = [
     ),
 ];
 
-/// Of a folder with a trained run.
+/// The folder of a trained run.
 const RUNS: [Case; 14] = [
     (|_| (), &["evaluate", "nowhere"], "nowhere"),
     (

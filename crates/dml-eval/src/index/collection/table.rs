@@ -14,7 +14,7 @@ use crate::index::RowSet;
 
 /// Attributes of a collection at most.
 const MOST_ATTRIBUTES: usize = 1024;
-/// So many texts may be kept beside two for each slot, before those that no slot has are forgotten.
+/// Number of texts kept beside two for each slot before unused ones are dropped.
 const SPARE_TEXTS: usize = 1024;
 /// The code of a slot without a text.
 const ABSENT: u32 = u32::MAX;
