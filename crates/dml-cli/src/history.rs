@@ -53,7 +53,7 @@ impl Hook for History {
     fn iteration(&mut self, done: &Iteration, _: &dyn Method) -> HookResult {
         let note = format!("loss {:.4}", done.loss);
         self.0.borrow_mut().progress.set(done.step, &note);
-        // Whoever closed the output wants no more of it, and a checkpoint keeps what there is.
+        // A closed output ends the run; a checkpoint keeps its state.
         Ok(match terminal::failure() {
             Some(_) => Flow::Stop,
             None => Flow::Continue,

@@ -6,6 +6,7 @@ pub mod progress;
 pub mod settings;
 pub mod shell;
 
+pub mod device;
 pub mod run_folder;
 
 pub mod data;

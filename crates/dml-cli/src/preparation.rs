@@ -63,12 +63,7 @@ fn of_images(settings: &mut Settings, surroundings: &Surroundings) -> anyhow::Re
         labels,
         label_sets: data.label_sets,
     };
-    let training = training(settings, surroundings, &network, &data.run, modules, rows)?;
-    Ok(Prepared {
-        network: Box::new(network),
-        data: data.run,
-        training,
-    })
+    prepared(settings, surroundings, network, data.run, modules, rows)
 }
 
 fn of_texts(settings: &mut Settings, surroundings: &Surroundings) -> anyhow::Result<Prepared> {
@@ -86,12 +81,7 @@ fn of_texts(settings: &mut Settings, surroundings: &Surroundings) -> anyhow::Res
         dataset: data.train,
         label_sets: data.label_sets,
     };
-    let training = training(settings, surroundings, &network, &data.run, modules, rows)?;
-    Ok(Prepared {
-        network: Box::new(network),
-        data: data.run,
-        training,
-    })
+    prepared(settings, surroundings, network, data.run, modules, rows)
 }
 
 fn of_vectors(settings: &mut Settings, surroundings: &Surroundings) -> anyhow::Result<Prepared> {
@@ -109,10 +99,22 @@ fn of_vectors(settings: &mut Settings, surroundings: &Surroundings) -> anyhow::R
         dataset: data.train,
         label_sets: None,
     };
-    let training = training(settings, surroundings, &network, &data.run, modules, rows)?;
+    prepared(settings, surroundings, network, data.run, modules, rows)
+}
+
+/// The training of a network, with both.
+fn prepared<D: Dataset + 'static>(
+    settings: &Settings,
+    surroundings: &Surroundings,
+    network: impl Network + 'static,
+    data: RunData,
+    modules: Modules,
+    rows: Rows<D>,
+) -> anyhow::Result<Prepared> {
+    let training = training(settings, surroundings, &network, &data, modules, rows)?;
     Ok(Prepared {
         network: Box::new(network),
-        data: data.run,
+        data,
         training,
     })
 }

@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use dml::core::durable;
 use dml::core::folder_lock::FolderLock;
+use dml::eval::Collection;
 use dml::train::{Checkpoints, CheckpointsConfig};
 
 use crate::exit::Misuse;
@@ -65,6 +66,20 @@ pub fn model_of(path: &Path) -> PathBuf {
         true => path.join(MODEL),
         false => path.to_owned(),
     }
+}
+
+/// The folder of an index, which has to be there.
+///
+/// # Errors
+/// [`Misuse`] for a folder without an index.
+pub fn index_in(folder: PathBuf) -> anyhow::Result<PathBuf> {
+    if Collection::is_collection(&folder) {
+        return Ok(folder);
+    }
+    let shown = folder.display();
+    Err(Misuse::error(format!(
+        "{shown}: expected an index; `dml index` makes one"
+    )))
 }
 
 impl RunFolder {
@@ -189,7 +204,7 @@ mod tests {
         let run = RunFolder::create(&folder, true)?;
         assert!(!run.path(MODEL).exists() && !is_run(&folder));
         assert!(run.path("notes.txt").exists());
-        // Nobody else may write meanwhile.
+        // The lock keeps other writers out.
         assert!(RunFolder::create(&folder, true).is_err());
         assert_eq!(model_of(&folder), folder);
         run.write(CONFIG, b"")?;

@@ -4,7 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use dml_core::durable;
+use dml_core::rand_chacha::ChaCha8Rng;
 use dml_nn::Layer;
+use rand::SeedableRng;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -42,10 +44,17 @@ pub(crate) fn read_config<C: DeserializeOwned>(folder: &Path, model_type: &str) 
     serde_json::from_value(file.config.into()).map_err(damaged)
 }
 
-/// Loads the weights of a folder: all of them.
-pub(crate) fn read_weights(folder: &Path, network: &impl Layer) -> Result<()> {
+/// The encoder of a folder: `new` makes one of the configuration, and all its weights are replaced by those of the file.
+pub(crate) fn read<C: DeserializeOwned, E: Layer>(
+    folder: &Path,
+    model_type: &str,
+    new: impl FnOnce(C, &mut ChaCha8Rng) -> Result<E>,
+) -> Result<E> {
+    let config = read_config(folder, model_type)?;
+    let encoder = new(config, &mut ChaCha8Rng::seed_from_u64(0))?;
     let weights = Weights::open(folder.join(WEIGHTS_FILE))?;
-    load(network, &weights, &Names::default()).map(drop)
+    load(&encoder, &weights, &Names::default())?;
+    Ok(encoder)
 }
 
 /// Writes both files; the folder is created if it is absent. Each file is whole or absent.

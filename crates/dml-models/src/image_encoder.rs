@@ -12,10 +12,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
-use dml_core::rand_chacha::ChaCha8Rng;
 use dml_core::{Error, ImageInput, TensorExt, check};
 use dml_nn::{Graph, GraphValue, L2Normalize, Layer, Linear, LinearConfig, Parameters};
-use rand::{RngCore, SeedableRng};
+use rand::RngCore;
 use serde::{Deserialize, Serialize};
 
 use crate::backbone::trainable;
@@ -212,16 +211,11 @@ impl ImageEncoder {
     ///
     /// # Errors
     /// [`ModelError::Io`](crate::ModelError::Io) if a file can't be read, [`ModelError::Format`](crate::ModelError::Format) if
-    /// it is damaged or of another kind of model, errors
-    /// of [`new`](Self::new) and [`load()`](crate::load()).
+    /// it is damaged or of another kind of model, errors of [`new`](Self::new) and [`load()`](crate::load()).
     pub fn read(folder: impl AsRef<Path>, dtype: DType, device: &Device) -> Result<Self> {
-        let folder = folder.as_ref();
-        let config = Self::read_config(folder)?;
-        // Every weight is replaced by that of the file.
-        let rng = &mut ChaCha8Rng::seed_from_u64(0);
-        let encoder = Self::new(config, rng, dtype, device)?;
-        encoder_folder::read_weights(folder, &encoder)?;
-        Ok(encoder)
+        encoder_folder::read(folder.as_ref(), MODEL_TYPE, |config, rng| {
+            Self::new(config, rng, dtype, device)
+        })
     }
 
     /// The configuration in the folder of an encoder, without its weights.

@@ -11,10 +11,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use candle_core::{D, DType, Device, Tensor, Var};
-use dml_core::rand_chacha::ChaCha8Rng;
 use dml_core::{Result as CoreResult, TensorExt, check};
 use dml_nn::{Layer, Linear, LinearConfig, Parameters, Relu, Sequential};
-use rand::{RngCore, SeedableRng};
+use rand::RngCore;
 use serde::{Deserialize, Serialize};
 
 use crate::backbone::trainable;
@@ -135,13 +134,9 @@ impl VectorEncoder {
     /// [`ModelError::Io`](crate::ModelError::Io) if a file can't be read, [`ModelError::Format`](crate::ModelError::Format) if
     /// it is damaged or of another kind of model, errors of [`new`](Self::new) and [`load()`](crate::load()).
     pub fn read(folder: impl AsRef<Path>, dtype: DType, device: &Device) -> Result<Self> {
-        let folder = folder.as_ref();
-        let config = Self::read_config(folder)?;
-        // Every weight is replaced by that of the file.
-        let rng = &mut ChaCha8Rng::seed_from_u64(0);
-        let encoder = Self::new(config, rng, dtype, device)?;
-        encoder_folder::read_weights(folder, &encoder)?;
-        Ok(encoder)
+        encoder_folder::read(folder.as_ref(), MODEL_TYPE, |config, rng| {
+            Self::new(config, rng, dtype, device)
+        })
     }
 
     /// The configuration in the folder of an encoder, without its weights.
@@ -236,6 +231,9 @@ trainable!(VectorEncoder);
 
 #[cfg(test)]
 mod tests {
+    use dml_core::rand_chacha::ChaCha8Rng;
+    use rand::SeedableRng;
+
     use super::*;
 
     fn encoder(config: VectorEncoderConfig) -> Result<VectorEncoder> {

@@ -6,10 +6,10 @@ use dml::Batch;
 use dml::distances::CosineSimilarity;
 use dml::encoder::Encoder;
 use dml::eval::{ThresholdTarget, Verification};
-use dml_program::{open_device, println};
+use dml_program::println;
 use serde_json::json;
 
-use crate::exit::Misuse;
+use crate::device::DeviceArgs;
 use crate::inputs::{InputArgs, NamedInputs};
 use crate::run_folder::{model_of, write};
 
@@ -38,9 +38,9 @@ pub struct Args {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
-    /// cpu, cuda, cuda:N or metal.
-    #[arg(long, value_name = "NAME", default_value = "cpu")]
-    pub device: String,
+    /// Where to compute.
+    #[command(flatten)]
+    pub device: DeviceArgs,
 }
 
 fn share(text: &str) -> Result<f64, String> {
@@ -55,8 +55,7 @@ fn share(text: &str) -> Result<f64, String> {
 /// # Errors
 /// Data without classes or without pairs of both kinds, a model that can't be read.
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    let device =
-        open_device(&args.device).map_err(|error| Misuse::error(format!("--device: {error}")))?;
+    let device = args.device.open()?;
     let encoder = Encoder::open(model_of(&args.model), &device)?;
     let inputs = NamedInputs::open(&args.inputs, &encoder)?;
     let labels = inputs.labels("calibrate")?;

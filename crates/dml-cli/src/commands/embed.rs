@@ -11,8 +11,9 @@ use std::path::PathBuf;
 use anyhow::Context;
 use dml::candle_core::Tensor;
 use dml::encoder::Encoder;
-use dml_program::{open_device, println};
+use dml_program::println;
 
+use crate::device::DeviceArgs;
 use crate::exit::Misuse;
 use crate::inputs::{InputArgs, NamedInputs};
 use crate::run_folder::{model_of, write};
@@ -29,9 +30,9 @@ pub struct Args {
     /// The embeddings; the ending decides the format: .csv, .safetensors.
     #[arg(short, long, value_name = "FILE")]
     pub out: PathBuf,
-    /// cpu, cuda, cuda:N or metal.
-    #[arg(long, value_name = "NAME", default_value = "cpu")]
-    pub device: String,
+    /// Where to compute.
+    #[command(flatten)]
+    pub device: DeviceArgs,
 }
 
 /// Formats by the ending of the file.
@@ -64,8 +65,7 @@ impl Format {
 /// A model or data that can't be read, a disk that is full.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let format = Format::of(&args.out)?;
-    let device =
-        open_device(&args.device).map_err(|error| Misuse::error(format!("--device: {error}")))?;
+    let device = args.device.open()?;
     let encoder = Encoder::open(model_of(&args.model), &device)?;
     let inputs = NamedInputs::open(&args.inputs, &encoder)?;
     inputs.tell_skipped();

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use dml::config::MetricName;
 use dml::encoder::Encoder;
-use dml_program::{open_device, println};
+use dml_program::println;
 use serde_json::json;
 
 use crate::data::{ImageData, open_set};
+use crate::device::DeviceArgs;
 use crate::evaluation::EvaluationSet;
 use crate::exit::Misuse;
 use crate::inputs::NamedInputs;
@@ -36,9 +37,9 @@ pub struct Args {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
-    /// cpu, cuda, cuda:N or metal.
-    #[arg(long, value_name = "NAME", default_value = "cpu")]
-    pub device: String,
+    /// Where to compute.
+    #[command(flatten)]
+    pub device: DeviceArgs,
 }
 
 /// Evaluates and prints.
@@ -46,8 +47,7 @@ pub struct Args {
 /// # Errors
 /// A model or data that can't be read.
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    let device =
-        open_device(&args.device).map_err(|error| Misuse::error(format!("--device: {error}")))?;
+    let device = args.device.open()?;
     let settings = match is_run(&args.model) {
         true => Some(load(Some(&args.model.join(CONFIG)), &[])?),
         false => None,

@@ -9,8 +9,9 @@ use dml::candle_core::Tensor;
 use dml::config::KnnConfig;
 use dml::encoder::Encoder;
 use dml::eval::{Collection, Items};
-use dml_program::{open_device, println};
+use dml_program::println;
 
+use crate::device::DeviceArgs;
 use crate::exit::Misuse;
 use crate::inputs::{InputArgs, InputSource, NamedInputs};
 use crate::run_folder::{CONFIG, INDEX, is_run, model_of};
@@ -37,9 +38,9 @@ pub struct Args {
     /// Replace an index that is there.
     #[arg(long)]
     pub overwrite: bool,
-    /// cpu, cuda, cuda:N or metal.
-    #[arg(long, value_name = "NAME", default_value = "cpu")]
-    pub device: String,
+    /// Where to compute.
+    #[command(flatten)]
+    pub device: DeviceArgs,
 }
 
 /// Embeds and indexes.
@@ -47,8 +48,7 @@ pub struct Args {
 /// # Errors
 /// A model or data that can't be read, an index that is there already or of another length, a disk that is full.
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    let device =
-        open_device(&args.device).map_err(|error| Misuse::error(format!("--device: {error}")))?;
+    let device = args.device.open()?;
     let folder = match (&args.out, is_run(&args.model)) {
         (Some(folder), _) => folder.clone(),
         (None, true) => args.model.join(INDEX),

@@ -8,8 +8,9 @@ use dml::encoder::Encoder;
 use dml::eval::{FlatIndex, FlatMetric, KnnIndex, SelfMatch};
 use dml::miners::{HardNegativeMiner, HardNegativeMinerConfig, NeighborLists, PositivePairs};
 use dml::{Distance, Labels, Order, Relation};
-use dml_program::{open_device, println};
+use dml_program::println;
 
+use crate::device::DeviceArgs;
 use crate::exit::Misuse;
 use crate::inputs::{InputArgs, NamedInputs};
 use crate::run_folder::{model_of, write};
@@ -41,9 +42,9 @@ pub struct Args {
     /// Least difference of the cosines of positive and negative.
     #[arg(long, value_name = "COSINE")]
     pub margin: Option<f64>,
-    /// cpu, cuda, cuda:N or metal.
-    #[arg(long, value_name = "NAME", default_value = "cpu")]
-    pub device: String,
+    /// Where to compute.
+    #[command(flatten)]
+    pub device: DeviceArgs,
 }
 
 /// Mines and writes.
@@ -51,8 +52,7 @@ pub struct Args {
 /// # Errors
 /// Data without classes, a model that can't be read, a disk that is full.
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    let device =
-        open_device(&args.device).map_err(|error| Misuse::error(format!("--device: {error}")))?;
+    let device = args.device.open()?;
     let miner = HardNegativeMiner::new(HardNegativeMinerConfig {
         num_negatives: args.negatives,
         range_min: args.skip,

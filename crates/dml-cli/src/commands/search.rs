@@ -4,15 +4,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use dml::candle_core::{DType, Device, Tensor};
+use dml::candle_core::{DType, Tensor};
 use dml::encoder::Encoder;
 use dml::eval::{Collection, Filter, Hit, Ids, Search};
 use dml::exchange::npy;
-use dml_program::{open_device, println};
+use dml_program::println;
 use serde_json::{Value, json};
 
+use crate::device::DeviceArgs;
 use crate::exit::Misuse;
-use crate::run_folder::{CONFIG, INDEX, is_run, model_of};
+use crate::run_folder::{CONFIG, INDEX, index_in, is_run, model_of};
 use crate::settings::load;
 
 /// What to look for, and where.
@@ -45,9 +46,9 @@ pub struct Args {
     /// Print a line of JSON for each query.
     #[arg(long)]
     pub json: bool,
-    /// cpu, cuda, cuda:N or metal.
-    #[arg(long, value_name = "NAME", default_value = "cpu")]
-    pub device: String,
+    /// Where to compute.
+    #[command(flatten)]
+    pub device: DeviceArgs,
 }
 
 /// Searches and prints.
@@ -67,17 +68,10 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         ));
     }
     let run = run_of(&args.index);
-    let folder = match is_run(&args.index) {
+    let folder = index_in(match is_run(&args.index) {
         true => args.index.join(INDEX),
         false => args.index.clone(),
-    };
-    if !Collection::is_collection(&folder) {
-        let sentence = format!(
-            "{}: expected an index; `dml index` makes one",
-            folder.display()
-        );
-        return Err(Misuse::error(sentence));
-    }
+    })?;
     let index = Collection::open_read_only(&folder)?;
     let k = match (args.k, &run) {
         (Some(k), _) => k,
@@ -144,8 +138,7 @@ fn queries(args: &Args, run: Option<&Path>) -> anyhow::Result<(Vec<String>, Tens
         .as_deref()
         .or(run)
         .ok_or_else(|| Misuse::error("expected --model MODEL: the index belongs to no run"))?;
-    let device: Device =
-        open_device(&args.device).map_err(|error| Misuse::error(format!("--device: {error}")))?;
+    let device = args.device.open()?;
     let encoder = Encoder::open(model_of(model), &device)?;
     let mut names = Vec::new();
     let mut rows = Vec::new();

@@ -12,11 +12,12 @@ use dml::Order;
 use dml::encoder::Encoder;
 use dml::eval::{Collection, OpenOptions, Storage};
 use dml_program::number::within;
-use dml_program::{eprintln, open_device, println};
+use dml_program::{eprintln, println};
 use dml_serve::{CollectionSource, Edits, HardPairs, Limits, PictureFolder, ServeError, Server};
 
+use crate::device::DeviceArgs;
 use crate::exit::Misuse;
-use crate::run_folder::{INDEX, is_run, model_of};
+use crate::run_folder::{INDEX, index_in, is_run, model_of};
 
 /// File of a run with the pairs that its model confuses.
 const HARD_PAIRS: &str = "hard_pairs.json";
@@ -82,9 +83,9 @@ pub struct Args {
     /// Seconds between two looks for changes that another process made in the index; 0 for none.
     #[arg(long, value_name = "SECONDS", default_value_t = 1, value_parser = within(0u64, 86_400))]
     pub reload: u64,
-    /// cpu, cuda, cuda:N or metal.
-    #[arg(long, value_name = "NAME", default_value = "cpu")]
-    pub device: String,
+    /// Where to compute.
+    #[command(flatten)]
+    pub device: DeviceArgs,
     /// Least severity of lines in the log, which goes to standard error; info has a line for each request.
     #[arg(long, value_name = "LEVEL", default_value = "warn", value_parser = ["off", "error", "warn", "info", "debug"])]
     pub log: String,
@@ -123,8 +124,7 @@ pub struct LimitArgs {
 /// An index, a model, a token or pairs that can't be read or do not fit each other, an address that can't be listened on.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     start_log(&args.log);
-    let device =
-        open_device(&args.device).map_err(|error| Misuse::error(format!("--device: {error}")))?;
+    let device = args.device.open()?;
     let token = token::read(args)?;
     if args.edit && token.is_none() {
         return Err(Misuse::error(
@@ -215,13 +215,7 @@ fn folders(args: &Args) -> anyhow::Result<(PathBuf, Option<PathBuf>)> {
         None if is_run(&args.model) => (args.model.join(INDEX), Some(args.model.clone())),
         None => (args.model.clone(), None),
     };
-    if !Collection::is_collection(&index) {
-        let shown = index.display();
-        return Err(Misuse::error(format!(
-            "{shown}: expected an index; `dml index` makes one"
-        )));
-    }
-    Ok((index, model))
+    Ok((index_in(index)?, model))
 }
 
 /// The index for reading, followed as other processes change it; or for changes by requests.

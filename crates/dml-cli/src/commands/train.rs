@@ -107,41 +107,19 @@ impl Flags {
                 argument,
             });
         }
-        let shown = |value: Option<&dyn ToString>| value.map(ToString::to_string);
+        fn text(value: Option<impl ToString>) -> Option<String> {
+            value.map(|value| value.to_string())
+        }
         let others = [
             ("backbone", "backbone.name", self.backbone.clone()),
-            (
-                "size",
-                "backbone.size",
-                shown(self.size.as_ref().map(|own| own as _)),
-            ),
-            (
-                "embedding",
-                "head.embedding",
-                shown(self.embedding.as_ref().map(|own| own as _)),
-            ),
+            ("size", "backbone.size", text(self.size)),
+            ("embedding", "head.embedding", text(self.embedding)),
             ("loss", "loss", self.loss.clone()),
             ("miner", "miner", self.miner.clone()),
-            (
-                "batch",
-                "sampler.batch_size",
-                shown(self.batch.as_ref().map(|own| own as _)),
-            ),
-            (
-                "lr",
-                "optimizer.lr",
-                shown(self.lr.as_ref().map(|own| own as _)),
-            ),
-            (
-                "epochs",
-                "train.epochs",
-                shown(self.epochs.as_ref().map(|own| own as _)),
-            ),
-            (
-                "seed",
-                "train.seed",
-                shown(self.seed.as_ref().map(|own| own as _)),
-            ),
+            ("batch", "sampler.batch_size", text(self.batch)),
+            ("lr", "optimizer.lr", text(self.lr)),
+            ("epochs", "train.epochs", text(self.epochs)),
+            ("seed", "train.seed", text(self.seed)),
             ("device", "train.device", self.device.clone()),
         ];
         let others = others

@@ -25,7 +25,7 @@ pub fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Op
     let distances = names.into_iter().map(|name| {
         let own = plain(name);
         let distance = pattern.distance(&own);
-        // Whoever leaves letters out means the name more often than the number of letters tells.
+        // An abbreviation means the name, however many letters it leaves out.
         let rank = if is_abbreviation(&wanted, &own) {
             1
         } else {

@@ -1,5 +1,8 @@
 use std::fs;
 
+use dml_core::rand_chacha::ChaCha8Rng;
+use rand::SeedableRng;
+
 use super::*;
 use crate::encoder_folder::{CONFIG_FILE, WEIGHTS_FILE};
 use crate::error::ModelError;

@@ -18,7 +18,7 @@ pub(super) struct State {
 }
 
 impl State {
-    /// Of an index whose rows have no ids yet.
+    /// State of an index whose rows have no ids yet.
     pub(super) fn new(index: Box<dyn KnnIndex>) -> Self {
         Self {
             index,

@@ -43,7 +43,7 @@ pub(super) struct Blocks {
 }
 
 impl Blocks {
-    /// Of the blocks of `body`, none of which has been checked.
+    /// Unchecked blocks of `body`.
     pub(super) fn new(
         body: Range<usize>,
         checksums: Vec<u32>,

@@ -49,7 +49,7 @@ impl Opened {
             return Err(IndexFileError::not_an_index(path));
         }
         let mut file = File::open(path).map_err(&failed)?;
-        // Of the file that is open: another one may have taken its name.
+        // The length comes from the open file: another file may have taken its name.
         let length = file.metadata().map_err(&failed)?.len();
         let mut bytes = [0; HEADER];
         file.read_exact(&mut bytes)

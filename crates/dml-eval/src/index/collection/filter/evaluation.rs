@@ -160,7 +160,7 @@ fn one_of(attribute: &str, stored: &Stored, values: &[Value]) -> Result<RowSet, 
 
 /// The slots with a value for which `holds`.
 fn of_present(present: &RowSet, holds: impl Fn(usize) -> bool) -> RowSet {
-    // Of every slot, without a look at whether it has a value: that comes as whole words.
+    // Every slot is tested first; slots without a value are masked out afterwards, 64 at a time.
     let mut set = RowSet::from_fn(present.rows(), holds);
     for (own, present) in set.words_mut().iter_mut().zip(present.words()) {
         *own &= present;

@@ -95,7 +95,7 @@ mod tests {
         let one = frame(7, b"some change");
         assert_eq!(first(&one, 7), Found::Frame(b"some change"));
         assert_eq!(first(&[], 7), Found::End);
-        // Of another number it does not belong here.
+        // A frame with another number is damaged.
         assert_eq!(first(&one, 8), Found::Damaged);
         for end in 1..one.len() {
             assert_eq!(first(&one[..end], 7), Found::Torn, "{end}");

@@ -3,6 +3,17 @@
 use super::*;
 use crate::index::{FileCheck, load_index_mapped};
 
+/// The three nearest rows of every row by the Euclidean distance.
+const EUCLIDEAN: [u32; 36] = [
+    0, 1, 2, 1, 0, 2, 2, 3, 1, 3, 2, 1, 4, 5, 6, 5, 4, 6, 6, 7, 5, 7, 8, 6, 8, 7, 6, 9, 10, 11, 10,
+    11, 9, 11, 10, 9,
+];
+/// The same by the cosine.
+const COSINE: [u32; 36] = [
+    0, 1, 2, 1, 2, 0, 2, 3, 1, 3, 2, 1, 4, 5, 6, 5, 6, 4, 6, 7, 5, 7, 8, 6, 8, 7, 6, 9, 10, 11, 10,
+    11, 9, 11, 10, 9,
+];
+
 /// Files, and the three neighbours that the version which wrote them found for every row.
 ///
 /// They hold `rows()`, added to an empty index, and were written by `KnnIndex::save` of the last commit before version 2.
@@ -13,14 +24,7 @@ fn older() -> Vec<(&'static str, &'static [u8], [u32; 36])> {
         };
     }
     vec![
-        (
-            "flat-f32-l2.index",
-            file!("flat-f32-l2.index"),
-            [
-                0, 1, 2, 1, 0, 2, 2, 3, 1, 3, 2, 1, 4, 5, 6, 5, 4, 6, 6, 7, 5, 7, 8, 6, 8, 7, 6, 9,
-                10, 11, 10, 11, 9, 11, 10, 9,
-            ],
-        ),
+        ("flat-f32-l2.index", file!("flat-f32-l2.index"), EUCLIDEAN),
         (
             "flat-f64-ip.index",
             file!("flat-f64-ip.index"),
@@ -32,35 +36,19 @@ fn older() -> Vec<(&'static str, &'static [u8], [u32; 36])> {
         (
             "flat-f16-cosine.index",
             file!("flat-f16-cosine.index"),
-            [
-                0, 1, 2, 1, 2, 0, 2, 3, 1, 3, 2, 1, 4, 5, 6, 5, 6, 4, 6, 7, 5, 7, 8, 6, 8, 7, 6, 9,
-                10, 11, 10, 11, 9, 11, 10, 9,
-            ],
+            COSINE,
         ),
         (
             "quantized-int8.index",
             file!("quantized-int8.index"),
-            [
-                0, 1, 2, 1, 0, 2, 2, 3, 1, 3, 2, 1, 4, 5, 6, 5, 4, 6, 6, 7, 5, 7, 8, 6, 8, 7, 6, 9,
-                10, 11, 10, 11, 9, 11, 10, 9,
-            ],
+            EUCLIDEAN,
         ),
         (
             "quantized-binary.index",
             file!("quantized-binary.index"),
-            [
-                0, 1, 2, 1, 0, 2, 2, 3, 1, 3, 2, 1, 4, 5, 6, 5, 4, 6, 6, 7, 5, 7, 8, 6, 8, 7, 6, 9,
-                10, 11, 10, 11, 9, 11, 10, 9,
-            ],
+            EUCLIDEAN,
         ),
-        (
-            "graph-cosine.index",
-            file!("graph-cosine.index"),
-            [
-                0, 1, 2, 1, 2, 0, 2, 3, 1, 3, 2, 1, 4, 5, 6, 5, 6, 4, 6, 7, 5, 7, 8, 6, 8, 7, 6, 9,
-                10, 11, 10, 11, 9, 11, 10, 9,
-            ],
-        ),
+        ("graph-cosine.index", file!("graph-cosine.index"), COSINE),
     ]
 }
 
