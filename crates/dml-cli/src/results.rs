@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
+use chrono::DateTime;
 use serde::{Deserialize, Serialize};
 
 use crate::run_folder::METRICS;
@@ -122,32 +123,13 @@ pub fn now() -> String {
     date(seconds.map_or(0, |since| since.as_secs()))
 }
 
-/// The date and time of seconds since 1970, by the days of the Gregorian calendar.
+/// The date and time of seconds since 1970; empty for a year that the calendar lacks.
 fn date(seconds: u64) -> String {
-    let (mut days, within) = (seconds / 86_400, seconds % 86_400);
-    let is_leap = |year: u64| {
-        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
-    };
-    let mut year = 1970;
-    loop {
-        let length = if is_leap(year) { 366 } else { 365 };
-        if days < length {
-            break;
-        }
-        days -= length;
-        year += 1;
-    }
-    let february = if is_leap(year) { 29 } else { 28 };
-    let mut month = 1;
-    for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
-        if days < length {
-            break;
-        }
-        days -= length;
-        month += 1;
-    }
-    let (hour, minute) = (within / 3600, within / 60 % 60);
-    format!("{year}-{month:02}-{:02} {hour:02}:{minute:02}", days + 1)
+    let date = i64::try_from(seconds).ok();
+    let date = date.and_then(|seconds| DateTime::from_timestamp(seconds, 0));
+    date.map_or(String::new(), |date| {
+        date.format("%Y-%m-%d %H:%M").to_string()
+    })
 }
 
 #[cfg(test)]
